@@ -1,0 +1,209 @@
+//! The facts that a decision rests on: who somebody is and which organizations they belong to.
+//!
+//! A [`Snapshot`] is immutable and shared. `directory` reads it from a store, `membership` keeps it, `decision` judges with
+//! it, `gateway` writes its header values. Values that go into headers are encoded once, when the snapshot is made, and not
+//! once a request.
+
+use crate::id::{OrgId, UserId};
+use http::HeaderValue;
+use std::sync::Arc;
+
+/// A value that a policy may inject: its text, and the same as a header value.
+///
+/// The header value is percent-encoded where needed, so that no text can end the header or start another (RFC 9110, 5.5).
+#[derive(Clone)]
+pub struct Value {
+    text: Box<str>,
+    header: HeaderValue,
+}
+
+impl Value {
+    /// Keeps `text` and encodes it for a header.
+    #[must_use]
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        let text = text.into();
+        let header = header_value(&text);
+        Self { text, header }
+    }
+
+    /// The text as the store has it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The encoded header value; a clone shares its bytes.
+    #[must_use]
+    pub fn header(&self) -> &HeaderValue {
+        &self.header
+    }
+}
+
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+/// Encodes any text as a header value: visible ASCII and inner blanks stay, everything else is percent-encoded UTF-8.
+///
+/// `%` is always encoded, so that two texts never give one value, and so is the comma, so that a recipient that splits
+/// lists sees one element.
+#[must_use]
+pub fn header_value(text: &str) -> HeaderValue {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let edge_blank = text.starts_with(' ') || text.ends_with(' ');
+    let plain = |b: u8| match b {
+        b' ' => !edge_blank,
+        b'%' | b',' => false,
+        _ => b.is_ascii_graphic(),
+    };
+    let mut out = Vec::with_capacity(text.len());
+    for b in text.bytes() {
+        if plain(b) {
+            out.push(b);
+        } else {
+            let digit = |n: u8| HEX.get(usize::from(n)).copied().unwrap_or(b'0');
+            out.extend([b'%', digit(b >> 4), digit(b & 15)]);
+        }
+    }
+    // Only graphic ASCII and inner blanks are left, which every header value may hold.
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(out)).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// How high somebody stands in an organization. The order is the power: `Member < Manager < Owner`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Belongs to the organization.
+    Member,
+    /// Administers it.
+    Manager,
+    /// Owns it: one for each organization, always a manager too.
+    Owner,
+}
+
+impl Level {
+    /// The word of the policy language.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Manager => "manager",
+            Self::Owner => "owner",
+        }
+    }
+}
+
+/// An organization, as decisions and headers need it. Shared by all its members' snapshots where possible.
+#[derive(Debug)]
+pub struct Organization {
+    /// Its id.
+    pub id: OrgId,
+    /// The id as text.
+    pub id_value: Value,
+    /// Unique, never reused.
+    pub slug: Value,
+    /// For people.
+    pub name: Value,
+    /// The key under which a legacy system knows it, unique where present.
+    pub external_id: Option<Value>,
+    /// Nobody belongs to an inactive organization; superusers still pass.
+    pub is_active: bool,
+}
+
+/// One tie of a user to an *active* organization.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// The organization.
+    pub organization: Arc<Organization>,
+    /// Manager by appointment.
+    pub is_admin: bool,
+    /// Owner of the organization.
+    pub is_owner: bool,
+}
+
+impl Membership {
+    /// The highest level that the membership gives.
+    #[must_use]
+    pub const fn level(&self) -> Level {
+        match (self.is_owner, self.is_admin) {
+            (true, _) => Level::Owner,
+            (false, true) => Level::Manager,
+            (false, false) => Level::Member,
+        }
+    }
+}
+
+/// A user, as decisions and headers need them. Revocation material (password hashes) is never here.
+#[derive(Debug)]
+pub struct User {
+    /// Their id.
+    pub id: UserId,
+    /// The id as text.
+    pub id_value: Value,
+    /// Login name.
+    pub username: Value,
+    /// Primary e-mail address, where there is one.
+    pub email: Option<Value>,
+    /// The key under which a legacy system knows them.
+    pub external_id: Option<Value>,
+    /// An inactive user has no rights at all.
+    pub is_active: bool,
+    /// May enter routes of level `staff`.
+    pub is_staff: bool,
+    /// Passes every organization check.
+    pub is_superuser: bool,
+}
+
+/// Everything that is cached of a user: who they are and where they belong, read in one consistent look at the store.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The user.
+    pub user: User,
+    /// Memberships of active organizations, sorted by organization id (see [`Snapshot::membership`]).
+    memberships: Box<[Membership]>,
+}
+
+impl Snapshot {
+    /// Sorts the memberships and drops those of inactive organizations.
+    #[must_use]
+    pub fn new(user: User, mut memberships: Vec<Membership>) -> Self {
+        memberships.retain(|m| m.organization.is_active);
+        memberships.sort_by_key(|m| m.organization.id);
+        Self { user, memberships: memberships.into_boxed_slice() }
+    }
+
+    /// All memberships, sorted by organization id.
+    #[must_use]
+    pub fn memberships(&self) -> &[Membership] {
+        &self.memberships
+    }
+
+    /// The membership of one organization; logarithmic in their number.
+    #[must_use]
+    pub fn membership(&self, id: OrgId) -> Option<&Membership> {
+        let at = self.memberships.binary_search_by_key(&id, |m| m.organization.id).ok()?;
+        self.memberships.get(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::header_value;
+
+    #[test]
+    fn no_text_makes_a_second_header_or_another_text_s_value() {
+        for (text, value) in [
+            ("ann", "ann"),
+            ("Acme Inc", "Acme Inc"),
+            ("a,b", "a%2Cb"),
+            ("a\r\nX-Admin: 1", "a%0D%0AX-Admin: 1"),
+            ("caf\u{e9}", "caf%C3%A9"),
+            ("caf%C3%A9", "caf%25C3%25A9"),
+            (" edge ", "%20edge%20"),
+            ("", ""),
+        ] {
+            assert_eq!(header_value(text), value, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! postern: a tenant-aware authorization sidecar and reverse proxy.
+
+pub mod clock;
+pub mod facts;
+pub mod id;
