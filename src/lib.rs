@@ -5,3 +5,4 @@ pub mod facts;
 pub mod fold;
 pub mod id;
 pub mod target;
+pub mod yaml;
