@@ -4,5 +4,6 @@ pub mod clock;
 pub mod facts;
 pub mod fold;
 pub mod id;
+pub mod net;
 pub mod target;
 pub mod yaml;
