@@ -1,9 +1,12 @@
 //! postern: a tenant-aware authorization sidecar and reverse proxy.
 
 pub mod clock;
+pub mod config;
 pub mod facts;
 pub mod fold;
 pub mod id;
 pub mod net;
 pub mod target;
+pub mod telemetry;
+pub mod upstream;
 pub mod yaml;

@@ -86,8 +86,8 @@ enum State {
     Chunked { at: chunk::At, last: bool },
     /// Behind the last message.
     Ended,
-    /// Behind an error.
-    Refused(Violation),
+    /// Behind an error, which stood in the body of the last head or in the next head.
+    Refused { violation: Violation, in_body: bool },
 }
 
 /// What one step of the scanner found at the beginning of the bytes that it was given.
@@ -116,7 +116,7 @@ impl Scanner {
         loop {
             let rest = bytes.get(accepted..).unwrap_or_default();
             let stop = match self.state {
-                State::Refused(violation) => Stop::Refused(violation),
+                State::Refused { violation, .. } => Stop::Refused(violation),
                 _ if rest.is_empty() => Stop::None,
                 State::Ended => Stop::Ended,
                 state => match self.step(state, rest) {
@@ -131,7 +131,7 @@ impl Scanner {
                         Stop::Incomplete
                     }
                     Err(violation) => {
-                        self.state = State::Refused(violation);
+                        self.state = State::Refused { violation, in_body: self.position() == Position::InBody };
                         Stop::Refused(violation)
                     }
                 },
@@ -140,12 +140,12 @@ impl Scanner {
         }
     }
 
-    /// Where the connection stands.
+    /// Where the connection stands; after a refusal, where the error stood.
     #[must_use]
     pub const fn position(&self) -> Position {
         match self.state {
-            State::Length { .. } | State::Chunked { .. } => Position::InBody,
-            State::Head(_) | State::Ended | State::Refused(_) => Position::BetweenMessages,
+            State::Length { .. } | State::Chunked { .. } | State::Refused { in_body: true, .. } => Position::InBody,
+            State::Head(_) | State::Ended | State::Refused { .. } => Position::BetweenMessages,
         }
     }
 
@@ -168,7 +168,7 @@ impl Scanner {
                 chunk::Step::Accept(count, None) => Ok(Step::Accept(count, after_message(last))),
                 chunk::Step::Wait => Ok(Step::Wait(state)),
             },
-            State::Ended | State::Refused(_) => Ok(Step::Wait(state)),
+            State::Ended | State::Refused { .. } => Ok(Step::Wait(state)),
         }
     }
 

@@ -1,0 +1,240 @@
+//! `postern.yaml`: the file, then the environment, then flags; every finding at once, with its place.
+//!
+//! [`overlay`] brings the three together into one tree, in which each value knows where it came from; [`sections`] reads
+//! the tree. What comes out is [`Config`], about which nothing is left to check.
+
+mod overlay;
+mod sections;
+
+use crate::net;
+use crate::telemetry;
+use crate::upstream::{self, Upstream};
+use crate::yaml::Findings;
+use ipnet::IpNet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use thiserror::Error;
+
+/// The configuration's name where none is given.
+pub const DEFAULT_FILE: &str = "postern.yaml";
+
+/// Where values come from; later ones win.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// `--config`, or `postern.yaml` where there is one.
+    pub file: Option<PathBuf>,
+    /// `POSTERN__…` variables.
+    pub environment: Vec<(String, String)>,
+    /// Flags, as (flag, path in the tree, YAML value).
+    pub flags: Vec<(&'static str, &'static str, String)>,
+}
+
+impl Sources {
+    /// What this process was given: `--config` or `./postern.yaml`, and its environment.
+    #[must_use]
+    pub fn of_process(config: Option<PathBuf>) -> Self {
+        let file = config.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()));
+        let environment = std::env::vars().filter(|(name, _)| name.starts_with(overlay::PREFIX)).collect();
+        Self { file, environment, flags: Vec::new() }
+    }
+
+    /// Adds a flag that stands for the text at `path`.
+    pub fn flag(&mut self, flag: &'static str, path: &'static str, value: Option<impl std::fmt::Display>) {
+        if let Some(value) = value {
+            // A flag's value is a text, whatever YAML would make of it; JSON's quoting is YAML's.
+            let text = value.to_string();
+            self.flags.push((flag, path, serde_json::Value::String(text).to_string()));
+        }
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}: {source}")]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// What it says cannot be used.
+    #[error("the configuration has errors")]
+    Findings(Findings),
+}
+
+/// Where the directory is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Database {
+    /// As it is handed to the store: `sqlite:///path`.
+    pub url: String,
+}
+
+/// The log.
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    /// How operational lines look.
+    pub format: telemetry::log::Format,
+    /// Whether there is an access line for each request.
+    pub access: bool,
+}
+
+/// Limits of what a stranger can hold or grow.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Open client connections.
+    pub connections: usize,
+    /// Bytes of a request head.
+    pub header_bytes: usize,
+    /// Headers of a request.
+    pub headers: usize,
+    /// Bytes of a request body.
+    pub body: u64,
+}
+
+/// Time limits; zero is none.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// Between requests.
+    pub idle: Duration,
+    /// For a whole request head.
+    pub head: Duration,
+    /// What a client may stall while sending or receiving.
+    pub stall: Duration,
+    /// To be connected to the upstream.
+    pub connect: Duration,
+    /// Until the upstream answers.
+    pub first_byte: Duration,
+    /// Between two pieces of the upstream's answer.
+    pub upstream_idle: Duration,
+    /// How long an unused upstream connection is kept.
+    pub keep: Duration,
+}
+
+/// The whole configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The data port.
+    pub listen: SocketAddr,
+    /// Metrics and probes.
+    pub admin: SocketAddr,
+    /// Probes alone, where wanted.
+    pub probes: Option<SocketAddr>,
+    /// Services behind the gate.
+    pub upstreams: Vec<Upstream>,
+    /// Policy files; none is the default policy.
+    pub policy: Vec<PathBuf>,
+    /// The directory's store.
+    pub database: Database,
+    /// Whose forwarded headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How old a proven fact may be.
+    pub max_staleness: Duration,
+    /// Credentials kept in memory.
+    pub cache_credentials: usize,
+    /// The log.
+    pub log: Log,
+    /// Data-plane threads.
+    pub workers: usize,
+    /// Limits.
+    pub limits: Limits,
+    /// Time limits.
+    pub timeouts: Timeouts,
+    /// The way down.
+    pub drain: net::drain::Timing,
+}
+
+impl Config {
+    /// Reads the sources.
+    ///
+    /// # Errors
+    /// The file cannot be read, or something in it (or in a variable or flag) cannot be used: then all of it is reported.
+    pub fn load(sources: &Sources) -> Result<(Self, Findings), ConfigError> {
+        let mut findings = Findings::new();
+        let base = sources.file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
+        let tree = overlay::merge(sources, &mut findings)?;
+        let config = sections::read(&tree, &base, &mut findings);
+        if findings.has_errors() {
+            findings.sort();
+            return Err(ConfigError::Findings(findings));
+        }
+        Ok((config, findings))
+    }
+
+    /// Limits and times of client connections, as the network's edge wants them.
+    #[must_use]
+    pub fn connections(&self) -> net::worker::Settings {
+        net::worker::Settings {
+            connections: self.limits.connections,
+            head: net::framing::Limits { head_bytes: self.limits.header_bytes, headers: self.limits.headers },
+            timeouts: net::io::Timeouts {
+                idle: self.timeouts.idle.into(),
+                head: self.timeouts.head.into(),
+                stall: self.timeouts.stall.into(),
+                linger: Duration::from_secs(2).into(),
+            },
+        }
+    }
+
+    /// Time limits towards upstreams.
+    #[must_use]
+    pub fn upstream_timeouts(&self) -> upstream::Timeouts {
+        upstream::Timeouts {
+            connect: self.timeouts.connect.into(),
+            first_byte: self.timeouts.first_byte.into(),
+            idle: self.timeouts.upstream_idle.into(),
+            keep: self.timeouts.keep.into(),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        Self {
+            listen: loopback(8080),
+            admin: loopback(9090),
+            probes: None,
+            upstreams: Vec::new(),
+            policy: Vec::new(),
+            database: Database { url: format!("sqlite://{}", data_dir().join("postern.db").display()) },
+            trusted_proxies: Vec::new(),
+            max_staleness: Duration::from_secs(5),
+            cache_credentials: 100_000,
+            log: Log { format: telemetry::log::Format::Text, access: true },
+            workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            limits: Limits { connections: 10_000, header_bytes: 32 * 1024, headers: 100, body: 100 << 20 },
+            timeouts: Timeouts {
+                idle: Duration::from_secs(75),
+                head: Duration::from_secs(10),
+                stall: Duration::from_secs(30),
+                connect: Duration::from_secs(5),
+                first_byte: Duration::from_secs(60),
+                upstream_idle: Duration::from_secs(60),
+                keep: Duration::from_secs(4),
+            },
+            drain: net::drain::Timing { lame_duck: Duration::from_secs(3), limit: Duration::from_secs(25) },
+        }
+    }
+}
+
+/// Where the embedded store lives: `POSTERN_DATA_DIR`; else `/var/lib/postern` where that is a directory (a container, a
+/// package); else the user's own data directory.
+#[must_use]
+pub fn data_dir() -> PathBuf {
+    if let Some(dir) = std::env::var_os("POSTERN_DATA_DIR").filter(|dir| !dir.is_empty()) {
+        return dir.into();
+    }
+    let system = Path::new("/var/lib/postern");
+    if system.is_dir() {
+        return system.to_owned();
+    }
+    let set = |name: &str| std::env::var_os(name).filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let data = set("XDG_DATA_HOME").or_else(|| set("HOME").map(|home| home.join(".local/share")));
+    data.map_or_else(|| PathBuf::from("."), |data| data.join("postern"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,278 @@
+//! Reads the merged tree, section by section.
+
+use super::{Config, Database, Limits, Timeouts};
+use crate::telemetry::log::Format;
+use crate::upstream::{HostHeader, Upstream};
+use crate::yaml::{Findings, Keys, Map, Node, Value};
+use http::HeaderValue;
+use ipnet::IpNet;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+const TOP: Keys<'static> = Keys {
+    known: &[
+        "listen",
+        "admin",
+        "probes",
+        "upstreams",
+        "policy",
+        "database",
+        "schema",
+        "compat",
+        "trusted_proxies",
+        "cache",
+        "log",
+        "workers",
+        "limits",
+        "timeouts",
+        "drain",
+    ],
+    not_yet: &["ext_authz", "forward_auth", "redis", "databases", "identity", "assertion", "tls", "reload", "secrets"],
+};
+
+/// Reads everything; what is wrong is in `findings`, and the default stands in its place.
+pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
+    let mut config = Config::default();
+    tree.expect_keys("the configuration", TOP, findings);
+    set(&mut config.listen, address(tree, "listen", findings));
+    set(&mut config.admin, address(tree, "admin", findings));
+    config.probes = match tree.get("probes") {
+        Some(node) if is_off(node) => None,
+        _ => address(tree, "probes", findings),
+    };
+    if let Some(node) = tree.get("upstreams") {
+        config.upstreams = upstreams(node, findings);
+    }
+    if let Some(node) = tree.get("policy")
+        && let Some(files) = node.expect_strs("`policy`", findings)
+    {
+        config.policy = files.into_iter().map(|(file, _)| base.join(file)).collect();
+    }
+    if let Some(node) = tree.get("database")
+        && let Some(url) = node.expect_str("`database`", findings)
+    {
+        set(&mut config.database, database(url, base, node, findings));
+    }
+    only(tree, "schema", "postern", &["openwisp"], findings);
+    only(tree, "compat", "none", &["openwisp"], findings);
+    if let Some(node) = tree.get("trusted_proxies") {
+        config.trusted_proxies = networks(node, findings);
+    }
+    cache(tree, &mut config, findings);
+    log(tree, &mut config, findings);
+    count(tree, "workers", 1..=1024, &mut config.workers, findings);
+    limits(tree, &mut config.limits, findings);
+    timeouts(tree, &mut config.timeouts, findings);
+    let keys = Keys { known: &["lame_duck", "limit"], not_yet: &[] };
+    let places = [("lame_duck", &mut config.drain.lame_duck), ("limit", &mut config.drain.limit)];
+    if let Some(map) = section(tree, "drain", keys, findings) {
+        durations(map, places, findings);
+    }
+    config
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+fn is_off(node: &Node) -> bool {
+    matches!(&node.value, Value::Scalar(scalar) if scalar.text == "off")
+}
+
+fn section<'t>(tree: &'t Map, name: &str, keys: Keys<'_>, findings: &mut Findings) -> Option<&'t Map> {
+    let map = tree.get(name)?.expect_map(&format!("`{name}`"), findings)?;
+    map.expect_keys(&format!("`{name}`"), keys, findings);
+    Some(map)
+}
+
+fn count(map: &Map, key: &str, range: std::ops::RangeInclusive<u64>, place: &mut usize, findings: &mut Findings) {
+    let Some(node) = map.get(key) else { return };
+    let number = node.expect_u64(&format!("`{key}`"), range, findings);
+    set(place, number.and_then(|number| usize::try_from(number).ok()));
+}
+
+fn durations<const N: usize>(map: &Map, places: [(&str, &mut Duration); N], findings: &mut Findings) {
+    for (key, place) in places {
+        if let Some(node) = map.get(key) {
+            set(place, node.expect_duration(&format!("`{key}`"), findings));
+        }
+    }
+}
+
+fn address(tree: &Map, key: &str, findings: &mut Findings) -> Option<SocketAddr> {
+    let node = tree.get(key)?;
+    let text = node.expect_str(&format!("`{key}`"), findings)?;
+    let parsed = text.parse().ok();
+    if parsed.is_none() {
+        let message = format!("`{key}` must be an address and a port, not `{text}`");
+        findings.error("wrong_value", node.span, message).help("write `127.0.0.1:8080`, `0.0.0.0:8080` or `[::]:8080`");
+    }
+    parsed
+}
+
+/// A key of which this version does one value alone.
+fn only(tree: &Map, key: &str, this: &str, not_yet: &[&str], findings: &mut Findings) {
+    let Some(node) = tree.get(key) else { return };
+    let Some(text) = node.expect_str(&format!("`{key}`"), findings) else { return };
+    if not_yet.contains(&text) {
+        let message = format!("`{key}: {text}` is not yet supported by this version of postern");
+        findings.error("not_yet", node.span, message);
+    } else if text != this {
+        findings.error("wrong_value", node.span, format!("`{key}` must be `{this}`, not `{text}`"));
+    }
+}
+
+fn upstreams(node: &Node, findings: &mut Findings) -> Vec<Upstream> {
+    let Some(map) = node.expect_map("`upstreams`", findings) else { return Vec::new() };
+    let mut upstreams = Vec::new();
+    for entry in &map.entries {
+        let name = &entry.key.text;
+        let what = format!("upstream `{name}`");
+        let (url, host) = match &entry.value.value {
+            Value::Map(options) => {
+                let keys = Keys { known: &["addresses", "host"], not_yet: &["health", "tls", "balance", "limits"] };
+                options.expect_keys(&what, keys, findings);
+                let host = options.get("host").map_or(Some(HostHeader::Preserve), |node| host(node, findings));
+                let Some(addresses) = options.get("addresses") else {
+                    findings.error("missing_key", entry.key.span, format!("{what} has no `addresses`"));
+                    continue;
+                };
+                let urls = addresses.expect_strs(&what, findings).unwrap_or_default();
+                if urls.len() > 1 {
+                    let message = "several addresses of one upstream are not yet supported by this version of postern";
+                    findings.error("not_yet", addresses.span, message);
+                }
+                (urls.first().map(|(url, _)| (*url).to_owned()), host)
+            }
+            _ => (entry.value.expect_str(&what, findings).map(str::to_owned), Some(HostHeader::Preserve)),
+        };
+        let (Some(url), Some(host)) = (url, host) else { continue };
+        match Upstream::parse(name, &url, host) {
+            Ok(upstream) => upstreams.push(upstream),
+            Err(error) => {
+                findings.error("wrong_value", entry.value.span, error.to_string());
+            }
+        }
+    }
+    upstreams
+}
+
+fn host(node: &Node, findings: &mut Findings) -> Option<HostHeader> {
+    match node.expect_str("`host`", findings)? {
+        "preserve" => Some(HostHeader::Preserve),
+        "upstream" => Some(HostHeader::Upstream),
+        text => {
+            let valid = crate::target::host::canonical_host(text).is_ok();
+            let value = HeaderValue::from_str(text).ok().filter(|_| valid);
+            if value.is_none() {
+                let message = format!("`host` must be `preserve`, `upstream` or a host name, not `{text}`");
+                findings.error("wrong_value", node.span, message);
+            }
+            value.map(HostHeader::Text)
+        }
+    }
+}
+
+fn database(url: &str, base: &Path, node: &Node, findings: &mut Findings) -> Option<Database> {
+    let example = "write `sqlite:///var/lib/postern/postern.db`, the embedded store";
+    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        let message = "a `postgres://` database is not yet supported by this version of postern";
+        findings.error("not_yet", node.span, message).help(example);
+        return None;
+    }
+    let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).filter(|path| !path.is_empty());
+    let Some(path) = path else {
+        findings.error("wrong_value", node.span, "`database` must be a `sqlite:` URL").help(example);
+        return None;
+    };
+    Some(Database { url: format!("sqlite://{}", base.join(path).display()) })
+}
+
+fn networks(node: &Node, findings: &mut Findings) -> Vec<IpNet> {
+    let mut networks = Vec::new();
+    for (text, span) in node.expect_strs("`trusted_proxies`", findings).unwrap_or_default() {
+        match text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
+            Ok(network) if network.prefix_len() == 0 => {
+                let message = format!("`trusted_proxies: {text}` would believe everybody's headers");
+                findings.error("wrong_value", span, message).help("name the networks that your proxies are in");
+            }
+            Ok(network) => networks.push(network),
+            Err(_) => {
+                let message = format!("`{text}` is not a network");
+                findings.error("wrong_value", span, message).help("write `10.0.0.0/8`, `fd00::/8` or one address");
+            }
+        }
+    }
+    networks
+}
+
+fn cache(tree: &Map, config: &mut Config, findings: &mut Findings) {
+    let keys = Keys { known: &["max_staleness", "credentials"], not_yet: &[] };
+    let Some(map) = section(tree, "cache", keys, findings) else { return };
+    durations(map, [("max_staleness", &mut config.max_staleness)], findings);
+    if let Some(node) = map.get("max_staleness")
+        && config.max_staleness < Duration::from_millis(250)
+    {
+        let message =
+            "`max_staleness` must be at least 250ms: below that, ordinary scheduling would make every fact too old";
+        findings.error("wrong_value", node.span, message);
+    }
+    count(map, "credentials", 1..=100_000_000, &mut config.cache_credentials, findings);
+}
+
+fn log(tree: &Map, config: &mut Config, findings: &mut Findings) {
+    let keys = Keys { known: &["format", "access"], not_yet: &[] };
+    let Some(map) = section(tree, "log", keys, findings) else { return };
+    if let Some(node) = map.get("format") {
+        match node.expect_str("`format`", findings) {
+            Some("json") => config.log.format = Format::Json,
+            Some("text") => config.log.format = Format::Text,
+            Some(other) => {
+                let message = format!("`format` must be `json` or `text`, not `{other}`");
+                findings.error("wrong_value", node.span, message);
+            }
+            None => {}
+        }
+    }
+    if let Some(node) = map.get("access") {
+        set(&mut config.log.access, node.expect_bool("`access`", findings));
+    }
+}
+
+fn limits(tree: &Map, limits: &mut Limits, findings: &mut Findings) {
+    let keys =
+        Keys { known: &["connections", "header_bytes", "headers", "body"], not_yet: &["per_address", "streams"] };
+    let Some(map) = section(tree, "limits", keys, findings) else { return };
+    count(map, "connections", 1..=1_000_000, &mut limits.connections, findings);
+    count(map, "headers", 1..=1_000, &mut limits.headers, findings);
+    if let Some(node) = map.get("header_bytes")
+        && let Some(bytes) = node.expect_size("`header_bytes`", findings)
+    {
+        if (1024..=1 << 20).contains(&bytes) {
+            limits.header_bytes = usize::try_from(bytes).unwrap_or(limits.header_bytes);
+        } else {
+            findings.error("wrong_value", node.span, "`header_bytes` must be from 1KiB to 1MiB");
+        }
+    }
+    if let Some(node) = map.get("body") {
+        set(&mut limits.body, node.expect_size("`body`", findings));
+    }
+}
+
+fn timeouts(tree: &Map, timeouts: &mut Timeouts, findings: &mut Findings) {
+    let known = &["idle", "head", "stall", "connect", "first_byte", "upstream_idle", "keep"];
+    let Some(map) = section(tree, "timeouts", Keys { known, not_yet: &["total"] }, findings) else { return };
+    let places = [
+        ("idle", &mut timeouts.idle),
+        ("head", &mut timeouts.head),
+        ("stall", &mut timeouts.stall),
+        ("connect", &mut timeouts.connect),
+        ("first_byte", &mut timeouts.first_byte),
+        ("upstream_idle", &mut timeouts.upstream_idle),
+        ("keep", &mut timeouts.keep),
+    ];
+    durations(map, places, findings);
+}

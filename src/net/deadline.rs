@@ -1,0 +1,303 @@
+//! Deadlines on a coarse clock: cheap enough to set at every read, write and exchange.
+//!
+//! Each worker has one [`Ticker`] that advances every [`TICK`]; each connection has one [`Deadlines`] with a due tick for
+//! every phase it can wait in, and the waker of its task. Setting a deadline is one store; only the ticker, ten times a
+//! second, looks through the connections and wakes those that are due. A deadline is therefore late by up to one tick,
+//! never early.
+
+use slab::Slab;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+/// The clock's step, and the greatest delay of a deadline.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// No deadline.
+const NEVER: u32 = u32::MAX;
+
+/// What a connection may be waiting for; each has a deadline of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The first byte of a next request.
+    Idle = 0,
+    /// The rest of a request head.
+    Head = 1,
+    /// More of a request body.
+    Body = 2,
+    /// Room to write: the client does not read.
+    Write = 3,
+    /// The upstream: to connect, to answer, to send more.
+    Upstream = 4,
+    /// The end of what a refused client is still sending.
+    Linger = 5,
+}
+
+const PHASES: usize = 6;
+
+#[derive(Default)]
+struct Clock {
+    now: Cell<u32>,
+    draining: Cell<bool>,
+    watched: RefCell<Slab<Rc<Entry>>>,
+}
+
+struct Entry {
+    due: [Cell<u32>; PHASES],
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Entry {
+    fn wake(&self) {
+        let waker = self.waker.borrow_mut().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// A worker's coarse clock. Clones are the same clock.
+#[derive(Clone, Default)]
+pub struct Ticker(Rc<Clock>);
+
+impl Ticker {
+    /// Advances the clock for ever; run it once on the worker's own runtime.
+    pub async fn run(self) {
+        let start: Instant = crate::clock::monotonic();
+        let mut interval = tokio::time::interval(TICK);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            interval.tick().await;
+            let elapsed = crate::clock::monotonic().duration_since(start).as_millis() / TICK.as_millis();
+            self.advance(u32::try_from(elapsed).unwrap_or(NEVER - 1));
+        }
+    }
+
+    fn advance(&self, now: u32) {
+        self.0.now.set(now);
+        for (_, entry) in self.0.watched.borrow().iter() {
+            if entry.due.iter().any(|due| due.get() <= now) {
+                entry.wake();
+            }
+        }
+    }
+
+    /// The current tick.
+    #[must_use]
+    pub fn now(&self) -> u32 {
+        self.0.now.get()
+    }
+
+    /// Deadlines for one more connection.
+    #[must_use]
+    pub fn watch(&self) -> Deadlines {
+        let entry = Rc::new(Entry { due: std::array::from_fn(|_| Cell::new(NEVER)), waker: RefCell::new(None) });
+        let slot = self.0.watched.borrow_mut().insert(Rc::clone(&entry));
+        Deadlines { clock: Rc::clone(&self.0), entry, slot }
+    }
+
+    /// Tells every connection of this worker to finish: [`Deadlines::draining`] turns true and their tasks are woken.
+    pub fn drain(&self) {
+        self.0.draining.set(true);
+        for (_, entry) in self.0.watched.borrow().iter() {
+            entry.wake();
+        }
+    }
+
+    /// How many connections are watched.
+    #[must_use]
+    pub fn watched(&self) -> usize {
+        self.0.watched.borrow().len()
+    }
+}
+
+/// One connection's deadlines.
+pub struct Deadlines {
+    clock: Rc<Clock>,
+    entry: Rc<Entry>,
+    slot: usize,
+}
+
+impl Deadlines {
+    fn due(&self, phase: Phase) -> &Cell<u32> {
+        let [idle, head, body, write, upstream, linger] = &self.entry.due;
+        match phase {
+            Phase::Idle => idle,
+            Phase::Head => head,
+            Phase::Body => body,
+            Phase::Write => write,
+            Phase::Upstream => upstream,
+            Phase::Linger => linger,
+        }
+    }
+
+    /// Sets (or moves) a phase's deadline to `after` from now; a zero duration is no deadline.
+    pub fn arm(&self, phase: Phase, after: Ticks) {
+        let due = if after.0 == 0 { NEVER } else { self.clock.now.get().saturating_add(after.0).min(NEVER - 1) };
+        self.due(phase).set(due);
+    }
+
+    /// Takes a phase's deadline away.
+    pub fn disarm(&self, phase: Phase) {
+        self.due(phase).set(NEVER);
+    }
+
+    /// Whether the phase has a deadline.
+    #[must_use]
+    pub fn armed(&self, phase: Phase) -> bool {
+        self.due(phase).get() != NEVER
+    }
+
+    /// Whether the phase's deadline has passed.
+    #[must_use]
+    pub fn expired(&self, phase: Phase) -> bool {
+        self.due(phase).get() <= self.clock.now.get()
+    }
+
+    /// Ticks of this worker's clock.
+    #[must_use]
+    pub fn now(&self) -> u32 {
+        self.clock.now.get()
+    }
+
+    /// Whether the worker is draining: finish what is in flight and close.
+    #[must_use]
+    pub fn draining(&self) -> bool {
+        self.clock.draining.get()
+    }
+
+    /// Names the task to wake; call it at each poll of the connection's task.
+    pub fn register(&self, waker: &Waker) {
+        let mut slot = self.entry.waker.borrow_mut();
+        if !slot.as_ref().is_some_and(|old| old.will_wake(waker)) {
+            *slot = Some(waker.clone());
+        }
+    }
+}
+
+impl Drop for Deadlines {
+    fn drop(&mut self) {
+        self.clock.watched.borrow_mut().try_remove(self.slot);
+    }
+}
+
+/// A duration in ticks, rounded up; zero means no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticks(pub u32);
+
+impl From<Duration> for Ticks {
+    fn from(duration: Duration) -> Self {
+        if duration.is_zero() {
+            return Self(0);
+        }
+        // One more, since the current tick is already partly over: late, never early.
+        let ticks = duration.as_millis().div_ceil(TICK.as_millis()) + 1;
+        Self(u32::try_from(ticks).unwrap_or(NEVER - 1))
+    }
+}
+
+/// Tells a slow peer from a stalled one: waiting spends a budget, bytes earn it back at the least acceptable rate.
+///
+/// A peer that sends (or takes) less than [`Pace::BYTES_PER_TICK`] on average runs out of budget, however regular its drip;
+/// time during which postern itself does not ask for bytes costs nothing.
+#[derive(Debug)]
+pub struct Pace {
+    full: u32,
+    left: u32,
+    waiting_since: Option<u32>,
+}
+
+impl Pace {
+    /// The least acceptable rate: 500 bytes a second.
+    pub const BYTES_PER_TICK: usize = 50;
+
+    /// A peer may stall for `budget` in all before it has to keep the rate.
+    #[must_use]
+    pub fn new(budget: Ticks) -> Self {
+        Self { full: budget.0, left: budget.0, waiting_since: None }
+    }
+
+    /// The peer keeps us waiting: sets the deadline of `phase` to where the budget ends.
+    pub fn waiting(&mut self, deadlines: &Deadlines, phase: Phase) {
+        if self.waiting_since.is_none() && self.full != 0 {
+            self.waiting_since = Some(deadlines.now());
+            deadlines.arm(phase, Ticks(self.left.max(1)));
+        }
+    }
+
+    /// The peer moved `bytes`: ends the wait and earns budget.
+    pub fn moved(&mut self, bytes: usize, deadlines: &Deadlines, phase: Phase) {
+        if let Some(since) = self.waiting_since.take() {
+            deadlines.disarm(phase);
+            // More time than there was budget can only have passed while we did not look: then the peer is not to blame.
+            let waited = deadlines.now().saturating_sub(since).min(self.left.saturating_sub(1));
+            let earned = u32::try_from(bytes / Self::BYTES_PER_TICK).unwrap_or(u32::MAX);
+            self.left = self.left.saturating_sub(waited).saturating_add(earned).min(self.full);
+        }
+    }
+
+    /// A new message: a full budget again.
+    pub fn reset(&mut self, deadlines: &Deadlines, phase: Phase) {
+        if self.waiting_since.take().is_some() {
+            deadlines.disarm(phase);
+        }
+        self.left = self.full;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pace, Phase, Ticker, Ticks};
+    use std::time::Duration;
+
+    #[test]
+    fn a_deadline_is_never_early() {
+        let ticker = Ticker::default();
+        let deadlines = ticker.watch();
+        deadlines.arm(Phase::Head, Duration::from_millis(250).into());
+        for now in 1..=3 {
+            ticker.advance(now);
+            assert!(!deadlines.expired(Phase::Head), "tick {now}");
+        }
+        ticker.advance(4);
+        assert!(deadlines.expired(Phase::Head));
+        assert!(!deadlines.expired(Phase::Idle));
+        deadlines.disarm(Phase::Head);
+        assert!(!deadlines.expired(Phase::Head));
+    }
+
+    #[test]
+    fn a_closed_connection_is_no_longer_watched() {
+        let ticker = Ticker::default();
+        let one = ticker.watch();
+        let two = ticker.watch();
+        assert_eq!(ticker.watched(), 2);
+        drop(one);
+        assert_eq!(ticker.watched(), 1);
+        ticker.drain();
+        assert!(two.draining());
+    }
+
+    /// One byte a tick for as long as it takes.
+    #[test]
+    fn a_dripping_peer_runs_out_of_budget_and_a_fast_one_never() {
+        let outlasts = |bytes: usize| {
+            let ticker = Ticker::default();
+            let deadlines = ticker.watch();
+            let mut pace = Pace::new(Ticks(20));
+            for now in 1..=1000 {
+                pace.waiting(&deadlines, Phase::Body);
+                ticker.advance(now);
+                if deadlines.expired(Phase::Body) {
+                    return false;
+                }
+                pace.moved(bytes, &deadlines, Phase::Body);
+            }
+            true
+        };
+        assert!(!outlasts(1));
+        assert!(!outlasts(Pace::BYTES_PER_TICK - 1));
+        assert!(outlasts(Pace::BYTES_PER_TICK));
+    }
+}

@@ -1,0 +1,326 @@
+//! The socket as hyper sees it: every byte has passed the framing scanner, and every wait has a deadline.
+//!
+//! A head that the scanner refuses never reaches the parser. In its place hyper reads [`REFUSED_HEAD`], and
+//! [`Connection::refusal`] tells the service which request of the connection that is and why; so refusals are answered in
+//! order behind pipelined requests, by the same code, and are logged and counted like any other.
+
+use super::deadline::{Deadlines, Pace, Phase, Ticks};
+use super::framing::{Limits, Position, Scanner, Stop, Violation};
+use hyper::rt::ReadBufCursor;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// What hyper reads instead of a head that was refused. The service never looks at it.
+const REFUSED_HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
+
+/// How much a refused client may still send before it is cut off.
+const LINGER_BYTES: usize = 256 * 1024;
+
+/// Time limits of one client connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// Between requests.
+    pub idle: Ticks,
+    /// From a head's first byte to its last.
+    pub head: Ticks,
+    /// What a client may stall while sending a body or taking an answer, before it must keep the least rate.
+    pub stall: Ticks,
+    /// How long a refused client's remaining bytes are read and thrown away, so that it sees the answer.
+    pub linger: Ticks,
+}
+
+/// What the service and the socket know of one connection.
+pub struct Connection {
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Deadlines of all its phases.
+    pub deadlines: Deadlines,
+    /// Its time limits.
+    pub timeouts: Timeouts,
+    requests: Cell<u64>,
+    answering: Cell<bool>,
+    refused: Cell<Option<(u64, Violation)>>,
+    broken_body: Cell<Option<Violation>>,
+}
+
+impl Connection {
+    /// A connection that was just accepted.
+    #[must_use]
+    pub fn new(peer: SocketAddr, deadlines: Deadlines, timeouts: Timeouts) -> Self {
+        deadlines.arm(Phase::Idle, timeouts.idle);
+        Self {
+            peer,
+            deadlines,
+            timeouts,
+            requests: Cell::new(0),
+            answering: Cell::new(false),
+            refused: Cell::new(None),
+            broken_body: Cell::new(None),
+        }
+    }
+
+    /// Counts a request that the service was called with; if the scanner refused that one, says why.
+    pub fn begin(&self) -> Option<Violation> {
+        let ordinal = self.requests.get() + 1;
+        self.requests.set(ordinal);
+        self.answering.set(true);
+        self.deadlines.disarm(Phase::Idle);
+        self.refused.get().filter(|(refused, _)| *refused == ordinal).map(|(_, violation)| violation)
+    }
+
+    /// The answer has been handed over whole: the connection may now idle for so long.
+    pub fn end(&self) {
+        self.answering.set(false);
+        self.deadlines.disarm(Phase::Upstream);
+        self.deadlines.arm(Phase::Idle, self.timeouts.idle);
+    }
+
+    /// Why the current request's body broke off, where its framing was at fault.
+    #[must_use]
+    pub fn broken_body(&self) -> Option<Violation> {
+        self.broken_body.get()
+    }
+}
+
+/// A client's socket below the parser.
+pub struct StrictIo {
+    stream: TcpStream,
+    connection: Rc<Connection>,
+    scanner: Scanner,
+    /// Shared by the worker's connections: bytes are read, scanned and handed over within one call.
+    scratch: Rc<RefCell<Box<[u8]>>>,
+    /// Bytes that hyper could not be given yet: `held[offset..ready]` are accepted, `held[ready..]` are an incomplete head.
+    held: Vec<u8>,
+    offset: usize,
+    ready: usize,
+    /// Nothing more is read: refused, or the client has ended.
+    ended: bool,
+    body_pace: Pace,
+    write_pace: Pace,
+    lingered: usize,
+}
+
+impl StrictIo {
+    /// Wraps an accepted socket.
+    #[must_use]
+    pub fn new(stream: TcpStream, connection: Rc<Connection>, limits: Limits, scratch: Rc<RefCell<Box<[u8]>>>) -> Self {
+        let stall = connection.timeouts.stall;
+        Self {
+            stream,
+            connection,
+            scanner: Scanner::new(limits),
+            scratch,
+            held: Vec::new(),
+            offset: 0,
+            ready: 0,
+            ended: false,
+            body_pace: Pace::new(stall),
+            write_pace: Pace::new(stall),
+            lingered: 0,
+        }
+    }
+
+    /// Gives accepted bytes that are held back.
+    fn deliver(&mut self, into: &mut ReadBufCursor<'_>) -> bool {
+        let end = self.ready.min(self.offset.saturating_add(into.remaining()));
+        let Some(bytes) = self.held.get(self.offset..end).filter(|bytes| !bytes.is_empty()) else { return false };
+        into.put_slice(bytes);
+        self.offset = end;
+        if self.offset == self.ready {
+            self.held.drain(..self.ready);
+            (self.offset, self.ready) = (0, 0);
+            if self.held.is_empty() {
+                // An idle connection owns no buffer here.
+                self.held = Vec::new();
+            }
+        }
+        true
+    }
+
+    /// Takes note of where a scan stopped; `at_head` is the position before it refused.
+    fn stopped(&mut self, stop: Stop) -> io::Result<()> {
+        match stop {
+            Stop::None => {
+                if self.scanner.position() == Position::BetweenMessages {
+                    self.connection.deadlines.disarm(Phase::Head);
+                }
+            }
+            Stop::Incomplete => {
+                let head = self.scanner.position() == Position::BetweenMessages;
+                if head && !self.connection.deadlines.armed(Phase::Head) {
+                    self.connection.deadlines.arm(Phase::Head, self.connection.timeouts.head);
+                }
+            }
+            Stop::Ended => {
+                // Whatever follows the last message belongs to none.
+                self.ended = true;
+                self.held.truncate(self.ready);
+            }
+            Stop::Refused(violation) => {
+                self.ended = true;
+                self.connection.deadlines.disarm(Phase::Head);
+                if self.scanner.position() == Position::InBody {
+                    self.connection.broken_body.set(Some(violation));
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, violation));
+                }
+                self.connection.refused.set(Some((self.scanner.heads() + 1, violation)));
+                self.held.truncate(self.ready);
+                self.held.extend_from_slice(REFUSED_HEAD);
+                self.ready = self.held.len();
+            }
+        }
+        Ok(())
+    }
+
+    /// Scans `held` again after more bytes were added to it.
+    fn rescan(&mut self) -> io::Result<()> {
+        let pending = self.held.get(self.ready..).unwrap_or_default();
+        let scan = self.scanner.scan(pending);
+        self.ready += scan.accepted;
+        self.stopped(scan.stop)
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>, into: &mut ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let scratch = Rc::clone(&self.scratch);
+        let mut scratch = scratch.borrow_mut();
+        loop {
+            if self.deliver(into) || self.ended || into.remaining() == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            let room = scratch.len().min(into.remaining());
+            let mut buf = ReadBuf::new(scratch.get_mut(..room).unwrap_or_default());
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
+                Poll::Pending => return self.keep_waiting(),
+                Poll::Ready(read) => read?,
+            }
+            let bytes = buf.filled();
+            if bytes.is_empty() {
+                self.ended = true;
+                return Poll::Ready(Ok(()));
+            }
+            match self.scanner.position() {
+                Position::InBody => self.body_pace.moved(bytes.len(), &self.connection.deadlines, Phase::Body),
+                Position::BetweenMessages => self.body_pace.reset(&self.connection.deadlines, Phase::Body),
+            }
+            if self.held.is_empty() {
+                // The common case: what was read is handed over in place.
+                let scan = self.scanner.scan(bytes);
+                let (accepted, rest) = bytes.split_at_checked(scan.accepted).unwrap_or((bytes, &[]));
+                into.put_slice(accepted);
+                if matches!(scan.stop, Stop::Incomplete) {
+                    self.held.extend_from_slice(rest);
+                }
+                let stopped = self.stopped(scan.stop);
+                if !accepted.is_empty() {
+                    // A broken body is reported at the next read: what came before it was good.
+                    return Poll::Ready(Ok(()));
+                }
+                stopped?;
+            } else {
+                self.held.extend_from_slice(bytes);
+                self.rescan()?;
+            }
+        }
+    }
+
+    /// Nothing to read now: waits until the deadline of whatever the connection is in.
+    fn keep_waiting(&mut self) -> Poll<io::Result<()>> {
+        let deadlines = &self.connection.deadlines;
+        let late = match self.scanner.position() {
+            Position::InBody => {
+                self.body_pace.waiting(deadlines, Phase::Body);
+                deadlines.expired(Phase::Body)
+            }
+            Position::BetweenMessages if !self.held.is_empty() => deadlines.expired(Phase::Head),
+            Position::BetweenMessages => !self.connection.answering.get() && deadlines.expired(Phase::Idle),
+        };
+        if late { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending }
+    }
+
+    fn wrote(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let deadlines = &self.connection.deadlines;
+        match &written {
+            Poll::Ready(Ok(bytes)) => self.write_pace.moved(*bytes, deadlines, Phase::Write),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => {
+                self.write_pace.waiting(deadlines, Phase::Write);
+                if deadlines.expired(Phase::Write) {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+            }
+        }
+        written
+    }
+}
+
+impl hyper::rt::Read for StrictIo {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, mut into: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if let Some(violation) = this.connection.broken_body.get() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, violation)));
+        }
+        this.poll_fill(cx, &mut into)
+    }
+}
+
+impl hyper::rt::Write for StrictIo {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(cx, buf);
+        this.wrote(written)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    /// Ends our side; a client that may still be sending is listened to for a while, since closing a socket with unread
+    /// bytes resets the connection and can take the answer with it (RFC 9112, section 9.6).
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.lingered == 0 {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            let unread = this.scanner.position() == Position::InBody
+                || this.connection.refused.get().is_some()
+                || this.connection.broken_body.get().is_some();
+            if !unread {
+                return Poll::Ready(Ok(()));
+            }
+            this.connection.deadlines.arm(Phase::Linger, this.connection.timeouts.linger);
+        }
+        let scratch = Rc::clone(&this.scratch);
+        let mut scratch = scratch.borrow_mut();
+        while this.lingered < LINGER_BYTES {
+            let mut buf = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut this.stream).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => this.lingered += buf.filled().len(),
+                Poll::Pending if !this.connection.deadlines.expired(Phase::Linger) => {
+                    this.lingered = this.lingered.max(1);
+                    return Poll::Pending;
+                }
+                Poll::Ready(_) | Poll::Pending => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        this.wrote(written)
+    }
+}

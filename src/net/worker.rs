@@ -1,0 +1,299 @@
+//! Data-plane workers: threads with a current-thread runtime each, and nothing shared between them on the hot path.
+//!
+//! The first worker accepts and hands every connection to the worker that has the fewest; the others only take.
+
+use super::deadline::Ticker;
+use super::drain::{Follower, Stage, reached};
+use super::framing::Limits;
+use super::io::{Connection, StrictIo, Timeouts};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+
+/// Bytes that one read of a client's socket takes at most.
+const SCRATCH: usize = 64 * 1024;
+
+/// Limits and times of client connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Connections in all; further ones wait in the kernel's queue.
+    pub connections: usize,
+    /// Size and number of headers.
+    pub head: Limits,
+    /// Time limits.
+    pub timeouts: Timeouts,
+}
+
+/// What a worker serves: one tower service for each connection.
+pub trait Serve: 'static {
+    /// The answer's body.
+    type Body: http_body::Body<Data = bytes::Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static;
+    /// The service of one connection.
+    type Service: tower::Service<http::Request<Incoming>, Response = http::Response<Self::Body>, Error = Infallible>
+        + Clone
+        + 'static;
+
+    /// A service for a connection that was just accepted.
+    fn connection(&self, connection: Rc<Connection>) -> Self::Service;
+}
+
+/// Open connections of one worker, by which the least loaded is found.
+type Load = Arc<AtomicUsize>;
+
+/// One connection's place in a worker's load; given back when dropped.
+struct Place(Load);
+
+impl Place {
+    fn take(load: &Load) -> Self {
+        load.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(load))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A socket on its way to a worker.
+struct Handover {
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    place: Place,
+}
+
+struct Door {
+    load: Load,
+    queue: mpsc::UnboundedSender<Handover>,
+}
+
+/// All workers of a listener.
+pub struct Workers {
+    threads: Vec<std::thread::JoinHandle<()>>,
+    loads: Vec<Load>,
+}
+
+impl Workers {
+    /// Connections that are open now.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.loads.iter().map(|load| load.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Waits for all threads; they end when the connections are gone or the drain limit has passed.
+    pub fn join(self) {
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a worker thread panicked");
+            }
+        }
+    }
+}
+
+/// Starts `count` workers on `listener`. `serve` makes each worker's state, on the worker's own thread.
+///
+/// # Errors
+/// A thread or its runtime cannot be started.
+pub fn start<S: Serve>(
+    count: usize,
+    listener: TcpListener,
+    settings: Settings,
+    drain_limit: Duration,
+    stage: &Follower,
+    serve: impl Fn(usize, &Ticker) -> S + Send + Sync + 'static,
+) -> std::io::Result<Workers> {
+    let serve = Arc::new(serve);
+    let mut doors = Vec::new();
+    let mut queues = Vec::new();
+    for _ in 0..count.max(1) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        doors.push(Door { load: Load::default(), queue: sender });
+        queues.push(receiver);
+    }
+    let loads: Vec<Load> = doors.iter().map(|door| Arc::clone(&door.load)).collect();
+    let mut accepting = Some((listener, doors));
+    let mut threads = Vec::new();
+    for (index, queue) in queues.into_iter().enumerate() {
+        let (serve, stage, accepting) = (Arc::clone(&serve), stage.clone(), accepting.take());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            let ticker = Ticker::default();
+            let worker = Rc::new(Worker {
+                serve: serve(index, &ticker),
+                ticker: ticker.clone(),
+                settings,
+                http: builder(&settings),
+                scratch: Rc::new(RefCell::new(vec![0; SCRATCH].into_boxed_slice())),
+            });
+            let local = LocalSet::new();
+            local.block_on(&runtime, worker.run(queue, accepting, stage, drain_limit));
+        })?;
+        threads.push(thread);
+    }
+    Ok(Workers { threads, loads })
+}
+
+fn builder(settings: &Settings) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    // The scanner's limits are the ones that count; the parser's are a little wider, so that it never answers by itself.
+    http.max_headers(settings.head.headers + 1)
+        .max_buf_size((settings.head.head_bytes + 1024).max(64 * 1024))
+        .half_close(true);
+    http
+}
+
+struct Worker<S> {
+    serve: S,
+    ticker: Ticker,
+    settings: Settings,
+    http: http1::Builder,
+    scratch: Rc<RefCell<Box<[u8]>>>,
+}
+
+impl<S: Serve> Worker<S> {
+    async fn run(
+        self: Rc<Self>,
+        mut queue: mpsc::UnboundedReceiver<Handover>,
+        accepting: Option<(TcpListener, Vec<Door>)>,
+        mut stage: Follower,
+        drain_limit: Duration,
+    ) {
+        tokio::task::spawn_local(self.ticker.clone().run());
+        if let Some((listener, doors)) = accepting {
+            tokio::task::spawn_local(accept(Rc::clone(&self), listener, doors, stage.clone()));
+        }
+        loop {
+            tokio::select! {
+                biased;
+                handed = queue.recv() => match handed {
+                    Some(handed) => match TcpStream::from_std(handed.stream) {
+                        Ok(stream) => self.spawn(stream, handed.peer, handed.place),
+                        Err(error) => tracing::warn!(%error, "an accepted connection could not be registered"),
+                    },
+                    None => break,
+                },
+                () = reached(&mut stage, Stage::Draining) => break,
+            }
+        }
+        self.ticker.drain();
+        let finished = async {
+            while self.ticker.watched() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(drain_limit, finished).await.is_err() {
+            tracing::warn!(connections = self.ticker.watched(), "the drain limit has passed: closing what is left");
+        }
+    }
+
+    fn spawn(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, place: Place) {
+        let connection = Rc::new(Connection::new(peer, self.ticker.watch(), self.settings.timeouts));
+        let io = StrictIo::new(stream, Rc::clone(&connection), self.settings.head, Rc::clone(&self.scratch));
+        let service = Tower(self.serve.connection(Rc::clone(&connection)));
+        let driven = self.http.serve_connection(io, service);
+        tokio::task::spawn_local(Drive::<S> { driven, connection, closing: false, _place: place });
+    }
+}
+
+/// Accepts until the process drains, and hands over to the least loaded worker.
+async fn accept<S: Serve>(own: Rc<Worker<S>>, listener: TcpListener, doors: Vec<Door>, mut stage: Follower) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "the listener could not be registered"),
+    };
+    loop {
+        let open: usize = doors.iter().map(|door| door.load.load(Ordering::Relaxed)).sum();
+        if open >= own.settings.connections {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(20)) => continue,
+                () = reached(&mut stage, Stage::Draining) => return,
+            }
+        }
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            () = reached(&mut stage, Stage::Draining) => return,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors or memory: wait for some to come back instead of spinning.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let Some((index, door)) = doors.iter().enumerate().min_by_key(|(_, door)| door.load.load(Ordering::Relaxed))
+        else {
+            return;
+        };
+        let place = Place::take(&door.load);
+        if index == 0 {
+            own.spawn(stream, peer, place);
+        } else if let Ok(stream) = stream.into_std() {
+            // A worker that has ended drops the socket, which closes it.
+            let _ = door.queue.send(Handover { stream, peer, place });
+        }
+    }
+}
+
+/// A tower service as hyper calls it.
+struct Tower<S>(S);
+
+impl<S, R> hyper::service::Service<R> for Tower<S>
+where
+    S: tower::Service<R> + Clone,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = tower::util::Oneshot<S, R>;
+
+    fn call(&self, request: R) -> Self::Future {
+        tower::util::Oneshot::new(self.0.clone(), request)
+    }
+}
+
+/// One connection's task.
+struct Drive<S: Serve> {
+    driven: http1::Connection<StrictIo, Tower<S::Service>>,
+    connection: Rc<Connection>,
+    closing: bool,
+    _place: Place,
+}
+
+impl<S: Serve> Unpin for Drive<S> {}
+
+impl<S: Serve> Future for Drive<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.connection.deadlines.register(cx.waker());
+        if this.connection.deadlines.draining() && !this.closing {
+            this.closing = true;
+            Pin::new(&mut this.driven).graceful_shutdown();
+        }
+        match Pin::new(&mut this.driven).poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(result) => {
+                if let Err(error) = result {
+                    tracing::debug!(peer = %this.connection.peer, %error, "connection ended");
+                }
+                Poll::Ready(())
+            }
+        }
+    }
+}

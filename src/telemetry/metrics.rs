@@ -1,0 +1,253 @@
+//! The metrics that `/metrics` shows, in OpenMetrics text.
+//!
+//! Workers count into [`Shard`]s of their own; [`Metrics`] sums them at each scrape. What belongs to a route is allocated
+//! when the route is first used, so that a policy of ten thousand routes costs what its busy ones cost.
+
+use super::counters::{BOUNDS, Count, Latency, LatencyTotal};
+use crate::decision::Reason;
+use parking_lot::Mutex;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+/// How a request ended, as far as the gate is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Forwarded and answered by the upstream.
+    Allowed,
+    /// Refused, or failed, with this code.
+    Refused(Reason),
+}
+
+/// One route's counters of one worker.
+#[derive(Debug, Default)]
+pub struct RouteCell {
+    allowed: Count,
+    refused: [Count; Reason::ALL.len()],
+    ours: Latency,
+    upstream: Latency,
+}
+
+impl RouteCell {
+    /// Counts a request's outcome, the time it spent in postern and, where it got so far, the time the upstream took to
+    /// begin its answer.
+    pub fn observe(&self, outcome: Outcome, ours: std::time::Duration, upstream: Option<std::time::Duration>) {
+        match outcome {
+            Outcome::Allowed => self.allowed.inc(),
+            Outcome::Refused(reason) => {
+                if let Some(count) = self.refused.get(reason.index()) {
+                    count.inc();
+                }
+            }
+        }
+        self.ours.observe(ours);
+        if let Some(upstream) = upstream {
+            self.upstream.observe(upstream);
+        }
+    }
+}
+
+/// One worker's counters of the routes of one policy, by the routes' indexes; the last cell is for "no route".
+#[derive(Debug)]
+pub struct RouteShard {
+    labels: Arc<[Box<str>]>,
+    cells: Box<[OnceLock<Box<RouteCell>>]>,
+}
+
+impl RouteShard {
+    /// The cell of a route, or of "no route".
+    pub fn cell(&self, route: Option<usize>) -> Option<&RouteCell> {
+        let at = route.unwrap_or(self.labels.len());
+        self.cells.get(at).map(|cell| &**cell.get_or_init(Box::default))
+    }
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $field:ident: $kind:ident $name:literal;)*) => {
+        /// One worker's counters that belong to no route.
+        #[derive(Debug, Default)]
+        pub struct Shard {
+            $($(#[$doc])* pub $field: Count,)*
+        }
+
+        impl Shard {
+            const DESCRIBED: &[(&str, &str, MetricType, fn(&Shard) -> u64)] = &[
+                $(($name, concat!($($doc),*), MetricType::$kind, |shard| shard.$field.get()),)*
+            ];
+        }
+    };
+}
+
+counters! {
+    /// Client connections accepted
+    connections: Counter "postern_connections";
+    /// Client connections open now
+    connections_open: Gauge "postern_connections_open";
+    /// Upstream connections opened
+    upstream_opened: Counter "postern_upstream_connections";
+    /// Requests sent on an upstream connection that had served before
+    upstream_reused: Counter "postern_upstream_reused";
+    /// Idle upstream connections kept
+    upstream_idle: Gauge "postern_upstream_connections_idle";
+    /// Credentials answered from process memory
+    cache_hits: Counter "postern_cache_hits";
+    /// Credentials that needed the store
+    cache_misses: Counter "postern_cache_misses";
+    /// Credentials refused from process memory or by their checksum
+    cache_refused: Counter "postern_cache_refused";
+    /// Requests that only the superuser flag let into an organization
+    superuser_passes: Counter "postern_superuser_passes";
+    /// Requests whose head the framing scanner refused
+    framing_refused: Counter "postern_framing_refused";
+    /// Answers that broke off
+    answers_aborted: Counter "postern_answers_aborted";
+    /// Access lines dropped because the log could not keep up
+    log_dropped: Counter "postern_access_log_dropped";
+}
+
+/// All shards, and what the control plane counts.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    shards: Mutex<Vec<Arc<Shard>>>,
+    routes: Mutex<Vec<Arc<RouteShard>>>,
+    gauges: Mutex<Vec<Gauge>>,
+}
+
+struct Gauge {
+    name: &'static str,
+    help: &'static str,
+    read: Box<dyn Fn() -> f64 + Send>,
+}
+
+impl fmt::Debug for Gauge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Metrics {
+    /// Counters for one more worker.
+    pub fn shard(&self) -> Arc<Shard> {
+        let shard = Arc::new(Shard::default());
+        self.shards.lock().push(Arc::clone(&shard));
+        shard
+    }
+
+    /// Counters for one worker and one policy, whose routes have these labels.
+    pub fn route_shard(&self, labels: &Arc<[Box<str>]>) -> Arc<RouteShard> {
+        let cells = (0..=labels.len()).map(|_| OnceLock::new()).collect();
+        let shard = Arc::new(RouteShard { labels: Arc::clone(labels), cells });
+        self.routes.lock().push(Arc::clone(&shard));
+        shard
+    }
+
+    /// Something that is read at each scrape.
+    pub fn gauge(&self, name: &'static str, help: &'static str, read: impl Fn() -> f64 + Send + 'static) {
+        self.gauges.lock().push(Gauge { name, help, read: Box::new(read) });
+    }
+
+    /// The whole exposition.
+    ///
+    /// # Errors
+    /// Never for a `String`; the type is the encoder's.
+    pub fn render(self: &Arc<Self>) -> Result<String, fmt::Error> {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Arc::clone(self)));
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry)?;
+        Ok(text)
+    }
+
+    fn totals(&self) -> BTreeMap<String, RouteTotal> {
+        let mut totals: BTreeMap<String, RouteTotal> = BTreeMap::new();
+        for shard in self.routes.lock().iter() {
+            for (at, cell) in shard.cells.iter().enumerate() {
+                let Some(cell) = cell.get() else { continue };
+                let label = shard.labels.get(at).map_or("-", |label| label);
+                let total = totals.entry(label.to_owned()).or_default();
+                total.allowed += cell.allowed.get();
+                for (sum, count) in total.refused.iter_mut().zip(&cell.refused) {
+                    *sum += count.get();
+                }
+                cell.ours.add_to(&mut total.ours);
+                cell.upstream.add_to(&mut total.upstream);
+            }
+        }
+        totals
+    }
+}
+
+#[derive(Default)]
+struct RouteTotal {
+    allowed: u64,
+    refused: [u64; Reason::ALL.len()],
+    ours: LatencyTotal,
+    upstream: LatencyTotal,
+}
+
+impl Collector for Metrics {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let totals = self.totals();
+        let mut requests = encoder.encode_descriptor(
+            "postern_requests",
+            "Requests by route, decision and reason",
+            None,
+            MetricType::Counter,
+        )?;
+        for (route, total) in &totals {
+            if total.allowed > 0 {
+                let labels = [("route", route.as_str()), ("decision", "allow"), ("reason", "ok")];
+                requests.encode_family(&labels)?.encode_counter::<(), _, u64>(&total.allowed, None)?;
+            }
+            for (reason, count) in Reason::ALL.iter().zip(&total.refused).filter(|(_, count)| **count > 0) {
+                let labels = [("route", route.as_str()), ("decision", "refuse"), ("reason", reason.as_str())];
+                requests.encode_family(&labels)?.encode_counter::<(), _, u64>(count, None)?;
+            }
+        }
+        let histograms: [(_, _, fn(&RouteTotal) -> &LatencyTotal); 2] = [
+            ("postern_own_seconds", "Time spent in postern before the request went on or was refused", |t| &t.ours),
+            ("postern_upstream_seconds", "Time from handing a request to the upstream to its answer's head", |t| &t.upstream),
+        ];
+        for (name, help, of) in histograms {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+            for (route, total) in &totals {
+                encode_latency(&mut family, route, of(total))?;
+            }
+        }
+        let shards = self.shards.lock();
+        for (name, help, kind, read) in Shard::DESCRIBED {
+            let sum: u64 = shards.iter().map(|shard| read(shard)).sum();
+            let mut metric = encoder.encode_descriptor(name, help.trim(), None, *kind)?;
+            match kind {
+                MetricType::Gauge => metric.encode_gauge(&i64::try_from(sum).unwrap_or(i64::MAX))?,
+                _ => metric.encode_counter::<(), _, u64>(&sum, None)?,
+            }
+        }
+        drop(shards);
+        for gauge in self.gauges.lock().iter() {
+            let mut metric = encoder.encode_descriptor(gauge.name, gauge.help, None, MetricType::Gauge)?;
+            metric.encode_gauge(&(gauge.read)())?;
+        }
+        Ok(())
+    }
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn encode_latency(
+    family: &mut prometheus_client::encoding::MetricEncoder<'_>,
+    route: &str,
+    total: &LatencyTotal,
+) -> Result<(), fmt::Error> {
+    if total.count() == 0 {
+        return Ok(());
+    }
+    let mut buckets: Vec<(f64, u64)> =
+        BOUNDS.iter().zip(total.buckets).map(|(bound, count)| (*bound as f64 / 1e6, count)).collect();
+    buckets.push((f64::MAX, total.above));
+    let labels = [("route", route)];
+    family.encode_family(&labels)?.encode_histogram::<()>(total.sum_ns as f64 / 1e9, total.count(), &buckets, None)
+}

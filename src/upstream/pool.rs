@@ -1,0 +1,246 @@
+//! A worker's connections to one upstream: last used, first reused, so that surplus ones grow old and are closed.
+//!
+//! Nothing here is shared between workers. A request waits for nobody: where no idle connection is left, another is opened
+//! (there are never more than there are clients being served).
+
+use super::Upstream;
+use crate::net::deadline::{Deadlines, Phase, Ticker, Ticks};
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::error::Error as StdError;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use thiserror::Error;
+use tokio::net::TcpStream;
+
+/// Time limits towards an upstream; zero is none.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// To be connected.
+    pub connect: Ticks,
+    /// From the request's last byte asked for to the answer's head.
+    pub first_byte: Ticks,
+    /// Between two pieces of the answer's body.
+    pub idle: Ticks,
+    /// How long an unused connection is kept: less than upstreams themselves keep one (5 s in Node and uvicorn), since a
+    /// request that meets their closing cannot be repeated.
+    pub keep: Ticks,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum SendError {
+    /// No connection.
+    #[error("cannot connect to {address}: {source}")]
+    Connect {
+        /// Where to.
+        address: Box<str>,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A connection, but no (valid) answer on it.
+    #[error("{address} did not answer: {source}")]
+    Broken {
+        /// Where to.
+        address: Box<str>,
+        /// What hyper says.
+        source: hyper::Error,
+    },
+    /// Too late.
+    #[error("{address} took too long to {to}")]
+    Timeout {
+        /// Where to.
+        address: Box<str>,
+        /// What for.
+        to: &'static str,
+    },
+}
+
+/// What a pool counts.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Connections opened.
+    pub opened: Cell<u64>,
+    /// Requests sent on a connection that had served before.
+    pub reused: Cell<u64>,
+}
+
+struct Idle<B> {
+    sender: SendRequest<B>,
+    since: u32,
+}
+
+/// One worker's connections to one upstream.
+pub struct Pool<B> {
+    upstream: Arc<Upstream>,
+    timeouts: Timeouts,
+    ticker: Ticker,
+    idle: RefCell<VecDeque<Idle<B>>>,
+    counts: Counts,
+}
+
+/// A connection in use; it goes back by [`Lease::give_back`], or is closed when dropped.
+pub struct Lease<B> {
+    sender: SendRequest<B>,
+    pool: Rc<Pool<B>>,
+}
+
+impl<B> Lease<B> {
+    /// The exchange has ended well: the connection may serve again.
+    pub fn give_back(self) {
+        let since = self.pool.ticker.now();
+        self.pool.idle.borrow_mut().push_back(Idle { sender: self.sender, since });
+    }
+}
+
+/// Waits for `future` until the phase's deadline; the connection's task is woken when it passes.
+async fn before<F: Future>(deadlines: &Deadlines, phase: Phase, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let done = poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if deadlines.expired(phase) => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+    .await;
+    deadlines.disarm(phase);
+    done
+}
+
+impl<B> Pool<B>
+where
+    B: Body + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    /// An empty pool.
+    #[must_use]
+    pub fn new(upstream: Arc<Upstream>, timeouts: Timeouts, ticker: Ticker) -> Self {
+        Self { upstream, timeouts, ticker, idle: RefCell::default(), counts: Counts::default() }
+    }
+
+    /// The upstream behind it.
+    #[must_use]
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// The time limits in force.
+    #[must_use]
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Idle connections.
+    #[must_use]
+    pub fn idle(&self) -> usize {
+        self.idle.borrow().len()
+    }
+
+    /// Closes connections that have been idle for too long; run it about once a second.
+    pub fn sweep(&self) {
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|idle| !idle.sender.is_closed());
+        while idle.front().is_some_and(|oldest| self.is_stale(oldest)) {
+            idle.pop_front();
+        }
+    }
+
+    fn is_stale(&self, idle: &Idle<B>) -> bool {
+        self.timeouts.keep.0 != 0 && self.ticker.now().saturating_sub(idle.since) >= self.timeouts.keep.0
+    }
+
+    /// Sends a request and waits for the answer's head.
+    ///
+    /// A connection that turns out to be closed before a byte of the request was written is replaced, as often as it takes;
+    /// once something was sent, nothing is repeated.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub async fn send(
+        self: &Rc<Self>,
+        mut request: http::Request<B>,
+        deadlines: &Deadlines,
+    ) -> Result<(http::Response<Incoming>, Lease<B>), SendError> {
+        loop {
+            let (mut sender, reused) = match self.take_idle().await {
+                Some(sender) => (sender, true),
+                None => (self.connect(deadlines).await?, false),
+            };
+            deadlines.arm(Phase::Upstream, self.timeouts.first_byte);
+            let answer = before(deadlines, Phase::Upstream, sender.try_send_request(request)).await;
+            let Some(answer) = answer else { return Err(self.timeout("answer")) };
+            match answer {
+                Ok(response) => {
+                    if reused {
+                        self.counts.reused.set(self.counts.reused.get() + 1);
+                    }
+                    return Ok((response, Lease { sender, pool: Rc::clone(self) }));
+                }
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) if reused => request = unsent,
+                    _ => {
+                        return Err(SendError::Broken {
+                            address: self.upstream.address.clone(),
+                            source: error.into_error(),
+                        });
+                    }
+                },
+            }
+        }
+    }
+
+    async fn take_idle(&self) -> Option<SendRequest<B>> {
+        loop {
+            let mut idle = self.idle.borrow_mut().pop_back()?;
+            if idle.sender.is_ready() {
+                if self.is_stale(&idle) {
+                    continue;
+                }
+                return Some(idle.sender);
+            }
+            // Given back a moment ago: its task has yet to notice that the last answer was read to its end.
+            if !idle.sender.is_closed() && idle.sender.ready().await.is_ok() {
+                return Some(idle.sender);
+            }
+        }
+    }
+
+    async fn connect(&self, deadlines: &Deadlines) -> Result<SendRequest<B>, SendError> {
+        deadlines.arm(Phase::Upstream, self.timeouts.connect);
+        let connecting = async {
+            let stream = TcpStream::connect(&*self.upstream.address).await?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        };
+        let connected = before(deadlines, Phase::Upstream, connecting).await;
+        let address = || self.upstream.address.clone();
+        let stream = connected
+            .ok_or_else(|| self.timeout("accept a connection"))?
+            .map_err(|source| SendError::Connect { address: address(), source })?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|source| SendError::Broken { address: address(), source })?;
+        tokio::task::spawn_local(async move {
+            // Whoever waits for an answer on it is told by the sender; an idle connection that closes is no news.
+            let _ = connection.await;
+        });
+        self.counts.opened.set(self.counts.opened.get() + 1);
+        Ok(sender)
+    }
+
+    fn timeout(&self, to: &'static str) -> SendError {
+        SendError::Timeout { address: self.upstream.address.clone(), to }
+    }
+}
