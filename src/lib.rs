@@ -2,4 +2,6 @@
 
 pub mod clock;
 pub mod facts;
+pub mod fold;
 pub mod id;
+pub mod target;
