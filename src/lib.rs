@@ -4,4 +4,5 @@ pub mod clock;
 pub mod facts;
 pub mod fold;
 pub mod id;
+pub mod net;
 pub mod target;

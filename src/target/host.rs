@@ -9,25 +9,35 @@ use thiserror::Error;
 
 /// Why a host is refused. The answer is 400 `bad_target`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[error("{}", self.reason())]
 pub enum HostError {
     /// No name at all.
-    #[error("the host is empty")]
     Empty,
     /// `user@host`.
-    #[error("the host has user information")]
     UserInfo,
     /// A byte that no name has: blanks, controls, non-ASCII, escapes, delimiters.
-    #[error("the host has a character that no name has")]
     Character,
     /// An empty label, a label over 63 bytes or a name over 253 bytes (RFC 1035, 2.3.4).
-    #[error("the host has a label that is empty or too long")]
     Label,
     /// Not a number from 0 to 65535.
-    #[error("the port is not a number")]
     Port,
     /// Brackets around something else than an IPv6 address.
-    #[error("the host is not an IPv6 literal")]
     Ipv6,
+}
+
+impl HostError {
+    /// The text of the refusal, for an answer or a log.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Empty => "the host is empty",
+            Self::UserInfo => "the host has user information",
+            Self::Character => "the host has a character that no name has",
+            Self::Label => "the host has a label that is empty or too long",
+            Self::Port => "the port is not a number",
+            Self::Ipv6 => "the host is not an IPv6 literal",
+        }
+    }
 }
 
 /// The host of a `Host` or `:authority` value: lower case, without port and without a trailing dot.

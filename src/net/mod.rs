@@ -1,0 +1,3 @@
+//! What stands between the socket and the HTTP parser.
+
+pub mod framing;
