@@ -1,4 +1,4 @@
-//! Which raw bytes may stand in a request target, by table: one look-up a byte, shared with the framing scanner.
+//! Which raw bytes may stand in a request target, by table: one look-up a byte.
 //!
 //! The path follows RFC 3986, 3.3 without `;`. The query is wider, since browsers send `[`, `|` and their like as they are;
 //! what stays out of it is what no HTTP library of ours could carry on (`"`, `<`, `>`) and what ends or splits a line.
@@ -47,9 +47,14 @@ pub(super) fn path(b: u8) -> u8 {
 
 /// Whether a raw byte may stand in a query.
 #[inline]
-#[must_use]
 pub(super) fn is_query(b: u8) -> bool {
     b.is_ascii_graphic() && !matches!(b, b'"' | b'#' | b'<' | b'>')
+}
+
+/// Whether the HTTP library carries a raw path byte as it is: `#` it cuts, the others it refuses in words of its own.
+#[inline]
+pub(super) fn is_carriable(b: u8) -> bool {
+    b.is_ascii_graphic() && !matches!(b, b'#' | b'<' | b'>' | b'`')
 }
 
 /// The value of a hexadecimal digit.

@@ -8,7 +8,7 @@ use thiserror::Error;
 pub enum TargetError {
     /// Not the origin form of RFC 9112, 3.2.1: a path that begins with `/`.
     NotOrigin,
-    /// `//`: merged by some, kept by others.
+    /// `//`, merged by some and kept by others; or a segment of invisible characters, which are dropped by some.
     EmptySegment,
     /// A segment of dots alone, or of dots and blanks, in any spelling.
     DotSegment,

@@ -46,8 +46,8 @@ impl<'a> Target<'a> {
             check_query(query)?;
         }
         let decoded = if seen & bytes::PERCENT == 0 { Cow::Borrowed(path) } else { Cow::Owned(text::decode(path)?) };
-        if seen & (bytes::DOT | bytes::PERCENT) != 0 && decoded.split('/').any(text::is_dots) {
-            return Err(TargetError::DotSegment);
+        if seen & (bytes::DOT | bytes::PERCENT) != 0 {
+            decoded.split('/').try_for_each(text::check_segment)?;
         }
         Ok(Self { raw, path, query, decoded })
     }
@@ -125,15 +125,14 @@ const fn refusal_of(b: u8) -> TargetError {
     }
 }
 
-/// What the framing scanner asks of a raw target, before there is a parser: its bytes alone.
+/// What the framing scanner asks of a raw target: that the parser above can carry it to [`Target::parse`] as it is.
 ///
-/// Refuses nothing that [`Target::parse`] accepts, and accepts nothing that the HTTP library would refuse in words of its own.
-pub(crate) fn check_bytes(target: &[u8]) -> Result<(), TargetError> {
+/// Refuses nothing that [`Target::parse`] accepts; everything else that is wrong with a target can be told to a service.
+pub(crate) fn check_carriable(target: &[u8]) -> Result<(), TargetError> {
     if target.first() != Some(&b'/') {
         return Err(TargetError::NotOrigin);
     }
     let (path, query) = target.split_at(memchr::memchr(b'?', target).unwrap_or(target.len()));
-    let bad =
-        path.iter().find(|&&b| bytes::path(b) == bytes::BAD).or_else(|| query.iter().find(|&&b| !bytes::is_query(b)));
+    let bad = path.iter().find(|&&b| !bytes::is_carriable(b)).or_else(|| query.iter().find(|&&b| !bytes::is_query(b)));
     bad.map_or(Ok(()), |&b| Err(refusal_of(b)))
 }

@@ -67,11 +67,11 @@ fn check_unicode(text: &str) -> Result<(), TargetError> {
     })
 }
 
-/// Whether some reader takes the decoded segment for `.`, `..` or nothing: dots alone, or with blanks and invisible characters.
+/// Refuses a decoded segment that some reader takes for `.`, `..` or nothing: dots or invisible characters alone, or with blanks.
 ///
 /// A decoded `?` or `#` ends what such a reader would look at.
-pub(super) fn is_dots(segment: &str) -> bool {
-    let mut dots = false;
+pub(super) fn check_segment(segment: &str) -> Result<(), TargetError> {
+    let (mut dots, mut invisible) = (false, false);
     for c in segment.chars() {
         match c {
             '?' | '#' => break,
@@ -84,11 +84,16 @@ pub(super) fn is_dots(segment: &str) -> bool {
             | '\u{ff0e}'
             | '\u{3002}'
             | '\u{ff61}' => dots = true,
-            _ if c.is_whitespace() || is_ignorable(c) => {}
-            _ => return false,
+            _ if is_ignorable(c) => invisible = true,
+            _ if c.is_whitespace() => {}
+            _ => return Ok(()),
         }
     }
-    dots
+    match (dots, invisible) {
+        (true, _) => Err(TargetError::DotSegment),
+        (false, true) => Err(TargetError::EmptySegment),
+        (false, false) => Ok(()),
+    }
 }
 
 /// The Unicode property `Default_Ignorable_Code_Point`: characters that a reader may drop without a trace.

@@ -157,7 +157,7 @@ fn request_line(line: &[u8]) -> Result<bool, Violation> {
         [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => return Err(Violation::Version),
         _ => return Err(Violation::RequestLine),
     };
-    target::check_bytes(target).map(|()| http11).map_err(|error| match (error, target) {
+    target::check_carriable(target).map(|()| http11).map_err(|error| match (error, target) {
         (TargetError::NotOrigin, b"*") if method == b"OPTIONS" => Violation::OptionsAsterisk,
         (TargetError::NotOrigin, _) if memchr::memmem::find(target, b"://").is_some() => Violation::AbsoluteForm,
         _ => Violation::Target(error),

@@ -1,0 +1,12 @@
+//! Strictness against other readers: a lenient path reader, and hyper's own parser.
+//!
+//! `reader` and `parser` are the oracles; the fuzz targets use the same ones. `target` and `framing` are the properties,
+//! `corpus` replays the fuzzers' seeds.
+
+mod corpus;
+mod framing;
+mod parser;
+mod query;
+mod random;
+mod reader;
+mod target;
