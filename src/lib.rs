@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod directory;
 pub mod facts;
 pub mod fold;
 pub mod id;

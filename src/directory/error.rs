@@ -1,0 +1,236 @@
+//! What can go wrong in the directory. Every message says what is wrong; [`DirectoryError::hint`] says what to do.
+
+use std::fmt;
+
+/// The store itself failed, whatever was asked of it.
+///
+/// Messages carry no value of the directory beyond file names and ids.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The store cannot answer now: locked, full, unreadable, stopped. Callers of the gateway see 503.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// The store, or this program, holds what it should not: a bug, or somebody's raw SQL.
+    #[error("the store is broken: {0}")]
+    Broken(String),
+}
+
+/// The kinds of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noun {
+    /// A user.
+    User,
+    /// An organization.
+    Organization,
+    /// A membership.
+    Membership,
+    /// A token.
+    Token,
+}
+
+impl fmt::Display for Noun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::User => "user",
+            Self::Organization => "organization",
+            Self::Membership => "membership",
+            Self::Token => "token",
+        })
+    }
+}
+
+/// What only one record may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unique {
+    /// A username, as spelt.
+    Username,
+    /// A user's e-mail address, whatever the case.
+    Email,
+    /// A user's phone number.
+    PhoneNumber,
+    /// A user's key in a legacy system.
+    UserExternalId,
+    /// An organization's slug.
+    Slug,
+    /// An organization's key in a legacy system.
+    OrganizationExternalId,
+    /// A user's id.
+    UserId,
+    /// An organization's id.
+    OrganizationId,
+    /// The value of a token.
+    Token,
+}
+
+impl fmt::Display for Unique {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Username => "a user with this username",
+            Self::Email => "a user with this e-mail address",
+            Self::PhoneNumber => "a user with this phone number",
+            Self::UserExternalId => "a user with this external id",
+            Self::Slug => "an organization with this slug",
+            Self::OrganizationExternalId => "an organization with this external id",
+            Self::UserId => "a user with this id",
+            Self::OrganizationId => "an organization with this id",
+            Self::Token => "this token",
+        })
+    }
+}
+
+/// An operation on the directory was refused, or failed. Nothing of it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DirectoryError {
+    /// A value is not of the shape that its field needs.
+    #[error("{field} is not valid: {problem}")]
+    Invalid {
+        /// The field, as flags and batch files name it.
+        field: &'static str,
+        /// What is wrong with the value; does not repeat it.
+        problem: String,
+    },
+    /// There is no such record.
+    #[error("no {noun} `{reference}`")]
+    NotFound {
+        /// The kind of record.
+        noun: Noun,
+        /// As the caller referred to it.
+        reference: String,
+    },
+    /// Several records go by the text that refers to one.
+    #[error("`{reference}` is the name of more than one {noun}")]
+    Ambiguous {
+        /// The kind of record.
+        noun: Noun,
+        /// As the caller referred to it.
+        reference: String,
+    },
+    /// Another record has a value that is unique.
+    #[error("{unique} already exists{}", shown(value))]
+    Taken {
+        /// What is unique.
+        unique: Unique,
+        /// The value; empty for tokens.
+        value: String,
+    },
+    /// An organization, perhaps long gone, once had the slug.
+    #[error("the slug `{slug}` was once used, and slugs are never reused")]
+    SlugOnceUsed {
+        /// The slug.
+        slug: String,
+    },
+    /// Only superusers change slugs.
+    #[error("the slug of an organization can be changed by superusers only")]
+    SlugImmutable,
+    /// The user belongs to the organization already.
+    #[error("`{user}` is already a member of `{organization}`")]
+    AlreadyMember {
+        /// Username.
+        user: String,
+        /// Slug.
+        organization: String,
+    },
+    /// The user does not belong to the organization.
+    #[error("`{user}` is not a member of `{organization}`")]
+    NotMember {
+        /// Username.
+        user: String,
+        /// Slug.
+        organization: String,
+    },
+    /// The owner of an organization must stay a manager of it.
+    #[error("`{user}` owns `{organization}` and cannot be demoted until ownership has moved")]
+    OwnerDemoted {
+        /// Username.
+        user: String,
+        /// Slug.
+        organization: String,
+    },
+    /// The owner of an organization must stay a member of it.
+    #[error("`{user}` owns `{organization}` and cannot be removed from it until ownership has moved")]
+    OwnerRemoved {
+        /// Username.
+        user: String,
+        /// Slug.
+        organization: String,
+    },
+    /// Who owns organizations cannot be deleted.
+    #[error("`{user}` owns {} and cannot be deleted until ownership has moved", ticked(organizations))]
+    OwnerDeleted {
+        /// Username.
+        user: String,
+        /// Slugs.
+        organizations: Vec<String>,
+    },
+    /// Only the owner or a superuser moves ownership.
+    #[error("only the owner of `{organization}` or a superuser can move its ownership")]
+    NotOwner {
+        /// Slug.
+        organization: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn shown(value: &str) -> String {
+    if value.is_empty() { String::new() } else { format!(": `{value}`") }
+}
+
+fn ticked(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+impl DirectoryError {
+    /// An [`DirectoryError::Invalid`].
+    pub fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
+        Self::Invalid { field, problem: problem.into() }
+    }
+
+    /// What to do about it, where there is something to say.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Invalid { .. } | Self::AlreadyMember { .. } | Self::SlugImmutable => return None,
+            Self::NotFound { noun: Noun::User, .. } => "name a user by id, username or e-mail address".into(),
+            Self::NotFound { noun: Noun::Organization, .. } => "name an organization by id or slug".into(),
+            Self::NotFound { noun: Noun::Token, .. } => "name a token by its id, as `token list` shows it".into(),
+            Self::NotFound { noun: Noun::Membership, .. } => "see `member list`".into(),
+            Self::Ambiguous { noun, .. } => format!("name the {noun} by its id"),
+            Self::Taken { unique: Unique::Token, .. } => "every token belongs to one user only".into(),
+            Self::Taken { .. } => "choose another, or edit the record that has it".into(),
+            Self::SlugOnceUsed { .. } => "choose another slug".into(),
+            Self::NotMember { organization, .. } => {
+                format!("add the user first: postern member add --org {organization} --user USER")
+            }
+            Self::OwnerDemoted { organization, .. } | Self::OwnerRemoved { organization, .. } => {
+                format!("move ownership first: postern org owner {organization} --user OTHER_MEMBER")
+            }
+            Self::OwnerDeleted { .. } => {
+                "move ownership first (postern org owner ORG --user OTHER_MEMBER), or delete the organization".into()
+            }
+            Self::NotOwner { .. } => "ask the owner, or a superuser".into(),
+            Self::Store(StoreError::Unavailable(_)) => {
+                "try again; if it stays, see whether another process holds the database, and whether its disk is full"
+                    .into()
+            }
+            Self::Store(StoreError::Broken(_)) => "please report this, with the message".into(),
+        })
+    }
+}
+
+/// One item of a batch was refused; nothing of the batch is kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("item {}: {error}", index + 1)]
+pub struct BatchError {
+    /// The position in the batch, from zero.
+    pub index: usize,
+    /// Why.
+    pub error: DirectoryError,
+}
+
+impl From<StoreError> for BatchError {
+    fn from(error: StoreError) -> Self {
+        Self { index: 0, error: error.into() }
+    }
+}

@@ -1,0 +1,121 @@
+//! The gateway's reads, each within one read transaction, and the one write that it makes.
+
+use crate::directory::token::TokenDigest;
+use crate::directory::{OrgRef, StoreError, TokenSnapshot};
+use crate::facts::{Membership, Organization, Snapshot, User, Value};
+use crate::id::{OrgId, TokenId, UserId};
+use rusqlite::{OptionalExtension, Row, Transaction};
+use std::sync::Arc;
+
+/// The columns of [`user`]; `u` is the table.
+macro_rules! user_columns {
+    () => {
+        "u.id AS user_id, u.username, u.email, u.external_id, u.is_active, u.is_staff, u.is_superuser"
+    };
+}
+
+/// The columns of [`organization`]; `o` is the table.
+macro_rules! organization_columns {
+    () => {
+        "o.id, o.slug, o.name, o.external_id, o.is_active"
+    };
+}
+
+pub(super) fn token_snapshot(tx: &Transaction<'_>, digest: &TokenDigest) -> Result<Option<TokenSnapshot>, StoreError> {
+    const SQL: &str = concat!(
+        "SELECT t.id, t.expires_at, t.revoked_at IS NOT NULL AS revoked, ",
+        user_columns!(),
+        " FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.digest = ?1"
+    );
+    let found = tx
+        .prepare_cached(SQL)?
+        .query_row([digest.0], |row| Ok((row.get("id")?, row.get("expires_at")?, row.get("revoked")?, user(row)?)))
+        .optional()?;
+    let Some((token, expires_at, revoked, user)) = found else { return Ok(None) };
+    let memberships = memberships(tx, user.id)?;
+    Ok(Some(TokenSnapshot { token, expires_at, revoked, snapshot: Snapshot::new(user, memberships) }))
+}
+
+pub(super) fn user_snapshot(tx: &Transaction<'_>, id: UserId) -> Result<Option<Snapshot>, StoreError> {
+    const SQL: &str = concat!("SELECT ", user_columns!(), " FROM users u WHERE u.id = ?1");
+    let Some(user) = tx.prepare_cached(SQL)?.query_row([id], user).optional()? else { return Ok(None) };
+    let memberships = memberships(tx, id)?;
+    Ok(Some(Snapshot::new(user, memberships)))
+}
+
+pub(super) fn find_organization(tx: &Transaction<'_>, by: &OrgRef) -> Result<Option<Organization>, StoreError> {
+    const BY_ID: &str = concat!("SELECT ", organization_columns!(), " FROM organizations o WHERE o.id = ?1");
+    const BY_SLUG: &str = concat!("SELECT ", organization_columns!(), " FROM organizations o WHERE o.slug = ?1");
+    const BY_KEY: &str = concat!("SELECT ", organization_columns!(), " FROM organizations o WHERE o.external_id = ?1");
+    let found = match by {
+        OrgRef::Id(id) => tx.prepare_cached(BY_ID)?.query_row([id], organization).optional()?,
+        OrgRef::Slug(slug) => tx.prepare_cached(BY_SLUG)?.query_row([slug], organization).optional()?,
+        OrgRef::External(key) => tx.prepare_cached(BY_KEY)?.query_row([key], organization).optional()?,
+    };
+    Ok(found)
+}
+
+pub(super) fn members_of(tx: &Transaction<'_>, id: OrgId) -> Result<Vec<UserId>, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT user_id FROM memberships WHERE organization_id = ?1")?;
+    let rows = statement.query_map([id], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn touch_tokens(tx: &Transaction<'_>, uses: &[(TokenId, i64)]) -> Result<(), StoreError> {
+    let sql = "UPDATE tokens SET last_used = ?2 WHERE id = ?1 AND (last_used IS NULL OR last_used < ?2)";
+    let mut statement = tx.prepare_cached(sql)?;
+    for (token, at) in uses {
+        statement.execute((token, at))?;
+    }
+    Ok(())
+}
+
+fn memberships(tx: &Transaction<'_>, user: UserId) -> rusqlite::Result<Vec<Membership>> {
+    const SQL: &str = concat!(
+        "SELECT m.is_admin, w.user_id IS NOT NULL AS is_owner, ",
+        organization_columns!(),
+        " FROM memberships m JOIN organizations o ON o.id = m.organization_id
+          LEFT JOIN owners w ON w.organization_id = m.organization_id AND w.user_id = m.user_id
+          WHERE m.user_id = ?1 AND o.is_active = 1"
+    );
+    let mut statement = tx.prepare_cached(SQL)?;
+    let rows = statement.query_map([user], |row| {
+        let organization = Arc::new(organization(row)?);
+        Ok(Membership { organization, is_admin: row.get("is_admin")?, is_owner: row.get("is_owner")? })
+    })?;
+    rows.collect()
+}
+
+fn user(row: &Row<'_>) -> rusqlite::Result<User> {
+    let id: UserId = row.get("user_id")?;
+    Ok(User {
+        id,
+        id_value: Value::new(id.to_string()),
+        username: text(row, "username")?,
+        email: optional(row, "email")?,
+        external_id: optional(row, "external_id")?,
+        is_active: row.get("is_active")?,
+        is_staff: row.get("is_staff")?,
+        is_superuser: row.get("is_superuser")?,
+    })
+}
+
+fn organization(row: &Row<'_>) -> rusqlite::Result<Organization> {
+    let id: OrgId = row.get("id")?;
+    Ok(Organization {
+        id,
+        id_value: Value::new(id.to_string()),
+        slug: text(row, "slug")?,
+        name: text(row, "name")?,
+        external_id: optional(row, "external_id")?,
+        is_active: row.get("is_active")?,
+    })
+}
+
+fn text(row: &Row<'_>, column: &str) -> rusqlite::Result<Value> {
+    row.get::<_, Box<str>>(column).map(Value::new)
+}
+
+fn optional(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Value>> {
+    Ok(row.get::<_, Option<Box<str>>>(column)?.map(Value::new))
+}

@@ -1,0 +1,182 @@
+//! The schema of the database: numbered files, embedded, each applied once.
+//!
+//! The table `schema_migrations` keeps what was applied and the checksum of its text. All of it happens in one
+//! transaction that locks the database first, so that two processes never do it at once. A database of a newer postern is
+//! refused: an older program would not know the rules that it must keep.
+
+use data_encoding::HEXLOWER;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use sha2::{Digest, Sha256};
+
+/// One step of the schema.
+#[derive(Debug)]
+pub struct Migration {
+    /// Its number; they count up from 1.
+    pub version: u32,
+    /// What it brings.
+    pub name: &'static str,
+    sql: &'static str,
+}
+
+/// All steps that this program knows, in order.
+pub const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, name: "directory", sql: include_str!("../../../migrations/sqlite/0001_directory.sql") }];
+
+impl Migration {
+    fn checksum(&self) -> String {
+        HEXLOWER.encode(&Sha256::digest(self.sql.as_bytes()))
+    }
+}
+
+/// Why the schema cannot be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The database was written by a newer program.
+    #[error("its schema is version {found}, and this postern knows versions up to {known}")]
+    Newer {
+        /// The version of the database.
+        found: u32,
+        /// The newest version that this program knows.
+        known: u32,
+    },
+    /// A step that was applied is not the one that this program knows.
+    #[error("step {version} of its schema is not the one that this postern knows")]
+    Changed {
+        /// The step.
+        version: u32,
+    },
+    /// The database belongs to something else.
+    #[error("it is an SQLite database of another program")]
+    Foreign,
+    /// No randomness for the installation's key.
+    #[error("the system gives no random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+    /// SQLite failed.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// A known step, and when it was applied (Unix seconds).
+#[derive(Debug)]
+pub struct Status {
+    /// The step.
+    pub migration: &'static Migration,
+    /// When it was applied; pending where absent.
+    pub applied: Option<i64>,
+}
+
+/// What is applied and what is pending. Changes nothing.
+///
+/// # Errors
+/// As [`migrate`], without the writing.
+pub fn status(db: &Connection) -> Result<Vec<Status>, MigrateError> {
+    let applied = applied(db)?;
+    let known = MIGRATIONS.last().map_or(0, |m| m.version);
+    if let Some(found) = applied.iter().map(|a| a.version).max().filter(|found| *found > known) {
+        return Err(MigrateError::Newer { found, known });
+    }
+    MIGRATIONS
+        .iter()
+        .map(|migration| match applied.iter().find(|a| a.version == migration.version) {
+            Some(a) if a.checksum != migration.checksum() => Err(MigrateError::Changed { version: migration.version }),
+            found => Ok(Status { migration, applied: found.map(|a| a.at) }),
+        })
+        .collect()
+}
+
+/// Applies what is pending and returns it. Writes nothing, and waits for nobody, where nothing is.
+///
+/// # Errors
+/// The database is newer, changed, foreign, locked, full …; nothing of it is kept then.
+pub fn migrate(db: &mut Connection, now: i64) -> Result<Vec<&'static Migration>, MigrateError> {
+    if pending(db)?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have been first while we waited for the lock.
+    let pending = pending(&tx)?;
+    tx.execute_batch(
+        "CREATE TABLE IF NOT EXISTS schema_migrations (
+            version  INTEGER PRIMARY KEY NOT NULL,
+            name     TEXT NOT NULL,
+            checksum TEXT NOT NULL,
+            applied  INTEGER NOT NULL
+        ) STRICT",
+    )?;
+    for migration in &pending {
+        tx.execute_batch(migration.sql)?;
+        tx.execute(
+            "INSERT INTO schema_migrations (version, name, checksum, applied) VALUES (?1, ?2, ?3, ?4)",
+            (migration.version, migration.name, migration.checksum(), now),
+        )?;
+    }
+    let mut key = [0_u8; 32];
+    getrandom::fill(&mut key)?;
+    tx.execute("INSERT OR IGNORE INTO settings (name, value) VALUES ('token_checksum_key', ?1)", [key])?;
+    tx.commit()?;
+    Ok(pending)
+}
+
+fn pending(db: &Connection) -> Result<Vec<&'static Migration>, MigrateError> {
+    Ok(status(db)?.into_iter().filter(|s| s.applied.is_none()).map(|s| s.migration).collect())
+}
+
+struct Applied {
+    version: u32,
+    checksum: String,
+    at: i64,
+}
+
+fn applied(db: &Connection) -> Result<Vec<Applied>, MigrateError> {
+    let table = |name: &str| {
+        db.query_row("SELECT 1 FROM sqlite_master WHERE type = 'table' AND (?1 = '' OR name = ?1)", [name], |_| Ok(()))
+            .optional()
+            .map(|found| found.is_some())
+    };
+    if !table("schema_migrations")? {
+        return if table("")? { Err(MigrateError::Foreign) } else { Ok(Vec::new()) };
+    }
+    let mut statement = db.prepare("SELECT version, checksum, applied FROM schema_migrations ORDER BY version")?;
+    let rows = statement.query_map([], |row| {
+        Ok(Applied { version: row.get("version")?, checksum: row.get("checksum")?, at: row.get("applied")? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_numbered_without_gaps() {
+        assert!(MIGRATIONS.iter().zip(1..).all(|(migration, number)| migration.version == number));
+    }
+
+    #[test]
+    fn a_second_run_does_nothing_and_keeps_the_key() {
+        let mut db = Connection::open_in_memory().unwrap();
+        let key =
+            |db: &Connection| db.query_row("SELECT value FROM settings", [], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+        assert_eq!(migrate(&mut db, 10).unwrap().len(), MIGRATIONS.len());
+        let first = key(&db);
+        assert!(migrate(&mut db, 20).unwrap().is_empty());
+        assert_eq!(key(&db), first);
+        assert!(status(&db).unwrap().iter().all(|s| s.applied == Some(10)));
+    }
+
+    #[test]
+    fn a_step_that_changed_is_refused() {
+        let mut db = Connection::open_in_memory().unwrap();
+        migrate(&mut db, 0).unwrap();
+        db.execute("UPDATE schema_migrations SET checksum = 'other'", []).unwrap();
+        assert!(matches!(migrate(&mut db, 0), Err(MigrateError::Changed { version: 1 })));
+    }
+
+    #[test]
+    fn a_database_of_another_program_is_left_alone() {
+        let mut db = Connection::open_in_memory().unwrap();
+        db.execute_batch("CREATE TABLE django_migrations (id INTEGER)").unwrap();
+        assert!(matches!(migrate(&mut db, 0), Err(MigrateError::Foreign)));
+        assert!(db.execute("SELECT 1 FROM settings", []).is_err());
+    }
+}

@@ -1,0 +1,215 @@
+//! Bearer tokens: opaque, random, shown once, kept as a digest.
+//!
+//! A token of ours is `pst_`, 32 random characters (190 bits) and a checksum of 11 (64 bits), all of them letters and
+//! digits. The checksum is keyed: a string that somebody made up is refused without asking the store. Tokens that come from
+//! elsewhere (imported) have no checksum and are looked up by digest. Digests need no salt and no slow hash, since nobody
+//! guesses 190 random bits.
+
+use data_encoding::HEXLOWER;
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretBox, SecretString};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use subtle::ConstantTimeEq;
+
+/// How a token of ours begins. No other token may begin so.
+pub const PREFIX: &str = "pst_";
+
+const BODY: usize = 32;
+const CHECKSUM: usize = 11;
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// The key of the checksum: 32 random bytes in the store's settings.
+pub struct ChecksumKey(SecretBox<[u8; 32]>);
+
+impl ChecksumKey {
+    /// Takes the key's bytes.
+    #[must_use]
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(SecretBox::new(Box::new(bytes)))
+    }
+
+    /// The checksum of a token's text before it.
+    fn checksum(&self, text: &str) -> [u8; CHECKSUM] {
+        // HMAC takes a key of any length, so the error cannot be; a wrong checksum would only refuse.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()) else { return [0; CHECKSUM] };
+        mac.update(b"postern token checksum 1:");
+        mac.update(text.as_bytes());
+        let tag = mac.finalize().into_bytes();
+        let mut number = tag.iter().take(8).fold(0_u64, |n, b| (n << 8) | u64::from(*b));
+        let mut checksum = [b'0'; CHECKSUM];
+        for place in checksum.iter_mut().rev() {
+            *place = letter(number % 62);
+            number /= 62;
+        }
+        checksum
+    }
+}
+
+impl fmt::Debug for ChecksumKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ChecksumKey(..)")
+    }
+}
+
+fn letter(number: u64) -> u8 {
+    usize::try_from(number).ok().and_then(|n| ALPHABET.get(n)).copied().unwrap_or(b'0')
+}
+
+/// What the store keeps of a token: its SHA-256.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenDigest(pub [u8; 32]);
+
+impl TokenDigest {
+    /// The digest of a token as it was sent.
+    #[must_use]
+    pub fn of(token: &str) -> Self {
+        Self(Sha256::digest(token.as_bytes()).into())
+    }
+}
+
+impl fmt::Debug for TokenDigest {
+    /// A few characters, enough to tell two apart in a test's output and too few to look one up.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenDigest({}..)", HEXLOWER.encode(self.0.get(..3).unwrap_or_default()))
+    }
+}
+
+/// A token itself: a secret that is shown once, when it is made.
+pub struct Token(SecretString);
+
+impl Token {
+    /// Makes a new token.
+    ///
+    /// # Errors
+    /// The system gives no random bytes.
+    pub fn generate(key: &ChecksumKey) -> Result<Self, getrandom::Error> {
+        let mut text = String::with_capacity(PREFIX.len() + BODY + CHECKSUM);
+        text.push_str(PREFIX);
+        while text.len() < PREFIX.len() + BODY {
+            let mut random = [0_u8; 48];
+            getrandom::fill(&mut random)?;
+            // 248 = 4 × 62: bytes above would make the first letters likelier than the last.
+            let letters = random.iter().filter(|b| **b < 248).map(|b| char::from(letter(u64::from(*b) % 62)));
+            text.extend(letters.take(PREFIX.len() + BODY - text.len()));
+        }
+        let checksum = key.checksum(&text);
+        text.extend(checksum.iter().copied().map(char::from));
+        Ok(Self(text.into()))
+    }
+
+    /// The token, to be shown to whom it belongs.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// What the store keeps of it.
+    #[must_use]
+    pub fn digest(&self) -> TokenDigest {
+        TokenDigest::of(self.expose())
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+/// What the text of a credential looks like, before anybody asks a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A token that this installation made (it may be revoked or expired by now): look up its digest.
+    Ours(TokenDigest),
+    /// Begins as a token of ours and is none: refuse it without asking the store.
+    BadChecksum,
+    /// A token from elsewhere: look up its digest.
+    Foreign(TokenDigest),
+    /// Not 8 to 512 visible ASCII characters: no token at all.
+    Malformed,
+}
+
+/// Tells what the text of a credential looks like. The time that it takes says nothing about the right checksum.
+#[must_use]
+pub fn parse(text: &str, key: &ChecksumKey) -> Shape {
+    if !(8..=512).contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Shape::Malformed;
+    }
+    let Some(rest) = text.strip_prefix(PREFIX) else { return Shape::Foreign(TokenDigest::of(text)) };
+    if rest.len() != BODY + CHECKSUM {
+        return Shape::BadChecksum;
+    }
+    // The text is ASCII, so it splits anywhere.
+    let (signed, sent) = text.split_at(PREFIX.len() + BODY);
+    if bool::from(key.checksum(signed).as_slice().ct_eq(sent.as_bytes())) {
+        Shape::Ours(TokenDigest::of(text))
+    } else {
+        Shape::BadChecksum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashSet;
+
+    fn key(byte: u8) -> ChecksumKey {
+        ChecksumKey::new([byte; 32])
+    }
+
+    #[test]
+    fn a_token_of_ours_is_known_by_its_checksum_and_only_with_our_key() {
+        let token = Token::generate(&key(1)).unwrap();
+        assert_eq!(token.expose().len(), 47);
+        assert!(token.expose().starts_with(PREFIX) && !token.expose().contains('.'));
+        assert_eq!(parse(token.expose(), &key(1)), Shape::Ours(token.digest()));
+        assert_eq!(parse(token.expose(), &key(2)), Shape::BadChecksum);
+    }
+
+    #[test]
+    fn one_changed_character_anywhere_is_noticed() {
+        let token = Token::generate(&key(1)).unwrap();
+        for at in PREFIX.len()..token.expose().len() {
+            let mut text = token.expose().as_bytes().to_vec();
+            text[at] = if text[at] == b'x' { b'y' } else { b'x' };
+            assert_eq!(parse(&String::from_utf8(text).unwrap(), &key(1)), Shape::BadChecksum, "at {at}");
+        }
+    }
+
+    #[test]
+    fn tokens_do_not_repeat_and_use_the_whole_alphabet() {
+        let tokens: Vec<_> = (0..500).map(|_| Token::generate(&key(1)).unwrap()).collect();
+        assert_eq!(tokens.iter().map(Token::expose).collect::<HashSet<_>>().len(), 500);
+        let letters: HashSet<u8> = tokens.iter().flat_map(|t| t.expose()[4..].bytes()).collect();
+        assert_eq!(letters.len(), 62);
+    }
+
+    #[test]
+    fn a_token_from_elsewhere_is_8_to_512_visible_characters() {
+        let foreign = "9944b09199c62bcf9418ad846dd0e4bbdfc6ee4b";
+        assert_eq!(parse(foreign, &key(1)), Shape::Foreign(TokenDigest::of(foreign)));
+        assert!(matches!(parse(&"x".repeat(512), &key(1)), Shape::Foreign(_)));
+        for bad in ["", "short77", "with blank", "tab\tinside", "caf\u{e9}-caf\u{e9}", &"x".repeat(513)] {
+            assert_eq!(parse(bad, &key(1)), Shape::Malformed, "{bad:?}");
+        }
+        assert_eq!(parse("pst_from-another-product", &key(1)), Shape::BadChecksum);
+    }
+
+    #[test]
+    fn nothing_prints_a_secret() {
+        let token = Token::generate(&key(7)).unwrap();
+        let printed = format!("{token:?} {:?} {:?}", key(7), token.digest());
+        assert!(!printed.contains(&token.expose()[4..12]));
+        assert!(!printed.contains(&HEXLOWER.encode(&token.digest().0)));
+        assert!(!printed.contains("7, 7"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_made_up_string_passes_for_ours(text in "(pst_)?[0-9A-Za-z]{0,60}|\\PC{0,60}") {
+            prop_assert!(!matches!(parse(&text, &key(1)), Shape::Ours(_)));
+        }
+    }
+}
