@@ -1,0 +1,174 @@
+//! The name of the host that a request is for, in one spelling (RFC 9110, 7.2; RFC 3986, 3.2.2).
+//!
+//! Routes are chosen by it, so `API.Example.COM`, `api.example.com.` and `api.example.com:443` are one host. What is neither a
+//! DNS-like name nor an IP literal is refused: user information, percent-escapes, zones and bytes beyond ASCII have no place here.
+
+use std::borrow::Cow;
+use std::net::Ipv6Addr;
+use thiserror::Error;
+
+/// Why a host is refused. The answer is 400 `bad_target`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+pub enum HostError {
+    /// No name at all.
+    #[error("the host is empty")]
+    Empty,
+    /// `user@host`.
+    #[error("the host has user information")]
+    UserInfo,
+    /// A byte that no name has: blanks, controls, non-ASCII, escapes, delimiters.
+    #[error("the host has a character that no name has")]
+    Character,
+    /// An empty label, a label over 63 bytes or a name over 253 bytes (RFC 1035, 2.3.4).
+    #[error("the host has a label that is empty or too long")]
+    Label,
+    /// Not a number from 0 to 65535.
+    #[error("the port is not a number")]
+    Port,
+    /// Brackets around something else than an IPv6 address.
+    #[error("the host is not an IPv6 literal")]
+    Ipv6,
+}
+
+/// The host of a `Host` or `:authority` value: lower case, without port and without a trailing dot.
+///
+/// IPv6 literals keep their brackets and get the text form of RFC 5952. Borrows where nothing changes.
+///
+/// # Errors
+/// The value is not `name[:port]` or `[IPv6][:port]`: see [`HostError`].
+pub fn canonical_host(raw: &str) -> Result<Cow<'_, str>, HostError> {
+    match parse(raw)? {
+        Host::Name(name) if name.bytes().any(|b| b.is_ascii_uppercase()) => Ok(Cow::Owned(name.to_ascii_lowercase())),
+        Host::Name(name) => Ok(Cow::Borrowed(name)),
+        Host::Ipv6(address) => Ok(Cow::Owned(format!("[{address}]"))),
+    }
+}
+
+/// Whether [`canonical_host`] accepts these bytes; allocates nothing.
+pub(crate) fn check(raw: &[u8]) -> Result<(), HostError> {
+    parse(std::str::from_utf8(raw).map_err(|_| HostError::Character)?).map(|_| ())
+}
+
+enum Host<'a> {
+    /// Valid, without port and trailing dot, in the case of the sender.
+    Name(&'a str),
+    Ipv6(Ipv6Addr),
+}
+
+fn parse(raw: &str) -> Result<Host<'_>, HostError> {
+    if raw.contains('@') {
+        return Err(HostError::UserInfo);
+    }
+    if let Some(literal) = raw.strip_prefix('[') {
+        let (address, rest) = literal.split_once(']').ok_or(HostError::Ipv6)?;
+        if !rest.is_empty() {
+            check_port(rest.strip_prefix(':').ok_or(HostError::Ipv6)?)?;
+        }
+        return address.parse().map(Host::Ipv6).map_err(|_| HostError::Ipv6);
+    }
+    let name = match raw.split_once(':') {
+        Some((name, port)) => {
+            check_port(port)?;
+            name
+        }
+        None => raw,
+    };
+    if name.is_empty() {
+        return Err(HostError::Empty);
+    }
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
+        return Err(HostError::Character);
+    }
+    if name.len() > 253 || name.split('.').any(|label| label.is_empty() || label.len() > 63) {
+        return Err(HostError::Label);
+    }
+    Ok(Host::Name(name))
+}
+
+/// A port is one to five digits; a bare colon names none and is refused with the rest.
+fn check_port(port: &str) -> Result<(), HostError> {
+    let digits = (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
+    if digits && port.parse::<u16>().is_ok() { Ok(()) } else { Err(HostError::Port) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HostError::{Character, Empty, Ipv6, Label, Port, UserInfo};
+    use super::{canonical_host, check};
+    use std::borrow::Cow;
+
+    #[test]
+    fn every_spelling_of_a_host_is_one_host() {
+        for raw in
+            ["api.example.com", "API.Example.COM", "api.example.com.", "api.example.com:443", "Api.example.com.:8080"]
+        {
+            assert_eq!(canonical_host(raw).as_deref(), Ok("api.example.com"), "{raw}");
+        }
+        for raw in ["[::1]", "[::1]:443", "[0:0:0:0:0:0:0:1]", "[::0001]"] {
+            assert_eq!(canonical_host(raw).as_deref(), Ok("[::1]"), "{raw}");
+        }
+        assert_eq!(canonical_host("[2001:DB8::A]").as_deref(), Ok("[2001:db8::a]"));
+        assert_eq!(canonical_host("127.0.0.1:8080").as_deref(), Ok("127.0.0.1"));
+        assert_eq!(canonical_host("my_service").as_deref(), Ok("my_service"));
+    }
+
+    #[test]
+    fn what_is_canonical_already_is_borrowed() {
+        assert!(matches!(canonical_host("api.example.com:443"), Ok(Cow::Borrowed("api.example.com"))));
+    }
+
+    #[test]
+    fn what_is_not_a_host_is_refused() {
+        let long_label = format!("{}.example", "a".repeat(64));
+        let long_name = ["a"; 128].join(".");
+        for (raw, error) in [
+            ("", Empty),
+            (":80", Empty),
+            (".", Label),
+            ("a..b", Label),
+            (".a", Label),
+            ("a..", Label),
+            (&long_label, Label),
+            (&long_name, Label),
+            ("user@host", UserInfo),
+            ("host@", UserInfo),
+            ("a b", Character),
+            (" a", Character),
+            ("a\t", Character),
+            ("a\r", Character),
+            ("a\0", Character),
+            ("caf\u{e9}", Character),
+            ("a%2eb", Character),
+            ("a/b", Character),
+            ("a,b", Character),
+            ("a#", Character),
+            ("host:", Port),
+            ("host:80a", Port),
+            ("host:+80", Port),
+            ("host:65536", Port),
+            ("host:000080", Port),
+            ("host:80:80", Port),
+            ("::1", Port),
+            ("[::1", Ipv6),
+            ("[]", Ipv6),
+            ("[::1]a", Ipv6),
+            ("[::1]:", Port),
+            ("[::1%25eth0]", Ipv6),
+            ("[v1.a]", Ipv6),
+            ("[1.2.3.4]", Ipv6),
+        ] {
+            assert_eq!(canonical_host(raw), Err(error), "{raw:?}");
+            assert_eq!(check(raw.as_bytes()), Err(error), "{raw:?}");
+        }
+        assert_eq!(check(b"a\xff"), Err(Character));
+    }
+
+    #[test]
+    fn the_canonical_form_is_its_own_canonical_form() {
+        for raw in ["API.example.com.:1", "[0::1]:80", "X"] {
+            let once = canonical_host(raw).unwrap();
+            assert_eq!(canonical_host(&once), Ok(Cow::Borrowed(&*once)));
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The canonical request target: judged and forwarded as one and the same bytes.
+//!
+//! Two readers of one path are how gateways are passed: one resolves `..`, merges `//`, decodes twice or cuts at `;`, the
+//! other does not. So [`Target::parse`] rewrites nothing. It refuses every target that a lenient reader might see in another
+//! way, and keeps the bytes of all others. Patterns are matched against [`Target::decoded`], percent-decoded exactly once.
+//! Beside it: [`query::single`] reads the one parameter that a decision rests on, and [`host`] the name of the host.
+
+mod bytes;
+mod error;
+pub mod host;
+pub mod query;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::TargetError;
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// A request target in origin form (RFC 9112, 3.2.1) that has one meaning only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Target<'a> {
+    raw: &'a str,
+    path: &'a str,
+    query: Option<&'a str>,
+    decoded: Cow<'a, str>,
+}
+
+impl<'a> Target<'a> {
+    /// Accepts `raw`, which is `path[?query]` exactly as on the wire, or refuses it; allocates only to decode a `%`.
+    ///
+    /// # Errors
+    /// The target could be read in two ways: see [`TargetError`].
+    pub fn parse(raw: &'a str) -> Result<Self, TargetError> {
+        let (path, query) = match memchr::memchr(b'?', raw.as_bytes()).and_then(|at| raw.split_at_checked(at)) {
+            Some((path, rest)) => (path, rest.strip_prefix('?')),
+            None => (raw, None),
+        };
+        if !path.starts_with('/') {
+            return Err(TargetError::NotOrigin);
+        }
+        let seen = path_classes(path)?;
+        if let Some(query) = query {
+            check_query(query)?;
+        }
+        let decoded = if seen & bytes::PERCENT == 0 { Cow::Borrowed(path) } else { Cow::Owned(text::decode(path)?) };
+        if seen & (bytes::DOT | bytes::PERCENT) != 0 && decoded.split('/').any(text::is_dots) {
+            return Err(TargetError::DotSegment);
+        }
+        Ok(Self { raw, path, query, decoded })
+    }
+
+    /// The whole target as it came, to be forwarded.
+    #[must_use]
+    pub const fn raw(&self) -> &'a str {
+        self.raw
+    }
+
+    /// The path as it came, without the query.
+    #[must_use]
+    pub const fn path(&self) -> &'a str {
+        self.path
+    }
+
+    /// The path percent-decoded once, to be matched. It begins with `/`, and each `/` in it was a raw one.
+    #[must_use]
+    pub fn decoded(&self) -> &str {
+        &self.decoded
+    }
+
+    /// What follows the first `?`, as it came; `Some("")` for a bare `?`.
+    #[must_use]
+    pub const fn query(&self) -> Option<&'a str> {
+        self.query
+    }
+
+    /// The decoded segments: `/` has one, empty; `/a/` has `a` and an empty one.
+    pub fn segments(&self) -> impl Iterator<Item = &str> {
+        self.decoded.get(1..).unwrap_or_default().split('/')
+    }
+}
+
+/// Shows the path alone: a query may carry a credential.
+impl fmt::Debug for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Target").field(&self.path).finish()
+    }
+}
+
+/// Looks at each byte of the path once: which classes occur, or why one of them may not.
+fn path_classes(path: &str) -> Result<u8, TargetError> {
+    let mut seen = bytes::PLAIN;
+    let mut previous = bytes::PLAIN;
+    let mut doubled = false;
+    for &b in path.as_bytes() {
+        let class = bytes::path(b);
+        doubled |= class & previous == bytes::SLASH;
+        seen |= class;
+        previous = class;
+    }
+    if seen & bytes::BAD != 0 {
+        let bad = path.bytes().find(|&b| bytes::path(b) == bytes::BAD).unwrap_or_default();
+        return Err(refusal_of(bad));
+    }
+    if doubled { Err(TargetError::EmptySegment) } else { Ok(seen) }
+}
+
+/// Only what could split or end the target is refused in a query; everything else goes on as it came.
+fn check_query(query: &str) -> Result<(), TargetError> {
+    query.bytes().find(|&b| !bytes::is_query(b)).map_or(Ok(()), |b| Err(refusal_of(b)))
+}
+
+/// Names the reason why a raw byte may not stand where it does.
+const fn refusal_of(b: u8) -> TargetError {
+    match b {
+        b' ' => TargetError::Blank,
+        b'#' => TargetError::Fragment,
+        b'\\' => TargetError::Backslash,
+        b';' => TargetError::Semicolon,
+        _ if b.is_ascii_control() => TargetError::Control,
+        _ if !b.is_ascii() => TargetError::NotAscii,
+        _ => TargetError::NotAllowed,
+    }
+}
+
+/// What the framing scanner asks of a raw target, before there is a parser: its bytes alone.
+///
+/// Refuses nothing that [`Target::parse`] accepts, and accepts nothing that the HTTP library would refuse in words of its own.
+pub(crate) fn check_bytes(target: &[u8]) -> Result<(), TargetError> {
+    if target.first() != Some(&b'/') {
+        return Err(TargetError::NotOrigin);
+    }
+    let (path, query) = target.split_at(memchr::memchr(b'?', target).unwrap_or(target.len()));
+    let bad =
+        path.iter().find(|&&b| bytes::path(b) == bytes::BAD).or_else(|| query.iter().find(|&&b| !bytes::is_query(b)));
+    bad.map_or(Ok(()), |&b| Err(refusal_of(b)))
+}

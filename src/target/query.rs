@@ -1,0 +1,116 @@
+//! Reading one query parameter for a decision.
+//!
+//! The query is forwarded as it came, so whatever the upstream may take for the parameter must be what was judged: a
+//! repetition, another spelling (`Organization`, `organization[]`) or a hiding place (`a=1;organization=B`) is refused.
+//! Other parameters are none of our business, however odd they look.
+
+use super::bytes::hex;
+use crate::fold::fold_eq;
+use std::borrow::Cow;
+use thiserror::Error;
+
+/// Why a parameter cannot be judged. The answer is 400 `ambiguous`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+pub enum Ambiguous {
+    /// The parameter is there more than once.
+    #[error("the parameter is repeated")]
+    Repeated,
+    /// A parameter is there whose name differs only in case, punctuation, brackets or a further encoding.
+    #[error("the parameter has another spelling of its name")]
+    Spelling,
+    /// `;` or an encoded `&` would make it another parameter or another value for some readers.
+    #[error("the parameter stands among separators that are read in two ways")]
+    Separator,
+    /// A malformed escape, invalid UTF-8 or a control character in it.
+    #[error("the parameter is malformed")]
+    Malformed,
+}
+
+/// The value of the parameter `name`, decoded once as a form (`+` is a blank); `None` when it is absent.
+///
+/// `name` is the one spelling that the rule uses. A name without `=` has the empty value. Borrows when nothing is encoded.
+///
+/// # Errors
+/// Some reader could find another value than this one: see [`Ambiguous`].
+pub fn single<'a>(query: Option<&'a str>, name: &str) -> Result<Option<Cow<'a, str>>, Ambiguous> {
+    let mut found = None;
+    for pair in query.unwrap_or_default().split('&') {
+        if pair.contains(';') && pair.split(';').any(|piece| spells(split(piece).0.as_bytes(), name)) {
+            return Err(Ambiguous::Separator);
+        }
+        let (key, value) = split(pair);
+        if decode(key).is_ok_and(|key| key == name) {
+            if found.is_some() {
+                return Err(Ambiguous::Repeated);
+            }
+            found = Some(value);
+        } else if spells(key.as_bytes(), name) {
+            return Err(Ambiguous::Spelling);
+        }
+    }
+    let Some(value) = found else { return Ok(None) };
+    let value = decode(value)?;
+    if value.split(['&', ';']).skip(1).any(|piece| spells(split(piece).0.as_bytes(), name)) {
+        return Err(Ambiguous::Separator);
+    }
+    Ok(Some(value))
+}
+
+/// Key and value of one pair; the value is empty where there is no `=`.
+fn split(pair: &str) -> (&str, &str) {
+    pair.split_once('=').unwrap_or((pair, ""))
+}
+
+/// How often a reader may decode a name before we stop following it.
+const DECODINGS: usize = 3;
+
+/// Whether some reader takes the raw `key` for `name`: folded, as an array (`name[…]`), decoded once or more often.
+fn spells(key: &[u8], name: &str) -> bool {
+    let mut key = Cow::Borrowed(key);
+    for _ in 0..=DECODINGS {
+        let base = key.split(|&b| b == b'[').find(|part| !part.is_empty()).unwrap_or_default();
+        if fold_eq(&key, name) || fold_eq(base, name) {
+            return true;
+        }
+        if memchr::memchr(b'%', &key).is_none() {
+            return false;
+        }
+        key = Cow::Owned(unescape(&key).0);
+    }
+    false
+}
+
+/// Decodes once, strictly.
+fn decode(text: &str) -> Result<Cow<'_, str>, Ambiguous> {
+    if memchr::memchr2(b'%', b'+', text.as_bytes()).is_none() {
+        return Ok(Cow::Borrowed(text));
+    }
+    let (bytes, whole) = unescape(text.as_bytes());
+    let text = String::from_utf8(bytes).map_err(|_| Ambiguous::Malformed)?;
+    if whole && !text.contains(char::is_control) { Ok(Cow::Owned(text)) } else { Err(Ambiguous::Malformed) }
+}
+
+/// Decodes once, leaving malformed escapes as they are; also whether there were none.
+fn unescape(text: &[u8]) -> (Vec<u8>, bool) {
+    let mut out = Vec::with_capacity(text.len());
+    let mut whole = true;
+    let mut rest = text;
+    loop {
+        rest = match rest {
+            [] => return (out, whole),
+            [b'%', high, low, after @ ..] if hex(*high).is_some() && hex(*low).is_some() => {
+                out.push(hex(*high).unwrap_or_default() << 4 | hex(*low).unwrap_or_default());
+                after
+            }
+            [b'+', after @ ..] => {
+                out.push(b' ');
+                after
+            }
+            [b, after @ ..] => {
+                whole &= *b != b'%';
+                out.push(*b);
+                after
+            }
+        };
+    }
+}

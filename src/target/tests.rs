@@ -1,0 +1,264 @@
+//! The attack rows that a target can carry, as stories: each class in several spellings, and what must stay possible.
+
+use super::query::{Ambiguous, single};
+use super::{Target, TargetError, check_bytes};
+use std::borrow::Cow;
+
+fn refused(raws: &[&str], error: TargetError) {
+    for raw in raws {
+        assert_eq!(Target::parse(raw), Err(error), "{raw:?}");
+    }
+}
+
+fn kept(raw: &str) -> Target<'_> {
+    let target = Target::parse(raw).unwrap_or_else(|error| panic!("{raw:?}: {error}"));
+    assert_eq!(target.raw(), raw);
+    assert!(check_bytes(raw.as_bytes()).is_ok(), "the scanner would refuse {raw:?}");
+    target
+}
+
+#[test]
+fn an_ordinary_target_is_kept_byte_by_byte() {
+    let target = kept("/api/v1/org/a-b_c~d/x.json?x=/../admin&y=[1]|{2}");
+    assert_eq!(target.path(), "/api/v1/org/a-b_c~d/x.json");
+    assert_eq!(target.decoded(), target.path());
+    assert_eq!(target.query(), Some("x=/../admin&y=[1]|{2}"));
+    assert!(target.segments().eq(["api", "v1", "org", "a-b_c~d", "x.json"]));
+    assert!(matches!(target.decoded, Cow::Borrowed(_)), "no escape, no allocation");
+}
+
+#[test]
+fn a_trailing_slash_is_a_segment_of_its_own() {
+    assert!(kept("/").segments().eq([""]));
+    assert!(kept("/admin/").segments().eq(["admin", ""]));
+    assert_eq!(kept("/admin?").query(), Some(""));
+    assert_eq!(kept("/admin").query(), None);
+}
+
+#[test]
+fn escapes_are_decoded_once_for_judging_and_forwarded_as_they_came() {
+    for (raw, decoded) in [
+        ("/api/v1/org/%41/x", "/api/v1/org/A/x"),
+        ("/public/x%23/admin", "/public/x#/admin"),
+        ("/public%3f/admin", "/public?/admin"),
+        ("/a%20b", "/a b"),
+        ("/100%25", "/100%"),
+        ("/100%25zz", "/100%zz"),
+        ("/caf%C3%a9", "/caf\u{e9}"),
+        ("/%2e%2ewell-known", "/..well-known"),
+        ("/.well-known/...x/x..", "/.well-known/...x/x.."),
+        ("/%E2%80%A6x", "/\u{2026}x"),
+    ] {
+        assert_eq!(kept(raw).decoded(), decoded);
+    }
+}
+
+#[test]
+fn the_query_is_split_off_before_anything_else() {
+    assert_eq!(kept("/public?x=/../admin").path(), "/public");
+    assert_eq!(kept("/public?/admin;x=%2e%2e%zz").query(), Some("/admin;x=%2e%2e%zz"));
+    assert_eq!(kept("/public??").query(), Some("?"));
+}
+
+#[test]
+fn segments_of_dots_are_refused_in_every_spelling() {
+    refused(
+        &[
+            "/public/../admin/x",
+            "/public/..",
+            "/.",
+            "/./x",
+            "/public/%2e%2e/admin/x",
+            "/public/%2E%2e",
+            "/public/.%2e/x",
+            "/public/.../admin",
+            "/....",
+            "/public%3f/../admin",
+            "/ext/%2e/admin",
+            "/public/..%20/admin",
+            "/public/%20../admin",
+            "/public/.%20./admin",
+            "/public/..%C2%A0/admin",
+            "/public/%E2%80%A5/admin",
+            "/public/%E2%80%A4%E2%80%A4/admin",
+            "/public/%EF%BC%8E%EF%BC%8E/admin",
+            "/public/.%E2%80%8B./admin",
+            "/public/%EF%B9%92./x",
+            "/public/..%23/admin",
+            "/public/..%3f/admin",
+            "/public/..%EF%B8%8F/admin",
+        ],
+        TargetError::DotSegment,
+    );
+}
+
+#[test]
+fn slashes_in_disguise_are_refused() {
+    refused(
+        &[
+            "/public/..%2fadmin",
+            "/public/..%2Fadmin",
+            "/api/v1/org/A%2f..%2fB/x",
+            "/public/..%5cadmin",
+            "/a%EF%BC%8Fb",
+            "/a%EF%BC%BCb",
+            "/a%EF%B9%A8b",
+            "/a%E2%88%95b",
+            "/a%E2%81%84b",
+            "/a%E2%84%80b",
+        ],
+        TargetError::DisguisedSlash,
+    );
+    refused(&["/public/..\\admin", "/\\evil.example"], TargetError::Backslash);
+    refused(
+        &[
+            "//admin/x",
+            "/public//../admin",
+            "//evil.example/admin",
+            "/....//admin",
+            "/public/...//admin",
+            "/admin//",
+            "/api/v1/org//device/",
+        ],
+        TargetError::EmptySegment,
+    );
+}
+
+#[test]
+fn path_parameters_are_refused_in_every_spelling() {
+    refused(
+        &["/admin;a=b/x", "/public/..;/admin", "/public;/../admin", "/a%3bb", "/a%3Bb", "/a%EF%BC%9Bb", "/a%CD%BEb"],
+        TargetError::Semicolon,
+    );
+    assert_eq!(kept("/a?b;c").path(), "/a");
+}
+
+#[test]
+fn controls_and_raw_bytes_are_refused() {
+    refused(
+        &["/public%00/admin", "/a%0d%0a", "/a%09", "/a%7f", "/a%c2%85", "/a\u{1}", "/a?\u{7f}", "/a?\r\n", "/a?b\0"],
+        TargetError::Control,
+    );
+    refused(&["/a b", "/a?b c", "/a "], TargetError::Blank);
+    refused(&["/caf\u{e9}", "/a?\u{e9}"], TargetError::NotAscii);
+    refused(&["/public/x#/admin", "/a?b#c"], TargetError::Fragment);
+    refused(
+        &["/a\"b", "/a<b", "/a>b", "/a^b", "/a`b", "/a{b", "/a|b", "/a}b", "/a[b", "/a]b", "/a?<", "/a?>", "/a?\""],
+        TargetError::NotAllowed,
+    );
+}
+
+#[test]
+fn what_decodes_twice_or_not_at_all_is_refused() {
+    refused(
+        &[
+            "/public/%252e%252e/admin",
+            "/a%2541",
+            "/a%25%32%65",
+            "/a%2525",
+            "/a%25u002e",
+            "/a%25%EF%BC%92e",
+            "/a%EF%BC%852e",
+        ],
+        TargetError::DoubleEncoding,
+    );
+    refused(&["/a%", "/a%4", "/a%zz", "/a%u002e", "/a%4/x", "/a%%41"], TargetError::BadEscape);
+    refused(&["/public/%e0%80%af..", "/%c0%ae", "/a%ff", "/a%ed%a0%80", "/a%c3"], TargetError::NotUtf8);
+}
+
+#[test]
+fn only_the_origin_form_is_a_target() {
+    refused(
+        &["", "admin/x", "*", "http://other-host/admin", "other:443", "?x", "\\admin", " /admin", "%2fadmin"],
+        TargetError::NotOrigin,
+    );
+}
+
+#[test]
+fn debug_shows_no_query() {
+    assert_eq!(format!("{:?}", kept("/a?sesame=secret")), "Target(\"/a\")");
+}
+
+#[test]
+fn every_refusal_has_its_own_text() {
+    let all = [
+        TargetError::NotOrigin,
+        TargetError::EmptySegment,
+        TargetError::DotSegment,
+        TargetError::DisguisedSlash,
+        TargetError::Backslash,
+        TargetError::Semicolon,
+        TargetError::Control,
+        TargetError::Blank,
+        TargetError::NotAscii,
+        TargetError::Fragment,
+        TargetError::NotAllowed,
+        TargetError::BadEscape,
+        TargetError::NotUtf8,
+        TargetError::DoubleEncoding,
+    ];
+    let texts: std::collections::HashSet<_> = all.iter().map(|error| error.reason()).collect();
+    assert_eq!(texts.len(), all.len());
+    assert_eq!(TargetError::Blank.to_string(), TargetError::Blank.reason());
+}
+
+#[test]
+fn a_parameter_is_read_in_its_one_spelling() {
+    for (query, value) in [
+        (None, None),
+        (Some(""), None),
+        (Some("x=1"), None),
+        (Some("organization=A"), Some("A")),
+        (Some("x=1&organization=A&y"), Some("A")),
+        (Some("organization=a%2Db+c"), Some("a-b c")),
+        (Some("%6frganization=A"), Some("A")),
+        (Some("organization=a=b"), Some("a=b")),
+        (Some("organization"), Some("")),
+        (Some("organizations=B&organization=A&my_organization=C&%zz=1;2"), Some("A")),
+        (Some("next=/x?organization%3DB"), None),
+    ] {
+        assert_eq!(
+            single(query, "organization").map(|found| found.map(Cow::into_owned)),
+            Ok(value.map(str::to_owned)),
+            "{query:?}"
+        );
+    }
+    assert!(matches!(single(Some("organization=A"), "organization"), Ok(Some(Cow::Borrowed("A")))));
+}
+
+#[test]
+fn a_parameter_that_could_be_read_in_two_ways_is_ambiguous() {
+    for (query, error) in [
+        ("organization=A&organization=B", Ambiguous::Repeated),
+        ("organization=A&organization=A", Ambiguous::Repeated),
+        ("organization=A&%6frganization=B", Ambiguous::Repeated),
+        ("organization=A&organization", Ambiguous::Repeated),
+        ("Organization=B", Ambiguous::Spelling),
+        ("organization[]=B", Ambiguous::Spelling),
+        ("organization%5B%5D=B", Ambiguous::Spelling),
+        ("organization[0]=B&organization=A", Ambiguous::Spelling),
+        ("organization%5b0%5d=B", Ambiguous::Spelling),
+        ("+organization=B", Ambiguous::Spelling),
+        ("organization%00=B", Ambiguous::Spelling),
+        ("organization%ff=B", Ambiguous::Spelling),
+        ("organization%=B", Ambiguous::Spelling),
+        ("%256frganization=B", Ambiguous::Spelling),
+        ("x=1;organization=B", Ambiguous::Separator),
+        ("organization=A;x=1", Ambiguous::Separator),
+        ("x=1;Organization[]=B", Ambiguous::Separator),
+        ("organization=A%26organization=B", Ambiguous::Separator),
+        ("organization=A%3Borganization%3DB", Ambiguous::Separator),
+        ("organization=%zz", Ambiguous::Malformed),
+        ("organization=%ff", Ambiguous::Malformed),
+        ("organization=%", Ambiguous::Malformed),
+        ("organization=A%00", Ambiguous::Malformed),
+    ] {
+        assert_eq!(single(Some(query), "organization"), Err(error), "{query}");
+    }
+}
+
+#[test]
+fn a_name_that_is_encoded_without_end_is_followed_only_so_far() {
+    let key = format!("%{}6f=B", "25".repeat(20_000));
+    assert_eq!(single(Some(&key), "organization"), Ok(None));
+}
