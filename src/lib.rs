@@ -1,6 +1,5 @@
 //! postern: a tenant-aware authorization sidecar and reverse proxy.
 
-pub mod cli;
 pub mod clock;
 pub mod decision;
 pub mod facts;
