@@ -2,11 +2,13 @@
 
 pub mod clock;
 pub mod config;
+pub mod decision;
 pub mod directory;
 pub mod facts;
 pub mod fold;
 pub mod id;
 pub mod net;
+pub mod policy;
 pub mod target;
 pub mod telemetry;
 pub mod upstream;

@@ -1,0 +1,244 @@
+//! The second stage: which organization the request itself names. Nothing of the caller is known or needed here.
+
+use super::matching::{Hit, Matched};
+use super::{Caller, Denial, Reason, RequestView};
+use crate::facts::{Organization, Snapshot};
+use crate::fold::fold_eq;
+use crate::id::OrgId;
+use crate::policy::{By, Captures, Item, MAX_SOURCES, Source, is_slug};
+use crate::target::query;
+use arrayvec::ArrayVec;
+use http::{HeaderMap, HeaderName, Method};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Longest slug or external id that is looked up.
+const MAX_KEY: usize = 255;
+
+/// How a request names an organization.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum OrgKey<'r> {
+    /// By its id.
+    Id(OrgId),
+    /// By its slug.
+    Slug(Cow<'r, str>),
+    /// By its external id.
+    External(Cow<'r, str>),
+}
+
+impl OrgKey<'_> {
+    /// The same key, free of the request.
+    #[must_use]
+    pub fn into_owned(self) -> OrgKey<'static> {
+        match self {
+            Self::Id(id) => OrgKey::Id(id),
+            Self::Slug(text) => OrgKey::Slug(Cow::Owned(text.into_owned())),
+            Self::External(text) => OrgKey::External(Cow::Owned(text.into_owned())),
+        }
+    }
+
+    /// Whether it names this organization.
+    #[must_use]
+    pub fn names(&self, organization: &Organization) -> bool {
+        match self {
+            Self::Id(id) => organization.id == *id,
+            Self::Slug(slug) => organization.slug.as_str() == slug,
+            Self::External(key) => organization.external_id.as_ref().is_some_and(|e| e.as_str() == key),
+        }
+    }
+
+    /// Whether the caller belongs to it.
+    fn is_known(&self, snapshot: &Snapshot) -> bool {
+        match self {
+            Self::Id(id) => snapshot.membership(*id).is_some(),
+            _ => snapshot.memberships().iter().any(|m| self.names(&m.organization)),
+        }
+    }
+}
+
+/// What one source says.
+#[derive(Clone, Debug)]
+pub(super) enum Named<'r> {
+    /// The request names this one.
+    Key(OrgKey<'r>),
+    /// The caller's only one.
+    Only,
+}
+
+/// What one item of an origin says: which item, and one of its sources.
+#[derive(Clone, Debug)]
+pub(super) struct Said<'r> {
+    /// The number of the item in the rule's origin.
+    pub(super) item: usize,
+    pub(super) named: Named<'r>,
+}
+
+/// All that is said about the organization for one rule, in the order of its origin.
+pub(super) type Saying<'r> = ArrayVec<Said<'r>, MAX_SOURCES>;
+
+/// Which organizations the request names.
+#[derive(Clone, Debug)]
+pub struct Claim<'r> {
+    pub(super) first: Saying<'r>,
+    /// For the rule of the rewritten target.
+    pub(super) second: Option<Box<Saying<'r>>>,
+}
+
+/// Reads the organizations that the request names.
+///
+/// # Errors
+/// 400 `org_missing`: one that must be there is not, or is not of the form that the rule reads. 400 `ambiguous`: it is there
+/// more than once or in another spelling, or two places name two.
+pub fn claim<'r>(matched: &'r Matched<'_>, view: &RequestView<'r>) -> Result<Claim<'r>, Denial> {
+    let path = view.target.decoded();
+    let first = saying(&matched.hit, path, view)?;
+    let second = match &matched.rewritten {
+        Some(rewritten) => match &rewritten.hit {
+            Some(hit) => Some(Box::new(saying(hit, &rewritten.decoded, view)?)),
+            None => None,
+        },
+        None => None,
+    };
+    Ok(Claim { first, second })
+}
+
+fn saying<'r>(hit: &Hit<'_>, path: &'r str, view: &RequestView<'r>) -> Result<Saying<'r>, Denial> {
+    let mut saying = Saying::new();
+    let access = hit.rule.access;
+    if access.credential() == crate::policy::CredentialNeed::Ignored {
+        return Ok(saying);
+    }
+    for (number, item) in hit.rule.origin.iter().enumerate() {
+        let before = saying.len();
+        for source in &item.sources {
+            let named = read(source, hit, path, view).map_err(|reason| Denial::new(reason).at(hit.route.index))?;
+            let Some(named) = named else { continue };
+            let said = saying.get(before..).unwrap_or_default();
+            // `user.only` is what the caller falls back to: it is asked for only where the request says nothing before.
+            let is_fallback = matches!(named, Named::Only) && !said.is_empty();
+            // Whoever says the same in two places has said it once; two things in one form are two things.
+            match (is_fallback, &named) {
+                (false, Named::Key(key)) if said.iter().any(|s| is_other(&s.named, key)) => {
+                    return Err(Denial::new(Reason::Ambiguous).at(hit.route.index));
+                }
+                (false, _) => {
+                    // The policy's limit on sources is this vector's capacity.
+                    let _ = saying.try_push(Said { item: number, named });
+                }
+                (true, _) => {}
+            }
+        }
+        let may_be_absent = !access.asks_organization() || (item.optional && *view.method == Method::PATCH);
+        if saying.len() == before && !may_be_absent {
+            return Err(Denial::new(Reason::OrgMissing).at(hit.route.index));
+        }
+    }
+    // Every item was optional and absent: nothing says whose the object is.
+    if saying.is_empty() && !hit.rule.origin.is_empty() && access.asks_organization() {
+        return Err(Denial::new(Reason::OrgMissing).at(hit.route.index));
+    }
+    Ok(saying)
+}
+
+/// Whether two sources, in the same form, name two organizations. Forms that differ are compared when they are resolved.
+fn is_other(said: &Named<'_>, key: &OrgKey<'_>) -> bool {
+    match said {
+        Named::Key(said) => std::mem::discriminant(said) == std::mem::discriminant(key) && said != key,
+        Named::Only => false,
+    }
+}
+
+fn read<'r>(
+    source: &Source,
+    hit: &Hit<'_>,
+    path: &'r str,
+    view: &RequestView<'r>,
+) -> Result<Option<Named<'r>>, Reason> {
+    let (text, by) = match source {
+        Source::UserOnly => return Ok(Some(Named::Only)),
+        Source::Path(at, by) => (captured(path, &hit.path, *at).map(Cow::Borrowed), *by),
+        Source::Host(at, by) => (captured(view.host, &hit.host, *at).map(Cow::Borrowed), *by),
+        Source::Query(name, by) => (query::single(view.target.query(), name).map_err(|_| Reason::Ambiguous)?, *by),
+        Source::Header(name, by) => (header(view.headers, name)?.map(Cow::Borrowed), *by),
+    };
+    text.map(|text| key(text, by).map(Named::Key)).transpose()
+}
+
+/// What the variable with that number matched.
+pub(super) fn captured<'r>(text: &'r str, captures: &Captures, at: usize) -> Option<&'r str> {
+    let (start, end) = captures.get(at)?;
+    text.get(usize::try_from(*start).ok()?..usize::try_from(*end).ok()?)
+}
+
+/// The one value of a header. Another spelling of its name (`X_Org`) counts as a repetition even alone: the upstream may
+/// read what we did not.
+fn header<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<Option<&'r str>, Reason> {
+    let mut found = None;
+    for (key, value) in headers {
+        if !fold_eq(key.as_str(), name.as_str()) {
+            continue;
+        }
+        if found.is_some() || key != name {
+            return Err(Reason::Ambiguous);
+        }
+        found = Some(value);
+    }
+    found.map(|value| std::str::from_utf8(value.as_bytes()).map_err(|_| Reason::OrgMissing)).transpose()
+}
+
+/// Text to key, in the form that the rule reads and no other.
+fn key(text: Cow<'_, str>, by: By) -> Result<OrgKey<'_>, Reason> {
+    let fits = text.len() <= MAX_KEY;
+    match by {
+        By::Id => OrgId::parse(&text).map(OrgKey::Id).map_err(|_| Reason::OrgMissing),
+        By::Slug if fits && is_slug(&text) => Ok(OrgKey::Slug(text)),
+        By::External if fits && !text.is_empty() && !text.chars().any(char::is_control) => Ok(OrgKey::External(text)),
+        By::Slug | By::External => Err(Reason::OrgMissing),
+    }
+}
+
+impl<'r> Claim<'r> {
+    /// The organizations whose facts must be looked up before deciding: those that a superuser names without belonging to
+    /// them. Everybody else's organizations are in their snapshot.
+    pub fn unknown<'x>(&'x self, caller: Caller<'x>) -> impl Iterator<Item = &'x OrgKey<'r>> + use<'x, 'r> {
+        let superuser = match caller {
+            Caller::User(snapshot) if snapshot.user.is_superuser && snapshot.user.is_active => Some(snapshot),
+            _ => None,
+        };
+        let keys =
+            self.first.iter().chain(self.second.iter().flat_map(|s| s.iter())).filter_map(|said| match &said.named {
+                Named::Key(key) => Some(key),
+                Named::Only => None,
+            });
+        keys.filter(move |key| superuser.is_some_and(|snapshot| !key.is_known(snapshot)))
+    }
+}
+
+/// What was looked up of organizations that the caller does not belong to.
+#[derive(Clone, Debug, Default)]
+pub struct Facts<'r> {
+    organizations: Vec<(OrgKey<'r>, Option<Arc<Organization>>)>,
+}
+
+impl<'r> Facts<'r> {
+    /// Nothing looked up; allocates nothing.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { organizations: Vec::new() }
+    }
+
+    /// Remembers what a lookup found; `None`: there is no such organization.
+    pub fn learn(&mut self, key: OrgKey<'r>, organization: Option<Arc<Organization>>) {
+        self.organizations.push((key, organization));
+    }
+
+    /// `None`: nobody looked.
+    pub(super) fn organization(&self, key: &OrgKey<'_>) -> Option<Option<&Arc<Organization>>> {
+        self.organizations.iter().find(|(known, _)| known == key).map(|(_, found)| found.as_ref())
+    }
+}
+
+/// The optional and primary marks of an item, by its number.
+pub(super) fn item<'p>(hit: &Hit<'p>, number: usize) -> Option<&'p Item> {
+    hit.rule.origin.get(number)
+}

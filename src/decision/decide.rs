@@ -1,0 +1,221 @@
+//! The last stage: everything is known, and the rule says yes or no. Pure; allocates nothing where it says yes, unless the
+//! policy forwards a variable of the path.
+
+use super::claim::{self, Claim, Facts, Named, OrgKey, Saying};
+use super::matching::{Hit, Matched};
+use super::permit::{Permit, Standing};
+use super::{Caller, Denial, Reason};
+use crate::facts::{Level, Membership, Organization, Snapshot};
+use crate::policy::{Access, Foreign};
+use http::StatusCode;
+use std::sync::Arc;
+
+/// Refuses, before the organization is read, a caller who has to be somebody and is not.
+///
+/// # Errors
+/// 401 `credentials_missing`: a credential is required and none was sent. 401 `user_inactive`.
+pub fn admit(matched: &Matched<'_>, caller: Caller<'_>) -> Result<(), Denial> {
+    for hit in matched.hits() {
+        somebody(hit, caller)?;
+    }
+    Ok(())
+}
+
+/// The active user whom a rule judges; `None` where it lets anybody pass.
+fn somebody<'c>(hit: &Hit<'_>, caller: Caller<'c>) -> Result<Option<&'c Arc<Snapshot>>, Denial> {
+    match (hit.rule.access, caller) {
+        (Access::Deny, _) => Err(Denial::new(Reason::Denied).at(hit.route.index)),
+        (Access::Public, _) | (Access::Optional, Caller::Anonymous) => Ok(None),
+        (_, Caller::Anonymous) => Err(Denial::new(Reason::CredentialsMissing).at(hit.route.index)),
+        (_, Caller::User(snapshot)) if !snapshot.user.is_active => {
+            Err(Denial::new(Reason::UserInactive).at(hit.route.index))
+        }
+        (_, Caller::User(snapshot)) => Ok(Some(snapshot)),
+    }
+}
+
+/// Says yes or no. The only maker of [`Permit`]s.
+///
+/// `caller` is [`Caller::Anonymous`] only where no credential was sent; a bad one never gets here.
+///
+/// # Errors
+/// The first reason of the pipeline's order: credential, organization, level. 503 `store_unavailable` when an organization of
+/// [`Claim::unknown`] was not looked up.
+pub fn decide<'p>(
+    matched: &Matched<'p>,
+    claim: &Claim<'_>,
+    view: &super::RequestView<'_>,
+    caller: Caller<'_>,
+    facts: &Facts<'_>,
+) -> Result<Permit<'p>, Denial> {
+    let verdict = judge(&matched.hit, &claim.first, caller, facts)?;
+    let mut by_superuser = verdict.by_superuser;
+    if let Some(rewritten) = &matched.rewritten
+        && let Some(hit) = &rewritten.hit
+    {
+        let saying = claim.second.as_deref().ok_or_else(|| Denial::new(Reason::OrgMissing).at(hit.route.index))?;
+        by_superuser |= judge(hit, saying, caller, facts)?.by_superuser;
+    }
+    let snapshot = match caller {
+        // A public route knows nobody, whoever they are.
+        Caller::User(snapshot) if matched.hit.rule.access != Access::Public => Some(snapshot.clone()),
+        _ => None,
+    };
+    Ok(Permit::new(matched, view.target.decoded(), snapshot, verdict.standing, by_superuser))
+}
+
+/// What a rule says when it says yes.
+struct Verdict {
+    /// The organization of the request and how the caller stands in it.
+    standing: Option<Standing>,
+    /// A superuser passed where their membership would not have been enough.
+    by_superuser: bool,
+}
+
+impl Verdict {
+    const NOBODY: Self = Self { standing: None, by_superuser: false };
+}
+
+fn judge(hit: &Hit<'_>, saying: &Saying<'_>, caller: Caller<'_>, facts: &Facts<'_>) -> Result<Verdict, Denial> {
+    let deny = |reason| Denial::new(reason).at(hit.route.index);
+    let access = hit.rule.access;
+    let Some(snapshot) = somebody(hit, caller)? else { return Ok(Verdict::NOBODY) };
+    let judge = Judge { hit, snapshot, facts };
+    let standings = judge.standings(saying);
+    if !access.asks_organization() {
+        // The organization only goes into headers here: one that is not the caller's is simply not told.
+        let standing = match standings {
+            Ok(standings) => standings.of_request,
+            Err(denial) if matches!(denial.reason, Reason::OrgForeign | Reason::OrgMissing) => None,
+            Err(denial) => return Err(denial),
+        };
+        if access == Access::Staff && !snapshot.user.is_staff {
+            return Err(deny(Reason::StaffOnly));
+        }
+        return Ok(Verdict { standing, by_superuser: false });
+    }
+    let standings = standings?;
+    let Access::In(needed) = access else {
+        return if snapshot.user.is_superuser {
+            Ok(Verdict { standing: standings.of_request, by_superuser: false })
+        } else {
+            Err(deny(Reason::SuperuserOnly))
+        };
+    };
+    let enough = if hit.rule.origin.is_empty() {
+        snapshot.memberships().iter().any(|m| m.level() >= needed)
+    } else {
+        standings.lowest >= Some(needed)
+    };
+    if enough || snapshot.user.is_superuser {
+        Ok(Verdict { standing: standings.of_request, by_superuser: !enough })
+    } else {
+        Err(deny(Reason::OrgLevelMissing))
+    }
+}
+
+/// How the caller stands in the organizations that a request names.
+struct Standings {
+    /// That of the request: of the primary item, or of all.
+    of_request: Option<Standing>,
+    /// The lowest level among them; `None` where the caller does not belong to one, or none is named.
+    lowest: Option<Level>,
+}
+
+/// Resolves what was said to organizations, for one caller.
+struct Judge<'a, 'p> {
+    hit: &'a Hit<'p>,
+    snapshot: &'a Arc<Snapshot>,
+    facts: &'a Facts<'a>,
+}
+
+impl Judge<'_, '_> {
+    /// Every item must resolve, and all to one organization, unless one is primary.
+    fn standings(&self, saying: &Saying<'_>) -> Result<Standings, Denial> {
+        let mut of_request: Option<Standing> = None;
+        let mut lowest = None;
+        let has_primary = self.hit.rule.origin.iter().any(|i| i.primary);
+        let mut rest = saying.as_slice();
+        while let Some(said) = rest.first() {
+            let number = said.item;
+            let (item, others) =
+                rest.split_at_checked(rest.partition_point(|s| s.item == number)).unwrap_or((rest, &[]));
+            rest = others;
+            let standing = self.standing(item)?;
+            lowest = if of_request.is_none() { standing.level } else { lowest.min(standing.level) };
+            let is_primary = claim::item(self.hit, number).is_some_and(|i| i.primary);
+            match &of_request {
+                Some(known) if !has_primary && known.organization.id != standing.organization.id => {
+                    return Err(self.deny(Reason::Ambiguous));
+                }
+                Some(_) if !is_primary => {}
+                _ => of_request = Some(standing),
+            }
+        }
+        Ok(Standings { of_request, lowest })
+    }
+
+    /// The first of one item's sources counts; the others must name the same organization.
+    fn standing(&self, item: &[claim::Said<'_>]) -> Result<Standing, Denial> {
+        let mut found: Option<Standing> = None;
+        for said in item {
+            let standing = match &said.named {
+                Named::Only => match self.snapshot.memberships() {
+                    [only] => Standing::of(only),
+                    _ => continue,
+                },
+                Named::Key(key) => match (self.resolve(key)?, &found) {
+                    (Some(standing), _) => standing,
+                    (None, None) => return Err(self.foreign()),
+                    // Whatever it is, it is not the one that was named before.
+                    (None, Some(_)) => return Err(self.deny(Reason::Ambiguous)),
+                },
+            };
+            match &found {
+                Some(known) if known.organization.id != standing.organization.id => {
+                    return Err(self.deny(Reason::Ambiguous));
+                }
+                Some(_) => {}
+                None => found = Some(standing),
+            }
+        }
+        found.ok_or_else(|| self.deny(Reason::OrgMissing))
+    }
+
+    /// `None`: foreign, disabled or unknown, which nobody may tell apart.
+    fn resolve(&self, key: &OrgKey<'_>) -> Result<Option<Standing>, Denial> {
+        let membership = match key {
+            OrgKey::Id(id) => self.snapshot.membership(*id),
+            _ => self.snapshot.memberships().iter().find(|m| key.names(&m.organization)),
+        };
+        if let Some(membership) = membership {
+            return Ok(Some(Standing::of(membership)));
+        }
+        if !self.snapshot.user.is_superuser {
+            return Ok(None);
+        }
+        // Superusers pass everywhere, into disabled organizations too, but not into one that does not exist.
+        match self.facts.organization(key) {
+            Some(found) => Ok(found.map(|o| Standing { organization: o.clone(), level: None })),
+            None => Err(self.deny(Reason::StoreUnavailable).with_hint("the organization was not looked up")),
+        }
+    }
+
+    fn foreign(&self) -> Denial {
+        let status = match self.hit.rule.foreign {
+            Foreign::Forbidden => StatusCode::FORBIDDEN,
+            Foreign::NotFound => StatusCode::NOT_FOUND,
+        };
+        self.deny(Reason::OrgForeign).with_status(status)
+    }
+
+    fn deny(&self, reason: Reason) -> Denial {
+        Denial::new(reason).at(self.hit.route.index)
+    }
+}
+
+impl Standing {
+    fn of(membership: &Membership) -> Self {
+        Self { organization: Arc::<Organization>::clone(&membership.organization), level: Some(membership.level()) }
+    }
+}

@@ -1,0 +1,297 @@
+//! Refusals: the stable reason codes, each with its status and what the caller may read about it.
+
+use http::{HeaderValue, StatusCode};
+
+/// Why a request was refused. The codes are part of the public interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// No pattern matches.
+    NoRoute,
+    /// The route does not have the method.
+    MethodNotAllowed,
+    /// The target has no single meaning.
+    BadTarget,
+    /// The message has no single extent.
+    BadFraming,
+    /// Two readers could find two values.
+    Ambiguous,
+    /// There is no credential, and there must be one.
+    CredentialsMissing,
+    /// The credential is not good, or of a scheme that the route does not take.
+    CredentialsInvalid,
+    /// The user is not active.
+    UserInactive,
+    /// The credential is good, but not for this.
+    ScopeExceeded,
+    /// The request names no organization that could be read.
+    OrgMissing,
+    /// The organization is not the caller's, is disabled or does not exist.
+    OrgForeign,
+    /// The caller's level in the organization is too low.
+    OrgLevelMissing,
+    /// The object belongs to no organization, and the caller may not touch such.
+    SharedDenied,
+    /// A permission is missing.
+    PermissionMissing,
+    /// Only superusers pass.
+    SuperuserOnly,
+    /// Only staff passes.
+    StaffOnly,
+    /// The rule's condition does not hold.
+    ConditionFalse,
+    /// Nobody passes.
+    Denied,
+    /// The page's origin is not allowed.
+    OriginDenied,
+    /// Too many requests.
+    Throttled,
+    /// The body is longer than the route reads.
+    BodyTooLarge,
+    /// The body cannot be read.
+    BodyInvalid,
+    /// The body is of a type that cannot be judged.
+    BodyType,
+    /// The object does not exist.
+    LookupNotFound,
+    /// The object's organization could not be looked up.
+    LookupFailed,
+    /// The upstream's answer cannot be judged.
+    AnswerUnreadable,
+    /// The upstream cannot be reached.
+    UpstreamUnreachable,
+    /// The upstream took too long.
+    UpstreamTimeout,
+    /// The store that knows the answer is down.
+    StoreUnavailable,
+    /// What the upstream would be told does not fit in a header.
+    IdentityTooLarge,
+}
+
+impl Reason {
+    /// All of them, in the order of the manual.
+    pub const ALL: [Self; 30] = [
+        Self::NoRoute,
+        Self::MethodNotAllowed,
+        Self::BadTarget,
+        Self::BadFraming,
+        Self::Ambiguous,
+        Self::CredentialsMissing,
+        Self::CredentialsInvalid,
+        Self::UserInactive,
+        Self::ScopeExceeded,
+        Self::OrgMissing,
+        Self::OrgForeign,
+        Self::OrgLevelMissing,
+        Self::SharedDenied,
+        Self::PermissionMissing,
+        Self::SuperuserOnly,
+        Self::StaffOnly,
+        Self::ConditionFalse,
+        Self::Denied,
+        Self::OriginDenied,
+        Self::Throttled,
+        Self::BodyTooLarge,
+        Self::BodyInvalid,
+        Self::BodyType,
+        Self::LookupNotFound,
+        Self::LookupFailed,
+        Self::AnswerUnreadable,
+        Self::UpstreamUnreachable,
+        Self::UpstreamTimeout,
+        Self::StoreUnavailable,
+        Self::IdentityTooLarge,
+    ];
+
+    /// Everything about a reason in one place: code, status, title, detail.
+    ///
+    /// The detail is for the caller and tells nothing that they may not know.
+    const fn facts(self) -> (&'static str, StatusCode, &'static str, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::NoRoute => ("no_route", S::NOT_FOUND, "Not found", "There is nothing at this path."),
+            Self::MethodNotAllowed => (
+                "method_not_allowed",
+                S::METHOD_NOT_ALLOWED,
+                "Method not allowed",
+                "The path does not have this method.",
+            ),
+            Self::BadTarget => (
+                "bad_target",
+                S::BAD_REQUEST,
+                "Bad request target",
+                "The request target could be read in more than one way.",
+            ),
+            Self::BadFraming => ("bad_framing", S::BAD_REQUEST, "Bad request", "The request is not valid HTTP."),
+            Self::Ambiguous => (
+                "ambiguous",
+                S::BAD_REQUEST,
+                "Ambiguous request",
+                "Something is there more than once, or in more than one spelling.",
+            ),
+            Self::CredentialsMissing => {
+                ("credentials_missing", S::UNAUTHORIZED, "Authentication required", "The request has no credentials.")
+            }
+            Self::CredentialsInvalid => {
+                ("credentials_invalid", S::UNAUTHORIZED, "Invalid credentials", "The credentials are not valid here.")
+            }
+            Self::UserInactive => {
+                ("user_inactive", S::UNAUTHORIZED, "User inactive", "The user is inactive or deleted.")
+            }
+            Self::ScopeExceeded => {
+                ("scope_exceeded", S::FORBIDDEN, "Forbidden", "The credentials are not good for this.")
+            }
+            Self::OrgMissing => (
+                "org_missing",
+                S::BAD_REQUEST,
+                "Organization missing",
+                "The request does not name an organization in the way that the route reads it.",
+            ),
+            Self::OrgForeign => ("org_foreign", S::FORBIDDEN, "Forbidden", "You do not belong to this organization."),
+            Self::OrgLevelMissing => {
+                ("org_level_missing", S::FORBIDDEN, "Forbidden", "Your level in the organization is too low for this.")
+            }
+            Self::SharedDenied => {
+                ("shared_denied", S::FORBIDDEN, "Forbidden", "You may not do this to a shared object.")
+            }
+            Self::PermissionMissing => {
+                ("permission_missing", S::FORBIDDEN, "Forbidden", "You lack the permission for this.")
+            }
+            Self::SuperuserOnly => ("superuser_only", S::FORBIDDEN, "Forbidden", "Only superusers may do this."),
+            Self::StaffOnly => ("staff_only", S::FORBIDDEN, "Forbidden", "Only staff may do this."),
+            Self::ConditionFalse => {
+                ("condition_false", S::FORBIDDEN, "Forbidden", "The condition of the route does not hold.")
+            }
+            Self::Denied => ("denied", S::FORBIDDEN, "Forbidden", "Nobody may do this."),
+            Self::OriginDenied => {
+                ("origin_denied", S::FORBIDDEN, "Forbidden", "The origin of the page is not allowed.")
+            }
+            Self::Throttled => ("throttled", S::TOO_MANY_REQUESTS, "Too many requests", "Request was throttled."),
+            Self::BodyTooLarge => {
+                ("body_too_large", S::PAYLOAD_TOO_LARGE, "Body too large", "The body is longer than allowed.")
+            }
+            Self::BodyInvalid => ("body_invalid", S::BAD_REQUEST, "Invalid body", "The body cannot be read."),
+            Self::BodyType => (
+                "body_type",
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "Unsupported media type",
+                "The body's type cannot be read here.",
+            ),
+            Self::LookupNotFound => ("lookup_not_found", S::NOT_FOUND, "Not found", "There is no such object."),
+            Self::LookupFailed => (
+                "lookup_failed",
+                S::SERVICE_UNAVAILABLE,
+                "Service unavailable",
+                "The request cannot be judged at the moment.",
+            ),
+            Self::AnswerUnreadable => {
+                ("answer_unreadable", S::BAD_GATEWAY, "Bad gateway", "The answer of the service cannot be judged.")
+            }
+            Self::UpstreamUnreachable => (
+                "upstream_unreachable",
+                S::BAD_GATEWAY,
+                "Bad gateway",
+                "The service behind the gateway cannot be reached.",
+            ),
+            Self::UpstreamTimeout => (
+                "upstream_timeout",
+                S::GATEWAY_TIMEOUT,
+                "Gateway timeout",
+                "The service behind the gateway took too long.",
+            ),
+            Self::StoreUnavailable => (
+                "store_unavailable",
+                S::SERVICE_UNAVAILABLE,
+                "Service unavailable",
+                "The request cannot be judged at the moment.",
+            ),
+            Self::IdentityTooLarge => (
+                "identity_too_large",
+                S::INTERNAL_SERVER_ERROR,
+                "Internal server error",
+                "You belong to more organizations than this route can tell its service.",
+            ),
+        }
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        self.facts().0
+    }
+
+    /// The status, where the policy does not say another (`foreign:`).
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        self.facts().1
+    }
+
+    /// The title: the same for every occurrence (RFC 9457, 3.1.3).
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        self.facts().2
+    }
+
+    /// What the caller may read.
+    #[must_use]
+    pub const fn detail(self) -> &'static str {
+        self.facts().3
+    }
+}
+
+/// A request that was refused.
+#[derive(Clone, Debug)]
+pub struct Denial {
+    /// Why.
+    pub reason: Reason,
+    /// The status to answer with.
+    pub status: StatusCode,
+    /// The `Allow` header of a 405.
+    pub allow: Option<HeaderValue>,
+    /// The number of the route that refused; `None` before there was one.
+    pub route: Option<usize>,
+    /// What an operator should know; for logs, never for the caller.
+    pub hint: Option<&'static str>,
+}
+
+impl Denial {
+    /// A refusal with the usual status of its reason.
+    #[must_use]
+    pub const fn new(reason: Reason) -> Self {
+        Self { reason, status: reason.status(), allow: None, route: None, hint: None }
+    }
+
+    /// The same with another status.
+    #[must_use]
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    /// The same with a word for the operator.
+    #[must_use]
+    pub fn with_hint(self, hint: &'static str) -> Self {
+        Self { hint: Some(hint), ..self }
+    }
+
+    /// The same with the route that refused.
+    #[must_use]
+    pub fn at(self, route: usize) -> Self {
+        Self { route: Some(route), ..self }
+    }
+
+    /// The public title. A foreign organization under 404 is told like a missing object.
+    #[must_use]
+    pub fn title(&self) -> &'static str {
+        self.told_as().title()
+    }
+
+    /// The public detail. A foreign organization under 404 is told like a missing object.
+    #[must_use]
+    pub fn detail(&self) -> &'static str {
+        self.told_as().detail()
+    }
+
+    fn told_as(&self) -> Reason {
+        let hidden = self.status == StatusCode::NOT_FOUND && self.reason == Reason::OrgForeign;
+        if hidden { Reason::LookupNotFound } else { self.reason }
+    }
+}

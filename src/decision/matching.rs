@@ -1,0 +1,119 @@
+//! The first stage: which route and rule a request falls under, before anybody asks who sent it.
+
+use super::{Denial, Reason, RequestView};
+use crate::policy::{Captures, CredentialNeed, Policy, Rewrite, Route, Rule};
+use crate::target::Target;
+use std::sync::Arc;
+
+/// A request's route and rule. Where the route rewrites the target, the target that will be forwarded is matched too, and
+/// what it falls under must permit as well.
+#[derive(Clone, Debug)]
+pub struct Matched<'p> {
+    pub(super) hit: Hit<'p>,
+    pub(super) rewritten: Option<Rewritten<'p>>,
+}
+
+/// A route and rule, and what the variables matched.
+#[derive(Clone, Debug)]
+pub(super) struct Hit<'p> {
+    pub(super) route: &'p Route,
+    pub(super) rule: &'p Rule,
+    pub(super) path: Captures,
+    pub(super) host: Captures,
+}
+
+/// The target after the rewrite.
+#[derive(Clone, Debug)]
+pub(super) struct Rewritten<'p> {
+    /// What is forwarded: canonical.
+    pub(super) raw: Arc<str>,
+    /// Its decoded path, which `hit` has ranges of.
+    pub(super) decoded: Box<str>,
+    /// A route of the same upstream that the rewritten target falls under.
+    pub(super) hit: Option<Hit<'p>>,
+}
+
+/// Finds the route and the rule.
+///
+/// # Errors
+/// 404 `no_route`, 405 `method_not_allowed` (with `Allow`), 403 `denied`; 400 `bad_target` when the rewritten target is not
+/// canonical.
+pub fn find<'p>(policy: &'p Policy, view: &RequestView<'_>) -> Result<Matched<'p>, Denial> {
+    let hit = hit(policy, view, view.target.decoded())?.ok_or_else(|| Denial::new(Reason::NoRoute))?;
+    let rewritten = match &hit.route.rewrite {
+        Some(rewrite) => Some(rewritten(policy, view, &hit, rewrite)?),
+        None => None,
+    };
+    Ok(Matched { hit, rewritten })
+}
+
+fn hit<'p>(policy: &'p Policy, view: &RequestView<'_>, path: &str) -> Result<Option<Hit<'p>>, Denial> {
+    let Some(found) = policy.find(view.host, path) else { return Ok(None) };
+    let route = found.route;
+    let Some(rule) = route.rule(view.method) else {
+        let denial = Denial::new(Reason::MethodNotAllowed).at(route.index);
+        return Err(Denial { allow: Some(route.allow.clone()), ..denial });
+    };
+    if rule.access == crate::policy::Access::Deny {
+        return Err(Denial::new(Reason::Denied).at(route.index));
+    }
+    Ok(Some(Hit { route, rule, path: found.path, host: found.host }))
+}
+
+/// What is forwarded is judged again: a rewrite must not open a door that stands closed (`/ext/admin` → `/admin`).
+///
+/// Only a route of the same upstream speaks about the rewritten path; one of another upstream is about other resources.
+fn rewritten<'p>(
+    policy: &'p Policy,
+    view: &RequestView<'_>,
+    first: &Hit<'p>,
+    rewrite: &Rewrite,
+) -> Result<Rewritten<'p>, Denial> {
+    let raw = apply(rewrite, view.target);
+    let target = Target::parse(&raw).map_err(|_| Denial::new(Reason::BadTarget).at(first.route.index))?;
+    let decoded: Box<str> = target.decoded().into();
+    let same = policy.find(view.host, &decoded).is_some_and(|found| found.route.upstream == first.route.upstream);
+    let hit = if same { hit(policy, view, &decoded)? } else { None };
+    Ok(Rewritten { raw: raw.into(), decoded, hit })
+}
+
+/// Takes segments off the front of the raw path and puts the prefix there. Raw and decoded paths have the same segments.
+fn apply(rewrite: &Rewrite, target: &Target<'_>) -> String {
+    let path = target.path();
+    let rest =
+        memchr::memchr_iter(b'/', path.as_bytes()).nth(rewrite.strip).and_then(|at| path.get(at..)).unwrap_or("");
+    let mut raw = format!("{}{rest}", rewrite.add);
+    if raw.is_empty() {
+        raw.push('/');
+    }
+    if let Some(query) = target.query() {
+        raw.push('?');
+        raw.push_str(query);
+    }
+    raw
+}
+
+impl<'p> Matched<'p> {
+    /// The route that the request came in by.
+    #[must_use]
+    pub const fn route(&self) -> &'p Route {
+        self.hit.route
+    }
+
+    /// The rule of the request's method.
+    #[must_use]
+    pub const fn rule(&self) -> &'p Rule {
+        self.hit.rule
+    }
+
+    /// What must be known of the caller: the stricter of both, where the target is rewritten.
+    #[must_use]
+    pub fn credential(&self) -> CredentialNeed {
+        self.hits().map(|hit| hit.rule.access.credential()).max().unwrap_or(CredentialNeed::Required)
+    }
+
+    /// The rules that must permit: the route's, and that of the rewritten target.
+    pub(super) fn hits(&self) -> impl Iterator<Item = &Hit<'p>> {
+        std::iter::once(&self.hit).chain(self.rewritten.as_ref().and_then(|r| r.hit.as_ref()))
+    }
+}

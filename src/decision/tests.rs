@@ -1,0 +1,492 @@
+//! The rules of the language, told as stories about two tenants.
+
+use super::*;
+use crate::facts::{Membership, User, Value};
+use crate::id::{OrgId, UserId};
+use crate::policy::{Names, load};
+use http::{HeaderName, HeaderValue, StatusCode};
+
+/// acme and bolt are tenants, gone is disabled.
+struct World {
+    acme: Arc<Organization>,
+    bolt: Arc<Organization>,
+    gone: Arc<Organization>,
+}
+
+fn organization(name: &str, is_active: bool) -> Arc<Organization> {
+    let id = OrgId(uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_DNS, name.as_bytes()));
+    Arc::new(Organization {
+        id,
+        id_value: Value::new(id.to_string()),
+        slug: Value::new(name),
+        name: Value::new(format!("The {name}")),
+        external_id: (name == "acme").then(|| Value::new("legacy/1")),
+        is_active,
+    })
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Is {
+    Member,
+    Manager,
+    Owner,
+}
+use Is::{Manager, Member, Owner};
+
+impl World {
+    fn new() -> Self {
+        Self { acme: organization("acme", true), bolt: organization("bolt", true), gone: organization("gone", false) }
+    }
+
+    fn user(&self, name: &str, memberships: &[(&Arc<Organization>, Is)]) -> Arc<Snapshot> {
+        let id = UserId(uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_DNS, name.as_bytes()));
+        let user = User {
+            id,
+            id_value: Value::new(id.to_string()),
+            username: Value::new(name),
+            email: None,
+            external_id: None,
+            is_active: name != "off",
+            is_staff: name == "staff",
+            is_superuser: name == "root",
+        };
+        let membership = |(o, is): &(&Arc<Organization>, Is)| Membership {
+            organization: Arc::clone(o),
+            is_admin: *is == Manager,
+            is_owner: *is == Owner,
+        };
+        Arc::new(Snapshot::new(user, memberships.iter().map(membership).collect()))
+    }
+
+    fn find(&self, key: &OrgKey<'_>) -> Option<Arc<Organization>> {
+        [&self.acme, &self.bolt, &self.gone].into_iter().find(|o| key.names(o)).cloned()
+    }
+}
+
+fn policy(routes: &str) -> Policy {
+    load(&[("routes.yaml", routes)], None).unwrap_or_else(|f| panic!("{}", f.to_lines()))
+}
+
+/// `METHOD target [Name: value]…`, with `<name>` standing for an organization's id.
+fn ask(policy: &Policy, world: &World, caller: Option<&Arc<Snapshot>>, request: &str) -> Result<String, Denial> {
+    let mut words = request.split('|').map(str::trim);
+    let line = ["acme", "bolt", "gone"].iter().fold(words.next().unwrap().to_owned(), |line, name| {
+        line.replace(&format!("<{name}>"), &organization(name, true).id.to_string())
+    });
+    let (method, target) = line.split_once(' ').unwrap();
+    let mut headers = HeaderMap::new();
+    for header in words {
+        let (name, value) = header.split_once(": ").unwrap();
+        headers.append(HeaderName::try_from(name).unwrap(), HeaderValue::from_str(value).unwrap());
+    }
+    let (target, host) = target.split_once(" @").unwrap_or((target, "api.example.com"));
+    let target = Target::parse(target).unwrap();
+    let view = RequestView { method: &method.parse().unwrap(), host, target: &target, headers: &headers };
+    let caller = caller.map_or(Caller::Anonymous, Caller::User);
+    let permit = judge(policy, &view, caller, &mut |key| world.find(key))?;
+    let mut told = Vec::new();
+    permit.inject(&HeaderValue::from_static("req-1"), |name, value| {
+        told.push(format!("{name}={}", value.to_str().unwrap()));
+    })?;
+    let marks = [permit.level(), permit.by_superuser().then_some("by superuser"), permit.rewritten()];
+    Ok([marks.into_iter().flatten().map(str::to_owned).collect(), told].concat().join(" "))
+}
+
+fn verdict(policy: &Policy, world: &World, caller: Option<&Arc<Snapshot>>, request: &str) -> String {
+    match ask(policy, world, caller, request) {
+        Ok(_) => "allow".to_owned(),
+        Err(denial) => format!("{} {}", denial.status.as_u16(), denial.reason.code()),
+    }
+}
+
+#[test]
+fn every_level_lets_pass_whom_it_names_and_nobody_else() {
+    let world = World::new();
+    let policy = policy(
+        "version: 1\nroutes:\n  /public: public\n  /optional: optional\n  /auth: authenticated\n  /staff: staff\n  \
+         /member: member\n  /manager: manager\n  /owner: owner\n  /super: superuser\n  /deny: deny\n",
+    );
+    let outsider = world.user("eve", &[]);
+    let member = world.user("bob", &[(&world.acme, Member)]);
+    let manager = world.user("ann", &[(&world.acme, Manager), (&world.bolt, Member)]);
+    let owner = world.user("olga", &[(&world.bolt, Owner)]);
+    let staff = world.user("staff", &[]);
+    let root = world.user("root", &[]);
+    let off = world.user("off", &[(&world.acme, Owner)]);
+    let rows = [
+        // anonymous, outsider, member, manager, owner, staff, superuser, inactive
+        ("/public", ["allow"; 8]),
+        ("/optional", ["allow", "allow", "allow", "allow", "allow", "allow", "allow", "401 user_inactive"]),
+        (
+            "/auth",
+            ["401 credentials_missing", "allow", "allow", "allow", "allow", "allow", "allow", "401 user_inactive"],
+        ),
+        (
+            "/staff",
+            [
+                "401 credentials_missing",
+                "403 staff_only",
+                "403 staff_only",
+                "403 staff_only",
+                "403 staff_only",
+                "allow",
+                "403 staff_only",
+                "401 user_inactive",
+            ],
+        ),
+        (
+            "/member",
+            [
+                "401 credentials_missing",
+                "403 org_level_missing",
+                "allow",
+                "allow",
+                "allow",
+                "403 org_level_missing",
+                "allow",
+                "401 user_inactive",
+            ],
+        ),
+        (
+            "/manager",
+            [
+                "401 credentials_missing",
+                "403 org_level_missing",
+                "403 org_level_missing",
+                "allow",
+                "allow",
+                "403 org_level_missing",
+                "allow",
+                "401 user_inactive",
+            ],
+        ),
+        (
+            "/owner",
+            [
+                "401 credentials_missing",
+                "403 org_level_missing",
+                "403 org_level_missing",
+                "403 org_level_missing",
+                "allow",
+                "403 org_level_missing",
+                "allow",
+                "401 user_inactive",
+            ],
+        ),
+        (
+            "/super",
+            [
+                "401 credentials_missing",
+                "403 superuser_only",
+                "403 superuser_only",
+                "403 superuser_only",
+                "403 superuser_only",
+                "403 superuser_only",
+                "allow",
+                "401 user_inactive",
+            ],
+        ),
+        ("/deny", ["403 denied"; 8]),
+    ];
+    let callers =
+        [None, Some(&outsider), Some(&member), Some(&manager), Some(&owner), Some(&staff), Some(&root), Some(&off)];
+    for (path, expected) in rows {
+        let got = callers.map(|caller| verdict(&policy, &world, caller, &format!("GET {path}")));
+        assert_eq!(got.each_ref().map(String::as_str), expected, "{path}");
+    }
+}
+
+const TENANTS: &str = "
+version: 1
+defaults:
+  inject: { X-Postern-User: user.username, X-Postern-Organization: org.slug, X-Postern-Role: org.level }
+routes:
+  /org/{org:uuid}/**: { org: path.org, read: member, write: manager }
+  /hidden/{org:uuid}/**: { org: path.org, read: member, foreign: 404 }
+  /loki/**: { org: header.X-Org as slug or user.only, level: member }
+  /query: { org: query.organization, level: member }
+  /legacy: { org: query.key as external, level: member }
+  /both: { org: [query.a primary, query.b optional], level: manager }
+  /same: { org: [query.a, header.X-Org as slug], level: member }
+  /either: { org: query.a or query.b as slug, level: member }
+  /first: { org: user.only or query.a, level: member }
+  /told/{org:uuid}: { org: path.org, level: authenticated }
+  /root/{org:uuid}: { org: path.org, level: superuser }
+";
+
+#[test]
+fn the_organization_decides_and_foreign_unknown_and_disabled_are_one() {
+    let (world, policy) = (World::new(), policy(TENANTS));
+    let bob = world.user("bob", &[(&world.acme, Member), (&world.gone, Owner)]);
+    let ann = world.user("ann", &[(&world.acme, Manager)]);
+    let root = world.user("root", &[]);
+    for (caller, request, expected) in [
+        (&bob, "GET /org/<acme>/x", "allow"),
+        (&bob, "HEAD /org/<acme>/x", "allow"),
+        (&bob, "OPTIONS /org/<acme>/x", "allow"),
+        (&bob, "POST /org/<acme>/x", "403 org_level_missing"),
+        (&bob, "PURGE /org/<acme>/x", "403 org_level_missing"),
+        (&ann, "PURGE /org/<acme>/x", "allow"),
+        (&ann, "TRACE /org/<acme>/x", "405 method_not_allowed"),
+        (&ann, "CONNECT /org/<acme>/x", "405 method_not_allowed"),
+        (&ann, "GET /org/<bolt>/x", "403 org_foreign"),
+        (&bob, "GET /org/<gone>/x", "403 org_foreign"),
+        (&bob, "GET /org/00000000-0000-0000-0000-000000000000/x", "403 org_foreign"),
+        (&bob, "GET /hidden/<bolt>/x", "404 org_foreign"),
+        (&bob, "GET /org/acme/x", "404 no_route"),
+        (&root, "GET /org/<bolt>/x", "allow"),
+        (&root, "GET /org/<gone>/x", "allow"),
+        (&root, "GET /org/00000000-0000-0000-0000-000000000000/x", "403 org_foreign"),
+        (&root, "GET /root/<bolt>", "allow"),
+        (&root, "GET /root/00000000-0000-0000-0000-000000000000", "403 org_foreign"),
+        (&ann, "GET /root/<acme>", "403 superuser_only"),
+        (&ann, "GET /root/<bolt>", "403 org_foreign"),
+    ] {
+        assert_eq!(verdict(&policy, &world, Some(caller), request), expected, "{request}");
+    }
+}
+
+#[test]
+fn what_the_upstream_is_told() {
+    let (world, policy) = (World::new(), policy(TENANTS));
+    let bob = world.user("bob", &[(&world.acme, Member)]);
+    let root = world.user("root", &[]);
+    let own = world.user("root", &[(&world.acme, Member)]);
+    for (caller, request, told) in [
+        (&bob, "GET /org/<acme>/x", "member x-postern-user=bob x-postern-organization=acme x-postern-role=member"),
+        (
+            &root,
+            "GET /org/<acme>/x",
+            "superuser by superuser x-postern-user=root x-postern-organization=acme x-postern-role=superuser",
+        ),
+        (&own, "GET /org/<acme>/x", "member x-postern-user=root x-postern-organization=acme x-postern-role=member"),
+        (
+            &own,
+            "POST /org/<acme>/x",
+            "member by superuser x-postern-user=root x-postern-organization=acme x-postern-role=member",
+        ),
+        (&bob, "GET /told/<acme>", "member x-postern-user=bob x-postern-organization=acme x-postern-role=member"),
+        (&bob, "GET /told/<bolt>", "x-postern-user=bob"),
+    ] {
+        assert_eq!(ask(&policy, &world, Some(caller), request).unwrap(), told, "{request}");
+    }
+}
+
+#[test]
+fn sources_are_read_in_one_spelling_and_one_form() {
+    let (world, policy) = (World::new(), policy(TENANTS));
+    let bob = world.user("bob", &[(&world.acme, Member)]);
+    let two = world.user("two", &[(&world.acme, Manager), (&world.bolt, Manager)]);
+    let root = world.user("root", &[]);
+    for (caller, request, expected) in [
+        (&bob, "GET /loki/x | X-Org: acme", "allow"),
+        (&bob, "GET /loki/x", "allow"),
+        (&two, "GET /loki/x", "400 org_missing"),
+        (&root, "GET /loki/x", "400 org_missing"),
+        (&root, "GET /loki/x | X-Org: bolt", "allow"),
+        (&bob, "GET /loki/x | X-Org: bolt", "403 org_foreign"),
+        (&bob, "GET /loki/x | X-Org: Acme", "403 org_foreign"),
+        (&bob, "GET /loki/x | X-Org: a b", "400 org_missing"),
+        (&bob, "GET /loki/x | X-Org: acme | X-Org: acme", "400 ambiguous"),
+        (&bob, "GET /loki/x | X-Org: acme | X_Org: acme", "400 ambiguous"),
+        (&bob, "GET /loki/x | X_Org: acme", "400 ambiguous"),
+        (&bob, "GET /query?organization=<acme>", "allow"),
+        (&bob, "GET /query", "400 org_missing"),
+        (&bob, "GET /query?organization=", "400 org_missing"),
+        (&bob, "GET /query?organization=acme", "400 org_missing"),
+        (&bob, "GET /query?organization=<acme>&organization=<acme>", "400 ambiguous"),
+        (&bob, "GET /query?organization=<acme>&Organization=<bolt>", "400 ambiguous"),
+        (&bob, "GET /legacy?key=legacy/1", "allow"),
+        (&bob, "GET /legacy?key=legacy/2", "403 org_foreign"),
+        (&bob, "GET /either?a=<acme>", "allow"),
+        (&bob, "GET /either?b=acme", "allow"),
+        (&bob, "GET /either?a=<acme>&b=acme", "allow"),
+        (&two, "GET /either?a=<acme>&b=bolt", "400 ambiguous"),
+        (&bob, "GET /either?a=<acme>&b=bolt", "400 ambiguous"),
+        (&bob, "GET /either?a=<bolt>&b=acme", "403 org_foreign"),
+        (&bob, "GET /either", "400 org_missing"),
+        (&bob, "GET /first", "allow"),
+        (&two, "GET /first", "400 org_missing"),
+        (&two, "GET /first?a=<bolt>", "allow"),
+        (&bob, "GET /first?a=<bolt>", "400 ambiguous"),
+        (&bob, "GET /first?a=<acme>", "allow"),
+    ] {
+        assert_eq!(verdict(&policy, &world, Some(caller), request), expected, "{request}");
+    }
+}
+
+#[test]
+fn all_of_a_list_must_pass_and_only_patch_may_leave_one_out() {
+    let (world, policy) = (World::new(), policy(TENANTS));
+    let two = world.user("two", &[(&world.acme, Manager), (&world.bolt, Manager)]);
+    let low = world.user("low", &[(&world.acme, Manager), (&world.bolt, Member)]);
+    let ann = world.user("ann", &[(&world.acme, Manager)]);
+    for (caller, request, expected) in [
+        (&two, "PUT /both?a=<acme>&b=<bolt>", "allow"),
+        (&two, "PUT /both?a=<acme>&b=<acme>", "allow"),
+        (&low, "PUT /both?a=<acme>&b=<bolt>", "403 org_level_missing"),
+        (&ann, "PATCH /both?a=<acme>&b=<bolt>", "403 org_foreign"),
+        (&ann, "PATCH /both?a=<acme>", "allow"),
+        (&ann, "PUT /both?a=<acme>", "400 org_missing"),
+        (&ann, "PATCH /both?b=<acme>", "400 org_missing"),
+        (&two, "GET /same?a=<acme> | X-Org: acme", "allow"),
+        (&two, "GET /same?a=<acme> | X-Org: bolt", "400 ambiguous"),
+        (&two, "GET /same?a=<acme>", "400 org_missing"),
+    ] {
+        assert_eq!(verdict(&policy, &world, Some(caller), request), expected, "{request}");
+    }
+    let told = ask(&policy, &world, Some(&two), "PUT /both?a=<bolt>&b=<acme>").unwrap();
+    assert!(told.contains("x-postern-organization=bolt"), "{told}");
+}
+
+#[test]
+fn the_credential_is_asked_for_before_the_organization_is_read() {
+    let (world, policy) = (World::new(), policy(TENANTS));
+    let off = world.user("off", &[(&world.acme, Member)]);
+    assert_eq!(verdict(&policy, &world, None, "GET /query"), "401 credentials_missing");
+    assert_eq!(verdict(&policy, &world, Some(&off), "GET /query"), "401 user_inactive");
+}
+
+#[test]
+fn an_absent_method_is_405_with_what_is_there_and_never_a_wider_route() {
+    let world = World::new();
+    let policy = policy(
+        "version: 1\nroutes:\n  /**: public\n  /x: { GET: public, DELETE: superuser, PUT: deny }\n  /h: { GET: public, read: deny }\n",
+    );
+    let denial = ask(&policy, &world, None, "POST /x").unwrap_err();
+    assert_eq!((denial.reason, denial.status), (Reason::MethodNotAllowed, StatusCode::METHOD_NOT_ALLOWED));
+    assert_eq!(denial.allow.unwrap(), "GET, HEAD, DELETE");
+    for (request, expected) in [
+        ("HEAD /x", "allow"),
+        ("PUT /x", "403 denied"),
+        ("GET /h", "allow"),
+        ("HEAD /h", "allow"),
+        ("OPTIONS /h", "403 denied"),
+        ("POST /y", "allow"),
+    ] {
+        assert_eq!(verdict(&policy, &world, None, request), expected, "{request}");
+    }
+}
+
+#[test]
+fn a_public_route_knows_nobody() {
+    let world = World::new();
+    let policy = policy(
+        "version: 1\ndefaults: { inject: { X-User: user.id, X-Fixed: { literal: 'a, b' }, X-Id: request.id } }\nroutes: { /p: public }\n",
+    );
+    let bob = world.user("bob", &[]);
+    assert_eq!(ask(&policy, &world, Some(&bob), "GET /p").unwrap(), "x-fixed=a, b x-id=req-1");
+    assert!(policy.strip().contains("X_User") && policy.strip().contains("x-fixed"));
+}
+
+#[test]
+fn lists_of_organizations_are_sorted_and_bounded() {
+    let world = World::new();
+    let policy = policy(
+        "version: 1\nroutes:\n  /**: { level: authenticated, inject: { X-M: orgs.member, X-G: orgs.manager, X-O: orgs.owner } }\n",
+    );
+    let ann = world.user("ann", &[(&world.bolt, Owner), (&world.acme, Member)]);
+    let mut ids = [world.acme.id.to_string(), world.bolt.id.to_string()];
+    ids.sort();
+    assert_eq!(
+        ask(&policy, &world, Some(&ann), "GET /").unwrap(),
+        format!("x-m={} x-g={} x-o={}", ids.join(","), world.bolt.id, world.bolt.id)
+    );
+    let bob = world.user("bob", &[(&world.acme, Member)]);
+    assert_eq!(ask(&policy, &world, Some(&bob), "GET /").unwrap(), format!("x-m={}", world.acme.id));
+    let many: Vec<_> = (0..222).map(|n| organization(&format!("o{n}"), true)).collect();
+    let memberships: Vec<_> = many.iter().map(|o| (o, Member)).collect();
+    // 221 ids and their commas are 8176 bytes; one more is too much.
+    assert!(ask(&policy, &world, Some(&world.user("fits", &memberships[..221])), "GET /").is_ok());
+    let denial = ask(&policy, &world, Some(&world.user("many", &memberships)), "GET /").unwrap_err();
+    assert_eq!(denial.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(denial.hint.unwrap().contains("8 KiB"));
+}
+
+#[test]
+fn variables_of_the_path_are_told_decoded_once_and_encoded_for_a_header() {
+    let world = World::new();
+    let policy =
+        policy("version: 1\nroutes:\n  /a/{x}/{y:int}: { level: public, inject: { X-X: path.x, X-Y: path.y } }\n");
+    assert_eq!(ask(&policy, &world, None, "GET /a/%41%20%C3%A9/7").unwrap(), "x-x=A %C3%A9 x-y=7");
+}
+
+#[test]
+fn the_host_names_the_tenant() {
+    let world = World::new();
+    let policy = policy(
+        "version: 1\nhosts: [\"{org}.example.com\"]\ndefaults: { org: host.org as slug }\nroutes: { /**: member }\n",
+    );
+    let bob = world.user("bob", &[(&world.acme, Member)]);
+    assert_eq!(verdict(&policy, &world, Some(&bob), "GET /x @acme.example.com"), "allow");
+    assert_eq!(verdict(&policy, &world, Some(&bob), "GET /x @bolt.example.com"), "403 org_foreign");
+    assert_eq!(verdict(&policy, &world, Some(&bob), "GET /x @a.acme.example.com"), "404 no_route");
+    assert_eq!(verdict(&policy, &world, Some(&bob), "GET /x @example.com"), "404 no_route");
+}
+
+#[test]
+fn what_is_forwarded_after_a_rewrite_is_judged_again() {
+    let world = World::new();
+    let names = Names::new(["a", "b"]);
+    let text = "
+version: 1
+upstream: a
+routes:
+  /ext/**: { level: authenticated, rewrite: { strip_prefix: /ext } }
+  /v2/**: { level: public, rewrite: { strip_prefix: /v2, add_prefix: /api/v1 } }
+  /other/**: { level: public, rewrite: { strip_prefix: /other }, upstream: b }
+  /admin/**: superuser
+  /ro: { GET: public }
+  /closed/**: deny
+";
+    let policy = load(&[("r", text)], Some(&names)).unwrap();
+    let (bob, root) = (world.user("bob", &[]), world.user("root", &[]));
+    for (caller, request, expected) in [
+        (Some(&bob), "GET /ext/x?q=1", "/x?q=1"),
+        (Some(&bob), "GET /ext", "/"),
+        (Some(&bob), "GET /ext/", "/"),
+        (Some(&bob), "GET /%65xt/%41", "/%41"),
+        (None, "GET /v2", "/api/v1"),
+        (None, "GET /v2/x/", "/api/v1/x/"),
+        (Some(&root), "GET /ext/admin/x", "/admin/x"),
+        // Another upstream's paths are not these.
+        (None, "GET /other/admin/x", "/admin/x"),
+    ] {
+        assert_eq!(ask(&policy, &world, caller, request).unwrap(), expected, "{request}");
+    }
+    assert_eq!(verdict(&policy, &world, Some(&bob), "GET /ext/admin/x"), "403 superuser_only");
+    assert_eq!(verdict(&policy, &world, Some(&bob), "GET /ext/admin"), "403 superuser_only");
+    assert_eq!(verdict(&policy, &world, Some(&bob), "POST /ext/ro"), "405 method_not_allowed");
+    assert_eq!(verdict(&policy, &world, Some(&root), "GET /ext/closed/x"), "403 denied");
+}
+
+#[test]
+fn a_superuser_s_organization_that_nobody_looked_up_is_our_fault() {
+    let (world, policy) = (World::new(), policy(TENANTS));
+    let root = world.user("root", &[(&world.acme, Member)]);
+    let target = format!("/org/{}/x", world.bolt.id);
+    let target = Target::parse(&target).unwrap();
+    let headers = HeaderMap::new();
+    let view = RequestView { method: &Method::GET, host: "h", target: &target, headers: &headers };
+    let matched = find(&policy, &view).unwrap();
+    let claim = claim(&matched, &view).unwrap();
+    let unknown: Vec<_> = claim.unknown(Caller::User(&root)).collect();
+    assert_eq!(unknown, [&OrgKey::Id(world.bolt.id)]);
+    assert_eq!(claim.unknown(Caller::Anonymous).count(), 0);
+    let denial = decide(&matched, &claim, &view, Caller::User(&root), &Facts::none()).unwrap_err();
+    assert_eq!(denial.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[test]
+fn reasons_have_distinct_codes_and_their_manual_s_statuses() {
+    let mut codes: Vec<_> = Reason::ALL.iter().map(|r| r.code()).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    assert_eq!(codes.len(), Reason::ALL.len());
+    for reason in Reason::ALL {
+        assert!(reason.status().is_client_error() || reason.status().is_server_error(), "{reason:?}");
+        assert!(reason.detail().ends_with('.') && !reason.title().is_empty(), "{reason:?}");
+    }
+    let hidden = Denial::new(Reason::OrgForeign).with_status(StatusCode::NOT_FOUND);
+    assert_eq!(hidden.detail(), Reason::LookupNotFound.detail());
+}

@@ -1,0 +1,92 @@
+//! The access words: who may pass.
+
+use crate::facts::Level;
+use crate::yaml::{Findings, Node, suggest};
+
+/// Who may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Anybody; credentials are not looked at.
+    Public,
+    /// Anybody; a credential that was sent must be good.
+    Optional,
+    /// Any active user.
+    Authenticated,
+    /// An active user with the staff flag. Being a superuser is not enough.
+    Staff,
+    /// A user of at least that level in the organization of the request, or in any one where the rule names none.
+    In(Level),
+    /// A superuser.
+    Superuser,
+    /// Nobody, superusers included.
+    Deny,
+}
+
+/// What a rule asks of the caller's credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CredentialNeed {
+    /// None is looked at.
+    Ignored,
+    /// One that was sent must be good; none is fine.
+    Optional,
+    /// There must be a good one.
+    Required,
+}
+
+impl Access {
+    /// All of them, in the order of the manual.
+    pub const ALL: [Self; 9] = [
+        Self::Public,
+        Self::Optional,
+        Self::Authenticated,
+        Self::Staff,
+        Self::In(Level::Member),
+        Self::In(Level::Manager),
+        Self::In(Level::Owner),
+        Self::Superuser,
+        Self::Deny,
+    ];
+
+    /// The word of the language.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Optional => "optional",
+            Self::Authenticated => "authenticated",
+            Self::Staff => "staff",
+            Self::In(level) => level.as_str(),
+            Self::Superuser => "superuser",
+            Self::Deny => "deny",
+        }
+    }
+
+    /// What it asks of the credential.
+    #[must_use]
+    pub const fn credential(self) -> CredentialNeed {
+        match self {
+            Self::Public | Self::Deny => CredentialNeed::Ignored,
+            Self::Optional => CredentialNeed::Optional,
+            Self::Authenticated | Self::Staff | Self::In(_) | Self::Superuser => CredentialNeed::Required,
+        }
+    }
+
+    /// Whether the organization decides. Where it does not, it is read for the headers alone, if it can be.
+    #[must_use]
+    pub const fn asks_organization(self) -> bool {
+        matches!(self, Self::In(_) | Self::Superuser)
+    }
+
+    /// Reads the word; `None` when it was reported.
+    pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        let word = node.expect_str("the level", findings)?;
+        let found = Self::ALL.into_iter().find(|a| a.as_str() == word);
+        if found.is_none() {
+            let near = suggest(word, Self::ALL.iter().map(|a| a.as_str()));
+            let words = Self::ALL.map(Self::as_str).join(", ");
+            let help = near.map_or(format!("the levels are {words}"), |w| format!("did you mean `{w}`?"));
+            findings.error("unknown_level", node.span, format!("`{word}` is not a level")).help(help);
+        }
+        found
+    }
+}

@@ -1,0 +1,368 @@
+//! Files as written to a policy that runs: defaults merged, variables bound, patterns indexed.
+//!
+//! Everything is reported, nothing stops at the first problem; afterwards nothing can fail.
+
+use super::access::Access;
+use super::index::Conflict;
+use super::inject::{Inject, RawInject};
+use super::origin::{self, Item};
+use super::pattern::{Pattern, Segment};
+use super::route::{Rewrite, Route, Rule, Rules};
+use super::source::{File, Foreign, Methods, Options, RawRoute, RawRule, Spanned, TrailingSlash};
+use super::strip::StripSet;
+use super::table::Table;
+use super::{Names, Policy};
+use crate::fold::fold_eq;
+use crate::yaml::{Findings, Span, suggest};
+use std::sync::Arc;
+
+/// Compiles all files together; the policy is only worth something when `findings` has no error afterwards.
+pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Findings) -> Policy {
+    let mut compiler = Compiler {
+        findings,
+        upstreams: Upstreams::new(files, names),
+        table: Table::new(),
+        routes: Vec::new(),
+        places: Vec::new(),
+    };
+    for file in files {
+        compiler.file(file);
+    }
+    let Compiler { upstreams, table, routes, .. } = compiler;
+    let injected = routes.iter().flat_map(|r| r.rules()).flat_map(|rule| rule.inject.iter());
+    let strip = StripSet::new(injected.map(|i| i.name.as_str()));
+    Policy { routes, table, upstreams: upstreams.names.into(), strip, warnings: Findings::new() }
+}
+
+struct Compiler<'a> {
+    findings: &'a mut Findings,
+    upstreams: Upstreams<'a>,
+    table: Table,
+    routes: Vec<Route>,
+    /// Where each pattern stands, by the number of its route.
+    places: Vec<Span>,
+}
+
+/// What of a route holds for all its rules.
+struct Base<'a> {
+    file: &'a File,
+    route: &'a RawRoute,
+    origin: Arc<[Item]>,
+    inject: Arc<[Inject]>,
+}
+
+impl Compiler<'_> {
+    fn file(&mut self, file: &File) {
+        let tables = self.tables(file);
+        let name: Arc<str> = self.findings.source(file.id).map_or("", |s| s.name.as_str()).into();
+        for route in &file.routes {
+            let number = self.routes.len();
+            self.places.push(route.pattern.span);
+            self.index(&tables, route, file, number);
+            let compiled = self.route(file, route, number, name.clone());
+            self.routes.push(compiled);
+        }
+    }
+
+    /// The tables that a file's routes go to.
+    fn tables(&mut self, file: &File) -> Vec<usize> {
+        if file.hosts.is_empty() {
+            return vec![0];
+        }
+        let mut tables = Vec::with_capacity(file.hosts.len());
+        for Spanned { value, span } in &file.hosts {
+            match self.table.host(value) {
+                Ok(table) if tables.contains(&table) => {
+                    self.findings.error(
+                        "conflict",
+                        *span,
+                        format!("`{}` is the same host as another one here", value.text),
+                    );
+                }
+                Ok(table) => tables.push(table),
+                Err(_) => {
+                    let message =
+                        format!("`{}` has a variable of another type than a host pattern like it", value.text);
+                    self.findings.error("type_overlap", *span, message).help("use the same type in both");
+                }
+            }
+        }
+        tables
+    }
+
+    /// Puts a route's pattern into the index of each of its hosts.
+    fn index(&mut self, tables: &[usize], route: &RawRoute, file: &File, number: usize) {
+        let Spanned { value: pattern, span } = &route.pattern;
+        let either = route.options.trailing_slash.or(file.defaults.trailing_slash) == Some(TrailingSlash::Either);
+        let variants = [Some(pattern.segments.to_vec()), either.then(|| slashed(pattern)).flatten()];
+        for segments in variants.into_iter().flatten() {
+            if is_reserved(&segments, pattern.rest) {
+                self.findings
+                    .error("reserved_path", *span, "`/api/v1/users/` is postern's own identity API")
+                    .help("no route can stand under it; `identity.api` in postern.yaml says what is served there");
+            }
+            for table in tables {
+                if let Err(conflict) = self.table.insert(*table, &segments, pattern.rest, number) {
+                    self.conflict(conflict, pattern, *span);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn conflict(&mut self, conflict: Conflict, pattern: &Pattern, span: Span) {
+        let text = &pattern.text;
+        match conflict {
+            Conflict::Same(first) => {
+                let detail = self.findings.error(
+                    "conflict",
+                    span,
+                    format!("`{text}` matches the same targets as another route"),
+                );
+                if let Some(place) = self.places.get(first as usize) {
+                    detail.related(*place, "this one, and neither is more specific");
+                }
+            }
+            Conflict::Types { first, theirs, ours } => {
+                let (ours, theirs) = (ours.as_str(), theirs.as_str());
+                let message =
+                    format!("`{text}` has `{ours}` where another route has `{theirs}`, and a segment can be both");
+                let detail = self.findings.error("type_overlap", span, message);
+                if let Some(place) = self.places.get(first as usize) {
+                    detail.related(*place, "this route").help("use the same type in both, or none in one of them");
+                }
+            }
+        }
+    }
+
+    fn route(&mut self, file: &File, route: &RawRoute, number: usize, name: Arc<str>) -> Route {
+        let Spanned { value: pattern, span } = &route.pattern;
+        // The defaults' `org` is for the rules that read one: `/healthz: public` need not bind its variables.
+        let default = file.defaults.org.as_ref().filter(|_| reads_organization(file, route));
+        let org = route.options.org.as_ref().or(default);
+        let origin = org.and_then(|org| self.origin(&org.value, route, file)).unwrap_or_default();
+        let inject = self.inject(&[], &[&file.defaults.inject, &route.options.inject], route);
+        let base = Base { file, route, origin, inject };
+        let rules = self.rules(&base);
+        self.variables_are_used(&base);
+        self.organizations_are_there(&base, &rules);
+        Route {
+            index: number,
+            pattern: pattern.text.clone(),
+            file: name,
+            line: self.findings.place(*span).line,
+            upstream: self.upstream(&base),
+            rewrite: self.rewrite(&base),
+            allow: rules.allow(),
+            rules,
+            variables: pattern.variables().map(Box::from).collect(),
+        }
+    }
+
+    fn origin(&mut self, items: &[origin::RawItem], route: &RawRoute, file: &File) -> Option<Arc<[Item]>> {
+        origin::bind(items, &route.pattern, &file.hosts, self.findings).map(Arc::from)
+    }
+
+    /// Binds the maps, the later of which win, over what is bound already.
+    fn inject(&mut self, below: &[Inject], maps: &[&[RawInject]], route: &RawRoute) -> Arc<[Inject]> {
+        let mut winners: Vec<&RawInject> = Vec::new();
+        for raw in maps.iter().copied().flatten() {
+            match winners.iter_mut().find(|w| w.folded == raw.folded) {
+                Some(loser) => *loser = raw,
+                None => winners.push(raw),
+            }
+        }
+        let is_replaced = |i: &&Inject| winners.iter().any(|w| fold_eq(i.name.as_str(), &*w.folded));
+        let mut list: Vec<Inject> = below.iter().filter(|i| !is_replaced(i)).cloned().collect();
+        list.extend(winners.iter().filter_map(|w| w.bind(&route.pattern, self.findings)));
+        list.into()
+    }
+
+    fn rules(&mut self, base: &Base<'_>) -> Rules {
+        let mut rules = Rules::default();
+        let raw = &base.route.rules;
+        let level = base.route.options.level.or(base.file.defaults.level);
+        if raw.is_empty() {
+            let Some(access) = level else {
+                let Spanned { value, span } = &base.route.pattern;
+                self.findings
+                    .error("grants_nothing", *span, format!("`{}` grants nothing to anybody", value.text))
+                    .help("say who may pass: `read: member`, or `deny` to close it");
+                return rules;
+            };
+            rules.all.push(self.rule(base, access, &Options::default()));
+            (rules.read, rules.write) = (Some(0), Some(0));
+            return rules;
+        }
+        for RawRule { methods, span, options } in raw {
+            let Some(access) = options.level.or(level) else {
+                self.findings
+                    .error("grants_nothing", *span, "this rule grants nothing to anybody")
+                    .help("give it a `level`, or `deny` to close it");
+                continue;
+            };
+            let at = rules.all.len();
+            rules.all.push(self.rule(base, access, options));
+            match methods {
+                Methods::Read => rules.read = Some(at),
+                Methods::Write => rules.write = Some(at),
+                Methods::One(method) => rules.named.push((method.clone(), at)),
+            }
+        }
+        rules
+    }
+
+    fn rule(&mut self, base: &Base<'_>, access: Access, own: &Options) -> Rule {
+        let Base { file, route, .. } = base;
+        let origin = match &own.org {
+            Some(org) => self.origin(&org.value, route, file).unwrap_or_default(),
+            None => base.origin.clone(),
+        };
+        let inject =
+            if own.inject.is_empty() { base.inject.clone() } else { self.inject(&base.inject, &[&own.inject], route) };
+        let above = (route.options.forward_authorization).or(file.defaults.forward_authorization);
+        Rule {
+            access,
+            origin,
+            foreign: own.foreign.or(route.options.foreign).or(file.defaults.foreign).unwrap_or(Foreign::Forbidden),
+            inject,
+            forward_authorization: own.forward_authorization.or(above).unwrap_or(false),
+        }
+    }
+
+    fn variables_are_used(&mut self, base: &Base<'_>) {
+        let Base { file, route, .. } = base;
+        let options = || [&file.defaults, &route.options].into_iter().chain(route.rules.iter().map(|r| &r.options));
+        for name in route.pattern.value.variables() {
+            let by_origin = options().filter_map(|o| o.org.as_ref()).any(|o| origin::used(&o.value).any(|v| v == name));
+            let by_inject = options().flat_map(|o| &o.inject).any(|i| i.used() == Some(name));
+            if !by_origin && !by_inject {
+                self.findings.warning(
+                    "unused_variable",
+                    route.pattern.span,
+                    format!("the variable `{name}` is not used"),
+                );
+            }
+        }
+    }
+
+    /// A route that injects `org.…` by its own words must have an `org` somewhere; defaults are for those that do.
+    fn organizations_are_there(&mut self, base: &Base<'_>, rules: &Rules) {
+        let options = std::iter::once(&base.route.options).chain(base.route.rules.iter().map(|r| &r.options));
+        let org = base.file.defaults.org.is_some() || options.clone().any(|o| o.org.is_some());
+        if org || rules.all.iter().any(|r| !r.origin.is_empty()) {
+            return;
+        }
+        for span in options.flat_map(|o| &o.inject).filter_map(RawInject::asks_organization) {
+            self.findings
+                .error("org_needed", span, "there is no organization: the route has no `org`")
+                .help("say where it comes from: `org: path.org`");
+        }
+    }
+
+    fn upstream(&mut self, base: &Base<'_>) -> usize {
+        let own = base.route.options.upstream.as_ref().or(base.file.defaults.upstream.as_ref());
+        self.upstreams.index(own, base.route.pattern.span, self.findings)
+    }
+
+    fn rewrite(&mut self, base: &Base<'_>) -> Option<Rewrite> {
+        let raw = base.route.options.rewrite.as_ref().or(base.file.defaults.rewrite.as_ref())?;
+        let pattern = &base.route.pattern;
+        let mut strip = 0;
+        if let Some(Spanned { value, span }) = &raw.strip {
+            let wanted: Vec<&str> = value.split('/').skip(1).collect();
+            if !pattern.value.prefix().take(wanted.len()).eq(wanted.iter().copied()) {
+                self.findings
+                    .error("bad_rewrite", *span, format!("`{}` does not begin with `{value}`", pattern.value.text))
+                    .related(pattern.span, "this route")
+                    .help("only literals at the beginning of the pattern can be stripped");
+            }
+            strip = wanted.len();
+        }
+        Some(Rewrite { strip, add: raw.add.clone().unwrap_or_default() })
+    }
+}
+
+/// Whether some rule of a route takes its organization from above and does something with it.
+fn reads_organization(file: &File, route: &RawRoute) -> bool {
+    let above = route.options.level.or(file.defaults.level);
+    let reads = |access: Option<Access>| !matches!(access, None | Some(Access::Public | Access::Deny));
+    let from_above = |rule: &RawRule| rule.options.org.is_none() && reads(rule.options.level.or(above));
+    if route.rules.is_empty() { reads(above) } else { route.rules.iter().any(from_above) }
+}
+
+/// The pattern with a slash at its end, or without it; `None` where there is no other one.
+fn slashed(pattern: &Pattern) -> Option<Vec<Segment>> {
+    if pattern.rest {
+        return None;
+    }
+    let empty = Segment::Literal("".into());
+    let mut segments = pattern.segments.to_vec();
+    if segments.last() == Some(&empty) {
+        segments.pop();
+        (!segments.is_empty()).then_some(segments)
+    } else {
+        segments.push(empty);
+        Some(segments)
+    }
+}
+
+/// Whether a pattern lies under `/api/v1/users/`.
+fn is_reserved(segments: &[Segment], rest: bool) -> bool {
+    let is = |at: usize, text: &str| matches!(segments.get(at), Some(Segment::Literal(t)) if **t == *text);
+    is(0, "api") && is(1, "v1") && is(2, "users") && (rest || segments.len() > 3)
+}
+
+/// The names of upstreams: those of the configuration, or where it is not known, those that are mentioned.
+struct Upstreams<'n> {
+    names: Vec<Box<str>>,
+    declared: Option<&'n Names>,
+}
+
+impl<'n> Upstreams<'n> {
+    fn new(files: &[File], declared: Option<&'n Names>) -> Self {
+        let names = match declared {
+            Some(declared) => declared.upstreams().map(Box::from).collect(),
+            None => {
+                let options =
+                    files.iter().flat_map(|f| std::iter::once(&f.defaults).chain(f.routes.iter().map(|r| &r.options)));
+                let mut names: Vec<Box<str>> =
+                    options.filter_map(|o| o.upstream.as_ref()).map(|u| u.value.as_str().into()).collect();
+                names.sort();
+                names.dedup();
+                names
+            }
+        };
+        Self { names, declared }
+    }
+
+    fn index(&mut self, name: Option<&Spanned<String>>, route: Span, findings: &mut Findings) -> usize {
+        let Some(Spanned { value: name, span }) = name else {
+            if self.names.len() == 1 {
+                return 0;
+            }
+            if self.declared.is_some() {
+                let help = format!("say which: {}", self.names.join(", "));
+                findings
+                    .error("upstream_needed", route, "there are several upstreams, and no `upstream` here")
+                    .help(help);
+                return 0;
+            }
+            // Which one it is only the configuration knows: a name of its own, empty, stands for it.
+            return self.position("").unwrap_or_else(|| {
+                self.names.push("".into());
+                self.names.len() - 1
+            });
+        };
+        self.position(name).unwrap_or_else(|| {
+            let near = suggest(name, self.names.iter().map(|n| &**n)).map(|w| format!("did you mean `{w}`?"));
+            let help = near.unwrap_or_else(|| format!("the configuration declares: {}", self.names.join(", ")));
+            findings.error("unknown_upstream", *span, format!("no upstream is named `{name}`")).help(help);
+            0
+        })
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|n| **n == *name)
+    }
+}

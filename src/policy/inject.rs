@@ -1,0 +1,266 @@
+//! What the upstream is told: header names and where their values come from.
+
+use super::origin;
+use super::pattern::{Pattern, is_name};
+use super::source::Spanned;
+use crate::facts::Level;
+use crate::fold::{fold_eq, fold_key};
+use crate::yaml::{Findings, Key, Keys, Map, Node, Span, Value, suggest};
+use http::{HeaderName, HeaderValue};
+use std::fmt::Write;
+
+/// One header that is sent to the upstream.
+#[derive(Clone, Debug)]
+pub struct Inject {
+    /// Its name.
+    pub name: HeaderName,
+    /// Where its value comes from.
+    pub value: InjectValue,
+}
+
+/// Where a value comes from. One that is not there is not sent, and never sent empty.
+#[derive(Clone, Debug)]
+pub enum InjectValue {
+    /// `user.id`
+    UserId,
+    /// `user.username`
+    Username,
+    /// `user.email`
+    Email,
+    /// `user.is_staff`: `true` or `false`
+    IsStaff,
+    /// `user.is_superuser`: `true` or `false`
+    IsSuperuser,
+    /// `user.external_id`
+    UserExternalId,
+    /// `org.id`
+    OrgId,
+    /// `org.slug`
+    OrgSlug,
+    /// `org.name`
+    OrgName,
+    /// `org.external_id`
+    OrgExternalId,
+    /// `org.level`: the caller's level in the organization; `superuser` for one who does not belong to it
+    OrgLevel,
+    /// `orgs.member`, `orgs.manager`, `orgs.owner`: sorted ids of the organizations where the caller is at least that
+    Orgs(Level),
+    /// `path.NAME`: the variable of the path with that number
+    Path(usize),
+    /// `request.id`
+    RequestId,
+    /// `{ literal: text }`
+    Literal(HeaderValue),
+}
+
+impl InjectValue {
+    /// Whether there must be an organization for it.
+    #[must_use]
+    pub const fn asks_organization(&self) -> bool {
+        matches!(self, Self::OrgId | Self::OrgSlug | Self::OrgName | Self::OrgExternalId | Self::OrgLevel)
+    }
+
+    fn word(word: &str) -> Option<Self> {
+        Some(match word {
+            "user.id" => Self::UserId,
+            "user.username" => Self::Username,
+            "user.email" => Self::Email,
+            "user.is_staff" => Self::IsStaff,
+            "user.is_superuser" => Self::IsSuperuser,
+            "user.external_id" => Self::UserExternalId,
+            "org.id" => Self::OrgId,
+            "org.slug" => Self::OrgSlug,
+            "org.name" => Self::OrgName,
+            "org.external_id" => Self::OrgExternalId,
+            "org.level" => Self::OrgLevel,
+            "orgs.member" => Self::Orgs(Level::Member),
+            "orgs.manager" => Self::Orgs(Level::Manager),
+            "orgs.owner" => Self::Orgs(Level::Owner),
+            "request.id" => Self::RequestId,
+            _ => return None,
+        })
+    }
+}
+
+const WORDS: [&str; 15] = [
+    "user.id",
+    "user.username",
+    "user.email",
+    "user.is_staff",
+    "user.is_superuser",
+    "user.external_id",
+    "org.id",
+    "org.slug",
+    "org.name",
+    "org.external_id",
+    "org.level",
+    "orgs.member",
+    "orgs.manager",
+    "orgs.owner",
+    "request.id",
+];
+
+/// Headers that frame or route the message: a policy that wrote them would break the connection.
+const FORBIDDEN: [&str; 12] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Longest name of an injected header.
+pub const MAX_NAME: usize = 100;
+
+/// A header as written.
+#[derive(Clone, Debug)]
+pub(super) struct RawInject {
+    /// Its name and the place of it.
+    pub(super) name: Spanned<HeaderName>,
+    /// The folded name: one key of the map, however it is spelt.
+    pub(super) folded: Box<str>,
+    value: Spanned<RawValue>,
+}
+
+#[derive(Clone, Debug)]
+enum RawValue {
+    Path(String),
+    Ready(InjectValue),
+}
+
+impl RawInject {
+    /// Whether there must be an organization for it, and where that is said.
+    pub(super) fn asks_organization(&self) -> Option<Span> {
+        let asks = matches!(&self.value.value, RawValue::Ready(value) if value.asks_organization());
+        asks.then_some(self.value.span)
+    }
+
+    /// The variable of the path that it uses.
+    pub(super) fn used(&self) -> Option<&str> {
+        match &self.value.value {
+            RawValue::Path(name) => Some(name),
+            RawValue::Ready(_) => None,
+        }
+    }
+
+    /// Binds it to the variables of a pattern; `None` when it was reported.
+    pub(super) fn bind(&self, pattern: &Spanned<Pattern>, findings: &mut Findings) -> Option<Inject> {
+        let value = match &self.value.value {
+            RawValue::Ready(value) => value.clone(),
+            RawValue::Path(name) => InjectValue::Path(origin::variable(name, self.value.span, pattern, findings)?),
+        };
+        Some(Inject { name: self.name.value.clone(), value })
+    }
+}
+
+/// Reads `inject:`; what was reported is left out.
+pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Vec<RawInject>> {
+    let map = node.expect_map("`inject`", findings)?;
+    let mut list: Vec<RawInject> = Vec::with_capacity(map.entries.len());
+    for entry in &map.entries {
+        let name = header(&entry.key, findings);
+        let value = value(&entry.value, findings);
+        let (Some(name), Some(value)) = (name, value) else { continue };
+        let folded = fold_key(name.as_str());
+        if let Some(first) = list.iter().find(|i| i.folded == folded) {
+            findings
+                .error(
+                    "duplicate_key",
+                    entry.key.span,
+                    format!("`{}` is another spelling of a header that is there already", entry.key.text),
+                )
+                .related(first.name.span, "first here");
+            continue;
+        }
+        list.push(RawInject { name: Spanned { value: name, span: entry.key.span }, folded, value });
+    }
+    Some(list)
+}
+
+fn header(key: &Key, findings: &mut Findings) -> Option<HeaderName> {
+    // The length keeps the name within what `StripSet` compares as a whole.
+    let fits = |n: &HeaderName| n.as_str().len() <= MAX_NAME && !fold_key(n.as_str()).is_empty();
+    let name = HeaderName::try_from(key.text.as_str()).ok().filter(fits);
+    let Some(name) = name else {
+        findings.error("bad_header", key.span, format!("`{}` is not the name of a header", key.text));
+        return None;
+    };
+    if FORBIDDEN.iter().any(|bad| fold_eq(*bad, name.as_str())) {
+        findings.error("bad_header", key.span, format!("`{}` frames the message and cannot be injected", key.text));
+        return None;
+    }
+    Some(name)
+}
+
+fn value(node: &Node, findings: &mut Findings) -> Option<Spanned<RawValue>> {
+    let span = node.span;
+    if let Value::Map(map) = &node.value {
+        return Some(Spanned { value: RawValue::Ready(InjectValue::Literal(literal(map, span, findings)?)), span });
+    }
+    let word = node.expect_str("an injected value", findings)?;
+    if let Some(value) = InjectValue::word(word) {
+        return Some(Spanned { value: RawValue::Ready(value), span });
+    }
+    match word.split_once('.') {
+        Some(("path", name)) if is_name(name) => {
+            return Some(Spanned { value: RawValue::Path(name.to_owned()), span });
+        }
+        Some(("claim", _)) => {
+            findings.error(
+                "not_yet",
+                span,
+                format!("the value `{word}` is not yet supported by this version of postern"),
+            );
+        }
+        _ => {
+            let near = suggest(word, WORDS).map(|w| format!("did you mean `{w}`?"));
+            let help = near.unwrap_or_else(|| format!("a fixed text is `{{ literal: \"{word}\" }}`"));
+            findings.error("unknown_value", span, format!("`{word}` is not a value that can be injected")).help(help);
+        }
+    }
+    None
+}
+
+fn literal(map: &Map, span: Span, findings: &mut Findings) -> Option<HeaderValue> {
+    map.expect_keys("an injected value", Keys { known: &["literal"], not_yet: &["secret"] }, findings);
+    let [entry] = map.entries.as_slice() else {
+        findings
+            .error("unknown_value", span, "an injected value is one thing")
+            .help("for example `{ literal: \"text\" }`");
+        return None;
+    };
+    if entry.key.text != "literal" {
+        return None;
+    }
+    let text = entry.value.expect_str("`literal`", findings)?;
+    let encoded = encode(text);
+    if encoded.is_none() {
+        findings
+            .error("bad_literal", entry.value.span, "the text cannot stand in a header")
+            .help("it must not be empty, begin or end with a blank, or hold control characters");
+    }
+    encoded
+}
+
+/// ASCII as it is written, everything else percent-encoded UTF-8.
+fn encode(text: &str) -> Option<HeaderValue> {
+    if text.is_empty() || text.trim() != text || text.chars().any(char::is_control) {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len());
+    for b in text.bytes() {
+        if b.is_ascii() {
+            out.push(char::from(b));
+        } else {
+            write!(out, "%{b:02X}").ok()?;
+        }
+    }
+    HeaderValue::try_from(out).ok()
+}

@@ -1,0 +1,124 @@
+//! The route policy language: `routes.yaml` to a [`Policy`] that decisions are made with.
+//!
+//! `source` reads files as they are written, `compile` merges defaults, binds variables and indexes patterns; both report
+//! everything at once, with file, line and column. What is left is [`Route`]s and [`Rule`]s in which nothing can fail, found
+//! by host and path at a cost that does not depend on how many there are. [`StripSet`] names the headers that no client may
+//! send through.
+
+mod access;
+mod compile;
+mod index;
+mod inject;
+mod origin;
+mod pattern;
+mod route;
+mod source;
+mod strip;
+mod table;
+
+pub use access::{Access, CredentialNeed};
+pub use index::{Captures, Conflict, Trie};
+pub use inject::{Inject, InjectValue};
+pub use origin::{By, Item, MAX_SOURCES, Source};
+pub use pattern::{HostPattern, Kind, MAX_VARIABLES, Pattern, Segment, is_slug};
+pub use route::{Rewrite, Route, Rule};
+pub use source::Foreign;
+pub use strip::StripSet;
+
+use crate::yaml::Findings;
+
+#[cfg(test)]
+mod tests;
+
+/// Names that only the configuration can declare. Without them they are not checked.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    upstreams: Vec<String>,
+}
+
+impl Names {
+    /// The names of all upstreams, in an order that [`Policy::upstreams`] keeps.
+    pub fn new(upstreams: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { upstreams: upstreams.into_iter().map(Into::into).collect() }
+    }
+
+    /// The names of the upstreams.
+    pub fn upstreams(&self) -> impl Iterator<Item = &str> {
+        self.upstreams.iter().map(String::as_str)
+    }
+}
+
+/// All policy files together, checked.
+#[derive(Debug)]
+pub struct Policy {
+    routes: Vec<Route>,
+    table: table::Table,
+    upstreams: Box<[Box<str>]>,
+    strip: StripSet,
+    warnings: Findings,
+}
+
+/// A route that was found, and what its variables matched.
+#[derive(Clone, Debug)]
+pub struct Found<'p> {
+    /// The route.
+    pub route: &'p Route,
+    /// What the path's variables matched: ranges of the decoded path.
+    pub path: Captures,
+    /// What the host's variables matched: ranges of the host.
+    pub host: Captures,
+}
+
+/// Checks and compiles policy files, each a name for messages and its text.
+///
+/// # Errors
+/// At least one of the findings is an error; all are there, in the order of files and lines.
+pub fn load(files: &[(impl AsRef<str>, impl AsRef<str>)], names: Option<&Names>) -> Result<Policy, Findings> {
+    let mut findings = Findings::new();
+    let ids: Vec<_> = files.iter().map(|(name, text)| findings.add_source(name.as_ref(), text.as_ref())).collect();
+    if ids.is_empty() {
+        findings.general("no_routes", "there is no policy file");
+    }
+    let files: Vec<_> = ids.into_iter().filter_map(|id| source::read(id, &mut findings)).collect();
+    let mut policy = compile::compile(&files, names, &mut findings);
+    findings.sort();
+    if findings.has_errors() {
+        return Err(findings);
+    }
+    policy.warnings = findings;
+    Ok(policy)
+}
+
+impl Policy {
+    /// The most specific route of a canonical host and a decoded path. Allocates nothing.
+    #[must_use]
+    pub fn find(&self, host: &str, path: &str) -> Option<Found<'_>> {
+        let table::Found { route, path, host } = self.table.find(host, path)?;
+        Some(Found { route: self.routes.get(route)?, path, host })
+    }
+
+    /// All routes, in the order of the files; each stands at its [`Route::index`].
+    #[must_use]
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// The names of the upstreams: those of [`Names`] in its order; without it, those that are mentioned, and an empty name
+    /// for "the only one" where none is.
+    #[must_use]
+    pub fn upstreams(&self) -> &[Box<str>] {
+        &self.upstreams
+    }
+
+    /// The headers that are removed from every request.
+    #[must_use]
+    pub const fn strip(&self) -> &StripSet {
+        &self.strip
+    }
+
+    /// What was found that does not keep the policy from being used.
+    #[must_use]
+    pub const fn warnings(&self) -> &Findings {
+        &self.warnings
+    }
+}

@@ -1,0 +1,295 @@
+//! Where an organization comes from: `path.org`, `header.X-Org as slug or user.only`, `[query.a primary, query.b optional]`.
+//!
+//! An origin is a list of items, all of which must pass; an item is a list of sources, of which the first that is present
+//! counts. As written ([`RawItem`]) sources name variables; bound to a route ([`Item`]) they number them.
+
+use super::pattern::{HostPattern, Pattern, is_name};
+use super::source::Spanned;
+use crate::fold::fold_eq;
+use crate::yaml::{Findings, Node, Span, Value, suggest};
+use http::HeaderName;
+
+/// At most so many sources in one origin: what they name is kept in place, without allocating.
+pub const MAX_SOURCES: usize = 8;
+
+/// How a source names an organization. Never guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum By {
+    /// By its id, a UUID in any spelling.
+    Id,
+    /// By its slug.
+    Slug,
+    /// By its external id.
+    External,
+}
+
+impl By {
+    const WORDS: [(&'static str, Self); 3] = [("id", Self::Id), ("slug", Self::Slug), ("external", Self::External)];
+}
+
+/// A place in the request, or the caller, that names an organization.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// The variable of the path with that number.
+    Path(usize, By),
+    /// The variable of the host with that number.
+    Host(usize, By),
+    /// The query parameter of that name.
+    Query(Box<str>, By),
+    /// The header of that name.
+    Header(HeaderName, By),
+    /// The caller's only organization.
+    UserOnly,
+}
+
+/// One element of an origin.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// The first that is present counts; others that are present must name the same organization.
+    pub sources: Box<[Source]>,
+    /// May be absent, on PATCH.
+    pub optional: bool,
+    /// Others may name other organizations; this one is the request's.
+    pub primary: bool,
+}
+
+/// A source as written.
+#[derive(Clone, Debug)]
+enum RawSource {
+    Path(String, By),
+    Host(String, By),
+    Ready(Source),
+}
+
+/// An item as written.
+#[derive(Clone, Debug)]
+pub(super) struct RawItem {
+    sources: Vec<Spanned<RawSource>>,
+    optional: bool,
+    primary: bool,
+}
+
+/// Reads `org:`; `None` when it was reported.
+pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Vec<RawItem>> {
+    let items: Option<Vec<RawItem>> = match &node.value {
+        Value::Seq(nodes) => {
+            // All elements are read before the first bad one ends it.
+            let items: Vec<_> = nodes.iter().map(|n| item(n, findings)).collect();
+            items.into_iter().collect()
+        }
+        _ => item(node, findings).map(|i| vec![i]),
+    };
+    let items = items?;
+    if items.is_empty() {
+        findings
+            .error("bad_source", node.span, "`org` is an empty list")
+            .help("leave it out, or name a source: `path.org`");
+        return None;
+    }
+    if items.iter().map(|i| i.sources.len()).sum::<usize>() > MAX_SOURCES {
+        findings.error("bad_source", node.span, format!("`org` has at most {MAX_SOURCES} sources"));
+        return None;
+    }
+    let primaries = items.iter().filter(|i| i.primary).count();
+    if primaries > 1 || (primaries == 1 && items.len() == 1) {
+        let message = if items.len() == 1 {
+            "`primary` needs other sources beside it"
+        } else {
+            "only one source can be `primary`"
+        };
+        findings.error("bad_source", node.span, message);
+        return None;
+    }
+    if items.iter().all(|i| i.optional) {
+        findings
+            .warning(
+                "optional_alone",
+                node.span,
+                "no source is required, and a request that names no organization is refused",
+            )
+            .help("leave `optional` out, or add a source that is always there");
+    }
+    Some(items)
+}
+
+/// One text: sources between `or`, then modifiers.
+fn item(node: &Node, findings: &mut Findings) -> Option<RawItem> {
+    let text = node.expect_str("a source of `org`", findings)?;
+    let mut words = words(text).map(|(at, word)| (node.part(at, at + word.len()), word)).peekable();
+    let mut item = RawItem { sources: Vec::new(), optional: false, primary: false };
+    loop {
+        let Some((span, word)) = words.next() else {
+            findings.error("bad_source", node.span, "a source is missing").help("for example `path.org`");
+            return None;
+        };
+        let by =
+            if words.next_if(|(_, w)| *w == "as").is_some() { Some(by(words.next(), span, findings)?) } else { None };
+        let value = source(word, by, span, findings)?;
+        item.sources.push(Spanned { value, span });
+        if words.next_if(|(_, w)| *w == "or").is_none() {
+            break;
+        }
+    }
+    for (span, word) in words {
+        match word {
+            "optional" if !item.optional => item.optional = true,
+            "primary" if !item.primary => item.primary = true,
+            _ => {
+                let near = suggest(word, ["or", "as", "optional", "primary"]);
+                let help = near.map_or("sources are joined by `or`".to_owned(), |w| format!("did you mean `{w}`?"));
+                findings.error("bad_source", span, format!("`{word}` is not understood here")).help(help);
+                return None;
+            }
+        }
+    }
+    Some(item)
+}
+
+/// The words of a text, each with the offset of its first byte.
+fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut at = 0;
+    text.split(' ').filter_map(move |word| {
+        let start = at;
+        at += word.len() + 1;
+        (!word.is_empty()).then_some((start, word))
+    })
+}
+
+fn by(word: Option<(Span, &str)>, before: Span, findings: &mut Findings) -> Option<By> {
+    let (span, word) = word.unwrap_or((before, ""));
+    let found = By::WORDS.iter().find(|(w, _)| *w == word).map(|(_, by)| *by);
+    if found.is_none() {
+        let near = suggest(word, By::WORDS.iter().map(|(w, _)| *w));
+        let help = near
+            .map_or("`as` is followed by `id`, `slug` or `external`".to_owned(), |w| format!("did you mean `{w}`?"));
+        findings.error("bad_source", span, format!("`as {word}` is not understood")).help(help);
+    }
+    found
+}
+
+fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Option<RawSource> {
+    const KNOWN: [&str; 4] = ["path", "query", "header", "host"];
+    const NOT_YET: [&str; 4] = ["body", "claim", "lookup", "response"];
+    if word == "user.only" {
+        if by.is_some() {
+            findings.error("bad_source", span, "`user.only` is an organization already").help("leave `as …` out");
+            return None;
+        }
+        return Some(RawSource::Ready(Source::UserOnly));
+    }
+    let (place, name) = word.split_once('.').unwrap_or((word, ""));
+    if NOT_YET.contains(&place) || word.starts_with("body/") || word.starts_with("response/") {
+        findings.error("not_yet", span, format!("the source `{word}` is not yet supported by this version of postern"));
+        return None;
+    }
+    if !KNOWN.contains(&place) {
+        let near = suggest(word, ["user.only"])
+            .map(str::to_owned)
+            .or_else(|| suggest(place, KNOWN.into_iter().chain(NOT_YET)).map(|near| format!("{near}.{name}")));
+        let all = "the sources are path.NAME, query.NAME, header.NAME, host.NAME and user.only".to_owned();
+        let help = near.map_or(all, |near| format!("did you mean `{near}`?"));
+        findings.error("unknown_source", span, format!("`{word}` is not a source of an organization")).help(help);
+        return None;
+    }
+    let by = by.unwrap_or(By::Id);
+    let read = match place {
+        "path" if is_name(name) => Some(RawSource::Path(name.to_owned(), by)),
+        "host" if is_name(name) => Some(RawSource::Host(name.to_owned(), by)),
+        "query" if is_parameter(name) => Some(RawSource::Ready(Source::Query(name.into(), by))),
+        "header" => {
+            HeaderName::try_from(name).ok().filter(carries_no_secret).map(|n| RawSource::Ready(Source::Header(n, by)))
+        }
+        _ => None,
+    };
+    if read.is_none() {
+        findings.error("bad_source", span, format!("`{name}` cannot be the name in `{word}`"));
+    }
+    read
+}
+
+/// Names that reach a query unescaped, and that fold to something.
+fn is_parameter(name: &str) -> bool {
+    name.bytes().any(|b| b.is_ascii_alphanumeric())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~'))
+}
+
+/// Headers that carry credentials or framing never name an organization.
+fn carries_no_secret(name: &HeaderName) -> bool {
+    !["authorization", "cookie", "host", "content-length", "transfer-encoding", "connection"]
+        .iter()
+        .any(|bad| fold_eq(name.as_str(), bad))
+}
+
+/// Binds the variables of an origin to a route's pattern and its hosts; `None` when something was reported.
+pub(super) fn bind(
+    items: &[RawItem],
+    pattern: &Spanned<Pattern>,
+    hosts: &[Spanned<HostPattern>],
+    findings: &mut Findings,
+) -> Option<Box<[Item]>> {
+    let mut bound = Vec::with_capacity(items.len());
+    let mut good = true;
+    for item in items {
+        let mut sources = Vec::with_capacity(item.sources.len());
+        for Spanned { value, span } in &item.sources {
+            let source = match value {
+                RawSource::Ready(source) => Some(source.clone()),
+                RawSource::Path(name, by) => variable(name, *span, pattern, findings).map(|at| Source::Path(at, *by)),
+                RawSource::Host(name, by) => {
+                    host_variable(name, *span, hosts, findings).map(|at| Source::Host(at, *by))
+                }
+            };
+            match source {
+                Some(source) => sources.push(source),
+                None => good = false,
+            }
+        }
+        bound.push(Item { sources: sources.into(), optional: item.optional, primary: item.primary });
+    }
+    good.then(|| bound.into())
+}
+
+/// Names of the path variables that an origin uses.
+pub(super) fn used(items: &[RawItem]) -> impl Iterator<Item = &str> {
+    items.iter().flat_map(|i| &i.sources).filter_map(|s| match &s.value {
+        RawSource::Path(name, _) => Some(name.as_str()),
+        _ => None,
+    })
+}
+
+/// The number of a variable of the path; reports one that the pattern does not bind.
+pub(super) fn variable(name: &str, span: Span, pattern: &Spanned<Pattern>, findings: &mut Findings) -> Option<usize> {
+    let at = pattern.value.variables().position(|v| v == name);
+    if at.is_none() {
+        let near = suggest(name, pattern.value.variables()).map(|w| format!("did you mean `path.{w}`?"));
+        let help = near.unwrap_or_else(|| format!("bind it in the pattern: `{{{name}}}`"));
+        findings
+            .error("unbound_variable", span, format!("`{}` does not bind `{name}`", pattern.value.text))
+            .related(pattern.span, "this route")
+            .help(help);
+    }
+    at
+}
+
+/// The number of a variable of the host: the same in every host of the file.
+fn host_variable(name: &str, span: Span, hosts: &[Spanned<HostPattern>], findings: &mut Findings) -> Option<usize> {
+    let mut place = None;
+    for host in hosts {
+        let at = host.value.variables().position(|v| v == name);
+        if at.is_none() || (place.is_some() && at != place) {
+            let message = match at {
+                None => format!("the host `{}` does not bind `{name}`", host.value.text),
+                Some(_) => format!("`{name}` is not the same variable in every host"),
+            };
+            findings.error("unbound_variable", span, message).related(host.span, "this host");
+            return None;
+        }
+        place = at;
+    }
+    if place.is_none() {
+        findings
+            .error("unbound_variable", span, format!("no host binds `{name}`"))
+            .help(format!("name the hosts of this file: `hosts: [\"{{{name}}}.example.com\"]`"));
+    }
+    place
+}

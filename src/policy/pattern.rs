@@ -1,0 +1,314 @@
+//! Patterns of paths and of hosts: literals, variables with a type, and `**` at the end of a path.
+//!
+//! Literals stand for *decoded* segments, so a pattern is written as people read it and never with escapes.
+
+use crate::target::Target;
+use crate::yaml::{Findings, Span, suggest};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// At most so many variables in a pattern: what was captured is kept in place, without allocating.
+pub const MAX_VARIABLES: usize = 16;
+/// At most so many segments: matching recurses once a segment.
+pub const MAX_SEGMENTS: usize = 64;
+
+/// What a variable matches. Nothing matches the empty segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A UUID in any case, with dashes.
+    Uuid,
+    /// A whole number in its one decimal spelling: no sign, no leading zero.
+    Int,
+    /// `[A-Za-z0-9_-]+`.
+    Slug,
+    /// Any text, said so: as specific as [`Kind::Any`], but not allowed beside a type.
+    Str,
+    /// Any text, for want of a type.
+    Any,
+}
+
+impl Kind {
+    const WORDS: [(&'static str, Self); 4] =
+        [("uuid", Self::Uuid), ("int", Self::Int), ("slug", Self::Slug), ("str", Self::Str)];
+
+    /// The word of the language; untyped is `str` too.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Uuid => "uuid",
+            Self::Int => "int",
+            Self::Slug => "slug",
+            Self::Str | Self::Any => "str",
+        }
+    }
+
+    /// Whether the type says less than everything.
+    #[must_use]
+    pub const fn is_typed(self) -> bool {
+        matches!(self, Self::Uuid | Self::Int | Self::Slug)
+    }
+
+    /// Whether some segment is of both types. A UUID has dashes, so no number is one.
+    #[must_use]
+    pub const fn overlaps(self, other: Self) -> bool {
+        !matches!((self, other), (Self::Uuid, Self::Int) | (Self::Int, Self::Uuid))
+    }
+
+    /// Whether a decoded segment is of this type.
+    #[must_use]
+    pub fn matches(self, segment: &str) -> bool {
+        let bytes = segment.as_bytes();
+        match self {
+            Self::Uuid => {
+                let dash = |at| matches!(at, 8 | 13 | 18 | 23);
+                let fits = |(at, b): (usize, &u8)| if dash(at) { *b == b'-' } else { b.is_ascii_hexdigit() };
+                bytes.len() == 36 && bytes.iter().enumerate().all(fits)
+            }
+            Self::Int => match bytes {
+                [b'0'] => true,
+                [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+                _ => false,
+            },
+            Self::Slug => is_slug(segment),
+            Self::Str | Self::Any => !bytes.is_empty(),
+        }
+    }
+}
+
+/// Whether a text is a slug: `[A-Za-z0-9_-]+`.
+#[must_use]
+pub fn is_slug(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+/// One segment of a path or label of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Segment {
+    /// This text, decoded; the empty one only at the end, for a trailing slash.
+    Literal(Box<str>),
+    /// Anything of that type.
+    Variable {
+        /// Its name.
+        name: Box<str>,
+        /// Its type.
+        kind: Kind,
+    },
+}
+
+impl Segment {
+    fn variable(&self) -> Option<&str> {
+        match self {
+            Self::Variable { name, .. } => Some(name),
+            Self::Literal(_) => None,
+        }
+    }
+}
+
+/// A pattern of paths.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    /// As it was written.
+    pub text: Box<str>,
+    /// All segments but `**`; `/x/` ends in an empty literal.
+    pub segments: Box<[Segment]>,
+    /// Ends in `**`.
+    pub rest: bool,
+}
+
+impl Pattern {
+    /// The names of the variables, from left to right.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().filter_map(Segment::variable)
+    }
+
+    /// The leading literals.
+    pub fn prefix(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().map_while(|s| match s {
+            Segment::Literal(text) => Some(&**text),
+            Segment::Variable { .. } => None,
+        })
+    }
+
+    /// Reads the key of a route; `None` when it was reported.
+    pub fn read(text: &str, span: Span, findings: &mut Findings) -> Option<Self> {
+        let Some(path) = text.strip_prefix('/') else {
+            let help = text.starts_with("http").then_some("a host goes to `hosts:`");
+            let detail = findings.error("bad_pattern", span, format!("the pattern `{text}` must begin with `/`"));
+            detail.help(help.map_or_else(|| format!("write `/{text}`"), str::to_owned));
+            return None;
+        };
+        let (path, rest) = match path.strip_suffix("**") {
+            Some("") => (None, true),
+            Some(before) if before.ends_with('/') => (before.strip_suffix('/'), true),
+            _ => (Some(path), false),
+        };
+        let parts: Vec<&str> = path.map(|p| p.split('/').collect()).unwrap_or_default();
+        let last = parts.len().saturating_sub(1);
+        let mut segments = Vec::with_capacity(parts.len());
+        let mut good = true;
+        for (at, part) in parts.into_iter().enumerate() {
+            // Only the last segment may be empty, and not before `**`, which matches the empty one already.
+            if part.is_empty() && (at != last || rest) {
+                findings.error("bad_pattern", span, format!("the pattern `{text}` has an empty segment (`//`)"));
+                return None;
+            }
+            match segment(part, "pattern", span, findings) {
+                Some(segment) => segments.push(segment),
+                None => good = false,
+            }
+        }
+        if segments.len() > MAX_SEGMENTS {
+            findings.error("bad_pattern", span, format!("a pattern has at most {MAX_SEGMENTS} segments"));
+            return None;
+        }
+        good &= literals_can_match(&segments, span, findings);
+        good &= variables_are_distinct(&segments, span, findings);
+        good.then(|| Self { text: text.into(), segments: segments.into(), rest })
+    }
+}
+
+/// A host or a pattern of hosts.
+#[derive(Clone, Debug)]
+pub struct HostPattern {
+    /// As it was written.
+    pub text: Box<str>,
+    /// The labels, from left to right.
+    pub labels: Box<[Segment]>,
+}
+
+impl HostPattern {
+    /// The names of the variables, from left to right.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.labels.iter().filter_map(Segment::variable)
+    }
+
+    /// Reads one element of `hosts:`; `None` when it was reported.
+    pub fn read(text: &str, span: Span, findings: &mut Findings) -> Option<Self> {
+        let labels: Vec<&str> = if text.starts_with('[') { vec![text] } else { text.split('.').collect() };
+        let mut segments = Vec::with_capacity(labels.len());
+        for label in labels {
+            let part = segment(label, "host", span, findings)?;
+            if let Segment::Literal(literal) = &part
+                && let Some((message, help)) = bad_label(text, literal)
+            {
+                findings.error("bad_host", span, message).help(help);
+                return None;
+            }
+            segments.push(part);
+        }
+        variables_are_distinct(&segments, span, findings).then(|| Self { text: text.into(), labels: segments.into() })
+    }
+}
+
+/// Why a literal label can never be part of a canonical host, and what to write.
+fn bad_label(host: &str, label: &str) -> Option<(String, String)> {
+    if label == "*" || label == "**" {
+        return Some((format!("`{label}` does not stand for any label"), "name it: \"{org}.example.com\"".to_owned()));
+    }
+    if label.bytes().any(|b| b.is_ascii_uppercase()) {
+        let lower = host.to_ascii_lowercase();
+        return Some((
+            format!("hosts are compared in lower case, `{host}` would never match"),
+            format!("write `{lower}`"),
+        ));
+    }
+    let address = label.starts_with('[') && label.ends_with(']');
+    if !address && label.contains(':') {
+        let help = "leave the port and the scheme out".to_owned();
+        return Some((format!("`{host}` is not the name of a host alone"), help));
+    }
+    let fits = |b: u8| {
+        b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_') || (address && matches!(b, b':' | b'.' | b'[' | b']'))
+    };
+    let good = !label.is_empty() && label.bytes().all(fits);
+    (!good).then(|| (format!("`{host}` is not the name of a host"), "for example `api.example.com`".to_owned()))
+}
+
+/// One segment or label: a variable or a literal.
+fn segment(part: &str, what: &str, span: Span, findings: &mut Findings) -> Option<Segment> {
+    let Some(inner) = part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) else {
+        let problem = if part == "**" {
+            Some(("`**` may only stand last in a path", "close the pattern with it, or name the segment: `{name}`"))
+        } else if part == "*" && what == "pattern" {
+            Some(("`*` does not stand for any segment", "name the segment, `{name}`, or use `**` at the end"))
+        } else if part.contains(['{', '}']) {
+            Some(("a variable is a whole segment", "write `/{name}/`; there are no patterns inside a segment"))
+        } else if part.contains('*') && what == "pattern" {
+            Some(("there are no patterns inside a segment", "name the segment, `{name}`, or use `**` at the end"))
+        } else {
+            None
+        };
+        if let Some((message, help)) = problem {
+            findings.error("bad_pattern", span, format!("`{part}`: {message}")).help(help);
+            return None;
+        }
+        return Some(Segment::Literal(part.into()));
+    };
+    let (name, kind) = inner.split_once(':').map_or((inner, None), |(name, kind)| (name, Some(kind)));
+    if !is_name(name) {
+        findings
+            .error("bad_pattern", span, format!("`{name}` is not a name for a variable"))
+            .help("a name is letters, digits and `_`, and begins with a letter");
+        return None;
+    }
+    let kind = match kind {
+        None => Kind::Any,
+        Some(word) => match Kind::WORDS.iter().find(|(known, _)| *known == word) {
+            Some((_, kind)) => *kind,
+            None => {
+                let near = suggest(word, Kind::WORDS.iter().map(|(w, _)| *w));
+                let help =
+                    near.map_or("the types are uuid, int, slug and str".to_owned(), |w| format!("did you mean `{w}`?"));
+                findings.error("unknown_type", span, format!("`{word}` is not a type")).help(help);
+                return None;
+            }
+        },
+    };
+    Some(Segment::Variable { name: name.into(), kind })
+}
+
+/// Whether a text is the name of a variable.
+pub(super) fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// Everything that need not be escaped in a path (RFC 3986, 3.3).
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Asks the reader of targets itself: a literal that no accepted target contains would be a route that never matches.
+fn literals_can_match(segments: &[Segment], span: Span, findings: &mut Findings) -> bool {
+    for segment in segments {
+        let Segment::Literal(text) = segment else { continue };
+        let target = format!("/{}", utf8_percent_encode(text, ESCAPED));
+        let escape = text
+            .as_bytes()
+            .windows(3)
+            .any(|w| matches!(w, [b'%', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()));
+        let help = if escape {
+            "patterns are compared with decoded targets: write the character itself, not its escape"
+        } else if text.contains(['?', '#']) {
+            "a pattern is a path alone; a query is not part of it"
+        } else if Target::parse(&target).is_err() {
+            "no request with such a path is accepted"
+        } else {
+            continue;
+        };
+        findings.error("bad_pattern", span, format!("no target matches the segment `{text}`")).help(help);
+        return false;
+    }
+    true
+}
+
+fn variables_are_distinct(segments: &[Segment], span: Span, findings: &mut Findings) -> bool {
+    let names: Vec<&str> = segments.iter().filter_map(Segment::variable).collect();
+    if names.len() > MAX_VARIABLES {
+        findings.error("bad_pattern", span, format!("a pattern has at most {MAX_VARIABLES} variables"));
+        return false;
+    }
+    for (at, name) in names.iter().enumerate() {
+        if names.iter().take(at).any(|n| n == name) {
+            findings.error("duplicate_variable", span, format!("the variable `{name}` stands twice in the pattern"));
+            return false;
+        }
+    }
+    true
+}

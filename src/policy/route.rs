@@ -1,0 +1,105 @@
+//! What a policy is when it runs: routes and rules, everything bound, nothing left that could fail.
+
+use super::access::Access;
+use super::inject::Inject;
+use super::origin::Item;
+use super::source::Foreign;
+use http::{HeaderValue, Method};
+use std::sync::Arc;
+
+/// A route: one pattern on its hosts.
+#[derive(Debug)]
+pub struct Route {
+    /// Its number in the policy, from 0: a label for metrics that is small and bounded.
+    pub index: usize,
+    /// The pattern as it was written.
+    pub pattern: Box<str>,
+    /// The file that it stands in.
+    pub file: Arc<str>,
+    /// Its line there, from 1.
+    pub line: usize,
+    /// Where it is forwarded to: an index into [`super::Policy::upstreams`].
+    pub upstream: usize,
+    /// How the target is changed on the way.
+    pub rewrite: Option<Rewrite>,
+    /// The `Allow` header of its 405.
+    pub allow: HeaderValue,
+    pub(super) rules: Rules,
+    pub(super) variables: Box<[Box<str>]>,
+}
+
+/// A change of the target: whole segments off the front, whole segments on.
+#[derive(Clone, Debug)]
+pub struct Rewrite {
+    /// So many segments are taken off; the pattern has them as literals.
+    pub strip: usize,
+    /// Put before what is left: empty, or begins with `/` and does not end with one.
+    pub add: Box<str>,
+}
+
+/// What a route says about some of its methods.
+#[derive(Debug)]
+pub struct Rule {
+    /// Who may pass.
+    pub access: Access,
+    /// Where the organization comes from; empty: no organization.
+    pub origin: Arc<[Item]>,
+    /// The status of a foreign organization.
+    pub foreign: Foreign,
+    /// What the upstream is told.
+    pub inject: Arc<[Inject]>,
+    /// Whether the credential is forwarded.
+    pub forward_authorization: bool,
+}
+
+/// The rules of a route, by method.
+#[derive(Debug, Default)]
+pub(super) struct Rules {
+    pub(super) all: Vec<Rule>,
+    pub(super) named: Vec<(Method, usize)>,
+    pub(super) read: Option<usize>,
+    pub(super) write: Option<usize>,
+}
+
+impl Rules {
+    /// The rule of a method: its own, then for HEAD that of GET, then `read` or `write`.
+    fn of(&self, method: &Method) -> Option<&Rule> {
+        if matches!(*method, Method::TRACE | Method::CONNECT) {
+            return None;
+        }
+        let named = |m: &Method| self.named.iter().find(|(name, _)| name == m).map(|(_, at)| *at);
+        let is_read = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+        let class = if is_read { self.read } else { self.write };
+        let own = named(method).or_else(|| if *method == Method::HEAD { named(&Method::GET) } else { None });
+        self.all.get(own.or(class)?)
+    }
+
+    /// The methods that are not refused for everybody, in one fixed order.
+    pub(super) fn allow(&self) -> HeaderValue {
+        let usual =
+            [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+        let others = self.named.iter().map(|(m, _)| m).filter(|m| !usual.contains(m));
+        let open = |m: &&Method| self.of(m).is_some_and(|rule| rule.access != Access::Deny);
+        let names: Vec<&str> = usual.iter().chain(others).filter(open).map(Method::as_str).collect();
+        HeaderValue::try_from(names.join(", ")).unwrap_or(HeaderValue::from_static(""))
+    }
+}
+
+impl Route {
+    /// The rule of a method; `None` is 405.
+    #[must_use]
+    pub fn rule(&self, method: &Method) -> Option<&Rule> {
+        self.rules.of(method)
+    }
+
+    /// All rules, each once.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules.all
+    }
+
+    /// The names of the path's variables, from left to right.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.variables.iter().map(|v| &**v)
+    }
+}

@@ -1,0 +1,433 @@
+//! A policy file as it is written: every option with its place, nothing merged and nothing bound.
+//!
+//! Unknown keys, keys of later versions and values of the wrong shape are reported here; what options mean together is
+//! `compile`'s business.
+
+use super::access::Access;
+use super::inject::{self, RawInject};
+use super::origin::{self, RawItem};
+use super::pattern::{HostPattern, Pattern};
+use crate::target::Target;
+use crate::yaml::{Entry, FileId, Findings, Key, Keys, Map, Node, Span, Value, parse, suggest};
+use http::Method;
+
+/// A value and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Spanned<T> {
+    pub(super) value: T,
+    pub(super) span: Span,
+}
+
+/// One file.
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) id: FileId,
+    pub(super) hosts: Vec<Spanned<HostPattern>>,
+    pub(super) defaults: Options,
+    pub(super) routes: Vec<RawRoute>,
+}
+
+/// A route: its pattern, what it says for all methods, and its rules.
+#[derive(Debug)]
+pub(super) struct RawRoute {
+    pub(super) pattern: Spanned<Pattern>,
+    pub(super) options: Options,
+    pub(super) rules: Vec<RawRule>,
+}
+
+/// `read`, `write` or a method, and what it says.
+#[derive(Debug)]
+pub(super) struct RawRule {
+    pub(super) methods: Methods,
+    pub(super) span: Span,
+    pub(super) options: Options,
+}
+
+/// The methods of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Methods {
+    /// GET, HEAD, OPTIONS.
+    Read,
+    /// Every other one.
+    Write,
+    /// This one; GET stands for HEAD too.
+    One(Method),
+}
+
+/// The status of a foreign organization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreign {
+    /// 403: the organization may be known to exist.
+    Forbidden,
+    /// 404: as if there were nothing.
+    NotFound,
+}
+
+/// `rewrite:` as written; prefixes begin with `/` and do not end with one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RawRewrite {
+    pub(super) strip: Option<Spanned<Box<str>>>,
+    pub(super) add: Option<Box<str>>,
+}
+
+/// The options of a route, of a rule, or of the defaults.
+#[derive(Debug, Default)]
+pub(super) struct Options {
+    pub(super) level: Option<Access>,
+    pub(super) org: Option<Spanned<Vec<RawItem>>>,
+    pub(super) foreign: Option<Foreign>,
+    pub(super) inject: Vec<RawInject>,
+    pub(super) forward_authorization: Option<bool>,
+    pub(super) upstream: Option<Spanned<String>>,
+    pub(super) rewrite: Option<RawRewrite>,
+    pub(super) trailing_slash: Option<TrailingSlash>,
+}
+
+/// Whether `/x` and `/x/` are one path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TrailingSlash {
+    Exact,
+    Either,
+}
+
+/// The options that the language names and this version does not do.
+const NOT_YET: [&str; 14] = [
+    "allow_lint",
+    "body_limit",
+    "cors",
+    "inspect_limit",
+    "list",
+    "mode",
+    "model",
+    "origins",
+    "permissions",
+    "shared",
+    "throttle",
+    "timeout",
+    "upgrade",
+    "when",
+];
+
+/// Options of a rule, and of all above it.
+const RULE_KEYS: [&str; 7] =
+    ["level", "org", "foreign", "inject", "forward_authorization", "authenticate", "description"];
+/// Options of a whole route, and of the defaults.
+const ROUTE_KEYS: [&str; 3] = ["upstream", "rewrite", "trailing_slash"];
+/// Methods that the language knows by name beside the seven; for others there is `write`.
+const METHODS: [&str; 20] = [
+    "GET",
+    "HEAD",
+    "OPTIONS",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "QUERY",
+    "SEARCH",
+    "REPORT",
+    "PURGE",
+    "LINK",
+    "UNLINK",
+    "LOCK",
+    "UNLOCK",
+    "COPY",
+    "MOVE",
+    "MKCOL",
+    "PROPFIND",
+    "PROPPATCH",
+];
+
+/// Reads one file; `None` when there is nothing to go on with. Problems are in `findings`.
+pub(super) fn read(id: FileId, findings: &mut Findings) -> Option<File> {
+    let root = parse(findings, id)?;
+    let map = root.expect_map("a policy", findings)?;
+    file_keys(map, findings);
+    version(map, root.span, findings);
+    let mut defaults = map.get("defaults").map_or_else(Options::default, |node| {
+        node.expect_map("`defaults`", findings)
+            .map_or_else(Options::default, |map| options(map, Place::Defaults, findings))
+    });
+    if let Some(node) = map.get("authenticate") {
+        authenticate(node, findings);
+    }
+    if let Some(node) = map.get("upstream") {
+        let upstream = upstream(node, findings);
+        defaults.upstream = defaults.upstream.or(upstream);
+    }
+    let hosts = map.get("hosts").map_or_else(Vec::new, |node| hosts(node, findings));
+    let routes = match map.get("routes") {
+        Some(node) => {
+            node.expect_map("`routes`", findings).map_or_else(Vec::new, |map| routes(map, node.span, findings))
+        }
+        None => {
+            findings.error("no_routes", root.span, "the policy has no `routes`");
+            Vec::new()
+        }
+    };
+    Some(File { id, hosts, defaults, routes })
+}
+
+fn file_keys(map: &Map, findings: &mut Findings) {
+    const KNOWN: [&str; 6] = ["version", "upstream", "hosts", "authenticate", "defaults", "routes"];
+    for Entry { key, .. } in &map.entries {
+        let word = key.text.as_str();
+        if KNOWN.contains(&word) {
+            continue;
+        }
+        let home = if word.starts_with('/') {
+            "`routes:`"
+        } else if RULE_KEYS.contains(&word) || ROUTE_KEYS.contains(&word) {
+            "`defaults:` or a route"
+        } else {
+            Keys { known: &KNOWN, not_yet: &["lookups"] }.refuse(key, "a policy", findings);
+            continue;
+        };
+        findings.error("misplaced_key", key.span, format!("`{word}` belongs under {home}"));
+    }
+}
+
+fn version(map: &Map, root: Span, findings: &mut Findings) {
+    let Some(node) = map.get("version") else {
+        let start = Span { end: root.start, ..root };
+        findings.error("bad_version", start, "the policy does not say its `version`").help("begin with `version: 1`");
+        return;
+    };
+    match &node.value {
+        Value::Scalar(scalar) if scalar.text == "1" && scalar.plain => {}
+        Value::Faulty => {}
+        _ => {
+            findings
+                .error("bad_version", node.span, "only version 1 of the language is known")
+                .help("write `version: 1`");
+        }
+    }
+}
+
+fn hosts(node: &Node, findings: &mut Findings) -> Vec<Spanned<HostPattern>> {
+    let Some(texts) = node.expect_strs("`hosts`", findings) else { return Vec::new() };
+    if texts.is_empty() {
+        findings.error("bad_host", node.span, "`hosts` is an empty list").help("leave it out to match every host");
+    }
+    texts
+        .into_iter()
+        .filter_map(|(text, span)| HostPattern::read(text, span, findings).map(|value| Spanned { value, span }))
+        .collect()
+}
+
+fn routes(map: &Map, span: Span, findings: &mut Findings) -> Vec<RawRoute> {
+    if map.entries.is_empty() {
+        findings.error("no_routes", span, "`routes` is empty: every request would be refused");
+    }
+    map.entries.iter().filter_map(|entry| route(entry, findings)).collect()
+}
+
+fn route(Entry { key, value }: &Entry, findings: &mut Findings) -> Option<RawRoute> {
+    let pattern = Pattern::read(&key.text, key.span, findings);
+    let (options, rules) = match &value.value {
+        Value::Map(map) => (options(map, Place::Route, findings), rules(map, findings)),
+        Value::Scalar(_) => (level_alone(value, findings)?, Vec::new()),
+        Value::Faulty => return None,
+        Value::Seq(_) => {
+            findings
+                .error(
+                    "wrong_type",
+                    value.span,
+                    format!("the route `{}` must be a level or a map, not a list", key.text),
+                )
+                .help("for example `authenticated`, or `{ read: member, write: manager }`");
+            return None;
+        }
+    };
+    Some(RawRoute { pattern: Spanned { value: pattern?, span: key.span }, options, rules })
+}
+
+/// `/x: member`, `GET: public`: the level and nothing else.
+fn level_alone(node: &Node, findings: &mut Findings) -> Option<Options> {
+    Some(Options { level: Some(Access::read(node, findings)?), ..Options::default() })
+}
+
+fn rules(map: &Map, findings: &mut Findings) -> Vec<RawRule> {
+    let mut rules = Vec::new();
+    for Entry { key, value } in &map.entries {
+        let Some(methods) = methods(key) else { continue };
+        let options = match &value.value {
+            Value::Map(map) => Some(options(map, Place::Rule, findings)),
+            Value::Faulty => None,
+            _ => level_alone(value, findings),
+        };
+        // A rule that was reported stays, so that the route is not reported for granting nothing.
+        let options = options.unwrap_or(Options { level: Some(Access::Deny), ..Options::default() });
+        rules.push(RawRule { methods, span: key.span, options });
+    }
+    rules
+}
+
+fn methods(key: &Key) -> Option<Methods> {
+    match key.text.as_str() {
+        "read" => Some(Methods::Read),
+        "write" => Some(Methods::Write),
+        word if METHODS.contains(&word) => Method::from_bytes(word.as_bytes()).ok().map(Methods::One),
+        _ => None,
+    }
+}
+
+/// Where options stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Defaults,
+    Route,
+    Rule,
+}
+
+fn options(map: &Map, place: Place, findings: &mut Findings) -> Options {
+    let mut options = Options::default();
+    for Entry { key, value } in &map.entries {
+        let word = key.text.as_str();
+        let is_rule = methods(key).is_some();
+        if (is_rule && place == Place::Route) || word == "description" {
+            if !is_rule {
+                let _ = value.expect_str("`description`", findings);
+            }
+            continue;
+        }
+        if is_rule || (ROUTE_KEYS.contains(&word) && place == Place::Rule) {
+            let message = format!("`{word}` belongs to a route, not to {}", place.name());
+            findings.error("misplaced_key", key.span, message);
+            continue;
+        }
+        match word {
+            "level" => options.level = Access::read(value, findings),
+            "org" => {
+                options.org = origin::read(value, findings).map(|items| Spanned { value: items, span: value.span })
+            }
+            "foreign" => options.foreign = foreign(value, findings),
+            "inject" => options.inject = inject::read(value, findings).unwrap_or_default(),
+            "forward_authorization" => {
+                options.forward_authorization = value.expect_bool("`forward_authorization`", findings)
+            }
+            "authenticate" => authenticate(value, findings),
+            "upstream" => options.upstream = upstream(value, findings),
+            "rewrite" => options.rewrite = rewrite(value, findings),
+            "trailing_slash" => options.trailing_slash = trailing_slash(value, findings),
+            _ => unknown(key, place, findings),
+        }
+    }
+    options
+}
+
+impl Place {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Defaults => "the defaults",
+            Self::Route => "a route",
+            Self::Rule => "a method",
+        }
+    }
+}
+
+fn unknown(key: &Key, place: Place, findings: &mut Findings) {
+    if matches!(key.text.as_str(), "TRACE" | "CONNECT") {
+        let message = format!("{} is refused on every route", key.text);
+        findings.error("refused_method", key.span, message).help("leave it out");
+        return;
+    }
+    let mut known = RULE_KEYS.to_vec();
+    if place != Place::Rule {
+        known.extend(ROUTE_KEYS);
+    }
+    if place == Place::Route {
+        known.extend(["read", "write"]);
+        known.extend(METHODS);
+    }
+    if place == Place::Route && key.text.starts_with('/') {
+        let message = format!("`{}` stands inside another route", key.text);
+        findings
+            .error("misplaced_key", key.span, message)
+            .help("routes do not nest: write the whole path under `routes:`");
+        return;
+    }
+    Keys { known: &known, not_yet: &NOT_YET }.refuse(key, place.name(), findings);
+}
+
+fn foreign(node: &Node, findings: &mut Findings) -> Option<Foreign> {
+    match &node.value {
+        Value::Scalar(scalar) if scalar.text == "403" => Some(Foreign::Forbidden),
+        Value::Scalar(scalar) if scalar.text == "404" => Some(Foreign::NotFound),
+        Value::Faulty => None,
+        _ => {
+            findings.error("wrong_value", node.span, "`foreign` is 403 or 404");
+            None
+        }
+    }
+}
+
+fn authenticate(node: &Node, findings: &mut Findings) {
+    const NOT_YET: [&str; 4] = ["sesame", "jwt", "basic", "session"];
+    let Some(texts) = node.expect_strs("`authenticate`", findings) else { return };
+    if texts.is_empty() {
+        let detail = findings.error("wrong_value", node.span, "`authenticate` is an empty list");
+        detail.help("write `[bearer]`, or leave it out");
+    }
+    for (word, span) in texts {
+        if NOT_YET.contains(&word) {
+            findings.error(
+                "not_yet",
+                span,
+                format!("the scheme `{word}` is not yet supported by this version of postern"),
+            );
+        } else if word != "bearer" {
+            let near = suggest(word, NOT_YET.into_iter().chain(["bearer"])).map(|w| format!("did you mean `{w}`?"));
+            let help = near.unwrap_or_else(|| "known here: bearer".to_owned());
+            findings.error("unknown_scheme", span, format!("`{word}` is not a scheme of credentials")).help(help);
+        }
+    }
+}
+
+fn upstream(node: &Node, findings: &mut Findings) -> Option<Spanned<String>> {
+    let name = node.expect_str("`upstream`", findings)?;
+    if name.is_empty() {
+        findings.error("unknown_upstream", node.span, "`upstream` is empty");
+        return None;
+    }
+    Some(Spanned { value: name.to_owned(), span: node.span })
+}
+
+fn trailing_slash(node: &Node, findings: &mut Findings) -> Option<TrailingSlash> {
+    match node.expect_str("`trailing_slash`", findings)? {
+        "either" => Some(TrailingSlash::Either),
+        "exact" => Some(TrailingSlash::Exact),
+        word => {
+            let near = suggest(word, ["either", "exact"]).unwrap_or("either");
+            let detail = findings.error("wrong_value", node.span, "`trailing_slash` is `either` or `exact`");
+            detail.help(format!("did you mean `{near}`?"));
+            None
+        }
+    }
+}
+
+fn rewrite(node: &Node, findings: &mut Findings) -> Option<RawRewrite> {
+    let map = node.expect_map("`rewrite`", findings)?;
+    map.expect_keys("`rewrite`", Keys { known: &["strip_prefix", "add_prefix"], not_yet: &[] }, findings);
+    let strip = map.get("strip_prefix").map(|n| prefix(n, "`strip_prefix`", findings));
+    let add = map.get("add_prefix").map(|n| prefix(n, "`add_prefix`", findings));
+    if strip.is_none() && add.is_none() && map.entries.is_empty() {
+        findings
+            .error("bad_rewrite", node.span, "`rewrite` says nothing")
+            .help("give it `strip_prefix` or `add_prefix`");
+    }
+    // What was reported is left out.
+    Some(RawRewrite { strip: strip.flatten(), add: add.flatten().map(|a| a.value) })
+}
+
+/// A prefix of whole segments: it begins with `/`; one at the end is dropped, so `/` alone is no prefix.
+fn prefix(node: &Node, what: &str, findings: &mut Findings) -> Option<Spanned<Box<str>>> {
+    let text = node.expect_str(what, findings)?;
+    let path = text.strip_suffix('/').unwrap_or(text);
+    if !path.starts_with('/') || path.contains('?') || Target::parse(path).is_err() {
+        findings
+            .error("bad_rewrite", node.span, format!("{what} must be the beginning of a path, not `{text}`"))
+            .help("for example `/api`");
+        return None;
+    }
+    Some(Spanned { value: path.into(), span: node.span })
+}

@@ -1,0 +1,185 @@
+//! The headers that no client may send through: those that policies inject, and those by which others tell identity.
+//!
+//! Names are compared folded (case and every non-alphanumeric are equal), since upstreams read `X_User` and `X-User` as one.
+//! A name is looked up for every header of every request: folded on the stack, then one binary search.
+
+use crate::fold::{fold_key, folded};
+use arrayvec::ArrayVec;
+
+/// Headers by which proxies and applications tell who somebody is, or that change what was asked. `*`: everything so begun.
+const USUAL: [&str; 36] = [
+    "X-Postern-*",
+    // Who somebody is.
+    "Remote-User",
+    "Remote-Email",
+    "Remote-Groups",
+    "Remote-Name",
+    "X-Remote-*",
+    "X-Authenticated-*",
+    "X-Auth-Request-*",
+    "X-Auth-User",
+    "X-Auth-Username",
+    "X-Auth-Email",
+    "X-Forwarded-Access-Token",
+    "X-Forwarded-Client-Cert",
+    "X-Forwarded-Email",
+    "X-Forwarded-Groups",
+    "X-Forwarded-Preferred-Username",
+    "X-Forwarded-User",
+    "X-Client-Cert",
+    "X-Client-Verify",
+    "X-SSL-Client-*",
+    "SSL-Client-*",
+    "X-User",
+    "X-User-Id",
+    "X-Username",
+    "X-WEBAUTH-*",
+    "X-Envoy-Original-Path",
+    // What was asked.
+    "X-Forwarded-Method",
+    "X-Forwarded-Path",
+    "X-Forwarded-Uri",
+    "X-HTTP-Method",
+    "X-HTTP-Method-Override",
+    "X-Method-Override",
+    "X-Original-Method",
+    "X-Original-Uri",
+    "X-Original-URL",
+    "X-Rewrite-URL",
+];
+
+/// A longer folded name is compared by its beginning alone; exact names are shorter.
+const MAX_FOLDED: usize = 128;
+
+/// A set of folded names and beginnings of names.
+#[derive(Clone, Debug)]
+pub struct StripSet {
+    /// Sorted; no entry begins with another one that is a prefix, so the one candidate for a name is its predecessor.
+    entries: Box<[Entry]>,
+    /// The first bytes of the entries, to pass over most headers at once.
+    first: [bool; 256],
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    folded: Box<str>,
+    /// Covers every name that begins with it.
+    prefix: bool,
+}
+
+impl StripSet {
+    /// The usual names together with `injected`.
+    pub fn new<'n>(injected: impl IntoIterator<Item = &'n str>) -> Self {
+        let usual = USUAL.iter().map(|name| (name.trim_end_matches('*'), name.ends_with('*')));
+        let injected = injected.into_iter().map(|name| (name, false));
+        let entry = |(name, prefix)| Entry { folded: fold_key(name), prefix };
+        let mut entries: Vec<Entry> = usual.chain(injected).map(entry).filter(|e| !e.folded.is_empty()).collect();
+        // Where a name is both, the prefix must come first to swallow the other.
+        entries.sort_by(|a, b| a.folded.cmp(&b.folded).then(b.prefix.cmp(&a.prefix)));
+        let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let covered = kept.last().is_some_and(|last| last.covers(entry.folded.as_bytes()));
+            if !covered {
+                kept.push(entry);
+            }
+        }
+        let mut first = [false; 256];
+        for b in kept.iter().filter_map(|e| e.folded.bytes().next()) {
+            if let Some(slot) = first.get_mut(usize::from(b)) {
+                *slot = true;
+            }
+        }
+        Self { entries: kept.into(), first }
+    }
+
+    /// Whether a header of that name is removed from every request.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        let mut bytes = folded(name);
+        let Some(first) = bytes.next() else { return false };
+        if !self.first.get(usize::from(first)).copied().unwrap_or(true) {
+            return false;
+        }
+        let mut key: ArrayVec<u8, MAX_FOLDED> = ArrayVec::new();
+        key.extend(std::iter::once(first).chain(bytes).take(MAX_FOLDED));
+        let after = self.entries.partition_point(|e| e.folded.as_bytes() <= key.as_slice());
+        after.checked_sub(1).and_then(|at| self.entries.get(at)).is_some_and(|e| e.covers(&key))
+    }
+}
+
+impl Entry {
+    fn covers(&self, folded: &[u8]) -> bool {
+        if self.prefix { folded.starts_with(self.folded.as_bytes()) } else { folded == self.folded.as_bytes() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StripSet;
+    use crate::fold::fold_key;
+    use proptest::prelude::*;
+
+    #[test]
+    fn identity_headers_are_stripped_in_every_spelling() {
+        let set = StripSet::new(["X-Scope-OrgID"]);
+        for name in [
+            "X-Postern-User",
+            "x_postern_user",
+            "X.Postern.User",
+            "X-Postern--User",
+            "X~Postern~User",
+            "x-postern",
+            "remote_user",
+            "X-Remote-Groups",
+            "X-Auth-Request-Email",
+            "x-webauth-user",
+            "X-HTTP-Method-Override",
+            "x-method-override",
+            "X-Http_Method",
+            "X-Original-URL",
+            "x-rewrite-url",
+            "x-forwarded-uri",
+            "X-Forwarded-Method",
+            "X-Forwarded-User",
+            "x-scope-orgid",
+            "X_Scope_OrgID",
+            "XScopeOrgID",
+        ] {
+            assert!(set.contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn other_headers_pass() {
+        let set = StripSet::new(["X-Scope-OrgID"]);
+        for name in [
+            "accept",
+            "authorization",
+            "x-scope",
+            "x-scope-orgids",
+            "x-request-id",
+            "x-forwarded-for",
+            "x",
+            "-",
+            "",
+            "remote-users",
+        ] {
+            assert!(!set.contains(name), "{name}");
+        }
+        assert!(!set.contains(&"x".repeat(5000)));
+        assert!(set.contains(&format!("x-postern-{}", "y".repeat(5000))));
+    }
+
+    proptest! {
+        /// The one predecessor that is looked at is the right one: the set agrees with trying every entry.
+        #[test]
+        fn one_candidate_is_enough(names in proptest::collection::vec("[xX][-_a-c]{0,4}", 0..8), asked in "[xX]?[-_a-cp]{0,6}") {
+            let set = StripSet::new(names.iter().map(String::as_str));
+            let key = fold_key(&asked);
+            let all = names.iter().map(|n| (fold_key(n), false))
+                .chain(super::USUAL.iter().map(|n| (fold_key(n), n.ends_with('*'))))
+                .any(|(n, prefix)| !n.is_empty() && if prefix { key.starts_with(&*n) } else { key == n });
+            prop_assert_eq!(set.contains(&asked), all);
+        }
+    }
+}
