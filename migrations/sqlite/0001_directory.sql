@@ -82,12 +82,23 @@ CREATE TABLE owners (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX owners_member ON owners (user_id, organization_id);
 
--- The same rule for connections that do not check foreign keys (SQLite's default), and the one about demotion.
+-- The same rules for connections that do not check foreign keys (SQLite's default), and the one about demotion.
 CREATE TRIGGER owner_stays_member BEFORE DELETE ON memberships
 WHEN EXISTS (SELECT 1 FROM owners WHERE user_id = OLD.user_id AND organization_id = OLD.organization_id)
  AND EXISTS (SELECT 1 FROM organizations WHERE id = OLD.organization_id)
 BEGIN
     SELECT RAISE(ABORT, 'the owner of an organization cannot be removed until ownership has moved');
+END;
+CREATE TRIGGER owner_stays_member_too BEFORE UPDATE OF user_id, organization_id ON memberships
+WHEN (NEW.user_id <> OLD.user_id OR NEW.organization_id <> OLD.organization_id)
+ AND EXISTS (SELECT 1 FROM owners WHERE user_id = OLD.user_id AND organization_id = OLD.organization_id)
+BEGIN
+    SELECT RAISE(ABORT, 'the owner of an organization cannot be removed until ownership has moved');
+END;
+CREATE TRIGGER owner_is_not_deleted BEFORE DELETE ON users
+WHEN EXISTS (SELECT 1 FROM owners WHERE user_id = OLD.id)
+BEGIN
+    SELECT RAISE(ABORT, 'the owner of an organization cannot be deleted until ownership has moved');
 END;
 CREATE TRIGGER owner_is_not_demoted BEFORE UPDATE OF is_admin ON memberships
 WHEN OLD.is_admin = 1 AND NEW.is_admin = 0
@@ -119,6 +130,16 @@ CREATE TABLE tokens (
 ) STRICT;
 CREATE UNIQUE INDEX tokens_digest ON tokens (digest);
 CREATE INDEX tokens_user ON tokens (user_id);
+
+-- The cascades of the foreign keys, for connections that do not check them.
+CREATE TRIGGER users_take_along AFTER DELETE ON users BEGIN
+    DELETE FROM memberships WHERE user_id = OLD.id;
+    DELETE FROM tokens WHERE user_id = OLD.id;
+END;
+CREATE TRIGGER organizations_take_along AFTER DELETE ON organizations BEGIN
+    DELETE FROM owners WHERE organization_id = OLD.id;
+    DELETE FROM memberships WHERE organization_id = OLD.id;
+END;
 
 -- Small values of the installation itself, such as the key of the token checksum.
 CREATE TABLE settings (

@@ -1,0 +1,209 @@
+//! The feed of changes: everything that facts rest on, whoever changes it, and nothing else.
+
+use super::{Backend, join, organization, stories, token, user};
+use postern::directory::{Actor, Change, Changes, NewUser, OrganizationEdit, TokenEdit, UserEdit};
+use std::collections::HashSet;
+
+stories!(
+    a_new_database_is_at_its_beginning,
+    every_change_of_a_fact_is_told_in_order,
+    bookkeeping_is_silent,
+    what_did_not_change_is_not_told,
+    raw_sql_is_told_to_every_process,
+    deletions_are_told_for_all_that_goes_along,
+    raw_deletions_take_along_and_tell_the_same,
+    a_refused_operation_is_not_told,
+    who_is_too_far_behind_is_told_so,
+    old_changes_are_forgotten_and_the_position_stays,
+    a_position_of_the_future_is_lost,
+    a_change_that_cannot_be_read_counts_as_lost,
+);
+
+/// The changes since a position, and the next position.
+async fn since(on: &dyn Backend, position: u64) -> (HashSet<Change>, u64) {
+    let Changes { position, changes, lost } = on.store().changes(position).await.unwrap();
+    assert!(!lost);
+    (changes.into_iter().collect(), position)
+}
+
+async fn a_new_database_is_at_its_beginning(on: &dyn Backend) {
+    let store = on.store();
+    assert_eq!(store.position().await, Ok(0));
+    assert_eq!(store.changes(0).await, Ok(Changes { position: 0, changes: vec![], lost: false }));
+}
+
+async fn every_change_of_a_fact_is_told_in_order(on: &dyn Backend) {
+    let store = on.store();
+    let ann = user(&*store, "ann").await.id;
+    let acme = organization(&*store, "Acme").await.id;
+    join(&*store, "acme", "ann", false).await;
+    let (_, record) = token(&*store, "ann").await;
+    let told = store.changes(0).await.unwrap();
+    let expected = [Change::User(ann), Change::Organization(acme), Change::User(ann), Change::Token(record.id)];
+    assert_eq!(told.changes, expected);
+    assert_eq!(store.position().await, Ok(told.position));
+
+    let (user_changed, organization_changed) =
+        (HashSet::from([Change::User(ann)]), HashSet::from([Change::Organization(acme)]));
+    let mut at = told.position;
+    macro_rules! tells {
+        ($operation:expr, $expected:expr) => {
+            $operation.await.unwrap();
+            let (told, position) = since(on, at).await;
+            assert_eq!(told, $expected, "{}", stringify!($operation));
+            at = position;
+        };
+    }
+    let edit = |edit: UserEdit| {
+        let store = on.store();
+        async move { store.edit_user(&"ann".into(), edit).await }
+    };
+    tells!(edit(UserEdit { is_active: Some(false), ..Default::default() }), user_changed);
+    tells!(edit(UserEdit { is_staff: Some(true), ..Default::default() }), user_changed);
+    tells!(edit(UserEdit { is_superuser: Some(true), ..Default::default() }), user_changed);
+    tells!(store.edit_membership(&"acme".into(), &"ann".into(), true), user_changed);
+    tells!(store.transfer_ownership(&"acme".into(), &"ann".into(), Actor::Superuser), user_changed);
+    let disable = OrganizationEdit { is_active: Some(false), ..Default::default() };
+    tells!(store.edit_organization(&"acme".into(), disable, Actor::Superuser), organization_changed);
+    let expiry = TokenEdit { name: None, expires_at: Some(Some(9)) };
+    tells!(store.edit_token(record.id, expiry), HashSet::from([Change::Token(record.id)]));
+    tells!(store.revoke_token(record.id), HashSet::from([Change::Token(record.id)]));
+    assert_eq!(store.position().await, Ok(at));
+}
+
+async fn bookkeeping_is_silent(on: &dyn Backend) {
+    let store = on.store();
+    user(&*store, "ann").await;
+    organization(&*store, "Acme").await;
+    let (_, record) = token(&*store, "ann").await;
+    let before = store.position().await.unwrap();
+    store.touch_tokens(&[(record.id, 5)]).await.unwrap();
+    let name = postern::directory::name::Text::new("name", "ci", 10).unwrap();
+    store.edit_token(record.id, TokenEdit { name: Some(name.clone()), expires_at: None }).await.unwrap();
+    store.edit_user(&"ann".into(), UserEdit { first_name: Some(name.clone()), ..Default::default() }).await.unwrap();
+    let edit = OrganizationEdit { description: Some(name), ..Default::default() };
+    store.edit_organization(&"acme".into(), edit, Actor::Superuser).await.unwrap();
+    on.sql("UPDATE users SET modified = 1").unwrap();
+    assert_eq!(store.position().await, Ok(before));
+}
+
+async fn what_did_not_change_is_not_told(on: &dyn Backend) {
+    let store = on.store();
+    user(&*store, "ann").await;
+    organization(&*store, "Acme").await;
+    join(&*store, "acme", "ann", true).await;
+    let before = store.position().await.unwrap();
+    store.edit_user(&"ann".into(), UserEdit { is_active: Some(true), ..Default::default() }).await.unwrap();
+    store.edit_membership(&"acme".into(), &"ann".into(), true).await.unwrap();
+    store.transfer_ownership(&"acme".into(), &"ann".into(), Actor::Superuser).await.unwrap();
+    assert_eq!(store.position().await, Ok(before));
+}
+
+async fn raw_sql_is_told_to_every_process(on: &dyn Backend) {
+    let (store, other) = (on.store(), on.another());
+    let ann = user(&*store, "ann").await.id;
+    let bob = user(&*store, "bob").await.id;
+    let acme = organization(&*store, "Acme").await.id;
+    join(&*store, "acme", "ann", false).await;
+    let (_, record) = token(&*store, "ann").await;
+    let mut at = store.position().await.unwrap();
+    // Both have looked, so both must notice what comes.
+    assert_eq!(store.changes(at).await, other.changes(at).await);
+    for (sql, expected) in [
+        ("UPDATE users SET is_active = 0 WHERE username = 'ann'", vec![Change::User(ann)]),
+        ("UPDATE users SET is_superuser = 1", vec![Change::User(ann), Change::User(bob)]),
+        ("UPDATE memberships SET is_admin = 1", vec![Change::User(ann)]),
+        ("UPDATE organizations SET is_active = 0", vec![Change::Organization(acme)]),
+        ("UPDATE tokens SET revoked_at = 1", vec![Change::Token(record.id)]),
+        ("DELETE FROM memberships", vec![Change::User(ann)]),
+        ("DELETE FROM tokens", vec![Change::Token(record.id)]),
+    ] {
+        on.sql(sql).unwrap();
+        for store in [&store, &other] {
+            let told = store.changes(at).await.unwrap();
+            assert!(!told.lost);
+            assert_eq!(told.changes.iter().copied().collect::<HashSet<_>>(), expected.iter().copied().collect());
+        }
+        at = store.position().await.unwrap();
+    }
+}
+
+async fn deletions_are_told_for_all_that_goes_along(on: &dyn Backend) {
+    let store = on.store();
+    let ann = user(&*store, "ann").await.id;
+    let acme = organization(&*store, "Acme").await.id;
+    join(&*store, "acme", "ann", true).await;
+    let (_, record) = token(&*store, "ann").await;
+    let at = store.position().await.unwrap();
+    store.delete_organization(&"acme".into()).await.unwrap();
+    let (told, at) = since(on, at).await;
+    assert_eq!(told, HashSet::from([Change::Organization(acme), Change::User(ann)]));
+    store.delete_user(&"ann".into()).await.unwrap();
+    let (told, _) = since(on, at).await;
+    assert_eq!(told, HashSet::from([Change::User(ann), Change::Token(record.id)]));
+}
+
+async fn raw_deletions_take_along_and_tell_the_same(on: &dyn Backend) {
+    let store = on.store();
+    let ann = user(&*store, "ann").await.id;
+    let acme = organization(&*store, "Acme").await.id;
+    join(&*store, "acme", "ann", true).await;
+    let (_, record) = token(&*store, "ann").await;
+    let at = store.position().await.unwrap();
+    on.sql("DELETE FROM organizations").unwrap();
+    let (told, at) = since(on, at).await;
+    assert_eq!(told, HashSet::from([Change::Organization(acme), Change::User(ann)]));
+    on.sql("DELETE FROM users").unwrap();
+    let (told, _) = since(on, at).await;
+    assert_eq!(told, HashSet::from([Change::User(ann), Change::Token(record.id)]));
+}
+
+async fn a_refused_operation_is_not_told(on: &dyn Backend) {
+    let store = on.store();
+    user(&*store, "ann").await;
+    let at = store.position().await.unwrap();
+    let batch = ["bob", "ann"].iter().map(|name| NewUser::named(name).unwrap()).collect();
+    store.create_users(batch).await.unwrap_err();
+    assert_eq!(store.position().await, Ok(at));
+    user(&*store, "carl").await;
+    let (told, _) = since(on, at).await;
+    assert_eq!(told.len(), 1, "and leaves no hole that would look like a loss");
+}
+
+async fn who_is_too_far_behind_is_told_so(on: &dyn Backend) {
+    let store = on.store();
+    let batch = (0..10_001).map(|n| NewUser::named(&format!("u{n}")).unwrap()).collect();
+    store.create_users(batch).await.unwrap();
+    assert_eq!(store.changes(0).await, Ok(Changes { position: 10_001, changes: vec![], lost: true }));
+    assert_eq!(store.changes(1).await.unwrap().changes.len(), 10_000);
+    assert_eq!(store.changes(10_001).await, Ok(Changes { position: 10_001, changes: vec![], lost: false }));
+}
+
+async fn old_changes_are_forgotten_and_the_position_stays(on: &dyn Backend) {
+    let store = on.store();
+    for name in ["ann", "bob", "carl"] {
+        user(&*store, name).await;
+    }
+    on.sql("UPDATE changes SET at = 0 WHERE seq <= 2").unwrap();
+    user(&*store, "dora").await;
+    assert!(store.changes(1).await.unwrap().lost, "the second was forgotten");
+    assert_eq!(store.changes(2).await.unwrap().changes.len(), 2);
+    on.sql("UPDATE changes SET at = 0").unwrap();
+    store.touch_tokens(&[]).await.unwrap();
+    assert_eq!(store.position().await, Ok(4));
+    assert!(store.changes(3).await.unwrap().lost);
+    assert_eq!(store.changes(4).await, Ok(Changes { position: 4, changes: vec![], lost: false }));
+}
+
+async fn a_position_of_the_future_is_lost(on: &dyn Backend) {
+    let store = on.store();
+    user(&*store, "ann").await;
+    assert_eq!(store.changes(7).await, Ok(Changes { position: 1, changes: vec![], lost: true }));
+}
+
+async fn a_change_that_cannot_be_read_counts_as_lost(on: &dyn Backend) {
+    let store = on.store();
+    user(&*store, "ann").await;
+    on.sql("UPDATE changes SET id = 'nonsense'").unwrap();
+    assert!(store.changes(0).await.unwrap().lost);
+}

@@ -1,0 +1,127 @@
+//! The contract of every store, told as stories, and what is particular to the embedded one.
+//!
+//! A story takes a [`Backend`] and knows nothing of what is behind it; [`stories!`] runs it on every kind there is.
+
+mod concurrency;
+mod feed;
+mod gateway;
+mod memberships;
+mod organizations;
+mod startup;
+mod tokens;
+mod users;
+
+use postern::directory::name::{Email, Slug};
+use postern::directory::sqlite::{Options, SqliteStore};
+use postern::directory::token::Token;
+use postern::directory::{
+    DirectoryError, MembershipRecord, NewMembership, NewOrganization, NewToken, NewUser, OrganizationRecord, Store,
+    TokenRecord, UserRecord,
+};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A private, empty database, and the ways into it.
+pub trait Backend: Send + Sync {
+    /// The store under test.
+    fn store(&self) -> Arc<dyn Store>;
+    /// The same database as another process opens it.
+    fn another(&self) -> Arc<dyn Store>;
+    /// Raw SQL on a connection of its own; how many rows it changed, or why it was refused.
+    fn sql(&self, sql: &str) -> Result<usize, String>;
+    /// Every byte that is on disk.
+    fn bytes(&self) -> Vec<u8>;
+}
+
+/// The embedded store in a directory that goes with it.
+pub struct Sqlite {
+    store: Arc<dyn Store>,
+    directory: TempDir,
+}
+
+impl Sqlite {
+    pub fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let store = open(&directory.path().join("postern.db"));
+        Self { store, directory }
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().join("postern.db")
+    }
+}
+
+fn open(path: &std::path::Path) -> Arc<dyn Store> {
+    Arc::new(SqliteStore::open(path, Options { busy: Duration::from_secs(30), ..Options::default() }).unwrap())
+}
+
+impl Backend for Sqlite {
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    fn another(&self) -> Arc<dyn Store> {
+        open(&self.path())
+    }
+
+    fn sql(&self, sql: &str) -> Result<usize, String> {
+        // As an operator's shell: nothing set, foreign keys off.
+        let db = rusqlite::Connection::open(self.path()).unwrap();
+        db.pragma_update(None, "foreign_keys", false).unwrap();
+        db.busy_timeout(Duration::from_secs(30)).unwrap();
+        db.execute(sql, []).map_err(|e| e.to_string())
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let files = std::fs::read_dir(self.directory.path()).unwrap();
+        files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
+    }
+}
+
+/// Runs stories on every kind of store.
+macro_rules! stories {
+    ($($story:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $story() {
+                super::$story(&crate::directory::Sqlite::new()).await;
+            })*
+        }
+    };
+}
+use stories;
+
+// Short words for the stories' beginnings.
+
+pub async fn user(store: &dyn Store, username: &str) -> UserRecord {
+    store.create_users(vec![NewUser::named(username).unwrap()]).await.unwrap().remove(0)
+}
+
+pub async fn user_with_email(store: &dyn Store, username: &str, email: &str) -> Result<UserRecord, DirectoryError> {
+    let new = NewUser { email: Some(Email::new(email).unwrap()), ..NewUser::named(username).unwrap() };
+    store.create_users(vec![new]).await.map(|mut made| made.remove(0)).map_err(|e| e.error)
+}
+
+pub async fn organization(store: &dyn Store, name: &str) -> OrganizationRecord {
+    store.create_organizations(vec![NewOrganization::named(name).unwrap()]).await.unwrap().remove(0)
+}
+
+pub async fn organization_with_slug(store: &dyn Store, slug: &str) -> Result<OrganizationRecord, DirectoryError> {
+    let new = NewOrganization { slug: Some(Slug::new(slug).unwrap()), ..NewOrganization::named("Any").unwrap() };
+    store.create_organizations(vec![new]).await.map(|mut made| made.remove(0)).map_err(|e| e.error)
+}
+
+pub async fn join(store: &dyn Store, organization: &str, user: &str, is_admin: bool) -> MembershipRecord {
+    let new = NewMembership { user: user.into(), organization: organization.into(), is_admin };
+    store.create_memberships(vec![new]).await.unwrap().remove(0)
+}
+
+pub async fn token(store: &dyn Store, user: &str) -> (Token, TokenRecord) {
+    let token = Token::generate(store.checksum_key()).unwrap();
+    let name = postern::directory::name::Text::empty();
+    let new = NewToken { user: user.into(), digest: token.digest(), name, expires_at: None };
+    let record = store.create_tokens(vec![new]).await.unwrap().remove(0);
+    (token, record)
+}
