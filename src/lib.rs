@@ -1,14 +1,20 @@
 //! postern: a tenant-aware authorization sidecar and reverse proxy.
 
+pub mod admin;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod decision;
 pub mod directory;
 pub mod facts;
 pub mod fold;
+pub mod gateway;
 pub mod id;
+pub mod identity;
+pub mod membership;
 pub mod net;
 pub mod policy;
+pub mod server;
 pub mod target;
 pub mod telemetry;
 pub mod upstream;

@@ -199,7 +199,7 @@ impl Default for Config {
             probes: None,
             upstreams: Vec::new(),
             policy: Vec::new(),
-            database: Database { url: format!("sqlite://{}", data_dir().join("postern.db").display()) },
+            database: Database { url: format!("sqlite:{}", data_dir().join("postern.db").display()) },
             trusted_proxies: Vec::new(),
             max_staleness: Duration::from_secs(5),
             cache_credentials: 100_000,

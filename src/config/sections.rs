@@ -188,7 +188,7 @@ fn database(url: &str, base: &Path, node: &Node, findings: &mut Findings) -> Opt
         findings.error("wrong_value", node.span, "`database` must be a `sqlite:` URL").help(example);
         return None;
     };
-    Some(Database { url: format!("sqlite://{}", base.join(path).display()) })
+    Some(Database { url: format!("sqlite:{}", base.join(path).display()) })
 }
 
 fn networks(node: &Node, findings: &mut Findings) -> Vec<IpNet> {

@@ -113,7 +113,7 @@ pub fn start<S: Serve>(
     settings: Settings,
     drain_limit: Duration,
     stage: &Follower,
-    serve: impl Fn(usize, &Ticker) -> S + Send + Sync + 'static,
+    serve: impl Fn(usize, &Ticker) -> std::io::Result<S> + Send + Sync + 'static,
 ) -> std::io::Result<Workers> {
     let serve = Arc::new(serve);
     let mut doors = Vec::new();
@@ -130,16 +130,16 @@ pub fn start<S: Serve>(
         let (serve, stage, accepting) = (Arc::clone(&serve), stage.clone(), accepting.take());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-            let ticker = Ticker::default();
-            let worker = Rc::new(Worker {
-                serve: serve(index, &ticker),
-                ticker: ticker.clone(),
-                settings,
-                http: builder(&settings),
-                scratch: Rc::new(RefCell::new(vec![0; SCRATCH].into_boxed_slice())),
+            LocalSet::new().block_on(&runtime, async move {
+                let ticker = Ticker::default();
+                let serve = match serve(index, &ticker) {
+                    Ok(serve) => serve,
+                    Err(error) => return tracing::error!(%error, index, "a worker could not be started"),
+                };
+                let scratch = Rc::new(RefCell::new(vec![0; SCRATCH].into_boxed_slice()));
+                let worker = Rc::new(Worker { serve, ticker, settings, http: builder(&settings), scratch });
+                worker.run(queue, accepting, stage, drain_limit).await;
             });
-            let local = LocalSet::new();
-            local.block_on(&runtime, worker.run(queue, accepting, stage, drain_limit));
         })?;
         threads.push(thread);
     }

@@ -7,7 +7,7 @@ use super::counters::{BOUNDS, Count, Latency, LatencyTotal};
 use crate::decision::Reason;
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ impl RouteCell {
         match outcome {
             Outcome::Allowed => self.allowed.inc(),
             Outcome::Refused(reason) => {
-                if let Some(count) = self.refused.get(reason.index()) {
+                if let Some(count) = self.refused.get(reason as usize) {
                     count.inc();
                 }
             }
@@ -67,46 +67,34 @@ impl RouteShard {
 }
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $field:ident: $kind:ident $name:literal;)*) => {
+    ($($field:ident: $kind:ident $name:literal $help:literal;)*) => {
         /// One worker's counters that belong to no route.
         #[derive(Debug, Default)]
         pub struct Shard {
-            $($(#[$doc])* pub $field: Count,)*
+            $(#[doc = $help] pub $field: Count,)*
         }
 
         impl Shard {
             const DESCRIBED: &[(&str, &str, MetricType, fn(&Shard) -> u64)] = &[
-                $(($name, concat!($($doc),*), MetricType::$kind, |shard| shard.$field.get()),)*
+                $(($name, $help, MetricType::$kind, |shard| shard.$field.get()),)*
             ];
         }
     };
 }
 
 counters! {
-    /// Client connections accepted
-    connections: Counter "postern_connections";
-    /// Client connections open now
-    connections_open: Gauge "postern_connections_open";
-    /// Upstream connections opened
-    upstream_opened: Counter "postern_upstream_connections";
-    /// Requests sent on an upstream connection that had served before
-    upstream_reused: Counter "postern_upstream_reused";
-    /// Idle upstream connections kept
-    upstream_idle: Gauge "postern_upstream_connections_idle";
-    /// Credentials answered from process memory
-    cache_hits: Counter "postern_cache_hits";
-    /// Credentials that needed the store
-    cache_misses: Counter "postern_cache_misses";
-    /// Credentials refused from process memory or by their checksum
-    cache_refused: Counter "postern_cache_refused";
-    /// Requests that only the superuser flag let into an organization
-    superuser_passes: Counter "postern_superuser_passes";
-    /// Requests whose head the framing scanner refused
-    framing_refused: Counter "postern_framing_refused";
-    /// Answers that broke off
-    answers_aborted: Counter "postern_answers_aborted";
-    /// Access lines dropped because the log could not keep up
-    log_dropped: Counter "postern_access_log_dropped";
+    connections: Counter "postern_connections" "Client connections accepted";
+    connections_open: Gauge "postern_connections_open" "Client connections open now";
+    upstream_opened: Counter "postern_upstream_connections" "Upstream connections opened";
+    upstream_reused: Counter "postern_upstream_reused" "Requests sent on an upstream connection that had served before";
+    upstream_idle: Gauge "postern_upstream_connections_idle" "Idle upstream connections kept";
+    cache_hits: Counter "postern_cache_hits" "Credentials answered from process memory";
+    cache_misses: Counter "postern_cache_misses" "Credentials that needed the store";
+    cache_refused: Counter "postern_cache_refused" "Credentials refused from process memory or by their checksum";
+    superuser_passes: Counter "postern_superuser_passes" "Requests that only the superuser flag let into an organization";
+    framing_refused: Counter "postern_framing_refused" "Requests whose head the framing scanner refused";
+    answers_aborted: Counter "postern_answers_aborted" "Answers that broke off";
+    log_dropped: Counter "postern_access_log_dropped" "Access lines dropped because the log could not keep up";
 }
 
 /// All shards, and what the control plane counts.
@@ -201,16 +189,18 @@ impl Collector for Metrics {
         for (route, total) in &totals {
             if total.allowed > 0 {
                 let labels = [("route", route.as_str()), ("decision", "allow"), ("reason", "ok")];
-                requests.encode_family(&labels)?.encode_counter::<(), _, u64>(&total.allowed, None)?;
+                requests.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&total.allowed, None)?;
             }
             for (reason, count) in Reason::ALL.iter().zip(&total.refused).filter(|(_, count)| **count > 0) {
-                let labels = [("route", route.as_str()), ("decision", "refuse"), ("reason", reason.as_str())];
-                requests.encode_family(&labels)?.encode_counter::<(), _, u64>(count, None)?;
+                let labels = [("route", route.as_str()), ("decision", "refuse"), ("reason", reason.code())];
+                requests.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
             }
         }
         let histograms: [(_, _, fn(&RouteTotal) -> &LatencyTotal); 2] = [
             ("postern_own_seconds", "Time spent in postern before the request went on or was refused", |t| &t.ours),
-            ("postern_upstream_seconds", "Time from handing a request to the upstream to its answer's head", |t| &t.upstream),
+            ("postern_upstream_seconds", "Time from handing a request to the upstream to its answer's head", |t| {
+                &t.upstream
+            }),
         ];
         for (name, help, of) in histograms {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
@@ -221,10 +211,10 @@ impl Collector for Metrics {
         let shards = self.shards.lock();
         for (name, help, kind, read) in Shard::DESCRIBED {
             let sum: u64 = shards.iter().map(|shard| read(shard)).sum();
-            let mut metric = encoder.encode_descriptor(name, help.trim(), None, *kind)?;
+            let mut metric = encoder.encode_descriptor(name, help, None, *kind)?;
             match kind {
                 MetricType::Gauge => metric.encode_gauge(&i64::try_from(sum).unwrap_or(i64::MAX))?,
-                _ => metric.encode_counter::<(), _, u64>(&sum, None)?,
+                _ => metric.encode_counter::<NoLabelSet, _, u64>(&sum, None)?,
             }
         }
         drop(shards);
@@ -249,5 +239,10 @@ fn encode_latency(
         BOUNDS.iter().zip(total.buckets).map(|(bound, count)| (*bound as f64 / 1e6, count)).collect();
     buckets.push((f64::MAX, total.above));
     let labels = [("route", route)];
-    family.encode_family(&labels)?.encode_histogram::<()>(total.sum_ns as f64 / 1e9, total.count(), &buckets, None)
+    family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
+        total.sum_ns as f64 / 1e9,
+        total.count(),
+        &buckets,
+        None,
+    )
 }

@@ -3,4 +3,4 @@
 pub mod access;
 pub mod counters;
 pub mod log;
-//pub mod metrics;
+pub mod metrics;

@@ -1,0 +1,95 @@
+//! The admin and probe listeners: `/metrics`, `/livez`, `/readyz`. Never reachable through the data port.
+//!
+//! They run on the control plane, so that a busy data plane cannot make a healthy process look dead, and accept few
+//! connections with short deadlines.
+
+mod readiness;
+
+pub use readiness::{Check, Readiness};
+
+use crate::telemetry::metrics::Metrics;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Connections at a time: a few scrapers and probes.
+const CONNECTIONS: usize = 64;
+/// What a connection may take in all, keep-alive included.
+const LIFETIME: Duration = Duration::from_secs(60);
+
+/// What a listener shows.
+#[derive(Clone)]
+pub struct Admin {
+    /// Whether the process can serve.
+    pub readiness: Arc<Readiness>,
+    /// The counters; `None` on a listener that shows probes alone.
+    pub metrics: Option<Arc<Metrics>>,
+}
+
+impl Admin {
+    /// Serves until the process has drained: probes must see the way down.
+    ///
+    /// # Errors
+    /// The socket cannot be registered.
+    pub async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
+            let Ok((stream, _)) = listener.accept().await else {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            let admin = self.clone();
+            tokio::spawn(async move {
+                let service = service_fn(|request| std::future::ready(Ok::<_, Infallible>(admin.answer(&request))));
+                let mut http = http1::Builder::new();
+                http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10)).max_buf_size(16 * 1024);
+                let served = http.serve_connection(TokioIo::new(stream), service);
+                let _ = tokio::time::timeout(LIFETIME, served).await;
+                drop(place);
+            });
+        }
+    }
+
+    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here\n".to_owned());
+        }
+        match (request.uri().path(), &self.metrics) {
+            ("/livez", _) => text(StatusCode::OK, "ok\n".to_owned()),
+            ("/readyz", _) => {
+                let (ready, body) = self.readiness.report();
+                let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+                typed(status, "application/json", body)
+            }
+            ("/metrics", Some(metrics)) => match metrics.render() {
+                Ok(body) => typed(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", body),
+                Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n".to_owned()),
+            },
+            _ => text(StatusCode::NOT_FOUND, "not found\n".to_owned()),
+        }
+    }
+}
+
+fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
+    typed(status, "text/plain; charset=utf-8", body)
+}
+
+fn typed(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

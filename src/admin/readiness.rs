@@ -1,0 +1,58 @@
+//! Whether the process can serve, and what stands in the way.
+
+use crate::membership::Memberships;
+use crate::net::drain::{Follower, Stage};
+use std::sync::Arc;
+
+/// One condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// It holds.
+    Ok,
+    /// It does not: not ready.
+    Failed(&'static str),
+}
+
+/// Everything that readiness rests on.
+pub struct Readiness {
+    stage: Follower,
+    memberships: Arc<Memberships>,
+}
+
+impl Readiness {
+    /// Readiness of a process in these stages over this store.
+    #[must_use]
+    pub fn new(stage: Follower, memberships: Arc<Memberships>) -> Self {
+        Self { stage, memberships }
+    }
+
+    fn checks(&self) -> [(&'static str, Check); 2] {
+        let stage = match *self.stage.borrow() {
+            Stage::Starting => Check::Failed("starting"),
+            Stage::Ready => Check::Ok,
+            Stage::LameDuck | Stage::Draining => Check::Failed("going down"),
+        };
+        // While the proof holds, cached facts can be used; when it has run out, every request would be a 503.
+        let proof = self.memberships.fence().has_proof(crate::clock::monotonic());
+        let store = if proof { Check::Ok } else { Check::Failed("the store's changes cannot be followed") };
+        [("stage", stage), ("store", store)]
+    }
+
+    /// Ready or not, and the conditions as JSON.
+    #[must_use]
+    pub fn report(&self) -> (bool, String) {
+        let checks = self.checks();
+        let ready = checks.iter().all(|(_, check)| *check == Check::Ok);
+        let detail: serde_json::Map<String, serde_json::Value> = checks
+            .iter()
+            .map(|(name, check)| {
+                let text = match check {
+                    Check::Ok => "ok",
+                    Check::Failed(why) => why,
+                };
+                ((*name).to_owned(), text.into())
+            })
+            .collect();
+        (ready, serde_json::json!({ "ready": ready, "checks": detail }).to_string() + "\n")
+    }
+}

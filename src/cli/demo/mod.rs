@@ -1,0 +1,86 @@
+//! `postern demo`: the main job, done in one process on a throw-away store.
+
+mod echo;
+mod world;
+
+use super::{Failure, serve, store};
+use crate::config::{Config, Database};
+use crate::directory::Store;
+use crate::net::drain::Timing;
+use crate::policy::{self, Names};
+use crate::server::Listeners;
+use crate::telemetry;
+use crate::upstream::{HostHeader, Upstream};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use world::World;
+
+/// Everything in one process on a throw-away store
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Address of the data port [default: 127.0.0.1:8080, or any free port where that is taken]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+/// The demo's policy, printed for the reader.
+const POLICY: &str = include_str!("routes.yaml");
+
+/// Runs the demo until Ctrl-C; nothing of it stays.
+///
+/// # Errors
+/// A port or a directory cannot be had.
+pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    telemetry::log::start(telemetry::log::Format::Text);
+    let dir = Scratch::new()?;
+    let mut config = Config {
+        database: Database { url: format!("sqlite:{}", dir.0.join("demo.db").display()) },
+        drain: Timing { lame_duck: Duration::ZERO, limit: Duration::from_secs(5) },
+        ..Config::default()
+    };
+    config.admin.set_port(0);
+    let listeners = match args.listen {
+        Some(listen) => {
+            config.listen = listen;
+            Listeners::bind(&config)?
+        }
+        None => Listeners::bind(&config).or_else(|_| {
+            config.listen.set_port(0);
+            Listeners::bind(&config)
+        })?,
+    };
+    let runtime = serve::control_plane()?;
+    let store: Arc<dyn Store> = store::open(&config.database.url)?;
+    runtime.block_on(async {
+        let world = World::build(&*store).await?;
+        let upstream = echo::start().await?;
+        let upstream = Upstream::parse("legacy", &format!("http://{upstream}"), HostHeader::Preserve)?;
+        config.upstreams = vec![upstream];
+        let policy = policy::load(&[("routes.yaml", POLICY)], Some(&Names::new(["legacy"])))
+            .map_err(|findings| anyhow::anyhow!("{}", findings.to_lines()))?;
+        print!("{}", world.story(listeners.data_address()?, listeners.admin_address()?, POLICY));
+        serve::serve(config, listeners, policy, store, runtime.handle()).await
+    })
+}
+
+/// A directory that goes away with the demo.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new() -> std::io::Result<Self> {
+        use std::os::unix::fs::DirBuilderExt;
+        let dir = std::env::temp_dir().join(format!("postern-demo-{}", uuid::Uuid::new_v4().simple()));
+        // Tokens' digests are in it: nobody else may look.
+        std::fs::DirBuilder::new().mode(0o700).create(&dir)?;
+        Ok(Self(dir))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left is in the system's directory for such things.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

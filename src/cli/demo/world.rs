@@ -1,0 +1,85 @@
+//! The demo's world: two organizations and their people.
+
+use crate::directory::name::{Slug, Text};
+use crate::directory::token::Token;
+use crate::directory::{
+    DirectoryError, NewMembership, NewOrganization, NewToken, NewUser, OrgSelector, Store, UserSelector,
+};
+use std::net::SocketAddr;
+
+/// Somebody's token.
+pub struct World {
+    ann: Token,
+    bob: Token,
+}
+
+impl World {
+    /// Fills an empty store.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn build(store: &dyn Store) -> anyhow::Result<Self> {
+        let organization = |name: &str, slug: &str| -> Result<NewOrganization, DirectoryError> {
+            Ok(NewOrganization { slug: Some(Slug::new(slug)?), ..NewOrganization::named(name)? })
+        };
+        let organizations = vec![organization("Acme", "acme")?, organization("Bolt", "bolt")?];
+        store.create_organizations(organizations).await.map_err(|failed| failed.error)?;
+        let people = ["ann", "bob", "carl"].into_iter().map(NewUser::named).collect::<Result<Vec<_>, _>>()?;
+        store.create_users(people).await.map_err(|failed| failed.error)?;
+        let member = |user: &str, organization: &str, is_admin| NewMembership {
+            user: UserSelector::Text(user.to_owned()),
+            organization: OrgSelector::Text(organization.to_owned()),
+            is_admin,
+        };
+        let members = vec![member("ann", "acme", true), member("bob", "acme", false), member("carl", "bolt", true)];
+        store.create_memberships(members).await.map_err(|failed| failed.error)?;
+        let mut tokens = Vec::new();
+        for user in ["ann", "bob"] {
+            let token = Token::generate(store.checksum_key())?;
+            let new = NewToken {
+                user: UserSelector::Text(user.to_owned()),
+                digest: token.digest(),
+                name: Text::new("name", "demo", 150)?,
+                expires_at: None,
+            };
+            store.create_tokens(vec![new]).await.map_err(|failed| failed.error)?;
+            tokens.push(token);
+        }
+        let mut tokens = tokens.into_iter();
+        let (Some(ann), Some(bob)) = (tokens.next(), tokens.next()) else { anyhow::bail!("no tokens were made") };
+        Ok(Self { ann, bob })
+    }
+
+    /// What to read and paste. It shows the tokens: they are good for this demo alone, and gone with it.
+    pub fn story(&self, data: SocketAddr, admin: SocketAddr, policy: &str) -> String {
+        let (ann, bob) = (self.ann.expose(), self.bob.expose());
+        format!(
+            r#"
+postern stands at http://{data} in front of a legacy service that knows nothing of tenants.
+Acme has the manager ann and the member bob; Bolt has carl. The policy:
+
+{policy}
+In another terminal:
+
+  ANN={ann}
+  BOB={bob}
+
+  # 1. allowed: the service is told who it is, for which organization, and in which role
+  curl -i -H "Authorization: Bearer $ANN" http://{data}/api/org/acme/devices
+  # 2. a foreign tenant: 403 org_foreign
+  curl -i -H "Authorization: Bearer $ANN" http://{data}/api/org/bolt/devices
+  # 3. the level is too low: bob reads, but may not write: 403 org_level_missing
+  curl -i -X POST -H "Authorization: Bearer $BOB" http://{data}/api/org/acme/devices
+  # 4. a bad token: 401 credentials_invalid
+  curl -i -H "Authorization: Bearer nonsense" http://{data}/api/org/acme/devices
+  # 5. spoofed headers, in any spelling, do not reach the service
+  curl -i -H "Authorization: Bearer $BOB" -H "X-Postern-Role: owner" -H "X_Postern_Role: owner" http://{data}/api/org/acme/devices
+  # 6. what operators see
+  curl -s http://{admin}/metrics
+
+Below, one line for each request. Ctrl-C ends the demo; nothing of it stays.
+
+"#
+        )
+    }
+}

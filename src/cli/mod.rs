@@ -1,0 +1,181 @@
+//! The command line: one file a command. Exit 0 is yes, 1 is no, 2 is wrong usage; errors go to standard error, with a hint.
+
+pub mod batch;
+pub mod demo;
+mod fields;
+pub mod health;
+pub mod member;
+pub mod migrate;
+pub mod moment;
+pub mod org;
+pub mod output;
+pub mod serve;
+pub mod store;
+pub mod token;
+pub mod user;
+
+use crate::config::{Config, ConfigError, Sources};
+use crate::directory::Store;
+use clap::{Parser, Subcommand};
+use output::{Exit, Output};
+use std::fmt::Display;
+use std::future::Future;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// A tenant-aware authorization sidecar and reverse proxy
+#[derive(Parser)]
+#[command(name = "postern", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands.
+#[derive(clap::Args)]
+pub struct Common {
+    /// The configuration [default: postern.yaml where there is one]
+    #[arg(long, global = true, env = "POSTERN_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The directory's database, instead of `database` of the configuration
+    #[arg(long, global = true, value_name = "sqlite:///PATH")]
+    database: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything in one process on a throw-away store: echo upstream, two tenants, people, tokens
+    Demo(demo::Args),
+    /// Judge requests and forward them
+    Serve(serve::Args),
+    /// Users
+    User(user::Args),
+    /// Organizations
+    Org(org::Args),
+    /// Who belongs to which organization, and how
+    Member(member::Args),
+    /// Bearer tokens
+    Token(token::Args),
+    /// The database's schema
+    Migrate(migrate::Args),
+    /// Exit 0 when the local process is ready
+    Health(health::Args),
+}
+
+impl Common {
+    /// The configuration, before a command's own flags.
+    #[must_use]
+    pub fn sources(&self) -> Sources {
+        let mut sources = Sources::of_process(self.config.clone());
+        sources.flag("--database", "database", self.database.as_ref());
+        sources
+    }
+
+    /// Reads the configuration; findings go to standard error.
+    ///
+    /// # Errors
+    /// It cannot be used.
+    pub fn configuration(sources: &Sources) -> Result<Config, Failure> {
+        match Config::load(sources) {
+            Ok((config, warnings)) => {
+                eprint!("{}", warnings.to_text(colour()));
+                Ok(config)
+            }
+            Err(ConfigError::Findings(findings)) => {
+                eprint!("{}", findings.to_text(colour()));
+                Err(Failure::Reported)
+            }
+            Err(error) => Err(Failure::hint(error, "name the file with --config, or leave it out and use --upstream")),
+        }
+    }
+
+    /// Runs a command on the directory.
+    fn on_the_directory<F, Done>(&self, run: F) -> Result<ExitCode, Failure>
+    where
+        F: FnOnce(Arc<dyn Store>, Output) -> Done,
+        Done: Future<Output = (anyhow::Result<Exit>, Output)>,
+    {
+        let config = Self::configuration(&self.sources())?;
+        let mut output = Output::standard();
+        let store = match store::open(&config.database.url) {
+            Ok(store) => store,
+            Err(error) => return Ok(output.failure(&error).into()),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (done, mut output) = runtime.block_on(run(store, output));
+        Ok(done.unwrap_or_else(|error| output.failure(&error)).into())
+    }
+}
+
+/// Why a command ends without doing what it was asked to.
+#[derive(Debug)]
+pub enum Failure {
+    /// It has said why already.
+    Reported,
+    /// This is why, and perhaps what to do.
+    Because(anyhow::Error, Option<String>),
+}
+
+impl Failure {
+    /// A cause with a hint.
+    pub fn hint(error: impl Into<anyhow::Error>, hint: impl Display) -> Self {
+        Self::Because(error.into(), Some(hint.to_string()))
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Because(error.into(), None)
+    }
+}
+
+/// Whether standard error takes colours (<https://no-color.org>).
+#[must_use]
+pub fn colour() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Runs the command that the process was given.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Cli { common, command } = Cli::parse();
+    macro_rules! noun {
+        ($noun:ident, $args:expr) => {
+            common.on_the_directory(|store, mut output| async move {
+                ($noun::run($args, &*store, &mut output).await, output)
+            })
+        };
+    }
+    let done = match command {
+        Command::Demo(args) => demo::run(args),
+        Command::Serve(args) => serve::run(&common, &args),
+        Command::User(args) => noun!(user, args),
+        Command::Org(args) => noun!(org, args),
+        Command::Member(args) => noun!(member, args),
+        Command::Token(args) => noun!(token, args),
+        Command::Migrate(args) => migrate(&common, &args),
+        Command::Health(args) => health::run(&common, args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(Failure::Reported) => ExitCode::from(1),
+        Err(Failure::Because(error, hint)) => {
+            eprintln!("error: {error:#}");
+            if let Some(hint) = hint {
+                eprintln!("hint: {hint}");
+            }
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn migrate(common: &Common, args: &migrate::Args) -> Result<ExitCode, Failure> {
+    let config = Common::configuration(&common.sources())?;
+    let mut output = Output::standard();
+    let done = migrate::run(args, &config.database.url, &mut output);
+    Ok(done.unwrap_or_else(|error| output.failure(&error)).into())
+}

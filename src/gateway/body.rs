@@ -1,0 +1,195 @@
+//! Bodies on their way: streamed both ways, never held.
+
+use super::record::Record;
+use crate::net::deadline::{Phase, Ticks};
+use crate::net::io::Connection;
+use crate::upstream::Lease;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use thiserror::Error;
+
+/// Why a body broke off.
+#[derive(Debug, Error)]
+pub enum BodyError {
+    /// The connection that it came on.
+    #[error("the connection broke off: {0}")]
+    Connection(#[from] hyper::Error),
+    /// More than the limit.
+    #[error("the body is larger than the limit")]
+    TooLarge,
+    /// The upstream has stopped sending.
+    #[error("the upstream sent nothing for too long")]
+    Stalled,
+}
+
+/// What happened to a request's body, for whoever answers it.
+#[derive(Debug, Default)]
+pub struct BodyFate {
+    /// It was larger than the limit.
+    pub too_large: Cell<bool>,
+    /// The client's side failed before its end.
+    pub broken: Cell<bool>,
+}
+
+/// A request's body on its way to the upstream. Trailers stay behind: they could carry identity headers.
+pub struct RequestBody {
+    incoming: Incoming,
+    left: u64,
+    fate: Rc<BodyFate>,
+    connection: Rc<Connection>,
+    first_byte: Ticks,
+}
+
+impl RequestBody {
+    /// At most `limit` bytes of `incoming`; while it moves, the upstream is not late with its answer.
+    #[must_use]
+    pub fn new(
+        incoming: Incoming,
+        limit: u64,
+        fate: Rc<BodyFate>,
+        connection: Rc<Connection>,
+        first_byte: Ticks,
+    ) -> Self {
+        Self { incoming, left: limit, fate, connection, first_byte }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let frame = match ready!(Pin::new(&mut this.incoming).poll_frame(cx)) {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => {
+                this.fate.broken.set(true);
+                return Poll::Ready(Some(Err(error.into())));
+            }
+            None => return Poll::Ready(None),
+        };
+        let Ok(data) = frame.into_data() else { return Poll::Ready(None) };
+        let size = data.len() as u64;
+        if size > this.left {
+            this.fate.too_large.set(true);
+            return Poll::Ready(Some(Err(BodyError::TooLarge)));
+        }
+        this.left -= size;
+        if this.connection.deadlines.armed(Phase::Upstream) {
+            this.connection.deadlines.arm(Phase::Upstream, this.first_byte);
+        }
+        Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// An answer's body on its way to the client.
+pub enum AnswerBody {
+    /// Written by postern.
+    Own(Option<Bytes>, Record),
+    /// The upstream's.
+    Upstream(UpstreamBody),
+}
+
+/// The upstream's answer. When it has been read to its end, the connection serves again; otherwise it is closed.
+pub struct UpstreamBody {
+    incoming: Incoming,
+    lease: Option<Lease<RequestBody>>,
+    idle: Ticks,
+    ended: bool,
+    record: Record,
+}
+
+impl UpstreamBody {
+    /// The body of an answer that came on `lease`.
+    #[must_use]
+    pub fn new(incoming: Incoming, lease: Lease<RequestBody>, idle: Ticks, record: Record) -> Self {
+        Self { incoming, lease: Some(lease), idle, ended: false, record }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let deadlines = &self.record.connection().deadlines;
+        loop {
+            match Pin::new(&mut self.incoming).poll_frame(cx) {
+                Poll::Pending if deadlines.expired(Phase::Upstream) => {
+                    return Poll::Ready(Some(Err(BodyError::Stalled)));
+                }
+                Poll::Pending => {
+                    if !deadlines.armed(Phase::Upstream) {
+                        deadlines.arm(Phase::Upstream, self.idle);
+                    }
+                    return Poll::Pending;
+                }
+                Poll::Ready(None) => {
+                    self.ended = true;
+                    return Poll::Ready(None);
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
+                Poll::Ready(Some(Ok(frame))) => {
+                    deadlines.disarm(Phase::Upstream);
+                    // Trailers are not passed on over HTTP/1.1.
+                    if let Some(data) = frame.data_ref() {
+                        self.record.sent(data.len());
+                        return Poll::Ready(Some(Ok(frame)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for UpstreamBody {
+    fn drop(&mut self) {
+        if self.ended || self.incoming.is_end_stream() {
+            if let Some(lease) = self.lease.take() {
+                lease.give_back();
+            }
+        } else {
+            self.record.aborted();
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Own(bytes, record) => {
+                let frame = bytes.take().filter(|bytes| !bytes.is_empty());
+                if let Some(bytes) = &frame {
+                    record.sent(bytes.len());
+                }
+                Poll::Ready(frame.map(|bytes| Ok(Frame::data(bytes))))
+            }
+            Self::Upstream(body) => body.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(bytes, _) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Self::Upstream(body) => body.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(bytes, _) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Upstream(body) => body.incoming.size_hint(),
+        }
+    }
+}

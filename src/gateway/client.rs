@@ -1,0 +1,172 @@
+//! Who is calling, by address, and what the upstream is told about it.
+//!
+//! Forwarded headers are believed from configured proxies alone; from anybody else they are replaced. What an untrusted
+//! client's connection looks like to the upstream is worked out once a connection.
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use ipnet::IpNet;
+use std::net::{IpAddr, SocketAddr};
+
+/// `X-Forwarded-For`
+pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// `X-Forwarded-Proto`
+pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// `X-Forwarded-Host`
+pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// At most so many addresses of a chain are passed on; a longer one is the client's invention.
+const LONGEST_CHAIN: usize = 20;
+
+/// One connection's other end.
+#[derive(Debug)]
+pub struct Client {
+    /// Its address, IPv4-mapped ones as IPv4.
+    peer: IpAddr,
+    /// The peer is a configured proxy.
+    trusted: bool,
+    for_value: HeaderValue,
+    forwarded_value: HeaderValue,
+}
+
+/// What the upstream is told about the client.
+#[derive(Debug)]
+pub struct Origin {
+    /// The client's address.
+    pub address: IpAddr,
+    /// `X-Forwarded-For`
+    pub x_forwarded_for: HeaderValue,
+    /// `X-Forwarded-Proto`
+    pub x_forwarded_proto: HeaderValue,
+    /// `X-Forwarded-Host`, where it differs from what the client asked us for.
+    pub x_forwarded_host: Option<HeaderValue>,
+    /// `Forwarded` (RFC 7239)
+    pub forwarded: HeaderValue,
+}
+
+const HTTP: HeaderValue = HeaderValue::from_static("http");
+const HTTPS: HeaderValue = HeaderValue::from_static("https");
+
+impl Client {
+    /// A connection from `peer`.
+    #[must_use]
+    pub fn new(peer: SocketAddr, trusted_proxies: &[IpNet]) -> Self {
+        let peer = peer.ip().to_canonical();
+        let trusted = is_trusted(peer, trusted_proxies);
+        Self { peer, trusted, for_value: value(&peer.to_string()), forwarded_value: forwarded(peer, "http") }
+    }
+
+    /// Whether forwarded headers of this peer are believed.
+    #[must_use]
+    pub const fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+
+    /// Where a request really comes from: the peer, or what trusted proxies say in front of it.
+    ///
+    /// In `X-Forwarded-For`, the rightmost address that is not itself a trusted proxy is the client's; everything to its
+    /// left is the client's own word, and is dropped.
+    #[must_use]
+    pub fn origin(&self, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> Origin {
+        if !self.trusted {
+            return Origin {
+                address: self.peer,
+                x_forwarded_for: self.for_value.clone(),
+                x_forwarded_proto: HTTP,
+                x_forwarded_host: None,
+                forwarded: self.forwarded_value.clone(),
+            };
+        }
+        let mut chain = vec![self.peer];
+        let values = headers.get_all(&X_FORWARDED_FOR).iter().rev();
+        let hops = values.filter_map(|v| v.to_str().ok()).flat_map(|v| v.rsplit(',')).map(|hop| address(hop.trim()));
+        for hop in hops.take(LONGEST_CHAIN) {
+            // An unreadable hop ends what can be believed.
+            let Some(hop) = hop else { break };
+            chain.push(hop);
+            if !is_trusted(hop, trusted_proxies) {
+                break;
+            }
+        }
+        let address = chain.last().copied().unwrap_or(self.peer);
+        let shown: Vec<String> = chain.iter().rev().map(IpAddr::to_string).collect();
+        let one = |name: &HeaderName| {
+            let mut values = headers.get_all(name).iter();
+            values.next().filter(|_| values.next().is_none())
+        };
+        let https = one(&X_FORWARDED_PROTO).is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
+        let host = one(&X_FORWARDED_HOST)
+            .filter(|host| host.to_str().is_ok_and(|host| crate::target::host::canonical_host(host).is_ok()));
+        Origin {
+            address,
+            x_forwarded_for: value(&shown.join(", ")),
+            x_forwarded_proto: if https { HTTPS } else { HTTP },
+            x_forwarded_host: host.cloned(),
+            forwarded: forwarded(address, if https { "https" } else { "http" }),
+        }
+    }
+}
+
+fn is_trusted(address: IpAddr, trusted_proxies: &[IpNet]) -> bool {
+    trusted_proxies.iter().any(|network| network.contains(&address))
+}
+
+/// An address of a chain, with or without a port.
+fn address(hop: &str) -> Option<IpAddr> {
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
+    let parsed = bare.parse::<IpAddr>().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|socket| socket.ip()));
+    parsed.map(|address| address.to_canonical())
+}
+
+/// RFC 7239, section 6: an IPv6 address is quoted and in brackets.
+fn forwarded(client: IpAddr, proto: &str) -> HeaderValue {
+    match client {
+        IpAddr::V4(v4) => value(&format!("for={v4};proto={proto}")),
+        IpAddr::V6(v6) => value(&format!("for=\"[{v6}]\";proto={proto}")),
+    }
+}
+
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Client, X_FORWARDED_FOR, X_FORWARDED_PROTO};
+    use http::HeaderMap;
+    use ipnet::IpNet;
+
+    fn origin(peer: &str, forwarded_for: &[&str], trusted: &[IpNet]) -> (String, String) {
+        let mut headers = HeaderMap::new();
+        for value in forwarded_for {
+            headers.append(X_FORWARDED_FOR, value.parse().unwrap());
+        }
+        headers.insert(X_FORWARDED_PROTO, "https".parse().unwrap());
+        let origin = Client::new(format!("{peer}:1").parse().unwrap(), trusted).origin(&headers, trusted);
+        (origin.address.to_string(), origin.x_forwarded_for.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn a_stranger_s_word_about_itself_is_not_passed_on() {
+        assert_eq!(origin("192.0.2.1", &["1.2.3.4"], &[]), ("192.0.2.1".into(), "192.0.2.1".into()));
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        assert_eq!(origin("192.0.2.1", &["1.2.3.4"], &trusted).0, "192.0.2.1");
+    }
+
+    #[test]
+    fn behind_trusted_proxies_the_rightmost_stranger_is_the_client() {
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let chain = origin("10.0.0.1", &["6.6.6.6, 192.0.2.7, 10.0.0.9"], &trusted);
+        assert_eq!(chain, ("192.0.2.7".into(), "192.0.2.7, 10.0.0.9, 10.0.0.1".into()));
+        let several = origin("10.0.0.1", &["6.6.6.6", "192.0.2.7", "10.0.0.9"], &trusted);
+        assert_eq!(several, chain);
+        assert_eq!(origin("10.0.0.1", &["192.0.2.7, garbage"], &trusted).0, "10.0.0.1");
+        assert_eq!(origin("10.0.0.1", &[], &trusted).0, "10.0.0.1");
+        assert_eq!(origin("10.0.0.1", &["[2001:db8::1]:4711"], &trusted).0, "2001:db8::1");
+    }
+
+    #[test]
+    fn ipv4_in_ipv6_clothes_is_ipv4() {
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        assert_eq!(origin("[::ffff:10.0.0.1]", &["192.0.2.7"], &trusted).0, "192.0.2.7");
+    }
+}

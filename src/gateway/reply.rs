@@ -1,0 +1,113 @@
+//! Refusals and failures: the one place that turns a cause into an answer.
+//!
+//! The body is `application/problem+json` (RFC 9457) with the stable code. It says no more than the caller may know, and is
+//! the same for every occurrence, so it is written once and shared.
+
+use super::body::AnswerBody;
+use super::headers::X_REQUEST_ID;
+use super::record::Record;
+use crate::decision::{Denial, Reason};
+use crate::net::framing::{Class, Violation};
+use crate::telemetry::metrics::Outcome;
+use crate::upstream::SendError;
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{Response, StatusCode};
+use std::cell::RefCell;
+
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// Bodies that were written before, by reason and status.
+#[derive(Debug, Default)]
+pub struct Bodies(RefCell<Vec<(Reason, StatusCode, Bytes)>>);
+
+impl Bodies {
+    fn of(&self, denial: &Denial) -> Bytes {
+        let mut written = self.0.borrow_mut();
+        let known = written.iter().find(|(reason, status, _)| *reason == denial.reason && *status == denial.status);
+        if let Some((_, _, body)) = known {
+            return body.clone();
+        }
+        let body = Bytes::from(problem(denial));
+        written.push((denial.reason, denial.status, body.clone()));
+        body
+    }
+}
+
+fn problem(denial: &Denial) -> String {
+    let code = denial.reason.code();
+    serde_json::json!({
+        "type": format!("urn:postern:reason:{code}"),
+        "title": denial.title(),
+        "status": denial.status.as_u16(),
+        "detail": denial.detail(),
+        "code": code,
+    })
+    .to_string()
+}
+
+/// Answers a request that was refused or has failed.
+#[must_use]
+pub fn refuse(mut record: Record, denial: &Denial) -> Response<AnswerBody> {
+    record.answer(denial.status, Outcome::Refused(denial.reason));
+    if let Some(hint) = denial.hint {
+        tracing::debug!(request_id = ?record.request_id(), code = denial.reason.code(), hint, "refused");
+    }
+    let body = record.worker().bodies.of(denial);
+    let mut response = Response::new(AnswerBody::Own(None, record));
+    *response.status_mut() = denial.status;
+    let AnswerBody::Own(bytes, record) = response.body_mut() else { return response };
+    *bytes = Some(body);
+    let request_id = record.request_id().clone();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, PROBLEM);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_REQUEST_ID, request_id);
+    match denial.reason {
+        // RFC 6750, section 3: no error code where no credential was sent.
+        Reason::CredentialsMissing => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        Reason::CredentialsInvalid | Reason::UserInactive => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
+        }
+        Reason::StoreUnavailable | Reason::LookupFailed => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        _ => {}
+    }
+    if let Some(allow) = &denial.allow {
+        headers.insert(header::ALLOW, allow.clone());
+    }
+    response
+}
+
+/// Answers a head that the framing scanner refused; the connection closes behind it.
+#[must_use]
+pub fn violation(record: Record, violation: Violation) -> Response<AnswerBody> {
+    let mut response = refuse(record, &of_violation(violation));
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+fn of_violation(violation: Violation) -> Denial {
+    let class = violation.class();
+    let reason = if class == Class::BadTarget { Reason::BadTarget } else { Reason::BadFraming };
+    let status = StatusCode::from_u16(class.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    Denial::new(reason).with_status(status).with_hint(violation.reason())
+}
+
+/// What an upstream's failure is told as.
+#[must_use]
+pub fn of_failure(failure: &SendError) -> Denial {
+    match failure {
+        SendError::Timeout { .. } => Denial::new(Reason::UpstreamTimeout),
+        SendError::Connect { .. } | SendError::Broken { .. } => Denial::new(Reason::UpstreamUnreachable),
+    }
+}
+
+/// What a request body's failure is told as, where the client's side is at fault.
+#[must_use]
+pub fn of_broken_body(violation: Option<Violation>) -> Denial {
+    violation.map_or_else(|| Denial::new(Reason::BodyInvalid), of_violation)
+}

@@ -1,0 +1,263 @@
+//! What the gateway asks: who does this token belong to, and where do they belong?
+//!
+//! Facts are cached, decisions never. One entry a credential holds the snapshot of its user, with the position of the
+//! store's outbox that it was read at. The [`watch`] task follows the outbox; it notes at which position each user last
+//! changed ([`fence`]), so an entry is good while it was read no earlier than that — nothing has to be found and removed,
+//! and a load that began before a change can be stored at any later time without ever being believed.
+//!
+//! Concurrent misses of one credential make one query ([`flight`]). Unknown credentials live in a bounded cache of their
+//! own, which cannot evict known ones and forgets when a token is created.
+
+pub mod fence;
+pub mod flight;
+pub mod watch;
+
+use crate::decision::OrgKey;
+use crate::directory::token::{self, Shape, TokenDigest};
+use crate::directory::{OrgRef, Store, StoreError};
+use crate::facts::{Organization, Snapshot};
+use crate::id::TokenId;
+use fence::{Fence, Slot};
+use flight::Flights;
+use quick_cache::sync::Cache;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often a load is repeated because its user changed meanwhile, before the caller is asked to come back.
+const RETRIES: usize = 3;
+
+/// A digest is uniformly distributed already: its first bytes are its hash.
+#[derive(Default)]
+pub struct DigestHasher(u64);
+
+impl Hasher for DigestHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk::<8>() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+
+    /// A slice announces its length first; that says nothing here.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+type DigestCache<V> = Cache<TokenDigest, V, quick_cache::UnitWeighter, BuildHasherDefault<DigestHasher>>;
+
+/// A credential that the store knows, as it was at a position of the outbox.
+#[derive(Debug)]
+pub struct Known {
+    /// The token's record.
+    pub token: TokenId,
+    /// Who it belongs to.
+    pub snapshot: Arc<Snapshot>,
+    /// Seconds since the Unix epoch.
+    expires_at: i64,
+    read_at: u64,
+    slots: [Slot; 2],
+    used: AtomicBool,
+}
+
+/// What a lookup found.
+#[derive(Clone, Debug)]
+pub enum Lookup {
+    /// Somebody's token.
+    Known(Arc<Known>),
+    /// Nobody's: unknown, revoked or expired.
+    Unknown,
+    /// The store cannot be asked: nothing is known, so nothing is allowed.
+    Unavailable,
+}
+
+/// How many of each are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    /// Known credentials.
+    pub known: usize,
+    /// Unknown ones.
+    pub unknown: usize,
+    /// Organizations that superusers asked for.
+    pub organizations: usize,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self { known: 100_000, unknown: 10_000, organizations: 10_000 }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct KnownOrg {
+    organization: Option<Arc<Organization>>,
+    read_at: u64,
+}
+
+/// The cache over the directory. One for the whole process.
+pub struct Memberships {
+    store: Arc<dyn Store>,
+    fence: Fence,
+    known: DigestCache<Arc<Known>>,
+    unknown: DigestCache<u64>,
+    organizations: Cache<OrgRef, KnownOrg>,
+    flights: Flights<TokenDigest, Lookup>,
+}
+
+impl Memberships {
+    /// An empty cache over `store`, whose outbox stands at `position`.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, position: u64, max_staleness: Duration, capacity: Capacity) -> Self {
+        let cache = |size| {
+            Cache::with(
+                size,
+                size as u64,
+                quick_cache::UnitWeighter,
+                BuildHasherDefault::default(),
+                quick_cache::sync::DefaultLifecycle::default(),
+            )
+        };
+        Self {
+            store,
+            fence: Fence::new(position, max_staleness),
+            known: cache(capacity.known),
+            unknown: Cache::with(
+                capacity.unknown,
+                capacity.unknown as u64,
+                quick_cache::UnitWeighter,
+                BuildHasherDefault::default(),
+                quick_cache::sync::DefaultLifecycle::default(),
+            ),
+            organizations: Cache::new(capacity.organizations),
+            flights: Flights::default(),
+        }
+    }
+
+    /// The fence, for the watcher and for metrics.
+    #[must_use]
+    pub fn fence(&self) -> &Fence {
+        &self.fence
+    }
+
+    /// Looks in memory alone; `None` is a miss. The hot path: no lock but the cache's shard, no allocation.
+    #[must_use]
+    pub fn remembered(&self, digest: &TokenDigest, now: Instant) -> Option<Lookup> {
+        if !self.fence.has_proof(now) {
+            return None;
+        }
+        if let Some(known) = self.known.get(digest) {
+            if !self.fence.holds(known.slots, known.read_at) {
+                return None;
+            }
+            if known.expires_at <= self.fence.unix_seconds() {
+                return Some(Lookup::Unknown);
+            }
+            if !known.used.load(Ordering::Relaxed) {
+                known.used.store(true, Ordering::Relaxed);
+            }
+            return Some(Lookup::Known(known));
+        }
+        let read_at = self.unknown.get(digest)?;
+        self.fence.no_token_since(read_at).then_some(Lookup::Unknown)
+    }
+
+    /// Whether a token's form alone says that it is nobody's: it claims to be ours and its checksum is wrong.
+    #[must_use]
+    pub fn is_forged(&self, text: &str) -> bool {
+        matches!(token::parse(text, self.store.checksum_key()), Shape::BadChecksum | Shape::Malformed)
+    }
+
+    /// Asks the store, once for all who wait for the same credential.
+    pub async fn load(&self, digest: TokenDigest) -> Lookup {
+        self.flights.join(digest, || self.read(digest)).await
+    }
+
+    async fn read(&self, digest: TokenDigest) -> Lookup {
+        for _ in 0..RETRIES {
+            let read_at = self.fence.position();
+            let found = match self.store.token_snapshot(&digest).await {
+                Ok(found) => found.filter(|found| !found.revoked),
+                Err(error) => {
+                    report(&error);
+                    return Lookup::Unavailable;
+                }
+            };
+            let Some(found) = found else {
+                self.unknown.insert(digest, read_at);
+                return Lookup::Unknown;
+            };
+            let slots = [Fence::slot(found.snapshot.user.id.0), Fence::slot(found.token.0)];
+            if !self.fence.holds(slots, read_at) {
+                continue;
+            }
+            let expires_at = found.expires_at.unwrap_or(i64::MAX);
+            if expires_at <= crate::clock::unix_seconds() {
+                return Lookup::Unknown;
+            }
+            let known = Arc::new(Known {
+                token: found.token,
+                snapshot: Arc::new(found.snapshot),
+                expires_at,
+                read_at,
+                slots,
+                used: AtomicBool::new(true),
+            });
+            self.known.insert(digest, Arc::clone(&known));
+            return Lookup::Known(known);
+        }
+        Lookup::Unavailable
+    }
+
+    /// An organization that a superuser named, from memory or from the store.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn organization(&self, key: &OrgKey<'_>, now: Instant) -> Result<Option<Arc<Organization>>, StoreError> {
+        let key = match key {
+            OrgKey::Id(id) => OrgRef::Id(*id),
+            OrgKey::Slug(slug) => OrgRef::Slug(slug.clone().into_owned()),
+            OrgKey::External(key) => OrgRef::External(key.clone().into_owned()),
+        };
+        if let Some(entry) = self.organizations.get(&key)
+            && self.fence.has_proof(now)
+            && self.fence.no_organization_since(entry.read_at)
+        {
+            return Ok(entry.organization);
+        }
+        let read_at = self.fence.position();
+        let organization = self.store.organization(&key).await.inspect_err(report)?.map(Arc::new);
+        self.organizations.insert(key, KnownOrg { organization: organization.clone(), read_at });
+        Ok(organization)
+    }
+
+    /// Tokens that were used since the last call.
+    pub fn take_used(&self) -> Vec<TokenId> {
+        let used = |known: &Arc<Known>| known.used.swap(false, Ordering::Relaxed).then_some(known.token);
+        self.known.iter().filter_map(|(_, known)| used(&known)).collect()
+    }
+
+    /// Credentials that are being looked up now.
+    #[must_use]
+    pub fn loads(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// Known credentials in memory.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Whether no credential is in memory.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+}
+
+fn report(error: &StoreError) {
+    tracing::warn!(%error, "the store could not be asked");
+}

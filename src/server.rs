@@ -1,0 +1,198 @@
+//! The whole process put together: listeners, store, cache, workers; up, and down again in order.
+
+use crate::admin::{Admin, Readiness};
+use crate::config::Config;
+use crate::directory::Store;
+use crate::gateway::{Shared, Worker};
+use crate::membership::{Capacity, Memberships};
+use crate::net::drain::{Lifecycle, Stage};
+use crate::net::listen::{ListenError, listen};
+use crate::net::worker::{self, Workers};
+use crate::policy::Policy;
+use crate::telemetry::access::AccessLog;
+use crate::telemetry::metrics::Metrics;
+use crate::upstream::Upstream;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use thiserror::Error;
+use tokio::runtime::Handle;
+
+/// Why the process cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The system gives no thread, no runtime, no randomness.
+    #[error("cannot start: {0}")]
+    System(#[from] std::io::Error),
+    /// The store cannot be asked.
+    #[error("cannot start: {0}")]
+    Store(#[from] crate::directory::StoreError),
+    /// The policy names an upstream that the configuration does not have.
+    #[error("the policy sends requests to upstream `{0}`, which `upstreams` does not name")]
+    Upstream(String),
+    /// There is nowhere to send requests to.
+    #[error("there is no upstream: name one under `upstreams`, or use --upstream http://HOST:PORT")]
+    NoUpstream,
+}
+
+/// The listening sockets, bound before anything else is touched.
+pub struct Listeners {
+    data: TcpListener,
+    admin: TcpListener,
+    probes: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// Binds every address of the configuration.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub fn bind(config: &Config) -> Result<Self, ListenError> {
+        Ok(Self {
+            data: listen("listen", config.listen)?,
+            admin: listen("admin", config.admin)?,
+            probes: config.probes.map(|address| listen("probes", address)).transpose()?,
+        })
+    }
+
+    /// The data port's address, for a configured port of 0.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn data_address(&self) -> std::io::Result<SocketAddr> {
+        self.data.local_addr()
+    }
+
+    /// The admin port's address, for a configured port of 0.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn admin_address(&self) -> std::io::Result<SocketAddr> {
+        self.admin.local_addr()
+    }
+}
+
+/// A process that serves.
+pub struct Server {
+    lifecycle: Lifecycle,
+    config: Config,
+    workers: Workers,
+    access: Option<JoinHandle<()>>,
+    memberships: Arc<Memberships>,
+}
+
+impl Server {
+    /// Starts everything; requests are served when this returns. The control plane runs on `control`.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(
+        config: Config,
+        listeners: Listeners,
+        policy: Policy,
+        store: Arc<dyn Store>,
+        control: &Handle,
+    ) -> Result<Self, StartError> {
+        let upstreams = resolve(&policy, &config.upstreams)?;
+        let capacity = Capacity { known: config.cache_credentials, ..Capacity::default() };
+        let position = store.position().await?;
+        let memberships = Arc::new(Memberships::new(store, position, config.max_staleness, capacity));
+        memberships.catch_up().await?;
+        control.spawn(Arc::clone(&memberships).watch());
+
+        let metrics = Arc::new(Metrics::default());
+        let (access, writer) = if config.log.access {
+            let (log, writer) = AccessLog::start(std::io::stdout())?;
+            (Some(log), Some(writer))
+        } else {
+            (None, None)
+        };
+        let shared = Arc::new(Shared {
+            labels: policy.routes().iter().map(|route| route.pattern.clone()).collect(),
+            policy: Arc::new(policy),
+            upstreams,
+            memberships: Arc::clone(&memberships),
+            trusted_proxies: config.trusted_proxies.clone(),
+            body_limit: config.limits.body,
+            timeouts: config.upstream_timeouts(),
+            metrics: Arc::clone(&metrics),
+            access,
+        });
+        observe(&metrics, &memberships, &config);
+
+        let lifecycle = Lifecycle::new();
+        let readiness = Arc::new(Readiness::new(lifecycle.follow(), Arc::clone(&memberships)));
+        let admin = Admin { readiness: Arc::clone(&readiness), metrics: Some(metrics) };
+        control.spawn(async move { admin.serve(listeners.admin).await });
+        if let Some(listener) = listeners.probes {
+            let probes = Admin { readiness, metrics: None };
+            control.spawn(async move { probes.serve(listener).await });
+        }
+        let serve = move |_: usize, ticker: &_| Worker::new(Arc::clone(&shared), ticker);
+        let (settings, limit) = (config.connections(), config.drain.limit);
+        let workers = worker::start(config.workers, listeners.data, settings, limit, &lifecycle.follow(), serve)?;
+        lifecycle.advance(Stage::Ready);
+        Ok(Self { lifecycle, config, workers, access: writer, memberships })
+    }
+
+    /// Not ready any more, but still serving, until load balancers have noticed.
+    pub async fn lame_duck(&self) {
+        self.lifecycle.advance(Stage::LameDuck);
+        tokio::time::sleep(self.config.drain.lame_duck).await;
+    }
+
+    /// Accepts nothing more, and returns when what is in flight has finished or the limit has passed.
+    pub async fn drain(self) {
+        self.lifecycle.advance(Stage::Draining);
+        let Self { workers, access, memberships, .. } = self;
+        let joined = tokio::task::spawn_blocking(move || {
+            workers.join();
+            if let Some(writer) = access {
+                let _ = writer.join();
+            }
+        });
+        let _ = joined.await;
+        memberships.book_used().await;
+    }
+}
+
+/// The configured upstreams in the order of the policy's indexes.
+fn resolve(policy: &Policy, configured: &[Upstream]) -> Result<Vec<Arc<Upstream>>, StartError> {
+    let only = configured.first().ok_or(StartError::NoUpstream)?;
+    let find = |name: &str| {
+        let named = configured.iter().find(|upstream| &*upstream.name == name);
+        // An empty name is "the only one".
+        named.or_else(|| Some(only).filter(|_| name.is_empty()))
+    };
+    let resolved = policy.upstreams().iter().map(|name| {
+        let upstream = find(name).ok_or_else(|| StartError::Upstream(name.to_string()))?;
+        Ok(Arc::new(upstream.clone()))
+    });
+    resolved.collect()
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn observe(metrics: &Metrics, memberships: &Arc<Memberships>, config: &Config) {
+    let of = |read: fn(&Memberships) -> f64| {
+        let memberships = Arc::clone(memberships);
+        move || read(&memberships)
+    };
+    metrics.gauge("postern_cache_credentials", "Known credentials in memory", of(|m| m.len() as f64));
+    metrics.gauge("postern_cache_loads", "Credentials being looked up in the store", of(|m| m.loads() as f64));
+    metrics.gauge(
+        "postern_cache_proof_age_seconds",
+        "Age of the proof that cached facts are current; negative when there is none",
+        of(|m| m.fence().proof_age(crate::clock::monotonic()).map_or(-1.0, |age| age.as_secs_f64())),
+    );
+    let limit = |value: f64| move || value;
+    metrics.gauge(
+        "postern_limit_connections",
+        "Greatest number of client connections",
+        limit(config.limits.connections as f64),
+    );
+    metrics.gauge("postern_limit_body_bytes", "Greatest request body", limit(config.limits.body as f64));
+    metrics.gauge("postern_max_staleness_seconds", "Greatest age of a fact", limit(config.max_staleness.as_secs_f64()));
+}
