@@ -16,7 +16,7 @@ fn body() -> impl Strategy<Value = Body> {
     let bytes = || {
         prop_oneof![
             prop::collection::vec(any::<u8>(), 0..40),
-            select(&NASTY[..]).prop_map(|text| text.as_bytes().to_vec())
+            select(NASTY).prop_map(|text| text.as_bytes().to_vec())
         ]
     };
     let extension = select(&["", "", "", ";a", ";a=b", " ; a = \"b;\\\"\"", ";a;b=c"][..]);
