@@ -1,0 +1,197 @@
+//! `postern member`: who belongs to which organization, and as what.
+
+use super::batch;
+use super::fields::PageArgs;
+use super::moment::stamp;
+use super::output::{Exit, Output, Record};
+use crate::directory::{
+    DirectoryError, MembershipFilter, MembershipRecord, NewMembership, OrgSelector, Store, UserSelector,
+};
+use serde::{Deserialize, Serialize};
+
+/// Memberships: add, list, show, edit, remove
+#[derive(clap::Args)]
+pub struct Args {
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(clap::Subcommand)]
+enum Verb {
+    /// Add a user to an organization, or many; the first manager added to one without owner becomes its owner
+    #[command(name = "create", visible_alias = "add")]
+    Create {
+        #[command(flatten)]
+        new: Spec,
+        /// Add one member for each line of a file (- for stdin): JSON objects with the fields org, user, manager; all of
+        /// them or none
+        #[arg(long, value_name = "FILE", conflicts_with = "Spec")]
+        batch: Option<String>,
+    },
+    /// List memberships by organization, then user
+    List {
+        /// Of this organization: id or slug
+        #[arg(long)]
+        org: Option<String>,
+        /// Of this user: id, username or e-mail address
+        #[arg(long)]
+        user: Option<String>,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// Show one membership
+    Show {
+        #[command(flatten)]
+        member: Member,
+    },
+    /// Make a member a manager, or with --manager=false a plain member
+    Edit {
+        #[command(flatten)]
+        member: Member,
+        /// Manager, or with =false a plain member
+        #[arg(
+            long,
+            required = true,
+            num_args = 0..=1,
+            require_equals = true,
+            default_missing_value = "true",
+            value_name = "BOOL"
+        )]
+        manager: bool,
+    },
+    /// Remove a user from an organization
+    #[command(name = "delete", visible_alias = "remove")]
+    Delete {
+        #[command(flatten)]
+        member: Member,
+    },
+}
+
+/// A membership to be made, from flags or from a line of a batch.
+#[derive(clap::Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Spec {
+    /// The organization: id or slug
+    #[arg(long, required_unless_present = "batch")]
+    org: Option<String>,
+    /// The user: id, username or e-mail address
+    #[arg(long, required_unless_present = "batch")]
+    user: Option<String>,
+    /// As a manager
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    manager: Option<bool>,
+}
+
+impl Spec {
+    fn check(self) -> Result<NewMembership, DirectoryError> {
+        let missing = |field| move || DirectoryError::invalid(field, "it is missing");
+        Ok(NewMembership {
+            user: self.user.ok_or_else(missing("user"))?.into(),
+            organization: self.org.ok_or_else(missing("org"))?.into(),
+            is_admin: self.manager.unwrap_or(false),
+        })
+    }
+}
+
+/// Which membership.
+#[derive(clap::Args)]
+struct Member {
+    /// The organization: id or slug
+    #[arg(long)]
+    org: String,
+    /// The user: id, username or e-mail address
+    #[arg(long)]
+    user: String,
+}
+
+impl Member {
+    fn selectors(self) -> (OrgSelector, UserSelector) {
+        (self.org.into(), self.user.into())
+    }
+}
+
+/// A membership as it is shown.
+#[derive(Serialize)]
+struct Shown {
+    org: String,
+    org_id: String,
+    user: String,
+    user_id: String,
+    level: &'static str,
+    manager: bool,
+    owner: bool,
+    created: String,
+    modified: String,
+}
+
+impl Record for Shown {
+    const FIELDS: &'static [&'static str] =
+        &["org", "org_id", "user", "user_id", "level", "manager", "owner", "created", "modified"];
+    const COLUMNS: &'static [&'static str] = &["org", "user", "level"];
+}
+
+impl From<MembershipRecord> for Shown {
+    fn from(membership: MembershipRecord) -> Self {
+        Self {
+            org: membership.slug,
+            org_id: membership.organization.to_string(),
+            user: membership.username,
+            user_id: membership.user.to_string(),
+            level: match (membership.is_owner, membership.is_admin) {
+                (true, _) => "owner",
+                (false, true) => "manager",
+                (false, false) => "member",
+            },
+            manager: membership.is_admin,
+            owner: membership.is_owner,
+            created: stamp(membership.created),
+            modified: stamp(membership.modified),
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the directory refuses ([`DirectoryError`]), a batch that cannot be read, an output that cannot be written.
+pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
+    out.set_json(args.json);
+    match args.verb {
+        Verb::Create { new, batch: None } => {
+            let created = store.create_memberships(vec![new.check()?]).await.map_err(|e| e.error)?;
+            for member in created.into_iter().map(Shown::from) {
+                out.done(&member, None, &format!("{} is {} of {}", member.user, member.level, member.org))?;
+            }
+        }
+        Verb::Create { batch: Some(path), .. } => {
+            let mut batch = batch::read::<Spec>(&path)?.convert(Spec::check)?;
+            let created = store.create_memberships(batch.take()).await.map_err(|e| batch.locate(e))?;
+            let created: Vec<Shown> = created.into_iter().map(Shown::from).collect();
+            out.list(&created)?;
+            out.note(&format!("added {} members", created.len()));
+        }
+        Verb::List { org, user, page } => {
+            let filter = MembershipFilter { user: user.map(Into::into), organization: org.map(Into::into) };
+            let found = store.memberships(&filter, page.into()).await?;
+            out.list(&found.into_iter().map(Shown::from).collect::<Vec<_>>())?;
+        }
+        Verb::Show { member } => {
+            let (org, user) = member.selectors();
+            out.show(&Shown::from(store.membership(&org, &user).await?))?;
+        }
+        Verb::Edit { member, manager } => {
+            let (org, user) = member.selectors();
+            let edited = Shown::from(store.edit_membership(&org, &user, manager).await?);
+            out.done(&edited, None, &format!("{} is {} of {}", edited.user, edited.level, edited.org))?;
+        }
+        Verb::Delete { member } => {
+            let (org, user) = member.selectors();
+            let removed = Shown::from(store.delete_membership(&org, &user).await?);
+            out.done(&removed, None, &format!("removed {} from {}", removed.user, removed.org))?;
+        }
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,265 @@
+//! What a command says: results on stdout, everything else on stderr, and the exit status.
+//!
+//! Results are JSON where `--json` asks for it; otherwise aligned columns with a header on a terminal, and bare
+//! tab-separated values into a pipe. Control characters of stored text never reach a terminal.
+
+use crate::directory::DirectoryError;
+use crate::directory::sqlite::OpenError;
+use serde::Serialize;
+use serde_json::Value;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+/// The exit status of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done, or yes.
+    Ok,
+    /// 1: refused, failed, or no.
+    No,
+    /// 2: the command was not understood.
+    Usage,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Ok => 0,
+            Exit::No => 1,
+            Exit::Usage => 2,
+        })
+    }
+}
+
+/// A result that can be shown. Its JSON has a stable shape.
+pub trait Record: Serialize {
+    /// All fields, in the order in which one record is shown.
+    const FIELDS: &'static [&'static str];
+    /// The fields that a list shows.
+    const COLUMNS: &'static [&'static str];
+}
+
+/// Where a command writes.
+pub struct Output {
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
+    terminal: bool,
+    json: bool,
+}
+
+impl Output {
+    /// The process's own stdout and stderr.
+    #[must_use]
+    pub fn standard() -> Self {
+        let terminal = io::stdout().is_terminal();
+        Self::new(Box::new(io::BufWriter::new(io::stdout())), Box::new(io::stderr()), terminal)
+    }
+
+    /// Any two writers; `terminal` says that a person reads the first.
+    #[must_use]
+    pub fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, terminal: bool) -> Self {
+        Self { out, err, terminal, json: false }
+    }
+
+    /// Whether results are JSON from now on.
+    pub fn set_json(&mut self, json: bool) {
+        self.json = json;
+    }
+
+    /// Whether results are JSON.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Shows one record, a field a line.
+    ///
+    /// # Errors
+    /// stdout cannot be written.
+    pub fn show<R: Record>(&mut self, record: &R) -> anyhow::Result<()> {
+        if self.json {
+            return self.write_json(record);
+        }
+        let cells = cells(record, R::FIELDS)?;
+        let rows = R::FIELDS.iter().zip(cells).map(|(field, cell)| vec![(*field).to_owned(), cell]).collect();
+        self.write_rows(rows)
+    }
+
+    /// Shows records, one a line; a JSON array.
+    ///
+    /// # Errors
+    /// stdout cannot be written.
+    pub fn list<R: Record>(&mut self, records: &[R]) -> anyhow::Result<()> {
+        if self.json {
+            return self.write_json(records);
+        }
+        let mut rows = Vec::with_capacity(records.len() + 1);
+        if self.terminal {
+            rows.push(R::COLUMNS.iter().map(|column| column.to_uppercase()).collect());
+        }
+        for record in records {
+            rows.push(cells(record, R::COLUMNS)?);
+        }
+        self.write_rows(rows)
+    }
+
+    /// Shows the outcome of an operation on a record: the whole record as JSON; otherwise `plain` alone on stdout, for
+    /// scripts, where there is any, and `note` on stderr, for people.
+    ///
+    /// # Errors
+    /// stdout cannot be written.
+    pub fn done<R: Record>(&mut self, record: &R, plain: Option<&str>, note: &str) -> anyhow::Result<()> {
+        if self.json {
+            return self.write_json(record);
+        }
+        if let Some(plain) = plain {
+            writeln!(self.out, "{plain}")?;
+            self.out.flush()?;
+        }
+        self.note(note);
+        Ok(())
+    }
+
+    /// Says something to people.
+    pub fn note(&mut self, text: &str) {
+        // Who closed stderr does not want to know.
+        let _ = writeln!(self.err, "{}", printable(text));
+    }
+
+    /// Says why a command failed, and what to do about it.
+    pub fn failure(&mut self, error: &anyhow::Error) -> Exit {
+        // Who reads no further (`| head`) is content.
+        let pipe = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
+        if error.chain().any(|e| e.downcast_ref().is_some_and(pipe)) {
+            return Exit::Ok;
+        }
+        self.note(&format!("error: {error:#}"));
+        let hint = error.chain().find_map(|cause| {
+            let directory = cause.downcast_ref().and_then(DirectoryError::hint);
+            directory.or_else(|| cause.downcast_ref().map(OpenError::hint))
+        });
+        if let Some(hint) = hint {
+            self.note(&format!("hint: {hint}"));
+        }
+        Exit::No
+    }
+
+    fn write_json<T: Serialize + ?Sized>(&mut self, value: &T) -> anyhow::Result<()> {
+        serde_json::to_writer_pretty(&mut self.out, value).map_err(io::Error::from)?;
+        writeln!(self.out)?;
+        Ok(self.out.flush()?)
+    }
+
+    fn write_rows(&mut self, rows: Vec<Vec<String>>) -> anyhow::Result<()> {
+        let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+        let widest = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max();
+        let widths: Vec<usize> = (0..columns).map(|at| widest(at).unwrap_or(0)).collect();
+        for row in &rows {
+            let line = if self.terminal {
+                let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+                padded.collect::<Vec<_>>().join("  ")
+            } else {
+                row.join("\t")
+            };
+            writeln!(self.out, "{}", if self.terminal { line.trim_end() } else { &line })?;
+        }
+        Ok(self.out.flush()?)
+    }
+}
+
+/// The values of some fields as text.
+fn cells<R: Record>(record: &R, fields: &[&str]) -> anyhow::Result<Vec<String>> {
+    let value = serde_json::to_value(record)?;
+    let cell = |field: &&str| match value.get(field) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => printable(text),
+        Some(other) => other.to_string(),
+    };
+    Ok(fields.iter().map(cell).collect())
+}
+
+/// Text that neither steers a terminal nor breaks a line.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::{Noun, StoreError};
+    use std::sync::Arc;
+
+    /// What was written, kept for the test.
+    #[derive(Clone, Default)]
+    struct Page(Arc<parking_lot::Mutex<Vec<u8>>>);
+
+    impl Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Page {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().clone()).unwrap()
+        }
+    }
+
+    fn output(terminal: bool) -> (Output, Page, Page) {
+        let (out, err) = (Page::default(), Page::default());
+        (Output::new(Box::new(out.clone()), Box::new(err.clone()), terminal), out, err)
+    }
+
+    #[derive(Serialize)]
+    struct Thing {
+        name: &'static str,
+        size: Option<u8>,
+    }
+
+    impl Record for Thing {
+        const FIELDS: &'static [&'static str] = &["name", "size"];
+        const COLUMNS: &'static [&'static str] = &["name", "size"];
+    }
+
+    const THINGS: [Thing; 2] = [Thing { name: "a", size: Some(7) }, Thing { name: "long\x1b[2J\t", size: None }];
+
+    #[test]
+    fn a_person_gets_a_table_a_pipe_gets_tabs_a_machine_gets_json() {
+        let (mut output, out, _) = output(true);
+        output.list(&THINGS).unwrap();
+        assert_eq!(out.text(), "NAME             SIZE\na                7\nlong\\u{1b}[2J\\t\n");
+        let (mut output, out, _) = super::tests::output(false);
+        output.list(&THINGS).unwrap();
+        output.show(&THINGS[0]).unwrap();
+        assert_eq!(out.text(), "a\t7\nlong\\u{1b}[2J\\t\t\nname\ta\nsize\t7\n");
+        let (mut output, out, _) = super::tests::output(true);
+        output.set_json(true);
+        output.show(&THINGS[0]).unwrap();
+        assert_eq!(out.text(), "{\n  \"name\": \"a\",\n  \"size\": 7\n}\n");
+    }
+
+    #[test]
+    fn a_failure_goes_to_stderr_with_its_hint() {
+        let (mut output, out, err) = output(false);
+        let error = DirectoryError::NotFound { noun: Noun::User, reference: "x\n".into() };
+        let error = anyhow::Error::new(error).context("users.jsonl:3");
+        assert_eq!(output.failure(&error), Exit::No);
+        let expected = "error: users.jsonl:3: no user `x\\n`\nhint: name a user by id, username or e-mail address\n";
+        assert_eq!((out.text().as_str(), err.text().as_str()), ("", expected));
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure() {
+        let (mut output, _, err) = output(false);
+        let gone = anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!(output.failure(&gone), Exit::Ok);
+        let other = anyhow::Error::new(DirectoryError::Store(StoreError::Unavailable("x".into())));
+        assert_eq!(output.failure(&other), Exit::No);
+        assert_eq!(err.text().lines().count(), 2);
+    }
+}

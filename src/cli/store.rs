@@ -1,0 +1,82 @@
+//! From a database URL to a store.
+
+use crate::directory::Store;
+use crate::directory::sqlite::{Options, SqliteStore};
+use anyhow::{bail, ensure};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Opens the store that a URL names, makes it where there is none, and brings its schema up to date. Blocks while it does.
+///
+/// # Errors
+/// The URL is not understood, or the store cannot be opened (see [`crate::directory::sqlite::OpenError`]).
+pub fn open(database_url: &str) -> anyhow::Result<Arc<dyn Store>> {
+    let path = sqlite_path(database_url)?;
+    Ok(Arc::new(SqliteStore::open(&path, Options::default())?))
+}
+
+/// The file of an embedded store: `sqlite:///absolute/path`, or `sqlite:path` (relative to the working directory). The
+/// path is taken as it stands, without percent-decoding.
+///
+/// # Errors
+/// The URL names something else. Messages do not repeat it, since a URL may hold a password.
+pub fn sqlite_path(database_url: &str) -> anyhow::Result<PathBuf> {
+    let scheme = database_url.split_once(':').map_or("", |(scheme, _)| scheme);
+    match scheme {
+        "sqlite" => {}
+        "postgres" | "postgresql" => bail!("database: PostgreSQL is not supported yet; use sqlite:///path/postern.db"),
+        _ => bail!("database: must be a URL such as sqlite:///var/lib/postern/postern.db"),
+    }
+    let rest = database_url.strip_prefix("sqlite:").unwrap_or_default();
+    let path = match rest.strip_prefix("//") {
+        Some(path) => {
+            ensure!(
+                path.starts_with('/'),
+                "database: a host in an sqlite URL; write sqlite:///absolute/path or sqlite:path"
+            );
+            path
+        }
+        None => rest,
+    };
+    ensure!(!path.is_empty() && !path.ends_with('/'), "database: the URL has no file name");
+    ensure!(!path.starts_with(":memory:"), "database: a store in memory would forget every token at the next start");
+    ensure!(!path.contains('?'), "database: an sqlite URL takes no parameters");
+    Ok(path.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sqlite_urls_are_absolute_with_three_slashes_and_relative_with_none() {
+        for (url, path) in [
+            ("sqlite:///var/lib/postern/postern.db", "/var/lib/postern/postern.db"),
+            ("sqlite:/var/postern.db", "/var/postern.db"),
+            ("sqlite:postern.db", "postern.db"),
+            ("sqlite:./data/100%.db", "./data/100%.db"),
+        ] {
+            assert_eq!(sqlite_path(url).unwrap(), PathBuf::from(path), "{url}");
+        }
+    }
+
+    #[test]
+    fn other_urls_are_refused_without_repeating_a_password() {
+        for url in [
+            "",
+            "postern.db",
+            "sqlite:",
+            "sqlite://",
+            "sqlite:///",
+            "sqlite://host/x",
+            "sqlite:x.db?mode=ro",
+            "sqlite::memory:",
+            "mysql://u:hunter2@h/d",
+            "postgres://u:hunter2@h/d",
+        ] {
+            let error = sqlite_path(url).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        assert!(sqlite_path("postgres://h/d").unwrap_err().to_string().contains("not supported yet"));
+    }
+}

@@ -1,0 +1,294 @@
+//! `postern token`: create, list, show, edit, revoke and delete bearer tokens.
+//!
+//! A new token is printed once, alone on its line; an imported one is read from a file or stdin, never from an argument,
+//! and never printed.
+
+use super::batch;
+use super::fields::PageArgs;
+use super::moment::{parse_duration, parse_time, stamp};
+use super::output::{Exit, Output, Record};
+use crate::clock;
+use crate::directory::name::Text;
+use crate::directory::token::{self, ChecksumKey, Shape, Token};
+use crate::directory::{DirectoryError, NewToken, Store, StoreError, TokenEdit, TokenRecord};
+use crate::id::TokenId;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Tokens: create, list, show, edit, revoke, delete
+#[derive(clap::Args)]
+pub struct Args {
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(clap::Subcommand)]
+enum Verb {
+    /// Create a token and print it, this once: TOKEN=$(postern token create --user ann)
+    Create {
+        #[command(flatten)]
+        new: Spec,
+        /// Keep a token that another system made instead: the path of a file that holds it, - for stdin. Prints its id
+        #[arg(long, value_name = "FILE", conflicts_with = "batch")]
+        import: Option<String>,
+        /// Create one token for each line of a file (- for stdin): JSON objects with the fields user, name, expires_in,
+        /// expires_at, and token, to keep one that another system made; all of them or none
+        #[arg(long, value_name = "FILE", conflicts_with = "Spec")]
+        batch: Option<String>,
+    },
+    /// List tokens by user, then age
+    List {
+        /// Of this user: id, username or e-mail address
+        #[arg(long)]
+        user: Option<String>,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// Show one token's record
+    Show {
+        /// Its id
+        id: String,
+    },
+    /// Rename a token, or change when it expires
+    Edit {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        changes: Changes,
+    },
+    /// Refuse a token from now on, and keep its record
+    Revoke {
+        /// Its id
+        id: String,
+    },
+    /// Forget a token; it is refused from now on
+    Delete {
+        /// Its id
+        id: String,
+    },
+}
+
+/// A token to be made, from flags or from a line of a batch.
+#[derive(clap::Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Spec {
+    /// Whose it will be: id, username or e-mail address
+    #[arg(long, required_unless_present = "batch")]
+    user: Option<String>,
+    /// What it is for
+    #[arg(long)]
+    name: Option<String>,
+    /// Expires so long from now: 90s, 15m, 12h, 30d, 8w
+    #[arg(long, value_name = "DURATION", conflicts_with = "expires_at")]
+    expires_in: Option<String>,
+    /// Expires at this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    expires_at: Option<String>,
+    /// The value of a token that another system made.
+    #[arg(skip)]
+    #[serde(default, deserialize_with = "secret")]
+    token: Option<String>,
+}
+
+/// Reads a secret string; the error does not repeat what stood there.
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::String(text) => Ok(Some(text)),
+        _ => Err(serde::de::Error::custom("`token` must be a string")),
+    }
+}
+
+impl Spec {
+    /// The record to keep, and the token itself where it is a new one.
+    fn check(self, key: &ChecksumKey, now: i64) -> Result<(NewToken, Option<Token>), DirectoryError> {
+        let user = self.user.ok_or_else(|| DirectoryError::invalid("user", "it is missing"))?;
+        let name = Text::new("name", &self.name.unwrap_or_default(), 200)?;
+        let expires_at = expiry(self.expires_in.as_deref(), self.expires_at.as_deref(), now)?;
+        let (digest, token) = match self.token {
+            Some(text) => match token::parse(&text, key) {
+                Shape::Foreign(digest) | Shape::Ours(digest) => (digest, None),
+                Shape::BadChecksum => {
+                    let problem = "it begins with pst_, as tokens of postern do, and this installation did not make it";
+                    return Err(DirectoryError::invalid("token", problem));
+                }
+                Shape::Malformed => {
+                    return Err(DirectoryError::invalid("token", "8 to 512 visible ASCII characters"));
+                }
+            },
+            None => {
+                let token = Token::generate(key)
+                    .map_err(|e| StoreError::Unavailable(format!("the system gives no random bytes: {e}")))?;
+                (token.digest(), Some(token))
+            }
+        };
+        Ok((NewToken { user: user.into(), digest, name, expires_at }, token))
+    }
+}
+
+/// When a token expires. A new one cannot have expired already.
+fn expiry(within: Option<&str>, at: Option<&str>, now: i64) -> Result<Option<i64>, DirectoryError> {
+    let invalid = |field: &'static str| move |problem: String| DirectoryError::invalid(field, problem);
+    match (within, at) {
+        (None, None) => Ok(None),
+        (Some(within), None) => Ok(Some(now.saturating_add(parse_duration(within).map_err(invalid("expires_in"))?))),
+        (None, Some(at)) => match parse_time(at).map_err(invalid("expires_at"))? {
+            time if time > now => Ok(Some(time)),
+            _ => Err(DirectoryError::invalid("expires_at", "a time to come")),
+        },
+        (Some(_), Some(_)) => Err(DirectoryError::invalid("expires_at", "not beside expires_in")),
+    }
+}
+
+/// What to change.
+#[derive(clap::Args)]
+#[group(required = true, multiple = true)]
+struct Changes {
+    /// What it is for
+    #[arg(long)]
+    name: Option<String>,
+    /// Expires so long from now: 90s, 15m, 12h, 30d, 8w
+    #[arg(long, value_name = "DURATION", conflicts_with_all = ["expires_at", "never_expires"])]
+    expires_in: Option<String>,
+    /// Expires at this time (RFC 3339)
+    #[arg(long, value_name = "TIME", conflicts_with = "never_expires")]
+    expires_at: Option<String>,
+    /// Does not expire
+    #[arg(long)]
+    never_expires: bool,
+}
+
+impl Changes {
+    fn check(self, now: i64) -> Result<TokenEdit, DirectoryError> {
+        let expires_at = expiry(self.expires_in.as_deref(), self.expires_at.as_deref(), now)?;
+        Ok(TokenEdit {
+            name: self.name.map(|v| Text::new("name", &v, 200)).transpose()?,
+            expires_at: if self.never_expires { Some(None) } else { expires_at.map(Some) },
+        })
+    }
+}
+
+/// A token's record as it is shown.
+#[derive(Serialize)]
+struct Shown {
+    id: String,
+    user: String,
+    user_id: String,
+    name: String,
+    state: &'static str,
+    created: String,
+    expires_at: Option<String>,
+    revoked_at: Option<String>,
+    last_used: Option<String>,
+}
+
+impl Record for Shown {
+    const FIELDS: &'static [&'static str] =
+        &["id", "user", "user_id", "name", "state", "created", "expires_at", "revoked_at", "last_used"];
+    const COLUMNS: &'static [&'static str] = &["id", "user", "name", "state", "expires_at", "last_used"];
+}
+
+impl Shown {
+    fn new(token: TokenRecord, now: i64) -> Self {
+        Self {
+            id: token.id.to_string(),
+            user: token.username,
+            user_id: token.user.to_string(),
+            name: token.name,
+            state: match (token.revoked_at, token.expires_at) {
+                (Some(_), _) => "revoked",
+                (None, Some(at)) if at <= now => "expired",
+                _ => "active",
+            },
+            created: stamp(token.created),
+            expires_at: token.expires_at.map(stamp),
+            revoked_at: token.revoked_at.map(stamp),
+            last_used: token.last_used.map(stamp),
+        }
+    }
+}
+
+/// A token that was just made: its record and, this once, the token. An imported one is not repeated.
+#[derive(Serialize)]
+struct Issued {
+    #[serde(flatten)]
+    record: Shown,
+    token: Option<String>,
+}
+
+impl Record for Issued {
+    const FIELDS: &'static [&'static str] = &["id", "user", "name", "expires_at", "token"];
+    const COLUMNS: &'static [&'static str] = &["id", "user", "token"];
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the directory refuses ([`DirectoryError`]), a batch that cannot be read, an output that cannot be written.
+pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
+    out.set_json(args.json);
+    let now = clock::unix_seconds();
+    match args.verb {
+        Verb::Create { new, import, batch: None } => {
+            let token = import.as_deref().map(batch::read_text).transpose()?;
+            let token = token.map(|text| text.trim_end_matches(['\r', '\n']).to_owned());
+            let (new, secret) = Spec { token, ..new }.check(store.checksum_key(), now)?;
+            let created = store.create_tokens(vec![new]).await.map_err(|e| e.error)?;
+            for issued in issued(created, vec![secret], now) {
+                let Shown { id, user, expires_at, .. } = &issued.record;
+                let until = expires_at.as_deref().map(|at| format!(", until {at}")).unwrap_or_default();
+                let (plain, note) = match &issued.token {
+                    Some(token) => (token, format!("created token {id} for {user}{until}; it is shown only this once")),
+                    None => (id, format!("imported token {id} for {user}{until}")),
+                };
+                out.done(&issued, Some(plain), &note)?;
+            }
+        }
+        Verb::Create { batch: Some(path), .. } => {
+            let key = store.checksum_key();
+            let mut secrets = Vec::new();
+            let mut batch = batch::read::<Spec>(&path)?.convert(|spec| {
+                let (new, secret) = spec.check(key, now)?;
+                secrets.push(secret);
+                Ok(new)
+            })?;
+            let created = store.create_tokens(batch.take()).await.map_err(|e| batch.locate(e))?;
+            let created = issued(created, secrets, now);
+            out.list(&created)?;
+            out.note(&format!("created {} tokens; they are shown only this once", created.len()));
+        }
+        Verb::List { user, page } => {
+            let user = user.map(Into::into);
+            let found = store.tokens(user.as_ref(), page.into()).await?;
+            out.list(&found.into_iter().map(|token| Shown::new(token, now)).collect::<Vec<_>>())?;
+        }
+        Verb::Show { id } => out.show(&Shown::new(store.token(parse_id(&id)?).await?, now))?,
+        Verb::Edit { id, changes } => {
+            let token = Shown::new(store.edit_token(parse_id(&id)?, changes.check(now)?).await?, now);
+            out.done(&token, None, &format!("changed token {} of {}", token.id, token.user))?;
+        }
+        Verb::Revoke { id } => {
+            let token = Shown::new(store.revoke_token(parse_id(&id)?).await?, now);
+            out.done(&token, None, &format!("revoked token {} of {}", token.id, token.user))?;
+        }
+        Verb::Delete { id } => {
+            let token = Shown::new(store.delete_token(parse_id(&id)?).await?, now);
+            out.done(&token, None, &format!("deleted token {} of {}", token.id, token.user))?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn issued(records: Vec<TokenRecord>, secrets: Vec<Option<Token>>, now: i64) -> Vec<Issued> {
+    let pair = |(record, secret): (TokenRecord, Option<Token>)| Issued {
+        record: Shown::new(record, now),
+        token: secret.map(|token| token.expose().to_owned()),
+    };
+    records.into_iter().zip(secrets).map(pair).collect()
+}
+
+/// A token is referred to by id only. What is not one may be the token itself, so the error does not repeat it.
+fn parse_id(text: &str) -> Result<TokenId, DirectoryError> {
+    TokenId::parse(text).map_err(|_| DirectoryError::invalid("id", "the id of a token, as `token list` shows it"))
+}

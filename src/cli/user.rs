@@ -1,0 +1,252 @@
+//! `postern user`: create, list, show, edit and delete users.
+
+use super::batch;
+use super::fields::{PageArgs, clearable, filled};
+use super::moment::stamp;
+use super::output::{Exit, Output, Record};
+use crate::directory::name::{Email, ExternalId, PhoneNumber, Text, Username};
+use crate::directory::{DirectoryError, NewUser, Store, UserEdit, UserRecord};
+use crate::id::UserId;
+use serde::{Deserialize, Serialize};
+
+/// Users: create, list, show, edit, delete
+#[derive(clap::Args)]
+pub struct Args {
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(clap::Subcommand)]
+enum Verb {
+    /// Create a user and print the id, or many
+    Create {
+        #[command(flatten)]
+        new: Spec,
+        /// Create one user for each line of a file (- for stdin): JSON objects with the fields username, email, phone,
+        /// first_name, last_name, external_id, active, staff, superuser, id; all of them or none
+        #[arg(long, value_name = "FILE", conflicts_with = "Spec")]
+        batch: Option<String>,
+    },
+    /// List users by username
+    List {
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// Show one user
+    Show {
+        /// Id, username or e-mail address
+        user: String,
+    },
+    /// Change a user
+    Edit {
+        /// Id, username or e-mail address
+        user: String,
+        #[command(flatten)]
+        changes: Changes,
+    },
+    /// Delete a user with their memberships and tokens
+    Delete {
+        /// Id, username or e-mail address
+        user: String,
+    },
+}
+
+/// A user to be made, from flags or from a line of a batch.
+#[derive(clap::Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Spec {
+    /// Login name
+    #[arg(required_unless_present = "batch")]
+    username: Option<String>,
+    /// E-mail address
+    #[arg(long)]
+    email: Option<String>,
+    /// Phone number in international form, +39…
+    #[arg(long)]
+    phone: Option<String>,
+    /// Given name
+    #[arg(long)]
+    first_name: Option<String>,
+    /// Family name
+    #[arg(long)]
+    last_name: Option<String>,
+    /// The key under which a legacy system knows the user
+    #[arg(long)]
+    external_id: Option<String>,
+    /// Whether the user may do anything at all
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    active: Option<bool>,
+    /// Give the staff flag
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    staff: Option<bool>,
+    /// Let the user pass every organization check
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    superuser: Option<bool>,
+    /// A chosen id, for users who come from elsewhere
+    #[arg(long)]
+    id: Option<String>,
+}
+
+impl Spec {
+    fn check(self) -> Result<NewUser, DirectoryError> {
+        let username = self.username.ok_or_else(|| DirectoryError::invalid("username", "it is missing"))?;
+        let id = self.id.map(|id| UserId::parse(&id)).transpose();
+        let text = |field, value: Option<String>| Text::new(field, &value.unwrap_or_default(), 150);
+        Ok(NewUser {
+            id: id.map_err(|_| DirectoryError::invalid("id", "a UUID"))?,
+            username: Username::new(&username)?,
+            email: filled(self.email, Email::new)?,
+            phone_number: filled(self.phone, PhoneNumber::new)?,
+            first_name: text("first_name", self.first_name)?,
+            last_name: text("last_name", self.last_name)?,
+            external_id: filled(self.external_id, ExternalId::new)?,
+            is_active: self.active.unwrap_or(true),
+            is_staff: self.staff.unwrap_or(false),
+            is_superuser: self.superuser.unwrap_or(false),
+        })
+    }
+}
+
+/// What to change. An empty text clears.
+#[derive(clap::Args)]
+#[group(required = true, multiple = true)]
+struct Changes {
+    /// Login name
+    #[arg(long)]
+    username: Option<String>,
+    /// E-mail address; empty clears it
+    #[arg(long)]
+    email: Option<String>,
+    /// Phone number in international form; empty clears it
+    #[arg(long)]
+    phone: Option<String>,
+    /// Given name
+    #[arg(long)]
+    first_name: Option<String>,
+    /// Family name
+    #[arg(long)]
+    last_name: Option<String>,
+    /// The key under which a legacy system knows the user; empty clears it
+    #[arg(long)]
+    external_id: Option<String>,
+    /// Let the user act, or with =false stop them at once
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    active: Option<bool>,
+    /// Give the staff flag, or with =false take it
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    staff: Option<bool>,
+    /// Make a superuser, or with =false an ordinary user
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    superuser: Option<bool>,
+}
+
+impl Changes {
+    fn check(self) -> Result<UserEdit, DirectoryError> {
+        let text = |field, value: Option<String>| value.map(|v| Text::new(field, &v, 150)).transpose();
+        Ok(UserEdit {
+            username: self.username.map(|v| Username::new(&v)).transpose()?,
+            email: clearable(self.email, Email::new)?,
+            phone_number: clearable(self.phone, PhoneNumber::new)?,
+            first_name: text("first_name", self.first_name)?,
+            last_name: text("last_name", self.last_name)?,
+            external_id: clearable(self.external_id, ExternalId::new)?,
+            is_active: self.active,
+            is_staff: self.staff,
+            is_superuser: self.superuser,
+        })
+    }
+}
+
+/// A user as it is shown.
+#[derive(Serialize)]
+struct Shown {
+    id: String,
+    username: String,
+    email: Option<String>,
+    phone: Option<String>,
+    first_name: String,
+    last_name: String,
+    external_id: Option<String>,
+    active: bool,
+    staff: bool,
+    superuser: bool,
+    created: String,
+    modified: String,
+}
+
+impl Record for Shown {
+    const FIELDS: &'static [&'static str] = &[
+        "id",
+        "username",
+        "email",
+        "phone",
+        "first_name",
+        "last_name",
+        "external_id",
+        "active",
+        "staff",
+        "superuser",
+        "created",
+        "modified",
+    ];
+    const COLUMNS: &'static [&'static str] = &["id", "username", "email", "active", "staff", "superuser"];
+}
+
+impl From<UserRecord> for Shown {
+    fn from(user: UserRecord) -> Self {
+        Self {
+            id: user.id.to_string(),
+            username: user.username,
+            email: user.email,
+            phone: user.phone_number,
+            first_name: user.first_name,
+            last_name: user.last_name,
+            external_id: user.external_id,
+            active: user.is_active,
+            staff: user.is_staff,
+            superuser: user.is_superuser,
+            created: stamp(user.created),
+            modified: stamp(user.modified),
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the directory refuses ([`DirectoryError`]), a batch that cannot be read, an output that cannot be written.
+pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
+    out.set_json(args.json);
+    match args.verb {
+        Verb::Create { new, batch: None } => {
+            let created = store.create_users(vec![new.check()?]).await.map_err(|e| e.error)?;
+            for user in created.into_iter().map(Shown::from) {
+                out.done(&user, Some(&user.id), &format!("created user {}", user.username))?;
+            }
+        }
+        Verb::Create { batch: Some(path), .. } => {
+            let mut batch = batch::read::<Spec>(&path)?.convert(Spec::check)?;
+            let created = store.create_users(batch.take()).await.map_err(|e| batch.locate(e))?;
+            let created: Vec<Shown> = created.into_iter().map(Shown::from).collect();
+            out.list(&created)?;
+            out.note(&format!("created {} users", created.len()));
+        }
+        Verb::List { page } => {
+            let users: Vec<Shown> = store.users(page.into()).await?.into_iter().map(Shown::from).collect();
+            out.list(&users)?;
+        }
+        Verb::Show { user } => out.show(&Shown::from(store.user(&user.into()).await?))?,
+        Verb::Edit { user, changes } => {
+            let user = Shown::from(store.edit_user(&user.into(), changes.check()?).await?);
+            out.done(&user, None, &format!("changed user {}", user.username))?;
+        }
+        Verb::Delete { user } => {
+            let user = Shown::from(store.delete_user(&user.into()).await?);
+            out.done(&user, None, &format!("deleted user {}", user.username))?;
+        }
+    }
+    Ok(Exit::Ok)
+}
