@@ -192,6 +192,16 @@ async fn every_verb_of_every_noun_speaks_json() {
 }
 
 #[tokio::test]
+async fn the_word_that_matters_may_stand_without_its_flag() {
+    let sh = Shell::new();
+    sh.run("user create --username ann").await.ok();
+    sh.run("org create --name Acme").await.ok();
+    sh.run("member create --organization acme --user ann").await.ok();
+    assert!(sh.run("token create ann").await.ok().starts_with("pst_"));
+    assert_eq!(sh.run("user create ann --username bob").await.exit, Exit::Usage);
+}
+
+#[tokio::test]
 async fn a_refusal_goes_to_stderr_with_a_hint_and_exits_1() {
     let sh = Shell::new();
     sh.run("user create ann").await.ok();
