@@ -1,5 +1,6 @@
 //! postern: a tenant-aware authorization sidecar and reverse proxy.
 
+pub mod cli;
 pub mod clock;
 pub mod decision;
 pub mod facts;
