@@ -155,3 +155,71 @@ impl Report {
 fn counted(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Args, Declared, print};
+    use crate::policy::Names;
+    use std::path::PathBuf;
+
+    /// Exit code, standard output, standard error.
+    fn run(args: &Args, declared: Option<&Declared>) -> (u8, String, String) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let code = print(args, declared, false, &mut out, &mut err).unwrap();
+        (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    }
+
+    /// A directory with one policy file.
+    fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("routes.yaml");
+        std::fs::write(&path, text).unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn a_good_file_is_ok_and_says_how_much_there_is() {
+        let (_dir, path) = file("version: 1\nroutes: { /x: member, '/y/{v}': public }\n");
+        let (code, out, err) = run(&Args { files: vec![path], ..Args::default() }, None);
+        assert_eq!((code, err.as_str()), (0, ""));
+        assert!(out.contains("warning[unused_variable]"), "{out}");
+        assert!(out.ends_with("ok: 2 routes in 1 file, 1 warning\n"), "{out}");
+    }
+
+    #[test]
+    fn a_bad_file_fails_with_the_place_first() {
+        let (_dir, path) = file("version: 1\nroutes: { /x: maneger }\n");
+        let args = Args { files: vec![path.clone()], ..Args::default() };
+        let (code, out, _) = run(&args, None);
+        assert_eq!(code, 1);
+        assert!(out.starts_with(&format!("{}:2:15: error[unknown_level]: ", path.display())), "{out}");
+        assert!(out.contains("did you mean `manager`?"), "{out}");
+        assert!(out.ends_with("failed: 1 error in 1 file\n"), "{out}");
+        let (code, out, _) = run(&Args { json: true, ..args }, None);
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((code, &json["ok"], &json["errors"]), (1, &false.into(), &1.into()));
+        assert_eq!((&json["findings"][0]["line"], &json["findings"][0]["column"]), (&2.into(), &15.into()));
+    }
+
+    #[test]
+    fn what_cannot_be_checked_is_another_exit_code() {
+        let (code, out, err) = run(&Args::default(), None);
+        assert_eq!((code, out.as_str()), (2, ""));
+        assert!(err.contains("hint: postern check"), "{err}");
+        let files = vec![PathBuf::from("/nowhere/a.yaml"), PathBuf::from("/nowhere/b.yaml")];
+        let (code, _, err) = run(&Args { files, ..Args::default() }, None);
+        assert_eq!(code, 2);
+        assert!(err.contains("cannot read /nowhere/a.yaml: No such file") && err.contains("b.yaml"), "{err}");
+    }
+
+    #[test]
+    fn the_configuration_names_files_and_upstreams() {
+        let (_dir, path) = file("version: 1\nupstream: legcay\nroutes: { /x: member }\n");
+        let declared = Declared { names: Names::new(["legacy"]), files: vec![path.clone()] };
+        let (code, out, _) = run(&Args::default(), Some(&declared));
+        assert_eq!(code, 1);
+        assert!(out.contains("did you mean `legacy`?"), "{out}");
+        let (code, ..) = run(&Args { files: vec![path], ..Args::default() }, None);
+        assert_eq!(code, 0);
+    }
+}
