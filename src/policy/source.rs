@@ -33,6 +33,8 @@ pub(super) struct RawRoute {
     pub(super) pattern: Spanned<Pattern>,
     pub(super) options: Options,
     pub(super) rules: Vec<RawRule>,
+    /// Something in it was reported, so that what it does not say may only be what could not be read.
+    pub(super) is_doubtful: bool,
 }
 
 /// `read`, `write` or a method, and what it says.
@@ -215,7 +217,8 @@ fn hosts(node: &Node, findings: &mut Findings) -> Vec<Spanned<HostPattern>> {
 }
 
 fn routes(map: &Map, span: Span, findings: &mut Findings) -> Vec<RawRoute> {
-    if map.entries.is_empty() {
+    // Where keys were refused, it is not empty because nothing was written.
+    if map.entries.is_empty() && !findings.has_errors() {
         findings.error("no_routes", span, "`routes` is empty: every request would be refused");
     }
     map.entries.iter().filter_map(|entry| route(entry, findings)).collect()
@@ -223,6 +226,7 @@ fn routes(map: &Map, span: Span, findings: &mut Findings) -> Vec<RawRoute> {
 
 fn route(Entry { key, value }: &Entry, findings: &mut Findings) -> Option<RawRoute> {
     let pattern = Pattern::read(&key.text, key.span, findings);
+    let before = findings.list().len();
     let (options, rules) = match &value.value {
         Value::Map(map) => (options(map, Place::Route, findings), rules(map, findings)),
         Value::Scalar(_) => (level_alone(value, findings)?, Vec::new()),
@@ -238,7 +242,8 @@ fn route(Entry { key, value }: &Entry, findings: &mut Findings) -> Option<RawRou
             return None;
         }
     };
-    Some(RawRoute { pattern: Spanned { value: pattern?, span: key.span }, options, rules })
+    let is_doubtful = findings.list().len() > before;
+    Some(RawRoute { pattern: Spanned { value: pattern?, span: key.span }, options, rules, is_doubtful })
 }
 
 /// `/x: member`, `GET: public`: the level and nothing else.
@@ -255,8 +260,7 @@ fn rules(map: &Map, findings: &mut Findings) -> Vec<RawRule> {
             Value::Faulty => None,
             _ => level_alone(value, findings),
         };
-        // A rule that was reported stays, so that the route is not reported for granting nothing.
-        let options = options.unwrap_or(Options { level: Some(Access::Deny), ..Options::default() });
+        let options = options.unwrap_or_default();
         rules.push(RawRule { methods, span: key.span, options });
     }
     rules
