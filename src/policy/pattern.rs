@@ -195,6 +195,10 @@ impl HostPattern {
             }
             segments.push(part);
         }
+        if segments.len() > MAX_SEGMENTS {
+            findings.error("bad_host", span, format!("a host has at most {MAX_SEGMENTS} labels"));
+            return None;
+        }
         variables_are_distinct(&segments, span, findings).then(|| Self { text: text.into(), labels: segments.into() })
     }
 }

@@ -142,6 +142,16 @@ fn a_host_is_looked_at_before_the_path_and_other_hosts_routes_are_not_there() {
 }
 
 #[test]
+fn a_variable_of_the_host_is_the_same_one_in_every_host() {
+    let text = |hosts: &str| {
+        format!("version: 1\nhosts: {hosts}\nroutes: {{ /x: {{ org: host.t as slug, level: member }} }}\n")
+    };
+    assert!(load(&[("f", text("[\"{t}.a.com\", \"{t}.{e}.b.com\"]"))], None).is_ok());
+    let findings = load(&[("f", text("[\"{t}.a.com\", \"{e}.{t}.b.com\"]"))], None).unwrap_err();
+    assert_eq!(errors(&findings)[0].message, "`t` is not the same variable in every host");
+}
+
+#[test]
 fn trailing_slash_either_makes_two_paths_one_route() {
     let policy = policy(
         "version: 1
