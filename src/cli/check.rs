@@ -91,10 +91,6 @@ pub fn print(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> io::Result<u8> {
-    if let (Some(config), None) = (&args.config, declared) {
-        writeln!(err, "error: the configuration {} was not loaded", config.display())?;
-        return Ok(2);
-    }
     let files = match declared {
         Some(declared) if args.files.is_empty() => &declared.files,
         _ => &args.files,
