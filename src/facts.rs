@@ -176,8 +176,11 @@ pub struct User {
 #[derive(Debug, Default)]
 pub struct Permissions {
     everywhere: Box<[Arc<str>]>,
-    by_organization: Box<[(OrgId, Box<[Arc<str>]>)]>,
+    by_organization: Box<[Roles]>,
 }
+
+/// What somebody's roles in one organization permit.
+type Roles = (OrgId, Box<[Arc<str>]>);
 
 impl Permissions {
     /// Sorts what was read.
@@ -238,7 +241,7 @@ impl Snapshot {
     #[must_use]
     pub fn with_permissions(self, mut permissions: Permissions) -> Self {
         let roles = std::mem::take(&mut permissions.by_organization).into_vec();
-        let ours = |(id, _): &(OrgId, _)| self.membership(*id).is_some();
+        let ours = |(id, _): &Roles| self.membership(*id).is_some();
         permissions.by_organization = roles.into_iter().filter(ours).collect();
         Self { permissions, ..self }
     }

@@ -43,8 +43,10 @@ pub enum Need {
 #[derive(Default)]
 pub struct Fetched {
     credential: Option<Lookup>,
-    organizations: Vec<(OrgKey<'static>, Result<Option<Arc<Organization>>, StoreError>)>,
+    organizations: Vec<(OrgKey<'static>, FoundOrganization)>,
 }
+
+type FoundOrganization = Result<Option<Arc<Organization>>, StoreError>;
 
 impl Fetched {
     /// Asks the store, through the cache.
