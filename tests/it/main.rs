@@ -3,5 +3,7 @@
 
 mod attacks;
 mod directory;
+mod gateway;
+mod operations;
 mod strict;
 mod support;

@@ -1,6 +1,6 @@
 //! Messages as they were on the wire: what the upstream recorded, what the client was answered.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead};
 
 /// Header lines in the order of the wire, names as they were written.
 pub type Headers = Vec<(String, String)>;

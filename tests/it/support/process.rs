@@ -110,7 +110,13 @@ impl Postern {
     /// Starts one, and returns when it serves.
     pub fn start(upstream: SocketAddr, options: &Options) -> Self {
         let home = Self::prepare(Some(upstream), options);
-        let mut child = Self::serve(home.path(), options).spawn().unwrap();
+        let mut command = Self::serve(home.path(), options);
+        Self::run(home, &mut command)
+    }
+
+    /// Starts what [`Postern::serve`] gave, and returns when it serves.
+    pub fn run(home: TempDir, command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let stdout = collect(child.stdout.take().unwrap());
         let stderr = collect(child.stderr.take().unwrap());
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
