@@ -5,5 +5,6 @@ mod attacks;
 mod directory;
 mod gateway;
 mod operations;
+mod policies;
 mod strict;
 mod support;
