@@ -10,7 +10,7 @@ use crate::decision::{CredentialNeed, Denial, Permit, Reason};
 use crate::net::io::Connection;
 use crate::telemetry::metrics::Outcome;
 use http::request::Parts;
-use http::{Request, Response, Uri, Version};
+use http::{Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use std::rc::Rc;
@@ -57,6 +57,11 @@ pub async fn forward(
     let depends_on_credential = permit.rule().access.credential() != CredentialNeed::Ignored;
     record.hand_over();
     match pool.send(Request::from_parts(parts, body), &connection.deadlines).await {
+        // Nobody asked it to switch, and what would be spoken then passes no judge.
+        Ok((response, _)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => reply::refuse(
+            record,
+            &Denial::new(Reason::UpstreamUnreachable).with_hint("the upstream switched protocols"),
+        ),
         Ok((response, lease)) => {
             record.answer(response.status(), Outcome::Allowed);
             let (mut parts, incoming) = response.into_parts();
