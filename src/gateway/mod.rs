@@ -55,6 +55,7 @@ impl Gateway {
         let mut record = Record::begin(&worker, &connection, &parts, origin.address, trace.request_id.clone());
         if let Some(violation) = violation {
             worker.shard.framing_refused.inc();
+            record.unread();
             return reply::violation(record, violation);
         }
         match judge::judge(&worker, &mut record, &parts.method, &parts.uri, &parts.headers).await {

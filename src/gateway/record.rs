@@ -46,6 +46,11 @@ pub struct Record {
 
 struct Shown {
     at: Duration,
+    /// `None` when it could not be read.
+    head: Option<ShownHead>,
+}
+
+struct ShownHead {
     method: Method,
     uri: Uri,
     host: Option<HeaderValue>,
@@ -63,9 +68,11 @@ impl Record {
     ) -> Self {
         let shown = worker.lines.as_ref().map(|_| Shown {
             at: crate::clock::unix(),
-            method: parts.method.clone(),
-            uri: parts.uri.clone(),
-            host: parts.headers.get(HOST).cloned(),
+            head: Some(ShownHead {
+                method: parts.method.clone(),
+                uri: parts.uri.clone(),
+                host: parts.headers.get(HOST).cloned(),
+            }),
         });
         Self {
             worker: Rc::clone(worker),
@@ -86,6 +93,13 @@ impl Record {
             outcome: None,
             sent: 0,
             aborted: false,
+        }
+    }
+
+    /// The head was refused below the parser: what stands in its place says nothing about what was sent.
+    pub fn unread(&mut self) {
+        if let Some(shown) = &mut self.shown {
+            shown.head = None;
         }
     }
 
@@ -161,13 +175,15 @@ impl Drop for Record {
         let text = |value: Option<&HeaderValue>| value.and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
         let now = crate::clock::monotonic();
         let total = now.duration_since(self.start);
+        let head = shown.head.as_ref();
+        let host = head.and_then(|head| head.host.as_ref()).map(|host| text(Some(host)));
         let line = Line {
             at: shown.at,
             request_id: &text(Some(&self.request_id)),
             client: self.client,
-            method: shown.method.as_str(),
-            host: &text(shown.host.as_ref()),
-            path: shown.uri.path(),
+            method: head.map(|head| head.method.as_str()),
+            host: host.as_deref(),
+            path: head.map(|head| head.uri.path()),
             route: self.route.and_then(|at| self.worker.shared.labels.get(at)).map(|label| &**label),
             status: if gone { 499 } else { self.status.as_u16() },
             code,
