@@ -22,19 +22,6 @@ fn the_admin_port_is_not_behind_the_data_port() {
     assert_eq!(open.forwarded(get(Who::nobody, "/metrics")).target, "/metrics");
 }
 
-/// Row 93: the identity API's place is no route's.
-#[test]
-fn the_identity_api_s_place_is_reserved() {
-    let open = Gate::with(&Options::policy("version: 1\nroutes:\n  /**: public\n"));
-    for target in
-        ["/api/v1/users/", "/api/v1/users", "/api/v1/users/token/", "/api/v1/users/user/1/", "/%61pi/v1/users/"]
-    {
-        let answer = open.send(get(Who::nobody, target));
-        assert_eq!(answer.status, 404, "{target}: {}", answer.text());
-        open.upstream.assert_untouched(target);
-    }
-}
-
 /// Row 93: a probe with a body is a probe.
 #[test]
 fn odd_requests_to_the_admin_port_are_answered_or_refused() {

@@ -117,7 +117,8 @@ impl Postern {
     /// Starts what [`Postern::serve`] gave, and returns when it serves.
     pub fn run(home: TempDir, command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
-        let stdout = collect(child.stdout.take().unwrap());
+        // A test may have taken standard output for itself.
+        let stdout = child.stdout.take().map(collect).unwrap_or_default();
         let stderr = collect(child.stderr.take().unwrap());
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut postern = Self { home, child, data: nowhere, admin: nowhere, stdout, stderr };
@@ -170,11 +171,6 @@ impl Postern {
     /// Its own directory.
     pub fn home(&self) -> &Path {
         self.home.path()
-    }
-
-    /// Its process id.
-    pub fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// Sends a signal.

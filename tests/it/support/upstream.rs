@@ -46,8 +46,7 @@ impl Upstream {
 
     /// A service that gives every request to `handle`; the connection closes where that fails.
     pub fn with(handle: impl Fn(&mut Exchange) -> io::Result<()> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        Self::on(listener, Arc::new(handle))
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), Arc::new(handle))
     }
 
     /// A service that answers everything with these bytes and hangs up.
@@ -59,12 +58,6 @@ impl Upstream {
             exchange.hang_up();
             Ok(())
         })
-    }
-
-    /// The same service at an address that was free a moment ago.
-    pub fn echo_at(address: SocketAddr) -> Self {
-        let listener = TcpListener::bind(address).unwrap();
-        Self::on(listener, Arc::new(|exchange| exchange.body().and_then(|_| exchange.answer("200 OK", &[], b"back"))))
     }
 
     fn on(listener: TcpListener, handle: Arc<Handler>) -> Self {
