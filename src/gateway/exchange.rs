@@ -53,6 +53,11 @@ pub struct Exchange {
 
 struct Shown {
     at: Duration,
+    /// `None` when it could not be read.
+    head: Option<ShownHead>,
+}
+
+struct ShownHead {
     method: Method,
     uri: Uri,
     host: Option<HeaderValue>,
@@ -68,9 +73,11 @@ impl Exchange {
         let trace = Trace::of(request.headers(), link.client.is_trusted(), &worker.entropy);
         let shown = worker.lines.as_ref().map(|_| Shown {
             at: crate::clock::unix(),
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            host: request.headers().get(HOST).cloned(),
+            head: Some(ShownHead {
+                method: request.method().clone(),
+                uri: request.uri().clone(),
+                host: request.headers().get(HOST).cloned(),
+            }),
         });
         let limit = worker.shared.body_limit;
         Box::new(Self {
@@ -95,6 +102,13 @@ impl Exchange {
             sent: 0,
             aborted: false,
         })
+    }
+
+    /// The head was refused below the parser: what stands in its place says nothing about what was sent.
+    pub fn unread(&mut self) {
+        if let Some(shown) = &mut self.shown {
+            shown.head = None;
+        }
     }
 
     /// Judges the request and, with the permit, makes it ready for the upstream.
@@ -187,13 +201,14 @@ impl Exchange {
             value.and_then(|value| value.to_str().ok()).unwrap_or_default()
         }
         let total = crate::clock::monotonic().duration_since(self.start);
+        let head = shown.head.as_ref();
         let line = Line {
             at: shown.at,
             request_id: text(Some(&self.request_id)),
             client: self.client,
-            method: shown.method.as_str(),
-            host: text(shown.host.as_ref()),
-            path: shown.uri.path(),
+            method: head.map(|head| head.method.as_str()),
+            host: head.map(|head| text(head.host.as_ref())),
+            path: head.map(|head| head.uri.path()),
             route: self.route.and_then(|at| self.worker.shared.labels.get(at)).map(|label| &**label),
             status,
             code,

@@ -9,7 +9,7 @@ use super::worker::Worker;
 use crate::decision::{CredentialNeed, Denial, Permit, Reason};
 use crate::telemetry::metrics::Outcome;
 use crate::upstream::Pool;
-use http::{HeaderName, Request, Response, Uri, Version};
+use http::{HeaderName, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use std::rc::Rc;
 
@@ -63,6 +63,11 @@ pub async fn forward(mut exchange: Box<Exchange>, prepared: Prepared) -> Respons
     exchange.hand_over();
     let sent = pool.send(request, &exchange.link().connection.deadlines).await;
     let failure = match sent {
+        // Nobody asked it to switch, and what would be spoken then passes no judge.
+        Ok((response, _)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            let denial = Denial::new(Reason::UpstreamUnreachable).with_hint("the upstream switched protocols");
+            return reply::refuse(exchange, &denial);
+        }
         Ok((mut response, lease)) => {
             exchange.answer(response.status(), Outcome::Allowed);
             clean_answer(response.headers_mut(), depends_on_credential);

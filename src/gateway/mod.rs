@@ -63,6 +63,7 @@ impl tower::Service<Request<Incoming>> for Gateway {
         let mut exchange = Exchange::begin(&self.worker, &self.link, request);
         if let Some(violation) = violation {
             self.worker.shard.framing_refused.inc();
+            exchange.unread();
             return Answer::Now(Some(reply::violation(exchange, violation)));
         }
         match exchange.prepare() {
