@@ -226,3 +226,43 @@ BEGIN
     INSERT INTO changes (kind, id) VALUES ('token', OLD.id);
     INSERT INTO changes (kind, id) SELECT 'token', NEW.id WHERE NEW.id <> OLD.id;
 END;
+
+-- INSERT OR REPLACE and UPDATE OR REPLACE delete the rows in their way without firing those rows' triggers.
+CREATE TRIGGER users_replaced BEFORE INSERT ON users BEGIN
+    INSERT INTO changes (kind, id) SELECT 'user', id FROM users
+    WHERE id = NEW.id OR username = NEW.username OR lower(email) = lower(NEW.email)
+       OR phone_number = NEW.phone_number OR external_id = NEW.external_id;
+END;
+CREATE TRIGGER organizations_replaced BEFORE INSERT ON organizations BEGIN
+    INSERT INTO changes (kind, id) SELECT 'organization', id FROM organizations
+    WHERE id = NEW.id OR slug = NEW.slug OR external_id = NEW.external_id;
+END;
+CREATE TRIGGER memberships_replaced BEFORE INSERT ON memberships BEGIN
+    INSERT INTO changes (kind, id) SELECT 'user', user_id FROM memberships WHERE id = NEW.id;
+END;
+CREATE TRIGGER owners_replaced BEFORE INSERT ON owners BEGIN
+    INSERT INTO changes (kind, id) SELECT 'user', user_id FROM owners WHERE organization_id = NEW.organization_id;
+END;
+CREATE TRIGGER tokens_replaced BEFORE INSERT ON tokens BEGIN
+    INSERT INTO changes (kind, id) SELECT 'token', id FROM tokens WHERE id = NEW.id OR digest = NEW.digest;
+END;
+CREATE TRIGGER users_replaced_too BEFORE UPDATE OF id, username, email, phone_number, external_id ON users BEGIN
+    INSERT INTO changes (kind, id) SELECT 'user', id FROM users
+    WHERE id <> OLD.id AND (id = NEW.id OR username = NEW.username OR lower(email) = lower(NEW.email)
+       OR phone_number = NEW.phone_number OR external_id = NEW.external_id);
+END;
+CREATE TRIGGER organizations_replaced_too BEFORE UPDATE OF id, slug, external_id ON organizations BEGIN
+    INSERT INTO changes (kind, id) SELECT 'organization', id FROM organizations
+    WHERE id <> OLD.id AND (id = NEW.id OR slug = NEW.slug OR external_id = NEW.external_id);
+END;
+CREATE TRIGGER memberships_replaced_too BEFORE UPDATE OF id ON memberships BEGIN
+    INSERT INTO changes (kind, id) SELECT 'user', user_id FROM memberships WHERE id = NEW.id AND id <> OLD.id;
+END;
+CREATE TRIGGER owners_replaced_too BEFORE UPDATE OF organization_id ON owners BEGIN
+    INSERT INTO changes (kind, id) SELECT 'user', user_id FROM owners
+    WHERE organization_id = NEW.organization_id AND organization_id <> OLD.organization_id;
+END;
+CREATE TRIGGER tokens_replaced_too BEFORE UPDATE OF id, digest ON tokens BEGIN
+    INSERT INTO changes (kind, id) SELECT 'token', id FROM tokens
+    WHERE id <> OLD.id AND (id = NEW.id OR digest = NEW.digest);
+END;

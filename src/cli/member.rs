@@ -34,7 +34,7 @@ enum Verb {
     /// List memberships by organization, then user
     List {
         /// Of this organization: id or slug
-        #[arg(long)]
+        #[arg(long, alias = "organization")]
         org: Option<String>,
         /// Of this user: id, username or e-mail address
         #[arg(long)]
@@ -75,7 +75,8 @@ enum Verb {
 #[serde(deny_unknown_fields)]
 struct Spec {
     /// The organization: id or slug
-    #[arg(long, required_unless_present = "batch")]
+    #[arg(long, alias = "organization", required_unless_present = "batch")]
+    #[serde(alias = "organization")]
     org: Option<String>,
     /// The user: id, username or e-mail address
     #[arg(long, required_unless_present = "batch")]
@@ -100,7 +101,7 @@ impl Spec {
 #[derive(clap::Args)]
 struct Member {
     /// The organization: id or slug
-    #[arg(long)]
+    #[arg(long, alias = "organization")]
     org: String,
     /// The user: id, username or e-mail address
     #[arg(long)]

@@ -68,9 +68,13 @@ enum Verb {
 #[derive(clap::Args, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Spec {
-    /// Name, for people
-    #[arg(required_unless_present = "batch")]
+    /// Name, for people; may stand without its flag
+    #[arg(long, required_unless_present_any = ["batch", "bare_name"])]
     name: Option<String>,
+    /// Name, for people
+    #[arg(value_name = "NAME", conflicts_with = "name")]
+    #[serde(skip)]
+    bare_name: Option<String>,
     /// Short name: letters, digits, - and _; never reused. Made of the name where absent
     #[arg(long)]
     slug: Option<String>,
@@ -96,7 +100,7 @@ struct Spec {
 
 impl Spec {
     fn check(self) -> Result<NewOrganization, DirectoryError> {
-        let name = self.name.ok_or_else(|| DirectoryError::invalid("name", "it is missing"))?;
+        let name = self.name.or(self.bare_name).ok_or_else(|| DirectoryError::invalid("name", "it is missing"))?;
         let id = self.id.map(|id| OrgId::parse(&id)).transpose();
         Ok(NewOrganization {
             id: id.map_err(|_| DirectoryError::invalid("id", "a UUID"))?,

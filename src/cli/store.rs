@@ -24,7 +24,7 @@ pub fn sqlite_path(database_url: &str) -> anyhow::Result<PathBuf> {
     let scheme = database_url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
         "sqlite" => {}
-        "postgres" | "postgresql" => bail!("database: PostgreSQL is not supported yet; use sqlite:///path/postern.db"),
+        "postgres" | "postgresql" => bail!("database: PostgreSQL is not yet supported; use sqlite:///path/postern.db"),
         _ => bail!("database: must be a URL such as sqlite:///var/lib/postern/postern.db"),
     }
     let rest = database_url.strip_prefix("sqlite:").unwrap_or_default();
@@ -77,6 +77,6 @@ mod tests {
             let error = sqlite_path(url).unwrap_err().to_string();
             assert!(!error.contains("hunter2"), "{error}");
         }
-        assert!(sqlite_path("postgres://h/d").unwrap_err().to_string().contains("not supported yet"));
+        assert!(sqlite_path("postgres://h/d").unwrap_err().to_string().contains("not yet"));
     }
 }

@@ -74,9 +74,13 @@ enum Verb {
 #[derive(clap::Args, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Spec {
-    /// Whose it will be: id, username or e-mail address
-    #[arg(long, required_unless_present = "batch")]
+    /// Whose it will be: id, username or e-mail address; may stand without its flag
+    #[arg(long, required_unless_present_any = ["batch", "bare_user"])]
     user: Option<String>,
+    /// Whose it will be: id, username or e-mail address
+    #[arg(value_name = "USER", conflicts_with = "user")]
+    #[serde(skip)]
+    bare_user: Option<String>,
     /// What it is for
     #[arg(long)]
     name: Option<String>,
@@ -103,7 +107,7 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, 
 impl Spec {
     /// The record to keep, and the token itself where it is a new one.
     fn check(self, key: &ChecksumKey, now: i64) -> Result<(NewToken, Option<Token>), DirectoryError> {
-        let user = self.user.ok_or_else(|| DirectoryError::invalid("user", "it is missing"))?;
+        let user = self.user.or(self.bare_user).ok_or_else(|| DirectoryError::invalid("user", "it is missing"))?;
         let name = Text::new("name", &self.name.unwrap_or_default(), 200)?;
         let expires_at = expiry(self.expires_in.as_deref(), self.expires_at.as_deref(), now)?;
         let (digest, token) = match self.token {

@@ -58,9 +58,13 @@ enum Verb {
 #[derive(clap::Args, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Spec {
-    /// Login name
-    #[arg(required_unless_present = "batch")]
+    /// Login name; may stand without its flag
+    #[arg(long, required_unless_present_any = ["batch", "bare_username"])]
     username: Option<String>,
+    /// Login name
+    #[arg(value_name = "USERNAME", conflicts_with = "username")]
+    #[serde(skip)]
+    bare_username: Option<String>,
     /// E-mail address
     #[arg(long)]
     email: Option<String>,
@@ -92,7 +96,8 @@ struct Spec {
 
 impl Spec {
     fn check(self) -> Result<NewUser, DirectoryError> {
-        let username = self.username.ok_or_else(|| DirectoryError::invalid("username", "it is missing"))?;
+        let username =
+            self.username.or(self.bare_username).ok_or_else(|| DirectoryError::invalid("username", "it is missing"))?;
         let id = self.id.map(|id| UserId::parse(&id)).transpose();
         let text = |field, value: Option<String>| Text::new(field, &value.unwrap_or_default(), 150);
         Ok(NewUser {

@@ -1,6 +1,6 @@
 //! The directory: users, organizations, memberships, owners and tokens, their rules, and the stores that keep them.
 //!
-//! [`name`] holds the checked words (a username, an e-mail address, a slug), [`token`] the bearer tokens. [`model`] has the
+//! [`name`] holds the checked words (a username, an e-mail address, a slug), [`token`] the bearer tokens. `model` has the
 //! records and what creates or edits them; [`Store`] is what every store can do: the gateway's reads, and the operations
 //! on the directory, each with its rules. [`sqlite`] is the embedded store. A contract suite (`tests/it/directory`) tells
 //! the rules as stories and runs on every store. What goes wrong is a [`DirectoryError`], or, for the gateway, a

@@ -5,7 +5,6 @@
 //! elsewhere (imported) have no checksum and are looked up by digest. Digests need no salt and no slow hash, since nobody
 //! guesses 190 random bits.
 
-use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use sha2::{Digest, Sha256};
@@ -69,9 +68,8 @@ impl TokenDigest {
 }
 
 impl fmt::Debug for TokenDigest {
-    /// A few characters, enough to tell two apart in a test's output and too few to look one up.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TokenDigest({}..)", HEXLOWER.encode(self.0.get(..3).unwrap_or_default()))
+        f.write_str("TokenDigest(..)")
     }
 }
 
@@ -201,9 +199,7 @@ mod tests {
     fn nothing_prints_a_secret() {
         let token = Token::generate(&key(7)).unwrap();
         let printed = format!("{token:?} {:?} {:?}", key(7), token.digest());
-        assert!(!printed.contains(&token.expose()[4..12]));
-        assert!(!printed.contains(&HEXLOWER.encode(&token.digest().0)));
-        assert!(!printed.contains("7, 7"));
+        assert_eq!(printed, "Token(..) ChecksumKey(..) TokenDigest(..)");
     }
 
     proptest! {

@@ -66,19 +66,26 @@ enum Host<'a> {
 }
 
 fn parse(raw: &str) -> Result<Host<'_>, HostError> {
-    if raw.contains('@') {
-        return Err(HostError::UserInfo);
+    let host = match raw.strip_prefix('[') {
+        Some(literal) => parse_ipv6(literal),
+        None => parse_name(raw),
+    };
+    host.map_err(|error| if raw.contains('@') { HostError::UserInfo } else { error })
+}
+
+/// What follows `[`.
+fn parse_ipv6(literal: &str) -> Result<Host<'_>, HostError> {
+    let (address, rest) = literal.split_once(']').ok_or(HostError::Ipv6)?;
+    if !rest.is_empty() {
+        check_port(rest.strip_prefix(':').ok_or(HostError::Ipv6)?)?;
     }
-    if let Some(literal) = raw.strip_prefix('[') {
-        let (address, rest) = literal.split_once(']').ok_or(HostError::Ipv6)?;
-        if !rest.is_empty() {
-            check_port(rest.strip_prefix(':').ok_or(HostError::Ipv6)?)?;
-        }
-        return address.parse().map(Host::Ipv6).map_err(|_| HostError::Ipv6);
-    }
-    let name = match raw.split_once(':') {
+    address.parse().map(Host::Ipv6).map_err(|_| HostError::Ipv6)
+}
+
+fn parse_name(raw: &str) -> Result<Host<'_>, HostError> {
+    let name = match memchr::memchr(b':', raw.as_bytes()).and_then(|at| raw.split_at_checked(at)) {
         Some((name, port)) => {
-            check_port(port)?;
+            check_port(port.strip_prefix(':').unwrap_or_default())?;
             name
         }
         None => raw,
@@ -87,13 +94,19 @@ fn parse(raw: &str) -> Result<Host<'_>, HostError> {
         return Err(HostError::Empty);
     }
     let name = name.strip_suffix('.').unwrap_or(name);
-    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
-        return Err(HostError::Character);
+    let mut label = 0;
+    let mut labels_are_good = name.len() <= 253;
+    for b in name.bytes() {
+        match b {
+            b'.' => {
+                labels_are_good &= (1..=63).contains(&label);
+                label = 0;
+            }
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => label += 1,
+            _ => return Err(HostError::Character),
+        }
     }
-    if name.len() > 253 || name.split('.').any(|label| label.is_empty() || label.len() > 63) {
-        return Err(HostError::Label);
-    }
-    Ok(Host::Name(name))
+    if labels_are_good && (1..=63).contains(&label) { Ok(Host::Name(name)) } else { Err(HostError::Label) }
 }
 
 /// A port is one to five digits; a bare colon names none and is refused with the rest.

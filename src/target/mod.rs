@@ -5,7 +5,7 @@
 //! way, and keeps the bytes of all others. Patterns are matched against [`Target::decoded`], percent-decoded exactly once.
 //! Beside it: [`query::single`] reads the one parameter that a decision rests on, and [`host`] the name of the host.
 
-mod bytes;
+pub(crate) mod bytes;
 mod error;
 pub mod host;
 pub mod query;
@@ -109,7 +109,10 @@ fn path_classes(path: &str) -> Result<u8, TargetError> {
 
 /// Only what could split or end the target is refused in a query; everything else goes on as it came.
 fn check_query(query: &str) -> Result<(), TargetError> {
-    query.bytes().find(|&b| !bytes::is_query(b)).map_or(Ok(()), |b| Err(refusal_of(b)))
+    if bytes::every(query.as_bytes(), bytes::is_query) {
+        return Ok(());
+    }
+    Err(refusal_of(query.bytes().find(|&b| !bytes::is_query(b)).unwrap_or_default()))
 }
 
 /// Names the reason why a raw byte may not stand where it does.
@@ -133,6 +136,9 @@ pub(crate) fn check_carriable(target: &[u8]) -> Result<(), TargetError> {
         return Err(TargetError::NotOrigin);
     }
     let (path, query) = target.split_at(memchr::memchr(b'?', target).unwrap_or(target.len()));
+    if bytes::every(path, bytes::is_carriable) && bytes::every(query, bytes::is_query) {
+        return Ok(());
+    }
     let bad = path.iter().find(|&&b| !bytes::is_carriable(b)).or_else(|| query.iter().find(|&&b| !bytes::is_query(b)));
-    bad.map_or(Ok(()), |&b| Err(refusal_of(b)))
+    Err(refusal_of(bad.copied().unwrap_or_default()))
 }

@@ -196,7 +196,8 @@ impl Collector for Metrics {
                 requests.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
             }
         }
-        let histograms: [(_, _, fn(&RouteTotal) -> &LatencyTotal); 2] = [
+        type Of = fn(&RouteTotal) -> &LatencyTotal;
+        let histograms: [(&str, &str, Of); 2] = [
             ("postern_own_seconds", "Time spent in postern before the request went on or was refused", |t| &t.ours),
             ("postern_upstream_seconds", "Time from handing a request to the upstream to its answer's head", |t| {
                 &t.upstream

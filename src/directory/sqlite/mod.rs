@@ -1,6 +1,6 @@
 //! The embedded store: one SQLite file, which commands may write while a server reads it.
 //!
-//! One thread writes, a few read, one follows the feed of changes; each owns a connection ([`workers`]). The file is in WAL
+//! One thread writes, a few read, one follows the feed of changes; each owns a connection (`workers`). The file is in WAL
 //! mode, so that readers never wait for the writer. Every operation is a function of a transaction, in the file of its
 //! noun; this file only sends it to the right thread.
 

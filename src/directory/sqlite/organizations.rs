@@ -133,9 +133,11 @@ pub(super) fn transfer(
     let user = users::find(tx, to)?;
     // The owner is a member: this fails where they are not.
     memberships::find(tx, &organization, &user)?;
-    let sql = "INSERT INTO owners (organization_id, user_id, created) VALUES (?1, ?2, ?3)
-               ON CONFLICT (organization_id) DO UPDATE SET user_id = ?2, created = ?3 WHERE user_id <> ?2";
-    tx.prepare_cached(sql)?.execute((organization.id, user.id, now))?;
+    if organization.owner != Some(user.id) {
+        let sql = "INSERT INTO owners (organization_id, user_id, created) VALUES (?1, ?2, ?3)
+                   ON CONFLICT (organization_id) DO UPDATE SET user_id = ?2, created = ?3";
+        tx.prepare_cached(sql)?.execute((organization.id, user.id, now))?;
+    }
     Ok(OrganizationRecord { owner: Some(user.id), owner_username: Some(user.username), ..organization })
 }
 

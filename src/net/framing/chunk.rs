@@ -3,7 +3,8 @@
 //! Size lines and trailer lines pass as a whole, data as it comes. Extensions have no meaning for us; they are held to the
 //! grammar, so that nobody sees a line end in them, and to a bound, which the parser above has too.
 
-use super::{Limits, Violation, field, line_end, without_crlf};
+use super::field::{self, Field};
+use super::{Limits, Violation, line_end, without_crlf};
 
 /// Bytes of a chunk-size line.
 const LINE_BYTES: usize = 256;
@@ -84,8 +85,8 @@ impl At {
                 if fields == limits.headers {
                     return Err(Violation::TrailersTooLarge);
                 }
-                let (name, _) = field::split(line)?;
-                if field::is_framing(name) || field::is_disguised(name) {
+                let field = Field::parse(line)?;
+                if field.is_framing() || field.is_disguised() {
                     return Err(Violation::ForbiddenTrailer);
                 }
                 Ok(Step::Accept(end, Some(Self::Trailers { fields: fields + 1, bytes: bytes + end })))
@@ -130,7 +131,7 @@ fn blanks(rest: &[u8]) -> &[u8] {
 
 /// What follows a token, of one byte at least.
 fn token(rest: &[u8]) -> Result<&[u8], Violation> {
-    let count = rest.iter().take_while(|&&b| field::is_token(&[b])).count();
+    let count = field::token_len(rest);
     if count == 0 { Err(Violation::ChunkExtension) } else { Ok(rest.get(count..).unwrap_or_default()) }
 }
 

@@ -2,30 +2,60 @@
 
 use super::Violation;
 use crate::fold::fold_eq;
+use crate::target::bytes::every;
+
+/// A byte of a token that folding keeps: a letter, a digit, or `-` in its one spelling.
+const PLAIN: u8 = 0b01;
+/// A byte of a token that names rarely have, and that folding drops.
+const ODD: u8 = 0b10;
 
 #[allow(clippy::indexing_slicing)] // evaluated by the compiler
-static TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
+static TOKEN: [u8; 256] = {
+    let mut table = [0; 256];
     let mut b = 0_u8;
     while b < 0x80 {
-        table[b as usize] = b.is_ascii_alphanumeric()
-            || matches!(
-                b,
-                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
-            );
+        table[b as usize] = match b {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => PLAIN,
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~' => ODD,
+            _ => 0,
+        };
         b += 1;
     }
     table
 };
 
-/// Whether `bytes` is a token: one `tchar` at least, and nothing else.
-pub(super) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|&b| TOKEN.get(usize::from(b)).copied().unwrap_or(false))
+/// The class of a byte; zero where it is of no token.
+#[inline]
+fn class(b: u8) -> u8 {
+    TOKEN.get(usize::from(b)).copied().unwrap_or(0)
 }
 
-/// Whether `bytes` may stand in a value: visible ASCII, blanks and tabs. All bytes are looked at, so that it vectorizes.
+/// The length of the token (RFC 9110, 5.6.2) at the beginning of `bytes`, and whether one of its bytes is [`ODD`].
+///
+/// Nearly every token is plain, which the first loop is for.
+#[inline]
+fn token(bytes: &[u8]) -> (usize, bool) {
+    let end_of = |bytes: &[u8], part: u8| bytes.iter().position(|&b| class(b) & part == 0).unwrap_or(bytes.len());
+    let plain = end_of(bytes, PLAIN);
+    match bytes.get(plain..) {
+        Some(rest @ [b, ..]) if class(*b) == ODD => (plain + end_of(rest, PLAIN | ODD), true),
+        _ => (plain, false),
+    }
+}
+
+/// The length of the token at the beginning of `bytes`.
+pub(super) fn token_len(bytes: &[u8]) -> usize {
+    token(bytes).0
+}
+
+/// Whether `bytes` is a token: one `tchar` at least, and nothing else.
+pub(super) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && token_len(bytes) == bytes.len()
+}
+
+/// Whether `bytes` may stand in a value: visible ASCII, blanks and tabs.
 pub(super) fn is_value(bytes: &[u8]) -> bool {
-    bytes.iter().fold(true, |good, &b| good & ((b' '..=b'~').contains(&b) | (b == b'\t')))
+    every(bytes, |b| (b' '..=b'~').contains(&b) | (b == b'\t'))
 }
 
 /// Cuts blanks and tabs off both ends.
@@ -36,30 +66,48 @@ pub(super) fn trim(mut value: &[u8]) -> &[u8] {
     value
 }
 
-/// Splits a field line, which is not empty, into name and trimmed value.
-pub(super) fn split(line: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
-    if let [b' ' | b'\t', ..] = line {
-        return Err(Violation::FoldedField);
+/// A field line in its parts.
+pub(super) struct Field<'a> {
+    pub(super) name: &'a [u8],
+    /// Without blanks around it.
+    pub(super) value: &'a [u8],
+    /// The name has bytes that folding drops, beside `-`.
+    odd: bool,
+}
+
+impl<'a> Field<'a> {
+    /// Takes a field line, which is not empty, apart.
+    pub(super) fn parse(line: &'a [u8]) -> Result<Self, Violation> {
+        let (end, odd) = token(line);
+        let (name, [b':', value @ ..]) = line.split_at_checked(end).unwrap_or_default() else {
+            return Err(wrong_name(line));
+        };
+        if name.is_empty() {
+            return Err(Violation::FieldName);
+        }
+        if is_value(value) { Ok(Self { name, value: trim(value), odd }) } else { Err(Violation::FieldValue) }
     }
-    let colon = memchr::memchr(b':', line).ok_or(Violation::NoColon)?;
-    let (name, value) = line.split_at_checked(colon).ok_or(Violation::NoColon)?;
-    if !is_token(name) {
-        return Err(if let [.., b' ' | b'\t'] = name { Violation::BlankBeforeColon } else { Violation::FieldName });
+
+    /// Whether it is one of the fields that frame or route a message.
+    pub(super) fn is_framing(&self) -> bool {
+        FRAMING.iter().any(|framing| self.name.eq_ignore_ascii_case(framing.as_bytes()))
     }
-    let value = value.get(1..).unwrap_or_default();
-    if is_value(value) { Ok((name, trim(value))) } else { Err(Violation::FieldValue) }
+
+    /// Whether its name becomes a framing field's for software that folds names: `Content_Length` in CGI and WSGI.
+    pub(super) fn is_disguised(&self) -> bool {
+        self.odd && FRAMING.iter().any(|framing| fold_eq(self.name, *framing))
+    }
 }
 
 /// The fields that frame or route a message.
 const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "host"];
 
-/// Whether `name` is one of the fields that frame or route a message.
-pub(super) fn is_framing(name: &[u8]) -> bool {
-    FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing.as_bytes()))
-}
-
-/// Whether `name`, which is not a framing field's, becomes one for software that folds names: `Content_Length` in CGI and WSGI.
-pub(super) fn is_disguised(name: &[u8]) -> bool {
-    let odd = |&b: &u8| !b.is_ascii_alphanumeric() && b != b'-';
-    name.iter().any(odd) && FRAMING.iter().any(|framing| fold_eq(name, *framing))
+/// What is wrong with a line that is not a token and a colon.
+fn wrong_name(line: &[u8]) -> Violation {
+    match (line.first(), line.split(|&b| b == b':').next()) {
+        (Some(b' ' | b'\t'), _) => Violation::FoldedField,
+        (_, Some(name)) if name.len() == line.len() => Violation::NoColon,
+        (_, Some([.., b' ' | b'\t'])) => Violation::BlankBeforeColon,
+        _ => Violation::FieldName,
+    }
 }

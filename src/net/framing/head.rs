@@ -1,6 +1,7 @@
 //! A request head, line by line (RFC 9112, 2.2, 3 and 5): what its framing fields say, or which rule it breaks.
 
-use super::{Violation, field};
+use super::Violation;
+use super::field::{self, Field};
 use crate::target::{self, TargetError, host};
 
 /// Longer than any method of the IANA registry.
@@ -86,7 +87,8 @@ impl Head {
     }
 
     fn field(&mut self, line: &[u8]) -> Result<(), Violation> {
-        let (name, value) = field::split(line)?;
+        let field = Field::parse(line)?;
+        let Field { name, value, .. } = field;
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => {
                 if self.host {
@@ -116,7 +118,7 @@ impl Head {
                 self.chunked = value.eq_ignore_ascii_case(b"chunked");
                 if self.chunked { Ok(()) } else { Err(Violation::Coding) }
             }
-            _ if field::is_disguised(name) => Err(Violation::DisguisedField),
+            _ if field.is_disguised() => Err(Violation::DisguisedField),
             _ => Ok(()),
         }
     }

@@ -302,6 +302,7 @@ fn chunk_lines_have_one_form() {
     refused("2\r\nabc\r\n", 5, Violation::ChunkEnd);
     refused("2\r\nab\n", 5, Violation::ChunkEnd);
     refused("2\r\nab\rx", 5, Violation::ChunkEnd);
+    refused("2\r\nabx\n", 5, Violation::ChunkEnd);
     refused("2\r\nab0\r\n\r\n", 5, Violation::ChunkEnd);
     waits(&format!("{head}2\r\nab\r"));
     waits(&format!("{head}2;a"));

@@ -2,6 +2,7 @@
 
 use super::{Backend, join, organization, stories, token, user};
 use postern::directory::{Actor, Change, Changes, NewUser, OrganizationEdit, TokenEdit, UserEdit};
+use postern::id::UserId;
 use std::collections::HashSet;
 
 stories!(
@@ -12,6 +13,7 @@ stories!(
     raw_sql_is_told_to_every_process,
     deletions_are_told_for_all_that_goes_along,
     raw_deletions_take_along_and_tell_the_same,
+    rows_that_raw_sql_replaces_are_told_too,
     a_refused_operation_is_not_told,
     who_is_too_far_behind_is_told_so,
     old_changes_are_forgotten_and_the_position_stays,
@@ -156,6 +158,39 @@ async fn raw_deletions_take_along_and_tell_the_same(on: &dyn Backend) {
     on.sql("DELETE FROM users").unwrap();
     let (told, _) = since(on, at).await;
     assert_eq!(told, HashSet::from([Change::User(ann), Change::Token(record.id)]));
+}
+
+async fn rows_that_raw_sql_replaces_are_told_too(on: &dyn Backend) {
+    let store = on.store();
+    let ann = user(&*store, "ann").await.id;
+    let bob = user(&*store, "bob").await.id;
+    let acme = organization(&*store, "Acme").await.id;
+    join(&*store, "acme", "ann", true).await;
+    join(&*store, "acme", "bob", false).await;
+    let (secret, record) = token(&*store, "ann").await;
+    let (_, others) = token(&*store, "bob").await;
+    let digest: String = secret.digest().0.iter().map(|b| format!("{b:02x}")).collect();
+    let mut at = store.position().await.unwrap();
+    let other = UserId::generate();
+    for (sql, expected) in [
+        (
+            format!("INSERT OR REPLACE INTO owners (organization_id, user_id) VALUES ('{acme}', '{bob}')"),
+            vec![Change::User(ann), Change::User(bob)],
+        ),
+        (
+            format!("UPDATE OR REPLACE tokens SET digest = x'{digest}' WHERE id = '{}'", others.id),
+            vec![Change::Token(record.id), Change::Token(others.id)],
+        ),
+        (
+            format!("INSERT OR REPLACE INTO users (id, username) VALUES ('{other}', 'ann')"),
+            vec![Change::User(ann), Change::User(other)],
+        ),
+    ] {
+        on.sql(&sql).unwrap();
+        let (told, position) = since(on, at).await;
+        assert_eq!(told, expected.into_iter().collect(), "{sql}");
+        at = position;
+    }
 }
 
 async fn a_refused_operation_is_not_told(on: &dyn Backend) {

@@ -1,1 +1,33 @@
-//! placeholder
+//! The seeds of the fuzzers, replayed: each keeps the promise, and its name tells the verdict.
+
+use super::{parser, reader};
+use postern::net::framing::Stop;
+use std::path::Path;
+
+/// The seeds of one fuzz target, by name.
+fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
+    let files = std::fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let seeds: Vec<_> = files
+        .map(|file| file.expect("a seed"))
+        .map(|file| (file.file_name().into_string().expect("a name"), std::fs::read(file.path()).expect("its bytes")))
+        .collect();
+    assert!(seeds.len() > 20, "{} has few seeds", directory.display());
+    seeds
+}
+
+#[test]
+fn targets_are_kept_or_refused_as_their_names_say() {
+    for (name, bytes) in seeds("target") {
+        let raw = String::from_utf8(bytes).expect("targets are text");
+        assert_eq!(reader::check(&raw), !name.starts_with("refused-"), "{name}");
+    }
+}
+
+#[test]
+fn streams_pass_or_are_refused_as_their_names_say() {
+    for (name, stream) in seeds("framing") {
+        let refused = matches!(parser::check(&stream).stop, Stop::Refused(_));
+        assert_eq!(refused, name.starts_with("refused-"), "{name}");
+    }
+}
