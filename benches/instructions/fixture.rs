@@ -12,7 +12,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// What curl sends.
-pub const CURL: &[u8] = b"GET /api/v1/devices/ HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n\
+pub const CURL: &[u8] =
+    b"GET /api/v1/devices/ HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n\
     Authorization: Bearer 9944b09199c62bcf9418ad846dd0e4bbdfc6ee4b\r\n\r\n";
 
 /// What a browser sends: 15 headers.
@@ -86,11 +87,7 @@ pub fn member(organizations: usize) -> Arc<Snapshot> {
 ///
 /// # Errors
 /// What the decision says, where it is no.
-pub fn pass<'p>(
-    policy: &'p Policy,
-    view: &RequestView<'_>,
-    caller: &Arc<Snapshot>,
-) -> Result<Permit<'p>, Denial> {
+pub fn pass<'p>(policy: &'p Policy, view: &RequestView<'_>, caller: &Arc<Snapshot>) -> Result<Permit<'p>, Denial> {
     let caller = Caller::User(caller);
     let matched = find(policy, view)?;
     admit(&matched, caller)?;
