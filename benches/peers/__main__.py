@@ -24,7 +24,7 @@ args.add_argument("--requests", type=int, default=6000, help="for the count of i
 args.add_argument("--quick", action="store_true", help="one round of one second, fewer counted requests: does it run at all?")
 args.add_argument("--json", metavar="FILE", help="write everything that was measured")
 args.add_argument("--binary", help="this postern, instead of building one")
-args.add_argument("--wait", type=int, default=10, help="wait so many seconds at most for the machine to be quiet before a run")
+args.add_argument("--wait", type=int, default=3, help="wait so many seconds at most for the machine to be quiet before a run")
 args = args.parse_args()
 if args.quick:
     args.rounds, args.seconds, args.requests = 1, 1, min(args.requests, 1000)

@@ -28,7 +28,11 @@ def by_counters(server, workload, tokens, count):
     time.sleep(0.3)
     load.exactly(workload, server, tokens, count)
     perf.send_signal(signal.SIGINT)
-    return int(perf.communicate()[1].split(",")[0]) / count
+    text = perf.communicate()[1]
+    total = sum(map(int, re.findall(r"^(\d+),", text, re.M)))  # a line for each kind of core
+    if total == 0:
+        raise SystemExit("perf stat counted nothing: " + text)
+    return total / count
 
 
 class Callgrind:
