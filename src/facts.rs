@@ -155,6 +155,52 @@ pub struct User {
     pub is_superuser: bool,
 }
 
+/// What somebody may do besides their levels: `app.codename`, as Django writes permissions.
+///
+/// Those that hold everywhere (a user's own, their groups', their super roles') and those that hold in one organization
+/// (their roles there). All lists are sorted.
+#[derive(Debug, Default)]
+pub struct Permissions {
+    everywhere: Box<[Arc<str>]>,
+    by_organization: Box<[(OrgId, Box<[Arc<str>]>)]>,
+}
+
+impl Permissions {
+    /// Sorts what was read.
+    #[must_use]
+    pub fn new(mut everywhere: Vec<Arc<str>>, by_organization: Vec<(OrgId, Vec<Arc<str>>)>) -> Self {
+        let sorted = |list: &mut Vec<Arc<str>>| {
+            list.sort_unstable();
+            list.dedup();
+        };
+        sorted(&mut everywhere);
+        let mut by_organization: Vec<_> = by_organization
+            .into_iter()
+            .map(|(organization, mut list)| {
+                sorted(&mut list);
+                (organization, list.into_boxed_slice())
+            })
+            .collect();
+        by_organization.sort_unstable_by_key(|(organization, _)| *organization);
+        Self { everywhere: everywhere.into_boxed_slice(), by_organization: by_organization.into_boxed_slice() }
+    }
+
+    /// Whether `permission` holds: everywhere, or in `organization`; where none is named, in any one.
+    fn hold(&self, permission: &str, organization: Option<OrgId>) -> bool {
+        let among = |list: &[Arc<str>]| list.binary_search_by(|held| (**held).cmp(permission)).is_ok();
+        if among(&self.everywhere) {
+            return true;
+        }
+        match organization {
+            Some(id) => {
+                let at = self.by_organization.binary_search_by_key(&id, |(organization, _)| *organization);
+                at.ok().and_then(|at| self.by_organization.get(at)).is_some_and(|(_, list)| among(list))
+            }
+            None => self.by_organization.iter().any(|(_, list)| among(list)),
+        }
+    }
+}
+
 /// Everything that is cached of a user: who they are and where they belong, read in one consistent look at the store.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -162,6 +208,7 @@ pub struct Snapshot {
     pub user: User,
     /// Memberships of active organizations, sorted by organization id (see [`Snapshot::membership`]).
     memberships: Box<[Membership]>,
+    permissions: Permissions,
 }
 
 impl Snapshot {
@@ -170,7 +217,25 @@ impl Snapshot {
     pub fn new(user: User, mut memberships: Vec<Membership>) -> Self {
         memberships.retain(|m| m.organization.is_active);
         memberships.sort_by_key(|m| m.organization.id);
-        Self { user, memberships: memberships.into_boxed_slice() }
+        Self { user, memberships: memberships.into_boxed_slice(), permissions: Permissions::default() }
+    }
+
+    /// The same with permissions; roles count only in active organizations that the user belongs to.
+    #[must_use]
+    pub fn with_permissions(self, mut permissions: Permissions) -> Self {
+        let roles = std::mem::take(&mut permissions.by_organization).into_vec();
+        let ours = |(id, _): &(OrgId, _)| self.membership(*id).is_some();
+        permissions.by_organization = roles.into_iter().filter(ours).collect();
+        Self { permissions, ..self }
+    }
+
+    /// Whether the user has a permission (`app.codename`): in an organization, or, where none is named, anywhere.
+    ///
+    /// The order is the reference's: inactive, nothing; superuser, everything; what holds everywhere; then the roles in the
+    /// organization, if the user belongs to it.
+    #[must_use]
+    pub fn has_permission(&self, permission: &str, organization: Option<OrgId>) -> bool {
+        self.user.is_active && (self.user.is_superuser || self.permissions.hold(permission, organization))
     }
 
     /// All memberships, sorted by organization id.
@@ -189,7 +254,39 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use super::header_value;
+    use super::{Membership, Organization, Permissions, Snapshot, User, Value, header_value};
+    use crate::id::{OrgId, UserId};
+    use std::sync::Arc;
+
+    #[test]
+    fn permissions_hold_everywhere_or_in_one_s_own_organizations() {
+        let organization = |is_active| {
+            let id = OrgId::generate();
+            let id_value = Value::new(id.to_string());
+            let (slug, name) = (Value::new("acme"), Value::new("Acme"));
+            Arc::new(Organization { id, id_value, slug, name, external_id: None, is_active })
+        };
+        let user = |is_active, is_superuser| {
+            let id = UserId::generate();
+            let (id_value, username) = (Value::new(id.to_string()), Value::new("ann"));
+            User { id, id_value, username, email: None, external_id: None, is_active, is_staff: false, is_superuser }
+        };
+        let (own, gone, foreign) = (organization(true), organization(false), OrgId::generate());
+        let snapshot = |is_active, is_superuser| {
+            let member =
+                |org: &Arc<Organization>| Membership { organization: org.clone(), is_admin: false, is_owner: false };
+            let roles = [own.id, gone.id, foreign].map(|id| (id, vec!["app.role".into()]));
+            Snapshot::new(user(is_active, is_superuser), vec![member(&own), member(&gone)])
+                .with_permissions(Permissions::new(vec!["app.own".into()], roles.to_vec()))
+        };
+        let ann = snapshot(true, false);
+        assert!(ann.has_permission("app.own", Some(foreign)) && ann.has_permission("app.own", None));
+        assert!(ann.has_permission("app.role", Some(own.id)) && ann.has_permission("app.role", None));
+        assert!(!ann.has_permission("app.role", Some(foreign)) && !ann.has_permission("app.role", Some(gone.id)));
+        assert!(!ann.has_permission("app.other", None));
+        assert!(snapshot(true, true).has_permission("app.other", Some(foreign)));
+        assert!(!snapshot(false, true).has_permission("app.own", None));
+    }
 
     #[test]
     fn no_text_makes_a_second_header_or_another_text_s_value() {

@@ -1,6 +1,7 @@
 //! The command line: one file a command. Exit 0 is yes, 1 is no, 2 is wrong usage; errors go to standard error, with a hint.
 
 pub mod batch;
+pub mod check;
 pub mod demo;
 mod fields;
 pub mod health;
@@ -16,6 +17,7 @@ pub mod user;
 
 use crate::config::{Config, ConfigError, Sources};
 use crate::directory::Store;
+use crate::policy::Names;
 use clap::{Parser, Subcommand};
 use output::{Exit, Output};
 use std::fmt::Display;
@@ -52,6 +54,8 @@ enum Command {
     Demo(demo::Args),
     /// Judge requests and forward them
     Serve(serve::Args),
+    /// Check policy files, and with --config the configuration and the names that it declares
+    Check(check::Args),
     /// Users
     User(user::Args),
     /// Organizations
@@ -153,6 +157,7 @@ pub fn main() -> ExitCode {
     let done = match command {
         Command::Demo(args) => demo::run(args),
         Command::Serve(args) => serve::run(&common, &args),
+        Command::Check(args) => check(&common, &args),
         Command::User(args) => noun!(user, args),
         Command::Org(args) => noun!(org, args),
         Command::Member(args) => noun!(member, args),
@@ -171,6 +176,18 @@ pub fn main() -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// A configuration counts where it is named, or where nothing else says what to check.
+fn check(common: &Common, args: &check::Args) -> Result<ExitCode, Failure> {
+    let sources = common.sources();
+    let wanted = common.config.is_some() || args.files.is_empty() && sources.file.is_some();
+    if !wanted {
+        return Ok(check::run(args, None));
+    }
+    let config = Common::configuration(&sources)?;
+    let names = Names::new(config.upstreams.iter().map(|upstream| upstream.name.to_string()));
+    Ok(check::run(args, Some(&check::Declared { names, files: config.policy })))
 }
 
 fn migrate(common: &Common, args: &migrate::Args) -> Result<ExitCode, Failure> {

@@ -122,8 +122,9 @@ fn saying<'r>(hit: &Hit<'_>, path: &'r str, view: &RequestView<'r>) -> Result<Sa
                     return Err(Denial::new(Reason::Ambiguous).at(hit.route.index));
                 }
                 (false, _) => {
-                    // The policy's limit on sources is this vector's capacity.
-                    let _ = saying.try_push(Said { item: number, named });
+                    // The policy's limit on sources is this vector's capacity; what did not fit would go unjudged.
+                    let full = |_| Denial::new(Reason::Ambiguous).at(hit.route.index);
+                    saying.try_push(Said { item: number, named }).map_err(full)?;
                 }
                 (true, _) => {}
             }

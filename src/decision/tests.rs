@@ -478,6 +478,16 @@ fn a_superuser_s_organization_that_nobody_looked_up_is_our_fault() {
 }
 
 #[test]
+fn a_request_that_is_printed_shows_no_credential() {
+    let mut headers = HeaderMap::new();
+    headers.insert("authorization", HeaderValue::from_static("Bearer secret"));
+    let target = Target::parse("/x?token=secret").unwrap();
+    let view = RequestView { method: &Method::GET, host: "h", target: &target, headers: &headers };
+    let shown = format!("{view:?}");
+    assert!(shown.contains("/x") && !shown.contains("secret"), "{shown}");
+}
+
+#[test]
 fn reasons_have_distinct_codes_and_their_manual_s_statuses() {
     let mut codes: Vec<_> = Reason::ALL.iter().map(|r| r.code()).collect();
     codes.sort_unstable();

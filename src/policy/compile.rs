@@ -8,9 +8,10 @@ use super::inject::{Inject, RawInject};
 use super::origin::{self, Item};
 use super::pattern::{Pattern, Segment};
 use super::route::{Rewrite, Route, Rule, Rules};
-use super::source::{File, Foreign, Methods, Options, RawRoute, RawRule, Spanned, TrailingSlash};
+use super::source::{File, Methods, Options, RawRoute, RawRule, Spanned};
 use super::strip::StripSet;
 use super::table::Table;
+use super::values::{Foreign, TrailingSlash};
 use super::{Names, Policy};
 use crate::fold::fold_eq;
 use crate::yaml::{Findings, Span, suggest};
@@ -120,7 +121,7 @@ impl Compiler<'_> {
                     format!("`{text}` matches the same targets as another route"),
                 );
                 if let Some(place) = self.places.get(first as usize) {
-                    detail.related(*place, "this one, and neither is more specific");
+                    detail.related(*place, "the other one; neither is more specific");
                 }
             }
             Conflict::Types { first, theirs, ours } => {
@@ -137,6 +138,7 @@ impl Compiler<'_> {
 
     fn route(&mut self, file: &File, route: &RawRoute, number: usize, name: Arc<str>) -> Route {
         let Spanned { value: pattern, span } = &route.pattern;
+        let before = self.findings.list().len();
         // The defaults' `org` is for the rules that read one: `/healthz: public` need not bind its variables.
         let default = file.defaults.org.as_ref().filter(|_| reads_organization(file, route));
         let org = route.options.org.as_ref().or(default);
@@ -144,7 +146,9 @@ impl Compiler<'_> {
         let inject = self.inject(&[], &[&file.defaults.inject, &route.options.inject], route);
         let base = Base { file, route, origin, inject };
         let rules = self.rules(&base);
-        self.variables_are_used(&base);
+        if !route.is_doubtful && self.findings.list().len() == before {
+            self.variables_are_used(&base);
+        }
         self.organizations_are_there(&base, &rules);
         Route {
             index: number,
@@ -185,9 +189,7 @@ impl Compiler<'_> {
         if raw.is_empty() {
             let Some(access) = level else {
                 let Spanned { value, span } = &base.route.pattern;
-                self.findings
-                    .error("grants_nothing", *span, format!("`{}` grants nothing to anybody", value.text))
-                    .help("say who may pass: `read: member`, or `deny` to close it");
+                self.grants_nothing(base, *span, format!("`{}` grants nothing to anybody", value.text));
                 return rules;
             };
             rules.all.push(self.rule(base, access, &Options::default()));
@@ -196,9 +198,7 @@ impl Compiler<'_> {
         }
         for RawRule { methods, span, options } in raw {
             let Some(access) = options.level.or(level) else {
-                self.findings
-                    .error("grants_nothing", *span, "this rule grants nothing to anybody")
-                    .help("give it a `level`, or `deny` to close it");
+                self.grants_nothing(base, *span, "this rule grants nothing to anybody".to_owned());
                 continue;
             };
             let at = rules.all.len();
@@ -210,6 +210,13 @@ impl Compiler<'_> {
             }
         }
         rules
+    }
+
+    fn grants_nothing(&mut self, base: &Base<'_>, span: Span, message: String) {
+        if !base.route.is_doubtful {
+            let help = "say who may pass: `level: member`, or `deny` to close it";
+            self.findings.error("grants_nothing", span, message).help(help);
+        }
     }
 
     fn rule(&mut self, base: &Base<'_>, access: Access, own: &Options) -> Rule {

@@ -1,8 +1,9 @@
 //! The index: a trie of segments that finds the most specific pattern of a text.
 //!
 //! Segment by segment a literal is tried before a typed variable, that before an untyped one, and `**` last; the first
-//! complete match is the most specific one. A node's literals are hashed, its typed variables never overlap, so a lookup
-//! costs the length of the path, however many routes there are. Nothing is allocated: what variables matched is kept as
+//! complete match is the most specific one. A node's literals are hashed and its typed variables never overlap, so at each
+//! segment there are at most three ways on: a lookup costs the length of the path, and more only where literals lead into
+//! patterns that fail further on. Nothing is allocated: what variables matched is kept as
 //! ranges of the text. Paths (`/`) and hosts (`.`) are both looked up here.
 
 use super::pattern::{Kind, MAX_VARIABLES, Segment};

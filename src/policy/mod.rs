@@ -15,6 +15,7 @@ mod route;
 mod source;
 mod strip;
 mod table;
+mod values;
 
 pub use access::{Access, CredentialNeed};
 pub use index::{Captures, Conflict, Trie};
@@ -22,8 +23,8 @@ pub use inject::{Inject, InjectValue};
 pub use origin::{By, Item, MAX_SOURCES, Source};
 pub use pattern::{HostPattern, Kind, MAX_VARIABLES, Pattern, Segment, is_slug};
 pub use route::{Rewrite, Route, Rule};
-pub use source::Foreign;
 pub use strip::StripSet;
+pub use values::Foreign;
 
 use crate::yaml::Findings;
 

@@ -195,6 +195,10 @@ impl HostPattern {
             }
             segments.push(part);
         }
+        if segments.len() > MAX_SEGMENTS {
+            findings.error("bad_host", span, format!("a host has at most {MAX_SEGMENTS} labels"));
+            return None;
+        }
         variables_are_distinct(&segments, span, findings).then(|| Self { text: text.into(), labels: segments.into() })
     }
 }
@@ -227,18 +231,16 @@ fn bad_label(host: &str, label: &str) -> Option<(String, String)> {
 fn segment(part: &str, what: &str, span: Span, findings: &mut Findings) -> Option<Segment> {
     let Some(inner) = part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) else {
         let problem = if part == "**" {
-            Some(("`**` may only stand last in a path", "close the pattern with it, or name the segment: `{name}`"))
-        } else if part == "*" && what == "pattern" {
-            Some(("`*` does not stand for any segment", "name the segment, `{name}`, or use `**` at the end"))
+            Some(("may only stand last in a path", "name the segment: `{name}`"))
         } else if part.contains(['{', '}']) {
-            Some(("a variable is a whole segment", "write `/{name}/`; there are no patterns inside a segment"))
+            Some(("is not a pattern: a variable is a whole segment", "write `/{name}/`, or leave the variable out"))
         } else if part.contains('*') && what == "pattern" {
-            Some(("there are no patterns inside a segment", "name the segment, `{name}`, or use `**` at the end"))
+            Some(("is not a pattern", "name the segment, `{name}`, or use `**` at the end"))
         } else {
             None
         };
         if let Some((message, help)) = problem {
-            findings.error("bad_pattern", span, format!("`{part}`: {message}")).help(help);
+            findings.error("bad_pattern", span, format!("`{part}` {message}")).help(help);
             return None;
         }
         return Some(Segment::Literal(part.into()));

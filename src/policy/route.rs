@@ -3,7 +3,7 @@
 use super::access::Access;
 use super::inject::Inject;
 use super::origin::Item;
-use super::source::Foreign;
+use super::values::Foreign;
 use http::{HeaderValue, Method};
 use std::sync::Arc;
 

@@ -7,8 +7,8 @@ use super::access::Access;
 use super::inject::{self, RawInject};
 use super::origin::{self, RawItem};
 use super::pattern::{HostPattern, Pattern};
-use crate::target::Target;
-use crate::yaml::{Entry, FileId, Findings, Key, Keys, Map, Node, Span, Value, parse, suggest};
+use super::values::{self, Foreign, RawRewrite, TrailingSlash};
+use crate::yaml::{Entry, FileId, Findings, Key, Keys, Map, Node, Span, Value, parse};
 use http::Method;
 
 /// A value and where it stands.
@@ -33,6 +33,8 @@ pub(super) struct RawRoute {
     pub(super) pattern: Spanned<Pattern>,
     pub(super) options: Options,
     pub(super) rules: Vec<RawRule>,
+    /// Something in it was reported, so that what it does not say may only be what could not be read.
+    pub(super) is_doubtful: bool,
 }
 
 /// `read`, `write` or a method, and what it says.
@@ -54,22 +56,6 @@ pub(super) enum Methods {
     One(Method),
 }
 
-/// The status of a foreign organization.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Foreign {
-    /// 403: the organization may be known to exist.
-    Forbidden,
-    /// 404: as if there were nothing.
-    NotFound,
-}
-
-/// `rewrite:` as written; prefixes begin with `/` and do not end with one.
-#[derive(Clone, Debug, Default)]
-pub(super) struct RawRewrite {
-    pub(super) strip: Option<Spanned<Box<str>>>,
-    pub(super) add: Option<Box<str>>,
-}
-
 /// The options of a route, of a rule, or of the defaults.
 #[derive(Debug, Default)]
 pub(super) struct Options {
@@ -81,13 +67,6 @@ pub(super) struct Options {
     pub(super) upstream: Option<Spanned<String>>,
     pub(super) rewrite: Option<RawRewrite>,
     pub(super) trailing_slash: Option<TrailingSlash>,
-}
-
-/// Whether `/x` and `/x/` are one path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TrailingSlash {
-    Exact,
-    Either,
 }
 
 /// The options that the language names and this version does not do.
@@ -148,10 +127,10 @@ pub(super) fn read(id: FileId, findings: &mut Findings) -> Option<File> {
             .map_or_else(Options::default, |map| options(map, Place::Defaults, findings))
     });
     if let Some(node) = map.get("authenticate") {
-        authenticate(node, findings);
+        values::authenticate(node, findings);
     }
     if let Some(node) = map.get("upstream") {
-        let upstream = upstream(node, findings);
+        let upstream = values::upstream(node, findings);
         defaults.upstream = defaults.upstream.or(upstream);
     }
     let hosts = map.get("hosts").map_or_else(Vec::new, |node| hosts(node, findings));
@@ -215,7 +194,8 @@ fn hosts(node: &Node, findings: &mut Findings) -> Vec<Spanned<HostPattern>> {
 }
 
 fn routes(map: &Map, span: Span, findings: &mut Findings) -> Vec<RawRoute> {
-    if map.entries.is_empty() {
+    // Where keys were refused, it is not empty because nothing was written.
+    if map.entries.is_empty() && !findings.has_errors() {
         findings.error("no_routes", span, "`routes` is empty: every request would be refused");
     }
     map.entries.iter().filter_map(|entry| route(entry, findings)).collect()
@@ -223,6 +203,7 @@ fn routes(map: &Map, span: Span, findings: &mut Findings) -> Vec<RawRoute> {
 
 fn route(Entry { key, value }: &Entry, findings: &mut Findings) -> Option<RawRoute> {
     let pattern = Pattern::read(&key.text, key.span, findings);
+    let before = findings.list().len();
     let (options, rules) = match &value.value {
         Value::Map(map) => (options(map, Place::Route, findings), rules(map, findings)),
         Value::Scalar(_) => (level_alone(value, findings)?, Vec::new()),
@@ -238,7 +219,8 @@ fn route(Entry { key, value }: &Entry, findings: &mut Findings) -> Option<RawRou
             return None;
         }
     };
-    Some(RawRoute { pattern: Spanned { value: pattern?, span: key.span }, options, rules })
+    let is_doubtful = findings.list().len() > before;
+    Some(RawRoute { pattern: Spanned { value: pattern?, span: key.span }, options, rules, is_doubtful })
 }
 
 /// `/x: member`, `GET: public`: the level and nothing else.
@@ -255,8 +237,7 @@ fn rules(map: &Map, findings: &mut Findings) -> Vec<RawRule> {
             Value::Faulty => None,
             _ => level_alone(value, findings),
         };
-        // A rule that was reported stays, so that the route is not reported for granting nothing.
-        let options = options.unwrap_or(Options { level: Some(Access::Deny), ..Options::default() });
+        let options = options.unwrap_or_default();
         rules.push(RawRule { methods, span: key.span, options });
     }
     rules
@@ -300,15 +281,15 @@ fn options(map: &Map, place: Place, findings: &mut Findings) -> Options {
             "org" => {
                 options.org = origin::read(value, findings).map(|items| Spanned { value: items, span: value.span })
             }
-            "foreign" => options.foreign = foreign(value, findings),
+            "foreign" => options.foreign = values::foreign(value, findings),
             "inject" => options.inject = inject::read(value, findings).unwrap_or_default(),
             "forward_authorization" => {
                 options.forward_authorization = value.expect_bool("`forward_authorization`", findings)
             }
-            "authenticate" => authenticate(value, findings),
-            "upstream" => options.upstream = upstream(value, findings),
-            "rewrite" => options.rewrite = rewrite(value, findings),
-            "trailing_slash" => options.trailing_slash = trailing_slash(value, findings),
+            "authenticate" => values::authenticate(value, findings),
+            "upstream" => options.upstream = values::upstream(value, findings),
+            "rewrite" => options.rewrite = values::rewrite(value, findings),
+            "trailing_slash" => options.trailing_slash = values::trailing_slash(value, findings),
             _ => unknown(key, place, findings),
         }
     }
@@ -347,87 +328,4 @@ fn unknown(key: &Key, place: Place, findings: &mut Findings) {
         return;
     }
     Keys { known: &known, not_yet: &NOT_YET }.refuse(key, place.name(), findings);
-}
-
-fn foreign(node: &Node, findings: &mut Findings) -> Option<Foreign> {
-    match &node.value {
-        Value::Scalar(scalar) if scalar.text == "403" => Some(Foreign::Forbidden),
-        Value::Scalar(scalar) if scalar.text == "404" => Some(Foreign::NotFound),
-        Value::Faulty => None,
-        _ => {
-            findings.error("wrong_value", node.span, "`foreign` is 403 or 404");
-            None
-        }
-    }
-}
-
-fn authenticate(node: &Node, findings: &mut Findings) {
-    const NOT_YET: [&str; 4] = ["sesame", "jwt", "basic", "session"];
-    let Some(texts) = node.expect_strs("`authenticate`", findings) else { return };
-    if texts.is_empty() {
-        let detail = findings.error("wrong_value", node.span, "`authenticate` is an empty list");
-        detail.help("write `[bearer]`, or leave it out");
-    }
-    for (word, span) in texts {
-        if NOT_YET.contains(&word) {
-            findings.error(
-                "not_yet",
-                span,
-                format!("the scheme `{word}` is not yet supported by this version of postern"),
-            );
-        } else if word != "bearer" {
-            let near = suggest(word, NOT_YET.into_iter().chain(["bearer"])).map(|w| format!("did you mean `{w}`?"));
-            let help = near.unwrap_or_else(|| "known here: bearer".to_owned());
-            findings.error("unknown_scheme", span, format!("`{word}` is not a scheme of credentials")).help(help);
-        }
-    }
-}
-
-fn upstream(node: &Node, findings: &mut Findings) -> Option<Spanned<String>> {
-    let name = node.expect_str("`upstream`", findings)?;
-    if name.is_empty() {
-        findings.error("unknown_upstream", node.span, "`upstream` is empty");
-        return None;
-    }
-    Some(Spanned { value: name.to_owned(), span: node.span })
-}
-
-fn trailing_slash(node: &Node, findings: &mut Findings) -> Option<TrailingSlash> {
-    match node.expect_str("`trailing_slash`", findings)? {
-        "either" => Some(TrailingSlash::Either),
-        "exact" => Some(TrailingSlash::Exact),
-        word => {
-            let near = suggest(word, ["either", "exact"]).unwrap_or("either");
-            let detail = findings.error("wrong_value", node.span, "`trailing_slash` is `either` or `exact`");
-            detail.help(format!("did you mean `{near}`?"));
-            None
-        }
-    }
-}
-
-fn rewrite(node: &Node, findings: &mut Findings) -> Option<RawRewrite> {
-    let map = node.expect_map("`rewrite`", findings)?;
-    map.expect_keys("`rewrite`", Keys { known: &["strip_prefix", "add_prefix"], not_yet: &[] }, findings);
-    let strip = map.get("strip_prefix").map(|n| prefix(n, "`strip_prefix`", findings));
-    let add = map.get("add_prefix").map(|n| prefix(n, "`add_prefix`", findings));
-    if strip.is_none() && add.is_none() && map.entries.is_empty() {
-        findings
-            .error("bad_rewrite", node.span, "`rewrite` says nothing")
-            .help("give it `strip_prefix` or `add_prefix`");
-    }
-    // What was reported is left out.
-    Some(RawRewrite { strip: strip.flatten(), add: add.flatten().map(|a| a.value) })
-}
-
-/// A prefix of whole segments: it begins with `/`; one at the end is dropped, so `/` alone is no prefix.
-fn prefix(node: &Node, what: &str, findings: &mut Findings) -> Option<Spanned<Box<str>>> {
-    let text = node.expect_str(what, findings)?;
-    let path = text.strip_suffix('/').unwrap_or(text);
-    if !path.starts_with('/') || path.contains('?') || Target::parse(path).is_err() {
-        findings
-            .error("bad_rewrite", node.span, format!("{what} must be the beginning of a path, not `{text}`"))
-            .help("for example `/api`");
-        return None;
-    }
-    Some(Spanned { value: path.into(), span: node.span })
 }

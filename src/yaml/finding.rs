@@ -179,6 +179,11 @@ impl Findings {
         self.list.is_empty()
     }
 
+    /// Forgets the findings of one code in one file: those that a worse one explains.
+    pub(super) fn forget(&mut self, code: &str, file: FileId) {
+        self.list.retain(|f| f.code != code || f.span.is_none_or(|s| s.file != file));
+    }
+
     /// Brings the findings into the order of the files' lines.
     pub fn sort(&mut self) {
         self.list.sort_by_key(|f| f.span);

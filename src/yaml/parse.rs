@@ -207,6 +207,8 @@ impl Builder<'_, '_> {
     }
 
     fn syntax(&mut self, error: &ScanError) {
+        // What looks empty so far may be what the parser stumbled over.
+        self.findings.forget("null_value", self.file);
         let at = self.offsets.byte(error.marker().index());
         let rest = self.text.get(at..).unwrap_or_default();
         let len = rest.chars().next().filter(|c| *c != '\n').map_or(0, char::len_utf8);

@@ -112,6 +112,17 @@ fn typed_readers_read_and_say_what_they_wanted() {
 }
 
 #[test]
+fn places_hold_with_byte_order_marks_line_ends_and_wide_letters() {
+    assert_eq!(found("a: 1\r\nb: ~\r\n"), ["2:4 null_value"]);
+    assert_eq!(found("é: { \u{1f600}: ~ }\n"), ["1:9 null_value"]);
+    let (node, findings) = load("\u{feff}a: 1\nb: ~\n");
+    assert!(node.is_some());
+    let place = &findings.list()[0].place;
+    assert_eq!((place.line, place.column), (2, 4));
+    assert!(findings.to_text(false).contains("2 | b: ~"));
+}
+
+#[test]
 fn unknown_keys_get_the_nearest_known_one() {
     let keys = Keys { known: &["manager", "member"], not_yet: &["throttle"] };
     let (node, mut findings) = load("maneger: 1\nthrottle: 1\nthrotle: 1\nzzz: 1\n");

@@ -2,4 +2,5 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod directory;
+mod policies;
 mod strict;

@@ -1,0 +1,222 @@
+//! `postern check`: everything that is wrong with policy files, without running anything.
+//!
+//! Findings go to standard output, since they are the result; what kept the check from being done goes to standard error.
+//! Exit code 0: the files can be used (there may be warnings); 1: they cannot; 2: they could not be checked.
+
+use crate::policy::{self, Names};
+use crate::yaml::{Findings, MAX_BYTES, Severity};
+use serde_json::json;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// What to check.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Args {
+    /// Policy files; without any, those that the configuration names
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a loaded configuration says about policies.
+#[derive(Clone, Debug, Default)]
+pub struct Declared {
+    /// The names that policies may use.
+    pub names: Names,
+    /// The policy files that it names.
+    pub files: Vec<PathBuf>,
+}
+
+/// What a check found.
+#[derive(Debug)]
+pub struct Report {
+    /// How many files were checked.
+    pub files: usize,
+    /// How many routes they have; `None` when they cannot be used.
+    pub routes: Option<usize>,
+    /// Everything found.
+    pub findings: Findings,
+}
+
+/// Checks policy files together.
+///
+/// # Errors
+/// Files that cannot be read: one line for each, which and why.
+pub fn check(files: &[PathBuf], names: Option<&Names>) -> Result<Report, Vec<String>> {
+    let (mut texts, mut unreadable) = (Vec::with_capacity(files.len()), Vec::new());
+    for file in files {
+        match read(file) {
+            Ok(text) => texts.push((file.display().to_string(), text)),
+            Err(error) => unreadable.push(format!("cannot read {}: {error}", file.display())),
+        }
+    }
+    if !unreadable.is_empty() {
+        return Err(unreadable);
+    }
+    let (routes, findings) = match policy::load(&texts, names) {
+        Ok(policy) => (Some(policy.routes().len()), policy.warnings().clone()),
+        Err(findings) => (None, findings),
+    };
+    Ok(Report { files: files.len(), routes, findings })
+}
+
+/// Never takes in more than the parser would.
+fn read(file: &Path) -> io::Result<String> {
+    let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let mut text = String::new();
+    File::open(file)?.take(limit).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Runs the command. `declared` is what the configuration of `--config` says, if there was one to load.
+#[must_use]
+pub fn run(args: &Args, declared: Option<&Declared>) -> ExitCode {
+    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    // A closed pipe is the reader's wish to hear no more.
+    ExitCode::from(print(args, declared, colour, &mut io::stdout().lock(), &mut io::stderr().lock()).unwrap_or(1))
+}
+
+/// Prints to the given places and returns the exit code.
+///
+/// # Errors
+/// What was written could not be.
+pub fn print(
+    args: &Args,
+    declared: Option<&Declared>,
+    colour: bool,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> io::Result<u8> {
+    let files = match declared {
+        Some(declared) if args.files.is_empty() => &declared.files,
+        _ => &args.files,
+    };
+    if files.is_empty() {
+        writeln!(err, "error: there is no policy file to check")?;
+        writeln!(err, "hint: postern check routes.yaml")?;
+        return Ok(2);
+    }
+    let report = match check(files, declared.map(|d| &d.names)) {
+        Ok(report) => report,
+        Err(unreadable) => {
+            for line in unreadable {
+                writeln!(err, "error: {line}")?;
+            }
+            return Ok(2);
+        }
+    };
+    if args.json {
+        writeln!(out, "{}", report.to_json())?;
+    } else {
+        write!(out, "{}", report.findings.to_text(colour))?;
+        writeln!(out, "{}", report.summary())?;
+    }
+    Ok(u8::from(report.routes.is_none()))
+}
+
+impl Report {
+    fn count(&self, severity: Severity) -> usize {
+        self.findings.list().iter().filter(|f| f.severity == severity).count()
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        json!({
+            "ok": self.routes.is_some(),
+            "files": self.files,
+            "routes": self.routes,
+            "errors": self.count(Severity::Error),
+            "warnings": self.count(Severity::Warning),
+            "findings": self.findings.to_json(),
+        })
+    }
+
+    fn summary(&self) -> String {
+        let found = match (self.count(Severity::Error), self.count(Severity::Warning)) {
+            (0, 0) => String::new(),
+            (0, warnings) => format!(", {}", counted(warnings, "warning")),
+            (errors, 0) => counted(errors, "error"),
+            (errors, warnings) => format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")),
+        };
+        let files = counted(self.files, "file");
+        match self.routes {
+            Some(routes) => format!("ok: {} in {files}{found}", counted(routes, "route")),
+            None => format!("failed: {found} in {files}"),
+        }
+    }
+}
+
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Args, Declared, print};
+    use crate::policy::Names;
+    use std::path::PathBuf;
+
+    /// Exit code, standard output, standard error.
+    fn run(args: &Args, declared: Option<&Declared>) -> (u8, String, String) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let code = print(args, declared, false, &mut out, &mut err).unwrap();
+        (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    }
+
+    /// A directory with one policy file.
+    fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("routes.yaml");
+        std::fs::write(&path, text).unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn a_good_file_is_ok_and_says_how_much_there_is() {
+        let (_dir, path) = file("version: 1\nroutes: { /x: member, '/y/{v}': public }\n");
+        let (code, out, err) = run(&Args { files: vec![path], ..Args::default() }, None);
+        assert_eq!((code, err.as_str()), (0, ""));
+        assert!(out.contains("warning[unused_variable]"), "{out}");
+        assert!(out.ends_with("ok: 2 routes in 1 file, 1 warning\n"), "{out}");
+    }
+
+    #[test]
+    fn a_bad_file_fails_with_the_place_first() {
+        let (_dir, path) = file("version: 1\nroutes: { /x: maneger }\n");
+        let args = Args { files: vec![path.clone()], ..Args::default() };
+        let (code, out, _) = run(&args, None);
+        assert_eq!(code, 1);
+        assert!(out.starts_with(&format!("{}:2:15: error[unknown_level]: ", path.display())), "{out}");
+        assert!(out.contains("did you mean `manager`?"), "{out}");
+        assert!(out.ends_with("failed: 1 error in 1 file\n"), "{out}");
+        let (code, out, _) = run(&Args { json: true, ..args }, None);
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((code, &json["ok"], &json["errors"]), (1, &false.into(), &1.into()));
+        assert_eq!((&json["findings"][0]["line"], &json["findings"][0]["column"]), (&2.into(), &15.into()));
+    }
+
+    #[test]
+    fn what_cannot_be_checked_is_another_exit_code() {
+        let (code, out, err) = run(&Args::default(), None);
+        assert_eq!((code, out.as_str()), (2, ""));
+        assert!(err.contains("hint: postern check"), "{err}");
+        let files = vec![PathBuf::from("/nowhere/a.yaml"), PathBuf::from("/nowhere/b.yaml")];
+        let (code, _, err) = run(&Args { files, ..Args::default() }, None);
+        assert_eq!(code, 2);
+        assert!(err.contains("cannot read /nowhere/a.yaml: No such file") && err.contains("b.yaml"), "{err}");
+    }
+
+    #[test]
+    fn the_configuration_names_files_and_upstreams() {
+        let (_dir, path) = file("version: 1\nupstream: legcay\nroutes: { /x: member }\n");
+        let declared = Declared { names: Names::new(["legacy"]), files: vec![path.clone()] };
+        let (code, out, _) = run(&Args::default(), Some(&declared));
+        assert_eq!(code, 1);
+        assert!(out.contains("did you mean `legacy`?"), "{out}");
+        let (code, ..) = run(&Args { files: vec![path], ..Args::default() }, None);
+        assert_eq!(code, 0);
+    }
+}
