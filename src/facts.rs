@@ -155,6 +155,9 @@ pub struct User {
     pub is_superuser: bool,
 }
 
+/// The sorted permissions of each organization, sorted by its id.
+type ByOrganization = Box<[(OrgId, Box<[Arc<str>]>)]>;
+
 /// What somebody may do besides their levels: `app.codename`, as Django writes permissions.
 ///
 /// Those that hold everywhere (a user's own, their groups', their super roles') and those that hold in one organization
@@ -162,7 +165,7 @@ pub struct User {
 #[derive(Debug, Default)]
 pub struct Permissions {
     everywhere: Box<[Arc<str>]>,
-    by_organization: Box<[(OrgId, Box<[Arc<str>]>)]>,
+    by_organization: ByOrganization,
 }
 
 impl Permissions {
