@@ -24,6 +24,6 @@ lint:
 doc:
     cargo doc --no-deps --open
 
-# check the runtime stage of the Dockerfile without a container engine (as root)
+# run the stages of the Dockerfile by hand, without a container engine (as root)
 image:
     ./deploy/verify-image.sh

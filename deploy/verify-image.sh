@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Runs the runtime stage of the Dockerfile by hand, where no container engine or base image can be had: Debian bookworm in a
-# chroot with a read-only root, the numeric user, no capabilities, process 1 of a namespace, the health command, SIGTERM.
+# Runs the Dockerfile by hand, where no container engine or base image can be had. The build stage: its COPY and RUN lines in an
+# empty directory, with this machine's toolchain. The runtime stage: Debian bookworm in a chroot with a read-only root, the
+# numeric user, no capabilities, process 1 of a namespace, the health command, SIGTERM.
 #
-#   deploy/verify-image.sh [BINARY]      as root; BINARY: a release build, else it is built as the Dockerfile does
+#   deploy/verify-image.sh [BINARY]      as root; with a BINARY the build stage is left out
 #   ROOTFS=DIR                           a bookworm root to use, else debootstrap makes one under target/
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,10 +25,33 @@ mapfile -t environment < <(says ENV)
 volume=$(says VOLUME)
 signal=$(says STOPSIGNAL)
 
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# build_stage DIR: its COPY and RUN lines, in order, there.
+build_stage() {
+    local instruction rest words target source
+    sed -n '/^FROM rust/,/^FROM debian/p' Dockerfile | sed -e ':a' -e '/\\$/N; s/\\\n//; ta' | while read -r instruction rest; do
+        case $instruction in
+            COPY)
+                read -ra words <<<"$rest"
+                target=$1/${words[-1]}
+                for source in "${words[@]::${#words[@]}-1}"; do
+                    if [ -d "$source" ]; then mkdir -p "$target" && cp -R "$source/." "$target"; else cp "$source" "$target"; fi
+                done
+                ;;
+            RUN) (cd "$1" && env -u CARGO_TARGET_DIR sh -euc "$rest") </dev/null ;;
+        esac
+    done
+}
+
 binary=${1:-}
 if [ -z "$binary" ]; then
-    cargo build --release --locked --bin postern
-    binary=target/release/postern
+    mkdir "$work/src"
+    build_stage "$work/src"
+    binary=$work/src/target/release/postern
+    [ -x "$binary" ] || fail "the build stage made no binary"
+    ok "the build stage: $(stat -c %s "$binary") bytes"
 fi
 
 root=${ROOTFS:-target/image/rootfs}
@@ -38,8 +62,6 @@ if [ ! -x "$root/bin/sh" ]; then
 fi
 
 # RUN and COPY.
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 install -D -m 0755 "$binary" "$root/usr/local/bin/postern"
 install -D -m 0644 deploy/postern.yaml "$root/etc/postern/postern.yaml"
 chroot "$root" install -d -o "$uid" -g "$gid" -m 0700 "$volume"

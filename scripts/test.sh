@@ -9,8 +9,8 @@ cd "$(dirname "$0")/.."
 
 say() { printf '%s\n' "$*" >&2; }
 
-# install PACKAGE…: through apt-get, as root or with a sudo that asks nothing.
-install() {
+# apt_install PACKAGE…: through apt-get, as root or with a sudo that asks nothing.
+apt_install() {
     local as=()
     if [ "$(id -u)" -ne 0 ]; then
         if ! sudo -n true 2>/dev/null; then
@@ -36,7 +36,7 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 if ! command -v cc >/dev/null && ! command -v gcc >/dev/null; then
-    install gcc libc6-dev
+    apt_install gcc libc6-dev
 fi
 
 if cargo nextest --version >/dev/null 2>&1; then

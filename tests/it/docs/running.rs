@@ -22,9 +22,19 @@ fn command(program: &str, home: &Path) -> Command {
     command
 }
 
-/// A started `postern serve`; killed when dropped.
+/// A started process; killed when dropped.
+struct Started(Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A started `postern serve`.
 struct Serving {
-    child: Child,
+    _process: Started,
     data: SocketAddr,
     admin: SocketAddr,
 }
@@ -35,8 +45,8 @@ impl Serving {
         let (program, arguments) = words.split_first().unwrap();
         let mut command = command(program, home);
         command.args(arguments).args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut process = Started(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+        let mut lines = BufReader::new(process.0.stderr.take().unwrap()).lines();
         let address = |line: &str, key: &str| -> Option<SocketAddr> {
             line.split_once(key)?.1.split_whitespace().next()?.parse().ok()
         };
@@ -46,19 +56,11 @@ impl Serving {
             if let (Some(data), Some(admin)) = (address(&line, " address="), address(&line, " admin=")) {
                 // Nobody stops reading: a full pipe would stop the process.
                 std::thread::spawn(move || lines.for_each(drop));
-                return Self { child, data, admin };
+                return Self { _process: process, data, admin };
             }
             said.push(line);
         }
-        let _ = child.wait();
         panic!("postern did not start:\n{}", said.join("\n"));
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -179,4 +181,64 @@ fn every_command_is_in_the_reference() {
     for name in names.iter().filter(|name| **name != "help") {
         assert!(page.contains(&format!("`postern {name}`")), "postern {name} is not in docs/reference/cli.md");
     }
+}
+
+/// The words of a shell command, as far as the demo's need it: quotes and variables.
+fn words(command: &str, variables: &[(String, String)]) -> Vec<String> {
+    let mut words = Vec::new();
+    for (at, piece) in command.split('"').enumerate() {
+        if at % 2 == 0 {
+            words.extend(piece.split_whitespace().map(str::to_owned));
+        } else {
+            let value = variables.iter().fold(piece.to_owned(), |text, (name, value)| text.replace(name, value));
+            words.push(value);
+        }
+    }
+    words
+}
+
+#[test]
+fn the_demo_s_requests_end_as_it_says() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = command("postern", home.path());
+    let demo = command
+        .args(["demo", "--listen", "127.0.0.1:0"])
+        .env("TMPDIR", home.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut demo = Started(demo.spawn().unwrap());
+    let mut lines = BufReader::new(demo.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let story: Vec<String> = lines.by_ref().take_while(|line| !line.starts_with("Below, one line")).collect();
+    std::thread::spawn(move || lines.for_each(drop));
+
+    let assigned = |line: &String| line.trim().split_once("=pst_").map(|(n, t)| (format!("${n}"), format!("pst_{t}")));
+    let tokens: Vec<_> = story.iter().filter_map(assigned).collect();
+    assert_eq!(tokens.len(), 2, "{story:?}");
+    let mut asked = 0;
+    for pair in story.windows(2).filter(|pair| pair[1].trim().starts_with("curl ")) {
+        let words = words(&pair[1], &tokens);
+        let after = |flag: &str| -> Vec<String> {
+            words.windows(2).filter(|pair| pair[0] == flag).map(|pair| pair[1].clone()).collect()
+        };
+        let headers: String = after("-H").iter().map(|header| format!("{header}\r\n")).collect();
+        let url = words.last().unwrap().strip_prefix("http://").unwrap();
+        let (address, path) = url.split_once('/').unwrap();
+        let method = after("-X").pop().unwrap_or_else(|| "GET".to_owned());
+        let answer = ask(address.parse().unwrap(), &method, &format!("/{path}"), &headers);
+        // "# 2. a foreign tenant: 403 org_foreign", or what is allowed.
+        let told = pair[0].rsplit(": ").next().and_then(|end| end.split_once(' '));
+        let told = told.filter(|(status, _)| status.parse::<u16>().is_ok());
+        let (status, code) = told.unwrap_or(("200", ""));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(code), "{}\n{answer}", pair[0]);
+        assert!(!headers.contains("Role: owner") || answer.contains("x-postern-role: member"), "{answer}");
+        asked += 1;
+    }
+    assert_eq!(asked, 6, "{story:?}");
+
+    // "Ctrl-C ends the demo; nothing of it stays."
+    let entries = || std::fs::read_dir(home.path()).unwrap().count();
+    assert!(entries() > 0, "the demo keeps its store somewhere else");
+    shell(&format!("kill -INT {}", demo.0.id()), home.path());
+    assert!(demo.0.wait().unwrap().success());
+    assert_eq!(entries(), 0);
 }
