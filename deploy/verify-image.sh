@@ -56,7 +56,7 @@ fi
 
 root=${ROOTFS:-target/image/rootfs}
 if [ ! -x "$root/bin/sh" ]; then
-    command -v debootstrap >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends debootstrap; }
+    bash scripts/need.sh debootstrap debootstrap
     mkdir -p "$root"
     debootstrap --variant=minbase bookworm "$root" >/dev/null
 fi
