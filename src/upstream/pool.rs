@@ -4,10 +4,10 @@
 //! (there are never more than there are clients being served).
 
 use super::Upstream;
+use super::io::UpstreamIo;
 use crate::net::deadline::{Deadlines, Phase, Ticker, Ticks};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::error::Error as StdError;
@@ -229,7 +229,7 @@ where
         let stream = connected
             .ok_or_else(|| self.timeout("accept a connection"))?
             .map_err(|source| SendError::Connect { address: address(), source })?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+        let (sender, connection) = http1::handshake(UpstreamIo::new(stream))
             .await
             .map_err(|source| SendError::Broken { address: address(), source })?;
         tokio::task::spawn_local(async move {
