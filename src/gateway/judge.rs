@@ -39,6 +39,9 @@ pub enum Need {
     Organization(OrgKey<'static>),
 }
 
+/// `None`: there is no such organization.
+type FoundOrganization = Result<Option<Arc<Organization>>, StoreError>;
+
 /// What was fetched for this request.
 #[derive(Default)]
 pub struct Fetched {
