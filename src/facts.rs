@@ -169,6 +169,8 @@ pub struct User {
     pub is_superuser: bool,
 }
 
+/// The sorted permissions of each organization, sorted by its id.
+
 /// What somebody may do besides their levels: `app.codename`, as Django writes permissions.
 ///
 /// Those that hold everywhere (a user's own, their groups', their super roles') and those that hold in one organization
@@ -176,8 +178,11 @@ pub struct User {
 #[derive(Debug, Default)]
 pub struct Permissions {
     everywhere: Box<[Arc<str>]>,
-    by_organization: Box<[(OrgId, Box<[Arc<str>]>)]>,
+    by_organization: Box<[Roles]>,
 }
+
+/// What somebody's roles in one organization permit.
+type Roles = (OrgId, Box<[Arc<str>]>);
 
 impl Permissions {
     /// Sorts what was read.
@@ -238,7 +243,7 @@ impl Snapshot {
     #[must_use]
     pub fn with_permissions(self, mut permissions: Permissions) -> Self {
         let roles = std::mem::take(&mut permissions.by_organization).into_vec();
-        let ours = |(id, _): &(OrgId, _)| self.membership(*id).is_some();
+        let ours = |(id, _): &Roles| self.membership(*id).is_some();
         permissions.by_organization = roles.into_iter().filter(ours).collect();
         Self { permissions, ..self }
     }

@@ -116,23 +116,15 @@ impl Exchange {
     /// # Errors
     /// It is refused, or something must be fetched first.
     pub fn prepare(&mut self) -> Result<Prepared, Stop> {
-        let worker = Rc::clone(&self.worker);
-        let (Some(mut request), Some(way)) = (self.request.take(), self.way.take()) else {
-            return Err(Stop::Denied(Denial::new(Reason::BadFraming)));
-        };
-        let permit = judge(&worker, &self.link, &request, &self.fetched, self.start, &mut self.route, &mut self.user);
-        let prepared = match permit {
-            Ok(permit) => {
-                self.note(&permit);
-                super::forward::prepare(&worker, &permit, &mut request, way).map_err(Stop::Denied)
-            }
-            Err(stop) => {
-                self.way = Some(way);
-                Err(stop)
-            }
-        };
-        self.request = Some(request);
-        prepared
+        let Self { worker, link, request, way, fetched, start, route, user, .. } = self;
+        let worker = Rc::clone(worker);
+        // Both are there until the request is sent.
+        let Some(request) = request else { return Err(Denial::new(Reason::BadFraming).into()) };
+        let permit = judge(&worker, link, request, fetched, *start, route, user)?;
+        let Some(way) = way.take() else { return Err(Denial::new(Reason::BadFraming).into()) };
+        let prepared = super::forward::prepare(&worker, &permit, request, way);
+        self.note(&permit);
+        Ok(prepared?)
     }
 
     fn note(&mut self, permit: &Permit<'_>) {

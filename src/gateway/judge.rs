@@ -39,12 +39,17 @@ pub enum Need {
     Organization(OrgKey<'static>),
 }
 
+/// `None`: there is no such organization.
+type FoundOrganization = Result<Option<Arc<Organization>>, StoreError>;
+
 /// What was fetched for this request.
 #[derive(Default)]
 pub struct Fetched {
     credential: Option<Lookup>,
-    organizations: Vec<(OrgKey<'static>, Result<Option<Arc<Organization>>, StoreError>)>,
+    organizations: Vec<(OrgKey<'static>, FoundOrganization)>,
 }
+
+type FoundOrganization = Result<Option<Arc<Organization>>, StoreError>;
 
 impl Fetched {
     /// Asks the store, through the cache.

@@ -103,3 +103,14 @@ impl Future for Answer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::exchange::Exchange;
+
+    /// The allocator's quick path ends at 1 KiB, and the exchange is allocated for each request.
+    #[test]
+    fn an_exchange_fits_the_allocator_s_quick_path() {
+        assert!(size_of::<Exchange>() <= 1024, "{}", size_of::<Exchange>());
+    }
+}

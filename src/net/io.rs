@@ -1,7 +1,7 @@
 //! The socket as hyper sees it: every byte has passed the framing scanner, and every wait has a deadline.
 //!
-//! A head that the scanner refuses never reaches the parser. In its place hyper reads [`REFUSED_HEAD`], and
-//! [`Connection::refusal`] tells the service which request of the connection that is and why; so refusals are answered in
+//! A head that the scanner refuses never reaches the parser. In its place hyper reads `REFUSED_HEAD`, and
+//! [`Connection::begin`] tells the service which request of the connection that is and why; so refusals are answered in
 //! order behind pipelined requests, by the same code, and are logged and counted like any other.
 
 use super::deadline::{Deadlines, Pace, Phase, Ticks};

@@ -3,6 +3,7 @@
 
 mod attacks;
 mod directory;
+mod docs;
 mod gateway;
 mod operations;
 mod policies;
