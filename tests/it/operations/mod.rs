@@ -6,3 +6,4 @@ mod metrics;
 mod probes;
 mod revocation;
 mod startup;
+mod store;

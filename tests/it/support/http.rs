@@ -207,10 +207,10 @@ fn chunk_size(from: &mut impl BufRead) -> io::Result<u64> {
     }
     let digits = line.trim_end().split(';').next().unwrap_or_default();
     let size = u64::from_str_radix(digits, 16).map_err(|_| io::ErrorKind::InvalidData)?;
-    while size == 0 {
+    if size == 0 {
         line.clear();
-        if from.read_line(&mut line)? == 0 || line == "\r\n" {
-            break;
+        while from.read_line(&mut line)? != 0 && line != "\r\n" {
+            line.clear();
         }
     }
     Ok(size)
