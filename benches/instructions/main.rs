@@ -26,8 +26,11 @@ const ROUTES: [usize; 4] = [10, 100, 1_000, 10_000];
 /// What is run `TIMES` times; the number says how often it ran before.
 type Work = Box<dyn FnMut(usize)>;
 
+/// A name, instructions at most, and what to run.
+type Bench = (&'static str, u64, fn() -> Work);
+
 /// Everything that is measured: name, instructions at most, and what to run. First `decide`, in the order of [`ROUTES`].
-const BENCHES: [(&str, u64, fn() -> Work); 10] = [
+const BENCHES: [Bench; 10] = [
     ("decide, 10 routes, 100 memberships", 2_000, || decide(ROUTES[0])),
     ("decide, 100 routes, 100 memberships", 2_000, || decide(ROUTES[1])),
     ("decide, 1,000 routes, 100 memberships", 2_000, || decide(ROUTES[2])),
