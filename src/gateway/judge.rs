@@ -49,8 +49,6 @@ pub struct Fetched {
     organizations: Vec<(OrgKey<'static>, FoundOrganization)>,
 }
 
-type FoundOrganization = Result<Option<Arc<Organization>>, StoreError>;
-
 impl Fetched {
     /// Asks the store, through the cache.
     pub async fn fetch(&mut self, memberships: &Memberships, need: Need, now: Instant) {
