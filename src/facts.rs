@@ -169,8 +169,6 @@ pub struct User {
     pub is_superuser: bool,
 }
 
-/// The sorted permissions of each organization, sorted by its id.
-
 /// What somebody may do besides their levels: `app.codename`, as Django writes permissions.
 ///
 /// Those that hold everywhere (a user's own, their groups', their super roles') and those that hold in one organization
