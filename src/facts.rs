@@ -120,7 +120,7 @@ pub struct Organization {
     /// For people.
     pub name: Value,
     /// The key under which a legacy system knows it, unique where present.
-    pub external_id: Option<Value>,
+    pub external_id: Option<Box<Value>>,
     /// Nobody belongs to an inactive organization; superusers still pass.
     pub is_active: bool,
 }
@@ -158,9 +158,9 @@ pub struct User {
     /// Login name.
     pub username: Value,
     /// Primary e-mail address, where there is one.
-    pub email: Option<Value>,
+    pub email: Option<Box<Value>>,
     /// The key under which a legacy system knows them.
-    pub external_id: Option<Value>,
+    pub external_id: Option<Box<Value>>,
     /// An inactive user has no rights at all.
     pub is_active: bool,
     /// May enter routes of level `staff`.
