@@ -166,7 +166,7 @@ pub struct Permissions {
 }
 
 impl Permissions {
-    /// Sorts what was read.
+    /// Sorts what was read; each organization comes once.
     #[must_use]
     pub fn new(mut everywhere: Vec<Arc<str>>, by_organization: Vec<(OrgId, Vec<Arc<str>>)>) -> Self {
         let sorted = |list: &mut Vec<Arc<str>>| {
@@ -209,6 +209,7 @@ pub struct Snapshot {
     /// Memberships of active organizations, sorted by organization id (see [`Snapshot::membership`]).
     memberships: Box<[Membership]>,
     permissions: Permissions,
+    groups: Box<[Arc<str>]>,
 }
 
 impl Snapshot {
@@ -217,7 +218,8 @@ impl Snapshot {
     pub fn new(user: User, mut memberships: Vec<Membership>) -> Self {
         memberships.retain(|m| m.organization.is_active);
         memberships.sort_by_key(|m| m.organization.id);
-        Self { user, memberships: memberships.into_boxed_slice(), permissions: Permissions::default() }
+        let memberships = memberships.into_boxed_slice();
+        Self { user, memberships, permissions: Permissions::default(), groups: Box::default() }
     }
 
     /// The same with permissions; roles count only in active organizations that the user belongs to.
@@ -227,6 +229,19 @@ impl Snapshot {
         let ours = |(id, _): &(OrgId, _)| self.membership(*id).is_some();
         permissions.by_organization = roles.into_iter().filter(ours).collect();
         Self { permissions, ..self }
+    }
+
+    /// The same with the names of the user's groups.
+    #[must_use]
+    pub fn with_groups(self, mut groups: Vec<Arc<str>>) -> Self {
+        groups.sort_unstable();
+        Self { groups: groups.into_boxed_slice(), ..self }
+    }
+
+    /// The names of the user's groups, sorted. What the groups permit is among the permissions already.
+    #[must_use]
+    pub fn groups(&self) -> &[Arc<str>] {
+        &self.groups
     }
 
     /// Whether the user has a permission (`app.codename`): in an organization, or, where none is named, anywhere.

@@ -8,6 +8,7 @@ mod feed;
 mod gateway;
 mod memberships;
 mod organizations;
+mod rights;
 mod startup;
 mod tokens;
 mod users;
