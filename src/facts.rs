@@ -301,6 +301,8 @@ mod tests {
         assert!(!ann.has_permission("app.other", None));
         assert!(snapshot(true, true).has_permission("app.other", Some(foreign)));
         assert!(!snapshot(false, true).has_permission("app.own", None));
+        let groups = ann.with_groups(vec!["b".into(), "a".into()]);
+        assert_eq!(groups.groups().iter().map(|group| &**group).collect::<Vec<_>>(), ["a", "b"]);
     }
 
     #[test]
