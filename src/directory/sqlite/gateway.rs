@@ -167,6 +167,6 @@ fn text(row: &Row<'_>, column: &str) -> rusqlite::Result<Value> {
     row.get::<_, Box<str>>(column).map(Value::new)
 }
 
-fn optional(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Value>> {
-    Ok(row.get::<_, Option<Box<str>>>(column)?.map(Value::new))
+fn optional(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Box<Value>>> {
+    Ok(row.get::<_, Option<Box<str>>>(column)?.map(|text| Box::new(Value::new(text))))
 }
