@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod check;
 pub mod demo;
+pub mod explain;
 mod fields;
 pub mod health;
 pub mod member;
@@ -10,8 +11,10 @@ pub mod migrate;
 pub mod moment;
 pub mod org;
 pub mod output;
+pub mod policies;
 pub mod serve;
 pub mod store;
+pub mod test;
 pub mod token;
 pub mod user;
 
@@ -56,6 +59,8 @@ enum Command {
     Serve(serve::Args),
     /// Check policy files, and with --config the configuration and the names that it declares
     Check(check::Args),
+    Test(test::Args),
+    Explain(explain::Args),
     /// Users
     User(user::Args),
     /// Organizations
@@ -158,6 +163,8 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Serve(args) => serve::run(&common, &args),
         Command::Check(args) => check(&common, &args),
+        Command::Test(args) => Ok(policies::on_standard_pages(|pages| test::run(&args, None, pages))),
+        Command::Explain(args) => explain::run(&common, &args),
         Command::User(args) => noun!(user, args),
         Command::Org(args) => noun!(org, args),
         Command::Member(args) => noun!(member, args),
