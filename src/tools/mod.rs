@@ -6,5 +6,6 @@
 
 pub mod ask;
 pub mod explain;
+pub mod matrix;
 pub mod suite;
 pub mod world;
