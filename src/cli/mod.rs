@@ -13,6 +13,7 @@ pub mod moment;
 pub mod org;
 pub mod output;
 pub mod policies;
+pub mod schema;
 pub mod serve;
 pub mod store;
 pub mod test;
@@ -63,6 +64,7 @@ enum Command {
     Test(test::Args),
     Explain(explain::Args),
     Matrix(matrix::Args),
+    Schema(schema::Args),
     /// Users
     User(user::Args),
     /// Organizations
@@ -179,11 +181,12 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Serve(args) => serve::run(&common, &args),
         Command::Check(args) => check(&common, &args),
-        Command::Test(args) => common.policies(&args.tests).map(|(names, _)| {
-            policies::on_standard_pages(|pages| test::run(&args, names.as_ref(), pages))
-        }),
+        Command::Test(args) => common
+            .policies(&args.tests)
+            .map(|(names, _)| policies::on_standard_pages(|pages| test::run(&args, names.as_ref(), pages))),
         Command::Explain(args) => explain::run(&common, &args),
         Command::Matrix(args) => matrix::run(&common, &args),
+        Command::Schema(args) => Ok(schema::run(&args)),
         Command::User(args) => noun!(user, args),
         Command::Org(args) => noun!(org, args),
         Command::Member(args) => noun!(member, args),

@@ -20,11 +20,12 @@ mod words;
 
 pub use access::{Access, CredentialNeed};
 pub use index::{Captures, Conflict, Trie};
+pub(crate) use inject::WORDS as INJECT_WORDS;
 pub use inject::{Inject, InjectValue};
 pub use origin::{By, Item, MAX_SOURCES, Source};
 pub use pattern::{HostPattern, Kind, MAX_VARIABLES, Pattern, Segment, is_slug};
 pub use route::{Rewrite, Route, Rule};
-pub(crate) use source::METHODS;
+pub(crate) use source::{METHODS, ROUTE_KEYS, RULE_KEYS};
 pub use strip::StripSet;
 pub use values::Foreign;
 

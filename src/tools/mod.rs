@@ -7,5 +7,6 @@
 pub mod ask;
 pub mod explain;
 pub mod matrix;
+pub mod schema;
 pub mod suite;
 pub mod world;
