@@ -5,6 +5,7 @@ pub mod check;
 pub mod demo;
 pub mod explain;
 mod fields;
+pub mod group;
 pub mod health;
 pub mod matrix;
 pub mod member;
@@ -12,7 +13,10 @@ pub mod migrate;
 pub mod moment;
 pub mod org;
 pub mod output;
+pub mod permission;
 pub mod policies;
+mod rights;
+pub mod role;
 pub mod schema;
 pub mod serve;
 pub mod store;
@@ -71,6 +75,12 @@ enum Command {
     Org(org::Args),
     /// Who belongs to which organization, and how
     Member(member::Args),
+    /// Groups of users, whose permissions count everywhere
+    Group(group::Args),
+    /// What can be permitted
+    Permission(permission::Args),
+    /// Roles in an organization, and super roles in all of them
+    Role(role::Args),
     /// Bearer tokens
     Token(token::Args),
     /// The database's schema
@@ -190,6 +200,9 @@ pub fn main() -> ExitCode {
         Command::User(args) => noun!(user, args),
         Command::Org(args) => noun!(org, args),
         Command::Member(args) => noun!(member, args),
+        Command::Group(args) => noun!(group, args),
+        Command::Permission(args) => noun!(permission, args),
+        Command::Role(args) => noun!(role, args),
         Command::Token(args) => noun!(token, args),
         Command::Migrate(args) => migrate(&common, &args),
         Command::Health(args) => health::run(&common, args),

@@ -145,7 +145,7 @@ impl World {
                 organization.name = Value::new(name);
             }
             if let Some(id) = map.get("external_id").and_then(|node| text(node, "`external_id`", findings)) {
-                organization.external_id = Some(Value::new(id));
+                organization.external_id = Some(Box::new(Value::new(id)));
             }
         }
         self.organizations.push(Arc::new(organization));
@@ -272,8 +272,8 @@ impl Given {
             id,
             id_value: Value::new(id.to_string()),
             username: Value::new(name),
-            email: self.email.map(Value::new),
-            external_id: self.external_id.map(Value::new),
+            email: self.email.map(|text| Box::new(Value::new(text))),
+            external_id: self.external_id.map(|text| Box::new(Value::new(text))),
             is_active: !self.is_inactive,
             is_staff: self.is_staff,
             is_superuser: self.is_superuser,

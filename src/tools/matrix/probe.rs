@@ -114,7 +114,7 @@ impl World {
             let key = Value::new(external.text(name));
             Arc::new(Organization {
                 slug: Value::new(slug.text(name)),
-                external_id: Some(key),
+                external_id: Some(Box::new(key)),
                 ..world::organization(name)
             })
         };
