@@ -116,6 +116,7 @@ fn given_key(key: &str) -> Json {
                             "superuser": { "type": "boolean" },
                             "email": { "type": "string" },
                             "external_id": { "type": ["string", "number"] },
+                            "groups": { "description": "Names of groups, for `when`.", "type": ["array", "string"] },
                             "permissions": { "description": "`app.codename`, everywhere.", "type": ["array", "string"] },
                             "roles": { "description": "Permissions by organization.", "type": "object" },
                         },

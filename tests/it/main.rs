@@ -10,3 +10,4 @@ mod policies;
 mod recipes;
 mod strict;
 mod support;
+mod tools;
