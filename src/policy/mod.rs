@@ -51,6 +51,9 @@ impl Names {
     }
 }
 
+/// Where the identity API is: reserved, whether it is served or not.
+pub const RESERVED: &str = "/api/v1/users/";
+
 /// All policy files together, checked.
 #[derive(Debug)]
 pub struct Policy {
@@ -96,6 +99,10 @@ impl Policy {
     /// The most specific route of a canonical host and a decoded path. Allocates nothing.
     #[must_use]
     pub fn find(&self, host: &str, path: &str) -> Option<Found<'_>> {
+        // No pattern can stand there, and none reaches in from above: what is there is postern's own to answer.
+        if path.starts_with(RESERVED) {
+            return None;
+        }
         let table::Found { route, path, host } = self.table.find(host, path)?;
         Some(Found { route: self.routes.get(route)?, path, host })
     }
