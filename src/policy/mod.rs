@@ -52,6 +52,9 @@ impl Names {
     }
 }
 
+/// Where the identity API is: reserved, whether it is served or not.
+pub const RESERVED: &str = "/api/v1/users/";
+
 /// All policy files together, checked.
 #[derive(Debug)]
 pub struct Policy {
@@ -97,6 +100,10 @@ impl Policy {
     /// The most specific route of a canonical host and a decoded path. Allocates nothing.
     #[must_use]
     pub fn find(&self, host: &str, path: &str) -> Option<Found<'_>> {
+        // No pattern can stand there, and none reaches in from above: what is there is postern's own to answer.
+        if path.starts_with(RESERVED) {
+            return None;
+        }
         let table::Found { route, path, host } = self.table.find(host, path)?;
         Some(Found { route: self.routes.get(route)?, path, host })
     }
@@ -104,6 +111,9 @@ impl Policy {
     /// Every route that matches a canonical host and a decoded path, the one that [`Policy::find`] takes first. For tools.
     #[must_use]
     pub fn matching(&self, host: &str, path: &str) -> Vec<&Route> {
+        if path.starts_with(RESERVED) {
+            return Vec::new();
+        }
         self.table.all(host, path).into_iter().filter_map(|route| self.routes.get(route)).collect()
     }
 
