@@ -149,7 +149,7 @@ fn is_other(said: &Named<'_>, key: &OrgKey<'_>) -> bool {
     }
 }
 
-fn read<'r>(
+pub(super) fn read<'r>(
     source: &Source,
     hit: &Hit<'_>,
     path: &'r str,

@@ -16,6 +16,7 @@ mod source;
 mod strip;
 mod table;
 mod values;
+mod words;
 
 pub use access::{Access, CredentialNeed};
 pub use index::{Captures, Conflict, Trie};
@@ -23,6 +24,7 @@ pub use inject::{Inject, InjectValue};
 pub use origin::{By, Item, MAX_SOURCES, Source};
 pub use pattern::{HostPattern, Kind, MAX_VARIABLES, Pattern, Segment, is_slug};
 pub use route::{Rewrite, Route, Rule};
+pub(crate) use source::METHODS;
 pub use strip::StripSet;
 pub use values::Foreign;
 
@@ -48,6 +50,9 @@ impl Names {
         self.upstreams.iter().map(String::as_str)
     }
 }
+
+/// Where the identity API is: reserved, whether it is served or not.
+pub const RESERVED: &str = "/api/v1/users/";
 
 /// All policy files together, checked.
 #[derive(Debug)]
@@ -94,8 +99,18 @@ impl Policy {
     /// The most specific route of a canonical host and a decoded path. Allocates nothing.
     #[must_use]
     pub fn find(&self, host: &str, path: &str) -> Option<Found<'_>> {
+        // No pattern can stand there, and none reaches in from above: what is there is postern's own to answer.
+        if path.starts_with(RESERVED) {
+            return None;
+        }
         let table::Found { route, path, host } = self.table.find(host, path)?;
         Some(Found { route: self.routes.get(route)?, path, host })
+    }
+
+    /// Every route that matches a canonical host and a decoded path, the one that [`Policy::find`] takes first. For tools.
+    #[must_use]
+    pub fn matching(&self, host: &str, path: &str) -> Vec<&Route> {
+        self.table.all(host, path).into_iter().filter_map(|route| self.routes.get(route)).collect()
     }
 
     /// All routes, in the order of the files; each stands at its [`Route::index`].
