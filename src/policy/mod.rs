@@ -7,22 +7,29 @@
 
 mod access;
 mod compile;
+mod further;
 mod index;
 mod inject;
 mod origin;
 mod pattern;
+mod permission;
 mod route;
+mod shared;
 mod source;
 mod strip;
 mod table;
+mod upstreams;
 mod values;
 
 pub use access::{Access, CredentialNeed};
+pub use further::Further;
 pub use index::{Captures, Conflict, Trie};
 pub use inject::{Inject, InjectValue};
 pub use origin::{By, Item, MAX_SOURCES, Source};
 pub use pattern::{HostPattern, Kind, MAX_VARIABLES, Pattern, Segment, is_slug};
+pub use permission::{Asked, Model};
 pub use route::{Rewrite, Route, Rule};
+pub use shared::Shared;
 pub use strip::StripSet;
 pub use values::Foreign;
 

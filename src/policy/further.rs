@@ -1,0 +1,123 @@
+//! What a rule may ask or limit beyond level, organization and headers. Most rules say none of it and pay for none.
+//!
+//! As written ([`RawFurther`]) these options stand in the defaults, in a route and in a rule; compiled ([`Further`]) the
+//! nearest one counts, and one that could never apply where it was written is reported.
+
+use super::access::Access;
+use super::permission::{self, Model};
+use super::shared::{self, RawShared, Shared};
+use super::source::{Methods, Spanned};
+use crate::yaml::{Findings, Key, Node, Span};
+
+/// The rare options of a rule.
+#[derive(Debug, Default)]
+pub struct Further {
+    /// `app.codename`, all of which the caller must have.
+    pub permissions: Box<[Box<str>]>,
+    /// The model whose permissions the method asks.
+    pub model: Option<Model>,
+    /// Who may touch shared objects, where the rule says it.
+    pub shared: Option<Shared>,
+}
+
+/// The same as written.
+#[derive(Debug, Default)]
+pub(super) struct RawFurther {
+    permissions: Option<Spanned<Box<[Box<str>]>>>,
+    model: Option<Spanned<Model>>,
+    shared: Option<Spanned<RawShared>>,
+}
+
+/// The keys of these options.
+pub(super) const KEYS: [&str; 3] = ["permissions", "model", "shared"];
+
+impl RawFurther {
+    /// Reads the option of that key, which is one of [`KEYS`].
+    pub(super) fn read(&mut self, key: &Key, node: &Node, findings: &mut Findings) {
+        match key.text.as_str() {
+            "permissions" => self.permissions = permission::permissions(node, findings),
+            "model" => self.model = permission::model(node, findings),
+            "shared" => self.shared = shared::read(node, findings).map(|value| Spanned { value, span: key.span }),
+            _ => {}
+        }
+    }
+
+    /// The options that ask who somebody is, and where they stand.
+    fn of_somebody(&self) -> impl Iterator<Item = (&'static str, Span)> {
+        let permissions = self.permissions.as_ref().map(|p| ("permissions", p.span));
+        permissions.into_iter().chain(self.model.as_ref().map(|m| ("model", m.span)))
+    }
+
+    /// The options that ask whose something is, and where they stand.
+    fn of_organization(&self) -> impl Iterator<Item = (&'static str, Span)> {
+        self.shared.as_ref().map(|s| ("shared", s.span)).into_iter()
+    }
+
+    /// Reports what is written here and can never apply, in a place whose rules have these levels and organizations.
+    pub(super) fn is_meant(&self, rules: impl Iterator<Item = Place> + Clone, findings: &mut Findings) {
+        if !rules.clone().any(|rule| rule.knows_somebody()) {
+            for (name, span) in self.of_somebody() {
+                findings
+                    .error("no_meaning", span, format!("`{name}` has no meaning here: nobody has to say who they are"))
+                    .help("raise the level to `authenticated` at least, or leave it out");
+            }
+        }
+        if !rules.clone().any(|rule| rule.asks_organization()) {
+            for (name, span) in self.of_organization() {
+                findings
+                    .error("no_meaning", span, format!("`{name}` has no meaning here: no organization is asked for"))
+                    .help("it takes an `org` and a level in it; or leave it out");
+            }
+        }
+    }
+}
+
+/// What of a rule decides which options mean something.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) access: Access,
+    pub(super) has_organization: bool,
+}
+
+impl Place {
+    /// Whether whoever passes has said who they are.
+    fn knows_somebody(self) -> bool {
+        !matches!(self.access, Access::Public | Access::Optional | Access::Deny)
+    }
+
+    /// Whether an organization decides.
+    fn asks_organization(self) -> bool {
+        self.has_organization && self.access.asks_organization()
+    }
+}
+
+/// Compiles a rule's options: its own, else the route's, else the defaults'.
+pub(super) fn compile(
+    [defaults, route, own]: [&RawFurther; 3],
+    place: Place,
+    methods: Option<&Methods>,
+    findings: &mut Findings,
+) -> Option<Box<Further>> {
+    own.is_meant(std::iter::once(place), findings);
+    if let (Some(Methods::One(method)), Some(model)) = (methods, &own.model) {
+        permission::model_of_method(method, model.span, &model.value, findings);
+    }
+    let mut further = Further::default();
+    if place.knows_somebody() {
+        let permissions = [own, route, defaults].into_iter().find_map(|o| o.permissions.as_ref());
+        further.permissions = permissions.map(|p| p.value.clone()).unwrap_or_default();
+        further.model = [own, route, defaults].into_iter().find_map(|o| o.model.as_ref()).map(|m| m.value.clone());
+        if place.asks_organization() {
+            let said = [own, route, defaults].into_iter().filter_map(|o| o.shared.as_ref()).map(|s| s.value);
+            further.shared = said.reduce(RawShared::over).map(RawShared::checked);
+        }
+    }
+    further.says_something().then(|| Box::new(further))
+}
+
+impl Further {
+    fn says_something(&self) -> bool {
+        let Self { permissions, model, shared } = self;
+        !permissions.is_empty() || model.is_some() || shared.is_some()
+    }
+}
