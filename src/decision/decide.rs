@@ -7,7 +7,7 @@ use super::permit::{Permit, Standing};
 use super::{Caller, Denial, Reason, RequestView};
 use crate::facts::{Level, Membership, Organization, Snapshot};
 use crate::id::OrgId;
-use crate::policy::{Access, Asked, Foreign, Further};
+use crate::policy::{Access, Asked, Condition, Failure, Foreign, Further, Subject};
 use http::StatusCode;
 use std::sync::Arc;
 
@@ -49,13 +49,13 @@ pub fn decide<'p>(
     caller: Caller<'_>,
     facts: &Facts<'_>,
 ) -> Result<Permit<'p>, Denial> {
-    let verdict = judge(&matched.hit, &claim.first, view, caller, facts)?;
+    let verdict = judge(&matched.hit, view.target.decoded(), &claim.first, view, caller, facts)?;
     let mut by_superuser = verdict.by_superuser;
     if let Some(rewritten) = &matched.rewritten
         && let Some(hit) = &rewritten.hit
     {
         let saying = claim.second.as_deref().ok_or_else(|| Denial::new(Reason::OrgMissing).at(hit.route.index))?;
-        by_superuser |= judge(hit, saying, view, caller, facts)?.by_superuser;
+        by_superuser |= judge(hit, &rewritten.decoded, saying, view, caller, facts)?.by_superuser;
     }
     let snapshot = match caller {
         // A public route knows nobody, whoever they are.
@@ -77,19 +77,60 @@ impl Verdict {
     const NOBODY: Self = Self { standing: None, by_superuser: false };
 }
 
-/// One rule's word: the level, then what else the rule asks.
+/// One rule's word: the level, then what else the rule asks. `path` is what the rule's pattern was matched against.
 fn judge(
     hit: &Hit<'_>,
+    path: &str,
     saying: &Saying<'_>,
     view: &RequestView<'_>,
     caller: Caller<'_>,
     facts: &Facts<'_>,
 ) -> Result<Verdict, Denial> {
     let verdict = level(hit, saying, view, caller, facts)?;
-    if let (Some(further), Caller::User(snapshot)) = (&hit.rule.further, caller) {
-        Judge { hit, snapshot, facts }.permissions(further, &verdict, saying, view)?;
+    if let Some(further) = &hit.rule.further {
+        // A public rule knows nobody, whoever they are.
+        let snapshot = match caller {
+            Caller::User(snapshot) if hit.rule.access != Access::Public => Some(snapshot),
+            _ => None,
+        };
+        if let Some(snapshot) = snapshot {
+            Judge { hit, snapshot, facts }.permissions(further, &verdict, saying, view)?;
+        }
+        if let Some(condition) = &further.when {
+            holds(condition, hit, path, view, snapshot, &verdict)?;
+        }
     }
     Ok(verdict)
+}
+
+/// The rule's `when`, about the request as the rule sees it.
+fn holds(
+    condition: &Condition,
+    hit: &Hit<'_>,
+    path: &str,
+    view: &RequestView<'_>,
+    snapshot: Option<&Arc<Snapshot>>,
+    verdict: &Verdict,
+) -> Result<(), Denial> {
+    let subject = Subject {
+        method: view.method,
+        path,
+        host: view.host,
+        query: view.target.query(),
+        headers: view.headers,
+        user: snapshot.map(|snapshot| &**snapshot),
+        organization: verdict.standing.as_ref().map(|standing| (&*standing.organization, standing.level_text())),
+        variable: &|at| claim::captured(path, &hit.path, at),
+    };
+    let deny = |reason| Denial::new(reason).at(hit.route.index);
+    match condition.holds(&subject) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(deny(Reason::ConditionFalse)),
+        Err(Failure::Ambiguous) => Err(deny(Reason::Ambiguous)),
+        Err(Failure::Undefined) => {
+            Err(deny(Reason::ConditionFalse).with_hint("`when` asks something that this request does not have"))
+        }
+    }
 }
 
 fn level(

@@ -3,7 +3,7 @@
 //! Everything is reported, nothing stops at the first problem; afterwards nothing can fail.
 
 use super::access::Access;
-use super::further::{self, Place};
+use super::further::{self, Place, Words};
 use super::index::Conflict;
 use super::inject::{Inject, RawInject};
 use super::origin::{self, Item};
@@ -196,7 +196,7 @@ impl Compiler<'_> {
                 self.grants_nothing(base, *span, format!("`{}` grants nothing to anybody", value.text));
                 return rules;
             };
-            rules.all.push(self.rule(base, access, None, &Options::default()));
+            rules.all.push(self.rule(base, access, None, base.route.pattern.span, &Options::default()));
             (rules.read, rules.write) = (Some(0), Some(0));
             return rules;
         }
@@ -206,7 +206,7 @@ impl Compiler<'_> {
                 continue;
             };
             let at = rules.all.len();
-            rules.all.push(self.rule(base, access, Some(methods), options));
+            rules.all.push(self.rule(base, access, Some(methods), *span, options));
             match methods {
                 Methods::Read => rules.read = Some(at),
                 Methods::Write => rules.write = Some(at),
@@ -223,7 +223,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn rule(&mut self, base: &Base<'_>, access: Access, methods: Option<&Methods>, own: &Options) -> Rule {
+    fn rule(&mut self, base: &Base<'_>, access: Access, methods: Option<&Methods>, span: Span, own: &Options) -> Rule {
         let Base { file, route, .. } = base;
         let origin = match &own.org {
             Some(org) => self.origin(&org.value, route, file).unwrap_or_default(),
@@ -234,7 +234,9 @@ impl Compiler<'_> {
         let above = (route.options.forward_authorization).or(file.defaults.forward_authorization);
         let place = Place { access, has_organization: !origin.is_empty() };
         let levels = [&file.defaults.further, &route.options.further, &own.further];
-        let further = further::compile(levels, place, methods, self.findings);
+        let variables: Vec<_> = route.pattern.value.typed_variables().collect();
+        let words = Words { methods, variables: &variables, span };
+        let further = further::compile(levels, place, words, self.findings);
         Rule {
             access,
             origin,
@@ -251,7 +253,8 @@ impl Compiler<'_> {
         for name in route.pattern.value.variables() {
             let by_origin = options().filter_map(|o| o.org.as_ref()).any(|o| origin::used(&o.value).any(|v| v == name));
             let by_inject = options().flat_map(|o| &o.inject).any(|i| i.used() == Some(name));
-            if !by_origin && !by_inject {
+            let by_condition = options().any(|o| o.further.uses(name));
+            if !by_origin && !by_inject && !by_condition {
                 self.findings.warning(
                     "unused_variable",
                     route.pattern.span,

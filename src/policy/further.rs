@@ -4,9 +4,11 @@
 //! nearest one counts, and one that could never apply where it was written is reported.
 
 use super::access::Access;
+use super::pattern::Kind;
 use super::permission::{self, Model};
 use super::shared::{self, RawShared, Shared};
 use super::source::{Methods, Spanned};
+use super::when::{self, Condition, RawWhen, Scope};
 use crate::yaml::{Findings, Key, Node, Span};
 
 /// The rare options of a rule.
@@ -18,6 +20,8 @@ pub struct Further {
     pub model: Option<Model>,
     /// Who may touch shared objects, where the rule says it.
     pub shared: Option<Shared>,
+    /// What must be true besides.
+    pub when: Option<Condition>,
 }
 
 /// The same as written.
@@ -26,10 +30,11 @@ pub(super) struct RawFurther {
     permissions: Option<Spanned<Box<[Box<str>]>>>,
     model: Option<Spanned<Model>>,
     shared: Option<Spanned<RawShared>>,
+    when: Option<Spanned<RawWhen>>,
 }
 
 /// The keys of these options.
-pub(super) const KEYS: [&str; 3] = ["permissions", "model", "shared"];
+pub(super) const KEYS: [&str; 4] = ["permissions", "model", "shared", "when"];
 
 impl RawFurther {
     /// Reads the option of that key, which is one of [`KEYS`].
@@ -38,8 +43,14 @@ impl RawFurther {
             "permissions" => self.permissions = permission::permissions(node, findings),
             "model" => self.model = permission::model(node, findings),
             "shared" => self.shared = shared::read(node, findings).map(|value| Spanned { value, span: key.span }),
+            "when" => self.when = when::read(node, findings),
             _ => {}
         }
+    }
+
+    /// Whether the variable of the path is used.
+    pub(super) fn uses(&self, variable: &str) -> bool {
+        self.when.as_ref().is_some_and(|when| when.value.uses(variable))
     }
 
     /// The options that ask who somebody is, and where they stand.
@@ -79,6 +90,17 @@ pub(super) struct Place {
     pub(super) has_organization: bool,
 }
 
+/// What of a rule its options may speak of.
+#[derive(Clone, Copy)]
+pub(super) struct Words<'a> {
+    /// The methods that it is for; `None`: those of a route that is one level.
+    pub(super) methods: Option<&'a Methods>,
+    /// The variables of the path.
+    pub(super) variables: &'a [(&'a str, Kind)],
+    /// Where it stands.
+    pub(super) span: Span,
+}
+
 impl Place {
     /// Whether whoever passes has said who they are.
     fn knows_somebody(self) -> bool {
@@ -95,11 +117,11 @@ impl Place {
 pub(super) fn compile(
     [defaults, route, own]: [&RawFurther; 3],
     place: Place,
-    methods: Option<&Methods>,
+    rule: Words<'_>,
     findings: &mut Findings,
 ) -> Option<Box<Further>> {
     own.is_meant(std::iter::once(place), findings);
-    if let (Some(Methods::One(method)), Some(model)) = (methods, &own.model) {
+    if let (Some(Methods::One(method)), Some(model)) = (rule.methods, &own.model) {
         permission::model_of_method(method, model.span, &model.value, findings);
     }
     let mut further = Further::default();
@@ -112,12 +134,24 @@ pub(super) fn compile(
             further.shared = said.reduce(RawShared::over).map(RawShared::checked);
         }
     }
+    if let Some(when) = [own, route, defaults].into_iter().find_map(|o| o.when.as_ref()) {
+        let scope = Scope {
+            variables: rule.variables,
+            user: place.access != Access::Public,
+            organization: place.has_organization && place.access != Access::Public,
+            rule: rule.span,
+        };
+        // Nobody gets so far where everybody is refused.
+        if place.access != Access::Deny {
+            further.when = when.value.bind(scope, findings);
+        }
+    }
     further.says_something().then(|| Box::new(further))
 }
 
 impl Further {
     fn says_something(&self) -> bool {
-        let Self { permissions, model, shared } = self;
-        !permissions.is_empty() || model.is_some() || shared.is_some()
+        let Self { permissions, model, shared, when } = self;
+        !permissions.is_empty() || model.is_some() || shared.is_some() || when.is_some()
     }
 }

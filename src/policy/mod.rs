@@ -20,6 +20,7 @@ mod strip;
 mod table;
 mod upstreams;
 mod values;
+mod when;
 
 pub use access::{Access, CredentialNeed};
 pub use further::Further;
@@ -32,6 +33,7 @@ pub use route::{Rewrite, Route, Rule};
 pub use shared::Shared;
 pub use strip::StripSet;
 pub use values::Foreign;
+pub use when::{Condition, Failure, Subject};
 
 use crate::yaml::Findings;
 

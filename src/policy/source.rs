@@ -72,19 +72,8 @@ pub(super) struct Options {
 }
 
 /// The options that the language names and this version does not do.
-const NOT_YET: [&str; 11] = [
-    "allow_lint",
-    "body_limit",
-    "cors",
-    "inspect_limit",
-    "list",
-    "mode",
-    "origins",
-    "throttle",
-    "timeout",
-    "upgrade",
-    "when",
-];
+const NOT_YET: [&str; 10] =
+    ["allow_lint", "body_limit", "cors", "inspect_limit", "list", "mode", "origins", "throttle", "timeout", "upgrade"];
 
 /// Options of a rule, and of all above it.
 const RULE_KEYS: [&str; 7] =

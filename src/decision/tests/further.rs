@@ -140,3 +140,112 @@ fn shared_objects_are_for_managers_to_read_and_superusers_to_change_unless_said_
     assert_eq!(ask(&routes(", shared: { write: manager }"), &member, "GET"), "403 shared_denied");
     assert_eq!(ask(&routes(", shared: { write: manager }"), &manager, "PUT"), "allow");
 }
+
+#[test]
+fn a_condition_is_about_the_request_the_caller_and_the_organization() {
+    let world = World::new();
+    let ann = world.user("ann", &[(&world.acme, Manager)]);
+    let bob = world.user("bob", &[(&world.acme, Member)]);
+    let root = world.user("root", &[]);
+    let acme = world.acme.id.to_string();
+    // The condition, who asks, the request, whether it holds.
+    let rows: &[(&str, &Arc<Snapshot>, &str, &str)] = &[
+        (r#"request.method != "DELETE" || user.is_superuser"#, &ann, "DELETE /o/acme/7", "403 condition_false"),
+        (r#"request.method != "DELETE" || user.is_superuser"#, &root, "DELETE /o/acme/7", "allow"),
+        (r#"request.path.startsWith("/o/") && request.host == "api.example.com""#, &ann, "GET /o/acme/7", "allow"),
+        (r#"request.host == "api.example.com""#, &ann, "GET /o/acme/7 @other.example.com", "403 condition_false"),
+        (r#"org.level == "manager" && org.slug == path.org"#, &ann, "GET /o/acme/7", "allow"),
+        (r#"org.level in ["manager", "superuser"]"#, &bob, "GET /o/acme/7", "403 condition_false"),
+        (r#"org.level in ["manager", "superuser"]"#, &root, "GET /o/bolt/7", "allow"),
+        (r#"org.external_id == null"#, &root, "GET /o/bolt/7", "allow"),
+        (r#"org.external_id == "legacy/1""#, &root, "GET /o/acme/7", "allow"),
+        (r#"path.n > 5 && path.n < 10"#, &ann, "GET /o/acme/7", "allow"),
+        (r#"path.n > 5"#, &ann, "GET /o/acme/5", "403 condition_false"),
+        // A number that no program could count with.
+        (r#"path.n > 5"#, &ann, "GET /o/acme/99999999999999999999", "403 condition_false"),
+        (r#"user.username == "ann" && user.email == null && !("ops" in user.groups)"#, &ann, "GET /o/acme/7", "allow"),
+        (r#"user.groups.exists(g, g.startsWith("ops-"))"#, &ann, "GET /o/acme/7", "403 condition_false"),
+        (r#"request.query["dry run"] == "yes & no" || true"#, &ann, "GET /o/acme/7", "allow"),
+        (r#"request.query.dry == "yes""#, &ann, "GET /o/acme/7?dry=y%65s", "allow"),
+        // What is not there is no value, and does not hold.
+        (r#"request.query.dry != "yes""#, &ann, "GET /o/acme/7", "403 condition_false"),
+        (r#"!("dry" in request.query)"#, &ann, "GET /o/acme/7", "allow"),
+        (r#"has(request.query.dry)"#, &ann, "GET /o/acme/7?dry", "allow"),
+        // What the upstream may read in another way is not judged.
+        (r#"request.query.dry == "yes""#, &ann, "GET /o/acme/7?dry=yes&dry=no", "400 ambiguous"),
+        (r#"request.query.dry == "yes""#, &ann, "GET /o/acme/7?dry=yes&Dry=no", "400 ambiguous"),
+        (r#"size(request.query) == 1"#, &ann, "GET /o/acme/7?a=1", "allow"),
+        (r#"size(request.query) == 1"#, &ann, "GET /o/acme/7?a=1&b=2", "403 condition_false"),
+        (r#"size(request.query) == 1"#, &ann, "GET /o/acme/7?a=1&A=2", "400 ambiguous"),
+        (r#"request.query.all(name, name in ["a", "b"])"#, &ann, "GET /o/acme/7?a=1&c=2", "403 condition_false"),
+        (r#"request.headers["x-mode"] == "test""#, &ann, "GET /o/acme/7 | X-Mode: test", "allow"),
+        (r#"request.headers["x-mode"] == "test""#, &ann, "GET /o/acme/7", "403 condition_false"),
+        (
+            r#"request.headers["x-mode"] == "test""#,
+            &ann,
+            "GET /o/acme/7 | X-Mode: test | X_Mode: live",
+            "400 ambiguous",
+        ),
+        (
+            r#"request.headers["x-mode"] == "test""#,
+            &ann,
+            "GET /o/acme/7 | X-Mode: test | X-Mode: live",
+            "400 ambiguous",
+        ),
+        (
+            r#"!request.headers.exists(name, name.startsWith("x-debug"))"#,
+            &ann,
+            "GET /o/acme/7 | X-Debug-A: 1",
+            "403 condition_false",
+        ),
+        (
+            r#"request.headers.exists(name, name == "authorization")"#,
+            &ann,
+            "GET /o/acme/7 | Authorization: x",
+            "403 condition_false",
+        ),
+    ];
+    for (condition, who, request, expected) in rows {
+        let policy = policy(&format!(
+            "version: 1\nroutes:\n  /o/{{org:slug}}/{{n:int}}: {{ org: path.org as slug, level: member, when: '{condition}' }}\n"
+        ));
+        assert_eq!(verdict(&policy, &world, Some(who), request), *expected, "{condition}: {request}");
+    }
+    // A UUID in any spelling is the organization's id.
+    let policy = policy("version: 1\nroutes:\n  /{o:uuid}: { org: path.o, level: member, when: 'path.o == org.id' }\n");
+    let request = format!("GET /{}", acme.to_uppercase());
+    assert_eq!(verdict(&policy, &world, Some(&ann), &request), "allow");
+}
+
+#[test]
+fn where_anybody_passes_the_user_may_be_nobody() {
+    let world = World::new();
+    let ann = world.user("ann", &[]);
+    let policy = policy(
+        "version: 1\nroutes:\n  /a: { level: optional, when: 'user != null' }\n  \
+         /b: { level: optional, when: 'user == null || user.username == \"ann\"' }\n  \
+         /c: { level: optional, when: 'user.username == \"ann\"' }\n  \
+         /d: { level: public, when: 'request.headers[\"x-hook\"].startsWith(\"gh-\")' }\n",
+    );
+    assert_eq!(verdict(&policy, &world, None, "GET /a"), "403 condition_false");
+    assert_eq!(verdict(&policy, &world, Some(&ann), "GET /a"), "allow");
+    assert_eq!(verdict(&policy, &world, None, "GET /b"), "allow");
+    assert_eq!(verdict(&policy, &world, Some(&ann), "GET /b"), "allow");
+    assert_eq!(verdict(&policy, &world, None, "GET /c"), "403 condition_false");
+    assert_eq!(verdict(&policy, &world, None, "GET /d"), "403 condition_false");
+    assert_eq!(verdict(&policy, &world, None, "GET /d | X-Hook: gh-1"), "allow");
+}
+
+#[test]
+fn the_condition_is_judged_after_the_permissions_and_on_the_rewritten_target_too() {
+    let world = World::new();
+    let ann = world.user("ann", &[]);
+    let policy = policy(
+        "version: 1\nroutes:\n  /a: { level: authenticated, permissions: app.a, when: 'false' }\n  \
+         /ext/**: { level: authenticated, rewrite: { strip_prefix: /ext } }\n  \
+         /in/{v}: { level: authenticated, when: 'path.v == \"x\" && request.path == \"/in/x\"' }\n",
+    );
+    assert_eq!(verdict(&policy, &world, Some(&ann), "GET /a"), "403 permission_missing");
+    assert_eq!(verdict(&policy, &world, Some(&ann), "GET /ext/in/x"), "allow");
+    assert_eq!(verdict(&policy, &world, Some(&ann), "GET /ext/in/y"), "403 condition_false");
+}
