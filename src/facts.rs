@@ -11,37 +11,51 @@ use std::sync::Arc;
 /// A value that a policy may inject: its text, and the same as a header value.
 ///
 /// The header value is percent-encoded where needed, so that no text can end the header or start another (RFC 9110, 5.5).
+/// Nearly always both are the same bytes, which are then kept once: there is one of these for each user in memory.
 #[derive(Clone)]
-pub struct Value {
-    text: Box<str>,
-    header: HeaderValue,
+pub struct Value(Kept);
+
+#[derive(Clone)]
+enum Kept {
+    /// The header value is the text.
+    Plain(HeaderValue),
+    /// The header value is an encoding of the text.
+    Encoded(Box<(HeaderValue, Box<str>)>),
 }
 
 impl Value {
     /// Keeps `text` and encodes it for a header.
     #[must_use]
-    pub fn new(text: impl Into<Box<str>>) -> Self {
-        let text = text.into();
-        let header = header_value(&text);
-        Self { text, header }
+    pub fn new(text: impl AsRef<str>) -> Self {
+        let text = text.as_ref();
+        let header = header_value(text);
+        let same = header.as_bytes() == text.as_bytes();
+        Self(if same { Kept::Plain(header) } else { Kept::Encoded(Box::new((header, text.into()))) })
     }
 
     /// The text as the store has it.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        match &self.0 {
+            // What was kept as plain is ASCII.
+            Kept::Plain(header) => header.to_str().unwrap_or_default(),
+            Kept::Encoded(both) => &both.1,
+        }
     }
 
     /// The encoded header value; a clone shares its bytes.
     #[must_use]
     pub fn header(&self) -> &HeaderValue {
-        &self.header
+        match &self.0 {
+            Kept::Plain(header) => header,
+            Kept::Encoded(both) => &both.0,
+        }
     }
 }
 
 impl std::fmt::Debug for Value {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.text.fmt(f)
+        self.as_str().fmt(f)
     }
 }
 
@@ -162,8 +176,11 @@ pub struct User {
 #[derive(Debug, Default)]
 pub struct Permissions {
     everywhere: Box<[Arc<str>]>,
-    by_organization: Box<[(OrgId, Box<[Arc<str>]>)]>,
+    by_organization: Box<[Roles]>,
 }
+
+/// What somebody's roles in one organization permit.
+type Roles = (OrgId, Box<[Arc<str>]>);
 
 impl Permissions {
     /// Sorts what was read.
@@ -232,7 +249,7 @@ impl Snapshot {
     #[must_use]
     pub fn with_permissions(self, mut permissions: Permissions) -> Self {
         let roles = std::mem::take(&mut permissions.by_organization).into_vec();
-        let ours = |(id, _): &(OrgId, _)| self.membership(*id).is_some();
+        let ours = |(id, _): &Roles| self.membership(*id).is_some();
         permissions.by_organization = roles.into_iter().filter(ours).collect();
         Self { permissions, ..self }
     }

@@ -99,7 +99,8 @@ impl Server {
         let upstreams = resolve(&policy, &config.upstreams)?;
         let capacity = Capacity { known: config.cache_credentials, ..Capacity::default() };
         let position = store.position().await?;
-        let memberships = Arc::new(Memberships::new(store, position, config.max_staleness, capacity));
+        let memberships = Memberships::new(store, position, config.max_staleness, capacity);
+        let memberships = Arc::new(memberships.map_err(std::io::Error::from)?);
         memberships.catch_up().await?;
         control.spawn(Arc::clone(&memberships).watch());
 

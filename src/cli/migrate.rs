@@ -2,7 +2,7 @@
 
 use super::moment::stamp;
 use super::output::{Exit, Output, Record};
-use super::store::sqlite_path;
+use super::store::{make_data_dir, sqlite_path};
 use crate::clock;
 use crate::directory::sqlite;
 use serde::Serialize;
@@ -43,6 +43,9 @@ impl Record for Step {
 pub fn run(args: &Args, database_url: &str, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     let path = sqlite_path(database_url)?;
+    if !args.status {
+        make_data_dir(&path)?;
+    }
     let new = if args.status { Vec::new() } else { sqlite::migrate(&path, BUSY, clock::unix_seconds())? };
     let steps: Vec<Step> = sqlite::status(&path, BUSY)?
         .into_iter()

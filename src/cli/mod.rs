@@ -133,7 +133,9 @@ impl Failure {
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::Because(error.into(), None)
+        let error = error.into();
+        let hint = output::hint(&error);
+        Self::Because(error, hint)
     }
 }
 

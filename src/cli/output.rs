@@ -134,11 +134,7 @@ impl Output {
             return Exit::Ok;
         }
         self.note(&format!("error: {error:#}"));
-        let hint = error.chain().find_map(|cause| {
-            let directory = cause.downcast_ref().and_then(DirectoryError::hint);
-            directory.or_else(|| cause.downcast_ref().map(OpenError::hint))
-        });
-        if let Some(hint) = hint {
+        if let Some(hint) = hint(error) {
             self.note(&format!("hint: {hint}"));
         }
         Exit::No
@@ -168,6 +164,15 @@ impl Output {
 }
 
 /// The values of some fields as text.
+/// What to do about an error, where its cause knows.
+#[must_use]
+pub fn hint(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        let directory = cause.downcast_ref().and_then(DirectoryError::hint);
+        directory.or_else(|| cause.downcast_ref().map(OpenError::hint))
+    })
+}
+
 fn cells<R: Record>(record: &R, fields: &[&str]) -> anyhow::Result<Vec<String>> {
     let value = serde_json::to_value(record)?;
     let cell = |field: &&str| match value.get(field) {

@@ -1,9 +1,10 @@
 //! From a database URL to a store.
 
+use crate::config::data_dir;
 use crate::directory::Store;
 use crate::directory::sqlite::{Options, SqliteStore};
-use anyhow::{bail, ensure};
-use std::path::PathBuf;
+use anyhow::{Context, bail, ensure};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Opens the store that a URL names, makes it where there is none, and brings its schema up to date. Blocks while it does.
@@ -12,7 +13,23 @@ use std::sync::Arc;
 /// The URL is not understood, or the store cannot be opened (see [`crate::directory::sqlite::OpenError`]).
 pub fn open(database_url: &str) -> anyhow::Result<Arc<dyn Store>> {
     let path = sqlite_path(database_url)?;
+    make_data_dir(&path)?;
     Ok(Arc::new(SqliteStore::open(&path, Options::default())?))
+}
+
+/// Makes postern's own data directory, for nobody else to read, where the store is to be in it and it is not there yet. Any
+/// other directory is the operator's to make: a slip in a path must not begin a second, empty store.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make_data_dir(store: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let dir = data_dir();
+    if store.parent() == Some(&dir) && !dir.is_dir() {
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+        made.with_context(|| format!("cannot make the data directory {}", dir.display()))?;
+    }
+    Ok(())
 }
 
 /// The file of an embedded store: `sqlite:///absolute/path`, or `sqlite:path` (relative to the working directory). The

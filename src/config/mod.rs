@@ -1,6 +1,6 @@
 //! `postern.yaml`: the file, then the environment, then flags; every finding at once, with its place.
 //!
-//! [`overlay`] brings the three together into one tree, in which each value knows where it came from; [`sections`] reads
+//! `overlay` brings the three together into one tree, in which each value knows where it came from; `sections` reads
 //! the tree. What comes out is [`Config`], about which nothing is left to check.
 
 mod overlay;

@@ -33,6 +33,7 @@ pub(super) fn merge(sources: &Sources, findings: &mut Findings) -> Result<Map, C
 /// Puts `value` (YAML) at `path`, making the maps on the way.
 fn overlay(tree: &mut Map, name: &str, path: &str, separator: &str, value: &str, findings: &mut Findings) {
     let file = findings.add_source(name, value);
+    findings.hide(file);
     let Some(node) = yaml::parse(findings, file) else { return };
     let span = node.span;
     let mut map = tree;

@@ -1,13 +1,12 @@
 //! Bodies on their way: streamed both ways, never held.
 
-use super::record::Record;
+use super::exchange::Exchange;
+use super::link::Link;
 use crate::net::deadline::{Phase, Ticks};
-use crate::net::io::Connection;
 use crate::upstream::Lease;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -27,35 +26,27 @@ pub enum BodyError {
     Stalled,
 }
 
-/// What happened to a request's body, for whoever answers it.
-#[derive(Debug, Default)]
-pub struct BodyFate {
-    /// It was larger than the limit.
-    pub too_large: Cell<bool>,
-    /// The client's side failed before its end.
-    pub broken: Cell<bool>,
-}
-
 /// A request's body on its way to the upstream. Trailers stay behind: they could carry identity headers.
 pub struct RequestBody {
     incoming: Incoming,
     left: u64,
-    fate: Rc<BodyFate>,
-    connection: Rc<Connection>,
+    link: Rc<Link>,
+    /// How long the upstream may take for its answer when nothing moves.
     first_byte: Ticks,
 }
 
 impl RequestBody {
-    /// At most `limit` bytes of `incoming`; while it moves, the upstream is not late with its answer.
+    /// At most `limit` bytes of `incoming`.
     #[must_use]
-    pub fn new(
-        incoming: Incoming,
-        limit: u64,
-        fate: Rc<BodyFate>,
-        connection: Rc<Connection>,
-        first_byte: Ticks,
-    ) -> Self {
-        Self { incoming, left: limit, fate, connection, first_byte }
+    pub fn new(incoming: Incoming, limit: u64, link: Rc<Link>) -> Self {
+        link.body_too_large.set(false);
+        link.body_broken.set(false);
+        Self { incoming, left: limit, link, first_byte: Ticks(0) }
+    }
+
+    /// While the body moves, the upstream is not late with its answer.
+    pub fn wait_for_answer(&mut self, first_byte: Ticks) {
+        self.first_byte = first_byte;
     }
 }
 
@@ -68,7 +59,7 @@ impl Body for RequestBody {
         let frame = match ready!(Pin::new(&mut this.incoming).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
-                this.fate.broken.set(true);
+                this.link.body_broken.set(true);
                 return Poll::Ready(Some(Err(error.into())));
             }
             None => return Poll::Ready(None),
@@ -76,12 +67,13 @@ impl Body for RequestBody {
         let Ok(data) = frame.into_data() else { return Poll::Ready(None) };
         let size = data.len() as u64;
         if size > this.left {
-            this.fate.too_large.set(true);
+            this.link.body_too_large.set(true);
             return Poll::Ready(Some(Err(BodyError::TooLarge)));
         }
         this.left -= size;
-        if this.connection.deadlines.armed(Phase::Upstream) {
-            this.connection.deadlines.arm(Phase::Upstream, this.first_byte);
+        let deadlines = &this.link.connection.deadlines;
+        if deadlines.armed(Phase::Upstream) {
+            deadlines.arm(Phase::Upstream, this.first_byte);
         }
         Poll::Ready(Some(Ok(Frame::data(data))))
     }
@@ -98,7 +90,7 @@ impl Body for RequestBody {
 /// An answer's body on its way to the client.
 pub enum AnswerBody {
     /// Written by postern.
-    Own(Option<Bytes>, Record),
+    Own(Option<Bytes>, Box<Exchange>),
     /// The upstream's.
     Upstream(UpstreamBody),
 }
@@ -109,18 +101,18 @@ pub struct UpstreamBody {
     lease: Option<Lease<RequestBody>>,
     idle: Ticks,
     ended: bool,
-    record: Record,
+    exchange: Box<Exchange>,
 }
 
 impl UpstreamBody {
     /// The body of an answer that came on `lease`.
     #[must_use]
-    pub fn new(incoming: Incoming, lease: Lease<RequestBody>, idle: Ticks, record: Record) -> Self {
-        Self { incoming, lease: Some(lease), idle, ended: false, record }
+    pub fn new(incoming: Incoming, lease: Lease<RequestBody>, idle: Ticks, exchange: Box<Exchange>) -> Self {
+        Self { incoming, lease: Some(lease), idle, ended: false, exchange }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let deadlines = &self.record.connection().deadlines;
+        let deadlines = &self.exchange.link().connection.deadlines;
         loop {
             match Pin::new(&mut self.incoming).poll_frame(cx) {
                 Poll::Pending if deadlines.expired(Phase::Upstream) => {
@@ -141,7 +133,7 @@ impl UpstreamBody {
                     deadlines.disarm(Phase::Upstream);
                     // Trailers are not passed on over HTTP/1.1.
                     if let Some(data) = frame.data_ref() {
-                        self.record.sent(data.len());
+                        self.exchange.sent(data.len());
                         return Poll::Ready(Some(Ok(frame)));
                     }
                 }
@@ -157,7 +149,7 @@ impl Drop for UpstreamBody {
                 lease.give_back();
             }
         } else {
-            self.record.aborted();
+            self.exchange.aborted();
         }
     }
 }
@@ -168,10 +160,10 @@ impl Body for AnswerBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
-            Self::Own(bytes, record) => {
+            Self::Own(bytes, exchange) => {
                 let frame = bytes.take().filter(|bytes| !bytes.is_empty());
                 if let Some(bytes) = &frame {
-                    record.sent(bytes.len());
+                    exchange.sent(bytes.len());
                 }
                 Poll::Ready(frame.map(|bytes| Ok(Frame::data(bytes))))
             }

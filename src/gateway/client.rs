@@ -3,7 +3,8 @@
 //! Forwarded headers are believed from configured proxies alone; from anybody else they are replaced. What an untrusted
 //! client's connection looks like to the upstream is worked out once a connection.
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use arrayvec::ArrayVec;
+use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 
@@ -25,7 +26,6 @@ pub struct Client {
     /// The peer is a configured proxy.
     trusted: bool,
     for_value: HeaderValue,
-    forwarded_value: HeaderValue,
 }
 
 /// What the upstream is told about the client.
@@ -39,8 +39,8 @@ pub struct Origin {
     pub x_forwarded_proto: HeaderValue,
     /// `X-Forwarded-Host`, where it differs from what the client asked us for.
     pub x_forwarded_host: Option<HeaderValue>,
-    /// `Forwarded` (RFC 7239)
-    pub forwarded: HeaderValue,
+    /// `Forwarded` (RFC 7239), rebuilt where a trusted proxy speaks it.
+    pub forwarded: Option<HeaderValue>,
 }
 
 const HTTP: HeaderValue = HeaderValue::from_static("http");
@@ -52,7 +52,7 @@ impl Client {
     pub fn new(peer: SocketAddr, trusted_proxies: &[IpNet]) -> Self {
         let peer = peer.ip().to_canonical();
         let trusted = is_trusted(peer, trusted_proxies);
-        Self { peer, trusted, for_value: value(&peer.to_string()), forwarded_value: forwarded(peer, "http") }
+        Self { peer, trusted, for_value: address_value(peer) }
     }
 
     /// Whether forwarded headers of this peer are believed.
@@ -73,7 +73,7 @@ impl Client {
                 x_forwarded_for: self.for_value.clone(),
                 x_forwarded_proto: HTTP,
                 x_forwarded_host: None,
-                forwarded: self.forwarded_value.clone(),
+                forwarded: None,
             };
         }
         let mut chain = vec![self.peer];
@@ -101,9 +101,24 @@ impl Client {
             x_forwarded_for: value(&shown.join(", ")),
             x_forwarded_proto: if https { HTTPS } else { HTTP },
             x_forwarded_host: host.cloned(),
-            forwarded: forwarded(address, if https { "https" } else { "http" }),
+            forwarded: headers
+                .contains_key(FORWARDED)
+                .then(|| forwarded(address, if https { "https" } else { "http" })),
         }
     }
+}
+
+/// An address as text; by hand for IPv4, since every new connection needs it.
+fn address_value(address: IpAddr) -> HeaderValue {
+    let IpAddr::V4(v4) = address else { return value(&address.to_string()) };
+    let mut text = ArrayVec::<u8, 15>::new();
+    for (at, octet) in v4.octets().into_iter().enumerate() {
+        if at > 0 {
+            text.push(b'.');
+        }
+        let _ = text.try_extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
+    }
+    HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
 fn is_trusted(address: IpAddr, trusted_proxies: &[IpNet]) -> bool {
@@ -162,6 +177,13 @@ mod tests {
         assert_eq!(origin("10.0.0.1", &["192.0.2.7, garbage"], &trusted).0, "10.0.0.1");
         assert_eq!(origin("10.0.0.1", &[], &trusted).0, "10.0.0.1");
         assert_eq!(origin("10.0.0.1", &["[2001:db8::1]:4711"], &trusted).0, "2001:db8::1");
+    }
+
+    #[test]
+    fn addresses_are_written_as_everybody_writes_them() {
+        for address in ["0.0.0.0", "255.255.255.255", "127.0.0.1", "192.168.10.9", "2001:db8::1"] {
+            assert_eq!(super::address_value(address.parse().unwrap()), address);
+        }
     }
 
     #[test]

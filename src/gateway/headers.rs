@@ -88,18 +88,27 @@ impl Stripped {
 }
 
 fn remove_nominated(headers: &mut HeaderMap) {
-    if !headers.contains_key(header::CONNECTION) {
-        return;
+    // Nearly always there is none, or it names nothing.
+    match headers.get(header::CONNECTION) {
+        None => return,
+        Some(only) if is_usual(only.as_bytes()) && headers.get_all(header::CONNECTION).iter().nth(1).is_none() => {
+            return;
+        }
+        Some(_) => {}
     }
     let mut nominated: Vec<HeaderName> = Vec::new();
     for value in headers.get_all(header::CONNECTION) {
         let names = value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii);
-        let usual = |name: &&[u8]| !name.eq_ignore_ascii_case(b"keep-alive") && !name.eq_ignore_ascii_case(b"close");
-        nominated.extend(names.filter(usual).filter_map(|name| HeaderName::from_bytes(name).ok()));
+        nominated.extend(names.filter(|name| !is_usual(name)).filter_map(|name| HeaderName::from_bytes(name).ok()));
     }
     for name in nominated.iter().filter(|name| !ESSENTIAL.contains(name)) {
         headers.remove(name);
     }
+}
+
+/// An option of `Connection` that names no header.
+fn is_usual(option: &[u8]) -> bool {
+    option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close")
 }
 
 /// The id of a request and its place in a trace.
@@ -115,25 +124,30 @@ impl Trace {
     /// Goes on with what a trusted proxy began; begins anew for anybody else, with one number as request id and trace id.
     #[must_use]
     pub fn of(headers: &HeaderMap, trusted: bool, entropy: &Entropy) -> Self {
+        let given = |name: &HeaderName| if trusted { headers.get(name) } else { None };
+        let parent = given(&TRACEPARENT).map(HeaderValue::as_bytes).filter(|parent| is_traceparent(parent));
         let (high, low, span) = (hex(entropy.next()), hex(entropy.next()), hex(entropy.next()));
-        let given = |name: &HeaderName| headers.get(name).filter(|_| trusted);
-        let request_id = given(&X_REQUEST_ID).filter(|id| is_plain(id)).cloned();
-        let parent = given(&TRACEPARENT).filter(|parent| is_traceparent(parent.as_bytes()));
-        let mut text = ArrayVec::<u8, 55>::new();
-        let tracestate = parent.and_then(|_| given(&TRACESTATE)).cloned();
-        let (trace, flags): (&[u8], &[u8]) = match parent.map(HeaderValue::as_bytes) {
-            Some(parent) => (parent.get(3..35).unwrap_or_default(), parent.get(53..55).unwrap_or_default()),
-            None => (&[], b"00"),
-        };
-        let mut id = [0; 32];
-        let (first, second) = id.split_at_mut(16);
-        first.copy_from_slice(&high);
-        second.copy_from_slice(&low);
-        let trace = if trace.is_empty() { &id } else { trace };
-        for piece in [b"00-".as_slice(), trace, b"-", &span, b"-", flags] {
-            let _ = text.try_extend_from_slice(piece);
+        // Both values in one allocation: the id, and `00-<trace>-<span>-<flags>`.
+        let mut text = Vec::with_capacity(32 + 55);
+        for piece in [&high, &low] {
+            text.extend_from_slice(piece);
         }
-        Self { request_id: request_id.unwrap_or_else(|| ascii(&id)), traceparent: ascii(&text), tracestate }
+        text.extend_from_slice(b"00-");
+        match parent.and_then(|parent| parent.get(3..35)) {
+            Some(trace) => text.extend_from_slice(trace),
+            None => text.extend_from_within(..32),
+        }
+        text.push(b'-');
+        text.extend_from_slice(&span);
+        text.push(b'-');
+        text.extend_from_slice(parent.and_then(|parent| parent.get(53..55)).unwrap_or(b"00"));
+        let mut id = Bytes::from(text);
+        let traceparent = id.split_off(32);
+        Self {
+            request_id: given(&X_REQUEST_ID).filter(|id| is_plain(id)).cloned().unwrap_or_else(|| ascii(id)),
+            traceparent: ascii(traceparent),
+            tracestate: parent.and_then(|_| given(&TRACESTATE)).cloned(),
+        }
     }
 }
 
@@ -159,8 +173,8 @@ fn is_traceparent(text: &[u8]) -> bool {
         && not_zero(36..52)
 }
 
-fn ascii(text: &[u8]) -> HeaderValue {
-    HeaderValue::from_maybe_shared(Bytes::copy_from_slice(text)).unwrap_or(HeaderValue::from_static("0"))
+fn ascii(text: Bytes) -> HeaderValue {
+    HeaderValue::from_maybe_shared(text).unwrap_or(HeaderValue::from_static("0"))
 }
 
 /// Says where the request came from and which one it is, and which `Host` the upstream sees.
@@ -179,7 +193,9 @@ pub fn tell_the_way(headers: &mut HeaderMap, origin: Origin, trace: Trace, upstr
     }
     headers.insert(X_FORWARDED_FOR, origin.x_forwarded_for);
     headers.insert(X_FORWARDED_PROTO, origin.x_forwarded_proto);
-    headers.insert(header::FORWARDED, origin.forwarded);
+    if let Some(forwarded) = origin.forwarded {
+        headers.insert(header::FORWARDED, forwarded);
+    }
     headers.insert(X_REQUEST_ID, trace.request_id);
     headers.insert(TRACEPARENT, trace.traceparent);
     if let Some(state) = trace.tracestate {

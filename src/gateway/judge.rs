@@ -1,108 +1,139 @@
-//! From the request's head to a permit or a denial, with what the decision needs fetched between its stages.
+//! From the request's head to a permit or a denial. It never waits: what memory does not hold, it asks for.
 
-use super::record::Record;
+use super::body::RequestBody;
+use super::link::Link;
 use super::worker::Worker;
-use crate::decision::{
-    self, Caller, CredentialNeed, Denial, Facts, Permit, Reason, RequestView, admit, claim, decide, find,
-};
-use crate::directory::token::TokenDigest;
-use crate::facts::Snapshot;
+use crate::decision::{Caller, CredentialNeed, Denial, Facts, OrgKey, Permit, Reason, RequestView};
+use crate::decision::{admit, claim, decide, find};
+use crate::directory::StoreError;
+use crate::facts::{Organization, Snapshot};
 use crate::identity::{self, Credential};
-use crate::membership::Lookup;
+use crate::membership::{Lookup, Memberships, Wanted};
 use crate::target::Target;
-use crate::target::host::canonical_host;
+use http::Request;
 use http::header::{HOST, HeaderMap};
-use http::{Method, Uri};
-use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
-/// Judges a request. What is found on the way is noted in `record`.
-///
-/// # Errors
-/// The first refusal of the pipeline.
-pub async fn judge<'w>(
-    worker: &'w Worker,
-    record: &mut Record,
-    method: &Method,
-    uri: &Uri,
-    headers: &HeaderMap,
-) -> Result<Permit<'w>, Denial> {
-    // A lenient upstream could take `get` for GET, which was not judged.
-    if method.as_str().bytes().any(|b| b.is_ascii_lowercase()) {
-        return Err(Denial::new(Reason::BadFraming).with_hint("the method is written in lower case"));
-    }
-    let raw = uri.path_and_query().map_or("", |target| target.as_str());
-    let target = Target::parse(raw).map_err(|_| Denial::new(Reason::BadTarget))?;
-    let host = host(headers)?;
-    let view = RequestView { method, host: &host, target: &target, headers };
-    let matched = find(&worker.shared.policy, &view).inspect_err(|denial| record.route = denial.route)?;
-    record.route = Some(matched.route().index);
-    let snapshot = match matched.credential() {
-        CredentialNeed::Ignored => None,
-        CredentialNeed::Optional | CredentialNeed::Required => authenticate(worker, record, headers).await?,
-    };
-    record.user.clone_from(&snapshot);
-    let caller = snapshot.as_ref().map_or(Caller::Anonymous, Caller::User);
-    admit(&matched, caller)?;
-    let claim = claim(&matched, &view)?;
-    let facts = look_up(worker, record, &claim, caller).await?;
-    let permit = decide(&matched, &claim, &view, caller, &facts)?;
-    record.organization = permit.organization().cloned();
-    record.level = permit.level();
-    record.superuser_pass = permit.by_superuser();
-    Ok(permit)
+/// Why there is no permit.
+#[derive(Debug)]
+pub enum Stop {
+    /// It is refused.
+    Denied(Denial),
+    /// This must be fetched first.
+    Needs(Need),
 }
 
-/// The scanner has seen to it that there is exactly one `Host`, and a valid one.
-fn host(headers: &HeaderMap) -> Result<Cow<'_, str>, Denial> {
-    let bad = || Denial::new(Reason::BadTarget);
-    let text = headers.get(HOST).ok_or_else(bad)?.to_str().map_err(|_| bad())?;
-    canonical_host(text).map_err(|_| bad())
+impl From<Denial> for Stop {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial)
+    }
+}
+
+/// What memory does not hold.
+#[derive(Debug)]
+pub enum Need {
+    /// Whose token is this?
+    Credential(Wanted),
+    /// The organization that a superuser named.
+    Organization(OrgKey<'static>),
+}
+
+/// `None`: there is no such organization.
+type FoundOrganization = Result<Option<Arc<Organization>>, StoreError>;
+
+/// What was fetched for this request.
+#[derive(Default)]
+pub struct Fetched {
+    credential: Option<Lookup>,
+    organizations: Vec<(OrgKey<'static>, FoundOrganization)>,
+}
+
+impl Fetched {
+    /// Asks the store, through the cache.
+    pub async fn fetch(&mut self, memberships: &Memberships, need: Need, now: Instant) {
+        match need {
+            Need::Credential(wanted) => self.credential = Some(memberships.load(wanted).await),
+            Need::Organization(key) => {
+                let found = memberships.organization(&key, now).await;
+                self.organizations.push((key, found));
+            }
+        }
+    }
+}
+
+/// Judges a request. The route and the user are noted as soon as they are known, also of a request that is refused later.
+///
+/// # Errors
+/// The first refusal of the pipeline, or what must be fetched before going on.
+pub fn judge<'w>(
+    worker: &'w Worker,
+    link: &Link,
+    request: &Request<RequestBody>,
+    fetched: &Fetched,
+    now: Instant,
+    route: &mut Option<usize>,
+    user: &mut Option<Arc<Snapshot>>,
+) -> Result<Permit<'w>, Stop> {
+    let (method, headers) = (request.method(), request.headers());
+    // A lenient upstream could take `get` for GET, which was not judged.
+    if method.as_str().bytes().any(|b| b.is_ascii_lowercase()) {
+        return Err(Denial::new(Reason::BadFraming).with_hint("the method is written in lower case").into());
+    }
+    let bad_target = || Denial::new(Reason::BadTarget);
+    let raw = request.uri().path_and_query().map_or("", |target| target.as_str());
+    let target = Target::parse(raw).map_err(|error| bad_target().with_hint(error.reason()))?;
+    // The scanner has seen to it that there is exactly one `Host`, and a valid one.
+    let host = headers.get(HOST).and_then(|host| link.canonical_host(host).ok()).ok_or_else(bad_target)?;
+    let view = RequestView { method, host: &host, target: &target, headers };
+    let matched = find(&worker.shared.policy, &view).inspect_err(|denial| *route = denial.route)?;
+    *route = Some(matched.route().index);
+    *user = match matched.credential() {
+        CredentialNeed::Ignored => None,
+        CredentialNeed::Optional | CredentialNeed::Required => authenticate(worker, headers, fetched, now)?,
+    };
+    let caller = user.as_ref().map_or(Caller::Anonymous, Caller::User);
+    admit(&matched, caller)?;
+    let claim = claim(&matched, &view)?;
+    let mut facts = Facts::none();
+    for key in claim.unknown(caller) {
+        let known = fetched.organizations.iter().find(|(fetched, _)| fetched == key);
+        let Some((_, found)) = known else { return Err(Stop::Needs(Need::Organization(key.clone().into_owned()))) };
+        let found = found.as_ref().map_err(|_| Denial::new(Reason::StoreUnavailable))?;
+        facts.learn(key.clone(), found.clone());
+    }
+    Ok(decide(&matched, &claim, &view, caller, &facts)?)
 }
 
 /// Who sent the request: `None` where nobody says who they are.
-async fn authenticate(worker: &Worker, record: &Record, headers: &HeaderMap) -> Result<Option<Arc<Snapshot>>, Denial> {
+fn authenticate(
+    worker: &Worker,
+    headers: &HeaderMap,
+    fetched: &Fetched,
+    now: Instant,
+) -> Result<Option<Arc<Snapshot>>, Stop> {
     let token = match identity::read(headers) {
         Credential::None => return Ok(None),
-        Credential::Ambiguous => return Err(Denial::new(Reason::Ambiguous)),
-        Credential::Refused => return Err(Denial::new(Reason::CredentialsInvalid)),
+        Credential::Ambiguous => return Err(Denial::new(Reason::Ambiguous).into()),
+        Credential::Refused => return Err(Denial::new(Reason::CredentialsInvalid).into()),
         Credential::Bearer(token) => token,
     };
     let memberships = &worker.shared.memberships;
-    let digest = TokenDigest::of(token);
-    let found = match memberships.remembered(&digest, record.start()) {
-        Some(found) => {
-            worker.shard.cache_hits.inc();
-            found
-        }
-        None if memberships.is_forged(token) => {
-            worker.shard.cache_refused.inc();
-            Lookup::Unknown
-        }
-        None => {
-            worker.shard.cache_misses.inc();
-            memberships.load(digest).await
-        }
+    let found = if let Some(found) = &fetched.credential {
+        found.clone()
+    } else if let Some(found) = memberships.remembered(token, now) {
+        worker.shard.cache_hits.inc();
+        found
+    } else if memberships.is_forged(token) {
+        worker.shard.cache_refused.inc();
+        Lookup::Unknown
+    } else {
+        return Err(Stop::Needs(Need::Credential(memberships.wanted(token))));
     };
     match found {
         Lookup::Known(known) if known.snapshot.user.is_active => Ok(Some(Arc::clone(&known.snapshot))),
-        Lookup::Known(_) => Err(Denial::new(Reason::UserInactive)),
-        Lookup::Unknown => Err(Denial::new(Reason::CredentialsInvalid)),
-        Lookup::Unavailable => Err(Denial::new(Reason::StoreUnavailable)),
+        Lookup::Known(_) => Err(Denial::new(Reason::UserInactive).into()),
+        Lookup::Unknown => Err(Denial::new(Reason::CredentialsInvalid).into()),
+        Lookup::Unavailable => Err(Denial::new(Reason::StoreUnavailable).into()),
     }
-}
-
-/// Organizations that a superuser names without belonging to them.
-async fn look_up<'r>(
-    worker: &Worker,
-    record: &Record,
-    claim: &decision::Claim<'r>,
-    caller: Caller<'_>,
-) -> Result<Facts<'r>, Denial> {
-    let mut facts = Facts::none();
-    for key in claim.unknown(caller) {
-        let found = worker.shared.memberships.organization(key, record.start()).await;
-        facts.learn(key.clone(), found.map_err(|_| Denial::new(Reason::StoreUnavailable))?);
-    }
-    Ok(facts)
 }

@@ -1,26 +1,30 @@
 //! The data path, as a tower service: one request in, one answer out.
 //!
-//! The order of a request's phases, each a file: [`judge`] (target, route, credential, organization, decision), then
-//! [`reply`] for a refusal, or [`forward`] for a permit: [`headers`] strips and injects, `upstream` carries, [`body`]
-//! streams. [`record`] is what the request leaves behind: one access line and the metrics, whatever became of it.
+//! A request becomes an [`Exchange`], which goes through the phases, each a file: [`judge`] (target, route, credential,
+//! organization, decision), then [`reply`] for a refusal, or [`forward`] for a permit: [`headers`] strips and injects,
+//! `upstream` carries, [`body`] streams. Judging never waits: what it cannot know from memory it asks for, the answer is
+//! fetched on the side, and it judges again. When the answer ends, the exchange leaves one access line and the metrics
+//! behind, whatever became of it.
 
 pub mod body;
 pub mod client;
 pub mod entropy;
+pub mod exchange;
 pub mod forward;
 pub mod headers;
 pub mod judge;
-pub mod record;
+pub mod link;
 pub mod reply;
 pub mod worker;
 
 use crate::net::io::Connection;
 use body::AnswerBody;
-use client::Client;
-use headers::Trace;
+use exchange::Exchange;
+use forward::forward;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use record::Record;
+use judge::Stop;
+use link::Link;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -32,8 +36,7 @@ pub use worker::{Shared, Worker};
 #[derive(Clone)]
 pub struct Gateway {
     worker: Rc<Worker>,
-    connection: Rc<Connection>,
-    client: Rc<Client>,
+    link: Rc<Link>,
 }
 
 impl Gateway {
@@ -41,40 +44,73 @@ impl Gateway {
     #[must_use]
     pub fn new(worker: Rc<Worker>, connection: Rc<Connection>) -> Self {
         worker.shard.connections.inc();
-        let client = Rc::new(Client::new(connection.peer, &worker.shared.trusted_proxies));
-        Self { worker, connection, client }
-    }
-
-    async fn answer(self, request: Request<Incoming>) -> Response<AnswerBody> {
-        let Self { worker, connection, client } = self;
-        let violation = connection.begin();
-        let (parts, body) = request.into_parts();
-        // Read before anything is stripped: who sent it, from where, as part of which trace.
-        let origin = client.origin(&parts.headers, &worker.shared.trusted_proxies);
-        let trace = Trace::of(&parts.headers, client.is_trusted(), &worker.entropy);
-        let mut record = Record::begin(&worker, &connection, &parts, origin.address, trace.request_id.clone());
-        if let Some(violation) = violation {
-            worker.shard.framing_refused.inc();
-            return reply::violation(record, violation);
-        }
-        match judge::judge(&worker, &mut record, &parts.method, &parts.uri, &parts.headers).await {
-            Ok(permit) => forward::forward(&worker, &connection, record, &permit, (origin, trace), parts, body).await,
-            Err(denial) => reply::refuse(record, &denial),
-        }
+        let link = Rc::new(Link::new(connection, &worker.shared.trusted_proxies));
+        Self { worker, link }
     }
 }
 
 impl tower::Service<Request<Incoming>> for Gateway {
     type Response = Response<AnswerBody>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>>>>;
+    type Future = Answer;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let gateway = self.clone();
-        Box::pin(async move { Ok(gateway.answer(request).await) })
+    fn call(&mut self, request: Request<Incoming>) -> Answer {
+        let violation = self.link.connection.begin();
+        let mut exchange = Exchange::begin(&self.worker, &self.link, request);
+        if let Some(violation) = violation {
+            self.worker.shard.framing_refused.inc();
+            exchange.unread();
+            return Answer::Now(Some(reply::violation(exchange, violation)));
+        }
+        match exchange.prepare() {
+            Ok(prepared) => Answer::Later(Box::pin(forward(exchange, prepared))),
+            Err(Stop::Denied(denial)) => Answer::Now(Some(reply::refuse(exchange, &denial))),
+            Err(Stop::Needs(need)) => Answer::Later(Box::pin(async move {
+                let mut need = need;
+                loop {
+                    exchange.fetch(need).await;
+                    match exchange.prepare() {
+                        Ok(prepared) => return forward(exchange, prepared).await,
+                        Err(Stop::Denied(denial)) => return reply::refuse(exchange, &denial),
+                        Err(Stop::Needs(next)) => need = next,
+                    }
+                }
+            })),
+        }
+    }
+}
+
+/// An answer: there at once where nothing has to be waited for, as for most refusals.
+pub enum Answer {
+    /// It is there.
+    Now(Option<Response<AnswerBody>>),
+    /// It will be.
+    Later(Pin<Box<dyn Future<Output = Response<AnswerBody>>>>),
+}
+
+impl Future for Answer {
+    type Output = Result<Response<AnswerBody>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            // Taken once: a future is not polled after it was ready.
+            Self::Now(answer) => answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
+            Self::Later(answer) => answer.as_mut().poll(cx).map(Ok),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::exchange::Exchange;
+
+    /// The allocator's quick path ends at 1 KiB, and the exchange is allocated for each request.
+    #[test]
+    fn an_exchange_fits_the_allocator_s_quick_path() {
+        assert!(size_of::<Exchange>() <= 1024, "{}", size_of::<Exchange>());
     }
 }

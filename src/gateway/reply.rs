@@ -4,8 +4,8 @@
 //! the same for every occurrence, so it is written once and shared.
 
 use super::body::AnswerBody;
+use super::exchange::Exchange;
 use super::headers::X_REQUEST_ID;
-use super::record::Record;
 use crate::decision::{Denial, Reason};
 use crate::net::framing::{Class, Violation};
 use crate::telemetry::metrics::Outcome;
@@ -48,17 +48,15 @@ fn problem(denial: &Denial) -> String {
 
 /// Answers a request that was refused or has failed.
 #[must_use]
-pub fn refuse(mut record: Record, denial: &Denial) -> Response<AnswerBody> {
-    record.answer(denial.status, Outcome::Refused(denial.reason));
+pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBody> {
+    exchange.answer(denial.status, Outcome::Refused(denial.reason));
     if let Some(hint) = denial.hint {
-        tracing::debug!(request_id = ?record.request_id(), code = denial.reason.code(), hint, "refused");
+        tracing::debug!(request_id = ?exchange.request_id(), code = denial.reason.code(), hint, "refused");
     }
-    let body = record.worker().bodies.of(denial);
-    let mut response = Response::new(AnswerBody::Own(None, record));
+    let body = exchange.worker().bodies.of(denial);
+    let request_id = exchange.request_id().clone();
+    let mut response = Response::new(AnswerBody::Own(Some(body), exchange));
     *response.status_mut() = denial.status;
-    let AnswerBody::Own(bytes, record) = response.body_mut() else { return response };
-    *bytes = Some(body);
-    let request_id = record.request_id().clone();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, PROBLEM);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -84,8 +82,8 @@ pub fn refuse(mut record: Record, denial: &Denial) -> Response<AnswerBody> {
 
 /// Answers a head that the framing scanner refused; the connection closes behind it.
 #[must_use]
-pub fn violation(record: Record, violation: Violation) -> Response<AnswerBody> {
-    let mut response = refuse(record, &of_violation(violation));
+pub fn violation(exchange: Box<Exchange>, violation: Violation) -> Response<AnswerBody> {
+    let mut response = refuse(exchange, &of_violation(violation));
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }

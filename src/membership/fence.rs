@@ -1,7 +1,7 @@
 //! The fence between old facts and the present: at which position of the outbox each user and token last changed, and until
 //! when postern knows that it has caught up.
 //!
-//! They share [`SLOTS`] slots by the last bytes of their ids: a collision costs a needless load, never a stale answer. The check
+//! They share 4096 slots by the last bytes of their ids: a collision costs a needless load, never a stale answer. The check
 //! on the hot path is a few atomic loads, and nothing is written there.
 
 use crate::id::{TokenId, UserId};

@@ -10,6 +10,7 @@
 
 pub mod fence;
 pub mod flight;
+pub mod tag;
 pub mod watch;
 
 use crate::decision::OrgKey;
@@ -20,34 +21,15 @@ use crate::id::TokenId;
 use fence::{Fence, Slot};
 use flight::Flights;
 use quick_cache::sync::Cache;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use tag::{Tag, TagState, Tagger};
 
 /// How often a load is repeated because its user changed meanwhile, before the caller is asked to come back.
 const RETRIES: usize = 3;
 
-/// A digest is uniformly distributed already: its first bytes are its hash.
-#[derive(Default)]
-pub struct DigestHasher(u64);
-
-impl Hasher for DigestHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk::<8>() {
-            self.0 = u64::from_le_bytes(*first);
-        }
-    }
-
-    /// A slice announces its length first; that says nothing here.
-    fn write_usize(&mut self, _: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-type DigestCache<V> = Cache<TokenDigest, V, quick_cache::UnitWeighter, BuildHasherDefault<DigestHasher>>;
+type TagCache<V> = Cache<Tag, V, quick_cache::UnitWeighter, TagState>;
 
 /// A credential that the store knows, as it was at a position of the outbox.
 #[derive(Debug)]
@@ -97,43 +79,56 @@ struct KnownOrg {
     read_at: u64,
 }
 
+/// What the store is asked about a credential, and under which tag the answer is remembered.
+#[derive(Clone, Copy)]
+pub struct Wanted {
+    tag: Tag,
+    digest: TokenDigest,
+}
+
+impl std::fmt::Debug for Wanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Wanted")
+    }
+}
+
 /// The cache over the directory. One for the whole process.
 pub struct Memberships {
     store: Arc<dyn Store>,
     fence: Fence,
-    known: DigestCache<Arc<Known>>,
-    unknown: DigestCache<u64>,
+    tagger: Tagger,
+    known: TagCache<Arc<Known>>,
+    unknown: TagCache<u64>,
     organizations: Cache<OrgRef, KnownOrg>,
-    flights: Flights<TokenDigest, Lookup>,
+    flights: Flights<Tag, Lookup>,
+}
+
+/// A cache that grows as it is used, up to `capacity` entries.
+fn cache<V: Clone>(capacity: usize) -> TagCache<V> {
+    let lifecycle = quick_cache::sync::DefaultLifecycle::default();
+    Cache::with(capacity.min(1024), capacity as u64, quick_cache::UnitWeighter, TagState::default(), lifecycle)
 }
 
 impl Memberships {
     /// An empty cache over `store`, whose outbox stands at `position`.
-    #[must_use]
-    pub fn new(store: Arc<dyn Store>, position: u64, max_staleness: Duration, capacity: Capacity) -> Self {
-        let cache = |size| {
-            Cache::with(
-                size,
-                size as u64,
-                quick_cache::UnitWeighter,
-                BuildHasherDefault::default(),
-                quick_cache::sync::DefaultLifecycle::default(),
-            )
-        };
-        Self {
+    ///
+    /// # Errors
+    /// The system has no randomness.
+    pub fn new(
+        store: Arc<dyn Store>,
+        position: u64,
+        max_staleness: Duration,
+        capacity: Capacity,
+    ) -> Result<Self, getrandom::Error> {
+        Ok(Self {
             store,
             fence: Fence::new(position, max_staleness),
+            tagger: Tagger::new()?,
             known: cache(capacity.known),
-            unknown: Cache::with(
-                capacity.unknown,
-                capacity.unknown as u64,
-                quick_cache::UnitWeighter,
-                BuildHasherDefault::default(),
-                quick_cache::sync::DefaultLifecycle::default(),
-            ),
+            unknown: cache(capacity.unknown),
             organizations: Cache::new(capacity.organizations),
             flights: Flights::default(),
-        }
+        })
     }
 
     /// The fence, for the watcher and for metrics.
@@ -144,11 +139,12 @@ impl Memberships {
 
     /// Looks in memory alone; `None` is a miss. The hot path: no lock but the cache's shard, no allocation.
     #[must_use]
-    pub fn remembered(&self, digest: &TokenDigest, now: Instant) -> Option<Lookup> {
+    pub fn remembered(&self, token: &str, now: Instant) -> Option<Lookup> {
         if !self.fence.has_proof(now) {
             return None;
         }
-        if let Some(known) = self.known.get(digest) {
+        let tag = self.tagger.tag(token);
+        if let Some(known) = self.known.get(&tag) {
             if !self.fence.holds(known.slots, known.read_at) {
                 return None;
             }
@@ -160,7 +156,7 @@ impl Memberships {
             }
             return Some(Lookup::Known(known));
         }
-        let read_at = self.unknown.get(digest)?;
+        let read_at = self.unknown.get(&tag)?;
         self.fence.no_token_since(read_at).then_some(Lookup::Unknown)
     }
 
@@ -170,12 +166,18 @@ impl Memberships {
         matches!(token::parse(text, self.store.checksum_key()), Shape::BadChecksum | Shape::Malformed)
     }
 
-    /// Asks the store, once for all who wait for the same credential.
-    pub async fn load(&self, digest: TokenDigest) -> Lookup {
-        self.flights.join(digest, || self.read(digest)).await
+    /// What to ask the store about a credential.
+    #[must_use]
+    pub fn wanted(&self, token: &str) -> Wanted {
+        Wanted { tag: self.tagger.tag(token), digest: TokenDigest::of(token) }
     }
 
-    async fn read(&self, digest: TokenDigest) -> Lookup {
+    /// Asks the store, once for all who wait for the same credential.
+    pub async fn load(&self, wanted: Wanted) -> Lookup {
+        self.flights.join(wanted.tag, || self.read(wanted)).await
+    }
+
+    async fn read(&self, Wanted { tag, digest }: Wanted) -> Lookup {
         for _ in 0..RETRIES {
             let read_at = self.fence.position();
             let found = match self.store.token_snapshot(&digest).await {
@@ -186,7 +188,7 @@ impl Memberships {
                 }
             };
             let Some(found) = found else {
-                self.unknown.insert(digest, read_at);
+                self.unknown.insert(tag, read_at);
                 return Lookup::Unknown;
             };
             let slots = [Fence::slot(found.snapshot.user.id.0), Fence::slot(found.token.0)];
@@ -205,7 +207,7 @@ impl Memberships {
                 slots,
                 used: AtomicBool::new(true),
             });
-            self.known.insert(digest, Arc::clone(&known));
+            self.known.insert(tag, Arc::clone(&known));
             return Lookup::Known(known);
         }
         Lookup::Unavailable

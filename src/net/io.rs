@@ -1,7 +1,7 @@
 //! The socket as hyper sees it: every byte has passed the framing scanner, and every wait has a deadline.
 //!
-//! A head that the scanner refuses never reaches the parser. In its place hyper reads [`REFUSED_HEAD`], and
-//! [`Connection::refusal`] tells the service which request of the connection that is and why; so refusals are answered in
+//! A head that the scanner refuses never reaches the parser. In its place hyper reads `REFUSED_HEAD`, and
+//! [`Connection::begin`] tells the service which request of the connection that is and why; so refusals are answered in
 //! order behind pipelined requests, by the same code, and are logged and counted like any other.
 
 use super::deadline::{Deadlines, Pace, Phase, Ticks};
@@ -326,7 +326,38 @@ impl hyper::rt::Write for StrictIo {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        let written = if let Some(bytes) = in_one_place(bufs) {
+            Pin::new(&mut this.stream).poll_write(cx, bytes)
+        } else {
+            let scratch = Rc::clone(&this.scratch);
+            let mut scratch = scratch.borrow_mut();
+            match gather(bufs, &mut scratch) {
+                Some(together) => Pin::new(&mut this.stream).poll_write(cx, together),
+                None => Pin::new(&mut this.stream).poll_write_vectored(cx, bufs),
+            }
+        };
         this.wrote(written)
     }
+}
+
+/// The bytes of a vectored write whose bytes are all in one place.
+pub(crate) fn in_one_place<'a>(bufs: &'a [io::IoSlice<'_>]) -> Option<&'a [u8]> {
+    let mut filled = bufs.iter().filter(|buf| !buf.is_empty());
+    let first = filled.next().map_or(&[] as &[u8], |buf| buf);
+    filled.next().is_none().then_some(first)
+}
+
+/// Up to so many bytes are copied together before they are written.
+const SMALL: usize = 8 * 1024;
+
+/// Copies the head and body of an ordinary answer together, which costs less than gathering them in the kernel.
+fn gather<'s>(bufs: &[io::IoSlice<'_>], scratch: &'s mut [u8]) -> Option<&'s [u8]> {
+    let size: usize = bufs.iter().map(|buf| buf.len()).sum();
+    let mut room = scratch.get_mut(..size).filter(|_| size <= SMALL)?;
+    for buf in bufs {
+        let (here, rest) = std::mem::take(&mut room).split_at_mut_checked(buf.len())?;
+        here.copy_from_slice(buf);
+        room = rest;
+    }
+    scratch.get(..size)
 }

@@ -40,7 +40,8 @@ pub struct Settings {
 pub trait Serve: 'static {
     /// The answer's body.
     type Body: http_body::Body<Data = bytes::Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static;
-    /// The service of one connection.
+    /// The service of one connection. It must always be ready: back-pressure is the connection's own, which reads no
+    /// further request before the last is answered.
     type Service: tower::Service<http::Request<Incoming>, Response = http::Response<Self::Body>, Error = Infallible>
         + Clone
         + 'static;
@@ -259,10 +260,10 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = tower::util::Oneshot<S, R>;
+    type Future = S::Future;
 
     fn call(&self, request: R) -> Self::Future {
-        tower::util::Oneshot::new(self.0.clone(), request)
+        self.0.clone().call(request)
     }
 }
 

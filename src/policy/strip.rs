@@ -6,8 +6,8 @@
 use crate::fold::{fold_key, folded};
 use arrayvec::ArrayVec;
 
-/// Headers by which proxies and applications tell who somebody is, or that change what was asked. `*`: everything so begun.
-const USUAL: [&str; 36] = [
+/// Headers by which proxies and applications tell who or where somebody is, or that change what was asked. `*`: everything so begun.
+const USUAL: [&str; 49] = [
     "X-Postern-*",
     // Who somebody is.
     "Remote-User",
@@ -35,17 +35,32 @@ const USUAL: [&str; 36] = [
     "X-Username",
     "X-WEBAUTH-*",
     "X-Envoy-Original-Path",
-    // What was asked.
+    // Where somebody is (beside X-Forwarded-For and its like, which are rebuilt).
+    "Client-IP",
+    "CF-Connecting-IP",
+    "Fastly-Client-IP",
+    "True-Client-IP",
+    "WL-Proxy-Client-IP",
+    "X-Originating-IP",
+    // What was asked, by which method, of which host, over what.
+    "Front-End-Https",
     "X-Forwarded-Method",
     "X-Forwarded-Path",
     "X-Forwarded-Uri",
+    "X-Host",
+    "X-HTTP-Host-Override",
     "X-HTTP-Method",
     "X-HTTP-Method-Override",
     "X-Method-Override",
+    "X-Original-Host",
     "X-Original-Method",
     "X-Original-Uri",
     "X-Original-URL",
     "X-Rewrite-URL",
+    "X-Scheme",
+    "X-Url-Scheme",
+    // CGI makes HTTP_PROXY of it, which HTTP clients obey (httpoxy).
+    "Proxy",
 ];
 
 /// A longer folded name is compared by its beginning alone; exact names are shorter.
@@ -141,6 +156,9 @@ mod tests {
             "x-forwarded-uri",
             "X-Forwarded-Method",
             "X-Forwarded-User",
+            "x-original-host",
+            "True_Client_IP",
+            "Proxy",
             "x-scope-orgid",
             "X_Scope_OrgID",
             "XScopeOrgID",

@@ -26,12 +26,12 @@ pub struct Line<'a> {
     pub request_id: &'a str,
     /// The client's address.
     pub client: IpAddr,
-    /// The method.
-    pub method: &'a str,
+    /// The method; like host and path, unknown of a head that could not be read.
+    pub method: Option<&'a str>,
     /// The host asked for.
-    pub host: &'a str,
+    pub host: Option<&'a str>,
     /// The path, without the query.
-    pub path: &'a str,
+    pub path: Option<&'a str>,
     /// The route's pattern.
     pub route: Option<&'a str>,
     /// The answer's status.
@@ -67,9 +67,9 @@ impl Line<'_> {
         out.extend_from_slice(b",\"client\":\"");
         let _ = write!(out, "{}", self.client);
         out.push(b'"');
-        text(out, "method", Some(self.method));
-        text(out, "host", Some(self.host));
-        text(out, "path", Some(self.path));
+        text(out, "method", self.method);
+        text(out, "host", self.host);
+        text(out, "path", self.path);
         text(out, "route", self.route);
         number(out, "status", u64::from(self.status));
         text(out, "code", self.code);
@@ -217,9 +217,9 @@ mod tests {
             at: Duration::new(1_700_000_000, 42_000),
             request_id: "r1",
             client: [127, 0, 0, 1].into(),
-            method: "GET",
-            host: "api.example.com",
-            path: "/a\"b\\c\nd\u{7f}",
+            method: Some("GET"),
+            host: Some("api.example.com"),
+            path: Some("/a\"b\\c\nd\u{7f}"),
             route: Some("/{org:uuid}/**"),
             status: 403,
             code: Some("org_foreign"),

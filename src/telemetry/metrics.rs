@@ -238,7 +238,7 @@ fn encode_latency(
     }
     let mut buckets: Vec<(f64, u64)> =
         BOUNDS.iter().zip(total.buckets).map(|(bound, count)| (*bound as f64 / 1e6, count)).collect();
-    buckets.push((f64::MAX, total.above));
+    buckets.push((f64::INFINITY, total.above));
     let labels = [("route", route)];
     family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
         total.sum_ns as f64 / 1e9,

@@ -4,10 +4,10 @@
 //! (there are never more than there are clients being served).
 
 use super::Upstream;
+use super::io::UpstreamIo;
 use crate::net::deadline::{Deadlines, Phase, Ticker, Ticks};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::error::Error as StdError;
@@ -203,15 +203,17 @@ where
 
     async fn take_idle(&self) -> Option<SendRequest<B>> {
         loop {
-            let mut idle = self.idle.borrow_mut().pop_back()?;
-            if idle.sender.is_ready() {
-                if self.is_stale(&idle) {
-                    continue;
-                }
-                return Some(idle.sender);
+            let idle = self.idle.borrow_mut().pop_back()?;
+            if self.is_stale(&idle) || idle.sender.is_closed() {
+                continue;
             }
-            // Given back a moment ago: its task has yet to notice that the last answer was read to its end.
-            if !idle.sender.is_closed() && idle.sender.ready().await.is_ok() {
+            if !idle.sender.is_ready() {
+                // Given back a moment ago: its task has yet to notice that the last answer was read to its end. One turn is
+                // enough for that; a connection that is still busy then carries the rest of a body that the upstream answered
+                // early, and nobody waits for somebody else's client.
+                tokio::task::yield_now().await;
+            }
+            if idle.sender.is_ready() {
                 return Some(idle.sender);
             }
         }
@@ -229,7 +231,7 @@ where
         let stream = connected
             .ok_or_else(|| self.timeout("accept a connection"))?
             .map_err(|source| SendError::Connect { address: address(), source })?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+        let (sender, connection) = http1::handshake(UpstreamIo::new(stream))
             .await
             .map_err(|source| SendError::Broken { address: address(), source })?;
         tokio::task::spawn_local(async move {

@@ -15,6 +15,8 @@ pub struct Source {
     pub text: String,
     /// Offset of the first byte of each line.
     lines: Vec<usize>,
+    /// Its text is not shown.
+    pub(super) hidden: bool,
 }
 
 /// A place for people: lines and columns count from 1, columns in characters.
@@ -118,8 +120,15 @@ impl Findings {
     pub fn add_source(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
         let text = text.into();
         let lines = std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1)).collect();
-        self.sources.push(Source { name: name.into(), text, lines });
+        self.sources.push(Source { name: name.into(), text, lines, hidden: false });
         FileId(self.sources.len() - 1)
+    }
+
+    /// Never shows a line of that source: a variable may hold a secret, whatever its name looks like.
+    pub fn hide(&mut self, file: FileId) {
+        if let Some(source) = self.sources.get_mut(file.0) {
+            source.hidden = true;
+        }
     }
 
     /// A file that was taken in.

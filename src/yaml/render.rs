@@ -6,6 +6,7 @@
 use super::{Finding, Findings, Severity, Span};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value as Json, json};
+use std::borrow::Cow;
 use std::fmt::Write;
 
 impl Findings {
@@ -85,7 +86,7 @@ impl Findings {
         label: &'a str,
         kind: AnnotationKind,
     ) -> Option<Snippet<'a, annotate_snippets::Annotation<'a>>> {
-        let source = self.source(span.file)?;
+        let source = self.source(span.file).filter(|source| !source.hidden)?;
         let number = source.line_at(span.start);
         let (start, line) = source.line(number);
         let from = (span.start - start).min(line.len());
@@ -97,8 +98,28 @@ impl Findings {
             to
         };
         let annotation = kind.span(from..to).label((!label.is_empty()).then_some(label));
-        Some(Snippet::source(line).path(source.name.as_str()).line_start(number + 1).annotation(annotation))
+        Some(
+            Snippet::source(without_credentials(line))
+                .path(source.name.as_str())
+                .line_start(number + 1)
+                .annotation(annotation),
+        )
     }
+}
+
+/// The line with what stands before the `@` of a URL starred out, byte for byte, so that places stay where they are.
+fn without_credentials(line: &str) -> Cow<'_, str> {
+    let mut shown = Cow::Borrowed(line);
+    for (at, scheme) in line.match_indices("://") {
+        let start = at + scheme.len();
+        let rest = line.get(start..).unwrap_or_default();
+        let url = rest.split([' ', '"', '\'', ',']).next().unwrap_or_default();
+        if let Some(end) = url.rfind('@') {
+            let stars = "*".repeat(end);
+            shown.to_mut().replace_range(start..start + end, &stars);
+        }
+    }
+    shown
 }
 
 fn prefix(f: &Finding) -> String {

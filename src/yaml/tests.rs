@@ -163,3 +163,17 @@ proptest::proptest! {
         let _ = findings.to_text(false);
     }
 }
+
+#[test]
+fn credentials_of_a_url_are_not_shown() {
+    let mut findings = Findings::new();
+    let text = "a: \"postgres://user:p4ss@w0rd@host/db\"  # see http://x/@y\n";
+    let file = findings.add_source("x.yaml", text);
+    let span = parse(&mut findings, file).unwrap().span;
+    findings.error("some", span, "wrong");
+    let shown = findings.to_text(false);
+    assert!(shown.contains("postgres://**************@host/db"), "{shown}");
+    assert!(!shown.contains("p4ss") && !shown.contains("w0rd"), "{shown}");
+    findings.hide(file);
+    assert!(!findings.to_text(false).contains("host/db"));
+}

@@ -1,6 +1,11 @@
 //! The one integration binary: what the product does, seen from outside of the crate.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod attacks;
 mod directory;
+mod docs;
+mod gateway;
+mod operations;
 mod policies;
 mod strict;
+mod support;

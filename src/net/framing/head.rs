@@ -3,6 +3,7 @@
 use super::Violation;
 use super::field::{self, Field};
 use crate::target::{self, TargetError, host};
+use arrayvec::ArrayVec;
 
 /// Longer than any method of the IANA registry.
 const METHOD_BYTES: usize = 32;
@@ -66,7 +67,12 @@ impl Head {
 
     /// Reads one line, given without its CRLF. At the empty line that ends the head: what follows it, and whether the
     /// connection ends with this message (RFC 9112, 9.3).
-    pub(super) fn read(&mut self, line: &[u8], most_fields: usize) -> Result<Option<(Body, bool)>, Violation> {
+    pub(super) fn read(
+        &mut self,
+        line: &[u8],
+        most_fields: usize,
+        known: &mut KnownHost,
+    ) -> Result<Option<(Body, bool)>, Violation> {
         match self.at {
             At::Start if line.is_empty() => self.at = At::RequestLine,
             At::RequestLine if line.is_empty() => return Err(Violation::EmptyLines),
@@ -80,13 +86,13 @@ impl Head {
                 if self.fields > most_fields {
                     return Err(Violation::TooManyFields);
                 }
-                self.field(line)?;
+                self.field(line, known)?;
             }
         }
         Ok(None)
     }
 
-    fn field(&mut self, line: &[u8]) -> Result<(), Violation> {
+    fn field(&mut self, line: &[u8], known: &mut KnownHost) -> Result<(), Violation> {
         let field = Field::parse(line)?;
         let Field { name, value, .. } = field;
         match name.len() {
@@ -95,7 +101,7 @@ impl Head {
                     return Err(Violation::HostRepeated);
                 }
                 self.host = true;
-                host::check(value).map_err(Violation::Host)
+                known.check(value).map_err(Violation::Host)
             }
             10 if name.eq_ignore_ascii_case(b"connection") => {
                 for option in value.split(|&b| b == b',').map(field::trim) {
@@ -134,6 +140,27 @@ impl Head {
             (false, length) => Body::Length(length.unwrap_or(0)),
         };
         Ok((body, self.close || !(self.http11 || self.keep_alive)))
+    }
+}
+
+/// The last host of a connection that was found valid: nearly always that of the next message too.
+#[derive(Debug)]
+pub(super) struct KnownHost(ArrayVec<u8, 64>);
+
+impl KnownHost {
+    pub(super) const fn new() -> Self {
+        Self(ArrayVec::new_const())
+    }
+
+    fn check(&mut self, value: &[u8]) -> Result<(), host::HostError> {
+        if !value.is_empty() && self.0.as_slice() == value {
+            return Ok(());
+        }
+        host::check(value)?;
+        self.0.clear();
+        // A longer one is checked each time.
+        let _ = self.0.try_extend_from_slice(value);
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ mod violation;
 
 pub use violation::{Class, Violation};
 
-use head::{Body, Head};
+use head::{Body, Head, KnownHost};
 
 /// How much of a head a stranger may send. The parser above must be set to no less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +74,8 @@ pub struct Scanner {
     heads: u64,
     /// So many bytes of what [`Stop::Incomplete`] left have been searched for the end of a line already.
     searched: usize,
+    /// The host of the last message.
+    host: KnownHost,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +107,7 @@ impl Scanner {
         let head_bytes =
             if limits.head_bytes < Limits::MOST_HEAD_BYTES { limits.head_bytes } else { Limits::MOST_HEAD_BYTES };
         let limits = Limits { head_bytes, headers: limits.headers };
-        Self { limits, state: State::Head(Head::START), heads: 0, searched: 0 }
+        Self { limits, state: State::Head(Head::START), heads: 0, searched: 0, host: KnownHost::new() }
     }
 
     /// Looks at bytes that follow everything accepted so far.
@@ -181,7 +183,7 @@ impl Scanner {
             };
             let line = rest.get(head.line..end).unwrap_or_default();
             head.line = end;
-            if let Some((body, last)) = head.read(without_crlf(line)?, self.limits.headers)? {
+            if let Some((body, last)) = head.read(without_crlf(line)?, self.limits.headers, &mut self.host)? {
                 self.heads += 1;
                 let next = match body {
                     Body::Length(0) => after_message(last),

@@ -7,6 +7,6 @@ mod corpus;
 mod framing;
 mod parser;
 mod query;
-mod random;
+pub mod random;
 mod reader;
 mod target;

@@ -1,0 +1,158 @@
+//! Instructions, not time: `cargo bench --bench instructions`.
+//!
+//! The bench runs itself under callgrind, which counts the instructions of [`measured`] alone, so a figure is the same on a
+//! busy machine and moves only with the code (or the compiler). Each has a budget in [`BENCHES`]; over it, the run fails.
+//! Without `--bench` (as in `cargo test --benches`) everything runs once and nothing is counted.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod fixture;
+
+use fixture::{BROWSER, CURL, good, member, organization_id, parsed, pass, policy, target};
+use http::{HeaderMap, Method};
+use postern::decision::RequestView;
+use postern::gateway::headers::Stripped;
+use postern::net::framing::{Limits, Scanner};
+use postern::target::Target;
+use std::hint::black_box;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+/// How often each is run, for one count.
+const TIMES: usize = 1000;
+
+/// The routes of the policies, each ten times the one before.
+const ROUTES: [usize; 4] = [10, 100, 1_000, 10_000];
+
+/// What is run `TIMES` times; the number says how often it ran before.
+type Work = Box<dyn FnMut(usize)>;
+
+/// Everything that is measured: name, instructions at most, and what to run. First `decide`, in the order of [`ROUTES`].
+const BENCHES: [(&str, u64, fn() -> Work); 10] = [
+    ("decide, 10 routes, 100 memberships", 2_000, || decide(ROUTES[0])),
+    ("decide, 100 routes, 100 memberships", 2_000, || decide(ROUTES[1])),
+    ("decide, 1,000 routes, 100 memberships", 2_000, || decide(ROUTES[2])),
+    ("decide, 10,000 routes, 100 memberships", 2_000, || decide(ROUTES[3])),
+    ("canonical target, plain", 2_000, || canonical("/api/v1/devices/9531985d/config?page=2&ordering=-created")),
+    ("canonical target, percent-encoded", 2_000, || canonical("/api/v1/devices/caf%C3%A9%20one/config?q=%2Fx")),
+    ("framing of a curl GET", 2_000, || scan(CURL)),
+    ("framing of a browser GET, 15 headers", 4_000, || scan(BROWSER)),
+    ("stripping a curl GET's headers", 2_000, || strip(CURL)),
+    ("stripping a browser GET's headers", 4_000, || strip(BROWSER)),
+];
+
+/// callgrind writes what it has counted when this returns, and begins anew.
+#[inline(never)]
+fn prepared(make: fn() -> Work) -> Work {
+    make()
+}
+
+/// The only function whose instructions count.
+#[inline(never)]
+fn measured(work: &mut dyn FnMut(usize), times: usize) {
+    for number in 0..times {
+        work(black_box(number));
+    }
+}
+
+fn decide(routes: usize) -> Work {
+    let policy = policy(routes).unwrap_or_else(|findings| panic!("{}", findings.to_lines()));
+    let caller = member(100);
+    // A target borrows its text, which lives as long as the program, so that reading it is not counted here.
+    let targets: Vec<Target<'static>> =
+        (0..100).map(|number| good(target(routes, organization_id(number)).leak())).collect();
+    let headers = HeaderMap::new();
+    Box::new(move |number| {
+        let target = &targets[number % targets.len()];
+        let view = RequestView { method: &Method::GET, host: "api.example.com", target, headers: &headers };
+        black_box(pass(&policy, &view, &caller)).expect("a member reads");
+    })
+}
+
+fn canonical(raw: &'static str) -> Work {
+    Box::new(move |_| drop(black_box(Target::parse(black_box(raw)).expect("a good target"))))
+}
+
+fn scan(head: &'static [u8]) -> Work {
+    let limits = Limits { head_bytes: 16 << 10, headers: 100 };
+    Box::new(move |_| assert_eq!(black_box(Scanner::new(limits)).scan(black_box(head)).accepted, head.len()))
+}
+
+fn strip(head: &[u8]) -> Work {
+    let policy = policy(10).unwrap_or_else(|findings| panic!("{}", findings.to_lines()));
+    let headers = parsed(head).1;
+    // Made before anything is counted.
+    let mut copies: Vec<HeaderMap> = (0..TIMES).map(|_| headers.clone()).collect();
+    Box::new(move |_| {
+        let headers = copies.pop().expect("a copy for each time");
+        drop(black_box(Stripped::new(headers, |name| policy.strip().contains(name), false)));
+    })
+}
+
+fn main() -> ExitCode {
+    let given: Vec<String> = std::env::args().collect();
+    if given.iter().any(|arg| arg == "--under-callgrind") {
+        for (_, _, make) in BENCHES {
+            measured(&mut prepared(make), TIMES);
+        }
+        return ExitCode::SUCCESS;
+    }
+    if !given.iter().any(|arg| arg == "--bench") {
+        for (_, _, make) in BENCHES {
+            measured(&mut prepared(make), 1);
+        }
+        return ExitCode::SUCCESS;
+    }
+    match counts() {
+        Ok(counts) => report(&counts),
+        Err(problem) => {
+            println!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs this program under callgrind, which writes a file each time that [`prepared`] or [`measured`] returns.
+fn counts() -> Result<Vec<u64>, String> {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("instructions");
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let run = Command::new("valgrind")
+        .args(["-q", "--tool=callgrind", "--dump-after=*::prepared*", "--dump-after=*::measured*"])
+        .arg(format!("--callgrind-out-file={}", dir.join("out").display()))
+        .arg(program)
+        .arg("--under-callgrind")
+        .output()
+        .map_err(|error| format!("valgrind is needed (apt-get install valgrind): {error}"))?;
+    if !run.status.success() {
+        return Err(String::from_utf8_lossy(&run.stderr).into_owned());
+    }
+    (1..=BENCHES.len()).map(|number| count(&dir.join(format!("out.{}", 2 * number)))).collect()
+}
+
+/// The instructions of one time, from what callgrind wrote.
+fn count(file: &Path) -> Result<u64, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let total = text.lines().find_map(|line| line.strip_prefix("summary: ").or_else(|| line.strip_prefix("totals: ")));
+    let total: Option<u64> = total.and_then(|total| total.trim().parse().ok());
+    total.map(|total| total / TIMES as u64).ok_or_else(|| format!("{}: no total", file.display()))
+}
+
+/// Prints the table; fails where a budget is exceeded or a decision grows faster than the logarithm of the routes.
+fn report(counts: &[u64]) -> ExitCode {
+    let mut held = true;
+    println!("{:44} {:>12} {:>8}", "", "instructions", "budget");
+    for ((name, budget, _), count) in BENCHES.iter().zip(counts) {
+        let over = count > budget;
+        held &= !over;
+        println!("{name:44} {count:12} {budget:8}{}", if over { "  OVER" } else { "" });
+    }
+    let first = counts.first().copied().unwrap_or_default();
+    // log(100)/log(10) = 2, log(1,000)/log(10) = 3, …
+    let slow = ROUTES.iter().zip(counts).zip(1..).find(|((_, count), log)| **count > first * log);
+    if let Some(((routes, count), _)) = slow {
+        held = false;
+        println!("decide grows faster than the logarithm of the routes: {first} for 10 of them, {count} for {routes}");
+    }
+    if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

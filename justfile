@@ -1,0 +1,29 @@
+# Thin aliases: `just` lists them. Nothing here is needed to build or test.
+
+_default:
+    @just --list
+
+# the demo: everything in one process
+demo:
+    cargo run -- demo
+
+# install what the tests need, and run them
+test *ARGS:
+    ./scripts/test.sh {{ARGS}}
+
+# what CI runs
+ci:
+    CI=true bash .ci/run
+
+# format and lint
+lint:
+    cargo fmt
+    cargo clippy --locked --all-targets -- -D warnings
+
+# the documentation of the library
+doc:
+    cargo doc --no-deps --open
+
+# run the stages of the Dockerfile by hand, without a container engine (as root)
+image:
+    ./deploy/verify-image.sh

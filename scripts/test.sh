@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Installs what the tests need, where it is missing, and runs them all. Arguments go to the test runner.
+#
+# Needed: cargo and rustc (1.90 or newer) and a C compiler, which builds the embedded SQLite. Used where present:
+# cargo-nextest (a process for each test), else cargo's own runner.
+# Works as root, as a user with sudo, and as a user without it when everything is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! command -v cargo >/dev/null && [ -x "${HOME:-}/.cargo/bin/cargo" ]; then
+    PATH="$HOME/.cargo/bin:$PATH"
+fi
+if ! command -v cargo >/dev/null; then
+    echo "missing: cargo. Install Rust 1.90 or newer: https://rustup.rs" >&2
+    exit 1
+fi
+bash scripts/need.sh cc gcc libc6-dev
+
+if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --locked "$@"
+else
+    cargo test --locked --bins --lib --tests "$@"
+fi
+# Examples in the documentation of the library; nextest does not run them.
+cargo test --locked --doc

@@ -1,0 +1,234 @@
+//! One request and all that is known of it, from its head to the last byte of its answer.
+//!
+//! It stays in one place in memory and travels as a pointer: with the judging, then with the sending, at last with the
+//! answer's body. However a request ends — answered, refused, broken off — its end is noted once, when this is dropped.
+
+use super::body::RequestBody;
+use super::client::Origin;
+use super::forward::Prepared;
+use super::headers::Trace;
+use super::judge::{Fetched, Need, Stop, judge};
+use super::link::Link;
+use super::worker::Worker;
+use crate::decision::{Denial, Permit, Reason};
+use crate::facts::{Organization, Snapshot};
+use crate::telemetry::access::Line;
+use crate::telemetry::metrics::Outcome;
+use http::header::{HOST, HeaderValue};
+use http::{Method, Request, StatusCode, Uri};
+use hyper::body::Incoming;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One request.
+pub struct Exchange {
+    worker: Rc<Worker>,
+    link: Rc<Link>,
+    /// The request, until it is sent; its headers are the client's until it is prepared.
+    pub request: Option<Request<RequestBody>>,
+    /// Where it came from and which one it is, until it is told to the upstream.
+    pub way: Option<(Origin, Trace)>,
+    fetched: Fetched,
+    start: Instant,
+    ours: Option<Duration>,
+    upstream: Option<Duration>,
+    /// The index of the route that was found.
+    pub route: Option<usize>,
+    /// Who asked.
+    pub user: Option<Arc<Snapshot>>,
+    organization: Option<Arc<Organization>>,
+    level: Option<&'static str>,
+    superuser_pass: bool,
+    /// What only the access line needs.
+    shown: Option<Shown>,
+    request_id: HeaderValue,
+    client: IpAddr,
+    status: StatusCode,
+    outcome: Option<Outcome>,
+    sent: u64,
+    aborted: bool,
+}
+
+struct Shown {
+    at: Duration,
+    /// `None` when it could not be read.
+    head: Option<ShownHead>,
+}
+
+struct ShownHead {
+    method: Method,
+    uri: Uri,
+    host: Option<HeaderValue>,
+}
+
+impl Exchange {
+    /// A request that has just arrived.
+    #[must_use]
+    pub fn begin(worker: &Rc<Worker>, link: &Rc<Link>, request: Request<Incoming>) -> Box<Self> {
+        let start = crate::clock::monotonic();
+        // Read before anything is stripped: from where, as part of which trace.
+        let origin = link.client.origin(request.headers(), &worker.shared.trusted_proxies);
+        let trace = Trace::of(request.headers(), link.client.is_trusted(), &worker.entropy);
+        let shown = worker.lines.as_ref().map(|_| Shown {
+            at: crate::clock::unix(),
+            head: Some(ShownHead {
+                method: request.method().clone(),
+                uri: request.uri().clone(),
+                host: request.headers().get(HOST).cloned(),
+            }),
+        });
+        let limit = worker.shared.body_limit;
+        Box::new(Self {
+            worker: Rc::clone(worker),
+            link: Rc::clone(link),
+            request: Some(request.map(|body| RequestBody::new(body, limit, Rc::clone(link)))),
+            fetched: Fetched::default(),
+            start,
+            ours: None,
+            upstream: None,
+            route: None,
+            user: None,
+            organization: None,
+            level: None,
+            superuser_pass: false,
+            shown,
+            request_id: trace.request_id.clone(),
+            client: origin.address,
+            way: Some((origin, trace)),
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            outcome: None,
+            sent: 0,
+            aborted: false,
+        })
+    }
+
+    /// The head was refused below the parser: what stands in its place says nothing about what was sent.
+    pub fn unread(&mut self) {
+        if let Some(shown) = &mut self.shown {
+            shown.head = None;
+        }
+    }
+
+    /// Judges the request and, with the permit, makes it ready for the upstream.
+    ///
+    /// # Errors
+    /// It is refused, or something must be fetched first.
+    pub fn prepare(&mut self) -> Result<Prepared, Stop> {
+        let Self { worker, link, request, way, fetched, start, route, user, .. } = self;
+        let worker = Rc::clone(worker);
+        // Both are there until the request is sent.
+        let Some(request) = request else { return Err(Denial::new(Reason::BadFraming).into()) };
+        let permit = judge(&worker, link, request, fetched, *start, route, user)?;
+        let Some(way) = way.take() else { return Err(Denial::new(Reason::BadFraming).into()) };
+        let prepared = super::forward::prepare(&worker, &permit, request, way);
+        self.note(&permit);
+        Ok(prepared?)
+    }
+
+    fn note(&mut self, permit: &Permit<'_>) {
+        self.organization = permit.organization().cloned();
+        self.level = permit.level();
+        self.superuser_pass = permit.by_superuser();
+    }
+
+    /// Fetches what the judging asked for.
+    pub async fn fetch(&mut self, need: Need) {
+        let worker = Rc::clone(&self.worker);
+        worker.shard.cache_misses.inc();
+        self.fetched.fetch(&worker.shared.memberships, need, self.start).await;
+    }
+
+    /// The worker that serves it.
+    #[must_use]
+    pub fn worker(&self) -> &Rc<Worker> {
+        &self.worker
+    }
+
+    /// The connection that it came on.
+    #[must_use]
+    pub fn link(&self) -> &Rc<Link> {
+        &self.link
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn request_id(&self) -> &HeaderValue {
+        &self.request_id
+    }
+
+    /// It goes to the upstream now.
+    pub fn hand_over(&mut self) {
+        self.ours = Some(crate::clock::monotonic().duration_since(self.start));
+    }
+
+    /// Its answer begins now.
+    pub fn answer(&mut self, status: StatusCode, outcome: Outcome) {
+        let elapsed = crate::clock::monotonic().duration_since(self.start);
+        self.upstream = self.ours.map(|ours| elapsed.saturating_sub(ours));
+        let ours = *self.ours.get_or_insert(elapsed);
+        self.status = status;
+        self.outcome = Some(outcome);
+        if let Some(cell) = self.worker.routes.cell(self.route) {
+            cell.observe(outcome, ours, self.upstream);
+        }
+        if self.superuser_pass {
+            self.worker.shard.superuser_passes.inc();
+        }
+    }
+
+    /// So many bytes of the answer's body went out.
+    pub fn sent(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+    }
+
+    /// The answer broke off.
+    pub fn aborted(&mut self) {
+        self.aborted = true;
+        self.worker.shard.answers_aborted.inc();
+    }
+
+    fn log(&self) {
+        let (Some(lines), Some(shown)) = (&self.worker.lines, &self.shown) else { return };
+        let (status, code) = match self.outcome {
+            Some(Outcome::Refused(reason)) => (self.status.as_u16(), Some(reason.code())),
+            Some(Outcome::Allowed) => (self.status.as_u16(), None),
+            // Nothing was answered: the client went away while it waited.
+            None => (499, Some("client_gone")),
+        };
+        fn text(value: Option<&HeaderValue>) -> &str {
+            value.and_then(|value| value.to_str().ok()).unwrap_or_default()
+        }
+        let total = crate::clock::monotonic().duration_since(self.start);
+        let head = shown.head.as_ref();
+        let line = Line {
+            at: shown.at,
+            request_id: text(Some(&self.request_id)),
+            client: self.client,
+            method: head.map(|head| head.method.as_str()),
+            host: head.map(|head| text(head.host.as_ref())),
+            path: head.map(|head| head.uri.path()),
+            route: self.route.and_then(|at| self.worker.shared.labels.get(at)).map(|label| &**label),
+            status,
+            code,
+            user: self.user.as_ref().map(|user| user.user.id_value.as_str()),
+            org: self.organization.as_ref().map(|org| org.id_value.as_str()),
+            level: self.level,
+            superuser_pass: self.superuser_pass,
+            sent: self.sent,
+            ours: self.ours.unwrap_or(total),
+            upstream: self.upstream,
+            total,
+            aborted: self.aborted || self.outcome.is_none(),
+        };
+        lines.push(&line, &self.worker.shard.log_dropped);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.link.connection.end();
+        self.log();
+    }
+}

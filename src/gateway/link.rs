@@ -1,0 +1,53 @@
+//! What the gate knows of one client connection, from request to request.
+
+use super::client::Client;
+use crate::net::io::Connection;
+use crate::target::host::{HostError, canonical_host};
+use http::HeaderValue;
+use ipnet::IpNet;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// One client connection.
+pub struct Link {
+    /// The socket's side of it.
+    pub connection: Rc<Connection>,
+    /// The other end.
+    pub client: Client,
+    /// The current request's body was larger than the limit.
+    pub body_too_large: Cell<bool>,
+    /// The current request's body broke off on the client's side.
+    pub body_broken: Cell<bool>,
+    /// The last request's `Host` and its canonical form: nearly always the next one's too.
+    host: RefCell<Option<(HeaderValue, Rc<str>)>>,
+}
+
+impl Link {
+    /// A connection that was just accepted.
+    #[must_use]
+    pub fn new(connection: Rc<Connection>, trusted_proxies: &[IpNet]) -> Self {
+        Self {
+            client: Client::new(connection.peer, trusted_proxies),
+            connection,
+            body_too_large: Cell::new(false),
+            body_broken: Cell::new(false),
+            host: RefCell::default(),
+        }
+    }
+
+    /// The canonical form of a `Host`.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn canonical_host(&self, raw: &HeaderValue) -> Result<Rc<str>, HostError> {
+        let mut known = self.host.borrow_mut();
+        if let Some((last, canonical)) = &*known
+            && last == raw
+        {
+            return Ok(Rc::clone(canonical));
+        }
+        let canonical: Rc<str> = canonical_host(raw.to_str().map_err(|_| HostError::Character)?)?.into();
+        *known = Some((raw.clone(), Rc::clone(&canonical)));
+        Ok(canonical)
+    }
+}

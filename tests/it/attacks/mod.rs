@@ -1,0 +1,12 @@
+//! Hostile strangers, by the class of what they try. Each class is tried in more spellings than those that made it known.
+
+mod body_and_slow;
+mod framing;
+mod headers;
+mod method_host;
+mod operations;
+mod path;
+mod query;
+mod random;
+mod tenants;
+mod tokens;

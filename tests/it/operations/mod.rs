@@ -1,0 +1,9 @@
+//! The operator's side: what postern says of itself, how it starts, how it goes down, and how fast a change counts.
+
+mod access_lines;
+mod down;
+mod metrics;
+mod probes;
+mod revocation;
+mod startup;
+mod store;

@@ -1,0 +1,175 @@
+//! What is in the way of a start: named, with what to do about it, and with exit code 1 before anything is served.
+
+use crate::support::{Options, Postern, ROUTES};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+/// Starts, expects it to fail, and gives what was said.
+fn fails(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(!said.contains("panicked") && !said.contains("\"serving\""), "{said}");
+    assert!(output.stdout.is_empty(), "errors belong on standard error");
+    said
+}
+
+fn fails_with(options: &Options, words: &[&str]) {
+    let home = Postern::prepare(Some(([127, 0, 0, 1], 9).into()), options);
+    let said = fails(&mut Postern::serve(home.path(), options));
+    for word in words {
+        assert!(said.contains(word), "`{word}` is not in: {said}");
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    for key in ["listen", "admin", "probes"] {
+        let said = format!("{key}: {address} is already in use");
+        fails_with(&Options::policy(ROUTES).set(key, address), &[&said, "choose another address"]);
+    }
+}
+
+#[test]
+fn an_address_of_another_machine_is_named() {
+    fails_with(
+        &Options::policy(ROUTES).set("listen", "192.0.2.1:8080"),
+        &["192.0.2.1:8080 is not an address of this machine"],
+    );
+    fails_with(
+        &Options::policy(ROUTES).set("listen", "localhost"),
+        &["`listen` must be an address and a port", "127.0.0.1:8080"],
+    );
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_named() {
+    let home = Postern::prepare(None, &Options::policy(ROUTES));
+    let serve = |config: &str| fails(Postern::serve(home.path(), &Options::policy(ROUTES)).args(["--config", config]));
+    let said = serve("nothing.yaml");
+    assert!(said.contains("nothing.yaml") && said.contains("hint:"), "{said}");
+    assert!(serve(".").contains("cannot read the configuration"));
+    std::fs::write(home.path().join("bytes.yaml"), b"listen: \xff\xfe").unwrap();
+    assert!(serve("bytes.yaml").contains("bytes.yaml"));
+}
+
+#[test]
+fn mistakes_in_the_configuration_are_told_all_at_once() {
+    let mut options = Options::policy(ROUTES);
+    options.config =
+        "timeouts: { haed: 1s, idle: soon }\nlimits: { connections: 0 }\nlissten: 1\nredis: redis://x\n".into();
+    fails_with(
+        &options,
+        &[
+            "haed",
+            "did you mean `head`",
+            "`idle`",
+            "`connections`",
+            "lissten",
+            "did you mean `listen`",
+            "redis",
+            "not yet",
+            "postern.yaml:",
+        ],
+    );
+    fails_with(&Options::policy(ROUTES).set("timeouts.haed", "1s"), &["haed", "POSTERN__TIMEOUTS__HAED"]);
+}
+
+#[test]
+fn a_policy_that_cannot_be_read_is_named() {
+    let options = Options::policy(ROUTES).set("policy", "[nothing.yaml]");
+    fails_with(&options, &["cannot read the policy", "nothing.yaml", "hint:"]);
+}
+
+#[test]
+fn mistakes_in_the_policy_are_told_all_at_once() {
+    let policy = "version: 1\nroutes:\n  /a: memberr\n  /b/{x}: public\n  /c: { read: member, wirte: manager }\n";
+    fails_with(&Options::policy(policy), &["routes.yaml:3:", "did you mean `member`", "routes.yaml:5:", "wirte"]);
+    fails_with(&Options::policy("version: 1\nroutes: [\n"), &["routes.yaml"]);
+    fails_with(&Options::policy(""), &["routes.yaml"]);
+    fails_with(&Options::policy("version: 1\nroutes:\n  /api/v1/users/**: public\n"), &["postern's own identity API"]);
+}
+
+#[test]
+fn an_upstream_that_nobody_names_is_told() {
+    let mut options = Options::policy("version: 1\nroutes:\n  /x: { level: public, upstream: ecoh }\n");
+    fails_with(&options, &["ecoh", "did you mean `echo`"]);
+    options = Options::policy("version: 1\nroutes:\n  /x: public\n");
+    options.upstreams = Some("{}".into());
+    fails_with(&options, &["there is no upstream", "--upstream"]);
+    options.upstreams = Some("{ echo: \"ftp://user:hunter2@x\" }".into());
+    let home = Postern::prepare(None, &options);
+    let said = fails(&mut Postern::serve(home.path(), &options));
+    assert!(said.contains("not a URL") && !said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_database_that_cannot_be_used_is_named() {
+    let at = |path: &str| Options::policy(ROUTES).set("database", format!("sqlite:{path}"));
+    fails_with(&at("/nowhere/postern.db"), &["/nowhere/postern.db", "mkdir -p"]);
+    fails_with(&at("/proc/postern.db"), &["/proc/postern.db", "hint:"]);
+    let directory = tempfile::TempDir::new().unwrap();
+    fails_with(&at(directory.path().to_str().unwrap()), &[directory.path().to_str().unwrap(), "hint:"]);
+    let file = directory.path().join("postern.db");
+    std::fs::write(&file, "this is no database, and long enough to be looked at as one".repeat(100)).unwrap();
+    fails_with(&at(file.to_str().unwrap()), &["postern.db", "hint:"]);
+    for (url, word) in
+        [("mysql://u:hunter2@h/d", "sqlite"), ("postgres://u:hunter2@h/d", "not yet"), ("sqlite::memory:", "memory")]
+    {
+        let options = Options::policy(ROUTES).set("database", url);
+        let home = Postern::prepare(None, &options);
+        let said = fails(&mut Postern::serve(home.path(), &options));
+        assert!(said.contains(word), "{url}: {said}");
+    }
+}
+
+/// A password in a URL is not repeated to whoever reads the log.
+#[test]
+fn a_start_that_fails_tells_no_password() {
+    let options = Options::policy(ROUTES).set("database", "postgres://postern:hunter2@db/postern");
+    let home = Postern::prepare(None, &options);
+    let said = fails(&mut Postern::serve(home.path(), &options));
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    let run = |args: &[&str]| {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_postern")).args(args).current_dir(Path::new("/")).output().unwrap();
+        (output.status.code(), output.stdout.is_empty(), output.stderr.is_empty())
+    };
+    for args in [&[][..], &["sreve"], &["serve", "--nonsense"], &["serve", "--workers", "many"], &["token", "create"]] {
+        assert_eq!(run(args), (Some(2), true, false), "{args:?}");
+    }
+    assert_eq!(run(&["--help"]), (Some(0), false, true));
+    assert_eq!(run(&["--version"]), (Some(0), false, true));
+}
+
+/// With nothing configured but an upstream, it starts, and says what that means.
+#[test]
+fn an_upstream_alone_is_enough() {
+    let upstream = crate::support::Upstream::echo();
+    let options = Options { policies: Vec::new(), ..Options::policy("") };
+    let home = Postern::prepare(Some(upstream.address()), &options);
+    std::fs::remove_file(home.path().join("postern.yaml")).unwrap();
+    let mut command = Postern::serve(home.path(), &Options::policy("").set("log.format", "json"));
+    command.args([
+        "--upstream",
+        &format!("http://{}", upstream.address()),
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+    ]);
+    let postern = Postern::run(home, &mut command);
+    let said = postern.stderr().join("\n");
+    assert!(said.contains("no policy is configured") && said.contains("--policy"), "{said}");
+    let gate = crate::support::Gate { postern, upstream };
+    use crate::support::{Who, get};
+    gate.refused(get(Who::nobody, "/anything"), 401, "credentials_missing");
+    gate.forwarded(get(Who::uA, "/anything"));
+}

@@ -1,0 +1,83 @@
+//! A store that cannot be asked: cached facts serve while the proof holds, and then nobody is judged by guess.
+
+use crate::support::{Gate, Options, ROUTES, Who, World, eventually, get, request};
+use std::sync::Barrier;
+
+/// Row 69: a cold credential is our own fault's 503, never a 401 or 403, and never a 200.
+#[test]
+fn who_cannot_be_looked_up_is_asked_to_come_back() {
+    let gate = Gate::new();
+    gate.forwarded(get(Who::uA, "/me/x"));
+    gate.postern.sql("ALTER TABLE tokens RENAME TO gone");
+    for target in ["/me/x", "/optional/x", "/api/v1/org/a/x", "/admin/x"] {
+        let answer = gate.refused(get(Who::mA, target), 503, "store_unavailable");
+        assert!(answer.header("retry-after").is_some());
+        assert!(!answer.text().contains("tokens"), "the caller learns nothing of the store");
+    }
+    // What is known is known, what needs nobody needs no store, and a forgery is one without asking.
+    gate.forwarded(get(Who::uA, "/me/x"));
+    gate.forwarded(get(Who::nobody, "/public/x"));
+    gate.refused(get(Who::nobody, "/me/x"), 401, "credentials_missing");
+    let forged = [("Authorization", "Bearer pst_0000000000000000000000000000000000000000000")];
+    gate.refused(request(Who::nobody, "GET", "/me/x", &forged, ""), 401, "credentials_invalid");
+    // It comes back without a restart, and what failed is not remembered.
+    gate.postern.sql("ALTER TABLE gone RENAME TO tokens");
+    eventually("the store answers again", || (gate.get(Who::mA, "/me/x").status == 200).then_some(()));
+}
+
+/// Row 69: past the published staleness, what is cached is a guess.
+#[test]
+fn cached_facts_serve_only_while_they_are_proven() {
+    let gate = Gate::with(&Options::policy(ROUTES).set("cache.max_staleness", "1s"));
+    gate.forwarded(get(Who::uA, "/me/x"));
+    gate.postern.sql("ALTER TABLE changes RENAME TO gone; ALTER TABLE tokens RENAME TO gone_too");
+    let start = postern::clock::monotonic();
+    gate.forwarded(get(Who::uA, "/me/x"));
+    eventually("the proof runs out", || (gate.get(Who::uA, "/me/x").status == 503).then_some(()));
+    assert!(start.elapsed().as_secs() < 4, "{:?}", start.elapsed());
+    gate.upstream.forget();
+    gate.refused(get(Who::uA, "/me/x"), 503, "store_unavailable");
+    let ready = gate.postern.admin("/readyz");
+    assert_eq!((ready.status, ready.json()["ready"].as_bool()), (503, Some(false)));
+    assert_eq!(gate.postern.admin("/livez").status, 200, "a restart would not help");
+    gate.forwarded(get(Who::nobody, "/public/x"));
+    gate.postern.sql("ALTER TABLE gone RENAME TO changes; ALTER TABLE gone_too RENAME TO tokens");
+    eventually("it is ready again", || (gate.postern.admin("/readyz").status == 200).then_some(()));
+    gate.forwarded(get(Who::uA, "/me/x"));
+}
+
+/// An outbox that was emptied behind our back may have held a change: nothing that was read before is believed.
+#[test]
+fn a_lost_outbox_voids_what_was_remembered() {
+    let gate = Gate::new();
+    gate.forwarded(get(Who::uA, "/me/x"));
+    gate.postern.sql(
+        "UPDATE users SET is_active = 0 WHERE username = 'uA'; INSERT INTO changes (kind, id) VALUES ('user', 'x');
+         DELETE FROM changes",
+    );
+    let start = postern::clock::monotonic();
+    while gate.get(Who::uA, "/me/x").status != 401 {
+        assert!(start.elapsed().as_secs() < 2, "still allowed");
+    }
+}
+
+/// Row 70: a crowd with one cold credential asks the store once, as far as can be seen from outside: all are answered.
+#[test]
+fn a_crowd_with_one_cold_credential_is_served() {
+    let gate = Gate::new();
+    let crowd = 100;
+    let barrier = Barrier::new(crowd);
+    std::thread::scope(|scope| {
+        for _ in 0..crowd {
+            scope.spawn(|| {
+                let mut raw = gate.raw();
+                barrier.wait();
+                raw.send(get(Who::uA, "/me/x"));
+                assert_eq!(raw.answer().status, 200);
+            });
+        }
+    });
+    assert_eq!(gate.postern.metric("postern_cache_credentials"), 1.0);
+    assert_eq!(gate.postern.metric("postern_cache_loads"), 0.0);
+    assert!(World::get().token(Who::uA).is_some());
+}
