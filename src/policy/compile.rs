@@ -235,7 +235,8 @@ impl Compiler<'_> {
         let place = Place { access, has_organization: !origin.is_empty() };
         let levels = [&file.defaults.further, &route.options.further, &own.further];
         let variables: Vec<_> = route.pattern.value.typed_variables().collect();
-        let words = Words { methods, variables: &variables, span };
+        let hosts: Vec<&str> = file.hosts.iter().map(|host| &*host.value.text).collect();
+        let words = Words { methods, variables: &variables, span, pattern: &route.pattern.value.text, hosts: &hosts };
         let further = further::compile(levels, place, words, self.findings);
         Rule {
             access,

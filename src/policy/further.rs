@@ -8,6 +8,7 @@ use super::pattern::Kind;
 use super::permission::{self, Model};
 use super::shared::{self, RawShared, Shared};
 use super::source::{Methods, Spanned};
+use super::throttle::{self, CountedBy, RawThrottle, Throttle};
 use super::when::{self, Condition, RawWhen, Scope};
 use crate::yaml::{Findings, Key, Node, Span};
 
@@ -22,6 +23,8 @@ pub struct Further {
     pub shared: Option<Shared>,
     /// What must be true besides.
     pub when: Option<Condition>,
+    /// How often.
+    pub throttle: Option<Throttle>,
 }
 
 /// The same as written.
@@ -31,10 +34,11 @@ pub(super) struct RawFurther {
     model: Option<Spanned<Model>>,
     shared: Option<Spanned<RawShared>>,
     when: Option<Spanned<RawWhen>>,
+    throttle: Option<Spanned<RawThrottle>>,
 }
 
 /// The keys of these options.
-pub(super) const KEYS: [&str; 4] = ["permissions", "model", "shared", "when"];
+pub(super) const KEYS: [&str; 5] = ["permissions", "model", "shared", "when", "throttle"];
 
 impl RawFurther {
     /// Reads the option of that key, which is one of [`KEYS`].
@@ -43,6 +47,7 @@ impl RawFurther {
             "permissions" => self.permissions = permission::permissions(node, findings),
             "model" => self.model = permission::model(node, findings),
             "shared" => self.shared = shared::read(node, findings).map(|value| Spanned { value, span: key.span }),
+            "throttle" => self.throttle = throttle::read(node, findings),
             "when" => self.when = when::read(node, findings),
             _ => {}
         }
@@ -80,6 +85,15 @@ impl RawFurther {
                     .help("it takes an `org` and a level in it; or leave it out");
             }
         }
+        if let Some(Spanned { value: throttle, span }) = &self.throttle
+            && !rules.clone().any(|rule| rule.can_count(throttle.by))
+        {
+            let (what, help) = match throttle.by {
+                CountedBy::Org => ("there is no organization", "say where it comes from, `org: path.org`"),
+                _ => ("nobody has to say who they are", "count `by: address`"),
+            };
+            findings.error("no_meaning", *span, format!("`throttle` cannot count here: {what}")).help(help);
+        }
     }
 }
 
@@ -99,12 +113,25 @@ pub(super) struct Words<'a> {
     pub(super) variables: &'a [(&'a str, Kind)],
     /// Where it stands.
     pub(super) span: Span,
+    /// The route's pattern.
+    pub(super) pattern: &'a str,
+    /// The route's hosts.
+    pub(super) hosts: &'a [&'a str],
 }
 
 impl Place {
     /// Whether whoever passes has said who they are.
     fn knows_somebody(self) -> bool {
         !matches!(self.access, Access::Public | Access::Optional | Access::Deny)
+    }
+
+    /// Whether requests can be told apart by it.
+    fn can_count(self, by: CountedBy) -> bool {
+        match by {
+            CountedBy::Address => true,
+            CountedBy::User => self.access != Access::Public,
+            CountedBy::Org => self.has_organization && self.access != Access::Public,
+        }
     }
 
     /// Whether an organization decides.
@@ -146,12 +173,20 @@ pub(super) fn compile(
             further.when = when.value.bind(scope, findings);
         }
     }
+    let of_rule = own.throttle.as_ref().map(|throttle| (throttle, rule.methods));
+    let above = [route, defaults].into_iter().find_map(|o| o.throttle.as_ref()).map(|throttle| (throttle, None));
+    if let Some((Spanned { value, .. }, methods)) = of_rule.or(above)
+        && place.access != Access::Deny
+    {
+        // A throttle above the rules is one limit for all of them; a rule's own is its own.
+        further.throttle = value.at((rule.hosts, rule.pattern, methods));
+    }
     further.says_something().then(|| Box::new(further))
 }
 
 impl Further {
     fn says_something(&self) -> bool {
-        let Self { permissions, model, shared, when } = self;
-        !permissions.is_empty() || model.is_some() || shared.is_some() || when.is_some()
+        let Self { permissions, model, shared, when, throttle } = self;
+        !permissions.is_empty() || model.is_some() || shared.is_some() || when.is_some() || throttle.is_some()
     }
 }

@@ -18,6 +18,7 @@ mod shared;
 mod source;
 mod strip;
 mod table;
+mod throttle;
 mod upstreams;
 mod values;
 mod when;
@@ -32,6 +33,7 @@ pub use permission::{Asked, Model};
 pub use route::{Rewrite, Route, Rule};
 pub use shared::Shared;
 pub use strip::StripSet;
+pub use throttle::{CountedBy, Throttle};
 pub use values::Foreign;
 pub use when::{Condition, Failure, Subject};
 

@@ -47,7 +47,7 @@ pub(super) struct RawRule {
 }
 
 /// The methods of a rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Methods {
     /// GET, HEAD, OPTIONS.
     Read,
@@ -72,8 +72,8 @@ pub(super) struct Options {
 }
 
 /// The options that the language names and this version does not do.
-const NOT_YET: [&str; 10] =
-    ["allow_lint", "body_limit", "cors", "inspect_limit", "list", "mode", "origins", "throttle", "timeout", "upgrade"];
+const NOT_YET: [&str; 9] =
+    ["allow_lint", "body_limit", "cors", "inspect_limit", "list", "mode", "origins", "timeout", "upgrade"];
 
 /// Options of a rule, and of all above it.
 const RULE_KEYS: [&str; 7] =

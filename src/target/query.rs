@@ -59,12 +59,15 @@ pub fn single<'a>(query: Option<&'a str>, name: &str) -> Result<Option<Cow<'a, s
 /// Most parameters that [`all`] reads.
 const MAX_PARAMETERS: usize = 64;
 
+/// A name and its value.
+pub type Parameter<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// All parameters, names and values decoded once as a form.
 ///
 /// # Errors
 /// Some reader could find others: see [`Ambiguous`]. Two names that fold alike are one name twice.
-pub fn all(query: Option<&str>) -> Result<Vec<(Cow<'_, str>, Cow<'_, str>)>, Ambiguous> {
-    let mut found: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
+pub fn all(query: Option<&str>) -> Result<Vec<Parameter<'_>>, Ambiguous> {
+    let mut found: Vec<Parameter<'_>> = Vec::new();
     for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = split(pair);
         let (key, value) = (decode(key)?, decode(value)?);
