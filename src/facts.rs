@@ -120,7 +120,7 @@ pub struct Organization {
     /// For people.
     pub name: Value,
     /// The key under which a legacy system knows it, unique where present.
-    pub external_id: Option<Value>,
+    pub external_id: Option<Box<Value>>,
     /// Nobody belongs to an inactive organization; superusers still pass.
     pub is_active: bool,
 }
@@ -158,9 +158,9 @@ pub struct User {
     /// Login name.
     pub username: Value,
     /// Primary e-mail address, where there is one.
-    pub email: Option<Value>,
+    pub email: Option<Box<Value>>,
     /// The key under which a legacy system knows them.
-    pub external_id: Option<Value>,
+    pub external_id: Option<Box<Value>>,
     /// An inactive user has no rights at all.
     pub is_active: bool,
     /// May enter routes of level `staff`.
@@ -183,7 +183,7 @@ pub struct Permissions {
 type Roles = (OrgId, Box<[Arc<str>]>);
 
 impl Permissions {
-    /// Sorts what was read.
+    /// Sorts what was read; each organization comes once.
     #[must_use]
     pub fn new(mut everywhere: Vec<Arc<str>>, by_organization: Vec<(OrgId, Vec<Arc<str>>)>) -> Self {
         let sorted = |list: &mut Vec<Arc<str>>| {
@@ -234,6 +234,7 @@ pub struct Snapshot {
     /// Memberships of active organizations, sorted by organization id (see [`Snapshot::membership`]).
     memberships: Box<[Membership]>,
     permissions: Permissions,
+    groups: Box<[Arc<str>]>,
 }
 
 impl Snapshot {
@@ -242,7 +243,8 @@ impl Snapshot {
     pub fn new(user: User, mut memberships: Vec<Membership>) -> Self {
         memberships.retain(|m| m.organization.is_active);
         memberships.sort_by_key(|m| m.organization.id);
-        Self { user, memberships: memberships.into_boxed_slice(), permissions: Permissions::default() }
+        let memberships = memberships.into_boxed_slice();
+        Self { user, memberships, permissions: Permissions::default(), groups: Box::default() }
     }
 
     /// The same with permissions; roles count only in active organizations that the user belongs to.
@@ -252,6 +254,19 @@ impl Snapshot {
         let ours = |(id, _): &Roles| self.membership(*id).is_some();
         permissions.by_organization = roles.into_iter().filter(ours).collect();
         Self { permissions, ..self }
+    }
+
+    /// The same with the names of the user's groups.
+    #[must_use]
+    pub fn with_groups(self, mut groups: Vec<Arc<str>>) -> Self {
+        groups.sort_unstable();
+        Self { groups: groups.into_boxed_slice(), ..self }
+    }
+
+    /// The names of the user's groups, sorted. What the groups permit is among the permissions already.
+    #[must_use]
+    pub fn groups(&self) -> &[Arc<str>] {
+        &self.groups
     }
 
     /// Whether the user has a permission (`app.codename`): in an organization, or, where none is named, anywhere.
@@ -318,6 +333,8 @@ mod tests {
         assert!(ann.has_permission_everywhere("app.own") && !ann.has_permission_everywhere("app.role"));
         assert!(snapshot(true, true).has_permission("app.other", Some(foreign)));
         assert!(!snapshot(false, true).has_permission("app.own", None));
+        let groups = ann.with_groups(vec!["b".into(), "a".into()]);
+        assert_eq!(groups.groups().iter().map(|group| &**group).collect::<Vec<_>>(), ["a", "b"]);
     }
 
     #[test]

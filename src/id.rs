@@ -1,6 +1,7 @@
 //! Identifiers: one type for each kind of thing, so that a user's id can never stand where an organization's belongs.
 //!
-//! All are UUIDs (RFC 9562): version 7 where postern makes them, any version where they come from elsewhere.
+//! All are UUIDs (RFC 9562): version 7 where postern makes them, any version where they come from elsewhere. Only
+//! permissions and groups have numbers, as in Django, whose clients use them.
 
 use std::fmt;
 use uuid::Uuid;
@@ -53,4 +54,38 @@ id! {
 id! {
     /// A bearer token's record; never the token itself.
     TokenId
+}
+id! {
+    /// A role: of an organization, or a super role.
+    RoleId
+}
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub i64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+number! {
+    /// A permission.
+    PermissionId
+}
+number! {
+    /// A group.
+    GroupId
 }

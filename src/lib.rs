@@ -18,5 +18,6 @@ pub mod policy;
 pub mod server;
 pub mod target;
 pub mod telemetry;
+pub mod tools;
 pub mod upstream;
 pub mod yaml;

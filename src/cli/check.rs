@@ -65,7 +65,7 @@ pub fn check(files: &[PathBuf], names: Option<&Names>) -> Result<Report, Vec<Str
 }
 
 /// Never takes in more than the parser would.
-fn read(file: &Path) -> io::Result<String> {
+pub(super) fn read(file: &Path) -> io::Result<String> {
     let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     let mut text = String::new();
     File::open(file)?.take(limit).read_to_string(&mut text)?;

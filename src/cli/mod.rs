@@ -3,15 +3,23 @@
 pub mod batch;
 pub mod check;
 pub mod demo;
+pub mod explain;
 mod fields;
+pub mod group;
 pub mod health;
+pub mod matrix;
 pub mod member;
 pub mod migrate;
 pub mod moment;
 pub mod org;
 pub mod output;
+pub mod permission;
+pub mod policies;
+mod rights;
+pub mod role;
 pub mod serve;
 pub mod store;
+pub mod test;
 pub mod token;
 pub mod user;
 
@@ -56,12 +64,21 @@ enum Command {
     Serve(serve::Args),
     /// Check policy files, and with --config the configuration and the names that it declares
     Check(check::Args),
+    Test(test::Args),
+    Explain(explain::Args),
+    Matrix(matrix::Args),
     /// Users
     User(user::Args),
     /// Organizations
     Org(org::Args),
     /// Who belongs to which organization, and how
     Member(member::Args),
+    /// Groups of users, whose permissions count everywhere
+    Group(group::Args),
+    /// What can be permitted
+    Permission(permission::Args),
+    /// Roles in an organization, and super roles in all of them
+    Role(role::Args),
     /// Bearer tokens
     Token(token::Args),
     /// The database's schema
@@ -95,6 +112,18 @@ impl Common {
             }
             Err(error) => Err(Failure::hint(error, "name the file with --config, or leave it out and use --upstream")),
         }
+    }
+
+    /// The policy files that a tool works on, those it was given or those of the configuration, and the names that the
+    /// configuration declares. A configuration counts where it is named, or where nothing else says what to work on.
+    fn policies(&self, given: &[PathBuf]) -> Result<(Option<Names>, Vec<PathBuf>), Failure> {
+        let sources = self.sources();
+        if self.config.is_none() && (!given.is_empty() || sources.file.is_none()) {
+            return Ok((None, given.to_vec()));
+        }
+        let config = Self::configuration(&sources)?;
+        let names = Names::new(config.upstreams.iter().map(|upstream| upstream.name.to_string()));
+        Ok((Some(names), if given.is_empty() { config.policy } else { given.to_vec() }))
     }
 
     /// Runs a command on the directory.
@@ -160,9 +189,17 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Serve(args) => serve::run(&common, &args),
         Command::Check(args) => check(&common, &args),
+        Command::Test(args) => common
+            .policies(&args.tests)
+            .map(|(names, _)| policies::on_standard_pages(|pages| test::run(&args, names.as_ref(), pages))),
+        Command::Explain(args) => explain::run(&common, &args),
+        Command::Matrix(args) => matrix::run(&common, &args),
         Command::User(args) => noun!(user, args),
         Command::Org(args) => noun!(org, args),
         Command::Member(args) => noun!(member, args),
+        Command::Group(args) => noun!(group, args),
+        Command::Permission(args) => noun!(permission, args),
+        Command::Role(args) => noun!(role, args),
         Command::Token(args) => noun!(token, args),
         Command::Migrate(args) => migrate(&common, &args),
         Command::Health(args) => health::run(&common, args),
@@ -180,16 +217,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// A configuration counts where it is named, or where nothing else says what to check.
+/// The policies that a configuration names are checked with the names that it declares.
 fn check(common: &Common, args: &check::Args) -> Result<ExitCode, Failure> {
-    let sources = common.sources();
-    let wanted = common.config.is_some() || args.files.is_empty() && sources.file.is_some();
-    if !wanted {
-        return Ok(check::run(args, None));
-    }
-    let config = Common::configuration(&sources)?;
-    let names = Names::new(config.upstreams.iter().map(|upstream| upstream.name.to_string()));
-    Ok(check::run(args, Some(&check::Declared { names, files: config.policy })))
+    let (names, files) = common.policies(&args.files)?;
+    let declared = names.map(|names| check::Declared { names, files });
+    Ok(check::run(args, declared.as_ref()))
 }
 
 fn migrate(common: &Common, args: &migrate::Args) -> Result<ExitCode, Failure> {

@@ -178,6 +178,10 @@ fn cells<R: Record>(record: &R, fields: &[&str]) -> anyhow::Result<Vec<String>> 
     let cell = |field: &&str| match value.get(field) {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => printable(text),
+        Some(Value::Array(list)) if list.iter().all(Value::is_string) => {
+            let words: Vec<_> = list.iter().filter_map(Value::as_str).map(printable).collect();
+            words.join(",")
+        }
         Some(other) => other.to_string(),
     };
     Ok(fields.iter().map(cell).collect())
@@ -246,6 +250,26 @@ mod tests {
         output.set_json(true);
         output.show(&THINGS[0]).unwrap();
         assert_eq!(out.text(), "{\n  \"name\": \"a\",\n  \"size\": 7\n}\n");
+    }
+
+    #[test]
+    fn words_of_a_list_stand_in_one_cell() {
+        let listed = |list: Value| {
+            #[derive(Serialize)]
+            struct Listed {
+                list: Value,
+            }
+            impl Record for Listed {
+                const FIELDS: &'static [&'static str] = &["list"];
+                const COLUMNS: &'static [&'static str] = &["list"];
+            }
+            let (mut output, out, _) = output(false);
+            output.list(&[Listed { list }]).unwrap();
+            out.text()
+        };
+        assert_eq!(listed(serde_json::json!(["a.b", "c\t"])), "a.b,c\\t\n");
+        assert_eq!(listed(serde_json::json!([])), "\n");
+        assert_eq!(listed(serde_json::json!([1])), "[1]\n");
     }
 
     #[test]

@@ -1,15 +1,16 @@
-//! `postern user`: create, list, show, edit and delete users.
+//! `postern user`: create, list, show, edit and delete users, and what they may do.
 
 use super::batch;
 use super::fields::{PageArgs, clearable, filled};
 use super::moment::stamp;
 use super::output::{Exit, Output, Record};
+use super::rights::Permissions;
 use crate::directory::name::{Email, ExternalId, PhoneNumber, Text, Username};
-use crate::directory::{DirectoryError, NewUser, Store, UserEdit, UserRecord};
+use crate::directory::{DirectoryError, GrantRecord, NewUser, Store, UserEdit, UserRecord};
 use crate::id::UserId;
 use serde::{Deserialize, Serialize};
 
-/// Users: create, list, show, edit, delete
+/// Users: create, list, show, edit, delete, grant, revoke, permissions
 #[derive(clap::Args)]
 pub struct Args {
     /// Print JSON
@@ -49,6 +50,25 @@ enum Verb {
     },
     /// Delete a user with their memberships and tokens
     Delete {
+        /// Id, username or e-mail address
+        user: String,
+    },
+    /// Grant permissions to a user, everywhere
+    Grant {
+        /// Id, username or e-mail address
+        user: String,
+        #[command(flatten)]
+        permissions: Permissions,
+    },
+    /// Revoke permissions that were granted to a user; what they have by groups and roles stays
+    Revoke {
+        /// Id, username or e-mail address
+        user: String,
+        #[command(flatten)]
+        permissions: Permissions,
+    },
+    /// List what a user may do, where, and how they came by it
+    Permissions {
         /// Id, username or e-mail address
         user: String,
     },
@@ -219,6 +239,39 @@ impl From<UserRecord> for Shown {
     }
 }
 
+/// A permission of a user as it is shown.
+#[derive(Serialize)]
+struct ShownGrant {
+    permission: String,
+    org: Option<String>,
+    through: &'static str,
+    name: String,
+}
+
+impl Record for ShownGrant {
+    const FIELDS: &'static [&'static str] = &["permission", "org", "through", "name"];
+    const COLUMNS: &'static [&'static str] = Self::FIELDS;
+}
+
+impl From<GrantRecord> for ShownGrant {
+    fn from(grant: GrantRecord) -> Self {
+        let GrantRecord { permission, organization, through, name } = grant;
+        Self { permission, org: organization, through: through.as_str(), name }
+    }
+}
+
+fn list_grants(grants: Vec<GrantRecord>, out: &mut Output) -> anyhow::Result<()> {
+    out.list(&grants.into_iter().map(ShownGrant::from).collect::<Vec<_>>())
+}
+
+/// Shows users, one a line.
+///
+/// # Errors
+/// stdout cannot be written.
+pub(super) fn list(users: Vec<UserRecord>, out: &mut Output) -> anyhow::Result<()> {
+    out.list(&users.into_iter().map(Shown::from).collect::<Vec<_>>())
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -240,8 +293,7 @@ pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Res
             out.note(&format!("created {} users", created.len()));
         }
         Verb::List { page } => {
-            let users: Vec<Shown> = store.users(page.into()).await?.into_iter().map(Shown::from).collect();
-            out.list(&users)?;
+            list(store.users(page.into()).await?, out)?;
         }
         Verb::Show { user } => out.show(&Shown::from(store.user(&user.into()).await?))?,
         Verb::Edit { user, changes } => {
@@ -251,6 +303,21 @@ pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Res
         Verb::Delete { user } => {
             let user = Shown::from(store.delete_user(&user.into()).await?);
             out.done(&user, None, &format!("deleted user {}", user.username))?;
+        }
+        Verb::Grant { user, permissions } => {
+            list_grants(store.edit_user_permissions(&user.into(), permissions.granted()?).await?, out)?;
+        }
+        Verb::Revoke { user, permissions } => {
+            list_grants(store.edit_user_permissions(&user.into(), permissions.revoked()?).await?, out)?;
+        }
+        Verb::Permissions { user } => {
+            let user = store.user(&user.into()).await?;
+            list_grants(store.user_permissions(&user.id.into()).await?, out)?;
+            match (user.is_active, user.is_superuser) {
+                (false, _) => out.note(&format!("{} is inactive and may do nothing", user.username)),
+                (true, true) => out.note(&format!("{} is a superuser and may do everything", user.username)),
+                (true, false) => {}
+            }
         }
     }
     Ok(Exit::Ok)

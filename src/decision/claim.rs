@@ -151,7 +151,7 @@ fn is_other(said: &Named<'_>, key: &OrgKey<'_>) -> bool {
     }
 }
 
-fn read<'r>(
+pub(super) fn read<'r>(
     source: &Source,
     hit: &Hit<'_>,
     path: &'r str,

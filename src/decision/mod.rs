@@ -3,13 +3,15 @@
 //! In stages, so that whoever asks knows what to fetch between them, and so that the first reason in the pipeline's order is
 //! the one that is told: [`find`] names the route and whether a credential is needed, [`admit`] wants somebody to be there,
 //! [`claim()`] reads the organizations that the request names, [`Claim::unknown`] says which must be looked up, and
-//! [`decide()`] judges. [`judge`] runs them all, for tools and tests. There is no clock, no store and no lock in here.
+//! [`decide()`] judges. [`judge`] runs them all, for tools and tests;
+//! [`trace()`] runs them and tells what each found. There is no clock, no store and no lock in here.
 
 mod claim;
 mod decide;
 mod denial;
 mod matching;
 mod permit;
+mod trace;
 
 pub use crate::policy::CredentialNeed;
 pub use claim::{Claim, Facts, OrgKey, claim};
@@ -17,6 +19,7 @@ pub use decide::{admit, decide};
 pub use denial::{Denial, Reason};
 pub use matching::{Matched, find};
 pub use permit::{MAX_LIST, Permit};
+pub use trace::{Reading, Ruled, Says, Stage, Trace, trace};
 
 use crate::facts::{Organization, Snapshot};
 use crate::policy::Policy;

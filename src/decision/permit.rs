@@ -137,14 +137,14 @@ impl<'p> Permit<'p> {
         Ok(match value {
             InjectValue::UserId => known(user.map(|u| &u.id_value)),
             InjectValue::Username => known(user.map(|u| &u.username)),
-            InjectValue::Email => known(user.and_then(|u| u.email.as_ref())),
-            InjectValue::UserExternalId => known(user.and_then(|u| u.external_id.as_ref())),
+            InjectValue::Email => known(user.and_then(|u| u.email.as_deref())),
+            InjectValue::UserExternalId => known(user.and_then(|u| u.external_id.as_deref())),
             InjectValue::IsStaff => user.map(|u| flag(u.is_staff)),
             InjectValue::IsSuperuser => user.map(|u| flag(u.is_superuser)),
             InjectValue::OrgId => known(organization.map(|o| &o.id_value)),
             InjectValue::OrgSlug => known(organization.map(|o| &o.slug)),
             InjectValue::OrgName => known(organization.map(|o| &o.name)),
-            InjectValue::OrgExternalId => known(organization.and_then(|o| o.external_id.as_ref())),
+            InjectValue::OrgExternalId => known(organization.and_then(|o| o.external_id.as_deref())),
             InjectValue::OrgLevel => self.level().map(HeaderValue::from_static),
             InjectValue::Orgs(level) => match &self.snapshot {
                 Some(snapshot) => Some(self.organizations(snapshot, *level)?),

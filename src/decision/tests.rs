@@ -20,7 +20,7 @@ fn organization(name: &str, is_active: bool) -> Arc<Organization> {
         id_value: Value::new(id.to_string()),
         slug: Value::new(name),
         name: Value::new(format!("The {name}")),
-        external_id: (name == "acme").then(|| Value::new("legacy/1")),
+        external_id: (name == "acme").then(|| Box::new(Value::new("legacy/1"))),
         is_active,
     })
 }

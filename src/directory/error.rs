@@ -26,6 +26,12 @@ pub enum Noun {
     Membership,
     /// A token.
     Token,
+    /// A permission.
+    Permission,
+    /// A group.
+    Group,
+    /// A role, or a super role.
+    Role,
 }
 
 impl fmt::Display for Noun {
@@ -35,6 +41,9 @@ impl fmt::Display for Noun {
             Self::Organization => "organization",
             Self::Membership => "membership",
             Self::Token => "token",
+            Self::Permission => "permission",
+            Self::Group => "group",
+            Self::Role => "role",
         })
     }
 }
@@ -60,6 +69,14 @@ pub enum Unique {
     OrganizationId,
     /// The value of a token.
     Token,
+    /// A permission, as spelt.
+    Permission,
+    /// The name of a group.
+    GroupName,
+    /// The name of a role in its organization.
+    RoleName,
+    /// The name of a super role.
+    SuperRoleName,
 }
 
 impl fmt::Display for Unique {
@@ -74,6 +91,10 @@ impl fmt::Display for Unique {
             Self::UserId => "a user with this id",
             Self::OrganizationId => "an organization with this id",
             Self::Token => "this token",
+            Self::Permission => "this permission",
+            Self::GroupName => "a group with this name",
+            Self::RoleName => "a role with this name in this organization",
+            Self::SuperRoleName => "a super role with this name",
         })
     }
 }
@@ -196,6 +217,16 @@ impl DirectoryError {
             Self::NotFound { noun: Noun::Organization, .. } => "name an organization by id or slug".into(),
             Self::NotFound { noun: Noun::Token, .. } => "name a token by its id, as `token list` shows it".into(),
             Self::NotFound { noun: Noun::Membership, .. } => "see `member list`".into(),
+            Self::NotFound { noun: Noun::Permission, reference } => {
+                format!("permissions are made before they are granted: postern permission create {reference}")
+            }
+            Self::NotFound { noun: Noun::Group, .. } => {
+                "name a group by its name or id, as `group list` shows it".into()
+            }
+            Self::NotFound { noun: Noun::Role, .. } => {
+                "say whose it is, --org ORG or --super; `role list` shows all roles".into()
+            }
+            Self::Ambiguous { noun: Noun::Role, .. } => "say whose it is, --org ORG or --super".into(),
             Self::Ambiguous { noun, .. } => format!("name the {noun} by its id"),
             Self::Taken { unique: Unique::Token, .. } => "every token belongs to one user only".into(),
             Self::Taken { .. } => "choose another, or edit the record that has it".into(),

@@ -1,7 +1,8 @@
-//! The directory: users, organizations, memberships, owners and tokens, their rules, and the stores that keep them.
+//! The directory: users, organizations, memberships, owners, rights and tokens, their rules, and the stores that keep them.
 //!
 //! [`name`] holds the checked words (a username, an e-mail address, a slug), [`token`] the bearer tokens. `model` has the
-//! records and what creates or edits them; [`Store`] is what every store can do: the gateway's reads, and the operations
+//! records and what creates or edits them, `rights` those of permissions, groups and roles; [`Store`] is what every store
+//! can do: the gateway's reads, and the operations
 //! on the directory, each with its rules. [`sqlite`] is the embedded store. A contract suite (`tests/it/directory`) tells
 //! the rules as stories and runs on every store. What goes wrong is a [`DirectoryError`], or, for the gateway, a
 //! [`StoreError`].
@@ -9,6 +10,7 @@
 mod error;
 mod model;
 pub mod name;
+mod rights;
 pub mod sqlite;
 mod store;
 pub mod token;
@@ -17,5 +19,9 @@ pub use error::{BatchError, DirectoryError, Noun, StoreError, Unique};
 pub use model::{
     Actor, MembershipFilter, MembershipRecord, NewMembership, NewOrganization, NewToken, NewUser, OrgSelector,
     OrganizationEdit, OrganizationRecord, Page, TokenEdit, TokenRecord, UserEdit, UserRecord, UserSelector,
+};
+pub use rights::{
+    BundleEdit, GrantRecord, Grants, GroupRecord, GroupSelector, NewGroup, NewPermission, NewRole, PermissionEdit,
+    PermissionRecord, RoleFilter, RoleOrganization, RoleRecord, RoleSelector, Scope, Through,
 };
 pub use store::{Change, Changes, OrgRef, Store, TokenSnapshot};

@@ -53,6 +53,15 @@ word! {
     OrgName
 }
 word! {
+    /// A permission, `app.codename` as Django writes it: letters, digits and `_`, the codename with `-`, `.` and `:` too; at
+    /// most 200 characters; case matters.
+    PermissionName
+}
+word! {
+    /// The name of a group or a role: 1 to 150 characters, none of them a control character, no blanks around it.
+    RightsName
+}
+word! {
     /// Free text of at most 2,000 characters, perhaps empty, without control characters.
     Text
 }
@@ -167,6 +176,33 @@ impl OrgName {
     }
 }
 
+impl PermissionName {
+    /// # Errors
+    /// [`DirectoryError::Invalid`].
+    pub fn new(text: &str) -> Result<Self, DirectoryError> {
+        let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        let fits = |(app, codename): (&str, &str)| {
+            !app.starts_with(|c: char| c.is_ascii_digit())
+                && !app.is_empty()
+                && app.bytes().all(word)
+                && !codename.is_empty()
+                && codename.bytes().all(|b| word(b) || b"-.:".contains(&b))
+        };
+        if text.len() <= 200 && text.split_once('.').is_some_and(fits) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(DirectoryError::invalid("permission", "an app, a dot and a codename, such as config.add_device"))
+    }
+}
+
+impl RightsName {
+    /// # Errors
+    /// [`DirectoryError::Invalid`].
+    pub fn new(text: &str) -> Result<Self, DirectoryError> {
+        line("name", text.trim(), 1, 150).map(Self)
+    }
+}
+
 impl Text {
     /// `field` names the text in the error; `max` bounds its characters.
     ///
@@ -239,6 +275,19 @@ mod tests {
         assert_eq!(PhoneNumber::new("+39 333 (123) 45-67").map(|p| p.to_string()), Ok("+393331234567".to_owned()));
         for bad in ["", "333 1234567", "+1", "+39a3331234567", "+1234567890123456"] {
             assert!(PhoneNumber::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_permission_is_an_app_a_dot_and_a_codename() {
+        for good in ["config.add_device", "_a.b", "app2.can-do:this.too", &format!("a.{}", "x".repeat(198))] {
+            assert!(PermissionName::new(good).is_ok(), "{good:?}");
+        }
+        let long = format!("a.{}", "x".repeat(199));
+        for bad in
+            ["", "add_device", ".x", "x.", "2x.y", "a b.c", "a.b c", "a-b.c", "a.b,c", "a.\u{e9}", "a.b\n", &long]
+        {
+            assert!(PermissionName::new(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -8,6 +8,11 @@ use super::model::{
     Actor, MembershipFilter, MembershipRecord, NewMembership, NewOrganization, NewToken, NewUser, OrgSelector,
     OrganizationEdit, OrganizationRecord, Page, TokenEdit, TokenRecord, UserEdit, UserRecord, UserSelector,
 };
+use super::name::PermissionName;
+use super::rights::{
+    BundleEdit, GrantRecord, Grants, GroupRecord, GroupSelector, NewGroup, NewPermission, NewRole, PermissionEdit,
+    PermissionRecord, RoleFilter, RoleRecord, RoleSelector,
+};
 use super::token::{ChecksumKey, TokenDigest};
 use crate::facts;
 use crate::id::{OrgId, TokenId, UserId};
@@ -35,14 +40,14 @@ pub struct TokenSnapshot {
     pub expires_at: Option<i64>,
     /// The token is refused.
     pub revoked: bool,
-    /// Its user, perhaps inactive, and their active organizations.
+    /// Its user, perhaps inactive, their active organizations and their rights.
     pub snapshot: facts::Snapshot,
 }
 
 /// Something that the facts rest on was made, changed or deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
-    /// A user, or a membership or ownership of theirs.
+    /// A user, or a membership, ownership or right of theirs.
     User(UserId),
     /// An organization; whom it concerns tells [`Store::members_of`].
     Organization(OrgId),
@@ -73,7 +78,7 @@ pub trait Store: Send + Sync + 'static {
     /// What a token says, or `None` where nobody has it. One consistent look, one round.
     async fn token_snapshot(&self, digest: &TokenDigest) -> Result<Option<TokenSnapshot>, StoreError>;
 
-    /// A user and their active organizations.
+    /// A user, their active organizations and their rights.
     async fn user_snapshot(&self, user: UserId) -> Result<Option<facts::Snapshot>, StoreError>;
 
     /// An organization, active or not.
@@ -191,4 +196,77 @@ pub trait Store: Send + Sync + 'static {
 
     /// Forgets a token.
     async fn delete_token(&self, token: TokenId) -> Result<TokenRecord, DirectoryError>;
+
+    // Permissions.
+
+    /// Makes permissions, all or none. Codenames are unique.
+    async fn create_permissions(&self, permissions: Vec<NewPermission>) -> Result<Vec<PermissionRecord>, BatchError>;
+
+    /// One permission.
+    async fn permission(&self, permission: &PermissionName) -> Result<PermissionRecord, DirectoryError>;
+
+    /// Permissions by codename.
+    async fn permissions(&self, page: Page) -> Result<Vec<PermissionRecord>, DirectoryError>;
+
+    /// Changes a permission; whoever had it has the new one.
+    async fn edit_permission(
+        &self,
+        permission: &PermissionName,
+        edit: PermissionEdit,
+    ) -> Result<PermissionRecord, DirectoryError>;
+
+    /// Deletes a permission, and takes it from whoever has it.
+    async fn delete_permission(&self, permission: &PermissionName) -> Result<PermissionRecord, DirectoryError>;
+
+    /// What a user may do and how they came by it, by permission: of their own, by their groups and super roles, and by
+    /// roles in active organizations. Says nothing of inactive users and superusers, who may nothing and everything.
+    async fn user_permissions(&self, user: &UserSelector) -> Result<Vec<GrantRecord>, DirectoryError>;
+
+    /// Grants permissions to a user, and revokes such grants; what the user has by a group or a role stays.
+    async fn edit_user_permissions(
+        &self,
+        user: &UserSelector,
+        edit: Grants,
+    ) -> Result<Vec<GrantRecord>, DirectoryError>;
+
+    // Groups.
+
+    /// Makes groups with their permissions and users, all or none. Names are unique.
+    async fn create_groups(&self, groups: Vec<NewGroup>) -> Result<Vec<GroupRecord>, BatchError>;
+
+    /// One group.
+    async fn group(&self, group: &GroupSelector) -> Result<GroupRecord, DirectoryError>;
+
+    /// Groups by name; those of one user, or all.
+    async fn groups(&self, user: Option<&UserSelector>, page: Page) -> Result<Vec<GroupRecord>, DirectoryError>;
+
+    /// The users of a group, by username.
+    async fn group_users(&self, group: &GroupSelector, page: Page) -> Result<Vec<UserRecord>, DirectoryError>;
+
+    /// Changes a group, its permissions and its users.
+    async fn edit_group(&self, group: &GroupSelector, edit: BundleEdit) -> Result<GroupRecord, DirectoryError>;
+
+    /// Deletes a group; its users lose what they had by it.
+    async fn delete_group(&self, group: &GroupSelector) -> Result<GroupRecord, DirectoryError>;
+
+    // Roles.
+
+    /// Makes roles with their permissions and users, all or none. Names are unique in an organization, and among the super
+    /// roles. Only members of an organization hold a role in it; who leaves it loses it.
+    async fn create_roles(&self, roles: Vec<NewRole>) -> Result<Vec<RoleRecord>, BatchError>;
+
+    /// One role.
+    async fn role(&self, role: &RoleSelector) -> Result<RoleRecord, DirectoryError>;
+
+    /// Super roles, then roles by slug; both by name.
+    async fn roles(&self, filter: &RoleFilter, page: Page) -> Result<Vec<RoleRecord>, DirectoryError>;
+
+    /// The users who hold a role, by username.
+    async fn role_users(&self, role: &RoleSelector, page: Page) -> Result<Vec<UserRecord>, DirectoryError>;
+
+    /// Changes a role, its permissions and who holds it.
+    async fn edit_role(&self, role: &RoleSelector, edit: BundleEdit) -> Result<RoleRecord, DirectoryError>;
+
+    /// Deletes a role; who held it loses what they had by it.
+    async fn delete_role(&self, role: &RoleSelector) -> Result<RoleRecord, DirectoryError>;
 }

@@ -69,6 +69,9 @@ pub async fn forward(mut exchange: Box<Exchange>, prepared: Prepared) -> Respons
             return reply::refuse(exchange, &denial);
         }
         Ok((mut response, lease)) => {
+            if pool.counts().failing.replace(false) {
+                tracing::info!(upstream = %pool.upstream().name, "the upstream answers again");
+            }
             exchange.answer(response.status(), Outcome::Allowed);
             clean_answer(response.headers_mut(), depends_on_credential);
             if let Some(besides) = exchange.besides.take() {
@@ -88,6 +91,9 @@ pub async fn forward(mut exchange: Box<Exchange>, prepared: Prepared) -> Respons
         let denial = reply::of_broken_body(link.connection.broken_body());
         return reply::refuse(exchange, &denial);
     }
-    tracing::warn!(request_id = ?exchange.request_id(), error = %failure, "the upstream failed");
+    // Said once, not once a request: the access lines have each.
+    if !pool.counts().failing.replace(true) {
+        tracing::warn!(request_id = ?exchange.request_id(), error = %failure, "the upstream fails");
+    }
     reply::refuse(exchange, &reply::of_failure(&failure))
 }

@@ -1,7 +1,7 @@
 //! The data path, as a tower service: one request in, one answer out.
 //!
 //! A request becomes an [`Exchange`], which goes through the phases, each a file: [`judge`] (target, route, credential,
-//! organization, decision), then [`reply`] for a refusal, or [`forward`] for a permit: [`headers`] strips and injects,
+//! organization, decision), then [`reply`] for a refusal, or [`mod@forward`] for a permit: [`headers`] strips and injects,
 //! `upstream` carries, [`body`] streams. Judging never waits: what it cannot know from memory it asks for, the answer is
 //! fetched on the side, and it judges again. When the answer ends, the exchange leaves one access line and the metrics
 //! behind, whatever became of it.

@@ -22,7 +22,7 @@ use fence::{Fence, Slot};
 use flight::Flights;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tag::{Tag, TagState, Tagger};
 
@@ -97,6 +97,8 @@ impl std::fmt::Debug for Wanted {
 /// The cache over the directory. One for the whole process.
 pub struct Memberships {
     store: Arc<dyn Store>,
+    /// Where the watcher is in the store's outbox. The fence's own position begins there and only grows.
+    read_to: AtomicU64,
     fence: Fence,
     tagger: Tagger,
     known: TagCache<Arc<Known>>,
@@ -124,6 +126,7 @@ impl Memberships {
     ) -> Result<Self, getrandom::Error> {
         Ok(Self {
             store,
+            read_to: AtomicU64::new(position),
             fence: Fence::new(position, max_staleness),
             tagger: Tagger::new()?,
             known: cache(capacity.known),

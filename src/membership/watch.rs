@@ -3,6 +3,7 @@
 use super::Memberships;
 use crate::directory::{Change, StoreError};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How often the outbox is looked at.
@@ -17,23 +18,28 @@ impl Memberships {
     /// The store cannot be asked; the proof then runs out by itself.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
         let asked = crate::clock::monotonic();
-        let news = self.store.changes(self.fence.position()).await?;
+        let read_to = self.read_to.load(Ordering::Acquire);
+        let news = self.store.changes(read_to).await?;
+        // A store that was put back to an older copy stands at a smaller position than before; the fence never goes back.
+        let steps = news.position.saturating_sub(read_to).max(u64::from(news.lost));
+        let position = self.fence.position().saturating_add(steps);
         if news.lost {
-            self.fence.forget_all(news.position);
+            self.fence.forget_all(position);
         }
         for change in &news.changes {
             match *change {
-                Change::User(user) => self.fence.user_changed(user, news.position),
-                Change::Token(token) => self.fence.token_changed(token, news.position),
+                Change::User(user) => self.fence.user_changed(user, position),
+                Change::Token(token) => self.fence.token_changed(token, position),
                 Change::Organization(organization) => {
-                    self.fence.organization_changed(news.position);
+                    self.fence.organization_changed(position);
                     for member in self.store.members_of(organization).await? {
-                        self.fence.user_changed(member, news.position);
+                        self.fence.user_changed(member, position);
                     }
                 }
             }
         }
-        self.fence.caught_up(news.position, asked);
+        self.read_to.store(news.position, Ordering::Release);
+        self.fence.caught_up(position, asked);
         Ok(())
     }
 

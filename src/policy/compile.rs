@@ -7,7 +7,7 @@ use super::further::{self, Place, Words};
 use super::index::Conflict;
 use super::inject::{Inject, RawInject};
 use super::origin::{self, Item};
-use super::pattern::{Pattern, Segment};
+use super::pattern::{HostPattern, Pattern, Segment};
 use super::route::{Rewrite, Route, Rule, Rules};
 use super::source::{File, Methods, Options, RawRoute, RawRule, Spanned};
 use super::strip::StripSet;
@@ -58,11 +58,12 @@ impl Compiler<'_> {
     fn file(&mut self, file: &File) {
         let tables = self.tables(file);
         let name: Arc<str> = self.findings.source(file.id).map_or("", |s| s.name.as_str()).into();
+        let hosts: Arc<[HostPattern]> = file.hosts.iter().map(|h| h.value.clone()).collect();
         for route in &file.routes {
             let number = self.routes.len();
             self.places.push(route.pattern.span);
             self.index(&tables, route, file, number);
-            let compiled = self.route(file, route, number, name.clone());
+            let compiled = self.route(file, route, number, (name.clone(), hosts.clone()));
             self.routes.push(compiled);
         }
     }
@@ -138,7 +139,13 @@ impl Compiler<'_> {
         }
     }
 
-    fn route(&mut self, file: &File, route: &RawRoute, number: usize, name: Arc<str>) -> Route {
+    fn route(
+        &mut self,
+        file: &File,
+        route: &RawRoute,
+        number: usize,
+        (name, hosts): (Arc<str>, Arc<[HostPattern]>),
+    ) -> Route {
         let Spanned { value: pattern, span } = &route.pattern;
         let before = self.findings.list().len();
         // The defaults' `org` is for the rules that read one: `/healthz: public` need not bind its variables.
@@ -164,6 +171,8 @@ impl Compiler<'_> {
             allow: rules.allow(),
             rules,
             variables: pattern.variables().map(Box::from).collect(),
+            shape: pattern.clone(),
+            hosts,
         }
     }
 

@@ -22,6 +22,7 @@ mod throttle;
 mod upstreams;
 mod values;
 mod when;
+mod words;
 
 pub use access::{Access, CredentialNeed};
 pub use further::Further;
@@ -32,6 +33,7 @@ pub use pattern::{HostPattern, Kind, MAX_VARIABLES, Pattern, Segment, is_slug};
 pub use permission::{Asked, Model};
 pub use route::{Rewrite, Route, Rule};
 pub use shared::Shared;
+pub(crate) use source::METHODS;
 pub use strip::StripSet;
 pub use throttle::{CountedBy, Throttle};
 pub use values::Foreign;
@@ -107,6 +109,12 @@ impl Policy {
     pub fn find(&self, host: &str, path: &str) -> Option<Found<'_>> {
         let table::Found { route, path, host } = self.table.find(host, path)?;
         Some(Found { route: self.routes.get(route)?, path, host })
+    }
+
+    /// Every route that matches a canonical host and a decoded path, the one that [`Policy::find`] takes first. For tools.
+    #[must_use]
+    pub fn matching(&self, host: &str, path: &str) -> Vec<&Route> {
+        self.table.all(host, path).into_iter().filter_map(|route| self.routes.get(route)).collect()
     }
 
     /// All routes, in the order of the files; each stands at its [`Route::index`].

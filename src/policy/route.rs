@@ -4,6 +4,7 @@ use super::access::Access;
 use super::further::Further;
 use super::inject::Inject;
 use super::origin::Item;
+use super::pattern::{HostPattern, Pattern};
 use super::shared::Shared;
 use super::values::Foreign;
 use http::{HeaderValue, Method};
@@ -28,6 +29,8 @@ pub struct Route {
     pub allow: HeaderValue,
     pub(super) rules: Rules,
     pub(super) variables: Box<[Box<str>]>,
+    pub(super) shape: Pattern,
+    pub(super) hosts: Arc<[HostPattern]>,
 }
 
 /// A change of the target: whole segments off the front, whole segments on.
@@ -108,6 +111,23 @@ impl Route {
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules.all
+    }
+
+    /// The pattern, taken apart.
+    #[must_use]
+    pub const fn shape(&self) -> &Pattern {
+        &self.shape
+    }
+
+    /// The hosts of its file; none: every host.
+    #[must_use]
+    pub fn hosts(&self) -> &[HostPattern] {
+        &self.hosts
+    }
+
+    /// The methods that the route speaks of by name, in the order of the file.
+    pub fn named_methods(&self) -> impl Iterator<Item = &Method> {
+        self.rules.named.iter().map(|(method, _)| method)
     }
 
     /// The names of the path's variables, from left to right.

@@ -72,16 +72,16 @@ pub(super) struct Options {
 }
 
 /// The options that the language names and this version does not do.
-const NOT_YET: [&str; 9] =
+pub(crate) const NOT_YET: [&str; 9] =
     ["allow_lint", "body_limit", "cors", "inspect_limit", "list", "mode", "origins", "timeout", "upgrade"];
 
 /// Options of a rule, and of all above it.
-const RULE_KEYS: [&str; 7] =
+pub(crate) const RULE_KEYS: [&str; 7] =
     ["level", "org", "foreign", "inject", "forward_authorization", "authenticate", "description"];
 /// Options of a whole route, and of the defaults.
-const ROUTE_KEYS: [&str; 3] = ["upstream", "rewrite", "trailing_slash"];
+pub(crate) const ROUTE_KEYS: [&str; 3] = ["upstream", "rewrite", "trailing_slash"];
 /// Methods that the language knows by name beside the seven; for others there is `write`.
-const METHODS: [&str; 20] = [
+pub(crate) const METHODS: [&str; 20] = [
     "GET",
     "HEAD",
     "OPTIONS",
@@ -200,7 +200,7 @@ fn route(Entry { key, value }: &Entry, findings: &mut Findings) -> Option<RawRou
     let (options, rules) = match &value.value {
         Value::Map(map) => (options(map, Place::Route, findings), rules(map, findings)),
         Value::Scalar(_) => (level_alone(value, findings)?, Vec::new()),
-        Value::Faulty => return None,
+        Value::Faulty | Value::Null => return None,
         Value::Seq(_) => {
             findings
                 .error(

@@ -67,6 +67,22 @@ impl Table {
             if self.paths.len() > 1 { self.hosts.find(host, 0, |table, host| on(index(table), host)) } else { None };
         named.or_else(|| on(0, &Captures::new()))
     }
+
+    /// Every route that matches, by its number, in the order in which [`Table::find`] prefers them.
+    pub(super) fn all(&self, host: &str, path: &str) -> Vec<usize> {
+        let mut list = Vec::new();
+        let mut on = |table: usize| -> Option<()> {
+            self.paths.get(table)?.find(path, 1, |route, _| -> Option<()> {
+                list.push(index(route));
+                None
+            })
+        };
+        if self.paths.len() > 1 {
+            let _ = self.hosts.find(host, 0, |table, _| on(index(table)));
+        }
+        let _ = on(0);
+        list
+    }
 }
 
 /// There are far fewer routes than four thousand millions: files are bounded.

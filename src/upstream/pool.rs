@@ -69,6 +69,8 @@ pub struct Counts {
     pub opened: Cell<u64>,
     /// Requests sent on a connection that had served before.
     pub reused: Cell<u64>,
+    /// The last request failed.
+    pub failing: Cell<bool>,
 }
 
 struct Idle<B> {

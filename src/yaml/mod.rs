@@ -12,7 +12,7 @@ mod render;
 mod tree;
 
 pub use finding::{FileId, Finding, Findings, Place, Related, Severity, Source};
-pub use parse::{MAX_BYTES, MAX_DEPTH, parse};
+pub use parse::{MAX_BYTES, MAX_DEPTH, parse, parse_with_null};
 pub use read::{Keys, Rate, suggest};
 pub use tree::{Entry, Key, Map, Node, Scalar, Span, Value};
 

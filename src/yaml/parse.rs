@@ -14,6 +14,15 @@ pub const MAX_DEPTH: usize = 32;
 /// Reads the one document of `file` and reports to `findings`. `None` when there is no tree to go on with; then at least
 /// one error was reported.
 pub fn parse(findings: &mut Findings, file: FileId) -> Option<Node> {
+    read(findings, file, false)
+}
+
+/// As [`parse`], for files in which null is a value ([`Value::Null`]): a tests file may send one.
+pub fn parse_with_null(findings: &mut Findings, file: FileId) -> Option<Node> {
+    read(findings, file, true)
+}
+
+fn read(findings: &mut Findings, file: FileId, nulls: bool) -> Option<Node> {
     let text = findings.source(file)?.text.clone();
     if text.len() > MAX_BYTES {
         let at = Span { file, start: 0, end: 0 };
@@ -21,7 +30,8 @@ pub fn parse(findings: &mut Findings, file: FileId) -> Option<Node> {
         return None;
     }
     let offsets = Offsets::new(&text);
-    let mut builder = Builder { findings, file, offsets, text: &text, open: Vec::new(), root: None, documents: 0 };
+    let mut builder =
+        Builder { findings, file, offsets, text: &text, open: Vec::new(), root: None, documents: 0, nulls };
     let mut events: Parser<'_, StrInput<'_>> = Parser::new_from_str(&text);
     while let Some(event) = events.next_event() {
         match event {
@@ -69,6 +79,8 @@ struct Builder<'f, 't> {
     open: Vec<Open>,
     root: Option<Node>,
     documents: usize,
+    /// Whether null is a value, or a mistake.
+    nulls: bool,
 }
 
 /// A list or map that has begun and not ended.
@@ -182,7 +194,9 @@ impl Builder<'_, '_> {
         };
         let (map, key, seen) = match shape {
             Shape::Seq(items) => {
-                if is_null(&node) {
+                if is_null(&node) && self.nulls {
+                    node.value = Value::Null;
+                } else if is_null(&node) {
                     null(self.findings, node.span, "an element of a list");
                     node.value = Value::Faulty;
                 }
@@ -195,7 +209,9 @@ impl Builder<'_, '_> {
             Pending::None => *key = self::key(self.findings, seen, node),
             Pending::Refused => {}
             Pending::Key(key) => {
-                if is_null(&node) {
+                if is_null(&node) && self.nulls {
+                    node.value = Value::Null;
+                } else if is_null(&node) {
                     let empty = matches!(&node.value, Value::Scalar(s) if s.text.is_empty());
                     // Nothing stands there: point at the key.
                     null(self.findings, if empty { key.span } else { node.span }, &format!("`{}`", key.text));
@@ -252,7 +268,7 @@ fn key(findings: &mut Findings, seen: &mut HashMap<String, Span>, node: Node) ->
     let span = node.span;
     let scalar = match node.value {
         Value::Scalar(scalar) => scalar,
-        Value::Faulty => return Pending::Refused,
+        Value::Faulty | Value::Null => return Pending::Refused,
         Value::Seq(_) | Value::Map(_) => {
             findings
                 .error("complex_key", span, "a key must be a text")

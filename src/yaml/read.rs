@@ -165,6 +165,7 @@ impl Node {
             Value::Scalar(scalar) => format!("`{}`", scalar.text),
             Value::Seq(_) => "a list".to_owned(),
             Value::Map(_) => "a map".to_owned(),
+            Value::Null => "null".to_owned(),
             Value::Faulty => return,
         };
         findings.error("wrong_type", self.span, format!("{what} must be {wanted}, not {found}"));

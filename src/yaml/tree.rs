@@ -31,6 +31,8 @@ pub enum Value {
     Seq(Vec<Node>),
     /// A map; its keys are texts and each stands once.
     Map(Map),
+    /// Null, in files where it is a value (see [`super::parse_with_null`]).
+    Null,
     /// Something that was already reported. Readers pass over it in silence.
     Faulty,
 }

@@ -2,9 +2,11 @@
 
 use crate::directory::token::TokenDigest;
 use crate::directory::{OrgRef, StoreError, TokenSnapshot};
-use crate::facts::{Membership, Organization, Snapshot, User, Value};
+use crate::facts::{Membership, Organization, Permissions, Snapshot, User, Value};
 use crate::id::{OrgId, TokenId, UserId};
+use ahash::AHashSet;
 use rusqlite::{OptionalExtension, Row, Transaction};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The columns of [`user`]; `u` is the table.
@@ -32,15 +34,13 @@ pub(super) fn token_snapshot(tx: &Transaction<'_>, digest: &TokenDigest) -> Resu
         .query_row([digest.0], |row| Ok((row.get("id")?, row.get("expires_at")?, row.get("revoked")?, user(row)?)))
         .optional()?;
     let Some((token, expires_at, revoked, user)) = found else { return Ok(None) };
-    let memberships = memberships(tx, user.id)?;
-    Ok(Some(TokenSnapshot { token, expires_at, revoked, snapshot: Snapshot::new(user, memberships) }))
+    Ok(Some(TokenSnapshot { token, expires_at, revoked, snapshot: snapshot(tx, user)? }))
 }
 
 pub(super) fn user_snapshot(tx: &Transaction<'_>, id: UserId) -> Result<Option<Snapshot>, StoreError> {
     const SQL: &str = concat!("SELECT ", user_columns!(), " FROM users u WHERE u.id = ?1");
     let Some(user) = tx.prepare_cached(SQL)?.query_row([id], user).optional()? else { return Ok(None) };
-    let memberships = memberships(tx, id)?;
-    Ok(Some(Snapshot::new(user, memberships)))
+    Ok(Some(snapshot(tx, user)?))
 }
 
 pub(super) fn find_organization(tx: &Transaction<'_>, by: &OrgRef) -> Result<Option<Organization>, StoreError> {
@@ -68,6 +68,57 @@ pub(super) fn touch_tokens(tx: &Transaction<'_>, uses: &[(TokenId, i64)]) -> Res
         statement.execute((token, at))?;
     }
     Ok(())
+}
+
+/// A user with all that belongs to them: two statements, however much it is.
+fn snapshot(tx: &Transaction<'_>, user: User) -> rusqlite::Result<Snapshot> {
+    let memberships = memberships(tx, user.id)?;
+    let (permissions, groups) = rights(tx, user.id)?;
+    Ok(Snapshot::new(user, memberships).with_permissions(permissions).with_groups(groups))
+}
+
+/// What a user may do besides their levels, and the names of their groups.
+///
+/// Everything is joined to the thing that gives it: a row that a careless hand left behind gives nothing.
+fn rights(tx: &Transaction<'_>, user: UserId) -> rusqlite::Result<(Permissions, Vec<Arc<str>>)> {
+    const SQL: &str = "
+        SELECT 'group' AS kind, NULL AS organization_id, g.name AS word
+        FROM group_users u JOIN groups g ON g.id = u.group_id WHERE u.user_id = ?1
+        UNION ALL
+        SELECT 'permission', NULL, p.codename
+        FROM user_permissions u JOIN permissions p ON p.id = u.permission_id WHERE u.user_id = ?1
+        UNION ALL
+        SELECT 'permission', NULL, p.codename
+        FROM group_users u JOIN groups g ON g.id = u.group_id JOIN group_permissions x ON x.group_id = g.id
+        JOIN permissions p ON p.id = x.permission_id WHERE u.user_id = ?1
+        UNION ALL
+        SELECT 'permission', NULL, p.codename
+        FROM super_role_users u JOIN super_roles r ON r.id = u.super_role_id
+        JOIN super_role_permissions x ON x.super_role_id = r.id
+        JOIN permissions p ON p.id = x.permission_id WHERE u.user_id = ?1
+        UNION ALL
+        SELECT 'permission', r.organization_id, p.codename
+        FROM role_users u JOIN roles r ON r.id = u.role_id AND r.organization_id = u.organization_id
+        JOIN role_permissions x ON x.role_id = r.id
+        JOIN permissions p ON p.id = x.permission_id WHERE u.user_id = ?1";
+    let mut statement = tx.prepare_cached(SQL)?;
+    let mut rows = statement.query([user])?;
+    // One text for the same permission in a thousand organizations.
+    let mut words: AHashSet<Arc<str>> = AHashSet::new();
+    let (mut groups, mut everywhere) = (Vec::new(), Vec::new());
+    let mut by_organization: BTreeMap<OrgId, Vec<Arc<str>>> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let text = row.get_ref("word")?.as_str()?;
+        let word = words.get(text).cloned().unwrap_or_else(|| Arc::from(text));
+        words.insert(word.clone());
+        let organization: Option<OrgId> = row.get("organization_id")?;
+        match (row.get_ref("kind")?.as_str()?, organization) {
+            ("group", _) => groups.push(word),
+            (_, Some(organization)) => by_organization.entry(organization).or_default().push(word),
+            (_, None) => everywhere.push(word),
+        }
+    }
+    Ok((Permissions::new(everywhere, by_organization.into_iter().collect()), groups))
 }
 
 fn memberships(tx: &Transaction<'_>, user: UserId) -> rusqlite::Result<Vec<Membership>> {
@@ -116,6 +167,6 @@ fn text(row: &Row<'_>, column: &str) -> rusqlite::Result<Value> {
     row.get::<_, Box<str>>(column).map(Value::new)
 }
 
-fn optional(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Value>> {
-    Ok(row.get::<_, Option<Box<str>>>(column)?.map(Value::new))
+fn optional(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Box<Value>>> {
+    Ok(row.get::<_, Option<Box<str>>>(column)?.map(|text| Box::new(Value::new(text))))
 }

@@ -19,8 +19,10 @@ pub struct Migration {
 }
 
 /// All steps that this program knows, in order.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "directory", sql: include_str!("../../../migrations/sqlite/0001_directory.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "directory", sql: include_str!("../../../migrations/sqlite/0001_directory.sql") },
+    Migration { version: 2, name: "rights", sql: include_str!("../../../migrations/sqlite/0002_rights.sql") },
+];
 
 impl Migration {
     fn checksum(&self) -> String {

@@ -3,7 +3,7 @@
 use super::error::violates;
 use crate::directory::{DirectoryError, NewUser, Noun, Page, Unique, UserEdit, UserRecord, UserSelector};
 use crate::id::UserId;
-use rusqlite::{Row, Transaction, named_params};
+use rusqlite::{Row, ToSql, Transaction, named_params};
 
 /// The columns of [`record`].
 macro_rules! select {
@@ -60,6 +60,19 @@ pub(super) fn list(tx: &Transaction<'_>, page: Page) -> Result<Vec<UserRecord>, 
     const SQL: &str = select!("ORDER BY username LIMIT ?1 OFFSET ?2");
     let mut statement = tx.prepare_cached(SQL)?;
     let rows = statement.query_map((super::limit(page), page.offset), record)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Those whose ids a query selects; `?3` in it is `of`.
+pub(super) fn among(
+    tx: &Transaction<'_>,
+    ids: &str,
+    of: impl ToSql,
+    page: Page,
+) -> Result<Vec<UserRecord>, DirectoryError> {
+    const SELECT: &str = select!("WHERE id IN (");
+    let mut statement = tx.prepare_cached(&format!("{SELECT}{ids}) ORDER BY username LIMIT ?1 OFFSET ?2"))?;
+    let rows = statement.query_map((super::limit(page), page.offset, of), record)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

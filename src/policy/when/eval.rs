@@ -112,13 +112,13 @@ impl Values {
             Field::Headers => self.all_headers(subject.headers)?,
             Field::UserId => set(&mut self.user, "id", known(user.map(|u| &u.id_value))),
             Field::Username => set(&mut self.user, "username", known(user.map(|u| &u.username))),
-            Field::Email => set(&mut self.user, "email", known(user.and_then(|u| u.email.as_ref()))),
+            Field::Email => set(&mut self.user, "email", known(user.and_then(|u| u.email.as_deref()))),
             Field::IsStaff => set(&mut self.user, "is_staff", Value::Bool(user.is_some_and(|u| u.is_staff))),
             Field::IsSuperuser => {
                 set(&mut self.user, "is_superuser", Value::Bool(user.is_some_and(|u| u.is_superuser)))
             }
             Field::Groups => {
-                let groups = subject.user.map(groups).unwrap_or_default();
+                let groups = subject.user.map(Snapshot::groups).unwrap_or_default();
                 let list = groups.iter().map(|group| text(group)).collect();
                 set(&mut self.user, "groups", Value::List(Arc::new(list)));
             }
@@ -128,7 +128,7 @@ impl Values {
                 set(
                     &mut self.organization,
                     "external_id",
-                    known(organization.and_then(|(o, _)| o.external_id.as_ref())),
+                    known(organization.and_then(|(o, _)| o.external_id.as_deref())),
                 );
             }
             Field::Level => {
@@ -173,11 +173,6 @@ fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h st
 
 fn readable(value: &http::HeaderValue) -> Result<&str, Failure> {
     std::str::from_utf8(value.as_bytes()).map_err(|_| Failure::Undefined)
-}
-
-/// The names of the groups that a user is in.
-fn groups(_: &Snapshot) -> &[Arc<str>] {
-    &[]
 }
 
 /// A UUID in its one spelling, so that it compares with `org.id`; a whole number as a number; a text as it is.

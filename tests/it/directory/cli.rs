@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use postern::cli::output::{Exit, Output};
-use postern::cli::{member, migrate, org, store, token, user};
+use postern::cli::{group, member, migrate, org, permission, role, store, token, user};
 use postern::directory::token::TokenDigest;
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -14,36 +14,39 @@ enum Command {
     User(user::Args),
     Org(org::Args),
     Member(member::Args),
+    Group(group::Args),
+    Permission(permission::Args),
+    Role(role::Args),
     Token(token::Args),
     Migrate(migrate::Args),
 }
 
 /// A database, and the commands on it.
-struct Shell {
+pub struct Shell {
     home: TempDir,
 }
 
 /// What a command said.
 #[derive(Debug)]
-struct Said {
-    exit: Exit,
-    out: String,
-    err: String,
+pub struct Said {
+    pub exit: Exit,
+    pub out: String,
+    pub err: String,
 }
 
 impl Said {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:?}"))
     }
 
     /// stdout of a command that must succeed, without the line's end.
-    fn ok(&self) -> &str {
+    pub fn ok(&self) -> &str {
         assert_eq!(self.exit, Exit::Ok, "{self:?}");
         self.out.trim_end()
     }
 
     /// stderr of a command that must be refused and say nothing on stdout.
-    fn refused(&self) -> &str {
+    pub fn refused(&self) -> &str {
         assert_eq!((self.exit, self.out.as_str()), (Exit::No, ""), "{self:?}");
         &self.err
     }
@@ -70,7 +73,7 @@ impl Page {
 }
 
 impl Shell {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { home: TempDir::new().unwrap() }
     }
 
@@ -79,18 +82,18 @@ impl Shell {
     }
 
     /// A file beside the database.
-    fn file(&self, name: &str, text: &str) -> String {
+    pub fn file(&self, name: &str, text: &str) -> String {
         let path = self.home.path().join(name);
         std::fs::write(&path, text).unwrap();
         path.to_string_lossy().into_owned()
     }
 
     /// Runs a command line, its words separated by blanks.
-    async fn run(&self, line: &str) -> Said {
+    pub async fn run(&self, line: &str) -> Said {
         self.words(&line.split_whitespace().collect::<Vec<_>>()).await
     }
 
-    async fn words(&self, words: &[&str]) -> Said {
+    pub async fn words(&self, words: &[&str]) -> Said {
         let (out, err) = (Page::default(), Page::default());
         let mut output = Output::new(Box::new(out.clone()), Box::new(err.clone()), false);
         let result = match Command::try_parse_from([&["postern"], words].concat()) {
@@ -105,6 +108,9 @@ impl Shell {
                     Command::User(args) => user::run(args, &*store, &mut output).await,
                     Command::Org(args) => org::run(args, &*store, &mut output).await,
                     Command::Member(args) => member::run(args, &*store, &mut output).await,
+                    Command::Group(args) => group::run(args, &*store, &mut output).await,
+                    Command::Permission(args) => permission::run(args, &*store, &mut output).await,
+                    Command::Role(args) => role::run(args, &*store, &mut output).await,
                     Command::Token(args) => token::run(args, &*store, &mut output).await,
                     Command::Migrate(_) => unreachable!(),
                 }
@@ -358,7 +364,7 @@ async fn migrate_tells_and_does() {
     let sh = Shell::new();
     let before = sh.run("migrate --status --json").await;
     assert_eq!((before.exit, &before.json()[0]["state"]), (Exit::No, &json!("pending")));
-    assert!(sh.run("migrate").await.err.starts_with("applied 1 to "));
+    assert!(sh.run("migrate").await.err.starts_with("applied 2 to "));
     let after = sh.run("migrate --status --json").await;
     assert_eq!((after.exit, &after.json()[0]["state"]), (Exit::Ok, &json!("applied")));
     assert!(sh.run("migrate").await.err.contains("up to date"));

@@ -22,7 +22,7 @@ stories!(
 );
 
 /// The changes since a position, and the next position.
-async fn since(on: &dyn Backend, position: u64) -> (HashSet<Change>, u64) {
+pub async fn since(on: &dyn Backend, position: u64) -> (HashSet<Change>, u64) {
     let Changes { position, changes, lost } = on.store().changes(position).await.unwrap();
     assert!(!lost);
     (changes.into_iter().collect(), position)

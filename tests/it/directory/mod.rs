@@ -3,11 +3,13 @@
 //! A story takes a [`Backend`] and knows nothing of what is behind it; [`stories!`] runs it on every kind there is.
 
 mod cli;
+mod cli_rights;
 mod concurrency;
 mod feed;
 mod gateway;
 mod memberships;
 mod organizations;
+mod rights;
 mod startup;
 mod tokens;
 mod users;

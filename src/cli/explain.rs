@@ -1,0 +1,247 @@
+//! `postern explain`: what would become of a request, and why, without sending it.
+//!
+//! The facts come from the directory's database as it stands, or from the `given` of a tests file.
+
+use super::policies::{Early, Pages};
+use super::store;
+use super::{Common, Failure};
+use crate::config::Config;
+use crate::decision::OrgKey;
+use crate::directory::sqlite::{self, SqliteStore};
+use crate::directory::{DirectoryError, OrgRef, Store, StoreError, UserSelector};
+use crate::facts::{Organization, Snapshot};
+use crate::policy::{Names, Policy};
+use crate::tools::ask::Request;
+use crate::tools::explain::Explanation;
+use crate::tools::suite;
+use crate::tools::world::{ANONYMOUS, World};
+use crate::yaml::{Findings, suggest};
+use anyhow::{Context, bail};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Explain what would become of a request: every step, the verdict, and what the upstream would be told.
+///
+/// Offline: nothing is sent, and nothing is written. Facts come from the configured database, or with --world from the
+/// `given` of a tests file, whose names then stand for ids as `<name>`. Exit 0: it would pass; 1: it would not; 2: usage.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The method, as it would be sent
+    pub method: String,
+    /// The target, as it would be sent: /path?query
+    pub target: String,
+    /// Who sends it: a user's id, username or e-mail address (with --world: a name from it), or `anonymous`
+    #[arg(long = "as", value_name = "USER")]
+    pub user: String,
+    /// A header of the request; may be repeated
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub headers: Vec<String>,
+    /// The host that it is sent to
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// The body; no rule of this version reads one
+    #[arg(long, value_name = "TEXT")]
+    pub data: Option<String>,
+    /// Route policy, instead of `policy` of the configuration; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub policy: Vec<PathBuf>,
+    /// Take organizations and users from the `given` of a tests file, not from the database
+    #[arg(long, value_name = "FILE")]
+    pub world: Option<PathBuf>,
+    /// Print the explanation as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// There is no configuration or database to explain with.
+pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
+    let sources = common.sources();
+    // Where everything is named, a configuration is not needed; one that is named must be good.
+    let is_needed = common.config.is_some() || args.policy.is_empty() || args.world.is_none();
+    let config = if is_needed { Some(Common::configuration(&sources)?) } else { None };
+    let facts = match (&args.world, &config) {
+        (None, Some(config)) => Some(Directory::open(&config.database.url)?),
+        _ => None,
+    };
+    Ok(super::policies::on_standard_pages(|pages| explain(args, config.as_ref(), facts.as_ref(), pages)))
+}
+
+/// Explains on the given pages.
+///
+/// # Errors
+/// It ends early, with an exit code and after saying why.
+pub fn explain(
+    args: &Args,
+    config: Option<&Config>,
+    directory: Option<&Directory>,
+    pages: &mut Pages<'_>,
+) -> Result<u8, Early> {
+    let policy = policy(args, config, pages)?;
+    let world = match &args.world {
+        Some(file) => Some(world(file, pages)?),
+        None => None,
+    };
+    let request = match request(args, world.as_ref()) {
+        Ok(request) => request,
+        Err((error, hint)) => return Err(pages.usage(&error, &hint)),
+    };
+    let (user, found) = match (&world, directory) {
+        _ if args.user == ANONYMOUS => (None, None),
+        (Some(world), _) => (Some(args.user.as_str()), world.user(&args.user).cloned()),
+        (None, Some(directory)) => match directory.user(&args.user) {
+            Ok(found) => (Some(args.user.as_str()), found),
+            Err(error) => return failed(&error, pages),
+        },
+        (None, None) => (Some(args.user.as_str()), None),
+    };
+    if let Some(name) = user
+        && found.is_none()
+    {
+        let near = world.as_ref().and_then(|world| suggest(name, world.users()));
+        let hint = near.map(|near| format!("did you mean `{near}`?"));
+        let hint = hint.unwrap_or_else(|| "name a user by id, username or e-mail address, or `anonymous`".to_owned());
+        return Err(pages.usage(&format!("there is no user `{name}`"), &hint));
+    }
+    let mut problem = None;
+    let mut lookup = |key: &OrgKey<'_>| match (&world, directory) {
+        (Some(world), _) => world.organization(key),
+        (None, Some(directory)) => directory.organization(key).unwrap_or_else(|error| {
+            problem = Some(error);
+            None
+        }),
+        (None, None) => None,
+    };
+    let explanation = Explanation::of(&policy, &request, found.as_ref(), &mut lookup);
+    if let Some(error) = problem {
+        return failed(&error.into(), pages);
+    }
+    if args.json {
+        writeln!(pages.out, "{}", explanation.to_json())?;
+    } else {
+        write!(pages.out, "{}", explanation.to_text(pages.colour))?;
+    }
+    Ok(u8::from(explanation.verdict.is_err()))
+}
+
+fn failed<T>(error: &anyhow::Error, pages: &mut Pages<'_>) -> Result<T, Early> {
+    writeln!(pages.err, "error: {error:#}")?;
+    Err(Early::Exit(1))
+}
+
+fn policy(args: &Args, config: Option<&Config>, pages: &mut Pages<'_>) -> Result<Policy, Early> {
+    let names = config.map(|c| Names::new(c.upstreams.iter().map(|upstream| upstream.name.to_string())));
+    let names = names.filter(|_| config.is_some_and(|c| !c.upstreams.is_empty()));
+    let files = match config {
+        Some(config) if args.policy.is_empty() => &config.policy,
+        _ => &args.policy,
+    };
+    if files.is_empty() {
+        return Err(pages.usage("there is no policy to explain", "name it: --policy routes.yaml"));
+    }
+    pages.policy(files, names.as_ref())
+}
+
+fn world(file: &Path, pages: &mut Pages<'_>) -> Result<World, Early> {
+    let (name, text) = pages.read(file)?;
+    let mut findings = Findings::new();
+    let id = findings.add_source(name, text);
+    let world = suite::read_world(id, &mut findings);
+    match world {
+        Some(world) if findings.is_empty() => Ok(world),
+        _ => {
+            pages.findings(&findings)?;
+            Err(Early::Exit(1))
+        }
+    }
+}
+
+/// The request, or what is wrong with it and how to write it.
+fn request(args: &Args, world: Option<&World>) -> Result<Request, (String, String)> {
+    let method = Method::from_bytes(args.method.as_bytes());
+    let method = method.map_err(|_| (format!("`{}` is not a method", args.method), "for example GET".to_owned()))?;
+    let fill = |text: &str| match world {
+        Some(world) => world.fill(text).map(std::borrow::Cow::into_owned).map_err(|name| {
+            let hint = "`<name>` stands for the id of something in `given`".to_owned();
+            (format!("nothing in the world is named `{name}`"), hint)
+        }),
+        None => Ok(text.to_owned()),
+    };
+    let mut headers = HeaderMap::new();
+    for text in &args.headers {
+        let parts = text.split_once(':').map(|(name, value)| (HeaderName::try_from(name.trim()), value.trim()));
+        let Some((Ok(name), value)) = parts else {
+            return Err(("a header is not `Name: value`".to_owned(), "for example -H 'X-Org: acme'".to_owned()));
+        };
+        if name == header::AUTHORIZATION && args.user != ANONYMOUS {
+            let hint = "leave the header out, or use --as anonymous to see a credential refused that is nobody's";
+            return Err(("--as already says whose credential is sent".to_owned(), hint.to_owned()));
+        }
+        let value = HeaderValue::from_bytes(fill(value)?.as_bytes());
+        let value =
+            value.map_err(|_| (format!("the header `{name}` cannot have this value"), "quote it".to_owned()))?;
+        headers.append(name, value);
+    }
+    if let Some(host) = &args.host {
+        let value = HeaderValue::from_str(host)
+            .map_err(|_| (format!("`{host}` is not a host"), "for example --host api.example.com".to_owned()))?;
+        headers.append(header::HOST, value);
+    }
+    Ok(Request { method, target: fill(&args.target)?, headers })
+}
+
+/// The directory's database, only ever read.
+pub struct Directory {
+    store: SqliteStore,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Directory {
+    /// Opens a database that is there and whose schema is up to date: explaining makes and migrates nothing.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be opened.
+    pub fn open(url: &str) -> anyhow::Result<Self> {
+        const BUSY: Duration = Duration::from_secs(5);
+        let path = store::sqlite_path(url)?;
+        if !path.exists() {
+            bail!(
+                "there is no database at {}; take the facts from a tests file: --world routes_test.yaml",
+                path.display()
+            );
+        }
+        let steps = sqlite::status(&path, BUSY)?;
+        if steps.iter().any(|step| step.applied.is_none()) {
+            bail!("the schema of {} is not up to date; run `postern migrate`", path.display());
+        }
+        let store = SqliteStore::open(&path, sqlite::Options::default())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+        Ok(Self { store, runtime })
+    }
+
+    /// A user by what a person would write; `None`: there is none.
+    fn user(&self, name: &str) -> anyhow::Result<Option<Arc<Snapshot>>> {
+        self.runtime.block_on(async {
+            let record = match self.store.user(&UserSelector::Text(name.to_owned())).await {
+                Ok(record) => record,
+                Err(DirectoryError::NotFound { .. }) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            Ok(self.store.user_snapshot(record.id).await?.map(Arc::new))
+        })
+    }
+
+    fn organization(&self, key: &OrgKey<'_>) -> Result<Option<Arc<Organization>>, StoreError> {
+        let key = match key {
+            OrgKey::Id(id) => OrgRef::Id(*id),
+            OrgKey::Slug(slug) => OrgRef::Slug(slug.clone().into_owned()),
+            OrgKey::External(key) => OrgRef::External(key.clone().into_owned()),
+        };
+        Ok(self.runtime.block_on(self.store.organization(&key))?.map(Arc::new))
+    }
+}

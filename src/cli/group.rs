@@ -1,0 +1,202 @@
+//! `postern group`: groups, what they permit everywhere, and who is in them.
+
+use super::batch;
+use super::fields::PageArgs;
+use super::output::{Exit, Output, Record};
+use super::rights::{Changes, Permissions, Users, permissions};
+use super::user;
+use crate::directory::name::RightsName;
+use crate::directory::{BundleEdit, DirectoryError, GroupRecord, NewGroup, Store, UserSelector};
+use serde::{Deserialize, Serialize};
+
+/// Groups, whose permissions count everywhere: create, list, show, edit, delete, grant, revoke, add, remove, users
+#[derive(clap::Args)]
+pub struct Args {
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(clap::Subcommand)]
+enum Verb {
+    /// Create a group and print its id, or many
+    Create {
+        #[command(flatten)]
+        new: Spec,
+        /// Create one group for each line of a file (- for stdin): JSON objects with the fields name, and the lists
+        /// permissions, users; all of them or none
+        #[arg(long, value_name = "FILE", conflicts_with = "Spec")]
+        batch: Option<String>,
+    },
+    /// List groups by name
+    List {
+        /// Those of this user: id, username or e-mail address
+        #[arg(long)]
+        user: Option<String>,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// Show one group
+    Show {
+        /// Name or id
+        group: String,
+    },
+    /// Change a group
+    Edit {
+        /// Name or id
+        group: String,
+        #[command(flatten)]
+        changes: Changes,
+    },
+    /// Delete a group; its users lose what they had by it
+    Delete {
+        /// Name or id
+        group: String,
+    },
+    /// Grant permissions to a group
+    Grant {
+        /// Name or id
+        group: String,
+        #[command(flatten)]
+        permissions: Permissions,
+    },
+    /// Revoke permissions of a group
+    Revoke {
+        /// Name or id
+        group: String,
+        #[command(flatten)]
+        permissions: Permissions,
+    },
+    /// Put users in a group
+    Add {
+        /// Name or id
+        group: String,
+        #[command(flatten)]
+        users: Users,
+    },
+    /// Take users out of a group
+    Remove {
+        /// Name or id
+        group: String,
+        #[command(flatten)]
+        users: Users,
+    },
+    /// List the users of a group by username
+    Users {
+        /// Name or id
+        group: String,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+}
+
+/// A group to be made, from flags or from a line of a batch.
+#[derive(clap::Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Spec {
+    /// Its name; may stand without its flag
+    #[arg(long, required_unless_present_any = ["batch", "bare_name"])]
+    name: Option<String>,
+    /// Its name
+    #[arg(value_name = "NAME", conflicts_with = "name")]
+    #[serde(skip)]
+    bare_name: Option<String>,
+    /// What it permits: app.codename each, with commas or repeated
+    #[arg(long, alias = "permission", value_name = "PERMISSION", value_delimiter = ',')]
+    #[serde(default)]
+    permissions: Vec<String>,
+    /// Who is in it: id, username or e-mail address, with commas or repeated
+    #[arg(long, alias = "user", value_name = "USER", value_delimiter = ',')]
+    #[serde(default)]
+    users: Vec<String>,
+}
+
+impl Spec {
+    fn check(self) -> Result<NewGroup, DirectoryError> {
+        let name = self.name.or(self.bare_name).ok_or_else(|| DirectoryError::invalid("name", "it is missing"))?;
+        Ok(NewGroup {
+            name: RightsName::new(&name)?,
+            permissions: permissions(self.permissions)?,
+            users: self.users.into_iter().map(UserSelector::from).collect(),
+        })
+    }
+}
+
+/// A group as it is shown.
+#[derive(Serialize)]
+struct Shown {
+    id: i64,
+    name: String,
+    permissions: Vec<String>,
+    users: u32,
+}
+
+impl Record for Shown {
+    const FIELDS: &'static [&'static str] = &["id", "name", "permissions", "users"];
+    const COLUMNS: &'static [&'static str] = &["id", "name", "users", "permissions"];
+}
+
+impl From<GroupRecord> for Shown {
+    fn from(group: GroupRecord) -> Self {
+        Self { id: group.id.0, name: group.name, permissions: group.permissions, users: group.users }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the directory refuses ([`DirectoryError`]), a batch that cannot be read, an output that cannot be written.
+pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
+    out.set_json(args.json);
+    let (group, edit) = match args.verb {
+        Verb::Create { new, batch: None } => {
+            let created = store.create_groups(vec![new.check()?]).await.map_err(|e| e.error)?;
+            for group in created.into_iter().map(Shown::from) {
+                out.done(&group, Some(&group.id.to_string()), &format!("created group {}", group.name))?;
+            }
+            return Ok(Exit::Ok);
+        }
+        Verb::Create { batch: Some(path), .. } => {
+            let mut batch = batch::read::<Spec>(&path)?.convert(Spec::check)?;
+            let created = store.create_groups(batch.take()).await.map_err(|e| batch.locate(e))?;
+            let created: Vec<Shown> = created.into_iter().map(Shown::from).collect();
+            out.list(&created)?;
+            out.note(&format!("created {} groups", created.len()));
+            return Ok(Exit::Ok);
+        }
+        Verb::List { user, page } => {
+            let found = store.groups(user.map(UserSelector::from).as_ref(), page.into()).await?;
+            out.list(&found.into_iter().map(Shown::from).collect::<Vec<_>>())?;
+            return Ok(Exit::Ok);
+        }
+        Verb::Show { group } => {
+            out.show(&Shown::from(store.group(&group.as_str().into()).await?))?;
+            return Ok(Exit::Ok);
+        }
+        Verb::Delete { group } => {
+            let group = Shown::from(store.delete_group(&group.as_str().into()).await?);
+            out.done(&group, None, &format!("deleted group {}", group.name))?;
+            return Ok(Exit::Ok);
+        }
+        Verb::Users { group, page } => {
+            let users = store.group_users(&group.as_str().into(), page.into()).await?;
+            user::list(users, out)?;
+            return Ok(Exit::Ok);
+        }
+        Verb::Edit { group, changes } => (group, changes.check()?),
+        Verb::Grant { group, permissions } => {
+            (group, BundleEdit { grants: permissions.granted()?, ..BundleEdit::default() })
+        }
+        Verb::Revoke { group, permissions } => {
+            (group, BundleEdit { grants: permissions.revoked()?, ..BundleEdit::default() })
+        }
+        Verb::Add { group, users } => (group, users.added()),
+        Verb::Remove { group, users } => (group, users.removed()),
+    };
+    let group = Shown::from(store.edit_group(&group.as_str().into(), edit).await?);
+    let (permissions, users) = (group.permissions.len(), group.users);
+    out.done(&group, None, &format!("changed group {}: {permissions} permissions, {users} users", group.name))?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,285 @@
+//! `postern role`: roles in an organization, super roles in all of them, what they permit, and who holds them.
+
+use super::batch;
+use super::fields::PageArgs;
+use super::output::{Exit, Output, Record};
+use super::rights::{Changes, Permissions, Users, permissions};
+use super::user;
+use crate::directory::name::RightsName;
+use crate::directory::{
+    BundleEdit, DirectoryError, NewRole, OrgSelector, RoleFilter, RoleRecord, RoleSelector, Scope, Store, UserSelector,
+};
+use serde::{Deserialize, Serialize};
+
+/// Roles of an organization, and super roles: create, list, show, edit, delete, grant, revoke, add, remove, users
+///
+/// A role counts in one organization (--org) and for its members only; who leaves it loses it. A super role (--super) counts
+/// in every organization.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(clap::Subcommand)]
+enum Verb {
+    /// Create a role and print its id, or many
+    Create {
+        #[command(flatten)]
+        new: Spec,
+        /// Create one role for each line of a file (- for stdin): JSON objects with the fields name, org or super, and the
+        /// lists permissions, users; all of them or none
+        #[arg(long, value_name = "FILE", conflicts_with = "Spec")]
+        batch: Option<String>,
+    },
+    /// List super roles, then roles by organization
+    List {
+        #[command(flatten)]
+        place: Place,
+        /// Those that this user holds: id, username or e-mail address
+        #[arg(long)]
+        user: Option<String>,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// Show one role
+    Show {
+        #[command(flatten)]
+        role: Role,
+    },
+    /// Change a role
+    Edit {
+        #[command(flatten)]
+        role: Role,
+        #[command(flatten)]
+        changes: Changes,
+    },
+    /// Delete a role; who held it loses what they had by it
+    Delete {
+        #[command(flatten)]
+        role: Role,
+    },
+    /// Grant permissions to a role
+    Grant {
+        #[command(flatten)]
+        role: Role,
+        #[command(flatten)]
+        permissions: Permissions,
+    },
+    /// Revoke permissions of a role
+    Revoke {
+        #[command(flatten)]
+        role: Role,
+        #[command(flatten)]
+        permissions: Permissions,
+    },
+    /// Give a role to users: members, where it is an organization's
+    Add {
+        #[command(flatten)]
+        role: Role,
+        #[command(flatten)]
+        users: Users,
+    },
+    /// Take a role from users
+    Remove {
+        #[command(flatten)]
+        role: Role,
+        #[command(flatten)]
+        users: Users,
+    },
+    /// List the users who hold a role by username
+    Users {
+        #[command(flatten)]
+        role: Role,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+}
+
+/// Where roles count.
+#[derive(clap::Args)]
+struct Place {
+    /// In this organization: id or slug
+    #[arg(long, alias = "organization")]
+    org: Option<String>,
+    /// In every organization: super roles
+    #[arg(long = "super", conflicts_with = "org")]
+    everywhere: bool,
+}
+
+impl From<Place> for Option<Scope<OrgSelector>> {
+    fn from(place: Place) -> Self {
+        match place.org {
+            Some(org) => Some(Scope::Organization(org.into())),
+            None => place.everywhere.then_some(Scope::Everywhere),
+        }
+    }
+}
+
+/// Which role.
+#[derive(clap::Args)]
+struct Role {
+    /// Name or id; a name that several have needs --org or --super
+    role: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl From<Role> for RoleSelector {
+    fn from(role: Role) -> Self {
+        Self { text: role.role, scope: role.place.into() }
+    }
+}
+
+/// A role to be made, from flags or from a line of a batch.
+#[derive(clap::Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Spec {
+    /// Its name; may stand without its flag
+    #[arg(long, required_unless_present_any = ["batch", "bare_name"])]
+    name: Option<String>,
+    /// Its name
+    #[arg(value_name = "NAME", conflicts_with = "name")]
+    #[serde(skip)]
+    bare_name: Option<String>,
+    /// The organization in which it counts: id or slug
+    #[arg(long, alias = "organization", required_unless_present_any = ["batch", "everywhere"])]
+    #[serde(alias = "organization")]
+    org: Option<String>,
+    /// Make a super role, which counts in every organization
+    #[arg(long = "super", conflicts_with = "org")]
+    #[serde(default, rename = "super")]
+    everywhere: bool,
+    /// What it permits: app.codename each, with commas or repeated
+    #[arg(long, alias = "permission", value_name = "PERMISSION", value_delimiter = ',')]
+    #[serde(default)]
+    permissions: Vec<String>,
+    /// Who holds it: id, username or e-mail address, with commas or repeated
+    #[arg(long, alias = "user", value_name = "USER", value_delimiter = ',')]
+    #[serde(default)]
+    users: Vec<String>,
+}
+
+impl Spec {
+    fn check(self) -> Result<NewRole, DirectoryError> {
+        let missing = |field, what| DirectoryError::invalid(field, what);
+        let name = self.name.or(self.bare_name).ok_or_else(|| missing("name", "it is missing"))?;
+        Ok(NewRole {
+            scope: match (self.org, self.everywhere) {
+                (Some(org), false) => Scope::Organization(org.into()),
+                (None, true) => Scope::Everywhere,
+                (None, false) => return Err(missing("org", "it is missing; a super role says super")),
+                (Some(_), true) => return Err(missing("org", "a super role has no organization")),
+            },
+            name: RightsName::new(&name)?,
+            permissions: permissions(self.permissions)?,
+            users: self.users.into_iter().map(UserSelector::from).collect(),
+        })
+    }
+}
+
+/// A role as it is shown.
+#[derive(Serialize)]
+struct Shown {
+    id: String,
+    name: String,
+    org: Option<String>,
+    org_id: Option<String>,
+    #[serde(rename = "super")]
+    everywhere: bool,
+    permissions: Vec<String>,
+    users: u32,
+}
+
+impl Record for Shown {
+    const FIELDS: &'static [&'static str] = &["id", "name", "org", "org_id", "super", "permissions", "users"];
+    const COLUMNS: &'static [&'static str] = &["org", "name", "super", "users", "permissions"];
+}
+
+impl From<RoleRecord> for Shown {
+    fn from(role: RoleRecord) -> Self {
+        let (everywhere, organization) = match role.scope {
+            Scope::Organization(organization) => (false, Some(organization)),
+            Scope::Everywhere => (true, None),
+        };
+        Self {
+            id: role.id.to_string(),
+            name: role.name,
+            org_id: organization.as_ref().map(|organization| organization.id.to_string()),
+            org: organization.map(|organization| organization.slug),
+            everywhere,
+            permissions: role.permissions,
+            users: role.users,
+        }
+    }
+}
+
+impl Shown {
+    /// For people.
+    fn title(&self) -> String {
+        match &self.org {
+            Some(org) => format!("role {} of {org}", self.name),
+            None => format!("super role {}", self.name),
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the directory refuses ([`DirectoryError`]), a batch that cannot be read, an output that cannot be written.
+pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
+    out.set_json(args.json);
+    let (role, edit) = match args.verb {
+        Verb::Create { new, batch: None } => {
+            let created = store.create_roles(vec![new.check()?]).await.map_err(|e| e.error)?;
+            for role in created.into_iter().map(Shown::from) {
+                out.done(&role, Some(&role.id), &format!("created {}", role.title()))?;
+            }
+            return Ok(Exit::Ok);
+        }
+        Verb::Create { batch: Some(path), .. } => {
+            let mut batch = batch::read::<Spec>(&path)?.convert(Spec::check)?;
+            let created = store.create_roles(batch.take()).await.map_err(|e| batch.locate(e))?;
+            let created: Vec<Shown> = created.into_iter().map(Shown::from).collect();
+            out.list(&created)?;
+            out.note(&format!("created {} roles", created.len()));
+            return Ok(Exit::Ok);
+        }
+        Verb::List { place, user, page } => {
+            let filter = RoleFilter { scope: place.into(), user: user.map(Into::into) };
+            let found = store.roles(&filter, page.into()).await?;
+            out.list(&found.into_iter().map(Shown::from).collect::<Vec<_>>())?;
+            return Ok(Exit::Ok);
+        }
+        Verb::Show { role } => {
+            out.show(&Shown::from(store.role(&role.into()).await?))?;
+            return Ok(Exit::Ok);
+        }
+        Verb::Delete { role } => {
+            let role = Shown::from(store.delete_role(&role.into()).await?);
+            out.done(&role, None, &format!("deleted {}", role.title()))?;
+            return Ok(Exit::Ok);
+        }
+        Verb::Users { role, page } => {
+            user::list(store.role_users(&role.into(), page.into()).await?, out)?;
+            return Ok(Exit::Ok);
+        }
+        Verb::Edit { role, changes } => (role, changes.check()?),
+        Verb::Grant { role, permissions } => {
+            (role, BundleEdit { grants: permissions.granted()?, ..BundleEdit::default() })
+        }
+        Verb::Revoke { role, permissions } => {
+            (role, BundleEdit { grants: permissions.revoked()?, ..BundleEdit::default() })
+        }
+        Verb::Add { role, users } => (role, users.added()),
+        Verb::Remove { role, users } => (role, users.removed()),
+    };
+    let role = Shown::from(store.edit_role(&role.into(), edit).await?);
+    let (permissions, users) = (role.permissions.len(), role.users);
+    out.done(&role, None, &format!("changed {}: {permissions} permissions, {users} users", role.title()))?;
+    Ok(Exit::Ok)
+}

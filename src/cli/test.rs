@@ -1,0 +1,189 @@
+//! `postern test`: the cases of tests files, each judged by the decision engine.
+//!
+//! Failures go to standard output, since they are the result; mistakes in files go to standard error. Exit code 0: every
+//! case is as expected; 1: one is not, or a file has mistakes; 2: there is nothing to run.
+
+use super::policies::{Early, Pages};
+use crate::policy::{Names, Policy};
+use crate::tools::suite::{self, Report, Suite, junit};
+use crate::yaml::Findings;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Run the tests of a policy: `given` organizations and users, and what must become of their requests.
+///
+/// Without --policy, the policy stands beside each tests file: NAME.yaml for NAME_test.yaml where there is one, otherwise
+/// routes.yaml. Exit 0: all pass; 1: a case fails or a file has mistakes; 2: a file cannot be read.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Args {
+    /// Tests files
+    #[arg(value_name = "TESTS", required = true)]
+    pub tests: Vec<PathBuf>,
+    /// Policy file, for all tests; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub policy: Vec<PathBuf>,
+    /// Print the outcome as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Write the outcome as JUnit XML, too
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+}
+
+/// Runs the command; `names` are those of a configuration.
+///
+/// # Errors
+/// It ends early, with an exit code and after saying why.
+pub fn run(args: &Args, names: Option<&Names>, pages: &mut Pages<'_>) -> Result<u8, Early> {
+    let shared = if args.policy.is_empty() { None } else { Some(pages.policy(&args.policy, names)?) };
+    let mut reports = Vec::with_capacity(args.tests.len());
+    let mut findings = Findings::new();
+    for file in &args.tests {
+        let own;
+        let policy = match &shared {
+            Some(policy) => policy,
+            None => {
+                own = pages.policy(&[beside(file)], names)?;
+                &own
+            }
+        };
+        reports.extend(report(file, policy, &mut findings, pages)?);
+    }
+    if let Some(file) = &args.junit
+        && let Err(error) = std::fs::write(file, junit(&reports))
+    {
+        writeln!(pages.err, "error: cannot write {}: {error}", file.display())?;
+        return Err(Early::Exit(2));
+    }
+    findings.sort();
+    let failed: usize = reports.iter().map(Report::failed).sum();
+    let total: usize = reports.iter().map(|r| r.outcomes.len()).sum();
+    let ok = failed == 0 && !findings.has_errors();
+    if args.json {
+        let files: Vec<_> = reports.iter().map(Report::to_json).collect();
+        let json = json!({
+            "ok": ok, "passed": total - failed, "failed": failed, "files": files, "findings": findings.to_json(),
+        });
+        writeln!(pages.out, "{json}")?;
+    } else {
+        pages.findings(&findings)?;
+        for report in &reports {
+            write!(pages.out, "{}", report.to_text(pages.colour))?;
+        }
+        let word = if ok { "ok" } else { "failed" };
+        let mistakes = if findings.has_errors() { "; a file with mistakes was not run" } else { "" };
+        writeln!(pages.out, "{word}: {} passed, {failed} failed{mistakes}", total - failed)?;
+    }
+    Ok(u8::from(!ok))
+}
+
+/// Runs one file; `None` when it has mistakes, which are in `findings`.
+fn report(
+    file: &Path,
+    policy: &Policy,
+    findings: &mut Findings,
+    pages: &mut Pages<'_>,
+) -> Result<Option<Report>, Early> {
+    let (name, text) = pages.read(file)?;
+    let before = findings.list().len();
+    let id = findings.add_source(name, text);
+    let suite: Option<Suite> = suite::read(id, findings);
+    let is_sound = findings.list().len() == before;
+    Ok(suite.filter(|_| is_sound).map(|suite| suite.run(policy)))
+}
+
+/// The policy beside a tests file.
+fn beside(tests: &Path) -> PathBuf {
+    let stem = tests.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.strip_suffix("_test"));
+    let named = stem.map(|stem| tests.with_file_name(format!("{stem}.yaml")));
+    named.filter(|path| path.exists()).unwrap_or_else(|| tests.with_file_name("routes.yaml"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Args, Early, Pages, run};
+    use std::path::PathBuf;
+
+    const POLICY: &str = "version: 1\nroutes:\n  /o/{org:uuid}: { org: path.org, read: member }\n";
+    const GOOD: &str = "given: { organizations: { acme: {} }, users: { bob: { acme: member } } }\n\
+                        tests:\n- { as: bob, GET: /o/<acme>, expect: allow }\n";
+
+    /// Exit code, standard output, standard error.
+    fn told(args: &Args) -> (u8, String, String) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let code = run(args, None, &mut Pages { out: &mut out, err: &mut err, colour: false });
+        let code = code.or_else(Early::code).unwrap();
+        (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    }
+
+    fn directory(files: &[(&str, &str)]) -> (tempfile::TempDir, impl Fn(&str) -> PathBuf + use<>) {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        let root = dir.path().to_owned();
+        (dir, move |name| root.join(name))
+    }
+
+    #[test]
+    fn the_policy_beside_the_tests_is_the_one_that_is_tested() {
+        let (_dir, at) = directory(&[("routes.yaml", POLICY), ("routes_test.yaml", GOOD), ("more.yaml", GOOD)]);
+        for file in ["routes_test.yaml", "more.yaml"] {
+            let told = told(&Args { tests: vec![at(file)], ..Args::default() });
+            assert_eq!(told, (0, "ok: 1 passed, 0 failed\n".to_owned(), String::new()), "{file}");
+        }
+        let named = "version: 1\nroutes: { /o/**: deny }\n";
+        let (_dir, at) = directory(&[("api.yaml", named), ("routes.yaml", POLICY), ("api_test.yaml", GOOD)]);
+        let args = Args { tests: vec![at("api_test.yaml")], ..Args::default() };
+        assert_eq!(told(&args).0, 1);
+        assert_eq!(told(&Args { policy: vec![at("routes.yaml")], ..args }).0, 0);
+    }
+
+    #[test]
+    fn a_failure_is_told_to_people_machines_and_ci() {
+        let tests = GOOD.replace("allow", "403 org_foreign");
+        let (_dir, at) = directory(&[("routes.yaml", POLICY), ("routes_test.yaml", &tests)]);
+        let args = Args { tests: vec![at("routes_test.yaml")], junit: Some(at("junit.xml")), ..Args::default() };
+        let (code, out, _) = told(&args);
+        assert_eq!(code, 1);
+        for piece in [
+            "routes_test.yaml:3: FAILED bob GET /o/<acme>\n",
+            "- expected: 403 org_foreign\n",
+            "+ got:      allow\n",
+            "routes.yaml:3)\n",
+            "acme, where bob is member",
+            "failed: 0 passed, 1 failed\n",
+        ] {
+            assert!(out.contains(piece), "{piece:?} in {out}");
+        }
+        let xml = std::fs::read_to_string(at("junit.xml")).unwrap();
+        assert!(xml.contains("tests=\"1\" failures=\"1\"") && xml.contains("GET /o/&lt;acme&gt;"), "{xml}");
+        let (code, out, _) = told(&Args { json: true, ..args });
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((code, &json["ok"], &json["failed"]), (1, &false.into(), &1.into()));
+        let case = &json["files"][0]["cases"][0];
+        assert_eq!(
+            (&case["expected"], &case["got"], &case["line"]),
+            (&"403 org_foreign".into(), &"allow".into(), &3.into())
+        );
+    }
+
+    #[test]
+    fn mistakes_are_all_told_with_their_places_and_nothing_is_run() {
+        let tests = GOOD.replace("as: bob", "as: bobb").replace("expect: allow", "expcet: allow");
+        let (_dir, at) = directory(&[("routes.yaml", POLICY), ("routes_test.yaml", &tests)]);
+        let (code, out, err) = told(&Args { tests: vec![at("routes_test.yaml")], ..Args::default() });
+        assert_eq!(code, 1);
+        assert!(err.contains("routes_test.yaml:3:9: error[unknown_user]"), "{err}");
+        assert!(err.contains("did you mean `bob`?") && err.contains("did you mean `expect`?"), "{err}");
+        assert!(out.contains("failed: 0 passed, 0 failed; a file with mistakes was not run"), "{out}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_another_exit_code() {
+        let (_dir, at) = directory(&[("routes_test.yaml", GOOD)]);
+        let (code, _, err) = told(&Args { tests: vec![at("routes_test.yaml")], ..Args::default() });
+        assert_eq!(code, 2);
+        assert!(err.contains("cannot read") && err.contains("routes.yaml"), "{err}");
+    }
+}

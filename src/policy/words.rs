@@ -1,0 +1,118 @@
+//! Compiled parts back in the policy's own words, for explanations and comparisons.
+
+use super::further::Further;
+use super::inject::InjectValue;
+use super::origin::{By, Item, Source};
+use super::route::{Rewrite, Route, Rule};
+use std::fmt::Write;
+
+impl Further {
+    /// The options and what they say: `("permissions", "config.add_device")`, in the order in which they are judged.
+    #[must_use]
+    pub fn words(&self) -> Vec<(&'static str, String)> {
+        let Self { permissions, model, shared, when, throttle } = self;
+        let mut words = Vec::new();
+        if let Some(shared) = shared {
+            words.push(("shared", format!("read {}, write {}", shared.read.as_str(), shared.write.as_str())));
+        }
+        if !permissions.is_empty() {
+            words.push(("permissions", permissions.join(", ")));
+        }
+        if let Some(model) = model {
+            words.push(("model", model.name.to_string()));
+        }
+        if let Some(when) = when {
+            words.push(("when", when.text().to_owned()));
+        }
+        if let Some(throttle) = throttle {
+            let (count, period) = throttle.rate;
+            words.push(("throttle", format!("{count} in {} s by {}", period.as_secs(), throttle.by.as_str())));
+        }
+        words
+    }
+}
+
+impl Route {
+    /// `path.org as slug`
+    #[must_use]
+    pub fn source_words(&self, source: &Source) -> String {
+        let unknown = String::new;
+        let (text, by) = match source {
+            Source::Path(at, by) => {
+                (format!("path.{}", self.variables().nth(*at).map_or_else(unknown, str::to_owned)), *by)
+            }
+            Source::Host(at, by) => {
+                let name = self.hosts().first().and_then(|host| host.variables().nth(*at));
+                (format!("host.{}", name.map_or_else(unknown, str::to_owned)), *by)
+            }
+            Source::Query(name, by) => (format!("query.{name}"), *by),
+            Source::Header(name, by) => (format!("header.{name}"), *by),
+            Source::UserOnly => return "user.only".to_owned(),
+        };
+        match by {
+            By::Id => text,
+            By::Slug => format!("{text} as slug"),
+            By::External => format!("{text} as external"),
+        }
+    }
+
+    /// `header.x-org as slug or user.only`
+    #[must_use]
+    pub fn item_words(&self, item: &Item) -> String {
+        let mut text = item.sources.iter().map(|s| self.source_words(s)).collect::<Vec<_>>().join(" or ");
+        for (is, word) in [(item.primary, " primary"), (item.optional, " optional")] {
+            if is {
+                text.push_str(word);
+            }
+        }
+        text
+    }
+
+    /// The whole `org:` of a rule; empty where there is none.
+    #[must_use]
+    pub fn origin_words(&self, rule: &Rule) -> String {
+        rule.origin.iter().map(|item| self.item_words(item)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// `user.id`, `path.name`, `"text"`
+    #[must_use]
+    pub fn value_words(&self, value: &InjectValue) -> String {
+        match value {
+            InjectValue::UserId => "user.id".to_owned(),
+            InjectValue::Username => "user.username".to_owned(),
+            InjectValue::Email => "user.email".to_owned(),
+            InjectValue::IsStaff => "user.is_staff".to_owned(),
+            InjectValue::IsSuperuser => "user.is_superuser".to_owned(),
+            InjectValue::UserExternalId => "user.external_id".to_owned(),
+            InjectValue::OrgId => "org.id".to_owned(),
+            InjectValue::OrgSlug => "org.slug".to_owned(),
+            InjectValue::OrgName => "org.name".to_owned(),
+            InjectValue::OrgExternalId => "org.external_id".to_owned(),
+            InjectValue::OrgLevel => "org.level".to_owned(),
+            InjectValue::Orgs(level) => format!("orgs.{}", level.as_str()),
+            InjectValue::Path(at) => format!("path.{}", self.variables().nth(*at).unwrap_or_default()),
+            InjectValue::RequestId => "request.id".to_owned(),
+            InjectValue::Literal(text) => format!("{{ literal: {text:?} }}"),
+        }
+    }
+
+    /// What a rule tells the upstream, a header a line, sorted.
+    #[must_use]
+    pub fn inject_words(&self, rule: &Rule) -> String {
+        let mut lines: Vec<String> =
+            rule.inject.iter().map(|i| format!("{}: {}", i.name, self.value_words(&i.value))).collect();
+        lines.sort();
+        lines.join(", ")
+    }
+
+    /// `strip 1 segment, add /api`; empty where the target stays as it is.
+    #[must_use]
+    pub fn rewrite_words(&self) -> String {
+        let Some(Rewrite { strip, add }) = &self.rewrite else { return String::new() };
+        let mut text = format!("strip {strip} segment{}", if *strip == 1 { "" } else { "s" });
+        if !add.is_empty() {
+            let _ = write!(text, ", add {add}");
+        }
+        text
+    }
+}

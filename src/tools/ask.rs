@@ -1,0 +1,141 @@
+//! One request, put to the decision engine as the gateway would put it.
+//!
+//! The gateway's own part is small: what no target and no host can be is refused, and a credential is read where the route
+//! asks for one. Here the caller is given, so that a credential in the headers is one that nobody has.
+
+use crate::decision::{self, Caller, CredentialNeed, Denial, OrgKey, Permit, Reason, RequestView, find};
+use crate::facts::{Organization, Snapshot};
+use crate::identity::{self, Credential};
+use crate::policy::{HostPattern, Policy, Segment};
+use crate::target::Target;
+use crate::target::host::canonical_host;
+use http::{HeaderMap, Method, header};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// The host of requests that name none, where the policy is for every host.
+pub const DEFAULT_HOST: &str = "localhost";
+
+/// A request as somebody wrote it down.
+#[derive(Clone)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The target as it would stand on the wire.
+    pub target: String,
+    /// The headers; `Host` among them where the request names one.
+    pub headers: HeaderMap,
+}
+
+/// A request whose target and host are canonical.
+pub struct Readable<'r> {
+    request: &'r Request,
+    target: Target<'r>,
+    host: Cow<'r, str>,
+}
+
+impl Request {
+    /// Reads target and host as the gateway does.
+    ///
+    /// # Errors
+    /// 400 `bad_framing` or `bad_target`.
+    pub fn read(&self, policy: &Policy) -> Result<Readable<'_>, Denial> {
+        // A lenient upstream could take `get` for GET, which was not judged.
+        if self.method.as_str().bytes().any(|b| b.is_ascii_lowercase()) {
+            return Err(Denial::new(Reason::BadFraming).with_hint("the method is written in lower case"));
+        }
+        let target = Target::parse(&self.target);
+        let target = target.map_err(|error| Denial::new(Reason::BadTarget).with_hint(error.reason()))?;
+        let mut hosts = self.headers.get_all(header::HOST).iter();
+        let host = match (hosts.next(), hosts.next()) {
+            (None, _) => Cow::Owned(default_host(policy, target.decoded())),
+            (Some(host), None) => {
+                let host = host.to_str().map_err(|_| Denial::new(Reason::BadTarget))?;
+                canonical_host(host).map_err(|error| Denial::new(Reason::BadTarget).with_hint(error.reason()))?
+            }
+            (Some(_), Some(_)) => return Err(Denial::new(Reason::BadTarget).with_hint("there are two hosts")),
+        };
+        Ok(Readable { request: self, target, host })
+    }
+}
+
+/// The host of a request that names none: the first that the policy names and that has a route for the path.
+fn default_host(policy: &Policy, path: &str) -> String {
+    // The routes of a file share their list of hosts: it is looked at once.
+    let mut lists: Vec<&[HostPattern]> = policy.routes().iter().map(|r| r.hosts()).collect();
+    lists.dedup_by(|a, b| std::ptr::eq(*a, *b));
+    let hosts = || lists.iter().copied().flatten().filter_map(literal);
+    let fitting = hosts().find(|host| policy.find(host, path).is_some());
+    fitting.or_else(|| hosts().next()).unwrap_or_else(|| DEFAULT_HOST.to_owned())
+}
+
+/// The host of a pattern without variables.
+fn literal(host: &HostPattern) -> Option<String> {
+    let labels: Option<Vec<&str>> = host
+        .labels
+        .iter()
+        .map(|label| match label {
+            Segment::Literal(text) => Some(&**text),
+            Segment::Variable { .. } => None,
+        })
+        .collect();
+    Some(labels?.join("."))
+}
+
+impl<'r> Readable<'r> {
+    /// What the decision sees.
+    #[must_use]
+    pub fn view(&self) -> RequestView<'_> {
+        RequestView {
+            method: &self.request.method,
+            host: &self.host,
+            target: &self.target,
+            headers: &self.request.headers,
+        }
+    }
+
+    /// The canonical host.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The canonical target.
+    #[must_use]
+    pub const fn target(&self) -> &Target<'r> {
+        &self.target
+    }
+
+    /// Who the request is judged as: the given user, unless the headers carry a credential of their own.
+    ///
+    /// # Errors
+    /// The route looks at credentials, and those in the headers are nobody's: 401, or 400 for several.
+    pub fn caller<'c>(&self, need: CredentialNeed, given: Option<&'c Arc<Snapshot>>) -> Result<Caller<'c>, Denial> {
+        let given = given.map_or(Caller::Anonymous, Caller::User);
+        if need == CredentialNeed::Ignored {
+            return Ok(given);
+        }
+        match identity::read(&self.request.headers) {
+            Credential::None => Ok(given),
+            Credential::Ambiguous => Err(Denial::new(Reason::Ambiguous)),
+            Credential::Refused | Credential::Bearer(_) => Err(Denial::new(Reason::CredentialsInvalid)),
+        }
+    }
+}
+
+/// Judges a request of a user, or of nobody. `lookup` finds organizations that a superuser names.
+///
+/// # Errors
+/// The first refusal on the way.
+pub fn judge<'p>(
+    policy: &'p Policy,
+    request: &Request,
+    user: Option<&Arc<Snapshot>>,
+    lookup: &mut dyn FnMut(&OrgKey<'_>) -> Option<Arc<Organization>>,
+) -> Result<Permit<'p>, Denial> {
+    let request = request.read(policy)?;
+    let view = request.view();
+    let route = find(policy, &view)?;
+    let caller = request.caller(route.credential(), user)?;
+    decision::judge(policy, &view, caller, lookup)
+}

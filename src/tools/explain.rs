@@ -1,0 +1,424 @@
+//! `postern explain`: why a request is let through or refused, step by step, in the order of the pipeline.
+
+use super::ask::Request;
+use crate::decision::{CredentialNeed, Denial, OrgKey, Permit, Reading, Says, Stage, Trace, trace};
+use crate::facts::{Organization, Snapshot};
+use crate::policy::{Access, InjectValue, Policy, Route};
+use http::HeaderValue;
+use serde_json::{Value as Json, json};
+use std::fmt::Write;
+use std::sync::Arc;
+
+#[cfg(test)]
+mod tests;
+
+/// What stands for the request id, which only a real request has.
+const REQUEST_ID: HeaderValue = HeaderValue::from_static("(new-for-each-request)");
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// Passed.
+    Yes,
+    /// Refused here.
+    No,
+    /// Told for the reader; nothing was asked.
+    Note,
+}
+
+/// One step on the way.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What it is about: `route`, `identity`.
+    pub name: &'static str,
+    /// How it ended.
+    pub mark: Mark,
+    /// What was found, in one line.
+    pub text: String,
+    /// More about it.
+    pub notes: Vec<String>,
+}
+
+/// The way of one request.
+pub struct Explanation<'p> {
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+    /// The verdict.
+    pub verdict: Result<Permit<'p>, Denial>,
+    /// The headers that would be injected; secrets are `***`.
+    pub inject: Vec<(String, String)>,
+    /// The route that decided.
+    pub route: Option<&'p Route>,
+    /// The target that would be forwarded.
+    pub forwarded: Option<String>,
+}
+
+impl<'p> Explanation<'p> {
+    /// Judges a request and tells the way. `lookup` may be asked for any organization that the request names.
+    pub fn of(
+        policy: &'p Policy,
+        request: &Request,
+        user: Option<&Arc<Snapshot>>,
+        lookup: &mut dyn FnMut(&OrgKey<'_>) -> Option<Arc<Organization>>,
+    ) -> Self {
+        let readable = match request.read(policy) {
+            Ok(readable) => readable,
+            Err(denial) => {
+                let step = Step::new("target", Mark::No, format!("`{}` is refused", request.target));
+                let steps = vec![step.note(denial.hint.unwrap_or("the target or host is not canonical"))];
+                return Self::refused(steps, denial);
+            }
+        };
+        let view = readable.view();
+        let trace = trace(policy, &view, |need| readable.caller(need, user), lookup);
+        let mut steps = vec![target(&view)];
+        steps.push(route(policy, &view, &trace));
+        if trace.hit.is_some() || trace.refused_at != Some(Stage::Route) {
+            steps.push(rule(policy, &view, &trace));
+        }
+        if let Some(need) = trace.need {
+            steps.push(credential(need, user.is_some(), &trace));
+            steps.push(identity(user));
+            steps.extend(organization(&trace, user));
+            steps.extend(level(&trace));
+            steps.extend(further(&trace));
+        }
+        let Trace { verdict, hit, .. } = trace;
+        let mut explanation = Self::refused(steps, Denial::new(crate::decision::Reason::Denied));
+        explanation.route = hit.map(|(route, _)| route);
+        explanation.verdict = verdict;
+        explanation.end(policy, view.target.raw());
+        explanation
+    }
+
+    fn refused(steps: Vec<Step>, denial: Denial) -> Self {
+        Self { steps, verdict: Err(denial), inject: Vec::new(), route: None, forwarded: None }
+    }
+
+    /// What goes on to the upstream, where anything does.
+    fn end(&mut self, policy: &Policy, raw: &str) {
+        let Ok(permit) = &self.verdict else { return };
+        let mut sent = Vec::new();
+        let told = permit.inject(&REQUEST_ID, |name, value| {
+            let secret = permit.rule().inject.iter().any(|i| i.name == *name && is_secret(&i.value));
+            let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            sent.push((name.to_string(), if secret { "***".to_owned() } else { text }));
+        });
+        if let Err(denial) = told {
+            self.verdict = Err(denial);
+            return;
+        }
+        let forwarded = permit.rewritten().unwrap_or(raw).to_owned();
+        let upstream = policy.upstreams().get(permit.route().upstream).map_or("", |name| &**name);
+        let upstream = if upstream.is_empty() { "the only upstream" } else { upstream };
+        let mut step = Step::new("forward", Mark::Note, format!("{forwarded} to {upstream}"));
+        step.notes = sent.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        if permit.rule().forward_authorization {
+            step = step.note("the credential is forwarded");
+        }
+        self.steps.push(step);
+        self.inject = sent;
+        self.forwarded = Some(forwarded);
+    }
+
+    /// `allow`, or status and code.
+    #[must_use]
+    pub fn verdict_words(&self) -> String {
+        match &self.verdict {
+            Ok(_) => "allow".to_owned(),
+            Err(denial) => format!("{} {}", denial.status.as_u16(), denial.reason.code()),
+        }
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn to_text(&self, colour: bool) -> String {
+        let paint =
+            |code: &str, text: &str| if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
+        let mut out = String::new();
+        for step in &self.steps {
+            let mark = match step.mark {
+                Mark::Yes => paint("32", "ok"),
+                Mark::No => paint("31", "NO"),
+                Mark::Note => "--".to_owned(),
+            };
+            let _ = writeln!(out, "{mark} {:<13} {}", step.name, printable(&step.text));
+            for note in &step.notes {
+                let _ = writeln!(out, "{:17}{}", "", printable(note));
+            }
+        }
+        let words = self.verdict_words();
+        let verdict = paint(if self.verdict.is_ok() { "1;32" } else { "1;31" }, &words);
+        let _ = writeln!(out, "=> verdict       {verdict}");
+        if let Err(denial) = &self.verdict {
+            let _ = writeln!(out, "{:17}the caller reads: {}", "", denial.detail());
+        }
+        out
+    }
+
+    /// For machines.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        let step = |step: &Step| {
+            let mark = match step.mark {
+                Mark::Yes => "yes",
+                Mark::No => "no",
+                Mark::Note => "note",
+            };
+            json!({ "step": step.name, "mark": mark, "text": step.text, "notes": step.notes })
+        };
+        let verdict = match &self.verdict {
+            Ok(_) => json!({ "allow": true, "status": null, "code": null }),
+            Err(denial) => json!({
+                "allow": false, "status": denial.status.as_u16(), "code": denial.reason.code(),
+                "title": denial.title(), "detail": denial.detail(),
+            }),
+        };
+        let permit = self.verdict.as_ref().ok();
+        let organization = permit.and_then(Permit::organization);
+        json!({
+            "verdict": verdict,
+            "route": self.route.map(|r| json!({ "pattern": r.pattern, "file": &*r.file, "line": r.line })),
+            "organization": organization.map(|o| json!({ "id": o.id, "slug": o.slug.as_str() })),
+            "level": permit.and_then(Permit::level),
+            "by_superuser": permit.is_some_and(Permit::by_superuser),
+            "forwarded": self.forwarded,
+            "inject": self.inject.iter().map(|(n, v)| (n.clone(), Json::from(v.as_str()))).collect::<serde_json::Map<_, _>>(),
+            "steps": self.steps.iter().map(step).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Step {
+    fn new(name: &'static str, mark: Mark, text: impl Into<String>) -> Self {
+        Self { name, mark, text: text.into(), notes: Vec::new() }
+    }
+
+    fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+}
+
+/// What refused a request, in a few lines: for the report of a failed test.
+#[must_use]
+pub fn reasons(explanation: &Explanation<'_>) -> Vec<String> {
+    let is_telling =
+        |step: &&Step| step.mark == Mark::No || matches!(step.name, "identity" | "organization" | "forward");
+    let mut lines = Vec::new();
+    for step in explanation.steps.iter().filter(is_telling) {
+        lines.push(format!("{}: {}", step.name, step.text));
+        lines.extend(step.notes.iter().map(|note| format!("  {note}")));
+    }
+    lines
+}
+
+fn target(view: &crate::decision::RequestView<'_>) -> Step {
+    let step = Step::new("target", Mark::Yes, format!("{} {} on {}", view.method, view.target.raw(), view.host));
+    if view.target.decoded() == view.target.path() {
+        step
+    } else {
+        step.note(format!("read as {}", view.target.decoded()))
+    }
+}
+
+/// `/x/** (routes.yaml:12)`
+fn place(route: &Route) -> String {
+    format!("{} ({}:{})", route.pattern, route.file, route.line)
+}
+
+fn route(policy: &Policy, view: &crate::decision::RequestView<'_>, trace: &Trace<'_>) -> Step {
+    let path = view.target.decoded();
+    let mut matching = policy.matching(view.host, path).into_iter();
+    let Some(route) = matching.next() else {
+        let step = Step::new("route", Mark::No, "no route matches");
+        let other = match path.strip_suffix('/') {
+            Some(without) => without.to_owned(),
+            None => format!("{path}/"),
+        };
+        return match policy.find(view.host, &other) {
+            Some(found) => step.note(format!(
+                "`{other}` is a route: {}; a path with a slash at its end is another path, unless `trailing_slash: either` is set",
+                place(found.route)
+            )),
+            None => step,
+        };
+    };
+    let mut step = Step::new("route", Mark::Yes, place(route));
+    for (name, value) in &trace.variables {
+        step = step.note(format!("{name} = {value}"));
+    }
+    let mut seen = vec![route.index];
+    for other in matching {
+        if !seen.contains(&other.index) {
+            seen.push(other.index);
+            step = step.note(format!("more specific than {}, which matches too", place(other)));
+        }
+    }
+    step
+}
+
+fn rule(policy: &Policy, view: &crate::decision::RequestView<'_>, trace: &Trace<'_>) -> Step {
+    if let Err(denial) = &trace.verdict
+        && denial.reason == crate::decision::Reason::MethodNotAllowed
+    {
+        let allow = denial.allow.as_ref().and_then(|allow| allow.to_str().ok()).unwrap_or_default();
+        let at = denial.route.and_then(|at| policy.routes().get(at)).map(place).unwrap_or_default();
+        let step = Step::new("method", Mark::No, format!("{at} does not have {}", view.method));
+        return step.note(format!("it has: {allow}; there is no fall-through to a wider route"));
+    }
+    let Some((route, rule)) = trace.hit else {
+        return Step::new("method", Mark::No, "a route of the rewritten target refuses");
+    };
+    let refused = trace.refused_at == Some(Stage::Method);
+    let mark = if refused { Mark::No } else { Mark::Yes };
+    let mut step = Step::new("method", mark, format!("{} needs: {}", view.method, rule.access.as_str()));
+    if !rule.origin.is_empty() {
+        step = step.note(format!("org: {}", route.origin_words(rule)));
+    }
+    if let Some((raw, second)) = &trace.rewritten {
+        step = step.note(match second {
+            Some((route, rule)) => {
+                format!("rewritten to {raw}, which must pass {} too: {}", place(route), rule.access.as_str())
+            }
+            None => format!("rewritten to {raw}, which no other route judges"),
+        });
+    }
+    step
+}
+
+fn credential(need: CredentialNeed, sent: bool, trace: &Trace<'_>) -> Step {
+    let text = match need {
+        CredentialNeed::Ignored => "none is looked at",
+        CredentialNeed::Optional => "optional: one that is sent must be good",
+        CredentialNeed::Required if sent => "required",
+        CredentialNeed::Required => "required, and none is sent",
+    };
+    let refused = trace.refused_at == Some(Stage::Credential);
+    let step = Step::new("credential", if refused { Mark::No } else { Mark::Yes }, text);
+    match &trace.verdict {
+        Err(denial) if refused => step.note(denial.reason.title().to_owned()),
+        _ => step,
+    }
+}
+
+fn identity(user: Option<&Arc<Snapshot>>) -> Step {
+    let Some(snapshot) = user else { return Step::new("identity", Mark::Note, "anonymous") };
+    let user = &snapshot.user;
+    let flags = [(!user.is_active, "inactive"), (user.is_staff, "staff"), (user.is_superuser, "superuser")];
+    let mut text = format!("{} ({})", user.username.as_str(), user.id);
+    for (_, flag) in flags.into_iter().filter(|(is, _)| *is) {
+        let _ = write!(text, ", {flag}");
+    }
+    let mut step = Step::new("identity", Mark::Note, text);
+    const SHOWN: usize = 10;
+    for membership in snapshot.memberships().iter().take(SHOWN) {
+        step = step.note(format!("{} of {}", membership.level().as_str(), membership.organization.slug.as_str()));
+    }
+    match snapshot.memberships().len() {
+        0 => step.note("belongs to no active organization"),
+        n if n > SHOWN => step.note(format!("and {} organizations more", n - SHOWN)),
+        _ => step,
+    }
+}
+
+fn organization(trace: &Trace<'_>, user: Option<&Arc<Snapshot>>) -> Option<Step> {
+    let refused = trace.refused_at == Some(Stage::Organization);
+    let reached = trace.refused_at.is_none_or(|at| at >= Stage::Organization);
+    if !reached || (trace.readings.is_empty() && !refused) {
+        return None;
+    }
+    let text = match &trace.verdict {
+        Ok(permit) => match permit.organization() {
+            Some(organization) => format!("{} ({})", organization.slug.as_str(), organization.id),
+            None => "none".to_owned(),
+        },
+        Err(denial) if refused => denial.reason.code().to_owned(),
+        Err(_) => "named".to_owned(),
+    };
+    let mut step = Step::new("organization", if refused { Mark::No } else { Mark::Yes }, text);
+    let who = user.map_or("anonymous", |s| s.user.username.as_str());
+    step.notes = trace.readings.iter().map(|reading| told(reading, who)).collect();
+    Some(step)
+}
+
+fn told(reading: &Reading<'_>, who: &str) -> String {
+    let source = &reading.source;
+    match &reading.says {
+        Says::Shared => format!("{source}: null, the object is shared"),
+        Says::Nothing => format!("{source}: absent"),
+        Says::Unreadable(reason) => format!("{source}: {}", reason.code()),
+        Says::Only(Some((organization, level))) => {
+            format!("{source}: {}, where {who} is {}", organization.slug.as_str(), level.as_str())
+        }
+        Says::Only(None) => format!("{source}: {who} does not belong to exactly one organization"),
+        Says::Key(key, organization, level) => {
+            let value = match key {
+                OrgKey::Id(id) => id.to_string(),
+                OrgKey::Slug(text) | OrgKey::External(text) => text.to_string(),
+            };
+            let standing = match (organization, level) {
+                (Some(organization), Some(level)) => {
+                    format!("{}, where {who} is {}", organization.slug.as_str(), level.as_str())
+                }
+                (Some(organization), None) if !organization.is_active => {
+                    format!("{}, which is disabled", organization.slug.as_str())
+                }
+                (Some(organization), None) => format!("{}, to which {who} does not belong", organization.slug.as_str()),
+                (None, _) => "no such organization".to_owned(),
+            };
+            format!("{source} = {value}: {standing}")
+        }
+    }
+}
+
+fn level(trace: &Trace<'_>) -> Option<Step> {
+    let (_, rule) = trace.hit?;
+    let reached = trace.refused_at.is_none_or(|at| at >= Stage::Level);
+    if !reached || matches!(rule.access, Access::Public | Access::Deny) {
+        return None;
+    }
+    let refused = trace.refused_at == Some(Stage::Level);
+    let needs = match (&rule.access, rule.origin.is_empty()) {
+        (Access::In(level), true) => format!("{} in at least one organization", level.as_str()),
+        (access, _) => access.as_str().to_owned(),
+    };
+    let step = Step::new("level", if refused { Mark::No } else { Mark::Yes }, format!("needs {needs}"));
+    Some(match &trace.verdict {
+        Ok(permit) if permit.by_superuser() => step.note("passes as a superuser, which the access log marks"),
+        Ok(permit) => match permit.level() {
+            Some(level) => step.note(format!("is {level}")),
+            None => step,
+        },
+        Err(denial) if refused => step.note(denial.reason.code().to_owned()),
+        Err(_) => step,
+    })
+}
+
+/// What the rule asks besides, as far as the request came.
+fn further(trace: &Trace<'_>) -> Vec<Step> {
+    let further = trace.hit.and_then(|(_, rule)| rule.further.as_ref());
+    let words = further.map(|further| further.words()).unwrap_or_default();
+    let step = |(name, words): (&'static str, String)| {
+        let stage = match name {
+            "permissions" | "model" => Stage::Permission,
+            "when" => Stage::Condition,
+            // Nothing that is decided here.
+            _ => return trace.verdict.is_ok().then(|| Step::new(name, Mark::Note, words)),
+        };
+        let mark = if trace.refused_at == Some(stage) { Mark::No } else { Mark::Yes };
+        trace.refused_at.is_none_or(|at| at >= stage).then(|| Step::new(name, mark, words))
+    };
+    words.into_iter().filter_map(step).collect()
+}
+
+/// A value that is never shown.
+const fn is_secret(_value: &InjectValue) -> bool {
+    // No value is a secret yet.
+    false
+}
+
+/// Control characters of a target or a name never reach a terminal.
+fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+}

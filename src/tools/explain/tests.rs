@@ -1,0 +1,148 @@
+//! What a person reads, word for word, and what a machine reads.
+
+use super::Explanation;
+use crate::policy::load;
+use crate::tools::ask::Request;
+use crate::tools::suite::read_world;
+use crate::yaml::Findings;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+const POLICY: &str = "version: 1
+upstream: legacy
+defaults:
+  inject: { X-Postern-User: user.username, X-Postern-Role: org.level }
+routes:
+  /**: authenticated
+  /o/{org:uuid}/**: { org: path.org, read: member, write: manager }
+  /x/: { GET: public }
+  /admin/**: superuser
+  /hole: deny
+  /ext/**: { level: authenticated, rewrite: { strip_prefix: /ext } }
+  /h: { org: header.X-Org as slug or user.only, level: member }
+  /p/**: { level: authenticated, permissions: app.see, when: 'request.path != \"/p/x\"', throttle: { rate: 5/m, by: user } }
+";
+const GIVEN: &str = "given:
+  organizations: { acme: {}, bolt: {}, gone: { active: false } }
+  users: { bob: { acme: member }, ann: { permissions: [app.see] }, two: { acme: owner, bolt: member }, root: superuser, off: inactive }
+";
+
+fn told<T>(user: &str, line: &str, headers: &[(&str, &str)], look: impl FnOnce(&Explanation<'_>) -> T) -> T {
+    let policy = load(&[("routes.yaml", POLICY)], None).unwrap_or_else(|f| panic!("{}", f.to_lines()));
+    let mut findings = Findings::new();
+    let id = findings.add_source("world.yaml", GIVEN);
+    let world = read_world(id, &mut findings).unwrap();
+    let (method, target) = line.split_once(' ').unwrap();
+    let pair = |(n, v): &(&str, &str)| (HeaderName::try_from(*n).unwrap(), HeaderValue::from_str(v).unwrap());
+    let headers: HeaderMap = headers.iter().map(pair).collect();
+    let target = world.fill(target).unwrap().into_owned();
+    let request = Request { method: method.parse().unwrap(), target, headers };
+    look(&Explanation::of(&policy, &request, world.user(user), &mut |key| world.organization(key)))
+}
+
+fn text(user: &str, line: &str) -> String {
+    told(user, line, &[], |e| e.to_text(false))
+}
+
+#[test]
+fn a_permitted_request_is_told_from_target_to_upstream() {
+    assert_eq!(
+        text("bob", "GET /o/<acme>/%C3%A9"),
+        "\
+ok target        GET /o/8a7f9c75-4088-5569-b288-77e876fd8c7b/%C3%A9 on localhost
+                 read as /o/8a7f9c75-4088-5569-b288-77e876fd8c7b/\u{e9}
+ok route         /o/{org:uuid}/** (routes.yaml:7)
+                 org = 8a7f9c75-4088-5569-b288-77e876fd8c7b
+                 more specific than /** (routes.yaml:6), which matches too
+ok method        GET needs: member
+                 org: path.org
+ok credential    required
+-- identity      bob (fd70271b-f101-5148-937b-28f9d926ae78)
+                 member of acme
+ok organization  acme (8a7f9c75-4088-5569-b288-77e876fd8c7b)
+                 path.org = 8a7f9c75-4088-5569-b288-77e876fd8c7b: acme, where bob is member
+ok level         needs member
+                 is member
+-- forward       /o/8a7f9c75-4088-5569-b288-77e876fd8c7b/%C3%A9 to legacy
+                 x-postern-user: bob
+                 x-postern-role: member
+=> verdict       allow
+"
+    );
+}
+
+#[test]
+fn each_refusal_names_its_stage_and_what_was_missing() {
+    for (user, line, pieces) in [
+        ("bob", "GET /o/../x", vec!["NO target", "a segment of dots", "400 bad_target"]),
+        ("bob", "POST /o/<acme>/x", vec!["NO level         needs manager", "org_level_missing", "where bob is member"]),
+        ("bob", "GET /o/<bolt>/x", vec!["NO organization  org_foreign", "bolt, to which bob does not belong"]),
+        ("bob", "GET /o/<gone>/x", vec!["gone, which is disabled"]),
+        (
+            "anonymous",
+            "GET /o/<acme>/x",
+            vec!["NO credential    required, and none is sent", "401 credentials_missing"],
+        ),
+        ("off", "GET /y", vec!["NO credential", "user_inactive", ", inactive"]),
+        ("bob", "POST /x/", vec!["NO method        /x/ (routes.yaml:8) does not have POST", "GET, HEAD", "405"]),
+        ("root", "GET /hole", vec!["NO method        GET needs: deny", "403 denied"]),
+        ("two", "GET /h", vec!["user.only: two does not belong to exactly one organization", "400 org_missing"]),
+        (
+            "bob",
+            "GET /ext/admin/a",
+            vec!["rewritten to /admin/a, which must pass /admin/** (routes.yaml:9) too: superuser"],
+        ),
+    ] {
+        let told = text(user, line);
+        for piece in pieces {
+            assert!(told.contains(piece), "{user} {line}: no {piece:?} in\n{told}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_slash_is_hinted_at() {
+    let text = "version: 1\nroutes: { /x/: public, /y: public }\n";
+    let policy = load(&[("routes.yaml", text)], None).unwrap();
+    for (target, other) in [("/x", "`/x/` is a route: /x/ (routes.yaml:2)"), ("/y/", "`/y` is a route")] {
+        let request = Request { method: http::Method::GET, target: target.to_owned(), headers: HeaderMap::new() };
+        let told = Explanation::of(&policy, &request, None, &mut |_| None).to_text(false);
+        assert!(told.contains(other) && told.contains("404 no_route"), "{told}");
+    }
+}
+
+#[test]
+fn a_machine_reads_verdict_route_and_headers() {
+    told("root", "GET /h", &[("X-Org", "gone")], |explanation| {
+        let json = explanation.to_json();
+        assert_eq!(json["verdict"]["allow"], true);
+        assert_eq!((&json["route"]["line"], &json["level"]), (&12.into(), &"superuser".into()));
+        assert_eq!((&json["organization"]["slug"], &json["by_superuser"]), (&"gone".into(), &true.into()));
+        assert_eq!(json["inject"]["x-postern-role"], "superuser");
+    });
+    told("bob", "GET /h", &[("X-Org", "bolt")], |explanation| {
+        let json = explanation.to_json();
+        assert_eq!((&json["verdict"]["status"], &json["verdict"]["code"]), (&403.into(), &"org_foreign".into()));
+        assert_eq!(json["inject"], serde_json::json!({}));
+    });
+}
+
+#[test]
+fn what_a_rule_asks_besides_is_told_as_far_as_the_request_came() {
+    let besides = |user: &str, line: &str| {
+        let steps = told(user, line, &[], |e| {
+            e.steps.iter().map(|s| format!("{:?} {} {}", s.mark, s.name, s.text)).collect::<Vec<_>>()
+        });
+        let names = ["permissions", "when", "throttle"];
+        steps
+            .into_iter()
+            .filter(|step| names.iter().any(|name| step.contains(&format!(" {name} "))))
+            .collect::<Vec<_>>()
+            .join("; ")
+    };
+    assert_eq!(besides("bob", "GET /p/x"), "No permissions app.see");
+    assert_eq!(besides("ann", "GET /p/x"), "Yes permissions app.see; No when request.path != \"/p/x\"");
+    assert_eq!(
+        besides("ann", "GET /p/y"),
+        "Yes permissions app.see; Yes when request.path != \"/p/x\"; Note throttle 5 in 60 s by user"
+    );
+}

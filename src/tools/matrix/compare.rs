@@ -1,0 +1,371 @@
+//! What becomes wider or narrower from one policy to another.
+//!
+//! Requests are made for every route of both policies and judged by both: what was refused and now passes is wider, what
+//! passed and is now refused is narrower. Where both let somebody pass, what a verdict does not show is compared: where it
+//! goes, what the upstream is told, how the organization is found. Such an edit counts as wider unless it can be shown not
+//! to be.
+
+use super::super::ask::Request;
+use super::probe::{Cast, Probe, Relation, World, hosts, names_organization};
+use super::{COLUMNS, Column, Verdict, label, methods, told};
+use crate::fold::fold_eq;
+use crate::policy::{Inject, Item, Policy, Route, Rule};
+use http::{HeaderMap, Method};
+use serde_json::{Value as Json, json};
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write;
+
+/// What is different between two policies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// What passes now and did not, and what cannot be shown to be no wider.
+    pub wider: Vec<Difference>,
+    /// What does not pass any more, and edits that only take away.
+    pub narrower: Vec<Difference>,
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The pattern: of the new policy, or of the old one where the route is gone.
+    pub pattern: String,
+    /// `file:line` of it; empty where it is about all routes.
+    pub place: String,
+    /// `read`, `write`, `any` or names.
+    pub methods: String,
+    /// For whom: `member, foreign manager`; `all` where it is about everybody who passes.
+    pub who: String,
+    /// What was.
+    pub was: String,
+    /// What is.
+    pub now: String,
+}
+
+/// Compares two policies.
+#[must_use]
+pub fn compare(old: &Policy, new: &Policy) -> Comparison {
+    let mut run = Run {
+        old,
+        new,
+        named: named_methods(&[old, new]),
+        seen: HashSet::new(),
+        parts: HashSet::new(),
+        verdicts: BTreeMap::new(),
+        comparison: Comparison::default(),
+    };
+    let mut cast = Cast::default();
+    for (policy, other) in [(new, old), (old, new)] {
+        for route in policy.routes() {
+            run.route(policy, other, route, &mut cast);
+        }
+    }
+    run.headers_that_pass();
+    run.finish()
+}
+
+/// The methods that the policies name beside the usual ones: few, so that all are tried everywhere.
+fn named_methods(policies: &[&Policy]) -> Vec<Method> {
+    let mut list: Vec<Method> = Vec::new();
+    for method in policies.iter().flat_map(|policy| policy.routes()).flat_map(Route::named_methods) {
+        if !list.contains(method) {
+            list.push(method.clone());
+        }
+    }
+    list
+}
+
+/// Where a difference belongs: routes of the old and new policy by number.
+type Pair = (Option<usize>, Option<usize>);
+
+/// A method, and for whom its verdict changed.
+type Change = (Method, Vec<Column>);
+
+struct Run<'p> {
+    old: &'p Policy,
+    new: &'p Policy,
+    named: Vec<Method>,
+    /// Requests that were judged already.
+    seen: HashSet<(Method, String, Relation)>,
+    /// Pairs of rules whose parts were compared already, by route and rule.
+    parts: HashSet<(usize, usize, *const Rule, *const Rule)>,
+    verdicts: BTreeMap<(Pair, Verdict, Verdict), Vec<Change>>,
+    comparison: Comparison,
+}
+
+impl<'p> Run<'p> {
+    fn route(&mut self, policy: &Policy, other: &Policy, route: &Route, cast: &mut Cast) {
+        let mut list = methods(route);
+        let new: Vec<Method> = self.named.iter().filter(|m| !list.contains(m)).cloned().collect();
+        list.extend(new);
+        for host in hosts(route) {
+            for method in &list {
+                for whose in [Relation::Own, Relation::Foreign] {
+                    // Where the method is refused, any rule of the route tells where organizations stand.
+                    let Some(rule) = route.rule(method).or_else(|| route.rules().first()) else { continue };
+                    let aim = Probe { route, rule, theirs: None, host: &host, method, whose };
+                    let Some((request, _)) = aim.request(policy, cast) else { continue };
+                    // The other policy may read the organization elsewhere: it must be there too.
+                    let theirs = falls_under(other, &request);
+                    let theirs = theirs.and_then(|theirs| Some((theirs, theirs.rule(method)?)));
+                    let matters = names_organization(rule) || theirs.is_some_and(|(_, rule)| names_organization(rule));
+                    if whose == Relation::Foreign && !matters {
+                        continue;
+                    }
+                    let aim = Probe { theirs, ..aim };
+                    let Some((request, world)) = aim.request(policy, cast) else { continue };
+                    let spelt = format!("{}\n{}", request.target, spelt(&request.headers));
+                    if self.seen.insert((method.clone(), spelt, whose)) {
+                        self.judge(&request, &world, whose);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Judges one request of everybody by both policies.
+    fn judge(&mut self, request: &Request, world: &World, whose: Relation) {
+        let (old, new) = (falls_under(self.old, request), falls_under(self.new, request));
+        let pair = (old.map(|r| r.index), new.map(|r| r.index));
+        for column in COLUMNS.into_iter().filter(|(_, of)| *of == whose) {
+            let was = Verdict::of(&world.judge(self.old, request, column.0));
+            let now = Verdict::of(&world.judge(self.new, request, column.0));
+            if was.may_pass()
+                && now.may_pass()
+                && let (Some(old), Some(new)) = (old, new)
+            {
+                self.compare_parts(old, new, &request.method);
+            }
+            if was.may_pass() == now.may_pass() {
+                continue;
+            }
+            let changes = self.verdicts.entry((pair, was, now)).or_default();
+            match changes.iter_mut().find(|(known, _)| *known == request.method) {
+                Some((_, columns)) if columns.contains(&column) => {}
+                Some((_, columns)) => columns.push(column),
+                None => changes.push((request.method.clone(), vec![column])),
+            }
+        }
+    }
+
+    /// What verdicts do not show, once for each pair of rules.
+    fn compare_parts(&mut self, old: &Route, new: &Route, method: &Method) {
+        let (Some(was), Some(now)) = (old.rule(method), new.rule(method)) else { return };
+        if !self.parts.insert((old.index, new.index, std::ptr::from_ref(was), std::ptr::from_ref(now))) {
+            return;
+        }
+        let all = methods(new);
+        let same = |m: &Method| {
+            let is = |route: &Route, rule: &Rule| route.rule(m).is_some_and(|r| std::ptr::eq(r, rule));
+            is(old, was) && is(new, now)
+        };
+        let methods: Vec<Method> = all.into_iter().filter(same).collect();
+        for part in parts((self.old, old, was), (self.new, new, now)) {
+            let list = if part.is_narrower { &mut self.comparison.narrower } else { &mut self.comparison.wider };
+            list.push(Difference {
+                pattern: new.pattern.to_string(),
+                place: place(new),
+                methods: label(&methods),
+                who: "all".to_owned(),
+                was: format!("{}: {}", part.name, or_none(&part.was)),
+                now: format!("{}: {}", part.name, or_none(&part.now)),
+            });
+        }
+    }
+
+    /// Headers that only the old policy removed from requests.
+    fn headers_that_pass(&mut self) {
+        let mut names: Vec<&str> = Vec::new();
+        let injected = self.old.routes().iter().flat_map(|r| r.rules()).flat_map(|rule| rule.inject.iter());
+        for name in injected.map(|i| i.name.as_str()) {
+            let known = names.iter().any(|known| fold_eq(*known, name));
+            if !known && !self.new.strip().contains(name) {
+                names.push(name);
+            }
+        }
+        for name in names {
+            self.comparison.wider.push(Difference {
+                pattern: "every route".to_owned(),
+                place: String::new(),
+                methods: "any".to_owned(),
+                who: "all".to_owned(),
+                was: format!("{name}: removed from requests"),
+                now: format!("{name}: passed on as the client sends it"),
+            });
+        }
+    }
+
+    fn finish(mut self) -> Comparison {
+        for (((was_route, now_route), was, now), entries) in std::mem::take(&mut self.verdicts) {
+            let route = now_route
+                .and_then(|at| self.new.routes().get(at))
+                .or_else(|| was_route.and_then(|at| self.old.routes().get(at)));
+            // Where a new route or none took the old one's place, the old one is the one that people know.
+            let old = was_route.and_then(|at| self.old.routes().get(at));
+            let pattern = match (old, route) {
+                (Some(old), Some(new)) if old.pattern != new.pattern => {
+                    format!("{} (was {})", new.pattern, old.pattern)
+                }
+                (_, Some(route)) => route.pattern.to_string(),
+                (_, None) => continue,
+            };
+            let mut groups: Vec<(Vec<Method>, Vec<Column>)> = Vec::new();
+            for (method, columns) in entries {
+                match groups.iter_mut().find(|(_, known)| *known == columns) {
+                    Some((methods, _)) => methods.push(method),
+                    None => groups.push((vec![method], columns)),
+                }
+            }
+            for (methods, columns) in groups {
+                let difference = Difference {
+                    pattern: pattern.clone(),
+                    place: route.map(place).unwrap_or_default(),
+                    methods: label(&methods),
+                    who: columns.iter().map(|column| told(*column)).collect::<Vec<_>>().join(", "),
+                    was: was.to_string(),
+                    now: now.to_string(),
+                };
+                let list = if now.may_pass() { &mut self.comparison.wider } else { &mut self.comparison.narrower };
+                list.push(difference);
+            }
+        }
+        self.comparison
+    }
+}
+
+/// The route of a request.
+fn falls_under<'p>(policy: &'p Policy, request: &Request) -> Option<&'p Route> {
+    let readable = request.read(policy).ok()?;
+    Some(policy.find(readable.host(), readable.target().decoded())?.route)
+}
+
+fn spelt(headers: &HeaderMap) -> String {
+    let mut text = String::new();
+    for (name, value) in headers {
+        let _ = writeln!(text, "{name}: {}", String::from_utf8_lossy(value.as_bytes()));
+    }
+    text
+}
+
+fn place(route: &Route) -> String {
+    format!("{}:{}", route.file, route.line)
+}
+
+fn or_none(text: &str) -> &str {
+    if text.is_empty() { "none" } else { text }
+}
+
+/// A part of a rule that differs.
+struct Part {
+    name: &'static str,
+    was: String,
+    now: String,
+    is_narrower: bool,
+}
+
+/// What a rule may ask besides, by name.
+const OPTIONS: [&str; 5] = ["permissions", "model", "shared", "when", "throttle"];
+
+/// The rule's further options in the policy's words.
+fn further(rule: &Rule) -> BTreeMap<&'static str, String> {
+    rule.further.as_ref().map(|further| further.words().into_iter().collect()).unwrap_or_default()
+}
+
+/// The parts of two rules that differ, where verdicts do not tell.
+fn parts(
+    (old_policy, old_route, old): (&Policy, &Route, &Rule),
+    (new_policy, new_route, new): (&Policy, &Route, &Rule),
+) -> Vec<Part> {
+    // Whoever adds a part to the language must say here what an edit of it means.
+    let Rule { access, origin, foreign: _, inject, forward_authorization, further: _ } = new;
+    let mut parts = Vec::new();
+    let mut differ = |name, was: String, now: String, is_narrower| parts.push(Part { name, was, now, is_narrower });
+    let need = |rule: &Rule| rule.access.credential();
+    if need(old) != access.credential() {
+        let words = |rule: &Rule| rule.access.as_str().to_owned();
+        differ("level", words(old), words(new), access.credential() > need(old));
+    }
+    // Sources are compared by what they read, not by the names of variables.
+    let shown = |item: &Item| format!("{item:?}");
+    let (was, now): (Vec<_>, Vec<_>) = (old.origin.iter().map(shown).collect(), origin.iter().map(shown).collect());
+    if was != now {
+        // More that must pass is narrower, whoever stands first; a primary one decides what the upstream is told.
+        let primary = |rule: &Rule| rule.origin.iter().any(|item| item.primary);
+        let adds_only = !was.is_empty() && was.iter().all(|item| now.contains(item)) && !primary(old) && !primary(new);
+        differ("org", old_route.origin_words(old), new_route.origin_words(new), adds_only);
+    }
+    let injected = |list: &[Inject]| {
+        let mut list: Vec<String> = list.iter().map(|i| format!("{i:?}")).collect();
+        list.sort();
+        list
+    };
+    if injected(&old.inject) != injected(inject) {
+        differ("inject", old_route.inject_words(old), new_route.inject_words(new), false);
+    }
+    if old.forward_authorization != *forward_authorization {
+        let words = |is: bool| is.to_string();
+        differ(
+            "forward_authorization",
+            words(old.forward_authorization),
+            words(*forward_authorization),
+            !forward_authorization,
+        );
+    }
+    let (was, now) = (further(old), further(new));
+    for name in OPTIONS {
+        let (was, now) = (was.get(name).cloned().unwrap_or_default(), now.get(name).cloned().unwrap_or_default());
+        if was != now {
+            // Whatever is asked besides where nothing was asked is narrower; `shared` may be either.
+            let is_narrower = was.is_empty() && name != "shared";
+            differ(name, was, now, is_narrower);
+        }
+    }
+    let upstream = |policy: &Policy, route: &Route| {
+        policy.upstreams().get(route.upstream).map(|n| n.to_string()).unwrap_or_default()
+    };
+    let (was, now) = (upstream(old_policy, old_route), upstream(new_policy, new_route));
+    if was != now {
+        differ("upstream", was, now, false);
+    }
+    let (was, now) = (old_route.rewrite_words(), new_route.rewrite_words());
+    if was != now {
+        differ("rewrite", was, now, false);
+    }
+    parts
+}
+
+impl Comparison {
+    /// Whether the two policies cannot be told apart.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.wider.is_empty() && self.narrower.is_empty()
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn to_text(&self, colour: bool) -> String {
+        let mut out = String::new();
+        for (word, code, list) in [("wider", "31", &self.wider), ("narrower", "32", &self.narrower)] {
+            for Difference { pattern, place, methods, who, was, now } in list {
+                let word = if colour { format!("\x1b[{code}m{word}\x1b[0m") } else { word.to_owned() };
+                let place = if place.is_empty() { String::new() } else { format!(" ({place})") };
+                let _ = writeln!(out, "{word}: {pattern}{place} {methods}: {who}\n    {was} -> {now}");
+            }
+        }
+        let _ = writeln!(out, "{} wider, {} narrower", self.wider.len(), self.narrower.len());
+        out
+    }
+
+    /// For machines: `{wider: [{pattern, place, methods, who, was, now}], narrower: […]}`.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        let list = |list: &[Difference]| -> Json {
+            let one = |d: &Difference| {
+                json!({
+                    "pattern": d.pattern, "place": d.place, "methods": d.methods, "who": d.who, "was": d.was, "now": d.now,
+                })
+            };
+            list.iter().map(one).collect()
+        };
+        json!({ "wider": list(&self.wider), "narrower": list(&self.narrower) })
+    }
+}

@@ -1,0 +1,258 @@
+//! `postern matrix`: who may do what, over all routes; and what becomes wider or narrower between two policies.
+//!
+//! `probe` makes requests that really fall under a route, and people of every kind to send them; the decision engine judges
+//! each. [`Matrix`] is the table, [`compare()`] judges the same requests by two policies: a reload asks it too.
+
+mod compare;
+mod probe;
+
+#[cfg(test)]
+mod tests;
+
+pub use compare::{Comparison, Difference, compare};
+pub use probe::{Principal, Relation};
+
+use crate::decision::Denial;
+use crate::policy::{Policy, Route};
+use http::Method;
+use probe::{Cast, Probe};
+use serde_json::{Value as Json, json};
+use std::fmt::{self, Write};
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// It passes.
+    Allow,
+    /// It is refused with this status and for this reason.
+    Refuse(u16, &'static str),
+}
+
+impl Verdict {
+    fn of<T>(result: &Result<T, Denial>) -> Self {
+        match result {
+            Ok(_) => Self::Allow,
+            Err(denial) => Self::Refuse(denial.status.as_u16(), denial.reason.code()),
+        }
+    }
+
+    /// Whether the request passes.
+    #[must_use]
+    pub fn is_allow(self) -> bool {
+        self == Self::Allow
+    }
+}
+
+impl Verdict {
+    /// Whether it passes for somebody who has the permissions, in a request for which the condition holds: the people here
+    /// have none, and the requests nothing that a condition might ask.
+    fn may_pass(self) -> bool {
+        matches!(self, Self::Allow | Self::Refuse(_, "permission_missing" | "condition_false"))
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allow => f.write_str("allow"),
+            Self::Refuse(status, code) => write!(f, "{status} {code}"),
+        }
+    }
+}
+
+/// A column: who, in whose organization.
+pub type Column = (Principal, Relation);
+
+/// The columns of the table. Who belongs nowhere stands in every organization as in a foreign one.
+pub const COLUMNS: [Column; 10] = [
+    (Principal::Anonymous, Relation::Own),
+    (Principal::Outsider, Relation::Own),
+    (Principal::Member, Relation::Own),
+    (Principal::Manager, Relation::Own),
+    (Principal::Owner, Relation::Own),
+    (Principal::Member, Relation::Foreign),
+    (Principal::Manager, Relation::Foreign),
+    (Principal::Owner, Relation::Foreign),
+    (Principal::Staff, Relation::Own),
+    (Principal::Superuser, Relation::Own),
+];
+
+/// The methods of one route that are judged alike.
+#[derive(Debug)]
+pub struct Row<'p> {
+    /// The route.
+    pub route: &'p Route,
+    /// `read`, `write`, `any`, or their names.
+    pub methods: String,
+    /// A verdict for each of [`COLUMNS`]; `None` where a foreign organization cannot be named.
+    pub cells: Vec<Option<Verdict>>,
+}
+
+/// The table.
+#[derive(Debug)]
+pub struct Matrix<'p> {
+    /// The rows, in the order of the files.
+    pub rows: Vec<Row<'p>>,
+    /// Routes that no request could be found for: more specific ones take them all.
+    pub unreachable: Vec<&'p Route>,
+}
+
+impl<'p> Matrix<'p> {
+    /// Judges every kind of request to every route.
+    #[must_use]
+    pub fn of(policy: &'p Policy) -> Self {
+        let mut cast = Cast::default();
+        let mut matrix = Self { rows: Vec::new(), unreachable: Vec::new() };
+        for route in policy.routes() {
+            let mut groups: Vec<(Vec<Method>, Vec<Option<Verdict>>)> = Vec::new();
+            let mut reached = false;
+            for method in methods(route) {
+                let Some(rule) = route.rule(&method) else { continue };
+                let host = probe::hosts(route).into_iter().next().unwrap_or_default();
+                let names_one = probe::names_organization(rule);
+                let mut cells = Vec::with_capacity(COLUMNS.len());
+                for (who, whose) in COLUMNS {
+                    if whose == Relation::Foreign && !names_one {
+                        cells.push(None);
+                        continue;
+                    }
+                    let aim = Probe { route, rule, theirs: None, host: &host, method: &method, whose };
+                    let Some((request, world)) = aim.request(policy, &mut cast) else { break };
+                    cells.push(Some(Verdict::of(&world.judge(policy, &request, who))));
+                }
+                if cells.len() < COLUMNS.len() {
+                    continue;
+                }
+                reached = true;
+                match groups.iter_mut().find(|(_, known)| *known == cells) {
+                    Some((methods, _)) => methods.push(method),
+                    None => groups.push((vec![method], cells)),
+                }
+            }
+            if !reached {
+                matrix.unreachable.push(route);
+            }
+            let row = |(methods, cells): (Vec<Method>, _)| Row { route, methods: label(&methods), cells };
+            matrix.rows.extend(groups.into_iter().map(row));
+        }
+        matrix
+    }
+
+    /// For people: a line for each row, a column for each kind of person.
+    #[must_use]
+    pub fn to_text(&self, colour: bool) -> String {
+        let mut rows = vec![header()];
+        for Row { route, methods, cells } in &self.rows {
+            let mut row = vec![route.pattern.to_string(), methods.clone()];
+            row.extend(cells.iter().map(|cell| match cell {
+                None => "-".to_owned(),
+                Some(Verdict::Allow) => "allow".to_owned(),
+                Some(Verdict::Refuse(status, _)) => status.to_string(),
+            }));
+            rows.push(row);
+        }
+        let width = |at: usize| rows.iter().filter_map(|r| r.get(at)).map(|c| c.chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..COLUMNS.len() + 2).map(width).collect();
+        let mut out = String::new();
+        for row in &rows {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                let pad = width.saturating_sub(cell.chars().count()) + 2;
+                match cell.as_str() {
+                    "allow" if colour => line.push_str("\x1b[32mallow\x1b[0m"),
+                    cell => line.push_str(cell),
+                }
+                line.extend(std::iter::repeat_n(' ', pad));
+            }
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+        for route in &self.unreachable {
+            let _ = writeln!(
+                out,
+                "{} ({}:{}): more specific routes take every request",
+                route.pattern, route.file, route.line
+            );
+        }
+        out
+    }
+
+    /// For machines: `{rows: [{pattern, file, line, methods, cells: [{who, whose, allow, status, code}]}], unreachable}`.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        let cell = |((who, whose), cell): (&Column, &Option<Verdict>)| {
+            let (status, code) = match (*cell)? {
+                Verdict::Allow => (None, None),
+                Verdict::Refuse(status, code) => (Some(status), Some(code)),
+            };
+            let allow = status.is_none();
+            Some(
+                json!({ "who": who.as_str(), "whose": whose.as_str(), "allow": allow, "status": status, "code": code }),
+            )
+        };
+        let rows: Vec<Json> = self
+            .rows
+            .iter()
+            .map(|Row { route, methods, cells }| {
+                let cells: Vec<Json> = COLUMNS.iter().zip(cells).filter_map(cell).collect();
+                json!({
+                    "pattern": route.pattern, "file": &*route.file, "line": route.line, "methods": methods, "cells": cells,
+                })
+            })
+            .collect();
+        let unreachable: Vec<&str> = self.unreachable.iter().map(|r| &*r.pattern).collect();
+        json!({ "rows": rows, "unreachable": unreachable })
+    }
+}
+
+fn header() -> Vec<String> {
+    let mut header = vec!["ROUTE".to_owned(), "METHODS".to_owned()];
+    header.extend(COLUMNS.iter().map(|column| told(*column)));
+    header
+}
+
+/// `member`, `foreign member`
+fn told((who, whose): Column) -> String {
+    match whose {
+        Relation::Own => who.as_str().to_owned(),
+        Relation::Foreign => format!("foreign {}", who.as_str()),
+    }
+}
+
+const READS: [Method; 3] = [Method::GET, Method::HEAD, Method::OPTIONS];
+const WRITES: [Method; 4] = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+/// A method that no policy names: it stands for every other one.
+fn other() -> Method {
+    Method::from_bytes(b"OTHER").unwrap_or(Method::POST)
+}
+
+/// Every method that a policy can judge in its own way on a route.
+fn methods(route: &Route) -> Vec<Method> {
+    let usual = READS.iter().chain(&WRITES);
+    let named = route.named_methods().filter(|m| !READS.contains(m) && !WRITES.contains(m));
+    usual.chain(named).cloned().chain([other()]).collect()
+}
+
+/// The shortest name for a set of methods.
+fn label(methods: &[Method]) -> String {
+    let writes: Vec<Method> = WRITES.into_iter().chain([other()]).collect();
+    let all_of = |class: &[Method]| class.iter().all(|m| methods.contains(m));
+    let (all_read, all_write) = (all_of(&READS), all_of(&writes));
+    let mut words: Vec<&str> = Vec::new();
+    if all_read && all_write {
+        words.push("any");
+    } else if all_read {
+        words.push("read");
+    } else if all_write {
+        words.push("write");
+    }
+    let is_said = |m: &Method| if READS.contains(m) { all_read } else { all_write && writes.contains(m) };
+    let rest: Vec<String> = methods
+        .iter()
+        .filter(|m| !is_said(m))
+        .map(|m| if *m == other() { "other".to_owned() } else { m.to_string() })
+        .collect();
+    words.extend(rest.iter().map(String::as_str));
+    words.join(",")
+}

@@ -1,0 +1,226 @@
+//! The table of a small policy, and edits that open or close a door.
+
+use super::{COLUMNS, Comparison, Matrix, compare};
+use crate::policy::{Policy, load};
+
+fn policy(routes: &str) -> Policy {
+    let text = format!("version: 1\n{routes}");
+    load(&[("routes.yaml", text)], None).unwrap_or_else(|f| panic!("{}", f.to_lines()))
+}
+
+/// `pattern methods: column=status …`, allowed columns without a status.
+fn rows(policy: &Policy) -> Vec<String> {
+    let matrix = Matrix::of(policy);
+    let row = |row: &super::Row<'_>| {
+        let cells = row.cells.iter().map(|cell| cell.map_or("-".to_owned(), |v| v.to_string()));
+        let cells: Vec<String> = cells.map(|c| c.split(' ').next().unwrap().to_owned()).collect();
+        format!("{} {}: {}", row.route.pattern, row.methods, cells.join(" "))
+    };
+    let unreachable = matrix.unreachable.iter().map(|route| format!("{} unreachable", route.pattern));
+    matrix.rows.iter().map(row).chain(unreachable).collect()
+}
+
+#[test]
+fn every_kind_of_person_is_judged_in_their_own_and_a_foreign_organization() {
+    let names: Vec<String> = COLUMNS.iter().map(|c| super::told(*c)).collect();
+    assert_eq!(
+        names.join(" "),
+        "anonymous outsider member manager owner foreign member foreign manager foreign owner staff superuser"
+    );
+    assert_eq!(
+        rows(&policy(
+            "routes:
+  /healthz: { GET: public }
+  /me: authenticated
+  /staff: staff
+  /o/{org:uuid}/**: { org: path.org, read: member, write: manager, DELETE: { level: owner, foreign: 404 } }
+  /q: { org: query.o as slug or user.only, level: member }
+  /any: manager
+  /hole: deny
+"
+        )),
+        [
+            "/healthz GET,HEAD: allow allow allow allow allow - - - allow allow",
+            "/me any: 401 allow allow allow allow - - - allow allow",
+            "/staff any: 401 403 403 403 403 - - - allow 403",
+            "/o/{org:uuid}/** read: 401 403 allow allow allow 403 403 403 403 allow",
+            "/o/{org:uuid}/** POST,PUT,PATCH,other: 401 403 403 allow allow 403 403 403 403 allow",
+            "/o/{org:uuid}/** DELETE: 401 404 403 403 allow 404 404 404 404 allow",
+            "/q any: 401 403 allow allow allow 403 403 403 403 allow",
+            "/any any: 401 403 403 allow allow - - - 403 allow",
+            "/hole any: 403 403 403 403 403 - - - 403 403",
+        ]
+    );
+}
+
+#[test]
+fn a_probe_falls_under_its_route_whatever_stands_beside_it() {
+    let told = rows(&policy(
+        "hosts: [\"{org}.example.com\"]
+routes:
+  /x/{v}: authenticated
+  /x/{v:slug}: public
+  /x/{v:slug}/**: member
+  /x/{v}/sample: deny
+  /n/{key:int}: { org: path.key as external, level: member }
+  /u/{key:uuid}: { org: path.key as slug, level: member }
+  /d/**: public
+  /d/sample: member
+  /d/{v}/sample/**: member
+  \"/sp ace/{v}\": public
+  /t: { org: host.org as slug, level: owner }
+",
+    ));
+    let allowed = |pattern: &str| {
+        let row =
+            told.iter().find(|row| row.starts_with(&format!("{pattern} "))).unwrap_or_else(|| panic!("{pattern}"));
+        row.split(": ").nth(1).unwrap().to_owned()
+    };
+    assert_eq!(allowed("/x/{v}"), "401 allow allow allow allow - - - allow allow");
+    assert_eq!(allowed("/d/**"), "allow allow allow allow allow - - - allow allow");
+    assert_eq!(allowed("/sp ace/{v}"), allowed("/d/**"));
+    for tenant in ["/n/{key:int}", "/u/{key:uuid}"] {
+        assert_eq!(allowed(tenant), "401 403 allow allow allow 403 403 403 403 allow", "{tenant}");
+    }
+    assert_eq!(allowed("/t"), "401 403 403 403 allow 403 403 403 403 allow");
+    assert!(!told.iter().any(|row| row.ends_with("unreachable")), "{told:?}");
+}
+
+#[test]
+fn a_route_that_others_hide_is_said_to_be_unreachable() {
+    let told =
+        rows(&policy("routes:\n  /**: public\n  /a/**: authenticated\n  /a: member\n  /a/{x}/**: deny\n  /a/: deny\n"));
+    assert!(told.contains(&"/a/** unreachable".to_owned()), "{told:?}");
+}
+
+/// `wider|narrower: pattern methods: who: was -> now`
+fn differences(old: &str, new: &str) -> Vec<String> {
+    let Comparison { wider, narrower } = compare(&policy(old), &policy(new));
+    let told = |word: &str, list: Vec<super::Difference>| {
+        let line =
+            |d: super::Difference| format!("{word} {} {}: {}: {} -> {}", d.pattern, d.methods, d.who, d.was, d.now);
+        list.into_iter().map(line).collect::<Vec<_>>()
+    };
+    [told("wider", wider), told("narrower", narrower)].concat()
+}
+
+const BASE: &str =
+    "routes:\n  /o/{org:uuid}/**: { org: path.org, read: member, write: manager }\n  /me: authenticated\n";
+
+#[test]
+fn nothing_is_different_in_another_order_or_under_other_names() {
+    assert_eq!(differences(BASE, BASE), [""; 0]);
+    let other = "routes:\n  /me: { description: mine, level: authenticated }\n  \
+                 /o/{tenant:uuid}/**: { org: path.tenant, write: manager, read: { level: member, foreign: 404 } }\n";
+    assert_eq!(differences(BASE, other), [""; 0]);
+}
+
+#[test]
+fn a_lower_level_is_wider_and_a_higher_one_narrower() {
+    let lower = BASE.replace("write: manager", "write: member");
+    let expected = "/o/{org:uuid}/** write: member: ";
+    assert_eq!(differences(BASE, &lower), [format!("wider {expected}403 org_level_missing -> allow")]);
+    assert_eq!(differences(&lower, BASE), [format!("narrower {expected}allow -> 403 org_level_missing")]);
+}
+
+#[test]
+fn a_new_route_and_a_lost_hole_are_wider() {
+    let new = format!("{BASE}  /new: public\n");
+    assert_eq!(
+        differences(BASE, &new),
+        ["wider /new any: anonymous, outsider, member, manager, owner, staff, superuser: 404 no_route -> allow"]
+    );
+    let hole = "routes: { /s/**: public, /s/in/**: deny }\n";
+    let lost = "routes: { /s/**: public }\n";
+    assert_eq!(
+        differences(hole, lost),
+        [
+            "wider /s/** (was /s/in/**) any: anonymous, outsider, member, manager, owner, staff, superuser: 403 denied -> allow"
+        ]
+    );
+    assert!(differences(lost, hole)[0].starts_with("narrower /s/in/** (was /s/**) any: anonymous"));
+}
+
+#[test]
+fn losing_the_organization_lets_foreigners_in() {
+    let lost = BASE.replace("org: path.org, ", "");
+    let tenant = "/o/{org:uuid}/**";
+    assert_eq!(
+        differences(BASE, &lost),
+        [
+            format!("wider {tenant} read: all: org: path.org -> org: none"),
+            format!("wider {tenant} write: all: org: path.org -> org: none"),
+            format!("wider {tenant} read: foreign member, foreign manager, foreign owner: 403 org_foreign -> allow"),
+            format!("wider {tenant} write: foreign manager, foreign owner: 403 org_foreign -> allow"),
+        ]
+    );
+}
+
+#[test]
+fn what_a_verdict_does_not_show_is_wider_unless_it_only_takes_away() {
+    let base = "routes:\n  /x: { level: authenticated, org: query.a, inject: { X-A: user.id } }\n";
+    let tail = |old: &str, new: &str| differences(old, new).join("\n");
+    for (from, to, told) in [
+        ("X-A: user.id", "X-A: user.email", "inject: x-a: user.id -> inject: x-a: user.email"),
+        ("inject: {", "upstream: b, inject: {", "upstream: none -> upstream: b"),
+        ("inject: {", "rewrite: { add_prefix: /b }, inject: {", "rewrite: none -> rewrite: strip 0 segments, add /b"),
+        (
+            "inject: {",
+            "forward_authorization: true, inject: {",
+            "forward_authorization: false -> forward_authorization: true",
+        ),
+        ("query.a", "query.a or query.b", "org: query.a -> org: query.a or query.b"),
+        ("query.a", "query.a as slug", "org: query.a -> org: query.a as slug"),
+    ] {
+        let edited = base.replace(from, to);
+        assert_eq!(differences(base, &edited)[0], format!("wider /x any: all: {told}"), "{to}");
+    }
+    let forwards = base.replace("inject: {", "forward_authorization: true, inject: {");
+    assert!(tail(&forwards, base).starts_with("narrower /x any: all: forward_authorization"));
+    let both = base.replace("query.a", "[query.a, query.b]");
+    assert!(tail(base, &both).starts_with("narrower /x any: all: org: query.a -> org: query.a, query.b"));
+    let silent = base.replace(", inject: { X-A: user.id }", "");
+    assert!(tail(base, &silent).contains("wider every route any: all: x-a: removed from requests -> x-a: passed on"));
+    assert!(tail("routes: { /x: optional }", "routes: { /x: public }").contains("level: optional -> level: public"));
+}
+
+#[test]
+fn a_thousand_routes_are_compared_in_a_moment() {
+    let line = |n: usize| format!("  /r{n}/{{org:uuid}}/x/**: {{ org: path.org, read: member, write: manager }}\n");
+    let routes: String = (0..200).map(line).collect();
+    let big = format!("routes:\n{routes}");
+    let old = policy(&big);
+    let new = policy(&big.replacen("write: manager", "write: member", 1));
+    let comparison = compare(&old, &new);
+    assert_eq!((comparison.wider.len(), comparison.narrower.len()), (1, 0));
+}
+
+#[test]
+fn what_is_asked_besides_is_wider_when_it_goes_and_hides_no_level() {
+    let rule = |level: &str, more: &str| policy(&format!("routes:\n  /x: {{ level: {level}{more} }}\n"));
+    let told = |old: &Policy, new: &Policy| {
+        let Comparison { wider, narrower } = compare(old, new);
+        let words = |list: Vec<super::compare::Difference>| {
+            list.into_iter().map(|d| format!("{} -> {}", d.was, d.now)).collect()
+        };
+        (words(wider), words(narrower))
+    };
+    type Told = (Vec<String>, Vec<String>);
+    for (option, words) in [
+        (", permissions: a.b", "permissions: a.b"),
+        (", model: a.b", "model: a.b"),
+        (", when: 'user.is_staff'", "when: user.is_staff"),
+        (", throttle: { rate: 5/m, by: user }", "throttle: 5 in 60 s by user"),
+    ] {
+        let (plain, strict) = (rule("member", ""), rule("member", option));
+        let name = words.split(':').next().unwrap();
+        let expected: Told = (vec![format!("{words} -> {name}: none")], vec![]);
+        assert_eq!(told(&strict, &plain), expected);
+        let expected: Told = (vec![], vec![format!("{name}: none -> {words}")]);
+        assert_eq!(told(&plain, &strict), expected);
+        // The people of the table have no permissions, and yet a lower level is seen.
+        let lower = rule("authenticated", option);
+        assert!(!told(&strict, &lower).0.is_empty(), "{option}");
+        assert!(told(&lower, &strict).0.is_empty(), "{option}");
+    }
+}

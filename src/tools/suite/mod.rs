@@ -1,0 +1,171 @@
+//! `postern test`: a tests file's cases, run on a policy.
+//!
+//! `read` takes a file apart and reports every mistake at its place; [`Suite::run`] judges each case and compares; `report`
+//! tells the outcome as text, JSON and JUnit XML.
+
+mod read;
+mod report;
+
+#[cfg(test)]
+mod tests;
+
+pub use read::{read, read_world};
+pub use report::{Report, junit};
+
+use super::ask::{self, Request};
+use super::explain::{self, Explanation};
+use super::world::World;
+use crate::facts::header_value;
+use crate::policy::{Policy, Route};
+use http::{HeaderName, HeaderValue};
+use std::fmt;
+
+/// The request id of every case.
+const REQUEST_ID: HeaderValue = HeaderValue::from_static("test");
+
+/// One tests file.
+pub struct Suite {
+    /// Its name.
+    pub file: String,
+    /// Who exists.
+    pub world: World,
+    /// The cases, in the order of the file.
+    pub cases: Vec<Case>,
+}
+
+/// One request and what must become of it.
+pub struct Case {
+    /// The line that it begins at.
+    pub line: usize,
+    /// The user's name; `None`: nobody.
+    pub user: Option<Box<str>>,
+    /// The target as written, with its `<name>`s.
+    pub written: Box<str>,
+    /// The request.
+    pub request: Request,
+    /// The verdict.
+    pub expect: Expect,
+    /// Headers that the upstream must be told.
+    pub inject: Vec<(HeaderName, Box<str>)>,
+}
+
+/// What a case expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// The request passes.
+    Allow,
+    /// It is refused with this status, and where a code is given, for this reason.
+    Refuse(u16, Option<&'static str>),
+}
+
+impl fmt::Display for Expect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allow => f.write_str("allow"),
+            Self::Refuse(status, None) => status.fmt(f),
+            Self::Refuse(status, Some(code)) => write!(f, "{status} {code}"),
+        }
+    }
+}
+
+/// Why a case failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// What the case says.
+    pub expected: String,
+    /// What is so.
+    pub got: String,
+    /// The route that decided: pattern and `file:line`.
+    pub route: Option<String>,
+    /// How it came to that.
+    pub why: Vec<String>,
+}
+
+impl Case {
+    /// `bob GET /api/v1/org/<acme>/x`
+    #[must_use]
+    pub fn name(&self) -> String {
+        let user = self.user.as_deref().unwrap_or(super::world::ANONYMOUS);
+        format!("{user} {} {}", self.request.method, self.written)
+    }
+
+    /// `None`: as expected.
+    fn run(&self, policy: &Policy, world: &World) -> Option<Failure> {
+        let user = self.user.as_deref().and_then(|name| world.user(name));
+        let verdict = ask::judge(policy, &self.request, user, &mut |key| world.organization(key));
+        let (got, route, wrong) = match verdict {
+            Ok(permit) => {
+                let route = Some(permit.route());
+                let mut sent = Vec::new();
+                let told = permit.inject(&REQUEST_ID, |name, value| sent.push((name.clone(), value)));
+                match told {
+                    Ok(()) => ("allow".to_owned(), route, self.headers_differ(&sent)),
+                    Err(denial) => (told_as(&denial), route, Vec::new()),
+                }
+            }
+            Err(denial) => (told_as(&denial), denial.route.and_then(|at| policy.routes().get(at)), Vec::new()),
+        };
+        let is_expected = match self.expect {
+            Expect::Allow => got == "allow",
+            Expect::Refuse(_, Some(_)) => got == self.expect.to_string(),
+            Expect::Refuse(status, None) => got.split(' ').next() == Some(&status.to_string()),
+        };
+        if is_expected && wrong.is_empty() {
+            return None;
+        }
+        let (expected, got) = if is_expected {
+            let join = |side: fn(&(String, String)) -> &String| {
+                wrong.iter().map(side).map(String::as_str).collect::<Vec<_>>().join(", ")
+            };
+            (join(|(expected, _)| expected), join(|(_, got)| got))
+        } else {
+            (self.expect.to_string(), got)
+        };
+        let explanation = Explanation::of(policy, &self.request, user, &mut |key| world.organization(key));
+        Some(Failure { expected, got, route: route.map(told_place), why: explain::reasons(&explanation) })
+    }
+
+    /// Pairs of what must be sent and what is sent in its place.
+    fn headers_differ(&self, sent: &[(HeaderName, HeaderValue)]) -> Vec<(String, String)> {
+        let mut wrong = Vec::new();
+        for (name, expected) in &self.inject {
+            let found = sent.iter().find(|(sent, _)| sent == name).map(|(_, value)| value);
+            // A text may be written as it is, or as it is encoded.
+            let is_equal = |value: &HeaderValue| value == &**expected || *value == header_value(expected);
+            if !found.is_some_and(is_equal) {
+                let got = found.map_or("nothing".to_owned(), |value| format!("{name}: {}", shown(value)));
+                wrong.push((format!("{name}: {expected}"), if found.is_some() { got } else { format!("no {name}") }));
+            }
+        }
+        wrong
+    }
+}
+
+fn told_as(denial: &crate::decision::Denial) -> String {
+    format!("{} {}", denial.status.as_u16(), denial.reason.code())
+}
+
+/// `/x/** (routes.yaml:12)`
+fn told_place(route: &Route) -> String {
+    format!("{} ({}:{})", route.pattern, route.file, route.line)
+}
+
+fn shown(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+impl Suite {
+    /// Runs every case.
+    #[must_use]
+    pub fn run(self, policy: &Policy) -> Report {
+        let Self { file, world, cases } = self;
+        let outcomes = cases
+            .into_iter()
+            .map(|case| {
+                let failure = case.run(policy, &world);
+                (case, failure)
+            })
+            .collect();
+        Report { file, outcomes }
+    }
+}

@@ -1,0 +1,249 @@
+//! A tests file as it is written, every mistake at its place.
+
+use super::super::ask::Request;
+use super::super::world::{ANONYMOUS, World, text};
+use super::{Case, Expect, Suite};
+use crate::decision::Reason;
+use crate::policy::METHODS;
+use crate::yaml::{Entry, FileId, Findings, Key, Keys, Map, Node, Value, parse_with_null, suggest};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+
+/// The keys of a tests file.
+pub const FILE_KEYS: [&str; 2] = ["given", "tests"];
+/// The keys of a case beside its method.
+pub const CASE_KEYS: [&str; 5] = ["as", "body", "expect", "headers", "inject"];
+/// Keys of a case whose features do not exist yet.
+const NOT_YET: [&str; 2] = ["claims", "upstream"];
+/// Methods that no policy names and that a test may still send.
+const REFUSED: [&str; 2] = ["TRACE", "CONNECT"];
+
+/// Reads one file; `None` when there is nothing to run. Problems are in `findings`.
+pub fn read(id: FileId, findings: &mut Findings) -> Option<Suite> {
+    let root = parse_with_null(findings, id)?;
+    let file = findings.source(id)?.name.clone();
+    let map = root.expect_map("a tests file", findings)?;
+    map.expect_keys("a tests file", Keys { known: &FILE_KEYS, not_yet: &[] }, findings);
+    let world = map.get("given").map(|node| World::read(node, findings)).unwrap_or_default();
+    let mut cases = Vec::new();
+    match map.get("tests") {
+        Some(node) => {
+            let nodes = node.expect_seq("`tests`", findings)?;
+            if nodes.is_empty() {
+                findings.error("no_tests", node.span, "`tests` is empty: nothing would be tested");
+            }
+            cases.reserve(nodes.len());
+            for node in nodes {
+                cases.extend(case(node, &world, findings));
+            }
+        }
+        None => {
+            findings
+                .error("no_tests", root.span, "the file has no `tests`")
+                .help("for example `tests: [{ as: anonymous, GET: /healthz, expect: allow }]`");
+        }
+    }
+    Some(Suite { file, world, cases })
+}
+
+/// Reads the world of a tests file alone. Problems are in `findings`.
+pub fn read_world(id: FileId, findings: &mut Findings) -> Option<World> {
+    let root = parse_with_null(findings, id)?;
+    let map = root.expect_map("a tests file", findings)?;
+    map.expect_keys("a tests file", Keys { known: &FILE_KEYS, not_yet: &[] }, findings);
+    Some(map.get("given").map(|node| World::read(node, findings)).unwrap_or_default())
+}
+
+fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
+    let map = node.expect_map("a case", findings)?;
+    let mut user = None;
+    let mut line = None;
+    let mut headers = HeaderMap::new();
+    let (mut expect, mut inject) = (None, Vec::new());
+    // What seems to be missing may be what is misspelt.
+    let mut is_doubtful = false;
+    for Entry { key, value } in &map.entries {
+        match key.text.as_str() {
+            "as" => user = caller(value, world, findings),
+            "headers" => headers = self::headers(value, world, findings),
+            // No rule reads a body yet, so that none changes a verdict.
+            "body" => {}
+            "expect" => expect = expectation(value, findings),
+            "inject" => inject = injected(value, world, findings),
+            word if METHODS.contains(&word) || REFUSED.contains(&word) => {
+                request_line(key, value, world, &mut line, findings)
+            }
+            _ => {
+                is_doubtful = true;
+                let known: Vec<&str> = CASE_KEYS.iter().chain(&METHODS).copied().collect();
+                Keys { known: &known, not_yet: &NOT_YET }.refuse(key, "a case", findings);
+            }
+        }
+    }
+    if !is_doubtful {
+        missing(map, node, &line, findings);
+    }
+    if matches!(&user, Some(Some(_))) && headers.contains_key(header::AUTHORIZATION) {
+        let at = map.entry("headers").map_or(node.span, |e| e.value.span);
+        findings
+            .error("two_credentials", at, "`as` already says whose credential is sent")
+            .help("leave `Authorization` out, or write `as: anonymous` to test a credential that is nobody's");
+    }
+    if let (Some(Expect::Refuse(..)), Some(entry)) = (&expect, map.entry("inject")) {
+        findings
+            .error("wrong_value", entry.key.span, "a request that is refused sends no headers on")
+            .help("leave it out");
+    }
+    let (method, written, target) = line.flatten()?;
+    let request = Request { method, target, headers };
+    let line = findings.place(map.entries.first()?.key.span).line;
+    Some(Case { line, user: user?, written, request, expect: expect?, inject })
+}
+
+/// What every case must say.
+fn missing(map: &Map, node: &Node, line: &Option<Option<Line>>, findings: &mut Findings) {
+    let first = map.entries.first().map_or(node.span, |e| e.key.span);
+    if map.get("as").is_none() {
+        findings
+            .error("incomplete_case", first, "the case does not say who asks")
+            .help("add `as:`, with a name from `given`, or `as: anonymous`");
+    }
+    if line.is_none() {
+        findings
+            .error("incomplete_case", first, "the case has no request")
+            .help("add a method with its target: `GET: /path`");
+    }
+    if map.get("expect").is_none() {
+        findings
+            .error("incomplete_case", first, "the case does not say what it expects")
+            .help("add `expect: allow`, or a status with an optional code: `expect: 403 org_foreign`");
+    }
+}
+
+/// `None`: reported. `Some(None)`: nobody.
+fn caller(node: &Node, world: &World, findings: &mut Findings) -> Option<Option<Box<str>>> {
+    let name = text(node, "`as`", findings)?;
+    if name == ANONYMOUS {
+        return Some(None);
+    }
+    if world.user(name).is_none() {
+        let near = suggest(name, world.users().chain([ANONYMOUS])).map(|w| format!("did you mean `{w}`?"));
+        let help = near.unwrap_or_else(|| "`as` is a name from `given: { users: … }`, or `anonymous`".to_owned());
+        findings.error("unknown_user", node.span, format!("no user in `given` is named `{name}`")).help(help);
+        return None;
+    }
+    Some(Some(name.into()))
+}
+
+/// Method, target as written, target.
+type Line = (Method, Box<str>, String);
+
+fn request_line(key: &Key, value: &Node, world: &World, line: &mut Option<Option<Line>>, findings: &mut Findings) {
+    if line.is_some() {
+        findings.error("two_requests", key.span, "the case has a second request").help("a case is one request");
+        return;
+    }
+    let written = text(value, &format!("the target of `{}`", key.text), findings);
+    let target = written.and_then(|written| world.filled(written, value, findings));
+    let method = Method::from_bytes(key.text.as_bytes()).ok();
+    *line = Some(match (method, written, target) {
+        (Some(method), Some(written), Some(target)) => Some((method, written.into(), target.into_owned())),
+        _ => None,
+    });
+}
+
+fn headers(node: &Node, world: &World, findings: &mut Findings) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for Entry { key, value } in node.expect_map("`headers`", findings).map(|m| m.entries.as_slice()).unwrap_or_default()
+    {
+        let name = header_name(key, findings);
+        // A list sends the header several times.
+        let values = match &value.value {
+            Value::Seq(nodes) => nodes.as_slice(),
+            _ => std::slice::from_ref(value),
+        };
+        for value in values {
+            let what = format!("the header `{}`", key.text);
+            let Some(filled) = text(value, &what, findings).and_then(|text| world.filled(text, value, findings)) else {
+                continue;
+            };
+            match HeaderValue::from_bytes(filled.as_bytes()) {
+                Ok(value) => {
+                    if let Some(name) = &name {
+                        headers.append(name.clone(), value);
+                    }
+                }
+                Err(_) => {
+                    findings.error("bad_header", value.span, format!("{what} cannot have this value"));
+                }
+            }
+        }
+    }
+    headers
+}
+
+fn injected(node: &Node, world: &World, findings: &mut Findings) -> Vec<(HeaderName, Box<str>)> {
+    let mut list = Vec::new();
+    for Entry { key, value } in node.expect_map("`inject`", findings).map(|m| m.entries.as_slice()).unwrap_or_default()
+    {
+        let name = header_name(key, findings);
+        let value = text(value, "an injected value", findings).and_then(|text| world.filled(text, value, findings));
+        if let (Some(name), Some(value)) = (name, value) {
+            list.push((name, value.into()));
+        }
+    }
+    list
+}
+
+fn header_name(key: &Key, findings: &mut Findings) -> Option<HeaderName> {
+    let name = HeaderName::try_from(key.text.as_str()).ok();
+    if name.is_none() {
+        findings.error("bad_header", key.span, format!("`{}` is not the name of a header", key.text));
+    }
+    name
+}
+
+fn expectation(node: &Node, findings: &mut Findings) -> Option<Expect> {
+    if matches!(node.value, Value::Map(_) | Value::Seq(_)) {
+        let message = "a filtered answer is not yet supported by this version of postern";
+        findings.error("not_yet", node.span, message);
+        return None;
+    }
+    let words = text(node, "`expect`", findings)?;
+    let (status, code) = match words.split_once(' ') {
+        Some((status, code)) => (status, Some(code.trim())),
+        None => (words, None),
+    };
+    if words == "allow" {
+        return Some(Expect::Allow);
+    }
+    let Some(number) = status.parse::<u16>().ok().filter(|n| (400..600).contains(n)) else {
+        let code = Reason::ALL.into_iter().find(|reason| reason.code() == words);
+        let help = match (code, status.parse::<u16>()) {
+            (Some(reason), _) => format!("write the status too: `{} {words}`", reason.status().as_u16()),
+            (None, Ok(_)) => "postern refuses with 400 to 599; a request that passes is `allow`".to_owned(),
+            (None, Err(_)) => suggest(words, ["allow"])
+                .map_or("write `allow`, or a status with an optional code: `403 org_foreign`".to_owned(), |w| {
+                    format!("did you mean `{w}`?")
+                }),
+        };
+        findings.error("wrong_value", node.span, format!("`{words}` is not a verdict")).help(help);
+        return None;
+    };
+    let code = match code {
+        Some(code) => Some(reason(code, status.len() + 1, node, findings)?),
+        None => None,
+    };
+    Some(Expect::Refuse(number, code))
+}
+
+fn reason(code: &str, at: usize, node: &Node, findings: &mut Findings) -> Option<&'static str> {
+    let codes = || Reason::ALL.into_iter().map(Reason::code);
+    let known = codes().find(|known| *known == code);
+    if known.is_none() {
+        let near = suggest(code, codes()).map(|w| format!("did you mean `{w}`?"));
+        let help = near.unwrap_or_else(|| format!("the codes are {}", codes().collect::<Vec<_>>().join(", ")));
+        let span = node.part(at, at + code.len());
+        findings.error("unknown_code", span, format!("`{code}` is not the code of a refusal")).help(help);
+    }
+    known
+}

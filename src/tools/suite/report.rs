@@ -1,0 +1,113 @@
+//! What a run of tests says: to people, to machines, to CI.
+
+use super::{Case, Failure};
+use serde_json::{Value as Json, json};
+use std::fmt::Write;
+
+/// The outcome of one tests file.
+pub struct Report {
+    /// Its name.
+    pub file: String,
+    /// Each case, and why it failed where it did.
+    pub outcomes: Vec<(Case, Option<Failure>)>,
+}
+
+impl Report {
+    /// The number of failed cases.
+    #[must_use]
+    pub fn failed(&self) -> usize {
+        self.outcomes.iter().filter(|(_, failure)| failure.is_some()).count()
+    }
+
+    /// The failures, for people.
+    #[must_use]
+    pub fn to_text(&self, colour: bool) -> String {
+        let (red, green, bold, plain) =
+            if colour { ("\x1b[31m", "\x1b[32m", "\x1b[1m", "\x1b[0m") } else { ("", "", "", "") };
+        let mut out = String::new();
+        for (case, failure) in &self.outcomes {
+            let Some(failure) = failure else { continue };
+            let Failure { expected, got, route, why } = failure;
+            let _ = writeln!(out, "{bold}{}:{}: FAILED {}{plain}", self.file, case.line, case.name());
+            let _ = writeln!(out, "  {red}- expected: {expected}{plain}");
+            let _ = writeln!(out, "  {green}+ got:      {got}{plain}");
+            if let Some(route) = route {
+                let _ = writeln!(out, "  route: {route}");
+            }
+            for line in why {
+                let _ = writeln!(out, "    {line}");
+            }
+            out.push('\n');
+        }
+        out
+    }
+
+    /// `{file, passed, failed, cases: [{line, name, ok, expected?, got?, route?, why?}]}`
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        let case = |(case, failure): &(Case, Option<Failure>)| match failure {
+            None => json!({ "line": case.line, "name": case.name(), "ok": true }),
+            Some(f) => json!({
+                "line": case.line, "name": case.name(), "ok": false,
+                "expected": f.expected, "got": f.got, "route": f.route, "why": f.why,
+            }),
+        };
+        let failed = self.failed();
+        json!({
+            "file": self.file,
+            "passed": self.outcomes.len() - failed,
+            "failed": failed,
+            "cases": self.outcomes.iter().map(case).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// JUnit's XML, as CI systems read it: a suite for each file.
+#[must_use]
+pub fn junit(reports: &[Report]) -> String {
+    let total: usize = reports.iter().map(|r| r.outcomes.len()).sum();
+    let failed: usize = reports.iter().map(Report::failed).sum();
+    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let _ = writeln!(out, "<testsuites name=\"postern\" tests=\"{total}\" failures=\"{failed}\" errors=\"0\">");
+    for report in reports {
+        let file = escape(&report.file);
+        let (tests, failures) = (report.outcomes.len(), report.failed());
+        let _ = writeln!(out, "  <testsuite name=\"{file}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\">");
+        for (case, failure) in &report.outcomes {
+            let name = escape(&case.name());
+            let _ = write!(
+                out,
+                "    <testcase classname=\"{file}\" name=\"{name}\" file=\"{file}\" line=\"{}\"",
+                case.line
+            );
+            let Some(Failure { expected, got, route, why }) = failure else {
+                out.push_str("/>\n");
+                continue;
+            };
+            let message = escape(&format!("expected {expected}, got {got}"));
+            let place = route.as_deref().map(|route| format!("route: {route}\n")).unwrap_or_default();
+            let text = escape(&format!("{place}{}", why.join("\n")));
+            let _ = writeln!(out, ">\n      <failure message=\"{message}\">{text}</failure>\n    </testcase>");
+        }
+        out.push_str("  </testsuite>\n");
+    }
+    out.push_str("</testsuites>\n");
+    out
+}
+
+/// Text for XML 1.0: what it cannot hold at all becomes `?`.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('?'),
+            c => out.push(c),
+        }
+    }
+    out
+}

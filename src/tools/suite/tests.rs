@@ -1,0 +1,212 @@
+//! Cases that pass, cases that must not, and mistakes at their places.
+
+use super::{Suite, junit, read};
+use crate::policy::{Policy, load};
+use crate::yaml::Findings;
+
+const POLICY: &str = "
+version: 1
+defaults:
+  inject: { X-Postern-User: user.username, X-Postern-Role: org.level, X-Postern-Organization: org.id }
+routes:
+  /healthz: { GET: public }
+  /me: authenticated
+  /maybe: optional
+  /staff: staff
+  /o/{org:uuid}/**: { org: path.org, read: member, write: manager }
+  /s/{org:slug}: { org: path.org as slug, level: owner, foreign: 404 }
+  /l/{key}: { org: path.key as external, level: member }
+  /h: { org: header.X-Org as slug, level: member }
+";
+
+const GIVEN: &str = "
+given:
+  organizations: { acme: { external_id: 17 }, bolt: {}, gone: { active: false } }
+  users:
+    ann: { acme: manager, permissions: [config.add_device] }
+    olga: { bolt: owner, gone: owner }
+    bob: { acme: member }
+    eve: {}
+    sam: { staff: true }
+    off: { acme: manager, active: false }
+    root: superuser
+";
+
+fn policy() -> Policy {
+    load(&[("routes.yaml", POLICY)], None).unwrap_or_else(|f| panic!("{}", f.to_lines()))
+}
+
+fn suite(text: &str) -> Result<Suite, Findings> {
+    let mut findings = Findings::new();
+    let id = findings.add_source("routes_test.yaml", text);
+    let suite = read(id, &mut findings);
+    findings.sort();
+    if findings.is_empty() { Ok(suite.unwrap()) } else { Err(findings) }
+}
+
+/// Line, what was expected and what was got of each failed case.
+fn failures(cases: &str) -> Vec<(usize, String, String)> {
+    let suite = suite(&format!("{GIVEN}tests:\n{cases}")).unwrap_or_else(|f| panic!("{}", f.to_lines()));
+    let report = suite.run(&policy());
+    let first = GIVEN.lines().count() + 1;
+    let failed = |(case, failure): (super::Case, Option<super::Failure>)| {
+        failure.map(|f| (case.line - first, f.expected, f.got))
+    };
+    report.outcomes.into_iter().filter_map(failed).collect()
+}
+
+/// Code, line, column and help of each mistake, lines counted from that of `tests:`.
+fn mistakes(given: &str, cases: &str) -> Vec<(&'static str, usize, usize, String)> {
+    let findings = suite(&format!("{given}\ntests:\n{cases}")).err().unwrap();
+    let first = given.lines().count() + 1;
+    let list = findings.list().iter();
+    list.map(|f| (f.code, f.place.line.abs_diff(first), f.place.column, f.help.clone().unwrap_or_default())).collect()
+}
+
+#[test]
+fn a_suite_in_the_policy_s_own_words_passes() {
+    let none: Vec<(usize, String, String)> = Vec::new();
+    assert_eq!(
+        failures(
+            "  - { as: anonymous, GET: /healthz, expect: allow }
+  - { as: bob, GET: /o/<acme>/x, expect: allow, inject: { X-Postern-Role: member, X-Postern-Organization: <acme> } }
+  - { as: bob, POST: /o/<acme>/x, expect: 403 org_level_missing }
+  - { as: bob, GET: /o/<bolt>/x, expect: 403 org_foreign }
+  - { as: ann, DELETE: /o/<acme>/x, expect: allow, body: { organization: null } }
+  - { as: olga, GET: /o/<gone>/x, expect: 403 org_foreign }
+  - { as: root, GET: /o/<gone>/x, expect: allow, inject: { X-Postern-Role: superuser } }
+  - { as: olga, GET: /s/bolt, expect: allow }
+  - { as: ann, GET: /s/bolt, expect: 404 org_foreign }
+  - { as: ann, GET: /l/17, expect: allow }
+  - { as: eve, GET: /me, expect: allow }
+  - { as: sam, GET: /staff, expect: allow }
+  - { as: root, GET: /staff, expect: 403 staff_only }
+  - { as: off, GET: /me, expect: 401 user_inactive }
+  - { as: off, GET: /healthz, expect: allow }
+  - { as: anonymous, GET: /me, expect: 401 }
+  - { as: anonymous, GET: /maybe, headers: { Authorization: Bearer nobody }, expect: 401 credentials_invalid }
+  - { as: anonymous, GET: /healthz, headers: { Authorization: Bearer nobody }, expect: allow }
+  - { as: bob, GET: /h, headers: { X-Org: acme }, expect: allow }
+  - { as: bob, GET: /h, headers: { X-Org: [acme, acme] }, expect: 400 ambiguous }
+  - { as: bob, GET: /h, headers: { X_Org: acme }, expect: 400 ambiguous }
+  - { as: bob, GET: /o/../me, expect: 400 bad_target }
+  - { as: bob, GET: /nowhere, expect: 404 no_route }
+  - { as: bob, PUT: /healthz, expect: 405 method_not_allowed }
+  - { as: bob, TRACE: /me, expect: 405 }
+"
+        ),
+        none
+    );
+}
+
+#[test]
+fn falsified_expectations_fail_each_with_what_is_so() {
+    let cases = "  - { as: bob, GET: /o/<acme>/x, expect: 403 }
+  - { as: bob, POST: /o/<acme>/x, expect: allow }
+  - { as: bob, POST: /o/<acme>/x, expect: 403 org_foreign }
+  - { as: bob, POST: /o/<acme>/x, expect: 404 org_level_missing }
+  - { as: bob, GET: /o/<acme>/x, expect: allow, inject: { X-Postern-Role: manager } }
+  - { as: bob, GET: /me, expect: allow, inject: { X-Postern-Role: member } }
+  - { as: bob, GET: /me, expect: allow, inject: { X-Postern-User: bob } }
+";
+    let told = failures(cases);
+    let told: Vec<_> = told.iter().map(|(line, e, g)| (*line, e.as_str(), g.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            (1, "403", "allow"),
+            (2, "allow", "403 org_level_missing"),
+            (3, "403 org_foreign", "403 org_level_missing"),
+            (4, "404 org_level_missing", "403 org_level_missing"),
+            (5, "x-postern-role: manager", "x-postern-role: member"),
+            (6, "x-postern-role: member", "no x-postern-role"),
+        ]
+    );
+}
+
+#[test]
+fn a_failure_says_which_route_and_why() {
+    let suite = suite(&format!("{GIVEN}tests:\n- {{ as: ann, GET: /o/<bolt>/x, expect: allow }}\n")).ok().unwrap();
+    let report = suite.run(&policy());
+    let text = report.to_text(false);
+    assert!(text.contains("route: /o/{org:uuid}/** (routes.yaml:10)"), "{text}");
+    assert!(text.contains("bolt, to which ann does not belong") && text.contains("manager of acme"), "{text}");
+    let xml = junit(&[report]);
+    assert!(xml.contains("<failure message=\"expected allow, got 403 org_foreign\">"), "{xml}");
+}
+
+#[test]
+fn every_mistake_is_told_at_its_place_with_a_suggestion() {
+    let case = |text: &str| mistakes(GIVEN, &format!("- {{ {text} }}\n"));
+    let one = |text: &str, code, column, help: &str| {
+        let found = case(text);
+        assert_eq!(found.len(), 1, "{text}: {found:?}");
+        assert_eq!((found[0].0, found[0].2), (code, column), "{text}: {found:?}");
+        assert!(found[0].3.contains(help), "{text}: {found:?}");
+    };
+    one("as: bobb, GET: /me, expect: allow", "unknown_user", 9, "did you mean `bob`?");
+    one("as: bob, GTE: /me, expect: allow", "unknown_key", 14, "did you mean `GET`?");
+    one("as: bob, GET: /o/<acmee>, expect: allow", "unknown_name", 22, "did you mean `<acme>`?");
+    one("as: bob, GET: /me, expect: alow", "wrong_value", 32, "did you mean `allow`?");
+    one("as: bob, GET: /me, expect: 200", "wrong_value", 32, "`allow`");
+    one("as: bob, GET: /me, expect: org_foreign", "wrong_value", 32, "403 org_foreign");
+    one("as: bob, GET: /me, expect: 403 org_forein", "unknown_code", 36, "did you mean `org_foreign`?");
+    one("GET: /me, expect: allow", "incomplete_case", 5, "add `as:`");
+    one("as: bob, expect: allow", "incomplete_case", 5, "add a method");
+    one("as: bob, GET: /me", "incomplete_case", 5, "add `expect: allow`");
+    one("as: bob, GET: /me, POST: /me, expect: allow", "two_requests", 24, "one request");
+    one("as: bob, GET: /me, expect: { results: [] }", "not_yet", 32, "");
+    one("as: bob, GET: /me, expect: allow, claims: { a: null }", "not_yet", 39, "");
+    one("as: bob, GET: /me, expect: allow, upstream: { a: null }", "not_yet", 39, "");
+    one("as: bob, GET: /me, expect: 403, inject: { X-A: b }", "wrong_value", 37, "leave it out");
+    one("as: bob, GET: /me, headers: { \"a b\": c }, expect: allow", "bad_header", 35, "");
+    one("as: bob, GET: /me, headers: { Authorization: x }, expect: allow", "two_credentials", 33, "anonymous");
+    let everything = case("as: bobb, GTE: /me, expect: 403 org_forein, headers: 1");
+    assert_eq!(everything.len(), 4, "{everything:?}");
+}
+
+#[test]
+fn mistakes_in_the_world_are_told_too() {
+    let one = |given: &str, code, column, help: &str| {
+        let found = mistakes(&format!("given: {{ {given} }}"), "- { as: anonymous, GET: /me, expect: allow }\n");
+        assert_eq!(found.len(), 1, "{given}: {found:?}");
+        assert_eq!((found[0].0, found[0].2), (code, column), "{given}: {found:?}");
+        assert!(found[0].3.contains(help), "{given}: {found:?}");
+    };
+    one("organisations: {}", "unknown_key", 10, "did you mean `organizations`?");
+    one("lookups: { device: { d3: null } }", "not_yet", 10, "");
+    one("organizations: { a b: {} }", "bad_name", 27, "slug");
+    one("organizations: { staff: {} }", "bad_name", 27, "");
+    one("organizations: { a: { activ: true } }", "unknown_key", 32, "did you mean `active`?");
+    one("users: { anonymous: {} }", "bad_name", 19, "");
+    one("users: { a: superusr }", "unknown_user", 22, "did you mean `superuser`?");
+    one(
+        "organizations: { acme: {} }, users: { a: { acm: member } }",
+        "unknown_organization",
+        53,
+        "did you mean `acme`?",
+    );
+    one("organizations: { acme: {} }, users: { a: { acme: maneger } }", "unknown_level", 59, "did you mean `manager`?");
+    one("users: { a: { permissions: [x] } }", "wrong_value", 38, "app.codename");
+    assert_eq!(suite("tests: []").err().unwrap().list()[0].code, "no_tests");
+    assert_eq!(suite("given: {}").err().unwrap().list()[0].code, "no_tests");
+}
+
+#[test]
+fn a_request_without_a_host_goes_to_one_of_the_policy_s() {
+    let text = "version: 1\nhosts: [api.example.com, \"{org}.example.com\"]\nroutes: { /x: public }\n";
+    let policy = load(&[("routes.yaml", text)], None).unwrap();
+    let cases = "tests:\n- { as: anonymous, GET: /x, expect: allow }\n\
+                 - { as: anonymous, GET: /x, headers: { Host: other.org }, expect: 404 no_route }\n\
+                 - { as: anonymous, GET: /x, headers: { Host: a@b }, expect: 400 bad_target }\n";
+    assert_eq!(suite(cases).ok().unwrap().run(&policy).failed(), 0);
+}
+
+/// A file of ten thousand cases is read and run in a moment, even unoptimized.
+#[test]
+fn ten_thousand_cases_are_nothing() {
+    let case = "- { as: bob, GET: /o/<acme>/x, expect: allow, inject: { X-Postern-Role: member } }\n";
+    let text = format!("{GIVEN}tests:\n{}", case.repeat(10_000));
+    let report = suite(&text).ok().unwrap().run(&policy());
+    assert_eq!((report.outcomes.len(), report.failed()), (10_000, 0));
+}
