@@ -202,12 +202,16 @@ impl Permissions {
         Self { everywhere: everywhere.into_boxed_slice(), by_organization: by_organization.into_boxed_slice() }
     }
 
+    fn everywhere(&self, permission: &str) -> bool {
+        among(&self.everywhere, permission)
+    }
+
     /// Whether `permission` holds: everywhere, or in `organization`; where none is named, in any one.
     fn hold(&self, permission: &str, organization: Option<OrgId>) -> bool {
-        let among = |list: &[Arc<str>]| list.binary_search_by(|held| (**held).cmp(permission)).is_ok();
-        if among(&self.everywhere) {
+        if self.everywhere(permission) {
             return true;
         }
+        let among = |list: &[Arc<str>]| among(list, permission);
         match organization {
             Some(id) => {
                 let at = self.by_organization.binary_search_by_key(&id, |(organization, _)| *organization);
@@ -216,6 +220,10 @@ impl Permissions {
             None => self.by_organization.iter().any(|(_, list)| among(list)),
         }
     }
+}
+
+fn among(list: &[Arc<str>], permission: &str) -> bool {
+    list.binary_search_by(|held| (**held).cmp(permission)).is_ok()
 }
 
 /// Everything that is cached of a user: who they are and where they belong, read in one consistent look at the store.
@@ -283,6 +291,13 @@ impl Snapshot {
         self.user.is_active && (self.user.is_superuser || granted())
     }
 
+    /// Whether the user has a permission everywhere, and not by a role in some organization alone.
+    #[must_use]
+    pub fn has_permission_everywhere(&self, permission: &str) -> bool {
+        let granted = || self.rights.as_ref().is_some_and(|rights| rights.permissions.everywhere(permission));
+        self.user.is_active && (self.user.is_superuser || granted())
+    }
+
     /// All memberships, sorted by organization id.
     #[must_use]
     pub fn memberships(&self) -> &[Membership] {
@@ -329,6 +344,7 @@ mod tests {
         assert!(ann.has_permission("app.role", Some(own.id)) && ann.has_permission("app.role", None));
         assert!(!ann.has_permission("app.role", Some(foreign)) && !ann.has_permission("app.role", Some(gone.id)));
         assert!(!ann.has_permission("app.other", None));
+        assert!(ann.has_permission_everywhere("app.own") && !ann.has_permission_everywhere("app.role"));
         assert!(snapshot(true, true).has_permission("app.other", Some(foreign)));
         assert!(!snapshot(false, true).has_permission("app.own", None));
         let groups = ann.with_groups(vec!["b".into(), "a".into()]);

@@ -6,6 +6,7 @@
 //! fetched on the side, and it judges again. When the answer ends, the exchange leaves one access line and the metrics
 //! behind, whatever became of it.
 
+pub mod besides;
 pub mod body;
 pub mod client;
 pub mod entropy;

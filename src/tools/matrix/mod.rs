@@ -44,6 +44,14 @@ impl Verdict {
     }
 }
 
+impl Verdict {
+    /// Whether it passes for somebody who has the permissions, in a request for which the condition holds: the people here
+    /// have none, and the requests nothing that a condition might ask.
+    fn may_pass(self) -> bool {
+        matches!(self, Self::Allow | Self::Refuse(_, "permission_missing" | "condition_false"))
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
