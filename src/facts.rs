@@ -202,12 +202,16 @@ impl Permissions {
         Self { everywhere: everywhere.into_boxed_slice(), by_organization: by_organization.into_boxed_slice() }
     }
 
+    fn everywhere(&self, permission: &str) -> bool {
+        among(&self.everywhere, permission)
+    }
+
     /// Whether `permission` holds: everywhere, or in `organization`; where none is named, in any one.
     fn hold(&self, permission: &str, organization: Option<OrgId>) -> bool {
-        let among = |list: &[Arc<str>]| list.binary_search_by(|held| (**held).cmp(permission)).is_ok();
-        if among(&self.everywhere) {
+        if self.everywhere(permission) {
             return true;
         }
+        let among = |list: &[Arc<str>]| among(list, permission);
         match organization {
             Some(id) => {
                 let at = self.by_organization.binary_search_by_key(&id, |(organization, _)| *organization);
@@ -218,6 +222,10 @@ impl Permissions {
     }
 }
 
+fn among(list: &[Arc<str>], permission: &str) -> bool {
+    list.binary_search_by(|held| (**held).cmp(permission)).is_ok()
+}
+
 /// Everything that is cached of a user: who they are and where they belong, read in one consistent look at the store.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -225,6 +233,13 @@ pub struct Snapshot {
     pub user: User,
     /// Memberships of active organizations, sorted by organization id (see [`Snapshot::membership`]).
     memberships: Box<[Membership]>,
+    /// Most users have levels and nothing else.
+    rights: Option<Box<Rights>>,
+}
+
+/// What a user has besides levels.
+#[derive(Debug, Default)]
+struct Rights {
     permissions: Permissions,
     groups: Box<[Arc<str>]>,
 }
@@ -235,30 +250,35 @@ impl Snapshot {
     pub fn new(user: User, mut memberships: Vec<Membership>) -> Self {
         memberships.retain(|m| m.organization.is_active);
         memberships.sort_by_key(|m| m.organization.id);
-        let memberships = memberships.into_boxed_slice();
-        Self { user, memberships, permissions: Permissions::default(), groups: Box::default() }
+        Self { user, memberships: memberships.into_boxed_slice(), rights: None }
     }
 
     /// The same with permissions; roles count only in active organizations that the user belongs to.
     #[must_use]
-    pub fn with_permissions(self, mut permissions: Permissions) -> Self {
+    pub fn with_permissions(mut self, mut permissions: Permissions) -> Self {
         let roles = std::mem::take(&mut permissions.by_organization).into_vec();
         let ours = |(id, _): &Roles| self.membership(*id).is_some();
         permissions.by_organization = roles.into_iter().filter(ours).collect();
-        Self { permissions, ..self }
+        if !(permissions.everywhere.is_empty() && permissions.by_organization.is_empty()) {
+            self.rights.get_or_insert_default().permissions = permissions;
+        }
+        self
     }
 
     /// The same with the names of the user's groups.
     #[must_use]
-    pub fn with_groups(self, mut groups: Vec<Arc<str>>) -> Self {
-        groups.sort_unstable();
-        Self { groups: groups.into_boxed_slice(), ..self }
+    pub fn with_groups(mut self, mut groups: Vec<Arc<str>>) -> Self {
+        if !groups.is_empty() {
+            groups.sort_unstable();
+            self.rights.get_or_insert_default().groups = groups.into_boxed_slice();
+        }
+        self
     }
 
     /// The names of the user's groups, sorted. What the groups permit is among the permissions already.
     #[must_use]
     pub fn groups(&self) -> &[Arc<str>] {
-        &self.groups
+        self.rights.as_ref().map_or(&[], |rights| &rights.groups)
     }
 
     /// Whether the user has a permission (`app.codename`): in an organization, or, where none is named, anywhere.
@@ -267,7 +287,15 @@ impl Snapshot {
     /// organization, if the user belongs to it.
     #[must_use]
     pub fn has_permission(&self, permission: &str, organization: Option<OrgId>) -> bool {
-        self.user.is_active && (self.user.is_superuser || self.permissions.hold(permission, organization))
+        let granted = || self.rights.as_ref().is_some_and(|rights| rights.permissions.hold(permission, organization));
+        self.user.is_active && (self.user.is_superuser || granted())
+    }
+
+    /// Whether the user has a permission everywhere, and not by a role in some organization alone.
+    #[must_use]
+    pub fn has_permission_everywhere(&self, permission: &str) -> bool {
+        let granted = || self.rights.as_ref().is_some_and(|rights| rights.permissions.everywhere(permission));
+        self.user.is_active && (self.user.is_superuser || granted())
     }
 
     /// All memberships, sorted by organization id.
@@ -316,6 +344,7 @@ mod tests {
         assert!(ann.has_permission("app.role", Some(own.id)) && ann.has_permission("app.role", None));
         assert!(!ann.has_permission("app.role", Some(foreign)) && !ann.has_permission("app.role", Some(gone.id)));
         assert!(!ann.has_permission("app.other", None));
+        assert!(ann.has_permission_everywhere("app.own") && !ann.has_permission_everywhere("app.role"));
         assert!(snapshot(true, true).has_permission("app.other", Some(foreign)));
         assert!(!snapshot(false, true).has_permission("app.own", None));
         let groups = ann.with_groups(vec!["b".into(), "a".into()]);

@@ -11,6 +11,7 @@ pub mod fold;
 pub mod gateway;
 pub mod id;
 pub mod identity;
+pub mod limit;
 pub mod membership;
 pub mod net;
 pub mod policy;

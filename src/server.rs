@@ -4,6 +4,7 @@ use crate::admin::{Admin, Readiness};
 use crate::config::Config;
 use crate::directory::Store;
 use crate::gateway::{Shared, Worker};
+use crate::limit::Limits;
 use crate::membership::{Capacity, Memberships};
 use crate::net::drain::{Lifecycle, Stage};
 use crate::net::listen::{ListenError, listen};
@@ -104,6 +105,7 @@ impl Server {
         memberships.catch_up().await?;
         control.spawn(Arc::clone(&memberships).watch());
 
+        let limits = Arc::new(Limits::new(crate::clock::monotonic()));
         let metrics = Arc::new(Metrics::default());
         let (access, writer) = if config.log.access {
             let (log, writer) = AccessLog::start(std::io::stdout())?;
@@ -117,6 +119,7 @@ impl Server {
             upstreams,
             memberships: Arc::clone(&memberships),
             trusted_proxies: config.trusted_proxies.clone(),
+            limits: Arc::clone(&limits),
             body_limit: config.limits.body,
             timeouts: config.upstream_timeouts(),
             metrics: Arc::clone(&metrics),

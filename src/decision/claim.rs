@@ -63,6 +63,8 @@ pub(super) enum Named<'r> {
     Key(OrgKey<'r>),
     /// The caller's only one.
     Only,
+    /// None: the object is shared.
+    Shared,
 }
 
 /// What one item of an origin says: which item, and one of its sources.
@@ -145,7 +147,7 @@ fn saying<'r>(hit: &Hit<'_>, path: &'r str, view: &RequestView<'r>) -> Result<Sa
 fn is_other(said: &Named<'_>, key: &OrgKey<'_>) -> bool {
     match said {
         Named::Key(said) => std::mem::discriminant(said) == std::mem::discriminant(key) && said != key,
-        Named::Only => false,
+        Named::Only | Named::Shared => false,
     }
 }
 
@@ -199,6 +201,13 @@ fn key(text: Cow<'_, str>, by: By) -> Result<OrgKey<'_>, Reason> {
 }
 
 impl<'r> Claim<'r> {
+    /// The claim of an object that belongs to no organization: what a source says that says null. For tools, as long as
+    /// no source can.
+    #[must_use]
+    pub fn of_shared_object() -> Self {
+        Self { first: Saying::from_iter([Said { item: 0, named: Named::Shared }]), second: None }
+    }
+
     /// The organizations whose facts must be looked up before deciding: those that a superuser names without belonging to
     /// them. Everybody else's organizations are in their snapshot.
     pub fn unknown<'x>(&'x self, caller: Caller<'x>) -> impl Iterator<Item = &'x OrgKey<'r>> + use<'x, 'r> {
@@ -209,7 +218,7 @@ impl<'r> Claim<'r> {
         let keys =
             self.first.iter().chain(self.second.iter().flat_map(|s| s.iter())).filter_map(|said| match &said.named {
                 Named::Key(key) => Some(key),
-                Named::Only => None,
+                Named::Only | Named::Shared => None,
             });
         keys.filter(move |key| superuser.is_some_and(|snapshot| !key.is_known(snapshot)))
     }

@@ -4,9 +4,10 @@
 use super::claim::{self, Claim, Facts, Named, OrgKey, Saying};
 use super::matching::{Hit, Matched};
 use super::permit::{Permit, Standing};
-use super::{Caller, Denial, Reason};
+use super::{Caller, Denial, Reason, RequestView};
 use crate::facts::{Level, Membership, Organization, Snapshot};
-use crate::policy::{Access, Foreign};
+use crate::id::OrgId;
+use crate::policy::{Access, Asked, Condition, Failure, Foreign, Further, Subject};
 use http::StatusCode;
 use std::sync::Arc;
 
@@ -44,17 +45,17 @@ fn somebody<'c>(hit: &Hit<'_>, caller: Caller<'c>) -> Result<Option<&'c Arc<Snap
 pub fn decide<'p>(
     matched: &Matched<'p>,
     claim: &Claim<'_>,
-    view: &super::RequestView<'_>,
+    view: &RequestView<'_>,
     caller: Caller<'_>,
     facts: &Facts<'_>,
 ) -> Result<Permit<'p>, Denial> {
-    let verdict = judge(&matched.hit, &claim.first, caller, facts)?;
+    let verdict = judge(&matched.hit, view.target.decoded(), &claim.first, view, caller, facts)?;
     let mut by_superuser = verdict.by_superuser;
     if let Some(rewritten) = &matched.rewritten
         && let Some(hit) = &rewritten.hit
     {
         let saying = claim.second.as_deref().ok_or_else(|| Denial::new(Reason::OrgMissing).at(hit.route.index))?;
-        by_superuser |= judge(hit, saying, caller, facts)?.by_superuser;
+        by_superuser |= judge(hit, &rewritten.decoded, saying, view, caller, facts)?.by_superuser;
     }
     let snapshot = match caller {
         // A public route knows nobody, whoever they are.
@@ -76,11 +77,76 @@ impl Verdict {
     const NOBODY: Self = Self { standing: None, by_superuser: false };
 }
 
-fn judge(hit: &Hit<'_>, saying: &Saying<'_>, caller: Caller<'_>, facts: &Facts<'_>) -> Result<Verdict, Denial> {
+/// One rule's word: the level, then what else the rule asks. `path` is what the rule's pattern was matched against.
+fn judge(
+    hit: &Hit<'_>,
+    path: &str,
+    saying: &Saying<'_>,
+    view: &RequestView<'_>,
+    caller: Caller<'_>,
+    facts: &Facts<'_>,
+) -> Result<Verdict, Denial> {
+    let verdict = level(hit, saying, view, caller, facts)?;
+    if let Some(further) = &hit.rule.further {
+        // A public rule knows nobody, whoever they are.
+        let snapshot = match caller {
+            Caller::User(snapshot) if hit.rule.access != Access::Public => Some(snapshot),
+            _ => None,
+        };
+        if let Some(snapshot) = snapshot {
+            Judge { hit, snapshot, facts }.permissions(further, &verdict, saying, view)?;
+        }
+        if let Some(condition) = &further.when {
+            holds(condition, hit, path, view, snapshot, &verdict)?;
+        }
+    }
+    Ok(verdict)
+}
+
+/// The rule's `when`, about the request as the rule sees it.
+fn holds(
+    condition: &Condition,
+    hit: &Hit<'_>,
+    path: &str,
+    view: &RequestView<'_>,
+    snapshot: Option<&Arc<Snapshot>>,
+    verdict: &Verdict,
+) -> Result<(), Denial> {
+    let subject = Subject {
+        method: view.method,
+        path,
+        host: view.host,
+        query: view.target.query(),
+        headers: view.headers,
+        user: snapshot.map(|snapshot| &**snapshot),
+        organization: verdict.standing.as_ref().map(|standing| (&*standing.organization, standing.level_text())),
+        variable: &|at| claim::captured(path, &hit.path, at),
+    };
+    let deny = |reason| Denial::new(reason).at(hit.route.index);
+    match condition.holds(&subject) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(deny(Reason::ConditionFalse)),
+        Err(Failure::Ambiguous) => Err(deny(Reason::Ambiguous)),
+        Err(Failure::Undefined) => {
+            Err(deny(Reason::ConditionFalse).with_hint("`when` asks something that this request does not have"))
+        }
+    }
+}
+
+fn level(
+    hit: &Hit<'_>,
+    saying: &Saying<'_>,
+    view: &RequestView<'_>,
+    caller: Caller<'_>,
+    facts: &Facts<'_>,
+) -> Result<Verdict, Denial> {
     let deny = |reason| Denial::new(reason).at(hit.route.index);
     let access = hit.rule.access;
     let Some(snapshot) = somebody(hit, caller)? else { return Ok(Verdict::NOBODY) };
     let judge = Judge { hit, snapshot, facts };
+    if access.asks_organization() && saying.iter().any(|said| matches!(said.named, Named::Shared)) {
+        return judge.shared(saying, view);
+    }
     let standings = judge.standings(saying);
     if !access.asks_organization() {
         // The organization only goes into headers here: one that is not the caller's is simply not told.
@@ -164,6 +230,8 @@ impl Judge<'_, '_> {
                     [only] => Standing::of(only),
                     _ => continue,
                 },
+                // Only where the organization does not decide: it is simply not told.
+                Named::Shared => continue,
                 Named::Key(key) => match (self.resolve(key)?, &found) {
                     (Some(standing), _) => standing,
                     (None, None) => return Err(self.foreign()),
@@ -201,6 +269,71 @@ impl Judge<'_, '_> {
         }
     }
 
+    /// An object that belongs to no organization is judged by the levels of `shared`, in any organization.
+    fn shared(&self, saying: &Saying<'_>, view: &RequestView<'_>) -> Result<Verdict, Denial> {
+        // Null in one place and an organization in another are two things.
+        if saying.iter().any(|said| !matches!(said.named, Named::Shared)) {
+            return Err(self.deny(Reason::Ambiguous));
+        }
+        let user = &self.snapshot.user;
+        let asked = self.hit.rule.shared().of(view.method);
+        if self.hit.rule.access == Access::Superuser && !user.is_superuser {
+            return Err(self.deny(Reason::SuperuserOnly));
+        }
+        let enough = match asked {
+            Access::Public | Access::Optional | Access::Authenticated => true,
+            Access::Staff => user.is_staff,
+            Access::In(level) => self.snapshot.memberships().iter().any(|m| m.level() >= level),
+            Access::Superuser | Access::Deny => false,
+        };
+        if enough || (user.is_superuser && asked != Access::Deny) {
+            Ok(Verdict { standing: None, by_superuser: !enough && asked != Access::Superuser })
+        } else {
+            Err(self.deny(Reason::SharedDenied))
+        }
+    }
+
+    /// The permissions that the rule names, and those of its model: in the organization of the request (in each of them,
+    /// where one is primary); in any, where the rule names none.
+    fn permissions(
+        &self,
+        further: &Further,
+        verdict: &Verdict,
+        saying: &Saying<'_>,
+        view: &RequestView<'_>,
+    ) -> Result<(), Denial> {
+        let asked = further.model.as_ref().map_or(Asked::Nothing, |model| model.asks(view.method));
+        if further.permissions.is_empty() && asked == Asked::Nothing {
+            return Ok(());
+        }
+        let has = |scope: Scope| {
+            let held = |permission: &str| scope.holds(self.snapshot, permission);
+            further.permissions.iter().all(|permission| held(permission))
+                && match asked {
+                    Asked::Nothing => true,
+                    Asked::One(permission) => held(permission),
+                    Asked::Either(one, other) => held(one) || held(other),
+                    Asked::Refused => false,
+                }
+        };
+        let origin = &self.hit.rule.origin;
+        let all = match &verdict.standing {
+            None if origin.is_empty() => has(Scope::Anywhere),
+            // A role in some other organization does not count for one that could not be read, or that is foreign.
+            None => has(Scope::Everywhere),
+            Some(standing) => {
+                let mut all = has(Scope::In(standing.organization.id));
+                if origin.iter().any(|item| item.primary) {
+                    for item in saying.chunk_by(|a, b| a.item == b.item) {
+                        all &= has(Scope::In(self.standing(item)?.organization.id));
+                    }
+                }
+                all
+            }
+        };
+        if all { Ok(()) } else { Err(self.deny(Reason::PermissionMissing)) }
+    }
+
     fn foreign(&self) -> Denial {
         let status = match self.hit.rule.foreign {
             Foreign::Forbidden => StatusCode::FORBIDDEN,
@@ -211,6 +344,27 @@ impl Judge<'_, '_> {
 
     fn deny(&self, reason: Reason) -> Denial {
         Denial::new(reason).at(self.hit.route.index)
+    }
+}
+
+/// Where a permission must hold.
+#[derive(Clone, Copy)]
+enum Scope {
+    /// In any organization, or everywhere.
+    Anywhere,
+    /// In this organization, or everywhere.
+    In(OrgId),
+    /// By no role of one organization alone.
+    Everywhere,
+}
+
+impl Scope {
+    fn holds(self, snapshot: &Snapshot, permission: &str) -> bool {
+        match self {
+            Self::Anywhere => snapshot.has_permission(permission, None),
+            Self::In(organization) => snapshot.has_permission(permission, Some(organization)),
+            Self::Everywhere => snapshot.has_permission_everywhere(permission),
+        }
     }
 }
 

@@ -21,6 +21,13 @@ pub(super) struct Standing {
     pub(super) level: Option<Level>,
 }
 
+impl Standing {
+    /// The level's word.
+    pub(super) fn level_text(&self) -> &'static str {
+        self.level.map_or("superuser", Level::as_str)
+    }
+}
+
 /// A request that may pass.
 #[derive(Clone, Debug)]
 pub struct Permit<'p> {
@@ -88,7 +95,7 @@ impl<'p> Permit<'p> {
     /// not belong to it.
     #[must_use]
     pub fn level(&self) -> Option<&'static str> {
-        self.standing.as_ref().map(|s| s.level.map_or("superuser", Level::as_str))
+        self.standing.as_ref().map(Standing::level_text)
     }
 
     /// Whether a superuser passed where their membership would have refused. Every such pass is logged and counted.

@@ -33,6 +33,8 @@ enum Is {
 }
 use Is::{Manager, Member, Owner};
 
+mod further;
+
 impl World {
     fn new() -> Self {
         Self { acme: organization("acme", true), bolt: organization("bolt", true), gone: organization("gone", false) }

@@ -73,6 +73,8 @@ pub enum Says {
     Nothing,
     /// It cannot be read.
     Unreadable(Reason),
+    /// That the object belongs to none.
+    Shared,
     /// The caller's only organization.
     Only(Option<(Arc<Organization>, Level)>),
     /// This one; the organization where there is one, and the caller's level where they belong to it.
@@ -205,6 +207,7 @@ fn says(
     match claim::read(source, hit, path, view) {
         Ok(None) => Says::Nothing,
         Err(reason) => Says::Unreadable(reason),
+        Ok(Some(Named::Shared)) => Says::Shared,
         Ok(Some(Named::Only)) => Says::Only(match memberships {
             [only] => Some((only.organization.clone(), only.level())),
             _ => None,

@@ -3,6 +3,7 @@
 //! It stays in one place in memory and travels as a pointer: with the judging, then with the sending, at last with the
 //! answer's body. However a request ends — answered, refused, broken off — its end is noted once, when this is dropped.
 
+use super::besides::{self, Besides};
 use super::body::RequestBody;
 use super::client::Origin;
 use super::forward::Prepared;
@@ -34,6 +35,8 @@ pub struct Exchange {
     start: Instant,
     ours: Option<Duration>,
     upstream: Option<Duration>,
+    /// What the answer gets besides.
+    pub besides: Option<Box<Besides>>,
     /// The index of the route that was found.
     pub route: Option<usize>,
     /// Who asked.
@@ -88,6 +91,7 @@ impl Exchange {
             start,
             ours: None,
             upstream: None,
+            besides: None,
             route: None,
             user: None,
             organization: None,
@@ -116,11 +120,21 @@ impl Exchange {
     /// # Errors
     /// It is refused, or something must be fetched first.
     pub fn prepare(&mut self) -> Result<Prepared, Stop> {
-        let Self { worker, link, request, way, fetched, start, route, user, .. } = self;
+        let Self { worker, link, request, way, fetched, start, route, user, client, besides, .. } = self;
         let worker = Rc::clone(worker);
         // Both are there until the request is sent.
         let Some(request) = request else { return Err(Denial::new(Reason::BadFraming).into()) };
-        let permit = judge(&worker, link, request, fetched, *start, route, user)?;
+        let permit = match judge(&worker, link, request, fetched, *start, route, user) {
+            Ok(permit) => permit,
+            Err(Stop::Needs(need @ Need::Credential(wanted))) if wanted.foreign => {
+                besides::may_ask(&worker, *client, *start, besides.get_or_insert_default())?;
+                return Err(Stop::Needs(need));
+            }
+            Err(stop) => return Err(stop),
+        };
+        if let Some(throttle) = permit.rule().further.as_ref().and_then(|further| further.throttle.as_ref()) {
+            besides::throttle(&worker, &permit, throttle, *client, *start, besides.get_or_insert_default())?;
+        }
         let Some(way) = way.take() else { return Err(Denial::new(Reason::BadFraming).into()) };
         let prepared = super::forward::prepare(&worker, &permit, request, way);
         self.note(&permit);
@@ -137,7 +151,10 @@ impl Exchange {
     pub async fn fetch(&mut self, need: Need) {
         let worker = Rc::clone(&self.worker);
         worker.shard.cache_misses.inc();
-        self.fetched.fetch(&worker.shared.memberships, need, self.start).await;
+        let was_known = self.fetched.fetch(&worker.shared.memberships, need, self.start).await;
+        if !was_known {
+            besides::was_unknown(&worker, self.client, self.start);
+        }
     }
 
     /// The worker that serves it.

@@ -74,6 +74,9 @@ pub async fn forward(mut exchange: Box<Exchange>, prepared: Prepared) -> Respons
             }
             exchange.answer(response.status(), Outcome::Allowed);
             clean_answer(response.headers_mut(), depends_on_credential);
+            if let Some(besides) = exchange.besides.take() {
+                besides.put(response.headers_mut());
+            }
             *response.version_mut() = Version::HTTP_11;
             let idle = pool.timeouts().idle;
             return response.map(|incoming| AnswerBody::Upstream(UpstreamBody::new(incoming, lease, idle, exchange)));

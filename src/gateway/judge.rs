@@ -50,15 +50,21 @@ pub struct Fetched {
 }
 
 impl Fetched {
-    /// Asks the store, through the cache.
-    pub async fn fetch(&mut self, memberships: &Memberships, need: Need, now: Instant) {
+    /// Asks the store, through the cache; `false` for a stranger's credential that it does not know.
+    pub async fn fetch(&mut self, memberships: &Memberships, need: Need, now: Instant) -> bool {
         match need {
-            Need::Credential(wanted) => self.credential = Some(memberships.load(wanted).await),
+            Need::Credential(wanted) => {
+                let found = memberships.load(wanted).await;
+                let was_known = !(wanted.foreign && matches!(found, Lookup::Unknown));
+                self.credential = Some(found);
+                return was_known;
+            }
             Need::Organization(key) => {
                 let found = memberships.organization(&key, now).await;
                 self.organizations.push((key, found));
             }
         }
+        true
     }
 }
 

@@ -6,6 +6,7 @@
 //! fetched on the side, and it judges again. When the answer ends, the exchange leaves one access line and the metrics
 //! behind, whatever became of it.
 
+pub mod besides;
 pub mod body;
 pub mod client;
 pub mod entropy;
@@ -107,6 +108,17 @@ impl Future for Answer {
 #[cfg(test)]
 mod tests {
     use super::exchange::Exchange;
+
+    #[test]
+    fn sizes() {
+        fn size<A, B, F>(_: impl Fn(A, B) -> F) -> usize {
+            size_of::<F>()
+        }
+        eprintln!("forward {}", size(super::forward::forward));
+        eprintln!("exchange {}", size_of::<Exchange>());
+        eprintln!("request {}", size_of::<http::Request<super::body::RequestBody>>());
+        eprintln!("response {}", size_of::<http::Response<hyper::body::Incoming>>());
+    }
 
     /// The allocator's quick path ends at 1 KiB, and the exchange is allocated for each request.
     #[test]

@@ -55,6 +55,7 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
     }
     let body = exchange.worker().bodies.of(denial);
     let request_id = exchange.request_id().clone();
+    let besides = exchange.besides.take();
     let mut response = Response::new(AnswerBody::Own(Some(body), exchange));
     *response.status_mut() = denial.status;
     let headers = response.headers_mut();
@@ -73,6 +74,9 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}
+    }
+    if let Some(besides) = besides {
+        besides.put(headers);
     }
     if let Some(allow) = &denial.allow {
         headers.insert(header::ALLOW, allow.clone());

@@ -84,6 +84,8 @@ struct KnownOrg {
 pub struct Wanted {
     tag: Tag,
     digest: TokenDigest,
+    /// Not one of ours: a stranger can invent it.
+    pub foreign: bool,
 }
 
 impl std::fmt::Debug for Wanted {
@@ -172,7 +174,8 @@ impl Memberships {
     /// What to ask the store about a credential.
     #[must_use]
     pub fn wanted(&self, token: &str) -> Wanted {
-        Wanted { tag: self.tagger.tag(token), digest: TokenDigest::of(token) }
+        let foreign = !matches!(token::parse(token, self.store.checksum_key()), Shape::Ours(_));
+        Wanted { tag: self.tagger.tag(token), digest: TokenDigest::of(token), foreign }
     }
 
     /// Asks the store, once for all who wait for the same credential.
@@ -180,7 +183,7 @@ impl Memberships {
         self.flights.join(wanted.tag, || self.read(wanted)).await
     }
 
-    async fn read(&self, Wanted { tag, digest }: Wanted) -> Lookup {
+    async fn read(&self, Wanted { tag, digest, .. }: Wanted) -> Lookup {
         for _ in 0..RETRIES {
             let read_at = self.fence.position();
             let found = match self.store.token_snapshot(&digest).await {

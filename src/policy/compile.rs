@@ -3,6 +3,7 @@
 //! Everything is reported, nothing stops at the first problem; afterwards nothing can fail.
 
 use super::access::Access;
+use super::further::{self, Place, Words};
 use super::index::Conflict;
 use super::inject::{Inject, RawInject};
 use super::origin::{self, Item};
@@ -11,10 +12,11 @@ use super::route::{Rewrite, Route, Rule, Rules};
 use super::source::{File, Methods, Options, RawRoute, RawRule, Spanned};
 use super::strip::StripSet;
 use super::table::Table;
+use super::upstreams::Upstreams;
 use super::values::{Foreign, TrailingSlash};
 use super::{Names, Policy};
 use crate::fold::fold_eq;
-use crate::yaml::{Findings, Span, suggest};
+use crate::yaml::{Findings, Span};
 use std::sync::Arc;
 
 /// Compiles all files together; the policy is only worth something when `findings` has no error afterwards.
@@ -154,6 +156,8 @@ impl Compiler<'_> {
         let base = Base { file, route, origin, inject };
         let rules = self.rules(&base);
         if !route.is_doubtful && self.findings.list().len() == before {
+            let places = rules.all.iter().map(|r| Place { access: r.access, has_organization: !r.origin.is_empty() });
+            route.options.further.is_meant(places, self.findings);
             self.variables_are_used(&base);
         }
         self.organizations_are_there(&base, &rules);
@@ -201,7 +205,7 @@ impl Compiler<'_> {
                 self.grants_nothing(base, *span, format!("`{}` grants nothing to anybody", value.text));
                 return rules;
             };
-            rules.all.push(self.rule(base, access, &Options::default()));
+            rules.all.push(self.rule(base, access, None, base.route.pattern.span, &Options::default()));
             (rules.read, rules.write) = (Some(0), Some(0));
             return rules;
         }
@@ -211,7 +215,7 @@ impl Compiler<'_> {
                 continue;
             };
             let at = rules.all.len();
-            rules.all.push(self.rule(base, access, options));
+            rules.all.push(self.rule(base, access, Some(methods), *span, options));
             match methods {
                 Methods::Read => rules.read = Some(at),
                 Methods::Write => rules.write = Some(at),
@@ -228,7 +232,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn rule(&mut self, base: &Base<'_>, access: Access, own: &Options) -> Rule {
+    fn rule(&mut self, base: &Base<'_>, access: Access, methods: Option<&Methods>, span: Span, own: &Options) -> Rule {
         let Base { file, route, .. } = base;
         let origin = match &own.org {
             Some(org) => self.origin(&org.value, route, file).unwrap_or_default(),
@@ -237,12 +241,19 @@ impl Compiler<'_> {
         let inject =
             if own.inject.is_empty() { base.inject.clone() } else { self.inject(&base.inject, &[&own.inject], route) };
         let above = (route.options.forward_authorization).or(file.defaults.forward_authorization);
+        let place = Place { access, has_organization: !origin.is_empty() };
+        let levels = [&file.defaults.further, &route.options.further, &own.further];
+        let variables: Vec<_> = route.pattern.value.typed_variables().collect();
+        let hosts: Vec<&str> = file.hosts.iter().map(|host| &*host.value.text).collect();
+        let words = Words { methods, variables: &variables, span, pattern: &route.pattern.value.text, hosts: &hosts };
+        let further = further::compile(levels, place, words, self.findings);
         Rule {
             access,
             origin,
             foreign: own.foreign.or(route.options.foreign).or(file.defaults.foreign).unwrap_or(Foreign::Forbidden),
             inject,
             forward_authorization: own.forward_authorization.or(above).unwrap_or(false),
+            further,
         }
     }
 
@@ -252,7 +263,8 @@ impl Compiler<'_> {
         for name in route.pattern.value.variables() {
             let by_origin = options().filter_map(|o| o.org.as_ref()).any(|o| origin::used(&o.value).any(|v| v == name));
             let by_inject = options().flat_map(|o| &o.inject).any(|i| i.used() == Some(name));
-            if !by_origin && !by_inject {
+            let by_condition = options().any(|o| o.further.uses(name));
+            if !by_origin && !by_inject && !by_condition {
                 self.findings.warning(
                     "unused_variable",
                     route.pattern.span,
@@ -327,58 +339,4 @@ fn slashed(pattern: &Pattern) -> Option<Vec<Segment>> {
 fn is_reserved(segments: &[Segment], rest: bool) -> bool {
     let is = |at: usize, text: &str| matches!(segments.get(at), Some(Segment::Literal(t)) if **t == *text);
     is(0, "api") && is(1, "v1") && is(2, "users") && (rest || segments.len() > 3)
-}
-
-/// The names of upstreams: those of the configuration, or where it is not known, those that are mentioned.
-struct Upstreams<'n> {
-    names: Vec<Box<str>>,
-    declared: Option<&'n Names>,
-}
-
-impl<'n> Upstreams<'n> {
-    fn new(files: &[File], declared: Option<&'n Names>) -> Self {
-        let names = match declared {
-            Some(declared) => declared.upstreams().map(Box::from).collect(),
-            None => {
-                let options =
-                    files.iter().flat_map(|f| std::iter::once(&f.defaults).chain(f.routes.iter().map(|r| &r.options)));
-                let mut names: Vec<Box<str>> =
-                    options.filter_map(|o| o.upstream.as_ref()).map(|u| u.value.as_str().into()).collect();
-                names.sort();
-                names.dedup();
-                names
-            }
-        };
-        Self { names, declared }
-    }
-
-    fn index(&mut self, name: Option<&Spanned<String>>, route: Span, findings: &mut Findings) -> usize {
-        let Some(Spanned { value: name, span }) = name else {
-            if self.names.len() == 1 {
-                return 0;
-            }
-            if self.declared.is_some() {
-                let help = format!("say which: {}", self.names.join(", "));
-                findings
-                    .error("upstream_needed", route, "there are several upstreams, and no `upstream` here")
-                    .help(help);
-                return 0;
-            }
-            // Which one it is only the configuration knows: a name of its own, empty, stands for it.
-            return self.position("").unwrap_or_else(|| {
-                self.names.push("".into());
-                self.names.len() - 1
-            });
-        };
-        self.position(name).unwrap_or_else(|| {
-            let near = suggest(name, self.names.iter().map(|n| &**n)).map(|w| format!("did you mean `{w}`?"));
-            let help = near.unwrap_or_else(|| format!("the configuration declares: {}", self.names.join(", ")));
-            findings.error("unknown_upstream", *span, format!("no upstream is named `{name}`")).help(help);
-            0
-        })
-    }
-
-    fn position(&self, name: &str) -> Option<usize> {
-        self.names.iter().position(|n| **n == *name)
-    }
 }

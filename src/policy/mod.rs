@@ -7,26 +7,38 @@
 
 mod access;
 mod compile;
+mod further;
 mod index;
 mod inject;
 mod origin;
 mod pattern;
+mod permission;
 mod route;
+mod shared;
 mod source;
 mod strip;
 mod table;
+mod throttle;
+mod upstreams;
 mod values;
+mod when;
 mod words;
 
 pub use access::{Access, CredentialNeed};
+pub use further::Further;
 pub use index::{Captures, Conflict, Trie};
+pub(crate) use inject::WORDS as INJECT_WORDS;
 pub use inject::{Inject, InjectValue};
 pub use origin::{By, Item, MAX_SOURCES, Source};
 pub use pattern::{HostPattern, Kind, MAX_VARIABLES, Pattern, Segment, is_slug};
+pub use permission::{Asked, Model};
 pub use route::{Rewrite, Route, Rule};
-pub(crate) use source::METHODS;
+pub use shared::Shared;
+pub(crate) use source::{METHODS, ROUTE_KEYS, RULE_KEYS};
 pub use strip::StripSet;
+pub use throttle::{CountedBy, Throttle};
 pub use values::Foreign;
+pub use when::{Condition, Failure, Subject};
 
 use crate::yaml::Findings;
 
@@ -110,6 +122,9 @@ impl Policy {
     /// Every route that matches a canonical host and a decoded path, the one that [`Policy::find`] takes first. For tools.
     #[must_use]
     pub fn matching(&self, host: &str, path: &str) -> Vec<&Route> {
+        if path.starts_with(RESERVED) {
+            return Vec::new();
+        }
         self.table.all(host, path).into_iter().filter_map(|route| self.routes.get(route)).collect()
     }
 

@@ -120,6 +120,14 @@ impl Pattern {
         self.segments.iter().filter_map(Segment::variable)
     }
 
+    /// The same with their types.
+    pub(super) fn typed_variables(&self) -> impl Iterator<Item = (&str, Kind)> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Variable { name, kind } => Some((&**name, *kind)),
+            Segment::Literal(_) => None,
+        })
+    }
+
     /// The leading literals.
     pub fn prefix(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().map_while(|s| match s {

@@ -1,9 +1,11 @@
 //! What a policy is when it runs: routes and rules, everything bound, nothing left that could fail.
 
 use super::access::Access;
+use super::further::Further;
 use super::inject::Inject;
 use super::origin::Item;
 use super::pattern::{HostPattern, Pattern};
+use super::shared::Shared;
 use super::values::Foreign;
 use http::{HeaderValue, Method};
 use std::sync::Arc;
@@ -53,6 +55,16 @@ pub struct Rule {
     pub inject: Arc<[Inject]>,
     /// Whether the credential is forwarded.
     pub forward_authorization: bool,
+    /// What else it asks or limits; `None` for most rules.
+    pub further: Option<Box<Further>>,
+}
+
+impl Rule {
+    /// Who may touch an object that belongs to no organization.
+    #[must_use]
+    pub fn shared(&self) -> Shared {
+        self.further.as_ref().and_then(|further| further.shared).unwrap_or_default()
+    }
 }
 
 /// The rules of a route, by method.

@@ -4,6 +4,7 @@
 //! `compile`'s business.
 
 use super::access::Access;
+use super::further::{self, RawFurther};
 use super::inject::{self, RawInject};
 use super::origin::{self, RawItem};
 use super::pattern::{HostPattern, Pattern};
@@ -46,7 +47,7 @@ pub(super) struct RawRule {
 }
 
 /// The methods of a rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Methods {
     /// GET, HEAD, OPTIONS.
     Read,
@@ -67,25 +68,12 @@ pub(super) struct Options {
     pub(super) upstream: Option<Spanned<String>>,
     pub(super) rewrite: Option<RawRewrite>,
     pub(super) trailing_slash: Option<TrailingSlash>,
+    pub(super) further: RawFurther,
 }
 
 /// The options that the language names and this version does not do.
-pub(crate) const NOT_YET: [&str; 14] = [
-    "allow_lint",
-    "body_limit",
-    "cors",
-    "inspect_limit",
-    "list",
-    "mode",
-    "model",
-    "origins",
-    "permissions",
-    "shared",
-    "throttle",
-    "timeout",
-    "upgrade",
-    "when",
-];
+pub(crate) const NOT_YET: [&str; 9] =
+    ["allow_lint", "body_limit", "cors", "inspect_limit", "list", "mode", "origins", "timeout", "upgrade"];
 
 /// Options of a rule, and of all above it.
 pub(crate) const RULE_KEYS: [&str; 7] =
@@ -146,6 +134,11 @@ pub(super) fn read(id: FileId, findings: &mut Findings) -> Option<File> {
     Some(File { id, hosts, defaults, routes })
 }
 
+/// Whether a word is an option of a route or of a rule.
+fn is_option(word: &str) -> bool {
+    RULE_KEYS.contains(&word) || ROUTE_KEYS.contains(&word) || further::KEYS.contains(&word)
+}
+
 fn file_keys(map: &Map, findings: &mut Findings) {
     const KNOWN: [&str; 6] = ["version", "upstream", "hosts", "authenticate", "defaults", "routes"];
     for Entry { key, .. } in &map.entries {
@@ -155,7 +148,7 @@ fn file_keys(map: &Map, findings: &mut Findings) {
         }
         let home = if word.starts_with('/') {
             "`routes:`"
-        } else if RULE_KEYS.contains(&word) || ROUTE_KEYS.contains(&word) {
+        } else if is_option(word) {
             "`defaults:` or a route"
         } else {
             Keys { known: &KNOWN, not_yet: &["lookups"] }.refuse(key, "a policy", findings);
@@ -290,6 +283,7 @@ fn options(map: &Map, place: Place, findings: &mut Findings) -> Options {
             "upstream" => options.upstream = values::upstream(value, findings),
             "rewrite" => options.rewrite = values::rewrite(value, findings),
             "trailing_slash" => options.trailing_slash = values::trailing_slash(value, findings),
+            word if further::KEYS.contains(&word) => options.further.read(key, value, findings),
             _ => unknown(key, place, findings),
         }
     }
@@ -313,6 +307,7 @@ fn unknown(key: &Key, place: Place, findings: &mut Findings) {
         return;
     }
     let mut known = RULE_KEYS.to_vec();
+    known.extend(further::KEYS);
     if place != Place::Rule {
         known.extend(ROUTE_KEYS);
     }

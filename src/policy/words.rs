@@ -1,9 +1,36 @@
 //! Compiled parts back in the policy's own words, for explanations and comparisons.
 
+use super::further::Further;
 use super::inject::InjectValue;
 use super::origin::{By, Item, Source};
 use super::route::{Rewrite, Route, Rule};
 use std::fmt::Write;
+
+impl Further {
+    /// The options and what they say: `("permissions", "config.add_device")`, in the order in which they are judged.
+    #[must_use]
+    pub fn words(&self) -> Vec<(&'static str, String)> {
+        let Self { permissions, model, shared, when, throttle } = self;
+        let mut words = Vec::new();
+        if let Some(shared) = shared {
+            words.push(("shared", format!("read {}, write {}", shared.read.as_str(), shared.write.as_str())));
+        }
+        if !permissions.is_empty() {
+            words.push(("permissions", permissions.join(", ")));
+        }
+        if let Some(model) = model {
+            words.push(("model", model.name.to_string()));
+        }
+        if let Some(when) = when {
+            words.push(("when", when.text().to_owned()));
+        }
+        if let Some(throttle) = throttle {
+            let (count, period) = throttle.rate;
+            words.push(("throttle", format!("{count} in {} s by {}", period.as_secs(), throttle.by.as_str())));
+        }
+        words
+    }
+}
 
 impl Route {
     /// `path.org as slug`

@@ -56,6 +56,32 @@ pub fn single<'a>(query: Option<&'a str>, name: &str) -> Result<Option<Cow<'a, s
     Ok(Some(value))
 }
 
+/// Most parameters that [`all`] reads.
+const MAX_PARAMETERS: usize = 64;
+
+/// A name and its value.
+pub type Parameter<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// All parameters, names and values decoded once as a form.
+///
+/// # Errors
+/// Some reader could find others: see [`Ambiguous`]. Two names that fold alike are one name twice.
+pub fn all(query: Option<&str>) -> Result<Vec<Parameter<'_>>, Ambiguous> {
+    let mut found: Vec<Parameter<'_>> = Vec::new();
+    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = split(pair);
+        let (key, value) = (decode(key)?, decode(value)?);
+        if pair.contains(';') || key.contains(['&', ';']) || value.contains(['&', ';']) {
+            return Err(Ambiguous::Separator);
+        }
+        if found.iter().any(|(known, _)| fold_eq(&**known, &*key)) || found.len() == MAX_PARAMETERS {
+            return Err(Ambiguous::Repeated);
+        }
+        found.push((key, value));
+    }
+    Ok(found)
+}
+
 /// Key and value of one pair; the value is empty where there is no `=`.
 fn split(pair: &str) -> (&str, &str) {
     pair.split_once('=').unwrap_or((pair, ""))

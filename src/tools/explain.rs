@@ -3,7 +3,7 @@
 use super::ask::Request;
 use crate::decision::{CredentialNeed, Denial, OrgKey, Permit, Reading, Says, Stage, Trace, trace};
 use crate::facts::{Organization, Snapshot};
-use crate::policy::{Access, InjectValue, Policy, Route};
+use crate::policy::{Access, InjectValue, Policy, RESERVED, Route};
 use http::HeaderValue;
 use serde_json::{Value as Json, json};
 use std::fmt::Write;
@@ -81,6 +81,7 @@ impl<'p> Explanation<'p> {
             steps.push(identity(user));
             steps.extend(organization(&trace, user));
             steps.extend(level(&trace));
+            steps.extend(further(&trace));
         }
         let Trace { verdict, hit, .. } = trace;
         let mut explanation = Self::refused(steps, Denial::new(crate::decision::Reason::Denied));
@@ -231,6 +232,9 @@ fn route(policy: &Policy, view: &crate::decision::RequestView<'_>, trace: &Trace
     let mut matching = policy.matching(view.host, path).into_iter();
     let Some(route) = matching.next() else {
         let step = Step::new("route", Mark::No, "no route matches");
+        if path.starts_with(RESERVED) {
+            return step.note(format!("`{RESERVED}` is postern's own identity API, and no route reaches into it"));
+        }
         let other = match path.strip_suffix('/') {
             Some(without) => without.to_owned(),
             None => format!("{path}/"),
@@ -344,6 +348,7 @@ fn organization(trace: &Trace<'_>, user: Option<&Arc<Snapshot>>) -> Option<Step>
 fn told(reading: &Reading<'_>, who: &str) -> String {
     let source = &reading.source;
     match &reading.says {
+        Says::Shared => format!("{source}: null, the object is shared"),
         Says::Nothing => format!("{source}: absent"),
         Says::Unreadable(reason) => format!("{source}: {}", reason.code()),
         Says::Only(Some((organization, level))) => {
@@ -391,6 +396,23 @@ fn level(trace: &Trace<'_>) -> Option<Step> {
         Err(denial) if refused => step.note(denial.reason.code().to_owned()),
         Err(_) => step,
     })
+}
+
+/// What the rule asks besides, as far as the request came.
+fn further(trace: &Trace<'_>) -> Vec<Step> {
+    let further = trace.hit.and_then(|(_, rule)| rule.further.as_ref());
+    let words = further.map(|further| further.words()).unwrap_or_default();
+    let step = |(name, words): (&'static str, String)| {
+        let stage = match name {
+            "permissions" | "model" => Stage::Permission,
+            "when" => Stage::Condition,
+            // Nothing that is decided here.
+            _ => return trace.verdict.is_ok().then(|| Step::new(name, Mark::Note, words)),
+        };
+        let mark = if trace.refused_at == Some(stage) { Mark::No } else { Mark::Yes };
+        trace.refused_at.is_none_or(|at| at >= stage).then(|| Step::new(name, mark, words))
+    };
+    words.into_iter().filter_map(step).collect()
 }
 
 /// A value that is never shown.

@@ -19,10 +19,11 @@ routes:
   /hole: deny
   /ext/**: { level: authenticated, rewrite: { strip_prefix: /ext } }
   /h: { org: header.X-Org as slug or user.only, level: member }
+  /p/**: { level: authenticated, permissions: app.see, when: 'request.path != \"/p/x\"', throttle: { rate: 5/m, by: user } }
 ";
 const GIVEN: &str = "given:
   organizations: { acme: {}, bolt: {}, gone: { active: false } }
-  users: { bob: { acme: member }, two: { acme: owner, bolt: member }, root: superuser, off: inactive }
+  users: { bob: { acme: member }, ann: { permissions: [app.see] }, two: { acme: owner, bolt: member }, root: superuser, off: inactive }
 ";
 
 fn told<T>(user: &str, line: &str, headers: &[(&str, &str)], look: impl FnOnce(&Explanation<'_>) -> T) -> T {
@@ -83,6 +84,7 @@ fn each_refusal_names_its_stage_and_what_was_missing() {
         ),
         ("off", "GET /y", vec!["NO credential", "user_inactive", ", inactive"]),
         ("bob", "POST /x/", vec!["NO method        /x/ (routes.yaml:8) does not have POST", "GET, HEAD", "405"]),
+        ("bob", "GET /api/v1/users/token/", vec!["NO route", "own identity API", "404 no_route"]),
         ("root", "GET /hole", vec!["NO method        GET needs: deny", "403 denied"]),
         ("two", "GET /h", vec!["user.only: two does not belong to exactly one organization", "400 org_missing"]),
         (
@@ -123,4 +125,25 @@ fn a_machine_reads_verdict_route_and_headers() {
         assert_eq!((&json["verdict"]["status"], &json["verdict"]["code"]), (&403.into(), &"org_foreign".into()));
         assert_eq!(json["inject"], serde_json::json!({}));
     });
+}
+
+#[test]
+fn what_a_rule_asks_besides_is_told_as_far_as_the_request_came() {
+    let besides = |user: &str, line: &str| {
+        let steps = told(user, line, &[], |e| {
+            e.steps.iter().map(|s| format!("{:?} {} {}", s.mark, s.name, s.text)).collect::<Vec<_>>()
+        });
+        let names = ["permissions", "when", "throttle"];
+        steps
+            .into_iter()
+            .filter(|step| names.iter().any(|name| step.contains(&format!(" {name} "))))
+            .collect::<Vec<_>>()
+            .join("; ")
+    };
+    assert_eq!(besides("bob", "GET /p/x"), "No permissions app.see");
+    assert_eq!(besides("ann", "GET /p/x"), "Yes permissions app.see; No when request.path != \"/p/x\"");
+    assert_eq!(
+        besides("ann", "GET /p/y"),
+        "Yes permissions app.see; Yes when request.path != \"/p/x\"; Note throttle 5 in 60 s by user"
+    );
 }

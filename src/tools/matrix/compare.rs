@@ -129,13 +129,13 @@ impl<'p> Run<'p> {
         for column in COLUMNS.into_iter().filter(|(_, of)| *of == whose) {
             let was = Verdict::of(&world.judge(self.old, request, column.0));
             let now = Verdict::of(&world.judge(self.new, request, column.0));
-            if was.is_allow()
-                && now.is_allow()
+            if was.may_pass()
+                && now.may_pass()
                 && let (Some(old), Some(new)) = (old, new)
             {
                 self.compare_parts(old, new, &request.method);
             }
-            if was.is_allow() == now.is_allow() {
+            if was.may_pass() == now.may_pass() {
                 continue;
             }
             let changes = self.verdicts.entry((pair, was, now)).or_default();
@@ -224,7 +224,7 @@ impl<'p> Run<'p> {
                     was: was.to_string(),
                     now: now.to_string(),
                 };
-                let list = if now.is_allow() { &mut self.comparison.wider } else { &mut self.comparison.narrower };
+                let list = if now.may_pass() { &mut self.comparison.wider } else { &mut self.comparison.narrower };
                 list.push(difference);
             }
         }
@@ -262,13 +262,21 @@ struct Part {
     is_narrower: bool,
 }
 
+/// What a rule may ask besides, by name.
+const OPTIONS: [&str; 5] = ["permissions", "model", "shared", "when", "throttle"];
+
+/// The rule's further options in the policy's words.
+fn further(rule: &Rule) -> BTreeMap<&'static str, String> {
+    rule.further.as_ref().map(|further| further.words().into_iter().collect()).unwrap_or_default()
+}
+
 /// The parts of two rules that differ, where verdicts do not tell.
 fn parts(
     (old_policy, old_route, old): (&Policy, &Route, &Rule),
     (new_policy, new_route, new): (&Policy, &Route, &Rule),
 ) -> Vec<Part> {
     // Whoever adds a part to the language must say here what an edit of it means.
-    let Rule { access, origin, foreign: _, inject, forward_authorization } = new;
+    let Rule { access, origin, foreign: _, inject, forward_authorization, further: _ } = new;
     let mut parts = Vec::new();
     let mut differ = |name, was: String, now: String, is_narrower| parts.push(Part { name, was, now, is_narrower });
     let need = |rule: &Rule| rule.access.credential();
@@ -282,7 +290,7 @@ fn parts(
     if was != now {
         // More that must pass is narrower, whoever stands first; a primary one decides what the upstream is told.
         let primary = |rule: &Rule| rule.origin.iter().any(|item| item.primary);
-        let adds_only = !was.is_empty() && was.iter().all(|item| now.contains(item)) && !primary(old) && !primary(new);
+        let adds_only = was.iter().all(|item| now.contains(item)) && !primary(old) && !primary(new);
         differ("org", old_route.origin_words(old), new_route.origin_words(new), adds_only);
     }
     let injected = |list: &[Inject]| {
@@ -301,6 +309,15 @@ fn parts(
             words(*forward_authorization),
             !forward_authorization,
         );
+    }
+    let (was, now) = (further(old), further(new));
+    for name in OPTIONS {
+        let (was, now) = (was.get(name).cloned().unwrap_or_default(), now.get(name).cloned().unwrap_or_default());
+        if was != now {
+            // Whatever is asked besides where nothing was asked is narrower; `shared` may be either.
+            let is_narrower = was.is_empty() && name != "shared";
+            differ(name, was, now, is_narrower);
+        }
     }
     let upstream = |policy: &Policy, route: &Route| {
         policy.upstreams().get(route.upstream).map(|n| n.to_string()).unwrap_or_default()

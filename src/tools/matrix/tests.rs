@@ -194,3 +194,33 @@ fn a_thousand_routes_are_compared_in_a_moment() {
     let comparison = compare(&old, &new);
     assert_eq!((comparison.wider.len(), comparison.narrower.len()), (1, 0));
 }
+
+#[test]
+fn what_is_asked_besides_is_wider_when_it_goes_and_hides_no_level() {
+    let rule = |level: &str, more: &str| policy(&format!("routes:\n  /x: {{ level: {level}{more} }}\n"));
+    let told = |old: &Policy, new: &Policy| {
+        let Comparison { wider, narrower } = compare(old, new);
+        let words = |list: Vec<super::compare::Difference>| {
+            list.into_iter().map(|d| format!("{} -> {}", d.was, d.now)).collect()
+        };
+        (words(wider), words(narrower))
+    };
+    type Told = (Vec<String>, Vec<String>);
+    for (option, words) in [
+        (", permissions: a.b", "permissions: a.b"),
+        (", model: a.b", "model: a.b"),
+        (", when: 'user.is_staff'", "when: user.is_staff"),
+        (", throttle: { rate: 5/m, by: user }", "throttle: 5 in 60 s by user"),
+    ] {
+        let (plain, strict) = (rule("member", ""), rule("member", option));
+        let name = words.split(':').next().unwrap();
+        let expected: Told = (vec![format!("{words} -> {name}: none")], vec![]);
+        assert_eq!(told(&strict, &plain), expected);
+        let expected: Told = (vec![], vec![format!("{name}: none -> {words}")]);
+        assert_eq!(told(&plain, &strict), expected);
+        // The people of the table have no permissions, and yet a lower level is seen.
+        let lower = rule("authenticated", option);
+        assert!(!told(&strict, &lower).0.is_empty(), "{option}");
+        assert!(told(&lower, &strict).0.is_empty(), "{option}");
+    }
+}

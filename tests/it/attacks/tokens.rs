@@ -170,7 +170,9 @@ fn a_flood_of_random_tokens_evicts_nobody() {
     for number in 0..2_000 {
         let token = if number % 2 == 0 { format!("pst_{number:043}") } else { format!("legacy-token-{number}") };
         raw.send(format!("GET /me/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n"));
-        assert_eq!(raw.answer().status, 401);
+        // What would need the store is limited; what is no token of ours by its form needs none.
+        let status = raw.answer().status;
+        assert!(status == 401 || (status == 429 && number % 2 == 1), "{number}: {status}");
     }
     let misses = gate.postern.metric("postern_cache_misses_total");
     gate.forwarded(get(Who::uA, "/me/x"));

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod failures;
+mod limits;
 mod messages;
 mod refusals;
 mod way;

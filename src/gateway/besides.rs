@@ -1,0 +1,107 @@
+//! Headers that an answer gets besides its own, whoever writes it: the upstream or we.
+//!
+//! They are known before the answer is there, and few requests have any.
+
+use super::worker::Worker;
+use crate::decision::{Denial, Permit, Reason};
+use crate::limit::{Key, Quota, Verdict, Who};
+use crate::policy::{CountedBy, Throttle};
+use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// The number of the limit on credentials that the store does not know.
+const UNKNOWN_CREDENTIALS: u64 = 0;
+
+/// The headers, for one answer.
+#[derive(Debug, Default)]
+pub struct Besides(Vec<(HeaderName, HeaderValue)>);
+
+impl Besides {
+    /// One more; it stands beside one of that name that the answer has already.
+    pub fn add(&mut self, name: HeaderName, value: HeaderValue) {
+        self.0.push((name, value));
+    }
+
+    /// Puts them into an answer.
+    pub fn put(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.0 {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+}
+
+/// Counts a permitted request towards its rule's limit.
+///
+/// # Errors
+/// 429 `throttled`, with `Retry-After` in `besides`.
+pub fn throttle(
+    worker: &Worker,
+    permit: &Permit<'_>,
+    throttle: &Throttle,
+    client: IpAddr,
+    now: Instant,
+    besides: &mut Besides,
+) -> Result<(), Denial> {
+    let user = permit.snapshot().map_or_else(|| Who::address(client), |snapshot| Who::User(snapshot.user.id));
+    let who = match throttle.by {
+        CountedBy::Address => Who::address(client),
+        CountedBy::User => user,
+        CountedBy::Org => permit.organization().map_or(user, |organization| Who::Organization(organization.id)),
+    };
+    let verdict = worker.shared.limits.spend(Key { limit: throttle.id, who }, throttle.quota, now);
+    let (remaining, reset) = match verdict {
+        Verdict::Pass { remaining, reset } => (remaining, reset),
+        Verdict::Wait(wait) => (0, wait),
+    };
+    let state = format!("\"{}\";r={remaining};t={}", throttle.by.as_str(), seconds(reset));
+    if let Ok(state) = HeaderValue::try_from(state) {
+        besides.add(RATE_LIMIT_POLICY, throttle.policy.clone());
+        besides.add(RATE_LIMIT, state);
+    }
+    match verdict {
+        Verdict::Pass { .. } => Ok(()),
+        Verdict::Wait(wait) => {
+            besides.add(RETRY_AFTER, HeaderValue::from(seconds(wait)));
+            Err(Denial::new(Reason::Throttled).at(permit.route().index))
+        }
+    }
+}
+
+/// Whole seconds, rounded up: whoever comes back then passes.
+fn seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
+/// A stranger may try this often from one address before the store is no longer asked for it. Generous: behind one address
+/// there may be many, and tokens of before an import look like a stranger's.
+fn strangers() -> Quota {
+    const EACH_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
+    const AT_ONCE: NonZeroU32 = NonZeroU32::new(100).unwrap();
+    Quota::new(EACH_SECOND, Duration::from_secs(1)).with_burst(AT_ONCE)
+}
+
+/// Refuses to ask the store for a credential, where too many from that address were unknown to it.
+///
+/// # Errors
+/// 429 `throttled`, with `Retry-After` in `besides`.
+pub fn may_ask(worker: &Worker, client: IpAddr, now: Instant, besides: &mut Besides) -> Result<(), Denial> {
+    let key = Key { limit: UNKNOWN_CREDENTIALS, who: Who::address(client) };
+    match worker.shared.limits.peek(key, strangers(), now) {
+        Verdict::Pass { .. } => Ok(()),
+        Verdict::Wait(wait) => {
+            besides.add(RETRY_AFTER, HeaderValue::from(seconds(wait)));
+            Err(Denial::new(Reason::Throttled).with_hint("too many unknown credentials from this address"))
+        }
+    }
+}
+
+/// Counts a credential that the store does not know.
+pub fn was_unknown(worker: &Worker, client: IpAddr, now: Instant) {
+    let key = Key { limit: UNKNOWN_CREDENTIALS, who: Who::address(client) };
+    let _ = worker.shared.limits.spend(key, strangers(), now);
+}

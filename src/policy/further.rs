@@ -1,0 +1,192 @@
+//! What a rule may ask or limit beyond level, organization and headers. Most rules say none of it and pay for none.
+//!
+//! As written ([`RawFurther`]) these options stand in the defaults, in a route and in a rule; compiled ([`Further`]) the
+//! nearest one counts, and one that could never apply where it was written is reported.
+
+use super::access::Access;
+use super::pattern::Kind;
+use super::permission::{self, Model};
+use super::shared::{self, RawShared, Shared};
+use super::source::{Methods, Spanned};
+use super::throttle::{self, CountedBy, RawThrottle, Throttle};
+use super::when::{self, Condition, RawWhen, Scope};
+use crate::yaml::{Findings, Key, Node, Span};
+
+/// The rare options of a rule.
+#[derive(Debug, Default)]
+pub struct Further {
+    /// `app.codename`, all of which the caller must have.
+    pub permissions: Box<[Box<str>]>,
+    /// The model whose permissions the method asks.
+    pub model: Option<Model>,
+    /// Who may touch shared objects, where the rule says it.
+    pub shared: Option<Shared>,
+    /// What must be true besides.
+    pub when: Option<Condition>,
+    /// How often.
+    pub throttle: Option<Throttle>,
+}
+
+/// The same as written.
+#[derive(Debug, Default)]
+pub(super) struct RawFurther {
+    permissions: Option<Spanned<Box<[Box<str>]>>>,
+    model: Option<Spanned<Model>>,
+    shared: Option<Spanned<RawShared>>,
+    when: Option<Spanned<RawWhen>>,
+    throttle: Option<Spanned<RawThrottle>>,
+}
+
+/// The keys of these options.
+pub(super) const KEYS: [&str; 5] = ["permissions", "model", "shared", "when", "throttle"];
+
+impl RawFurther {
+    /// Reads the option of that key, which is one of [`KEYS`].
+    pub(super) fn read(&mut self, key: &Key, node: &Node, findings: &mut Findings) {
+        match key.text.as_str() {
+            "permissions" => self.permissions = permission::permissions(node, findings),
+            "model" => self.model = permission::model(node, findings),
+            "shared" => self.shared = shared::read(node, findings).map(|value| Spanned { value, span: key.span }),
+            "throttle" => self.throttle = throttle::read(node, findings),
+            "when" => self.when = when::read(node, findings),
+            _ => {}
+        }
+    }
+
+    /// Whether the variable of the path is used.
+    pub(super) fn uses(&self, variable: &str) -> bool {
+        self.when.as_ref().is_some_and(|when| when.value.uses(variable))
+    }
+
+    /// The options that ask who somebody is, and where they stand.
+    fn of_somebody(&self) -> impl Iterator<Item = (&'static str, Span)> {
+        let permissions = self.permissions.as_ref().map(|p| ("permissions", p.span));
+        permissions.into_iter().chain(self.model.as_ref().map(|m| ("model", m.span)))
+    }
+
+    /// The options that ask whose something is, and where they stand.
+    fn of_organization(&self) -> impl Iterator<Item = (&'static str, Span)> {
+        self.shared.as_ref().map(|s| ("shared", s.span)).into_iter()
+    }
+
+    /// Reports what is written here and can never apply, in a place whose rules have these levels and organizations.
+    pub(super) fn is_meant(&self, rules: impl Iterator<Item = Place> + Clone, findings: &mut Findings) {
+        if !rules.clone().any(|rule| rule.knows_somebody()) {
+            for (name, span) in self.of_somebody() {
+                findings
+                    .error("no_meaning", span, format!("`{name}` has no meaning here: nobody has to say who they are"))
+                    .help("raise the level to `authenticated` at least, or leave it out");
+            }
+        }
+        if !rules.clone().any(|rule| rule.asks_organization()) {
+            for (name, span) in self.of_organization() {
+                findings
+                    .error("no_meaning", span, format!("`{name}` has no meaning here: no organization is asked for"))
+                    .help("it takes an `org` and a level in it; or leave it out");
+            }
+        }
+        if let Some(Spanned { value: throttle, span }) = &self.throttle
+            && !rules.clone().any(|rule| rule.can_count(throttle.by))
+        {
+            let (what, help) = match throttle.by {
+                CountedBy::Org => ("there is no organization", "say where it comes from, `org: path.org`"),
+                _ => ("nobody has to say who they are", "count `by: address`"),
+            };
+            findings.error("no_meaning", *span, format!("`throttle` cannot count here: {what}")).help(help);
+        }
+    }
+}
+
+/// What of a rule decides which options mean something.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) access: Access,
+    pub(super) has_organization: bool,
+}
+
+/// What of a rule its options may speak of.
+#[derive(Clone, Copy)]
+pub(super) struct Words<'a> {
+    /// The methods that it is for; `None`: those of a route that is one level.
+    pub(super) methods: Option<&'a Methods>,
+    /// The variables of the path.
+    pub(super) variables: &'a [(&'a str, Kind)],
+    /// Where it stands.
+    pub(super) span: Span,
+    /// The route's pattern.
+    pub(super) pattern: &'a str,
+    /// The route's hosts.
+    pub(super) hosts: &'a [&'a str],
+}
+
+impl Place {
+    /// Whether whoever passes has said who they are.
+    fn knows_somebody(self) -> bool {
+        !matches!(self.access, Access::Public | Access::Optional | Access::Deny)
+    }
+
+    /// Whether requests can be told apart by it.
+    fn can_count(self, by: CountedBy) -> bool {
+        match by {
+            CountedBy::Address => true,
+            CountedBy::User => self.access != Access::Public,
+            CountedBy::Org => self.has_organization && self.access != Access::Public,
+        }
+    }
+
+    /// Whether an organization decides.
+    fn asks_organization(self) -> bool {
+        self.has_organization && self.access.asks_organization()
+    }
+}
+
+/// Compiles a rule's options: its own, else the route's, else the defaults'.
+pub(super) fn compile(
+    [defaults, route, own]: [&RawFurther; 3],
+    place: Place,
+    rule: Words<'_>,
+    findings: &mut Findings,
+) -> Option<Box<Further>> {
+    own.is_meant(std::iter::once(place), findings);
+    if let (Some(Methods::One(method)), Some(model)) = (rule.methods, &own.model) {
+        permission::model_of_method(method, model.span, &model.value, findings);
+    }
+    let mut further = Further::default();
+    if place.knows_somebody() {
+        let permissions = [own, route, defaults].into_iter().find_map(|o| o.permissions.as_ref());
+        further.permissions = permissions.map(|p| p.value.clone()).unwrap_or_default();
+        further.model = [own, route, defaults].into_iter().find_map(|o| o.model.as_ref()).map(|m| m.value.clone());
+        if place.asks_organization() {
+            let said = [own, route, defaults].into_iter().filter_map(|o| o.shared.as_ref()).map(|s| s.value);
+            further.shared = said.reduce(RawShared::over).map(RawShared::checked);
+        }
+    }
+    if let Some(when) = [own, route, defaults].into_iter().find_map(|o| o.when.as_ref()) {
+        let scope = Scope {
+            variables: rule.variables,
+            user: place.access != Access::Public,
+            organization: place.has_organization && place.access != Access::Public,
+            rule: rule.span,
+        };
+        // Nobody gets so far where everybody is refused.
+        if place.access != Access::Deny {
+            further.when = when.value.bind(scope, findings);
+        }
+    }
+    let of_rule = own.throttle.as_ref().map(|throttle| (throttle, rule.methods));
+    let above = [route, defaults].into_iter().find_map(|o| o.throttle.as_ref()).map(|throttle| (throttle, None));
+    if let Some((Spanned { value, .. }, methods)) = of_rule.or(above)
+        && place.access != Access::Deny
+    {
+        // A throttle above the rules is one limit for all of them; a rule's own is its own.
+        further.throttle = value.at((rule.hosts, rule.pattern, methods));
+    }
+    further.says_something().then(|| Box::new(further))
+}
+
+impl Further {
+    fn says_something(&self) -> bool {
+        let Self { permissions, model, shared, when, throttle } = self;
+        !permissions.is_empty() || model.is_some() || shared.is_some() || when.is_some() || throttle.is_some()
+    }
+}

@@ -1,0 +1,74 @@
+//! `shared:`: who may touch objects that belong to no organization.
+//!
+//! A source that says null names no organization but *shared*, a value of its own. Such an object is judged by these two
+//! levels and by no membership of the request's organization, since there is none.
+
+use super::access::Access;
+use crate::facts::Level;
+use crate::yaml::{Findings, Keys, Map, Node};
+use http::Method;
+
+/// The levels for shared objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// For GET, HEAD and OPTIONS.
+    pub read: Access,
+    /// For every other method.
+    pub write: Access,
+}
+
+/// Superusers do anything; managers and owners of any organization read; members see nothing.
+impl Default for Shared {
+    fn default() -> Self {
+        Self { read: Access::In(Level::Manager), write: Access::Superuser }
+    }
+}
+
+impl Shared {
+    /// The level that a method asks.
+    #[must_use]
+    pub fn of(&self, method: &Method) -> Access {
+        if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) { self.read } else { self.write }
+    }
+}
+
+/// `shared:` as written; what is not said comes from above.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RawShared {
+    read: Option<Access>,
+    write: Option<Access>,
+}
+
+impl RawShared {
+    /// Puts `self` over what stands above it.
+    pub(super) fn over(self, above: Self) -> Self {
+        Self { read: self.read.or(above.read), write: self.write.or(above.write) }
+    }
+
+    pub(super) fn checked(self) -> Shared {
+        let usual = Shared::default();
+        Shared { read: self.read.unwrap_or(usual.read), write: self.write.unwrap_or(usual.write) }
+    }
+}
+
+/// Reads `shared:`; `None` when it was reported.
+pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<RawShared> {
+    let map = node.expect_map("`shared`", findings)?;
+    map.expect_keys("`shared`", Keys { known: &["read", "write"], not_yet: &[] }, findings);
+    if map.entries.is_empty() {
+        findings.error("wrong_value", node.span, "`shared` says nothing").help("give it `read` or `write`");
+    }
+    Some(RawShared { read: level(map, "read", findings), write: level(map, "write", findings) })
+}
+
+fn level(map: &Map, key: &str, findings: &mut Findings) -> Option<Access> {
+    let node = map.get(key)?;
+    let access = Access::read(node, findings)?;
+    if matches!(access, Access::Public | Access::Optional) {
+        findings
+            .error("wrong_value", node.span, format!("`shared` asks who somebody is: `{}` does not", access.as_str()))
+            .help("the least is `authenticated`");
+        return None;
+    }
+    Some(access)
+}

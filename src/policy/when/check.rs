@@ -1,0 +1,445 @@
+//! What can be known of an expression before there is a request: its names, and its types.
+
+use super::types::{FUNCTIONS, Field, NAMES, Name, ORG, REQUEST, Type, USER, is_secret};
+use super::{MAX_DEPTH, RawWhen, Scope};
+use crate::policy::pattern::Kind;
+use crate::yaml::{Findings, suggest};
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators};
+use http::HeaderName;
+
+/// Checks an expression, against a rule or (without a scope) against what no rule could give it. `None` when something was
+/// reported.
+pub(super) fn check(raw: &RawWhen, scope: Option<Scope<'_>>, findings: &mut Findings) -> Option<Vec<Field>> {
+    let before = findings.list().len();
+    let mut checker =
+        Checker { raw, scope, findings, fields: Vec::new(), locals: Vec::new(), is_inside: false, is_too_deep: false };
+    let found = checker.infer(&raw.expression, 0);
+    if found != Type::Bool && found != Type::Unknown {
+        let message = format!("`when` must be true or false, but this is {}", found.as_str());
+        checker.findings.error("bad_condition", raw.node.span, message).help("compare it: `… == \"…\"`");
+    }
+    let fields = checker.fields;
+    (findings.list().len() == before).then_some(fields)
+}
+
+/// Whether `path.NAME` (or `path["NAME"]`) stands in an expression.
+pub(super) fn names_variable(expression: &IdedExpr, name: &str) -> bool {
+    let is_path = |operand: &IdedExpr| matches!(&operand.expr, Expr::Ident(name) if name == "path");
+    let within = |part: &IdedExpr| names_variable(part, name);
+    match &expression.expr {
+        Expr::Select(select) if is_path(&select.operand) => select.field == name,
+        Expr::Select(select) => names_variable(&select.operand, name),
+        Expr::Call(call) => {
+            let index = matches!(call.args.as_slice(), [operand, key] if call.func_name == operators::INDEX
+                && is_path(operand) && text_of(key) == Some(name));
+            index || call.target.as_deref().into_iter().chain(&call.args).any(within)
+        }
+        Expr::List(list) => list.elements.iter().any(within),
+        Expr::Map(map) => map.entries.iter().any(|entry| match &entry.expr {
+            EntryExpr::MapEntry(entry) => names_variable(&entry.key, name) || names_variable(&entry.value, name),
+            EntryExpr::StructField(field) => names_variable(&field.value, name),
+        }),
+        Expr::Comprehension(c) => [&c.iter_range, &c.loop_cond, &c.loop_step, &c.result].into_iter().any(within),
+        Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => false,
+    }
+}
+
+fn text_of(expression: &IdedExpr) -> Option<&str> {
+    match &expression.expr {
+        Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
+        _ => None,
+    }
+}
+
+struct Checker<'c, 's> {
+    raw: &'c RawWhen,
+    scope: Option<Scope<'s>>,
+    findings: &'c mut Findings,
+    fields: Vec<Field>,
+    /// The variables of the comprehension that we are in.
+    locals: Vec<(&'c str, Type)>,
+    is_inside: bool,
+    is_too_deep: bool,
+}
+
+impl<'c> Checker<'c, '_> {
+    fn error(&mut self, word: &str, message: String, help: String) -> Type {
+        self.findings.error("bad_condition", self.raw.place(word), message).help(help);
+        Type::Unknown
+    }
+
+    fn unknown_name(&mut self, word: &str, what: &str, known: &[&str]) -> Type {
+        let help = suggest(word, known.iter().copied())
+            .map_or_else(|| format!("known here: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+        self.findings.error("unknown_name", self.raw.place(word), format!("`{word}` is not {what}")).help(help);
+        Type::Unknown
+    }
+
+    fn field(&mut self, field: Field) {
+        if !self.fields.contains(&field) {
+            self.fields.push(field);
+        }
+    }
+
+    fn infer(&mut self, expression: &'c IdedExpr, depth: usize) -> Type {
+        if depth > MAX_DEPTH {
+            if std::mem::replace(&mut self.is_too_deep, true) {
+                return Type::Unknown;
+            }
+            let message = format!("`when` is nested more than {MAX_DEPTH} deep");
+            return self.error(
+                "",
+                message,
+                "say it in fewer steps: a list with `in` replaces a chain of `||`".to_owned(),
+            );
+        }
+        match &expression.expr {
+            Expr::Literal(literal) => match literal {
+                LiteralValue::Boolean(_) => Type::Bool,
+                LiteralValue::Int(_) => Type::Int,
+                LiteralValue::UInt(_) | LiteralValue::Double(_) => Type::Number,
+                LiteralValue::String(_) => Type::Text,
+                LiteralValue::Null => Type::Null,
+                LiteralValue::Bytes(_) => Type::Unknown,
+            },
+            Expr::Ident(name) => self.name(name),
+            Expr::Select(select) => self.select(select, depth),
+            Expr::Call(call) => self.call(call, depth),
+            Expr::List(list) => {
+                let types: Vec<Type> = list.elements.iter().map(|e| self.infer(e, depth + 1)).collect();
+                if types.iter().all(|t| *t == Type::Text) { Type::Texts } else { Type::List }
+            }
+            Expr::Map(map) => {
+                for entry in &map.entries {
+                    if let EntryExpr::MapEntry(entry) = &entry.expr {
+                        self.infer(&entry.key, depth + 1);
+                        self.infer(&entry.value, depth + 1);
+                    }
+                }
+                Type::Map
+            }
+            Expr::Comprehension(comprehension) => self.comprehension(comprehension, depth),
+            Expr::Struct(structure) => {
+                let message = format!("there is no type `{}`", structure.type_name);
+                self.error(&structure.type_name, message, format!("the names are {}", NAMES.join(", ")))
+            }
+            Expr::Unspecified => Type::Unknown,
+        }
+    }
+
+    fn name(&mut self, name: &str) -> Type {
+        if let Some((_, found)) = self.locals.iter().rev().find(|(local, _)| *local == name) {
+            return *found;
+        }
+        let found = match name {
+            "request" => Name::Request,
+            "user" => Name::User,
+            "org" => Name::Org,
+            "path" => Name::Path,
+            "claims" => {
+                let message = "the name `claims` is not yet supported by this version of postern";
+                self.findings.error("not_yet", self.raw.place(name), message);
+                return Type::Unknown;
+            }
+            _ => return self.unknown_name(name, "a name in `when`", &NAMES),
+        };
+        if let Some(scope) = self.scope {
+            let (code, message, help) = match found {
+                Name::User if !scope.user => (
+                    "no_meaning",
+                    "`when` names `user`, and nobody has to say who they are here",
+                    "raise the level to `optional` at least",
+                ),
+                Name::Org if !scope.organization => (
+                    "org_needed",
+                    "`when` names `org`, and there is no organization here",
+                    "say where it comes from: `org: path.org`",
+                ),
+                _ => return Type::Name(found),
+            };
+            self.findings.error(code, self.raw.place(name), message).related(scope.rule, "this rule").help(help);
+            return Type::Unknown;
+        }
+        Type::Name(found)
+    }
+
+    fn select(&mut self, select: &'c SelectExpr, depth: usize) -> Type {
+        let operand = self.infer(&select.operand, depth + 1);
+        let found = self.member(operand, &select.field);
+        if select.test { Type::Bool } else { found }
+    }
+
+    /// `operand.field`, and `operand["field"]`.
+    fn member(&mut self, operand: Type, field: &str) -> Type {
+        match operand {
+            Type::Name(Name::Request) => match field {
+                "query" => Type::Query,
+                "headers" => Type::Headers,
+                _ => self.known(field, &REQUEST, "a value of `request`", &["query", "headers"]),
+            },
+            Type::Name(Name::User) => self.known(field, &USER, "a value of `user`", &[]),
+            Type::Name(Name::Org) => self.known(field, &ORG, "a value of `org`", &[]),
+            Type::Name(Name::Path) => self.variable(field),
+            Type::Query => {
+                self.field(Field::Parameter(field.into()));
+                Type::Text
+            }
+            Type::Headers => self.header(field),
+            Type::Map | Type::Unknown => Type::Unknown,
+            other => {
+                let message = format!("`{field}` is asked of {}, which has no members", other.as_str());
+                self.error(field, message, "members belong to request, user, org and path".to_owned())
+            }
+        }
+    }
+
+    fn known(&mut self, name: &str, table: &[(&str, Field, Type)], what: &str, others: &[&str]) -> Type {
+        match table.iter().find(|(known, ..)| *known == name) {
+            Some((_, field, found)) => {
+                self.field(field.clone());
+                *found
+            }
+            None => {
+                let known: Vec<&str> = table.iter().map(|(known, ..)| *known).chain(others.iter().copied()).collect();
+                self.unknown_name(name, what, &known)
+            }
+        }
+    }
+
+    fn variable(&mut self, name: &str) -> Type {
+        let Some(scope) = self.scope else { return Type::Unknown };
+        let Some(at) = scope.variables.iter().position(|(variable, _)| *variable == name) else {
+            let near = suggest(name, scope.variables.iter().map(|(variable, _)| *variable));
+            let help = near.map_or_else(
+                || format!("bind it in the pattern: `{{{name}}}`"),
+                |w| format!("did you mean `path.{w}`?"),
+            );
+            self.findings
+                .error("unbound_variable", self.raw.place(name), format!("the route does not bind `{name}`"))
+                .related(scope.rule, "this rule")
+                .help(help);
+            return Type::Unknown;
+        };
+        let kind = scope.variables.get(at).map_or(Kind::Any, |(_, kind)| *kind);
+        self.field(Field::Variable(at, name.into(), kind));
+        if kind == Kind::Int { Type::Int } else { Type::Text }
+    }
+
+    fn header(&mut self, name: &str) -> Type {
+        let lower = name.to_ascii_lowercase();
+        match HeaderName::try_from(lower.as_str()) {
+            _ if lower != name => {
+                let message = format!("headers are named in lower case here: `{name}` would never be found");
+                self.error(name, message, format!("write `request.headers[\"{lower}\"]`"))
+            }
+            Ok(header) if is_secret(&header) => {
+                let message = format!("`{name}` carries a credential and is no condition");
+                self.error(name, message, "ask `user` instead".to_owned())
+            }
+            Ok(header) => {
+                self.field(Field::Header(header));
+                Type::Text
+            }
+            Err(_) => {
+                self.error(name, format!("`{name}` is not the name of a header"), "for example `x-tenant`".to_owned())
+            }
+        }
+    }
+
+    /// Whatever a map is used for but one of its members needs all of it.
+    fn whole(&mut self, found: Type) -> Type {
+        match found {
+            Type::Query => self.field(Field::Query),
+            Type::Headers => self.field(Field::Headers),
+            _ => {}
+        }
+        found
+    }
+
+    fn call(&mut self, call: &'c CallExpr, depth: usize) -> Type {
+        let name = call.func_name.as_str();
+        match (name, call.args.as_slice()) {
+            (operators::INDEX, [operand, key]) => {
+                let operand = self.infer(operand, depth + 1);
+                let found = self.infer(key, depth + 1);
+                return match text_of(key) {
+                    Some(text) if operand.is_map() => self.member(operand, text),
+                    _ => self.index(operand, found),
+                };
+            }
+            (operators::IN, [key, container]) => {
+                let found = self.infer(key, depth + 1);
+                let container = self.infer(container, depth + 1);
+                match (text_of(key), container) {
+                    (Some(text), Type::Query | Type::Headers) => {
+                        self.member(container, text);
+                    }
+                    (_, Type::Texts) if !found.can_equal(Type::Text) => {
+                        return self.error(
+                            "in",
+                            format!("the list has texts, and this is {}", found.as_str()),
+                            "compare like with like".to_owned(),
+                        );
+                    }
+                    (_, Type::List | Type::Texts | Type::Unknown) => {}
+                    (_, map) if map.is_map() => {
+                        self.whole(map);
+                    }
+                    (_, other) => {
+                        let message = format!("`in` asks a list or a map, not {}", other.as_str());
+                        return self.error("in", message, "a text is asked with `.contains(…)`".to_owned());
+                    }
+                }
+                return Type::Bool;
+            }
+            _ => {}
+        }
+        let target = call.target.as_deref().map(|target| self.infer(target, depth + 1)).map(|found| self.whole(found));
+        let args: Vec<Type> = call.args.iter().map(|arg| self.infer(arg, depth + 1)).collect();
+        let args: Vec<Type> = args.into_iter().map(|found| self.whole(found)).collect();
+        match (name, target, args.as_slice()) {
+            (
+                operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT | operators::NOT_STRICTLY_FALSE,
+                None,
+                _,
+            ) => {
+                let sign = if name == operators::LOGICAL_AND {
+                    "&&"
+                } else if name == operators::LOGICAL_OR {
+                    "||"
+                } else {
+                    "!"
+                };
+                if let Some(bad) = args.iter().find(|t| !matches!(t, Type::Bool | Type::Unknown)) {
+                    return self.error(
+                        sign,
+                        format!("`{sign}` joins what is true or false, not {}", bad.as_str()),
+                        "compare it first".to_owned(),
+                    );
+                }
+                Type::Bool
+            }
+            (operators::EQUALS | operators::NOT_EQUALS, None, [a, b]) => {
+                if !a.can_equal(*b) {
+                    let sign = if name == operators::EQUALS { "==" } else { "!=" };
+                    let message = format!("`{sign}` compares {} with {}: they are never equal", a.as_str(), b.as_str());
+                    return self.error(sign, message, "compare like with like".to_owned());
+                }
+                Type::Bool
+            }
+            (
+                operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS,
+                None,
+                [a, b],
+            ) => {
+                if !a.can_equal(*b) {
+                    let message = format!("{} and {} have no order", a.as_str(), b.as_str());
+                    return self.error("", message, "`int(…)` makes a number of a text".to_owned());
+                }
+                Type::Bool
+            }
+            (operators::CONDITIONAL, None, [test, yes, no]) => {
+                if !matches!(test, Type::Bool | Type::Unknown) {
+                    return self.error(
+                        "?",
+                        format!("`? :` asks true or false, not {}", test.as_str()),
+                        "compare it first".to_owned(),
+                    );
+                }
+                if yes == no { *yes } else { Type::Unknown }
+            }
+            (operators::ADD, None, [a, b]) if a == b => *a,
+            (
+                operators::ADD | operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE | operators::MODULO,
+                None,
+                [_, _],
+            ) => Type::Unknown,
+            (operators::NEGATE, None, [found]) => *found,
+            ("contains" | "startsWith" | "endsWith", Some(target), [arg]) => {
+                if !target.can_equal(Type::Text) || !arg.can_equal(Type::Text) {
+                    let message =
+                        format!("`{name}` asks a text about a text, not {} about {}", target.as_str(), arg.as_str());
+                    return self.error(name, message, "a list is asked with `in`".to_owned());
+                }
+                Type::Bool
+            }
+            ("size", None, &[found]) | ("size", Some(found), &[]) => match found {
+                Type::Bool | Type::Int | Type::Number | Type::Null => {
+                    let message = format!("`size` counts texts, lists and maps, not {}", found.as_str());
+                    self.error(name, message, "compare it instead".to_owned())
+                }
+                _ => Type::Int,
+            },
+            ("int", None, [_]) => Type::Int,
+            ("double", None, [_]) => Type::Number,
+            ("string", None, [_]) => Type::Text,
+            ("matches", ..) => self.error(
+                name,
+                "policies have no regular expressions".to_owned(),
+                "use `startsWith`, `endsWith`, `contains`, or a typed variable in the pattern".to_owned(),
+            ),
+            _ if FUNCTIONS.contains(&name) => {
+                let message = format!("`{name}` is not called this way");
+                self.error(
+                    name,
+                    message,
+                    "for example `size(user.groups)`, `request.path.startsWith(\"/x\")`".to_owned(),
+                )
+            }
+            _ => self.unknown_name(name, "a function in `when`", &FUNCTIONS),
+        }
+    }
+
+    /// An index that is no literal text.
+    fn index(&mut self, operand: Type, key: Type) -> Type {
+        match (operand, key) {
+            (Type::Texts, Type::Int | Type::Unknown) => Type::Text,
+            (Type::Query | Type::Headers, Type::Text | Type::MaybeText | Type::Unknown) => {
+                self.whole(operand);
+                Type::Text
+            }
+            (Type::List | Type::Map | Type::Unknown, _) => Type::Unknown,
+            _ => {
+                let message = format!("{} has no such member", operand.as_str());
+                self.error("[", message, "name it: `request.headers[\"x-tenant\"]`, `path.id`".to_owned())
+            }
+        }
+    }
+
+    fn comprehension(&mut self, comprehension: &'c ComprehensionExpr, depth: usize) -> Type {
+        let range = self.infer(&comprehension.iter_range, depth + 1);
+        let range = self.whole(range);
+        if self.is_inside {
+            // Each one within another multiplies what a client's headers can cost.
+            let message = "comprehensions do not stand in each other".to_owned();
+            return self.error("", message, "ask with `in`".to_owned());
+        }
+        let element = match range {
+            Type::Texts | Type::Query | Type::Headers => Type::Text,
+            Type::List | Type::Map | Type::Unknown => Type::Unknown,
+            other => {
+                let message = format!("only lists and maps have elements, not {}", other.as_str());
+                return self.error(
+                    "",
+                    message,
+                    "for example `user.groups.exists(g, g.startsWith(\"ops-\"))`".to_owned(),
+                );
+            }
+        };
+        let start = self.infer(&comprehension.accu_init, depth + 1);
+        self.is_inside = true;
+        let before = self.locals.len();
+        self.locals.push((&comprehension.iter_var, element));
+        if let Some(second) = &comprehension.iter_var2 {
+            self.locals.push((second, Type::Unknown));
+        }
+        self.locals.push((&comprehension.accu_var, start));
+        self.infer(&comprehension.loop_cond, depth + 1);
+        self.infer(&comprehension.loop_step, depth + 1);
+        let result = self.infer(&comprehension.result, depth + 1);
+        self.locals.truncate(before);
+        self.is_inside = false;
+        // What `map` and `filter` gather begins as an empty list, which looks like one of texts.
+        if result == Type::Texts { Type::List } else { result }
+    }
+}

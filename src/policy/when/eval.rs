@@ -1,0 +1,201 @@
+//! A condition and one request: the names that the expression uses get their values, and it holds or does not.
+
+use super::Condition;
+use super::types::{Field, is_secret};
+use crate::facts::{Organization, Snapshot, Value as FactValue};
+use crate::fold::fold_eq;
+use crate::policy::pattern::Kind;
+use crate::target::query;
+use cel::objects::{Key, Map};
+use cel::{Context, Env, Value};
+use http::{HeaderMap, HeaderName, Method};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Most headers that are looked through as a whole.
+const MAX_HEADERS: usize = 128;
+
+/// What a condition is about.
+#[derive(Clone, Copy)]
+pub struct Subject<'r> {
+    /// `request.method`
+    pub method: &'r Method,
+    /// `request.path`: decoded, as it was matched.
+    pub path: &'r str,
+    /// `request.host`: canonical.
+    pub host: &'r str,
+    /// `request.query`: as it came.
+    pub query: Option<&'r str>,
+    /// `request.headers`: as the client sent them.
+    pub headers: &'r HeaderMap,
+    /// `user`; null where nobody is known.
+    pub user: Option<&'r Snapshot>,
+    /// `org` and `org.level`; null where there is none.
+    pub organization: Option<(&'r Organization, &'static str)>,
+    /// `path`: what the variable with that number matched.
+    pub variable: &'r dyn Fn(usize) -> Option<&'r str>,
+}
+
+/// Why a condition neither holds nor does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// A parameter or header that it asks is there twice, or in two spellings.
+    Ambiguous,
+    /// It asks something that is not there, or that is of another kind.
+    Undefined,
+}
+
+thread_local! {
+    /// The functions of the language: made once, never changed.
+    static ENVIRONMENT: Arc<Env> = Arc::new(Env::stdlib());
+}
+
+#[derive(Default)]
+struct Values {
+    request: HashMap<Key, Value>,
+    query: HashMap<Key, Value>,
+    headers: HashMap<Key, Value>,
+    user: HashMap<Key, Value>,
+    organization: HashMap<Key, Value>,
+    path: HashMap<Key, Value>,
+}
+
+impl Condition {
+    /// Whether it holds.
+    ///
+    /// # Errors
+    /// See [`Failure`]: then it does not hold.
+    pub fn holds(&self, subject: &Subject<'_>) -> Result<bool, Failure> {
+        let mut values = Values::default();
+        for field in &self.fields {
+            values.take(field, subject)?;
+        }
+        let Values { mut request, query, headers, user, organization, path } = values;
+        request.insert(key("query"), map(query));
+        request.insert(key("headers"), map(headers));
+        let mut context = ENVIRONMENT.with(|env| Context::with_env(Arc::clone(env)));
+        context.add_variable_from_value("request", map(request));
+        context.add_variable_from_value("user", subject.user.map_or(Value::Null, |_| map(user)));
+        context.add_variable_from_value("org", subject.organization.map_or(Value::Null, |_| map(organization)));
+        context.add_variable_from_value("path", map(path));
+        match context.resolve(&self.expression) {
+            Ok(Value::Bool(holds)) => Ok(holds),
+            _ => Err(Failure::Undefined),
+        }
+    }
+}
+
+impl Values {
+    fn take(&mut self, field: &Field, subject: &Subject<'_>) -> Result<(), Failure> {
+        let user = subject.user.map(|snapshot| &snapshot.user);
+        let organization = subject.organization;
+        let known = |value: Option<&FactValue>| value.map_or(Value::Null, |value| text(value.as_str()));
+        match field {
+            Field::Method => set(&mut self.request, "method", text(subject.method.as_str())),
+            Field::Path => set(&mut self.request, "path", text(subject.path)),
+            Field::Host => set(&mut self.request, "host", text(subject.host)),
+            Field::Parameter(name) => {
+                if let Some(value) = query::single(subject.query, name).map_err(|_| Failure::Ambiguous)? {
+                    set(&mut self.query, name, text(&value));
+                }
+            }
+            Field::Query => {
+                for (name, value) in query::all(subject.query).map_err(|_| Failure::Ambiguous)? {
+                    set(&mut self.query, &name, text(&value));
+                }
+            }
+            Field::Header(name) => {
+                if let Some(value) = header(subject.headers, name)? {
+                    set(&mut self.headers, name.as_str(), text(value));
+                }
+            }
+            Field::Headers => self.all_headers(subject.headers)?,
+            Field::UserId => set(&mut self.user, "id", known(user.map(|u| &u.id_value))),
+            Field::Username => set(&mut self.user, "username", known(user.map(|u| &u.username))),
+            Field::Email => set(&mut self.user, "email", known(user.and_then(|u| u.email.as_deref()))),
+            Field::IsStaff => set(&mut self.user, "is_staff", Value::Bool(user.is_some_and(|u| u.is_staff))),
+            Field::IsSuperuser => {
+                set(&mut self.user, "is_superuser", Value::Bool(user.is_some_and(|u| u.is_superuser)))
+            }
+            Field::Groups => {
+                let groups = subject.user.map(Snapshot::groups).unwrap_or_default();
+                let list = groups.iter().map(|group| text(group)).collect();
+                set(&mut self.user, "groups", Value::List(Arc::new(list)));
+            }
+            Field::OrgId => set(&mut self.organization, "id", known(organization.map(|(o, _)| &o.id_value))),
+            Field::Slug => set(&mut self.organization, "slug", known(organization.map(|(o, _)| &o.slug))),
+            Field::ExternalId => {
+                set(
+                    &mut self.organization,
+                    "external_id",
+                    known(organization.and_then(|(o, _)| o.external_id.as_deref())),
+                );
+            }
+            Field::Level => {
+                set(&mut self.organization, "level", organization.map_or(Value::Null, |(_, level)| text(level)))
+            }
+            Field::Variable(at, name, kind) => {
+                if let Some(matched) = (subject.variable)(*at) {
+                    set(&mut self.path, name, variable(matched, *kind)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Every header but credentials; one that is there more often as one list (RFC 9110, 5.3).
+    fn all_headers(&mut self, headers: &HeaderMap) -> Result<(), Failure> {
+        if headers.len() > MAX_HEADERS {
+            return Err(Failure::Undefined);
+        }
+        for name in headers.keys().filter(|name| !is_secret(name)) {
+            let values: Result<Vec<&str>, _> = headers.get_all(name).iter().map(readable).collect();
+            // A name that was asked for by itself is there already, and only once.
+            set(&mut self.headers, name.as_str(), text(&values?.join(", ")));
+        }
+        Ok(())
+    }
+}
+
+/// The one value of a header, in its one spelling: an upstream may take `X_Tenant` for `X-Tenant`.
+fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Failure> {
+    let mut found = None;
+    for (key, value) in headers {
+        if fold_eq(key.as_str(), name.as_str()) {
+            if found.is_some() || key != name {
+                return Err(Failure::Ambiguous);
+            }
+            found = Some(value);
+        }
+    }
+    found.map(readable).transpose()
+}
+
+fn readable(value: &http::HeaderValue) -> Result<&str, Failure> {
+    std::str::from_utf8(value.as_bytes()).map_err(|_| Failure::Undefined)
+}
+
+/// A UUID in its one spelling, so that it compares with `org.id`; a whole number as a number; a text as it is.
+fn variable(matched: &str, kind: Kind) -> Result<Value, Failure> {
+    match kind {
+        Kind::Int => matched.parse().map(Value::Int).map_err(|_| Failure::Undefined),
+        Kind::Uuid => Ok(text(&matched.to_ascii_lowercase())),
+        Kind::Slug | Kind::Str | Kind::Any => Ok(text(matched)),
+    }
+}
+
+fn set(map: &mut HashMap<Key, Value>, name: &str, value: Value) {
+    map.insert(key(name), value);
+}
+
+fn key(name: &str) -> Key {
+    Key::String(Arc::new(name.to_owned()))
+}
+
+fn text(text: &str) -> Value {
+    Value::String(Arc::new(text.to_owned()))
+}
+
+fn map(map: HashMap<Key, Value>) -> Value {
+    Value::Map(Map { map: Arc::new(map) })
+}

@@ -1,0 +1,132 @@
+//! What an expression may name, and of which type each name is.
+
+use crate::policy::pattern::Kind;
+use http::HeaderName;
+
+/// A value of the request that an expression uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    Method,
+    Path,
+    Host,
+    /// One parameter.
+    Parameter(Box<str>),
+    /// All parameters.
+    Query,
+    /// One header.
+    Header(HeaderName),
+    /// All headers.
+    Headers,
+    UserId,
+    Username,
+    Email,
+    IsStaff,
+    IsSuperuser,
+    Groups,
+    OrgId,
+    Slug,
+    ExternalId,
+    Level,
+    /// The variable of the path with that number, and its name.
+    Variable(usize, Box<str>, Kind),
+}
+
+/// What an expression can be, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Type {
+    Bool,
+    Int,
+    Number,
+    Text,
+    Null,
+    List,
+    /// A list of texts.
+    Texts,
+    Map,
+    /// A text that may be absent: null.
+    MaybeText,
+    /// One of the names.
+    Name(Name),
+    Query,
+    Headers,
+    /// Only the request can tell.
+    Unknown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Name {
+    Request,
+    User,
+    Org,
+    Path,
+}
+
+impl Type {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bool => "true or false",
+            Self::Int => "a whole number",
+            Self::Number => "a number",
+            Self::Text | Self::MaybeText => "a text",
+            Self::Null => "null",
+            Self::List | Self::Texts => "a list",
+            Self::Map | Self::Name(_) | Self::Query | Self::Headers => "a map",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether `==` of the two can be true.
+    pub(super) fn can_equal(self, other: Self) -> bool {
+        use Type::{Int, List, Map, MaybeText, Name, Null, Number, Text, Texts, Unknown};
+        match (self, other) {
+            (Unknown, _) | (_, Unknown) | (Null, MaybeText | Name(_)) | (MaybeText | Name(_), Null) => true,
+            (Text | MaybeText, Text | MaybeText) | (Int | Number, Int | Number) => true,
+            (List | Texts, List | Texts) => true,
+            (a, b) => a == b || (a == Map && b.is_map()) || (b == Map && a.is_map()),
+        }
+    }
+
+    pub(super) const fn is_map(self) -> bool {
+        matches!(self, Self::Map | Self::Name(_) | Self::Query | Self::Headers)
+    }
+}
+
+pub(super) const REQUEST: [(&str, Field, Type); 3] =
+    [("method", Field::Method, Type::Text), ("path", Field::Path, Type::Text), ("host", Field::Host, Type::Text)];
+pub(super) const USER: [(&str, Field, Type); 6] = [
+    ("id", Field::UserId, Type::Text),
+    ("username", Field::Username, Type::Text),
+    ("email", Field::Email, Type::MaybeText),
+    ("is_staff", Field::IsStaff, Type::Bool),
+    ("is_superuser", Field::IsSuperuser, Type::Bool),
+    ("groups", Field::Groups, Type::Texts),
+];
+pub(super) const ORG: [(&str, Field, Type); 4] = [
+    ("id", Field::OrgId, Type::Text),
+    ("slug", Field::Slug, Type::Text),
+    ("external_id", Field::ExternalId, Type::MaybeText),
+    ("level", Field::Level, Type::Text),
+];
+pub(super) const NAMES: [&str; 5] = ["request", "user", "org", "path", "claims"];
+pub(super) const FUNCTIONS: [&str; 13] = [
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "string",
+    "int",
+    "double",
+    "has",
+    "all",
+    "exists",
+    "exists_one",
+    "map",
+    "filter",
+];
+/// Headers that carry credentials are nobody's condition.
+pub(super) const SECRET: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+
+/// Whether a header carries a credential.
+pub(super) fn is_secret(name: &HeaderName) -> bool {
+    SECRET.contains(&name.as_str())
+}

@@ -1,0 +1,68 @@
+//! How often, how long, how much: limits of the policy, over the wire.
+
+use crate::support::{Gate, Options, Who, get, post, request};
+
+#[test]
+fn who_comes_too_often_waits_and_is_told_how_long() {
+    let policy = "version: 1\nroutes:\n  /me/**: { level: authenticated, throttle: { rate: 3/minute, by: user } }\n  \
+                  /org/{org}: { org: path.org as slug, level: member, throttle: { rate: 2/hour, by: org } }\n  \
+                  /open: { level: public, throttle: { rate: 2/day, by: address } }\n  /free: authenticated\n";
+    let gate = Gate::with(&Options::policy(policy));
+    for left in ["2", "1", "0"] {
+        let answer = gate.get(Who::uA, "/me/x");
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("ratelimit-policy"), Some("\"user\";q=3;w=60"));
+        assert!(answer.header("ratelimit").unwrap().starts_with(&format!("\"user\";r={left};t=")));
+        assert_eq!(answer.header("retry-after"), None);
+    }
+    gate.upstream.forget();
+    let answer = gate.refused(post(Who::uA, "/me/y"), 429, "throttled");
+    let wait: u32 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=20).contains(&wait), "{wait}");
+    assert_eq!(answer.header("ratelimit"), Some(format!("\"user\";r=0;t={wait}").as_str()));
+    // It is the user who is counted, on this route.
+    assert_eq!(gate.get(Who::uB, "/me/x").status, 200);
+    assert_eq!(gate.get(Who::uA, "/free").status, 200);
+    assert_eq!(gate.get(Who::uA, "/free").header("ratelimit"), None);
+
+    // All members spend their organization's.
+    assert_eq!((gate.get(Who::uA, "/org/a").status, gate.get(Who::mA, "/org/a").status), (200, 200));
+    assert_eq!(gate.get(Who::both, "/org/a").status, 429);
+    assert_eq!(gate.get(Who::both, "/org/b").status, 200);
+    // A refusal of an earlier stage spends nothing.
+    assert_eq!(gate.get(Who::uA, "/org/b").status, 403);
+    assert_eq!(gate.get(Who::both, "/org/b").status, 200);
+
+    assert_eq!([(); 3].map(|()| gate.get(Who::nobody, "/open").status), [200, 200, 429]);
+}
+
+#[test]
+fn an_address_is_the_client_s_and_not_its_word_about_itself() {
+    let policy = "version: 1\nroutes:\n  /**: { level: public, throttle: { rate: 1/day, by: address } }\n";
+    let from = |address: &str| request(Who::nobody, "GET", "/", &[("X-Forwarded-For", address)], "");
+    let direct = Gate::with(&Options::policy(policy));
+    assert_eq!((direct.send(from("192.0.2.1")).status, direct.send(from("192.0.2.2")).status), (200, 429));
+    let behind = Gate::with(&Options::policy(policy).set("trusted_proxies", "[127.0.0.0/8]"));
+    for (address, status) in
+        [("192.0.2.1", 200), ("192.0.2.2", 200), ("192.0.2.1", 429), ("2001:db8::1", 200), ("2001:db8::2", 429)]
+    {
+        assert_eq!(behind.send(from(address)).status, status, "{address}");
+    }
+}
+
+#[test]
+fn a_stranger_cannot_keep_the_store_busy_with_invented_tokens() {
+    let gate = Gate::new();
+    let invented = |n: u32| {
+        let token = format!("Bearer 0123456789abcdef0123456789abcdef{n:08x}");
+        gate.send(request(Who::nobody, "GET", "/me/x", &[("Authorization", &token)], ""))
+    };
+    let answers: Vec<_> = (0..200).map(invented).collect();
+    let refused = |status| answers.iter().filter(|answer| answer.status == status).count();
+    assert!(refused(401) >= 100, "{}", refused(401));
+    assert!(refused(429) > 0 && refused(401) + refused(429) == 200);
+    let late = answers.iter().find(|answer| answer.status == 429).unwrap();
+    assert_eq!((late.code().as_str(), late.header("retry-after")), ("throttled", Some("1")));
+    // A token of ours is nothing that a stranger could invent: it is looked up, from the same address too.
+    assert_eq!(gate.send(get(Who::uA, "/me/x")).status, 200);
+}
