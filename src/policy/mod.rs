@@ -7,6 +7,7 @@
 
 mod access;
 mod compile;
+mod cors;
 mod further;
 mod index;
 mod inject;
@@ -19,12 +20,14 @@ mod source;
 mod strip;
 mod table;
 mod throttle;
+mod timeout;
 mod upstreams;
 mod values;
 mod when;
 mod words;
 
 pub use access::{Access, CredentialNeed};
+pub use cors::Cors;
 pub use further::Further;
 pub use index::{Captures, Conflict, Trie};
 pub use inject::{Inject, InjectValue};
@@ -36,6 +39,7 @@ pub use shared::Shared;
 pub(crate) use source::METHODS;
 pub use strip::StripSet;
 pub use throttle::{CountedBy, Throttle};
+pub use timeout::Timeout;
 pub use values::Foreign;
 pub use when::{Condition, Failure, Subject};
 

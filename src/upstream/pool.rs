@@ -106,7 +106,7 @@ async fn before<F: Future>(deadlines: &Deadlines, phase: Phase, future: F) -> Op
     let mut future = pin!(future);
     let done = poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending if deadlines.expired(phase) => Poll::Ready(None),
+        Poll::Pending if deadlines.expired(phase) || deadlines.expired(Phase::Total) => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
     })
     .await;
@@ -174,13 +174,14 @@ where
         self: &Rc<Self>,
         mut request: http::Request<B>,
         deadlines: &Deadlines,
+        timeouts: &Timeouts,
     ) -> Result<(http::Response<Incoming>, Lease<B>), SendError> {
         loop {
             let (mut sender, reused) = match self.take_idle().await {
                 Some(sender) => (sender, true),
-                None => (self.connect(deadlines).await?, false),
+                None => (self.connect(deadlines, timeouts.connect).await?, false),
             };
-            deadlines.arm(Phase::Upstream, self.timeouts.first_byte);
+            deadlines.arm(Phase::Upstream, timeouts.first_byte);
             let answer = before(deadlines, Phase::Upstream, sender.try_send_request(request)).await;
             let Some(answer) = answer else { return Err(self.timeout("answer")) };
             match answer {
@@ -221,8 +222,8 @@ where
         }
     }
 
-    async fn connect(&self, deadlines: &Deadlines) -> Result<SendRequest<B>, SendError> {
-        deadlines.arm(Phase::Upstream, self.timeouts.connect);
+    async fn connect(&self, deadlines: &Deadlines, limit: Ticks) -> Result<SendRequest<B>, SendError> {
+        deadlines.arm(Phase::Upstream, limit);
         let connecting = async {
             let stream = TcpStream::connect(&*self.upstream.address).await?;
             stream.set_nodelay(true)?;
