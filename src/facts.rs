@@ -233,6 +233,13 @@ pub struct Snapshot {
     pub user: User,
     /// Memberships of active organizations, sorted by organization id (see [`Snapshot::membership`]).
     memberships: Box<[Membership]>,
+    /// Most users have levels and nothing else.
+    rights: Option<Box<Rights>>,
+}
+
+/// What a user has besides levels.
+#[derive(Debug, Default)]
+struct Rights {
     permissions: Permissions,
     groups: Box<[Arc<str>]>,
 }
@@ -243,30 +250,35 @@ impl Snapshot {
     pub fn new(user: User, mut memberships: Vec<Membership>) -> Self {
         memberships.retain(|m| m.organization.is_active);
         memberships.sort_by_key(|m| m.organization.id);
-        let memberships = memberships.into_boxed_slice();
-        Self { user, memberships, permissions: Permissions::default(), groups: Box::default() }
+        Self { user, memberships: memberships.into_boxed_slice(), rights: None }
     }
 
     /// The same with permissions; roles count only in active organizations that the user belongs to.
     #[must_use]
-    pub fn with_permissions(self, mut permissions: Permissions) -> Self {
+    pub fn with_permissions(mut self, mut permissions: Permissions) -> Self {
         let roles = std::mem::take(&mut permissions.by_organization).into_vec();
         let ours = |(id, _): &Roles| self.membership(*id).is_some();
         permissions.by_organization = roles.into_iter().filter(ours).collect();
-        Self { permissions, ..self }
+        if !(permissions.everywhere.is_empty() && permissions.by_organization.is_empty()) {
+            self.rights.get_or_insert_default().permissions = permissions;
+        }
+        self
     }
 
     /// The same with the names of the user's groups.
     #[must_use]
-    pub fn with_groups(self, mut groups: Vec<Arc<str>>) -> Self {
-        groups.sort_unstable();
-        Self { groups: groups.into_boxed_slice(), ..self }
+    pub fn with_groups(mut self, mut groups: Vec<Arc<str>>) -> Self {
+        if !groups.is_empty() {
+            groups.sort_unstable();
+            self.rights.get_or_insert_default().groups = groups.into_boxed_slice();
+        }
+        self
     }
 
     /// The names of the user's groups, sorted. What the groups permit is among the permissions already.
     #[must_use]
     pub fn groups(&self) -> &[Arc<str>] {
-        &self.groups
+        self.rights.as_ref().map_or(&[], |rights| &rights.groups)
     }
 
     /// Whether the user has a permission (`app.codename`): in an organization, or, where none is named, anywhere.
@@ -275,13 +287,15 @@ impl Snapshot {
     /// organization, if the user belongs to it.
     #[must_use]
     pub fn has_permission(&self, permission: &str, organization: Option<OrgId>) -> bool {
-        self.user.is_active && (self.user.is_superuser || self.permissions.hold(permission, organization))
+        let granted = || self.rights.as_ref().is_some_and(|rights| rights.permissions.hold(permission, organization));
+        self.user.is_active && (self.user.is_superuser || granted())
     }
 
     /// Whether the user has a permission everywhere, and not by a role in some organization alone.
     #[must_use]
     pub fn has_permission_everywhere(&self, permission: &str) -> bool {
-        self.user.is_active && (self.user.is_superuser || self.permissions.everywhere(permission))
+        let granted = || self.rights.as_ref().is_some_and(|rights| rights.permissions.everywhere(permission));
+        self.user.is_active && (self.user.is_superuser || granted())
     }
 
     /// All memberships, sorted by organization id.

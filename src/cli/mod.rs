@@ -17,6 +17,7 @@ pub mod permission;
 pub mod policies;
 mod rights;
 pub mod role;
+pub mod schema;
 pub mod serve;
 pub mod store;
 pub mod test;
@@ -67,6 +68,7 @@ enum Command {
     Test(test::Args),
     Explain(explain::Args),
     Matrix(matrix::Args),
+    Schema(schema::Args),
     /// Users
     User(user::Args),
     /// Organizations
@@ -194,6 +196,7 @@ pub fn main() -> ExitCode {
             .map(|(names, _)| policies::on_standard_pages(|pages| test::run(&args, names.as_ref(), pages))),
         Command::Explain(args) => explain::run(&common, &args),
         Command::Matrix(args) => matrix::run(&common, &args),
+        Command::Schema(args) => Ok(schema::run(&args)),
         Command::User(args) => noun!(user, args),
         Command::Org(args) => noun!(org, args),
         Command::Member(args) => noun!(member, args),

@@ -39,6 +39,7 @@ pub fn run(args: &Args, names: Option<&Names>, pages: &mut Pages<'_>) -> Result<
     let mut reports = Vec::with_capacity(args.tests.len());
     let mut findings = Findings::new();
     for file in &args.tests {
+        let text = pages.read(file)?;
         let own;
         let policy = match &shared {
             Some(policy) => policy,
@@ -47,7 +48,7 @@ pub fn run(args: &Args, names: Option<&Names>, pages: &mut Pages<'_>) -> Result<
                 &own
             }
         };
-        reports.extend(report(file, policy, &mut findings, pages)?);
+        reports.extend(report(text, policy, &mut findings));
     }
     if let Some(file) = &args.junit
         && let Err(error) = std::fs::write(file, junit(&reports))
@@ -78,18 +79,12 @@ pub fn run(args: &Args, names: Option<&Names>, pages: &mut Pages<'_>) -> Result<
 }
 
 /// Runs one file; `None` when it has mistakes, which are in `findings`.
-fn report(
-    file: &Path,
-    policy: &Policy,
-    findings: &mut Findings,
-    pages: &mut Pages<'_>,
-) -> Result<Option<Report>, Early> {
-    let (name, text) = pages.read(file)?;
+fn report((name, text): (String, String), policy: &Policy, findings: &mut Findings) -> Option<Report> {
     let before = findings.list().len();
     let id = findings.add_source(name, text);
     let suite: Option<Suite> = suite::read(id, findings);
     let is_sound = findings.list().len() == before;
-    Ok(suite.filter(|_| is_sound).map(|suite| suite.run(policy)))
+    suite.filter(|_| is_sound).map(|suite| suite.run(policy))
 }
 
 /// The policy beside a tests file.

@@ -102,6 +102,16 @@ fn verdict(policy: &Policy, world: &World, caller: Option<&Arc<Snapshot>>, reque
 }
 
 #[test]
+fn the_identity_api_s_place_is_nobody_else_s() {
+    let policy = crate::policy::load(&[("f", "version: 1\nroutes: { /**: public }\n")], None).unwrap();
+    for (path, found) in
+        [("/api/v1/users/", false), ("/api/v1/users/token/", false), ("/api/v1/users", true), ("/x", true)]
+    {
+        assert_eq!(policy.find("", path).is_some(), found, "{path}");
+    }
+}
+
+#[test]
 fn every_level_lets_pass_whom_it_names_and_nobody_else() {
     let world = World::new();
     let policy = policy(

@@ -82,7 +82,7 @@ impl InjectValue {
     }
 }
 
-const WORDS: [&str; 15] = [
+pub(crate) const WORDS: [&str; 15] = [
     "user.id",
     "user.username",
     "user.email",

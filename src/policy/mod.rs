@@ -30,13 +30,14 @@ pub use access::{Access, CredentialNeed};
 pub use cors::Cors;
 pub use further::Further;
 pub use index::{Captures, Conflict, Trie};
+pub(crate) use inject::WORDS as INJECT_WORDS;
 pub use inject::{Inject, InjectValue};
 pub use origin::{By, Item, MAX_SOURCES, Source};
 pub use pattern::{HostPattern, Kind, MAX_VARIABLES, Pattern, Segment, is_slug};
 pub use permission::{Asked, Model};
 pub use route::{Rewrite, Route, Rule};
 pub use shared::Shared;
-pub(crate) use source::METHODS;
+pub(crate) use source::{METHODS, ROUTE_KEYS, RULE_KEYS};
 pub use strip::StripSet;
 pub use throttle::{CountedBy, Throttle};
 pub use timeout::Timeout;
@@ -65,6 +66,9 @@ impl Names {
         self.upstreams.iter().map(String::as_str)
     }
 }
+
+/// Where the identity API is: reserved, whether it is served or not.
+pub const RESERVED: &str = "/api/v1/users/";
 
 /// All policy files together, checked.
 #[derive(Debug)]
@@ -111,6 +115,10 @@ impl Policy {
     /// The most specific route of a canonical host and a decoded path. Allocates nothing.
     #[must_use]
     pub fn find(&self, host: &str, path: &str) -> Option<Found<'_>> {
+        // No pattern can stand there, and none reaches in from above: what is there is postern's own to answer.
+        if path.starts_with(RESERVED) {
+            return None;
+        }
         let table::Found { route, path, host } = self.table.find(host, path)?;
         Some(Found { route: self.routes.get(route)?, path, host })
     }
@@ -118,6 +126,9 @@ impl Policy {
     /// Every route that matches a canonical host and a decoded path, the one that [`Policy::find`] takes first. For tools.
     #[must_use]
     pub fn matching(&self, host: &str, path: &str) -> Vec<&Route> {
+        if path.starts_with(RESERVED) {
+            return Vec::new();
+        }
         self.table.all(host, path).into_iter().filter_map(|route| self.routes.get(route)).collect()
     }
 

@@ -11,6 +11,7 @@ use crate::target::Target;
 use crate::target::host::canonical_host;
 use http::{HeaderMap, Method, header};
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 /// The host of requests that name none, where the policy is for every host.
@@ -25,6 +26,14 @@ pub struct Request {
     pub target: String,
     /// The headers; `Host` among them where the request names one.
     pub headers: HeaderMap,
+}
+
+/// Without the headers and the query: they may carry credentials.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.target.split('?').next().unwrap_or_default();
+        f.debug_struct("Request").field("method", &self.method).field("path", &path).finish_non_exhaustive()
+    }
 }
 
 /// A request whose target and host are canonical.

@@ -157,8 +157,8 @@ pub(super) const GIVEN_KEYS: [&str; 2] = ["organizations", "users"];
 /// The keys of an organization in `given`.
 pub(super) const ORGANIZATION_KEYS: [&str; 3] = ["active", "external_id", "name"];
 /// The keys of a user in `given`, beside the names of organizations.
-pub(super) const USER_KEYS: [&str; 8] =
-    ["active", "email", "external_id", "inactive", "permissions", "roles", "staff", "superuser"];
+pub(super) const USER_KEYS: [&str; 9] =
+    ["active", "email", "external_id", "groups", "inactive", "permissions", "roles", "staff", "superuser"];
 /// Users who are said in one word.
 pub(super) const USER_WORDS: [&str; 4] = ["user", "staff", "superuser", "inactive"];
 /// Levels in an organization.
@@ -202,6 +202,7 @@ struct Given {
     memberships: Vec<Membership>,
     everywhere: Vec<Arc<str>>,
     roles: Vec<(OrgId, Vec<Arc<str>>)>,
+    groups: Vec<Arc<str>>,
     email: Option<String>,
     external_id: Option<String>,
     is_inactive: bool,
@@ -247,6 +248,10 @@ impl Given {
             "superuser" => self.is_superuser |= value.expect_bool("`superuser`", findings) == Some(true),
             "email" => self.email = text(value, "`email`", findings).map(str::to_owned),
             "external_id" => self.external_id = text(value, "`external_id`", findings).map(str::to_owned),
+            "groups" => {
+                let names = value.expect_strs("a group", findings).unwrap_or_default();
+                self.groups.extend(names.into_iter().map(|(name, _)| name.into()));
+            }
             "permissions" => self.everywhere.extend(permissions(value, findings)),
             "roles" => {
                 let Some(map) = value.expect_map("`roles`", findings) else { return };
@@ -278,7 +283,8 @@ impl Given {
             is_staff: self.is_staff,
             is_superuser: self.is_superuser,
         };
-        Snapshot::new(user, self.memberships).with_permissions(Permissions::new(self.everywhere, self.roles))
+        let permissions = Permissions::new(self.everywhere, self.roles);
+        Snapshot::new(user, self.memberships).with_permissions(permissions).with_groups(self.groups)
     }
 }
 

@@ -62,6 +62,9 @@ pub enum SendError {
     },
 }
 
+/// How many idle connections are looked at for one that is ready.
+const LOOK: usize = 16;
+
 /// What a pool counts.
 #[derive(Debug, Default)]
 pub struct Counts {
@@ -177,9 +180,10 @@ where
         timeouts: &Timeouts,
     ) -> Result<(http::Response<Incoming>, Lease<B>), SendError> {
         loop {
-            let (mut sender, reused) = match self.take_idle().await {
+            let (mut sender, reused) = match self.take_ready() {
                 Some(sender) => (sender, true),
-                None => (self.connect(deadlines, timeouts.connect).await?, false),
+                // Boxed, so that the usual way does not carry the unusual one's state along.
+                None => Box::pin(self.wait_or_connect(deadlines, timeouts.connect)).await?,
             };
             deadlines.arm(Phase::Upstream, timeouts.first_byte);
             let answer = before(deadlines, Phase::Upstream, sender.try_send_request(request)).await;
@@ -204,22 +208,33 @@ where
         }
     }
 
-    async fn take_idle(&self) -> Option<SendRequest<B>> {
-        loop {
-            let idle = self.idle.borrow_mut().pop_back()?;
-            if self.is_stale(&idle) || idle.sender.is_closed() {
-                continue;
-            }
-            if !idle.sender.is_ready() {
-                // Given back a moment ago: its task has yet to notice that the last answer was read to its end. One turn is
-                // enough for that; a connection that is still busy then carries the rest of a body that the upstream answered
-                // early, and nobody waits for somebody else's client.
-                tokio::task::yield_now().await;
-            }
-            if idle.sender.is_ready() {
-                return Some(idle.sender);
+    /// The last used connection that can serve at once. One given back a moment ago cannot yet: its task has still to notice
+    /// that the last answer was read to its end.
+    fn take_ready(&self) -> Option<SendRequest<B>> {
+        let mut idle = self.idle.borrow_mut();
+        let from_the_end = idle.iter().rev().take(LOOK).position(|idle| idle.sender.is_ready())?;
+        let at = idle.len().checked_sub(from_the_end + 1)?;
+        let found = idle.remove(at)?;
+        if self.is_stale(&found) {
+            // All before it are older.
+            return None;
+        }
+        Some(found.sender)
+    }
+
+    /// A connection that becomes ready within one turn, or a new one; and whether it has served before.
+    ///
+    /// One that is still busy then carries the rest of a body that the upstream answered early: nobody waits for somebody
+    /// else's client.
+    async fn wait_or_connect(&self, deadlines: &Deadlines, limit: Ticks) -> Result<(SendRequest<B>, bool), SendError> {
+        let busy = self.idle.borrow_mut().pop_back();
+        if let Some(busy) = busy.filter(|busy| !self.is_stale(busy) && !busy.sender.is_closed()) {
+            tokio::task::yield_now().await;
+            if busy.sender.is_ready() {
+                return Ok((busy.sender, true));
             }
         }
+        Ok((self.connect(deadlines, limit).await?, false))
     }
 
     async fn connect(&self, deadlines: &Deadlines, limit: Ticks) -> Result<SendRequest<B>, SendError> {

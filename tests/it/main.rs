@@ -7,5 +7,7 @@ mod docs;
 mod gateway;
 mod operations;
 mod policies;
+mod recipes;
 mod strict;
 mod support;
+mod tools;

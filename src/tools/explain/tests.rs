@@ -84,6 +84,7 @@ fn each_refusal_names_its_stage_and_what_was_missing() {
         ),
         ("off", "GET /y", vec!["NO credential", "user_inactive", ", inactive"]),
         ("bob", "POST /x/", vec!["NO method        /x/ (routes.yaml:8) does not have POST", "GET, HEAD", "405"]),
+        ("bob", "GET /api/v1/users/token/", vec!["NO route", "own identity API", "404 no_route"]),
         ("root", "GET /hole", vec!["NO method        GET needs: deny", "403 denied"]),
         ("two", "GET /h", vec!["user.only: two does not belong to exactly one organization", "400 org_missing"]),
         (

@@ -290,7 +290,7 @@ fn parts(
     if was != now {
         // More that must pass is narrower, whoever stands first; a primary one decides what the upstream is told.
         let primary = |rule: &Rule| rule.origin.iter().any(|item| item.primary);
-        let adds_only = !was.is_empty() && was.iter().all(|item| now.contains(item)) && !primary(old) && !primary(new);
+        let adds_only = was.iter().all(|item| now.contains(item)) && !primary(old) && !primary(new);
         differ("org", old_route.origin_words(old), new_route.origin_words(new), adds_only);
     }
     let injected = |list: &[Inject]| {

@@ -12,6 +12,7 @@ mod tests;
 pub use compare::{Comparison, Difference, compare};
 pub use probe::{Principal, Relation};
 
+use super::ask::Request;
 use crate::decision::Denial;
 use crate::policy::{Policy, Route};
 use http::Method;
@@ -86,6 +87,18 @@ pub struct Row<'p> {
     pub methods: String,
     /// A verdict for each of [`COLUMNS`]; `None` where a foreign organization cannot be named.
     pub cells: Vec<Option<Verdict>>,
+    /// The request that was judged, in the caller's organization.
+    pub own: Request,
+    /// The same in a foreign organization.
+    pub foreign: Option<Request>,
+}
+
+/// Methods that are judged alike, and the first one's requests.
+struct Group {
+    methods: Vec<Method>,
+    cells: Vec<Option<Verdict>>,
+    own: Request,
+    foreign: Option<Request>,
 }
 
 /// The table.
@@ -104,35 +117,42 @@ impl<'p> Matrix<'p> {
         let mut cast = Cast::default();
         let mut matrix = Self { rows: Vec::new(), unreachable: Vec::new() };
         for route in policy.routes() {
-            let mut groups: Vec<(Vec<Method>, Vec<Option<Verdict>>)> = Vec::new();
+            let mut groups: Vec<Group> = Vec::new();
             let mut reached = false;
+            let host = probe::hosts(route).into_iter().next().unwrap_or_default();
             for method in methods(route) {
                 let Some(rule) = route.rule(&method) else { continue };
-                let host = probe::hosts(route).into_iter().next().unwrap_or_default();
-                let names_one = probe::names_organization(rule);
-                let mut cells = Vec::with_capacity(COLUMNS.len());
-                for (who, whose) in COLUMNS {
-                    if whose == Relation::Foreign && !names_one {
-                        cells.push(None);
-                        continue;
-                    }
+                let mut of = |whose| {
                     let aim = Probe { route, rule, theirs: None, host: &host, method: &method, whose };
-                    let Some((request, world)) = aim.request(policy, &mut cast) else { break };
-                    cells.push(Some(Verdict::of(&world.judge(policy, &request, who))));
-                }
-                if cells.len() < COLUMNS.len() {
-                    continue;
-                }
+                    aim.request(policy, &mut cast)
+                };
+                let Some((own, world)) = of(Relation::Own) else { continue };
+                let foreign = probe::names_organization(rule).then(|| of(Relation::Foreign)).flatten();
+                let request = |whose| match whose {
+                    Relation::Own => Some(&own),
+                    Relation::Foreign => foreign.as_ref().map(|(request, _)| request),
+                };
+                let judge = |(who, whose)| Some(Verdict::of(&world.judge(policy, request(whose)?, who)));
+                let cells: Vec<Option<Verdict>> = COLUMNS.into_iter().map(judge).collect();
                 reached = true;
-                match groups.iter_mut().find(|(_, known)| *known == cells) {
-                    Some((methods, _)) => methods.push(method),
-                    None => groups.push((vec![method], cells)),
+                match groups.iter_mut().find(|group| group.cells == cells) {
+                    Some(group) => group.methods.push(method),
+                    None => {
+                        let foreign = foreign.map(|(request, _)| request);
+                        groups.push(Group { methods: vec![method], cells, own, foreign });
+                    }
                 }
             }
             if !reached {
                 matrix.unreachable.push(route);
             }
-            let row = |(methods, cells): (Vec<Method>, _)| Row { route, methods: label(&methods), cells };
+            let row = |Group { methods, cells, own, foreign }: Group| Row {
+                route,
+                methods: label(&methods),
+                cells,
+                own,
+                foreign,
+            };
             matrix.rows.extend(groups.into_iter().map(row));
         }
         matrix
@@ -142,7 +162,7 @@ impl<'p> Matrix<'p> {
     #[must_use]
     pub fn to_text(&self, colour: bool) -> String {
         let mut rows = vec![header()];
-        for Row { route, methods, cells } in &self.rows {
+        for Row { route, methods, cells, .. } in &self.rows {
             let mut row = vec![route.pattern.to_string(), methods.clone()];
             row.extend(cells.iter().map(|cell| match cell {
                 None => "-".to_owned(),
@@ -193,10 +213,11 @@ impl<'p> Matrix<'p> {
         let rows: Vec<Json> = self
             .rows
             .iter()
-            .map(|Row { route, methods, cells }| {
+            .map(|Row { route, methods, cells, own, .. }| {
                 let cells: Vec<Json> = COLUMNS.iter().zip(cells).filter_map(cell).collect();
                 json!({
                     "pattern": route.pattern, "file": &*route.file, "line": route.line, "methods": methods, "cells": cells,
+                    "example": format!("{} {}", own.method, own.target),
                 })
             })
             .collect();

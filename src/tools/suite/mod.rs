@@ -9,6 +9,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+pub(super) use read::{CASE_KEYS, FILE_KEYS};
 pub use read::{read, read_world};
 pub use report::{Report, junit};
 

@@ -1,0 +1,75 @@
+//! The commands as a shell runs them.
+
+use crate::support::{Gate, Options};
+use std::path::Path;
+use std::process::Command;
+
+/// Exit code, standard output, standard error.
+fn run(home: &Path, args: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_postern"));
+    let output = command.args(args).current_dir(home).env("POSTERN_DATA_DIR", home).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+const POLICY: &str = "version: 1\ndefaults: { inject: { X-User: user.username } }\n\
+                      routes:\n  /o/{org:slug}: { org: path.org as slug, read: member, write: manager }\n";
+
+#[test]
+fn explain_reads_the_running_postern_s_database() {
+    let gate = Gate::with(&Options::policy(POLICY));
+    let explain = |args: &[&str]| run(gate.postern.home(), &[&["explain"], args].concat());
+    let (code, out, err) = explain(&["GET", "/o/a", "--as", "uA"]);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert!(out.contains("a, where uA is member") && out.contains("x-user: uA"), "{out}");
+    let (code, out, _) = explain(&["POST", "/o/a", "--as", "uA"]);
+    assert!(code == 1 && out.contains("403 org_level_missing"), "{out}");
+    let (code, out, _) = explain(&["GET", "/o/gone", "--as", "uA"]);
+    assert!(code == 1 && out.contains("gone, which is disabled"), "{out}");
+    let (code, out, _) = explain(&["GET", "/o/b", "--as", "su", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &json["by_superuser"], &json["organization"]["slug"]), (0, &true.into(), &"b".into()));
+    let (code, out, _) = explain(&["GET", "/o/a", "--as", "anonymous"]);
+    assert!(code == 1 && out.contains("401 credentials_missing"), "{out}");
+    let (code, _, err) = explain(&["GET", "/o/a", "--as", "nobody"]);
+    assert!(code == 2 && err.contains("there is no user `nobody`"), "{err}");
+}
+
+#[test]
+fn explain_makes_no_database_where_there_is_none() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("routes.yaml"), POLICY).unwrap();
+    let (code, _, err) = run(home.path(), &["explain", "GET", "/o/a", "--as", "uA", "--policy", "routes.yaml"]);
+    assert!(code == 1 && err.contains("there is no database at") && err.contains("--world"), "{err}");
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_policy_is_tested_compared_and_described() {
+    let home = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
+    write("routes.yaml", POLICY);
+    write("old.yaml", &POLICY.replace("write: manager", "write: owner"));
+    let given = "given: { organizations: { acme: {} }, users: { bob: { acme: member } } }\n";
+    write("routes_test.yaml", &format!("{given}tests:\n- {{ as: bob, GET: /o/acme, expect: allow }}\n"));
+    write("wrong_test.yaml", &format!("{given}tests:\n- {{ as: bob, PUT: /o/acme, expect: allow }}\n"));
+    assert_eq!(run(home.path(), &["test", "routes_test.yaml"]), (0, "ok: 1 passed, 0 failed\n".into(), String::new()));
+    let (code, out, _) = run(home.path(), &["test", "routes_test.yaml", "wrong_test.yaml", "--junit", "out.xml"]);
+    assert!(code == 1 && out.contains("wrong_test.yaml:3: FAILED bob PUT /o/acme"), "{out}");
+    assert!(std::fs::read_to_string(home.path().join("out.xml")).unwrap().contains("tests=\"2\" failures=\"1\""));
+    let compare = ["matrix", "--policy", "routes.yaml", "--against", "old.yaml"];
+    let (code, out, _) = run(home.path(), &compare);
+    assert!(code == 1 && out.contains("write: manager\n    403 org_level_missing -> allow"), "{out}");
+    assert_eq!(run(home.path(), &[&compare[..], &["--allow-wider"]].concat()).0, 0);
+    let (code, out, _) = run(
+        home.path(),
+        &["explain", "GET", "/o/acme", "--as", "bob", "--world", "routes_test.yaml", "--policy", "routes.yaml"],
+    );
+    assert!(code == 0 && out.ends_with("=> verdict       allow\n"), "{out}");
+    let (code, out, _) = run(home.path(), &["schema", "policy"]);
+    let schema: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &schema["title"]), (0, &"postern route policy".into()));
+    for usage in [&["test"][..], &["matrix"], &["schema"], &["explain", "GET"], &["test", "none_test.yaml"]] {
+        assert_eq!(run(home.path(), usage).0, 2, "{usage:?}");
+    }
+}
