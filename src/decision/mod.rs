@@ -11,6 +11,7 @@ mod decide;
 mod denial;
 mod matching;
 mod permit;
+mod preflight;
 mod trace;
 
 pub use crate::policy::CredentialNeed;
@@ -19,6 +20,7 @@ pub use decide::{admit, decide};
 pub use denial::{Denial, Reason};
 pub use matching::{Matched, find};
 pub use permit::{MAX_LIST, Permit};
+pub use preflight::{Preflight, preflight};
 pub use trace::{Reading, Ruled, Says, Stage, Trace, trace};
 
 use crate::facts::{Organization, Snapshot};

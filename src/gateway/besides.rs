@@ -3,10 +3,10 @@
 //! They are known before the answer is there, and few requests have any.
 
 use super::worker::Worker;
-use crate::decision::{Denial, Permit, Reason};
+use crate::decision::{Denial, Permit, Preflight, Reason};
 use crate::limit::{Key, Quota, Verdict, Who};
-use crate::policy::{CountedBy, Throttle};
-use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use crate::policy::{Cors, CountedBy, Throttle};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -14,22 +14,72 @@ use std::time::{Duration, Instant};
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
+/// What an upstream may have said to browsers by itself.
+const CORS: [HeaderName; 5] = [
+    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+    header::ACCESS_CONTROL_ALLOW_METHODS,
+    header::ACCESS_CONTROL_ALLOW_HEADERS,
+    header::ACCESS_CONTROL_MAX_AGE,
+];
+
 /// The number of the limit on credentials that the store does not know.
 const UNKNOWN_CREDENTIALS: u64 = 0;
 
 /// The headers, for one answer.
 #[derive(Debug, Default)]
-pub struct Besides(Vec<(HeaderName, HeaderValue)>);
+pub struct Besides {
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// What the upstream says to browsers does not count.
+    cors: bool,
+}
 
 impl Besides {
     /// One more; it stands beside one of that name that the answer has already.
     pub fn add(&mut self, name: HeaderName, value: HeaderValue) {
-        self.0.push((name, value));
+        self.headers.push((name, value));
+    }
+
+    /// What browsers are told of an answer: whether a page of that origin may read it.
+    pub fn cors(&mut self, cors: &Cors, origin: Option<&HeaderValue>) {
+        self.cors = true;
+        self.add(header::VARY, HeaderValue::from_static("Origin"));
+        if let Some(allowed) = origin.and_then(|origin| cors.allows(origin)) {
+            self.allow(cors, allowed);
+        }
+    }
+
+    fn allow(&mut self, cors: &Cors, origin: HeaderValue) {
+        self.add(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        if cors.credentials {
+            self.add(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
+    }
+
+    /// The answer to a preflight, or to one of an origin that is not allowed.
+    pub fn preflight(&mut self, preflight: &Preflight<'_>) {
+        let Preflight { route, cors, verdict } = preflight;
+        let asked = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
+        self.add(header::VARY, HeaderValue::from_static(asked));
+        let Ok(origin) = verdict else { return };
+        self.allow(cors, origin.clone());
+        self.add(header::ACCESS_CONTROL_ALLOW_METHODS, cors.methods.as_ref().unwrap_or(&route.allow).clone());
+        if let Some(headers) = &cors.headers {
+            self.add(header::ACCESS_CONTROL_ALLOW_HEADERS, headers.clone());
+        }
+        if let Some(age) = &cors.max_age {
+            self.add(header::ACCESS_CONTROL_MAX_AGE, age.clone());
+        }
     }
 
     /// Puts them into an answer.
     pub fn put(&self, headers: &mut HeaderMap) {
-        for (name, value) in &self.0 {
+        if self.cors {
+            for name in &CORS {
+                headers.remove(name);
+            }
+        }
+        for (name, value) in &self.headers {
             headers.append(name.clone(), value.clone());
         }
     }

@@ -44,6 +44,11 @@ impl RequestBody {
         Self { incoming, left: limit, link, first_byte: Ticks(0) }
     }
 
+    /// Another limit than the usual one, before anything was read.
+    pub fn limit(&mut self, limit: u64) {
+        self.left = limit;
+    }
+
     /// While the body moves, the upstream is not late with its answer.
     pub fn wait_for_answer(&mut self, first_byte: Ticks) {
         self.first_byte = first_byte;
@@ -115,7 +120,7 @@ impl UpstreamBody {
         let deadlines = &self.exchange.link().connection.deadlines;
         loop {
             match Pin::new(&mut self.incoming).poll_frame(cx) {
-                Poll::Pending if deadlines.expired(Phase::Upstream) => {
+                Poll::Pending if deadlines.expired(Phase::Upstream) || deadlines.expired(Phase::Total) => {
                     return Poll::Ready(Some(Err(BodyError::Stalled)));
                 }
                 Poll::Pending => {

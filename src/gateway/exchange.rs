@@ -3,16 +3,17 @@
 //! It stays in one place in memory and travels as a pointer: with the judging, then with the sending, at last with the
 //! answer's body. However a request ends — answered, refused, broken off — its end is noted once, when this is dropped.
 
-use super::besides::{self, Besides};
+use super::besides;
 use super::body::RequestBody;
 use super::client::Origin;
 use super::forward::Prepared;
 use super::headers::Trace;
-use super::judge::{Fetched, Need, Stop, judge};
+use super::judge::{Fetched, Need, Noted, Stop, judge};
 use super::link::Link;
 use super::worker::Worker;
 use crate::decision::{Denial, Permit, Reason};
-use crate::facts::{Organization, Snapshot};
+use crate::facts::Organization;
+use crate::net::deadline::Phase;
 use crate::telemetry::access::Line;
 use crate::telemetry::metrics::Outcome;
 use http::header::{HOST, HeaderValue};
@@ -35,12 +36,8 @@ pub struct Exchange {
     start: Instant,
     ours: Option<Duration>,
     upstream: Option<Duration>,
-    /// What the answer gets besides.
-    pub besides: Option<Box<Besides>>,
-    /// The index of the route that was found.
-    pub route: Option<usize>,
-    /// Who asked.
-    pub user: Option<Arc<Snapshot>>,
+    /// What was found on the way.
+    pub noted: Noted,
     organization: Option<Arc<Organization>>,
     level: Option<&'static str>,
     superuser_pass: bool,
@@ -91,9 +88,7 @@ impl Exchange {
             start,
             ours: None,
             upstream: None,
-            besides: None,
-            route: None,
-            user: None,
+            noted: Noted::default(),
             organization: None,
             level: None,
             superuser_pass: false,
@@ -120,20 +115,20 @@ impl Exchange {
     /// # Errors
     /// It is refused, or something must be fetched first.
     pub fn prepare(&mut self) -> Result<Prepared, Stop> {
-        let Self { worker, link, request, way, fetched, start, route, user, client, besides, .. } = self;
+        let Self { worker, link, request, way, fetched, start, noted, client, .. } = self;
         let worker = Rc::clone(worker);
         // Both are there until the request is sent.
         let Some(request) = request else { return Err(Denial::new(Reason::BadFraming).into()) };
-        let permit = match judge(&worker, link, request, fetched, *start, route, user) {
+        let permit = match judge(&worker, link, request, fetched, *start, noted) {
             Ok(permit) => permit,
             Err(Stop::Needs(need @ Need::Credential(wanted))) if wanted.foreign => {
-                besides::may_ask(&worker, *client, *start, besides.get_or_insert_default())?;
+                besides::may_ask(&worker, *client, *start, noted.besides.get_or_insert_default())?;
                 return Err(Stop::Needs(need));
             }
             Err(stop) => return Err(stop),
         };
         if let Some(throttle) = permit.rule().further.as_ref().and_then(|further| further.throttle.as_ref()) {
-            besides::throttle(&worker, &permit, throttle, *client, *start, besides.get_or_insert_default())?;
+            besides::throttle(&worker, &permit, throttle, *client, *start, noted.besides.get_or_insert_default())?;
         }
         let Some(way) = way.take() else { return Err(Denial::new(Reason::BadFraming).into()) };
         let prepared = super::forward::prepare(&worker, &permit, request, way);
@@ -187,7 +182,7 @@ impl Exchange {
         let ours = *self.ours.get_or_insert(elapsed);
         self.status = status;
         self.outcome = Some(outcome);
-        if let Some(cell) = self.worker.routes.cell(self.route) {
+        if let Some(cell) = self.worker.routes.cell(self.noted.route) {
             cell.observe(outcome, ours, self.upstream);
         }
         if self.superuser_pass {
@@ -226,10 +221,10 @@ impl Exchange {
             method: head.map(|head| head.method.as_str()),
             host: head.map(|head| text(head.host.as_ref())),
             path: head.map(|head| head.uri.path()),
-            route: self.route.and_then(|at| self.worker.shared.labels.get(at)).map(|label| &**label),
+            route: self.noted.route.and_then(|at| self.worker.shared.labels.get(at)).map(|label| &**label),
             status,
             code,
-            user: self.user.as_ref().map(|user| user.user.id_value.as_str()),
+            user: self.noted.user.as_ref().map(|user| user.user.id_value.as_str()),
             org: self.organization.as_ref().map(|org| org.id_value.as_str()),
             level: self.level,
             superuser_pass: self.superuser_pass,
@@ -245,6 +240,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        self.link.connection.deadlines.disarm(Phase::Total);
         self.link.connection.end();
         self.log();
     }

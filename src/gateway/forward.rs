@@ -7,16 +7,22 @@ use super::headers::{Stripped, Trace, clean_answer, tell_the_way};
 use super::reply;
 use super::worker::Worker;
 use crate::decision::{CredentialNeed, Denial, Permit, Reason};
+use crate::net::deadline::{Phase, Ticks};
+use crate::policy::Timeout;
 use crate::telemetry::metrics::Outcome;
-use crate::upstream::Pool;
+use crate::upstream::{Pool, Timeouts};
 use http::{HeaderName, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// A request that is ready to be sent: it was permitted, and its headers are ours.
 pub struct Prepared {
     pool: Rc<Pool<RequestBody>>,
     depends_on_credential: bool,
+    timeouts: Timeouts,
+    /// For the whole exchange.
+    total: Ticks,
 }
 
 /// Makes a permitted request ready: strips, injects, says where it comes from.
@@ -31,7 +37,15 @@ pub fn prepare(
 ) -> Result<Prepared, Denial> {
     let unreachable = || Denial::new(Reason::UpstreamUnreachable).with_hint("the route's upstream is not configured");
     let pool = worker.pools.get(permit.route().upstream).ok_or_else(unreachable)?;
-    if request.body().size_hint().lower() > worker.shared.body_limit {
+    let (mut timeouts, mut total, mut limit) = (*pool.timeouts(), Ticks(0), worker.shared.body_limit);
+    if let Some(further) = &permit.rule().further {
+        (timeouts, total) = limits(timeouts, further.timeout.unwrap_or_default());
+        if let Some(own) = further.body_limit {
+            limit = own;
+            request.body_mut().limit(limit);
+        }
+    }
+    if request.body().size_hint().lower() > limit {
         return Err(Denial::new(Reason::BodyTooLarge));
     }
     let strip = worker.shared.policy.strip();
@@ -49,19 +63,36 @@ pub fn prepare(
         *request.uri_mut() = Uri::try_from(target).map_err(|_| Denial::new(Reason::BadTarget))?;
     }
     *request.version_mut() = Version::HTTP_11;
-    request.body_mut().wait_for_answer(pool.timeouts().first_byte);
+    request.body_mut().wait_for_answer(timeouts.first_byte);
     let depends_on_credential = permit.rule().access.credential() != CredentialNeed::Ignored;
-    Ok(Prepared { pool: Rc::clone(pool), depends_on_credential })
+    Ok(Prepared { pool: Rc::clone(pool), depends_on_credential, timeouts, total })
+}
+
+/// The usual limits with a route's own, and that for the whole exchange.
+fn limits(usual: Timeouts, own: Timeout) -> (Timeouts, Ticks) {
+    let or = |own: Option<Duration>, usual| own.map_or(usual, Ticks::from);
+    let Timeout { connect, first_byte, idle, total } = own;
+    let timeouts = Timeouts {
+        connect: or(connect, usual.connect),
+        first_byte: or(first_byte, usual.first_byte),
+        idle: or(idle, usual.idle),
+        ..usual
+    };
+    (timeouts, or(total, Ticks(0)))
 }
 
 /// Sends a prepared request and streams the answer back.
 pub async fn forward(mut exchange: Box<Exchange>, prepared: Prepared) -> Response<AnswerBody> {
-    let Prepared { pool, depends_on_credential } = prepared;
+    let Prepared { pool, depends_on_credential, timeouts, total } = prepared;
     let Some(request) = exchange.request.take() else {
         return reply::refuse(exchange, &Denial::new(Reason::BadFraming));
     };
     exchange.hand_over();
-    let sent = pool.send(request, &exchange.link().connection.deadlines).await;
+    let deadlines = &exchange.link().connection.deadlines;
+    if total != Ticks(0) {
+        deadlines.arm(Phase::Total, total);
+    }
+    let sent = pool.send(request, deadlines, &timeouts).await;
     let failure = match sent {
         // Nobody asked it to switch, and what would be spoken then passes no judge.
         Ok((response, _)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
@@ -74,11 +105,11 @@ pub async fn forward(mut exchange: Box<Exchange>, prepared: Prepared) -> Respons
             }
             exchange.answer(response.status(), Outcome::Allowed);
             clean_answer(response.headers_mut(), depends_on_credential);
-            if let Some(besides) = exchange.besides.take() {
+            if let Some(besides) = exchange.noted.besides.take() {
                 besides.put(response.headers_mut());
             }
             *response.version_mut() = Version::HTTP_11;
-            let idle = pool.timeouts().idle;
+            let idle = timeouts.idle;
             return response.map(|incoming| AnswerBody::Upstream(UpstreamBody::new(incoming, lease, idle, exchange)));
         }
         Err(failure) => failure,

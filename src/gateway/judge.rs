@@ -1,17 +1,18 @@
 //! From the request's head to a permit or a denial. It never waits: what memory does not hold, it asks for.
 
+use super::besides::Besides;
 use super::body::RequestBody;
 use super::link::Link;
 use super::worker::Worker;
 use crate::decision::{Caller, CredentialNeed, Denial, Facts, OrgKey, Permit, Reason, RequestView};
-use crate::decision::{admit, claim, decide, find};
+use crate::decision::{admit, claim, decide, find, preflight};
 use crate::directory::StoreError;
 use crate::facts::{Organization, Snapshot};
 use crate::identity::{self, Credential};
 use crate::membership::{Lookup, Memberships, Wanted};
 use crate::target::Target;
 use http::Request;
-use http::header::{HOST, HeaderMap};
+use http::header::{HOST, HeaderMap, ORIGIN};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,6 +23,8 @@ pub enum Stop {
     Denied(Denial),
     /// This must be fetched first.
     Needs(Need),
+    /// It is a browser's question, and what is noted answers it.
+    Preflight,
 }
 
 impl From<Denial> for Stop {
@@ -68,6 +71,17 @@ impl Fetched {
     }
 }
 
+/// What was found on the way, also of a request that is refused later.
+#[derive(Default)]
+pub struct Noted {
+    /// The index of the route.
+    pub route: Option<usize>,
+    /// Who asked.
+    pub user: Option<Arc<Snapshot>>,
+    /// What the answer gets besides.
+    pub besides: Option<Box<Besides>>,
+}
+
 /// Judges a request. The route and the user are noted as soon as they are known, also of a request that is refused later.
 ///
 /// # Errors
@@ -78,8 +92,7 @@ pub fn judge<'w>(
     request: &Request<RequestBody>,
     fetched: &Fetched,
     now: Instant,
-    route: &mut Option<usize>,
-    user: &mut Option<Arc<Snapshot>>,
+    noted: &mut Noted,
 ) -> Result<Permit<'w>, Stop> {
     let (method, headers) = (request.method(), request.headers());
     // A lenient upstream could take `get` for GET, which was not judged.
@@ -92,13 +105,27 @@ pub fn judge<'w>(
     // The scanner has seen to it that there is exactly one `Host`, and a valid one.
     let host = headers.get(HOST).and_then(|host| link.canonical_host(host).ok()).ok_or_else(bad_target)?;
     let view = RequestView { method, host: &host, target: &target, headers };
-    let matched = find(&worker.shared.policy, &view).inspect_err(|denial| *route = denial.route)?;
-    *route = Some(matched.route().index);
-    *user = match matched.credential() {
+    let policy = &worker.shared.policy;
+    if let Some(preflight) = preflight(policy, &view) {
+        noted.route = Some(preflight.route.index);
+        noted.besides.get_or_insert_default().preflight(&preflight);
+        preflight.verdict?;
+        return Err(Stop::Preflight);
+    }
+    let found = find(policy, &view);
+    noted.route = found.as_ref().map_or_else(|denial| denial.route, |matched| Some(matched.route().index));
+    if let Some(route) = noted.route.and_then(|at| policy.routes().get(at))
+        && let Some(cors) = &route.cors
+        && noted.besides.is_none()
+    {
+        noted.besides.get_or_insert_default().cors(cors, headers.get(ORIGIN));
+    }
+    let matched = found?;
+    noted.user = match matched.credential() {
         CredentialNeed::Ignored => None,
         CredentialNeed::Optional | CredentialNeed::Required => authenticate(worker, headers, fetched, now)?,
     };
-    let caller = user.as_ref().map_or(Caller::Anonymous, Caller::User);
+    let caller = noted.user.as_ref().map_or(Caller::Anonymous, Caller::User);
     admit(&matched, caller)?;
     let claim = claim(&matched, &view)?;
     let mut facts = Facts::none();

@@ -70,6 +70,7 @@ impl tower::Service<Request<Incoming>> for Gateway {
         match exchange.prepare() {
             Ok(prepared) => Answer::Later(Box::pin(forward(exchange, prepared))),
             Err(Stop::Denied(denial)) => Answer::Now(Some(reply::refuse(exchange, &denial))),
+            Err(Stop::Preflight) => Answer::Now(Some(reply::preflight(exchange))),
             Err(Stop::Needs(need)) => Answer::Later(Box::pin(async move {
                 let mut need = need;
                 loop {
@@ -77,6 +78,7 @@ impl tower::Service<Request<Incoming>> for Gateway {
                     match exchange.prepare() {
                         Ok(prepared) => return forward(exchange, prepared).await,
                         Err(Stop::Denied(denial)) => return reply::refuse(exchange, &denial),
+                        Err(Stop::Preflight) => return reply::preflight(exchange),
                         Err(Stop::Needs(next)) => need = next,
                     }
                 }

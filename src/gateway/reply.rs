@@ -55,7 +55,7 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
     }
     let body = exchange.worker().bodies.of(denial);
     let request_id = exchange.request_id().clone();
-    let besides = exchange.besides.take();
+    let besides = exchange.noted.besides.take();
     let mut response = Response::new(AnswerBody::Own(Some(body), exchange));
     *response.status_mut() = denial.status;
     let headers = response.headers_mut();
@@ -80,6 +80,21 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
     }
     if let Some(allow) = &denial.allow {
         headers.insert(header::ALLOW, allow.clone());
+    }
+    response
+}
+
+/// Answers a browser's preflight: no content, and what was noted for it.
+#[must_use]
+pub fn preflight(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
+    exchange.answer(StatusCode::NO_CONTENT, Outcome::Allowed);
+    let request_id = exchange.request_id().clone();
+    let besides = exchange.noted.besides.take();
+    let mut response = Response::new(AnswerBody::Own(None, exchange));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(X_REQUEST_ID, request_id);
+    if let Some(besides) = besides {
+        besides.put(response.headers_mut());
     }
     response
 }

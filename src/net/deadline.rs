@@ -32,9 +32,11 @@ pub enum Phase {
     Upstream = 4,
     /// The end of what a refused client is still sending.
     Linger = 5,
+    /// The whole exchange, where a route limits it.
+    Total = 6,
 }
 
-const PHASES: usize = 6;
+const PHASES: usize = 7;
 
 #[derive(Default)]
 struct Clock {
@@ -121,7 +123,7 @@ pub struct Deadlines {
 
 impl Deadlines {
     fn due(&self, phase: Phase) -> &Cell<u32> {
-        let [idle, head, body, write, upstream, linger] = &self.entry.due;
+        let [idle, head, body, write, upstream, linger, total] = &self.entry.due;
         match phase {
             Phase::Idle => idle,
             Phase::Head => head,
@@ -129,6 +131,7 @@ impl Deadlines {
             Phase::Write => write,
             Phase::Upstream => upstream,
             Phase::Linger => linger,
+            Phase::Total => total,
         }
     }
 

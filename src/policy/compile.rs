@@ -168,6 +168,7 @@ impl Compiler<'_> {
             line: self.findings.place(*span).line,
             upstream: self.upstream(&base),
             rewrite: self.rewrite(&base),
+            cors: route.options.cors.as_ref().or(file.defaults.cors.as_ref()).map(|c| Box::new(c.value.clone())),
             allow: rules.allow(),
             rules,
             variables: pattern.variables().map(Box::from).collect(),

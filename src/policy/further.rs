@@ -9,6 +9,7 @@ use super::permission::{self, Model};
 use super::shared::{self, RawShared, Shared};
 use super::source::{Methods, Spanned};
 use super::throttle::{self, CountedBy, RawThrottle, Throttle};
+use super::timeout::{self, Timeout};
 use super::when::{self, Condition, RawWhen, Scope};
 use crate::yaml::{Findings, Key, Node, Span};
 
@@ -25,6 +26,10 @@ pub struct Further {
     pub when: Option<Condition>,
     /// How often.
     pub throttle: Option<Throttle>,
+    /// How long, where it is not as usual.
+    pub timeout: Option<Timeout>,
+    /// Bytes of a request's body at most, where it is not as usual.
+    pub body_limit: Option<u64>,
 }
 
 /// The same as written.
@@ -35,10 +40,12 @@ pub(super) struct RawFurther {
     shared: Option<Spanned<RawShared>>,
     when: Option<Spanned<RawWhen>>,
     throttle: Option<Spanned<RawThrottle>>,
+    timeout: Option<Timeout>,
+    body_limit: Option<u64>,
 }
 
 /// The keys of these options.
-pub(super) const KEYS: [&str; 5] = ["permissions", "model", "shared", "when", "throttle"];
+pub(super) const KEYS: [&str; 7] = ["permissions", "model", "shared", "when", "throttle", "timeout", "body_limit"];
 
 impl RawFurther {
     /// Reads the option of that key, which is one of [`KEYS`].
@@ -47,6 +54,8 @@ impl RawFurther {
             "permissions" => self.permissions = permission::permissions(node, findings),
             "model" => self.model = permission::model(node, findings),
             "shared" => self.shared = shared::read(node, findings).map(|value| Spanned { value, span: key.span }),
+            "timeout" => self.timeout = timeout::read(node, findings),
+            "body_limit" => self.body_limit = node.expect_size("`body_limit`", findings),
             "throttle" => self.throttle = throttle::read(node, findings),
             "when" => self.when = when::read(node, findings),
             _ => {}
@@ -181,12 +190,20 @@ pub(super) fn compile(
         // A throttle above the rules is one limit for all of them; a rule's own is its own.
         further.throttle = value.at((rule.hosts, rule.pattern, methods));
     }
+    further.timeout = [own, route, defaults].into_iter().filter_map(|o| o.timeout).reduce(Timeout::over);
+    further.body_limit = [own, route, defaults].into_iter().find_map(|o| o.body_limit);
     further.says_something().then(|| Box::new(further))
 }
 
 impl Further {
     fn says_something(&self) -> bool {
-        let Self { permissions, model, shared, when, throttle } = self;
-        !permissions.is_empty() || model.is_some() || shared.is_some() || when.is_some() || throttle.is_some()
+        let Self { permissions, model, shared, when, throttle, timeout, body_limit } = self;
+        !permissions.is_empty()
+            || model.is_some()
+            || shared.is_some()
+            || when.is_some()
+            || throttle.is_some()
+            || timeout.is_some()
+            || body_limit.is_some()
     }
 }

@@ -7,6 +7,7 @@
 
 mod access;
 mod compile;
+mod cors;
 mod further;
 mod index;
 mod inject;
@@ -19,12 +20,14 @@ mod source;
 mod strip;
 mod table;
 mod throttle;
+mod timeout;
 mod upstreams;
 mod values;
 mod when;
 mod words;
 
 pub use access::{Access, CredentialNeed};
+pub use cors::Cors;
 pub use further::Further;
 pub use index::{Captures, Conflict, Trie};
 pub(crate) use inject::WORDS as INJECT_WORDS;
@@ -37,6 +40,7 @@ pub use shared::Shared;
 pub(crate) use source::{METHODS, ROUTE_KEYS, RULE_KEYS};
 pub use strip::StripSet;
 pub use throttle::{CountedBy, Throttle};
+pub use timeout::Timeout;
 pub use values::Foreign;
 pub use when::{Condition, Failure, Subject};
 

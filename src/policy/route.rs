@@ -1,6 +1,7 @@
 //! What a policy is when it runs: routes and rules, everything bound, nothing left that could fail.
 
 use super::access::Access;
+use super::cors::Cors;
 use super::further::Further;
 use super::inject::Inject;
 use super::origin::Item;
@@ -27,6 +28,8 @@ pub struct Route {
     pub rewrite: Option<Rewrite>,
     /// The `Allow` header of its 405.
     pub allow: HeaderValue,
+    /// What it says to browsers.
+    pub cors: Option<Box<Cors>>,
     pub(super) rules: Rules,
     pub(super) variables: Box<[Box<str>]>,
     pub(super) shape: Pattern,

@@ -4,6 +4,7 @@
 //! `compile`'s business.
 
 use super::access::Access;
+use super::cors::{self, Cors};
 use super::further::{self, RawFurther};
 use super::inject::{self, RawInject};
 use super::origin::{self, RawItem};
@@ -68,18 +69,18 @@ pub(super) struct Options {
     pub(super) upstream: Option<Spanned<String>>,
     pub(super) rewrite: Option<RawRewrite>,
     pub(super) trailing_slash: Option<TrailingSlash>,
+    pub(super) cors: Option<Spanned<Cors>>,
     pub(super) further: RawFurther,
 }
 
 /// The options that the language names and this version does not do.
-pub(crate) const NOT_YET: [&str; 9] =
-    ["allow_lint", "body_limit", "cors", "inspect_limit", "list", "mode", "origins", "timeout", "upgrade"];
+pub(crate) const NOT_YET: [&str; 6] = ["allow_lint", "inspect_limit", "list", "mode", "origins", "upgrade"];
 
 /// Options of a rule, and of all above it.
 pub(crate) const RULE_KEYS: [&str; 7] =
     ["level", "org", "foreign", "inject", "forward_authorization", "authenticate", "description"];
 /// Options of a whole route, and of the defaults.
-pub(crate) const ROUTE_KEYS: [&str; 3] = ["upstream", "rewrite", "trailing_slash"];
+pub(crate) const ROUTE_KEYS: [&str; 4] = ["upstream", "rewrite", "trailing_slash", "cors"];
 /// Methods that the language knows by name beside the seven; for others there is `write`.
 pub(crate) const METHODS: [&str; 20] = [
     "GET",
@@ -282,6 +283,7 @@ fn options(map: &Map, place: Place, findings: &mut Findings) -> Options {
             "authenticate" => values::authenticate(value, findings),
             "upstream" => options.upstream = values::upstream(value, findings),
             "rewrite" => options.rewrite = values::rewrite(value, findings),
+            "cors" => options.cors = cors::read(value, findings),
             "trailing_slash" => options.trailing_slash = values::trailing_slash(value, findings),
             word if further::KEYS.contains(&word) => options.further.read(key, value, findings),
             _ => unknown(key, place, findings),

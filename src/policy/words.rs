@@ -10,7 +10,7 @@ impl Further {
     /// The options and what they say: `("permissions", "config.add_device")`, in the order in which they are judged.
     #[must_use]
     pub fn words(&self) -> Vec<(&'static str, String)> {
-        let Self { permissions, model, shared, when, throttle } = self;
+        let Self { permissions, model, shared, when, throttle, timeout, body_limit } = self;
         let mut words = Vec::new();
         if let Some(shared) = shared {
             words.push(("shared", format!("read {}, write {}", shared.read.as_str(), shared.write.as_str())));
@@ -27,6 +27,13 @@ impl Further {
         if let Some(throttle) = throttle {
             let (count, period) = throttle.rate;
             words.push(("throttle", format!("{count} in {} s by {}", period.as_secs(), throttle.by.as_str())));
+        }
+        if let Some(timeout) = timeout {
+            let limits: Vec<String> = timeout.said().map(|(name, limit)| format!("{name} {limit:?}")).collect();
+            words.push(("timeout", limits.join(", ")));
+        }
+        if let Some(limit) = body_limit {
+            words.push(("body_limit", format!("{limit} bytes")));
         }
         words
     }

@@ -109,7 +109,7 @@ async fn before<F: Future>(deadlines: &Deadlines, phase: Phase, future: F) -> Op
     let mut future = pin!(future);
     let done = poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending if deadlines.expired(phase) => Poll::Ready(None),
+        Poll::Pending if deadlines.expired(phase) || deadlines.expired(Phase::Total) => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
     })
     .await;
@@ -177,14 +177,15 @@ where
         self: &Rc<Self>,
         mut request: http::Request<B>,
         deadlines: &Deadlines,
+        timeouts: &Timeouts,
     ) -> Result<(http::Response<Incoming>, Lease<B>), SendError> {
         loop {
             let (mut sender, reused) = match self.take_ready() {
                 Some(sender) => (sender, true),
                 // Boxed, so that the usual way does not carry the unusual one's state along.
-                None => Box::pin(self.wait_or_connect(deadlines)).await?,
+                None => Box::pin(self.wait_or_connect(deadlines, timeouts.connect)).await?,
             };
-            deadlines.arm(Phase::Upstream, self.timeouts.first_byte);
+            deadlines.arm(Phase::Upstream, timeouts.first_byte);
             let answer = before(deadlines, Phase::Upstream, sender.try_send_request(request)).await;
             let Some(answer) = answer else { return Err(self.timeout("answer")) };
             match answer {
@@ -225,7 +226,7 @@ where
     ///
     /// One that is still busy then carries the rest of a body that the upstream answered early: nobody waits for somebody
     /// else's client.
-    async fn wait_or_connect(&self, deadlines: &Deadlines) -> Result<(SendRequest<B>, bool), SendError> {
+    async fn wait_or_connect(&self, deadlines: &Deadlines, limit: Ticks) -> Result<(SendRequest<B>, bool), SendError> {
         let busy = self.idle.borrow_mut().pop_back();
         if let Some(busy) = busy.filter(|busy| !self.is_stale(busy) && !busy.sender.is_closed()) {
             tokio::task::yield_now().await;
@@ -233,11 +234,11 @@ where
                 return Ok((busy.sender, true));
             }
         }
-        Ok((self.connect(deadlines).await?, false))
+        Ok((self.connect(deadlines, limit).await?, false))
     }
 
-    async fn connect(&self, deadlines: &Deadlines) -> Result<SendRequest<B>, SendError> {
-        deadlines.arm(Phase::Upstream, self.timeouts.connect);
+    async fn connect(&self, deadlines: &Deadlines, limit: Ticks) -> Result<SendRequest<B>, SendError> {
+        deadlines.arm(Phase::Upstream, limit);
         let connecting = async {
             let stream = TcpStream::connect(&*self.upstream.address).await?;
             stream.set_nodelay(true)?;

@@ -263,7 +263,7 @@ struct Part {
 }
 
 /// What a rule may ask besides, by name.
-const OPTIONS: [&str; 5] = ["permissions", "model", "shared", "when", "throttle"];
+const OPTIONS: [&str; 7] = ["permissions", "model", "shared", "when", "throttle", "timeout", "body_limit"];
 
 /// The rule's further options in the policy's words.
 fn further(rule: &Rule) -> BTreeMap<&'static str, String> {
@@ -314,8 +314,8 @@ fn parts(
     for name in OPTIONS {
         let (was, now) = (was.get(name).cloned().unwrap_or_default(), now.get(name).cloned().unwrap_or_default());
         if was != now {
-            // Whatever is asked besides where nothing was asked is narrower; `shared` may be either.
-            let is_narrower = was.is_empty() && name != "shared";
+            // Whatever is asked besides where nothing was asked is narrower; of these it cannot be said.
+            let is_narrower = was.is_empty() && !matches!(name, "shared" | "timeout" | "body_limit");
             differ(name, was, now, is_narrower);
         }
     }
@@ -325,6 +325,12 @@ fn parts(
     let (was, now) = (upstream(old_policy, old_route), upstream(new_policy, new_route));
     if was != now {
         differ("upstream", was, now, false);
+    }
+    let cors = |route: &Route| route.cors.as_ref().map(|cors| cors.words()).unwrap_or_default();
+    let (was, now) = (cors(old_route), cors(new_route));
+    if was != now {
+        let is_narrower = now.is_empty();
+        differ("cors", was, now, is_narrower);
     }
     let (was, now) = (old_route.rewrite_words(), new_route.rewrite_words());
     if was != now {

@@ -1,6 +1,7 @@
 //! How often, how long, how much: limits of the policy, over the wire.
 
-use crate::support::{Gate, Options, Who, get, post, request};
+use crate::support::{Gate, Options, Upstream, Who, get, post, request};
+use std::time::Duration;
 
 #[test]
 fn who_comes_too_often_waits_and_is_told_how_long() {
@@ -65,4 +66,56 @@ fn a_stranger_cannot_keep_the_store_busy_with_invented_tokens() {
     assert_eq!((late.code().as_str(), late.header("retry-after")), ("throttled", Some("1")));
     // A token of ours is nothing that a stranger could invent: it is looked up, from the same address too.
     assert_eq!(gate.send(get(Who::uA, "/me/x")).status, 200);
+}
+
+/// One upstream that takes its time: before the answer, in the middle of it, or all the way.
+fn slow() -> Upstream {
+    Upstream::with(|exchange| {
+        exchange.body()?;
+        let wait = |millis| std::thread::sleep(Duration::from_millis(millis));
+        if exchange.request.target.ends_with("late") {
+            wait(1500);
+        }
+        exchange.write(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n")?;
+        for _ in 0..20 {
+            if exchange.request.target.ends_with("drip") {
+                wait(100);
+            }
+            exchange.write(b"x")?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_route_has_its_own_patience() {
+    let policy = "version: 1\ndefaults: { timeout: { first_byte: 300ms } }\nroutes:\n  /strict/**: public\n  \
+                  /patient/**: { level: public, timeout: { first_byte: 10s } }\n  \
+                  /total/**: { level: public, timeout: { first_byte: 10s, total: 500ms } }\n";
+    let gate = Gate::before(slow(), &Options::policy(policy));
+    let ask = |target| gate.send(get(Who::nobody, target));
+    assert_eq!((ask("/strict/late").status, ask("/strict/late").code().as_str()), (504, "upstream_timeout"));
+    assert_eq!(ask("/patient/late").status, 200);
+    assert_eq!(ask("/total/late").status, 504);
+    assert_eq!((ask("/total/now").status, ask("/total/now").body.len()), (200, 20));
+    assert_eq!(ask("/strict/drip").body.len(), 20);
+    // What drips for longer than the whole exchange may take is cut, on its own connection and none after it.
+    let mut raw = gate.raw();
+    raw.send(get(Who::nobody, "/total/drip"));
+    assert!(raw.try_answer().is_err());
+    assert_eq!(ask("/patient/now").status, 200);
+}
+
+#[test]
+fn a_route_has_its_own_limit_of_what_a_body_may_be() {
+    let policy = "version: 1\nroutes:\n  /small: { level: public, body_limit: 10 }\n  \
+                  /large: { GET: public, POST: { level: public, body_limit: 1KiB } }\n  /usual: public\n";
+    let gate = Gate::with(&Options::policy(policy).set("limits.body", "100"));
+    let body = |target: &str, size| request(Who::nobody, "POST", target, &[], &"x".repeat(size));
+    for (target, most) in [("/small", 10), ("/usual", 100), ("/large", 1024)] {
+        assert_eq!(gate.forwarded(body(target, most)).body.len(), most, "{target}");
+        gate.refused(body(target, most + 1), 413, "body_too_large");
+    }
+    let chunked = "POST /small HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nxxxxxxxxxxx\r\n0\r\n\r\n";
+    assert_eq!(gate.send(chunked).status, 413);
 }

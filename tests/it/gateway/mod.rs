@@ -1,6 +1,7 @@
 //! The data path, told as stories: what goes through, how it streams, and what becomes of it when one side fails.
 
 mod bodies;
+mod browsers;
 mod failures;
 mod limits;
 mod messages;

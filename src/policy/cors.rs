@@ -1,0 +1,144 @@
+//! `cors:`: pages of which origins may call a route from a browser (the Fetch standard's CORS protocol).
+//!
+//! Preflights are answered before anybody is authenticated, since browsers send no credentials with them. An origin that is
+//! not listed is never named in an answer.
+
+use super::source::Spanned;
+use crate::yaml::{Findings, Keys, Map, Node, Span};
+use http::{HeaderName, HeaderValue, Method, Uri};
+
+/// What a route says to browsers.
+#[derive(Clone, Debug)]
+pub struct Cors {
+    origins: Origins,
+    /// `Access-Control-Allow-Methods`; `None`: those of the route.
+    pub methods: Option<HeaderValue>,
+    /// `Access-Control-Allow-Headers`; `None`: no more than every page may send.
+    pub headers: Option<HeaderValue>,
+    /// `Access-Control-Allow-Credentials`
+    pub credentials: bool,
+    /// `Access-Control-Max-Age`, in seconds.
+    pub max_age: Option<HeaderValue>,
+}
+
+#[derive(Clone, Debug)]
+enum Origins {
+    Any,
+    Listed(Box<[HeaderValue]>),
+}
+
+impl Cors {
+    /// What the answer to a page of that origin says in `Access-Control-Allow-Origin`; `None`: the origin is not allowed.
+    #[must_use]
+    pub fn allows(&self, origin: &HeaderValue) -> Option<HeaderValue> {
+        match &self.origins {
+            Origins::Any => Some(HeaderValue::from_static("*")),
+            Origins::Listed(list) => list.iter().find(|listed| *listed == origin).cloned(),
+        }
+    }
+
+    /// All of it on one line, for explanations and comparisons.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let Self { origins, methods, headers, credentials, max_age } = self;
+        let mut words = match origins {
+            Origins::Any => "origins *".to_owned(),
+            Origins::Listed(list) => {
+                format!("origins {}", list.iter().filter_map(|o| o.to_str().ok()).collect::<Vec<_>>().join(" "))
+            }
+        };
+        for (name, value) in [("methods", methods), ("headers", headers), ("max_age", max_age)] {
+            if let Some(text) = value.as_ref().and_then(|value| value.to_str().ok()) {
+                words.push_str(&format!(", {name} {text}"));
+            }
+        }
+        if *credentials {
+            words.push_str(", credentials");
+        }
+        words
+    }
+}
+
+/// Reads `cors:`; `None` when it was reported.
+pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Spanned<Cors>> {
+    let before = findings.list().len();
+    let map = node.expect_map("`cors`", findings)?;
+    let known = ["origins", "methods", "headers", "credentials", "max_age"];
+    map.expect_keys("`cors`", Keys { known: &known, not_yet: &[] }, findings);
+    let Some(list) = map.get("origins") else {
+        let detail = findings.error("missing_key", node.span, "`cors` has no `origins`");
+        detail.help("write `origins: [\"https://app.example.com\"]`");
+        return None;
+    };
+    let origins = origins(list, findings);
+    let credentials = map.get("credentials").and_then(|n| n.expect_bool("`credentials`", findings)).unwrap_or(false);
+    if credentials && matches!(origins, Some(Origins::Any)) {
+        findings
+            .error("bad_cors", list.span, "`*` with `credentials` would let every page act as the user")
+            .help("list the origins");
+    }
+    let methods = tokens(map, "methods", findings, |word| {
+        Method::from_bytes(word.as_bytes()).is_ok() && !word.bytes().any(|b| b.is_ascii_lowercase())
+    });
+    let headers = tokens(map, "headers", findings, |word| HeaderName::try_from(word).is_ok());
+    let max_age = map.get("max_age").and_then(|n| n.expect_duration("`max_age`", findings));
+    let max_age = max_age.map(|age| HeaderValue::from(age.as_secs()));
+    let cors = Cors { origins: origins?, methods, headers, credentials, max_age };
+    (findings.list().len() == before).then_some(Spanned { value: cors, span: node.span })
+}
+
+fn origins(node: &Node, findings: &mut Findings) -> Option<Origins> {
+    let words = node.expect_strs("`origins`", findings)?;
+    if words.is_empty() {
+        findings.error("bad_cors", node.span, "`origins` is an empty list").help("leave `cors` out");
+        return None;
+    }
+    if words.iter().any(|(word, _)| *word == "*") {
+        if words.len() > 1 {
+            findings.error("bad_cors", node.span, "`*` is every origin: no other one stands beside it");
+        }
+        return Some(Origins::Any);
+    }
+    let list: Vec<_> = words.into_iter().filter_map(|(word, span)| origin(word, span, findings)).collect();
+    Some(Origins::Listed(list.into()))
+}
+
+/// An origin as browsers write it: scheme, host, a port that is not the usual one, and nothing else.
+fn origin(word: &str, span: Span, findings: &mut Findings) -> Option<HeaderValue> {
+    let uri = word.parse::<Uri>().ok();
+    let scheme = uri.as_ref().and_then(Uri::scheme_str).unwrap_or_default();
+    let authority = uri.as_ref().and_then(Uri::authority);
+    let host = authority.map(|authority| authority.host().to_ascii_lowercase()).unwrap_or_default();
+    let usual = if scheme == "https" { 443 } else { 80 };
+    let port = authority.and_then(|authority| authority.port_u16()).filter(|port| *port != usual);
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    let written = format!("{scheme}://{host}{port}");
+    if word == written && !scheme.is_empty() && !host.is_empty() && !host.contains('*') {
+        return HeaderValue::from_str(word).ok();
+    }
+    let message = format!("`{word}` is not an origin as browsers write it");
+    let help = if host.is_empty() || scheme.is_empty() || host.contains('*') {
+        "write scheme and host, each origin by itself: \"https://app.example.com\"".to_owned()
+    } else {
+        format!("write \"{written}\"")
+    };
+    findings.error("bad_cors", span, message).help(help);
+    None
+}
+
+/// A list of words as the value of a header.
+fn tokens(map: &Map, key: &str, findings: &mut Findings, is_good: impl Fn(&str) -> bool) -> Option<HeaderValue> {
+    let words = map.get(key)?.expect_strs(&format!("`{key}`"), findings)?;
+    let mut list = Vec::with_capacity(words.len());
+    for (word, span) in words {
+        if is_good(word) && word != "*" {
+            list.push(word);
+        } else {
+            let message = format!("`{word}` cannot stand in `{key}`");
+            findings
+                .error("bad_cors", span, message)
+                .help("name each one: `methods: [GET, POST]`, `headers: [Content-Type]`");
+        }
+    }
+    HeaderValue::try_from(list.join(", ")).ok()
+}
