@@ -85,6 +85,14 @@ pub fn header_value(text: &str) -> HeaderValue {
     HeaderValue::from_maybe_shared(bytes::Bytes::from(out)).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
+/// An id as a header value: 36 characters, lower case. Written when it is needed, since there are two for each user in memory.
+#[must_use]
+pub fn id_header(id: uuid::Uuid) -> HeaderValue {
+    let mut text = uuid::Uuid::encode_buffer();
+    let text: &str = id.as_hyphenated().encode_lower(&mut text);
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
 /// How high somebody stands in an organization. The order is the power: `Member < Manager < Owner`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
@@ -113,8 +121,6 @@ impl Level {
 pub struct Organization {
     /// Its id.
     pub id: OrgId,
-    /// The id as text.
-    pub id_value: Value,
     /// Unique, never reused.
     pub slug: Value,
     /// For people.
@@ -153,8 +159,6 @@ impl Membership {
 pub struct User {
     /// Their id.
     pub id: UserId,
-    /// The id as text.
-    pub id_value: Value,
     /// Login name.
     pub username: Value,
     /// Primary e-mail address, where there is one.
@@ -322,14 +326,13 @@ mod tests {
     fn permissions_hold_everywhere_or_in_one_s_own_organizations() {
         let organization = |is_active| {
             let id = OrgId::generate();
-            let id_value = Value::new(id.to_string());
             let (slug, name) = (Value::new("acme"), Value::new("Acme"));
-            Arc::new(Organization { id, id_value, slug, name, external_id: None, is_active })
+            Arc::new(Organization { id, slug, name, external_id: None, is_active })
         };
         let user = |is_active, is_superuser| {
             let id = UserId::generate();
-            let (id_value, username) = (Value::new(id.to_string()), Value::new("ann"));
-            User { id, id_value, username, email: None, external_id: None, is_active, is_staff: false, is_superuser }
+            let username = Value::new("ann");
+            User { id, username, email: None, external_id: None, is_active, is_staff: false, is_superuser }
         };
         let (own, gone, foreign) = (organization(true), organization(false), OrgId::generate());
         let snapshot = |is_active, is_superuser| {

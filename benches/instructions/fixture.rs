@@ -60,7 +60,6 @@ pub fn member(organizations: usize) -> Arc<Snapshot> {
     let user = UserId(id("ann"));
     let user = User {
         id: user,
-        id_value: Value::new(user.to_string()),
         username: Value::new("ann"),
         email: None,
         external_id: None,
@@ -72,7 +71,6 @@ pub fn member(organizations: usize) -> Arc<Snapshot> {
         let id = organization_id(number);
         Arc::new(Organization {
             id,
-            id_value: Value::new(id.to_string()),
             slug: Value::new(format!("organization-{number}")),
             name: Value::new(format!("Organization {number}")),
             external_id: None,

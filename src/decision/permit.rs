@@ -3,7 +3,7 @@
 use super::claim::captured;
 use super::matching::Matched;
 use super::{Denial, Reason};
-use crate::facts::{Level, Organization, Snapshot, Value, header_value};
+use crate::facts::{Level, Organization, Snapshot, Value, header_value, id_header};
 use crate::policy::{InjectValue, Route, Rule};
 use bytes::{BufMut, BytesMut};
 use http::{HeaderName, HeaderValue};
@@ -135,13 +135,13 @@ impl<'p> Permit<'p> {
         let organization = self.organization();
         let known = |value: Option<&Value>| value.map(|v| v.header().clone());
         Ok(match value {
-            InjectValue::UserId => known(user.map(|u| &u.id_value)),
+            InjectValue::UserId => user.map(|u| id_header(u.id.0)),
             InjectValue::Username => known(user.map(|u| &u.username)),
             InjectValue::Email => known(user.and_then(|u| u.email.as_deref())),
             InjectValue::UserExternalId => known(user.and_then(|u| u.external_id.as_deref())),
             InjectValue::IsStaff => user.map(|u| flag(u.is_staff)),
             InjectValue::IsSuperuser => user.map(|u| flag(u.is_superuser)),
-            InjectValue::OrgId => known(organization.map(|o| &o.id_value)),
+            InjectValue::OrgId => organization.map(|o| id_header(o.id.0)),
             InjectValue::OrgSlug => known(organization.map(|o| &o.slug)),
             InjectValue::OrgName => known(organization.map(|o| &o.name)),
             InjectValue::OrgExternalId => known(organization.and_then(|o| o.external_id.as_deref())),

@@ -17,7 +17,6 @@ fn organization(name: &str, is_active: bool) -> Arc<Organization> {
     let id = OrgId(uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_DNS, name.as_bytes()));
     Arc::new(Organization {
         id,
-        id_value: Value::new(id.to_string()),
         slug: Value::new(name),
         name: Value::new(format!("The {name}")),
         external_id: (name == "acme").then(|| Box::new(Value::new("legacy/1"))),
@@ -44,7 +43,6 @@ impl World {
         let id = UserId(uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_DNS, name.as_bytes()));
         let user = User {
             id,
-            id_value: Value::new(id.to_string()),
             username: Value::new(name),
             email: None,
             external_id: None,

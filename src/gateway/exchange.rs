@@ -23,6 +23,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 /// One request.
 pub struct Exchange {
@@ -214,6 +215,9 @@ impl Exchange {
         }
         let total = crate::clock::monotonic().duration_since(self.start);
         let head = shown.head.as_ref();
+        let user = self.noted.user.as_ref().map(|user| user.user.id.0);
+        let organization = self.organization.as_ref().map(|organization| organization.id.0);
+        let (mut user_text, mut organization_text) = (Uuid::encode_buffer(), Uuid::encode_buffer());
         let line = Line {
             at: shown.at,
             request_id: text(Some(&self.request_id)),
@@ -224,8 +228,8 @@ impl Exchange {
             route: self.noted.route.and_then(|at| self.worker.shared.labels.get(at)).map(|label| &**label),
             status,
             code,
-            user: self.noted.user.as_ref().map(|user| user.user.id_value.as_str()),
-            org: self.organization.as_ref().map(|org| org.id_value.as_str()),
+            user: user.map(|id| &*id.as_hyphenated().encode_lower(&mut user_text)),
+            org: organization.map(|id| &*id.as_hyphenated().encode_lower(&mut organization_text)),
             level: self.level,
             superuser_pass: self.superuser_pass,
             sent: self.sent,

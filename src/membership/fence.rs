@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// A power of two; 32 KiB of positions.
-const SLOTS: usize = 4096;
+const SLOTS: u16 = 4096;
 
 /// Where the last change of a user or a token is noted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot(usize);
+pub struct Slot(u16);
 
 /// See the module.
 pub struct Fence {
@@ -57,7 +57,7 @@ impl Fence {
     pub fn slot(id: Uuid) -> Slot {
         // A version 7 id begins with the time and ends with randomness; any other version is random (or hashed) there too.
         let [.., a, b] = id.into_bytes();
-        Slot(usize::from(u16::from_le_bytes([a, b])) % SLOTS)
+        Slot(u16::from_le_bytes([a, b]) % SLOTS)
     }
 
     fn millis(&self, at: Instant) -> u64 {
@@ -73,7 +73,8 @@ impl Fence {
     /// Whether what was read at `read_at` of whoever these slots belong to still stands.
     #[must_use]
     pub fn holds(&self, slots: [Slot; 2], read_at: u64) -> bool {
-        let unchanged = |slot: Slot| self.slots.get(slot.0).is_some_and(|at| read_at >= at.load(Ordering::Acquire));
+        let unchanged =
+            |slot: Slot| self.slots.get(usize::from(slot.0)).is_some_and(|at| read_at >= at.load(Ordering::Acquire));
         let [user, token] = slots;
         unchanged(user) && unchanged(token) && read_at >= self.floor.load(Ordering::Acquire)
     }
@@ -127,7 +128,7 @@ impl Fence {
     }
 
     fn changed(&self, id: Uuid, position: u64) {
-        if let Some(slot) = self.slots.get(Self::slot(id).0) {
+        if let Some(slot) = self.slots.get(usize::from(Self::slot(id).0)) {
             slot.fetch_max(position, Ordering::AcqRel);
         }
     }

@@ -168,14 +168,7 @@ pub(super) const LEVELS: [&str; 3] = ["member", "manager", "owner"];
 pub(super) fn organization(name: &str) -> Organization {
     let id = OrgId(id_of(name));
     let value = || Value::new(name);
-    Organization {
-        id,
-        id_value: Value::new(id.to_string()),
-        slug: value(),
-        name: value(),
-        external_id: None,
-        is_active: true,
-    }
+    Organization { id, slug: value(), name: value(), external_id: None, is_active: true }
 }
 
 /// The entries of a map of maps.
@@ -275,7 +268,6 @@ impl Given {
         let id = UserId(id_of(name));
         let user = User {
             id,
-            id_value: Value::new(id.to_string()),
             username: Value::new(name),
             email: self.email.map(|text| Box::new(Value::new(text))),
             external_id: self.external_id.map(|text| Box::new(Value::new(text))),

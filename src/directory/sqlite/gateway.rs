@@ -141,7 +141,6 @@ fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     let id: UserId = row.get("user_id")?;
     Ok(User {
         id,
-        id_value: Value::new(id.to_string()),
         username: text(row, "username")?,
         email: optional(row, "email")?,
         external_id: optional(row, "external_id")?,
@@ -155,7 +154,6 @@ fn organization(row: &Row<'_>) -> rusqlite::Result<Organization> {
     let id: OrgId = row.get("id")?;
     Ok(Organization {
         id,
-        id_value: Value::new(id.to_string()),
         slug: text(row, "slug")?,
         name: text(row, "name")?,
         external_id: optional(row, "external_id")?,

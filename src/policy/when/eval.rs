@@ -110,7 +110,7 @@ impl Values {
                 }
             }
             Field::Headers => self.all_headers(subject.headers)?,
-            Field::UserId => set(&mut self.user, "id", known(user.map(|u| &u.id_value))),
+            Field::UserId => set(&mut self.user, "id", user.map_or(Value::Null, |u| text(&u.id.to_string()))),
             Field::Username => set(&mut self.user, "username", known(user.map(|u| &u.username))),
             Field::Email => set(&mut self.user, "email", known(user.and_then(|u| u.email.as_deref()))),
             Field::IsStaff => set(&mut self.user, "is_staff", Value::Bool(user.is_some_and(|u| u.is_staff))),
@@ -122,7 +122,9 @@ impl Values {
                 let list = groups.iter().map(|group| text(group)).collect();
                 set(&mut self.user, "groups", Value::List(Arc::new(list)));
             }
-            Field::OrgId => set(&mut self.organization, "id", known(organization.map(|(o, _)| &o.id_value))),
+            Field::OrgId => {
+                set(&mut self.organization, "id", organization.map_or(Value::Null, |(o, _)| text(&o.id.to_string())))
+            }
             Field::Slug => set(&mut self.organization, "slug", known(organization.map(|(o, _)| &o.slug))),
             Field::ExternalId => {
                 set(

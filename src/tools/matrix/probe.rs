@@ -148,7 +148,6 @@ fn person(who: Principal, own: &Arc<Organization>) -> Snapshot {
     let id = UserId(world::id_of(who.as_str()));
     let user = User {
         id,
-        id_value: Value::new(id.to_string()),
         username: Value::new(who.as_str()),
         email: None,
         external_id: None,
