@@ -38,4 +38,4 @@ case " $* " in
   *" --binary"*) ;;
   *) cargo build --release --locked >&2 ;;
 esac
-python3 benches/peers "$@"
+python3 -B benches/peers "$@"

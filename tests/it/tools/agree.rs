@@ -51,9 +51,14 @@ fn policy(random: &mut Random) -> String {
             _ => format!("level: {}", word(random)),
         };
         let foreign = if random.below(3) == 0 { ", foreign: 404" } else { "" };
+        let further = ["", ", when: 'request.method != \"PATCH\"'", ", permissions: app.see", ", model: app.thing"];
+        let further = random.pick(&further);
+        // Where nobody has to say who they are, or nobody passes, nothing else can be asked.
+        let is_meant = !["public", "optional", "deny"].iter().any(|word| levels.contains(word));
+        let further = if is_meant { further } else { "" };
         let options = random.pick(options);
         let comma = if options.is_empty() { "" } else { ", " };
-        let _ = writeln!(text, "  {pattern}: {{ {levels}{foreign}{comma}{options} }}");
+        let _ = writeln!(text, "  {pattern}: {{ {levels}{foreign}{further}{comma}{options} }}");
     }
     // At least one route is always there.
     text + "  /always: public\n"
