@@ -10,7 +10,7 @@ use crate::decision::OrgKey;
 use crate::directory::sqlite::{self, SqliteStore};
 use crate::directory::{DirectoryError, OrgRef, Store, StoreError, UserSelector};
 use crate::facts::{Organization, Snapshot};
-use crate::policy::{Names, Policy};
+use crate::policy::Policy;
 use crate::tools::ask::Request;
 use crate::tools::explain::Explanation;
 use crate::tools::suite;
@@ -135,7 +135,7 @@ fn failed<T>(error: &anyhow::Error, pages: &mut Pages<'_>) -> Result<T, Early> {
 }
 
 fn policy(args: &Args, config: Option<&Config>, pages: &mut Pages<'_>) -> Result<Policy, Early> {
-    let names = config.map(|c| Names::new(c.upstreams.iter().map(|upstream| upstream.name.to_string())));
+    let names = config.map(Config::names);
     let names = names.filter(|_| config.is_some_and(|c| !c.upstreams.is_empty()));
     let files = match config {
         Some(config) if args.policy.is_empty() => &config.policy,

@@ -124,8 +124,7 @@ impl Common {
             return Ok((None, given.to_vec()));
         }
         let config = Self::configuration(&sources)?;
-        let names = Names::new(config.upstreams.iter().map(|upstream| upstream.name.to_string()));
-        Ok((Some(names), if given.is_empty() { config.policy } else { given.to_vec() }))
+        Ok((Some(config.names()), if given.is_empty() { config.policy } else { given.to_vec() }))
     }
 
     /// Runs a command on the directory.

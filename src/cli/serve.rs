@@ -1,9 +1,9 @@
 //! `postern serve`: the gate itself.
 
 use super::{Common, Failure};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::directory::Store;
-use crate::policy::{self, Names, Policy};
+use crate::policy::{self, Policy};
 use crate::server::{Listeners, Server};
 use crate::telemetry;
 use std::path::PathBuf;
@@ -124,10 +124,12 @@ fn load_policy(config: &Config) -> Result<Policy, Failure> {
         );
         files.push(("(default policy)".to_owned(), DEFAULT_POLICY.to_owned()));
     }
-    let names = Names::new(config.upstreams.iter().map(|upstream| upstream.name.to_string()));
+    let names = config.names();
     match policy::load(&files, Some(&names).filter(|_| !config.upstreams.is_empty())) {
         Ok(policy) => {
             eprint!("{}", policy.warnings().to_text(super::colour()));
+            config::fill(&config.secrets, &policy)
+                .map_err(|error| Failure::hint(error, "`secrets` of postern.yaml says where each one is"))?;
             Ok(policy)
         }
         Err(findings) => {

@@ -4,9 +4,13 @@
 //! the tree. What comes out is [`Config`], about which nothing is left to check.
 
 mod overlay;
+mod secret;
 mod sections;
 
+pub use secret::{SecretError, SecretSource, fill};
+
 use crate::net;
+use crate::policy::Names;
 use crate::telemetry;
 use crate::upstream::{self, Upstream};
 use crate::yaml::Findings;
@@ -126,6 +130,8 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// Policy files; none is the default policy.
     pub policy: Vec<PathBuf>,
+    /// Secrets that policies may name.
+    pub secrets: Vec<SecretSource>,
     /// The directory's store.
     pub database: Database,
     /// Whose forwarded headers are believed.
@@ -161,6 +167,13 @@ impl Config {
             return Err(ConfigError::Findings(findings));
         }
         Ok((config, findings))
+    }
+
+    /// The names that policies may use.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        let secrets = self.secrets.iter().map(|secret| secret.name.to_string());
+        Names::new(self.upstreams.iter().map(|upstream| upstream.name.to_string())).with_secrets(secrets)
     }
 
     /// Limits and times of client connections, as the network's edge wants them.
@@ -199,6 +212,7 @@ impl Default for Config {
             probes: None,
             upstreams: Vec::new(),
             policy: Vec::new(),
+            secrets: Vec::new(),
             database: Database { url: format!("sqlite:{}", data_dir().join("postern.db").display()) },
             trusted_proxies: Vec::new(),
             max_staleness: Duration::from_secs(5),

@@ -1,6 +1,6 @@
 //! Reads the merged tree, section by section.
 
-use super::{Config, Database, Limits, Timeouts};
+use super::{Config, Database, Limits, Timeouts, secret};
 use crate::telemetry::log::Format;
 use crate::upstream::{HostHeader, Upstream};
 use crate::yaml::{Findings, Keys, Map, Node, Value};
@@ -17,6 +17,7 @@ const TOP: Keys<'static> = Keys {
         "probes",
         "upstreams",
         "policy",
+        "secrets",
         "database",
         "schema",
         "compat",
@@ -28,7 +29,7 @@ const TOP: Keys<'static> = Keys {
         "timeouts",
         "drain",
     ],
-    not_yet: &["ext_authz", "forward_auth", "redis", "databases", "identity", "assertion", "tls", "reload", "secrets"],
+    not_yet: &["ext_authz", "forward_auth", "redis", "databases", "identity", "assertion", "tls", "reload"],
 };
 
 /// Reads everything; what is wrong is in `findings`, and the default stands in its place.
@@ -48,6 +49,9 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
         && let Some(files) = node.expect_strs("`policy`", findings)
     {
         config.policy = files.into_iter().map(|(file, _)| base.join(file)).collect();
+    }
+    if let Some(node) = tree.get("secrets") {
+        config.secrets = secret::read(node, base, findings);
     }
     if let Some(node) = tree.get("database")
         && let Some(url) = node.expect_str("`database`", findings)

@@ -153,6 +153,7 @@ impl<'p> Permit<'p> {
             InjectValue::Path(at) => self.variables.iter().find(|(n, _)| n == at).map(|(_, v)| v.clone()),
             InjectValue::RequestId => Some(request_id.clone()),
             InjectValue::Literal(value) => Some(value.clone()),
+            InjectValue::Secret(secret) => Some(secret.value()),
         })
     }
 

@@ -6,9 +6,11 @@ use super::access::Access;
 use super::further::{self, Place, Words};
 use super::index::Conflict;
 use super::inject::{Inject, RawInject};
+use super::lint;
 use super::origin::{self, Item};
 use super::pattern::{HostPattern, Pattern, Segment};
 use super::route::{Rewrite, Route, Rule, Rules};
+use super::secret::Secrets;
 use super::source::{File, Methods, Options, RawRoute, RawRule, Spanned};
 use super::strip::StripSet;
 use super::table::Table;
@@ -24,6 +26,7 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
     let mut compiler = Compiler {
         findings,
         upstreams: Upstreams::new(files, names),
+        secrets: Secrets::new(names),
         table: Table::new(),
         routes: Vec::new(),
         places: Vec::new(),
@@ -31,15 +34,26 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
     for file in files {
         compiler.file(file);
     }
-    let Compiler { upstreams, table, routes, .. } = compiler;
+    let Compiler { findings, upstreams, secrets, table, routes, .. } = compiler;
+    if !findings.has_errors() {
+        lint::lint(files, &routes, findings);
+    }
     let injected = routes.iter().flat_map(|r| r.rules()).flat_map(|rule| rule.inject.iter());
     let strip = StripSet::new(injected.map(|i| i.name.as_str()));
-    Policy { routes, table, upstreams: upstreams.names.into(), strip, warnings: Findings::new() }
+    Policy {
+        routes,
+        table,
+        upstreams: upstreams.names.into(),
+        strip,
+        secrets: secrets.list.into(),
+        warnings: Findings::new(),
+    }
 }
 
 struct Compiler<'a> {
     findings: &'a mut Findings,
     upstreams: Upstreams<'a>,
+    secrets: Secrets<'a>,
     table: Table,
     routes: Vec<Route>,
     /// Where each pattern stands, by the number of its route.
@@ -192,7 +206,7 @@ impl Compiler<'_> {
         }
         let is_replaced = |i: &&Inject| winners.iter().any(|w| fold_eq(i.name.as_str(), &*w.folded));
         let mut list: Vec<Inject> = below.iter().filter(|i| !is_replaced(i)).cloned().collect();
-        list.extend(winners.iter().filter_map(|w| w.bind(&route.pattern, self.findings)));
+        list.extend(winners.iter().filter_map(|w| w.bind(&route.pattern, &mut self.secrets, self.findings)));
         list.into()
     }
 

@@ -44,11 +44,8 @@ pub(super) struct RawFurther {
     body_limit: Option<u64>,
 }
 
-/// The keys of these options.
-pub(super) const KEYS: [&str; 7] = ["permissions", "model", "shared", "when", "throttle", "timeout", "body_limit"];
-
 impl RawFurther {
-    /// Reads the option of that key, which is one of [`KEYS`].
+    /// Reads the option of that key.
     pub(super) fn read(&mut self, key: &Key, node: &Node, findings: &mut Findings) {
         match key.text.as_str() {
             "permissions" => self.permissions = permission::permissions(node, findings),

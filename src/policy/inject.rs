@@ -2,12 +2,14 @@
 
 use super::origin;
 use super::pattern::{Pattern, is_name};
+use super::secret::{self, Secret, Secrets};
 use super::source::Spanned;
 use crate::facts::Level;
 use crate::fold::{fold_eq, fold_key};
 use crate::yaml::{Findings, Key, Keys, Map, Node, Span, Value, suggest};
 use http::{HeaderName, HeaderValue};
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// One header that is sent to the upstream.
 #[derive(Clone, Debug)]
@@ -51,6 +53,8 @@ pub enum InjectValue {
     RequestId,
     /// `{ literal: text }`
     Literal(HeaderValue),
+    /// `{ secret: NAME }`
+    Secret(Arc<Secret>),
 }
 
 impl InjectValue {
@@ -132,6 +136,7 @@ pub(super) struct RawInject {
 #[derive(Clone, Debug)]
 enum RawValue {
     Path(String),
+    Secret(Spanned<Box<str>>),
     Ready(InjectValue),
 }
 
@@ -146,14 +151,20 @@ impl RawInject {
     pub(super) fn used(&self) -> Option<&str> {
         match &self.value.value {
             RawValue::Path(name) => Some(name),
-            RawValue::Ready(_) => None,
+            RawValue::Ready(_) | RawValue::Secret(_) => None,
         }
     }
 
     /// Binds it to the variables of a pattern; `None` when it was reported.
-    pub(super) fn bind(&self, pattern: &Spanned<Pattern>, findings: &mut Findings) -> Option<Inject> {
+    pub(super) fn bind(
+        &self,
+        pattern: &Spanned<Pattern>,
+        secrets: &mut Secrets<'_>,
+        findings: &mut Findings,
+    ) -> Option<Inject> {
         let value = match &self.value.value {
             RawValue::Ready(value) => value.clone(),
+            RawValue::Secret(Spanned { value, span }) => InjectValue::Secret(secrets.named(value, *span, findings)),
             RawValue::Path(name) => InjectValue::Path(origin::variable(name, self.value.span, pattern, findings)?),
         };
         Some(Inject { name: self.name.value.clone(), value })
@@ -202,7 +213,7 @@ fn header(key: &Key, findings: &mut Findings) -> Option<HeaderName> {
 fn value(node: &Node, findings: &mut Findings) -> Option<Spanned<RawValue>> {
     let span = node.span;
     if let Value::Map(map) = &node.value {
-        return Some(Spanned { value: RawValue::Ready(InjectValue::Literal(literal(map, span, findings)?)), span });
+        return Some(Spanned { value: of_map(map, span, findings)?, span });
     }
     let word = node.expect_str("an injected value", findings)?;
     if let Some(value) = InjectValue::word(word) {
@@ -228,16 +239,19 @@ fn value(node: &Node, findings: &mut Findings) -> Option<Spanned<RawValue>> {
     None
 }
 
-fn literal(map: &Map, span: Span, findings: &mut Findings) -> Option<HeaderValue> {
-    map.expect_keys("an injected value", Keys { known: &["literal"], not_yet: &["secret"] }, findings);
+/// `{ literal: text }` or `{ secret: NAME }`.
+fn of_map(map: &Map, span: Span, findings: &mut Findings) -> Option<RawValue> {
+    map.expect_keys("an injected value", Keys { known: &["literal", "secret"], not_yet: &[] }, findings);
     let [entry] = map.entries.as_slice() else {
         findings
             .error("unknown_value", span, "an injected value is one thing")
             .help("for example `{ literal: \"text\" }`");
         return None;
     };
-    if entry.key.text != "literal" {
-        return None;
+    match entry.key.text.as_str() {
+        "literal" => {}
+        "secret" => return secret::name(&entry.value, findings).map(RawValue::Secret),
+        _ => return None,
     }
     let text = entry.value.expect_str("`literal`", findings)?;
     let encoded = encode(text);
@@ -246,7 +260,7 @@ fn literal(map: &Map, span: Span, findings: &mut Findings) -> Option<HeaderValue
             .error("bad_literal", entry.value.span, "the text cannot stand in a header")
             .help("it must not be empty, begin or end with a blank, or hold control characters");
     }
-    encoded
+    encoded.map(|text| RawValue::Ready(InjectValue::Literal(text)))
 }
 
 /// ASCII as it is written, everything else percent-encoded UTF-8.

@@ -11,10 +11,12 @@ mod cors;
 mod further;
 mod index;
 mod inject;
+mod lint;
 mod origin;
 mod pattern;
 mod permission;
 mod route;
+mod secret;
 mod shared;
 mod source;
 mod strip;
@@ -36,6 +38,7 @@ pub use origin::{By, Item, MAX_SOURCES, Source};
 pub use pattern::{HostPattern, Kind, MAX_VARIABLES, Pattern, Segment, is_slug};
 pub use permission::{Asked, Model};
 pub use route::{Rewrite, Route, Rule};
+pub use secret::{Secret, is_secret_name};
 pub use shared::Shared;
 pub(crate) use source::{METHODS, ROUTE_KEYS, RULE_KEYS};
 pub use strip::StripSet;
@@ -45,6 +48,7 @@ pub use values::Foreign;
 pub use when::{Condition, Failure, Subject};
 
 use crate::yaml::Findings;
+use std::sync::Arc;
 
 #[cfg(test)]
 mod tests;
@@ -53,12 +57,24 @@ mod tests;
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     upstreams: Vec<String>,
+    secrets: Vec<String>,
 }
 
 impl Names {
     /// The names of all upstreams, in an order that [`Policy::upstreams`] keeps.
     pub fn new(upstreams: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self { upstreams: upstreams.into_iter().map(Into::into).collect() }
+        Self { upstreams: upstreams.into_iter().map(Into::into).collect(), secrets: Vec::new() }
+    }
+
+    /// The same with the names of secrets.
+    #[must_use]
+    pub fn with_secrets(self, secrets: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { secrets: secrets.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// The names of the secrets.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.secrets.iter().map(String::as_str)
     }
 
     /// The names of the upstreams.
@@ -77,6 +93,7 @@ pub struct Policy {
     table: table::Table,
     upstreams: Box<[Box<str>]>,
     strip: StripSet,
+    secrets: Box<[Arc<Secret>]>,
     warnings: Findings,
 }
 
@@ -149,6 +166,12 @@ impl Policy {
     #[must_use]
     pub const fn strip(&self) -> &StripSet {
         &self.strip
+    }
+
+    /// The secrets that it names; the configuration gives them their values.
+    #[must_use]
+    pub fn secrets(&self) -> &[Arc<Secret>] {
+        &self.secrets
     }
 
     /// What was found that does not keep the policy from being used.

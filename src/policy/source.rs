@@ -5,8 +5,9 @@
 
 use super::access::Access;
 use super::cors::{self, Cors};
-use super::further::{self, RawFurther};
+use super::further::RawFurther;
 use super::inject::{self, RawInject};
+use super::lint;
 use super::origin::{self, RawItem};
 use super::pattern::{HostPattern, Pattern};
 use super::values::{self, Foreign, RawRewrite, TrailingSlash};
@@ -35,6 +36,8 @@ pub(super) struct RawRoute {
     pub(super) pattern: Spanned<Pattern>,
     pub(super) options: Options,
     pub(super) rules: Vec<RawRule>,
+    /// All of it.
+    pub(super) span: Span,
     /// Something in it was reported, so that what it does not say may only be what could not be read.
     pub(super) is_doubtful: bool,
 }
@@ -70,17 +73,32 @@ pub(super) struct Options {
     pub(super) rewrite: Option<RawRewrite>,
     pub(super) trailing_slash: Option<TrailingSlash>,
     pub(super) cors: Option<Spanned<Cors>>,
+    pub(super) allow_lint: Vec<&'static str>,
     pub(super) further: RawFurther,
 }
 
 /// The options that the language names and this version does not do.
-pub(crate) const NOT_YET: [&str; 6] = ["allow_lint", "inspect_limit", "list", "mode", "origins", "upgrade"];
+pub(crate) const NOT_YET: [&str; 5] = ["inspect_limit", "list", "mode", "origins", "upgrade"];
 
 /// Options of a rule, and of all above it.
-pub(crate) const RULE_KEYS: [&str; 7] =
-    ["level", "org", "foreign", "inject", "forward_authorization", "authenticate", "description"];
+pub(crate) const RULE_KEYS: [&str; 14] = [
+    "level",
+    "org",
+    "foreign",
+    "inject",
+    "forward_authorization",
+    "authenticate",
+    "description",
+    "permissions",
+    "model",
+    "shared",
+    "when",
+    "throttle",
+    "timeout",
+    "body_limit",
+];
 /// Options of a whole route, and of the defaults.
-pub(crate) const ROUTE_KEYS: [&str; 4] = ["upstream", "rewrite", "trailing_slash", "cors"];
+pub(crate) const ROUTE_KEYS: [&str; 5] = ["upstream", "rewrite", "trailing_slash", "cors", "allow_lint"];
 /// Methods that the language knows by name beside the seven; for others there is `write`.
 pub(crate) const METHODS: [&str; 20] = [
     "GET",
@@ -137,7 +155,7 @@ pub(super) fn read(id: FileId, findings: &mut Findings) -> Option<File> {
 
 /// Whether a word is an option of a route or of a rule.
 fn is_option(word: &str) -> bool {
-    RULE_KEYS.contains(&word) || ROUTE_KEYS.contains(&word) || further::KEYS.contains(&word)
+    RULE_KEYS.contains(&word) || ROUTE_KEYS.contains(&word)
 }
 
 fn file_keys(map: &Map, findings: &mut Findings) {
@@ -214,7 +232,8 @@ fn route(Entry { key, value }: &Entry, findings: &mut Findings) -> Option<RawRou
         }
     };
     let is_doubtful = findings.list().len() > before;
-    Some(RawRoute { pattern: Spanned { value: pattern?, span: key.span }, options, rules, is_doubtful })
+    let span = Span { end: value.span.end.max(key.span.end), ..key.span };
+    Some(RawRoute { pattern: Spanned { value: pattern?, span: key.span }, options, rules, span, is_doubtful })
 }
 
 /// `/x: member`, `GET: public`: the level and nothing else.
@@ -283,9 +302,10 @@ fn options(map: &Map, place: Place, findings: &mut Findings) -> Options {
             "authenticate" => values::authenticate(value, findings),
             "upstream" => options.upstream = values::upstream(value, findings),
             "rewrite" => options.rewrite = values::rewrite(value, findings),
+            "allow_lint" => options.allow_lint = lint::allowed(value, findings),
             "cors" => options.cors = cors::read(value, findings),
             "trailing_slash" => options.trailing_slash = values::trailing_slash(value, findings),
-            word if further::KEYS.contains(&word) => options.further.read(key, value, findings),
+            word if RULE_KEYS.contains(&word) => options.further.read(key, value, findings),
             _ => unknown(key, place, findings),
         }
     }
@@ -309,7 +329,6 @@ fn unknown(key: &Key, place: Place, findings: &mut Findings) {
         return;
     }
     let mut known = RULE_KEYS.to_vec();
-    known.extend(further::KEYS);
     if place != Place::Rule {
         known.extend(ROUTE_KEYS);
     }

@@ -339,6 +339,26 @@ proptest! {
         }
     }
 
+    /// Whatever stands in quotes: pieces that mean something to the parser, in any order, and any text.
+    #[test]
+    fn any_expression_is_a_condition_or_has_findings(
+        pieces in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "user", "org", "path", "request", ".", "is_staff", "groups", "headers", "[", "]", "(", ")", "{", "}", "\"x\"", "1",
+                "-", "!", "&&", "||", "==", "in", "?", ":", "exists", "has", "a", ",", "1.5e", "0x", "r'", "\\", "\u{e9}", "b\"", "\"\"\"", "null", "//",
+            ]),
+            0..24,
+        ),
+        glue in "( |\\PC){0,2}",
+    ) {
+        let text = pieces.join(&glue).replace('\'', "\'\'");
+        let routes = format!("version: 1\nroutes:\n  /x/{{a}}: {{ org: path.a, level: member, when: '{text}' }}\n");
+        if let Err(findings) = load(&[("r.yaml", routes)], None) {
+            prop_assert!(findings.has_errors());
+        }
+    }
+
+
     /// No text makes the loader panic, and what is refused says why.
     #[test]
     fn any_text_is_a_policy_or_has_findings(

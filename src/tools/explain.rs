@@ -416,9 +416,8 @@ fn further(trace: &Trace<'_>) -> Vec<Step> {
 }
 
 /// A value that is never shown.
-const fn is_secret(_value: &InjectValue) -> bool {
-    // No value is a secret yet.
-    false
+const fn is_secret(value: &InjectValue) -> bool {
+    matches!(value, InjectValue::Secret(_))
 }
 
 /// Control characters of a target or a name never reach a terminal.

@@ -301,7 +301,7 @@ fn option(key: &str) -> (&'static str, Json) {
         "throttle" => (
             "How many requests in how long, counted by user, address or organization.",
             json!({
-                "type": "object", "additionalProperties": false, "required": ["rate"],
+                "type": "object", "additionalProperties": false, "required": ["rate", "by"],
                 "properties": {
                     "rate": { "description": "`100/minute`, `20/day`.", "type": "string" },
                     "by": { "enum": ["user", "address", "org"] },

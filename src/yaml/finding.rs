@@ -193,6 +193,12 @@ impl Findings {
         self.list.retain(|f| f.code != code || f.span.is_none_or(|s| s.file != file));
     }
 
+    /// Forgets the warnings of one code that lie in `span`.
+    pub(crate) fn silence(&mut self, code: &str, span: Span) {
+        let lies_in = |s: Span| s.file == span.file && s.start >= span.start && s.end <= span.end;
+        self.list.retain(|f| f.severity != Severity::Warning || f.code != code || !f.span.is_some_and(lies_in));
+    }
+
     /// Brings the findings into the order of the files' lines.
     pub fn sort(&mut self) {
         self.list.sort_by_key(|f| f.span);

@@ -249,3 +249,17 @@ fn the_condition_is_judged_after_the_permissions_and_on_the_rewritten_target_too
     assert_eq!(verdict(&policy, &world, Some(&ann), "GET /ext/in/x"), "allow");
     assert_eq!(verdict(&policy, &world, Some(&ann), "GET /ext/in/y"), "403 condition_false");
 }
+
+/// The deepest expressions that are accepted are evaluated on the smallest stack that a thread of ours has.
+#[test]
+fn the_deepest_condition_fits_the_stack() {
+    let world = World::new();
+    let ann = world.user("ann", &[]);
+    let sum = format!("{} == 30", ["1"; 30].join("+"));
+    let not = format!("{}true", "!(".repeat(28) + "request.method != \"\" && ") + &")".repeat(28);
+    let list = format!("{}user.id{} != []", "[".repeat(28), "]".repeat(28));
+    for condition in [sum, not, list] {
+        let policy = policy(&format!("version: 1\nroutes:\n  /x: {{ level: authenticated, when: '{condition}' }}\n"));
+        assert_eq!(verdict(&policy, &world, Some(&ann), "GET /x"), "allow", "{condition}");
+    }
+}

@@ -124,3 +124,34 @@ fn every_request_has_an_id_of_its_own() {
         assert!(ids.insert(raw.answer().header("x-request-id").unwrap().to_owned()));
     }
 }
+
+/// A policy names it, the configuration has it, the upstream gets it, and nobody else sees it.
+#[test]
+fn a_secret_reaches_the_upstream_and_no_log() {
+    let policy = "version: 1\ndefaults: { inject: { X-Key: { secret: key }, X-Other: { secret: other } } }\nroutes:\n  /**: authenticated\n";
+    let config = "secrets: { key: { env: POSTERN_TEST_KEY }, other: { file: other.txt } }\n";
+    let options = crate::support::Options { config: config.to_owned(), ..crate::support::Options::policy(policy) };
+    let upstream = Upstream::echo();
+    let home = crate::support::Postern::prepare(Some(upstream.address()), &options);
+    std::fs::write(home.path().join("other.txt"), "s3cret-of-file\n").unwrap();
+    let start = |value: Option<&str>| {
+        let mut command = crate::support::Postern::serve(home.path(), &options);
+        value.map(|value| command.env("POSTERN_TEST_KEY", value));
+        command
+    };
+    let output = start(None).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && told.contains("no `POSTERN_TEST_KEY`"), "{told}");
+
+    let mut command = start(Some("s3cret-of-env"));
+    let postern = crate::support::Postern::run(home, &mut command);
+    let gate = Gate { postern, upstream };
+    let bytes = request(Who::uA, "GET", "/x", &[("X-Key", "mine"), ("X_Other", "mine")], "");
+    let seen = gate.forwarded(bytes);
+    assert_eq!((seen.header("x-key"), seen.header("x-other")), (Some("s3cret-of-env"), Some("s3cret-of-file")));
+    assert_eq!(seen.folded("x_other").len(), 1);
+    let explained = gate.postern.cli(&["explain", "GET", "/x", "--as", "uA"]);
+    assert!(explained.contains("***") && !explained.contains("s3cret"), "{explained}");
+    let lines = [gate.postern.stdout(), gate.postern.stderr()].concat().join("\n");
+    assert!(!lines.contains("s3cret"), "{lines}");
+}

@@ -1,0 +1,211 @@
+//! What a policy says that is allowed and probably not meant. Each lint is a warning, silenced by `allow_lint` with a reason.
+
+use super::access::Access;
+use super::pattern::Segment;
+use super::route::{Route, Rule};
+use super::source::{File, Methods, Options, RawRoute};
+use crate::yaml::{Findings, Node, Span, suggest};
+use http::Method;
+use std::collections::HashMap;
+
+/// The lints. The last two speak of what later versions of the language can say.
+const LINTS: [&str; 9] = [
+    "unused_variable",
+    "optional_alone",
+    "shadowed",
+    "unused_level",
+    "public_write",
+    "write_without_org",
+    "wider_than_parent",
+    "update_may_move",
+    "list_unfiltered",
+];
+
+/// Reads `allow_lint:`, names and reasons; what was reported is left out.
+pub(super) fn allowed(node: &Node, findings: &mut Findings) -> Vec<&'static str> {
+    let Some(map) = node.expect_map("`allow_lint`", findings) else { return Vec::new() };
+    let mut list = Vec::new();
+    for entry in &map.entries {
+        let word = entry.key.text.as_str();
+        let reason = entry.value.expect_str("the reason", findings);
+        if reason.is_some_and(|reason| reason.trim().is_empty()) {
+            findings
+                .error("wrong_value", entry.value.span, format!("`{word}` is allowed without a reason"))
+                .help("say why");
+        }
+        match LINTS.into_iter().find(|lint| *lint == word) {
+            Some(lint) => list.push(lint),
+            None => {
+                let near = suggest(word, LINTS).map(|near| format!("did you mean `{near}`?"));
+                let help = near.unwrap_or_else(|| format!("the lints are {}", LINTS.join(", ")));
+                findings.error("unknown_lint", entry.key.span, format!("`{word}` is not a lint")).help(help);
+            }
+        }
+    }
+    list
+}
+
+/// Looks at all routes, which stand in the order of the files, and then drops what is allowed.
+pub(super) fn lint(files: &[File], routes: &[Route], findings: &mut Findings) {
+    let mut parents = Parents::default();
+    for route in routes {
+        parents.add(route);
+    }
+    let raw = files.iter().flat_map(|file| file.routes.iter());
+    for (raw, route) in raw.zip(routes) {
+        if !raw.is_doubtful {
+            rules(raw, route, findings);
+            unused(raw, findings);
+            parents.check(raw, route, routes, findings);
+        }
+    }
+    for file in files {
+        silence(&file.defaults, Span { file: file.id, start: 0, end: usize::MAX }, findings);
+        for route in &file.routes {
+            silence(&route.options, route.span, findings);
+        }
+    }
+}
+
+fn silence(options: &Options, span: Span, findings: &mut Findings) {
+    for lint in &options.allow_lint {
+        findings.silence(lint, span);
+    }
+}
+
+/// A route's rules with their places: the pattern's, where the route is one level.
+fn placed<'r>(raw: &'r RawRoute, route: &'r Route) -> impl Iterator<Item = (Option<&'r Methods>, Span, &'r Rule)> {
+    let written = raw.rules.iter().map(|rule| (Some(&rule.methods), rule.span));
+    let alone = raw.rules.is_empty().then_some((None, raw.pattern.span));
+    alone.into_iter().chain(written).zip(route.rules()).map(|((methods, span), rule)| (methods, span, rule))
+}
+
+fn is_write(methods: Option<&Methods>) -> bool {
+    match methods {
+        None | Some(Methods::Write) => true,
+        Some(Methods::Read) => false,
+        Some(Methods::One(method)) => !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS),
+    }
+}
+
+fn rules(raw: &RawRoute, route: &Route, findings: &mut Findings) {
+    for (_, span, rule) in placed(raw, route).filter(|(methods, ..)| is_write(*methods)) {
+        let pattern = &route.pattern;
+        match rule.access {
+            Access::Public | Access::Optional => {
+                findings
+                    .warning("public_write", span, format!("`{pattern}` lets anybody write, without a credential"))
+                    .help("if only reading is meant: `{ read: public }`");
+            }
+            Access::In(level) if rule.origin.is_empty() => {
+                let message =
+                    format!("`{pattern}` lets a {} of any organization write: there is no `org`", level.as_str());
+                findings
+                    .warning("write_without_org", span, message)
+                    .help("say whose it is: `org: path.org`; or ask `authenticated`, if that is meant");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What is written in a route and never counts.
+fn unused(raw: &RawRoute, findings: &mut Findings) {
+    let names = |method: &Method| raw.rules.iter().any(|r| matches!(&r.methods, Methods::One(m) if m == method));
+    let read = raw.rules.iter().find(|rule| rule.methods == Methods::Read);
+    if let Some(read) = read.filter(|_| names(&Method::GET) && names(&Method::OPTIONS)) {
+        findings
+            .warning("shadowed", read.span, "`read` never counts: GET (with HEAD) and OPTIONS have rules of their own")
+            .help("leave it out");
+    }
+    let has_own = |options: &Options| options.level.is_some();
+    if has_own(&raw.options) && !raw.rules.is_empty() && raw.rules.iter().all(|rule| has_own(&rule.options)) {
+        let message = "the route's `level` never counts: every rule has its own, and other methods are 405";
+        findings.warning("unused_level", raw.pattern.span, message).help("leave it out, or write `read` or `write`");
+    }
+}
+
+/// The routes that end with `**`, by host and path, to find the nearest one above a route.
+#[derive(Default)]
+struct Parents<'r> {
+    hosts: HashMap<Vec<&'r str>, Above<'r>>,
+}
+
+#[derive(Default)]
+struct Above<'r> {
+    literals: HashMap<&'r str, Above<'r>>,
+    variable: Option<Box<Above<'r>>>,
+    rest: Option<usize>,
+}
+
+fn hosts(route: &Route) -> Vec<&str> {
+    route.hosts().iter().map(|host| &*host.text).collect()
+}
+
+impl<'r> Parents<'r> {
+    fn add(&mut self, route: &'r Route) {
+        let shape = route.shape();
+        // `/**` is what is left over for everything that nothing else names, and no parent.
+        if !shape.rest || shape.segments.is_empty() {
+            return;
+        }
+        let mut node = self.hosts.entry(hosts(route)).or_default();
+        for segment in &shape.segments {
+            node = match segment {
+                Segment::Literal(text) => node.literals.entry(text).or_default(),
+                Segment::Variable { .. } => node.variable.get_or_insert_default(),
+            };
+        }
+        node.rest = Some(route.index);
+    }
+
+    fn check(&self, raw: &RawRoute, route: &Route, routes: &[Route], findings: &mut Findings) {
+        let found = self.hosts.get(&hosts(route)).and_then(|node| node.nearest(&route.shape().segments, route.index));
+        let Some(parent) = found.and_then(|at| routes.get(at)) else { return };
+        for (methods, span, rule) in placed(raw, route) {
+            let method = match methods {
+                Some(Methods::One(method)) => method,
+                Some(Methods::Write) => &Method::POST,
+                Some(Methods::Read) | None => &Method::GET,
+            };
+            let Some(above) = parent.rule(method) else { continue };
+            if is_wider(rule.access, above.access) {
+                let (ours, theirs) = (rule.access.as_str(), above.access.as_str());
+                let message = format!("`{ours}` is wider than `{theirs}` of `{}`, under which it lies", parent.pattern);
+                findings.warning("wider_than_parent", span, message).help(format!(
+                    "the other one is at {}:{}; if this is meant, `allow_lint` says why",
+                    parent.file, parent.line
+                ));
+            }
+        }
+    }
+}
+
+impl Above<'_> {
+    /// The deepest route with `**` that covers these segments, other than the route itself.
+    fn nearest(&self, segments: &[Segment], own: usize) -> Option<usize> {
+        let below = segments.split_first().and_then(|(first, rest)| {
+            let literal = match first {
+                Segment::Literal(text) => self.literals.get(&**text).and_then(|node| node.nearest(rest, own)),
+                Segment::Variable { .. } => None,
+            };
+            literal.or_else(|| self.variable.as_ref().and_then(|node| node.nearest(rest, own)))
+        });
+        below.or(self.rest.filter(|at| *at != own))
+    }
+}
+
+/// Whether more people pass. Staff and members are other people, neither more nor fewer.
+fn is_wider(ours: Access, theirs: Access) -> bool {
+    let rank = |access| match access {
+        Access::Public => 0,
+        Access::Optional => 1,
+        Access::Authenticated => 2,
+        Access::Staff => 3,
+        Access::In(level) => 3 + level as usize,
+        Access::Superuser => 6,
+        Access::Deny => 7,
+    };
+    let differs = matches!((ours, theirs), (Access::Staff, Access::In(_)) | (Access::In(_), Access::Staff));
+    !differs && rank(ours) < rank(theirs)
+}
