@@ -152,7 +152,7 @@ fn a_credential_is_forwarded_only_where_the_route_says_so() {
 #[test]
 fn an_expired_token_is_refused() {
     let gate = Gate::new();
-    let token = gate.postern.cli(&["token", "create", "--user", "su", "--expires-in", "1s"]);
+    let token = gate.postern.cli(&["token", "create", "--user", "su", "--expires-in", "3s"]);
     let bearer = format!("Bearer {}", token.trim());
     let ask = with(&[&bearer]);
     gate.forwarded(ask("/me/x"));
