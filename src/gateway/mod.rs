@@ -111,17 +111,6 @@ impl Future for Answer {
 mod tests {
     use super::exchange::Exchange;
 
-    #[test]
-    fn sizes() {
-        fn size<A, B, F>(_: impl Fn(A, B) -> F) -> usize {
-            size_of::<F>()
-        }
-        eprintln!("forward {}", size(super::forward::forward));
-        eprintln!("exchange {}", size_of::<Exchange>());
-        eprintln!("request {}", size_of::<http::Request<super::body::RequestBody>>());
-        eprintln!("response {}", size_of::<http::Response<hyper::body::Incoming>>());
-    }
-
     /// The allocator's quick path ends at 1 KiB, and the exchange is allocated for each request.
     #[test]
     fn an_exchange_fits_the_allocator_s_quick_path() {
