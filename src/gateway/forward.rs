@@ -4,6 +4,7 @@ use super::body::{AnswerBody, RequestBody, UpstreamBody};
 use super::client::Origin;
 use super::exchange::Exchange;
 use super::headers::{Stripped, Trace, clean_answer, tell_the_way};
+use super::live::Rules;
 use super::reply;
 use super::worker::Worker;
 use crate::decision::{CredentialNeed, Denial, Permit, Reason};
@@ -31,12 +32,13 @@ pub struct Prepared {
 /// It cannot be sent after all.
 pub fn prepare(
     worker: &Worker,
+    rules: &Rules,
     permit: &Permit<'_>,
     request: &mut Request<RequestBody>,
     (origin, trace): (Origin, Trace),
 ) -> Result<Prepared, Denial> {
     let unreachable = || Denial::new(Reason::UpstreamUnreachable).with_hint("the route's upstream is not configured");
-    let pool = worker.pools.get(permit.route().upstream).ok_or_else(unreachable)?;
+    let pool = rules.pools.get(permit.route().upstream).ok_or_else(unreachable)?;
     let (mut timeouts, mut total, mut limit) = (*pool.timeouts(), Ticks(0), worker.shared.body_limit);
     if let Some(further) = &permit.rule().further {
         (timeouts, total) = limits(timeouts, further.timeout.unwrap_or_default());
@@ -48,7 +50,7 @@ pub fn prepare(
     if request.body().size_hint().lower() > limit {
         return Err(Denial::new(Reason::BodyTooLarge));
     }
-    let strip = worker.shared.policy.strip();
+    let strip = rules.policy().strip();
     let sent = std::mem::take(request.headers_mut());
     let stripped = Stripped::new(sent, |name| strip.contains(name), permit.rule().forward_authorization);
     let mut headers = stripped.into_inner();

@@ -16,7 +16,7 @@ pub enum HostHeader {
 }
 
 /// One upstream service.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     /// Its name in policies.
     pub name: Box<str>,
@@ -65,6 +65,24 @@ impl Upstream {
         }
         let header = HeaderValue::from_str(authority.as_str()).map_err(|_| AddressError::NotUrl(shown()))?;
         Ok(Self { name: name.into(), address: connect_to(authority).into(), authority: header, host })
+    }
+}
+
+impl HostHeader {
+    fn words(&self) -> String {
+        match self {
+            Self::Preserve => "preserve".to_owned(),
+            Self::Upstream => "upstream".to_owned(),
+            Self::Text(text) => String::from_utf8_lossy(text.as_bytes()).into_owned(),
+        }
+    }
+}
+
+impl Upstream {
+    /// Where it is and which `Host` it sees, for people who compare.
+    #[must_use]
+    pub fn words(&self) -> String {
+        format!("http://{}, host: {}", self.address, self.host.words())
     }
 }
 
