@@ -9,9 +9,6 @@ mod policy;
 mod status;
 mod watch;
 
-#[cfg(test)]
-mod tests;
-
 pub(crate) use policy::resolve;
 pub use policy::{Policies, PolicyError, load_policy};
 pub use status::{Outcome, Status};

@@ -57,7 +57,7 @@ impl Watch {
                 }
             })
         };
-        let watcher = watcher.inspect_err(|error| unwatched(error)).ok();
+        let watcher = watcher.inspect_err(unwatched).ok();
         Self { watcher, directories: BTreeSet::new(), files: Vec::new(), stamps: Vec::new(), seen, event }
     }
 

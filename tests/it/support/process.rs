@@ -213,6 +213,11 @@ impl Postern {
         self.stderr.lock().unwrap().clone()
     }
 
+    /// The lines on standard error behind the first `count`.
+    pub fn stderr_behind(&self, count: usize) -> Vec<String> {
+        self.stderr.lock().unwrap().iter().skip(count).cloned().collect()
+    }
+
     /// Everything on standard output so far.
     pub fn stdout(&self) -> Vec<String> {
         self.stdout.lock().unwrap().clone()
