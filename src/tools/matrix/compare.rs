@@ -6,7 +6,7 @@
 //! to be.
 
 use super::super::ask::Request;
-use super::probe::{Cast, Probe, Relation, World, hosts, names_organization};
+use super::probe::{Cast, Probe, Relation, World, alternatives, hosts, names_it_so};
 use super::{COLUMNS, Column, Verdict, label, methods, told};
 use crate::fold::fold_eq;
 use crate::policy::{Inject, Item, Policy, Route, Rule};
@@ -122,24 +122,35 @@ impl<'p> Run<'p> {
         list.extend(new);
         for host in hosts(route) {
             for method in &list {
-                for whose in [Relation::Own, Relation::Foreign] {
-                    // Where the method is refused, any rule of the route tells where organizations stand.
-                    let Some(rule) = route.rule(method).or_else(|| route.rules().first()) else { continue };
-                    let aim = Probe { route, rule, theirs: None, host: &host, method, whose };
-                    let Some((request, _)) = aim.request(policy, cast) else { continue };
-                    // The other policy may read the organization elsewhere: it must be there too.
-                    let theirs = falls_under(other, &request);
-                    let theirs = theirs.and_then(|theirs| Some((theirs, theirs.rule(method)?)));
-                    let matters = names_organization(rule) || theirs.is_some_and(|(_, rule)| names_organization(rule));
-                    if whose == Relation::Foreign && !matters {
-                        continue;
-                    }
-                    let aim = Probe { theirs, ..aim };
-                    let Some((request, world)) = aim.request(policy, cast) else { continue };
-                    let spelt = format!("{}\n{}", request.target, spelt(&request.headers));
-                    if self.seen.insert((method.clone(), spelt, whose)) {
-                        self.judge(&request, &world, whose);
-                    }
+                // Where the method is refused, any rule of the route tells where organizations stand.
+                let Some(rule) = route.rule(method).or_else(|| route.rules().first()) else { continue };
+                for alternative in 0..alternatives(rule) {
+                    let aim =
+                        Probe { route, rule, alternative, theirs: None, host: &host, method, whose: Relation::Own };
+                    self.aim(policy, other, aim, cast);
+                }
+            }
+        }
+    }
+
+    /// Judges what one way to name the organization comes to, in one's own and in a foreign one.
+    fn aim(&mut self, policy: &Policy, other: &Policy, aim: Probe<'_>, cast: &mut Cast) {
+        for whose in [Relation::Own, Relation::Foreign] {
+            let aim = Probe { whose, ..aim };
+            let Some((request, _)) = aim.request(policy, cast) else { continue };
+            // The other policy may read the organization elsewhere: it must be there too, in each of its ways.
+            let theirs = falls_under(other, &request).and_then(|theirs| Some((theirs, theirs.rule(aim.method)?)));
+            for way in 0..theirs.map_or(1, |(_, rule)| alternatives(rule)) {
+                let named =
+                    names_it_so(aim.rule, aim.alternative) || theirs.is_some_and(|(_, rule)| names_it_so(rule, way));
+                if whose == Relation::Foreign && !named {
+                    continue;
+                }
+                let aim = Probe { theirs: theirs.map(|theirs| (theirs, way)), ..aim };
+                let Some((request, world)) = aim.request(policy, cast) else { continue };
+                let spelt = format!("{}\n{}", request.target, spelt(&request.headers));
+                if self.seen.insert((aim.method.clone(), spelt, whose)) {
+                    self.judge(&request, &world, whose);
                 }
             }
         }
