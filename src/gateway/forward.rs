@@ -212,12 +212,7 @@ async fn replace(slot: &mut Option<Box<Exchange>>) -> Option<SendError> {
 }
 
 /// The answer's head is there.
-fn answer(
-    mut exchange: Box<Exchange>,
-    head: h1::Answer,
-    call: Call<RequestBody>,
-    way: Onward,
-) -> Response<AnswerBody> {
+fn answer(mut exchange: Box<Exchange>, head: h1::Answer, call: Call<RequestBody>, way: Onward) -> Response<AnswerBody> {
     let h1::Answer { status, mut headers } = head;
     // Nobody asked it to switch, and what would be spoken then passes no judge.
     if status == StatusCode::SWITCHING_PROTOCOLS {

@@ -76,7 +76,8 @@ mod tests {
 
     #[test]
     fn some_fields_never_pass() {
-        for name in ["connection", "keep-alive", "te", "trailer", "upgrade", "proxy-authenticate", "transfer-encoding"] {
+        for name in ["connection", "keep-alive", "te", "trailer", "upgrade", "proxy-authenticate", "transfer-encoding"]
+        {
             assert!(is_hop_by_hop(name), "{name}");
         }
         assert!(!is_hop_by_hop("content-length") && !is_hop_by_hop("x") && !is_hop_by_hop(""));

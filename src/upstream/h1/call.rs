@@ -214,7 +214,9 @@ where
             writer.flush().await
         };
         let written = match stall {
-            Some(stall) => tokio::time::timeout(stall, written).await.unwrap_or(Err(std::io::ErrorKind::TimedOut.into())),
+            Some(stall) => {
+                tokio::time::timeout(stall, written).await.unwrap_or(Err(std::io::ErrorKind::TimedOut.into()))
+            }
             None => written.await,
         };
         out.clear();
@@ -284,4 +286,3 @@ impl<B: HttpBody<Data = Bytes> + Unpin> Upload<B> {
         Poll::Ready(Ok(self.left == Some(0)))
     }
 }
-
