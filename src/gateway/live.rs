@@ -4,11 +4,9 @@
 //! request to see whether it is still the one. A request holds the rules that it was begun with until it ends: it is judged,
 //! sent and counted by one policy, whatever is exchanged meanwhile.
 
-use super::body::RequestBody;
-use crate::net::deadline::Ticker;
 use crate::policy::Policy;
 use crate::telemetry::metrics::{Metrics, RouteShard};
-use crate::upstream::{Pool, Timeouts, Upstream};
+use crate::upstream::{Pool, Upstream};
 use arc_swap::ArcSwap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -77,18 +75,18 @@ pub struct Rules {
     /// The policy and its upstreams.
     pub in_force: Arc<InForce>,
     /// This worker's connections to each upstream.
-    pub pools: Vec<Rc<Pool<RequestBody>>>,
+    pub pools: Vec<Rc<Pool>>,
     /// This worker's counters by route.
     pub routes: Arc<RouteShard>,
 }
 
 impl Rules {
-    /// What is in force, with the pools of upstreams that were there before: their connections stay.
-    pub(super) fn new(live: &Live, timeouts: Timeouts, ticker: &Ticker, before: &[Rc<Pool<RequestBody>>]) -> Self {
+    /// What is in force, with the pools of upstreams that were there before: their connections stay. `make` makes the others.
+    pub(super) fn new(live: &Live, before: &[Rc<Pool>], make: impl Fn(&Arc<Upstream>) -> Rc<Pool>) -> Self {
         let in_force = live.load();
         let pool = |upstream: &Arc<Upstream>| {
             let known = before.iter().find(|pool| *pool.upstream() == **upstream);
-            known.cloned().unwrap_or_else(|| Rc::new(Pool::new(Arc::clone(upstream), timeouts, ticker.clone())))
+            known.cloned().unwrap_or_else(|| make(upstream))
         };
         let pools = in_force.upstreams.iter().map(pool).collect();
         let routes = live.metrics.route_shard(&in_force.labels);

@@ -1,7 +1,6 @@
 //! What the gate is made of: the part that all workers share, and each worker's own.
 
 use super::Gateway;
-use super::body::RequestBody;
 use super::entropy::Entropy;
 use super::live::{Live, Rules};
 use super::reply::Bodies;
@@ -12,7 +11,8 @@ use crate::net::io::Connection;
 use crate::net::worker::Serve;
 use crate::telemetry::access::{AccessLog, LineBuffer};
 use crate::telemetry::metrics::{Metrics, Shard};
-use crate::upstream::{Pool, Timeouts};
+use crate::upstream::h1::{Scratch, scratch};
+use crate::upstream::{Pool, Timeouts, Upstream};
 use ipnet::IpNet;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -53,6 +53,8 @@ pub struct Worker {
     /// What is in force, as it was when it was last looked at.
     rules: RefCell<Rc<Rules>>,
     ticker: Ticker,
+    /// What all its pools read into.
+    scratch: Scratch,
     /// What pools counted that are gone.
     gone: Gone,
     /// This worker's counters.
@@ -65,16 +67,22 @@ pub struct Worker {
     pub bodies: Bodies,
 }
 
+fn pool(shared: &Shared, upstream: &Arc<Upstream>, ticker: &Ticker, scratch: &Scratch) -> Rc<Pool> {
+    Rc::new(Pool::new(Arc::clone(upstream), shared.timeouts, ticker.clone(), Rc::clone(scratch)))
+}
+
 impl Worker {
     /// A worker's part; call it on the worker's own thread, within its runtime.
     ///
     /// # Errors
     /// The system has no randomness.
     pub fn new(shared: Arc<Shared>, ticker: &Ticker) -> std::io::Result<Rc<Self>> {
-        let rules = Rules::new(&shared.live, shared.timeouts, ticker, &[]);
+        let scratch = scratch();
+        let rules = Rules::new(&shared.live, &[], |upstream| pool(&shared, upstream, ticker, &scratch));
         let worker = Rc::new(Self {
             rules: RefCell::new(Rc::new(rules)),
             ticker: ticker.clone(),
+            scratch,
             gone: Gone::default(),
             shard: shared.metrics.shard(),
             lines: shared.access.clone().map(LineBuffer::new),
@@ -100,7 +108,9 @@ impl Worker {
     #[cold]
     fn renew(&self) -> Rc<Rules> {
         let before = Rc::clone(&self.rules.borrow());
-        let rules = Rc::new(Rules::new(&self.shared.live, self.shared.timeouts, &self.ticker, &before.pools));
+        let rules = Rc::new(Rules::new(&self.shared.live, &before.pools, |upstream| {
+            pool(&self.shared, upstream, &self.ticker, &self.scratch)
+        }));
         for pool in before.pools.iter().filter(|pool| !rules.pools.iter().any(|kept| Rc::ptr_eq(kept, pool))) {
             self.gone.opened.set(self.gone.opened.get() + pool.counts().opened.get());
             self.gone.reused.set(self.gone.reused.get() + pool.counts().reused.get());
@@ -123,7 +133,7 @@ impl Worker {
             for pool in pools {
                 pool.sweep();
             }
-            let sum = |of: fn(&Pool<RequestBody>) -> u64| pools.iter().map(|pool| of(pool)).sum::<u64>();
+            let sum = |of: fn(&Pool) -> u64| pools.iter().map(|pool| of(pool)).sum::<u64>();
             self.shard.upstream_opened.set(self.gone.opened.get() + sum(|pool| pool.counts().opened.get()));
             self.shard.upstream_reused.set(self.gone.reused.get() + sum(|pool| pool.counts().reused.get()));
             self.shard.upstream_idle.set(sum(|pool| pool.idle() as u64));
