@@ -11,7 +11,7 @@ use crate::net::worker::Serve;
 use crate::policy::Policy;
 use crate::telemetry::access::{AccessLog, LineBuffer};
 use crate::telemetry::metrics::{Metrics, RouteShard, Shard};
-use crate::upstream::h1::scratch;
+use crate::upstream::h1::Memory;
 use crate::upstream::{Pool, Timeouts, Upstream};
 use ipnet::IpNet;
 use std::rc::Rc;
@@ -66,9 +66,9 @@ impl Worker {
     /// # Errors
     /// The system has no randomness.
     pub fn new(shared: Arc<Shared>, ticker: &Ticker) -> std::io::Result<Rc<Self>> {
-        let scratch = scratch();
+        let memory = Memory::default();
         let pool = |upstream: &Arc<Upstream>| {
-            Rc::new(Pool::new(Arc::clone(upstream), shared.timeouts, ticker.clone(), Rc::clone(&scratch)))
+            Rc::new(Pool::new(Arc::clone(upstream), shared.timeouts, ticker.clone(), memory.of_another()))
         };
         let worker = Rc::new(Self {
             pools: shared.upstreams.iter().map(pool).collect(),
