@@ -38,11 +38,11 @@ impl Known {
         let short = value.len() <= VALUE && read != header::SET_COOKIE;
         let known = if short { HeaderValue::from_bytes(value).ok() } else { None };
         let field = Field { written: name.into(), name: read.clone(), value: known };
-        if name.len() <= NAME && at < FIELDS {
-            match self.0.get_mut(at) {
-                Some(place) => *place = field,
-                None if at == self.0.len() => self.0.push(field),
-                None => {}
+        if name.len() <= NAME {
+            if let Some(place) = self.0.get_mut(at) {
+                *place = field;
+            } else if at == self.0.len() && at < FIELDS {
+                self.0.push(field);
             }
         }
         Some((read, None))
