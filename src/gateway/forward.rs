@@ -78,13 +78,14 @@ pub fn prepare(
     let target = rewritten.as_ref().or(request.uri().path_and_query()).map_or("/", PathAndQuery::as_str);
     let head = Head::new(pool.buffer(), request.method(), target);
     let strip = rules.policy().strip();
-    let seen = host(pool.upstream(), headers);
+    let asked = headers.get(HOST);
+    let seen = host(pool.upstream(), asked);
     let keep = permit.rule().forward_authorization;
     let stripped = Stripped::write(head, headers, seen, |name| strip.contains(name), keep);
     let client = &exchange.link().client;
     let way = Way {
         origin: client.origin(headers, &worker.shared.trusted_proxies),
-        asked: headers.get(HOST),
+        asked,
         trace: Trace::of(headers, client.is_trusted(), exchange.request_id(), &worker.entropy),
     };
     let head = stripped.tell(permit, exchange.request_id(), &way)?.end(match hint.exact() {

@@ -225,11 +225,11 @@ impl Way<'_> {
     }
 }
 
-/// Which `Host` the upstream sees.
+/// Which `Host` the upstream sees, where the client asked for `asked`.
 #[must_use]
-pub fn host<'h>(upstream: &'h Upstream, headers: &'h HeaderMap) -> Option<&'h HeaderValue> {
+pub fn host<'h>(upstream: &'h Upstream, asked: Option<&'h HeaderValue>) -> Option<&'h HeaderValue> {
     match &upstream.host {
-        HostHeader::Preserve => headers.get(header::HOST),
+        HostHeader::Preserve => asked,
         HostHeader::Upstream => Some(&upstream.authority),
         HostHeader::Text(text) => Some(text),
     }

@@ -11,7 +11,7 @@ use crate::net::io::Connection;
 use crate::net::worker::Serve;
 use crate::telemetry::access::{AccessLog, LineBuffer};
 use crate::telemetry::metrics::{Metrics, Shard};
-use crate::upstream::h1::{Scratch, scratch};
+use crate::upstream::h1::Memory;
 use crate::upstream::{Pool, Timeouts, Upstream};
 use ipnet::IpNet;
 use std::cell::{Cell, RefCell};
@@ -54,7 +54,7 @@ pub struct Worker {
     rules: RefCell<Rc<Rules>>,
     ticker: Ticker,
     /// What all its pools read into.
-    scratch: Scratch,
+    memory: Memory,
     /// What pools counted that are gone.
     gone: Gone,
     /// This worker's counters.
@@ -67,8 +67,8 @@ pub struct Worker {
     pub bodies: Bodies,
 }
 
-fn pool(shared: &Shared, upstream: &Arc<Upstream>, ticker: &Ticker, scratch: &Scratch) -> Rc<Pool> {
-    Rc::new(Pool::new(Arc::clone(upstream), shared.timeouts, ticker.clone(), Rc::clone(scratch)))
+fn pool(shared: &Shared, upstream: &Arc<Upstream>, ticker: &Ticker, memory: &Memory) -> Rc<Pool> {
+    Rc::new(Pool::new(Arc::clone(upstream), shared.timeouts, ticker.clone(), memory.of_another()))
 }
 
 impl Worker {
@@ -77,12 +77,12 @@ impl Worker {
     /// # Errors
     /// The system has no randomness.
     pub fn new(shared: Arc<Shared>, ticker: &Ticker) -> std::io::Result<Rc<Self>> {
-        let scratch = scratch();
-        let rules = Rules::new(&shared.live, &[], |upstream| pool(&shared, upstream, ticker, &scratch));
+        let memory = Memory::default();
+        let rules = Rules::new(&shared.live, &[], |upstream| pool(&shared, upstream, ticker, &memory));
         let worker = Rc::new(Self {
             rules: RefCell::new(Rc::new(rules)),
             ticker: ticker.clone(),
-            scratch,
+            memory,
             gone: Gone::default(),
             shard: shared.metrics.shard(),
             lines: shared.access.clone().map(LineBuffer::new),
@@ -109,7 +109,7 @@ impl Worker {
     fn renew(&self) -> Rc<Rules> {
         let before = Rc::clone(&self.rules.borrow());
         let rules = Rc::new(Rules::new(&self.shared.live, &before.pools, |upstream| {
-            pool(&self.shared, upstream, &self.ticker, &self.scratch)
+            pool(&self.shared, upstream, &self.ticker, &self.memory)
         }));
         for pool in before.pools.iter().filter(|pool| !rules.pools.iter().any(|kept| Rc::ptr_eq(kept, pool))) {
             self.gone.opened.set(self.gone.opened.get() + pool.counts().opened.get());

@@ -3,7 +3,7 @@
 //! Nothing here is shared between workers. A request waits for nobody: where no idle connection is left, another is opened
 //! (there are never more than there are clients being served).
 
-use super::h1::{Connection, Fault, Scratch};
+use super::h1::{Connection, Fault, Memory};
 use super::{Stream, Upstream};
 use crate::net::deadline::{Deadlines, Phase, Ticker, Ticks};
 use std::cell::{Cell, RefCell};
@@ -84,7 +84,7 @@ pub struct Pool {
     ticker: Ticker,
     idle: RefCell<VecDeque<Idle>>,
     counts: Counts,
-    scratch: Scratch,
+    memory: Memory,
     /// What the last head was written to.
     spare: Cell<Vec<u8>>,
 }
@@ -103,11 +103,11 @@ async fn before<F: Future>(deadlines: &Deadlines, phase: Phase, future: F) -> Op
 }
 
 impl Pool {
-    /// An empty pool; `scratch` is the worker's.
+    /// An empty pool, which reads with `memory`.
     #[must_use]
-    pub fn new(upstream: Arc<Upstream>, timeouts: Timeouts, ticker: Ticker, scratch: Scratch) -> Self {
+    pub fn new(upstream: Arc<Upstream>, timeouts: Timeouts, ticker: Ticker, memory: Memory) -> Self {
         let (idle, counts, spare) = (RefCell::default(), Counts::default(), Cell::default());
-        Self { upstream, timeouts, ticker, idle, counts, scratch, spare }
+        Self { upstream, timeouts, ticker, idle, counts, memory, spare }
     }
 
     /// The upstream behind it.
@@ -193,7 +193,7 @@ impl Pool {
             .ok_or_else(|| self.timeout("accept a connection"))?
             .map_err(|source| SendError::Connect { address: self.upstream.address.clone(), source })?;
         self.counts.opened.set(self.counts.opened.get() + 1);
-        Ok(Connection::new(stream, &self.scratch))
+        Ok(Connection::new(stream, &self.memory))
     }
 
     /// The upstream was too late.
