@@ -15,6 +15,7 @@ pub mod limit;
 pub mod membership;
 pub mod net;
 pub mod policy;
+pub mod redis;
 pub mod server;
 pub mod target;
 pub mod telemetry;
