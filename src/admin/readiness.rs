@@ -2,6 +2,7 @@
 
 use crate::membership::Memberships;
 use crate::net::drain::{Follower, Stage};
+use crate::redis::{Health, Redis};
 use crate::reload::Status;
 use std::sync::Arc;
 
@@ -21,13 +22,19 @@ pub struct Readiness {
     stage: Follower,
     memberships: Arc<Memberships>,
     reloads: Arc<Status>,
+    redis: Option<Arc<Redis>>,
 }
 
 impl Readiness {
     /// Readiness of a process in these stages over this store.
     #[must_use]
-    pub fn new(stage: Follower, memberships: Arc<Memberships>, reloads: Arc<Status>) -> Self {
-        Self { stage, memberships, reloads }
+    pub fn new(
+        stage: Follower,
+        memberships: Arc<Memberships>,
+        reloads: Arc<Status>,
+        redis: Option<Arc<Redis>>,
+    ) -> Self {
+        Self { stage, memberships, reloads, redis }
     }
 
     fn checks(&self) -> Vec<(&'static str, Check)> {
@@ -41,6 +48,14 @@ impl Readiness {
         let store = if proof { Check::Ok } else { Check::Failed("the store's changes cannot be followed") };
         let mut checks = vec![("stage", stage), ("store", store)];
         checks.extend(self.reloads.problems().into_iter().map(|(what, problem)| (what, Check::Degraded(problem))));
+        if let Some(redis) = &self.redis {
+            let redis = match redis.health() {
+                Health::Good => Check::Ok,
+                Health::Troubled => Check::Degraded("degraded: not everything that was asked of it went well".to_owned()),
+                Health::Away => Check::Degraded("degraded: away, or too slow".to_owned()),
+            };
+            checks.push(("redis", redis));
+        }
         checks
     }
 

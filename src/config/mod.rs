@@ -4,10 +4,12 @@
 //! the tree. What comes out is [`Config`], about which nothing is left to check.
 
 mod overlay;
+mod redis;
 mod secret;
 mod sections;
 mod written;
 
+pub use redis::{RedisConfig, RedisConfigError};
 pub use secret::{SecretError, SecretSource, are_filled, fill};
 pub use written::Written;
 
@@ -146,6 +148,8 @@ pub struct Config {
     pub secrets: Vec<SecretSource>,
     /// The directory's store.
     pub database: Database,
+    /// Redis, where there is one.
+    pub redis: Option<RedisConfig>,
     /// Whose forwarded headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// How old a proven fact may be.
@@ -231,6 +235,7 @@ impl Default for Config {
             policy: Vec::new(),
             secrets: Vec::new(),
             database: Database { url: format!("sqlite:{}", data_dir().join("postern.db").display()) },
+            redis: None,
             trusted_proxies: Vec::new(),
             max_staleness: Duration::from_secs(5),
             cache_credentials: 100_000,

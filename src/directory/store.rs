@@ -60,6 +60,9 @@ pub enum Change {
 pub struct Changes {
     /// The position of the newest change that this answer covers: ask for the changes since this one next.
     pub position: u64,
+    /// Whoever reads at this position or later has seen every change of this answer. Where positions are transactions'
+    /// horizons it may lie ahead of `position`, while an older transaction is still open.
+    pub visible_at: u64,
     /// The changes in the order of their commits; the same one may come several times.
     pub changes: Vec<Change>,
     /// Some changes since then are not known: they were trimmed, are too many, or the database was replaced by an older
@@ -72,6 +75,10 @@ pub struct Changes {
 pub trait Store: Send + Sync + 'static {
     /// The key that tells tokens of this installation.
     fn checksum_key(&self) -> &ChecksumKey;
+
+    /// Tells this store from every other, copies of it included: two stores of the same identity have the same content and
+    /// the same positions. Replicas of one installation see the same one.
+    fn identity(&self) -> String;
 
     // What the gateway asks.
 

@@ -32,7 +32,7 @@ impl Feed {
         // is seen twice rather than never.
         let version: i64 = self.db.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         if self.seen == Some((version, since)) {
-            return Ok(Changes { position: since, changes: Vec::new(), lost: false });
+            return Ok(Changes { position: since, visible_at: since, changes: Vec::new(), lost: false });
         }
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Deferred)?;
         let answer = read(&tx, since)?;
@@ -56,7 +56,7 @@ fn position(db: &Connection) -> rusqlite::Result<u64> {
 
 fn read(db: &Connection, since: u64) -> Result<Changes, StoreError> {
     let position = position(db)?;
-    let lost = Changes { position, changes: Vec::new(), lost: true };
+    let lost = Changes { position, visible_at: position, changes: Vec::new(), lost: true };
     let count = match position.checked_sub(since) {
         Some(0) => return Ok(Changes { lost: false, ..lost }),
         Some(count) if count <= AT_MOST => count,
@@ -79,7 +79,7 @@ fn read(db: &Connection, since: u64) -> Result<Changes, StoreError> {
     }
     // Numbers have no gaps, so rows that are missing were trimmed.
     let complete = u64::try_from(changes.len()) == Ok(count);
-    Ok(if complete { Changes { position, changes, lost: false } } else { lost })
+    Ok(if complete { Changes { changes, lost: false, ..lost } } else { lost })
 }
 
 /// Drops what is too old or too much; part of every write, and almost always nothing to do.

@@ -23,7 +23,7 @@ stories!(
 
 /// The changes since a position, and the next position.
 pub async fn since(on: &dyn Backend, position: u64) -> (HashSet<Change>, u64) {
-    let Changes { position, changes, lost } = on.store().changes(position).await.unwrap();
+    let Changes { position, changes, lost, .. } = on.store().changes(position).await.unwrap();
     assert!(!lost);
     (changes.into_iter().collect(), position)
 }
@@ -31,7 +31,7 @@ pub async fn since(on: &dyn Backend, position: u64) -> (HashSet<Change>, u64) {
 async fn a_new_database_is_at_its_beginning(on: &dyn Backend) {
     let store = on.store();
     assert_eq!(store.position().await, Ok(0));
-    assert_eq!(store.changes(0).await, Ok(Changes { position: 0, changes: vec![], lost: false }));
+    assert_eq!(store.changes(0).await, Ok(Changes { position: 0, visible_at: 0, changes: vec![], lost: false }));
 }
 
 async fn every_change_of_a_fact_is_told_in_order(on: &dyn Backend) {
@@ -209,9 +209,15 @@ async fn who_is_too_far_behind_is_told_so(on: &dyn Backend) {
     let store = on.store();
     let batch = (0..10_001).map(|n| NewUser::named(&format!("u{n}")).unwrap()).collect();
     store.create_users(batch).await.unwrap();
-    assert_eq!(store.changes(0).await, Ok(Changes { position: 10_001, changes: vec![], lost: true }));
+    assert_eq!(
+        store.changes(0).await,
+        Ok(Changes { position: 10_001, visible_at: 10_001, changes: vec![], lost: true })
+    );
     assert_eq!(store.changes(1).await.unwrap().changes.len(), 10_000);
-    assert_eq!(store.changes(10_001).await, Ok(Changes { position: 10_001, changes: vec![], lost: false }));
+    assert_eq!(
+        store.changes(10_001).await,
+        Ok(Changes { position: 10_001, visible_at: 10_001, changes: vec![], lost: false })
+    );
 }
 
 async fn old_changes_are_forgotten_and_the_position_stays(on: &dyn Backend) {
@@ -227,13 +233,13 @@ async fn old_changes_are_forgotten_and_the_position_stays(on: &dyn Backend) {
     store.touch_tokens(&[]).await.unwrap();
     assert_eq!(store.position().await, Ok(4));
     assert!(store.changes(3).await.unwrap().lost);
-    assert_eq!(store.changes(4).await, Ok(Changes { position: 4, changes: vec![], lost: false }));
+    assert_eq!(store.changes(4).await, Ok(Changes { position: 4, visible_at: 4, changes: vec![], lost: false }));
 }
 
 async fn a_position_of_the_future_is_lost(on: &dyn Backend) {
     let store = on.store();
     user(&*store, "ann").await;
-    assert_eq!(store.changes(7).await, Ok(Changes { position: 1, changes: vec![], lost: true }));
+    assert_eq!(store.changes(7).await, Ok(Changes { position: 1, visible_at: 1, changes: vec![], lost: true }));
 }
 
 async fn a_change_that_cannot_be_read_counts_as_lost(on: &dyn Backend) {

@@ -8,6 +8,7 @@ mod gate;
 mod http;
 mod process;
 mod raw;
+mod redis;
 mod upstream;
 mod world;
 
@@ -15,6 +16,7 @@ pub use gate::{Gate, ROUTES, get, post, request};
 pub use http::{Answer, Recorded};
 pub use process::{Options, Postern, Signal};
 pub use raw::Raw;
+pub use redis::{RedisServer, Wire, free_port};
 pub use upstream::{Exchange, Upstream};
 pub use world::{ORG_A, ORG_B, ORG_GONE, Who, World};
 
