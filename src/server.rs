@@ -12,6 +12,7 @@ use crate::net::worker::{self, Workers};
 use crate::policy::Policy;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::trace::{Exporting, TraceError};
 use crate::upstream::Upstream;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -31,6 +32,9 @@ pub enum StartError {
     /// The store cannot be asked.
     #[error("cannot start: {0}")]
     Store(#[from] crate::directory::StoreError),
+    /// Spans cannot be sent.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
     /// The policy names an upstream that the configuration does not have.
     #[error("the policy sends requests to upstream `{0}`, which `upstreams` does not name")]
     Upstream(String),
@@ -82,6 +86,7 @@ pub struct Server {
     config: Config,
     workers: Workers,
     access: Option<JoinHandle<()>>,
+    spans: Option<Exporting>,
     memberships: Arc<Memberships>,
 }
 
@@ -113,6 +118,13 @@ impl Server {
         } else {
             (None, None)
         };
+        let (tracer, spans) = match &config.tracing {
+            Some(settings) => {
+                let (tracer, spans) = Exporting::start(settings, metrics.shard(), control)?;
+                (Some(tracer), Some(spans))
+            }
+            None => (None, None),
+        };
         let shared = Arc::new(Shared {
             labels: policy.routes().iter().map(|route| route.pattern.clone()).collect(),
             policy: Arc::new(policy),
@@ -124,6 +136,7 @@ impl Server {
             timeouts: config.upstream_timeouts(),
             metrics: Arc::clone(&metrics),
             access,
+            tracer,
         });
         observe(&metrics, &memberships, &config);
 
@@ -139,7 +152,7 @@ impl Server {
         let (settings, limit) = (config.connections(), config.drain.limit);
         let workers = worker::start(config.workers, listeners.data, settings, limit, &lifecycle.follow(), serve)?;
         lifecycle.advance(Stage::Ready);
-        Ok(Self { lifecycle, config, workers, access: writer, memberships })
+        Ok(Self { lifecycle, config, workers, access: writer, spans, memberships })
     }
 
     /// Not ready any more, but still serving, until load balancers have noticed.
@@ -151,7 +164,7 @@ impl Server {
     /// Accepts nothing more, and returns when what is in flight has finished or the limit has passed.
     pub async fn drain(self) {
         self.lifecycle.advance(Stage::Draining);
-        let Self { workers, access, memberships, .. } = self;
+        let Self { workers, access, spans, memberships, .. } = self;
         let joined = tokio::task::spawn_blocking(move || {
             workers.join();
             if let Some(writer) = access {
@@ -159,6 +172,9 @@ impl Server {
             }
         });
         let _ = joined.await;
+        if let Some(spans) = spans {
+            spans.finish().await;
+        }
         memberships.book_used().await;
     }
 }

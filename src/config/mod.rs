@@ -148,6 +148,8 @@ pub struct Config {
     pub limits: Limits,
     /// Time limits.
     pub timeouts: Timeouts,
+    /// Where spans go, if anywhere.
+    pub tracing: Option<telemetry::trace::Settings>,
     /// The way down.
     pub drain: net::drain::Timing,
 }
@@ -229,6 +231,7 @@ impl Default for Config {
                 upstream_idle: Duration::from_secs(60),
                 keep: Duration::from_secs(4),
             },
+            tracing: None,
             drain: net::drain::Timing { lame_duck: Duration::from_secs(3), limit: Duration::from_secs(25) },
         }
     }

@@ -10,6 +10,7 @@ use super::forward::Prepared;
 use super::headers::Trace;
 use super::judge::{Fetched, Need, Noted, Stop, judge};
 use super::link::Link;
+use super::span::{Traced, Way};
 use super::worker::Worker;
 use crate::decision::{Denial, Permit, Reason};
 use crate::facts::Organization;
@@ -45,6 +46,7 @@ pub struct Exchange {
     /// What only the access line needs.
     shown: Option<Shown>,
     request_id: HeaderValue,
+    traced: Option<Box<Traced>>,
     client: IpAddr,
     status: StatusCode,
     outcome: Option<Outcome>,
@@ -71,8 +73,12 @@ impl Exchange {
         let start = crate::clock::monotonic();
         // Read before anything is stripped: from where, as part of which trace.
         let origin = link.client.origin(request.headers(), &worker.shared.trusted_proxies);
-        let trace = Trace::of(request.headers(), link.client.is_trusted(), &worker.entropy);
-        let shown = worker.lines.as_ref().map(|_| Shown {
+        let tracer = worker.shared.tracer.as_ref();
+        let samples = |trace| tracer.is_some_and(|tracer| tracer.samples(trace));
+        let trace = Trace::of(request.headers(), link.client.is_trusted(), &worker.entropy, samples);
+        let traced = Traced::new(&trace.traceparent, trace.parent.as_ref(), tracer);
+        let is_shown = worker.lines.is_some() || traced.as_ref().is_some_and(|traced| traced.sampled);
+        let shown = is_shown.then(|| Shown {
             at: crate::clock::unix(),
             head: Some(ShownHead {
                 method: request.method().clone(),
@@ -95,6 +101,7 @@ impl Exchange {
             superuser_pass: false,
             shown,
             request_id: trace.request_id.clone(),
+            traced,
             client: origin.address,
             way: Some((origin, trace)),
             status: StatusCode::INTERNAL_SERVER_ERROR,
@@ -202,8 +209,9 @@ impl Exchange {
         self.worker.shard.answers_aborted.inc();
     }
 
+    /// Leaves the access line and the spans.
     fn log(&self) {
-        let (Some(lines), Some(shown)) = (&self.worker.lines, &self.shown) else { return };
+        let Some(shown) = &self.shown else { return };
         let (status, code) = match self.outcome {
             Some(Outcome::Refused(reason)) => (self.status.as_u16(), Some(reason.code())),
             Some(Outcome::Allowed) => (self.status.as_u16(), None),
@@ -221,6 +229,7 @@ impl Exchange {
         let line = Line {
             at: shown.at,
             request_id: text(Some(&self.request_id)),
+            trace_id: self.traced.as_ref().and_then(|traced| traced.id()),
             client: self.client,
             method: head.map(|head| head.method.as_str()),
             host: head.map(|head| text(head.host.as_ref())),
@@ -238,7 +247,17 @@ impl Exchange {
             total,
             aborted: self.aborted || self.outcome.is_none(),
         };
-        lines.push(&line, &self.worker.shard.log_dropped);
+        if let Some(lines) = &self.worker.lines {
+            lines.push(&line, &self.worker.shard.log_dropped);
+        }
+        if let (Some(traced), Some(tracer)) = (&self.traced, &self.worker.shared.tracer)
+            && traced.sampled
+        {
+            // Without an answer, `ours` is there only if it was handed over; with one, the upstream's time is.
+            let handed_over = self.upstream.is_some() || (self.outcome.is_none() && self.ours.is_some());
+            let way = Way { handed_over, scheme: "http" };
+            self.worker.shard.spans_dropped.add(traced.send(tracer, &line, way, &self.worker.entropy));
+        }
     }
 }
 

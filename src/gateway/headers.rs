@@ -116,17 +116,23 @@ fn is_usual(option: &[u8]) -> bool {
 pub struct Trace {
     /// `X-Request-Id`
     pub request_id: HeaderValue,
-    traceparent: HeaderValue,
+    /// `traceparent`, for the upstream.
+    pub traceparent: HeaderValue,
+    /// The `traceparent` that it goes on from.
+    pub parent: Option<HeaderValue>,
     tracestate: Option<HeaderValue>,
 }
 
 impl Trace {
     /// Goes on with what a trusted proxy began; begins anew for anybody else, with one number as request id and trace id.
+    /// `samples` says of a trace that begins here whether it is recorded, by the last eight bytes of its id.
     #[must_use]
-    pub fn of(headers: &HeaderMap, trusted: bool, entropy: &Entropy) -> Self {
+    pub fn of(headers: &HeaderMap, trusted: bool, entropy: &Entropy, samples: impl FnOnce(u64) -> bool) -> Self {
         let given = |name: &HeaderName| if trusted { headers.get(name) } else { None };
-        let parent = given(&TRACEPARENT).map(HeaderValue::as_bytes).filter(|parent| is_traceparent(parent));
-        let (high, low, span) = (hex(entropy.next()), hex(entropy.next()), hex(entropy.next()));
+        let goes_on = given(&TRACEPARENT).filter(|parent| is_traceparent(parent.as_bytes()));
+        let parent = goes_on.map(HeaderValue::as_bytes);
+        let begun = entropy.next();
+        let (high, low, span) = (hex(entropy.next()), hex(begun), hex(entropy.next()));
         // Both values in one allocation: the id, and `00-<trace>-<span>-<flags>`.
         let mut text = Vec::with_capacity(32 + 55);
         for piece in [&high, &low] {
@@ -140,12 +146,14 @@ impl Trace {
         text.push(b'-');
         text.extend_from_slice(&span);
         text.push(b'-');
-        text.extend_from_slice(parent.and_then(|parent| parent.get(53..55)).unwrap_or(b"00"));
+        let flags = || if samples(begun) { b"01" } else { b"00" };
+        text.extend_from_slice(parent.and_then(|parent| parent.get(53..55)).unwrap_or_else(|| flags()));
         let mut id = Bytes::from(text);
         let traceparent = id.split_off(32);
         Self {
             request_id: given(&X_REQUEST_ID).filter(|id| is_plain(id)).cloned().unwrap_or_else(|| ascii(id)),
             traceparent: ascii(traceparent),
+            parent: goes_on.cloned(),
             tracestate: parent.and_then(|_| given(&TRACESTATE)).cloned(),
         }
     }

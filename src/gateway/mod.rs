@@ -16,6 +16,7 @@ pub mod headers;
 pub mod judge;
 pub mod link;
 pub mod reply;
+pub mod span;
 pub mod worker;
 
 use crate::net::io::Connection;

@@ -12,6 +12,7 @@ use crate::net::worker::Serve;
 use crate::policy::Policy;
 use crate::telemetry::access::{AccessLog, LineBuffer};
 use crate::telemetry::metrics::{Metrics, RouteShard, Shard};
+use crate::telemetry::trace::Tracer;
 use crate::upstream::{Pool, Timeouts, Upstream};
 use ipnet::IpNet;
 use std::rc::Rc;
@@ -40,6 +41,8 @@ pub struct Shared {
     pub labels: Arc<[Box<str>]>,
     /// Where access lines go, if anywhere.
     pub access: Option<AccessLog>,
+    /// Where spans go, if anywhere.
+    pub tracer: Option<Tracer>,
 }
 
 /// One worker's part.

@@ -77,20 +77,22 @@ fn a_trace_goes_on_behind_a_trusted_proxy_and_begins_anew_for_anybody_else() {
     let entropy = Entropy::seeded().unwrap();
     let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let headers = map(&[("traceparent", parent), ("tracestate", "a=b"), ("x-request-id", "mine")]);
-    let trusted = Trace::of(&headers, true, &entropy);
+    let trusted = Trace::of(&headers, true, &entropy, |_| false);
     assert_eq!(trusted.request_id, "mine");
     assert_eq!(trusted.traceparent.as_bytes().get(..35), parent.as_bytes().get(..35));
     assert_ne!(trusted.traceparent, parent, "the span is ours");
     assert!(trusted.traceparent.as_bytes().ends_with(b"-01"));
     assert!(trusted.tracestate.is_some());
-    let stranger = Trace::of(&headers, false, &entropy);
+    let stranger = Trace::of(&headers, false, &entropy, |_| false);
     assert_ne!(stranger.request_id, "mine");
     assert_ne!(stranger.traceparent.as_bytes().get(..35), parent.as_bytes().get(..35));
     assert!(stranger.tracestate.is_none());
     assert!(is_traceparent(stranger.traceparent.as_bytes()), "{:?}", stranger.traceparent);
-    let broken = Trace::of(&map(&[("traceparent", "00-x"), ("x-request-id", "a b")]), true, &entropy);
+    let broken = Trace::of(&map(&[("traceparent", "00-x"), ("x-request-id", "a b")]), true, &entropy, |_| true);
     assert!(is_traceparent(broken.traceparent.as_bytes()));
     assert_eq!(broken.request_id.len(), 32);
+    assert!(broken.traceparent.as_bytes().ends_with(b"-01"), "sampled here");
+    assert!(stranger.traceparent.as_bytes().ends_with(b"-00"));
 }
 
 #[test]

@@ -7,3 +7,4 @@ mod probes;
 mod revocation;
 mod startup;
 mod store;
+mod traces;
