@@ -3,6 +3,7 @@
 use super::{Common, Failure};
 use crate::config::{self, Config};
 use crate::directory::Store;
+use crate::directory::audit::{Audited, Who};
 use crate::policy::{self, Policy};
 use crate::server::{Listeners, Server};
 use crate::telemetry;
@@ -46,7 +47,8 @@ pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
     let policy = load_policy(&config)?;
     let listeners = Listeners::bind(&config)?;
     let runtime = control_plane()?;
-    let store: Arc<dyn Store> = super::store::open(&config.database.url)?;
+    let store = super::store::open(&config.database.url)?;
+    let store = Audited::new(store, config.audit(), Who::Server);
     runtime.block_on(serve(config, listeners, policy, store, runtime.handle()))
 }
 

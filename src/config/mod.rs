@@ -9,6 +9,7 @@ mod sections;
 
 pub use secret::{SecretError, SecretSource, fill};
 
+use crate::directory::audit;
 use crate::net;
 use crate::policy::Names;
 use crate::telemetry;
@@ -150,6 +151,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Where spans go, if anywhere.
     pub tracing: Option<telemetry::trace::Settings>,
+    /// Where changes of the directory are written down, where the configuration says it.
+    pub audit: Option<audit::Target>,
     /// The way down.
     pub drain: net::drain::Timing,
 }
@@ -169,6 +172,17 @@ impl Config {
             return Err(ConfigError::Findings(findings));
         }
         Ok((config, findings))
+    }
+
+    /// Where changes of the directory are written down: as configured; else `audit.jsonl` beside the embedded store, or in the
+    /// data directory.
+    #[must_use]
+    pub fn audit(&self) -> audit::Target {
+        let beside = || match self.database.url.strip_prefix("sqlite:") {
+            Some(path) => Path::new(path).with_file_name("audit.jsonl"),
+            None => data_dir().join("audit.jsonl"),
+        };
+        self.audit.clone().unwrap_or_else(|| audit::Target::File(beside()))
     }
 
     /// The names that policies may use.
@@ -232,6 +246,7 @@ impl Default for Config {
                 keep: Duration::from_secs(4),
             },
             tracing: None,
+            audit: None,
             drain: net::drain::Timing { lame_duck: Duration::from_secs(3), limit: Duration::from_secs(25) },
         }
     }

@@ -1,6 +1,7 @@
 //! Reads the merged tree, section by section.
 
 use super::{Config, Database, Limits, Timeouts, secret};
+use crate::directory::audit::Target;
 use crate::telemetry::log::Format;
 use crate::telemetry::trace;
 use crate::upstream::{HostHeader, Upstream};
@@ -30,6 +31,7 @@ const TOP: Keys<'static> = Keys {
         "timeouts",
         "drain",
         "tracing",
+        "audit",
     ],
     not_yet: &["ext_authz", "forward_auth", "redis", "databases", "identity", "assertion", "tls", "reload"],
 };
@@ -71,6 +73,14 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     limits(tree, &mut config.limits, findings);
     timeouts(tree, &mut config.timeouts, findings);
     config.tracing = tracing(tree, base, findings);
+    config.audit = match tree.get("audit") {
+        Some(node) if is_off(node) => Some(Target::Off),
+        Some(node) => node.expect_str("`audit`", findings).map(|text| match text {
+            "stderr" => Target::Stderr,
+            file => Target::File(base.join(file)),
+        }),
+        None => None,
+    };
     let keys = Keys { known: &["lame_duck", "limit"], not_yet: &[] };
     let places = [("lame_duck", &mut config.drain.lame_duck), ("limit", &mut config.drain.limit)];
     if let Some(map) = section(tree, "drain", keys, findings) {
