@@ -48,7 +48,7 @@ pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
     let listeners = Listeners::bind(&config)?;
     let runtime = control_plane()?;
     let store = super::store::open(&config.database.url)?;
-    let store = Audited::new(store, config.audit(), Who::Server);
+    let store = Audited::over(store, config.audit(), Who::Server);
     runtime.block_on(serve(config, listeners, policy, store, runtime.handle()))
 }
 

@@ -5,16 +5,15 @@
 
 use super::besides;
 use super::body::RequestBody;
-use super::client::Origin;
-use super::forward::Prepared;
-use super::headers::Trace;
+use super::forward::{Prepared, Sending};
+use super::headers::RequestId;
 use super::judge::{Fetched, Need, Noted, Stop, judge};
 use super::link::Link;
 use super::span::{Traced, Way};
 use super::worker::Worker;
 use crate::decision::{Denial, Permit, Reason};
 use crate::facts::Organization;
-use crate::net::deadline::Phase;
+use crate::net::deadline::{Deadlines, Phase};
 use crate::telemetry::access::Line;
 use crate::telemetry::metrics::Outcome;
 use http::header::{HOST, HeaderValue};
@@ -30,10 +29,10 @@ use uuid::Uuid;
 pub struct Exchange {
     worker: Rc<Worker>,
     link: Rc<Link>,
-    /// The request, until it is sent; its headers are the client's until it is prepared.
-    pub request: Option<Request<RequestBody>>,
-    /// Where it came from and which one it is, until it is told to the upstream.
-    pub way: Option<(Origin, Trace)>,
+    /// The request as the client sent it, until it is made ready for the upstream.
+    request: Option<Request<RequestBody>>,
+    /// The request to the upstream, until it is answered.
+    pub sending: Option<Sending>,
     fetched: Fetched,
     start: Instant,
     ours: Option<Duration>,
@@ -45,7 +44,7 @@ pub struct Exchange {
     superuser_pass: bool,
     /// What only the access line needs.
     shown: Option<Shown>,
-    request_id: HeaderValue,
+    request_id: RequestId,
     traced: Option<Box<Traced>>,
     client: IpAddr,
     status: StatusCode,
@@ -71,12 +70,11 @@ impl Exchange {
     #[must_use]
     pub fn begin(worker: &Rc<Worker>, link: &Rc<Link>, request: Request<Incoming>) -> Box<Self> {
         let start = crate::clock::monotonic();
-        // Read before anything is stripped: from where, as part of which trace.
-        let origin = link.client.origin(request.headers(), &worker.shared.trusted_proxies);
+        let client = link.client.address(request.headers(), &worker.shared.trusted_proxies);
+        let is_trusted = link.client.is_trusted();
+        let request_id = RequestId::of(request.headers(), is_trusted, &worker.entropy);
         let tracer = worker.shared.tracer.as_ref();
-        let samples = |trace| tracer.is_some_and(|tracer| tracer.samples(trace));
-        let trace = Trace::of(request.headers(), link.client.is_trusted(), &worker.entropy, samples);
-        let traced = Traced::new(&trace.traceparent, trace.parent.as_ref(), tracer);
+        let traced = Traced::of(request.headers(), is_trusted, &request_id, &worker.entropy, tracer);
         let is_shown = worker.lines.is_some() || traced.as_ref().is_some_and(|traced| traced.sampled);
         let shown = is_shown.then(|| Shown {
             at: crate::clock::unix(),
@@ -100,10 +98,10 @@ impl Exchange {
             level: None,
             superuser_pass: false,
             shown,
-            request_id: trace.request_id.clone(),
+            request_id,
             traced,
-            client: origin.address,
-            way: Some((origin, trace)),
+            client,
+            sending: None,
             status: StatusCode::INTERNAL_SERVER_ERROR,
             outcome: None,
             sent: 0,
@@ -123,9 +121,9 @@ impl Exchange {
     /// # Errors
     /// It is refused, or something must be fetched first.
     pub fn prepare(&mut self) -> Result<Prepared, Stop> {
-        let Self { worker, link, request, way, fetched, start, noted, client, .. } = self;
+        let Self { worker, link, request, fetched, start, noted, client, .. } = self;
         let worker = Rc::clone(worker);
-        // Both are there until the request is sent.
+        // It is there until it is permitted.
         let Some(request) = request else { return Err(Denial::new(Reason::BadFraming).into()) };
         let permit = match judge(&worker, link, request, fetched, *start, noted) {
             Ok(permit) => permit,
@@ -138,8 +136,8 @@ impl Exchange {
         if let Some(throttle) = permit.rule().further.as_ref().and_then(|further| further.throttle.as_ref()) {
             besides::throttle(&worker, &permit, throttle, *client, *start, noted.besides.get_or_insert_default())?;
         }
-        let Some(way) = way.take() else { return Err(Denial::new(Reason::BadFraming).into()) };
-        let prepared = super::forward::prepare(&worker, &permit, request, way);
+        let Some(request) = self.request.take() else { return Err(Denial::new(Reason::BadFraming).into()) };
+        let prepared = super::forward::prepare(&worker, &permit, request, self);
         self.note(&permit);
         Ok(prepared?)
     }
@@ -172,9 +170,20 @@ impl Exchange {
         &self.link
     }
 
+    /// Its connection's deadlines, and the request to the upstream while there is one.
+    pub fn sending(&mut self) -> (&Deadlines, Option<&mut Sending>) {
+        (&self.link.connection.deadlines, self.sending.as_mut())
+    }
+
+    /// Its place in a trace, where that was settled at its head.
+    #[must_use]
+    pub fn traced(&self) -> Option<&Traced> {
+        self.traced.as_deref()
+    }
+
     /// Its id.
     #[must_use]
-    pub fn request_id(&self) -> &HeaderValue {
+    pub fn request_id(&self) -> &RequestId {
         &self.request_id
     }
 
@@ -228,7 +237,7 @@ impl Exchange {
         let (mut user_text, mut organization_text) = (Uuid::encode_buffer(), Uuid::encode_buffer());
         let line = Line {
             at: shown.at,
-            request_id: text(Some(&self.request_id)),
+            request_id: self.request_id.as_str(),
             trace_id: self.traced.as_ref().and_then(|traced| traced.id()),
             client: self.client,
             method: head.map(|head| head.method.as_str()),

@@ -5,9 +5,10 @@
 //! semantic conventions for HTTP; what is ours is called `postern.…`. Neither holds a credential, a query or a body.
 
 use super::entropy::Entropy;
+use super::headers::{RequestId, Trace};
 use crate::telemetry::access::Line;
 use crate::telemetry::trace::Tracer;
-use http::HeaderValue;
+use http::HeaderMap;
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
 use opentelemetry::{KeyValue, StringValue};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
@@ -17,10 +18,10 @@ use std::time::{Duration, UNIX_EPOCH};
 /// What is kept of a trace until the request ends.
 #[derive(Debug)]
 pub struct Traced {
-    /// What the upstream is told.
-    traceparent: HeaderValue,
-    /// What the caller told us.
-    parent: Option<HeaderValue>,
+    /// What the upstream is told: `00-<trace>-<span>-<flags>`.
+    traceparent: [u8; 55],
+    /// The caller's span, where the trace goes on.
+    parent: Option<SpanId>,
     /// Spans are wanted.
     pub sampled: bool,
 }
@@ -35,18 +36,48 @@ pub struct Way {
 }
 
 impl Traced {
-    /// Where there is something to keep: a trace that somebody else began, or one that is sampled.
+    /// Where there is something to settle: a trace that a trusted proxy began, or one that is sampled here.
     #[must_use]
-    pub fn new(traceparent: &HeaderValue, parent: Option<&HeaderValue>, tracer: Option<&Tracer>) -> Option<Box<Self>> {
-        let sampled = tracer.is_some() && flags(traceparent) & 1 == 1;
-        let kept = || Box::new(Self { traceparent: traceparent.clone(), parent: parent.cloned(), sampled });
-        (sampled || parent.is_some()).then(kept)
+    pub fn of(
+        headers: &HeaderMap,
+        trusted: bool,
+        request_id: &RequestId,
+        entropy: &Entropy,
+        tracer: Option<&Tracer>,
+    ) -> Option<Box<Self>> {
+        let given = if trusted { Trace::given(headers) } else { None };
+        if tracer.is_none() && given.is_none() {
+            return None;
+        }
+        let mut traceparent = *Trace::of(headers, trusted, request_id, entropy).traceparent();
+        let parent = given.and_then(|given| SpanId::from_hex(piece(given, 36..52)?).ok());
+        let number = |range| piece(&traceparent, range).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let sampled = tracer.is_some_and(|tracer| match given {
+            Some(_) => number(53..55).is_some_and(|flags| flags & 1 == 1),
+            None => number(19..35).is_some_and(|trace| tracer.samples(trace)),
+        });
+        if sampled && given.is_none() {
+            traceparent.get_mut(53..).unwrap_or_default().copy_from_slice(b"01");
+        }
+        (sampled || given.is_some()).then(|| Box::new(Self { traceparent, parent, sampled }))
     }
 
     /// The trace's id, as it is written.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         piece(&self.traceparent, 3..35)
+    }
+
+    /// What the upstream is told.
+    #[must_use]
+    pub const fn traceparent(&self) -> &[u8; 55] {
+        &self.traceparent
+    }
+
+    /// Somebody else began it.
+    #[must_use]
+    pub const fn goes_on(&self) -> bool {
+        self.parent.is_some()
     }
 
     /// Hands the spans of a request over, and says how many found no room.
@@ -59,7 +90,6 @@ impl Traced {
     fn spans(&self, tracer: &Tracer, line: &Line<'_>, way: Way, entropy: &Entropy) -> Option<[Option<SpanData>; 2]> {
         let trace = TraceId::from_hex(self.id()?).ok()?;
         let told = SpanId::from_hex(piece(&self.traceparent, 36..52)?).ok()?;
-        let parent = self.parent.as_ref().and_then(|parent| SpanId::from_hex(piece(parent, 36..52)?).ok());
         // Where the upstream heard nothing, the id that it would have heard is the request's own.
         let own = if way.handed_over { SpanId::from_bytes(entropy.next().to_be_bytes()) } else { told };
         let span = |id, parent: Option<SpanId>, kind: SpanKind, remote| SpanData {
@@ -77,7 +107,7 @@ impl Traced {
             status: status(line),
             instrumentation_scope: tracer.scope.clone(),
         };
-        let mut server = span(own, parent, SpanKind::Server, parent.is_some());
+        let mut server = span(own, self.parent, SpanKind::Server, self.goes_on());
         server.name = Cow::Owned(match (line.method, line.route) {
             (Some(method), Some(route)) => format!("{method} {route}"),
             (Some(method), None) => method.to_owned(),
@@ -146,11 +176,7 @@ fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// A part of a `traceparent` that was made, or looked at, by [`super::headers::Trace`].
-fn piece(traceparent: &HeaderValue, range: std::ops::Range<usize>) -> Option<&str> {
-    traceparent.as_bytes().get(range).and_then(|bytes| std::str::from_utf8(bytes).ok())
-}
-
-fn flags(traceparent: &HeaderValue) -> u8 {
-    piece(traceparent, 53..55).and_then(|digits| u8::from_str_radix(digits, 16).ok()).unwrap_or(0)
+/// A part of a `traceparent` that [`Trace`] has made, or looked at.
+fn piece(traceparent: &[u8], range: std::ops::Range<usize>) -> Option<&str> {
+    traceparent.get(range).and_then(|bytes| std::str::from_utf8(bytes).ok())
 }

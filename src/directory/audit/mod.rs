@@ -45,7 +45,7 @@ pub struct Audited {
 impl Audited {
     /// A store in which everything is changed by `who`.
     #[must_use]
-    pub fn new(inner: Arc<dyn Store>, target: Target, who: Who) -> Arc<dyn Store> {
+    pub fn over(inner: Arc<dyn Store>, target: Target, who: Who) -> Arc<dyn Store> {
         match target {
             Target::Off => inner,
             target => Arc::new(Self { inner, target, who }),
