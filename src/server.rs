@@ -15,6 +15,7 @@ use crate::redis::{Health, Redis};
 use crate::reload::{Policies, PolicyError, Reloadable, Reloader, Source, Status, Trigger, resolve};
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::trace::{Exporting, TraceError};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -40,6 +41,9 @@ pub enum StartError {
     /// Redis cannot be used as configured; that it is away is no error.
     #[error(transparent)]
     Redis(#[from] RedisConfigError),
+    /// Spans cannot be sent.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
 }
 
 /// The listening sockets, bound before anything else is touched.
@@ -85,6 +89,7 @@ pub struct Server {
     config: Config,
     workers: Workers,
     access: Option<JoinHandle<()>>,
+    spans: Option<Exporting>,
     memberships: Arc<Memberships>,
     reloadables: Vec<Box<dyn Reloadable>>,
     reloads: Arc<Status>,
@@ -132,6 +137,13 @@ impl Server {
         // Whatever can be loaded again while it is used, in the order in which it is.
         let policies = Policies::new(Arc::clone(&live), &config, Arc::clone(&reloads));
         let reloadables: Vec<Box<dyn Reloadable>> = vec![Box::new(policies)];
+        let (tracer, spans) = match &config.tracing {
+            Some(settings) => {
+                let (tracer, spans) = Exporting::start(settings, metrics.shard(), control)?;
+                (Some(tracer), Some(spans))
+            }
+            None => (None, None),
+        };
         let shared = Arc::new(Shared {
             live,
             memberships: Arc::clone(&memberships),
@@ -141,6 +153,7 @@ impl Server {
             timeouts: config.upstream_timeouts(),
             metrics: Arc::clone(&metrics),
             access,
+            tracer,
         });
         observe(&metrics, &memberships, &config);
         observe_redis(&metrics, redis.as_ref());
@@ -158,7 +171,7 @@ impl Server {
         let (settings, limit) = (config.connections(), config.drain.limit);
         let workers = worker::start(config.workers, listeners.data, settings, limit, &lifecycle.follow(), serve)?;
         lifecycle.advance(Stage::Ready);
-        Ok(Self { lifecycle, config, workers, access: writer, memberships, reloadables, reloads })
+        Ok(Self { lifecycle, config, workers, access: writer, spans, memberships, reloadables, reloads })
     }
 
     /// From now on everything that can be loaded again is, when its files change and when the trigger is pulled.
@@ -177,7 +190,7 @@ impl Server {
     /// Accepts nothing more, and returns when what is in flight has finished or the limit has passed.
     pub async fn drain(self) {
         self.lifecycle.advance(Stage::Draining);
-        let Self { workers, access, memberships, .. } = self;
+        let Self { workers, access, spans, memberships, .. } = self;
         let joined = tokio::task::spawn_blocking(move || {
             workers.join();
             if let Some(writer) = access {
@@ -185,6 +198,9 @@ impl Server {
             }
         });
         let _ = joined.await;
+        if let Some(spans) = spans {
+            spans.finish().await;
+        }
         memberships.book_used().await;
     }
 }

@@ -3,6 +3,7 @@
 use super::{Common, Failure};
 use crate::config::{Config, Sources};
 use crate::directory::Store;
+use crate::directory::audit::{Audited, Who};
 use crate::policy::Policy;
 use crate::reload::{self, PolicyError, Trigger};
 use crate::server::{Listeners, Server};
@@ -45,7 +46,8 @@ pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
     let policy = load_policy(&config)?;
     let listeners = Listeners::bind(&config)?;
     let runtime = control_plane()?;
-    let store: Arc<dyn Store> = super::store::open(&config.database.url)?;
+    let store = super::store::open(&config.database.url)?;
+    let store = Audited::over(store, config.audit(), Who::Server);
     let given = Args { policy: args.policy.clone(), ..Args::default() };
     let source = reload::Source {
         file: sources.file.clone(),

@@ -13,6 +13,7 @@ pub use redis::{RedisConfig, RedisConfigError};
 pub use secret::{SecretError, SecretSource, are_filled, fill};
 pub use written::Written;
 
+use crate::directory::audit;
 use crate::net;
 use crate::policy::Names;
 use crate::telemetry;
@@ -164,6 +165,10 @@ pub struct Config {
     pub limits: Limits,
     /// Time limits.
     pub timeouts: Timeouts,
+    /// Where spans go, if anywhere.
+    pub tracing: Option<telemetry::trace::Settings>,
+    /// Where changes of the directory are written down, where the configuration says it.
+    pub audit: Option<audit::Target>,
     /// The way down.
     pub drain: net::drain::Timing,
     /// What a reload does with a wider policy.
@@ -188,6 +193,17 @@ impl Config {
             return Err(ConfigError::Findings(findings));
         }
         Ok((config, findings))
+    }
+
+    /// Where changes of the directory are written down: as configured; else `audit.jsonl` beside the embedded store, or in the
+    /// data directory.
+    #[must_use]
+    pub fn audit(&self) -> audit::Target {
+        let beside = || match self.database.url.strip_prefix("sqlite:") {
+            Some(path) => Path::new(path).with_file_name("audit.jsonl"),
+            None => data_dir().join("audit.jsonl"),
+        };
+        self.audit.clone().unwrap_or_else(|| audit::Target::File(beside()))
     }
 
     /// The names that policies may use.
@@ -251,6 +267,8 @@ impl Default for Config {
                 upstream_idle: Duration::from_secs(60),
                 keep: Duration::from_secs(4),
             },
+            tracing: None,
+            audit: None,
             drain: net::drain::Timing { lame_duck: Duration::from_secs(3), limit: Duration::from_secs(25) },
             wider: Wider::default(),
             written: Written::default(),

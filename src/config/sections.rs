@@ -1,7 +1,9 @@
 //! Reads the merged tree, section by section.
 
 use super::{Config, Database, Limits, Timeouts, Wider, redis, secret};
+use crate::directory::audit::Target;
 use crate::telemetry::log::Format;
+use crate::telemetry::trace;
 use crate::upstream::{HostHeader, Upstream};
 use crate::yaml::{Findings, Keys, Map, Node, Value};
 use http::HeaderValue;
@@ -30,6 +32,8 @@ const TOP: Keys<'static> = Keys {
         "timeouts",
         "drain",
         "reload",
+        "tracing",
+        "audit",
     ],
     not_yet: &["ext_authz", "forward_auth", "databases", "identity", "assertion", "tls"],
 };
@@ -73,6 +77,15 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     count(tree, "workers", 1..=1024, &mut config.workers, findings);
     limits(tree, &mut config.limits, findings);
     timeouts(tree, &mut config.timeouts, findings);
+    config.tracing = tracing(tree, base, findings);
+    config.audit = match tree.get("audit") {
+        Some(node) if is_off(node) => Some(Target::Off),
+        Some(node) => node.expect_str("`audit`", findings).map(|text| match text {
+            "stderr" => Target::Stderr,
+            file => Target::File(base.join(file)),
+        }),
+        None => None,
+    };
     let keys = Keys { known: &["lame_duck", "limit"], not_yet: &[] };
     let places = [("lame_duck", &mut config.drain.lame_duck), ("limit", &mut config.drain.limit)];
     if let Some(map) = section(tree, "drain", keys, findings) {
@@ -262,6 +275,35 @@ fn log(tree: &Map, config: &mut Config, findings: &mut Findings) {
     if let Some(node) = map.get("access") {
         set(&mut config.log.access, node.expect_bool("`access`", findings));
     }
+}
+
+/// `None` where there is no collector.
+fn tracing(tree: &Map, base: &Path, findings: &mut Findings) -> Option<trace::Settings> {
+    let keys = Keys { known: &["otlp", "sample", "service", "ca"], not_yet: &[] };
+    let map = section(tree, "tracing", keys, findings)?;
+    let mut text = |key: &str| map.get(key).and_then(|node| node.expect_str(&format!("`{key}`"), findings));
+    let service = text("service").unwrap_or("postern").to_owned();
+    let ca = text("ca").map(|file| base.join(file));
+    let sample = map.get("sample").map_or(Some(trace::Ratio::ALL), |node| {
+        let written = if let Value::Scalar(scalar) = &node.value { scalar.text.as_str() } else { "a list or a map" };
+        let ratio = trace::Ratio::parse(written);
+        if ratio.is_none() {
+            let message = format!("`sample` must be a number from 0 to 1, not `{written}`");
+            findings.error("wrong_value", node.span, message).help("write `0.1` for one trace in ten");
+        }
+        ratio
+    });
+    let node = map.get("otlp").filter(|node| !is_off(node))?;
+    let otlp = node.expect_str("`otlp`", findings)?.to_owned();
+    let address = otlp.parse::<http::Uri>().ok();
+    let has_scheme = address.as_ref().is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
+    if !has_scheme || address.is_none_or(|uri| uri.port().is_none() || uri.path() != "/") {
+        findings
+            .error("wrong_value", node.span, format!("`otlp` must be the address of a collector, not `{otlp}`"))
+            .help("write `http://collector:4317`, or `off`");
+        return None;
+    }
+    Some(trace::Settings { otlp, ca, sample: sample?, service })
 }
 
 fn limits(tree: &Map, limits: &mut Limits, findings: &mut Findings) {

@@ -10,6 +10,7 @@ use super::headers::RequestId;
 use super::judge::{Fetched, Need, Noted, Stop, judge};
 use super::link::Link;
 use super::live::Rules;
+use super::span::{Traced, Way};
 use super::worker::Worker;
 use crate::decision::{Denial, Permit, Reason};
 use crate::facts::Organization;
@@ -47,6 +48,7 @@ pub struct Exchange {
     /// What only the access line needs.
     shown: Option<Shown>,
     request_id: RequestId,
+    traced: Option<Box<Traced>>,
     client: IpAddr,
     status: StatusCode,
     outcome: Option<Outcome>,
@@ -72,8 +74,12 @@ impl Exchange {
     pub fn begin(worker: &Rc<Worker>, link: &Rc<Link>, request: Request<Incoming>) -> Box<Self> {
         let start = crate::clock::monotonic();
         let client = link.client.address(request.headers(), &worker.shared.trusted_proxies);
-        let request_id = RequestId::of(request.headers(), link.client.is_trusted(), &worker.entropy);
-        let shown = worker.lines.as_ref().map(|_| Shown {
+        let is_trusted = link.client.is_trusted();
+        let request_id = RequestId::of(request.headers(), is_trusted, &worker.entropy);
+        let tracer = worker.shared.tracer.as_ref();
+        let traced = Traced::of(request.headers(), is_trusted, &request_id, &worker.entropy, tracer);
+        let is_shown = worker.lines.is_some() || traced.as_ref().is_some_and(|traced| traced.sampled);
+        let shown = is_shown.then(|| Shown {
             at: crate::clock::unix(),
             head: Some(ShownHead {
                 method: request.method().clone(),
@@ -97,6 +103,7 @@ impl Exchange {
             superuser_pass: false,
             shown,
             request_id,
+            traced,
             client,
             sending: None,
             status: StatusCode::INTERNAL_SERVER_ERROR,
@@ -172,6 +179,12 @@ impl Exchange {
         (&self.link.connection.deadlines, self.sending.as_mut())
     }
 
+    /// Its place in a trace, where that was settled at its head.
+    #[must_use]
+    pub fn traced(&self) -> Option<&Traced> {
+        self.traced.as_deref()
+    }
+
     /// Its id.
     #[must_use]
     pub fn request_id(&self) -> &RequestId {
@@ -209,8 +222,9 @@ impl Exchange {
         self.worker.shard.answers_aborted.inc();
     }
 
+    /// Leaves the access line and the spans.
     fn log(&self) {
-        let (Some(lines), Some(shown)) = (&self.worker.lines, &self.shown) else { return };
+        let Some(shown) = &self.shown else { return };
         let (status, code) = match self.outcome {
             Some(Outcome::Refused(reason)) => (self.status.as_u16(), Some(reason.code())),
             Some(Outcome::Allowed) => (self.status.as_u16(), None),
@@ -228,6 +242,7 @@ impl Exchange {
         let line = Line {
             at: shown.at,
             request_id: self.request_id.as_str(),
+            trace_id: self.traced.as_ref().and_then(|traced| traced.id()),
             client: self.client,
             method: head.map(|head| head.method.as_str()),
             host: head.map(|head| text(head.host.as_ref())),
@@ -245,7 +260,17 @@ impl Exchange {
             total,
             aborted: self.aborted || self.outcome.is_none(),
         };
-        lines.push(&line, &self.worker.shard.log_dropped);
+        if let Some(lines) = &self.worker.lines {
+            lines.push(&line, &self.worker.shard.log_dropped);
+        }
+        if let (Some(traced), Some(tracer)) = (&self.traced, &self.worker.shared.tracer)
+            && traced.sampled
+        {
+            // Without an answer, `ours` is there only if it was handed over; with one, the upstream's time is.
+            let handed_over = self.upstream.is_some() || (self.outcome.is_none() && self.ours.is_some());
+            let way = Way { handed_over, scheme: "http" };
+            self.worker.shard.spans_dropped.add(traced.send(tracer, &line, way, &self.worker.entropy));
+        }
     }
 }
 

@@ -86,7 +86,10 @@ pub fn prepare(
     let way = Way {
         origin: client.origin(headers, &worker.shared.trusted_proxies),
         asked,
-        trace: Trace::of(headers, client.is_trusted(), exchange.request_id(), &worker.entropy),
+        trace: match exchange.traced() {
+            Some(traced) => Trace::settled(headers, traced),
+            None => Trace::of(headers, client.is_trusted(), exchange.request_id(), &worker.entropy),
+        },
     };
     let head = stripped.tell(permit, exchange.request_id(), &way)?.end(match hint.exact() {
         None => Framing::Chunked,

@@ -5,6 +5,7 @@
 
 use super::client::{Origin, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use super::entropy::{Entropy, hex};
+use super::span::Traced;
 use crate::decision::{Denial, Permit};
 use crate::fold::folded;
 use crate::upstream::h1::Head;
@@ -160,6 +161,24 @@ impl<'h> Trace<'h> {
             (None, RequestId::Given(_)) => trace.copy_from_slice(&new_id(entropy)),
         }
         Self { parent, state: known.and_then(|_| given(&TRACESTATE)) }
+    }
+
+    /// What was settled at the request's head.
+    #[must_use]
+    pub fn settled(headers: &'h HeaderMap, traced: &Traced) -> Self {
+        Self { parent: *traced.traceparent(), state: traced.goes_on().then(|| headers.get(&TRACESTATE)).flatten() }
+    }
+
+    /// What the upstream is told.
+    #[must_use]
+    pub const fn traceparent(&self) -> &[u8; 55] {
+        &self.parent
+    }
+
+    /// The `traceparent` that a trusted proxy sent.
+    #[must_use]
+    pub fn given(headers: &HeaderMap) -> Option<&[u8]> {
+        headers.get(&TRACEPARENT).map(HeaderValue::as_bytes).filter(|parent| is_traceparent(parent))
     }
 }
 

@@ -17,6 +17,7 @@ pub mod judge;
 pub mod link;
 pub mod live;
 pub mod reply;
+pub mod span;
 pub mod worker;
 
 use crate::net::io::Connection;

@@ -11,6 +11,7 @@ use crate::net::io::Connection;
 use crate::net::worker::Serve;
 use crate::telemetry::access::{AccessLog, LineBuffer};
 use crate::telemetry::metrics::{Metrics, Shard};
+use crate::telemetry::trace::Tracer;
 use crate::upstream::h1::Memory;
 use crate::upstream::{Pool, Timeouts, Upstream};
 use ipnet::IpNet;
@@ -37,6 +38,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Where access lines go, if anywhere.
     pub access: Option<AccessLog>,
+    /// Where spans go, if anywhere.
+    pub tracer: Option<Tracer>,
 }
 
 /// Sums of pools that a reload has closed, so that counters never fall.

@@ -116,6 +116,8 @@ counters! {
     superuser_passes: Counter "postern_superuser_passes" "Requests that only the superuser flag let into an organization";
     framing_refused: Counter "postern_framing_refused" "Requests whose head the framing scanner refused";
     answers_aborted: Counter "postern_answers_aborted" "Answers that broke off";
+    spans: Counter "postern_spans" "Spans that the trace collector took";
+    spans_dropped: Counter "postern_spans_dropped" "Spans dropped because the trace collector could not keep up or was away";
     log_dropped: Counter "postern_access_log_dropped" "Access lines dropped because the log could not keep up";
 }
 

@@ -1,6 +1,7 @@
 //! The operator's side: what postern says of itself, how it starts, how it goes down, and how fast a change counts.
 
 mod access_lines;
+mod audit;
 mod down;
 mod metrics;
 mod probes;
@@ -8,3 +9,4 @@ mod reload;
 mod revocation;
 mod startup;
 mod store;
+mod traces;
