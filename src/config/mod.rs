@@ -6,6 +6,7 @@
 mod overlay;
 mod secret;
 mod sections;
+mod upstreams;
 
 pub use secret::{SecretError, SecretSource, fill};
 

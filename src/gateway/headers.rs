@@ -181,7 +181,7 @@ fn ascii(text: Bytes) -> HeaderValue {
 pub fn tell_the_way(headers: &mut HeaderMap, origin: Origin, trace: Trace, upstream: &Upstream) {
     let host = match &upstream.host {
         HostHeader::Preserve => None,
-        HostHeader::Upstream => Some(&upstream.authority),
+        HostHeader::Upstream => Some(&upstream.addresses[0].authority),
         HostHeader::Text(text) => Some(text),
     };
     let asked = match host {

@@ -199,7 +199,7 @@ where
                     Some(unsent) if reused => request = unsent,
                     _ => {
                         return Err(SendError::Broken {
-                            address: self.upstream.address.clone(),
+                            address: self.upstream.addresses[0].to_string().into(),
                             source: error.into_error(),
                         });
                     }
@@ -240,12 +240,12 @@ where
     async fn connect(&self, deadlines: &Deadlines, limit: Ticks) -> Result<SendRequest<B>, SendError> {
         deadlines.arm(Phase::Upstream, limit);
         let connecting = async {
-            let stream = TcpStream::connect(&*self.upstream.address).await?;
+            let stream = TcpStream::connect(self.upstream.addresses[0].to_string()).await?;
             stream.set_nodelay(true)?;
             Ok(stream)
         };
         let connected = before(deadlines, Phase::Upstream, connecting).await;
-        let address = || self.upstream.address.clone();
+        let address = || self.upstream.addresses[0].to_string().into();
         let stream = connected
             .ok_or_else(|| self.timeout("accept a connection"))?
             .map_err(|source| SendError::Connect { address: address(), source })?;
@@ -261,6 +261,6 @@ where
     }
 
     fn timeout(&self, to: &'static str) -> SendError {
-        SendError::Timeout { address: self.upstream.address.clone(), to }
+        SendError::Timeout { address: self.upstream.addresses[0].to_string().into(), to }
     }
 }
