@@ -1,28 +1,60 @@
 //! A permitted request on its way to the upstream, and the answer back.
+//!
+//! Usually an idle connection is at hand: then the exchange itself is polled, and nothing is allocated for it. Connecting,
+//! as after a connection that turned out to be stale, is a future of its own.
 
+use super::Answer;
 use super::body::{AnswerBody, RequestBody, UpstreamBody};
-use super::client::Origin;
 use super::exchange::Exchange;
-use super::headers::{Stripped, Trace, clean_answer, tell_the_way};
+use super::headers::{Stripped, Trace, Way, answer_passes, host, vary_on_authorization};
 use super::reply;
 use super::worker::Worker;
 use crate::decision::{CredentialNeed, Denial, Permit, Reason};
-use crate::net::deadline::{Phase, Ticks};
+use crate::net::deadline::{Deadlines, Phase, Ticks};
 use crate::policy::Timeout;
 use crate::telemetry::metrics::Outcome;
-use crate::upstream::{Pool, Timeouts};
-use http::{HeaderName, Request, Response, StatusCode, Uri, Version};
+use crate::upstream::h1::{self, Call, Failed, Framing, Head, Received};
+use crate::upstream::cluster::{Balance, Endpoint};
+use crate::upstream::pool::To;
+use crate::upstream::{HostHeader, Pool, SendError, Timeouts};
+use arrayvec::ArrayVec;
+use http::header::{CONTENT_LENGTH, HOST};
+use http::uri::PathAndQuery;
+use http::{Request, Response, StatusCode};
 use http_body::Body;
+use std::future::poll_fn;
+use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// A request that is ready to be sent: it was permitted, and its headers are ours.
+/// A request that is ready to be sent: it was permitted, and its head is ours.
 pub struct Prepared {
-    pool: Rc<Pool<RequestBody>>,
-    depends_on_credential: bool,
-    timeouts: Timeouts,
+    head: h1::Request,
+    body: RequestBody,
+    way: Onward,
     /// For the whole exchange.
     total: Ticks,
+}
+
+/// Where a request goes, and what holds there.
+struct Onward {
+    pool: Rc<Pool>,
+    /// Which address of a cluster.
+    to: To,
+    /// What keeps a caller at one address.
+    key: Key,
+    /// May be sent again, since nothing changes if it is done twice (RFC 9110, 9.2.2).
+    idempotent: bool,
+    timeouts: Timeouts,
+    depends_on_credential: bool,
+}
+
+/// A request that is being sent.
+pub struct Sending {
+    call: Call<RequestBody>,
+    way: Onward,
 }
 
 /// Makes a permitted request ready: strips, injects, says where it comes from.
@@ -32,8 +64,8 @@ pub struct Prepared {
 pub fn prepare(
     worker: &Worker,
     permit: &Permit<'_>,
-    request: &mut Request<RequestBody>,
-    (origin, trace): (Origin, Trace),
+    mut request: Request<RequestBody>,
+    exchange: &Exchange,
 ) -> Result<Prepared, Denial> {
     let unreachable = || Denial::new(Reason::UpstreamUnreachable).with_hint("the route's upstream is not configured");
     let pool = worker.pools.get(permit.route().upstream).ok_or_else(unreachable)?;
@@ -45,27 +77,65 @@ pub fn prepare(
             request.body_mut().limit(limit);
         }
     }
-    if request.body().size_hint().lower() > limit {
+    let hint = request.body().size_hint();
+    if hint.lower() > limit {
         return Err(Denial::new(Reason::BodyTooLarge));
     }
+    let headers = request.headers();
+    let rewritten = permit.rewritten().map(PathAndQuery::try_from).transpose();
+    let rewritten = rewritten.map_err(|_| Denial::new(Reason::BadTarget))?;
+    let target = rewritten.as_ref().or(request.uri().path_and_query()).map_or("/", PathAndQuery::as_str);
+    let head = Head::new(pool.buffer(), request.method(), target);
     let strip = worker.shared.policy.strip();
-    let sent = std::mem::take(request.headers_mut());
-    let stripped = Stripped::new(sent, |name| strip.contains(name), permit.rule().forward_authorization);
-    let mut headers = stripped.into_inner();
-    // One growth instead of several.
-    headers.reserve(permit.rule().inject.len() + 8);
-    permit.inject(&trace.request_id, |name: &HeaderName, value| {
-        headers.insert(name.clone(), value);
-    })?;
-    tell_the_way(&mut headers, origin, trace, pool.upstream());
-    *request.headers_mut() = headers;
-    if let Some(target) = permit.rewritten() {
-        *request.uri_mut() = Uri::try_from(target).map_err(|_| Denial::new(Reason::BadTarget))?;
-    }
-    *request.version_mut() = Version::HTTP_11;
-    request.body_mut().wait_for_answer(timeouts.first_byte);
+    let key = key(pool, permit, exchange);
+    let to = choose(pool, &key, &[])?;
+    let seen = host(pool.upstream(), to.as_ref().map_or(0, |to| to.origin), headers);
+    let keep = permit.rule().forward_authorization;
+    let stripped = Stripped::write(head, headers, seen, |name| strip.contains(name), keep);
+    let client = &exchange.link().client;
+    let way = Way {
+        origin: client.origin(headers, &worker.shared.trusted_proxies),
+        asked: headers.get(HOST),
+        trace: Trace::of(headers, client.is_trusted(), exchange.request_id(), &worker.entropy),
+    };
+    let head = stripped.tell(permit, exchange.request_id(), &way)?.end(match hint.exact() {
+        None => Framing::Chunked,
+        Some(0) if !headers.contains_key(CONTENT_LENGTH) => Framing::None,
+        Some(length) => Framing::Length(length),
+    });
+    let idempotent = request.method().is_idempotent();
+    let mut body = request.into_body();
+    body.wait_for_answer(timeouts.first_byte);
     let depends_on_credential = permit.rule().access.credential() != CredentialNeed::Ignored;
-    Ok(Prepared { pool: Rc::clone(pool), depends_on_credential, timeouts, total })
+    let way = Onward { pool: Rc::clone(pool), to, key, idempotent, timeouts, depends_on_credential };
+    Ok(Prepared { head, body, way, total })
+}
+
+/// Addresses of a cluster that are tried for one request, at most.
+const MOST_TRIED: usize = 3;
+
+/// What a consistent balance goes by.
+type Key = ArrayVec<u8, 16>;
+
+/// The user or the organization, as the cluster wants it; else the client's address. Without a cluster nothing asks for it.
+fn key(pool: &Pool, permit: &Permit<'_>, exchange: &Exchange) -> Key {
+    let id = match pool.cluster().map(|cluster| cluster.settings().balance) {
+        None | Some(Balance::RoundRobin) => return Key::new(),
+        Some(Balance::User) => exchange.noted.user.as_ref().map(|snapshot| snapshot.user.id.0),
+        Some(Balance::Organization) => permit.organization().map(|organization| organization.id.0),
+    };
+    match (id, exchange.client()) {
+        (Some(id), _) => Key::from(*id.as_bytes()),
+        (None, IpAddr::V6(address)) => Key::from(address.octets()),
+        (None, IpAddr::V4(address)) => address.octets().into_iter().collect(),
+    }
+}
+
+/// An address of the cluster, where it is one.
+fn choose(pool: &Pool, key: &Key, tried: &[Arc<Endpoint>]) -> Result<To, Denial> {
+    let Some(cluster) = pool.cluster() else { return Ok(None) };
+    let chosen = cluster.choose(key, tried, crate::clock::monotonic());
+    chosen.map(Some).ok_or_else(|| Denial::new(Reason::UpstreamUnhealthy))
 }
 
 /// The usual limits with a route's own, and that for the whole exchange.
@@ -82,38 +152,199 @@ fn limits(usual: Timeouts, own: Timeout) -> (Timeouts, Ticks) {
 }
 
 /// Sends a prepared request and streams the answer back.
-pub async fn forward(mut exchange: Box<Exchange>, prepared: Prepared) -> Response<AnswerBody> {
-    let Prepared { pool, depends_on_credential, timeouts, total } = prepared;
-    let Some(request) = exchange.request.take() else {
-        return reply::refuse(exchange, &Denial::new(Reason::BadFraming));
-    };
+pub fn forward(mut exchange: Box<Exchange>, prepared: Prepared) -> Answer {
     exchange.hand_over();
-    let deadlines = &exchange.link().connection.deadlines;
-    if total != Ticks(0) {
-        deadlines.arm(Phase::Total, total);
+    if prepared.total != Ticks(0) {
+        exchange.link().connection.deadlines.arm(Phase::Total, prepared.total);
     }
-    let sent = pool.send(request, deadlines, &timeouts).await;
-    let failure = match sent {
-        // Nobody asked it to switch, and what would be spoken then passes no judge.
-        Ok((response, _)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            let denial = Denial::new(Reason::UpstreamUnreachable).with_hint("the upstream switched protocols");
-            return reply::refuse(exchange, &denial);
+    let Prepared { head, body, way, .. } = prepared;
+    let seated = match way.pool.cluster().map(|cluster| cluster.admission.try_enter()) {
+        None => true,
+        Some(Some(seat)) => {
+            exchange.seat = seat;
+            true
         }
-        Ok((mut response, lease)) => {
-            if pool.counts().failing.replace(false) {
-                tracing::info!(upstream = %pool.upstream().name, "the upstream answers again");
-            }
-            exchange.answer(response.status(), Outcome::Allowed);
-            clean_answer(response.headers_mut(), depends_on_credential);
-            if let Some(besides) = exchange.noted.besides.take() {
-                besides.put(response.headers_mut());
-            }
-            *response.version_mut() = Version::HTTP_11;
-            let idle = timeouts.idle;
-            return response.map(|incoming| AnswerBody::Upstream(UpstreamBody::new(incoming, lease, idle, exchange)));
-        }
-        Err(failure) => failure,
+        Some(None) => false,
     };
+    match seated.then(|| way.pool.take(&way.to)).flatten() {
+        Some(connection) => {
+            exchange.link().connection.deadlines.arm(Phase::Upstream, way.timeouts.first_byte);
+            exchange.sending = Some(Sending { call: Call::new(connection, true, head, body, answer_passes), way });
+            Answer::Sending(Some(exchange))
+        }
+        None => Answer::Later(Box::pin(connect_and_send(exchange, seated, head, body, way))),
+    }
+}
+
+/// Sends on; `None` where another connection is needed first.
+pub fn poll(slot: &mut Option<Box<Exchange>>, cx: &mut Context<'_>) -> Poll<Option<Response<AnswerBody>>> {
+    // Both are there until this is ready, and it is not polled after that.
+    let Some(exchange) = slot.as_deref_mut() else { return Poll::Pending };
+    let (deadlines, sending) = exchange.sending();
+    let Some(Sending { call, way }) = sending else { return Poll::Pending };
+    let sent = match call.poll_answer(cx) {
+        Poll::Pending if deadlines.expired(Phase::Upstream) || deadlines.expired(Phase::Total) => {
+            Err(way.pool.timeout(&way.to, "answer"))
+        }
+        Poll::Pending => return Poll::Pending,
+        Poll::Ready(Ok(answer)) => Ok(answer),
+        Poll::Ready(Err(Failed::Stale)) => return Poll::Ready(None),
+        Poll::Ready(Err(Failed::Fault(fault))) => Err(way.pool.broken(&way.to, fault)),
+    };
+    deadlines.disarm(Phase::Upstream);
+    let Some(mut exchange) = slot.take() else { return Poll::Pending };
+    let Some(Sending { mut call, way }) = exchange.sending.take() else { return Poll::Pending };
+    if let Some(buffer) = call.take_buffer() {
+        way.pool.give_buffer(buffer);
+    }
+    Poll::Ready(Some(match sent {
+        Ok(head) => answer(exchange, head, call, way),
+        Err(failure) => failed(exchange, &way, &failure),
+    }))
+}
+
+/// The unusual way: there was no idle connection, or no place yet among the requests at the cluster.
+async fn connect_and_send(
+    mut exchange: Box<Exchange>,
+    seated: bool,
+    head: h1::Request,
+    body: RequestBody,
+    mut way: Onward,
+) -> Response<AnswerBody> {
+    let deadlines = &exchange.link().connection.deadlines;
+    if let (false, Some(cluster)) = (seated, way.pool.cluster()) {
+        match way.pool.enter(cluster, deadlines, way.timeouts.connect).await {
+            Ok(seat) => exchange.seat = seat,
+            Err(failure) => {
+                drop(body);
+                return failed(exchange, &way, &failure);
+            }
+        }
+    }
+    let deadlines = &exchange.link().connection.deadlines;
+    let (connection, reused) = match connect(&mut way, deadlines).await {
+        Ok(connected) => connected,
+        Err(failure) => {
+            drop(body);
+            return failed(exchange, &way, &failure);
+        }
+    };
+    deadlines.arm(Phase::Upstream, way.timeouts.first_byte);
+    exchange.sending = Some(Sending { call: Call::new(connection, reused, head, body, answer_passes), way });
+    send(Some(exchange)).await
+}
+
+/// A connection to the request's address; whether it has served before. An address of a cluster that cannot be connected to
+/// gives way to another, as long as nothing was sent and the request may be repeated.
+async fn connect(way: &mut Onward, deadlines: &Deadlines) -> Result<(Box<h1::Connection>, bool), SendError> {
+    let mut tried = ArrayVec::<_, MOST_TRIED>::new();
+    loop {
+        if let Some(connection) = way.pool.take(&way.to) {
+            return Ok((connection, true));
+        }
+        let failure = match way.pool.connect(&way.to, deadlines, way.timeouts.connect).await {
+            Ok(connection) => return Ok((connection, false)),
+            Err(failure) => failure,
+        };
+        let (Some(cluster), Some(to)) = (way.pool.cluster(), &way.to) else { return Err(failure) };
+        // The last failure is noted by who tells it.
+        let last = tried.remaining_capacity() <= 1 || !way.idempotent || deadlines.expired(Phase::Total);
+        // The head was written for this address.
+        let told = way.pool.upstream().host == HostHeader::Upstream;
+        if last || told {
+            return Err(failure);
+        }
+        let mut others = tried.clone();
+        others.push(Arc::clone(to));
+        let Ok(next) = choose(&way.pool, &way.key, &others) else { return Err(failure) };
+        cluster.failed(to);
+        tracing::debug!(error = %failure, "another address of the upstream is tried");
+        (tried, way.to) = (others, next);
+    }
+}
+
+/// Goes on after a connection turned out to be stale: nothing was written, so any other will do.
+pub async fn send_anew(exchange: Box<Exchange>) -> Response<AnswerBody> {
+    let mut slot = Some(exchange);
+    if let Some(response) = replace(&mut slot).await {
+        return response;
+    }
+    send(slot).await
+}
+
+async fn send(mut slot: Option<Box<Exchange>>) -> Response<AnswerBody> {
+    loop {
+        if let Some(response) = poll_fn(|cx| poll(&mut slot, cx)).await {
+            return response;
+        }
+        if let Some(response) = replace(&mut slot).await {
+            return response;
+        }
+    }
+}
+
+/// Takes another connection for a request, or opens one; answers where there is none.
+async fn replace(slot: &mut Option<Box<Exchange>>) -> Option<Response<AnswerBody>> {
+    let (deadlines, sending) = slot.as_deref_mut()?.sending();
+    let Sending { call, way } = sending?;
+    match connect(way, deadlines).await {
+        Ok((connection, reused)) => call.again_on(connection, reused),
+        Err(failure) => {
+            let mut exchange = slot.take()?;
+            let Sending { way, .. } = exchange.sending.take()?;
+            return Some(failed(exchange, &way, &failure));
+        }
+    }
+    deadlines.arm(Phase::Upstream, way.timeouts.first_byte);
+    None
+}
+
+/// The answer's head is there.
+fn answer(mut exchange: Box<Exchange>, head: h1::Answer, call: Call<RequestBody>, way: Onward) -> Response<AnswerBody> {
+    let h1::Answer { status, mut headers } = head;
+    // Nobody asked it to switch, and what would be spoken then passes no judge.
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        let denial = Denial::new(Reason::UpstreamUnreachable).with_hint("the upstream switched protocols");
+        return reply::refuse(exchange, &denial);
+    }
+    let Onward { pool, to, timeouts, depends_on_credential, .. } = way;
+    let counts = pool.counts();
+    if call.is_reused() {
+        counts.reused.set(counts.reused.get() + 1);
+    }
+    if let (Some(cluster), Some(to)) = (pool.cluster(), &to) {
+        match status {
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => cluster.failed(to),
+            _ => cluster.succeeded(to),
+        }
+    }
+    if counts.failing.replace(false) {
+        tracing::info!(upstream = %pool.upstream().name, "the upstream answers again");
+    }
+    exchange.answer(status, Outcome::Allowed);
+    if depends_on_credential {
+        vary_on_authorization(&mut headers);
+    }
+    if let Some(besides) = exchange.noted.besides.take() {
+        besides.put(&mut headers);
+    }
+    let body = match call.receive(timeouts.idle.duration()) {
+        Received::Whole(bytes, connection) => {
+            if let Some(connection) = connection {
+                pool.give_back(connection, to);
+            }
+            AnswerBody::Own(Some(bytes), exchange)
+        }
+        Received::Partly(body) => AnswerBody::Upstream(UpstreamBody::new(body, pool, to, timeouts.idle, exchange)),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// There is no answer.
+fn failed(exchange: Box<Exchange>, way: &Onward, failure: &SendError) -> Response<AnswerBody> {
     let link = exchange.link();
     if link.body_too_large.get() {
         return reply::refuse(exchange, &Denial::new(Reason::BodyTooLarge));
@@ -122,9 +353,16 @@ pub async fn forward(mut exchange: Box<Exchange>, prepared: Prepared) -> Respons
         let denial = reply::of_broken_body(link.connection.broken_body());
         return reply::refuse(exchange, &denial);
     }
+    let pool = &way.pool;
+    if let SendError::Overloaded { .. } = failure {
+        return reply::refuse(exchange, &reply::of_failure(failure));
+    }
+    if let (Some(cluster), Some(to)) = (pool.cluster(), &way.to) {
+        cluster.failed(to);
+    }
     // Said once, not once a request: the access lines have each.
     if !pool.counts().failing.replace(true) {
-        tracing::warn!(request_id = ?exchange.request_id(), error = %failure, "the upstream fails");
+        tracing::warn!(request_id = exchange.request_id().as_str(), error = %failure, "the upstream fails");
     }
-    reply::refuse(exchange, &reply::of_failure(&failure))
+    reply::refuse(exchange, &reply::of_failure(failure))
 }

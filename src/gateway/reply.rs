@@ -51,10 +51,10 @@ fn problem(denial: &Denial) -> String {
 pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBody> {
     exchange.answer(denial.status, Outcome::Refused(denial.reason));
     if let Some(hint) = denial.hint {
-        tracing::debug!(request_id = ?exchange.request_id(), code = denial.reason.code(), hint, "refused");
+        tracing::debug!(request_id = exchange.request_id().as_str(), code = denial.reason.code(), hint, "refused");
     }
     let body = exchange.worker().bodies.of(denial);
-    let request_id = exchange.request_id().clone();
+    let request_id = exchange.request_id().to_header();
     let besides = exchange.noted.besides.take();
     let mut response = Response::new(AnswerBody::Own(Some(body), exchange));
     *response.status_mut() = denial.status;
@@ -70,7 +70,10 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
         Reason::CredentialsInvalid | Reason::UserInactive => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
         }
-        Reason::StoreUnavailable | Reason::LookupFailed => {
+        Reason::StoreUnavailable
+        | Reason::LookupFailed
+        | Reason::UpstreamOverloaded
+        | Reason::UpstreamUnhealthy => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}
@@ -88,7 +91,7 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
 #[must_use]
 pub fn preflight(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
     exchange.answer(StatusCode::NO_CONTENT, Outcome::Allowed);
-    let request_id = exchange.request_id().clone();
+    let request_id = exchange.request_id().to_header();
     let besides = exchange.noted.besides.take();
     let mut response = Response::new(AnswerBody::Own(None, exchange));
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -119,6 +122,8 @@ fn of_violation(violation: Violation) -> Denial {
 pub fn of_failure(failure: &SendError) -> Denial {
     match failure {
         SendError::Timeout { .. } => Denial::new(Reason::UpstreamTimeout),
+        SendError::Overloaded { .. } => Denial::new(Reason::UpstreamOverloaded),
+        SendError::Unhealthy { .. } => Denial::new(Reason::UpstreamUnhealthy),
         SendError::Connect { .. } | SendError::Broken { .. } => Denial::new(Reason::UpstreamUnreachable),
     }
 }

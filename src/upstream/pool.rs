@@ -3,21 +3,19 @@
 //! Nothing here is shared between workers. A request waits for nobody: where no idle connection is left, another is opened
 //! (there are never more than there are clients being served).
 
-use super::Upstream;
-use super::io::UpstreamIo;
+use super::h1::{Connection, Fault, Scratch};
+use super::cluster::admission::Seat;
+use super::cluster::{Cluster, Endpoint};
+use super::dial::{dial, dial_by_name};
+use super::{Destination, Upstream};
 use crate::net::deadline::{Deadlines, Phase, Ticker, Ticks};
-use hyper::body::{Body, Incoming};
-use hyper::client::conn::http1::{self, SendRequest};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::error::Error as StdError;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use thiserror::Error;
-use tokio::net::TcpStream;
 
 /// Time limits towards an upstream; zero is none.
 #[derive(Clone, Copy, Debug)]
@@ -49,8 +47,8 @@ pub enum SendError {
     Broken {
         /// Where to.
         address: Box<str>,
-        /// What hyper says.
-        source: hyper::Error,
+        /// What happened.
+        source: Fault,
     },
     /// Too late.
     #[error("{address} took too long to {to}")]
@@ -60,10 +58,19 @@ pub enum SendError {
         /// What for.
         to: &'static str,
     },
+    /// More requests are there and wait than may.
+    #[error("{name} has as many requests as it may, and too many wait")]
+    Overloaded {
+        /// The upstream's name.
+        name: Box<str>,
+    },
+    /// Checks find none of its addresses well.
+    #[error("no address of {name} is healthy")]
+    Unhealthy {
+        /// The upstream's name.
+        name: Box<str>,
+    },
 }
-
-/// How many idle connections are looked at for one that is ready.
-const LOOK: usize = 16;
 
 /// What a pool counts.
 #[derive(Debug, Default)]
@@ -76,32 +83,37 @@ pub struct Counts {
     pub failing: Cell<bool>,
 }
 
-struct Idle<B> {
-    sender: SendRequest<B>,
+struct Idle {
+    connection: Box<Connection>,
     since: u32,
+    /// Which address of a cluster it leads to.
+    to: To,
 }
+
+/// Which address of an upstream: `None` where it has but one.
+pub type To = Option<Arc<Endpoint>>;
+
+fn same(a: &To, b: &To) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        (None, Some(_)) | (Some(_), None) => false,
+    }
+}
+
+/// The largest buffer that is kept for the next request's head.
+const LARGEST_SPARE: usize = 16 * 1024;
 
 /// One worker's connections to one upstream.
-pub struct Pool<B> {
-    upstream: Arc<Upstream>,
+pub struct Pool {
+    destination: Arc<Destination>,
     timeouts: Timeouts,
     ticker: Ticker,
-    idle: RefCell<VecDeque<Idle<B>>>,
+    idle: RefCell<VecDeque<Idle>>,
     counts: Counts,
-}
-
-/// A connection in use; it goes back by [`Lease::give_back`], or is closed when dropped.
-pub struct Lease<B> {
-    sender: SendRequest<B>,
-    pool: Rc<Pool<B>>,
-}
-
-impl<B> Lease<B> {
-    /// The exchange has ended well: the connection may serve again.
-    pub fn give_back(self) {
-        let since = self.pool.ticker.now();
-        self.pool.idle.borrow_mut().push_back(Idle { sender: self.sender, since });
-    }
+    scratch: Scratch,
+    /// What the last head was written to.
+    spare: Cell<Vec<u8>>,
 }
 
 /// Waits for `future` until the phase's deadline; the connection's task is woken when it passes.
@@ -117,22 +129,30 @@ async fn before<F: Future>(deadlines: &Deadlines, phase: Phase, future: F) -> Op
     done
 }
 
-impl<B> Pool<B>
-where
-    B: Body + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn StdError + Send + Sync>>,
-{
-    /// An empty pool.
+impl Pool {
+    /// An empty pool; `scratch` is the worker's.
     #[must_use]
-    pub fn new(upstream: Arc<Upstream>, timeouts: Timeouts, ticker: Ticker) -> Self {
-        Self { upstream, timeouts, ticker, idle: RefCell::default(), counts: Counts::default() }
+    pub fn new(destination: Arc<Destination>, timeouts: Timeouts, ticker: Ticker, scratch: Scratch) -> Self {
+        let (idle, counts, spare) = (RefCell::default(), Counts::default(), Cell::default());
+        Self { destination, timeouts, ticker, idle, counts, scratch, spare }
     }
 
     /// The upstream behind it.
     #[must_use]
     pub fn upstream(&self) -> &Upstream {
-        &self.upstream
+        self.destination.upstream()
+    }
+
+    /// The cluster that it is, where it is one.
+    #[must_use]
+    pub fn cluster(&self) -> Option<&Arc<Cluster>> {
+        self.destination.cluster()
+    }
+
+    /// The destination behind it.
+    #[must_use]
+    pub fn destination(&self) -> &Arc<Destination> {
+        &self.destination
     }
 
     /// The time limits in force.
@@ -153,114 +173,111 @@ where
         self.idle.borrow().len()
     }
 
-    /// Closes connections that have been idle for too long; run it about once a second.
+    /// Closes connections that have been idle for too long, or that the upstream has closed; run it about once a second.
     pub fn sweep(&self) {
         let mut idle = self.idle.borrow_mut();
-        idle.retain(|idle| !idle.sender.is_closed());
-        while idle.front().is_some_and(|oldest| self.is_stale(oldest)) {
-            idle.pop_front();
-        }
+        idle.retain_mut(|idle| !self.is_stale(idle) && idle.connection.is_quiet());
     }
 
-    fn is_stale(&self, idle: &Idle<B>) -> bool {
+    fn is_stale(&self, idle: &Idle) -> bool {
         self.timeouts.keep.0 != 0 && self.ticker.now().saturating_sub(idle.since) >= self.timeouts.keep.0
     }
 
-    /// Sends a request and waits for the answer's head.
-    ///
-    /// A connection that turns out to be closed before a byte of the request was written is replaced, as often as it takes;
-    /// once something was sent, nothing is repeated.
+    /// The last used connection to an address that can serve; those that cannot are closed.
+    pub fn take(&self, to: &To) -> Option<Box<Connection>> {
+        let mut idle = self.idle.borrow_mut();
+        let mut at = idle.len();
+        while let Some(last) = at.checked_sub(1).and_then(|at| idle.get(at)) {
+            at -= 1;
+            if self.is_stale(last) {
+                // All before it are older.
+                idle.drain(..=at);
+                return None;
+            }
+            // The last one nearly always: taken from the end, nothing moves.
+            if same(&last.to, to)
+                && let Some(mut taken) = idle.remove(at)
+                && taken.connection.is_quiet()
+            {
+                return Some(taken.connection);
+            }
+        }
+        None
+    }
+
+    /// Both messages of an exchange have ended well: the connection may serve again.
+    pub fn give_back(&self, connection: Box<Connection>, to: To) {
+        self.idle.borrow_mut().push_back(Idle { connection, since: self.ticker.now(), to });
+    }
+
+    /// Memory to write a head to.
+    pub fn buffer(&self) -> Vec<u8> {
+        self.spare.take()
+    }
+
+    /// Takes the memory back.
+    pub fn give_buffer(&self, buffer: Vec<u8>) {
+        if buffer.capacity() <= LARGEST_SPARE {
+            self.spare.set(buffer);
+        }
+    }
+
+    /// Opens a connection to an address within `limit`.
     ///
     /// # Errors
-    /// See [`SendError`].
-    pub async fn send(
-        self: &Rc<Self>,
-        mut request: http::Request<B>,
-        deadlines: &Deadlines,
-        timeouts: &Timeouts,
-    ) -> Result<(http::Response<Incoming>, Lease<B>), SendError> {
-        loop {
-            let (mut sender, reused) = match self.take_ready() {
-                Some(sender) => (sender, true),
-                // Boxed, so that the usual way does not carry the unusual one's state along.
-                None => Box::pin(self.wait_or_connect(deadlines, timeouts.connect)).await?,
-            };
-            deadlines.arm(Phase::Upstream, timeouts.first_byte);
-            let answer = before(deadlines, Phase::Upstream, sender.try_send_request(request)).await;
-            let Some(answer) = answer else { return Err(self.timeout("answer")) };
-            match answer {
-                Ok(response) => {
-                    if reused {
-                        self.counts.reused.set(self.counts.reused.get() + 1);
-                    }
-                    return Ok((response, Lease { sender, pool: Rc::clone(self) }));
-                }
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) if reused => request = unsent,
-                    _ => {
-                        return Err(SendError::Broken {
-                            address: self.upstream.addresses[0].to_string().into(),
-                            source: error.into_error(),
-                        });
-                    }
-                },
-            }
-        }
-    }
-
-    /// The last used connection that can serve at once. One given back a moment ago cannot yet: its task has still to notice
-    /// that the last answer was read to its end.
-    fn take_ready(&self) -> Option<SendRequest<B>> {
-        let mut idle = self.idle.borrow_mut();
-        let from_the_end = idle.iter().rev().take(LOOK).position(|idle| idle.sender.is_ready())?;
-        let at = idle.len().checked_sub(from_the_end + 1)?;
-        let found = idle.remove(at)?;
-        if self.is_stale(&found) {
-            // All before it are older.
-            return None;
-        }
-        Some(found.sender)
-    }
-
-    /// A connection that becomes ready within one turn, or a new one; and whether it has served before.
-    ///
-    /// One that is still busy then carries the rest of a body that the upstream answered early: nobody waits for somebody
-    /// else's client.
-    async fn wait_or_connect(&self, deadlines: &Deadlines, limit: Ticks) -> Result<(SendRequest<B>, bool), SendError> {
-        let busy = self.idle.borrow_mut().pop_back();
-        if let Some(busy) = busy.filter(|busy| !self.is_stale(busy) && !busy.sender.is_closed()) {
-            tokio::task::yield_now().await;
-            if busy.sender.is_ready() {
-                return Ok((busy.sender, true));
-            }
-        }
-        Ok((self.connect(deadlines, limit).await?, false))
-    }
-
-    async fn connect(&self, deadlines: &Deadlines, limit: Ticks) -> Result<SendRequest<B>, SendError> {
+    /// It cannot be opened, or not in time.
+    pub async fn connect(&self, to: &To, deadlines: &Deadlines, limit: Ticks) -> Result<Box<Connection>, SendError> {
         deadlines.arm(Phase::Upstream, limit);
+        let (addresses, how) = (&self.upstream().addresses, self.destination.dial());
         let connecting = async {
-            let stream = TcpStream::connect(self.upstream.addresses[0].to_string()).await?;
-            stream.set_nodelay(true)?;
-            Ok(stream)
+            let origin = to.as_ref().map_or(0, |to| to.origin);
+            let address = addresses.get(origin).ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+            match to {
+                Some(to) => dial(&to.place, address, how).await,
+                None => dial_by_name(address, how).await,
+            }
         };
         let connected = before(deadlines, Phase::Upstream, connecting).await;
-        let address = || self.upstream.addresses[0].to_string().into();
         let stream = connected
-            .ok_or_else(|| self.timeout("accept a connection"))?
-            .map_err(|source| SendError::Connect { address: address(), source })?;
-        let (sender, connection) = http1::handshake(UpstreamIo::new(stream))
-            .await
-            .map_err(|source| SendError::Broken { address: address(), source })?;
-        tokio::task::spawn_local(async move {
-            // Whoever waits for an answer on it is told by the sender; an idle connection that closes is no news.
-            let _ = connection.await;
-        });
+            .ok_or_else(|| self.timeout(to, "accept a connection"))?
+            .map_err(|source| SendError::Connect { address: self.address(to), source })?;
         self.counts.opened.set(self.counts.opened.get() + 1);
-        Ok(sender)
+        Ok(Connection::new(stream, &self.scratch))
     }
 
-    fn timeout(&self, to: &'static str) -> SendError {
-        SendError::Timeout { address: self.upstream.addresses[0].to_string().into(), to }
+    /// A place among the requests at a cluster, within `limit`.
+    ///
+    /// # Errors
+    /// Too many wait already, or it took too long.
+    pub async fn enter(&self, cluster: &Cluster, deadlines: &Deadlines, limit: Ticks) -> Result<Seat, SendError> {
+        deadlines.arm(Phase::Upstream, limit);
+        let seat = before(deadlines, Phase::Upstream, cluster.admission.enter()).await;
+        seat.and_then(Result::ok).ok_or_else(|| SendError::Overloaded { name: self.upstream().name.clone() })
+    }
+
+    /// No address may serve.
+    #[must_use]
+    pub fn unhealthy(&self) -> SendError {
+        SendError::Unhealthy { name: self.upstream().name.clone() }
+    }
+
+    /// The upstream was too late.
+    #[must_use]
+    pub fn timeout(&self, at: &To, to: &'static str) -> SendError {
+        SendError::Timeout { address: self.address(at), to }
+    }
+
+    /// The upstream gave no answer.
+    #[must_use]
+    pub fn broken(&self, at: &To, source: Fault) -> SendError {
+        SendError::Broken { address: self.address(at), source }
+    }
+
+    fn address(&self, to: &To) -> Box<str> {
+        let text = match to {
+            Some(to) => to.place.to_string(),
+            None => self.upstream().addresses.first().map(ToString::to_string).unwrap_or_default(),
+        };
+        text.into()
     }
 }

@@ -36,14 +36,21 @@ impl Admission {
         Self { seats, waiting: AtomicUsize::new(0), most_waiting }
     }
 
+    /// A seat, where one is free now.
+    #[must_use]
+    pub fn try_enter(&self) -> Option<Seat> {
+        let Some(seats) = &self.seats else { return Some(None) };
+        Arc::clone(seats).try_acquire_owned().ok().map(Some)
+    }
+
     /// A seat, when one is free.
     ///
     /// # Errors
     /// None is free, and too many are waiting.
     pub async fn enter(&self) -> Result<Seat, Overloaded> {
         let Some(seats) = &self.seats else { return Ok(None) };
-        if let Ok(seat) = Arc::clone(seats).try_acquire_owned() {
-            return Ok(Some(seat));
+        if let Some(seat) = self.try_enter() {
+            return Ok(seat);
         }
         let waiting = Waiting(&self.waiting);
         if self.waiting.fetch_add(1, Relaxed) >= self.most_waiting {
