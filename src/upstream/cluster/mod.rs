@@ -8,9 +8,11 @@ pub mod admission;
 mod discovery;
 mod endpoint;
 mod probe;
+mod report;
 mod settings;
 
 pub use endpoint::{Endpoint, Place};
+pub use report::Report;
 pub use settings::{Balance, Eject, Probe, Settings};
 
 use super::Upstream;
