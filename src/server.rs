@@ -3,16 +3,18 @@
 use crate::admin::{Admin, Readiness};
 use crate::config::Config;
 use crate::directory::Store;
-use crate::gateway::{Shared, Worker};
+use crate::gateway::{Live, Shared, Worker};
 use crate::limit::Limits;
 use crate::membership::{Capacity, Memberships};
 use crate::net::drain::{Lifecycle, Stage};
 use crate::net::listen::{ListenError, listen};
 use crate::net::worker::{self, Workers};
 use crate::policy::Policy;
+use crate::reload::{UpstreamCertificates, Policies, PolicyError, Reloadable, Reloader, Source, Status, Trigger, resolve};
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
-use crate::upstream::Upstream;
+use crate::upstream::Destinations;
+use crate::upstream::cluster::Report;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -31,12 +33,9 @@ pub enum StartError {
     /// The store cannot be asked.
     #[error("cannot start: {0}")]
     Store(#[from] crate::directory::StoreError),
-    /// The policy names an upstream that the configuration does not have.
-    #[error("the policy sends requests to upstream `{0}`, which `upstreams` does not name")]
-    Upstream(String),
-    /// There is nowhere to send requests to.
-    #[error("there is no upstream: name one under `upstreams`, or use --upstream http://HOST:PORT")]
-    NoUpstream,
+    /// The policy and the configuration do not fit each other.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
 }
 
 /// The listening sockets, bound before anything else is touched.
@@ -83,6 +82,8 @@ pub struct Server {
     workers: Workers,
     access: Option<JoinHandle<()>>,
     memberships: Arc<Memberships>,
+    reloadables: Vec<Box<dyn Reloadable>>,
+    reloads: Arc<Status>,
 }
 
 impl Server {
@@ -97,7 +98,8 @@ impl Server {
         store: Arc<dyn Store>,
         control: &Handle,
     ) -> Result<Self, StartError> {
-        let upstreams = resolve(&policy, &config.upstreams)?;
+        let destinations = Destinations::new(control.clone());
+        let opened = destinations.open(&resolve(&policy, &config.upstreams)?).await.map_err(PolicyError::from)?;
         let capacity = Capacity { known: config.cache_credentials, ..Capacity::default() };
         let position = store.position().await?;
         let memberships = Memberships::new(store, position, config.max_staleness, capacity);
@@ -113,10 +115,16 @@ impl Server {
         } else {
             (None, None)
         };
+        let live = Arc::new(Live::new(policy, opened, Arc::clone(&metrics)));
+        let reloads = Arc::new(Status::default());
+        metrics.also(Arc::clone(&reloads));
+        // Whatever can be loaded again while it is used, in the order in which it is.
+        let policies = Policies::new(Arc::clone(&live), Arc::clone(&destinations), &config, Arc::clone(&reloads));
+        let clusters = Arc::clone(&destinations);
+        metrics.also(Arc::new(Report(move || clusters.clusters())));
+        let reloadables: Vec<Box<dyn Reloadable>> = vec![Box::new(policies), Box::new(UpstreamCertificates(destinations))];
         let shared = Arc::new(Shared {
-            labels: policy.routes().iter().map(|route| route.pattern.clone()).collect(),
-            policy: Arc::new(policy),
-            upstreams,
+            live,
             memberships: Arc::clone(&memberships),
             trusted_proxies: config.trusted_proxies.clone(),
             limits: Arc::clone(&limits),
@@ -128,7 +136,7 @@ impl Server {
         observe(&metrics, &memberships, &config);
 
         let lifecycle = Lifecycle::new();
-        let readiness = Arc::new(Readiness::new(lifecycle.follow(), Arc::clone(&memberships)));
+        let readiness = Arc::new(Readiness::new(lifecycle.follow(), Arc::clone(&memberships), Arc::clone(&reloads)));
         let admin = Admin { readiness: Arc::clone(&readiness), metrics: Some(metrics) };
         control.spawn(async move { admin.serve(listeners.admin).await });
         if let Some(listener) = listeners.probes {
@@ -139,7 +147,14 @@ impl Server {
         let (settings, limit) = (config.connections(), config.drain.limit);
         let workers = worker::start(config.workers, listeners.data, settings, limit, &lifecycle.follow(), serve)?;
         lifecycle.advance(Stage::Ready);
-        Ok(Self { lifecycle, config, workers, access: writer, memberships })
+        Ok(Self { lifecycle, config, workers, access: writer, memberships, reloadables, reloads })
+    }
+
+    /// From now on everything that can be loaded again is, when its files change and when the trigger is pulled.
+    pub fn reload(&mut self, source: Source, trigger: Trigger, control: &Handle) {
+        let items = std::mem::take(&mut self.reloadables);
+        let reloader = Reloader::new(source, self.config.clone(), items, Arc::clone(&self.reloads));
+        control.spawn(reloader.run(trigger));
     }
 
     /// Not ready any more, but still serving, until load balancers have noticed.
@@ -161,21 +176,6 @@ impl Server {
         let _ = joined.await;
         memberships.book_used().await;
     }
-}
-
-/// The configured upstreams in the order of the policy's indexes.
-fn resolve(policy: &Policy, configured: &[Upstream]) -> Result<Vec<Arc<Upstream>>, StartError> {
-    let only = configured.first().ok_or(StartError::NoUpstream)?;
-    let find = |name: &str| {
-        let named = configured.iter().find(|upstream| &*upstream.name == name);
-        // An empty name is "the only one".
-        named.or_else(|| Some(only).filter(|_| name.is_empty()))
-    };
-    let resolved = policy.upstreams().iter().map(|name| {
-        let upstream = find(name).ok_or_else(|| StartError::Upstream(name.to_string()))?;
-        Ok(Arc::new(upstream.clone()))
-    });
-    resolved.collect()
 }
 
 #[allow(clippy::cast_precision_loss)]

@@ -7,8 +7,10 @@ mod overlay;
 mod secret;
 mod sections;
 mod upstreams;
+mod written;
 
-pub use secret::{SecretError, SecretSource, fill};
+pub use secret::{SecretError, SecretSource, are_filled, fill};
+pub use written::Written;
 
 use crate::net;
 use crate::policy::Names;
@@ -118,6 +120,16 @@ pub struct Timeouts {
     pub keep: Duration,
 }
 
+/// What a reload does with a policy that lets more through than the one in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wider {
+    /// It comes into force, and the log says what became wider.
+    #[default]
+    Allow,
+    /// It does not come into force before the next start.
+    Refuse,
+}
+
 /// The whole configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -151,6 +163,10 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// The way down.
     pub drain: net::drain::Timing,
+    /// What a reload does with a wider policy.
+    pub wider: Wider,
+    /// What was written, for whoever asks what has changed.
+    pub written: Written,
 }
 
 impl Config {
@@ -162,7 +178,8 @@ impl Config {
         let mut findings = Findings::new();
         let base = sources.file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
         let tree = overlay::merge(sources, &mut findings)?;
-        let config = sections::read(&tree, &base, &mut findings);
+        let mut config = sections::read(&tree, &base, &mut findings);
+        config.written = Written::of(&tree);
         if findings.has_errors() {
             findings.sort();
             return Err(ConfigError::Findings(findings));
@@ -231,6 +248,8 @@ impl Default for Config {
                 keep: Duration::from_secs(4),
             },
             drain: net::drain::Timing { lame_duck: Duration::from_secs(3), limit: Duration::from_secs(25) },
+            wider: Wider::default(),
+            written: Written::default(),
         }
     }
 }

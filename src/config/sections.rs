@@ -1,6 +1,6 @@
 //! Reads the merged tree, section by section.
 
-use super::{Config, Database, Limits, Timeouts, secret};
+use super::{Config, Database, Limits, Timeouts, Wider, secret};
 use crate::telemetry::log::Format;
 use crate::yaml::{Findings, Keys, Map, Node, Value};
 use ipnet::IpNet;
@@ -26,8 +26,9 @@ const TOP: Keys<'static> = Keys {
         "limits",
         "timeouts",
         "drain",
+        "reload",
     ],
-    not_yet: &["ext_authz", "forward_auth", "redis", "databases", "identity", "assertion", "tls", "reload"],
+    not_yet: &["ext_authz", "forward_auth", "redis", "databases", "identity", "assertion", "tls"],
 };
 
 /// Reads everything; what is wrong is in `findings`, and the default stands in its place.
@@ -70,6 +71,19 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     let places = [("lame_duck", &mut config.drain.lame_duck), ("limit", &mut config.drain.limit)];
     if let Some(map) = section(tree, "drain", keys, findings) {
         durations(map, places, findings);
+    }
+    if let Some(map) = section(tree, "reload", Keys { known: &["wider"], not_yet: &[] }, findings)
+        && let Some(node) = map.get("wider")
+    {
+        match node.expect_str("`wider`", findings) {
+            Some("allow") => config.wider = Wider::Allow,
+            Some("refuse") => config.wider = Wider::Refuse,
+            Some(other) => {
+                let message = format!("`wider` must be `allow` or `refuse`, not `{other}`");
+                findings.error("wrong_value", node.span, message);
+            }
+            None => {}
+        }
     }
     config
 }

@@ -9,6 +9,7 @@ use super::forward::{Prepared, Sending};
 use super::headers::RequestId;
 use super::judge::{Fetched, Need, Noted, Stop, judge};
 use super::link::Link;
+use super::live::Rules;
 use super::worker::Worker;
 use crate::decision::{Denial, Permit, Reason};
 use crate::facts::Organization;
@@ -28,6 +29,8 @@ use uuid::Uuid;
 /// One request.
 pub struct Exchange {
     worker: Rc<Worker>,
+    /// Those that were in force when it began, to its end.
+    rules: Rc<Rules>,
     link: Rc<Link>,
     /// The request as the client sent it, until it is made ready for the upstream.
     request: Option<Request<RequestBody>>,
@@ -84,6 +87,7 @@ impl Exchange {
         let limit = worker.shared.body_limit;
         Box::new(Self {
             worker: Rc::clone(worker),
+            rules: worker.rules(),
             link: Rc::clone(link),
             request: Some(request.map(|body| RequestBody::new(body, limit, Rc::clone(link)))),
             fetched: Fetched::default(),
@@ -118,11 +122,11 @@ impl Exchange {
     /// # Errors
     /// It is refused, or something must be fetched first.
     pub fn prepare(&mut self) -> Result<Prepared, Stop> {
-        let Self { worker, link, request, fetched, start, noted, client, .. } = self;
-        let worker = Rc::clone(worker);
+        let Self { worker, rules, link, request, fetched, start, noted, client, .. } = self;
+        let (worker, rules) = (Rc::clone(worker), Rc::clone(rules));
         // It is there until it is permitted.
         let Some(request) = request else { return Err(Denial::new(Reason::BadFraming).into()) };
-        let permit = match judge(&worker, link, request, fetched, *start, noted) {
+        let permit = match judge(&worker, &rules, link, request, fetched, *start, noted) {
             Ok(permit) => permit,
             Err(Stop::Needs(need @ Need::Credential(wanted))) if wanted.foreign => {
                 besides::may_ask(&worker, *client, *start, noted.besides.get_or_insert_default())?;
@@ -134,7 +138,7 @@ impl Exchange {
             besides::throttle(&worker, &permit, throttle, *client, *start, noted.besides.get_or_insert_default())?;
         }
         let Some(request) = self.request.take() else { return Err(Denial::new(Reason::BadFraming).into()) };
-        let prepared = super::forward::prepare(&worker, &permit, request, self);
+        let prepared = super::forward::prepare(&worker, &rules, &permit, request, self);
         self.note(&permit);
         Ok(prepared?)
     }
@@ -196,7 +200,7 @@ impl Exchange {
         let ours = *self.ours.get_or_insert(elapsed);
         self.status = status;
         self.outcome = Some(outcome);
-        if let Some(cell) = self.worker.routes.cell(self.noted.route) {
+        if let Some(cell) = self.rules.routes.cell(self.noted.route) {
             cell.observe(outcome, ours, self.upstream);
         }
         if self.superuser_pass {
@@ -238,7 +242,7 @@ impl Exchange {
             method: head.map(|head| head.method.as_str()),
             host: head.map(|head| text(head.host.as_ref())),
             path: head.map(|head| head.uri.path()),
-            route: self.noted.route.and_then(|at| self.worker.shared.labels.get(at)).map(|label| &**label),
+            route: self.noted.route.and_then(|at| self.rules.in_force.labels.get(at)).map(|label| &**label),
             status,
             code,
             user: user.map(|id| &*id.as_hyphenated().encode_lower(&mut user_text)),

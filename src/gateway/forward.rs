@@ -7,6 +7,7 @@ use super::Answer;
 use super::body::{AnswerBody, RequestBody, UpstreamBody};
 use super::exchange::Exchange;
 use super::headers::{Stripped, Trace, Way, answer_passes, host, vary_on_authorization};
+use super::live::Rules;
 use super::reply;
 use super::worker::Worker;
 use crate::decision::{CredentialNeed, Denial, Permit, Reason};
@@ -63,12 +64,13 @@ pub struct Sending {
 /// It cannot be sent after all.
 pub fn prepare(
     worker: &Worker,
+    rules: &Rules,
     permit: &Permit<'_>,
     mut request: Request<RequestBody>,
     exchange: &Exchange,
 ) -> Result<Prepared, Denial> {
     let unreachable = || Denial::new(Reason::UpstreamUnreachable).with_hint("the route's upstream is not configured");
-    let pool = worker.pools.get(permit.route().upstream).ok_or_else(unreachable)?;
+    let pool = rules.pools.get(permit.route().upstream).ok_or_else(unreachable)?;
     let (mut timeouts, mut total, mut limit) = (*pool.timeouts(), Ticks(0), worker.shared.body_limit);
     if let Some(further) = &permit.rule().further {
         (timeouts, total) = limits(timeouts, further.timeout.unwrap_or_default());
@@ -86,7 +88,7 @@ pub fn prepare(
     let rewritten = rewritten.map_err(|_| Denial::new(Reason::BadTarget))?;
     let target = rewritten.as_ref().or(request.uri().path_and_query()).map_or("/", PathAndQuery::as_str);
     let head = Head::new(pool.buffer(), request.method(), target);
-    let strip = worker.shared.policy.strip();
+    let strip = rules.policy().strip();
     let key = key(pool, permit, exchange);
     let to = choose(pool, &key, &[])?;
     let seen = host(pool.upstream(), to.as_ref().map_or(0, |to| to.origin), headers);

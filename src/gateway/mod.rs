@@ -15,6 +15,7 @@ pub mod forward;
 pub mod headers;
 pub mod judge;
 pub mod link;
+pub mod live;
 pub mod reply;
 pub mod worker;
 
@@ -26,6 +27,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use judge::Stop;
 use link::Link;
+pub use live::{InForce, Live, Rules};
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;

@@ -56,7 +56,7 @@ pub struct Address {
 }
 
 /// One upstream service.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     /// Its name in policies.
     pub name: Box<str>,
@@ -133,6 +133,26 @@ impl Address {
     }
 }
 
+impl HostHeader {
+    fn words(&self) -> String {
+        match self {
+            Self::Preserve => "preserve".to_owned(),
+            Self::Upstream => "upstream".to_owned(),
+            Self::Text(text) => String::from_utf8_lossy(text.as_bytes()).into_owned(),
+        }
+    }
+}
+
+impl Address {
+    fn url(&self) -> String {
+        match (&self.location, self.scheme) {
+            (Location::Unix(_), _) => self.to_string(),
+            (Location::Host { .. }, Scheme::Http) => format!("http://{self}"),
+            (Location::Host { .. }, Scheme::Https) => format!("https://{self}"),
+        }
+    }
+}
+
 fn host(authority: &Authority, scheme: Scheme) -> Option<Location> {
     let usual = if scheme == Scheme::Https { 443 } else { 80 };
     let port = match authority.port() {
@@ -152,6 +172,15 @@ impl Upstream {
     pub fn parse(name: &str, url: &str, host: HostHeader) -> Result<Self, AddressError> {
         let addresses = vec![Address::parse(url)?];
         Ok(Self { name: name.into(), addresses, host, tls: tls::Settings::default(), cluster: None })
+    }
+
+    /// Where it is and which `Host` it sees, for people who compare.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let urls: Vec<String> = self.addresses.iter().map(Address::url).collect();
+        let cluster = self.cluster.as_ref().map(|cluster| format!(", {cluster:?}")).unwrap_or_default();
+        let tls = if self.tls == tls::Settings::default() { String::new() } else { format!(", {:?}", self.tls) };
+        format!("{}, host: {}{tls}{cluster}", urls.join(" "), self.host.words())
     }
 
     /// Whether it is spoken to within TLS.

@@ -17,6 +17,6 @@ pub mod tls;
 
 pub use address::{Address, AddressError, HostHeader, Location, Scheme, Upstream};
 pub use cluster::Cluster;
-pub use destination::Destination;
+pub use destination::{Destination, Destinations};
 pub use pool::{Pool, SendError, Timeouts};
 pub use stream::Stream;

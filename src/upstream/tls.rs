@@ -5,6 +5,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
@@ -42,11 +43,22 @@ pub enum TlsError {
     },
 }
 
-/// TLS of one upstream; what is in force can be loaded anew while connections are made.
-#[derive(Debug)]
+/// What was read from the files.
+pub struct Loaded {
+    config: Arc<ClientConfig>,
+    digest: [u8; 32],
+}
+
+/// TLS of one upstream; what is in force can be exchanged while connections are made.
 pub struct Tls {
     settings: Settings,
-    current: ArcSwap<ClientConfig>,
+    current: ArcSwap<Loaded>,
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls").field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 impl Tls {
@@ -59,19 +71,24 @@ impl Tls {
         Ok(Self { settings, current })
     }
 
-    /// Reads the files again; new connections use what they say now.
+    /// Reads the files again; `None` where they say what is in force.
     ///
     /// # Errors
-    /// See [`TlsError`]; what is in force stays.
-    pub fn reload(&self) -> Result<(), TlsError> {
-        self.current.store(Arc::new(read(&self.settings)?));
-        Ok(())
+    /// See [`TlsError`].
+    pub fn read_again(&self) -> Result<Option<Loaded>, TlsError> {
+        let loaded = read(&self.settings)?;
+        Ok((loaded.digest != self.current.load().digest).then_some(loaded))
+    }
+
+    /// New connections use this from now on.
+    pub fn put_in_force(&self, loaded: Loaded) {
+        self.current.store(Arc::new(loaded));
     }
 
     /// What a new connection uses.
     #[must_use]
     pub fn current(&self) -> Arc<ClientConfig> {
-        self.current.load_full()
+        Arc::clone(&self.current.load().config)
     }
 
     /// The configured name in the upstream's certificate.
@@ -79,27 +96,33 @@ impl Tls {
     pub fn server_name(&self) -> Option<&ServerName<'static>> {
         self.settings.server_name.as_ref()
     }
+}
 
-    /// The files that it was read from.
+impl Settings {
+    /// The files that are read.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let identity = self.settings.identity.iter().flat_map(|(chain, key)| [chain, key]);
-        self.settings.ca.iter().chain(identity).map(PathBuf::as_path)
+        let identity = self.identity.iter().flat_map(|(chain, key)| [chain, key]);
+        self.ca.iter().chain(identity).map(PathBuf::as_path)
     }
 }
 
-fn pem<T: PemObject>(path: &Path) -> Result<Vec<T>, TlsError> {
+/// Reads PEM items, and the file's bytes into the digest.
+fn pem<T: PemObject>(path: &Path, digest: &mut Sha256) -> Result<Vec<T>, TlsError> {
     let failed = |why: String| TlsError::File { path: path.to_owned(), why };
-    let items = T::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
-    items.collect::<Result<_, _>>().map_err(|error| failed(error.to_string()))
+    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    digest.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes());
+    digest.update(&bytes);
+    T::pem_slice_iter(&bytes).collect::<Result<_, _>>().map_err(|error| failed(error.to_string()))
 }
 
-fn read(settings: &Settings) -> Result<ClientConfig, TlsError> {
+fn read(settings: &Settings) -> Result<Loaded, TlsError> {
+    let mut digest = Sha256::new();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
     match &settings.ca {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(path) => {
-            let (added, _) = roots.add_parsable_certificates(pem::<CertificateDer<'static>>(path)?);
+            let (added, _) = roots.add_parsable_certificates(pem::<CertificateDer<'static>>(path, &mut digest)?);
             if added == 0 {
                 return Err(TlsError::NoAuthority { path: path.clone() });
             }
@@ -114,10 +137,10 @@ fn read(settings: &Settings) -> Result<ClientConfig, TlsError> {
         None => builder.with_no_client_auth(),
         Some((chain, key)) => {
             let missing = || TlsError::File { path: key.clone(), why: "it has no private key".to_owned() };
-            let private = pem::<PrivateKeyDer<'static>>(key)?.into_iter().next().ok_or_else(missing)?;
-            builder.with_client_auth_cert(pem(chain)?, private)?
+            let private = pem::<PrivateKeyDer<'static>>(key, &mut digest)?.into_iter().next().ok_or_else(missing)?;
+            builder.with_client_auth_cert(pem(chain, &mut digest)?, private)?
         }
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    Ok(Loaded { config: Arc::new(config), digest: digest.finalize().into() })
 }

@@ -61,7 +61,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         let policy = policy::load(&[("routes.yaml", POLICY)], Some(&Names::new(["legacy"])))
             .map_err(|findings| anyhow::anyhow!("{}", findings.to_lines()))?;
         print!("{}", world.story(listeners.data_address()?, listeners.admin_address()?, POLICY));
-        serve::serve(config, listeners, policy, store, runtime.handle()).await
+        serve::serve(config, listeners, policy, store, None, runtime.handle()).await
     })
 }
 

@@ -12,7 +12,7 @@ use crate::fold::fold_eq;
 use crate::policy::{Inject, Item, Policy, Route, Rule};
 use http::{HeaderMap, Method};
 use serde_json::{Value as Json, json};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
 
 /// What is different between two policies.
@@ -41,6 +41,23 @@ pub struct Difference {
     pub now: String,
 }
 
+impl Difference {
+    /// Whether somebody whom nobody knows may pass now.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.now == "allow" && self.who.split(", ").any(|who| who == "anonymous")
+    }
+}
+
+/// In one line: `/x (routes.yaml:3) any: member: 403 org_level_missing -> allow`.
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { pattern, place, methods, who, was, now } = self;
+        let place = if place.is_empty() { String::new() } else { format!(" ({place})") };
+        write!(f, "{pattern}{place} {methods}: {who}: {was} -> {now}")
+    }
+}
+
 /// Compares two policies.
 #[must_use]
 pub fn compare(old: &Policy, new: &Policy) -> Comparison {
@@ -50,6 +67,7 @@ pub fn compare(old: &Policy, new: &Policy) -> Comparison {
         named: named_methods(&[old, new]),
         seen: HashSet::new(),
         parts: HashSet::new(),
+        alike: HashMap::new(),
         verdicts: BTreeMap::new(),
         comparison: Comparison::default(),
     };
@@ -77,6 +95,9 @@ fn named_methods(policies: &[&Policy]) -> Vec<Method> {
 /// Where a difference belongs: routes of the old and new policy by number.
 type Pair = (Option<usize>, Option<usize>);
 
+/// Rules of the old and new policy, by route and rule.
+type RulePair = (usize, usize, *const Rule, *const Rule);
+
 /// A method, and for whom its verdict changed.
 type Change = (Method, Vec<Column>);
 
@@ -87,7 +108,9 @@ struct Run<'p> {
     /// Requests that were judged already.
     seen: HashSet<(Method, String, Relation)>,
     /// Pairs of rules whose parts were compared already, by route and rule.
-    parts: HashSet<(usize, usize, *const Rule, *const Rule)>,
+    parts: HashSet<RulePair>,
+    /// Whether pairs of rules say the same.
+    alike: HashMap<RulePair, bool>,
     verdicts: BTreeMap<(Pair, Verdict, Verdict), Vec<Change>>,
     comparison: Comparison,
 }
@@ -126,6 +149,11 @@ impl<'p> Run<'p> {
     fn judge(&mut self, request: &Request, world: &World, whose: Relation) {
         let (old, new) = (falls_under(self.old, request), falls_under(self.new, request));
         let pair = (old.map(|r| r.index), new.map(|r| r.index));
+        if let (Some(old), Some(new)) = (old, new)
+            && self.are_alike(old, new, &request.method)
+        {
+            return;
+        }
         for column in COLUMNS.into_iter().filter(|(_, of)| *of == whose) {
             let was = Verdict::of(&world.judge(self.old, request, column.0));
             let now = Verdict::of(&world.judge(self.new, request, column.0));
@@ -145,6 +173,19 @@ impl<'p> Run<'p> {
                 None => changes.push((request.method.clone(), vec![column])),
             }
         }
+    }
+
+    /// Whether two rules say the same in every part: then nobody needs to be asked.
+    fn are_alike(&mut self, old: &Route, new: &Route, method: &Method) -> bool {
+        let (Some(was), Some(now)) = (old.rule(method), new.rule(method)) else { return false };
+        let pair = (old.index, new.index, std::ptr::from_ref(was), std::ptr::from_ref(now));
+        *self.alike.entry(pair).or_insert_with(|| {
+            // Sources are told by the numbers of variables: they mean the same in the same pattern alone.
+            let hosts = |route: &Route| format!("{:?}", route.hosts());
+            let place = old.pattern == new.pattern && hosts(old) == hosts(new);
+            let same = was.access == now.access && was.foreign == now.foreign;
+            place && same && parts((self.old, old, was), (self.new, new, now)).is_empty()
+        })
     }
 
     /// What verdicts do not show, once for each pair of rules.

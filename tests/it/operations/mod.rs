@@ -4,6 +4,7 @@ mod access_lines;
 mod down;
 mod metrics;
 mod probes;
+mod reload;
 mod revocation;
 mod startup;
 mod store;

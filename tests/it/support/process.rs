@@ -38,13 +38,15 @@ impl Options {
     }
 }
 
-/// The signals of the way down.
+/// Signals.
 #[derive(Clone, Copy, Debug)]
 pub enum Signal {
     /// What an orchestrator sends.
     Term,
     /// Ctrl-C.
     Int,
+    /// Reload.
+    Hup,
 }
 
 /// Lines that a thread collects from a pipe.
@@ -168,6 +170,11 @@ impl Postern {
         store.execute_batch(sql).unwrap();
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its own directory.
     pub fn home(&self) -> &Path {
         self.home.path()
@@ -178,6 +185,7 @@ impl Postern {
         let name = match signal {
             Signal::Term => "TERM",
             Signal::Int => "INT",
+            Signal::Hup => "HUP",
         };
         let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status().unwrap();
         assert!(sent.success(), "postern has gone already");
@@ -203,6 +211,11 @@ impl Postern {
     /// Everything on standard error so far.
     pub fn stderr(&self) -> Vec<String> {
         self.stderr.lock().unwrap().clone()
+    }
+
+    /// The lines on standard error behind the first `count`.
+    pub fn stderr_behind(&self, count: usize) -> Vec<String> {
+        self.stderr.lock().unwrap().iter().skip(count).cloned().collect()
     }
 
     /// Everything on standard output so far.
