@@ -12,10 +12,14 @@ use crate::net::listen::{ListenError, listen};
 use crate::net::worker::{self, Workers};
 use crate::policy::Policy;
 use crate::redis::{Health, Redis};
-use crate::reload::{Policies, PolicyError, Reloadable, Reloader, Source, Status, Trigger, resolve};
+use crate::reload::{
+    Policies, PolicyError, Reloadable, Reloader, Source, Status, Trigger, UpstreamCertificates, resolve,
+};
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trace::{Exporting, TraceError};
+use crate::upstream::Destinations;
+use crate::upstream::cluster::Report;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -107,7 +111,8 @@ impl Server {
         store: Arc<dyn Store>,
         control: &Handle,
     ) -> Result<Self, StartError> {
-        let upstreams = resolve(&policy, &config.upstreams)?;
+        let destinations = Destinations::new(control.clone());
+        let opened = destinations.open(&resolve(&policy, &config.upstreams)?).await.map_err(PolicyError::from)?;
         let capacity = Capacity { known: config.cache_credentials, ..Capacity::default() };
         let position = store.position().await?;
         let metrics = Arc::new(Metrics::default());
@@ -131,12 +136,15 @@ impl Server {
         } else {
             (None, None)
         };
-        let live = Arc::new(Live::new(policy, upstreams, Arc::clone(&metrics)));
+        let live = Arc::new(Live::new(policy, opened, Arc::clone(&metrics)));
         let reloads = Arc::new(Status::default());
         metrics.also(Arc::clone(&reloads));
         // Whatever can be loaded again while it is used, in the order in which it is.
-        let policies = Policies::new(Arc::clone(&live), &config, Arc::clone(&reloads));
-        let reloadables: Vec<Box<dyn Reloadable>> = vec![Box::new(policies)];
+        let policies = Policies::new(Arc::clone(&live), Arc::clone(&destinations), &config, Arc::clone(&reloads));
+        let clusters = Arc::clone(&destinations);
+        metrics.also(Arc::new(Report(move || clusters.clusters())));
+        let reloadables: Vec<Box<dyn Reloadable>> =
+            vec![Box::new(policies), Box::new(UpstreamCertificates(destinations))];
         let (tracer, spans) = match &config.tracing {
             Some(settings) => {
                 let (tracer, spans) = Exporting::start(settings, metrics.shard(), control)?;

@@ -51,7 +51,9 @@ impl Readiness {
         if let Some(redis) = &self.redis {
             let redis = match redis.health() {
                 Health::Good => Check::Ok,
-                Health::Troubled => Check::Degraded("degraded: not everything that was asked of it went well".to_owned()),
+                Health::Troubled => {
+                    Check::Degraded("degraded: not everything that was asked of it went well".to_owned())
+                }
                 Health::Away => Check::Degraded("degraded: away, or too slow".to_owned()),
             };
             checks.push(("redis", redis));

@@ -7,6 +7,7 @@ mod overlay;
 mod redis;
 mod secret;
 mod sections;
+mod upstreams;
 mod written;
 
 pub use redis::{RedisConfig, RedisConfigError};

@@ -4,9 +4,7 @@ use super::{Config, Database, Limits, Timeouts, Wider, redis, secret};
 use crate::directory::audit::Target;
 use crate::telemetry::log::Format;
 use crate::telemetry::trace;
-use crate::upstream::{HostHeader, Upstream};
 use crate::yaml::{Findings, Keys, Map, Node, Value};
-use http::HeaderValue;
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -49,7 +47,7 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
         _ => address(tree, "probes", findings),
     };
     if let Some(node) = tree.get("upstreams") {
-        config.upstreams = upstreams(node, findings);
+        config.upstreams = super::upstreams::read(node, base, findings);
     }
     if let Some(node) = tree.get("policy")
         && let Some(files) = node.expect_strs("`policy`", findings)
@@ -107,7 +105,7 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     config
 }
 
-fn set<T>(place: &mut T, value: Option<T>) {
+pub(super) fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
     }
@@ -117,19 +115,25 @@ pub(super) fn is_off(node: &Node) -> bool {
     matches!(&node.value, Value::Scalar(scalar) if scalar.text == "off")
 }
 
-fn section<'t>(tree: &'t Map, name: &str, keys: Keys<'_>, findings: &mut Findings) -> Option<&'t Map> {
+pub(super) fn section<'t>(tree: &'t Map, name: &str, keys: Keys<'_>, findings: &mut Findings) -> Option<&'t Map> {
     let map = tree.get(name)?.expect_map(&format!("`{name}`"), findings)?;
     map.expect_keys(&format!("`{name}`"), keys, findings);
     Some(map)
 }
 
-fn count(map: &Map, key: &str, range: std::ops::RangeInclusive<u64>, place: &mut usize, findings: &mut Findings) {
+pub(super) fn count(
+    map: &Map,
+    key: &str,
+    range: std::ops::RangeInclusive<u64>,
+    place: &mut usize,
+    findings: &mut Findings,
+) {
     let Some(node) = map.get(key) else { return };
     let number = node.expect_u64(&format!("`{key}`"), range, findings);
     set(place, number.and_then(|number| usize::try_from(number).ok()));
 }
 
-fn durations<const N: usize>(map: &Map, places: [(&str, &mut Duration); N], findings: &mut Findings) {
+pub(super) fn durations<const N: usize>(map: &Map, places: [(&str, &mut Duration); N], findings: &mut Findings) {
     for (key, place) in places {
         if let Some(node) = map.get(key) {
             set(place, node.expect_duration(&format!("`{key}`"), findings));
@@ -157,57 +161,6 @@ fn only(tree: &Map, key: &str, this: &str, not_yet: &[&str], findings: &mut Find
         findings.error("not_yet", node.span, message);
     } else if text != this {
         findings.error("wrong_value", node.span, format!("`{key}` must be `{this}`, not `{text}`"));
-    }
-}
-
-fn upstreams(node: &Node, findings: &mut Findings) -> Vec<Upstream> {
-    let Some(map) = node.expect_map("`upstreams`", findings) else { return Vec::new() };
-    let mut upstreams = Vec::new();
-    for entry in &map.entries {
-        let name = &entry.key.text;
-        let what = format!("upstream `{name}`");
-        let (url, host) = match &entry.value.value {
-            Value::Map(options) => {
-                let keys = Keys { known: &["addresses", "host"], not_yet: &["health", "tls", "balance", "limits"] };
-                options.expect_keys(&what, keys, findings);
-                let host = options.get("host").map_or(Some(HostHeader::Preserve), |node| host(node, findings));
-                let Some(addresses) = options.get("addresses") else {
-                    findings.error("missing_key", entry.key.span, format!("{what} has no `addresses`"));
-                    continue;
-                };
-                let urls = addresses.expect_strs(&what, findings).unwrap_or_default();
-                if urls.len() > 1 {
-                    let message = "several addresses of one upstream are not yet supported by this version of postern";
-                    findings.error("not_yet", addresses.span, message);
-                }
-                (urls.first().map(|(url, _)| (*url).to_owned()), host)
-            }
-            _ => (entry.value.expect_str(&what, findings).map(str::to_owned), Some(HostHeader::Preserve)),
-        };
-        let (Some(url), Some(host)) = (url, host) else { continue };
-        match Upstream::parse(name, &url, host) {
-            Ok(upstream) => upstreams.push(upstream),
-            Err(error) => {
-                findings.error("wrong_value", entry.value.span, error.to_string());
-            }
-        }
-    }
-    upstreams
-}
-
-fn host(node: &Node, findings: &mut Findings) -> Option<HostHeader> {
-    match node.expect_str("`host`", findings)? {
-        "preserve" => Some(HostHeader::Preserve),
-        "upstream" => Some(HostHeader::Upstream),
-        text => {
-            let valid = crate::target::host::canonical_host(text).is_ok();
-            let value = HeaderValue::from_str(text).ok().filter(|_| valid);
-            if value.is_none() {
-                let message = format!("`host` must be `preserve`, `upstream` or a host name, not `{text}`");
-                findings.error("wrong_value", node.span, message);
-            }
-            value.map(HostHeader::Text)
-        }
     }
 }
 

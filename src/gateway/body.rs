@@ -5,6 +5,7 @@ use super::link::Link;
 use crate::net::deadline::{Phase, Ticks};
 use crate::upstream::Pool;
 use crate::upstream::h1::{self, Fault};
+use crate::upstream::pool::To;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -109,15 +110,16 @@ pub struct UpstreamBody {
     /// Until it has ended.
     body: Option<h1::Body>,
     pool: Rc<Pool>,
+    to: To,
     idle: Ticks,
     exchange: Box<Exchange>,
 }
 
 impl UpstreamBody {
-    /// The body of an answer that came on a connection of `pool`.
+    /// The body of an answer that came on a connection of `pool` to the address `to`.
     #[must_use]
-    pub fn new(body: h1::Body, pool: Rc<Pool>, idle: Ticks, exchange: Box<Exchange>) -> Self {
-        Self { body: Some(body), pool, idle, exchange }
+    pub fn new(body: h1::Body, pool: Rc<Pool>, to: To, idle: Ticks, exchange: Box<Exchange>) -> Self {
+        Self { body: Some(body), pool, to, idle, exchange }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -148,7 +150,7 @@ impl UpstreamBody {
     /// Lets the connection serve somebody else, if it may.
     fn end(&mut self) {
         if let Some(connection) = self.body.take().and_then(h1::Body::into_connection) {
-            self.pool.give_back(connection);
+            self.pool.give_back(connection, self.to.take());
         }
     }
 

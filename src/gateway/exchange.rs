@@ -17,6 +17,7 @@ use crate::facts::Organization;
 use crate::net::deadline::{Deadlines, Phase};
 use crate::telemetry::access::Line;
 use crate::telemetry::metrics::Outcome;
+use crate::upstream::cluster::admission::Seat;
 use http::header::{HOST, HeaderValue};
 use http::{Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
@@ -36,6 +37,8 @@ pub struct Exchange {
     request: Option<Request<RequestBody>>,
     /// The request to the upstream, until it is answered.
     pub sending: Option<Sending>,
+    /// Its place among the requests at a cluster, until its answer has ended.
+    pub seat: Seat,
     fetched: Fetched,
     start: Instant,
     ours: Option<Duration>,
@@ -106,6 +109,7 @@ impl Exchange {
             traced,
             client,
             sending: None,
+            seat: None,
             status: StatusCode::INTERNAL_SERVER_ERROR,
             outcome: None,
             sent: 0,
@@ -183,6 +187,12 @@ impl Exchange {
     #[must_use]
     pub fn traced(&self) -> Option<&Traced> {
         self.traced.as_deref()
+    }
+
+    /// Who sent it, by address.
+    #[must_use]
+    pub fn client(&self) -> IpAddr {
+        self.client
     }
 
     /// Its id.

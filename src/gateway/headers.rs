@@ -244,12 +244,12 @@ impl Way<'_> {
     }
 }
 
-/// Which `Host` the upstream sees, where the client asked for `asked`.
+/// Which `Host` the upstream sees at the configured address `at`, where the client asked for `asked`.
 #[must_use]
-pub fn host<'h>(upstream: &'h Upstream, asked: Option<&'h HeaderValue>) -> Option<&'h HeaderValue> {
+pub fn host<'h>(upstream: &'h Upstream, at: usize, asked: Option<&'h HeaderValue>) -> Option<&'h HeaderValue> {
     match &upstream.host {
         HostHeader::Preserve => asked,
-        HostHeader::Upstream => Some(&upstream.authority),
+        HostHeader::Upstream => upstream.addresses.get(at).map(|address| &address.authority),
         HostHeader::Text(text) => Some(text),
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::policy::Policy;
 use crate::telemetry::metrics::{Metrics, RouteShard};
-use crate::upstream::{Pool, Upstream};
+use crate::upstream::{Destination, Pool};
 use arc_swap::ArcSwap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct InForce {
     /// The policy.
     pub policy: Policy,
-    /// The upstreams, in the order of [`Policy::upstreams`].
-    pub upstreams: Vec<Arc<Upstream>>,
+    /// Where requests go, in the order of [`Policy::upstreams`].
+    pub destinations: Vec<Arc<Destination>>,
     /// The routes' labels in metrics, by their indexes.
     pub labels: Arc<[Box<str>]>,
     generation: u64,
@@ -34,8 +34,8 @@ pub struct Live {
 impl Live {
     /// The first policy.
     #[must_use]
-    pub fn new(policy: Policy, upstreams: Vec<Arc<Upstream>>, metrics: Arc<Metrics>) -> Self {
-        let first = InForce::new(policy, upstreams, 0);
+    pub fn new(policy: Policy, destinations: Vec<Arc<Destination>>, metrics: Arc<Metrics>) -> Self {
+        let first = InForce::new(policy, destinations, 0);
         metrics.routes_are(&first.labels);
         Self { current: ArcSwap::from_pointee(first), generation: AtomicU64::new(0), metrics }
     }
@@ -48,9 +48,9 @@ impl Live {
 
     /// Puts another policy in force for every request that begins from now on; gives back the one before, which requests
     /// may still hold. One caller at a time.
-    pub fn swap(&self, policy: Policy, upstreams: Vec<Arc<Upstream>>) -> Arc<InForce> {
+    pub fn swap(&self, policy: Policy, destinations: Vec<Arc<Destination>>) -> Arc<InForce> {
         let generation = self.generation.load(Ordering::Relaxed).wrapping_add(1);
-        let next = Arc::new(InForce::new(policy, upstreams, generation));
+        let next = Arc::new(InForce::new(policy, destinations, generation));
         self.metrics.routes_are(&next.labels);
         let before = self.current.swap(next);
         self.generation.store(generation, Ordering::Release);
@@ -64,9 +64,9 @@ impl Live {
 }
 
 impl InForce {
-    fn new(policy: Policy, upstreams: Vec<Arc<Upstream>>, generation: u64) -> Self {
+    fn new(policy: Policy, destinations: Vec<Arc<Destination>>, generation: u64) -> Self {
         let labels = policy.routes().iter().map(|route| route.pattern.clone()).collect();
-        Self { policy, upstreams, labels, generation }
+        Self { policy, destinations, labels, generation }
     }
 }
 
@@ -82,13 +82,13 @@ pub struct Rules {
 
 impl Rules {
     /// What is in force, with the pools of upstreams that were there before: their connections stay. `make` makes the others.
-    pub(super) fn new(live: &Live, before: &[Rc<Pool>], make: impl Fn(&Arc<Upstream>) -> Rc<Pool>) -> Self {
+    pub(super) fn new(live: &Live, before: &[Rc<Pool>], make: impl Fn(&Arc<Destination>) -> Rc<Pool>) -> Self {
         let in_force = live.load();
-        let pool = |upstream: &Arc<Upstream>| {
-            let known = before.iter().find(|pool| *pool.upstream() == **upstream);
-            known.cloned().unwrap_or_else(|| make(upstream))
+        let pool = |destination: &Arc<Destination>| {
+            let known = before.iter().find(|pool| Arc::ptr_eq(pool.destination(), destination));
+            known.cloned().unwrap_or_else(|| make(destination))
         };
-        let pools = in_force.upstreams.iter().map(pool).collect();
+        let pools = in_force.destinations.iter().map(pool).collect();
         let routes = live.metrics.route_shard(&in_force.labels);
         Self { in_force, pools, routes }
     }

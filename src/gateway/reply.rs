@@ -70,7 +70,7 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
         Reason::CredentialsInvalid | Reason::UserInactive => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
         }
-        Reason::StoreUnavailable | Reason::LookupFailed => {
+        Reason::StoreUnavailable | Reason::LookupFailed | Reason::UpstreamOverloaded | Reason::UpstreamUnhealthy => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}
@@ -119,6 +119,8 @@ fn of_violation(violation: Violation) -> Denial {
 pub fn of_failure(failure: &SendError) -> Denial {
     match failure {
         SendError::Timeout { .. } => Denial::new(Reason::UpstreamTimeout),
+        SendError::Overloaded { .. } => Denial::new(Reason::UpstreamOverloaded),
+        SendError::Unhealthy { .. } => Denial::new(Reason::UpstreamUnhealthy),
         SendError::Connect { .. } | SendError::Broken { .. } => Denial::new(Reason::UpstreamUnreachable),
     }
 }

@@ -13,7 +13,7 @@ use crate::telemetry::access::{AccessLog, LineBuffer};
 use crate::telemetry::metrics::{Metrics, Shard};
 use crate::telemetry::trace::Tracer;
 use crate::upstream::h1::Memory;
-use crate::upstream::{Pool, Timeouts, Upstream};
+use crate::upstream::{Destination, Pool, Timeouts};
 use ipnet::IpNet;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -70,8 +70,8 @@ pub struct Worker {
     pub bodies: Bodies,
 }
 
-fn pool(shared: &Shared, upstream: &Arc<Upstream>, ticker: &Ticker, memory: &Memory) -> Rc<Pool> {
-    Rc::new(Pool::new(Arc::clone(upstream), shared.timeouts, ticker.clone(), memory.of_another()))
+fn pool(shared: &Shared, destination: &Arc<Destination>, ticker: &Ticker, memory: &Memory) -> Rc<Pool> {
+    Rc::new(Pool::new(Arc::clone(destination), shared.timeouts, ticker.clone(), memory.of_another()))
 }
 
 impl Worker {

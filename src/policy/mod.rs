@@ -23,6 +23,7 @@ mod strip;
 mod table;
 mod throttle;
 mod timeout;
+mod upgrade;
 mod upstreams;
 mod values;
 mod when;
@@ -44,6 +45,7 @@ pub(crate) use source::{METHODS, ROUTE_KEYS, RULE_KEYS};
 pub use strip::StripSet;
 pub use throttle::{CountedBy, Throttle};
 pub use timeout::Timeout;
+pub use upgrade::Upgrade;
 pub use values::Foreign;
 pub use when::{Condition, Failure, Subject};
 

@@ -5,10 +5,12 @@
 //! each of them, one after the other. What does not load leaves what runs in force, and says so in the log, in [`Status`]'s
 //! metrics and in `/readyz`.
 
+mod certificates;
 mod policy;
 mod status;
 mod watch;
 
+pub use certificates::UpstreamCertificates;
 pub(crate) use policy::resolve;
 pub use policy::{Policies, PolicyError, load_policy};
 pub use status::{Outcome, Status};

@@ -5,7 +5,8 @@ use crate::config::{self, Config, SecretError, Wider};
 use crate::gateway::{InForce, Live};
 use crate::policy::{self, Policy};
 use crate::tools::matrix::{Comparison, Difference, compare};
-use crate::upstream::Upstream;
+use crate::upstream::tls::TlsError;
+use crate::upstream::{Destinations, Upstream};
 use crate::yaml::{Findings, MAX_BYTES};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,9 @@ pub enum PolicyError {
     /// There is nowhere to send requests to.
     #[error("there is no upstream: name one under `upstreams`, or use --upstream http://HOST:PORT")]
     NoUpstream,
+    /// What an upstream needs cannot be loaded.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// Reads the policy that a configuration names, with its secrets.
@@ -100,16 +104,17 @@ pub struct Policies {
     wider: Wider,
     /// All that were configured for the policy in force, also those that it does not name.
     upstreams: Vec<Upstream>,
+    destinations: Arc<Destinations>,
 }
 
 impl Policies {
     /// For what is in force, made from `config`; whether the policy may become wider is settled by it for good: who may
     /// change the files that are reloaded must not be able to allow it to themselves.
     #[must_use]
-    pub fn new(live: Arc<Live>, config: &Config, status: Arc<Status>) -> Self {
+    pub fn new(live: Arc<Live>, destinations: Arc<Destinations>, config: &Config, status: Arc<Status>) -> Self {
         let policy = &live.load().policy;
         status.policy(policy.fingerprint(), policy.routes().len());
-        Self { live, status, wider: config.wider, upstreams: config.upstreams.clone() }
+        Self { live, status, wider: config.wider, upstreams: config.upstreams.clone(), destinations }
     }
 
     /// Whether these texts, these upstreams and these secrets are what is in force.
@@ -123,7 +128,8 @@ impl Policies {
 
     fn judge(&self, now: &InForce, next: &Policy, upstreams: &[Arc<Upstream>]) -> Result<Comparison, Trouble> {
         let mut comparison = compare(&now.policy, next);
-        let same_name = |new: &&Arc<Upstream>| now.upstreams.iter().find(|old| old.name == new.name).cloned();
+        let before = || now.destinations.iter().map(|destination| destination.upstream());
+        let same_name = |new: &&Arc<Upstream>| before().find(|old| old.name == new.name).cloned();
         for new in upstreams {
             if let Some(old) = same_name(&new).filter(|old| old != new) {
                 comparison.wider.push(Difference {
@@ -171,13 +177,14 @@ impl Reloadable for Policies {
         let next = compile(config, &texts)?;
         let upstreams = resolve(&next, &config.upstreams)?;
         let comparison = self.judge(&now, &next, &upstreams)?;
+        let destinations = self.destinations.open_blocking(&upstreams).map_err(PolicyError::from)?;
         tell(&next, &comparison);
         self.upstreams.clone_from(&config.upstreams);
         let (live, status) = (Arc::clone(&self.live), Arc::clone(&self.status));
         Ok(Some(Box::new(move || {
             status.policy(next.fingerprint(), next.routes().len());
             status.differences(comparison.wider.len(), comparison.narrower.len());
-            let before = live.swap(next, upstreams);
+            let before = live.swap(next, destinations);
             tokio::spawn(let_go(before));
         })))
     }

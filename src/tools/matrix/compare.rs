@@ -315,7 +315,7 @@ struct Part {
 }
 
 /// What a rule may ask besides, by name.
-const OPTIONS: [&str; 7] = ["permissions", "model", "shared", "when", "throttle", "timeout", "body_limit"];
+const OPTIONS: [&str; 8] = ["permissions", "model", "shared", "when", "throttle", "timeout", "body_limit", "upgrade"];
 
 /// The rule's further options in the policy's words.
 fn further(rule: &Rule) -> BTreeMap<&'static str, String> {
@@ -367,7 +367,7 @@ fn parts(
         let (was, now) = (was.get(name).cloned().unwrap_or_default(), now.get(name).cloned().unwrap_or_default());
         if was != now {
             // Whatever is asked besides where nothing was asked is narrower; of these it cannot be said.
-            let is_narrower = was.is_empty() && !matches!(name, "shared" | "timeout" | "body_limit");
+            let is_narrower = was.is_empty() && !matches!(name, "shared" | "timeout" | "body_limit" | "upgrade");
             differ(name, was, now, is_narrower);
         }
     }
