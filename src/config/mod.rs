@@ -3,10 +3,12 @@
 //! `overlay` brings the three together into one tree, in which each value knows where it came from; `sections` reads
 //! the tree. What comes out is [`Config`], about which nothing is left to check.
 
+mod database;
 mod overlay;
 mod secret;
 mod sections;
 
+pub use database::{Database, Postgres};
 pub use secret::{SecretError, SecretSource, fill};
 
 use crate::net;
@@ -67,13 +69,6 @@ pub enum ConfigError {
     /// What it says cannot be used.
     #[error("the configuration has errors")]
     Findings(Findings),
-}
-
-/// Where the directory is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Database {
-    /// As it is handed to the store: `sqlite:///path`.
-    pub url: String,
 }
 
 /// The log.
@@ -213,7 +208,7 @@ impl Default for Config {
             upstreams: Vec::new(),
             policy: Vec::new(),
             secrets: Vec::new(),
-            database: Database { url: format!("sqlite:{}", data_dir().join("postern.db").display()) },
+            database: Database::Sqlite(format!("sqlite:{}", data_dir().join("postern.db").display())),
             trusted_proxies: Vec::new(),
             max_staleness: Duration::from_secs(5),
             cache_credentials: 100_000,

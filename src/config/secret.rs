@@ -54,8 +54,18 @@ pub enum SecretError {
 }
 
 impl SecretSource {
-    /// The value, without the line's end that editors put behind it.
+    /// The value as a header's.
     fn read(&self) -> Result<HeaderValue, SecretError> {
+        let text = self.text()?;
+        let value = HeaderValue::from_str(text.expose_secret()).ok().filter(|_| text.expose_secret().is_ascii());
+        value.ok_or_else(|| SecretError::Unfit(self.name.clone()))
+    }
+
+    /// The value, without the line's end that editors put behind it.
+    ///
+    /// # Errors
+    /// Its place cannot be read, or what is there is empty, too long, or begins or ends with a blank.
+    pub fn text(&self) -> Result<SecretString, SecretError> {
         let text = match &self.from {
             From::Literal(text) => text.clone(),
             From::Env(variable) => std::env::var(&**variable)
@@ -69,8 +79,7 @@ impl SecretSource {
         };
         let text = text.expose_secret().trim_end_matches(['\r', '\n']);
         let fits = !text.is_empty() && text.trim() == text && text.len() as u64 <= MAX_LENGTH;
-        let value = HeaderValue::from_str(text).ok().filter(|_| fits && text.is_ascii());
-        value.ok_or_else(|| SecretError::Unfit(self.name.clone()))
+        if fits { Ok(text.to_owned().into()) } else { Err(SecretError::Unfit(self.name.clone())) }
     }
 }
 
@@ -111,6 +120,11 @@ pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Vec<Sec
         }
     }
     list
+}
+
+/// Reads one secret that stands at a place of its own.
+pub(super) fn one(name: &str, node: &Node, base: &Path, findings: &mut Findings) -> Option<SecretSource> {
+    from(name, node, base, findings).map(|from| SecretSource { name: name.into(), from })
 }
 
 fn from(name: &str, node: &Node, base: &Path, findings: &mut Findings) -> Option<From> {

@@ -15,14 +15,15 @@ pub mod watch;
 
 use crate::decision::OrgKey;
 use crate::directory::token::{self, Shape, TokenDigest};
-use crate::directory::{OrgRef, Store, StoreError};
+use crate::directory::{OrgRef, Position, Store, StoreError};
 use crate::facts::{Organization, Snapshot};
 use crate::id::TokenId;
 use fence::{Fence, Slot};
 use flight::Flights;
+use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tag::{Tag, TagState, Tagger};
 
@@ -97,8 +98,8 @@ impl std::fmt::Debug for Wanted {
 /// The cache over the directory. One for the whole process.
 pub struct Memberships {
     store: Arc<dyn Store>,
-    /// Where the watcher is in the store's outbox. The fence's own position begins there and only grows.
-    read_to: AtomicU64,
+    /// Where the watcher is in the store's outbox. The fence counts its own looks, which only grow.
+    read_to: Mutex<Position>,
     fence: Fence,
     tagger: Tagger,
     known: TagCache<Arc<Known>>,
@@ -120,14 +121,14 @@ impl Memberships {
     /// The system has no randomness.
     pub fn new(
         store: Arc<dyn Store>,
-        position: u64,
+        position: Position,
         max_staleness: Duration,
         capacity: Capacity,
     ) -> Result<Self, getrandom::Error> {
         Ok(Self {
             store,
-            read_to: AtomicU64::new(position),
-            fence: Fence::new(position, max_staleness),
+            read_to: Mutex::new(position),
+            fence: Fence::new(0, max_staleness),
             tagger: Tagger::new()?,
             known: cache(capacity.known),
             unknown: cache(capacity.unknown),

@@ -3,11 +3,8 @@
 use super::Memberships;
 use crate::directory::{Change, StoreError};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// How often the outbox is looked at.
-const LOOK: Duration = Duration::from_millis(50);
 /// How often last uses are written.
 const BOOK: Duration = Duration::from_secs(60);
 
@@ -18,11 +15,10 @@ impl Memberships {
     /// The store cannot be asked; the proof then runs out by itself.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
         let asked = crate::clock::monotonic();
-        let read_to = self.read_to.load(Ordering::Acquire);
-        let news = self.store.changes(read_to).await?;
-        // A store that was put back to an older copy stands at a smaller position than before; the fence never goes back.
-        let steps = news.position.saturating_sub(read_to).max(u64::from(news.lost));
-        let position = self.fence.position().saturating_add(steps);
+        let read_to = self.read_to.lock().clone();
+        let news = self.store.changes(&read_to).await?;
+        // The fence counts the looks that found something: whatever becomes of the store, it never goes back.
+        let position = self.fence.position().saturating_add(u64::from(news.lost || !news.changes.is_empty()));
         if news.lost {
             self.fence.forget_all(position);
         }
@@ -38,7 +34,7 @@ impl Memberships {
                 }
             }
         }
-        self.read_to.store(news.position, Ordering::Release);
+        *self.read_to.lock() = news.position;
         self.fence.caught_up(position, asked);
         Ok(())
     }
@@ -64,7 +60,7 @@ impl Memberships {
                 booked = crate::clock::monotonic();
                 self.book_used().await;
             }
-            tokio::time::sleep(LOOK).await;
+            self.store.wait_for_changes().await;
         }
     }
 
