@@ -3,7 +3,7 @@
 #
 # Needed: cargo and rustc (1.90 or newer), a C compiler, which builds the embedded SQLite, and PostgreSQL's server, of which the
 # tests run private ones as the user postgres, or as their own where they are not root. Used where present:
-# cargo-nextest (a process for each test), else cargo's own runner.
+# cargo-nextest (a process for each test), else cargo's own runner. scripts/tools.sh brings what deploy/ is judged by.
 # Works as root, as a user with sudo, and as a user without it when everything is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,6 +20,7 @@ bash scripts/need.sh cc gcc libc6-dev
 if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
     bash scripts/need.sh initdb postgresql
 fi
+bash scripts/tools.sh
 
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --locked "$@"
