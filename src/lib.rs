@@ -17,6 +17,7 @@ pub mod net;
 pub mod password;
 pub mod phone;
 pub mod policy;
+pub mod redis;
 pub mod server;
 pub mod target;
 pub mod telemetry;

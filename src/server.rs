@@ -1,20 +1,23 @@
 //! The whole process put together: listeners, store, cache, workers; up, and down again in order.
 
 use crate::admin::{Admin, Readiness};
-use crate::config::Config;
+use crate::config::{Config, RedisConfigError};
 use crate::directory::Store;
 use crate::gateway::{Shared, Worker};
 use crate::limit::Limits;
+use crate::membership::tier::Tier;
 use crate::membership::{Capacity, Memberships};
 use crate::net::drain::{Lifecycle, Stage};
 use crate::net::listen::{ListenError, listen};
 use crate::net::worker::{self, Workers};
 use crate::policy::Policy;
+use crate::redis::{Health, Redis};
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::Upstream;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use thiserror::Error;
 use tokio::runtime::Handle;
@@ -34,6 +37,9 @@ pub enum StartError {
     /// The policy names an upstream that the configuration does not have.
     #[error("the policy sends requests to upstream `{0}`, which `upstreams` does not name")]
     Upstream(String),
+    /// Redis cannot be used as configured; that it is away is no error.
+    #[error(transparent)]
+    Redis(#[from] RedisConfigError),
     /// There is nowhere to send requests to.
     #[error("there is no upstream: name one under `upstreams`, or use --upstream http://HOST:PORT")]
     NoUpstream,
@@ -100,13 +106,21 @@ impl Server {
         let upstreams = resolve(&policy, &config.upstreams)?;
         let capacity = Capacity { known: config.cache_credentials, ..Capacity::default() };
         let position = store.position().await?;
+        let metrics = Arc::new(Metrics::default());
+        let redis = redis(&config, control)?;
+        let tier = redis
+            .as_ref()
+            .map(|redis| Tier::new(Arc::clone(redis), &*store, &position, control.clone(), metrics.shard()));
         let memberships = Memberships::new(store, position, config.max_staleness, capacity);
-        let memberships = Arc::new(memberships.map_err(std::io::Error::from)?);
+        let mut memberships = memberships.map_err(std::io::Error::from)?;
+        if let Some(tier) = tier {
+            memberships = memberships.with_tier(tier).await?;
+        }
+        let memberships = Arc::new(memberships);
         memberships.catch_up().await?;
         control.spawn(Arc::clone(&memberships).watch());
 
         let limits = Arc::new(Limits::new(crate::clock::monotonic()));
-        let metrics = Arc::new(Metrics::default());
         let (access, writer) = if config.log.access {
             let (log, writer) = AccessLog::start(std::io::stdout())?;
             (Some(log), Some(writer))
@@ -126,9 +140,10 @@ impl Server {
             access,
         });
         observe(&metrics, &memberships, &config);
+        observe_redis(&metrics, redis.as_ref());
 
         let lifecycle = Lifecycle::new();
-        let readiness = Arc::new(Readiness::new(lifecycle.follow(), Arc::clone(&memberships)));
+        let readiness = Arc::new(Readiness::new(lifecycle.follow(), Arc::clone(&memberships), redis));
         let admin = Admin { readiness: Arc::clone(&readiness), metrics: Some(metrics) };
         control.spawn(async move { admin.serve(listeners.admin).await });
         if let Some(listener) = listeners.probes {
@@ -176,6 +191,34 @@ fn resolve(policy: &Policy, configured: &[Upstream]) -> Result<Vec<Arc<Upstream>
         Ok(Arc::new(upstream.clone()))
     });
     resolved.collect()
+}
+
+/// Redis as configured, with the task that connects to it; nothing waits for that.
+fn redis(config: &Config, control: &Handle) -> Result<Option<Arc<Redis>>, RedisConfigError> {
+    let Some(config) = &config.redis else { return Ok(None) };
+    let redis = Arc::new(Redis::new(config.settings()?));
+    let keeper = Arc::clone(&redis);
+    control.spawn(async move { keeper.keep().await });
+    Ok(Some(redis))
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn observe_redis(metrics: &Metrics, redis: Option<&Arc<Redis>>) {
+    let of = |read: fn(&Redis) -> f64| {
+        let redis = redis.cloned();
+        move || redis.as_deref().map_or(0.0, read)
+    };
+    metrics.labelled(
+        "postern_degraded",
+        "Whether postern does without something that is away or in trouble",
+        &[("dependency", "redis")],
+        of(|redis| if redis.health() == Health::Good { 0.0 } else { 1.0 }),
+    );
+    metrics.gauge(
+        "postern_redis_failures",
+        "Questions to Redis without a usable answer, since the start",
+        of(|redis| redis.counts.failures.load(Ordering::Relaxed) as f64),
+    );
 }
 
 #[allow(clippy::cast_precision_loss)]

@@ -2,6 +2,7 @@
 
 use crate::membership::Memberships;
 use crate::net::drain::{Follower, Stage};
+use crate::redis::{Health, Redis};
 use std::sync::Arc;
 
 /// One condition.
@@ -9,6 +10,8 @@ use std::sync::Arc;
 pub enum Check {
     /// It holds.
     Ok,
+    /// It does not, and something else stands in for it: ready.
+    Degraded(&'static str),
     /// It does not: not ready.
     Failed(&'static str),
 }
@@ -17,16 +20,17 @@ pub enum Check {
 pub struct Readiness {
     stage: Follower,
     memberships: Arc<Memberships>,
+    redis: Option<Arc<Redis>>,
 }
 
 impl Readiness {
     /// Readiness of a process in these stages over this store.
     #[must_use]
-    pub fn new(stage: Follower, memberships: Arc<Memberships>) -> Self {
-        Self { stage, memberships }
+    pub fn new(stage: Follower, memberships: Arc<Memberships>, redis: Option<Arc<Redis>>) -> Self {
+        Self { stage, memberships, redis }
     }
 
-    fn checks(&self) -> [(&'static str, Check); 2] {
+    fn checks(&self) -> Vec<(&'static str, Check)> {
         let stage = match *self.stage.borrow() {
             Stage::Starting => Check::Failed("starting"),
             Stage::Ready => Check::Ok,
@@ -35,20 +39,29 @@ impl Readiness {
         // While the proof holds, cached facts can be used; when it has run out, every request would be a 503.
         let proof = self.memberships.fence().has_proof(crate::clock::monotonic());
         let store = if proof { Check::Ok } else { Check::Failed("the store's changes cannot be followed") };
-        [("stage", stage), ("store", store)]
+        let mut checks = vec![("stage", stage), ("store", store)];
+        if let Some(redis) = &self.redis {
+            let redis = match redis.health() {
+                Health::Good => Check::Ok,
+                Health::Troubled => Check::Degraded("degraded: not everything that was asked of it went well"),
+                Health::Away => Check::Degraded("degraded: away, or too slow"),
+            };
+            checks.push(("redis", redis));
+        }
+        checks
     }
 
     /// Ready or not, and the conditions as JSON.
     #[must_use]
     pub fn report(&self) -> (bool, String) {
         let checks = self.checks();
-        let ready = checks.iter().all(|(_, check)| *check == Check::Ok);
+        let ready = !checks.iter().any(|(_, check)| matches!(check, Check::Failed(_)));
         let detail: serde_json::Map<String, serde_json::Value> = checks
             .iter()
             .map(|(name, check)| {
                 let text = match check {
                     Check::Ok => "ok",
-                    Check::Failed(why) => why,
+                    Check::Degraded(why) | Check::Failed(why) => why,
                 };
                 ((*name).to_owned(), text.into())
             })

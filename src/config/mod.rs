@@ -5,10 +5,12 @@
 
 mod database;
 mod overlay;
+mod redis;
 mod secret;
 mod sections;
 
 pub use database::{Database, Postgres};
+pub use redis::{RedisConfig, RedisConfigError};
 pub use secret::{SecretError, SecretSource, fill};
 
 use crate::net;
@@ -129,6 +131,8 @@ pub struct Config {
     pub secrets: Vec<SecretSource>,
     /// The directory's store.
     pub database: Database,
+    /// Redis, where there is one.
+    pub redis: Option<RedisConfig>,
     /// Whose forwarded headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// How old a proven fact may be.
@@ -209,6 +213,7 @@ impl Default for Config {
             policy: Vec::new(),
             secrets: Vec::new(),
             database: Database::Sqlite(format!("sqlite:{}", data_dir().join("postern.db").display())),
+            redis: None,
             trusted_proxies: Vec::new(),
             max_staleness: Duration::from_secs(5),
             cache_credentials: 100_000,

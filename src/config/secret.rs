@@ -54,17 +54,19 @@ pub enum SecretError {
 }
 
 impl SecretSource {
-    /// The value as a header's.
+    /// The value as a header carries it.
     fn read(&self) -> Result<HeaderValue, SecretError> {
         let text = self.text()?;
-        let value = HeaderValue::from_str(text.expose_secret()).ok().filter(|_| text.expose_secret().is_ascii());
+        let text = text.expose_secret();
+        let fits = text.trim() == text && text.is_ascii();
+        let value = HeaderValue::from_str(text).ok().filter(|_| fits);
         value.ok_or_else(|| SecretError::Unfit(self.name.clone()))
     }
 
     /// The value, without the line's end that editors put behind it.
     ///
     /// # Errors
-    /// Its place cannot be read, or what is there is empty, too long, or begins or ends with a blank.
+    /// It is not there, is empty or too long.
     pub fn text(&self) -> Result<SecretString, SecretError> {
         let text = match &self.from {
             From::Literal(text) => text.clone(),
@@ -78,8 +80,8 @@ impl SecretSource {
             })?,
         };
         let text = text.expose_secret().trim_end_matches(['\r', '\n']);
-        let fits = !text.is_empty() && text.trim() == text && text.len() as u64 <= MAX_LENGTH;
-        if fits { Ok(text.to_owned().into()) } else { Err(SecretError::Unfit(self.name.clone())) }
+        let fits = !text.is_empty() && text.len() as u64 <= MAX_LENGTH;
+        if fits { Ok(text.into()) } else { Err(SecretError::Unfit(self.name.clone())) }
     }
 }
 
@@ -122,9 +124,9 @@ pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Vec<Sec
     list
 }
 
-/// Reads one secret that stands at a place of its own.
+/// Reads one secret that is not among `secrets:`; `None` when it was reported.
 pub(super) fn one(name: &str, node: &Node, base: &Path, findings: &mut Findings) -> Option<SecretSource> {
-    from(name, node, base, findings).map(|from| SecretSource { name: name.into(), from })
+    Some(SecretSource { name: name.into(), from: from(name, node, base, findings)? })
 }
 
 fn from(name: &str, node: &Node, base: &Path, findings: &mut Findings) -> Option<From> {

@@ -1,6 +1,6 @@
 //! Reads the merged tree, section by section.
 
-use super::{Config, Limits, Timeouts, database, secret};
+use super::{Config, Limits, Timeouts, database, redis, secret};
 use crate::telemetry::log::Format;
 use crate::upstream::{HostHeader, Upstream};
 use crate::yaml::{Findings, Keys, Map, Node, Value};
@@ -21,6 +21,7 @@ const TOP: Keys<'static> = Keys {
         "database",
         "schema",
         "compat",
+        "redis",
         "trusted_proxies",
         "cache",
         "log",
@@ -29,7 +30,7 @@ const TOP: Keys<'static> = Keys {
         "timeouts",
         "drain",
     ],
-    not_yet: &["ext_authz", "forward_auth", "redis", "databases", "identity", "assertion", "tls", "reload"],
+    not_yet: &["ext_authz", "forward_auth", "databases", "identity", "assertion", "tls", "reload"],
 };
 
 /// Reads everything; what is wrong is in `findings`, and the default stands in its place.
@@ -58,6 +59,9 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     }
     only(tree, "schema", "postern", &["openwisp"], findings);
     only(tree, "compat", "none", &["openwisp"], findings);
+    if let Some(node) = tree.get("redis") {
+        config.redis = redis::read(node, base, findings);
+    }
     if let Some(node) = tree.get("trusted_proxies") {
         config.trusted_proxies = networks(node, findings);
     }
@@ -80,7 +84,7 @@ fn set<T>(place: &mut T, value: Option<T>) {
     }
 }
 
-fn is_off(node: &Node) -> bool {
+pub(super) fn is_off(node: &Node) -> bool {
     matches!(&node.value, Value::Scalar(scalar) if scalar.text == "off")
 }
 

@@ -37,7 +37,7 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
 
 #[test]
 fn every_mistake_is_reported_at_once_with_its_place() {
-    let text = "listen: somewhere\nuptreams: {}\nredis: redis://cache\ntimeouts:\n  idle: soon\n";
+    let text = "listen: somewhere\nuptreams: {}\nforward_auth: 127.0.0.1:1\ntimeouts:\n  idle: soon\n";
     let findings = load(text, &[("POSTERN__LOG__FROMAT", "json")], &[]).unwrap_err();
     for part in [
         ":1:9: error[wrong_value]: `listen` must be",

@@ -60,6 +60,19 @@ impl Position {
         self.horizon
     }
 
+    /// Whoever's horizon is this or a greater one saw all that this look saw.
+    #[must_use]
+    pub const fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// As one who saw only what is older than the horizon by so much.
+    #[must_use]
+    pub fn back(&self, span: u64) -> Self {
+        let before = self.horizon.saturating_sub(span).max(1);
+        Self { store: self.store, horizon: before, limit: before, open: Box::default() }
+    }
+
     /// Whether the change with this number was seen.
     #[must_use]
     pub fn saw(&self, number: u64) -> bool {

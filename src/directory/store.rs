@@ -77,6 +77,10 @@ pub trait Store: Send + Sync + 'static {
     /// The key that tells tokens of this installation.
     fn checksum_key(&self) -> &ChecksumKey;
 
+    /// Tells this store from every other, copies of it included: two stores of the same identity have the same content and
+    /// the same positions. Replicas of one installation see the same one.
+    fn identity(&self) -> String;
+
     // What the gateway asks.
 
     /// What a token says, or `None` where nobody has it. One consistent look, one round.

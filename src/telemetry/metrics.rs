@@ -91,6 +91,11 @@ counters! {
     cache_hits: Counter "postern_cache_hits" "Credentials answered from process memory";
     cache_misses: Counter "postern_cache_misses" "Credentials that needed the store";
     cache_refused: Counter "postern_cache_refused" "Credentials refused from process memory or by their checksum";
+    redis_hits: Counter "postern_redis_hits" "Users and tokens answered from Redis";
+    redis_misses: Counter "postern_redis_misses" "Users and tokens that Redis did not have, or had no answer for";
+    redis_stale: Counter "postern_redis_stale" "Entries in Redis that were read before a change, and not used";
+    redis_refused: Counter "postern_redis_refused" "Entries in Redis that were not postern's, or damaged";
+    redis_unwritten: Counter "postern_redis_unwritten" "Entries that were not written to Redis";
     superuser_passes: Counter "postern_superuser_passes" "Requests that only the superuser flag let into an organization";
     framing_refused: Counter "postern_framing_refused" "Requests whose head the framing scanner refused";
     answers_aborted: Counter "postern_answers_aborted" "Answers that broke off";
@@ -108,6 +113,7 @@ pub struct Metrics {
 struct Gauge {
     name: &'static str,
     help: &'static str,
+    labels: &'static [(&'static str, &'static str)],
     read: Box<dyn Fn() -> f64 + Send>,
 }
 
@@ -135,7 +141,18 @@ impl Metrics {
 
     /// Something that is read at each scrape.
     pub fn gauge(&self, name: &'static str, help: &'static str, read: impl Fn() -> f64 + Send + 'static) {
-        self.gauges.lock().push(Gauge { name, help, read: Box::new(read) });
+        self.labelled(name, help, &[], read);
+    }
+
+    /// The same with labels; samples of one name follow each other.
+    pub fn labelled(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &'static [(&'static str, &'static str)],
+        read: impl Fn() -> f64 + Send + 'static,
+    ) {
+        self.gauges.lock().push(Gauge { name, help, labels, read: Box::new(read) });
     }
 
     /// The whole exposition.
@@ -221,7 +238,12 @@ impl Collector for Metrics {
         drop(shards);
         for gauge in self.gauges.lock().iter() {
             let mut metric = encoder.encode_descriptor(gauge.name, gauge.help, None, MetricType::Gauge)?;
-            metric.encode_gauge(&(gauge.read)())?;
+            let value = (gauge.read)();
+            if gauge.labels.is_empty() {
+                metric.encode_gauge(&value)?;
+            } else {
+                metric.encode_family(&gauge.labels)?.encode_gauge(&value)?;
+            }
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod gateway;
 mod operations;
 mod policies;
 mod recipes;
+mod redis;
 mod strict;
 mod support;
 mod tools;

@@ -71,6 +71,7 @@ impl Default for Options {
 /// The shared store. Its work is done on the runtime that it was opened on.
 pub struct PostgresStore {
     key: ChecksumKey,
+    identity: String,
     inner: Arc<Inner>,
     runtime: Handle,
 }
@@ -90,10 +91,10 @@ impl PostgresStore {
     /// # Errors
     /// [`OpenError`], which names the server and the remedy.
     pub async fn open(target: &Target, options: Options) -> Result<Self, OpenError> {
-        let key = open::database(target, &options).await?;
+        let (key, identity) = open::database(target, &options).await?;
         let pool = target.pool(&options).map_err(|problem| target.refused(problem))?;
         let feed = Feed::new(target.clone(), options);
-        Ok(Self { key, inner: Arc::new(Inner { pool, options, feed }), runtime: Handle::current() })
+        Ok(Self { key, identity, inner: Arc::new(Inner { pool, options, feed }), runtime: Handle::current() })
     }
 
     /// Does some work on the store's own runtime, to its end even if the caller goes away: a connection is never given back

@@ -128,8 +128,8 @@ impl OpenError {
     }
 }
 
-/// Connects and migrates; gives the key that tells tokens.
-pub(super) async fn database(target: &Target, options: &Options) -> Result<ChecksumKey, OpenError> {
+/// Connects and migrates; gives the key that tells tokens, and what tells this installation's database from others.
+pub(super) async fn database(target: &Target, options: &Options) -> Result<(ChecksumKey, String), OpenError> {
     let key = async {
         let mut db = ready(target, options).await?;
         migrate::migrate(&mut db, (options.now)()).await.map_err(schema)?;
@@ -137,7 +137,9 @@ pub(super) async fn database(target: &Target, options: &Options) -> Result<Check
         let row = db.query_opt(sql, &[]).await.map_err(OpenProblem::of)?;
         let value: Option<Vec<u8>> = row.map(|row| row.try_get(0)).transpose().map_err(OpenProblem::of)?;
         let bytes = value.and_then(|value| <[u8; 32]>::try_from(value).ok()).ok_or(OpenProblem::KeyMissing)?;
-        Ok(ChecksumKey::new(bytes))
+        let sql = "SELECT coalesce((SELECT encode(value, 'hex') FROM settings WHERE name = 'epoch'), '')";
+        let epoch: String = db.query_one(sql, &[]).await.and_then(|row| row.try_get(0)).map_err(OpenProblem::of)?;
+        Ok((ChecksumKey::new(bytes), format!("postgres {epoch}")))
     };
     key.await.map_err(|problem| target.refused(problem))
 }

@@ -21,6 +21,10 @@ impl Store for PostgresStore {
         &self.key
     }
 
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+
     async fn token_snapshot(&self, digest: &TokenDigest) -> Result<Option<TokenSnapshot>, StoreError> {
         let (inner, digest) = (Arc::clone(&self.inner), *digest);
         self.run(async move { inner.token_snapshot(digest).await }).await

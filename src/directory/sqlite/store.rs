@@ -20,6 +20,10 @@ impl Store for SqliteStore {
         &self.key
     }
 
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+
     async fn token_snapshot(&self, digest: &TokenDigest) -> Result<Option<TokenSnapshot>, StoreError> {
         let digest = *digest;
         self.read(move |tx| gateway::token_snapshot(tx, &digest)).await

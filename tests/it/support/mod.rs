@@ -9,6 +9,7 @@ mod http;
 pub mod postgres;
 mod process;
 mod raw;
+mod redis;
 mod upstream;
 mod world;
 
@@ -16,6 +17,7 @@ pub use gate::{Gate, ROUTES, get, post, request};
 pub use http::{Answer, Recorded};
 pub use process::{Options, Postern, Signal};
 pub use raw::Raw;
+pub use redis::{RedisServer, Wire, free_port};
 pub use upstream::{Exchange, Upstream};
 pub use world::{ORG_A, ORG_B, ORG_GONE, Who, World};
 
