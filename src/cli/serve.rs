@@ -46,7 +46,7 @@ pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
     let policy = load_policy(&config)?;
     let listeners = Listeners::bind(&config)?;
     let runtime = control_plane()?;
-    let store = super::store::open(&config.database.url)?;
+    let store = runtime.block_on(super::store::open(&config.database))?;
     let store = Audited::over(store, config.audit(), Who::Server);
     let given = Args { policy: args.policy.clone(), ..Args::default() };
     let source = reload::Source {

@@ -4,6 +4,7 @@ mod access_lines;
 mod audit;
 mod down;
 mod metrics;
+mod postgres;
 mod probes;
 mod reload;
 mod revocation;
