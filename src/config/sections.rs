@@ -13,6 +13,9 @@ use std::time::Duration;
 const TOP: Keys<'static> = Keys {
     known: &[
         "listen",
+        "listen_mode",
+        "tls",
+        "proxy_protocol",
         "admin",
         "probes",
         "upstreams",
@@ -29,14 +32,13 @@ const TOP: Keys<'static> = Keys {
         "timeouts",
         "drain",
     ],
-    not_yet: &["ext_authz", "forward_auth", "redis", "databases", "identity", "assertion", "tls", "reload"],
+    not_yet: &["ext_authz", "forward_auth", "redis", "databases", "identity", "assertion", "reload"],
 };
 
 /// Reads everything; what is wrong is in `findings`, and the default stands in its place.
 pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     let mut config = Config::default();
     tree.expect_keys("the configuration", TOP, findings);
-    set(&mut config.listen, address(tree, "listen", findings));
     set(&mut config.admin, address(tree, "admin", findings));
     config.probes = match tree.get("probes") {
         Some(node) if is_off(node) => None,
@@ -63,6 +65,7 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     if let Some(node) = tree.get("trusted_proxies") {
         config.trusted_proxies = networks(node, findings);
     }
+    super::edge::read(tree, base, &mut config, findings);
     cache(tree, &mut config, findings);
     log(tree, &mut config, findings);
     count(tree, "workers", 1..=1024, &mut config.workers, findings);
@@ -76,7 +79,7 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     config
 }
 
-fn set<T>(place: &mut T, value: Option<T>) {
+pub(super) fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
     }
@@ -86,7 +89,7 @@ fn is_off(node: &Node) -> bool {
     matches!(&node.value, Value::Scalar(scalar) if scalar.text == "off")
 }
 
-fn section<'t>(tree: &'t Map, name: &str, keys: Keys<'_>, findings: &mut Findings) -> Option<&'t Map> {
+pub(super) fn section<'t>(tree: &'t Map, name: &str, keys: Keys<'_>, findings: &mut Findings) -> Option<&'t Map> {
     let map = tree.get(name)?.expect_map(&format!("`{name}`"), findings)?;
     map.expect_keys(&format!("`{name}`"), keys, findings);
     Some(map)
@@ -107,7 +110,10 @@ fn durations<const N: usize>(map: &Map, places: [(&str, &mut Duration); N], find
 }
 
 fn address(tree: &Map, key: &str, findings: &mut Findings) -> Option<SocketAddr> {
-    let node = tree.get(key)?;
+    tcp_address(key, tree.get(key)?, findings)
+}
+
+pub(super) fn tcp_address(key: &str, node: &Node, findings: &mut Findings) -> Option<SocketAddr> {
     let text = node.expect_str(&format!("`{key}`"), findings)?;
     let parsed = text.parse().ok();
     if parsed.is_none() {
@@ -247,11 +253,21 @@ fn log(tree: &Map, config: &mut Config, findings: &mut Findings) {
 }
 
 fn limits(tree: &Map, limits: &mut Limits, findings: &mut Findings) {
-    let keys =
-        Keys { known: &["connections", "header_bytes", "headers", "body"], not_yet: &["per_address", "streams"] };
+    let keys = Keys {
+        known: &["connections", "per_address", "streams", "resets", "header_bytes", "headers", "body"],
+        not_yet: &[],
+    };
     let Some(map) = section(tree, "limits", keys, findings) else { return };
     count(map, "connections", 1..=1_000_000, &mut limits.connections, findings);
+    limits.per_address = limits.connections - limits.connections / 4;
+    count(map, "per_address", 1..=1_000_000, &mut limits.per_address, findings);
     count(map, "headers", 1..=1_000, &mut limits.headers, findings);
+    for (key, place) in [("streams", &mut limits.streams), ("resets", &mut limits.resets)] {
+        if let Some(node) = map.get(key) {
+            let number = node.expect_u64(&format!("`{key}`"), 1..=10_000, findings);
+            set(place, number.and_then(|number| u32::try_from(number).ok()));
+        }
+    }
     if let Some(node) = map.get("header_bytes")
         && let Some(bytes) = node.expect_size("`header_bytes`", findings)
     {

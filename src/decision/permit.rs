@@ -28,6 +28,15 @@ impl Standing {
     }
 }
 
+/// What is known of a request beside what it was judged by, and may be told to the upstream.
+#[derive(Clone, Copy, Debug)]
+pub struct Way<'a> {
+    /// Its id.
+    pub request_id: &'a HeaderValue,
+    /// The name of the client's verified certificate.
+    pub client_name: Option<&'a HeaderValue>,
+}
+
 /// A request that may pass.
 #[derive(Clone, Debug)]
 pub struct Permit<'p> {
@@ -115,13 +124,9 @@ impl<'p> Permit<'p> {
     ///
     /// # Errors
     /// 500 `identity_too_large`: the caller belongs to more organizations than 8 KiB can list.
-    pub fn inject(
-        &self,
-        request_id: &HeaderValue,
-        mut put: impl FnMut(&HeaderName, HeaderValue),
-    ) -> Result<(), Denial> {
+    pub fn inject(&self, way: Way<'_>, mut put: impl FnMut(&HeaderName, HeaderValue)) -> Result<(), Denial> {
         for inject in self.rule.inject.iter() {
-            if let Some(value) = self.value(&inject.value, request_id)?
+            if let Some(value) = self.value(&inject.value, way)?
                 && !value.is_empty()
             {
                 put(&inject.name, value);
@@ -130,7 +135,7 @@ impl<'p> Permit<'p> {
         Ok(())
     }
 
-    fn value(&self, value: &InjectValue, request_id: &HeaderValue) -> Result<Option<HeaderValue>, Denial> {
+    fn value(&self, value: &InjectValue, way: Way<'_>) -> Result<Option<HeaderValue>, Denial> {
         let user = self.snapshot.as_ref().map(|s| &s.user);
         let organization = self.organization();
         let known = |value: Option<&Value>| value.map(|v| v.header().clone());
@@ -151,7 +156,8 @@ impl<'p> Permit<'p> {
                 None => None,
             },
             InjectValue::Path(at) => self.variables.iter().find(|(n, _)| n == at).map(|(_, v)| v.clone()),
-            InjectValue::RequestId => Some(request_id.clone()),
+            InjectValue::RequestId => Some(way.request_id.clone()),
+            InjectValue::ClientName => way.client_name.cloned(),
             InjectValue::Literal(value) => Some(value.clone()),
             InjectValue::Secret(secret) => Some(secret.value()),
         })

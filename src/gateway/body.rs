@@ -21,8 +21,8 @@ pub enum BodyError {
     /// More than the limit.
     #[error("the body is larger than the limit")]
     TooLarge,
-    /// The upstream has stopped sending.
-    #[error("the upstream sent nothing for too long")]
+    /// The sender has stopped.
+    #[error("nothing was sent for too long")]
     Stalled,
 }
 
@@ -61,7 +61,12 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        let frame = match ready!(Pin::new(&mut this.incoming).poll_frame(cx)) {
+        let polled = Pin::new(&mut this.incoming).poll_frame(cx);
+        if polled.is_pending() && this.link.connection.body_is_late() {
+            this.link.body_broken.set(true);
+            return Poll::Ready(Some(Err(BodyError::Stalled)));
+        }
+        let frame = match ready!(polled) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
                 this.link.body_broken.set(true);
@@ -70,6 +75,7 @@ impl Body for RequestBody {
             None => return Poll::Ready(None),
         };
         let Ok(data) = frame.into_data() else { return Poll::Ready(None) };
+        this.link.connection.body_moved(data.len());
         let size = data.len() as u64;
         if size > this.left {
             this.link.body_too_large.set(true);
@@ -136,10 +142,13 @@ impl UpstreamBody {
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
                 Poll::Ready(Some(Ok(frame))) => {
                     deadlines.disarm(Phase::Upstream);
-                    // Trailers are not passed on over HTTP/1.1.
                     if let Some(data) = frame.data_ref() {
                         self.exchange.sent(data.len());
                         return Poll::Ready(Some(Ok(frame)));
+                    }
+                    if let Ok(mut trailers) = frame.into_trailers() {
+                        super::headers::clean_trailers(&mut trailers);
+                        return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
                     }
                 }
             }

@@ -46,6 +46,8 @@ pub struct Exchange {
     shown: Option<Shown>,
     request_id: HeaderValue,
     client: IpAddr,
+    /// A gRPC call, which is refused in other words.
+    pub grpc: bool,
     status: StatusCode,
     outcome: Option<Outcome>,
     sent: u64,
@@ -80,6 +82,7 @@ impl Exchange {
                 host: request.headers().get(HOST).cloned(),
             }),
         });
+        let grpc = super::grpc::is_call(request.method(), request.headers());
         let limit = worker.shared.body_limit;
         Box::new(Self {
             worker: Rc::clone(worker),
@@ -97,6 +100,7 @@ impl Exchange {
             request_id: trace.request_id.clone(),
             client: origin.address,
             way: Some((origin, trace)),
+            grpc,
             status: StatusCode::INTERNAL_SERVER_ERROR,
             outcome: None,
             sent: 0,
@@ -132,7 +136,7 @@ impl Exchange {
             besides::throttle(&worker, &permit, throttle, *client, *start, noted.besides.get_or_insert_default())?;
         }
         let Some(way) = way.take() else { return Err(Denial::new(Reason::BadFraming).into()) };
-        let prepared = super::forward::prepare(&worker, &permit, request, way);
+        let prepared = super::forward::prepare(&worker, &permit, request, way, &link.client);
         self.note(&permit);
         Ok(prepared?)
     }

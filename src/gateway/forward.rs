@@ -1,12 +1,12 @@
 //! A permitted request on its way to the upstream, and the answer back.
 
 use super::body::{AnswerBody, RequestBody, UpstreamBody};
-use super::client::Origin;
+use super::client::{Client, Origin};
 use super::exchange::Exchange;
 use super::headers::{Stripped, Trace, clean_answer, tell_the_way};
 use super::reply;
 use super::worker::Worker;
-use crate::decision::{CredentialNeed, Denial, Permit, Reason};
+use crate::decision::{CredentialNeed, Denial, Permit, Reason, Way};
 use crate::net::deadline::{Phase, Ticks};
 use crate::policy::Timeout;
 use crate::telemetry::metrics::Outcome;
@@ -34,6 +34,7 @@ pub fn prepare(
     permit: &Permit<'_>,
     request: &mut Request<RequestBody>,
     (origin, trace): (Origin, Trace),
+    client: &Client,
 ) -> Result<Prepared, Denial> {
     let unreachable = || Denial::new(Reason::UpstreamUnreachable).with_hint("the route's upstream is not configured");
     let pool = worker.pools.get(permit.route().upstream).ok_or_else(unreachable)?;
@@ -54,7 +55,8 @@ pub fn prepare(
     let mut headers = stripped.into_inner();
     // One growth instead of several.
     headers.reserve(permit.rule().inject.len() + 8);
-    permit.inject(&trace.request_id, |name: &HeaderName, value| {
+    let way = Way { request_id: &trace.request_id, client_name: client.name() };
+    permit.inject(way, |name: &HeaderName, value| {
         headers.insert(name.clone(), value);
     })?;
     tell_the_way(&mut headers, origin, trace, pool.upstream());

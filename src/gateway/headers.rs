@@ -226,6 +226,23 @@ pub fn clean_answer(headers: &mut HeaderMap, depends_on_credential: bool) {
     }
 }
 
+/// The same for the fields behind an answer's body. Those that frame or route a message have no meaning there (RFC 9110,
+/// 6.5.1).
+pub fn clean_trailers(trailers: &mut HeaderMap) {
+    const NEVER: [HeaderName; 4] = [header::CONTENT_LENGTH, header::HOST, header::SET_COOKIE, header::AUTHORIZATION];
+    let doomed: Vec<HeaderName> = trailers
+        .keys()
+        .filter(|name| {
+            let text = name.as_str();
+            is_hop_by_hop(text) || is_ours(text) || **name == SERVER_TIMING || NEVER.contains(*name)
+        })
+        .cloned()
+        .collect();
+    for name in &doomed {
+        trailers.remove(name);
+    }
+}
+
 fn is_ours(name: &str) -> bool {
     match name.as_bytes().first() {
         Some(b'x') => {}

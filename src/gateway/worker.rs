@@ -97,7 +97,7 @@ impl Worker {
             self.shard.upstream_opened.set(sum(|pool| pool.counts().opened.get()));
             self.shard.upstream_reused.set(sum(|pool| pool.counts().reused.get()));
             self.shard.upstream_idle.set(sum(|pool| pool.idle() as u64));
-            self.shard.connections_open.set(ticker.watched() as u64);
+            self.shard.connections_open.set(ticker.connections() as u64);
         }
     }
 }
@@ -108,5 +108,9 @@ impl Serve for Rc<Worker> {
 
     fn connection(&self, connection: Rc<Connection>) -> Gateway {
         Gateway::new(Rc::clone(self), connection)
+    }
+
+    fn stream(&self, connection: &Gateway, stream: Rc<Connection>) -> Gateway {
+        connection.stream(stream)
     }
 }

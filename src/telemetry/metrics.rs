@@ -103,6 +103,19 @@ pub struct Metrics {
     shards: Mutex<Vec<Arc<Shard>>>,
     routes: Mutex<Vec<Arc<RouteShard>>>,
     gauges: Mutex<Vec<Gauge>>,
+    counters: Mutex<Vec<Counter>>,
+}
+
+struct Counter {
+    name: &'static str,
+    help: &'static str,
+    read: Box<dyn Fn() -> u64 + Send>,
+}
+
+impl fmt::Debug for Counter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 struct Gauge {
@@ -136,6 +149,11 @@ impl Metrics {
     /// Something that is read at each scrape.
     pub fn gauge(&self, name: &'static str, help: &'static str, read: impl Fn() -> f64 + Send + 'static) {
         self.gauges.lock().push(Gauge { name, help, read: Box::new(read) });
+    }
+
+    /// A number that only grows, counted elsewhere, which is read at each scrape.
+    pub fn counter(&self, name: &'static str, help: &'static str, read: impl Fn() -> u64 + Send + 'static) {
+        self.counters.lock().push(Counter { name, help, read: Box::new(read) });
     }
 
     /// The whole exposition.
@@ -219,6 +237,10 @@ impl Collector for Metrics {
             }
         }
         drop(shards);
+        for counter in self.counters.lock().iter() {
+            let mut metric = encoder.encode_descriptor(counter.name, counter.help, None, MetricType::Counter)?;
+            metric.encode_counter::<NoLabelSet, _, u64>(&(counter.read)(), None)?;
+        }
         for gauge in self.gauges.lock().iter() {
             let mut metric = encoder.encode_descriptor(gauge.name, gauge.help, None, MetricType::Gauge)?;
             metric.encode_gauge(&(gauge.read)())?;

@@ -4,6 +4,7 @@
 mod attacks;
 mod directory;
 mod docs;
+mod edge;
 mod gateway;
 mod operations;
 mod policies;

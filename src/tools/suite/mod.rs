@@ -16,6 +16,7 @@ pub use report::{Report, junit};
 use super::ask::{self, Request};
 use super::explain::{self, Explanation};
 use super::world::World;
+use crate::decision::Way;
 use crate::facts::header_value;
 use crate::policy::{Policy, Route};
 use http::{HeaderName, HeaderValue};
@@ -98,7 +99,9 @@ impl Case {
             Ok(permit) => {
                 let route = Some(permit.route());
                 let mut sent = Vec::new();
-                let told = permit.inject(&REQUEST_ID, |name, value| sent.push((name.clone(), value)));
+                let told = permit.inject(Way { request_id: &REQUEST_ID, client_name: None }, |name, value| {
+                    sent.push((name.clone(), value))
+                });
                 match told {
                     Ok(()) => ("allow".to_owned(), route, self.headers_differ(&sent)),
                     Err(denial) => (told_as(&denial), route, Vec::new()),
