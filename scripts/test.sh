@@ -15,6 +15,10 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 bash scripts/need.sh cc gcc libc6-dev
+# Other people's clients: HTTP/2, TLS.
+bash scripts/need.sh curl curl
+bash scripts/need.sh h2load nghttp2-client
+bash scripts/need.sh openssl openssl
 
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --locked "$@"

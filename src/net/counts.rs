@@ -2,6 +2,9 @@
 
 use crate::telemetry::counters::Count;
 
+/// A counter's name, its help text, and how it is read.
+pub type Described = (&'static str, &'static str, fn(&Counts) -> u64);
+
 /// Counters of all listeners and workers. None is on the path of an ordinary HTTP/1.1 request.
 #[derive(Debug, Default)]
 pub struct Counts {
@@ -23,13 +26,13 @@ pub struct Counts {
     pub http2_streams: Count,
     /// HTTP/2 connections closed because they sent too many frames that carry nothing, or reset too many streams.
     pub http2_floods: Count,
-    /// HTTP/2 streams reset because the client did not take the answer.
+    /// HTTP/2 streams reset because the client sent no more of its request, or took no more of the answer.
     pub http2_stalled: Count,
 }
 
 impl Counts {
     /// Names, help texts and values, for the metrics.
-    pub const DESCRIBED: &[(&str, &str, fn(&Self) -> u64)] = &[
+    pub const DESCRIBED: &[Described] = &[
         ("postern_accept_paused", "Times that accepting paused at the limit on connections", |c| c.paused.get()),
         ("postern_connections_over_address", "Client connections closed at the limit for one address", |c| {
             c.over_address.get()
@@ -43,8 +46,6 @@ impl Counts {
         ("postern_http2_connections", "Client connections that speak HTTP/2", |c| c.http2_connections.get()),
         ("postern_http2_streams", "Requests over HTTP/2", |c| c.http2_streams.get()),
         ("postern_http2_floods", "HTTP/2 connections closed for a flood of frames or resets", |c| c.http2_floods.get()),
-        ("postern_http2_stalled", "HTTP/2 streams reset because the client did not take the answer", |c| {
-            c.http2_stalled.get()
-        }),
+        ("postern_http2_stalled", "HTTP/2 streams reset because the client stalled", |c| c.http2_stalled.get()),
     ];
 }

@@ -225,10 +225,13 @@ impl Connection {
         }
     }
 
-    /// Whether the client has taken nothing of the stream's answer for too long.
+    /// Whether the client has sent nothing of the stream's request, or taken nothing of its answer, for too long.
     #[must_use]
     pub fn client_stalls(&self) -> bool {
         let Some(stream) = &self.stream else { return false };
+        if self.deadlines.expired(Phase::Body) {
+            return true;
+        }
         if !stream.answering.get() || stream.asked.get() {
             return false;
         }

@@ -29,7 +29,8 @@ where
     }
 }
 
-/// What the connection speaks.
+/// What the connection speaks. Nearly always HTTP/1.1, which is therefore not boxed.
+#[allow(clippy::large_enum_variant)]
 enum Spoken<S: Serve> {
     Http1(http1::Connection<StrictIo, Tower<S::Service>>),
     Http2(http2::Driven<S>),
