@@ -210,9 +210,11 @@ impl Drop for Deadlines {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticks(pub u32);
 
-impl From<Ticks> for Duration {
-    fn from(ticks: Ticks) -> Self {
-        TICK * ticks.0
+impl Ticks {
+    /// The same as time; `None` is no limit.
+    #[must_use]
+    pub fn duration(self) -> Option<Duration> {
+        (self.0 != 0).then(|| TICK.saturating_mul(self.0))
     }
 }
 

@@ -10,7 +10,6 @@ use crate::net::tls::{Secured, Tls};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
-use std::time::Duration;
 
 /// What a connection holds as long as it is open.
 pub(super) struct Held {
@@ -38,13 +37,12 @@ impl<S: Serve> Worker<S> {
             let watched = worker.ticker.watch();
             let limit = worker.settings.timeouts.head;
             let opened = worker.open(stream, peer, announced, place);
-            let opened = if limit.0 == 0 {
-                opened.await
-            } else {
-                match tokio::time::timeout(Duration::from(limit), opened).await {
+            let opened = match limit.duration() {
+                None => opened.await,
+                Some(limit) => match tokio::time::timeout(limit, opened).await {
                     Ok(opened) => opened,
                     Err(_) => Err(io::ErrorKind::TimedOut.into()),
-                }
+                },
             };
             match opened {
                 Ok(drive) => {

@@ -16,14 +16,14 @@ pub use report::{Report, junit};
 use super::ask::{self, Request};
 use super::explain::{self, Explanation};
 use super::world::World;
-use crate::decision::Way;
+use crate::decision::Told;
 use crate::facts::header_value;
 use crate::policy::{Policy, Route};
 use http::{HeaderName, HeaderValue};
 use std::fmt;
 
 /// The request id of every case.
-const REQUEST_ID: HeaderValue = HeaderValue::from_static("test");
+const REQUEST_ID: &str = "test";
 
 /// One tests file.
 pub struct Suite {
@@ -99,8 +99,8 @@ impl Case {
             Ok(permit) => {
                 let route = Some(permit.route());
                 let mut sent = Vec::new();
-                let told = permit.inject(Way { request_id: &REQUEST_ID, client_name: None }, |name, value| {
-                    sent.push((name.clone(), value))
+                let told = permit.inject(Told { request_id: REQUEST_ID, client_name: None }, |name, value| {
+                    sent.extend(HeaderValue::from_bytes(value).map(|value| (name.clone(), value)));
                 });
                 match told {
                     Ok(()) => ("allow".to_owned(), route, self.headers_differ(&sent)),
