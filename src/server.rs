@@ -7,8 +7,10 @@ use crate::gateway::{Live, Shared, Worker};
 use crate::limit::Limits;
 use crate::membership::tier::Tier;
 use crate::membership::{Capacity, Memberships};
+use crate::net::counts::Counts;
 use crate::net::drain::{Lifecycle, Stage};
-use crate::net::listen::{ListenError, listen};
+use crate::net::listen::{Address, ListenError, Listener, listen, listen_on};
+use crate::net::tls::{Tls, TlsError};
 use crate::net::worker::{self, Workers};
 use crate::policy::Policy;
 use crate::redis::{Health, Redis};
@@ -36,6 +38,9 @@ pub enum StartError {
     /// The system gives no thread, no runtime, no randomness.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
+    /// The certificates cannot be served.
+    #[error("cannot start: {0}")]
+    Tls(#[from] TlsError),
     /// The store cannot be asked.
     #[error("cannot start: {0}")]
     Store(#[from] crate::directory::StoreError),
@@ -52,7 +57,7 @@ pub enum StartError {
 
 /// The listening sockets, bound before anything else is touched.
 pub struct Listeners {
-    data: TcpListener,
+    data: Listener,
     admin: TcpListener,
     probes: Option<TcpListener>,
 }
@@ -64,7 +69,7 @@ impl Listeners {
     /// See [`ListenError`].
     pub fn bind(config: &Config) -> Result<Self, ListenError> {
         Ok(Self {
-            data: listen("listen", config.listen)?,
+            data: listen_on("listen", &config.listen)?,
             admin: listen("admin", config.admin)?,
             probes: config.probes.map(|address| listen("probes", address)).transpose()?,
         })
@@ -74,8 +79,8 @@ impl Listeners {
     ///
     /// # Errors
     /// The system does not tell.
-    pub fn data_address(&self) -> std::io::Result<SocketAddr> {
-        self.data.local_addr()
+    pub fn data_address(&self) -> std::io::Result<Address> {
+        self.data.address()
     }
 
     /// The admin port's address, for a configured port of 0.
@@ -111,6 +116,8 @@ impl Server {
         store: Arc<dyn Store>,
         control: &Handle,
     ) -> Result<Self, StartError> {
+        let tls = config.tls.clone().map(Tls::load).transpose()?;
+        let counts = Arc::new(Counts::default());
         let destinations = Destinations::new(control.clone());
         let opened = destinations.open(&resolve(&policy, &config.upstreams)?).await.map_err(PolicyError::from)?;
         let capacity = Capacity { known: config.cache_credentials, ..Capacity::default() };
@@ -165,6 +172,7 @@ impl Server {
         });
         observe(&metrics, &memberships, &config);
         observe_redis(&metrics, redis.as_ref());
+        observe_edge(&metrics, &counts, tls.as_ref(), &config);
 
         let lifecycle = Lifecycle::new();
         let follower = lifecycle.follow();
@@ -176,7 +184,7 @@ impl Server {
             control.spawn(async move { probes.serve(listener).await });
         }
         let serve = move |_: usize, ticker: &_| Worker::new(Arc::clone(&shared), ticker);
-        let (settings, limit) = (config.connections(), config.drain.limit);
+        let (settings, limit) = (config.connections(tls, counts), config.drain.limit);
         let workers = worker::start(config.workers, listeners.data, settings, limit, &lifecycle.follow(), serve)?;
         lifecycle.advance(Stage::Ready);
         Ok(Self { lifecycle, config, workers, access: writer, spans, memberships, reloadables, reloads })
@@ -262,4 +270,38 @@ fn observe(metrics: &Metrics, memberships: &Arc<Memberships>, config: &Config) {
     );
     metrics.gauge("postern_limit_body_bytes", "Greatest request body", limit(config.limits.body as f64));
     metrics.gauge("postern_max_staleness_seconds", "Greatest age of a fact", limit(config.max_staleness.as_secs_f64()));
+}
+
+/// What the data port counts, and its limits.
+#[allow(clippy::cast_precision_loss)]
+fn observe_edge(metrics: &Metrics, counts: &Arc<Counts>, tls: Option<&Arc<Tls>>, config: &Config) {
+    for (name, help, read) in Counts::DESCRIBED {
+        let counts = Arc::clone(counts);
+        metrics.counter(name, help, move || read(&counts));
+    }
+    let limits = config.limits;
+    for (name, help, value) in [
+        (
+            "postern_limit_connections_per_address",
+            "Greatest number of client connections of one address",
+            limits.per_address as f64,
+        ),
+        (
+            "postern_limit_http2_streams",
+            "Greatest number of open streams of an HTTP/2 connection",
+            f64::from(limits.streams),
+        ),
+        (
+            "postern_limit_http2_resets",
+            "Streams that an HTTP/2 client may reset in ten seconds",
+            f64::from(limits.resets),
+        ),
+    ] {
+        metrics.gauge(name, help, move || value);
+    }
+    if let Some(tls) = tls {
+        let tls = Arc::clone(tls);
+        let help = "When the first certificate expires, in seconds of Unix time";
+        metrics.gauge("postern_tls_certificate_expires_seconds", help, move || tls.expires() as f64);
+    }
 }

@@ -4,12 +4,15 @@
 //! the tree. What comes out is [`Config`], about which nothing is left to check.
 
 mod database;
+mod edge;
 mod overlay;
 mod redis;
 mod secret;
 mod sections;
 mod upstreams;
 mod written;
+
+use sections::tcp_address;
 
 pub use database::{Database, Postgres};
 pub use redis::{RedisConfig, RedisConfigError};
@@ -25,6 +28,7 @@ use crate::yaml::Findings;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -91,6 +95,12 @@ pub struct Log {
 pub struct Limits {
     /// Open client connections.
     pub connections: usize,
+    /// Open client connections of one address.
+    pub per_address: usize,
+    /// Open streams of an HTTP/2 connection.
+    pub streams: u32,
+    /// Streams of an HTTP/2 connection that its client may reset in ten seconds.
+    pub resets: u32,
     /// Bytes of a request head.
     pub header_bytes: usize,
     /// Headers of a request.
@@ -132,7 +142,11 @@ pub enum Wider {
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The data port.
-    pub listen: SocketAddr,
+    pub listen: net::listen::Address,
+    /// TLS on the data port.
+    pub tls: Option<net::tls::Files>,
+    /// Connections of trusted proxies begin with a PROXY header.
+    pub proxy_protocol: bool,
     /// Metrics and probes.
     pub admin: SocketAddr,
     /// Probes alone, where wanted.
@@ -211,9 +225,19 @@ impl Config {
 
     /// Limits and times of client connections, as the network's edge wants them.
     #[must_use]
-    pub fn connections(&self) -> net::worker::Settings {
+    pub fn connections(
+        &self,
+        tls: Option<Arc<net::tls::Tls>>,
+        counts: Arc<net::counts::Counts>,
+    ) -> net::worker::Settings {
         net::worker::Settings {
             connections: self.limits.connections,
+            per_address: self.limits.per_address,
+            http2: net::http2::Limits { streams: self.limits.streams, resets: self.limits.resets },
+            tls,
+            proxies: self.trusted_proxies.clone().into(),
+            proxy_protocol: self.proxy_protocol,
+            counts,
             head: net::framing::Limits { head_bytes: self.limits.header_bytes, headers: self.limits.headers },
             timeouts: net::io::Timeouts {
                 idle: self.timeouts.idle.into(),
@@ -240,7 +264,9 @@ impl Default for Config {
     fn default() -> Self {
         let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
         Self {
-            listen: loopback(8080),
+            listen: loopback(8080).into(),
+            tls: None,
+            proxy_protocol: false,
             admin: loopback(9090),
             probes: None,
             upstreams: Vec::new(),
@@ -253,7 +279,15 @@ impl Default for Config {
             cache_credentials: 100_000,
             log: Log { format: telemetry::log::Format::Text, access: true },
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            limits: Limits { connections: 10_000, header_bytes: 32 * 1024, headers: 100, body: 100 << 20 },
+            limits: Limits {
+                connections: 10_000,
+                per_address: 7_500,
+                streams: 100,
+                resets: 200,
+                header_bytes: 32 * 1024,
+                headers: 100,
+                body: 100 << 20,
+            },
             timeouts: Timeouts {
                 idle: Duration::from_secs(75),
                 head: Duration::from_secs(10),

@@ -13,6 +13,9 @@ use std::time::Duration;
 const TOP: Keys<'static> = Keys {
     known: &[
         "listen",
+        "listen_mode",
+        "tls",
+        "proxy_protocol",
         "admin",
         "probes",
         "upstreams",
@@ -33,14 +36,13 @@ const TOP: Keys<'static> = Keys {
         "tracing",
         "audit",
     ],
-    not_yet: &["ext_authz", "forward_auth", "databases", "identity", "assertion", "tls"],
+    not_yet: &["ext_authz", "forward_auth", "databases", "identity", "assertion"],
 };
 
 /// Reads everything; what is wrong is in `findings`, and the default stands in its place.
 pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     let mut config = Config::default();
     tree.expect_keys("the configuration", TOP, findings);
-    set(&mut config.listen, address(tree, "listen", findings));
     set(&mut config.admin, address(tree, "admin", findings));
     config.probes = match tree.get("probes") {
         Some(node) if is_off(node) => None,
@@ -68,6 +70,7 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     if let Some(node) = tree.get("trusted_proxies") {
         config.trusted_proxies = networks(node, findings);
     }
+    super::edge::read(tree, base, &mut config, findings);
     cache(tree, &mut config, findings);
     log(tree, &mut config, findings);
     count(tree, "workers", 1..=1024, &mut config.workers, findings);
@@ -140,7 +143,10 @@ pub(super) fn durations<const N: usize>(map: &Map, places: [(&str, &mut Duration
 }
 
 fn address(tree: &Map, key: &str, findings: &mut Findings) -> Option<SocketAddr> {
-    let node = tree.get(key)?;
+    tcp_address(key, tree.get(key)?, findings)
+}
+
+pub(super) fn tcp_address(key: &str, node: &Node, findings: &mut Findings) -> Option<SocketAddr> {
     let text = node.expect_str(&format!("`{key}`"), findings)?;
     let parsed = text.parse().ok();
     if parsed.is_none() {
@@ -245,11 +251,21 @@ fn tracing(tree: &Map, base: &Path, findings: &mut Findings) -> Option<trace::Se
 }
 
 fn limits(tree: &Map, limits: &mut Limits, findings: &mut Findings) {
-    let keys =
-        Keys { known: &["connections", "header_bytes", "headers", "body"], not_yet: &["per_address", "streams"] };
+    let keys = Keys {
+        known: &["connections", "per_address", "streams", "resets", "header_bytes", "headers", "body"],
+        not_yet: &[],
+    };
     let Some(map) = section(tree, "limits", keys, findings) else { return };
     count(map, "connections", 1..=1_000_000, &mut limits.connections, findings);
+    limits.per_address = limits.connections - limits.connections / 4;
+    count(map, "per_address", 1..=1_000_000, &mut limits.per_address, findings);
     count(map, "headers", 1..=1_000, &mut limits.headers, findings);
+    for (key, place) in [("streams", &mut limits.streams), ("resets", &mut limits.resets)] {
+        if let Some(node) = map.get(key) {
+            let number = node.expect_u64(&format!("`{key}`"), 1..=10_000, findings);
+            set(place, number.and_then(|number| u32::try_from(number).ok()));
+        }
+    }
     if let Some(node) = map.get("header_bytes")
         && let Some(bytes) = node.expect_size("`header_bytes`", findings)
     {

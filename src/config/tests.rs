@@ -31,7 +31,7 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
         ("POSTERN__CACHE__MAX_STALENESS", "7s"),
     ];
     let config = load(text, &environment, &[("--listen", "listen", "127.0.0.1:100")]).unwrap();
-    assert_eq!(config.listen.port(), 100);
+    assert_eq!(config.listen.to_string(), "127.0.0.1:100");
     assert_eq!(config.admin.port(), 20);
     assert_eq!(config.max_staleness, Duration::from_secs(7));
 }

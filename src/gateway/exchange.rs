@@ -53,6 +53,8 @@ pub struct Exchange {
     request_id: RequestId,
     traced: Option<Box<Traced>>,
     client: IpAddr,
+    /// A gRPC call, which is refused in other words.
+    pub grpc: bool,
     status: StatusCode,
     outcome: Option<Outcome>,
     sent: u64,
@@ -90,6 +92,7 @@ impl Exchange {
                 host: request.headers().get(HOST).cloned(),
             }),
         });
+        let grpc = super::grpc::is_call(request.method(), request.headers());
         let limit = worker.shared.body_limit;
         Box::new(Self {
             worker: Rc::clone(worker),
@@ -110,6 +113,7 @@ impl Exchange {
             client,
             sending: None,
             seat: None,
+            grpc,
             status: StatusCode::INTERNAL_SERVER_ERROR,
             outcome: None,
             sent: 0,

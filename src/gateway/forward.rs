@@ -103,6 +103,7 @@ pub fn prepare(
             Some(traced) => Trace::settled(headers, traced),
             None => Trace::of(headers, client.is_trusted(), exchange.request_id(), &worker.entropy),
         },
+        client: client.name(),
     };
     let head = stripped.tell(permit, exchange.request_id(), &way)?.end(match hint.exact() {
         None => Framing::Chunked,

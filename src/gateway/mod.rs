@@ -12,6 +12,7 @@ pub mod client;
 pub mod entropy;
 pub mod exchange;
 pub mod forward;
+pub mod grpc;
 pub mod headers;
 pub mod judge;
 pub mod link;
@@ -50,6 +51,12 @@ impl Gateway {
         worker.shard.connections.inc();
         let link = Rc::new(Link::new(connection, &worker.shared.trusted_proxies));
         Self { worker, link }
+    }
+
+    /// The gate for a stream of this HTTP/2 connection.
+    #[must_use]
+    pub fn stream(&self, stream: Rc<Connection>) -> Self {
+        Self { worker: Rc::clone(&self.worker), link: Rc::new(self.link.stream(stream)) }
     }
 }
 

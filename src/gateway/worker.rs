@@ -140,7 +140,7 @@ impl Worker {
             self.shard.upstream_opened.set(self.gone.opened.get() + sum(|pool| pool.counts().opened.get()));
             self.shard.upstream_reused.set(self.gone.reused.get() + sum(|pool| pool.counts().reused.get()));
             self.shard.upstream_idle.set(sum(|pool| pool.idle() as u64));
-            self.shard.connections_open.set(self.ticker.watched() as u64);
+            self.shard.connections_open.set(self.ticker.connections() as u64);
         }
     }
 }
@@ -151,5 +151,9 @@ impl Serve for Rc<Worker> {
 
     fn connection(&self, connection: Rc<Connection>) -> Gateway {
         Gateway::new(Rc::clone(self), connection)
+    }
+
+    fn stream(&self, connection: &Gateway, stream: Rc<Connection>) -> Gateway {
+        connection.stream(stream)
     }
 }

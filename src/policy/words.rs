@@ -102,6 +102,7 @@ impl Route {
             InjectValue::Orgs(level) => format!("orgs.{}", level.as_str()),
             InjectValue::Path(at) => format!("path.{}", self.variables().nth(*at).unwrap_or_default()),
             InjectValue::RequestId => "request.id".to_owned(),
+            InjectValue::ClientName => "client.name".to_owned(),
             InjectValue::Secret(secret) => format!("{{ secret: {} }}", secret.name()),
             InjectValue::Literal(text) => format!("{{ literal: {text:?} }}"),
         }

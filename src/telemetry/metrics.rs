@@ -128,6 +128,19 @@ pub struct Metrics {
     routes: Mutex<Routes>,
     gauges: Mutex<Vec<Gauge>>,
     others: Mutex<Vec<Other>>,
+    counters: Mutex<Vec<Counter>>,
+}
+
+struct Counter {
+    name: &'static str,
+    help: &'static str,
+    read: Box<dyn Fn() -> u64 + Send>,
+}
+
+impl fmt::Debug for Counter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 /// Puts metrics of another room into the registry of a scrape.
@@ -223,6 +236,11 @@ impl Metrics {
         self.others.lock().push(Other(Box::new(register)));
     }
 
+    /// A number that only grows, counted elsewhere, which is read at each scrape.
+    pub fn counter(&self, name: &'static str, help: &'static str, read: impl Fn() -> u64 + Send + 'static) {
+        self.counters.lock().push(Counter { name, help, read: Box::new(read) });
+    }
+
     /// The whole exposition.
     ///
     /// # Errors
@@ -300,6 +318,10 @@ impl Collector for Metrics {
             }
         }
         drop(shards);
+        for counter in self.counters.lock().iter() {
+            let mut metric = encoder.encode_descriptor(counter.name, counter.help, None, MetricType::Counter)?;
+            metric.encode_counter::<NoLabelSet, _, u64>(&(counter.read)(), None)?;
+        }
         for gauge in self.gauges.lock().iter() {
             let mut metric = encoder.encode_descriptor(gauge.name, gauge.help, None, MetricType::Gauge)?;
             let value = (gauge.read)();

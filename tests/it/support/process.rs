@@ -130,7 +130,9 @@ impl Postern {
         });
         let serving: serde_json::Value = serde_json::from_str(&serving).unwrap();
         let address = |key: &str| serving[key].as_str().unwrap().parse().unwrap();
-        (postern.data, postern.admin) = (address("address"), address("admin"));
+        // A Unix socket has no port.
+        let unix = serving["address"].as_str().unwrap().starts_with("unix:");
+        (postern.data, postern.admin) = (if unix { nowhere } else { address("address") }, address("admin"));
         postern
     }
 
@@ -221,6 +223,11 @@ impl Postern {
     /// Everything on standard output so far.
     pub fn stdout(&self) -> Vec<String> {
         self.stdout.lock().unwrap().clone()
+    }
+
+    /// Access lines that are there by now.
+    pub fn access_lines_now(&self) -> Vec<serde_json::Value> {
+        self.stdout().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Access lines, as soon as there are `count` of them; each is one JSON object.
