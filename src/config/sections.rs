@@ -168,8 +168,6 @@ fn only(tree: &Map, key: &str, this: &str, not_yet: &[&str], findings: &mut Find
     }
 }
 
-}
-
 fn networks(node: &Node, findings: &mut Findings) -> Vec<IpNet> {
     let mut networks = Vec::new();
     for (text, span) in node.expect_strs("`trusted_proxies`", findings).unwrap_or_default() {
