@@ -209,9 +209,11 @@ impl Config {
     /// data directory.
     #[must_use]
     pub fn audit(&self) -> audit::Target {
-        let beside = || match self.database.url.strip_prefix("sqlite:") {
-            Some(path) => Path::new(path).with_file_name("audit.jsonl"),
-            None => data_dir().join("audit.jsonl"),
+        let beside = || match &self.database {
+            Database::Sqlite(url) => {
+                Path::new(url.strip_prefix("sqlite:").unwrap_or(url)).with_file_name("audit.jsonl")
+            }
+            Database::Postgres(_) => data_dir().join("audit.jsonl"),
         };
         self.audit.clone().unwrap_or_else(|| audit::Target::File(beside()))
     }

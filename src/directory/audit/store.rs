@@ -7,7 +7,7 @@ use crate::directory::{
     Actor, BatchError, BundleEdit, Changes, DirectoryError, GrantRecord, Grants, GroupRecord, GroupSelector,
     MembershipFilter, MembershipRecord, NewGroup, NewMembership, NewOrganization, NewPermission, NewRole, NewToken,
     NewUser, OrgRef, OrgSelector, OrganizationEdit, OrganizationRecord, Page, PermissionEdit, PermissionRecord,
-    RoleFilter, RoleRecord, RoleSelector, Store, StoreError, TokenEdit, TokenRecord, TokenSnapshot, UserEdit,
+    Position, RoleFilter, RoleRecord, RoleSelector, Store, StoreError, TokenEdit, TokenRecord, TokenSnapshot, UserEdit,
     UserRecord, UserSelector,
 };
 use crate::facts;
@@ -82,12 +82,16 @@ impl Store for Audited {
         self.inner.members_of(organization).await
     }
 
-    async fn position(&self) -> Result<u64, StoreError> {
+    async fn position(&self) -> Result<Position, StoreError> {
         self.inner.position().await
     }
 
-    async fn changes(&self, since: u64) -> Result<Changes, StoreError> {
+    async fn changes(&self, since: &Position) -> Result<Changes, StoreError> {
         self.inner.changes(since).await
+    }
+
+    async fn wait_for_changes(&self) {
+        self.inner.wait_for_changes().await;
     }
 
     async fn touch_tokens(&self, uses: &[(TokenId, i64)]) -> Result<(), StoreError> {
