@@ -58,6 +58,7 @@ fn the_text_is_open_metrics() {
                     Some("counter") => &["_total"],
                     Some("gauge") => &[""],
                     Some("histogram") => &["_bucket", "_count", "_sum"],
+                    Some("info") => &["_info"],
                     other => panic!("{family}: {other:?}"),
                 };
                 assert!(suffixes.iter().any(|s| name == format!("{family}{s}")), "{line} belongs to {family}");

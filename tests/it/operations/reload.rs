@@ -185,8 +185,7 @@ fn what_cannot_be_used_leaves_the_running_policy_in_force() {
         assert_eq!((ready.status, ready.json()["ready"].as_bool()), (200, Some(true)), "{what}");
         let detail = ready.json()["checks"]["policy"].as_str().unwrap_or_default().to_owned();
         assert!(detail.starts_with("the running one stays: "), "{what}: {detail}");
-        let lines = gate.postern.stderr();
-        assert!(lines.iter().any(|line| line.contains("\"ERROR\"") && line.contains(word)), "{what}: {lines:#?}");
+        said(&gate, &["\"ERROR\"", word]);
         assert_eq!(gate.postern.metric("postern_reload_ok{what=\"policy\"}"), 0.0);
         assert_eq!(reloads(&gate, "policy", "loaded"), 0.0, "{number}");
     }
