@@ -7,6 +7,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use postern::upstream::h1::{Call, Connection, Framing, Head, Memory, Received};
+use postern::upstream::hop::{Options, is_hop_by_hop};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use std::future::poll_fn;
@@ -25,10 +26,12 @@ struct Seen {
 }
 
 fn headers(map: &HeaderMap) -> Vec<(String, Vec<u8>)> {
-    let hop =
-        ["connection", "transfer-encoding", "keep-alive", "content-length", "x-named", "proxy-x", "upgrade", "te"];
+    let mut options = Options::default();
+    for value in map.get_all("connection") {
+        options.read(value.as_bytes());
+    }
     let mut all: Vec<_> = map.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
-    all.retain(|(name, _)| !hop.contains(&name.as_str()));
+    all.retain(|(name, _)| !is_hop_by_hop(name) && !options.names(name) && name != "content-length");
     all.sort();
     all
 }
