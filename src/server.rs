@@ -299,9 +299,8 @@ fn observe_edge(metrics: &Metrics, counts: &Arc<Counts>, tls: Option<&Arc<Tls>>,
     ] {
         metrics.gauge(name, help, move || value);
     }
-    if let Some(tls) = tls {
-        let tls = Arc::clone(tls);
-        let help = "When the first certificate expires, in seconds of Unix time";
-        metrics.gauge("postern_tls_certificate_expires_seconds", help, move || tls.expires() as f64);
-    }
+    let tls = tls.cloned();
+    let help = "When the first certificate expires, in seconds of Unix time; 0 without TLS";
+    let expires = move || tls.as_ref().map_or(0.0, |tls| tls.expires() as f64);
+    metrics.gauge("postern_tls_certificate_expires_seconds", help, expires);
 }

@@ -255,7 +255,6 @@ fn limits(tree: &Map, limits: &mut Limits, findings: &mut Findings) {
     };
     let Some(map) = section(tree, "limits", keys, findings) else { return };
     count(map, "connections", 1..=1_000_000, &mut limits.connections, findings);
-    limits.per_address = limits.connections - limits.connections / 4;
     count(map, "per_address", 1..=1_000_000, &mut limits.per_address, findings);
     count(map, "headers", 1..=1_000, &mut limits.headers, findings);
     for (key, place) in [("streams", &mut limits.streams), ("resets", &mut limits.resets)] {
