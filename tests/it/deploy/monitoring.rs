@@ -2,7 +2,7 @@
 //! real postern and evaluates every expression.
 
 use super::{read, root, run, tool};
-use crate::support::{Gate, Raw, Who, eventually};
+use crate::support::{Gate, Options, ROUTES, Raw, Upstream, Who, eventually};
 use postern::decision::Reason;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -50,7 +50,11 @@ fn metrics(expression: &str) -> BTreeSet<String> {
 
 /// A gate that has allowed, refused and forwarded.
 fn busy() -> Gate {
-    let gate = Gate::new();
+    let upstream = Upstream::echo();
+    let mut options = Options::policy(ROUTES);
+    let address = upstream.address();
+    options.upstreams = Some(format!("{{ echo: {{ addresses: [\"http://{address}\"], health: {{ every: 1s }} }} }}"));
+    let gate = Gate::before(upstream, &options);
     for _ in 0..3 {
         assert_eq!(gate.get(Who::uA, "/me/x").status, 200);
         assert_eq!(gate.get(Who::nobody, "/me/x").status, 401);

@@ -127,7 +127,7 @@ fn the_example_configuration_is_accepted_and_shows_the_defaults() {
         )
     };
     assert_eq!(shown(&config), shown(&default));
-    assert_eq!(config.upstreams.len(), 2);
+    assert_eq!(config.upstreams.len(), 3);
     load(&read("deploy/postern.yaml")).unwrap_or_else(|f| panic!("{}", f.to_lines()));
 }
 
