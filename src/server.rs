@@ -4,6 +4,7 @@ use crate::admin::{Admin, Readiness};
 use crate::config::Config;
 use crate::directory::Store;
 use crate::gateway::{Shared, Worker};
+use crate::identity::Identity;
 use crate::limit::Limits;
 use crate::membership::{Capacity, Memberships};
 use crate::net::drain::{Lifecycle, Stage};
@@ -34,6 +35,9 @@ pub enum StartError {
     /// The policy names an upstream that the configuration does not have.
     #[error("the policy sends requests to upstream `{0}`, which `upstreams` does not name")]
     Upstream(String),
+    /// What `identity` needs is not there, or cannot be used.
+    #[error(transparent)]
+    Identity(#[from] crate::identity::SetupError),
     /// There is nowhere to send requests to.
     #[error("there is no upstream: name one under `upstreams`, or use --upstream http://HOST:PORT")]
     NoUpstream,
@@ -100,10 +104,12 @@ impl Server {
         let upstreams = resolve(&policy, &config.upstreams)?;
         let capacity = Capacity { known: config.cache_credentials, ..Capacity::default() };
         let position = store.position().await?;
-        let memberships = Memberships::new(store, position, config.max_staleness, capacity);
+        let memberships = Memberships::new(Arc::clone(&store), position, config.max_staleness, capacity);
         let memberships = Arc::new(memberships.map_err(std::io::Error::from)?);
         memberships.catch_up().await?;
         control.spawn(Arc::clone(&memberships).watch());
+
+        let identity = Arc::new(Identity::start(&config.identity, Arc::clone(&memberships), store, control)?);
 
         let limits = Arc::new(Limits::new(crate::clock::monotonic()));
         let metrics = Arc::new(Metrics::default());
@@ -118,6 +124,7 @@ impl Server {
             policy: Arc::new(policy),
             upstreams,
             memberships: Arc::clone(&memberships),
+            identity,
             trusted_proxies: config.trusted_proxies.clone(),
             limits: Arc::clone(&limits),
             body_limit: config.limits.body,

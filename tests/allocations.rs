@@ -21,8 +21,13 @@ fn an_allowed_request_finds_claims_and_is_decided_without_allocating() {
         let mut passed = false;
         let used = measure(|| {
             let target = Target::parse(&raw).unwrap();
-            let view =
-                RequestView { method: &Method::GET, host: "api.example.com", target: &target, headers: &headers };
+            let view = RequestView {
+                method: &Method::GET,
+                host: "api.example.com",
+                target: &target,
+                headers: &headers,
+                claims: None,
+            };
             passed = fixture::pass(&policy, &view, &ann).is_ok();
         });
         assert!(passed, "{raw}");

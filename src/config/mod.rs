@@ -3,6 +3,7 @@
 //! `overlay` brings the three together into one tree, in which each value knows where it came from; `sections` reads
 //! the tree. What comes out is [`Config`], about which nothing is left to check.
 
+pub mod identity;
 mod overlay;
 mod secret;
 mod sections;
@@ -132,6 +133,8 @@ pub struct Config {
     pub policy: Vec<PathBuf>,
     /// Secrets that policies may name.
     pub secrets: Vec<SecretSource>,
+    /// Who may say who they are.
+    pub identity: identity::Identity,
     /// The directory's store.
     pub database: Database,
     /// Whose forwarded headers are believed.
@@ -213,6 +216,7 @@ impl Default for Config {
             upstreams: Vec::new(),
             policy: Vec::new(),
             secrets: Vec::new(),
+            identity: identity::Identity::default(),
             database: Database { url: format!("sqlite:{}", data_dir().join("postern.db").display()) },
             trusted_proxies: Vec::new(),
             max_staleness: Duration::from_secs(5),

@@ -1,6 +1,6 @@
 //! Reads the merged tree, section by section.
 
-use super::{Config, Database, Limits, Timeouts, secret};
+use super::{Config, Database, Limits, Timeouts, identity, secret};
 use crate::telemetry::log::Format;
 use crate::upstream::{HostHeader, Upstream};
 use crate::yaml::{Findings, Keys, Map, Node, Value};
@@ -18,6 +18,7 @@ const TOP: Keys<'static> = Keys {
         "upstreams",
         "policy",
         "secrets",
+        "identity",
         "database",
         "schema",
         "compat",
@@ -29,7 +30,7 @@ const TOP: Keys<'static> = Keys {
         "timeouts",
         "drain",
     ],
-    not_yet: &["ext_authz", "forward_auth", "redis", "databases", "identity", "assertion", "tls", "reload"],
+    not_yet: &["ext_authz", "forward_auth", "redis", "databases", "assertion", "tls", "reload"],
 };
 
 /// Reads everything; what is wrong is in `findings`, and the default stands in its place.
@@ -52,6 +53,9 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     }
     if let Some(node) = tree.get("secrets") {
         config.secrets = secret::read(node, base, findings);
+    }
+    if let Some(node) = tree.get("identity") {
+        config.identity = identity::read(node, base, findings);
     }
     if let Some(node) = tree.get("database")
         && let Some(url) = node.expect_str("`database`", findings)

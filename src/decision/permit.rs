@@ -3,7 +3,7 @@
 use super::claim::captured;
 use super::matching::Matched;
 use super::{Denial, Reason};
-use crate::facts::{Level, Organization, Snapshot, Value, header_value, id_header};
+use crate::facts::{Claims, Level, Organization, Snapshot, Value, header_value, id_header};
 use crate::policy::{InjectValue, Route, Rule};
 use bytes::{BufMut, BytesMut};
 use http::{HeaderName, HeaderValue};
@@ -35,6 +35,8 @@ pub struct Permit<'p> {
     rule: &'p Rule,
     /// Who sent it; `None` on a public route and for an anonymous caller.
     snapshot: Option<Arc<Snapshot>>,
+    /// What their credential says besides.
+    claims: Option<Arc<Claims>>,
     standing: Option<Standing>,
     by_superuser: bool,
     /// The target to forward, where the route rewrites it.
@@ -47,7 +49,7 @@ impl<'p> Permit<'p> {
     pub(super) fn new(
         matched: &Matched<'p>,
         path: &str,
-        snapshot: Option<Arc<Snapshot>>,
+        (snapshot, claims): (Option<Arc<Snapshot>>, Option<Arc<Claims>>),
         standing: Option<Standing>,
         by_superuser: bool,
     ) -> Self {
@@ -60,6 +62,7 @@ impl<'p> Permit<'p> {
             route: hit.route,
             rule: hit.rule,
             snapshot,
+            claims,
             standing,
             by_superuser,
             rewritten: matched.rewritten.as_ref().map(|r| r.raw.clone()),
@@ -151,6 +154,9 @@ impl<'p> Permit<'p> {
                 None => None,
             },
             InjectValue::Path(at) => self.variables.iter().find(|(n, _)| n == at).map(|(_, v)| v.clone()),
+            InjectValue::Claim(name) => {
+                self.claims.as_ref().and_then(|claims| claims.text(name)).map(|text| header_value(&text))
+            }
             InjectValue::RequestId => Some(request_id.clone()),
             InjectValue::Literal(value) => Some(value.clone()),
             InjectValue::Secret(secret) => Some(secret.value()),

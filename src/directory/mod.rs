@@ -7,6 +7,7 @@
 //! the rules as stories and runs on every store. What goes wrong is a [`DirectoryError`], or, for the gateway, a
 //! [`StoreError`].
 
+mod credentials;
 mod error;
 mod model;
 pub mod name;
@@ -15,6 +16,7 @@ pub mod sqlite;
 mod store;
 pub mod token;
 
+pub use credentials::{Credentials, NewSession, Revocation, SessionSnapshot, SubjectRecord, UserKey};
 pub use error::{BatchError, DirectoryError, Noun, StoreError, Unique};
 pub use model::{
     Actor, MembershipFilter, MembershipRecord, NewMembership, NewOrganization, NewToken, NewUser, OrgSelector,

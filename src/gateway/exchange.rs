@@ -122,14 +122,22 @@ impl Exchange {
         let Some(request) = request else { return Err(Denial::new(Reason::BadFraming).into()) };
         let permit = match judge(&worker, link, request, fetched, *start, noted) {
             Ok(permit) => permit,
-            Err(Stop::Needs(need @ Need::Credential(wanted))) if wanted.foreign => {
+            Err(Stop::Needs(Need::Credential(wanted))) if wanted.is_foreign() => {
                 besides::may_ask(&worker, *client, *start, noted.besides.get_or_insert_default())?;
-                return Err(Stop::Needs(need));
+                return Err(Stop::Needs(Need::Credential(wanted)));
             }
             Err(stop) => return Err(stop),
         };
         if let Some(throttle) = permit.rule().further.as_ref().and_then(|further| further.throttle.as_ref()) {
             besides::throttle(&worker, &permit, throttle, *client, *start, noted.besides.get_or_insert_default())?;
+        }
+        if noted.by_parameter
+            && worker.shared.identity.exchange
+            && let Some(user) = permit.snapshot()
+            && let Some(name) = &worker.shared.identity.places.parameter
+            && let Some(target) = super::forward::without_parameter(request.uri(), name)
+        {
+            return Err(Stop::BeginSession(user.user.id, target));
         }
         let Some(way) = way.take() else { return Err(Denial::new(Reason::BadFraming).into()) };
         let prepared = super::forward::prepare(&worker, &permit, request, way);
@@ -147,7 +155,7 @@ impl Exchange {
     pub async fn fetch(&mut self, need: Need) {
         let worker = Rc::clone(&self.worker);
         worker.shard.cache_misses.inc();
-        let was_known = self.fetched.fetch(&worker.shared.memberships, need, self.start).await;
+        let was_known = self.fetched.fetch(&worker.shared.identity, &worker.shared.memberships, need, self.start).await;
         if !was_known {
             besides::was_unknown(&worker, self.client, self.start);
         }

@@ -7,8 +7,10 @@ use super::headers::{Stripped, Trace, clean_answer, tell_the_way};
 use super::reply;
 use super::worker::Worker;
 use crate::decision::{CredentialNeed, Denial, Permit, Reason};
+use crate::identity::credential::remove_cookie;
 use crate::net::deadline::{Phase, Ticks};
 use crate::policy::Timeout;
+use crate::target::query;
 use crate::telemetry::metrics::Outcome;
 use crate::upstream::{Pool, Timeouts};
 use http::{HeaderName, Request, Response, StatusCode, Uri, Version};
@@ -52,6 +54,11 @@ pub fn prepare(
     let sent = std::mem::take(request.headers_mut());
     let stripped = Stripped::new(sent, |name| strip.contains(name), permit.rule().forward_authorization);
     let mut headers = stripped.into_inner();
+    let places = &worker.shared.identity.places;
+    let keeps = permit.rule().forward_authorization;
+    if let Some(name) = places.cookie.as_deref().filter(|_| !keeps) {
+        remove_cookie(&mut headers, name);
+    }
     // One growth instead of several.
     headers.reserve(permit.rule().inject.len() + 8);
     permit.inject(&trace.request_id, |name: &HeaderName, value| {
@@ -62,10 +69,22 @@ pub fn prepare(
     if let Some(target) = permit.rewritten() {
         *request.uri_mut() = Uri::try_from(target).map_err(|_| Denial::new(Reason::BadTarget))?;
     }
+    if let Some(name) = places.parameter.as_deref().filter(|_| !keeps)
+        && let Some(target) = without_parameter(request.uri(), name)
+    {
+        *request.uri_mut() = Uri::try_from(target).map_err(|_| Denial::new(Reason::BadTarget))?;
+    }
     *request.version_mut() = Version::HTTP_11;
     request.body_mut().wait_for_answer(timeouts.first_byte);
     let depends_on_credential = permit.rule().access.credential() != CredentialNeed::Ignored;
     Ok(Prepared { pool: Rc::clone(pool), depends_on_credential, timeouts, total })
+}
+
+/// The target without a credential parameter; `None` where it has none.
+#[must_use]
+pub fn without_parameter(uri: &Uri, name: &str) -> Option<String> {
+    let rest = query::without(uri.query()?, name)?;
+    Some(if rest.is_empty() { uri.path().to_owned() } else { format!("{}?{rest}", uri.path()) })
 }
 
 /// The usual limits with a route's own, and that for the whole exchange.

@@ -18,6 +18,8 @@ pub mod link;
 pub mod reply;
 pub mod worker;
 
+use crate::decision::{Denial, Reason};
+use crate::id::UserId;
 use crate::net::io::Connection;
 use body::AnswerBody;
 use exchange::Exchange;
@@ -30,6 +32,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 pub use worker::{Shared, Worker};
 
@@ -71,6 +74,7 @@ impl tower::Service<Request<Incoming>> for Gateway {
             Ok(prepared) => Answer::Later(Box::pin(forward(exchange, prepared))),
             Err(Stop::Denied(denial)) => Answer::Now(Some(reply::refuse(exchange, &denial))),
             Err(Stop::Preflight) => Answer::Now(Some(reply::preflight(exchange))),
+            Err(Stop::BeginSession(user, target)) => Answer::Later(Box::pin(begin_session(exchange, user, target))),
             Err(Stop::Needs(need)) => Answer::Later(Box::pin(async move {
                 let mut need = need;
                 loop {
@@ -79,10 +83,23 @@ impl tower::Service<Request<Incoming>> for Gateway {
                         Ok(prepared) => return forward(exchange, prepared).await,
                         Err(Stop::Denied(denial)) => return reply::refuse(exchange, &denial),
                         Err(Stop::Preflight) => return reply::preflight(exchange),
+                        Err(Stop::BeginSession(user, target)) => return begin_session(exchange, user, target).await,
                         Err(Stop::Needs(next)) => need = next,
                     }
                 }
             })),
+        }
+    }
+}
+
+/// Makes a session and sends the browser on, to the same target without the token.
+async fn begin_session(exchange: Box<Exchange>, user: UserId, target: String) -> Response<AnswerBody> {
+    let identity = Arc::clone(&exchange.worker().shared.identity);
+    match identity.begin_session(user, None).await {
+        Ok(cookies) => reply::begin_session(exchange, &target, cookies),
+        Err(error) => {
+            tracing::warn!(%error, "no session could be made");
+            reply::refuse(exchange, &Denial::new(Reason::StoreUnavailable))
         }
     }
 }

@@ -5,6 +5,7 @@ mod attacks;
 mod directory;
 mod docs;
 mod gateway;
+mod identity;
 mod operations;
 mod policies;
 mod recipes;
