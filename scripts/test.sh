@@ -2,7 +2,7 @@
 # Installs what the tests need, where it is missing, and runs them all. Arguments go to the test runner.
 #
 # Needed: cargo and rustc (1.90 or newer) and a C compiler, which builds the embedded SQLite. Used where present:
-# cargo-nextest (a process for each test), else cargo's own runner.
+# cargo-nextest (a process for each test), else cargo's own runner. scripts/tools.sh brings what deploy/ is judged by.
 # Works as root, as a user with sudo, and as a user without it when everything is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,6 +15,7 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 bash scripts/need.sh cc gcc libc6-dev
+bash scripts/tools.sh
 
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --locked "$@"

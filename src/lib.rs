@@ -14,6 +14,8 @@ pub mod identity;
 pub mod limit;
 pub mod membership;
 pub mod net;
+pub mod password;
+pub mod phone;
 pub mod policy;
 pub mod server;
 pub mod target;
