@@ -15,6 +15,7 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 bash scripts/need.sh cc gcc libc6-dev
+bash scripts/python.sh >/dev/null
 bash scripts/tools.sh
 
 if cargo nextest --version >/dev/null 2>&1; then

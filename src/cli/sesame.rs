@@ -63,7 +63,8 @@ pub async fn run(
 ) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     let Verb::Mint { user, scope, max_age } = args.verb;
-    let settings = settings.context("sesame tokens are not configured: `identity: { sesame: { key: { env: NAME } } }`")?;
+    let settings =
+        settings.context("sesame tokens are not configured: `identity: { sesame: { key: { env: NAME } } }`")?;
     let sesame = Sesame::new(settings.secret()?);
     let user = store.user(&user.into()).await?;
     let found = store.revocation(&UserKey::Id(user.id)).await?.context("the user has just gone")?;
@@ -91,13 +92,11 @@ pub async fn run(
         made = made.saturating_add(wanted).saturating_sub(usual);
     }
     let last_login = found.last_login.map(isoformat);
-    let person = Person {
-        password: found.password.expose_secret(),
-        email: &found.email,
-        last_login: last_login.as_deref(),
-    };
+    let person =
+        Person { password: found.password.expose_secret(), email: &found.email, last_login: last_login.as_deref() };
     let token = sesame.mint(&key, person, &scope, made);
-    let token = token.context("the settings cannot make such a token: version 1 has no scopes, and keys must fit `key_type`")?;
+    let token = token
+        .context("the settings cannot make such a token: version 1 has no scopes, and keys must fit `key_type`")?;
     let minted = Minted { user: user.id.to_string(), username: user.username, scope, token };
     out.done(&minted, Some(&minted.token), &format!("a token for {}: whoever has it is them", minted.username))?;
     Ok(Exit::Ok)

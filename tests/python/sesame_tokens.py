@@ -8,48 +8,33 @@ import json
 import sys
 import uuid
 
+sys.dont_write_bytecode = True
+
 import django
+from django.apps import apps
 from django.conf import settings
 
 wanted = json.load(sys.stdin)
 settings.configure(
     USE_TZ=True,
-    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "__main__"],
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "people"],
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-    AUTH_USER_MODEL="main.User",
+    AUTH_USER_MODEL="people.User",
     AUTHENTICATION_BACKENDS=["sesame.backends.ModelBackend"],
     DEFAULT_AUTO_FIELD="django.db.models.AutoField",
     **wanted["settings"],
 )
 
-from django.apps import AppConfig, apps
-
-
-class Main(AppConfig):
-    name = "__main__"
-    label = "main"
-    path = "."
-
-
-settings.INSTALLED_APPS[2] = "__main__.Main"
 django.setup()
 
-from django.contrib.auth.models import AbstractUser
-from django.db import connection, models
+from django.contrib.auth import get_user_model
+from django.db import connection
+from sesame.utils import get_token, get_user
 
-
-class User(AbstractUser):
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
-
-    class Meta:
-        app_label = "main"
-
-
+User = get_user_model()
 with connection.schema_editor() as editor:
     for model in [*apps.get_app_config("contenttypes").get_models(), *apps.get_app_config("auth").get_models(), User]:
         editor.create_model(model)
-
-from sesame.utils import get_token, get_user
 
 person = wanted["user"]
 last_login = person.get("last_login")

@@ -175,7 +175,13 @@ fn revocation(tx: &Transaction<'_>, key: &UserKey) -> Result<Option<Revocation>,
     };
     let found = match key {
         UserKey::Id(id) => tx.prepare_cached(by!("u.id = ?1"))?.query_row([id], read).optional()?,
-        UserKey::Username(name) => tx.prepare_cached(by!("u.username = ?1"))?.query_row([name], read).optional()?,
+        UserKey::Username(name) => {
+            let mut statement = tx.prepare_cached(by!("u.username = ?1 LIMIT 2"))?;
+            let mut found = statement.query_map([name], read)?;
+            let first = found.next().transpose()?;
+            // A name of two users is nobody's: which of them is meant, the credential does not say.
+            first.filter(|_| found.next().is_none())
+        }
         UserKey::Email(email) => {
             tx.prepare_cached(by!("lower(u.email) = lower(?1)"))?.query_row([email], read).optional()?
         }

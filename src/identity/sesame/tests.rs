@@ -62,7 +62,8 @@ impl Owner {
             (KeyType::Binary, Value::String(hex)) => {
                 PrimaryKey::Binary(data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap())
             }
-            (_, number) => PrimaryKey::Integer(number.as_i64().unwrap().into()),
+            (_, Value::Number(number)) => PrimaryKey::Integer(number.to_string().parse().unwrap()),
+            (_, other) => PrimaryKey::Text(other.to_string()),
         };
         let text = |name: &str| get(name).as_str().unwrap().to_owned();
         let last_login = get("last_login").as_str().map(str::to_owned);

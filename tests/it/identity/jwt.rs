@@ -54,8 +54,10 @@ fn every_algorithm_of_another_library_is_verified() {
         Some("RS" | "PS") => "RS256".to_owned(),
         _ => algorithm.to_owned(),
     };
-    let token = |a: &&str| json!({ "key": key(a), "alg": a, "claims": claims(json!({})), "headers": { "kid": key(a) } });
-    let made = python("jwt_tokens.py", &json!({ "keys": keys, "tokens": ALGORITHMS.iter().map(token).collect::<Vec<_>>() }));
+    let token =
+        |a: &&str| json!({ "key": key(a), "alg": a, "claims": claims(json!({})), "headers": { "kid": key(a) } });
+    let made =
+        python("jwt_tokens.py", &json!({ "keys": keys, "tokens": ALGORITHMS.iter().map(token).collect::<Vec<_>>() }));
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("jwks.json");
     let set: Vec<&Value> = made["jwks"].as_object().unwrap().values().collect();
@@ -73,7 +75,11 @@ fn every_algorithm_of_another_library_is_verified() {
         let (message, signature) = text.rsplit_once('.').unwrap();
         let other = if signature.starts_with('A') { 'B' } else { 'A' };
         gate.upstream.forget();
-        gate.refused(ask("GET", "/me", &format!("Bearer {message}.{other}{}", &signature[1..])), 401, "credentials_invalid");
+        gate.refused(
+            ask("GET", "/me", &format!("Bearer {message}.{other}{}", &signature[1..])),
+            401,
+            "credentials_invalid",
+        );
     }
     let recorded = gate.forwarded(ask("GET", "/org/a/x", &bearer(&made["tokens"][3])));
     assert_eq!(recorded.header("x-postern-user"), Some("uA"));
@@ -98,8 +104,14 @@ fn what_is_not_for_us_now_and_signed_by_the_issuer_is_refused() {
     let bad = [
         ("none", json!({ "key": "k", "alg": "none", "claims": claims(json!({})) })),
         ("HS256 with the public key", confused),
-        ("another's key by the same name", json!({ "key": "other", "alg": "RS256", "claims": claims(json!({})), "headers": { "kid": "k" } })),
-        ("an algorithm that the issuer does not use", json!({ "key": "k", "alg": "PS256", "claims": claims(json!({})), "headers": { "kid": "k" } })),
+        (
+            "another's key by the same name",
+            json!({ "key": "other", "alg": "RS256", "claims": claims(json!({})), "headers": { "kid": "k" } }),
+        ),
+        (
+            "an algorithm that the issuer does not use",
+            json!({ "key": "k", "alg": "PS256", "claims": claims(json!({})), "headers": { "kid": "k" } }),
+        ),
         ("kid of a path", header(json!({ "kid": "../../etc/passwd" }))),
         ("crit", header(json!({ "crit": ["x"] }))),
         ("a logout token", header(json!({ "typ": "logout+jwt" }))),
@@ -124,7 +136,10 @@ fn what_is_not_for_us_now_and_signed_by_the_issuer_is_refused() {
     let tokens: Vec<&Value> = bad.iter().chain(&fine).map(|(_, token)| token).collect();
     let made = python("jwt_tokens.py", &json!({ "keys": { "k": "RS256", "other": "RS256" }, "tokens": tokens }));
     let keys = Keys::serve(&json!({ "keys": [made["jwks"]["k"]] }));
-    let gate = gate(&format!("{{ issuer: {ISSUER}, audience: postern, jwks: \"http://{}/\", algorithms: [RS256] }}", keys.address));
+    let gate = gate(&format!(
+        "{{ issuer: {ISSUER}, audience: postern, jwks: \"http://{}/\", algorithms: [RS256] }}",
+        keys.address
+    ));
     let mut tokens = made["tokens"].as_array().unwrap().iter();
     for ((what, _), token) in bad.iter().zip(&mut tokens) {
         let got = gate.send(ask("GET", "/me", &bearer(token)));
@@ -150,7 +165,10 @@ fn the_user_s_state_is_looked_at_every_time() {
     let token = json!({ "key": "k", "alg": "ES256", "claims": claims(json!({})), "headers": { "kid": "k" } });
     let made = python("jwt_tokens.py", &json!({ "keys": { "k": "ES256" }, "tokens": [token] }));
     let keys = Keys::serve(&json!({ "keys": [made["jwks"]["k"]] }));
-    let gate = gate(&format!("{{ issuer: {ISSUER}, audience: postern, jwks: \"http://{}/\", algorithms: [ES256] }}", keys.address));
+    let gate = gate(&format!(
+        "{{ issuer: {ISSUER}, audience: postern, jwks: \"http://{}/\", algorithms: [ES256] }}",
+        keys.address
+    ));
     let bearer = bearer(&made["tokens"][0]);
     let status = |target: &str| gate.send(ask("GET", target, &bearer)).status;
     assert_eq!((status("/me"), status("/org/a/x"), status("/org/b/x")), (200, 200, 403));
@@ -169,9 +187,13 @@ fn the_user_s_state_is_looked_at_every_time() {
 
 #[test]
 fn keys_rotate_and_what_a_dropped_one_signed_goes_with_it() {
-    let token = |key: &str| json!({ "key": key, "alg": "EdDSA", "claims": claims(json!({})), "headers": { "kid": key } });
+    let token =
+        |key: &str| json!({ "key": key, "alg": "EdDSA", "claims": claims(json!({})), "headers": { "kid": key } });
     let tokens = [token("one"), token("two"), token("three")];
-    let made = python("jwt_tokens.py", &json!({ "keys": { "one": "EdDSA", "two": "EdDSA", "three": "EdDSA" }, "tokens": tokens }));
+    let made = python(
+        "jwt_tokens.py",
+        &json!({ "keys": { "one": "EdDSA", "two": "EdDSA", "three": "EdDSA" }, "tokens": tokens }),
+    );
     let set = |names: &[&str]| json!({ "keys": names.iter().map(|name| &made["jwks"][*name]).collect::<Vec<_>>() });
     let keys = Keys::serve(&set(&["one"]));
     let gate = gate(&format!(
@@ -215,8 +237,12 @@ fn a_storm_of_unknown_keys_is_one_fetch() {
 #[test]
 fn key_sets_that_are_odd_are_no_keys_and_no_harm() {
     let token = json!({ "key": "k", "alg": "RS256", "claims": claims(json!({})), "headers": { "kid": "k" } });
-    let made = python("jwt_tokens.py", &json!({ "keys": { "k": "RS256", "w": "RS256-weak", "h": "HS256" }, "tokens": [token] }));
-    let answer = |body: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    let made = python(
+        "jwt_tokens.py",
+        &json!({ "keys": { "k": "RS256", "w": "RS256-weak", "h": "HS256" }, "tokens": [token] }),
+    );
+    let answer =
+        |body: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
     let good = json!({ "keys": [made["jwks"]["k"]] }).to_string();
     let odd = [
         ("empty", answer("")),
@@ -226,7 +252,13 @@ fn key_sets_that_are_odd_are_no_keys_and_no_harm() {
         ("too weak", answer(&json!({ "keys": [made["jwks"]["w"]] }).to_string())),
         ("a published secret", answer(&json!({ "keys": [made["jwks"]["h"]] }).to_string())),
         ("huge", answer(&format!("{{\"x\":\"{}\",\"keys\":[]}}", "a".repeat(600_000)))),
-        ("elsewhere", format!("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{good}", good.len())),
+        (
+            "elsewhere",
+            format!(
+                "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{good}",
+                good.len()
+            ),
+        ),
         ("broken off", "HTTP/1.1 200 OK\r\nContent-Length: 9999\r\nConnection: close\r\n\r\n{".to_owned()),
         ("no HTTP", "hello".to_owned()),
     ];
@@ -256,13 +288,18 @@ fn a_principal_may_be_named_by_a_claim_or_be_in_the_claims_alone() {
         token(json!({ "email": "ma@a.example", "email_verified": true })),
         token(json!({ "email": "ma@a.example" })),
         token(json!({ "email": "su@a.example", "email_verified": true })),
-        token(json!({ "orgs": { "a": "manager", "gone": "manager", "nowhere": "member" }, "plan": "gold", "roles": ["admin"], "tenant": "a" })),
+        token(
+            json!({ "orgs": { "a": "manager", "gone": "manager", "nowhere": "member" }, "plan": "gold", "roles": ["admin"], "tenant": "a" }),
+        ),
         token(json!({ "orgs": ["b"], "plan": "silver", "roles": [], "tenant": "a" })),
     ];
     let made = python("jwt_tokens.py", &json!({ "keys": { "k": "ES256" }, "tokens": tokens }));
     let keys = Keys::serve(&json!({ "keys": [made["jwks"]["k"]] }));
     let issuer = |user: &str| {
-        format!("{{ issuer: {ISSUER}, audience: any, jwks: \"http://{}/\", algorithms: [ES256], {user} }}", keys.address)
+        format!(
+            "{{ issuer: {ISSUER}, audience: any, jwks: \"http://{}/\", algorithms: [ES256], {user} }}",
+            keys.address
+        )
     };
     let by_email = gate(&issuer("user: email"));
     by_email.postern.cli(&["user", "edit", "su", "--email", "su@a.example"]);
@@ -270,10 +307,15 @@ fn a_principal_may_be_named_by_a_claim_or_be_in_the_claims_alone() {
     assert_eq!((status(0), status(1), status(2)), (200, 401, 401), "verified; not verified; never a superuser");
 
     let alone = gate(&issuer("user: claims, memberships: { claim: orgs, by: slug }"));
-    let ask = |method: &str, target: &str, at: usize| alone.send(ask(method, target, &bearer(&made["tokens"][at]))).status;
+    let ask =
+        |method: &str, target: &str, at: usize| alone.send(ask(method, target, &bearer(&made["tokens"][at]))).status;
     assert_eq!((ask("POST", "/org/a/x", 3), ask("GET", "/org/gone/x", 3), ask("GET", "/org/b/x", 3)), (200, 403, 403));
     assert_eq!((ask("GET", "/org/b/x", 4), ask("POST", "/org/b/x", 4)), (200, 403));
-    assert_eq!((ask("GET", "/tenant", 3), ask("GET", "/tenant", 4)), (200, 403), "the claim names it, membership decides");
+    assert_eq!(
+        (ask("GET", "/tenant", 3), ask("GET", "/tenant", 4)),
+        (200, 403),
+        "the claim names it, membership decides"
+    );
     assert_eq!((ask("GET", "/gold", 3), ask("GET", "/gold", 4)), (200, 403));
     let recorded = alone.forwarded(super::ask("GET", "/me", &bearer(&made["tokens"][3])));
     assert_eq!((recorded.header("x-plan"), recorded.header("x-postern-user")), (Some("gold"), Some("ext-1")));

@@ -49,11 +49,7 @@ pub struct Keys {
 impl Keys {
     pub fn serve(jwks: &Value) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let keys = Self {
-            address: listener.local_addr().unwrap(),
-            answer: Arc::default(),
-            count: Arc::default(),
-        };
+        let keys = Self { address: listener.local_addr().unwrap(), answer: Arc::default(), count: Arc::default() };
         keys.publish(jwks);
         let (answer, count) = (Arc::clone(&keys.answer), Arc::clone(&keys.count));
         std::thread::spawn(move || {
@@ -71,7 +67,10 @@ impl Keys {
     /// These keys from now on.
     pub fn publish(&self, jwks: &Value) {
         let body = jwks.to_string();
-        self.answer_with(&format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()));
+        self.answer_with(&format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        ));
     }
 
     /// These bytes from now on.

@@ -30,12 +30,17 @@ fn begin(postern: &Postern, seconds: i64, instead_of: Option<TokenDigest>) {
     runtime.block_on(async {
         let user = store.user(&"uA".into()).await.unwrap().id;
         let expires_at = postern::clock::unix_seconds() + seconds;
-        store.create_session(NewSession { user, digest: TokenDigest::of(TOKEN), expires_at, instead_of }).await.unwrap();
+        store
+            .create_session(NewSession { user, digest: TokenDigest::of(TOKEN), expires_at, instead_of })
+            .await
+            .unwrap();
     });
 }
 
 fn with_cookie(method: &str, more: &str) -> String {
-    format!("{method} /me HTTP/1.1\r\nHost: app.example\r\nCookie: a=b; postern_session={TOKEN}\r\n{more}Content-Length: 0\r\n\r\n")
+    format!(
+        "{method} /me HTTP/1.1\r\nHost: app.example\r\nCookie: a=b; postern_session={TOKEN}\r\n{more}Content-Length: 0\r\n\r\n"
+    )
 }
 
 #[test]
@@ -52,7 +57,11 @@ fn a_session_lasts_until_it_is_ended() {
     gate.upstream.forget();
     gate.refused(super::ask("GET", "/me", &format!("Bearer {TOKEN}")), 401, "credentials_invalid");
     let bearer = World::get().token_of("uA");
-    gate.refused(format!("GET /me HTTP/1.1\r\nHost: a\r\nCookie: postern_session={bearer}\r\n\r\n"), 401, "credentials_invalid");
+    gate.refused(
+        format!("GET /me HTTP/1.1\r\nHost: a\r\nCookie: postern_session={bearer}\r\n\r\n"),
+        401,
+        "credentials_invalid",
+    );
     let both = format!("Authorization: Bearer {bearer}\r\n");
     gate.refused(with_cookie("GET", &both), 400, "ambiguous");
     gate.refused(with_cookie("GET", &format!("Cookie: postern_session={TOKEN}\r\n")), 400, "ambiguous");
