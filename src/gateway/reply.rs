@@ -52,10 +52,10 @@ fn problem(denial: &Denial) -> String {
 pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBody> {
     exchange.answer(denial.status, Outcome::Refused(denial.reason));
     if let Some(hint) = denial.hint {
-        tracing::debug!(request_id = ?exchange.request_id(), code = denial.reason.code(), hint, "refused");
+        tracing::debug!(request_id = exchange.request_id().as_str(), code = denial.reason.code(), hint, "refused");
     }
     let body = exchange.worker().bodies.of(denial);
-    let request_id = exchange.request_id().clone();
+    let request_id = exchange.request_id().to_header();
     let schemes = exchange.noted.schemes;
     let besides = exchange.noted.besides.take();
     let mut response = Response::new(AnswerBody::Own(Some(body), exchange));
@@ -100,7 +100,7 @@ fn challenge(headers: &mut HeaderMap, schemes: Schemes, bearer: &'static str) {
 #[must_use]
 pub fn preflight(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
     exchange.answer(StatusCode::NO_CONTENT, Outcome::Allowed);
-    let request_id = exchange.request_id().clone();
+    let request_id = exchange.request_id().to_header();
     let besides = exchange.noted.besides.take();
     let mut response = Response::new(AnswerBody::Own(None, exchange));
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -119,7 +119,7 @@ pub fn begin_session(
     cookies: [Option<HeaderValue>; 2],
 ) -> Response<AnswerBody> {
     exchange.answer(StatusCode::SEE_OTHER, Outcome::Allowed);
-    let request_id = exchange.request_id().clone();
+    let request_id = exchange.request_id().to_header();
     let besides = exchange.noted.besides.take();
     let mut response = Response::new(AnswerBody::Own(None, exchange));
     *response.status_mut() = StatusCode::SEE_OTHER;

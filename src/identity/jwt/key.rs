@@ -115,7 +115,7 @@ impl Algorithm {
 
 enum Verifier {
     Public(ParsedPublicKey),
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
 }
 
 /// One key of an issuer.
@@ -271,7 +271,7 @@ fn secret(algorithm: Algorithm, bytes: &[u8]) -> Result<Verifier, KeyError> {
         return Err(KeyError::Unfit);
     }
     let algorithm = algorithm.hmac().ok_or(KeyError::NoAlgorithm)?;
-    Ok(Verifier::Secret(hmac::Key::new(algorithm, bytes)))
+    Ok(Verifier::Secret(Box::new(hmac::Key::new(algorithm, bytes))))
 }
 
 /// The keys of an issuer, as they are at one time.
