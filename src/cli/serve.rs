@@ -3,7 +3,7 @@
 use super::{Common, Failure};
 use crate::config::{self, Config};
 use crate::directory::Store;
-use crate::policy::{self, Policy};
+use crate::policy::{self, Policy, Route, Scheme};
 use crate::server::{Listeners, Server};
 use crate::telemetry;
 use std::path::PathBuf;
@@ -33,8 +33,8 @@ pub struct Args {
     pub workers: Option<u16>,
 }
 
-/// The policy where none is configured.
-const DEFAULT_POLICY: &str = "version: 1\nroutes:\n  /**: authenticated\n";
+/// The policy where none is configured, behind the schemes that are.
+const DEFAULT_POLICY: &str = "routes:\n  /**: authenticated\n";
 
 /// Runs until told to stop.
 ///
@@ -122,12 +122,14 @@ fn load_policy(config: &Config) -> Result<Policy, Failure> {
         tracing::warn!(
             "no policy is configured: every route is open to any authenticated user. Write one, and name it with --policy"
         );
-        files.push(("(default policy)".to_owned(), DEFAULT_POLICY.to_owned()));
+        let text = format!("version: 1\nauthenticate: {}\n{DEFAULT_POLICY}", config.identity.schemes());
+        files.push(("(default policy)".to_owned(), text));
     }
     let names = config.names();
     match policy::load(&files, Some(&names).filter(|_| !config.upstreams.is_empty())) {
         Ok(policy) => {
             eprint!("{}", policy.warnings().to_text(super::colour()));
+            warn_of_unserved(config, &policy);
             config::fill(&config.secrets, &policy)
                 .map_err(|error| Failure::hint(error, "`secrets` of postern.yaml says where each one is"))?;
             Ok(policy)
@@ -135,6 +137,18 @@ fn load_policy(config: &Config) -> Result<Policy, Failure> {
         Err(findings) => {
             eprint!("{}", findings.to_text(super::colour()));
             Err(Failure::Reported)
+        }
+    }
+}
+
+/// A scheme that a route takes and nothing serves is refused to everybody: probably not meant.
+fn warn_of_unserved(config: &Config, policy: &Policy) {
+    let served = config.identity.schemes();
+    for scheme in Scheme::ALL.into_iter().filter(|scheme| *scheme != Scheme::Basic && !served.has(*scheme)) {
+        let is_taken = |route: &&Route| route.rules().iter().any(|rule| rule.schemes.has(scheme));
+        if let Some(route) = policy.routes().iter().find(is_taken) {
+            let scheme = scheme.as_str();
+            tracing::warn!(scheme, route = %route.pattern, "`identity` of the configuration does not have this scheme: it is refused");
         }
     }
 }

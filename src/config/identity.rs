@@ -8,6 +8,7 @@ use crate::identity::jwt::ring::Pace;
 use crate::identity::sesame::primary_key::{Field, KeyType};
 use crate::identity::sesame::{self, Version};
 use crate::identity::session;
+use crate::policy::{Scheme, Schemes};
 use crate::yaml::{Findings, Keys, Map, Node, Span, Value, suggest};
 use http::Uri;
 use secrecy::ExposeSecret;
@@ -24,6 +25,20 @@ pub struct Identity {
     pub sesame: Option<SesameSettings>,
     /// Sessions, where they are taken.
     pub session: Option<session::Settings>,
+}
+
+impl Identity {
+    /// The schemes that are served: opaque tokens always, the others where something is said of them.
+    #[must_use]
+    pub fn schemes(&self) -> Schemes {
+        let said = [
+            (Scheme::Jwt, !self.jwt.is_empty()),
+            (Scheme::Sesame, self.sesame.is_some()),
+            (Scheme::Session, self.session.is_some()),
+        ];
+        let said = said.into_iter().filter(|(_, is_said)| *is_said);
+        said.fold(Schemes::default(), |schemes, (scheme, _)| schemes.with(scheme))
+    }
 }
 
 /// Sesame tokens.

@@ -15,7 +15,8 @@ fn settings(of: &Value, changed: &Value) -> Settings {
     let key_type =
         match (get("SESAME_PACKER").as_str(), text("pk_type").as_str(), text("SESAME_PRIMARY_KEY_FIELD").as_str()) {
             (Some("sesame.packers.UUIDPacker"), ..) | (None, "UUIDField", "pk") => KeyType::Uuid,
-            (Some("sesame.packers.LongPacker"), ..) | (None, "BigAutoField", "pk") => KeyType::Signed(8),
+            (Some("sesame.packers.LongPacker"), ..) => KeyType::Signed(4),
+            (None, "BigAutoField", "pk") => KeyType::Signed(8),
             (None, "AutoField", "pk") => KeyType::Signed(4),
             (None, "SmallAutoField", "pk") => KeyType::Signed(2),
             (None, "PositiveIntegerField", "pk") => KeyType::Unsigned(4),
