@@ -64,27 +64,28 @@ fn ten_thousand_remembered_jwts_stay_under_25_mib() {
         Arc::new(SqliteStore::open(&home.path().join("postern.db"), Options::default()).unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut kept = 0;
-    runtime.block_on(async {
+    let memberships = runtime.block_on(async {
         let position = store.position().await.unwrap();
         let patience = std::time::Duration::from_secs(60);
         let memberships = Memberships::new(Arc::clone(&store), position, patience, Capacity::default()).unwrap();
         memberships.catch_up().await.unwrap();
-        // Everybody somebody else, in two organizations, with the claims that an identity provider sends.
-        let claims = "x".repeat(600);
-        for number in 0..10_000 {
-            let token = format!("{number}.{}", "t".repeat(700));
-            let used = measure(|| {
-                let look = async || {
-                    let snapshot = fixture::member(2);
-                    let claims = Some(Arc::new(Claims::new(&claims)));
-                    Ok(Some(Found { claims, ..Found::of(snapshot) }))
-                };
-                futures_now(memberships.load_by(Kind::Jwt, &token, look));
-            });
-            kept += used.bytes_current;
-        }
-        assert_eq!(memberships.len(), 10_000);
+        memberships
     });
+    // Everybody somebody else, in two organizations, with the claims that an identity provider sends.
+    let claims = "x".repeat(600);
+    for number in 0..10_000 {
+        let token = format!("{number}.{}", "t".repeat(700));
+        let used = measure(|| {
+            let look = async || {
+                let snapshot = fixture::member(2);
+                let claims = Some(Arc::new(Claims::new(&claims)));
+                Ok(Some(Found { claims, ..Found::of(snapshot) }))
+            };
+            futures_now(memberships.load_by(Kind::Jwt, &token, look));
+        });
+        kept += used.bytes_current;
+    }
+    assert_eq!(memberships.len(), 10_000);
     println!("{} bytes a remembered JWT", kept / 10_000);
     assert!(kept > 10_000 * 600 && kept < 25 << 20, "{kept}");
 }

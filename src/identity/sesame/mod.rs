@@ -227,6 +227,10 @@ impl Sesame {
     /// age at all.
     #[must_use]
     pub fn is_in_time(&self, token: &Opened, max_age: Option<i64>, now: Duration) -> bool {
+        // Version 1 knows one limit alone, and says so by refusing.
+        if token.version == Version::V1 && max_age.is_some() {
+            return false;
+        }
         let (Some(made), Some(limit)) = (token.made, self.settings.max_age) else { return true };
         let limit = max_age.unwrap_or(limit);
         let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
