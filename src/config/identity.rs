@@ -181,11 +181,11 @@ fn sesame(node: &Node, base: &Path, findings: &mut Findings) -> Option<SesameSet
             .help("Django's SECRET_KEY: `key: { env: NAME }`");
         return None;
     };
-    let mut keys = vec![secret::place("`sesame.key`", key, base, findings)?];
+    let mut keys = vec![secret::one("`sesame.key`", key, base, findings)?];
     if let Some(list) = map.get("fallbacks").and_then(|node| node.expect_seq("`fallbacks`", findings)) {
-        keys.extend(list.iter().filter_map(|node| secret::place("`sesame.fallbacks`", node, base, findings)));
+        keys.extend(list.iter().filter_map(|node| secret::one("`sesame.fallbacks`", node, base, findings)));
     }
-    let own_key = map.get("sesame_key").and_then(|node| secret::place("`sesame.sesame_key`", node, base, findings));
+    let own_key = map.get("sesame_key").and_then(|node| secret::one("`sesame.sesame_key`", node, base, findings));
     if let Some(node) = map.get("max_age") {
         let is_none = matches!(&node.value, Value::Scalar(scalar) if scalar.text == "none");
         let age = if is_none { None } else { node.expect_duration("`max_age`", findings).map(|age| age.as_secs()) };
@@ -394,7 +394,7 @@ impl Reader<'_> {
     fn keys(&self, algorithms: &[Algorithm], findings: &mut Findings) -> Option<JwtKeys> {
         match (self.map.get("jwks"), self.map.get("key")) {
             (Some(node), None) => self.jwks(node, algorithms, findings),
-            (None, Some(node)) => secret::place("the issuer's `key`", node, self.base, findings).map(JwtKeys::Key),
+            (None, Some(node)) => secret::one("the issuer's `key`", node, self.base, findings).map(JwtKeys::Key),
             _ => {
                 findings.error("wrong_value", self.span, "an issuer of JWTs must have either `jwks` or `key`").help(
                     "`jwks: https://…`, `jwks: FILE`, or `key: { file: FILE }` for one public key or an HMAC secret",

@@ -7,6 +7,7 @@ use crate::facts::Snapshot;
 use crate::id::UserId;
 use async_trait::async_trait;
 use secrecy::SecretString;
+use serde::Serialize;
 use std::fmt;
 use uuid::Uuid;
 
@@ -67,7 +68,7 @@ pub struct NewSession {
 }
 
 /// A binding of an issuer's subject.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SubjectRecord {
     /// The user.
     pub user: UserId,
@@ -79,6 +80,19 @@ pub struct SubjectRecord {
     pub subject: String,
     /// Since when: seconds since the Unix epoch.
     pub created: i64,
+}
+
+/// Longest issuer or subject, in bytes.
+const MAX_NAME: usize = 512;
+
+/// What can be bound.
+pub(super) fn check_subject(issuer: &str, subject: &str) -> Result<(), DirectoryError> {
+    for (field, text) in [("issuer", issuer), ("subject", subject)] {
+        if text.is_empty() || text.len() > MAX_NAME || text.chars().any(char::is_control) {
+            return Err(DirectoryError::invalid(field, "from 1 to 512 bytes, without control characters"));
+        }
+    }
+    Ok(())
 }
 
 /// See the module.

@@ -6,26 +6,30 @@
 //! and a load that began before a change can be stored at any later time without ever being believed.
 //!
 //! Concurrent misses of one credential make one query ([`flight`]). Unknown credentials live in a bounded cache of their
-//! own, which cannot evict known ones and forgets when a token is created.
+//! own, which cannot evict known ones and forgets when a token is created. Between memory and the store there may be Redis
+//! ([`tier`]), which all replicas fill and none trusts further than its own proof.
 
 pub mod fence;
 pub mod flight;
 pub mod tag;
+pub mod tier;
 pub mod watch;
 
 use crate::decision::OrgKey;
 use crate::directory::token::{self, Shape, TokenDigest};
-use crate::directory::{OrgRef, Store, StoreError};
+use crate::directory::{OrgRef, Position, Store, StoreError};
 use crate::facts::{Claims, Organization, Snapshot};
 use crate::id::TokenId;
 use fence::{Fence, Slot};
 use flight::Flights;
+use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 pub use tag::Kind;
 use tag::{Tag, TagState, Tagger};
+use tier::{Subject, Tier};
 use uuid::Uuid;
 
 /// How often a load is repeated because its user changed meanwhile, before the caller is asked to come back.
@@ -103,6 +107,12 @@ impl Found {
             of_organizations: false,
         }
     }
+
+    /// Whoever a token of the directory belongs to.
+    fn of_token((token, expires_at): (TokenId, Option<i64>), snapshot: Snapshot) -> Self {
+        let expires_at = expires_at.unwrap_or(i64::MAX);
+        Self { record: Some(token.0), is_token: true, expires_at, ..Self::of(Arc::new(snapshot)) }
+    }
 }
 
 /// What a lookup found.
@@ -157,14 +167,15 @@ impl std::fmt::Debug for Wanted {
 /// The cache over the directory. One for the whole process.
 pub struct Memberships {
     store: Arc<dyn Store>,
-    /// Where the watcher is in the store's outbox. The fence's own position begins there and only grows.
-    read_to: AtomicU64,
+    /// Where the watcher is in the store's outbox. The fence counts its own looks, which only grow.
+    read_to: Mutex<Position>,
     fence: Fence,
     tagger: Tagger,
     known: TagCache<Arc<Known>>,
     unknown: TagCache<u64>,
     organizations: Cache<OrgRef, KnownOrg>,
     flights: Flights<Tag, Lookup>,
+    tier: Option<Tier>,
 }
 
 /// A cache that grows as it is used, up to `capacity` entries.
@@ -180,20 +191,37 @@ impl Memberships {
     /// The system has no randomness.
     pub fn new(
         store: Arc<dyn Store>,
-        position: u64,
+        position: Position,
         max_staleness: Duration,
         capacity: Capacity,
     ) -> Result<Self, getrandom::Error> {
         Ok(Self {
             store,
-            read_to: AtomicU64::new(position),
-            fence: Fence::new(position, max_staleness),
+            read_to: Mutex::new(position),
+            fence: Fence::new(0, max_staleness),
             tagger: Tagger::new()?,
             known: cache(capacity.known),
             unknown: cache(capacity.unknown),
             organizations: Cache::new(capacity.organizations),
             flights: Flights::default(),
+            tier: None,
         })
+    }
+
+    /// The same with a tier between memory and the store, which knows of as many past changes as the store tells of.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn with_tier(mut self, tier: Tier) -> Result<Self, StoreError> {
+        self.tier = Some(tier);
+        self.look_back().await?;
+        Ok(self)
+    }
+
+    /// The tier between memory and the store, where there is one.
+    #[must_use]
+    pub fn tier(&self) -> Option<&Tier> {
+        self.tier.as_ref()
     }
 
     /// The fence, for the watcher and for metrics.
@@ -247,17 +275,7 @@ impl Memberships {
 
     /// Asks the store whose token it is, once for all who wait for the same one.
     pub async fn load(&self, wanted: Wanted) -> Lookup {
-        let Wanted { tag, digest, .. } = wanted;
-        let look = async || {
-            let found = self.store.token_snapshot(&digest).await?.filter(|found| !found.revoked);
-            Ok(found.map(|found| Found {
-                record: Some(found.token.0),
-                is_token: true,
-                expires_at: found.expires_at.unwrap_or(i64::MAX),
-                ..Found::of(Arc::new(found.snapshot))
-            }))
-        };
-        self.flights.join(tag, || self.read(tag, true, look)).await
+        self.flights.join(wanted.tag, || self.read_token(wanted)).await
     }
 
     /// Asks `look` whose credential it is, once for all who wait for the same one, and remembers the answer; but not that it
@@ -269,33 +287,18 @@ impl Memberships {
         look: impl AsyncFn() -> Result<Option<Found>, StoreError>,
     ) -> Lookup {
         let tag = self.tagger.tag(kind, credential);
-        self.flights.join(tag, || self.read(tag, false, look)).await
+        self.flights.join(tag, || self.read(tag, look)).await
     }
 
     /// Asks `look` whose credential it is, for this one who asks alone, and remembers nothing.
     pub async fn load_once(&self, look: impl AsyncFn() -> Result<Option<Found>, StoreError>) -> Lookup {
         match look().await {
-            Ok(Some(found)) => Lookup::Known(Arc::new(self.known(found, self.fence.position()))),
+            Ok(Some(found)) => Lookup::Known(Arc::new(known(found, self.fence.position()))),
             Ok(None) => Lookup::Unknown,
             Err(error) => {
                 report(&error);
                 Lookup::Unavailable
             }
-        }
-    }
-
-    fn known(&self, found: Found, read_at: u64) -> Known {
-        let user = found.snapshot.user.id.0;
-        Known {
-            token: found.record.filter(|_| found.is_token).map(TokenId),
-            slots: [Fence::slot(user), Fence::slot(found.record.unwrap_or(user))],
-            snapshot: found.snapshot,
-            claims: found.claims,
-            expires_at: found.expires_at,
-            read_at,
-            of_organizations: found.of_organizations,
-            life: found.life,
-            used: AtomicBool::new(true),
         }
     }
 
@@ -317,38 +320,76 @@ impl Memberships {
         Lookup::Known(known)
     }
 
-    async fn read(
-        &self,
-        tag: Tag,
-        keep_unknown: bool,
-        look: impl AsyncFn() -> Result<Option<Found>, StoreError>,
-    ) -> Lookup {
+    async fn read(&self, tag: Tag, look: impl AsyncFn() -> Result<Option<Found>, StoreError>) -> Lookup {
         for _ in 0..RETRIES {
             let read_at = self.fence.position();
             let found = match look().await {
-                Ok(found) => found,
+                Ok(Some(found)) => found,
+                Ok(None) => return Lookup::Unknown,
+                Err(error) => {
+                    report(&error);
+                    return Lookup::Unavailable;
+                }
+            };
+            if let Some(lookup) = self.keep(tag, found, read_at) {
+                return lookup;
+            }
+        }
+        Lookup::Unavailable
+    }
+
+    async fn read_token(&self, Wanted { tag, digest, .. }: Wanted) -> Lookup {
+        if let Some(found) = self.read_tier(tag, digest).await {
+            return found;
+        }
+        for _ in 0..RETRIES {
+            let read_at = self.fence.position();
+            let tier = self.tier.as_ref().map(|tier| (tier, tier.mark()));
+            let found = match self.store.token_snapshot(&digest).await {
+                Ok(found) => found.filter(|found| !found.revoked),
                 Err(error) => {
                     report(&error);
                     return Lookup::Unavailable;
                 }
             };
             let Some(found) = found else {
-                if keep_unknown {
-                    self.unknown.insert(tag, read_at);
-                }
+                self.unknown.insert(tag, read_at);
                 return Lookup::Unknown;
             };
-            if found.expires_at <= crate::clock::unix_seconds() {
-                return Lookup::Unknown;
+            let token = (found.token, found.expires_at);
+            let Some(lookup) = self.keep(tag, Found::of_token(token, found.snapshot), read_at) else { continue };
+            if let (Some((tier, read_at)), Lookup::Known(known)) = (tier, &lookup) {
+                tier.put(Subject::Token(digest), read_at, Some(token), Arc::clone(&known.snapshot));
             }
-            let known = Arc::new(self.known(found, read_at));
-            if !self.stands(&known) {
-                continue;
-            }
-            self.known.insert(tag, Arc::clone(&known));
-            return Lookup::Known(known);
+            return lookup;
         }
         Lookup::Unavailable
+    }
+
+    /// What another replica has read, if it still stands as far as this one can prove.
+    async fn read_tier(&self, tag: Tag, digest: TokenDigest) -> Option<Lookup> {
+        let tier = self.tier.as_ref()?;
+        // Taken before anything is asked: what is noted after that, another life of the store too, voids what is kept here.
+        let read_at = self.fence.position();
+        let entry = tier.get(&Subject::Token(digest)).await?;
+        let token = entry.token?;
+        let ids = [entry.snapshot.user.id.0, token.0.0];
+        let believed = tier.ledger.believes(entry.read_at, ids) && self.fence.has_proof(crate::clock::monotonic());
+        tier.count(believed);
+        if believed { self.keep(tag, Found::of_token(token, entry.snapshot), read_at) } else { None }
+    }
+
+    /// Keeps what was read at `read_at`; `None` where it has changed meanwhile.
+    fn keep(&self, tag: Tag, found: Found, read_at: u64) -> Option<Lookup> {
+        let known = Arc::new(known(found, read_at));
+        if !self.stands(&known) {
+            return None;
+        }
+        if known.expires_at <= crate::clock::unix_seconds() {
+            return Some(Lookup::Unknown);
+        }
+        self.known.insert(tag, Arc::clone(&known));
+        Some(Lookup::Known(known))
     }
 
     /// An organization that a superuser named, from memory or from the store.
@@ -395,6 +436,21 @@ impl Memberships {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
+    }
+}
+
+fn known(found: Found, read_at: u64) -> Known {
+    let user = found.snapshot.user.id.0;
+    Known {
+        token: found.record.filter(|_| found.is_token).map(TokenId),
+        slots: [Fence::slot(user), Fence::slot(found.record.unwrap_or(user))],
+        snapshot: found.snapshot,
+        claims: found.claims,
+        expires_at: found.expires_at,
+        read_at,
+        of_organizations: found.of_organizations,
+        life: found.life,
+        used: AtomicBool::new(true),
     }
 }
 

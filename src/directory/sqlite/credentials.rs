@@ -3,6 +3,7 @@
 use super::SqliteStore;
 use super::gateway::{self, user_columns};
 use super::users;
+use crate::directory::credentials::check_subject;
 use crate::directory::token::TokenDigest;
 use crate::directory::{Credentials, NewSession, Revocation, SessionSnapshot, SubjectRecord, UserKey};
 use crate::directory::{DirectoryError, Noun, StoreError, Unique, UserSelector};
@@ -12,9 +13,6 @@ use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Row, Transaction};
 use secrecy::SecretString;
 use uuid::Uuid;
-
-/// Longest issuer or subject, in bytes.
-const MAX_NAME: usize = 512;
 
 #[async_trait]
 impl Credentials for SqliteStore {
@@ -96,11 +94,7 @@ impl Credentials for SqliteStore {
         issuer: &str,
         subject: &str,
     ) -> Result<SubjectRecord, DirectoryError> {
-        for (field, text) in [("issuer", issuer), ("subject", subject)] {
-            if text.is_empty() || text.len() > MAX_NAME || text.chars().any(char::is_control) {
-                return Err(DirectoryError::invalid(field, "from 1 to 512 bytes, without control characters"));
-            }
-        }
+        check_subject(issuer, subject)?;
         let (user, issuer, subject) = (user.clone(), issuer.to_owned(), subject.to_owned());
         self.write(move |tx, now| {
             let user = users::find(tx, &user)?;
