@@ -4,6 +4,7 @@ use crate::admin::{Admin, Readiness};
 use crate::config::{Config, RedisConfigError};
 use crate::directory::Store;
 use crate::gateway::{Live, Shared, Worker};
+use crate::identity::Identity;
 use crate::limit::Limits;
 use crate::membership::tier::Tier;
 use crate::membership::{Capacity, Memberships};
@@ -53,6 +54,9 @@ pub enum StartError {
     /// Spans cannot be sent.
     #[error(transparent)]
     Trace(#[from] TraceError),
+    /// What `identity` needs is not there, or cannot be used.
+    #[error(transparent)]
+    Identity(#[from] crate::identity::SetupError),
 }
 
 /// The listening sockets, bound before anything else is touched.
@@ -127,7 +131,7 @@ impl Server {
         let tier = redis
             .as_ref()
             .map(|redis| Tier::new(Arc::clone(redis), &*store, &position, control.clone(), metrics.shard()));
-        let memberships = Memberships::new(store, position, config.max_staleness, capacity);
+        let memberships = Memberships::new(Arc::clone(&store), position, config.max_staleness, capacity);
         let mut memberships = memberships.map_err(std::io::Error::from)?;
         if let Some(tier) = tier {
             memberships = memberships.with_tier(tier).await?;
@@ -135,6 +139,8 @@ impl Server {
         let memberships = Arc::new(memberships);
         memberships.catch_up().await?;
         control.spawn(Arc::clone(&memberships).watch());
+
+        let identity = Arc::new(Identity::start(&config.identity, Arc::clone(&memberships), store, control)?);
 
         let limits = Arc::new(Limits::new(crate::clock::monotonic()));
         let (access, writer) = if config.log.access {
@@ -162,6 +168,7 @@ impl Server {
         let shared = Arc::new(Shared {
             live,
             memberships: Arc::clone(&memberships),
+            identity,
             trusted_proxies: config.trusted_proxies.clone(),
             limits: Arc::clone(&limits),
             body_limit: config.limits.body,

@@ -19,6 +19,7 @@ mod rights;
 pub mod role;
 pub mod schema;
 pub mod serve;
+pub mod sesame;
 pub mod store;
 pub mod test;
 pub mod token;
@@ -84,6 +85,8 @@ enum Command {
     Role(role::Args),
     /// Bearer tokens
     Token(token::Args),
+    /// Links that log somebody in
+    Sesame(sesame::Args),
     /// The database's schema
     Migrate(migrate::Args),
     /// Exit 0 when the local process is ready
@@ -204,6 +207,7 @@ pub fn main() -> ExitCode {
         Command::Permission(args) => noun!(permission, args),
         Command::Role(args) => noun!(role, args),
         Command::Token(args) => noun!(token, args),
+        Command::Sesame(args) => sesame(&common, args),
         Command::Migrate(args) => migrate(&common, &args),
         Command::Health(args) => health::run(&common, args),
     };
@@ -225,6 +229,14 @@ fn check(common: &Common, args: &check::Args) -> Result<ExitCode, Failure> {
     let (names, files) = common.policies(&args.files)?;
     let declared = names.map(|names| check::Declared { names, files });
     Ok(check::run(args, declared.as_ref()))
+}
+
+/// Tokens are made with the settings that the gate reads them with.
+fn sesame(common: &Common, args: sesame::Args) -> Result<ExitCode, Failure> {
+    let settings = Common::configuration(&common.sources())?.identity.sesame;
+    common.on_the_directory(|store, mut output| async move {
+        (sesame::run(args, settings.as_ref(), &*store, &mut output).await, output)
+    })
 }
 
 fn migrate(common: &Common, args: &migrate::Args) -> Result<ExitCode, Failure> {

@@ -5,6 +5,7 @@
 
 mod database;
 mod edge;
+pub mod identity;
 mod overlay;
 mod redis;
 mod secret;
@@ -157,6 +158,8 @@ pub struct Config {
     pub policy: Vec<PathBuf>,
     /// Secrets that policies may name.
     pub secrets: Vec<SecretSource>,
+    /// Who may say who they are.
+    pub identity: identity::Identity,
     /// The directory's store.
     pub database: Database,
     /// Redis, where there is one.
@@ -274,6 +277,7 @@ impl Default for Config {
             upstreams: Vec::new(),
             policy: Vec::new(),
             secrets: Vec::new(),
+            identity: identity::Identity::default(),
             database: Database::Sqlite(format!("sqlite:{}", data_dir().join("postern.db").display())),
             redis: None,
             trusted_proxies: Vec::new(),

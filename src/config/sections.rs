@@ -1,6 +1,6 @@
 //! Reads the merged tree, section by section.
 
-use super::{Config, Limits, Timeouts, Wider, database, redis, secret};
+use super::{Config, Limits, Timeouts, Wider, database, identity, redis, secret};
 use crate::directory::audit::Target;
 use crate::telemetry::log::Format;
 use crate::telemetry::trace;
@@ -21,6 +21,7 @@ const TOP: Keys<'static> = Keys {
         "upstreams",
         "policy",
         "secrets",
+        "identity",
         "database",
         "schema",
         "compat",
@@ -36,7 +37,7 @@ const TOP: Keys<'static> = Keys {
         "tracing",
         "audit",
     ],
-    not_yet: &["ext_authz", "forward_auth", "databases", "identity", "assertion"],
+    not_yet: &["ext_authz", "forward_auth", "databases", "assertion"],
 };
 
 /// Reads everything; what is wrong is in `findings`, and the default stands in its place.
@@ -58,6 +59,9 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     }
     if let Some(node) = tree.get("secrets") {
         config.secrets = secret::read(node, base, findings);
+    }
+    if let Some(node) = tree.get("identity") {
+        config.identity = identity::read(node, base, findings);
     }
     if let Some(node) = tree.get("database") {
         set(&mut config.database, database::read(node, base, findings));

@@ -9,6 +9,7 @@
 //! [`StoreError`].
 
 pub mod audit;
+mod credentials;
 mod error;
 mod model;
 pub mod name;
@@ -20,6 +21,7 @@ pub mod sqlite;
 mod store;
 pub mod token;
 
+pub use credentials::{Credentials, NewSession, Revocation, SessionSnapshot, SubjectRecord, UserKey};
 pub use error::{BatchError, DirectoryError, Noun, StoreError, Unique};
 pub use model::{
     Actor, MembershipFilter, MembershipRecord, NewMembership, NewOrganization, NewToken, NewUser, OrgSelector,

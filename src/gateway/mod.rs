@@ -23,6 +23,8 @@ pub mod tunnel;
 pub mod upgrade;
 pub mod worker;
 
+use crate::decision::{Denial, Reason};
+use crate::id::UserId;
 use crate::net::io::Connection;
 use body::AnswerBody;
 use exchange::Exchange;
@@ -36,6 +38,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 pub use worker::{Shared, Worker};
 
@@ -83,6 +86,7 @@ impl tower::Service<Request<Incoming>> for Gateway {
             Ok(prepared) => forward(exchange, prepared),
             Err(Stop::Denied(denial)) => Answer::Now(Some(reply::refuse(exchange, &denial))),
             Err(Stop::Preflight) => Answer::Now(Some(reply::preflight(exchange))),
+            Err(Stop::BeginSession(user, target)) => Answer::Later(Box::pin(begin_session(exchange, user, target))),
             Err(Stop::Needs(need)) => Answer::Later(Box::pin(async move {
                 let mut need = need;
                 loop {
@@ -91,10 +95,23 @@ impl tower::Service<Request<Incoming>> for Gateway {
                         Ok(prepared) => return forward(exchange, prepared).settled().await,
                         Err(Stop::Denied(denial)) => return reply::refuse(exchange, &denial),
                         Err(Stop::Preflight) => return reply::preflight(exchange),
+                        Err(Stop::BeginSession(user, target)) => return begin_session(exchange, user, target).await,
                         Err(Stop::Needs(next)) => need = next,
                     }
                 }
             })),
+        }
+    }
+}
+
+/// Makes a session and sends the browser on, to the same target without the token.
+async fn begin_session(exchange: Box<Exchange>, user: UserId, target: String) -> Response<AnswerBody> {
+    let identity = Arc::clone(&exchange.worker().shared.identity);
+    match identity.begin_session(user, None).await {
+        Ok(cookies) => reply::begin_session(exchange, &target, cookies),
+        Err(error) => {
+            tracing::warn!(%error, "no session could be made");
+            reply::refuse(exchange, &Denial::new(Reason::StoreUnavailable))
         }
     }
 }

@@ -4,6 +4,7 @@ use super::Gateway;
 use super::entropy::Entropy;
 use super::live::{Live, Rules};
 use super::reply::Bodies;
+use crate::identity::Identity;
 use crate::limit::Limits;
 use crate::membership::Memberships;
 use crate::net::deadline::Ticker;
@@ -26,6 +27,8 @@ pub struct Shared {
     pub live: Arc<Live>,
     /// Who is who.
     pub memberships: Arc<Memberships>,
+    /// Who is who, where memory does not know.
+    pub identity: Arc<Identity>,
     /// Whose forwarded headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Who came how often.

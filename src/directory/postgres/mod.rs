@@ -7,6 +7,7 @@
 
 mod bundle;
 mod connect;
+mod credentials;
 mod error;
 mod feed;
 mod gateway;
