@@ -1,8 +1,10 @@
 //! The whole process put together: listeners, store, cache, workers; up, and down again in order.
 
 use crate::admin::{Admin, Readiness};
-use crate::config::Config;
+use crate::api::{self, Api};
+use crate::config::{Compat, Config};
 use crate::directory::Store;
+use crate::directory::seal::Sealer;
 use crate::gateway::{Shared, Worker};
 use crate::limit::Limits;
 use crate::membership::{Capacity, Memberships};
@@ -31,6 +33,12 @@ pub enum StartError {
     /// The store cannot be asked.
     #[error("cannot start: {0}")]
     Store(#[from] crate::directory::StoreError),
+    /// A secret of the configuration is not there.
+    #[error(transparent)]
+    Secret(#[from] crate::config::SecretError),
+    /// Tokens cannot be encrypted.
+    #[error("identity.token.key: {0}")]
+    Seal(#[from] crate::directory::seal::SealError),
     /// The policy names an upstream that the configuration does not have.
     #[error("the policy sends requests to upstream `{0}`, which `upstreams` does not name")]
     Upstream(String),
@@ -100,6 +108,7 @@ impl Server {
         let upstreams = resolve(&policy, &config.upstreams)?;
         let capacity = Capacity { known: config.cache_credentials, ..Capacity::default() };
         let position = store.position().await?;
+        let api = identity_api(&config, &store)?;
         let memberships = Memberships::new(store, position, config.max_staleness, capacity);
         let memberships = Arc::new(memberships.map_err(std::io::Error::from)?);
         memberships.catch_up().await?;
@@ -119,6 +128,7 @@ impl Server {
             upstreams,
             memberships: Arc::clone(&memberships),
             trusted_proxies: config.trusted_proxies.clone(),
+            api: api.clone().map(|api| api::Service::new(api, control.clone())),
             limits: Arc::clone(&limits),
             body_limit: config.limits.body,
             timeouts: config.upstream_timeouts(),
@@ -126,6 +136,9 @@ impl Server {
             access,
         });
         observe(&metrics, &memberships, &config);
+        if let Some(api) = api {
+            observe_logins(&metrics, &api);
+        }
 
         let lifecycle = Lifecycle::new();
         let readiness = Arc::new(Readiness::new(lifecycle.follow(), Arc::clone(&memberships)));
@@ -163,6 +176,19 @@ impl Server {
     }
 }
 
+/// The identity API, where it is wanted.
+fn identity_api(config: &Config, store: &Arc<dyn Store>) -> Result<Option<Arc<Api>>, StartError> {
+    let accounts = &config.accounts;
+    if !accounts.api {
+        return Ok(None);
+    }
+    let sealer = match (&accounts.token_key, config.compat) {
+        (Some(key), Compat::Openwisp) => Some(Sealer::new(&key.text()?)?),
+        _ => None,
+    };
+    Ok(Some(Arc::new(Api::new(Arc::clone(store), accounts, sealer))))
+}
+
 /// The configured upstreams in the order of the policy's indexes.
 fn resolve(policy: &Policy, configured: &[Upstream]) -> Result<Vec<Arc<Upstream>>, StartError> {
     let only = configured.first().ok_or(StartError::NoUpstream)?;
@@ -176,6 +202,34 @@ fn resolve(policy: &Policy, configured: &[Upstream]) -> Result<Vec<Arc<Upstream>
         Ok(Arc::new(upstream.clone()))
     });
     resolved.collect()
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn observe_logins(metrics: &Metrics, api: &Arc<Api>) {
+    let of = |read: fn(&Api) -> f64| {
+        let api = Arc::clone(api);
+        move || read(&api)
+    };
+    metrics.gauge(
+        "postern_password_computations",
+        "Passwords computed since the start",
+        of(|api| api.login.pool().hasher().computed() as f64),
+    );
+    metrics.gauge(
+        "postern_password_refusals",
+        "Passwords refused since the start because too many were waiting",
+        of(|api| api.login.pool().refused() as f64),
+    );
+    metrics.gauge(
+        "postern_password_waiting",
+        "Passwords being computed or waiting for it",
+        of(|api| api.login.pool().occupied() as f64),
+    );
+    metrics.gauge(
+        "postern_login_limits",
+        "Addresses and users whose attempts to log in are counted",
+        of(|api| api.login.limits().len() as f64),
+    );
 }
 
 #[allow(clippy::cast_precision_loss)]

@@ -3,6 +3,7 @@
 //! `overlay` brings the three together into one tree, in which each value knows where it came from; `sections` reads
 //! the tree. What comes out is [`Config`], about which nothing is left to check.
 
+pub mod accounts;
 mod overlay;
 mod secret;
 mod sections;
@@ -76,6 +77,16 @@ pub struct Database {
     pub url: String,
 }
 
+/// Whose manner answers follow, where the documented and safe rule is another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compat {
+    /// Nobody's: the documented rules.
+    #[default]
+    None,
+    /// openwisp-users', quirks included.
+    Openwisp,
+}
+
 /// The log.
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
@@ -132,6 +143,10 @@ pub struct Config {
     pub policy: Vec<PathBuf>,
     /// Secrets that policies may name.
     pub secrets: Vec<SecretSource>,
+    /// How people log in, and what they get.
+    pub accounts: accounts::Accounts,
+    /// Whose manner answers follow.
+    pub compat: Compat,
     /// The directory's store.
     pub database: Database,
     /// Whose forwarded headers are believed.
@@ -213,6 +228,8 @@ impl Default for Config {
             upstreams: Vec::new(),
             policy: Vec::new(),
             secrets: Vec::new(),
+            accounts: accounts::Accounts::default(),
+            compat: Compat::default(),
             database: Database { url: format!("sqlite:{}", data_dir().join("postern.db").display()) },
             trusted_proxies: Vec::new(),
             max_staleness: Duration::from_secs(5),

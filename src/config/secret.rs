@@ -54,8 +54,11 @@ pub enum SecretError {
 }
 
 impl SecretSource {
-    /// The value, without the line's end that editors put behind it.
-    fn read(&self) -> Result<HeaderValue, SecretError> {
+    /// The text, without the line's end that editors put behind it.
+    ///
+    /// # Errors
+    /// It is not there, is empty, or longer than 8 KiB.
+    pub fn text(&self) -> Result<SecretString, SecretError> {
         let text = match &self.from {
             From::Literal(text) => text.clone(),
             From::Env(variable) => std::env::var(&**variable)
@@ -68,7 +71,17 @@ impl SecretSource {
             })?,
         };
         let text = text.expose_secret().trim_end_matches(['\r', '\n']);
-        let fits = !text.is_empty() && text.trim() == text && text.len() as u64 <= MAX_LENGTH;
+        if text.is_empty() || text.len() as u64 > MAX_LENGTH {
+            return Err(SecretError::Unfit(self.name.clone()));
+        }
+        Ok(text.to_owned().into())
+    }
+
+    /// The value for a header.
+    fn read(&self) -> Result<HeaderValue, SecretError> {
+        let text = self.text()?;
+        let text = text.expose_secret();
+        let fits = text.trim() == text;
         let value = HeaderValue::from_str(text).ok().filter(|_| fits && text.is_ascii());
         value.ok_or_else(|| SecretError::Unfit(self.name.clone()))
     }
@@ -111,6 +124,11 @@ pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Vec<Sec
         }
     }
     list
+}
+
+/// Reads where one secret is, which is named in messages alone.
+pub(super) fn place(name: &str, node: &Node, base: &Path, findings: &mut Findings) -> Option<SecretSource> {
+    from(name, node, base, findings).map(|from| SecretSource { name: name.into(), from })
 }
 
 fn from(name: &str, node: &Node, base: &Path, findings: &mut Findings) -> Option<From> {

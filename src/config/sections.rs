@@ -1,6 +1,6 @@
 //! Reads the merged tree, section by section.
 
-use super::{Config, Database, Limits, Timeouts, secret};
+use super::{Compat, Config, Database, Limits, Timeouts, accounts, secret};
 use crate::telemetry::log::Format;
 use crate::upstream::{HostHeader, Upstream};
 use crate::yaml::{Findings, Keys, Map, Node, Value};
@@ -18,6 +18,7 @@ const TOP: Keys<'static> = Keys {
         "upstreams",
         "policy",
         "secrets",
+        "identity",
         "database",
         "schema",
         "compat",
@@ -29,7 +30,7 @@ const TOP: Keys<'static> = Keys {
         "timeouts",
         "drain",
     ],
-    not_yet: &["ext_authz", "forward_auth", "redis", "databases", "identity", "assertion", "tls", "reload"],
+    not_yet: &["ext_authz", "forward_auth", "redis", "databases", "assertion", "tls", "reload"],
 };
 
 /// Reads everything; what is wrong is in `findings`, and the default stands in its place.
@@ -53,13 +54,38 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     if let Some(node) = tree.get("secrets") {
         config.secrets = secret::read(node, base, findings);
     }
+    if let Some(node) = tree.get("identity")
+        && let Some(map) = node.expect_map("`identity`", findings)
+    {
+        let keys = Keys { known: &accounts::KEYS, not_yet: &["jwt", "sesame", "session"] };
+        map.expect_keys("`identity`", keys, findings);
+        config.accounts = accounts::read(map, base, findings);
+    }
     if let Some(node) = tree.get("database")
         && let Some(url) = node.expect_str("`database`", findings)
     {
         set(&mut config.database, database(url, base, node, findings));
     }
     only(tree, "schema", "postern", &["openwisp"], findings);
-    only(tree, "compat", "none", &["openwisp"], findings);
+    if let Some(node) = tree.get("compat") {
+        match node.expect_str("`compat`", findings) {
+            Some("openwisp") => {
+                config.compat = Compat::Openwisp;
+                if config.accounts.api && config.accounts.token_key.is_none() {
+                    let message =
+                        "`compat: openwisp` tells a user the same token at each login, and needs a key to keep it";
+                    findings
+                        .error("missing_key", node.span, message)
+                        .help("write `identity: { token: { key: { env: POSTERN_TOKEN_KEY } } }`, or `api: off`");
+                }
+            }
+            Some("none") | None => {}
+            Some(other) => {
+                let message = format!("`compat` must be `none` or `openwisp`, not `{other}`");
+                findings.error("wrong_value", node.span, message);
+            }
+        }
+    }
     if let Some(node) = tree.get("trusted_proxies") {
         config.trusted_proxies = networks(node, findings);
     }

@@ -32,6 +32,8 @@ pub enum Noun {
     Group,
     /// A role, or a super role.
     Role,
+    /// An e-mail address of a user.
+    Email,
 }
 
 impl fmt::Display for Noun {
@@ -44,6 +46,7 @@ impl fmt::Display for Noun {
             Self::Permission => "permission",
             Self::Group => "group",
             Self::Role => "role",
+            Self::Email => "e-mail address",
         })
     }
 }
@@ -77,6 +80,8 @@ pub enum Unique {
     RoleName,
     /// The name of a super role.
     SuperRoleName,
+    /// One of a user's addresses, or a verified one among all.
+    EmailAddress,
 }
 
 impl fmt::Display for Unique {
@@ -95,6 +100,7 @@ impl fmt::Display for Unique {
             Self::GroupName => "a group with this name",
             Self::RoleName => "a role with this name in this organization",
             Self::SuperRoleName => "a super role with this name",
+            Self::EmailAddress => "an e-mail address like this",
         })
     }
 }
@@ -217,6 +223,7 @@ impl DirectoryError {
             Self::NotFound { noun: Noun::Organization, .. } => "name an organization by id or slug".into(),
             Self::NotFound { noun: Noun::Token, .. } => "name a token by its id, as `token list` shows it".into(),
             Self::NotFound { noun: Noun::Membership, .. } => "see `member list`".into(),
+            Self::NotFound { noun: Noun::Email, .. } => "name an address of the user by its number".into(),
             Self::NotFound { noun: Noun::Permission, reference } => {
                 format!("permissions are made before they are granted: postern permission create {reference}")
             }

@@ -8,17 +8,27 @@
 //! [`StoreError`].
 
 mod error;
+mod import;
 mod model;
 pub mod name;
+mod people;
 mod rights;
+pub mod seal;
 pub mod sqlite;
 mod store;
 pub mod token;
 
 pub use error::{BatchError, DirectoryError, Noun, StoreError, Unique};
+pub use import::{
+    Import, ImportReport, ImportedEmail, ImportedMembership, ImportedOrganization, ImportedToken, ImportedUser, Micros,
+    Misfit, Progress,
+};
 pub use model::{
     Actor, MembershipFilter, MembershipRecord, NewMembership, NewOrganization, NewToken, NewUser, OrgSelector,
     OrganizationEdit, OrganizationRecord, Page, TokenEdit, TokenRecord, UserEdit, UserRecord, UserSelector,
+};
+pub use people::{
+    EmailRecord, LoginCandidate, LoginQuery, NewEmail, NewSealedToken, People, Profile, ProfileEdit, SealedToken,
 };
 pub use rights::{
     BundleEdit, GrantRecord, Grants, GroupRecord, GroupSelector, NewGroup, NewPermission, NewRole, PermissionEdit,

@@ -69,7 +69,7 @@ pub struct Changes {
 
 /// A store of the directory.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: super::People {
     /// The key that tells tokens of this installation.
     fn checksum_key(&self) -> &ChecksumKey;
 

@@ -165,6 +165,12 @@ impl Exchange {
         &self.link
     }
 
+    /// The client's address.
+    #[must_use]
+    pub fn client(&self) -> IpAddr {
+        self.client
+    }
+
     /// Its id.
     #[must_use]
     pub fn request_id(&self) -> &HeaderValue {

@@ -10,6 +10,7 @@ use crate::directory::StoreError;
 use crate::facts::{Organization, Snapshot};
 use crate::identity::{self, Credential};
 use crate::membership::{Lookup, Memberships, Wanted};
+use crate::policy::RESERVED;
 use crate::target::Target;
 use http::Request;
 use http::header::{HOST, HeaderMap, ORIGIN};
@@ -25,6 +26,8 @@ pub enum Stop {
     Needs(Need),
     /// It is a browser's question, and what is noted answers it.
     Preflight,
+    /// It is for the identity API.
+    Identity,
 }
 
 impl From<Denial> for Stop {
@@ -113,6 +116,10 @@ pub fn judge<'w>(
         return Err(Stop::Preflight);
     }
     let found = find(policy, &view);
+    // A path under it has no route, so nothing else is ever asked this.
+    if found.is_err() && worker.shared.api.is_some() && raw.starts_with(RESERVED) {
+        return Err(Stop::Identity);
+    }
     noted.route = found.as_ref().map_or_else(|denial| denial.route, |matched| Some(matched.route().index));
     if let Some(route) = noted.route.and_then(|at| policy.routes().get(at))
         && let Some(cors) = &route.cors

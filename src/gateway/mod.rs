@@ -6,6 +6,7 @@
 //! fetched on the side, and it judges again. When the answer ends, the exchange leaves one access line and the metrics
 //! behind, whatever became of it.
 
+mod api;
 pub mod besides;
 pub mod body;
 pub mod client;
@@ -71,6 +72,7 @@ impl tower::Service<Request<Incoming>> for Gateway {
             Ok(prepared) => Answer::Later(Box::pin(forward(exchange, prepared))),
             Err(Stop::Denied(denial)) => Answer::Now(Some(reply::refuse(exchange, &denial))),
             Err(Stop::Preflight) => Answer::Now(Some(reply::preflight(exchange))),
+            Err(Stop::Identity) => Answer::Later(Box::pin(api::answer(exchange))),
             Err(Stop::Needs(need)) => Answer::Later(Box::pin(async move {
                 let mut need = need;
                 loop {
@@ -79,6 +81,7 @@ impl tower::Service<Request<Incoming>> for Gateway {
                         Ok(prepared) => return forward(exchange, prepared).await,
                         Err(Stop::Denied(denial)) => return reply::refuse(exchange, &denial),
                         Err(Stop::Preflight) => return reply::preflight(exchange),
+                        Err(Stop::Identity) => return api::answer(exchange).await,
                         Err(Stop::Needs(next)) => need = next,
                     }
                 }

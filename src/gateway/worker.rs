@@ -4,6 +4,7 @@ use super::Gateway;
 use super::body::RequestBody;
 use super::entropy::Entropy;
 use super::reply::Bodies;
+use crate::api;
 use crate::limit::Limits;
 use crate::membership::Memberships;
 use crate::net::deadline::Ticker;
@@ -28,6 +29,8 @@ pub struct Shared {
     pub memberships: Arc<Memberships>,
     /// Whose forwarded headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// What postern answers itself under [`crate::policy::RESERVED`].
+    pub api: Option<api::Service>,
     /// Who came how often.
     pub limits: Arc<Limits>,
     /// Bytes of a request body, at most.

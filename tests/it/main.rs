@@ -6,6 +6,7 @@ mod deploy;
 mod directory;
 mod docs;
 mod gateway;
+mod login;
 mod operations;
 mod policies;
 mod recipes;

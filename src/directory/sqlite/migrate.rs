@@ -22,6 +22,7 @@ pub struct Migration {
 pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "directory", sql: include_str!("../../../migrations/sqlite/0001_directory.sql") },
     Migration { version: 2, name: "rights", sql: include_str!("../../../migrations/sqlite/0002_rights.sql") },
+    Migration { version: 3, name: "people", sql: include_str!("../../../migrations/sqlite/0003_people.sql") },
 ];
 
 impl Migration {

@@ -4,6 +4,7 @@ use clap::Parser;
 use postern::cli::output::{Exit, Output};
 use postern::cli::{group, member, migrate, org, permission, role, store, token, user};
 use postern::directory::token::TokenDigest;
+use postern::password::Hasher;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -105,7 +106,7 @@ impl Shell {
             Ok(command) => {
                 let store = store::open(&self.url()).unwrap();
                 match command {
-                    Command::User(args) => user::run(args, &*store, &mut output).await,
+                    Command::User(args) => user::run(args, &Hasher::default(), &*store, &mut output).await,
                     Command::Org(args) => org::run(args, &*store, &mut output).await,
                     Command::Member(args) => member::run(args, &*store, &mut output).await,
                     Command::Group(args) => group::run(args, &*store, &mut output).await,

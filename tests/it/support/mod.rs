@@ -11,7 +11,7 @@ mod raw;
 mod upstream;
 mod world;
 
-pub use gate::{Gate, ROUTES, get, post, request};
+pub use gate::{Gate, ROUTES, get, get_with, post, request};
 pub use http::{Answer, Recorded};
 pub use process::{Options, Postern, Signal};
 pub use raw::Raw;
