@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers it.
 pub(super) async fn answer(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
-    let (Some(api), Some(request)) = (exchange.worker().shared.api.clone(), exchange.request.take()) else {
+    let (Some(api), Some(request)) = (exchange.worker().shared.api.clone(), exchange.take()) else {
         return reply::refuse(exchange, &Denial::new(Reason::NoRoute));
     };
     let (parts, mut body) = request.into_parts();
@@ -43,7 +43,7 @@ pub(super) async fn answer(mut exchange: Box<Exchange>) -> Response<AnswerBody> 
     let client = exchange.client();
     let response = api.call(Request::from_parts(parts, body), client).await;
     exchange.answer(response.status(), Outcome::Allowed);
-    let request_id = exchange.request_id().clone();
+    let request_id = exchange.request_id().to_header();
     let mut response = response.map(|body| AnswerBody::Own(Some(body), exchange));
     response.headers_mut().insert(X_REQUEST_ID, request_id);
     response
