@@ -9,6 +9,7 @@ mod feed;
 mod gateway;
 mod memberships;
 mod organizations;
+mod people;
 mod rights;
 mod startup;
 mod tokens;
