@@ -202,6 +202,17 @@ impl Permissions {
         among(&self.everywhere, permission)
     }
 
+    /// Those that hold everywhere, sorted.
+    #[must_use]
+    pub fn all_everywhere(&self) -> &[Arc<str>] {
+        &self.everywhere
+    }
+
+    /// Those that hold in one organization, by organization.
+    pub fn all_by_organization(&self) -> impl ExactSizeIterator<Item = (OrgId, &[Arc<str>])> {
+        self.by_organization.iter().map(|(organization, list)| (*organization, &**list))
+    }
+
     /// Whether `permission` holds: everywhere, or in `organization`; where none is named, in any one.
     fn hold(&self, permission: &str, organization: Option<OrgId>) -> bool {
         if self.everywhere(permission) {
@@ -275,6 +286,12 @@ impl Snapshot {
     #[must_use]
     pub fn groups(&self) -> &[Arc<str>] {
         self.rights.as_ref().map_or(&[], |rights| &rights.groups)
+    }
+
+    /// Everything that the user may do besides levels, where there is anything.
+    #[must_use]
+    pub fn permissions(&self) -> Option<&Permissions> {
+        self.rights.as_ref().map(|rights| &rights.permissions)
     }
 
     /// Whether the user has a permission (`app.codename`): in an organization, or, where none is named, anywhere.

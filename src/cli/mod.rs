@@ -27,6 +27,7 @@ pub mod user;
 
 use crate::config::{Config, ConfigError, Sources};
 use crate::directory::Store;
+use crate::directory::audit::{Audited, Who};
 use crate::password::Hasher;
 use crate::policy::Names;
 use clap::{Parser, Subcommand};
@@ -54,8 +55,8 @@ pub struct Common {
     /// The configuration [default: postern.yaml where there is one]
     #[arg(long, global = true, env = "POSTERN_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The directory's database, instead of `database` of the configuration
-    #[arg(long, global = true, value_name = "sqlite:///PATH")]
+    /// The directory's database, sqlite:///PATH or postgres://USER@HOST/DATABASE, instead of `database` of the configuration
+    #[arg(long, global = true, value_name = "URL")]
     database: Option<String>,
 }
 
@@ -139,11 +140,11 @@ impl Common {
     {
         let config = Self::configuration(&self.sources())?;
         let mut output = Output::standard();
-        let store = match store::open(&config.database.url) {
-            Ok(store) => store,
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let store = match runtime.block_on(store::open(&config.database)) {
+            Ok(store) => Audited::over(store, config.audit(), Who::at_the_command_line()),
             Err(error) => return Ok(output.failure(&error).into()),
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (done, mut output) = runtime.block_on(run(config, store, output));
         Ok(done.unwrap_or_else(|error| output.failure(&error)).into())
     }
@@ -240,6 +241,7 @@ fn check(common: &Common, args: &check::Args) -> Result<ExitCode, Failure> {
 fn migrate(common: &Common, args: &migrate::Args) -> Result<ExitCode, Failure> {
     let config = Common::configuration(&common.sources())?;
     let mut output = Output::standard();
-    let done = migrate::run(args, &config.database.url, &mut output);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(migrate::run(args, &config.database, &mut output));
     Ok(done.unwrap_or_else(|error| output.failure(&error)).into())
 }

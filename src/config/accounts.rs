@@ -181,7 +181,7 @@ fn token(map: &Map, base: &Path, accounts: &mut Accounts, findings: &mut Finding
         }
     }
     if let Some(node) = map.get("key") {
-        accounts.token_key = secret::place("identity.token.key", node, base, findings);
+        accounts.token_key = secret::one("identity.token.key", node, base, findings);
     }
 }
 

@@ -54,10 +54,28 @@ pub enum SecretError {
 }
 
 impl SecretSource {
-    /// The text, without the line's end that editors put behind it.
+    /// The file that it is in, where it is in one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match &self.from {
+            From::File(path) => Some(path),
+            From::Env(_) | From::Literal(_) => None,
+        }
+    }
+
+    /// The value as a header carries it.
+    fn read(&self) -> Result<HeaderValue, SecretError> {
+        let text = self.text()?;
+        let text = text.expose_secret();
+        let fits = text.trim() == text && text.is_ascii();
+        let value = HeaderValue::from_str(text).ok().filter(|_| fits);
+        value.ok_or_else(|| SecretError::Unfit(self.name.clone()))
+    }
+
+    /// The value, without the line's end that editors put behind it.
     ///
     /// # Errors
-    /// It is not there, is empty, or longer than 8 KiB.
+    /// It is not there, is empty or too long.
     pub fn text(&self) -> Result<SecretString, SecretError> {
         let text = match &self.from {
             From::Literal(text) => text.clone(),
@@ -71,19 +89,8 @@ impl SecretSource {
             })?,
         };
         let text = text.expose_secret().trim_end_matches(['\r', '\n']);
-        if text.is_empty() || text.len() as u64 > MAX_LENGTH {
-            return Err(SecretError::Unfit(self.name.clone()));
-        }
-        Ok(text.to_owned().into())
-    }
-
-    /// The value for a header.
-    fn read(&self) -> Result<HeaderValue, SecretError> {
-        let text = self.text()?;
-        let text = text.expose_secret();
-        let fits = text.trim() == text;
-        let value = HeaderValue::from_str(text).ok().filter(|_| fits && text.is_ascii());
-        value.ok_or_else(|| SecretError::Unfit(self.name.clone()))
+        let fits = !text.is_empty() && text.len() as u64 <= MAX_LENGTH;
+        if fits { Ok(text.into()) } else { Err(SecretError::Unfit(self.name.clone())) }
     }
 }
 
@@ -100,11 +107,27 @@ fn read_file(path: &Path) -> std::io::Result<SecretString> {
 /// One has none.
 pub fn fill(declared: &[SecretSource], policy: &Policy) -> Result<(), SecretError> {
     for secret in policy.secrets() {
-        let source = declared.iter().find(|source| *source.name == *secret.name());
-        let source = source.ok_or_else(|| SecretError::Undeclared(secret.name().into()))?;
-        secret.set(source.read()?);
+        secret.set(named(declared, secret.name())?.read()?);
     }
     Ok(())
+}
+
+/// Whether the secrets of a policy have the values that they would be given now.
+///
+/// # Errors
+/// One would be given none.
+pub fn are_filled(declared: &[SecretSource], policy: &Policy) -> Result<bool, SecretError> {
+    for secret in policy.secrets() {
+        if named(declared, secret.name())?.read()? != secret.value() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn named<'s>(declared: &'s [SecretSource], name: &str) -> Result<&'s SecretSource, SecretError> {
+    let source = declared.iter().find(|source| *source.name == *name);
+    source.ok_or_else(|| SecretError::Undeclared(name.into()))
 }
 
 /// Reads `secrets:`; what was reported is left out.
@@ -126,9 +149,9 @@ pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Vec<Sec
     list
 }
 
-/// Reads where one secret is, which is named in messages alone.
-pub(super) fn place(name: &str, node: &Node, base: &Path, findings: &mut Findings) -> Option<SecretSource> {
-    from(name, node, base, findings).map(|from| SecretSource { name: name.into(), from })
+/// Reads one secret that is not among `secrets:`; `None` when it was reported.
+pub(super) fn one(name: &str, node: &Node, base: &Path, findings: &mut Findings) -> Option<SecretSource> {
+    Some(SecretSource { name: name.into(), from: from(name, node, base, findings)? })
 }
 
 fn from(name: &str, node: &Node, base: &Path, findings: &mut Findings) -> Option<From> {

@@ -9,6 +9,7 @@ use crate::id::{OrgId, TokenId, UserId};
 use crate::password::PasswordHash;
 use async_trait::async_trait;
 use jiff::civil::Date;
+use serde::{Serialize, Serializer};
 
 /// Whom a login identifier may mean.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,8 +59,13 @@ pub struct NewSealedToken {
     pub instead_of: Option<TokenId>,
 }
 
+/// A date as it is written down.
+fn as_text<S: Serializer>(date: &Option<Date>, serializer: S) -> Result<S::Ok, S::Error> {
+    date.map(|date| date.to_string()).serialize(serializer)
+}
+
 /// What a user's record holds besides.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Profile {
     /// About the person.
     pub bio: String,
@@ -74,10 +80,13 @@ pub struct Profile {
     /// Language of mails, such as `en-gb`.
     pub language: String,
     /// Date of birth.
+    #[serde(serialize_with = "as_text")]
     pub birth_date: Option<Date>,
     /// From the day after this one on, the user is to be made inactive.
+    #[serde(serialize_with = "as_text")]
     pub expiration_date: Option<Date>,
     /// When the person last chose the password.
+    #[serde(serialize_with = "as_text")]
     pub password_updated: Option<Date>,
     /// Microseconds since the Unix epoch.
     pub last_login: Option<i64>,
@@ -121,7 +130,7 @@ pub struct ProfileEdit {
 }
 
 /// An e-mail address of a user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EmailRecord {
     /// Its number.
     pub id: i64,

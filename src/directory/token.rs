@@ -28,6 +28,14 @@ impl ChecksumKey {
         Self(SecretBox::new(Box::new(bytes)))
     }
 
+    /// A key for another purpose, which says nothing about this one or about those of other purposes.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        // As below: the error cannot be.
+        let Ok(mac) = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()) else { return [0; 32] };
+        mac.chain_update(b"postern derived key: ").chain_update(purpose.as_bytes()).finalize().into_bytes().into()
+    }
+
     /// The checksum of a token's text before it.
     fn checksum(&self, text: &str) -> [u8; CHECKSUM] {
         // HMAC takes a key of any length, so the error cannot be; a wrong checksum would only refuse.

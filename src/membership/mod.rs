@@ -6,25 +6,29 @@
 //! and a load that began before a change can be stored at any later time without ever being believed.
 //!
 //! Concurrent misses of one credential make one query ([`flight`]). Unknown credentials live in a bounded cache of their
-//! own, which cannot evict known ones and forgets when a token is created.
+//! own, which cannot evict known ones and forgets when a token is created. Between memory and the store there may be Redis
+//! ([`tier`]), which all replicas fill and none trusts further than its own proof.
 
 pub mod fence;
 pub mod flight;
 pub mod tag;
+pub mod tier;
 pub mod watch;
 
 use crate::decision::OrgKey;
 use crate::directory::token::{self, Shape, TokenDigest};
-use crate::directory::{OrgRef, Store, StoreError};
+use crate::directory::{OrgRef, Position, Store, StoreError};
 use crate::facts::{Organization, Snapshot};
 use crate::id::TokenId;
 use fence::{Fence, Slot};
 use flight::Flights;
+use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tag::{Tag, TagState, Tagger};
+use tier::{Subject, Tier};
 
 /// How often a load is repeated because its user changed meanwhile, before the caller is asked to come back.
 const RETRIES: usize = 3;
@@ -97,14 +101,15 @@ impl std::fmt::Debug for Wanted {
 /// The cache over the directory. One for the whole process.
 pub struct Memberships {
     store: Arc<dyn Store>,
-    /// Where the watcher is in the store's outbox. The fence's own position begins there and only grows.
-    read_to: AtomicU64,
+    /// Where the watcher is in the store's outbox. The fence counts its own looks, which only grow.
+    read_to: Mutex<Position>,
     fence: Fence,
     tagger: Tagger,
     known: TagCache<Arc<Known>>,
     unknown: TagCache<u64>,
     organizations: Cache<OrgRef, KnownOrg>,
     flights: Flights<Tag, Lookup>,
+    tier: Option<Tier>,
 }
 
 /// A cache that grows as it is used, up to `capacity` entries.
@@ -120,20 +125,37 @@ impl Memberships {
     /// The system has no randomness.
     pub fn new(
         store: Arc<dyn Store>,
-        position: u64,
+        position: Position,
         max_staleness: Duration,
         capacity: Capacity,
     ) -> Result<Self, getrandom::Error> {
         Ok(Self {
             store,
-            read_to: AtomicU64::new(position),
-            fence: Fence::new(position, max_staleness),
+            read_to: Mutex::new(position),
+            fence: Fence::new(0, max_staleness),
             tagger: Tagger::new()?,
             known: cache(capacity.known),
             unknown: cache(capacity.unknown),
             organizations: Cache::new(capacity.organizations),
             flights: Flights::default(),
+            tier: None,
         })
+    }
+
+    /// The same with a tier between memory and the store, which knows of as many past changes as the store tells of.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn with_tier(mut self, tier: Tier) -> Result<Self, StoreError> {
+        self.tier = Some(tier);
+        self.look_back().await?;
+        Ok(self)
+    }
+
+    /// The tier between memory and the store, where there is one.
+    #[must_use]
+    pub fn tier(&self) -> Option<&Tier> {
+        self.tier.as_ref()
     }
 
     /// The fence, for the watcher and for metrics.
@@ -184,8 +206,12 @@ impl Memberships {
     }
 
     async fn read(&self, Wanted { tag, digest, .. }: Wanted) -> Lookup {
+        if let Some(found) = self.read_tier(tag, digest).await {
+            return found;
+        }
         for _ in 0..RETRIES {
             let read_at = self.fence.position();
+            let tier = self.tier.as_ref().map(|tier| (tier, tier.mark()));
             let found = match self.store.token_snapshot(&digest).await {
                 Ok(found) => found.filter(|found| !found.revoked),
                 Err(error) => {
@@ -197,26 +223,44 @@ impl Memberships {
                 self.unknown.insert(tag, read_at);
                 return Lookup::Unknown;
             };
-            let slots = [Fence::slot(found.snapshot.user.id.0), Fence::slot(found.token.0)];
-            if !self.fence.holds(slots, read_at) {
-                continue;
+            let token = (found.token, found.expires_at);
+            let Some(lookup) = self.keep(tag, token, found.snapshot, read_at) else { continue };
+            if let (Some((tier, read_at)), Lookup::Known(known)) = (tier, &lookup) {
+                tier.put(Subject::Token(digest), read_at, Some(token), Arc::clone(&known.snapshot));
             }
-            let expires_at = found.expires_at.unwrap_or(i64::MAX);
-            if expires_at <= crate::clock::unix_seconds() {
-                return Lookup::Unknown;
-            }
-            let known = Arc::new(Known {
-                token: found.token,
-                snapshot: Arc::new(found.snapshot),
-                expires_at,
-                read_at,
-                slots,
-                used: AtomicBool::new(true),
-            });
-            self.known.insert(tag, Arc::clone(&known));
-            return Lookup::Known(known);
+            return lookup;
         }
         Lookup::Unavailable
+    }
+
+    /// What another replica has read, if it still stands as far as this one can prove.
+    async fn read_tier(&self, tag: Tag, digest: TokenDigest) -> Option<Lookup> {
+        let tier = self.tier.as_ref()?;
+        // Taken before anything is asked: what is noted after that, another life of the store too, voids what is kept here.
+        let read_at = self.fence.position();
+        let entry = tier.get(&Subject::Token(digest)).await?;
+        let token = entry.token?;
+        let ids = [entry.snapshot.user.id.0, token.0.0];
+        let believed = tier.ledger.believes(entry.read_at, ids) && self.fence.has_proof(crate::clock::monotonic());
+        tier.count(believed);
+        if believed { self.keep(tag, token, entry.snapshot, read_at) } else { None }
+    }
+
+    /// Keeps what was read at `read_at`; `None` where it has changed meanwhile.
+    fn keep(&self, tag: Tag, token: (TokenId, Option<i64>), snapshot: Snapshot, read_at: u64) -> Option<Lookup> {
+        let (token, expires_at) = token;
+        let slots = [Fence::slot(snapshot.user.id.0), Fence::slot(token.0)];
+        if !self.fence.holds(slots, read_at) {
+            return None;
+        }
+        let expires_at = expires_at.unwrap_or(i64::MAX);
+        if expires_at <= crate::clock::unix_seconds() {
+            return Some(Lookup::Unknown);
+        }
+        let (snapshot, used) = (Arc::new(snapshot), AtomicBool::new(true));
+        let known = Arc::new(Known { token, snapshot, expires_at, read_at, slots, used });
+        self.known.insert(tag, Arc::clone(&known));
+        Some(Lookup::Known(known))
     }
 
     /// An organization that a superuser named, from memory or from the store.

@@ -1,15 +1,19 @@
 //! Follows the store's outbox, so that what changed is no longer believed, and brings the tokens' last use home.
 
 use super::Memberships;
+use super::tier::ledger::Ledger;
 use crate::directory::{Change, StoreError};
+use crate::id::UserId;
+use ahash::AHashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// How often the outbox is looked at.
-const LOOK: Duration = Duration::from_millis(50);
 /// How often last uses are written.
 const BOOK: Duration = Duration::from_secs(60);
+/// So many looks back at the beginning, each twice as far as the one before.
+const LOOKS_BACK: u32 = 14;
+/// With more organizations than this among the changes, it is far enough.
+const MEMBERS_ASKED: usize = 200;
 
 impl Memberships {
     /// Looks at the outbox once and notes what changed.
@@ -18,28 +22,93 @@ impl Memberships {
     /// The store cannot be asked; the proof then runs out by itself.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
         let asked = crate::clock::monotonic();
-        let read_to = self.read_to.load(Ordering::Acquire);
-        let news = self.store.changes(read_to).await?;
-        // A store that was put back to an older copy stands at a smaller position than before; the fence never goes back.
-        let steps = news.position.saturating_sub(read_to).max(u64::from(news.lost));
-        let position = self.fence.position().saturating_add(steps);
+        let read_to = self.read_to.lock().clone();
+        let news = self.store.changes(&read_to).await?;
+        // The fence counts the looks that found something: whatever becomes of the store, it never goes back.
+        let position = self.fence.position().saturating_add(u64::from(news.lost || !news.changes.is_empty()));
         if news.lost {
             self.fence.forget_all(position);
+            self.in_ledger(|ledger| ledger.missed(news.position.horizon()));
+            if let Some(tier) = &self.tier {
+                // After the ledger: whoever sees this store's number sees its position.
+                tier.follow(news.position.store());
+            }
         }
         for change in &news.changes {
             match *change {
-                Change::User(user) => self.fence.user_changed(user, position),
-                Change::Token(token) => self.fence.token_changed(token, position),
+                Change::User(user) => self.user_changed(user, position, news.position.limit()),
+                Change::Token(token) => {
+                    self.fence.token_changed(token, position);
+                    self.in_ledger(|ledger| ledger.changed(token.0, news.position.limit()));
+                }
                 Change::Organization(organization) => {
                     self.fence.organization_changed(position);
                     for member in self.store.members_of(organization).await? {
-                        self.fence.user_changed(member, position);
+                        self.user_changed(member, position, news.position.limit());
                     }
                 }
             }
         }
-        self.read_to.store(news.position, Ordering::Release);
+        self.in_ledger(|ledger| ledger.followed(news.position.horizon()));
+        *self.read_to.lock() = news.position;
         self.fence.caught_up(position, asked);
+        Ok(())
+    }
+
+    fn user_changed(&self, user: UserId, position: u64, visible_at: u64) {
+        self.fence.user_changed(user, position);
+        self.in_ledger(|ledger| ledger.changed(user.0, visible_at));
+    }
+
+    fn in_ledger(&self, note: impl FnOnce(&Ledger)) {
+        if let Some(tier) = &self.tier {
+            note(&tier.ledger);
+        }
+    }
+
+    /// Notes in the ledger what changed before the beginning, as far back as the store tells: so that a replica that has
+    /// just started can use what the others have left in Redis.
+    ///
+    /// Each look goes twice as far back as the one before. What it tells anew has not changed since the one before began.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub(super) async fn look_back(&self) -> Result<(), StoreError> {
+        let Some(tier) = &self.tier else { return Ok(()) };
+        let start = self.read_to.lock().clone();
+        let mut seen: AHashSet<Change> = AHashSet::new();
+        let (mut organizations, mut visible_at) = (0, None);
+        for span in (0..LOOKS_BACK).map(|look| 1 << look) {
+            let since = start.back(span);
+            let news = self.store.changes(&since).await?;
+            if news.lost {
+                break;
+            }
+            let at = visible_at.unwrap_or(news.position.limit());
+            for change in news.changes {
+                if !seen.insert(change) {
+                    continue;
+                }
+                match change {
+                    Change::User(user) => tier.ledger.changed(user.0, at),
+                    Change::Token(token) => tier.ledger.changed(token.0, at),
+                    Change::Organization(organization) => {
+                        organizations += 1;
+                        if organizations > MEMBERS_ASKED {
+                            return Ok(());
+                        }
+                        for member in self.store.members_of(organization).await? {
+                            tier.ledger.changed(member.0, at);
+                        }
+                    }
+                }
+            }
+            tier.ledger.knows_since(since.horizon());
+            visible_at = Some(since.horizon());
+            if since.horizon() <= 1 {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -64,7 +133,7 @@ impl Memberships {
                 booked = crate::clock::monotonic();
                 self.book_used().await;
             }
-            tokio::time::sleep(LOOK).await;
+            self.store.wait_for_changes().await;
         }
     }
 

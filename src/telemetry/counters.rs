@@ -21,6 +21,11 @@ impl Count {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 
+    /// Adds one from any thread.
+    pub fn inc_shared(&self) {
+        self.add_shared(1);
+    }
+
     /// Adds `n` from any thread.
     pub fn add_shared(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);

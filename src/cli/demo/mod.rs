@@ -36,23 +36,23 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     telemetry::log::start(telemetry::log::Format::Text);
     let dir = Scratch::new()?;
     let mut config = Config {
-        database: Database { url: format!("sqlite:{}", dir.0.join("demo.db").display()) },
+        database: Database::Sqlite(format!("sqlite:{}", dir.0.join("demo.db").display())),
         drain: Timing { lame_duck: Duration::ZERO, limit: Duration::from_secs(5) },
         ..Config::default()
     };
     config.admin.set_port(0);
     let listeners = match args.listen {
         Some(listen) => {
-            config.listen = listen;
+            config.listen = listen.into();
             Listeners::bind(&config)?
         }
         None => Listeners::bind(&config).or_else(|_| {
-            config.listen.set_port(0);
+            config.listen = SocketAddr::from(([127, 0, 0, 1], 0)).into();
             Listeners::bind(&config)
         })?,
     };
     let runtime = serve::control_plane()?;
-    let store: Arc<dyn Store> = store::open(&config.database.url)?;
+    let store: Arc<dyn Store> = runtime.block_on(store::open(&config.database))?;
     runtime.block_on(async {
         let world = World::build(&*store).await?;
         let upstream = echo::start().await?;
@@ -60,8 +60,8 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         config.upstreams = vec![upstream];
         let policy = policy::load(&[("routes.yaml", POLICY)], Some(&Names::new(["legacy"])))
             .map_err(|findings| anyhow::anyhow!("{}", findings.to_lines()))?;
-        print!("{}", world.story(listeners.data_address()?, listeners.admin_address()?, POLICY));
-        serve::serve(config, listeners, policy, store, runtime.handle()).await
+        print!("{}", world.story(&listeners.data_address()?, listeners.admin_address()?, POLICY));
+        serve::serve(config, listeners, policy, store, None, runtime.handle()).await
     })
 }
 

@@ -164,15 +164,15 @@ impl Importer<'_, '_> {
 }
 
 fn organization(tx: &Transaction<'_>, o: &ImportedOrganization) -> rusqlite::Result<usize> {
-    let sql = "INSERT INTO organizations (id, name, slug, is_active, description, email, url, created, modified,
-                                          created_micros, modified_micros)
-               VALUES (:id, :name, :slug, :is_active, :description, :email, :url, :created, :modified,
-                       :created_micros, :modified_micros)
-               ON CONFLICT (id) DO UPDATE SET name = excluded.name, slug = excluded.slug,
-                   is_active = excluded.is_active, description = excluded.description, email = excluded.email,
-                   url = excluded.url, created = excluded.created, modified = excluded.modified,
-                   created_micros = excluded.created_micros, modified_micros = excluded.modified_micros";
-    tx.prepare_cached(sql)?.execute(named_params! {
+    // No upsert: its conflict rule would reach into the triggers, which ignore a slug that is known already.
+    let update = "UPDATE organizations SET name = :name, slug = :slug, is_active = :is_active,
+                      description = :description, email = :email, url = :url, created = :created, modified = :modified,
+                      created_micros = :created_micros, modified_micros = :modified_micros WHERE id = :id";
+    let insert = "INSERT INTO organizations (id, name, slug, is_active, description, email, url, created, modified,
+                                             created_micros, modified_micros)
+                  VALUES (:id, :name, :slug, :is_active, :description, :email, :url, :created, :modified,
+                          :created_micros, :modified_micros)";
+    let values = named_params! {
         ":id": o.id,
         ":name": o.name,
         ":slug": o.slug,
@@ -184,7 +184,11 @@ fn organization(tx: &Transaction<'_>, o: &ImportedOrganization) -> rusqlite::Res
         ":modified": seconds(o.modified),
         ":created_micros": o.created.rem_euclid(1_000_000),
         ":modified_micros": o.modified.rem_euclid(1_000_000),
-    })
+    };
+    match tx.prepare_cached(update)?.execute(values)? {
+        0 => tx.prepare_cached(insert)?.execute(values),
+        updated => Ok(updated),
+    }
 }
 
 fn user(tx: &Transaction<'_>, u: &ImportedUser) -> rusqlite::Result<usize> {

@@ -31,6 +31,7 @@ use crate::clock;
 use feed::Feed;
 use open::Role;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 use workers::Workers;
@@ -52,9 +53,16 @@ impl Default for Options {
     }
 }
 
+/// A file is itself as long as it is not replaced: a copy, or a backup put in its place, is another store.
+fn identity(path: &Path) -> std::io::Result<String> {
+    let file = std::fs::metadata(path)?;
+    Ok(format!("sqlite {} {}", file.dev(), file.ino()))
+}
+
 /// The embedded store.
 pub struct SqliteStore {
     key: ChecksumKey,
+    identity: String,
     now: fn() -> i64,
     /// One thread: SQLite has one writer at a time.
     writer: Workers<Connection>,
@@ -76,9 +84,14 @@ impl SqliteStore {
             move || Ok(open::connect(&path, role, busy)?)
         };
         let feed = connector(Role::Reader);
+        let identity = identity(path).map_err(|error| OpenError {
+            path: path.to_owned(),
+            problem: OpenProblem::Unreadable(error.to_string()),
+        })?;
         let start = || -> std::io::Result<Self> {
             Ok(Self {
                 key,
+                identity,
                 now,
                 writer: Workers::spawn("sqlite-writer", vec![Some(db)], connector(Role::Writer))?,
                 readers: Workers::spawn(

@@ -7,7 +7,7 @@ use crate::directory::{
     Actor, BatchError, BundleEdit, Changes, DirectoryError, GrantRecord, Grants, GroupRecord, GroupSelector,
     MembershipFilter, MembershipRecord, NewGroup, NewMembership, NewOrganization, NewPermission, NewRole, NewToken,
     NewUser, OrgRef, OrgSelector, OrganizationEdit, OrganizationRecord, Page, PermissionEdit, PermissionRecord,
-    RoleFilter, RoleRecord, RoleSelector, Store, StoreError, TokenEdit, TokenRecord, TokenSnapshot, UserEdit,
+    Position, RoleFilter, RoleRecord, RoleSelector, Store, StoreError, TokenEdit, TokenRecord, TokenSnapshot, UserEdit,
     UserRecord, UserSelector,
 };
 use crate::facts;
@@ -18,6 +18,10 @@ use async_trait::async_trait;
 impl Store for SqliteStore {
     fn checksum_key(&self) -> &ChecksumKey {
         &self.key
+    }
+
+    fn identity(&self) -> String {
+        self.identity.clone()
     }
 
     async fn token_snapshot(&self, digest: &TokenDigest) -> Result<Option<TokenSnapshot>, StoreError> {
@@ -38,12 +42,13 @@ impl Store for SqliteStore {
         self.read(move |tx| gateway::members_of(tx, organization)).await
     }
 
-    async fn position(&self) -> Result<u64, StoreError> {
+    async fn position(&self) -> Result<Position, StoreError> {
         self.feed.run(|feed| feed.position()).await
     }
 
-    async fn changes(&self, since: u64) -> Result<Changes, StoreError> {
-        self.feed.run(move |feed| feed.changes(since)).await
+    async fn changes(&self, since: &Position) -> Result<Changes, StoreError> {
+        let since = since.clone();
+        self.feed.run(move |feed| feed.changes(&since)).await
     }
 
     async fn touch_tokens(&self, uses: &[(TokenId, i64)]) -> Result<(), StoreError> {

@@ -37,7 +37,10 @@ async fn an_identifier_means_users_by_phone_address_and_name(on: &dyn Backend) {
         found.into_iter().map(|candidate| candidate.username).collect::<Vec<_>>()
     };
     let text = || Some("ann@example.org".to_owned());
-    assert_eq!(names(LoginQuery { email: text(), username: text(), ..LoginQuery::default() }).await, ["ann", "ann@example.org"]);
+    assert_eq!(
+        names(LoginQuery { email: text(), username: text(), ..LoginQuery::default() }).await,
+        ["ann", "ann@example.org"]
+    );
     let phones = vec!["+39123".to_owned(), "+393665243702".to_owned()];
     assert_eq!(names(LoginQuery { phones, email: text(), ..LoginQuery::default() }).await, ["ann"]);
     assert_eq!(names(LoginQuery { username: Some("Ann".into()), ..LoginQuery::default() }).await, [""; 0]);
@@ -46,7 +49,12 @@ async fn an_identifier_means_users_by_phone_address_and_name(on: &dyn Backend) {
     let one = organization(&*store, "One").await;
     let edit = ProfileEdit { organization: Some(Some(one.id)), ..ProfileEdit::default() };
     store.edit_profile(&twin.id.into(), edit).await.unwrap();
-    let query = |slug: &str| LoginQuery { email: text(), username: text(), organization: Some(slug.into()), ..LoginQuery::default() };
+    let query = |slug: &str| LoginQuery {
+        email: text(),
+        username: text(),
+        organization: Some(slug.into()),
+        ..LoginQuery::default()
+    };
     assert_eq!(names(query("ONE")).await, ["ann@example.org"]);
     assert_eq!(names(query("")).await, [""; 0]);
     let gone = store.delete_organization(&one.id.into()).await;
@@ -57,7 +65,8 @@ async fn a_password_is_kept_and_upgraded_only_where_it_is_still_the_old_one(on: 
     let store = on.store();
     let ann = user(&*store, "ann").await;
     let query = LoginQuery { username: Some("ann".into()), ..LoginQuery::default() };
-    let stored = async || store.login_candidates(&query).await.unwrap().remove(0).password.map(|p| p.expose().to_owned());
+    let stored =
+        async || store.login_candidates(&query).await.unwrap().remove(0).password.map(|p| p.expose().to_owned());
     assert_eq!(stored().await, None);
     store.set_password(&ann.id.into(), Some(hash("one")), date(2026, 1, 31)).await.unwrap();
     assert!(!store.upgrade_password(ann.id, hash("other"), hash("two")).await.unwrap());
@@ -75,9 +84,9 @@ async fn a_new_password_is_told_and_a_last_login_is_not(on: &dyn Backend) {
     let before = store.position().await.unwrap();
     let edit = ProfileEdit { last_login: Some(Some(1)), bio: Some("x".into()), ..ProfileEdit::default() };
     store.edit_profile(&ann.id.into(), edit).await.unwrap();
-    assert_eq!(store.changes(before).await.unwrap().changes, []);
+    assert_eq!(store.changes(&before).await.unwrap().changes, []);
     store.set_password(&ann.id.into(), Some(hash("one")), date(2026, 1, 31)).await.unwrap();
-    assert_eq!(store.changes(before).await.unwrap().changes, [Change::User(ann.id)]);
+    assert_eq!(store.changes(&before).await.unwrap().changes, [Change::User(ann.id)]);
 }
 
 async fn a_profile_changes_where_it_is_named(on: &dyn Backend) {
@@ -191,7 +200,10 @@ async fn an_import_can_be_repeated_and_leaves_out_what_breaks_a_rule(on: &dyn Ba
             modified: 0,
         }],
         owners: vec![(org, membership)],
-        permissions: vec![(1000, "openwisp_users.view_user".into(), "Can view user".into()), (1, "x.y".into(), "y".into())],
+        permissions: vec![
+            (1000, "openwisp_users.view_user".into(), "Can view user".into()),
+            (1, "x.y".into(), "y".into()),
+        ],
         groups: vec![(7, "Operator".into())],
         group_permissions: vec![(7, 1000)],
         user_groups: vec![(ann, 7)],

@@ -4,10 +4,15 @@
 //! Everything has a time limit, and every process ends with the test that started it; a postern that has panicked fails its
 //! test whatever else the test has seen.
 
+pub mod frames;
 mod gate;
+pub mod h2;
 mod http;
+pub mod postgres;
 mod process;
 mod raw;
+mod redis;
+pub mod tls;
 mod upstream;
 mod world;
 
@@ -15,6 +20,7 @@ pub use gate::{Gate, ROUTES, get, get_with, post, request};
 pub use http::{Answer, Recorded};
 pub use process::{Options, Postern, Signal};
 pub use raw::Raw;
+pub use redis::{RedisServer, Wire, free_port};
 pub use upstream::{Exchange, Upstream};
 pub use world::{ORG_A, ORG_B, ORG_GONE, Who, World};
 

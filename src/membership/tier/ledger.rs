@@ -1,0 +1,100 @@
+//! At which position of the store each user and token last changed, as far as this replica has followed.
+//!
+//! The [fence](super::super::fence) counts in steps of its own, which only this process knows. What replicas share names the
+//! store's positions, which all of them know. An entry says "read when every change up to here was visible"; it is believed
+//! where none of its subjects changed later, this replica has followed all changes since, and has followed at least as far.
+//! So a writer that is slow, a copy that is old, a Redis that was put back: none of them brings an old fact back.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use uuid::Uuid;
+
+/// A power of two; half a megabyte. A collision costs a query, never a stale answer.
+const SLOTS: usize = 1 << 16;
+
+/// See the module.
+pub struct Ledger {
+    /// All changes after this one are noted.
+    floor: AtomicU64,
+    /// As far as the store has been followed.
+    position: AtomicU64,
+    slots: Box<[AtomicU64]>,
+}
+
+impl Ledger {
+    /// Follows from `position` on.
+    #[must_use]
+    pub fn new(position: u64) -> Self {
+        Self {
+            floor: AtomicU64::new(position),
+            position: AtomicU64::new(position),
+            slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    fn slot(&self, id: Uuid) -> Option<&AtomicU64> {
+        let [.., a, b] = id.into_bytes();
+        self.slots.get(usize::from(u16::from_le_bytes([a, b])))
+    }
+
+    /// A load that begins now sees every change up to here.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position.load(Ordering::Acquire)
+    }
+
+    /// Somebody or something changed; whoever reads at `visible_at` or later has seen it.
+    pub fn changed(&self, id: Uuid, visible_at: u64) {
+        if let Some(slot) = self.slot(id) {
+            slot.fetch_max(visible_at, Ordering::AcqRel);
+        }
+    }
+
+    /// Everything up to `position` is noted.
+    pub fn followed(&self, position: u64) {
+        self.position.store(position, Ordering::Release);
+    }
+
+    /// Changes up to `position` were missed.
+    pub fn missed(&self, position: u64) {
+        // First the floor: between the two stores nothing is believed that should not be.
+        self.floor.store(position, Ordering::Release);
+        self.position.store(position, Ordering::Release);
+    }
+
+    /// Changes after `since`, which lies before the beginning, have been noted too.
+    pub fn knows_since(&self, since: u64) {
+        self.floor.fetch_min(since, Ordering::AcqRel);
+    }
+
+    /// Whether what was read at `read_at` of these still stands.
+    #[must_use]
+    pub fn believes(&self, read_at: u64, ids: [Uuid; 2]) -> bool {
+        let within = self.floor.load(Ordering::Acquire) <= read_at && read_at <= self.position();
+        let unchanged = |id| self.slot(id).is_some_and(|slot| slot.load(Ordering::Acquire) <= read_at);
+        within && ids.into_iter().all(unchanged)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ledger;
+    use uuid::Uuid;
+
+    #[test]
+    fn an_entry_is_believed_while_nothing_of_it_changed_since() {
+        let ledger = Ledger::new(10);
+        let (ann, token) = (Uuid::from_u128(1), Uuid::from_u128(2 << 64));
+        assert!(ledger.believes(10, [ann, ann]));
+        assert!(!ledger.believes(9, [ann, ann]), "what changed between 9 and 10 is not known");
+        assert!(!ledger.believes(11, [ann, ann]), "whoever wrote it is ahead of us");
+        ledger.changed(token, 12);
+        ledger.followed(12);
+        let other = Uuid::from_u128(7 << 112 | 0x0707);
+        assert!(ledger.believes(10, [other, other]));
+        assert!(!ledger.believes(11, [ann, token]) && ledger.believes(12, [ann, token]));
+        ledger.knows_since(4);
+        assert!(ledger.believes(4, [other, other]));
+        ledger.missed(20);
+        assert!(!ledger.believes(12, [other, other]) && ledger.believes(20, [ann, token]));
+    }
+}

@@ -1,0 +1,150 @@
+//! The ways to Redis: TLS, an ACL user, a cluster, sentinels; and a server that is not what it was.
+
+use super::{Fleet, answers, degraded};
+use crate::support::{Options, ROUTES, RedisServer, Who, eventually, free_port};
+use std::path::Path;
+
+fn serves(fleet: &Fleet) {
+    assert_eq!(fleet.status(0, Who::uA, "/me/x"), 200);
+    eventually("the entry is found", || {
+        let waiting = fleet.replicas[1].metric("postern_redis_hits_total") == 0.0;
+        if waiting {
+            fleet.replicas[0].sql("UPDATE users SET is_staff = 1 - is_staff WHERE username = 'uA'");
+            std::thread::sleep(std::time::Duration::from_millis(150));
+            fleet.status(0, Who::uA, "/me/x");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            fleet.status(1, Who::uA, "/me/x");
+        }
+        (!waiting).then_some(())
+    });
+}
+
+/// A certificate of `localhost` and the authority behind it.
+fn certificates(directory: &Path) {
+    let authority_key = rcgen::KeyPair::generate().unwrap();
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let root = authority.self_signed(&authority_key).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let own = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let issuer = rcgen::Issuer::new(authority, authority_key);
+    let signed = own.signed_by(&key, &issuer).unwrap();
+    std::fs::write(directory.join("ca.pem"), root.pem()).unwrap();
+    std::fs::write(directory.join("cert.pem"), signed.pem()).unwrap();
+    std::fs::write(directory.join("key.pem"), key.serialize_pem()).unwrap();
+}
+
+#[test]
+fn tls_and_an_acl_user_with_few_rights() {
+    let files = tempfile::tempdir().unwrap();
+    certificates(files.path());
+    let path = |name: &str| files.path().join(name).display().to_string();
+    let port = free_port();
+    let redis = RedisServer::with(&[
+        "--tls-port",
+        &port.to_string(),
+        "--tls-cert-file",
+        &path("cert.pem"),
+        "--tls-key-file",
+        &path("key.pem"),
+        "--tls-ca-cert-file",
+        &path("ca.pem"),
+        "--tls-auth-clients",
+        "no",
+        "--user",
+        "postern",
+        "on",
+        ">pass:word",
+        "~postern:*",
+        "&postern:*",
+        "+get",
+        "+set",
+        "+ping",
+    ]);
+    let url = format!("rediss://postern@localhost:{port}");
+    std::fs::write(files.path().join("password"), "pass:word\n").unwrap();
+    let options = |ca: &str, password: &str| {
+        let mut options = Options::policy(ROUTES);
+        let (ca, password) = (path(ca), path(password));
+        options.set.push(("redis", format!("{{ url: \"{url}\", password: {{ file: {password} }}, ca: {ca} }}")));
+        options
+    };
+    let fleet = |options: &Options| {
+        let gate = crate::support::Gate::with(options);
+        Fleet { replicas: vec![gate.postern], upstream: gate.upstream }
+    };
+    let mut good = fleet(&options("ca.pem", "password"));
+    answers(&good.replicas[0]);
+    let store = format!("sqlite:{}", good.replicas[0].home().join("postern.db").display());
+    let second = Options { world: false, ..options("ca.pem", "password") }.set("database", store);
+    good.replicas.push(crate::support::Postern::start(good.upstream.address(), &second));
+    answers(&good.replicas[1]);
+    serves(&good);
+    assert!(!redis.keys("postern:t:*").is_empty());
+    // A wrong password and an unknown authority are told, and no more than degrade.
+    std::fs::write(files.path().join("wrong"), "wrong").unwrap();
+    certificates_of_a_stranger(files.path());
+    for (ca, password, said) in
+        [("ca.pem", "wrong", "authentication failed"), ("stranger.pem", "password", "ertificate")]
+    {
+        let bad = fleet(&options(ca, password));
+        assert_eq!(bad.status(0, Who::uA, "/me/x"), 200);
+        let line = eventually("what is wrong is told", || {
+            bad.replicas[0].stderr().into_iter().find(|line| line.contains("Redis cannot be used"))
+        });
+        assert!(line.contains(said) && !line.contains("pass:word"), "{line}");
+        assert_eq!(degraded(&bad.replicas[0]), 1.0);
+    }
+}
+
+fn certificates_of_a_stranger(directory: &Path) {
+    let other = tempfile::tempdir().unwrap();
+    certificates(other.path());
+    std::fs::copy(other.path().join("ca.pem"), directory.join("stranger.pem")).unwrap();
+}
+
+#[test]
+fn a_cluster() {
+    let redis = RedisServer::with(&["--cluster-enabled", "yes"]);
+    redis.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    eventually("the cluster is up", || redis.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok").then_some(()));
+    let url = format!("redis+cluster://127.0.0.1:{}", redis.port);
+    let fleet = Fleet::new(&[url.clone(), url]);
+    serves(&fleet);
+}
+
+/// The sentinel names the master; when another one is named, it is found.
+#[test]
+fn sentinels() {
+    let first = RedisServer::start();
+    let second = RedisServer::with(&["--replicaof", "127.0.0.1", &first.port.to_string()]);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sentinel.conf");
+    let port = free_port();
+    std::fs::write(&file, format!(
+        "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor main 127.0.0.1 {} 1\nsentinel down-after-milliseconds main 300\n\
+         sentinel failover-timeout main 2000\n", directory.path().display(), first.port)).unwrap();
+    let mut sentinel = std::process::Command::new("redis-server")
+        .arg(&file)
+        .arg("--sentinel")
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let url = format!("redis+sentinel://127.0.0.1:{port}/main");
+    let fleet = Fleet::new(&[url.clone(), url]);
+    serves(&fleet);
+    eventually("the replica has caught up", || {
+        second.cli(&["INFO", "replication"]).contains("master_link_status:up").then_some(())
+    });
+    let mut first = first;
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    first.down();
+    eventually("degraded", || (degraded(&fleet.replicas[0]) == 1.0).then_some(()));
+    eventually("the replica is the master", || second.cli(&["ROLE"]).starts_with("master").then_some(()));
+    fleet.replicas.iter().for_each(answers);
+    second.cli(&["FLUSHALL"]);
+    assert_eq!(fleet.status(0, Who::both, "/me/x"), 200);
+    second.key("postern:t:*");
+    let _ = sentinel.kill();
+    let _ = sentinel.wait();
+}
