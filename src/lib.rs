@@ -1,6 +1,7 @@
 //! postern: a tenant-aware authorization sidecar and reverse proxy.
 
 pub mod admin;
+pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -11,7 +12,9 @@ pub mod fold;
 pub mod gateway;
 pub mod id;
 pub mod identity;
+pub mod import;
 pub mod limit;
+pub mod login;
 pub mod membership;
 pub mod net;
 pub mod password;

@@ -1,8 +1,10 @@
 //! The whole process put together: listeners, store, cache, workers; up, and down again in order.
 
 use crate::admin::{Admin, Readiness};
-use crate::config::{Config, RedisConfigError};
+use crate::api::{self, Api};
+use crate::config::{Compat, Config, RedisConfigError};
 use crate::directory::Store;
+use crate::directory::seal::Sealer;
 use crate::gateway::{Live, Shared, Worker};
 use crate::identity::Identity;
 use crate::limit::Limits;
@@ -45,6 +47,12 @@ pub enum StartError {
     /// The store cannot be asked.
     #[error("cannot start: {0}")]
     Store(#[from] crate::directory::StoreError),
+    /// A secret of the configuration is not there.
+    #[error(transparent)]
+    Secret(#[from] crate::config::SecretError),
+    /// Tokens cannot be encrypted.
+    #[error("identity.token.key: {0}")]
+    Seal(#[from] crate::directory::seal::SealError),
     /// The policy and the configuration do not fit each other.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -126,6 +134,7 @@ impl Server {
         let opened = destinations.open(&resolve(&policy, &config.upstreams)?).await.map_err(PolicyError::from)?;
         let capacity = Capacity { known: config.cache_credentials, ..Capacity::default() };
         let position = store.position().await?;
+        let api = identity_api(&config, &store)?;
         let metrics = Arc::new(Metrics::default());
         let redis = redis(&config, control)?;
         let tier = redis
@@ -170,6 +179,7 @@ impl Server {
             memberships: Arc::clone(&memberships),
             identity,
             trusted_proxies: config.trusted_proxies.clone(),
+            api: api.clone().map(|api| api::Service::new(api, control.clone())),
             limits: Arc::clone(&limits),
             body_limit: config.limits.body,
             timeouts: config.upstream_timeouts(),
@@ -178,6 +188,9 @@ impl Server {
             tracer,
         });
         observe(&metrics, &memberships, &config);
+        if let Some(api) = api {
+            observe_logins(&metrics, &api);
+        }
         observe_redis(&metrics, redis.as_ref());
         observe_edge(&metrics, &counts, tls.as_ref(), &config);
 
@@ -228,6 +241,19 @@ impl Server {
     }
 }
 
+/// The identity API, where it is wanted.
+fn identity_api(config: &Config, store: &Arc<dyn Store>) -> Result<Option<Arc<Api>>, StartError> {
+    let accounts = &config.accounts;
+    if !accounts.api {
+        return Ok(None);
+    }
+    let sealer = match (&accounts.token_key, config.compat) {
+        (Some(key), Compat::Openwisp) => Some(Sealer::new(&key.text()?)?),
+        _ => None,
+    };
+    Ok(Some(Arc::new(Api::new(Arc::clone(store), accounts, sealer))))
+}
+
 /// Redis as configured, with the task that connects to it; nothing waits for that.
 fn redis(config: &Config, control: &Handle) -> Result<Option<Arc<Redis>>, RedisConfigError> {
     let Some(config) = &config.redis else { return Ok(None) };
@@ -253,6 +279,34 @@ fn observe_redis(metrics: &Metrics, redis: Option<&Arc<Redis>>) {
         "postern_redis_failures",
         "Questions to Redis without a usable answer, since the start",
         of(|redis| redis.counts.failures.load(Ordering::Relaxed) as f64),
+    );
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn observe_logins(metrics: &Metrics, api: &Arc<Api>) {
+    let of = |read: fn(&Api) -> f64| {
+        let api = Arc::clone(api);
+        move || read(&api)
+    };
+    metrics.gauge(
+        "postern_password_computations",
+        "Passwords computed since the start",
+        of(|api| api.login.pool().hasher().computed() as f64),
+    );
+    metrics.gauge(
+        "postern_password_refusals",
+        "Passwords refused since the start because too many were waiting",
+        of(|api| api.login.pool().refused() as f64),
+    );
+    metrics.gauge(
+        "postern_password_waiting",
+        "Passwords being computed or waiting for it",
+        of(|api| api.login.pool().occupied() as f64),
+    );
+    metrics.gauge(
+        "postern_login_limits",
+        "Addresses and users whose attempts to log in are counted",
+        of(|api| api.login.limits().len() as f64),
     );
 }
 

@@ -7,6 +7,7 @@ pub mod explain;
 mod fields;
 pub mod group;
 pub mod health;
+pub mod import;
 pub mod matrix;
 pub mod member;
 pub mod migrate;
@@ -28,6 +29,7 @@ pub mod user;
 use crate::config::{Config, ConfigError, Sources};
 use crate::directory::Store;
 use crate::directory::audit::{Audited, Who};
+use crate::password::Hasher;
 use crate::policy::Names;
 use clap::{Parser, Subcommand};
 use output::{Exit, Output};
@@ -87,6 +89,8 @@ enum Command {
     Token(token::Args),
     /// Links that log somebody in
     Sesame(sesame::Args),
+    /// Bring an existing installation in
+    Import(import::Args),
     /// The database's schema
     Migrate(migrate::Args),
     /// Exit 0 when the local process is ready
@@ -134,7 +138,7 @@ impl Common {
     /// Runs a command on the directory.
     fn on_the_directory<F, Done>(&self, run: F) -> Result<ExitCode, Failure>
     where
-        F: FnOnce(Arc<dyn Store>, Output) -> Done,
+        F: FnOnce(Config, Arc<dyn Store>, Output) -> Done,
         Done: Future<Output = (anyhow::Result<Exit>, Output)>,
     {
         let config = Self::configuration(&self.sources())?;
@@ -144,7 +148,7 @@ impl Common {
             Ok(store) => Audited::over(store, config.audit(), Who::at_the_command_line()),
             Err(error) => return Ok(output.failure(&error).into()),
         };
-        let (done, mut output) = runtime.block_on(run(store, output));
+        let (done, mut output) = runtime.block_on(run(config, store, output));
         Ok(done.unwrap_or_else(|error| output.failure(&error)).into())
     }
 }
@@ -185,7 +189,7 @@ pub fn main() -> ExitCode {
     let Cli { common, command } = Cli::parse();
     macro_rules! noun {
         ($noun:ident, $args:expr) => {
-            common.on_the_directory(|store, mut output| async move {
+            common.on_the_directory(|_, store, mut output| async move {
                 ($noun::run($args, &*store, &mut output).await, output)
             })
         };
@@ -200,7 +204,14 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&common, &args),
         Command::Matrix(args) => matrix::run(&common, &args),
         Command::Schema(args) => Ok(schema::run(&args)),
-        Command::User(args) => noun!(user, args),
+        Command::User(args) => common.on_the_directory(|config, store, mut output| async move {
+            let passwords = config.accounts.passwords;
+            let hasher = Hasher::new(passwords.algorithm, passwords.md5);
+            (user::run(args, &hasher, &*store, &mut output).await, output)
+        }),
+        Command::Import(args) => common.on_the_directory(|config, store, mut output| async move {
+            (import::run(args, &config, &*store, &mut output).await, output)
+        }),
         Command::Org(args) => noun!(org, args),
         Command::Member(args) => noun!(member, args),
         Command::Group(args) => noun!(group, args),
@@ -233,9 +244,8 @@ fn check(common: &Common, args: &check::Args) -> Result<ExitCode, Failure> {
 
 /// Tokens are made with the settings that the gate reads them with.
 fn sesame(common: &Common, args: sesame::Args) -> Result<ExitCode, Failure> {
-    let settings = Common::configuration(&common.sources())?.identity.sesame;
-    common.on_the_directory(|store, mut output| async move {
-        (sesame::run(args, settings.as_ref(), &*store, &mut output).await, output)
+    common.on_the_directory(|config, store, mut output| async move {
+        (sesame::run(args, config.identity.sesame.as_ref(), &*store, &mut output).await, output)
     })
 }
 

@@ -5,12 +5,16 @@ use super::fields::{PageArgs, clearable, filled};
 use super::moment::stamp;
 use super::output::{Exit, Output, Record};
 use super::rights::Permissions;
+use crate::clock;
 use crate::directory::name::{Email, ExternalId, PhoneNumber, Text, Username};
 use crate::directory::{DirectoryError, GrantRecord, NewUser, Store, SubjectRecord, UserEdit, UserRecord};
 use crate::id::UserId;
+use crate::password::{Hasher, PasswordHash};
+use anyhow::{Context, ensure};
+use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
-/// Users: create, list, show, edit, delete, grant, revoke, permissions
+/// Users: create, list, show, edit, password, delete, grant, revoke, permissions
 #[derive(clap::Args)]
 pub struct Args {
     /// Print JSON
@@ -26,6 +30,9 @@ enum Verb {
     Create {
         #[command(flatten)]
         new: Spec,
+        /// Read the password from stdin: its first line
+        #[arg(long, conflicts_with = "batch")]
+        password_stdin: bool,
         /// Create one user for each line of a file (- for stdin): JSON objects with the fields username, email, phone,
         /// first_name, last_name, external_id, active, staff, superuser, id; all of them or none
         #[arg(long, value_name = "FILE", conflicts_with = "Spec")]
@@ -47,6 +54,17 @@ enum Verb {
         user: String,
         #[command(flatten)]
         changes: Changes,
+    },
+    /// Give a user another password, or none
+    Password {
+        /// Id, username or e-mail address
+        user: String,
+        /// Read the password from stdin: its first line
+        #[arg(long, required_unless_present = "none")]
+        password_stdin: bool,
+        /// Take the password: only tokens and the like are left to the user
+        #[arg(long, conflicts_with = "password_stdin")]
+        none: bool,
     },
     /// Delete a user with their memberships and tokens
     Delete {
@@ -316,6 +334,22 @@ fn list_grants(grants: Vec<GrantRecord>, out: &mut Output) -> anyhow::Result<()>
     out.list(&grants.into_iter().map(ShownGrant::from).collect::<Vec<_>>())
 }
 
+/// Reads a password from stdin and hashes it. It is never an argument: others would see it in the list of processes.
+fn read_password(hasher: &Hasher) -> anyhow::Result<PasswordHash> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).context("cannot read the password from stdin")?;
+    let password = line.trim_end_matches(['\r', '\n']);
+    ensure!(!password.is_empty(), "there is no password on stdin");
+    ensure!(password.len() <= 4096 && !password.contains('\0'), "a password has at most 4096 bytes, none of them NUL");
+    Ok(hasher.hash(password)?)
+}
+
+/// The day of a new password, in UTC.
+fn today() -> Date {
+    let now = Timestamp::from_second(clock::unix_seconds()).unwrap_or_default();
+    now.to_zoned(jiff::tz::TimeZone::UTC).date()
+}
+
 /// Shows users, one a line.
 ///
 /// # Errors
@@ -328,11 +362,18 @@ pub(super) fn list(users: Vec<UserRecord>, out: &mut Output) -> anyhow::Result<(
 ///
 /// # Errors
 /// What the directory refuses ([`DirectoryError`]), a batch that cannot be read, an output that cannot be written.
-pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
+pub async fn run(args: Args, hasher: &Hasher, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     match args.verb {
-        Verb::Create { new, batch: None } => {
-            let created = store.create_users(vec![new.check()?]).await.map_err(|e| e.error)?;
+        Verb::Create { new, password_stdin, batch: None } => {
+            let new = new.check()?;
+            let password = if password_stdin { Some(read_password(hasher)?) } else { None };
+            let created = store.create_users(vec![new]).await.map_err(|e| e.error)?;
+            for user in &created {
+                if let Some(password) = &password {
+                    store.set_password(&user.id.into(), Some(password.clone()), today()).await?;
+                }
+            }
             for user in created.into_iter().map(Shown::from) {
                 out.done(&user, Some(&user.id), &format!("created user {}", user.username))?;
             }
@@ -351,6 +392,12 @@ pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Res
         Verb::Edit { user, changes } => {
             let user = Shown::from(store.edit_user(&user.into(), changes.check()?).await?);
             out.done(&user, None, &format!("changed user {}", user.username))?;
+        }
+        Verb::Password { user, password_stdin: _, none } => {
+            let password = if none { None } else { Some(read_password(hasher)?) };
+            let user = store.set_password(&user.into(), password, today()).await?;
+            let done = if none { "took the password of" } else { "changed the password of" };
+            out.note(&format!("{done} user {}", user.username));
         }
         Verb::Delete { user } => {
             let user = Shown::from(store.delete_user(&user.into()).await?);

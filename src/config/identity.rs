@@ -98,12 +98,12 @@ pub enum JwtKeys {
     Key(SecretSource),
 }
 
+/// The keys of `identity` that are read here.
+pub(super) const KEYS: [&str; 3] = ["jwt", "sesame", "session"];
+
 /// Reads the section; what was reported is left out.
-pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Identity {
+pub(super) fn read(node: &Node, map: &Map, base: &Path, findings: &mut Findings) -> Identity {
     let mut identity = Identity::default();
-    let Some(map) = node.expect_map("`identity`", findings) else { return identity };
-    let keys = Keys { known: &["jwt", "sesame", "session"], not_yet: &["api", "login", "token", "passwords"] };
-    map.expect_keys("`identity`", keys, findings);
     if let Some(node) = map.get("jwt") {
         identity.jwt = issuers(node, base, findings);
     }

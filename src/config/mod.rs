@@ -3,6 +3,7 @@
 //! `overlay` brings the three together into one tree, in which each value knows where it came from; `sections` reads
 //! the tree. What comes out is [`Config`], about which nothing is left to check.
 
+pub mod accounts;
 mod database;
 mod edge;
 pub mod identity;
@@ -80,6 +81,16 @@ pub enum ConfigError {
     /// What it says cannot be used.
     #[error("the configuration has errors")]
     Findings(Findings),
+}
+
+/// Whose manner answers follow, where the documented and safe rule is another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compat {
+    /// Nobody's: the documented rules.
+    #[default]
+    None,
+    /// openwisp-users', quirks included.
+    Openwisp,
 }
 
 /// The log.
@@ -160,6 +171,10 @@ pub struct Config {
     pub secrets: Vec<SecretSource>,
     /// Who may say who they are.
     pub identity: identity::Identity,
+    /// How people log in, and what they get.
+    pub accounts: accounts::Accounts,
+    /// Whose manner answers follow.
+    pub compat: Compat,
     /// The directory's store.
     pub database: Database,
     /// Redis, where there is one.
@@ -278,6 +293,8 @@ impl Default for Config {
             policy: Vec::new(),
             secrets: Vec::new(),
             identity: identity::Identity::default(),
+            accounts: accounts::Accounts::default(),
+            compat: Compat::default(),
             database: Database::Sqlite(format!("sqlite:{}", data_dir().join("postern.db").display())),
             redis: None,
             trusted_proxies: Vec::new(),

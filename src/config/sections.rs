@@ -1,6 +1,6 @@
 //! Reads the merged tree, section by section.
 
-use super::{Config, Limits, Timeouts, Wider, database, identity, redis, secret};
+use super::{Compat, Config, Limits, Timeouts, Wider, accounts, database, identity, redis, secret};
 use crate::directory::audit::Target;
 use crate::telemetry::log::Format;
 use crate::telemetry::trace;
@@ -60,14 +60,37 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     if let Some(node) = tree.get("secrets") {
         config.secrets = secret::read(node, base, findings);
     }
-    if let Some(node) = tree.get("identity") {
-        config.identity = identity::read(node, base, findings);
+    if let Some(node) = tree.get("identity")
+        && let Some(map) = node.expect_map("`identity`", findings)
+    {
+        let known: Vec<&str> = accounts::KEYS.into_iter().chain(identity::KEYS).collect();
+        map.expect_keys("`identity`", Keys { known: &known, not_yet: &[] }, findings);
+        config.accounts = accounts::read(map, base, findings);
+        config.identity = identity::read(node, map, base, findings);
     }
     if let Some(node) = tree.get("database") {
         set(&mut config.database, database::read(node, base, findings));
     }
     only(tree, "schema", "postern", &["openwisp"], findings);
-    only(tree, "compat", "none", &["openwisp"], findings);
+    if let Some(node) = tree.get("compat") {
+        match node.expect_str("`compat`", findings) {
+            Some("openwisp") => {
+                config.compat = Compat::Openwisp;
+                if config.accounts.api && config.accounts.token_key.is_none() {
+                    let message =
+                        "`compat: openwisp` tells a user the same token at each login, and needs a key to keep it";
+                    findings
+                        .error("missing_key", node.span, message)
+                        .help("write `identity: { token: { key: { env: POSTERN_TOKEN_KEY } } }`, or `api: off`");
+                }
+            }
+            Some("none") | None => {}
+            Some(other) => {
+                let message = format!("`compat` must be `none` or `openwisp`, not `{other}`");
+                findings.error("wrong_value", node.span, message);
+            }
+        }
+    }
     if let Some(node) = tree.get("redis") {
         config.redis = redis::read(node, base, findings);
     }

@@ -34,6 +34,8 @@ pub enum Noun {
     Role,
     /// A binding of an issuer's subject.
     Subject,
+    /// An e-mail address of a user.
+    Email,
 }
 
 impl fmt::Display for Noun {
@@ -47,6 +49,7 @@ impl fmt::Display for Noun {
             Self::Group => "group",
             Self::Role => "role",
             Self::Subject => "subject",
+            Self::Email => "e-mail address",
         })
     }
 }
@@ -82,6 +85,8 @@ pub enum Unique {
     SuperRoleName,
     /// A subject of an issuer.
     Subject,
+    /// One of a user's addresses, or a verified one among all.
+    EmailAddress,
 }
 
 impl fmt::Display for Unique {
@@ -101,6 +106,7 @@ impl fmt::Display for Unique {
             Self::RoleName => "a role with this name in this organization",
             Self::SuperRoleName => "a super role with this name",
             Self::Subject => "a binding of this subject to another user",
+            Self::EmailAddress => "an e-mail address like this",
         })
     }
 }
@@ -223,6 +229,7 @@ impl DirectoryError {
             Self::NotFound { noun: Noun::Organization, .. } => "name an organization by id or slug".into(),
             Self::NotFound { noun: Noun::Token, .. } => "name a token by its id, as `token list` shows it".into(),
             Self::NotFound { noun: Noun::Membership, .. } => "see `member list`".into(),
+            Self::NotFound { noun: Noun::Email, .. } => "name an address of the user by its number".into(),
             Self::NotFound { noun: Noun::Permission, reference } => {
                 format!("permissions are made before they are granted: postern permission create {reference}")
             }

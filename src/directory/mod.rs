@@ -11,21 +11,31 @@
 pub mod audit;
 mod credentials;
 mod error;
+mod import;
 mod model;
 pub mod name;
+mod people;
 pub mod position;
 pub mod postgres;
 mod rights;
 pub mod schema;
+pub mod seal;
 pub mod sqlite;
 mod store;
 pub mod token;
 
 pub use credentials::{Credentials, NewSession, Revocation, SessionSnapshot, SubjectRecord, UserKey};
 pub use error::{BatchError, DirectoryError, Noun, StoreError, Unique};
+pub use import::{
+    Import, ImportReport, ImportedEmail, ImportedMembership, ImportedOrganization, ImportedToken, ImportedUser, Micros,
+    Misfit, Progress,
+};
 pub use model::{
     Actor, MembershipFilter, MembershipRecord, NewMembership, NewOrganization, NewToken, NewUser, OrgSelector,
     OrganizationEdit, OrganizationRecord, Page, TokenEdit, TokenRecord, UserEdit, UserRecord, UserSelector,
+};
+pub use people::{
+    EmailRecord, LoginCandidate, LoginQuery, NewEmail, NewSealedToken, People, Profile, ProfileEdit, SealedToken,
 };
 pub use position::Position;
 pub use rights::{

@@ -104,6 +104,22 @@ impl Token {
         Ok(Self(text.into()))
     }
 
+    /// Makes a new token as Django REST framework makes them: 40 hexadecimal digits, without a checksum.
+    ///
+    /// # Errors
+    /// The system gives no random bytes.
+    pub fn generate_plain() -> Result<Self, getrandom::Error> {
+        let mut random = [0_u8; 20];
+        getrandom::fill(&mut random)?;
+        Ok(Self(data_encoding::HEXLOWER.encode(&random).into()))
+    }
+
+    /// Takes a token that was made before.
+    #[must_use]
+    pub fn from_elsewhere(text: String) -> Self {
+        Self(text.into())
+    }
+
     /// The token, to be shown to whom it belongs.
     #[must_use]
     pub fn expose(&self) -> &str {

@@ -97,7 +97,10 @@ impl Client {
         }
         let mut chain = vec![self.peer];
         let values = headers.get_all(&X_FORWARDED_FOR).iter().rev();
-        let hops = values.filter_map(|v| v.to_str().ok()).flat_map(|v| v.rsplit(',')).map(|hop| address(hop.trim()));
+        let hops = values
+            .filter_map(|v| v.to_str().ok())
+            .flat_map(|v| v.rsplit(','))
+            .map(|hop| address(&hop.replace([' ', '\t'], "")));
         for hop in hops.take(LONGEST_CHAIN) {
             // An unreadable hop ends what can be believed.
             let Some(hop) = hop else { break };

@@ -193,6 +193,11 @@ impl Exchange {
         &self.link
     }
 
+    /// The request as the client sent it; once.
+    pub fn take(&mut self) -> Option<Request<RequestBody>> {
+        self.request.take()
+    }
+
     /// Its connection's deadlines, and the request to the upstream while there is one.
     pub fn sending(&mut self) -> (&Deadlines, Option<&mut Sending>) {
         (&self.link.connection.deadlines, self.sending.as_mut())

@@ -12,7 +12,7 @@ use crate::id::UserId;
 use crate::identity::session;
 use crate::identity::{self, Credential, Identity, Presented, Wanted};
 use crate::membership::{Kind, Lookup, Memberships};
-use crate::policy::{Scheme, Schemes};
+use crate::policy::{RESERVED, Scheme, Schemes};
 use crate::target::{Target, query};
 use http::HeaderValue;
 use http::Request;
@@ -31,6 +31,8 @@ pub enum Stop {
     Preflight,
     /// It is allowed; whoever sent it goes on with a session.
     BeginSession(UserId, String),
+    /// It is for the identity API.
+    Identity,
 }
 
 impl From<Denial> for Stop {
@@ -149,6 +151,10 @@ pub fn judge<'w, B>(
         return Err(Stop::Preflight);
     }
     let found = find(policy, &view);
+    // A path under it has no route, so nothing else is ever asked this.
+    if found.is_err() && worker.shared.api.is_some() && raw.starts_with(RESERVED) {
+        return Err(Stop::Identity);
+    }
     noted.route = found.as_ref().map_or_else(|denial| denial.route, |matched| Some(matched.route().index));
     if let Some(route) = noted.route.and_then(|at| policy.routes().get(at))
         && let Some(cors) = &route.cors

@@ -6,6 +6,7 @@
 //! fetched on the side, and it judges again. When the answer ends, the exchange leaves one access line and the metrics
 //! behind, whatever became of it.
 
+mod api;
 pub mod besides;
 pub mod body;
 pub mod client;
@@ -87,6 +88,7 @@ impl tower::Service<Request<Incoming>> for Gateway {
             Err(Stop::Denied(denial)) => Answer::Now(Some(reply::refuse(exchange, &denial))),
             Err(Stop::Preflight) => Answer::Now(Some(reply::preflight(exchange))),
             Err(Stop::BeginSession(user, target)) => Answer::Later(Box::pin(begin_session(exchange, user, target))),
+            Err(Stop::Identity) => Answer::Later(Box::pin(api::answer(exchange))),
             Err(Stop::Needs(need)) => Answer::Later(Box::pin(async move {
                 let mut need = need;
                 loop {
@@ -96,6 +98,7 @@ impl tower::Service<Request<Incoming>> for Gateway {
                         Err(Stop::Denied(denial)) => return reply::refuse(exchange, &denial),
                         Err(Stop::Preflight) => return reply::preflight(exchange),
                         Err(Stop::BeginSession(user, target)) => return begin_session(exchange, user, target).await,
+                        Err(Stop::Identity) => return api::answer(exchange).await,
                         Err(Stop::Needs(next)) => need = next,
                     }
                 }

@@ -36,7 +36,9 @@ impl Bodies {
     }
 }
 
-fn problem(denial: &Denial) -> String {
+/// The body of a refusal.
+#[must_use]
+pub fn problem(denial: &Denial) -> String {
     let code = denial.reason.code();
     serde_json::json!({
         "type": format!("urn:postern:reason:{code}"),

@@ -4,6 +4,7 @@ use super::Gateway;
 use super::entropy::Entropy;
 use super::live::{Live, Rules};
 use super::reply::Bodies;
+use crate::api;
 use crate::identity::Identity;
 use crate::limit::Limits;
 use crate::membership::Memberships;
@@ -31,6 +32,8 @@ pub struct Shared {
     pub identity: Arc<Identity>,
     /// Whose forwarded headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// What postern answers itself under [`crate::policy::RESERVED`].
+    pub api: Option<api::Service>,
     /// Who came how often.
     pub limits: Arc<Limits>,
     /// Bytes of a request body, at most.

@@ -6,6 +6,7 @@
 
 mod credentials;
 mod entry;
+mod people;
 mod store;
 
 pub use entry::{Who, entry};

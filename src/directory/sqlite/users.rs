@@ -137,7 +137,7 @@ fn save(tx: &Transaction<'_>, sql: &str, user: &UserRecord) -> Result<(), Direct
         Err(DirectoryError::Taken { unique, value: value.cloned().unwrap_or_default() })
     };
     match error {
-        e if violates(&e, "users.username") => taken(Unique::Username, Some(&user.username)),
+        e if violates(&e, "index 'users_username'") => taken(Unique::Username, Some(&user.username)),
         e if violates(&e, "index 'users_email'") => taken(Unique::Email, user.email.as_ref()),
         e if violates(&e, "users.phone_number") => taken(Unique::PhoneNumber, user.phone_number.as_ref()),
         e if violates(&e, "users.external_id") => taken(Unique::UserExternalId, user.external_id.as_ref()),

@@ -10,6 +10,7 @@ mod feed;
 mod gateway;
 mod memberships;
 mod organizations;
+mod people;
 mod rights;
 mod shared;
 mod startup;

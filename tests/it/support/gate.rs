@@ -127,6 +127,11 @@ pub fn get(who: Who, target: &str) -> Vec<u8> {
     request(who, "GET", target, &[], "")
 }
 
+/// A GET with this token.
+pub fn get_with(token: &str, target: &str) -> Vec<u8> {
+    format!("GET {target} HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: Bearer {token}\r\n\r\n").into_bytes()
+}
+
 /// Somebody's POST with a small body.
 pub fn post(who: Who, target: &str) -> Vec<u8> {
     request(who, "POST", target, &[], "hello")

@@ -16,7 +16,7 @@ pub mod tls;
 mod upstream;
 mod world;
 
-pub use gate::{Gate, ROUTES, get, post, request};
+pub use gate::{Gate, ROUTES, get, get_with, post, request};
 pub use http::{Answer, Recorded};
 pub use process::{Options, Postern, Signal};
 pub use raw::Raw;

@@ -160,6 +160,17 @@ impl Postern {
         command(self.home.path(), args, "").unwrap_or_else(|error| panic!("{args:?}: {error}"))
     }
 
+    /// The same, with this on standard input.
+    pub fn cli_with(&self, args: &[&str], input: &str) -> String {
+        command(self.home.path(), args, input).unwrap_or_else(|error| panic!("{args:?}: {error}"))
+    }
+
+    /// One text out of the store, as another program would read it.
+    pub fn query(&self, sql: &str) -> String {
+        let store = rusqlite::Connection::open(self.home.path().join("postern.db")).unwrap();
+        store.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
     /// Runs a command with the directory's configuration: standard output, or standard error where it fails.
     pub fn try_cli(&self, args: &[&str]) -> Result<String, String> {
         command(self.home.path(), args, "")

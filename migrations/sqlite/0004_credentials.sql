@@ -1,9 +1,5 @@
 -- Who somebody is by other words than a token: subjects of issuers, sessions of people, and what sesame tokens rest on.
 
--- When somebody last logged in, in microseconds since the Unix epoch: one-time sesame tokens are good until it changes.
--- Bookkeeping for everybody else: a change is silent.
-ALTER TABLE users ADD COLUMN last_login INTEGER;
-
 -- An issuer's subject is this user.
 CREATE TABLE subjects (
     issuer  TEXT NOT NULL CHECK (length(issuer) BETWEEN 1 AND 512),

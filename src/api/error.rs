@@ -1,0 +1,162 @@
+//! What goes wrong, and the one place that makes answers of it.
+//!
+//! Clients of the reference know its bodies: errors of fields by field, everything else as `detail`. Without `compat`, what
+//! is not about the request's own fields is problem+json, as everywhere else in postern.
+
+use super::Api;
+use super::fields::FieldErrors;
+use crate::decision::{Denial, Reason};
+use crate::login::limits::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{self, HeaderName, HeaderValue};
+use serde_json::json;
+use std::time::Duration;
+use thiserror::Error;
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Django's own page.
+pub(super) const NOT_FOUND: &str = "\n<!doctype html>\n<html lang=\"en\">\n<head>\n  <title>Not Found</title>\n</head>\n<body>\n  \
+    <h1>Not Found</h1><p>The requested resource was not found on this server.</p>\n</body>\n</html>\n";
+
+/// Why a request is not answered as it wants.
+#[derive(Debug, Error)]
+pub enum ApiError {
+    /// There is no such path.
+    #[error("there is no such path")]
+    NoRoute,
+    /// None of the representations that the client takes is ours.
+    #[error("Could not satisfy the request Accept header.")]
+    NotAcceptable,
+    /// `?format=` asks for what is not there.
+    #[error("Not found.")]
+    NoFormat,
+    /// Too often.
+    #[error("Request was throttled. Expected available in {} second{}.", seconds(*wait), if seconds(*wait) == 1 { "" } else { "s" })]
+    Throttled {
+        /// Until the next one passes.
+        wait: Duration,
+        /// The limit, where it may be told.
+        state: Option<State>,
+    },
+    /// The path is there, the method is not.
+    #[error("Method \"{0}\" not allowed.")]
+    Method(String),
+    /// A body of a type that is not read.
+    #[error("Unsupported media type \"{0}\" in request.")]
+    MediaType(String),
+    /// A body that is not of its type.
+    #[error("{0}")]
+    Parse(String),
+    /// Values of fields are wrong.
+    #[error("fields are wrong")]
+    Fields(FieldErrors),
+    /// Too much is being done already; a moment later it may work.
+    #[error("The service is busy, try again.")]
+    Busy,
+    /// The store, or the system, fails.
+    #[error("The service is not available, try again.")]
+    Unavailable,
+}
+
+impl ApiError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NoRoute | Self::NoFormat => StatusCode::NOT_FOUND,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Parse(_) | Self::Fields(_) => StatusCode::BAD_REQUEST,
+            Self::Busy | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The reason code of what is told as problem+json without `compat`.
+    fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::NoRoute => Some(Reason::NoRoute),
+            Self::Throttled { .. } => Some(Reason::Throttled),
+            Self::Unavailable => Some(Reason::StoreUnavailable),
+            _ => None,
+        }
+    }
+
+    /// The answer, of an operation with these methods.
+    pub fn answer(self, api: &Api, allow: &'static str) -> Response {
+        let status = self.status();
+        let reason = self.reason().filter(|_| !api.compat);
+        let mut response = match (&self, reason) {
+            (_, Some(reason)) => {
+                let denial = Denial::new(reason).with_status(status);
+                let problem = HeaderValue::from_static("application/problem+json");
+                (status, [(header::CONTENT_TYPE, problem)], crate::gateway::reply::problem(&denial)).into_response()
+            }
+            (Self::NoRoute, None) => {
+                let html = HeaderValue::from_static("text/html; charset=utf-8");
+                return (status, [(header::CONTENT_TYPE, html)], NOT_FOUND).into_response();
+            }
+            (Self::Fields(errors), None) => json_answer(status, errors.to_json()),
+            (error, None) => json_answer(status, json!({ "detail": error.to_string() }).to_string()),
+        };
+        let headers = response.headers_mut();
+        if !allow.is_empty() {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        headers.insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
+        match self {
+            Self::Throttled { wait, state } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(wait)));
+                if let Some(state) = state {
+                    tell_limit(headers, state, wait);
+                }
+            }
+            Self::Busy | Self::Unavailable => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// `RateLimit` and its policy (draft-ietf-httpapi-ratelimit-headers).
+pub(super) fn tell_limit(headers: &mut http::HeaderMap, state: State, reset: Duration) {
+    let policy = format!("\"address\";q={};w={}", state.limit, state.period.as_secs());
+    let now = format!("\"address\";r={};t={}", state.remaining, seconds(reset));
+    if let (Ok(policy), Ok(now)) = (HeaderValue::try_from(policy), HeaderValue::try_from(now)) {
+        headers.insert(RATE_LIMIT_POLICY, policy);
+        headers.insert(RATE_LIMIT, now);
+    }
+}
+
+/// JSON as the reference writes it: compact.
+pub(super) fn json_answer(status: StatusCode, body: String) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    (status, [(header::CONTENT_TYPE, json)], body).into_response()
+}
+
+/// Whole seconds, rounded up: whoever comes back then passes.
+fn seconds(time: Duration) -> u64 {
+    (time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ApiError, NOT_FOUND};
+    use std::time::Duration;
+
+    #[test]
+    fn django_s_page_is_as_long_as_django_s() {
+        assert_eq!(NOT_FOUND.len(), 179);
+    }
+
+    #[test]
+    fn one_second_is_one_and_less_is_rounded_up() {
+        let told = |wait| ApiError::Throttled { wait, state: None }.to_string();
+        assert_eq!(told(Duration::from_millis(300)), "Request was throttled. Expected available in 1 second.");
+        assert_eq!(told(Duration::from_millis(1300)), "Request was throttled. Expected available in 2 seconds.");
+    }
+}

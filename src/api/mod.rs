@@ -1,0 +1,124 @@
+//! The identity API: what postern itself answers under `/api/v1/users/` on the data port.
+//!
+//! It runs on the control plane; a data-plane worker hands a request over ([`Service::call`]) once its body is here, and waits for
+//! the answer like for an upstream's. [`router`] has all routes and layers in one list; each operation is a file ([`token`]).
+//! What comes in is read by [`body`] and [`fields`] in the manner of the reference (Django REST framework), whose answers
+//! clients of an existing installation know; what goes wrong becomes an answer in [`error`] alone.
+
+pub mod body;
+pub mod error;
+pub mod fields;
+pub mod json;
+pub mod negotiate;
+pub mod router;
+pub mod token;
+
+use crate::config::accounts::Accounts;
+use crate::directory::Store;
+use crate::directory::seal::Sealer;
+use crate::login::Login;
+use axum::Router;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tower::ServiceExt;
+
+/// Greatest body of a request, in bytes.
+pub const LARGEST_BODY: u64 = 64 * 1024;
+/// For a whole request, once its body is here.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// From where a request came; the gateway says so, never a header.
+#[derive(Clone, Copy, Debug)]
+pub struct Client(pub IpAddr);
+
+/// What the operations work with.
+pub struct Api {
+    /// The directory.
+    pub store: Arc<dyn Store>,
+    /// Logs people in.
+    pub login: Login,
+    /// Encrypts the one token of a user, under `compat: openwisp`; otherwise each login gets a new one.
+    pub sealer: Option<Sealer>,
+    /// How long a token of a login is good.
+    pub lifetime: Option<Duration>,
+    /// Whether answers are the reference's where ours would be better.
+    pub compat: bool,
+}
+
+impl Api {
+    /// As it is configured. A `sealer` is what `compat: openwisp` needs.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, accounts: &Accounts, sealer: Option<Sealer>) -> Self {
+        Self {
+            login: Login::new(Arc::clone(&store), accounts.clone()),
+            store,
+            compat: sealer.is_some(),
+            sealer,
+            lifetime: accounts.lifetime,
+        }
+    }
+}
+
+/// The API as the data plane calls it.
+#[derive(Clone)]
+pub struct Service {
+    router: Router,
+    control: Handle,
+}
+
+impl Service {
+    /// Runs on `control`.
+    #[must_use]
+    pub fn new(api: Arc<Api>, control: Handle) -> Self {
+        Self { router: router::router(api), control }
+    }
+
+    /// Answers a request; its work stops when nobody waits for the answer any more.
+    pub async fn call(&self, request: Request<Bytes>, client: IpAddr) -> Response<Bytes> {
+        let mut request = request.map(axum::body::Body::from);
+        request.extensions_mut().insert(Client(client));
+        let router = self.router.clone();
+        let task = self.control.spawn(async move {
+            let answer = async {
+                let Ok(response) = router.oneshot(request).await;
+                let (parts, body) = response.into_parts();
+                Some(Response::from_parts(parts, body.collect().await.ok()?.to_bytes()))
+            };
+            tokio::time::timeout(PATIENCE, answer).await
+        });
+        let task = Running(task);
+        match task.await {
+            Ok(Ok(Some(response))) => response,
+            Ok(Ok(None)) | Err(_) => empty(StatusCode::INTERNAL_SERVER_ERROR),
+            Ok(Err(_)) => empty(StatusCode::SERVICE_UNAVAILABLE),
+        }
+    }
+}
+
+fn empty(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
+}
+
+/// A task that ends when nobody waits for it.
+struct Running<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Future for Running<T> {
+    type Output = Result<T, tokio::task::JoinError>;
+
+    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
+        std::pin::Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<T> Drop for Running<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,68 @@
+//! All routes, and what stands around them.
+
+use super::error::ApiError;
+use super::{Api, token};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{StatusCode, Uri};
+use std::sync::Arc;
+
+/// The path of the token endpoint.
+pub const TOKEN: &str = "/api/v1/users/token/";
+/// Paths that a slash is added to where it is missing.
+const PATHS: [&str; 1] = [TOKEN];
+/// Endpoints that are not there yet and share the limit of an address with those that are.
+const LIMITED: [&str; 2] = ["/api/v1/users/password/reset/", "/api/v1/users/password/reset/confirm/"];
+
+/// On every answer: it is for the one who asked, and not to be framed, sniffed or told to others.
+const EVERYWHERE: [(HeaderName, HeaderValue); 5] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+];
+
+/// The identity API.
+pub fn router(api: Arc<Api>) -> Router {
+    Router::new()
+        // Each operation sees to its methods itself: the reference looks at them after the limits.
+        .route(TOKEN, any(token::answer))
+        .fallback(unknown)
+        .layer(middleware::from_fn(everywhere))
+        .with_state(api)
+}
+
+async fn everywhere(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    for (name, value) in EVERYWHERE {
+        response.headers_mut().entry(name).or_insert(value);
+    }
+    response
+}
+
+/// Nothing is there; or it is, with a slash behind.
+async fn unknown(State(api): State<Arc<Api>>, client: axum::Extension<super::Client>, uri: Uri) -> Response {
+    let path = uri.path();
+    if PATHS.iter().any(|known| known.strip_suffix('/') == Some(path)) {
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        if let Ok(location) = HeaderValue::try_from(format!("{path}/{query}")) {
+            let headers = [
+                (header::LOCATION, location),
+                (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+                (header::VARY, HeaderValue::from_static("Cookie")),
+            ];
+            return (StatusCode::MOVED_PERMANENTLY, headers).into_response();
+        }
+    }
+    if LIMITED.contains(&path)
+        && let Err((wait, state)) = api.login.limits().request(client.0.0)
+    {
+        return ApiError::Throttled { wait, state: Some(state) }.answer(&api, "POST, OPTIONS");
+    }
+    ApiError::NoRoute.answer(&api, "")
+}

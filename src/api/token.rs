@@ -1,0 +1,159 @@
+//! `POST /api/v1/users/token/`: a password for a token.
+//!
+//! No credential is looked at. The order is the reference's: representation, limit, method, body, fields, password. Under
+//! `compat: openwisp` a user gets the same token each time; otherwise a new one, shown this once.
+
+use super::error::{ApiError, json_answer, tell_limit};
+use super::fields::{FieldErrors, TextField};
+use super::{Api, Client, body, negotiate};
+use crate::clock;
+use crate::directory::name::Text;
+use crate::directory::token::Token;
+use crate::directory::{DirectoryError, NewSealedToken, NewToken, SealedToken};
+use crate::id::UserId;
+use crate::login::limits::State as Limit;
+use crate::login::{Attempt, LoginError};
+use axum::extract::{Extension, Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+
+const ALLOW: &str = "POST, OPTIONS";
+const USERNAME: TextField = TextField { name: "username", required: true, trim: true };
+const PASSWORD: TextField = TextField { name: "password", required: true, trim: false };
+const ORGANIZATION: TextField = TextField { name: "organization", required: false, trim: true };
+const REFUSED: &str = "Unable to log in with provided credentials.";
+
+/// Answers a request of any method.
+pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, request: Request) -> Response {
+    let mut limit = None;
+    match operate(&api, client.0, request, &mut limit).await {
+        Ok((status, body)) => {
+            let mut response = json_answer(status, body);
+            let headers = response.headers_mut();
+            headers.insert(header::ALLOW, HeaderValue::from_static(ALLOW));
+            headers.insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
+            if let Some(limit) = limit {
+                tell_limit(headers, limit, Duration::ZERO);
+            }
+            response
+        }
+        Err(error) => error.answer(&api, ALLOW),
+    }
+}
+
+async fn operate(
+    api: &Api,
+    Client(client): Client,
+    request: Request,
+    limit: &mut Option<Limit>,
+) -> Result<(StatusCode, String), ApiError> {
+    negotiate::negotiate(request.uri().query(), request.headers())?;
+    let counted = api.login.limits().request(client);
+    *limit = counted.map_err(|(wait, state)| ApiError::Throttled { wait, state: Some(state) })?;
+    match *request.method() {
+        Method::POST => {}
+        Method::OPTIONS => return Ok((StatusCode::OK, DESCRIPTION.to_owned())),
+        ref other => return Err(ApiError::Method(other.to_string())),
+    }
+    let (parts, body) = request.into_parts();
+    let body: Bytes = body.collect().await.map_err(|_| ApiError::Unavailable)?.to_bytes();
+    let fields = body::fields(&parts.headers, body).await?;
+    let mut errors = FieldErrors::default();
+    let username = USERNAME.read(&fields, &mut errors);
+    let password = PASSWORD.read(&fields, &mut errors);
+    let organization = if api.login.per_organization() { ORGANIZATION.read(&fields, &mut errors) } else { None };
+    let (Some(identifier), Some(password), true) = (username, password, errors.is_empty()) else {
+        return Err(ApiError::Fields(errors));
+    };
+    let attempt = Attempt { identifier, password: password.into(), organization, client };
+    let user = api.login.check(attempt).await.map_err(of_login)?;
+    let token = issue(api, user).await?;
+    Ok((StatusCode::OK, json!({ "token": token.expose() }).to_string()))
+}
+
+fn of_login(error: LoginError) -> ApiError {
+    match error {
+        LoginError::Wrong => ApiError::Fields(FieldErrors::of_all(REFUSED)),
+        LoginError::Throttled(wait) => ApiError::Throttled { wait, state: None },
+        LoginError::Busy(_) => ApiError::Busy,
+        LoginError::Store(error) => {
+            tracing::warn!(%error, "a login fails");
+            ApiError::Unavailable
+        }
+    }
+}
+
+/// The token of somebody who has just logged in.
+async fn issue(api: &Api, user: UserId) -> Result<Token, ApiError> {
+    let issued = match &api.sealer {
+        Some(sealer) => same_again(api, sealer, user).await,
+        None => another(api, user).await,
+    };
+    issued.map_err(|error| {
+        tracing::warn!(%error, "a token cannot be issued");
+        // Deleted in this very moment.
+        match error {
+            IssueError::Directory(DirectoryError::NotFound { .. }) => ApiError::Fields(FieldErrors::of_all(REFUSED)),
+            _ => ApiError::Unavailable,
+        }
+    })
+}
+
+#[derive(Debug, thiserror::Error)]
+enum IssueError {
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    #[error(transparent)]
+    Store(#[from] crate::directory::StoreError),
+    #[error(transparent)]
+    Seal(#[from] crate::directory::seal::SealError),
+    #[error("no randomness: {0}")]
+    Random(#[from] getrandom::Error),
+    #[error("the token that is kept cannot be decrypted: is `identity.token.key` another than before?")]
+    Unreadable,
+}
+
+async fn another(api: &Api, user: UserId) -> Result<Token, IssueError> {
+    let token = Token::generate(api.store.checksum_key())?;
+    let lifetime = api.lifetime.map(|lifetime| i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
+    let new = NewToken {
+        user: user.into(),
+        digest: token.digest(),
+        name: Text::new("name", "login", 200)?,
+        expires_at: lifetime.map(|lifetime| clock::unix_seconds().saturating_add(lifetime)),
+    };
+    api.store.create_tokens(vec![new]).await.map_err(|error| error.error)?;
+    Ok(token)
+}
+
+async fn same_again(api: &Api, sealer: &crate::directory::seal::Sealer, user: UserId) -> Result<Token, IssueError> {
+    let known = api.store.sealed_token(user).await?;
+    let unreadable = match known {
+        Some(SealedToken { token, sealed }) => match sealer.open(user, &sealed) {
+            Some(open) => return Ok(open),
+            None => Some(token),
+        },
+        None => None,
+    };
+    let token = Token::generate_plain()?;
+    let sealed = sealer.seal(user, token.expose())?;
+    let new = NewSealedToken { user, digest: token.digest(), sealed, instead_of: unreadable };
+    // Two logins at once: whoever comes second gets the first one's.
+    let kept = api.store.create_sealed_token(new).await?;
+    sealer.open(user, &kept.sealed).ok_or(IssueError::Unreadable)
+}
+
+/// What `OPTIONS` tells, in the reference's order.
+const DESCRIPTION: &str = concat!(
+    r#"{"name":"Obtain Auth Token","description":"","renders":["application/json","text/html"],"#,
+    r#""parses":["application/x-www-form-urlencoded","multipart/form-data","application/json"],"actions":{"POST":{"#,
+    r#""username":{"type":"string","required":true,"read_only":false,"label":"Username"},"#,
+    r#""password":{"type":"string","required":true,"read_only":false,"label":"Password"},"#,
+    r#""token":{"type":"string","required":false,"read_only":true,"label":"Token"}}}}"#
+);

@@ -1,0 +1,227 @@
+//! People: logins, passwords, profiles, addresses, encrypted tokens, and what an import brings.
+
+use super::{Backend, organization, stories, token, user, user_with_email};
+use jiff::civil::date;
+use postern::directory::name::Email;
+use postern::directory::token::TokenDigest;
+use postern::directory::{
+    Change, DirectoryError, Import, ImportedMembership, ImportedOrganization, ImportedUser, LoginQuery, NewEmail,
+    NewSealedToken, ProfileEdit, UserEdit,
+};
+use postern::id::{OrgId, UserId};
+use postern::password::PasswordHash;
+use uuid::Uuid;
+
+stories!(
+    an_identifier_means_users_by_phone_address_and_name,
+    a_password_is_kept_and_upgraded_only_where_it_is_still_the_old_one,
+    a_new_password_is_told_and_a_last_login_is_not,
+    a_profile_changes_where_it_is_named,
+    an_address_is_one_user_s_where_it_is_verified,
+    the_encrypted_token_of_a_user_is_one,
+    an_import_can_be_repeated_and_leaves_out_what_breaks_a_rule,
+);
+
+fn hash(text: &str) -> PasswordHash {
+    PasswordHash::from_stored(text)
+}
+
+async fn an_identifier_means_users_by_phone_address_and_name(on: &dyn Backend) {
+    let store = on.store();
+    let ann = user_with_email(&*store, "ann", "Ann@Example.org").await.unwrap();
+    let phone = postern::directory::name::PhoneNumber::new("+39 366 5243702").unwrap();
+    store.edit_user(&ann.id.into(), UserEdit { phone_number: Some(Some(phone)), ..UserEdit::default() }).await.unwrap();
+    let twin = user(&*store, "ann@example.org").await;
+    let names = async |query: LoginQuery| {
+        let found = store.login_candidates(&query).await.unwrap();
+        found.into_iter().map(|candidate| candidate.username).collect::<Vec<_>>()
+    };
+    let text = || Some("ann@example.org".to_owned());
+    assert_eq!(
+        names(LoginQuery { email: text(), username: text(), ..LoginQuery::default() }).await,
+        ["ann", "ann@example.org"]
+    );
+    let phones = vec!["+39123".to_owned(), "+393665243702".to_owned()];
+    assert_eq!(names(LoginQuery { phones, email: text(), ..LoginQuery::default() }).await, ["ann"]);
+    assert_eq!(names(LoginQuery { username: Some("Ann".into()), ..LoginQuery::default() }).await, [""; 0]);
+    assert_eq!(names(LoginQuery::default()).await, [""; 0]);
+    // In an organization, those whose primary one it is.
+    let one = organization(&*store, "One").await;
+    let edit = ProfileEdit { organization: Some(Some(one.id)), ..ProfileEdit::default() };
+    store.edit_profile(&twin.id.into(), edit).await.unwrap();
+    let query = |slug: &str| LoginQuery {
+        email: text(),
+        username: text(),
+        organization: Some(slug.into()),
+        ..LoginQuery::default()
+    };
+    assert_eq!(names(query("ONE")).await, ["ann@example.org"]);
+    assert_eq!(names(query("")).await, [""; 0]);
+    let gone = store.delete_organization(&one.id.into()).await;
+    assert!(gone.is_err(), "it is somebody's primary organization");
+}
+
+async fn a_password_is_kept_and_upgraded_only_where_it_is_still_the_old_one(on: &dyn Backend) {
+    let store = on.store();
+    let ann = user(&*store, "ann").await;
+    let query = LoginQuery { username: Some("ann".into()), ..LoginQuery::default() };
+    let stored =
+        async || store.login_candidates(&query).await.unwrap().remove(0).password.map(|p| p.expose().to_owned());
+    assert_eq!(stored().await, None);
+    store.set_password(&ann.id.into(), Some(hash("one")), date(2026, 1, 31)).await.unwrap();
+    assert!(!store.upgrade_password(ann.id, hash("other"), hash("two")).await.unwrap());
+    assert!(store.upgrade_password(ann.id, hash("one"), hash("two")).await.unwrap());
+    assert_eq!(stored().await.as_deref(), Some("two"));
+    let profile = store.profile(&ann.id.into()).await.unwrap();
+    assert_eq!((profile.password_updated, profile.has_password), (Some(date(2026, 1, 31)), false));
+    store.set_password(&ann.id.into(), None, date(2026, 2, 1)).await.unwrap();
+    assert_eq!(stored().await, None);
+}
+
+async fn a_new_password_is_told_and_a_last_login_is_not(on: &dyn Backend) {
+    let store = on.store();
+    let ann = user(&*store, "ann").await;
+    let before = store.position().await.unwrap();
+    let edit = ProfileEdit { last_login: Some(Some(1)), bio: Some("x".into()), ..ProfileEdit::default() };
+    store.edit_profile(&ann.id.into(), edit).await.unwrap();
+    assert_eq!(store.changes(&before).await.unwrap().changes, []);
+    store.set_password(&ann.id.into(), Some(hash("one")), date(2026, 1, 31)).await.unwrap();
+    assert_eq!(store.changes(&before).await.unwrap().changes, [Change::User(ann.id)]);
+}
+
+async fn a_profile_changes_where_it_is_named(on: &dyn Backend) {
+    let store = on.store();
+    let ann = user(&*store, "ann").await;
+    let edit = ProfileEdit {
+        notes: Some("a note".into()),
+        birth_date: Some(Some(date(1990, 12, 31))),
+        password_based_token: Some(Some(true)),
+        ..ProfileEdit::default()
+    };
+    let told = store.edit_profile(&ann.id.into(), edit).await.unwrap();
+    let edit = ProfileEdit { birth_date: Some(None), ..ProfileEdit::default() };
+    let then = store.edit_profile(&ann.id.into(), edit).await.unwrap();
+    assert_eq!(then, store.profile(&ann.id.into()).await.unwrap());
+    assert_eq!((then.birth_date, &then.notes, then.language.as_str()), (None, &told.notes, "en-gb"));
+    assert!(store.profile(&UserId::generate().into()).await.is_err());
+}
+
+async fn an_address_is_one_user_s_where_it_is_verified(on: &dyn Backend) {
+    let store = on.store();
+    let (ann, bob) = (user(&*store, "ann").await, user(&*store, "bob").await);
+    let new = |text: &str, verified, is_primary| NewEmail { email: Email::new(text).unwrap(), verified, is_primary };
+    let first = store.create_email(&ann.id.into(), new("a@x.org", true, true)).await.unwrap();
+    let second = store.create_email(&ann.id.into(), new("b@x.org", false, true)).await.unwrap();
+    assert!(!store.email(ann.id, first.id).await.unwrap().is_primary);
+    let stolen = store.create_email(&bob.id.into(), new("A@X.org", true, false)).await;
+    assert!(matches!(stolen, Err(DirectoryError::Taken { .. })), "{stolen:?}");
+    let claimed = store.create_email(&bob.id.into(), new("A@X.org", false, false)).await.unwrap();
+    assert!(store.edit_email(bob.id, claimed.id, Some(true), None).await.is_err());
+    assert!(store.edit_email(bob.id, first.id, Some(true), None).await.is_err(), "not his");
+    assert!(store.edit_email(ann.id, second.id, Some(true), None).await.unwrap().verified);
+    store.delete_email(ann.id, first.id).await.unwrap();
+    assert_eq!(store.emails(&ann.id.into()).await.unwrap().len(), 1);
+    store.delete_user(&ann.id.into()).await.unwrap();
+    assert!(store.email(ann.id, second.id).await.is_err());
+}
+
+async fn the_encrypted_token_of_a_user_is_one(on: &dyn Backend) {
+    let store = on.store();
+    let ann = user(&*store, "ann").await;
+    token(&*store, "ann").await;
+    assert!(store.sealed_token(ann.id).await.unwrap().is_none());
+    let new = |text: &str, instead_of| NewSealedToken {
+        user: ann.id,
+        digest: TokenDigest::of(text),
+        sealed: text.as_bytes().to_vec(),
+        instead_of,
+    };
+    let first = store.create_sealed_token(new("first", None)).await.unwrap();
+    let second = store.create_sealed_token(new("second", None)).await.unwrap();
+    assert_eq!((first.token, second.sealed), (second.token, b"first".to_vec()));
+    let third = store.create_sealed_token(new("third", Some(first.token))).await.unwrap();
+    assert_eq!(store.sealed_token(ann.id).await.unwrap().unwrap().token, third.token);
+    store.revoke_token(third.token).await.unwrap();
+    assert!(store.sealed_token(ann.id).await.unwrap().is_none());
+    store.create_sealed_token(new("fourth", None)).await.unwrap();
+    let profile = store.profile(&ann.id.into()).await.unwrap();
+    assert_eq!(profile.password_based_token, Some(true));
+    let nobody = NewSealedToken { user: UserId::generate(), ..new("fifth", None) };
+    assert!(store.create_sealed_token(nobody).await.is_err());
+}
+
+async fn an_import_can_be_repeated_and_leaves_out_what_breaks_a_rule(on: &dyn Backend) {
+    let store = on.store();
+    let (ann, other, org) = (UserId::generate(), UserId::generate(), OrgId::generate());
+    let someone = |id, username: &str| ImportedUser {
+        id,
+        username: username.into(),
+        email: None,
+        phone_number: None,
+        first_name: String::new(),
+        last_name: String::new(),
+        password: Some(hash("md5$salt$x")),
+        is_active: true,
+        is_staff: false,
+        is_superuser: false,
+        joined: 1_700_000_000_123_456,
+        last_login: None,
+        bio: String::new(),
+        url: String::new(),
+        company: String::new(),
+        location: String::new(),
+        notes: String::new(),
+        language: "en-gb".into(),
+        birth_date: None,
+        password_updated: Some("2024-01-31".into()),
+        expiration_date: None,
+        password_based_token: None,
+    };
+    let membership = Uuid::now_v7();
+    let import = Import {
+        organizations: vec![ImportedOrganization {
+            id: org,
+            name: "Acme".into(),
+            slug: "acme".into(),
+            is_active: true,
+            description: String::new(),
+            email: String::new(),
+            url: String::new(),
+            created: 1_000_001,
+            modified: 2_000_002,
+        }],
+        users: vec![someone(ann, "ann"), someone(other, "ann")],
+        memberships: vec![ImportedMembership {
+            id: membership,
+            user: ann,
+            organization: org,
+            is_admin: true,
+            created: 0,
+            modified: 0,
+        }],
+        owners: vec![(org, membership)],
+        permissions: vec![
+            (1000, "openwisp_users.view_user".into(), "Can view user".into()),
+            (1, "x.y".into(), "y".into()),
+        ],
+        groups: vec![(7, "Operator".into())],
+        group_permissions: vec![(7, 1000)],
+        user_groups: vec![(ann, 7)],
+        user_permissions: vec![(ann, 1)],
+        ..Import::default()
+    };
+    for _ in 0..2 {
+        let report = store.import(import.clone(), Box::new(|_| {})).await.unwrap();
+        assert_eq!(report.misfits.len(), 1, "{:?}", report.misfits);
+        assert_eq!((report.misfits[0].kind, report.misfits[0].record.as_str()), ("user", "ann"));
+        let record = store.user(&"ann".into()).await.unwrap();
+        assert_eq!((record.id, record.created), (ann, 1_700_000_000));
+        assert_eq!(store.profile(&ann.into()).await.unwrap().created_micros, 123_456);
+        assert_eq!(store.organization_record(&"acme".into()).await.unwrap().owner, Some(ann));
+        let group = store.group(&"Operator".into()).await.unwrap();
+        assert_eq!((group.id.0, group.permissions), (7, vec!["openwisp_users.view_user".to_owned()]));
+        let grants = store.user_permissions(&ann.into()).await.unwrap();
+        let codenames: Vec<&str> = grants.iter().map(|grant| grant.permission.as_str()).collect();
+        assert_eq!(codenames, ["openwisp_users.view_user", "x.y"]);
+    }
+}

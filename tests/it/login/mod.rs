@@ -1,0 +1,4 @@
+//! Logging in on the data port, and an existing installation's people.
+
+mod reference;
+mod story;

@@ -1,0 +1,203 @@
+//! An OpenWISP data set, imported and served as the reference serves it: what it recorded is played against postern.
+
+use crate::support::{Answer, PATIENCE, Raw, eventually};
+use serde_json::Value;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+fn here() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference")
+}
+
+/// `tests/reference/serve.sh`, running.
+struct Reference {
+    child: Child,
+    address: SocketAddr,
+    home: TempDir,
+}
+
+impl Reference {
+    fn start() -> Self {
+        let home = TempDir::new().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = Self::script(&home, port);
+        command.arg("--seed").arg(here()).args(["--secret-key", "a secret"]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let mut reference = Self { child, address, home };
+        eventually("the data set is served", || {
+            assert!(reference.child.try_wait().unwrap().is_none(), "serve.sh has ended");
+            reference.started().filter(|started| *started > 0)
+        });
+        reference
+    }
+
+    fn script(home: &TempDir, port: u16) -> Command {
+        let mut command = Command::new("bash");
+        command.arg(here().join("serve.sh")).args(["--port", &port.to_string()]);
+        command.env("POSTERN_BIN", env!("CARGO_BIN_EXE_postern")).env("POSTERN_REFERENCE_DIR", home.path());
+        command
+    }
+
+    fn started(&self) -> Option<u32> {
+        let file = self.home.path().join(self.address.port().to_string()).join("started");
+        std::fs::read_to_string(file).ok()?.trim().parse().ok()
+    }
+
+    fn reset(&self) {
+        let done = Self::script(&self.home, self.address.port()).arg("--reset").status().unwrap();
+        assert!(done.success());
+    }
+
+    fn send(&self, request: &Value) -> Answer {
+        let mut raw = Raw::connect(self.address);
+        raw.send(bytes(request));
+        if request["method"] == "HEAD" { raw.answer_to_head() } else { raw.answer() }
+    }
+}
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let ended = postern::clock::monotonic();
+        while self.child.try_wait().unwrap().is_none() && ended.elapsed() < PATIENCE {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+    }
+}
+
+/// A recorded request as it goes over the wire.
+fn bytes(request: &Value) -> Vec<u8> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let encode = |value: &Value| {
+        percent_encoding::utf8_percent_encode(&text(value), percent_encoding::NON_ALPHANUMERIC).to_string()
+    };
+    let pairs = || request["body"].as_object().unwrap().iter();
+    let method = request["method"].as_str().unwrap();
+    let body = match request["body_kind"].as_str() {
+        Some("json") => Some(request["body"].to_string()),
+        Some("form") => {
+            Some(pairs().map(|(name, value)| format!("{name}={}", encode(value))).collect::<Vec<_>>().join("&"))
+        }
+        Some("multipart") => {
+            let part = |(name, value): (&String, &Value)| {
+                format!("--BoUnDaRy\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{}\r\n", text(value))
+            };
+            Some(pairs().map(part).collect::<String>() + "--BoUnDaRy--\r\n")
+        }
+        Some("raw") => Some(text(&request["body"])),
+        _ => ["POST", "PUT", "PATCH"].contains(&method).then(String::new),
+    };
+    let mut message =
+        format!("{method} {} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n", request["path"].as_str().unwrap());
+    for (name, value) in request["headers"].as_object().unwrap() {
+        message += &format!("{name}: {}\r\n", text(value));
+    }
+    if let Some(body) = &body {
+        message += &format!("Content-Length: {}\r\n", body.len());
+    }
+    (message + "\r\n" + body.as_deref().unwrap_or_default()).into_bytes()
+}
+
+fn scenario(name: &str) -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/api").join(name);
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    file["exchanges"].as_array().unwrap().clone()
+}
+
+/// What differs from what was recorded.
+fn differences(exchange: &Value, answer: &Answer, all: bool) -> Vec<String> {
+    let recorded = &exchange["response"];
+    let mut found = Vec::new();
+    if u64::from(answer.status) != recorded["status"].as_u64().unwrap() {
+        found.push(format!("status {} instead of {}: {}", answer.status, recorded["status"], answer.text()));
+    }
+    if !all {
+        return found;
+    }
+    match recorded["body_kind"].as_str().unwrap() {
+        "json" => {
+            let recorded = recorded["body"].clone();
+            let got: Value = serde_json::from_str(&answer.text()).unwrap_or(Value::Null);
+            if got != recorded {
+                found.push(format!("body {got} instead of {recorded}"));
+            }
+        }
+        "empty" if !answer.body.is_empty() => found.push(format!("a body: {}", answer.text())),
+        _ => {}
+    }
+    for name in ["Content-Type", "Allow", "WWW-Authenticate", "Location", "Vary"] {
+        let recorded = recorded["headers"][name].as_str();
+        if answer.header(name) != recorded {
+            found.push(format!("{name}: {:?} instead of {recorded:?}", answer.header(name)));
+        }
+    }
+    found
+}
+
+#[test]
+fn what_the_reference_recorded_is_answered_alike() {
+    let reference = Reference::start();
+    let mut wrong = Vec::new();
+    let mut play = |name: &str, exchange: &Value, all: bool| {
+        let found = differences(exchange, &reference.send(&exchange["request"]), all);
+        wrong.extend(found.into_iter().map(|f| format!("{name} #{} ({}): {f}", exchange["n"], exchange["note"])));
+    };
+    let token = scenario("01_token.json");
+    assert!(token.len() > 60);
+    for exchange in &token {
+        play("01_token", exchange, true);
+    }
+    reference.reset();
+    // Of the throttle, what concerns the token endpoint; the limit is shared with the others, whether they are there or not.
+    for exchange in &scenario("02_throttle.json") {
+        let there = exchange["request"]["path"] == "/api/v1/users/token/" || exchange["response"]["status"] == 429;
+        if there {
+            play("02_throttle", exchange, false);
+        } else {
+            let answer = reference.send(&exchange["request"]);
+            assert_eq!(answer.status, 404, "{}", exchange["note"]);
+        }
+    }
+    reference.reset();
+    // Paths that are no endpoint of anybody, whatever the identity API will have.
+    for exchange in &scenario("03_bearer.json") {
+        if exchange["response"]["status"] == 404
+            && exchange["request"]["path"].as_str().unwrap().starts_with("/api/v1/users/user/")
+        {
+            let answer = reference.send(&exchange["request"]);
+            assert_eq!(answer.status, 404, "{}", exchange["note"]);
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_reset_forgets_everything_and_imported_tokens_pass_the_gate() {
+    let reference = Reference::start();
+    let login = serde_json::json!({
+        "method": "POST", "path": "/api/v1/users/token/", "headers": { "Content-Type": "application/json" },
+        "body_kind": "json", "body": { "username": "nobody", "password": "x" },
+    });
+    let statuses = || (0..21).map(|_| reference.send(&login).status).collect::<Vec<_>>();
+    let first = statuses();
+    assert_eq!((first[19], first[20]), (400, 429), "{first:?}");
+    let limited = reference.send(&login);
+    assert!(limited.header("Retry-After").unwrap().parse::<u64>().unwrap() > 4000);
+    assert!(limited.header("RateLimit").is_some() && limited.text().contains("Request was throttled."));
+    reference.reset();
+    assert_eq!(statuses(), first);
+    // The upstream is not there: who comes that far was let through.
+    for (token, status) in [
+        ("0fdf4c29b0ae6668cd9edbc705c6c2e41d06512a", 502),
+        ("0FDF4C29B0AE6668CD9EDBC705C6C2E41D06512A", 401),
+        ("0c4aab1b4290f4071ff55a9516ee785ce5066b46", 401),
+    ] {
+        let authorization = serde_json::json!({ "Authorization": format!("Bearer {token}") });
+        let request = serde_json::json!({ "method": "GET", "path": "/x", "headers": authorization });
+        assert_eq!(reference.send(&request).status, status, "{token}");
+    }
+}
