@@ -4,13 +4,14 @@ use crate::admin::{Admin, Readiness};
 use crate::config::{Config, RedisConfigError};
 use crate::directory::Store;
 use crate::gateway::{Shared, Worker};
-use crate::limit::Limits;
+use crate::limit::{self, Limiter};
 use crate::membership::tier::Tier;
 use crate::membership::{Capacity, Memberships};
 use crate::net::drain::{Lifecycle, Stage};
 use crate::net::listen::{ListenError, listen};
 use crate::net::worker::{self, Workers};
 use crate::policy::Policy;
+use crate::redis::seal::Seal;
 use crate::redis::{Health, Redis};
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
@@ -108,6 +109,10 @@ impl Server {
         let position = store.position().await?;
         let metrics = Arc::new(Metrics::default());
         let redis = redis(&config, control)?;
+        let shared_limits = match &redis {
+            Some(redis) => Some(limits_in(redis, &*store, control)?),
+            None => None,
+        };
         let tier = redis
             .as_ref()
             .map(|redis| Tier::new(Arc::clone(redis), &*store, position, control.clone(), metrics.shard()));
@@ -120,7 +125,7 @@ impl Server {
         memberships.catch_up().await?;
         control.spawn(Arc::clone(&memberships).watch());
 
-        let limits = Arc::new(Limits::new(crate::clock::monotonic()));
+        let limits = Arc::new(Limiter::new(crate::clock::monotonic(), shared_limits));
         let (access, writer) = if config.log.access {
             let (log, writer) = AccessLog::start(std::io::stdout())?;
             (Some(log), Some(writer))
@@ -200,6 +205,14 @@ fn redis(config: &Config, control: &Handle) -> Result<Option<Arc<Redis>>, RedisC
     let keeper = Arc::clone(&redis);
     control.spawn(async move { keeper.keep().await });
     Ok(Some(redis))
+}
+
+/// The limits that replicas share, with the task that counts the replicas.
+fn limits_in(redis: &Arc<Redis>, store: &dyn Store, control: &Handle) -> std::io::Result<Arc<limit::Shared>> {
+    let shared = Arc::new(limit::Shared::new(Arc::clone(redis), Seal::of(store))?);
+    let beating = Arc::clone(&shared);
+    control.spawn(async move { beating.beat().await });
+    Ok(shared)
 }
 
 #[allow(clippy::cast_precision_loss)]

@@ -9,6 +9,7 @@ use crate::decision::{admit, claim, decide, find, preflight};
 use crate::directory::StoreError;
 use crate::facts::{Organization, Snapshot};
 use crate::identity::{self, Credential};
+use crate::limit::{Key, Limiter, Quota, Verdict};
 use crate::membership::{Lookup, Memberships, Wanted};
 use crate::target::Target;
 use http::Request;
@@ -40,6 +41,8 @@ pub enum Need {
     Credential(Wanted),
     /// The organization that a superuser named.
     Organization(OrgKey<'static>),
+    /// Whether one more is within a limit that all replicas share.
+    Limit(Box<(Key, Quota)>),
 }
 
 /// `None`: there is no such organization.
@@ -50,12 +53,23 @@ type FoundOrganization = Result<Option<Arc<Organization>>, StoreError>;
 pub struct Fetched {
     credential: Option<Lookup>,
     organizations: Vec<(OrgKey<'static>, FoundOrganization)>,
+    limit: Option<Box<(Key, Verdict)>>,
 }
 
 impl Fetched {
+    /// What was said of a limit.
+    #[must_use]
+    pub fn limited(&self, key: Key) -> Option<Verdict> {
+        self.limit.as_ref().filter(|limit| limit.0 == key).map(|limit| limit.1)
+    }
+
     /// Asks the store, through the cache; `false` for a stranger's credential that it does not know.
-    pub async fn fetch(&mut self, memberships: &Memberships, need: Need, now: Instant) -> bool {
+    pub async fn fetch(&mut self, memberships: &Memberships, limits: &Limiter, need: Need, now: Instant) -> bool {
         match need {
+            Need::Limit(limit) => {
+                let (key, quota) = *limit;
+                self.limit = Some(Box::new((key, limits.spend(key, quota, now).await)));
+            }
             Need::Credential(wanted) => {
                 let found = memberships.load(wanted).await;
                 let was_known = !(wanted.foreign && matches!(found, Lookup::Unknown));

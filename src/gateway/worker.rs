@@ -4,7 +4,7 @@ use super::Gateway;
 use super::body::RequestBody;
 use super::entropy::Entropy;
 use super::reply::Bodies;
-use crate::limit::Limits;
+use crate::limit::Limiter;
 use crate::membership::Memberships;
 use crate::net::deadline::Ticker;
 use crate::net::io::Connection;
@@ -29,7 +29,7 @@ pub struct Shared {
     /// Whose forwarded headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Who came how often.
-    pub limits: Arc<Limits>,
+    pub limits: Arc<Limiter>,
     /// Bytes of a request body, at most.
     pub body_limit: u64,
     /// Time limits towards upstreams.

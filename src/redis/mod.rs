@@ -3,10 +3,11 @@
 //! [`Redis::ask`] gives an answer within a small budget, or says that there is none; what it means that there is none
 //! (a miss, a local limit) is the caller's business. [`Redis::keep`] holds the connection: when Redis is away or slow, nobody
 //! waits for it any more, and one task alone tries whether it is back. [`address`] is where it is, [`connect`] the ways
-//! to it (one server, Sentinel, cluster; TLS).
+//! to it (one server, Sentinel, cluster; TLS), [`seal`] what makes names and values in it ours alone.
 
 pub mod address;
 pub mod connect;
+pub mod seal;
 
 pub use address::{Address, Node, Topology};
 pub use connect::{ConnectError, Link, Settings};
