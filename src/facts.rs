@@ -85,14 +85,6 @@ pub fn header_value(text: &str) -> HeaderValue {
     HeaderValue::from_maybe_shared(bytes::Bytes::from(out)).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// An id as a header value: 36 characters, lower case. Written when it is needed, since there are two for each user in memory.
-#[must_use]
-pub fn id_header(id: uuid::Uuid) -> HeaderValue {
-    let mut text = uuid::Uuid::encode_buffer();
-    let text: &str = id.as_hyphenated().encode_lower(&mut text);
-    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
 /// How high somebody stands in an organization. The order is the power: `Member < Manager < Owner`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {

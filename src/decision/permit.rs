@@ -3,12 +3,11 @@
 use super::claim::captured;
 use super::matching::Matched;
 use super::{Denial, Reason};
-use crate::facts::{Level, Organization, Snapshot, Value, header_value, id_header};
+use crate::facts::{Level, Organization, Snapshot, Value, header_value};
 use crate::policy::{InjectValue, Route, Rule};
-use bytes::{BufMut, BytesMut};
 use http::{HeaderName, HeaderValue};
-use std::fmt::Write;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Longest list of organizations that is put in a header, in bytes.
 pub const MAX_LIST: usize = 8 * 1024;
@@ -111,73 +110,84 @@ impl<'p> Permit<'p> {
     }
 
     /// Gives every header that the upstream is told to `put`, whose names [`crate::policy::StripSet`] has removed before. A
-    /// name without a value is not put.
+    /// name without a value is not put. Values are those of a [`HeaderValue`], given as bytes since most are only copied.
     ///
     /// # Errors
     /// 500 `identity_too_large`: the caller belongs to more organizations than 8 KiB can list.
-    pub fn inject(
-        &self,
-        request_id: &HeaderValue,
-        mut put: impl FnMut(&HeaderName, HeaderValue),
-    ) -> Result<(), Denial> {
+    pub fn inject(&self, request_id: &str, mut put: impl FnMut(&HeaderName, &[u8])) -> Result<(), Denial> {
         for inject in self.rule.inject.iter() {
-            if let Some(value) = self.value(&inject.value, request_id)?
-                && !value.is_empty()
-            {
-                put(&inject.name, value);
-            }
+            let put = |value: &[u8]| {
+                if !value.is_empty() {
+                    put(&inject.name, value);
+                }
+            };
+            self.tell(&inject.value, request_id, put)?;
         }
         Ok(())
     }
 
-    fn value(&self, value: &InjectValue, request_id: &HeaderValue) -> Result<Option<HeaderValue>, Denial> {
+    fn tell(&self, value: &InjectValue, request_id: &str, mut put: impl FnMut(&[u8])) -> Result<(), Denial> {
         let user = self.snapshot.as_ref().map(|s| &s.user);
         let organization = self.organization();
-        let known = |value: Option<&Value>| value.map(|v| v.header().clone());
-        Ok(match value {
-            InjectValue::UserId => user.map(|u| id_header(u.id.0)),
-            InjectValue::Username => known(user.map(|u| &u.username)),
-            InjectValue::Email => known(user.and_then(|u| u.email.as_deref())),
-            InjectValue::UserExternalId => known(user.and_then(|u| u.external_id.as_deref())),
+        let mut text = Uuid::encode_buffer();
+        let value: Option<&[u8]> = match value {
+            InjectValue::UserId => user.map(|u| hyphenated(u.id.0, &mut text)),
+            InjectValue::Username => user.map(|u| told(&u.username)),
+            InjectValue::Email => user.and_then(|u| u.email.as_deref()).map(told),
+            InjectValue::UserExternalId => user.and_then(|u| u.external_id.as_deref()).map(told),
             InjectValue::IsStaff => user.map(|u| flag(u.is_staff)),
             InjectValue::IsSuperuser => user.map(|u| flag(u.is_superuser)),
-            InjectValue::OrgId => organization.map(|o| id_header(o.id.0)),
-            InjectValue::OrgSlug => known(organization.map(|o| &o.slug)),
-            InjectValue::OrgName => known(organization.map(|o| &o.name)),
-            InjectValue::OrgExternalId => known(organization.and_then(|o| o.external_id.as_deref())),
-            InjectValue::OrgLevel => self.level().map(HeaderValue::from_static),
-            InjectValue::Orgs(level) => match &self.snapshot {
-                Some(snapshot) => Some(self.organizations(snapshot, *level)?),
-                None => None,
-            },
-            InjectValue::Path(at) => self.variables.iter().find(|(n, _)| n == at).map(|(_, v)| v.clone()),
-            InjectValue::RequestId => Some(request_id.clone()),
-            InjectValue::Literal(value) => Some(value.clone()),
-            InjectValue::Secret(secret) => Some(secret.value()),
-        })
+            InjectValue::OrgId => organization.map(|o| hyphenated(o.id.0, &mut text)),
+            InjectValue::OrgSlug => organization.map(|o| told(&o.slug)),
+            InjectValue::OrgName => organization.map(|o| told(&o.name)),
+            InjectValue::OrgExternalId => organization.and_then(|o| o.external_id.as_deref()).map(told),
+            InjectValue::OrgLevel => self.level().map(str::as_bytes),
+            InjectValue::Orgs(level) => {
+                if let Some(snapshot) = &self.snapshot {
+                    put(self.organizations(snapshot, *level)?.as_bytes());
+                }
+                None
+            }
+            InjectValue::Path(at) => self.variables.iter().find(|(n, _)| n == at).map(|(_, v)| v.as_bytes()),
+            InjectValue::RequestId => Some(request_id.as_bytes()),
+            InjectValue::Literal(value) => Some(value.as_bytes()),
+            InjectValue::Secret(secret) => {
+                put(secret.value().as_bytes());
+                None
+            }
+        };
+        if let Some(value) = value {
+            put(value);
+        }
+        Ok(())
     }
 
     /// The ids of the organizations where the caller is at least `level`: sorted (as memberships are), comma-separated.
-    fn organizations(&self, snapshot: &Snapshot, level: Level) -> Result<HeaderValue, Denial> {
-        let too_large = || {
-            Denial::new(Reason::IdentityTooLarge).at(self.route.index).with_hint(
-                "`orgs.…` would be longer than 8 KiB: let the route name one organization, and inject `org.id`",
-            )
-        };
-        let mut list = BytesMut::new();
+    fn organizations(&self, snapshot: &Snapshot, level: Level) -> Result<String, Denial> {
+        let mut list = String::new();
         for membership in snapshot.memberships().iter().filter(|m| m.level() >= level) {
             if !list.is_empty() {
-                list.put_u8(b',');
+                list.push(',');
             }
-            write!(list, "{}", membership.organization.id).map_err(|_| too_large())?;
+            list.push_str(membership.organization.id.0.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()));
             if list.len() > MAX_LIST {
-                return Err(too_large());
+                return Err(Denial::new(Reason::IdentityTooLarge).at(self.route.index).with_hint(
+                    "`orgs.…` would be longer than 8 KiB: let the route name one organization, and inject `org.id`",
+                ));
             }
         }
-        HeaderValue::from_maybe_shared(list.freeze()).map_err(|_| too_large())
+        Ok(list)
     }
 }
 
-const fn flag(is: bool) -> HeaderValue {
-    HeaderValue::from_static(if is { "true" } else { "false" })
+fn hyphenated(id: Uuid, text: &mut [u8; 45]) -> &[u8] {
+    id.as_hyphenated().encode_lower(text).as_bytes()
+}
+
+fn told(value: &Value) -> &[u8] {
+    value.header().as_bytes()
+}
+
+const fn flag(is: bool) -> &'static [u8] {
+    if is { b"true" } else { b"false" }
 }

@@ -85,8 +85,8 @@ fn ask(policy: &Policy, world: &World, caller: Option<&Arc<Snapshot>>, request: 
     let caller = caller.map_or(Caller::Anonymous, Caller::User);
     let permit = judge(policy, &view, caller, &mut |key| world.find(key))?;
     let mut told = Vec::new();
-    permit.inject(&HeaderValue::from_static("req-1"), |name, value| {
-        told.push(format!("{name}={}", value.to_str().unwrap()));
+    permit.inject("req-1", |name, value| {
+        told.push(format!("{name}={}", std::str::from_utf8(value).unwrap()));
     })?;
     let marks = [permit.level(), permit.by_superuser().then_some("by superuser"), permit.rewritten()];
     Ok([marks.into_iter().flatten().map(str::to_owned).collect(), told].concat().join(" "))

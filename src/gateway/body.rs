@@ -3,7 +3,8 @@
 use super::exchange::Exchange;
 use super::link::Link;
 use crate::net::deadline::{Phase, Ticks};
-use crate::upstream::Lease;
+use crate::upstream::Pool;
+use crate::upstream::h1::{self, Fault};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -15,9 +16,12 @@ use thiserror::Error;
 /// Why a body broke off.
 #[derive(Debug, Error)]
 pub enum BodyError {
-    /// The connection that it came on.
+    /// The client's connection.
     #[error("the connection broke off: {0}")]
-    Connection(#[from] hyper::Error),
+    Client(#[from] hyper::Error),
+    /// The upstream's answer.
+    #[error("{0}")]
+    Upstream(#[from] Fault),
     /// More than the limit.
     #[error("the body is larger than the limit")]
     TooLarge,
@@ -94,67 +98,71 @@ impl Body for RequestBody {
 
 /// An answer's body on its way to the client.
 pub enum AnswerBody {
-    /// Written by postern.
+    /// All of it is there: postern's own, or one that came with its head.
     Own(Option<Bytes>, Box<Exchange>),
-    /// The upstream's.
+    /// The upstream's, as it comes.
     Upstream(UpstreamBody),
 }
 
 /// The upstream's answer. When it has been read to its end, the connection serves again; otherwise it is closed.
 pub struct UpstreamBody {
-    incoming: Incoming,
-    lease: Option<Lease<RequestBody>>,
+    /// Until it has ended.
+    body: Option<h1::Body>,
+    pool: Rc<Pool>,
     idle: Ticks,
-    ended: bool,
     exchange: Box<Exchange>,
 }
 
 impl UpstreamBody {
-    /// The body of an answer that came on `lease`.
+    /// The body of an answer that came on a connection of `pool`.
     #[must_use]
-    pub fn new(incoming: Incoming, lease: Lease<RequestBody>, idle: Ticks, exchange: Box<Exchange>) -> Self {
-        Self { incoming, lease: Some(lease), idle, ended: false, exchange }
+    pub fn new(body: h1::Body, pool: Rc<Pool>, idle: Ticks, exchange: Box<Exchange>) -> Self {
+        Self { body: Some(body), pool, idle, exchange }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let deadlines = &self.exchange.link().connection.deadlines;
-        loop {
-            match Pin::new(&mut self.incoming).poll_frame(cx) {
-                Poll::Pending if deadlines.expired(Phase::Upstream) || deadlines.expired(Phase::Total) => {
-                    return Poll::Ready(Some(Err(BodyError::Stalled)));
-                }
-                Poll::Pending => {
-                    if !deadlines.armed(Phase::Upstream) {
-                        deadlines.arm(Phase::Upstream, self.idle);
-                    }
-                    return Poll::Pending;
-                }
-                Poll::Ready(None) => {
-                    self.ended = true;
-                    return Poll::Ready(None);
-                }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
-                Poll::Ready(Some(Ok(frame))) => {
-                    deadlines.disarm(Phase::Upstream);
-                    // Trailers are not passed on over HTTP/1.1.
-                    if let Some(data) = frame.data_ref() {
-                        self.exchange.sent(data.len());
-                        return Poll::Ready(Some(Ok(frame)));
-                    }
-                }
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let piece = match body.poll_data(cx) {
+            Poll::Pending if deadlines.expired(Phase::Upstream) || deadlines.expired(Phase::Total) => {
+                return Poll::Ready(Some(Err(BodyError::Stalled)));
             }
+            Poll::Pending => {
+                if !deadlines.armed(Phase::Upstream) {
+                    deadlines.arm(Phase::Upstream, self.idle);
+                }
+                return Poll::Pending;
+            }
+            Poll::Ready(piece) => piece.transpose()?,
+        };
+        deadlines.disarm(Phase::Upstream);
+        if body.is_end() {
+            self.end();
         }
+        // Trailers are not passed on over HTTP/1.1.
+        let Some(piece) = piece else { return Poll::Ready(None) };
+        self.exchange.sent(piece.len());
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    /// Lets the connection serve somebody else, if it may.
+    fn end(&mut self) {
+        if let Some(connection) = self.body.take().and_then(h1::Body::into_connection) {
+            self.pool.give_back(connection);
+        }
+    }
+
+    fn left(&self) -> Option<u64> {
+        self.body.as_ref().map_or(Some(0), h1::Body::left)
     }
 }
 
 impl Drop for UpstreamBody {
     fn drop(&mut self) {
-        if self.ended || self.incoming.is_end_stream() {
-            if let Some(lease) = self.lease.take() {
-                lease.give_back();
-            }
-        } else {
-            self.exchange.aborted();
+        match &self.body {
+            None => {}
+            Some(body) if body.is_end() => self.end(),
+            Some(_) => self.exchange.aborted(),
         }
     }
 }
@@ -179,14 +187,14 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(bytes, _) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Self::Upstream(body) => body.incoming.is_end_stream(),
+            Self::Upstream(body) => body.left() == Some(0),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Own(bytes, _) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Upstream(body) => body.incoming.size_hint(),
+            Self::Upstream(body) => body.left().map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }

@@ -61,6 +61,12 @@ impl Client {
         self.trusted
     }
 
+    /// The address that a request really comes from: that of [`Client::origin`], without what is told of it.
+    #[must_use]
+    pub fn address(&self, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> IpAddr {
+        if self.trusted { self.origin(headers, trusted_proxies).address } else { self.peer }
+    }
+
     /// Where a request really comes from: the peer, or what trusted proxies say in front of it.
     ///
     /// In `X-Forwarded-For`, the rightmost address that is not itself a trusted proxy is the client's; everything to its

@@ -5,15 +5,14 @@
 
 use super::besides;
 use super::body::RequestBody;
-use super::client::Origin;
-use super::forward::Prepared;
-use super::headers::Trace;
+use super::forward::{Prepared, Sending};
+use super::headers::RequestId;
 use super::judge::{Fetched, Need, Noted, Stop, judge};
 use super::link::Link;
 use super::worker::Worker;
 use crate::decision::{Denial, Permit, Reason};
 use crate::facts::Organization;
-use crate::net::deadline::Phase;
+use crate::net::deadline::{Deadlines, Phase};
 use crate::telemetry::access::Line;
 use crate::telemetry::metrics::Outcome;
 use http::header::{HOST, HeaderValue};
@@ -29,10 +28,10 @@ use uuid::Uuid;
 pub struct Exchange {
     worker: Rc<Worker>,
     link: Rc<Link>,
-    /// The request, until it is sent; its headers are the client's until it is prepared.
-    pub request: Option<Request<RequestBody>>,
-    /// Where it came from and which one it is, until it is told to the upstream.
-    pub way: Option<(Origin, Trace)>,
+    /// The request as the client sent it, until it is made ready for the upstream.
+    request: Option<Request<RequestBody>>,
+    /// The request to the upstream, until it is answered.
+    pub sending: Option<Sending>,
     fetched: Fetched,
     start: Instant,
     ours: Option<Duration>,
@@ -44,7 +43,7 @@ pub struct Exchange {
     superuser_pass: bool,
     /// What only the access line needs.
     shown: Option<Shown>,
-    request_id: HeaderValue,
+    request_id: RequestId,
     client: IpAddr,
     status: StatusCode,
     outcome: Option<Outcome>,
@@ -69,9 +68,8 @@ impl Exchange {
     #[must_use]
     pub fn begin(worker: &Rc<Worker>, link: &Rc<Link>, request: Request<Incoming>) -> Box<Self> {
         let start = crate::clock::monotonic();
-        // Read before anything is stripped: from where, as part of which trace.
-        let origin = link.client.origin(request.headers(), &worker.shared.trusted_proxies);
-        let trace = Trace::of(request.headers(), link.client.is_trusted(), &worker.entropy);
+        let client = link.client.address(request.headers(), &worker.shared.trusted_proxies);
+        let request_id = RequestId::of(request.headers(), link.client.is_trusted(), &worker.entropy);
         let shown = worker.lines.as_ref().map(|_| Shown {
             at: crate::clock::unix(),
             head: Some(ShownHead {
@@ -94,9 +92,9 @@ impl Exchange {
             level: None,
             superuser_pass: false,
             shown,
-            request_id: trace.request_id.clone(),
-            client: origin.address,
-            way: Some((origin, trace)),
+            request_id,
+            client,
+            sending: None,
             status: StatusCode::INTERNAL_SERVER_ERROR,
             outcome: None,
             sent: 0,
@@ -116,9 +114,9 @@ impl Exchange {
     /// # Errors
     /// It is refused, or something must be fetched first.
     pub fn prepare(&mut self) -> Result<Prepared, Stop> {
-        let Self { worker, link, request, way, fetched, start, noted, client, .. } = self;
+        let Self { worker, link, request, fetched, start, noted, client, .. } = self;
         let worker = Rc::clone(worker);
-        // Both are there until the request is sent.
+        // It is there until it is permitted.
         let Some(request) = request else { return Err(Denial::new(Reason::BadFraming).into()) };
         let permit = match judge(&worker, link, request, fetched, *start, noted) {
             Ok(permit) => permit,
@@ -136,8 +134,8 @@ impl Exchange {
             };
             besides::throttle(&permit, throttle, verdict, noted.besides.get_or_insert_default())?;
         }
-        let Some(way) = way.take() else { return Err(Denial::new(Reason::BadFraming).into()) };
-        let prepared = super::forward::prepare(&worker, &permit, request, way);
+        let Some(request) = self.request.take() else { return Err(Denial::new(Reason::BadFraming).into()) };
+        let prepared = super::forward::prepare(&worker, &permit, request, self);
         self.note(&permit);
         Ok(prepared?)
     }
@@ -173,9 +171,14 @@ impl Exchange {
         &self.link
     }
 
+    /// Its connection's deadlines, and the request to the upstream while there is one.
+    pub fn sending(&mut self) -> (&Deadlines, Option<&mut Sending>) {
+        (&self.link.connection.deadlines, self.sending.as_mut())
+    }
+
     /// Its id.
     #[must_use]
-    pub fn request_id(&self) -> &HeaderValue {
+    pub fn request_id(&self) -> &RequestId {
         &self.request_id
     }
 
@@ -228,7 +231,7 @@ impl Exchange {
         let (mut user_text, mut organization_text) = (Uuid::encode_buffer(), Uuid::encode_buffer());
         let line = Line {
             at: shown.at,
-            request_id: text(Some(&self.request_id)),
+            request_id: self.request_id.as_str(),
             client: self.client,
             method: head.map(|head| head.method.as_str()),
             host: head.map(|head| text(head.host.as_ref())),

@@ -5,10 +5,11 @@
 
 use super::client::{Origin, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use super::entropy::{Entropy, hex};
+use crate::decision::{Denial, Permit};
 use crate::fold::folded;
+use crate::upstream::h1::Head;
+use crate::upstream::hop::{Options, is_hop_by_hop};
 use crate::upstream::{HostHeader, Upstream};
-use arrayvec::ArrayVec;
-use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// `X-Request-Id`
@@ -16,25 +17,6 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// `traceparent`, W3C Trace Context
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
-
-/// Names that a request keeps whatever `Connection` says: without them it would be another request.
-const ESSENTIAL: [HeaderName; 4] =
-    [header::HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE, header::CONTENT_ENCODING];
-
-/// Hop-by-hop whether `Connection` names them or not.
-fn is_hop_by_hop(name: &str) -> bool {
-    match name.as_bytes().first() {
-        Some(b'c') => name == "connection",
-        Some(b'e') => name == "expect",
-        Some(b'h') => name == "http2-settings",
-        Some(b'k') => name == "keep-alive",
-        Some(b'p') => name.starts_with("proxy-"),
-        Some(b't') => matches!(name, "te" | "trailer" | "transfer-encoding"),
-        Some(b'u') => name == "upgrade",
-        _ => false,
-    }
-}
 
 /// What postern itself says about the way of a request, in any spelling.
 fn is_about_the_way(name: &str) -> bool {
@@ -49,105 +31,135 @@ fn is_about_the_way(name: &str) -> bool {
     folded(name).take(10).eq("xforwarded".bytes()) || WAY.iter().any(|way| folded(name).eq(way.bytes()))
 }
 
-/// Headers that no client can have put there: what was sent, without what must not pass.
-#[derive(Debug)]
-pub struct Stripped(HeaderMap);
-
-/// Names to be removed, found before removing begins; a request with more of them is handled in rounds.
-type Doomed = ArrayVec<HeaderName, 32>;
+/// The part of a request's head that is the client's: what it sent, without what must not pass.
+pub struct Stripped(Head);
 
 impl Stripped {
-    /// Takes away hop-by-hop headers, what `Connection` names, what postern says itself, and what `strips` says.
+    /// Writes the client's headers behind `head`, all but: hop-by-hop headers and what `Connection` names, what postern says
+    /// itself, what `strips` says, and what tells where the body ends. `host` is what the upstream sees as `Host`.
     #[must_use]
-    pub fn new(mut headers: HeaderMap, strips: impl Fn(&str) -> bool, keep_authorization: bool) -> Self {
-        remove_nominated(&mut headers);
-        loop {
-            let dooms = |name: &&HeaderName| {
-                let text = name.as_str();
-                is_hop_by_hop(text)
-                    || is_about_the_way(text)
-                    || strips(text)
-                    || (!keep_authorization && **name == header::AUTHORIZATION)
-            };
-            let mut doomed = Doomed::new();
-            doomed.extend(headers.keys().filter(dooms).take(doomed.capacity()).cloned());
-            for name in &doomed {
-                headers.remove(name);
-            }
-            if !doomed.is_full() {
-                return Self(headers);
+    pub fn write(
+        mut head: Head,
+        headers: &HeaderMap,
+        host: Option<&HeaderValue>,
+        strips: impl Fn(&str) -> bool,
+        keep_authorization: bool,
+    ) -> Self {
+        let mut options = Options::default();
+        for value in headers.get_all(header::CONNECTION) {
+            options.read(value.as_bytes());
+        }
+        if let Some(host) = host {
+            head.field(&header::HOST, host.as_bytes());
+        }
+        for (name, value) in headers {
+            let text = name.as_str();
+            let stays = *name == header::HOST
+                || *name == header::CONTENT_LENGTH
+                || (*name == header::AUTHORIZATION && !keep_authorization)
+                || is_hop_by_hop(text)
+                || is_about_the_way(text)
+                || strips(text)
+                || options.names(text);
+            if !stays {
+                head.field(name, value.as_bytes());
             }
         }
+        Self(head)
     }
 
-    /// The headers, for whoever holds a permit and adds to them.
+    /// Adds what the upstream is told by us: whose request it is, and where it came from.
+    ///
+    /// # Errors
+    /// It cannot be told.
+    pub fn tell(self, permit: &Permit<'_>, request_id: &RequestId, way: &Way<'_>) -> Result<Head, Denial> {
+        let Self(mut head) = self;
+        permit.inject(request_id.as_str(), |name, value| {
+            if !way.tells(name) {
+                head.field(name, value);
+            }
+        })?;
+        way.tell(request_id, &mut head);
+        Ok(head)
+    }
+
+    /// What is written so far.
     #[must_use]
-    pub fn into_inner(self) -> HeaderMap {
-        self.0
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }
 
-fn remove_nominated(headers: &mut HeaderMap) {
-    // Nearly always there is none, or it names nothing.
-    match headers.get(header::CONNECTION) {
-        None => return,
-        Some(only) if is_usual(only.as_bytes()) && headers.get_all(header::CONNECTION).iter().nth(1).is_none() => {
-            return;
-        }
-        Some(_) => {}
-    }
-    let mut nominated: Vec<HeaderName> = Vec::new();
-    for value in headers.get_all(header::CONNECTION) {
-        let names = value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii);
-        nominated.extend(names.filter(|name| !is_usual(name)).filter_map(|name| HeaderName::from_bytes(name).ok()));
-    }
-    for name in nominated.iter().filter(|name| !ESSENTIAL.contains(name)) {
-        headers.remove(name);
-    }
-}
-
-/// An option of `Connection` that names no header.
-fn is_usual(option: &[u8]) -> bool {
-    option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close")
-}
-
-/// The id of a request and its place in a trace.
+/// The id of a request.
 #[derive(Clone, Debug)]
-pub struct Trace {
-    /// `X-Request-Id`
-    pub request_id: HeaderValue,
-    traceparent: HeaderValue,
-    tracestate: Option<HeaderValue>,
+pub enum RequestId {
+    /// Made by us: 32 hexadecimal digits, the number of the trace too.
+    Ours([u8; 32]),
+    /// Given by a trusted proxy: a short word of visible ASCII.
+    Given(HeaderValue),
 }
 
-impl Trace {
-    /// Goes on with what a trusted proxy began; begins anew for anybody else, with one number as request id and trace id.
+impl RequestId {
+    /// A trusted proxy's id for a request, or a new one.
     #[must_use]
     pub fn of(headers: &HeaderMap, trusted: bool, entropy: &Entropy) -> Self {
+        let given = if trusted { headers.get(&X_REQUEST_ID) } else { None };
+        given.filter(|id| is_plain(id)).map_or_else(|| Self::Ours(new_id(entropy)), |id| Self::Given(id.clone()))
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Ours(digits) => std::str::from_utf8(digits).unwrap_or_default(),
+            Self::Given(value) => value.to_str().unwrap_or_default(),
+        }
+    }
+
+    /// As a header.
+    #[must_use]
+    pub fn to_header(&self) -> HeaderValue {
+        match self {
+            Self::Ours(digits) => HeaderValue::from_bytes(digits).unwrap_or(HeaderValue::from_static("0")),
+            Self::Given(value) => value.clone(),
+        }
+    }
+}
+
+fn new_id(entropy: &Entropy) -> [u8; 32] {
+    let mut id = [0; 32];
+    for (half, number) in id.chunks_exact_mut(16).zip([entropy.next(), entropy.next()]) {
+        half.copy_from_slice(&hex(number));
+    }
+    id
+}
+
+/// A request's place in a trace: `traceparent` (`00-<trace>-<span>-<flags>`), and what a trusted proxy says beside it.
+#[derive(Debug)]
+pub struct Trace<'h> {
+    parent: [u8; 55],
+    state: Option<&'h HeaderValue>,
+}
+
+impl<'h> Trace<'h> {
+    /// Goes on with what a trusted proxy began; begins anew for anybody else, with the request's own number where it has one.
+    #[must_use]
+    pub fn of(headers: &'h HeaderMap, trusted: bool, request_id: &RequestId, entropy: &Entropy) -> Self {
         let given = |name: &HeaderName| if trusted { headers.get(name) } else { None };
-        let parent = given(&TRACEPARENT).map(HeaderValue::as_bytes).filter(|parent| is_traceparent(parent));
-        let (high, low, span) = (hex(entropy.next()), hex(entropy.next()), hex(entropy.next()));
-        // Both values in one allocation: the id, and `00-<trace>-<span>-<flags>`.
-        let mut text = Vec::with_capacity(32 + 55);
-        for piece in [&high, &low] {
-            text.extend_from_slice(piece);
+        let known = given(&TRACEPARENT).map(HeaderValue::as_bytes).filter(|parent| is_traceparent(parent));
+        let mut parent = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        let (begin, rest) = parent.split_at_mut(35);
+        let (trace, span) = (begin.get_mut(3..).unwrap_or_default(), rest.get_mut(1..17).unwrap_or_default());
+        span.copy_from_slice(&hex(entropy.next()));
+        match (known, request_id) {
+            (Some(known), _) => {
+                trace.copy_from_slice(known.get(3..35).unwrap_or(&[b'0'; 32]));
+                rest.get_mut(18..).unwrap_or_default().copy_from_slice(known.get(53..).unwrap_or(b"00"));
+            }
+            (None, RequestId::Ours(id)) => trace.copy_from_slice(id),
+            (None, RequestId::Given(_)) => trace.copy_from_slice(&new_id(entropy)),
         }
-        text.extend_from_slice(b"00-");
-        match parent.and_then(|parent| parent.get(3..35)) {
-            Some(trace) => text.extend_from_slice(trace),
-            None => text.extend_from_within(..32),
-        }
-        text.push(b'-');
-        text.extend_from_slice(&span);
-        text.push(b'-');
-        text.extend_from_slice(parent.and_then(|parent| parent.get(53..55)).unwrap_or(b"00"));
-        let mut id = Bytes::from(text);
-        let traceparent = id.split_off(32);
-        Self {
-            request_id: given(&X_REQUEST_ID).filter(|id| is_plain(id)).cloned().unwrap_or_else(|| ascii(id)),
-            traceparent: ascii(traceparent),
-            tracestate: parent.and_then(|_| given(&TRACESTATE)).cloned(),
-        }
+        Self { parent, state: known.and_then(|_| given(&TRACESTATE)) }
     }
 }
 
@@ -173,57 +185,61 @@ fn is_traceparent(text: &[u8]) -> bool {
         && not_zero(36..52)
 }
 
-fn ascii(text: Bytes) -> HeaderValue {
-    HeaderValue::from_maybe_shared(text).unwrap_or(HeaderValue::from_static("0"))
+/// What the upstream is told about the way of a request.
+pub struct Way<'h> {
+    /// Where it came from.
+    pub origin: Origin,
+    /// The `Host` that was asked for, or that the upstream sees instead.
+    pub asked: Option<&'h HeaderValue>,
+    /// Its place in a trace.
+    pub trace: Trace<'h>,
 }
 
-/// Says where the request came from and which one it is, and which `Host` the upstream sees.
-pub fn tell_the_way(headers: &mut HeaderMap, origin: Origin, trace: Trace, upstream: &Upstream) {
-    let host = match &upstream.host {
-        HostHeader::Preserve => None,
+impl Way<'_> {
+    /// Whether this tells a header: then nothing else may. Names are in lower case.
+    fn tells(&self, name: &HeaderName) -> bool {
+        match name.as_str() {
+            "x-forwarded-for" | "x-forwarded-proto" | "x-request-id" | "traceparent" => true,
+            "x-forwarded-host" => self.asked.is_some() || self.origin.x_forwarded_host.is_some(),
+            "forwarded" => self.origin.forwarded.is_some(),
+            "tracestate" => self.trace.state.is_some(),
+            _ => false,
+        }
+    }
+
+    fn tell(&self, request_id: &RequestId, head: &mut Head) {
+        let Self { origin, asked, trace } = self;
+        if let Some(asked) = origin.x_forwarded_host.as_ref().or(*asked) {
+            head.field(&X_FORWARDED_HOST, asked.as_bytes());
+        }
+        head.field(&X_FORWARDED_FOR, origin.x_forwarded_for.as_bytes());
+        head.field(&X_FORWARDED_PROTO, origin.x_forwarded_proto.as_bytes());
+        if let Some(forwarded) = &origin.forwarded {
+            head.field(&header::FORWARDED, forwarded.as_bytes());
+        }
+        head.field(&X_REQUEST_ID, request_id.as_str().as_bytes());
+        head.field(&TRACEPARENT, &trace.parent);
+        if let Some(state) = trace.state {
+            head.field(&TRACESTATE, state.as_bytes());
+        }
+    }
+}
+
+/// Which `Host` the upstream sees.
+#[must_use]
+pub fn host<'h>(upstream: &'h Upstream, headers: &'h HeaderMap) -> Option<&'h HeaderValue> {
+    match &upstream.host {
+        HostHeader::Preserve => headers.get(header::HOST),
         HostHeader::Upstream => Some(&upstream.authority),
         HostHeader::Text(text) => Some(text),
-    };
-    let asked = match host {
-        Some(host) => headers.insert(header::HOST, host.clone()),
-        None => headers.get(header::HOST).cloned(),
-    };
-    if let Some(asked) = origin.x_forwarded_host.or(asked) {
-        headers.insert(X_FORWARDED_HOST, asked);
-    }
-    headers.insert(X_FORWARDED_FOR, origin.x_forwarded_for);
-    headers.insert(X_FORWARDED_PROTO, origin.x_forwarded_proto);
-    if let Some(forwarded) = origin.forwarded {
-        headers.insert(header::FORWARDED, forwarded);
-    }
-    headers.insert(X_REQUEST_ID, trace.request_id);
-    headers.insert(TRACEPARENT, trace.traceparent);
-    if let Some(state) = trace.tracestate {
-        headers.insert(TRACESTATE, state);
     }
 }
 
-/// Makes an upstream's answer fit for the client: hop-by-hop headers, `X-Postern-*` and timings are for us alone, and a
-/// cache on the way must know that the answer depends on the credential.
-pub fn clean_answer(headers: &mut HeaderMap, depends_on_credential: bool) {
-    remove_nominated(headers);
-    let dooms = |name: &&HeaderName| {
-        let text = name.as_str();
-        is_hop_by_hop(text) || **name == SERVER_TIMING || is_ours(text)
-    };
-    loop {
-        let mut doomed = Doomed::new();
-        doomed.extend(headers.keys().filter(dooms).take(doomed.capacity()).cloned());
-        for name in &doomed {
-            headers.remove(name);
-        }
-        if !doomed.is_full() {
-            break;
-        }
-    }
-    if depends_on_credential {
-        vary_on_authorization(headers);
-    }
+/// Whether a field of an upstream's answer goes on to the client: `X-Postern-*` and timings are for us alone. The name is in
+/// lower case; hop-by-hop fields never come so far.
+#[must_use]
+pub fn answer_passes(name: &str) -> bool {
+    name != "server-timing" && !is_ours(name)
 }
 
 fn is_ours(name: &str) -> bool {
@@ -235,7 +251,8 @@ fn is_ours(name: &str) -> bool {
     folded(name).take(8).eq("xpostern".bytes())
 }
 
-fn vary_on_authorization(headers: &mut HeaderMap) {
+/// Tells caches on the way that an answer depends on the credential.
+pub fn vary_on_authorization(headers: &mut HeaderMap) {
     let names = |value: &HeaderValue| {
         let mut names = value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii);
         names.any(|name| name == b"*" || name.eq_ignore_ascii_case(b"authorization"))

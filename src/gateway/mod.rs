@@ -1,8 +1,8 @@
 //! The data path, as a tower service: one request in, one answer out.
 //!
 //! A request becomes an [`Exchange`], which goes through the phases, each a file: [`judge`] (target, route, credential,
-//! organization, decision), then [`reply`] for a refusal, or [`mod@forward`] for a permit: [`headers`] strips and injects,
-//! `upstream` carries, [`body`] streams. Judging never waits: what it cannot know from memory it asks for, the answer is
+//! organization, decision), then [`reply`] for a refusal, or [`mod@forward`] for a permit: [`headers`] strips and injects
+//! while it writes, `upstream` carries, [`body`] streams. Judging never waits: what it cannot know from memory it asks for, the answer is
 //! fetched on the side, and it judges again. When the answer ends, the exchange leaves one access line and the metrics
 //! behind, whatever became of it.
 
@@ -30,7 +30,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 pub use worker::{Shared, Worker};
 
 /// The gate for one client connection.
@@ -68,7 +68,7 @@ impl tower::Service<Request<Incoming>> for Gateway {
             return Answer::Now(Some(reply::violation(exchange, violation)));
         }
         match exchange.prepare() {
-            Ok(prepared) => Answer::Later(Box::pin(forward(exchange, prepared))),
+            Ok(prepared) => forward(exchange, prepared),
             Err(Stop::Denied(denial)) => Answer::Now(Some(reply::refuse(exchange, &denial))),
             Err(Stop::Preflight) => Answer::Now(Some(reply::preflight(exchange))),
             Err(Stop::Needs(need)) => Answer::Later(Box::pin(async move {
@@ -76,7 +76,7 @@ impl tower::Service<Request<Incoming>> for Gateway {
                 loop {
                     exchange.fetch(need).await;
                     match exchange.prepare() {
-                        Ok(prepared) => return forward(exchange, prepared).await,
+                        Ok(prepared) => return forward(exchange, prepared).settled().await,
                         Err(Stop::Denied(denial)) => return reply::refuse(exchange, &denial),
                         Err(Stop::Preflight) => return reply::preflight(exchange),
                         Err(Stop::Needs(next)) => need = next,
@@ -91,18 +91,38 @@ impl tower::Service<Request<Incoming>> for Gateway {
 pub enum Answer {
     /// It is there.
     Now(Option<Response<AnswerBody>>),
-    /// It will be.
+    /// The upstream is asked, on a connection that was there.
+    Sending(Option<Box<Exchange>>),
+    /// It will be there.
     Later(Pin<Box<dyn Future<Output = Response<AnswerBody>>>>),
+}
+
+impl Answer {
+    async fn settled(self) -> Response<AnswerBody> {
+        match self.await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
 }
 
 impl Future for Answer {
     type Output = Result<Response<AnswerBody>, Infallible>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.get_mut() {
-            // Taken once: a future is not polled after it was ready.
-            Self::Now(answer) => answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
-            Self::Later(answer) => answer.as_mut().poll(cx).map(Ok),
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match &mut *self {
+                // Taken once: a future is not polled after it was ready.
+                Self::Now(answer) => return answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
+                Self::Later(answer) => return answer.as_mut().poll(cx).map(Ok),
+                Self::Sending(slot) => match ready!(forward::poll(slot, cx)) {
+                    Some(response) => return Poll::Ready(Ok(response)),
+                    None => {
+                        let Some(exchange) = slot.take() else { return Poll::Pending };
+                        *self = Self::Later(Box::pin(forward::send_anew(exchange)));
+                    }
+                },
+            }
         }
     }
 }

@@ -51,10 +51,10 @@ fn problem(denial: &Denial) -> String {
 pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBody> {
     exchange.answer(denial.status, Outcome::Refused(denial.reason));
     if let Some(hint) = denial.hint {
-        tracing::debug!(request_id = ?exchange.request_id(), code = denial.reason.code(), hint, "refused");
+        tracing::debug!(request_id = exchange.request_id().as_str(), code = denial.reason.code(), hint, "refused");
     }
     let body = exchange.worker().bodies.of(denial);
-    let request_id = exchange.request_id().clone();
+    let request_id = exchange.request_id().to_header();
     let besides = exchange.noted.besides.take();
     let mut response = Response::new(AnswerBody::Own(Some(body), exchange));
     *response.status_mut() = denial.status;
@@ -88,7 +88,7 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
 #[must_use]
 pub fn preflight(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
     exchange.answer(StatusCode::NO_CONTENT, Outcome::Allowed);
-    let request_id = exchange.request_id().clone();
+    let request_id = exchange.request_id().to_header();
     let besides = exchange.noted.besides.take();
     let mut response = Response::new(AnswerBody::Own(None, exchange));
     *response.status_mut() = StatusCode::NO_CONTENT;

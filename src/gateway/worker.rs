@@ -1,7 +1,6 @@
 //! What the gate is made of: the part that all workers share, and each worker's own.
 
 use super::Gateway;
-use super::body::RequestBody;
 use super::entropy::Entropy;
 use super::reply::Bodies;
 use crate::limit::Limiter;
@@ -12,6 +11,7 @@ use crate::net::worker::Serve;
 use crate::policy::Policy;
 use crate::telemetry::access::{AccessLog, LineBuffer};
 use crate::telemetry::metrics::{Metrics, RouteShard, Shard};
+use crate::upstream::h1::scratch;
 use crate::upstream::{Pool, Timeouts, Upstream};
 use ipnet::IpNet;
 use std::rc::Rc;
@@ -47,7 +47,7 @@ pub struct Worker {
     /// What all share.
     pub shared: Arc<Shared>,
     /// This worker's connections to each upstream.
-    pub pools: Vec<Rc<Pool<RequestBody>>>,
+    pub pools: Vec<Rc<Pool>>,
     /// This worker's counters.
     pub shard: Arc<Shard>,
     /// This worker's counters by route.
@@ -66,7 +66,10 @@ impl Worker {
     /// # Errors
     /// The system has no randomness.
     pub fn new(shared: Arc<Shared>, ticker: &Ticker) -> std::io::Result<Rc<Self>> {
-        let pool = |upstream: &Arc<Upstream>| Rc::new(Pool::new(Arc::clone(upstream), shared.timeouts, ticker.clone()));
+        let scratch = scratch();
+        let pool = |upstream: &Arc<Upstream>| {
+            Rc::new(Pool::new(Arc::clone(upstream), shared.timeouts, ticker.clone(), Rc::clone(&scratch)))
+        };
         let worker = Rc::new(Self {
             pools: shared.upstreams.iter().map(pool).collect(),
             shard: shared.metrics.shard(),
@@ -93,7 +96,7 @@ impl Worker {
             for pool in &self.pools {
                 pool.sweep();
             }
-            let sum = |of: fn(&Pool<RequestBody>) -> u64| self.pools.iter().map(|pool| of(pool)).sum();
+            let sum = |of: fn(&Pool) -> u64| self.pools.iter().map(|pool| of(pool)).sum();
             self.shard.upstream_opened.set(sum(|pool| pool.counts().opened.get()));
             self.shard.upstream_reused.set(sum(|pool| pool.counts().reused.get()));
             self.shard.upstream_idle.set(sum(|pool| pool.idle() as u64));

@@ -189,6 +189,14 @@ impl Drop for Deadlines {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticks(pub u32);
 
+impl Ticks {
+    /// The same as time; `None` is no limit.
+    #[must_use]
+    pub fn duration(self) -> Option<Duration> {
+        (self.0 != 0).then(|| TICK.saturating_mul(self.0))
+    }
+}
+
 impl From<Duration> for Ticks {
     fn from(duration: Duration) -> Self {
         if duration.is_zero() {

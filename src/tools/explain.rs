@@ -4,7 +4,6 @@ use super::ask::Request;
 use crate::decision::{CredentialNeed, Denial, OrgKey, Permit, Reading, Says, Stage, Trace, trace};
 use crate::facts::{Organization, Snapshot};
 use crate::policy::{Access, InjectValue, Policy, RESERVED, Route};
-use http::HeaderValue;
 use serde_json::{Value as Json, json};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use std::sync::Arc;
 mod tests;
 
 /// What stands for the request id, which only a real request has.
-const REQUEST_ID: HeaderValue = HeaderValue::from_static("(new-for-each-request)");
+const REQUEST_ID: &str = "(new-for-each-request)";
 
 /// How a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,9 +98,9 @@ impl<'p> Explanation<'p> {
     fn end(&mut self, policy: &Policy, raw: &str) {
         let Ok(permit) = &self.verdict else { return };
         let mut sent = Vec::new();
-        let told = permit.inject(&REQUEST_ID, |name, value| {
+        let told = permit.inject(REQUEST_ID, |name, value| {
             let secret = permit.rule().inject.iter().any(|i| i.name == *name && is_secret(&i.value));
-            let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            let text = String::from_utf8_lossy(value).into_owned();
             sent.push((name.to_string(), if secret { "***".to_owned() } else { text }));
         });
         if let Err(denial) = told {

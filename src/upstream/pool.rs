@@ -3,17 +3,13 @@
 //! Nothing here is shared between workers. A request waits for nobody: where no idle connection is left, another is opened
 //! (there are never more than there are clients being served).
 
-use super::Upstream;
-use super::io::UpstreamIo;
+use super::h1::{Connection, Fault, Scratch};
+use super::{Stream, Upstream};
 use crate::net::deadline::{Deadlines, Phase, Ticker, Ticks};
-use hyper::body::{Body, Incoming};
-use hyper::client::conn::http1::{self, SendRequest};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::error::Error as StdError;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use thiserror::Error;
@@ -49,8 +45,8 @@ pub enum SendError {
     Broken {
         /// Where to.
         address: Box<str>,
-        /// What hyper says.
-        source: hyper::Error,
+        /// What happened.
+        source: Fault,
     },
     /// Too late.
     #[error("{address} took too long to {to}")]
@@ -61,9 +57,6 @@ pub enum SendError {
         to: &'static str,
     },
 }
-
-/// How many idle connections are looked at for one that is ready.
-const LOOK: usize = 16;
 
 /// What a pool counts.
 #[derive(Debug, Default)]
@@ -76,32 +69,24 @@ pub struct Counts {
     pub failing: Cell<bool>,
 }
 
-struct Idle<B> {
-    sender: SendRequest<B>,
+struct Idle {
+    connection: Box<Connection>,
     since: u32,
 }
 
+/// The largest buffer that is kept for the next request's head.
+const LARGEST_SPARE: usize = 16 * 1024;
+
 /// One worker's connections to one upstream.
-pub struct Pool<B> {
+pub struct Pool {
     upstream: Arc<Upstream>,
     timeouts: Timeouts,
     ticker: Ticker,
-    idle: RefCell<VecDeque<Idle<B>>>,
+    idle: RefCell<VecDeque<Idle>>,
     counts: Counts,
-}
-
-/// A connection in use; it goes back by [`Lease::give_back`], or is closed when dropped.
-pub struct Lease<B> {
-    sender: SendRequest<B>,
-    pool: Rc<Pool<B>>,
-}
-
-impl<B> Lease<B> {
-    /// The exchange has ended well: the connection may serve again.
-    pub fn give_back(self) {
-        let since = self.pool.ticker.now();
-        self.pool.idle.borrow_mut().push_back(Idle { sender: self.sender, since });
-    }
+    scratch: Scratch,
+    /// What the last head was written to.
+    spare: Cell<Vec<u8>>,
 }
 
 /// Waits for `future` until the phase's deadline; the connection's task is woken when it passes.
@@ -117,16 +102,12 @@ async fn before<F: Future>(deadlines: &Deadlines, phase: Phase, future: F) -> Op
     done
 }
 
-impl<B> Pool<B>
-where
-    B: Body + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn StdError + Send + Sync>>,
-{
-    /// An empty pool.
+impl Pool {
+    /// An empty pool; `scratch` is the worker's.
     #[must_use]
-    pub fn new(upstream: Arc<Upstream>, timeouts: Timeouts, ticker: Ticker) -> Self {
-        Self { upstream, timeouts, ticker, idle: RefCell::default(), counts: Counts::default() }
+    pub fn new(upstream: Arc<Upstream>, timeouts: Timeouts, ticker: Ticker, scratch: Scratch) -> Self {
+        let (idle, counts, spare) = (RefCell::default(), Counts::default(), Cell::default());
+        Self { upstream, timeouts, ticker, idle, counts, scratch, spare }
     }
 
     /// The upstream behind it.
@@ -153,114 +134,77 @@ where
         self.idle.borrow().len()
     }
 
-    /// Closes connections that have been idle for too long; run it about once a second.
+    /// Closes connections that have been idle for too long, or that the upstream has closed; run it about once a second.
     pub fn sweep(&self) {
         let mut idle = self.idle.borrow_mut();
-        idle.retain(|idle| !idle.sender.is_closed());
-        while idle.front().is_some_and(|oldest| self.is_stale(oldest)) {
-            idle.pop_front();
-        }
+        idle.retain_mut(|idle| !self.is_stale(idle) && idle.connection.is_quiet());
     }
 
-    fn is_stale(&self, idle: &Idle<B>) -> bool {
+    fn is_stale(&self, idle: &Idle) -> bool {
         self.timeouts.keep.0 != 0 && self.ticker.now().saturating_sub(idle.since) >= self.timeouts.keep.0
     }
 
-    /// Sends a request and waits for the answer's head.
-    ///
-    /// A connection that turns out to be closed before a byte of the request was written is replaced, as often as it takes;
-    /// once something was sent, nothing is repeated.
+    /// The last used connection that can serve; those that cannot are closed.
+    pub fn take(&self) -> Option<Box<Connection>> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some(mut last) = idle.pop_back() {
+            if self.is_stale(&last) {
+                // All before it are older.
+                idle.clear();
+                return None;
+            }
+            if last.connection.is_quiet() {
+                return Some(last.connection);
+            }
+        }
+        None
+    }
+
+    /// Both messages of an exchange have ended well: the connection may serve again.
+    pub fn give_back(&self, connection: Box<Connection>) {
+        self.idle.borrow_mut().push_back(Idle { connection, since: self.ticker.now() });
+    }
+
+    /// Memory to write a head to.
+    pub fn buffer(&self) -> Vec<u8> {
+        self.spare.take()
+    }
+
+    /// Takes the memory back.
+    pub fn give_buffer(&self, buffer: Vec<u8>) {
+        if buffer.capacity() <= LARGEST_SPARE {
+            self.spare.set(buffer);
+        }
+    }
+
+    /// Opens a connection within `limit`.
     ///
     /// # Errors
-    /// See [`SendError`].
-    pub async fn send(
-        self: &Rc<Self>,
-        mut request: http::Request<B>,
-        deadlines: &Deadlines,
-        timeouts: &Timeouts,
-    ) -> Result<(http::Response<Incoming>, Lease<B>), SendError> {
-        loop {
-            let (mut sender, reused) = match self.take_ready() {
-                Some(sender) => (sender, true),
-                // Boxed, so that the usual way does not carry the unusual one's state along.
-                None => Box::pin(self.wait_or_connect(deadlines, timeouts.connect)).await?,
-            };
-            deadlines.arm(Phase::Upstream, timeouts.first_byte);
-            let answer = before(deadlines, Phase::Upstream, sender.try_send_request(request)).await;
-            let Some(answer) = answer else { return Err(self.timeout("answer")) };
-            match answer {
-                Ok(response) => {
-                    if reused {
-                        self.counts.reused.set(self.counts.reused.get() + 1);
-                    }
-                    return Ok((response, Lease { sender, pool: Rc::clone(self) }));
-                }
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) if reused => request = unsent,
-                    _ => {
-                        return Err(SendError::Broken {
-                            address: self.upstream.address.clone(),
-                            source: error.into_error(),
-                        });
-                    }
-                },
-            }
-        }
-    }
-
-    /// The last used connection that can serve at once. One given back a moment ago cannot yet: its task has still to notice
-    /// that the last answer was read to its end.
-    fn take_ready(&self) -> Option<SendRequest<B>> {
-        let mut idle = self.idle.borrow_mut();
-        let from_the_end = idle.iter().rev().take(LOOK).position(|idle| idle.sender.is_ready())?;
-        let at = idle.len().checked_sub(from_the_end + 1)?;
-        let found = idle.remove(at)?;
-        if self.is_stale(&found) {
-            // All before it are older.
-            return None;
-        }
-        Some(found.sender)
-    }
-
-    /// A connection that becomes ready within one turn, or a new one; and whether it has served before.
-    ///
-    /// One that is still busy then carries the rest of a body that the upstream answered early: nobody waits for somebody
-    /// else's client.
-    async fn wait_or_connect(&self, deadlines: &Deadlines, limit: Ticks) -> Result<(SendRequest<B>, bool), SendError> {
-        let busy = self.idle.borrow_mut().pop_back();
-        if let Some(busy) = busy.filter(|busy| !self.is_stale(busy) && !busy.sender.is_closed()) {
-            tokio::task::yield_now().await;
-            if busy.sender.is_ready() {
-                return Ok((busy.sender, true));
-            }
-        }
-        Ok((self.connect(deadlines, limit).await?, false))
-    }
-
-    async fn connect(&self, deadlines: &Deadlines, limit: Ticks) -> Result<SendRequest<B>, SendError> {
+    /// It cannot be opened, or not in time.
+    pub async fn connect(&self, deadlines: &Deadlines, limit: Ticks) -> Result<Box<Connection>, SendError> {
         deadlines.arm(Phase::Upstream, limit);
         let connecting = async {
             let stream = TcpStream::connect(&*self.upstream.address).await?;
             stream.set_nodelay(true)?;
-            Ok(stream)
+            Ok(Stream::Tcp(stream))
         };
         let connected = before(deadlines, Phase::Upstream, connecting).await;
-        let address = || self.upstream.address.clone();
         let stream = connected
             .ok_or_else(|| self.timeout("accept a connection"))?
-            .map_err(|source| SendError::Connect { address: address(), source })?;
-        let (sender, connection) = http1::handshake(UpstreamIo::new(stream))
-            .await
-            .map_err(|source| SendError::Broken { address: address(), source })?;
-        tokio::task::spawn_local(async move {
-            // Whoever waits for an answer on it is told by the sender; an idle connection that closes is no news.
-            let _ = connection.await;
-        });
+            .map_err(|source| SendError::Connect { address: self.upstream.address.clone(), source })?;
         self.counts.opened.set(self.counts.opened.get() + 1);
-        Ok(sender)
+        Ok(Connection::new(stream, &self.scratch))
     }
 
-    fn timeout(&self, to: &'static str) -> SendError {
+    /// The upstream was too late.
+    #[must_use]
+    pub fn timeout(&self, to: &'static str) -> SendError {
         SendError::Timeout { address: self.upstream.address.clone(), to }
+    }
+
+    /// The upstream gave no answer.
+    #[must_use]
+    pub fn broken(&self, source: Fault) -> SendError {
+        SendError::Broken { address: self.upstream.address.clone(), source }
     }
 }

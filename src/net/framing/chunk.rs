@@ -17,7 +17,7 @@ const TRAILER_BYTES: usize = 8 * 1024;
 
 /// A place in a chunked body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum At {
+pub(crate) enum At {
     /// At a chunk-size line.
     Size { extensions: usize },
     /// In a chunk's data, of which so many bytes are left; never none.
@@ -29,7 +29,7 @@ pub(super) enum At {
 }
 
 /// What was found at the beginning of the bytes.
-pub(super) enum Step {
+pub(crate) enum Step {
     /// So many bytes are in order; the next place, or `None` behind the body.
     Accept(usize, Option<At>),
     /// A line is not complete.
@@ -38,10 +38,10 @@ pub(super) enum Step {
 
 impl At {
     /// At the first chunk-size line.
-    pub(super) const START: Self = Self::Size { extensions: 0 };
+    pub(crate) const START: Self = Self::Size { extensions: 0 };
 
     /// Looks at `rest`, which begins here and is not empty.
-    pub(super) fn step(self, rest: &[u8], searched: &mut usize, limits: Limits) -> Result<Step, Violation> {
+    pub(crate) fn step(self, rest: &[u8], searched: &mut usize, limits: Limits) -> Result<Step, Violation> {
         match self {
             Self::Size { extensions } => {
                 let Some(end) = line_end(rest, LINE_BYTES, searched, Violation::ChunkExtensionTooLarge)? else {

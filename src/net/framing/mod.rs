@@ -5,7 +5,7 @@
 //! unchanged, and the parser then sees the same messages: the same count, targets, bodies and boundaries. Heads are accepted
 //! as a whole, bodies as they come. No input, no clock, no allocation: bytes in, how many of them may pass out.
 
-mod chunk;
+pub(crate) mod chunk;
 mod field;
 mod head;
 #[cfg(test)]

@@ -22,7 +22,7 @@ use http::{HeaderName, HeaderValue};
 use std::fmt;
 
 /// The request id of every case.
-const REQUEST_ID: HeaderValue = HeaderValue::from_static("test");
+const REQUEST_ID: &str = "test";
 
 /// One tests file.
 pub struct Suite {
@@ -98,7 +98,9 @@ impl Case {
             Ok(permit) => {
                 let route = Some(permit.route());
                 let mut sent = Vec::new();
-                let told = permit.inject(&REQUEST_ID, |name, value| sent.push((name.clone(), value)));
+                let told = permit.inject(REQUEST_ID, |name, value| {
+                    sent.extend(HeaderValue::from_bytes(value).map(|value| (name.clone(), value)));
+                });
                 match told {
                     Ok(()) => ("allow".to_owned(), route, self.headers_differ(&sent)),
                     Err(denial) => (told_as(&denial), route, Vec::new()),

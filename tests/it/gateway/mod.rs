@@ -4,6 +4,7 @@ mod bodies;
 mod browsers;
 mod failures;
 mod limits;
+mod lying;
 mod messages;
 mod refusals;
 mod way;

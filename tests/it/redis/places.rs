@@ -84,7 +84,9 @@ fn tls_and_an_acl_user_with_few_rights() {
     // A wrong password and an unknown authority are told, and no more than degrade.
     std::fs::write(files.path().join("wrong"), "wrong").unwrap();
     certificates_of_a_stranger(files.path());
-    for (ca, password, said) in [("ca.pem", "wrong", "authentication failed"), ("stranger.pem", "password", "ertificate")] {
+    for (ca, password, said) in
+        [("ca.pem", "wrong", "authentication failed"), ("stranger.pem", "password", "ertificate")]
+    {
         let bad = fleet(&options(ca, password));
         assert_eq!(bad.status(0, Who::uA, "/me/x"), 200);
         let line = eventually("what is wrong is told", || {

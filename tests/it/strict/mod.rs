@@ -3,6 +3,7 @@
 //! `reader` and `parser` are the oracles; the fuzz targets use the same ones. `target` and `framing` are the properties,
 //! `corpus` replays the fuzzers' seeds.
 
+mod answers;
 mod corpus;
 mod framing;
 mod parser;

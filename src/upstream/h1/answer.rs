@@ -1,0 +1,144 @@
+//! An answer's head, read strictly: what RFC 9112 calls an error is one, and nothing is mended.
+//!
+//! Lines may end with a line feed alone (2.2 lets a recipient take it, and what goes on is written anew); obsolete folding,
+//! blanks before a colon, `Content-Length` beside `Transfer-Encoding`, differing lengths, and any coding but `chunked` are
+//! refused (5.1, 5.2, 6.1, 6.3). Hop-by-hop fields stay behind.
+
+use super::Fault;
+use crate::upstream::hop::{Options, is_hop_by_hop};
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{StatusCode, Version};
+use std::mem::MaybeUninit;
+
+/// Bytes of a head, at most.
+pub const HEAD_BYTES: usize = 64 * 1024;
+
+/// Fields of a head, at most.
+pub const FIELDS: usize = 128;
+
+/// How an answer's body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// After so many bytes; none where there is no body.
+    Length(u64),
+    /// With its last chunk.
+    Chunked,
+    /// With the connection.
+    Close,
+}
+
+/// An answer's head, as it goes on to the client.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status: never an interim one but 101.
+    pub status: StatusCode,
+    /// Its fields, without hop-by-hop ones, those that do not pass, and a length that the body tells by itself.
+    pub headers: HeaderMap,
+}
+
+/// A head, and what it says about what follows.
+#[derive(Debug)]
+pub struct Parsed {
+    /// What goes on.
+    pub answer: Answer,
+    /// How the body ends.
+    pub framing: Framing,
+    /// The connection may serve again behind it.
+    pub keep: bool,
+    /// The bytes of the head.
+    pub size: usize,
+}
+
+impl Parsed {
+    /// Whether another head follows (RFC 9110, 15.2). 101 is final: what follows it is another protocol.
+    #[must_use]
+    pub fn is_interim(&self) -> bool {
+        let status = self.answer.status;
+        status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+    }
+}
+
+/// Reads the head at the beginning of `bytes`; `None` when it is not complete.
+///
+/// `to_head`: it answers HEAD. `passes` says of a field's name, in lower case, whether it goes on.
+///
+/// # Errors
+/// It breaks a rule.
+pub fn parse(bytes: &Bytes, to_head: bool, passes: fn(&str) -> bool) -> Result<Option<Parsed>, Fault> {
+    let mut room = [const { MaybeUninit::uninit() }; FIELDS];
+    let mut head = httparse::Response::new(&mut []);
+    let read = httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut head, bytes, &mut room);
+    let size = match read {
+        Ok(httparse::Status::Complete(size)) if size <= HEAD_BYTES => size,
+        Ok(httparse::Status::Partial) if bytes.len() < HEAD_BYTES => return Ok(None),
+        Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(Fault::Rule("it is too large")),
+        Err(error) => return Err(error.into()),
+    };
+    let status = head.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Fault::Rule("there is no status"))?;
+    let version = if head.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
+    let no_body = status.is_informational() || status == StatusCode::NO_CONTENT;
+    let tells_only = to_head || status == StatusCode::NOT_MODIFIED;
+    let mut options = Options::default();
+    for field in head.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("connection")) {
+        options.read(field.value);
+    }
+    let mut headers = HeaderMap::with_capacity(head.headers.len() + 2);
+    let (mut length, mut chunked) = (None, false);
+    for field in head.headers.iter() {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Fault::Rule("a name is no name"))?;
+        if name == header::CONTENT_LENGTH {
+            let said = content_length(field.value)?;
+            if length.is_some_and(|before| before != said) {
+                return Err(Fault::Rule("its lengths differ"));
+            }
+            if length.is_none() && tells_only && !no_body {
+                headers.append(name, HeaderValue::from(said));
+            }
+            length = Some(said);
+            continue;
+        }
+        if name == header::TRANSFER_ENCODING {
+            if chunked || !field.value.eq_ignore_ascii_case(b"chunked") {
+                return Err(Fault::Rule("its transfer coding is not `chunked`"));
+            }
+            chunked = true;
+            continue;
+        }
+        let text = name.as_str();
+        if is_hop_by_hop(text) || options.names(text) || !passes(text) {
+            continue;
+        }
+        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value));
+        headers.append(name, value.map_err(|_| Fault::Rule("a value has a control character"))?);
+    }
+    let http11 = version == Version::HTTP_11;
+    let framing = match (chunked, length) {
+        (true, Some(_)) => return Err(Fault::Rule("it has a length beside its transfer coding")),
+        (true, None) if !http11 => return Err(Fault::Rule("HTTP/1.0 has no transfer codings")),
+        _ if no_body || tells_only => Framing::Length(0),
+        (true, None) => Framing::Chunked,
+        (false, Some(length)) => Framing::Length(length),
+        (false, None) => Framing::Close,
+    };
+    let keep = !options.close
+        && (http11 || options.keep_alive)
+        && framing != Framing::Close
+        && status != StatusCode::SWITCHING_PROTOCOLS;
+    Ok(Some(Parsed { answer: Answer { status, headers }, framing, keep, size }))
+}
+
+/// One number, or the same one several times (RFC 9110, 8.6).
+fn content_length(value: &[u8]) -> Result<u64, Fault> {
+    let wrong = || Fault::Rule("its length is not one number");
+    let number = |text: &[u8]| {
+        let digits = (1..=19).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
+        digits.then(|| text.iter().fold(0_u64, |sum, b| sum * 10 + u64::from(b - b'0')))
+    };
+    if let Some(length) = number(value) {
+        return Ok(length);
+    }
+    let mut numbers = value.split(|b| *b == b',').map(|text| number(text.trim_ascii()));
+    let first = numbers.next().flatten().ok_or_else(wrong)?;
+    if numbers.all(|number| number == Some(first)) { Ok(first) } else { Err(wrong()) }
+}

@@ -1,0 +1,75 @@
+//! A request's head, written as it will be sent.
+
+use http::{HeaderName, Method};
+
+/// How a request's body is framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// There is none, and nothing is said of it.
+    None,
+    /// So many bytes.
+    Length(u64),
+    /// In chunks.
+    Chunked,
+}
+
+/// A head being written: its request line, and fields so far. It has no `Debug`, since it holds credentials.
+pub struct Head {
+    bytes: Vec<u8>,
+    to_head: bool,
+}
+
+/// A head that is complete.
+pub struct Request {
+    pub(super) bytes: Vec<u8>,
+    /// The method is HEAD, which is answered without a body.
+    pub(super) to_head: bool,
+    pub(super) framing: Framing,
+}
+
+impl Head {
+    /// Writes the request line over what `buffer` holds.
+    #[must_use]
+    pub fn new(mut buffer: Vec<u8>, method: &Method, target: &str) -> Self {
+        buffer.clear();
+        buffer.reserve(1024);
+        for piece in [method.as_str(), " ", target, " HTTP/1.1\r\n"] {
+            buffer.extend_from_slice(piece.as_bytes());
+        }
+        Self { bytes: buffer, to_head: *method == Method::HEAD }
+    }
+
+    /// Writes one field, whose value has no control characters but tabs (as in a [`http::HeaderValue`]).
+    pub fn field(&mut self, name: &HeaderName, value: &[u8]) {
+        debug_assert!(value.iter().all(|b| *b == b'\t' || !b.is_ascii_control()), "a field of one line");
+        let name = name.as_str().as_bytes();
+        self.bytes.reserve(name.len() + value.len() + 4);
+        self.bytes.extend_from_slice(name);
+        self.bytes.extend_from_slice(b": ");
+        self.bytes.extend_from_slice(value);
+        self.bytes.extend_from_slice(b"\r\n");
+    }
+
+    /// What is written so far.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Says how the body is framed, and ends the head.
+    #[must_use]
+    pub fn end(self, framing: Framing) -> Request {
+        let Self { mut bytes, to_head } = self;
+        match framing {
+            Framing::None => {}
+            Framing::Length(length) => {
+                bytes.extend_from_slice(b"content-length: ");
+                bytes.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+                bytes.extend_from_slice(b"\r\n");
+            }
+            Framing::Chunked => bytes.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        }
+        bytes.extend_from_slice(b"\r\n");
+        Request { bytes, to_head, framing }
+    }
+}
