@@ -5,6 +5,7 @@ use crate::config::{Config, RedisConfigError};
 use crate::directory::Store;
 use crate::gateway::{Shared, Worker};
 use crate::limit::{self, Limiter};
+use crate::membership::relay::Relay;
 use crate::membership::tier::Tier;
 use crate::membership::{Capacity, Memberships};
 use crate::net::drain::{Lifecycle, Stage};
@@ -116,10 +117,13 @@ impl Server {
         let tier = redis
             .as_ref()
             .map(|redis| Tier::new(Arc::clone(redis), &*store, position, control.clone(), metrics.shard()));
-        let memberships = Memberships::new(store, position, config.max_staleness, capacity);
+        let memberships = Memberships::new(Arc::clone(&store), position, config.max_staleness, capacity);
         let mut memberships = memberships.map_err(std::io::Error::from)?;
         if let Some(tier) = tier {
             memberships = memberships.with_tier(tier).await?;
+        }
+        if let Some(redis) = &redis {
+            memberships = memberships.with_relay(Relay::new(Arc::clone(redis), Seal::of(&*store), metrics.shard()));
         }
         let memberships = Arc::new(memberships);
         memberships.catch_up().await?;
@@ -146,6 +150,10 @@ impl Server {
         });
         observe(&metrics, &memberships, &config);
         observe_redis(&metrics, redis.as_ref());
+        let counted = Arc::clone(&limits);
+        metrics.gauge("postern_replicas", "Replicas that share Redis, as far as is known", move || {
+            f64::from(counted.replicas().get())
+        });
 
         let lifecycle = Lifecycle::new();
         let readiness = Arc::new(Readiness::new(lifecycle.follow(), Arc::clone(&memberships), redis));

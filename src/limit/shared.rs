@@ -125,6 +125,12 @@ impl Limiter {
         Self { here: Limits::new(start), shared }
     }
 
+    /// How many replicas share the limits, as far as is known.
+    #[must_use]
+    pub fn replicas(&self) -> NonZeroU32 {
+        self.shared.as_ref().map_or(NonZeroU32::MIN, |shared| shared.replicas())
+    }
+
     /// What is counted in this process alone.
     #[must_use]
     pub fn here(&self) -> &Limits {

@@ -11,6 +11,9 @@
 
 pub mod fence;
 pub mod flight;
+#[cfg(test)]
+mod races;
+pub mod relay;
 pub mod tag;
 pub mod tier;
 pub mod watch;
@@ -23,6 +26,7 @@ use crate::id::TokenId;
 use fence::{Fence, Slot};
 use flight::Flights;
 use quick_cache::sync::Cache;
+use relay::Relay;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -109,6 +113,7 @@ pub struct Memberships {
     organizations: Cache<OrgRef, KnownOrg>,
     flights: Flights<Tag, Lookup>,
     tier: Option<Tier>,
+    relay: Option<Arc<Relay>>,
 }
 
 /// A cache that grows as it is used, up to `capacity` entries.
@@ -138,6 +143,7 @@ impl Memberships {
             organizations: Cache::new(capacity.organizations),
             flights: Flights::default(),
             tier: None,
+            relay: None,
         })
     }
 
@@ -149,6 +155,13 @@ impl Memberships {
         self.tier = Some(tier);
         self.look_back().await?;
         Ok(self)
+    }
+
+    /// The same with a way to the other replicas.
+    #[must_use]
+    pub fn with_relay(mut self, relay: Relay) -> Self {
+        self.relay = Some(Arc::new(relay));
+        self
     }
 
     /// The tier between memory and the store, where there is one.
@@ -240,7 +253,8 @@ impl Memberships {
         // Taken before the ledger is asked: what is noted after that voids what is kept here.
         let read_at = self.fence.position();
         let ids = [entry.snapshot.user.id.0, token.0.0];
-        let believed = tier.ledger.believes(entry.read_at, ids) && self.fence.has_proof(crate::clock::monotonic());
+        let believed = tier.ledger.believes(entry.read_at, entry.until.saturating_sub(tier::LIFE), ids)
+            && self.fence.has_proof(crate::clock::monotonic());
         tier.count(believed);
         if believed { self.keep(tag, token, entry.snapshot, read_at) } else { None }
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-/// A longer message would only say "look", and so does a shorter one.
+/// Further changes are left out of a message: it makes the others look at the outbox anyway.
 const MOST: usize = 1_000;
 /// Messages that wait to be noted, at most; the next look finds what further ones would say.
 const WAITING: usize = 64;
@@ -97,11 +97,7 @@ impl Relay {
             return;
         }
         let changes = news.changes.iter().copied().chain(members.iter().map(|user| Change::User(*user)));
-        let news = News {
-            position: news.position,
-            visible_at: news.visible_at,
-            changes: changes.take(MOST).collect(),
-        };
+        let news = News { position: news.position, visible_at: news.visible_at, changes: changes.take(MOST).collect() };
         let Ok(sealed) = self.seal.seal(&self.name, &news.encode()) else { return };
         // Nobody may have listened, and Redis may be away: the next look finds it.
         let _ = self.redis.ask(redis::cmd("PUBLISH").arg(&self.channel).arg(&sealed)).await;

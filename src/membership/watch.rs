@@ -1,6 +1,7 @@
 //! Follows the store's outbox, so that what changed is no longer believed, and brings the tokens' last use home.
 
 use super::Memberships;
+use super::relay::{News, Relay};
 use super::tier::ledger::Ledger;
 use crate::directory::{Change, StoreError};
 use crate::id::UserId;
@@ -8,6 +9,7 @@ use ahash::AHashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// How often the outbox is looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -34,8 +36,9 @@ impl Memberships {
         let position = self.fence.position().saturating_add(steps);
         if news.lost {
             self.fence.forget_all(position);
-            self.in_ledger(|ledger| ledger.missed(news.position));
+            self.in_ledger(|ledger| ledger.missed(news.position, crate::clock::unix().as_secs()));
         }
+        let mut members = Vec::new();
         for change in &news.changes {
             match *change {
                 Change::User(user) => self.user_changed(user, position, news.visible_at),
@@ -47,6 +50,7 @@ impl Memberships {
                     self.fence.organization_changed(position);
                     for member in self.store.members_of(organization).await? {
                         self.user_changed(member, position, news.visible_at);
+                        members.push(member);
                     }
                 }
             }
@@ -54,7 +58,40 @@ impl Memberships {
         self.in_ledger(|ledger| ledger.followed(news.position));
         self.read_to.store(news.position, Ordering::Release);
         self.fence.caught_up(position, asked);
+        if let Some(relay) = &self.relay
+            && !news.changes.is_empty()
+        {
+            relay.tell(&news, &members).await;
+        }
         Ok(())
+    }
+
+    /// Notes what another replica has heard of. It has committed, so a load that begins now sees it; that this is all
+    /// that has changed, only the store can tell.
+    fn note(&self, news: &News) {
+        let position = self.fence.position().saturating_add(1);
+        for change in &news.changes {
+            match *change {
+                Change::User(user) => self.user_changed(user, position, news.visible_at),
+                Change::Token(token) => {
+                    self.fence.token_changed(token, position);
+                    self.in_ledger(|ledger| ledger.changed(token.0, news.visible_at));
+                }
+                Change::Organization(_) => self.fence.organization_changed(position),
+            }
+        }
+        self.fence.advance(position);
+    }
+
+    /// Waits for the next look, or until another replica knows something.
+    async fn pause(&self, heard: &mut Option<mpsc::Receiver<News>>) {
+        let Some(heard) = heard else { return tokio::time::sleep(LOOK).await };
+        match tokio::time::timeout(LOOK, heard.recv()).await {
+            Ok(Some(news)) => self.note(&news),
+            // Nobody tells anything any more.
+            Ok(None) => tokio::time::sleep(LOOK).await,
+            Err(_) => {}
+        }
     }
 
     fn user_changed(&self, user: UserId, position: u64, visible_at: u64) {
@@ -116,6 +153,7 @@ impl Memberships {
 
     /// Follows the outbox for ever.
     pub async fn watch(self: Arc<Self>) {
+        let mut heard = self.relay.as_ref().map(Relay::start);
         let mut failing = false;
         let mut booked = crate::clock::monotonic();
         loop {
@@ -135,7 +173,7 @@ impl Memberships {
                 booked = crate::clock::monotonic();
                 self.book_used().await;
             }
-            tokio::time::sleep(LOOK).await;
+            self.pause(&mut heard).await;
         }
     }
 

@@ -23,7 +23,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 /// How long an entry can be used, in seconds: as long as the store keeps its changes.
-const LIFE: u64 = 600;
+pub const LIFE: u64 = 600;
 /// A larger entry is read from the store each time.
 const LARGEST: usize = 1 << 20;
 /// Writes under way, at most; further ones are left out.

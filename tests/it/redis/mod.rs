@@ -2,7 +2,9 @@
 //! of callers when Redis is away, slow, full, foreign, or old.
 
 mod failures;
+mod limits;
 mod places;
+mod promise;
 mod tier;
 
 use crate::support::{Gate, Options, Postern, ROUTES, RedisServer, Upstream, Who, get};
