@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need, where it is missing, and runs them all. Arguments go to the test runner.
 #
-# Needed: cargo and rustc (1.90 or newer) and a C compiler, which builds the embedded SQLite; redis-server. Used where present:
+# Needed: cargo and rustc (1.90 or newer), a C compiler, which builds the embedded SQLite, redis-server, and PostgreSQL's server, of which the
+# tests run private ones as the user postgres, or as their own where they are not root. Used where present:
 # cargo-nextest (a process for each test), else cargo's own runner. scripts/tools.sh brings what deploy/ is judged by.
 # Works as root, as a user with sudo, and as a user without it when everything is there.
 set -euo pipefail
@@ -15,6 +16,10 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 bash scripts/need.sh cc gcc libc6-dev
+# The server's programs are not in the path where Debian packages them.
+if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
+    bash scripts/need.sh initdb postgresql
+fi
 bash scripts/need.sh redis-server redis-server
 bash scripts/need.sh redis-cli redis-tools
 bash scripts/tools.sh

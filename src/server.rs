@@ -116,7 +116,7 @@ impl Server {
         };
         let tier = redis
             .as_ref()
-            .map(|redis| Tier::new(Arc::clone(redis), &*store, position, control.clone(), metrics.shard()));
+            .map(|redis| Tier::new(Arc::clone(redis), &*store, &position, control.clone(), metrics.shard()));
         let memberships = Memberships::new(Arc::clone(&store), position, config.max_staleness, capacity);
         let mut memberships = memberships.map_err(std::io::Error::from)?;
         if let Some(tier) = tier {

@@ -5,9 +5,8 @@
 use super::policies::{Early, Pages};
 use super::store;
 use super::{Common, Failure};
-use crate::config::Config;
+use crate::config::{Config, Database};
 use crate::decision::OrgKey;
-use crate::directory::sqlite::{self, SqliteStore};
 use crate::directory::{DirectoryError, OrgRef, Store, StoreError, UserSelector};
 use crate::facts::{Organization, Snapshot};
 use crate::policy::Policy;
@@ -21,7 +20,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Explain what would become of a request: every step, the verdict, and what the upstream would be told.
 ///
@@ -66,7 +64,7 @@ pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
     let is_needed = common.config.is_some() || args.policy.is_empty() || args.world.is_none();
     let config = if is_needed { Some(Common::configuration(&sources)?) } else { None };
     let facts = match (&args.world, &config) {
-        (None, Some(config)) => Some(Directory::open(&config.database.url)?),
+        (None, Some(config)) => Some(Directory::open(&config.database)?),
         _ => None,
     };
     Ok(super::policies::on_standard_pages(|pages| explain(args, config.as_ref(), facts.as_ref(), pages)))
@@ -197,7 +195,7 @@ fn request(args: &Args, world: Option<&World>) -> Result<Request, (String, Strin
 
 /// The directory's database, only ever read.
 pub struct Directory {
-    store: SqliteStore,
+    store: Arc<dyn Store>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -206,21 +204,22 @@ impl Directory {
     ///
     /// # Errors
     /// There is none, or it cannot be opened.
-    pub fn open(url: &str) -> anyhow::Result<Self> {
-        const BUSY: Duration = Duration::from_secs(5);
-        let path = store::sqlite_path(url)?;
-        if !path.exists() {
-            bail!(
-                "there is no database at {}; take the facts from a tests file: --world routes_test.yaml",
-                path.display()
-            );
-        }
-        let steps = sqlite::status(&path, BUSY)?;
-        if steps.iter().any(|step| step.applied.is_none()) {
-            bail!("the schema of {} is not up to date; run `postern migrate`", path.display());
-        }
-        let store = SqliteStore::open(&path, sqlite::Options::default())?;
+    pub fn open(database: &Database) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+        if let Database::Sqlite(url) = database {
+            let path = store::sqlite_path(url)?;
+            if !path.exists() {
+                let path = path.display();
+                bail!("there is no database at {path}; take the facts from a tests file: --world routes_test.yaml");
+            }
+        }
+        let store = runtime.block_on(async {
+            let (place, steps) = super::migrate::status(database).await?;
+            if steps.iter().any(|step| step.applied.is_none()) {
+                bail!("the schema of {place} is not up to date; run `postern migrate`");
+            }
+            store::open(database).await
+        })?;
         Ok(Self { store, runtime })
     }
 

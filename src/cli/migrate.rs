@@ -4,7 +4,9 @@ use super::moment::stamp;
 use super::output::{Exit, Output, Record};
 use super::store::{make_data_dir, sqlite_path};
 use crate::clock;
-use crate::directory::sqlite;
+use crate::config::Database;
+use crate::directory::schema::Status;
+use crate::directory::{postgres, sqlite};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -36,18 +38,15 @@ impl Record for Step {
     const COLUMNS: &'static [&'static str] = Self::FIELDS;
 }
 
-/// Runs the command on the database that the URL names.
+/// Runs the command on the database.
 ///
 /// # Errors
-/// The database cannot be opened; see [`sqlite::OpenError`].
-pub fn run(args: &Args, database_url: &str, out: &mut Output) -> anyhow::Result<Exit> {
+/// The database cannot be opened; see [`sqlite::OpenError`] and [`postgres::OpenError`].
+pub async fn run(args: &Args, database: &Database, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
-    let path = sqlite_path(database_url)?;
-    if !args.status {
-        make_data_dir(&path)?;
-    }
-    let new = if args.status { Vec::new() } else { sqlite::migrate(&path, BUSY, clock::unix_seconds())? };
-    let steps: Vec<Step> = sqlite::status(&path, BUSY)?
+    let new = if args.status { 0 } else { apply(database).await? };
+    let (place, steps) = status(database).await?;
+    let steps: Vec<Step> = steps
         .into_iter()
         .map(|step| Step {
             version: step.migration.version,
@@ -58,10 +57,42 @@ pub fn run(args: &Args, database_url: &str, out: &mut Output) -> anyhow::Result<
         .collect();
     out.list(&steps)?;
     let pending = steps.iter().filter(|step| step.state == "pending").count();
-    match (pending, new.len()) {
-        (0, 0) => out.note(&format!("{} is up to date", path.display())),
-        (0, count) => out.note(&format!("applied {count} to {}", path.display())),
-        (count, _) => out.note(&format!("{count} pending for {}: run `postern migrate`", path.display())),
+    match (pending, new) {
+        (0, 0) => out.note(&format!("{place} is up to date")),
+        (0, count) => out.note(&format!("applied {count} to {place}")),
+        (count, _) => out.note(&format!("{count} pending for {place}: run `postern migrate`")),
     }
     Ok(if pending == 0 { Exit::Ok } else { Exit::No })
+}
+
+/// Applies what is pending; how many steps those were.
+async fn apply(database: &Database) -> anyhow::Result<usize> {
+    Ok(match database {
+        Database::Sqlite(url) => {
+            let path = sqlite_path(url)?;
+            make_data_dir(&path)?;
+            sqlite::migrate(&path, BUSY, clock::unix_seconds())?.len()
+        }
+        Database::Postgres(database) => {
+            postgres::migrate(&database.target()?, &postgres::Options::default()).await?.len()
+        }
+    })
+}
+
+/// Where the database is, and what of its schema is applied: nothing, where there is no file yet. Changes nothing.
+///
+/// # Errors
+/// It cannot be used.
+pub async fn status(database: &Database) -> anyhow::Result<(String, Vec<Status>)> {
+    match database {
+        Database::Sqlite(url) => {
+            let path = sqlite_path(url)?;
+            let steps = sqlite::status(&path, BUSY)?;
+            Ok((path.display().to_string(), steps))
+        }
+        Database::Postgres(database) => {
+            let steps = postgres::status(&database.target()?, &postgres::Options::default()).await?;
+            Ok((database.place().to_owned(), steps))
+        }
+    }
 }

@@ -52,8 +52,8 @@ pub struct Common {
     /// The configuration [default: postern.yaml where there is one]
     #[arg(long, global = true, env = "POSTERN_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The directory's database, instead of `database` of the configuration
-    #[arg(long, global = true, value_name = "sqlite:///PATH")]
+    /// The directory's database, sqlite:///PATH or postgres://USER@HOST/DATABASE, instead of `database` of the configuration
+    #[arg(long, global = true, value_name = "URL")]
     database: Option<String>,
 }
 
@@ -135,11 +135,11 @@ impl Common {
     {
         let config = Self::configuration(&self.sources())?;
         let mut output = Output::standard();
-        let store = match store::open(&config.database.url) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let store = match runtime.block_on(store::open(&config.database)) {
             Ok(store) => store,
             Err(error) => return Ok(output.failure(&error).into()),
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (done, mut output) = runtime.block_on(run(store, output));
         Ok(done.unwrap_or_else(|error| output.failure(&error)).into())
     }
@@ -229,6 +229,7 @@ fn check(common: &Common, args: &check::Args) -> Result<ExitCode, Failure> {
 fn migrate(common: &Common, args: &migrate::Args) -> Result<ExitCode, Failure> {
     let config = Common::configuration(&common.sources())?;
     let mut output = Output::standard();
-    let done = migrate::run(args, &config.database.url, &mut output);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(migrate::run(args, &config.database, &mut output));
     Ok(done.unwrap_or_else(|error| output.failure(&error)).into())
 }

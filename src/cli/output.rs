@@ -4,7 +4,7 @@
 //! tab-separated values into a pipe. Control characters of stored text never reach a terminal.
 
 use crate::directory::DirectoryError;
-use crate::directory::sqlite::OpenError;
+use crate::directory::{postgres, sqlite};
 use serde::Serialize;
 use serde_json::Value;
 use std::io::{self, IsTerminal, Write};
@@ -169,7 +169,9 @@ impl Output {
 pub fn hint(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
         let directory = cause.downcast_ref().and_then(DirectoryError::hint);
-        directory.or_else(|| cause.downcast_ref().map(OpenError::hint))
+        let file = || cause.downcast_ref().map(sqlite::OpenError::hint);
+        let server = || cause.downcast_ref().map(postgres::OpenError::hint);
+        directory.or_else(file).or_else(server)
     })
 }
 

@@ -46,7 +46,7 @@ pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
     let policy = load_policy(&config)?;
     let listeners = Listeners::bind(&config)?;
     let runtime = control_plane()?;
-    let store: Arc<dyn Store> = super::store::open(&config.database.url)?;
+    let store: Arc<dyn Store> = runtime.block_on(super::store::open(&config.database))?;
     runtime.block_on(serve(config, listeners, policy, store, runtime.handle()))
 }
 

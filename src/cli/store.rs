@@ -1,20 +1,31 @@
-//! From a database URL to a store.
+//! From the configured database to a store.
 
-use crate::config::data_dir;
+use crate::config::{Database, data_dir};
 use crate::directory::Store;
+use crate::directory::postgres::{self, PostgresStore};
 use crate::directory::sqlite::{Options, SqliteStore};
 use anyhow::{Context, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Opens the store that a URL names, makes it where there is none, and brings its schema up to date. Blocks while it does.
+/// Opens the store that the configuration names, makes it where there is none, and brings its schema up to date. Its work is
+/// done on the runtime that it is opened on.
 ///
 /// # Errors
-/// The URL is not understood, or the store cannot be opened (see [`crate::directory::sqlite::OpenError`]).
-pub fn open(database_url: &str) -> anyhow::Result<Arc<dyn Store>> {
-    let path = sqlite_path(database_url)?;
-    make_data_dir(&path)?;
-    Ok(Arc::new(SqliteStore::open(&path, Options::default())?))
+/// The URL is not understood, or the store cannot be opened: [`crate::directory::sqlite::OpenError`],
+/// [`crate::directory::postgres::OpenError`].
+pub async fn open(database: &Database) -> anyhow::Result<Arc<dyn Store>> {
+    match database {
+        Database::Sqlite(url) => {
+            let path = sqlite_path(url)?;
+            make_data_dir(&path)?;
+            Ok(Arc::new(SqliteStore::open(&path, Options::default())?))
+        }
+        Database::Postgres(database) => {
+            let options = postgres::Options { connections: database.connections, ..postgres::Options::default() };
+            Ok(Arc::new(PostgresStore::open(&database.target()?, options).await?))
+        }
+    }
 }
 
 /// Makes postern's own data directory, for nobody else to read, where the store is to be in it and it is not there yet. Any
@@ -41,7 +52,6 @@ pub fn sqlite_path(database_url: &str) -> anyhow::Result<PathBuf> {
     let scheme = database_url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
         "sqlite" => {}
-        "postgres" | "postgresql" => bail!("database: PostgreSQL is not yet supported; use sqlite:///path/postern.db"),
         _ => bail!("database: must be a URL such as sqlite:///var/lib/postern/postern.db"),
     }
     let rest = database_url.strip_prefix("sqlite:").unwrap_or_default();
@@ -94,6 +104,5 @@ mod tests {
             let error = sqlite_path(url).unwrap_err().to_string();
             assert!(!error.contains("hunter2"), "{error}");
         }
-        assert!(sqlite_path("postgres://h/d").unwrap_err().to_string().contains("not yet"));
     }
 }

@@ -3,11 +3,13 @@
 //! `overlay` brings the three together into one tree, in which each value knows where it came from; `sections` reads
 //! the tree. What comes out is [`Config`], about which nothing is left to check.
 
+mod database;
 mod overlay;
 mod redis;
 mod secret;
 mod sections;
 
+pub use database::{Database, Postgres};
 pub use redis::{RedisConfig, RedisConfigError};
 pub use secret::{SecretError, SecretSource, fill};
 
@@ -69,13 +71,6 @@ pub enum ConfigError {
     /// What it says cannot be used.
     #[error("the configuration has errors")]
     Findings(Findings),
-}
-
-/// Where the directory is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Database {
-    /// As it is handed to the store: `sqlite:///path`.
-    pub url: String,
 }
 
 /// The log.
@@ -217,7 +212,7 @@ impl Default for Config {
             upstreams: Vec::new(),
             policy: Vec::new(),
             secrets: Vec::new(),
-            database: Database { url: format!("sqlite:{}", data_dir().join("postern.db").display()) },
+            database: Database::Sqlite(format!("sqlite:{}", data_dir().join("postern.db").display())),
             redis: None,
             trusted_proxies: Vec::new(),
             max_staleness: Duration::from_secs(5),

@@ -1,6 +1,6 @@
 //! Reads the merged tree, section by section.
 
-use super::{Config, Database, Limits, Timeouts, redis, secret};
+use super::{Config, Limits, Timeouts, database, redis, secret};
 use crate::telemetry::log::Format;
 use crate::upstream::{HostHeader, Upstream};
 use crate::yaml::{Findings, Keys, Map, Node, Value};
@@ -54,10 +54,8 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     if let Some(node) = tree.get("secrets") {
         config.secrets = secret::read(node, base, findings);
     }
-    if let Some(node) = tree.get("database")
-        && let Some(url) = node.expect_str("`database`", findings)
-    {
-        set(&mut config.database, database(url, base, node, findings));
+    if let Some(node) = tree.get("database") {
+        set(&mut config.database, database::read(node, base, findings));
     }
     only(tree, "schema", "postern", &["openwisp"], findings);
     only(tree, "compat", "none", &["openwisp"], findings);
@@ -96,7 +94,13 @@ fn section<'t>(tree: &'t Map, name: &str, keys: Keys<'_>, findings: &mut Finding
     Some(map)
 }
 
-fn count(map: &Map, key: &str, range: std::ops::RangeInclusive<u64>, place: &mut usize, findings: &mut Findings) {
+pub(super) fn count(
+    map: &Map,
+    key: &str,
+    range: std::ops::RangeInclusive<u64>,
+    place: &mut usize,
+    findings: &mut Findings,
+) {
     let Some(node) = map.get(key) else { return };
     let number = node.expect_u64(&format!("`{key}`"), range, findings);
     set(place, number.and_then(|number| usize::try_from(number).ok()));
@@ -182,21 +186,6 @@ fn host(node: &Node, findings: &mut Findings) -> Option<HostHeader> {
             value.map(HostHeader::Text)
         }
     }
-}
-
-fn database(url: &str, base: &Path, node: &Node, findings: &mut Findings) -> Option<Database> {
-    let example = "write `sqlite:///var/lib/postern/postern.db`, the embedded store";
-    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-        let message = "a `postgres://` database is not yet supported by this version of postern";
-        findings.error("not_yet", node.span, message).help(example);
-        return None;
-    }
-    let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).filter(|path| !path.is_empty());
-    let Some(path) = path else {
-        findings.error("wrong_value", node.span, "`database` must be a `sqlite:` URL").help(example);
-        return None;
-    };
-    Some(Database { url: format!("sqlite:{}", base.join(path).display()) })
 }
 
 fn networks(node: &Node, findings: &mut Findings) -> Vec<IpNet> {

@@ -9,6 +9,7 @@ use super::model::{
     OrganizationEdit, OrganizationRecord, Page, TokenEdit, TokenRecord, UserEdit, UserRecord, UserSelector,
 };
 use super::name::PermissionName;
+use super::position::Position;
 use super::rights::{
     BundleEdit, GrantRecord, Grants, GroupRecord, GroupSelector, NewGroup, NewPermission, NewRole, PermissionEdit,
     PermissionRecord, RoleFilter, RoleRecord, RoleSelector,
@@ -17,6 +18,7 @@ use super::token::{ChecksumKey, TokenDigest};
 use crate::facts;
 use crate::id::{OrgId, TokenId, UserId};
 use async_trait::async_trait;
+use std::time::Duration;
 
 /// How a request names an organization. The policy says which of these it is; it is never guessed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -58,15 +60,14 @@ pub enum Change {
 /// The changes after some position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes {
-    /// The position of the newest change that this answer covers: ask for the changes since this one next.
-    pub position: u64,
-    /// Whoever reads at this position or later has seen every change of this answer. Where positions are transactions'
-    /// horizons it may lie ahead of `position`, while an older transaction is still open.
-    pub visible_at: u64,
-    /// The changes in the order of their commits; the same one may come several times.
+    /// What this look saw: ask for the changes since this one next.
+    pub position: Position,
+    /// What changed, in the order in which it was written; the same one may come several times.
     pub changes: Vec<Change>,
-    /// Some changes since then are not known: they were trimmed, are too many, or the database was replaced by an older
-    /// one. `changes` is empty; whoever keeps facts must drop all of them.
+    /// How long ago the oldest of them was written, where the store can tell.
+    pub age: Option<Duration>,
+    /// Some changes since then are not known: they were trimmed, are too many, or this is another database, or an older
+    /// copy. `changes` is empty; whoever keeps facts must drop all of them.
     pub lost: bool,
 }
 
@@ -94,11 +95,16 @@ pub trait Store: Send + Sync + 'static {
     /// All users who belong to an organization, active or not.
     async fn members_of(&self, organization: OrgId) -> Result<Vec<UserId>, StoreError>;
 
-    /// The position of the newest change. Read it first, then facts: changes after it may concern them.
-    async fn position(&self) -> Result<u64, StoreError>;
+    /// Where the outbox stands. Read it first, then facts: changes after it may concern them.
+    async fn position(&self) -> Result<Position, StoreError>;
 
     /// The changes after a position; cheap where there are none, made to be asked many times a second.
-    async fn changes(&self, since: u64) -> Result<Changes, StoreError>;
+    async fn changes(&self, since: &Position) -> Result<Changes, StoreError>;
+
+    /// Waits until the outbox is worth another look: something may have changed, or it is time to see whether.
+    async fn wait_for_changes(&self) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 
     /// Keeps when tokens were last used (Unix seconds); never earlier than what is kept. Unknown tokens are passed over.
     async fn touch_tokens(&self, uses: &[(TokenId, i64)]) -> Result<(), StoreError>;

@@ -20,15 +20,16 @@ pub mod watch;
 
 use crate::decision::OrgKey;
 use crate::directory::token::{self, Shape, TokenDigest};
-use crate::directory::{OrgRef, Store, StoreError};
+use crate::directory::{OrgRef, Position, Store, StoreError};
 use crate::facts::{Organization, Snapshot};
 use crate::id::TokenId;
 use fence::{Fence, Slot};
 use flight::Flights;
+use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use relay::Relay;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tag::{Tag, TagState, Tagger};
 use tier::{Subject, Tier};
@@ -104,8 +105,8 @@ impl std::fmt::Debug for Wanted {
 /// The cache over the directory. One for the whole process.
 pub struct Memberships {
     store: Arc<dyn Store>,
-    /// Where the watcher is in the store's outbox. The fence's own position begins there and only grows.
-    read_to: AtomicU64,
+    /// Where the watcher is in the store's outbox. The fence counts its own looks, which only grow.
+    read_to: Mutex<Position>,
     fence: Fence,
     tagger: Tagger,
     known: TagCache<Arc<Known>>,
@@ -129,14 +130,14 @@ impl Memberships {
     /// The system has no randomness.
     pub fn new(
         store: Arc<dyn Store>,
-        position: u64,
+        position: Position,
         max_staleness: Duration,
         capacity: Capacity,
     ) -> Result<Self, getrandom::Error> {
         Ok(Self {
             store,
-            read_to: AtomicU64::new(position),
-            fence: Fence::new(position, max_staleness),
+            read_to: Mutex::new(position),
+            fence: Fence::new(0, max_staleness),
             tagger: Tagger::new()?,
             known: cache(capacity.known),
             unknown: cache(capacity.unknown),
@@ -223,7 +224,7 @@ impl Memberships {
         }
         for _ in 0..RETRIES {
             let read_at = self.fence.position();
-            let tier = self.tier.as_ref().map(|tier| (tier, tier.ledger.position()));
+            let tier = self.tier.as_ref().map(|tier| (tier, tier.mark()));
             let found = match self.store.token_snapshot(&digest).await {
                 Ok(found) => found.filter(|found| !found.revoked),
                 Err(error) => {
@@ -248,10 +249,10 @@ impl Memberships {
     /// What another replica has read, if it still stands as far as this one can prove.
     async fn read_tier(&self, tag: Tag, digest: TokenDigest) -> Option<Lookup> {
         let tier = self.tier.as_ref()?;
+        // Taken before anything is asked: what is noted after that, another life of the store too, voids what is kept here.
+        let read_at = self.fence.position();
         let entry = tier.get(&Subject::Token(digest)).await?;
         let token = entry.token?;
-        // Taken before the ledger is asked: what is noted after that voids what is kept here.
-        let read_at = self.fence.position();
         let ids = [entry.snapshot.user.id.0, token.0.0];
         let believed = tier.ledger.believes(entry.read_at, entry.until.saturating_sub(tier::LIFE), ids)
             && self.fence.has_proof(crate::clock::monotonic());

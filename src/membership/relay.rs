@@ -4,14 +4,14 @@
 //! so a message that is lost costs no more than the time until the next look; and since it is sealed and names the
 //! position that it was read at, neither a stranger nor an old message can do anything.
 
-use crate::directory::{Change, Changes};
+use crate::directory::{Change, Position};
 use crate::id::{OrgId, TokenId, UserId};
 use crate::redis::seal::{Name, Seal};
 use crate::redis::{Redis, connect};
 use crate::telemetry::metrics::Shard;
 use futures_util::StreamExt;
+use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -28,10 +28,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// What another replica has heard of.
 #[derive(Debug, PartialEq, Eq)]
 pub struct News {
-    /// As far as that replica has followed the store.
-    pub position: u64,
-    /// See [`Changes::visible_at`].
-    pub visible_at: u64,
+    /// Which store, and which life of it: see [`Position::store`].
+    pub store: u64,
+    /// See [`Position::limit`].
+    pub limit: u64,
     /// Users and tokens that changed; members of organizations are among the users. Not all, where there are too many.
     pub changes: Vec<Change>,
 }
@@ -39,8 +39,8 @@ pub struct News {
 impl News {
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(16 + 17 * self.changes.len());
-        out.extend(self.position.to_be_bytes());
-        out.extend(self.visible_at.to_be_bytes());
+        out.extend(self.store.to_be_bytes());
+        out.extend(self.limit.to_be_bytes());
         for change in &self.changes {
             let (kind, id) = match change {
                 Change::User(id) => (0, id.0),
@@ -54,8 +54,8 @@ impl News {
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let (position, rest) = bytes.split_first_chunk()?;
-        let (visible_at, rest) = rest.split_first_chunk()?;
+        let (store, rest) = bytes.split_first_chunk()?;
+        let (limit, rest) = rest.split_first_chunk()?;
         let (changes, []) = rest.as_chunks::<17>() else { return None };
         let change = |[kind, id @ ..]: &[u8; 17]| {
             let id = Uuid::from_bytes(*id);
@@ -67,7 +67,7 @@ impl News {
             }
         };
         let changes = changes.iter().map(change).collect::<Option<_>>()?;
-        Some(Self { position: u64::from_be_bytes(*position), visible_at: u64::from_be_bytes(*visible_at), changes })
+        Some(Self { store: u64::from_be_bytes(*store), limit: u64::from_be_bytes(*limit), changes })
     }
 }
 
@@ -78,8 +78,8 @@ pub struct Relay {
     name: Name,
     channel: String,
     counts: Arc<Shard>,
-    /// The furthest position that a message told of.
-    told: AtomicU64,
+    /// Which store, and how far, a message has told of last.
+    told: Mutex<(u64, u64)>,
 }
 
 impl Relay {
@@ -88,16 +88,28 @@ impl Relay {
     pub fn new(redis: Arc<Redis>, seal: Seal, counts: Arc<Shard>) -> Self {
         let name = seal.name("relay", &[]);
         let channel = format!("{}relay:{}", redis.settings().prefix, name.text());
-        Self { redis, seal, name, channel, counts, told: AtomicU64::new(0) }
+        Self { redis, seal, name, channel, counts, told: Mutex::default() }
     }
 
-    /// Tells the others what the store has told, unless one of them was quicker. `members` are those of its organizations.
-    pub async fn tell(&self, news: &Changes, members: &[UserId]) {
-        if news.visible_at <= self.told.fetch_max(news.visible_at, Ordering::AcqRel) {
+    /// Whether nobody has told of so much of this store yet; from now on somebody has.
+    fn is_news(&self, store: u64, limit: u64) -> bool {
+        let mut told = self.told.lock();
+        let is_news = told.0 != store || told.1 < limit;
+        if is_news {
+            *told = (store, limit);
+        }
+        is_news
+    }
+
+    /// Tells the others what the store has told at `position`, unless one of them was quicker. `members` are those of its
+    /// organizations.
+    pub async fn tell(&self, position: &Position, changes: &[Change], members: &[UserId]) {
+        let (store, limit) = (position.store(), position.limit());
+        if !self.is_news(store, limit) {
             return;
         }
-        let changes = news.changes.iter().copied().chain(members.iter().map(|user| Change::User(*user)));
-        let news = News { position: news.position, visible_at: news.visible_at, changes: changes.take(MOST).collect() };
+        let changes = changes.iter().copied().chain(members.iter().map(|user| Change::User(*user)));
+        let news = News { store, limit, changes: changes.take(MOST).collect() };
         let Ok(sealed) = self.seal.seal(&self.name, &news.encode()) else { return };
         // Nobody may have listened, and Redis may be away: the next look finds it.
         let _ = self.redis.ask(redis::cmd("PUBLISH").arg(&self.channel).arg(&sealed)).await;
@@ -111,8 +123,7 @@ impl Relay {
             self.redis.note_trouble();
             return None;
         };
-        let before = self.told.fetch_max(news.visible_at, Ordering::AcqRel);
-        (before < news.visible_at).then_some(news)
+        self.is_news(news.store, news.limit).then_some(news)
     }
 
     /// Listens for ever. What comes is sent to `heard`; a gap is an empty message, after which the outbox is to be looked at.
@@ -122,7 +133,7 @@ impl Relay {
                 && link.subscribe(&self.channel).await.is_ok()
             {
                 // What was told before is not heard any more.
-                let _ = heard.try_send(News { position: 0, visible_at: 0, changes: Vec::new() });
+                let _ = heard.try_send(News { store: 0, limit: 0, changes: Vec::new() });
                 let (mut sink, mut messages) = link.split();
                 loop {
                     match tokio::time::timeout(SILENCE, messages.next()).await {
@@ -175,8 +186,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_told_is_heard(position: u64, visible_at: u64, changes in proptest::collection::vec(change(), 0..20)) {
-            let news = News { position, visible_at, changes };
+        fn what_is_told_is_heard(store: u64, limit: u64, changes in proptest::collection::vec(change(), 0..20)) {
+            let news = News { store, limit, changes };
             let bytes = news.encode();
             prop_assert_eq!(News::decode(&bytes), Some(news));
             prop_assert_eq!(News::decode(&bytes[..bytes.len() - 1]), None);

@@ -7,12 +7,9 @@ use crate::directory::{Change, StoreError};
 use crate::id::UserId;
 use ahash::AHashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How often the outbox is looked at.
-const LOOK: Duration = Duration::from_millis(50);
 /// How often last uses are written.
 const BOOK: Duration = Duration::from_secs(60);
 /// So many looks back at the beginning, each twice as far as the one before.
@@ -27,41 +24,42 @@ impl Memberships {
     /// The store cannot be asked; the proof then runs out by itself.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
         let asked = crate::clock::monotonic();
-        let read_to = self.read_to.load(Ordering::Acquire);
-        let news = self.store.changes(read_to).await?;
-        // A store that was put back to an older copy stands at a smaller position than before; the fence never goes back.
-        // Nor does it stand still where there is something to note: a load that began before is void.
-        let anything = news.lost || !news.changes.is_empty();
-        let steps = news.position.saturating_sub(read_to).max(u64::from(anything));
-        let position = self.fence.position().saturating_add(steps);
+        let read_to = self.read_to.lock().clone();
+        let news = self.store.changes(&read_to).await?;
+        // The fence counts the looks that found something: whatever becomes of the store, it never goes back.
+        let position = self.fence.position().saturating_add(u64::from(news.lost || !news.changes.is_empty()));
         if news.lost {
             self.fence.forget_all(position);
-            self.in_ledger(|ledger| ledger.missed(news.position, crate::clock::unix().as_secs()));
+            self.in_ledger(|ledger| ledger.missed(news.position.horizon(), crate::clock::unix().as_secs()));
+            if let Some(tier) = &self.tier {
+                // After the ledger: whoever sees this store's number sees its position.
+                tier.follow(news.position.store());
+            }
         }
         let mut members = Vec::new();
         for change in &news.changes {
             match *change {
-                Change::User(user) => self.user_changed(user, position, news.visible_at),
+                Change::User(user) => self.user_changed(user, position, news.position.limit()),
                 Change::Token(token) => {
                     self.fence.token_changed(token, position);
-                    self.in_ledger(|ledger| ledger.changed(token.0, news.visible_at));
+                    self.in_ledger(|ledger| ledger.changed(token.0, news.position.limit()));
                 }
                 Change::Organization(organization) => {
                     self.fence.organization_changed(position);
                     for member in self.store.members_of(organization).await? {
-                        self.user_changed(member, position, news.visible_at);
+                        self.user_changed(member, position, news.position.limit());
                         members.push(member);
                     }
                 }
             }
         }
-        self.in_ledger(|ledger| ledger.followed(news.position));
-        self.read_to.store(news.position, Ordering::Release);
+        self.in_ledger(|ledger| ledger.followed(news.position.horizon()));
+        *self.read_to.lock() = news.position.clone();
         self.fence.caught_up(position, asked);
         if let Some(relay) = &self.relay
             && !news.changes.is_empty()
         {
-            relay.tell(&news, &members).await;
+            relay.tell(&news.position, &news.changes, &members).await;
         }
         Ok(())
     }
@@ -69,13 +67,16 @@ impl Memberships {
     /// Notes what another replica has heard of. It has committed, so a load that begins now sees it; that this is all
     /// that has changed, only the store can tell.
     fn note(&self, news: &News) {
+        if news.store != self.read_to.lock().store() {
+            return;
+        }
         let position = self.fence.position().saturating_add(1);
         for change in &news.changes {
             match *change {
-                Change::User(user) => self.user_changed(user, position, news.visible_at),
+                Change::User(user) => self.user_changed(user, position, news.limit),
                 Change::Token(token) => {
                     self.fence.token_changed(token, position);
-                    self.in_ledger(|ledger| ledger.changed(token.0, news.visible_at));
+                    self.in_ledger(|ledger| ledger.changed(token.0, news.limit));
                 }
                 Change::Organization(_) => self.fence.organization_changed(position),
             }
@@ -85,12 +86,14 @@ impl Memberships {
 
     /// Waits for the next look, or until another replica knows something.
     async fn pause(&self, heard: &mut Option<mpsc::Receiver<News>>) {
-        let Some(heard) = heard else { return tokio::time::sleep(LOOK).await };
-        match tokio::time::timeout(LOOK, heard.recv()).await {
-            Ok(Some(news)) => self.note(&news),
-            // Nobody tells anything any more.
-            Ok(None) => tokio::time::sleep(LOOK).await,
-            Err(_) => {}
+        let Some(messages) = heard else { return self.store.wait_for_changes().await };
+        tokio::select! {
+            () = self.store.wait_for_changes() => {}
+            news = messages.recv() => match news {
+                Some(news) => self.note(&news),
+                // Nobody tells anything any more.
+                None => *heard = None,
+            },
         }
     }
 
@@ -114,16 +117,16 @@ impl Memberships {
     /// The store cannot be asked.
     pub(super) async fn look_back(&self) -> Result<(), StoreError> {
         let Some(tier) = &self.tier else { return Ok(()) };
-        let start = self.read_to.load(Ordering::Acquire);
+        let start = self.read_to.lock().clone();
         let mut seen: AHashSet<Change> = AHashSet::new();
         let (mut organizations, mut visible_at) = (0, None);
         for span in (0..LOOKS_BACK).map(|look| 1 << look) {
-            let since = start.saturating_sub(span);
-            let news = self.store.changes(since).await?;
+            let since = start.back(span);
+            let news = self.store.changes(&since).await?;
             if news.lost {
                 break;
             }
-            let at = visible_at.unwrap_or(news.visible_at);
+            let at = visible_at.unwrap_or(news.position.limit());
             for change in news.changes {
                 if !seen.insert(change) {
                     continue;
@@ -142,9 +145,9 @@ impl Memberships {
                     }
                 }
             }
-            tier.ledger.knows_since(since);
-            visible_at = Some(since);
-            if since == 0 {
+            tier.ledger.knows_since(since.horizon());
+            visible_at = Some(since.horizon());
+            if since.horizon() <= 1 {
                 break;
             }
         }

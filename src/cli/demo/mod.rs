@@ -36,7 +36,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     telemetry::log::start(telemetry::log::Format::Text);
     let dir = Scratch::new()?;
     let mut config = Config {
-        database: Database { url: format!("sqlite:{}", dir.0.join("demo.db").display()) },
+        database: Database::Sqlite(format!("sqlite:{}", dir.0.join("demo.db").display())),
         drain: Timing { lame_duck: Duration::ZERO, limit: Duration::from_secs(5) },
         ..Config::default()
     };
@@ -52,7 +52,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         })?,
     };
     let runtime = serve::control_plane()?;
-    let store: Arc<dyn Store> = store::open(&config.database.url)?;
+    let store: Arc<dyn Store> = runtime.block_on(store::open(&config.database))?;
     runtime.block_on(async {
         let world = World::build(&*store).await?;
         let upstream = echo::start().await?;

@@ -3,7 +3,8 @@
 //! SQLite has one writer at a time, so the order of `seq` is the order of commits, and a reader that sees a number sees
 //! every smaller one.
 
-use crate::directory::{Change, Changes, StoreError};
+use crate::directory::position::store_number;
+use crate::directory::{Change, Changes, Position, StoreError};
 use crate::id::{OrgId, TokenId, UserId};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
@@ -18,7 +19,7 @@ const KEEP_ROWS: i64 = 100_000;
 pub(super) struct Feed {
     db: Connection,
     /// SQLite's `data_version` when the outbox was last read, and the position then.
-    seen: Option<(i64, u64)>,
+    seen: Option<(i64, Position)>,
 }
 
 impl Feed {
@@ -27,44 +28,56 @@ impl Feed {
     }
 
     /// See [`Store::changes`](crate::directory::Store::changes).
-    pub(super) fn changes(&mut self, since: u64) -> Result<Changes, StoreError> {
+    pub(super) fn changes(&mut self, since: &Position) -> Result<Changes, StoreError> {
         // Another number than before says that somebody committed. Read before the outbox: what commits between the two
         // is seen twice rather than never.
         let version: i64 = self.db.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
-        if self.seen == Some((version, since)) {
-            return Ok(Changes { position: since, visible_at: since, changes: Vec::new(), lost: false });
+        if self.seen.as_ref().is_some_and(|(seen, position)| *seen == version && position == since) {
+            return Ok(Changes { position: since.clone(), changes: Vec::new(), age: None, lost: false });
         }
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Deferred)?;
         let answer = read(&tx, since)?;
         tx.commit()?;
-        self.seen = Some((version, answer.position));
+        self.seen = Some((version, answer.position.clone()));
         Ok(answer)
     }
 
     /// See [`Store::position`](crate::directory::Store::position).
-    pub(super) fn position(&self) -> Result<u64, StoreError> {
-        Ok(position(&self.db)?)
+    pub(super) fn position(&self) -> Result<Position, StoreError> {
+        Ok(Position::after_row(store(&self.db)?, head(&self.db)?))
     }
 }
 
-fn position(db: &Connection) -> rusqlite::Result<u64> {
+/// Which database this is: the number that it was given when it was made.
+fn store(db: &Connection) -> rusqlite::Result<u64> {
+    let mut statement = db.prepare_cached("SELECT value FROM settings WHERE name = 'epoch'")?;
+    let epoch: Option<Vec<u8>> = statement.query_row([], |row| row.get(0)).optional()?;
+    Ok(store_number(&[b"sqlite", &epoch.unwrap_or_default()]))
+}
+
+/// The number of the newest row.
+fn head(db: &Connection) -> rusqlite::Result<u64> {
     // The counter outlives the rows.
     let mut statement = db.prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'changes'")?;
     let head: Option<i64> = statement.query_row([], |row| row.get(0)).optional()?;
     Ok(head.unwrap_or(0).unsigned_abs())
 }
 
-fn read(db: &Connection, since: u64) -> Result<Changes, StoreError> {
-    let position = position(db)?;
-    let lost = Changes { position, visible_at: position, changes: Vec::new(), lost: true };
-    let count = match position.checked_sub(since) {
-        Some(0) => return Ok(Changes { lost: false, ..lost }),
+fn read(db: &Connection, since: &Position) -> Result<Changes, StoreError> {
+    let (store, head) = (store(db)?, head(db)?);
+    let nothing = Changes { position: Position::after_row(store, head), changes: Vec::new(), age: None, lost: false };
+    let lost = Changes { lost: true, ..nothing.clone() };
+    if since.store() != store {
+        return Ok(lost);
+    }
+    let seen = since.horizon().saturating_sub(1);
+    let count = match head.checked_sub(seen) {
+        Some(0) => return Ok(nothing),
         Some(count) if count <= AT_MOST => count,
         _ => return Ok(lost),
     };
     let mut statement = db.prepare_cached("SELECT kind, id FROM changes WHERE seq > ?1 ORDER BY seq")?;
-    let since = i64::try_from(since).unwrap_or(i64::MAX);
-    let mut rows = statement.query([since])?;
+    let mut rows = statement.query([i64::try_from(seen).unwrap_or(i64::MAX)])?;
     let mut changes = Vec::new();
     while let Some(row) = rows.next()? {
         let change = match row.get_ref("kind")?.as_str().unwrap_or_default() {
@@ -79,12 +92,12 @@ fn read(db: &Connection, since: u64) -> Result<Changes, StoreError> {
     }
     // Numbers have no gaps, so rows that are missing were trimmed.
     let complete = u64::try_from(changes.len()) == Ok(count);
-    Ok(if complete { Changes { changes, lost: false, ..lost } } else { lost })
+    Ok(if complete { Changes { changes, ..nothing } } else { lost })
 }
 
 /// Drops what is too old or too much; part of every write, and almost always nothing to do.
 pub(super) fn trim(tx: &Transaction<'_>, now: i64) -> rusqlite::Result<()> {
-    let head = i64::try_from(position(tx)?).unwrap_or(i64::MAX);
+    let head = i64::try_from(head(tx)?).unwrap_or(i64::MAX);
     tx.prepare_cached("DELETE FROM changes WHERE seq <= ?1")?.execute([head.saturating_sub(KEEP_ROWS)])?;
     // Walks over the old rows only: the first young one ends the search.
     tx.prepare_cached(

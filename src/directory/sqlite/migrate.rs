@@ -4,31 +4,14 @@
 //! transaction that locks the database first, so that two processes never do it at once. A database of a newer postern is
 //! refused: an older program would not know the rules that it must keep.
 
-use data_encoding::HEXLOWER;
+pub use crate::directory::schema::{Migration, Status};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
-use sha2::{Digest, Sha256};
-
-/// One step of the schema.
-#[derive(Debug)]
-pub struct Migration {
-    /// Its number; they count up from 1.
-    pub version: u32,
-    /// What it brings.
-    pub name: &'static str,
-    sql: &'static str,
-}
 
 /// All steps that this program knows, in order.
 pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "directory", sql: include_str!("../../../migrations/sqlite/0001_directory.sql") },
     Migration { version: 2, name: "rights", sql: include_str!("../../../migrations/sqlite/0002_rights.sql") },
 ];
-
-impl Migration {
-    fn checksum(&self) -> String {
-        HEXLOWER.encode(&Sha256::digest(self.sql.as_bytes()))
-    }
-}
 
 /// Why the schema cannot be brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -56,15 +39,6 @@ pub enum MigrateError {
     /// SQLite failed.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
-}
-
-/// A known step, and when it was applied (Unix seconds).
-#[derive(Debug)]
-pub struct Status {
-    /// The step.
-    pub migration: &'static Migration,
-    /// When it was applied; pending where absent.
-    pub applied: Option<i64>,
 }
 
 /// What is applied and what is pending. Changes nothing.
@@ -115,6 +89,9 @@ pub fn migrate(db: &mut Connection, now: i64) -> Result<Vec<&'static Migration>,
     let mut key = [0_u8; 32];
     getrandom::fill(&mut key)?;
     tx.execute("INSERT OR IGNORE INTO settings (name, value) VALUES ('token_checksum_key', ?1)", [key])?;
+    let mut epoch = [0_u8; 16];
+    getrandom::fill(&mut epoch)?;
+    tx.execute("INSERT OR IGNORE INTO settings (name, value) VALUES ('epoch', ?1)", [epoch])?;
     tx.commit()?;
     Ok(pending)
 }
@@ -157,8 +134,12 @@ mod tests {
     #[test]
     fn a_second_run_does_nothing_and_keeps_the_key() {
         let mut db = Connection::open_in_memory().unwrap();
-        let key =
-            |db: &Connection| db.query_row("SELECT value FROM settings", [], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+        let key = |db: &Connection| {
+            db.query_row("SELECT value FROM settings WHERE name = 'token_checksum_key'", [], |row| {
+                row.get::<_, Vec<u8>>(0)
+            })
+            .unwrap()
+        };
         assert_eq!(migrate(&mut db, 10).unwrap().len(), MIGRATIONS.len());
         let first = key(&db);
         assert!(migrate(&mut db, 20).unwrap().is_empty());

@@ -7,7 +7,7 @@ use crate::directory::{
     Actor, BatchError, BundleEdit, Changes, DirectoryError, GrantRecord, Grants, GroupRecord, GroupSelector,
     MembershipFilter, MembershipRecord, NewGroup, NewMembership, NewOrganization, NewPermission, NewRole, NewToken,
     NewUser, OrgRef, OrgSelector, OrganizationEdit, OrganizationRecord, Page, PermissionEdit, PermissionRecord,
-    RoleFilter, RoleRecord, RoleSelector, Store, StoreError, TokenEdit, TokenRecord, TokenSnapshot, UserEdit,
+    Position, RoleFilter, RoleRecord, RoleSelector, Store, StoreError, TokenEdit, TokenRecord, TokenSnapshot, UserEdit,
     UserRecord, UserSelector,
 };
 use crate::facts;
@@ -42,12 +42,13 @@ impl Store for SqliteStore {
         self.read(move |tx| gateway::members_of(tx, organization)).await
     }
 
-    async fn position(&self) -> Result<u64, StoreError> {
+    async fn position(&self) -> Result<Position, StoreError> {
         self.feed.run(|feed| feed.position()).await
     }
 
-    async fn changes(&self, since: u64) -> Result<Changes, StoreError> {
-        self.feed.run(move |feed| feed.changes(since)).await
+    async fn changes(&self, since: &Position) -> Result<Changes, StoreError> {
+        let since = since.clone();
+        self.feed.run(move |feed| feed.changes(&since)).await
     }
 
     async fn touch_tokens(&self, uses: &[(TokenId, i64)]) -> Result<(), StoreError> {

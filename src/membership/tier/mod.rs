@@ -8,8 +8,8 @@
 pub mod codec;
 pub mod ledger;
 
-use crate::directory::Store;
 use crate::directory::token::TokenDigest;
+use crate::directory::{Position, Store};
 use crate::facts::Snapshot;
 use crate::id::{TokenId, UserId};
 use crate::redis::seal::{Name, Seal};
@@ -19,6 +19,7 @@ use codec::Entry;
 use ledger::Ledger;
 use redis::Value;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
@@ -38,6 +39,13 @@ pub enum Subject {
     User(UserId),
 }
 
+/// A position of a store.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    store: u64,
+    read_at: u64,
+}
+
 /// See the module.
 pub struct Tier {
     redis: Arc<Redis>,
@@ -46,6 +54,8 @@ pub struct Tier {
     control: Handle,
     writes: Arc<Semaphore>,
     counts: Arc<Shard>,
+    /// Which store, and which life of it, the positions are of.
+    store: AtomicU64,
     /// What is believed.
     pub ledger: Ledger,
 }
@@ -53,7 +63,7 @@ pub struct Tier {
 impl Tier {
     /// Over a store whose changes are followed from `position` on. Writes run on `control`.
     #[must_use]
-    pub fn new(redis: Arc<Redis>, store: &dyn Store, position: u64, control: Handle, counts: Arc<Shard>) -> Self {
+    pub fn new(redis: Arc<Redis>, store: &dyn Store, position: &Position, control: Handle, counts: Arc<Shard>) -> Self {
         Self {
             seal: Seal::of(store),
             prefix: redis.settings().prefix.clone(),
@@ -61,7 +71,8 @@ impl Tier {
             control,
             writes: Arc::new(Semaphore::new(WRITES)),
             counts,
-            ledger: Ledger::new(position),
+            store: AtomicU64::new(position.store()),
+            ledger: Ledger::new(position.horizon()),
         }
     }
 
@@ -71,17 +82,31 @@ impl Tier {
         &self.redis
     }
 
-    fn name(&self, subject: &Subject) -> (Name, String) {
+    /// The positions are of another store from now on, or of another life of it: what was written before is not found again.
+    pub fn follow(&self, store: u64) {
+        self.store.store(store, Ordering::Release);
+    }
+
+    /// Where a load that begins now reads.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        // The store first: its position is set before it.
+        let store = self.store.load(Ordering::Acquire);
+        Mark { store, read_at: self.ledger.position() }
+    }
+
+    fn name(&self, store: u64, subject: &Subject) -> (Name, String) {
+        let store = store.to_le_bytes();
         let (kind, name) = match subject {
-            Subject::Token(digest) => ("t", self.seal.name("token", &[&digest.0])),
-            Subject::User(user) => ("u", self.seal.name("user", &[user.0.as_bytes()])),
+            Subject::Token(digest) => ("t", self.seal.name("token", &[&store, &digest.0])),
+            Subject::User(user) => ("u", self.seal.name("user", &[&store, user.0.as_bytes()])),
         };
         (name, format!("{}{kind}:{}", self.prefix, name.text()))
     }
 
     /// What Redis has, as it is; whether it is [believed](Ledger::believes) is to be asked afterwards.
     pub async fn get(&self, subject: &Subject) -> Option<Entry<Snapshot>> {
-        let (name, key) = self.name(subject);
+        let (name, key) = self.name(self.store.load(Ordering::Acquire), subject);
         let value = match self.redis.ask(redis::cmd("GET").arg(&key)).await {
             Ok(Value::BulkString(value)) => value,
             Ok(Value::Nil) => {
@@ -119,13 +144,14 @@ impl Tier {
         count.inc_shared();
     }
 
-    /// Writes what was read from the store, at `read_at` or later. Returns at once.
-    pub fn put(&self, subject: Subject, read_at: u64, token: Option<(TokenId, Option<i64>)>, snapshot: Arc<Snapshot>) {
+    /// Writes what was read from the store, at this mark or later. Returns at once.
+    pub fn put(&self, subject: Subject, at: Mark, token: Option<(TokenId, Option<i64>)>, snapshot: Arc<Snapshot>) {
         let Ok(place) = Arc::clone(&self.writes).try_acquire_owned() else {
             self.counts.redis_unwritten.inc_shared();
             return;
         };
-        let (name, key) = self.name(&subject);
+        let Mark { store, read_at } = at;
+        let (name, key) = self.name(store, &subject);
         let until = crate::clock::unix().as_secs().saturating_add(LIFE);
         let plain = codec::encode(&Entry { read_at, until, token, snapshot: &snapshot });
         let sealed = if plain.len() <= LARGEST { self.seal.seal(&name, &plain).ok() } else { None };

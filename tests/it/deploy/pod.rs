@@ -171,7 +171,7 @@ pub fn assert_hardened_and_consistent(objects: &[Value], workload: &Value) {
     assert_eq!(config.drain.lame_duck.is_zero(), is_sidecar, "{name}: lame duck");
 
     // One writer.
-    let embedded = config.database.url.starts_with("sqlite:");
+    let embedded = matches!(config.database, postern::config::Database::Sqlite(_));
     let kept = list(&spec["volumes"]).any(|volume| volume["persistentVolumeClaim"].is_object());
     if embedded && kept {
         assert_eq!(workload["spec"]["replicas"], 1, "{name}");

@@ -3,6 +3,7 @@
 use clap::Parser;
 use postern::cli::output::{Exit, Output};
 use postern::cli::{group, member, migrate, org, permission, role, store, token, user};
+use postern::config::Database;
 use postern::directory::token::TokenDigest;
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -77,8 +78,9 @@ impl Shell {
         Self { home: TempDir::new().unwrap() }
     }
 
-    fn url(&self) -> String {
-        format!("sqlite://{}", self.home.path().join("postern.db").display())
+    /// The database: the embedded one, in its directory.
+    fn database(&self) -> Database {
+        Database::Sqlite(format!("sqlite://{}", self.home.path().join("postern.db").display()))
     }
 
     /// A file beside the database.
@@ -101,9 +103,9 @@ impl Shell {
                 output.note(&usage.to_string());
                 Ok(Exit::Usage)
             }
-            Ok(Command::Migrate(args)) => migrate::run(&args, &self.url(), &mut output),
+            Ok(Command::Migrate(args)) => migrate::run(&args, &self.database(), &mut output).await,
             Ok(command) => {
-                let store = store::open(&self.url()).unwrap();
+                let store = store::open(&self.database()).await.unwrap();
                 match command {
                     Command::User(args) => user::run(args, &*store, &mut output).await,
                     Command::Org(args) => org::run(args, &*store, &mut output).await,
@@ -149,7 +151,7 @@ async fn a_tenant_is_set_up_by_a_script() {
     );
     assert!(tokens[0].get("token").is_none());
 
-    let opened = store::open(&sh.url()).unwrap();
+    let opened = store::open(&sh.database()).await.unwrap();
     let found = opened.token_snapshot(&TokenDigest::of(secret)).await.unwrap().unwrap();
     assert_eq!(found.snapshot.user.username.as_str(), "ann");
 }
@@ -311,7 +313,7 @@ async fn foreign_tokens_are_imported_and_never_printed() {
     assert_eq!(made[0]["token"], Value::Null);
     assert!(made[1]["token"].as_str().unwrap().starts_with("pst_"));
     assert!(!said.out.contains(two) && !said.err.contains(two));
-    let store = store::open(&sh.url()).unwrap();
+    let store = store::open(&sh.database()).await.unwrap();
     for token in [one, two] {
         assert!(store.token_snapshot(&TokenDigest::of(token)).await.unwrap().is_some());
     }

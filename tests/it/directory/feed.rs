@@ -1,7 +1,7 @@
 //! The feed of changes: everything that facts rest on, whoever changes it, and nothing else.
 
 use super::{Backend, join, organization, stories, token, user};
-use postern::directory::{Actor, Change, Changes, NewUser, OrganizationEdit, TokenEdit, UserEdit};
+use postern::directory::{Actor, Change, Changes, NewUser, OrganizationEdit, Position, TokenEdit, UserEdit};
 use postern::id::UserId;
 use std::collections::HashSet;
 
@@ -13,37 +13,52 @@ stories!(
     raw_sql_is_told_to_every_process,
     deletions_are_told_for_all_that_goes_along,
     raw_deletions_take_along_and_tell_the_same,
-    rows_that_raw_sql_replaces_are_told_too,
     a_refused_operation_is_not_told,
     who_is_too_far_behind_is_told_so,
+    the_same_look_again_tells_nothing_new,
+    a_position_of_another_store_is_lost,
+    an_outbox_that_was_emptied_is_lost;
+    sqlite:
+    rows_that_raw_sql_replaces_are_told_too,
     old_changes_are_forgotten_and_the_position_stays,
     a_position_of_the_future_is_lost,
     a_change_that_cannot_be_read_counts_as_lost,
 );
 
 /// The changes since a position, and the next position.
-pub async fn since(on: &dyn Backend, position: u64) -> (HashSet<Change>, u64) {
+pub async fn since(on: &dyn Backend, position: &Position) -> (HashSet<Change>, Position) {
     let Changes { position, changes, lost, .. } = on.store().changes(position).await.unwrap();
     assert!(!lost);
     (changes.into_iter().collect(), position)
 }
 
+/// Nothing was told since a position.
+pub async fn silent_since(on: &dyn Backend, position: &Position) {
+    assert_eq!(since(on, position).await.0, HashSet::new());
+}
+
+/// A position of the embedded store, whose rows are numbered.
+async fn row(on: &dyn Backend, row: u64) -> Position {
+    Position::after_row(on.store().position().await.unwrap().store(), row)
+}
+
 async fn a_new_database_is_at_its_beginning(on: &dyn Backend) {
     let store = on.store();
-    assert_eq!(store.position().await, Ok(0));
-    assert_eq!(store.changes(0).await, Ok(Changes { position: 0, visible_at: 0, changes: vec![], lost: false }));
+    let beginning = store.position().await.unwrap();
+    let nothing = Changes { position: beginning.clone(), changes: vec![], age: None, lost: false };
+    assert_eq!(store.changes(&beginning).await, Ok(nothing));
 }
 
 async fn every_change_of_a_fact_is_told_in_order(on: &dyn Backend) {
     let store = on.store();
+    let beginning = store.position().await.unwrap();
     let ann = user(&*store, "ann").await.id;
     let acme = organization(&*store, "Acme").await.id;
     join(&*store, "acme", "ann", false).await;
     let (_, record) = token(&*store, "ann").await;
-    let told = store.changes(0).await.unwrap();
+    let told = store.changes(&beginning).await.unwrap();
     let expected = [Change::User(ann), Change::Organization(acme), Change::User(ann), Change::Token(record.id)];
     assert_eq!(told.changes, expected);
-    assert_eq!(store.position().await, Ok(told.position));
 
     let (user_changed, organization_changed) =
         (HashSet::from([Change::User(ann)]), HashSet::from([Change::Organization(acme)]));
@@ -51,7 +66,7 @@ async fn every_change_of_a_fact_is_told_in_order(on: &dyn Backend) {
     macro_rules! tells {
         ($operation:expr, $expected:expr) => {
             $operation.await.unwrap();
-            let (told, position) = since(on, at).await;
+            let (told, position) = since(on, &at).await;
             assert_eq!(told, $expected, "{}", stringify!($operation));
             at = position;
         };
@@ -70,7 +85,7 @@ async fn every_change_of_a_fact_is_told_in_order(on: &dyn Backend) {
     let expiry = TokenEdit { name: None, expires_at: Some(Some(9)) };
     tells!(store.edit_token(record.id, expiry), HashSet::from([Change::Token(record.id)]));
     tells!(store.revoke_token(record.id), HashSet::from([Change::Token(record.id)]));
-    assert_eq!(store.position().await, Ok(at));
+    silent_since(on, &at).await;
 }
 
 async fn bookkeeping_is_silent(on: &dyn Backend) {
@@ -86,7 +101,7 @@ async fn bookkeeping_is_silent(on: &dyn Backend) {
     let edit = OrganizationEdit { description: Some(name), ..Default::default() };
     store.edit_organization(&"acme".into(), edit, Actor::Superuser).await.unwrap();
     on.sql("UPDATE users SET modified = 1").unwrap();
-    assert_eq!(store.position().await, Ok(before));
+    silent_since(on, &before).await;
 }
 
 async fn what_did_not_change_is_not_told(on: &dyn Backend) {
@@ -98,11 +113,11 @@ async fn what_did_not_change_is_not_told(on: &dyn Backend) {
     store.edit_user(&"ann".into(), UserEdit { is_active: Some(true), ..Default::default() }).await.unwrap();
     store.edit_membership(&"acme".into(), &"ann".into(), true).await.unwrap();
     store.transfer_ownership(&"acme".into(), &"ann".into(), Actor::Superuser).await.unwrap();
-    assert_eq!(store.position().await, Ok(before));
+    silent_since(on, &before).await;
 }
 
 async fn raw_sql_is_told_to_every_process(on: &dyn Backend) {
-    let (store, other) = (on.store(), on.another());
+    let (store, other) = (on.store(), on.another().await);
     let ann = user(&*store, "ann").await.id;
     let bob = user(&*store, "bob").await.id;
     let acme = organization(&*store, "Acme").await.id;
@@ -110,19 +125,21 @@ async fn raw_sql_is_told_to_every_process(on: &dyn Backend) {
     let (_, record) = token(&*store, "ann").await;
     let mut at = store.position().await.unwrap();
     // Both have looked, so both must notice what comes.
-    assert_eq!(store.changes(at).await, other.changes(at).await);
+    for store in [&store, &other] {
+        assert!(store.changes(&at).await.unwrap().changes.is_empty());
+    }
     for (sql, expected) in [
-        ("UPDATE users SET is_active = 0 WHERE username = 'ann'", vec![Change::User(ann)]),
-        ("UPDATE users SET is_superuser = 1", vec![Change::User(ann), Change::User(bob)]),
-        ("UPDATE memberships SET is_admin = 1", vec![Change::User(ann)]),
-        ("UPDATE organizations SET is_active = 0", vec![Change::Organization(acme)]),
+        ("UPDATE users SET is_active = false WHERE username = 'ann'", vec![Change::User(ann)]),
+        ("UPDATE users SET is_superuser = true", vec![Change::User(ann), Change::User(bob)]),
+        ("UPDATE memberships SET is_admin = true", vec![Change::User(ann)]),
+        ("UPDATE organizations SET is_active = false", vec![Change::Organization(acme)]),
         ("UPDATE tokens SET revoked_at = 1", vec![Change::Token(record.id)]),
         ("DELETE FROM memberships", vec![Change::User(ann)]),
         ("DELETE FROM tokens", vec![Change::Token(record.id)]),
     ] {
         on.sql(sql).unwrap();
         for store in [&store, &other] {
-            let told = store.changes(at).await.unwrap();
+            let told = store.changes(&at).await.unwrap();
             assert!(!told.lost);
             assert_eq!(told.changes.iter().copied().collect::<HashSet<_>>(), expected.iter().copied().collect());
         }
@@ -138,10 +155,10 @@ async fn deletions_are_told_for_all_that_goes_along(on: &dyn Backend) {
     let (_, record) = token(&*store, "ann").await;
     let at = store.position().await.unwrap();
     store.delete_organization(&"acme".into()).await.unwrap();
-    let (told, at) = since(on, at).await;
+    let (told, at) = since(on, &at).await;
     assert_eq!(told, HashSet::from([Change::Organization(acme), Change::User(ann)]));
     store.delete_user(&"ann".into()).await.unwrap();
-    let (told, _) = since(on, at).await;
+    let (told, _) = since(on, &at).await;
     assert_eq!(told, HashSet::from([Change::User(ann), Change::Token(record.id)]));
 }
 
@@ -153,10 +170,10 @@ async fn raw_deletions_take_along_and_tell_the_same(on: &dyn Backend) {
     let (_, record) = token(&*store, "ann").await;
     let at = store.position().await.unwrap();
     on.sql("DELETE FROM organizations").unwrap();
-    let (told, at) = since(on, at).await;
+    let (told, at) = since(on, &at).await;
     assert_eq!(told, HashSet::from([Change::Organization(acme), Change::User(ann)]));
     on.sql("DELETE FROM users").unwrap();
-    let (told, _) = since(on, at).await;
+    let (told, _) = since(on, &at).await;
     assert_eq!(told, HashSet::from([Change::User(ann), Change::Token(record.id)]));
 }
 
@@ -187,7 +204,7 @@ async fn rows_that_raw_sql_replaces_are_told_too(on: &dyn Backend) {
         ),
     ] {
         on.sql(&sql).unwrap();
-        let (told, position) = since(on, at).await;
+        let (told, position) = since(on, &at).await;
         assert_eq!(told, expected.into_iter().collect(), "{sql}");
         at = position;
     }
@@ -199,25 +216,55 @@ async fn a_refused_operation_is_not_told(on: &dyn Backend) {
     let at = store.position().await.unwrap();
     let batch = ["bob", "ann"].iter().map(|name| NewUser::named(name).unwrap()).collect();
     store.create_users(batch).await.unwrap_err();
-    assert_eq!(store.position().await, Ok(at));
+    silent_since(on, &at).await;
     user(&*store, "carl").await;
-    let (told, _) = since(on, at).await;
+    let (told, _) = since(on, &at).await;
     assert_eq!(told.len(), 1, "and leaves no hole that would look like a loss");
 }
 
 async fn who_is_too_far_behind_is_told_so(on: &dyn Backend) {
     let store = on.store();
-    let batch = (0..10_001).map(|n| NewUser::named(&format!("u{n}")).unwrap()).collect();
-    store.create_users(batch).await.unwrap();
-    assert_eq!(
-        store.changes(0).await,
-        Ok(Changes { position: 10_001, visible_at: 10_001, changes: vec![], lost: true })
-    );
-    assert_eq!(store.changes(1).await.unwrap().changes.len(), 10_000);
-    assert_eq!(
-        store.changes(10_001).await,
-        Ok(Changes { position: 10_001, visible_at: 10_001, changes: vec![], lost: false })
-    );
+    let beginning = store.position().await.unwrap();
+    on.crowd(10_001);
+    let told = store.changes(&beginning).await.unwrap();
+    assert!(told.lost && told.changes.is_empty());
+    silent_since(on, &told.position).await;
+    on.sql("UPDATE users SET is_staff = true WHERE username <> 'u0'").unwrap();
+    assert_eq!(store.changes(&told.position).await.unwrap().changes.len(), 10_000);
+}
+
+async fn the_same_look_again_tells_nothing_new(on: &dyn Backend) {
+    let store = on.store();
+    let beginning = store.position().await.unwrap();
+    user(&*store, "ann").await;
+    let first = store.changes(&beginning).await.unwrap();
+    assert_eq!(first.changes.len(), 1);
+    assert!(first.position.covers(&beginning) && !beginning.covers(&first.position));
+    assert_eq!(store.changes(&beginning).await.unwrap().changes, first.changes, "whoever asks again is told again");
+    silent_since(on, &first.position).await;
+}
+
+async fn a_position_of_another_store_is_lost(on: &dyn Backend) {
+    let store = on.store();
+    let here = store.position().await.unwrap();
+    let elsewhere = Position::after_row(here.store().wrapping_add(1), here.horizon());
+    assert!(store.changes(&elsewhere).await.unwrap().lost);
+    // A copy of a database becomes another one by the number that it is given.
+    on.sql("UPDATE settings SET value = (SELECT value FROM settings WHERE name = 'token_checksum_key') WHERE name = 'epoch'").unwrap();
+    user(&*store, "ann").await;
+    let told = store.changes(&here).await.unwrap();
+    assert!(told.lost && told.position.store() != here.store());
+}
+
+async fn an_outbox_that_was_emptied_is_lost(on: &dyn Backend) {
+    let store = on.store();
+    let beginning = store.position().await.unwrap();
+    user(&*store, "ann").await;
+    on.sql("DELETE FROM changes").unwrap();
+    let told = store.changes(&beginning).await.unwrap();
+    assert!(told.lost);
+    user(&*store, "bob").await;
+    assert_eq!(since(on, &told.position).await.0.len(), 1);
 }
 
 async fn old_changes_are_forgotten_and_the_position_stays(on: &dyn Backend) {
@@ -227,24 +274,25 @@ async fn old_changes_are_forgotten_and_the_position_stays(on: &dyn Backend) {
     }
     on.sql("UPDATE changes SET at = 0 WHERE seq <= 2").unwrap();
     user(&*store, "dora").await;
-    assert!(store.changes(1).await.unwrap().lost, "the second was forgotten");
-    assert_eq!(store.changes(2).await.unwrap().changes.len(), 2);
+    assert!(store.changes(&row(on, 1).await).await.unwrap().lost, "the second was forgotten");
+    assert_eq!(store.changes(&row(on, 2).await).await.unwrap().changes.len(), 2);
     on.sql("UPDATE changes SET at = 0").unwrap();
     store.touch_tokens(&[]).await.unwrap();
-    assert_eq!(store.position().await, Ok(4));
-    assert!(store.changes(3).await.unwrap().lost);
-    assert_eq!(store.changes(4).await, Ok(Changes { position: 4, visible_at: 4, changes: vec![], lost: false }));
+    assert_eq!(store.position().await, Ok(row(on, 4).await));
+    assert!(store.changes(&row(on, 3).await).await.unwrap().lost);
+    silent_since(on, &row(on, 4).await).await;
 }
 
 async fn a_position_of_the_future_is_lost(on: &dyn Backend) {
     let store = on.store();
     user(&*store, "ann").await;
-    assert_eq!(store.changes(7).await, Ok(Changes { position: 1, visible_at: 1, changes: vec![], lost: true }));
+    let told = store.changes(&row(on, 7).await).await.unwrap();
+    assert_eq!((told.position, told.lost), (row(on, 1).await, true));
 }
 
 async fn a_change_that_cannot_be_read_counts_as_lost(on: &dyn Backend) {
     let store = on.store();
     user(&*store, "ann").await;
     on.sql("UPDATE changes SET id = 'nonsense'").unwrap();
-    assert!(store.changes(0).await.unwrap().lost);
+    assert!(store.changes(&row(on, 0).await).await.unwrap().lost);
 }

@@ -170,7 +170,7 @@ async fn raw_sql_keeps_the_owner_a_managing_member(on: &dyn Backend) {
     join(&*store, "acme", "ann", true).await;
     for refused in [
         format!("DELETE FROM memberships WHERE user_id = '{ann}'"),
-        format!("UPDATE memberships SET is_admin = 0 WHERE user_id = '{ann}'"),
+        format!("UPDATE memberships SET is_admin = false WHERE user_id = '{ann}'"),
         format!("UPDATE memberships SET user_id = '{out}' WHERE user_id = '{ann}'"),
         format!("UPDATE owners SET user_id = '{out}'"),
         format!("DELETE FROM users WHERE id = '{ann}'"),

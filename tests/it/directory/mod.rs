@@ -10,11 +10,15 @@ mod gateway;
 mod memberships;
 mod organizations;
 mod rights;
+mod shared;
 mod startup;
 mod tokens;
 mod users;
 
+use crate::support::postgres::{Database, Server};
+use async_trait::async_trait;
 use postern::directory::name::{Email, Slug};
+use postern::directory::postgres::{self, PostgresStore, Target};
 use postern::directory::sqlite::{Options, SqliteStore};
 use postern::directory::token::Token;
 use postern::directory::{
@@ -27,15 +31,18 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// A private, empty database, and the ways into it.
+#[async_trait]
 pub trait Backend: Send + Sync {
     /// The store under test.
     fn store(&self) -> Arc<dyn Store>;
     /// The same database as another process opens it.
-    fn another(&self) -> Arc<dyn Store>;
+    async fn another(&self) -> Arc<dyn Store>;
     /// Raw SQL on a connection of its own; how many rows it changed, or why it was refused.
     fn sql(&self, sql: &str) -> Result<usize, String>;
     /// Every byte that is on disk.
     fn bytes(&self) -> Vec<u8>;
+    /// Makes users `u0`, `u1` … by raw SQL, so many of them.
+    fn crowd(&self, count: u32);
 }
 
 /// The embedded store in a directory that goes with it.
@@ -60,12 +67,13 @@ fn open(path: &std::path::Path) -> Arc<dyn Store> {
     Arc::new(SqliteStore::open(path, Options { busy: Duration::from_secs(30), ..Options::default() }).unwrap())
 }
 
+#[async_trait]
 impl Backend for Sqlite {
     fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store)
     }
 
-    fn another(&self) -> Arc<dyn Store> {
+    async fn another(&self) -> Arc<dyn Store> {
         open(&self.path())
     }
 
@@ -81,15 +89,78 @@ impl Backend for Sqlite {
         let files = std::fs::read_dir(self.directory.path()).unwrap();
         files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
     }
+
+    fn crowd(&self, count: u32) {
+        let sql = format!(
+            "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {count})
+             INSERT INTO users (id, username) SELECT printf('00000000-0000-4000-8000-%012d', i), 'u' || i FROM n"
+        );
+        assert_eq!(self.sql(&sql), Ok(count as usize));
+    }
 }
 
-/// Runs stories on every kind of store.
+/// The shared store in a database of the run's PostgreSQL.
+pub struct Postgres {
+    store: Arc<dyn Store>,
+    database: Database,
+}
+
+impl Postgres {
+    pub async fn new() -> Self {
+        let database = Server::shared().database();
+        Self { store: open_postgres(&database.url()).await, database }
+    }
+}
+
+pub async fn open_postgres(url: &str) -> Arc<dyn Store> {
+    let options = postgres::Options { connections: 4, ..postgres::Options::default() };
+    Arc::new(PostgresStore::open(&Target::parse(url).unwrap(), options).await.unwrap())
+}
+
+#[async_trait]
+impl Backend for Postgres {
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    async fn another(&self) -> Arc<dyn Store> {
+        open_postgres(&self.database.url()).await
+    }
+
+    fn sql(&self, sql: &str) -> Result<usize, String> {
+        self.database.server.execute(&self.database.name, sql).map(|rows| rows.try_into().unwrap())
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.database.server.bytes(&self.database.name)
+    }
+
+    fn crowd(&self, count: u32) {
+        let sql = format!(
+            "INSERT INTO users (id, username)
+             SELECT ('00000000-0000-4000-8000-' || lpad(i::text, 12, '0'))::uuid, 'u' || i FROM generate_series(0, {count} - 1) i"
+        );
+        assert_eq!(self.sql(&sql), Ok(count as usize));
+    }
+}
+
+/// Runs stories on every kind of store; those behind `sqlite:` on that one.
 macro_rules! stories {
-    ($($story:ident),* $(,)?) => {
+    ($($story:ident),* $(,)? $(; sqlite: $($only:ident),* $(,)?)?) => {
         mod sqlite {
             $(#[tokio::test]
             async fn $story() {
                 super::$story(&crate::directory::Sqlite::new()).await;
+            })*
+            $($(#[tokio::test]
+            async fn $only() {
+                super::$only(&crate::directory::Sqlite::new()).await;
+            })*)?
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $story() {
+                super::$story(&crate::directory::Postgres::new().await).await;
             })*
         }
     };

@@ -136,6 +136,7 @@ async fn raw_sql_cannot_reuse_a_slug_either(on: &dyn Backend) {
     assert_eq!(on.sql("DELETE FROM organizations WHERE slug = 'acme'"), Ok(1));
     let id = OrgId::generate();
     assert!(on.sql(&format!("INSERT INTO organizations (id, name, slug) VALUES ('{id}', 'A', 'acme')")).is_err());
+    // The embedded store's way to write over what is in the way; a syntax error elsewhere.
     let replaced =
         on.sql(&format!("INSERT OR REPLACE INTO organizations (id, name, slug) VALUES ('{id}', 'A', 'acme')"));
     assert!(replaced.is_err());

@@ -33,7 +33,7 @@ async fn every_process_knows_a_token_of_the_installation(on: &dyn Backend) {
     let store = on.store();
     user(&*store, "ann").await;
     let (secret, _) = token(&*store, "ann").await;
-    let other = on.another();
+    let other = on.another().await;
     assert_eq!(parse(secret.expose(), other.checksum_key()), Shape::Ours(secret.digest()));
     assert!(other.token_snapshot(&secret.digest()).await.unwrap().is_some());
 }

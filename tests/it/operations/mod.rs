@@ -3,6 +3,7 @@
 mod access_lines;
 mod down;
 mod metrics;
+mod postgres;
 mod probes;
 mod revocation;
 mod startup;

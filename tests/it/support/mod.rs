@@ -6,6 +6,7 @@
 
 mod gate;
 mod http;
+pub mod postgres;
 mod process;
 mod raw;
 mod redis;

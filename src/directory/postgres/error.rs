@@ -1,0 +1,92 @@
+//! PostgreSQL's errors in the directory's words.
+
+use crate::directory::{DirectoryError, StoreError};
+use deadpool_postgres::PoolError;
+use std::time::Duration;
+use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
+
+/// What can go wrong between us and the server.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The server's error, or that of the connection.
+    Postgres(Error),
+    /// All connections were busy for too long, or none could be made.
+    Pool(PoolError),
+    /// No answer in this time.
+    Slow(Duration),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+impl From<PoolError> for Failure {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(error) => Self::Postgres(error),
+            other => Self::Pool(other),
+        }
+    }
+}
+
+impl From<Failure> for StoreError {
+    /// What the operator, the server's recovery or another try can mend is [`StoreError::Unavailable`]; the rest is a bug,
+    /// or somebody's raw SQL.
+    fn from(failure: Failure) -> Self {
+        let error = match failure {
+            Failure::Slow(limit) => return Self::Unavailable(format!("no answer within {limit:?}")),
+            Failure::Pool(error) => return Self::Unavailable(error.to_string()),
+            Failure::Postgres(error) => error,
+        };
+        let Some(db) = error.as_db_error() else {
+            return Self::Unavailable(describe(&error));
+        };
+        // The classes: syntax and the like, wrong data, and broken rules that the operations should have told before.
+        let bug = match db.code().code().get(..2) {
+            Some("42") => *db.code() != SqlState::INSUFFICIENT_PRIVILEGE,
+            Some("21" | "22" | "0A") => true,
+            Some("23") => *db.code() != SqlState::FOREIGN_KEY_VIOLATION && *db.code() != SqlState::UNIQUE_VIOLATION,
+            _ => false,
+        };
+        let text = describe(&error);
+        if bug { Self::Broken(text) } else { Self::Unavailable(text) }
+    }
+}
+
+impl From<Failure> for DirectoryError {
+    fn from(failure: Failure) -> Self {
+        Self::Store(failure.into())
+    }
+}
+
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        Failure::from(error).into()
+    }
+}
+
+impl From<Error> for DirectoryError {
+    fn from(error: Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// An error with what the server, or the system, says about it: its own words stop at "db error". No parameter is in it.
+pub(super) fn describe(error: &Error) -> String {
+    if let Some(db) = error.as_db_error() {
+        return format!("{} ({})", db.message(), db.code().code());
+    }
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// Whether a constraint or unique index refused, and this one.
+pub(super) fn violates(failure: &Failure, constraint: &str) -> bool {
+    let Failure::Postgres(error) = failure else { return false };
+    error.as_db_error().is_some_and(|db| db.constraint() == Some(constraint))
+}

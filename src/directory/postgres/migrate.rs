@@ -1,0 +1,165 @@
+//! The schema of the database: numbered files, embedded, each applied once; twins of the embedded store's.
+//!
+//! The table `schema_migrations` keeps what was applied and the checksum of its text. All of it happens in one transaction
+//! under an advisory lock, so that ten replicas may start at once. A database of a newer postern is refused: an older
+//! program would not know the rules that it must keep.
+
+use super::error::describe;
+use crate::directory::schema::{Migration, Status};
+use tokio_postgres::{Client, GenericClient};
+
+/// All steps that this program knows, in order.
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "directory", sql: include_str!("../../../migrations/postgres/0001_directory.sql") },
+    Migration { version: 2, name: "rights", sql: include_str!("../../../migrations/postgres/0002_rights.sql") },
+];
+
+/// The lock that whoever changes the schema holds: "postern" in bytes.
+const LOCK: i64 = 0x0070_6f73_7465_726e;
+
+/// Why the schema cannot be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The database was written by a newer program.
+    #[error("its schema is version {found}, and this postern knows versions up to {known}")]
+    Newer {
+        /// The version of the database.
+        found: u32,
+        /// The newest version that this program knows.
+        known: u32,
+    },
+    /// A step that was applied is not the one that this program knows.
+    #[error("step {version} of its schema is not the one that this postern knows")]
+    Changed {
+        /// The step.
+        version: u32,
+    },
+    /// The schema belongs to something else.
+    #[error("it holds the tables of another program")]
+    Foreign,
+    /// Something is pending, and this role may not change the schema.
+    #[error("{pending} steps of its schema are pending, and this role may not change it: {why}")]
+    Forbidden {
+        /// How many.
+        pending: usize,
+        /// What the server says.
+        why: String,
+    },
+    /// No randomness for the installation's key.
+    #[error("the system gives no random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+    /// The server refused or failed.
+    #[error("{}", describe(.0))]
+    Postgres(#[from] tokio_postgres::Error),
+}
+
+/// What is applied and what is pending. Changes nothing.
+///
+/// # Errors
+/// As [`migrate`], without the writing.
+pub async fn status(db: &impl GenericClient) -> Result<Vec<Status>, MigrateError> {
+    let applied = applied(db).await?;
+    let known = MIGRATIONS.last().map_or(0, |m| m.version);
+    if let Some(found) = applied.iter().map(|a| a.version).max().filter(|found| *found > known) {
+        return Err(MigrateError::Newer { found, known });
+    }
+    MIGRATIONS
+        .iter()
+        .map(|migration| match applied.iter().find(|a| a.version == migration.version) {
+            Some(a) if a.checksum != migration.checksum() => Err(MigrateError::Changed { version: migration.version }),
+            found => Ok(Status { migration, applied: found.map(|a| a.at) }),
+        })
+        .collect()
+}
+
+/// Applies what is pending and returns it. Writes nothing, and waits for nobody, where nothing is.
+///
+/// # Errors
+/// The database is newer, changed, foreign, or this role may not; nothing of it is kept then.
+pub async fn migrate(db: &mut Client, now: i64) -> Result<Vec<&'static Migration>, MigrateError> {
+    let missing = pending(db).await?.len();
+    if missing == 0 {
+        return Ok(Vec::new());
+    }
+    apply(db, now).await.map_err(|error| match error {
+        MigrateError::Postgres(e) if e.code().is_some_and(|code| code.code() == "42501") => {
+            MigrateError::Forbidden { pending: missing, why: describe(&e) }
+        }
+        other => other,
+    })
+}
+
+async fn apply(db: &mut Client, now: i64) -> Result<Vec<&'static Migration>, MigrateError> {
+    let tx = db.transaction().await?;
+    tx.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    // Another replica may have been first while we waited for the lock.
+    let pending = pending(&tx).await?;
+    // What functions keep as their search path: this schema, and temporary tables last.
+    tx.batch_execute("SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true)").await?;
+    tx.batch_execute(
+        "CREATE TABLE IF NOT EXISTS schema_migrations (
+            version  integer PRIMARY KEY,
+            name     text NOT NULL,
+            checksum text NOT NULL,
+            applied  bigint NOT NULL
+        )",
+    )
+    .await?;
+    for migration in &pending {
+        tx.batch_execute(migration.sql).await?;
+        let version = i32::try_from(migration.version).unwrap_or(i32::MAX);
+        let sql = "INSERT INTO schema_migrations (version, name, checksum, applied) VALUES ($1, $2, $3, $4)";
+        tx.execute(sql, &[&version, &migration.name, &migration.checksum(), &now]).await?;
+    }
+    let (mut key, mut epoch) = ([0_u8; 32], [0_u8; 16]);
+    getrandom::fill(&mut key)?;
+    getrandom::fill(&mut epoch)?;
+    let sql =
+        "INSERT INTO settings (name, value) VALUES ('token_checksum_key', $1), ('epoch', $2) ON CONFLICT DO NOTHING";
+    tx.execute(sql, &[&key.as_slice(), &epoch.as_slice()]).await?;
+    tx.commit().await?;
+    Ok(pending)
+}
+
+async fn pending(db: &impl GenericClient) -> Result<Vec<&'static Migration>, MigrateError> {
+    Ok(status(db).await?.into_iter().filter(|s| s.applied.is_none()).map(|s| s.migration).collect())
+}
+
+struct Applied {
+    version: u32,
+    checksum: String,
+    at: i64,
+}
+
+async fn applied(db: &impl GenericClient) -> Result<Vec<Applied>, MigrateError> {
+    let sql = "SELECT count(*) FILTER (WHERE tablename = 'schema_migrations') > 0 AS ours,
+                      count(*) FILTER (WHERE tablename IN ('users', 'organizations', 'django_migrations', 'auth_user')) > 0
+                          AS used
+               FROM pg_tables WHERE schemaname = current_schema()";
+    let tables = db.query_one(sql, &[]).await?;
+    if !tables.try_get::<_, bool>("ours")? {
+        return if tables.try_get("used")? { Err(MigrateError::Foreign) } else { Ok(Vec::new()) };
+    }
+    let rows = db.query("SELECT version, checksum, applied FROM schema_migrations ORDER BY version", &[]).await?;
+    let read = |row: &tokio_postgres::Row| {
+        Ok(Applied {
+            version: u32::try_from(row.try_get::<_, i32>("version")?).unwrap_or(u32::MAX),
+            checksum: row.try_get("checksum")?,
+            at: row.try_get("applied")?,
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MIGRATIONS;
+    use crate::directory::sqlite;
+
+    #[test]
+    fn steps_are_numbered_without_gaps_and_are_twins_of_the_embedded_store_s() {
+        assert!(MIGRATIONS.iter().zip(1..).all(|(migration, number)| migration.version == number));
+        let names = |list: &[super::Migration]| list.iter().map(|m| m.name).collect::<Vec<_>>();
+        assert_eq!(names(MIGRATIONS), names(sqlite::migrate::MIGRATIONS));
+    }
+}

@@ -1,0 +1,190 @@
+//! Opening the database: the checks, and errors that name the server and the remedy.
+
+use super::Options;
+use super::connect::Target;
+use super::error::describe;
+use super::migrate::{self, MigrateError};
+use crate::directory::schema::{Migration, Status};
+use crate::directory::token::ChecksumKey;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Error};
+
+/// The database cannot be used. The message names the server, [`OpenError::hint`] the remedy.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use the database {place}: {problem}")]
+pub struct OpenError {
+    /// `host:port/database`.
+    pub place: String,
+    /// As whom.
+    pub user: String,
+    /// What is wrong.
+    pub problem: OpenProblem,
+}
+
+/// What is in the way.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenProblem {
+    /// Nobody answers there.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The server does not let us in.
+    #[error("{0}")]
+    Credentials(String),
+    /// There is no such database.
+    #[error("{0}")]
+    NoDatabase(String),
+    /// All connections that the server, the database or the role may have are taken.
+    #[error("{0}")]
+    TooManyConnections(String),
+    /// It is starting, stopping or recovering.
+    #[error("{0}")]
+    NotReady(String),
+    /// It takes no writes: a standby.
+    #[error("it takes no writes")]
+    ReadOnly,
+    /// PostgreSQL before 13 cannot tell which transactions a look saw.
+    #[error("it is PostgreSQL {0}, and postern needs 13 or newer")]
+    TooOld(String),
+    /// TLS fails: no certificate that is trusted, or none that can be read.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// The role lacks a right.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Its schema is not one that this program can work on.
+    #[error(transparent)]
+    Schema(MigrateError),
+    /// Its settings lack the key that tells tokens.
+    #[error("its token checksum key is missing")]
+    KeyMissing,
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl OpenProblem {
+    /// What the error of a connection, or of a statement at the beginning, means.
+    pub(super) fn of(error: Error) -> Self {
+        let text = describe(&error);
+        let Some(code) = error.code() else {
+            return if text.contains("session does not allow writes") {
+                Self::ReadOnly
+            } else if text.contains("tls") || text.contains("TLS") || text.contains("certificate") {
+                Self::Tls(text)
+            } else {
+                Self::Unreachable(text)
+            };
+        };
+        match *code {
+            SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION_SPECIFICATION => Self::Credentials(text),
+            SqlState::INVALID_CATALOG_NAME => Self::NoDatabase(text),
+            SqlState::TOO_MANY_CONNECTIONS => Self::TooManyConnections(text),
+            SqlState::CANNOT_CONNECT_NOW | SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN => Self::NotReady(text),
+            SqlState::INSUFFICIENT_PRIVILEGE => Self::Forbidden(text),
+            SqlState::READ_ONLY_SQL_TRANSACTION => Self::ReadOnly,
+            _ => Self::Other(text),
+        }
+    }
+}
+
+impl OpenError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        let Self { place, user, problem } = self;
+        match problem {
+            OpenProblem::Unreachable(_) => format!("see that PostgreSQL runs at {place} and can be reached from here"),
+            OpenProblem::Credentials(_) => {
+                format!("see `database.password` of the configuration, and the server's pg_hba.conf, for the role {user}")
+            }
+            OpenProblem::NoDatabase(_) => format!("create it: CREATE DATABASE … OWNER the role that migrates ({place})"),
+            OpenProblem::TooManyConnections(_) => {
+                "raise max_connections (or the limit of the role), or lower `database.connections` of each replica".into()
+            }
+            OpenProblem::NotReady(_) => "try again when it has started".into(),
+            OpenProblem::ReadOnly => "give the address of the primary, or all addresses with commas".into(),
+            OpenProblem::TooOld(_) => "upgrade the server".into(),
+            OpenProblem::Tls(_) => {
+                "give the certificate of its authority (`database.root_certificate`, or sslrootcert in the URL), and the name that its certificate has".into()
+            }
+            OpenProblem::Forbidden(_) => format!("grant the role {user} what docs/postgresql.md lists"),
+            OpenProblem::Schema(MigrateError::Newer { .. }) => {
+                "run the newer postern that wrote it, or restore the backup from before the upgrade".into()
+            }
+            OpenProblem::Schema(MigrateError::Changed { .. }) => {
+                "run the postern that wrote it: a released step never changes".into()
+            }
+            OpenProblem::Schema(MigrateError::Foreign) => {
+                "give postern a database of its own, or a schema (?options=-csearch_path%3Dpostern)".into()
+            }
+            OpenProblem::Schema(MigrateError::Forbidden { .. }) => {
+                "run `postern migrate` as the role that owns the schema, see docs/postgresql.md".into()
+            }
+            OpenProblem::KeyMissing => {
+                "restore the table settings from a backup: without it every token is refused".into()
+            }
+            OpenProblem::Schema(_) | OpenProblem::Other(_) => format!("see the log of the server at {place}"),
+        }
+    }
+}
+
+/// Connects and migrates; gives the key that tells tokens, and what tells this installation's database from others.
+pub(super) async fn database(target: &Target, options: &Options) -> Result<(ChecksumKey, String), OpenError> {
+    let key = async {
+        let mut db = ready(target, options).await?;
+        migrate::migrate(&mut db, (options.now)()).await.map_err(schema)?;
+        let sql = "SELECT value FROM settings WHERE name = 'token_checksum_key'";
+        let row = db.query_opt(sql, &[]).await.map_err(OpenProblem::of)?;
+        let value: Option<Vec<u8>> = row.map(|row| row.try_get(0)).transpose().map_err(OpenProblem::of)?;
+        let bytes = value.and_then(|value| <[u8; 32]>::try_from(value).ok()).ok_or(OpenProblem::KeyMissing)?;
+        let sql = "SELECT coalesce((SELECT encode(value, 'hex') FROM settings WHERE name = 'epoch'), '')";
+        let epoch: String = db.query_one(sql, &[]).await.and_then(|row| row.try_get(0)).map_err(OpenProblem::of)?;
+        Ok((ChecksumKey::new(bytes), format!("postgres {epoch}")))
+    };
+    key.await.map_err(|problem| target.refused(problem))
+}
+
+/// Brings the schema up to date, and returns the steps that were missing.
+///
+/// # Errors
+/// [`OpenError`].
+pub async fn migrate(target: &Target, options: &Options) -> Result<Vec<&'static Migration>, OpenError> {
+    let done = async {
+        let mut db = ready(target, options).await?;
+        migrate::migrate(&mut db, (options.now)()).await.map_err(schema)
+    };
+    done.await.map_err(|problem| target.refused(problem))
+}
+
+/// What is applied to the database and what is pending. Changes nothing.
+///
+/// # Errors
+/// [`OpenError`].
+pub async fn status(target: &Target, options: &Options) -> Result<Vec<Status>, OpenError> {
+    let look = async {
+        let db = ready(target, options).await?;
+        migrate::status(&db).await.map_err(schema)
+    };
+    look.await.map_err(|problem| target.refused(problem))
+}
+
+/// A connection to a server that postern can work with. It ends with the client.
+async fn ready(target: &Target, options: &Options) -> Result<Client, OpenProblem> {
+    let (client, connection) = target.connect(options.connect).await?;
+    // Its errors are the client's too.
+    tokio::spawn(async move { drop(connection.await) });
+    let row = client.query_one("SELECT current_setting('server_version_num')::int, version()", &[]).await;
+    let row = row.map_err(OpenProblem::of)?;
+    let number: i32 = row.try_get(0).map_err(OpenProblem::of)?;
+    if number < 130_000 {
+        return Err(OpenProblem::TooOld(format!("{}", number / 10_000)));
+    }
+    Ok(client)
+}
+
+fn schema(error: MigrateError) -> OpenProblem {
+    match error {
+        MigrateError::Postgres(error) => OpenProblem::of(error),
+        other => OpenProblem::Schema(other),
+    }
+}

@@ -1,0 +1,190 @@
+//! Roles and super roles in PostgreSQL: two kinds of tables, so that a super role is never made by leaving something out.
+
+use super::bundle::{Bundle, bundle, contents, permissions_of, users_of};
+use super::error::{Failure, violates};
+use super::transaction::{Params, Tx};
+use super::{limit, offset, organizations, users as people};
+use crate::directory::name::RightsName;
+use crate::directory::{
+    BundleEdit, DirectoryError, Grants, NewRole, Noun, OrgSelector, Page, RoleFilter, RoleOrganization, RoleRecord,
+    RoleSelector, Scope, Unique, UserRecord,
+};
+use crate::id::{OrgId, RoleId};
+use tokio_postgres::{Error, Row};
+
+const ROLE: Bundle = bundle!(
+    "role",
+    "INSERT INTO role_users (role_id, user_id, organization_id) SELECT id, $2, organization_id FROM roles WHERE id = $1
+     ON CONFLICT DO NOTHING"
+);
+const SUPER_ROLE: Bundle = bundle!("super_role");
+
+/// The columns of [`record`], of roles.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT b.id, b.name, b.organization_id, o.slug, ",
+            contents!("role"),
+            "FROM roles b JOIN organizations o ON o.id = b.organization_id ",
+            $rest
+        )
+    };
+}
+
+/// The same of super roles.
+macro_rules! select_super {
+    ($rest:literal) => {
+        concat!(
+            "SELECT b.id, b.name, NULL::uuid AS organization_id, NULL::text COLLATE \"C\" AS slug, ",
+            contents!("super_role"),
+            "FROM super_roles b ",
+            $rest
+        )
+    };
+}
+
+pub(super) async fn create(tx: &Tx<'_>, new: NewRole) -> Result<RoleRecord, DirectoryError> {
+    let id = RoleId::generate();
+    let (scope, saved) = match &new.scope {
+        Scope::Organization(by) => {
+            let organization = organizations::find(tx, by).await?;
+            let sql = "INSERT INTO roles (id, organization_id, name) VALUES ($1, $2, $3)";
+            let saved = tx.execute(sql, &[&id, &organization.id, &new.name.as_str()]).await;
+            let scope = RoleOrganization { id: organization.id, slug: organization.slug };
+            (Scope::Organization(scope), saved)
+        }
+        Scope::Everywhere => {
+            let sql = "INSERT INTO super_roles (id, name) VALUES ($1, $2)";
+            (Scope::Everywhere, tx.execute(sql, &[&id, &new.name.as_str()]).await)
+        }
+    };
+    saved.map_err(|failure| taken(failure, &new.name))?;
+    let role = RoleRecord { id, scope, name: new.name.to_string(), permissions: Vec::new(), users: 0 };
+    let grants = Grants { grant: new.permissions, revoke: Vec::new() };
+    apply(tx, role, &BundleEdit { grants, add: new.users, ..BundleEdit::default() }).await
+}
+
+/// The one role that a selector means.
+pub(super) async fn find(tx: &Tx<'_>, by: &RoleSelector) -> Result<RoleRecord, DirectoryError> {
+    const ANY: &str = select!("WHERE b.id = $1 OR b.name = $2 LIMIT 2");
+    const IN_ORGANIZATION: &str = select!("WHERE b.organization_id = $3 AND (b.id = $1 OR b.name = $2) LIMIT 2");
+    const SUPER: &str = select_super!("WHERE b.id = $1 OR b.name = $2 LIMIT 2");
+    let (id, name) = (RoleId::parse(&by.text).ok(), &by.text);
+    let mut found = match &by.scope {
+        Some(Scope::Organization(organization)) => {
+            let organization = organizations::find(tx, organization).await?.id;
+            query(tx, IN_ORGANIZATION, &[&id, name, &organization]).await?
+        }
+        Some(Scope::Everywhere) => query(tx, SUPER, &[&id, name]).await?,
+        None => {
+            let mut found = query(tx, SUPER, &[&id, name]).await?;
+            found.extend(query(tx, ANY, &[&id, name]).await?);
+            found
+        }
+    };
+    let reference = by.text.clone();
+    match (found.pop(), found.is_empty()) {
+        (Some(role), true) => Ok(role),
+        (Some(_), false) => Err(DirectoryError::Ambiguous { noun: Noun::Role, reference }),
+        (None, _) => Err(DirectoryError::NotFound { noun: Noun::Role, reference }),
+    }
+}
+
+pub(super) async fn list(tx: &Tx<'_>, filter: &RoleFilter, page: Page) -> Result<Vec<RoleRecord>, DirectoryError> {
+    const SQL: &str = concat!(
+        "SELECT * FROM (",
+        select!(""),
+        "UNION ALL ",
+        select_super!(""),
+        ") AS b WHERE ($3::uuid IS NULL OR organization_id = $3) AND (NOT $4 OR organization_id IS NULL)
+             AND ($5::uuid IS NULL
+             OR id IN (SELECT role_id FROM role_users WHERE user_id = $5
+                       UNION ALL SELECT super_role_id FROM super_role_users WHERE user_id = $5))
+         ORDER BY slug NULLS FIRST, name LIMIT $1 OFFSET $2"
+    );
+    let organization = match &filter.scope {
+        Some(Scope::Organization(by)) => Some(organizations::find(tx, by).await?.id),
+        _ => None,
+    };
+    let user = match &filter.user {
+        Some(by) => Some(people::find(tx, by).await?.id),
+        None => None,
+    };
+    let everywhere = filter.scope == Some(Scope::Everywhere);
+    query(tx, SQL, &[&limit(page), &offset(page), &organization, &everywhere, &user]).await
+}
+
+pub(super) async fn users(tx: &Tx<'_>, by: &RoleSelector, page: Page) -> Result<Vec<UserRecord>, DirectoryError> {
+    let role = find(tx, by).await?;
+    people::among(tx, bundle(&role).users, &role.id, page).await
+}
+
+pub(super) async fn edit(tx: &Tx<'_>, by: &RoleSelector, edit: &BundleEdit) -> Result<RoleRecord, DirectoryError> {
+    let role = find(tx, by).await?;
+    if let Some(name) = &edit.name {
+        let sql = match role.scope {
+            Scope::Organization(_) => "UPDATE roles SET name = $2 WHERE id = $1",
+            Scope::Everywhere => "UPDATE super_roles SET name = $2 WHERE id = $1",
+        };
+        tx.execute(sql, &[&role.id, &name.as_str()]).await.map_err(|failure| taken(failure, name))?;
+    }
+    apply(tx, role, edit).await
+}
+
+pub(super) async fn delete(tx: &Tx<'_>, by: &RoleSelector) -> Result<RoleRecord, DirectoryError> {
+    let role = find(tx, by).await?;
+    let sql = match role.scope {
+        Scope::Organization(_) => "DELETE FROM roles WHERE id = $1",
+        Scope::Everywhere => "DELETE FROM super_roles WHERE id = $1",
+    };
+    tx.execute(sql, &[&role.id]).await?;
+    Ok(role)
+}
+
+const fn bundle(role: &RoleRecord) -> &'static Bundle {
+    match role.scope {
+        Scope::Organization(_) => &ROLE,
+        Scope::Everywhere => &SUPER_ROLE,
+    }
+}
+
+/// Applies all of an edit but the name; an organization's role is for members of it.
+async fn apply(tx: &Tx<'_>, role: RoleRecord, edit: &BundleEdit) -> Result<RoleRecord, DirectoryError> {
+    let organization = match &role.scope {
+        Scope::Organization(organization) => Some(organizations::find(tx, &organization.id.into()).await?),
+        Scope::Everywhere => None,
+    };
+    bundle(&role).apply(tx, &role.id, edit, organization.as_ref()).await?;
+    let scope = match role.scope {
+        Scope::Organization(organization) => Scope::Organization(OrgSelector::Id(organization.id)),
+        Scope::Everywhere => Scope::Everywhere,
+    };
+    find(tx, &RoleSelector { text: role.id.to_string(), scope: Some(scope) }).await
+}
+
+fn taken(failure: Failure, name: &RightsName) -> DirectoryError {
+    let taken = |unique| DirectoryError::Taken { unique, value: name.to_string() };
+    match failure {
+        e if violates(&e, "roles_organization_name") => taken(Unique::RoleName),
+        e if violates(&e, "super_roles_name") => taken(Unique::SuperRoleName),
+        e => e.into(),
+    }
+}
+
+async fn query(tx: &Tx<'_>, sql: &str, params: Params<'_>) -> Result<Vec<RoleRecord>, DirectoryError> {
+    Ok(tx.rows(sql, params).await?.iter().map(record).collect::<Result<_, _>>()?)
+}
+
+fn record(row: &Row) -> Result<RoleRecord, Error> {
+    let organization: Option<OrgId> = row.try_get("organization_id")?;
+    Ok(RoleRecord {
+        id: row.try_get("id")?,
+        scope: match organization {
+            Some(id) => Scope::Organization(RoleOrganization { id, slug: row.try_get("slug")? }),
+            None => Scope::Everywhere,
+        },
+        name: row.try_get("name")?,
+        permissions: permissions_of(row)?,
+        users: users_of(row)?,
+    })
+}
