@@ -22,6 +22,10 @@ if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
 fi
 bash scripts/need.sh redis-server redis-server
 bash scripts/need.sh redis-cli redis-tools
+# Other people's clients: HTTP/2, TLS.
+bash scripts/need.sh curl curl
+bash scripts/need.sh h2load nghttp2-client
+bash scripts/need.sh openssl openssl
 bash scripts/tools.sh
 
 if cargo nextest --version >/dev/null 2>&1; then

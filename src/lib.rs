@@ -18,6 +18,7 @@ pub mod password;
 pub mod phone;
 pub mod policy;
 pub mod redis;
+pub mod reload;
 pub mod server;
 pub mod target;
 pub mod telemetry;

@@ -3,20 +3,27 @@
 use crate::admin::{Admin, Readiness};
 use crate::config::{Config, RedisConfigError};
 use crate::directory::Store;
-use crate::gateway::{Shared, Worker};
+use crate::gateway::{Live, Shared, Worker};
 use crate::limit::{self, Limiter};
 use crate::membership::relay::Relay;
 use crate::membership::tier::Tier;
 use crate::membership::{Capacity, Memberships};
+use crate::net::counts::Counts;
 use crate::net::drain::{Lifecycle, Stage};
-use crate::net::listen::{ListenError, listen};
+use crate::net::listen::{Address, ListenError, Listener, listen, listen_on};
+use crate::net::tls::{Tls, TlsError};
 use crate::net::worker::{self, Workers};
 use crate::policy::Policy;
 use crate::redis::seal::Seal;
 use crate::redis::{Health, Redis};
+use crate::reload::{
+    Policies, PolicyError, Reloadable, Reloader, Source, Status, Trigger, UpstreamCertificates, resolve,
+};
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
-use crate::upstream::Upstream;
+use crate::telemetry::trace::{Exporting, TraceError};
+use crate::upstream::Destinations;
+use crate::upstream::cluster::Report;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -33,23 +40,26 @@ pub enum StartError {
     /// The system gives no thread, no runtime, no randomness.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
+    /// The certificates cannot be served.
+    #[error("cannot start: {0}")]
+    Tls(#[from] TlsError),
     /// The store cannot be asked.
     #[error("cannot start: {0}")]
     Store(#[from] crate::directory::StoreError),
-    /// The policy names an upstream that the configuration does not have.
-    #[error("the policy sends requests to upstream `{0}`, which `upstreams` does not name")]
-    Upstream(String),
+    /// The policy and the configuration do not fit each other.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// Redis cannot be used as configured; that it is away is no error.
     #[error(transparent)]
     Redis(#[from] RedisConfigError),
-    /// There is nowhere to send requests to.
-    #[error("there is no upstream: name one under `upstreams`, or use --upstream http://HOST:PORT")]
-    NoUpstream,
+    /// Spans cannot be sent.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
 }
 
 /// The listening sockets, bound before anything else is touched.
 pub struct Listeners {
-    data: TcpListener,
+    data: Listener,
     admin: TcpListener,
     probes: Option<TcpListener>,
 }
@@ -61,7 +71,7 @@ impl Listeners {
     /// See [`ListenError`].
     pub fn bind(config: &Config) -> Result<Self, ListenError> {
         Ok(Self {
-            data: listen("listen", config.listen)?,
+            data: listen_on("listen", &config.listen)?,
             admin: listen("admin", config.admin)?,
             probes: config.probes.map(|address| listen("probes", address)).transpose()?,
         })
@@ -71,8 +81,8 @@ impl Listeners {
     ///
     /// # Errors
     /// The system does not tell.
-    pub fn data_address(&self) -> std::io::Result<SocketAddr> {
-        self.data.local_addr()
+    pub fn data_address(&self) -> std::io::Result<Address> {
+        self.data.address()
     }
 
     /// The admin port's address, for a configured port of 0.
@@ -90,7 +100,10 @@ pub struct Server {
     config: Config,
     workers: Workers,
     access: Option<JoinHandle<()>>,
+    spans: Option<Exporting>,
     memberships: Arc<Memberships>,
+    reloadables: Vec<Box<dyn Reloadable>>,
+    reloads: Arc<Status>,
 }
 
 impl Server {
@@ -105,7 +118,10 @@ impl Server {
         store: Arc<dyn Store>,
         control: &Handle,
     ) -> Result<Self, StartError> {
-        let upstreams = resolve(&policy, &config.upstreams)?;
+        let tls = config.tls.clone().map(Tls::load).transpose()?;
+        let counts = Arc::new(Counts::default());
+        let destinations = Destinations::new(control.clone());
+        let opened = destinations.open(&resolve(&policy, &config.upstreams)?).await.map_err(PolicyError::from)?;
         let capacity = Capacity { known: config.cache_credentials, ..Capacity::default() };
         let position = store.position().await?;
         let metrics = Arc::new(Metrics::default());
@@ -136,10 +152,24 @@ impl Server {
         } else {
             (None, None)
         };
+        let live = Arc::new(Live::new(policy, opened, Arc::clone(&metrics)));
+        let reloads = Arc::new(Status::default());
+        metrics.also(Arc::clone(&reloads));
+        // Whatever can be loaded again while it is used, in the order in which it is.
+        let policies = Policies::new(Arc::clone(&live), Arc::clone(&destinations), &config, Arc::clone(&reloads));
+        let clusters = Arc::clone(&destinations);
+        metrics.also(Arc::new(Report(move || clusters.clusters())));
+        let reloadables: Vec<Box<dyn Reloadable>> =
+            vec![Box::new(policies), Box::new(UpstreamCertificates(destinations))];
+        let (tracer, spans) = match &config.tracing {
+            Some(settings) => {
+                let (tracer, spans) = Exporting::start(settings, metrics.shard(), control)?;
+                (Some(tracer), Some(spans))
+            }
+            None => (None, None),
+        };
         let shared = Arc::new(Shared {
-            labels: policy.routes().iter().map(|route| route.pattern.clone()).collect(),
-            policy: Arc::new(policy),
-            upstreams,
+            live,
             memberships: Arc::clone(&memberships),
             trusted_proxies: config.trusted_proxies.clone(),
             limits: Arc::clone(&limits),
@@ -147,6 +177,7 @@ impl Server {
             timeouts: config.upstream_timeouts(),
             metrics: Arc::clone(&metrics),
             access,
+            tracer,
         });
         observe(&metrics, &memberships, &config);
         observe_redis(&metrics, redis.as_ref());
@@ -154,9 +185,11 @@ impl Server {
         metrics.gauge("postern_replicas", "Replicas that share Redis, as far as is known", move || {
             f64::from(counted.replicas().get())
         });
+        observe_edge(&metrics, &counts, tls.as_ref(), &config);
 
         let lifecycle = Lifecycle::new();
-        let readiness = Arc::new(Readiness::new(lifecycle.follow(), Arc::clone(&memberships), redis));
+        let follower = lifecycle.follow();
+        let readiness = Arc::new(Readiness::new(follower, Arc::clone(&memberships), Arc::clone(&reloads), redis));
         let admin = Admin { readiness: Arc::clone(&readiness), metrics: Some(metrics) };
         control.spawn(async move { admin.serve(listeners.admin).await });
         if let Some(listener) = listeners.probes {
@@ -164,10 +197,17 @@ impl Server {
             control.spawn(async move { probes.serve(listener).await });
         }
         let serve = move |_: usize, ticker: &_| Worker::new(Arc::clone(&shared), ticker);
-        let (settings, limit) = (config.connections(), config.drain.limit);
+        let (settings, limit) = (config.connections(tls, counts), config.drain.limit);
         let workers = worker::start(config.workers, listeners.data, settings, limit, &lifecycle.follow(), serve)?;
         lifecycle.advance(Stage::Ready);
-        Ok(Self { lifecycle, config, workers, access: writer, memberships })
+        Ok(Self { lifecycle, config, workers, access: writer, spans, memberships, reloadables, reloads })
+    }
+
+    /// From now on everything that can be loaded again is, when its files change and when the trigger is pulled.
+    pub fn reload(&mut self, source: Source, trigger: Trigger, control: &Handle) {
+        let items = std::mem::take(&mut self.reloadables);
+        let reloader = Reloader::new(source, self.config.clone(), items, Arc::clone(&self.reloads));
+        control.spawn(reloader.run(trigger));
     }
 
     /// Not ready any more, but still serving, until load balancers have noticed.
@@ -179,7 +219,7 @@ impl Server {
     /// Accepts nothing more, and returns when what is in flight has finished or the limit has passed.
     pub async fn drain(self) {
         self.lifecycle.advance(Stage::Draining);
-        let Self { workers, access, memberships, .. } = self;
+        let Self { workers, access, spans, memberships, .. } = self;
         let joined = tokio::task::spawn_blocking(move || {
             workers.join();
             if let Some(writer) = access {
@@ -187,23 +227,11 @@ impl Server {
             }
         });
         let _ = joined.await;
+        if let Some(spans) = spans {
+            spans.finish().await;
+        }
         memberships.book_used().await;
     }
-}
-
-/// The configured upstreams in the order of the policy's indexes.
-fn resolve(policy: &Policy, configured: &[Upstream]) -> Result<Vec<Arc<Upstream>>, StartError> {
-    let only = configured.first().ok_or(StartError::NoUpstream)?;
-    let find = |name: &str| {
-        let named = configured.iter().find(|upstream| &*upstream.name == name);
-        // An empty name is "the only one".
-        named.or_else(|| Some(only).filter(|_| name.is_empty()))
-    };
-    let resolved = policy.upstreams().iter().map(|name| {
-        let upstream = find(name).ok_or_else(|| StartError::Upstream(name.to_string()))?;
-        Ok(Arc::new(upstream.clone()))
-    });
-    resolved.collect()
 }
 
 /// Redis as configured, with the task that connects to it; nothing waits for that.
@@ -263,4 +291,37 @@ fn observe(metrics: &Metrics, memberships: &Arc<Memberships>, config: &Config) {
     );
     metrics.gauge("postern_limit_body_bytes", "Greatest request body", limit(config.limits.body as f64));
     metrics.gauge("postern_max_staleness_seconds", "Greatest age of a fact", limit(config.max_staleness.as_secs_f64()));
+}
+
+/// What the data port counts, and its limits.
+#[allow(clippy::cast_precision_loss)]
+fn observe_edge(metrics: &Metrics, counts: &Arc<Counts>, tls: Option<&Arc<Tls>>, config: &Config) {
+    for (name, help, read) in Counts::DESCRIBED {
+        let counts = Arc::clone(counts);
+        metrics.counter(name, help, move || read(&counts));
+    }
+    let limits = config.limits;
+    for (name, help, value) in [
+        (
+            "postern_limit_connections_per_address",
+            "Greatest number of client connections of one address",
+            limits.per_address as f64,
+        ),
+        (
+            "postern_limit_http2_streams",
+            "Greatest number of open streams of an HTTP/2 connection",
+            f64::from(limits.streams),
+        ),
+        (
+            "postern_limit_http2_resets",
+            "Streams that an HTTP/2 client may reset in ten seconds",
+            f64::from(limits.resets),
+        ),
+    ] {
+        metrics.gauge(name, help, move || value);
+    }
+    let tls = tls.cloned();
+    let help = "When the first certificate expires, in seconds of Unix time; 0 without TLS";
+    let expires = move || tls.as_ref().map_or(0.0, |tls| tls.expires() as f64);
+    metrics.gauge("postern_tls_certificate_expires_seconds", help, expires);
 }

@@ -3,15 +3,16 @@
 use crate::membership::Memberships;
 use crate::net::drain::{Follower, Stage};
 use crate::redis::{Health, Redis};
+use crate::reload::Status;
 use std::sync::Arc;
 
 /// One condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {
     /// It holds.
     Ok,
-    /// It does not, and something else stands in for it: ready.
-    Degraded(&'static str),
+    /// It holds well enough to serve, but somebody should look: why, in one line.
+    Degraded(String),
     /// It does not: not ready.
     Failed(&'static str),
 }
@@ -20,14 +21,20 @@ pub enum Check {
 pub struct Readiness {
     stage: Follower,
     memberships: Arc<Memberships>,
+    reloads: Arc<Status>,
     redis: Option<Arc<Redis>>,
 }
 
 impl Readiness {
     /// Readiness of a process in these stages over this store.
     #[must_use]
-    pub fn new(stage: Follower, memberships: Arc<Memberships>, redis: Option<Arc<Redis>>) -> Self {
-        Self { stage, memberships, redis }
+    pub fn new(
+        stage: Follower,
+        memberships: Arc<Memberships>,
+        reloads: Arc<Status>,
+        redis: Option<Arc<Redis>>,
+    ) -> Self {
+        Self { stage, memberships, reloads, redis }
     }
 
     fn checks(&self) -> Vec<(&'static str, Check)> {
@@ -40,11 +47,14 @@ impl Readiness {
         let proof = self.memberships.fence().has_proof(crate::clock::monotonic());
         let store = if proof { Check::Ok } else { Check::Failed("the store's changes cannot be followed") };
         let mut checks = vec![("stage", stage), ("store", store)];
+        checks.extend(self.reloads.problems().into_iter().map(|(what, problem)| (what, Check::Degraded(problem))));
         if let Some(redis) = &self.redis {
             let redis = match redis.health() {
                 Health::Good => Check::Ok,
-                Health::Troubled => Check::Degraded("degraded: not everything that was asked of it went well"),
-                Health::Away => Check::Degraded("degraded: away, or too slow"),
+                Health::Troubled => {
+                    Check::Degraded("degraded: not everything that was asked of it went well".to_owned())
+                }
+                Health::Away => Check::Degraded("degraded: away, or too slow".to_owned()),
             };
             checks.push(("redis", redis));
         }
@@ -55,13 +65,14 @@ impl Readiness {
     #[must_use]
     pub fn report(&self) -> (bool, String) {
         let checks = self.checks();
-        let ready = !checks.iter().any(|(_, check)| matches!(check, Check::Failed(_)));
+        let ready = checks.iter().all(|(_, check)| !matches!(check, Check::Failed(_)));
         let detail: serde_json::Map<String, serde_json::Value> = checks
             .iter()
             .map(|(name, check)| {
                 let text = match check {
                     Check::Ok => "ok",
-                    Check::Degraded(why) | Check::Failed(why) => why,
+                    Check::Degraded(why) => why.as_str(),
+                    Check::Failed(why) => why,
                 };
                 ((*name).to_owned(), text.into())
             })

@@ -26,6 +26,7 @@ pub mod user;
 
 use crate::config::{Config, ConfigError, Sources};
 use crate::directory::Store;
+use crate::directory::audit::{Audited, Who};
 use crate::policy::Names;
 use clap::{Parser, Subcommand};
 use output::{Exit, Output};
@@ -137,7 +138,7 @@ impl Common {
         let mut output = Output::standard();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let store = match runtime.block_on(store::open(&config.database)) {
-            Ok(store) => store,
+            Ok(store) => Audited::over(store, config.audit(), Who::at_the_command_line()),
             Err(error) => return Ok(output.failure(&error).into()),
         };
         let (done, mut output) = runtime.block_on(run(store, output));

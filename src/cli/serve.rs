@@ -1,9 +1,11 @@
 //! `postern serve`: the gate itself.
 
 use super::{Common, Failure};
-use crate::config::{self, Config};
+use crate::config::{Config, Sources};
 use crate::directory::Store;
-use crate::policy::{self, Policy};
+use crate::directory::audit::{Audited, Who};
+use crate::policy::Policy;
+use crate::reload::{self, PolicyError, Trigger};
 use crate::server::{Listeners, Server};
 use crate::telemetry;
 use std::path::PathBuf;
@@ -14,7 +16,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Serve: judge requests and forward them.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// Where requests are forwarded to, instead of `upstreams` of the configuration
     #[arg(long, value_name = "URL")]
@@ -33,24 +35,32 @@ pub struct Args {
     pub workers: Option<u16>,
 }
 
-/// The policy where none is configured.
-const DEFAULT_POLICY: &str = "version: 1\nroutes:\n  /**: authenticated\n";
-
 /// Runs until told to stop.
 ///
 /// # Errors
 /// It cannot start: what is in the way, and the remedy.
 pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
-    let config = configuration(common, args)?;
+    let sources = sources(common, args);
+    let config = with_policy(Common::configuration(&sources)?, args);
     telemetry::log::start(config.log.format);
     let policy = load_policy(&config)?;
     let listeners = Listeners::bind(&config)?;
     let runtime = control_plane()?;
-    let store: Arc<dyn Store> = runtime.block_on(super::store::open(&config.database))?;
-    runtime.block_on(serve(config, listeners, policy, store, runtime.handle()))
+    let store = runtime.block_on(super::store::open(&config.database))?;
+    let store = Audited::over(store, config.audit(), Who::Server);
+    let given = Args { policy: args.policy.clone(), ..Args::default() };
+    let source = reload::Source {
+        file: sources.file.clone(),
+        load: Box::new(move || {
+            let (config, findings) = Config::load(&sources)?;
+            Ok((with_policy(config, &given), findings))
+        }),
+    };
+    runtime.block_on(serve(config, listeners, policy, store, Some(source), runtime.handle()))
 }
 
-/// Serves until a signal, then goes down in order.
+/// Serves until a signal, then goes down in order. Where `source` tells what the configuration is, it is read again when it
+/// changes and at SIGHUP.
 ///
 /// # Errors
 /// It cannot start.
@@ -59,6 +69,7 @@ pub async fn serve(
     listeners: Listeners,
     policy: Policy,
     store: Arc<dyn Store>,
+    source: Option<reload::Source>,
     control: &Handle,
 ) -> Result<ExitCode, Failure> {
     // Signals are listened for before anybody can know that the process is there.
@@ -66,9 +77,13 @@ pub async fn serve(
     let address = listeners.data_address()?;
     let admin = listeners.admin_address()?;
     let limit = config.drain.limit;
-    let server = Server::start(config, listeners, policy, store, control).await?;
+    let mut server = Server::start(config, listeners, policy, store, control).await?;
+    let trigger = Trigger::default();
+    if let Some(source) = source {
+        server.reload(source, trigger.clone(), control);
+    }
     tracing::info!(%address, %admin, "serving");
-    let patient = signals.first().await;
+    let patient = signals.first(&trigger).await;
     let down = async {
         if patient {
             tracing::info!("going down: not ready, still serving");
@@ -82,7 +97,7 @@ pub async fn serve(
     };
     tokio::select! {
         code = down => Ok(code),
-        () = signals.again() => {
+        () = signals.again(&trigger) => {
             tracing::warn!("a second signal: stopping at once");
             // The workers' threads are not waited for.
             std::process::exit(1);
@@ -90,7 +105,7 @@ pub async fn serve(
     }
 }
 
-fn configuration(common: &Common, args: &Args) -> Result<Config, Failure> {
+fn sources(common: &Common, args: &Args) -> Sources {
     let mut sources = common.sources();
     if let Some(url) = &args.upstream {
         let only = serde_json::json!({ "upstream": url });
@@ -99,43 +114,37 @@ fn configuration(common: &Common, args: &Args) -> Result<Config, Failure> {
     sources.flag("--listen", "listen", args.listen.as_ref());
     sources.flag("--admin", "admin", args.admin.as_ref());
     sources.flag("--workers", "workers", args.workers);
-    let mut config = Common::configuration(&sources)?;
+    sources
+}
+
+/// Policies that were named with the command are relative to where it was given, not to the configuration.
+fn with_policy(mut config: Config, args: &Args) -> Config {
     if !args.policy.is_empty() {
-        // Relative to where the command was given, not to the configuration.
         config.policy.clone_from(&args.policy);
     }
-    Ok(config)
+    config
 }
 
 fn load_policy(config: &Config) -> Result<Policy, Failure> {
-    let mut files = Vec::new();
-    for path in &config.policy {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            Failure::hint(
-                anyhow::anyhow!("cannot read the policy {}: {error}", path.display()),
-                "name it with --policy",
-            )
-        })?;
-        files.push((path.display().to_string(), text));
-    }
-    if files.is_empty() {
+    if config.policy.is_empty() {
         tracing::warn!(
             "no policy is configured: every route is open to any authenticated user. Write one, and name it with --policy"
         );
-        files.push(("(default policy)".to_owned(), DEFAULT_POLICY.to_owned()));
     }
-    let names = config.names();
-    match policy::load(&files, Some(&names).filter(|_| !config.upstreams.is_empty())) {
+    match reload::load_policy(config) {
         Ok(policy) => {
             eprint!("{}", policy.warnings().to_text(super::colour()));
-            config::fill(&config.secrets, &policy)
-                .map_err(|error| Failure::hint(error, "`secrets` of postern.yaml says where each one is"))?;
             Ok(policy)
         }
-        Err(findings) => {
+        Err(PolicyError::Findings(findings)) => {
             eprint!("{}", findings.to_text(super::colour()));
             Err(Failure::Reported)
         }
+        Err(error @ PolicyError::Unreadable { .. }) => Err(Failure::hint(error, "name it with --policy")),
+        Err(error @ PolicyError::Secret(_)) => {
+            Err(Failure::hint(error, "`secrets` of postern.yaml says where each one is"))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -147,29 +156,38 @@ pub fn control_plane() -> Result<Runtime, Failure> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("control").enable_all().build()?)
 }
 
-/// SIGTERM and SIGINT.
+/// SIGTERM, SIGINT and SIGHUP.
 struct Signals {
     term: Signal,
     int: Signal,
+    hup: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+        let of = |kind| signal(kind);
+        Ok(Self {
+            term: of(SignalKind::terminate())?,
+            int: of(SignalKind::interrupt())?,
+            hup: of(SignalKind::hangup())?,
+        })
     }
 
-    /// Waits for the first signal. An orchestrator's SIGTERM wants a lame duck; a person's Ctrl-C does not.
-    async fn first(&mut self) -> bool {
-        tokio::select! {
-            _ = self.term.recv() => true,
-            _ = self.int.recv() => false,
+    /// Waits for the first signal to go down; meanwhile SIGHUP reloads. An orchestrator's SIGTERM wants a lame duck; a person's Ctrl-C does not.
+    async fn first(&mut self, reload: &Trigger) -> bool {
+        loop {
+            tokio::select! {
+                _ = self.term.recv() => return true,
+                _ = self.int.recv() => return false,
+                _ = self.hup.recv() => reload.pull(),
+            }
         }
     }
 
     /// Waits for another one.
-    async fn again(&mut self) {
+    async fn again(&mut self, reload: &Trigger) {
         // Ctrl-C reaches a whole process group and may come twice at once from a wrapper.
         tokio::time::sleep(Duration::from_millis(50)).await;
-        self.first().await;
+        self.first(reload).await;
     }
 }

@@ -4,15 +4,22 @@
 //! the tree. What comes out is [`Config`], about which nothing is left to check.
 
 mod database;
+mod edge;
 mod overlay;
 mod redis;
 mod secret;
 mod sections;
+mod upstreams;
+mod written;
+
+use sections::tcp_address;
 
 pub use database::{Database, Postgres};
 pub use redis::{RedisConfig, RedisConfigError};
-pub use secret::{SecretError, SecretSource, fill};
+pub use secret::{SecretError, SecretSource, are_filled, fill};
+pub use written::Written;
 
+use crate::directory::audit;
 use crate::net;
 use crate::policy::Names;
 use crate::telemetry;
@@ -21,6 +28,7 @@ use crate::yaml::Findings;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -87,6 +95,12 @@ pub struct Log {
 pub struct Limits {
     /// Open client connections.
     pub connections: usize,
+    /// Open client connections of one address.
+    pub per_address: usize,
+    /// Open streams of an HTTP/2 connection.
+    pub streams: u32,
+    /// Streams of an HTTP/2 connection that its client may reset in ten seconds.
+    pub resets: u32,
     /// Bytes of a request head.
     pub header_bytes: usize,
     /// Headers of a request.
@@ -114,11 +128,25 @@ pub struct Timeouts {
     pub keep: Duration,
 }
 
+/// What a reload does with a policy that lets more through than the one in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wider {
+    /// It comes into force, and the log says what became wider.
+    #[default]
+    Allow,
+    /// It does not come into force before the next start.
+    Refuse,
+}
+
 /// The whole configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The data port.
-    pub listen: SocketAddr,
+    pub listen: net::listen::Address,
+    /// TLS on the data port.
+    pub tls: Option<net::tls::Files>,
+    /// Connections of trusted proxies begin with a PROXY header.
+    pub proxy_protocol: bool,
     /// Metrics and probes.
     pub admin: SocketAddr,
     /// Probes alone, where wanted.
@@ -147,8 +175,16 @@ pub struct Config {
     pub limits: Limits,
     /// Time limits.
     pub timeouts: Timeouts,
+    /// Where spans go, if anywhere.
+    pub tracing: Option<telemetry::trace::Settings>,
+    /// Where changes of the directory are written down, where the configuration says it.
+    pub audit: Option<audit::Target>,
     /// The way down.
     pub drain: net::drain::Timing,
+    /// What a reload does with a wider policy.
+    pub wider: Wider,
+    /// What was written, for whoever asks what has changed.
+    pub written: Written,
 }
 
 impl Config {
@@ -160,12 +196,26 @@ impl Config {
         let mut findings = Findings::new();
         let base = sources.file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
         let tree = overlay::merge(sources, &mut findings)?;
-        let config = sections::read(&tree, &base, &mut findings);
+        let mut config = sections::read(&tree, &base, &mut findings);
+        config.written = Written::of(&tree);
         if findings.has_errors() {
             findings.sort();
             return Err(ConfigError::Findings(findings));
         }
         Ok((config, findings))
+    }
+
+    /// Where changes of the directory are written down: as configured; else `audit.jsonl` beside the embedded store, or in the
+    /// data directory.
+    #[must_use]
+    pub fn audit(&self) -> audit::Target {
+        let beside = || match &self.database {
+            Database::Sqlite(url) => {
+                Path::new(url.strip_prefix("sqlite:").unwrap_or(url)).with_file_name("audit.jsonl")
+            }
+            Database::Postgres(_) => data_dir().join("audit.jsonl"),
+        };
+        self.audit.clone().unwrap_or_else(|| audit::Target::File(beside()))
     }
 
     /// The names that policies may use.
@@ -177,9 +227,19 @@ impl Config {
 
     /// Limits and times of client connections, as the network's edge wants them.
     #[must_use]
-    pub fn connections(&self) -> net::worker::Settings {
+    pub fn connections(
+        &self,
+        tls: Option<Arc<net::tls::Tls>>,
+        counts: Arc<net::counts::Counts>,
+    ) -> net::worker::Settings {
         net::worker::Settings {
             connections: self.limits.connections,
+            per_address: self.limits.per_address,
+            http2: net::http2::Limits { streams: self.limits.streams, resets: self.limits.resets },
+            tls,
+            proxies: self.trusted_proxies.clone().into(),
+            proxy_protocol: self.proxy_protocol,
+            counts,
             head: net::framing::Limits { head_bytes: self.limits.header_bytes, headers: self.limits.headers },
             timeouts: net::io::Timeouts {
                 idle: self.timeouts.idle.into(),
@@ -206,7 +266,9 @@ impl Default for Config {
     fn default() -> Self {
         let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
         Self {
-            listen: loopback(8080),
+            listen: loopback(8080).into(),
+            tls: None,
+            proxy_protocol: false,
             admin: loopback(9090),
             probes: None,
             upstreams: Vec::new(),
@@ -219,7 +281,15 @@ impl Default for Config {
             cache_credentials: 100_000,
             log: Log { format: telemetry::log::Format::Text, access: true },
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            limits: Limits { connections: 10_000, header_bytes: 32 * 1024, headers: 100, body: 100 << 20 },
+            limits: Limits {
+                connections: 10_000,
+                per_address: 7_500,
+                streams: 100,
+                resets: 200,
+                header_bytes: 32 * 1024,
+                headers: 100,
+                body: 100 << 20,
+            },
             timeouts: Timeouts {
                 idle: Duration::from_secs(75),
                 head: Duration::from_secs(10),
@@ -229,7 +299,11 @@ impl Default for Config {
                 upstream_idle: Duration::from_secs(60),
                 keep: Duration::from_secs(4),
             },
+            tracing: None,
+            audit: None,
             drain: net::drain::Timing { lame_duck: Duration::from_secs(3), limit: Duration::from_secs(25) },
+            wider: Wider::default(),
+            written: Written::default(),
         }
     }
 }

@@ -54,6 +54,15 @@ pub enum SecretError {
 }
 
 impl SecretSource {
+    /// The file that it is in, where it is in one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match &self.from {
+            From::File(path) => Some(path),
+            From::Env(_) | From::Literal(_) => None,
+        }
+    }
+
     /// The value as a header carries it.
     fn read(&self) -> Result<HeaderValue, SecretError> {
         let text = self.text()?;
@@ -98,11 +107,27 @@ fn read_file(path: &Path) -> std::io::Result<SecretString> {
 /// One has none.
 pub fn fill(declared: &[SecretSource], policy: &Policy) -> Result<(), SecretError> {
     for secret in policy.secrets() {
-        let source = declared.iter().find(|source| *source.name == *secret.name());
-        let source = source.ok_or_else(|| SecretError::Undeclared(secret.name().into()))?;
-        secret.set(source.read()?);
+        secret.set(named(declared, secret.name())?.read()?);
     }
     Ok(())
+}
+
+/// Whether the secrets of a policy have the values that they would be given now.
+///
+/// # Errors
+/// One would be given none.
+pub fn are_filled(declared: &[SecretSource], policy: &Policy) -> Result<bool, SecretError> {
+    for secret in policy.secrets() {
+        if named(declared, secret.name())?.read()? != secret.value() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn named<'s>(declared: &'s [SecretSource], name: &str) -> Result<&'s SecretSource, SecretError> {
+    let source = declared.iter().find(|source| *source.name == *name);
+    source.ok_or_else(|| SecretError::Undeclared(name.into()))
 }
 
 /// Reads `secrets:`; what was reported is left out.

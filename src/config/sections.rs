@@ -1,10 +1,10 @@
 //! Reads the merged tree, section by section.
 
-use super::{Config, Limits, Timeouts, database, redis, secret};
+use super::{Config, Limits, Timeouts, Wider, database, redis, secret};
+use crate::directory::audit::Target;
 use crate::telemetry::log::Format;
-use crate::upstream::{HostHeader, Upstream};
+use crate::telemetry::trace;
 use crate::yaml::{Findings, Keys, Map, Node, Value};
-use http::HeaderValue;
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -13,6 +13,9 @@ use std::time::Duration;
 const TOP: Keys<'static> = Keys {
     known: &[
         "listen",
+        "listen_mode",
+        "tls",
+        "proxy_protocol",
         "admin",
         "probes",
         "upstreams",
@@ -29,22 +32,24 @@ const TOP: Keys<'static> = Keys {
         "limits",
         "timeouts",
         "drain",
+        "reload",
+        "tracing",
+        "audit",
     ],
-    not_yet: &["ext_authz", "forward_auth", "databases", "identity", "assertion", "tls", "reload"],
+    not_yet: &["ext_authz", "forward_auth", "databases", "identity", "assertion"],
 };
 
 /// Reads everything; what is wrong is in `findings`, and the default stands in its place.
 pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     let mut config = Config::default();
     tree.expect_keys("the configuration", TOP, findings);
-    set(&mut config.listen, address(tree, "listen", findings));
     set(&mut config.admin, address(tree, "admin", findings));
     config.probes = match tree.get("probes") {
         Some(node) if is_off(node) => None,
         _ => address(tree, "probes", findings),
     };
     if let Some(node) = tree.get("upstreams") {
-        config.upstreams = upstreams(node, findings);
+        config.upstreams = super::upstreams::read(node, base, findings);
     }
     if let Some(node) = tree.get("policy")
         && let Some(files) = node.expect_strs("`policy`", findings)
@@ -65,20 +70,43 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     if let Some(node) = tree.get("trusted_proxies") {
         config.trusted_proxies = networks(node, findings);
     }
+    super::edge::read(tree, base, &mut config, findings);
     cache(tree, &mut config, findings);
     log(tree, &mut config, findings);
     count(tree, "workers", 1..=1024, &mut config.workers, findings);
     limits(tree, &mut config.limits, findings);
     timeouts(tree, &mut config.timeouts, findings);
+    config.tracing = tracing(tree, base, findings);
+    config.audit = match tree.get("audit") {
+        Some(node) if is_off(node) => Some(Target::Off),
+        Some(node) => node.expect_str("`audit`", findings).map(|text| match text {
+            "stderr" => Target::Stderr,
+            file => Target::File(base.join(file)),
+        }),
+        None => None,
+    };
     let keys = Keys { known: &["lame_duck", "limit"], not_yet: &[] };
     let places = [("lame_duck", &mut config.drain.lame_duck), ("limit", &mut config.drain.limit)];
     if let Some(map) = section(tree, "drain", keys, findings) {
         durations(map, places, findings);
     }
+    if let Some(map) = section(tree, "reload", Keys { known: &["wider"], not_yet: &[] }, findings)
+        && let Some(node) = map.get("wider")
+    {
+        match node.expect_str("`wider`", findings) {
+            Some("allow") => config.wider = Wider::Allow,
+            Some("refuse") => config.wider = Wider::Refuse,
+            Some(other) => {
+                let message = format!("`wider` must be `allow` or `refuse`, not `{other}`");
+                findings.error("wrong_value", node.span, message);
+            }
+            None => {}
+        }
+    }
     config
 }
 
-fn set<T>(place: &mut T, value: Option<T>) {
+pub(super) fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
     }
@@ -88,7 +116,7 @@ pub(super) fn is_off(node: &Node) -> bool {
     matches!(&node.value, Value::Scalar(scalar) if scalar.text == "off")
 }
 
-fn section<'t>(tree: &'t Map, name: &str, keys: Keys<'_>, findings: &mut Findings) -> Option<&'t Map> {
+pub(super) fn section<'t>(tree: &'t Map, name: &str, keys: Keys<'_>, findings: &mut Findings) -> Option<&'t Map> {
     let map = tree.get(name)?.expect_map(&format!("`{name}`"), findings)?;
     map.expect_keys(&format!("`{name}`"), keys, findings);
     Some(map)
@@ -106,7 +134,7 @@ pub(super) fn count(
     set(place, number.and_then(|number| usize::try_from(number).ok()));
 }
 
-fn durations<const N: usize>(map: &Map, places: [(&str, &mut Duration); N], findings: &mut Findings) {
+pub(super) fn durations<const N: usize>(map: &Map, places: [(&str, &mut Duration); N], findings: &mut Findings) {
     for (key, place) in places {
         if let Some(node) = map.get(key) {
             set(place, node.expect_duration(&format!("`{key}`"), findings));
@@ -115,7 +143,10 @@ fn durations<const N: usize>(map: &Map, places: [(&str, &mut Duration); N], find
 }
 
 fn address(tree: &Map, key: &str, findings: &mut Findings) -> Option<SocketAddr> {
-    let node = tree.get(key)?;
+    tcp_address(key, tree.get(key)?, findings)
+}
+
+pub(super) fn tcp_address(key: &str, node: &Node, findings: &mut Findings) -> Option<SocketAddr> {
     let text = node.expect_str(&format!("`{key}`"), findings)?;
     let parsed = text.parse().ok();
     if parsed.is_none() {
@@ -134,57 +165,6 @@ fn only(tree: &Map, key: &str, this: &str, not_yet: &[&str], findings: &mut Find
         findings.error("not_yet", node.span, message);
     } else if text != this {
         findings.error("wrong_value", node.span, format!("`{key}` must be `{this}`, not `{text}`"));
-    }
-}
-
-fn upstreams(node: &Node, findings: &mut Findings) -> Vec<Upstream> {
-    let Some(map) = node.expect_map("`upstreams`", findings) else { return Vec::new() };
-    let mut upstreams = Vec::new();
-    for entry in &map.entries {
-        let name = &entry.key.text;
-        let what = format!("upstream `{name}`");
-        let (url, host) = match &entry.value.value {
-            Value::Map(options) => {
-                let keys = Keys { known: &["addresses", "host"], not_yet: &["health", "tls", "balance", "limits"] };
-                options.expect_keys(&what, keys, findings);
-                let host = options.get("host").map_or(Some(HostHeader::Preserve), |node| host(node, findings));
-                let Some(addresses) = options.get("addresses") else {
-                    findings.error("missing_key", entry.key.span, format!("{what} has no `addresses`"));
-                    continue;
-                };
-                let urls = addresses.expect_strs(&what, findings).unwrap_or_default();
-                if urls.len() > 1 {
-                    let message = "several addresses of one upstream are not yet supported by this version of postern";
-                    findings.error("not_yet", addresses.span, message);
-                }
-                (urls.first().map(|(url, _)| (*url).to_owned()), host)
-            }
-            _ => (entry.value.expect_str(&what, findings).map(str::to_owned), Some(HostHeader::Preserve)),
-        };
-        let (Some(url), Some(host)) = (url, host) else { continue };
-        match Upstream::parse(name, &url, host) {
-            Ok(upstream) => upstreams.push(upstream),
-            Err(error) => {
-                findings.error("wrong_value", entry.value.span, error.to_string());
-            }
-        }
-    }
-    upstreams
-}
-
-fn host(node: &Node, findings: &mut Findings) -> Option<HostHeader> {
-    match node.expect_str("`host`", findings)? {
-        "preserve" => Some(HostHeader::Preserve),
-        "upstream" => Some(HostHeader::Upstream),
-        text => {
-            let valid = crate::target::host::canonical_host(text).is_ok();
-            let value = HeaderValue::from_str(text).ok().filter(|_| valid);
-            if value.is_none() {
-                let message = format!("`host` must be `preserve`, `upstream` or a host name, not `{text}`");
-                findings.error("wrong_value", node.span, message);
-            }
-            value.map(HostHeader::Text)
-        }
     }
 }
 
@@ -239,12 +219,50 @@ fn log(tree: &Map, config: &mut Config, findings: &mut Findings) {
     }
 }
 
+/// `None` where there is no collector.
+fn tracing(tree: &Map, base: &Path, findings: &mut Findings) -> Option<trace::Settings> {
+    let keys = Keys { known: &["otlp", "sample", "service", "ca"], not_yet: &[] };
+    let map = section(tree, "tracing", keys, findings)?;
+    let mut text = |key: &str| map.get(key).and_then(|node| node.expect_str(&format!("`{key}`"), findings));
+    let service = text("service").unwrap_or("postern").to_owned();
+    let ca = text("ca").map(|file| base.join(file));
+    let sample = map.get("sample").map_or(Some(trace::Ratio::ALL), |node| {
+        let written = if let Value::Scalar(scalar) = &node.value { scalar.text.as_str() } else { "a list or a map" };
+        let ratio = trace::Ratio::parse(written);
+        if ratio.is_none() {
+            let message = format!("`sample` must be a number from 0 to 1, not `{written}`");
+            findings.error("wrong_value", node.span, message).help("write `0.1` for one trace in ten");
+        }
+        ratio
+    });
+    let node = map.get("otlp").filter(|node| !is_off(node))?;
+    let otlp = node.expect_str("`otlp`", findings)?.to_owned();
+    let address = otlp.parse::<http::Uri>().ok();
+    let has_scheme = address.as_ref().is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
+    if !has_scheme || address.is_none_or(|uri| uri.port().is_none() || uri.path() != "/") {
+        findings
+            .error("wrong_value", node.span, format!("`otlp` must be the address of a collector, not `{otlp}`"))
+            .help("write `http://collector:4317`, or `off`");
+        return None;
+    }
+    Some(trace::Settings { otlp, ca, sample: sample?, service })
+}
+
 fn limits(tree: &Map, limits: &mut Limits, findings: &mut Findings) {
-    let keys =
-        Keys { known: &["connections", "header_bytes", "headers", "body"], not_yet: &["per_address", "streams"] };
+    let keys = Keys {
+        known: &["connections", "per_address", "streams", "resets", "header_bytes", "headers", "body"],
+        not_yet: &[],
+    };
     let Some(map) = section(tree, "limits", keys, findings) else { return };
     count(map, "connections", 1..=1_000_000, &mut limits.connections, findings);
+    count(map, "per_address", 1..=1_000_000, &mut limits.per_address, findings);
     count(map, "headers", 1..=1_000, &mut limits.headers, findings);
+    for (key, place) in [("streams", &mut limits.streams), ("resets", &mut limits.resets)] {
+        if let Some(node) = map.get(key) {
+            let number = node.expect_u64(&format!("`{key}`"), 1..=10_000, findings);
+            set(place, number.and_then(|number| u32::try_from(number).ok()));
+        }
+    }
     if let Some(node) = map.get("header_bytes")
         && let Some(bytes) = node.expect_size("`header_bytes`", findings)
     {

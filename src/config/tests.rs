@@ -1,4 +1,5 @@
 use super::{Config, ConfigError, Sources};
+use crate::upstream::cluster::{Balance, Eject, Probe, Settings};
 use std::time::Duration;
 
 fn load(
@@ -30,7 +31,7 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
         ("POSTERN__CACHE__MAX_STALENESS", "7s"),
     ];
     let config = load(text, &environment, &[("--listen", "listen", "127.0.0.1:100")]).unwrap();
-    assert_eq!(config.listen.port(), 100);
+    assert_eq!(config.listen.to_string(), "127.0.0.1:100");
     assert_eq!(config.admin.port(), 20);
     assert_eq!(config.max_staleness, Duration::from_secs(7));
 }
@@ -55,10 +56,50 @@ fn every_mistake_is_reported_at_once_with_its_place() {
 fn upstreams_are_urls_or_maps() {
     let text = "upstreams:\n  a: http://127.0.0.1:8000\n  b: { addresses: [\"http://b:9\"], host: upstream }\n";
     let config = load(text, &[], &[]).unwrap();
-    let shown: Vec<_> = config.upstreams.iter().map(|u| (&*u.name, &*u.address)).collect();
-    assert_eq!(shown, [("a", "127.0.0.1:8000"), ("b", "b:9")]);
-    assert!(load("upstreams: { a: https://a }", &[], &[]).unwrap_err().contains("not yet"));
-    assert!(load("upstreams: { a: { addresses: [http://a, http://b] } }", &[], &[]).unwrap_err().contains("not_yet"));
+    let shown: Vec<_> = config.upstreams.iter().map(|u| format!("{}: {}", u.name, u.addresses[0])).collect();
+    assert_eq!(shown, ["a: 127.0.0.1:8000", "b: b:9"]);
+    assert!(config.upstreams.iter().all(|upstream| upstream.cluster.is_none()));
+    assert!(load("upstreams: { a: h2c://a }", &[], &[]).unwrap_err().contains("not yet"));
+}
+
+#[test]
+fn an_upstream_with_several_addresses_or_checks_is_a_cluster() {
+    let upstream = |options: &str| load(&format!("upstreams: {{ a: {{ {options} }} }}"), &[], &[]);
+    let cluster = |options: &str| upstream(options).unwrap().upstreams[0].cluster.clone();
+    let several = cluster("addresses: [http://a, { url: http://b, weight: 3 }]").unwrap();
+    assert_eq!(several, Settings::default());
+    let watched = cluster(
+        "addresses: [https://a], health: { path: /ok, every: 1s }, balance: user, slow_start: 30s, resolve: 5s, \
+         eject: { after: 2, time: 3s }, limits: { connections: 10, pending: 5 }",
+    );
+    let probe = Probe { path: Some("/ok".into()), every: Duration::from_secs(1), ..Probe::default() };
+    let expected = Settings {
+        balance: Balance::User,
+        health: Some(probe),
+        eject: Eject { after: 2, time: Duration::from_secs(3) },
+        slow_start: Duration::from_secs(30),
+        resolve: Duration::from_secs(5),
+        connections: 10,
+        pending: 5,
+    };
+    assert_eq!(watched, Some(expected));
+    for (wrong, said) in [
+        ("addresses: []", "has no address"),
+        ("addresses: [http://a, https://b]", "all http or all https"),
+        ("addresses: [http://a], tls: { ca: x.pem }", "`tls` is for https"),
+        ("addresses: [https://a], tls: { cert: x.pem }", "needs both `cert` and `key`"),
+        ("addresses: [https://a], tls: { server_name: \"a b\" }", "must be a host name"),
+        ("addresses: [{ url: http://a, weight: 0 }]", "`weight`"),
+        ("addresses: [{ weight: 1 }]", "has no `url`"),
+        ("addresses: [http://a], balance: random", "`round_robin`, `user` or `organization`"),
+        ("addresses: [http://a], health: { path: ok }", "must be a path"),
+        ("addresses: [http://a], health: { every: 1ms }", "at least 100 ms"),
+        ("addresses: [http://a], limits: { connections: 0 }", "`connections`"),
+        ("addresses: [http://a], helth: {}", "health"),
+    ] {
+        let findings = upstream(wrong).unwrap_err();
+        assert!(findings.contains(said), "{wrong}: {findings}");
+    }
 }
 
 #[test]

@@ -61,6 +61,10 @@ pub enum Reason {
     UpstreamUnreachable,
     /// The upstream took too long.
     UpstreamTimeout,
+    /// The upstream has as many requests as it may, and too many wait.
+    UpstreamOverloaded,
+    /// None of the upstream's addresses is healthy.
+    UpstreamUnhealthy,
     /// The store that knows the answer is down.
     StoreUnavailable,
     /// What the upstream would be told does not fit in a header.
@@ -69,7 +73,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of the manual.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::NoRoute,
         Self::MethodNotAllowed,
         Self::BadTarget,
@@ -98,6 +102,8 @@ impl Reason {
         Self::AnswerUnreadable,
         Self::UpstreamUnreachable,
         Self::UpstreamTimeout,
+        Self::UpstreamOverloaded,
+        Self::UpstreamUnhealthy,
         Self::StoreUnavailable,
         Self::IdentityTooLarge,
     ];
@@ -197,6 +203,18 @@ impl Reason {
                 S::GATEWAY_TIMEOUT,
                 "Gateway timeout",
                 "The service behind the gateway took too long.",
+            ),
+            Self::UpstreamOverloaded => (
+                "upstream_overloaded",
+                S::SERVICE_UNAVAILABLE,
+                "Service unavailable",
+                "The service behind the gateway has too many requests.",
+            ),
+            Self::UpstreamUnhealthy => (
+                "upstream_unhealthy",
+                S::SERVICE_UNAVAILABLE,
+                "Service unavailable",
+                "The service behind the gateway is not well.",
             ),
             Self::StoreUnavailable => (
                 "store_unavailable",

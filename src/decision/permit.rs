@@ -27,6 +27,15 @@ impl Standing {
     }
 }
 
+/// What is known of a request beside what it was judged by, and may be told to the upstream.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// Its id.
+    pub request_id: &'a str,
+    /// The name of the client's verified certificate.
+    pub client_name: Option<&'a [u8]>,
+}
+
 /// A request that may pass.
 #[derive(Clone, Debug)]
 pub struct Permit<'p> {
@@ -114,19 +123,19 @@ impl<'p> Permit<'p> {
     ///
     /// # Errors
     /// 500 `identity_too_large`: the caller belongs to more organizations than 8 KiB can list.
-    pub fn inject(&self, request_id: &str, mut put: impl FnMut(&HeaderName, &[u8])) -> Result<(), Denial> {
+    pub fn inject(&self, told: Told<'_>, mut put: impl FnMut(&HeaderName, &[u8])) -> Result<(), Denial> {
         for inject in self.rule.inject.iter() {
             let put = |value: &[u8]| {
                 if !value.is_empty() {
                     put(&inject.name, value);
                 }
             };
-            self.tell(&inject.value, request_id, put)?;
+            self.tell(&inject.value, told, put)?;
         }
         Ok(())
     }
 
-    fn tell(&self, value: &InjectValue, request_id: &str, mut put: impl FnMut(&[u8])) -> Result<(), Denial> {
+    fn tell(&self, value: &InjectValue, of: Told<'_>, mut put: impl FnMut(&[u8])) -> Result<(), Denial> {
         let user = self.snapshot.as_ref().map(|s| &s.user);
         let organization = self.organization();
         let mut text = Uuid::encode_buffer();
@@ -149,7 +158,8 @@ impl<'p> Permit<'p> {
                 None
             }
             InjectValue::Path(at) => self.variables.iter().find(|(n, _)| n == at).map(|(_, v)| v.as_bytes()),
-            InjectValue::RequestId => Some(request_id.as_bytes()),
+            InjectValue::RequestId => Some(of.request_id.as_bytes()),
+            InjectValue::ClientName => of.client_name,
             InjectValue::Literal(value) => Some(value.as_bytes()),
             InjectValue::Secret(secret) => {
                 put(secret.value().as_bytes());

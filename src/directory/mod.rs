@@ -8,6 +8,7 @@
 //! the rules as stories and runs on every store. What goes wrong is a [`DirectoryError`], or, for the gateway, a
 //! [`StoreError`].
 
+pub mod audit;
 mod error;
 mod model;
 pub mod name;

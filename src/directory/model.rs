@@ -77,7 +77,7 @@ pub struct Page {
 }
 
 /// A user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct UserRecord {
     /// Its id.
     pub id: UserId,
@@ -175,7 +175,7 @@ pub struct UserEdit {
 }
 
 /// An organization (a tenant).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct OrganizationRecord {
     /// Its id.
     pub id: OrgId,
@@ -263,7 +263,7 @@ pub struct OrganizationEdit {
 }
 
 /// The tie of a user to an organization.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct MembershipRecord {
     /// The user.
     pub user: UserId,
@@ -304,7 +304,7 @@ pub struct MembershipFilter {
 }
 
 /// A bearer token's record; the token itself is nowhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct TokenRecord {
     /// Its id.
     pub id: TokenId,

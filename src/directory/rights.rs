@@ -9,7 +9,7 @@ use crate::id::{GroupId, OrgId, PermissionId, RoleId};
 use std::fmt;
 
 /// A permission.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct PermissionRecord {
     /// Its id.
     pub id: PermissionId,
@@ -38,7 +38,7 @@ pub struct PermissionEdit {
 }
 
 /// A permission that a user has, and how they came by it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct GrantRecord {
     /// `app.codename`.
     pub permission: String,
@@ -51,7 +51,8 @@ pub struct GrantRecord {
 }
 
 /// How a user came by a permission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Through {
     /// It was granted to the user.
     User,
@@ -116,7 +117,7 @@ impl fmt::Display for GroupSelector {
 }
 
 /// A group: its permissions count everywhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct GroupRecord {
     /// Its id.
     pub id: GroupId,
@@ -140,7 +141,8 @@ pub struct NewGroup {
 }
 
 /// Where a role counts; `O` says how the organization is named.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Scope<O> {
     /// In one organization, for its members.
     Organization(O),
@@ -149,7 +151,7 @@ pub enum Scope<O> {
 }
 
 /// The organization of a role.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct RoleOrganization {
     /// Its id.
     pub id: OrgId,
@@ -173,7 +175,7 @@ impl From<RoleId> for RoleSelector {
 }
 
 /// A role: of an organization, or a super role.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct RoleRecord {
     /// Its id.
     pub id: RoleId,

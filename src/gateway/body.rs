@@ -5,7 +5,9 @@ use super::link::Link;
 use crate::net::deadline::{Phase, Ticks};
 use crate::upstream::Pool;
 use crate::upstream::h1::{self, Fault};
+use crate::upstream::pool::To;
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::pin::Pin;
@@ -25,8 +27,8 @@ pub enum BodyError {
     /// More than the limit.
     #[error("the body is larger than the limit")]
     TooLarge,
-    /// The upstream has stopped sending.
-    #[error("the upstream sent nothing for too long")]
+    /// The sender has stopped.
+    #[error("nothing was sent for too long")]
     Stalled,
 }
 
@@ -65,7 +67,12 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        let frame = match ready!(Pin::new(&mut this.incoming).poll_frame(cx)) {
+        let polled = Pin::new(&mut this.incoming).poll_frame(cx);
+        if polled.is_pending() && this.link.connection.body_is_late() {
+            this.link.body_broken.set(true);
+            return Poll::Ready(Some(Err(BodyError::Stalled)));
+        }
+        let frame = match ready!(polled) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
                 this.link.body_broken.set(true);
@@ -74,6 +81,7 @@ impl Body for RequestBody {
             None => return Poll::Ready(None),
         };
         let Ok(data) = frame.into_data() else { return Poll::Ready(None) };
+        this.link.connection.body_moved(data.len());
         let size = data.len() as u64;
         if size > this.left {
             this.link.body_too_large.set(true);
@@ -109,20 +117,25 @@ pub struct UpstreamBody {
     /// Until it has ended.
     body: Option<h1::Body>,
     pool: Rc<Pool>,
+    to: To,
     idle: Ticks,
     exchange: Box<Exchange>,
+    /// What came behind the body, for a client of HTTP/2.
+    trailers: Option<Box<HeaderMap>>,
 }
 
 impl UpstreamBody {
-    /// The body of an answer that came on a connection of `pool`.
+    /// The body of an answer that came on a connection of `pool` to the address `to`.
     #[must_use]
-    pub fn new(body: h1::Body, pool: Rc<Pool>, idle: Ticks, exchange: Box<Exchange>) -> Self {
-        Self { body: Some(body), pool, idle, exchange }
+    pub fn new(body: h1::Body, pool: Rc<Pool>, to: To, idle: Ticks, exchange: Box<Exchange>) -> Self {
+        Self { body: Some(body), pool, to, idle, exchange, trailers: None }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let deadlines = &self.exchange.link().connection.deadlines;
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))));
+        };
         let piece = match body.poll_data(cx) {
             Poll::Pending if deadlines.expired(Phase::Upstream) || deadlines.expired(Phase::Total) => {
                 return Poll::Ready(Some(Err(BodyError::Stalled)));
@@ -139,16 +152,22 @@ impl UpstreamBody {
         if body.is_end() {
             self.end();
         }
-        // Trailers are not passed on over HTTP/1.1.
-        let Some(piece) = piece else { return Poll::Ready(None) };
+        let Some(piece) = piece else {
+            return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))));
+        };
         self.exchange.sent(piece.len());
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     /// Lets the connection serve somebody else, if it may.
     fn end(&mut self) {
-        if let Some(connection) = self.body.take().and_then(h1::Body::into_connection) {
-            self.pool.give_back(connection);
+        let Some(body) = self.body.take() else { return };
+        // They are not passed on over HTTP/1.1.
+        if self.exchange.link().connection.is_stream() {
+            self.trailers = super::headers::trailers(body.trailers()).map(Box::new);
+        }
+        if let Some(connection) = body.into_connection() {
+            self.pool.give_back(connection, self.to.take());
         }
     }
 
@@ -187,7 +206,7 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(bytes, _) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Self::Upstream(body) => body.left() == Some(0),
+            Self::Upstream(body) => body.left() == Some(0) && body.trailers.is_none(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Forwarded headers are believed from configured proxies alone; from anybody else they are replaced. What an untrusted
 //! client's connection looks like to the upstream is worked out once a connection.
 
+use crate::net::tls::Secured;
 use arrayvec::ArrayVec;
 use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
@@ -26,6 +27,10 @@ pub struct Client {
     /// The peer is a configured proxy.
     trusted: bool,
     for_value: HeaderValue,
+    /// Over TLS or not.
+    proto: HeaderValue,
+    /// The name of its verified certificate.
+    name: Option<HeaderValue>,
 }
 
 /// What the upstream is told about the client.
@@ -47,12 +52,20 @@ const HTTP: HeaderValue = HeaderValue::from_static("http");
 const HTTPS: HeaderValue = HeaderValue::from_static("https");
 
 impl Client {
-    /// A connection from `peer`.
+    /// A connection from `peer`, over TLS where `secured` says so.
     #[must_use]
-    pub fn new(peer: SocketAddr, trusted_proxies: &[IpNet]) -> Self {
+    pub fn new(peer: SocketAddr, secured: Option<&Secured>, trusted_proxies: &[IpNet]) -> Self {
         let peer = peer.ip().to_canonical();
         let trusted = is_trusted(peer, trusted_proxies);
-        Self { peer, trusted, for_value: address_value(peer) }
+        let proto = if secured.is_some() { HTTPS } else { HTTP };
+        let name = secured.and_then(|secured| secured.client.clone());
+        Self { peer, trusted, for_value: address_value(peer), proto, name }
+    }
+
+    /// The name of its verified certificate.
+    #[must_use]
+    pub const fn name(&self) -> Option<&HeaderValue> {
+        self.name.as_ref()
     }
 
     /// Whether forwarded headers of this peer are believed.
@@ -77,7 +90,7 @@ impl Client {
             return Origin {
                 address: self.peer,
                 x_forwarded_for: self.for_value.clone(),
-                x_forwarded_proto: HTTP,
+                x_forwarded_proto: self.proto.clone(),
                 x_forwarded_host: None,
                 forwarded: None,
             };
@@ -99,7 +112,7 @@ impl Client {
             let mut values = headers.get_all(name).iter();
             values.next().filter(|_| values.next().is_none())
         };
-        let https = one(&X_FORWARDED_PROTO).is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
+        let https = one(&X_FORWARDED_PROTO).unwrap_or(&self.proto).as_bytes().eq_ignore_ascii_case(b"https");
         let host = one(&X_FORWARDED_HOST)
             .filter(|host| host.to_str().is_ok_and(|host| crate::target::host::canonical_host(host).is_ok()));
         Origin {
@@ -162,7 +175,7 @@ mod tests {
             headers.append(X_FORWARDED_FOR, value.parse().unwrap());
         }
         headers.insert(X_FORWARDED_PROTO, "https".parse().unwrap());
-        let origin = Client::new(format!("{peer}:1").parse().unwrap(), trusted).origin(&headers, trusted);
+        let origin = Client::new(format!("{peer}:1").parse().unwrap(), None, trusted).origin(&headers, trusted);
         (origin.address.to_string(), origin.x_forwarded_for.to_str().unwrap().to_owned())
     }
 

@@ -9,12 +9,15 @@ use super::forward::{Prepared, Sending};
 use super::headers::RequestId;
 use super::judge::{Fetched, Need, Noted, Stop, judge};
 use super::link::Link;
+use super::live::Rules;
+use super::span::{Traced, Way};
 use super::worker::Worker;
 use crate::decision::{Denial, Permit, Reason};
 use crate::facts::Organization;
 use crate::net::deadline::{Deadlines, Phase};
 use crate::telemetry::access::Line;
 use crate::telemetry::metrics::Outcome;
+use crate::upstream::cluster::admission::Seat;
 use http::header::{HOST, HeaderValue};
 use http::{Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
@@ -27,11 +30,15 @@ use uuid::Uuid;
 /// One request.
 pub struct Exchange {
     worker: Rc<Worker>,
+    /// Those that were in force when it began, to its end.
+    rules: Rc<Rules>,
     link: Rc<Link>,
     /// The request as the client sent it, until it is made ready for the upstream.
     request: Option<Request<RequestBody>>,
     /// The request to the upstream, until it is answered.
     pub sending: Option<Sending>,
+    /// Its place among the requests at a cluster, until its answer has ended.
+    pub seat: Seat,
     fetched: Fetched,
     start: Instant,
     ours: Option<Duration>,
@@ -44,7 +51,10 @@ pub struct Exchange {
     /// What only the access line needs.
     shown: Option<Shown>,
     request_id: RequestId,
+    traced: Option<Box<Traced>>,
     client: IpAddr,
+    /// A gRPC call, which is refused in other words.
+    pub grpc: bool,
     status: StatusCode,
     outcome: Option<Outcome>,
     sent: u64,
@@ -69,8 +79,12 @@ impl Exchange {
     pub fn begin(worker: &Rc<Worker>, link: &Rc<Link>, request: Request<Incoming>) -> Box<Self> {
         let start = crate::clock::monotonic();
         let client = link.client.address(request.headers(), &worker.shared.trusted_proxies);
-        let request_id = RequestId::of(request.headers(), link.client.is_trusted(), &worker.entropy);
-        let shown = worker.lines.as_ref().map(|_| Shown {
+        let is_trusted = link.client.is_trusted();
+        let request_id = RequestId::of(request.headers(), is_trusted, &worker.entropy);
+        let tracer = worker.shared.tracer.as_ref();
+        let traced = Traced::of(request.headers(), is_trusted, &request_id, &worker.entropy, tracer);
+        let is_shown = worker.lines.is_some() || traced.as_ref().is_some_and(|traced| traced.sampled);
+        let shown = is_shown.then(|| Shown {
             at: crate::clock::unix(),
             head: Some(ShownHead {
                 method: request.method().clone(),
@@ -78,9 +92,11 @@ impl Exchange {
                 host: request.headers().get(HOST).cloned(),
             }),
         });
+        let grpc = super::grpc::is_call(request.method(), request.headers());
         let limit = worker.shared.body_limit;
         Box::new(Self {
             worker: Rc::clone(worker),
+            rules: worker.rules(),
             link: Rc::clone(link),
             request: Some(request.map(|body| RequestBody::new(body, limit, Rc::clone(link)))),
             fetched: Fetched::default(),
@@ -93,8 +109,11 @@ impl Exchange {
             superuser_pass: false,
             shown,
             request_id,
+            traced,
             client,
             sending: None,
+            seat: None,
+            grpc,
             status: StatusCode::INTERNAL_SERVER_ERROR,
             outcome: None,
             sent: 0,
@@ -114,11 +133,11 @@ impl Exchange {
     /// # Errors
     /// It is refused, or something must be fetched first.
     pub fn prepare(&mut self) -> Result<Prepared, Stop> {
-        let Self { worker, link, request, fetched, start, noted, client, .. } = self;
-        let worker = Rc::clone(worker);
+        let Self { worker, rules, link, request, fetched, start, noted, client, .. } = self;
+        let (worker, rules) = (Rc::clone(worker), Rc::clone(rules));
         // It is there until it is permitted.
         let Some(request) = request else { return Err(Denial::new(Reason::BadFraming).into()) };
-        let permit = match judge(&worker, link, request, fetched, *start, noted) {
+        let permit = match judge(&worker, &rules, link, request, fetched, *start, noted) {
             Ok(permit) => permit,
             Err(Stop::Needs(need @ Need::Credential(wanted))) if wanted.foreign => {
                 besides::may_ask(&worker, *client, *start, noted.besides.get_or_insert_default())?;
@@ -135,7 +154,7 @@ impl Exchange {
             besides::throttle(&permit, throttle, verdict, noted.besides.get_or_insert_default())?;
         }
         let Some(request) = self.request.take() else { return Err(Denial::new(Reason::BadFraming).into()) };
-        let prepared = super::forward::prepare(&worker, &permit, request, self);
+        let prepared = super::forward::prepare(&worker, &rules, &permit, request, self);
         self.note(&permit);
         Ok(prepared?)
     }
@@ -176,6 +195,18 @@ impl Exchange {
         (&self.link.connection.deadlines, self.sending.as_mut())
     }
 
+    /// Its place in a trace, where that was settled at its head.
+    #[must_use]
+    pub fn traced(&self) -> Option<&Traced> {
+        self.traced.as_deref()
+    }
+
+    /// Who sent it, by address.
+    #[must_use]
+    pub fn client(&self) -> IpAddr {
+        self.client
+    }
+
     /// Its id.
     #[must_use]
     pub fn request_id(&self) -> &RequestId {
@@ -194,7 +225,7 @@ impl Exchange {
         let ours = *self.ours.get_or_insert(elapsed);
         self.status = status;
         self.outcome = Some(outcome);
-        if let Some(cell) = self.worker.routes.cell(self.noted.route) {
+        if let Some(cell) = self.rules.routes.cell(self.noted.route) {
             cell.observe(outcome, ours, self.upstream);
         }
         if self.superuser_pass {
@@ -213,8 +244,9 @@ impl Exchange {
         self.worker.shard.answers_aborted.inc();
     }
 
+    /// Leaves the access line and the spans.
     fn log(&self) {
-        let (Some(lines), Some(shown)) = (&self.worker.lines, &self.shown) else { return };
+        let Some(shown) = &self.shown else { return };
         let (status, code) = match self.outcome {
             Some(Outcome::Refused(reason)) => (self.status.as_u16(), Some(reason.code())),
             Some(Outcome::Allowed) => (self.status.as_u16(), None),
@@ -232,11 +264,12 @@ impl Exchange {
         let line = Line {
             at: shown.at,
             request_id: self.request_id.as_str(),
+            trace_id: self.traced.as_ref().and_then(|traced| traced.id()),
             client: self.client,
             method: head.map(|head| head.method.as_str()),
             host: head.map(|head| text(head.host.as_ref())),
             path: head.map(|head| head.uri.path()),
-            route: self.noted.route.and_then(|at| self.worker.shared.labels.get(at)).map(|label| &**label),
+            route: self.noted.route.and_then(|at| self.rules.in_force.labels.get(at)).map(|label| &**label),
             status,
             code,
             user: user.map(|id| &*id.as_hyphenated().encode_lower(&mut user_text)),
@@ -249,7 +282,17 @@ impl Exchange {
             total,
             aborted: self.aborted || self.outcome.is_none(),
         };
-        lines.push(&line, &self.worker.shard.log_dropped);
+        if let Some(lines) = &self.worker.lines {
+            lines.push(&line, &self.worker.shard.log_dropped);
+        }
+        if let (Some(traced), Some(tracer)) = (&self.traced, &self.worker.shared.tracer)
+            && traced.sampled
+        {
+            // Without an answer, `ours` is there only if it was handed over; with one, the upstream's time is.
+            let handed_over = self.upstream.is_some() || (self.outcome.is_none() && self.ours.is_some());
+            let way = Way { handed_over, scheme: "http" };
+            self.worker.shard.spans_dropped.add(traced.send(tracer, &line, way, &self.worker.entropy));
+        }
     }
 }
 

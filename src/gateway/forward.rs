@@ -7,20 +7,26 @@ use super::Answer;
 use super::body::{AnswerBody, RequestBody, UpstreamBody};
 use super::exchange::Exchange;
 use super::headers::{Stripped, Trace, Way, answer_passes, host, vary_on_authorization};
+use super::live::Rules;
 use super::reply;
 use super::worker::Worker;
 use crate::decision::{CredentialNeed, Denial, Permit, Reason};
-use crate::net::deadline::{Phase, Ticks};
+use crate::net::deadline::{Deadlines, Phase, Ticks};
 use crate::policy::Timeout;
 use crate::telemetry::metrics::Outcome;
+use crate::upstream::cluster::{Balance, Endpoint};
 use crate::upstream::h1::{self, Call, Failed, Framing, Head, Received};
-use crate::upstream::{Pool, SendError, Timeouts};
+use crate::upstream::pool::To;
+use crate::upstream::{HostHeader, Pool, SendError, Timeouts};
+use arrayvec::ArrayVec;
 use http::header::{CONTENT_LENGTH, HOST};
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -36,6 +42,12 @@ pub struct Prepared {
 /// Where a request goes, and what holds there.
 struct Onward {
     pool: Rc<Pool>,
+    /// Which address of a cluster.
+    to: To,
+    /// What keeps a caller at one address.
+    key: Key,
+    /// May be sent again, since nothing changes if it is done twice (RFC 9110, 9.2.2).
+    idempotent: bool,
     timeouts: Timeouts,
     depends_on_credential: bool,
 }
@@ -52,12 +64,13 @@ pub struct Sending {
 /// It cannot be sent after all.
 pub fn prepare(
     worker: &Worker,
+    rules: &Rules,
     permit: &Permit<'_>,
     mut request: Request<RequestBody>,
     exchange: &Exchange,
 ) -> Result<Prepared, Denial> {
     let unreachable = || Denial::new(Reason::UpstreamUnreachable).with_hint("the route's upstream is not configured");
-    let pool = worker.pools.get(permit.route().upstream).ok_or_else(unreachable)?;
+    let pool = rules.pools.get(permit.route().upstream).ok_or_else(unreachable)?;
     let (mut timeouts, mut total, mut limit) = (*pool.timeouts(), Ticks(0), worker.shared.body_limit);
     if let Some(further) = &permit.rule().further {
         (timeouts, total) = limits(timeouts, further.timeout.unwrap_or_default());
@@ -75,26 +88,61 @@ pub fn prepare(
     let rewritten = rewritten.map_err(|_| Denial::new(Reason::BadTarget))?;
     let target = rewritten.as_ref().or(request.uri().path_and_query()).map_or("/", PathAndQuery::as_str);
     let head = Head::new(pool.buffer(), request.method(), target);
-    let strip = worker.shared.policy.strip();
-    let seen = host(pool.upstream(), headers);
+    let strip = rules.policy().strip();
+    let key = key(pool, permit, exchange);
+    let to = choose(pool, &key, &[])?;
+    let asked = headers.get(HOST);
+    let seen = host(pool.upstream(), to.as_ref().map_or(0, |to| to.origin), asked);
     let keep = permit.rule().forward_authorization;
     let stripped = Stripped::write(head, headers, seen, |name| strip.contains(name), keep);
     let client = &exchange.link().client;
     let way = Way {
         origin: client.origin(headers, &worker.shared.trusted_proxies),
-        asked: headers.get(HOST),
-        trace: Trace::of(headers, client.is_trusted(), exchange.request_id(), &worker.entropy),
+        asked,
+        trace: match exchange.traced() {
+            Some(traced) => Trace::settled(headers, traced),
+            None => Trace::of(headers, client.is_trusted(), exchange.request_id(), &worker.entropy),
+        },
+        client: client.name(),
     };
     let head = stripped.tell(permit, exchange.request_id(), &way)?.end(match hint.exact() {
         None => Framing::Chunked,
         Some(0) if !headers.contains_key(CONTENT_LENGTH) => Framing::None,
         Some(length) => Framing::Length(length),
     });
+    let idempotent = request.method().is_idempotent();
     let mut body = request.into_body();
     body.wait_for_answer(timeouts.first_byte);
     let depends_on_credential = permit.rule().access.credential() != CredentialNeed::Ignored;
-    let way = Onward { pool: Rc::clone(pool), timeouts, depends_on_credential };
+    let way = Onward { pool: Rc::clone(pool), to, key, idempotent, timeouts, depends_on_credential };
     Ok(Prepared { head, body, way, total })
+}
+
+/// Addresses of a cluster that are tried for one request, at most.
+const MOST_TRIED: usize = 3;
+
+/// What a consistent balance goes by.
+type Key = ArrayVec<u8, 16>;
+
+/// The user or the organization, as the cluster wants it; else the client's address. Without a cluster nothing asks for it.
+fn key(pool: &Pool, permit: &Permit<'_>, exchange: &Exchange) -> Key {
+    let id = match pool.cluster().map(|cluster| cluster.settings().balance) {
+        None | Some(Balance::RoundRobin) => return Key::new(),
+        Some(Balance::User) => exchange.noted.user.as_ref().map(|snapshot| snapshot.user.id.0),
+        Some(Balance::Organization) => permit.organization().map(|organization| organization.id.0),
+    };
+    match (id, exchange.client()) {
+        (Some(id), _) => Key::from(*id.as_bytes()),
+        (None, IpAddr::V6(address)) => Key::from(address.octets()),
+        (None, IpAddr::V4(address)) => address.octets().into_iter().collect(),
+    }
+}
+
+/// An address of the cluster, where it is one.
+fn choose(pool: &Pool, key: &Key, tried: &[Arc<Endpoint>]) -> Result<To, Denial> {
+    let Some(cluster) = pool.cluster() else { return Ok(None) };
+    let chosen = cluster.choose(key, tried, crate::clock::monotonic());
+    chosen.map(Some).ok_or_else(|| Denial::new(Reason::UpstreamUnhealthy))
 }
 
 /// The usual limits with a route's own, and that for the whole exchange.
@@ -117,13 +165,21 @@ pub fn forward(mut exchange: Box<Exchange>, prepared: Prepared) -> Answer {
         exchange.link().connection.deadlines.arm(Phase::Total, prepared.total);
     }
     let Prepared { head, body, way, .. } = prepared;
-    match way.pool.take() {
+    let seated = match way.pool.cluster().map(|cluster| cluster.admission.try_enter()) {
+        None => true,
+        Some(Some(seat)) => {
+            exchange.seat = seat;
+            true
+        }
+        Some(None) => false,
+    };
+    match seated.then(|| way.pool.take(&way.to)).flatten() {
         Some(connection) => {
             exchange.link().connection.deadlines.arm(Phase::Upstream, way.timeouts.first_byte);
             exchange.sending = Some(Sending { call: Call::new(connection, true, head, body, answer_passes), way });
             Answer::Sending(Some(exchange))
         }
-        None => Answer::Later(Box::pin(connect_and_send(exchange, head, body, way))),
+        None => Answer::Later(Box::pin(connect_and_send(exchange, seated, head, body, way))),
     }
 }
 
@@ -135,12 +191,12 @@ pub fn poll(slot: &mut Option<Box<Exchange>>, cx: &mut Context<'_>) -> Poll<Opti
     let Some(Sending { call, way }) = sending else { return Poll::Pending };
     let sent = match call.poll_answer(cx) {
         Poll::Pending if deadlines.expired(Phase::Upstream) || deadlines.expired(Phase::Total) => {
-            Err(way.pool.timeout("answer"))
+            Err(way.pool.timeout(&way.to, "answer"))
         }
         Poll::Pending => return Poll::Pending,
         Poll::Ready(Ok(answer)) => Ok(answer),
         Poll::Ready(Err(Failed::Stale)) => return Poll::Ready(None),
-        Poll::Ready(Err(Failed::Fault(fault))) => Err(way.pool.broken(fault)),
+        Poll::Ready(Err(Failed::Fault(fault))) => Err(way.pool.broken(&way.to, fault)),
     };
     deadlines.disarm(Phase::Upstream);
     let Some(mut exchange) = slot.take() else { return Poll::Pending };
@@ -150,62 +206,101 @@ pub fn poll(slot: &mut Option<Box<Exchange>>, cx: &mut Context<'_>) -> Poll<Opti
     }
     Poll::Ready(Some(match sent {
         Ok(head) => answer(exchange, head, call, way),
-        Err(failure) => failed(exchange, &way.pool, &failure),
+        Err(failure) => failed(exchange, &way, &failure),
     }))
 }
 
-/// The unusual way: there was no idle connection.
+/// The unusual way: there was no idle connection, or no place yet among the requests at the cluster.
 async fn connect_and_send(
     mut exchange: Box<Exchange>,
+    seated: bool,
     head: h1::Request,
     body: RequestBody,
-    way: Onward,
+    mut way: Onward,
 ) -> Response<AnswerBody> {
     let deadlines = &exchange.link().connection.deadlines;
-    let connection = match way.pool.connect(deadlines, way.timeouts.connect).await {
-        Ok(connection) => connection,
+    if let (false, Some(cluster)) = (seated, way.pool.cluster()) {
+        match way.pool.enter(cluster, deadlines, way.timeouts.connect).await {
+            Ok(seat) => exchange.seat = seat,
+            Err(failure) => {
+                drop(body);
+                return failed(exchange, &way, &failure);
+            }
+        }
+    }
+    let deadlines = &exchange.link().connection.deadlines;
+    let (connection, reused) = match connect(&mut way, deadlines).await {
+        Ok(connected) => connected,
         Err(failure) => {
             drop(body);
-            return failed(exchange, &way.pool, &failure);
+            return failed(exchange, &way, &failure);
         }
     };
     deadlines.arm(Phase::Upstream, way.timeouts.first_byte);
-    exchange.sending = Some(Sending { call: Call::new(connection, false, head, body, answer_passes), way });
-    let mut slot = Some(exchange);
+    exchange.sending = Some(Sending { call: Call::new(connection, reused, head, body, answer_passes), way });
+    send(Some(exchange)).await
+}
+
+/// A connection to the request's address; whether it has served before. An address of a cluster that cannot be connected to
+/// gives way to another, as long as nothing was sent and the request may be repeated.
+async fn connect(way: &mut Onward, deadlines: &Deadlines) -> Result<(Box<h1::Connection>, bool), SendError> {
+    let mut tried = ArrayVec::<_, MOST_TRIED>::new();
     loop {
-        // A new connection cannot be stale.
-        if let Some(response) = poll_fn(|cx| poll(&mut slot, cx)).await {
-            return response;
+        if let Some(connection) = way.pool.take(&way.to) {
+            return Ok((connection, true));
         }
+        let failure = match way.pool.connect(&way.to, deadlines, way.timeouts.connect).await {
+            Ok(connection) => return Ok((connection, false)),
+            Err(failure) => failure,
+        };
+        let (Some(cluster), Some(to)) = (way.pool.cluster(), &way.to) else { return Err(failure) };
+        // The last failure is noted by who tells it.
+        let last = tried.remaining_capacity() <= 1 || !way.idempotent || deadlines.expired(Phase::Total);
+        // The head was written for this address.
+        let told = way.pool.upstream().host == HostHeader::Upstream;
+        if last || told {
+            return Err(failure);
+        }
+        let mut others = tried.clone();
+        others.push(Arc::clone(to));
+        let Ok(next) = choose(&way.pool, &way.key, &others) else { return Err(failure) };
+        cluster.failed(to);
+        tracing::debug!(error = %failure, "another address of the upstream is tried");
+        (tried, way.to) = (others, next);
     }
 }
 
 /// Goes on after a connection turned out to be stale: nothing was written, so any other will do.
 pub async fn send_anew(exchange: Box<Exchange>) -> Response<AnswerBody> {
     let mut slot = Some(exchange);
+    if let Some(response) = replace(&mut slot).await {
+        return response;
+    }
+    send(slot).await
+}
+
+async fn send(mut slot: Option<Box<Exchange>>) -> Response<AnswerBody> {
     loop {
-        if let Some(failure) = replace(&mut slot).await
-            && let Some(mut exchange) = slot.take()
-            && let Some(Sending { way, .. }) = exchange.sending.take()
-        {
-            return failed(exchange, &way.pool, &failure);
-        }
         if let Some(response) = poll_fn(|cx| poll(&mut slot, cx)).await {
+            return response;
+        }
+        if let Some(response) = replace(&mut slot).await {
             return response;
         }
     }
 }
 
-/// Takes another connection for a request, or opens one; says why there is none.
-async fn replace(slot: &mut Option<Box<Exchange>>) -> Option<SendError> {
+/// Takes another connection for a request, or opens one; answers where there is none.
+async fn replace(slot: &mut Option<Box<Exchange>>) -> Option<Response<AnswerBody>> {
     let (deadlines, sending) = slot.as_deref_mut()?.sending();
     let Sending { call, way } = sending?;
-    match way.pool.take() {
-        Some(connection) => call.again_on(connection, true),
-        None => match way.pool.connect(deadlines, way.timeouts.connect).await {
-            Ok(connection) => call.again_on(connection, false),
-            Err(failure) => return Some(failure),
-        },
+    match connect(way, deadlines).await {
+        Ok((connection, reused)) => call.again_on(connection, reused),
+        Err(failure) => {
+            let mut exchange = slot.take()?;
+            let Sending { way, .. } = exchange.sending.take()?;
+            return Some(failed(exchange, &way, &failure));
+        }
     }
     deadlines.arm(Phase::Upstream, way.timeouts.first_byte);
     None
@@ -219,10 +314,18 @@ fn answer(mut exchange: Box<Exchange>, head: h1::Answer, call: Call<RequestBody>
         let denial = Denial::new(Reason::UpstreamUnreachable).with_hint("the upstream switched protocols");
         return reply::refuse(exchange, &denial);
     }
-    let Onward { pool, timeouts, depends_on_credential } = way;
+    let Onward { pool, to, timeouts, depends_on_credential, .. } = way;
     let counts = pool.counts();
     if call.is_reused() {
         counts.reused.set(counts.reused.get() + 1);
+    }
+    if let (Some(cluster), Some(to)) = (pool.cluster(), &to) {
+        match status {
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+                cluster.failed(to)
+            }
+            _ => cluster.succeeded(to),
+        }
     }
     if counts.failing.replace(false) {
         tracing::info!(upstream = %pool.upstream().name, "the upstream answers again");
@@ -237,11 +340,11 @@ fn answer(mut exchange: Box<Exchange>, head: h1::Answer, call: Call<RequestBody>
     let body = match call.receive(timeouts.idle.duration()) {
         Received::Whole(bytes, connection) => {
             if let Some(connection) = connection {
-                pool.give_back(connection);
+                pool.give_back(connection, to);
             }
             AnswerBody::Own(Some(bytes), exchange)
         }
-        Received::Partly(body) => AnswerBody::Upstream(UpstreamBody::new(body, pool, timeouts.idle, exchange)),
+        Received::Partly(body) => AnswerBody::Upstream(UpstreamBody::new(body, pool, to, timeouts.idle, exchange)),
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -250,7 +353,7 @@ fn answer(mut exchange: Box<Exchange>, head: h1::Answer, call: Call<RequestBody>
 }
 
 /// There is no answer.
-fn failed(exchange: Box<Exchange>, pool: &Pool, failure: &SendError) -> Response<AnswerBody> {
+fn failed(exchange: Box<Exchange>, way: &Onward, failure: &SendError) -> Response<AnswerBody> {
     let link = exchange.link();
     if link.body_too_large.get() {
         return reply::refuse(exchange, &Denial::new(Reason::BodyTooLarge));
@@ -258,6 +361,13 @@ fn failed(exchange: Box<Exchange>, pool: &Pool, failure: &SendError) -> Response
     if link.body_broken.get() {
         let denial = reply::of_broken_body(link.connection.broken_body());
         return reply::refuse(exchange, &denial);
+    }
+    let pool = &way.pool;
+    if let SendError::Overloaded { .. } = failure {
+        return reply::refuse(exchange, &reply::of_failure(failure));
+    }
+    if let (Some(cluster), Some(to)) = (pool.cluster(), &way.to) {
+        cluster.failed(to);
     }
     // Said once, not once a request: the access lines have each.
     if !pool.counts().failing.replace(true) {

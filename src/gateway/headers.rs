@@ -5,11 +5,13 @@
 
 use super::client::{Origin, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use super::entropy::{Entropy, hex};
-use crate::decision::{Denial, Permit};
+use super::span::Traced;
+use crate::decision::{Denial, Permit, Told};
 use crate::fold::folded;
 use crate::upstream::h1::Head;
 use crate::upstream::hop::{Options, is_hop_by_hop};
 use crate::upstream::{HostHeader, Upstream};
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// `X-Request-Id`
@@ -74,7 +76,8 @@ impl Stripped {
     /// It cannot be told.
     pub fn tell(self, permit: &Permit<'_>, request_id: &RequestId, way: &Way<'_>) -> Result<Head, Denial> {
         let Self(mut head) = self;
-        permit.inject(request_id.as_str(), |name, value| {
+        let told = Told { request_id: request_id.as_str(), client_name: way.client.map(HeaderValue::as_bytes) };
+        permit.inject(told, |name, value| {
             if !way.tells(name) {
                 head.field(name, value);
             }
@@ -161,6 +164,24 @@ impl<'h> Trace<'h> {
         }
         Self { parent, state: known.and_then(|_| given(&TRACESTATE)) }
     }
+
+    /// What was settled at the request's head.
+    #[must_use]
+    pub fn settled(headers: &'h HeaderMap, traced: &Traced) -> Self {
+        Self { parent: *traced.traceparent(), state: traced.goes_on().then(|| headers.get(&TRACESTATE)).flatten() }
+    }
+
+    /// What the upstream is told.
+    #[must_use]
+    pub const fn traceparent(&self) -> &[u8; 55] {
+        &self.parent
+    }
+
+    /// The `traceparent` that a trusted proxy sent.
+    #[must_use]
+    pub fn given(headers: &HeaderMap) -> Option<&[u8]> {
+        headers.get(&TRACEPARENT).map(HeaderValue::as_bytes).filter(|parent| is_traceparent(parent))
+    }
 }
 
 /// A short word of visible ASCII.
@@ -193,6 +214,8 @@ pub struct Way<'h> {
     pub asked: Option<&'h HeaderValue>,
     /// Its place in a trace.
     pub trace: Trace<'h>,
+    /// The name of the client's verified certificate.
+    pub client: Option<&'h HeaderValue>,
 }
 
 impl Way<'_> {
@@ -208,7 +231,7 @@ impl Way<'_> {
     }
 
     fn tell(&self, request_id: &RequestId, head: &mut Head) {
-        let Self { origin, asked, trace } = self;
+        let Self { origin, asked, trace, client: _ } = self;
         if let Some(asked) = origin.x_forwarded_host.as_ref().or(*asked) {
             head.field(&X_FORWARDED_HOST, asked.as_bytes());
         }
@@ -225,12 +248,12 @@ impl Way<'_> {
     }
 }
 
-/// Which `Host` the upstream sees.
+/// Which `Host` the upstream sees at the configured address `at`, where the client asked for `asked`.
 #[must_use]
-pub fn host<'h>(upstream: &'h Upstream, headers: &'h HeaderMap) -> Option<&'h HeaderValue> {
+pub fn host<'h>(upstream: &'h Upstream, at: usize, asked: Option<&'h HeaderValue>) -> Option<&'h HeaderValue> {
     match &upstream.host {
-        HostHeader::Preserve => headers.get(header::HOST),
-        HostHeader::Upstream => Some(&upstream.authority),
+        HostHeader::Preserve => asked,
+        HostHeader::Upstream => upstream.addresses.get(at).map(|address| &address.authority),
         HostHeader::Text(text) => Some(text),
     }
 }
@@ -240,6 +263,25 @@ pub fn host<'h>(upstream: &'h Upstream, headers: &'h HeaderMap) -> Option<&'h He
 #[must_use]
 pub fn answer_passes(name: &str) -> bool {
     name != "server-timing" && !is_ours(name)
+}
+
+/// The fields behind an answer's body that go on to the client; `None` where there are none. Those that frame, route or
+/// authenticate a message have no meaning there (RFC 9110, 6.5.1).
+#[must_use]
+pub fn trailers(lines: &[Bytes]) -> Option<HeaderMap> {
+    const NEVER: [HeaderName; 4] = [header::CONTENT_LENGTH, header::HOST, header::SET_COOKIE, header::AUTHORIZATION];
+    let mut trailers = HeaderMap::new();
+    for line in lines {
+        let Some(colon) = memchr::memchr(b':', line) else { continue };
+        let (name, value) = line.split_at_checked(colon).unwrap_or_default();
+        let value = value.strip_prefix(b":").unwrap_or_default().trim_ascii();
+        let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) else { continue };
+        let text = name.as_str();
+        if !is_hop_by_hop(text) && answer_passes(text) && !NEVER.contains(&name) {
+            trailers.append(name, value);
+        }
+    }
+    Some(trailers).filter(|trailers| !trailers.is_empty())
 }
 
 fn is_ours(name: &str) -> bool {

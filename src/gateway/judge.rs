@@ -3,6 +3,7 @@
 use super::besides::Besides;
 use super::body::RequestBody;
 use super::link::Link;
+use super::live::Rules;
 use super::worker::Worker;
 use crate::decision::{Caller, CredentialNeed, Denial, Facts, OrgKey, Permit, Reason, RequestView};
 use crate::decision::{admit, claim, decide, find, preflight};
@@ -101,7 +102,8 @@ pub struct Noted {
 /// # Errors
 /// The first refusal of the pipeline, or what must be fetched before going on.
 pub fn judge<'w>(
-    worker: &'w Worker,
+    worker: &Worker,
+    rules: &'w Rules,
     link: &Link,
     request: &Request<RequestBody>,
     fetched: &Fetched,
@@ -119,7 +121,7 @@ pub fn judge<'w>(
     // The scanner has seen to it that there is exactly one `Host`, and a valid one.
     let host = headers.get(HOST).and_then(|host| link.canonical_host(host).ok()).ok_or_else(bad_target)?;
     let view = RequestView { method, host: &host, target: &target, headers };
-    let policy = &worker.shared.policy;
+    let policy = rules.policy();
     if let Some(preflight) = preflight(policy, &view) {
         noted.route = Some(preflight.route.index);
         noted.besides.get_or_insert_default().preflight(&preflight);

@@ -12,8 +12,8 @@ use std::rc::Rc;
 pub struct Link {
     /// The socket's side of it.
     pub connection: Rc<Connection>,
-    /// The other end.
-    pub client: Client,
+    /// The other end; shared by the streams of HTTP/2.
+    pub client: Rc<Client>,
     /// The current request's body was larger than the limit.
     pub body_too_large: Cell<bool>,
     /// The current request's body broke off on the client's side.
@@ -27,11 +27,23 @@ impl Link {
     #[must_use]
     pub fn new(connection: Rc<Connection>, trusted_proxies: &[IpNet]) -> Self {
         Self {
-            client: Client::new(connection.peer, trusted_proxies),
+            client: Rc::new(Client::new(connection.peer, connection.secured.as_deref(), trusted_proxies)),
             connection,
             body_too_large: Cell::new(false),
             body_broken: Cell::new(false),
             host: RefCell::default(),
+        }
+    }
+
+    /// A stream of this HTTP/2 connection.
+    #[must_use]
+    pub fn stream(&self, stream: Rc<Connection>) -> Self {
+        Self {
+            connection: stream,
+            client: Rc::clone(&self.client),
+            body_too_large: Cell::new(false),
+            body_broken: Cell::new(false),
+            host: RefCell::new(self.host.borrow().clone()),
         }
     }
 

@@ -12,10 +12,13 @@ pub mod client;
 pub mod entropy;
 pub mod exchange;
 pub mod forward;
+pub mod grpc;
 pub mod headers;
 pub mod judge;
 pub mod link;
+pub mod live;
 pub mod reply;
+pub mod span;
 pub mod worker;
 
 use crate::net::io::Connection;
@@ -26,6 +29,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use judge::Stop;
 use link::Link;
+pub use live::{InForce, Live, Rules};
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -47,6 +51,12 @@ impl Gateway {
         worker.shard.connections.inc();
         let link = Rc::new(Link::new(connection, &worker.shared.trusted_proxies));
         Self { worker, link }
+    }
+
+    /// The gate for a stream of this HTTP/2 connection.
+    #[must_use]
+    pub fn stream(&self, stream: Rc<Connection>) -> Self {
+        Self { worker: Rc::clone(&self.worker), link: Rc::new(self.link.stream(stream)) }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::body::AnswerBody;
 use super::exchange::Exchange;
+use super::grpc;
 use super::headers::X_REQUEST_ID;
 use crate::decision::{Denial, Reason};
 use crate::net::framing::{Class, Violation};
@@ -55,6 +56,7 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
     }
     let body = exchange.worker().bodies.of(denial);
     let request_id = exchange.request_id().to_header();
+    let grpc = exchange.grpc;
     let besides = exchange.noted.besides.take();
     let mut response = Response::new(AnswerBody::Own(Some(body), exchange));
     *response.status_mut() = denial.status;
@@ -70,7 +72,7 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
         Reason::CredentialsInvalid | Reason::UserInactive => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
         }
-        Reason::StoreUnavailable | Reason::LookupFailed => {
+        Reason::StoreUnavailable | Reason::LookupFailed | Reason::UpstreamOverloaded | Reason::UpstreamUnhealthy => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}
@@ -80,6 +82,9 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
     }
     if let Some(allow) = &denial.allow {
         headers.insert(header::ALLOW, allow.clone());
+    }
+    if grpc {
+        grpc::trailers_only(&mut response, denial);
     }
     response
 }
@@ -99,19 +104,31 @@ pub fn preflight(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
     response
 }
 
-/// Answers a head that the framing scanner refused; the connection closes behind it.
+/// Answers a head that the framing scanner refused; over HTTP/1.1 the connection closes behind it.
 #[must_use]
 pub fn violation(exchange: Box<Exchange>, violation: Violation) -> Response<AnswerBody> {
+    let of_stream = exchange.link().connection.is_stream();
     let mut response = refuse(exchange, &of_violation(violation));
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if !of_stream {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 
 fn of_violation(violation: Violation) -> Denial {
     let class = violation.class();
-    let reason = if class == Class::BadTarget { Reason::BadTarget } else { Reason::BadFraming };
+    let reason = match class {
+        Class::BadTarget => Reason::BadTarget,
+        Class::BadMethod => Reason::MethodNotAllowed,
+        Class::BadFraming | Class::TooLarge | Class::BadVersion => Reason::BadFraming,
+    };
     let status = StatusCode::from_u16(class.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    Denial::new(reason).with_status(status).with_hint(violation.reason())
+    let mut denial = Denial::new(reason).with_status(status).with_hint(violation.reason());
+    if class == Class::BadMethod {
+        // RFC 9110, 15.5.6: there must be one.
+        denial.allow = Some(HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    }
+    denial
 }
 
 /// What an upstream's failure is told as.
@@ -119,6 +136,8 @@ fn of_violation(violation: Violation) -> Denial {
 pub fn of_failure(failure: &SendError) -> Denial {
     match failure {
         SendError::Timeout { .. } => Denial::new(Reason::UpstreamTimeout),
+        SendError::Overloaded { .. } => Denial::new(Reason::UpstreamOverloaded),
+        SendError::Unhealthy { .. } => Denial::new(Reason::UpstreamUnhealthy),
         SendError::Connect { .. } | SendError::Broken { .. } => Denial::new(Reason::UpstreamUnreachable),
     }
 }

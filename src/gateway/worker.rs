@@ -2,28 +2,28 @@
 
 use super::Gateway;
 use super::entropy::Entropy;
+use super::live::{Live, Rules};
 use super::reply::Bodies;
 use crate::limit::Limiter;
 use crate::membership::Memberships;
 use crate::net::deadline::Ticker;
 use crate::net::io::Connection;
 use crate::net::worker::Serve;
-use crate::policy::Policy;
 use crate::telemetry::access::{AccessLog, LineBuffer};
-use crate::telemetry::metrics::{Metrics, RouteShard, Shard};
-use crate::upstream::h1::scratch;
-use crate::upstream::{Pool, Timeouts, Upstream};
+use crate::telemetry::metrics::{Metrics, Shard};
+use crate::telemetry::trace::Tracer;
+use crate::upstream::h1::Memory;
+use crate::upstream::{Destination, Pool, Timeouts};
 use ipnet::IpNet;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Shared by all workers, and read only.
 pub struct Shared {
-    /// The policy in force.
-    pub policy: Arc<Policy>,
-    /// The upstreams, in the order of [`Policy::upstreams`].
-    pub upstreams: Vec<Arc<Upstream>>,
+    /// The policy in force and its upstreams, which a reload exchanges.
+    pub live: Arc<Live>,
     /// Who is who.
     pub memberships: Arc<Memberships>,
     /// Whose forwarded headers are believed.
@@ -36,22 +36,32 @@ pub struct Shared {
     pub timeouts: Timeouts,
     /// Where everything is counted.
     pub metrics: Arc<Metrics>,
-    /// The routes' labels in metrics, by their indexes.
-    pub labels: Arc<[Box<str>]>,
     /// Where access lines go, if anywhere.
     pub access: Option<AccessLog>,
+    /// Where spans go, if anywhere.
+    pub tracer: Option<Tracer>,
+}
+
+/// Sums of pools that a reload has closed, so that counters never fall.
+#[derive(Debug, Default)]
+struct Gone {
+    opened: Cell<u64>,
+    reused: Cell<u64>,
 }
 
 /// One worker's part.
 pub struct Worker {
     /// What all share.
     pub shared: Arc<Shared>,
-    /// This worker's connections to each upstream.
-    pub pools: Vec<Rc<Pool>>,
+    /// What is in force, as it was when it was last looked at.
+    rules: RefCell<Rc<Rules>>,
+    ticker: Ticker,
+    /// What all its pools read into.
+    memory: Memory,
+    /// What pools counted that are gone.
+    gone: Gone,
     /// This worker's counters.
     pub shard: Arc<Shard>,
-    /// This worker's counters by route.
-    pub routes: Arc<RouteShard>,
     /// This worker's access lines.
     pub lines: Option<LineBuffer>,
     /// Numbers for ids.
@@ -60,32 +70,61 @@ pub struct Worker {
     pub bodies: Bodies,
 }
 
+fn pool(shared: &Shared, destination: &Arc<Destination>, ticker: &Ticker, memory: &Memory) -> Rc<Pool> {
+    Rc::new(Pool::new(Arc::clone(destination), shared.timeouts, ticker.clone(), memory.of_another()))
+}
+
 impl Worker {
     /// A worker's part; call it on the worker's own thread, within its runtime.
     ///
     /// # Errors
     /// The system has no randomness.
     pub fn new(shared: Arc<Shared>, ticker: &Ticker) -> std::io::Result<Rc<Self>> {
-        let scratch = scratch();
-        let pool = |upstream: &Arc<Upstream>| {
-            Rc::new(Pool::new(Arc::clone(upstream), shared.timeouts, ticker.clone(), Rc::clone(&scratch)))
-        };
+        let memory = Memory::default();
+        let rules = Rules::new(&shared.live, &[], |upstream| pool(&shared, upstream, ticker, &memory));
         let worker = Rc::new(Self {
-            pools: shared.upstreams.iter().map(pool).collect(),
+            rules: RefCell::new(Rc::new(rules)),
+            ticker: ticker.clone(),
+            memory,
+            gone: Gone::default(),
             shard: shared.metrics.shard(),
-            routes: shared.metrics.route_shard(&shared.labels),
             lines: shared.access.clone().map(LineBuffer::new),
             entropy: Entropy::seeded()?,
             bodies: Bodies::default(),
             shared,
         });
-        tokio::task::spawn_local(Rc::clone(&worker).keep_house(ticker.clone()));
+        tokio::task::spawn_local(Rc::clone(&worker).keep_house());
         Ok(worker)
     }
 
+    /// The rules for a request that begins now.
+    #[must_use]
+    pub fn rules(&self) -> Rc<Rules> {
+        let known = self.rules.borrow();
+        if self.shared.live.is(&known) {
+            return Rc::clone(&known);
+        }
+        drop(known);
+        self.renew()
+    }
+
+    #[cold]
+    fn renew(&self) -> Rc<Rules> {
+        let before = Rc::clone(&self.rules.borrow());
+        let rules = Rc::new(Rules::new(&self.shared.live, &before.pools, |upstream| {
+            pool(&self.shared, upstream, &self.ticker, &self.memory)
+        }));
+        for pool in before.pools.iter().filter(|pool| !rules.pools.iter().any(|kept| Rc::ptr_eq(kept, pool))) {
+            self.gone.opened.set(self.gone.opened.get() + pool.counts().opened.get());
+            self.gone.reused.set(self.gone.reused.get() + pool.counts().reused.get());
+        }
+        self.rules.replace(Rc::clone(&rules));
+        rules
+    }
+
     /// What is done several times a second and not once a request: access lines go out, stale connections are closed,
-    /// gauges are set.
-    async fn keep_house(self: Rc<Self>, ticker: Ticker) {
+    /// gauges are set; and a worker without requests lets go of a policy that is no longer in force.
+    async fn keep_house(self: Rc<Self>) {
         let mut interval = tokio::time::interval(Duration::from_millis(200));
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -93,14 +132,15 @@ impl Worker {
             if let Some(lines) = &self.lines {
                 lines.flush(&self.shard.log_dropped);
             }
-            for pool in &self.pools {
+            let pools = &self.rules().pools;
+            for pool in pools {
                 pool.sweep();
             }
-            let sum = |of: fn(&Pool) -> u64| self.pools.iter().map(|pool| of(pool)).sum();
-            self.shard.upstream_opened.set(sum(|pool| pool.counts().opened.get()));
-            self.shard.upstream_reused.set(sum(|pool| pool.counts().reused.get()));
+            let sum = |of: fn(&Pool) -> u64| pools.iter().map(|pool| of(pool)).sum::<u64>();
+            self.shard.upstream_opened.set(self.gone.opened.get() + sum(|pool| pool.counts().opened.get()));
+            self.shard.upstream_reused.set(self.gone.reused.get() + sum(|pool| pool.counts().reused.get()));
             self.shard.upstream_idle.set(sum(|pool| pool.idle() as u64));
-            self.shard.connections_open.set(ticker.watched() as u64);
+            self.shard.connections_open.set(self.ticker.connections() as u64);
         }
     }
 }
@@ -111,5 +151,9 @@ impl Serve for Rc<Worker> {
 
     fn connection(&self, connection: Rc<Connection>) -> Gateway {
         Gateway::new(Rc::clone(self), connection)
+    }
+
+    fn stream(&self, connection: &Gateway, stream: Rc<Connection>) -> Gateway {
+        connection.stream(stream)
     }
 }

@@ -42,6 +42,8 @@ const PHASES: usize = 7;
 struct Clock {
     now: Cell<u32>,
     draining: Cell<bool>,
+    /// Of the watched, so many are streams of a connection.
+    streams: Cell<usize>,
     watched: RefCell<Slab<Rc<Entry>>>,
 }
 
@@ -96,7 +98,7 @@ impl Ticker {
     pub fn watch(&self) -> Deadlines {
         let entry = Rc::new(Entry { due: std::array::from_fn(|_| Cell::new(NEVER)), waker: RefCell::new(None) });
         let slot = self.0.watched.borrow_mut().insert(Rc::clone(&entry));
-        Deadlines { clock: Rc::clone(&self.0), entry, slot }
+        Deadlines { clock: Rc::clone(&self.0), entry, slot, of_stream: false }
     }
 
     /// Tells every connection of this worker to finish: [`Deadlines::draining`] turns true and their tasks are woken.
@@ -107,10 +109,16 @@ impl Ticker {
         }
     }
 
-    /// How many connections are watched.
+    /// How many connections and streams are watched.
     #[must_use]
     pub fn watched(&self) -> usize {
         self.0.watched.borrow().len()
+    }
+
+    /// How many connections are watched.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.watched().saturating_sub(self.0.streams.get())
     }
 }
 
@@ -119,9 +127,19 @@ pub struct Deadlines {
     clock: Rc<Clock>,
     entry: Rc<Entry>,
     slot: usize,
+    of_stream: bool,
 }
 
 impl Deadlines {
+    /// Deadlines for a stream of this connection, on the same clock.
+    #[must_use]
+    pub fn of_stream(&self) -> Self {
+        let mut deadlines = Ticker(Rc::clone(&self.clock)).watch();
+        deadlines.of_stream = true;
+        self.clock.streams.set(self.clock.streams.get() + 1);
+        deadlines
+    }
+
     fn due(&self, phase: Phase) -> &Cell<u32> {
         let [idle, head, body, write, upstream, linger, total] = &self.entry.due;
         match phase {
@@ -182,6 +200,9 @@ impl Deadlines {
 impl Drop for Deadlines {
     fn drop(&mut self) {
         self.clock.watched.borrow_mut().try_remove(self.slot);
+        if self.of_stream {
+            self.clock.streams.set(self.clock.streams.get().saturating_sub(1));
+        }
     }
 }
 

@@ -6,6 +6,9 @@
 
 use super::deadline::{Deadlines, Pace, Phase, Ticks};
 use super::framing::{Limits, Position, Scanner, Stop, Violation};
+use super::http2::PREFACE;
+use super::stream::Stream;
+use super::tls::Secured;
 use hyper::rt::ReadBufCursor;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -14,7 +17,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// What hyper reads instead of a head that was refused. The service never looks at it.
 const REFUSED_HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
@@ -35,33 +37,85 @@ pub struct Timeouts {
     pub linger: Ticks,
 }
 
-/// What the service and the socket know of one connection.
+/// Shared by a worker's connections: bytes are read, looked at and handed over within one call.
+pub type Scratch = Rc<RefCell<Box<[u8]>>>;
+
+/// What the service and the socket know of one connection; or of one stream of HTTP/2, which is to its service what a
+/// connection with one request would be.
 pub struct Connection {
     /// The other end.
     pub peer: SocketAddr,
+    /// What the TLS handshake said; `None` without TLS.
+    pub secured: Option<Rc<Secured>>,
     /// Deadlines of all its phases.
     pub deadlines: Deadlines,
     /// Its time limits.
     pub timeouts: Timeouts,
     requests: Cell<u64>,
-    answering: Cell<bool>,
+    /// Requests that are being answered: one at most, but for HTTP/2.
+    active: Cell<u32>,
     refused: Cell<Option<(u64, Violation)>>,
     broken_body: Cell<Option<Violation>>,
+    /// The client has begun to speak HTTP/2 instead.
+    preface: Cell<bool>,
+    /// It ends when nothing is active any more.
+    closing: Cell<bool>,
+    stream: Option<OfStream>,
+}
+
+/// What only a stream of HTTP/2 has.
+struct OfStream {
+    connection: Rc<Connection>,
+    body: RefCell<Pace>,
+    answer: RefCell<Pace>,
+    /// The answer has begun.
+    answering: Cell<bool>,
+    /// The answer's body was asked for more since the task was last woken.
+    asked: Cell<bool>,
 }
 
 impl Connection {
     /// A connection that was just accepted.
     #[must_use]
-    pub fn new(peer: SocketAddr, deadlines: Deadlines, timeouts: Timeouts) -> Self {
+    pub fn new(peer: SocketAddr, secured: Option<Secured>, deadlines: Deadlines, timeouts: Timeouts) -> Self {
         deadlines.arm(Phase::Idle, timeouts.idle);
+        Self::with(peer, secured.map(Rc::new), deadlines, timeouts, None)
+    }
+
+    /// A stream of an HTTP/2 connection.
+    #[must_use]
+    pub fn stream(connection: &Rc<Self>) -> Rc<Self> {
+        let pace = || RefCell::new(Pace::new(connection.timeouts.stall));
+        let of = OfStream {
+            connection: Rc::clone(connection),
+            body: pace(),
+            answer: pace(),
+            answering: Cell::new(false),
+            asked: Cell::new(false),
+        };
+        let deadlines = connection.deadlines.of_stream();
+        Rc::new(Self::with(connection.peer, connection.secured.clone(), deadlines, connection.timeouts, Some(of)))
+    }
+
+    fn with(
+        peer: SocketAddr,
+        secured: Option<Rc<Secured>>,
+        deadlines: Deadlines,
+        timeouts: Timeouts,
+        stream: Option<OfStream>,
+    ) -> Self {
         Self {
             peer,
+            secured,
             deadlines,
             timeouts,
             requests: Cell::new(0),
-            answering: Cell::new(false),
+            active: Cell::new(0),
             refused: Cell::new(None),
             broken_body: Cell::new(None),
+            preface: Cell::new(false),
+            closing: Cell::new(false),
+            stream,
         }
     }
 
@@ -69,16 +123,120 @@ impl Connection {
     pub fn begin(&self) -> Option<Violation> {
         let ordinal = self.requests.get() + 1;
         self.requests.set(ordinal);
-        self.answering.set(true);
-        self.deadlines.disarm(Phase::Idle);
+        self.enter();
         self.refused.get().filter(|(refused, _)| *refused == ordinal).map(|(_, violation)| violation)
+    }
+
+    fn enter(&self) {
+        self.active.set(self.active.get() + 1);
+        self.deadlines.disarm(Phase::Idle);
+        if self.closing.get() {
+            self.deadlines.disarm(Phase::Linger);
+        }
+        if let Some(stream) = &self.stream {
+            stream.connection.enter();
+        }
     }
 
     /// The answer has been handed over whole: the connection may now idle for so long.
     pub fn end(&self) {
-        self.answering.set(false);
+        let active = self.active.get().saturating_sub(1);
+        self.active.set(active);
+        if let Some(stream) = &self.stream {
+            stream.connection.end();
+            return;
+        }
         self.deadlines.disarm(Phase::Upstream);
-        self.deadlines.arm(Phase::Idle, self.timeouts.idle);
+        if active == 0 {
+            if self.closing.get() {
+                self.deadlines.arm(Phase::Linger, self.timeouts.linger);
+            } else {
+                self.deadlines.arm(Phase::Idle, self.timeouts.idle);
+            }
+        }
+    }
+
+    /// It takes no further request; when nothing is active any more it has a moment to say good-bye.
+    pub fn close(&self) {
+        self.closing.set(true);
+        if self.active.get() == 0 {
+            self.deadlines.arm(Phase::Linger, self.timeouts.linger);
+        }
+    }
+
+    /// The client has begun to speak HTTP/2 instead of HTTP/1.1.
+    #[must_use]
+    pub fn speaks_http2(&self) -> bool {
+        self.preface.get()
+    }
+
+    /// Whether it is a stream of HTTP/2.
+    #[must_use]
+    pub const fn is_stream(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// The request of this stream is refused.
+    pub fn refuse(&self, violation: Violation) {
+        self.refused.set(Some((1, violation)));
+    }
+
+    /// A stream's client keeps us waiting for the request's body; `true` where it has done so for too long. A connection's
+    /// socket has a limit of its own.
+    #[must_use]
+    pub fn body_is_late(&self) -> bool {
+        let Some(stream) = &self.stream else { return false };
+        stream.body.borrow_mut().waiting(&self.deadlines, Phase::Body);
+        self.deadlines.expired(Phase::Body)
+    }
+
+    /// So many bytes of the request's body came.
+    pub fn body_moved(&self, bytes: usize) {
+        if let Some(stream) = &self.stream {
+            stream.body.borrow_mut().moved(bytes, &self.deadlines, Phase::Body);
+        }
+    }
+
+    /// The stream's answer begins.
+    pub fn answering(&self) {
+        if let Some(stream) = &self.stream {
+            stream.answering.set(true);
+        }
+    }
+
+    /// The stream's task is woken.
+    pub fn answer_not_asked(&self) {
+        if let Some(stream) = &self.stream {
+            stream.asked.set(false);
+        }
+    }
+
+    /// There is room for more of the answer.
+    pub fn answer_asked(&self) {
+        if let Some(stream) = &self.stream {
+            stream.asked.set(true);
+        }
+    }
+
+    /// So many bytes of the answer found room.
+    pub fn answer_moved(&self, bytes: usize) {
+        if let Some(stream) = &self.stream {
+            stream.answer.borrow_mut().moved(bytes, &self.deadlines, Phase::Write);
+        }
+    }
+
+    /// Whether the client has sent nothing of the stream's request, or taken nothing of its answer, for too long.
+    #[must_use]
+    pub fn client_stalls(&self) -> bool {
+        let Some(stream) = &self.stream else { return false };
+        if self.deadlines.expired(Phase::Body) {
+            return true;
+        }
+        if !stream.answering.get() || stream.asked.get() {
+            return false;
+        }
+        stream.answer.borrow_mut().waiting(&self.deadlines, Phase::Write);
+        self.deadlines.expired(Phase::Write)
     }
 
     /// Why the current request's body broke off, where its framing was at fault.
@@ -90,11 +248,10 @@ impl Connection {
 
 /// A client's socket below the parser.
 pub struct StrictIo {
-    stream: TcpStream,
+    stream: Stream,
     connection: Rc<Connection>,
     scanner: Scanner,
-    /// Shared by the worker's connections: bytes are read, scanned and handed over within one call.
-    scratch: Rc<RefCell<Box<[u8]>>>,
+    scratch: Scratch,
     /// Bytes that hyper could not be given yet: `held[offset..ready]` are accepted, `held[ready..]` are an incomplete head.
     held: Vec<u8>,
     offset: usize,
@@ -109,7 +266,7 @@ pub struct StrictIo {
 impl StrictIo {
     /// Wraps an accepted socket.
     #[must_use]
-    pub fn new(stream: TcpStream, connection: Rc<Connection>, limits: Limits, scratch: Rc<RefCell<Box<[u8]>>>) -> Self {
+    pub fn new(stream: Stream, connection: Rc<Connection>, limits: Limits, scratch: Scratch) -> Self {
         let stall = connection.timeouts.stall;
         Self {
             stream,
@@ -124,6 +281,18 @@ impl StrictIo {
             write_pace: Pace::new(stall),
             lingered: 0,
         }
+    }
+
+    /// The connection that it belongs to.
+    #[must_use]
+    pub fn connection(&self) -> &Rc<Connection> {
+        &self.connection
+    }
+
+    /// The socket, and what was read of the preface of HTTP/2.
+    #[must_use]
+    pub fn into_parts(self) -> (Stream, Vec<u8>) {
+        (self.stream, self.held)
     }
 
     /// Gives accepted bytes that are held back.
@@ -143,8 +312,14 @@ impl StrictIo {
         true
     }
 
-    /// Takes note of where a scan stopped; `at_head` is the position before it refused.
-    fn stopped(&mut self, stop: Stop) -> io::Result<()> {
+    /// Whether these, the first bytes of the connection, are the preface of HTTP/2 as far as they go, and it may be spoken.
+    fn is_preface(&self, bytes: &[u8]) -> bool {
+        let whole = PREFACE.starts_with(bytes) || bytes.starts_with(PREFACE);
+        whole && self.scanner.heads() == 0 && self.connection.secured.is_none()
+    }
+
+    /// Takes note of where a scan stopped; `http2` where that is a preface.
+    fn stopped(&mut self, stop: Stop, http2: bool) -> io::Result<()> {
         match stop {
             Stop::None => {
                 if self.scanner.position() == Position::BetweenMessages {
@@ -161,6 +336,11 @@ impl StrictIo {
                 // Whatever follows the last message belongs to none.
                 self.ended = true;
                 self.held.truncate(self.ready);
+            }
+            // With prior knowledge (RFC 9113, 3.3); over TLS the handshake says so, and nothing else does.
+            Stop::Refused(Violation::Http2Preface) if http2 => {
+                self.connection.preface.set(true);
+                self.connection.deadlines.disarm(Phase::Head);
             }
             Stop::Refused(violation) => {
                 self.ended = true;
@@ -183,7 +363,8 @@ impl StrictIo {
         let pending = self.held.get(self.ready..).unwrap_or_default();
         let scan = self.scanner.scan(pending);
         self.ready += scan.accepted;
-        self.stopped(scan.stop)
+        let http2 = self.is_preface(self.held.get(self.ready..).unwrap_or_default());
+        self.stopped(scan.stop, http2)
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>, into: &mut ReadBufCursor<'_>) -> Poll<io::Result<()>> {
@@ -192,6 +373,10 @@ impl StrictIo {
         loop {
             if self.deliver(into) || self.ended || into.remaining() == 0 {
                 return Poll::Ready(Ok(()));
+            }
+            if self.connection.preface.get() {
+                // The connection's task takes it from here.
+                return Poll::Pending;
             }
             let room = scratch.len().min(into.remaining());
             let mut buf = ReadBuf::new(scratch.get_mut(..room).unwrap_or_default());
@@ -213,10 +398,11 @@ impl StrictIo {
                 let scan = self.scanner.scan(bytes);
                 let (accepted, rest) = bytes.split_at_checked(scan.accepted).unwrap_or((bytes, &[]));
                 into.put_slice(accepted);
-                if matches!(scan.stop, Stop::Incomplete) {
+                let http2 = matches!(scan.stop, Stop::Refused(Violation::Http2Preface)) && self.is_preface(rest);
+                if http2 || matches!(scan.stop, Stop::Incomplete) {
                     self.held.extend_from_slice(rest);
                 }
-                let stopped = self.stopped(scan.stop);
+                let stopped = self.stopped(scan.stop, http2);
                 if !accepted.is_empty() {
                     // A broken body is reported at the next read: what came before it was good.
                     return Poll::Ready(Ok(()));
@@ -238,7 +424,7 @@ impl StrictIo {
                 deadlines.expired(Phase::Body)
             }
             Position::BetweenMessages if !self.held.is_empty() => deadlines.expired(Phase::Head),
-            Position::BetweenMessages => !self.connection.answering.get() && deadlines.expired(Phase::Idle),
+            Position::BetweenMessages => self.connection.active.get() == 0 && deadlines.expired(Phase::Idle),
         };
         if late { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending }
     }
@@ -283,7 +469,13 @@ impl hyper::rt::Write for StrictIo {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        // Only TLS holds anything back.
+        if matches!(this.stream, Stream::Tls(_)) {
+            let flushed = Pin::new(&mut this.stream).poll_flush(cx).map_ok(|()| 0);
+            ready!(this.wrote(flushed))?;
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Ends our side; a client that may still be sending is listened to for a while, since closing a socket with unread
@@ -351,7 +543,7 @@ pub(crate) fn in_one_place<'a>(bufs: &'a [io::IoSlice<'_>]) -> Option<&'a [u8]> 
 const SMALL: usize = 8 * 1024;
 
 /// Copies the head and body of an ordinary answer together, which costs less than gathering them in the kernel.
-fn gather<'s>(bufs: &[io::IoSlice<'_>], scratch: &'s mut [u8]) -> Option<&'s [u8]> {
+pub(crate) fn gather<'s>(bufs: &[io::IoSlice<'_>], scratch: &'s mut [u8]) -> Option<&'s [u8]> {
     let size: usize = bufs.iter().map(|buf| buf.len()).sum();
     let mut room = scratch.get_mut(..size).filter(|_| size <= SMALL)?;
     for buf in bufs {

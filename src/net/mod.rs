@@ -1,13 +1,19 @@
 //! The network's edge: workers, accept and hand-over, strict framing below the parser, deadlines, drain.
 //!
 //! Each worker is a thread with a current-thread runtime of its own ([`worker`]); the first also accepts and hands each
-//! connection to the least loaded one. A connection's bytes pass [`framing`] before hyper parses them ([`io`]); everything
-//! that it can wait for has a deadline ([`deadline`]). [`drain`] is the way down: readiness first, then the listeners, then
-//! the connections.
+//! connection to the least loaded one. A connection may begin with a [`proxy`] header and with [`tls`]. Then its bytes pass
+//! [`framing`] before hyper parses them ([`io`]), or the frame meter of [`http2`]; everything that it can wait for has a
+//! deadline ([`deadline`]). [`drain`] is the way down: readiness first, then the listeners, then the connections.
 
+pub mod counts;
 pub mod deadline;
 pub mod drain;
 pub mod framing;
+pub mod guests;
+pub mod http2;
 pub mod io;
 pub mod listen;
+pub mod proxy;
+pub mod stream;
+pub mod tls;
 pub mod worker;

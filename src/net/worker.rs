@@ -2,23 +2,29 @@
 //!
 //! The first worker accepts and hands every connection to the worker that has the fewest; the others only take.
 
+mod drive;
+mod open;
+
+use super::counts::Counts;
 use super::deadline::Ticker;
 use super::drain::{Follower, Stage, reached};
 use super::framing::Limits;
-use super::io::{Connection, StrictIo, Timeouts};
+use super::guests::Guests;
+use super::http2;
+use super::io::{Connection, Scratch, Timeouts};
+use super::listen::Listener;
+use super::stream::Parked;
+use super::tls::Tls;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use ipnet::IpNet;
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::future::Future;
-use std::net::{SocketAddr, TcpListener};
-use std::pin::Pin;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
@@ -26,28 +32,49 @@ use tokio::task::LocalSet;
 const SCRATCH: usize = 64 * 1024;
 
 /// Limits and times of client connections.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Connections in all; further ones wait in the kernel's queue.
     pub connections: usize,
+    /// Connections of one address.
+    pub per_address: usize,
     /// Size and number of headers.
     pub head: Limits,
     /// Time limits.
     pub timeouts: Timeouts,
+    /// Limits of HTTP/2.
+    pub http2: http2::Limits,
+    /// TLS, where the port speaks it.
+    pub tls: Option<Arc<Tls>>,
+    /// Whose connections are not limited by address, and whose begin with a PROXY header, where that is asked for.
+    pub proxies: Arc<[IpNet]>,
+    /// Connections of these proxies must begin with a PROXY header.
+    pub proxy_protocol: bool,
+    /// Where it is counted.
+    pub counts: Arc<Counts>,
 }
 
 /// What a worker serves: one tower service for each connection.
 pub trait Serve: 'static {
     /// The answer's body.
-    type Body: http_body::Body<Data = bytes::Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static;
+    type Body: http_body::Body<Data = bytes::Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Unpin
+        + 'static;
     /// The service of one connection. It must always be ready: back-pressure is the connection's own, which reads no
     /// further request before the last is answered.
-    type Service: tower::Service<http::Request<Incoming>, Response = http::Response<Self::Body>, Error = Infallible>
-        + Clone
+    type Service: tower::Service<
+            http::Request<Incoming>,
+            Response = http::Response<Self::Body>,
+            Error = Infallible,
+            Future: Unpin + 'static,
+        > + Clone
         + 'static;
 
     /// A service for a connection that was just accepted.
     fn connection(&self, connection: Rc<Connection>) -> Self::Service;
+
+    /// A service for one stream of an HTTP/2 connection, whose service is `connection`.
+    fn stream(&self, connection: &Self::Service, stream: Rc<Connection>) -> Self::Service;
 }
 
 /// Open connections of one worker, by which the least loaded is found.
@@ -71,7 +98,7 @@ impl Drop for Place {
 
 /// A socket on its way to a worker.
 struct Handover {
-    stream: std::net::TcpStream,
+    stream: Parked,
     peer: SocketAddr,
     place: Place,
 }
@@ -110,7 +137,7 @@ impl Workers {
 /// A thread or its runtime cannot be started.
 pub fn start<S: Serve>(
     count: usize,
-    listener: TcpListener,
+    listener: Listener,
     settings: Settings,
     drain_limit: Duration,
     stage: &Follower,
@@ -125,10 +152,12 @@ pub fn start<S: Serve>(
         queues.push(receiver);
     }
     let loads: Vec<Load> = doors.iter().map(|door| Arc::clone(&door.load)).collect();
+    let guests = Guests::new(settings.per_address);
     let mut accepting = Some((listener, doors));
     let mut threads = Vec::new();
     for (index, queue) in queues.into_iter().enumerate() {
         let (serve, stage, accepting) = (Arc::clone(&serve), stage.clone(), accepting.take());
+        let (settings, guests) = (settings.clone(), Arc::clone(&guests));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
             LocalSet::new().block_on(&runtime, async move {
@@ -138,7 +167,8 @@ pub fn start<S: Serve>(
                     Err(error) => return tracing::error!(%error, index, "a worker could not be started"),
                 };
                 let scratch = Rc::new(RefCell::new(vec![0; SCRATCH].into_boxed_slice()));
-                let worker = Rc::new(Worker { serve, ticker, settings, http: builder(&settings), scratch });
+                let http = builder(&settings);
+                let worker = Rc::new(Worker { serve: Rc::new(serve), ticker, settings, http, scratch, guests });
                 worker.run(queue, accepting, stage, drain_limit).await;
             });
         })?;
@@ -157,18 +187,19 @@ fn builder(settings: &Settings) -> http1::Builder {
 }
 
 struct Worker<S> {
-    serve: S,
+    serve: Rc<S>,
     ticker: Ticker,
     settings: Settings,
     http: http1::Builder,
-    scratch: Rc<RefCell<Box<[u8]>>>,
+    scratch: Scratch,
+    guests: Arc<Guests>,
 }
 
 impl<S: Serve> Worker<S> {
     async fn run(
         self: Rc<Self>,
         mut queue: mpsc::UnboundedReceiver<Handover>,
-        accepting: Option<(TcpListener, Vec<Door>)>,
+        accepting: Option<(Listener, Vec<Door>)>,
         mut stage: Follower,
         drain_limit: Duration,
     ) {
@@ -180,7 +211,7 @@ impl<S: Serve> Worker<S> {
             tokio::select! {
                 biased;
                 handed = queue.recv() => match handed {
-                    Some(handed) => match TcpStream::from_std(handed.stream) {
+                    Some(handed) => match handed.stream.unpark() {
                         Ok(stream) => self.spawn(stream, handed.peer, handed.place),
                         Err(error) => tracing::warn!(%error, "an accepted connection could not be registered"),
                     },
@@ -199,30 +230,29 @@ impl<S: Serve> Worker<S> {
             tracing::warn!(connections = self.ticker.watched(), "the drain limit has passed: closing what is left");
         }
     }
-
-    fn spawn(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, place: Place) {
-        let connection = Rc::new(Connection::new(peer, self.ticker.watch(), self.settings.timeouts));
-        let io = StrictIo::new(stream, Rc::clone(&connection), self.settings.head, Rc::clone(&self.scratch));
-        let service = Tower(self.serve.connection(Rc::clone(&connection)));
-        let driven = self.http.serve_connection(io, service);
-        tokio::task::spawn_local(Drive::<S> { driven, connection, closing: false, _place: place });
-    }
 }
 
 /// Accepts until the process drains, and hands over to the least loaded worker.
-async fn accept<S: Serve>(own: Rc<Worker<S>>, listener: TcpListener, doors: Vec<Door>, mut stage: Follower) {
-    let listener = match tokio::net::TcpListener::from_std(listener) {
+async fn accept<S: Serve>(own: Rc<Worker<S>>, listener: Listener, doors: Vec<Door>, mut stage: Follower) {
+    let listener = match listener.register() {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "the listener could not be registered"),
     };
+    let mut full = false;
     loop {
         let open: usize = doors.iter().map(|door| door.load.load(Ordering::Relaxed)).sum();
         if open >= own.settings.connections {
+            if !full {
+                full = true;
+                own.settings.counts.paused.add_shared(1);
+                tracing::warn!(open, "the limit on connections is reached: further ones wait");
+            }
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(20)) => continue,
                 () = reached(&mut stage, Stage::Draining) => return,
             }
         }
+        full = false;
         let accepted = tokio::select! {
             biased;
             accepted = listener.accept() => accepted,
@@ -244,57 +274,9 @@ async fn accept<S: Serve>(own: Rc<Worker<S>>, listener: TcpListener, doors: Vec<
         let place = Place::take(&door.load);
         if index == 0 {
             own.spawn(stream, peer, place);
-        } else if let Ok(stream) = stream.into_std() {
+        } else if let Ok(stream) = stream.park() {
             // A worker that has ended drops the socket, which closes it.
             let _ = door.queue.send(Handover { stream, peer, place });
-        }
-    }
-}
-
-/// A tower service as hyper calls it.
-struct Tower<S>(S);
-
-impl<S, R> hyper::service::Service<R> for Tower<S>
-where
-    S: tower::Service<R> + Clone,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn call(&self, request: R) -> Self::Future {
-        self.0.clone().call(request)
-    }
-}
-
-/// One connection's task.
-struct Drive<S: Serve> {
-    driven: http1::Connection<StrictIo, Tower<S::Service>>,
-    connection: Rc<Connection>,
-    closing: bool,
-    _place: Place,
-}
-
-impl<S: Serve> Unpin for Drive<S> {}
-
-impl<S: Serve> Future for Drive<S> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        this.connection.deadlines.register(cx.waker());
-        if this.connection.deadlines.draining() && !this.closing {
-            this.closing = true;
-            Pin::new(&mut this.driven).graceful_shutdown();
-        }
-        match Pin::new(&mut this.driven).poll(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(result) => {
-                if let Err(error) = result {
-                    tracing::debug!(peer = %this.connection.peer, %error, "connection ended");
-                }
-                Poll::Ready(())
-            }
         }
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
         strip,
         secrets: secrets.list.into(),
         warnings: Findings::new(),
+        fingerprint: Box::default(),
     }
 }
 

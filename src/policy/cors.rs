@@ -21,10 +21,33 @@ pub struct Cors {
     pub max_age: Option<HeaderValue>,
 }
 
-#[derive(Clone, Debug)]
-enum Origins {
+/// Pages of which origins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origins {
+    /// Of all.
     Any,
+    /// Of these.
     Listed(Box<[HeaderValue]>),
+}
+
+impl Origins {
+    /// Whether a page of that origin is one of them.
+    pub(super) fn has(&self, origin: &HeaderValue) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Listed(list) => list.contains(origin),
+        }
+    }
+
+    /// On one line.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::Any => "origins *".to_owned(),
+            Self::Listed(list) => {
+                format!("origins {}", list.iter().filter_map(|o| o.to_str().ok()).collect::<Vec<_>>().join(" "))
+            }
+        }
+    }
 }
 
 impl Cors {
@@ -41,12 +64,7 @@ impl Cors {
     #[must_use]
     pub fn words(&self) -> String {
         let Self { origins, methods, headers, credentials, max_age } = self;
-        let mut words = match origins {
-            Origins::Any => "origins *".to_owned(),
-            Origins::Listed(list) => {
-                format!("origins {}", list.iter().filter_map(|o| o.to_str().ok()).collect::<Vec<_>>().join(" "))
-            }
-        };
+        let mut words = origins.words();
         for (name, value) in [("methods", methods), ("headers", headers), ("max_age", max_age)] {
             if let Some(text) = value.as_ref().and_then(|value| value.to_str().ok()) {
                 words.push_str(&format!(", {name} {text}"));
@@ -70,7 +88,7 @@ pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Spanned<Cors>
         detail.help("write `origins: [\"https://app.example.com\"]`");
         return None;
     };
-    let origins = origins(list, findings);
+    let origins = origins(list, "bad_cors", findings);
     let credentials = map.get("credentials").and_then(|n| n.expect_bool("`credentials`", findings)).unwrap_or(false);
     if credentials && matches!(origins, Some(Origins::Any)) {
         findings
@@ -87,24 +105,26 @@ pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Spanned<Cors>
     (findings.list().len() == before).then_some(Spanned { value: cors, span: node.span })
 }
 
-fn origins(node: &Node, findings: &mut Findings) -> Option<Origins> {
+/// Reads `origins:`; mistakes are reported with that code.
+pub(super) fn origins(node: &Node, code: &'static str, findings: &mut Findings) -> Option<Origins> {
     let words = node.expect_strs("`origins`", findings)?;
     if words.is_empty() {
-        findings.error("bad_cors", node.span, "`origins` is an empty list").help("leave `cors` out");
+        let help = if code == "bad_cors" { "leave `cors` out" } else { "leave it out: then no page may" };
+        findings.error(code, node.span, "`origins` is an empty list").help(help);
         return None;
     }
     if words.iter().any(|(word, _)| *word == "*") {
         if words.len() > 1 {
-            findings.error("bad_cors", node.span, "`*` is every origin: no other one stands beside it");
+            findings.error(code, node.span, "`*` is every origin: no other one stands beside it");
         }
         return Some(Origins::Any);
     }
-    let list: Vec<_> = words.into_iter().filter_map(|(word, span)| origin(word, span, findings)).collect();
+    let list: Vec<_> = words.into_iter().filter_map(|(word, span)| origin(word, span, code, findings)).collect();
     Some(Origins::Listed(list.into()))
 }
 
 /// An origin as browsers write it: scheme, host, a port that is not the usual one, and nothing else.
-fn origin(word: &str, span: Span, findings: &mut Findings) -> Option<HeaderValue> {
+fn origin(word: &str, span: Span, code: &'static str, findings: &mut Findings) -> Option<HeaderValue> {
     let uri = word.parse::<Uri>().ok();
     let scheme = uri.as_ref().and_then(Uri::scheme_str).unwrap_or_default();
     let authority = uri.as_ref().and_then(Uri::authority);
@@ -122,7 +142,7 @@ fn origin(word: &str, span: Span, findings: &mut Findings) -> Option<HeaderValue
     } else {
         format!("write \"{written}\"")
     };
-    findings.error("bad_cors", span, message).help(help);
+    findings.error(code, span, message).help(help);
     None
 }
 

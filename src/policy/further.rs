@@ -10,6 +10,7 @@ use super::shared::{self, RawShared, Shared};
 use super::source::{Methods, Spanned};
 use super::throttle::{self, CountedBy, RawThrottle, Throttle};
 use super::timeout::{self, Timeout};
+use super::upgrade::{RawUpgrade, Upgrade};
 use super::when::{self, Condition, RawWhen, Scope};
 use crate::yaml::{Findings, Key, Node, Span};
 
@@ -30,6 +31,8 @@ pub struct Further {
     pub timeout: Option<Timeout>,
     /// Bytes of a request's body at most, where it is not as usual.
     pub body_limit: Option<u64>,
+    /// Whether a connection may become a WebSocket.
+    pub upgrade: Option<Upgrade>,
 }
 
 /// The same as written.
@@ -42,6 +45,7 @@ pub(super) struct RawFurther {
     throttle: Option<Spanned<RawThrottle>>,
     timeout: Option<Timeout>,
     body_limit: Option<u64>,
+    upgrade: RawUpgrade,
 }
 
 impl RawFurther {
@@ -53,6 +57,8 @@ impl RawFurther {
             "shared" => self.shared = shared::read(node, findings).map(|value| Spanned { value, span: key.span }),
             "timeout" => self.timeout = timeout::read(node, findings),
             "body_limit" => self.body_limit = node.expect_size("`body_limit`", findings),
+            "upgrade" => self.upgrade.read_upgrade(node, findings),
+            "origins" => self.upgrade.read_origins(node, findings),
             "throttle" => self.throttle = throttle::read(node, findings),
             "when" => self.when = when::read(node, findings),
             _ => {}
@@ -189,12 +195,14 @@ pub(super) fn compile(
     }
     further.timeout = [own, route, defaults].into_iter().filter_map(|o| o.timeout).reduce(Timeout::over);
     further.body_limit = [own, route, defaults].into_iter().find_map(|o| o.body_limit);
+    let upgrades = [&defaults.upgrade, &route.upgrade, &own.upgrade];
+    further.upgrade = RawUpgrade::compile(upgrades, rule.methods, findings);
     further.says_something().then(|| Box::new(further))
 }
 
 impl Further {
     fn says_something(&self) -> bool {
-        let Self { permissions, model, shared, when, throttle, timeout, body_limit } = self;
+        let Self { permissions, model, shared, when, throttle, timeout, body_limit, upgrade } = self;
         !permissions.is_empty()
             || model.is_some()
             || shared.is_some()
@@ -202,5 +210,6 @@ impl Further {
             || throttle.is_some()
             || timeout.is_some()
             || body_limit.is_some()
+            || upgrade.is_some()
     }
 }

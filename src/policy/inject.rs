@@ -51,6 +51,8 @@ pub enum InjectValue {
     Path(usize),
     /// `request.id`
     RequestId,
+    /// `client.name`: of the certificate that the client has shown
+    ClientName,
     /// `{ literal: text }`
     Literal(HeaderValue),
     /// `{ secret: NAME }`
@@ -81,12 +83,13 @@ impl InjectValue {
             "orgs.manager" => Self::Orgs(Level::Manager),
             "orgs.owner" => Self::Orgs(Level::Owner),
             "request.id" => Self::RequestId,
+            "client.name" => Self::ClientName,
             _ => return None,
         })
     }
 }
 
-pub(crate) const WORDS: [&str; 15] = [
+pub(crate) const WORDS: [&str; 16] = [
     "user.id",
     "user.username",
     "user.email",
@@ -102,6 +105,7 @@ pub(crate) const WORDS: [&str; 15] = [
     "orgs.manager",
     "orgs.owner",
     "request.id",
+    "client.name",
 ];
 
 /// Headers that frame or route the message: a policy that wrote them would break the connection.

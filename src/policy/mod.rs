@@ -23,6 +23,7 @@ mod strip;
 mod table;
 mod throttle;
 mod timeout;
+mod upgrade;
 mod upstreams;
 mod values;
 mod when;
@@ -44,10 +45,12 @@ pub(crate) use source::{METHODS, ROUTE_KEYS, RULE_KEYS};
 pub use strip::StripSet;
 pub use throttle::{CountedBy, Throttle};
 pub use timeout::Timeout;
+pub use upgrade::Upgrade;
 pub use values::Foreign;
 pub use when::{Condition, Failure, Subject};
 
 use crate::yaml::Findings;
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 #[cfg(test)]
@@ -95,6 +98,7 @@ pub struct Policy {
     strip: StripSet,
     secrets: Box<[Arc<Secret>]>,
     warnings: Findings,
+    fingerprint: Box<str>,
 }
 
 /// A route that was found, and what its variables matched.
@@ -113,6 +117,7 @@ pub struct Found<'p> {
 /// # Errors
 /// At least one of the findings is an error; all are there, in the order of files and lines.
 pub fn load(files: &[(impl AsRef<str>, impl AsRef<str>)], names: Option<&Names>) -> Result<Policy, Findings> {
+    let fingerprint = fingerprint(files);
     let mut findings = Findings::new();
     let ids: Vec<_> = files.iter().map(|(name, text)| findings.add_source(name.as_ref(), text.as_ref())).collect();
     if ids.is_empty() {
@@ -125,7 +130,20 @@ pub fn load(files: &[(impl AsRef<str>, impl AsRef<str>)], names: Option<&Names>)
         return Err(findings);
     }
     policy.warnings = findings;
+    policy.fingerprint = fingerprint;
     Ok(policy)
+}
+
+/// What tells these files from others: 16 hexadecimal digits of a digest of their texts, in their order.
+#[must_use]
+pub fn fingerprint(files: &[(impl AsRef<str>, impl AsRef<str>)]) -> Box<str> {
+    let mut hash = Sha256::new();
+    for text in files.iter().map(|(_, text)| text.as_ref()) {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text);
+    }
+    let digest = hash.finalize();
+    data_encoding::HEXLOWER.encode(digest.get(..8).unwrap_or_default()).into()
 }
 
 impl Policy {
@@ -172,6 +190,12 @@ impl Policy {
     #[must_use]
     pub fn secrets(&self) -> &[Arc<Secret>] {
         &self.secrets
+    }
+
+    /// The [`fingerprint()`] of its files.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 
     /// What was found that does not keep the policy from being used.

@@ -78,10 +78,10 @@ pub(super) struct Options {
 }
 
 /// The options that the language names and this version does not do.
-pub(crate) const NOT_YET: [&str; 5] = ["inspect_limit", "list", "mode", "origins", "upgrade"];
+pub(crate) const NOT_YET: [&str; 3] = ["inspect_limit", "list", "mode"];
 
 /// Options of a rule, and of all above it.
-pub(crate) const RULE_KEYS: [&str; 14] = [
+pub(crate) const RULE_KEYS: [&str; 16] = [
     "level",
     "org",
     "foreign",
@@ -96,6 +96,8 @@ pub(crate) const RULE_KEYS: [&str; 14] = [
     "throttle",
     "timeout",
     "body_limit",
+    "upgrade",
+    "origins",
 ];
 /// Options of a whole route, and of the defaults.
 pub(crate) const ROUTE_KEYS: [&str; 5] = ["upstream", "rewrite", "trailing_slash", "cors", "allow_lint"];

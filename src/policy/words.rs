@@ -10,7 +10,7 @@ impl Further {
     /// The options and what they say: `("permissions", "config.add_device")`, in the order in which they are judged.
     #[must_use]
     pub fn words(&self) -> Vec<(&'static str, String)> {
-        let Self { permissions, model, shared, when, throttle, timeout, body_limit } = self;
+        let Self { permissions, model, shared, when, throttle, timeout, body_limit, upgrade } = self;
         let mut words = Vec::new();
         if let Some(shared) = shared {
             words.push(("shared", format!("read {}, write {}", shared.read.as_str(), shared.write.as_str())));
@@ -34,6 +34,9 @@ impl Further {
         }
         if let Some(limit) = body_limit {
             words.push(("body_limit", format!("{limit} bytes")));
+        }
+        if let Some(upgrade) = upgrade {
+            words.push(("upgrade", upgrade.words()));
         }
         words
     }
@@ -99,6 +102,7 @@ impl Route {
             InjectValue::Orgs(level) => format!("orgs.{}", level.as_str()),
             InjectValue::Path(at) => format!("path.{}", self.variables().nth(*at).unwrap_or_default()),
             InjectValue::RequestId => "request.id".to_owned(),
+            InjectValue::ClientName => "client.name".to_owned(),
             InjectValue::Secret(secret) => format!("{{ secret: {} }}", secret.name()),
             InjectValue::Literal(text) => format!("{{ literal: {text:?} }}"),
         }

@@ -24,6 +24,8 @@ pub struct Line<'a> {
     pub at: Duration,
     /// Its id, as the upstream saw it.
     pub request_id: &'a str,
+    /// The trace that it is part of, where that is another id.
+    pub trace_id: Option<&'a str>,
     /// The client's address.
     pub client: IpAddr,
     /// The method; like host and path, unknown of a head that could not be read.
@@ -64,6 +66,7 @@ impl Line<'_> {
         out.extend_from_slice(b"{\"ts\":");
         seconds(out, self.at.as_secs(), self.at.subsec_micros());
         text(out, "request_id", Some(self.request_id));
+        text(out, "trace_id", self.trace_id);
         out.extend_from_slice(b",\"client\":\"");
         let _ = write!(out, "{}", self.client);
         out.push(b'"');
@@ -216,6 +219,7 @@ mod tests {
         let line = Line {
             at: Duration::new(1_700_000_000, 42_000),
             request_id: "r1",
+            trace_id: None,
             client: [127, 0, 0, 1].into(),
             method: Some("GET"),
             host: Some("api.example.com"),

@@ -10,7 +10,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -51,6 +51,9 @@ impl RouteCell {
     }
 }
 
+/// The label of requests that found no route.
+const NO_ROUTE: &str = "-";
+
 /// One worker's counters of the routes of one policy, by the routes' indexes; the last cell is for "no route".
 #[derive(Debug)]
 pub struct RouteShard {
@@ -63,6 +66,20 @@ impl RouteShard {
     pub fn cell(&self, route: Option<usize>) -> Option<&RouteCell> {
         let at = route.unwrap_or(self.labels.len());
         self.cells.get(at).map(|cell| &**cell.get_or_init(Box::default))
+    }
+
+    fn add_to(&self, totals: &mut BTreeMap<String, RouteTotal>) {
+        for (at, cell) in self.cells.iter().enumerate() {
+            let Some(cell) = cell.get() else { continue };
+            let label = self.labels.get(at).map_or(NO_ROUTE, |label| label);
+            let total = totals.entry(label.to_owned()).or_default();
+            total.allowed += cell.allowed.get();
+            for (sum, count) in total.refused.iter_mut().zip(&cell.refused) {
+                *sum += count.get();
+            }
+            cell.ours.add_to(&mut total.ours);
+            cell.upstream.add_to(&mut total.upstream);
+        }
     }
 }
 
@@ -100,6 +117,8 @@ counters! {
     superuser_passes: Counter "postern_superuser_passes" "Requests that only the superuser flag let into an organization";
     framing_refused: Counter "postern_framing_refused" "Requests whose head the framing scanner refused";
     answers_aborted: Counter "postern_answers_aborted" "Answers that broke off";
+    spans: Counter "postern_spans" "Spans that the trace collector took";
+    spans_dropped: Counter "postern_spans_dropped" "Spans dropped because the trace collector could not keep up or was away";
     log_dropped: Counter "postern_access_log_dropped" "Access lines dropped because the log could not keep up";
 }
 
@@ -107,8 +126,57 @@ counters! {
 #[derive(Debug, Default)]
 pub struct Metrics {
     shards: Mutex<Vec<Arc<Shard>>>,
-    routes: Mutex<Vec<Arc<RouteShard>>>,
+    routes: Mutex<Routes>,
     gauges: Mutex<Vec<Gauge>>,
+    others: Mutex<Vec<Other>>,
+    counters: Mutex<Vec<Counter>>,
+}
+
+struct Counter {
+    name: &'static str,
+    help: &'static str,
+    read: Box<dyn Fn() -> u64 + Send>,
+}
+
+impl fmt::Debug for Counter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Puts metrics of another room into the registry of a scrape.
+struct Other(Box<dyn Fn(&mut Registry) + Send>);
+
+impl fmt::Debug for Other {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Other")
+    }
+}
+
+/// What is counted by route. A policy's counters outlive it where the next one has the same routes; those of routes that
+/// are gone are no longer shown.
+#[derive(Debug, Default)]
+struct Routes {
+    /// The routes of the policy in force.
+    labels: Arc<[Box<str>]>,
+    shards: Vec<Arc<RouteShard>>,
+    /// The sums of shards that nobody counts into any more.
+    closed: BTreeMap<String, RouteTotal>,
+}
+
+impl Routes {
+    fn close(&mut self) {
+        let Self { labels, shards, closed } = self;
+        shards.retain_mut(|shard| {
+            let ended = Arc::get_mut(shard).is_some();
+            if ended {
+                shard.add_to(closed);
+            }
+            !ended
+        });
+        let shown: HashSet<&str> = labels.iter().map(|label| &**label).chain([NO_ROUTE]).collect();
+        closed.retain(|label, _| shown.contains(label.as_str()));
+    }
 }
 
 struct Gauge {
@@ -136,8 +204,15 @@ impl Metrics {
     pub fn route_shard(&self, labels: &Arc<[Box<str>]>) -> Arc<RouteShard> {
         let cells = (0..=labels.len()).map(|_| OnceLock::new()).collect();
         let shard = Arc::new(RouteShard { labels: Arc::clone(labels), cells });
-        self.routes.lock().push(Arc::clone(&shard));
+        let mut routes = self.routes.lock();
+        routes.close();
+        routes.shards.push(Arc::clone(&shard));
         shard
+    }
+
+    /// Other routes are in force: only theirs are shown from now on.
+    pub fn routes_are(&self, labels: &Arc<[Box<str>]>) {
+        self.routes.lock().labels = Arc::clone(labels);
     }
 
     /// Something that is read at each scrape.
@@ -156,6 +231,17 @@ impl Metrics {
         self.gauges.lock().push(Gauge { name, help, labels, read: Box::new(read) });
     }
 
+    /// Metrics that another room writes itself, at each scrape.
+    pub fn also(&self, collector: Arc<impl Collector>) {
+        let register = move |registry: &mut Registry| registry.register_collector(Box::new(Arc::clone(&collector)));
+        self.others.lock().push(Other(Box::new(register)));
+    }
+
+    /// A number that only grows, counted elsewhere, which is read at each scrape.
+    pub fn counter(&self, name: &'static str, help: &'static str, read: impl Fn() -> u64 + Send + 'static) {
+        self.counters.lock().push(Counter { name, help, read: Box::new(read) });
+    }
+
     /// The whole exposition.
     ///
     /// # Errors
@@ -163,31 +249,27 @@ impl Metrics {
     pub fn render(self: &Arc<Self>) -> Result<String, fmt::Error> {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Arc::clone(self)));
+        self.others.lock().iter().for_each(|other| (other.0)(&mut registry));
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry)?;
         Ok(text)
     }
 
     fn totals(&self) -> BTreeMap<String, RouteTotal> {
-        let mut totals: BTreeMap<String, RouteTotal> = BTreeMap::new();
-        for shard in self.routes.lock().iter() {
-            for (at, cell) in shard.cells.iter().enumerate() {
-                let Some(cell) = cell.get() else { continue };
-                let label = shard.labels.get(at).map_or("-", |label| label);
-                let total = totals.entry(label.to_owned()).or_default();
-                total.allowed += cell.allowed.get();
-                for (sum, count) in total.refused.iter_mut().zip(&cell.refused) {
-                    *sum += count.get();
-                }
-                cell.ours.add_to(&mut total.ours);
-                cell.upstream.add_to(&mut total.upstream);
-            }
+        let mut routes = self.routes.lock();
+        routes.close();
+        let mut totals = routes.closed.clone();
+        for shard in &routes.shards {
+            shard.add_to(&mut totals);
         }
+        // Requests that began before a reload may still be counted by a policy that is no longer in force.
+        let shown: HashSet<&str> = routes.labels.iter().map(|label| &**label).chain([NO_ROUTE]).collect();
+        totals.retain(|label, _| shown.contains(label.as_str()));
         totals
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct RouteTotal {
     allowed: u64,
     refused: [u64; Reason::ALL.len()],
@@ -237,6 +319,10 @@ impl Collector for Metrics {
             }
         }
         drop(shards);
+        for counter in self.counters.lock().iter() {
+            let mut metric = encoder.encode_descriptor(counter.name, counter.help, None, MetricType::Counter)?;
+            metric.encode_counter::<NoLabelSet, _, u64>(&(counter.read)(), None)?;
+        }
         for gauge in self.gauges.lock().iter() {
             let mut metric = encoder.encode_descriptor(gauge.name, gauge.help, None, MetricType::Gauge)?;
             let value = (gauge.read)();

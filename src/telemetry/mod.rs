@@ -1,6 +1,8 @@
-//! What operators see: metrics ([`metrics`]), one access line a request ([`access`]), operational log lines ([`log`]).
+//! What operators see: metrics ([`metrics`]), one access line a request ([`access`]), operational log lines ([`log`]),
+//! spans of sampled requests ([`trace`]).
 
 pub mod access;
 pub mod counters;
 pub mod log;
 pub mod metrics;
+pub mod trace;

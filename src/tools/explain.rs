@@ -1,7 +1,7 @@
 //! `postern explain`: why a request is let through or refused, step by step, in the order of the pipeline.
 
 use super::ask::Request;
-use crate::decision::{CredentialNeed, Denial, OrgKey, Permit, Reading, Says, Stage, Trace, trace};
+use crate::decision::{CredentialNeed, Denial, OrgKey, Permit, Reading, Says, Stage, Told, Trace, trace};
 use crate::facts::{Organization, Snapshot};
 use crate::policy::{Access, InjectValue, Policy, RESERVED, Route};
 use serde_json::{Value as Json, json};
@@ -98,7 +98,7 @@ impl<'p> Explanation<'p> {
     fn end(&mut self, policy: &Policy, raw: &str) {
         let Ok(permit) = &self.verdict else { return };
         let mut sent = Vec::new();
-        let told = permit.inject(REQUEST_ID, |name, value| {
+        let told = permit.inject(Told { request_id: REQUEST_ID, client_name: None }, |name, value| {
             let secret = permit.rule().inject.iter().any(|i| i.name == *name && is_secret(&i.value));
             let text = String::from_utf8_lossy(value).into_owned();
             sent.push((name.to_string(), if secret { "***".to_owned() } else { text }));

@@ -244,6 +244,14 @@ fn option(key: &str) -> (&'static str, Json) {
             ("The schemes of credentials that are taken.", json!({ "$ref": "#/definitions/authenticate" }))
         }
         "body_limit" => ("The greatest body: `64KiB`, `1MiB`.", json!({ "type": ["string", "integer"] })),
+        "origins" => (
+            "Origins whose pages may open a WebSocket here; without it none may, only programs.",
+            json!({ "$ref": "#/definitions/texts" }),
+        ),
+        "upgrade" => (
+            "What a connection may become: `[websocket]`.",
+            json!({ "type": ["string", "array"], "items": { "enum": ["websocket"] } }),
+        ),
         "cors" => (
             "Origins whose pages may call this route; preflights are answered before authentication.",
             json!({

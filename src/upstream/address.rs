@@ -1,7 +1,11 @@
 //! What the configuration says of an upstream, checked.
 
+use super::cluster;
+use super::tls;
 use http::HeaderValue;
-use http::uri::{Authority, Scheme, Uri};
+use http::uri::{Authority, Uri};
+use std::fmt;
+use std::path::PathBuf;
 use thiserror::Error;
 
 /// Which `Host` the upstream sees.
@@ -15,24 +19,62 @@ pub enum HostHeader {
     Text(HeaderValue),
 }
 
+/// How an upstream is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// HTTP/1.1 in the clear.
+    Http,
+    /// The same within TLS; the certificate is always verified.
+    Https,
+}
+
+/// Where an upstream listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// A host name or an IP address (IPv6 without brackets), and a port.
+    Host {
+        /// The host.
+        host: Box<str>,
+        /// The port.
+        port: u16,
+    },
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// One configured address of an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// How it is spoken to.
+    pub scheme: Scheme,
+    /// Where it listens.
+    pub location: Location,
+    /// The same as a `Host` header.
+    pub authority: HeaderValue,
+    /// Its share beside the others, from 1.
+    pub weight: usize,
+}
+
 /// One upstream service.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     /// Its name in policies.
     pub name: Box<str>,
-    /// `host:port` to connect to; a host name is resolved at each new connection.
-    pub address: Box<str>,
-    /// The same as a `Host` header.
-    pub authority: HeaderValue,
+    /// Where it is; at least one, all of one scheme.
+    pub addresses: Vec<Address>,
     /// Which `Host` it sees.
     pub host: HostHeader,
+    /// How its certificate is verified and ours shown.
+    pub tls: tls::Settings,
+    /// Several addresses, checks or limits; `None` is one address that is simply connected to.
+    pub cluster: Option<cluster::Settings>,
 }
 
 /// Why an upstream's URL cannot be used.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum AddressError {
     /// Not a URL.
-    #[error("`{0}` is not a URL; write http://HOST:PORT")]
+    #[error("`{0}` is not a URL; write http://HOST:PORT, https://HOST:PORT or unix:///PATH")]
     NotUrl(String),
     /// A scheme that comes later.
     #[error("`{0}`: {1} upstreams are not yet supported; use http://HOST:PORT")]
@@ -44,50 +86,130 @@ pub enum AddressError {
     MoreThanOrigin(String),
 }
 
-impl Upstream {
-    /// Reads `http://host[:port]`.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.location {
+            Location::Unix(path) => write!(f, "unix://{}", path.display()),
+            Location::Host { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Location::Host { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+impl Address {
+    /// Reads `http://host[:port]`, `https://host[:port]` or `unix:///path`.
     ///
     /// # Errors
     /// See [`AddressError`]; a text with credentials in it is never repeated whole.
-    pub fn parse(name: &str, url: &str, host: HostHeader) -> Result<Self, AddressError> {
+    pub fn parse(url: &str) -> Result<Self, AddressError> {
         let shown = || url.rsplit_once('@').map_or(url, |(_, after)| after).to_owned();
-        for (prefix, scheme) in [("https:", "https"), ("h2c:", "h2c"), ("unix:", "unix"), ("https+", "https")] {
+        for (prefix, scheme) in [("h2c:", "h2c"), ("https+", "https")] {
             if url.starts_with(prefix) {
                 return Err(AddressError::NotYet(shown(), scheme));
             }
         }
+        if let Some(path) = url.strip_prefix("unix://") {
+            // The kernel takes 107 bytes.
+            if !path.starts_with('/') || path.len() > 107 || path.contains(['?', '#', '\0']) {
+                return Err(AddressError::NotUrl(shown()));
+            }
+            let (scheme, location) = (Scheme::Http, Location::Unix(PathBuf::from(path)));
+            return Ok(Self { scheme, location, authority: HeaderValue::from_static("localhost"), weight: 1 });
+        }
         let uri: Uri = url.parse().map_err(|_| AddressError::NotUrl(shown()))?;
-        let authority = uri.authority().filter(|_| uri.scheme() == Some(&Scheme::HTTP));
-        let authority = authority.ok_or_else(|| AddressError::NotUrl(shown()))?;
+        let scheme = match uri.scheme_str() {
+            Some("http") => Scheme::Http,
+            Some("https") => Scheme::Https,
+            _ => return Err(AddressError::NotUrl(shown())),
+        };
+        let authority = uri.authority().ok_or_else(|| AddressError::NotUrl(shown()))?;
         let bare = uri.path_and_query().is_none_or(|path| path == "/") && !authority.as_str().contains('@');
         if !bare {
             return Err(AddressError::MoreThanOrigin(shown()));
         }
         let header = HeaderValue::from_str(authority.as_str()).map_err(|_| AddressError::NotUrl(shown()))?;
-        Ok(Self { name: name.into(), address: connect_to(authority).into(), authority: header, host })
+        let location = host(authority, scheme).ok_or_else(|| AddressError::NotUrl(shown()))?;
+        Ok(Self { scheme, location, authority: header, weight: 1 })
     }
 }
 
-fn connect_to(authority: &Authority) -> String {
-    format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80))
+impl HostHeader {
+    fn words(&self) -> String {
+        match self {
+            Self::Preserve => "preserve".to_owned(),
+            Self::Upstream => "upstream".to_owned(),
+            Self::Text(text) => String::from_utf8_lossy(text.as_bytes()).into_owned(),
+        }
+    }
+}
+
+impl Address {
+    fn url(&self) -> String {
+        match (&self.location, self.scheme) {
+            (Location::Unix(_), _) => self.to_string(),
+            (Location::Host { .. }, Scheme::Http) => format!("http://{self}"),
+            (Location::Host { .. }, Scheme::Https) => format!("https://{self}"),
+        }
+    }
+}
+
+fn host(authority: &Authority, scheme: Scheme) -> Option<Location> {
+    let usual = if scheme == Scheme::Https { 443 } else { 80 };
+    let port = match authority.port() {
+        Some(port) => Some(port.as_u16()).filter(|port| *port != 0)?,
+        None => usual,
+    };
+    let host = authority.host();
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    (!host.is_empty()).then(|| Location::Host { host: host.into(), port })
+}
+
+impl Upstream {
+    /// An upstream of one address, see [`Address::parse`].
+    ///
+    /// # Errors
+    /// See [`AddressError`].
+    pub fn parse(name: &str, url: &str, host: HostHeader) -> Result<Self, AddressError> {
+        let addresses = vec![Address::parse(url)?];
+        Ok(Self { name: name.into(), addresses, host, tls: tls::Settings::default(), cluster: None })
+    }
+
+    /// Where it is and which `Host` it sees, for people who compare.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let urls: Vec<String> = self.addresses.iter().map(Address::url).collect();
+        let cluster = self.cluster.as_ref().map(|cluster| format!(", {cluster:?}")).unwrap_or_default();
+        let tls = if self.tls == tls::Settings::default() { String::new() } else { format!(", {:?}", self.tls) };
+        format!("{}, host: {}{tls}{cluster}", urls.join(" "), self.host.words())
+    }
+
+    /// Whether it is spoken to within TLS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.addresses.iter().any(|address| address.scheme == Scheme::Https)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{AddressError, HostHeader, Upstream};
+    use super::{Address, AddressError, Scheme};
 
     #[test]
-    fn an_upstream_is_scheme_host_and_port() {
-        let parse =
-            |url| Upstream::parse("legacy", url, HostHeader::Preserve).map(|upstream| upstream.address.into_string());
-        assert_eq!(parse("http://127.0.0.1:8000"), Ok("127.0.0.1:8000".to_owned()));
-        assert_eq!(parse("http://legacy/"), Ok("legacy:80".to_owned()));
-        assert_eq!(parse("http://[::1]:8000"), Ok("[::1]:8000".to_owned()));
-        assert!(matches!(parse("https://a"), Err(AddressError::NotYet(..))));
-        assert!(matches!(parse("unix:///run/a.sock"), Err(AddressError::NotYet(..))));
+    fn an_upstream_is_scheme_host_and_port_or_a_socket() {
+        let parse = |url| Address::parse(url).map(|address| (address.scheme, address.to_string()));
+        let of = |scheme, text: &str| Ok((scheme, text.to_owned()));
+        assert_eq!(parse("http://127.0.0.1:8000"), of(Scheme::Http, "127.0.0.1:8000"));
+        assert_eq!(parse("http://legacy/"), of(Scheme::Http, "legacy:80"));
+        assert_eq!(parse("https://legacy"), of(Scheme::Https, "legacy:443"));
+        assert_eq!(parse("http://[::1]:8000"), of(Scheme::Http, "[::1]:8000"));
+        assert_eq!(parse("unix:///run/a.sock"), of(Scheme::Http, "unix:///run/a.sock"));
+        assert!(matches!(parse("h2c://a"), Err(AddressError::NotYet(..))));
         assert!(matches!(parse("http://a/base"), Err(AddressError::MoreThanOrigin(_))));
-        assert!(matches!(parse("127.0.0.1:8000"), Err(AddressError::NotUrl(_))));
-        assert!(matches!(parse("legacy"), Err(AddressError::NotUrl(_))));
+        for not_a_url in
+            ["127.0.0.1:8000", "legacy", "http://a:0", "ftp://a", "unix://a", "unix://", "http://", "unix:/a"]
+        {
+            assert!(matches!(parse(not_a_url), Err(AddressError::NotUrl(_))), "{not_a_url}: {:?}", parse(not_a_url));
+        }
         let error = parse("http://user:secret@a:1").unwrap_err().to_string();
         assert!(!error.contains("secret"), "{error}");
     }

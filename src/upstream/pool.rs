@@ -3,8 +3,11 @@
 //! Nothing here is shared between workers. A request waits for nobody: where no idle connection is left, another is opened
 //! (there are never more than there are clients being served).
 
-use super::h1::{Connection, Fault, Scratch};
-use super::{Stream, Upstream};
+use super::cluster::admission::Seat;
+use super::cluster::{Cluster, Endpoint};
+use super::dial::{dial, dial_by_name};
+use super::h1::{Connection, Fault, Memory};
+use super::{Destination, Upstream};
 use crate::net::deadline::{Deadlines, Phase, Ticker, Ticks};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -13,7 +16,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use thiserror::Error;
-use tokio::net::TcpStream;
 
 /// Time limits towards an upstream; zero is none.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +58,18 @@ pub enum SendError {
         /// What for.
         to: &'static str,
     },
+    /// More requests are there and wait than may.
+    #[error("{name} has as many requests as it may, and too many wait")]
+    Overloaded {
+        /// The upstream's name.
+        name: Box<str>,
+    },
+    /// Checks find none of its addresses well.
+    #[error("no address of {name} is healthy")]
+    Unhealthy {
+        /// The upstream's name.
+        name: Box<str>,
+    },
 }
 
 /// What a pool counts.
@@ -72,6 +86,19 @@ pub struct Counts {
 struct Idle {
     connection: Box<Connection>,
     since: u32,
+    /// Which address of a cluster it leads to.
+    to: To,
+}
+
+/// Which address of an upstream: `None` where it has but one.
+pub type To = Option<Arc<Endpoint>>;
+
+fn same(a: &To, b: &To) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        (None, Some(_)) | (Some(_), None) => false,
+    }
 }
 
 /// The largest buffer that is kept for the next request's head.
@@ -79,12 +106,12 @@ const LARGEST_SPARE: usize = 16 * 1024;
 
 /// One worker's connections to one upstream.
 pub struct Pool {
-    upstream: Arc<Upstream>,
+    destination: Arc<Destination>,
     timeouts: Timeouts,
     ticker: Ticker,
     idle: RefCell<VecDeque<Idle>>,
     counts: Counts,
-    scratch: Scratch,
+    memory: Memory,
     /// What the last head was written to.
     spare: Cell<Vec<u8>>,
 }
@@ -103,17 +130,29 @@ async fn before<F: Future>(deadlines: &Deadlines, phase: Phase, future: F) -> Op
 }
 
 impl Pool {
-    /// An empty pool; `scratch` is the worker's.
+    /// An empty pool, which reads with `memory`.
     #[must_use]
-    pub fn new(upstream: Arc<Upstream>, timeouts: Timeouts, ticker: Ticker, scratch: Scratch) -> Self {
+    pub fn new(destination: Arc<Destination>, timeouts: Timeouts, ticker: Ticker, memory: Memory) -> Self {
         let (idle, counts, spare) = (RefCell::default(), Counts::default(), Cell::default());
-        Self { upstream, timeouts, ticker, idle, counts, scratch, spare }
+        Self { destination, timeouts, ticker, idle, counts, memory, spare }
     }
 
     /// The upstream behind it.
     #[must_use]
     pub fn upstream(&self) -> &Upstream {
-        &self.upstream
+        self.destination.upstream()
+    }
+
+    /// The cluster that it is, where it is one.
+    #[must_use]
+    pub fn cluster(&self) -> Option<&Arc<Cluster>> {
+        self.destination.cluster()
+    }
+
+    /// The destination behind it.
+    #[must_use]
+    pub fn destination(&self) -> &Arc<Destination> {
+        &self.destination
     }
 
     /// The time limits in force.
@@ -144,25 +183,31 @@ impl Pool {
         self.timeouts.keep.0 != 0 && self.ticker.now().saturating_sub(idle.since) >= self.timeouts.keep.0
     }
 
-    /// The last used connection that can serve; those that cannot are closed.
-    pub fn take(&self) -> Option<Box<Connection>> {
+    /// The last used connection to an address that can serve; those that cannot are closed.
+    pub fn take(&self, to: &To) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(mut last) = idle.pop_back() {
-            if self.is_stale(&last) {
+        let mut at = idle.len();
+        while let Some(last) = at.checked_sub(1).and_then(|at| idle.get(at)) {
+            at -= 1;
+            if self.is_stale(last) {
                 // All before it are older.
-                idle.clear();
+                idle.drain(..=at);
                 return None;
             }
-            if last.connection.is_quiet() {
-                return Some(last.connection);
+            // The last one nearly always: taken from the end, nothing moves.
+            if same(&last.to, to)
+                && let Some(mut taken) = idle.remove(at)
+                && taken.connection.is_quiet()
+            {
+                return Some(taken.connection);
             }
         }
         None
     }
 
     /// Both messages of an exchange have ended well: the connection may serve again.
-    pub fn give_back(&self, connection: Box<Connection>) {
-        self.idle.borrow_mut().push_back(Idle { connection, since: self.ticker.now() });
+    pub fn give_back(&self, connection: Box<Connection>, to: To) {
+        self.idle.borrow_mut().push_back(Idle { connection, since: self.ticker.now(), to });
     }
 
     /// Memory to write a head to.
@@ -177,34 +222,62 @@ impl Pool {
         }
     }
 
-    /// Opens a connection within `limit`.
+    /// Opens a connection to an address within `limit`.
     ///
     /// # Errors
     /// It cannot be opened, or not in time.
-    pub async fn connect(&self, deadlines: &Deadlines, limit: Ticks) -> Result<Box<Connection>, SendError> {
+    pub async fn connect(&self, to: &To, deadlines: &Deadlines, limit: Ticks) -> Result<Box<Connection>, SendError> {
         deadlines.arm(Phase::Upstream, limit);
+        let (addresses, how) = (&self.upstream().addresses, self.destination.dial());
         let connecting = async {
-            let stream = TcpStream::connect(&*self.upstream.address).await?;
-            stream.set_nodelay(true)?;
-            Ok(Stream::Tcp(stream))
+            let origin = to.as_ref().map_or(0, |to| to.origin);
+            let address = addresses.get(origin).ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+            match to {
+                Some(to) => dial(&to.place, address, how).await,
+                None => dial_by_name(address, how).await,
+            }
         };
         let connected = before(deadlines, Phase::Upstream, connecting).await;
         let stream = connected
-            .ok_or_else(|| self.timeout("accept a connection"))?
-            .map_err(|source| SendError::Connect { address: self.upstream.address.clone(), source })?;
+            .ok_or_else(|| self.timeout(to, "accept a connection"))?
+            .map_err(|source| SendError::Connect { address: self.address(to), source })?;
         self.counts.opened.set(self.counts.opened.get() + 1);
-        Ok(Connection::new(stream, &self.scratch))
+        Ok(Connection::new(stream, &self.memory))
+    }
+
+    /// A place among the requests at a cluster, within `limit`.
+    ///
+    /// # Errors
+    /// Too many wait already, or it took too long.
+    pub async fn enter(&self, cluster: &Cluster, deadlines: &Deadlines, limit: Ticks) -> Result<Seat, SendError> {
+        deadlines.arm(Phase::Upstream, limit);
+        let seat = before(deadlines, Phase::Upstream, cluster.admission.enter()).await;
+        seat.and_then(Result::ok).ok_or_else(|| SendError::Overloaded { name: self.upstream().name.clone() })
+    }
+
+    /// No address may serve.
+    #[must_use]
+    pub fn unhealthy(&self) -> SendError {
+        SendError::Unhealthy { name: self.upstream().name.clone() }
     }
 
     /// The upstream was too late.
     #[must_use]
-    pub fn timeout(&self, to: &'static str) -> SendError {
-        SendError::Timeout { address: self.upstream.address.clone(), to }
+    pub fn timeout(&self, at: &To, to: &'static str) -> SendError {
+        SendError::Timeout { address: self.address(at), to }
     }
 
     /// The upstream gave no answer.
     #[must_use]
-    pub fn broken(&self, source: Fault) -> SendError {
-        SendError::Broken { address: self.upstream.address.clone(), source }
+    pub fn broken(&self, at: &To, source: Fault) -> SendError {
+        SendError::Broken { address: self.address(at), source }
+    }
+
+    fn address(&self, to: &To) -> Box<str> {
+        let text = match to {
+            Some(to) => to.place.to_string(),
+            None => self.upstream().addresses.first().map(ToString::to_string).unwrap_or_default(),
+        };
+        text.into()
     }
 }

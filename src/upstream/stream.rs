@@ -2,15 +2,20 @@
 
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::client::TlsStream;
 
 /// A connected socket.
 #[derive(Debug)]
 pub enum Stream {
     /// Plain TCP.
     Tcp(TcpStream),
+    /// A Unix socket.
+    Unix(UnixStream),
+    /// TLS over TCP.
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Stream {
@@ -18,38 +23,47 @@ impl Stream {
     ///
     /// Costs no system call unless something has happened to the socket.
     pub fn is_quiet(&mut self) -> bool {
+        let would_block = |read: io::Result<usize>| matches!(read, Err(error) if error.kind() == ErrorKind::WouldBlock);
         match self {
-            Self::Tcp(tcp) => {
-                matches!(tcp.try_read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+            Self::Tcp(tcp) => would_block(tcp.try_read(&mut [0])),
+            Self::Unix(unix) => would_block(unix.try_read(&mut [0])),
+            Self::Tls(tls) => {
+                // Within TLS there may be records to read that are no answer's, such as session tickets; so TLS reads them.
+                // Whoever uses the connection next leaves a waker of its own.
+                let (mut byte, mut cx) = ([0], Context::from_waker(Waker::noop()));
+                Pin::new(tls).poll_read(&mut cx, &mut ReadBuf::new(&mut byte)).is_pending()
             }
         }
     }
 }
 
+/// Calls the same method of whichever socket it is.
+macro_rules! each {
+    ($stream:expr, $socket:ident => $call:expr) => {
+        match $stream.get_mut() {
+            Stream::Tcp($socket) => $call,
+            Stream::Unix($socket) => $call,
+            Stream::Tls($socket) => $call,
+        }
+    };
+}
+
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, into),
-        }
+        each!(self, socket => Pin::new(socket).poll_read(cx, into))
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, bytes),
-        }
+        each!(self, socket => Pin::new(socket).poll_write(cx, bytes))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_flush(cx),
-        }
+        each!(self, socket => Pin::new(socket).poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
-        }
+        each!(self, socket => Pin::new(socket).poll_shutdown(cx))
     }
 }

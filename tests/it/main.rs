@@ -5,6 +5,7 @@ mod attacks;
 mod deploy;
 mod directory;
 mod docs;
+mod edge;
 mod gateway;
 mod operations;
 mod policies;

@@ -43,11 +43,11 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     config.admin.set_port(0);
     let listeners = match args.listen {
         Some(listen) => {
-            config.listen = listen;
+            config.listen = listen.into();
             Listeners::bind(&config)?
         }
         None => Listeners::bind(&config).or_else(|_| {
-            config.listen.set_port(0);
+            config.listen = SocketAddr::from(([127, 0, 0, 1], 0)).into();
             Listeners::bind(&config)
         })?,
     };
@@ -60,8 +60,8 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         config.upstreams = vec![upstream];
         let policy = policy::load(&[("routes.yaml", POLICY)], Some(&Names::new(["legacy"])))
             .map_err(|findings| anyhow::anyhow!("{}", findings.to_lines()))?;
-        print!("{}", world.story(listeners.data_address()?, listeners.admin_address()?, POLICY));
-        serve::serve(config, listeners, policy, store, runtime.handle()).await
+        print!("{}", world.story(&listeners.data_address()?, listeners.admin_address()?, POLICY));
+        serve::serve(config, listeners, policy, store, None, runtime.handle()).await
     })
 }
 

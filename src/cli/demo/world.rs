@@ -51,7 +51,7 @@ impl World {
     }
 
     /// What to read and paste. It shows the tokens: they are good for this demo alone, and gone with it.
-    pub fn story(&self, data: SocketAddr, admin: SocketAddr, policy: &str) -> String {
+    pub fn story(&self, data: &crate::net::listen::Address, admin: SocketAddr, policy: &str) -> String {
         let (ann, bob) = (self.ann.expose(), self.bob.expose());
         format!(
             r#"

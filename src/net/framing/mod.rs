@@ -16,6 +16,12 @@ pub use violation::{Class, Violation};
 
 use head::{Body, Head, KnownHost};
 
+/// Whether `bytes` may be a field's value as it stands: visible ASCII, blanks and tabs, none of these at either end.
+#[must_use]
+pub fn field_is_value(bytes: &[u8]) -> bool {
+    field::is_value(bytes) && field::trim(bytes).len() == bytes.len()
+}
+
 /// How much of a head a stranger may send. The parser above must be set to no less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -16,6 +16,10 @@ pub enum Violation {
     Method,
     /// CONNECT: there are no tunnels.
     Connect,
+    /// CONNECT over HTTP/2, where refusing one stream is enough.
+    Tunnel,
+    /// A `:scheme` other than `http` and `https`.
+    Scheme,
     /// `OPTIONS *`.
     OptionsAsterisk,
     /// `http://…` as target, which only a forward proxy takes.
@@ -46,6 +50,8 @@ pub enum Violation {
     HostMissing,
     /// More than one `Host`.
     HostRepeated,
+    /// A `Host` that differs from `:authority`.
+    HostDiffers,
     /// A `Host` that names no host.
     Host(HostError),
     /// A `Content-Length` that is not one decimal number.
@@ -85,6 +91,8 @@ pub enum Class {
     TooLarge,
     /// 505 `bad_framing`.
     BadVersion,
+    /// 405 `method_not_allowed`.
+    BadMethod,
 }
 
 impl Class {
@@ -95,6 +103,7 @@ impl Class {
             Self::BadTarget | Self::BadFraming => 400,
             Self::TooLarge => 431,
             Self::BadVersion => 505,
+            Self::BadMethod => 405,
         }
     }
 
@@ -104,6 +113,7 @@ impl Class {
         match self {
             Self::BadTarget => "bad_target",
             Self::BadFraming | Self::TooLarge | Self::BadVersion => "bad_framing",
+            Self::BadMethod => "method_not_allowed",
         }
     }
 }
@@ -113,9 +123,14 @@ impl Violation {
     #[must_use]
     pub const fn class(self) -> Class {
         match self {
-            Self::Connect | Self::OptionsAsterisk | Self::AbsoluteForm | Self::Target(_) | Self::Host(_) => {
-                Class::BadTarget
-            }
+            Self::Connect
+            | Self::OptionsAsterisk
+            | Self::AbsoluteForm
+            | Self::Scheme
+            | Self::Target(_)
+            | Self::HostDiffers
+            | Self::Host(_) => Class::BadTarget,
+            Self::Tunnel => Class::BadMethod,
             Self::Http2Preface | Self::Version => Class::BadVersion,
             Self::HeadTooLarge | Self::TooManyFields | Self::TrailersTooLarge => Class::TooLarge,
             _ => Class::BadFraming,
@@ -130,7 +145,8 @@ impl Violation {
             Self::EmptyLines => "more than one empty line stands before the request",
             Self::RequestLine => "the request line is malformed",
             Self::Method => "the method is not a token",
-            Self::Connect => "CONNECT is not served",
+            Self::Connect | Self::Tunnel => "CONNECT is not served",
+            Self::Scheme => "the scheme is neither http nor https",
             Self::OptionsAsterisk => "OPTIONS * is not served",
             Self::AbsoluteForm => "the target is in absolute form",
             Self::Target(error) => error.reason(),
@@ -145,6 +161,7 @@ impl Violation {
             Self::FieldValue => "a header value has a control character or a byte outside of ASCII",
             Self::DisguisedField => "a header name disguises a framing header",
             Self::HostMissing => "the Host header is missing",
+            Self::HostDiffers => "the Host header differs from :authority",
             Self::HostRepeated => "the Host header is repeated",
             Self::Host(error) => error.reason(),
             Self::Length => "the Content-Length is not one number",

@@ -6,13 +6,13 @@
 //! to be.
 
 use super::super::ask::Request;
-use super::probe::{Cast, Probe, Relation, World, hosts, names_organization};
+use super::probe::{Cast, Probe, Relation, World, alternatives, hosts, names_it_so};
 use super::{COLUMNS, Column, Verdict, label, methods, told};
 use crate::fold::fold_eq;
 use crate::policy::{Inject, Item, Policy, Route, Rule};
 use http::{HeaderMap, Method};
 use serde_json::{Value as Json, json};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
 
 /// What is different between two policies.
@@ -41,6 +41,23 @@ pub struct Difference {
     pub now: String,
 }
 
+impl Difference {
+    /// Whether somebody whom nobody knows may pass now.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.now == "allow" && self.who.split(", ").any(|who| who == "anonymous")
+    }
+}
+
+/// In one line: `/x (routes.yaml:3) any: member: 403 org_level_missing -> allow`.
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { pattern, place, methods, who, was, now } = self;
+        let place = if place.is_empty() { String::new() } else { format!(" ({place})") };
+        write!(f, "{pattern}{place} {methods}: {who}: {was} -> {now}")
+    }
+}
+
 /// Compares two policies.
 #[must_use]
 pub fn compare(old: &Policy, new: &Policy) -> Comparison {
@@ -50,6 +67,7 @@ pub fn compare(old: &Policy, new: &Policy) -> Comparison {
         named: named_methods(&[old, new]),
         seen: HashSet::new(),
         parts: HashSet::new(),
+        alike: HashMap::new(),
         verdicts: BTreeMap::new(),
         comparison: Comparison::default(),
     };
@@ -77,6 +95,9 @@ fn named_methods(policies: &[&Policy]) -> Vec<Method> {
 /// Where a difference belongs: routes of the old and new policy by number.
 type Pair = (Option<usize>, Option<usize>);
 
+/// Rules of the old and new policy, by route and rule.
+type RulePair = (usize, usize, *const Rule, *const Rule);
+
 /// A method, and for whom its verdict changed.
 type Change = (Method, Vec<Column>);
 
@@ -87,7 +108,9 @@ struct Run<'p> {
     /// Requests that were judged already.
     seen: HashSet<(Method, String, Relation)>,
     /// Pairs of rules whose parts were compared already, by route and rule.
-    parts: HashSet<(usize, usize, *const Rule, *const Rule)>,
+    parts: HashSet<RulePair>,
+    /// Whether pairs of rules say the same.
+    alike: HashMap<RulePair, bool>,
     verdicts: BTreeMap<(Pair, Verdict, Verdict), Vec<Change>>,
     comparison: Comparison,
 }
@@ -99,24 +122,35 @@ impl<'p> Run<'p> {
         list.extend(new);
         for host in hosts(route) {
             for method in &list {
-                for whose in [Relation::Own, Relation::Foreign] {
-                    // Where the method is refused, any rule of the route tells where organizations stand.
-                    let Some(rule) = route.rule(method).or_else(|| route.rules().first()) else { continue };
-                    let aim = Probe { route, rule, theirs: None, host: &host, method, whose };
-                    let Some((request, _)) = aim.request(policy, cast) else { continue };
-                    // The other policy may read the organization elsewhere: it must be there too.
-                    let theirs = falls_under(other, &request);
-                    let theirs = theirs.and_then(|theirs| Some((theirs, theirs.rule(method)?)));
-                    let matters = names_organization(rule) || theirs.is_some_and(|(_, rule)| names_organization(rule));
-                    if whose == Relation::Foreign && !matters {
-                        continue;
-                    }
-                    let aim = Probe { theirs, ..aim };
-                    let Some((request, world)) = aim.request(policy, cast) else { continue };
-                    let spelt = format!("{}\n{}", request.target, spelt(&request.headers));
-                    if self.seen.insert((method.clone(), spelt, whose)) {
-                        self.judge(&request, &world, whose);
-                    }
+                // Where the method is refused, any rule of the route tells where organizations stand.
+                let Some(rule) = route.rule(method).or_else(|| route.rules().first()) else { continue };
+                for alternative in 0..alternatives(rule) {
+                    let aim =
+                        Probe { route, rule, alternative, theirs: None, host: &host, method, whose: Relation::Own };
+                    self.aim(policy, other, aim, cast);
+                }
+            }
+        }
+    }
+
+    /// Judges what one way to name the organization comes to, in one's own and in a foreign one.
+    fn aim(&mut self, policy: &Policy, other: &Policy, aim: Probe<'_>, cast: &mut Cast) {
+        for whose in [Relation::Own, Relation::Foreign] {
+            let aim = Probe { whose, ..aim };
+            let Some((request, _)) = aim.request(policy, cast) else { continue };
+            // The other policy may read the organization elsewhere: it must be there too, in each of its ways.
+            let theirs = falls_under(other, &request).and_then(|theirs| Some((theirs, theirs.rule(aim.method)?)));
+            for way in 0..theirs.map_or(1, |(_, rule)| alternatives(rule)) {
+                let named =
+                    names_it_so(aim.rule, aim.alternative) || theirs.is_some_and(|(_, rule)| names_it_so(rule, way));
+                if whose == Relation::Foreign && !named {
+                    continue;
+                }
+                let aim = Probe { theirs: theirs.map(|theirs| (theirs, way)), ..aim };
+                let Some((request, world)) = aim.request(policy, cast) else { continue };
+                let spelt = format!("{}\n{}", request.target, spelt(&request.headers));
+                if self.seen.insert((aim.method.clone(), spelt, whose)) {
+                    self.judge(&request, &world, whose);
                 }
             }
         }
@@ -126,6 +160,11 @@ impl<'p> Run<'p> {
     fn judge(&mut self, request: &Request, world: &World, whose: Relation) {
         let (old, new) = (falls_under(self.old, request), falls_under(self.new, request));
         let pair = (old.map(|r| r.index), new.map(|r| r.index));
+        if let (Some(old), Some(new)) = (old, new)
+            && self.are_alike(old, new, &request.method)
+        {
+            return;
+        }
         for column in COLUMNS.into_iter().filter(|(_, of)| *of == whose) {
             let was = Verdict::of(&world.judge(self.old, request, column.0));
             let now = Verdict::of(&world.judge(self.new, request, column.0));
@@ -145,6 +184,19 @@ impl<'p> Run<'p> {
                 None => changes.push((request.method.clone(), vec![column])),
             }
         }
+    }
+
+    /// Whether two rules say the same in every part: then nobody needs to be asked.
+    fn are_alike(&mut self, old: &Route, new: &Route, method: &Method) -> bool {
+        let (Some(was), Some(now)) = (old.rule(method), new.rule(method)) else { return false };
+        let pair = (old.index, new.index, std::ptr::from_ref(was), std::ptr::from_ref(now));
+        *self.alike.entry(pair).or_insert_with(|| {
+            // Sources are told by the numbers of variables: they mean the same in the same pattern alone.
+            let hosts = |route: &Route| format!("{:?}", route.hosts());
+            let place = old.pattern == new.pattern && hosts(old) == hosts(new);
+            let same = was.access == now.access && was.foreign == now.foreign;
+            place && same && parts((self.old, old, was), (self.new, new, now)).is_empty()
+        })
     }
 
     /// What verdicts do not show, once for each pair of rules.
@@ -263,7 +315,7 @@ struct Part {
 }
 
 /// What a rule may ask besides, by name.
-const OPTIONS: [&str; 7] = ["permissions", "model", "shared", "when", "throttle", "timeout", "body_limit"];
+const OPTIONS: [&str; 8] = ["permissions", "model", "shared", "when", "throttle", "timeout", "body_limit", "upgrade"];
 
 /// The rule's further options in the policy's words.
 fn further(rule: &Rule) -> BTreeMap<&'static str, String> {
@@ -315,7 +367,7 @@ fn parts(
         let (was, now) = (was.get(name).cloned().unwrap_or_default(), now.get(name).cloned().unwrap_or_default());
         if was != now {
             // Whatever is asked besides where nothing was asked is narrower; of these it cannot be said.
-            let is_narrower = was.is_empty() && !matches!(name, "shared" | "timeout" | "body_limit");
+            let is_narrower = was.is_empty() && !matches!(name, "shared" | "timeout" | "body_limit" | "upgrade");
             differ(name, was, now, is_narrower);
         }
     }

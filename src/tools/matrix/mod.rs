@@ -85,12 +85,33 @@ pub struct Row<'p> {
     pub route: &'p Route,
     /// `read`, `write`, `any`, or their names.
     pub methods: String,
-    /// A verdict for each of [`COLUMNS`]; `None` where a foreign organization cannot be named.
+    /// A verdict for each of [`COLUMNS`]: allow where a request passes that names the organization in any of the rule's ways;
+    /// `None` where a foreign organization cannot be named.
     pub cells: Vec<Option<Verdict>>,
     /// The request that was judged, in the caller's organization.
     pub own: Request,
     /// The same in a foreign organization.
     pub foreign: Option<Request>,
+}
+
+/// What became of the requests that name the organization in one way, or in several.
+struct Probed {
+    cells: Vec<Option<Verdict>>,
+    own: Request,
+    foreign: Option<Request>,
+}
+
+impl Probed {
+    /// Whoever passes in either way passes.
+    fn or(mut self, other: Self) -> Self {
+        for (cell, other) in self.cells.iter_mut().zip(other.cells) {
+            if cell.is_none() || other.is_some_and(Verdict::is_allow) {
+                *cell = other;
+            }
+        }
+        self.foreign = self.foreign.or(other.foreign);
+        self
+    }
 }
 
 /// Methods that are judged alike, and the first one's requests.
@@ -122,25 +143,33 @@ impl<'p> Matrix<'p> {
             let host = probe::hosts(route).into_iter().next().unwrap_or_default();
             for method in methods(route) {
                 let Some(rule) = route.rule(&method) else { continue };
-                let mut of = |whose| {
-                    let aim = Probe { route, rule, theirs: None, host: &host, method: &method, whose };
-                    aim.request(policy, &mut cast)
-                };
-                let Some((own, world)) = of(Relation::Own) else { continue };
-                let foreign = probe::names_organization(rule).then(|| of(Relation::Foreign)).flatten();
-                let request = |whose| match whose {
-                    Relation::Own => Some(&own),
-                    Relation::Foreign => foreign.as_ref().map(|(request, _)| request),
-                };
-                let judge = |(who, whose)| Some(Verdict::of(&world.judge(policy, request(whose)?, who)));
-                let cells: Vec<Option<Verdict>> = COLUMNS.into_iter().map(judge).collect();
+                let mut probed: Option<Probed> = None;
+                for alternative in 0..probe::alternatives(rule) {
+                    let mut of = |whose| {
+                        let (theirs, host, method) = (None, &host, &method);
+                        let aim = Probe { route, rule, alternative, theirs, host, method, whose };
+                        aim.request(policy, &mut cast)
+                    };
+                    let Some((own, world)) = of(Relation::Own) else { continue };
+                    let named = probe::names_it_so(rule, alternative);
+                    let foreign = named.then(|| of(Relation::Foreign)).flatten().map(|(request, _)| request);
+                    let request = |whose| match whose {
+                        Relation::Own => Some(&own),
+                        Relation::Foreign => foreign.as_ref(),
+                    };
+                    let judge = |(who, whose)| Some(Verdict::of(&world.judge(policy, request(whose)?, who)));
+                    let cells = COLUMNS.into_iter().map(judge).collect();
+                    let next = Probed { cells, own, foreign };
+                    probed = Some(match probed {
+                        None => next,
+                        Some(before) => before.or(next),
+                    });
+                }
+                let Some(Probed { cells, own, foreign }) = probed else { continue };
                 reached = true;
                 match groups.iter_mut().find(|group| group.cells == cells) {
                     Some(group) => group.methods.push(method),
-                    None => {
-                        let foreign = foreign.map(|(request, _)| request);
-                        groups.push(Group { methods: vec![method], cells, own, foreign });
-                    }
+                    None => groups.push(Group { methods: vec![method], cells, own, foreign }),
                 }
             }
             if !reached {

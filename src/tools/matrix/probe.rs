@@ -162,9 +162,21 @@ fn person(who: Principal, own: &Arc<Organization>) -> Snapshot {
     Snapshot::new(user, memberships).with_permissions(Permissions::default())
 }
 
-/// Whether the request can name an organization for the rule, and it matters.
-pub(super) fn names_organization(rule: &Rule) -> bool {
-    rule.access.asks_organization() && sources(rule).any(|source| !matches!(source, Source::UserOnly))
+/// How many ways there are to name the organization for the rule: `A or B` are two.
+pub(super) fn alternatives(rule: &Rule) -> usize {
+    rule.origin.iter().map(|item| item.sources.len()).max().unwrap_or(0).max(1)
+}
+
+/// The sources that carry the organization in one of these ways; an item that has fewer goes by its last.
+fn carriers(rule: &Rule, alternative: usize) -> impl Iterator<Item = &Source> {
+    rule.origin.iter().filter_map(move |item| item.sources.get(alternative).or(item.sources.last()))
+}
+
+/// Whether a request made in this way names an organization: the path and the host always do.
+pub(super) fn names_it_so(rule: &Rule, alternative: usize) -> bool {
+    let always = |source: &Source| matches!(source, Source::Path(..) | Source::Host(..));
+    let so = |source: &Source| !matches!(source, Source::UserOnly);
+    rule.access.asks_organization() && (sources(rule).any(always) || carriers(rule, alternative).any(so))
 }
 
 /// A host for each host pattern of a route, its variables still open; the empty one where the route is for every host.
@@ -173,13 +185,17 @@ pub(super) fn hosts(route: &Route) -> Vec<Option<&HostPattern>> {
 }
 
 /// What a request is made for.
+#[derive(Clone, Copy)]
 pub(super) struct Probe<'a> {
     /// The route that it must fall under.
     pub(super) route: &'a Route,
     /// The route's own rule.
     pub(super) rule: &'a Rule,
-    /// What the request falls under in another policy: the sources of that rule must be there too.
-    pub(super) theirs: Option<Ruled<'a>>,
+    /// In which of its [`alternatives`] the organization is named.
+    pub(super) alternative: usize,
+    /// What the request falls under in another policy, and in which way it is named there: the sources of that rule must be
+    /// there too.
+    pub(super) theirs: Option<(Ruled<'a>, usize)>,
     /// The host.
     pub(super) host: &'a Option<&'a HostPattern>,
     /// The method.
@@ -209,8 +225,9 @@ impl Probe<'_> {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, HeaderValue::try_from(host.as_str()).ok()?);
         let mut query = String::new();
-        let rules = std::iter::once(self.rule).chain(self.theirs.map(|(_, rule)| rule));
-        for source in rules.flat_map(|rule| rule.origin.iter()).flat_map(|item| item.sources.iter().take(1)) {
+        let ruled = std::iter::once((self.rule, self.alternative));
+        let ruled = ruled.chain(self.theirs.map(|((_, rule), alternative)| (rule, alternative)));
+        for source in ruled.flat_map(|(rule, alternative)| carriers(rule, alternative)) {
             match source {
                 Source::Header(name, by) => {
                     let value = HeaderValue::try_from(key(organization, *by)).ok()?;
@@ -277,7 +294,7 @@ impl Probe<'_> {
 
     /// How the segment with that number names an organization, to either of the rules.
     fn by_in_path(&self, segment: usize) -> Option<By> {
-        let ruled = std::iter::once((self.route, self.rule)).chain(self.theirs);
+        let ruled = std::iter::once((self.route, self.rule)).chain(self.theirs.map(|(ruled, _)| ruled));
         let said = |(route, rule): Ruled<'_>| {
             sources(rule).find_map(|source| match source {
                 Source::Path(at, by) if variable(&route.shape().segments, *at) == Some(segment) => Some(*by),

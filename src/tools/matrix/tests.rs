@@ -224,3 +224,17 @@ fn what_is_asked_besides_is_wider_when_it_goes_and_hides_no_level() {
         assert!(told(&lower, &strict).0.is_empty(), "{option}");
     }
 }
+
+/// `A or B`: where the first names nothing, the second may.
+#[test]
+fn every_way_to_name_an_organization_is_tried() {
+    let by = |org: &str| policy(&format!("routes:\n  /q: {{ org: {org}, level: member }}\n"));
+    let either = by("user.only or query.o as slug");
+    let told = rows(&either);
+    assert!(!told[0].contains('-') && told[0].starts_with("/q any: 401 "), "{told:?}");
+    assert!(Matrix::of(&either).rows[0].foreign.as_ref().is_some_and(|request| request.target == "/q?o=foreign"));
+    assert!(compare(&either, &by("user.only or query.o as slug")).is_empty());
+    // Another door is wider, and a door less is not passed over.
+    let more = by("user.only or query.o as slug or header.X-Org as slug");
+    assert!(!compare(&either, &more).wider.is_empty() && !compare(&more, &either).is_empty());
+}

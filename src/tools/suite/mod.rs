@@ -16,6 +16,7 @@ pub use report::{Report, junit};
 use super::ask::{self, Request};
 use super::explain::{self, Explanation};
 use super::world::World;
+use crate::decision::Told;
 use crate::facts::header_value;
 use crate::policy::{Policy, Route};
 use http::{HeaderName, HeaderValue};
@@ -98,7 +99,7 @@ impl Case {
             Ok(permit) => {
                 let route = Some(permit.route());
                 let mut sent = Vec::new();
-                let told = permit.inject(REQUEST_ID, |name, value| {
+                let told = permit.inject(Told { request_id: REQUEST_ID, client_name: None }, |name, value| {
                     sent.extend(HeaderValue::from_bytes(value).map(|value| (name.clone(), value)));
                 });
                 match told {

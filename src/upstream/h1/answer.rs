@@ -5,9 +5,10 @@
 //! refused (5.1, 5.2, 6.1, 6.3). Hop-by-hop fields stay behind.
 
 use super::Fault;
+use super::known::Known;
 use crate::upstream::hop::{Options, is_hop_by_hop};
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{StatusCode, Version};
 use std::mem::MaybeUninit;
 
@@ -39,21 +40,20 @@ pub struct Answer {
 
 /// A head, and what it says about what follows.
 #[derive(Debug)]
-pub struct Parsed {
+pub(super) struct Parsed {
     /// What goes on.
-    pub answer: Answer,
+    pub(super) answer: Answer,
     /// How the body ends.
-    pub framing: Framing,
+    pub(super) framing: Framing,
     /// The connection may serve again behind it.
-    pub keep: bool,
+    pub(super) keep: bool,
     /// The bytes of the head.
-    pub size: usize,
+    pub(super) size: usize,
 }
 
 impl Parsed {
     /// Whether another head follows (RFC 9110, 15.2). 101 is final: what follows it is another protocol.
-    #[must_use]
-    pub fn is_interim(&self) -> bool {
+    pub(super) fn is_interim(&self) -> bool {
         let status = self.answer.status;
         status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
     }
@@ -65,7 +65,12 @@ impl Parsed {
 ///
 /// # Errors
 /// It breaks a rule.
-pub fn parse(bytes: &Bytes, to_head: bool, passes: fn(&str) -> bool) -> Result<Option<Parsed>, Fault> {
+pub(super) fn parse(
+    bytes: &Bytes,
+    to_head: bool,
+    passes: fn(&str) -> bool,
+    known: &mut Known,
+) -> Result<Option<Parsed>, Fault> {
     let mut room = [const { MaybeUninit::uninit() }; FIELDS];
     let mut head = httparse::Response::new(&mut []);
     let read = httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut head, bytes, &mut room);
@@ -85,8 +90,9 @@ pub fn parse(bytes: &Bytes, to_head: bool, passes: fn(&str) -> bool) -> Result<O
     }
     let mut headers = HeaderMap::with_capacity(head.headers.len() + 2);
     let (mut length, mut chunked) = (None, false);
-    for field in head.headers.iter() {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Fault::Rule("a name is no name"))?;
+    for (at, field) in head.headers.iter().enumerate() {
+        let read = known.read(at, field.name.as_bytes(), field.value);
+        let (name, value) = read.ok_or(Fault::Rule("a name is no name"))?;
         if name == header::CONTENT_LENGTH {
             let said = content_length(field.value)?;
             if length.is_some_and(|before| before != said) {
@@ -109,8 +115,12 @@ pub fn parse(bytes: &Bytes, to_head: bool, passes: fn(&str) -> bool) -> Result<O
         if is_hop_by_hop(text) || options.names(text) || !passes(text) {
             continue;
         }
-        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value));
-        headers.append(name, value.map_err(|_| Fault::Rule("a value has a control character"))?);
+        let value = match value {
+            Some(known) => known,
+            None => HeaderValue::from_maybe_shared(bytes.slice_ref(field.value))
+                .map_err(|_| Fault::Rule("a value has a control character"))?,
+        };
+        headers.append(name, value);
     }
     let http11 = version == Version::HTTP_11;
     let framing = match (chunked, length) {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// What an answer's trailers may hold; they stay behind in any case.
+/// What an answer's trailers may hold.
 const LIMITS: Limits = Limits { head_bytes: 8 * 1024, headers: 100 };
 
 /// What is known to come of a chunked body, or of one that ends with the connection: as much as makes large reads pay.
@@ -33,6 +33,8 @@ pub struct Body<S = Stream> {
     /// How far a line that is not complete was searched for its end.
     searched: usize,
     keep: bool,
+    /// Lines of the trailer section.
+    trailers: Vec<Bytes>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Body<S> {
@@ -44,7 +46,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body<S> {
             Framing::Chunked => Place::Chunked(At::START),
             Framing::Close => Place::Close,
         };
-        Self { connection, at, searched: 0, keep }
+        Self { connection, at, searched: 0, keep, trailers: Vec::new() }
     }
 
     /// Whether it has been read to its end.
@@ -61,6 +63,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body<S> {
             Place::End => Some(0),
             Place::Chunked(_) | Place::Close | Place::Broken(_) => None,
         }
+    }
+
+    /// The lines of the trailer section, as far as they were read: each a field and its line end.
+    #[must_use]
+    pub fn trailers(&self) -> &[Bytes] {
+        &self.trailers
     }
 
     /// The connection, when it may serve again: the body has ended exactly, and nothing came behind it.
@@ -132,7 +140,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body<S> {
             }
             match at.step(unread, &mut self.searched, LIMITS) {
                 Ok(Step::Accept(count, next)) => {
-                    let _ = unread.split_to(count);
+                    let line = unread.split_to(count);
+                    // The last line of the section is empty.
+                    if matches!((at, next), (At::Trailers { .. }, Some(_))) {
+                        self.trailers.push(line);
+                    }
                     self.searched = 0;
                     self.at = next.map_or(Place::End, Place::Chunked);
                 }

@@ -202,8 +202,24 @@ where
     }
 }
 
-/// Sends the rest of a request that was answered early. Whatever goes wrong, the answer tells.
-async fn go_on<B, W>(mut writer: W, mut out: Vec<u8>, mut upload: Option<Upload<B>>, stall: Option<Duration>)
+/// Sends the rest of a request that was answered early. If it breaks off, the upstream is told so at once by the end of the
+/// stream, and the answer tells the client.
+async fn go_on<B, W>(mut writer: W, out: Vec<u8>, upload: Option<Upload<B>>, stall: Option<Duration>)
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    if !sent_whole(&mut writer, out, upload, stall).await {
+        let _ = writer.shutdown().await;
+    }
+}
+
+async fn sent_whole<B, W>(
+    writer: &mut W,
+    mut out: Vec<u8>,
+    mut upload: Option<Upload<B>>,
+    stall: Option<Duration>,
+) -> bool
 where
     B: HttpBody<Data = Bytes> + Unpin,
     W: AsyncWrite + Unpin,
@@ -220,11 +236,14 @@ where
             None => written.await,
         };
         out.clear();
-        let Some(more) = upload.as_mut().filter(|_| written.is_ok()) else { return };
+        if written.is_err() {
+            return false;
+        }
+        let Some(more) = &mut upload else { return true };
         match poll_fn(|cx| more.poll_some(cx, &mut out)).await {
             Ok(true) => upload = None,
             Ok(false) => {}
-            Err(_) => return,
+            Err(_) => return false,
         }
     }
 }

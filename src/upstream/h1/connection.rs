@@ -3,6 +3,7 @@
 //! An idle connection owns no buffer. Heads and small bodies are read into the worker's scratch and copied out in one piece
 //! of their exact size; large bodies are read in large pieces, into memory that is used again once they are passed on.
 
+use super::known::Known;
 use super::{Fault, answer};
 use crate::upstream::Stream;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -13,10 +14,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, ReadHalf, WriteHalf};
 
-/// A worker's memory for reading, shared by all its connections: bytes are read and copied out within one call.
-pub type Scratch = Rc<RefCell<Box<[u8]>>>;
-
-/// Bytes of a worker's [`Scratch`].
+/// Bytes of the memory that a worker reads to.
 const SCRATCH: usize = 32 * 1024;
 
 /// From so many bytes that are still to come, they are read in place.
@@ -25,10 +23,28 @@ const LARGE: u64 = 16 * 1024;
 /// One read of a large body, at most.
 const PIECE: usize = 256 * 1024;
 
-/// Memory for one worker's reading.
-#[must_use]
-pub fn scratch() -> Scratch {
-    Rc::new(RefCell::new(vec![0; SCRATCH].into_boxed_slice()))
+/// What connections to one upstream share. Clones are the same.
+#[derive(Clone)]
+pub struct Memory {
+    /// Shared by all connections of a worker: bytes are read and copied out within one call.
+    scratch: Rc<RefCell<Box<[u8]>>>,
+    /// What the upstream's answers have in common.
+    known: Rc<RefCell<Known>>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        let scratch = Rc::new(RefCell::new(vec![0; SCRATCH].into_boxed_slice()));
+        Self { scratch, known: Rc::default() }
+    }
+}
+
+impl Memory {
+    /// For another upstream of the same worker.
+    #[must_use]
+    pub fn of_another(&self) -> Self {
+        Self { scratch: Rc::clone(&self.scratch), known: Rc::default() }
+    }
 }
 
 /// One connection.
@@ -38,7 +54,7 @@ pub struct Connection<S = Stream> {
     pub(super) unread: Bytes,
     /// Where large bodies are read to.
     large: BytesMut,
-    scratch: Scratch,
+    memory: Memory,
 }
 
 enum Socket<S> {
@@ -51,9 +67,9 @@ enum Socket<S> {
 
 impl<S> Connection<S> {
     /// A connection on a socket that is connected.
-    pub fn new(stream: S, scratch: &Scratch) -> Box<Self> {
+    pub fn new(stream: S, memory: &Memory) -> Box<Self> {
         let (unread, large) = (Bytes::new(), BytesMut::new());
-        Box::new(Self { socket: Socket::Whole(stream), unread, large, scratch: Rc::clone(scratch) })
+        Box::new(Self { socket: Socket::Whole(stream), unread, large, memory: memory.clone() })
     }
 }
 
@@ -105,13 +121,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Reads more, behind what is unread; `Ok(false)` at the end of the stream. `expected`: so many bytes are known to come.
     pub(super) fn poll_more(&mut self, cx: &mut Context<'_>, expected: u64) -> Poll<std::io::Result<bool>> {
-        let Self { socket, unread, large, scratch } = self;
+        let Self { socket, unread, large, memory } = self;
         let in_place = unread.is_empty() && expected >= LARGE;
         match socket {
             Socket::Whole(stream) if in_place => read_large(stream, cx, expected, large, unread),
             Socket::Half(stream) if in_place => read_large(stream, cx, expected, large, unread),
-            Socket::Whole(stream) => read_small(stream, cx, scratch, unread),
-            Socket::Half(stream) => read_small(stream, cx, scratch, unread),
+            Socket::Whole(stream) => read_small(stream, cx, &memory.scratch, unread),
+            Socket::Half(stream) => read_small(stream, cx, &memory.scratch, unread),
             Socket::None => Poll::Ready(Ok(false)),
         }
     }
@@ -126,7 +142,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ) -> Poll<Result<answer::Parsed, Fault>> {
         loop {
             while !self.unread.is_empty() {
-                let Some(parsed) = answer::parse(&self.unread, to_head, passes)? else { break };
+                let Some(parsed) = answer::parse(&self.unread, to_head, passes, &mut self.memory.known.borrow_mut())?
+                else {
+                    break;
+                };
                 let _ = self.unread.split_to(parsed.size.min(self.unread.len()));
                 if !parsed.is_interim() {
                     return Poll::Ready(Ok(parsed));

@@ -10,11 +10,12 @@ pub mod body;
 mod call;
 mod connection;
 mod head;
+mod known;
 
 pub use answer::Answer;
 pub use body::Body;
 pub use call::{Call, Failed, Received};
-pub use connection::{Connection, Scratch, scratch};
+pub use connection::{Connection, Memory};
 pub use head::{Framing, Head, Request};
 
 use crate::net::framing::Violation;

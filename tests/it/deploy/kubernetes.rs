@@ -2,7 +2,7 @@
 
 use super::pod::{assert_hardened_and_consistent, assert_wired, container, lay_out, workloads};
 use super::{find, judged, list, objects, read, root};
-use crate::support::{Options, Postern, Raw, Upstream};
+use crate::support::{Options, Postern, ROUTES, Raw, Upstream};
 use std::net::TcpListener;
 
 fn guarded() -> [&'static str; 2] {
@@ -86,6 +86,25 @@ fn the_product_starts_with_what_the_manifests_mount_and_answers_their_probes() {
         let recorded = upstream.recorded();
         let keys: Vec<_> = recorded.iter().map(|request| request.header("x-shop-key")).collect();
         assert_eq!(keys, [Some("replace-me")], "{file}");
+    }
+}
+
+/// The first people, as the tutorial and the chart's notes make them.
+#[test]
+fn the_commands_that_are_shown_work() {
+    for page in ["docs/kubernetes.md", "deploy/helm/postern/templates/NOTES.txt"] {
+        let postern = Postern::start(Upstream::echo().address(), &Options { world: false, ..Options::policy(ROUTES) });
+        let page = read(page);
+        let lines = page.lines().filter_map(|line| line.trim_start().strip_prefix("$postern "));
+        let mut last = String::new();
+        for line in lines {
+            let words: Vec<&str> = line.split(" #").next().unwrap().split_whitespace().collect();
+            last = postern.cli(&words);
+        }
+        let mut raw = postern.raw();
+        let token = last.trim();
+        raw.send(format!("GET /api/v1/org/acme/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n"));
+        assert_ne!(raw.answer().status, 401, "the token is good");
     }
 }
 

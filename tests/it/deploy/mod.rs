@@ -3,6 +3,7 @@
 
 mod chart;
 mod kubernetes;
+mod monitoring;
 mod pod;
 
 use serde_json::Value;

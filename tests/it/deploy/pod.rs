@@ -137,11 +137,12 @@ pub fn assert_hardened_and_consistent(objects: &[Value], workload: &Value) {
         let ports = list(&container["ports"]);
         ports.filter(|port| port["name"] == name).map(|port| port["containerPort"].as_u64().unwrap()).next()
     };
-    assert_eq!(port("http"), Some(u64::from(config.listen.port())));
-    assert_eq!(format!("EXPOSE {}", config.listen.port()), format!("EXPOSE {}", image("EXPOSE")));
+    let listen = config.listen.tcp().expect("a port");
+    assert_eq!(port("http"), Some(u64::from(listen.port())));
+    assert_eq!(format!("EXPOSE {}", listen.port()), format!("EXPOSE {}", image("EXPOSE")));
     let probes = config.probes.expect("an address for the kubelet");
     assert_eq!(port("probes"), Some(u64::from(probes.port())));
-    assert!(!config.listen.ip().is_loopback() && !probes.ip().is_loopback(), "{name}: out of everybody's reach");
+    assert!(!listen.ip().is_loopback() && !probes.ip().is_loopback(), "{name}: out of everybody's reach");
     let shown = (!config.admin.ip().is_loopback()).then(|| u64::from(config.admin.port()));
     assert_eq!(port("metrics"), shown, "{name}: metrics are named where they can be reached");
     if shown.is_some() {

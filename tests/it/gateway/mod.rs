@@ -2,9 +2,11 @@
 
 mod bodies;
 mod browsers;
+mod clusters;
 mod failures;
 mod limits;
 mod lying;
 mod messages;
 mod refusals;
+mod secure_upstreams;
 mod way;

@@ -82,7 +82,7 @@ fn a_slow_redis_costs_a_few_callers_the_budget_and_then_nobody() {
         let replica = &fleet.replicas[0];
         spoil(&wire);
         let slowest = slowest(replica);
-        assert!(slowest < Duration::from_millis(700), "{what}: the budget is 50 ms: {slowest:?}");
+        assert!(slowest < Duration::from_secs(2), "{what}: the budget is 200 ms: {slowest:?}");
         is_degraded(replica);
         // Nobody waits any more, known or not.
         replica.sql("UPDATE users SET is_staff = 1");

@@ -6,7 +6,8 @@ use http::{HeaderMap, Method};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use postern::upstream::h1::{Call, Connection, Framing, Head, Received, scratch};
+use postern::upstream::h1::{Call, Connection, Framing, Head, Memory, Received};
+use postern::upstream::hop::{Options, is_hop_by_hop};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use std::future::poll_fn;
@@ -25,10 +26,12 @@ struct Seen {
 }
 
 fn headers(map: &HeaderMap) -> Vec<(String, Vec<u8>)> {
-    let hop =
-        ["connection", "transfer-encoding", "keep-alive", "content-length", "x-named", "proxy-x", "upgrade", "te"];
+    let mut options = Options::default();
+    for value in map.get_all("connection") {
+        options.read(value.as_bytes());
+    }
     let mut all: Vec<_> = map.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
-    all.retain(|(name, _)| !hop.contains(&name.as_str()));
+    all.retain(|(name, _)| !is_hop_by_hop(name) && !options.names(name) && name != "content-length");
     all.sort();
     all
 }
@@ -39,7 +42,15 @@ fn ours(stream: &[u8], size: usize, method: &Method) -> Result<(Seen, bool), Str
     runtime.block_on(async {
         let wire = Wire::new(stream, size);
         let request = Head::new(Vec::new(), method, "/").end(Framing::None);
-        let connection = Connection::new(wire, &scratch());
+        // As if the upstream had answered before, in the same words and in others.
+        let memory = Memory::default();
+        for before in [stream, b"HTTP/1.1 200 OK\r\nServer: a\r\nX-Y: q\r\n\r\n", stream] {
+            let request = Head::new(Vec::new(), method, "/").end(Framing::None);
+            let connection = Connection::new(Wire::new(before, usize::MAX), &memory);
+            let mut call = Call::new(connection, false, request, Empty::<Bytes>::new(), |_| true);
+            let _ = poll_fn(|cx| call.poll_answer(cx)).await;
+        }
+        let connection = Connection::new(wire, &memory);
         let mut call = Call::new(connection, false, request, Empty::<Bytes>::new(), |_| true);
         let head = poll_fn(|cx| call.poll_answer(cx)).await.map_err(|failed| format!("{failed:?}"))?;
         let mut seen = Seen { status: head.status.as_u16(), headers: headers(&head.headers), body: Vec::new() };

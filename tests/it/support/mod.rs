@@ -4,12 +4,15 @@
 //! Everything has a time limit, and every process ends with the test that started it; a postern that has panicked fails its
 //! test whatever else the test has seen.
 
+pub mod frames;
 mod gate;
+pub mod h2;
 mod http;
 pub mod postgres;
 mod process;
 mod raw;
 mod redis;
+pub mod tls;
 mod upstream;
 mod world;
 

@@ -38,13 +38,15 @@ impl Options {
     }
 }
 
-/// The signals of the way down.
+/// Signals.
 #[derive(Clone, Copy, Debug)]
 pub enum Signal {
     /// What an orchestrator sends.
     Term,
     /// Ctrl-C.
     Int,
+    /// Reload.
+    Hup,
 }
 
 /// Lines that a thread collects from a pipe.
@@ -128,7 +130,9 @@ impl Postern {
         });
         let serving: serde_json::Value = serde_json::from_str(&serving).unwrap();
         let address = |key: &str| serving[key].as_str().unwrap().parse().unwrap();
-        (postern.data, postern.admin) = (address("address"), address("admin"));
+        // A Unix socket has no port.
+        let unix = serving["address"].as_str().unwrap().starts_with("unix:");
+        (postern.data, postern.admin) = (if unix { nowhere } else { address("address") }, address("admin"));
         postern
     }
 
@@ -168,6 +172,11 @@ impl Postern {
         store.execute_batch(sql).unwrap();
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its own directory.
     pub fn home(&self) -> &Path {
         self.home.path()
@@ -178,6 +187,7 @@ impl Postern {
         let name = match signal {
             Signal::Term => "TERM",
             Signal::Int => "INT",
+            Signal::Hup => "HUP",
         };
         let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status().unwrap();
         assert!(sent.success(), "postern has gone already");
@@ -205,9 +215,19 @@ impl Postern {
         self.stderr.lock().unwrap().clone()
     }
 
+    /// The lines on standard error behind the first `count`.
+    pub fn stderr_behind(&self, count: usize) -> Vec<String> {
+        self.stderr.lock().unwrap().iter().skip(count).cloned().collect()
+    }
+
     /// Everything on standard output so far.
     pub fn stdout(&self) -> Vec<String> {
         self.stdout.lock().unwrap().clone()
+    }
+
+    /// Access lines that are there by now.
+    pub fn access_lines_now(&self) -> Vec<serde_json::Value> {
+        self.stdout().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Access lines, as soon as there are `count` of them; each is one JSON object.

@@ -1,0 +1,105 @@
+//! One line of the audit log.
+
+use crate::id::UserId;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+/// Who changes something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "via", rename_all = "lowercase")]
+pub enum Who {
+    /// Somebody at the command line.
+    Cli {
+        /// The process's user id, from the system.
+        uid: u32,
+        /// The name that the environment tells; anybody can set it.
+        name: Option<String>,
+    },
+    /// A user of ours, by the identity API.
+    Api {
+        /// Who.
+        user: UserId,
+    },
+    /// The serving process itself.
+    Server,
+}
+
+impl Who {
+    /// Whoever started this process.
+    #[must_use]
+    pub fn at_the_command_line() -> Self {
+        use std::os::unix::fs::MetadataExt;
+        let uid = std::fs::metadata("/proc/self").map_or(u32::MAX, |of| of.uid());
+        let name = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+        Self::Cli { uid, name: name.filter(|name| !name.is_empty()) }
+    }
+}
+
+/// Fields that change with every edit, and say nothing.
+const BOOKKEEPING: [&str; 2] = ["modified", "last_used"];
+/// Words of field names whose values nobody may read here. Records hold none today.
+const HIDDEN: [&str; 5] = ["password", "digest", "hash", "secret", "encrypted"];
+
+/// Appends a line: when, who, what, before, after, and which fields differ.
+pub fn entry(
+    lines: &mut Vec<u8>,
+    now: Duration,
+    who: &Who,
+    action: &str,
+    asked: Option<&Value>,
+    before: &Value,
+    after: &Value,
+) {
+    let mut line = Map::new();
+    line.insert("ts".to_owned(), json!(now.as_secs_f64()));
+    line.insert("who".to_owned(), json!(who));
+    line.insert("what".to_owned(), json!(action));
+    if let Some(asked) = asked {
+        line.insert("asked".to_owned(), asked.clone());
+    }
+    if let (Value::Object(old), Value::Object(new)) = (before, after) {
+        let differs =
+            |(key, value): &(&String, &Value)| old.get(*key) != Some(*value) && !BOOKKEEPING.contains(&key.as_str());
+        let changed: Vec<&String> = new.iter().filter(differs).map(|(key, _)| key).collect();
+        line.insert("changed".to_owned(), json!(changed));
+    }
+    line.insert("before".to_owned(), shown(before));
+    line.insert("after".to_owned(), shown(after));
+    lines.extend_from_slice(Value::Object(line).to_string().as_bytes());
+    lines.push(b'\n');
+}
+
+fn shown(record: &Value) -> Value {
+    let Value::Object(fields) = record else { return record.clone() };
+    let show = |(key, value): (&String, &Value)| {
+        let is_hidden = HIDDEN.iter().any(|word| key.contains(word)) && !value.is_null();
+        (key.clone(), if is_hidden { json!("(hidden)") } else { value.clone() })
+    };
+    Value::Object(fields.iter().filter(|(key, _)| !BOOKKEEPING.contains(&key.as_str())).map(show).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_tells_who_what_before_and_after_and_hides_what_is_secret() {
+        let mut lines = Vec::new();
+        let who = Who::Cli { uid: 7, name: Some("ann".into()) };
+        let before = json!({ "id": 1, "name": "a", "password": "old", "modified": 1 });
+        let after = json!({ "id": 1, "name": "b\n", "password": "new", "modified": 2 });
+        entry(&mut lines, Duration::from_millis(1500), &who, "user.edit", None, &before, &after);
+        assert_eq!(lines.iter().filter(|byte| **byte == b'\n').count(), 1);
+        let line: Value = serde_json::from_slice(&lines).unwrap();
+        assert_eq!(
+            line,
+            json!({
+                "ts": 1.5, "who": { "via": "cli", "uid": 7, "name": "ann" }, "what": "user.edit",
+                "changed": ["name", "password"],
+                "before": { "id": 1, "name": "a", "password": "(hidden)" },
+                "after": { "id": 1, "name": "b\n", "password": "(hidden)" },
+            })
+        );
+    }
+}

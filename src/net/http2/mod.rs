@@ -1,0 +1,99 @@
+//! HTTP/2 towards clients (RFC 9113): hyper's server with limits of our own around it.
+//!
+//! [`io`] watches the frames below the parser ([`meter`]: floods, halves of a head), [`admit`] makes of each request what an
+//! HTTP/1.1 one is above the framing scanner — a `Host`, a target in origin form, plain values — or says which rule it breaks.
+//! Each stream is a task with a [`Connection`] of its own, so that the deadlines of an exchange are its own ([`stream`]).
+
+pub mod admit;
+pub mod io;
+mod meter;
+pub mod stream;
+
+pub use meter::PREFACE;
+
+use super::counts::Counts;
+use super::framing;
+use super::io::Connection;
+use super::worker::Serve;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use io::FrameIo;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use stream::{Answer, Next, StreamBody};
+
+/// Limits of HTTP/2 connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Streams that a connection may have open at once.
+    pub streams: u32,
+    /// Streams that a client may reset in ten seconds.
+    pub resets: u32,
+}
+
+/// Bytes that may be received on a stream, or on all of a connection's, before we give the client more room.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// Bytes of answers that may wait in memory for a stream whose client does not take them.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// A connection that speaks HTTP/2.
+pub(super) type Driven<S> = Pin<Box<http2::Connection<FrameIo, Service<S>, Next>>>;
+
+/// Begins to speak HTTP/2.
+pub(super) fn drive<S: Serve>(io: FrameIo, service: S::Service, serve: &Rc<S>, settings: &Settings) -> Driven<S> {
+    settings.counts.http2_connections.add_shared(1);
+    let connection = Rc::clone(io.connection());
+    let next = Next::new(Arc::clone(&settings.counts));
+    let mut http = http2::Builder::new(next.clone());
+    // hyper would refuse larger heads by itself, without a line in the access log; so its limit is a little wider.
+    http.max_header_list_size(u32::try_from(settings.head.head_bytes + 16 * 1024).unwrap_or(u32::MAX))
+        .max_concurrent_streams(settings.limits.streams)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(100);
+    let serve = Rc::clone(serve);
+    let service =
+        Service { serve, service, connection, next, head: settings.head, counts: Arc::clone(&settings.counts) };
+    Box::pin(http.serve_connection(io, service))
+}
+
+/// What an HTTP/2 connection needs to know.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) limits: Limits,
+    pub(super) head: framing::Limits,
+    pub(super) counts: Arc<Counts>,
+}
+
+/// The service of a connection as hyper calls it: each request gets a stream's service.
+pub(super) struct Service<S: Serve> {
+    serve: Rc<S>,
+    service: S::Service,
+    connection: Rc<Connection>,
+    next: Next,
+    head: framing::Limits,
+    counts: Arc<Counts>,
+}
+
+impl<S: Serve> hyper::service::Service<http::Request<Incoming>> for Service<S> {
+    type Response = http::Response<StreamBody<S::Body>>;
+    type Error = std::convert::Infallible;
+    type Future = Answer<<S::Service as tower::Service<http::Request<Incoming>>>::Future>;
+
+    fn call(&self, mut request: http::Request<Incoming>) -> Self::Future {
+        self.counts.http2_streams.add_shared(1);
+        let stream = Connection::stream(&self.connection);
+        if let Err(violation) = admit::admit(&mut request, self.head) {
+            stream.refuse(violation);
+        }
+        let head = request.method() == http::Method::HEAD;
+        self.next.set(Rc::clone(&stream));
+        let mut service = self.serve.stream(&self.service, Rc::clone(&stream));
+        Answer::new(tower::Service::call(&mut service, request), stream, head)
+    }
+}

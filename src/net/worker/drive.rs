@@ -1,0 +1,132 @@
+//! One connection's task: HTTP/1.1, or HTTP/2 from the handshake on, or from the moment that the client begins to speak it.
+
+use super::open::Held;
+use super::{Serve, Worker};
+use crate::net::deadline::Phase;
+use crate::net::http2;
+use crate::net::http2::io::FrameIo;
+use crate::net::io::{Connection, StrictIo};
+use hyper::server::conn::http1;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// A tower service as hyper calls it.
+pub(super) struct Tower<S>(S);
+
+impl<S, R> hyper::service::Service<R> for Tower<S>
+where
+    S: tower::Service<R> + Clone,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn call(&self, request: R) -> Self::Future {
+        self.0.clone().call(request)
+    }
+}
+
+/// What the connection speaks. Nearly always HTTP/1.1, which is therefore not boxed.
+#[allow(clippy::large_enum_variant)]
+enum Spoken<S: Serve> {
+    Http1(http1::Connection<StrictIo, Tower<S::Service>>),
+    Http2(http2::Driven<S>),
+    /// Between the two.
+    Neither,
+}
+
+/// One connection's task.
+pub(super) struct Drive<S: Serve> {
+    worker: Rc<Worker<S>>,
+    spoken: Spoken<S>,
+    connection: Rc<Connection>,
+    closing: bool,
+    _held: Held,
+}
+
+impl<S: Serve> Unpin for Drive<S> {}
+
+impl<S: Serve> Drive<S> {
+    /// Begins to serve an opened connection.
+    pub(super) fn begin(worker: &Rc<Worker<S>>, io: StrictIo, http2: bool, held: Held) -> Self {
+        let connection = Rc::clone(io.connection());
+        let service = worker.serve.connection(Rc::clone(&connection));
+        let spoken = if http2 {
+            speak_http2(worker, io, service)
+        } else {
+            Spoken::Http1(worker.http.serve_connection(io, Tower(service)))
+        };
+        Self { worker: Rc::clone(worker), spoken, connection, closing: false, _held: held }
+    }
+
+    /// Takes no further request.
+    fn close(&mut self) {
+        self.closing = true;
+        match &mut self.spoken {
+            Spoken::Http1(driven) => Pin::new(driven).graceful_shutdown(),
+            Spoken::Http2(driven) => {
+                driven.as_mut().graceful_shutdown();
+                self.connection.close();
+            }
+            Spoken::Neither => {}
+        }
+    }
+
+    fn finished(&self, result: hyper::Result<()>) -> Poll<()> {
+        if let Err(error) = result {
+            tracing::debug!(peer = %self.connection.peer, %error, "connection ended");
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_http2(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let deadlines = &self.connection.deadlines;
+        if !self.closing && deadlines.expired(Phase::Idle) {
+            self.close();
+        }
+        let Spoken::Http2(driven) = &mut self.spoken else { return Poll::Ready(()) };
+        match driven.as_mut().poll(cx) {
+            Poll::Ready(result) => self.finished(result),
+            // The client does not say good-bye.
+            Poll::Pending if self.connection.deadlines.expired(Phase::Linger) => Poll::Ready(()),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<S: Serve> Future for Drive<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.connection.deadlines.register(cx.waker());
+        if this.connection.deadlines.draining() && !this.closing {
+            this.close();
+        }
+        let Spoken::Http1(driven) = &mut this.spoken else { return this.poll_http2(cx) };
+        match Pin::new(driven).poll(cx) {
+            Poll::Ready(result) => this.finished(result),
+            Poll::Pending if this.connection.speaks_http2() => {
+                if let Spoken::Http1(driven) = std::mem::replace(&mut this.spoken, Spoken::Neither) {
+                    let parts = driven.into_parts();
+                    this.spoken = speak_http2(&this.worker, parts.io, parts.service.0);
+                }
+                this.poll_http2(cx)
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+fn speak_http2<S: Serve>(worker: &Worker<S>, io: StrictIo, service: S::Service) -> Spoken<S> {
+    let connection = Rc::clone(io.connection());
+    let (stream, held) = io.into_parts();
+    let settings = &worker.settings;
+    let (scratch, counts) = (Rc::clone(&worker.scratch), Arc::clone(&settings.counts));
+    let io = FrameIo::new(stream, connection, held, scratch, settings.http2.resets, Arc::clone(&counts));
+    let settings = http2::Settings { limits: settings.http2, head: settings.head, counts };
+    Spoken::Http2(http2::drive(io, service, &worker.serve, &settings))
+}

@@ -1,0 +1,56 @@
+//! Opens a connection to an address: TCP or a Unix socket, and TLS within where the scheme says so.
+
+use super::address::{Address, Location, Scheme};
+use super::cluster::Place;
+use super::stream::Stream;
+use super::tls::Tls;
+use rustls::pki_types::ServerName;
+use std::io::{Error, Result};
+use std::sync::Arc;
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+
+/// What dialling needs beside the address; clones are cheap.
+#[derive(Clone, Debug, Default)]
+pub struct Dial {
+    /// TLS of this upstream, where it is spoken to within.
+    pub tls: Option<Arc<Tls>>,
+}
+
+/// Opens a connection to a resolved place of a configured address.
+///
+/// # Errors
+/// It cannot be opened, or its certificate does not hold.
+pub async fn dial(place: &Place, address: &Address, dial: &Dial) -> Result<Stream> {
+    match place {
+        Place::Inet(socket) => secured(TcpStream::connect(socket).await?, address, dial).await,
+        Place::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
+    }
+}
+
+/// Opens a connection to a configured address; a host name is resolved now, and each of its addresses tried.
+///
+/// # Errors
+/// See [`dial`].
+pub async fn dial_by_name(address: &Address, dial: &Dial) -> Result<Stream> {
+    match &address.location {
+        Location::Host { host, port } => secured(TcpStream::connect((&**host, *port)).await?, address, dial).await,
+        Location::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
+    }
+}
+
+async fn secured(tcp: TcpStream, address: &Address, dial: &Dial) -> Result<Stream> {
+    tcp.set_nodelay(true)?;
+    if address.scheme == Scheme::Http {
+        return Ok(Stream::Tcp(tcp));
+    }
+    // Without TLS settings an https address is not spoken to at all: never in the clear.
+    let tls = dial.tls.as_ref().ok_or_else(|| Error::other("there are no TLS settings for an https upstream"))?;
+    let name = match (tls.server_name(), &address.location) {
+        (Some(name), _) => name.clone(),
+        (None, Location::Host { host, .. }) => ServerName::try_from(host.to_string()).map_err(Error::other)?,
+        (None, Location::Unix(_)) => return Err(Error::other("an https upstream needs a name")),
+    };
+    let stream = TlsConnector::from(tls.current()).connect(name, tcp).await?;
+    Ok(Stream::Tls(Box::new(stream)))
+}
