@@ -7,7 +7,8 @@ use crate::directory::Store;
 use crate::directory::seal::Sealer;
 use crate::gateway::{Live, Shared, Worker};
 use crate::identity::Identity;
-use crate::limit::Limits;
+use crate::limit::{self, Limiter};
+use crate::membership::relay::Relay;
 use crate::membership::tier::Tier;
 use crate::membership::{Capacity, Memberships};
 use crate::net::counts::Counts;
@@ -16,6 +17,7 @@ use crate::net::listen::{Address, ListenError, Listener, listen, listen_on};
 use crate::net::tls::{Tls, TlsError};
 use crate::net::worker::{self, Workers};
 use crate::policy::Policy;
+use crate::redis::seal::Seal;
 use crate::redis::{Health, Redis};
 use crate::reload::{
     Policies, PolicyError, Reloadable, Reloader, Source, Status, Trigger, UpstreamCertificates, resolve,
@@ -137,6 +139,10 @@ impl Server {
         let api = identity_api(&config, &store)?;
         let metrics = Arc::new(Metrics::default());
         let redis = redis(&config, control)?;
+        let shared_limits = match &redis {
+            Some(redis) => Some(limits_in(redis, &*store, control)?),
+            None => None,
+        };
         let tier = redis
             .as_ref()
             .map(|redis| Tier::new(Arc::clone(redis), &*store, &position, control.clone(), metrics.shard()));
@@ -145,13 +151,16 @@ impl Server {
         if let Some(tier) = tier {
             memberships = memberships.with_tier(tier).await?;
         }
+        if let Some(redis) = &redis {
+            memberships = memberships.with_relay(Relay::new(Arc::clone(redis), Seal::of(&*store), metrics.shard()));
+        }
         let memberships = Arc::new(memberships);
         memberships.catch_up().await?;
         control.spawn(Arc::clone(&memberships).watch());
 
         let identity = Arc::new(Identity::start(&config.identity, Arc::clone(&memberships), store, control)?);
 
-        let limits = Arc::new(Limits::new(crate::clock::monotonic()));
+        let limits = Arc::new(Limiter::new(crate::clock::monotonic(), shared_limits));
         let (access, writer) = if config.log.access {
             let (log, writer) = AccessLog::start(std::io::stdout())?;
             (Some(log), Some(writer))
@@ -192,6 +201,10 @@ impl Server {
             observe_logins(&metrics, &api);
         }
         observe_redis(&metrics, redis.as_ref());
+        let counted = Arc::clone(&limits);
+        metrics.gauge("postern_replicas", "Replicas that share Redis, as far as is known", move || {
+            f64::from(counted.replicas().get())
+        });
         observe_edge(&metrics, &counts, tls.as_ref(), &config);
 
         let lifecycle = Lifecycle::new();
@@ -261,6 +274,14 @@ fn redis(config: &Config, control: &Handle) -> Result<Option<Arc<Redis>>, RedisC
     let keeper = Arc::clone(&redis);
     control.spawn(async move { keeper.keep().await });
     Ok(Some(redis))
+}
+
+/// The limits that replicas share, with the task that counts the replicas.
+fn limits_in(redis: &Arc<Redis>, store: &dyn Store, control: &Handle) -> std::io::Result<Arc<limit::Shared>> {
+    let shared = Arc::new(limit::Shared::new(Arc::clone(redis), Seal::of(store))?);
+    let beating = Arc::clone(&shared);
+    control.spawn(async move { beating.beat().await });
+    Ok(shared)
 }
 
 #[allow(clippy::cast_precision_loss)]

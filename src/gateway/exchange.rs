@@ -146,7 +146,12 @@ impl Exchange {
             Err(stop) => return Err(stop),
         };
         if let Some(throttle) = permit.rule().further.as_ref().and_then(|further| further.throttle.as_ref()) {
-            besides::throttle(&worker, &permit, throttle, *client, *start, noted.besides.get_or_insert_default())?;
+            let key = besides::counted(&permit, throttle, *client);
+            let verdict = fetched.limited(key).or_else(|| worker.shared.limits.try_spend(key, throttle.quota, *start));
+            let Some(verdict) = verdict else {
+                return Err(Stop::Needs(Need::Limit(Box::new((key, throttle.quota)))));
+            };
+            besides::throttle(&permit, throttle, verdict, noted.besides.get_or_insert_default())?;
         }
         if noted.by_parameter
             && worker.shared.identity.exchange
@@ -174,8 +179,10 @@ impl Exchange {
     /// Fetches what the judging asked for.
     pub async fn fetch(&mut self, need: Need) {
         let worker = Rc::clone(&self.worker);
-        worker.shard.cache_misses.inc();
-        let was_known = self.fetched.fetch(&worker.shared.identity, &worker.shared.memberships, need, self.start).await;
+        if !matches!(need, Need::Limit(_)) {
+            worker.shard.cache_misses.inc();
+        }
+        let was_known = self.fetched.fetch(&worker.shared, need, self.start).await;
         if !was_known {
             besides::was_unknown(&worker, self.client, self.start);
         }

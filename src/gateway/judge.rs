@@ -3,15 +3,16 @@
 use super::besides::Besides;
 use super::link::Link;
 use super::live::Rules;
-use super::worker::Worker;
+use super::worker::{Shared, Worker};
 use crate::decision::{Caller, CredentialNeed, Denial, Facts, OrgKey, Permit, Reason, RequestView};
 use crate::decision::{admit, claim, decide, find, preflight};
 use crate::directory::StoreError;
 use crate::facts::{Claims, Organization, Snapshot};
 use crate::id::UserId;
 use crate::identity::session;
-use crate::identity::{self, Credential, Identity, Presented, Wanted};
-use crate::membership::{Kind, Lookup, Memberships};
+use crate::identity::{self, Credential, Presented, Wanted};
+use crate::limit::{Key, Quota, Verdict};
+use crate::membership::{Kind, Lookup};
 use crate::policy::{RESERVED, Scheme, Schemes};
 use crate::target::{Target, query};
 use http::HeaderValue;
@@ -48,6 +49,8 @@ pub enum Need {
     Credential(Wanted),
     /// The organization that a superuser named.
     Organization(OrgKey<'static>),
+    /// Whether one more is within a limit that all replicas share.
+    Limit(Box<(Key, Quota)>),
 }
 
 /// `None`: there is no such organization.
@@ -58,20 +61,31 @@ type FoundOrganization = Result<Option<Arc<Organization>>, StoreError>;
 pub struct Fetched {
     credential: Option<Lookup>,
     organizations: Vec<(OrgKey<'static>, FoundOrganization)>,
+    limit: Option<Box<(Key, Verdict)>>,
 }
 
 impl Fetched {
+    /// What was said of a limit.
+    #[must_use]
+    pub fn limited(&self, key: Key) -> Option<Verdict> {
+        self.limit.as_ref().filter(|limit| limit.0 == key).map(|limit| limit.1)
+    }
+
     /// Asks the store, through the cache; `false` for a stranger's credential that it does not know.
-    pub async fn fetch(&mut self, identity: &Identity, memberships: &Memberships, need: Need, now: Instant) -> bool {
+    pub async fn fetch(&mut self, shared: &Shared, need: Need, now: Instant) -> bool {
         match need {
+            Need::Limit(limit) => {
+                let (key, quota) = *limit;
+                self.limit = Some(Box::new((key, shared.limits.spend(key, quota, now).await)));
+            }
             Need::Credential(wanted) => {
-                let found = identity.resolve(&wanted).await;
+                let found = shared.identity.resolve(&wanted).await;
                 let was_known = !(wanted.is_foreign() && matches!(found, Lookup::Unknown));
                 self.credential = Some(found);
                 return was_known;
             }
             Need::Organization(key) => {
-                let found = memberships.organization(&key, now).await;
+                let found = shared.memberships.organization(&key, now).await;
                 self.organizations.push((key, found));
             }
         }

@@ -287,7 +287,7 @@ async fn may_go_on(exchange: &Exchange, asked: &Request<()>) -> bool {
             // None of these is an open WebSocket.
             Err(Stop::Preflight | Stop::BeginSession(..) | Stop::Identity) => return false,
         };
-        fetched.fetch(&worker.shared.identity, &worker.shared.memberships, need, now).await;
+        fetched.fetch(&worker.shared, need, now).await;
     }
 }
 

@@ -6,7 +6,7 @@ use super::live::{Live, Rules};
 use super::reply::Bodies;
 use crate::api;
 use crate::identity::Identity;
-use crate::limit::Limits;
+use crate::limit::Limiter;
 use crate::membership::Memberships;
 use crate::net::deadline::Ticker;
 use crate::net::io::Connection;
@@ -35,7 +35,7 @@ pub struct Shared {
     /// What postern answers itself under [`crate::policy::RESERVED`].
     pub api: Option<api::Service>,
     /// Who came how often.
-    pub limits: Arc<Limits>,
+    pub limits: Arc<Limiter>,
     /// Bytes of a request body, at most.
     pub body_limit: u64,
     /// Time limits towards upstreams.

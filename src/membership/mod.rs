@@ -11,6 +11,9 @@
 
 pub mod fence;
 pub mod flight;
+#[cfg(test)]
+mod races;
+pub mod relay;
 pub mod tag;
 pub mod tier;
 pub mod watch;
@@ -24,6 +27,7 @@ use fence::{Fence, Slot};
 use flight::Flights;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
+use relay::Relay;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -176,6 +180,7 @@ pub struct Memberships {
     organizations: Cache<OrgRef, KnownOrg>,
     flights: Flights<Tag, Lookup>,
     tier: Option<Tier>,
+    relay: Option<Arc<Relay>>,
 }
 
 /// A cache that grows as it is used, up to `capacity` entries.
@@ -205,6 +210,7 @@ impl Memberships {
             organizations: Cache::new(capacity.organizations),
             flights: Flights::default(),
             tier: None,
+            relay: None,
         })
     }
 
@@ -216,6 +222,13 @@ impl Memberships {
         self.tier = Some(tier);
         self.look_back().await?;
         Ok(self)
+    }
+
+    /// The same with a way to the other replicas.
+    #[must_use]
+    pub fn with_relay(mut self, relay: Relay) -> Self {
+        self.relay = Some(Arc::new(relay));
+        self
     }
 
     /// The tier between memory and the store, where there is one.
@@ -374,7 +387,8 @@ impl Memberships {
         let entry = tier.get(&Subject::Token(digest)).await?;
         let token = entry.token?;
         let ids = [entry.snapshot.user.id.0, token.0.0];
-        let believed = tier.ledger.believes(entry.read_at, ids) && self.fence.has_proof(crate::clock::monotonic());
+        let believed = tier.ledger.believes(entry.read_at, entry.until.saturating_sub(tier::LIFE), ids)
+            && self.fence.has_proof(crate::clock::monotonic());
         tier.count(believed);
         if believed { self.keep(tag, Found::of_token(token, entry.snapshot), read_at) } else { None }
     }
