@@ -20,7 +20,7 @@ use crate::policy::Policy;
 use crate::redis::seal::Seal;
 use crate::redis::{Health, Redis};
 use crate::reload::{
-    Policies, PolicyError, Reloadable, Reloader, Source, Status, Trigger, UpstreamCertificates, resolve,
+    Certificates, Policies, PolicyError, Reloadable, Reloader, Source, Status, Trigger, UpstreamCertificates, resolve,
 };
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
@@ -130,7 +130,7 @@ impl Server {
         store: Arc<dyn Store>,
         control: &Handle,
     ) -> Result<Self, StartError> {
-        let tls = config.tls.clone().map(Tls::load).transpose()?;
+        let tls = config.tls.as_ref().map(Tls::load).transpose()?;
         let counts = Arc::new(Counts::default());
         let destinations = Destinations::new(control.clone());
         let opened = destinations.open(&resolve(&policy, &config.upstreams)?).await.map_err(PolicyError::from)?;
@@ -174,8 +174,11 @@ impl Server {
         let policies = Policies::new(Arc::clone(&live), Arc::clone(&destinations), &config, Arc::clone(&reloads));
         let clusters = Arc::clone(&destinations);
         metrics.also(Arc::new(Report(move || clusters.clusters())));
-        let reloadables: Vec<Box<dyn Reloadable>> =
+        let mut reloadables: Vec<Box<dyn Reloadable>> =
             vec![Box::new(policies), Box::new(UpstreamCertificates(destinations))];
+        if let Some(tls) = &tls {
+            reloadables.push(Box::new(Certificates(Arc::clone(tls))));
+        }
         let (tracer, spans) = match &config.tracing {
             Some(settings) => {
                 let (tracer, spans) = Exporting::start(settings, metrics.shard(), control)?;
