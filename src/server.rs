@@ -171,6 +171,7 @@ impl Server {
             tracer,
         });
         observe(&metrics, &memberships, &config);
+        metrics.also(Arc::clone(memberships.lag()));
         observe_redis(&metrics, redis.as_ref());
         observe_edge(&metrics, &counts, tls.as_ref(), &config);
 

@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod check;
 pub mod demo;
+pub mod doctor;
 pub mod explain;
 mod fields;
 pub mod group;
@@ -86,6 +87,7 @@ enum Command {
     Token(token::Args),
     /// The database's schema
     Migrate(migrate::Args),
+    Doctor(doctor::Args),
     /// Exit 0 when the local process is ready
     Health(health::Args),
 }
@@ -205,6 +207,7 @@ pub fn main() -> ExitCode {
         Command::Role(args) => noun!(role, args),
         Command::Token(args) => noun!(token, args),
         Command::Migrate(args) => migrate(&common, &args),
+        Command::Doctor(args) => doctor(&common, args),
         Command::Health(args) => health::run(&common, args),
     };
     match done {
@@ -225,6 +228,14 @@ fn check(common: &Common, args: &check::Args) -> Result<ExitCode, Failure> {
     let (names, files) = common.policies(&args.files)?;
     let declared = names.map(|names| check::Declared { names, files });
     Ok(check::run(args, declared.as_ref()))
+}
+
+fn doctor(common: &Common, args: doctor::Args) -> Result<ExitCode, Failure> {
+    let config = Common::configuration(&common.sources())?;
+    let mut output = Output::standard();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(doctor::run(args, &config, &mut output));
+    Ok(done.unwrap_or_else(|error| output.failure(&error)).into())
 }
 
 fn migrate(common: &Common, args: &migrate::Args) -> Result<ExitCode, Failure> {

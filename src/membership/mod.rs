@@ -11,6 +11,7 @@
 
 pub mod fence;
 pub mod flight;
+pub mod lag;
 pub mod tag;
 pub mod tier;
 pub mod watch;
@@ -22,6 +23,7 @@ use crate::facts::{Organization, Snapshot};
 use crate::id::TokenId;
 use fence::{Fence, Slot};
 use flight::Flights;
+use lag::Lag;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
@@ -103,6 +105,9 @@ pub struct Memberships {
     store: Arc<dyn Store>,
     /// Where the watcher is in the store's outbox. The fence counts its own looks, which only grow.
     read_to: Mutex<Position>,
+    /// When the last look began that was answered.
+    looked: Mutex<Instant>,
+    lag: Arc<Lag>,
     fence: Fence,
     tagger: Tagger,
     known: TagCache<Arc<Known>>,
@@ -132,6 +137,8 @@ impl Memberships {
         Ok(Self {
             store,
             read_to: Mutex::new(position),
+            looked: Mutex::new(crate::clock::monotonic()),
+            lag: Arc::default(),
             fence: Fence::new(0, max_staleness),
             tagger: Tagger::new()?,
             known: cache(capacity.known),
@@ -156,6 +163,12 @@ impl Memberships {
     #[must_use]
     pub fn tier(&self) -> Option<&Tier> {
         self.tier.as_ref()
+    }
+
+    /// How late changes were learnt.
+    #[must_use]
+    pub fn lag(&self) -> &Arc<Lag> {
+        &self.lag
     }
 
     /// The fence, for the watcher and for metrics.

@@ -12,6 +12,7 @@ mod feed;
 mod gateway;
 mod groups;
 mod ids;
+mod inspect;
 mod memberships;
 pub mod migrate;
 mod open;
@@ -26,6 +27,7 @@ mod users;
 
 pub use connect::{Target, TargetError};
 pub use feed::KEEP;
+pub use inspect::{Inspection, inspect};
 pub use open::{OpenError, OpenProblem, migrate, status};
 
 use super::token::ChecksumKey;
