@@ -203,6 +203,7 @@ impl Server {
         if let Some(api) = api {
             observe_logins(&metrics, &api);
         }
+        metrics.also(Arc::clone(memberships.lag()));
         observe_redis(&metrics, redis.as_ref());
         let counted = Arc::clone(&limits);
         metrics.gauge("postern_replicas", "Replicas that share Redis, as far as is known", move || {

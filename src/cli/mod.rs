@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod check;
 pub mod demo;
+pub mod doctor;
 pub mod explain;
 mod fields;
 pub mod group;
@@ -93,6 +94,7 @@ enum Command {
     Import(import::Args),
     /// The database's schema
     Migrate(migrate::Args),
+    Doctor(doctor::Args),
     /// Exit 0 when the local process is ready
     Health(health::Args),
 }
@@ -220,6 +222,7 @@ pub fn main() -> ExitCode {
         Command::Token(args) => noun!(token, args),
         Command::Sesame(args) => sesame(&common, args),
         Command::Migrate(args) => migrate(&common, &args),
+        Command::Doctor(args) => doctor(&common, args),
         Command::Health(args) => health::run(&common, args),
     };
     match done {
@@ -247,6 +250,14 @@ fn sesame(common: &Common, args: sesame::Args) -> Result<ExitCode, Failure> {
     common.on_the_directory(|config, store, mut output| async move {
         (sesame::run(args, config.identity.sesame.as_ref(), &*store, &mut output).await, output)
     })
+}
+
+fn doctor(common: &Common, args: doctor::Args) -> Result<ExitCode, Failure> {
+    let config = Common::configuration(&common.sources())?;
+    let mut output = Output::standard();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(doctor::run(args, &config, &mut output));
+    Ok(done.unwrap_or_else(|error| output.failure(&error)).into())
 }
 
 fn migrate(common: &Common, args: &migrate::Args) -> Result<ExitCode, Failure> {

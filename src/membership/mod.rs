@@ -11,6 +11,7 @@
 
 pub mod fence;
 pub mod flight;
+pub mod lag;
 #[cfg(test)]
 mod races;
 pub mod relay;
@@ -25,6 +26,7 @@ use crate::facts::{Claims, Organization, Snapshot};
 use crate::id::TokenId;
 use fence::{Fence, Slot};
 use flight::Flights;
+use lag::Lag;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use relay::Relay;
@@ -173,6 +175,9 @@ pub struct Memberships {
     store: Arc<dyn Store>,
     /// Where the watcher is in the store's outbox. The fence counts its own looks, which only grow.
     read_to: Mutex<Position>,
+    /// When the last look began that was answered.
+    looked: Mutex<Instant>,
+    lag: Arc<Lag>,
     fence: Fence,
     tagger: Tagger,
     known: TagCache<Arc<Known>>,
@@ -203,6 +208,8 @@ impl Memberships {
         Ok(Self {
             store,
             read_to: Mutex::new(position),
+            looked: Mutex::new(crate::clock::monotonic()),
+            lag: Arc::default(),
             fence: Fence::new(0, max_staleness),
             tagger: Tagger::new()?,
             known: cache(capacity.known),
@@ -235,6 +242,12 @@ impl Memberships {
     #[must_use]
     pub fn tier(&self) -> Option<&Tier> {
         self.tier.as_ref()
+    }
+
+    /// How late changes were learnt.
+    #[must_use]
+    pub fn lag(&self) -> &Arc<Lag> {
+        &self.lag
     }
 
     /// The fence, for the watcher and for metrics.

@@ -56,6 +56,13 @@ impl Memberships {
         self.in_ledger(|ledger| ledger.followed(news.position.horizon()));
         *self.read_to.lock() = news.position.clone();
         self.fence.caught_up(position, asked);
+        let before = std::mem::replace(&mut *self.looked.lock(), asked);
+        if !news.changes.is_empty() {
+            // What took time since the answer counts too.
+            let noting = crate::clock::monotonic().saturating_duration_since(asked);
+            let age = news.age.map(|age| age.saturating_add(noting));
+            self.lag.learnt(age, crate::clock::monotonic().saturating_duration_since(before));
+        }
         if let Some(relay) = &self.relay
             && !news.changes.is_empty()
         {

@@ -14,6 +14,7 @@ mod gateway;
 mod groups;
 mod ids;
 mod import;
+mod inspect;
 mod memberships;
 pub mod migrate;
 mod open;
@@ -29,6 +30,7 @@ mod users;
 
 pub use connect::{Target, TargetError};
 pub use feed::KEEP;
+pub use inspect::{Inspection, inspect};
 pub use open::{OpenError, OpenProblem, migrate, status};
 
 use super::token::ChecksumKey;
