@@ -286,7 +286,7 @@ async fn may_go_on(exchange: &Exchange, asked: &Request<()>) -> bool {
             }
             Err(Stop::Preflight) => return false,
         };
-        fetched.fetch(&worker.shared.memberships, need, now).await;
+        fetched.fetch(&worker.shared.memberships, &worker.shared.limits, need, now).await;
     }
 }
 
