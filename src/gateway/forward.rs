@@ -88,6 +88,8 @@ pub fn prepare(
     if hint.lower() > limit {
         return Err(Denial::new(Reason::BodyTooLarge));
     }
+    // Before the credential is taken out: what is judged again is the request as it came.
+    let handshake = upgrade::handshake(permit, &request)?;
     let keep = permit.rule().forward_authorization;
     let places = &worker.shared.identity.places;
     if let Some(name) = places.cookie.as_deref().filter(|_| !keep) {
@@ -116,7 +118,6 @@ pub fn prepare(
         client: client.name(),
     };
     let mut head = stripped.tell(permit, exchange.request_id(), &way)?;
-    let handshake = upgrade::handshake(permit, &request)?;
     if let Some(handshake) = &handshake {
         handshake.tell(&mut head);
     }
