@@ -12,8 +12,9 @@ has() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ]; }
 
 install_missing() {
   local missing=() tool
-  for tool in haproxy nginx wrk python3 valgrind; do has "$tool" || missing+=("$tool"); done
+  for tool in haproxy nginx wrk python3 valgrind openssl; do has "$tool" || missing+=("$tool"); done
   has taskset || missing+=(util-linux)
+  has h2load || missing+=(nghttp2-client)
   [ ${#missing[@]} = 0 ] && return
   if ! has apt-get || ! as_root true 2>/dev/null; then
     echo "missing: ${missing[*]}. Run this as root on Debian or Ubuntu, or install them yourself." >&2

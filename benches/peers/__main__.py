@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 
+import edge
 import instructions
 import load
 import report
@@ -20,6 +21,7 @@ args = argparse.ArgumentParser(prog="benches/peers.sh")
 args.add_argument("--rounds", type=int, default=5)
 args.add_argument("--seconds", type=int, default=3, help="of each run")
 args.add_argument("--workloads", default=",".join(load.WORKLOADS), help="some of %(default)s")
+args.add_argument("--no-edge", action="store_true", help="leave out handshakes, idle connections and latency at a fixed rate")
 args.add_argument("--requests", type=int, default=6000, help="for the count of instructions; 0 to leave it out")
 args.add_argument("--quick", action="store_true", help="one round of one second, fewer counted requests: does it run at all?")
 args.add_argument("--json", metavar="FILE", help="write everything that was measured")
@@ -85,8 +87,8 @@ def measure(workload, base, others):
             if os.path.getsize(server.log) > 64 << 20:
                 os.truncate(server.log, 0)
             wait_for_quiet()
-            before = load.wrk(workload, base, PLACE["DATA"], CORES[1], args.seconds)
-            run = load.wrk(workload, server, PLACE["DATA"], CORES[1], args.seconds)
+            before = load.run(workload, base, PLACE["DATA"], CORES[1], args.seconds)
+            run = load.run(workload, server, PLACE["DATA"], CORES[1], args.seconds)
             run["ratio"] = run["cpu_us"] / before["cpu_us"]
             runs[base.name].append(before)
             runs[server.name].append(run)
@@ -156,6 +158,8 @@ def main():
         report.memory(result["memory"])
         for server in (base, *others):
             server.stop()
+        if not args.no_edge:
+            result["edge"] = edge.measure(PLACE, CORES, BINARY, upstream, world.rows[0][0], 2 if args.quick else 3 * args.seconds)
         if args.requests:
             how, counts = count_instructions([w for w in workloads if w.name in ("W1", "W2", "W3", "W4")], world)
             result["instructions"] = {"how": how, "counts": counts}

@@ -10,9 +10,9 @@ CONNECTIONS = 64
 
 
 class Workload:
-    def __init__(self, name, what, path="/", tokens="tokens.txt", many=False, close=False, connections=CONNECTIONS, refused=False):
+    def __init__(self, name, what, path="/", tokens="tokens.txt", many=False, close=False, connections=CONNECTIONS, refused=False, h2=False):
         self.name, self.what, self.path, self.tokens, self.many = name, what, path, tokens, many
-        self.close, self.connections, self.refused = close, connections, refused
+        self.close, self.connections, self.refused, self.h2 = close, connections, refused, h2
 
 
 WORKLOADS = {w.name: w for w in (
@@ -22,27 +22,49 @@ WORKLOADS = {w.name: w for w in (
     Workload("W4", "a new connection for each request", close=True),
     Workload("W6a", "a body of 10 KiB", path="/b/10k"),
     Workload("W6b", "a body of 1 MiB", path="/b/1m", connections=16),
+    Workload("W7", "HTTP/2, 8 connections of 8 streams", h2=True),
 )}
 
 
-def wrk(workload, server, data, core, seconds):
+def run(workload, server, data, core, seconds):
     """One run: how many requests, how long, how many errors, and the server's CPU time for each, in µs."""
+    before = server.cpu_us()
+    found = (h2load if workload.h2 else wrk)(workload, server, data, core, seconds)
+    spent = server.cpu_us() - before
+    if found["requests"] == 0:
+        raise SystemExit("%s answered nothing in %s" % (server.name, workload.name))
+    return dict(found, cpu_us=spent / found["requests"], per_second=found["requests"] / (found["us"] / 1e6))
+
+
+def h2load(workload, server, data, core, seconds):
+    with open("%s/%s" % (data, workload.tokens)) as file:
+        token = file.readline().strip()
+    command = ["taskset", "-c", str(core), "h2load", "-t1", "-c8", "-m8", "-D%d" % seconds, "-H", "authorization: Bearer " + token,
+               "http://127.0.0.1:%d%s" % (server.h2port, workload.path)]
+    text = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60).stdout
+    took = re.search(r"finished in ([\d.]+)(m?)s", text)
+    if not took:
+        raise SystemExit("h2load against %s: %s" % (server.name, text[-300:]))
+    count = lambda word: int(re.search(r"(\d+) " + word, text)[1])
+    # Of times, h2load tells no more than the mean, so that stands for both.
+    mean = re.search(r"time for request: +\S+ +\S+ +([\d.]+)([mu]?)s", text)
+    mean = float(mean[1]) * {"u": 1, "m": 1e3, "": 1e6}[mean[2]]
+    return {"requests": count("succeeded"), "us": float(took[1]) * (1e3 if took[2] else 1e6), "bytes": 0, "p50_us": mean, "p99_us": mean,
+            "wrong": count("failed") + count("errored") + count("4xx") + count("5xx")}
+
+
+def wrk(workload, server, data, core, seconds):
     url = "http://127.0.0.1:%d%s" % (server.port, workload.path)
     command = ["taskset", "-c", str(core), "wrk", "-t1", "-c%d" % workload.connections, "-d%ds" % seconds, "--timeout", "10s",
                "-s", CONF + "/wrk.lua", url]
     env = dict(os.environ, TOKENS="%s/%s" % (data, workload.tokens), COUNT="10000" if workload.many else "1", CLOSE="1" if workload.close else "0")
-    before = server.cpu_us()
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=seconds + 60)
-    spent = server.cpu_us() - before
     found = re.search(r"^JSON (.*)$", done.stdout, re.M)
     if not found:
         raise SystemExit("wrk against %s: %s" % (server.name, (done.stdout + done.stderr)[-300:]))
     run = json.loads(found[1])
-    if run["requests"] == 0:
-        raise SystemExit("%s answered nothing in %s" % (server.name, workload.name))
     wrong = run["requests"] - run["refused"] if workload.refused else run["refused"]
-    run.update(cpu_us=spent / run["requests"], per_second=run["requests"] / (run["us"] / 1e6), wrong=wrong + run["socket_errors"])
-    return run
+    return dict(run, wrong=wrong + run["socket_errors"])
 
 
 def head(server, path, token=None, close=False, more=""):

@@ -25,15 +25,24 @@ impl Entropy {
     }
 }
 
-/// Sixteen lower-case hexadecimal digits.
+/// Sixteen lower-case hexadecimal digits, eight of them at a time.
 #[must_use]
+#[allow(clippy::cast_possible_truncation)] // the two halves
 pub fn hex(number: u64) -> [u8; 16] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [b'0'; 16];
-    for (at, digit) in text.iter_mut().enumerate() {
-        let nibble = (number >> (60 - 4 * at)) & 15;
-        *digit = DIGITS.get(usize::try_from(nibble).unwrap_or(0)).copied().unwrap_or(b'0');
+    /// Each of eight nibbles in a byte of its own, then each byte as its digit.
+    fn eight(nibbles: u32) -> [u8; 8] {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        let mut spread = u64::from(nibbles);
+        spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff;
+        spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
+        spread = (spread | spread << 4) & (ONES * 0x0f);
+        let is_letter = ((spread + ONES * 6) >> 4) & ONES;
+        (spread + ONES * u64::from(b'0') + is_letter * u64::from(b'a' - b'0' - 10)).to_be_bytes()
     }
+    let mut text = [b'0'; 16];
+    let (high, low) = text.split_at_mut(8);
+    high.copy_from_slice(&eight((number >> 32) as u32));
+    low.copy_from_slice(&eight(number as u32));
     text
 }
 
@@ -44,7 +53,9 @@ mod tests {
 
     #[test]
     fn ids_are_sixteen_digits_and_do_not_repeat() {
-        assert_eq!(&hex(0x0123_4567_89ab_cdef), b"0123456789abcdef");
+        for number in [0x0123_4567_89ab_cdef, 0, u64::MAX, 0xfedc_ba98_7654_3210] {
+            assert_eq!(hex(number), *format!("{number:016x}").as_bytes());
+        }
         let entropy = Entropy::seeded().unwrap();
         let many: HashSet<u64> = (0..100_000).map(|_| entropy.next()).collect();
         assert_eq!(many.len(), 100_000);

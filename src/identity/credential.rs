@@ -5,6 +5,7 @@
 
 use crate::membership::Kind;
 use crate::policy::{Scheme, Schemes};
+use crate::target::bytes::{every, trim};
 use crate::target::query;
 use data_encoding::BASE64;
 use http::Method;
@@ -83,36 +84,50 @@ fn authorization(headers: &HeaderMap, schemes: Schemes) -> Credential<'_> {
     if values.next().is_some() {
         return Credential::Ambiguous;
     }
-    let Ok(text) = value.to_str() else { return Credential::Refused };
-    let mut words = text.split([' ', '\t']).filter(|word| !word.is_empty());
-    let (Some(scheme), Some(token), None) = (words.next(), words.next(), words.next()) else {
-        return Credential::Refused;
-    };
+    let Some((scheme, token)) = two_words(value.as_bytes()) else { return Credential::Refused };
+    let is_bearer = scheme.eq_ignore_ascii_case(b"bearer");
+    // A JWT is long, so it is looked at first, and once.
+    if is_bearer && schemes.has(Scheme::Jwt) && is_jwt(token) {
+        return std::str::from_utf8(token)
+            .map_or(Credential::Refused, |token| Credential::Presented(Kind::Jwt, Cow::Borrowed(token)));
+    }
+    let Some(token) = visible(token) else { return Credential::Refused };
     let taken = |scheme, kind| {
         if schemes.has(scheme) { Credential::Presented(kind, Cow::Borrowed(token)) } else { Credential::Refused }
     };
-    if scheme.eq_ignore_ascii_case("bearer") {
-        if schemes.has(Scheme::Jwt) && is_jwt(token) {
-            return taken(Scheme::Jwt, Kind::Jwt);
-        }
+    if is_bearer {
         return taken(Scheme::Bearer, Kind::Token);
     }
-    if scheme.eq_ignore_ascii_case("sesame") {
+    if scheme.eq_ignore_ascii_case(b"sesame") {
         return taken(Scheme::Sesame, Kind::Sesame);
     }
-    if scheme.eq_ignore_ascii_case("basic") && schemes.has(Scheme::Basic) && token.len() <= MAX_LENGTH {
+    if scheme.eq_ignore_ascii_case(b"basic") && schemes.has(Scheme::Basic) && token.len() <= MAX_LENGTH {
         return basic(token).map_or(Credential::Refused, |token| Credential::Presented(Kind::Token, Cow::Owned(token)));
     }
     Credential::Refused
 }
 
+/// A scheme and what follows it; blanks around them do not matter.
+fn two_words(value: &[u8]) -> Option<(&[u8], &[u8])> {
+    let value = trim(value);
+    let (scheme, rest) = value.split_at_checked(memchr::memchr2(b' ', b'\t', value)?)?;
+    Some((scheme, trim(rest)))
+}
+
+/// One word of visible ASCII.
+fn visible(token: &[u8]) -> Option<&str> {
+    if every(token, |b| b.is_ascii_graphic()) { std::str::from_utf8(token).ok() } else { None }
+}
+
 /// Three segments of base64url: what only a JWT looks like (RFC 7515, 7.1).
-fn is_jwt(token: &str) -> bool {
-    memchr::memchr(b'.', token.as_bytes()).is_some()
-        && token.split('.').count() == 3
-        && token.split('.').all(|segment| {
-            !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        })
+fn is_jwt(token: &[u8]) -> bool {
+    let mut dots = memchr::memchr_iter(b'.', token);
+    let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else { return false };
+    // Without a branch, so that many bytes are looked at in one.
+    let is_letter = |b: u8| {
+        (b.wrapping_sub(b'0') < 10) | ((b | 0x20).wrapping_sub(b'a') < 26) | (b == b'-') | (b == b'_') | (b == b'.')
+    };
+    first > 0 && second > first + 1 && second + 1 < token.len() && every(token, is_letter)
 }
 
 /// The password of `user:password` (RFC 7617), which here is a token: whose it is, the token says, so the user's name in

@@ -71,35 +71,69 @@ const MAX_FOLDED: usize = 128;
 pub struct StripSet {
     /// Sorted; no entry begins with another one that is a prefix, so the one candidate for a name is its predecessor.
     entries: Box<[Entry]>,
-    /// The first two bytes of the entries, to pass over most headers at once.
+    /// How the entries begin, to pass over most headers at once.
     begins: Begins,
 }
 
-/// The first two folded bytes of names: a bit for each pair.
+/// The first three folded bytes of names: a bit for each pair of neighbours.
 #[derive(Clone, Debug)]
-struct Begins(Box<[u64; 64]>);
+struct Begins(Box<[[u64; 64]; 2]>);
+
+/// Of 26 letters and 10 digits to 6 bits; zero for what folding drops.
+#[allow(clippy::indexing_slicing)] // evaluated by the compiler
+static CODE: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut b = 0_u8;
+    while b < 0x80 {
+        table[b as usize] = match b {
+            b'a'..=b'z' => b - b'a' + 1,
+            b'A'..=b'Z' => b - b'A' + 1,
+            b'0'..=b'9' => b - b'0' + 27,
+            _ => 0,
+        };
+        b += 1;
+    }
+    table
+};
+
+fn code(b: u8) -> usize {
+    CODE.get(usize::from(b)).copied().map_or(0, usize::from)
+}
 
 impl Begins {
-    /// Of 26 letters and 10 digits, and of nothing (a shorter name), to 6 bits.
-    fn code(b: Option<u8>) -> usize {
-        match b {
-            Some(b @ b'a'..=b'z') => usize::from(b - b'a') + 1,
-            Some(b @ b'0'..=b'9') => usize::from(b - b'0') + 27,
-            _ => 0,
-        }
-    }
-
     fn add(&mut self, entry: &Entry) {
-        let mut bytes = entry.folded.bytes();
-        let (first, second) = (bytes.next(), bytes.next());
-        if let Some(row) = self.0.get_mut(Self::code(first)) {
-            // A beginning of one byte goes on with anything.
-            *row |= if entry.prefix && second.is_none() { u64::MAX } else { 1 << Self::code(second) };
+        let codes: ArrayVec<usize, 3> = entry.folded.bytes().take(3).map(code).collect();
+        let [first, second] = &mut *self.0;
+        match (entry.prefix, codes.as_slice()) {
+            (_, [a, b, c]) => {
+                Self::set(first, *a, 1 << b);
+                Self::set(second, *b, 1 << c);
+            }
+            // A shorter name has no third byte in its place; a shorter beginning goes on with anything.
+            (false, _) | (_, []) => {}
+            (true, [a, rest @ ..]) => {
+                Self::set(first, *a, rest.first().map_or(u64::MAX, |b| 1 << b));
+                second.fill(u64::MAX);
+            }
         }
     }
 
-    fn has(&self, first: u8, second: Option<u8>) -> bool {
-        self.0.get(Self::code(Some(first))).is_none_or(|row| row & (1 << Self::code(second)) != 0)
+    fn set(rows: &mut [u64; 64], row: usize, bits: u64) {
+        if let Some(row) = rows.get_mut(row) {
+            *row |= bits;
+        }
+    }
+
+    /// Whether a name may be one of the entries. Those that do not begin with three letters or digits may always.
+    fn has(&self, name: &[u8]) -> bool {
+        let [a, b, c, ..] = name else { return true };
+        let (a, b, c) = (code(*a), code(*b), code(*c));
+        if a == 0 || b == 0 || c == 0 {
+            return true;
+        }
+        let [first, second] = &*self.0;
+        let is_set = |rows: &[u64; 64], row: usize, bit: usize| rows.get(row).is_none_or(|row| row >> bit & 1 == 1);
+        is_set(first, a, b) && is_set(second, b, c)
     }
 }
 
@@ -126,7 +160,7 @@ impl StripSet {
                 kept.push(entry);
             }
         }
-        let mut begins = Begins(Box::new([0; 64]));
+        let mut begins = Begins(Box::new([[0; 64]; 2]));
         kept.iter().for_each(|entry| begins.add(entry));
         Self { entries: kept.into(), begins }
     }
@@ -134,14 +168,13 @@ impl StripSet {
     /// Whether a header of that name is removed from every request.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        let mut bytes = folded(name);
-        let Some(first) = bytes.next() else { return false };
-        let second = bytes.next();
-        if !self.begins.has(first, second) {
+        if !self.begins.has(name.as_bytes()) {
             return false;
         }
-        let mut key: ArrayVec<u8, MAX_FOLDED> = ArrayVec::new();
-        key.extend(std::iter::once(first).chain(second).chain(bytes).take(MAX_FOLDED));
+        let key: ArrayVec<u8, MAX_FOLDED> = folded(name).take(MAX_FOLDED).collect();
+        if key.is_empty() {
+            return false;
+        }
         let after = self.entries.partition_point(|e| e.folded.as_bytes() <= key.as_slice());
         after.checked_sub(1).and_then(|at| self.entries.get(at)).is_some_and(|e| e.covers(&key))
     }

@@ -72,6 +72,15 @@ pub(crate) fn every(bytes: &[u8], good: impl Fn(u8) -> bool + Copy) -> bool {
     }
 }
 
+/// Cuts blanks and tabs off both ends.
+#[inline]
+pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
 /// The value of a hexadecimal digit.
 #[inline]
 pub(super) fn hex(b: u8) -> Option<u8> {

@@ -6,9 +6,11 @@ use crate::membership::Life;
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents};
 use data_encoding::BASE64URL_NOPAD;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 use rustls_pki_types::pem::PemObject;
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::Arc;
@@ -165,58 +167,34 @@ impl Key {
     ///
     /// # Errors
     /// See [`KeyError`]; other keys of the set may still be good.
-    pub fn of_jwk(jwk: &Map<String, Value>, algorithms: &[Algorithm], from: Provenance) -> Result<Self, KeyError> {
-        let text = |name: &str| jwk.get(name).and_then(Value::as_str);
-        let bytes = |name: &str| {
-            let decoded =
-                text(name).and_then(|value| BASE64URL_NOPAD.decode(value.trim_end_matches('=').as_bytes()).ok());
-            decoded.ok_or(KeyError::Unfit)
-        };
-        if text("use").is_some_and(|usage| usage != "sig") {
+    pub fn of_jwk(json: &Value, algorithms: &[Algorithm], from: Provenance) -> Result<Self, KeyError> {
+        let Jwk { common, algorithm: parameters } = Jwk::deserialize(json).map_err(|_| KeyError::Unfit)?;
+        let is_for_signatures = common.public_key_use.is_none_or(|usage| usage == PublicKeyUse::Signature)
+            && common.key_operations.is_none_or(|operations| operations.contains(&KeyOperations::Verify));
+        if !is_for_signatures {
             return Err(KeyError::OtherUse);
         }
-        if let Some(Value::Array(operations)) = jwk.get("key_ops")
-            && !operations.iter().any(|operation| operation == "verify")
-        {
-            return Err(KeyError::OtherUse);
-        }
-        let family = match (text("kty"), text("crv")) {
-            (Some("RSA"), _) => Family::Rsa,
-            (Some("oct"), _) if from == Provenance::Published => return Err(KeyError::PublishedSecret),
-            (Some("oct"), _) => Family::Secret,
-            (Some("EC"), Some("P-256")) => Family::P256,
-            (Some("EC"), Some("P-384")) => Family::P384,
-            (Some("EC"), Some("P-521")) => Family::P521,
-            (Some("OKP"), Some("Ed25519")) => Family::Ed25519,
+        let family = match &parameters {
+            AlgorithmParameters::RSA(_) => Family::Rsa,
+            AlgorithmParameters::OctetKey(_) if from == Provenance::Published => return Err(KeyError::PublishedSecret),
+            AlgorithmParameters::OctetKey(_) => Family::Secret,
+            AlgorithmParameters::EllipticCurve(point) => match point.curve {
+                EllipticCurve::P256 => Family::P256,
+                EllipticCurve::P384 => Family::P384,
+                EllipticCurve::P521 => Family::P521,
+                _ => return Err(KeyError::NoAlgorithm),
+            },
+            AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => Family::Ed25519,
             _ => return Err(KeyError::NoAlgorithm),
         };
-        let pinned = text("alg");
+        // As text, since the crate has no name for ES512.
+        let pinned = json.get("alg").and_then(Value::as_str);
         let fits = |algorithm: &&Algorithm| {
             algorithm.family() == family && pinned.is_none_or(|pinned| pinned == algorithm.as_str())
         };
-        let mut verifiers = Vec::new();
-        for &algorithm in algorithms.iter().filter(fits) {
-            let verifier = match family {
-                Family::Rsa => {
-                    let components = RsaPublicKeyComponents { n: bytes("n")?, e: bytes("e")? };
-                    if components.n.len() < 256 {
-                        return Err(KeyError::Unfit);
-                    }
-                    let rsa = algorithm.rsa().ok_or(KeyError::NoAlgorithm)?;
-                    Verifier::Public(components.to_parsed_public_key(rsa).map_err(|_| KeyError::Unfit)?)
-                }
-                Family::Secret => secret(algorithm, &bytes("k")?)?,
-                Family::Ed25519 => Verifier::Public(algorithm.public(&bytes("x")?).ok_or(KeyError::Unfit)?),
-                Family::P256 | Family::P384 | Family::P521 => {
-                    let (x, y) = (bytes("x")?, bytes("y")?);
-                    let point = [&[4], x.as_slice(), y.as_slice()].concat();
-                    Verifier::Public(algorithm.public(&point).ok_or(KeyError::Unfit)?)
-                }
-            };
-            verifiers.push((algorithm, verifier));
-        }
-        let id = text("kid").map(Box::from);
-        Self::of(id, verifiers, Value::Object(jwk.clone()).to_string().as_bytes())
+        let verifier = |&algorithm: &Algorithm| Ok((algorithm, Verifier::of_jwk(algorithm, &parameters)?));
+        let verifiers = algorithms.iter().filter(fits).map(verifier).collect::<Result<_, _>>()?;
+        Self::of(common.key_id.map(Box::from), verifiers, json.to_string().as_bytes())
     }
 
     /// A key of the configuration: a public key in PEM, or else an HMAC secret.
@@ -230,7 +208,7 @@ impl Key {
             public.filter_map(|&a| Some((a, Verifier::Public(a.public(&der)?)))).collect()
         } else {
             let symmetric = algorithms.iter().filter(|algorithm| algorithm.is_symmetric());
-            symmetric.map(|&a| Ok((a, secret(a, text.as_bytes())?))).collect::<Result<_, _>>()?
+            symmetric.map(|&a| Ok((a, Verifier::secret(a, text.as_bytes())?))).collect::<Result<_, _>>()?
         };
         Self::of(None, verifiers, text.as_bytes())
     }
@@ -266,12 +244,38 @@ impl Key {
     }
 }
 
-fn secret(algorithm: Algorithm, bytes: &[u8]) -> Result<Verifier, KeyError> {
-    if bytes.len() < MIN_SECRET {
-        return Err(KeyError::Unfit);
+impl Verifier {
+    /// What verifies by this algorithm with a JWK of its family.
+    fn of_jwk(algorithm: Algorithm, parameters: &AlgorithmParameters) -> Result<Self, KeyError> {
+        let public = |bytes: &[u8]| algorithm.public(bytes).map(Self::Public).ok_or(KeyError::Unfit);
+        match parameters {
+            AlgorithmParameters::RSA(key) => {
+                let components = RsaPublicKeyComponents { n: bytes(&key.n)?, e: bytes(&key.e)? };
+                if components.n.len() < 256 {
+                    return Err(KeyError::Unfit);
+                }
+                let rsa = algorithm.rsa().ok_or(KeyError::NoAlgorithm)?;
+                components.to_parsed_public_key(rsa).map(Self::Public).map_err(|_| KeyError::Unfit)
+            }
+            AlgorithmParameters::OctetKey(key) => Self::secret(algorithm, &bytes(&key.value)?),
+            AlgorithmParameters::OctetKeyPair(key) => public(&bytes(&key.x)?),
+            AlgorithmParameters::EllipticCurve(key) => public(&[&[4][..], &bytes(&key.x)?, &bytes(&key.y)?].concat()),
+            _ => Err(KeyError::NoAlgorithm),
+        }
     }
-    let algorithm = algorithm.hmac().ok_or(KeyError::NoAlgorithm)?;
-    Ok(Verifier::Secret(Box::new(hmac::Key::new(algorithm, bytes))))
+
+    fn secret(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, KeyError> {
+        if bytes.len() < MIN_SECRET {
+            return Err(KeyError::Unfit);
+        }
+        let algorithm = algorithm.hmac().ok_or(KeyError::NoAlgorithm)?;
+        Ok(Self::Secret(Box::new(hmac::Key::new(algorithm, bytes))))
+    }
+}
+
+/// A number or a point of a JWK; some issuers pad.
+fn bytes(text: &str) -> Result<Vec<u8>, KeyError> {
+    BASE64URL_NOPAD.decode(text.trim_end_matches('=').as_bytes()).map_err(|_| KeyError::Unfit)
 }
 
 /// The keys of an issuer, as they are at one time.
@@ -300,7 +304,7 @@ impl KeySet {
         }
         let mut keys = Vec::new();
         let mut problem = None;
-        for jwk in list.iter().filter_map(Value::as_object) {
+        for jwk in list {
             match Key::of_jwk(jwk, algorithms, from) {
                 Ok(key) => keys.push(Arc::new(key)),
                 Err(error) => problem = Some(error),

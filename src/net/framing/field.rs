@@ -3,6 +3,7 @@
 use super::Violation;
 use crate::fold::fold_eq;
 use crate::target::bytes::every;
+pub(super) use crate::target::bytes::trim;
 
 /// A byte of a token that folding keeps: a letter, a digit, or `-` in its one spelling.
 const PLAIN: u8 = 0b01;
@@ -56,14 +57,6 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
 /// Whether `bytes` may stand in a value: visible ASCII, blanks and tabs.
 pub(super) fn is_value(bytes: &[u8]) -> bool {
     every(bytes, |b| (b' '..=b'~').contains(&b) | (b == b'\t'))
-}
-
-/// Cuts blanks and tabs off both ends.
-pub(super) fn trim(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
 }
 
 /// A field line in its parts.

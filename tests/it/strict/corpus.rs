@@ -1,6 +1,7 @@
 //! The seeds of the fuzzers, replayed: each keeps the promise, and its name tells the verdict.
 
-use super::{parser, reader};
+use super::{client, parser, reader};
+use http::Method;
 use postern::net::framing::Stop;
 use std::path::Path;
 
@@ -29,5 +30,12 @@ fn streams_pass_or_are_refused_as_their_names_say() {
     for (name, stream) in seeds("framing") {
         let refused = matches!(parser::check(&stream).stop, Stop::Refused(_));
         assert_eq!(refused, name.starts_with("refused-"), "{name}");
+    }
+}
+
+#[test]
+fn answers_are_read_or_refused_as_their_names_say() {
+    for (name, stream) in seeds("answer") {
+        assert_eq!(client::check(&stream, 3, &Method::GET), !name.starts_with("refused-"), "{name}");
     }
 }

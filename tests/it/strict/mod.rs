@@ -1,9 +1,10 @@
 //! Strictness against other readers: a lenient path reader, and hyper's own parser.
 //!
-//! `reader` and `parser` are the oracles; the fuzz targets use the same ones. `target` and `framing` are the properties,
+//! `reader`, `parser` and `client` are the oracles; the fuzz targets use the same ones. `target` and `framing` are the properties,
 //! `corpus` replays the fuzzers' seeds.
 
 mod answers;
+mod client;
 mod corpus;
 mod framing;
 mod parser;
