@@ -15,6 +15,7 @@ import instructions
 import load
 import report
 import servers
+import signed
 from world import World
 
 args = argparse.ArgumentParser(prog="benches/peers.sh")
@@ -22,6 +23,7 @@ args.add_argument("--rounds", type=int, default=5)
 args.add_argument("--seconds", type=int, default=3, help="of each run")
 args.add_argument("--workloads", default=",".join(load.WORKLOADS), help="some of %(default)s")
 args.add_argument("--no-edge", action="store_true", help="leave out handshakes, idle connections and latency at a fixed rate")
+args.add_argument("--no-jwt", action="store_true", help="leave out JWTs")
 args.add_argument("--requests", type=int, default=6000, help="for the count of instructions; 0 to leave it out")
 args.add_argument("--quick", action="store_true", help="one round of one second, fewer counted requests: does it run at all?")
 args.add_argument("--json", metavar="FILE", help="write everything that was measured")
@@ -160,6 +162,8 @@ def main():
             server.stop()
         if not args.no_edge:
             result["edge"] = edge.measure(PLACE, CORES, BINARY, upstream, world.rows[0][0], 2 if args.quick else 3 * args.seconds)
+        if not args.no_jwt:
+            result["jwt"] = signed.measure(PLACE, CORES, BINARY, world, args.rounds, args.seconds)
         if args.requests:
             how, counts = count_instructions([w for w in workloads if w.name in ("W1", "W2", "W3", "W4")], world)
             result["instructions"] = {"how": how, "counts": counts}

@@ -22,10 +22,11 @@ def free_port():
 class Server:
     """A process tree that listens on `port`. `command` and the template may hold @NAME@, @PORT@ and the like."""
 
-    def __init__(self, name, command, template=None, env=None, log=None, one_port=False):
-        """`one_port`: HTTP/2 comes in where HTTP/1.1 does; otherwise it has a port of its own."""
-        self.name, self.command, self.template, self.env, self.one_port = name, command, template, env or {}, one_port
-        self.log, self.port, self.h2port, self.process = log, None, None, None
+    def __init__(self, name, command, *templates, env=None, one_port=False):
+        """The files are made of `templates` and stand in the command as @CFG@, @CFG1@ and so on. `one_port`: HTTP/2 comes in
+        where HTTP/1.1 does; otherwise it has a port of its own."""
+        self.name, self.command, self.templates, self.env, self.one_port = name, command, templates, env or {}, one_port
+        self.log, self.port, self.h2port, self.process = None, None, None, None
 
     def start(self, place, core, under=()):
         """Starts it on `core`, under the tool `under` if there is one, and waits until it accepts."""
@@ -33,14 +34,15 @@ class Server:
         values = dict(place, NAME=self.name, PORT=self.port, SECOND=self.h2port, ADMIN=free_port(), USER=getpass.getuser())
 
         def fill(text):
-            return re.sub(r"@([A-Z]+)@", lambda m: str(values[m[1]]), text)
+            return re.sub(r"@([A-Z]+[0-9]*)@", lambda m: str(values[m[1]]), text)
 
-        if self.template:
-            # In a directory of its own: postern watches it, and logs are written beside.
-            os.makedirs("%s/%s" % (place["RUN"], self.name), exist_ok=True)
-            values["CFG"] = "%s/%s/%s" % (place["RUN"], self.name, self.template)
-            with open(os.path.join(CONF, self.template)) as file, open(values["CFG"], "w") as out:
+        # In a directory of its own: postern watches it, and logs are written beside.
+        os.makedirs("%s/%s.d" % (place["RUN"], self.name), exist_ok=True)
+        for number, template in enumerate(self.templates):
+            path = "%s/%s.d/%s" % (place["RUN"], self.name, template)
+            with open(os.path.join(CONF, template)) as file, open(path, "w") as out:
                 out.write(fill(file.read()))
+            values["CFG%s" % (number or "")] = path
         command = ["taskset", "-c", str(core), *under, *map(fill, self.command)]
         if self.one_port:
             self.h2port = self.port
@@ -121,15 +123,22 @@ def postern(binary, access_log, tls=False):
     env = {"POSTERN__DATABASE": "sqlite://@STORE@", "POSTERN__LOG__ACCESS": "true" if access_log else "false"}
     if tls:
         env.update(POSTERN__TLS__CERT="@DATA@/tls.crt", POSTERN__TLS__KEY="@DATA@/tls.key")
-    return Server("postern-tls" if tls else "postern-log" if access_log else "postern", command, "routes.yaml", env, one_port=True)
+    return Server("postern-tls" if tls else "postern-log" if access_log else "postern", command, "routes.yaml", env=env, one_port=True)
 
 
 def nginx_tls():
     return Server("nginx-tls", ["nginx", "-p", "@RUN@", "-c", "@CFG@"], "nginx-tls.conf")
 
 
-def envoy(binary):
-    return Server("envoy-plain", [binary, "-c", "@CFG@", "--concurrency", "1", "-l", "error", "--disable-hot-restart"], "envoy.yaml")
+def envoy(binary, name="envoy-plain", template="envoy.yaml"):
+    return Server(name, [binary, "-c", "@CFG@", "--concurrency", "1", "-l", "error", "--disable-hot-restart"], template)
+
+
+def postern_jwt(binary):
+    command = [binary, "serve", "--config", "@CFG1@", "--workers", "1", "--listen", "127.0.0.1:@PORT@", "--admin", "127.0.0.1:@ADMIN@",
+               "--upstream", "http://127.0.0.1:@UPSTREAM@", "--policy", "@CFG@"]
+    env = {"POSTERN__DATABASE": "sqlite://@STORE@", "POSTERN__LOG__ACCESS": "false"}
+    return Server("postern-jwt", command, "routes-jwt.yaml", "postern-jwt.yaml", env=env, one_port=True)
 
 
 def versions(binary):

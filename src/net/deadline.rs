@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// The clock's step, and the greatest delay of a deadline.
 pub const TICK: Duration = Duration::from_millis(100);
 
+/// A connection that has been idle for so long gives its buffers back, in ticks.
+const REST: u32 = 20;
+
 /// No deadline.
 const NEVER: u32 = u32::MAX;
 
@@ -50,9 +53,22 @@ struct Clock {
 struct Entry {
     due: [Cell<u32>; PHASES],
     waker: RefCell<Option<Waker>>,
+    /// How long it may be idle: its idleness began so long before the deadline of that.
+    idle: Cell<u32>,
+    /// It was idle for [`REST`] at the last tick.
+    quiet: Cell<bool>,
 }
 
 impl Entry {
+    /// Whether it waits for a next request alone, and has done so for [`REST`].
+    fn is_quiet(&self, now: u32) -> bool {
+        let [idle, others @ ..] = &self.due;
+        let due = idle.get();
+        due != NEVER
+            && now.saturating_add(self.idle.get()) >= due.saturating_add(REST)
+            && others.iter().all(|other| other.get() == NEVER)
+    }
+
     fn wake(&self) {
         let waker = self.waker.borrow_mut().take();
         if let Some(waker) = waker {
@@ -81,7 +97,9 @@ impl Ticker {
     fn advance(&self, now: u32) {
         self.0.now.set(now);
         for (_, entry) in self.0.watched.borrow().iter() {
-            if entry.due.iter().any(|due| due.get() <= now) {
+            let quiet = entry.is_quiet(now);
+            let was_quiet = entry.quiet.replace(quiet);
+            if (quiet && !was_quiet) || entry.due.iter().any(|due| due.get() <= now) {
                 entry.wake();
             }
         }
@@ -96,7 +114,12 @@ impl Ticker {
     /// Deadlines for one more connection.
     #[must_use]
     pub fn watch(&self) -> Deadlines {
-        let entry = Rc::new(Entry { due: std::array::from_fn(|_| Cell::new(NEVER)), waker: RefCell::new(None) });
+        let entry = Rc::new(Entry {
+            due: std::array::from_fn(|_| Cell::new(NEVER)),
+            waker: RefCell::new(None),
+            idle: Cell::new(0),
+            quiet: Cell::new(false),
+        });
         let slot = self.0.watched.borrow_mut().insert(Rc::clone(&entry));
         Deadlines { clock: Rc::clone(&self.0), entry, slot, of_stream: false }
     }
@@ -157,6 +180,17 @@ impl Deadlines {
     pub fn arm(&self, phase: Phase, after: Ticks) {
         let due = if after.0 == 0 { NEVER } else { self.clock.now.get().saturating_add(after.0).min(NEVER - 1) };
         self.due(phase).set(due);
+    }
+
+    /// Says how long [`Phase::Idle`] is: the task is woken when it may rest.
+    pub fn rest_when_idle(&self, idle: Ticks) {
+        self.entry.idle.set(idle.0);
+    }
+
+    /// Whether nothing has happened for a while, and nothing is expected but a next request.
+    #[must_use]
+    pub fn may_rest(&self) -> bool {
+        self.entry.quiet.get() && self.entry.is_quiet(self.clock.now.get())
     }
 
     /// Takes a phase's deadline away.
@@ -309,6 +343,27 @@ mod tests {
         assert_eq!(ticker.watched(), 1);
         ticker.drain();
         assert!(two.draining());
+    }
+
+    #[test]
+    fn a_connection_may_rest_when_nothing_but_a_request_is_expected_for_a_while() {
+        let ticker = Ticker::default();
+        let deadlines = ticker.watch();
+        deadlines.rest_when_idle(Ticks(600));
+        let rests_at = |now: u32| {
+            ticker.advance(now);
+            deadlines.may_rest()
+        };
+        assert!(!rests_at(100), "nothing says that it is idle");
+        deadlines.arm(Phase::Idle, Ticks(600));
+        assert!(!rests_at(119) && rests_at(120));
+        deadlines.arm(Phase::Write, Ticks(300));
+        assert!(!rests_at(121), "an answer is still being written");
+        deadlines.disarm(Phase::Write);
+        assert!(rests_at(122));
+        deadlines.arm(Phase::Idle, Ticks(600));
+        assert!(!deadlines.may_rest(), "there was a request just now");
+        assert!(!rests_at(123) && rests_at(142));
     }
 
     /// One byte a tick for as long as it takes.

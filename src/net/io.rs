@@ -85,6 +85,7 @@ impl Connection {
     #[must_use]
     pub fn new(peer: SocketAddr, secured: Option<Secured>, deadlines: Deadlines, timeouts: Timeouts) -> Self {
         deadlines.arm(Phase::Idle, timeouts.idle);
+        deadlines.rest_when_idle(timeouts.idle);
         Self::with(peer, secured.map(Rc::new), deadlines, timeouts, None)
     }
 
@@ -317,6 +318,27 @@ impl StrictIo {
     pub fn into_rest(mut self) -> (Stream, Vec<u8>) {
         self.held.drain(..self.offset.min(self.held.len()));
         (self.stream, self.held)
+    }
+
+    /// Whether nothing was read that hyper was not given, and the next byte begins a message.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.held.is_empty() && !self.ended && self.scanner.position() == Position::BetweenMessages
+    }
+
+    /// Waits for the next message, without hyper and its buffers; what comes is held for them.
+    pub fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let scratch = Rc::clone(&self.scratch);
+        let mut scratch = scratch.borrow_mut();
+        let mut buf = ReadBuf::new(&mut scratch);
+        match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
+            Poll::Pending => return self.keep_waiting(),
+            Poll::Ready(read) => read?,
+        }
+        self.body_pace.reset(&self.connection.deadlines, Phase::Body);
+        self.ended = buf.filled().is_empty();
+        self.held.extend_from_slice(buf.filled());
+        Poll::Ready(if self.ended { Ok(()) } else { self.rescan() })
     }
 
     /// Gives accepted bytes that are held back.

@@ -34,6 +34,8 @@ where
 enum Spoken<S: Serve> {
     Http1(http1::Connection<StrictIo, Tower<S::Service>>),
     Http2(http2::Driven<S>),
+    /// HTTP/1.1 that has been idle for a while: without its parser, whose buffers are most of what a connection takes.
+    Resting(StrictIo, S::Service),
     /// Something else, which the service has agreed on with the client.
     Switched(Pin<Box<dyn Future<Output = ()>>>),
     /// Between the two.
@@ -73,7 +75,56 @@ impl<S: Serve> Drive<S> {
                 driven.as_mut().graceful_shutdown();
                 self.connection.close();
             }
-            Spoken::Switched(_) | Spoken::Neither => {}
+            Spoken::Switched(_) | Spoken::Resting(..) | Spoken::Neither => {}
+        }
+    }
+
+    /// Gives the parser's buffers back, and goes on as [`Spoken::Resting`]; ready where there is nothing to go on with.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Spoken::Http1(driven) = std::mem::replace(&mut self.spoken, Spoken::Neither) {
+            let parts = driven.into_parts();
+            // A rest of a message that nobody reads any more would have closed the connection too.
+            if parts.read_buf.is_empty() && parts.io.is_at_rest() {
+                self.spoken = Spoken::Resting(parts.io, parts.service.0);
+            }
+        }
+        self.poll_resting(cx)
+    }
+
+    /// Waits for the next request, and has it read.
+    fn poll_resting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Spoken::Resting(io, _) = &mut self.spoken else { return Poll::Ready(()) };
+        if self.closing {
+            return Poll::Ready(());
+        }
+        match io.poll_arrival(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => {
+                tracing::debug!(peer = %self.connection.peer, %error, "connection ended");
+                return Poll::Ready(());
+            }
+        }
+        if let Spoken::Resting(io, service) = std::mem::replace(&mut self.spoken, Spoken::Neither) {
+            self.spoken = Spoken::Http1(self.worker.http.serve_connection(io, Tower(service)));
+        }
+        self.poll_http1(cx)
+    }
+
+    fn poll_http1(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Spoken::Http1(driven) = &mut self.spoken else { return Poll::Ready(()) };
+        match Pin::new(driven).poll(cx) {
+            Poll::Ready(Ok(())) => self.poll_switched(cx),
+            Poll::Ready(Err(error)) => self.finished(Err(error)),
+            Poll::Pending if self.connection.speaks_http2() => {
+                if let Spoken::Http1(driven) = std::mem::replace(&mut self.spoken, Spoken::Neither) {
+                    let parts = driven.into_parts();
+                    self.spoken = speak_http2(&self.worker, parts.io, parts.service.0);
+                }
+                self.poll_http2(cx)
+            }
+            Poll::Pending if self.connection.deadlines.may_rest() => self.poll_rest(cx),
+            Poll::Pending => Poll::Pending,
         }
     }
 
@@ -125,22 +176,11 @@ impl<S: Serve> Future for Drive<S> {
         if this.connection.deadlines.draining() && !this.closing {
             this.close();
         }
-        let driven = match &mut this.spoken {
-            Spoken::Http1(driven) => driven,
-            Spoken::Switched(_) => return this.poll_switched(cx),
-            Spoken::Http2(_) | Spoken::Neither => return this.poll_http2(cx),
-        };
-        match Pin::new(driven).poll(cx) {
-            Poll::Ready(Ok(())) => this.poll_switched(cx),
-            Poll::Ready(Err(error)) => this.finished(Err(error)),
-            Poll::Pending if this.connection.speaks_http2() => {
-                if let Spoken::Http1(driven) = std::mem::replace(&mut this.spoken, Spoken::Neither) {
-                    let parts = driven.into_parts();
-                    this.spoken = speak_http2(&this.worker, parts.io, parts.service.0);
-                }
-                this.poll_http2(cx)
-            }
-            Poll::Pending => Poll::Pending,
+        match &mut this.spoken {
+            Spoken::Http1(_) => this.poll_http1(cx),
+            Spoken::Resting(..) => this.poll_resting(cx),
+            Spoken::Switched(_) => this.poll_switched(cx),
+            Spoken::Http2(_) | Spoken::Neither => this.poll_http2(cx),
         }
     }
 }

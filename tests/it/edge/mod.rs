@@ -6,6 +6,7 @@ mod grpc;
 mod http2;
 mod matrix;
 mod proxy;
+mod resting;
 mod tls;
 mod unix;
 
