@@ -110,6 +110,8 @@ pub enum AnswerBody {
     Own(Option<Bytes>, Box<Exchange>),
     /// The upstream's, as it comes.
     Upstream(UpstreamBody),
+    /// There is none, and the exchange goes on without HTTP.
+    Nothing,
 }
 
 /// The upstream's answer. When it has been read to its end, the connection serves again; otherwise it is closed.
@@ -200,6 +202,7 @@ impl Body for AnswerBody {
                 Poll::Ready(frame.map(|bytes| Ok(Frame::data(bytes))))
             }
             Self::Upstream(body) => body.poll(cx),
+            Self::Nothing => Poll::Ready(None),
         }
     }
 
@@ -207,12 +210,14 @@ impl Body for AnswerBody {
         match self {
             Self::Own(bytes, _) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Self::Upstream(body) => body.left() == Some(0) && body.trailers.is_none(),
+            Self::Nothing => true,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Own(bytes, _) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Nothing => SizeHint::with_exact(0),
             Self::Upstream(body) => body.left().map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }

@@ -9,6 +9,7 @@ use super::exchange::Exchange;
 use super::headers::{Stripped, Trace, Way, answer_passes, host, vary_on_authorization};
 use super::live::Rules;
 use super::reply;
+use super::upgrade::{self, Handshake};
 use super::worker::Worker;
 use crate::decision::{CredentialNeed, Denial, Permit, Reason};
 use crate::net::deadline::{Deadlines, Phase, Ticks};
@@ -50,6 +51,8 @@ struct Onward {
     idempotent: bool,
     timeouts: Timeouts,
     depends_on_credential: bool,
+    /// What it asks to become.
+    handshake: Option<Box<Handshake>>,
 }
 
 /// A request that is being sent.
@@ -105,7 +108,12 @@ pub fn prepare(
         },
         client: client.name(),
     };
-    let head = stripped.tell(permit, exchange.request_id(), &way)?.end(match hint.exact() {
+    let mut head = stripped.tell(permit, exchange.request_id(), &way)?;
+    let handshake = upgrade::handshake(permit, &request)?;
+    if let Some(handshake) = &handshake {
+        handshake.tell(&mut head);
+    }
+    let head = head.end(match hint.exact() {
         None => Framing::Chunked,
         Some(0) if !headers.contains_key(CONTENT_LENGTH) => Framing::None,
         Some(length) => Framing::Length(length),
@@ -114,7 +122,7 @@ pub fn prepare(
     let mut body = request.into_body();
     body.wait_for_answer(timeouts.first_byte);
     let depends_on_credential = permit.rule().access.credential() != CredentialNeed::Ignored;
-    let way = Onward { pool: Rc::clone(pool), to, key, idempotent, timeouts, depends_on_credential };
+    let way = Onward { pool: Rc::clone(pool), to, key, idempotent, timeouts, depends_on_credential, handshake };
     Ok(Prepared { head, body, way, total })
 }
 
@@ -308,12 +316,10 @@ async fn replace(slot: &mut Option<Box<Exchange>>) -> Option<Response<AnswerBody
 
 /// The answer's head is there.
 fn answer(mut exchange: Box<Exchange>, head: h1::Answer, call: Call<RequestBody>, way: Onward) -> Response<AnswerBody> {
-    let h1::Answer { status, mut headers } = head;
-    // Nobody asked it to switch, and what would be spoken then passes no judge.
-    if status == StatusCode::SWITCHING_PROTOCOLS {
-        let denial = Denial::new(Reason::UpstreamUnreachable).with_hint("the upstream switched protocols");
-        return reply::refuse(exchange, &denial);
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return upgrade::switched(exchange, way.handshake, head, call.into_socket());
     }
+    let h1::Answer { status, mut headers } = head;
     let Onward { pool, to, timeouts, depends_on_credential, .. } = way;
     let counts = pool.counts();
     if call.is_reused() {

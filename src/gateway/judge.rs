@@ -1,7 +1,6 @@
 //! From the request's head to a permit or a denial. It never waits: what memory does not hold, it asks for.
 
 use super::besides::Besides;
-use super::body::RequestBody;
 use super::link::Link;
 use super::live::Rules;
 use super::worker::Worker;
@@ -90,11 +89,11 @@ pub struct Noted {
 ///
 /// # Errors
 /// The first refusal of the pipeline, or what must be fetched before going on.
-pub fn judge<'w>(
+pub fn judge<'w, B>(
     worker: &Worker,
     rules: &'w Rules,
     link: &Link,
-    request: &Request<RequestBody>,
+    request: &Request<B>,
     fetched: &Fetched,
     now: Instant,
     noted: &mut Noted,

@@ -20,6 +20,8 @@ pub mod link;
 pub mod live;
 pub mod reply;
 pub mod span;
+pub mod tunnel;
+pub mod upgrade;
 pub mod worker;
 
 use crate::net::io::Connection;
@@ -101,6 +103,8 @@ impl tower::Service<Request<Incoming>> for Gateway {
 }
 
 /// An answer: there at once where nothing has to be waited for, as for most refusals.
+// A box for the answer that is there at once would be an allocation for each refusal.
+#[allow(clippy::large_enum_variant)]
 pub enum Answer {
     /// It is there.
     Now(Option<Response<AnswerBody>>),

@@ -71,6 +71,8 @@ pub struct Worker {
     pub entropy: Entropy,
     /// Bodies of refusals that were written before.
     pub bodies: Bodies,
+    /// WebSockets that are open.
+    pub websockets: Cell<u64>,
 }
 
 fn pool(shared: &Shared, destination: &Arc<Destination>, ticker: &Ticker, memory: &Memory) -> Rc<Pool> {
@@ -94,6 +96,7 @@ impl Worker {
             lines: shared.access.clone().map(LineBuffer::new),
             entropy: Entropy::seeded()?,
             bodies: Bodies::default(),
+            websockets: Cell::new(0),
             shared,
         });
         tokio::task::spawn_local(Rc::clone(&worker).keep_house());
@@ -143,6 +146,7 @@ impl Worker {
             self.shard.upstream_opened.set(self.gone.opened.get() + sum(|pool| pool.counts().opened.get()));
             self.shard.upstream_reused.set(self.gone.reused.get() + sum(|pool| pool.counts().reused.get()));
             self.shard.upstream_idle.set(sum(|pool| pool.idle() as u64));
+            self.shard.websockets_open.set(self.websockets.get());
             self.shard.connections_open.set(self.ticker.connections() as u64);
         }
     }

@@ -11,6 +11,7 @@ use super::stream::Stream;
 use super::tls::Secured;
 use hyper::rt::ReadBufCursor;
 use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -37,6 +38,9 @@ pub struct Timeouts {
     pub linger: Ticks,
 }
 
+/// Serves a connection that no longer speaks HTTP, given its socket and what was read from it already.
+pub type Switch = Box<dyn FnOnce(Stream, Vec<u8>) -> Pin<Box<dyn Future<Output = ()>>>>;
+
 /// Shared by a worker's connections: bytes are read, looked at and handed over within one call.
 pub type Scratch = Rc<RefCell<Box<[u8]>>>;
 
@@ -60,6 +64,8 @@ pub struct Connection {
     preface: Cell<bool>,
     /// It ends when nothing is active any more.
     closing: Cell<bool>,
+    /// What it becomes when the answer that says so is written.
+    switch: RefCell<Option<Switch>>,
     stream: Option<OfStream>,
 }
 
@@ -115,8 +121,19 @@ impl Connection {
             broken_body: Cell::new(None),
             preface: Cell::new(false),
             closing: Cell::new(false),
+            switch: RefCell::default(),
             stream,
         }
+    }
+
+    /// When the answer that is given now has been written, the connection speaks HTTP no more.
+    pub fn switch(&self, to: Switch) {
+        self.switch.replace(Some(to));
+    }
+
+    /// What it becomes, once.
+    pub fn take_switch(&self) -> Option<Switch> {
+        self.switch.take()
     }
 
     /// Counts a request that the service was called with; if the scanner refused that one, says why.
@@ -292,6 +309,13 @@ impl StrictIo {
     /// The socket, and what was read of the preface of HTTP/2.
     #[must_use]
     pub fn into_parts(self) -> (Stream, Vec<u8>) {
+        (self.stream, self.held)
+    }
+
+    /// The socket, and what was read from it and not handed over.
+    #[must_use]
+    pub fn into_rest(mut self) -> (Stream, Vec<u8>) {
+        self.held.drain(..self.offset.min(self.held.len()));
         (self.stream, self.held)
     }
 

@@ -115,6 +115,9 @@ counters! {
     redis_unwritten: Counter "postern_redis_unwritten" "Entries that were not written to Redis";
     superuser_passes: Counter "postern_superuser_passes" "Requests that only the superuser flag let into an organization";
     framing_refused: Counter "postern_framing_refused" "Requests whose head the framing scanner refused";
+    websockets: Counter "postern_websockets" "WebSockets opened";
+    websockets_revoked: Counter "postern_websockets_revoked" "WebSockets closed because the caller was no longer permitted";
+    websockets_open: Gauge "postern_websockets_open" "WebSockets open now";
     answers_aborted: Counter "postern_answers_aborted" "Answers that broke off";
     spans: Counter "postern_spans" "Spans that the trace collector took";
     spans_dropped: Counter "postern_spans_dropped" "Spans dropped because the trace collector could not keep up or was away";

@@ -34,6 +34,8 @@ where
 enum Spoken<S: Serve> {
     Http1(http1::Connection<StrictIo, Tower<S::Service>>),
     Http2(http2::Driven<S>),
+    /// Something else, which the service has agreed on with the client.
+    Switched(Pin<Box<dyn Future<Output = ()>>>),
     /// Between the two.
     Neither,
 }
@@ -71,7 +73,7 @@ impl<S: Serve> Drive<S> {
                 driven.as_mut().graceful_shutdown();
                 self.connection.close();
             }
-            Spoken::Neither => {}
+            Spoken::Switched(_) | Spoken::Neither => {}
         }
     }
 
@@ -80,6 +82,23 @@ impl<S: Serve> Drive<S> {
             tracing::debug!(peer = %self.connection.peer, %error, "connection ended");
         }
         Poll::Ready(())
+    }
+
+    /// Behind the last answer of HTTP/1.1: nothing, or what was agreed on in it.
+    fn poll_switched(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(switch) = self.connection.take_switch()
+            && let Spoken::Http1(driven) = std::mem::replace(&mut self.spoken, Spoken::Neither)
+        {
+            let parts = driven.into_parts();
+            let (stream, rest) = parts.io.into_rest();
+            let mut early = parts.read_buf.to_vec();
+            early.extend_from_slice(&rest);
+            self.spoken = Spoken::Switched(switch(stream, early));
+        }
+        match &mut self.spoken {
+            Spoken::Switched(future) => future.as_mut().poll(cx),
+            _ => Poll::Ready(()),
+        }
     }
 
     fn poll_http2(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -106,9 +125,14 @@ impl<S: Serve> Future for Drive<S> {
         if this.connection.deadlines.draining() && !this.closing {
             this.close();
         }
-        let Spoken::Http1(driven) = &mut this.spoken else { return this.poll_http2(cx) };
+        let driven = match &mut this.spoken {
+            Spoken::Http1(driven) => driven,
+            Spoken::Switched(_) => return this.poll_switched(cx),
+            Spoken::Http2(_) | Spoken::Neither => return this.poll_http2(cx),
+        };
         match Pin::new(driven).poll(cx) {
-            Poll::Ready(result) => this.finished(result),
+            Poll::Ready(Ok(())) => this.poll_switched(cx),
+            Poll::Ready(Err(error)) => this.finished(Err(error)),
             Poll::Pending if this.connection.speaks_http2() => {
                 if let Spoken::Http1(driven) = std::mem::replace(&mut this.spoken, Spoken::Neither) {
                     let parts = driven.into_parts();

@@ -174,6 +174,17 @@ where
         }
     }
 
+    /// The socket, and what was read from it behind the answer's head, where the two sides no longer speak HTTP; `None` while
+    /// the request is still being sent.
+    #[must_use]
+    pub fn into_socket(mut self) -> Option<(S, Bytes)> {
+        if self.broken.is_some() || !self.is_sent() {
+            return None;
+        }
+        let unread = std::mem::take(&mut self.connection.unread);
+        self.connection.into_socket().map(|socket| (socket, unread))
+    }
+
     /// What is to be read behind the answer's head. A request that is not sent whole by then goes on by itself, as long as
     /// the upstream takes something within `stall`; the connection then serves no more.
     pub fn receive(mut self, stall: Option<Duration>) -> Received<S> {

@@ -83,6 +83,16 @@ impl Connection<Stream> {
     }
 }
 
+impl<S> Connection<S> {
+    /// The socket, where it is still whole.
+    pub(super) fn into_socket(self) -> Option<S> {
+        match self.socket {
+            Socket::Whole(socket) => Some(socket),
+            Socket::Half(_) | Socket::None => None,
+        }
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Lets go of what an idle connection does not need.
     pub(super) fn rest(&mut self) {

@@ -10,3 +10,4 @@ mod messages;
 mod refusals;
 mod secure_upstreams;
 mod way;
+mod websockets;
