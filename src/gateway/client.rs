@@ -68,6 +68,12 @@ impl Client {
         self.name.as_ref()
     }
 
+    /// `https` or `http`, as its connection is.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.proto == HTTPS { "https" } else { "http" }
+    }
+
     /// Whether forwarded headers of this peer are believed.
     #[must_use]
     pub const fn is_trusted(&self) -> bool {

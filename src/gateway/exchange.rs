@@ -287,7 +287,7 @@ impl Exchange {
         {
             // Without an answer, `ours` is there only if it was handed over; with one, the upstream's time is.
             let handed_over = self.upstream.is_some() || (self.outcome.is_none() && self.ours.is_some());
-            let way = Way { handed_over, scheme: "http" };
+            let way = Way { handed_over, scheme: self.link.client.scheme() };
             self.worker.shard.spans_dropped.add(traced.send(tracer, &line, way, &self.worker.entropy));
         }
     }

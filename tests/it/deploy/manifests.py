@@ -8,7 +8,6 @@ Stricter than the API server: a key that is there twice, or that the schema does
 import json
 import sys
 
-import kubernetes_validate
 import yaml
 
 
@@ -22,6 +21,9 @@ class Strict(yaml.SafeLoader):
             raise yaml.YAMLError(f"twice in one map: {twice} {node.start_mark}")
         return super().construct_mapping(node, deep)
 
+
+if sys.argv[1:]:
+    import kubernetes_validate
 
 objects = [document for document in yaml.load_all(sys.stdin, Strict) if document is not None]
 for document in objects:

@@ -52,6 +52,20 @@ fn objects(yaml: &str) -> Vec<Value> {
     judged(yaml).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// The objects of a stream, by themselves.
+fn parsed(yaml: &str) -> Vec<Value> {
+    let mut python = tool("venv/bin/python");
+    let json = run(python.arg("tests/it/deploy/manifests.py"), yaml).unwrap_or_else(|error| panic!("{error}"));
+    serde_json::from_str(&json).unwrap()
+}
+
+/// Asks the schemas about objects that were parsed.
+fn judge(all: &[Value]) {
+    // JSON is YAML.
+    let stream: Vec<String> = all.iter().map(ToString::to_string).collect();
+    objects(&stream.join("\n---\n"));
+}
+
 fn judged(yaml: &str) -> Result<Vec<Value>, String> {
     let mut python = tool("venv/bin/python");
     python.arg("tests/it/deploy/manifests.py").args(KUBERNETES);

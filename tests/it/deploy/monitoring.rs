@@ -2,7 +2,7 @@
 //! real postern and evaluates every expression.
 
 use super::{read, root, run, tool};
-use crate::support::{Gate, Options, ROUTES, Raw, Upstream, Who, eventually};
+use crate::support::{Gate, Options, ROUTES, Raw, Signal, Upstream, Who, eventually};
 use postern::decision::Reason;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -48,7 +48,7 @@ fn metrics(expression: &str) -> BTreeSet<String> {
     words.filter(|word| word.starts_with("postern_")).map(str::to_owned).collect()
 }
 
-/// A gate that has allowed, refused and forwarded.
+/// A gate that has allowed, refused, forwarded and looked at its files again.
 fn busy() -> Gate {
     let upstream = Upstream::echo();
     let mut options = Options::policy(ROUTES);
@@ -59,6 +59,10 @@ fn busy() -> Gate {
         assert_eq!(gate.get(Who::uA, "/me/x").status, 200);
         assert_eq!(gate.get(Who::nobody, "/me/x").status, 401);
     }
+    gate.postern.signal(Signal::Hup);
+    eventually("the files were looked at", || {
+        gate.postern.admin("/metrics").text().contains("postern_reload_ok{what=\"policy\"}").then_some(())
+    });
     gate
 }
 
