@@ -284,7 +284,7 @@ async fn may_go_on(exchange: &Exchange, asked: &Request<()>) -> bool {
                 tracing::debug!(reason = Reason::code(denial.reason), "a WebSocket is no longer permitted");
                 return false;
             }
-            Err(Stop::Preflight) => return false,
+            Err(Stop::Preflight | Stop::Identity) => return false,
         };
         fetched.fetch(&worker.shared.memberships, need, now).await;
     }
