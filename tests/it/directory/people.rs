@@ -6,7 +6,7 @@ use postern::directory::name::Email;
 use postern::directory::token::TokenDigest;
 use postern::directory::{
     Change, DirectoryError, Import, ImportedMembership, ImportedOrganization, ImportedUser, LoginQuery, NewEmail,
-    NewSealedToken, ProfileEdit, Store, UserEdit,
+    NewSealedToken, ProfileEdit, UserEdit,
 };
 use postern::id::{OrgId, UserId};
 use postern::password::PasswordHash;
