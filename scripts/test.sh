@@ -16,6 +16,7 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 bash scripts/need.sh cc gcc libc6-dev
+bash scripts/python.sh >/dev/null
 # The server's programs are not in the path where Debian packages them.
 if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
     bash scripts/need.sh initdb postgresql

@@ -6,7 +6,9 @@ use crate::config::{Compat, Config, RedisConfigError};
 use crate::directory::Store;
 use crate::directory::seal::Sealer;
 use crate::gateway::{Live, Shared, Worker};
-use crate::limit::Limits;
+use crate::identity::Identity;
+use crate::limit::{self, Limiter};
+use crate::membership::relay::Relay;
 use crate::membership::tier::Tier;
 use crate::membership::{Capacity, Memberships};
 use crate::net::counts::Counts;
@@ -15,9 +17,10 @@ use crate::net::listen::{Address, ListenError, Listener, listen, listen_on};
 use crate::net::tls::{Tls, TlsError};
 use crate::net::worker::{self, Workers};
 use crate::policy::Policy;
+use crate::redis::seal::Seal;
 use crate::redis::{Health, Redis};
 use crate::reload::{
-    Policies, PolicyError, Reloadable, Reloader, Source, Status, Trigger, UpstreamCertificates, resolve,
+    Certificates, Policies, PolicyError, Reloadable, Reloader, Source, Status, Trigger, UpstreamCertificates, resolve,
 };
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
@@ -61,6 +64,9 @@ pub enum StartError {
     /// Spans cannot be sent.
     #[error(transparent)]
     Trace(#[from] TraceError),
+    /// What `identity` needs is not there, or cannot be used.
+    #[error(transparent)]
+    Identity(#[from] crate::identity::SetupError),
 }
 
 /// The listening sockets, bound before anything else is touched.
@@ -124,7 +130,7 @@ impl Server {
         store: Arc<dyn Store>,
         control: &Handle,
     ) -> Result<Self, StartError> {
-        let tls = config.tls.clone().map(Tls::load).transpose()?;
+        let tls = config.tls.as_ref().map(Tls::load).transpose()?;
         let counts = Arc::new(Counts::default());
         let destinations = Destinations::new(control.clone());
         let opened = destinations.open(&resolve(&policy, &config.upstreams)?).await.map_err(PolicyError::from)?;
@@ -133,19 +139,28 @@ impl Server {
         let api = identity_api(&config, &store)?;
         let metrics = Arc::new(Metrics::default());
         let redis = redis(&config, control)?;
+        let shared_limits = match &redis {
+            Some(redis) => Some(limits_in(redis, &*store, control)?),
+            None => None,
+        };
         let tier = redis
             .as_ref()
             .map(|redis| Tier::new(Arc::clone(redis), &*store, &position, control.clone(), metrics.shard()));
-        let memberships = Memberships::new(store, position, config.max_staleness, capacity);
+        let memberships = Memberships::new(Arc::clone(&store), position, config.max_staleness, capacity);
         let mut memberships = memberships.map_err(std::io::Error::from)?;
         if let Some(tier) = tier {
             memberships = memberships.with_tier(tier).await?;
+        }
+        if let Some(redis) = &redis {
+            memberships = memberships.with_relay(Relay::new(Arc::clone(redis), Seal::of(&*store), metrics.shard()));
         }
         let memberships = Arc::new(memberships);
         memberships.catch_up().await?;
         control.spawn(Arc::clone(&memberships).watch());
 
-        let limits = Arc::new(Limits::new(crate::clock::monotonic()));
+        let identity = Arc::new(Identity::start(&config.identity, Arc::clone(&memberships), store, control)?);
+
+        let limits = Arc::new(Limiter::new(crate::clock::monotonic(), shared_limits));
         let (access, writer) = if config.log.access {
             let (log, writer) = AccessLog::start(std::io::stdout())?;
             (Some(log), Some(writer))
@@ -159,8 +174,11 @@ impl Server {
         let policies = Policies::new(Arc::clone(&live), Arc::clone(&destinations), &config, Arc::clone(&reloads));
         let clusters = Arc::clone(&destinations);
         metrics.also(Arc::new(Report(move || clusters.clusters())));
-        let reloadables: Vec<Box<dyn Reloadable>> =
+        let mut reloadables: Vec<Box<dyn Reloadable>> =
             vec![Box::new(policies), Box::new(UpstreamCertificates(destinations))];
+        if let Some(tls) = &tls {
+            reloadables.push(Box::new(Certificates(Arc::clone(tls))));
+        }
         let (tracer, spans) = match &config.tracing {
             Some(settings) => {
                 let (tracer, spans) = Exporting::start(settings, metrics.shard(), control)?;
@@ -171,6 +189,7 @@ impl Server {
         let shared = Arc::new(Shared {
             live,
             memberships: Arc::clone(&memberships),
+            identity,
             trusted_proxies: config.trusted_proxies.clone(),
             api: api.clone().map(|api| api::Service::new(api, control.clone())),
             limits: Arc::clone(&limits),
@@ -184,7 +203,12 @@ impl Server {
         if let Some(api) = api {
             observe_logins(&metrics, &api);
         }
+        metrics.also(Arc::clone(memberships.lag()));
         observe_redis(&metrics, redis.as_ref());
+        let counted = Arc::clone(&limits);
+        metrics.gauge("postern_replicas", "Replicas that share Redis, as far as is known", move || {
+            f64::from(counted.replicas().get())
+        });
         observe_edge(&metrics, &counts, tls.as_ref(), &config);
 
         let lifecycle = Lifecycle::new();
@@ -254,6 +278,14 @@ fn redis(config: &Config, control: &Handle) -> Result<Option<Arc<Redis>>, RedisC
     let keeper = Arc::clone(&redis);
     control.spawn(async move { keeper.keep().await });
     Ok(Some(redis))
+}
+
+/// The limits that replicas share, with the task that counts the replicas.
+fn limits_in(redis: &Arc<Redis>, store: &dyn Store, control: &Handle) -> std::io::Result<Arc<limit::Shared>> {
+    let shared = Arc::new(limit::Shared::new(Arc::clone(redis), Seal::of(store))?);
+    let beating = Arc::clone(&shared);
+    control.spawn(async move { beating.beat().await });
+    Ok(shared)
 }
 
 #[allow(clippy::cast_precision_loss)]

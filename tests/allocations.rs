@@ -21,8 +21,13 @@ fn an_allowed_request_finds_claims_and_is_decided_without_allocating() {
         let mut passed = false;
         let used = measure(|| {
             let target = Target::parse(&raw).unwrap();
-            let view =
-                RequestView { method: &Method::GET, host: "api.example.com", target: &target, headers: &headers };
+            let view = RequestView {
+                method: &Method::GET,
+                host: "api.example.com",
+                target: &target,
+                headers: &headers,
+                claims: None,
+            };
             passed = fixture::pass(&policy, &view, &ann).is_ok();
         });
         assert!(passed, "{raw}");
@@ -44,4 +49,53 @@ fn a_head_is_scanned_without_allocating() {
 fn the_count_is_not_blind() {
     let used = measure(|| drop(Target::parse("/caf%C3%A9").unwrap()));
     assert!(used.count_total >= 1, "decoding a percent sign needs a text of its own: {used:?}");
+}
+
+#[test]
+fn ten_thousand_remembered_jwts_stay_under_25_mib() {
+    use postern::directory::Store;
+    use postern::directory::sqlite::{Options, SqliteStore};
+    use postern::facts::Claims;
+    use postern::membership::{Capacity, Found, Kind, Memberships};
+    use std::sync::Arc;
+
+    let home = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> =
+        Arc::new(SqliteStore::open(&home.path().join("postern.db"), Options::default()).unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut kept = 0;
+    let memberships = runtime.block_on(async {
+        let position = store.position().await.unwrap();
+        let patience = std::time::Duration::from_secs(60);
+        let memberships = Memberships::new(Arc::clone(&store), position, patience, Capacity::default()).unwrap();
+        memberships.catch_up().await.unwrap();
+        memberships
+    });
+    // Everybody somebody else, in two organizations, with the claims that an identity provider sends.
+    let claims = "x".repeat(600);
+    for number in 0..10_000 {
+        let token = format!("{number}.{}", "t".repeat(700));
+        let used = measure(|| {
+            let look = async || {
+                let snapshot = fixture::member(2);
+                let claims = Some(Arc::new(Claims::new(&claims)));
+                Ok(Some(Found { claims, ..Found::of(snapshot) }))
+            };
+            futures_now(memberships.load_by(Kind::Jwt, &token, look));
+        });
+        kept += used.bytes_current;
+    }
+    assert_eq!(memberships.len(), 10_000);
+    println!("{} bytes a remembered JWT", kept / 10_000);
+    assert!(kept > 10_000 * 600 && kept < 25 << 20, "{kept}");
+}
+
+/// Runs what never waits.
+fn futures_now<F: std::future::Future>(future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match future.as_mut().poll(&mut context) {
+        std::task::Poll::Ready(output) => output,
+        std::task::Poll::Pending => panic!("it waits"),
+    }
 }

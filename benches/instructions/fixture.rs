@@ -27,8 +27,13 @@ pub const BROWSER: &[u8] = b"GET /api/v1/devices/?page=2&ordering=-created HTTP/
 
 /// A policy of so many routes: fifty services with literal and typed segments, the organization in the path, three headers.
 pub fn policy(routes: usize) -> Result<Policy, Findings> {
-    let mut text = String::from(
-        "version: 1\ndefaults:\n  inject: { X-Postern-User: user.id, X-Postern-Organization: org.id, X-Postern-Role: org.level }\nroutes:\n",
+    policy_with(routes, "")
+}
+
+/// The same with more at its head.
+pub fn policy_with(routes: usize, more: &str) -> Result<Policy, Findings> {
+    let mut text = format!(
+        "version: 1\n{more}defaults:\n  inject: {{ X-Postern-User: user.id, X-Postern-Organization: org.id, X-Postern-Role: org.level }}\nroutes:\n",
     );
     for n in 0..routes {
         let (service, tail) = (n % 50, if n % 2 == 0 { "/**" } else { "/{id:int}/" });

@@ -5,6 +5,7 @@
 //! Without `--bench` (as in `cargo test --benches`) everything runs once and nothing is counted.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod credentials;
 mod fixture;
 
 use fixture::{BROWSER, CURL, good, member, organization_id, parsed, pass, policy, target};
@@ -31,7 +32,7 @@ type Work = Box<dyn FnMut(usize)>;
 type Bench = (&'static str, u64, fn() -> Work);
 
 /// Everything that is measured: name, instructions at most, and what to run. First `decide`, in the order of [`ROUTES`].
-const BENCHES: [Bench; 10] = [
+const BENCHES: [Bench; 13] = [
     ("decide, 10 routes, 100 memberships", 3_900, || decide(ROUTES[0])),
     ("decide, 100 routes, 100 memberships", 3_900, || decide(ROUTES[1])),
     ("decide, 1,000 routes, 100 memberships", 3_900, || decide(ROUTES[2])),
@@ -42,6 +43,9 @@ const BENCHES: [Bench; 10] = [
     ("framing of a browser GET, 15 headers", 8_000, || scan(BROWSER)),
     ("stripping a curl GET's headers", 1_250, || strip(CURL)),
     ("stripping a browser GET's headers", 3_800, || strip(BROWSER)),
+    ("our part of a GET with an opaque token", 20_000, credentials::opaque),
+    ("our part of a GET with a remembered JWT", 20_000, credentials::jwt),
+    ("verifying an RS256 signature", 1_000_000, credentials::verify),
 ];
 
 /// callgrind writes what it has counted when this returns, and begins anew.
@@ -67,7 +71,8 @@ fn decide(routes: usize) -> Work {
     let headers = HeaderMap::new();
     Box::new(move |number| {
         let target = &targets[number % targets.len()];
-        let view = RequestView { method: &Method::GET, host: "api.example.com", target, headers: &headers };
+        let view =
+            RequestView { method: &Method::GET, host: "api.example.com", target, headers: &headers, claims: None };
         black_box(pass(&policy, &view, &caller)).expect("a member reads");
     })
 }
@@ -159,6 +164,12 @@ fn report(counts: &[u64]) -> ExitCode {
     if let Some(((routes, count), _)) = slow {
         held = false;
         println!("decide grows faster than the logarithm of the routes: {first} for 10 of them, {count} for {routes}");
+    }
+    if let [.., opaque, jwt, _] = counts
+        && *jwt > opaque + opaque / 10
+    {
+        held = false;
+        println!("a remembered JWT costs {jwt}, more than a tenth more than an opaque token, which costs {opaque}");
     }
     if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

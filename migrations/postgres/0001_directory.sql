@@ -135,12 +135,14 @@ CREATE TABLE changes (
 );
 CREATE INDEX changes_xid ON changes (xid, seq);
 
--- The newest transaction of which rows are gone: whoever has not seen all up to there may have missed some. And which may go
--- next: rows of transactions older than `next` go when that mark is ten minutes old. It is a horizon, so a row stays for ten
--- minutes after its transaction and all older ones ended, however long they were open.
+-- What is gone of the outbox. Rows of transactions older than `next` go when that mark is ten minutes old; it is a horizon, so
+-- a row stays for ten minutes after its transaction and all older ones ended, however long they were open. `trimmed` is the
+-- newest transaction of which rows went so: whoever has not seen all up to there may have missed some. `emptied` is the last
+-- transaction that deleted rows out of turn: whoever has not seen it may have missed any.
 CREATE TABLE changes_kept (
     only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
-    gone     xid8 NOT NULL DEFAULT '0',
+    trimmed  xid8 NOT NULL DEFAULT '0',
+    emptied  xid8 NOT NULL DEFAULT '0',
     next     xid8 NOT NULL DEFAULT '0',
     marked   timestamptz NOT NULL DEFAULT clock_timestamp()
 );
@@ -148,8 +150,10 @@ INSERT INTO changes_kept DEFAULT VALUES;
 
 CREATE FUNCTION note_gone_changes() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    UPDATE changes_kept SET gone = last.xid
-    FROM (SELECT xid FROM rows_gone ORDER BY xid DESC LIMIT 1) AS last WHERE last.xid > gone;
+    UPDATE changes_kept
+    SET trimmed = CASE WHEN last.xid < next AND last.xid > trimmed THEN last.xid ELSE trimmed END,
+        emptied = CASE WHEN last.xid < next THEN emptied ELSE pg_current_xact_id() END
+    FROM (SELECT xid FROM rows_gone ORDER BY xid DESC LIMIT 1) AS last;
     RETURN NULL;
 END $$;
 CREATE TRIGGER changes_gone AFTER DELETE ON changes REFERENCING OLD TABLE AS rows_gone

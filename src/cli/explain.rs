@@ -190,7 +190,7 @@ fn request(args: &Args, world: Option<&World>) -> Result<Request, (String, Strin
             .map_err(|_| (format!("`{host}` is not a host"), "for example --host api.example.com".to_owned()))?;
         headers.append(header::HOST, value);
     }
-    Ok(Request { method, target: fill(&args.target)?, headers })
+    Ok(Request { method, target: fill(&args.target)?, headers, claims: None })
 }
 
 /// The directory's database, only ever read.

@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod check;
 pub mod demo;
+pub mod doctor;
 pub mod explain;
 mod fields;
 pub mod group;
@@ -20,6 +21,7 @@ mod rights;
 pub mod role;
 pub mod schema;
 pub mod serve;
+pub mod sesame;
 pub mod store;
 pub mod test;
 pub mod token;
@@ -86,10 +88,13 @@ enum Command {
     Role(role::Args),
     /// Bearer tokens
     Token(token::Args),
+    /// Links that log somebody in
+    Sesame(sesame::Args),
     /// Bring an existing installation in
     Import(import::Args),
     /// The database's schema
     Migrate(migrate::Args),
+    Doctor(doctor::Args),
     /// Exit 0 when the local process is ready
     Health(health::Args),
 }
@@ -215,7 +220,9 @@ pub fn main() -> ExitCode {
         Command::Permission(args) => noun!(permission, args),
         Command::Role(args) => noun!(role, args),
         Command::Token(args) => noun!(token, args),
+        Command::Sesame(args) => sesame(&common, args),
         Command::Migrate(args) => migrate(&common, &args),
+        Command::Doctor(args) => doctor(&common, args),
         Command::Health(args) => health::run(&common, args),
     };
     match done {
@@ -236,6 +243,21 @@ fn check(common: &Common, args: &check::Args) -> Result<ExitCode, Failure> {
     let (names, files) = common.policies(&args.files)?;
     let declared = names.map(|names| check::Declared { names, files });
     Ok(check::run(args, declared.as_ref()))
+}
+
+/// Tokens are made with the settings that the gate reads them with.
+fn sesame(common: &Common, args: sesame::Args) -> Result<ExitCode, Failure> {
+    common.on_the_directory(|config, store, mut output| async move {
+        (sesame::run(args, config.identity.sesame.as_ref(), &*store, &mut output).await, output)
+    })
+}
+
+fn doctor(common: &Common, args: doctor::Args) -> Result<ExitCode, Failure> {
+    let config = Common::configuration(&common.sources())?;
+    let mut output = Output::standard();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(doctor::run(args, &config, &mut output));
+    Ok(done.unwrap_or_else(|error| output.failure(&error)).into())
 }
 
 fn migrate(common: &Common, args: &migrate::Args) -> Result<ExitCode, Failure> {

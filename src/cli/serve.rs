@@ -4,7 +4,7 @@ use super::{Common, Failure};
 use crate::config::{Config, Sources};
 use crate::directory::Store;
 use crate::directory::audit::{Audited, Who};
-use crate::policy::Policy;
+use crate::policy::{Policy, Route, Scheme};
 use crate::reload::{self, PolicyError, Trigger};
 use crate::server::{Listeners, Server};
 use crate::telemetry;
@@ -134,6 +134,7 @@ fn load_policy(config: &Config) -> Result<Policy, Failure> {
     match reload::load_policy(config) {
         Ok(policy) => {
             eprint!("{}", policy.warnings().to_text(super::colour()));
+            warn_of_unserved(config, &policy);
             Ok(policy)
         }
         Err(PolicyError::Findings(findings)) => {
@@ -145,6 +146,18 @@ fn load_policy(config: &Config) -> Result<Policy, Failure> {
             Err(Failure::hint(error, "`secrets` of postern.yaml says where each one is"))
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// A scheme that a route takes and nothing serves is refused to everybody: probably not meant.
+fn warn_of_unserved(config: &Config, policy: &Policy) {
+    let served = config.identity.schemes();
+    for scheme in Scheme::ALL.into_iter().filter(|scheme| *scheme != Scheme::Basic && !served.has(*scheme)) {
+        let is_taken = |route: &&Route| route.rules().iter().any(|rule| rule.schemes.has(scheme));
+        if let Some(route) = policy.routes().iter().find(is_taken) {
+            let scheme = scheme.as_str();
+            tracing::warn!(scheme, route = %route.pattern, "`identity` of the configuration does not have this scheme: it is refused");
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::output::{Exit, Output, Record};
 use super::rights::Permissions;
 use crate::clock;
 use crate::directory::name::{Email, ExternalId, PhoneNumber, Text, Username};
-use crate::directory::{DirectoryError, GrantRecord, NewUser, Store, UserEdit, UserRecord};
+use crate::directory::{DirectoryError, GrantRecord, NewUser, Store, SubjectRecord, UserEdit, UserRecord};
 use crate::id::UserId;
 use crate::password::{Hasher, PasswordHash};
 use anyhow::{Context, ensure};
@@ -85,11 +85,63 @@ enum Verb {
         #[command(flatten)]
         permissions: Permissions,
     },
+    /// Say that an issuer's subject is this user: JWTs with that `iss` and `sub` are theirs
+    Bind {
+        /// Id, username or e-mail address
+        user: String,
+        #[command(flatten)]
+        subject: Subject,
+    },
+    /// End such a binding
+    Unbind {
+        /// Id, username or e-mail address
+        user: String,
+        #[command(flatten)]
+        subject: Subject,
+    },
+    /// List the issuers' subjects that are a user
+    Subjects {
+        /// Id, username or e-mail address
+        user: String,
+    },
     /// List what a user may do, where, and how they came by it
     Permissions {
         /// Id, username or e-mail address
         user: String,
     },
+}
+
+/// Somebody, as an issuer names them.
+#[derive(clap::Args)]
+struct Subject {
+    /// What the tokens say in `iss`
+    #[arg(long)]
+    issuer: String,
+    /// What the tokens say in `sub`
+    #[arg(long)]
+    subject: String,
+}
+
+/// A binding as it is shown.
+#[derive(Serialize)]
+struct ShownSubject {
+    user: String,
+    username: String,
+    issuer: String,
+    subject: String,
+    created: String,
+}
+
+impl Record for ShownSubject {
+    const FIELDS: &'static [&'static str] = &["user", "username", "issuer", "subject", "created"];
+    const COLUMNS: &'static [&'static str] = &["username", "issuer", "subject", "created"];
+}
+
+impl From<SubjectRecord> for ShownSubject {
+    fn from(record: SubjectRecord) -> Self {
+        let SubjectRecord { user, username, issuer, subject, created } = record;
+        Self { user: user.to_string(), username, issuer, subject, created: stamp(created) }
+    }
 }
 
 /// A user to be made, from flags or from a line of a batch.
@@ -356,6 +408,18 @@ pub async fn run(args: Args, hasher: &Hasher, store: &dyn Store, out: &mut Outpu
         }
         Verb::Revoke { user, permissions } => {
             list_grants(store.edit_user_permissions(&user.into(), permissions.revoked()?).await?, out)?;
+        }
+        Verb::Bind { user, subject: Subject { issuer, subject } } => {
+            let bound = ShownSubject::from(store.bind_subject(&user.into(), &issuer, &subject).await?);
+            out.done(&bound, None, &format!("bound {} of {} to {}", bound.subject, bound.issuer, bound.username))?;
+        }
+        Verb::Unbind { user, subject: Subject { issuer, subject } } => {
+            let ended = ShownSubject::from(store.unbind_subject(&user.into(), &issuer, &subject).await?);
+            out.done(&ended, None, &format!("{} of {} is {} no longer", ended.subject, ended.issuer, ended.username))?;
+        }
+        Verb::Subjects { user } => {
+            let list: Vec<_> = store.subjects(&user.into()).await?.into_iter().map(ShownSubject::from).collect();
+            out.list(&list)?;
         }
         Verb::Permissions { user } => {
             let user = store.user(&user.into()).await?;

@@ -6,6 +6,7 @@
 pub mod accounts;
 mod database;
 mod edge;
+pub mod identity;
 mod overlay;
 mod redis;
 mod secret;
@@ -168,6 +169,8 @@ pub struct Config {
     pub policy: Vec<PathBuf>,
     /// Secrets that policies may name.
     pub secrets: Vec<SecretSource>,
+    /// Who may say who they are.
+    pub identity: identity::Identity,
     /// How people log in, and what they get.
     pub accounts: accounts::Accounts,
     /// Whose manner answers follow.
@@ -289,6 +292,7 @@ impl Default for Config {
             upstreams: Vec::new(),
             policy: Vec::new(),
             secrets: Vec::new(),
+            identity: identity::Identity::default(),
             accounts: accounts::Accounts::default(),
             compat: Compat::default(),
             database: Database::Sqlite(format!("sqlite:{}", data_dir().join("postern.db").display())),

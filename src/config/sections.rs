@@ -1,6 +1,6 @@
 //! Reads the merged tree, section by section.
 
-use super::{Compat, Config, Limits, Timeouts, Wider, accounts, database, redis, secret};
+use super::{Compat, Config, Limits, Timeouts, Wider, accounts, database, identity, redis, secret};
 use crate::directory::audit::Target;
 use crate::telemetry::log::Format;
 use crate::telemetry::trace;
@@ -63,9 +63,10 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     if let Some(node) = tree.get("identity")
         && let Some(map) = node.expect_map("`identity`", findings)
     {
-        let keys = Keys { known: &accounts::KEYS, not_yet: &["jwt", "sesame", "session"] };
-        map.expect_keys("`identity`", keys, findings);
+        let known: Vec<&str> = accounts::KEYS.into_iter().chain(identity::KEYS).collect();
+        map.expect_keys("`identity`", Keys { known: &known, not_yet: &[] }, findings);
         config.accounts = accounts::read(map, base, findings);
+        config.identity = identity::read(node, map, base, findings);
     }
     if let Some(node) = tree.get("database") {
         set(&mut config.database, database::read(node, base, findings));

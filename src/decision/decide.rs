@@ -62,7 +62,8 @@ pub fn decide<'p>(
         Caller::User(snapshot) if matched.hit.rule.access != Access::Public => Some(snapshot.clone()),
         _ => None,
     };
-    Ok(Permit::new(matched, view.target.decoded(), snapshot, verdict.standing, by_superuser))
+    let claims = view.claims.filter(|_| snapshot.is_some()).cloned();
+    Ok(Permit::new(matched, view.target.decoded(), (snapshot, claims), verdict.standing, by_superuser))
 }
 
 /// What a rule says when it says yes.
@@ -119,6 +120,7 @@ fn holds(
         query: view.target.query(),
         headers: view.headers,
         user: snapshot.map(|snapshot| &**snapshot),
+        claims: view.claims.map(|claims| &**claims),
         organization: verdict.standing.as_ref().map(|standing| (&*standing.organization, standing.level_text())),
         variable: &|at| claim::captured(path, &hit.path, at),
     };

@@ -1,7 +1,7 @@
 //! The first stage: which route and rule a request falls under, before anybody asks who sent it.
 
 use super::{Denial, Reason, RequestView};
-use crate::policy::{Captures, CredentialNeed, Policy, Rewrite, Route, Rule};
+use crate::policy::{Captures, CredentialNeed, Policy, Rewrite, Route, Rule, Schemes};
 use crate::target::Target;
 use std::sync::Arc;
 
@@ -110,6 +110,14 @@ impl<'p> Matched<'p> {
     #[must_use]
     pub fn credential(&self) -> CredentialNeed {
         self.hits().map(|hit| hit.rule.access.credential()).max().unwrap_or(CredentialNeed::Required)
+    }
+
+    /// The credentials that are taken: by both, where the target is rewritten and both look at one.
+    #[must_use]
+    pub fn schemes(&self) -> Schemes {
+        let looks = |hit: &&Hit<'p>| hit.rule.access.credential() != CredentialNeed::Ignored;
+        let taken = self.hits().filter(looks).map(|hit| hit.rule.schemes);
+        taken.reduce(Schemes::and).unwrap_or_default()
     }
 
     /// The rules that must permit: the route's, and that of the rewritten target.

@@ -23,7 +23,7 @@ pub use permit::{MAX_LIST, Permit, Told};
 pub use preflight::{Preflight, preflight};
 pub use trace::{Reading, Ruled, Says, Stage, Trace, trace};
 
-use crate::facts::{Organization, Snapshot};
+use crate::facts::{Claims, Organization, Snapshot};
 use crate::policy::Policy;
 use crate::target::Target;
 use http::{HeaderMap, Method};
@@ -44,6 +44,8 @@ pub struct RequestView<'a> {
     pub target: &'a Target<'a>,
     /// The headers as the client sent them, before anything is removed.
     pub headers: &'a HeaderMap,
+    /// What the caller's credential says besides who they are.
+    pub claims: Option<&'a Arc<Claims>>,
 }
 
 /// Without the headers: they carry credentials.

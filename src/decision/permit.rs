@@ -3,7 +3,7 @@
 use super::claim::captured;
 use super::matching::Matched;
 use super::{Denial, Reason};
-use crate::facts::{Level, Organization, Snapshot, Value, header_value};
+use crate::facts::{Claims, Level, Organization, Snapshot, Value, header_value};
 use crate::policy::{InjectValue, Route, Rule};
 use http::{HeaderName, HeaderValue};
 use std::sync::Arc;
@@ -43,6 +43,8 @@ pub struct Permit<'p> {
     rule: &'p Rule,
     /// Who sent it; `None` on a public route and for an anonymous caller.
     snapshot: Option<Arc<Snapshot>>,
+    /// What their credential says besides.
+    claims: Option<Arc<Claims>>,
     standing: Option<Standing>,
     by_superuser: bool,
     /// The target to forward, where the route rewrites it.
@@ -55,7 +57,7 @@ impl<'p> Permit<'p> {
     pub(super) fn new(
         matched: &Matched<'p>,
         path: &str,
-        snapshot: Option<Arc<Snapshot>>,
+        (snapshot, claims): (Option<Arc<Snapshot>>, Option<Arc<Claims>>),
         standing: Option<Standing>,
         by_superuser: bool,
     ) -> Self {
@@ -68,6 +70,7 @@ impl<'p> Permit<'p> {
             route: hit.route,
             rule: hit.rule,
             snapshot,
+            claims,
             standing,
             by_superuser,
             rewritten: matched.rewritten.as_ref().map(|r| r.raw.clone()),
@@ -158,6 +161,12 @@ impl<'p> Permit<'p> {
                 None
             }
             InjectValue::Path(at) => self.variables.iter().find(|(n, _)| n == at).map(|(_, v)| v.as_bytes()),
+            InjectValue::Claim(name) => {
+                if let Some(text) = self.claims.as_ref().and_then(|claims| claims.text(name)) {
+                    put(header_value(&text).as_bytes());
+                }
+                None
+            }
             InjectValue::RequestId => Some(of.request_id.as_bytes()),
             InjectValue::ClientName => of.client_name,
             InjectValue::Literal(value) => Some(value.as_bytes()),

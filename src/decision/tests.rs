@@ -81,7 +81,7 @@ fn ask(policy: &Policy, world: &World, caller: Option<&Arc<Snapshot>>, request: 
     }
     let (target, host) = target.split_once(" @").unwrap_or((target, "api.example.com"));
     let target = Target::parse(target).unwrap();
-    let view = RequestView { method: &method.parse().unwrap(), host, target: &target, headers: &headers };
+    let view = RequestView { method: &method.parse().unwrap(), host, target: &target, headers: &headers, claims: None };
     let caller = caller.map_or(Caller::Anonymous, Caller::User);
     let permit = judge(policy, &view, caller, &mut |key| world.find(key))?;
     let mut told = Vec::new();
@@ -477,7 +477,7 @@ fn a_superuser_s_organization_that_nobody_looked_up_is_our_fault() {
     let target = format!("/org/{}/x", world.bolt.id);
     let target = Target::parse(&target).unwrap();
     let headers = HeaderMap::new();
-    let view = RequestView { method: &Method::GET, host: "h", target: &target, headers: &headers };
+    let view = RequestView { method: &Method::GET, host: "h", target: &target, headers: &headers, claims: None };
     let matched = find(&policy, &view).unwrap();
     let claim = claim(&matched, &view).unwrap();
     let unknown: Vec<_> = claim.unknown(Caller::User(&root)).collect();
@@ -492,7 +492,7 @@ fn a_request_that_is_printed_shows_no_credential() {
     let mut headers = HeaderMap::new();
     headers.insert("authorization", HeaderValue::from_static("Bearer secret"));
     let target = Target::parse("/x?token=secret").unwrap();
-    let view = RequestView { method: &Method::GET, host: "h", target: &target, headers: &headers };
+    let view = RequestView { method: &Method::GET, host: "h", target: &target, headers: &headers, claims: None };
     let shown = format!("{view:?}");
     assert!(shown.contains("/x") && !shown.contains("secret"), "{shown}");
 }

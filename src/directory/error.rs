@@ -32,6 +32,8 @@ pub enum Noun {
     Group,
     /// A role, or a super role.
     Role,
+    /// A binding of an issuer's subject.
+    Subject,
     /// An e-mail address of a user.
     Email,
 }
@@ -46,6 +48,7 @@ impl fmt::Display for Noun {
             Self::Permission => "permission",
             Self::Group => "group",
             Self::Role => "role",
+            Self::Subject => "subject",
             Self::Email => "e-mail address",
         })
     }
@@ -80,6 +83,8 @@ pub enum Unique {
     RoleName,
     /// The name of a super role.
     SuperRoleName,
+    /// A subject of an issuer.
+    Subject,
     /// One of a user's addresses, or a verified one among all.
     EmailAddress,
 }
@@ -100,6 +105,7 @@ impl fmt::Display for Unique {
             Self::GroupName => "a group with this name",
             Self::RoleName => "a role with this name in this organization",
             Self::SuperRoleName => "a super role with this name",
+            Self::Subject => "a binding of this subject to another user",
             Self::EmailAddress => "an e-mail address like this",
         })
     }
@@ -235,6 +241,8 @@ impl DirectoryError {
             }
             Self::Ambiguous { noun: Noun::Role, .. } => "say whose it is, --org ORG or --super".into(),
             Self::Ambiguous { noun, .. } => format!("name the {noun} by its id"),
+            Self::NotFound { noun: Noun::Subject, .. } => "see `user subjects`".into(),
+            Self::Taken { unique: Unique::Subject, .. } => "end the other binding first, with `user unbind`".into(),
             Self::Taken { unique: Unique::Token, .. } => "every token belongs to one user only".into(),
             Self::Taken { .. } => "choose another, or edit the record that has it".into(),
             Self::SlugOnceUsed { .. } => "choose another slug".into(),

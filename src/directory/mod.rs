@@ -9,6 +9,7 @@
 //! [`StoreError`].
 
 pub mod audit;
+mod credentials;
 mod error;
 mod import;
 mod model;
@@ -23,6 +24,7 @@ pub mod sqlite;
 mod store;
 pub mod token;
 
+pub use credentials::{Credentials, NewSession, Revocation, SessionSnapshot, SubjectRecord, UserKey};
 pub use error::{BatchError, DirectoryError, Noun, StoreError, Unique};
 pub use import::{
     Import, ImportReport, ImportedEmail, ImportedMembership, ImportedOrganization, ImportedToken, ImportedUser, Micros,

@@ -73,7 +73,7 @@ pub struct Changes {
 
 /// A store of the directory.
 #[async_trait]
-pub trait Store: super::People {
+pub trait Store: super::Credentials + super::People {
     /// The key that tells tokens of this installation.
     fn checksum_key(&self) -> &ChecksumKey;
 

@@ -85,25 +85,28 @@ impl Besides {
     }
 }
 
-/// Counts a permitted request towards its rule's limit.
-///
-/// # Errors
-/// 429 `throttled`, with `Retry-After` in `besides`.
-pub fn throttle(
-    worker: &Worker,
-    permit: &Permit<'_>,
-    throttle: &Throttle,
-    client: IpAddr,
-    now: Instant,
-    besides: &mut Besides,
-) -> Result<(), Denial> {
+/// Who is counted, and for what, when a permitted request counts towards its rule's limit.
+#[must_use]
+pub fn counted(permit: &Permit<'_>, throttle: &Throttle, client: IpAddr) -> Key {
     let user = permit.snapshot().map_or_else(|| Who::address(client), |snapshot| Who::User(snapshot.user.id));
     let who = match throttle.by {
         CountedBy::Address => Who::address(client),
         CountedBy::User => user,
         CountedBy::Org => permit.organization().map_or(user, |organization| Who::Organization(organization.id)),
     };
-    let verdict = worker.shared.limits.spend(Key { limit: throttle.id, who }, throttle.quota, now);
+    Key { limit: throttle.id, who }
+}
+
+/// Tells a permitted request what became of it at its rule's limit.
+///
+/// # Errors
+/// 429 `throttled`, with `Retry-After` in `besides`.
+pub fn throttle(
+    permit: &Permit<'_>,
+    throttle: &Throttle,
+    verdict: Verdict,
+    besides: &mut Besides,
+) -> Result<(), Denial> {
     let (remaining, reset) = match verdict {
         Verdict::Pass { remaining, reset } => (remaining, reset),
         Verdict::Wait(wait) => (0, wait),
@@ -141,7 +144,7 @@ fn strangers() -> Quota {
 /// 429 `throttled`, with `Retry-After` in `besides`.
 pub fn may_ask(worker: &Worker, client: IpAddr, now: Instant, besides: &mut Besides) -> Result<(), Denial> {
     let key = Key { limit: UNKNOWN_CREDENTIALS, who: Who::address(client) };
-    match worker.shared.limits.peek(key, strangers(), now) {
+    match worker.shared.limits.here().peek(key, strangers(), now) {
         Verdict::Pass { .. } => Ok(()),
         Verdict::Wait(wait) => {
             besides.add(RETRY_AFTER, HeaderValue::from(seconds(wait)));
@@ -153,5 +156,5 @@ pub fn may_ask(worker: &Worker, client: IpAddr, now: Instant, besides: &mut Besi
 /// Counts a credential that the store does not know.
 pub fn was_unknown(worker: &Worker, client: IpAddr, now: Instant) {
     let key = Key { limit: UNKNOWN_CREDENTIALS, who: Who::address(client) };
-    let _ = worker.shared.limits.spend(key, strangers(), now);
+    let _ = worker.shared.limits.here().spend(key, strangers(), now);
 }

@@ -139,14 +139,30 @@ impl Exchange {
         let Some(request) = request else { return Err(Denial::new(Reason::BadFraming).into()) };
         let permit = match judge(&worker, &rules, link, request, fetched, *start, noted) {
             Ok(permit) => permit,
-            Err(Stop::Needs(need @ Need::Credential(wanted))) if wanted.foreign => {
+            Err(Stop::Needs(Need::Credential(wanted))) if wanted.is_foreign() => {
                 besides::may_ask(&worker, *client, *start, noted.besides.get_or_insert_default())?;
-                return Err(Stop::Needs(need));
+                return Err(Stop::Needs(Need::Credential(wanted)));
             }
             Err(stop) => return Err(stop),
         };
         if let Some(throttle) = permit.rule().further.as_ref().and_then(|further| further.throttle.as_ref()) {
-            besides::throttle(&worker, &permit, throttle, *client, *start, noted.besides.get_or_insert_default())?;
+            let key = besides::counted(&permit, throttle, *client);
+            let verdict = fetched.limited(key).or_else(|| worker.shared.limits.try_spend(key, throttle.quota, *start));
+            let Some(verdict) = verdict else {
+                return Err(Stop::Needs(Need::Limit(Box::new((key, throttle.quota)))));
+            };
+            besides::throttle(&permit, throttle, verdict, noted.besides.get_or_insert_default())?;
+        }
+        if noted.by_parameter
+            && worker.shared.identity.exchange
+            && let Some(user) = permit.snapshot()
+            && let Some(name) = &worker.shared.identity.places.parameter
+            && let Some(target) = request
+                .uri()
+                .path_and_query()
+                .and_then(|target| super::forward::without_parameter(target.as_str(), name))
+        {
+            return Err(Stop::BeginSession(user.user.id, target));
         }
         let Some(request) = self.request.take() else { return Err(Denial::new(Reason::BadFraming).into()) };
         let prepared = super::forward::prepare(&worker, &rules, &permit, request, self);
@@ -163,8 +179,10 @@ impl Exchange {
     /// Fetches what the judging asked for.
     pub async fn fetch(&mut self, need: Need) {
         let worker = Rc::clone(&self.worker);
-        worker.shard.cache_misses.inc();
-        let was_known = self.fetched.fetch(&worker.shared.memberships, need, self.start).await;
+        if !matches!(need, Need::Limit(_)) {
+            worker.shard.cache_misses.inc();
+        }
+        let was_known = self.fetched.fetch(&worker.shared, need, self.start).await;
         if !was_known {
             besides::was_unknown(&worker, self.client, self.start);
         }

@@ -12,8 +12,10 @@ use super::reply;
 use super::upgrade::{self, Handshake};
 use super::worker::Worker;
 use crate::decision::{CredentialNeed, Denial, Permit, Reason};
+use crate::identity::credential::remove_cookie;
 use crate::net::deadline::{Deadlines, Phase, Ticks};
 use crate::policy::Timeout;
+use crate::target::query;
 use crate::telemetry::metrics::Outcome;
 use crate::upstream::cluster::{Balance, Endpoint};
 use crate::upstream::h1::{self, Call, Failed, Framing, Head, Received};
@@ -86,17 +88,24 @@ pub fn prepare(
     if hint.lower() > limit {
         return Err(Denial::new(Reason::BodyTooLarge));
     }
+    // Before the credential is taken out: what is judged again is the request as it came.
+    let handshake = upgrade::handshake(permit, &request)?;
+    let keep = permit.rule().forward_authorization;
+    let places = &worker.shared.identity.places;
+    if let Some(name) = places.cookie.as_deref().filter(|_| !keep) {
+        remove_cookie(request.headers_mut(), name);
+    }
     let headers = request.headers();
     let rewritten = permit.rewritten().map(PathAndQuery::try_from).transpose();
     let rewritten = rewritten.map_err(|_| Denial::new(Reason::BadTarget))?;
     let target = rewritten.as_ref().or(request.uri().path_and_query()).map_or("/", PathAndQuery::as_str);
-    let head = Head::new(pool.buffer(), request.method(), target);
+    let without = places.parameter.as_deref().filter(|_| !keep).and_then(|name| without_parameter(target, name));
+    let head = Head::new(pool.buffer(), request.method(), without.as_deref().unwrap_or(target));
     let strip = rules.policy().strip();
     let key = key(pool, permit, exchange);
     let to = choose(pool, &key, &[])?;
     let asked = headers.get(HOST);
     let seen = host(pool.upstream(), to.as_ref().map_or(0, |to| to.origin), asked);
-    let keep = permit.rule().forward_authorization;
     let stripped = Stripped::write(head, headers, seen, |name| strip.contains(name), keep);
     let client = &exchange.link().client;
     let way = Way {
@@ -109,7 +118,6 @@ pub fn prepare(
         client: client.name(),
     };
     let mut head = stripped.tell(permit, exchange.request_id(), &way)?;
-    let handshake = upgrade::handshake(permit, &request)?;
     if let Some(handshake) = &handshake {
         handshake.tell(&mut head);
     }
@@ -124,6 +132,14 @@ pub fn prepare(
     let depends_on_credential = permit.rule().access.credential() != CredentialNeed::Ignored;
     let way = Onward { pool: Rc::clone(pool), to, key, idempotent, timeouts, depends_on_credential, handshake };
     Ok(Prepared { head, body, way, total })
+}
+
+/// The target without a credential parameter; `None` where it has none.
+#[must_use]
+pub fn without_parameter(target: &str, name: &str) -> Option<String> {
+    let (path, query) = target.split_once('?')?;
+    let rest = query::without(query, name)?;
+    Some(if rest.is_empty() { path.to_owned() } else { format!("{path}?{rest}") })
 }
 
 /// Addresses of a cluster that are tried for one request, at most.

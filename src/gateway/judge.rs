@@ -3,17 +3,21 @@
 use super::besides::Besides;
 use super::link::Link;
 use super::live::Rules;
-use super::worker::Worker;
+use super::worker::{Shared, Worker};
 use crate::decision::{Caller, CredentialNeed, Denial, Facts, OrgKey, Permit, Reason, RequestView};
 use crate::decision::{admit, claim, decide, find, preflight};
 use crate::directory::StoreError;
-use crate::facts::{Organization, Snapshot};
-use crate::identity::{self, Credential};
-use crate::membership::{Lookup, Memberships, Wanted};
-use crate::policy::RESERVED;
-use crate::target::Target;
+use crate::facts::{Claims, Organization, Snapshot};
+use crate::id::UserId;
+use crate::identity::session;
+use crate::identity::{self, Credential, Presented, Wanted};
+use crate::limit::{Key, Quota, Verdict};
+use crate::membership::{Kind, Lookup};
+use crate::policy::{RESERVED, Scheme, Schemes};
+use crate::target::{Target, query};
+use http::HeaderValue;
 use http::Request;
-use http::header::{HOST, HeaderMap, ORIGIN};
+use http::header::{CACHE_CONTROL, HOST, ORIGIN, REFERRER_POLICY, VARY};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,6 +30,8 @@ pub enum Stop {
     Needs(Need),
     /// It is a browser's question, and what is noted answers it.
     Preflight,
+    /// It is allowed; whoever sent it goes on with a session.
+    BeginSession(UserId, String),
     /// It is for the identity API.
     Identity,
 }
@@ -39,10 +45,12 @@ impl From<Denial> for Stop {
 /// What memory does not hold.
 #[derive(Debug)]
 pub enum Need {
-    /// Whose token is this?
+    /// Whose credential is this?
     Credential(Wanted),
     /// The organization that a superuser named.
     Organization(OrgKey<'static>),
+    /// Whether one more is within a limit that all replicas share.
+    Limit(Box<(Key, Quota)>),
 }
 
 /// `None`: there is no such organization.
@@ -53,20 +61,31 @@ type FoundOrganization = Result<Option<Arc<Organization>>, StoreError>;
 pub struct Fetched {
     credential: Option<Lookup>,
     organizations: Vec<(OrgKey<'static>, FoundOrganization)>,
+    limit: Option<Box<(Key, Verdict)>>,
 }
 
 impl Fetched {
+    /// What was said of a limit.
+    #[must_use]
+    pub fn limited(&self, key: Key) -> Option<Verdict> {
+        self.limit.as_ref().filter(|limit| limit.0 == key).map(|limit| limit.1)
+    }
+
     /// Asks the store, through the cache; `false` for a stranger's credential that it does not know.
-    pub async fn fetch(&mut self, memberships: &Memberships, need: Need, now: Instant) -> bool {
+    pub async fn fetch(&mut self, shared: &Shared, need: Need, now: Instant) -> bool {
         match need {
+            Need::Limit(limit) => {
+                let (key, quota) = *limit;
+                self.limit = Some(Box::new((key, shared.limits.spend(key, quota, now).await)));
+            }
             Need::Credential(wanted) => {
-                let found = memberships.load(wanted).await;
-                let was_known = !(wanted.foreign && matches!(found, Lookup::Unknown));
+                let found = shared.identity.resolve(&wanted).await;
+                let was_known = !(wanted.is_foreign() && matches!(found, Lookup::Unknown));
                 self.credential = Some(found);
                 return was_known;
             }
             Need::Organization(key) => {
-                let found = memberships.organization(&key, now).await;
+                let found = shared.memberships.organization(&key, now).await;
                 self.organizations.push((key, found));
             }
         }
@@ -81,8 +100,37 @@ pub struct Noted {
     pub route: Option<usize>,
     /// Who asked.
     pub user: Option<Arc<Snapshot>>,
+    /// What their credential says besides.
+    pub claims: Option<Arc<Claims>>,
+    /// The credentials that are taken.
+    pub schemes: Schemes,
+    /// The answer was marked for caches and other pages: the credential stands where they would look.
+    is_marked: bool,
+    /// A credential stands in the query.
+    pub by_parameter: bool,
     /// What the answer gets besides.
     pub besides: Option<Box<Besides>>,
+}
+
+impl Noted {
+    /// What caches and other pages must know of the answer, once.
+    fn mark(&mut self, worker: &Worker, presented: &Presented<'_>) {
+        let places = &worker.shared.identity.places;
+        if std::mem::replace(&mut self.is_marked, true) {
+            return;
+        }
+        if places.cookie.is_some() && self.schemes.has(Scheme::Session) {
+            self.besides.get_or_insert_default().add(VARY, HeaderValue::from_static("Cookie"));
+        }
+        if let (Some(name), Some(query), true) = (&places.parameter, presented.query, self.schemes.has(Scheme::Sesame))
+            && query::without(query, name).is_some()
+        {
+            self.by_parameter = true;
+            let besides = self.besides.get_or_insert_default();
+            besides.add(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            besides.add(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        }
+    }
 }
 
 /// Judges a request. The route and the user are noted as soon as they are known, also of a request that is refused later.
@@ -108,7 +156,7 @@ pub fn judge<'w, B>(
     let target = Target::parse(raw).map_err(|error| bad_target().with_hint(error.reason()))?;
     // The scanner has seen to it that there is exactly one `Host`, and a valid one.
     let host = headers.get(HOST).and_then(|host| link.canonical_host(host).ok()).ok_or_else(bad_target)?;
-    let view = RequestView { method, host: &host, target: &target, headers };
+    let view = RequestView { method, host: &host, target: &target, headers, claims: None };
     let policy = rules.policy();
     if let Some(preflight) = preflight(policy, &view) {
         noted.route = Some(preflight.route.index);
@@ -129,10 +177,13 @@ pub fn judge<'w, B>(
         noted.besides.get_or_insert_default().cors(cors, headers.get(ORIGIN));
     }
     let matched = found?;
-    noted.user = match matched.credential() {
-        CredentialNeed::Ignored => None,
-        CredentialNeed::Optional | CredentialNeed::Required => authenticate(worker, headers, fetched, now)?,
-    };
+    if matched.credential() != CredentialNeed::Ignored {
+        noted.schemes = matched.schemes();
+        let presented = Presented { method, headers, query: target.query() };
+        noted.mark(worker, &presented);
+        (noted.user, noted.claims) = authenticate(worker, presented, noted.schemes, fetched, now)?;
+    }
+    let view = RequestView { claims: noted.claims.as_ref(), ..view };
     let caller = noted.user.as_ref().map_or(Caller::Anonymous, Caller::User);
     admit(&matched, caller)?;
     let claim = claim(&matched, &view)?;
@@ -146,33 +197,42 @@ pub fn judge<'w, B>(
     Ok(decide(&matched, &claim, &view, caller, &facts)?)
 }
 
-/// Who sent the request: `None` where nobody says who they are.
+/// Who, and what they say besides.
+type Somebody = (Option<Arc<Snapshot>>, Option<Arc<Claims>>);
+
+/// Who sent the request: nobody where nobody says who they are.
 fn authenticate(
     worker: &Worker,
-    headers: &HeaderMap,
+    presented: Presented<'_>,
+    schemes: Schemes,
     fetched: &Fetched,
     now: Instant,
-) -> Result<Option<Arc<Snapshot>>, Stop> {
-    let token = match identity::read(headers) {
-        Credential::None => return Ok(None),
+) -> Result<Somebody, Stop> {
+    let identity = &worker.shared.identity;
+    let (kind, text) = match identity::read(presented, schemes, &identity.places) {
+        Credential::None => return Ok((None, None)),
         Credential::Ambiguous => return Err(Denial::new(Reason::Ambiguous).into()),
         Credential::Refused => return Err(Denial::new(Reason::CredentialsInvalid).into()),
-        Credential::Bearer(token) => token,
+        Credential::Presented(kind, text) => (kind, text),
     };
-    let memberships = &worker.shared.memberships;
     let found = if let Some(found) = &fetched.credential {
         found.clone()
-    } else if let Some(found) = memberships.remembered(token, now) {
+    } else if let Some(found) = worker.shared.memberships.remembered(kind, &text, now) {
         worker.shard.cache_hits.inc();
         found
-    } else if memberships.is_forged(token) {
+    } else if let Some(wanted) = identity.wanted(kind, &text) {
+        return Err(Stop::Needs(Need::Credential(wanted)));
+    } else {
         worker.shard.cache_refused.inc();
         Lookup::Unknown
-    } else {
-        return Err(Stop::Needs(Need::Credential(memberships.wanted(token))));
     };
     match found {
-        Lookup::Known(known) if known.snapshot.user.is_active => Ok(Some(Arc::clone(&known.snapshot))),
+        Lookup::Known(known) if known.snapshot.user.is_active => {
+            if kind == Kind::Session {
+                session::is_ours(presented.method, presented.headers, &text)?;
+            }
+            Ok((Some(Arc::clone(&known.snapshot)), known.claims.clone()))
+        }
         Lookup::Known(_) => Err(Denial::new(Reason::UserInactive).into()),
         Lookup::Unknown => Err(Denial::new(Reason::CredentialsInvalid).into()),
         Lookup::Unavailable => Err(Denial::new(Reason::StoreUnavailable).into()),

@@ -24,6 +24,8 @@ pub mod tunnel;
 pub mod upgrade;
 pub mod worker;
 
+use crate::decision::{Denial, Reason};
+use crate::id::UserId;
 use crate::net::io::Connection;
 use body::AnswerBody;
 use exchange::Exchange;
@@ -37,6 +39,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 pub use worker::{Shared, Worker};
 
@@ -84,6 +87,7 @@ impl tower::Service<Request<Incoming>> for Gateway {
             Ok(prepared) => forward(exchange, prepared),
             Err(Stop::Denied(denial)) => Answer::Now(Some(reply::refuse(exchange, &denial))),
             Err(Stop::Preflight) => Answer::Now(Some(reply::preflight(exchange))),
+            Err(Stop::BeginSession(user, target)) => Answer::Later(Box::pin(begin_session(exchange, user, target))),
             Err(Stop::Identity) => Answer::Later(Box::pin(api::answer(exchange))),
             Err(Stop::Needs(need)) => Answer::Later(Box::pin(async move {
                 let mut need = need;
@@ -93,6 +97,7 @@ impl tower::Service<Request<Incoming>> for Gateway {
                         Ok(prepared) => return forward(exchange, prepared).settled().await,
                         Err(Stop::Denied(denial)) => return reply::refuse(exchange, &denial),
                         Err(Stop::Preflight) => return reply::preflight(exchange),
+                        Err(Stop::BeginSession(user, target)) => return begin_session(exchange, user, target).await,
                         Err(Stop::Identity) => return api::answer(exchange).await,
                         Err(Stop::Needs(next)) => need = next,
                     }
@@ -102,8 +107,20 @@ impl tower::Service<Request<Incoming>> for Gateway {
     }
 }
 
-/// An answer: there at once where nothing has to be waited for, as for most refusals.
-// A box for the answer that is there at once would be an allocation for each refusal.
+/// Makes a session and sends the browser on, to the same target without the token.
+async fn begin_session(exchange: Box<Exchange>, user: UserId, target: String) -> Response<AnswerBody> {
+    let identity = Arc::clone(&exchange.worker().shared.identity);
+    match identity.begin_session(user, None).await {
+        Ok(cookies) => reply::begin_session(exchange, &target, cookies),
+        Err(error) => {
+            tracing::warn!(%error, "no session could be made");
+            reply::refuse(exchange, &Denial::new(Reason::StoreUnavailable))
+        }
+    }
+}
+
+/// An answer: there at once where nothing has to be waited for, as for most refusals. It lives in its connection's own state:
+/// a box would save no room, and cost each refusal an allocation.
 #[allow(clippy::large_enum_variant)]
 pub enum Answer {
     /// It is there.

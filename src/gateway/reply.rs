@@ -9,10 +9,11 @@ use super::grpc;
 use super::headers::X_REQUEST_ID;
 use crate::decision::{Denial, Reason};
 use crate::net::framing::{Class, Violation};
+use crate::policy::{Scheme, Schemes};
 use crate::telemetry::metrics::Outcome;
 use crate::upstream::SendError;
 use bytes::Bytes;
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use std::cell::RefCell;
 
@@ -58,6 +59,7 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
     }
     let body = exchange.worker().bodies.of(denial);
     let request_id = exchange.request_id().to_header();
+    let schemes = exchange.noted.schemes;
     let grpc = exchange.grpc;
     let besides = exchange.noted.besides.take();
     let mut response = Response::new(AnswerBody::Own(Some(body), exchange));
@@ -68,11 +70,9 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
     headers.insert(X_REQUEST_ID, request_id);
     match denial.reason {
         // RFC 6750, section 3: no error code where no credential was sent.
-        Reason::CredentialsMissing => {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
+        Reason::CredentialsMissing => challenge(headers, schemes, "Bearer"),
         Reason::CredentialsInvalid | Reason::UserInactive => {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
+            challenge(headers, schemes, "Bearer error=\"invalid_token\"");
         }
         Reason::StoreUnavailable | Reason::LookupFailed | Reason::UpstreamOverloaded | Reason::UpstreamUnhealthy => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -91,6 +91,18 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
     response
 }
 
+/// Says what would be taken (RFC 9110, 11.6.1). A browser asks its user where it reads `Basic`.
+fn challenge(headers: &mut HeaderMap, schemes: Schemes, bearer: &'static str) {
+    let basic = schemes.has(Scheme::Basic);
+    if !basic || schemes.has(Scheme::Bearer) || schemes.has(Scheme::Jwt) {
+        headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(bearer));
+    }
+    if basic {
+        let challenge = HeaderValue::from_static("Basic realm=\"postern\", charset=\"UTF-8\"");
+        headers.append(header::WWW_AUTHENTICATE, challenge);
+    }
+}
+
 /// Answers a browser's preflight: no content, and what was noted for it.
 #[must_use]
 pub fn preflight(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
@@ -102,6 +114,32 @@ pub fn preflight(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
     response.headers_mut().insert(X_REQUEST_ID, request_id);
     if let Some(besides) = besides {
         besides.put(response.headers_mut());
+    }
+    response
+}
+
+/// Sends a browser on with the cookies of its new session.
+#[must_use]
+pub fn begin_session(
+    mut exchange: Box<Exchange>,
+    target: &str,
+    cookies: [Option<HeaderValue>; 2],
+) -> Response<AnswerBody> {
+    exchange.answer(StatusCode::SEE_OTHER, Outcome::Allowed);
+    let request_id = exchange.request_id().to_header();
+    let besides = exchange.noted.besides.take();
+    let mut response = Response::new(AnswerBody::Own(None, exchange));
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let headers = response.headers_mut();
+    headers.insert(X_REQUEST_ID, request_id);
+    if let Ok(target) = HeaderValue::try_from(target) {
+        headers.insert(header::LOCATION, target);
+    }
+    for cookie in cookies.into_iter().flatten() {
+        headers.append(header::SET_COOKIE, cookie);
+    }
+    if let Some(besides) = besides {
+        besides.put(headers);
     }
     response
 }

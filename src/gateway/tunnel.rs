@@ -284,9 +284,10 @@ async fn may_go_on(exchange: &Exchange, asked: &Request<()>) -> bool {
                 tracing::debug!(reason = Reason::code(denial.reason), "a WebSocket is no longer permitted");
                 return false;
             }
-            Err(Stop::Preflight | Stop::Identity) => return false,
+            // None of these is an open WebSocket.
+            Err(Stop::Preflight | Stop::BeginSession(..) | Stop::Identity) => return false,
         };
-        fetched.fetch(&worker.shared.memberships, need, now).await;
+        fetched.fetch(&worker.shared, need, now).await;
     }
 }
 

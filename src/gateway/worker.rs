@@ -5,7 +5,8 @@ use super::entropy::Entropy;
 use super::live::{Live, Rules};
 use super::reply::Bodies;
 use crate::api;
-use crate::limit::Limits;
+use crate::identity::Identity;
+use crate::limit::Limiter;
 use crate::membership::Memberships;
 use crate::net::deadline::Ticker;
 use crate::net::io::Connection;
@@ -27,12 +28,14 @@ pub struct Shared {
     pub live: Arc<Live>,
     /// Who is who.
     pub memberships: Arc<Memberships>,
+    /// Who is who, where memory does not know.
+    pub identity: Arc<Identity>,
     /// Whose forwarded headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// What postern answers itself under [`crate::policy::RESERVED`].
     pub api: Option<api::Service>,
     /// Who came how often.
-    pub limits: Arc<Limits>,
+    pub limits: Arc<Limiter>,
     /// Bytes of a request body, at most.
     pub body_limit: u64,
     /// Time limits towards upstreams.

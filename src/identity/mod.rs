@@ -1,8 +1,235 @@
 //! A credential's bytes to who sent it.
 //!
 //! The scheme decides, and a bad credential never falls through to another one or to "anonymous" (RFC 9110, 11.6.2;
-//! RFC 6750, 2.1).
+//! RFC 6750, 2.1). [`credential`] reads what a request presents; `membership` may remember whose it is; [`Identity`] finds it
+//! out where it does not: opaque tokens and the cookie of a [`session`] by asking the store, [`jwt`] by their signature,
+//! [`sesame`] tokens by both.
 
-pub mod bearer;
+pub mod credential;
+pub mod jwt;
+pub mod sesame;
+pub mod session;
 
-pub use bearer::{Credential, read};
+pub use credential::{Credential, Places, Presented, read};
+
+use crate::config::SecretError;
+use crate::config::identity::{Identity as Settings, JwtIssuer, JwtKeys};
+use crate::directory::token::TokenDigest;
+use crate::directory::{NewSession, Store, StoreError};
+use crate::id::UserId;
+use crate::membership::{self, Found, Kind, Lookup, Memberships};
+use http::HeaderValue;
+use jwt::fetch::FetchError;
+use jwt::key::{KeyError, KeySet};
+use jwt::ring::{Ring, Source};
+use secrecy::ExposeSecret;
+use sesame::primary_key::Field;
+use sesame::{Opened, Person, Sesame, Version};
+use session::SessionToken;
+use std::fmt;
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::runtime::Handle;
+
+/// Who is who, by every scheme that is configured. One for the whole process.
+pub struct Identity {
+    memberships: Arc<Memberships>,
+    store: Arc<dyn Store>,
+    issuers: jwt::Issuers,
+    sesame: Option<(Arc<Sesame>, Field)>,
+    session: Option<session::Settings>,
+    /// A sesame token in the query becomes a session.
+    pub exchange: bool,
+    /// Where credentials stand besides `Authorization`.
+    pub places: Places,
+}
+
+/// A credential that memory does not know: what must be found out.
+pub enum Wanted {
+    /// Whose token it is.
+    Token(membership::Wanted),
+    /// Whether the signature is good, and whose it is.
+    Jwt(Box<str>),
+    /// Whether nothing has changed since it was made.
+    Sesame(Box<str>),
+    /// Whose session it is.
+    Session(Box<str>),
+}
+
+impl fmt::Debug for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wanted")
+    }
+}
+
+impl Wanted {
+    /// Not known to be one of ours: a stranger can invent it.
+    #[must_use]
+    pub const fn is_foreign(&self) -> bool {
+        match self {
+            Self::Token(wanted) => wanted.foreign,
+            Self::Jwt(_) | Self::Sesame(_) | Self::Session(_) => true,
+        }
+    }
+}
+
+/// Why the configured schemes cannot be served.
+#[derive(Debug, Error)]
+pub enum SetupError {
+    /// A secret is not there.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// A key cannot be used.
+    #[error("the key of the issuer `{0}` cannot be used: {1}")]
+    Key(Box<str>, KeyError),
+    /// Certificates cannot be used.
+    #[error("the issuer `{0}`: {1}")]
+    Certificates(Box<str>, FetchError),
+}
+
+impl Identity {
+    /// Everything that the configuration says; keys are fetched on `control`.
+    ///
+    /// # Errors
+    /// See [`SetupError`].
+    pub fn start(
+        settings: &Settings,
+        memberships: Arc<Memberships>,
+        store: Arc<dyn Store>,
+        control: &Handle,
+    ) -> Result<Self, SetupError> {
+        let issuers = settings.jwt.iter().map(issuer).collect::<Result<_, _>>()?;
+        let issuers = jwt::Issuers::start(issuers, control);
+        let sesame = match &settings.sesame {
+            Some(sesame) => Some((Arc::new(Sesame::new(sesame.secret()?)), sesame.user)),
+            None => None,
+        };
+        let places = Places {
+            parameter: settings.sesame.as_ref().and_then(|sesame| sesame.query.clone()),
+            cookie: settings.session.as_ref().map(|session| session.cookie().into()),
+        };
+        let exchange = settings.session.is_some() && settings.sesame.as_ref().is_some_and(|sesame| sesame.exchange);
+        Ok(Self { memberships, store, issuers, sesame, session: settings.session.clone(), exchange, places })
+    }
+
+    /// What must be found out of a credential; `None` where its form alone says that it is nobody's.
+    #[must_use]
+    pub fn wanted(&self, kind: Kind, credential: &str) -> Option<Wanted> {
+        match kind {
+            Kind::Token if self.memberships.is_forged(credential) => None,
+            Kind::Token => Some(Wanted::Token(self.memberships.wanted(credential))),
+            Kind::Jwt => Some(Wanted::Jwt(credential.into())),
+            Kind::Sesame => self.sesame.as_ref().map(|_| Wanted::Sesame(credential.into())),
+            Kind::Session => self.session.as_ref().map(|_| Wanted::Session(credential.into())),
+            Kind::Subject => None,
+        }
+    }
+
+    /// Finds it out, and remembers it where it may.
+    pub async fn resolve(&self, wanted: &Wanted) -> Lookup {
+        match wanted {
+            Wanted::Token(wanted) => self.memberships.load(*wanted).await,
+            Wanted::Jwt(token) => self.issuers.resolve(&self.memberships, &*self.store, token).await,
+            Wanted::Sesame(token) => self.sesame(token).await,
+            Wanted::Session(token) => {
+                let digest = TokenDigest::of(token);
+                let look = async || {
+                    let found = self.store.session_snapshot(&digest).await?;
+                    Ok(found.map(|found| Found {
+                        record: Some(found.session),
+                        expires_at: found.expires_at,
+                        ..Found::of(Arc::new(found.snapshot))
+                    }))
+                };
+                self.memberships.load_by(Kind::Session, token, look).await
+            }
+        }
+    }
+
+    /// Makes a session for somebody who has just said who they are, and gives its cookies.
+    ///
+    /// # Errors
+    /// The store, or the system's randomness.
+    pub async fn begin_session(&self, user: UserId, old: Option<&str>) -> Result<[Option<HeaderValue>; 2], StoreError> {
+        let settings = self.session.clone().unwrap_or_default();
+        let token = SessionToken::generate().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let lifetime = i64::try_from(settings.lifetime.as_secs()).unwrap_or(i64::MAX);
+        let session = NewSession {
+            user,
+            digest: token.digest(),
+            expires_at: crate::clock::unix_seconds().saturating_add(lifetime),
+            instead_of: old.map(TokenDigest::of),
+        };
+        self.store.create_session(session).await?;
+        Ok(settings.set(&token))
+    }
+
+    async fn sesame(&self, token: &str) -> Lookup {
+        let Some((sesame, field)) = &self.sesame else { return Lookup::Unknown };
+        let Some(opened) = sesame.open(token) else { return Lookup::Unknown };
+        let opened = Arc::new(opened);
+        let look = async || self.whose(sesame, *field, &opened).await;
+        if sesame.settings().one_time {
+            // Whoever shared its flight would share its one use.
+            self.memberships.load_once(look).await
+        } else {
+            self.memberships.load_by(Kind::Sesame, token, look).await
+        }
+    }
+
+    /// Whose an opened token is; one that is good once is used up by this.
+    async fn whose(
+        &self,
+        sesame: &Arc<Sesame>,
+        field: Field,
+        opened: &Arc<Opened>,
+    ) -> Result<Option<Found>, StoreError> {
+        if !sesame.is_in_time(opened, None, crate::clock::unix()) {
+            return Ok(None);
+        }
+        let Some(key) = field.user(opened.primary_key.clone()) else { return Ok(None) };
+        let Some(found) = self.store.revocation(&key).await? else { return Ok(None) };
+        let (password, email) = (found.password, found.email);
+        let last_login = found.last_login.map(sesame::isoformat);
+        let verify = {
+            let (sesame, opened) = (Arc::clone(sesame), Arc::clone(opened));
+            move || {
+                let person =
+                    Person { password: password.expose_secret(), email: &email, last_login: last_login.as_deref() };
+                sesame.is_of(&opened, person, "")
+            }
+        };
+        // Version 1 hashes ten thousand times, and only for whoever has a token that was signed by us.
+        let is_good = match opened.version {
+            Version::V2 => verify(),
+            Version::V1 => tokio::task::spawn_blocking(verify).await.unwrap_or(false),
+        };
+        if !is_good {
+            return Ok(None);
+        }
+        if sesame.settings().one_time {
+            let now = i64::try_from(crate::clock::unix().as_micros()).unwrap_or(i64::MAX);
+            if !self.store.move_last_login(found.snapshot.user.id, found.last_login, now).await? {
+                return Ok(None);
+            }
+        }
+        let end = opened.made.zip(sesame.settings().max_age).map(|(made, age)| made.saturating_add(age));
+        let found = Found::of(Arc::new(found.snapshot));
+        Ok(Some(Found { expires_at: end.unwrap_or(i64::MAX), ..found }))
+    }
+}
+
+fn issuer(settings: &JwtIssuer) -> Result<jwt::Issuer, SetupError> {
+    let JwtIssuer { issuer, audiences, algorithms, leeway, principal, keys, pace } = settings.clone();
+    let ring = |source| Ring::new(&issuer, source, algorithms.clone(), pace, KeySet::default());
+    let ring = match keys {
+        JwtKeys::File(path) => ring(Source::File(path)),
+        JwtKeys::Url(uri, ca) => {
+            let tls = jwt::fetch::tls(ca.as_deref()).map_err(|e| SetupError::Certificates(issuer.clone(), e))?;
+            ring(Source::Url(uri, tls))
+        }
+        JwtKeys::Key(secret) => jwt::fixed(&issuer, secret.text()?.expose_secret(), &algorithms)
+            .map_err(|e| SetupError::Key(issuer.clone(), e))?,
+    };
+    Ok(jwt::Issuer { name: issuer, audiences, algorithms, leeway, principal, ring: Arc::new(ring) })
+}

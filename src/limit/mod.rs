@@ -1,11 +1,13 @@
 //! How often: the generic cell rate algorithm over a bounded table of who came when.
 //!
-//! [`gcra`] is the arithmetic, pure; [`table`] remembers one number for each key, in bounded memory, for all limits
-//! together. What is limited, and by what, is the caller's business: a key is a limit's number and who is counted.
-//! Nothing here reads a clock.
+//! [`gcra`] is the arithmetic, governor's; [`table`] remembers one number for each key, in bounded memory, for all limits
+//! together; [`shared`] does the same in Redis, for all replicas, and is what callers use: [`Limiter`]. What is
+//! limited, and by what, is the caller's business: a key is a limit's number and who is counted. Nothing here reads a clock.
 
 pub mod gcra;
+pub mod shared;
 pub mod table;
 
 pub use gcra::{Quota, Verdict};
+pub use shared::{Limiter, Shared};
 pub use table::{Key, Limits, Who};

@@ -133,6 +133,11 @@ impl Fence {
         }
     }
 
+    /// Changes up to `position` are noted, and there may be others: it proves nothing.
+    pub fn advance(&self, position: u64) {
+        self.position.fetch_max(position, Ordering::AcqRel);
+    }
+
     /// Changes were missed: nothing read before `position` stands.
     pub fn forget_all(&self, position: u64) {
         self.floor.fetch_max(position, Ordering::AcqRel);

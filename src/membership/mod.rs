@@ -11,6 +11,10 @@
 
 pub mod fence;
 pub mod flight;
+pub mod lag;
+#[cfg(test)]
+mod races;
+pub mod relay;
 pub mod tag;
 pub mod tier;
 pub mod watch;
@@ -18,17 +22,21 @@ pub mod watch;
 use crate::decision::OrgKey;
 use crate::directory::token::{self, Shape, TokenDigest};
 use crate::directory::{OrgRef, Position, Store, StoreError};
-use crate::facts::{Organization, Snapshot};
+use crate::facts::{Claims, Organization, Snapshot};
 use crate::id::TokenId;
 use fence::{Fence, Slot};
 use flight::Flights;
+use lag::Lag;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
+use relay::Relay;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+pub use tag::Kind;
 use tag::{Tag, TagState, Tagger};
 use tier::{Subject, Tier};
+use uuid::Uuid;
 
 /// How often a load is repeated because its user changed meanwhile, before the caller is asked to come back.
 const RETRIES: usize = 3;
@@ -38,15 +46,79 @@ type TagCache<V> = Cache<Tag, V, quick_cache::UnitWeighter, TagState>;
 /// A credential that the store knows, as it was at a position of the outbox.
 #[derive(Debug)]
 pub struct Known {
-    /// The token's record.
-    pub token: TokenId,
+    /// The token's record, where it is one of the directory's tokens.
+    token: Option<TokenId>,
     /// Who it belongs to.
     pub snapshot: Arc<Snapshot>,
+    /// What it says besides, where it says something.
+    pub claims: Option<Arc<Claims>>,
     /// Seconds since the Unix epoch.
     expires_at: i64,
     read_at: u64,
     slots: [Slot; 2],
+    /// It rests on organizations that its user is not known to belong to.
+    of_organizations: bool,
+    /// It is good as long as this lives.
+    life: Option<Arc<Life>>,
     used: AtomicBool,
+}
+
+/// What others rest on, and that may end: a key that an issuer has withdrawn takes along what it signed.
+#[derive(Debug, Default)]
+pub struct Life(AtomicBool);
+
+impl Life {
+    /// Ends it, for all who rest on it.
+    pub fn end(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// A credential as whoever read it found it, to be remembered.
+#[derive(Debug)]
+pub struct Found {
+    /// Who it belongs to.
+    pub snapshot: Arc<Snapshot>,
+    /// The record that must not have changed besides its user's: a token's or a session's.
+    pub record: Option<Uuid>,
+    /// Whether the record is a token's, whose last use is kept.
+    pub is_token: bool,
+    /// The credential is refused from this second (Unix) on.
+    pub expires_at: i64,
+    /// What it says besides.
+    pub claims: Option<Arc<Claims>>,
+    /// What it rests on.
+    pub life: Option<Arc<Life>>,
+    /// Its user's organizations are not those of the directory, so that no change of their user tells of them.
+    pub of_organizations: bool,
+}
+
+impl Found {
+    /// Somebody's, without an end and with nothing to say.
+    #[must_use]
+    pub fn of(snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            snapshot,
+            record: None,
+            is_token: false,
+            expires_at: i64::MAX,
+            claims: None,
+            life: None,
+            of_organizations: false,
+        }
+    }
+
+    /// Whoever a token of the directory belongs to.
+    fn of_token((token, expires_at): (TokenId, Option<i64>), snapshot: Snapshot) -> Self {
+        let expires_at = expires_at.unwrap_or(i64::MAX);
+        Self { record: Some(token.0), is_token: true, expires_at, ..Self::of(Arc::new(snapshot)) }
+    }
 }
 
 /// What a lookup found.
@@ -103,6 +175,9 @@ pub struct Memberships {
     store: Arc<dyn Store>,
     /// Where the watcher is in the store's outbox. The fence counts its own looks, which only grow.
     read_to: Mutex<Position>,
+    /// When the last look began that was answered.
+    looked: Mutex<Instant>,
+    lag: Arc<Lag>,
     fence: Fence,
     tagger: Tagger,
     known: TagCache<Arc<Known>>,
@@ -110,6 +185,7 @@ pub struct Memberships {
     organizations: Cache<OrgRef, KnownOrg>,
     flights: Flights<Tag, Lookup>,
     tier: Option<Tier>,
+    relay: Option<Arc<Relay>>,
 }
 
 /// A cache that grows as it is used, up to `capacity` entries.
@@ -132,6 +208,8 @@ impl Memberships {
         Ok(Self {
             store,
             read_to: Mutex::new(position),
+            looked: Mutex::new(crate::clock::monotonic()),
+            lag: Arc::default(),
             fence: Fence::new(0, max_staleness),
             tagger: Tagger::new()?,
             known: cache(capacity.known),
@@ -139,6 +217,7 @@ impl Memberships {
             organizations: Cache::new(capacity.organizations),
             flights: Flights::default(),
             tier: None,
+            relay: None,
         })
     }
 
@@ -152,10 +231,23 @@ impl Memberships {
         Ok(self)
     }
 
+    /// The same with a way to the other replicas.
+    #[must_use]
+    pub fn with_relay(mut self, relay: Relay) -> Self {
+        self.relay = Some(Arc::new(relay));
+        self
+    }
+
     /// The tier between memory and the store, where there is one.
     #[must_use]
     pub fn tier(&self) -> Option<&Tier> {
         self.tier.as_ref()
+    }
+
+    /// How late changes were learnt.
+    #[must_use]
+    pub fn lag(&self) -> &Arc<Lag> {
+        &self.lag
     }
 
     /// The fence, for the watcher and for metrics.
@@ -166,13 +258,13 @@ impl Memberships {
 
     /// Looks in memory alone; `None` is a miss. The hot path: no lock but the cache's shard, no allocation.
     #[must_use]
-    pub fn remembered(&self, token: &str, now: Instant) -> Option<Lookup> {
+    pub fn remembered(&self, kind: Kind, credential: &str, now: Instant) -> Option<Lookup> {
         if !self.fence.has_proof(now) {
             return None;
         }
-        let tag = self.tagger.tag(token);
+        let tag = self.tagger.tag(kind, credential);
         if let Some(known) = self.known.get(&tag) {
-            if !self.fence.holds(known.slots, known.read_at) {
+            if !self.stands(&known) {
                 return None;
             }
             if known.expires_at <= self.fence.unix_seconds() {
@@ -187,6 +279,13 @@ impl Memberships {
         self.fence.no_token_since(read_at).then_some(Lookup::Unknown)
     }
 
+    /// Whether what was read of it still holds.
+    fn stands(&self, known: &Known) -> bool {
+        self.fence.holds(known.slots, known.read_at)
+            && known.life.as_ref().is_none_or(|life| !life.has_ended())
+            && (!known.of_organizations || self.fence.no_organization_since(known.read_at))
+    }
+
     /// Whether a token's form alone says that it is nobody's: it claims to be ours and its checksum is wrong.
     #[must_use]
     pub fn is_forged(&self, text: &str) -> bool {
@@ -197,15 +296,75 @@ impl Memberships {
     #[must_use]
     pub fn wanted(&self, token: &str) -> Wanted {
         let foreign = !matches!(token::parse(token, self.store.checksum_key()), Shape::Ours(_));
-        Wanted { tag: self.tagger.tag(token), digest: TokenDigest::of(token), foreign }
+        Wanted { tag: self.tagger.tag(Kind::Token, token), digest: TokenDigest::of(token), foreign }
     }
 
-    /// Asks the store, once for all who wait for the same credential.
+    /// Asks the store whose token it is, once for all who wait for the same one.
     pub async fn load(&self, wanted: Wanted) -> Lookup {
-        self.flights.join(wanted.tag, || self.read(wanted)).await
+        self.flights.join(wanted.tag, || self.read_token(wanted)).await
     }
 
-    async fn read(&self, Wanted { tag, digest, .. }: Wanted) -> Lookup {
+    /// Asks `look` whose credential it is, once for all who wait for the same one, and remembers the answer; but not that it
+    /// is nobody's.
+    pub async fn load_by(
+        &self,
+        kind: Kind,
+        credential: &str,
+        look: impl AsyncFn() -> Result<Option<Found>, StoreError>,
+    ) -> Lookup {
+        let tag = self.tagger.tag(kind, credential);
+        self.flights.join(tag, || self.read(tag, look)).await
+    }
+
+    /// Asks `look` whose credential it is, for this one who asks alone, and remembers nothing.
+    pub async fn load_once(&self, look: impl AsyncFn() -> Result<Option<Found>, StoreError>) -> Lookup {
+        match look().await {
+            Ok(Some(found)) => Lookup::Known(Arc::new(known(found, self.fence.position()))),
+            Ok(None) => Lookup::Unknown,
+            Err(error) => {
+                report(&error);
+                Lookup::Unavailable
+            }
+        }
+    }
+
+    /// Remembers another credential of somebody who is known: what was read of them is as old as it was.
+    pub fn adopt(&self, kind: Kind, credential: &str, whose: &Known, found: Found) -> Lookup {
+        let Found { expires_at, claims, life, .. } = found;
+        let known = Arc::new(Known {
+            token: None,
+            snapshot: Arc::clone(&whose.snapshot),
+            claims,
+            expires_at,
+            read_at: whose.read_at,
+            slots: whose.slots,
+            of_organizations: whose.of_organizations,
+            life,
+            used: AtomicBool::new(true),
+        });
+        self.known.insert(self.tagger.tag(kind, credential), Arc::clone(&known));
+        Lookup::Known(known)
+    }
+
+    async fn read(&self, tag: Tag, look: impl AsyncFn() -> Result<Option<Found>, StoreError>) -> Lookup {
+        for _ in 0..RETRIES {
+            let read_at = self.fence.position();
+            let found = match look().await {
+                Ok(Some(found)) => found,
+                Ok(None) => return Lookup::Unknown,
+                Err(error) => {
+                    report(&error);
+                    return Lookup::Unavailable;
+                }
+            };
+            if let Some(lookup) = self.keep(tag, found, read_at) {
+                return lookup;
+            }
+        }
+        Lookup::Unavailable
+    }
+
+    async fn read_token(&self, Wanted { tag, digest, .. }: Wanted) -> Lookup {
         if let Some(found) = self.read_tier(tag, digest).await {
             return found;
         }
@@ -224,7 +383,7 @@ impl Memberships {
                 return Lookup::Unknown;
             };
             let token = (found.token, found.expires_at);
-            let Some(lookup) = self.keep(tag, token, found.snapshot, read_at) else { continue };
+            let Some(lookup) = self.keep(tag, Found::of_token(token, found.snapshot), read_at) else { continue };
             if let (Some((tier, read_at)), Lookup::Known(known)) = (tier, &lookup) {
                 tier.put(Subject::Token(digest), read_at, Some(token), Arc::clone(&known.snapshot));
             }
@@ -241,24 +400,21 @@ impl Memberships {
         let entry = tier.get(&Subject::Token(digest)).await?;
         let token = entry.token?;
         let ids = [entry.snapshot.user.id.0, token.0.0];
-        let believed = tier.ledger.believes(entry.read_at, ids) && self.fence.has_proof(crate::clock::monotonic());
+        let believed = tier.ledger.believes(entry.read_at, entry.until.saturating_sub(tier::LIFE), ids)
+            && self.fence.has_proof(crate::clock::monotonic());
         tier.count(believed);
-        if believed { self.keep(tag, token, entry.snapshot, read_at) } else { None }
+        if believed { self.keep(tag, Found::of_token(token, entry.snapshot), read_at) } else { None }
     }
 
     /// Keeps what was read at `read_at`; `None` where it has changed meanwhile.
-    fn keep(&self, tag: Tag, token: (TokenId, Option<i64>), snapshot: Snapshot, read_at: u64) -> Option<Lookup> {
-        let (token, expires_at) = token;
-        let slots = [Fence::slot(snapshot.user.id.0), Fence::slot(token.0)];
-        if !self.fence.holds(slots, read_at) {
+    fn keep(&self, tag: Tag, found: Found, read_at: u64) -> Option<Lookup> {
+        let known = Arc::new(known(found, read_at));
+        if !self.stands(&known) {
             return None;
         }
-        let expires_at = expires_at.unwrap_or(i64::MAX);
-        if expires_at <= crate::clock::unix_seconds() {
+        if known.expires_at <= crate::clock::unix_seconds() {
             return Some(Lookup::Unknown);
         }
-        let (snapshot, used) = (Arc::new(snapshot), AtomicBool::new(true));
-        let known = Arc::new(Known { token, snapshot, expires_at, read_at, slots, used });
         self.known.insert(tag, Arc::clone(&known));
         Some(Lookup::Known(known))
     }
@@ -287,7 +443,7 @@ impl Memberships {
 
     /// Tokens that were used since the last call.
     pub fn take_used(&self) -> Vec<TokenId> {
-        let used = |known: &Arc<Known>| known.used.swap(false, Ordering::Relaxed).then_some(known.token);
+        let used = |known: &Arc<Known>| known.token.filter(|_| known.used.swap(false, Ordering::Relaxed));
         self.known.iter().filter_map(|(_, known)| used(&known)).collect()
     }
 
@@ -307,6 +463,21 @@ impl Memberships {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
+    }
+}
+
+fn known(found: Found, read_at: u64) -> Known {
+    let user = found.snapshot.user.id.0;
+    Known {
+        token: found.record.filter(|_| found.is_token).map(TokenId),
+        slots: [Fence::slot(user), Fence::slot(found.record.unwrap_or(user))],
+        snapshot: found.snapshot,
+        claims: found.claims,
+        expires_at: found.expires_at,
+        read_at,
+        of_organizations: found.of_organizations,
+        life: found.life,
+        used: AtomicBool::new(true),
     }
 }
 

@@ -1,12 +1,14 @@
 //! Follows the store's outbox, so that what changed is no longer believed, and brings the tokens' last use home.
 
 use super::Memberships;
+use super::relay::{News, Relay};
 use super::tier::ledger::Ledger;
 use crate::directory::{Change, StoreError};
 use crate::id::UserId;
 use ahash::AHashSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// How often last uses are written.
 const BOOK: Duration = Duration::from_secs(60);
@@ -28,12 +30,13 @@ impl Memberships {
         let position = self.fence.position().saturating_add(u64::from(news.lost || !news.changes.is_empty()));
         if news.lost {
             self.fence.forget_all(position);
-            self.in_ledger(|ledger| ledger.missed(news.position.horizon()));
+            self.in_ledger(|ledger| ledger.missed(news.position.horizon(), crate::clock::unix().as_secs()));
             if let Some(tier) = &self.tier {
                 // After the ledger: whoever sees this store's number sees its position.
                 tier.follow(news.position.store());
             }
         }
+        let mut members = Vec::new();
         for change in &news.changes {
             match *change {
                 Change::User(user) => self.user_changed(user, position, news.position.limit()),
@@ -45,14 +48,60 @@ impl Memberships {
                     self.fence.organization_changed(position);
                     for member in self.store.members_of(organization).await? {
                         self.user_changed(member, position, news.position.limit());
+                        members.push(member);
                     }
                 }
             }
         }
         self.in_ledger(|ledger| ledger.followed(news.position.horizon()));
-        *self.read_to.lock() = news.position;
+        *self.read_to.lock() = news.position.clone();
         self.fence.caught_up(position, asked);
+        let before = std::mem::replace(&mut *self.looked.lock(), asked);
+        if !news.changes.is_empty() {
+            // What took time since the answer counts too.
+            let noting = crate::clock::monotonic().saturating_duration_since(asked);
+            let age = news.age.map(|age| age.saturating_add(noting));
+            self.lag.learnt(age, crate::clock::monotonic().saturating_duration_since(before));
+        }
+        if let Some(relay) = &self.relay
+            && !news.changes.is_empty()
+        {
+            relay.tell(&news.position, &news.changes, &members).await;
+        }
         Ok(())
+    }
+
+    /// Notes what another replica has heard of. It has committed, so a load that begins now sees it; that this is all
+    /// that has changed, only the store can tell.
+    fn note(&self, news: &News) {
+        if news.store != self.read_to.lock().store() {
+            return;
+        }
+        let position = self.fence.position().saturating_add(1);
+        for change in &news.changes {
+            match *change {
+                Change::User(user) => self.user_changed(user, position, news.limit),
+                Change::Token(token) => {
+                    self.fence.token_changed(token, position);
+                    self.in_ledger(|ledger| ledger.changed(token.0, news.limit));
+                }
+                Change::Organization(_) => self.fence.organization_changed(position),
+            }
+        }
+        self.fence.advance(position);
+    }
+
+    /// Waits for the next look, or until another replica knows something.
+    async fn pause(&self, heard: &mut Option<mpsc::Receiver<News>>) {
+        let Some(messages) = heard else { return self.store.wait_for_changes().await };
+        tokio::select! {
+            () = self.store.wait_for_changes() => {}
+            news = messages.recv() => match news {
+                Some(news) => self.note(&news),
+                // Nobody tells anything any more.
+                None => *heard = None,
+            },
+        }
     }
 
     fn user_changed(&self, user: UserId, position: u64, visible_at: u64) {
@@ -114,6 +163,7 @@ impl Memberships {
 
     /// Follows the outbox for ever.
     pub async fn watch(self: Arc<Self>) {
+        let mut heard = self.relay.as_ref().map(Relay::start);
         let mut failing = false;
         let mut booked = crate::clock::monotonic();
         loop {
@@ -133,7 +183,7 @@ impl Memberships {
                 booked = crate::clock::monotonic();
                 self.book_used().await;
             }
-            self.store.wait_for_changes().await;
+            self.pause(&mut heard).await;
         }
     }
 

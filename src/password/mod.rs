@@ -1,6 +1,6 @@
 //! Passwords: is this the one that the stored text stands for, and should that text be written anew?
 //!
-//! [`stored`] reads Django's forms and computes them; a form that it does not know, or whose cost is beyond all reason, is
+//! `stored` reads Django's forms and computes them; a form that it does not know, or whose cost is beyond all reason, is
 //! never right. [`Hasher`] holds what the installation wants: with what new passwords are hashed, what older forms are
 //! still believed. [`Pool`] is the only way in for servers: few threads, a short queue, and the same work for a user who
 //! does not exist as for one who does.

@@ -256,6 +256,7 @@ impl Compiler<'_> {
         };
         let inject =
             if own.inject.is_empty() { base.inject.clone() } else { self.inject(&base.inject, &[&own.inject], route) };
+        let schemes = [own, &route.options, &file.defaults].into_iter().find_map(|o| o.authenticate.as_ref());
         let above = (route.options.forward_authorization).or(file.defaults.forward_authorization);
         let place = Place { access, has_organization: !origin.is_empty() };
         let levels = [&file.defaults.further, &route.options.further, &own.further];
@@ -268,6 +269,7 @@ impl Compiler<'_> {
             origin,
             foreign: own.foreign.or(route.options.foreign).or(file.defaults.foreign).unwrap_or(Foreign::Forbidden),
             inject,
+            schemes: schemes.map(|s| s.value).unwrap_or_default(),
             forward_authorization: own.forward_authorization.or(above).unwrap_or(false),
             further,
         }

@@ -49,6 +49,8 @@ pub enum InjectValue {
     Orgs(Level),
     /// `path.NAME`: the variable of the path with that number
     Path(usize),
+    /// `claim.NAME`: the claim of that name in the caller's credential, a text, number or flag
+    Claim(Box<str>),
     /// `request.id`
     RequestId,
     /// `client.name`: of the certificate that the client has shown
@@ -227,12 +229,8 @@ fn value(node: &Node, findings: &mut Findings) -> Option<Spanned<RawValue>> {
         Some(("path", name)) if is_name(name) => {
             return Some(Spanned { value: RawValue::Path(name.to_owned()), span });
         }
-        Some(("claim", _)) => {
-            findings.error(
-                "not_yet",
-                span,
-                format!("the value `{word}` is not yet supported by this version of postern"),
-            );
+        Some(("claim", name)) if origin::is_parameter(name) => {
+            return Some(Spanned { value: RawValue::Ready(InjectValue::Claim(name.into())), span });
         }
         _ => {
             let near = suggest(word, WORDS).map(|w| format!("did you mean `{w}`?"));

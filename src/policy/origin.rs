@@ -38,6 +38,8 @@ pub enum Source {
     Query(Box<str>, By),
     /// The header of that name.
     Header(HeaderName, By),
+    /// The claim of that name in the caller's credential.
+    Claim(Box<str>, By),
     /// The caller's only organization.
     UserOnly,
 }
@@ -168,8 +170,8 @@ fn by(word: Option<(Span, &str)>, before: Span, findings: &mut Findings) -> Opti
 }
 
 fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Option<RawSource> {
-    const KNOWN: [&str; 4] = ["path", "query", "header", "host"];
-    const NOT_YET: [&str; 4] = ["body", "claim", "lookup", "response"];
+    const KNOWN: [&str; 5] = ["path", "query", "header", "host", "claim"];
+    const NOT_YET: [&str; 3] = ["body", "lookup", "response"];
     if word == "user.only" {
         if by.is_some() {
             findings.error("bad_source", span, "`user.only` is an organization already").help("leave `as …` out");
@@ -186,7 +188,7 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
         let near = suggest(word, ["user.only"])
             .map(str::to_owned)
             .or_else(|| suggest(place, KNOWN.into_iter().chain(NOT_YET)).map(|near| format!("{near}.{name}")));
-        let all = "the sources are path.NAME, query.NAME, header.NAME, host.NAME and user.only".to_owned();
+        let all = "the sources are path.NAME, query.NAME, header.NAME, host.NAME, claim.NAME and user.only".to_owned();
         let help = near.map_or(all, |near| format!("did you mean `{near}`?"));
         findings.error("unknown_source", span, format!("`{word}` is not a source of an organization")).help(help);
         return None;
@@ -195,6 +197,7 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
     let read = match place {
         "path" if is_name(name) => Some(RawSource::Path(name.to_owned(), by)),
         "host" if is_name(name) => Some(RawSource::Host(name.to_owned(), by)),
+        "claim" if is_parameter(name) => Some(RawSource::Ready(Source::Claim(name.into(), by))),
         "query" if is_parameter(name) => Some(RawSource::Ready(Source::Query(name.into(), by))),
         "header" => {
             HeaderName::try_from(name).ok().filter(carries_no_secret).map(|n| RawSource::Ready(Source::Header(n, by)))
@@ -208,7 +211,7 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
 }
 
 /// Names that reach a query unescaped, and that fold to something.
-fn is_parameter(name: &str) -> bool {
+pub(super) fn is_parameter(name: &str) -> bool {
     name.bytes().any(|b| b.is_ascii_alphanumeric())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~'))
 }

@@ -6,6 +6,7 @@ use super::further::Further;
 use super::inject::Inject;
 use super::origin::Item;
 use super::pattern::{HostPattern, Pattern};
+use super::scheme::Schemes;
 use super::shared::Shared;
 use super::values::Foreign;
 use http::{HeaderValue, Method};
@@ -56,6 +57,8 @@ pub struct Rule {
     pub foreign: Foreign,
     /// What the upstream is told.
     pub inject: Arc<[Inject]>,
+    /// The credentials that it takes.
+    pub schemes: Schemes,
     /// Whether the credential is forwarded.
     pub forward_authorization: bool,
     /// What else it asks or limits; `None` for most rules.

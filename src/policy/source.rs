@@ -10,6 +10,7 @@ use super::inject::{self, RawInject};
 use super::lint;
 use super::origin::{self, RawItem};
 use super::pattern::{HostPattern, Pattern};
+use super::scheme::{self, Schemes};
 use super::values::{self, Foreign, RawRewrite, TrailingSlash};
 use crate::yaml::{Entry, FileId, Findings, Key, Keys, Map, Node, Span, Value, parse};
 use http::Method;
@@ -69,6 +70,7 @@ pub(super) struct Options {
     pub(super) foreign: Option<Foreign>,
     pub(super) inject: Vec<RawInject>,
     pub(super) forward_authorization: Option<bool>,
+    pub(super) authenticate: Option<Spanned<Schemes>>,
     pub(super) upstream: Option<Spanned<String>>,
     pub(super) rewrite: Option<RawRewrite>,
     pub(super) trailing_slash: Option<TrailingSlash>,
@@ -136,7 +138,8 @@ pub(super) fn read(id: FileId, findings: &mut Findings) -> Option<File> {
             .map_or_else(Options::default, |map| options(map, Place::Defaults, findings))
     });
     if let Some(node) = map.get("authenticate") {
-        values::authenticate(node, findings);
+        let schemes = scheme::read(node, findings);
+        defaults.authenticate = defaults.authenticate.or(schemes);
     }
     if let Some(node) = map.get("upstream") {
         let upstream = values::upstream(node, findings);
@@ -301,7 +304,7 @@ fn options(map: &Map, place: Place, findings: &mut Findings) -> Options {
             "forward_authorization" => {
                 options.forward_authorization = value.expect_bool("`forward_authorization`", findings)
             }
-            "authenticate" => values::authenticate(value, findings),
+            "authenticate" => options.authenticate = scheme::read(value, findings),
             "upstream" => options.upstream = values::upstream(value, findings),
             "rewrite" => options.rewrite = values::rewrite(value, findings),
             "allow_lint" => options.allow_lint = lint::allowed(value, findings),

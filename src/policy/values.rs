@@ -40,29 +40,6 @@ pub(super) fn foreign(node: &Node, findings: &mut Findings) -> Option<Foreign> {
     }
 }
 
-/// Reads `authenticate:`. There is one scheme so far, so nothing has to be kept.
-pub(super) fn authenticate(node: &Node, findings: &mut Findings) {
-    const NOT_YET: [&str; 4] = ["sesame", "jwt", "basic", "session"];
-    let Some(texts) = node.expect_strs("`authenticate`", findings) else { return };
-    if texts.is_empty() {
-        let detail = findings.error("wrong_value", node.span, "`authenticate` is an empty list");
-        detail.help("write `[bearer]`, or leave it out");
-    }
-    for (word, span) in texts {
-        if NOT_YET.contains(&word) {
-            findings.error(
-                "not_yet",
-                span,
-                format!("the scheme `{word}` is not yet supported by this version of postern"),
-            );
-        } else if word != "bearer" {
-            let near = suggest(word, NOT_YET.into_iter().chain(["bearer"])).map(|w| format!("did you mean `{w}`?"));
-            let help = near.unwrap_or_else(|| "known here: bearer".to_owned());
-            findings.error("unknown_scheme", span, format!("`{word}` is not a scheme of credentials")).help(help);
-        }
-    }
-}
-
 /// Reads `upstream:`.
 pub(super) fn upstream(node: &Node, findings: &mut Findings) -> Option<Spanned<String>> {
     let name = node.expect_str("`upstream`", findings)?;

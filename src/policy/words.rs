@@ -56,6 +56,7 @@ impl Route {
                 (format!("host.{}", name.map_or_else(unknown, str::to_owned)), *by)
             }
             Source::Query(name, by) => (format!("query.{name}"), *by),
+            Source::Claim(name, by) => (format!("claim.{name}"), *by),
             Source::Header(name, by) => (format!("header.{name}"), *by),
             Source::UserOnly => return "user.only".to_owned(),
         };
@@ -100,6 +101,7 @@ impl Route {
             InjectValue::OrgExternalId => "org.external_id".to_owned(),
             InjectValue::OrgLevel => "org.level".to_owned(),
             InjectValue::Orgs(level) => format!("orgs.{}", level.as_str()),
+            InjectValue::Claim(name) => format!("claim.{name}"),
             InjectValue::Path(at) => format!("path.{}", self.variables().nth(*at).unwrap_or_default()),
             InjectValue::RequestId => "request.id".to_owned(),
             InjectValue::ClientName => "client.name".to_owned(),

@@ -3,10 +3,11 @@
 //! [`Redis::ask`] gives an answer within a small budget, or says that there is none; what it means that there is none
 //! (a miss, a local limit) is the caller's business. [`Redis::keep`] holds the connection: when Redis is away or slow, nobody
 //! waits for it any more, and one task alone tries whether it is back. [`address`] is where it is, [`connect`] the ways
-//! to it (one server, Sentinel, cluster; TLS).
+//! to it (one server, Sentinel, cluster; TLS), [`seal`] what makes names and values in it ours alone.
 
 pub mod address;
 pub mod connect;
+pub mod seal;
 
 pub use address::{Address, Node, Topology};
 pub use connect::{ConnectError, Link, Settings};
@@ -133,7 +134,8 @@ impl Redis {
     }
 
     fn was_late(&self, number: u64) -> NoAnswer {
-        self.note_trouble();
+        // One that comes late now and then is no trouble yet.
+        self.counts.failures.fetch_add(1, Ordering::Relaxed);
         if self.late.fetch_add(1, Ordering::Relaxed) + 1 >= PATIENCE {
             self.drop_link(number, "it is too slow");
         }

@@ -1,7 +1,8 @@
-//! Certificates towards upstreams, read again when their files change.
+//! Certificates, towards clients and towards upstreams, read again when their files change.
 
 use super::{Reloadable, Swap, Trouble};
 use crate::config::Config;
+use crate::net::tls::Tls;
 use crate::upstream::Destinations;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,5 +37,30 @@ impl Reloadable for UpstreamCertificates {
             return Ok(None);
         }
         Ok(Some(Box::new(move || changed.into_iter().for_each(|(tls, loaded)| tls.put_in_force(loaded)))))
+    }
+}
+
+/// Reloads what the data port shows, and whose certificates it takes.
+pub struct Certificates(pub Arc<Tls>);
+
+impl Reloadable for Certificates {
+    fn name(&self) -> &'static str {
+        "tls"
+    }
+
+    fn keys(&self) -> &'static [&'static str] {
+        &["tls"]
+    }
+
+    fn files(&self, config: &Config) -> Vec<PathBuf> {
+        config.tls.iter().flat_map(|files| files.all()).map(Path::to_owned).collect()
+    }
+
+    fn load(&mut self, config: &Config) -> Result<Option<Swap>, Trouble> {
+        // Never from TLS to plain text while clients come.
+        let files = config.tls.as_ref().ok_or_else(|| Trouble::new("TLS ends with a restart alone"))?;
+        let Some(loaded) = self.0.read_again(files).map_err(Trouble::new)? else { return Ok(None) };
+        let tls = Arc::clone(&self.0);
+        Ok(Some(Box::new(move || tls.put_in_force(loaded))))
     }
 }

@@ -10,7 +10,7 @@ mod policy;
 mod status;
 mod watch;
 
-pub use certificates::UpstreamCertificates;
+pub use certificates::{Certificates, UpstreamCertificates};
 pub(crate) use policy::resolve;
 pub use policy::{Policies, PolicyError, load_policy};
 pub use status::{Outcome, Status};

@@ -15,7 +15,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// The policy where none is configured.
-const DEFAULT_POLICY: &str = "version: 1\nroutes:\n  /**: authenticated\n";
+const DEFAULT_POLICY: &str = "routes:\n  /**: authenticated\n";
 
 /// Why a policy cannot be put in force.
 #[derive(Debug, Error)]
@@ -74,7 +74,9 @@ fn texts(config: &Config) -> Result<Vec<(String, String)>, PolicyError> {
         texts.push(read(path).map_err(|source| PolicyError::Unreadable { path: path.clone(), source })?);
     }
     if texts.is_empty() {
-        texts.push(("(default policy)".to_owned(), DEFAULT_POLICY.to_owned()));
+        // Behind the schemes that are served.
+        let text = format!("version: 1\nauthenticate: {}\n{DEFAULT_POLICY}", config.identity.schemes());
+        texts.push(("(default policy)".to_owned(), text));
     }
     Ok(texts)
 }

@@ -56,6 +56,16 @@ pub fn single<'a>(query: Option<&'a str>, name: &str) -> Result<Option<Cow<'a, s
     Ok(Some(value))
 }
 
+/// The query without a parameter, in whatever spelling; `None` where it is not there.
+#[must_use]
+pub fn without(query: &str, name: &str) -> Option<String> {
+    let is_it = |pair: &&str| pair.split(';').any(|piece| spells(split(piece).0.as_bytes(), name));
+    if !query.split('&').any(|pair| is_it(&pair)) {
+        return None;
+    }
+    Some(query.split('&').filter(|pair| !is_it(pair)).collect::<Vec<_>>().join("&"))
+}
+
 /// Most parameters that [`all`] reads.
 const MAX_PARAMETERS: usize = 64;
 

@@ -113,6 +113,7 @@ counters! {
     redis_stale: Counter "postern_redis_stale" "Entries in Redis that were read before a change, and not used";
     redis_refused: Counter "postern_redis_refused" "Entries in Redis that were not postern's, or damaged";
     redis_unwritten: Counter "postern_redis_unwritten" "Entries that were not written to Redis";
+    relay_heard: Counter "postern_relay_heard" "Changes that another replica told of first";
     superuser_passes: Counter "postern_superuser_passes" "Requests that only the superuser flag let into an organization";
     framing_refused: Counter "postern_framing_refused" "Requests whose head the framing scanner refused";
     websockets: Counter "postern_websockets" "WebSockets opened";

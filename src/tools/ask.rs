@@ -4,9 +4,9 @@
 //! asks for one. Here the caller is given, so that a credential in the headers is one that nobody has.
 
 use crate::decision::{self, Caller, CredentialNeed, Denial, OrgKey, Permit, Reason, RequestView, find};
-use crate::facts::{Organization, Snapshot};
-use crate::identity::{self, Credential};
-use crate::policy::{HostPattern, Policy, Segment};
+use crate::facts::{Claims, Organization, Snapshot};
+use crate::identity::{self, Credential, Places, Presented};
+use crate::policy::{HostPattern, Policy, Schemes, Segment};
 use crate::target::Target;
 use crate::target::host::canonical_host;
 use http::{HeaderMap, Method, header};
@@ -26,6 +26,8 @@ pub struct Request {
     pub target: String,
     /// The headers; `Host` among them where the request names one.
     pub headers: HeaderMap,
+    /// What the caller's credential says besides.
+    pub claims: Option<Arc<Claims>>,
 }
 
 /// Without the headers and the query: they may carry credentials.
@@ -100,6 +102,7 @@ impl<'r> Readable<'r> {
             host: &self.host,
             target: &self.target,
             headers: &self.request.headers,
+            claims: self.request.claims.as_ref(),
         }
     }
 
@@ -119,15 +122,22 @@ impl<'r> Readable<'r> {
     ///
     /// # Errors
     /// The route looks at credentials, and those in the headers are nobody's: 401, or 400 for several.
-    pub fn caller<'c>(&self, need: CredentialNeed, given: Option<&'c Arc<Snapshot>>) -> Result<Caller<'c>, Denial> {
+    pub fn caller<'c>(
+        &self,
+        need: CredentialNeed,
+        schemes: Schemes,
+        given: Option<&'c Arc<Snapshot>>,
+    ) -> Result<Caller<'c>, Denial> {
         let given = given.map_or(Caller::Anonymous, Caller::User);
         if need == CredentialNeed::Ignored {
             return Ok(given);
         }
-        match identity::read(&self.request.headers) {
+        let Request { method, headers, .. } = self.request;
+        let presented = Presented { method, headers, query: self.target.query() };
+        match identity::read(presented, schemes, &Places::default()) {
             Credential::None => Ok(given),
             Credential::Ambiguous => Err(Denial::new(Reason::Ambiguous)),
-            Credential::Refused | Credential::Bearer(_) => Err(Denial::new(Reason::CredentialsInvalid)),
+            Credential::Refused | Credential::Presented(..) => Err(Denial::new(Reason::CredentialsInvalid)),
         }
     }
 }
@@ -145,6 +155,6 @@ pub fn judge<'p>(
     let request = request.read(policy)?;
     let view = request.view();
     let route = find(policy, &view)?;
-    let caller = request.caller(route.credential(), user)?;
+    let caller = request.caller(route.credential(), route.schemes(), user)?;
     decision::judge(policy, &view, caller, lookup)
 }

@@ -69,7 +69,7 @@ impl<'p> Explanation<'p> {
             }
         };
         let view = readable.view();
-        let trace = trace(policy, &view, |need| readable.caller(need, user), lookup);
+        let trace = trace(policy, &view, |need, schemes| readable.caller(need, schemes, user), lookup);
         let mut steps = vec![target(&view)];
         steps.push(route(policy, &view, &trace));
         if trace.hit.is_some() || trace.refused_at != Some(Stage::Route) {

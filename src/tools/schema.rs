@@ -6,7 +6,7 @@
 use super::suite::{CASE_KEYS, FILE_KEYS};
 use super::world::{GIVEN_KEYS, LEVELS, ORGANIZATION_KEYS, USER_WORDS};
 use crate::decision::Reason;
-use crate::policy::{Access, INJECT_WORDS, METHODS, ROUTE_KEYS, RULE_KEYS};
+use crate::policy::{Access, INJECT_WORDS, METHODS, ROUTE_KEYS, RULE_KEYS, Scheme};
 use serde_json::{Map, Value as Json, json};
 
 #[cfg(test)]
@@ -134,6 +134,10 @@ fn case_key(key: &str) -> Json {
     match key {
         "as" => json!({ "description": "Who asks: a user of `given`, or `anonymous`.", "type": "string" }),
         "body" => json!({ "description": "The body; no rule of this version reads one." }),
+        "claims" => json!({
+            "description": "What the credential says besides, as a JWT does: read by `claim.NAME` and `claims`.",
+            "type": "object",
+        }),
         "expect" => json!({
             "description": "`allow`, or a status with an optional reason code.",
             "anyOf": [{ "const": "allow" }, { "enum": codes }, { "type": ["integer", "string"] }],
@@ -161,13 +165,14 @@ fn definitions() -> Json {
         };
         route.insert(method.to_owned(), json!({ "description": description, "$ref": "#/definitions/rule" }));
     }
-    let source = "^(path|query|header|host)\\.\\S+|^user\\.only";
+    let schemes = Scheme::ALL.map(Scheme::as_str);
+    let source = "^(path|query|header|host|claim)\\.\\S+|^user\\.only";
     json!({
         "name": { "type": "string", "minLength": 1 },
         "texts": { "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 }] },
         "level": { "oneOf": level },
         "authenticate": {
-            "anyOf": [{ "const": "bearer" }, { "type": "array", "items": { "enum": ["bearer"] }, "minItems": 1 }],
+            "anyOf": [{ "enum": schemes }, { "type": "array", "items": { "enum": schemes }, "minItems": 1 }],
         },
         "org": {
             "anyOf": [
@@ -180,7 +185,7 @@ fn definitions() -> Json {
             "additionalProperties": {
                 "anyOf": [
                     { "enum": INJECT_WORDS },
-                    { "type": "string", "pattern": "^path\\.[A-Za-z][A-Za-z0-9_]*$" },
+                    { "type": "string", "pattern": "^(path|claim)\\.[A-Za-z][A-Za-z0-9_]*$" },
                     {
                         "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": false,
                         "properties": {

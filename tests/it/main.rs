@@ -7,6 +7,7 @@ mod directory;
 mod docs;
 mod edge;
 mod gateway;
+mod identity;
 mod login;
 mod operations;
 mod policies;

@@ -4,6 +4,7 @@
 //! made, changed or deleted, whichever store is behind it. Before a change it makes sure that the log can be written, and refuses
 //! the change otherwise. Changes by raw SQL are not seen here; the outbox sees them.
 
+mod credentials;
 mod entry;
 mod people;
 mod store;

@@ -38,7 +38,7 @@ const TRIM: Duration = Duration::from_secs(60);
 const CHANGES: &str = "
     WITH look AS MATERIALIZED (SELECT pg_current_snapshot() AS snapshot)
     SELECT l.snapshot::text AS snapshot, (SELECT value FROM settings WHERE name = 'epoch') AS epoch,
-           k.gone::text AS gone, c.kind, c.id, extract(epoch FROM clock_timestamp() - c.at)::float8 AS age
+           k.trimmed::text AS trimmed, k.emptied::text AS emptied, c.kind, c.id, extract(epoch FROM clock_timestamp() - c.at)::float8 AS age
     FROM look l CROSS JOIN changes_kept k
     LEFT JOIN LATERAL (
         SELECT kind, id, at, xid, seq FROM changes
@@ -212,9 +212,10 @@ fn read(rows: &[Row], life: &str, since: &Position) -> Result<Changes, StoreErro
     let first = rows.first().ok_or_else(|| StoreError::Broken("the outbox has lost its bookkeeping".to_owned()))?;
     let position = position(first, life)?;
     let lost = |position| Ok(Changes { position, changes: Vec::new(), age: None, lost: true });
-    let gone = first.try_get::<_, &str>("gone")?.parse().unwrap_or(u64::MAX);
+    let number = |column| first.try_get::<_, &str>(column).map(|text| text.parse().unwrap_or(u64::MAX));
+    let (trimmed, emptied) = (number("trimmed")?, number("emptied")?);
     // A later look at the same database saw whatever an earlier one saw; and nothing that is gone is missing.
-    if !position.covers(since) || gone >= since.horizon() || rows.len() > AT_MOST {
+    if !position.covers(since) || trimmed >= since.horizon() || !since.saw(emptied) || rows.len() > AT_MOST {
         return lost(position);
     }
     let (mut changes, mut oldest) = (Vec::new(), None::<f64>);

@@ -2,7 +2,7 @@
 
 use super::Inner;
 use super::error::Failure;
-use super::transaction::{Params, within};
+use super::transaction::{Params, Tx, within};
 use crate::directory::token::TokenDigest;
 use crate::directory::{OrgRef, StoreError, TokenSnapshot};
 use crate::facts::{Membership, Organization, Permissions, Snapshot, User, Value};
@@ -90,15 +90,7 @@ impl Inner {
     }
 
     pub(super) async fn user_snapshot(&self, id: UserId) -> Result<Option<Snapshot>, StoreError> {
-        let rows = self.ask(BY_USER, &[&id]).await?;
-        let mut rest = Rest::default();
-        let mut user = None;
-        for row in &rows {
-            if !rest.take(row)? {
-                user = Some(read_user(row)?);
-            }
-        }
-        Ok(user.map(|user| rest.of(user)))
+        Ok(of_user(&self.ask(BY_USER, &[&id]).await?)?)
     }
 
     pub(super) async fn find_organization(&self, by: &OrgRef) -> Result<Option<Organization>, StoreError> {
@@ -128,6 +120,22 @@ impl Inner {
         self.ask(SQL, &[&ids, &times]).await?;
         Ok(())
     }
+}
+
+/// All facts of a user, within a look that has begun.
+pub(super) async fn snapshot(tx: &Tx<'_>, id: UserId) -> Result<Option<Snapshot>, StoreError> {
+    Ok(of_user(&tx.rows(BY_USER, &[&id]).await?)?)
+}
+
+fn of_user(rows: &[Row]) -> Result<Option<Snapshot>, Error> {
+    let mut rest = Rest::default();
+    let mut user = None;
+    for row in rows {
+        if !rest.take(row)? {
+            user = Some(read_user(row)?);
+        }
+    }
+    Ok(user.map(|user| rest.of(user)))
 }
 
 fn found(rows: &[Row]) -> Result<Option<TokenSnapshot>, Error> {

@@ -13,6 +13,11 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "directory", sql: include_str!("../../../migrations/postgres/0001_directory.sql") },
     Migration { version: 2, name: "rights", sql: include_str!("../../../migrations/postgres/0002_rights.sql") },
     Migration { version: 3, name: "people", sql: include_str!("../../../migrations/postgres/0003_people.sql") },
+    Migration {
+        version: 4,
+        name: "credentials",
+        sql: include_str!("../../../migrations/postgres/0004_credentials.sql"),
+    },
 ];
 
 /// The lock that whoever changes the schema holds: "postern" in bytes.

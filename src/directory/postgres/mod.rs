@@ -7,12 +7,14 @@
 
 mod bundle;
 mod connect;
+mod credentials;
 mod error;
 mod feed;
 mod gateway;
 mod groups;
 mod ids;
 mod import;
+mod inspect;
 mod memberships;
 pub mod migrate;
 mod open;
@@ -28,6 +30,7 @@ mod users;
 
 pub use connect::{Target, TargetError};
 pub use feed::KEEP;
+pub use inspect::{Inspection, inspect};
 pub use open::{OpenError, OpenProblem, migrate, status};
 
 use super::token::ChecksumKey;

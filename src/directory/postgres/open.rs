@@ -169,7 +169,7 @@ pub async fn status(target: &Target, options: &Options) -> Result<Vec<Status>, O
 }
 
 /// A connection to a server that postern can work with. It ends with the client.
-async fn ready(target: &Target, options: &Options) -> Result<Client, OpenProblem> {
+pub(super) async fn ready(target: &Target, options: &Options) -> Result<Client, OpenProblem> {
     let (client, connection) = target.connect(options.connect).await?;
     // Its errors are the client's too.
     tokio::spawn(async move { drop(connection.await) });

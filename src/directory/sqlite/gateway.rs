@@ -15,6 +15,7 @@ macro_rules! user_columns {
         "u.id AS user_id, u.username, u.email, u.external_id, u.is_active, u.is_staff, u.is_superuser"
     };
 }
+pub(super) use user_columns;
 
 /// The columns of [`organization`]; `o` is the table.
 macro_rules! organization_columns {
@@ -71,7 +72,7 @@ pub(super) fn touch_tokens(tx: &Transaction<'_>, uses: &[(TokenId, i64)]) -> Res
 }
 
 /// A user with all that belongs to them: two statements, however much it is.
-fn snapshot(tx: &Transaction<'_>, user: User) -> rusqlite::Result<Snapshot> {
+pub(super) fn snapshot(tx: &Transaction<'_>, user: User) -> rusqlite::Result<Snapshot> {
     let memberships = memberships(tx, user.id)?;
     let (permissions, groups) = rights(tx, user.id)?;
     Ok(Snapshot::new(user, memberships).with_permissions(permissions).with_groups(groups))
@@ -137,7 +138,7 @@ fn memberships(tx: &Transaction<'_>, user: UserId) -> rusqlite::Result<Vec<Membe
     rows.collect()
 }
 
-fn user(row: &Row<'_>) -> rusqlite::Result<User> {
+pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     let id: UserId = row.get("user_id")?;
     Ok(User {
         id,

@@ -12,6 +12,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "directory", sql: include_str!("../../../migrations/sqlite/0001_directory.sql") },
     Migration { version: 2, name: "rights", sql: include_str!("../../../migrations/sqlite/0002_rights.sql") },
     Migration { version: 3, name: "people", sql: include_str!("../../../migrations/sqlite/0003_people.sql") },
+    Migration { version: 4, name: "credentials", sql: include_str!("../../../migrations/sqlite/0004_credentials.sql") },
 ];
 
 /// Why the schema cannot be brought up to date.

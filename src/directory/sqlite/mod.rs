@@ -5,6 +5,7 @@
 //! noun; `store` only sends it to the right thread.
 
 mod bundle;
+mod credentials;
 mod error;
 mod feed;
 mod gateway;

@@ -2,7 +2,7 @@
 //!
 //! A number is 7 bits a byte, lowest first (LEB128); a text is its length and its UTF-8; an id is its 16 bytes. There is no
 //! padding and no default: bytes that are left over, or missing, are no snapshot. Version and origin are the
-//! [seal](super::seal)'s business.
+//! [seal](crate::redis::seal)'s business.
 
 use crate::facts::{Membership, Organization, Permissions, Snapshot, User, Value};
 use crate::id::{OrgId, TokenId, UserId};

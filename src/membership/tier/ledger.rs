@@ -11,12 +11,17 @@ use uuid::Uuid;
 /// A power of two; half a megabyte. A collision costs a query, never a stale answer.
 const SLOTS: usize = 1 << 16;
 
+/// Seconds in which every replica has noticed that the store was put back, clocks that differ included.
+const NOTICED_BY_ALL: u64 = 10;
+
 /// See the module.
 pub struct Ledger {
     /// All changes after this one are noted.
     floor: AtomicU64,
     /// As far as the store has been followed.
     position: AtomicU64,
+    /// What was written before this second (Unix) may be of a store that is no more.
+    written_since: AtomicU64,
     slots: Box<[AtomicU64]>,
 }
 
@@ -24,16 +29,23 @@ impl Ledger {
     /// Follows from `position` on.
     #[must_use]
     pub fn new(position: u64) -> Self {
+        Self::with_slots(position, SLOTS)
+    }
+
+    /// The same with another number of slots.
+    pub(crate) fn with_slots(position: u64, slots: usize) -> Self {
         Self {
             floor: AtomicU64::new(position),
             position: AtomicU64::new(position),
-            slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
+            written_since: AtomicU64::new(0),
+            slots: (0..slots).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
     fn slot(&self, id: Uuid) -> Option<&AtomicU64> {
         let [.., a, b] = id.into_bytes();
-        self.slots.get(usize::from(u16::from_le_bytes([a, b])))
+        let at = usize::from(u16::from_le_bytes([a, b])).checked_rem(self.slots.len())?;
+        self.slots.get(at)
     }
 
     /// A load that begins now sees every change up to here.
@@ -54,8 +66,10 @@ impl Ledger {
         self.position.store(position, Ordering::Release);
     }
 
-    /// Changes up to `position` were missed.
-    pub fn missed(&self, position: u64) {
+    /// Changes up to `position` were missed, as was noticed at `now` (Unix seconds). The store may have been put back to an
+    /// older copy: then what it counts from here on are other changes than those that were counted before.
+    pub fn missed(&self, position: u64, now: u64) {
+        self.written_since.store(now.saturating_add(NOTICED_BY_ALL), Ordering::Release);
         // First the floor: between the two stores nothing is believed that should not be.
         self.floor.store(position, Ordering::Release);
         self.position.store(position, Ordering::Release);
@@ -66,12 +80,12 @@ impl Ledger {
         self.floor.fetch_min(since, Ordering::AcqRel);
     }
 
-    /// Whether what was read at `read_at` of these still stands.
+    /// Whether what was read at `read_at` of these, and written at the second `written`, still stands.
     #[must_use]
-    pub fn believes(&self, read_at: u64, ids: [Uuid; 2]) -> bool {
+    pub fn believes(&self, read_at: u64, written: u64, ids: [Uuid; 2]) -> bool {
         let within = self.floor.load(Ordering::Acquire) <= read_at && read_at <= self.position();
         let unchanged = |id| self.slot(id).is_some_and(|slot| slot.load(Ordering::Acquire) <= read_at);
-        within && ids.into_iter().all(unchanged)
+        within && written >= self.written_since.load(Ordering::Acquire) && ids.into_iter().all(unchanged)
     }
 }
 
@@ -84,17 +98,18 @@ mod tests {
     fn an_entry_is_believed_while_nothing_of_it_changed_since() {
         let ledger = Ledger::new(10);
         let (ann, token) = (Uuid::from_u128(1), Uuid::from_u128(2 << 64));
-        assert!(ledger.believes(10, [ann, ann]));
-        assert!(!ledger.believes(9, [ann, ann]), "what changed between 9 and 10 is not known");
-        assert!(!ledger.believes(11, [ann, ann]), "whoever wrote it is ahead of us");
+        assert!(ledger.believes(10, 100, [ann, ann]));
+        assert!(!ledger.believes(9, 100, [ann, ann]), "what changed between 9 and 10 is not known");
+        assert!(!ledger.believes(11, 100, [ann, ann]), "whoever wrote it is ahead of us");
         ledger.changed(token, 12);
         ledger.followed(12);
         let other = Uuid::from_u128(7 << 112 | 0x0707);
-        assert!(ledger.believes(10, [other, other]));
-        assert!(!ledger.believes(11, [ann, token]) && ledger.believes(12, [ann, token]));
+        assert!(ledger.believes(10, 100, [other, other]));
+        assert!(!ledger.believes(11, 100, [ann, token]) && ledger.believes(12, 100, [ann, token]));
         ledger.knows_since(4);
-        assert!(ledger.believes(4, [other, other]));
-        ledger.missed(20);
-        assert!(!ledger.believes(12, [other, other]) && ledger.believes(20, [ann, token]));
+        assert!(ledger.believes(4, 100, [other, other]));
+        ledger.missed(20, 200);
+        assert!(!ledger.believes(12, 300, [other, other]) && ledger.believes(20, 300, [ann, token]));
+        assert!(!ledger.believes(20, 200, [ann, token]), "perhaps of a store that is no more");
     }
 }

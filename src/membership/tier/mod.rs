@@ -1,31 +1,30 @@
 //! The middle tier: what one replica has read of a user, the others find in Redis.
 //!
-//! An entry is sealed ([`seal`]), compact ([`codec`]) and says at which position of the store it was read; it is believed
+//! An entry is sealed ([`seal`](crate::redis::seal)), compact ([`codec`]) and says at which position of the store it was read; it is believed
 //! as the [`ledger`] says, and only while this replica holds the same proof that its own memory needs. Whatever is
 //! wrong with Redis or an entry is a miss. One round trip reads; writing waits for nobody. Credentials that nobody has are
 //! never written here.
 
 pub mod codec;
 pub mod ledger;
-pub mod seal;
 
 use crate::directory::token::TokenDigest;
 use crate::directory::{Position, Store};
 use crate::facts::Snapshot;
 use crate::id::{TokenId, UserId};
+use crate::redis::seal::{Name, Seal};
 use crate::redis::{NoAnswer, Redis};
 use crate::telemetry::metrics::Shard;
 use codec::Entry;
 use ledger::Ledger;
 use redis::Value;
-use seal::{Name, Seal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 /// How long an entry can be used, in seconds: as long as the store keeps its changes.
-const LIFE: u64 = 600;
+pub const LIFE: u64 = 600;
 /// A larger entry is read from the store each time.
 const LARGEST: usize = 1 << 20;
 /// Writes under way, at most; further ones are left out.
@@ -66,7 +65,7 @@ impl Tier {
     #[must_use]
     pub fn new(redis: Arc<Redis>, store: &dyn Store, position: &Position, control: Handle, counts: Arc<Shard>) -> Self {
         Self {
-            seal: Seal::new(store.checksum_key(), &[&store.identity(), "postern"]),
+            seal: Seal::of(store),
             prefix: redis.settings().prefix.clone(),
             redis,
             control,

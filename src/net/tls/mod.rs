@@ -1,8 +1,8 @@
 //! TLS on the data port: rustls with its own defaults (TLS 1.2 and 1.3, forward secrecy, authenticated ciphers alone).
 //!
 //! Certificates are chosen by the name that the client asks for ([`names`]); the first one stands in for all other names.
-//! Client certificates are verified where `client_ca` is set. [`Tls::reload`] reads the files again: what does not load leaves
-//! the running certificates in force. Connections that are open keep what they began with.
+//! Client certificates are verified where `client_ca` is set. [`Tls::read_again`] reads the files again: what does not load
+//! leaves the running certificates in force. Connections that are open keep what they began with.
 
 mod certificates;
 pub mod names;
@@ -65,12 +65,11 @@ impl TlsError {
 /// The TLS side of the data port.
 #[derive(Debug)]
 pub struct Tls {
-    files: Files,
     live: ArcSwap<Live>,
 }
 
 #[derive(Debug)]
-struct Live {
+pub(super) struct Live {
     config: Arc<ServerConfig>,
     /// The files' contents, as a digest.
     version: [u8; 32],
@@ -78,33 +77,36 @@ struct Live {
     expires: i64,
 }
 
+/// What was read and is not in force yet.
+#[derive(Debug)]
+pub struct Loaded(Live);
+
 impl Tls {
     /// Reads the files.
     ///
     /// # Errors
     /// See [`TlsError`].
-    pub fn load(files: Files) -> Result<Arc<Self>, TlsError> {
-        let live = Live::load(&files, version(&files)?)?;
-        Ok(Arc::new(Self { files, live: ArcSwap::from_pointee(live) }))
+    pub fn load(files: &Files) -> Result<Arc<Self>, TlsError> {
+        let live = Live::load(files, version(files)?)?;
+        Ok(Arc::new(Self { live: ArcSwap::from_pointee(live) }))
     }
 
-    /// Reads the files again, and takes them for connections to come; whether they have changed.
+    /// Reads these files, which may be others than before; `None` where they hold what is in force.
     ///
     /// # Errors
-    /// They cannot be used; what was in force remains.
-    pub fn reload(&self) -> Result<bool, TlsError> {
-        let version = version(&self.files)?;
+    /// They cannot be used; what is in force remains.
+    pub fn read_again(&self, files: &Files) -> Result<Option<Loaded>, TlsError> {
+        let version = version(files)?;
         if self.live.load().version == version {
-            return Ok(false);
+            return Ok(None);
         }
-        self.live.store(Arc::new(Live::load(&self.files, version)?));
-        Ok(true)
+        Live::load(files, version).map(Loaded).map(Some)
     }
 
-    /// The files to watch.
-    #[must_use]
-    pub fn files(&self) -> Vec<&Path> {
-        self.files.all().collect()
+    /// From now on new connections get what was loaded. Sessions from before do not resume, since what was verified then may
+    /// not be good now.
+    pub fn put_in_force(&self, loaded: Loaded) {
+        self.live.store(Arc::new(loaded.0));
     }
 
     /// When the first of the certificates in force expires, in seconds of Unix time.
@@ -121,7 +123,8 @@ impl Tls {
 }
 
 impl Files {
-    fn all(&self) -> impl Iterator<Item = &Path> {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Path> {
         let pairs = self.pairs.iter().flat_map(|pair| [&*pair.cert, &*pair.key]);
         pairs.chain(self.client_ca.as_deref())
     }
@@ -130,6 +133,7 @@ impl Files {
 fn version(files: &Files) -> Result<[u8; 32], TlsError> {
     use sha2::Digest;
     let mut digest = sha2::Sha256::new();
+    digest.update([u8::from(files.client_ca.is_some()), u8::from(files.client_optional)]);
     for path in files.all() {
         let text = std::fs::read(path).map_err(|error| TlsError::file(path, error))?;
         digest.update(text.len().to_be_bytes());

@@ -24,15 +24,26 @@ fn files(pairs: &[&Pair]) -> Files {
 fn a_changed_pair_is_taken_and_a_broken_one_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let pair = write(dir.path(), "a", &["a.example"]);
-    let tls = Tls::load(files(&[&pair])).unwrap();
-    assert!(!tls.reload().unwrap(), "nothing has changed");
+    let files = files(&[&pair]);
+    let tls = Tls::load(&files).unwrap();
+    let before = tls.acceptor();
+    let in_force = |other: &tokio_rustls::TlsAcceptor| std::sync::Arc::ptr_eq(tls.acceptor().config(), other.config());
+    assert!(tls.read_again(&files).unwrap().is_none(), "nothing has changed");
     write(dir.path(), "a", &["b.example"]);
-    assert!(tls.reload().unwrap());
-    assert!(!tls.reload().unwrap());
+    let loaded = tls.read_again(&files).unwrap().unwrap();
+    assert!(in_force(&before), "not yet");
+    tls.put_in_force(loaded);
+    assert!(!in_force(&before));
+    assert!(tls.read_again(&files).unwrap().is_none());
+    let before = tls.acceptor();
     std::fs::write(&pair.key, "half a key").unwrap();
-    assert!(tls.reload().is_err());
-    let acceptor = tls.acceptor();
-    assert!(acceptor.config().alpn_protocols.contains(&b"h2".to_vec()), "what was in force is in force");
+    assert!(tls.read_again(&files).is_err());
+    assert!(in_force(&before));
+    // Who must show a certificate is part of it.
+    let pair = write(dir.path(), "a", &["b.example"]);
+    tls.put_in_force(tls.read_again(&files).unwrap().unwrap());
+    let asking = super::Files { client_ca: Some(pair.cert.clone()), ..files };
+    assert!(tls.read_again(&asking).unwrap().is_some());
 }
 
 #[test]
@@ -43,11 +54,11 @@ fn what_cannot_be_served_says_which_file_it_is() {
     let missing = Pair { cert: dir.path().join("none.crt"), key: one.key.clone() };
     let swapped = Pair { cert: one.key.clone(), key: one.cert.clone() };
     for (pair, part) in [(crossed, "two.key: does not go with"), (missing, "none.crt"), (swapped, "one.key")] {
-        let error = Tls::load(files(&[&pair])).unwrap_err();
+        let error = Tls::load(&files(&[&pair])).unwrap_err();
         assert!(matches!(error, TlsError::File { .. }));
         assert!(error.to_string().contains(part), "{error}");
     }
-    assert!(Tls::load(files(&[])).is_err());
+    assert!(Tls::load(&files(&[])).is_err());
 }
 
 #[test]

@@ -136,10 +136,23 @@ impl<'c> Checker<'c, '_> {
             "user" => Name::User,
             "org" => Name::Org,
             "path" => Name::Path,
+            // Whatever an issuer may say: nothing of it is known before.
             "claims" => {
-                let message = "the name `claims` is not yet supported by this version of postern";
-                self.findings.error("not_yet", self.raw.place(name), message);
-                return Type::Unknown;
+                if let Some(scope) = self.scope
+                    && !scope.user
+                {
+                    self.findings
+                        .error(
+                            "no_meaning",
+                            self.raw.place(name),
+                            "`when` names `claims`, and no credential is looked at here",
+                        )
+                        .related(scope.rule, "this rule")
+                        .help("raise the level to `optional` at least");
+                    return Type::Unknown;
+                }
+                self.field(Field::Claims);
+                return Type::Map;
             }
             _ => return self.unknown_name(name, "a name in `when`", &NAMES),
         };

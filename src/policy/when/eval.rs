@@ -2,7 +2,7 @@
 
 use super::Condition;
 use super::types::{Field, is_secret};
-use crate::facts::{Organization, Snapshot, Value as FactValue};
+use crate::facts::{Claims, Organization, Snapshot, Value as FactValue};
 use crate::fold::fold_eq;
 use crate::policy::pattern::Kind;
 use crate::target::query;
@@ -30,6 +30,8 @@ pub struct Subject<'r> {
     pub headers: &'r HeaderMap,
     /// `user`; null where nobody is known.
     pub user: Option<&'r Snapshot>,
+    /// `claims`: what the credential says besides.
+    pub claims: Option<&'r Claims>,
     /// `org` and `org.level`; null where there is none.
     pub organization: Option<(&'r Organization, &'static str)>,
     /// `path`: what the variable with that number matched.
@@ -58,6 +60,7 @@ struct Values {
     user: HashMap<Key, Value>,
     organization: HashMap<Key, Value>,
     path: HashMap<Key, Value>,
+    claims: HashMap<Key, Value>,
 }
 
 impl Condition {
@@ -70,7 +73,7 @@ impl Condition {
         for field in &self.fields {
             values.take(field, subject)?;
         }
-        let Values { mut request, query, headers, user, organization, path } = values;
+        let Values { mut request, query, headers, user, organization, path, claims } = values;
         request.insert(key("query"), map(query));
         request.insert(key("headers"), map(headers));
         let mut context = ENVIRONMENT.with(|env| Context::with_env(Arc::clone(env)));
@@ -78,6 +81,7 @@ impl Condition {
         context.add_variable_from_value("user", subject.user.map_or(Value::Null, |_| map(user)));
         context.add_variable_from_value("org", subject.organization.map_or(Value::Null, |_| map(organization)));
         context.add_variable_from_value("path", map(path));
+        context.add_variable_from_value("claims", map(claims));
         match context.resolve(&self.expression) {
             Ok(Value::Bool(holds)) => Ok(holds),
             _ => Err(Failure::Undefined),
@@ -136,6 +140,11 @@ impl Values {
             Field::Level => {
                 set(&mut self.organization, "level", organization.map_or(Value::Null, |(_, level)| text(level)))
             }
+            Field::Claims => {
+                for (name, value) in subject.claims.map(Claims::all).unwrap_or_default() {
+                    set(&mut self.claims, &name, of_json(value));
+                }
+            }
             Field::Variable(at, name, kind) => {
                 if let Some(matched) = (subject.variable)(*at) {
                     set(&mut self.path, name, variable(matched, *kind)?);
@@ -183,6 +192,23 @@ fn variable(matched: &str, kind: Kind) -> Result<Value, Failure> {
         Kind::Int => matched.parse().map(Value::Int).map_err(|_| Failure::Undefined),
         Kind::Uuid => Ok(text(&matched.to_ascii_lowercase())),
         Kind::Slug | Kind::Str | Kind::Any => Ok(text(matched)),
+    }
+}
+
+/// A claim as CEL has it. What was signed is bounded by the length of a head, and its depth by the reader of JSON.
+fn of_json(json: serde_json::Value) -> Value {
+    use serde_json::Value as Json;
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(is) => Value::Bool(is),
+        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(number), _) => Value::Int(number),
+            (None, Some(number)) => Value::Float(number),
+            (None, None) => Value::Null,
+        },
+        Json::String(string) => text(&string),
+        Json::Array(list) => Value::List(Arc::new(list.into_iter().map(of_json).collect())),
+        Json::Object(members) => map(members.into_iter().map(|(name, value)| (key(&name), of_json(value))).collect()),
     }
 }
 

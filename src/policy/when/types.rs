@@ -27,6 +27,7 @@ pub(super) enum Field {
     Slug,
     ExternalId,
     Level,
+    Claims,
     /// The variable of the path with that number, and its name.
     Variable(usize, Box<str>, Kind),
 }

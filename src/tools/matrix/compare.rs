@@ -328,7 +328,7 @@ fn parts(
     (new_policy, new_route, new): (&Policy, &Route, &Rule),
 ) -> Vec<Part> {
     // Whoever adds a part to the language must say here what an edit of it means.
-    let Rule { access, origin, foreign: _, inject, forward_authorization, further: _ } = new;
+    let Rule { access, origin, foreign: _, inject, schemes, forward_authorization, further: _ } = new;
     let mut parts = Vec::new();
     let mut differ = |name, was: String, now: String, is_narrower| parts.push(Part { name, was, now, is_narrower });
     let need = |rule: &Rule| rule.access.credential();
@@ -352,6 +352,10 @@ fn parts(
     };
     if injected(&old.inject) != injected(inject) {
         differ("inject", old_route.inject_words(old), new_route.inject_words(new), false);
+    }
+    if old.schemes != *schemes {
+        let words = |rule: &Rule| rule.schemes.to_string();
+        differ("authenticate", words(old), words(new), schemes.and(old.schemes) == *schemes);
     }
     if old.forward_authorization != *forward_authorization {
         let words = |is: bool| is.to_string();

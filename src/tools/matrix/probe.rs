@@ -3,7 +3,7 @@
 use super::super::ask::{self, Request};
 use super::super::world;
 use crate::decision::{Denial, Permit, Ruled};
-use crate::facts::{Membership, Organization, Permissions, Snapshot, User, Value};
+use crate::facts::{Claims, Membership, Organization, Permissions, Snapshot, User, Value};
 use crate::id::{OrgId, UserId};
 use crate::policy::{By, HostPattern, Kind, Policy, Route, Rule, Segment, Source};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -224,7 +224,7 @@ impl Probe<'_> {
         let host = self.host_text(organization);
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, HeaderValue::try_from(host.as_str()).ok()?);
-        let mut query = String::new();
+        let (mut query, mut claims) = (String::new(), serde_json::Map::new());
         let ruled = std::iter::once((self.rule, self.alternative));
         let ruled = ruled.chain(self.theirs.map(|((_, rule), alternative)| (rule, alternative)));
         for source in ruled.flat_map(|(rule, alternative)| carriers(rule, alternative)) {
@@ -237,14 +237,19 @@ impl Probe<'_> {
                     query.push(if query.is_empty() { '?' } else { '&' });
                     query.push_str(&format!("{name}={}", utf8_percent_encode(&key(organization, *by), ESCAPED)));
                 }
+                Source::Claim(name, by) => {
+                    claims.insert(name.to_string(), key(organization, *by).into());
+                }
                 _ => {}
             }
         }
+        let claims = Some(Arc::new(Claims::new(&serde_json::Value::Object(claims).to_string())));
         let rests: &[&str] = if self.route.shape().rest { &RESTS } else { &[""] };
         for sample in 0..SAMPLES {
             for rest in rests {
                 let target = format!("{}{query}", self.path(organization, sample, rest));
-                let request = Request { method: self.method.clone(), target, headers: headers.clone() };
+                let request =
+                    Request { method: self.method.clone(), target, headers: headers.clone(), claims: claims.clone() };
                 let falls_here = request.read(policy).is_ok_and(|readable| {
                     let found = policy.find(readable.host(), readable.target().decoded());
                     found.is_some_and(|found| found.route.index == self.route.index)

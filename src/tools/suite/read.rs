@@ -4,16 +4,18 @@ use super::super::ask::Request;
 use super::super::world::{ANONYMOUS, World, text};
 use super::{Case, Expect, Suite};
 use crate::decision::Reason;
+use crate::facts::Claims;
 use crate::policy::METHODS;
 use crate::yaml::{Entry, FileId, Findings, Key, Keys, Map, Node, Value, parse_with_null, suggest};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use std::sync::Arc;
 
 /// The keys of a tests file.
 pub const FILE_KEYS: [&str; 2] = ["given", "tests"];
 /// The keys of a case beside its method.
-pub const CASE_KEYS: [&str; 5] = ["as", "body", "expect", "headers", "inject"];
+pub const CASE_KEYS: [&str; 6] = ["as", "body", "claims", "expect", "headers", "inject"];
 /// Keys of a case whose features do not exist yet.
-const NOT_YET: [&str; 2] = ["claims", "upstream"];
+const NOT_YET: [&str; 1] = ["upstream"];
 /// Methods that no policy names and that a test may still send.
 const REFUSED: [&str; 2] = ["TRACE", "CONNECT"];
 
@@ -58,7 +60,7 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
     let mut user = None;
     let mut line = None;
     let mut headers = HeaderMap::new();
-    let (mut expect, mut inject) = (None, Vec::new());
+    let (mut expect, mut inject, mut claims) = (None, Vec::new(), None);
     // What seems to be missing may be what is misspelt.
     let mut is_doubtful = false;
     for Entry { key, value } in &map.entries {
@@ -67,6 +69,7 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
             "headers" => headers = self::headers(value, world, findings),
             // No rule reads a body yet, so that none changes a verdict.
             "body" => {}
+            "claims" => claims = self::claims(value, world, findings),
             "expect" => expect = expectation(value, findings),
             "inject" => inject = injected(value, world, findings),
             word if METHODS.contains(&word) || REFUSED.contains(&word) => {
@@ -94,7 +97,7 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
             .help("leave it out");
     }
     let (method, written, target) = line.flatten()?;
-    let request = Request { method, target, headers };
+    let request = Request { method, target, headers, claims };
     let line = findings.place(map.entries.first()?.key.span).line;
     Some(Case { line, user: user?, written, request, expect: expect?, inject })
 }
@@ -117,6 +120,34 @@ fn missing(map: &Map, node: &Node, line: &Option<Option<Line>>, findings: &mut F
             .error("incomplete_case", first, "the case does not say what it expects")
             .help("add `expect: allow`, or a status with an optional code: `expect: 403 org_foreign`");
     }
+}
+
+/// What the credential says besides: any YAML, with each `<name>` filled in.
+fn claims(node: &Node, world: &World, findings: &mut Findings) -> Option<Arc<Claims>> {
+    node.expect_map("`claims`", findings)?;
+    let json = json(node, world, findings)?;
+    Some(Arc::new(Claims::new(&json.to_string())))
+}
+
+fn json(node: &Node, world: &World, findings: &mut Findings) -> Option<serde_json::Value> {
+    use serde_json::Value as Json;
+    Some(match &node.value {
+        Value::Map(map) => {
+            let members = map.entries.iter().map(|e| Some((e.key.text.clone(), json(&e.value, world, findings)?)));
+            Json::Object(members.collect::<Option<_>>()?)
+        }
+        Value::Seq(list) => Json::Array(list.iter().map(|one| json(one, world, findings)).collect::<Option<_>>()?),
+        Value::Scalar(scalar) if scalar.plain => {
+            let text = world.filled(&scalar.text, node, findings)?.into_owned();
+            match serde_json::from_str(&text) {
+                Ok(plain @ (Json::Bool(_) | Json::Number(_))) => plain,
+                _ => Json::String(text),
+            }
+        }
+        Value::Scalar(scalar) => Json::String(world.filled(&scalar.text, node, findings)?.into_owned()),
+        Value::Null => Json::Null,
+        Value::Faulty => return None,
+    })
 }
 
 /// `None`: reported. `Some(None)`: nobody.

@@ -156,7 +156,7 @@ fn every_mistake_is_told_at_its_place_with_a_suggestion() {
     one("as: bob, GET: /me", "incomplete_case", 5, "add `expect: allow`");
     one("as: bob, GET: /me, POST: /me, expect: allow", "two_requests", 24, "one request");
     one("as: bob, GET: /me, expect: { results: [] }", "not_yet", 32, "");
-    one("as: bob, GET: /me, expect: allow, claims: { a: null }", "not_yet", 39, "");
+    one("as: bob, GET: /me, expect: allow, claims: x", "wrong_type", 47, "");
     one("as: bob, GET: /me, expect: allow, upstream: { a: null }", "not_yet", 39, "");
     one("as: bob, GET: /me, expect: 403, inject: { X-A: b }", "wrong_value", 37, "leave it out");
     one("as: bob, GET: /me, headers: { \"a b\": c }, expect: allow", "bad_header", 35, "");

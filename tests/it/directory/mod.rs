@@ -5,6 +5,7 @@
 mod cli;
 mod cli_rights;
 mod concurrency;
+mod credentials;
 mod feed;
 mod gateway;
 mod memberships;

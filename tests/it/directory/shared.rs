@@ -1,10 +1,11 @@
 //! What is particular to the shared store: transactions that overlap, connections that go, and a server with rules of its own.
 
+use super::feed::look;
 use super::{Backend, Postgres, feed, open_postgres, token, user};
 use crate::support::postgres::{Database, Server};
+use postern::directory::Change;
 use postern::directory::postgres::migrate::{MIGRATIONS, MigrateError};
 use postern::directory::postgres::{OpenError, OpenProblem, Options, PostgresStore, Target, migrate, status};
-use postern::directory::{Change, Changes, Position, Store};
 use postern::membership::{Capacity, Lookup, Memberships};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,18 +22,6 @@ async fn connect(url: &str) -> Client {
 impl Postgres {
     fn url(&self) -> String {
         self.database.url()
-    }
-}
-
-/// Looks until an answer comes: the connection may be on its way.
-async fn changes(store: &dyn Store, since: &Position) -> Changes {
-    let start = postern::clock::monotonic();
-    loop {
-        match store.changes(since).await {
-            Ok(changes) => return changes,
-            Err(error) => assert!(start.elapsed() < crate::support::PATIENCE, "{error}"),
-        }
-        store.wait_for_changes().await;
     }
 }
 
@@ -78,23 +67,24 @@ async fn a_transaction_that_stays_open_hides_nobody_else_s_changes_and_is_told_a
     assert_eq!(feed::since(&on, &at).await.0, HashSet::from([Change::User(ann)]));
 }
 
+/// On a server of its own: a transaction of another test would be older than everything here.
 #[tokio::test]
 async fn the_outbox_is_trimmed_behind_everybody() {
-    let on = Postgres::new().await;
-    let store = on.store();
+    let server = Server::own();
+    let store = open_postgres(&server.url("postern")).await;
     let beginning = store.position().await.unwrap();
     user(&*store, "ann").await;
-    let rows = || on.database.server.text(&on.database.name, "SELECT count(*)::text FROM changes");
-    on.sql("SELECT trim_changes()").unwrap();
+    let rows = || server.text("postern", "SELECT count(*)::text FROM changes");
+    server.sql("postern", "SELECT trim_changes()");
     assert_eq!(rows(), "1", "too young");
     let at = store.position().await.unwrap();
     for _ in 0..2 {
-        on.sql("UPDATE changes_kept SET marked = '-infinity'").unwrap();
-        on.sql("SELECT trim_changes()").unwrap();
+        server.sql("postern", "UPDATE changes_kept SET marked = '-infinity'; SELECT trim_changes()");
     }
     assert_eq!(rows(), "0");
-    assert!(store.changes(&beginning).await.unwrap().lost, "who was away too long is told so");
-    feed::silent_since(&on, &at).await;
+    assert!(look(&*store, &beginning).await.lost, "who was away too long is told so");
+    let told = look(&*store, &at).await;
+    assert!(!told.lost && told.changes.is_empty(), "who had seen it has missed nothing");
 }
 
 #[tokio::test]
@@ -103,7 +93,7 @@ async fn a_change_tells_its_age() {
     let store = on.store();
     let at = store.position().await.unwrap();
     on.sql("INSERT INTO users (id, username) VALUES (gen_random_uuid(), 'ann')").unwrap();
-    let told = store.changes(&at).await.unwrap();
+    let told = look(&*store, &at).await;
     assert_eq!(told.changes.len(), 1);
     assert!(told.age.is_some_and(|age| age < Duration::from_secs(20)));
 }
@@ -116,7 +106,7 @@ async fn tables_that_are_emptied_void_everything() {
         user(&*store, "ann").await;
         let at = store.position().await.unwrap();
         on.sql(&format!("TRUNCATE {table}")).unwrap();
-        assert!(store.changes(&at).await.unwrap().lost, "{table}");
+        assert!(look(&*store, &at).await.lost, "{table}");
     }
 }
 
@@ -134,7 +124,7 @@ async fn a_killed_connection_is_made_anew_and_nothing_was_missed() {
         )
         .unwrap();
         on.sql(&format!("UPDATE users SET is_active = {flag} WHERE username = 'ann'")).unwrap();
-        let told = changes(&*store, &at).await;
+        let told = look(&*store, &at).await;
         assert!(!told.lost && told.changes.contains(&Change::User(ann)));
         let found = store.token_snapshot(&secret.digest()).await.unwrap().expect("the pool connects again by itself");
         assert_eq!(found.snapshot.user.is_active, flag == "true");
@@ -152,7 +142,7 @@ async fn a_restarted_server_is_another_life_and_needs_no_restart_of_ours() {
     assert!(store.changes(&at).await.is_err());
     assert!(store.token_snapshot(&secret.digest()).await.is_err());
     server.start();
-    let told = changes(&*store, &at).await;
+    let told = look(&*store, &at).await;
     assert!(told.lost, "what was remembered may have been of commits that the disk never saw");
     assert!(store.token_snapshot(&secret.digest()).await.unwrap().is_some());
 }
@@ -288,7 +278,7 @@ async fn the_documented_roles_are_enough_and_no_more() {
     let (secret, record) = token(&*store, "ann").await;
     store.touch_tokens(&[(record.id, 5)]).await.unwrap();
     assert!(store.token_snapshot(&secret.digest()).await.unwrap().is_some());
-    assert!(store.changes(&at).await.unwrap().changes.contains(&Change::User(ann)));
+    assert!(look(&*store, &at).await.changes.contains(&Change::User(ann)));
     let role = connect(&as_role("postern")).await;
     role.batch_execute("SELECT trim_changes(); UPDATE users SET is_staff = true").await.unwrap();
     for forbidden in [

@@ -3,7 +3,7 @@
 use super::{secure, secure_gate};
 use crate::support::h2::{Ask, H2};
 use crate::support::tls::{Authority, Wire};
-use crate::support::{Gate, Options, Postern, ROUTES, Upstream, Who, get};
+use crate::support::{Gate, Options, Postern, ROUTES, Upstream, Who, eventually, get};
 use rustls::HandshakeKind;
 use std::io::{Read, Write};
 use std::process::Command;
@@ -133,6 +133,32 @@ fn a_session_resumes_unless_clients_are_verified() {
         assert_eq!(second == Some(HandshakeKind::Resumed), resumes, "{second:?}");
         assert_eq!(gate.postern.metric("postern_tls_resumed_total"), f64::from(u8::from(resumes)));
     }
+}
+
+/// Kubernetes renews certificates under a process that runs for months.
+#[test]
+fn renewed_files_are_shown_without_a_restart_and_broken_ones_are_not() {
+    let authority = Authority::new();
+    let gate = secure_gate(&authority);
+    let client = authority.client(&[], None);
+    let der = || {
+        let wire = Wire::tls(gate.postern.data, &client, "api.example.com").unwrap();
+        wire.connection().peer_certificates().unwrap().first().unwrap().clone()
+    };
+    let mut open = Wire::tls(gate.postern.data, &client, "api.example.com").unwrap();
+    let first = der();
+    authority.sign("api", &["api.example.com"]);
+    eventually("the new certificate is shown", || (der() != first).then_some(()));
+    let second = der();
+    // A connection from before goes on.
+    assert_eq!(open.ask(&last(Who::nobody, "/public/x")).0, 200);
+    std::fs::write(authority.file("api.key"), "half a key").unwrap();
+    eventually("the trouble is told", || {
+        gate.postern.stderr().into_iter().find(|line| line.contains("api.key") && line.contains("stays in force"))
+    });
+    assert_eq!(der(), second);
+    authority.sign("api", &["api.example.com"]);
+    eventually("the next one is shown", || (der() != second).then_some(()));
 }
 
 #[test]

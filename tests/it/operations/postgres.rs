@@ -101,6 +101,38 @@ fn raw_sql_counts_on_every_replica() {
     }
 }
 
+/// What the doctor says of a deployment that is well, and of one whose triggers somebody has turned off.
+#[test]
+fn the_doctor_measures_a_live_deployment() {
+    let database = Server::shared().database();
+    let fleet = Fleet::over(&database.url(), "5s");
+    let urls: Vec<_> = fleet.gates.iter().map(|gate| format!("http://{}/me/x", gate.data)).collect();
+    let examine = || {
+        let (database, urls) = (database.url(), urls.iter().flat_map(|url| ["--url", url]));
+        let args: Vec<&str> = ["--database", &database, "doctor", "--json"].into_iter().chain(urls).collect();
+        fleet.gates[0].try_cli(&args)
+    };
+    let said: serde_json::Value = serde_json::from_str(&examine().unwrap()).unwrap();
+    let state = |check: &str| {
+        let found = said.as_array().unwrap().iter().find(|finding| finding["check"] == check);
+        found.unwrap_or_else(|| panic!("{check}: {said}"))["state"].as_str().unwrap().to_owned()
+    };
+    for check in ["schema", "server", "triggers", "outbox", "feed"] {
+        assert_eq!(state(check), "ok", "{check}: {said}");
+    }
+    assert_eq!(state("rights"), "warning", "the tests' role owns everything");
+    for url in &urls {
+        assert_ne!(state(url), "failed", "{said}");
+    }
+    let users = fleet.gates[0].cli(&["--database", &database.url(), "user", "list"]);
+    assert!(!users.contains("postern-doctor"), "{users}");
+    for gate in &fleet.gates {
+        eventually("the lag is measured", || (gate.metric("postern_revocation_lag_seconds_count") > 0.0).then_some(()));
+    }
+    database.server.sql(&database.name, "ALTER TABLE tokens DISABLE TRIGGER ALL");
+    assert!(examine().is_err(), "a database that does not tell of revocations is not well");
+}
+
 /// Notifications that never come cost a look's pause: the connection that listens is killed, and changes count all the same.
 #[test]
 fn a_replica_whose_connections_are_killed_learns_of_changes() {

@@ -45,11 +45,11 @@ fn without_redis_callers_see_nothing_and_it_is_found_again() {
     assert!(slowest(late) < Duration::from_secs(1));
     redis.up();
     fleet.replicas.iter().for_each(answers);
-    assert_eq!(redis.cli(&["DBSIZE"]), "0", "it came back empty");
+    assert_eq!(redis.keys("postern:t:*").len(), 0, "it came back empty");
     let fresh = fleet.join(&url(&redis), &Options::policy(ROUTES));
     answers(fresh);
     slowest(fresh);
-    eventually("it is filled again", || (redis.cli(&["DBSIZE"]) == "6").then_some(()));
+    eventually("it is filled again", || (redis.keys("postern:t:*").len() == 6).then_some(()));
 }
 
 /// Row 68: five seconds an answer; a connection that is half open; a connection that breaks.
@@ -82,7 +82,7 @@ fn a_slow_redis_costs_a_few_callers_the_budget_and_then_nobody() {
         let replica = &fleet.replicas[0];
         spoil(&wire);
         let slowest = slowest(replica);
-        assert!(slowest < Duration::from_millis(700), "{what}: the budget is 50 ms: {slowest:?}");
+        assert!(slowest < Duration::from_secs(2), "{what}: the budget is 200 ms: {slowest:?}");
         is_degraded(replica);
         // Nobody waits any more, known or not.
         replica.sql("UPDATE users SET is_staff = 1");

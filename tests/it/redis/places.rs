@@ -60,6 +60,17 @@ fn tls_and_an_acl_user_with_few_rights() {
         "+get",
         "+set",
         "+ping",
+        "+eval",
+        "+evalsha",
+        "+time",
+        "+type",
+        "+del",
+        "+expire",
+        "+zadd",
+        "+zcard",
+        "+zremrangebyscore",
+        "+publish",
+        "+subscribe",
     ]);
     let url = format!("rediss://postern@localhost:{port}");
     std::fs::write(files.path().join("password"), "pass:word\n").unwrap();

@@ -256,7 +256,9 @@ fn the_matrix_and_the_tests_judge_alike() {
                     Relation::Own => Some(&row.own),
                     Relation::Foreign => row.foreign.as_ref(),
                 };
-                let (Some(Request { method, target, headers }), Some(verdict)) = (request, verdict) else { continue };
+                let (Some(Request { method, target, headers, .. }), Some(verdict)) = (request, verdict) else {
+                    continue;
+                };
                 let who = if who == Principal::Anonymous { "anonymous" } else { who.as_str() };
                 let headers: Vec<(&str, &str)> =
                     headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();

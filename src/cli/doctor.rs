@@ -1,0 +1,238 @@
+//! `postern doctor`: looks a deployment over, end to end, and measures how fast a revocation holds.
+//!
+//! It changes one thing: a user without a name that anybody would choose, with a token, is made, revoked and deleted, and how
+//! long that takes to be known is what is measured: here, and at each replica that is named.
+
+use super::output::{Exit, Output, Record};
+use super::{migrate, store};
+use crate::clock;
+use crate::config::{Config, Database};
+use crate::directory::name::Text;
+use crate::directory::token::Token;
+use crate::directory::{Change, NewToken, NewUser, Store, postgres};
+use serde::Serialize;
+use std::io::{Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long to wait for anything.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The published bound.
+const BOUND: Duration = Duration::from_millis(250);
+
+/// Look a deployment over: the database, its schema and rights, the feed of changes, and how fast a revocation holds
+#[derive(clap::Args)]
+pub struct Args {
+    /// A running replica, http://HOST:PORT/PATH of a route that asks who calls; measured from outside. May be repeated
+    #[arg(long, value_name = "URL")]
+    url: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// One thing that was looked at.
+#[derive(Serialize)]
+struct Finding {
+    check: String,
+    state: &'static str,
+    detail: String,
+}
+
+impl Record for Finding {
+    const FIELDS: &'static [&'static str] = &["check", "state", "detail"];
+    const COLUMNS: &'static [&'static str] = Self::FIELDS;
+}
+
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, check: impl Into<String>, state: &'static str, detail: impl Into<String>) {
+        self.0.push(Finding { check: check.into(), state, detail: detail.into() });
+    }
+
+    fn of(&mut self, check: &str, result: anyhow::Result<String>) {
+        match result {
+            Ok(detail) => self.add(check, "ok", detail),
+            Err(error) => {
+                let hint = super::output::hint(&error).map(|hint| format!("; {hint}")).unwrap_or_default();
+                self.add(check, "failed", format!("{error:#}{hint}"));
+            }
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The findings cannot be written.
+pub async fn run(args: Args, config: &Config, out: &mut Output) -> anyhow::Result<Exit> {
+    out.set_json(args.json);
+    let mut findings = Findings::default();
+    let usable = schema(&config.database, &mut findings).await;
+    if let Database::Postgres(database) = &config.database
+        && usable
+    {
+        match database.target() {
+            Ok(target) => match postgres::inspect(&target, &postgres::Options::default()).await {
+                Ok(found) => server(&found, database.connections, &mut findings),
+                Err(error) => findings.of("database", Err(error.into())),
+            },
+            Err(error) => findings.of("database", Err(error.into())),
+        }
+    }
+    if usable {
+        match store::open(&config.database).await {
+            Ok(store) => {
+                let measured = revocation(&store, &args.url, &mut findings).await;
+                if let Err(error) = measured {
+                    findings.of("revocation", Err(error));
+                }
+            }
+            Err(error) => findings.of("database", Err(error)),
+        }
+    }
+    out.list(&findings.0)?;
+    let failed = findings.0.iter().any(|finding| finding.state == "failed");
+    Ok(if failed { Exit::No } else { Exit::Ok })
+}
+
+/// Whether the schema is what this program works on.
+async fn schema(database: &Database, findings: &mut Findings) -> bool {
+    match migrate::status(database).await {
+        Ok((place, steps)) => {
+            let pending = steps.iter().filter(|step| step.applied.is_none()).count();
+            if pending == 0 {
+                findings.add("schema", "ok", format!("{} steps are applied to {place}", steps.len()));
+            } else {
+                findings.add("schema", "failed", format!("{pending} pending for {place}: run `postern migrate`"));
+            }
+            pending == 0
+        }
+        Err(error) => {
+            findings.of("schema", Err(error));
+            false
+        }
+    }
+}
+
+fn server(found: &postgres::Inspection, wanted: usize, findings: &mut Findings) {
+    let list = |words: &[String]| words.join(", ");
+    findings.add("server", "ok", format!("PostgreSQL {}, as {}", found.version, found.role));
+    match (found.missing.is_empty(), found.may_migrate) {
+        (false, _) => findings.add("rights", "failed", format!("the role lacks {}", list(&found.missing))),
+        (true, true) => findings.add(
+            "rights",
+            "warning",
+            "the role owns the tables: a replica needs less, see docs/postgresql.md".to_owned(),
+        ),
+        (true, false) => findings.add("rights", "ok", "enough, and the schema is safe from the role"),
+    }
+    if found.silent.is_empty() {
+        findings.add("triggers", "ok", "all changes are told");
+    } else {
+        findings.add("triggers", "failed", format!("disabled, so that changes are not told: {}", list(&found.silent)));
+    }
+    let oldest = found.oldest.as_secs();
+    let state = if oldest > postgres::KEEP.as_secs() { "warning" } else { "ok" };
+    findings.add("outbox", state, format!("{} rows; the oldest transaction is open for {oldest} s", found.outbox));
+    let (used, most) = found.connections;
+    let left = most.saturating_sub(used);
+    let state = if left < i64::try_from(wanted).unwrap_or(i64::MAX) { "warning" } else { "ok" };
+    findings.add("connections", state, format!("{used} of {most} at the server; a replica takes up to {}", wanted + 1));
+}
+
+/// Makes somebody, and measures how soon their end is known: by the feed, and at each replica.
+async fn revocation(store: &Arc<dyn Store>, urls: &[String], findings: &mut Findings) -> anyhow::Result<()> {
+    let name = format!("postern-doctor-{}", uuid::Uuid::now_v7().simple());
+    let user = store.create_users(vec![NewUser::named(&name)?]).await?.into_iter().next().map(|user| user.id);
+    let Some(user) = user else { anyhow::bail!("no user was made") };
+    let measured = measure(store, &name, urls, findings).await;
+    // Whatever became of it, nothing of it stays.
+    store.delete_user(&user.into()).await?;
+    measured
+}
+
+async fn measure(store: &Arc<dyn Store>, name: &str, urls: &[String], findings: &mut Findings) -> anyhow::Result<()> {
+    let token = Token::generate(store.checksum_key())?;
+    let new = NewToken { user: name.into(), digest: token.digest(), name: Text::empty(), expires_at: None };
+    let record = store.create_tokens(vec![new]).await?.into_iter().next();
+    let Some(record) = record else { anyhow::bail!("no token was made") };
+    let mut known = Vec::new();
+    for url in urls {
+        let status = until(url, token.expose(), |status| status != 401).await;
+        match status {
+            Ok(_) => known.push(url),
+            Err(error) => findings.of(url, Err(error.context("it does not know a token that was just made"))),
+        }
+    }
+    let mut at = store.position().await?;
+    store.revoke_token(record.id).await?;
+    let start = clock::monotonic();
+    let waits = known.into_iter().map(|url| {
+        let (url, token) = (url.clone(), token.expose().to_owned());
+        tokio::spawn(async move {
+            let held = until(&url, &token, |status| status == 401).await;
+            (url, held.map(|()| start.elapsed()))
+        })
+    });
+    let waits: Vec<_> = waits.collect();
+    loop {
+        let news = store.changes(&at).await?;
+        if news.lost || news.changes.contains(&Change::Token(record.id)) {
+            break;
+        }
+        anyhow::ensure!(start.elapsed() < PATIENCE, "the feed does not tell of a revocation: are the triggers there?");
+        at = news.position;
+        store.wait_for_changes().await;
+    }
+    findings.add("feed", "ok", format!("tells of a revocation after {} ms", start.elapsed().as_millis()));
+    for wait in waits {
+        let (url, held) = wait.await?;
+        match held {
+            Ok(lag) => {
+                let state = if lag <= BOUND { "ok" } else { "warning" };
+                findings.add(url, state, format!("a revocation held after {} ms", lag.as_millis()));
+            }
+            Err(error) => findings.of(&url, Err(error.context("it still lets a revoked token in"))),
+        }
+    }
+    Ok(())
+}
+
+/// Asks with the token until the status fits.
+async fn until(url: &str, token: &str, fits: impl Fn(u16) -> bool + Send + 'static) -> anyhow::Result<()> {
+    let (url, token) = (url.to_owned(), token.to_owned());
+    tokio::task::spawn_blocking(move || {
+        let start = clock::monotonic();
+        loop {
+            let status = ask(&url, &token)?;
+            if fits(status) {
+                return Ok(());
+            }
+            anyhow::ensure!(start.elapsed() < PATIENCE, "the answer is {status} for {} s", PATIENCE.as_secs());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    })
+    .await?
+}
+
+/// The status of one GET.
+fn ask(url: &str, token: &str) -> anyhow::Result<u16> {
+    let rest = url.strip_prefix("http://").ok_or_else(|| anyhow::anyhow!("`{url}` is not an http:// URL"))?;
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let address = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
+    let address = address.to_socket_addrs()?.next().ok_or_else(|| anyhow::anyhow!("{host} has no address"))?;
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(
+        stream,
+        "GET /{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut head = Vec::new();
+    stream.take(12).read_to_end(&mut head)?;
+    let status = head.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+    status.ok_or_else(|| anyhow::anyhow!("{host} does not speak HTTP"))
+}

@@ -1,0 +1,103 @@
+//! `postern sesame mint`: a link's token for somebody, as django-sesame would make it.
+
+use super::moment::parse_duration;
+use super::output::{Exit, Output, Record};
+use crate::clock;
+use crate::config::identity::SesameSettings;
+use crate::directory::{Store, UserKey};
+use crate::identity::sesame::primary_key::{Field, KeyType, PrimaryKey};
+use crate::identity::sesame::{Person, Sesame, isoformat};
+use anyhow::{Context, bail};
+use secrecy::ExposeSecret;
+use serde::Serialize;
+
+/// Sesame tokens: mint
+#[derive(clap::Args)]
+pub struct Args {
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(clap::Subcommand)]
+enum Verb {
+    /// Make a token and print it: LINK="https://app.example.com/?sesame=$(postern sesame mint --user ann)"
+    Mint {
+        /// Whose it will be: id, username or e-mail address
+        #[arg(long)]
+        user: String,
+        /// What it is for; the gate takes tokens without a scope alone, other services may ask for one
+        #[arg(long, default_value = "")]
+        scope: String,
+        /// How long it is good: 90s, 5m, 12h [default: `max_age` of the configuration]
+        #[arg(long, value_name = "DURATION")]
+        max_age: Option<String>,
+    },
+}
+
+/// A new token; this once.
+#[derive(Serialize)]
+struct Minted {
+    user: String,
+    username: String,
+    scope: String,
+    token: String,
+}
+
+impl Record for Minted {
+    const FIELDS: &'static [&'static str] = &["user", "username", "scope", "token"];
+    const COLUMNS: &'static [&'static str] = &["username", "token"];
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Sesame is not configured, the user is unknown or inactive, or the settings cannot make such a token.
+pub async fn run(
+    args: Args,
+    settings: Option<&SesameSettings>,
+    store: &dyn Store,
+    out: &mut Output,
+) -> anyhow::Result<Exit> {
+    out.set_json(args.json);
+    let Verb::Mint { user, scope, max_age } = args.verb;
+    let settings =
+        settings.context("sesame tokens are not configured: `identity: { sesame: { key: { env: NAME } } }`")?;
+    let sesame = Sesame::new(settings.secret()?);
+    let user = store.user(&user.into()).await?;
+    let found = store.revocation(&UserKey::Id(user.id)).await?.context("the user has just gone")?;
+    if !user.is_active {
+        bail!("{} is inactive: no token would be good", user.username);
+    }
+    let text = |value: Option<String>, what| value.with_context(|| format!("{} has no {what}", user.username));
+    let named = match settings.user {
+        Field::Id => user.id.to_string(),
+        Field::Username => user.username.clone(),
+        Field::Email => text(user.email.clone(), "e-mail address")?,
+        Field::ExternalId => text(user.external_id.clone(), "external id")?,
+    };
+    let key = match sesame.settings().key_type {
+        KeyType::Uuid => PrimaryKey::Uuid(named.parse()?),
+        KeyType::Text => PrimaryKey::Text(named),
+        KeyType::Binary => bail!("binary keys name nobody here"),
+        KeyType::Signed(_) | KeyType::Unsigned(_) => PrimaryKey::Integer(named.parse()?),
+    };
+    let mut made = clock::unix_seconds();
+    if let Some(wanted) = max_age {
+        let wanted = parse_duration(&wanted).map_err(anyhow::Error::msg)?;
+        let usual = sesame.settings().max_age.context("tokens have no age here: `max_age` is `none`")?;
+        // A token carries the time that it was made at, and whoever reads it knows how long it is good.
+        made = made.saturating_add(wanted).saturating_sub(usual);
+    }
+    let last_login = found.last_login.map(isoformat);
+    let person =
+        Person { password: found.password.expose_secret(), email: &found.email, last_login: last_login.as_deref() };
+    let token = sesame.mint(&key, person, &scope, made);
+    let token = token
+        .context("the settings cannot make such a token: version 1 has no scopes, and keys must fit `key_type`")?;
+    let minted = Minted { user: user.id.to_string(), username: user.username, scope, token };
+    out.done(&minted, Some(&minted.token), &format!("a token for {}: whoever has it is them", minted.username))?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,279 @@
+//! Reads the credential of a request, wherever the rule lets it stand.
+//!
+//! The scheme decides, and nothing falls through: what is presented is good or the request is refused. Places that the rule
+//! does not take are not looked at, except that two credentials at once are never guessed between.
+
+use crate::membership::Kind;
+use crate::policy::{Scheme, Schemes};
+use crate::target::query;
+use data_encoding::BASE64;
+use http::Method;
+use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue};
+use std::borrow::Cow;
+
+/// Longest credential that is looked at, in bytes. A head is bounded already; this bounds what is decoded of it.
+pub const MAX_LENGTH: usize = 16 * 1024;
+
+/// What the client presents.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential<'a> {
+    /// Nothing.
+    None,
+    /// A credential of this kind (never shown: it has no `Debug`).
+    Presented(Kind, Cow<'a, str>),
+    /// A scheme that is not taken here, or something that is no credential.
+    Refused,
+    /// Several at once.
+    Ambiguous,
+}
+
+/// Where credentials stand besides `Authorization`, as the configuration says.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// The query parameter of a sesame token.
+    pub parameter: Option<Box<str>>,
+    /// The cookie of a session.
+    pub cookie: Option<Box<str>>,
+}
+
+/// What is looked at of a request.
+#[derive(Clone, Copy)]
+pub struct Presented<'a> {
+    /// Its method: a token in the query is for reading alone.
+    pub method: &'a Method,
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// Its query as it came.
+    pub query: Option<&'a str>,
+}
+
+/// Reads the credential of a request under a rule that takes `schemes`.
+#[must_use]
+pub fn read<'a>(request: Presented<'a>, schemes: Schemes, places: &Places) -> Credential<'a> {
+    let mut found = authorization(request.headers, schemes);
+    if schemes.has(Scheme::Sesame)
+        && let Some(name) = &places.parameter
+        && request.query.is_some()
+    {
+        found = one_of(found, parameter(request, name));
+    }
+    if schemes.has(Scheme::Session)
+        && let Some(name) = &places.cookie
+    {
+        found = one_of(found, cookie(request.headers, name));
+    }
+    match found {
+        Credential::Presented(_, text) if text.len() > MAX_LENGTH => Credential::Refused,
+        found => found,
+    }
+}
+
+/// At most one place may hold something.
+fn one_of<'a>(one: Credential<'a>, other: Credential<'a>) -> Credential<'a> {
+    match (one, other) {
+        (Credential::None, found) | (found, Credential::None) => found,
+        _ => Credential::Ambiguous,
+    }
+}
+
+/// The scheme's case does not matter; between scheme and token stand blanks; a token is one word of visible ASCII.
+fn authorization(headers: &HeaderMap, schemes: Schemes) -> Credential<'_> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Credential::None };
+    if values.next().is_some() {
+        return Credential::Ambiguous;
+    }
+    let Ok(text) = value.to_str() else { return Credential::Refused };
+    let mut words = text.split([' ', '\t']).filter(|word| !word.is_empty());
+    let (Some(scheme), Some(token), None) = (words.next(), words.next(), words.next()) else {
+        return Credential::Refused;
+    };
+    let taken = |scheme, kind| {
+        if schemes.has(scheme) { Credential::Presented(kind, Cow::Borrowed(token)) } else { Credential::Refused }
+    };
+    if scheme.eq_ignore_ascii_case("bearer") {
+        if schemes.has(Scheme::Jwt) && is_jwt(token) {
+            return taken(Scheme::Jwt, Kind::Jwt);
+        }
+        return taken(Scheme::Bearer, Kind::Token);
+    }
+    if scheme.eq_ignore_ascii_case("sesame") {
+        return taken(Scheme::Sesame, Kind::Sesame);
+    }
+    if scheme.eq_ignore_ascii_case("basic") && schemes.has(Scheme::Basic) && token.len() <= MAX_LENGTH {
+        return basic(token).map_or(Credential::Refused, |token| Credential::Presented(Kind::Token, Cow::Owned(token)));
+    }
+    Credential::Refused
+}
+
+/// Three segments of base64url: what only a JWT looks like (RFC 7515, 7.1).
+fn is_jwt(token: &str) -> bool {
+    memchr::memchr(b'.', token.as_bytes()).is_some()
+        && token.split('.').count() == 3
+        && token.split('.').all(|segment| {
+            !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        })
+}
+
+/// The password of `user:password` (RFC 7617), which here is a token: whose it is, the token says, so the user's name in
+/// front of it is whatever the agent wants to write there.
+fn basic(text: &str) -> Option<String> {
+    let decoded = String::from_utf8(BASE64.decode(text.as_bytes()).ok()?).ok()?;
+    let (_, token) = decoded.split_once(':')?;
+    (!token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic())).then(|| token.to_owned())
+}
+
+fn parameter<'a>(request: Presented<'a>, name: &str) -> Credential<'a> {
+    match query::single(request.query, name) {
+        Ok(None) => Credential::None,
+        Ok(Some(token)) if matches!(*request.method, Method::GET | Method::HEAD) && !token.is_empty() => {
+            Credential::Presented(Kind::Sesame, token)
+        }
+        Ok(Some(_)) => Credential::Refused,
+        Err(_) => Credential::Ambiguous,
+    }
+}
+
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Credential<'a> {
+    let mut found = Credential::None;
+    for value in cookies(headers, name) {
+        let presented = match value {
+            Some(token) if !token.is_empty() => Credential::Presented(Kind::Session, Cow::Borrowed(token)),
+            _ => Credential::Refused,
+        };
+        found = one_of(found, presented);
+    }
+    found
+}
+
+/// The values of the cookies of one name (RFC 6265, 4.2.1); `None` for one that cannot be read.
+pub fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = Option<&'a str>> {
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|b| *b == b';'));
+    pairs.filter_map(move |pair| {
+        let pair = pair.trim_ascii();
+        let at = memchr::memchr(b'=', pair)?;
+        let (key, value) = pair.split_at_checked(at)?;
+        (key == name.as_bytes()).then(|| std::str::from_utf8(value.get(1..)?).ok())
+    })
+}
+
+/// Takes the cookie of one name away, and leaves the others.
+pub fn remove_cookie(headers: &mut HeaderMap, name: &str) {
+    if cookies(headers, name).next().is_none() {
+        return;
+    }
+    let is_it = |pair: &&[u8]| pair.trim_ascii().split(|b| *b == b'=').next() != Some(name.as_bytes());
+    let kept = |value: &HeaderValue| {
+        let pairs: Vec<&[u8]> = value.as_bytes().split(|b| *b == b';').filter(is_it).map(<[u8]>::trim_ascii).collect();
+        HeaderValue::from_bytes(&pairs.join(&b"; "[..])).ok().filter(|value| !value.is_empty())
+    };
+    let left: Vec<HeaderValue> = headers.get_all(COOKIE).iter().filter_map(kept).collect();
+    headers.remove(COOKIE);
+    for value in left {
+        headers.append(COOKIE, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Credential, Places, Presented, read, remove_cookie};
+    use crate::membership::Kind;
+    use crate::policy::{Scheme, Schemes};
+    use http::Method;
+    use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue};
+    use std::borrow::Cow;
+
+    fn all() -> Schemes {
+        Scheme::ALL.into_iter().fold(Schemes::default(), Schemes::with)
+    }
+
+    fn places() -> Places {
+        Places { parameter: Some("sesame".into()), cookie: Some("postern".into()) }
+    }
+
+    fn one(value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(value))])
+    }
+
+    fn ask<'a>(headers: &'a HeaderMap, query: Option<&'a str>, schemes: Schemes) -> Credential<'a> {
+        read(Presented { method: &Method::GET, headers, query }, schemes, &places())
+    }
+
+    fn presented(kind: Kind, text: &str) -> Credential<'_> {
+        Credential::Presented(kind, Cow::Borrowed(text))
+    }
+
+    #[test]
+    fn the_scheme_decides_and_nothing_falls_through() {
+        let bearer = Schemes::default();
+        for value in ["Bearer t0ken", "bearer t0ken", "BEARER  \t t0ken", " Bearer t0ken "] {
+            assert!(ask(&one(value), None, bearer) == presented(Kind::Token, "t0ken"), "{value}");
+        }
+        for value in ["", "Bearer", "Bearer ", "Bearer a b", "Token x", "Basic YTpi", "Bearert0ken", "sesame x"] {
+            assert!(ask(&one(value), None, bearer) == Credential::Refused, "{value}");
+        }
+        let bytes = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_bytes(b"Bearer \xff").unwrap())]);
+        assert!(ask(&bytes, None, bearer) == Credential::Refused);
+        assert!(ask(&HeaderMap::new(), None, bearer) == Credential::None);
+        let mut two = one("Bearer a");
+        two.append(AUTHORIZATION, HeaderValue::from_static("Bearer a"));
+        assert!(ask(&two, None, bearer) == Credential::Ambiguous);
+    }
+
+    #[test]
+    fn each_scheme_is_read_where_it_is_taken() {
+        assert!(ask(&one("Bearer e30.e30.c2ln"), None, all()) == presented(Kind::Jwt, "e30.e30.c2ln"));
+        assert!(ask(&one("Bearer e30.e30.c2ln"), None, Schemes::default()) == presented(Kind::Token, "e30.e30.c2ln"));
+        for opaque in ["Bearer a.b", "Bearer a..b", "Bearer a.b.c.d", "Bearer a.b.c="] {
+            assert!(matches!(ask(&one(opaque), None, all()), Credential::Presented(Kind::Token, _)), "{opaque}");
+        }
+        assert!(ask(&one("SESAME x_-"), None, all()) == presented(Kind::Sesame, "x_-"));
+        // ann:t0ken, :t0ken, ann:to:ken
+        for (value, token) in
+            [("Basic YW5uOnQwa2Vu", "t0ken"), ("basic OnQwa2Vu", "t0ken"), ("Basic YW5uOnRvOmtlbg==", "to:ken")]
+        {
+            assert!(ask(&one(value), None, all()) == presented(Kind::Token, token), "{value}");
+        }
+        // No colon, nothing behind it, a control character behind it, no base64.
+        for value in ["Basic YW5u", "Basic YW5uOg==", "Basic YW5uOgE=", "Basic !!"] {
+            assert!(ask(&one(value), None, all()) == Credential::Refused, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_token_in_the_query_is_for_reading_alone() {
+        let none = HeaderMap::new();
+        assert!(ask(&none, Some("a=1&sesame=tok"), all()) == presented(Kind::Sesame, "tok"));
+        assert!(ask(&none, Some("a=1"), all()) == Credential::None);
+        assert!(ask(&none, Some("sesame=tok"), Schemes::default()) == Credential::None, "not taken here");
+        for twice in ["sesame=a&sesame=b", "Sesame=a", "sesame[]=a", "x=1;sesame=a"] {
+            assert!(ask(&none, Some(twice), all()) == Credential::Ambiguous, "{twice}");
+        }
+        let post = Presented { method: &Method::POST, headers: &none, query: Some("sesame=tok") };
+        assert!(read(post, all(), &places()) == Credential::Refused);
+        assert!(ask(&one("Bearer t"), Some("sesame=tok"), all()) == Credential::Ambiguous);
+    }
+
+    #[test]
+    fn the_session_s_cookie_is_taken_out_and_the_others_stay() {
+        for (before, after) in [("postern=a", None), ("a=b; postern=x; c=d", Some("a=b; c=d")), ("a=b", Some("a=b"))] {
+            let mut headers = HeaderMap::from_iter([(COOKIE, HeaderValue::from_static(before))]);
+            remove_cookie(&mut headers, "postern");
+            assert_eq!(headers.get(COOKIE).map(|value| value.to_str().unwrap()), after);
+        }
+    }
+
+    #[test]
+    fn a_session_is_a_cookie_of_its_own_name() {
+        let with = |value: &'static str| HeaderMap::from_iter([(COOKIE, HeaderValue::from_static(value))]);
+        for value in ["postern=abc", "a=b; postern=abc", "postern=abc;c=d"] {
+            assert!(ask(&with(value), None, all()) == presented(Kind::Session, "abc"), "{value}");
+        }
+        for value in ["a=b", "xpostern=abc", "postern2=abc", "Postern=abc", ""] {
+            assert!(ask(&with(value), None, all()) == Credential::None, "{value}");
+        }
+        assert!(ask(&with("postern=a; postern=b"), None, all()) == Credential::Ambiguous);
+        assert!(ask(&with("postern="), None, all()) == Credential::Refused);
+        assert!(ask(&with("postern=abc"), None, Schemes::default()) == Credential::None, "not taken here");
+    }
+}

@@ -1,0 +1,343 @@
+//! Keys that verify signatures, each parsed once and pinned to the algorithms that it was published for.
+//!
+//! An algorithm belongs to a key, never to a token: an RSA key has no HMAC, so nobody signs with what is public (RFC 8725, 3.1).
+
+use crate::membership::Life;
+use aws_lc_rs::hmac;
+use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents};
+use data_encoding::BASE64URL_NOPAD;
+use rustls_pki_types::SubjectPublicKeyInfoDer;
+use rustls_pki_types::pem::PemObject;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::sync::Arc;
+
+/// Shortest HMAC secret, in bytes (RFC 7518, 3.2: as long as the hash; 32 for the shortest of them).
+pub const MIN_SECRET: usize = 32;
+
+macro_rules! algorithms {
+    ($($name:ident),*) => {
+        /// A signature algorithm of RFC 7518 or RFC 8037. `none` is not one.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Algorithm {
+            $(
+                #[doc = concat!("`", stringify!($name), "`")]
+                $name,
+            )*
+        }
+
+        impl Algorithm {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// Its name in headers and keys.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
+        }
+    };
+}
+
+algorithms!(HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA);
+
+/// What a key is, whatever it is used with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    Secret,
+    Rsa,
+    P256,
+    P384,
+    P521,
+    Ed25519,
+}
+
+impl Algorithm {
+    /// Reads its name, as it is spelt.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|algorithm| algorithm.as_str() == name)
+    }
+
+    /// Whether whoever verifies could sign too.
+    #[must_use]
+    pub const fn is_symmetric(self) -> bool {
+        matches!(self, Self::HS256 | Self::HS384 | Self::HS512)
+    }
+
+    const fn family(self) -> Family {
+        match self {
+            Self::HS256 | Self::HS384 | Self::HS512 => Family::Secret,
+            Self::RS256 | Self::RS384 | Self::RS512 | Self::PS256 | Self::PS384 | Self::PS512 => Family::Rsa,
+            Self::ES256 => Family::P256,
+            Self::ES384 => Family::P384,
+            Self::ES512 => Family::P521,
+            Self::EdDSA => Family::Ed25519,
+        }
+    }
+
+    fn rsa(self) -> Option<&'static signature::RsaParameters> {
+        Some(match self {
+            Self::RS256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+            Self::RS384 => &signature::RSA_PKCS1_2048_8192_SHA384,
+            Self::RS512 => &signature::RSA_PKCS1_2048_8192_SHA512,
+            Self::PS256 => &signature::RSA_PSS_2048_8192_SHA256,
+            Self::PS384 => &signature::RSA_PSS_2048_8192_SHA384,
+            Self::PS512 => &signature::RSA_PSS_2048_8192_SHA512,
+            _ => return None,
+        })
+    }
+
+    fn hmac(self) -> Option<hmac::Algorithm> {
+        Some(match self {
+            Self::HS256 => hmac::HMAC_SHA256,
+            Self::HS384 => hmac::HMAC_SHA384,
+            Self::HS512 => hmac::HMAC_SHA512,
+            _ => return None,
+        })
+    }
+
+    /// Parses a public key of this algorithm, as a point or as SubjectPublicKeyInfo.
+    fn public(self, bytes: &[u8]) -> Option<ParsedPublicKey> {
+        let parsed = match self {
+            Self::ES256 => ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, bytes),
+            Self::ES384 => ParsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, bytes),
+            Self::ES512 => ParsedPublicKey::new(&signature::ECDSA_P521_SHA512_FIXED, bytes),
+            Self::EdDSA => ParsedPublicKey::new(&signature::ED25519, bytes),
+            _ => ParsedPublicKey::new(self.rsa()?, bytes),
+        };
+        parsed.ok()
+    }
+}
+
+enum Verifier {
+    Public(ParsedPublicKey),
+    Secret(Box<hmac::Key>),
+}
+
+/// One key of an issuer.
+pub struct Key {
+    id: Option<Box<str>>,
+    verifiers: Vec<(Algorithm, Verifier)>,
+    /// What it is, to tell whether it is still there after a fetch.
+    print: [u8; 32],
+    /// What it signed is good as long as this lives.
+    pub life: Arc<Life>,
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Why something is no key for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// It is a secret, and stands where everybody can read it.
+    #[error("a secret key was published")]
+    PublishedSecret,
+    /// It cannot be parsed, or is too weak.
+    #[error("the key cannot be used: it is malformed, or too short (RSA from 2048 bits, secrets from 32 bytes)")]
+    Unfit,
+    /// None of the issuer's algorithms can use it.
+    #[error("none of the issuer's algorithms can use the key")]
+    NoAlgorithm,
+    /// It is not there to verify signatures.
+    #[error("the key is for something else")]
+    OtherUse,
+}
+
+/// Where a key comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provenance {
+    /// From a place that only we can read.
+    Ours,
+    /// From the issuer's address, for everybody.
+    Published,
+}
+
+impl Key {
+    /// A key from a JWK (RFC 7517), for those of `algorithms` that it can do and is published for.
+    ///
+    /// # Errors
+    /// See [`KeyError`]; other keys of the set may still be good.
+    pub fn of_jwk(jwk: &Map<String, Value>, algorithms: &[Algorithm], from: Provenance) -> Result<Self, KeyError> {
+        let text = |name: &str| jwk.get(name).and_then(Value::as_str);
+        let bytes = |name: &str| {
+            let decoded =
+                text(name).and_then(|value| BASE64URL_NOPAD.decode(value.trim_end_matches('=').as_bytes()).ok());
+            decoded.ok_or(KeyError::Unfit)
+        };
+        if text("use").is_some_and(|usage| usage != "sig") {
+            return Err(KeyError::OtherUse);
+        }
+        if let Some(Value::Array(operations)) = jwk.get("key_ops")
+            && !operations.iter().any(|operation| operation == "verify")
+        {
+            return Err(KeyError::OtherUse);
+        }
+        let family = match (text("kty"), text("crv")) {
+            (Some("RSA"), _) => Family::Rsa,
+            (Some("oct"), _) if from == Provenance::Published => return Err(KeyError::PublishedSecret),
+            (Some("oct"), _) => Family::Secret,
+            (Some("EC"), Some("P-256")) => Family::P256,
+            (Some("EC"), Some("P-384")) => Family::P384,
+            (Some("EC"), Some("P-521")) => Family::P521,
+            (Some("OKP"), Some("Ed25519")) => Family::Ed25519,
+            _ => return Err(KeyError::NoAlgorithm),
+        };
+        let pinned = text("alg");
+        let fits = |algorithm: &&Algorithm| {
+            algorithm.family() == family && pinned.is_none_or(|pinned| pinned == algorithm.as_str())
+        };
+        let mut verifiers = Vec::new();
+        for &algorithm in algorithms.iter().filter(fits) {
+            let verifier = match family {
+                Family::Rsa => {
+                    let components = RsaPublicKeyComponents { n: bytes("n")?, e: bytes("e")? };
+                    if components.n.len() < 256 {
+                        return Err(KeyError::Unfit);
+                    }
+                    let rsa = algorithm.rsa().ok_or(KeyError::NoAlgorithm)?;
+                    Verifier::Public(components.to_parsed_public_key(rsa).map_err(|_| KeyError::Unfit)?)
+                }
+                Family::Secret => secret(algorithm, &bytes("k")?)?,
+                Family::Ed25519 => Verifier::Public(algorithm.public(&bytes("x")?).ok_or(KeyError::Unfit)?),
+                Family::P256 | Family::P384 | Family::P521 => {
+                    let (x, y) = (bytes("x")?, bytes("y")?);
+                    let point = [&[4], x.as_slice(), y.as_slice()].concat();
+                    Verifier::Public(algorithm.public(&point).ok_or(KeyError::Unfit)?)
+                }
+            };
+            verifiers.push((algorithm, verifier));
+        }
+        let id = text("kid").map(Box::from);
+        Self::of(id, verifiers, Value::Object(jwk.clone()).to_string().as_bytes())
+    }
+
+    /// A key of the configuration: a public key in PEM, or else an HMAC secret.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn of_text(text: &str, algorithms: &[Algorithm]) -> Result<Self, KeyError> {
+        let verifiers: Vec<_> = if text.trim_start().starts_with("-----BEGIN") {
+            let der = SubjectPublicKeyInfoDer::from_pem_slice(text.as_bytes()).map_err(|_| KeyError::Unfit)?;
+            let public = algorithms.iter().filter(|algorithm| !algorithm.is_symmetric());
+            public.filter_map(|&a| Some((a, Verifier::Public(a.public(&der)?)))).collect()
+        } else {
+            let symmetric = algorithms.iter().filter(|algorithm| algorithm.is_symmetric());
+            symmetric.map(|&a| Ok((a, secret(a, text.as_bytes())?))).collect::<Result<_, _>>()?
+        };
+        Self::of(None, verifiers, text.as_bytes())
+    }
+
+    fn of(id: Option<Box<str>>, verifiers: Vec<(Algorithm, Verifier)>, what: &[u8]) -> Result<Self, KeyError> {
+        if verifiers.is_empty() {
+            return Err(KeyError::NoAlgorithm);
+        }
+        Ok(Self { id, verifiers, print: Sha256::digest(what).into(), life: Arc::default() })
+    }
+
+    /// Whether a token may mean this key: it names it, or names none.
+    #[must_use]
+    pub fn is_meant(&self, id: Option<&str>) -> bool {
+        id.is_none() || self.id.as_deref() == id
+    }
+
+    /// Whether it is the same key.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.print == other.print && self.id == other.id
+    }
+
+    /// Whether the signature of the message is this key's, by this algorithm.
+    #[must_use]
+    pub fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        let verifier = self.verifiers.iter().find(|(known, _)| *known == algorithm);
+        verifier.is_some_and(|(_, verifier)| match verifier {
+            Verifier::Public(key) => key.verify_sig(message, signature).is_ok(),
+            // Constant time.
+            Verifier::Secret(key) => hmac::verify(key, message, signature).is_ok(),
+        })
+    }
+}
+
+fn secret(algorithm: Algorithm, bytes: &[u8]) -> Result<Verifier, KeyError> {
+    if bytes.len() < MIN_SECRET {
+        return Err(KeyError::Unfit);
+    }
+    let algorithm = algorithm.hmac().ok_or(KeyError::NoAlgorithm)?;
+    Ok(Verifier::Secret(Box::new(hmac::Key::new(algorithm, bytes))))
+}
+
+/// The keys of an issuer, as they are at one time.
+#[derive(Debug, Default)]
+pub struct KeySet(Vec<Arc<Key>>);
+
+/// Keys of one set, at most: each of those that a token could mean is tried.
+const MAX_KEYS: usize = 64;
+
+impl KeySet {
+    /// One key alone.
+    #[must_use]
+    pub fn one(key: Key) -> Self {
+        Self(vec![Arc::new(key)])
+    }
+
+    /// Reads a JWK set (RFC 7517, 5); keys that are for something else are passed over.
+    ///
+    /// # Errors
+    /// It is none, or holds no key that could be used.
+    pub fn parse(json: &[u8], algorithms: &[Algorithm], from: Provenance) -> Result<Self, String> {
+        let set: Value = serde_json::from_slice(json).map_err(|_| "it is not JSON".to_owned())?;
+        let list = set.get("keys").and_then(Value::as_array).ok_or("it has no list of `keys`")?;
+        if list.len() > MAX_KEYS {
+            return Err(format!("it has more than {MAX_KEYS} keys"));
+        }
+        let mut keys = Vec::new();
+        let mut problem = None;
+        for jwk in list.iter().filter_map(Value::as_object) {
+            match Key::of_jwk(jwk, algorithms, from) {
+                Ok(key) => keys.push(Arc::new(key)),
+                Err(error) => problem = Some(error),
+            }
+        }
+        if keys.is_empty() {
+            return Err(problem.map_or_else(|| "it has no keys".to_owned(), |error| error.to_string()));
+        }
+        Ok(Self(keys))
+    }
+
+    /// Those that a token may mean.
+    pub fn meant<'k>(&'k self, id: Option<&'k str>) -> impl Iterator<Item = &'k Arc<Key>> {
+        self.0.iter().filter(move |key| key.is_meant(id))
+    }
+
+    /// Takes the place of an older set: keys that stay live on, keys that are gone end, and what they signed with them.
+    #[must_use]
+    pub fn after(self, older: &Self) -> Self {
+        for old in &older.0 {
+            if !self.0.iter().any(|key| key.is(old)) {
+                old.life.end();
+            }
+        }
+        let same = |key: Arc<Key>| older.0.iter().find(|old| old.is(&key)).map_or(key, Arc::clone);
+        Self(self.0.into_iter().map(same).collect())
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

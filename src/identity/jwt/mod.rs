@@ -1,0 +1,181 @@
+//! JWTs of configured issuers: whose signature is good, and whose subject is somebody.
+//!
+//! [`token`] takes one apart, [`key`] verifies, [`ring`] keeps an issuer's keys ([`mod@fetch`] gets them), [`principal`] says who it is:
+//! a user of the directory, or somebody who is in the claims alone. The signature is verified with keys that were parsed
+//! once; crates for JWTs parse the key again for each token, and choose the algorithm before the key.
+
+pub mod fetch;
+pub mod key;
+pub mod principal;
+pub mod ring;
+pub mod token;
+
+use crate::directory::Store;
+use crate::facts::Claims;
+use crate::membership::{Found, Kind, Life, Lookup, Memberships};
+use key::{Algorithm, Key, KeySet};
+use principal::Principal;
+use ring::{Fresh, Pace, Ring, Source};
+use std::sync::Arc;
+use std::time::Duration;
+use token::{Fault, Parts};
+
+/// An issuer, as it is configured and checked.
+pub struct Issuer {
+    /// What `iss` must be, byte for byte.
+    pub name: Box<str>,
+    /// What `aud` must be or contain; `None`: anything, which was said in so many words.
+    pub audiences: Option<Box<[Box<str>]>>,
+    /// How it signs.
+    pub algorithms: Box<[Algorithm]>,
+    /// How far its clock may be from ours.
+    pub leeway: Duration,
+    /// Who its subjects are.
+    pub principal: Principal,
+    /// Its keys.
+    pub ring: Arc<Ring>,
+}
+
+/// A token whose signature is good and whose time is now.
+struct Verified<'t> {
+    issuer: usize,
+    parts: Parts<'t>,
+    expires_at: i64,
+    life: Arc<Life>,
+}
+
+/// Why a token is not verified.
+enum Unverified {
+    /// It never will be.
+    Refused(Fault),
+    /// It names a key that this issuer is not known to have.
+    NoKey(usize),
+}
+
+/// All of them.
+#[derive(Default)]
+pub struct Issuers(Vec<Issuer>);
+
+impl Issuers {
+    /// These issuers; `control` is where their keys are fetched.
+    #[must_use]
+    pub fn start(issuers: Vec<Issuer>, control: &tokio::runtime::Handle) -> Self {
+        for issuer in &issuers {
+            control.spawn(Arc::clone(&issuer.ring).follow());
+        }
+        Self(issuers)
+    }
+
+    fn verify<'t>(&self, token: &'t str) -> Result<Verified<'t>, Unverified> {
+        let parts = Parts::of(token).map_err(Unverified::Refused)?;
+        let name = parts.text("iss").ok_or(Unverified::Refused(Fault::Issuer))?;
+        let found = self.0.iter().enumerate().find(|(_, issuer)| &*issuer.name == name);
+        let (at, issuer) = found.ok_or(Unverified::Refused(Fault::Issuer))?;
+        if !issuer.algorithms.contains(&parts.algorithm) {
+            return Err(Unverified::Refused(Fault::Algorithm));
+        }
+        // What has expired, or is for somebody else, needs no arithmetic.
+        let leeway = i64::try_from(issuer.leeway.as_secs()).unwrap_or_default();
+        let now = crate::clock::unix_seconds();
+        let expires_at = parts.in_force(issuer.audiences.as_deref(), leeway, now).map_err(Unverified::Refused)?;
+        let life = {
+            let keys = issuer.ring.keys();
+            let mut meant = keys.meant(parts.key.as_deref()).peekable();
+            if meant.peek().is_none() {
+                return Err(Unverified::NoKey(at));
+            }
+            let made = |key: &&Arc<Key>| key.verifies(parts.algorithm, parts.message.as_bytes(), &parts.signature);
+            meant.find(made).map(|key| Arc::clone(&key.life))
+        };
+        match life {
+            Some(life) => Ok(Verified { issuer: at, parts, expires_at, life }),
+            // It names no key, and perhaps means one that is not here yet.
+            None if parts.key.is_none() => Err(Unverified::NoKey(at)),
+            None => Err(Unverified::Refused(Fault::Signature)),
+        }
+    }
+
+    /// Whose token it is, and remembers it.
+    pub async fn resolve(&self, memberships: &Memberships, store: &dyn Store, token: &str) -> Lookup {
+        let verified = match self.verify(token) {
+            Err(Unverified::NoKey(at)) => match self.renewed(at).await {
+                Fresh::Down => return Lookup::Unavailable,
+                Fresh::Same => Err(Fault::Signature),
+                Fresh::Look => self.verify(token).map_err(|problem| match problem {
+                    Unverified::Refused(fault) => fault,
+                    Unverified::NoKey(_) => Fault::Signature,
+                }),
+            },
+            Err(Unverified::Refused(fault)) => Err(fault),
+            Ok(verified) => Ok(verified),
+        };
+        let verified = match verified {
+            Ok(verified) => verified,
+            Err(fault) => {
+                tracing::debug!(%fault, "a JWT is refused");
+                return Lookup::Unknown;
+            }
+        };
+        self.person(memberships, store, token, verified).await
+    }
+
+    async fn renewed(&self, at: usize) -> Fresh {
+        match self.0.get(at) {
+            Some(issuer) => issuer.ring.refresh().await,
+            None => Fresh::Same,
+        }
+    }
+
+    async fn person(
+        &self,
+        memberships: &Memberships,
+        store: &dyn Store,
+        token: &str,
+        verified: Verified<'_>,
+    ) -> Lookup {
+        let Verified { issuer, parts, expires_at, life } = verified;
+        let Some(issuer) = self.0.get(issuer) else { return Lookup::Unknown };
+        let Some(who) = issuer.principal.of(&issuer.name, &parts) else {
+            tracing::debug!(fault = %Fault::Subject, "a JWT is refused");
+            return Lookup::Unknown;
+        };
+        let found = |whose| Found {
+            expires_at,
+            claims: Some(Arc::new(Claims::new(&parts.json))),
+            life: Some(Arc::clone(&life)),
+            ..Found::of(whose)
+        };
+        // The same person with another token: nothing has to be asked. What is in the claims alone is each token's own.
+        let key = who.key();
+        let whose = match &key {
+            Some(key) => match memberships.remembered(Kind::Subject, key, crate::clock::monotonic()) {
+                Some(Lookup::Known(known)) => Lookup::Known(known),
+                _ => memberships.load_by(Kind::Subject, key, async || who.read(store).await).await,
+            },
+            None => {
+                let look = async || {
+                    let one = who.read(store).await?;
+                    Ok(one.map(|one| Found { of_organizations: true, ..found(one.snapshot) }))
+                };
+                memberships.load_by(Kind::Jwt, token, look).await
+            }
+        };
+        match whose {
+            Lookup::Known(known) if key.is_some() => {
+                memberships.adopt(Kind::Jwt, token, &known, found(Arc::clone(&known.snapshot)))
+            }
+            other => other,
+        }
+    }
+}
+
+/// Keys that are written in the configuration.
+///
+/// # Errors
+/// See [`key::KeyError`].
+pub fn fixed(issuer: &str, text: &str, algorithms: &[Algorithm]) -> Result<Ring, key::KeyError> {
+    let keys = KeySet::one(Key::of_text(text, algorithms)?);
+    let never = Duration::MAX;
+    let pace = Pace { usual: never, asked: never, keep: never };
+    Ok(Ring::new(issuer, Source::Fixed, algorithms.into(), pace, keys))
+}

@@ -1,0 +1,132 @@
+//! A JWT taken apart and judged by what it says of itself (RFC 7519, RFC 8725).
+
+use super::key::Algorithm;
+use data_encoding::BASE64URL_NOPAD;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// The parts of a token, before anything of it is believed.
+pub struct Parts<'t> {
+    /// What was signed.
+    pub message: &'t str,
+    /// The signature.
+    pub signature: Vec<u8>,
+    /// How it says that it was signed.
+    pub algorithm: Algorithm,
+    /// Which key it names.
+    pub key: Option<String>,
+    /// The claims as text.
+    pub json: String,
+    /// The claims.
+    pub claims: Map<String, Value>,
+}
+
+/// Of a header, what is looked at. Where it would have us fetch a key from (`jku`, `x5u`), or believe one that it brings along
+/// (`jwk`, `x5c`), is not.
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: Option<String>,
+    typ: Option<String>,
+    #[serde(default)]
+    crit: Option<Value>,
+}
+
+/// Why a token is refused. For the log; the caller is told nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Not three parts of base64url with JSON in them.
+    #[error("it is malformed")]
+    Malformed,
+    /// The algorithm is unknown, or not the issuer's.
+    #[error("its algorithm is not taken")]
+    Algorithm,
+    /// The header asks for something that must be understood and is not.
+    #[error("its header asks for what is not understood")]
+    Critical,
+    /// Nobody's token that we know.
+    #[error("its issuer is unknown")]
+    Issuer,
+    /// No key of the issuer made the signature.
+    #[error("its signature is not the issuer's")]
+    Signature,
+    /// Not for us.
+    #[error("it is for another audience")]
+    Audience,
+    /// It does not say when it ends.
+    #[error("it has no `exp`")]
+    NoExpiry,
+    /// Its time is over.
+    #[error("it has expired")]
+    Expired,
+    /// Its time has not come.
+    #[error("it is not valid yet")]
+    Early,
+    /// It names nobody.
+    #[error("it does not say whose it is")]
+    Subject,
+}
+
+impl<'t> Parts<'t> {
+    /// Takes a token apart.
+    ///
+    /// # Errors
+    /// [`Fault::Malformed`], [`Fault::Algorithm`], [`Fault::Critical`].
+    pub fn of(token: &'t str) -> Result<Self, Fault> {
+        let (message, signature) = token.rsplit_once('.').ok_or(Fault::Malformed)?;
+        let (header, payload) = message.split_once('.').ok_or(Fault::Malformed)?;
+        let decode = |part: &str| BASE64URL_NOPAD.decode(part.as_bytes()).map_err(|_| Fault::Malformed);
+        let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| Fault::Malformed)?;
+        let json = String::from_utf8(decode(payload)?).map_err(|_| Fault::Malformed)?;
+        let claims: Map<String, Value> = serde_json::from_str(&json).map_err(|_| Fault::Malformed)?;
+        if header.crit.is_some() {
+            return Err(Fault::Critical);
+        }
+        // Tokens of another sort by the same issuer (a logout token, a DPoP proof) are no credentials (RFC 8725, 3.11).
+        let usual = ["jwt", "at+jwt", "application/at+jwt"];
+        if header.typ.is_some_and(|typ| !usual.iter().any(|usual| typ.eq_ignore_ascii_case(usual))) {
+            return Err(Fault::Critical);
+        }
+        let algorithm = Algorithm::parse(&header.alg).ok_or(Fault::Algorithm)?;
+        Ok(Self { message, signature: decode(signature)?, algorithm, key: header.kid, json, claims })
+    }
+
+    /// A claim that must be a text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// Whether it is for us, and now. Gives the second (Unix) from which on it is refused.
+    ///
+    /// # Errors
+    /// [`Fault::Audience`], [`Fault::NoExpiry`], [`Fault::Expired`], [`Fault::Early`]; [`Fault::Malformed`] for claims of
+    /// the wrong type.
+    pub fn in_force(&self, audiences: Option<&[Box<str>]>, leeway: i64, now: i64) -> Result<i64, Fault> {
+        if let Some(ours) = audiences {
+            let is_ours = |name: &Value| name.as_str().is_some_and(|name| ours.iter().any(|our| &**our == name));
+            let for_us = match self.claims.get("aud") {
+                Some(Value::Array(names)) => names.iter().any(is_ours),
+                Some(name) => is_ours(name),
+                None => false,
+            };
+            if !for_us {
+                return Err(Fault::Audience);
+            }
+        }
+        let time = |name: &str| self.claims.get(name).map(|value| seconds(value).ok_or(Fault::Malformed)).transpose();
+        if time("nbf")?.is_some_and(|begin| now.saturating_add(leeway) < begin) {
+            return Err(Fault::Early);
+        }
+        time("iat")?;
+        let end = time("exp")?.ok_or(Fault::NoExpiry)?.saturating_add(leeway);
+        if end <= now { Err(Fault::Expired) } else { Ok(end) }
+    }
+}
+
+/// A NumericDate (RFC 7519, 2): seconds, perhaps with a fraction, which is dropped.
+#[allow(clippy::cast_possible_truncation)] // within bounds that both can say
+fn seconds(value: &Value) -> Option<i64> {
+    const FAR: f64 = 1e15;
+    value.as_i64().or_else(|| value.as_f64().filter(|n| n.abs() < FAR).map(|n| n as i64))
+}

@@ -1,0 +1,325 @@
+//! JWTs that PyJWT makes: every algorithm, every way to be refused (attacks 64 to 66), keys that rotate.
+
+use super::{Keys, ask, python};
+use crate::support::{Gate, Options, eventually};
+use serde_json::{Value, json};
+
+const ISSUER: &str = "https://id.example.com";
+
+const ROUTES: &str = r#"
+version: 1
+upstream: echo
+authenticate: [bearer, jwt]
+defaults:
+  inject: { X-Postern-User: user.username, X-Postern-Organization: org.slug, X-Plan: claim.plan }
+routes:
+  /me: authenticated
+  /opaque: { level: authenticated, authenticate: bearer }
+  /org/{org:slug}/**: { org: path.org as slug, read: member, write: manager }
+  /tenant: { org: claim.tenant as slug, level: member }
+  /gold: { level: authenticated, when: 'claims.plan == "gold" && "admin" in claims.roles' }
+"#;
+
+fn now() -> i64 {
+    postern::clock::unix_seconds()
+}
+
+fn claims(more: Value) -> Value {
+    let mut claims = json!({ "iss": ISSUER, "sub": "ext-1", "aud": "postern", "exp": now() + 600 });
+    claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    claims
+}
+
+fn gate(issuer: &str) -> Gate {
+    let options = Options { config: format!("identity:\n  jwt:\n    - {issuer}\n"), ..Options::policy(ROUTES) };
+    let gate = Gate::with(&options);
+    gate.postern.cli(&["user", "bind", "uA", "--issuer", ISSUER, "--subject", "ext-1"]);
+    gate
+}
+
+fn bearer(token: &Value) -> String {
+    format!("Bearer {}", token.as_str().unwrap())
+}
+
+const ALGORITHMS: [&str; 13] = [
+    "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+];
+
+#[test]
+fn every_algorithm_of_another_library_is_verified() {
+    let keys: serde_json::Map<String, Value> =
+        ["HS512", "RS256", "ES256", "ES384", "ES512", "EdDSA"].iter().map(|a| ((*a).to_owned(), json!(a))).collect();
+    let key = |algorithm: &str| match algorithm.get(..2) {
+        Some("HS") => "HS512".to_owned(),
+        Some("RS" | "PS") => "RS256".to_owned(),
+        _ => algorithm.to_owned(),
+    };
+    let token =
+        |a: &&str| json!({ "key": key(a), "alg": a, "claims": claims(json!({})), "headers": { "kid": key(a) } });
+    let made =
+        python("jwt_tokens.py", &json!({ "keys": keys, "tokens": ALGORITHMS.iter().map(token).collect::<Vec<_>>() }));
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("jwks.json");
+    let set: Vec<&Value> = made["jwks"].as_object().unwrap().values().collect();
+    std::fs::write(&file, json!({ "keys": set }).to_string()).unwrap();
+    let gate = gate(&format!(
+        "{{ issuer: {ISSUER}, audience: postern, jwks: \"{}\", algorithms: [{}] }}",
+        file.display(),
+        ALGORITHMS.join(", ")
+    ));
+    for (algorithm, token) in ALGORITHMS.iter().zip(made["tokens"].as_array().unwrap()) {
+        let got = gate.send(ask("GET", "/me", &bearer(token)));
+        assert_eq!(got.status, 200, "{algorithm}: {}", got.text());
+        // Another signature, another payload: nobody's.
+        let text = token.as_str().unwrap();
+        let (message, signature) = text.rsplit_once('.').unwrap();
+        let other = if signature.starts_with('A') { 'B' } else { 'A' };
+        gate.upstream.forget();
+        gate.refused(
+            ask("GET", "/me", &format!("Bearer {message}.{other}{}", &signature[1..])),
+            401,
+            "credentials_invalid",
+        );
+    }
+    let recorded = gate.forwarded(ask("GET", "/org/a/x", &bearer(&made["tokens"][3])));
+    assert_eq!(recorded.header("x-postern-user"), Some("uA"));
+    assert!(recorded.header("authorization").is_none());
+}
+
+#[test]
+fn what_is_not_for_us_now_and_signed_by_the_issuer_is_refused() {
+    let good = |more: Value| json!({ "key": "k", "alg": "RS256", "claims": claims(more), "headers": { "kid": "k" } });
+    let without = |name: &str| {
+        let mut token = good(json!({}));
+        token["claims"].as_object_mut().unwrap().remove(name);
+        token
+    };
+    let header = |more: Value| {
+        let mut token = good(json!({}));
+        token["headers"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        token
+    };
+    let mut confused = good(json!({}));
+    confused["confused"] = json!(true);
+    let bad = [
+        ("none", json!({ "key": "k", "alg": "none", "claims": claims(json!({})) })),
+        ("HS256 with the public key", confused),
+        (
+            "another's key by the same name",
+            json!({ "key": "other", "alg": "RS256", "claims": claims(json!({})), "headers": { "kid": "k" } }),
+        ),
+        (
+            "an algorithm that the issuer does not use",
+            json!({ "key": "k", "alg": "PS256", "claims": claims(json!({})), "headers": { "kid": "k" } }),
+        ),
+        ("kid of a path", header(json!({ "kid": "../../etc/passwd" }))),
+        ("crit", header(json!({ "crit": ["x"] }))),
+        ("a logout token", header(json!({ "typ": "logout+jwt" }))),
+        ("another audience", good(json!({ "aud": "other" }))),
+        ("audiences without ours", good(json!({ "aud": ["a", "b"] }))),
+        ("no audience", without("aud")),
+        ("another issuer", good(json!({ "iss": "https://evil.example" }))),
+        ("no issuer", without("iss")),
+        ("expired", good(json!({ "exp": now() - 60 }))),
+        ("no expiry", without("exp")),
+        ("exp is a text", good(json!({ "exp": "9999999999" }))),
+        ("not yet", good(json!({ "nbf": now() + 600 }))),
+        ("no subject", without("sub")),
+        ("a subject that is nobody", good(json!({ "sub": "ext-2" }))),
+    ];
+    let fine = [
+        ("plain", good(json!({}))),
+        ("ours among audiences", good(json!({ "aud": ["x", "postern"] }))),
+        ("within the leeway", good(json!({ "exp": now() - 5, "nbf": now() - 100 }))),
+        ("jku is not looked at", header(json!({ "jku": "http://127.0.0.1:1/", "x5u": "http://127.0.0.1:1/" }))),
+    ];
+    let tokens: Vec<&Value> = bad.iter().chain(&fine).map(|(_, token)| token).collect();
+    let made = python("jwt_tokens.py", &json!({ "keys": { "k": "RS256", "other": "RS256" }, "tokens": tokens }));
+    let keys = Keys::serve(&json!({ "keys": [made["jwks"]["k"]] }));
+    let gate = gate(&format!(
+        "{{ issuer: {ISSUER}, audience: postern, jwks: \"http://{}/\", algorithms: [RS256] }}",
+        keys.address
+    ));
+    let mut tokens = made["tokens"].as_array().unwrap().iter();
+    for ((what, _), token) in bad.iter().zip(&mut tokens) {
+        let got = gate.send(ask("GET", "/me", &bearer(token)));
+        assert_eq!((got.status, got.code().as_str()), (401, "credentials_invalid"), "{what}");
+    }
+    gate.upstream.assert_untouched("refused tokens");
+    for ((what, _), token) in fine.iter().zip(tokens) {
+        let got = gate.send(ask("GET", "/me", &bearer(token)));
+        assert_eq!(got.status, 200, "{what}: {}", got.text());
+    }
+    // A scheme that the route does not take: as an opaque token it is nobody's, though it is remembered as a JWT.
+    let token = made["tokens"].as_array().unwrap().last().unwrap();
+    gate.upstream.forget();
+    gate.refused(ask("GET", "/opaque", &bearer(token)), 401, "credentials_invalid");
+    // Nothing of a token is in a log.
+    let secret = token.as_str().unwrap().rsplit('.').next().unwrap();
+    let said = format!("{:?}{:?}", gate.postern.stderr(), gate.postern.stdout());
+    assert!(!said.contains(secret));
+}
+
+#[test]
+fn the_user_s_state_is_looked_at_every_time() {
+    let token = json!({ "key": "k", "alg": "ES256", "claims": claims(json!({})), "headers": { "kid": "k" } });
+    let made = python("jwt_tokens.py", &json!({ "keys": { "k": "ES256" }, "tokens": [token] }));
+    let keys = Keys::serve(&json!({ "keys": [made["jwks"]["k"]] }));
+    let gate = gate(&format!(
+        "{{ issuer: {ISSUER}, audience: postern, jwks: \"http://{}/\", algorithms: [ES256] }}",
+        keys.address
+    ));
+    let bearer = bearer(&made["tokens"][0]);
+    let status = |target: &str| gate.send(ask("GET", target, &bearer)).status;
+    assert_eq!((status("/me"), status("/org/a/x"), status("/org/b/x")), (200, 200, 403));
+    let hits = gate.postern.metric("postern_cache_hits_total");
+    assert_eq!(status("/me"), 200);
+    assert!(gate.postern.metric("postern_cache_hits_total") > hits, "the signature is remembered");
+    gate.postern.cli(&["member", "delete", "--org", "a", "--user", "uA"]);
+    eventually("the membership has gone", || (status("/org/a/x") == 403).then_some(()));
+    gate.postern.cli(&["user", "edit", "uA", "--active=false"]);
+    eventually("the user is inactive", || (status("/me") == 401).then_some(()));
+    gate.postern.cli(&["user", "edit", "uA", "--active"]);
+    eventually("the user is active", || (status("/me") == 200).then_some(()));
+    gate.postern.cli(&["user", "unbind", "uA", "--issuer", ISSUER, "--subject", "ext-1"]);
+    eventually("the binding has gone", || (status("/me") == 401).then_some(()));
+}
+
+#[test]
+fn keys_rotate_and_what_a_dropped_one_signed_goes_with_it() {
+    let token =
+        |key: &str| json!({ "key": key, "alg": "EdDSA", "claims": claims(json!({})), "headers": { "kid": key } });
+    let tokens = [token("one"), token("two"), token("three")];
+    let made = python(
+        "jwt_tokens.py",
+        &json!({ "keys": { "one": "EdDSA", "two": "EdDSA", "three": "EdDSA" }, "tokens": tokens }),
+    );
+    let set = |names: &[&str]| json!({ "keys": names.iter().map(|name| &made["jwks"][*name]).collect::<Vec<_>>() });
+    let keys = Keys::serve(&set(&["one"]));
+    let gate = gate(&format!(
+        "{{ issuer: {ISSUER}, audience: postern, jwks: \"http://{}/\", algorithms: [EdDSA], refresh: 2s, min_interval: 60s }}",
+        keys.address
+    ));
+    let status = |at: usize| gate.send(ask("GET", "/me", &bearer(&made["tokens"][at]))).status;
+    assert_eq!(status(0), 200);
+    // A new key is fetched when a token names it.
+    keys.publish(&set(&["one", "two"]));
+    assert_eq!(status(1), 200);
+    // One that is dropped takes along what it signed, remembered or not.
+    keys.publish(&set(&["two"]));
+    eventually("the old key has gone", || (status(0) == 401).then_some(()));
+    assert_eq!(status(1), 200);
+    // While nobody answers, the last good keys serve, and a key that may exist is no 401.
+    keys.answer_with("HTTP/1.1 500 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    eventually("the issuer is down", || (status(2) == 503).then_some(()));
+    assert_eq!(status(1), 200);
+}
+
+#[test]
+fn a_storm_of_unknown_keys_is_one_fetch() {
+    let token = |n: usize| json!({ "key": "k", "alg": "ES256", "claims": claims(json!({})), "headers": { "kid": format!("k{n}") } });
+    let tokens: Vec<Value> = (0..60).map(token).collect();
+    let made = python("jwt_tokens.py", &json!({ "keys": { "k": "ES256" }, "tokens": tokens }));
+    let keys = Keys::serve(&json!({ "keys": [made["jwks"]["k"]] }));
+    let gate = gate(&format!(
+        "{{ issuer: {ISSUER}, audience: postern, jwks: \"http://{}/\", algorithms: [ES256], refresh: 10m, min_interval: 60s }}",
+        keys.address
+    ));
+    eventually("the first fetch", || (keys.fetched() == 1).then_some(()));
+    std::thread::scope(|scope| {
+        for token in made["tokens"].as_array().unwrap() {
+            scope.spawn(|| assert_eq!(gate.send(ask("GET", "/me", &bearer(token))).status, 401));
+        }
+    });
+    assert!(keys.fetched() <= 2, "{}", keys.fetched());
+}
+
+#[test]
+fn key_sets_that_are_odd_are_no_keys_and_no_harm() {
+    let token = json!({ "key": "k", "alg": "RS256", "claims": claims(json!({})), "headers": { "kid": "k" } });
+    let made = python(
+        "jwt_tokens.py",
+        &json!({ "keys": { "k": "RS256", "w": "RS256-weak", "h": "HS256" }, "tokens": [token] }),
+    );
+    let answer =
+        |body: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    let good = json!({ "keys": [made["jwks"]["k"]] }).to_string();
+    let odd = [
+        ("empty", answer("")),
+        ("not JSON", answer("<html>")),
+        ("no keys", answer("{\"keys\":[]}")),
+        ("a list", answer("[1]")),
+        ("too weak", answer(&json!({ "keys": [made["jwks"]["w"]] }).to_string())),
+        ("a published secret", answer(&json!({ "keys": [made["jwks"]["h"]] }).to_string())),
+        ("huge", answer(&format!("{{\"x\":\"{}\",\"keys\":[]}}", "a".repeat(600_000)))),
+        (
+            "elsewhere",
+            format!(
+                "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{good}",
+                good.len()
+            ),
+        ),
+        ("broken off", "HTTP/1.1 200 OK\r\nContent-Length: 9999\r\nConnection: close\r\n\r\n{".to_owned()),
+        ("no HTTP", "hello".to_owned()),
+    ];
+    let keys = Keys::serve(&json!({}));
+    keys.answer_with(&odd[0].1);
+    let gate = gate(&format!(
+        "{{ issuer: {ISSUER}, audience: postern, jwks: \"http://{}/\", algorithms: [RS256], refresh: 1s, min_interval: 1s }}",
+        keys.address
+    ));
+    let token = bearer(&made["tokens"][0]);
+    for (what, bytes) in &odd {
+        keys.answer_with(bytes);
+        let before = keys.fetched();
+        eventually("another fetch", || (keys.fetched() > before).then_some(()));
+        assert_eq!(gate.send(ask("GET", "/me", &token)).status, 503, "{what}");
+    }
+    keys.answer_with(&answer(&good));
+    eventually("good keys", || (gate.send(ask("GET", "/me", &token)).status == 200).then_some(()));
+    let said = gate.postern.stderr().iter().filter(|line| line.contains("cannot be fetched")).count();
+    assert_eq!(said, 1, "said once, not once a fetch");
+}
+
+#[test]
+fn a_principal_may_be_named_by_a_claim_or_be_in_the_claims_alone() {
+    let token = |more: Value| json!({ "key": "k", "alg": "ES256", "claims": claims(more) });
+    let tokens = [
+        token(json!({ "email": "ma@a.example", "email_verified": true })),
+        token(json!({ "email": "ma@a.example" })),
+        token(json!({ "email": "su@a.example", "email_verified": true })),
+        token(
+            json!({ "orgs": { "a": "manager", "gone": "manager", "nowhere": "member" }, "plan": "gold", "roles": ["admin"], "tenant": "a" }),
+        ),
+        token(json!({ "orgs": ["b"], "plan": "silver", "roles": [], "tenant": "a" })),
+    ];
+    let made = python("jwt_tokens.py", &json!({ "keys": { "k": "ES256" }, "tokens": tokens }));
+    let keys = Keys::serve(&json!({ "keys": [made["jwks"]["k"]] }));
+    let issuer = |user: &str| {
+        format!(
+            "{{ issuer: {ISSUER}, audience: any, jwks: \"http://{}/\", algorithms: [ES256], {user} }}",
+            keys.address
+        )
+    };
+    let by_email = gate(&issuer("user: email"));
+    by_email.postern.cli(&["user", "edit", "su", "--email", "su@a.example"]);
+    let status = |at: usize| by_email.send(ask("GET", "/org/a/x", &bearer(&made["tokens"][at]))).status;
+    assert_eq!((status(0), status(1), status(2)), (200, 401, 401), "verified; not verified; never a superuser");
+
+    let alone = gate(&issuer("user: claims, memberships: { claim: orgs, by: slug }"));
+    let ask =
+        |method: &str, target: &str, at: usize| alone.send(ask(method, target, &bearer(&made["tokens"][at]))).status;
+    assert_eq!((ask("POST", "/org/a/x", 3), ask("GET", "/org/gone/x", 3), ask("GET", "/org/b/x", 3)), (200, 403, 403));
+    assert_eq!((ask("GET", "/org/b/x", 4), ask("POST", "/org/b/x", 4)), (200, 403));
+    assert_eq!(
+        (ask("GET", "/tenant", 3), ask("GET", "/tenant", 4)),
+        (200, 403),
+        "the claim names it, membership decides"
+    );
+    assert_eq!((ask("GET", "/gold", 3), ask("GET", "/gold", 4)), (200, 403));
+    let recorded = alone.forwarded(super::ask("GET", "/me", &bearer(&made["tokens"][3])));
+    assert_eq!((recorded.header("x-plan"), recorded.header("x-postern-user")), (Some("gold"), Some("ext-1")));
+    // The organization's end reaches those who are in no directory.
+    alone.postern.cli(&["org", "edit", "b", "--active=false"]);
+    eventually("the organization is disabled", || (ask("GET", "/org/b/x", 4) == 403).then_some(()));
+}

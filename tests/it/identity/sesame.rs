@@ -1,0 +1,187 @@
+//! Sesame tokens: ours before the real django-sesame, its before us, and a magic link's misuses (attack 74).
+
+use super::{ask, python};
+use crate::support::{Gate, Options, Postern, eventually};
+use serde_json::{Value, json};
+
+const KEY: &str = "fn)t*+$)ugeyip6-#txyy$5wf2ervc0d2n#h)qb)y5@ly$t*@w";
+const PASSWORD: &str = "pbkdf2_sha256$1000000$saltsaltsaltsaltsalt22$kL5XxqqX9nT6Hf3yYb3U3gq9C3x0m9T1r2e3w4q5t6A=";
+
+const ROUTES: &str = r#"
+version: 1
+upstream: echo
+authenticate: [bearer, sesame]
+defaults: { inject: { X-Postern-User: user.username } }
+routes:
+  /me: authenticated
+  /x/**: authenticated
+  /public/**: public
+  /opaque: { level: authenticated, authenticate: bearer }
+  /admin: superuser
+"#;
+
+fn gate(more: &str) -> Gate {
+    let config =
+        format!("identity:\n  session: {{ secure: false }}\n  sesame: {{ key: {{ file: django.key }}, {more} }}\n");
+    let options = Options { config, ..Options::policy(ROUTES) };
+    let upstream = crate::support::Upstream::echo();
+    let home = Postern::prepare(Some(upstream.address()), &options);
+    std::fs::write(home.path().join("django.key"), format!("{KEY}\n")).unwrap();
+    let mut command = Postern::serve(home.path(), &options);
+    let postern = Postern::run(home, &mut command);
+    postern.sql(&format!("UPDATE users SET password = '{PASSWORD}' WHERE username = 'uA'"));
+    Gate { postern, upstream }
+}
+
+fn mint(gate: &Gate, more: &[&str]) -> String {
+    gate.postern.cli(&[&["sesame", "mint", "--user", "uA"], more].concat()).trim().to_owned()
+}
+
+fn status(gate: &Gate, token: &str) -> u16 {
+    gate.send(ask("GET", "/me", &format!("sesame {token}"))).status
+}
+
+/// The settings of Django, and what of ours says the same.
+const SETTINGS: [(&str, &str); 6] = [
+    (r#"{"SESAME_MAX_AGE": 300}"#, "max_age: 5m"),
+    (r#"{}"#, "max_age: none"),
+    (
+        r#"{"SESAME_MAX_AGE": 300, "SESAME_TOKENS": ["sesame.tokens_v1"], "SESAME_ITERATIONS": 50}"#,
+        "versions: [v1], iterations: 50",
+    ),
+    (
+        r#"{"SESAME_TOKENS": ["sesame.tokens_v1"], "SESAME_SALT": "pepper", "SESAME_ITERATIONS": 50}"#,
+        "max_age: none, versions: [v1], salt: pepper, iterations: 50",
+    ),
+    (
+        r#"{"SESAME_MAX_AGE": 300, "SESAME_INVALIDATE_ON_EMAIL_CHANGE": true, "SESAME_SIGNATURE_SIZE": 20}"#,
+        "invalidate_on_email_change: true, signature_size: 20",
+    ),
+    (r#"{"SESAME_MAX_AGE": 300, "SESAME_ONE_TIME": true}"#, "one_time: true"),
+];
+
+#[test]
+fn the_real_django_sesame_takes_our_tokens_and_we_take_its() {
+    for (django, ours) in SETTINGS {
+        let gate = gate(ours);
+        let last_login = "2025-12-31T23:59:59.123456+00:00";
+        gate.postern
+            .sql("UPDATE users SET last_login = 1767225599123456, email = 'ua@a.example' WHERE username = 'uA'");
+        let mut settings: Value = serde_json::from_str(django).unwrap();
+        settings["SECRET_KEY"] = json!(KEY);
+        let scopes = !django.contains("tokens_v1");
+        let mut judge = vec![json!([mint(&gate, &[]), ""])];
+        if scopes {
+            judge.push(json!([mint(&gate, &["--scope", "report:7"]), "report:7"]));
+        }
+        let user: Value = serde_json::from_str(&gate.postern.cli(&["user", "show", "uA", "--json"])).unwrap();
+        let user = json!({ "id": user["id"], "password": PASSWORD, "email": "ua@a.example", "last_login": last_login });
+        let asked = json!({ "settings": settings, "user": user, "make": [""], "judge": judge });
+        let told = python("sesame_tokens.py", &asked);
+        assert!(told["judged"].as_array().unwrap().iter().all(|ok| *ok == true), "{django}: {told}");
+        let token = told["made"][0].as_str().unwrap();
+        assert_eq!(status(&gate, token), 200, "{django}");
+        assert_eq!(status(&gate, token), if ours.contains("one_time") { 401 } else { 200 }, "{django}, again");
+        if scopes {
+            assert_eq!(status(&gate, judge[1][0].as_str().unwrap()), 401, "a scope is for somebody else");
+        }
+    }
+}
+
+#[test]
+fn a_link_ends_with_the_password_the_user_and_its_time() {
+    let gate = gate("max_age: 5m");
+    let token = mint(&gate, &[]);
+    assert_eq!((status(&gate, &token), status(&gate, &token)), (200, 200));
+    assert_eq!(status(&gate, &mint(&gate, &["--max-age", "1h"])), 200);
+    let short = mint(&gate, &["--max-age", "2s"]);
+    assert_eq!(status(&gate, &short), 200);
+    eventually("it has expired", || (status(&gate, &short) == 401).then_some(()));
+    for bad in [&token[..token.len() - 1], &format!("{token}A"), "AAAA", "!", &token.replace(&token[..2], "zz")] {
+        assert_eq!(status(&gate, bad), 401, "{bad}");
+    }
+    gate.upstream.forget();
+    gate.refused(ask("GET", "/opaque", &format!("sesame {token}")), 401, "credentials_invalid");
+    gate.refused(ask("GET", "/me", &format!("Bearer {token}")), 401, "credentials_invalid");
+    gate.postern.cli(&["user", "edit", "uA", "--active=false"]);
+    eventually("the user is inactive", || (status(&gate, &token) == 401).then_some(()));
+    gate.postern.cli(&["user", "edit", "uA", "--active"]);
+    eventually("the user is active", || (status(&gate, &token) == 200).then_some(()));
+    gate.postern.sql("UPDATE users SET password = 'pbkdf2_sha256$1$s$another' WHERE username = 'uA'");
+    eventually("the password has changed", || (status(&gate, &token) == 401).then_some(()));
+    // No part of the password's hash or of a token is in a log.
+    let said = format!("{:?}{:?}", gate.postern.stderr(), gate.postern.stdout());
+    assert!(!said.contains(&token) && !said.contains("kL5Xxqq") && !said.contains(KEY));
+}
+
+#[test]
+fn a_one_time_link_is_used_once_however_many_try() {
+    let gate = gate("one_time: true");
+    for round in 0..2 {
+        let token = mint(&gate, &[]);
+        let good = std::thread::scope(|scope| {
+            let tries: Vec<_> = (0..40).map(|_| scope.spawn(|| status(&gate, &token))).collect();
+            tries.into_iter().map(|one| one.join().unwrap()).filter(|status| *status == 200).count()
+        });
+        assert_eq!(good, 1, "round {round}");
+        assert_eq!(status(&gate, &token), 401);
+    }
+}
+
+#[test]
+fn a_token_in_the_query_goes_no_further() {
+    let gate = gate("query: key");
+    let token = mint(&gate, &[]);
+    let get = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+    for (target, forwarded) in [
+        (format!("/x/1?key={token}"), "/x/1"),
+        (format!("/x/1?a=1&key={token}&b=2"), "/x/1?a=1&b=2"),
+        (format!("/public/x?b=%20&key={token}"), "/public/x?b=%20"),
+    ] {
+        let recorded = gate.forwarded(get(&target));
+        assert_eq!(recorded.target, forwarded);
+    }
+    let answer = gate.send(get(&format!("/x/1?key={token}")));
+    assert_eq!(
+        (answer.header("cache-control"), answer.header("referrer-policy")),
+        (Some("no-store"), Some("no-referrer"))
+    );
+    gate.upstream.forget();
+    let post = format!("POST /x/1?key={token} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    gate.refused(post, 401, "credentials_invalid");
+    for twice in [format!("key={token}&key={token}"), format!("Key={token}"), format!("key[]={token}")] {
+        gate.refused(get(&format!("/x/1?{twice}")), 400, "ambiguous");
+    }
+    gate.refused(ask("GET", &format!("/x/1?key={token}"), "Bearer x"), 400, "ambiguous");
+    gate.refused(get("/x/1?key=wrong"), 401, "credentials_invalid");
+    gate.refused(get(&format!("/admin?key={token}")), 403, "superuser_only");
+    let said = format!("{:?}{:?}", gate.postern.stderr(), gate.postern.access_lines(8));
+    assert!(!said.contains(&token));
+}
+
+#[test]
+fn a_link_may_become_a_session() {
+    let routes = ROUTES.replace("[bearer, sesame]", "[sesame, session]");
+    let config = "identity:\n  session: { secure: false }\n  sesame: { key: { file: django.key }, one_time: true, query: { name: key, exchange: true } }\n";
+    let options = Options { config: config.to_owned(), ..Options::policy(routes) };
+    let upstream = crate::support::Upstream::echo();
+    let home = Postern::prepare(Some(upstream.address()), &options);
+    std::fs::write(home.path().join("django.key"), KEY).unwrap();
+    let mut command = Postern::serve(home.path(), &options);
+    let gate = Gate { postern: Postern::run(home, &mut command), upstream };
+    let token = mint(&gate, &[]);
+    let link = format!("GET /x/1?a=1&key={token} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let answer = gate.send(&link);
+    assert_eq!((answer.status, answer.header("location")), (303, Some("/x/1?a=1")));
+    assert_eq!(
+        (answer.header("cache-control"), answer.header("referrer-policy")),
+        (Some("no-store"), Some("no-referrer"))
+    );
+    gate.upstream.assert_untouched("the link");
+    let cookies = answer.all("set-cookie");
+    assert!(cookies[0].contains("HttpOnly") && cookies[0].contains("SameSite=Lax"));
+    let session = cookies[0].split(';').next().unwrap();
+    let recorded = gate.forwarded(format!("GET /x/1?a=1 HTTP/1.1\r\nHost: a\r\nCookie: theme=dark; {session}\r\n\r\n"));
+    assert_eq!((recorded.header("x-postern-user"), recorded.header("cookie")), (Some("uA"), Some("theme=dark")));
+    assert_eq!(gate.send(&link).status, 401, "the link was for once");
+}

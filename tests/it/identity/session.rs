@@ -1,0 +1,102 @@
+//! Sessions: a cookie that only the gate reads, and that changes nothing for a page of somebody else.
+
+use crate::support::{Gate, Options, Postern, World, eventually};
+use postern::directory::sqlite::{Options as StoreOptions, SqliteStore};
+use postern::directory::token::TokenDigest;
+use postern::directory::{Credentials, NewSession, Store};
+use postern::identity::session::csrf;
+
+const ROUTES: &str = r#"
+version: 1
+upstream: echo
+authenticate: [bearer, session]
+defaults: { inject: { X-Postern-User: user.username } }
+routes:
+  /me: authenticated
+  /opaque: { level: authenticated, authenticate: bearer }
+"#;
+
+const TOKEN: &str = "dGVzdC1zZXNzaW9uLXRva2VuLW9mLTMyLWJ5dGVzISE";
+
+fn gate() -> Gate {
+    let config = "identity: { session: { secure: false } }\n".to_owned();
+    Gate::with(&Options { config, ..Options::policy(ROUTES) })
+}
+
+/// A session of uA with that token, made as a login makes it.
+fn begin(postern: &Postern, seconds: i64, instead_of: Option<TokenDigest>) {
+    let store = SqliteStore::open(&postern.home().join("postern.db"), StoreOptions::default()).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let user = store.user(&"uA".into()).await.unwrap().id;
+        let expires_at = postern::clock::unix_seconds() + seconds;
+        store
+            .create_session(NewSession { user, digest: TokenDigest::of(TOKEN), expires_at, instead_of })
+            .await
+            .unwrap();
+    });
+}
+
+fn with_cookie(method: &str, more: &str) -> String {
+    format!(
+        "{method} /me HTTP/1.1\r\nHost: app.example\r\nCookie: a=b; postern_session={TOKEN}\r\n{more}Content-Length: 0\r\n\r\n"
+    )
+}
+
+#[test]
+fn a_session_lasts_until_it_is_ended() {
+    let gate = gate();
+    gate.refused(with_cookie("GET", ""), 401, "credentials_invalid");
+    begin(&gate.postern, 600, None);
+    // A moment ago it was nobody's, and that is not remembered.
+    let recorded = gate.forwarded(with_cookie("GET", ""));
+    assert_eq!((recorded.header("x-postern-user"), recorded.header("cookie")), (Some("uA"), Some("a=b")));
+    let answer = gate.send(with_cookie("GET", ""));
+    assert!(answer.all("vary").iter().any(|vary| vary.eq_ignore_ascii_case("cookie")), "{:?}", answer.all("vary"));
+    // It is no bearer token, and a bearer token is no session.
+    gate.upstream.forget();
+    gate.refused(super::ask("GET", "/me", &format!("Bearer {TOKEN}")), 401, "credentials_invalid");
+    let bearer = World::get().token_of("uA");
+    gate.refused(
+        format!("GET /me HTTP/1.1\r\nHost: a\r\nCookie: postern_session={bearer}\r\n\r\n"),
+        401,
+        "credentials_invalid",
+    );
+    let both = format!("Authorization: Bearer {bearer}\r\n");
+    gate.refused(with_cookie("GET", &both), 400, "ambiguous");
+    gate.refused(with_cookie("GET", &format!("Cookie: postern_session={TOKEN}\r\n")), 400, "ambiguous");
+    // Where sessions are not taken, the cookie is not looked at, and goes no further.
+    let opaque = with_cookie("GET", &both).replace("/me", "/opaque");
+    assert_eq!(gate.forwarded(opaque).header("cookie"), Some("a=b"));
+    gate.postern.sql("UPDATE users SET password = 'x$y' WHERE username = 'uA'");
+    eventually("a new password ends it", || (gate.send(with_cookie("GET", "")).status == 401).then_some(()));
+}
+
+#[test]
+fn a_session_expires() {
+    let gate = gate();
+    begin(&gate.postern, 2, None);
+    assert_eq!(gate.send(with_cookie("GET", "")).status, 200);
+    eventually("it has expired", || (gate.send(with_cookie("GET", "")).status == 401).then_some(()));
+    begin(&gate.postern, 600, Some(TokenDigest::of(TOKEN)));
+    eventually("a new one in its place", || (gate.send(with_cookie("GET", "")).status == 200).then_some(()));
+}
+
+#[test]
+fn a_page_of_somebody_else_changes_nothing() {
+    let gate = gate();
+    begin(&gate.postern, 600, None);
+    let token = format!("X-CSRF-Token: {}\r\n", csrf(TOKEN));
+    let ours = format!("Origin: https://app.example\r\n{token}");
+    for good in [&token, &ours] {
+        assert_eq!(gate.send(with_cookie("POST", good)).status, 200);
+    }
+    gate.upstream.forget();
+    gate.refused(with_cookie("POST", ""), 403, "scope_exceeded");
+    gate.refused(with_cookie("DELETE", "X-CSRF-Token: wrong\r\n"), 403, "scope_exceeded");
+    gate.refused(with_cookie("POST", &format!("{token}{token}")), 403, "scope_exceeded");
+    gate.refused(with_cookie("POST", &format!("Origin: https://evil.example\r\n{token}")), 403, "origin_denied");
+    gate.refused(with_cookie("PUT", &format!("Origin: null\r\n{token}")), 403, "origin_denied");
+    // What no cookie carries needs no such proof.
+    assert_eq!(gate.send(super::ask("POST", "/me", &format!("Bearer {}", World::get().token_of("uA")))).status, 200);
+}
