@@ -6,7 +6,7 @@
 #   serve.sh --reset --port PORT                                            as it was after the import, caches and limits too
 #
 # DIR has schema*.sql (else the schema beside this script is taken) and seed*.sql, as pg_dump writes them. POSTERN_BIN names a
-# binary that is built already.
+# binary that is built already, POSTERN_REFERENCE_ITERATIONS the cost of a password (1000000, as Django's).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 seed='' port='' key='' store=sqlite reset=
@@ -64,7 +64,7 @@ identity:
   api: token
   login: { phone_prefixes: ["+39"] }
   token: { throttle: 20/day, key: { env: POSTERN_TOKEN_KEY } }
-  passwords: { algorithm: pbkdf2_sha256, md5: true }
+  passwords: { algorithm: pbkdf2_sha256, iterations: ${POSTERN_REFERENCE_ITERATIONS:-1000000}, md5: true }
 YAML
 printf 'version: 1\nroutes:\n  /**: authenticated\n' > "$home/routes.yaml"
 shopt -s nullglob

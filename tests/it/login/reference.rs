@@ -1,6 +1,7 @@
 //! An OpenWISP data set, imported and served as the reference serves it: what it recorded is played against postern.
 
 use crate::support::{Answer, PATIENCE, Raw, eventually};
+use postern::password::{Algorithm, Hasher};
 use serde_json::Value;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -9,6 +10,24 @@ use tempfile::TempDir;
 
 fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference")
+}
+
+/// Of a password's hash here; a million of them, as Django's, are half a second each in a debug build.
+const ITERATIONS: u32 = 1000;
+
+/// The same people with the same passwords, `NAME-Pw1!`, at a thousandth of the cost.
+fn cheap(dump: &str) -> String {
+    let hasher = Hasher::new(Algorithm::Pbkdf2Sha256 { iterations: ITERATIONS }, false);
+    let line = |line: &str| {
+        let begin = "INSERT INTO public.openwisp_users_user VALUES ('pbkdf2_sha256$1000000$";
+        let Some((_, rest)) = line.strip_prefix(begin).and_then(|rest| rest.split_once("', ")) else {
+            return line.to_owned();
+        };
+        let name = rest.split(", ").nth(2).unwrap().trim_matches('\'');
+        let hash = hasher.hash(&format!("{name}-Pw1!")).unwrap();
+        format!("INSERT INTO public.openwisp_users_user VALUES ('{}', {rest}", hash.expose())
+    };
+    dump.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// `tests/reference/serve.sh`, running.
@@ -21,9 +40,13 @@ struct Reference {
 impl Reference {
     fn start() -> Self {
         let home = TempDir::new().unwrap();
+        let seed = home.path().join("seed");
+        std::fs::create_dir(&seed).unwrap();
+        let people = std::fs::read_to_string(here().join("seed_core_inserts.sql")).unwrap();
+        std::fs::write(seed.join("seed.sql"), cheap(&people)).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Self::script(&home, port);
-        command.arg("--seed").arg(here()).args(["--secret-key", "a secret"]);
+        command.arg("--seed").arg(&seed).args(["--secret-key", "a secret"]);
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut reference = Self { child, address, home };
@@ -38,6 +61,7 @@ impl Reference {
         let mut command = Command::new("bash");
         command.arg(here().join("serve.sh")).args(["--port", &port.to_string()]);
         command.env("POSTERN_BIN", env!("CARGO_BIN_EXE_postern")).env("POSTERN_REFERENCE_DIR", home.path());
+        command.env("POSTERN_REFERENCE_ITERATIONS", ITERATIONS.to_string());
         command
     }
 
