@@ -18,6 +18,7 @@ RUN sed -i '/^\[\[bench\]\]/,/^$/d' Cargo.toml \
 COPY Cargo.toml ./
 COPY src src
 COPY migrations migrations
+COPY templates templates
 # Cargo goes by times, and the files' may be older than the empty crate's.
 RUN sed -i '/^\[\[bench\]\]/,/^$/d' Cargo.toml \
     && touch src/lib.rs src/main.rs \

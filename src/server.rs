@@ -136,7 +136,6 @@ impl Server {
         let opened = destinations.open(&resolve(&policy, &config.upstreams)?).await.map_err(PolicyError::from)?;
         let capacity = Capacity { known: config.cache_credentials, ..Capacity::default() };
         let position = store.position().await?;
-        let api = identity_api(&config, &store)?;
         let metrics = Arc::new(Metrics::default());
         let redis = redis(&config, control)?;
         let shared_limits = match &redis {
@@ -158,7 +157,9 @@ impl Server {
         memberships.catch_up().await?;
         control.spawn(Arc::clone(&memberships).watch());
 
-        let identity = Arc::new(Identity::start(&config.identity, Arc::clone(&memberships), store, control)?);
+        let identity = Identity::start(&config.identity, Arc::clone(&memberships), Arc::clone(&store), control)?;
+        let identity = Arc::new(identity);
+        let api = identity_api(&config, &store, &identity, shared_limits.clone())?;
 
         let limits = Arc::new(Limiter::new(crate::clock::monotonic(), shared_limits));
         let (access, writer) = if config.log.access {
@@ -259,7 +260,12 @@ impl Server {
 }
 
 /// The identity API, where it is wanted.
-fn identity_api(config: &Config, store: &Arc<dyn Store>) -> Result<Option<Arc<Api>>, StartError> {
+fn identity_api(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    identity: &Arc<Identity>,
+    limits: Option<Arc<limit::Shared>>,
+) -> Result<Option<Arc<Api>>, StartError> {
     let accounts = &config.accounts;
     if !accounts.api {
         return Ok(None);
@@ -268,7 +274,7 @@ fn identity_api(config: &Config, store: &Arc<dyn Store>) -> Result<Option<Arc<Ap
         (Some(key), Compat::Openwisp) => Some(Sealer::new(&key.text()?)?),
         _ => None,
     };
-    Ok(Some(Arc::new(Api::new(Arc::clone(store), accounts, sealer))))
+    Ok(Some(Arc::new(Api::new(Arc::clone(store), Arc::clone(identity), accounts, sealer, limits))))
 }
 
 /// Redis as configured, with the task that connects to it; nothing waits for that.
@@ -330,7 +336,7 @@ fn observe_logins(metrics: &Metrics, api: &Arc<Api>) {
     );
     metrics.gauge(
         "postern_login_limits",
-        "Addresses and users whose attempts to log in are counted",
+        "Addresses and users whose attempts to log in are counted in this process",
         of(|api| api.login.limits().len() as f64),
     );
 }

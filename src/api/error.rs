@@ -110,7 +110,7 @@ impl ApiError {
             Self::Throttled { wait, state } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(wait)));
                 if let Some(state) = state {
-                    tell_limit(headers, state, wait);
+                    tell_limit(headers, state);
                 }
             }
             Self::Busy | Self::Unavailable => {
@@ -123,9 +123,9 @@ impl ApiError {
 }
 
 /// `RateLimit` and its policy (draft-ietf-httpapi-ratelimit-headers).
-pub(super) fn tell_limit(headers: &mut http::HeaderMap, state: State, reset: Duration) {
+pub(super) fn tell_limit(headers: &mut http::HeaderMap, state: State) {
     let policy = format!("\"address\";q={};w={}", state.limit, state.period.as_secs());
-    let now = format!("\"address\";r={};t={}", state.remaining, seconds(reset));
+    let now = format!("\"address\";r={};t={}", state.remaining, seconds(state.reset));
     if let (Ok(policy), Ok(now)) = (HeaderValue::try_from(policy), HeaderValue::try_from(now)) {
         headers.insert(RATE_LIMIT_POLICY, policy);
         headers.insert(RATE_LIMIT, now);

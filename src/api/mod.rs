@@ -1,7 +1,8 @@
 //! The identity API: what postern itself answers under `/api/v1/users/` on the data port.
 //!
 //! It runs on the control plane; a data-plane worker hands a request over ([`Service::call`]) once its body is here, and waits for
-//! the answer like for an upstream's. [`router`] has all routes and layers in one list; each operation is a file ([`token`]).
+//! the answer like for an upstream's. [`router`] has all routes and layers in one list; each operation is a file ([`token`],
+//! [`login`], [`logout`]).
 //! What comes in is read by [`body`] and [`fields`] in the manner of the reference (Django REST framework), whose answers
 //! clients of an existing installation know; what goes wrong becomes an answer in [`error`] alone.
 
@@ -9,13 +10,18 @@ pub mod body;
 pub mod error;
 pub mod fields;
 pub mod json;
+pub mod login;
+pub mod logout;
 pub mod negotiate;
+pub mod page;
 pub mod router;
 pub mod token;
 
 use crate::config::accounts::Accounts;
 use crate::directory::Store;
 use crate::directory::seal::Sealer;
+use crate::identity::Identity;
+use crate::limit::Shared;
 use crate::login::Login;
 use axum::Router;
 use bytes::Bytes;
@@ -42,6 +48,8 @@ pub struct Api {
     pub store: Arc<dyn Store>,
     /// Logs people in.
     pub login: Login,
+    /// Makes their sessions, and knows them.
+    pub identity: Arc<Identity>,
     /// Encrypts the one token of a user, under `compat: openwisp`; otherwise each login gets a new one.
     pub sealer: Option<Sealer>,
     /// How long a token of a login is good.
@@ -51,12 +59,19 @@ pub struct Api {
 }
 
 impl Api {
-    /// As it is configured. A `sealer` is what `compat: openwisp` needs.
+    /// As it is configured. A `sealer` is what `compat: openwisp` needs; `shared` are the limits that replicas share.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, accounts: &Accounts, sealer: Option<Sealer>) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        identity: Arc<Identity>,
+        accounts: &Accounts,
+        sealer: Option<Sealer>,
+        shared: Option<Arc<Shared>>,
+    ) -> Self {
         Self {
-            login: Login::new(Arc::clone(&store), accounts.clone()),
+            login: Login::new(Arc::clone(&store), accounts.clone(), shared),
             store,
+            identity,
             compat: sealer.is_some(),
             sealer,
             lifetime: accounts.lifetime,

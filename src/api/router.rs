@@ -1,7 +1,7 @@
 //! All routes, and what stands around them.
 
 use super::error::ApiError;
-use super::{Api, token};
+use super::{Api, login, logout, token};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
@@ -13,8 +13,13 @@ use std::sync::Arc;
 
 /// The path of the token endpoint.
 pub const TOKEN: &str = "/api/v1/users/token/";
+/// The path of the login page.
+pub const LOGIN: &str = "/api/v1/users/login/";
+/// The path of the logout page.
+pub const LOGOUT: &str = "/api/v1/users/logout/";
 /// Paths that a slash is added to where it is missing.
 const PATHS: [&str; 1] = [TOKEN];
+const PAGES: [&str; 2] = [LOGIN, LOGOUT];
 /// Endpoints that are not there yet and share the limit of an address with those that are.
 const LIMITED: [&str; 2] = ["/api/v1/users/password/reset/", "/api/v1/users/password/reset/confirm/"];
 
@@ -29,12 +34,17 @@ const EVERYWHERE: [(HeaderName, HeaderValue); 5] = [
 
 /// The identity API.
 pub fn router(api: Arc<Api>) -> Router {
-    Router::new()
-        // Each operation sees to its methods itself: the reference looks at them after the limits.
-        .route(TOKEN, any(token::answer))
-        .fallback(unknown)
-        .layer(middleware::from_fn(everywhere))
-        .with_state(api)
+    // Each operation sees to its methods itself: the reference looks at them after the limits.
+    let mut router = Router::new().route(TOKEN, any(token::answer));
+    if has_pages(&api) {
+        router = router.route(LOGIN, any(login::answer)).route(LOGOUT, any(logout::answer));
+    }
+    router.fallback(unknown).layer(middleware::from_fn(everywhere)).with_state(api)
+}
+
+/// Pages begin and end sessions, so they are there where sessions are taken.
+fn has_pages(api: &Api) -> bool {
+    api.identity.sessions().is_some()
 }
 
 async fn everywhere(request: Request, next: Next) -> Response {
@@ -48,7 +58,8 @@ async fn everywhere(request: Request, next: Next) -> Response {
 /// Nothing is there; or it is, with a slash behind.
 async fn unknown(State(api): State<Arc<Api>>, client: axum::Extension<super::Client>, uri: Uri) -> Response {
     let path = uri.path();
-    if PATHS.iter().any(|known| known.strip_suffix('/') == Some(path)) {
+    let pages: &[&str] = if has_pages(&api) { &PAGES } else { &[] };
+    if PATHS.iter().chain(pages).any(|known| known.strip_suffix('/') == Some(path)) {
         let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         if let Ok(location) = HeaderValue::try_from(format!("{path}/{query}")) {
             let headers = [
@@ -60,9 +71,9 @@ async fn unknown(State(api): State<Arc<Api>>, client: axum::Extension<super::Cli
         }
     }
     if LIMITED.contains(&path)
-        && let Err((wait, state)) = api.login.limits().request(client.0.0)
+        && let Err(state) = api.login.limits().request(client.0.0).await
     {
-        return ApiError::Throttled { wait, state: Some(state) }.answer(&api, "POST, OPTIONS");
+        return ApiError::Throttled { wait: state.reset, state: Some(state) }.answer(&api, "POST, OPTIONS");
     }
     ApiError::NoRoute.answer(&api, "")
 }

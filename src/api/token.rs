@@ -21,7 +21,6 @@ use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::json;
 use std::sync::Arc;
-use std::time::Duration;
 
 const ALLOW: &str = "POST, OPTIONS";
 const USERNAME: TextField = TextField { name: "username", required: true, trim: true };
@@ -39,7 +38,7 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
             headers.insert(header::ALLOW, HeaderValue::from_static(ALLOW));
             headers.insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
             if let Some(limit) = limit {
-                tell_limit(headers, limit, Duration::ZERO);
+                tell_limit(headers, limit);
             }
             response
         }
@@ -54,8 +53,8 @@ async fn operate(
     limit: &mut Option<Limit>,
 ) -> Result<(StatusCode, String), ApiError> {
     negotiate::negotiate(request.uri().query(), request.headers())?;
-    let counted = api.login.limits().request(client);
-    *limit = counted.map_err(|(wait, state)| ApiError::Throttled { wait, state: Some(state) })?;
+    let counted = api.login.limits().request(client).await;
+    *limit = counted.map_err(|state| ApiError::Throttled { wait: state.reset, state: Some(state) })?;
     match *request.method() {
         Method::POST => {}
         Method::OPTIONS => return Ok((StatusCode::OK, DESCRIPTION.to_owned())),
@@ -72,8 +71,8 @@ async fn operate(
         return Err(ApiError::Fields(errors));
     };
     let attempt = Attempt { identifier, password: password.into(), organization, client };
-    let user = api.login.check(attempt).await.map_err(of_login)?;
-    let token = issue(api, user).await?;
+    let person = api.login.check(attempt).await.map_err(of_login)?;
+    let token = issue(api, person.user).await?;
     Ok((StatusCode::OK, json!({ "token": token.expose() }).to_string()))
 }
 

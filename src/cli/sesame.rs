@@ -8,6 +8,7 @@ use crate::directory::{Store, UserKey};
 use crate::identity::sesame::primary_key::{Field, KeyType, PrimaryKey};
 use crate::identity::sesame::{Person, Sesame, isoformat};
 use anyhow::{Context, bail};
+use data_encoding::HEXLOWER;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
@@ -81,7 +82,10 @@ pub async fn run(
     let key = match sesame.settings().key_type {
         KeyType::Uuid => PrimaryKey::Uuid(named.parse()?),
         KeyType::Text => PrimaryKey::Text(named),
-        KeyType::Binary => bail!("binary keys name nobody here"),
+        KeyType::Binary => {
+            let bytes = HEXLOWER.decode(named.as_bytes());
+            PrimaryKey::Binary(bytes.with_context(|| format!("{named} is no key in lower-case hex"))?)
+        }
         KeyType::Signed(_) | KeyType::Unsigned(_) => PrimaryKey::Integer(named.parse()?),
     };
     let mut made = clock::unix_seconds();

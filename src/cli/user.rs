@@ -7,14 +7,14 @@ use super::output::{Exit, Output, Record};
 use super::rights::Permissions;
 use crate::clock;
 use crate::directory::name::{Email, ExternalId, PhoneNumber, Text, Username};
-use crate::directory::{DirectoryError, GrantRecord, NewUser, Store, SubjectRecord, UserEdit, UserRecord};
+use crate::directory::{DirectoryError, GrantRecord, NewUser, ProfileEdit, Store, SubjectRecord, UserEdit, UserRecord};
 use crate::id::UserId;
 use crate::password::{Hasher, PasswordHash};
 use anyhow::{Context, ensure};
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
-/// Users: create, list, show, edit, password, delete, grant, revoke, permissions
+/// Users: create, list, show, edit, password, organization, delete, grant, revoke, permissions
 #[derive(clap::Args)]
 pub struct Args {
     /// Print JSON
@@ -64,6 +64,17 @@ enum Verb {
         password_stdin: bool,
         /// Take the password: only tokens and the like are left to the user
         #[arg(long, conflicts_with = "password_stdin")]
+        none: bool,
+    },
+    /// Say of which organization a user's name is, where usernames are per organization: one that they belong to
+    Organization {
+        /// Id, username or e-mail address
+        user: String,
+        /// Id or slug
+        #[arg(long, required_unless_present = "none")]
+        org: Option<String>,
+        /// Of none
+        #[arg(long, conflicts_with = "org")]
         none: bool,
     },
     /// Delete a user with their memberships and tokens
@@ -398,6 +409,17 @@ pub async fn run(args: Args, hasher: &Hasher, store: &dyn Store, out: &mut Outpu
             let user = store.set_password(&user.into(), password, today()).await?;
             let done = if none { "took the password of" } else { "changed the password of" };
             out.note(&format!("{done} user {}", user.username));
+        }
+        Verb::Organization { user, org, none: _ } => {
+            let user = store.user(&user.into()).await?;
+            let membership = match org {
+                Some(org) => Some(store.membership(&org.into(), &user.id.into()).await?),
+                None => None,
+            };
+            let organization = Some(membership.as_ref().map(|membership| membership.organization));
+            store.edit_profile(&user.id.into(), ProfileEdit { organization, ..ProfileEdit::default() }).await?;
+            let of = membership.map_or_else(|| "no organization".to_owned(), |membership| membership.slug);
+            out.note(&format!("the name {} is of {of}", user.username));
         }
         Verb::Delete { user } => {
             let user = Shown::from(store.delete_user(&user.into()).await?);

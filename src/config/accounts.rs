@@ -42,6 +42,19 @@ pub struct Passwords {
     pub workers: usize,
     /// Waiting to be computed, at most.
     pub queue: usize,
+    /// Days for which one is good; 0: for ever.
+    pub expire_after: u32,
+    /// The same for staff, where it is not 0.
+    pub expire_after_staff: u32,
+}
+
+impl Passwords {
+    /// Days for which somebody's password is good, behind the one on which it was chosen; `None`: for ever.
+    #[must_use]
+    pub fn good_for(&self, is_staff: bool) -> Option<u32> {
+        let days = if is_staff && self.expire_after_staff > 0 { self.expire_after_staff } else { self.expire_after };
+        (days > 0).then_some(days)
+    }
 }
 
 /// The part of `identity:` about people.
@@ -82,6 +95,8 @@ impl Default for Accounts {
                 upgrade: true,
                 workers: cores.div_ceil(2),
                 queue: 64,
+                expire_after: 0,
+                expire_after_staff: 0,
             },
         }
     }
@@ -185,10 +200,25 @@ fn token(map: &Map, base: &Path, accounts: &mut Accounts, findings: &mut Finding
     }
 }
 
+const PASSWORDS: Keys<'static> = Keys {
+    known: &[
+        "algorithm",
+        "memory",
+        "passes",
+        "lanes",
+        "iterations",
+        "md5",
+        "upgrade",
+        "workers",
+        "queue",
+        "expire_after",
+        "expire_after_staff",
+    ],
+    not_yet: &[],
+};
+
 fn passwords(map: &Map, passwords: &mut Passwords, findings: &mut Findings) {
-    let known = &["algorithm", "memory", "passes", "lanes", "iterations", "md5", "upgrade", "workers", "queue"];
-    let keys = Keys { known, not_yet: &["expire_after", "expire_after_staff"] };
-    let Some(map) = section(map, "passwords", keys, findings) else { return };
+    let Some(map) = section(map, "passwords", PASSWORDS, findings) else { return };
     let mut pbkdf2 = false;
     if let Some(node) = map.get("algorithm") {
         match node.expect_str("`algorithm`", findings) {
@@ -208,6 +238,9 @@ fn passwords(map: &Map, passwords: &mut Passwords, findings: &mut Findings) {
     let iterations = number("iterations", 1000..=10_000_000, 1_000_000);
     let workers = number("workers", 1..=64, 0);
     let queue = number("queue", 0..=10_000, 64);
+    // Days: what is longer than a century is a mistake.
+    passwords.expire_after = number("expire_after", 0..=36_525, 0);
+    passwords.expire_after_staff = number("expire_after_staff", 0..=36_525, 0);
     let mut memory = 19 * 1024;
     if let Some(node) = map.get("memory")
         && let Some(bytes) = node.expect_size("`memory`", findings)

@@ -257,6 +257,7 @@ impl Config {
             tls,
             proxies: self.trusted_proxies.clone().into(),
             proxy_protocol: self.proxy_protocol,
+            title_case: self.compat == Compat::Openwisp,
             counts,
             head: net::framing::Limits { head_bytes: self.limits.header_bytes, headers: self.limits.headers },
             timeouts: net::io::Timeouts {

@@ -33,6 +33,10 @@ pub struct LoginCandidate {
     pub username: String,
     /// An inactive user does not log in.
     pub is_active: bool,
+    /// Their passwords may last for another time.
+    pub is_staff: bool,
+    /// When they chose their password, where that is known.
+    pub password_updated: Option<Date>,
     /// What a password is compared with.
     pub password: Option<PasswordHash>,
 }

@@ -146,18 +146,30 @@ impl Identity {
         }
     }
 
-    /// Makes a session for somebody who has just said who they are, and gives its cookies.
+    /// How sessions are, where they are taken.
+    #[must_use]
+    pub fn sessions(&self) -> Option<&session::Settings> {
+        self.session.as_ref()
+    }
+
+    /// Makes a session for somebody who has just said who they are, and gives its cookies. It takes the place of the `old`
+    /// one, and ends at `until` (Unix) at the latest.
     ///
     /// # Errors
     /// The store, or the system's randomness.
-    pub async fn begin_session(&self, user: UserId, old: Option<&str>) -> Result<[Option<HeaderValue>; 2], StoreError> {
+    pub async fn begin_session(
+        &self,
+        user: UserId,
+        old: Option<&str>,
+        until: Option<i64>,
+    ) -> Result<[Option<HeaderValue>; 2], StoreError> {
         let settings = self.session.clone().unwrap_or_default();
         let token = SessionToken::generate().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let lifetime = i64::try_from(settings.lifetime.as_secs()).unwrap_or(i64::MAX);
         let session = NewSession {
             user,
             digest: token.digest(),
-            expires_at: crate::clock::unix_seconds().saturating_add(lifetime),
+            expires_at: crate::clock::unix_seconds().saturating_add(lifetime).min(until.unwrap_or(i64::MAX)),
             instead_of: old.map(TokenDigest::of),
         };
         self.store.create_session(session).await?;

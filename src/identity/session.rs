@@ -50,6 +50,12 @@ impl SessionToken {
         Ok(Self(BASE64URL_NOPAD.encode(&random)))
     }
 
+    /// For a cookie alone.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
     /// What the store keeps.
     #[must_use]
     pub fn digest(&self) -> TokenDigest {
@@ -99,6 +105,29 @@ pub fn csrf(session: &str) -> String {
     BASE64URL_NOPAD.encode(&digest)
 }
 
+fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h [u8]> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none()).map(HeaderValue::as_bytes)
+}
+
+/// Whether `Origin`, where a browser sends it, is the host that is asked.
+#[must_use]
+pub fn is_of_our_origin(headers: &HeaderMap) -> bool {
+    if !headers.contains_key(ORIGIN) {
+        return true;
+    }
+    let host = headers.get(HOST).map(HeaderValue::as_bytes).unwrap_or_default();
+    let origin = one(headers, &ORIGIN)
+        .and_then(|origin| origin.strip_prefix(b"https://").or_else(|| origin.strip_prefix(b"http://")));
+    origin.is_some_and(|origin| !host.is_empty() && origin.eq_ignore_ascii_case(host))
+}
+
+/// Whether this is the token that a page of ours repeats.
+#[must_use]
+pub fn repeats(token: &[u8], session: &str) -> bool {
+    token.ct_eq(csrf(session).as_bytes()).into()
+}
+
 /// Whether a page of ours made the request, where it could change something.
 ///
 /// # Errors
@@ -107,19 +136,10 @@ pub fn is_ours(method: &Method, headers: &HeaderMap, session: &str) -> Result<()
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }
-    let one = |name: &HeaderName| {
-        let mut values = headers.get_all(name).iter();
-        values.next().filter(|_| values.next().is_none()).map(HeaderValue::as_bytes)
-    };
-    if headers.contains_key(ORIGIN) {
-        let host = headers.get(HOST).map(HeaderValue::as_bytes).unwrap_or_default();
-        let origin = one(&ORIGIN)
-            .and_then(|origin| origin.strip_prefix(b"https://").or_else(|| origin.strip_prefix(b"http://")));
-        if !origin.is_some_and(|origin| !host.is_empty() && origin.eq_ignore_ascii_case(host)) {
-            return Err(Denial::new(Reason::OriginDenied).with_hint("a page of another origin used the session"));
-        }
+    if !is_of_our_origin(headers) {
+        return Err(Denial::new(Reason::OriginDenied).with_hint("a page of another origin used the session"));
     }
-    if one(&CSRF_HEADER).is_some_and(|token| bool::from(token.ct_eq(csrf(session).as_bytes()))) {
+    if one(headers, &CSRF_HEADER).is_some_and(|token| repeats(token, session)) {
         return Ok(());
     }
     Err(Denial::new(Reason::ScopeExceeded).with_hint("a session changes nothing without its X-CSRF-Token"))

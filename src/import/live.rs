@@ -1,21 +1,27 @@
 //! The tables of a live PostgreSQL server, read in one snapshot.
 
 use super::{TABLES, Table, Tables, table_name};
-use rustls::{ClientConfig, RootCertStore};
+use crate::directory::postgres::{OpenError, Target, TargetError};
+use std::time::Duration;
 use thiserror::Error;
-use tokio_postgres::{Config, SimpleQueryMessage};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::SimpleQueryMessage;
+
+/// To be connected.
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// Why they cannot be read. Says nothing of the URL, which may hold a password.
 #[derive(Debug, Error)]
 pub enum LiveError {
     /// The URL is none.
-    #[error("the URL is not one of PostgreSQL: postgres://USER@HOST/DATABASE")]
-    Url,
+    #[error(transparent)]
+    Url(#[from] TargetError),
     /// The app's name is none.
     #[error("the users' app must be a name of letters, digits and `_`")]
     App,
-    /// The server refuses, or cannot be reached.
+    /// The server cannot be reached, or refuses.
+    #[error(transparent)]
+    Connect(#[from] OpenError),
+    /// A table cannot be read.
     #[error("the database cannot be read: {}", told(.0))]
     Database(#[from] tokio_postgres::Error),
 }
@@ -24,7 +30,7 @@ fn told(error: &tokio_postgres::Error) -> String {
     error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 
-/// Reads what an import needs. TLS is used where the URL asks for it (`sslmode=require`) or the server offers it.
+/// Reads what an import needs, over TLS as the URL's `sslmode` says. Where it has no password, that of `PGPASSWORD` counts.
 ///
 /// # Errors
 /// See [`LiveError`].
@@ -32,12 +38,11 @@ pub async fn read(url: &str, app: &str) -> Result<Tables, LiveError> {
     if app.is_empty() || !app.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         return Err(LiveError::App);
     }
-    let config: Config = url.parse().map_err(|_| LiveError::Url)?;
-    let mut roots = RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    let (client, connection) = config.connect(MakeRustlsConnect::new(tls)).await?;
-    let connection = tokio::spawn(connection);
+    let mut target = Target::parse(url)?;
+    if let Some(password) = std::env::var("PGPASSWORD").ok().filter(|_| !target.has_password()) {
+        target = target.with_password(&password.into());
+    }
+    let client = target.client(CONNECT).await?;
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL timezone = 'UTC'").await?;
     let mut tables = Tables::new();
     for name in TABLES {
@@ -57,7 +62,5 @@ pub async fn read(url: &str, app: &str) -> Result<Tables, LiveError> {
         tables.insert(name, table);
     }
     client.batch_execute("COMMIT").await?;
-    drop(client);
-    let _ = connection.await;
     Ok(tables)
 }

@@ -45,6 +45,7 @@ pub struct Shared {
     redis: Arc<Redis>,
     seal: Seal,
     gcra: Script,
+    back: Script,
     census: Script,
     replicas: AtomicU32,
     me: String,
@@ -60,6 +61,7 @@ impl Shared {
             redis,
             seal,
             gcra: Script::new(include_str!("gcra.lua")),
+            back: Script::new(include_str!("back.lua")),
             census: Script::new(include_str!("replicas.lua")),
             replicas: AtomicU32::new(1),
             me: format!("{:016x}", getrandom::u64()?),
@@ -76,14 +78,19 @@ impl Shared {
         format!("{}{kind}:{}", self.redis.settings().prefix, self.seal.name(kind, parts).text())
     }
 
-    async fn spend(&self, Key { limit, who }: Key, quota: Quota) -> Option<Verdict> {
+    fn key_of(&self, Key { limit, who }: Key) -> String {
         let limit = limit.to_be_bytes();
-        let key = match who {
+        match who {
             Who::User(user) => self.key("l", &[&limit, b"user", user.0.as_bytes()]),
             Who::Organization(organization) => self.key("l", &[&limit, b"org", organization.0.as_bytes()]),
             Who::Address(address) => self.key("l", &[&limit, b"address", address.to_string().as_bytes()]),
+            Who::Name(name) => self.key("l", &[&limit, b"name", &name.to_be_bytes()]),
             Who::Crowd => self.key("l", &[&limit, b"crowd"]),
-        };
+        }
+    }
+
+    async fn spend(&self, key: Key, quota: Quota) -> Option<Verdict> {
+        let key = self.key_of(key);
         let interval = quota.interval().as_micros().max(1);
         let reach = interval.saturating_mul(u128::from(quota.burst().get()));
         let answer = self.gcra.run(&self.redis, &key, &[&interval.to_string(), &reach.to_string()]).await.ok()?;
@@ -96,6 +103,23 @@ impl Shared {
         }
         let left = reach.saturating_sub(u128::from(micros)) / interval;
         Some(Verdict::Pass { remaining: u32::try_from(left).unwrap_or(u32::MAX), reset: time })
+    }
+
+    async fn give_back(&self, key: Key, quota: Quota) {
+        let interval = quota.interval().as_micros().max(1);
+        let _ = self.back.run(&self.redis, &self.key_of(key), &[&interval.to_string()]).await;
+    }
+
+    /// Notes a fact for so long, for all replicas; nothing is promised.
+    async fn note(&self, fact: &[&[u8]], time: Duration) {
+        let mut command = redis::cmd("SET");
+        command.arg(self.key("n", fact)).arg(1).arg("EX").arg(time.as_secs().max(1));
+        let _ = self.redis.ask(&command).await;
+    }
+
+    async fn noted(&self, fact: &[&[u8]]) -> bool {
+        let answer = self.redis.ask(redis::cmd("EXISTS").arg(self.key("n", fact))).await;
+        matches!(answer, Ok(Value::Int(1)))
     }
 
     /// Says that this replica lives, and counts the others, for ever.
@@ -152,6 +176,28 @@ impl Limiter {
         let Some(shared) = &self.shared else { return self.here.spend(key, quota, now) };
         let share = self.share(shared, key, quota, now);
         shared.spend(key, quota).await.unwrap_or(share)
+    }
+
+    /// Takes back that a request was counted, as if it had never been.
+    pub async fn give_back(&self, key: Key, quota: Quota) {
+        let Some(shared) = &self.shared else { return self.here.give_back(key, quota) };
+        self.here.give_back(key, quota.divided(shared.replicas()));
+        shared.give_back(key, quota).await;
+    }
+
+    /// Tells the other replicas of a fact that is worth remembering for so long.
+    pub async fn note(&self, fact: &[&[u8]], time: Duration) {
+        if let Some(shared) = &self.shared {
+            shared.note(fact, time).await;
+        }
+    }
+
+    /// Whether another replica has told of a fact; `false` also where none can be asked.
+    pub async fn noted(&self, fact: &[&[u8]]) -> bool {
+        match &self.shared {
+            Some(shared) => shared.noted(fact).await,
+            None => false,
+        }
     }
 
     fn share(&self, shared: &Shared, key: Key, quota: Quota, now: Instant) -> Verdict {

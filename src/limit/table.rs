@@ -27,6 +27,8 @@ pub enum Who {
     Organization(OrgId),
     /// This address, or for IPv6 its /64: that is what one subscriber has.
     Address(IpAddr),
+    /// A name that means nobody, as a keyed hash.
+    Name(u64),
     /// All who came when the table was full.
     Crowd,
 }
@@ -91,6 +93,16 @@ impl Limits {
             shard.free.insert(key, next);
         }
         verdict
+    }
+
+    /// Takes back that a request was counted, where it still shows.
+    pub fn give_back(&self, key: Key, quota: Quota) {
+        let interval = u64::try_from(quota.interval().as_nanos()).unwrap_or(u64::MAX);
+        if let Some(shard) = self.shard(&key)
+            && let Some(free) = shard.lock().free.get_mut(&key)
+        {
+            *free = free.saturating_sub(interval);
+        }
     }
 
     /// What would become of a request, without counting it.
@@ -179,6 +191,22 @@ mod tests {
         assert!(limits.is_empty());
         let _ = limits.spend(key, quota(1), start);
         assert_eq!(limits.peek(key, quota(1), start), Verdict::Wait(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn what_is_given_back_was_never_taken() {
+        let start = clock::monotonic();
+        let limits = Limits::new(start);
+        let (key, quota) = (address("192.0.2.1"), quota(2));
+        for _ in 0..100 {
+            assert!(matches!(limits.spend(key, quota, start), Verdict::Pass { remaining: 1, .. }));
+            limits.give_back(key, quota);
+        }
+        limits.give_back(key, quota);
+        limits.give_back(address("192.0.2.2"), quota);
+        let remaining = |verdict| if let Verdict::Pass { remaining, .. } = verdict { Some(remaining) } else { None };
+        let spent: Vec<_> = (0..3).map(|_| remaining(limits.spend(key, quota, start))).collect();
+        assert_eq!((spent, limits.len()), (vec![Some(1), Some(0), None], 1));
     }
 
     /// A flood of addresses, none of which comes twice.

@@ -6,12 +6,16 @@
 
 pub mod limits;
 
+use crate::clock;
 use crate::config::accounts::{Accounts, Identifier};
 use crate::directory::{LoginCandidate, LoginQuery, Store, StoreError};
 use crate::id::UserId;
+use crate::limit::{Shared, Who};
 use crate::password::{Busy, Hasher, PasswordHash, Pool, PoolSettings, Verdict};
 use crate::phone;
-use limits::{Limits, Subject};
+use jiff::Span;
+use jiff::tz::TimeZone;
+use limits::{Counted, Limits};
 use secrecy::SecretString;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -36,6 +40,23 @@ pub struct Attempt {
     pub client: IpAddr,
 }
 
+/// Who has logged in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// Who.
+    pub user: UserId,
+    /// Their password is too old from this second (Unix) on: sessions end there.
+    pub password_until: Option<i64>,
+}
+
+impl Person {
+    /// Whether their password is too old already.
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
+        self.password_until.is_some_and(|until| until <= clock::unix_seconds())
+    }
+}
+
 /// Why somebody is not logged in.
 #[derive(Debug, Error)]
 pub enum LoginError {
@@ -53,6 +74,13 @@ pub enum LoginError {
     Store(#[from] StoreError),
 }
 
+/// Who may be tried, and what was counted for it.
+#[derive(Default)]
+struct Allowed {
+    allowed: Vec<LoginCandidate>,
+    counted: Vec<Counted>,
+}
+
 /// Logs people in.
 pub struct Login {
     store: Arc<dyn Store>,
@@ -62,15 +90,15 @@ pub struct Login {
 }
 
 impl Login {
-    /// As it is configured.
+    /// As it is configured; `shared` are the limits that replicas share, where they do.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, accounts: Accounts) -> Self {
+    pub fn new(store: Arc<dyn Store>, accounts: Accounts, shared: Option<Arc<Shared>>) -> Self {
         let passwords = accounts.passwords;
         let settings = PoolSettings { workers: passwords.workers, queue: passwords.queue, wait: PATIENCE };
         Self {
-            store,
             pool: Pool::new(Hasher::new(passwords.algorithm, passwords.md5), settings),
-            limits: Limits::new(accounts.throttle),
+            limits: Limits::new(accounts.throttle, store.checksum_key(), shared),
+            store,
             accounts,
         }
     }
@@ -93,31 +121,52 @@ impl Login {
         self.accounts.per_organization
     }
 
+    /// What people may name themselves by.
+    #[must_use]
+    pub fn identifiers(&self) -> &[Identifier] {
+        &self.accounts.identifiers
+    }
+
     /// Who logs in with this.
     ///
     /// # Errors
     /// See [`LoginError`].
-    pub async fn check(&self, attempt: Attempt) -> Result<UserId, LoginError> {
+    pub async fn check(&self, attempt: Attempt) -> Result<Person, LoginError> {
         let Attempt { identifier, password, organization, client } = attempt;
         let candidates = match self.query(&identifier, organization) {
             Some(query) => self.store.login_candidates(&query).await?,
             None => Vec::new(),
         };
-        let candidates = self.within_limits(candidates, &identifier, client)?;
-        let active: Vec<(UserId, PasswordHash)> = candidates
+        let candidates = self.within_limits(candidates, &identifier, client).await?;
+        let active: Vec<(LoginCandidate, PasswordHash)> = candidates
+            .allowed
             .into_iter()
             .filter(|candidate| candidate.is_active)
-            .filter_map(|candidate| Some((candidate.user, candidate.password?)))
+            .filter_map(|mut candidate| candidate.password.take().map(|password| (candidate, password)))
             .collect();
         let stored = active.iter().map(|(_, password)| password.clone()).collect();
-        let found = self.pool.first_match(password.clone(), stored).await?;
-        let Some((at, verdict)) = found else { return Err(LoginError::Wrong) };
-        let (user, stored) = active.into_iter().nth(at).ok_or(LoginError::Wrong)?;
-        self.limits.succeeded(user, client);
+        let found = self.pool.first_match(password.clone(), stored).await;
+        if !matches!(found, Ok(None)) {
+            for counted in candidates.counted {
+                self.limits.give_back(counted).await;
+            }
+        }
+        let Some((at, verdict)) = found? else { return Err(LoginError::Wrong) };
+        let (candidate, stored) = active.into_iter().nth(at).ok_or(LoginError::Wrong)?;
+        let user = candidate.user;
+        self.limits.succeeded(user, client).await;
         if verdict == (Verdict::Right { rehash: true }) && self.accounts.passwords.upgrade {
             self.upgrade(user, stored, password).await;
         }
-        Ok(user)
+        Ok(Person { user, password_until: self.password_until(&candidate) })
+    }
+
+    /// When a password becomes too old, in seconds since the Unix epoch: it is good for so many days behind the one on which it
+    /// was chosen, in UTC. One of which nobody knows when it was chosen is never too old, as in the reference.
+    fn password_until(&self, candidate: &LoginCandidate) -> Option<i64> {
+        let days = self.accounts.passwords.good_for(candidate.is_staff)?;
+        let day = candidate.password_updated?.checked_add(Span::new().days(days.saturating_add(1))).ok()?;
+        Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
     }
 
     /// `None`: nobody can be meant.
@@ -147,27 +196,31 @@ impl Login {
     }
 
     /// Those who may be tried once more. An identifier that means nobody has a budget as well.
-    fn within_limits(
+    async fn within_limits(
         &self,
         candidates: Vec<LoginCandidate>,
         identifier: &str,
         client: IpAddr,
-    ) -> Result<Vec<LoginCandidate>, LoginError> {
+    ) -> Result<Allowed, LoginError> {
         if candidates.is_empty() {
-            self.limits.attempt(Subject::unknown(identifier), client).map_err(LoginError::Throttled)?;
-            return Ok(candidates);
+            let nobody = self.limits.nobody(identifier);
+            let counted = self.limits.attempt(nobody, client).await.map_err(LoginError::Throttled)?;
+            return Ok(Allowed { allowed: candidates, counted: vec![counted] });
         }
         let mut wait = None;
-        let mut allowed = Vec::new();
+        let mut within = Allowed::default();
         for candidate in candidates {
-            match self.limits.attempt(Subject::User(candidate.user), client) {
-                Ok(()) => allowed.push(candidate),
+            match self.limits.attempt(Who::User(candidate.user), client).await {
+                Ok(counted) => {
+                    within.counted.push(counted);
+                    within.allowed.push(candidate);
+                }
                 Err(time) => wait = Some(wait.map_or(time, |shorter: Duration| shorter.min(time))),
             }
         }
         match wait {
-            Some(wait) if allowed.is_empty() => Err(LoginError::Throttled(wait)),
-            _ => Ok(allowed),
+            Some(wait) if within.allowed.is_empty() => Err(LoginError::Throttled(wait)),
+            _ => Ok(within),
         }
     }
 

@@ -50,6 +50,8 @@ pub struct Settings {
     pub proxies: Arc<[IpNet]>,
     /// Connections of these proxies must begin with a PROXY header.
     pub proxy_protocol: bool,
+    /// Header names of answers over HTTP/1.1 begin their words with capitals: for clients that read names by the letter.
+    pub title_case: bool,
     /// Where it is counted.
     pub counts: Arc<Counts>,
 }
@@ -182,6 +184,7 @@ fn builder(settings: &Settings) -> http1::Builder {
     // The scanner's limits are the ones that count; the parser's are a little wider, so that it never answers by itself.
     http.max_headers(settings.head.headers + 1)
         .max_buf_size((settings.head.head_bytes + 1024).max(64 * 1024))
+        .title_case_headers(settings.title_case)
         .half_close(true);
     http
 }

@@ -134,6 +134,18 @@ impl Target {
         }
     }
 
+    /// One connection for questions of another kind than the store's; it ends with the client.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn client(&self, limit: Duration) -> Result<Client, OpenError> {
+        let (client, driven) = self.connect(limit).await.map_err(|problem| self.refused(problem))?;
+        tokio::spawn(async move {
+            let _ = driven.await;
+        });
+        Ok(client)
+    }
+
     /// A bounded pool, which connects when it is used.
     pub(super) fn pool(&self, options: &Options) -> Result<Pool, OpenProblem> {
         let mut config = self.config.clone();

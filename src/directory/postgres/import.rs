@@ -24,6 +24,8 @@ pub(super) async fn import(tx: &Tx<'_>, import: &Import, progress: Progress) -> 
     let report = ImportReport { kept: Vec::new(), misfits: import.misfits.clone() };
     let mut importer = Importer { tx, report, progress, done: 0, kept: 0 };
     renumber(tx, import).await?;
+    // Each record is judged by itself, when it is kept, and not all of them at the end.
+    tx.execute("SET CONSTRAINTS ALL IMMEDIATE", &[]).await?;
     importer.organizations(import).await?;
     importer.users(import).await?;
     importer.memberships(import).await?;

@@ -108,7 +108,7 @@ async fn candidates(tx: &Tx<'_>, login: &LoginQuery) -> Result<Vec<LoginCandidat
     macro_rules! by {
         ($column:literal) => {
             concat!(
-                "SELECT id, username, is_active, password FROM users WHERE ",
+                "SELECT id, username, is_active, is_staff, password_updated::text, password FROM users WHERE ",
                 $column,
                 " AND ($2::text IS NULL
                        OR organization_id = (SELECT id FROM organizations WHERE lower(slug) = lower($2::text) LIMIT 1)
@@ -136,6 +136,8 @@ fn candidate(row: &Row) -> Result<LoginCandidate, Error> {
         user: row.try_get("id")?,
         username: row.try_get("username")?,
         is_active: row.try_get("is_active")?,
+        is_staff: row.try_get("is_staff")?,
+        password_updated: date(row, "password_updated")?,
         password: row.try_get::<_, Option<String>>("password")?.map(PasswordHash::from_stored),
     })
 }

@@ -258,7 +258,9 @@ fn renumber(tx: &Transaction<'_>, import: &Import) -> Result<(), DirectoryError>
     let links = ["group_permissions", "user_permissions", "role_permissions", "super_role_permissions"];
     take_numbers(tx, "permissions", "codename", "permission_id", &links, &permissions)?;
     let groups: Vec<(i64, &str)> = import.groups.iter().map(|(id, name)| (*id, name.as_str())).collect();
-    take_numbers(tx, "groups", "name", "group_id", &["group_permissions", "group_users"], &groups)
+    take_numbers(tx, "groups", "name", "group_id", &["group_permissions", "group_users"], &groups)?;
+    // From here on each record is judged by itself, when it is kept, and not all of them at the end.
+    Ok(tx.execute_batch("PRAGMA defer_foreign_keys = OFF")?)
 }
 
 /// Gives each record of `table` whose `word` is wanted its wanted number, and whoever has that one a free number.

@@ -93,7 +93,7 @@ fn candidates(tx: &Transaction<'_>, login: &LoginQuery) -> Result<Vec<LoginCandi
     macro_rules! by {
         ($column:literal) => {
             concat!(
-                "SELECT id, username, is_active, password FROM users WHERE ",
+                "SELECT id, username, is_active, is_staff, password_updated, password FROM users WHERE ",
                 $column,
                 " AND (?2 IS NULL OR organization_id = (SELECT id FROM organizations WHERE lower(slug) = lower(?2))
                        OR organization_id IS NULL AND is_superuser = 1) ORDER BY id LIMIT 8"
@@ -128,6 +128,8 @@ fn candidate(row: &Row<'_>) -> rusqlite::Result<LoginCandidate> {
         user: row.get("id")?,
         username: row.get("username")?,
         is_active: row.get("is_active")?,
+        is_staff: row.get("is_staff")?,
+        password_updated: date(row, "password_updated")?,
         password: row.get::<_, Option<String>>("password")?.map(PasswordHash::from_stored),
     })
 }

@@ -2,6 +2,7 @@
 
 use crate::directory::UserKey;
 use crate::id::UserId;
+use data_encoding::HEXLOWER;
 use uuid::Uuid;
 
 /// The type of the field that names users.
@@ -103,7 +104,7 @@ pub enum Field {
     Username,
     /// The e-mail address.
     Email,
-    /// The key of a legacy system: a number, or a text.
+    /// The key of a legacy system: a number, a text, or bytes in lower-case hex.
     ExternalId,
 }
 
@@ -118,6 +119,7 @@ impl Field {
             (Self::ExternalId, PrimaryKey::Text(key)) => UserKey::ExternalId(key),
             (Self::ExternalId, PrimaryKey::Integer(number)) => UserKey::ExternalId(number.to_string()),
             (Self::ExternalId, PrimaryKey::Uuid(id)) => UserKey::ExternalId(id.to_string()),
+            (Self::ExternalId, PrimaryKey::Binary(bytes)) => UserKey::ExternalId(HEXLOWER.encode(&bytes)),
             _ => return None,
         })
     }

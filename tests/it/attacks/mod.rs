@@ -1,6 +1,7 @@
 //! Hostile strangers, by the class of what they try. Each class is tried in more spellings than those that made it known.
 
 mod body_and_slow;
+mod credentials;
 mod framing;
 mod headers;
 mod method_host;

@@ -1,8 +1,13 @@
 //! JWTs that PyJWT makes: every algorithm, every way to be refused (attacks 64 to 66), keys that rotate.
 
 use super::{Keys, ask, python};
-use crate::support::{Gate, Options, eventually};
+use crate::support::{Gate, Options, PATIENCE, World, eventually};
 use serde_json::{Value, json};
+use std::io::Write;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 const ISSUER: &str = "https://id.example.com";
 
@@ -86,6 +91,7 @@ fn every_algorithm_of_another_library_is_verified() {
     assert!(recorded.header("authorization").is_none());
 }
 
+/// Rows 64 and 65.
 #[test]
 fn what_is_not_for_us_now_and_signed_by_the_issuer_is_refused() {
     let good = |more: Value| json!({ "key": "k", "alg": "RS256", "claims": claims(more), "headers": { "kid": "k" } });
@@ -322,4 +328,83 @@ fn a_principal_may_be_named_by_a_claim_or_be_in_the_claims_alone() {
     // The organization's end reaches those who are in no directory.
     alone.postern.cli(&["org", "edit", "b", "--active=false"]);
     eventually("the organization is disabled", || (ask("GET", "/org/b/x", 4) == 403).then_some(()));
+}
+
+/// An issuer that takes connections and says a byte now and then, for ever.
+fn dribbling() -> (std::net::SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, count) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let mut stream = stream.unwrap();
+            std::thread::spawn(move || {
+                let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
+                for byte in head.iter().chain(b" ".iter().cycle()) {
+                    if stream.write_all(&[*byte]).is_err() {
+                        return;
+                    }
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+            });
+        }
+    });
+    (address, count)
+}
+
+#[test]
+fn an_issuer_that_is_slow_holds_up_nobody_but_its_own() {
+    let token = json!({ "key": "k", "alg": "ES256", "claims": claims(json!({})), "headers": { "kid": "k" } });
+    let made = python("jwt_tokens.py", &json!({ "keys": { "k": "ES256" }, "tokens": [token] }));
+    let (address, count) = dribbling();
+    let gate = gate(&format!(
+        "{{ issuer: {ISSUER}, audience: postern, jwks: \"http://{address}/\", algorithms: [ES256], min_interval: 60s }}"
+    ));
+    let began = postern::clock::monotonic();
+    let (slow, others) = std::thread::scope(|scope| {
+        let slow: Vec<_> =
+            (0..20).map(|_| scope.spawn(|| gate.send(ask("GET", "/me", &bearer(&made["tokens"][0]))).status)).collect();
+        let opaque = format!("Bearer {}", World::get().token_of("uA"));
+        let mut others = 0;
+        while !slow.iter().all(|thread| thread.is_finished()) && began.elapsed() < PATIENCE {
+            assert_eq!(gate.send(ask("GET", "/me", &opaque)).status, 200);
+            others += 1;
+        }
+        (slow.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>(), others)
+    });
+    // Nothing is known of the key, so nobody is told that theirs is wrong.
+    assert!(slow.iter().all(|status| *status == 503), "{slow:?}");
+    assert!(others > 10 && began.elapsed() < Duration::from_secs(15), "{others} others in {:?}", began.elapsed());
+    assert!(count.load(Ordering::SeqCst) <= 2, "one fetch at a time");
+}
+
+#[test]
+fn keys_that_are_swapped_under_the_same_name_end_what_the_old_ones_signed() {
+    let token =
+        |key: &str| json!({ "key": key, "alg": "EdDSA", "claims": claims(json!({})), "headers": { "kid": "k" } });
+    let made = python(
+        "jwt_tokens.py",
+        &json!({ "keys": { "old": "EdDSA", "new": "EdDSA" }, "tokens": [token("old"), token("new")] }),
+    );
+    let set = |key: &str| {
+        let mut jwk = made["jwks"][key].clone();
+        jwk["kid"] = json!("k");
+        json!({ "keys": [jwk] })
+    };
+    let keys = Keys::serve(&set("old"));
+    let gate = gate(&format!(
+        "{{ issuer: {ISSUER}, audience: postern, jwks: \"http://{}/\", algorithms: [EdDSA], refresh: 1s, min_interval: 1s }}",
+        keys.address
+    ));
+    let status = |at: usize| gate.send(ask("GET", "/me", &bearer(&made["tokens"][at]))).status;
+    assert_eq!((status(0), status(1)), (200, 401));
+    keys.publish(&set("new"));
+    eventually("the old signature is worth nothing", || (status(0) == 401).then_some(()));
+    assert_eq!(status(1), 200);
+    // And what is no set at all changes nothing.
+    keys.answer_with("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}");
+    let before = keys.fetched();
+    eventually("it is fetched twice more", || (keys.fetched() > before + 2).then_some(()));
+    assert_eq!((status(0), status(1)), (401, 200));
 }

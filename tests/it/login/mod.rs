@@ -1,4 +1,7 @@
-//! Logging in on the data port, and an existing installation's people.
+//! Logging in on the data port, by token and by page, and an existing installation's people.
 
+mod flood;
+mod import;
+mod pages;
 mod reference;
 mod story;

@@ -1,6 +1,8 @@
 //! An OpenWISP data set, imported and served as the reference serves it: what it recorded is played against postern.
 
-use crate::support::{Answer, PATIENCE, Raw, eventually};
+use crate::identity::python;
+use crate::support::{Answer, PATIENCE, Raw, Upstream, eventually};
+use postern::password::{Algorithm, Hasher};
 use serde_json::Value;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -9,6 +11,24 @@ use tempfile::TempDir;
 
 fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference")
+}
+
+/// Of a password's hash here; a million of them, as Django's, are half a second each in a debug build.
+const ITERATIONS: u32 = 1000;
+
+/// The same people with the same passwords, `NAME-Pw1!`, at a thousandth of the cost.
+fn cheap(dump: &str) -> String {
+    let hasher = Hasher::new(Algorithm::Pbkdf2Sha256 { iterations: ITERATIONS }, false);
+    let line = |line: &str| {
+        let begin = "INSERT INTO public.openwisp_users_user VALUES ('pbkdf2_sha256$1000000$";
+        let Some((_, rest)) = line.strip_prefix(begin).and_then(|rest| rest.split_once("', ")) else {
+            return line.to_owned();
+        };
+        let name = rest.split(", ").nth(2).unwrap().trim_matches('\'');
+        let hash = hasher.hash(&format!("{name}-Pw1!")).unwrap();
+        format!("INSERT INTO public.openwisp_users_user VALUES ('{}', {rest}", hash.expose())
+    };
+    dump.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// `tests/reference/serve.sh`, running.
@@ -20,10 +40,18 @@ struct Reference {
 
 impl Reference {
     fn start() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(more: &[&str]) -> Self {
         let home = TempDir::new().unwrap();
+        let seed = home.path().join("seed");
+        std::fs::create_dir(&seed).unwrap();
+        let people = std::fs::read_to_string(here().join("seed_core_inserts.sql")).unwrap();
+        std::fs::write(seed.join("seed.sql"), cheap(&people)).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Self::script(&home, port);
-        command.arg("--seed").arg(here()).args(["--secret-key", "a secret"]);
+        command.arg("--seed").arg(&seed).args(["--secret-key", "a secret"]).args(more);
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut reference = Self { child, address, home };
@@ -38,6 +66,7 @@ impl Reference {
         let mut command = Command::new("bash");
         command.arg(here().join("serve.sh")).args(["--port", &port.to_string()]);
         command.env("POSTERN_BIN", env!("CARGO_BIN_EXE_postern")).env("POSTERN_REFERENCE_DIR", home.path());
+        command.env("POSTERN_REFERENCE_ITERATIONS", ITERATIONS.to_string());
         command
     }
 
@@ -140,7 +169,25 @@ fn differences(exchange: &Value, answer: &Answer, all: bool) -> Vec<String> {
 
 #[test]
 fn what_the_reference_recorded_is_answered_alike() {
-    let reference = Reference::start();
+    plays_alike(&Reference::start());
+}
+
+/// The same from PostgreSQL, whose copies take no longer.
+#[test]
+fn what_the_reference_recorded_is_answered_alike_from_postgresql() {
+    let reference = Reference::with(&["--store", "postgres"]);
+    plays_alike(&reference);
+    let quick = (0..10).any(|_| {
+        // What can be made ahead is made between two of them.
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let start = postern::clock::monotonic();
+        reference.reset();
+        start.elapsed() < std::time::Duration::from_secs(1)
+    });
+    assert!(quick, "a reset takes less than a second");
+}
+
+fn plays_alike(reference: &Reference) {
     let mut wrong = Vec::new();
     let mut play = |name: &str, exchange: &Value, all: bool| {
         let found = differences(exchange, &reference.send(&exchange["request"]), all);
@@ -151,8 +198,16 @@ fn what_the_reference_recorded_is_answered_alike() {
     for exchange in &token {
         play("01_token", exchange, true);
     }
+    // Names are the same whatever their case; there are clients that do not know it.
+    let names = reference.send(&token[0]["request"]).headers;
+    assert!(names.iter().any(|(name, _)| name == "Content-Type"), "{names:?}");
     reference.reset();
-    // Of the throttle, what concerns the token endpoint; the limit is shared with the others, whether they are there or not.
+    // Of the throttle, what concerns the token endpoint; the limit is shared with those that will be there, and with no other path.
+    for path in ["/api/v1/users/user/", "/api/v1/users/organization/", "/api/v1/users/nothing/"] {
+        let request =
+            serde_json::json!({ "method": "GET", "path": path, "headers": { "X-Forwarded-For": "10.1.1.1" } });
+        assert_eq!(reference.send(&request).status, 404, "{path}");
+    }
     for exchange in &scenario("02_throttle.json") {
         let there = exchange["request"]["path"] == "/api/v1/users/token/" || exchange["response"]["status"] == 429;
         if there {
@@ -199,5 +254,57 @@ fn a_reset_forgets_everything_and_imported_tokens_pass_the_gate() {
         let authorization = serde_json::json!({ "Authorization": format!("Bearer {token}") });
         let request = serde_json::json!({ "method": "GET", "path": "/x", "headers": authorization });
         assert_eq!(reference.send(&request).status, status, "{token}");
+    }
+}
+
+/// The hash that a user of the seed has in the store that is served.
+fn hash_of(reference: &Reference, username: &str) -> (String, String) {
+    let seed = std::fs::read_to_string(reference.home.path().join("seed/seed.sql")).unwrap();
+    let line = seed.lines().find(|line| line.contains(&format!(", '{username}', '"))).unwrap();
+    let begin = "INSERT INTO public.openwisp_users_user VALUES ('";
+    let hash = line.strip_prefix(begin).unwrap().split('\'').next().unwrap();
+    let id = line.split('\'').find(|part| part.len() == 36 && part.matches('-').count() == 4).unwrap();
+    (id.to_owned(), hash.to_owned())
+}
+
+/// Links that the old installation has sent stay good: the same key, the same hashes.
+#[test]
+fn what_the_real_django_sesame_makes_of_the_seed_s_people_passes() {
+    let upstream = Upstream::echo();
+    let reference = Reference::with(&["--upstream", &format!("http://{}", upstream.address())]);
+    let (id, hash) = hash_of(&reference, "alpha_member");
+    let make = |key: &str, settings: Value| {
+        let mut settings = settings;
+        settings["SECRET_KEY"] = key.into();
+        let asked = serde_json::json!({ "settings": settings, "user": { "id": id, "password": hash }, "make": [""] });
+        python("sesame_tokens.py", &asked)["made"][0].as_str().unwrap().to_owned()
+    };
+    let v1 = serde_json::json!({ "SESAME_TOKENS": ["sesame.tokens_v1"] });
+    let status = |token: &str| {
+        let headers = serde_json::json!({ "Authorization": format!("sesame {token}") });
+        reference.send(&serde_json::json!({ "method": "GET", "path": "/x", "headers": headers })).status
+    };
+    let none = serde_json::json!({});
+    let (good, old) = (make("a secret", none.clone()), make("a secret", v1));
+    for (token, wanted) in [(&good, 200), (&old, 200), (&make("another secret", none), 401)] {
+        assert_eq!(status(token), wanted);
+    }
+    reference.reset();
+    assert_eq!(status(&good), 200);
+}
+
+#[test]
+fn serve_sh_says_what_is_wrong_with_its_arguments() {
+    for (args, part) in [
+        (&["--port", "x", "--seed", "."][..], "--port"),
+        (&["--port", "1"], "--seed"),
+        (&["--port", "1", "--seed", ".", "--store", "mysql"], "sqlite or postgres"),
+        (&["--port", "1", "--seed", "/nowhere"], "--seed"),
+        (&["--port", "1", "--seed"], "--seed needs a value"),
+        (&["--what"], "what is --what"),
+    ] {
+        let output = Command::new("bash").arg(here().join("serve.sh")).args(args).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && told.contains(part), "{args:?}: {told}");
     }
 }

@@ -93,3 +93,63 @@ fn whatever_is_wrong_with_redis_there_is_a_limit() {
     let replica: &Postern = &fleet.replicas[0];
     eventually("nobody waits any more", || (degraded(replica) == 1.0).then_some(()));
 }
+
+/// Somebody's login at a replica, from an address that a trusted proxy tells of.
+fn login(replica: &Postern, password: &str, from: &str) -> u16 {
+    let body = format!("{{\"username\":\"lena\",\"password\":\"{password}\"}}");
+    let head = "POST /api/v1/users/token/ HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
+    let mut raw = replica.raw();
+    raw.send(format!("{head}X-Forwarded-For: {from}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+    raw.answer().status
+}
+
+fn logins(redis: &RedisServer, throttle: &str) -> Fleet {
+    let mut options = Options::policy(POLICY);
+    options.config = format!(
+        "trusted_proxies: [127.0.0.0/8]\nidentity: {{ token: {{ throttle: {throttle} }}, passwords: {{ memory: 64KiB, passes: 1 }} }}\n"
+    );
+    let fleet = Fleet::with(&[url(redis), url(redis), url(redis)], &options);
+    fleet.replicas[0].cli_with(&["user", "create", "lena", "--password-stdin"], "s3cret\n");
+    for replica in &fleet.replicas {
+        eventually("all replicas are known", || (replica.metric("postern_replicas") == 3.0).then_some(()));
+    }
+    fleet
+}
+
+#[test]
+fn logins_of_an_address_are_counted_by_all_replicas_together() {
+    let mut redis = RedisServer::start();
+    let fleet = logins(&redis, "9/day");
+    let tried = |from: &str| {
+        let statuses = (0..30).map(|n| login(&fleet.replicas[n % 3], "guess", from));
+        statuses.inspect(|status| assert!(matches!(status, 400 | 429), "{status}")).filter(|s| *s == 400).count()
+    };
+    assert_eq!((tried("192.0.2.1"), tried("192.0.2.2"), tried("192.0.2.1")), (9, 9, 0));
+    redis.down();
+    for replica in &fleet.replicas {
+        eventually("Redis is away", || (degraded(replica) == 1.0).then_some(()));
+    }
+    assert_eq!((tried("192.0.2.1"), tried("192.0.2.3")), (0, 9), "each had counted along, and gives three now");
+}
+
+/// Guesses from many addresses at many replicas, of one user's password; and the user, who logs in from home.
+#[test]
+fn failures_are_counted_by_all_replicas_and_lock_nobody_out_of_their_own() {
+    let redis = RedisServer::start();
+    let fleet = logins(&redis, "none");
+    let home = "198.51.100.1";
+    assert_eq!(login(&fleet.replicas[0], "s3cret", home), 200);
+    // Successes cost nothing, however many there are.
+    for n in 0..20 {
+        assert_eq!(login(&fleet.replicas[n % 3], "s3cret", &format!("203.0.113.{n}")), 200);
+    }
+    let guess = |n: usize| login(&fleet.replicas[n % 3], "guess", &format!("192.0.2.{n}"));
+    assert_eq!((0..150).filter(|n| guess(*n) == 400).count(), 100);
+    for replica in &fleet.replicas {
+        assert_eq!(login(replica, "s3cret", "192.0.2.200"), 429);
+        assert_eq!(login(replica, "s3cret", home), 200, "what one replica has seen, all know");
+    }
+    // Neither names nor addresses are to be read there.
+    let keys = redis.keys("postern:*").join(" ");
+    assert!(!keys.contains("198.51") && !keys.contains("lena"), "{keys}");
+}

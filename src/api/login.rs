@@ -1,0 +1,218 @@
+//! `/api/v1/users/login/`: people log in with a form, and go on with a session.
+//!
+//! Limits, the pool of passwords and what is said to whom are those of the token endpoint. A login never goes on with the session
+//! of before, and a password that is too old begins none.
+
+use super::error::{ApiError, tell_limit};
+use super::page::{self, Account, Visitor};
+use super::router::LOGIN;
+use super::{Api, Client, body};
+use crate::clock;
+use crate::config::accounts::Identifier;
+use crate::directory::{StoreError, UserKey};
+use crate::id::UserId;
+use crate::login::limits::State as Limit;
+use crate::login::{Attempt, LoginError};
+use crate::target::query;
+use askama::Template;
+use axum::body::Body;
+use axum::extract::{Extension, Request, State};
+use axum::response::Response;
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+const ALLOW: &str = "GET, HEAD, POST";
+const WRONG: &str = "Nobody can log in with this. Check what you typed, and try again.";
+const MISSING: &str = "Fill in both fields.";
+const STALE: &str = "This form was open for too long, or your browser sends no cookies. Try again.";
+const EXPIRED: &str = "Your password is too old. Ask whoever looks after this service for a new one.";
+const BUSY: &str = "Nobody can log in at this moment. Try again in a few seconds.";
+
+/// The form, and what it was sent with.
+#[derive(Default)]
+struct Form {
+    username: String,
+    organization: String,
+    next: String,
+}
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct Page<'a> {
+    style: &'static str,
+    problem: &'a str,
+    action: &'static str,
+    csrf: &'a str,
+    next: &'a str,
+    label: &'a str,
+    username: &'a str,
+    organizations: bool,
+    organization: &'a str,
+}
+
+/// Why the form is shown again.
+enum Refused {
+    Stale,
+    Missing,
+    Wrong,
+    Expired,
+    Throttled(Duration, Option<Limit>),
+    Busy,
+}
+
+/// Answers a request of any method.
+pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    match parts.method {
+        Method::GET | Method::HEAD => show(&api, client.0, &parts).await,
+        Method::POST => submit(&api, client.0, parts, body).await,
+        other => ApiError::Method(other.to_string()).answer(&api, ALLOW),
+    }
+}
+
+async fn show(api: &Api, client: Client, request: &Parts) -> Response {
+    let visitor = Visitor::of(api, &request.headers);
+    let next = query::single(request.uri.query(), "next").ok().flatten().unwrap_or_default();
+    let next = page::local(&next).unwrap_or_default();
+    let username = visitor.username(api, client).await;
+    if username.is_empty() {
+        return ask(api, &visitor, StatusCode::OK, "", &Form { next: next.to_owned(), ..Form::default() });
+    }
+    let Ok((csrf, cookie)) = visitor.form() else { return ApiError::Unavailable.answer(api, ALLOW) };
+    page::answer(StatusCode::OK, &Account { next, ..Account::new("You are logged in", &username, &csrf) }, cookie)
+}
+
+/// Shows the form.
+fn ask(api: &Api, visitor: &Visitor, status: StatusCode, problem: &str, form: &Form) -> Response {
+    let Ok((csrf, cookie)) = visitor.form() else { return ApiError::Unavailable.answer(api, ALLOW) };
+    let page = Page {
+        style: page::STYLE,
+        problem,
+        action: LOGIN,
+        csrf: &csrf,
+        next: &form.next,
+        label: &label(api.login.identifiers()),
+        username: &form.username,
+        organizations: api.login.per_organization(),
+        organization: &form.organization,
+    };
+    page::answer(status, &page, cookie)
+}
+
+/// What people may name themselves by, in words.
+fn label(identifiers: &[Identifier]) -> String {
+    let words = identifiers.iter().map(|identifier| match identifier {
+        Identifier::Email => "e-mail address",
+        Identifier::Phone => "phone number",
+        Identifier::Username => "username",
+    });
+    let words: Vec<_> = words.collect();
+    let text = match words.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => "username".to_owned(),
+    };
+    let (first, rest) = text.split_at_checked(1).unwrap_or_default();
+    first.to_uppercase() + rest
+}
+
+async fn submit(api: &Api, client: Client, parts: Parts, body: Body) -> Response {
+    let visitor = Visitor::of(api, &parts.headers);
+    let Ok(body) = body.collect().await else { return ApiError::Unavailable.answer(api, ALLOW) };
+    let fields = match body::fields(&parts.headers, body.to_bytes()).await {
+        Ok(fields) => fields,
+        Err(error) => return error.answer(api, ALLOW),
+    };
+    let field = |name: &str| fields.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+    let form = Form {
+        username: field("username").trim().to_owned(),
+        organization: field("organization").trim().to_owned(),
+        next: page::local(&field("next")).unwrap_or_default().to_owned(),
+    };
+    let entered = if visitor.sent_our_form(&parts.headers, &field("csrf")) {
+        enter(api, client, &visitor, &form, field("password")).await
+    } else {
+        Err(Refused::Stale)
+    };
+    match entered {
+        Ok(cookies) => page::go_on(if form.next.is_empty() { LOGIN } else { &form.next }, cookies),
+        Err(refused) => again(api, &visitor, &form, refused),
+    }
+}
+
+/// Logs somebody in: the cookies of their session.
+async fn enter(
+    api: &Api,
+    Client(client): Client,
+    visitor: &Visitor,
+    form: &Form,
+    password: String,
+) -> Result<Vec<HeaderValue>, Refused> {
+    let counted = api.login.limits().request(client).await;
+    counted.map_err(|state| Refused::Throttled(state.reset, Some(state)))?;
+    if form.username.is_empty() || password.is_empty() {
+        return Err(Refused::Missing);
+    }
+    let organization =
+        (api.login.per_organization() && !form.organization.is_empty()).then(|| form.organization.clone());
+    let attempt = Attempt { identifier: form.username.clone(), password: password.into(), organization, client };
+    let person = api.login.check(attempt).await.map_err(|error| match error {
+        LoginError::Wrong => Refused::Wrong,
+        LoginError::Throttled(wait) => Refused::Throttled(wait, None),
+        LoginError::Busy(_) => Refused::Busy,
+        LoginError::Store(error) => unavailable(&error),
+    })?;
+    if person.is_expired() {
+        return Err(Refused::Expired);
+    }
+    let begun = api.identity.begin_session(person.user, visitor.session.as_deref(), person.password_until).await;
+    let cookies = begun.map_err(|error| unavailable(&error))?;
+    if let Err(error) = note_login(api, person.user).await {
+        tracing::warn!(%error, "a login cannot be noted");
+    }
+    Ok(cookies.into_iter().flatten().collect())
+}
+
+fn unavailable(error: &StoreError) -> Refused {
+    tracing::warn!(%error, "a login fails");
+    Refused::Busy
+}
+
+/// The last login is that of a session, as in Django.
+async fn note_login(api: &Api, user: UserId) -> Result<(), StoreError> {
+    let Some(found) = api.store.revocation(&UserKey::Id(user)).await? else { return Ok(()) };
+    let now = i64::try_from(clock::unix().as_micros()).unwrap_or(i64::MAX);
+    // Where somebody else was quicker, theirs is the last.
+    api.store.move_last_login(user, found.last_login, now).await.map(drop)
+}
+
+fn again(api: &Api, visitor: &Visitor, form: &Form, refused: Refused) -> Response {
+    let show = |status, problem| ask(api, visitor, status, problem, form);
+    match refused {
+        Refused::Stale => show(StatusCode::FORBIDDEN, STALE),
+        Refused::Missing => show(StatusCode::BAD_REQUEST, MISSING),
+        Refused::Wrong => show(StatusCode::BAD_REQUEST, WRONG),
+        Refused::Expired => show(StatusCode::FORBIDDEN, EXPIRED),
+        Refused::Busy => {
+            let mut response = show(StatusCode::SERVICE_UNAVAILABLE, BUSY);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            response
+        }
+        Refused::Throttled(wait, limit) => {
+            let seconds = wait.as_secs().saturating_add(1);
+            let told =
+                if seconds < 120 { format!("{seconds} seconds") } else { format!("{} minutes", seconds / 60 + 1) };
+            let problem = format!("There were too many attempts. Try again in {told}.");
+            let mut response = show(StatusCode::TOO_MANY_REQUESTS, &problem);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            if let Some(limit) = limit {
+                tell_limit(response.headers_mut(), limit);
+            }
+            response
+        }
+    }
+}

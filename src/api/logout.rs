@@ -1,0 +1,58 @@
+//! `/api/v1/users/logout/`: a session ends, where its owner says so by a form of ours; a mere link ends nothing.
+
+use super::error::ApiError;
+use super::page::{self, Account, Visitor};
+use super::router::LOGOUT;
+use super::{Api, Client, body};
+use crate::directory::token::TokenDigest;
+use axum::body::Body;
+use axum::extract::{Extension, Request, State};
+use axum::response::Response;
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use std::sync::Arc;
+
+const ALLOW: &str = "GET, HEAD, POST";
+const STALE: &str = "This form was open for too long. Try again.";
+const BUSY: &str = "You are still logged in: nobody can log out at this moment. Try again in a few seconds.";
+
+/// Answers a request of any method.
+pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let visitor = Visitor::of(&api, &parts.headers);
+    match parts.method {
+        Method::GET | Method::HEAD => show(&api, client.0, &visitor, StatusCode::OK, "").await,
+        Method::POST => submit(&api, client.0, &visitor, &parts, body).await,
+        other => ApiError::Method(other.to_string()).answer(&api, ALLOW),
+    }
+}
+
+async fn show(api: &Api, client: Client, visitor: &Visitor, status: StatusCode, problem: &str) -> Response {
+    let username = visitor.username(api, client).await;
+    let Ok((csrf, cookie)) = visitor.form() else { return ApiError::Unavailable.answer(api, ALLOW) };
+    let title = if username.is_empty() { "You are not logged in" } else { "Log out" };
+    page::answer(status, &Account { problem, ..Account::new(title, &username, &csrf) }, cookie)
+}
+
+async fn submit(api: &Api, client: Client, visitor: &Visitor, parts: &Parts, body: Body) -> Response {
+    let Ok(body) = body.collect().await else { return ApiError::Unavailable.answer(api, ALLOW) };
+    let fields = match body::fields(&parts.headers, body.to_bytes()).await {
+        Ok(fields) => fields,
+        Err(error) => return error.answer(api, ALLOW),
+    };
+    let field = fields.get("csrf").and_then(|value| value.as_str()).unwrap_or_default();
+    if !visitor.sent_our_form(&parts.headers, field) {
+        return show(api, client, visitor, StatusCode::FORBIDDEN, STALE).await;
+    }
+    if let Some(session) = &visitor.session
+        && let Err(error) = api.store.delete_session(&TokenDigest::of(session)).await
+    {
+        tracing::warn!(%error, "a session cannot be ended");
+        let mut response = show(api, client, visitor, StatusCode::SERVICE_UNAVAILABLE, BUSY).await;
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        return response;
+    }
+    page::go_on(LOGOUT, visitor.goodbye())
+}

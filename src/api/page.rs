@@ -1,0 +1,203 @@
+//! Pages for people: plain HTML that needs no script, and forms that only a page of ours can have sent.
+//!
+//! Whoever is shown a form gets a random cookie that only we read, and the form repeats what is derived of it: a page of
+//! somebody else can have a browser send the cookie, but not the form's field. What a form carries besides is text of the
+//! browser's, escaped in the page, and [`local`] where it says where to go on.
+
+use super::router::{LOGIN, LOGOUT};
+use super::{Api, Client};
+use crate::clock;
+use crate::directory::token::TokenDigest;
+use crate::identity::credential::cookies;
+use crate::identity::session::{self, SessionToken, Settings};
+use crate::target::Target;
+use askama::Template;
+use axum::response::{IntoResponse, Response};
+use data_encoding::BASE64;
+use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use sha2::{Digest, Sha256};
+use std::sync::LazyLock;
+
+/// The one style sheet. It stands in every page, and the page's policy names it by its digest.
+pub(super) const STYLE: &str = include_str!("../../templates/style.css");
+/// How long a form may lie open, in seconds.
+const FORM_AGE: u32 = 3600;
+/// Longest way to go on.
+const LONGEST_NEXT: usize = 2048;
+
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let style = BASE64.encode(&Sha256::digest(STYLE));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+});
+
+/// A browser, as its cookies tell it.
+pub(super) struct Visitor {
+    /// What its session's cookie holds, if there is exactly one.
+    pub session: Option<String>,
+    form: Option<String>,
+    settings: Settings,
+}
+
+impl Visitor {
+    /// Reads the cookies.
+    pub fn of(api: &Api, headers: &HeaderMap) -> Self {
+        let settings = api.identity.sessions().cloned().unwrap_or_default();
+        let one = |name: &str| {
+            let mut values = cookies(headers, name);
+            let value = values.next().flatten().filter(|value| !value.is_empty())?;
+            values.next().is_none().then(|| value.to_owned())
+        };
+        let form = one(form_cookie(&settings)).filter(|value| value.len() == 43);
+        Self { session: one(settings.cookie()), form, settings }
+    }
+
+    /// The name of whoever is logged in, and nothing where nobody is or nobody can tell.
+    pub async fn username(&self, api: &Api, Client(client): Client) -> String {
+        let Some(session) = &self.session else { return String::new() };
+        if !api.login.limits().may_ask(client) {
+            return String::new();
+        }
+        match api.store.session_snapshot(&TokenDigest::of(session)).await {
+            Ok(Some(found)) if found.snapshot.user.is_active && found.expires_at > clock::unix_seconds() => {
+                found.snapshot.user.username.as_str().to_owned()
+            }
+            Ok(_) => String::new(),
+            Err(error) => {
+                tracing::warn!(%error, "a page is shown as to nobody");
+                String::new()
+            }
+        }
+    }
+
+    /// Whether the form with this field is one that we have shown to this browser.
+    pub fn sent_our_form(&self, headers: &HeaderMap, field: &str) -> bool {
+        session::is_of_our_origin(headers)
+            && self.form.as_ref().is_some_and(|form| session::repeats(field.as_bytes(), form))
+    }
+
+    /// What a form repeats, with the cookie that must be set for it. One that is there stays: forms may be open in two windows.
+    ///
+    /// # Errors
+    /// The system has no randomness.
+    pub fn form(&self) -> Result<(String, Option<HeaderValue>), getrandom::Error> {
+        if let Some(form) = &self.form {
+            return Ok((session::csrf(form), None));
+        }
+        let secret = SessionToken::generate()?;
+        let cookie = self.form_cookie(secret.expose(), FORM_AGE);
+        Ok((session::csrf(secret.expose()), cookie))
+    }
+
+    /// The cookies that end the session.
+    pub fn goodbye(&self) -> impl Iterator<Item = HeaderValue> {
+        self.settings.clear().into_iter().flatten().chain(self.form_cookie("", 0))
+    }
+
+    fn form_cookie(&self, value: &str, age: u32) -> Option<HeaderValue> {
+        let secure = if self.settings.secure { "; Secure" } else { "" };
+        let name = form_cookie(&self.settings);
+        let text = format!("{name}={value}; Path=/; Max-Age={age}; SameSite=Strict{secure}; HttpOnly");
+        let mut value = HeaderValue::try_from(text).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+const fn form_cookie(settings: &Settings) -> &'static str {
+    if settings.secure { "__Host-postern_form" } else { "postern_form" }
+}
+
+/// The page of somebody who is logged in, or is not any more.
+#[derive(Template)]
+#[template(path = "logout.html")]
+pub(super) struct Account<'a> {
+    pub style: &'static str,
+    pub title: &'a str,
+    pub problem: &'a str,
+    pub username: &'a str,
+    pub next: &'a str,
+    pub csrf: &'a str,
+    pub login: &'static str,
+    pub logout: &'static str,
+}
+
+impl<'a> Account<'a> {
+    /// With what is the same everywhere.
+    pub const fn new(title: &'a str, username: &'a str, csrf: &'a str) -> Self {
+        Self { style: STYLE, title, problem: "", username, next: "", csrf, login: LOGIN, logout: LOGOUT }
+    }
+}
+
+/// A page as an answer.
+pub(super) fn answer(status: StatusCode, page: &impl Template, cookie: Option<HeaderValue>) -> Response {
+    let Ok(html) = page.render() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let mut response = (status, html).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    finish(headers);
+    if let Some(cookie) = cookie {
+        headers.append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// Sends a browser on, to a path of this origin.
+pub(super) fn go_on(to: &str, cookies: impl IntoIterator<Item = HeaderValue>) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, HeaderValue::try_from(to).unwrap_or(HeaderValue::from_static(LOGIN)));
+    for cookie in cookies {
+        headers.append(header::SET_COOKIE, cookie);
+    }
+    finish(headers);
+    response
+}
+
+fn finish(headers: &mut HeaderMap) {
+    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
+    headers.insert(header::VARY, HeaderValue::from_static("Cookie"));
+    headers.insert(HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex"));
+}
+
+/// Where to go on, if that is a target of this origin that has one meaning only.
+pub(super) fn local(next: &str) -> Option<&str> {
+    let is_plain = next.len() <= LONGEST_NEXT && next.bytes().all(|b| b.is_ascii_graphic()) && !next.starts_with("//");
+    (is_plain && Target::parse(next).is_ok()).then_some(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::local;
+
+    #[test]
+    fn nobody_is_sent_on_to_another_origin() {
+        for next in ["/", "/app/x", "/app/x?a=b&c=%20d", "/api/v1/users/login/"] {
+            assert_eq!(local(next), Some(next));
+        }
+        for next in [
+            "",
+            "app",
+            "//evil.example",
+            "///evil.example",
+            "/\\evil.example",
+            "\\\\evil.example",
+            "https://evil.example",
+            "https:evil.example",
+            "javascript:alert(1)",
+            "/\t/evil.example",
+            "/\r\nSet-Cookie: a=b",
+            " /app",
+            "/app/../../x",
+            "/%2f/evil.example",
+            "/a#b",
+            "/ä",
+            &format!("/{}", "x".repeat(3000)),
+        ] {
+            assert_eq!(local(next), None, "{next}");
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! The pages on which people log in and out: as curl uses them, and as somebody would who wants to misuse them.
+
+use crate::support::{Answer, Gate, Options, eventually, get_with};
+use std::collections::BTreeMap;
+use std::process::Command;
+
+const ROUTES: &str = "
+version: 1
+upstream: echo
+authenticate: [bearer, session]
+defaults: { inject: { X-Postern-User: user.username } }
+routes:
+  /me/**: authenticated
+";
+const LOGIN: &str = "/api/v1/users/login/";
+const LOGOUT: &str = "/api/v1/users/logout/";
+const SESSION: &str = "postern_session";
+
+fn gate(identity: &str) -> Gate {
+    with_passwords("", identity)
+}
+
+fn with_passwords(more: &str, identity: &str) -> Gate {
+    let mut options = Options::policy(ROUTES);
+    let passwords = format!("  passwords: {{ memory: 64KiB, passes: 1{more} }}\n");
+    options.config = format!("identity:\n  session: {{ secure: false }}\n{passwords}{identity}");
+    let gate = Gate::with(&options);
+    gate.postern.cli_with(&["user", "create", "lena", "--email", "lena@example.org", "--password-stdin"], "s3cret\n");
+    gate
+}
+
+/// What a browser does with cookies and forms, as far as a test needs it.
+struct Browser<'g> {
+    gate: &'g Gate,
+    cookies: BTreeMap<String, String>,
+    /// Lines of the head besides.
+    headers: String,
+}
+
+impl<'g> Browser<'g> {
+    fn of(gate: &'g Gate) -> Self {
+        Self { gate, cookies: BTreeMap::new(), headers: String::new() }
+    }
+
+    fn ask(&mut self, method: &str, target: &str, form: Option<&[(&str, &str)]>) -> Answer {
+        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut message = format!("{method} {target} HTTP/1.1\r\nHost: app.example\r\n{}", self.headers);
+        if !cookies.is_empty() {
+            message += &format!("Cookie: {}\r\n", cookies.join("; "));
+        }
+        let encode =
+            |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+        let body = form.unwrap_or_default().iter().map(|(name, value)| format!("{name}={}", encode(value)));
+        let body = body.collect::<Vec<_>>().join("&");
+        message +=
+            &format!("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let answer = self.gate.send(message);
+        for cookie in answer.all("set-cookie") {
+            let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+            if cookie.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        answer
+    }
+
+    fn get(&mut self, target: &str) -> Answer {
+        self.ask("GET", target, None)
+    }
+
+    /// Fetches the page and sends its form, with these fields filled in.
+    fn send(&mut self, page: &str, fields: &[(&str, &str)]) -> Answer {
+        let shown = self.get(page).text();
+        let csrf = field(&shown, "csrf").expect("a form");
+        let next = field(&shown, "next");
+        let mut all = vec![("csrf", csrf.as_str())];
+        all.extend(next.as_deref().map(|next| ("next", next)));
+        all.extend_from_slice(fields);
+        self.ask("POST", page.split('?').next().unwrap(), Some(&all))
+    }
+
+    fn log_in(&mut self, username: &str, password: &str) -> Answer {
+        self.send(LOGIN, &[("username", username), ("password", password)])
+    }
+
+    fn whoami(&mut self) -> u16 {
+        self.get("/me/x").status
+    }
+}
+
+/// The value of a hidden field.
+fn field(page: &str, name: &str) -> Option<String> {
+    let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\""))?;
+    Some(rest.split_once('"')?.0.replace("&#x2f;", "/").replace("&#38;", "&"))
+}
+
+#[test]
+fn curl_logs_in_goes_on_and_logs_out() {
+    let gate = gate("");
+    let home = gate.postern.home();
+    let jar = home.join("jar");
+    let curl = |args: &[&str]| {
+        let mut command = Command::new("curl");
+        command
+            .args(["-sS", "-m", "20", "-o", "-", "-w", "\n%{http_code} %{redirect_url}", "-b"])
+            .arg(&jar)
+            .arg("-c")
+            .arg(&jar);
+        let output = command.args(args).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (page, told) = text.rsplit_once('\n').unwrap();
+        (page.to_owned(), told.to_owned())
+    };
+    let url = |path: &str| format!("http://{}{path}", gate.postern.data);
+    let (page, told) = curl(&[&url(&format!("{LOGIN}?next=/me/first%3Fa%3Db"))]);
+    assert!(told.starts_with("200"), "{told}");
+    let csrf = format!("csrf={}", field(&page, "csrf").unwrap());
+    let next = format!("next={}", field(&page, "next").unwrap());
+    let filled = ["--data-urlencode", &csrf, "--data-urlencode", &next];
+    let (_, told) = curl(
+        &[&filled[..], &["--data-urlencode", "username=LENA@example.org", "-d", "password=s3cret", &url(LOGIN)]]
+            .concat(),
+    );
+    assert_eq!(told, format!("303 {}", url("/me/first?a=b")));
+    gate.upstream.forget();
+    assert!(curl(&[&url("/me/first?a=b")]).1.starts_with("200"));
+    let seen = gate.upstream.recorded();
+    assert_eq!(seen[0].header("x-postern-user"), Some("lena"));
+    assert!(!seen[0].header("cookie").unwrap_or_default().contains(SESSION), "the session stays here");
+    let (page, _) = curl(&[&url(LOGOUT)]);
+    assert!(page.contains("You are logged in as <strong>lena</strong>"), "{page}");
+    let csrf = format!("csrf={}", field(&page, "csrf").unwrap());
+    let (_, told) = curl(&["--data-urlencode", &csrf, &url(LOGOUT)]);
+    assert_eq!(told, format!("303 {}", url(LOGOUT)));
+    assert!(curl(&[&url(LOGOUT)]).0.contains("You are not logged in"));
+    assert!(curl(&[&url("/me/x")]).1.starts_with("401"));
+    assert_eq!(gate.postern.query("SELECT count(*) || '' FROM sessions"), "0");
+}
+
+#[test]
+fn the_pages_need_no_script_and_are_for_this_browser_alone() {
+    let gate = gate("  login: { identifiers: [email, username] }\n");
+    let mut browser = Browser::of(&gate);
+    let page = browser.get(LOGIN);
+    let text = page.text();
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert_eq!((page.header("cache-control"), page.header("vary")), (Some("no-store"), Some("Cookie")));
+    assert_eq!(
+        (page.header("x-frame-options"), page.header("x-content-type-options")),
+        (Some("DENY"), Some("nosniff"))
+    );
+    let policy = page.header("content-security-policy").unwrap();
+    for part in ["default-src 'none'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"] {
+        assert!(policy.contains(part) && !policy.contains("unsafe"), "{policy}");
+    }
+    // What the policy says of the style is what stands in the page.
+    let style = text.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
+    let digest = data_encoding::BASE64.encode(&<sha2::Sha256 as sha2::Digest>::digest(style));
+    assert!(policy.contains(&format!("style-src 'sha256-{digest}'")), "{policy}");
+    for part in [
+        "<html lang=\"en\">",
+        "<title>Log in</title>",
+        "<label for=\"username\">E-mail address or username</label>",
+        "<label for=\"password\">Password</label>",
+        "autocomplete=\"username\"",
+        "autocomplete=\"current-password\"",
+        "name=\"viewport\"",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("<script") && !text.contains("style=\"") && !text.contains("onclick"));
+    let cookie = page.header("set-cookie").unwrap();
+    assert!(cookie.contains("; HttpOnly") && cookie.contains("; SameSite=Strict"), "{cookie}");
+    // The same form in a second window is the same form.
+    assert_eq!(field(&browser.get(LOGIN).text(), "csrf"), field(&text, "csrf"));
+    assert_eq!(gate.send(format!("GET {} HTTP/1.1\r\nHost: a\r\n\r\n", LOGIN.trim_end_matches('/'))).status, 301);
+    assert_eq!(browser.ask("PUT", LOGIN, None).header("allow"), Some("GET, HEAD, POST"));
+}
+
+#[test]
+fn whatever_is_wrong_the_page_says_the_same_and_repeats_nothing_dangerous() {
+    let gate = gate("");
+    gate.postern.cli(&["user", "create", "no-password"]);
+    gate.postern.cli_with(&["user", "create", "inactive", "--password-stdin"], "s3cret\n");
+    gate.postern.cli(&["user", "edit", "inactive", "--active=false"]);
+    let said = |answer: &Answer| {
+        let text = answer.text();
+        text.split_once("role=\"alert\">").unwrap().1.split_once('<').unwrap().0.to_owned()
+    };
+    let computed = || gate.postern.metric("postern_password_computations");
+    let mut told = Vec::new();
+    for (name, password) in
+        [("lena", "guess"), ("nobody", "s3cret"), ("no-password", "s3cret"), ("inactive", "s3cret"), ("Lena", "s3cret")]
+    {
+        let before = computed();
+        let answer = Browser::of(&gate).log_in(name, password);
+        assert_eq!((answer.status, answer.text().contains("<title>Error: Log in</title>")), (400, true));
+        assert!((computed() - before - 1.0).abs() < f64::EPSILON, "{name} costs as much as everybody");
+        assert!(answer.all("set-cookie").iter().all(|cookie| !cookie.contains(SESSION)));
+        told.push(said(&answer));
+    }
+    told.dedup();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let answer = Browser::of(&gate).log_in("\"><script>alert(1)</script>", "p4ssword-of-mine");
+    assert!(!answer.text().contains("<script") && !answer.text().contains("p4ssword"), "{}", answer.text());
+    assert_eq!(Browser::of(&gate).log_in("", "x").status, 400);
+    assert_eq!(Browser::of(&gate).log_in("lena", "").status, 400);
+    let log = format!("{:?}{:?}", gate.postern.stderr(), gate.postern.stdout());
+    assert!(!log.contains("s3cret") && !log.contains("p4ssword"));
+}
+
+#[test]
+fn only_a_form_of_ours_logs_in_or_out() {
+    let gate = gate("  token: { throttle: 5/day }\n");
+    let computed = || gate.postern.metric("postern_password_computations");
+    let before = computed();
+    let fields = [("username", "lena"), ("password", "s3cret")];
+    let mut browser = Browser::of(&gate);
+    // No cookie, no field, a field of somebody else's browser.
+    assert_eq!(browser.ask("POST", LOGIN, Some(&fields)).status, 403);
+    let other = field(&Browser::of(&gate).get(LOGIN).text(), "csrf").unwrap();
+    browser.get(LOGIN);
+    for csrf in ["", "x", &other] {
+        let answer = browser.ask("POST", LOGIN, Some(&[&fields[..], &[("csrf", csrf)]].concat()));
+        assert_eq!(answer.status, 403, "{csrf}");
+        assert!(field(&answer.text(), "csrf").is_some(), "the form is there to try again");
+    }
+    // A page of another origin, even with all of it.
+    for origin in ["https://evil.example", "null", "https://app.example.evil.example"] {
+        browser.headers = format!("Origin: {origin}\r\n");
+        assert_eq!(browser.log_in("lena", "s3cret").status, 403, "{origin}");
+    }
+    // Two cookies of one name: somebody has put one there.
+    browser.headers = "Cookie: postern_form=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n".to_owned();
+    assert_eq!(browser.log_in("lena", "s3cret").status, 403);
+    assert!((computed() - before).abs() < f64::EPSILON, "no password was looked at");
+    // All that has cost the browser's owner nothing, either.
+    browser.headers = "Origin: https://app.example\r\n".to_owned();
+    assert_eq!((browser.log_in("lena", "s3cret").status, browser.whoami()), (303, 200));
+    browser.headers.clear();
+    assert_eq!(browser.whoami(), 200);
+    browser.headers = "Origin: https://evil.example\r\n".to_owned();
+    assert_eq!(browser.send(LOGOUT, &[]).status, 403);
+    browser.headers.clear();
+    assert_eq!((browser.get(LOGOUT).status, browser.whoami()), (200, 200), "a link ends nothing");
+    assert_eq!(browser.send(LOGOUT, &[]).status, 303);
+    assert_eq!(browser.whoami(), 401);
+}
+
+#[test]
+fn nobody_is_sent_on_to_another_site() {
+    let gate = gate("");
+    for (next, goes_to) in [
+        ("/me/x?a=b", "/me/x?a=b"),
+        ("https://evil.example/", LOGIN),
+        ("//evil.example/", LOGIN),
+        ("/\\evil.example/", LOGIN),
+        ("/me/../../x", LOGIN),
+        ("/\r\nSet-Cookie: a=b", LOGIN),
+    ] {
+        // By the address, and by a form that was tampered with.
+        let encoded = percent_encoding::utf8_percent_encode(next, percent_encoding::NON_ALPHANUMERIC);
+        let fields = [("username", "lena"), ("password", "s3cret")];
+        let mut browser = Browser::of(&gate);
+        let answer = browser.send(&format!("{LOGIN}?next={encoded}"), &fields);
+        // What the gate refuses as a target never comes so far.
+        if answer.status == 303 {
+            assert_eq!(answer.header("location"), Some(goes_to), "{next}");
+        }
+        let answer = Browser::of(&gate).send(LOGIN, &[&fields[..], &[("next", next)]].concat());
+        assert_eq!((answer.status, answer.header("location")), (303, Some(goes_to)), "{next}");
+        assert_eq!(answer.all("set-cookie").iter().filter(|cookie| cookie.starts_with(SESSION)).count(), 1);
+    }
+}
+
+#[test]
+fn a_login_ends_the_session_of_before_and_begins_one_that_a_password_ends() {
+    let gate = gate("");
+    gate.postern.cli_with(&["user", "create", "bob", "--password-stdin"], "s3cret\n");
+    let mut browser = Browser::of(&gate);
+    assert_eq!(browser.log_in("lena", "s3cret").status, 303);
+    let old = browser.cookies[SESSION].clone();
+    // A session that somebody else has put there is not the one that goes on.
+    let fields = [("username", "bob"), ("password", "s3cret"), ("csrf", &csrf_of(&mut browser))];
+    assert_eq!(browser.ask("POST", LOGIN, Some(&fields)).status, 303);
+    assert_ne!(browser.cookies[SESSION], old);
+    assert_eq!(
+        (browser.whoami(), gate.upstream.recorded().last().unwrap().header("x-postern-user")),
+        (200, Some("bob"))
+    );
+    let mut before = Browser::of(&gate);
+    before.cookies.insert(SESSION.to_owned(), old);
+    eventually("the old session has ended", || (before.whoami() == 401).then_some(()));
+    assert_eq!(gate.postern.query("SELECT (last_login IS NOT NULL) || '' FROM users WHERE username = 'bob'"), "1");
+    gate.postern.cli_with(&["user", "password", "bob", "--password-stdin"], "another\n");
+    eventually("a new password has ended it", || (browser.whoami() == 401).then_some(()));
+}
+
+fn csrf_of(browser: &mut Browser<'_>) -> String {
+    field(&browser.get(LOGOUT).text(), "csrf").unwrap()
+}
+
+#[test]
+fn the_form_and_the_token_endpoint_share_their_limits() {
+    let gate = gate("  token: { throttle: 3/day }\n");
+    let body = r#"{"username":"lena","password":"guess"}"#;
+    let token = format!(
+        "POST /api/v1/users/token/ HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    assert_eq!(gate.send(&token).status, 400);
+    assert_eq!(Browser::of(&gate).log_in("lena", "guess").status, 400);
+    // To look at pages, and paths that are not there, cost nothing.
+    for path in [LOGIN, LOGOUT, "/api/v1/users/nothing/", "/api/v1/users/user/", "/api/v1/users/organization/"] {
+        for _ in 0..5 {
+            assert!(Browser::of(&gate).get(path).status != 429, "{path}");
+        }
+    }
+    assert_eq!(gate.send(&token).status, 400);
+    let answer = Browser::of(&gate).log_in("lena", "s3cret");
+    assert_eq!(answer.status, 429);
+    assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() > 10_000);
+    assert!(answer.header("ratelimit").is_some() && answer.text().contains("too many attempts"));
+    assert_eq!(gate.send(&token).status, 429);
+}
+
+#[test]
+fn a_password_that_is_too_old_begins_no_session_and_one_that_is_not_ends_it_in_time() {
+    let gate = with_passwords(", expire_after: 30, expire_after_staff: 10", "");
+    let chosen = |days: i64| {
+        gate.postern
+            .sql(&format!("UPDATE users SET password_updated = date('now', '-{days} days') WHERE username = 'lena'"));
+    };
+    let log_in = || Browser::of(&gate).log_in("lena", "s3cret");
+    for (days, staff, status) in [(31, 0, 403), (30, 0, 303), (30, 1, 403), (11, 1, 403), (10, 1, 303), (0, 0, 303)] {
+        chosen(days);
+        gate.postern.sql(&format!("UPDATE users SET is_staff = {staff} WHERE username = 'lena'"));
+        assert_eq!(log_in().status, status, "{days} {staff}");
+    }
+    gate.postern.sql("UPDATE users SET password_updated = NULL, is_staff = 0 WHERE username = 'lena'");
+    assert_eq!(log_in().status, 303);
+    // It ends with the day, whatever its lifetime.
+    chosen(30);
+    gate.postern.sql("DELETE FROM sessions");
+    assert_eq!(log_in().status, 303);
+    let midnight = "SELECT (expires_at <= unixepoch('now', 'start of day', '+1 day')) || '' FROM sessions";
+    assert_eq!(gate.postern.query(midnight), "1");
+    // Whoever comes with a token is not asked (as in the reference).
+    chosen(31);
+    let body = r#"{"username":"lena","password":"s3cret"}"#;
+    let answer = gate.send(format!(
+        "POST /api/v1/users/token/ HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    let token = answer.json()["token"].as_str().unwrap().to_owned();
+    assert_eq!(gate.send(get_with(&token, "/me/x")).status, 200);
+}
+
+#[test]
+fn where_sessions_are_not_taken_there_are_no_pages() {
+    let gate = Gate::with(&Options::policy("version: 1\nupstream: echo\nroutes:\n  /me: authenticated\n"));
+    for path in [LOGIN, LOGOUT, LOGIN.trim_end_matches('/')] {
+        assert_eq!(gate.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).code(), "no_route");
+    }
+}
