@@ -150,7 +150,7 @@ fn frames_that_break_the_connection_cost_their_own_requests_alone() {
                 let _ = peer.try_send(&bytes);
                 while peer.frame().is_some() {}
             } else {
-                always(|stream, peer| ok(stream, peer))(number, peer);
+                always(ok)(number, peer);
             }
         });
         let gate = upstream.gate();
@@ -171,13 +171,11 @@ fn what_was_refused_unseen_is_sent_again_whatever_its_method() {
             let mut wait = 0;
             while let Some(head) = peer.until(HEADERS) {
                 if refused {
-                    let mut body = Vec::new();
-                    while head.flags & END_STREAM == 0 {
+                    let (mut body, mut flags) = (Vec::new(), head.flags);
+                    while flags & END_STREAM == 0 {
                         let Some(data) = peer.until(DATA) else { return };
                         body.extend(&data.payload);
-                        if data.flags & END_STREAM != 0 {
-                            break;
-                        }
+                        flags = data.flags;
                     }
                     peer.send(HEADERS, END_HEADERS, head.stream, &block(&[(":status", b"200")]));
                     peer.send(DATA, END_STREAM, head.stream, &body);
@@ -300,7 +298,7 @@ fn one_that_never_answers_is_504_and_its_connection_is_looked_at() {
                 }
             }
         }
-        always(|stream, peer| ok(stream, peer))(number, peer);
+        always(ok)(number, peer);
     });
     let mut options = options(upstream.address);
     options = options.set("timeouts.first_byte", "500ms");
