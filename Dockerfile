@@ -15,10 +15,9 @@ RUN sed -i '/^\[\[bench\]\]/,/^$/d' Cargo.toml \
     && mkdir src && touch src/lib.rs && echo 'fn main() {}' > src/main.rs \
     && cargo build --release --locked --bin postern
 
-COPY Cargo.toml ./
+COPY Cargo.toml askama.toml ./
 COPY src src
 COPY migrations migrations
-COPY templates templates
 # Cargo goes by times, and the files' may be older than the empty crate's.
 RUN sed -i '/^\[\[bench\]\]/,/^$/d' Cargo.toml \
     && touch src/lib.rs src/main.rs \

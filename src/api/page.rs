@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
 /// The one style sheet. It stands in every page, and the page's policy names it by its digest.
-pub(super) const STYLE: &str = include_str!("../../templates/style.css");
+pub(super) const STYLE: &str = include_str!("templates/style.css");
 /// How long a form may lie open, in seconds.
 const FORM_AGE: u32 = 3600;
 /// Longest way to go on.
