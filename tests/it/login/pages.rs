@@ -1,5 +1,6 @@
 //! The pages on which people log in and out: as curl uses them, and as somebody would who wants to misuse them.
 
+use crate::support::tls::Authority;
 use crate::support::{Answer, Gate, Options, eventually, get_with};
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -138,6 +139,43 @@ fn curl_logs_in_goes_on_and_logs_out() {
     assert!(curl(&[&url(LOGOUT)]).0.contains("You are not logged in"));
     assert!(curl(&[&url("/me/x")]).1.starts_with("401"));
     assert_eq!(gate.postern.query("SELECT count(*) || '' FROM sessions"), "0");
+}
+
+/// As browsers do it: TLS, HTTP/2, cookies that no other host can have set, and `Origin`.
+#[test]
+fn over_tls_and_http2_the_cookies_are_this_host_s_alone() {
+    let authority = Authority::new();
+    let mut options = Options::policy(ROUTES);
+    let pair = authority.sign("app", &["app.example.com"]);
+    options.config =
+        format!("tls: {{ {pair} }}\nidentity: {{ session: {{}}, passwords: {{ memory: 64KiB, passes: 1 }} }}\n");
+    let gate = Gate::with(&options);
+    gate.postern.cli_with(&["user", "create", "lena", "--password-stdin"], "s3cret\n");
+    let (jar, port) = (gate.postern.home().join("jar"), gate.postern.data.port());
+    let origin = format!("https://app.example.com:{port}");
+    let curl = |path: &str, args: &[&str]| {
+        let mut command = Command::new("curl");
+        command.args(["-sS", "-m", "20", "--http2", "-D", "-", "-w", "\n%{http_version}", "-b"]).arg(&jar);
+        command.arg("-c").arg(&jar).arg("--cacert").arg(authority.file("ca.pem"));
+        command.args(["--resolve", &format!("app.example.com:{port}:127.0.0.1")]).args(args);
+        let output = command.arg(format!("{origin}{path}")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.ends_with("\n2"), "{text}");
+        text
+    };
+    let page = curl(LOGIN, &[]);
+    assert!(page.contains("set-cookie: __Host-postern_form=") && page.contains("; Secure"), "{page}");
+    let csrf = format!("csrf={}", field(&page, "csrf").unwrap());
+    let ours = format!("Origin: {origin}");
+    let send = |origin: &str| {
+        curl(LOGIN, &["-H", origin, "--data-urlencode", &csrf, "-d", "username=lena", "-d", "password=s3cret"])
+    };
+    assert!(send("Origin: https://app.example.com").starts_with("HTTP/2 403"), "another port is another origin");
+    let begun = send(&ours);
+    assert!(begun.starts_with("HTTP/2 303") && begun.contains("set-cookie: __Host-postern_session="), "{begun}");
+    assert!(curl("/me/x", &[]).starts_with("HTTP/2 200"));
+    assert_eq!(gate.upstream.last().header("x-postern-user"), Some("lena"));
 }
 
 #[test]
