@@ -4,6 +4,7 @@ mod body_and_slow;
 mod framing;
 mod headers;
 mod method_host;
+mod new_files;
 mod operations;
 mod path;
 mod query;
