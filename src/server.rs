@@ -20,7 +20,8 @@ use crate::policy::Policy;
 use crate::redis::seal::Seal;
 use crate::redis::{Health, Redis};
 use crate::reload::{
-    Certificates, Policies, PolicyError, Reloadable, Reloader, Source, Status, Trigger, UpstreamCertificates, resolve,
+    Certificates, Keys, Policies, PolicyError, Reloadable, Reloader, Source, Status, Trigger, UpstreamCertificates,
+    resolve,
 };
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
@@ -157,6 +158,7 @@ impl Server {
         memberships.catch_up().await?;
         control.spawn(Arc::clone(&memberships).watch());
 
+        let keys = Keys::look(&config.identity);
         let identity = Identity::start(&config.identity, Arc::clone(&memberships), Arc::clone(&store), control)?;
         let identity = Arc::new(identity);
         let api = identity_api(&config, &store, &identity, shared_limits.clone())?;
@@ -177,6 +179,9 @@ impl Server {
         metrics.also(Arc::new(Report(move || clusters.clusters())));
         let mut reloadables: Vec<Box<dyn Reloadable>> =
             vec![Box::new(policies), Box::new(UpstreamCertificates(destinations))];
+        if config.identity.files().next().is_some() || !config.identity.jwt.is_empty() {
+            reloadables.push(Box::new(Keys::new(Arc::clone(&identity), &config.identity, keys)));
+        }
         if let Some(tls) = &tls {
             reloadables.push(Box::new(Certificates(Arc::clone(tls))));
         }

@@ -32,6 +32,11 @@ pub fn policy(routes: usize) -> Result<Policy, Findings> {
 
 /// The same with more at its head.
 pub fn policy_with(routes: usize, more: &str) -> Result<Policy, Findings> {
+    load(&[("routes.yaml", policy_text(routes, more))], None)
+}
+
+/// The text of such a policy.
+pub fn policy_text(routes: usize, more: &str) -> String {
     let mut text = format!(
         "version: 1\n{more}defaults:\n  inject: {{ X-Postern-User: user.id, X-Postern-Organization: org.id, X-Postern-Role: org.level }}\nroutes:\n",
     );
@@ -42,7 +47,7 @@ pub fn policy_with(routes: usize, more: &str) -> Result<Policy, Findings> {
             "  /api/s{service}/r{n}/{{org:uuid}}{tail}: {{ org: path.org, read: member, write: manager }}"
         );
     }
-    load(&[("routes.yaml", text)], None)
+    text
 }
 
 /// A target under the last route but one of such a policy (an even number), in this organization.

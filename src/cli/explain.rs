@@ -2,16 +2,17 @@
 //!
 //! The facts come from the directory's database as it stands, or from the `given` of a tests file.
 
+use super::moment::stamp;
 use super::policies::{Early, Pages};
 use super::store;
 use super::{Common, Failure};
 use crate::config::{Config, Database};
 use crate::decision::OrgKey;
-use crate::directory::{DirectoryError, OrgRef, Store, StoreError, UserSelector};
-use crate::facts::{Organization, Snapshot};
+use crate::directory::{DirectoryError, MembershipFilter, OrgRef, Page, Store, StoreError, UserSelector};
+use crate::facts::{Claims, Level, Organization, Snapshot};
 use crate::policy::Policy;
 use crate::tools::ask::Request;
-use crate::tools::explain::Explanation;
+use crate::tools::explain::{Explanation, Provenance, Record};
 use crate::tools::suite;
 use crate::tools::world::{ANONYMOUS, World};
 use crate::yaml::{Findings, suggest};
@@ -20,6 +21,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Explain what would become of a request: every step, the verdict, and what the upstream would be told.
 ///
@@ -43,6 +45,9 @@ pub struct Args {
     /// The body; no rule of this version reads one
     #[arg(long, value_name = "TEXT")]
     pub data: Option<String>,
+    /// What the credential says besides who it is of, as JSON: `{"tenant": "acme"}`
+    #[arg(long, value_name = "JSON")]
+    pub claims: Option<String>,
     /// Route policy, instead of `policy` of the configuration; may be repeated
     #[arg(long, value_name = "FILE")]
     pub policy: Vec<PathBuf>,
@@ -64,7 +69,7 @@ pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
     let is_needed = common.config.is_some() || args.policy.is_empty() || args.world.is_none();
     let config = if is_needed { Some(Common::configuration(&sources)?) } else { None };
     let facts = match (&args.world, &config) {
-        (None, Some(config)) => Some(Directory::open(&config.database)?),
+        (None, Some(config)) => Some(Directory::open(&config.database, config.max_staleness)?),
         _ => None,
     };
     Ok(super::policies::on_standard_pages(|pages| explain(args, config.as_ref(), facts.as_ref(), pages)))
@@ -106,7 +111,7 @@ pub fn explain(
         let hint = hint.unwrap_or_else(|| "name a user by id, username or e-mail address, or `anonymous`".to_owned());
         return Err(pages.usage(&format!("there is no user `{name}`"), &hint));
     }
-    let mut problem = None;
+    let (mut problem, mut is_asked) = (None, false);
     let mut lookup = |key: &OrgKey<'_>| match (&world, directory) {
         (Some(world), _) => world.organization(key),
         (None, Some(directory)) => directory.organization(key).unwrap_or_else(|error| {
@@ -115,9 +120,23 @@ pub fn explain(
         }),
         (None, None) => None,
     };
-    let explanation = Explanation::of(&policy, &request, found.as_ref(), &mut lookup);
+    let mut explanation = Explanation::of(&policy, &request, found.as_ref(), &mut |key| {
+        is_asked = true;
+        lookup(key)
+    });
     if let Some(error) = problem {
         return failed(&error.into(), pages);
+    }
+    if found.is_some() || is_asked {
+        let facts = match (&args.world, directory) {
+            (Some(file), _) => Some(Provenance::World(file.display().to_string())),
+            (None, Some(directory)) => match directory.provenance(found.as_deref()) {
+                Ok(facts) => Some(facts),
+                Err(error) => return failed(&error, pages),
+            },
+            (None, None) => None,
+        };
+        explanation = facts.into_iter().fold(explanation, Explanation::with_facts);
     }
     if args.json {
         writeln!(pages.out, "{}", explanation.to_json())?;
@@ -190,12 +209,28 @@ fn request(args: &Args, world: Option<&World>) -> Result<Request, (String, Strin
             .map_err(|_| (format!("`{host}` is not a host"), "for example --host api.example.com".to_owned()))?;
         headers.append(header::HOST, value);
     }
-    Ok(Request { method, target: fill(&args.target)?, headers, claims: None })
+    let claims = match &args.claims {
+        Some(text) => {
+            let text = fill(text)?;
+            let is_map = serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|json| json.is_object());
+            if !is_map {
+                return Err((
+                    "--claims is not a JSON object".to_owned(),
+                    r#"for example --claims '{"tenant": "acme"}'"#.to_owned(),
+                ));
+            }
+            Some(Arc::new(Claims::new(&text)))
+        }
+        None => None,
+    };
+    Ok(Request { method, target: fill(&args.target)?, headers, claims })
 }
 
 /// The directory's database, only ever read.
 pub struct Directory {
     store: Arc<dyn Store>,
+    place: String,
+    max_staleness: Duration,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -204,7 +239,7 @@ impl Directory {
     ///
     /// # Errors
     /// There is none, or it cannot be opened.
-    pub fn open(database: &Database) -> anyhow::Result<Self> {
+    pub fn open(database: &Database, max_staleness: Duration) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
         if let Database::Sqlite(url) = database {
             let path = store::sqlite_path(url)?;
@@ -213,14 +248,14 @@ impl Directory {
                 bail!("there is no database at {path}; take the facts from a tests file: --world routes_test.yaml");
             }
         }
-        let store = runtime.block_on(async {
+        let (store, place) = runtime.block_on(async {
             let (place, steps) = super::migrate::status(database).await?;
             if steps.iter().any(|step| step.applied.is_none()) {
                 bail!("the schema of {place} is not up to date; run `postern migrate`");
             }
-            store::open(database).await
+            anyhow::Ok((store::open(database).await?, place))
         })?;
-        Ok(Self { store, runtime })
+        Ok(Self { store, place, max_staleness, runtime })
     }
 
     /// A user by what a person would write; `None`: there is none.
@@ -232,6 +267,36 @@ impl Directory {
                 Err(error) => return Err(error.into()),
             };
             Ok(self.store.user_snapshot(record.id).await?.map(Arc::new))
+        })
+    }
+
+    /// Where facts about a user come from, and how old they are.
+    fn provenance(&self, user: Option<&Snapshot>) -> anyhow::Result<Provenance> {
+        /// Memberships that are told.
+        const SHOWN: u32 = 10;
+        let now = crate::clock::unix_seconds();
+        let record = |what: String, edited: i64| {
+            let age = Duration::from_secs(now.saturating_sub(edited).try_into().unwrap_or(0));
+            Record { what, edited: stamp(edited), age }
+        };
+        self.runtime.block_on(async {
+            let mut records = Vec::new();
+            if let Some(user) = user {
+                let selector = || UserSelector::Id(user.user.id);
+                let found = self.store.user(&selector()).await?;
+                records.push(record(format!("user {}", found.username), found.modified));
+                let filter = MembershipFilter { user: Some(selector()), ..MembershipFilter::default() };
+                for found in self.store.memberships(&filter, Page { limit: Some(SHOWN), offset: 0 }).await? {
+                    let level = match (found.is_owner, found.is_admin) {
+                        (true, _) => Level::Owner,
+                        (false, true) => Level::Manager,
+                        (false, false) => Level::Member,
+                    };
+                    records.push(record(format!("{} of {}", level.as_str(), found.slug), found.modified));
+                }
+            }
+            let position = self.store.position().await?.to_string();
+            Ok(Provenance::Store { place: self.place.clone(), position, max_staleness: self.max_staleness, records })
         })
     }
 

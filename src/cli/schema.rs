@@ -1,6 +1,7 @@
 //! `postern schema`: JSON Schemas for editors.
 
 use super::policies::on_standard_pages;
+use crate::config;
 use crate::tools::schema;
 use std::process::ExitCode;
 
@@ -21,6 +22,8 @@ pub enum Kind {
     Policy,
     /// routes_test.yaml
     Tests,
+    /// postern.yaml
+    Config,
 }
 
 /// Prints the schema.
@@ -29,6 +32,7 @@ pub fn run(args: &Args) -> ExitCode {
     let schema = match args.kind {
         Kind::Policy => schema::policy(),
         Kind::Tests => schema::tests(),
+        Kind::Config => config::schema::config(),
     };
     on_standard_pages(|pages| {
         writeln!(pages.out, "{schema:#}")?;

@@ -5,7 +5,7 @@
 
 use super::policies::{Early, Pages};
 use crate::policy::{Names, Policy};
-use crate::tools::suite::{self, Report, Suite, junit};
+use crate::tools::suite::{self, Broken, Report, Suite, junit};
 use crate::yaml::Findings;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub struct Args {
 pub fn run(args: &Args, names: Option<&Names>, pages: &mut Pages<'_>) -> Result<u8, Early> {
     let shared = if args.policy.is_empty() { None } else { Some(pages.policy(&args.policy, names)?) };
     let mut reports = Vec::with_capacity(args.tests.len());
-    let mut findings = Findings::new();
+    let (mut findings, mut broken) = (Findings::new(), Vec::new());
     for file in &args.tests {
         let text = pages.read(file)?;
         let own;
@@ -48,15 +48,27 @@ pub fn run(args: &Args, names: Option<&Names>, pages: &mut Pages<'_>) -> Result<
                 &own
             }
         };
-        reports.extend(report(text, policy, &mut findings));
+        match report(text, policy, &mut findings) {
+            Some(report) => reports.push(report),
+            None => broken.push(file.display().to_string()),
+        }
     }
+    findings.sort();
+    let lines = findings.to_lines();
+    let broken: Vec<Broken> = broken
+        .into_iter()
+        .map(|file| {
+            let of_file = |line: &&str| line.starts_with(&format!("{file}:"));
+            let mistakes = lines.lines().filter(of_file).collect::<Vec<_>>().join("\n");
+            Broken { file, mistakes }
+        })
+        .collect();
     if let Some(file) = &args.junit
-        && let Err(error) = std::fs::write(file, junit(&reports))
+        && let Err(error) = std::fs::write(file, junit(&reports, &broken))
     {
         writeln!(pages.err, "error: cannot write {}: {error}", file.display())?;
         return Err(Early::Exit(2));
     }
-    findings.sort();
     let failed: usize = reports.iter().map(Report::failed).sum();
     let total: usize = reports.iter().map(|r| r.outcomes.len()).sum();
     let ok = failed == 0 && !findings.has_errors();

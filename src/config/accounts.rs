@@ -106,7 +106,7 @@ impl Default for Accounts {
 pub(super) fn read(map: &Map, base: &Path, findings: &mut Findings) -> Accounts {
     let mut accounts = Accounts::default();
     if let Some(node) = map.get("api") {
-        match node.expect_str("`api`", findings) {
+        match node.expect_word("`api`", findings) {
             Some("off") => accounts.api = false,
             Some("token") | None => {}
             Some("all") => {

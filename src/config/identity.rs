@@ -3,7 +3,7 @@
 use super::secret::{self, SecretError, SecretSource};
 use crate::facts::Level;
 use crate::identity::jwt::key::Algorithm;
-use crate::identity::jwt::principal::{ClaimIs, OrgBy, Principal, Tenants, level_of};
+use crate::identity::jwt::principal::{ClaimIs, OrgBy, Principal, Tenants};
 use crate::identity::jwt::ring::Pace;
 use crate::identity::sesame::primary_key::{Field, KeyType};
 use crate::identity::sesame::{self, Version};
@@ -38,6 +38,19 @@ impl Identity {
         ];
         let said = said.into_iter().filter(|(_, is_said)| *is_said);
         said.fold(Schemes::default(), |schemes, (scheme, _)| schemes.with(scheme))
+    }
+}
+
+impl Identity {
+    /// The files with keys and certificates.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let of_issuers = self.jwt.iter().filter_map(|issuer| match &issuer.keys {
+            JwtKeys::File(path) => Some(path.as_path()),
+            JwtKeys::Url(_, ca) => ca.as_deref(),
+            JwtKeys::Key(secret) => secret.file(),
+        });
+        let secrets = self.sesame.iter().flat_map(|sesame| sesame.keys.iter().chain(&sesame.own_key));
+        of_issuers.chain(secrets.filter_map(SecretSource::file))
     }
 }
 
@@ -229,15 +242,11 @@ fn sesame(node: &Node, base: &Path, findings: &mut Findings) -> Option<SesameSet
     }
     if let Some(node) = map.get("versions") {
         let words = [("v2", Version::V2), ("v1", Version::V1)];
-        let list = node.expect_strs("`versions`", findings)?;
-        settings.versions =
-            list.iter().filter_map(|(word, _)| Some(words.iter().find(|(w, _)| w == word)?.1)).collect();
-        if settings.versions.len() != list.len() || list.is_empty() {
-            findings.error(
-                "wrong_value",
-                node.span,
-                "`versions` lists `v2` and `v1`, in the order in which they are tried",
-            );
+        let nodes = if let Value::Seq(nodes) = &node.value { nodes } else { std::slice::from_ref(node) };
+        let list = nodes.iter().map(|node| node.expect_one_of("an element of `versions`", &words, findings));
+        settings.versions = list.collect::<Vec<_>>().into_iter().flatten().collect();
+        if nodes.is_empty() {
+            findings.error("wrong_value", node.span, "`versions` is an empty list").help("write `[v2, v1]`");
         }
     }
     let words =
@@ -510,12 +519,7 @@ fn tenants(node: &Node, findings: &mut Findings) -> Option<Tenants> {
     };
     let level = match map.get("level") {
         Some(node) => {
-            let word = node.expect_str("`level`", findings)?;
-            let level = level_of(word);
-            if level.is_none() {
-                findings.error("wrong_value", node.span, "`level` is `member` or `manager`");
-            }
-            level?
+            node.expect_one_of("`level`", &[("member", Level::Member), ("manager", Level::Manager)], findings)?
         }
         None => Level::Member,
     };

@@ -9,6 +9,7 @@ mod edge;
 pub mod identity;
 mod overlay;
 mod redis;
+pub mod schema;
 mod secret;
 mod sections;
 mod upstreams;

@@ -13,8 +13,11 @@ pub(super) fn merge(sources: &Sources, findings: &mut Findings) -> Result<Map, C
     if let Some(path) = &sources.file {
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+        // Every key may be left out, all of them too.
+        let says_nothing = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
         let file = findings.add_source(path.display().to_string(), text);
-        if let Some(node) = yaml::parse(findings, file)
+        if !says_nothing
+            && let Some(node) = yaml::parse(findings, file)
             && let Some(map) = node.expect_map("the configuration", findings)
         {
             tree = map.clone();

@@ -49,7 +49,7 @@ pub struct Exchange {
     level: Option<&'static str>,
     superuser_pass: bool,
     /// What only the access line needs.
-    shown: Option<Shown>,
+    shown: Option<Box<Shown>>,
     request_id: RequestId,
     traced: Option<Box<Traced>>,
     client: IpAddr,
@@ -84,13 +84,10 @@ impl Exchange {
         let tracer = worker.shared.tracer.as_ref();
         let traced = Traced::of(request.headers(), is_trusted, &request_id, &worker.entropy, tracer);
         let is_shown = worker.lines.is_some() || traced.as_ref().is_some_and(|traced| traced.sampled);
-        let shown = is_shown.then(|| Shown {
-            at: crate::clock::unix(),
-            head: Some(ShownHead {
-                method: request.method().clone(),
-                uri: request.uri().clone(),
-                host: request.headers().get(HOST).cloned(),
-            }),
+        let shown = is_shown.then(|| {
+            let (method, uri) = (request.method().clone(), request.uri().clone());
+            let host = request.headers().get(HOST).cloned();
+            Box::new(Shown { at: crate::clock::unix(), head: Some(ShownHead { method, uri, host }) })
         });
         let grpc = super::grpc::is_call(request.method(), request.headers());
         let limit = worker.shared.body_limit;

@@ -5,6 +5,7 @@
 //! out where it does not: opaque tokens and the cookie of a [`session`] by asking the store, [`jwt`] by their signature,
 //! [`sesame`] tokens by both.
 
+pub mod again;
 pub mod credential;
 pub mod jwt;
 pub mod sesame;
@@ -17,7 +18,8 @@ use crate::config::identity::{Identity as Settings, JwtIssuer, JwtKeys};
 use crate::directory::token::TokenDigest;
 use crate::directory::{NewSession, Store, StoreError, UserKey};
 use crate::id::UserId;
-use crate::membership::{self, Found, Kind, Lookup, Memberships};
+use crate::membership::{self, Found, Kind, Life, Lookup, Memberships};
+use arc_swap::ArcSwap;
 use http::HeaderValue;
 use jwt::fetch::FetchError;
 use jwt::key::{KeyError, KeySet};
@@ -37,12 +39,25 @@ pub struct Identity {
     memberships: Arc<Memberships>,
     store: Arc<dyn Store>,
     issuers: jwt::Issuers,
-    sesame: Option<(Arc<Sesame>, Field)>,
+    sesame: Option<(ArcSwap<Signer>, Field)>,
     session: Option<session::Settings>,
     /// A sesame token in the query becomes a session.
     pub exchange: bool,
     /// Where credentials stand besides `Authorization`.
     pub places: Places,
+}
+
+/// Django's secrets as they are now.
+struct Signer {
+    sesame: Arc<Sesame>,
+    /// What they signed is good as long as this lives.
+    life: Arc<Life>,
+}
+
+impl Signer {
+    fn of(sesame: Sesame) -> Self {
+        Self { sesame: Arc::new(sesame), life: Arc::default() }
+    }
 }
 
 /// A credential that memory does not know: what must be found out.
@@ -86,6 +101,9 @@ pub enum SetupError {
     /// A key cannot be used.
     #[error("the key of the issuer `{0}` cannot be used: {1}")]
     Key(Box<str>, KeyError),
+    /// A file of keys cannot be used.
+    #[error("the keys of the issuer `{0}` cannot be used: {1}")]
+    Set(Box<str>, String),
     /// Certificates cannot be used.
     #[error("the issuer `{0}`: {1}")]
     Certificates(Box<str>, FetchError),
@@ -105,7 +123,10 @@ impl Identity {
         let issuers = settings.jwt.iter().map(issuer).collect::<Result<_, _>>()?;
         let issuers = jwt::Issuers::start(issuers, control);
         let sesame = match &settings.sesame {
-            Some(sesame) => Some((Arc::new(Sesame::new(sesame.secret()?)), sesame.user)),
+            Some(sesame) => {
+                let signer = Signer::of(Sesame::new(sesame.secret()?));
+                Some((ArcSwap::from_pointee(signer), sesame.user))
+            }
             None => None,
         };
         let places = Places {
@@ -202,10 +223,15 @@ impl Identity {
     }
 
     async fn sesame(&self, token: &str) -> Lookup {
-        let Some((sesame, field)) = &self.sesame else { return Lookup::Unknown };
+        let Some((signer, field)) = &self.sesame else { return Lookup::Unknown };
+        let signer = signer.load_full();
+        let sesame = &signer.sesame;
         let Some(opened) = sesame.open(token) else { return Lookup::Unknown };
         let opened = Arc::new(opened);
-        let look = async || self.whose(sesame, *field, &opened).await;
+        let look = async || {
+            let found = self.whose(sesame, *field, &opened).await?;
+            Ok(found.map(|found| Found { life: Some(Arc::clone(&signer.life)), ..found }))
+        };
         if sesame.settings().one_time {
             // Whoever shared its flight would share its one use.
             self.memberships.load_once(look).await
@@ -263,7 +289,7 @@ fn issuer(settings: &JwtIssuer) -> Result<jwt::Issuer, SetupError> {
         JwtKeys::File(path) => ring(Source::File(path)),
         JwtKeys::Url(uri, ca) => {
             let tls = jwt::fetch::tls(ca.as_deref()).map_err(|e| SetupError::Certificates(issuer.clone(), e))?;
-            ring(Source::Url(uri, tls))
+            ring(Source::Url(uri, ArcSwap::new(tls)))
         }
         JwtKeys::Key(secret) => jwt::fixed(&issuer, secret.text()?.expose_secret(), &algorithms)
             .map_err(|e| SetupError::Key(issuer.clone(), e))?,

@@ -1,7 +1,7 @@
 //! The access words: who may pass.
 
 use crate::facts::Level;
-use crate::yaml::{Findings, Node, suggest};
+use crate::yaml::{Findings, Node, Value, suggest};
 
 /// Who may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,11 +79,21 @@ impl Access {
 
     /// Reads the word; `None` when it was reported.
     pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
-        let word = node.expect_str("the level", findings)?;
+        let words = Self::ALL.map(Self::as_str).join(", ");
+        let word = match &node.value {
+            Value::Scalar(scalar) => scalar.text.as_str(),
+            Value::Faulty => return None,
+            other => {
+                let found = if matches!(other, Value::Seq(_)) { "a list" } else { "a map" };
+                findings
+                    .error("wrong_type", node.span, format!("the level must be one word, not {found}"))
+                    .help(format!("write the word alone, as in `read: member`; the levels are {words}"));
+                return None;
+            }
+        };
         let found = Self::ALL.into_iter().find(|a| a.as_str() == word);
         if found.is_none() {
             let near = suggest(word, Self::ALL.iter().map(|a| a.as_str()));
-            let words = Self::ALL.map(Self::as_str).join(", ");
             let help = near.map_or(format!("the levels are {words}"), |w| format!("did you mean `{w}`?"));
             findings.error("unknown_level", node.span, format!("`{word}` is not a level")).help(help);
         }

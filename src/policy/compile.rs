@@ -30,13 +30,14 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
         table: Table::new(),
         routes: Vec::new(),
         places: Vec::new(),
+        hosts: Vec::new(),
     };
     for file in files {
         compiler.file(file);
     }
-    let Compiler { findings, upstreams, secrets, table, routes, .. } = compiler;
+    let Compiler { findings, upstreams, secrets, table, routes, hosts, .. } = compiler;
     if !findings.has_errors() {
-        lint::lint(files, &routes, findings);
+        lint::lint(files, &routes, &table, findings);
     }
     let injected = routes.iter().flat_map(|r| r.rules()).flat_map(|rule| rule.inject.iter());
     let strip = StripSet::new(injected.map(|i| i.name.as_str()));
@@ -46,6 +47,7 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
         upstreams: upstreams.names.into(),
         strip,
         secrets: secrets.list.into(),
+        hosts: hosts.into(),
         warnings: Findings::new(),
         fingerprint: Box::default(),
     }
@@ -59,6 +61,8 @@ struct Compiler<'a> {
     routes: Vec<Route>,
     /// Where each pattern stands, by the number of its route.
     places: Vec<Span>,
+    /// Those of each file.
+    hosts: Vec<Arc<[HostPattern]>>,
 }
 
 /// What of a route holds for all its rules.
@@ -74,6 +78,7 @@ impl Compiler<'_> {
         let tables = self.tables(file);
         let name: Arc<str> = self.findings.source(file.id).map_or("", |s| s.name.as_str()).into();
         let hosts: Arc<[HostPattern]> = file.hosts.iter().map(|h| h.value.clone()).collect();
+        self.hosts.push(Arc::clone(&hosts));
         for route in &file.routes {
             let number = self.routes.len();
             self.places.push(route.pattern.span);
@@ -92,11 +97,8 @@ impl Compiler<'_> {
         for Spanned { value, span } in &file.hosts {
             match self.table.host(value) {
                 Ok(table) if tables.contains(&table) => {
-                    self.findings.error(
-                        "conflict",
-                        *span,
-                        format!("`{}` is the same host as another one here", value.text),
-                    );
+                    let message = format!("`{}` is the same host as another one here", value.text);
+                    self.findings.error("conflict", *span, message).help("leave it out");
                 }
                 Ok(table) => tables.push(table),
                 Err(_) => {
@@ -138,6 +140,7 @@ impl Compiler<'_> {
                     span,
                     format!("`{text}` matches the same targets as another route"),
                 );
+                let detail = detail.help("make one route of them, or make one more specific: a literal or a type");
                 if let Some(place) = self.places.get(first as usize) {
                     detail.related(*place, "the other one; neither is more specific");
                 }
@@ -283,11 +286,10 @@ impl Compiler<'_> {
             let by_inject = options().flat_map(|o| &o.inject).any(|i| i.used() == Some(name));
             let by_condition = options().any(|o| o.further.uses(name));
             if !by_origin && !by_inject && !by_condition {
-                self.findings.warning(
-                    "unused_variable",
-                    route.pattern.span,
-                    format!("the variable `{name}` is not used"),
-                );
+                let message = format!("the variable `{name}` is not used");
+                self.findings.warning("unused_variable", route.pattern.span, message).help(format!(
+                    "use `path.{name}` in `org`, `inject` or `when`; or say why not: `allow_lint: {{ unused_variable: … }}`"
+                ));
             }
         }
     }

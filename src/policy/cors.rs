@@ -80,7 +80,7 @@ impl Cors {
 /// Reads `cors:`; `None` when it was reported.
 pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Spanned<Cors>> {
     let before = findings.list().len();
-    let map = node.expect_map("`cors`", findings)?;
+    let map = node.expect_map_like("`cors`", "write `cors: { origins: [\"https://app.example.com\"] }`", findings)?;
     let known = ["origins", "methods", "headers", "credentials", "max_age"];
     map.expect_keys("`cors`", Keys { known: &known, not_yet: &[] }, findings);
     let Some(list) = map.get("origins") else {

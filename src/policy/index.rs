@@ -86,6 +86,22 @@ impl Trie {
         }
     }
 
+    /// The values of the patterns that end in `**`, each with whether more specific ones take all that it matches.
+    pub fn rests(&self) -> impl Iterator<Item = (u32, bool)> {
+        let of =
+            |(at, node): (usize, &Node)| Some((node.rest?, (at == 0 || node.here.is_some()) && self.is_covered(node)));
+        self.nodes.iter().enumerate().filter_map(of)
+    }
+
+    /// Whether everything that goes on below a node is taken without its own `**`.
+    fn is_covered(&self, node: &Node) -> bool {
+        let at = |child: Option<usize>| child.and_then(|child| self.nodes.get(child));
+        let ends = |node: &Node| node.rest.is_some() || node.here.is_some();
+        let goes_on = |node: &Node| node.rest.is_some() || (node.here.is_some() && self.is_covered(node));
+        at(node.literals.get("").copied()).is_some_and(ends)
+            && at(node.untyped.as_ref().map(|c| c.node)).is_some_and(goes_on)
+    }
+
     fn literal(&mut self, at: usize, text: &str) -> usize {
         let next = self.nodes.len();
         let Some(node) = self.nodes.get_mut(at) else { return at };

@@ -179,7 +179,8 @@ impl RawInject {
 
 /// Reads `inject:`; what was reported is left out.
 pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Vec<RawInject>> {
-    let map = node.expect_map("`inject`", findings)?;
+    let help = "write headers and their values: `inject: { X-Postern-User: user.id }`";
+    let map = node.expect_map_like("`inject`", help, findings)?;
     let mut list: Vec<RawInject> = Vec::with_capacity(map.entries.len());
     for entry in &map.entries {
         let name = header(&entry.key, findings);
@@ -193,7 +194,8 @@ pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Vec<RawInject
                     entry.key.span,
                     format!("`{}` is another spelling of a header that is there already", entry.key.text),
                 )
-                .related(first.name.span, "first here");
+                .related(first.name.span, "first here")
+                .help("upper and lower case, `-` and `_` make no difference: leave one of them out");
             continue;
         }
         list.push(RawInject { name: Spanned { value: name, span: entry.key.span }, folded, value });
@@ -206,11 +208,15 @@ fn header(key: &Key, findings: &mut Findings) -> Option<HeaderName> {
     let fits = |n: &HeaderName| n.as_str().len() <= MAX_NAME && !fold_key(n.as_str()).is_empty();
     let name = HeaderName::try_from(key.text.as_str()).ok().filter(fits);
     let Some(name) = name else {
-        findings.error("bad_header", key.span, format!("`{}` is not the name of a header", key.text));
+        findings
+            .error("bad_header", key.span, format!("`{}` is not the name of a header", key.text))
+            .help(format!("letters, digits and `-`, at most {MAX_NAME}: `X-Postern-User`"));
         return None;
     };
     if FORBIDDEN.iter().any(|bad| fold_eq(*bad, name.as_str())) {
-        findings.error("bad_header", key.span, format!("`{}` frames the message and cannot be injected", key.text));
+        findings
+            .error("bad_header", key.span, format!("`{}` frames the message and cannot be injected", key.text))
+            .help("choose another name, for example `X-Postern-User`");
         return None;
     }
     Some(name)
@@ -221,7 +227,7 @@ fn value(node: &Node, findings: &mut Findings) -> Option<Spanned<RawValue>> {
     if let Value::Map(map) = &node.value {
         return Some(Spanned { value: of_map(map, span, findings)?, span });
     }
-    let word = node.expect_str("an injected value", findings)?;
+    let word = node.expect_word("an injected value", findings)?;
     if let Some(value) = InjectValue::word(word) {
         return Some(Spanned { value: RawValue::Ready(value), span });
     }

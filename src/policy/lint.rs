@@ -4,12 +4,14 @@ use super::access::Access;
 use super::pattern::Segment;
 use super::route::{Route, Rule};
 use super::source::{File, Methods, Options, RawRoute};
+use super::table::Table;
 use crate::yaml::{Findings, Node, Span, suggest};
 use http::Method;
 use std::collections::HashMap;
 
 /// The lints. The last two speak of what later versions of the language can say.
-const LINTS: [&str; 9] = [
+const LINTS: [&str; 10] = [
+    "literal_variable",
     "unused_variable",
     "optional_alone",
     "shadowed",
@@ -23,7 +25,8 @@ const LINTS: [&str; 9] = [
 
 /// Reads `allow_lint:`, names and reasons; what was reported is left out.
 pub(super) fn allowed(node: &Node, findings: &mut Findings) -> Vec<&'static str> {
-    let Some(map) = node.expect_map("`allow_lint`", findings) else { return Vec::new() };
+    let help = "write the lint and why it is meant: `allow_lint: { public_write: \"a webhook signs its body\" }`";
+    let Some(map) = node.expect_map_like("`allow_lint`", help, findings) else { return Vec::new() };
     let mut list = Vec::new();
     for entry in &map.entries {
         let word = entry.key.text.as_str();
@@ -46,7 +49,8 @@ pub(super) fn allowed(node: &Node, findings: &mut Findings) -> Vec<&'static str>
 }
 
 /// Looks at all routes, which stand in the order of the files, and then drops what is allowed.
-pub(super) fn lint(files: &[File], routes: &[Route], findings: &mut Findings) {
+pub(super) fn lint(files: &[File], routes: &[Route], table: &Table, findings: &mut Findings) {
+    let covered = table.covered();
     let mut parents = Parents::default();
     for route in routes {
         parents.add(route);
@@ -56,6 +60,9 @@ pub(super) fn lint(files: &[File], routes: &[Route], findings: &mut Findings) {
         if !raw.is_doubtful {
             rules(raw, route, findings);
             unused(raw, findings);
+            if covered.contains(&route.index) {
+                shadowed(raw, route, findings);
+            }
             parents.check(raw, route, routes, findings);
         }
     }
@@ -106,6 +113,14 @@ fn rules(raw: &RawRoute, route: &Route, findings: &mut Findings) {
             }
             _ => {}
         }
+    }
+}
+
+/// A route that no request falls under. One that is closed is a net below the others, and may be empty.
+fn shadowed(raw: &RawRoute, route: &Route, findings: &mut Findings) {
+    if route.rules().iter().any(|rule| rule.access != Access::Deny) {
+        let message = format!("`{}` never counts: more specific routes take everything that it matches", route.pattern);
+        findings.warning("shadowed", raw.pattern.span, message).help("leave it out");
     }
 }
 

@@ -100,6 +100,7 @@ pub struct Policy {
     upstreams: Box<[Box<str>]>,
     strip: StripSet,
     secrets: Box<[Arc<Secret>]>,
+    hosts: Box<[Arc<[HostPattern]>]>,
     warnings: Findings,
     fingerprint: Box<str>,
 }
@@ -201,6 +202,11 @@ impl Policy {
     #[must_use]
     pub fn secrets(&self) -> &[Arc<Secret>] {
         &self.secrets
+    }
+
+    /// The hosts that files name, in their order.
+    pub fn hosts(&self) -> impl Iterator<Item = &HostPattern> {
+        self.hosts.iter().flat_map(|hosts| hosts.iter())
     }
 
     /// The [`fingerprint()`] of its files.

@@ -89,7 +89,8 @@ pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Vec<RawItem>>
         return None;
     }
     if items.iter().map(|i| i.sources.len()).sum::<usize>() > MAX_SOURCES {
-        findings.error("bad_source", node.span, format!("`org` has at most {MAX_SOURCES} sources"));
+        let message = format!("`org` has at most {MAX_SOURCES} sources");
+        findings.error("bad_source", node.span, message).help("make several routes of it");
         return None;
     }
     let primaries = items.iter().filter(|i| i.primary).count();
@@ -99,7 +100,8 @@ pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Vec<RawItem>>
         } else {
             "only one source can be `primary`"
         };
-        findings.error("bad_source", node.span, message);
+        let help = "leave it out, or name the others: `[query.from primary, query.to]`";
+        findings.error("bad_source", node.span, message).help(help);
         return None;
     }
     if items.iter().all(|i| i.optional) {
@@ -116,8 +118,16 @@ pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Vec<RawItem>>
 
 /// One text: sources between `or`, then modifiers.
 fn item(node: &Node, findings: &mut Findings) -> Option<RawItem> {
-    let text = node.expect_str("a source of `org`", findings)?;
-    let mut words = words(text).map(|(at, word)| (node.part(at, at + word.len()), word)).peekable();
+    if let Value::Map(_) | Value::Seq(_) = &node.value {
+        findings
+            .error("wrong_type", node.span, "a source of `org` must be a text")
+            .help("for example `org: path.org`, or several that must all pass: `org: [path.org, query.organization]`");
+        return None;
+    }
+    let text = node.expect_word("a source of `org`", findings)?;
+    let words: Vec<_> =
+        words(text).map(|(at, word)| (findings.part(node.span, text, at, at + word.len()), word)).collect();
+    let mut words = words.into_iter().peekable();
     let mut item = RawItem { sources: Vec::new(), optional: false, primary: false };
     loop {
         let Some((span, word)) = words.next() else {
@@ -181,7 +191,11 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
     }
     let (place, name) = word.split_once('.').unwrap_or((word, ""));
     if NOT_YET.contains(&place) || word.starts_with("body/") || word.starts_with("response/") {
-        findings.error("not_yet", span, format!("the source `{word}` is not yet supported by this version of postern"));
+        findings
+            .error("not_yet", span, format!("the source `{word}` is not yet supported by this version of postern"))
+            .help(
+                "what names the organization must stand in the path, the host, the query, a header or a claim for now",
+            );
         return None;
     }
     if !KNOWN.contains(&place) {
@@ -189,6 +203,8 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
             .map(str::to_owned)
             .or_else(|| suggest(place, KNOWN.into_iter().chain(NOT_YET)).map(|near| format!("{near}.{name}")));
         let all = "the sources are path.NAME, query.NAME, header.NAME, host.NAME, claim.NAME and user.only".to_owned();
+        // The name alone, as a pattern writes it.
+        let near = near.or_else(|| (is_name(word) && name.is_empty()).then(|| format!("path.{word}")));
         let help = near.map_or(all, |near| format!("did you mean `{near}`?"));
         findings.error("unknown_source", span, format!("`{word}` is not a source of an organization")).help(help);
         return None;
@@ -205,7 +221,21 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
         _ => None,
     };
     if read.is_none() {
-        findings.error("bad_source", span, format!("`{name}` cannot be the name in `{word}`"));
+        let help = match place {
+            _ if name.ends_with(',') => {
+                "sources are joined by `or`; several that must all pass are a list: `[path.org, query.org]`"
+            }
+            _ if name.is_empty() => {
+                "say which one: `path.org`, `query.organization`, `header.X-Org`, `host.org`, `claim.org`"
+            }
+            "header" if HeaderName::try_from(name).is_ok() => {
+                "it carries credentials or frames the message: name another header, as in `header.X-Org`"
+            }
+            "header" => "the name of a header: letters, digits and `-`, as in `header.X-Org`",
+            "path" | "host" => "a variable's name is letters, digits and `_`, and begins with a letter",
+            _ => "a name is letters, digits, `-`, `_`, `.` and `~`",
+        };
+        findings.error("bad_source", span, format!("`{name}` cannot be the name in `{word}`")).help(help);
     }
     read
 }
@@ -280,11 +310,18 @@ fn host_variable(name: &str, span: Span, hosts: &[Spanned<HostPattern>], finding
     for host in hosts {
         let at = host.value.variables().position(|v| v == name);
         if at.is_none() || (place.is_some() && at != place) {
-            let message = match at {
-                None => format!("the host `{}` does not bind `{name}`", host.value.text),
-                Some(_) => format!("`{name}` is not the same variable in every host"),
+            let (message, help) = match at {
+                None => {
+                    let near = suggest(name, host.value.variables()).map(|w| format!("did you mean `host.{w}`?"));
+                    let bind = format!("bind it in every host of the file: `{{{name}}}`");
+                    (format!("the host `{}` does not bind `{name}`", host.value.text), near.unwrap_or(bind))
+                }
+                Some(_) => {
+                    let help = "write the hosts so that it stands in the same place among their variables".to_owned();
+                    (format!("`{name}` is not the same variable in every host"), help)
+                }
             };
-            findings.error("unbound_variable", span, message).related(host.span, "this host");
+            findings.error("unbound_variable", span, message).related(host.span, "this host").help(help);
             return None;
         }
         place = at;

@@ -30,6 +30,17 @@ impl Kind {
     const WORDS: [(&'static str, Self); 4] =
         [("uuid", Self::Uuid), ("int", Self::Int), ("slug", Self::Slug), ("str", Self::Str)];
 
+    /// The word for a type that other languages have.
+    fn of_other(word: &str) -> Option<&'static str> {
+        match word.to_lowercase().as_str() {
+            "uid" | "guid" | "id" => Some("uuid"),
+            "integer" | "number" | "i64" | "long" | "digits" => Some("int"),
+            "string" | "text" | "any" => Some("str"),
+            "word" | "name" => Some("slug"),
+            _ => None,
+        }
+    }
+
     /// The word of the language; untyped is `str` too.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -153,14 +164,21 @@ impl Pattern {
         let last = parts.len().saturating_sub(1);
         let mut segments = Vec::with_capacity(parts.len());
         let mut good = true;
+        // Behind the first slash.
+        let mut begin = 1;
         for (at, part) in parts.into_iter().enumerate() {
+            let written = Part { text: part, whole: text, begin, span };
+            begin += part.len() + 1;
             // Only the last segment may be empty, and not before `**`, which matches the empty one already.
             if part.is_empty() && (at != last || rest) {
-                findings.error("bad_pattern", span, format!("the pattern `{text}` has an empty segment (`//`)"));
+                let slashes = findings.part(span, text, written.begin - 1, written.begin + 1);
+                findings
+                    .error("bad_pattern", slashes, format!("the pattern `{text}` has an empty segment (`//`)"))
+                    .help("write one slash: targets with `//` are refused");
                 return None;
             }
-            match segment(part, "pattern", span, findings) {
-                Some(segment) => segments.push(segment),
+            match segment(written, "pattern", findings).filter(|segment| can_match(segment, written, findings)) {
+                Some(segment) => segments.push((segment, written)),
                 None => good = false,
             }
         }
@@ -168,9 +186,8 @@ impl Pattern {
             findings.error("bad_pattern", span, format!("a pattern has at most {MAX_SEGMENTS} segments"));
             return None;
         }
-        good &= literals_can_match(&segments, span, findings);
         good &= variables_are_distinct(&segments, span, findings);
-        good.then(|| Self { text: text.into(), segments: segments.into(), rest })
+        good.then(|| Self { text: text.into(), segments: segments.into_iter().map(|(s, _)| s).collect(), rest })
     }
 }
 
@@ -193,21 +210,26 @@ impl HostPattern {
     pub fn read(text: &str, span: Span, findings: &mut Findings) -> Option<Self> {
         let labels: Vec<&str> = if text.starts_with('[') { vec![text] } else { text.split('.').collect() };
         let mut segments = Vec::with_capacity(labels.len());
+        let mut begin = 0;
         for label in labels {
-            let part = segment(label, "host", span, findings)?;
+            let written = Part { text: label, whole: text, begin, span };
+            begin += label.len() + 1;
+            let part = segment(written, "host", findings)?;
             if let Segment::Literal(literal) = &part
                 && let Some((message, help)) = bad_label(text, literal)
             {
-                findings.error("bad_host", span, message).help(help);
+                let place = if label.is_empty() { span } else { written.place(findings) };
+                findings.error("bad_host", place, message).help(help);
                 return None;
             }
-            segments.push(part);
+            segments.push((part, written));
         }
         if segments.len() > MAX_SEGMENTS {
             findings.error("bad_host", span, format!("a host has at most {MAX_SEGMENTS} labels"));
             return None;
         }
-        variables_are_distinct(&segments, span, findings).then(|| Self { text: text.into(), labels: segments.into() })
+        let labels = |segments: Vec<(Segment, Part<'_>)>| segments.into_iter().map(|(segment, _)| segment).collect();
+        variables_are_distinct(&segments, span, findings).then(|| Self { text: text.into(), labels: labels(segments) })
     }
 }
 
@@ -235,8 +257,30 @@ fn bad_label(host: &str, label: &str) -> Option<(String, String)> {
     (!good).then(|| (format!("`{host}` is not the name of a host"), "for example `api.example.com`".to_owned()))
 }
 
+/// A segment or label as it is written, and where.
+#[derive(Clone, Copy)]
+struct Part<'t> {
+    text: &'t str,
+    /// The pattern that it is of, and the byte of it that it begins at.
+    whole: &'t str,
+    begin: usize,
+    /// The place of the whole pattern.
+    span: Span,
+}
+
+impl Part<'_> {
+    fn place(self, findings: &Findings) -> Span {
+        self.within(0, self.text.len(), findings)
+    }
+
+    fn within(self, start: usize, end: usize, findings: &Findings) -> Span {
+        findings.part(self.span, self.whole, self.begin + start, self.begin + end)
+    }
+}
+
 /// One segment or label: a variable or a literal.
-fn segment(part: &str, what: &str, span: Span, findings: &mut Findings) -> Option<Segment> {
+fn segment(written: Part<'_>, what: &str, findings: &mut Findings) -> Option<Segment> {
+    let part = written.text;
     let Some(inner) = part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) else {
         let problem = if part == "**" {
             Some(("may only stand last in a path", "name the segment: `{name}`"))
@@ -248,15 +292,23 @@ fn segment(part: &str, what: &str, span: Span, findings: &mut Findings) -> Optio
             None
         };
         if let Some((message, help)) = problem {
-            findings.error("bad_pattern", span, format!("`{part}` {message}")).help(help);
+            let place = written.place(findings);
+            findings.error("bad_pattern", place, format!("`{part}` {message}")).help(help);
             return None;
+        }
+        if let Some(name) = foreign_variable(part).filter(|_| what == "pattern") {
+            let place = written.place(findings);
+            findings
+                .warning("literal_variable", place, format!("`{part}` is matched as it stands, and is no variable"))
+                .help(format!("a variable is written `{{{name}}}`"));
         }
         return Some(Segment::Literal(part.into()));
     };
     let (name, kind) = inner.split_once(':').map_or((inner, None), |(name, kind)| (name, Some(kind)));
     if !is_name(name) {
+        let place = if name.is_empty() { written.place(findings) } else { written.within(1, 1 + name.len(), findings) };
         findings
-            .error("bad_pattern", span, format!("`{name}` is not a name for a variable"))
+            .error("bad_pattern", place, format!("`{name}` is not a name for a variable"))
             .help("a name is letters, digits and `_`, and begins with a letter");
         return None;
     }
@@ -265,15 +317,34 @@ fn segment(part: &str, what: &str, span: Span, findings: &mut Findings) -> Optio
         Some(word) => match Kind::WORDS.iter().find(|(known, _)| *known == word) {
             Some((_, kind)) => *kind,
             None => {
-                let near = suggest(word, Kind::WORDS.iter().map(|(w, _)| *w));
+                let near = suggest(word, Kind::WORDS.iter().map(|(w, _)| *w)).or_else(|| Kind::of_other(word));
                 let help =
                     near.map_or("the types are uuid, int, slug and str".to_owned(), |w| format!("did you mean `{w}`?"));
-                findings.error("unknown_type", span, format!("`{word}` is not a type")).help(help);
+                let begin = name.len() + 2;
+                let place = if word.is_empty() {
+                    written.place(findings)
+                } else {
+                    written.within(begin, begin + word.len(), findings)
+                };
+                let message = if word.is_empty() {
+                    format!("`{part}` has no type behind its `:`")
+                } else {
+                    format!("`{word}` is not a type")
+                };
+                findings.error("unknown_type", place, message).help(help);
                 return None;
             }
         },
     };
     Some(Segment::Variable { name: name.into(), kind })
+}
+
+/// The name in a segment that other programs take for a variable: `:id`, `<int:id>`, `$id`, `(?P<id>…)`.
+fn foreign_variable(part: &str) -> Option<&str> {
+    let inner = part.strip_prefix([':', '$']).or_else(|| part.strip_prefix('<')?.strip_suffix('>'));
+    let inner = inner.or_else(|| part.strip_prefix("(?P<")?.split('>').next())?;
+    let name = inner.rsplit(':').next()?;
+    is_name(name).then_some(name)
 }
 
 /// Whether a text is the name of a variable.
@@ -285,38 +356,37 @@ pub(super) fn is_name(name: &str) -> bool {
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Asks the reader of targets itself: a literal that no accepted target contains would be a route that never matches.
-fn literals_can_match(segments: &[Segment], span: Span, findings: &mut Findings) -> bool {
-    for segment in segments {
-        let Segment::Literal(text) = segment else { continue };
-        let target = format!("/{}", utf8_percent_encode(text, ESCAPED));
-        let escape = text
-            .as_bytes()
-            .windows(3)
-            .any(|w| matches!(w, [b'%', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()));
-        let help = if escape {
-            "patterns are compared with decoded targets: write the character itself, not its escape"
-        } else if text.contains(['?', '#']) {
-            "a pattern is a path alone; a query is not part of it"
-        } else if Target::parse(&target).is_err() {
-            "no request with such a path is accepted"
-        } else {
-            continue;
-        };
-        findings.error("bad_pattern", span, format!("no target matches the segment `{text}`")).help(help);
-        return false;
-    }
-    true
+fn can_match(segment: &Segment, written: Part<'_>, findings: &mut Findings) -> bool {
+    let Segment::Literal(text) = segment else { return true };
+    let target = format!("/{}", utf8_percent_encode(text, ESCAPED));
+    let escape =
+        text.as_bytes().windows(3).any(|w| matches!(w, [b'%', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()));
+    let help = if escape {
+        "patterns are compared with decoded targets: write the character itself, not its escape"
+    } else if text.contains(['?', '#']) {
+        "a pattern is a path alone; a query is not part of it"
+    } else if Target::parse(&target).is_err() {
+        "no request with such a path is accepted"
+    } else {
+        return true;
+    };
+    let place = written.place(findings);
+    findings.error("bad_pattern", place, format!("no target matches the segment `{text}`")).help(help);
+    false
 }
 
-fn variables_are_distinct(segments: &[Segment], span: Span, findings: &mut Findings) -> bool {
-    let names: Vec<&str> = segments.iter().filter_map(Segment::variable).collect();
-    if names.len() > MAX_VARIABLES {
+fn variables_are_distinct(segments: &[(Segment, Part<'_>)], span: Span, findings: &mut Findings) -> bool {
+    let names = || segments.iter().filter_map(|(segment, written)| Some((segment.variable()?, written)));
+    if names().count() > MAX_VARIABLES {
         findings.error("bad_pattern", span, format!("a pattern has at most {MAX_VARIABLES} variables"));
         return false;
     }
-    for (at, name) in names.iter().enumerate() {
-        if names.iter().take(at).any(|n| n == name) {
-            findings.error("duplicate_variable", span, format!("the variable `{name}` stands twice in the pattern"));
+    for (at, (name, written)) in names().enumerate() {
+        if names().take(at).any(|(other, _)| other == name) {
+            let place = written.within(1, 1 + name.len(), findings);
+            findings
+                .error("duplicate_variable", place, format!("the variable `{name}` stands twice in the pattern"))
+                .help("give one of them another name");
             return false;
         }
     }

@@ -58,7 +58,7 @@ impl Model {
 
 /// Reads `permissions:`; `None` when it was reported, as in all readers here.
 pub(super) fn permissions(node: &Node, findings: &mut Findings) -> Option<Spanned<Box<[Box<str>]>>> {
-    let words = node.expect_strs("`permissions`", findings)?;
+    let words = node.expect_words("a permission", findings)?;
     if words.is_empty() {
         findings.error("bad_permission", node.span, "`permissions` is an empty list").help("leave it out");
         return None;
@@ -78,7 +78,7 @@ pub(super) fn permissions(node: &Node, findings: &mut Findings) -> Option<Spanne
 
 /// Reads `model:`.
 pub(super) fn model(node: &Node, findings: &mut Findings) -> Option<Spanned<Model>> {
-    let word = node.expect_str("`model`", findings)?;
+    let word = node.expect_word("`model`", findings)?;
     let Some((app, model)) = word.split_once('.').filter(|(app, model)| is_label(app) && is_label(model)) else {
         let detail = findings.error("bad_model", node.span, format!("`{word}` is not the name of a model"));
         detail.help("write `app.model`: `config.device`");

@@ -83,7 +83,7 @@ impl fmt::Display for Schemes {
 
 /// Reads `authenticate:`; `None` when it was reported.
 pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Spanned<Schemes>> {
-    let texts = node.expect_strs("`authenticate`", findings)?;
+    let texts = node.expect_words("`authenticate`", findings)?;
     if texts.is_empty() {
         let detail = findings.error("wrong_value", node.span, "`authenticate` is an empty list");
         detail.help("write `[bearer]`, or leave it out");

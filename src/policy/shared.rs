@@ -53,7 +53,7 @@ impl RawShared {
 
 /// Reads `shared:`; `None` when it was reported.
 pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<RawShared> {
-    let map = node.expect_map("`shared`", findings)?;
+    let map = node.expect_map_like("`shared`", "write `shared: { read: manager, write: superuser }`", findings)?;
     map.expect_keys("`shared`", Keys { known: &["read", "write"], not_yet: &[] }, findings);
     if map.entries.is_empty() {
         findings.error("wrong_value", node.span, "`shared` says nothing").help("give it `read` or `write`");

@@ -12,7 +12,7 @@ use super::origin::{self, RawItem};
 use super::pattern::{HostPattern, Pattern};
 use super::scheme::{self, Schemes};
 use super::values::{self, Foreign, RawRewrite, TrailingSlash};
-use crate::yaml::{Entry, FileId, Findings, Key, Keys, Map, Node, Span, Value, parse};
+use crate::yaml::{Entry, FileId, Findings, Key, Keys, Map, Node, Span, Value, parse, suggest};
 use http::Method;
 
 /// A value and where it stands.
@@ -130,12 +130,16 @@ pub(crate) const METHODS: [&str; 20] = [
 /// Reads one file; `None` when there is nothing to go on with. Problems are in `findings`.
 pub(super) fn read(id: FileId, findings: &mut Findings) -> Option<File> {
     let root = parse(findings, id)?;
-    let map = root.expect_map("a policy", findings)?;
+    let map = root.expect_map_like("a policy", "begin with `version: 1` and `routes:`", findings)?;
     file_keys(map, findings);
     version(map, root.span, findings);
     let mut defaults = map.get("defaults").map_or_else(Options::default, |node| {
-        node.expect_map("`defaults`", findings)
-            .map_or_else(Options::default, |map| options(map, Place::Defaults, findings))
+        node.expect_map_like(
+            "`defaults`",
+            "write options of every route: `defaults: { shared: { read: manager } }`",
+            findings,
+        )
+        .map_or_else(Options::default, |map| options(map, Place::Defaults, findings))
     });
     if let Some(node) = map.get("authenticate") {
         let schemes = scheme::read(node, findings);
@@ -148,10 +152,15 @@ pub(super) fn read(id: FileId, findings: &mut Findings) -> Option<File> {
     let hosts = map.get("hosts").map_or_else(Vec::new, |node| hosts(node, findings));
     let routes = match map.get("routes") {
         Some(node) => {
-            node.expect_map("`routes`", findings).map_or_else(Vec::new, |map| routes(map, node.span, findings))
+            let help = "write patterns and who may pass: `routes: { /healthz: { GET: public } }`";
+            node.expect_map_like("`routes`", help, findings)
+                .map_or_else(Vec::new, |map| routes(map, node.span, findings))
         }
+        None if is_misspelt(map, "routes") => Vec::new(),
         None => {
-            findings.error("no_routes", root.span, "the policy has no `routes`");
+            findings
+                .error("no_routes", Span { end: root.span.start, ..root.span }, "the policy has no `routes`")
+                .help("write patterns and who may pass: `routes: { /healthz: { GET: public } }`");
             Vec::new()
         }
     };
@@ -161,6 +170,11 @@ pub(super) fn read(id: FileId, findings: &mut Findings) -> Option<File> {
 /// Whether a word is an option of a route or of a rule.
 fn is_option(word: &str) -> bool {
     RULE_KEYS.contains(&word) || ROUTE_KEYS.contains(&word)
+}
+
+/// Whether some key of the map is probably that one: then it is not missing.
+fn is_misspelt(map: &Map, word: &'static str) -> bool {
+    map.entries.iter().any(|entry| suggest(&entry.key.text, [word]).is_some())
 }
 
 fn file_keys(map: &Map, findings: &mut Findings) {
@@ -178,12 +192,16 @@ fn file_keys(map: &Map, findings: &mut Findings) {
             Keys { known: &KNOWN, not_yet: &["lookups"] }.refuse(key, "a policy", findings);
             continue;
         };
-        findings.error("misplaced_key", key.span, format!("`{word}` belongs under {home}"));
+        let help = format!("indent it below {home}");
+        findings.error("misplaced_key", key.span, format!("`{word}` belongs under {home}")).help(help);
     }
 }
 
 fn version(map: &Map, root: Span, findings: &mut Findings) {
     let Some(node) = map.get("version") else {
+        if is_misspelt(map, "version") {
+            return;
+        }
         let start = Span { end: root.start, ..root };
         findings.error("bad_version", start, "the policy does not say its `version`").help("begin with `version: 1`");
         return;
@@ -191,16 +209,28 @@ fn version(map: &Map, root: Span, findings: &mut Findings) {
     match &node.value {
         Value::Scalar(scalar) if scalar.text == "1" && scalar.plain => {}
         Value::Faulty => {}
-        _ => {
+        other => {
+            let found = match other {
+                Value::Scalar(scalar) if scalar.plain => format!("`{}`", scalar.text),
+                Value::Scalar(scalar) => format!("the text \"{}\"", scalar.text),
+                Value::Seq(_) => "a list".to_owned(),
+                _ => "a map".to_owned(),
+            };
             findings
-                .error("bad_version", node.span, "only version 1 of the language is known")
+                .error("bad_version", node.span, format!("`version` must be 1, the only one there is, not {found}"))
                 .help("write `version: 1`");
         }
     }
 }
 
 fn hosts(node: &Node, findings: &mut Findings) -> Vec<Spanned<HostPattern>> {
-    let Some(texts) = node.expect_strs("`hosts`", findings) else { return Vec::new() };
+    if matches!(node.value, Value::Map(_)) {
+        findings
+            .error("wrong_type", node.span, "`hosts` must be a list of hosts, not a map")
+            .help("write `hosts: [api.example.com]`");
+        return Vec::new();
+    }
+    let Some(texts) = node.expect_strs("a host", findings) else { return Vec::new() };
     if texts.is_empty() {
         findings.error("bad_host", node.span, "`hosts` is an empty list").help("leave it out to match every host");
     }
@@ -213,7 +243,9 @@ fn hosts(node: &Node, findings: &mut Findings) -> Vec<Spanned<HostPattern>> {
 fn routes(map: &Map, span: Span, findings: &mut Findings) -> Vec<RawRoute> {
     // Where keys were refused, it is not empty because nothing was written.
     if map.entries.is_empty() && !findings.has_errors() {
-        findings.error("no_routes", span, "`routes` is empty: every request would be refused");
+        findings
+            .error("no_routes", span, "`routes` is empty: every request would be refused")
+            .help("write patterns and who may pass: `routes: { /healthz: { GET: public } }`");
     }
     map.entries.iter().filter_map(|entry| route(entry, findings)).collect()
 }
@@ -291,7 +323,12 @@ fn options(map: &Map, place: Place, findings: &mut Findings) -> Options {
         }
         if is_rule || (ROUTE_KEYS.contains(&word) && place == Place::Rule) {
             let message = format!("`{word}` belongs to a route, not to {}", place.name());
-            findings.error("misplaced_key", key.span, message);
+            let help = match place {
+                Place::Defaults => format!("what holds for every route stands here; write `{word}` into each route"),
+                _ if is_rule => "a method has no methods of its own: put it beside".to_owned(),
+                _ => "put it one level up: it holds for all methods".to_owned(),
+            };
+            findings.error("misplaced_key", key.span, message).help(help);
             continue;
         }
         match word {

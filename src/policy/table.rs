@@ -6,6 +6,7 @@
 
 use super::index::{Captures, Conflict, Trie};
 use super::pattern::{HostPattern, Segment};
+use std::collections::BTreeSet;
 
 /// The routes of all files.
 #[derive(Debug)]
@@ -66,6 +67,15 @@ impl Table {
         let named =
             if self.paths.len() > 1 { self.hosts.find(host, 0, |table, host| on(index(table), host)) } else { None };
         named.or_else(|| on(0, &Captures::new()))
+    }
+
+    /// The routes, by their numbers, whose `**` never counts: more specific ones take all that it matches.
+    pub(super) fn covered(&self) -> BTreeSet<usize> {
+        let (covered, open): (Vec<_>, Vec<_>) = self.paths.iter().flat_map(Trie::rests).partition(|(_, is)| *is);
+        let mut covered: BTreeSet<usize> = covered.into_iter().map(|(route, _)| index(route)).collect();
+        // On another of its hosts it may count.
+        covered.retain(|route| !open.iter().any(|(other, _)| index(*other) == *route));
+        covered
     }
 
     /// Every route that matches, by its number, in the order in which [`Table::find`] prefers them.

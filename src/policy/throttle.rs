@@ -2,7 +2,7 @@
 
 use super::source::Spanned;
 use crate::limit::Quota;
-use crate::yaml::{Findings, Keys, Node, Rate, suggest};
+use crate::yaml::{Findings, Keys, Node, Rate, Scalar, Value};
 use http::HeaderValue;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU32;
@@ -75,7 +75,14 @@ impl RawThrottle {
 /// Reads `throttle:`; `None` when it was reported.
 pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Spanned<RawThrottle>> {
     const EXAMPLE: &str = "write `{ rate: 100/minute, by: user }`";
-    let map = node.expect_map("`throttle`", findings)?;
+    let map = match &node.value {
+        // The rate alone: who is counted must be said.
+        Value::Scalar(Scalar { text, .. }) if text.contains('/') => {
+            let help = format!("write `throttle: {{ rate: {text}, by: user }}`; or `by: address`, `by: org`");
+            node.expect_map_like("`throttle`", &help, findings)
+        }
+        _ => node.expect_map_like("`throttle`", "write `throttle: { rate: 100/minute, by: user }`", findings),
+    }?;
     map.expect_keys("`throttle`", Keys { known: &["rate", "by"], not_yet: &[] }, findings);
     for key in ["rate", "by"] {
         if map.get(key).is_none() {
@@ -83,17 +90,6 @@ pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Spanned<RawTh
         }
     }
     let rate = map.get("rate").and_then(|rate| rate.expect_rate("`rate`", findings));
-    let by = map.get("by").and_then(|node| {
-        let word = node.expect_str("`by`", findings)?;
-        let found = CountedBy::WORDS.into_iter().find(|(known, _)| *known == word).map(|(_, by)| by);
-        if found.is_none() {
-            let near = suggest(word, CountedBy::WORDS.map(|(word, _)| word));
-            let help = near.map_or_else(|| EXAMPLE.to_owned(), |near| format!("did you mean `{near}`?"));
-            findings
-                .error("wrong_value", node.span, format!("`by` is `user`, `address` or `org`, not `{word}`"))
-                .help(help);
-        }
-        found
-    });
+    let by = map.get("by").and_then(|node| node.expect_one_of("`by`", &CountedBy::WORDS, findings));
     Some(Spanned { value: RawThrottle { rate: rate?, by: by? }, span: node.span })
 }

@@ -37,8 +37,9 @@ impl Timeout {
 
 /// Reads `timeout:`; `None` when it was reported.
 pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Timeout> {
-    let map = node.expect_map("`timeout`", findings)?;
     let known = ["connect", "first_byte", "idle", "total"];
+    let help = "write `timeout: { total: 30s }`; the limits are connect, first_byte, idle and total";
+    let map = node.expect_map_like("`timeout`", help, findings)?;
     map.expect_keys("`timeout`", Keys { known: &known, not_yet: &[] }, findings);
     if map.entries.is_empty() {
         let detail = findings.error("wrong_value", node.span, "`timeout` says nothing");

@@ -39,7 +39,7 @@ pub(super) struct RawUpgrade {
 impl RawUpgrade {
     /// Reads `upgrade:`.
     pub(super) fn read_upgrade(&mut self, node: &Node, findings: &mut Findings) {
-        let Some(words) = node.expect_strs("`upgrade`", findings) else { return };
+        let Some(words) = node.expect_words("`upgrade`", findings) else { return };
         if words.is_empty() {
             findings.error("bad_upgrade", node.span, "`upgrade` is an empty list").help("leave it out");
         }

@@ -2,7 +2,7 @@
 
 use super::source::Spanned;
 use crate::target::Target;
-use crate::yaml::{Findings, Keys, Node, Value, suggest};
+use crate::yaml::{Findings, Keys, Node};
 
 /// The status of a foreign organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,22 +29,16 @@ pub(super) enum TrailingSlash {
 
 /// Reads `foreign:`; `None` when it was reported, as in all readers here.
 pub(super) fn foreign(node: &Node, findings: &mut Findings) -> Option<Foreign> {
-    match &node.value {
-        Value::Scalar(scalar) if scalar.text == "403" => Some(Foreign::Forbidden),
-        Value::Scalar(scalar) if scalar.text == "404" => Some(Foreign::NotFound),
-        Value::Faulty => None,
-        _ => {
-            findings.error("wrong_value", node.span, "`foreign` is 403 or 404");
-            None
-        }
-    }
+    node.expect_one_of("`foreign`", &[("403", Foreign::Forbidden), ("404", Foreign::NotFound)], findings)
 }
 
 /// Reads `upstream:`.
 pub(super) fn upstream(node: &Node, findings: &mut Findings) -> Option<Spanned<String>> {
     let name = node.expect_str("`upstream`", findings)?;
     if name.is_empty() {
-        findings.error("unknown_upstream", node.span, "`upstream` is empty");
+        findings
+            .error("unknown_upstream", node.span, "`upstream` is empty")
+            .help("name one of `upstreams` of postern.yaml, or leave it out where there is only one");
         return None;
     }
     Some(Spanned { value: name.to_owned(), span: node.span })
@@ -52,21 +46,15 @@ pub(super) fn upstream(node: &Node, findings: &mut Findings) -> Option<Spanned<S
 
 /// Reads `trailing_slash:`.
 pub(super) fn trailing_slash(node: &Node, findings: &mut Findings) -> Option<TrailingSlash> {
-    match node.expect_str("`trailing_slash`", findings)? {
-        "either" => Some(TrailingSlash::Either),
-        "exact" => Some(TrailingSlash::Exact),
-        word => {
-            let near = suggest(word, ["either", "exact"]).unwrap_or("either");
-            let detail = findings.error("wrong_value", node.span, "`trailing_slash` is `either` or `exact`");
-            detail.help(format!("did you mean `{near}`?"));
-            None
-        }
-    }
+    const WORDS: [(&str, TrailingSlash); 2] = [("exact", TrailingSlash::Exact), ("either", TrailingSlash::Either)];
+    node.expect_one_of("`trailing_slash`", &WORDS, findings)
 }
 
 /// Reads `rewrite:`.
 pub(super) fn rewrite(node: &Node, findings: &mut Findings) -> Option<RawRewrite> {
-    let map = node.expect_map("`rewrite`", findings)?;
+    let help =
+        "write `rewrite: { strip_prefix: /api }` to take it off, `{ add_prefix: /v1 }` to put it before what is left";
+    let map = node.expect_map_like("`rewrite`", help, findings)?;
     map.expect_keys("`rewrite`", Keys { known: &["strip_prefix", "add_prefix"], not_yet: &[] }, findings);
     let strip = map.get("strip_prefix").map(|n| prefix(n, "`strip_prefix`", findings));
     let add = map.get("add_prefix").map(|n| prefix(n, "`add_prefix`", findings));
@@ -81,7 +69,7 @@ pub(super) fn rewrite(node: &Node, findings: &mut Findings) -> Option<RawRewrite
 
 /// A prefix of whole segments: it begins with `/`; one at the end is dropped, so `/` alone is no prefix.
 fn prefix(node: &Node, what: &str, findings: &mut Findings) -> Option<Spanned<Box<str>>> {
-    let text = node.expect_str(what, findings)?;
+    let text = node.expect_word(what, findings)?;
     let path = text.strip_suffix('/').unwrap_or(text);
     if !path.starts_with('/') || path.contains('?') || Target::parse(path).is_err() {
         findings

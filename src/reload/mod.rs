@@ -6,11 +6,13 @@
 //! metrics and in `/readyz`.
 
 mod certificates;
+mod keys;
 mod policy;
 mod status;
 mod watch;
 
 pub use certificates::{Certificates, UpstreamCertificates};
+pub use keys::Keys;
 pub(crate) use policy::resolve;
 pub use policy::{Policies, PolicyError, load_policy};
 pub use status::{Outcome, Status};
@@ -34,6 +36,9 @@ pub trait Reloadable: Send {
     /// The keys of postern.yaml that it takes anew, by their first one or two steps (`upstreams`, `identity.jwt`). Whatever
     /// nobody takes counts from the next start.
     fn keys(&self) -> &'static [&'static str];
+
+    /// Somebody asks for a reload: what tells nobody of its changes is looked at now.
+    fn ask(&self) {}
 
     /// The files that it is made of.
     fn files(&self, config: &Config) -> Vec<PathBuf>;
@@ -163,6 +168,9 @@ impl Reloader {
         self.read_configuration(asked);
         for item in &mut self.items {
             let what = item.name();
+            if asked {
+                item.ask();
+            }
             match item.load(&self.config) {
                 Ok(Some(swap)) => {
                     swap();

@@ -72,10 +72,7 @@ impl Request {
 
 /// The host of a request that names none: the first that the policy names and that has a route for the path.
 fn default_host(policy: &Policy, path: &str) -> String {
-    // The routes of a file share their list of hosts: it is looked at once.
-    let mut lists: Vec<&[HostPattern]> = policy.routes().iter().map(|r| r.hosts()).collect();
-    lists.dedup_by(|a, b| std::ptr::eq(*a, *b));
-    let hosts = || lists.iter().copied().flatten().filter_map(literal);
+    let hosts = || policy.hosts().filter_map(literal);
     let fitting = hosts().find(|host| policy.find(host, path).is_some());
     fitting.or_else(|| hosts().next()).unwrap_or_else(|| DEFAULT_HOST.to_owned())
 }

@@ -3,13 +3,17 @@
 use super::ask::Request;
 use crate::decision::{CredentialNeed, Denial, OrgKey, Permit, Reading, Says, Stage, Told, Trace, trace};
 use crate::facts::{Organization, Snapshot};
-use crate::policy::{Access, InjectValue, Policy, RESERVED, Route};
+use crate::policy::{Access, HostPattern, InjectValue, Kind, Policy, RESERVED, Route, Segment};
 use serde_json::{Value as Json, json};
 use std::fmt::Write;
 use std::sync::Arc;
 
+mod facts;
+
 #[cfg(test)]
 mod tests;
+
+pub use facts::{Provenance, Record};
 
 /// What stands for the request id, which only a real request has.
 const REQUEST_ID: &str = "(new-for-each-request)";
@@ -50,6 +54,8 @@ pub struct Explanation<'p> {
     pub route: Option<&'p Route>,
     /// The target that would be forwarded.
     pub forwarded: Option<String>,
+    /// Where the facts come from, where any were needed.
+    pub facts: Option<Provenance>,
 }
 
 impl<'p> Explanation<'p> {
@@ -91,7 +97,17 @@ impl<'p> Explanation<'p> {
     }
 
     fn refused(steps: Vec<Step>, denial: Denial) -> Self {
-        Self { steps, verdict: Err(denial), inject: Vec::new(), route: None, forwarded: None }
+        Self { steps, verdict: Err(denial), inject: Vec::new(), route: None, forwarded: None, facts: None }
+    }
+
+    /// Tells where the facts come from, in front of the first that is told.
+    #[must_use]
+    pub fn with_facts(mut self, facts: Provenance) -> Self {
+        if let Some(at) = self.steps.iter().position(|step| step.name == "identity") {
+            self.steps.insert(at, facts.step());
+        }
+        self.facts = Some(facts);
+        self
     }
 
     /// What goes on to the upstream, where anything does.
@@ -183,6 +199,7 @@ impl<'p> Explanation<'p> {
             "by_superuser": permit.is_some_and(Permit::by_superuser),
             "forwarded": self.forwarded,
             "inject": self.inject.iter().map(|(n, v)| (n.clone(), Json::from(v.as_str()))).collect::<serde_json::Map<_, _>>(),
+            "facts": self.facts.as_ref().map(Provenance::json),
             "steps": self.steps.iter().map(step).collect::<Vec<_>>(),
         })
     }
@@ -243,7 +260,7 @@ fn route(policy: &Policy, view: &crate::decision::RequestView<'_>, trace: &Trace
                 "`{other}` is a route: {}; a path with a slash at its end is another path, unless `trailing_slash: either` is set",
                 place(found.route)
             )),
-            None => step,
+            None => nearly(policy, view.host, path).into_iter().fold(step, Step::note),
         };
     };
     let mut step = Step::new("route", Mark::Yes, place(route));
@@ -258,6 +275,41 @@ fn route(policy: &Policy, view: &crate::decision::RequestView<'_>, trace: &Trace
         }
     }
     step
+}
+
+/// Routes that a value of the wrong type keeps away, and which value it is; a few of them.
+fn nearly(policy: &Policy, host: &str, path: &str) -> Vec<String> {
+    const SHOWN: usize = 3;
+    let labels: Vec<&str> = host.split('.').collect();
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    let on_host = |route: &&Route| {
+        let fits = |host: &HostPattern| misfits(&host.labels, false, &labels).is_some_and(|misfits| misfits.is_empty());
+        route.hosts().is_empty() || route.hosts().iter().any(fits)
+    };
+    let near = policy.routes().iter().filter(on_host).filter_map(|route| {
+        let misfits = misfits(&route.shape().segments, route.shape().rest, &parts)?;
+        let words: Vec<_> =
+            misfits.iter().map(|(name, kind, part)| format!("`{part}` is no {} for `{name}`", kind.as_str())).collect();
+        Some(format!("{} would match, but {}", place(route), words.join(", ")))
+    });
+    near.take(SHOWN).collect()
+}
+
+/// The parts that are not of the type of their variable; `None` where anything else does not fit.
+fn misfits<'s>(segments: &'s [Segment], rest: bool, parts: &[&'s str]) -> Option<Vec<(&'s str, Kind, &'s str)>> {
+    if parts.len() < segments.len() || (parts.len() > segments.len() && !rest) {
+        return None;
+    }
+    let mut list = Vec::new();
+    for (segment, part) in segments.iter().zip(parts) {
+        match segment {
+            Segment::Literal(text) if **text == **part => {}
+            Segment::Variable { kind, .. } if kind.matches(part) => {}
+            Segment::Variable { name, kind } if !part.is_empty() => list.push((&**name, *kind, *part)),
+            Segment::Literal(_) | Segment::Variable { .. } => return None,
+        }
+    }
+    Some(list)
 }
 
 fn rule(policy: &Policy, view: &crate::decision::RequestView<'_>, trace: &Trace<'_>) -> Step {

@@ -10,7 +10,7 @@ use crate::policy::{Access, INJECT_WORDS, METHODS, ROUTE_KEYS, RULE_KEYS, Scheme
 use serde_json::{Map, Value as Json, json};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 const DRAFT: &str = "http://json-schema.org/draft-07/schema#";
 

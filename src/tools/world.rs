@@ -85,7 +85,7 @@ impl World {
                 let near = suggest(&name, self.names.keys().map(|n| &**n)).map(|n| format!("did you mean `<{n}>`?"));
                 let help = near.unwrap_or_else(|| "`<name>` stands for the id of something in `given`".to_owned());
                 let at = text.find(&format!("<{name}>")).unwrap_or_default();
-                let span = node.part(at, at + name.len() + 2);
+                let span = findings.part(node.span, text, at, at + name.len() + 2);
                 findings.error("unknown_name", span, format!("nothing in `given` is named `{name}`")).help(help);
                 None
             }

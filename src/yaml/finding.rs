@@ -152,6 +152,29 @@ impl Findings {
         self.report(Severity::Error, code, None, message.into())
     }
 
+    /// The finding that was reported last, to say more about it.
+    pub(super) fn last(&mut self) -> Detail<'_> {
+        Detail(self)
+    }
+
+    /// The place of a part of a text that stands at `span`, from byte `start` to byte `end` of it: behind quotes, in lines
+    /// that were folded into one, beside escapes. Where it cannot be told, all of it.
+    #[must_use]
+    pub fn part(&self, span: Span, text: &str, start: usize, end: usize) -> Span {
+        let written = self.source(span.file).and_then(|source| source.text.get(span.start..span.end));
+        let (Some(written), Some(part), Some(before)) = (written, text.get(start..end), text.get(..start)) else {
+            return span;
+        };
+        let at = |offset: usize| Span { start: span.start + offset, end: span.start + offset + part.len(), ..span };
+        if let Some(shift) = written.find(text) {
+            return at(shift + start);
+        }
+        // Written in another way: then it is the same one, counted among those that look alike.
+        let nth = before.matches(part).count();
+        let found = if part.is_empty() { None } else { written.match_indices(part).nth(nth) };
+        found.map_or(span, |(offset, _)| at(offset))
+    }
+
     fn report(&mut self, severity: Severity, code: &'static str, span: Option<Span>, message: String) -> Detail<'_> {
         let place = span.map(|s| self.place(s)).unwrap_or_default();
         self.list.push(Finding { severity, code, message, place, span, related: Vec::new(), help: None });

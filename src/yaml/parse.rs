@@ -44,7 +44,9 @@ fn read(findings: &mut Findings, file: FileId, nulls: bool) -> Option<Node> {
     }
     let root = builder.root.take();
     if root.is_none() {
-        findings.error("empty_file", Span { file, start: 0, end: 0 }, "the file says nothing");
+        findings
+            .error("empty_file", Span { file, start: 0, end: 0 }, "the file says nothing")
+            .help("there is nothing in it but comments and blanks");
     }
     root
 }
@@ -112,11 +114,9 @@ impl Builder<'_, '_> {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    self.findings.error(
-                        "several_documents",
-                        span,
-                        "a second document begins here; a file is one document",
-                    );
+                    self.findings
+                        .error("several_documents", span, "a second document begins here; a file is one document")
+                        .help("remove the `---`, or make two files of it");
                     return None;
                 }
             }
@@ -163,7 +163,8 @@ impl Builder<'_, '_> {
             self.tag(span);
         }
         if self.open.len() >= MAX_DEPTH {
-            self.findings.error("too_deep", span, format!("nested deeper than {MAX_DEPTH} levels"));
+            let detail = self.findings.error("too_deep", span, format!("nested deeper than {MAX_DEPTH} levels"));
+            detail.help("nothing that is known here is so deep: look at the brackets and the indentation");
             return None;
         }
         self.open.push(Open { span, shape });
@@ -236,17 +237,33 @@ impl Builder<'_, '_> {
                 .help(quote_it(rest));
             return;
         }
-        let help = if info.contains("mapping values are not allowed") || info.contains("mapping keys are not allowed") {
+        // What ends too early has something open: the place of that is worth more than the end.
+        let opened = self.open.last().map(|open| open.span.start).filter(|_| rest.trim().is_empty());
+        let bracket = opened.and_then(|at| Some((at, self.text.get(at..)?.chars().next()?)));
+        if let Some((at, bracket @ ('{' | '['))) = bracket {
+            let span = Span { start: at, end: at + 1, ..span };
+            let close = if bracket == '{' { '}' } else { ']' };
+            self.findings
+                .error("syntax", span, format!("not valid YAML: `{bracket}` is opened here and never closed"))
+                .help(format!("write `{close}` where it ends"));
+            return;
+        }
+        let help = if info.contains("quoted scalar") && info.contains("end of stream") {
+            Some("a quote is opened here and never closed".to_owned())
+        } else if info.contains("did not find expected key") || info.contains("did not find expected '-'") {
+            Some("look at the indentation: what belongs together begins in the same column".to_owned())
+        } else if info.contains("mapping values are not allowed") || info.contains("mapping keys are not allowed") {
             Some("a text that holds `: ` must be quoted: quote it; otherwise look at the indentation".to_owned())
         } else if info.contains("unexpected character") || info.contains("tag") {
             Some(quote_it(rest))
         } else if info.contains("tab") {
             Some("indent with blanks, not with tabs".to_owned())
         } else if info.contains("flow") || info.contains("':' must be followed") || info.contains("bracket") {
-            Some(
-                "inside `{ … }` and `[ … ]` a text with `{`, `}`, `[`, `]`, `,` or `: ` must be quoted: quote it"
-                    .to_owned(),
-            )
+            let signs = "inside `{ … }` and `[ … ]` a text with `{`, `}`, `[`, `]`, `,` or `: ` must be quoted";
+            Some(match word_around(self.text, at) {
+                Some(word) => format!("{signs}: quote it: \"{word}\""),
+                None => format!("{signs}: quote it"),
+            })
         } else {
             None
         };
@@ -259,7 +276,9 @@ impl Builder<'_, '_> {
     fn span(&self, at: saphyr_parser::Span) -> Span {
         let start = self.offsets.byte(at.start.index());
         let end = self.offsets.byte(at.end.index()).max(start);
-        Span { file: self.file, start, end }
+        // The parser counts the blanks behind it in.
+        let text = self.text.get(start..end).map_or(0, |text| text.trim_end().len());
+        Span { file: self.file, start, end: start + text }
     }
 }
 
@@ -287,7 +306,8 @@ fn key(findings: &mut Findings, seen: &mut HashMap<String, Span>, node: Node) ->
     if let Some(first) = seen.get(&scalar.text) {
         findings
             .error("duplicate_key", span, format!("`{}` stands here a second time", scalar.text))
-            .related(*first, "first here");
+            .related(*first, "first here")
+            .help("leave one of them out, or write into one what both say");
         return Pending::Refused;
     }
     seen.insert(scalar.text.clone(), span);
@@ -306,6 +326,20 @@ fn is_null(node: &Node) -> bool {
 
 fn is_null_word(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
+}
+
+/// The text that the parser stumbled in at that place: up to blanks, commas and brackets that are its own.
+fn word_around(text: &str, at: usize) -> Option<&str> {
+    let before = text.get(..at)?;
+    let begin = before.rfind([' ', ',', '{', '[', '\n', '"', '\'']).map_or(0, |found| found + 1);
+    let rest = text.get(at..)?;
+    let end = match rest.chars().next()? {
+        ':' => rest.find([',', '}', ']', '\n'])?,
+        '{' | '[' => rest.find([' ', ',', '\n'])?,
+        _ => return None,
+    };
+    let word = text.get(begin..at + end)?.trim().trim_end_matches(':');
+    (begin < at && !word.is_empty()).then_some(word)
 }
 
 fn quote_it(rest: &str) -> String {

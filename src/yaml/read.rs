@@ -39,6 +39,19 @@ impl Node {
         }
     }
 
+    /// A map; `help` says how it is written, to whoever wrote something else.
+    pub fn expect_map_like(&self, what: &str, help: &str, findings: &mut Findings) -> Option<&Map> {
+        match &self.value {
+            Value::Map(map) => Some(map),
+            Value::Faulty => None,
+            other => {
+                self.mismatch(what, "a map", other, findings);
+                findings.last().help(help);
+                None
+            }
+        }
+    }
+
     /// A list.
     pub fn expect_seq(&self, what: &str, findings: &mut Findings) -> Option<&[Node]> {
         match &self.value {
@@ -77,6 +90,31 @@ impl Node {
             return None;
         }
         Some(&scalar.text)
+    }
+
+    /// A word of ours, whatever YAML would take it for: `5` and `yes` are words that are not known.
+    pub fn expect_word(&self, what: &str, findings: &mut Findings) -> Option<&str> {
+        self.expect_scalar(what, "one word", findings).map(|scalar| scalar.text.as_str())
+    }
+
+    /// A list of words; one alone stands for a list of one.
+    pub fn expect_words(&self, what: &str, findings: &mut Findings) -> Option<Vec<(&str, Span)>> {
+        let nodes = if let Value::Seq(items) = &self.value { items } else { std::slice::from_ref(self) };
+        let words: Vec<_> = nodes.iter().map(|node| Some((node.expect_word(what, findings)?, node.span))).collect();
+        words.into_iter().collect()
+    }
+
+    /// One of these words, and what it stands for.
+    pub fn expect_one_of<T: Clone>(&self, what: &str, words: &[(&str, T)], findings: &mut Findings) -> Option<T> {
+        let wanted = alternatives(words.iter().map(|(word, _)| *word));
+        let word = &self.expect_scalar(what, &wanted, findings)?.text;
+        let found = words.iter().find(|(known, _)| known == word).map(|(_, value)| value.clone());
+        if found.is_none() {
+            let near = suggest(word, words.iter().map(|(known, _)| *known));
+            let detail = findings.error("wrong_value", self.span, format!("{what} must be {wanted}, not `{word}`"));
+            detail.help(near.map_or_else(|| format!("write {wanted}"), |near| format!("did you mean `{near}`?")));
+        }
+        found
     }
 
     /// `true` or `false`, and no other spelling.
@@ -118,9 +156,10 @@ impl Node {
         let scalar = self.expect_scalar(what, "a length of time", findings)?;
         let read = duration(&scalar.text);
         if read.is_none() {
+            let usual = "write a whole number and a unit: `250ms`, `5s`, `1m`, `2h`, `30d`";
             findings
                 .error("wrong_value", self.span, format!("{what} must be a length of time, not `{}`", scalar.text))
-                .help("write a whole number and a unit: `250ms`, `5s`, `1m`, `2h`, `30d`");
+                .help(respelt(&scalar.text, &TIMES).map_or_else(|| usual.to_owned(), |it| format!("write `{it}`")));
         }
         read
     }
@@ -130,9 +169,10 @@ impl Node {
         let scalar = self.expect_scalar(what, "a size", findings)?;
         let read = size(&scalar.text);
         if read.is_none() {
+            let usual = "write a whole number and a unit: `512B`, `64KiB`, `1MiB`, `2GiB`";
             findings
                 .error("wrong_value", self.span, format!("{what} must be a size, not `{}`", scalar.text))
-                .help("write a whole number and a unit: `512B`, `64KiB`, `1MiB`, `2GiB`");
+                .help(respelt(&scalar.text, &SIZES).map_or_else(|| usual.to_owned(), |it| format!("write `{it}`")));
         }
         read
     }
@@ -142,9 +182,9 @@ impl Node {
         let scalar = self.expect_scalar(what, "a rate", findings)?;
         let read = rate(&scalar.text);
         if read.is_none() {
-            findings
-                .error("wrong_value", self.span, format!("{what} must be a rate, not `{}`", scalar.text))
-                .help("write a number and a period: `5/second`, `100/minute`, `20/day`, or `none`");
+            findings.error("wrong_value", self.span, format!("{what} must be a rate, not `{}`", scalar.text)).help(
+                "write a number from 1 on and a period: `5/second`, `100/minute`, `30/hour`, `20/day`; or `none`",
+            );
         }
         read
     }
@@ -168,7 +208,10 @@ impl Node {
             Value::Null => "null".to_owned(),
             Value::Faulty => return,
         };
-        findings.error("wrong_type", self.span, format!("{what} must be {wanted}, not {found}"));
+        let detail = findings.error("wrong_type", self.span, format!("{what} must be {wanted}, not {found}"));
+        if matches!(self.value, Value::Seq(_)) {
+            detail.help("write it alone, without `[ … ]` or `-`");
+        }
     }
 }
 
@@ -188,7 +231,9 @@ impl Keys<'_> {
     pub fn refuse(&self, key: &Key, what: &str, findings: &mut Findings) {
         if self.not_yet.contains(&key.text.as_str()) {
             let message = format!("`{}` is not yet supported by this version of postern", key.text);
-            findings.error("not_yet", key.span, message);
+            findings
+                .error("not_yet", key.span, message)
+                .help("leave it out: what is not done is refused, never ignored");
             return;
         }
         let candidates = self.known.iter().chain(self.not_yet).copied();
@@ -206,6 +251,66 @@ pub fn suggest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
         (distance <= candidate.chars().count().max(3) / 3).then_some(distance)
     };
     candidates.into_iter().filter_map(|c| Some((near(c)?, c))).min_by_key(|(distance, _)| *distance).map(|(_, c)| c)
+}
+
+/// `` `a`, `b` or `c` ``
+fn alternatives<'w>(words: impl ExactSizeIterator<Item = &'w str>) -> String {
+    let last = words.len().saturating_sub(1);
+    let mut text = String::new();
+    for (at, word) in words.enumerate() {
+        text.push_str(match at {
+            0 => "",
+            _ if at == last => " or ",
+            _ => ", ",
+        });
+        text.push_str(&format!("`{word}`"));
+    }
+    text
+}
+
+/// Other spellings of units, in lower case, and ours.
+const TIMES: [(&str, &str); 20] = [
+    ("ms", "ms"),
+    ("msec", "ms"),
+    ("millis", "ms"),
+    ("milliseconds", "ms"),
+    ("s", "s"),
+    ("sec", "s"),
+    ("secs", "s"),
+    ("second", "s"),
+    ("seconds", "s"),
+    ("m", "m"),
+    ("min", "m"),
+    ("mins", "m"),
+    ("minute", "m"),
+    ("minutes", "m"),
+    ("h", "h"),
+    ("hour", "h"),
+    ("hours", "h"),
+    ("d", "d"),
+    ("day", "d"),
+    ("days", "d"),
+];
+const SIZES: [(&str, &str); 12] = [
+    ("b", "B"),
+    ("bytes", "B"),
+    ("k", "KiB"),
+    ("kb", "KiB"),
+    ("kib", "KiB"),
+    ("ki", "KiB"),
+    ("m", "MiB"),
+    ("mb", "MiB"),
+    ("mib", "MiB"),
+    ("mi", "MiB"),
+    ("g", "GiB"),
+    ("gb", "GiB"),
+];
+
+/// A number and a unit in our spelling, where it is meant: `10 MB` is `10MiB`.
+fn respelt(text: &str, units: &[(&str, &str)]) -> Option<String> {
+    let (number, unit) = split_number(text.trim())?;
+    let unit = unit.trim().to_lowercase();
+    units.iter().find(|(other, _)| *other == unit).map(|(_, ours)| format!("{number}{ours}"))
 }
 
 /// What YAML 1.1 or 1.2 takes an unquoted word for, if not for a text.

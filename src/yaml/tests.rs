@@ -130,7 +130,7 @@ fn unknown_keys_get_the_nearest_known_one() {
     assert_eq!(
         findings.to_lines(),
         "f.yaml:1:1: error[unknown_key]: `maneger` is not known in a route (did you mean `manager`?)\n\
-         f.yaml:2:1: error[not_yet]: `throttle` is not yet supported by this version of postern\n\
+         f.yaml:2:1: error[not_yet]: `throttle` is not yet supported by this version of postern (leave it out: what is not done is refused, never ignored)\n\
          f.yaml:3:1: error[unknown_key]: `throtle` is not known in a route (did you mean `throttle`?)\n\
          f.yaml:4:1: error[unknown_key]: `zzz` is not known in a route (known here: manager, member)\n"
     );

@@ -71,18 +71,6 @@ pub struct Key {
     pub span: Span,
 }
 
-impl Node {
-    /// The place of a part of a scalar's text, from byte `start` to byte `end` of it.
-    ///
-    /// Exact for texts on one line without escapes; otherwise still inside the scalar.
-    #[must_use]
-    pub fn part(&self, start: usize, end: usize) -> Span {
-        let quote = usize::from(matches!(&self.value, Value::Scalar(s) if !s.plain));
-        let within = |offset: usize| (self.span.start + quote + offset).min(self.span.end);
-        Span { start: within(start), end: within(end), ..self.span }
-    }
-}
-
 impl Map {
     /// The value under `key`; linear in the number of entries, so for small maps.
     #[must_use]

@@ -2,6 +2,7 @@
 //!
 //! An algorithm belongs to a key, never to a token: an RSA key has no HMAC, so nobody signs with what is public (RFC 8725, 3.1).
 
+use super::fetch::MAX_SIZE;
 use crate::membership::Life;
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents};
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Shortest HMAC secret, in bytes (RFC 7518, 3.2: as long as the hash; 32 for the shortest of them).
@@ -314,6 +316,20 @@ impl KeySet {
             return Err(problem.map_or_else(|| "it has no keys".to_owned(), |error| error.to_string()));
         }
         Ok(Self(keys))
+    }
+
+    /// Reads a JWK set from a file of ours.
+    ///
+    /// # Errors
+    /// Which file, and why it cannot be used.
+    pub fn of_file(path: &Path, algorithms: &[Algorithm]) -> Result<Self, String> {
+        let told = |problem: &dyn fmt::Display| format!("{}: {problem}", path.display());
+        let about = std::fs::metadata(path).map_err(|error| told(&error))?;
+        if about.len() > MAX_SIZE as u64 {
+            return Err(told(&format_args!("larger than {MAX_SIZE} bytes")));
+        }
+        let json = std::fs::read(path).map_err(|error| told(&error))?;
+        Self::parse(&json, algorithms, Provenance::Ours).map_err(|problem| told(&problem))
     }
 
     /// Those that a token may mean.

@@ -66,6 +66,17 @@ impl Issuers {
         Self(issuers)
     }
 
+    /// The keys of the issuer with that number.
+    #[must_use]
+    pub fn ring(&self, number: usize) -> Option<&Ring> {
+        self.0.get(number).map(|issuer| &*issuer.ring)
+    }
+
+    /// The keys of all issuers.
+    pub fn rings(&self) -> impl Iterator<Item = &Ring> {
+        self.0.iter().map(|issuer| &*issuer.ring)
+    }
+
     fn verify<'t>(&self, token: &'t str) -> Result<Verified<'t>, Unverified> {
         let parts = Parts::of(token).map_err(Unverified::Refused)?;
         let name = parts.text("iss").ok_or(Unverified::Refused(Fault::Issuer))?;
@@ -169,12 +180,20 @@ impl Issuers {
     }
 }
 
-/// Keys that are written in the configuration.
+/// A public key in PEM, or an HMAC secret.
+///
+/// # Errors
+/// See [`key::KeyError`].
+pub fn one_key(text: &str, algorithms: &[Algorithm]) -> Result<KeySet, key::KeyError> {
+    Key::of_text(text, algorithms).map(KeySet::one)
+}
+
+/// Keys that the configuration says where they are, each by itself.
 ///
 /// # Errors
 /// See [`key::KeyError`].
 pub fn fixed(issuer: &str, text: &str, algorithms: &[Algorithm]) -> Result<Ring, key::KeyError> {
-    let keys = KeySet::one(Key::of_text(text, algorithms)?);
+    let keys = one_key(text, algorithms)?;
     let never = Duration::MAX;
     let pace = Pace { usual: never, asked: never, keep: never };
     Ok(Ring::new(issuer, Source::Fixed, algorithms.into(), pace, keys))

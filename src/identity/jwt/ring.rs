@@ -21,7 +21,7 @@ pub enum Source {
     /// A file of ours, read again when it changes.
     File(PathBuf),
     /// The issuer's address.
-    Url(Uri, Arc<ClientConfig>),
+    Url(Uri, ArcSwap<ClientConfig>),
 }
 
 /// How often they are fetched.
@@ -97,6 +97,27 @@ impl Ring {
         self.keys.load()
     }
 
+    /// These take the place of those that are there; what only those signed is not believed any more.
+    pub fn put(&self, keys: KeySet) {
+        let keys = keys.after(&self.keys.load());
+        tracing::debug!(issuer = %self.issuer, keys = keys.len(), "keys of an issuer");
+        self.keys.store(Arc::new(keys));
+    }
+
+    /// From now on its address is verified with these.
+    pub fn believe(&self, roots: Arc<ClientConfig>) {
+        if let Source::Url(_, tls) = &self.source {
+            tls.store(roots);
+        }
+    }
+
+    /// Asks its address now, unless that is under way.
+    pub fn look(&self) {
+        if matches!(self.source, Source::Url(..)) && !std::mem::replace(&mut self.turn.lock().is_under_way, true) {
+            self.wanted.notify_one();
+        }
+    }
+
     /// Waits for the fetch that is under way, or for one that this asks for, where it may.
     pub async fn refresh(&self) -> Fresh {
         if matches!(self.source, Source::Fixed) {
@@ -132,9 +153,7 @@ impl Ring {
             let outcome = match got {
                 Ok(new) => {
                     if let Some(new) = new {
-                        let new = new.after(&self.keys.load());
-                        tracing::debug!(issuer = %self.issuer, keys = new.len(), "keys of an issuer");
-                        self.keys.store(Arc::new(new));
+                        self.put(new);
                     }
                     if std::mem::take(&mut failing) {
                         tracing::info!(issuer = %self.issuer, "the issuer's keys can be fetched again");
@@ -180,17 +199,14 @@ impl Ring {
                 if *seen == Some(mark) {
                     return Ok(None);
                 }
-                if about.len() > fetch::MAX_SIZE as u64 {
-                    return Err(format!("{}: larger than {} bytes", path.display(), fetch::MAX_SIZE));
-                }
-                let json = tokio::fs::read(path).await.map_err(unreadable)?;
-                let keys = KeySet::parse(&json, &self.algorithms, Provenance::Ours)
-                    .map_err(|problem| format!("{}: {problem}", path.display()))?;
+                let (path, algorithms) = (path.clone(), self.algorithms.clone());
+                let read = tokio::task::spawn_blocking(move || KeySet::of_file(&path, &algorithms));
+                let keys = read.await.map_err(|error| error.to_string())??;
                 *seen = Some(mark);
                 Ok(Some(keys))
             }
             Source::Url(uri, tls) => {
-                let json = fetch(uri, tls).await.map_err(|error| error.to_string())?;
+                let json = fetch(uri, &tls.load_full()).await.map_err(|error| error.to_string())?;
                 KeySet::parse(&json, &self.algorithms, Provenance::Published).map(Some)
             }
         }

@@ -3,7 +3,7 @@
 use super::types::{FUNCTIONS, Field, NAMES, Name, ORG, REQUEST, Type, USER, is_secret};
 use super::{MAX_DEPTH, RawWhen, Scope};
 use crate::policy::pattern::Kind;
-use crate::yaml::{Findings, suggest};
+use crate::yaml::{Findings, Span, suggest};
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators};
 use http::HeaderName;
 
@@ -11,8 +11,16 @@ use http::HeaderName;
 /// reported.
 pub(super) fn check(raw: &RawWhen, scope: Option<Scope<'_>>, findings: &mut Findings) -> Option<Vec<Field>> {
     let before = findings.list().len();
-    let mut checker =
-        Checker { raw, scope, findings, fields: Vec::new(), locals: Vec::new(), is_inside: false, is_too_deep: false };
+    let mut checker = Checker {
+        raw,
+        scope,
+        findings,
+        at: 0,
+        fields: Vec::new(),
+        locals: Vec::new(),
+        is_inside: false,
+        is_too_deep: false,
+    };
     let found = checker.infer(&raw.expression, 0);
     if found != Type::Bool && found != Type::Unknown {
         let message = format!("`when` must be true or false, but this is {}", found.as_str());
@@ -55,6 +63,8 @@ struct Checker<'c, 's> {
     raw: &'c RawWhen,
     scope: Option<Scope<'s>>,
     findings: &'c mut Findings,
+    /// The number of the part that is looked at.
+    at: u64,
     fields: Vec<Field>,
     /// The variables of the comprehension that we are in.
     locals: Vec<(&'c str, Type)>,
@@ -63,15 +73,22 @@ struct Checker<'c, 's> {
 }
 
 impl<'c> Checker<'c, '_> {
+    /// The place of a word in the part that is looked at.
+    fn place(&self, word: &str) -> Span {
+        self.raw.place(self.at, word, self.findings)
+    }
+
     fn error(&mut self, word: &str, message: String, help: String) -> Type {
-        self.findings.error("bad_condition", self.raw.place(word), message).help(help);
+        let span = self.place(word);
+        self.findings.error("bad_condition", span, message).help(help);
         Type::Unknown
     }
 
     fn unknown_name(&mut self, word: &str, what: &str, known: &[&str]) -> Type {
         let help = suggest(word, known.iter().copied())
             .map_or_else(|| format!("known here: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
-        self.findings.error("unknown_name", self.raw.place(word), format!("`{word}` is not {what}")).help(help);
+        let span = self.place(word);
+        self.findings.error("unknown_name", span, format!("`{word}` is not {what}")).help(help);
         Type::Unknown
     }
 
@@ -82,6 +99,13 @@ impl<'c> Checker<'c, '_> {
     }
 
     fn infer(&mut self, expression: &'c IdedExpr, depth: usize) -> Type {
+        let around = std::mem::replace(&mut self.at, expression.id);
+        let found = self.inferred(expression, depth);
+        self.at = around;
+        found
+    }
+
+    fn inferred(&mut self, expression: &'c IdedExpr, depth: usize) -> Type {
         if depth > MAX_DEPTH {
             if std::mem::replace(&mut self.is_too_deep, true) {
                 return Type::Unknown;
@@ -141,12 +165,9 @@ impl<'c> Checker<'c, '_> {
                 if let Some(scope) = self.scope
                     && !scope.user
                 {
+                    let span = self.place(name);
                     self.findings
-                        .error(
-                            "no_meaning",
-                            self.raw.place(name),
-                            "`when` names `claims`, and no credential is looked at here",
-                        )
+                        .error("no_meaning", span, "`when` names `claims`, and no credential is looked at here")
                         .related(scope.rule, "this rule")
                         .help("raise the level to `optional` at least");
                     return Type::Unknown;
@@ -170,7 +191,8 @@ impl<'c> Checker<'c, '_> {
                 ),
                 _ => return Type::Name(found),
             };
-            self.findings.error(code, self.raw.place(name), message).related(scope.rule, "this rule").help(help);
+            let span = self.place(name);
+            self.findings.error(code, span, message).related(scope.rule, "this rule").help(help);
             return Type::Unknown;
         }
         Type::Name(found)
@@ -227,8 +249,9 @@ impl<'c> Checker<'c, '_> {
                 || format!("bind it in the pattern: `{{{name}}}`"),
                 |w| format!("did you mean `path.{w}`?"),
             );
+            let span = self.place(name);
             self.findings
-                .error("unbound_variable", self.raw.place(name), format!("the route does not bind `{name}`"))
+                .error("unbound_variable", span, format!("the route does not bind `{name}`"))
                 .related(scope.rule, "this rule")
                 .help(help);
             return Type::Unknown;

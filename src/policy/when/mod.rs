@@ -14,8 +14,8 @@ pub use eval::{Failure, Subject};
 use super::pattern::Kind;
 use super::source::Spanned;
 use crate::yaml::{Findings, Node, Span, Value};
-use cel::common::ast::IdedExpr;
-use cel::parser::PrattParser;
+use cel::common::ast::{IdedExpr, SourceInfo};
+use cel::parser::{ParseErrors, PrattParser};
 use std::sync::Arc;
 use types::Field;
 
@@ -76,8 +76,9 @@ pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Spanned<RawWh
         Value::Scalar(scalar) => scalar,
         Value::Faulty => return None,
         _ => {
+            let found = if matches!(node.value, Value::Seq(_)) { "a list" } else { "a map" };
             findings
-                .error("wrong_type", node.span, "`when` must be one quoted expression")
+                .error("wrong_type", node.span, format!("`when` must be one quoted expression, not {found}"))
                 .help("join conditions with `&&`: when: 'user.is_staff && request.method == \"GET\"'");
             return None;
         }
@@ -91,7 +92,7 @@ pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Spanned<RawWh
     }
     if text.is_empty() || text.len() > MAX_LENGTH {
         let message = format!("`when` must have 1 to {MAX_LENGTH} bytes, not {}", text.len());
-        findings.error("bad_condition", node.span, message);
+        findings.error("bad_condition", node.span, message).help("for example 'request.method == \"GET\"'");
         return None;
     }
     let expression = parse(text, node, findings)?;
@@ -102,27 +103,67 @@ pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Spanned<RawWh
 
 /// The crate's newer parser: it bounds recursion and size, where the other one overflows the stack on 200 parentheses.
 fn parse(text: &str, node: &Node, findings: &mut Findings) -> Option<IdedExpr> {
-    let parser = PrattParser::new()
-        .max_recursion_depth(u16::try_from(MAX_DEPTH).unwrap_or(u16::MAX))
-        .max_expression_node_count(MAX_NODES)
-        .error_recovery_limit(1);
-    let errors = match parser.parse(text) {
+    let errors = match parser(text) {
         Ok(expression) => return Some(expression),
         Err(errors) => errors.errors,
     };
-    let (message, span) = errors.first().map_or(("it is not an expression", node.span), |error| {
-        let column = usize::try_from(error.pos.1).unwrap_or(0).saturating_sub(1);
-        let in_line = error.pos.0 == 1 && column > 0 && column < text.len();
-        (error.msg.as_str(), if in_line { node.part(column, column + 1) } else { node.span })
+    // That it gave up is said in front of why.
+    let error = errors.iter().find(|error| error.pos.0 > 0).or(errors.first());
+    let place = error.and_then(|error| offset(text, error.pos)).map(|at| {
+        let rest = text.get(at..).unwrap_or_default();
+        let word = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+        (at, at + word.max(rest.chars().next().map_or(0, char::len_utf8)))
     });
-    let message = format!("`when` cannot be read: {}", message.lines().next().unwrap_or_default());
-    let help = if text.contains(" and ") || text.contains(" or ") || text.contains("not ") {
+    let span = within(node, place, findings);
+    let message = error.map_or("it is not an expression", |error| error.msg.lines().next().unwrap_or_default());
+    let message = format!("`when` cannot be read: {}", plainly(message));
+    let help = if text.split_whitespace().any(|word| matches!(word, "and" | "or" | "not")) {
         "CEL writes `&&`, `||` and `!`"
+    } else if text.contains(" = ") {
+        "CEL compares with `==`"
     } else {
         "the language is CEL: 'request.method == \"GET\" && user.is_staff'"
     };
     findings.error("bad_condition", span, message).help(help);
     None
+}
+
+/// The parser's words, without its jargon.
+fn plainly(message: &str) -> String {
+    let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
+    match message.strip_prefix("mismatched input ").and_then(|rest| rest.split_once(" expecting ")) {
+        Some(("<EOF>" | "'<EOF>'", wanted)) => format!("it ends where {wanted} is expected"),
+        Some((found, "<EOF>")) => format!("`{}` is not expected here", found.trim_matches('\'')),
+        Some((found, wanted)) => format!("`{}` stands where {wanted} is expected", found.trim_matches('\'')),
+        None => message.to_owned(),
+    }
+}
+
+fn parser(text: &str) -> Result<IdedExpr, ParseErrors> {
+    PrattParser::new()
+        .max_recursion_depth(u16::try_from(MAX_DEPTH).unwrap_or(u16::MAX))
+        .max_expression_node_count(MAX_NODES)
+        .error_recovery_limit(1)
+        .parse(text)
+}
+
+/// The byte of a line and column, both from 1.
+fn offset(text: &str, (line, column): (isize, isize)) -> Option<usize> {
+    let (line, column) = (usize::try_from(line).ok()?, usize::try_from(column).ok()?);
+    let before: usize = text.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum();
+    Some(before + column.checked_sub(1)?).filter(|at| text.is_char_boundary(*at))
+}
+
+/// The place of a part of a condition; of all of it, where the part is not known or lies behind its end.
+fn within(node: &Node, part: Option<(usize, usize)>, findings: &Findings) -> Span {
+    let Value::Scalar(scalar) = &node.value else { return node.span };
+    let blanks = scalar.text.len() - scalar.text.trim_start().len();
+    let part = part.filter(|(start, end)| start < end);
+    part.map_or(node.span, |(start, end)| findings.part(node.span, &scalar.text, start + blanks, end + blanks))
+}
+
+fn is_part(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
 }
 
 impl RawWhen {
@@ -137,18 +178,26 @@ impl RawWhen {
         check::names_variable(&self.expression, variable)
     }
 
-    /// The place of a word of the expression: its first one, or the whole where it cannot be told.
-    fn place(&self, word: &str) -> Span {
-        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    /// The place of a word in the part of that number; of the part itself where there is no word.
+    fn place(&self, part: u64, word: &str, findings: &Findings) -> Span {
+        let token = self.tokens().and_then(|tokens| tokens.offset_for(part));
+        let token = token.and_then(|(start, end)| Some((usize::try_from(start).ok()?, usize::try_from(end).ok()?)));
         let alone = |at: &usize| {
             let (before, after) = (self.text.get(..*at), self.text.get(at + word.len()..));
             !before.is_some_and(|t| t.ends_with(is_part)) && !after.is_some_and(|t| t.starts_with(is_part))
         };
-        let found = self.text.match_indices(word).map(|(at, _)| at).find(alone).filter(|_| !word.is_empty());
-        let shift = match &self.node.value {
-            Value::Scalar(scalar) => scalar.text.len() - scalar.text.trim_start().len(),
-            _ => 0,
-        };
-        found.map_or(self.node.span, |at| self.node.part(at + shift, at + shift + word.len()))
+        let is_sign = !word.contains(is_part);
+        let found = self.text.match_indices(word).map(|(at, _)| at).filter(|at| is_sign || alone(at));
+        let from = token.map_or(0, |(start, _)| start);
+        // A member stands behind its point, a function before its bracket.
+        let away = |at: &usize| if *at >= from { at - from } else { from.saturating_sub(at + word.len()) };
+        let found = if word.is_empty() { None } else { found.min_by_key(away) };
+        within(&self.node, found.map(|at| (at, at + word.len())).or(token), findings)
+    }
+
+    /// Where each part stands. The parser tells it together with a mistake alone: so it gets one, behind the end.
+    fn tokens(&self) -> Option<Arc<SourceInfo>> {
+        let errors = parser(&format!("{} )", self.text)).err()?.errors;
+        errors.into_iter().find_map(|error| error.source_info)
     }
 }

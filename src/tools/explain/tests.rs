@@ -44,6 +44,31 @@ fn text(user: &str, line: &str) -> String {
 }
 
 #[test]
+fn a_route_that_a_type_keeps_away_is_named() {
+    let told = text("bob", "GET /o/acme/x");
+    // `/**` takes it in that policy; in one without it nothing does.
+    assert!(told.contains("ok route         /** (routes.yaml:6)"), "{told}");
+    let policy = load(
+        &[(
+            "routes.yaml",
+            "version: 1\nroutes:\n  /o/{org:uuid}/{n:int}: { org: path.org, level: member, inject: { X-N: path.n } }\n",
+        )],
+        None,
+    );
+    let request = Request {
+        method: http::Method::GET,
+        target: "/o/acme/seven".to_owned(),
+        headers: HeaderMap::new(),
+        claims: None,
+    };
+    let policy = policy.unwrap_or_else(|f| panic!("{}", f.to_lines()));
+    let told = Explanation::of(&policy, &request, None, &mut |_| None).to_text(false);
+    let note =
+        "/o/{org:uuid}/{n:int} (routes.yaml:3) would match, but `acme` is no uuid for `org`, `seven` is no int for `n`";
+    assert!(told.contains("NO route         no route matches") && told.contains(note), "{told}");
+}
+
+#[test]
 fn a_permitted_request_is_told_from_target_to_upstream() {
     assert_eq!(
         text("bob", "GET /o/<acme>/%C3%A9"),

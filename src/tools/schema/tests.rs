@@ -30,6 +30,15 @@ fn the_committed_schemas_are_what_the_command_prints() {
     }
 }
 
+/// What a schema says against a file.
+pub(crate) fn complaints_of(schema: &Json, text: &str) -> Vec<String> {
+    check(schema, text)
+}
+
+fn fits(pattern: &str, text: &str) -> bool {
+    regex::Regex::new(pattern).unwrap().is_match(text)
+}
+
 /// As much of JSON Schema as ours use, read as a language server reads YAML.
 fn complaints(root: &Json, schema: &Json, value: &Json, at: &str) -> Vec<String> {
     let mut found = Vec::new();
@@ -50,6 +59,7 @@ fn complaints(root: &Json, schema: &Json, value: &Json, at: &str) -> Vec<String>
                     "array" => value.is_array(),
                     "string" => value.is_string(),
                     "boolean" => value.is_boolean(),
+                    "integer" => value.is_u64() || value.is_i64(),
                     _ => value.is_number(),
                 };
                 if !rule.as_array().map_or_else(|| is(rule), |names| names.iter().any(is)) {
@@ -61,6 +71,9 @@ fn complaints(root: &Json, schema: &Json, value: &Json, at: &str) -> Vec<String>
                     complain(&format!("lacks {key}"));
                 }
             }
+            "minimum" if value.as_f64().is_some_and(|n| n < rule.as_f64().unwrap()) => complain("small"),
+            "maximum" if value.as_f64().is_some_and(|n| n > rule.as_f64().unwrap()) => complain("great"),
+            "pattern" if value.as_str().is_some_and(|text| !fits(rule.as_str().unwrap(), text)) => complain("pattern"),
             "minProperties" if value.as_object().is_some_and(|o| (o.len() as u64) < rule.as_u64().unwrap()) => {
                 complain("few")
             }
@@ -105,7 +118,11 @@ fn plain(node: &Node) -> Json {
         Yaml::Scalar(scalar) if scalar.plain => match scalar.text.as_str() {
             "true" => true.into(),
             "false" => false.into(),
-            text => text.parse::<i64>().map_or_else(|_| text.into(), Json::from),
+            text => text
+                .parse::<i64>()
+                .map(Json::from)
+                .or_else(|_| text.parse::<f64>().map(Json::from))
+                .unwrap_or_else(|_| text.into()),
         },
         Yaml::Scalar(scalar) => scalar.text.as_str().into(),
         Yaml::Null | Yaml::Faulty => Json::Null,

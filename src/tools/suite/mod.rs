@@ -11,7 +11,7 @@ mod tests;
 
 pub(super) use read::{CASE_KEYS, FILE_KEYS};
 pub use read::{read, read_world};
-pub use report::{Report, junit};
+pub use report::{Broken, Report, junit};
 
 use super::ask::{self, Request};
 use super::explain::{self, Explanation};

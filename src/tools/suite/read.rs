@@ -236,7 +236,7 @@ fn header_name(key: &Key, findings: &mut Findings) -> Option<HeaderName> {
 fn expectation(node: &Node, findings: &mut Findings) -> Option<Expect> {
     if matches!(node.value, Value::Map(_) | Value::Seq(_)) {
         let message = "a filtered answer is not yet supported by this version of postern";
-        findings.error("not_yet", node.span, message);
+        findings.error("not_yet", node.span, message).help("write `allow`, or a status with an optional code");
         return None;
     }
     let words = text(node, "`expect`", findings)?;
@@ -261,19 +261,20 @@ fn expectation(node: &Node, findings: &mut Findings) -> Option<Expect> {
         return None;
     };
     let code = match code {
-        Some(code) => Some(reason(code, status.len() + 1, node, findings)?),
+        Some(code) => Some(reason(code, (words, node), findings)?),
         None => None,
     };
     Some(Expect::Refuse(number, code))
 }
 
-fn reason(code: &str, at: usize, node: &Node, findings: &mut Findings) -> Option<&'static str> {
+fn reason(code: &str, (words, node): (&str, &Node), findings: &mut Findings) -> Option<&'static str> {
     let codes = || Reason::ALL.into_iter().map(Reason::code);
     let known = codes().find(|known| *known == code);
     if known.is_none() {
         let near = suggest(code, codes()).map(|w| format!("did you mean `{w}`?"));
         let help = near.unwrap_or_else(|| format!("the codes are {}", codes().collect::<Vec<_>>().join(", ")));
-        let span = node.part(at, at + code.len());
+        let at = words.len() - code.len();
+        let span = findings.part(node.span, words, at, words.len());
         findings.error("unknown_code", span, format!("`{code}` is not the code of a refusal")).help(help);
     }
     known

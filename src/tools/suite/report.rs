@@ -12,6 +12,15 @@ pub struct Report {
     pub outcomes: Vec<(Case, Option<Failure>)>,
 }
 
+/// A tests file that was not run.
+#[derive(Clone, Debug)]
+pub struct Broken {
+    /// Its name.
+    pub file: String,
+    /// What is wrong with it, a line each.
+    pub mistakes: String,
+}
+
 impl Report {
     /// The number of failed cases.
     #[must_use]
@@ -62,13 +71,23 @@ impl Report {
     }
 }
 
-/// JUnit's XML, as CI systems read it: a suite for each file.
+/// JUnit's XML, as CI systems read it: a suite for each file. One that was not run for its mistakes is a suite with one error,
+/// since whoever reads nothing else must not take it for a file without tests.
 #[must_use]
-pub fn junit(reports: &[Report]) -> String {
-    let total: usize = reports.iter().map(|r| r.outcomes.len()).sum();
-    let failed: usize = reports.iter().map(Report::failed).sum();
+pub fn junit(reports: &[Report], broken: &[Broken]) -> String {
+    let total: usize = reports.iter().map(|r| r.outcomes.len()).sum::<usize>() + broken.len();
+    let (failed, errors): (usize, usize) = (reports.iter().map(Report::failed).sum(), broken.len());
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let _ = writeln!(out, "<testsuites name=\"postern\" tests=\"{total}\" failures=\"{failed}\" errors=\"0\">");
+    let _ = writeln!(out, "<testsuites name=\"postern\" tests=\"{total}\" failures=\"{failed}\" errors=\"{errors}\">");
+    for Broken { file, mistakes } in broken {
+        let (file, first) = (escape(file), escape(mistakes.lines().next().unwrap_or_default()));
+        let _ = writeln!(out, "  <testsuite name=\"{file}\" tests=\"1\" failures=\"0\" errors=\"1\">");
+        let _ = writeln!(
+            out,
+            "    <testcase classname=\"{file}\" name=\"the file can be read\" file=\"{file}\">\n      <error message=\"{first}\">{}</error>\n    </testcase>\n  </testsuite>",
+            escape(mistakes)
+        );
+    }
     for report in reports {
         let file = escape(&report.file);
         let (tests, failures) = (report.outcomes.len(), report.failed());

@@ -131,7 +131,7 @@ fn a_failure_says_which_route_and_why() {
     let text = report.to_text(false);
     assert!(text.contains("route: /o/{org:uuid}/** (routes.yaml:10)"), "{text}");
     assert!(text.contains("bolt, to which ann does not belong") && text.contains("manager of acme"), "{text}");
-    let xml = junit(&[report]);
+    let xml = junit(&[report], &[]);
     assert!(xml.contains("<failure message=\"expected allow, got 403 org_foreign\">"), "{xml}");
 }
 

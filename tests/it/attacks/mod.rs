@@ -5,6 +5,7 @@ mod credentials;
 mod framing;
 mod headers;
 mod method_host;
+mod new_files;
 mod operations;
 mod path;
 mod query;

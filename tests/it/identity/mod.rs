@@ -2,6 +2,7 @@
 
 mod basic;
 mod jwt;
+mod rotation;
 mod sesame;
 mod session;
 

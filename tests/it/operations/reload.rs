@@ -1,73 +1,12 @@
-//! New files while requests are served: what comes into force, what does not, and that nobody notices the exchange.
+//! New files while requests are served: what comes into force, and that nobody notices the exchange. What must not is among
+//! the attacks (`attacks/new_files.rs`).
 
+use crate::support::reloads::{gate, one_more, policy, reload, reload_behind, reloads, said, status, write};
 use crate::support::{Gate, Options, Signal, Upstream, Who, eventually, get, request};
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-
-/// `/x` is for these, and the upstream is told which policy it was.
-fn policy(level: &str, name: &str) -> String {
-    format!(
-        "version: 1\nroutes:\n  /x/**:\n    level: {level}\n    inject: {{ X-One: {{ literal: {name} }}, X-Two: {{ literal: {name} }} }}\n    \
-         rewrite: {{ add_prefix: /{name} }}\n"
-    )
-}
-
-fn gate() -> Gate {
-    Gate::with(&Options::policy(policy("public", "first")))
-}
-
-/// The status of somebody's GET of `/x/1`.
-fn status(gate: &Gate, who: Who) -> u16 {
-    gate.get(who, "/x/1").status
-}
-
-fn reloads(gate: &Gate, what: &str, outcome: &str) -> f64 {
-    gate.postern.metric(&format!("postern_reload_total{{what=\"{what}\",outcome=\"{outcome}\"}}"))
-}
-
-/// Waits for one more of these than `before`.
-fn one_more(gate: &Gate, what: &str, outcome: &str, before: f64) {
-    eventually("a reload", || (reloads(gate, what, outcome) > before).then_some(()));
-}
-
-/// A new file in the place of the old one, in one step.
-fn replace(gate: &Gate, text: &str) {
-    write(gate, "new.yaml", text);
-    fs::rename(gate.postern.home().join("new.yaml"), gate.postern.home().join("routes.yaml")).unwrap();
-}
-
-fn write(gate: &Gate, file: &str, text: &str) {
-    fs::write(gate.postern.home().join(file), text).unwrap();
-}
-
-/// Writes a policy and waits until the signal has brought it into force.
-fn reload(gate: &Gate, text: &str) {
-    let before = gate.postern.stderr().len();
-    reload_behind(gate, text, before);
-}
-
-/// The same where the log has so many lines already; gives how many it has then.
-fn reload_behind(gate: &Gate, text: &str, before: usize) -> usize {
-    replace(gate, text);
-    gate.postern.signal(Signal::Hup);
-    eventually("it is in force", || {
-        let lines = gate.postern.stderr_behind(before);
-        lines.iter().any(|line| line.contains("\"reloaded\"")).then_some(before + lines.len())
-    })
-}
-
-/// A log line that has all of these words.
-fn said(gate: &Gate, words: &[&str]) -> serde_json::Value {
-    eventually(&format!("{words:?} in the log"), || {
-        let lines = gate.postern.stderr();
-        let line = lines.into_iter().find(|line| words.iter().all(|word| line.contains(word)))?;
-        serde_json::from_str(&line).ok()
-    })
-}
 
 #[test]
 fn a_changed_policy_comes_into_force_by_itself() {
@@ -105,98 +44,8 @@ fn a_signal_reloads_at_once_and_says_so_when_nothing_has_changed() {
     write(&gate, "routes.yaml", &policy("deny", "second"));
     gate.postern.signal(Signal::Hup);
     eventually("the new policy", || (status(&gate, Who::nobody) == 403).then_some(()));
+    one_more(&gate, "policy", "loaded", 0.0);
     assert_eq!(reloads(&gate, "policy", "loaded"), 1.0);
-}
-
-/// A ConfigMap's volume: the files are links into `..data`, itself a link that is exchanged in one step.
-#[test]
-fn kubernetes_exchanges_a_link() {
-    let gate = Gate::with(&Options::policy(policy("public", "first")));
-    let volume = gate.postern.home().join("volume");
-    let version = |name: &str, text: &str| {
-        let dir = volume.join(name);
-        fs::create_dir_all(&dir).unwrap();
-        fs::write(dir.join("routes.yaml"), text).unwrap();
-        symlink(name, volume.join("..data_tmp")).unwrap();
-        fs::rename(volume.join("..data_tmp"), volume.join("..data")).unwrap();
-    };
-    version("..2026_1", &policy("public", "mounted"));
-    symlink("..data/routes.yaml", volume.join("routes.yaml")).unwrap();
-    // The configuration names the mounted file from now on.
-    let config = gate.postern.home().join("postern.yaml");
-    let text = fs::read_to_string(&config).unwrap().replace("policy: [routes.yaml]", "policy: [volume/routes.yaml]");
-    fs::write(&config, text).unwrap();
-    let in_force = |name: &str| {
-        eventually(name, || {
-            let answered = status(&gate, Who::nobody);
-            (answered == 200 && gate.upstream.last().target == format!("/{name}/x/1")).then_some(())
-        });
-    };
-    in_force("mounted");
-    for number in 2..6 {
-        let name = format!("version{number}");
-        version(&format!("..2026_{number}"), &policy("public", &name));
-        fs::remove_dir_all(volume.join(format!("..2026_{}", number - 1))).unwrap();
-        in_force(&name);
-    }
-    assert_eq!(reloads(&gate, "policy", "failed"), 0.0);
-}
-
-#[test]
-fn a_file_is_not_read_while_it_is_written() {
-    let gate = gate();
-    let text = policy("authenticated", "second");
-    // The first half would be a policy by itself, an open one.
-    let half = format!("version: 1\nroutes:\n  /x/**: public\n  /y/**: public\n#{}\n", "-".repeat(2000));
-    let mut file = fs::File::create(gate.postern.home().join("routes.yaml")).unwrap();
-    file.write_all(half.as_bytes()).unwrap();
-    file.flush().unwrap();
-    std::thread::sleep(Duration::from_millis(1500));
-    assert_eq!(gate.get(Who::nobody, "/y/1").status, 404);
-    drop(file);
-    write(&gate, "routes.yaml", &text);
-    eventually("the whole policy", || (status(&gate, Who::nobody) == 401).then_some(()));
-}
-
-#[test]
-fn what_cannot_be_used_leaves_the_running_policy_in_force() {
-    let gate = gate();
-    let good = policy("public", "first");
-    let mistakes: &[(&str, String, &str)] = &[
-        ("cut off", good.chars().take(60).collect(), "routes.yaml:"),
-        ("empty", String::new(), "routes.yaml"),
-        ("no YAML", "version: 1\nroutes: [\n".into(), "routes.yaml:"),
-        ("an unknown key", good.replace("level:", "levle:"), "did you mean `level`?"),
-        ("a rule twice", format!("{good}  /x/**: public\n"), "routes.yaml:7:3"),
-        (
-            "an unknown upstream",
-            good.replace("level: public", "level: public\n    upstream: ecoh"),
-            "did you mean `echo`?",
-        ),
-        ("a secret that is not there", good.replace("{ literal: first }", "{ secret: none }"), "none"),
-    ];
-    for (number, (what, text, word)) in mistakes.iter().enumerate() {
-        let before = reloads(&gate, "policy", "failed");
-        write(&gate, "routes.yaml", text);
-        one_more(&gate, "policy", "failed", before);
-        assert_eq!(status(&gate, Who::nobody), 200, "{what}");
-        assert_eq!(gate.upstream.last().target, "/first/x/1", "{what}");
-        let ready = gate.postern.admin("/readyz");
-        assert_eq!((ready.status, ready.json()["ready"].as_bool()), (200, Some(true)), "{what}");
-        let detail = ready.json()["checks"]["policy"].as_str().unwrap_or_default().to_owned();
-        assert!(detail.starts_with("the running one stays: "), "{what}: {detail}");
-        said(&gate, &["\"ERROR\"", word]);
-        assert_eq!(gate.postern.metric("postern_reload_ok{what=\"policy\"}"), 0.0);
-        assert_eq!(reloads(&gate, "policy", "loaded"), 0.0, "{number}");
-    }
-    fs::remove_file(gate.postern.home().join("routes.yaml")).unwrap();
-    said(&gate, &["cannot read the policy"]);
-    assert_eq!(status(&gate, Who::nobody), 200);
-    // Mended, it counts, and nothing is left of it all.
-    write(&gate, "routes.yaml", &policy("authenticated", "second"));
-    eventually("the new policy", || (status(&gate, Who::nobody) == 401).then_some(()));
-    assert!(gate.postern.admin("/readyz").json()["checks"]["policy"].is_null());
-    assert_eq!(gate.postern.metric("postern_reload_ok{what=\"policy\"}"), 1.0);
 }
 
 #[test]
@@ -214,35 +63,6 @@ fn what_became_wider_or_narrower_is_told_line_by_line() {
     eventually("it is in force", || (gate.get(Who::nobody, "/b").status == 200).then_some(()));
     assert_eq!((Some(count("wider")), Some(count("narrower"))), (total["wider"].as_f64(), total["narrower"].as_f64()));
     assert!(count("wider") >= 2.0 && count("narrower") >= 1.0, "{total}");
-}
-
-/// Whoever may write the files must not be able to open what was closed, nor to allow it to themselves.
-#[test]
-fn a_wider_policy_can_be_refused() {
-    let mut options = Options::policy(policy("authenticated", "first"));
-    options.config = "reload: { wider: refuse }\n".into();
-    let gate = Gate::with(&options);
-    let config = fs::read_to_string(gate.postern.home().join("postern.yaml")).unwrap();
-    write(&gate, "postern.yaml", &config.replace("wider: refuse", "wider: allow"));
-    said(&gate, &["reload.wider", "counts from the next start"]);
-    write(&gate, "routes.yaml", &policy("public", "first"));
-    one_more(&gate, "policy", "refused", 0.0);
-    said(&gate, &["wider: /x/**", "anonymous"]);
-    assert_eq!(status(&gate, Who::nobody), 401);
-    let checks = gate.postern.admin("/readyz").json()["checks"].clone();
-    assert!(checks["policy"].as_str().unwrap().contains("the change is refused"), "{checks}");
-    // Another place is wider too, whatever is there.
-    write(&gate, "routes.yaml", &policy("authenticated", "first"));
-    let other = Upstream::echo();
-    let moved = config.replace(&gate.upstream.address().to_string(), &other.address().to_string());
-    write(&gate, "postern.yaml", &moved);
-    one_more(&gate, "policy", "refused", 1.0);
-    assert_eq!(status(&gate, Who::uA), 200);
-    assert_eq!(other.recorded().len(), 0);
-    // Narrower is always allowed.
-    write(&gate, "postern.yaml", &config);
-    write(&gate, "routes.yaml", &policy("superuser", "first"));
-    eventually("the narrower policy", || (status(&gate, Who::uA) == 403).then_some(()));
 }
 
 #[test]

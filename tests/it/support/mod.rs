@@ -13,6 +13,7 @@ pub mod postgres;
 mod process;
 mod raw;
 mod redis;
+pub mod reloads;
 pub mod tls;
 mod upstream;
 mod world;
