@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need, where it is missing, and runs them all. Arguments go to the test runner.
 #
-# Needed: cargo and rustc (1.90 or newer), a C compiler, which builds the embedded SQLite, redis-server, and PostgreSQL's server, of which the
+# Needed: cargo and rustc (1.90 or newer), a C compiler, which builds the embedded SQLite, redis-server, PostgreSQL's server and PgBouncer, of which the
 # tests run private ones as the user postgres, or as their own where they are not root. Used where present:
 # cargo-nextest (a process for each test), else cargo's own runner. scripts/tools.sh brings what deploy/ is judged by.
 # Works as root, as a user with sudo, and as a user without it when everything is there.
@@ -23,6 +23,11 @@ if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
 fi
 bash scripts/need.sh redis-server redis-server
 bash scripts/need.sh redis-cli redis-tools
+# Debian's place for it is not in everybody's path.
+if [ ! -x /usr/sbin/pgbouncer ]; then
+    bash scripts/need.sh pgbouncer pgbouncer
+fi
+bash scripts/need.sh faketime faketime
 # Other people's clients: HTTP/2, TLS.
 bash scripts/need.sh curl curl
 bash scripts/need.sh h2load nghttp2-client

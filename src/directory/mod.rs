@@ -42,4 +42,4 @@ pub use rights::{
     BundleEdit, GrantRecord, Grants, GroupRecord, GroupSelector, NewGroup, NewPermission, NewRole, PermissionEdit,
     PermissionRecord, RoleFilter, RoleOrganization, RoleRecord, RoleSelector, Scope, Through,
 };
-pub use store::{Change, Changes, OrgRef, Store, TokenSnapshot};
+pub use store::{Change, Changes, MEMBERS_AT_MOST, OrgRef, Store, TokenSnapshot};

@@ -46,6 +46,9 @@ pub struct TokenSnapshot {
     pub snapshot: facts::Snapshot,
 }
 
+/// Whoever has more members to note than these forgets everybody, which is cheaper.
+pub const MEMBERS_AT_MOST: usize = 10_000;
+
 /// Something that the facts rest on was made, changed or deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
@@ -92,8 +95,9 @@ pub trait Store: super::Credentials + super::People {
     /// An organization, active or not.
     async fn organization(&self, organization: &OrgRef) -> Result<Option<facts::Organization>, StoreError>;
 
-    /// All users who belong to an organization, active or not.
-    async fn members_of(&self, organization: OrgId) -> Result<Vec<UserId>, StoreError>;
+    /// All users who belong to one of these organizations, active or not; some more than [`MEMBERS_AT_MOST`] of them, where
+    /// there are as many.
+    async fn members_of(&self, organizations: &[OrgId]) -> Result<Vec<UserId>, StoreError>;
 
     /// Where the outbox stands. Read it first, then facts: changes after it may concern them.
     async fn position(&self) -> Result<Position, StoreError>;

@@ -134,7 +134,9 @@ impl Exchange {
         let (worker, rules) = (Rc::clone(worker), Rc::clone(rules));
         // It is there until it is permitted.
         let Some(request) = request else { return Err(Denial::new(Reason::BadFraming).into()) };
-        let permit = match judge(&worker, &rules, link, request, fetched, *start, noted) {
+        // What was fetched took time, in which a proof may have ended.
+        let now = if fetched.is_empty() { *start } else { crate::clock::monotonic() };
+        let permit = match judge(&worker, &rules, link, request, fetched, now, noted) {
             Ok(permit) => permit,
             Err(Stop::Needs(Need::Credential(wanted))) if wanted.is_foreign() => {
                 besides::may_ask(&worker, *client, *start, noted.besides.get_or_insert_default())?;
@@ -179,7 +181,7 @@ impl Exchange {
         if !matches!(need, Need::Limit(_)) {
             worker.shard.cache_misses.inc();
         }
-        let was_known = self.fetched.fetch(&worker.shared, need, self.start).await;
+        let was_known = self.fetched.fetch(&worker.shared, need, crate::clock::monotonic()).await;
         if !was_known {
             besides::was_unknown(&worker, self.client, self.start);
         }

@@ -59,12 +59,28 @@ type FoundOrganization = Result<Option<Arc<Organization>>, StoreError>;
 /// What was fetched for this request.
 #[derive(Default)]
 pub struct Fetched {
-    credential: Option<Lookup>,
+    /// And since when it was asked for.
+    credential: Option<(Lookup, Instant)>,
     organizations: Vec<(OrgKey<'static>, FoundOrganization)>,
     limit: Option<Box<(Key, Verdict)>>,
 }
 
 impl Fetched {
+    /// Whether nothing had to be fetched.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.credential.is_none() && self.organizations.is_empty() && self.limit.is_none()
+    }
+
+    /// What was found of the credential. What has changed while something else was fetched, or may have, is not used.
+    fn credential(&self, worker: &Worker) -> Option<Lookup> {
+        let (found, asked) = self.credential.as_ref()?;
+        match found {
+            Lookup::Known(known) if !worker.shared.memberships.is_current(known, *asked) => Some(Lookup::Unavailable),
+            found => Some(found.clone()),
+        }
+    }
+
     /// What was said of a limit.
     #[must_use]
     pub fn limited(&self, key: Key) -> Option<Verdict> {
@@ -79,9 +95,10 @@ impl Fetched {
                 self.limit = Some(Box::new((key, shared.limits.spend(key, quota, now).await)));
             }
             Need::Credential(wanted) => {
+                let asked = crate::clock::monotonic();
                 let found = shared.identity.resolve(&wanted).await;
                 let was_known = !(wanted.is_foreign() && matches!(found, Lookup::Unknown));
-                self.credential = Some(found);
+                self.credential = Some((found, asked));
                 return was_known;
             }
             Need::Organization(key) => {
@@ -215,8 +232,8 @@ fn authenticate(
         Credential::Refused => return Err(Denial::new(Reason::CredentialsInvalid).into()),
         Credential::Presented(kind, text) => (kind, text),
     };
-    let found = if let Some(found) = &fetched.credential {
-        found.clone()
+    let found = if let Some(found) = fetched.credential(worker) {
+        found
     } else if let Some(found) = worker.shared.memberships.remembered(kind, &text, now) {
         worker.shard.cache_hits.inc();
         found

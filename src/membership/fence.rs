@@ -103,6 +103,12 @@ impl Fence {
         self.unix_seconds.load(Ordering::Relaxed)
     }
 
+    /// Whether what was asked for at `asked` and has come just now is too old to be used: changes since then may be unknown.
+    #[must_use]
+    pub fn is_late(&self, asked: Instant, now: Instant) -> bool {
+        now.saturating_duration_since(asked) >= self.max_staleness && !self.has_proof(now)
+    }
+
     /// How long ago the proof was made, where there is one.
     #[must_use]
     pub fn proof_age(&self, now: Instant) -> Option<Duration> {
@@ -183,6 +189,16 @@ mod tests {
         fence.caught_up(0, now);
         assert!(fence.has_proof(now + Duration::from_millis(4900)));
         assert!(!fence.has_proof(now + Duration::from_millis(5100)));
+    }
+
+    #[test]
+    fn an_answer_that_took_longer_than_the_greatest_staleness_is_late_without_a_proof() {
+        let fence = Fence::new(0, Duration::from_secs(5));
+        let asked = crate::clock::monotonic();
+        assert!(!fence.is_late(asked, asked + Duration::from_millis(4900)));
+        assert!(fence.is_late(asked, asked + Duration::from_millis(5100)));
+        fence.caught_up(0, asked + Duration::from_millis(400));
+        assert!(!fence.is_late(asked, asked + Duration::from_millis(5100)), "whatever changed meanwhile is noted");
     }
 
     #[test]

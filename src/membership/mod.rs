@@ -262,7 +262,10 @@ impl Memberships {
         if !self.fence.has_proof(now) {
             return None;
         }
-        let tag = self.tagger.tag(kind, credential);
+        self.in_memory(self.tagger.tag(kind, credential))
+    }
+
+    fn in_memory(&self, tag: Tag) -> Option<Lookup> {
         if let Some(known) = self.known.get(&tag) {
             if !self.stands(&known) {
                 return None;
@@ -284,6 +287,17 @@ impl Memberships {
         self.fence.holds(known.slots, known.read_at)
             && known.life.as_ref().is_none_or(|life| !life.has_ended())
             && (!known.of_organizations || self.fence.no_organization_since(known.read_at))
+    }
+
+    /// Whether an answer of the store is too old by the time that it is here, and nothing proves it current.
+    fn is_late(&self, asked: Instant) -> bool {
+        self.fence.is_late(asked, crate::clock::monotonic())
+    }
+
+    /// Whether what was asked for at `asked` may still be used: nothing of it has changed since, as far as can be known now.
+    #[must_use]
+    pub fn is_current(&self, known: &Known, asked: Instant) -> bool {
+        self.stands(known) && !self.is_late(asked)
     }
 
     /// Whether a token's form alone says that it is nobody's: it claims to be ours and its checksum is wrong.
@@ -318,8 +332,10 @@ impl Memberships {
 
     /// Asks `look` whose credential it is, for this one who asks alone, and remembers nothing.
     pub async fn load_once(&self, look: impl AsyncFn() -> Result<Option<Found>, StoreError>) -> Lookup {
+        let (asked, read_at) = (crate::clock::monotonic(), self.fence.position());
         match look().await {
-            Ok(Some(found)) => Lookup::Known(Arc::new(known(found, self.fence.position()))),
+            Ok(_) if self.is_late(asked) => Lookup::Unavailable,
+            Ok(Some(found)) => Lookup::Known(Arc::new(known(found, read_at))),
             Ok(None) => Lookup::Unknown,
             Err(error) => {
                 report(&error);
@@ -348,8 +364,9 @@ impl Memberships {
 
     async fn read(&self, tag: Tag, look: impl AsyncFn() -> Result<Option<Found>, StoreError>) -> Lookup {
         for _ in 0..RETRIES {
-            let read_at = self.fence.position();
+            let (asked, read_at) = (crate::clock::monotonic(), self.fence.position());
             let found = match look().await {
+                Ok(_) if self.is_late(asked) => return Lookup::Unavailable,
                 Ok(Some(found)) => found,
                 Ok(None) => return Lookup::Unknown,
                 Err(error) => {
@@ -365,13 +382,20 @@ impl Memberships {
     }
 
     async fn read_token(&self, Wanted { tag, digest, .. }: Wanted) -> Lookup {
+        // Whoever missed it just before another's load ended joins none, and finds what that one has read.
+        if self.fence.has_proof(crate::clock::monotonic())
+            && let Some(found) = self.in_memory(tag)
+        {
+            return found;
+        }
         if let Some(found) = self.read_tier(tag, digest).await {
             return found;
         }
         for _ in 0..RETRIES {
-            let read_at = self.fence.position();
+            let (asked, read_at) = (crate::clock::monotonic(), self.fence.position());
             let tier = self.tier.as_ref().map(|tier| (tier, tier.mark()));
             let found = match self.store.token_snapshot(&digest).await {
+                Ok(_) if self.is_late(asked) => return Lookup::Unavailable,
                 Ok(found) => found.filter(|found| !found.revoked),
                 Err(error) => {
                     report(&error);
@@ -435,8 +459,11 @@ impl Memberships {
         {
             return Ok(entry.organization);
         }
-        let read_at = self.fence.position();
+        let (asked, read_at) = (crate::clock::monotonic(), self.fence.position());
         let organization = self.store.organization(&key).await.inspect_err(report)?.map(Arc::new);
+        if self.is_late(asked) {
+            return Err(StoreError::Unavailable("the answer took longer than facts are good for".to_owned()));
+        }
         self.organizations.insert(key, KnownOrg { organization: organization.clone(), read_at });
         Ok(organization)
     }

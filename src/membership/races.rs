@@ -37,8 +37,8 @@ struct Replica {
     writes: Vec<Entry>,
     /// What was got from Redis and not judged yet.
     got: Option<Entry>,
-    /// A look at the outbox under way: where it ends, and whether it is noted.
-    look: Option<(u64, bool)>,
+    /// A look at the outbox under way: where it ends, and what the fence counts it as once it is noted.
+    look: Option<(u64, Option<u64>)>,
 }
 
 struct World {
@@ -134,12 +134,10 @@ impl World {
                     }
                 }
             }
-            Step::Ask(r) => self.replicas[r].look = Some((now, false)),
+            Step::Ask(r) => self.replicas[r].look = Some((now, None)),
             Step::Note(r) => {
                 let from = usize::try_from(self.replicas[r].read_to).unwrap();
-                let Some((to, noted @ false)) = &mut self.replicas[r].look else { return };
-                *noted = true;
-                let to = *to;
+                let Some((to, None)) = self.replicas[r].look else { return };
                 let changed = self.outbox[from..usize::try_from(to).unwrap()].to_vec();
                 let replica = &self.replicas[r];
                 let position = replica.fence.position() + to.saturating_sub(replica.read_to);
@@ -147,12 +145,12 @@ impl World {
                     replica.fence.user_changed(UserId(who), position);
                     replica.ledger.changed(who, to);
                 }
+                self.replicas[r].look = Some((to, Some(position)));
             }
             Step::Follow(r) => {
                 let replica = &mut self.replicas[r];
-                if let Some((to, true)) = replica.look {
+                if let Some((to, Some(position))) = replica.look {
                     replica.look = None;
-                    let position = replica.fence.position() + to.saturating_sub(replica.read_to);
                     replica.ledger.followed(to);
                     replica.read_to = to;
                     replica.fence.caught_up(position, crate::clock::monotonic());
@@ -160,8 +158,9 @@ impl World {
             }
             Step::Hear(r) => {
                 let replica = &self.replicas[r];
-                // One task notes what is heard and what is looked up, never both at once.
-                if replica.look.is_none() {
+                // One task notes what is heard and what is looked up: while an answer is waited for, but not in the midst of
+                // noting it.
+                if !matches!(replica.look, Some((_, Some(_)))) {
                     let position = replica.fence.position() + 1;
                     replica.fence.user_changed(UserId(ANN), position);
                     replica.ledger.changed(ANN, now);

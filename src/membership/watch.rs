@@ -3,8 +3,8 @@
 use super::Memberships;
 use super::relay::{News, Relay};
 use super::tier::ledger::Ledger;
-use crate::directory::{Change, StoreError};
-use crate::id::UserId;
+use crate::directory::{Change, MEMBERS_AT_MOST, StoreError};
+use crate::id::{OrgId, UserId};
 use ahash::AHashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,17 @@ use tokio::sync::mpsc;
 const BOOK: Duration = Duration::from_secs(60);
 /// So many looks back at the beginning, each twice as far as the one before.
 const LOOKS_BACK: u32 = 14;
-/// With more organizations than this among the changes, it is far enough.
-const MEMBERS_ASKED: usize = 200;
+
+/// What another replica tells next; never, where nobody tells anything.
+async fn next(heard: &mut Option<mpsc::Receiver<News>>) -> News {
+    if let Some(messages) = heard
+        && let Some(news) = messages.recv().await
+    {
+        return news;
+    }
+    *heard = None;
+    std::future::pending().await
+}
 
 impl Memberships {
     /// Looks at the outbox once and notes what changed.
@@ -26,6 +35,8 @@ impl Memberships {
         let asked = crate::clock::monotonic();
         let read_to = self.read_to.lock().clone();
         let news = self.store.changes(&read_to).await?;
+        let members = self.members_of(&news.changes).await?;
+        // From here on nothing is waited for: a load that begins meanwhile would be void before it ends, again and again.
         // The fence counts the looks that found something: whatever becomes of the store, it never goes back.
         let position = self.fence.position().saturating_add(u64::from(news.lost || !news.changes.is_empty()));
         if news.lost {
@@ -36,7 +47,10 @@ impl Memberships {
                 tier.follow(news.position.store());
             }
         }
-        let mut members = Vec::new();
+        if members.len() > MEMBERS_AT_MOST {
+            self.fence.forget_all(position);
+            self.in_ledger(|ledger| ledger.much_changed(news.position.limit()));
+        }
         for change in &news.changes {
             match *change {
                 Change::User(user) => self.user_changed(user, position, news.position.limit()),
@@ -44,14 +58,11 @@ impl Memberships {
                     self.fence.token_changed(token, position);
                     self.in_ledger(|ledger| ledger.changed(token.0, news.position.limit()));
                 }
-                Change::Organization(organization) => {
-                    self.fence.organization_changed(position);
-                    for member in self.store.members_of(organization).await? {
-                        self.user_changed(member, position, news.position.limit());
-                        members.push(member);
-                    }
-                }
+                Change::Organization(_) => self.fence.organization_changed(position),
             }
+        }
+        for member in &members {
+            self.user_changed(*member, position, news.position.limit());
         }
         self.in_ledger(|ledger| ledger.followed(news.position.horizon()));
         *self.read_to.lock() = news.position.clone();
@@ -69,6 +80,13 @@ impl Memberships {
             relay.tell(&news.position, &news.changes, &members).await;
         }
         Ok(())
+    }
+
+    /// Whom the organizations among these changes concern.
+    async fn members_of(&self, changes: &[Change]) -> Result<Vec<UserId>, StoreError> {
+        let organization = |change: &Change| if let Change::Organization(id) = change { Some(*id) } else { None };
+        let organizations: Vec<OrgId> = changes.iter().filter_map(organization).collect();
+        if organizations.is_empty() { Ok(Vec::new()) } else { self.store.members_of(&organizations).await }
     }
 
     /// Notes what another replica has heard of. It has committed, so a load that begins now sees it; that this is all
@@ -89,19 +107,6 @@ impl Memberships {
             }
         }
         self.fence.advance(position);
-    }
-
-    /// Waits for the next look, or until another replica knows something.
-    async fn pause(&self, heard: &mut Option<mpsc::Receiver<News>>) {
-        let Some(messages) = heard else { return self.store.wait_for_changes().await };
-        tokio::select! {
-            () = self.store.wait_for_changes() => {}
-            news = messages.recv() => match news {
-                Some(news) => self.note(&news),
-                // Nobody tells anything any more.
-                None => *heard = None,
-            },
-        }
     }
 
     fn user_changed(&self, user: UserId, position: u64, visible_at: u64) {
@@ -126,7 +131,7 @@ impl Memberships {
         let Some(tier) = &self.tier else { return Ok(()) };
         let start = self.read_to.lock().clone();
         let mut seen: AHashSet<Change> = AHashSet::new();
-        let (mut organizations, mut visible_at) = (0, None);
+        let mut visible_at = None;
         for span in (0..LOOKS_BACK).map(|look| 1 << look) {
             let since = start.back(span);
             let news = self.store.changes(&since).await?;
@@ -134,23 +139,20 @@ impl Memberships {
                 break;
             }
             let at = visible_at.unwrap_or(news.position.limit());
-            for change in news.changes {
-                if !seen.insert(change) {
-                    continue;
-                }
+            let new: Vec<Change> = news.changes.into_iter().filter(|change| seen.insert(*change)).collect();
+            let members = self.members_of(&new).await?;
+            if members.len() > MEMBERS_AT_MOST {
+                break;
+            }
+            for change in new {
                 match change {
                     Change::User(user) => tier.ledger.changed(user.0, at),
                     Change::Token(token) => tier.ledger.changed(token.0, at),
-                    Change::Organization(organization) => {
-                        organizations += 1;
-                        if organizations > MEMBERS_ASKED {
-                            return Ok(());
-                        }
-                        for member in self.store.members_of(organization).await? {
-                            tier.ledger.changed(member.0, at);
-                        }
-                    }
+                    Change::Organization(_) => {}
                 }
+            }
+            for member in members {
+                tier.ledger.changed(member.0, at);
             }
             tier.ledger.knows_since(since.horizon());
             visible_at = Some(since.horizon());
@@ -167,7 +169,22 @@ impl Memberships {
         let mut failing = false;
         let mut booked = crate::clock::monotonic();
         loop {
-            match self.catch_up().await {
+            let mut told = false;
+            let looked = {
+                let look = self.catch_up();
+                tokio::pin!(look);
+                loop {
+                    // Another replica may know while the database does not answer this one.
+                    tokio::select! {
+                        looked = &mut look => break looked,
+                        news = next(&mut heard) => {
+                            told = true;
+                            self.note(&news);
+                        }
+                    }
+                }
+            };
+            match looked {
                 Ok(()) if failing => {
                     failing = false;
                     tracing::info!("the store answers again");
@@ -183,7 +200,12 @@ impl Memberships {
                 booked = crate::clock::monotonic();
                 self.book_used().await;
             }
-            self.pause(&mut heard).await;
+            if !told {
+                tokio::select! {
+                    () = self.store.wait_for_changes() => {}
+                    news = next(&mut heard) => self.note(&news),
+                }
+            }
         }
     }
 

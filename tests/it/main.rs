@@ -13,6 +13,7 @@ mod operations;
 mod policies;
 mod recipes;
 mod redis;
+mod replicas;
 mod strict;
 mod support;
 mod tools;

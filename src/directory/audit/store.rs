@@ -78,8 +78,8 @@ impl Store for Audited {
         self.inner.organization(organization).await
     }
 
-    async fn members_of(&self, organization: OrgId) -> Result<Vec<UserId>, StoreError> {
-        self.inner.members_of(organization).await
+    async fn members_of(&self, organizations: &[OrgId]) -> Result<Vec<UserId>, StoreError> {
+        self.inner.members_of(organizations).await
     }
 
     async fn position(&self) -> Result<Position, StoreError> {

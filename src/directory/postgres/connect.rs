@@ -125,7 +125,25 @@ impl Target {
 
     /// One connection, which somebody must drive.
     pub(super) async fn connect(&self, limit: Duration) -> Result<(Client, Driven), OpenProblem> {
+        self.connect_as(&self.config, limit).await
+    }
+
+    /// Whether a connection is a session of the server's for as long as it lives, and nobody stands between who gives every
+    /// transaction another one: a session keeps what it was told when it began, which a pooler refuses or forgets.
+    pub(super) async fn is_direct(&self, limit: Duration) -> Result<bool, OpenProblem> {
         let mut config = self.config.clone();
+        config.options(format!("{} -c postern.direct=yes", self.config.get_options().unwrap_or_default()));
+        let (client, connection) = match self.connect_as(&config, limit).await {
+            Err(OpenProblem::Other(text)) if text.contains("startup parameter") => return Ok(false),
+            connected => connected?,
+        };
+        tokio::spawn(async move { drop(connection.await) });
+        let told = client.query_typed_one("SELECT coalesce(current_setting('postern.direct', true), '')", &[]).await;
+        Ok(told.and_then(|row| row.try_get::<_, String>(0)).map_err(OpenProblem::of)? == "yes")
+    }
+
+    async fn connect_as(&self, config: &Config, limit: Duration) -> Result<(Client, Driven), OpenProblem> {
+        let mut config = config.clone();
         config.connect_timeout(limit);
         let tls = connector(self.assurance, self.root.as_deref())?;
         match tokio::time::timeout(limit.saturating_mul(2), config.connect(tls)).await {

@@ -15,6 +15,8 @@ pub(super) enum Failure {
     Pool(PoolError),
     /// No answer in this time.
     Slow(Duration),
+    /// None could be made a moment ago, and it is not the time to try again.
+    Refused(String),
 }
 
 impl From<Error> for Failure {
@@ -39,6 +41,7 @@ impl From<Failure> for StoreError {
         let error = match failure {
             Failure::Slow(limit) => return Self::Unavailable(format!("no answer within {limit:?}")),
             Failure::Pool(error) => return Self::Unavailable(error.to_string()),
+            Failure::Refused(why) => return Self::Unavailable(why),
             Failure::Postgres(error) => error,
         };
         let Some(db) = error.as_db_error() else {

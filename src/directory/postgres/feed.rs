@@ -7,6 +7,7 @@
 
 use super::connect::Target;
 use super::error::Failure;
+use super::statement::typed;
 use super::transaction::within;
 use super::{Inner, Options};
 use crate::clock;
@@ -16,6 +17,7 @@ use crate::id::{OrgId, TokenId, UserId};
 use parking_lot::Mutex as Lock;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, Notify};
 use tokio_postgres::{AsyncMessage, Client, Row, Statement};
@@ -62,9 +64,13 @@ const LIFE: &str = "
 pub(super) struct Feed {
     target: Target,
     options: Options,
+    /// The connection is a session of our own.
+    direct: bool,
     /// Something may have changed.
     news: Arc<Notify>,
     link: Mutex<Link>,
+    /// Somebody has just connected to a server that was away: it is time to try, whatever the pause.
+    hurry: AtomicBool,
     trimmed: Lock<Option<Instant>>,
 }
 
@@ -76,14 +82,23 @@ enum Link {
 
 struct Up {
     client: Client,
-    changes: Statement,
+    /// The question, where the server keeps it.
+    changes: Option<Statement>,
     life: String,
 }
 
 impl Feed {
-    pub(super) fn new(target: Target, options: Options) -> Self {
+    pub(super) fn new(target: Target, options: Options, direct: bool) -> Self {
         let link = Mutex::new(Link::Down { since: None, again: None, pause: PAUSE.0 });
-        Self { target, options, news: Arc::default(), link, trimmed: Lock::default() }
+        Self {
+            target,
+            options,
+            direct,
+            news: Arc::default(),
+            link,
+            hurry: AtomicBool::new(false),
+            trimmed: Lock::default(),
+        }
     }
 
     /// Until somebody says that something changed, and no longer than the pause between looks.
@@ -91,10 +106,16 @@ impl Feed {
         let _ = tokio::time::timeout(POLL, self.news.notified()).await;
     }
 
+    /// The server takes connections again.
+    pub(super) fn hurry(&self) {
+        self.hurry.store(true, Ordering::Relaxed);
+        self.news.notify_one();
+    }
+
     pub(super) async fn position(&self) -> Result<Position, StoreError> {
         let mut link = self.link.lock().await;
         let up = self.up(&mut link).await?;
-        let answer = within(LOOK, up.client.query_one(POSITION, &[])).await;
+        let answer = within(LOOK, up.client.query_typed_one(POSITION, &[])).await;
         let position = answer.map_err(StoreError::from).and_then(|row| position(&row, &up.life));
         self.settle(&mut link, position)
     }
@@ -103,7 +124,14 @@ impl Feed {
     pub(super) async fn changes(&self, since: &Position) -> Result<Changes, StoreError> {
         let mut link = self.link.lock().await;
         let up = self.up(&mut link).await?;
-        let answer = within(LOOK, up.client.query(&up.changes, &[&since.snapshot()])).await;
+        let since_then = since.snapshot();
+        let answer = within(LOOK, async {
+            match &up.changes {
+                Some(kept) => up.client.query(kept, &[&since_then]).await,
+                None => up.client.query_typed(CHANGES, &typed(&[&since_then])).await,
+            }
+        });
+        let answer = answer.await;
         let changes = answer.map_err(StoreError::from).and_then(|rows| read(&rows, &up.life, since));
         self.settle(&mut link, changes)
     }
@@ -120,10 +148,13 @@ impl Feed {
     /// The connection, made anew where it has gone and it is time to.
     async fn up<'l>(&self, link: &'l mut Link) -> Result<&'l Up, StoreError> {
         let now = clock::monotonic();
+        let hurry = self.hurry.swap(false, Ordering::Relaxed);
         let pause = match link {
             Link::Up(up) if !up.client.is_closed() => PAUSE.0,
             Link::Up(_) => PAUSE.0,
-            Link::Down { since: Some(error), again: Some(again), .. } if *again > now => return Err(error.clone()),
+            Link::Down { since: Some(error), again: Some(again), .. } if *again > now && !hurry => {
+                return Err(error.clone());
+            }
             Link::Down { pause, .. } => *pause,
         };
         if !matches!(link, Link::Up(up) if !up.client.is_closed()) {
@@ -160,8 +191,8 @@ impl Feed {
         // Listening first: what changes from here on is announced, what changed before is found by the first look.
         let begun = async {
             client.batch_execute("LISTEN postern_changes").await?;
-            let life = client.query_one(LIFE, &[]).await?.try_get(0)?;
-            Ok((life, client.prepare(CHANGES).await?))
+            let life = client.query_typed_one(LIFE, &[]).await?.try_get(0)?;
+            Ok((life, if self.direct { Some(client.prepare(CHANGES).await?) } else { None }))
         };
         let (life, changes) = within(limit, begun).await?;
         Ok(Up { client, changes, life })
@@ -196,7 +227,7 @@ impl Inner {
         let connection = self.connection().await?;
         // After a large import there is much to trim.
         let limit = self.options.statement.saturating_mul(10);
-        within(limit, connection.execute("SELECT trim_changes()", &[])).await.map(drop)
+        within(limit, connection.batch_execute("SELECT trim_changes()")).await
     }
 }
 

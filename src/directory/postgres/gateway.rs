@@ -2,9 +2,10 @@
 
 use super::Inner;
 use super::error::Failure;
-use super::transaction::{Params, Tx, within};
+use super::statement::{Params, typed};
+use super::transaction::{Tx, within};
 use crate::directory::token::TokenDigest;
-use crate::directory::{OrgRef, StoreError, TokenSnapshot};
+use crate::directory::{MEMBERS_AT_MOST, OrgRef, StoreError, TokenSnapshot};
 use crate::facts::{Membership, Organization, Permissions, Snapshot, User, Value};
 use crate::id::{OrgId, TokenId, UserId};
 use ahash::AHashSet;
@@ -74,8 +75,12 @@ impl Inner {
         let connection = self.connection().await?;
         let limit = self.options.answer;
         let answer = async {
-            let statement = connection.prepare_cached(sql).await?;
-            connection.query(&statement, params).await
+            if self.direct {
+                let statement = connection.prepare_cached(sql).await?;
+                connection.query(&statement, params).await
+            } else {
+                connection.query_typed(sql, &typed(params)).await
+            }
         };
         let answer = within(limit, answer).await;
         if answer.is_err() {
@@ -104,8 +109,10 @@ impl Inner {
         Ok(rows.first().map(organization).transpose()?)
     }
 
-    pub(super) async fn members_of(&self, id: OrgId) -> Result<Vec<UserId>, StoreError> {
-        let rows = self.ask("SELECT user_id FROM memberships WHERE organization_id = $1", &[&id]).await?;
+    pub(super) async fn members_of(&self, organizations: &[OrgId]) -> Result<Vec<UserId>, StoreError> {
+        const SQL: &str = "SELECT user_id FROM memberships WHERE organization_id = ANY ($1) LIMIT $2";
+        let limit = i64::try_from(MEMBERS_AT_MOST.saturating_add(1)).unwrap_or(i64::MAX);
+        let rows = self.ask(SQL, &[&organizations, &limit]).await?;
         Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
     }
 

@@ -142,11 +142,12 @@ async fn applied(db: &impl GenericClient) -> Result<Vec<Applied>, MigrateError> 
                       count(*) FILTER (WHERE tablename IN ('users', 'organizations', 'django_migrations', 'auth_user')) > 0
                           AS used
                FROM pg_tables WHERE schemaname = current_schema()";
-    let tables = db.query_one(sql, &[]).await?;
+    let tables = db.query_typed_one(sql, &[]).await?;
     if !tables.try_get::<_, bool>("ours")? {
         return if tables.try_get("used")? { Err(MigrateError::Foreign) } else { Ok(Vec::new()) };
     }
-    let rows = db.query("SELECT version, checksum, applied FROM schema_migrations ORDER BY version", &[]).await?;
+    let sql = "SELECT version, checksum, applied FROM schema_migrations ORDER BY version";
+    let rows = db.query_typed(sql, &[]).await?;
     let read = |row: &tokio_postgres::Row| {
         Ok(Applied {
             version: u32::try_from(row.try_get::<_, i32>("version")?).unwrap_or(u32::MAX),

@@ -19,9 +19,11 @@ mod memberships;
 pub mod migrate;
 mod open;
 mod organizations;
+mod outage;
 mod people;
 mod permissions;
 mod roles;
+mod statement;
 mod store;
 mod tls;
 mod tokens;
@@ -37,8 +39,8 @@ use super::token::ChecksumKey;
 use super::{BatchError, DirectoryError, Page, StoreError};
 use crate::clock;
 use deadpool_postgres::{Object, Pool};
-use error::Failure;
 use feed::Feed;
+use outage::Outage;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -83,6 +85,9 @@ pub struct PostgresStore {
 
 struct Inner {
     pool: Pool,
+    outage: Outage,
+    /// Connections are sessions of our own: no pooler stands between.
+    direct: bool,
     options: Options,
     feed: Feed,
 }
@@ -96,10 +101,11 @@ impl PostgresStore {
     /// # Errors
     /// [`OpenError`], which names the server and the remedy.
     pub async fn open(target: &Target, options: Options) -> Result<Self, OpenError> {
-        let (key, identity) = open::database(target, &options).await?;
+        let open::Opened { key, identity, direct } = open::database(target, &options).await?;
         let pool = target.pool(&options).map_err(|problem| target.refused(problem))?;
-        let feed = Feed::new(target.clone(), options);
-        Ok(Self { key, identity, inner: Arc::new(Inner { pool, options, feed }), runtime: Handle::current() })
+        let feed = Feed::new(target.clone(), options, direct);
+        let inner = Arc::new(Inner { pool, outage: Outage::default(), direct, options, feed });
+        Ok(Self { key, identity, inner, runtime: Handle::current() })
     }
 
     /// Does some work on the store's own runtime, to its end even if the caller goes away: a connection is never given back
@@ -160,10 +166,6 @@ impl PostgresStore {
 }
 
 impl Inner {
-    async fn connection(&self) -> Result<Object, Failure> {
-        Ok(self.pool.get().await?)
-    }
-
     async fn transaction<T, E>(
         &self,
         read_only: bool,
@@ -175,8 +177,8 @@ impl Inner {
         let mut connection = self.connection().await.map_err(StoreError::from)?;
         let limit = self.options.statement;
         let done = async {
-            let tx =
-                Tx::begin(&mut connection, read_only, limit, (self.options.now)()).await.map_err(StoreError::from)?;
+            let now = (self.options.now)();
+            let tx = Tx::begin(&mut connection, self.direct, read_only, limit, now).await.map_err(StoreError::from)?;
             let done = work(&tx).await?;
             tx.commit().await.map_err(StoreError::from)?;
             Ok(done)

@@ -128,20 +128,32 @@ impl OpenError {
     }
 }
 
-/// Connects and migrates; gives the key that tells tokens, and what tells this installation's database from others.
-pub(super) async fn database(target: &Target, options: &Options) -> Result<(ChecksumKey, String), OpenError> {
-    let key = async {
+/// A database that can be used.
+pub(super) struct Opened {
+    /// What tells tokens of ours.
+    pub(super) key: ChecksumKey,
+    /// What tells this installation's database from others.
+    pub(super) identity: String,
+    /// Connections are sessions of our own, see [`Target::is_direct`].
+    pub(super) direct: bool,
+}
+
+/// Connects and migrates.
+pub(super) async fn database(target: &Target, options: &Options) -> Result<Opened, OpenError> {
+    let opened = async {
+        let direct = target.is_direct(options.connect).await?;
         let mut db = ready(target, options).await?;
         migrate::migrate(&mut db, (options.now)()).await.map_err(schema)?;
         let sql = "SELECT value FROM settings WHERE name = 'token_checksum_key'";
-        let row = db.query_opt(sql, &[]).await.map_err(OpenProblem::of)?;
+        let row = db.query_typed_opt(sql, &[]).await.map_err(OpenProblem::of)?;
         let value: Option<Vec<u8>> = row.map(|row| row.try_get(0)).transpose().map_err(OpenProblem::of)?;
         let bytes = value.and_then(|value| <[u8; 32]>::try_from(value).ok()).ok_or(OpenProblem::KeyMissing)?;
         let sql = "SELECT coalesce((SELECT encode(value, 'hex') FROM settings WHERE name = 'epoch'), '')";
-        let epoch: String = db.query_one(sql, &[]).await.and_then(|row| row.try_get(0)).map_err(OpenProblem::of)?;
-        Ok((ChecksumKey::new(bytes), format!("postgres {epoch}")))
+        let epoch = db.query_typed_one(sql, &[]).await.and_then(|row| row.try_get::<_, String>(0));
+        let epoch = epoch.map_err(OpenProblem::of)?;
+        Ok(Opened { key: ChecksumKey::new(bytes), identity: format!("postgres {epoch}"), direct })
     };
-    key.await.map_err(|problem| target.refused(problem))
+    opened.await.map_err(|problem| target.refused(problem))
 }
 
 /// Brings the schema up to date, and returns the steps that were missing.
@@ -173,7 +185,7 @@ pub(super) async fn ready(target: &Target, options: &Options) -> Result<Client, 
     let (client, connection) = target.connect(options.connect).await?;
     // Its errors are the client's too.
     tokio::spawn(async move { drop(connection.await) });
-    let row = client.query_one("SELECT current_setting('server_version_num')::int, version()", &[]).await;
+    let row = client.query_typed_one("SELECT current_setting('server_version_num')::int, version()", &[]).await;
     let row = row.map_err(OpenProblem::of)?;
     let number: i32 = row.try_get(0).map_err(OpenProblem::of)?;
     if number < 130_000 {

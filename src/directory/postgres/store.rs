@@ -40,9 +40,10 @@ impl Store for PostgresStore {
         self.run(async move { inner.find_organization(&by).await }).await
     }
 
-    async fn members_of(&self, organization: OrgId) -> Result<Vec<UserId>, StoreError> {
+    async fn members_of(&self, organizations: &[OrgId]) -> Result<Vec<UserId>, StoreError> {
         let inner = Arc::clone(&self.inner);
-        self.run(async move { inner.members_of(organization).await }).await
+        let organizations = organizations.to_vec();
+        self.run(async move { inner.members_of(&organizations).await }).await
     }
 
     async fn position(&self) -> Result<Position, StoreError> {

@@ -1,18 +1,18 @@
 //! A transaction: statements that are prepared once a connection, each with a time limit.
 
 use super::error::Failure;
+pub(super) use super::statement::Params;
+use super::statement::typed;
 use deadpool_postgres::{Object, Transaction};
 use std::future::Future;
 use std::time::Duration;
-use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row};
-
-/// Parameters of a statement.
-pub(super) type Params<'p> = &'p [&'p (dyn ToSql + Sync)];
 
 /// A transaction, and the time that stamps its records.
 pub(super) struct Tx<'c> {
     tx: Transaction<'c>,
+    /// Statements may be kept under names.
+    direct: bool,
     limit: Duration,
     /// Whole seconds since the Unix epoch.
     pub(super) now: i64,
@@ -33,13 +33,14 @@ impl<'c> Tx<'c> {
     /// A reading one sees one moment; a writing one sees, with each statement, what others have committed.
     pub(super) async fn begin(
         connection: &'c mut Object,
+        direct: bool,
         read_only: bool,
         limit: Duration,
         now: i64,
     ) -> Result<Self, Failure> {
         let level = if read_only { IsolationLevel::RepeatableRead } else { IsolationLevel::ReadCommitted };
         let begin = connection.build_transaction().isolation_level(level).read_only(read_only).start();
-        Ok(Self { tx: within(limit, begin).await?, limit, now })
+        Ok(Self { tx: within(limit, begin).await?, direct, limit, now })
     }
 
     pub(super) async fn commit(self) -> Result<(), Failure> {
@@ -48,8 +49,11 @@ impl<'c> Tx<'c> {
 
     /// All rows.
     pub(super) async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
-        let statement = within(self.limit, self.tx.prepare_cached(sql)).await?;
-        within(self.limit, self.tx.query(&statement, params)).await
+        if self.direct {
+            let statement = within(self.limit, self.tx.prepare_cached(sql)).await?;
+            return within(self.limit, self.tx.query(&statement, params)).await;
+        }
+        within(self.limit, self.tx.query_typed(sql, &typed(params))).await
     }
 
     /// The first row, where there is one.
@@ -59,7 +63,10 @@ impl<'c> Tx<'c> {
 
     /// How many rows were changed.
     pub(super) async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, Failure> {
-        let statement = within(self.limit, self.tx.prepare_cached(sql)).await?;
-        within(self.limit, self.tx.execute(&statement, params)).await
+        if self.direct {
+            let statement = within(self.limit, self.tx.prepare_cached(sql)).await?;
+            return within(self.limit, self.tx.execute(&statement, params)).await;
+        }
+        within(self.limit, self.tx.execute_typed(sql, &typed(params))).await
     }
 }

@@ -1,7 +1,7 @@
 //! The gateway's reads, each within one read transaction, and the one write that it makes.
 
 use crate::directory::token::TokenDigest;
-use crate::directory::{OrgRef, StoreError, TokenSnapshot};
+use crate::directory::{MEMBERS_AT_MOST, OrgRef, StoreError, TokenSnapshot};
 use crate::facts::{Membership, Organization, Permissions, Snapshot, User, Value};
 use crate::id::{OrgId, TokenId, UserId};
 use ahash::AHashSet;
@@ -56,10 +56,16 @@ pub(super) fn find_organization(tx: &Transaction<'_>, by: &OrgRef) -> Result<Opt
     Ok(found)
 }
 
-pub(super) fn members_of(tx: &Transaction<'_>, id: OrgId) -> Result<Vec<UserId>, StoreError> {
+pub(super) fn members_of(tx: &Transaction<'_>, organizations: &[OrgId]) -> Result<Vec<UserId>, StoreError> {
     let mut statement = tx.prepare_cached("SELECT user_id FROM memberships WHERE organization_id = ?1")?;
-    let rows = statement.query_map([id], |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut members = Vec::new();
+    for id in organizations {
+        let rows = statement.query_map([id], |row| row.get(0))?;
+        for member in rows.take(MEMBERS_AT_MOST.saturating_add(1).saturating_sub(members.len())) {
+            members.push(member?);
+        }
+    }
+    Ok(members)
 }
 
 pub(super) fn touch_tokens(tx: &Transaction<'_>, uses: &[(TokenId, i64)]) -> Result<(), StoreError> {

@@ -38,8 +38,9 @@ impl Store for SqliteStore {
         self.read(move |tx| gateway::find_organization(tx, &by)).await
     }
 
-    async fn members_of(&self, organization: OrgId) -> Result<Vec<UserId>, StoreError> {
-        self.read(move |tx| gateway::members_of(tx, organization)).await
+    async fn members_of(&self, organizations: &[OrgId]) -> Result<Vec<UserId>, StoreError> {
+        let organizations = organizations.to_vec();
+        self.read(move |tx| gateway::members_of(tx, &organizations)).await
     }
 
     async fn position(&self) -> Result<Position, StoreError> {

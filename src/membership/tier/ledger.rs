@@ -75,6 +75,11 @@ impl Ledger {
         self.position.store(position, Ordering::Release);
     }
 
+    /// Too many changed to note them one by one; whoever reads at `visible_at` or later has seen it.
+    pub fn much_changed(&self, visible_at: u64) {
+        self.floor.fetch_max(visible_at, Ordering::AcqRel);
+    }
+
     /// Changes after `since`, which lies before the beginning, have been noted too.
     pub fn knows_since(&self, since: u64) {
         self.floor.fetch_min(since, Ordering::AcqRel);
@@ -108,6 +113,8 @@ mod tests {
         assert!(!ledger.believes(11, 100, [ann, token]) && ledger.believes(12, 100, [ann, token]));
         ledger.knows_since(4);
         assert!(ledger.believes(4, 100, [other, other]));
+        ledger.much_changed(13);
+        assert!(!ledger.believes(12, 100, [other, other]));
         ledger.missed(20, 200);
         assert!(!ledger.believes(12, 300, [other, other]) && ledger.believes(20, 300, [ann, token]));
         assert!(!ledger.believes(20, 200, [ann, token]), "perhaps of a store that is no more");

@@ -2,6 +2,7 @@
 //! times, configuration. Judged by Kubernetes' schemas, Helm, promtool and Prometheus themselves (scripts/tools.sh).
 
 mod chart;
+mod compose;
 mod kubernetes;
 mod monitoring;
 mod pod;

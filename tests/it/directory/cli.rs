@@ -1,15 +1,47 @@
 //! The commands on the directory, as a shell or a script uses them.
 
+use crate::support::postgres::{Database as Private, Server};
 use clap::Parser;
 use postern::cli::output::{Exit, Output};
 use postern::cli::{group, member, migrate, org, permission, role, store, token, user};
-use postern::config::Database;
+use postern::config::{Config, Database, Sources};
 use postern::directory::token::TokenDigest;
 use postern::password::Hasher;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
+
+/// Runs stories on a shell over each kind of store.
+macro_rules! shells {
+    ($($story:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $story() {
+                super::$story(crate::directory::cli::Shell::new()).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $story() {
+                super::$story(crate::directory::cli::Shell::shared()).await;
+            })*
+        }
+    };
+}
+pub(super) use shells;
+
+shells!(
+    a_tenant_is_set_up_by_a_script,
+    every_verb_of_every_noun_speaks_json,
+    the_word_that_matters_may_stand_without_its_flag,
+    a_refusal_goes_to_stderr_with_a_hint_and_exits_1,
+    what_is_not_understood_exits_2,
+    a_token_s_value_given_for_its_id_is_not_repeated,
+    an_edit_clears_with_an_empty_text,
+    a_batch_is_one_transaction_and_errors_name_the_line,
+    foreign_tokens_are_imported_and_never_printed,
+);
 
 #[derive(Parser)]
 enum Command {
@@ -26,6 +58,8 @@ enum Command {
 /// A database, and the commands on it.
 pub struct Shell {
     home: TempDir,
+    database: Database,
+    _shared: Option<Private>,
 }
 
 /// What a command said.
@@ -75,13 +109,25 @@ impl Page {
 }
 
 impl Shell {
+    /// Over the embedded store, in a directory of its own.
     pub fn new() -> Self {
-        Self { home: TempDir::new().unwrap() }
+        let home = TempDir::new().unwrap();
+        let database = Database::Sqlite(format!("sqlite://{}", home.path().join("postern.db").display()));
+        Self { home, database, _shared: None }
     }
 
-    /// The database: the embedded one, in its directory.
+    /// Over a database of the run's PostgreSQL.
+    pub fn shared() -> Self {
+        let database = Server::shared().database();
+        let mut sources = Sources::default();
+        sources.flag("--database", "database", Some(database.url()));
+        let configured = Config::load(&sources).unwrap().0.database;
+        Self { home: TempDir::new().unwrap(), database: configured, _shared: Some(database) }
+    }
+
+    /// Where the commands work.
     fn database(&self) -> Database {
-        Database::Sqlite(format!("sqlite://{}", self.home.path().join("postern.db").display()))
+        self.database.clone()
     }
 
     /// A file beside the database.
@@ -124,9 +170,7 @@ impl Shell {
     }
 }
 
-#[tokio::test]
-async fn a_tenant_is_set_up_by_a_script() {
-    let sh = Shell::new();
+async fn a_tenant_is_set_up_by_a_script(sh: Shell) {
     let ann = sh.run("user create ann --email ann@example.org").await.ok().to_owned();
     sh.run("user create bob --staff").await.ok();
     let acme = sh.words(&["org", "create", "Acme Inc"]).await.ok().to_owned();
@@ -157,9 +201,7 @@ async fn a_tenant_is_set_up_by_a_script() {
     assert_eq!(found.snapshot.user.username.as_str(), "ann");
 }
 
-#[tokio::test]
-async fn every_verb_of_every_noun_speaks_json() {
-    let sh = Shell::new();
+async fn every_verb_of_every_noun_speaks_json(sh: Shell) {
     let object = |said: Said| {
         assert_eq!(said.exit, Exit::Ok, "{said:?}");
         let value = said.json();
@@ -200,9 +242,7 @@ async fn every_verb_of_every_noun_speaks_json() {
     object(sh.run("user delete bob --json").await);
 }
 
-#[tokio::test]
-async fn the_word_that_matters_may_stand_without_its_flag() {
-    let sh = Shell::new();
+async fn the_word_that_matters_may_stand_without_its_flag(sh: Shell) {
     sh.run("user create --username ann").await.ok();
     sh.run("org create --name Acme").await.ok();
     sh.run("member create --organization acme --user ann").await.ok();
@@ -210,9 +250,7 @@ async fn the_word_that_matters_may_stand_without_its_flag() {
     assert_eq!(sh.run("user create ann --username bob").await.exit, Exit::Usage);
 }
 
-#[tokio::test]
-async fn a_refusal_goes_to_stderr_with_a_hint_and_exits_1() {
-    let sh = Shell::new();
+async fn a_refusal_goes_to_stderr_with_a_hint_and_exits_1(sh: Shell) {
     sh.run("user create ann").await.ok();
     sh.run("org create Acme").await.ok();
     sh.run("member add --org acme --user ann --manager").await.ok();
@@ -235,9 +273,7 @@ async fn a_refusal_goes_to_stderr_with_a_hint_and_exits_1() {
     }
 }
 
-#[tokio::test]
-async fn what_is_not_understood_exits_2() {
-    let sh = Shell::new();
+async fn what_is_not_understood_exits_2(sh: Shell) {
     for line in [
         "user",
         "user create",
@@ -255,27 +291,21 @@ async fn what_is_not_understood_exits_2() {
     }
 }
 
-#[tokio::test]
-async fn a_token_s_value_given_for_its_id_is_not_repeated() {
-    let sh = Shell::new();
+async fn a_token_s_value_given_for_its_id_is_not_repeated(sh: Shell) {
     for verb in ["show", "revoke", "delete"] {
         let said = sh.run(&format!("token {verb} pst_0123456789")).await;
         assert!(!said.refused().contains("0123456789"));
     }
 }
 
-#[tokio::test]
-async fn an_edit_clears_with_an_empty_text() {
-    let sh = Shell::new();
+async fn an_edit_clears_with_an_empty_text(sh: Shell) {
     sh.run("user create ann --email ann@example.org --phone +393331234567 --external-id 7").await.ok();
     sh.words(&["user", "edit", "ann", "--email", "", "--phone", "", "--external-id", ""]).await.ok();
     let shown = sh.run("user show ann --json").await.json();
     assert_eq!([&shown["email"], &shown["phone"], &shown["external_id"]], [&Value::Null; 3]);
 }
 
-#[tokio::test]
-async fn a_batch_is_one_transaction_and_errors_name_the_line() {
-    let sh = Shell::new();
+async fn a_batch_is_one_transaction_and_errors_name_the_line(sh: Shell) {
     let good =
         sh.file("good", "{\"username\":\"ann\",\"first_name\":\"Ann\",\"staff\":true}\n\n{\"username\":\"bob\"}\n");
     let said = sh.run(&format!("user create --batch {good} --json")).await;
@@ -299,9 +329,7 @@ async fn a_batch_is_one_transaction_and_errors_name_the_line() {
     assert!(missing.refused().contains("/none/such"));
 }
 
-#[tokio::test]
-async fn foreign_tokens_are_imported_and_never_printed() {
-    let sh = Shell::new();
+async fn foreign_tokens_are_imported_and_never_printed(sh: Shell) {
     sh.run("user create ann").await.ok();
     let (one, two) = ("9944b09199c62bcf9418ad846dd0e4bbdfc6ee4b", "legacy-token-0002");
     let file = sh.file("token", &format!("{one}\n"));

@@ -1,12 +1,20 @@
 //! The commands on permissions, groups and roles, as a shell or a script uses them.
 
-use super::cli::Shell;
+use super::cli::{Shell, shells};
 use postern::cli::output::Exit;
 use serde_json::{Value, json};
 
+shells!(
+    what_is_not_understood_exits_2,
+    rights_are_set_up_by_a_script_and_told_with_their_origin,
+    every_verb_speaks_json,
+    a_refusal_says_what_to_do,
+    batches_are_kept_whole_or_not_at_all,
+    who_may_do_everything_or_nothing_is_told_so,
+);
+
 /// Acme with the members ann and bob; the permissions `config.add_device` and `config.view_device`.
-async fn tenant() -> Shell {
-    let sh = Shell::new();
+async fn tenant(sh: Shell) -> Shell {
     sh.run("org create Acme").await.ok();
     for user in ["ann", "bob", "out"] {
         sh.run(&format!("user create {user}")).await.ok();
@@ -20,9 +28,8 @@ async fn tenant() -> Shell {
     sh
 }
 
-#[tokio::test]
-async fn rights_are_set_up_by_a_script_and_told_with_their_origin() {
-    let sh = tenant().await;
+async fn rights_are_set_up_by_a_script_and_told_with_their_origin(sh: Shell) {
+    let sh = tenant(sh).await;
     sh.run("group create writers --permissions config.add_device,config.view_device --users bob").await.ok();
     sh.run("group add writers ann").await.ok();
     sh.run("group remove writers --user bob").await.ok();
@@ -61,9 +68,8 @@ async fn rights_are_set_up_by_a_script_and_told_with_their_origin() {
     assert_eq!(sh.run("user permissions ann").await.ok(), "");
 }
 
-#[tokio::test]
-async fn every_verb_speaks_json() {
-    let sh = tenant().await;
+async fn every_verb_speaks_json(sh: Shell) {
+    let sh = tenant(sh).await;
     let line = |line: &'static str| {
         let sh = &sh;
         async move { sh.run(&format!("{line} --json")).await.json() }
@@ -104,9 +110,8 @@ async fn every_verb_speaks_json() {
     assert_eq!(line("user revoke ann config.add_device").await, json!([]));
 }
 
-#[tokio::test]
-async fn a_refusal_says_what_to_do() {
-    let sh = tenant().await;
+async fn a_refusal_says_what_to_do(sh: Shell) {
+    let sh = tenant(sh).await;
     sh.run("role create editor --org acme").await.ok();
     sh.run("role create editor --super").await.ok();
     for (line, error, hint) in [
@@ -130,9 +135,7 @@ async fn a_refusal_says_what_to_do() {
     }
 }
 
-#[tokio::test]
-async fn what_is_not_understood_exits_2() {
-    let sh = Shell::new();
+async fn what_is_not_understood_exits_2(sh: Shell) {
     for line in [
         "permission create",
         "permission edit a.b",
@@ -150,9 +153,8 @@ async fn what_is_not_understood_exits_2() {
     }
 }
 
-#[tokio::test]
-async fn batches_are_kept_whole_or_not_at_all() {
-    let sh = tenant().await;
+async fn batches_are_kept_whole_or_not_at_all(sh: Shell) {
+    let sh = tenant(sh).await;
     let permissions = sh.file("permissions", "{\"permission\":\"a.b\"}\n{\"permission\":\"a.c\",\"name\":\"C\"}\n");
     sh.run(&format!("permission create --batch {permissions}")).await.ok();
     let groups = sh.file("groups", "{\"name\":\"readers\",\"permissions\":[\"a.b\"],\"users\":[\"ann\",\"bob\"]}\n");
@@ -180,9 +182,8 @@ async fn batches_are_kept_whole_or_not_at_all() {
     assert_eq!(sh.run("group list").await.ok().lines().count(), 3, "nothing of the bad ones was kept");
 }
 
-#[tokio::test]
-async fn who_may_do_everything_or_nothing_is_told_so() {
-    let sh = tenant().await;
+async fn who_may_do_everything_or_nothing_is_told_so(sh: Shell) {
+    let sh = tenant(sh).await;
     sh.run("user grant ann config.add_device").await.ok();
     sh.run("user edit ann --active=false").await.ok();
     sh.run("user edit bob --superuser").await.ok();

@@ -137,6 +137,6 @@ async fn members_are_told_even_of_a_disabled_organization(on: &dyn Backend) {
     join(&*store, "acme", "ann", false).await;
     let edit = OrganizationEdit { is_active: Some(false), ..Default::default() };
     store.edit_organization(&"acme".into(), edit, Actor::Superuser).await.unwrap();
-    assert_eq!(store.members_of(acme).await, Ok(vec![ann]));
-    assert_eq!(store.members_of(OrgId::generate()).await, Ok(vec![]));
+    assert_eq!(store.members_of(&[acme]).await, Ok(vec![ann]));
+    assert_eq!(store.members_of(&[OrgId::generate()]).await, Ok(vec![]));
 }

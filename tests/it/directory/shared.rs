@@ -3,6 +3,7 @@
 use super::feed::look;
 use super::{Backend, Postgres, feed, open_postgres, token, user};
 use crate::support::postgres::{Database, Server};
+use crate::support::tls::Authority;
 use postern::directory::Change;
 use postern::directory::postgres::migrate::{MIGRATIONS, MigrateError};
 use postern::directory::postgres::{OpenError, OpenProblem, Options, PostgresStore, Target, migrate, status};
@@ -205,6 +206,31 @@ async fn what_is_in_the_way_is_told_with_a_remedy() {
     let tls = refused(&format!("postgres://postgres@127.0.0.1:{port}/{name}?sslmode=verify-full")).await;
     assert!(matches!(tls.problem, OpenProblem::Tls(_)), "{tls}");
     database.server.sql("postgres", &format!("DROP ROLE {role}"));
+}
+
+/// With the authority at hand every connection is encrypted, the feed's too; another's certificate, or another name, is refused.
+#[tokio::test]
+async fn connections_are_encrypted_and_the_server_is_known_by_its_certificate() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    authority.sign("server", &["localhost"]);
+    let server = Server::own();
+    server.encrypt(&authority, "server");
+    let url = |host: &str, authority: &Authority| {
+        let port = server.port();
+        let ca = authority.file("ca.pem");
+        format!("postgres://postgres@{host}:{port}/postern?sslmode=verify-full&sslrootcert={}", ca.display())
+    };
+    let store = open_postgres(&url("localhost", &authority)).await;
+    user(&*store, "ann").await;
+    store.position().await.unwrap();
+    let plain = "SELECT count(*) FILTER (WHERE ssl)::text || ' of ' || count(*)::text FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+                 WHERE application_name = 'postern'";
+    let encrypted = server.text("postern", plain);
+    assert!(encrypted == "2 of 2", "{encrypted}");
+    for url in [url("localhost", &stranger), url("127.0.0.1", &authority)] {
+        let error = refused(&url).await;
+        assert!(matches!(error.problem, OpenProblem::Tls(_)), "{error}");
+    }
 }
 
 /// A database without a schema, gone with the test.

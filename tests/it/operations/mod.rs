@@ -3,6 +3,7 @@
 mod access_lines;
 mod audit;
 mod down;
+mod machine;
 mod metrics;
 mod postgres;
 mod probes;

@@ -124,6 +124,48 @@ fn a_cluster() {
     serves(&fleet);
 }
 
+/// Three nodes share the keys, and whatever becomes of one of them callers see nothing.
+#[test]
+fn a_cluster_of_three() {
+    let node = |_| {
+        let bus = free_port().to_string();
+        RedisServer::with(&["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", &bus])
+    };
+    let mut nodes: Vec<RedisServer> = (0..3).map(node).collect();
+    let places: Vec<String> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
+    let create =
+        [&["--cluster", "create"], &places.iter().map(String::as_str).collect::<Vec<_>>()[..], &["--cluster-yes"]];
+    nodes[0].cli(&create.concat());
+    for node in &nodes {
+        let up = || node.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok").then_some(());
+        eventually("the cluster is up", up);
+    }
+    let url = format!("redis+cluster://{}", places.join(","));
+    let mut fleet = Fleet::new(&[url.clone(), url.clone()]);
+    let everybody = [Who::mA, Who::uA, Who::oA, Who::uB, Who::both, Who::su];
+    everybody.iter().for_each(|who| assert_eq!(fleet.status(0, *who, "/me/x"), 200));
+    let keys = |nodes: &[RedisServer]| nodes.iter().map(|node| node.keys("postern:t:*").len()).collect::<Vec<_>>();
+    eventually("all are there", || (keys(&nodes).iter().sum::<usize>() == 6).then_some(()));
+    assert!(keys(&nodes).iter().all(|count| *count < 6), "on one node alone: {:?}", keys(&nodes));
+    everybody.iter().for_each(|who| assert_eq!(fleet.status(1, *who, "/me/x"), 200));
+    assert_eq!(fleet.replicas[1].metric("postern_redis_hits_total"), 6.0);
+    // What one replica hears of, the other hears from it, over whichever nodes.
+    fleet.replicas[0].sql("UPDATE users SET is_active = 0 WHERE username = 'uB'");
+    for replica in 0..2 {
+        eventually("refused", || (fleet.status(replica, Who::uB, "/me/x") == 401).then_some(()));
+    }
+    nodes[2].down();
+    for replica in 0..2 {
+        everybody.iter().filter(|who| **who != Who::uB).for_each(|who| {
+            assert_eq!(fleet.status(replica, *who, "/me/x"), 200);
+        });
+    }
+    let late = fleet.join(&url, &Options::policy(ROUTES));
+    assert_eq!(super::status(late, Who::uA, "/me/x"), 200);
+    nodes[2].up();
+    fleet.replicas.iter().for_each(answers);
+}
+
 /// The sentinel names the master; when another one is named, it is found.
 #[test]
 fn sentinels() {

@@ -9,6 +9,7 @@ mod gate;
 pub mod h2;
 pub mod h2_upstream;
 mod http;
+pub mod pgbouncer;
 pub mod postgres;
 mod process;
 mod raw;
@@ -25,7 +26,7 @@ pub use process::{Options, Postern, Signal};
 pub use raw::Raw;
 pub use redis::{RedisServer, Wire, free_port};
 pub use upstream::{Exchange, Upstream};
-pub use world::{ORG_A, ORG_B, ORG_GONE, Who, World};
+pub use world::{ORG_A, ORG_B, ORG_GONE, Who, World, command};
 
 use std::time::Duration;
 

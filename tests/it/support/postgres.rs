@@ -42,7 +42,17 @@ fn unprivileged() -> Option<(u32, u32)> {
     root.then(|| of("postgres").or_else(|| of("nobody")).expect("a user for PostgreSQL"))
 }
 
-fn command(name: &str) -> Command {
+/// A new directory, in which a server may write.
+fn belongs_to_the_server(directory: &Path, own: Option<&TempDir>) {
+    std::fs::create_dir_all(directory).unwrap();
+    let Some((user, group)) = unprivileged() else { return };
+    for path in [Some(directory), own.map(TempDir::path)].into_iter().flatten() {
+        std::os::unix::fs::chown(path, Some(user), Some(group)).unwrap();
+    }
+}
+
+/// A program of PostgreSQL's, or that keeps it company, as the user that it runs as.
+pub fn command(name: &str) -> Command {
     let mut command = Command::new(program(name));
     if let Some((user, group)) = unprivileged() {
         command.uid(user).gid(group);
@@ -65,7 +75,7 @@ impl Server {
             if !directory.join("ready").exists() {
                 let _ = std::fs::remove_dir_all(&directory);
                 std::fs::create_dir(&directory).unwrap();
-                let server = Self::make(&directory, None);
+                let server = Self::make(&directory, None, "");
                 server.end_with(runner);
                 server.sql("postgres", "CREATE DATABASE template_postern");
                 server.migrated("template_postern");
@@ -78,20 +88,59 @@ impl Server {
 
     /// A server for one test alone, with an empty database `postern`.
     pub fn own() -> Self {
+        Self::own_with("")
+    }
+
+    /// The same, with these lines in its configuration.
+    pub fn own_with(settings: &str) -> Self {
         let home = TempDir::new().unwrap();
-        let server = Self::make(&home.path().join("server"), Some(home));
+        let server = Self::make(&home.path().join("server"), Some(home), settings);
         server.sql("postgres", "CREATE DATABASE postern");
         server
     }
 
-    fn make(directory: &Path, own: Option<TempDir>) -> Self {
-        std::fs::create_dir_all(directory).unwrap();
-        if let Some((user, group)) = unprivileged() {
-            std::os::unix::fs::chown(directory, Some(user), Some(group)).unwrap();
-            if let Some(own) = &own {
-                std::os::unix::fs::chown(own.path(), Some(user), Some(group)).unwrap();
+    /// A standby that follows this one, until it is [promoted](Self::promote).
+    pub fn standby(&self) -> Self {
+        let home = TempDir::new().unwrap();
+        let directory = home.path().join("server");
+        belongs_to_the_server(&directory, Some(&home));
+        let data = directory.join("data");
+        let copied = command("pg_basebackup")
+            .args(["-h", "127.0.0.1", "-U", "postgres", "-c", "fast", "-R", "-p", &self.port.to_string(), "-D"])
+            .arg(&data)
+            .output()
+            .unwrap();
+        assert!(copied.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&copied.stderr));
+        let port = super::free_port();
+        let mut all = std::fs::read_to_string(data.join("postgresql.conf")).unwrap();
+        all += &format!("port = {port}\nunix_socket_directories = '{}'\n", directory.display());
+        std::fs::write(data.join("postgresql.conf"), all).unwrap();
+        let server = Self { directory, port, own: Some(home) };
+        server.start();
+        server
+    }
+
+    /// Makes a standby the primary.
+    pub fn promote(&self) {
+        self.control(&["promote", "-w", "-s"]);
+    }
+
+    /// Turns TLS on, with the certificate that an authority has signed under this name.
+    pub fn encrypt(&self, authority: &super::tls::Authority, name: &str) {
+        for (ending, file) in [("crt", "server.crt"), ("key", "server.key")] {
+            let to = self.directory.join("data").join(file);
+            std::fs::copy(authority.file(&format!("{name}.{ending}")), &to).unwrap();
+            std::fs::set_permissions(&to, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+            if let Some((user, group)) = unprivileged() {
+                std::os::unix::fs::chown(&to, Some(user), Some(group)).unwrap();
             }
         }
+        self.sql("postgres", "ALTER SYSTEM SET ssl = on");
+        self.sql("postgres", "SELECT pg_reload_conf()");
+    }
+
+    fn make(directory: &Path, own: Option<TempDir>, settings: &str) -> Self {
+        belongs_to_the_server(directory, own.as_ref());
         let data = directory.join("data");
         let made = command("initdb")
             .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
@@ -107,7 +156,7 @@ impl Server {
         let settings = format!(
             "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{}'\nfsync = off\n\
              full_page_writes = off\nmax_connections = 400\nshared_buffers = 32MB\n\
-             autovacuum = off\nlog_destination = stderr\n",
+             autovacuum = off\nlog_destination = stderr\n{settings}\n",
             directory.display()
         );
         let mut all = std::fs::read_to_string(data.join("postgresql.conf")).unwrap();
@@ -155,6 +204,22 @@ impl Server {
     /// What it has logged.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.directory.join("log")).unwrap()).into_owned()
+    }
+
+    /// How often the gateway's question about a credential was asked so far, with `log_statement = all`.
+    pub fn questions(&self) -> usize {
+        self.log().matches("WITH who AS MATERIALIZED").count()
+    }
+
+    /// A connection that stays, as another program has it.
+    pub fn session(&self, database: &str) -> Session {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let client = runtime.block_on(async {
+            let (client, connection) = tokio_postgres::connect(&self.url(database), NoTls).await.unwrap();
+            tokio::spawn(connection);
+            client
+        });
+        Session { client, runtime }
     }
 
     /// The URL of one of its databases, for the owner of everything.
@@ -223,6 +288,19 @@ impl Drop for Server {
         if self.own.is_some() {
             let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.stop()));
         }
+    }
+}
+
+/// A connection of another program's, for one statement after the other.
+pub struct Session {
+    client: tokio_postgres::Client,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Session {
+    /// Runs statements, in a transaction of their own.
+    pub fn run(&self, sql: &str) {
+        self.runtime.block_on(self.client.batch_execute(sql)).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 }
 

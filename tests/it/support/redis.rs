@@ -101,6 +101,8 @@ struct Manner {
     deaf: AtomicBool,
     /// New connections are closed at once.
     closed: AtomicBool,
+    /// Connections that were asked for so far.
+    asked: AtomicU64,
     open: Mutex<Vec<TcpStream>>,
 }
 
@@ -120,6 +122,7 @@ impl Wire {
         let shared = Arc::clone(&manner);
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
+                shared.asked.fetch_add(1, Ordering::SeqCst);
                 if shared.closed.load(Ordering::SeqCst) {
                     continue;
                 }
@@ -144,6 +147,18 @@ impl Wire {
     /// Whether connections stay open and nothing comes through.
     pub fn deaf(&self, deaf: bool) {
         self.manner.deaf.store(deaf, Ordering::SeqCst);
+    }
+
+    /// How often somebody connected so far, or tried to.
+    pub fn asked(&self) -> u64 {
+        self.manner.asked.load(Ordering::SeqCst)
+    }
+
+    /// Lets everything through again, on new connections.
+    pub fn mend(&self) {
+        self.deaf(false);
+        self.delay(Duration::ZERO);
+        self.cut(false);
     }
 
     /// Breaks every connection; new ones are possible where `closed` is not.

@@ -78,6 +78,12 @@ impl World {
         let file = home.path().join("postern.db");
         let run =
             |args: &[&str], input: &str| command(home.path(), args, input).unwrap_or_else(|e| panic!("{args:?}: {e}"));
+        let tokens = Self::fill(run);
+        Self { store: std::fs::read(file).unwrap(), tokens }
+    }
+
+    /// Makes the tenants and people by the commands that `run` runs in some store; everybody's token there.
+    pub fn fill(run: impl Fn(&[&str], &str) -> String) -> BTreeMap<String, String> {
         let organizations = format!(
             "{{\"name\":\"A\",\"slug\":\"a\",\"id\":\"{ORG_A}\",\"external_id\":\"A/1\"}}\n\
              {{\"name\":\"B\",\"slug\":\"b\",\"id\":\"{ORG_B}\"}}\n\
@@ -93,9 +99,7 @@ impl World {
         let made = run(&["token", "create", "--json", "--batch", "-"], &wanted);
         let made: serde_json::Value = serde_json::from_str(&made).unwrap();
         let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-        let tokens =
-            made.as_array().unwrap().iter().map(|token| (text(&token["user"]), text(&token["token"]))).collect();
-        Self { store: std::fs::read(file).unwrap(), tokens }
+        made.as_array().unwrap().iter().map(|token| (text(&token["user"]), text(&token["token"]))).collect()
     }
 
     /// Puts a copy of the store into a directory.
