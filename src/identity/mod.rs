@@ -183,11 +183,9 @@ impl Identity {
     /// by that, its user stands for it.
     #[must_use]
     pub fn wanted_again(&self, wanted: Wanted, user: UserId) -> Wanted {
-        let is_used_up = |sesame: &Sesame| sesame.settings().one_time;
+        let is_used_up = |(signer, _): &(ArcSwap<Signer>, Field)| signer.load().sesame.settings().one_time;
         match wanted {
-            Wanted::Sesame(_) if self.sesame.as_ref().is_some_and(|(sesame, _)| is_used_up(sesame)) => {
-                Wanted::User(user)
-            }
+            Wanted::Sesame(_) if self.sesame.as_ref().is_some_and(is_used_up) => Wanted::User(user),
             other => other,
         }
     }
