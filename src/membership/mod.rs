@@ -327,7 +327,13 @@ impl Memberships {
         look: impl AsyncFn() -> Result<Option<Found>, StoreError>,
     ) -> Lookup {
         let tag = self.tagger.tag(kind, credential);
-        self.flights.join(tag, || self.read(tag, look)).await
+        self.flights.join(tag, || self.read(tag, None, look)).await
+    }
+
+    /// The same for an issuer's word for a user of the directory, whom another replica may have looked up.
+    pub async fn load_subject(&self, word: &str, look: impl AsyncFn() -> Result<Option<Found>, StoreError>) -> Lookup {
+        let tag = self.tagger.tag(Kind::Subject, word);
+        self.flights.join(tag, || self.read(tag, Some(Subject::Word(word)), look)).await
     }
 
     /// Asks `look` whose credential it is, for this one who asks alone, and remembers nothing.
@@ -362,9 +368,20 @@ impl Memberships {
         Lookup::Known(known)
     }
 
-    async fn read(&self, tag: Tag, look: impl AsyncFn() -> Result<Option<Found>, StoreError>) -> Lookup {
+    async fn read(
+        &self,
+        tag: Tag,
+        shared: Option<Subject<'_>>,
+        look: impl AsyncFn() -> Result<Option<Found>, StoreError>,
+    ) -> Lookup {
+        if let Some(subject) = &shared
+            && let Some(found) = self.read_tier(tag, subject).await
+        {
+            return found;
+        }
         for _ in 0..RETRIES {
             let (asked, read_at) = (crate::clock::monotonic(), self.fence.position());
+            let tier = self.tier.as_ref().zip(shared.as_ref()).map(|(tier, subject)| (tier, subject, tier.mark()));
             let found = match look().await {
                 Ok(_) if self.is_late(asked) => return Lookup::Unavailable,
                 Ok(Some(found)) => found,
@@ -375,6 +392,9 @@ impl Memberships {
                 }
             };
             if let Some(lookup) = self.keep(tag, found, read_at) {
+                if let (Some((tier, subject, read_at)), Lookup::Known(known)) = (tier, &lookup) {
+                    tier.put(subject, read_at, None, Arc::clone(&known.snapshot));
+                }
                 return lookup;
             }
         }
@@ -388,7 +408,7 @@ impl Memberships {
         {
             return found;
         }
-        if let Some(found) = self.read_tier(tag, digest).await {
+        if let Some(found) = self.read_tier(tag, &Subject::Token(digest)).await {
             return found;
         }
         for _ in 0..RETRIES {
@@ -409,7 +429,7 @@ impl Memberships {
             let token = (found.token, found.expires_at);
             let Some(lookup) = self.keep(tag, Found::of_token(token, found.snapshot), read_at) else { continue };
             if let (Some((tier, read_at)), Lookup::Known(known)) = (tier, &lookup) {
-                tier.put(Subject::Token(digest), read_at, Some(token), Arc::clone(&known.snapshot));
+                tier.put(&Subject::Token(digest), read_at, Some(token), Arc::clone(&known.snapshot));
             }
             return lookup;
         }
@@ -417,17 +437,21 @@ impl Memberships {
     }
 
     /// What another replica has read, if it still stands as far as this one can prove.
-    async fn read_tier(&self, tag: Tag, digest: TokenDigest) -> Option<Lookup> {
+    async fn read_tier(&self, tag: Tag, subject: &Subject<'_>) -> Option<Lookup> {
         let tier = self.tier.as_ref()?;
         // Taken before anything is asked: what is noted after that, another life of the store too, voids what is kept here.
         let read_at = self.fence.position();
-        let entry = tier.get(&Subject::Token(digest)).await?;
-        let token = entry.token?;
-        let ids = [entry.snapshot.user.id.0, token.0.0];
+        let entry = tier.get(subject).await?;
+        let user = entry.snapshot.user.id.0;
+        let ids = [user, entry.token.map_or(user, |(token, _)| token.0)];
         let believed = tier.ledger.believes(entry.read_at, entry.until.saturating_sub(tier::LIFE), ids)
             && self.fence.has_proof(crate::clock::monotonic());
         tier.count(believed);
-        if believed { self.keep(tag, Found::of_token(token, entry.snapshot), read_at) } else { None }
+        let found = match entry.token {
+            Some(token) => Found::of_token(token, entry.snapshot),
+            None => Found::of(Arc::new(entry.snapshot)),
+        };
+        if believed { self.keep(tag, found, read_at) } else { None }
     }
 
     /// Keeps what was read at `read_at`; `None` where it has changed meanwhile.

@@ -89,6 +89,11 @@ const UPSTREAM: &[super::Shape] = &[
                 Any(&[Text, Map(ADDRESS, 1), List(&Any(&[Text, Map(ADDRESS, 1)]))]),
             ),
             Key("host", "The `Host` that it sees: `preserve`, `upstream`, or a host name. [preserve]", Text),
+            Key(
+                "protocol",
+                "What is spoken: `auto` goes by the scheme, within TLS by what the handshake agrees on. [auto]",
+                Words(&["auto", "http1", "http2"]),
+            ),
             Key("tls", "For https: whom to believe, and who we are.", Map(UPSTREAM_TLS, 0)),
             Key(
                 "balance",
@@ -179,6 +184,8 @@ const PASSWORDS: &[Key] = &[
     Key("upgrade", "Whether a login rewrites an older hash. [true]", Flag),
     Key("workers", "Computed at the same time. [half of the processors]", Count(1, 64)),
     Key("queue", "Waiting; more is 503. [64]", Count(0, 10_000)),
+    Key("expire_after", "Days for which a password begins sessions; 0 is for ever. [0]", Count(0, 36_525)),
+    Key("expire_after_staff", "The same for staff, where it is not 0. [0]", Count(0, 36_525)),
 ];
 
 const ISSUER: &[Key] = &[

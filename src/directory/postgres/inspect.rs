@@ -4,6 +4,7 @@
 use super::Options;
 use super::connect::Target;
 use super::open::{OpenError, OpenProblem, ready};
+use super::statement::typed;
 use std::time::Duration;
 
 /// What was found.
@@ -59,10 +60,10 @@ pub async fn inspect(target: &Target, options: &Options) -> Result<Inspection, O
         let texts = |rows: Vec<tokio_postgres::Row>| -> Result<Vec<String>, OpenProblem> {
             rows.iter().map(|row| row.try_get(0).map_err(OpenProblem::of)).collect()
         };
-        let missing = texts(db.query(&missing, &[]).await.map_err(OpenProblem::of)?)?;
+        let missing = texts(db.query_typed(&missing, &[]).await.map_err(OpenProblem::of)?)?;
         let tables: Vec<&str> = TABLES.split('\'').skip(1).step_by(2).collect();
-        let silent = texts(db.query(silent, &[&tables]).await.map_err(OpenProblem::of)?)?;
-        let row = db.query_one(facts, &[]).await.map_err(OpenProblem::of)?;
+        let silent = texts(db.query_typed(silent, &typed(&[&tables])).await.map_err(OpenProblem::of)?)?;
+        let row = db.query_typed_one(facts, &[]).await.map_err(OpenProblem::of)?;
         let read = || -> Result<Inspection, tokio_postgres::Error> {
             let oldest: f64 = row.try_get("oldest")?;
             Ok(Inspection {

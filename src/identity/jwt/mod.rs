@@ -161,7 +161,7 @@ impl Issuers {
         let whose = match &key {
             Some(key) => match memberships.remembered(Kind::Subject, key, crate::clock::monotonic()) {
                 Some(Lookup::Known(known)) => Lookup::Known(known),
-                _ => memberships.load_by(Kind::Subject, key, async || who.read(store).await).await,
+                _ => memberships.load_subject(key, async || who.read(store).await).await,
             },
             None => {
                 let look = async || {

@@ -11,7 +11,7 @@ pub mod ledger;
 use crate::directory::token::TokenDigest;
 use crate::directory::{Position, Store};
 use crate::facts::Snapshot;
-use crate::id::{TokenId, UserId};
+use crate::id::TokenId;
 use crate::redis::seal::{Name, Seal};
 use crate::redis::{NoAnswer, Redis};
 use crate::telemetry::metrics::Shard;
@@ -32,11 +32,11 @@ const WRITES: usize = 1024;
 
 /// Of what an entry is.
 #[derive(Clone, Copy, Debug)]
-pub enum Subject {
+pub enum Subject<'w> {
     /// A token, and its user.
     Token(TokenDigest),
-    /// A user.
-    User(UserId),
+    /// A user, by an issuer's word for them.
+    Word(&'w str),
 }
 
 /// A position of a store.
@@ -95,17 +95,17 @@ impl Tier {
         Mark { store, read_at: self.ledger.position() }
     }
 
-    fn name(&self, store: u64, subject: &Subject) -> (Name, String) {
+    fn name(&self, store: u64, subject: &Subject<'_>) -> (Name, String) {
         let store = store.to_le_bytes();
         let (kind, name) = match subject {
             Subject::Token(digest) => ("t", self.seal.name("token", &[&store, &digest.0])),
-            Subject::User(user) => ("u", self.seal.name("user", &[&store, user.0.as_bytes()])),
+            Subject::Word(word) => ("u", self.seal.name("user", &[&store, word.as_bytes()])),
         };
         (name, format!("{}{kind}:{}", self.prefix, name.text()))
     }
 
     /// What Redis has, as it is; whether it is [believed](Ledger::believes) is to be asked afterwards.
-    pub async fn get(&self, subject: &Subject) -> Option<Entry<Snapshot>> {
+    pub async fn get(&self, subject: &Subject<'_>) -> Option<Entry<Snapshot>> {
         let (name, key) = self.name(self.store.load(Ordering::Acquire), subject);
         let value = match self.redis.ask(redis::cmd("GET").arg(&key)).await {
             Ok(Value::BulkString(value)) => value,
@@ -145,13 +145,13 @@ impl Tier {
     }
 
     /// Writes what was read from the store, at this mark or later. Returns at once.
-    pub fn put(&self, subject: Subject, at: Mark, token: Option<(TokenId, Option<i64>)>, snapshot: Arc<Snapshot>) {
+    pub fn put(&self, subject: &Subject<'_>, at: Mark, token: Option<(TokenId, Option<i64>)>, snapshot: Arc<Snapshot>) {
         let Ok(place) = Arc::clone(&self.writes).try_acquire_owned() else {
             self.counts.redis_unwritten.inc_shared();
             return;
         };
         let Mark { store, read_at } = at;
-        let (name, key) = self.name(store, &subject);
+        let (name, key) = self.name(store, subject);
         let until = crate::clock::unix().as_secs().saturating_add(LIFE);
         let plain = codec::encode(&Entry { read_at, until, token, snapshot: &snapshot });
         let sealed = if plain.len() <= LARGEST { self.seal.seal(&name, &plain).ok() } else { None };

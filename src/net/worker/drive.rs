@@ -29,10 +29,10 @@ where
     }
 }
 
-/// What the connection speaks. Nearly always HTTP/1.1, which is therefore not boxed.
-#[allow(clippy::large_enum_variant)]
+/// What the connection speaks.
 enum Spoken<S: Serve> {
-    Http1(http1::Connection<StrictIo, Tower<S::Service>>),
+    /// In a box, which goes when the connection rests.
+    Http1(Box<http1::Connection<StrictIo, Tower<S::Service>>>),
     Http2(http2::Driven<S>),
     /// HTTP/1.1 that has been idle for a while: without its parser, whose buffers are most of what a connection takes.
     Resting(StrictIo, S::Service),
@@ -61,7 +61,7 @@ impl<S: Serve> Drive<S> {
         let spoken = if http2 {
             speak_http2(worker, io, service)
         } else {
-            Spoken::Http1(worker.http.serve_connection(io, Tower(service)))
+            speak_http1(worker, io, service)
         };
         Self { worker: Rc::clone(worker), spoken, connection, closing: false, _held: held }
     }
@@ -70,7 +70,7 @@ impl<S: Serve> Drive<S> {
     fn close(&mut self) {
         self.closing = true;
         match &mut self.spoken {
-            Spoken::Http1(driven) => Pin::new(driven).graceful_shutdown(),
+            Spoken::Http1(driven) => Pin::new(&mut **driven).graceful_shutdown(),
             Spoken::Http2(driven) => {
                 driven.as_mut().graceful_shutdown();
                 self.connection.close();
@@ -106,14 +106,14 @@ impl<S: Serve> Drive<S> {
             }
         }
         if let Spoken::Resting(io, service) = std::mem::replace(&mut self.spoken, Spoken::Neither) {
-            self.spoken = Spoken::Http1(self.worker.http.serve_connection(io, Tower(service)));
+            self.spoken = speak_http1(&self.worker, io, service);
         }
         self.poll_http1(cx)
     }
 
     fn poll_http1(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Spoken::Http1(driven) = &mut self.spoken else { return Poll::Ready(()) };
-        match Pin::new(driven).poll(cx) {
+        match Pin::new(&mut **driven).poll(cx) {
             Poll::Ready(Ok(())) => self.poll_switched(cx),
             Poll::Ready(Err(error)) => self.finished(Err(error)),
             Poll::Pending if self.connection.speaks_http2() => {
@@ -183,6 +183,10 @@ impl<S: Serve> Future for Drive<S> {
             Spoken::Http2(_) | Spoken::Neither => this.poll_http2(cx),
         }
     }
+}
+
+fn speak_http1<S: Serve>(worker: &Worker<S>, io: StrictIo, service: S::Service) -> Spoken<S> {
+    Spoken::Http1(Box::new(worker.http.serve_connection(io, Tower(service))))
 }
 
 fn speak_http2<S: Serve>(worker: &Worker<S>, io: StrictIo, service: S::Service) -> Spoken<S> {

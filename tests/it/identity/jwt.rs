@@ -1,7 +1,7 @@
 //! JWTs that PyJWT makes: every algorithm, every way to be refused (attacks 64 to 66), keys that rotate.
 
 use super::{Keys, ask, python};
-use crate::support::{Gate, Options, PATIENCE, World, eventually};
+use crate::support::{Gate, Options, PATIENCE, Postern, RedisServer, World, eventually};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::net::TcpListener;
@@ -89,6 +89,53 @@ fn every_algorithm_of_another_library_is_verified() {
     let recorded = gate.forwarded(ask("GET", "/org/a/x", &bearer(&made["tokens"][3])));
     assert_eq!(recorded.header("x-postern-user"), Some("uA"));
     assert!(recorded.header("authorization").is_none());
+}
+
+/// Whom one replica has looked up by an issuer's word, the others find in Redis, as far as it still stands.
+#[test]
+fn a_subject_is_looked_up_once_for_all_replicas() {
+    let token = json!({ "key": "k", "alg": "RS256", "claims": claims(json!({})), "headers": { "kid": "k" } });
+    let made = python("jwt_tokens.py", &json!({ "keys": { "k": "RS256" }, "tokens": [token] }));
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("jwks.json");
+    std::fs::write(&file, json!({ "keys": [made["jwks"]["k"]] }).to_string()).unwrap();
+    let issuer =
+        format!("{{ issuer: {ISSUER}, audience: postern, jwks: \"{}\", algorithms: [RS256] }}", file.display());
+    let redis = RedisServer::start();
+    let config = format!("identity:\n  jwt:\n    - {issuer}\n");
+    let options = Options { config, ..Options::policy(ROUTES) }
+        .set("redis", format!("{{ url: \"redis://127.0.0.1:{}\", budget: 200ms }}", redis.port));
+    let gate = Gate::with(&options);
+    let first = &gate.postern;
+    first.cli(&["user", "bind", "uA", "--issuer", ISSUER, "--subject", "ext-1"]);
+    let store = format!("sqlite:{}", first.home().join("postern.db").display());
+    let options = Options { world: false, ..options }.set("database", store);
+    let join = || {
+        let replica = Postern::start(gate.upstream.address(), &options);
+        eventually("Redis serves it", || {
+            (replica.metric("postern_degraded{dependency=\"redis\"}") == 0.0).then_some(())
+        });
+        replica
+    };
+    let second = join();
+    let status = |replica: &Postern| {
+        let mut raw = replica.raw();
+        raw.send(ask("GET", "/me", &bearer(&made["tokens"][0])));
+        raw.answer().status
+    };
+    eventually("Redis serves the first", || {
+        (first.metric("postern_degraded{dependency=\"redis\"}") == 0.0).then_some(())
+    });
+    assert_eq!(status(first), 200);
+    let key = redis.key("postern:u:*");
+    assert!(!key.contains("ext-1"), "{key}");
+    assert_eq!(status(&second), 200);
+    assert_eq!(second.metric("postern_redis_hits_total"), 1.0);
+    // Bound to nobody any more: what lies in Redis is believed by nobody, who was there or who comes.
+    first.sql("DELETE FROM subjects");
+    eventually("it counts", || (status(&second) == 401).then_some(()));
+    let late = join();
+    assert_eq!((status(&late), late.metric("postern_redis_hits_total")), (401, 0.0));
 }
 
 /// Rows 64 and 65.

@@ -128,6 +128,29 @@ fn a_database_that_cannot_be_used_is_named() {
     }
 }
 
+/// The same of a server: what is wrong, and what to do about it.
+#[test]
+fn a_postgresql_that_cannot_be_used_is_named() {
+    let database = crate::support::postgres::Server::shared().database();
+    let sql = |sql: &str| database.server.sql(&database.name, sql);
+    let fails = |url: &str, words: &[&str]| fails_with(&Options::policy(ROUTES).set("database", url), words);
+    let (port, name) = (database.server.port(), &database.name);
+    database.server.try_sql("postgres", "CREATE ROLE guest LOGIN PASSWORD 'right'").ok();
+    fails(
+        &format!("postgres://guest:wrong@127.0.0.1:{port}/{name}?sslmode=disable"),
+        &["password authentication failed", "`database.password`", "pg_hba.conf", "role guest"],
+    );
+    let role = format!("few_{}", &name[2..10]);
+    sql(&format!("CREATE ROLE {role} LOGIN CONNECTION LIMIT 0"));
+    fails(
+        &format!("postgres://{role}@127.0.0.1:{port}/{name}?sslmode=disable"),
+        &["too many connections for role", "max_connections", "`database.connections`"],
+    );
+    sql(&format!("DROP ROLE {role}"));
+    sql("INSERT INTO schema_migrations VALUES (99, 'future', 'x', 0)");
+    fails(&database.url(), &["99", "newer postern"]);
+}
+
 /// A password in a URL is not repeated to whoever reads the log.
 #[test]
 fn a_start_that_fails_tells_no_password() {

@@ -44,6 +44,20 @@ fn a_slow_database_costs_only_those_who_are_not_known() {
     eventually("it is ready again", || (site.replicas[0].postern.admin("/readyz").status == 200).then_some(()));
 }
 
+/// What took longer to come than facts are good for is not used, even by who asked: it may have changed on the way.
+#[test]
+fn an_answer_that_is_older_than_the_greatest_staleness_is_none() {
+    let site = Site::new(1, &[("cache.max_staleness", "1s")]);
+    let wire = &site.replicas[0].database;
+    assert_eq!(site.status(0, "uA", "/me/x"), 200);
+    wire.delay(Duration::from_millis(1800));
+    let start = now();
+    assert_eq!(site.status(0, "uB", "/me/x"), 503);
+    assert!(start.elapsed() > Duration::from_millis(1500), "it has come: {:?}", start.elapsed());
+    wire.mend();
+    soon(&site, 0, "uB", 200);
+}
+
 /// Bytes go and nothing comes: noticed by time alone.
 #[test]
 fn a_half_open_database_is_noticed_and_left() {

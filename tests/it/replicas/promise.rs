@@ -180,7 +180,7 @@ fn lags(db: &Session, change: &Change, callers: &mut [Caller]) -> Vec<Duration> 
 
 #[test]
 fn with_everything_up_a_change_counts_within_the_published_bound() {
-    const ROUNDS: usize = 200;
+    const ROUNDS: usize = 80;
     let site = Site::new(3, &[]);
     let db = site.server.session("postern");
     // What cannot be taken back is for the other test.
@@ -201,7 +201,7 @@ fn with_everything_up_a_change_counts_within_the_published_bound() {
     assert!(at(99) < Duration::from_millis(250), "{all:?}");
     let [told, heard] = ["postern_revocation_lag_seconds_count", "postern_relay_heard_total"]
         .map(|name| site.replicas.iter().map(|replica| replica.postern.metric(name)).sum::<f64>());
-    assert!(told >= 200.0, "each change was learnt from the outbox by somebody: {told}");
+    assert!(told >= ROUNDS as f64, "each change was learnt from the outbox by somebody: {told}");
     println!("learnt from the outbox {told} times, from another replica first {heard} times");
 }
 
