@@ -30,7 +30,7 @@ pub(super) fn read(tree: &Map, base: &Path, config: &mut Config, findings: &mut 
 }
 
 fn listen(node: &Node, base: &Path, findings: &mut Findings) -> Option<Address> {
-    let text = node.expect_str("`listen`", findings)?;
+    let text = node.expect_word("`listen`", findings)?;
     let Some(path) = text.strip_prefix("unix:") else {
         return tcp_address("listen", node, findings).map(Address::Tcp);
     };
@@ -87,7 +87,7 @@ fn tls(tree: &Map, base: &Path, findings: &mut Findings) -> Option<Files> {
     let client_ca = file("client_ca", findings);
     let mut client_optional = false;
     if let Some(node) = map.get("client_certificate") {
-        match node.expect_str("`client_certificate`", findings) {
+        match node.expect_word("`client_certificate`", findings) {
             _ if client_ca.is_none() => {
                 let message = "`client_certificate` needs `client_ca`: whose certificates are good?";
                 findings.error("wrong_value", node.span, message);

@@ -148,7 +148,7 @@ fn session(node: &Node, findings: &mut Findings) -> session::Settings {
         findings.error("wrong_value", node.span, "`lifetime` of a session is at least 1m");
     }
     if let Some(node) = map.get("same_site") {
-        let strict = one_of(node, "`same_site`", &[("lax", false), ("strict", true)], findings);
+        let strict = node.expect_one_of("`same_site`", &[("lax", false), ("strict", true)], findings);
         settings.strict = strict.unwrap_or_default();
     }
     if let Some(secure) = map.get("secure").and_then(|node| node.expect_bool("`secure`", findings)) {
@@ -232,7 +232,7 @@ fn sesame(node: &Node, base: &Path, findings: &mut Findings) -> Option<SesameSet
         settings.salt = salt;
     }
     if let Some(node) = map.get("key_type") {
-        settings.key_type = one_of(node, "`key_type`", &KeyType::WORDS, findings).unwrap_or(settings.key_type);
+        settings.key_type = node.expect_one_of("`key_type`", &KeyType::WORDS, findings).unwrap_or(settings.key_type);
     }
     if let Some(size) = map.get("signature_size").and_then(|n| n.expect_u64("`signature_size`", 1..=64, findings)) {
         settings.signature_size = usize::try_from(size).unwrap_or(10);
@@ -257,7 +257,7 @@ fn sesame(node: &Node, base: &Path, findings: &mut Findings) -> Option<SesameSet
         (_, KeyType::Uuid) => Field::Id,
         _ => Field::ExternalId,
     };
-    let user = map.get("user").map_or(Some(usual), |node| one_of(node, "`user`", &words, findings))?;
+    let user = map.get("user").map_or(Some(usual), |node| node.expect_one_of("`user`", &words, findings))?;
     let (query, exchange): (Option<Box<str>>, bool) = match map.get("query").map(|node| (node, &node.value)) {
         None => (None, false),
         Some((node, Value::Map(query))) => {
@@ -453,8 +453,7 @@ impl Reader<'_> {
                 map.expect_keys("`user`", Keys { known: &["claim", "is"], not_yet: &[] }, findings);
                 let claim = map.get("claim").and_then(|node| node.expect_str("`claim`", findings));
                 let is = map.get("is").and_then(|node| {
-                    one_of(
-                        node,
+                    node.expect_one_of(
                         "`is`",
                         &[
                             ("id", ClaimIs::Id),
@@ -479,7 +478,7 @@ impl Reader<'_> {
                     ("email", Principal::Claim("email".into(), ClaimIs::Email)),
                     ("claims", Principal::Claims(tenants.clone())),
                 ];
-                one_of(node, "`user`", &words, findings)?
+                node.expect_one_of("`user`", &words, findings)?
             }
         };
         if matches!(principal, Principal::Claims(_)) {
@@ -512,9 +511,11 @@ fn tenants(node: &Node, findings: &mut Findings) -> Option<Tenants> {
         return None;
     };
     let by = match map.get("by") {
-        Some(node) => {
-            one_of(node, "`by`", &[("id", OrgBy::Id), ("slug", OrgBy::Slug), ("external", OrgBy::External)], findings)?
-        }
+        Some(node) => node.expect_one_of(
+            "`by`",
+            &[("id", OrgBy::Id), ("slug", OrgBy::Slug), ("external", OrgBy::External)],
+            findings,
+        )?,
         None => OrgBy::Id,
     };
     let level = match map.get("level") {
@@ -524,16 +525,4 @@ fn tenants(node: &Node, findings: &mut Findings) -> Option<Tenants> {
         None => Level::Member,
     };
     Some(Tenants { claim: claim.into(), by, level })
-}
-
-fn one_of<T: Clone>(node: &Node, what: &str, words: &[(&str, T)], findings: &mut Findings) -> Option<T> {
-    let word = node.expect_str(what, findings)?;
-    let found = words.iter().find(|(known, _)| *known == word).map(|(_, value)| value.clone());
-    if found.is_none() {
-        let known: Vec<_> = words.iter().map(|(known, _)| *known).collect();
-        let help = suggest(word, known.iter().copied())
-            .map_or_else(|| format!("it is one of {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
-        findings.error("wrong_value", node.span, format!("{what} cannot be `{word}`")).help(help);
-    }
-    found
 }

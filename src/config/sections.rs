@@ -73,7 +73,7 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     }
     only(tree, "schema", "postern", &["openwisp"], findings);
     if let Some(node) = tree.get("compat") {
-        match node.expect_str("`compat`", findings) {
+        match node.expect_word("`compat`", findings) {
             Some("openwisp") => {
                 config.compat = Compat::Openwisp;
                 if config.accounts.api && config.accounts.token_key.is_none() {
@@ -120,7 +120,7 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     if let Some(map) = section(tree, "reload", Keys { known: &["wider"], not_yet: &[] }, findings)
         && let Some(node) = map.get("wider")
     {
-        match node.expect_str("`wider`", findings) {
+        match node.expect_word("`wider`", findings) {
             Some("allow") => config.wider = Wider::Allow,
             Some("refuse") => config.wider = Wider::Refuse,
             Some(other) => {
@@ -174,7 +174,7 @@ fn address(tree: &Map, key: &str, findings: &mut Findings) -> Option<SocketAddr>
 }
 
 pub(super) fn tcp_address(key: &str, node: &Node, findings: &mut Findings) -> Option<SocketAddr> {
-    let text = node.expect_str(&format!("`{key}`"), findings)?;
+    let text = node.expect_word(&format!("`{key}`"), findings)?;
     let parsed = text.parse().ok();
     if parsed.is_none() {
         let message = format!("`{key}` must be an address and a port, not `{text}`");
@@ -186,7 +186,7 @@ pub(super) fn tcp_address(key: &str, node: &Node, findings: &mut Findings) -> Op
 /// A key of which this version does one value alone.
 fn only(tree: &Map, key: &str, this: &str, not_yet: &[&str], findings: &mut Findings) {
     let Some(node) = tree.get(key) else { return };
-    let Some(text) = node.expect_str(&format!("`{key}`"), findings) else { return };
+    let Some(text) = node.expect_word(&format!("`{key}`"), findings) else { return };
     if not_yet.contains(&text) {
         let message = format!("`{key}: {text}` is not yet supported by this version of postern");
         findings.error("not_yet", node.span, message);
@@ -231,7 +231,7 @@ fn log(tree: &Map, config: &mut Config, findings: &mut Findings) {
     let keys = Keys { known: &["format", "access"], not_yet: &[] };
     let Some(map) = section(tree, "log", keys, findings) else { return };
     if let Some(node) = map.get("format") {
-        match node.expect_str("`format`", findings) {
+        match node.expect_word("`format`", findings) {
             Some("json") => config.log.format = Format::Json,
             Some("text") => config.log.format = Format::Text,
             Some(other) => {

@@ -77,6 +77,18 @@ impl Access {
         matches!(self, Self::In(_) | Self::Superuser)
     }
 
+    /// The level that another program calls so.
+    fn of_other(word: &str) -> Option<&'static str> {
+        match word.to_lowercase().as_str() {
+            "admin" | "administrator" => Some("manager"),
+            "all" | "anonymous" | "anybody" | "anyone" | "everybody" | "everyone" | "open" => Some("public"),
+            "login" | "user" | "users" => Some("authenticated"),
+            "denied" | "forbidden" | "nobody" | "none" => Some("deny"),
+            "root" => Some("superuser"),
+            _ => None,
+        }
+    }
+
     /// Reads the word; `None` when it was reported.
     pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
         let words = Self::ALL.map(Self::as_str).join(", ");
@@ -93,7 +105,7 @@ impl Access {
         };
         let found = Self::ALL.into_iter().find(|a| a.as_str() == word);
         if found.is_none() {
-            let near = suggest(word, Self::ALL.iter().map(|a| a.as_str()));
+            let near = suggest(word, Self::ALL.iter().map(|a| a.as_str())).or_else(|| Self::of_other(word));
             let help = near.map_or(format!("the levels are {words}"), |w| format!("did you mean `{w}`?"));
             findings.error("unknown_level", node.span, format!("`{word}` is not a level")).help(help);
         }

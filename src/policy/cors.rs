@@ -115,7 +115,8 @@ pub(super) fn origins(node: &Node, code: &'static str, findings: &mut Findings) 
     }
     if words.iter().any(|(word, _)| *word == "*") {
         if words.len() > 1 {
-            findings.error(code, node.span, "`*` is every origin: no other one stands beside it");
+            let detail = findings.error(code, node.span, "`*` is every origin: no other one stands beside it");
+            detail.help("leave the others out, or `*`");
         }
         return Some(Origins::Any);
     }

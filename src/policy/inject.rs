@@ -240,7 +240,12 @@ fn value(node: &Node, findings: &mut Findings) -> Option<Spanned<RawValue>> {
         }
         _ => {
             let near = suggest(word, WORDS).map(|w| format!("did you mean `{w}`?"));
-            let help = near.unwrap_or_else(|| format!("a fixed text is `{{ literal: \"{word}\" }}`"));
+            let of_that = word.split_once('.').map(|(of, _)| {
+                WORDS.into_iter().filter(|word| word.split_once('.').is_some_and(|(known, _)| known == of)).collect()
+            });
+            let of_that =
+                of_that.filter(|list: &Vec<_>| !list.is_empty()).map(|list| format!("there are {}", list.join(", ")));
+            let help = near.or(of_that).unwrap_or_else(|| format!("a fixed text is `{{ literal: \"{word}\" }}`"));
             findings.error("unknown_value", span, format!("`{word}` is not a value that can be injected")).help(help);
         }
     }

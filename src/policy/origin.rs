@@ -146,6 +146,11 @@ fn item(node: &Node, findings: &mut Findings) -> Option<RawItem> {
         match word {
             "optional" if !item.optional => item.optional = true,
             "primary" if !item.primary => item.primary = true,
+            "optional" | "primary" => {
+                let message = format!("`{word}` stands here a second time");
+                findings.error("bad_source", span, message).help("leave one of them out");
+                return None;
+            }
             _ => {
                 let near = suggest(word, ["or", "as", "optional", "primary"]);
                 let help = near.map_or("sources are joined by `or`".to_owned(), |w| format!("did you mean `{w}`?"));

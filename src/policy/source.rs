@@ -268,7 +268,8 @@ fn route(Entry { key, value }: &Entry, findings: &mut Findings) -> Option<RawRou
             return None;
         }
     };
-    let is_doubtful = findings.list().len() > before;
+    let is_faulty = |map: &Map| map.entries.iter().any(|entry| matches!(entry.value.value, Value::Faulty));
+    let is_doubtful = findings.list().len() > before || matches!(&value.value, Value::Map(map) if is_faulty(map));
     let span = Span { end: value.span.end.max(key.span.end), ..key.span };
     Some(RawRoute { pattern: Spanned { value: pattern?, span: key.span }, options, rules, span, is_doubtful })
 }
@@ -385,5 +386,28 @@ fn unknown(key: &Key, place: Place, findings: &mut Findings) {
             .help("routes do not nest: write the whole path under `routes:`");
         return;
     }
+    if let Some((_, meant)) = MEANT.iter().find(|(other, _)| *other == key.text) {
+        let message = format!("`{}` is not known in {}", key.text, place.name());
+        findings.error("unknown_key", key.span, message).help(*meant);
+        return;
+    }
     Keys { known: &known, not_yet: &NOT_YET }.refuse(key, place.name(), findings);
 }
+
+/// Words of other programs, and what says the same here.
+const MEANT: [(&str, &str); 14] = [
+    ("access", "say who may pass with `level`"),
+    ("allow", "say who may pass with `level`"),
+    ("auth", "say who may pass with `level`, and which credentials are taken with `authenticate`"),
+    ("condition", "did you mean `when`?"),
+    ("headers", "headers for the upstream are written under `inject`"),
+    ("host", "hosts are said once for a file: `hosts: [api.example.com]` at its beginning"),
+    ("hosts", "hosts are said once for a file: `hosts: [api.example.com]` at its beginning"),
+    ("methods", "write each method as a key of its own: `GET: member`"),
+    ("organisation", "did you mean `org`?"),
+    ("organization", "did you mean `org`?"),
+    ("rate_limit", "did you mean `throttle`?"),
+    ("role", "say who may pass with `level`"),
+    ("roles", "say who may pass with `level`"),
+    ("tenant", "did you mean `org`?"),
+];

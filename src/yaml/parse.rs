@@ -248,16 +248,23 @@ impl Builder<'_, '_> {
                 .help(format!("write `{close}` where it ends"));
             return;
         }
-        let help = if info.contains("quoted scalar") && info.contains("end of stream") {
-            Some("a quote is opened here and never closed".to_owned())
+        if info.contains("tab") {
+            // The parser tells of what stands behind it, or of what it ends.
+            let line = self.text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
+            let tab = self.text.get(line..).and_then(|rest| rest.find('\t')).map_or(at, |tab| line + tab);
+            self.findings
+                .error("syntax", Span { start: tab, end: tab + 1, ..span }, "not valid YAML: a tab indents nothing")
+                .help("indent with blanks, not with tabs");
+            return;
+        }
+        let help = if info.contains("quoted scalar") {
+            Some("the quote that is opened here is not closed, or closed lines below".to_owned())
         } else if info.contains("did not find expected key") || info.contains("did not find expected '-'") {
             Some("look at the indentation: what belongs together begins in the same column".to_owned())
         } else if info.contains("mapping values are not allowed") || info.contains("mapping keys are not allowed") {
             Some("a text that holds `: ` must be quoted: quote it; otherwise look at the indentation".to_owned())
         } else if info.contains("unexpected character") || info.contains("tag") {
             Some(quote_it(rest))
-        } else if info.contains("tab") {
-            Some("indent with blanks, not with tabs".to_owned())
         } else if info.contains("flow") || info.contains("':' must be followed") || info.contains("bracket") {
             let signs = "inside `{ … }` and `[ … ]` a text with `{`, `}`, `[`, `]`, `,` or `: ` must be quoted";
             Some(match word_around(self.text, at) {

@@ -209,9 +209,12 @@ impl Node {
             Value::Faulty => return,
         };
         let detail = findings.error("wrong_type", self.span, format!("{what} must be {wanted}, not {found}"));
-        if matches!(self.value, Value::Seq(_)) {
-            detail.help("write it alone, without `[ … ]` or `-`");
-        }
+        let help = match self.value {
+            Value::Seq(_) => "write it alone, without `[ … ]` or `-`",
+            Value::Map(_) => "a value is wanted here, not keys with values",
+            _ => return,
+        };
+        detail.help(help);
     }
 }
 

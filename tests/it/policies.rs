@@ -30,6 +30,9 @@ fn found(dir: &Path) -> (String, BTreeSet<&'static str>) {
         Ok(policy) => ("usable", policy.warnings().clone()),
         Err(findings) => ("refused", findings),
     };
+    for finding in findings.list() {
+        assert!(finding.help.is_some(), "{}: `{}` does not say what to do", dir.display(), finding.message);
+    }
     let codes = findings.list().iter().map(|f| f.code).collect();
     (format!("{}{verdict}\n", findings.to_text(false)), codes)
 }

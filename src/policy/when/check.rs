@@ -85,8 +85,13 @@ impl<'c> Checker<'c, '_> {
     }
 
     fn unknown_name(&mut self, word: &str, what: &str, known: &[&str]) -> Type {
-        let help = suggest(word, known.iter().copied())
-            .map_or_else(|| format!("known here: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+        // A word that is meant as a text, and misses its quotes.
+        let is_text = what.ends_with("name in `when`") && word.bytes().all(|b| b.is_ascii_uppercase());
+        let help = match suggest(word, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if is_text => format!("a text is quoted: \"{word}\""),
+            None => format!("known here: {}", known.join(", ")),
+        };
         let span = self.place(word);
         self.findings.error("unknown_name", span, format!("`{word}` is not {what}")).help(help);
         Type::Unknown

@@ -116,7 +116,8 @@ fn parse(text: &str, node: &Node, findings: &mut Findings) -> Option<IdedExpr> {
     });
     let span = within(node, place, findings);
     let message = error.map_or("it is not an expression", |error| error.msg.lines().next().unwrap_or_default());
-    let message = format!("`when` cannot be read: {}", plainly(message));
+    let found = place.and_then(|(start, end)| text.get(start..end)).unwrap_or_default();
+    let message = format!("`when` cannot be read: {}", plainly(message, found));
     let help = if text.split_whitespace().any(|word| matches!(word, "and" | "or" | "not")) {
         "CEL writes `&&`, `||` and `!`"
     } else if text.contains(" = ") {
@@ -129,8 +130,11 @@ fn parse(text: &str, node: &Node, findings: &mut Findings) -> Option<IdedExpr> {
 }
 
 /// The parser's words, without its jargon.
-fn plainly(message: &str) -> String {
+fn plainly(message: &str, found: &str) -> String {
     let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
+    if message == "unexpected character" {
+        return format!("`{found}` is not expected here");
+    }
     match message.strip_prefix("mismatched input ").and_then(|rest| rest.split_once(" expecting ")) {
         Some(("<EOF>" | "'<EOF>'", wanted)) => format!("it ends where {wanted} is expected"),
         Some((found, "<EOF>")) => format!("`{}` is not expected here", found.trim_matches('\'')),

@@ -9,7 +9,7 @@ use super::super::ask::Request;
 use super::probe::{Cast, Probe, Relation, World, alternatives, hosts, names_it_so};
 use super::{COLUMNS, Column, Verdict, label, methods, told};
 use crate::fold::fold_eq;
-use crate::policy::{Inject, Item, Policy, Route, Rule};
+use crate::policy::{Further, Inject, Item, Policy, Route, Rule};
 use http::{HeaderMap, Method};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -124,9 +124,9 @@ impl<'p> Run<'p> {
             for method in &list {
                 // Where the method is refused, any rule of the route tells where organizations stand.
                 let Some(rule) = route.rule(method).or_else(|| route.rules().first()) else { continue };
-                for alternative in 0..alternatives(rule) {
-                    let aim =
-                        Probe { route, rule, alternative, theirs: None, host: &host, method, whose: Relation::Own };
+                for (alternative, is_slashed) in (0..alternatives(rule)).flat_map(|way| [(way, false), (way, true)]) {
+                    let (theirs, host, whose) = (None, &host, Relation::Own);
+                    let aim = Probe { route, rule, alternative, is_slashed, theirs, host, method, whose };
                     self.aim(policy, other, aim, cast);
                 }
             }
@@ -370,9 +370,7 @@ fn parts(
     for name in OPTIONS {
         let (was, now) = (was.get(name).cloned().unwrap_or_default(), now.get(name).cloned().unwrap_or_default());
         if was != now {
-            // Whatever is asked besides where nothing was asked is narrower; of these it cannot be said.
-            let is_narrower = was.is_empty() && !matches!(name, "shared" | "timeout" | "body_limit" | "upgrade");
-            differ(name, was, now, is_narrower);
+            differ(name, was, now, takes_away(name, old.further.as_deref(), new.further.as_deref()));
         }
     }
     let upstream = |policy: &Policy, route: &Route| {
@@ -393,6 +391,30 @@ fn parts(
         differ("rewrite", was, now, false);
     }
     parts
+}
+
+/// Whether an edit of one of [`OPTIONS`] lets nobody through whom the old rule kept out, however a request looks.
+fn takes_away(name: &str, old: Option<&Further>, new: Option<&Further>) -> bool {
+    let nothing = Further::default();
+    let (old, new) = (old.unwrap_or(&nothing), new.unwrap_or(&nothing));
+    match name {
+        "permissions" => old.permissions.iter().all(|permission| new.permissions.contains(permission)),
+        "model" => old.model.is_none(),
+        // Another condition may hold where the old one did not.
+        "when" => old.when.is_none(),
+        "throttle" => match (&old.throttle, &new.throttle) {
+            (None, Some(_)) => true,
+            (Some(old), Some(new)) => {
+                let ((was, before), (now, after)) = (old.rate, new.rate);
+                let (was, now) = (u128::from(was.get()), u128::from(now.get()));
+                old.by == new.by && now <= was && now * before.as_millis() <= was * after.as_millis()
+            }
+            (_, None) => false,
+        },
+        "body_limit" => matches!((old.body_limit, new.body_limit), (Some(was), Some(now)) if now <= was),
+        "upgrade" => new.upgrade.is_none(),
+        _ => false,
+    }
 }
 
 impl Comparison {

@@ -146,8 +146,8 @@ impl<'p> Matrix<'p> {
                 let mut probed: Option<Probed> = None;
                 for alternative in 0..probe::alternatives(rule) {
                     let mut of = |whose| {
-                        let (theirs, host, method) = (None, &host, &method);
-                        let aim = Probe { route, rule, alternative, theirs, host, method, whose };
+                        let (theirs, host, method, is_slashed) = (None, &host, &method, false);
+                        let aim = Probe { route, rule, alternative, is_slashed, theirs, host, method, whose };
                         aim.request(policy, &mut cast)
                     };
                     let Some((own, world)) = of(Relation::Own) else { continue };

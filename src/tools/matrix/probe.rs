@@ -193,6 +193,8 @@ pub(super) struct Probe<'a> {
     pub(super) rule: &'a Rule,
     /// In which of its [`alternatives`] the organization is named.
     pub(super) alternative: usize,
+    /// With a slash at its end where the pattern has none, and without where it has one: a route may take both.
+    pub(super) is_slashed: bool,
     /// What the request falls under in another policy, and in which way it is named there: the sources of that rule must be
     /// there too.
     pub(super) theirs: Option<(Ruled<'a>, usize)>,
@@ -244,7 +246,12 @@ impl Probe<'_> {
             }
         }
         let claims = Some(Arc::new(Claims::new(&serde_json::Value::Object(claims).to_string())));
-        let rests: &[&str] = if self.route.shape().rest { &RESTS } else { &[""] };
+        let rests: &[&str] = match (self.route.shape().rest, self.is_slashed) {
+            // `**` takes both, and both are tried.
+            (true, true) => return None,
+            (true, false) => &RESTS,
+            (false, _) => &[""],
+        };
         for sample in 0..SAMPLES {
             for rest in rests {
                 let target = format!("{}{query}", self.path(organization, sample, rest));
@@ -293,6 +300,11 @@ impl Probe<'_> {
             path.extend(utf8_percent_encode(&text, ESCAPED));
         }
         path.push_str(rest);
+        if self.is_slashed && path.ends_with('/') {
+            path.pop();
+        } else if self.is_slashed {
+            path.push('/');
+        }
         // `/**` itself, with nothing behind it.
         if path.is_empty() { "/".to_owned() } else { path }
     }

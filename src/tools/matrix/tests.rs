@@ -238,3 +238,41 @@ fn every_way_to_name_an_organization_is_tried() {
     let more = by("user.only or query.o as slug or header.X-Org as slug");
     assert!(!compare(&either, &more).wider.is_empty() && !compare(&more, &either).is_empty());
 }
+
+#[test]
+fn a_slash_that_is_let_in_is_seen() {
+    let exact = "routes:\n  /p: { GET: public }\n  /q/: { GET: public }\n";
+    let either = exact.replace("GET: public", "GET: public, trailing_slash: either");
+    let told = differences(exact, &either);
+    assert_eq!(told.len(), 2, "{told:?}");
+    for (difference, pattern) in told.iter().zip(["/p", "/q/"]) {
+        assert!(difference.starts_with(&format!("wider {pattern} GET,HEAD: anonymous, ")), "{difference}");
+        assert!(difference.ends_with(": 404 no_route -> allow"), "{difference}");
+    }
+    assert!(differences(&either, exact).iter().all(|difference| difference.starts_with("narrower ")));
+}
+
+#[test]
+fn more_of_what_is_asked_is_narrower() {
+    let rule = |more: &str| policy(&format!("routes:\n  /x: {{ level: member, {more} }}\n"));
+    for (loose, strict) in [
+        ("permissions: a.b", "permissions: [a.c, a.b]"),
+        ("throttle: { rate: 5/m, by: user }", "throttle: { rate: 1/m, by: user }"),
+        ("throttle: { rate: 5/m, by: user }", "throttle: { rate: 5/h, by: user }"),
+        ("body_limit: 2MiB", "body_limit: 1MiB"),
+        ("upgrade: websocket", "description: none"),
+    ] {
+        let (loose, strict) = (rule(loose), rule(strict));
+        let narrower = compare(&loose, &strict);
+        assert!(narrower.wider.is_empty() && !narrower.narrower.is_empty(), "{narrower:?}");
+        assert!(!compare(&strict, &loose).wider.is_empty());
+    }
+    for (one, other) in [
+        ("permissions: a.b", "permissions: a.c"),
+        ("throttle: { rate: 5/m, by: user }", "throttle: { rate: 4/s, by: user }"),
+        ("throttle: { rate: 5/m, by: user }", "throttle: { rate: 5/m, by: address }"),
+        ("when: 'user.is_staff'", "when: 'user.is_superuser'"),
+    ] {
+        assert!(!compare(&rule(one), &rule(other)).wider.is_empty(), "{one} {other}");
+    }
+}

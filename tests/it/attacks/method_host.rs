@@ -64,7 +64,7 @@ fn requests_about_the_server_itself_are_refused() {
     }
 }
 
-/// HEAD is judged as GET is, and OPTIONS as reading.
+/// Row 28, who may: HEAD is judged as GET is, and OPTIONS as reading.
 #[test]
 fn head_and_options_are_judged_as_reading() {
     let gate = Gate::new();

@@ -22,6 +22,23 @@ fn explain_reads_the_running_postern_s_database() {
     let (code, out, err) = explain(&["GET", "/o/a", "--as", "uA"]);
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
     assert!(out.contains("a, where uA is member") && out.contains("x-user: uA"), "{out}");
+    // Where that was read, and how old it is.
+    let step = out.split("-- facts").nth(1).and_then(|rest| rest.split("-- identity").next()).unwrap();
+    for words in ["postern.db, read just now at position ", "user uA: last edited 20", "member of a: last edited 20"] {
+        assert!(step.contains(words), "{out}");
+    }
+    assert!(step.contains(" ago\n") && step.contains("never more than 5s behind"), "{out}");
+    let (_, out, _) = explain(&["GET", "/o/a", "--as", "uA", "--json"]);
+    let facts = serde_json::from_str::<serde_json::Value>(&out).unwrap()["facts"].clone();
+    assert_eq!((&facts["from"], &facts["max_staleness_seconds"]), (&"store".into(), &5.0.into()), "{facts}");
+    let position: postern::directory::Position = facts["position"].as_str().unwrap().parse().unwrap();
+    assert!(position.horizon() > 1 && facts["records"][1]["what"] == "member of a", "{facts}");
+    assert!(facts["records"][0]["age_seconds"].as_u64().unwrap() < 86_400, "{facts}");
+    // A change moves the position on.
+    gate.postern.cli(&["user", "edit", "uB", "--email", "elsewhere@example.com"]);
+    let (_, out, _) = explain(&["GET", "/o/a", "--as", "uA", "--json"]);
+    let later = serde_json::from_str::<serde_json::Value>(&out).unwrap()["facts"]["position"].clone();
+    assert!(later.as_str().unwrap().parse::<postern::directory::Position>().unwrap().horizon() > position.horizon());
     let (code, out, _) = explain(&["POST", "/o/a", "--as", "uA"]);
     assert!(code == 1 && out.contains("403 org_level_missing"), "{out}");
     let (code, out, _) = explain(&["GET", "/o/gone", "--as", "uA"]);
@@ -66,6 +83,7 @@ fn a_policy_is_tested_compared_and_described() {
         &["explain", "GET", "/o/acme", "--as", "bob", "--world", "routes_test.yaml", "--policy", "routes.yaml"],
     );
     assert!(code == 0 && out.ends_with("=> verdict       allow\n"), "{out}");
+    assert!(out.contains("-- facts         the `given` of routes_test.yaml\n"), "{out}");
     let (code, out, _) = run(home.path(), &["schema", "policy"]);
     let schema: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &schema["title"]), (0, &"postern route policy".into()));
