@@ -41,6 +41,7 @@ fn upstream(entry: &Entry, base: &Path, findings: &mut Findings) -> Option<Upstr
     let host = options.get("host").map_or(Some(HostHeader::Preserve), |node| host(node, findings));
     let tls = options.get("tls").map(|_| tls_settings(options, base, findings));
     let cluster = cluster(options, findings);
+    let protocol = options.get("protocol").map_or(Some(Protocol::Auto), |node| protocol(node, findings));
     let Some(node) = options.get("addresses") else {
         findings.error("missing_key", entry.key.span, format!("{what} has no `addresses`"));
         return None;
@@ -51,18 +52,19 @@ fn upstream(entry: &Entry, base: &Path, findings: &mut Findings) -> Option<Upstr
         return None;
     };
     if addresses.iter().any(|other| other.scheme != first.scheme) {
-        let message = format!("{what}: the addresses of one upstream are all http, all https or all h2c");
+        let message = format!("{what}: the addresses of one upstream are all http or all https, or all h2c");
         findings.error("wrong_value", node.span, message).help("make two upstreams of them");
     }
     if let (Some(node), Scheme::Http | Scheme::H2c) = (options.get("tls"), first.scheme) {
         findings.error("wrong_value", node.span, format!("{what}: `tls` is for https addresses, and this one is not"));
     }
-    let protocol =
-        options.get("protocol").map_or(Some(Protocol::Auto), |node| protocol(node, first.scheme, findings))?;
+    if let (Some(node), Scheme::H2c, Some(Protocol::Http1)) = (options.get("protocol"), first.scheme, protocol) {
+        findings.error("wrong_value", node.span, "`protocol: http1` contradicts the scheme h2c");
+    }
     let several = addresses.len() > 1;
     let cluster = cluster.or_else(|| several.then(Settings::default));
     let tls = tls.unwrap_or_default();
-    Some(Upstream { name: name.as_str().into(), addresses, host: host?, protocol, tls, cluster })
+    Some(Upstream { name: name.as_str().into(), addresses, host: host?, protocol: protocol?, tls, cluster })
 }
 
 fn address(url: &str, span: Span, findings: &mut Findings) -> Option<Address> {
@@ -109,16 +111,17 @@ fn host(node: &Node, findings: &mut Findings) -> Option<HostHeader> {
     }
 }
 
-fn protocol(node: &Node, scheme: Scheme, findings: &mut Findings) -> Option<Protocol> {
-    let message = match (node.expect_str("`protocol`", findings)?, scheme) {
-        ("http1", Scheme::H2c) => "`protocol: http1` contradicts the scheme h2c".to_owned(),
-        ("auto", _) => return Some(Protocol::Auto),
-        ("http1", _) => return Some(Protocol::Http1),
-        ("http2", _) => return Some(Protocol::Http2),
-        (other, _) => format!("`protocol` must be `auto`, `http1` or `http2`, not `{other}`"),
-    };
-    findings.error("wrong_value", node.span, message);
-    None
+fn protocol(node: &Node, findings: &mut Findings) -> Option<Protocol> {
+    match node.expect_str("`protocol`", findings)? {
+        "auto" => Some(Protocol::Auto),
+        "http1" => Some(Protocol::Http1),
+        "http2" => Some(Protocol::Http2),
+        other => {
+            let message = format!("`protocol` must be `auto`, `http1` or `http2`, not `{other}`");
+            findings.error("wrong_value", node.span, message);
+            None
+        }
+    }
 }
 
 fn tls_settings(options: &Map, base: &Path, findings: &mut Findings) -> tls::Settings {
