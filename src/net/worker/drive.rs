@@ -35,7 +35,7 @@ enum Spoken<S: Serve> {
     Http1(Box<http1::Connection<StrictIo, Tower<S::Service>>>),
     Http2(http2::Driven<S>),
     /// HTTP/1.1 that has been idle for a while: without its parser, whose buffers are most of what a connection takes.
-    Resting(StrictIo, S::Service),
+    Resting(Box<(StrictIo, S::Service)>),
     /// Something else, which the service has agreed on with the client.
     Switched(Pin<Box<dyn Future<Output = ()>>>),
     /// Between the two.
@@ -58,11 +58,7 @@ impl<S: Serve> Drive<S> {
     pub(super) fn begin(worker: &Rc<Worker<S>>, io: StrictIo, http2: bool, held: Held) -> Self {
         let connection = Rc::clone(io.connection());
         let service = worker.serve.connection(Rc::clone(&connection));
-        let spoken = if http2 {
-            speak_http2(worker, io, service)
-        } else {
-            speak_http1(worker, io, service)
-        };
+        let spoken = if http2 { speak_http2(worker, io, service) } else { speak_http1(worker, io, service) };
         Self { worker: Rc::clone(worker), spoken, connection, closing: false, _held: held }
     }
 
@@ -75,7 +71,7 @@ impl<S: Serve> Drive<S> {
                 driven.as_mut().graceful_shutdown();
                 self.connection.close();
             }
-            Spoken::Switched(_) | Spoken::Resting(..) | Spoken::Neither => {}
+            Spoken::Switched(_) | Spoken::Resting(_) | Spoken::Neither => {}
         }
     }
 
@@ -85,7 +81,7 @@ impl<S: Serve> Drive<S> {
             let parts = driven.into_parts();
             // A rest of a message that nobody reads any more would have closed the connection too.
             if parts.read_buf.is_empty() && parts.io.is_at_rest() {
-                self.spoken = Spoken::Resting(parts.io, parts.service.0);
+                self.spoken = Spoken::Resting(Box::new((parts.io, parts.service.0)));
             }
         }
         self.poll_resting(cx)
@@ -93,11 +89,11 @@ impl<S: Serve> Drive<S> {
 
     /// Waits for the next request, and has it read.
     fn poll_resting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Spoken::Resting(io, _) = &mut self.spoken else { return Poll::Ready(()) };
+        let Spoken::Resting(resting) = &mut self.spoken else { return Poll::Ready(()) };
         if self.closing {
             return Poll::Ready(());
         }
-        match io.poll_arrival(cx) {
+        match resting.0.poll_arrival(cx) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(error)) => {
@@ -105,7 +101,8 @@ impl<S: Serve> Drive<S> {
                 return Poll::Ready(());
             }
         }
-        if let Spoken::Resting(io, service) = std::mem::replace(&mut self.spoken, Spoken::Neither) {
+        if let Spoken::Resting(resting) = std::mem::replace(&mut self.spoken, Spoken::Neither) {
+            let (io, service) = *resting;
             self.spoken = speak_http1(&self.worker, io, service);
         }
         self.poll_http1(cx)
@@ -178,7 +175,7 @@ impl<S: Serve> Future for Drive<S> {
         }
         match &mut this.spoken {
             Spoken::Http1(_) => this.poll_http1(cx),
-            Spoken::Resting(..) => this.poll_resting(cx),
+            Spoken::Resting(_) => this.poll_resting(cx),
             Spoken::Switched(_) => this.poll_switched(cx),
             Spoken::Http2(_) | Spoken::Neither => this.poll_http2(cx),
         }
