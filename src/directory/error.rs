@@ -187,6 +187,14 @@ pub enum DirectoryError {
         /// Slug.
         organization: String,
     },
+    /// Whose name is of an organization stays a member of it.
+    #[error("the name of `{user}` is of `{organization}`, so they cannot be removed from it")]
+    NameRemoved {
+        /// Username.
+        user: String,
+        /// Slug.
+        organization: String,
+    },
     /// Who owns organizations cannot be deleted.
     #[error("`{user}` owns {} and cannot be deleted until ownership has moved", ticked(organizations))]
     OwnerDeleted {
@@ -252,6 +260,7 @@ impl DirectoryError {
             Self::OwnerDemoted { organization, .. } | Self::OwnerRemoved { organization, .. } => {
                 format!("move ownership first: postern org owner {organization} --user OTHER_MEMBER")
             }
+            Self::NameRemoved { .. } => "first: postern user organization USER --org OTHER (or --none)".into(),
             Self::OwnerDeleted { .. } => {
                 "move ownership first (postern org owner ORG --user OTHER_MEMBER), or delete the organization".into()
             }

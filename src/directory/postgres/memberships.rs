@@ -126,6 +126,11 @@ pub(super) async fn delete(
     if old.is_owner {
         return Err(DirectoryError::OwnerRemoved { user: old.username, organization: old.slug });
     }
+    // Locked: whoever moves the name here at the same moment waits.
+    let of_name = "SELECT 1 FROM users WHERE id = $1 AND organization_id = $2 FOR NO KEY UPDATE";
+    if tx.row(of_name, &[&old.user, &old.organization]).await?.is_some() {
+        return Err(DirectoryError::NameRemoved { user: old.username, organization: old.slug });
+    }
     let sql = "DELETE FROM memberships WHERE user_id = $1 AND organization_id = $2";
     tx.execute(sql, &[&old.user, &old.organization]).await?;
     Ok(old)

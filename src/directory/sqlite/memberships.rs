@@ -119,6 +119,10 @@ pub(super) fn delete(
     if old.is_owner {
         return Err(DirectoryError::OwnerRemoved { user: old.username, organization: old.slug });
     }
+    let of_name = "SELECT 1 FROM users WHERE id = ?1 AND organization_id = ?2";
+    if tx.prepare_cached(of_name)?.exists((old.user, old.organization))? {
+        return Err(DirectoryError::NameRemoved { user: old.username, organization: old.slug });
+    }
     let sql = "DELETE FROM memberships WHERE user_id = ?1 AND organization_id = ?2";
     tx.prepare_cached(sql)?.execute((old.user, old.organization))?;
     Ok(old)

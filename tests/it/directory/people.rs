@@ -1,6 +1,6 @@
 //! People: logins, passwords, profiles, addresses, encrypted tokens, and what an import brings.
 
-use super::{Backend, organization, stories, token, user, user_with_email};
+use super::{Backend, join, organization, stories, token, user, user_with_email};
 use jiff::civil::date;
 use postern::directory::name::Email;
 use postern::directory::token::TokenDigest;
@@ -17,6 +17,7 @@ stories!(
     a_password_is_kept_and_upgraded_only_where_it_is_still_the_old_one,
     a_new_password_is_told_and_a_last_login_is_not,
     a_profile_changes_where_it_is_named,
+    whose_name_is_of_an_organization_stays_a_member_of_it,
     an_address_is_one_user_s_where_it_is_verified,
     the_encrypted_token_of_a_user_is_one,
     an_import_can_be_repeated_and_leaves_out_what_breaks_a_rule,
@@ -104,6 +105,29 @@ async fn a_profile_changes_where_it_is_named(on: &dyn Backend) {
     assert_eq!(then, store.profile(&ann.id.into()).await.unwrap());
     assert_eq!((then.birth_date, &then.notes, then.language.as_str()), (None, &told.notes, "en-gb"));
     assert!(store.profile(&UserId::generate().into()).await.is_err());
+}
+
+async fn whose_name_is_of_an_organization_stays_a_member_of_it(on: &dyn Backend) {
+    let store = on.store();
+    let (acme, bolt) = (organization(&*store, "Acme").await, organization(&*store, "Bolt").await);
+    let ann = user(&*store, "ann").await;
+    for slug in ["acme", "bolt"] {
+        join(&*store, slug, "ann", false).await;
+    }
+    let home = |organization| ProfileEdit { organization: Some(organization), ..ProfileEdit::default() };
+    store.edit_profile(&ann.id.into(), home(Some(acme.id))).await.unwrap();
+    assert_eq!(
+        store.delete_membership(&"acme".into(), &ann.id.into()).await,
+        Err(DirectoryError::NameRemoved { user: "ann".into(), organization: "acme".into() })
+    );
+    store.delete_membership(&"bolt".into(), &ann.id.into()).await.unwrap();
+    // The name is free elsewhere, and not there.
+    let other = user(&*store, "ann").await;
+    let taken = store.edit_profile(&other.id.into(), home(Some(acme.id))).await;
+    assert!(matches!(taken, Err(DirectoryError::Taken { .. })), "{taken:?}");
+    store.edit_profile(&other.id.into(), home(Some(bolt.id))).await.unwrap();
+    store.edit_profile(&ann.id.into(), home(None)).await.unwrap();
+    store.delete_membership(&"acme".into(), &ann.id.into()).await.unwrap();
 }
 
 async fn an_address_is_one_user_s_where_it_is_verified(on: &dyn Backend) {
