@@ -260,7 +260,7 @@ impl Server {
         if let Some(spans) = spans {
             spans.finish().await;
         }
-        memberships.book_used().await;
+        memberships.book_used(0).await;
     }
 }
 

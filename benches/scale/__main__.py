@@ -84,6 +84,14 @@ def spread(times):
     return {"p50_us": times[len(times) // 2] * 1e6, "p99_us": times[len(times) * 99 // 100] * 1e6}
 
 
+def costs(world, store, server):
+    """Pages that were asked for of the tables, and CPU times, after what is counted has been told."""
+    time.sleep(2)
+    pages = world.sql("""SELECT sum(heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit)::bigint FROM pg_statio_user_tables
+                         WHERE relname IN ('users', 'tokens', 'memberships', 'organizations', 'owners')""")
+    return int(pages), store.cpu_us(), server.cpu_us()
+
+
 def measure(world, store, redis, place):
     """One size of the directory."""
     found = {"users": world.users, "organizations": world.organizations, "memberships": world.memberships, "tokens": world.tokens,
@@ -101,8 +109,10 @@ def measure(world, store, redis, place):
         for n in range(64):
             for client in clients:
                 client.ask("/x", token(world.tokens - 1 - n))
+        before = costs(world, store, first)
         found["cold"] = spread([clients[0].ask(*path) for path in paths])
-        time.sleep(1)
+        spent = [(after - was) / len(paths) for after, was in zip(costs(world, store, first), before)]
+        found["cold"].update(zip(("pages", "database_cpu_us", "replica_cpu_us"), spent))
         found["redis"] = spread([clients[1].ask(*path) for path in paths])
         found["warm"] = spread([clients[0].ask(*path) for path in paths * 3][len(paths):])
         if world.everywhere:
@@ -171,6 +181,9 @@ def table(results):
     for part, name in (("cold", "cold"), ("redis", "found in Redis"), ("warm", "warm")):
         for which in ("p50", "p99"):
             line("%s, %s" % (name, which), micros(part, which + "_us"))
+    line("cold: pages of the database", lambda r: "%.0f" % r["cold"]["pages"])
+    line("cold: CPU in the database", lambda r: "%.0f µs" % r["cold"]["database_cpu_us"])
+    line("cold: CPU in the replica", lambda r: "%.0f µs" % r["cold"]["replica_cpu_us"])
     line("warm under load, CPU a request", lambda r: "%.1f µs" % r["load"]["cpu_us"])
     line("cold credentials a second", lambda r: format(int(r["memory"]["cold_per_second"]), ","))
     line("memory a known credential", lambda r: "%d B" % r["memory"]["replica_bytes"])

@@ -93,7 +93,7 @@ fn an_upstream_with_several_addresses_or_checks_is_a_cluster() {
     assert_eq!(watched, Some(expected));
     for (wrong, said) in [
         ("addresses: []", "has no address"),
-        ("addresses: [http://a, https://b]", "all http, all https or all h2c"),
+        ("addresses: [http://a, https://b]", "all http or all https, or all h2c"),
         ("addresses: [http://a], tls: { ca: x.pem }", "`tls` is for https"),
         ("addresses: [https://a], tls: { cert: x.pem }", "needs both `cert` and `key`"),
         ("addresses: [https://a], tls: { server_name: \"a b\" }", "must be a host name"),

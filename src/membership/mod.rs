@@ -31,7 +31,7 @@ use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use relay::Relay;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 pub use tag::Kind;
 use tag::{Tag, TagState, Tagger};
@@ -61,6 +61,8 @@ pub struct Known {
     /// It is good as long as this lives.
     life: Option<Arc<Life>>,
     used: AtomicBool,
+    /// The minute (Unix) in which its use was last taken to be written.
+    taken: AtomicU32,
 }
 
 /// What others rest on, and that may end: a key that an issuer has withdrawn takes along what it signed.
@@ -363,6 +365,7 @@ impl Memberships {
             of_organizations: whose.of_organizations,
             life,
             used: AtomicBool::new(true),
+            taken: AtomicU32::new(0),
         });
         self.known.insert(self.tagger.tag(kind, credential), Arc::clone(&known));
         Lookup::Known(known)
@@ -492,10 +495,17 @@ impl Memberships {
         Ok(organization)
     }
 
-    /// Tokens that were used since the last call.
-    pub fn take_used(&self) -> Vec<TokenId> {
-        let used = |known: &Arc<Known>| known.token.filter(|_| known.used.swap(false, Ordering::Relaxed));
-        self.known.iter().filter_map(|(_, known)| used(&known)).collect()
+    /// Tokens that were used since they were last taken, which was so many minutes ago at least, now that it is this minute.
+    pub fn take_used(&self, minute: u32, pause: u32) -> Vec<TokenId> {
+        let take = |known: &Known| {
+            let due = minute.abs_diff(known.taken.load(Ordering::Relaxed)) >= pause;
+            let used = due && known.used.swap(false, Ordering::Relaxed);
+            if used {
+                known.taken.store(minute, Ordering::Relaxed);
+            }
+            used
+        };
+        self.known.iter().filter_map(|(_, known)| known.token.filter(|_| take(&known))).collect()
     }
 
     /// Credentials that are being looked up now.
@@ -529,6 +539,7 @@ fn known(found: Found, read_at: u64) -> Known {
         of_organizations: found.of_organizations,
         life: found.life,
         used: AtomicBool::new(true),
+        taken: AtomicU32::new(0),
     }
 }
 

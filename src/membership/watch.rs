@@ -12,6 +12,8 @@ use tokio::sync::mpsc;
 
 /// How often last uses are written.
 const BOOK: Duration = Duration::from_secs(60);
+/// Minutes for which a token's last use is not written again: every replica writes for every token in use.
+const BOOK_AGAIN: u32 = 10;
 /// So many looks back at the beginning, each twice as far as the one before.
 const LOOKS_BACK: u32 = 14;
 
@@ -198,7 +200,7 @@ impl Memberships {
             }
             if crate::clock::monotonic().duration_since(booked) >= BOOK {
                 booked = crate::clock::monotonic();
-                self.book_used().await;
+                self.book_used(BOOK_AGAIN).await;
             }
             if !told {
                 tokio::select! {
@@ -209,10 +211,11 @@ impl Memberships {
         }
     }
 
-    /// Writes when tokens were last used.
-    pub async fn book_used(&self) {
+    /// Writes when tokens were last used, but for those for which that was done less than `pause` minutes ago.
+    pub async fn book_used(&self, pause: u32) {
         let now = crate::clock::unix_seconds();
-        let used: Vec<_> = self.take_used().into_iter().map(|token| (token, now)).collect();
+        let minute = u32::try_from(now / 60).unwrap_or_default();
+        let used: Vec<_> = self.take_used(minute, pause).into_iter().map(|token| (token, now)).collect();
         if used.is_empty() {
             return;
         }

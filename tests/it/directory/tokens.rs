@@ -1,10 +1,13 @@
 //! Tokens: shown once, kept as a digest, edited and revoked by id.
 
 use super::{Backend, stories, token, user};
+use postern::clock;
 use postern::directory::name::Text;
 use postern::directory::token::{Shape, TokenDigest, parse};
 use postern::directory::{DirectoryError, NewToken, Noun, Page, TokenEdit, Unique};
 use postern::id::TokenId;
+use postern::membership::{Capacity, Kind, Lookup, Memberships};
+use std::time::Duration;
 
 stories!(
     a_token_is_nowhere_on_disk,
@@ -14,6 +17,7 @@ stories!(
     a_revoked_token_stays_revoked_from_the_first_time,
     a_deleted_token_is_forgotten,
     last_use_only_moves_forward,
+    a_token_in_use_is_written_once_in_ten_minutes,
 );
 
 async fn a_token_is_nowhere_on_disk(on: &dyn Backend) {
@@ -100,4 +104,24 @@ async fn last_use_only_moves_forward(on: &dyn Backend) {
     assert_eq!(used, [Some(100), Some(60)]);
     let of_bob = store.tokens(Some(&"bob".into()), Page::default()).await.unwrap();
     assert_eq!(of_bob.into_iter().map(|t| t.id).collect::<Vec<_>>(), [second.id]);
+}
+
+/// By one replica: its first use within a minute, then only now and then, so that many replicas do not write all the time.
+async fn a_token_in_use_is_written_once_in_ten_minutes(on: &dyn Backend) {
+    let store = on.store();
+    user(&*store, "ann").await;
+    let (secret, record) = token(&*store, "ann").await;
+    let position = store.position().await.unwrap();
+    let memberships = Memberships::new(store, position, Duration::from_secs(60), Capacity::default()).unwrap();
+    memberships.catch_up().await.unwrap();
+    let text = secret.expose();
+    let uses = || matches!(memberships.remembered(Kind::Token, text, clock::monotonic()), Some(Lookup::Known(_)));
+    assert!(matches!(memberships.load(memberships.wanted(text)).await, Lookup::Known(_)));
+    assert_eq!(memberships.take_used(1000, 10), [record.id]);
+    assert!(uses());
+    assert_eq!(memberships.take_used(1009, 10), []);
+    assert_eq!(memberships.take_used(1010, 10), [record.id], "what was put off is not forgotten");
+    assert_eq!(memberships.take_used(1030, 10), [], "nobody has used it since");
+    assert!(uses());
+    assert_eq!(memberships.take_used(1030, 0), [record.id], "at the end all of it");
 }
