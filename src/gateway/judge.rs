@@ -56,11 +56,16 @@ pub enum Need {
 /// `None`: there is no such organization.
 type FoundOrganization = Result<Option<Arc<Organization>>, StoreError>;
 
+/// A credential whose user has changed while it was asked for is asked for again, so often.
+const AGAIN: u8 = 3;
+
 /// What was fetched for this request.
 #[derive(Default)]
 pub struct Fetched {
     /// And since when it was asked for.
     credential: Option<(Lookup, Instant)>,
+    /// How often it was asked for.
+    asked: u8,
     organizations: Vec<(OrgKey<'static>, FoundOrganization)>,
     limit: Option<Box<(Key, Verdict)>>,
 }
@@ -72,11 +77,14 @@ impl Fetched {
         self.credential.is_none() && self.organizations.is_empty() && self.limit.is_none()
     }
 
-    /// What was found of the credential. What has changed while something else was fetched, or may have, is not used.
+    /// What was found of the credential. What has changed since is asked for again, a few times; what took so long that it may
+    /// have changed without our knowing is not used.
     fn credential(&self, worker: &Worker) -> Option<Lookup> {
         let (found, asked) = self.credential.as_ref()?;
+        let memberships = &worker.shared.memberships;
         match found {
-            Lookup::Known(known) if !worker.shared.memberships.is_current(known, *asked) => Some(Lookup::Unavailable),
+            Lookup::Known(_) if memberships.is_late(*asked) => Some(Lookup::Unavailable),
+            Lookup::Known(known) if !memberships.stands(known) => (self.asked > AGAIN).then_some(Lookup::Unavailable),
             found => Some(found.clone()),
         }
     }
@@ -99,6 +107,7 @@ impl Fetched {
                 let found = shared.identity.resolve(&wanted).await;
                 let was_known = !(wanted.is_foreign() && matches!(found, Lookup::Unknown));
                 self.credential = Some((found, asked));
+                self.asked = self.asked.saturating_add(1);
                 return was_known;
             }
             Need::Organization(key) => {

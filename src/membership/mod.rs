@@ -285,21 +285,17 @@ impl Memberships {
     }
 
     /// Whether what was read of it still holds.
-    fn stands(&self, known: &Known) -> bool {
+    #[must_use]
+    pub fn stands(&self, known: &Known) -> bool {
         self.fence.holds(known.slots, known.read_at)
             && known.life.as_ref().is_none_or(|life| !life.has_ended())
             && (!known.of_organizations || self.fence.no_organization_since(known.read_at))
     }
 
     /// Whether an answer of the store is too old by the time that it is here, and nothing proves it current.
-    fn is_late(&self, asked: Instant) -> bool {
-        self.fence.is_late(asked, crate::clock::monotonic())
-    }
-
-    /// Whether what was asked for at `asked` may still be used: nothing of it has changed since, as far as can be known now.
     #[must_use]
-    pub fn is_current(&self, known: &Known, asked: Instant) -> bool {
-        self.stands(known) && !self.is_late(asked)
+    pub fn is_late(&self, asked: Instant) -> bool {
+        self.fence.is_late(asked, crate::clock::monotonic())
     }
 
     /// Whether a token's form alone says that it is nobody's: it claims to be ours and its checksum is wrong.
@@ -340,10 +336,11 @@ impl Memberships {
 
     /// Asks `look` whose credential it is, for this one who asks alone, and remembers nothing.
     pub async fn load_once(&self, look: impl AsyncFn() -> Result<Option<Found>, StoreError>) -> Lookup {
-        let (asked, read_at) = (crate::clock::monotonic(), self.fence.position());
+        let asked = crate::clock::monotonic();
         match look().await {
             Ok(_) if self.is_late(asked) => Lookup::Unavailable,
-            Ok(Some(found)) => Lookup::Known(Arc::new(known(found, read_at))),
+            // Its use is a change of its user itself, and it cannot be asked for again.
+            Ok(Some(found)) => Lookup::Known(Arc::new(known(found, u64::MAX))),
             Ok(None) => Lookup::Unknown,
             Err(error) => {
                 report(&error);
