@@ -1,4 +1,5 @@
 use super::{Config, ConfigError, Sources};
+use crate::upstream::Protocol;
 use crate::upstream::cluster::{Balance, Eject, Probe, Settings};
 use std::time::Duration;
 
@@ -59,7 +60,14 @@ fn upstreams_are_urls_or_maps() {
     let shown: Vec<_> = config.upstreams.iter().map(|u| format!("{}: {}", u.name, u.addresses[0])).collect();
     assert_eq!(shown, ["a: 127.0.0.1:8000", "b: b:9"]);
     assert!(config.upstreams.iter().all(|upstream| upstream.cluster.is_none()));
-    assert!(load("upstreams: { a: h2c://a }", &[], &[]).unwrap_err().contains("not yet"));
+    let spoken = |text: &str| load(&format!("upstreams: {{ a: {text} }}"), &[], &[]).map(|c| c.upstreams[0].spoken());
+    assert_eq!(spoken("h2c://a"), Ok(Protocol::Http2));
+    assert_eq!(spoken("https://a"), Ok(Protocol::Auto));
+    assert_eq!(spoken("{ addresses: [\"https://a\"], protocol: http1 }"), Ok(Protocol::Http1));
+    assert_eq!(spoken("{ addresses: [\"unix:///a\"], protocol: http2 }"), Ok(Protocol::Http2));
+    assert!(spoken("{ addresses: [\"h2c://a\"], protocol: http1 }").unwrap_err().contains("contradicts"));
+    assert!(spoken("{ addresses: [\"http://a\"], protocol: spdy }").unwrap_err().contains("not `spdy`"));
+    assert!(spoken("{ addresses: [\"http://a\", \"h2c://b\"] }").unwrap_err().contains("all h2c"));
 }
 
 #[test]

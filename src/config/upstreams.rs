@@ -2,7 +2,7 @@
 
 use super::sections::{count, durations, section, set};
 use crate::upstream::cluster::{Balance, Eject, Probe, Settings};
-use crate::upstream::{Address, HostHeader, Scheme, Upstream, tls};
+use crate::upstream::{Address, HostHeader, Protocol, Scheme, Upstream, tls};
 use crate::yaml::{Entry, Findings, Keys, Map, Node, Span, Value};
 use http::HeaderValue;
 use rustls::pki_types::ServerName;
@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 const KEYS: Keys<'static> = Keys {
-    known: &["addresses", "host", "tls", "balance", "health", "eject", "slow_start", "resolve", "limits"],
+    known: &["addresses", "host", "protocol", "tls", "balance", "health", "eject", "slow_start", "resolve", "limits"],
     not_yet: &[],
 };
 
@@ -32,6 +32,7 @@ fn upstream(entry: &Entry, base: &Path, findings: &mut Findings) -> Option<Upstr
             name: name.as_str().into(),
             addresses: vec![address],
             host: HostHeader::Preserve,
+            protocol: Protocol::default(),
             tls: tls::Settings::default(),
             cluster: None,
         });
@@ -50,15 +51,18 @@ fn upstream(entry: &Entry, base: &Path, findings: &mut Findings) -> Option<Upstr
         return None;
     };
     if addresses.iter().any(|other| other.scheme != first.scheme) {
-        let message = format!("{what}: the addresses of one upstream are all http or all https");
+        let message = format!("{what}: the addresses of one upstream are all http, all https or all h2c");
         findings.error("wrong_value", node.span, message).help("make two upstreams of them");
     }
-    if let (Some(node), Scheme::Http) = (options.get("tls"), first.scheme) {
+    if let (Some(node), Scheme::Http | Scheme::H2c) = (options.get("tls"), first.scheme) {
         findings.error("wrong_value", node.span, format!("{what}: `tls` is for https addresses, and this one is not"));
     }
+    let protocol =
+        options.get("protocol").map_or(Some(Protocol::Auto), |node| protocol(node, first.scheme, findings))?;
     let several = addresses.len() > 1;
     let cluster = cluster.or_else(|| several.then(Settings::default));
-    Some(Upstream { name: name.as_str().into(), addresses, host: host?, tls: tls.unwrap_or_default(), cluster })
+    let tls = tls.unwrap_or_default();
+    Some(Upstream { name: name.as_str().into(), addresses, host: host?, protocol, tls, cluster })
 }
 
 fn address(url: &str, span: Span, findings: &mut Findings) -> Option<Address> {
@@ -103,6 +107,18 @@ fn host(node: &Node, findings: &mut Findings) -> Option<HostHeader> {
             value.map(HostHeader::Text)
         }
     }
+}
+
+fn protocol(node: &Node, scheme: Scheme, findings: &mut Findings) -> Option<Protocol> {
+    let message = match (node.expect_str("`protocol`", findings)?, scheme) {
+        ("http1", Scheme::H2c) => "`protocol: http1` contradicts the scheme h2c".to_owned(),
+        ("auto", _) => return Some(Protocol::Auto),
+        ("http1", _) => return Some(Protocol::Http1),
+        ("http2", _) => return Some(Protocol::Http2),
+        (other, _) => format!("`protocol` must be `auto`, `http1` or `http2`, not `{other}`"),
+    };
+    findings.error("wrong_value", node.span, message);
+    None
 }
 
 fn tls_settings(options: &Map, base: &Path, findings: &mut Findings) -> tls::Settings {

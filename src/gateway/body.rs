@@ -2,10 +2,12 @@
 
 use super::exchange::Exchange;
 use super::link::Link;
+use super::live::Rules;
+use super::streamed::StreamedBody;
 use crate::net::deadline::{Phase, Ticks};
-use crate::upstream::Pool;
-use crate::upstream::h1::{self, Fault};
+use crate::upstream::h1;
 use crate::upstream::pool::To;
+use crate::upstream::{Fault, Pool};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -32,13 +34,17 @@ pub enum BodyError {
     Stalled,
 }
 
-/// A request's body on its way to the upstream. Trailers stay behind: they could carry identity headers.
+/// A request's body on its way to the upstream. Trailers stay behind, unless it is said which may pass.
 pub struct RequestBody {
     incoming: Incoming,
     left: u64,
     link: Rc<Link>,
     /// How long the upstream may take for its answer when nothing moves.
     first_byte: Ticks,
+    /// By which rules trailers pass, where they do.
+    trailers: Option<Rc<Rules>>,
+    /// The answer has begun: the client may take its time.
+    talking: bool,
 }
 
 impl RequestBody {
@@ -47,12 +53,31 @@ impl RequestBody {
     pub fn new(incoming: Incoming, limit: u64, link: Rc<Link>) -> Self {
         link.body_too_large.set(false);
         link.body_broken.set(false);
-        Self { incoming, left: limit, link, first_byte: Ticks(0) }
+        Self { incoming, left: limit, link, first_byte: Ticks(0), trailers: None, talking: false }
     }
 
     /// Another limit than the usual one, before anything was read.
     pub fn limit(&mut self, limit: u64) {
         self.left = limit;
+    }
+
+    /// Trailers pass, as far as these rules let them.
+    pub fn pass_trailers(&mut self, rules: Rc<Rules>) {
+        self.trailers = Some(rules);
+    }
+
+    /// The answer has begun while the body is still to come: they talk, and a client that listens is not late. How long nothing may
+    /// come from the upstream is still limited.
+    pub fn talk(&mut self) {
+        self.talking = true;
+        self.link.connection.body_moved(0);
+    }
+
+    /// What follows the data: trailers that may pass, or the end.
+    fn behind(&self, frame: Frame<Bytes>) -> Option<Result<Frame<Bytes>, BodyError>> {
+        let trailers = frame.into_trailers().ok()?;
+        let passing = super::headers::request_trailers(&trailers, self.trailers.as_ref()?.policy());
+        (!passing.is_empty()).then(|| Ok(Frame::trailers(passing)))
     }
 
     /// While the body moves, the upstream is not late with its answer.
@@ -68,7 +93,7 @@ impl Body for RequestBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         let polled = Pin::new(&mut this.incoming).poll_frame(cx);
-        if polled.is_pending() && this.link.connection.body_is_late() {
+        if polled.is_pending() && !this.talking && this.link.connection.body_is_late() {
             this.link.body_broken.set(true);
             return Poll::Ready(Some(Err(BodyError::Stalled)));
         }
@@ -80,7 +105,10 @@ impl Body for RequestBody {
             }
             None => return Poll::Ready(None),
         };
-        let Ok(data) = frame.into_data() else { return Poll::Ready(None) };
+        let data = match frame.into_data() {
+            Ok(data) => data,
+            Err(frame) => return Poll::Ready(this.behind(frame)),
+        };
         this.link.connection.body_moved(data.len());
         let size = data.len() as u64;
         if size > this.left {
@@ -110,6 +138,8 @@ pub enum AnswerBody {
     Own(Option<Bytes>, Box<Exchange>),
     /// The upstream's, as it comes.
     Upstream(UpstreamBody),
+    /// The same over HTTP/2.
+    Streamed(Box<StreamedBody>),
     /// There is none, and the exchange goes on without HTTP.
     Nothing,
 }
@@ -202,6 +232,7 @@ impl Body for AnswerBody {
                 Poll::Ready(frame.map(|bytes| Ok(Frame::data(bytes))))
             }
             Self::Upstream(body) => body.poll(cx),
+            Self::Streamed(body) => body.poll(cx),
             Self::Nothing => Poll::Ready(None),
         }
     }
@@ -210,6 +241,7 @@ impl Body for AnswerBody {
         match self {
             Self::Own(bytes, _) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Self::Upstream(body) => body.left() == Some(0) && body.trailers.is_none(),
+            Self::Streamed(body) => body.is_end(),
             Self::Nothing => true,
         }
     }
@@ -219,6 +251,7 @@ impl Body for AnswerBody {
             Self::Own(bytes, _) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Nothing => SizeHint::with_exact(0),
             Self::Upstream(body) => body.left().map_or_else(SizeHint::default, SizeHint::with_exact),
+            Self::Streamed(body) => body.left().map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }

@@ -3,10 +3,12 @@
 //! Usually an idle connection is at hand: then the exchange itself is polled, and nothing is allocated for it. Connecting,
 //! as after a connection that turned out to be stale, is a future of its own.
 
+mod http2;
+
 use super::Answer;
 use super::body::{AnswerBody, RequestBody, UpstreamBody};
 use super::exchange::Exchange;
-use super::headers::{Stripped, Trace, Way, answer_passes, host, vary_on_authorization};
+use super::headers::{Stripped, Trace, Way, answer_passes, host, takes_trailers, vary_on_authorization};
 use super::live::Rules;
 use super::reply;
 use super::upgrade::{self, Handshake};
@@ -19,12 +21,13 @@ use crate::target::query;
 use crate::telemetry::metrics::Outcome;
 use crate::upstream::cluster::{Balance, Endpoint};
 use crate::upstream::h1::{self, Call, Failed, Framing, Head, Received};
-use crate::upstream::pool::To;
-use crate::upstream::{HostHeader, Pool, SendError, Timeouts};
+use crate::upstream::h2::Place;
+use crate::upstream::pool::{Connected, To};
+use crate::upstream::{Fault, HostHeader, Pool, Protocol, SendError, Timeouts};
 use arrayvec::ArrayVec;
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE};
 use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
 use std::future::poll_fn;
 use std::net::IpAddr;
@@ -69,7 +72,7 @@ pub struct Sending {
 /// It cannot be sent after all.
 pub fn prepare(
     worker: &Worker,
-    rules: &Rules,
+    rules: &Rc<Rules>,
     permit: &Permit<'_>,
     mut request: Request<RequestBody>,
     exchange: &Exchange,
@@ -90,6 +93,10 @@ pub fn prepare(
     }
     // Before the credential is taken out: what is judged again is the request as it came.
     let handshake = upgrade::handshake(permit, &request)?;
+    if handshake.is_some() && pool.upstream().spoken() == Protocol::Http2 {
+        let hint = "a WebSocket goes to an upstream that speaks HTTP/1.1";
+        return Err(Denial::new(Reason::UpstreamUnreachable).with_hint(hint));
+    }
     let keep = permit.rule().forward_authorization;
     let places = &worker.shared.identity.places;
     if let Some(name) = places.cookie.as_deref().filter(|_| !keep) {
@@ -118,17 +125,28 @@ pub fn prepare(
         client: client.name(),
     };
     let mut head = stripped.tell(permit, exchange.request_id(), &way)?;
-    if let Some(handshake) = &handshake {
-        handshake.tell(&mut head);
+    match &handshake {
+        Some(handshake) => handshake.tell(&mut head),
+        // gRPC servers want to hear it; to an upstream that turns out to speak HTTP/1.1 it is a hop-by-hop field.
+        None if pool.may_speak_http2() && takes_trailers(headers) => {
+            head.field(&TE, b"trailers");
+            head.field(&CONNECTION, b"te");
+        }
+        None => {}
     }
-    let head = head.end(match hint.exact() {
+    let framing = match hint.exact() {
         None => Framing::Chunked,
         Some(0) if !headers.contains_key(CONTENT_LENGTH) => Framing::None,
         Some(length) => Framing::Length(length),
-    });
+    };
+    let head = head.end(framing);
     let idempotent = request.method().is_idempotent();
     let mut body = request.into_body();
     body.wait_for_answer(timeouts.first_byte);
+    // Between two sides that speak HTTP/1.1 trailers stay behind.
+    if framing == Framing::Chunked && (pool.may_speak_http2() || exchange.link().connection.is_stream()) {
+        body.pass_trailers(Rc::clone(rules));
+    }
     let depends_on_credential = permit.rule().access.credential() != CredentialNeed::Ignored;
     let way = Onward { pool: Rc::clone(pool), to, key, idempotent, timeouts, depends_on_credential, handshake };
     Ok(Prepared { head, body, way, total })
@@ -253,8 +271,9 @@ async fn connect_and_send(
         }
     }
     let deadlines = &exchange.link().connection.deadlines;
-    let (connection, reused) = match connect(&mut way, deadlines).await {
-        Ok(connected) => connected,
+    let (connection, reused) = match connect(&mut way, deadlines, false).await {
+        Ok(Found::Http1(connection, reused)) => (connection, reused),
+        Ok(Found::Http2(place)) => return http2::send(exchange, place, head, body, way).await,
         Err(failure) => {
             drop(body);
             return failed(exchange, &way, &failure);
@@ -265,16 +284,24 @@ async fn connect_and_send(
     send(Some(exchange)).await
 }
 
-/// A connection to the request's address; whether it has served before. An address of a cluster that cannot be connected to
-/// gives way to another, as long as nothing was sent and the request may be repeated.
-async fn connect(way: &mut Onward, deadlines: &Deadlines) -> Result<(Box<h1::Connection>, bool), SendError> {
+/// What a request can be sent on.
+enum Found {
+    /// A connection of HTTP/1.1, and whether it has served before.
+    Http1(Box<h1::Connection>, bool),
+    /// A place on one of HTTP/2.
+    Http2(Place),
+}
+
+/// A connection to the request's address. An address of a cluster that cannot be connected to gives way to another, as long as
+/// nothing was sent and the request may be repeated. `http1`: HTTP/2 will not do.
+async fn connect(way: &mut Onward, deadlines: &Deadlines, http1: bool) -> Result<Found, SendError> {
     let mut tried = ArrayVec::<_, MOST_TRIED>::new();
     loop {
         if let Some(connection) = way.pool.take(&way.to) {
-            return Ok((connection, true));
+            return Ok(Found::Http1(connection, true));
         }
-        let failure = match way.pool.connect(&way.to, deadlines, way.timeouts.connect).await {
-            Ok(connection) => return Ok((connection, false)),
+        let failure = match open(way, deadlines, http1 || way.handshake.is_some()).await {
+            Ok(found) => return Ok(found),
             Err(failure) => failure,
         };
         let (Some(cluster), Some(to)) = (way.pool.cluster(), &way.to) else { return Err(failure) };
@@ -292,6 +319,22 @@ async fn connect(way: &mut Onward, deadlines: &Deadlines) -> Result<(Box<h1::Con
         tracing::debug!(error = %failure, "another address of the upstream is tried");
         (tried, way.to) = (others, next);
     }
+}
+
+/// Opens a connection to the request's address, or shares one.
+async fn open(way: &Onward, deadlines: &Deadlines, http1: bool) -> Result<Found, SendError> {
+    let Onward { pool, to, timeouts, .. } = way;
+    if http1 {
+        let connection = pool.connect_http1(to, deadlines, timeouts.connect).await?;
+        return Ok(Found::Http1(connection, false));
+    }
+    if let Some(place) = pool.enter_http2(to) {
+        return Ok(Found::Http2(place));
+    }
+    Ok(match pool.connect(to, deadlines, timeouts.connect).await? {
+        Connected::Http1(connection) => Found::Http1(connection, false),
+        Connected::Http2(place) => Found::Http2(place),
+    })
 }
 
 /// Goes on after a connection turned out to be stale: nothing was written, so any other will do.
@@ -318,7 +361,13 @@ async fn send(mut slot: Option<Box<Exchange>>) -> Response<AnswerBody> {
 async fn replace(slot: &mut Option<Box<Exchange>>) -> Option<Response<AnswerBody>> {
     let (deadlines, sending) = slot.as_deref_mut()?.sending();
     let Sending { call, way } = sending?;
-    match connect(way, deadlines).await {
+    // It was begun as HTTP/1.1, and stays so.
+    let found = connect(way, deadlines, true).await;
+    let found = found.and_then(|found| match found {
+        Found::Http1(connection, reused) => Ok((connection, reused)),
+        Found::Http2(_) => Err(way.pool.broken(&way.to, Fault::Cut)),
+    });
+    match found {
         Ok((connection, reused)) => call.again_on(connection, reused),
         Err(failure) => {
             let mut exchange = slot.take()?;
@@ -336,29 +385,8 @@ fn answer(mut exchange: Box<Exchange>, head: h1::Answer, call: Call<RequestBody>
         return upgrade::switched(exchange, way.handshake, head, call.into_socket());
     }
     let h1::Answer { status, mut headers } = head;
-    let Onward { pool, to, timeouts, depends_on_credential, .. } = way;
-    let counts = pool.counts();
-    if call.is_reused() {
-        counts.reused.set(counts.reused.get() + 1);
-    }
-    if let (Some(cluster), Some(to)) = (pool.cluster(), &to) {
-        match status {
-            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-                cluster.failed(to)
-            }
-            _ => cluster.succeeded(to),
-        }
-    }
-    if counts.failing.replace(false) {
-        tracing::info!(upstream = %pool.upstream().name, "the upstream answers again");
-    }
-    exchange.answer(status, Outcome::Allowed);
-    if depends_on_credential {
-        vary_on_authorization(&mut headers);
-    }
-    if let Some(besides) = exchange.noted.besides.take() {
-        besides.put(&mut headers);
-    }
+    answered(&mut exchange, &way, status, &mut headers, call.is_reused());
+    let Onward { pool, to, timeouts, .. } = way;
     let body = match call.receive(timeouts.idle.duration()) {
         Received::Whole(bytes, connection) => {
             if let Some(connection) = connection {
@@ -372,6 +400,33 @@ fn answer(mut exchange: Box<Exchange>, head: h1::Answer, call: Call<RequestBody>
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
+}
+
+/// Notes that the upstream has answered, and adds to its answer what we say.
+fn answered(exchange: &mut Exchange, way: &Onward, status: StatusCode, headers: &mut HeaderMap, reused: bool) {
+    let Onward { pool, to, depends_on_credential, .. } = way;
+    let counts = pool.counts();
+    if reused {
+        counts.reused.set(counts.reused.get() + 1);
+    }
+    if let (Some(cluster), Some(to)) = (pool.cluster(), to) {
+        match status {
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+                cluster.failed(to)
+            }
+            _ => cluster.succeeded(to),
+        }
+    }
+    if counts.failing.replace(false) {
+        tracing::info!(upstream = %pool.upstream().name, "the upstream answers again");
+    }
+    exchange.answer(status, Outcome::Allowed);
+    if *depends_on_credential {
+        vary_on_authorization(headers);
+    }
+    if let Some(besides) = exchange.noted.besides.take() {
+        besides.put(headers);
+    }
 }
 
 /// There is no answer.

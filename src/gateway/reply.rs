@@ -177,7 +177,6 @@ pub fn of_failure(failure: &SendError) -> Denial {
     match failure {
         SendError::Timeout { .. } => Denial::new(Reason::UpstreamTimeout),
         SendError::Overloaded { .. } => Denial::new(Reason::UpstreamOverloaded),
-        SendError::Unhealthy { .. } => Denial::new(Reason::UpstreamUnhealthy),
         SendError::Connect { .. } | SendError::Broken { .. } => Denial::new(Reason::UpstreamUnreachable),
     }
 }

@@ -5,7 +5,7 @@
 //! closed with 1008, and all are closed with 1001 when the process drains.
 
 use super::exchange::Exchange;
-use super::judge::{Fetched, Noted, Stop, judge};
+use super::judge::{Fetched, Need, Noted, Stop, judge};
 use super::worker::Worker;
 use crate::decision::Reason;
 use crate::net::deadline::Phase;
@@ -279,6 +279,10 @@ async fn may_go_on(exchange: &Exchange, asked: &Request<()>) -> bool {
         let verdict = judge(worker, &rules, exchange.link(), asked, &fetched, now, &mut Noted::default());
         let need = match verdict {
             Ok(_) => return true,
+            Err(Stop::Needs(Need::Credential(wanted))) => Need::Credential(match &exchange.noted.user {
+                Some(snapshot) => worker.shared.identity.wanted_again(wanted, snapshot.user.id),
+                None => wanted,
+            }),
             Err(Stop::Needs(need)) => need,
             Err(Stop::Denied(denial)) => {
                 tracing::debug!(reason = Reason::code(denial.reason), "a WebSocket is no longer permitted");

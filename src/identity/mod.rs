@@ -15,12 +15,13 @@ pub use credential::{Credential, Places, Presented, read};
 use crate::config::SecretError;
 use crate::config::identity::{Identity as Settings, JwtIssuer, JwtKeys};
 use crate::directory::token::TokenDigest;
-use crate::directory::{NewSession, Store, StoreError};
+use crate::directory::{NewSession, Store, StoreError, UserKey};
 use crate::id::UserId;
 use crate::membership::{self, Found, Kind, Lookup, Memberships};
 use http::HeaderValue;
 use jwt::fetch::FetchError;
 use jwt::key::{KeyError, KeySet};
+use jwt::principal::Who;
 use jwt::ring::{Ring, Source};
 use secrecy::ExposeSecret;
 use sesame::primary_key::Field;
@@ -54,6 +55,8 @@ pub enum Wanted {
     Sesame(Box<str>),
     /// Whose session it is.
     Session(Box<str>),
+    /// Nothing but who the user is now: their credential was good once, and is used up.
+    User(UserId),
 }
 
 impl fmt::Debug for Wanted {
@@ -69,6 +72,7 @@ impl Wanted {
         match self {
             Self::Token(wanted) => wanted.foreign,
             Self::Jwt(_) | Self::Sesame(_) | Self::Session(_) => true,
+            Self::User(_) => false,
         }
     }
 }
@@ -143,6 +147,27 @@ impl Identity {
                 };
                 self.memberships.load_by(Kind::Session, token, look).await
             }
+            Wanted::User(user) => {
+                let key = Who::User(UserKey::Id(*user)).key().unwrap_or_default();
+                if let Some(known) = self.memberships.remembered(Kind::Subject, &key, crate::clock::monotonic()) {
+                    return known;
+                }
+                let look = async || Ok(self.store.user_snapshot(*user).await?.map(|found| Found::of(Arc::new(found))));
+                self.memberships.load_by(Kind::Subject, &key, look).await
+            }
+        }
+    }
+
+    /// What must be found out of a credential that `user` was let in with and that is looked at again: where it was used up
+    /// by that, its user stands for it.
+    #[must_use]
+    pub fn wanted_again(&self, wanted: Wanted, user: UserId) -> Wanted {
+        let is_used_up = |sesame: &Sesame| sesame.settings().one_time;
+        match wanted {
+            Wanted::Sesame(_) if self.sesame.as_ref().is_some_and(|(sesame, _)| is_used_up(sesame)) => {
+                Wanted::User(user)
+            }
+            other => other,
         }
     }
 

@@ -542,22 +542,31 @@ impl hyper::rt::Write for StrictIo {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = if let Some(bytes) = in_one_place(bufs) {
-            Pin::new(&mut this.stream).poll_write(cx, bytes)
-        } else {
-            let scratch = Rc::clone(&this.scratch);
-            let mut scratch = scratch.borrow_mut();
-            match gather(bufs, &mut scratch) {
-                Some(together) => Pin::new(&mut this.stream).poll_write(cx, together),
-                None => Pin::new(&mut this.stream).poll_write_vectored(cx, bufs),
-            }
-        };
+        let written = poll_write_pieces(&mut this.stream, &this.scratch, cx, bufs);
         this.wrote(written)
     }
 }
 
+/// Writes pieces as one, in the cheapest way.
+#[inline]
+pub(super) fn poll_write_pieces(
+    stream: &mut Stream,
+    scratch: &RefCell<Box<[u8]>>,
+    cx: &mut Context<'_>,
+    bufs: &[io::IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    if let Some(bytes) = in_one_place(bufs) {
+        return Pin::new(stream).poll_write(cx, bytes);
+    }
+    let mut scratch = scratch.borrow_mut();
+    match gather(bufs, &mut scratch) {
+        Some(together) => Pin::new(stream).poll_write(cx, together),
+        None => Pin::new(stream).poll_write_vectored(cx, bufs),
+    }
+}
+
 /// The bytes of a vectored write whose bytes are all in one place.
-pub(crate) fn in_one_place<'a>(bufs: &'a [io::IoSlice<'_>]) -> Option<&'a [u8]> {
+fn in_one_place<'a>(bufs: &'a [io::IoSlice<'_>]) -> Option<&'a [u8]> {
     let mut filled = bufs.iter().filter(|buf| !buf.is_empty());
     let first = filled.next().map_or(&[] as &[u8], |buf| buf);
     filled.next().is_none().then_some(first)
@@ -567,7 +576,7 @@ pub(crate) fn in_one_place<'a>(bufs: &'a [io::IoSlice<'_>]) -> Option<&'a [u8]> 
 const SMALL: usize = 8 * 1024;
 
 /// Copies the head and body of an ordinary answer together, which costs less than gathering them in the kernel.
-pub(crate) fn gather<'s>(bufs: &[io::IoSlice<'_>], scratch: &'s mut [u8]) -> Option<&'s [u8]> {
+fn gather<'s>(bufs: &[io::IoSlice<'_>], scratch: &'s mut [u8]) -> Option<&'s [u8]> {
     let size: usize = bufs.iter().map(|buf| buf.len()).sum();
     let mut room = scratch.get_mut(..size).filter(|_| size <= SMALL)?;
     for buf in bufs {

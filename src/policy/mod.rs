@@ -51,6 +51,7 @@ pub use upgrade::Upgrade;
 pub use values::Foreign;
 pub use when::{Condition, Failure, Subject};
 
+use crate::fold::fold_eq;
 use crate::yaml::Findings;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -186,6 +187,14 @@ impl Policy {
     #[must_use]
     pub const fn strip(&self) -> &StripSet {
         &self.strip
+    }
+
+    /// Whether a header of this name, in whatever spelling, tells any route which organization is meant.
+    #[must_use]
+    pub fn finds_organization_in(&self, header: &str) -> bool {
+        let rules = self.routes.iter().flat_map(Route::rules);
+        let mut sources = rules.flat_map(|rule| rule.origin.iter()).flat_map(|item| &item.sources);
+        sources.any(|source| matches!(source, Source::Header(name, _) if fold_eq(name.as_str(), header)))
     }
 
     /// The secrets that it names; the configuration gives them their values.

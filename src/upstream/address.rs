@@ -24,8 +24,34 @@ pub enum HostHeader {
 pub enum Scheme {
     /// HTTP/1.1 in the clear.
     Http,
-    /// The same within TLS; the certificate is always verified.
+    /// Within TLS; the certificate is always verified, and the handshake says which version is spoken.
     Https,
+    /// HTTP/2 in the clear, with prior knowledge (RFC 9113, 3.3).
+    H2c,
+}
+
+/// Which version of HTTP an upstream is spoken to in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// What its addresses say: `http` and `unix` the first, `h2c` the second, `https` what the handshake agrees on.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+impl Protocol {
+    /// What is spoken at an address; [`Protocol::Auto`] where its TLS handshake says so.
+    #[must_use]
+    pub const fn at(self, scheme: Scheme) -> Self {
+        match (self, scheme) {
+            (Self::Auto, Scheme::Http) => Self::Http1,
+            (Self::Auto, Scheme::H2c) => Self::Http2,
+            (Self::Auto, Scheme::Https) | (Self::Http1 | Self::Http2, _) => self,
+        }
+    }
 }
 
 /// Where an upstream listens.
@@ -64,6 +90,8 @@ pub struct Upstream {
     pub addresses: Vec<Address>,
     /// Which `Host` it sees.
     pub host: HostHeader,
+    /// Which version of HTTP it is spoken to in.
+    pub protocol: Protocol,
     /// How its certificate is verified and ours shown.
     pub tls: tls::Settings,
     /// Several addresses, checks or limits; `None` is one address that is simply connected to.
@@ -74,11 +102,8 @@ pub struct Upstream {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum AddressError {
     /// Not a URL.
-    #[error("`{0}` is not a URL; write http://HOST:PORT, https://HOST:PORT or unix:///PATH")]
+    #[error("`{0}` is not a URL; write http://HOST:PORT, https://HOST:PORT, h2c://HOST:PORT or unix:///PATH")]
     NotUrl(String),
-    /// A scheme that comes later.
-    #[error("`{0}`: {1} upstreams are not yet supported; use http://HOST:PORT")]
-    NotYet(String, &'static str),
     /// More than scheme, host and port.
     #[error(
         "`{0}`: an upstream is scheme, host and port alone; paths are changed by a route's `rewrite`, credentials do not belong here"
@@ -97,17 +122,12 @@ impl fmt::Display for Address {
 }
 
 impl Address {
-    /// Reads `http://host[:port]`, `https://host[:port]` or `unix:///path`.
+    /// Reads `http://host[:port]`, `https://host[:port]`, `h2c://host[:port]` or `unix:///path`.
     ///
     /// # Errors
     /// See [`AddressError`]; a text with credentials in it is never repeated whole.
     pub fn parse(url: &str) -> Result<Self, AddressError> {
         let shown = || url.rsplit_once('@').map_or(url, |(_, after)| after).to_owned();
-        for (prefix, scheme) in [("h2c:", "h2c"), ("https+", "https")] {
-            if url.starts_with(prefix) {
-                return Err(AddressError::NotYet(shown(), scheme));
-            }
-        }
         if let Some(path) = url.strip_prefix("unix://") {
             // The kernel takes 107 bytes.
             if !path.starts_with('/') || path.len() > 107 || path.contains(['?', '#', '\0']) {
@@ -120,6 +140,7 @@ impl Address {
         let scheme = match uri.scheme_str() {
             Some("http") => Scheme::Http,
             Some("https") => Scheme::Https,
+            Some("h2c") => Scheme::H2c,
             _ => return Err(AddressError::NotUrl(shown())),
         };
         let authority = uri.authority().ok_or_else(|| AddressError::NotUrl(shown()))?;
@@ -149,6 +170,7 @@ impl Address {
             (Location::Unix(_), _) => self.to_string(),
             (Location::Host { .. }, Scheme::Http) => format!("http://{self}"),
             (Location::Host { .. }, Scheme::Https) => format!("https://{self}"),
+            (Location::Host { .. }, Scheme::H2c) => format!("h2c://{self}"),
         }
     }
 }
@@ -171,7 +193,8 @@ impl Upstream {
     /// See [`AddressError`].
     pub fn parse(name: &str, url: &str, host: HostHeader) -> Result<Self, AddressError> {
         let addresses = vec![Address::parse(url)?];
-        Ok(Self { name: name.into(), addresses, host, tls: tls::Settings::default(), cluster: None })
+        let (protocol, tls) = (Protocol::default(), tls::Settings::default());
+        Ok(Self { name: name.into(), addresses, host, protocol, tls, cluster: None })
     }
 
     /// Where it is and which `Host` it sees, for people who compare.
@@ -180,7 +203,18 @@ impl Upstream {
         let urls: Vec<String> = self.addresses.iter().map(Address::url).collect();
         let cluster = self.cluster.as_ref().map(|cluster| format!(", {cluster:?}")).unwrap_or_default();
         let tls = if self.tls == tls::Settings::default() { String::new() } else { format!(", {:?}", self.tls) };
-        format!("{}, host: {}{tls}{cluster}", urls.join(" "), self.host.words())
+        let protocol = match self.protocol {
+            Protocol::Auto => "",
+            Protocol::Http1 => ", protocol: http1",
+            Protocol::Http2 => ", protocol: http2",
+        };
+        format!("{}, host: {}{protocol}{tls}{cluster}", urls.join(" "), self.host.words())
+    }
+
+    /// What is spoken to it; [`Protocol::Auto`] where its TLS handshake says so.
+    #[must_use]
+    pub fn spoken(&self) -> Protocol {
+        self.addresses.first().map_or(self.protocol, |address| self.protocol.at(address.scheme))
     }
 
     /// Whether it is spoken to within TLS.
@@ -203,7 +237,7 @@ mod tests {
         assert_eq!(parse("https://legacy"), of(Scheme::Https, "legacy:443"));
         assert_eq!(parse("http://[::1]:8000"), of(Scheme::Http, "[::1]:8000"));
         assert_eq!(parse("unix:///run/a.sock"), of(Scheme::Http, "unix:///run/a.sock"));
-        assert!(matches!(parse("h2c://a"), Err(AddressError::NotYet(..))));
+        assert_eq!(parse("h2c://a"), of(Scheme::H2c, "a:80"));
         assert!(matches!(parse("http://a/base"), Err(AddressError::MoreThanOrigin(_))));
         for not_a_url in
             ["127.0.0.1:8000", "legacy", "http://a:0", "ftp://a", "unix://a", "unix://", "http://", "unix:/a"]

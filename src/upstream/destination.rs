@@ -20,7 +20,7 @@ impl Destination {
     /// Loads what the upstream needs and finds its addresses; they are watched on `control` from then on.
     async fn open(upstream: &Arc<Upstream>, control: &Handle) -> Result<Arc<Self>, TlsError> {
         let tls = upstream.is_secure().then(|| Tls::load(upstream.tls.clone())).transpose()?;
-        let dial = Dial { tls: tls.map(Arc::new) };
+        let dial = Dial { tls: tls.map(Arc::new), protocol: upstream.protocol };
         let mut watched = None;
         if let Some(settings) = upstream.cluster.clone() {
             let cluster = Cluster::new(upstream, settings, dial.clone());

@@ -1,6 +1,6 @@
 //! Opens a connection to an address: TCP or a Unix socket, and TLS within where the scheme says so.
 
-use super::address::{Address, Location, Scheme};
+use super::address::{Address, Location, Protocol, Scheme};
 use super::cluster::Place;
 use super::stream::Stream;
 use super::tls::Tls;
@@ -15,6 +15,31 @@ use tokio_rustls::TlsConnector;
 pub struct Dial {
     /// TLS of this upstream, where it is spoken to within.
     pub tls: Option<Arc<Tls>>,
+    /// Which version of HTTP is to be spoken.
+    pub protocol: Protocol,
+}
+
+impl Dial {
+    /// The same, where nothing but HTTP/1.1 will do.
+    #[must_use]
+    pub fn for_http1(&self) -> Self {
+        Self { tls: self.tls.clone(), protocol: Protocol::Http1 }
+    }
+}
+
+/// Whether HTTP/2 is spoken on a connection that was opened to this address.
+///
+/// # Errors
+/// It must be, and the other side does not.
+pub fn speaks_http2(stream: &Stream, address: &Address, dial: &Dial) -> Result<bool> {
+    match (dial.protocol.at(address.scheme), address.scheme) {
+        (Protocol::Http1, _) => Ok(false),
+        (Protocol::Auto, _) => Ok(stream.agreed_on_http2()),
+        (Protocol::Http2, Scheme::Https) if !stream.agreed_on_http2() => {
+            Err(Error::other("the upstream does not speak HTTP/2"))
+        }
+        (Protocol::Http2, _) => Ok(true),
+    }
 }
 
 /// Opens a connection to a resolved place of a configured address.
@@ -41,7 +66,7 @@ pub async fn dial_by_name(address: &Address, dial: &Dial) -> Result<Stream> {
 
 async fn secured(tcp: TcpStream, address: &Address, dial: &Dial) -> Result<Stream> {
     tcp.set_nodelay(true)?;
-    if address.scheme == Scheme::Http {
+    if address.scheme != Scheme::Https {
         return Ok(Stream::Tcp(tcp));
     }
     // Without TLS settings an https address is not spoken to at all: never in the clear.
@@ -51,6 +76,6 @@ async fn secured(tcp: TcpStream, address: &Address, dial: &Dial) -> Result<Strea
         (None, Location::Host { host, .. }) => ServerName::try_from(host.to_string()).map_err(Error::other)?,
         (None, Location::Unix(_)) => return Err(Error::other("an https upstream needs a name")),
     };
-    let stream = TlsConnector::from(tls.current()).connect(name, tcp).await?;
+    let stream = TlsConnector::from(tls.current(dial.protocol)).connect(name, tcp).await?;
     Ok(Stream::Tls(Box::new(stream)))
 }

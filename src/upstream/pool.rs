@@ -5,9 +5,10 @@
 
 use super::cluster::admission::Seat;
 use super::cluster::{Cluster, Endpoint};
-use super::dial::{dial, dial_by_name};
-use super::h1::{Connection, Fault, Memory};
-use super::{Destination, Upstream};
+use super::dial::{Dial, dial, dial_by_name, speaks_http2};
+use super::h1::{Connection, Memory};
+use super::h2::{Place, Session, Sessions};
+use super::{Destination, Fault, Protocol, Stream, Upstream};
 use crate::net::deadline::{Deadlines, Phase, Ticker, Ticks};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -64,12 +65,6 @@ pub enum SendError {
         /// The upstream's name.
         name: Box<str>,
     },
-    /// Checks find none of its addresses well.
-    #[error("no address of {name} is healthy")]
-    Unhealthy {
-        /// The upstream's name.
-        name: Box<str>,
-    },
 }
 
 /// What a pool counts.
@@ -93,12 +88,21 @@ struct Idle {
 /// Which address of an upstream: `None` where it has but one.
 pub type To = Option<Arc<Endpoint>>;
 
-fn same(a: &To, b: &To) -> bool {
+/// Whether both are the same address.
+pub(super) fn same(a: &To, b: &To) -> bool {
     match (a, b) {
         (None, None) => true,
         (Some(a), Some(b)) => Arc::ptr_eq(a, b),
         (None, Some(_)) | (Some(_), None) => false,
     }
+}
+
+/// Where a request can be sent.
+pub enum Connected {
+    /// A connection of HTTP/1.1, for it alone.
+    Http1(Box<Connection>),
+    /// A place on one of HTTP/2.
+    Http2(Place),
 }
 
 /// The largest buffer that is kept for the next request's head.
@@ -110,6 +114,9 @@ pub struct Pool {
     timeouts: Timeouts,
     ticker: Ticker,
     idle: RefCell<VecDeque<Idle>>,
+    sessions: Sessions,
+    /// HTTP/2 is spoken, or what is spoken is agreed on when a connection is made.
+    may_speak_http2: bool,
     counts: Counts,
     memory: Memory,
     /// What the last head was written to.
@@ -133,8 +140,16 @@ impl Pool {
     /// An empty pool, which reads with `memory`.
     #[must_use]
     pub fn new(destination: Arc<Destination>, timeouts: Timeouts, ticker: Ticker, memory: Memory) -> Self {
-        let (idle, counts, spare) = (RefCell::default(), Counts::default(), Cell::default());
-        Self { destination, timeouts, ticker, idle, counts, memory, spare }
+        let (idle, sessions, counts, spare) =
+            (RefCell::default(), Sessions::default(), Counts::default(), Cell::default());
+        let may_speak_http2 = destination.upstream().spoken() != Protocol::Http1;
+        Self { destination, timeouts, ticker, idle, sessions, may_speak_http2, counts, memory, spare }
+    }
+
+    /// Whether HTTP/2 is spoken, or may be.
+    #[must_use]
+    pub const fn may_speak_http2(&self) -> bool {
+        self.may_speak_http2
     }
 
     /// The upstream behind it.
@@ -170,13 +185,14 @@ impl Pool {
     /// Idle connections.
     #[must_use]
     pub fn idle(&self) -> usize {
-        self.idle.borrow().len()
+        self.idle.borrow().len() + self.sessions.idle()
     }
 
     /// Closes connections that have been idle for too long, or that the upstream has closed; run it about once a second.
     pub fn sweep(&self) {
         let mut idle = self.idle.borrow_mut();
         idle.retain_mut(|idle| !self.is_stale(idle) && idle.connection.is_quiet());
+        self.sessions.sweep(self.ticker.now(), self.timeouts.keep.0);
     }
 
     fn is_stale(&self, idle: &Idle) -> bool {
@@ -222,27 +238,87 @@ impl Pool {
         }
     }
 
-    /// Opens a connection to an address within `limit`.
+    /// Opens a connection to an address within `limit`, or shares one that has been opened meanwhile.
     ///
     /// # Errors
     /// It cannot be opened, or not in time.
-    pub async fn connect(&self, to: &To, deadlines: &Deadlines, limit: Ticks) -> Result<Box<Connection>, SendError> {
+    pub async fn connect(&self, to: &To, deadlines: &Deadlines, limit: Ticks) -> Result<Connected, SendError> {
         deadlines.arm(Phase::Upstream, limit);
-        let (addresses, how) = (&self.upstream().addresses, self.destination.dial());
         let connecting = async {
-            let origin = to.as_ref().map_or(0, |to| to.origin);
-            let address = addresses.get(origin).ok_or(std::io::ErrorKind::AddrNotAvailable)?;
-            match to {
-                Some(to) => dial(&to.place, address, how).await,
-                None => dial_by_name(address, how).await,
+            if !self.may_speak_http2 {
+                return self.dial(to, self.destination.dial()).await.map(|(stream, _)| self.http1(stream));
             }
+            self.connect_or_share(to).await
         };
-        let connected = before(deadlines, Phase::Upstream, connecting).await;
-        let stream = connected
+        self.connected(to, before(deadlines, Phase::Upstream, connecting).await)
+    }
+
+    /// The same, for what can be sent over HTTP/1.1 alone.
+    ///
+    /// # Errors
+    /// See [`Pool::connect`].
+    pub async fn connect_http1(
+        &self,
+        to: &To,
+        deadlines: &Deadlines,
+        limit: Ticks,
+    ) -> Result<Box<Connection>, SendError> {
+        deadlines.arm(Phase::Upstream, limit);
+        let how = self.destination.dial().for_http1();
+        let connecting = async { self.dial(to, &how).await.map(|(stream, _)| stream) };
+        let stream = self.connected(to, before(deadlines, Phase::Upstream, connecting).await)?;
+        Ok(Connection::new(stream, &self.memory))
+    }
+
+    fn connected<T>(&self, to: &To, connected: Option<std::io::Result<T>>) -> Result<T, SendError> {
+        let connected = connected
             .ok_or_else(|| self.timeout(to, "accept a connection"))?
             .map_err(|source| SendError::Connect { address: self.address(to), source })?;
+        Ok(connected)
+    }
+
+    fn http1(&self, stream: Stream) -> Connected {
+        Connected::Http1(Connection::new(stream, &self.memory))
+    }
+
+    /// A socket, and whether HTTP/2 is spoken on it.
+    async fn dial(&self, to: &To, how: &Dial) -> std::io::Result<(Stream, bool)> {
+        let origin = to.as_ref().map_or(0, |to| to.origin);
+        let address = self.upstream().addresses.get(origin).ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+        let stream = match to {
+            Some(to) => dial(&to.place, address, how).await,
+            None => dial_by_name(address, how).await,
+        }?;
+        let http2 = speaks_http2(&stream, address, how)?;
         self.counts.opened.set(self.counts.opened.get() + 1);
-        Ok(Connection::new(stream, &self.memory))
+        Ok((stream, http2))
+    }
+
+    /// Where HTTP/2 is spoken, or may be: those who want a connection at the same time share the one that the first opens.
+    async fn connect_or_share(&self, to: &To) -> std::io::Result<Connected> {
+        let line = self.sessions.line(to);
+        let turn = if line.speaks_http1.get() { None } else { Some(line.connecting.lock().await) };
+        // Whoever waited has what the one before was waiting for.
+        let turn = turn.filter(|_| !line.speaks_http1.get());
+        if let Some(place) = line.enter() {
+            return Ok(Connected::Http2(place));
+        }
+        let (stream, http2) = self.dial(to, self.destination.dial()).await?;
+        line.speaks_http1.set(!http2);
+        if !http2 {
+            return Ok(self.http1(stream));
+        }
+        let session = Session::begin(stream).await.map_err(std::io::Error::other)?;
+        let place = session.enter().ok_or(std::io::ErrorKind::ConnectionAborted)?;
+        line.add(session);
+        drop(turn);
+        Ok(Connected::Http2(place))
+    }
+
+    /// A place on a connection of HTTP/2 that is open.
+    #[must_use]
+    pub fn enter_http2(&self, to: &To) -> Option<Place> {
+        if self.may_speak_http2 { self.sessions.line(to).enter() } else { None }
     }
 
     /// A place among the requests at a cluster, within `limit`.
@@ -253,12 +329,6 @@ impl Pool {
         deadlines.arm(Phase::Upstream, limit);
         let seat = before(deadlines, Phase::Upstream, cluster.admission.enter()).await;
         seat.and_then(Result::ok).ok_or_else(|| SendError::Overloaded { name: self.upstream().name.clone() })
-    }
-
-    /// No address may serve.
-    #[must_use]
-    pub fn unhealthy(&self) -> SendError {
-        SendError::Unhealthy { name: self.upstream().name.clone() }
     }
 
     /// The upstream was too late.

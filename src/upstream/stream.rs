@@ -19,6 +19,12 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// Whether the TLS handshake has agreed on HTTP/2.
+    #[must_use]
+    pub fn agreed_on_http2(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2"))
+    }
+
     /// Whether an idle connection may serve: nothing is to be read from it, neither its end nor bytes that nobody asked for.
     ///
     /// Costs no system call unless something has happened to the socket.

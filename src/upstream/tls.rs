@@ -1,5 +1,6 @@
 //! TLS towards upstreams: always verified, against the public authorities or the configured ones alone.
 
+use super::Protocol;
 use arc_swap::ArcSwap;
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
@@ -43,9 +44,11 @@ pub enum TlsError {
     },
 }
 
-/// What was read from the files.
+/// What was read from the files, and the versions of HTTP that are offered with it (ALPN, RFC 7301).
 pub struct Loaded {
-    config: Arc<ClientConfig>,
+    either: Arc<ClientConfig>,
+    http1: Arc<ClientConfig>,
+    http2: Arc<ClientConfig>,
     digest: [u8; 32],
 }
 
@@ -85,10 +88,15 @@ impl Tls {
         self.current.store(Arc::new(loaded));
     }
 
-    /// What a new connection uses.
+    /// What a new connection uses that is to speak this.
     #[must_use]
-    pub fn current(&self) -> Arc<ClientConfig> {
-        Arc::clone(&self.current.load().config)
+    pub fn current(&self, protocol: Protocol) -> Arc<ClientConfig> {
+        let current = self.current.load();
+        Arc::clone(match protocol {
+            Protocol::Auto => &current.either,
+            Protocol::Http1 => &current.http1,
+            Protocol::Http2 => &current.http2,
+        })
     }
 
     /// The configured name in the upstream's certificate.
@@ -133,7 +141,7 @@ fn read(settings: &Settings) -> Result<Loaded, TlsError> {
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_webpki_verifier(verifier);
-    let mut config = match &settings.identity {
+    let config = match &settings.identity {
         None => builder.with_no_client_auth(),
         Some((chain, key)) => {
             let missing = || TlsError::File { path: key.clone(), why: "it has no private key".to_owned() };
@@ -141,6 +149,15 @@ fn read(settings: &Settings) -> Result<Loaded, TlsError> {
             builder.with_client_auth_cert(pem(chain, &mut digest)?, private)?
         }
     };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Loaded { config: Arc::new(config), digest: digest.finalize().into() })
+    let offering = |protocols: &[&[u8]]| {
+        let mut config = config.clone();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Arc::new(config)
+    };
+    Ok(Loaded {
+        either: offering(&[b"h2", b"http/1.1"]),
+        http1: offering(&[b"http/1.1"]),
+        http2: offering(&[b"h2"]),
+        digest: digest.finalize().into(),
+    })
 }

@@ -3,7 +3,7 @@
 use super::meter::Meter;
 use crate::net::counts::Counts;
 use crate::net::deadline::{Pace, Phase};
-use crate::net::io::{Connection, Scratch, gather, in_one_place};
+use crate::net::io::{Connection, Scratch, poll_write_pieces};
 use crate::net::stream::Stream;
 use hyper::rt::ReadBufCursor;
 use std::io;
@@ -142,16 +142,7 @@ impl hyper::rt::Write for FrameIo {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = if let Some(bytes) = in_one_place(bufs) {
-            Pin::new(&mut this.stream).poll_write(cx, bytes)
-        } else {
-            let scratch = Rc::clone(&this.scratch);
-            let mut scratch = scratch.borrow_mut();
-            match gather(bufs, &mut scratch) {
-                Some(together) => Pin::new(&mut this.stream).poll_write(cx, together),
-                None => Pin::new(&mut this.stream).poll_write_vectored(cx, bufs),
-            }
-        };
+        let written = poll_write_pieces(&mut this.stream, &this.scratch, cx, bufs);
         this.wrote(written)
     }
 }

@@ -4,10 +4,11 @@
 use super::Clock;
 use super::endpoint::Endpoint;
 use super::settings::Probe;
-use crate::upstream::Upstream;
-use crate::upstream::dial::{Dial, dial};
+use crate::upstream::dial::{Dial, dial, speaks_http2};
+use crate::upstream::{Address, Scheme, Stream, Upstream};
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{HOST, USER_AGENT};
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
@@ -34,23 +35,47 @@ impl Check {
         let address = self.upstream.addresses.get(endpoint.origin).ok_or("the address is no longer configured")?;
         let stream = dial(&endpoint.place, address, &self.dial).await.map_err(|error| error.to_string())?;
         let Some(path) = &self.probe.path else { return Ok(()) };
-        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = handshake.map_err(|error| error.to_string())?;
-        let request = http::Request::get(&**path)
-            .header(HOST, &address.authority)
-            .header(USER_AGENT, concat!("postern/", env!("CARGO_PKG_VERSION"), " (health check)"))
-            .body(Empty::<Bytes>::new())
-            .map_err(|error| error.to_string())?;
-        // The connection lives as long as the question: it is dropped, and so closed, with the answer's body unread.
-        let mut answer = pin!(sender.send_request(request));
-        let answer = tokio::select! {
-            answer = &mut answer => answer,
-            // It may have ended behind the answer, which then is there.
-            _ = connection => answer.await,
+        let asked = match speaks_http2(&stream, address, &self.dial) {
+            Ok(true) => over_http2(stream, address, path).await,
+            Ok(false) => over_http1(stream, address, path).await,
+            Err(error) => Err(error.into()),
         };
-        let status = answer.map_err(|error| error.to_string())?.status();
+        let status = asked.map_err(|error| error.to_string())?;
         if status.is_success() { Ok(()) } else { Err(format!("it answered {status}")) }
     }
+}
+
+type Asked = Result<StatusCode, Box<dyn std::error::Error + Send + Sync>>;
+
+fn asking(uri: &str) -> http::request::Builder {
+    let agent = concat!("postern/", env!("CARGO_PKG_VERSION"), " (health check)");
+    http::Request::get(uri).header(USER_AGENT, agent)
+}
+
+// A connection lives as long as the question: it is dropped, and so closed, with the answer's body unread. It may end behind the
+// answer, which then is there.
+
+async fn over_http1(stream: Stream, address: &Address, path: &str) -> Asked {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let request = asking(path).header(HOST, &address.authority).body(Empty::<Bytes>::new())?;
+    let mut answer = pin!(sender.send_request(request));
+    let answer = tokio::select! {
+        answer = &mut answer => answer,
+        _ = connection => answer.await,
+    };
+    Ok(answer?.status())
+}
+
+async fn over_http2(stream: Stream, address: &Address, path: &str) -> Asked {
+    let (mut sender, connection) = h2::client::handshake(stream).await?;
+    let scheme = if address.scheme == Scheme::Https { "https" } else { "http" };
+    let request = asking(&format!("{scheme}://{}{path}", address.authority.to_str()?)).body(())?;
+    let (mut answer, _) = sender.send_request(request, true)?;
+    let answer = tokio::select! {
+        answer = &mut answer => answer,
+        _ = connection => answer.await,
+    };
+    Ok(answer?.status())
 }
 
 #[async_trait]

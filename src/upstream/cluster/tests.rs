@@ -2,7 +2,7 @@
 
 use super::{Balance, Cluster, Eject, Endpoint, Place, Probe, Settings};
 use crate::upstream::dial::Dial;
-use crate::upstream::{Address, HostHeader, Upstream, tls};
+use crate::upstream::{Address, HostHeader, Protocol, Upstream, tls};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use tokio::sync::watch;
 
 fn upstream(urls: &[String]) -> Arc<Upstream> {
     let addresses = urls.iter().map(|url| Address::parse(url).unwrap()).collect();
-    let (host, tls) = (HostHeader::Preserve, tls::Settings::default());
-    Arc::new(Upstream { name: "u".into(), addresses, host, tls, cluster: None })
+    let (host, protocol, tls) = (HostHeader::Preserve, Protocol::Auto, tls::Settings::default());
+    Arc::new(Upstream { name: "u".into(), addresses, host, protocol, tls, cluster: None })
 }
 
 async fn cluster(urls: &[String], settings: Settings) -> Arc<Cluster> {

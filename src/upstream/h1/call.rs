@@ -287,10 +287,28 @@ impl<B: HttpBody<Data = Bytes> + Unpin> Upload<B> {
         }
     }
 
+    /// Appends what follows the last chunk (RFC 9112, 7.1.2).
+    fn trailers(&self, frame: http_body::Frame<Bytes>, out: &mut Vec<u8>) -> Result<bool, Fault> {
+        if self.left.is_some() {
+            return Err(Fault::Request);
+        }
+        out.extend_from_slice(b"0\r\n");
+        for (name, value) in &frame.into_trailers().unwrap_or_default() {
+            for piece in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                out.extend_from_slice(piece);
+            }
+        }
+        out.extend_from_slice(b"\r\n");
+        Ok(true)
+    }
+
     /// Appends the next piece; whether it was the last.
     fn poll_piece(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<bool, Fault>> {
         let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => data,
+                Err(frame) => return Poll::Ready(self.trailers(frame, out)),
+            },
             Some(Err(_)) => return Poll::Ready(Err(Fault::Request)),
             None if self.left.is_none() => {
                 out.extend_from_slice(b"0\r\n\r\n");

@@ -27,6 +27,20 @@ pub struct Request {
     pub(super) framing: Framing,
 }
 
+impl Request {
+    /// Whether it has no body.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        matches!(self.framing, Framing::None | Framing::Length(0))
+    }
+
+    /// Its bytes, and whether its method is HEAD.
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<u8>, bool) {
+        (self.bytes, self.to_head)
+    }
+}
+
 impl Head {
     /// Writes the request line over what `buffer` holds.
     #[must_use]

@@ -1,8 +1,9 @@
 //! Sesame tokens: ours before the real django-sesame, its before us, and a magic link's misuses (attack 74).
 
 use super::{ask, python};
-use crate::support::{Gate, Options, Postern, eventually};
+use crate::support::{Gate, Options, Postern, Upstream, eventually};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const KEY: &str = "fn)t*+$)ugeyip6-#txyy$5wf2ervc0d2n#h)qb)y5@ly$t*@w";
 const PASSWORD: &str = "pbkdf2_sha256$1000000$saltsaltsaltsaltsalt22$kL5XxqqX9nT6Hf3yYb3U3gq9C3x0m9T1r2e3w4q5t6A=";
@@ -15,16 +16,20 @@ defaults: { inject: { X-Postern-User: user.username } }
 routes:
   /me: authenticated
   /x/**: authenticated
+  /ws: { GET: { level: authenticated, upgrade: [websocket] } }
   /public/**: public
   /opaque: { level: authenticated, authenticate: bearer }
   /admin: superuser
 "#;
 
 fn gate(more: &str) -> Gate {
+    gate_before(Upstream::echo(), more)
+}
+
+fn gate_before(upstream: Upstream, more: &str) -> Gate {
     let config =
         format!("identity:\n  session: {{ secure: false }}\n  sesame: {{ key: {{ file: django.key }}, {more} }}\n");
     let options = Options { config, ..Options::policy(ROUTES) };
-    let upstream = crate::support::Upstream::echo();
     let home = Postern::prepare(Some(upstream.address()), &options);
     std::fs::write(home.path().join("django.key"), format!("{KEY}\n")).unwrap();
     let mut command = Postern::serve(home.path(), &options);
@@ -126,6 +131,35 @@ fn a_one_time_link_is_used_once_however_many_try() {
         assert_eq!(good, 1, "round {round}");
         assert_eq!(status(&gate, &token), 401);
     }
+}
+
+/// The link is used up by the handshake, which is judged again each second: by its user then.
+#[test]
+fn a_websocket_that_a_one_time_link_opened_stays_as_long_as_its_user_may() {
+    let upstream = Upstream::with(|exchange| {
+        exchange.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+              Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+        )?;
+        loop {
+            exchange.write(b"\x81\x02hi")?;
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    });
+    let gate = gate_before(upstream, "one_time: true");
+    let token = mint(&gate, &[]);
+    let mut raw = gate.raw();
+    raw.send(format!(
+        "GET /ws HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: sesame {token}\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    ));
+    assert_eq!(raw.answer_head().unwrap().0.status, 101);
+    assert_eq!(status(&gate, &token), 401, "it is used up");
+    std::thread::sleep(Duration::from_millis(3500));
+    assert_eq!(gate.postern.metric("postern_websockets_revoked_total"), 0.0);
+    gate.postern.sql("UPDATE users SET is_active = 0 WHERE username = 'uA'");
+    let rest = raw.rest();
+    assert!(rest.starts_with(b"\x81\x02hi") && rest.ends_with(&[0x88, 0x02, 0x03, 0xf0]), "1008 at the end: {rest:?}");
 }
 
 #[test]

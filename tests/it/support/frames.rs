@@ -98,6 +98,17 @@ impl Peer {
         peer
     }
 
+    /// The server's side of a connection: reads the preface, and says these settings.
+    pub fn accept(wire: Wire, settings: &[(u16, u32)]) -> Option<Self> {
+        let (mut peer, mut preface) = (Self { wire }, [0; 24]);
+        peer.wire.read_exact(&mut preface).ok()?;
+        assert_eq!(preface, PREFACE);
+        let payload: Vec<u8> =
+            settings.iter().flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat()).collect();
+        peer.send(SETTINGS, 0, 0, &payload);
+        Some(peer)
+    }
+
     /// Sends a frame. A gate that has hung up already is no failure: what it said can still be read.
     pub fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> &mut Self {
         let _ = self.try_send(&frame(kind, flags, stream, payload));

@@ -20,6 +20,8 @@ pub struct Recorded {
     pub body: Vec<u8>,
     /// The body came to its end.
     pub complete: bool,
+    /// The lines behind its last chunk.
+    pub trailers: Vec<String>,
 }
 
 /// An answer as the client saw it.
@@ -145,12 +147,14 @@ pub struct BodyReader {
     framing: Framing,
     left: u64,
     ended: bool,
+    /// The lines behind the last chunk.
+    pub trailers: Vec<String>,
 }
 
 impl BodyReader {
     pub fn new(framing: Framing) -> Self {
         let left = if let Framing::Length(length) = framing { length } else { 0 };
-        Self { framing, left, ended: framing == Framing::Length(0) }
+        Self { framing, left, ended: framing == Framing::Length(0), trailers: Vec::new() }
     }
 
     pub fn next(&mut self, from: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
@@ -158,7 +162,7 @@ impl BodyReader {
             return Ok(None);
         }
         if self.framing == Framing::Chunked && self.left == 0 {
-            self.left = chunk_size(from)?;
+            self.left = chunk_size(from, &mut self.trailers)?;
             if self.left == 0 {
                 self.ended = true;
                 return Ok(None);
@@ -200,7 +204,7 @@ impl BodyReader {
 }
 
 /// A chunk-size line, and after the last chunk the trailers too.
-fn chunk_size(from: &mut impl BufRead) -> io::Result<u64> {
+fn chunk_size(from: &mut impl BufRead, trailers: &mut Vec<String>) -> io::Result<u64> {
     let mut line = String::new();
     if from.read_line(&mut line)? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -210,7 +214,7 @@ fn chunk_size(from: &mut impl BufRead) -> io::Result<u64> {
     if size == 0 {
         line.clear();
         while from.read_line(&mut line)? != 0 && line != "\r\n" {
-            line.clear();
+            trailers.push(std::mem::take(&mut line));
         }
     }
     Ok(size)

@@ -7,6 +7,7 @@
 pub mod frames;
 mod gate;
 pub mod h2;
+pub mod h2_upstream;
 mod http;
 pub mod postgres;
 mod process;
@@ -17,6 +18,7 @@ mod upstream;
 mod world;
 
 pub use gate::{Gate, ROUTES, get, get_with, post, request};
+pub use h2_upstream::H2Upstream;
 pub use http::{Answer, Recorded};
 pub use process::{Options, Postern, Signal};
 pub use raw::Raw;

@@ -141,6 +141,13 @@ impl Postern {
         Raw::connect(self.data)
     }
 
+    /// Somebody's GET, on a connection of its own.
+    pub fn get(&self, who: super::Who, target: &str) -> super::Answer {
+        let mut raw = self.raw();
+        raw.send(super::get(who, target));
+        raw.answer()
+    }
+
     /// What the admin port answers to GET.
     pub fn admin(&self, path: &str) -> super::Answer {
         let mut raw = Raw::connect(self.admin);

@@ -152,7 +152,7 @@ impl Exchange {
                 // Large bodies are counted elsewhere, not kept.
                 Some(piece) if request.body.len() < 1 << 20 => request.body.extend(piece),
                 Some(_) => {}
-                None => request.complete = true,
+                None => (request.complete, request.trailers) = (true, self.body.trailers.clone()),
             }
         }
         Ok(piece.map(|piece| piece.len()))

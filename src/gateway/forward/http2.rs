@@ -1,0 +1,89 @@
+//! A permitted request to an upstream over HTTP/2: a stream beside others, on a connection that all of a worker's clients share.
+
+use super::super::body::{AnswerBody, RequestBody};
+use super::super::exchange::Exchange;
+use super::super::headers::answer_passes;
+use super::super::streamed::StreamedBody;
+use super::{Found, MOST_TRIED, Onward, answered, connect, failed};
+use crate::net::deadline::{Deadlines, Phase};
+use crate::upstream::h2::{Call, Failed, Place};
+use crate::upstream::{SendError, h1};
+use bytes::Bytes;
+use http::Response;
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+/// Sends a request on this connection, and streams the answer back. What the upstream has refused without a look at it is
+/// sent again, elsewhere.
+pub(super) async fn send(
+    mut exchange: Box<Exchange>,
+    place: Place,
+    head: h1::Request,
+    body: RequestBody,
+    mut way: Onward,
+) -> Response<AnswerBody> {
+    let mut call = Call::new(head, body, way.pool.upstream().is_secure(), answer_passes);
+    let answer = ask(&mut call, place, &mut way, &exchange.link().connection.deadlines).await;
+    exchange.link().connection.deadlines.disarm(Phase::Upstream);
+    let h1::Answer { status, mut headers } = match answer {
+        Ok(answer) => answer,
+        Err(failure) => {
+            // Its stream is reset before the client is told.
+            drop(call);
+            return failed(exchange, &way, &failure);
+        }
+    };
+    answered(&mut exchange, &way, status, &mut headers, call.is_reused());
+    let idle = way.timeouts.idle;
+    let body = match call.receive(idle.duration(), RequestBody::talk).filter(|body| !body.is_end()) {
+        Some(body) => AnswerBody::Streamed(Box::new(StreamedBody::new(body, idle, exchange))),
+        None => AnswerBody::Own(None::<Bytes>, exchange),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+async fn ask(
+    call: &mut Call<RequestBody>,
+    mut place: Place,
+    way: &mut Onward,
+    deadlines: &Deadlines,
+) -> Result<h1::Answer, SendError> {
+    let mut tries = 1;
+    loop {
+        deadlines.arm(Phase::Upstream, way.timeouts.first_byte);
+        let asked = match call.again_on(place) {
+            Ok(()) => poll_fn(|cx| poll(call, deadlines, cx)).await,
+            Err(failed) => Some(Err(failed)),
+        };
+        let fault = match asked {
+            None => {
+                call.doubt();
+                return Err(way.pool.timeout(&way.to, "answer"));
+            }
+            Some(Ok(answer)) => return Ok(answer),
+            Some(Err(Failed::Unseen(fault))) if tries < MOST_TRIED && !deadlines.expired(Phase::Total) => fault,
+            Some(Err(Failed::Unseen(fault) | Failed::Fault(fault))) => return Err(way.pool.broken(&way.to, fault)),
+        };
+        tries += 1;
+        place = match connect(way, deadlines, false).await? {
+            Found::Http2(place) => place,
+            // It speaks something else now; the request was written for what it spoke.
+            Found::Http1(..) => return Err(way.pool.broken(&way.to, fault)),
+        };
+    }
+}
+
+/// The answer's head; `None` when it is late.
+fn poll(
+    call: &mut Call<RequestBody>,
+    deadlines: &Deadlines,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<h1::Answer, Failed>>> {
+    match call.poll_answer(cx) {
+        Poll::Pending if deadlines.expired(Phase::Upstream) || deadlines.expired(Phase::Total) => Poll::Ready(None),
+        answered => answered.map(Some),
+    }
+}

@@ -1,0 +1,92 @@
+//! An upstream's answer over HTTP/2, on its way to the client.
+
+use super::body::BodyError;
+use super::exchange::Exchange;
+use super::headers::answer_trailer_passes;
+use crate::net::deadline::{Phase, Ticks};
+use crate::upstream::h2::Body;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
+use http_body::Frame;
+use std::task::{Context, Poll, ready};
+
+/// The answer's body. When it has been read to its end, its stream is over; dropped before, it is reset.
+pub struct StreamedBody {
+    /// Until it has ended.
+    body: Option<Body>,
+    idle: Ticks,
+    exchange: Box<Exchange>,
+}
+
+impl StreamedBody {
+    /// The body of an answer, of which something must come within `idle`.
+    #[must_use]
+    pub const fn new(body: Body, idle: Ticks, exchange: Box<Exchange>) -> Self {
+        Self { body: Some(body), idle, exchange }
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let deadlines = &self.exchange.link().connection.deadlines;
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = match poll_frame(body, cx) {
+            Poll::Pending if deadlines.expired(Phase::Upstream) || deadlines.expired(Phase::Total) => {
+                body.doubt();
+                return Poll::Ready(Some(Err(BodyError::Stalled)));
+            }
+            Poll::Pending => {
+                if !deadlines.armed(Phase::Upstream) {
+                    deadlines.arm(Phase::Upstream, self.idle);
+                }
+                return Poll::Pending;
+            }
+            Poll::Ready(frame) => frame,
+        };
+        deadlines.disarm(Phase::Upstream);
+        if frame.is_none() || body.is_end() {
+            self.body = None;
+        }
+        if let Some(Ok(data)) = frame.as_ref().map(|frame| frame.as_ref().map(|frame| frame.data_ref())) {
+            self.exchange.sent(data.map_or(0, Bytes::len));
+        }
+        Poll::Ready(frame)
+    }
+
+    pub(super) fn is_end(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end)
+    }
+
+    pub(super) fn left(&self) -> Option<u64> {
+        self.body.as_ref().map_or(Some(0), Body::left)
+    }
+}
+
+/// Data, then the trailers that go on.
+fn poll_frame(body: &mut Body, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    if let Some(piece) = ready!(body.poll_data(cx)) {
+        return Poll::Ready(Some(piece.map(Frame::data).map_err(BodyError::from)));
+    }
+    let trailers = ready!(body.poll_trailers(cx)).map(|trailers| trailers.map(passing));
+    let trailers = trailers.map_err(BodyError::from).transpose();
+    Poll::Ready(trailers.map(|trailers| trailers.map(Frame::trailers)).filter(|frame| !is_empty(frame)))
+}
+
+fn is_empty(frame: &Result<Frame<Bytes>, BodyError>) -> bool {
+    frame.as_ref().is_ok_and(|frame| frame.trailers_ref().is_some_and(HeaderMap::is_empty))
+}
+
+fn passing(mut trailers: HeaderMap) -> HeaderMap {
+    let out: Vec<HeaderName> = trailers.keys().filter(|name| !answer_trailer_passes(name)).cloned().collect();
+    for name in out {
+        trailers.remove(name);
+    }
+    trailers
+}
+
+impl Drop for StreamedBody {
+    fn drop(&mut self) {
+        // A client of HTTP/1.1 asks for no more when it has the length that was said.
+        if self.body.as_ref().is_some_and(|body| body.left() != Some(0)) {
+            self.exchange.aborted();
+        }
+    }
+}

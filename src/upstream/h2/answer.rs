@@ -1,0 +1,70 @@
+//! An answer's head, read as strictly as one of HTTP/1.1: it may go on to a client of either version.
+
+use crate::upstream::Fault;
+use crate::upstream::h1::Answer;
+use crate::upstream::h1::answer::FIELDS;
+use crate::upstream::hop::is_hop_by_hop;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::response::Parts;
+use http::{StatusCode, Version};
+
+/// A head, and what it says about what follows.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    pub(super) answer: Answer,
+    /// There is a body, or may be.
+    pub(super) has_body: bool,
+    /// How long it is; `None` where its end tells.
+    pub(super) length: Option<u64>,
+}
+
+/// Reads a head. The parser has refused fields that speak of a connection, lengths that differ, and control characters.
+///
+/// `to_head`: it answers HEAD. `passes` says of a field's name, in lower case, whether it goes on.
+///
+/// # Errors
+/// It breaks a rule.
+pub(super) fn read(parts: Parts, to_head: bool, passes: fn(&str) -> bool) -> Result<Parsed, Fault> {
+    let Parts { status, mut headers, version, .. } = parts;
+    debug_assert_eq!(version, Version::HTTP_2);
+    if status.is_informational() {
+        return Err(Fault::Rule("101 is no status of HTTP/2"));
+    }
+    if headers.len() > FIELDS {
+        return Err(Fault::Rule("it is too large"));
+    }
+    if headers.values().any(is_padded) {
+        return Err(Fault::Rule("a value begins or ends with a blank"));
+    }
+    let tells_only = to_head || status == StatusCode::NOT_MODIFIED;
+    let length = length(&headers)?;
+    // As over HTTP/1.1 it is said once, and only where no body says it.
+    headers.remove(header::CONTENT_LENGTH);
+    if let Some(length) = length.filter(|_| tells_only) {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    remove_unless(&mut headers, |name| passes(name) && (name == "trailer" || !is_hop_by_hop(name)));
+    let has_body = !tells_only && status != StatusCode::NO_CONTENT;
+    Ok(Parsed { answer: Answer { status, headers }, has_body, length })
+}
+
+/// RFC 9113, 8.2.1.
+fn is_padded(value: &HeaderValue) -> bool {
+    let is_blank = |b: Option<&u8>| matches!(b, Some(b' ' | b'\t'));
+    is_blank(value.as_bytes().first()) || is_blank(value.as_bytes().last())
+}
+
+fn length(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
+    let Some(value) = headers.get(header::CONTENT_LENGTH) else { return Ok(None) };
+    let digits = (1..=19).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_digit);
+    let number = value.to_str().ok().filter(|_| digits).and_then(|digits| digits.parse().ok());
+    number.map(Some).ok_or(Fault::Rule("its length is not one number"))
+}
+
+/// Removes the fields that do not pass: nearly always none.
+pub(super) fn remove_unless(headers: &mut HeaderMap, passes: impl Fn(&str) -> bool) {
+    let out: Vec<HeaderName> = headers.keys().filter(|name| !passes(name.as_str())).cloned().collect();
+    for name in out {
+        headers.remove(name);
+    }
+}

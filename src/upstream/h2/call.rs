@@ -1,0 +1,177 @@
+//! One exchange on a stream: the request goes out, its body behind it, and the answer's head comes in.
+
+use super::answer;
+use super::body::{Body, Rest};
+use super::head;
+use super::session::Place;
+use super::upload::Upload;
+use crate::upstream::Fault;
+use crate::upstream::h1::{Answer, Request};
+use ::h2::client::ResponseFuture;
+use ::h2::{Reason, RecvStream, SendStream};
+use bytes::Bytes;
+use http::uri::Scheme;
+use http_body::Body as HttpBody;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+/// Interim answers to one request, at most.
+const INTERIM: usize = 100;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum Failed {
+    /// The upstream has not looked at the request, and all of it can be said again: see [`Call::again_on`].
+    Unseen(Fault),
+    /// Nothing can be repeated.
+    Fault(Fault),
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// A stream that was opened.
+struct Stream {
+    answer: ResponseFuture,
+    /// Until the request was sent whole.
+    request: Option<SendStream<Bytes>>,
+    /// The upstream takes no more of the request; its answer says why.
+    broken: bool,
+    place: Place,
+}
+
+/// A request on its way, and the answer that is waited for. Dropping it resets its stream.
+pub struct Call<B> {
+    head: Bytes,
+    scheme: Scheme,
+    to_head: bool,
+    upload: Option<Upload<B>>,
+    stream: Option<Stream>,
+    passes: fn(&str) -> bool,
+    interim: usize,
+    /// The answer's body, once its head is there, and how long it is.
+    received: Option<(RecvStream, Option<u64>)>,
+}
+
+impl<B: HttpBody<Data = Bytes> + Unpin + 'static> Call<B> {
+    /// A request that is not sent yet, see [`Call::again_on`]. `passes` says which fields of the answer go on (names in lower case).
+    #[must_use]
+    pub fn new(request: Request, body: B, secure: bool, passes: fn(&str) -> bool) -> Self {
+        let upload = (!request.is_empty()).then(|| Upload::new(body));
+        let (head, to_head) = request.into_parts();
+        let scheme = if secure { Scheme::HTTPS } else { Scheme::HTTP };
+        Self { head: head.into(), scheme, to_head, upload, stream: None, passes, interim: 0, received: None }
+    }
+
+    /// Sends it on a stream of this connection, from its beginning.
+    ///
+    /// # Errors
+    /// [`Failed::Unseen`] where the connection takes no more streams.
+    pub fn again_on(&mut self, mut place: Place) -> Result<(), Failed> {
+        let request = head::translate(&self.head, self.scheme.clone())?;
+        if self.upload.as_mut().is_some_and(|upload| !upload.begin_again()) {
+            return Err(Fault::Request.into());
+        }
+        let opened = place.open(request, self.upload.is_none());
+        let (answer, request) = opened.map_err(|error| Failed::Unseen(error.into()))?;
+        let request = self.upload.is_some().then_some(request);
+        self.stream = Some(Stream { answer, request, broken: false, place });
+        Ok(())
+    }
+
+    /// Whether the connection has answered another request before.
+    #[must_use]
+    pub fn is_reused(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.place.is_reused())
+    }
+
+    /// The upstream is late: its connection is looked at.
+    pub fn doubt(&self) {
+        if let Some(stream) = &self.stream {
+            stream.place.doubt();
+        }
+    }
+
+    /// Sends on, and waits for the answer's head.
+    ///
+    /// # Errors
+    /// See [`Failed`].
+    pub fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Failed>> {
+        let Some(stream) = &mut self.stream else { return Poll::Ready(Err(Fault::Cut.into())) };
+        if let (Some(upload), Some(request), false) = (&mut self.upload, &mut stream.request, stream.broken) {
+            match upload.poll(request, cx) {
+                Poll::Ready(Ok(())) => stream.request = None,
+                Poll::Ready(Err(Fault::Http2(_))) => stream.broken = true,
+                Poll::Ready(Err(fault)) => return Poll::Ready(Err(fault.into())),
+                Poll::Pending => {}
+            }
+        }
+        while let Poll::Ready(Some(Ok(_))) = stream.answer.poll_informational(cx) {
+            self.interim += 1;
+            if self.interim > INTERIM {
+                return Poll::Ready(Err(Fault::Rule("there are too many interim answers").into()));
+            }
+        }
+        let answered = ready!(Pin::new(&mut stream.answer).poll(cx));
+        let (parts, incoming) = match answered {
+            Ok(answer) => answer.into_parts(),
+            Err(error) => return Poll::Ready(Err(self.failed(error))),
+        };
+        let parsed = answer::read(parts, self.to_head, self.passes)?;
+        self.received = parsed.has_body.then_some((incoming, parsed.length));
+        Poll::Ready(Ok(parsed.answer))
+    }
+
+    /// RFC 9113, 8.7: what the upstream refuses so, or says that it will not look at any more, may be sent again.
+    fn failed(&mut self, error: ::h2::Error) -> Failed {
+        let unseen = error.is_remote()
+            && (error.is_go_away() || (error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM)));
+        if let Some(stream) = self.stream.take().filter(|_| !error.is_reset()) {
+            stream.place.retire();
+        }
+        let again = unseen && self.upload.as_mut().is_none_or(Upload::begin_again);
+        if again { Failed::Unseen(error.into()) } else { Failed::Fault(error.into()) }
+    }
+
+    /// What is to be read behind the answer's head; `None` where it has no body. A request that is not sent whole by then goes on
+    /// by itself, as long as the answer does, and as the upstream takes something within `stall`; `talk` is told that it does.
+    #[must_use]
+    pub fn receive(mut self, stall: Option<Duration>, talk: impl FnOnce(&mut B)) -> Option<Body> {
+        let ((incoming, length), stream) = (self.received?, self.stream?);
+        let upload = self.upload.take().zip(stream.request).filter(|_| !stream.broken).map(|(mut upload, request)| {
+            upload.forget();
+            talk(upload.body_mut());
+            Rest::new(tokio::task::spawn_local(go_on(upload, request, stall)))
+        });
+        Some(Body::new(incoming, length, stream.place, upload))
+    }
+}
+
+/// Sends the rest of a request whose answer has begun.
+async fn go_on<B>(mut upload: Upload<B>, mut stream: SendStream<Bytes>, stall: Option<Duration>)
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
+    let mut sleep = pin!(tokio::time::sleep(stall.unwrap_or_default()));
+    let late = poll_fn(|cx| {
+        let is_full = stream.capacity() == 0;
+        if upload.poll(&mut stream, cx).is_ready() {
+            return Poll::Ready(false);
+        }
+        let Some(stall) = stall else { return Poll::Pending };
+        // A window that stays full is a wait for the upstream, an open one for the client.
+        if !is_full || stream.capacity() > 0 {
+            sleep.as_mut().reset(tokio::time::Instant::now() + stall);
+        }
+        sleep.as_mut().poll(cx).map(|()| true)
+    })
+    .await;
+    if late {
+        stream.send_reset(Reason::CANCEL);
+    }
+}

@@ -1,0 +1,49 @@
+//! HTTP/2 towards an upstream (RFC 9113): many exchanges on one connection, each a stream.
+//!
+//! A [`Session`] is a connection, driven by a task of its own on the worker; [`Sessions`] are a worker's, by address. A request's
+//! head, written as for HTTP/1.1, is [translated](head) and sent as a [`Call`]: the body follows as fast as the upstream's windows
+//! allow, and the answer is [`Body`], which opens ours again only for what was passed on. What the upstream says it has not looked at
+//! (REFUSED_STREAM, a GOAWAY before it) can be sent again.
+
+mod answer;
+mod body;
+mod call;
+mod head;
+mod session;
+mod sessions;
+mod upload;
+
+pub use body::Body;
+pub use call::{Call, Failed};
+pub use session::{Place, Session};
+pub use sessions::{Line, Sessions};
+
+use ::h2::client::Builder;
+
+/// Streams of one connection at once, at most; an upstream may want fewer.
+pub const STREAMS: usize = 100;
+
+/// Bytes that an upstream may send on a stream before they are passed on.
+const STREAM_WINDOW: u32 = 128 * 1024;
+
+/// And on all streams: room for every one of them, so that clients that do not read hold up nobody else's answers.
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * 100;
+
+/// Bytes of a request's body that wait in memory for the upstream's window.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// What an answer's fields may take, counted as RFC 9113, 6.5.2 does.
+const HEAD_BYTES: u32 = 64 * 1024;
+
+/// How a connection begins.
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .enable_push(false)
+        .initial_max_send_streams(STREAMS)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(HEAD_BYTES)
+        .max_send_buffer_size(SEND_BUFFER);
+    builder
+}

@@ -1,0 +1,91 @@
+//! A worker's HTTP/2 connections to one upstream: as few as its streams need.
+
+use super::session::{Place, Session};
+use crate::upstream::pool::{To, same};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// The connections to one address.
+pub struct Line {
+    to: To,
+    sessions: RefCell<Vec<Open>>,
+    /// One connects at a time: whoever waits finds room on the new connection.
+    pub connecting: Mutex<()>,
+    /// What the last handshake agreed on; where that is HTTP/1.1 nobody need wait for another.
+    pub speaks_http1: Cell<bool>,
+}
+
+/// One of them, and since which tick it has no stream.
+struct Open {
+    session: Rc<Session>,
+    quiet: Option<u32>,
+}
+
+/// All of them.
+#[derive(Default)]
+pub struct Sessions(RefCell<Vec<Rc<Line>>>);
+
+impl Line {
+    /// A place on a connection that has room: the first, so that surplus ones run dry and are closed.
+    #[must_use]
+    pub fn enter(&self) -> Option<Place> {
+        self.sessions.borrow().iter().find_map(|open| open.session.enter())
+    }
+
+    /// A new connection, which serves from now on.
+    pub fn add(&self, session: Rc<Session>) {
+        self.sessions.borrow_mut().push(Open { session, quiet: None });
+    }
+
+    /// Lets go of connections that are retired, or had no stream for `keep` ticks (zero is any number).
+    fn sweep(&self, now: u32, keep: u32) {
+        self.sessions.borrow_mut().retain_mut(|open| {
+            let is_quiet = open.session.active() == 0;
+            open.quiet = is_quiet.then(|| open.quiet.unwrap_or(now));
+            let is_old = open.quiet.is_some_and(|since| keep != 0 && now.saturating_sub(since) >= keep);
+            !is_old && !open.session.is_retired()
+        });
+    }
+
+    fn idle(&self) -> usize {
+        self.sessions.borrow().iter().filter(|open| open.session.active() == 0).count()
+    }
+}
+
+impl Sessions {
+    /// The connections to this address.
+    #[must_use]
+    pub fn line(&self, to: &To) -> Rc<Line> {
+        let mut lines = self.0.borrow_mut();
+        if let Some(line) = lines.iter().find(|line| same(&line.to, to)) {
+            return Rc::clone(line);
+        }
+        let line = Rc::new(Line {
+            to: to.clone(),
+            sessions: RefCell::default(),
+            connecting: Mutex::default(),
+            speaks_http1: Cell::new(false),
+        });
+        lines.push(Rc::clone(&line));
+        line
+    }
+
+    /// Closes what is not needed; run it about once a second.
+    pub fn sweep(&self, now: u32, keep: u32) {
+        let mut lines = self.0.borrow_mut();
+        lines.retain(|line| {
+            line.sweep(now, keep);
+            // Addresses come and go: one that only we remember is gone.
+            let is_gone = line.to.as_ref().is_some_and(|to| Arc::strong_count(to) == 1);
+            !is_gone || Rc::strong_count(line) > 1 || !line.sessions.borrow().is_empty()
+        });
+    }
+
+    /// Connections without a stream.
+    #[must_use]
+    pub fn idle(&self) -> usize {
+        self.0.borrow().iter().map(|line| line.idle()).sum()
+    }
+}
