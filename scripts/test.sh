@@ -26,6 +26,7 @@ bash scripts/need.sh redis-cli redis-tools
 # Other people's clients: HTTP/2, TLS.
 bash scripts/need.sh curl curl
 bash scripts/need.sh h2load nghttp2-client
+bash scripts/need.sh nghttpd nghttp2-server
 bash scripts/need.sh openssl openssl
 bash scripts/tools.sh
 

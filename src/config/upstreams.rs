@@ -51,7 +51,7 @@ fn upstream(entry: &Entry, base: &Path, findings: &mut Findings) -> Option<Upstr
         return None;
     };
     if addresses.iter().any(|other| other.scheme != first.scheme) {
-        let message = format!("{what}: the addresses of one upstream are all http, all https or all h2c");
+        let message = format!("{what}: the addresses of one upstream are all http or all https, or all h2c");
         findings.error("wrong_value", node.span, message).help("make two upstreams of them");
     }
     if let (Some(node), Scheme::Http | Scheme::H2c) = (options.get("tls"), first.scheme) {

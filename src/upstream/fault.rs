@@ -1,6 +1,7 @@
 //! Why an exchange with an upstream fails, whichever version is spoken.
 
 use crate::net::framing::Violation;
+use std::fmt;
 use thiserror::Error;
 
 /// Why an exchange with an upstream came to nothing. No text repeats what was sent.
@@ -23,8 +24,31 @@ pub enum Fault {
     Chunks(Violation),
     /// The stream or its connection was reset, or broke a rule of HTTP/2; the client's stream is reset for the same reason.
     #[error("the stream failed: {0}")]
-    Http2(#[from] h2::Error),
+    Http2(#[source] StreamError),
     /// The request's body ended before its time; whoever reads it knows why.
     #[error("the request's body broke off")]
     Request,
+}
+
+/// What HTTP/2 says, in the room of a pointer: exchanges of HTTP/1.1 carry a [`Fault`] too.
+#[derive(Debug)]
+pub struct StreamError(Box<h2::Error>);
+
+impl From<h2::Error> for Fault {
+    fn from(error: h2::Error) -> Self {
+        Self::Http2(StreamError(Box::new(error)))
+    }
+}
+
+impl fmt::Display for StreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for StreamError {
+    /// The error itself and not its box: whoever resets the client's stream looks for its reason here.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.0)
+    }
 }

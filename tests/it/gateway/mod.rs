@@ -10,6 +10,7 @@ mod limits;
 mod lying;
 mod lying_http2;
 mod messages;
+mod nghttpd;
 mod refusals;
 mod secure_upstreams;
 mod way;
