@@ -2,7 +2,7 @@
 //!
 //! Whoever is shown a form gets a random cookie that only we read, and the form repeats what is derived of it: a page of
 //! somebody else can have a browser send the cookie, but not the form's field. What a form carries besides is text of the
-//! browser's, escaped in the page, and [`local`] where it says where to go on.
+//! browser's, escaped in the page, and `local` where it says where to go on.
 
 use super::router::{LOGIN, LOGOUT};
 use super::{Api, Client};

@@ -1,6 +1,6 @@
 //! What editors should know of `postern.yaml`: a JSON Schema (draft 07, which YAML language servers read best).
 //!
-//! [`keys`] says every key once, with its words and its shape; here shapes become JSON. That the keys are those that the
+//! `keys` says every key once, with its words and its shape; here shapes become JSON. That the keys are those that the
 //! readers know, and the words those that they take, a test finds out by asking the readers themselves. What a schema cannot
 //! say, `postern check --config` does.
 
