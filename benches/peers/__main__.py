@@ -132,7 +132,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
     if len(CORES) < 2:
         sys.exit("two cores are needed: one for the server, one for the load and the upstream")
-    workloads = [load.WORKLOADS[name] for name in args.workloads.split(",")]
+    workloads = [load.WORKLOADS[name] for name in args.workloads.split(",") if name]
     result = {"machine": machine(), "versions": servers.versions(BINARY), "arguments": vars(args), "runs": {}, "times": {}}
     for name, version in {**result["machine"], **result["versions"]}.items():
         print("%s: %s" % (name, version))

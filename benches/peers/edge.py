@@ -86,7 +86,8 @@ def idle(place, cores, binary, token):
                 if (await load.answer(reader))[0] != 200:
                     raise SystemExit("postern refused one of %d connections" % IDLE)
             streams += some
-        await asyncio.sleep(2)
+        # Buffers are given back after two seconds, memory to the system a little later.
+        await asyncio.sleep(6)
         return server.pss_mib()
     try:
         server.start(place, cores[0])
