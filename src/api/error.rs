@@ -92,7 +92,7 @@ impl ApiError {
             (_, Some(reason)) => {
                 let denial = Denial::new(reason).with_status(status);
                 let problem = HeaderValue::from_static("application/problem+json");
-                (status, [(header::CONTENT_TYPE, problem)], crate::gateway::reply::problem(&denial)).into_response()
+                (status, [(header::CONTENT_TYPE, problem)], denial.problem()).into_response()
             }
             (Self::NoRoute, None) => {
                 let html = HeaderValue::from_static("text/html; charset=utf-8");

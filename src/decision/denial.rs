@@ -308,6 +308,20 @@ impl Denial {
         self.told_as().detail()
     }
 
+    /// The body of its answer, `application/problem+json` (RFC 9457).
+    #[must_use]
+    pub fn problem(&self) -> String {
+        let code = self.reason.code();
+        serde_json::json!({
+            "type": format!("urn:postern:reason:{code}"),
+            "title": self.title(),
+            "status": self.status.as_u16(),
+            "detail": self.detail(),
+            "code": code,
+        })
+        .to_string()
+    }
+
     fn told_as(&self) -> Reason {
         let hidden = self.status == StatusCode::NOT_FOUND && self.reason == Reason::OrgForeign;
         if hidden { Reason::LookupNotFound } else { self.reason }

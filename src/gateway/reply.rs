@@ -30,24 +30,10 @@ impl Bodies {
         if let Some((_, _, body)) = known {
             return body.clone();
         }
-        let body = Bytes::from(problem(denial));
+        let body = Bytes::from(denial.problem());
         written.push((denial.reason, denial.status, body.clone()));
         body
     }
-}
-
-/// The body of a refusal.
-#[must_use]
-pub fn problem(denial: &Denial) -> String {
-    let code = denial.reason.code();
-    serde_json::json!({
-        "type": format!("urn:postern:reason:{code}"),
-        "title": denial.title(),
-        "status": denial.status.as_u16(),
-        "detail": denial.detail(),
-        "code": code,
-    })
-    .to_string()
 }
 
 /// Answers a request that was refused or has failed.
