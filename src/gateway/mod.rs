@@ -20,6 +20,7 @@ pub mod link;
 pub mod live;
 pub mod reply;
 pub mod span;
+pub mod splice;
 pub mod streamed;
 pub mod tunnel;
 pub mod upgrade;
