@@ -261,7 +261,7 @@ impl Config {
             title_case: self.compat == Compat::Openwisp,
             counts,
             head: net::framing::Limits { head_bytes: self.limits.header_bytes, headers: self.limits.headers },
-            timeouts: net::io::Timeouts {
+            timeouts: net::connection::Timeouts {
                 idle: self.timeouts.idle.into(),
                 head: self.timeouts.head.into(),
                 stall: self.timeouts.stall.into(),

@@ -1,7 +1,7 @@
 //! What the gate knows of one client connection, from request to request.
 
 use super::client::Client;
-use crate::net::io::Connection;
+use crate::net::connection::Connection;
 use crate::target::host::{HostError, canonical_host};
 use http::HeaderValue;
 use ipnet::IpNet;

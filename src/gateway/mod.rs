@@ -28,7 +28,7 @@ pub mod worker;
 
 use crate::decision::{Denial, Reason};
 use crate::id::UserId;
-use crate::net::io::Connection;
+use crate::net::connection::Connection;
 use body::AnswerBody;
 use exchange::Exchange;
 use forward::forward;

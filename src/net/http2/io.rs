@@ -1,9 +1,10 @@
 //! The socket of an HTTP/2 connection as hyper sees it: every frame is counted, and every wait has a deadline.
 
 use super::meter::Meter;
+use crate::net::connection::Connection;
 use crate::net::counts::Counts;
 use crate::net::deadline::{Pace, Phase};
-use crate::net::io::{Connection, Scratch, poll_write_pieces};
+use crate::net::io::{Scratch, poll_write_pieces};
 use crate::net::stream::Stream;
 use hyper::rt::ReadBufCursor;
 use std::io;

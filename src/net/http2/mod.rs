@@ -11,9 +11,9 @@ pub mod stream;
 
 pub use meter::PREFACE;
 
+use super::connection::Connection;
 use super::counts::Counts;
 use super::framing;
-use super::io::Connection;
 use super::worker::Serve;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
@@ -89,7 +89,7 @@ impl<S: Serve> hyper::service::Service<http::Request<Incoming>> for Service<S> {
         self.counts.http2_streams.add_shared(1);
         let stream = Connection::stream(&self.connection);
         if let Err(violation) = admit::admit(&mut request, self.head) {
-            stream.refuse(violation);
+            stream.refuse(1, violation);
         }
         let head = request.method() == http::Method::HEAD;
         self.next.set(Rc::clone(&stream));

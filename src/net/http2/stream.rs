@@ -4,8 +4,8 @@
 //! [`Next`] knows whose future that is, and wakes it when one of the stream's deadlines is due. A client that does not take
 //! its answer keeps the parser's future waiting for room; since nobody asks the body for more then, it is seen here.
 
+use crate::net::connection::Connection;
 use crate::net::counts::Counts;
-use crate::net::io::Connection;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use std::cell::RefCell;
@@ -42,8 +42,7 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Next {
         let stream = self.0.stream.borrow_mut().take();
         match stream {
             Some(stream) => {
-                let counts = Arc::clone(&self.0.counts);
-                tokio::task::spawn_local(Task { future: Box::pin(future), stream, counts });
+                tokio::task::spawn_local(Task { future, stream, shared: Rc::clone(&self.0) });
             }
             None => {
                 tokio::task::spawn_local(future);
@@ -52,25 +51,28 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Next {
     }
 }
 
-struct Task<F> {
-    future: Pin<Box<F>>,
-    stream: Rc<Connection>,
-    counts: Arc<Counts>,
+pin_project_lite::pin_project! {
+    struct Task<F> {
+        #[pin]
+        future: F,
+        stream: Rc<Connection>,
+        shared: Rc<Shared>,
+    }
 }
 
 impl<F: Future<Output = ()>> Future for Task<F> {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
         this.stream.deadlines.register(cx.waker());
         this.stream.answer_not_asked();
-        if this.future.as_mut().poll(cx).is_ready() {
+        if this.future.poll(cx).is_ready() {
             return Poll::Ready(());
         }
         if this.stream.client_stalls() {
             // Dropping the future resets the stream.
-            this.counts.http2_stalled.add_shared(1);
+            this.shared.counts.http2_stalled.add_shared(1);
             return Poll::Ready(());
         }
         Poll::Pending

@@ -2,10 +2,11 @@
 
 use super::open::Held;
 use super::{Serve, Worker};
+use crate::net::connection::Connection;
 use crate::net::deadline::Phase;
 use crate::net::http2;
 use crate::net::http2::io::FrameIo;
-use crate::net::io::{Connection, StrictIo};
+use crate::net::io::StrictIo;
 use hyper::server::conn::http1;
 use std::future::Future;
 use std::pin::Pin;
