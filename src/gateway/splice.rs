@@ -25,39 +25,43 @@ pub(super) struct Frames {
     payload: u64,
 }
 
+/// Bytes of a frame's header and of its payload, where all of the header is there (RFC 6455, 5.2).
+fn sizes(bytes: &[u8]) -> Option<(usize, u64)> {
+    let [_, second, rest @ ..] = bytes else { return None };
+    let (header, payload) = match second & 0x7f {
+        126 => (4, u64::from(u16::from_be_bytes(*rest.first_chunk()?))),
+        127 => (10, u64::from_be_bytes(*rest.first_chunk()?)),
+        short => (2, u64::from(short)),
+    };
+    let header = if second & 0x80 == 0 { header } else { header + 4 };
+    (bytes.len() >= header).then_some((header, payload))
+}
+
 impl Frames {
     pub(super) fn feed(&mut self, mut bytes: &[u8]) {
         while let Some(first) = bytes.first() {
-            if self.payload > 0 {
+            let skipped = if self.payload > 0 {
                 let skipped = bytes.len().min(usize::try_from(self.payload).unwrap_or(usize::MAX));
                 self.payload -= skipped as u64;
-                bytes = bytes.get(skipped..).unwrap_or_default();
-                continue;
-            }
-            if let Some(place) = self.header.get_mut(self.have) {
-                *place = *first;
-            }
-            self.have += 1;
-            bytes = bytes.get(1..).unwrap_or_default();
-            if let Some(payload) = self.complete() {
-                (self.payload, self.have) = (payload, 0);
-            }
+                skipped
+            } else if self.have == 0
+                && let Some((header, payload)) = sizes(bytes)
+            {
+                self.payload = payload;
+                header
+            } else {
+                // A header in pieces.
+                if let Some(place) = self.header.get_mut(self.have) {
+                    *place = *first;
+                }
+                self.have += 1;
+                if let Some((_, payload)) = self.header.get(..self.have).and_then(sizes) {
+                    (self.payload, self.have) = (payload, 0);
+                }
+                1
+            };
+            bytes = bytes.get(skipped..).unwrap_or_default();
         }
-    }
-
-    /// The payload's length, where the header is whole.
-    fn complete(&self) -> Option<u64> {
-        let [_, second, a, b, c, d, e, f, g, h, ..] = self.header;
-        if self.have < 2 {
-            return None;
-        }
-        let (length, size) = match second & 0x7f {
-            126 => (u64::from(u16::from_be_bytes([a, b])), 4),
-            127 => (u64::from_be_bytes([a, b, c, d, e, f, g, h]), 10),
-            short => (u64::from(short), 2),
-        };
-        let mask = if second & 0x80 == 0 { 0 } else { 4 };
-        (self.have >= size + mask).then_some(length)
     }
 
     /// The next byte begins a frame.

@@ -17,10 +17,13 @@ use super::framing;
 use super::worker::Serve;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
-use io::FrameIo;
+use io::{FrameIo, Socket};
+use std::cell::RefCell;
+use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use stream::{Answer, Next, StreamBody};
 
 /// Limits of HTTP/2 connections.
@@ -40,12 +43,29 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const SEND_BUFFER: usize = 64 * 1024;
 
 /// A connection that speaks HTTP/2.
-pub(super) type Driven<S> = Pin<Box<http2::Connection<FrameIo, Service<S>, Next>>>;
+pub(super) struct Driven<S: Serve> {
+    hyper: Pin<Box<http2::Connection<FrameIo, Service<S>, Next>>>,
+    socket: Rc<RefCell<Socket>>,
+}
+
+impl<S: Serve> Driven<S> {
+    /// Takes no further request.
+    pub(super) fn graceful_shutdown(&mut self) {
+        self.hyper.as_mut().graceful_shutdown();
+    }
+
+    /// Reads, and has requests served; what there is to say then is sent at once.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        let polled = self.hyper.as_mut().poll(cx);
+        self.socket.borrow_mut().poll_send(cx);
+        polled
+    }
+}
 
 /// Begins to speak HTTP/2.
-pub(super) fn drive<S: Serve>(io: FrameIo, service: S::Service, serve: &Rc<S>, settings: &Settings) -> Driven<S> {
+pub(super) fn drive<S: Serve>(socket: Socket, service: S::Service, serve: &Rc<S>, settings: &Settings) -> Driven<S> {
     settings.counts.http2_connections.add_shared(1);
-    let connection = Rc::clone(io.connection());
+    let connection = Rc::clone(socket.connection());
     let next = Next::new(Arc::clone(&settings.counts));
     let mut http = http2::Builder::new(next.clone());
     // hyper would refuse larger heads by itself, without a line in the access log; so its limit is a little wider.
@@ -59,7 +79,8 @@ pub(super) fn drive<S: Serve>(io: FrameIo, service: S::Service, serve: &Rc<S>, s
     let serve = Rc::clone(serve);
     let service =
         Service { serve, service, connection, next, head: settings.head, counts: Arc::clone(&settings.counts) };
-    Box::pin(http.serve_connection(io, service))
+    let socket = Rc::new(RefCell::new(socket));
+    Driven { hyper: Box::pin(http.serve_connection(FrameIo(Rc::clone(&socket)), service)), socket }
 }
 
 /// What an HTTP/2 connection needs to know.

@@ -5,7 +5,7 @@ use super::{Serve, Worker};
 use crate::net::connection::Connection;
 use crate::net::deadline::Phase;
 use crate::net::http2;
-use crate::net::http2::io::FrameIo;
+use crate::net::http2::io::Socket;
 use crate::net::io::StrictIo;
 use hyper::server::conn::http1;
 use std::future::Future;
@@ -69,7 +69,7 @@ impl<S: Serve> Drive<S> {
         match &mut self.spoken {
             Spoken::Http1(driven) => Pin::new(&mut **driven).graceful_shutdown(),
             Spoken::Http2(driven) => {
-                driven.as_mut().graceful_shutdown();
+                driven.graceful_shutdown();
                 self.connection.close();
             }
             Spoken::Switched(_) | Spoken::Resting(_) | Spoken::Neither => {}
@@ -156,7 +156,7 @@ impl<S: Serve> Drive<S> {
             self.close();
         }
         let Spoken::Http2(driven) = &mut self.spoken else { return Poll::Ready(()) };
-        match driven.as_mut().poll(cx) {
+        match driven.poll(cx) {
             Poll::Ready(result) => self.finished(result),
             // The client does not say good-bye.
             Poll::Pending if self.connection.deadlines.expired(Phase::Linger) => Poll::Ready(()),
@@ -192,7 +192,7 @@ fn speak_http2<S: Serve>(worker: &Worker<S>, io: StrictIo, service: S::Service) 
     let (stream, held) = io.into_parts();
     let settings = &worker.settings;
     let (scratch, counts) = (Rc::clone(&worker.scratch), Arc::clone(&settings.counts));
-    let io = FrameIo::new(stream, connection, held, scratch, settings.http2.resets, Arc::clone(&counts));
+    let socket = Socket::new(stream, connection, held, scratch, settings.http2.resets, Arc::clone(&counts));
     let settings = http2::Settings { limits: settings.http2, head: settings.head, counts };
-    Spoken::Http2(http2::drive(io, service, &worker.serve, &settings))
+    Spoken::Http2(http2::drive(socket, service, &worker.serve, &settings))
 }
