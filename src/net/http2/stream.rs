@@ -4,10 +4,12 @@
 //! [`Next`] knows whose future that is, and wakes it when one of the stream's deadlines is due. A client that does not take
 //! its answer keeps the parser's future waiting for room; since nobody asks the body for more then, it is seen here.
 
+use super::connect;
 use crate::net::counts::Counts;
 use crate::net::io::Connection;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
+use hyper::upgrade::OnUpgrade;
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
@@ -43,7 +45,7 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Next {
         match stream {
             Some(stream) => {
                 let counts = Arc::clone(&self.0.counts);
-                tokio::task::spawn_local(Task { future: Box::pin(future), stream, counts });
+                tokio::task::spawn_local(Task { future: Some(Box::pin(future)), stream, counts });
             }
             None => {
                 tokio::task::spawn_local(future);
@@ -53,7 +55,8 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Next {
 }
 
 struct Task<F> {
-    future: Pin<Box<F>>,
+    /// Until the answer has gone out.
+    future: Option<Pin<Box<F>>>,
     stream: Rc<Connection>,
     counts: Arc<Counts>,
 }
@@ -65,8 +68,10 @@ impl<F: Future<Output = ()>> Future for Task<F> {
         let this = &mut *self;
         this.stream.deadlines.register(cx.waker());
         this.stream.answer_not_asked();
-        if this.future.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(());
+        let Some(future) = &mut this.future else { return this.stream.poll_leftover(cx) };
+        if future.as_mut().poll(cx).is_ready() {
+            this.future = None;
+            return this.stream.poll_leftover(cx);
         }
         if this.stream.client_stalls() {
             // Dropping the future resets the stream.
@@ -82,12 +87,13 @@ pub struct Answer<F> {
     future: F,
     stream: Rc<Connection>,
     head: bool,
+    tunnel: Option<OnUpgrade>,
 }
 
 impl<F> Answer<F> {
-    /// The answer that `future` gives, to HEAD or not.
-    pub fn new(future: F, stream: Rc<Connection>, head: bool) -> Self {
-        Self { future, stream, head }
+    /// The answer that `future` gives, to HEAD or not; to CONNECT with the `tunnel` that a success opens.
+    pub fn new(future: F, stream: Rc<Connection>, head: bool, tunnel: Option<OnUpgrade>) -> Self {
+        Self { future, stream, head, tunnel }
     }
 }
 
@@ -99,7 +105,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let answer = ready!(Pin::new(&mut this.future).poll(cx))?;
+        let mut answer = ready!(Pin::new(&mut this.future).poll(cx))?;
+        if let Some(tunnel) = this.tunnel.take() {
+            connect::answered(&this.stream, tunnel, answer.status_mut());
+        }
         let (stream, head) = (Rc::clone(&this.stream), this.head);
         stream.answering();
         Poll::Ready(Ok(answer.map(|inner| StreamBody { inner, stream, head })))
