@@ -9,7 +9,7 @@ use super::splice::Splice;
 use super::worker::Worker;
 use crate::decision::Reason;
 use crate::net::deadline::Phase;
-use crate::net::stream::Stream as Client;
+use crate::net::stream::Duplex;
 use crate::upstream::Stream;
 use bytes::Bytes;
 use http::Request;
@@ -67,7 +67,7 @@ impl End {
 pub async fn run(
     mut exchange: Box<Exchange>,
     asked: Request<()>,
-    mut client: Client,
+    mut client: Box<dyn Duplex>,
     early: Vec<u8>,
     (mut upstream, unread): (Stream, Bytes),
 ) {
@@ -79,6 +79,7 @@ pub async fn run(
     let end = loop {
         let moved = poll_fn(|cx| {
             let deadlines = &exchange.link().connection.deadlines;
+            deadlines.register(cx.waker());
             if deadlines.draining() {
                 return Poll::Ready(Some(Some(End::GoingAway)));
             }

@@ -5,13 +5,17 @@
 
 use super::deadline::{Deadlines, Pace, Phase, Ticks};
 use super::framing::Violation;
-use super::stream::Stream;
+use super::leftover::{Discarded, Leftover, MOST};
+use super::stream::Duplex;
 use super::tls::Secured;
+use http_body::Body;
+use hyper::body::Incoming;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 /// Time limits of one client connection.
 #[derive(Clone, Copy, Debug)]
@@ -26,8 +30,8 @@ pub struct Timeouts {
     pub linger: Ticks,
 }
 
-/// Serves a connection that no longer speaks HTTP, given its socket and what was read from it already.
-pub type Switch = Box<dyn FnOnce(Stream, Vec<u8>) -> Pin<Box<dyn Future<Output = ()>>>>;
+/// Serves a connection or a stream that no longer speaks HTTP, given its bytes and what was read of them already.
+pub type Switch = Box<dyn FnOnce(Box<dyn Duplex>, Vec<u8>) -> Pin<Box<dyn Future<Output = ()>>>>;
 
 /// What the service and the socket know of one connection; or of one stream of HTTP/2, which is to its service what a
 /// connection with one request would be.
@@ -51,6 +55,10 @@ pub struct Connection {
     closing: Cell<bool>,
     /// What it becomes when the answer that says so is written.
     switch: RefCell<Option<Switch>>,
+    /// The rest of a request that was answered without it.
+    leftover: RefCell<Option<Box<Leftover>>>,
+    /// It would have been too much: there is no next request.
+    hangs_up: Cell<bool>,
     stream: Option<OfStream>,
 }
 
@@ -108,6 +116,8 @@ impl Connection {
             preface: Cell::new(false),
             closing: Cell::new(false),
             switch: RefCell::default(),
+            leftover: RefCell::default(),
+            hangs_up: Cell::new(false),
             stream,
         }
     }
@@ -120,6 +130,44 @@ impl Connection {
     /// What it becomes, once.
     pub fn take_switch(&self) -> Option<Switch> {
         self.switch.take()
+    }
+
+    /// The request is answered, or will be, without the rest of its body.
+    pub fn leave(&self, body: Incoming) {
+        if self.stream.is_none() && body.size_hint().lower() > MOST as u64 {
+            self.hangs_up.set(true);
+            return;
+        }
+        self.deadlines.arm(Phase::Linger, self.timeouts.linger);
+        self.leftover.replace(Some(Box::new(Leftover::new(body))));
+    }
+
+    /// Whether a client of HTTP/1.1 should be told that this answer is its last.
+    #[must_use]
+    pub fn hangs_up(&self) -> bool {
+        self.hangs_up.get()
+    }
+
+    /// Throws away what is there of a leftover; ready where there is none any more.
+    pub fn poll_leftover(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut slot = self.leftover.borrow_mut();
+        let Some(leftover) = &mut *slot else { return Poll::Ready(()) };
+        // Before the answer, reading would ask an expecting client for more.
+        if self.active.get() > 0 {
+            return Poll::Pending;
+        }
+        let ended = match leftover.poll(cx) {
+            Poll::Ready(Discarded::Whole) => true,
+            // A stream can stay open and unread, and its client take the answer in the meantime.
+            Poll::Ready(Discarded::TooMuch) => self.stream.is_none(),
+            Poll::Pending => false,
+        };
+        if !ended && !self.deadlines.expired(Phase::Linger) {
+            return Poll::Pending;
+        }
+        *slot = None;
+        self.deadlines.disarm(Phase::Linger);
+        Poll::Ready(())
     }
 
     /// Counts a request that the service was called with; if the scanner refused that one, says why.

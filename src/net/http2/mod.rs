@@ -2,9 +2,10 @@
 //!
 //! [`io`] watches the frames below the parser (`meter`: floods, halves of a head), [`admit`] makes of each request what an
 //! HTTP/1.1 one is above the framing scanner — a `Host`, a target in origin form, plain values — or says which rule it breaks.
-//! Each stream is a task with a [`Connection`] of its own, so that the deadlines of an exchange are its own ([`stream`]).
+//! [`connect`] lets a stream become a WebSocket. Each stream is a task with a [`Connection`] of its own, so that the deadlines of an exchange are its own ([`stream`]).
 
 pub mod admit;
+mod connect;
 pub mod io;
 mod meter;
 pub mod stream;
@@ -70,6 +71,7 @@ pub(super) fn drive<S: Serve>(socket: Socket, service: S::Service, serve: &Rc<S>
     let mut http = http2::Builder::new(next.clone());
     // hyper would refuse larger heads by itself, without a line in the access log; so its limit is a little wider.
     http.max_header_list_size(u32::try_from(settings.head.head_bytes + 16 * 1024).unwrap_or(u32::MAX))
+        .enable_connect_protocol()
         .max_concurrent_streams(settings.limits.streams)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -109,12 +111,13 @@ impl<S: Serve> hyper::service::Service<http::Request<Incoming>> for Service<S> {
     fn call(&self, mut request: http::Request<Incoming>) -> Self::Future {
         self.counts.http2_streams.add_shared(1);
         let stream = Connection::stream(&self.connection);
+        let tunnel = connect::asked(&mut request);
         if let Err(violation) = admit::admit(&mut request, self.head) {
             stream.refuse(1, violation);
         }
         let head = request.method() == http::Method::HEAD;
         self.next.set(Rc::clone(&stream));
         let mut service = self.serve.stream(&self.service, Rc::clone(&stream));
-        Answer::new(tower::Service::call(&mut service, request), stream, head)
+        Answer::new(tower::Service::call(&mut service, request), stream, head, tunnel)
     }
 }

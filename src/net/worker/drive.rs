@@ -122,7 +122,11 @@ impl<S: Serve> Drive<S> {
                 self.poll_http2(cx)
             }
             Poll::Pending if self.connection.deadlines.may_rest() => self.poll_rest(cx),
-            Poll::Pending => Poll::Pending,
+            // What is left of a body goes through the parser, which is woken for it.
+            Poll::Pending => {
+                let _ = self.connection.poll_leftover(cx);
+                Poll::Pending
+            }
         }
     }
 
@@ -142,7 +146,7 @@ impl<S: Serve> Drive<S> {
             let (stream, rest) = parts.io.into_rest();
             let mut early = parts.read_buf.to_vec();
             early.extend_from_slice(&rest);
-            self.spoken = Spoken::Switched(switch(stream, early));
+            self.spoken = Spoken::Switched(switch(Box::new(stream), early));
         }
         match &mut self.spoken {
             Spoken::Switched(future) => future.as_mut().poll(cx),
