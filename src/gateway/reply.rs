@@ -43,7 +43,10 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
     if let Some(hint) = denial.hint {
         tracing::debug!(request_id = exchange.request_id().as_str(), code = denial.reason.code(), hint, "refused");
     }
-    let body = exchange.worker().bodies.of(denial);
+    let body = match denial.reason {
+        Reason::PasswordExpired => exchange.worker().shared.password_expired.clone(),
+        _ => exchange.worker().bodies.of(denial),
+    };
     let request_id = exchange.request_id().to_header();
     let schemes = exchange.noted.schemes;
     let grpc = exchange.grpc;
