@@ -58,29 +58,16 @@ const KEYS: Keys<'static> =
 pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Option<Mail> {
     let map = node.expect_map("`mail`", findings)?;
     map.expect_keys("`mail`", KEYS, findings);
-    let tls = map.get("tls").map_or(Some(Tls::default()), |node| node.expect_one_of("`tls`", &Tls::WORDS, findings))?;
-    let (host, port) = server(node, map, tls, findings)?;
-    let Some(sender) = map.get("from") else {
-        findings.error("missing_key", node.span, "`mail` has no `from`").help("write `from: postern@example.com`");
-        return None;
-    };
-    let Ok(from) = sender.expect_str("`from`", findings)?.parse::<Mailbox>() else {
-        findings
-            .error("wrong_value", sender.span, "`from` is no address of letters")
-            .help("write `postern@example.com` or `Example <postern@example.com>`");
-        return None;
-    };
+    let tls = map.get("tls").map_or(Some(Tls::default()), |node| node.expect_one_of("`tls`", &Tls::WORDS, findings));
+    let tls = tls.unwrap_or_default();
+    let server = server(node, map, tls, findings);
+    let from = sender(node, map, findings);
     let user = map.get("user").and_then(|node| node.expect_str("`user`", findings)).map(Box::from);
-    let password = map.get("password").and_then(|node| secret::one("mail.password", node, base, findings));
-    let login = match (user, password, map.get("password")) {
-        (Some(user), Some(password), _) => Some((user, password)),
-        (None, None, None) => None,
-        (Some(_), None, Some(_)) => return None,
-        _ => {
-            findings.error("missing_key", node.span, "`mail` has one of `user` and `password`, and needs the other");
-            return None;
-        }
-    };
+    let password = map.get("password").map(|node| secret::one("mail.password", node, base, findings));
+    if user.is_some() != password.is_some() {
+        findings.error("missing_key", node.span, "`mail` has one of `user` and `password`, and needs the other");
+    }
+    let login = user.zip(password.flatten());
     if login.is_some() && tls == Tls::None {
         findings.warning("insecure", node.span, "the password of `mail` is sent without TLS");
     }
@@ -90,7 +77,22 @@ pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Option<
         findings.error("wrong_value", node.span, "`timeout` of `mail` is from 1s to 5m");
     }
     let ca = map.get("ca").and_then(|node| node.expect_str("`ca`", findings)).map(|file| base.join(file));
-    Some(Mail { host: host.into(), port, tls, ca, login, from, timeout })
+    let (host, port) = server?;
+    Some(Mail { host: host.into(), port, tls, ca, login, from: from?, timeout })
+}
+
+fn sender(node: &Node, map: &Map, findings: &mut Findings) -> Option<Mailbox> {
+    let Some(sender) = map.get("from") else {
+        findings.error("missing_key", node.span, "`mail` has no `from`").help("write `from: postern@example.com`");
+        return None;
+    };
+    let from = sender.expect_str("`from`", findings)?.parse::<Mailbox>();
+    if from.is_err() {
+        findings
+            .error("wrong_value", sender.span, "`from` is no address of letters")
+            .help("write `postern@example.com` or `Example <postern@example.com>`");
+    }
+    from.ok()
 }
 
 fn server<'m>(node: &Node, map: &'m Map, tls: Tls, findings: &mut Findings) -> Option<(&'m str, u16)> {

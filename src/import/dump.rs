@@ -1,213 +1,413 @@
 //! SQL as `pg_dump` writes it: `CREATE TABLE` for the order of columns, `INSERT INTO … VALUES`, `COPY … FROM stdin`.
 //!
-//! It is no SQL interpreter: of each statement it reads what it needs and passes over the rest, knowing strings, quoted
-//! names, dollar quotes and comments, so that nothing inside of one is taken for a statement.
+//! It is no SQL interpreter: of each statement it reads what it needs and passes over the rest. Tables stand in a dump in any
+//! order, and are wanted in one in which nobody comes before whom they refer to. So a dump is read twice: first it is noted where
+//! the rows of which table are, and then they are read from there, table by table; nothing of it is kept.
 
-use super::{Table, Tables};
+use super::lexer::{LexError, Lexer, Token};
+use super::{Row, Source, SourceError};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::Arc;
 use thiserror::Error;
 
 /// A dump cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("line {line}: {problem}")]
+#[derive(Debug, Error)]
+#[error("{file}: {problem}")]
 pub struct DumpError {
-    /// Where, from 1.
-    pub line: usize,
+    /// Which one.
+    pub file: String,
     /// What is wrong.
-    pub problem: &'static str,
+    pub problem: LexError,
 }
 
-/// A piece of a statement.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Token<'t> {
-    /// A name or keyword, or a number or sign that is part of neither; as spelt.
-    Word(&'t str),
-    /// `"a name"`, unquoted.
-    Name(String),
-    /// `'a text'`, unquoted.
-    Text(String),
-    /// A single other character.
-    Sign(char),
+/// Dumps, and where in them which rows are.
+pub struct Dump {
+    files: Vec<(String, Arc<File>)>,
+    tables: HashMap<String, Found>,
+    /// Of the wanted rows, in bytes.
+    total: u64,
+    done: u64,
+    reading: Option<Reading>,
 }
 
-/// Reads a dump into `tables`; only tables of which `wanted` says yes. Several dumps may be read one after another.
-///
-/// # Errors
-/// The text ends within a string or a statement of a wanted table cannot be understood.
-pub fn read(text: &str, wanted: impl Fn(&str) -> bool, tables: &mut Tables) -> Result<(), DumpError> {
-    let mut reader = Reader { text, at: 0 };
-    while reader.more() {
-        let begin = reader.at;
-        let statement = reader.statement()?;
-        let fail = |problem| DumpError { line: line(text, begin), problem };
-        let words: Vec<&str> =
-            statement.iter().map_while(|token| if let Token::Word(w) = token { Some(*w) } else { None }).collect();
-        let is = |at: usize, keyword: &str| words.get(at).is_some_and(|word| word.eq_ignore_ascii_case(keyword));
-        if is(0, "create") && is(1, "table") {
-            let (name, rest) =
-                table(statement.get(2..).unwrap_or_default()).ok_or_else(|| fail("a table without name"))?;
-            if wanted(&name) {
-                let columns = created(rest).ok_or_else(|| fail("columns that cannot be read"))?;
-                tables.entry(name).or_default().columns = columns;
-            }
-        } else if is(0, "insert") && is(1, "into") {
-            let (name, rest) =
-                table(statement.get(2..).unwrap_or_default()).ok_or_else(|| fail("a table without name"))?;
-            if wanted(&name) {
-                insert(tables.entry(name).or_default(), rest).map_err(fail)?;
-            }
-        } else if is(0, "copy") {
-            let (name, rest) =
-                table(statement.get(1..).unwrap_or_default()).ok_or_else(|| fail("a table without name"))?;
-            let (columns, rest) = names(rest);
-            let from_stdin = matches!(rest, [Token::Word(from), Token::Word(stdin), ..]
-                if from.eq_ignore_ascii_case("from") && stdin.eq_ignore_ascii_case("stdin"));
-            if from_stdin {
-                let rows = reader.copied();
-                if wanted(&name) {
-                    copied(tables.entry(name).or_default(), columns, rows).map_err(fail)?;
+#[derive(Default)]
+struct Found {
+    columns: Vec<String>,
+    parts: Vec<Part>,
+}
+
+/// Statements with rows of one table that follow one another: bytes from 0, lines from 1.
+#[derive(Clone, Copy)]
+struct Part {
+    file: usize,
+    begin: u64,
+    line: u64,
+    end: u64,
+}
+
+/// A table that is being read.
+struct Reading {
+    columns: Vec<String>,
+    parts: std::vec::IntoIter<Part>,
+    part: Option<Opened>,
+}
+
+/// Where its rows come from at the moment.
+struct Opened {
+    part: Part,
+    lexer: Lexer<Arc<File>>,
+    rows: Rows,
+}
+
+/// What comes next in a part.
+enum Rows {
+    /// A statement.
+    None,
+    /// A row of an `INSERT`.
+    Values(Order),
+    /// A line of a `COPY`.
+    Lines(Order),
+}
+
+impl Dump {
+    /// Looks where in the dumps the tables are of which `wanted` says yes. `-` is the standard input. `tell` hears how far it is.
+    ///
+    /// # Errors
+    /// A file cannot be read, or what is in it is no dump.
+    pub fn scan(
+        names: &[String],
+        wanted: impl Fn(&str) -> bool,
+        mut tell: impl FnMut(u64, u64),
+    ) -> Result<Self, DumpError> {
+        let mut files = Vec::new();
+        let mut all = 0;
+        for name in names {
+            let (file, length) = open(name).map_err(|error| DumpError { file: name.clone(), problem: error.into() })?;
+            files.push((name.clone(), file));
+            all += length;
+        }
+        let mut dump = Self { files: Vec::new(), tables: HashMap::new(), total: 0, done: 0, reading: None };
+        let mut before = 0;
+        for (index, (name, file)) in files.iter().enumerate() {
+            let mut lexer = Lexer::new(Arc::clone(file), 0, 1);
+            let done = dump.look(index, &mut lexer, &wanted, |done| tell(before + done, all));
+            done.map_err(|problem| DumpError { file: name.clone(), problem })?;
+            before += lexer.place().0;
+        }
+        dump.files = files;
+        dump.total = dump.tables.values().flat_map(|table| &table.parts).map(|part| part.end - part.begin).sum();
+        Ok(dump)
+    }
+
+    fn look(
+        &mut self,
+        file: usize,
+        lexer: &mut Lexer<Arc<File>>,
+        wanted: &impl Fn(&str) -> bool,
+        mut tell: impl FnMut(u64),
+    ) -> Result<(), LexError> {
+        if lexer.is_binary()? {
+            return Err(
+                lexer.fail("it is no text: give what `pg_restore -f FILE.sql` makes of an archive, uncompressed")
+            );
+        }
+        let mut last = String::new();
+        while lexer.statement()? {
+            let (begin, line) = lexer.place();
+            let (name, columns) = match head(lexer)? {
+                Statement::Table(name, columns) => {
+                    lexer.skip()?;
+                    if wanted(&name) {
+                        self.tables.entry(name).or_default().columns = columns;
+                    }
+                    continue;
                 }
+                Statement::Insert(name, columns) => {
+                    lexer.skip()?;
+                    (name, columns)
+                }
+                Statement::Copy(name, columns) => {
+                    lexer.skip_lines()?;
+                    (name, columns)
+                }
+                Statement::Other => {
+                    lexer.skip()?;
+                    last.clear();
+                    continue;
+                }
+            };
+            let (end, _) = lexer.place();
+            tell(end);
+            if !wanted(&name) {
+                last.clear();
+                continue;
+            }
+            let found = self.tables.entry(name.clone()).or_default();
+            if found.columns.is_empty() {
+                let unnamed = "rows of a table whose columns nobody named: give the schema's dump too, before this one";
+                found.columns = columns.ok_or(LexError::Malformed { line, problem: unnamed })?;
+            }
+            match found.parts.last_mut() {
+                Some(part) if part.file == file && last == name => part.end = end,
+                _ => found.parts.push(Part { file, begin, line, end }),
+            }
+            last = name;
+        }
+        Ok(())
+    }
+
+    /// The next row of what is being read.
+    fn next(&mut self) -> Result<Option<Row>, (usize, LexError)> {
+        let Some(Reading { columns, parts, part }) = &mut self.reading else { return Ok(None) };
+        loop {
+            let opened = match part {
+                Some(opened) => opened,
+                None => {
+                    let Some(next) = parts.next() else { return Ok(None) };
+                    let Some((_, file)) = self.files.get(next.file) else { return Ok(None) };
+                    let mut place: &File = file;
+                    place.seek(SeekFrom::Start(next.begin)).map_err(|error| (next.file, error.into()))?;
+                    let lexer = Lexer::new(Arc::clone(file), next.begin, next.line);
+                    part.insert(Opened { part: next, lexer, rows: Rows::None })
+                }
+            };
+            let (begin, _) = opened.lexer.place();
+            let row = opened.next(columns).map_err(|problem| (opened.part.file, problem))?;
+            self.done += opened.lexer.place().0 - begin;
+            if row.is_some() {
+                return Ok(row);
+            }
+            *part = None;
+        }
+    }
+}
+
+impl Opened {
+    /// The next row of this part.
+    fn next(&mut self, columns: &[String]) -> Result<Option<Row>, LexError> {
+        loop {
+            let (_, line) = self.lexer.place();
+            let row = match &self.rows {
+                Rows::Values(order) => values(&mut self.lexer)?.map(|row| (row, order)),
+                Rows::Lines(order) => self.lexer.line()?.map(|line| (fields(&line), order)),
+                Rows::None => {
+                    if self.lexer.place().0 >= self.part.end || !self.lexer.statement()? {
+                        return Ok(None);
+                    }
+                    self.rows = match head(&mut self.lexer)? {
+                        Statement::Insert(_, names) => Rows::Values(Order::new(names.as_deref(), columns)),
+                        Statement::Copy(_, names) => Rows::Lines(Order::new(names.as_deref(), columns)),
+                        _ => return Ok(None),
+                    };
+                    continue;
+                }
+            };
+            match row {
+                Some((row, order)) => {
+                    let problem = "a row of another length than its columns";
+                    return order.apply(row).map(Some).ok_or(LexError::Malformed { line, problem });
+                }
+                None => self.rows = Rows::None,
             }
         }
     }
-    Ok(())
 }
 
-fn line(text: &str, at: usize) -> usize {
-    // A statement begins behind the blanks before it.
-    let rest = text.get(at..).unwrap_or_default();
-    let blanks = rest.len() - rest.trim_start().len();
-    text.get(..at + blanks).unwrap_or_default().matches('\n').count() + 1
+impl Source for Dump {
+    fn open(&mut self, table: &str) -> Result<Option<Vec<String>>, SourceError> {
+        self.reading = self.tables.get(table).map(|found| {
+            let (columns, parts) = (found.columns.clone(), found.parts.clone().into_iter());
+            Reading { columns, parts, part: None }
+        });
+        Ok(self.reading.as_ref().map(|reading| reading.columns.clone()))
+    }
+
+    fn row(&mut self) -> Result<Option<Row>, SourceError> {
+        self.next().map_err(|(file, problem)| {
+            let file = self.files.get(file).map(|(name, _)| name.clone()).unwrap_or_default();
+            DumpError { file, problem }.into()
+        })
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        (self.done, self.total)
+    }
 }
 
-/// A table's name without its schema, and what follows. `IF NOT EXISTS` and `ONLY` are passed over.
-fn table<'s, 't>(mut rest: &'s [Token<'t>]) -> Option<(String, &'s [Token<'t>])> {
+/// A file that can be read from any place, and its length. What comes through a pipe is laid down first, in a file that has
+/// no name.
+fn open(name: &str) -> io::Result<(Arc<File>, u64)> {
+    let mut file = File::open(if name == "-" { "/dev/stdin" } else { name })?;
+    if !file.metadata()?.is_file() {
+        let mut copy = tempfile::tempfile()?;
+        io::copy(&mut file, &mut copy)?;
+        copy.rewind()?;
+        file = copy;
+    }
+    let length = file.metadata()?.len();
+    Ok((Arc::new(file), length))
+}
+
+/// What a statement is about, as far as it was read.
+enum Statement {
+    /// A table's columns; the rest is to be skipped.
+    Table(String, Vec<String>),
+    /// A table, and the columns of its rows where they are named. Rows follow.
+    Insert(String, Option<Vec<String>>),
+    /// The same. Lines follow.
+    Copy(String, Option<Vec<String>>),
+    /// Nothing of interest; the rest is to be skipped.
+    Other,
+}
+
+/// Reads the head of a statement.
+fn head<R: Read>(lexer: &mut Lexer<R>) -> Result<Statement, LexError> {
+    let (first, line) = (lexer.token()?, lexer.place().1);
+    let fail = |problem| LexError::Malformed { line, problem };
+    let Some(first) = first else { return Ok(Statement::Other) };
+    if first.is("create") && next_is(lexer, "table")? {
+        let name = table(lexer)?.ok_or(fail("a table without name"))?;
+        // A partition has no columns of its own.
+        let columns =
+            if takes(lexer, '(')? { created(lexer)?.ok_or(fail("columns that cannot be read"))? } else { vec![] };
+        return Ok(if columns.is_empty() { Statement::Other } else { Statement::Table(name, columns) });
+    }
+    if first.is("insert") && next_is(lexer, "into")? {
+        let name = table(lexer)?.ok_or(fail("a table without name"))?;
+        let columns = names(lexer)?;
+        if next_is(lexer, "overriding")? {
+            // OVERRIDING SYSTEM VALUE
+            lexer.token()?;
+            lexer.token()?;
+        }
+        return if next_is(lexer, "values")? {
+            Ok(Statement::Insert(name, columns))
+        } else {
+            Err(fail("an INSERT without VALUES"))
+        };
+    }
+    if first.is("copy") {
+        let name = table(lexer)?.ok_or(fail("a table without name"))?;
+        let columns = names(lexer)?;
+        if next_is(lexer, "from")? && next_is(lexer, "stdin")? {
+            lexer.skip()?;
+            lexer.line()?;
+            return Ok(Statement::Copy(name, columns));
+        }
+    }
+    Ok(Statement::Other)
+}
+
+/// Takes the next piece, where it is this keyword.
+fn next_is<R: Read>(lexer: &mut Lexer<R>, keyword: &str) -> Result<bool, LexError> {
+    let is = lexer.peek()?.is_some_and(|token| token.is(keyword));
+    if is {
+        lexer.token()?;
+    }
+    Ok(is)
+}
+
+/// Takes the next piece, where it is this sign.
+fn takes<R: Read>(lexer: &mut Lexer<R>, sign: char) -> Result<bool, LexError> {
+    let is = lexer.peek()? == Some(&Token::Sign(sign));
+    if is {
+        lexer.token()?;
+    }
+    Ok(is)
+}
+
+/// A table's name without its schema. `IF NOT EXISTS` and `ONLY` are passed over.
+fn table<R: Read>(lexer: &mut Lexer<R>) -> Result<Option<String>, LexError> {
     loop {
-        match rest {
-            [Token::Word(word), after @ ..]
-                if ["if", "not", "exists", "only"].iter().any(|skip| word.eq_ignore_ascii_case(skip)) =>
-            {
-                rest = after;
-            }
-            [_, Token::Sign('.'), after @ ..] => rest = after,
-            [name, after @ ..] => return Some((as_name(name)?, after)),
-            [] => return None,
+        let Some(token) = lexer.token()? else { return Ok(None) };
+        if ["if", "not", "exists", "only"].iter().any(|skip| token.is(skip)) || takes(lexer, '.')? {
+            continue;
         }
+        return Ok(as_name(token));
     }
 }
 
-fn as_name(token: &Token<'_>) -> Option<String> {
+fn as_name(token: Token) -> Option<String> {
     match token {
         Token::Word(word) => Some(word.to_ascii_lowercase()),
-        Token::Name(name) => Some(name.clone()),
+        Token::Name(name) => Some(name),
         _ => None,
     }
 }
 
-/// `(a, "b")`, where it stands; and what follows.
-fn names<'s, 't>(rest: &'s [Token<'t>]) -> (Option<Vec<String>>, &'s [Token<'t>]) {
-    let [Token::Sign('('), inner @ ..] = rest else { return (None, rest) };
-    let end = inner.iter().position(|token| *token == Token::Sign(')')).unwrap_or(inner.len());
-    let (inner, after) = inner.split_at(end);
-    (Some(inner.iter().filter_map(as_name).collect()), after.get(1..).unwrap_or_default())
+/// `(a, "b")`, where it stands.
+fn names<R: Read>(lexer: &mut Lexer<R>) -> Result<Option<Vec<String>>, LexError> {
+    if !takes(lexer, '(')? {
+        return Ok(None);
+    }
+    let mut names = Vec::new();
+    while let Some(token) = lexer.token()? {
+        if token == Token::Sign(')') {
+            break;
+        }
+        names.extend(as_name(token));
+    }
+    Ok(Some(names))
 }
 
 /// The columns of a `CREATE TABLE`: the first word of each part, unless it begins a constraint.
-fn created(rest: &[Token<'_>]) -> Option<Vec<String>> {
-    let [Token::Sign('('), inner @ ..] = rest else { return None };
+fn created<R: Read>(lexer: &mut Lexer<R>) -> Result<Option<Vec<String>>, LexError> {
     let (mut columns, mut depth, mut begins) = (Vec::new(), 0_u32, true);
-    for token in inner {
+    while let Some(token) = lexer.token()? {
         if begins {
             begins = false;
             let constraint = ["constraint", "primary", "unique", "foreign", "check", "exclude", "like"];
-            match token {
-                Token::Word(word) if constraint.iter().any(|c| word.eq_ignore_ascii_case(c)) => {}
-                token => columns.push(as_name(token)?),
+            if !constraint.iter().any(|constraint| token.is(constraint)) {
+                let Some(name) = as_name(token) else { return Ok(None) };
+                columns.push(name);
             }
             continue;
         }
         match token {
             Token::Sign('(') => depth += 1,
-            Token::Sign(')') if depth == 0 => return Some(columns),
+            Token::Sign(')') if depth == 0 => return Ok(Some(columns)),
             Token::Sign(')') => depth -= 1,
             Token::Sign(',') if depth == 0 => begins = true,
             _ => {}
         }
     }
-    None
+    Ok(None)
 }
 
-/// `[(columns)] VALUES (…), (…)`.
-fn insert(table: &mut Table, rest: &[Token<'_>]) -> Result<(), &'static str> {
-    let (columns, mut rest) = names(rest);
-    if let [Token::Word(word), after @ ..] = rest
-        && word.eq_ignore_ascii_case("overriding")
-    {
-        // OVERRIDING SYSTEM VALUE
-        rest = after.get(2..).unwrap_or_default();
-    }
-    let [Token::Word(values), rest @ ..] = rest else { return Err("an INSERT without VALUES") };
-    if !values.eq_ignore_ascii_case("values") {
-        return Err("an INSERT without VALUES");
-    }
-    let mut row = Vec::new();
-    let mut sign = String::new();
-    let mut inside = false;
-    for token in rest {
-        match token {
-            Token::Sign('(') if !inside => inside = true,
-            Token::Sign(')') if inside => {
-                inside = false;
-                add(table, columns.as_deref(), std::mem::take(&mut row))?;
+/// The next row behind `VALUES`; nothing at the end of the statement.
+fn values<R: Read>(lexer: &mut Lexer<R>) -> Result<Option<Row>, LexError> {
+    loop {
+        match lexer.token()? {
+            Some(Token::Sign('(')) => break,
+            Some(Token::Sign(',')) => {}
+            // The end, or ON CONFLICT … and the like.
+            _ => {
+                lexer.skip()?;
+                return Ok(None);
             }
-            Token::Sign(',') => {}
-            Token::Sign('-' | '+') if inside => sign.push('-'),
-            Token::Text(text) if inside => row.push(Some(text.clone())),
-            Token::Word(word) if inside && word.eq_ignore_ascii_case("null") => row.push(None),
-            Token::Word(word) if inside => row.push(Some(std::mem::take(&mut sign) + word)),
-            // ON CONFLICT … and the like.
-            _ if !inside => break,
-            _ => return Err("a value that is neither a text, a number, a truth nor NULL"),
         }
     }
-    if inside { Err("a row that does not end") } else { Ok(()) }
+    let (mut row, mut sign) = (Row::new(), String::new());
+    loop {
+        match lexer.token()? {
+            Some(Token::Sign(')')) => return Ok(Some(row)),
+            Some(Token::Sign(',')) => {}
+            Some(Token::Sign('-')) => sign.push('-'),
+            Some(Token::Sign('+')) => {}
+            Some(Token::Text(text)) => row.push(Some(text)),
+            Some(Token::Word(word)) if word.eq_ignore_ascii_case("null") => row.push(None),
+            Some(Token::Word(word)) => row.push(Some(std::mem::take(&mut sign) + &word)),
+            Some(_) => return Err(lexer.fail("a value that is neither a text, a number, a truth nor NULL")),
+            None => return Err(lexer.fail("a row that does not end")),
+        }
+    }
 }
 
-fn copied<'t>(
-    table: &mut Table,
-    columns: Option<Vec<String>>,
-    rows: impl Iterator<Item = &'t str>,
-) -> Result<(), &'static str> {
-    for row in rows {
-        let values = row.split('\t').map(|field| if field == "\\N" { None } else { Some(unescape(field)) });
-        add(table, columns.as_deref(), values.collect())?;
-    }
-    Ok(())
-}
-
-/// Keeps a row, its values in the order of the table's columns.
-fn add(table: &mut Table, columns: Option<&[String]>, row: Vec<Option<String>>) -> Result<(), &'static str> {
-    if let Some(columns) = columns {
-        if table.columns.is_empty() {
-            table.columns = columns.to_vec();
-        }
-        if columns.len() != row.len() {
-            return Err("a row of another length than its columns");
-        }
-        if table.columns != columns {
-            let mut row: Vec<(&String, Option<String>)> = columns.iter().zip(row).collect();
-            let value =
-                |name: &String| row.iter_mut().find(|(column, _)| *column == name).and_then(|(_, value)| value.take());
-            let ordered = table.columns.iter().map(value).collect();
-            table.rows.push(ordered);
-            return Ok(());
-        }
-    } else if table.columns.is_empty() {
-        return Err("rows of a table whose columns nobody named: give the schema's dump too, before this one");
-    } else if table.columns.len() != row.len() {
-        return Err("a row of another length than its table's columns");
-    }
-    table.rows.push(row);
-    Ok(())
+/// The values of a line of `COPY`.
+fn fields(line: &str) -> Row {
+    line.split('\t').map(|field| if field == "\\N" { None } else { Some(unescape(field)) }).collect()
 }
 
 /// COPY's escapes.
@@ -232,145 +432,70 @@ fn unescape(field: &str) -> String {
     text
 }
 
-struct Reader<'t> {
-    text: &'t str,
-    at: usize,
+/// How a row as it was written becomes one in the order of the table's columns.
+struct Order {
+    /// Values of a row.
+    length: usize,
+    /// Where each column's value is; in the same order, where there is nothing.
+    places: Option<Vec<Option<usize>>>,
 }
 
-impl<'t> Reader<'t> {
-    fn rest(&self) -> &'t str {
-        self.text.get(self.at..).unwrap_or_default()
+impl Order {
+    fn new(names: Option<&[String]>, columns: &[String]) -> Self {
+        let Some(names) = names.filter(|names| *names != columns) else {
+            return Self { length: columns.len(), places: None };
+        };
+        let place = |column| names.iter().position(|name| name == column);
+        Self { length: names.len(), places: Some(columns.iter().map(place).collect()) }
     }
 
-    fn fail(&self, problem: &'static str) -> DumpError {
-        DumpError { line: line(self.text, self.at), problem }
+    fn apply(&self, mut row: Row) -> Option<Row> {
+        if row.len() != self.length {
+            return None;
+        }
+        let Some(places) = &self.places else { return Some(row) };
+        let mut take = |place: &Option<usize>| row.get_mut((*place)?).and_then(Option::take);
+        Some(places.iter().map(&mut take).collect())
     }
-
-    /// Goes to the next piece; `false` at the end.
-    fn more(&mut self) -> bool {
-        loop {
-            let rest = self.rest();
-            let bare = rest.trim_start();
-            self.at += rest.len() - bare.len();
-            // A comment, or a command of psql (`\restrict`).
-            let first = rest.len() == self.text.len() || self.text.get(..self.at).is_some_and(|t| t.ends_with('\n'));
-            if bare.starts_with("--") || first && bare.starts_with('\\') {
-                self.at += bare.find('\n').unwrap_or(bare.len());
-            } else if bare.starts_with("/*") {
-                self.at += bare.find("*/").map_or(bare.len(), |end| end + 2);
-            } else {
-                return !bare.is_empty();
-            }
-        }
-    }
-
-    /// The pieces up to the next semicolon, or the end.
-    fn statement(&mut self) -> Result<Vec<Token<'t>>, DumpError> {
-        let mut tokens = Vec::new();
-        while self.more() {
-            let token = self.token()?;
-            if token == Token::Sign(';') {
-                break;
-            }
-            tokens.push(token);
-        }
-        Ok(tokens)
-    }
-
-    fn token(&mut self) -> Result<Token<'t>, DumpError> {
-        let rest = self.rest();
-        let escapes = rest.starts_with("E'") || rest.starts_with("e'");
-        if escapes || rest.starts_with('\'') {
-            return self.quoted('\'', escapes).map(Token::Text);
-        }
-        if rest.starts_with('"') {
-            return self.quoted('"', false).map(Token::Name);
-        }
-        if rest.starts_with('$')
-            && let Some(end) = rest.get(1..).and_then(|r| r.find('$'))
-            && let Some((tag, body)) = rest.split_at_checked(end + 2)
-            && tag.trim_matches('$').chars().all(|c| c.is_alphanumeric() || c == '_')
-        {
-            let close = body.find(tag).ok_or_else(|| self.fail("a dollar quote that does not end"))?;
-            self.at += tag.len() + close + tag.len();
-            return Ok(Token::Text(body.get(..close).unwrap_or_default().to_owned()));
-        }
-        let part = |c: char| c.is_alphanumeric() || c == '_';
-        let mut end = rest.find(|c| !part(c)).unwrap_or(rest.len());
-        // A number's point belongs to it, a name's does not.
-        if rest.starts_with(|c: char| c.is_ascii_digit()) {
-            end = rest.find(|c| !part(c) && c != '.').unwrap_or(rest.len());
-        }
-        if end == 0 {
-            let sign = rest.chars().next().unwrap_or(';');
-            self.at += sign.len_utf8();
-            return Ok(Token::Sign(sign));
-        }
-        self.at += end;
-        Ok(Token::Word(rest.get(..end).unwrap_or_default()))
-    }
-
-    /// A quoted text; a doubled quote stands for one, and in `E'…'` a backslash for what follows.
-    fn quoted(&mut self, quote: char, escapes: bool) -> Result<String, DumpError> {
-        let begin = 1 + usize::from(escapes);
-        let mut text = String::new();
-        let mut chars = self.rest().char_indices().skip(begin).peekable();
-        while let Some((at, c)) = chars.next() {
-            match c {
-                _ if c == quote => {
-                    if chars.next_if(|(_, next)| *next == quote).is_none() {
-                        self.at += at + 1;
-                        return Ok(text);
-                    }
-                    text.push(quote);
-                }
-                '\\' if escapes => match chars.next() {
-                    Some((_, 'n')) => text.push('\n'),
-                    Some((_, 't')) => text.push('\t'),
-                    Some((_, 'r')) => text.push('\r'),
-                    Some((_, other)) => text.push(other),
-                    None => break,
-                },
-                other => text.push(other),
-            }
-        }
-        Err(self.fail("a quoted text that does not end"))
-    }
-
-    /// The lines behind a `COPY … FROM stdin;`, up to `\.`.
-    fn copied(&mut self) -> impl Iterator<Item = &'t str> + use<'t> {
-        let rest = self.rest();
-        let begin = rest.find('\n').map_or(rest.len(), |end| end + 1);
-        let rows = rest.get(begin..).unwrap_or_default();
-        let mut length = 0;
-        for row in rows.split_inclusive('\n') {
-            if row.trim_end_matches(['\r', '\n']) == "\\." {
-                self.at += begin + length + row.len();
-                return lines(rows, length);
-            }
-            length += row.len();
-        }
-        self.at = self.text.len();
-        lines(rows, length)
-    }
-}
-
-fn lines(rows: &str, length: usize) -> impl Iterator<Item = &str> {
-    rows.get(..length).unwrap_or_default().lines()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{DumpError, Table, Tables, read};
+    use super::{Dump, DumpError};
+    use crate::import::{Row, Source, SourceError};
     use proptest::prelude::*;
+    use std::io::Write;
 
-    fn tables(text: &str) -> Result<Tables, DumpError> {
-        let mut tables = Tables::new();
-        read(text, |name| name.starts_with("t"), &mut tables).map(|()| tables)
+    /// The columns and rows of `t`, where there is one.
+    fn t(texts: &[&str]) -> Result<(Vec<String>, Vec<Row>), String> {
+        let files: Vec<_> = texts
+            .iter()
+            .map(|text| {
+                let mut file = tempfile::NamedTempFile::new().unwrap();
+                file.write_all(text.as_bytes()).unwrap();
+                file
+            })
+            .collect();
+        let names: Vec<_> = files.iter().map(|file| file.path().to_str().unwrap().to_owned()).collect();
+        let without_file = |error: DumpError| error.problem.to_string();
+        let mut dump = Dump::scan(&names, |name| name.starts_with('t'), |_, _| {}).map_err(without_file)?;
+        let Some(columns) = dump.open("t").unwrap() else { return Ok((Vec::new(), Vec::new())) };
+        let mut rows = Vec::new();
+        loop {
+            match dump.row() {
+                Ok(Some(row)) => rows.push(row),
+                Ok(None) => break,
+                Err(SourceError::Dump(error)) => return Err(without_file(error)),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        let (done, total) = dump.progress();
+        assert!(done <= total);
+        Ok((columns, rows))
     }
 
-    fn rows(table: &Table) -> Vec<Vec<&str>> {
-        table.rows.iter().map(|row| row.iter().map(|value| value.as_deref().unwrap_or("NULL")).collect()).collect()
+    fn shown(rows: &[Row]) -> Vec<Vec<&str>> {
+        rows.iter().map(|row| row.iter().map(|value| value.as_deref().unwrap_or("NULL")).collect()).collect()
     }
 
     #[test]
@@ -380,19 +505,41 @@ mod tests {
         let inserts = "INSERT INTO public.t VALUES (1, true, 'it''s; a -- \\n', -2.50), (2, false, '', NULL);\n\
                        INSERT INTO public.other VALUES (DEFAULT);";
         let copy = "COPY public.t (id, \"primary\", note, price) FROM stdin;\n1\ttrue\tit's; a -- \\\\n\t-2.50\n2\tfalse\t\t\\N\n\\.\n\nSELECT 1;";
-        let (one, two) =
-            (tables(&format!("{schema}{inserts}")).unwrap(), tables(&format!("\\restrict x\n{schema}{copy}")).unwrap());
-        assert_eq!(one, two);
-        assert_eq!(one["t"].columns, ["id", "primary", "note", "price"]);
-        assert_eq!(rows(&one["t"]), [["1", "true", "it's; a -- \\n", "-2.50"], ["2", "false", "", "NULL"]]);
+        let one = t(&[&format!("{schema}{inserts}")]).unwrap();
+        assert_eq!(one, t(&[&format!("\\restrict x\n{schema}{copy}")]).unwrap());
+        assert_eq!(one, t(&[schema, copy]).unwrap(), "in two files");
+        assert_eq!(one, t(&[schema, &copy.replace('\n', "\r\n")]).unwrap(), "from another system");
+        assert_eq!(one.0, ["id", "primary", "note", "price"]);
+        assert_eq!(shown(&one.1), [["1", "true", "it's; a -- \\n", "-2.50"], ["2", "false", "", "NULL"]]);
     }
 
     #[test]
     fn columns_that_are_named_may_stand_in_another_order() {
         let text = "CREATE TABLE t (a int, b int); INSERT INTO t (b, a) OVERRIDING SYSTEM VALUE VALUES (2, 1) ON CONFLICT DO NOTHING;";
-        assert_eq!(rows(&tables(text).unwrap()["t"]), [["1", "2"]]);
+        assert_eq!(shown(&t(&[text]).unwrap().1), [["1", "2"]]);
         let alone = "insert into only_this.t (a, b) values (E'x\\'y', $tag$it's$tag$)";
-        assert_eq!(rows(&tables(alone).unwrap()["t"]), [["x'y", "it's"]]);
+        assert_eq!(shown(&t(&[alone]).unwrap().1), [["x'y", "it's"]]);
+    }
+
+    #[test]
+    fn rows_of_one_table_may_stand_between_others_in_many_files() {
+        let (some, more) = (
+            "INSERT INTO t VALUES (1);;\nINSERT INTO t VALUES (2);\nCOPY t2 (a) FROM stdin;\n9\n\\.\n",
+            "COPY t (a) FROM stdin;\n3\n\\.\n-- t\nINSERT INTO t2 VALUES (8);\nCOPY t (a) FROM stdin;\n\\.\nCOPY t (a) FROM stdin;\n4",
+        );
+        let rows = t(&["CREATE TABLE t (a int);", some, more]).unwrap().1;
+        assert_eq!(shown(&rows), [["1"], ["2"], ["3"], ["4"]]);
+    }
+
+    #[test]
+    fn a_long_dump_is_read_across_the_edges_of_its_buffer() {
+        let text = |n: usize| format!("{n}'' \\ \"x\" ü {}", "y".repeat(n * 7 % 131));
+        let inserts =
+            |n: usize| format!("INSERT INTO t VALUES ('{}');\n/* ; */ INSERT INTO u VALUES ($${n}$$);", text(n));
+        let all = format!("CREATE TABLE t (a text);{}", (0..5000).map(inserts).collect::<String>());
+        let rows = t(&[&all]).unwrap().1;
+        assert_eq!(rows.len(), 5000);
+        assert!(rows.iter().enumerate().all(|(n, row)| row[0].as_deref() == Some(&*text(n).replace("''", "'"))));
     }
 
     #[test]
@@ -402,23 +549,33 @@ mod tests {
             ("CREATE TABLE t (a int);\nINSERT INTO t VALUES (1, 2);", 2),
             ("CREATE TABLE t (a int);\n\nINSERT INTO t SELECT 1;", 3),
             ("INSERT INTO t VALUES ('open", 1),
-            ("CREATE TABLE t (a int);\nCOPY t (a) FROM stdin;\n1\t2\n\\.\n", 2),
+            ("CREATE TABLE t (a int);\nCOPY t (a) FROM stdin;\n1\t2\n\\.\n", 3),
+            ("PGDMP\u{1}", 1),
         ] {
-            assert_eq!(tables(text).unwrap_err().line, line, "{text}");
+            assert!(t(&[text]).unwrap_err().starts_with(&format!("line {line}: ")), "{text}");
         }
+        let latin = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(latin.path(), b"COPY t (a) FROM stdin;\nJ\xfcrgen\n\\.\n").unwrap();
+        let name = latin.path().to_str().unwrap().to_owned();
+        let mut dump = Dump::scan(&[name], |_| true, |_, _| {}).unwrap();
+        dump.open("t").unwrap().unwrap();
+        assert!(dump.row().unwrap_err().to_string().contains("--encoding=UTF8"));
     }
 
     proptest! {
         #[test]
         fn no_text_makes_it_stumble(text in "(INSERT INTO t |VALUES|COPY t |FROM stdin;|CREATE TABLE t |[(),;'\"$E\\\\.\n\t-]|\\PC){0,40}") {
-            let _ = tables(&text);
+            let _ = t(&[&text]);
         }
 
         #[test]
         fn any_text_comes_back(text in "[^\0]{0,40}") {
             let sql = format!("CREATE TABLE t (a text); INSERT INTO t VALUES ('{}');", text.replace('\'', "''"));
-            let tables = tables(&sql).unwrap();
-            prop_assert_eq!(tables["t"].rows[0][0].as_deref(), Some(&*text));
+            let written = t(&[&sql]).unwrap().1;
+            prop_assert_eq!(written[0][0].as_deref(), Some(&*text));
+            let line = text.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t");
+            let copied = t(&[&format!("COPY t (a) FROM stdin;\n{line}\n\\.\n")]).unwrap().1;
+            prop_assert_eq!(copied[0][0].as_deref(), Some(&*text));
         }
     }
 }

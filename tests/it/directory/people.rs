@@ -6,7 +6,7 @@ use postern::directory::name::Email;
 use postern::directory::token::TokenDigest;
 use postern::directory::{
     Change, DirectoryError, Import, ImportedMembership, ImportedOrganization, ImportedUser, LoginQuery, NewEmail,
-    NewSealedToken, ProfileEdit, UserEdit,
+    NewSealedToken, Pieces, ProfileEdit, UserEdit,
 };
 use postern::id::{OrgId, UserId};
 use postern::password::PasswordHash;
@@ -207,7 +207,6 @@ async fn an_import_can_be_repeated_and_leaves_out_what_breaks_a_rule(on: &dyn Ba
         expiration_date: None,
         password_based_token: None,
     };
-    let membership = Uuid::now_v7();
     let import = Import {
         organizations: vec![ImportedOrganization {
             id: org,
@@ -222,14 +221,14 @@ async fn an_import_can_be_repeated_and_leaves_out_what_breaks_a_rule(on: &dyn Ba
         }],
         users: vec![someone(ann, "ann"), someone(other, "ann")],
         memberships: vec![ImportedMembership {
-            id: membership,
+            id: Uuid::now_v7(),
             user: ann,
             organization: org,
             is_admin: true,
             created: 0,
             modified: 0,
         }],
-        owners: vec![(org, membership)],
+        owners: vec![(org, ann)],
         permissions: vec![
             (1000, "openwisp_users.view_user".into(), "Can view user".into()),
             (1, "x.y".into(), "y".into()),
@@ -241,7 +240,7 @@ async fn an_import_can_be_repeated_and_leaves_out_what_breaks_a_rule(on: &dyn Ba
         ..Import::default()
     };
     for _ in 0..2 {
-        let report = store.import(import.clone(), Box::new(|_| {})).await.unwrap();
+        let report = store.import(Pieces::of(import.clone())).await.unwrap();
         assert_eq!(report.misfits.len(), 1, "{:?}", report.misfits);
         assert_eq!((report.misfits[0].kind, report.misfits[0].record.as_str()), ("user", "ann"));
         let record = store.user(&"ann".into()).await.unwrap();

@@ -76,7 +76,7 @@ fn what_is_no_such_installation_is_refused_in_words() {
         (vec!["--sql", "other.sql"], "no table `openwisp_users_organization`"),
         (vec!["--sql", "broken.sql"], "line 2"),
         (vec!["--sql", "none.sql"], "none.sql"),
-        (vec!["--from", &empty.url()], "openwisp_users_user"),
+        (vec!["--from", &empty.url()], "no table `openwisp_users_organization`"),
         (vec!["--from", "postgres://u:hunter2@127.0.0.1:1/d"], "127.0.0.1:1"),
         (vec!["--from", &empty.url(), "--app", "x; DROP TABLE users"], "letters, digits"),
     ] {
