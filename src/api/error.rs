@@ -41,6 +41,12 @@ pub enum ApiError {
         /// The limit, where it may be told.
         state: Option<State>,
     },
+    /// Nobody says who they are, or what they say is not good.
+    #[error("{1}")]
+    Unauthenticated(Reason, &'static str),
+    /// It is clear who asks, and they may not.
+    #[error("{1}")]
+    Forbidden(Reason, &'static str),
     /// The path is there, the method is not.
     #[error("Method \"{0}\" not allowed.")]
     Method(String),
@@ -66,6 +72,8 @@ impl ApiError {
         match self {
             Self::NoRoute | Self::NoFormat => StatusCode::NOT_FOUND,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::Unauthenticated(..) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(..) => StatusCode::FORBIDDEN,
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -78,6 +86,7 @@ impl ApiError {
     fn reason(&self) -> Option<Reason> {
         match self {
             Self::NoRoute => Some(Reason::NoRoute),
+            Self::Unauthenticated(reason, _) | Self::Forbidden(reason, _) => Some(*reason),
             Self::Throttled { .. } => Some(Reason::Throttled),
             Self::Unavailable => Some(Reason::StoreUnavailable),
             _ => None,
@@ -107,6 +116,11 @@ impl ApiError {
         }
         headers.insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
         match self {
+            Self::Unauthenticated(reason, _) => {
+                let bare = api.compat || reason == Reason::CredentialsMissing;
+                let challenge = if bare { "Bearer" } else { "Bearer error=\"invalid_token\"" };
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
             Self::Throttled { wait, state } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(wait)));
                 if let Some(state) = state {
@@ -124,8 +138,8 @@ impl ApiError {
 
 /// `RateLimit` and its policy (draft-ietf-httpapi-ratelimit-headers).
 pub(super) fn tell_limit(headers: &mut http::HeaderMap, state: State) {
-    let policy = format!("\"address\";q={};w={}", state.limit, state.period.as_secs());
-    let now = format!("\"address\";r={};t={}", state.remaining, seconds(state.reset));
+    let policy = format!("\"{}\";q={};w={}", state.of, state.limit, state.period.as_secs());
+    let now = format!("\"{}\";r={};t={}", state.of, state.remaining, seconds(state.reset));
     if let (Ok(policy), Ok(now)) = (HeaderValue::try_from(policy), HeaderValue::try_from(now)) {
         headers.insert(RATE_LIMIT_POLICY, policy);
         headers.insert(RATE_LIMIT, now);

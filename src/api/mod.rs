@@ -10,27 +10,34 @@ pub mod body;
 pub mod error;
 pub mod fields;
 pub mod json;
+pub mod links;
 pub mod login;
 pub mod logout;
 pub mod negotiate;
 pub mod page;
+pub mod password;
 pub mod router;
 pub mod token;
+pub mod who;
 
-use crate::config::accounts::Accounts;
+use crate::config::accounts::{Accounts, Passwords};
 use crate::directory::Store;
 use crate::directory::seal::Sealer;
 use crate::identity::Identity;
 use crate::limit::Shared;
 use crate::login::Login;
+use crate::mail::Mailer;
 use axum::Router;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
+use links::Links;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 /// Greatest body of a request, in bytes.
@@ -54,12 +61,23 @@ pub struct Api {
     pub sealer: Option<Sealer>,
     /// How long a token of a login is good.
     pub lifetime: Option<Duration>,
+    /// How passwords must be, and how long a link is good.
+    pub passwords: Passwords,
+    /// Sends letters, where that is configured.
+    pub mail: Option<Arc<Mailer>>,
+    /// What letters lead to.
+    pub links: Links,
     /// Whether answers are the reference's where ours would be better.
     pub compat: bool,
+    /// One permit for each request for a letter that is being looked into.
+    letters: Arc<Semaphore>,
+    /// Whether the log knows already that letters are wanted and cannot be sent.
+    told_of_mail: AtomicBool,
 }
 
 impl Api {
-    /// As it is configured. A `sealer` is what `compat: openwisp` needs; `shared` are the limits that replicas share.
+    /// As it is configured. A `sealer` is what `compat: openwisp` needs; `shared` are the limits that replicas share; `mail` is who
+    /// sends letters, with what their `links` begin with.
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
@@ -67,6 +85,7 @@ impl Api {
         accounts: &Accounts,
         sealer: Option<Sealer>,
         shared: Option<Arc<Shared>>,
+        (mail, links): (Option<Arc<Mailer>>, Links),
     ) -> Self {
         Self {
             login: Login::new(Arc::clone(&store), accounts.clone(), shared),
@@ -75,6 +94,11 @@ impl Api {
             compat: sealer.is_some(),
             sealer,
             lifetime: accounts.lifetime,
+            passwords: accounts.passwords,
+            mail,
+            links,
+            letters: Arc::new(Semaphore::new(password::LETTERS_AT_ONCE)),
+            told_of_mail: AtomicBool::new(false),
         }
     }
 }

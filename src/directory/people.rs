@@ -176,6 +176,16 @@ pub trait People: Send + Sync + 'static {
     /// Keeps the same password in another form, unless it was changed meanwhile; whether it did.
     async fn upgrade_password(&self, user: UserId, old: PasswordHash, new: PasswordHash) -> Result<bool, StoreError>;
 
+    /// Gives a user a new password that was chosen on a day, unless the one that is kept is another than `old` by now; whether it
+    /// did. Of many who try at once, one succeeds.
+    async fn exchange_password(
+        &self,
+        user: UserId,
+        old: PasswordHash,
+        new: PasswordHash,
+        chosen: Date,
+    ) -> Result<bool, StoreError>;
+
     /// What a user's record holds besides.
     async fn profile(&self, user: &UserSelector) -> Result<Profile, DirectoryError>;
 

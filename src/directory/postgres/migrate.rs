@@ -18,6 +18,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "credentials",
         sql: include_str!("../../../migrations/postgres/0004_credentials.sql"),
     },
+    Migration {
+        version: 5,
+        name: "old_passwords",
+        sql: include_str!("../../../migrations/postgres/0005_old_passwords.sql"),
+    },
 ];
 
 /// The lock that whoever changes the schema holds: "postern" in bytes.

@@ -75,8 +75,14 @@ async fn a_password_is_kept_and_upgraded_only_where_it_is_still_the_old_one(on: 
     assert_eq!(stored().await.as_deref(), Some("two"));
     let profile = store.profile(&ann.id.into()).await.unwrap();
     assert_eq!((profile.password_updated, profile.has_password), (Some(date(2026, 1, 31)), false));
+    assert!(!store.exchange_password(ann.id, hash("one"), hash("three"), date(2026, 2, 1)).await.unwrap());
+    assert!(store.exchange_password(ann.id, hash("two"), hash("three"), date(2026, 2, 1)).await.unwrap());
+    assert!(!store.exchange_password(ann.id, hash("two"), hash("four"), date(2026, 2, 1)).await.unwrap(), "once");
+    assert_eq!(stored().await.as_deref(), Some("three"));
+    assert_eq!(store.profile(&ann.id.into()).await.unwrap().password_updated, Some(date(2026, 2, 1)));
     store.set_password(&ann.id.into(), None, date(2026, 2, 1)).await.unwrap();
     assert_eq!(stored().await, None);
+    assert!(!store.exchange_password(ann.id, hash(""), hash("x"), date(2026, 2, 1)).await.unwrap());
 }
 
 async fn a_new_password_is_told_and_a_last_login_is_not(on: &dyn Backend) {
