@@ -75,7 +75,10 @@ impl<R: Read> Lexer<R> {
 
     /// Whether it begins as an archive or a compressed file does.
     pub fn is_binary(&mut self) -> Result<bool, LexError> {
-        Ok(matches!(self.ahead(5)?, [b'P', b'G', b'D', b'M', b'P', ..] | [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..]))
+        Ok(matches!(
+            self.ahead(5)?,
+            [b'P', b'G', b'D', b'M', b'P', ..] | [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..]
+        ))
     }
 
     /// Something is wrong where it is now.
