@@ -1,44 +1,26 @@
-//! SQL as `pg_dump` writes it: `CREATE TABLE` for the order of columns, `INSERT INTO … VALUES`, `COPY … FROM stdin`.
+//! SQL as `pg_dump` and SQLite's `.dump` write it: `CREATE TABLE` for the order of columns, `INSERT INTO … VALUES`,
+//! `COPY … FROM stdin`.
 //!
-//! It is no SQL interpreter: of each statement it reads what it needs and passes over the rest, knowing strings, quoted
-//! names, dollar quotes and comments, so that nothing inside of one is taken for a statement.
+//! It is no SQL interpreter: of each statement ([`super::sql`] tells them apart) it reads what it needs and passes over the rest.
+//! Of functions it knows those in which SQLite wraps texts of several lines.
 
+pub use super::sql::DumpError;
+use super::sql::{Reader, Token};
 use super::{Table, Tables};
-use thiserror::Error;
 
-/// A dump cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("line {line}: {problem}")]
-pub struct DumpError {
-    /// Where, from 1.
-    pub line: usize,
-    /// What is wrong.
-    pub problem: &'static str,
-}
-
-/// A piece of a statement.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Token<'t> {
-    /// A name or keyword, or a number or sign that is part of neither; as spelt.
-    Word(&'t str),
-    /// `"a name"`, unquoted.
-    Name(String),
-    /// `'a text'`, unquoted.
-    Text(String),
-    /// A single other character.
-    Sign(char),
-}
+/// Functions within functions, at most.
+const DEEPEST: usize = 8;
 
 /// Reads a dump into `tables`; only tables of which `wanted` says yes. Several dumps may be read one after another.
 ///
 /// # Errors
 /// The text ends within a string or a statement of a wanted table cannot be understood.
 pub fn read(text: &str, wanted: impl Fn(&str) -> bool, tables: &mut Tables) -> Result<(), DumpError> {
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = Reader::new(text);
     while reader.more() {
-        let begin = reader.at;
+        let line = reader.line();
         let statement = reader.statement()?;
-        let fail = |problem| DumpError { line: line(text, begin), problem };
+        let fail = |problem| DumpError { line, problem };
         let words: Vec<&str> =
             statement.iter().map_while(|token| if let Token::Word(w) = token { Some(*w) } else { None }).collect();
         let is = |at: usize, keyword: &str| words.get(at).is_some_and(|word| word.eq_ignore_ascii_case(keyword));
@@ -67,16 +49,15 @@ pub fn read(text: &str, wanted: impl Fn(&str) -> bool, tables: &mut Tables) -> R
                     copied(tables.entry(name).or_default(), columns, rows).map_err(fail)?;
                 }
             }
+        } else if let [Token::Word(set), Token::Word(name), Token::Sign('='), Token::Word(value), ..] =
+            statement.as_slice()
+            && set.eq_ignore_ascii_case("set")
+            && name.eq_ignore_ascii_case("standard_conforming_strings")
+        {
+            reader.escapes = value.eq_ignore_ascii_case("off");
         }
     }
     Ok(())
-}
-
-fn line(text: &str, at: usize) -> usize {
-    // A statement begins behind the blanks before it.
-    let rest = text.get(at..).unwrap_or_default();
-    let blanks = rest.len() - rest.trim_start().len();
-    text.get(..at + blanks).unwrap_or_default().matches('\n').count() + 1
 }
 
 /// A table's name without its schema, and what follows. `IF NOT EXISTS` and `ONLY` are passed over.
@@ -150,26 +131,81 @@ fn insert(table: &mut Table, rest: &[Token<'_>]) -> Result<(), &'static str> {
         return Err("an INSERT without VALUES");
     }
     let mut row = Vec::new();
-    let mut sign = String::new();
-    let mut inside = false;
-    for token in rest {
-        match token {
-            Token::Sign('(') if !inside => inside = true,
-            Token::Sign(')') if inside => {
-                inside = false;
-                add(table, columns.as_deref(), std::mem::take(&mut row))?;
+    let mut rest = rest;
+    while let [Token::Sign('('), inner @ ..] = rest {
+        rest = inner;
+        loop {
+            let (value, after) = value(rest, DEEPEST)?;
+            row.push(value);
+            match after {
+                [Token::Sign(','), after @ ..] => rest = after,
+                [Token::Sign(')'), after @ ..] => {
+                    rest = after;
+                    break;
+                }
+                [] => return Err("a row that does not end"),
+                _ => return Err(UNKNOWN_VALUE),
             }
-            Token::Sign(',') => {}
-            Token::Sign('-' | '+') if inside => sign.push('-'),
-            Token::Text(text) if inside => row.push(Some(text.clone())),
-            Token::Word(word) if inside && word.eq_ignore_ascii_case("null") => row.push(None),
-            Token::Word(word) if inside => row.push(Some(std::mem::take(&mut sign) + word)),
-            // ON CONFLICT … and the like.
-            _ if !inside => break,
-            _ => return Err("a value that is neither a text, a number, a truth nor NULL"),
+        }
+        add(table, columns.as_deref(), std::mem::take(&mut row))?;
+        // Behind the rows: ON CONFLICT … and the like.
+        let [Token::Sign(','), after @ ..] = rest else { break };
+        rest = after;
+    }
+    Ok(())
+}
+
+const UNKNOWN_VALUE: &str = "a value that is neither a text, a number, a truth nor NULL";
+type Value = Option<String>;
+
+/// One value, and what follows it; a cast behind it (`'…'::uuid`) changes nothing.
+fn value<'s, 't>(tokens: &'s [Token<'t>], deep: usize) -> Result<(Value, &'s [Token<'t>]), &'static str> {
+    let (value, mut rest) = match tokens {
+        [Token::Text(text), rest @ ..] => (Some(text.clone()), rest),
+        [Token::Sign('-'), Token::Word(number), rest @ ..] => (Some(format!("-{number}")), rest),
+        [Token::Word(function), Token::Sign('('), inner @ ..] if deep > 0 => called(function, inner, deep)?,
+        [Token::Word(word), rest @ ..] if word.eq_ignore_ascii_case("null") => (None, rest),
+        [Token::Word(word), rest @ ..] => (Some((*word).to_owned()), rest),
+        [] => return Err("a row that does not end"),
+        _ => return Err(UNKNOWN_VALUE),
+    };
+    if let [Token::Sign(':'), Token::Sign(':'), cast @ ..] = rest {
+        rest = cast;
+        while let [Token::Word(_) | Token::Name(_) | Token::Sign('.'), after @ ..] = rest {
+            rest = after;
         }
     }
-    if inside { Err("a row that does not end") } else { Ok(()) }
+    Ok((value, rest))
+}
+
+/// SQLite's `replace(…)`, `char(…)` and `unistr(…)`.
+fn called<'s, 't>(
+    function: &str,
+    mut rest: &'s [Token<'t>],
+    deep: usize,
+) -> Result<(Value, &'s [Token<'t>]), &'static str> {
+    let mut arguments = Vec::new();
+    loop {
+        let (argument, after) = value(rest, deep - 1)?;
+        arguments.push(argument.ok_or(UNKNOWN_VALUE)?);
+        match after {
+            [Token::Sign(','), after @ ..] => rest = after,
+            [Token::Sign(')'), after @ ..] => {
+                rest = after;
+                break;
+            }
+            _ => return Err(UNKNOWN_VALUE),
+        }
+    }
+    let text = match (function.to_ascii_lowercase().as_str(), arguments.as_slice()) {
+        ("replace", [text, old, new]) if !old.is_empty() => text.replace(old, new),
+        ("char", [code]) => {
+            code.parse().ok().and_then(char::from_u32).map(String::from).ok_or("a character that is none")?
+        }
+        ("unistr", [text]) => super::sql::unistr(text).ok_or("a character that is none")?,
+        _ => return Err(UNKNOWN_VALUE),
+    };
+    Ok((Some(text), rest))
 }
 
 fn copied<'t>(
@@ -230,133 +266,6 @@ fn unescape(field: &str) -> String {
         }
     }
     text
-}
-
-struct Reader<'t> {
-    text: &'t str,
-    at: usize,
-}
-
-impl<'t> Reader<'t> {
-    fn rest(&self) -> &'t str {
-        self.text.get(self.at..).unwrap_or_default()
-    }
-
-    fn fail(&self, problem: &'static str) -> DumpError {
-        DumpError { line: line(self.text, self.at), problem }
-    }
-
-    /// Goes to the next piece; `false` at the end.
-    fn more(&mut self) -> bool {
-        loop {
-            let rest = self.rest();
-            let bare = rest.trim_start();
-            self.at += rest.len() - bare.len();
-            // A comment, or a command of psql (`\restrict`).
-            let first = rest.len() == self.text.len() || self.text.get(..self.at).is_some_and(|t| t.ends_with('\n'));
-            if bare.starts_with("--") || first && bare.starts_with('\\') {
-                self.at += bare.find('\n').unwrap_or(bare.len());
-            } else if bare.starts_with("/*") {
-                self.at += bare.find("*/").map_or(bare.len(), |end| end + 2);
-            } else {
-                return !bare.is_empty();
-            }
-        }
-    }
-
-    /// The pieces up to the next semicolon, or the end.
-    fn statement(&mut self) -> Result<Vec<Token<'t>>, DumpError> {
-        let mut tokens = Vec::new();
-        while self.more() {
-            let token = self.token()?;
-            if token == Token::Sign(';') {
-                break;
-            }
-            tokens.push(token);
-        }
-        Ok(tokens)
-    }
-
-    fn token(&mut self) -> Result<Token<'t>, DumpError> {
-        let rest = self.rest();
-        let escapes = rest.starts_with("E'") || rest.starts_with("e'");
-        if escapes || rest.starts_with('\'') {
-            return self.quoted('\'', escapes).map(Token::Text);
-        }
-        if rest.starts_with('"') {
-            return self.quoted('"', false).map(Token::Name);
-        }
-        if rest.starts_with('$')
-            && let Some(end) = rest.get(1..).and_then(|r| r.find('$'))
-            && let Some((tag, body)) = rest.split_at_checked(end + 2)
-            && tag.trim_matches('$').chars().all(|c| c.is_alphanumeric() || c == '_')
-        {
-            let close = body.find(tag).ok_or_else(|| self.fail("a dollar quote that does not end"))?;
-            self.at += tag.len() + close + tag.len();
-            return Ok(Token::Text(body.get(..close).unwrap_or_default().to_owned()));
-        }
-        let part = |c: char| c.is_alphanumeric() || c == '_';
-        let mut end = rest.find(|c| !part(c)).unwrap_or(rest.len());
-        // A number's point belongs to it, a name's does not.
-        if rest.starts_with(|c: char| c.is_ascii_digit()) {
-            end = rest.find(|c| !part(c) && c != '.').unwrap_or(rest.len());
-        }
-        if end == 0 {
-            let sign = rest.chars().next().unwrap_or(';');
-            self.at += sign.len_utf8();
-            return Ok(Token::Sign(sign));
-        }
-        self.at += end;
-        Ok(Token::Word(rest.get(..end).unwrap_or_default()))
-    }
-
-    /// A quoted text; a doubled quote stands for one, and in `E'…'` a backslash for what follows.
-    fn quoted(&mut self, quote: char, escapes: bool) -> Result<String, DumpError> {
-        let begin = 1 + usize::from(escapes);
-        let mut text = String::new();
-        let mut chars = self.rest().char_indices().skip(begin).peekable();
-        while let Some((at, c)) = chars.next() {
-            match c {
-                _ if c == quote => {
-                    if chars.next_if(|(_, next)| *next == quote).is_none() {
-                        self.at += at + 1;
-                        return Ok(text);
-                    }
-                    text.push(quote);
-                }
-                '\\' if escapes => match chars.next() {
-                    Some((_, 'n')) => text.push('\n'),
-                    Some((_, 't')) => text.push('\t'),
-                    Some((_, 'r')) => text.push('\r'),
-                    Some((_, other)) => text.push(other),
-                    None => break,
-                },
-                other => text.push(other),
-            }
-        }
-        Err(self.fail("a quoted text that does not end"))
-    }
-
-    /// The lines behind a `COPY … FROM stdin;`, up to `\.`.
-    fn copied(&mut self) -> impl Iterator<Item = &'t str> + use<'t> {
-        let rest = self.rest();
-        let begin = rest.find('\n').map_or(rest.len(), |end| end + 1);
-        let rows = rest.get(begin..).unwrap_or_default();
-        let mut length = 0;
-        for row in rows.split_inclusive('\n') {
-            if row.trim_end_matches(['\r', '\n']) == "\\." {
-                self.at += begin + length + row.len();
-                return lines(rows, length);
-            }
-            length += row.len();
-        }
-        self.at = self.text.len();
-        lines(rows, length)
-    }
-}
-
-fn lines(rows: &str, length: usize) -> impl Iterator<Item = &str> {
-    rows.get(..length).unwrap_or_default().lines()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! An existing OpenWISP or Django installation, read: from its dump or from its live database, into [`directory::Import`].
 //!
-//! [`dump`] reads SQL as `pg_dump` writes it, [`live`] asks a PostgreSQL server; both give [`Tables`], rows of texts.
+//! [`dump`] reads SQL as `pg_dump` and SQLite's `.dump` write it, [`live`] asks a PostgreSQL server; both give [`Tables`], rows of texts.
 //! [`openwisp`] makes records of them. What does not fit becomes a line of the report, never a guess.
 //!
 //! [`directory::Import`]: crate::directory::Import
@@ -8,6 +8,7 @@
 pub mod dump;
 pub mod live;
 pub mod openwisp;
+mod sql;
 
 use std::collections::BTreeMap;
 

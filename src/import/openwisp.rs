@@ -2,14 +2,16 @@
 
 use super::{TABLES, Table, Tables, table_name};
 use crate::directory::seal::Sealer;
-use crate::directory::token::TokenDigest;
+use crate::directory::token::{TokenDigest, is_possible};
 use crate::directory::{
     Import, ImportedEmail, ImportedMembership, ImportedOrganization, ImportedToken, ImportedUser, Misfit,
 };
 use crate::id::{OrgId, UserId};
 use crate::password::PasswordHash;
 use jiff::Timestamp;
-use std::collections::HashMap;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use std::collections::{BTreeMap, HashMap};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -67,10 +69,13 @@ impl<'t> Row<'t> {
         }
     }
 
-    /// `2024-01-02 12:00:00.123456+00`
+    /// `2024-01-02 12:00:00.123456+00`; without a zone, as Django has it in SQLite, in UTC.
     fn moment(&self, column: &'static str) -> Result<i64, Unfit> {
-        let moment: Timestamp = self.text(column)?.parse().map_err(|_| (column, "it is not a time"))?;
-        Ok(moment.as_microsecond())
+        let text = self.text(column)?;
+        let moment: Result<Timestamp, _> = text.parse();
+        let moment =
+            moment.or_else(|_| text.parse::<DateTime>()?.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp()));
+        Ok(moment.map_err(|_| (column, "it is not a time"))?.as_microsecond())
     }
 
     fn optional_moment(&self, column: &'static str) -> Result<Option<i64>, Unfit> {
@@ -175,18 +180,19 @@ pub fn read(tables: &Tables, app: &str, sealer: Option<&Sealer>) -> Result<Impor
                 .ok_or(("content_type_id", "there is no such content type"))?;
             Ok((row.number("id")?, format!("{app}.{}", row.text("codename")?), row.owned("name")))
         })?;
+    let (permissions, number) = one_codename_each(permissions);
     let groups = reading.each(TABLES[7], "group", &["id", "name"], "name", |row| {
         Ok((row.number("id")?, row.text("name")?.to_owned()))
     })?;
     let group_permissions =
         reading.each(TABLES[9], "group permission", &["group_id", "permission_id"], "id", |row| {
-            Ok((row.number("group_id")?, row.number("permission_id")?))
+            Ok((row.number("group_id")?, number(row.number("permission_id")?)))
         })?;
     let user_groups = reading.each(TABLES[4], "user group", &["user_id", "group_id"], "id", |row| {
         Ok((UserId(row.uuid("user_id")?), row.number("group_id")?))
     })?;
     let user_permissions = reading.each(TABLES[5], "user permission", &["user_id", "permission_id"], "id", |row| {
-        Ok((UserId(row.uuid("user_id")?), row.number("permission_id")?))
+        Ok((UserId(row.uuid("user_id")?), number(row.number("permission_id")?)))
     })?;
     let emails = reading.each(TABLES[6], "e-mail address", &["id", "email", "user_id"], "id", |row| {
         Ok(ImportedEmail {
@@ -199,6 +205,9 @@ pub fn read(tables: &Tables, app: &str, sealer: Option<&Sealer>) -> Result<Impor
     })?;
     let tokens = reading.each(TABLES[10], "token", &["key", "user_id"], "user_id", |row| {
         let (user, key) = (UserId(row.uuid("user_id")?), row.text("key")?);
+        if !is_possible(key) {
+            return Err(("key", "it is too short for a token, or not of visible ASCII characters"));
+        }
         let sealed = sealer.map(|sealer| sealer.seal(user, key)).transpose();
         Ok(ImportedToken {
             user,
@@ -252,11 +261,29 @@ fn user(row: &Row<'_>) -> Result<ImportedUser, Unfit> {
     })
 }
 
+/// Two models of one app may have permissions with the same codename, and Django asks for them by `app.codename` alone: they are one,
+/// with the number of the first. Returns what is left, and the number of each.
+fn one_codename_each(all: Vec<(i64, String, String)>) -> (Vec<(i64, String, String)>, impl Fn(i64) -> i64) {
+    let mut first: BTreeMap<String, i64> = BTreeMap::new();
+    let mut same: HashMap<i64, i64> = HashMap::new();
+    let mut left = Vec::with_capacity(all.len());
+    for permission in all {
+        match first.get(&permission.1) {
+            Some(number) => drop(same.insert(permission.0, *number)),
+            None => {
+                first.insert(permission.1.clone(), permission.0);
+                left.push(permission);
+            }
+        }
+    }
+    (left, move |number| same.get(&number).copied().unwrap_or(number))
+}
+
 /// Django keeps addresses that differ in case alone as two; a login cannot tell them apart, so the first user keeps it.
 fn one_address_each(users: &mut [ImportedUser], misfits: &mut Vec<Misfit>) {
     let mut taken = std::collections::HashSet::new();
     for user in users {
-        if user.email.as_ref().is_some_and(|email| !taken.insert(email.to_ascii_lowercase())) {
+        if user.email.as_ref().is_some_and(|email| !taken.insert(email.to_lowercase())) {
             let problem = "email: another user has the same address in another case; left out".to_owned();
             misfits.push(Misfit { kind: "user", record: user.username.clone(), problem });
             user.email = None;
