@@ -7,6 +7,7 @@
 
 mod credentials;
 mod fixture;
+mod messages;
 mod tools;
 
 use fixture::{BROWSER, CURL, good, member, organization_id, parsed, pass, policy, target};
@@ -33,7 +34,7 @@ type Work = Box<dyn FnMut(usize)>;
 type Bench = (&'static str, u64, fn() -> Work);
 
 /// Everything that is measured: name, instructions at most, and what to run. First `decide`, in the order of [`ROUTES`].
-const BENCHES: [Bench; 13] = [
+const BENCHES: [Bench; 15] = [
     ("decide, 10 routes, 100 memberships", 4_200, || decide(ROUTES[0])),
     ("decide, 100 routes, 100 memberships", 4_200, || decide(ROUTES[1])),
     ("decide, 1,000 routes, 100 memberships", 4_200, || decide(ROUTES[2])),
@@ -44,6 +45,8 @@ const BENCHES: [Bench; 13] = [
     ("framing of a browser GET, 15 headers", 8_000, || scan(BROWSER)),
     ("stripping a curl GET's headers", 1_250, || strip(CURL)),
     ("stripping a browser GET's headers", 4_000, || strip(BROWSER)),
+    ("a WebSocket's message there and back", 8_000, messages::ours),
+    ("the same by copy_bidirectional", 8_000, messages::copied),
     ("our part of a GET with an opaque token", 11_400, credentials::opaque),
     ("our part of a GET with a remembered JWT", 14_500, credentials::jwt),
     ("verifying an RS256 signature", 310_000, credentials::verify),
@@ -159,7 +162,8 @@ fn count(file: &Path, things: u64) -> Result<u64, String> {
     total.map(|total| total / things).ok_or_else(|| format!("{}: no total", file.display()))
 }
 
-/// Prints the table; fails where a budget is exceeded or a decision grows faster than the logarithm of the routes.
+/// Prints the table; fails where a budget is exceeded, a decision grows faster than the logarithm of the routes, or a WebSocket's message
+/// costs more than to copy it.
 fn report(counts: &[u64]) -> ExitCode {
     let mut held = true;
     println!("{:44} {:>12} {:>10}", "", "instructions", "budget");
@@ -174,6 +178,12 @@ fn report(counts: &[u64]) -> ExitCode {
     if let Some(((routes, count), _)) = slow {
         held = false;
         println!("decide grows faster than the logarithm of the routes: {first} for 10 of them, {count} for {routes}");
+    }
+    if let [.., ours, copied, _, _, _] = counts.get(..BENCHES.len()).unwrap_or_default()
+        && ours > copied
+    {
+        held = false;
+        println!("a WebSocket's message costs {ours}, more than copying both ways, which costs {copied}");
     }
     if let [.., opaque, jwt, _] = counts.get(..BENCHES.len()).unwrap_or_default()
         && *jwt > opaque + opaque / 10

@@ -11,6 +11,7 @@ import sys
 import time
 
 import edge
+import flood
 import instructions
 import load
 import report
@@ -163,12 +164,13 @@ def main():
         if not args.no_edge:
             result["edge"] = edge.measure(PLACE, CORES, BINARY, upstream, world.rows[0][0], 2 if args.quick else 3 * args.seconds)
         if not args.no_jwt:
-            result["jwt"] = signed.measure(PLACE, CORES, BINARY, world, args.rounds, args.seconds)
+            result["jwt"] = signed.measure(PLACE, CORES, BINARY, world, args.rounds, args.seconds, args.requests)
         if args.requests:
             how, counts = count_instructions([w for w in workloads if w.name in ("W1", "W2", "W3", "W4")], world)
             result["instructions"] = {"how": how, "counts": counts}
             if counts:
                 report.instructions("%s, %d requests" % (how, args.requests), counts)
+                result["flood"] = flood.measure(PLACE, CORES[0], BINARY, world, args.requests)
     finally:
         for server in (base, *others, upstream):
             server.stop()

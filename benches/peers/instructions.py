@@ -38,11 +38,13 @@ def by_counters(server, workload, tokens, count):
 class Callgrind:
     """A server that runs under callgrind."""
 
+    OPTIONS = ()
+
     def __init__(self, server, place, core):
         self.base = "%s/callgrind.%s" % (place["RUN"], server.name)
         for old in glob.glob(self.base + "*"):
             os.remove(old)
-        self.server = server.start(place, core, ["valgrind", "-q", "--tool=callgrind", "--callgrind-out-file=" + self.base])
+        self.server = server.start(place, core, ["valgrind", "-q", "--tool=callgrind", *self.OPTIONS, "--callgrind-out-file=" + self.base])
 
     def control(self, what):
         subprocess.run(["callgrind_control", what, str(self.server.process.pid)], check=True, capture_output=True)

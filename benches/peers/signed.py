@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from statistics import median
 
+import instructions
 import load
 import report
 import servers
@@ -46,7 +47,7 @@ class Key:
         return "%s.%s" % (message, base64url(signature.to_bytes(256, "big")))
 
 
-def measure(place, cores, binary, world, rounds, seconds):
+def measure(place, cores, binary, world, rounds, seconds, requests):
     key = Key()
     def made(what):
         return [key.token({"iss": ISSUER, "aud": "api", "sub": user, "org": org, "role": "member", "jti": what + str(number), "iat": 1700000000, "exp": 4100000000})
@@ -81,7 +82,39 @@ def measure(place, cores, binary, world, rounds, seconds):
     finally:
         for server in (opaque, own, *peers):
             server.stop()
-    return tell(found, first, memory)
+    return dict(tell(found, first, memory), instructions=count(place, cores[0], binary, world, tokens, further, requests) if requests else None)
+
+
+def count(place, core, binary, world, tokens, further, requests):
+    """User instructions a request, under callgrind: one remembered JWT again and again, and new ones of users who are known."""
+    if not shutil.which("callgrind_control"):
+        return None
+    envoy = os.environ.get("ENVOY") or shutil.which("envoy")
+    some = min(requests, len(tokens))
+    opaque = [row[0] for row in world.rows]
+    peers = [(servers.envoy(envoy, "envoy-rs256-cache", "envoy-jwt-cache.yaml"), tokens, "remembered"),
+             (servers.envoy(envoy, "envoy-rs256", "envoy-jwt.yaml"), tokens, "first")] if envoy else []
+    found = {}
+    for server, sent, what in [(servers.postern(binary, False), opaque, "remembered"), (servers.postern_jwt(binary), tokens, "both"), *peers]:
+        try:
+            callgrind = instructions.Callgrind(server, place, core)
+            if what != "first":
+                found[server.name, "remembered"] = callgrind.per_request(WORKLOADS[0], sent[:1], requests)
+            if what != "remembered":
+                load.exactly(load.WORKLOADS["W2"], server, tokens[:some], some)
+                found[server.name, "first"] = callgrind.count(lambda: load.exactly(load.WORKLOADS["W2"], server, further[:some], some))[0] / some
+        finally:
+            server.stop()
+    rows = [["RS256, user instructions a request (callgrind)", "postern-jwt", "beside", "", "×", "target", "met"]]
+    for what, beside, words, target in (("remembered", "postern", "opaque", 1.1), ("remembered", "envoy-rs256-cache", "Envoy, with its cache", REMEMBERED),
+                                        ("first", "envoy-rs256", "Envoy, without", FIRST)):
+        if (beside, what) in found:
+            own, other = found["postern-jwt", what], found[beside, what]
+            rows.append([{"remembered": "remembered", "first": "each for the first time, of known users"}[what], "%.0f" % own, words, "%.0f" % other,
+                         "%.2f" % (own / other), "%.2f" % target, report.verdict(own / other, target)])
+    print()
+    report.table(rows)
+    return {"%s, %s" % names: spent for names, spent in found.items()}
 
 
 def check(server, world, tokens):

@@ -129,7 +129,7 @@ def measure(world, store, redis, place):
         load.exactly(everybody, first, warm, len(warm))
         with open(place["DATA"] + "/tokens.txt", "w") as file:
             file.writelines(secret + "\n" for secret in warm)
-        runs = [load.wrk(everybody, first, place["DATA"], CORES[1], args.seconds) for _ in range(3)]
+        runs = [load.run(everybody, first, place["DATA"], CORES[1], args.seconds) for _ in range(3)]
         wrong = sum(run["wrong"] for run in runs)
         if wrong:
             raise SystemExit("%d wrong answers under load" % wrong)

@@ -1,13 +1,17 @@
 //! `postern import openwisp`: an existing OpenWISP or Django installation, or its dump, into the directory.
 
 use super::output::{Exit, Output};
+use crate::clock;
 use crate::config::Config;
 use crate::directory::seal::Sealer;
-use crate::directory::{ImportReport, Progress, Store};
-use crate::import::{TABLES, Tables, dump, live, openwisp, table_name};
-use anyhow::Context;
+use crate::directory::{ImportReport, Pieces, Store};
+use crate::import::dump::{Dump, DumpError};
+use crate::import::live::Live;
+use crate::import::openwisp::{self, ReadError};
+use crate::import::{Source, TABLES, table_name};
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 /// Import: openwisp
 #[derive(clap::Args)]
@@ -19,12 +23,12 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum From {
     /// Users with their passwords, organizations, memberships, owners, groups, permissions, e-mail addresses and tokens of
-    /// openwisp-users. May be repeated: what is there already is brought up to date
+    /// openwisp-users. May be repeated, also after it was interrupted: what is there already is brought up to date
     Openwisp {
         /// A live database: postgres://USER@HOST/DATABASE. It is only read
         #[arg(long, value_name = "URL", required_unless_present = "sql")]
         from: Option<String>,
-        /// Dumps as pg_dump writes them, the schema's before the data's; or one of SQLite's .dump
+        /// Dumps as pg_dump writes them, the schema's before the data's, or SQLite's .dump; - is the standard input
         #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "from")]
         sql: Vec<String>,
         /// The Django app of users, where its models were swapped
@@ -41,6 +45,7 @@ enum From {
 struct Shown<'r> {
     kept: serde_json::Map<String, serde_json::Value>,
     left_out: &'r [crate::directory::Misfit],
+    left_out_besides: usize,
 }
 
 /// Runs the command.
@@ -54,17 +59,35 @@ pub async fn run(args: Args, config: &Config, store: &dyn Store, out: &mut Outpu
         Some(key) => Some(Sealer::new(&key.text()?)?),
         None => None,
     };
-    let tables = match from {
-        Some(url) => live::read(&url, &app).await?,
-        None => dumps(&sql, &app)?,
+    let mut source: Box<dyn Source> = match from {
+        Some(url) => Box::new(Live::begin(&url, &app).await?),
+        None => {
+            let app = app.clone();
+            Box::new(tokio::task::spawn_blocking(move || scan(&sql, &app)).await??)
+        }
     };
-    let import = openwisp::read(&tables, &app, sealer.as_ref())?;
-    if sealer.is_none() && !import.tokens.is_empty() {
+    // One reads and makes records, the other keeps them: neither waits for all of the other's work.
+    let (sender, pieces) = Pieces::channel();
+    let is_sealed = sealer.is_some();
+    let reader = tokio::task::spawn_blocking(move || {
+        let mut bar = Bar::new("importing");
+        let done =
+            openwisp::read(&mut *source, &app, sealer.as_ref(), sender, &mut |done, total| bar.tell(done, total));
+        bar.end();
+        done
+    });
+    let report = store.import(pieces).await;
+    match reader.await? {
+        // Then the store says why.
+        Ok(()) | Err(ReadError::NotWanted) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let report = report?;
+    if !is_sealed && report.kept.iter().any(|(kind, count)| *kind == "token" && *count > 0) {
         out.note(
             "the configuration has no identity.token.key: tokens stay valid, but a login will not tell them again",
         );
     }
-    let report = store.import(import.clone(), progress(import.len())).await?;
     if json {
         show_json(&report)?
     } else {
@@ -73,35 +96,57 @@ pub async fn run(args: Args, config: &Config, store: &dyn Store, out: &mut Outpu
     Ok(Exit::Ok)
 }
 
-fn dumps(files: &[String], app: &str) -> anyhow::Result<Tables> {
+fn scan(files: &[String], app: &str) -> Result<Dump, DumpError> {
     let wanted: Vec<String> = TABLES.into_iter().map(|name| table_name(name, app)).collect();
-    let mut tables = Tables::new();
-    for file in files {
-        let text = super::batch::read_text(file)?;
-        dump::read(&text, |name| wanted.iter().any(|wanted| wanted == name), &mut tables)
-            .with_context(|| file.clone())?;
-    }
-    Ok(tables)
+    let mut bar = Bar::new("looking");
+    let dump =
+        Dump::scan(files, |name| wanted.iter().any(|wanted| wanted == name), |done, total| bar.tell(done, total));
+    bar.end();
+    dump
 }
 
 /// A bar on a terminal; nothing elsewhere.
-fn progress(total: usize) -> Progress {
-    let shown = std::io::stderr().is_terminal() && total > 0;
-    Box::new(move |done| {
-        if shown {
-            let filled = (done * 40 / total).min(40);
-            eprint!("\r[{}{}] {done}/{total}", "#".repeat(filled), " ".repeat(40 - filled));
-            if done >= total {
-                eprintln!();
-            }
-            let _ = std::io::stderr().flush();
+struct Bar {
+    what: &'static str,
+    shown: bool,
+    begun: Instant,
+    told: Option<Instant>,
+}
+
+impl Bar {
+    /// As often as somebody can see it.
+    const EVERY: Duration = Duration::from_millis(100);
+
+    fn new(what: &'static str) -> Self {
+        Self { what, shown: std::io::stderr().is_terminal(), begun: clock::monotonic(), told: None }
+    }
+
+    fn tell(&mut self, done: u64, total: u64) {
+        let now = clock::monotonic();
+        if !self.shown || total == 0 || self.told.is_some_and(|last| now.duration_since(last) < Self::EVERY) {
+            return;
         }
-    })
+        self.told = Some(now);
+        let part = (done as f64 / total as f64).min(1.0);
+        let filled = (part * 40.0) as usize;
+        let spent = now.duration_since(self.begun).as_secs_f64();
+        let left = if part > 0.01 { format!(", {:.0} s left", spent / part - spent) } else { String::new() };
+        let bar = format!("{}{}", "#".repeat(filled), " ".repeat(40 - filled));
+        eprint!("\r{:9} [{bar}] {:3.0} %{left}   ", self.what, part * 100.0);
+        let _ = std::io::stderr().flush();
+    }
+
+    /// What follows begins a line of its own.
+    fn end(self) {
+        if self.told.is_some() {
+            eprintln!();
+        }
+    }
 }
 
 fn show_json(report: &ImportReport) -> anyhow::Result<()> {
     let kept = report.kept.iter().map(|(kind, count)| ((*kind).to_owned(), (*count).into())).collect();
-    let shown = Shown { kept, left_out: &report.misfits };
+    let shown = Shown { kept, left_out: &report.misfits, left_out_besides: report.unnamed };
     writeln!(std::io::stdout(), "{}", serde_json::to_string(&shown)?)?;
     Ok(())
 }
@@ -112,5 +157,8 @@ fn show(report: &ImportReport, out: &mut Output) {
     }
     for misfit in &report.misfits {
         out.note(&format!("left out: {} {}: {}", misfit.kind, misfit.record, misfit.problem));
+    }
+    if report.unnamed > 0 {
+        out.note(&format!("left out: {} more", report.unnamed));
     }
 }

@@ -26,7 +26,7 @@ use crate::directory::audit;
 use crate::net;
 use crate::policy::Names;
 use crate::telemetry;
-use crate::upstream::{self, Upstream};
+use crate::upstream::{self, Protocol, Upstream};
 use crate::yaml::Findings;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -241,7 +241,10 @@ impl Config {
     #[must_use]
     pub fn names(&self) -> Names {
         let secrets = self.secrets.iter().map(|secret| secret.name.to_string());
-        Names::new(self.upstreams.iter().map(|upstream| upstream.name.to_string())).with_secrets(secrets)
+        let http2_only = self.upstreams.iter().filter(|upstream| upstream.spoken() == Protocol::Http2);
+        Names::new(self.upstreams.iter().map(|upstream| upstream.name.to_string()))
+            .with_http2_only(http2_only.map(|upstream| upstream.name.to_string()))
+            .with_secrets(secrets)
     }
 
     /// Limits and times of client connections, as the network's edge wants them.
@@ -261,7 +264,7 @@ impl Config {
             title_case: self.compat == Compat::Openwisp,
             counts,
             head: net::framing::Limits { head_bytes: self.limits.header_bytes, headers: self.limits.headers },
-            timeouts: net::io::Timeouts {
+            timeouts: net::connection::Timeouts {
                 idle: self.timeouts.idle.into(),
                 head: self.timeouts.head.into(),
                 stall: self.timeouts.stall.into(),

@@ -1,13 +1,21 @@
 //! What an existing installation brings along, as it comes: ids, hashes and tokens stay what they were.
 //!
-//! [`super::Store::import`] takes all of it in one transaction. What is there already is brought up to date, so that an import
-//! can be repeated; what breaks a rule of the directory is left out and reported, and everything else stays.
+//! It comes in [`Pieces`], so that nobody holds all of it, and [`super::People::import`] takes all of them in one transaction.
+//! What is there already is brought up to date, so that an import can be repeated; what breaks a rule of the directory is
+//! left out and reported, and everything else stays. Where the pieces end too soon, nothing is kept.
 
+use super::StoreError;
 use super::token::TokenDigest;
 use crate::id::{OrgId, UserId};
 use crate::password::PasswordHash;
 use serde::Serialize;
+use tokio::sync::mpsc;
 use uuid::Uuid;
+
+/// Pieces that wait to be kept, at most.
+const WAITING: usize = 4;
+/// What is left out is told by name so many times; then it is counted.
+const NAMED: usize = 10_000;
 
 /// A moment in microseconds since the Unix epoch.
 pub type Micros = i64;
@@ -129,23 +137,24 @@ pub struct ImportedToken {
     pub created: Micros,
 }
 
-/// All of it.
+/// A piece of it: records of any kinds. Whom a record refers to comes before it, in the same piece or an earlier one;
+/// permissions, groups and what groups give come together.
 #[derive(Clone, Debug, Default)]
 pub struct Import {
-    /// Organizations.
-    pub organizations: Vec<ImportedOrganization>,
-    /// Users.
-    pub users: Vec<ImportedUser>,
-    /// Memberships.
-    pub memberships: Vec<ImportedMembership>,
-    /// Organizations and the memberships of their owners.
-    pub owners: Vec<(OrgId, Uuid)>,
     /// Permissions: number, `app.codename`, name.
     pub permissions: Vec<(i64, String, String)>,
     /// Groups: number, name.
     pub groups: Vec<(i64, String)>,
     /// Groups and the permissions that they give; a group that is named has these and no others.
     pub group_permissions: Vec<(i64, i64)>,
+    /// Organizations.
+    pub organizations: Vec<ImportedOrganization>,
+    /// Users.
+    pub users: Vec<ImportedUser>,
+    /// Memberships.
+    pub memberships: Vec<ImportedMembership>,
+    /// Organizations and their owners.
+    pub owners: Vec<(OrgId, UserId)>,
     /// Users and their groups.
     pub user_groups: Vec<(UserId, i64)>,
     /// Users and what they may do of their own.
@@ -158,28 +167,58 @@ pub struct Import {
     pub misfits: Vec<Misfit>,
 }
 
-impl Import {
-    /// Records of all kinds.
+/// Where pieces come from.
+pub struct Sender(mpsc::Sender<Option<Import>>);
+
+impl Sender {
+    /// Waits until there is room; `false` where nobody takes it any more. Not for an async runtime's own threads.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.organizations.len()
-            + self.users.len()
-            + self.memberships.len()
-            + self.owners.len()
-            + self.permissions.len()
-            + self.groups.len()
-            + self.group_permissions.len()
-            + self.user_groups.len()
-            + self.user_permissions.len()
-            + self.emails.len()
-            + self.tokens.len()
+    pub fn send(&self, piece: Import) -> bool {
+        self.0.blocking_send(Some(piece)).is_ok()
     }
 
-    /// Whether there is nothing.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    /// That was all. A sender that is dropped without it has failed.
+    pub fn end(self) {
+        // Nobody may wait for it any more.
+        let _ = self.0.blocking_send(None);
     }
+}
+
+/// An import, piece by piece.
+pub struct Pieces(mpsc::Receiver<Option<Import>>);
+
+impl Pieces {
+    /// Pieces that somebody sends.
+    #[must_use]
+    pub fn channel() -> (Sender, Self) {
+        let (send, receive) = mpsc::channel(WAITING);
+        (Sender(send), Self(receive))
+    }
+
+    /// One piece, and no other.
+    #[must_use]
+    pub fn of(import: Import) -> Self {
+        let (send, receive) = mpsc::channel(2);
+        for piece in [Some(import), None] {
+            // There is room for both.
+            let _ = send.try_send(piece);
+        }
+        Self(receive)
+    }
+
+    /// The next piece, where there is another.
+    pub(super) async fn next(&mut self) -> Result<Option<Import>, StoreError> {
+        self.0.recv().await.ok_or_else(ended)
+    }
+
+    /// The same, for a thread that may wait.
+    pub(super) fn wait(&mut self) -> Result<Option<Import>, StoreError> {
+        self.0.blocking_recv().ok_or_else(ended)
+    }
+}
+
+fn ended() -> StoreError {
+    StoreError::Unavailable("what is imported ended before its end; nothing of it is kept".to_owned())
 }
 
 /// What was left out, and why.
@@ -193,14 +232,52 @@ pub struct Misfit {
     pub problem: String,
 }
 
+/// The kinds of records, as they are told.
+const KINDS: [&str; 11] = [
+    "organization",
+    "user",
+    "membership",
+    "owner",
+    "permission",
+    "group",
+    "group permission",
+    "user group",
+    "user permission",
+    "e-mail address",
+    "token",
+];
+
 /// What an import did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ImportReport {
     /// Records that are in the directory now, by kind.
     pub kept: Vec<(&'static str, usize)>,
     /// What was left out.
     pub misfits: Vec<Misfit>,
+    /// What was left out besides, and is not named.
+    pub unnamed: usize,
 }
 
-/// Is told how many records are done.
-pub type Progress = Box<dyn FnMut(usize) + Send>;
+impl Default for ImportReport {
+    fn default() -> Self {
+        Self { kept: KINDS.map(|kind| (kind, 0)).into(), misfits: Vec::new(), unnamed: 0 }
+    }
+}
+
+impl ImportReport {
+    /// So many of a kind are in.
+    pub(super) fn keep(&mut self, kind: &'static str, count: usize) {
+        if let Some((_, kept)) = self.kept.iter_mut().find(|(known, _)| *known == kind) {
+            *kept += count;
+        }
+    }
+
+    /// One is not.
+    pub(super) fn leave_out(&mut self, misfit: Misfit) {
+        if self.misfits.len() < NAMED {
+            self.misfits.push(misfit);
+        } else {
+            self.unnamed += 1;
+        }
+    }
+}

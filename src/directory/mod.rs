@@ -28,7 +28,7 @@ pub use credentials::{Credentials, NewSession, Revocation, SessionSnapshot, Subj
 pub use error::{BatchError, DirectoryError, Noun, StoreError, Unique};
 pub use import::{
     Import, ImportReport, ImportedEmail, ImportedMembership, ImportedOrganization, ImportedToken, ImportedUser, Micros,
-    Misfit, Progress,
+    Misfit, Pieces, Sender,
 };
 pub use model::{
     Actor, MembershipFilter, MembershipRecord, NewMembership, NewOrganization, NewToken, NewUser, OrgSelector,

@@ -1,7 +1,7 @@
 //! People: how they log in, what their record holds besides, and their e-mail addresses.
 
 use super::error::{DirectoryError, StoreError};
-use super::import::{Import, ImportReport, Progress};
+use super::import::{ImportReport, Pieces};
 use super::model::{UserRecord, UserSelector};
 use super::name::Email;
 use super::token::TokenDigest;
@@ -227,5 +227,5 @@ pub trait People: Send + Sync + 'static {
     async fn create_sealed_token(&self, token: NewSealedToken) -> Result<SealedToken, DirectoryError>;
 
     /// Brings an existing installation in, or up to date: all of it in one transaction, less what breaks a rule.
-    async fn import(&self, import: Import, progress: Progress) -> Result<ImportReport, DirectoryError>;
+    async fn import(&self, pieces: Pieces) -> Result<ImportReport, DirectoryError>;
 }

@@ -36,7 +36,8 @@ pub enum BodyError {
 
 /// A request's body on its way to the upstream. Trailers stay behind, unless it is said which may pass.
 pub struct RequestBody {
-    incoming: Incoming,
+    /// Until its end.
+    incoming: Option<Incoming>,
     left: u64,
     link: Rc<Link>,
     /// How long the upstream may take for its answer when nothing moves.
@@ -53,6 +54,7 @@ impl RequestBody {
     pub fn new(incoming: Incoming, limit: u64, link: Rc<Link>) -> Self {
         link.body_too_large.set(false);
         link.body_broken.set(false);
+        let incoming = Some(incoming).filter(|incoming| !incoming.is_end_stream());
         Self { incoming, left: limit, link, first_byte: Ticks(0), trailers: None, talking: false }
     }
 
@@ -92,18 +94,24 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        let polled = Pin::new(&mut this.incoming).poll_frame(cx);
+        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
+        let polled = Pin::new(incoming).poll_frame(cx);
         if polled.is_pending() && !this.talking && this.link.connection.body_is_late() {
+            this.incoming = None;
             this.link.body_broken.set(true);
             return Poll::Ready(Some(Err(BodyError::Stalled)));
         }
         let frame = match ready!(polled) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
+                this.incoming = None;
                 this.link.body_broken.set(true);
                 return Poll::Ready(Some(Err(error.into())));
             }
-            None => return Poll::Ready(None),
+            None => {
+                this.incoming = None;
+                return Poll::Ready(None);
+            }
         };
         let data = match frame.into_data() {
             Ok(data) => data,
@@ -124,11 +132,19 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.incoming.as_ref().map_or(SizeHint::with_exact(0), Incoming::size_hint)
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if let Some(rest) = self.incoming.take().filter(|incoming| !incoming.is_end_stream()) {
+            self.link.connection.leave(rest);
+        }
     }
 }
 

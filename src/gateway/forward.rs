@@ -92,7 +92,7 @@ pub fn prepare(
         return Err(Denial::new(Reason::BodyTooLarge));
     }
     // Before the credential is taken out: what is judged again is the request as it came.
-    let handshake = upgrade::handshake(permit, &request)?;
+    let handshake = upgrade::handshake(permit, &request, &worker.entropy)?;
     if handshake.is_some() && pool.upstream().spoken() == Protocol::Http2 {
         let hint = "a WebSocket goes to an upstream that speaks HTTP/1.1";
         return Err(Denial::new(Reason::UpstreamUnreachable).with_hint(hint));
@@ -383,6 +383,9 @@ async fn replace(slot: &mut Option<Box<Exchange>>) -> Option<Response<AnswerBody
 fn answer(mut exchange: Box<Exchange>, head: h1::Answer, call: Call<RequestBody>, way: Onward) -> Response<AnswerBody> {
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return upgrade::switched(exchange, way.handshake, head, call.into_socket());
+    }
+    if way.handshake.as_ref().is_some_and(|handshake| handshake.is_misread(head.status)) {
+        return upgrade::not_switched(exchange);
     }
     let h1::Answer { status, mut headers } = head;
     answered(&mut exchange, &way, status, &mut headers, call.is_reused());

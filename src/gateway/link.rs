@@ -1,7 +1,7 @@
 //! What the gate knows of one client connection, from request to request.
 
 use super::client::Client;
-use crate::net::io::Connection;
+use crate::net::connection::Connection;
 use crate::target::host::{HostError, canonical_host};
 use http::HeaderValue;
 use ipnet::IpNet;
@@ -18,8 +18,14 @@ pub struct Link {
     pub body_too_large: Cell<bool>,
     /// The current request's body broke off on the client's side.
     pub body_broken: Cell<bool>,
-    /// The last request's `Host` and its canonical form: nearly always the next one's too.
-    host: RefCell<Option<(HeaderValue, Rc<str>)>>,
+    /// The last request's `Host` and its canonical form: nearly always the next one's too. A copy, since the value is a piece of the
+    /// buffer that the whole head was read into, and would keep that. Shared by the streams of HTTP/2.
+    host: Rc<RefCell<Option<KnownHost>>>,
+}
+
+struct KnownHost {
+    raw: Box<[u8]>,
+    canonical: Rc<str>,
 }
 
 impl Link {
@@ -31,7 +37,7 @@ impl Link {
             connection,
             body_too_large: Cell::new(false),
             body_broken: Cell::new(false),
-            host: RefCell::default(),
+            host: Rc::default(),
         }
     }
 
@@ -43,7 +49,7 @@ impl Link {
             client: Rc::clone(&self.client),
             body_too_large: Cell::new(false),
             body_broken: Cell::new(false),
-            host: RefCell::new(self.host.borrow().clone()),
+            host: Rc::clone(&self.host),
         }
     }
 
@@ -53,13 +59,13 @@ impl Link {
     /// It is none.
     pub fn canonical_host(&self, raw: &HeaderValue) -> Result<Rc<str>, HostError> {
         let mut known = self.host.borrow_mut();
-        if let Some((last, canonical)) = &*known
-            && last == raw
+        if let Some(last) = &*known
+            && *last.raw == *raw.as_bytes()
         {
-            return Ok(Rc::clone(canonical));
+            return Ok(Rc::clone(&last.canonical));
         }
         let canonical: Rc<str> = canonical_host(raw.to_str().map_err(|_| HostError::Character)?)?.into();
-        *known = Some((raw.clone(), Rc::clone(&canonical)));
+        *known = Some(KnownHost { raw: raw.as_bytes().into(), canonical: Rc::clone(&canonical) });
         Ok(canonical)
     }
 }

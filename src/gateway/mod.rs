@@ -20,6 +20,7 @@ pub mod link;
 pub mod live;
 pub mod reply;
 pub mod span;
+pub mod splice;
 pub mod streamed;
 pub mod tunnel;
 pub mod upgrade;
@@ -27,7 +28,7 @@ pub mod worker;
 
 use crate::decision::{Denial, Reason};
 use crate::id::UserId;
-use crate::net::io::Connection;
+use crate::net::connection::Connection;
 use body::AnswerBody;
 use exchange::Exchange;
 use forward::forward;

@@ -43,6 +43,9 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
     if let Some(hint) = denial.hint {
         tracing::debug!(request_id = exchange.request_id().as_str(), code = denial.reason.code(), hint, "refused");
     }
+    // What nobody reads of it decides whether there can be a next request.
+    drop(exchange.take());
+    let last = exchange.link().connection.hangs_up();
     let body = exchange.worker().bodies.of(denial);
     let request_id = exchange.request_id().to_header();
     let schemes = exchange.noted.schemes;
@@ -70,6 +73,9 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
     }
     if let Some(allow) = &denial.allow {
         headers.insert(header::ALLOW, allow.clone());
+    }
+    if last {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if grpc {
         grpc::trailers_only(&mut response, denial);

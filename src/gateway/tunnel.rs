@@ -1,26 +1,23 @@
-//! A WebSocket that is open: bytes both ways with back-pressure, until one side ends, or the caller may not any more.
+//! A WebSocket that is open: bytes both ways ([`splice`](super::splice)), until one side ends, or the caller may not any more.
 //!
-//! The messages are not ours to read. Only the frames' lengths are followed, so that a Close of our own lands between two
-//! frames. Once a second the handshake is judged again, by the policy and the facts of then; what is no longer permitted is
+//! Once a second the handshake is judged again, by the policy and the facts of then; what is no longer permitted is
 //! closed with 1008, and all are closed with 1001 when the process drains.
 
 use super::exchange::Exchange;
 use super::judge::{Fetched, Need, Noted, Stop, judge};
+use super::splice::Splice;
 use super::worker::Worker;
 use crate::decision::Reason;
 use crate::net::deadline::Phase;
-use crate::net::stream::Stream as Client;
+use crate::net::stream::Duplex;
 use crate::upstream::Stream;
 use bytes::Bytes;
 use http::Request;
-use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::AsyncWriteExt;
 use tokio::time::MissedTickBehavior;
 
 /// How often the caller's right is looked at again.
@@ -31,152 +28,6 @@ const IDLE: Duration = Duration::from_secs(3600);
 
 /// How long a Close of ours may take to be written.
 const GOODBYE: Duration = Duration::from_secs(1);
-
-/// Bytes of one read.
-const PIECE: usize = 32 * 1024;
-
-thread_local! {
-    /// Read into, and written from at once: an open WebSocket that is quiet owns no buffer.
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; PIECE].into_boxed_slice());
-}
-
-/// Follows the frames of one direction (RFC 6455, 5.2).
-#[derive(Debug, Default)]
-struct Frames {
-    header: [u8; 14],
-    have: usize,
-    payload: u64,
-}
-
-impl Frames {
-    fn feed(&mut self, mut bytes: &[u8]) {
-        while let Some(first) = bytes.first() {
-            if self.payload > 0 {
-                let skipped = bytes.len().min(usize::try_from(self.payload).unwrap_or(usize::MAX));
-                self.payload -= skipped as u64;
-                bytes = bytes.get(skipped..).unwrap_or_default();
-                continue;
-            }
-            if let Some(place) = self.header.get_mut(self.have) {
-                *place = *first;
-            }
-            self.have += 1;
-            bytes = bytes.get(1..).unwrap_or_default();
-            if let Some(payload) = self.complete() {
-                (self.payload, self.have) = (payload, 0);
-            }
-        }
-    }
-
-    /// The payload's length, where the header is whole.
-    fn complete(&self) -> Option<u64> {
-        let [_, second, a, b, c, d, e, f, g, h, ..] = self.header;
-        if self.have < 2 {
-            return None;
-        }
-        let (length, size) = match second & 0x7f {
-            126 => (u64::from(u16::from_be_bytes([a, b])), 4),
-            127 => (u64::from_be_bytes([a, b, c, d, e, f, g, h]), 10),
-            short => (u64::from(short), 2),
-        };
-        let mask = if second & 0x80 == 0 { 0 } else { 4 };
-        (self.have >= size + mask).then_some(length)
-    }
-
-    /// The next byte begins a frame.
-    fn is_between(&self) -> bool {
-        self.have == 0 && self.payload == 0
-    }
-}
-
-/// One direction.
-#[derive(Default)]
-struct Way {
-    frames: Frames,
-    /// Read, and not yet written.
-    kept: Vec<u8>,
-    written: usize,
-    /// Written, and perhaps not yet flushed.
-    unflushed: bool,
-    ended: bool,
-    passed: u64,
-}
-
-impl Way {
-    fn with(bytes: &[u8]) -> Self {
-        let mut way = Self { kept: bytes.to_vec(), ..Self::default() };
-        way.frames.feed(bytes);
-        way
-    }
-
-    /// Passes on until something must wait; ready at the end of the stream, which is passed on too.
-    fn poll<R, W>(&mut self, from: &mut R, to: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>>
-    where
-        R: AsyncRead + Unpin,
-        W: AsyncWrite + Unpin,
-    {
-        loop {
-            while let Some(rest) = self.kept.get(self.written..).filter(|rest| !rest.is_empty()) {
-                let count = ready!(Pin::new(&mut *to).poll_write(cx, rest))?;
-                self.note(count)?;
-                self.written += count;
-            }
-            if self.written > 0 {
-                (self.kept, self.written) = (Vec::new(), 0);
-            }
-            if self.ended {
-                return Pin::new(&mut *to).poll_shutdown(cx);
-            }
-            let progress = SCRATCH.with_borrow_mut(|scratch| {
-                let mut buf = ReadBuf::new(scratch);
-                match Pin::new(&mut *from).poll_read(cx, &mut buf) {
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending => return Poll::Pending,
-                }
-                let bytes = buf.filled();
-                if bytes.is_empty() {
-                    self.ended = true;
-                    return Poll::Ready(Ok(()));
-                }
-                self.frames.feed(bytes);
-                match Pin::new(&mut *to).poll_write(cx, bytes) {
-                    Poll::Ready(Ok(count)) => {
-                        self.note(count)?;
-                        self.kept.extend_from_slice(bytes.get(count..).unwrap_or_default());
-                    }
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending => self.kept.extend_from_slice(bytes),
-                }
-                Poll::Ready(Ok(()))
-            });
-            match progress {
-                Poll::Ready(read) => read?,
-                Poll::Pending => {
-                    if self.unflushed {
-                        ready!(Pin::new(&mut *to).poll_flush(cx))?;
-                        self.unflushed = false;
-                    }
-                    return Poll::Pending;
-                }
-            }
-        }
-    }
-
-    fn note(&mut self, count: usize) -> io::Result<()> {
-        if count == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        self.passed += count as u64;
-        self.unflushed = true;
-        Ok(())
-    }
-
-    /// Whether a frame of ours may be written now.
-    fn is_between(&self) -> bool {
-        self.kept.is_empty() && self.frames.is_between() && !self.ended
-    }
-}
 
 /// Counts a WebSocket for as long as it is open.
 struct Open(Rc<Worker>);
@@ -216,25 +67,23 @@ impl End {
 pub async fn run(
     mut exchange: Box<Exchange>,
     asked: Request<()>,
-    mut client: Client,
+    mut client: Box<dyn Duplex>,
     early: Vec<u8>,
     (mut upstream, unread): (Stream, Bytes),
 ) {
     let _open = Open::begin(exchange.worker());
-    let (mut down, mut up) = (Way::with(&unread), Way::with(&early));
+    let mut splice = Splice::with(&early, &unread);
     let mut again = tokio::time::interval(AGAIN);
     again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut quiet = (0, Duration::ZERO);
     let end = loop {
         let moved = poll_fn(|cx| {
             let deadlines = &exchange.link().connection.deadlines;
+            deadlines.register(cx.waker());
             if deadlines.draining() {
                 return Poll::Ready(Some(Some(End::GoingAway)));
             }
-            // Either side's end ends both: half a WebSocket is of no use.
-            let ended = up.poll(&mut client, &mut upstream, cx).is_ready()
-                | down.poll(&mut upstream, &mut client, cx).is_ready();
-            if ended || deadlines.expired(Phase::Total) {
+            if splice.poll(&mut client, &mut upstream, cx).is_ready() || deadlines.expired(Phase::Total) {
                 return Poll::Ready(Some(None));
             }
             again.poll_tick(cx).map(|_| None)
@@ -243,7 +92,8 @@ pub async fn run(
         if let Some(end) = moved {
             break end;
         }
-        let passed = up.passed + down.passed;
+        let (down, up) = splice.passed();
+        let passed = down + up;
         quiet = if quiet.0 == passed { (passed, quiet.1 + AGAIN) } else { (passed, Duration::ZERO) };
         if quiet.1 >= IDLE {
             break Some(End::GoingAway);
@@ -253,14 +103,15 @@ pub async fn run(
             break Some(End::NotPermitted);
         }
     };
-    exchange.sent(usize::try_from(down.passed).unwrap_or(usize::MAX));
+    exchange.sent(usize::try_from(splice.passed().0).unwrap_or(usize::MAX));
     let Some(end) = end else { return };
+    let (to_client, to_upstream) = splice.is_between();
     let goodbye = async {
-        if down.is_between() {
+        if to_client {
             client.write_all(&end.frame(false)).await?;
         }
         client.shutdown().await?;
-        if up.is_between() {
+        if to_upstream {
             upstream.write_all(&end.frame(true)).await?;
         }
         upstream.shutdown().await
@@ -297,26 +148,8 @@ async fn may_go_on(exchange: &Exchange, asked: &Request<()>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{End, Frames};
-    use proptest::prelude::*;
-
-    fn frame(masked: bool, payload: usize) -> Vec<u8> {
-        let mask = if masked { 0x80 } else { 0 };
-        let mut frame = vec![0x82];
-        match payload {
-            0..=125 => frame.push(mask | u8::try_from(payload).unwrap()),
-            126..=65535 => {
-                frame.push(mask | 126);
-                frame.extend(u16::try_from(payload).unwrap().to_be_bytes());
-            }
-            _ => {
-                frame.push(mask | 127);
-                frame.extend((payload as u64).to_be_bytes());
-            }
-        }
-        frame.extend(std::iter::repeat_n(7, payload + if masked { 4 } else { 0 }));
-        frame
-    }
+    use super::super::splice::Frames;
+    use super::End;
 
     #[test]
     fn our_own_close_is_a_frame() {
@@ -326,29 +159,5 @@ mod tests {
             assert!(frames.is_between());
         }
         assert_eq!(End::GoingAway.frame(false), [0x88, 2, 0x03, 0xe9]);
-    }
-
-    proptest! {
-        #[test]
-        fn the_ends_of_frames_are_found_however_they_come(
-            sizes in prop::collection::vec((any::<bool>(), prop_oneof![0..200usize, 65_500..65_600usize]), 1..5),
-            cuts in prop::collection::vec(1..70_000usize, 0..20),
-        ) {
-            let mut frames = Frames::default();
-            for (masked, size) in sizes {
-                let whole = frame(masked, size);
-                // The payload of a masked frame follows its mask.
-                let mut rest = whole.as_slice();
-                for cut in cuts.iter().chain([&usize::MAX]) {
-                    let (piece, behind) = rest.split_at((*cut).min(rest.len()));
-                    frames.feed(piece);
-                    rest = behind;
-                    prop_assert_eq!(frames.is_between(), rest.is_empty());
-                    if rest.is_empty() {
-                        break;
-                    }
-                }
-            }
-        }
     }
 }

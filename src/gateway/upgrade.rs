@@ -1,10 +1,12 @@
-//! A connection that becomes a WebSocket (RFC 6455): what the handshake must be, and what becomes of it.
+//! A connection that becomes a WebSocket (RFC 6455), or a stream of HTTP/2 (RFC 8441): what the handshake must be, and what
+//! becomes of it.
 //!
 //! Only where the route says `upgrade: [websocket]` are the handshake's hop-by-hop fields sent on, by us and in one spelling; any
 //! other upgrade is a request like others. The connection switches when the upstream has answered 101 with the one right
 //! `Sec-WebSocket-Accept`; until then nothing that the client sent behind its request reaches anybody.
 
 use super::body::AnswerBody;
+use super::entropy::Entropy;
 use super::exchange::Exchange;
 use super::reply;
 use super::tunnel;
@@ -19,6 +21,7 @@ use http::header::{
     TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::ext::Protocol;
 use sha1::{Digest, Sha1};
 
 /// What RFC 6455, 1.3 has hashed behind the key.
@@ -28,6 +31,10 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 pub struct Handshake {
     /// What the upstream must answer.
     accept: String,
+    /// It is a stream that becomes a WebSocket, and not a connection.
+    of_stream: bool,
+    /// The key that the upstream is asked with, where the client has none.
+    own_key: Option<String>,
     /// The request as the client sent it, to be judged again.
     pub asked: Request<()>,
 }
@@ -35,22 +42,62 @@ pub struct Handshake {
 /// Whether a request begins a WebSocket that its rule allows.
 ///
 /// # Errors
-/// It comes from a page that may not.
-pub fn handshake<B>(permit: &Permit<'_>, request: &Request<B>) -> Result<Option<Box<Handshake>>, Denial> {
+/// It comes from a page that may not; or a stream asks for it where there is none, since that cannot be taken for a GET.
+pub fn handshake<B>(
+    permit: &Permit<'_>,
+    request: &Request<B>,
+    entropy: &Entropy,
+) -> Result<Option<Box<Handshake>>, Denial> {
+    let of_stream = request.extensions().get::<Protocol>().is_some();
     let Some(upgrade) = permit.rule().further.as_ref().and_then(|further| further.upgrade.as_ref()) else {
-        return Ok(None);
+        let denial = Denial { allow: Some(permit.route().allow.clone()), ..Denial::new(Reason::MethodNotAllowed) };
+        return if of_stream { Err(denial.with_hint("the route takes no WebSocket")) } else { Ok(None) };
     };
     let headers = request.headers();
-    let Some(key) = key(request.method(), request.version(), headers) else { return Ok(None) };
+    let mut own_key = None;
+    let key = if of_stream {
+        match key_of_stream(headers)? {
+            Some(key) => key.as_bytes(),
+            None => own_key.insert(new_key(entropy)).as_bytes(),
+        }
+    } else {
+        let Some(key) = key(request.method(), request.version(), headers) else { return Ok(None) };
+        key.as_bytes()
+    };
     if !upgrade.allows(only(headers, &ORIGIN)) || headers.get_all(ORIGIN).iter().count() > 1 {
         return Err(Denial::new(Reason::OriginDenied));
     }
-    let accept = BASE64.encode(&Sha1::new().chain_update(key.as_bytes()).chain_update(GUID).finalize());
+    let accept = BASE64.encode(&Sha1::new().chain_update(key).chain_update(GUID).finalize());
     let mut asked = Request::new(());
     asked.method_mut().clone_from(request.method());
     asked.uri_mut().clone_from(request.uri());
     asked.headers_mut().clone_from(headers);
-    Ok(Some(Box::new(Handshake { accept, asked })))
+    Ok(Some(Box::new(Handshake { accept, of_stream, own_key, asked })))
+}
+
+/// A stream's key: it needs none (RFC 8441, 5), but proxies send that of the client before them, and want the answer to it.
+fn key_of_stream(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Denial> {
+    if !is_13(headers) {
+        return Err(Denial::new(Reason::BadFraming).with_hint("Sec-WebSocket-Version is not 13"));
+    }
+    if !headers.contains_key(SEC_WEBSOCKET_KEY) {
+        return Ok(None);
+    }
+    let key = only(headers, &SEC_WEBSOCKET_KEY).filter(|key| is_key(key));
+    key.map(Some).ok_or_else(|| Denial::new(Reason::BadFraming).with_hint("Sec-WebSocket-Key is none"))
+}
+
+fn new_key(entropy: &Entropy) -> String {
+    BASE64.encode([entropy.next().to_be_bytes(), entropy.next().to_be_bytes()].as_flattened())
+}
+
+/// Sixteen bytes in base64.
+fn is_key(key: &HeaderValue) -> bool {
+    BASE64.decode(key.as_bytes()).is_ok_and(|bytes| bytes.len() == 16)
+}
+
+fn is_13(headers: &HeaderMap) -> bool {
+    only(headers, &SEC_WEBSOCKET_VERSION).is_some_and(|version| version.as_bytes() == b"13")
 }
 
 /// The key of a handshake; `None` where it is none, or not one that everybody reads alike.
@@ -62,15 +109,13 @@ fn key<'h>(method: &Method, version: Version, headers: &'h HeaderMap) -> Option<
     let is_empty = !headers.contains_key(TRANSFER_ENCODING)
         && headers.get(CONTENT_LENGTH).is_none_or(|length| length.as_bytes() == b"0");
     let key = only(headers, &SEC_WEBSOCKET_KEY)?;
-    let is_key = BASE64.decode(key.as_bytes()).is_ok_and(|bytes| bytes.len() == 16);
-    let is_13 = only(headers, &SEC_WEBSOCKET_VERSION)?.as_bytes() == b"13";
     let is_handshake = *method == Method::GET
         && version == Version::HTTP_11
         && upgrade.eq_ignore_ascii_case(b"websocket")
         && is_upgrade
         && is_empty
-        && is_key
-        && is_13;
+        && is_key(key)
+        && is_13(headers);
     is_handshake.then_some(key)
 }
 
@@ -84,7 +129,22 @@ impl Handshake {
     pub fn tell(&self, head: &mut Head) {
         head.field(&CONNECTION, b"Upgrade");
         head.field(&UPGRADE, b"websocket");
+        if let Some(key) = &self.own_key {
+            head.field(&SEC_WEBSOCKET_KEY, key.as_bytes());
+        }
     }
+
+    /// Whether an answer without a switch would be taken for one: a stream's client sees nothing but the status.
+    #[must_use]
+    pub fn is_misread(&self, status: StatusCode) -> bool {
+        self.of_stream && status.is_success()
+    }
+}
+
+/// The upstream has not done what it was asked to.
+pub fn not_switched(exchange: Box<Exchange>) -> Response<AnswerBody> {
+    let denial = Denial::new(Reason::UpstreamUnreachable).with_hint("the upstream did not switch protocols");
+    reply::refuse(exchange, &denial)
 }
 
 /// The upstream has switched: the client is told so, and its connection with it when that is written.
@@ -107,9 +167,17 @@ pub fn switched(
             return reply::refuse(exchange, &denial);
         }
     };
-    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    exchange.answer(StatusCode::SWITCHING_PROTOCOLS, Outcome::Allowed);
+    let status = if handshake.of_stream {
+        if handshake.own_key.is_some() {
+            headers.remove(SEC_WEBSOCKET_ACCEPT);
+        }
+        StatusCode::OK
+    } else {
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        StatusCode::SWITCHING_PROTOCOLS
+    };
+    exchange.answer(status, Outcome::Allowed);
     if let Some(besides) = exchange.noted.besides.take() {
         besides.put(&mut headers);
     }
@@ -118,7 +186,7 @@ pub fn switched(
         Box::pin(tunnel::run(exchange, handshake.asked, client, early, connection))
     }));
     let mut response = Response::new(AnswerBody::Nothing);
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
 }

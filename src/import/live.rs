@@ -1,10 +1,14 @@
-//! The tables of a live PostgreSQL server, read in one snapshot.
+//! The tables of a live PostgreSQL server, in one snapshot, row by row as it sends them.
 
-use super::{TABLES, Table, Tables, table_name};
+use super::{Row, Source, SourceError, TABLES, table_name};
 use crate::directory::postgres::{OpenError, Target, TargetError};
+use futures_util::StreamExt;
+use std::pin::Pin;
 use std::time::Duration;
 use thiserror::Error;
-use tokio_postgres::SimpleQueryMessage;
+use tokio::runtime::Handle;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryStream};
 
 /// To be connected.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -30,37 +34,75 @@ fn told(error: &tokio_postgres::Error) -> String {
     error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 
-/// Reads what an import needs, over TLS as the URL's `sslmode` says. Where it has no password, that of `PGPASSWORD` counts.
-///
-/// # Errors
-/// See [`LiveError`].
-pub async fn read(url: &str, app: &str) -> Result<Tables, LiveError> {
-    if app.is_empty() || !app.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-        return Err(LiveError::App);
+/// A transaction that sees one moment. It is read from a thread that may wait.
+pub struct Live {
+    client: Client,
+    runtime: Handle,
+    rows: Option<Pin<Box<SimpleQueryStream>>>,
+    total: u64,
+    done: u64,
+}
+
+impl Live {
+    /// Connects and begins. `PGPASSWORD` is understood.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn begin(url: &str, app: &str) -> Result<Self, LiveError> {
+        // It becomes part of statements.
+        if app.is_empty() || !app.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+            return Err(LiveError::App);
+        }
+        let mut target = Target::parse(url)?;
+        if let Some(password) = std::env::var("PGPASSWORD").ok().filter(|_| !target.has_password()) {
+            target = target.with_password(&password.into());
+        }
+        let client = target.client(CONNECT).await?;
+        client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL timezone = 'UTC'").await?;
+        let mut total = 0;
+        for table in TABLES.map(|name| table_name(name, app)) {
+            // What the server reckons: to count takes as long as to read. Nothing of a table that there is not.
+            let sql =
+                format!("SELECT coalesce(max(reltuples), 0)::float8 FROM pg_class WHERE oid = to_regclass('{table}')");
+            let rows: f64 = client.query_typed_one(&sql, &[]).await?.try_get(0)?;
+            total += rows.max(0.0) as u64;
+        }
+        Ok(Self { client, runtime: Handle::current(), rows: None, total, done: 0 })
     }
-    let mut target = Target::parse(url)?;
-    if let Some(password) = std::env::var("PGPASSWORD").ok().filter(|_| !target.has_password()) {
-        target = target.with_password(&password.into());
+}
+
+impl Source for Live {
+    fn open(&mut self, table: &str) -> Result<Option<Vec<String>>, SourceError> {
+        let first = self.runtime.block_on(async {
+            let mut rows = Box::pin(self.client.simple_query_raw(&format!("SELECT * FROM {table}")).await?);
+            Ok((rows.next().await.transpose()?, rows))
+        });
+        match first {
+            Ok((Some(SimpleQueryMessage::RowDescription(columns)), rows)) => {
+                self.rows = Some(rows);
+                Ok(Some(columns.iter().map(|column| column.name().to_owned()).collect()))
+            }
+            Ok(_) => Ok(None),
+            Err(error) if tokio_postgres::Error::code(&error) == Some(&SqlState::UNDEFINED_TABLE) => Ok(None),
+            Err(error) => Err(LiveError::from(error).into()),
+        }
     }
-    let client = target.client(CONNECT).await?;
-    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL timezone = 'UTC'").await?;
-    let mut tables = Tables::new();
-    for name in TABLES {
-        let name = table_name(name, app);
-        let mut table = Table::default();
-        for message in client.simple_query(&format!("SELECT * FROM {name}")).await? {
-            match message {
-                SimpleQueryMessage::RowDescription(columns) => {
-                    table.columns = columns.iter().map(|column| column.name().to_owned()).collect();
+
+    fn row(&mut self) -> Result<Option<Row>, SourceError> {
+        let Some(rows) = &mut self.rows else { return Ok(None) };
+        loop {
+            match self.runtime.block_on(rows.next()).transpose().map_err(LiveError::from)? {
+                Some(SimpleQueryMessage::Row(row)) => {
+                    self.done += 1;
+                    return Ok(Some((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect()));
                 }
-                SimpleQueryMessage::Row(row) => {
-                    table.rows.push((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect());
-                }
-                _ => {}
+                Some(_) => {}
+                None => return Ok(None),
             }
         }
-        tables.insert(name, table);
     }
-    client.batch_execute("COMMIT").await?;
-    Ok(tables)
+
+    fn progress(&self) -> (u64, u64) {
+        (self.done, self.total.max(self.done))
+    }
 }

@@ -1,16 +1,18 @@
 //! An existing OpenWISP or Django installation, read: from its dump or from its live database, into [`directory::Import`].
 //!
-//! [`dump`] reads SQL as `pg_dump` and SQLite's `.dump` write it, [`live`] asks a PostgreSQL server; both give [`Tables`], rows of texts.
-//! [`openwisp`] makes records of them. What does not fit becomes a line of the report, never a guess.
+//! [`dump`] reads SQL as `pg_dump` and SQLite's `.dump` write it, [`live`] asks a PostgreSQL server; both are a [`Source`] of rows of texts.
+//! [`openwisp`] makes records of them and sends them on in pieces, so that nobody holds a whole installation. What does not fit
+//! becomes a line of the report, never a guess.
 //!
 //! [`directory::Import`]: crate::directory::Import
 
 pub mod dump;
+mod lexer;
 pub mod live;
 pub mod openwisp;
-mod sql;
+mod values;
 
-use std::collections::BTreeMap;
+use thiserror::Error;
 
 /// The tables that are read; others are passed over. The second part of each name is after the app's.
 pub const TABLES: [(&str, &str); 12] = [
@@ -34,14 +36,34 @@ pub fn table_name((first, second): (&str, &str), app: &str) -> String {
     format!("{}_{second}", if first == "APP" { app } else { first })
 }
 
-/// One table as it was read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Table {
-    /// The names of its columns.
-    pub columns: Vec<String>,
-    /// Its rows: a text, or NULL, for each column.
-    pub rows: Vec<Vec<Option<String>>>,
+/// A row: a text, or NULL, for each column.
+pub type Row = Vec<Option<String>>;
+
+/// Where tables come from, one after another, each row by row.
+pub trait Source: Send {
+    /// Begins to read a table, by its name without its schema. Its columns; nothing where there is no such table.
+    ///
+    /// # Errors
+    /// The source cannot be read.
+    fn open(&mut self, table: &str) -> Result<Option<Vec<String>>, SourceError>;
+
+    /// The next row of it.
+    ///
+    /// # Errors
+    /// The source cannot be read.
+    fn row(&mut self) -> Result<Option<Row>, SourceError>;
+
+    /// How much is read by now, and of how much; in a measure of its own.
+    fn progress(&self) -> (u64, u64);
 }
 
-/// Tables by name, without their schema.
-pub type Tables = BTreeMap<String, Table>;
+/// A source cannot be read.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// A dump.
+    #[error(transparent)]
+    Dump(#[from] dump::DumpError),
+    /// A database.
+    #[error(transparent)]
+    Live(#[from] live::LiveError),
+}

@@ -1,34 +1,45 @@
-//! Rows of Django's tables to records of the directory.
+//! Rows of Django's tables to records of the directory, sent on in pieces of a thousand.
 
-use super::{TABLES, Table, Tables, table_name};
+use super::{Source, SourceError, TABLES, table_name};
 use crate::directory::seal::Sealer;
 use crate::directory::token::{TokenDigest, is_possible};
 use crate::directory::{
-    Import, ImportedEmail, ImportedMembership, ImportedOrganization, ImportedToken, ImportedUser, Misfit,
+    Import, ImportedEmail, ImportedMembership, ImportedOrganization, ImportedToken, ImportedUser, Misfit, Sender,
 };
 use crate::id::{OrgId, UserId};
 use crate::password::PasswordHash;
+use ahash::{AHashMap, AHashSet};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use std::collections::{BTreeMap, HashMap};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use thiserror::Error;
 use uuid::Uuid;
 
-/// This is no installation that we know.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum NotOpenwisp {
+/// Records that are sent on at once.
+const PIECE: usize = 1000;
+
+/// An installation cannot be read.
+#[derive(Debug, Error)]
+pub enum ReadError {
     /// A table is missing.
     #[error("there is no table `{0}`")]
     NoTable(String),
     /// A column is missing.
     #[error("the table `{0}` has no column `{1}`")]
     NoColumn(String, &'static str),
+    /// It cannot be read at all.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Whoever it was read for has gone.
+    #[error("nobody takes what was read")]
+    NotWanted,
 }
 
 /// One row, by the names of its columns.
 struct Row<'t> {
-    columns: &'t HashMap<&'t str, usize>,
+    columns: &'t HashMap<String, usize>,
     values: &'t [Option<String>],
 }
 
@@ -89,148 +100,244 @@ impl<'t> Row<'t> {
     }
 }
 
-struct Reading<'t> {
-    tables: &'t Tables,
-    app: &'t str,
-    misfits: Vec<Misfit>,
+/// An installation on its way.
+struct Reading<'s> {
+    source: &'s mut dyn Source,
+    app: &'s str,
+    to: &'s Sender,
+    tell: &'s mut dyn FnMut(u64, u64),
+    piece: Import,
+    /// Records in the piece.
+    waiting: usize,
+    /// What comes now need not be in one piece.
+    may_be_cut: bool,
+    /// Of permissions that are the same as another: whose number counts.
+    same: HashMap<i64, i64>,
 }
 
-impl<'t> Reading<'t> {
-    fn table(&self, name: (&str, &str)) -> Result<(String, &'t Table), NotOpenwisp> {
-        let name = table_name(name, self.app);
-        let table = self.tables.get(&name).ok_or_else(|| NotOpenwisp::NoTable(name.clone()))?;
-        Ok((name, table))
-    }
-
-    /// Makes a record of each row; `key` is the column that names it in the report.
-    fn each<R>(
+impl Reading<'_> {
+    /// Reads each row of a table and lets `take` make a record of it; `key` is the column that names it in the report.
+    fn each(
         &mut self,
         name: (&str, &str),
         kind: &'static str,
         needs: &[&'static str],
         key: &str,
-        read: impl for<'r> Fn(&Row<'r>) -> Result<R, Unfit>,
-    ) -> Result<Vec<R>, NotOpenwisp> {
-        let (name, table) = self.table(name)?;
-        let columns: HashMap<&str, usize> = table.columns.iter().map(String::as_str).zip(0..).collect();
+        mut take: impl for<'r> FnMut(&Row<'r>, &mut Import) -> Result<(), Unfit>,
+    ) -> Result<(), ReadError> {
+        let name = table_name(name, self.app);
+        let Some(columns) = self.source.open(&name)? else { return Err(ReadError::NoTable(name)) };
+        let columns: HashMap<String, usize> = columns.into_iter().zip(0..).collect();
         if let Some(missing) = needs.iter().find(|need| !columns.contains_key(**need)) {
-            return Err(NotOpenwisp::NoColumn(name, missing));
+            return Err(ReadError::NoColumn(name, missing));
         }
-        let mut records = Vec::with_capacity(table.rows.len());
-        for values in &table.rows {
-            let row = Row { columns: &columns, values };
-            match read(&row) {
-                Ok(record) => records.push(record),
-                Err((column, problem)) => {
-                    let record = row.owned(key);
-                    self.misfits.push(Misfit { kind, record, problem: format!("{column}: {problem}") });
-                }
+        while let Some(values) = self.source.row()? {
+            let row = Row { columns: &columns, values: &values };
+            if let Err((column, problem)) = take(&row, &mut self.piece) {
+                self.piece.misfits.push(Misfit {
+                    kind,
+                    record: row.owned(key),
+                    problem: format!("{column}: {problem}"),
+                });
+            }
+            self.waiting += 1;
+            if self.waiting >= PIECE && self.may_be_cut {
+                self.send()?;
             }
         }
-        Ok(records)
+        Ok(())
     }
-}
 
-/// Makes records of the tables. `app` is the users' app, `openwisp_users` where nothing was swapped; tokens are encrypted
-/// besides where there is a `sealer`.
-///
-/// # Errors
-/// See [`NotOpenwisp`].
-pub fn read(tables: &Tables, app: &str, sealer: Option<&Sealer>) -> Result<Import, NotOpenwisp> {
-    let mut reading = Reading { tables, app, misfits: Vec::new() };
-    let organizations = reading.each(TABLES[1], "organization", &["id", "slug", "is_active"], "slug", |row| {
-        Ok(ImportedOrganization {
-            id: OrgId(row.uuid("id")?),
-            name: row.owned("name"),
-            slug: row.text("slug")?.to_owned(),
-            is_active: row.truth("is_active")?,
-            description: row.owned("description"),
-            email: row.owned("email"),
-            url: row.owned("url"),
-            created: row.moment("created")?,
-            modified: row.moment("modified")?,
-        })
-    })?;
-    let mut users = reading.each(TABLES[0], "user", &["id", "username", "password", "is_active"], "username", user)?;
-    one_address_each(&mut users, &mut reading.misfits);
-    let memberships = reading.each(TABLES[2], "membership", &["id", "user_id", "organization_id"], "id", |row| {
-        Ok(ImportedMembership {
-            id: row.uuid("id")?,
-            user: UserId(row.uuid("user_id")?),
-            organization: OrgId(row.uuid("organization_id")?),
-            is_admin: row.truth("is_admin")?,
-            created: row.moment("created")?,
-            modified: row.moment("modified")?,
-        })
-    })?;
-    let owners =
-        reading.each(TABLES[3], "owner", &["organization_id", "organization_user_id"], "organization_id", |row| {
-            Ok((OrgId(row.uuid("organization_id")?), row.uuid("organization_user_id")?))
+    /// Sends on what has been read.
+    fn send(&mut self) -> Result<(), ReadError> {
+        (self.waiting, self.may_be_cut) = (0, true);
+        let (done, total) = self.source.progress();
+        (self.tell)(done, total);
+        if self.to.send(std::mem::take(&mut self.piece)) { Ok(()) } else { Err(ReadError::NotWanted) }
+    }
+
+    /// Permissions, groups and what they give: a few hundred, which go together.
+    fn rights(&mut self) -> Result<(), ReadError> {
+        self.may_be_cut = false;
+        let mut apps: HashMap<i64, String> = HashMap::new();
+        self.each(TABLES[11], "content type", &["id", "app_label"], "id", |row, _| {
+            apps.insert(row.number("id")?, row.text("app_label")?.to_owned());
+            Ok(())
         })?;
-    let apps: HashMap<i64, String> = reading
-        .each(TABLES[11], "content type", &["id", "app_label"], "id", |row| {
-            Ok((row.number("id")?, row.text("app_label")?.to_owned()))
-        })?
-        .into_iter()
-        .collect();
-    let permissions =
-        reading.each(TABLES[8], "permission", &["id", "codename", "content_type_id"], "codename", |row| {
+        let (mut first, mut same) = (HashMap::<String, i64>::new(), HashMap::new());
+        self.each(TABLES[8], "permission", &["id", "codename", "content_type_id"], "codename", |row, piece| {
             let app = apps
                 .get(&row.number("content_type_id")?)
                 .ok_or(("content_type_id", "there is no such content type"))?;
-            Ok((row.number("id")?, format!("{app}.{}", row.text("codename")?), row.owned("name")))
+            let (id, codename) = (row.number("id")?, format!("{app}.{}", row.text("codename")?));
+            // Two models of one app may have permissions with the same codename, and Django asks for `app.codename` alone.
+            match first.get(&codename) {
+                Some(known) => drop(same.insert(id, *known)),
+                None => {
+                    first.insert(codename.clone(), id);
+                    piece.permissions.push((id, codename, row.owned("name")));
+                }
+            }
+            Ok(())
         })?;
-    let (permissions, number) = one_codename_each(permissions);
-    let groups = reading.each(TABLES[7], "group", &["id", "name"], "name", |row| {
-        Ok((row.number("id")?, row.text("name")?.to_owned()))
-    })?;
-    let group_permissions =
-        reading.each(TABLES[9], "group permission", &["group_id", "permission_id"], "id", |row| {
-            Ok((row.number("group_id")?, number(row.number("permission_id")?)))
+        self.each(TABLES[7], "group", &["id", "name"], "name", |row, piece| {
+            piece.groups.push((row.number("id")?, row.text("name")?.to_owned()));
+            Ok(())
         })?;
-    let user_groups = reading.each(TABLES[4], "user group", &["user_id", "group_id"], "id", |row| {
-        Ok((UserId(row.uuid("user_id")?), row.number("group_id")?))
-    })?;
-    let user_permissions = reading.each(TABLES[5], "user permission", &["user_id", "permission_id"], "id", |row| {
-        Ok((UserId(row.uuid("user_id")?), number(row.number("permission_id")?)))
-    })?;
-    let emails = reading.each(TABLES[6], "e-mail address", &["id", "email", "user_id"], "id", |row| {
-        Ok(ImportedEmail {
-            id: row.number("id")?,
-            user: UserId(row.uuid("user_id")?),
-            email: row.text("email")?.to_owned(),
-            verified: row.truth("verified")?,
-            is_primary: row.truth("primary")?,
+        self.each(TABLES[9], "group permission", &["group_id", "permission_id"], "id", |row, piece| {
+            piece.group_permissions.push((row.number("group_id")?, one(&same, row.number("permission_id")?)));
+            Ok(())
+        })?;
+        self.same = same;
+        self.send()
+    }
+
+    fn organizations(&mut self) -> Result<(), ReadError> {
+        self.each(TABLES[1], "organization", &["id", "slug", "is_active"], "slug", |row, piece| {
+            piece.organizations.push(ImportedOrganization {
+                id: OrgId(row.uuid("id")?),
+                name: row.owned("name"),
+                slug: row.text("slug")?.to_owned(),
+                is_active: row.truth("is_active")?,
+                description: row.owned("description"),
+                email: row.owned("email"),
+                url: row.owned("url"),
+                created: row.moment("created")?,
+                modified: row.moment("modified")?,
+            });
+            Ok(())
         })
-    })?;
-    let tokens = reading.each(TABLES[10], "token", &["key", "user_id"], "user_id", |row| {
-        let (user, key) = (UserId(row.uuid("user_id")?), row.text("key")?);
-        if !is_possible(key) {
-            return Err(("key", "it is too short for a token, or not of visible ASCII characters"));
+    }
+
+    fn users(&mut self) -> Result<(), ReadError> {
+        let mut addresses = AHashSet::new();
+        self.each(TABLES[0], "user", &["id", "username", "password", "is_active"], "username", |row, piece| {
+            let mut user = user(row)?;
+            // Django keeps addresses that differ in case alone as two; a login cannot tell them apart, so the first user keeps
+            // it. What is remembered of each is short, since there may be millions.
+            if user.email.as_ref().is_some_and(|email| !addresses.insert(short(&email.to_lowercase()))) {
+                let problem = "email: another user has the same address in another case; left out".to_owned();
+                piece.misfits.push(Misfit { kind: "user", record: user.username.clone(), problem });
+                user.email = None;
+            }
+            piece.users.push(user);
+            Ok(())
+        })
+    }
+
+    /// Owners are memberships there, which have to be remembered from one table to the other.
+    fn memberships(&mut self) -> Result<(), ReadError> {
+        let needs = ["organization_id", "organization_user_id"];
+        let mut owned: Vec<(OrgId, Uuid)> = Vec::new();
+        self.each(TABLES[3], "owner", &needs, "organization_id", |row, _| {
+            owned.push((OrgId(row.uuid("organization_id")?), row.uuid("organization_user_id")?));
+            Ok(())
+        })?;
+        let mut owners: AHashMap<Uuid, Option<UserId>> =
+            owned.iter().map(|(_, membership)| (*membership, None)).collect();
+        self.each(TABLES[2], "membership", &["id", "user_id", "organization_id"], "id", |row, piece| {
+            let membership = ImportedMembership {
+                id: row.uuid("id")?,
+                user: UserId(row.uuid("user_id")?),
+                organization: OrgId(row.uuid("organization_id")?),
+                is_admin: row.truth("is_admin")?,
+                created: row.moment("created")?,
+                modified: row.moment("modified")?,
+            };
+            if let Some(owner) = owners.get_mut(&membership.id) {
+                *owner = Some(membership.user);
+            }
+            piece.memberships.push(membership);
+            Ok(())
+        })?;
+        for some in owned.chunks(PIECE) {
+            for (organization, membership) in some {
+                match owners.get(membership).copied().flatten() {
+                    Some(user) => self.piece.owners.push((*organization, user)),
+                    None => self.piece.misfits.push(Misfit {
+                        kind: "owner",
+                        record: organization.to_string(),
+                        problem: "the owner of an organization must be a member of it".to_owned(),
+                    }),
+                }
+            }
+            self.send()?;
         }
-        let sealed = sealer.map(|sealer| sealer.seal(user, key)).transpose();
-        Ok(ImportedToken {
-            user,
-            digest: TokenDigest::of(key),
-            sealed: sealed.map_err(|_| ("key", "it cannot be encrypted"))?,
-            created: row.moment("created")?,
+        Ok(())
+    }
+
+    fn belongings(&mut self, sealer: Option<&Sealer>) -> Result<(), ReadError> {
+        self.each(TABLES[4], "user group", &["user_id", "group_id"], "id", |row, piece| {
+            piece.user_groups.push((UserId(row.uuid("user_id")?), row.number("group_id")?));
+            Ok(())
+        })?;
+        let same = std::mem::take(&mut self.same);
+        self.each(TABLES[5], "user permission", &["user_id", "permission_id"], "id", |row, piece| {
+            piece.user_permissions.push((UserId(row.uuid("user_id")?), one(&same, row.number("permission_id")?)));
+            Ok(())
+        })?;
+        self.each(TABLES[6], "e-mail address", &["id", "email", "user_id"], "id", |row, piece| {
+            piece.emails.push(ImportedEmail {
+                id: row.number("id")?,
+                user: UserId(row.uuid("user_id")?),
+                email: row.text("email")?.to_owned(),
+                verified: row.truth("verified")?,
+                is_primary: row.truth("primary")?,
+            });
+            Ok(())
+        })?;
+        self.each(TABLES[10], "token", &["key", "user_id"], "user_id", |row, piece| {
+            let (user, key) = (UserId(row.uuid("user_id")?), row.text("key")?);
+            if !is_possible(key) {
+                return Err(("key", "it is too short for a token, or not of visible ASCII characters"));
+            }
+            let sealed = sealer.map(|sealer| sealer.seal(user, key)).transpose();
+            piece.tokens.push(ImportedToken {
+                user,
+                digest: TokenDigest::of(key),
+                sealed: sealed.map_err(|_| ("key", "it cannot be encrypted"))?,
+                created: row.moment("created")?,
+            });
+            Ok(())
         })
-    })?;
-    let Reading { misfits, .. } = reading;
-    Ok(Import {
-        organizations,
-        users,
-        memberships,
-        owners,
-        permissions,
-        groups,
-        group_permissions,
-        user_groups,
-        user_permissions,
-        emails,
-        tokens,
-        misfits,
-    })
+    }
+}
+
+/// Makes records of the tables and sends them on, to the end. `app` is the users' app, `openwisp_users` where nothing was
+/// swapped; tokens are encrypted besides where there is a `sealer`; `tell` hears how much is read, and of how much.
+///
+/// # Errors
+/// See [`ReadError`].
+pub fn read(
+    source: &mut dyn Source,
+    app: &str,
+    sealer: Option<&Sealer>,
+    to: Sender,
+    tell: &mut dyn FnMut(u64, u64),
+) -> Result<(), ReadError> {
+    let (piece, same) = (Import::default(), HashMap::new());
+    let mut reading = Reading { source, app, to: &to, tell, piece, waiting: 0, may_be_cut: true, same };
+    reading.organizations()?;
+    reading.rights()?;
+    reading.users()?;
+    reading.memberships()?;
+    reading.belongings(sealer)?;
+    reading.send()?;
+    to.end();
+    Ok(())
+}
+
+/// The number that counts for a permission's.
+fn one(same: &HashMap<i64, i64>, number: i64) -> i64 {
+    same.get(&number).copied().unwrap_or(number)
+}
+
+/// Enough of a text to tell it from millions of others.
+fn short(text: &str) -> [u8; 16] {
+    let digest = Sha256::digest(text.as_bytes());
+    let mut short = [0; 16];
+    short.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    short
 }
 
 fn user(row: &Row<'_>) -> Result<ImportedUser, Unfit> {
@@ -261,32 +368,22 @@ fn user(row: &Row<'_>) -> Result<ImportedUser, Unfit> {
     })
 }
 
-/// Two models of one app may have permissions with the same codename, and Django asks for them by `app.codename` alone: they are one,
-/// with the number of the first. Returns what is left, and the number of each.
-fn one_codename_each(all: Vec<(i64, String, String)>) -> (Vec<(i64, String, String)>, impl Fn(i64) -> i64) {
-    let mut first: BTreeMap<String, i64> = BTreeMap::new();
-    let mut same: HashMap<i64, i64> = HashMap::new();
-    let mut left = Vec::with_capacity(all.len());
-    for permission in all {
-        match first.get(&permission.1) {
-            Some(number) => drop(same.insert(permission.0, *number)),
-            None => {
-                first.insert(permission.1.clone(), permission.0);
-                left.push(permission);
-            }
-        }
-    }
-    (left, move |number| same.get(&number).copied().unwrap_or(number))
-}
+#[cfg(test)]
+mod tests {
+    use super::Row;
+    use std::collections::HashMap;
 
-/// Django keeps addresses that differ in case alone as two; a login cannot tell them apart, so the first user keeps it.
-fn one_address_each(users: &mut [ImportedUser], misfits: &mut Vec<Misfit>) {
-    let mut taken = std::collections::HashSet::new();
-    for user in users {
-        if user.email.as_ref().is_some_and(|email| !taken.insert(email.to_lowercase())) {
-            let problem = "email: another user has the same address in another case; left out".to_owned();
-            misfits.push(Misfit { kind: "user", record: user.username.clone(), problem });
-            user.email = None;
+    #[test]
+    fn a_time_without_zone_is_in_utc() {
+        let columns = HashMap::from([("at".to_owned(), 0)]);
+        let at = |text: &str| {
+            let values = [Some(text.to_owned())];
+            Row { columns: &columns, values: &values }.moment("at")
+        };
+        let wanted = at("2024-01-02 12:00:00.1+00").unwrap();
+        for same in ["2024-01-02 12:00:00.100000", "2024-01-02 17:30:00.1+05:30", "2024-01-02 12:00:00.1+00:00"] {
+            assert_eq!(at(same), Ok(wanted), "{same}");
         }
+        assert!(at("infinity").is_err() && at("").is_err());
     }
 }

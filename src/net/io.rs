@@ -4,16 +4,14 @@
 //! [`Connection::begin`] tells the service which request of the connection that is and why; so refusals are answered in
 //! order behind pipelined requests, by the same code, and are logged and counted like any other.
 
-use super::deadline::{Deadlines, Pace, Phase, Ticks};
+use super::connection::Connection;
+use super::deadline::{Pace, Phase};
 use super::framing::{Limits, Position, Scanner, Stop, Violation};
 use super::http2::PREFACE;
 use super::stream::Stream;
-use super::tls::Secured;
 use hyper::rt::ReadBufCursor;
-use std::cell::{Cell, RefCell};
-use std::future::Future;
+use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -25,244 +23,8 @@ const REFUSED_HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: clo
 /// How much a refused client may still send before it is cut off.
 const LINGER_BYTES: usize = 256 * 1024;
 
-/// Time limits of one client connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Timeouts {
-    /// Between requests.
-    pub idle: Ticks,
-    /// From a head's first byte to its last.
-    pub head: Ticks,
-    /// What a client may stall while sending a body or taking an answer, before it must keep the least rate.
-    pub stall: Ticks,
-    /// How long a refused client's remaining bytes are read and thrown away, so that it sees the answer.
-    pub linger: Ticks,
-}
-
-/// Serves a connection that no longer speaks HTTP, given its socket and what was read from it already.
-pub type Switch = Box<dyn FnOnce(Stream, Vec<u8>) -> Pin<Box<dyn Future<Output = ()>>>>;
-
 /// Shared by a worker's connections: bytes are read, looked at and handed over within one call.
 pub type Scratch = Rc<RefCell<Box<[u8]>>>;
-
-/// What the service and the socket know of one connection; or of one stream of HTTP/2, which is to its service what a
-/// connection with one request would be.
-pub struct Connection {
-    /// The other end.
-    pub peer: SocketAddr,
-    /// What the TLS handshake said; `None` without TLS.
-    pub secured: Option<Rc<Secured>>,
-    /// Deadlines of all its phases.
-    pub deadlines: Deadlines,
-    /// Its time limits.
-    pub timeouts: Timeouts,
-    requests: Cell<u64>,
-    /// Requests that are being answered: one at most, but for HTTP/2.
-    active: Cell<u32>,
-    refused: Cell<Option<(u64, Violation)>>,
-    broken_body: Cell<Option<Violation>>,
-    /// The client has begun to speak HTTP/2 instead.
-    preface: Cell<bool>,
-    /// It ends when nothing is active any more.
-    closing: Cell<bool>,
-    /// What it becomes when the answer that says so is written.
-    switch: RefCell<Option<Switch>>,
-    stream: Option<OfStream>,
-}
-
-/// What only a stream of HTTP/2 has.
-struct OfStream {
-    connection: Rc<Connection>,
-    body: RefCell<Pace>,
-    answer: RefCell<Pace>,
-    /// The answer has begun.
-    answering: Cell<bool>,
-    /// The answer's body was asked for more since the task was last woken.
-    asked: Cell<bool>,
-}
-
-impl Connection {
-    /// A connection that was just accepted.
-    #[must_use]
-    pub fn new(peer: SocketAddr, secured: Option<Secured>, deadlines: Deadlines, timeouts: Timeouts) -> Self {
-        deadlines.arm(Phase::Idle, timeouts.idle);
-        deadlines.rest_when_idle(timeouts.idle);
-        Self::with(peer, secured.map(Rc::new), deadlines, timeouts, None)
-    }
-
-    /// A stream of an HTTP/2 connection.
-    #[must_use]
-    pub fn stream(connection: &Rc<Self>) -> Rc<Self> {
-        let pace = || RefCell::new(Pace::new(connection.timeouts.stall));
-        let of = OfStream {
-            connection: Rc::clone(connection),
-            body: pace(),
-            answer: pace(),
-            answering: Cell::new(false),
-            asked: Cell::new(false),
-        };
-        let deadlines = connection.deadlines.of_stream();
-        Rc::new(Self::with(connection.peer, connection.secured.clone(), deadlines, connection.timeouts, Some(of)))
-    }
-
-    fn with(
-        peer: SocketAddr,
-        secured: Option<Rc<Secured>>,
-        deadlines: Deadlines,
-        timeouts: Timeouts,
-        stream: Option<OfStream>,
-    ) -> Self {
-        Self {
-            peer,
-            secured,
-            deadlines,
-            timeouts,
-            requests: Cell::new(0),
-            active: Cell::new(0),
-            refused: Cell::new(None),
-            broken_body: Cell::new(None),
-            preface: Cell::new(false),
-            closing: Cell::new(false),
-            switch: RefCell::default(),
-            stream,
-        }
-    }
-
-    /// When the answer that is given now has been written, the connection speaks HTTP no more.
-    pub fn switch(&self, to: Switch) {
-        self.switch.replace(Some(to));
-    }
-
-    /// What it becomes, once.
-    pub fn take_switch(&self) -> Option<Switch> {
-        self.switch.take()
-    }
-
-    /// Counts a request that the service was called with; if the scanner refused that one, says why.
-    pub fn begin(&self) -> Option<Violation> {
-        let ordinal = self.requests.get() + 1;
-        self.requests.set(ordinal);
-        self.enter();
-        self.refused.get().filter(|(refused, _)| *refused == ordinal).map(|(_, violation)| violation)
-    }
-
-    fn enter(&self) {
-        self.active.set(self.active.get() + 1);
-        self.deadlines.disarm(Phase::Idle);
-        if self.closing.get() {
-            self.deadlines.disarm(Phase::Linger);
-        }
-        if let Some(stream) = &self.stream {
-            stream.connection.enter();
-        }
-    }
-
-    /// The answer has been handed over whole: the connection may now idle for so long.
-    pub fn end(&self) {
-        let active = self.active.get().saturating_sub(1);
-        self.active.set(active);
-        if let Some(stream) = &self.stream {
-            stream.connection.end();
-            return;
-        }
-        self.deadlines.disarm(Phase::Upstream);
-        if active == 0 {
-            if self.closing.get() {
-                self.deadlines.arm(Phase::Linger, self.timeouts.linger);
-            } else {
-                self.deadlines.arm(Phase::Idle, self.timeouts.idle);
-            }
-        }
-    }
-
-    /// It takes no further request; when nothing is active any more it has a moment to say good-bye.
-    pub fn close(&self) {
-        self.closing.set(true);
-        if self.active.get() == 0 {
-            self.deadlines.arm(Phase::Linger, self.timeouts.linger);
-        }
-    }
-
-    /// The client has begun to speak HTTP/2 instead of HTTP/1.1.
-    #[must_use]
-    pub fn speaks_http2(&self) -> bool {
-        self.preface.get()
-    }
-
-    /// Whether it is a stream of HTTP/2.
-    #[must_use]
-    pub const fn is_stream(&self) -> bool {
-        self.stream.is_some()
-    }
-
-    /// The request of this stream is refused.
-    pub fn refuse(&self, violation: Violation) {
-        self.refused.set(Some((1, violation)));
-    }
-
-    /// A stream's client keeps us waiting for the request's body; `true` where it has done so for too long. A connection's
-    /// socket has a limit of its own.
-    #[must_use]
-    pub fn body_is_late(&self) -> bool {
-        let Some(stream) = &self.stream else { return false };
-        stream.body.borrow_mut().waiting(&self.deadlines, Phase::Body);
-        self.deadlines.expired(Phase::Body)
-    }
-
-    /// So many bytes of the request's body came.
-    pub fn body_moved(&self, bytes: usize) {
-        if let Some(stream) = &self.stream {
-            stream.body.borrow_mut().moved(bytes, &self.deadlines, Phase::Body);
-        }
-    }
-
-    /// The stream's answer begins.
-    pub fn answering(&self) {
-        if let Some(stream) = &self.stream {
-            stream.answering.set(true);
-        }
-    }
-
-    /// The stream's task is woken.
-    pub fn answer_not_asked(&self) {
-        if let Some(stream) = &self.stream {
-            stream.asked.set(false);
-        }
-    }
-
-    /// There is room for more of the answer.
-    pub fn answer_asked(&self) {
-        if let Some(stream) = &self.stream {
-            stream.asked.set(true);
-        }
-    }
-
-    /// So many bytes of the answer found room.
-    pub fn answer_moved(&self, bytes: usize) {
-        if let Some(stream) = &self.stream {
-            stream.answer.borrow_mut().moved(bytes, &self.deadlines, Phase::Write);
-        }
-    }
-
-    /// Whether the client has sent nothing of the stream's request, or taken nothing of its answer, for too long.
-    #[must_use]
-    pub fn client_stalls(&self) -> bool {
-        let Some(stream) = &self.stream else { return false };
-        if self.deadlines.expired(Phase::Body) {
-            return true;
-        }
-        if !stream.answering.get() || stream.asked.get() {
-            return false;
-        }
-        stream.answer.borrow_mut().waiting(&self.deadlines, Phase::Write);
-        self.deadlines.expired(Phase::Write)
-    }
-
-    /// Why the current request's body broke off, where its framing was at fault.
-    #[must_use]
-    pub fn broken_body(&self) -> Option<Violation> {
-        self.broken_body.get()
-    }
-}
 
 /// A client's socket below the parser.
 pub struct StrictIo {
@@ -385,17 +147,17 @@ impl StrictIo {
             }
             // With prior knowledge (RFC 9113, 3.3); over TLS the handshake says so, and nothing else does.
             Stop::Refused(Violation::Http2Preface) if http2 => {
-                self.connection.preface.set(true);
+                self.connection.begin_http2();
                 self.connection.deadlines.disarm(Phase::Head);
             }
             Stop::Refused(violation) => {
                 self.ended = true;
                 self.connection.deadlines.disarm(Phase::Head);
                 if self.scanner.position() == Position::InBody {
-                    self.connection.broken_body.set(Some(violation));
+                    self.connection.break_body(violation);
                     return Err(io::Error::new(io::ErrorKind::InvalidData, violation));
                 }
-                self.connection.refused.set(Some((self.scanner.heads() + 1, violation)));
+                self.connection.refuse(self.scanner.heads() + 1, violation);
                 self.held.truncate(self.ready);
                 self.held.extend_from_slice(REFUSED_HEAD);
                 self.ready = self.held.len();
@@ -420,7 +182,7 @@ impl StrictIo {
             if self.deliver(into) || self.ended || into.remaining() == 0 {
                 return Poll::Ready(Ok(()));
             }
-            if self.connection.preface.get() {
+            if self.connection.speaks_http2() {
                 // The connection's task takes it from here.
                 return Poll::Pending;
             }
@@ -470,7 +232,7 @@ impl StrictIo {
                 deadlines.expired(Phase::Body)
             }
             Position::BetweenMessages if !self.held.is_empty() => deadlines.expired(Phase::Head),
-            Position::BetweenMessages => self.connection.active.get() == 0 && deadlines.expired(Phase::Idle),
+            Position::BetweenMessages => !self.connection.is_busy() && deadlines.expired(Phase::Idle),
         };
         if late { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending }
     }
@@ -500,7 +262,7 @@ impl StrictIo {
 impl hyper::rt::Read for StrictIo {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, mut into: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if let Some(violation) = this.connection.broken_body.get() {
+        if let Some(violation) = this.connection.broken_body() {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, violation)));
         }
         this.poll_fill(cx, &mut into)
@@ -531,8 +293,8 @@ impl hyper::rt::Write for StrictIo {
         if this.lingered == 0 {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
             let unread = this.scanner.position() == Position::InBody
-                || this.connection.refused.get().is_some()
-                || this.connection.broken_body.get().is_some();
+                || this.connection.has_refused()
+                || this.connection.broken_body().is_some();
             if !unread {
                 return Poll::Ready(Ok(()));
             }

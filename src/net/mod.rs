@@ -2,9 +2,10 @@
 //!
 //! Each worker is a thread with a current-thread runtime of its own ([`worker`]); the first also accepts and hands each
 //! connection to the least loaded one. A connection may begin with a [`proxy`] header and with [`tls`]. Then its bytes pass
-//! [`framing`] before hyper parses them ([`io`]), or the frame meter of [`http2`]; everything that it can wait for has a
+//! [`framing`] before hyper parses them ([`io`]; what is known of each is its [`connection`]), or the frame meter of [`http2`]; everything that it can wait for has a
 //! deadline ([`deadline`]). [`drain`] is the way down: readiness first, then the listeners, then the connections.
 
+pub mod connection;
 pub mod counts;
 pub mod deadline;
 pub mod drain;
@@ -12,6 +13,7 @@ pub mod framing;
 pub mod guests;
 pub mod http2;
 pub mod io;
+pub mod leftover;
 pub mod listen;
 pub mod proxy;
 pub mod stream;

@@ -13,6 +13,11 @@ use tokio_rustls::server::TlsStream;
 /// The address of a client that came through a Unix socket: it is on this machine.
 pub const LOCAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
+/// Bytes both ways, wherever they go: what a connection, or a stream of HTTP/2, becomes when it speaks HTTP no more.
+pub trait Duplex: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Duplex for T {}
+
 /// A connected socket.
 #[derive(Debug)]
 pub enum Stream {

@@ -5,13 +5,14 @@
 mod drive;
 mod open;
 
+use super::connection::{Connection, Timeouts};
 use super::counts::Counts;
 use super::deadline::Ticker;
 use super::drain::{Follower, Stage, reached};
 use super::framing::Limits;
 use super::guests::Guests;
 use super::http2;
-use super::io::{Connection, Scratch, Timeouts};
+use super::io::Scratch;
 use super::listen::Listener;
 use super::stream::Parked;
 use super::tls::Tls;

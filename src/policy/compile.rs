@@ -37,7 +37,11 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
     }
     let Compiler { findings, upstreams, secrets, table, routes, hosts, .. } = compiler;
     if !findings.has_errors() {
-        lint::lint(files, &routes, &table, findings);
+        let http2_only = |upstream: usize| {
+            let named = names.zip(upstreams.names.get(upstream));
+            named.is_some_and(|(names, upstream)| names.is_http2_only(upstream))
+        };
+        lint::lint(files, &routes, &table, http2_only, findings);
     }
     let injected = routes.iter().flat_map(|r| r.rules()).flat_map(|rule| rule.inject.iter());
     let strip = StripSet::new(injected.map(|i| i.name.as_str()));

@@ -10,7 +10,7 @@ use http::Method;
 use std::collections::HashMap;
 
 /// The lints. The last two speak of what later versions of the language can say.
-const LINTS: [&str; 10] = [
+const LINTS: [&str; 11] = [
     "literal_variable",
     "unused_variable",
     "optional_alone",
@@ -19,6 +19,7 @@ const LINTS: [&str; 10] = [
     "public_write",
     "write_without_org",
     "wider_than_parent",
+    "websocket_over_http2",
     "update_may_move",
     "list_unfiltered",
 ];
@@ -48,8 +49,15 @@ pub(super) fn allowed(node: &Node, findings: &mut Findings) -> Vec<&'static str>
     list
 }
 
-/// Looks at all routes, which stand in the order of the files, and then drops what is allowed.
-pub(super) fn lint(files: &[File], routes: &[Route], table: &Table, findings: &mut Findings) {
+/// Looks at all routes, which stand in the order of the files, and then drops what is allowed. `http2_only`: whether the
+/// upstream of this number speaks HTTP/2 and nothing else.
+pub(super) fn lint(
+    files: &[File],
+    routes: &[Route],
+    table: &Table,
+    http2_only: impl Fn(usize) -> bool,
+    findings: &mut Findings,
+) {
     let covered = table.covered();
     let mut parents = Parents::default();
     for route in routes {
@@ -64,6 +72,9 @@ pub(super) fn lint(files: &[File], routes: &[Route], table: &Table, findings: &m
                 shadowed(raw, route, findings);
             }
             parents.check(raw, route, routes, findings);
+            if http2_only(route.upstream) {
+                websocket(raw, route, findings);
+            }
         }
     }
     for file in files {
@@ -112,6 +123,23 @@ fn rules(raw: &RawRoute, route: &Route, findings: &mut Findings) {
                     .help("say whose it is: `org: path.org`; or ask `authenticated`, if that is meant");
             }
             _ => {}
+        }
+    }
+}
+
+/// A WebSocket to an upstream that takes none.
+fn websocket(raw: &RawRoute, route: &Route, findings: &mut Findings) {
+    let begins = |methods: Option<&Methods>| match methods {
+        None | Some(Methods::Read) => true,
+        Some(Methods::Write) => false,
+        Some(Methods::One(method)) => *method == Method::GET,
+    };
+    for (methods, span, rule) in placed(raw, route) {
+        if begins(methods) && rule.further.as_ref().is_some_and(|further| further.upgrade.is_some()) {
+            let message = format!("`{}` takes WebSockets for an upstream that speaks HTTP/2 alone", route.pattern);
+            findings.warning("websocket_over_http2", span, message).help(
+                "each handshake would be 502: WebSockets go to upstreams over HTTP/1.1; see `protocol` in postern.yaml",
+            );
         }
     }
 }

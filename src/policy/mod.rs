@@ -63,19 +63,32 @@ mod tests;
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     upstreams: Vec<String>,
+    http2_only: Vec<String>,
     secrets: Vec<String>,
 }
 
 impl Names {
     /// The names of all upstreams, in an order that [`Policy::upstreams`] keeps.
     pub fn new(upstreams: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self { upstreams: upstreams.into_iter().map(Into::into).collect(), secrets: Vec::new() }
+        Self { upstreams: upstreams.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 
     /// The same with the names of secrets.
     #[must_use]
     pub fn with_secrets(self, secrets: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { secrets: secrets.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// The same, with the names of those upstreams that speak HTTP/2 and nothing else.
+    #[must_use]
+    pub fn with_http2_only(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { http2_only: names.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Whether an upstream speaks HTTP/2 and nothing else.
+    #[must_use]
+    pub fn is_http2_only(&self, upstream: &str) -> bool {
+        self.http2_only.iter().any(|name| name == upstream)
     }
 
     /// The names of the secrets.

@@ -2,8 +2,8 @@
 
 use super::{Audited, value};
 use crate::directory::{
-    DirectoryError, EmailRecord, Import, ImportReport, LoginCandidate, LoginQuery, NewEmail, NewSealedToken, People,
-    Profile, ProfileEdit, Progress, SealedToken, StoreError, UserRecord, UserSelector,
+    DirectoryError, EmailRecord, ImportReport, LoginCandidate, LoginQuery, NewEmail, NewSealedToken, People, Pieces,
+    Profile, ProfileEdit, SealedToken, StoreError, UserRecord, UserSelector,
 };
 use crate::id::UserId;
 use crate::password::PasswordHash;
@@ -97,9 +97,9 @@ impl People for Audited {
         Ok(kept)
     }
 
-    async fn import(&self, import: Import, progress: Progress) -> Result<ImportReport, DirectoryError> {
+    async fn import(&self, pieces: Pieces) -> Result<ImportReport, DirectoryError> {
         let sink = self.open()?;
-        let report = self.inner.import(import, progress).await?;
+        let report = self.inner.import(pieces).await?;
         self.note(sink, "import", None, &[(Value::Null, value(Some(&report)))])?;
         Ok(report)
     }

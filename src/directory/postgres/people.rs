@@ -4,8 +4,8 @@ use super::error::{Failure, violates};
 use super::transaction::Tx;
 use super::{PostgresStore, import, users};
 use crate::directory::{
-    DirectoryError, EmailRecord, Import, ImportReport, LoginCandidate, LoginQuery, NewEmail, NewSealedToken, Noun,
-    People, Profile, ProfileEdit, Progress, SealedToken, StoreError, Unique, UserRecord, UserSelector,
+    DirectoryError, EmailRecord, ImportReport, LoginCandidate, LoginQuery, NewEmail, NewSealedToken, Noun, People,
+    Pieces, Profile, ProfileEdit, SealedToken, StoreError, Unique, UserRecord, UserSelector,
 };
 use crate::id::{TokenId, UserId};
 use crate::password::PasswordHash;
@@ -97,8 +97,8 @@ impl People for PostgresStore {
         self.write(move |tx| Box::pin(async move { create_sealed_token(tx, &token).await })).await
     }
 
-    async fn import(&self, import: Import, progress: Progress) -> Result<ImportReport, DirectoryError> {
-        self.write(move |tx| Box::pin(async move { import::import(tx, &import, progress).await })).await
+    async fn import(&self, pieces: Pieces) -> Result<ImportReport, DirectoryError> {
+        self.write(move |tx| Box::pin(async move { import::import(tx, pieces).await })).await
     }
 }
 

@@ -11,7 +11,7 @@ use tokio_postgres::types::{ToSql, Type};
 pub(super) type Params<'p> = &'p [&'p (dyn ToSql + Sync)];
 
 /// What the parameters of our statements are.
-const TYPES: [Type; 12] = [
+const TYPES: [Type; 13] = [
     Type::TEXT,
     Type::UUID,
     Type::INT8,
@@ -22,6 +22,7 @@ const TYPES: [Type; 12] = [
     Type::TEXT_ARRAY,
     Type::UUID_ARRAY,
     Type::INT8_ARRAY,
+    Type::INT4_ARRAY,
     Type::BYTEA_ARRAY,
     Type::BOOL_ARRAY,
 ];

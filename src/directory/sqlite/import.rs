@@ -1,140 +1,112 @@
 //! An import into SQLite: one transaction, each record on its own feet.
 
+use super::feed;
+use crate::clock;
 use crate::directory::{
-    DirectoryError, Import, ImportReport, ImportedOrganization, ImportedUser, Misfit, Progress, StoreError,
+    DirectoryError, Import, ImportReport, ImportedEmail, ImportedMembership, ImportedOrganization, ImportedToken,
+    ImportedUser, Misfit, Pieces, StoreError,
 };
 use crate::id::TokenId;
 use crate::password::PasswordHash;
 use rusqlite::{ErrorCode, OptionalExtension, Transaction, named_params};
 use std::collections::BTreeSet;
 
-/// How often it is told how far it is, in records.
-const TELL: usize = 64;
+/// Kibibytes of page cache meanwhile. Indexes of random ids are touched everywhere, again and again; what does not fit is
+/// written to the log and read again each time.
+const CACHE: i32 = 256 * 1024;
+
+pub(super) fn import(tx: &Transaction<'_>, pieces: Pieces) -> Result<ImportReport, DirectoryError> {
+    let usual: i64 = tx.pragma_query_value(None, "cache_size", |row| row.get(0))?;
+    tx.pragma_update(None, "cache_size", -CACHE)?;
+    let done = Importer { tx, report: ImportReport::default() }.all(pieces);
+    tx.pragma_update(None, "cache_size", usual)?;
+    done
+}
 
 struct Importer<'t, 'c> {
     tx: &'t Transaction<'c>,
     report: ImportReport,
-    progress: Progress,
-    done: usize,
-}
-
-pub(super) fn import(
-    tx: &Transaction<'_>,
-    import: &Import,
-    progress: Progress,
-) -> Result<ImportReport, DirectoryError> {
-    let report = ImportReport { kept: Vec::new(), misfits: import.misfits.clone() };
-    let mut importer = Importer { tx, report, progress, done: 0 };
-    renumber(tx, import)?;
-    importer.each("organization", &import.organizations, organization, |o| o.slug.clone())?;
-    importer.each("user", &import.users, user, |u| u.username.clone())?;
-    importer.each(
-        "membership",
-        &import.memberships,
-        |tx, m| {
-            let sql = "INSERT INTO memberships (id, user_id, organization_id, is_admin, created, modified)
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                       ON CONFLICT (user_id, organization_id) DO UPDATE SET is_admin = excluded.is_admin
-                       WHERE is_admin <> excluded.is_admin";
-            let values =
-                (m.id.to_string(), m.user, m.organization, m.is_admin, seconds(m.created), seconds(m.modified));
-            tx.prepare_cached(sql)?.execute(values)
-        },
-        |m| m.id.to_string(),
-    )?;
-    importer.each(
-        "owner",
-        &import.owners,
-        |tx, (organization, membership)| {
-            // A membership that was there before has another id: found by whom and where it is.
-            let whose = import.memberships.iter().find(|m| m.id == *membership).map(|m| m.user);
-            let sql = "INSERT INTO owners (organization_id, user_id) VALUES (?1, ?2)
-                       ON CONFLICT (organization_id) DO UPDATE SET user_id = excluded.user_id
-                       WHERE user_id <> excluded.user_id";
-            tx.prepare_cached(sql)?.execute((organization, whose))
-        },
-        |(organization, _)| organization.to_string(),
-    )?;
-    importer.each(
-        "permission",
-        &import.permissions,
-        |tx, (id, codename, name)| {
-            let sql = "INSERT INTO permissions (id, codename, name) VALUES (?1, ?2, ?3)
-                       ON CONFLICT (codename) DO UPDATE SET name = excluded.name WHERE name <> excluded.name";
-            tx.prepare_cached(sql)?.execute((id, codename, name))
-        },
-        |(_, codename, _)| codename.clone(),
-    )?;
-    importer.each(
-        "group",
-        &import.groups,
-        |tx, (id, name)| {
-            let sql = "INSERT INTO groups (id, name) VALUES (?1, ?2)
-                       ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE name <> excluded.name";
-            tx.prepare_cached(sql)?.execute((id, name))
-        },
-        |(_, name)| name.clone(),
-    )?;
-    let wanted: BTreeSet<(i64, i64)> = import.group_permissions.iter().copied().collect();
-    for (group, _) in &import.groups {
-        prune(tx, *group, &wanted)?;
-    }
-    importer.each(
-        "group permission",
-        &import.group_permissions,
-        |tx, (group, permission)| {
-            let sql = "INSERT INTO group_permissions (group_id, permission_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-            tx.prepare_cached(sql)?.execute((group, permission))
-        },
-        |(group, permission)| format!("{group}, {permission}"),
-    )?;
-    importer.each(
-        "user group",
-        &import.user_groups,
-        |tx, (user, group)| {
-            let sql = "INSERT INTO group_users (group_id, user_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-            tx.prepare_cached(sql)?.execute((group, user))
-        },
-        |(user, group)| format!("{user}, {group}"),
-    )?;
-    importer.each(
-        "user permission",
-        &import.user_permissions,
-        |tx, (user, permission)| {
-            let sql = "INSERT INTO user_permissions (user_id, permission_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-            tx.prepare_cached(sql)?.execute((user, permission))
-        },
-        |(user, permission)| format!("{user}, {permission}"),
-    )?;
-    importer.each(
-        "e-mail address",
-        &import.emails,
-        |tx, e| {
-            let sql =
-                "INSERT INTO email_addresses (id, user_id, email, verified, is_primary) VALUES (?1, ?2, ?3, ?4, ?5)
-                       ON CONFLICT (id) DO UPDATE SET email = excluded.email, verified = excluded.verified,
-                           is_primary = excluded.is_primary WHERE user_id = excluded.user_id";
-            tx.prepare_cached(sql)?.execute((e.id, e.user, &e.email, e.verified, e.is_primary))
-        },
-        |e| e.id.to_string(),
-    )?;
-    importer.each(
-        "token",
-        &import.tokens,
-        |tx, t| {
-            let sql =
-                "INSERT INTO tokens (id, digest, user_id, name, created, sealed) VALUES (?1, ?2, ?3, 'login', ?4, ?5)
-                       ON CONFLICT (digest) DO UPDATE SET sealed = excluded.sealed
-                       WHERE user_id = excluded.user_id AND excluded.sealed IS NOT NULL AND sealed IS NULL";
-            tx.prepare_cached(sql)?.execute((TokenId::generate(), t.digest.0, t.user, seconds(t.created), &t.sealed))
-        },
-        |t| format!("of user {}", t.user),
-    )?;
-    (importer.progress)(importer.done);
-    Ok(importer.report)
 }
 
 impl Importer<'_, '_> {
+    fn all(mut self, mut pieces: Pieces) -> Result<ImportReport, DirectoryError> {
+        while let Some(piece) = pieces.wait()? {
+            self.piece(piece)?;
+        }
+        Ok(self.report)
+    }
+
+    fn piece(&mut self, piece: Import) -> Result<(), DirectoryError> {
+        self.rights(&piece)?;
+        self.each("organization", &piece.organizations, organization, |o| o.slug.clone())?;
+        self.each("user", &piece.users, user, |u| u.username.clone())?;
+        self.each("membership", &piece.memberships, membership, |m| m.id.to_string())?;
+        let sql = "INSERT INTO owners (organization_id, user_id) VALUES (?1, ?2)
+                   ON CONFLICT (organization_id) DO UPDATE SET user_id = excluded.user_id
+                   WHERE user_id <> excluded.user_id";
+        self.each(
+            "owner",
+            &piece.owners,
+            |tx, (organization, user)| tx.prepare_cached(sql)?.execute((organization, user)),
+            |(organization, _)| organization.to_string(),
+        )?;
+        let sql = "INSERT INTO group_users (group_id, user_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+        self.each(
+            "user group",
+            &piece.user_groups,
+            |tx, (user, group)| tx.prepare_cached(sql)?.execute((group, user)),
+            |(user, group)| format!("{user}, {group}"),
+        )?;
+        let sql = "INSERT INTO user_permissions (user_id, permission_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+        self.each(
+            "user permission",
+            &piece.user_permissions,
+            |tx, (user, permission)| tx.prepare_cached(sql)?.execute((user, permission)),
+            |(user, permission)| format!("{user}, {permission}"),
+        )?;
+        self.each("e-mail address", &piece.emails, email, |e| e.id.to_string())?;
+        self.each("token", &piece.tokens, token, |t| format!("of user {}", t.user))?;
+        for misfit in piece.misfits {
+            self.report.leave_out(misfit);
+        }
+        // Each record is told in the outbox, which must not outgrow the directory meanwhile.
+        Ok(feed::trim(self.tx, clock::unix_seconds())?)
+    }
+
+    fn rights(&mut self, piece: &Import) -> Result<(), DirectoryError> {
+        if piece.permissions.is_empty() && piece.groups.is_empty() && piece.group_permissions.is_empty() {
+            return Ok(());
+        }
+        renumber(self.tx, piece)?;
+        let sql = "INSERT INTO permissions (id, codename, name) VALUES (?1, ?2, ?3)
+                   ON CONFLICT (codename) DO UPDATE SET name = excluded.name WHERE name <> excluded.name";
+        self.each(
+            "permission",
+            &piece.permissions,
+            |tx, (id, codename, name)| tx.prepare_cached(sql)?.execute((id, codename, name)),
+            |(_, codename, _)| codename.clone(),
+        )?;
+        let sql = "INSERT INTO groups (id, name) VALUES (?1, ?2)
+                   ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE name <> excluded.name";
+        self.each(
+            "group",
+            &piece.groups,
+            |tx, (id, name)| tx.prepare_cached(sql)?.execute((id, name)),
+            |(_, name)| name.clone(),
+        )?;
+        let wanted: BTreeSet<(i64, i64)> = piece.group_permissions.iter().copied().collect();
+        for (group, _) in &piece.groups {
+            prune(self.tx, *group, &wanted)?;
+        }
+        let sql = "INSERT INTO group_permissions (group_id, permission_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+        self.each(
+            "group permission",
+            &piece.group_permissions,
+            |tx, (group, permission)| tx.prepare_cached(sql)?.execute((group, permission)),
+            |(group, permission)| format!("{group}, {permission}"),
+        )
+    }
+
     /// Keeps each record. What a rule refuses is reported, what the store itself cannot do ends it all.
     fn each<R>(
         &mut self,
@@ -143,22 +115,16 @@ impl Importer<'_, '_> {
         keep: impl Fn(&Transaction<'_>, &R) -> rusqlite::Result<usize>,
         name: impl Fn(&R) -> String,
     ) -> Result<(), DirectoryError> {
-        let mut kept = 0;
         for record in records {
             match keep(self.tx, record) {
-                Ok(_) => kept += 1,
+                Ok(_) => self.report.keep(kind, 1),
                 Err(rusqlite::Error::SqliteFailure(code, message)) if code.code == ErrorCode::ConstraintViolation => {
                     let problem = message.unwrap_or_default();
-                    self.report.misfits.push(Misfit { kind, record: name(record), problem });
+                    self.report.leave_out(Misfit { kind, record: name(record), problem });
                 }
                 Err(error) => return Err(StoreError::from(error).into()),
             }
-            self.done += 1;
-            if self.done.is_multiple_of(TELL) {
-                (self.progress)(self.done);
-            }
         }
-        self.report.kept.push((kind, kept));
         Ok(())
     }
 }
@@ -232,6 +198,29 @@ fn user(tx: &Transaction<'_>, u: &ImportedUser) -> rusqlite::Result<usize> {
         ":expiration_date": u.expiration_date,
         ":password_based_token": u.password_based_token,
     })
+}
+
+fn membership(tx: &Transaction<'_>, m: &ImportedMembership) -> rusqlite::Result<usize> {
+    let sql = "INSERT INTO memberships (id, user_id, organization_id, is_admin, created, modified)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+               ON CONFLICT (user_id, organization_id) DO UPDATE SET is_admin = excluded.is_admin
+               WHERE is_admin <> excluded.is_admin";
+    let values = (m.id.to_string(), m.user, m.organization, m.is_admin, seconds(m.created), seconds(m.modified));
+    tx.prepare_cached(sql)?.execute(values)
+}
+
+fn email(tx: &Transaction<'_>, e: &ImportedEmail) -> rusqlite::Result<usize> {
+    let sql = "INSERT INTO email_addresses (id, user_id, email, verified, is_primary) VALUES (?1, ?2, ?3, ?4, ?5)
+               ON CONFLICT (id) DO UPDATE SET email = excluded.email, verified = excluded.verified,
+                   is_primary = excluded.is_primary WHERE user_id = excluded.user_id";
+    tx.prepare_cached(sql)?.execute((e.id, e.user, &e.email, e.verified, e.is_primary))
+}
+
+fn token(tx: &Transaction<'_>, t: &ImportedToken) -> rusqlite::Result<usize> {
+    let sql = "INSERT INTO tokens (id, digest, user_id, name, created, sealed) VALUES (?1, ?2, ?3, 'login', ?4, ?5)
+               ON CONFLICT (digest) DO UPDATE SET sealed = excluded.sealed
+               WHERE user_id = excluded.user_id AND excluded.sealed IS NOT NULL AND sealed IS NULL";
+    tx.prepare_cached(sql)?.execute((TokenId::generate(), t.digest.0, t.user, seconds(t.created), &t.sealed))
 }
 
 fn seconds(micros: i64) -> i64 {

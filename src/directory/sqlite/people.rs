@@ -2,8 +2,8 @@
 
 use super::{SqliteStore, error::violates, import, users};
 use crate::directory::{
-    DirectoryError, EmailRecord, Import, ImportReport, LoginCandidate, LoginQuery, NewEmail, NewSealedToken, Noun,
-    People, Profile, ProfileEdit, Progress, SealedToken, StoreError, Unique, UserRecord, UserSelector,
+    DirectoryError, EmailRecord, ImportReport, LoginCandidate, LoginQuery, NewEmail, NewSealedToken, Noun, People,
+    Pieces, Profile, ProfileEdit, SealedToken, StoreError, Unique, UserRecord, UserSelector,
 };
 use crate::id::{TokenId, UserId};
 use crate::password::PasswordHash;
@@ -82,8 +82,8 @@ impl People for SqliteStore {
         self.write(move |tx, now| create_sealed_token(tx, &token, now)).await
     }
 
-    async fn import(&self, import: Import, progress: Progress) -> Result<ImportReport, DirectoryError> {
-        self.write(move |tx, _| import::import(tx, &import, progress)).await
+    async fn import(&self, pieces: Pieces) -> Result<ImportReport, DirectoryError> {
+        self.write(move |tx, _| import::import(tx, pieces)).await
     }
 }
 

@@ -2,25 +2,29 @@
 //!
 //! [`io`] watches the frames below the parser (`meter`: floods, halves of a head), [`admit`] makes of each request what an
 //! HTTP/1.1 one is above the framing scanner — a `Host`, a target in origin form, plain values — or says which rule it breaks.
-//! Each stream is a task with a [`Connection`] of its own, so that the deadlines of an exchange are its own ([`stream`]).
+//! [`connect`] lets a stream become a WebSocket. Each stream is a task with a [`Connection`] of its own, so that the deadlines of an exchange are its own ([`stream`]).
 
 pub mod admit;
+mod connect;
 pub mod io;
 mod meter;
 pub mod stream;
 
 pub use meter::PREFACE;
 
+use super::connection::Connection;
 use super::counts::Counts;
 use super::framing;
-use super::io::Connection;
 use super::worker::Serve;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
-use io::FrameIo;
+use io::{FrameIo, Socket};
+use std::cell::RefCell;
+use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use stream::{Answer, Next, StreamBody};
 
 /// Limits of HTTP/2 connections.
@@ -40,16 +44,34 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const SEND_BUFFER: usize = 64 * 1024;
 
 /// A connection that speaks HTTP/2.
-pub(super) type Driven<S> = Pin<Box<http2::Connection<FrameIo, Service<S>, Next>>>;
+pub(super) struct Driven<S: Serve> {
+    hyper: Pin<Box<http2::Connection<FrameIo, Service<S>, Next>>>,
+    socket: Rc<RefCell<Socket>>,
+}
+
+impl<S: Serve> Driven<S> {
+    /// Takes no further request.
+    pub(super) fn graceful_shutdown(&mut self) {
+        self.hyper.as_mut().graceful_shutdown();
+    }
+
+    /// Reads, and has requests served; what there is to say then is sent at once.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        let polled = self.hyper.as_mut().poll(cx);
+        self.socket.borrow_mut().poll_send(cx);
+        polled
+    }
+}
 
 /// Begins to speak HTTP/2.
-pub(super) fn drive<S: Serve>(io: FrameIo, service: S::Service, serve: &Rc<S>, settings: &Settings) -> Driven<S> {
+pub(super) fn drive<S: Serve>(socket: Socket, service: S::Service, serve: &Rc<S>, settings: &Settings) -> Driven<S> {
     settings.counts.http2_connections.add_shared(1);
-    let connection = Rc::clone(io.connection());
+    let connection = Rc::clone(socket.connection());
     let next = Next::new(Arc::clone(&settings.counts));
     let mut http = http2::Builder::new(next.clone());
     // hyper would refuse larger heads by itself, without a line in the access log; so its limit is a little wider.
     http.max_header_list_size(u32::try_from(settings.head.head_bytes + 16 * 1024).unwrap_or(u32::MAX))
+        .enable_connect_protocol()
         .max_concurrent_streams(settings.limits.streams)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -59,7 +81,8 @@ pub(super) fn drive<S: Serve>(io: FrameIo, service: S::Service, serve: &Rc<S>, s
     let serve = Rc::clone(serve);
     let service =
         Service { serve, service, connection, next, head: settings.head, counts: Arc::clone(&settings.counts) };
-    Box::pin(http.serve_connection(io, service))
+    let socket = Rc::new(RefCell::new(socket));
+    Driven { hyper: Box::pin(http.serve_connection(FrameIo(Rc::clone(&socket)), service)), socket }
 }
 
 /// What an HTTP/2 connection needs to know.
@@ -88,12 +111,13 @@ impl<S: Serve> hyper::service::Service<http::Request<Incoming>> for Service<S> {
     fn call(&self, mut request: http::Request<Incoming>) -> Self::Future {
         self.counts.http2_streams.add_shared(1);
         let stream = Connection::stream(&self.connection);
+        let tunnel = connect::asked(&mut request);
         if let Err(violation) = admit::admit(&mut request, self.head) {
-            stream.refuse(violation);
+            stream.refuse(1, violation);
         }
         let head = request.method() == http::Method::HEAD;
         self.next.set(Rc::clone(&stream));
         let mut service = self.serve.stream(&self.service, Rc::clone(&stream));
-        Answer::new(tower::Service::call(&mut service, request), stream, head)
+        Answer::new(tower::Service::call(&mut service, request), stream, head, tunnel)
     }
 }

@@ -4,10 +4,12 @@
 //! [`Next`] knows whose future that is, and wakes it when one of the stream's deadlines is due. A client that does not take
 //! its answer keeps the parser's future waiting for room; since nobody asks the body for more then, it is seen here.
 
+use super::connect;
+use crate::net::connection::Connection;
 use crate::net::counts::Counts;
-use crate::net::io::Connection;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
+use hyper::upgrade::OnUpgrade;
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
@@ -42,8 +44,7 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Next {
         let stream = self.0.stream.borrow_mut().take();
         match stream {
             Some(stream) => {
-                let counts = Arc::clone(&self.0.counts);
-                tokio::task::spawn_local(Task { future: Box::pin(future), stream, counts });
+                tokio::task::spawn_local(Task { future: Some(future), stream, shared: Rc::clone(&self.0) });
             }
             None => {
                 tokio::task::spawn_local(future);
@@ -52,25 +53,31 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Next {
     }
 }
 
-struct Task<F> {
-    future: Pin<Box<F>>,
-    stream: Rc<Connection>,
-    counts: Arc<Counts>,
+pin_project_lite::pin_project! {
+    struct Task<F> {
+        // Until the answer has gone out.
+        #[pin]
+        future: Option<F>,
+        stream: Rc<Connection>,
+        shared: Rc<Shared>,
+    }
 }
 
 impl<F: Future<Output = ()>> Future for Task<F> {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
         this.stream.deadlines.register(cx.waker());
         this.stream.answer_not_asked();
-        if this.future.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(());
+        let Some(future) = this.future.as_mut().as_pin_mut() else { return this.stream.poll_leftover(cx) };
+        if future.poll(cx).is_ready() {
+            this.future.set(None);
+            return this.stream.poll_leftover(cx);
         }
         if this.stream.client_stalls() {
             // Dropping the future resets the stream.
-            this.counts.http2_stalled.add_shared(1);
+            this.shared.counts.http2_stalled.add_shared(1);
             return Poll::Ready(());
         }
         Poll::Pending
@@ -82,12 +89,13 @@ pub struct Answer<F> {
     future: F,
     stream: Rc<Connection>,
     head: bool,
+    tunnel: Option<OnUpgrade>,
 }
 
 impl<F> Answer<F> {
-    /// The answer that `future` gives, to HEAD or not.
-    pub fn new(future: F, stream: Rc<Connection>, head: bool) -> Self {
-        Self { future, stream, head }
+    /// The answer that `future` gives, to HEAD or not; to CONNECT with the `tunnel` that a success opens.
+    pub fn new(future: F, stream: Rc<Connection>, head: bool, tunnel: Option<OnUpgrade>) -> Self {
+        Self { future, stream, head, tunnel }
     }
 }
 
@@ -99,7 +107,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let answer = ready!(Pin::new(&mut this.future).poll(cx))?;
+        let mut answer = ready!(Pin::new(&mut this.future).poll(cx))?;
+        if let Some(tunnel) = this.tunnel.take() {
+            connect::answered(&this.stream, tunnel, answer.status_mut());
+        }
         let (stream, head) = (Rc::clone(&this.stream), this.head);
         stream.answering();
         Poll::Ready(Ok(answer.map(|inner| StreamBody { inner, stream, head })))

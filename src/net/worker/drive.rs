@@ -2,10 +2,11 @@
 
 use super::open::Held;
 use super::{Serve, Worker};
+use crate::net::connection::Connection;
 use crate::net::deadline::Phase;
 use crate::net::http2;
-use crate::net::http2::io::FrameIo;
-use crate::net::io::{Connection, StrictIo};
+use crate::net::http2::io::Socket;
+use crate::net::io::StrictIo;
 use hyper::server::conn::http1;
 use std::future::Future;
 use std::pin::Pin;
@@ -68,7 +69,7 @@ impl<S: Serve> Drive<S> {
         match &mut self.spoken {
             Spoken::Http1(driven) => Pin::new(&mut **driven).graceful_shutdown(),
             Spoken::Http2(driven) => {
-                driven.as_mut().graceful_shutdown();
+                driven.graceful_shutdown();
                 self.connection.close();
             }
             Spoken::Switched(_) | Spoken::Resting(_) | Spoken::Neither => {}
@@ -121,7 +122,11 @@ impl<S: Serve> Drive<S> {
                 self.poll_http2(cx)
             }
             Poll::Pending if self.connection.deadlines.may_rest() => self.poll_rest(cx),
-            Poll::Pending => Poll::Pending,
+            // What is left of a body goes through the parser, which is woken for it.
+            Poll::Pending => {
+                let _ = self.connection.poll_leftover(cx);
+                Poll::Pending
+            }
         }
     }
 
@@ -141,7 +146,7 @@ impl<S: Serve> Drive<S> {
             let (stream, rest) = parts.io.into_rest();
             let mut early = parts.read_buf.to_vec();
             early.extend_from_slice(&rest);
-            self.spoken = Spoken::Switched(switch(stream, early));
+            self.spoken = Spoken::Switched(switch(Box::new(stream), early));
         }
         match &mut self.spoken {
             Spoken::Switched(future) => future.as_mut().poll(cx),
@@ -155,7 +160,7 @@ impl<S: Serve> Drive<S> {
             self.close();
         }
         let Spoken::Http2(driven) = &mut self.spoken else { return Poll::Ready(()) };
-        match driven.as_mut().poll(cx) {
+        match driven.poll(cx) {
             Poll::Ready(result) => self.finished(result),
             // The client does not say good-bye.
             Poll::Pending if self.connection.deadlines.expired(Phase::Linger) => Poll::Ready(()),
@@ -191,7 +196,7 @@ fn speak_http2<S: Serve>(worker: &Worker<S>, io: StrictIo, service: S::Service) 
     let (stream, held) = io.into_parts();
     let settings = &worker.settings;
     let (scratch, counts) = (Rc::clone(&worker.scratch), Arc::clone(&settings.counts));
-    let io = FrameIo::new(stream, connection, held, scratch, settings.http2.resets, Arc::clone(&counts));
+    let socket = Socket::new(stream, connection, held, scratch, settings.http2.resets, Arc::clone(&counts));
     let settings = http2::Settings { limits: settings.http2, head: settings.head, counts };
-    Spoken::Http2(http2::drive(io, service, &worker.serve, &settings))
+    Spoken::Http2(http2::drive(socket, service, &worker.serve, &settings))
 }

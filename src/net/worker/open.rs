@@ -2,8 +2,9 @@
 
 use super::drive::Drive;
 use super::{Place, Serve, Worker};
+use crate::net::connection::Connection;
 use crate::net::guests::Guest;
-use crate::net::io::{Connection, StrictIo};
+use crate::net::io::StrictIo;
 use crate::net::proxy::{self, Source};
 use crate::net::stream::Stream;
 use crate::net::tls::{Secured, Tls};

@@ -6,7 +6,7 @@ use postern::directory::name::Email;
 use postern::directory::token::TokenDigest;
 use postern::directory::{
     Change, DirectoryError, Import, ImportedMembership, ImportedOrganization, ImportedUser, LoginQuery, NewEmail,
-    NewSealedToken, ProfileEdit, UserEdit,
+    NewSealedToken, Pieces, ProfileEdit, UserEdit,
 };
 use postern::id::{OrgId, UserId};
 use postern::password::PasswordHash;
@@ -46,6 +46,13 @@ async fn an_identifier_means_users_by_phone_address_and_name(on: &dyn Backend) {
     assert_eq!(names(LoginQuery { phones, email: text(), ..LoginQuery::default() }).await, ["ann"]);
     assert_eq!(names(LoginQuery { username: Some("Ann".into()), ..LoginQuery::default() }).await, [""; 0]);
     assert_eq!(names(LoginQuery::default()).await, [""; 0]);
+    // Letters beyond ASCII have cases too.
+    user_with_email(&*store, "zoe", "Zoë@example.org").await.unwrap();
+    user_with_email(&*store, "ilya", "ИЛЬЯ@example.org").await.unwrap();
+    for (email, name) in [("ZOË@EXAMPLE.ORG", "zoe"), ("zoë@example.org", "zoe"), ("илья@Example.org", "ilya")] {
+        let query = LoginQuery { email: Some(email.to_owned()), ..LoginQuery::default() };
+        assert_eq!(names(query).await, [name], "{email}");
+    }
     // In an organization, those whose primary one it is.
     let one = organization(&*store, "One").await;
     let edit = ProfileEdit { organization: Some(Some(one.id)), ..ProfileEdit::default() };
@@ -201,7 +208,6 @@ async fn an_import_can_be_repeated_and_leaves_out_what_breaks_a_rule(on: &dyn Ba
         expiration_date: None,
         password_based_token: None,
     };
-    let membership = Uuid::now_v7();
     let import = Import {
         organizations: vec![ImportedOrganization {
             id: org,
@@ -216,14 +222,14 @@ async fn an_import_can_be_repeated_and_leaves_out_what_breaks_a_rule(on: &dyn Ba
         }],
         users: vec![someone(ann, "ann"), someone(other, "ann")],
         memberships: vec![ImportedMembership {
-            id: membership,
+            id: Uuid::now_v7(),
             user: ann,
             organization: org,
             is_admin: true,
             created: 0,
             modified: 0,
         }],
-        owners: vec![(org, membership)],
+        owners: vec![(org, ann)],
         permissions: vec![
             (1000, "openwisp_users.view_user".into(), "Can view user".into()),
             (1, "x.y".into(), "y".into()),
@@ -235,7 +241,7 @@ async fn an_import_can_be_repeated_and_leaves_out_what_breaks_a_rule(on: &dyn Ba
         ..Import::default()
     };
     for _ in 0..2 {
-        let report = store.import(import.clone(), Box::new(|_| {})).await.unwrap();
+        let report = store.import(Pieces::of(import.clone())).await.unwrap();
         assert_eq!(report.misfits.len(), 1, "{:?}", report.misfits);
         assert_eq!((report.misfits[0].kind, report.misfits[0].record.as_str()), ("user", "ann"));
         let record = store.user(&"ann".into()).await.unwrap();

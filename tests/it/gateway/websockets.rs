@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-const ROUTES: &str = r#"
+pub(super) const ROUTES: &str = r#"
 version: 1
 upstream: echo
 routes:
@@ -23,7 +23,7 @@ routes:
 "#;
 
 /// A real WebSocket server that says everything back; where it listens.
-fn echo() -> SocketAddr {
+pub(super) fn echo() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -41,7 +41,7 @@ fn echo() -> SocketAddr {
     address
 }
 
-fn gate(upstream: SocketAddr, options: Options) -> Gate {
+pub(super) fn gate(upstream: SocketAddr, options: Options) -> Gate {
     let mut options = options;
     options.upstreams = Some(format!("{{ echo: \"http://{upstream}\" }}"));
     Gate::before(Upstream::echo(), &options)

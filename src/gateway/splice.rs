@@ -1,0 +1,245 @@
+//! Bytes of an open WebSocket, both ways with back-pressure.
+//!
+//! The messages are not ours to read: what is read is written at once, from the same buffer. Only the frames' lengths are followed, so that
+//! a frame of our own can land between two.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Bytes of one read.
+const PIECE: usize = 32 * 1024;
+
+thread_local! {
+    /// Read into, and written from at once: an open WebSocket that is quiet owns no buffer.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; PIECE].into_boxed_slice());
+}
+
+/// Follows the frames of one direction (RFC 6455, 5.2).
+#[derive(Debug, Default)]
+pub(super) struct Frames {
+    header: [u8; 14],
+    have: usize,
+    payload: u64,
+}
+
+/// Bytes of a frame's header and of its payload, where all of the header is there (RFC 6455, 5.2).
+fn sizes(bytes: &[u8]) -> Option<(usize, u64)> {
+    let [_, second, rest @ ..] = bytes else { return None };
+    let (header, payload) = match second & 0x7f {
+        126 => (4, u64::from(u16::from_be_bytes(*rest.first_chunk()?))),
+        127 => (10, u64::from_be_bytes(*rest.first_chunk()?)),
+        short => (2, u64::from(short)),
+    };
+    let header = if second & 0x80 == 0 { header } else { header + 4 };
+    (bytes.len() >= header).then_some((header, payload))
+}
+
+impl Frames {
+    pub(super) fn feed(&mut self, mut bytes: &[u8]) {
+        while let Some(first) = bytes.first() {
+            let skipped = if self.payload > 0 {
+                let skipped = bytes.len().min(usize::try_from(self.payload).unwrap_or(usize::MAX));
+                self.payload -= skipped as u64;
+                skipped
+            } else if self.have == 0
+                && let Some((header, payload)) = sizes(bytes)
+            {
+                self.payload = payload;
+                header
+            } else {
+                // A header in pieces.
+                if let Some(place) = self.header.get_mut(self.have) {
+                    *place = *first;
+                }
+                self.have += 1;
+                if let Some((_, payload)) = self.header.get(..self.have).and_then(sizes) {
+                    (self.payload, self.have) = (payload, 0);
+                }
+                1
+            };
+            bytes = bytes.get(skipped..).unwrap_or_default();
+        }
+    }
+
+    /// The next byte begins a frame.
+    pub(super) fn is_between(&self) -> bool {
+        self.have == 0 && self.payload == 0
+    }
+}
+
+/// One direction.
+#[derive(Default)]
+struct Way {
+    frames: Frames,
+    /// Read, and not yet written.
+    kept: Vec<u8>,
+    written: usize,
+    /// Written, and perhaps not yet flushed.
+    unflushed: bool,
+    ended: bool,
+    passed: u64,
+}
+
+impl Way {
+    fn with(bytes: &[u8]) -> Self {
+        let mut way = Self { kept: bytes.to_vec(), ..Self::default() };
+        way.frames.feed(bytes);
+        way
+    }
+
+    /// Passes on until something must wait; ready at the end of the stream, which is passed on too.
+    fn poll<R, W>(&mut self, from: &mut R, to: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        loop {
+            while let Some(rest) = self.kept.get(self.written..).filter(|rest| !rest.is_empty()) {
+                let count = ready!(Pin::new(&mut *to).poll_write(cx, rest))?;
+                self.note(count)?;
+                self.written += count;
+            }
+            if self.written > 0 {
+                (self.kept, self.written) = (Vec::new(), 0);
+            }
+            if self.ended {
+                return Pin::new(&mut *to).poll_shutdown(cx);
+            }
+            let progress = SCRATCH.with_borrow_mut(|scratch| {
+                let mut buf = ReadBuf::new(scratch);
+                match Pin::new(&mut *from).poll_read(cx, &mut buf) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => return Poll::Pending,
+                }
+                let bytes = buf.filled();
+                if bytes.is_empty() {
+                    self.ended = true;
+                    return Poll::Ready(Ok(()));
+                }
+                self.frames.feed(bytes);
+                match Pin::new(&mut *to).poll_write(cx, bytes) {
+                    Poll::Ready(Ok(count)) => {
+                        self.note(count)?;
+                        self.kept.extend_from_slice(bytes.get(count..).unwrap_or_default());
+                    }
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => self.kept.extend_from_slice(bytes),
+                }
+                Poll::Ready(Ok(()))
+            });
+            match progress {
+                Poll::Ready(read) => read?,
+                Poll::Pending => {
+                    if self.unflushed {
+                        ready!(Pin::new(&mut *to).poll_flush(cx))?;
+                        self.unflushed = false;
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, count: usize) -> io::Result<()> {
+        if count == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.passed += count as u64;
+        self.unflushed = true;
+        Ok(())
+    }
+
+    /// Whether a frame of ours may be written now.
+    fn is_between(&self) -> bool {
+        self.kept.is_empty() && self.frames.is_between() && !self.ended
+    }
+}
+
+/// Both directions of an open WebSocket.
+#[derive(Default)]
+pub struct Splice {
+    up: Way,
+    down: Way,
+}
+
+impl Splice {
+    /// What the client sent already, behind its handshake, and the upstream, behind its answer.
+    #[must_use]
+    pub fn with(early: &[u8], unread: &[u8]) -> Self {
+        Self { up: Way::with(early), down: Way::with(unread) }
+    }
+
+    /// Passes on both ways until something must wait; ready when either side has ended or failed: half a WebSocket is of no use.
+    pub fn poll<C, U>(&mut self, client: &mut C, upstream: &mut U, cx: &mut Context<'_>) -> Poll<()>
+    where
+        C: AsyncRead + AsyncWrite + Unpin,
+        U: AsyncRead + AsyncWrite + Unpin,
+    {
+        let ended = self.up.poll(client, upstream, cx).is_ready() | self.down.poll(upstream, client, cx).is_ready();
+        if ended { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Bytes that were passed on to the client, and to the upstream.
+    #[must_use]
+    pub const fn passed(&self) -> (u64, u64) {
+        (self.down.passed, self.up.passed)
+    }
+
+    /// Whether a frame of ours may be written to the client now, and to the upstream.
+    #[must_use]
+    pub fn is_between(&self) -> (bool, bool) {
+        (self.down.is_between(), self.up.is_between())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Frames;
+    use proptest::prelude::*;
+
+    fn frame(masked: bool, payload: usize) -> Vec<u8> {
+        let mask = if masked { 0x80 } else { 0 };
+        let mut frame = vec![0x82];
+        match payload {
+            0..=125 => frame.push(mask | u8::try_from(payload).unwrap()),
+            126..=65535 => {
+                frame.push(mask | 126);
+                frame.extend(u16::try_from(payload).unwrap().to_be_bytes());
+            }
+            _ => {
+                frame.push(mask | 127);
+                frame.extend((payload as u64).to_be_bytes());
+            }
+        }
+        frame.extend(std::iter::repeat_n(7, payload + if masked { 4 } else { 0 }));
+        frame
+    }
+
+    proptest! {
+        #[test]
+        fn the_ends_of_frames_are_found_however_they_come(
+            sizes in prop::collection::vec((any::<bool>(), prop_oneof![0..200usize, 65_500..65_600usize]), 1..5),
+            cuts in prop::collection::vec(1..70_000usize, 0..20),
+        ) {
+            let mut frames = Frames::default();
+            for (masked, size) in sizes {
+                let whole = frame(masked, size);
+                // The payload of a masked frame follows its mask.
+                let mut rest = whole.as_slice();
+                for cut in cuts.iter().chain([&usize::MAX]) {
+                    let (piece, behind) = rest.split_at((*cut).min(rest.len()));
+                    frames.feed(piece);
+                    rest = behind;
+                    prop_assert_eq!(frames.is_between(), rest.is_empty());
+                    if rest.is_empty() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! What the service and the socket know of one client connection, or of one stream of HTTP/2.
+//!
+//! The socket ([`StrictIo`](super::io::StrictIo), or the frames of HTTP/2) notes here what it sees, the service what it does; each waits by the
+//! deadlines that both set.
+
+use super::deadline::{Deadlines, Pace, Phase, Ticks};
+use super::framing::Violation;
+use super::leftover::{Discarded, Leftover, MOST};
+use super::stream::Duplex;
+use super::tls::Secured;
+use http_body::Body;
+use hyper::body::Incoming;
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+/// Time limits of one client connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// Between requests.
+    pub idle: Ticks,
+    /// From a head's first byte to its last.
+    pub head: Ticks,
+    /// What a client may stall while sending a body or taking an answer, before it must keep the least rate.
+    pub stall: Ticks,
+    /// How long a refused client's remaining bytes are read and thrown away, so that it sees the answer.
+    pub linger: Ticks,
+}
+
+/// Serves a connection or a stream that no longer speaks HTTP, given its bytes and what was read of them already.
+pub type Switch = Box<dyn FnOnce(Box<dyn Duplex>, Vec<u8>) -> Pin<Box<dyn Future<Output = ()>>>>;
+
+/// What the service and the socket know of one connection; or of one stream of HTTP/2, which is to its service what a
+/// connection with one request would be.
+pub struct Connection {
+    /// The other end.
+    pub peer: SocketAddr,
+    /// What the TLS handshake said; `None` without TLS.
+    pub secured: Option<Rc<Secured>>,
+    /// Deadlines of all its phases.
+    pub deadlines: Deadlines,
+    /// Its time limits.
+    pub timeouts: Timeouts,
+    requests: Cell<u64>,
+    /// Requests that are being answered: one at most, but for HTTP/2.
+    active: Cell<u32>,
+    refused: Cell<Option<(u64, Violation)>>,
+    broken_body: Cell<Option<Violation>>,
+    /// The client has begun to speak HTTP/2 instead.
+    preface: Cell<bool>,
+    /// It ends when nothing is active any more.
+    closing: Cell<bool>,
+    /// What it becomes when the answer that says so is written.
+    switch: RefCell<Option<Switch>>,
+    /// The rest of a request that was answered without it.
+    leftover: RefCell<Option<Box<Leftover>>>,
+    /// It would have been too much: there is no next request.
+    hangs_up: Cell<bool>,
+    stream: Option<OfStream>,
+}
+
+/// What only a stream of HTTP/2 has.
+struct OfStream {
+    connection: Rc<Connection>,
+    body: RefCell<Pace>,
+    answer: RefCell<Pace>,
+    /// The answer has begun.
+    answering: Cell<bool>,
+    /// The answer's body was asked for more since the task was last woken.
+    asked: Cell<bool>,
+}
+
+impl Connection {
+    /// A connection that was just accepted.
+    #[must_use]
+    pub fn new(peer: SocketAddr, secured: Option<Secured>, deadlines: Deadlines, timeouts: Timeouts) -> Self {
+        deadlines.arm(Phase::Idle, timeouts.idle);
+        deadlines.rest_when_idle(timeouts.idle);
+        Self::with(peer, secured.map(Rc::new), deadlines, timeouts, None)
+    }
+
+    /// A stream of an HTTP/2 connection.
+    #[must_use]
+    pub fn stream(connection: &Rc<Self>) -> Rc<Self> {
+        let pace = || RefCell::new(Pace::new(connection.timeouts.stall));
+        let of = OfStream {
+            connection: Rc::clone(connection),
+            body: pace(),
+            answer: pace(),
+            answering: Cell::new(false),
+            asked: Cell::new(false),
+        };
+        let deadlines = connection.deadlines.of_stream();
+        Rc::new(Self::with(connection.peer, connection.secured.clone(), deadlines, connection.timeouts, Some(of)))
+    }
+
+    fn with(
+        peer: SocketAddr,
+        secured: Option<Rc<Secured>>,
+        deadlines: Deadlines,
+        timeouts: Timeouts,
+        stream: Option<OfStream>,
+    ) -> Self {
+        Self {
+            peer,
+            secured,
+            deadlines,
+            timeouts,
+            requests: Cell::new(0),
+            active: Cell::new(0),
+            refused: Cell::new(None),
+            broken_body: Cell::new(None),
+            preface: Cell::new(false),
+            closing: Cell::new(false),
+            switch: RefCell::default(),
+            leftover: RefCell::default(),
+            hangs_up: Cell::new(false),
+            stream,
+        }
+    }
+
+    /// When the answer that is given now has been written, the connection speaks HTTP no more.
+    pub fn switch(&self, to: Switch) {
+        self.switch.replace(Some(to));
+    }
+
+    /// What it becomes, once.
+    pub fn take_switch(&self) -> Option<Switch> {
+        self.switch.take()
+    }
+
+    /// The request is answered, or will be, without the rest of its body.
+    pub fn leave(&self, body: Incoming) {
+        if self.stream.is_none() && body.size_hint().lower() > MOST as u64 {
+            self.hangs_up.set(true);
+            return;
+        }
+        self.deadlines.arm(Phase::Linger, self.timeouts.linger);
+        self.leftover.replace(Some(Box::new(Leftover::new(body))));
+    }
+
+    /// Whether a client of HTTP/1.1 should be told that this answer is its last.
+    #[must_use]
+    pub fn hangs_up(&self) -> bool {
+        self.hangs_up.get()
+    }
+
+    /// Throws away what is there of a leftover; ready where there is none any more.
+    pub fn poll_leftover(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut slot = self.leftover.borrow_mut();
+        let Some(leftover) = &mut *slot else { return Poll::Ready(()) };
+        // Before the answer, reading would ask an expecting client for more.
+        if self.active.get() > 0 {
+            return Poll::Pending;
+        }
+        let ended = match leftover.poll(cx) {
+            Poll::Ready(Discarded::Whole) => true,
+            // A stream can stay open and unread, and its client take the answer in the meantime.
+            Poll::Ready(Discarded::TooMuch) => self.stream.is_none(),
+            Poll::Pending => false,
+        };
+        if !ended && !self.deadlines.expired(Phase::Linger) {
+            return Poll::Pending;
+        }
+        *slot = None;
+        self.deadlines.disarm(Phase::Linger);
+        Poll::Ready(())
+    }
+
+    /// Counts a request that the service was called with; if the scanner refused that one, says why.
+    pub fn begin(&self) -> Option<Violation> {
+        let ordinal = self.requests.get() + 1;
+        self.requests.set(ordinal);
+        self.enter();
+        self.refused.get().filter(|(refused, _)| *refused == ordinal).map(|(_, violation)| violation)
+    }
+
+    fn enter(&self) {
+        self.active.set(self.active.get() + 1);
+        self.deadlines.disarm(Phase::Idle);
+        if self.closing.get() {
+            self.deadlines.disarm(Phase::Linger);
+        }
+        if let Some(stream) = &self.stream {
+            stream.connection.enter();
+        }
+    }
+
+    /// The answer has been handed over whole: the connection may now idle for so long.
+    pub fn end(&self) {
+        let active = self.active.get().saturating_sub(1);
+        self.active.set(active);
+        if let Some(stream) = &self.stream {
+            stream.connection.end();
+            return;
+        }
+        self.deadlines.disarm(Phase::Upstream);
+        if active == 0 {
+            if self.closing.get() {
+                self.deadlines.arm(Phase::Linger, self.timeouts.linger);
+            } else {
+                self.deadlines.arm(Phase::Idle, self.timeouts.idle);
+            }
+        }
+    }
+
+    /// It takes no further request; when nothing is active any more it has a moment to say good-bye.
+    pub fn close(&self) {
+        self.closing.set(true);
+        if self.active.get() == 0 {
+            self.deadlines.arm(Phase::Linger, self.timeouts.linger);
+        }
+    }
+
+    /// The client begins to speak HTTP/2 instead of HTTP/1.1.
+    pub fn begin_http2(&self) {
+        self.preface.set(true);
+    }
+
+    /// The client has begun to speak HTTP/2 instead of HTTP/1.1.
+    #[must_use]
+    pub fn speaks_http2(&self) -> bool {
+        self.preface.get()
+    }
+
+    /// Whether it is a stream of HTTP/2.
+    #[must_use]
+    pub const fn is_stream(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// This request of the connection is refused, which is the only one of a stream.
+    pub fn refuse(&self, ordinal: u64, violation: Violation) {
+        self.refused.set(Some((ordinal, violation)));
+    }
+
+    /// Whether a request was refused.
+    #[must_use]
+    pub const fn has_refused(&self) -> bool {
+        self.refused.get().is_some()
+    }
+
+    /// Whether a request is being answered.
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        self.active.get() != 0
+    }
+
+    /// The framing of the current request's body is at fault.
+    pub fn break_body(&self, violation: Violation) {
+        self.broken_body.set(Some(violation));
+    }
+
+    /// A stream's client keeps us waiting for the request's body; `true` where it has done so for too long. A connection's
+    /// socket has a limit of its own.
+    #[must_use]
+    pub fn body_is_late(&self) -> bool {
+        let Some(stream) = &self.stream else { return false };
+        stream.body.borrow_mut().waiting(&self.deadlines, Phase::Body);
+        self.deadlines.expired(Phase::Body)
+    }
+
+    /// So many bytes of the request's body came.
+    pub fn body_moved(&self, bytes: usize) {
+        if let Some(stream) = &self.stream {
+            stream.body.borrow_mut().moved(bytes, &self.deadlines, Phase::Body);
+        }
+    }
+
+    /// The stream's answer begins.
+    pub fn answering(&self) {
+        if let Some(stream) = &self.stream {
+            stream.answering.set(true);
+        }
+    }
+
+    /// The stream's task is woken.
+    pub fn answer_not_asked(&self) {
+        if let Some(stream) = &self.stream {
+            stream.asked.set(false);
+        }
+    }
+
+    /// There is room for more of the answer.
+    pub fn answer_asked(&self) {
+        if let Some(stream) = &self.stream {
+            stream.asked.set(true);
+        }
+    }
+
+    /// So many bytes of the answer found room.
+    pub fn answer_moved(&self, bytes: usize) {
+        if let Some(stream) = &self.stream {
+            stream.answer.borrow_mut().moved(bytes, &self.deadlines, Phase::Write);
+        }
+    }
+
+    /// Whether the client has sent nothing of the stream's request, or taken nothing of its answer, for too long.
+    #[must_use]
+    pub fn client_stalls(&self) -> bool {
+        let Some(stream) = &self.stream else { return false };
+        if self.deadlines.expired(Phase::Body) {
+            return true;
+        }
+        if !stream.answering.get() || stream.asked.get() {
+            return false;
+        }
+        stream.answer.borrow_mut().waiting(&self.deadlines, Phase::Write);
+        self.deadlines.expired(Phase::Write)
+    }
+
+    /// Why the current request's body broke off, where its framing was at fault.
+    #[must_use]
+    pub fn broken_body(&self) -> Option<Violation> {
+        self.broken_body.get()
+    }
+}
