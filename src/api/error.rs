@@ -21,6 +21,10 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 pub(super) const NOT_FOUND: &str = "\n<!doctype html>\n<html lang=\"en\">\n<head>\n  <title>Not Found</title>\n</head>\n<body>\n  \
     <h1>Not Found</h1><p>The requested resource was not found on this server.</p>\n</body>\n</html>\n";
 
+/// And the one for requests that it does not even read.
+const BAD_REQUEST: &str = "\n<!doctype html>\n<html lang=\"en\">\n<head>\n  <title>Bad Request (400)</title>\n</head>\n<body>\n  \
+    <h1>Bad Request (400)</h1><p></p>\n</body>\n</html>\n";
+
 /// Why a request is not answered as it wants.
 #[derive(Debug, Error)]
 pub enum ApiError {
@@ -56,6 +60,9 @@ pub enum ApiError {
     /// A body that is not of its type.
     #[error("{0}")]
     Parse(String),
+    /// A body or a query of more fields than anybody needs.
+    #[error("There are too many fields.")]
+    TooManyFields,
     /// Values of fields are wrong.
     #[error("fields are wrong")]
     Fields(FieldErrors),
@@ -77,7 +84,7 @@ impl ApiError {
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Parse(_) | Self::Fields(_) => StatusCode::BAD_REQUEST,
+            Self::Parse(_) | Self::TooManyFields | Self::Fields(_) => StatusCode::BAD_REQUEST,
             Self::Busy | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -103,10 +110,8 @@ impl ApiError {
                 let problem = HeaderValue::from_static("application/problem+json");
                 (status, [(header::CONTENT_TYPE, problem)], denial.problem()).into_response()
             }
-            (Self::NoRoute, None) => {
-                let html = HeaderValue::from_static("text/html; charset=utf-8");
-                return (status, [(header::CONTENT_TYPE, html)], NOT_FOUND).into_response();
-            }
+            (Self::NoRoute, None) => return page(status, NOT_FOUND),
+            (Self::TooManyFields, None) if api.compat => return page(status, BAD_REQUEST),
             (Self::Fields(errors), None) => json_answer(status, errors.to_json()),
             (error, None) => json_answer(status, json!({ "detail": error.to_string() }).to_string()),
         };
@@ -134,6 +139,13 @@ impl ApiError {
         }
         response
     }
+}
+
+/// One of Django's own pages.
+fn page(status: StatusCode, page: &'static str) -> Response {
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    let headers = [(header::CONTENT_TYPE, html), (header::VARY, HeaderValue::from_static("Cookie"))];
+    (status, headers, page).into_response()
 }
 
 /// `RateLimit` and its policy (draft-ietf-httpapi-ratelimit-headers).

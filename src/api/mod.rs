@@ -3,21 +3,26 @@
 //! It runs on the control plane; a data-plane worker hands a request over ([`Service::call`]) once its body is here, and waits for
 //! the answer like for an upstream's. [`router`] has all routes and layers in one list; each operation is a file ([`token`],
 //! [`login`], [`logout`]).
-//! What comes in is read by [`body`] and [`fields`] in the manner of the reference (Django REST framework), whose answers
-//! clients of an existing installation know; what goes wrong becomes an answer in [`error`] alone.
+//! What comes in is read by [`body`] (JSON, forms: each a file) and [`fields`] in the manner of the reference (Django REST
+//! framework), whose answers clients of an existing installation know; what goes wrong becomes an answer in [`error`] alone.
 
 pub mod body;
+mod charset;
 pub mod error;
 pub mod fields;
-pub mod json;
+mod form;
+mod json;
 pub mod links;
 pub mod login;
 pub mod logout;
+mod media;
+mod multipart;
 pub mod negotiate;
 pub mod page;
 pub mod password;
 pub mod router;
 pub mod token;
+pub mod value;
 pub mod who;
 
 use crate::config::accounts::{Accounts, Passwords};

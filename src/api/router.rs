@@ -85,7 +85,7 @@ async fn unknown(State(api): State<Arc<Api>>, uri: Uri) -> Response {
     let path = uri.path();
     let pages: &[&str] = if has_pages(&api) { &PAGES } else { &[] };
     if PATHS.iter().chain(pages).any(|known| known.strip_suffix('/') == Some(path)) {
-        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let query = uri.query().filter(|query| !query.is_empty()).map(|query| format!("?{query}")).unwrap_or_default();
         if let Ok(location) = HeaderValue::try_from(format!("{path}/{query}")) {
             let headers = [
                 (header::LOCATION, location),

@@ -24,6 +24,23 @@ pub struct LoginQuery {
     pub organization: Option<String>,
 }
 
+impl LoginQuery {
+    /// The address in the spellings that find it: stores compare without case, but some only where letters are ASCII.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<String> {
+        let Some(email) = &self.email else { return Vec::new() };
+        let mut spellings = vec![email.clone()];
+        if !email.is_ascii() {
+            for spelling in [email.to_lowercase(), email.to_uppercase()] {
+                if !spellings.contains(&spelling) {
+                    spellings.push(spelling);
+                }
+            }
+        }
+        spellings
+    }
+}
+
 /// Somebody whom a login identifier means.
 #[derive(Clone, Debug)]
 pub struct LoginCandidate {

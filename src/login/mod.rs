@@ -173,7 +173,7 @@ impl Login {
         let mut query = LoginQuery::default();
         for kind in &self.accounts.identifiers {
             match kind {
-                Identifier::Email => query.email = identifier.contains('@').then(|| identifier.to_owned()),
+                Identifier::Email => query.email = Some(identifier.to_owned()),
                 Identifier::Username => query.username = Some(identifier.to_owned()),
                 Identifier::Phone => {
                     for candidate in phone::candidates(identifier, &self.accounts.phone_prefixes) {

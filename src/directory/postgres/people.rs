@@ -137,7 +137,8 @@ async fn candidates(tx: &Tx<'_>, login: &LoginQuery) -> Result<Vec<LoginCandidat
         };
     }
     let phones = login.phones.iter().map(|phone| (by!("phone_number = $1"), phone));
-    let email = login.email.iter().map(|email| (by!("lower(email) = lower($1)"), email));
+    let addresses = login.addresses();
+    let email = addresses.iter().map(|email| (by!("lower(email) = lower($1)"), email));
     let username = login.username.iter().map(|username| (by!("username = $1"), username));
     let mut found: Vec<LoginCandidate> = Vec::new();
     for (sql, value) in phones.chain(email).chain(username) {

@@ -130,8 +130,8 @@ fn candidates(tx: &Transaction<'_>, login: &LoginQuery) -> Result<Vec<LoginCandi
     for phone in &login.phones {
         look(by!("phone_number = ?1"), phone)?;
     }
-    if let Some(email) = &login.email {
-        look(by!("lower(email) = lower(?1)"), email)?;
+    for email in login.addresses() {
+        look(by!("lower(email) = lower(?1)"), &email)?;
     }
     if let Some(username) = &login.username {
         look(by!("username = ?1"), username)?;

@@ -46,6 +46,13 @@ async fn an_identifier_means_users_by_phone_address_and_name(on: &dyn Backend) {
     assert_eq!(names(LoginQuery { phones, email: text(), ..LoginQuery::default() }).await, ["ann"]);
     assert_eq!(names(LoginQuery { username: Some("Ann".into()), ..LoginQuery::default() }).await, [""; 0]);
     assert_eq!(names(LoginQuery::default()).await, [""; 0]);
+    // Letters beyond ASCII have cases too.
+    user_with_email(&*store, "zoe", "Zoë@example.org").await.unwrap();
+    user_with_email(&*store, "ilya", "ИЛЬЯ@example.org").await.unwrap();
+    for (email, name) in [("ZOË@EXAMPLE.ORG", "zoe"), ("zoë@example.org", "zoe"), ("илья@Example.org", "ilya")] {
+        let query = LoginQuery { email: Some(email.to_owned()), ..LoginQuery::default() };
+        assert_eq!(names(query).await, [name], "{email}");
+    }
     // In an organization, those whose primary one it is.
     let one = organization(&*store, "One").await;
     let edit = ProfileEdit { organization: Some(Some(one.id)), ..ProfileEdit::default() };

@@ -345,6 +345,52 @@ fn whoever_shows_a_wrong_password_is_refused_a_link() {
     assert_eq!((page.status, page.text().contains("This link is not good")), (404, true));
 }
 
+/// Bodies, types and representations that only somebody's own client sends, or somebody who tries things out.
+#[test]
+fn odd_requests_are_answered_as_the_reference_answers_them() {
+    let reference = Reference::start();
+    let exchanges = scenario("04_bodies.json");
+    assert!(exchanges.len() > 500);
+    let wrong: Vec<String> = exchanges.iter().filter_map(|exchange| odd(&reference, exchange)).collect();
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Plays one of them, whose body is recorded byte by byte: what differs.
+fn odd(reference: &Reference, exchange: &Value) -> Option<String> {
+    let (request, recorded) = (&exchange["request"], &exchange["response"]);
+    let (method, path) = (request["method"].as_str().unwrap(), request["path"].as_str().unwrap());
+    // Each from an address of its own: there is a limit.
+    let n = exchange["n"].as_u64().unwrap();
+    let from = format!("10.7.{}.{}", n / 200, n % 200);
+    let mut message = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {from}\r\n");
+    for (name, value) in request["headers"].as_object().unwrap() {
+        message += &format!("{name}: {}\r\n", value.as_str().unwrap());
+    }
+    let byte = |c: char| u8::try_from(u32::from(c)).unwrap();
+    let body: Option<Vec<u8>> = request["bytes"].as_str().map(|text| text.chars().map(byte).collect());
+    if let Some(body) = &body {
+        message += &format!("Content-Length: {}\r\n", body.len());
+    }
+    let mut raw = Raw::connect(reference.address);
+    raw.send([message.as_bytes(), b"\r\n", &body.unwrap_or_default()].concat());
+    let answer = if method == "HEAD" { raw.answer_to_head() } else { raw.answer() };
+    let mut found = Vec::new();
+    if u64::from(answer.status) != recorded["status"].as_u64().unwrap() {
+        found.push(format!("status {} instead of {}", answer.status, recorded["status"]));
+    }
+    if let Some(body) = recorded["body"].as_str()
+        && answer.text() != body
+    {
+        found.push(format!("{} instead of {body}", answer.text()));
+    }
+    for name in ["Content-Type", "Allow", "Vary", "Location"] {
+        if answer.header(name) != recorded["headers"][name].as_str() {
+            found.push(format!("{name}: {:?} instead of {}", answer.header(name), recorded["headers"][name]));
+        }
+    }
+    (!found.is_empty()).then(|| format!("#{n} {request}: {}", found.join("; ")))
+}
+
 #[test]
 fn a_reset_forgets_everything_and_imported_tokens_pass_the_gate() {
     let upstream = Upstream::echo();
