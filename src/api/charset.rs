@@ -60,6 +60,8 @@ impl Charset {
                     (Some(order), bytes) => (order, bytes),
                     (None, [0xff, 0xfe, rest @ ..]) => (Order::Little, rest),
                     (None, [0xfe, 0xff, rest @ ..]) => (Order::Big, rest),
+                    // Half a code unit is waited for, and never comes.
+                    (None, [] | [_]) => return Ok(String::new()),
                     (None, _) => return Err("UTF-16 stream does not start with BOM".to_owned()),
                 };
                 String::from_utf16(&units(order, bytes)).map_err(|_| "illegal UTF-16 surrogate".to_owned())
@@ -127,6 +129,7 @@ mod tests {
             ("ISO-8859-1", b"\xe9", Ok("é")),
             ("utf-16", b"\xff\xfea\0", Ok("a")),
             ("utf-16", b"a\0", Err("UTF-16 stream does not start with BOM")),
+            ("utf-16", b"a", Ok("")),
             ("utf_16_be", b"\0a", Ok("a")),
             ("utf-8-sig", b"\xef\xbb\xbfa", Ok("a")),
         ] {
