@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Prints the Python that tests ask second opinions of: PyJWT makes their JWTs, django-sesame their sesame tokens. It lives in a
+# Prints the Python that tests ask second opinions of: PyJWT makes their JWTs, django-sesame their sesame tokens, allauth the tokens of
+# links to new passwords; aiosmtpd takes their letters. It lives in a
 # virtual environment under target/, made once; where the packages are installed already, nothing is fetched.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=target/python
-wanted="PyJWT==2.10.1 cryptography Django>=5,<6 django-sesame==3.2.3"
+wanted="PyJWT==2.10.1 cryptography Django>=5,<6 django-sesame==3.2.3 django-allauth==65.19.7 aiosmtpd==1.4.6"
 mkdir -p target
 exec 9>target/python.lock
 flock 9

@@ -16,6 +16,13 @@ pub fn unix() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
+/// The day of now, in UTC.
+#[must_use]
+pub fn today() -> jiff::civil::Date {
+    let now = jiff::Timestamp::from_second(unix_seconds()).unwrap_or_default();
+    now.to_zoned(jiff::tz::TimeZone::UTC).date()
+}
+
 /// Whole seconds since the Unix epoch.
 #[must_use]
 pub fn unix_seconds() -> i64 {

@@ -15,6 +15,7 @@ pub mod identity;
 pub mod import;
 pub mod limit;
 pub mod login;
+pub mod mail;
 pub mod membership;
 pub mod net;
 pub mod password;

@@ -1,13 +1,15 @@
 //! The whole process put together: listeners, store, cache, workers; up, and down again in order.
 
 use crate::admin::{Admin, Readiness};
-use crate::api::{self, Api};
+use crate::api::links::Links;
+use crate::api::{self, Api, router};
 use crate::config::{Compat, Config, RedisConfigError};
 use crate::directory::Store;
 use crate::directory::seal::Sealer;
 use crate::gateway::{Live, Shared, Worker};
 use crate::identity::Identity;
 use crate::limit::{self, Limiter};
+use crate::mail::{self, Mailer};
 use crate::membership::relay::Relay;
 use crate::membership::tier::Tier;
 use crate::membership::{Capacity, Memberships};
@@ -32,8 +34,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use thiserror::Error;
 use tokio::runtime::Handle;
+
+/// How long the last letters may take, once nothing is served any more.
+const LAST_LETTERS: Duration = Duration::from_secs(5);
 
 /// Why the process cannot start.
 #[derive(Debug, Error)]
@@ -62,6 +68,9 @@ pub enum StartError {
     /// Redis cannot be used as configured; that it is away is no error.
     #[error(transparent)]
     Redis(#[from] RedisConfigError),
+    /// Letters cannot be sent.
+    #[error(transparent)]
+    Mail(#[from] crate::mail::MailError),
     /// Spans cannot be sent.
     #[error(transparent)]
     Trace(#[from] TraceError),
@@ -113,6 +122,7 @@ pub struct Server {
     config: Config,
     workers: Workers,
     access: Option<JoinHandle<()>>,
+    mail: Option<Arc<Mailer>>,
     spans: Option<Exporting>,
     memberships: Arc<Memberships>,
     reloadables: Vec<Box<dyn Reloadable>>,
@@ -159,9 +169,18 @@ impl Server {
         control.spawn(Arc::clone(&memberships).watch());
 
         let keys = Keys::look(&config.identity);
-        let identity = Identity::start(&config.identity, Arc::clone(&memberships), Arc::clone(&store), control)?;
+        let identity = Identity::start(
+            &config.identity,
+            config.accounts.passwords,
+            Arc::clone(&memberships),
+            Arc::clone(&store),
+            control,
+        )?;
         let identity = Arc::new(identity);
-        let api = identity_api(&config, &store, &identity, shared_limits.clone())?;
+        let mail = config.mail.as_ref().map(|mail| Mailer::start(mail, control).map(Arc::new)).transpose()?;
+        let links = Links::new(config.public_url.clone(), config.compat == Compat::Openwisp);
+        let letters = (mail.clone(), links.clone());
+        let api = identity_api(&config, &store, &identity, shared_limits.clone(), letters)?;
 
         let limits = Arc::new(Limiter::new(crate::clock::monotonic(), shared_limits));
         let (access, writer) = if config.log.access {
@@ -199,6 +218,8 @@ impl Server {
             trusted_proxies: config.trusted_proxies.clone(),
             api: api.clone().map(|api| api::Service::new(api, control.clone())),
             limits: Arc::clone(&limits),
+            pages: if config.compat == Compat::Openwisp && api.is_some() { &router::COMPAT } else { &[] },
+            password_expired: links.password_expired(),
             body_limit: config.limits.body,
             timeouts: config.upstream_timeouts(),
             metrics: Arc::clone(&metrics),
@@ -208,6 +229,10 @@ impl Server {
         observe(&metrics, &memberships, &config);
         if let Some(api) = api {
             observe_logins(&metrics, &api);
+        }
+        for (name, help, read) in mail::Counts::DESCRIBED {
+            let mail = mail.clone();
+            metrics.counter(name, help, move || mail.as_ref().map_or(0, |mail| read(&mail.counts)));
         }
         metrics.also(Arc::clone(memberships.lag()));
         observe_redis(&metrics, redis.as_ref());
@@ -230,7 +255,7 @@ impl Server {
         let (settings, limit) = (config.connections(tls, counts), config.drain.limit);
         let workers = worker::start(config.workers, listeners.data, settings, limit, &lifecycle.follow(), serve)?;
         lifecycle.advance(Stage::Ready);
-        Ok(Self { lifecycle, config, workers, access: writer, spans, memberships, reloadables, reloads })
+        Ok(Self { lifecycle, config, workers, access: writer, mail, spans, memberships, reloadables, reloads })
     }
 
     /// From now on everything that can be loaded again is, when its files change and when the trigger is pulled.
@@ -249,7 +274,7 @@ impl Server {
     /// Accepts nothing more, and returns when what is in flight has finished or the limit has passed.
     pub async fn drain(self) {
         self.lifecycle.advance(Stage::Draining);
-        let Self { workers, access, spans, memberships, .. } = self;
+        let Self { workers, access, mail, spans, memberships, .. } = self;
         let joined = tokio::task::spawn_blocking(move || {
             workers.join();
             if let Some(writer) = access {
@@ -257,6 +282,9 @@ impl Server {
             }
         });
         let _ = joined.await;
+        if let Some(mail) = mail {
+            mail.finish(LAST_LETTERS).await;
+        }
         if let Some(spans) = spans {
             spans.finish().await;
         }
@@ -270,6 +298,7 @@ fn identity_api(
     store: &Arc<dyn Store>,
     identity: &Arc<Identity>,
     limits: Option<Arc<limit::Shared>>,
+    letters: (Option<Arc<Mailer>>, Links),
 ) -> Result<Option<Arc<Api>>, StartError> {
     let accounts = &config.accounts;
     if !accounts.api {
@@ -279,7 +308,7 @@ fn identity_api(
         (Some(key), Compat::Openwisp) => Some(Sealer::new(&key.text()?)?),
         _ => None,
     };
-    Ok(Some(Arc::new(Api::new(Arc::clone(store), Arc::clone(identity), accounts, sealer, limits))))
+    Ok(Some(Arc::new(Api::new(Arc::clone(store), Arc::clone(identity), accounts, sealer, limits, letters))))
 }
 
 /// Redis as configured, with the task that connects to it; nothing waits for that.

@@ -21,6 +21,10 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 pub(super) const NOT_FOUND: &str = "\n<!doctype html>\n<html lang=\"en\">\n<head>\n  <title>Not Found</title>\n</head>\n<body>\n  \
     <h1>Not Found</h1><p>The requested resource was not found on this server.</p>\n</body>\n</html>\n";
 
+/// And the one for requests that it does not even read.
+const BAD_REQUEST: &str = "\n<!doctype html>\n<html lang=\"en\">\n<head>\n  <title>Bad Request (400)</title>\n</head>\n<body>\n  \
+    <h1>Bad Request (400)</h1><p></p>\n</body>\n</html>\n";
+
 /// Why a request is not answered as it wants.
 #[derive(Debug, Error)]
 pub enum ApiError {
@@ -41,6 +45,12 @@ pub enum ApiError {
         /// The limit, where it may be told.
         state: Option<State>,
     },
+    /// Nobody says who they are, or what they say is not good.
+    #[error("{1}")]
+    Unauthenticated(Reason, &'static str),
+    /// It is clear who asks, and they may not.
+    #[error("{1}")]
+    Forbidden(Reason, &'static str),
     /// The path is there, the method is not.
     #[error("Method \"{0}\" not allowed.")]
     Method(String),
@@ -50,6 +60,9 @@ pub enum ApiError {
     /// A body that is not of its type.
     #[error("{0}")]
     Parse(String),
+    /// A body or a query of more fields than anybody needs.
+    #[error("There are too many fields.")]
+    TooManyFields,
     /// Values of fields are wrong.
     #[error("fields are wrong")]
     Fields(FieldErrors),
@@ -66,10 +79,12 @@ impl ApiError {
         match self {
             Self::NoRoute | Self::NoFormat => StatusCode::NOT_FOUND,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::Unauthenticated(..) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(..) => StatusCode::FORBIDDEN,
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Parse(_) | Self::Fields(_) => StatusCode::BAD_REQUEST,
+            Self::Parse(_) | Self::TooManyFields | Self::Fields(_) => StatusCode::BAD_REQUEST,
             Self::Busy | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -78,6 +93,7 @@ impl ApiError {
     fn reason(&self) -> Option<Reason> {
         match self {
             Self::NoRoute => Some(Reason::NoRoute),
+            Self::Unauthenticated(reason, _) | Self::Forbidden(reason, _) => Some(*reason),
             Self::Throttled { .. } => Some(Reason::Throttled),
             Self::Unavailable => Some(Reason::StoreUnavailable),
             _ => None,
@@ -94,10 +110,8 @@ impl ApiError {
                 let problem = HeaderValue::from_static("application/problem+json");
                 (status, [(header::CONTENT_TYPE, problem)], denial.problem()).into_response()
             }
-            (Self::NoRoute, None) => {
-                let html = HeaderValue::from_static("text/html; charset=utf-8");
-                return (status, [(header::CONTENT_TYPE, html)], NOT_FOUND).into_response();
-            }
+            (Self::NoRoute, None) => return page(status, NOT_FOUND),
+            (Self::TooManyFields, None) if api.compat => return page(status, BAD_REQUEST),
             (Self::Fields(errors), None) => json_answer(status, errors.to_json()),
             (error, None) => json_answer(status, json!({ "detail": error.to_string() }).to_string()),
         };
@@ -107,6 +121,11 @@ impl ApiError {
         }
         headers.insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
         match self {
+            Self::Unauthenticated(reason, _) => {
+                let bare = api.compat || reason == Reason::CredentialsMissing;
+                let challenge = if bare { "Bearer" } else { "Bearer error=\"invalid_token\"" };
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
             Self::Throttled { wait, state } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(wait)));
                 if let Some(state) = state {
@@ -122,10 +141,17 @@ impl ApiError {
     }
 }
 
+/// One of Django's own pages.
+fn page(status: StatusCode, page: &'static str) -> Response {
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    let headers = [(header::CONTENT_TYPE, html), (header::VARY, HeaderValue::from_static("Cookie"))];
+    (status, headers, page).into_response()
+}
+
 /// `RateLimit` and its policy (draft-ietf-httpapi-ratelimit-headers).
 pub(super) fn tell_limit(headers: &mut http::HeaderMap, state: State) {
-    let policy = format!("\"address\";q={};w={}", state.limit, state.period.as_secs());
-    let now = format!("\"address\";r={};t={}", state.remaining, seconds(state.reset));
+    let policy = format!("\"{}\";q={};w={}", state.of, state.limit, state.period.as_secs());
+    let now = format!("\"{}\";r={};t={}", state.of, state.remaining, seconds(state.reset));
     if let (Ok(policy), Ok(now)) = (HeaderValue::try_from(policy), HeaderValue::try_from(now)) {
         headers.insert(RATE_LIMIT_POLICY, policy);
         headers.insert(RATE_LIMIT, now);

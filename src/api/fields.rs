@@ -1,9 +1,8 @@
 //! Fields as Django REST framework takes them: what is text, what is blank, and what is said when it is not.
 
-use serde_json::{Map, Value, json};
-
-/// What a body says, by field; where a field came twice, the last.
-pub type Fields = Map<String, Value>;
+pub use super::value::Fields;
+use super::value::{self, Value};
+use serde_json::json;
 
 /// Errors by field, in the order of the operation's fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,60 +55,93 @@ pub struct TextField {
 impl TextField {
     /// Reads it; what is wrong is in `errors`.
     pub fn read(&self, fields: &Fields, errors: &mut FieldErrors) -> Option<String> {
-        match self.check(fields.get(self.name)) {
-            Ok(text) => text,
+        let (text, surrogate) = match self.check(fields.get(self.name)) {
+            Ok(Some((text, surrogate))) => (text, surrogate),
+            Ok(None) => return None,
             Err(message) => {
                 errors.add(self.name, message);
-                None
+                return None;
             }
+        };
+        let has_null = text.contains('\0');
+        if has_null {
+            errors.add(self.name, "Null characters are not allowed.");
         }
+        if let Some(surrogate) = surrogate {
+            errors.add(self.name, format!("Surrogate characters are not allowed: U+{surrogate:X}."));
+        }
+        (!has_null && surrogate.is_none()).then_some(text)
     }
 
-    fn check(&self, value: Option<&Value>) -> Result<Option<String>, &'static str> {
-        let text = match value {
+    fn check(&self, value: Option<&Value>) -> Result<Option<(String, Option<u16>)>, &'static str> {
+        let (text, surrogate) = match value {
             None if self.required => return Err("This field is required."),
             None => return Ok(None),
             Some(Value::Null) if self.required => return Err("This field may not be null."),
             Some(Value::Null) => return Ok(None),
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Number(number)) => number.to_string(),
+            Some(Value::Text(text)) => (text.text.clone(), text.surrogate),
+            Some(Value::Int(digits)) => (digits.clone(), None),
+            Some(Value::Float(number)) => (value::float(*number), None),
             Some(_) => return Err("Not a valid string."),
         };
-        let text = if self.trim { text.trim().to_owned() } else { text };
+        let text = if self.trim { trimmed(&text).to_owned() } else { text };
         if text.is_empty() {
             return if self.required { Err("This field may not be blank.") } else { Ok(None) };
         }
-        if text.contains('\0') { Err("Null characters are not allowed.") } else { Ok(Some(text)) }
+        Ok(Some((text, surrogate)))
     }
+}
+
+/// Without what Python calls blank at its ends: the separators of ASCII are that too.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{FieldErrors, TextField};
-    use serde_json::json;
+    use super::{FieldErrors, Fields, TextField};
+    use crate::api::charset::Charset;
+    use crate::api::json;
+    use crate::api::value::Value;
+
+    fn fields(text: &str) -> Fields {
+        match json::parse(text.as_bytes(), Charset::UTF8).unwrap() {
+            Value::Object(fields) => fields,
+            other => panic!("{other:?}"),
+        }
+    }
 
     #[test]
     fn a_text_field_takes_texts_and_numbers_and_says_what_it_does_not_take() {
         let trimmed = TextField { name: "x", required: true, trim: true };
-        for (value, text) in [
-            (json!({ "x": " ann " }), Ok("ann")),
-            (json!({ "x": 12345 }), Ok("12345")),
-            (json!({}), Err("This field is required.")),
-            (json!({ "x": null }), Err("This field may not be null.")),
-            (json!({ "x": "  " }), Err("This field may not be blank.")),
-            (json!({ "x": true }), Err("Not a valid string.")),
-            (json!({ "x": ["a"] }), Err("Not a valid string.")),
-            (json!({ "x": "a\u{0}b" }), Err("Null characters are not allowed.")),
+        for (body, text) in [
+            (r#"{"x": " ann "}"#, Ok("ann")),
+            (r#"{"x": "\u001f\u00a0ann\u001c\u3000"}"#, Ok("ann")),
+            (r#"{"x": "\u200bann"}"#, Ok("\u{200b}ann")),
+            (r#"{"x": 12345}"#, Ok("12345")),
+            (r#"{"x": 1e16}"#, Ok("1e+16")),
+            (r#"{"x": 12345678901234567890123}"#, Ok("12345678901234567890123")),
+            ("{}", Err("This field is required.")),
+            (r#"{"x": null}"#, Err("This field may not be null.")),
+            (r#"{"x": "  "}"#, Err("This field may not be blank.")),
+            (r#"{"x": true}"#, Err("Not a valid string.")),
+            (r#"{"x": ["a"]}"#, Err("Not a valid string.")),
+            (r#"{"x": "a\u0000b"}"#, Err("Null characters are not allowed.")),
+            (r#"{"x": "\ud800b"}"#, Err("Surrogate characters are not allowed: U+D800.")),
+            (
+                r#"{"x": "\udc00\u0000\ud800"}"#,
+                Err("Null characters are not allowed.\",\"Surrogate characters are not allowed: U+DC00."),
+            ),
         ] {
             let mut errors = FieldErrors::default();
-            let read = trimmed.read(value.as_object().unwrap(), &mut errors);
+            let read = trimmed.read(&fields(body), &mut errors);
             match text {
                 Ok(text) => assert_eq!((read.as_deref(), errors.is_empty()), (Some(text), true)),
                 Err(message) => assert_eq!(errors.to_json(), format!("{{\"x\":[\"{message}\"]}}")),
             }
         }
         let raw = TextField { trim: false, ..trimmed };
-        let read = raw.read(json!({ "x": "   " }).as_object().unwrap(), &mut FieldErrors::default());
+        let read = raw.read(&fields(r#"{"x": "   "}"#), &mut FieldErrors::default());
         assert_eq!(read.as_deref(), Some("   "));
     }
 }

@@ -1,7 +1,7 @@
 //! `/api/v1/users/login/`: people log in with a form, and go on with a session.
 //!
 //! Limits, the pool of passwords and what is said to whom are those of the token endpoint. A login never goes on with the session
-//! of before, and a password that is too old begins none.
+//! of before, and a password that is too old begins one that is good for choosing a new one alone.
 
 use super::error::{ApiError, tell_limit};
 use super::page::{self, Account, Visitor};
@@ -22,6 +22,7 @@ use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +30,6 @@ const ALLOW: &str = "GET, HEAD, POST";
 const WRONG: &str = "Nobody can log in with this. Check what you typed, and try again.";
 const MISSING: &str = "Fill in both fields.";
 const STALE: &str = "This form was open for too long, or your browser sends no cookies. Try again.";
-const EXPIRED: &str = "Your password is too old. Ask whoever looks after this service for a new one.";
 const BUSY: &str = "Nobody can log in at this moment. Try again in a few seconds.";
 
 /// The form, and what it was sent with.
@@ -59,7 +59,6 @@ enum Refused {
     Stale,
     Missing,
     Wrong,
-    Expired,
     Throttled(Duration, Option<Limit>),
     Busy,
 }
@@ -83,7 +82,7 @@ async fn show(api: &Api, client: Client, request: &Parts) -> Response {
         return ask(api, &visitor, StatusCode::OK, "", &Form { next: next.to_owned(), ..Form::default() });
     }
     let Ok((csrf, cookie)) = visitor.form() else { return ApiError::Unavailable.answer(api, ALLOW) };
-    page::answer(StatusCode::OK, &Account { next, ..Account::new("You are logged in", &username, &csrf) }, cookie)
+    page::answer(StatusCode::OK, &Account { next, ..Account::new(api, "You are logged in", &username, &csrf) }, cookie)
 }
 
 /// Shows the form.
@@ -139,19 +138,23 @@ async fn submit(api: &Api, client: Client, parts: Parts, body: Body) -> Response
         Err(Refused::Stale)
     };
     match entered {
-        Ok(cookies) => page::go_on(if form.next.is_empty() { LOGIN } else { &form.next }, cookies),
+        Ok((cookies, false)) => page::go_on(if form.next.is_empty() { LOGIN } else { &form.next }, cookies),
+        Ok((cookies, true)) => {
+            let next = utf8_percent_encode(&form.next, NON_ALPHANUMERIC);
+            page::go_on(&format!("{}?next={next}", api.links.change()), cookies)
+        }
         Err(refused) => again(api, &visitor, &form, refused),
     }
 }
 
-/// Logs somebody in: the cookies of their session.
+/// Logs somebody in: the cookies of their session, and whether they must choose a new password first.
 async fn enter(
     api: &Api,
     Client(client): Client,
     visitor: &Visitor,
     form: &Form,
     password: String,
-) -> Result<Vec<HeaderValue>, Refused> {
+) -> Result<(Vec<HeaderValue>, bool), Refused> {
     let counted = api.login.limits().request(client).await;
     counted.map_err(|state| Refused::Throttled(state.reset, Some(state)))?;
     if form.username.is_empty() || password.is_empty() {
@@ -166,15 +169,12 @@ async fn enter(
         LoginError::Busy(_) => Refused::Busy,
         LoginError::Store(error) => unavailable(&error),
     })?;
-    if person.is_expired() {
-        return Err(Refused::Expired);
-    }
-    let begun = api.identity.begin_session(person.user, visitor.session.as_deref(), person.password_until).await;
+    let begun = api.identity.begin_session(person.user, visitor.session.as_deref(), true).await;
     let cookies = begun.map_err(|error| unavailable(&error))?;
     if let Err(error) = note_login(api, person.user).await {
         tracing::warn!(%error, "a login cannot be noted");
     }
-    Ok(cookies.into_iter().flatten().collect())
+    Ok((cookies.into_iter().flatten().collect(), person.is_expired()))
 }
 
 fn unavailable(error: &StoreError) -> Refused {
@@ -196,18 +196,14 @@ fn again(api: &Api, visitor: &Visitor, form: &Form, refused: Refused) -> Respons
         Refused::Stale => show(StatusCode::FORBIDDEN, STALE),
         Refused::Missing => show(StatusCode::BAD_REQUEST, MISSING),
         Refused::Wrong => show(StatusCode::BAD_REQUEST, WRONG),
-        Refused::Expired => show(StatusCode::FORBIDDEN, EXPIRED),
         Refused::Busy => {
             let mut response = show(StatusCode::SERVICE_UNAVAILABLE, BUSY);
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             response
         }
         Refused::Throttled(wait, limit) => {
+            let mut response = show(StatusCode::TOO_MANY_REQUESTS, &page::too_many(wait));
             let seconds = wait.as_secs().saturating_add(1);
-            let told =
-                if seconds < 120 { format!("{seconds} seconds") } else { format!("{} minutes", seconds / 60 + 1) };
-            let problem = format!("There were too many attempts. Try again in {told}.");
-            let mut response = show(StatusCode::TOO_MANY_REQUESTS, &problem);
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             if let Some(limit) = limit {
                 tell_limit(response.headers_mut(), limit);

@@ -33,7 +33,7 @@ async fn show(api: &Api, client: Client, visitor: &Visitor, status: StatusCode, 
     let username = visitor.username(api, client).await;
     let Ok((csrf, cookie)) = visitor.form() else { return ApiError::Unavailable.answer(api, ALLOW) };
     let title = if username.is_empty() { "You are not logged in" } else { "Log out" };
-    page::answer(status, &Account { problem, ..Account::new(title, &username, &csrf) }, cookie)
+    page::answer(status, &Account { problem, ..Account::new(api, title, &username, &csrf) }, cookie)
 }
 
 async fn submit(api: &Api, client: Client, visitor: &Visitor, parts: &Parts, body: Body) -> Response {

@@ -3,34 +3,46 @@
 //! It runs on the control plane; a data-plane worker hands a request over ([`Service::call`]) once its body is here, and waits for
 //! the answer like for an upstream's. [`router`] has all routes and layers in one list; each operation is a file ([`token`],
 //! [`login`], [`logout`]).
-//! What comes in is read by [`body`] and [`fields`] in the manner of the reference (Django REST framework), whose answers
-//! clients of an existing installation know; what goes wrong becomes an answer in [`error`] alone.
+//! What comes in is read by [`body`] (JSON, forms: each a file) and [`fields`] in the manner of the reference (Django REST
+//! framework), whose answers clients of an existing installation know; what goes wrong becomes an answer in [`error`] alone.
 
 pub mod body;
+mod charset;
 pub mod error;
 pub mod fields;
-pub mod json;
+mod form;
+mod json;
+pub mod links;
 pub mod login;
 pub mod logout;
+mod media;
+mod multipart;
 pub mod negotiate;
 pub mod page;
+pub mod password;
 pub mod router;
 pub mod token;
+pub mod value;
+pub mod who;
 
-use crate::config::accounts::Accounts;
+use crate::config::accounts::{Accounts, Passwords};
 use crate::directory::Store;
 use crate::directory::seal::Sealer;
 use crate::identity::Identity;
 use crate::limit::Shared;
 use crate::login::Login;
+use crate::mail::Mailer;
 use axum::Router;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
+use links::Links;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 /// Greatest body of a request, in bytes.
@@ -54,12 +66,23 @@ pub struct Api {
     pub sealer: Option<Sealer>,
     /// How long a token of a login is good.
     pub lifetime: Option<Duration>,
+    /// How passwords must be, and how long a link is good.
+    pub passwords: Passwords,
+    /// Sends letters, where that is configured.
+    pub mail: Option<Arc<Mailer>>,
+    /// What letters lead to.
+    pub links: Links,
     /// Whether answers are the reference's where ours would be better.
     pub compat: bool,
+    /// One permit for each request for a letter that is being looked into.
+    letters: Arc<Semaphore>,
+    /// Whether the log knows already that letters are wanted and cannot be sent.
+    told_of_mail: AtomicBool,
 }
 
 impl Api {
-    /// As it is configured. A `sealer` is what `compat: openwisp` needs; `shared` are the limits that replicas share.
+    /// As it is configured. A `sealer` is what `compat: openwisp` needs; `shared` are the limits that replicas share; `mail` is who
+    /// sends letters, with what their `links` begin with.
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
@@ -67,6 +90,7 @@ impl Api {
         accounts: &Accounts,
         sealer: Option<Sealer>,
         shared: Option<Arc<Shared>>,
+        (mail, links): (Option<Arc<Mailer>>, Links),
     ) -> Self {
         Self {
             login: Login::new(Arc::clone(&store), accounts.clone(), shared),
@@ -75,6 +99,11 @@ impl Api {
             compat: sealer.is_some(),
             sealer,
             lifetime: accounts.lifetime,
+            passwords: accounts.passwords,
+            mail,
+            links,
+            letters: Arc::new(Semaphore::new(password::LETTERS_AT_ONCE)),
+            told_of_mail: AtomicBool::new(false),
         }
     }
 }

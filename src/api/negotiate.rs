@@ -3,33 +3,36 @@
 //! JSON is what there is; a browser that asks for HTML gets JSON too until there is a page for it. Quality values count for
 //! nothing, more specific types win, and `?format=` goes first.
 
+use super::charset::Charset;
 use super::error::ApiError;
+use super::form;
+use super::media::Header;
 use http::HeaderMap;
 use http::header::ACCEPT;
-use percent_encoding::percent_decode_str;
 
-const OURS: [&str; 2] = ["application/json", "text/html"];
+/// The reference's representations: what `?format=` calls them, and their types.
+const OURS: [(&str, &str); 2] = [("json", "application/json"), ("api", "text/html")];
 
 /// # Errors
-/// [`ApiError::NoFormat`], [`ApiError::NotAcceptable`].
+/// [`ApiError::NoFormat`], [`ApiError::NotAcceptable`], [`ApiError::TooManyFields`].
 pub fn negotiate(query: Option<&str>, headers: &HeaderMap) -> Result<(), ApiError> {
-    let mut pairs = query.unwrap_or_default().split('&').rev().filter_map(|pair| pair.split_once('='));
-    let format = pairs.find(|(name, _)| *name == "format").map(|(_, value)| percent_decode_str(value));
-    match format.map(|format| format.decode_utf8_lossy().into_owned()).as_deref() {
-        None | Some("") => {}
-        Some("json" | "api") => return Ok(()),
-        Some(_) => return Err(ApiError::NoFormat),
+    let query = query.unwrap_or_default();
+    let pairs = form::pairs(query.as_bytes(), Charset::UTF8).ok_or(ApiError::TooManyFields)?;
+    let format = pairs.iter().rev().find(|(name, _)| name == "format").map(|(_, format)| format.as_str());
+    let wanted = |name: &str| format.is_none_or(|format| format.is_empty() || format == name);
+    let mut left = OURS.iter().filter(|(name, _)| wanted(name)).peekable();
+    if left.peek().is_none() {
+        return Err(ApiError::NoFormat);
     }
-    let mut values = headers.get_all(ACCEPT).iter().peekable();
-    if values.peek().is_none() {
-        return Ok(());
-    }
-    let takes = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|range| {
-        let range = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let main = |media: &str| media.split('/').next().map(|main| format!("{main}/*"));
-        range == "*/*" || OURS.iter().any(|media| *media == range || main(media).as_ref() == Some(&range))
-    });
-    if takes { Ok(()) } else { Err(ApiError::NotAcceptable) }
+    let ranges: Vec<Header> = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|range| Header::parse(range.trim()))
+        .collect();
+    let takes = |media: &str| !headers.contains_key(ACCEPT) || ranges.iter().any(|range| range.is(media));
+    if left.any(|(_, media)| takes(media)) { Ok(()) } else { Err(ApiError::NotAcceptable) }
 }
 
 #[cfg(test)]
@@ -48,7 +51,15 @@ mod tests {
             ("", Some("text/html,application/xhtml+xml"), true),
             ("", Some("application/xml"), false),
             ("", Some(""), false),
-            ("format=json", Some("application/xml"), true),
+            ("format=json", Some("application/xml"), false),
+            ("format=json", Some("application/*"), true),
+            ("format=api", Some("application/json"), false),
+            ("format=api", None, true),
+            ("form%61t=xml", None, false),
+            ("format=xml&format=json", None, true),
+            ("format", None, true),
+            ("", Some("*/json"), true),
+            ("", Some("*"), false),
             ("format=", Some("application/xml"), false),
             ("a=b&format=xml", None, false),
         ] {

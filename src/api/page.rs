@@ -8,6 +8,7 @@ use super::router::{LOGIN, LOGOUT};
 use super::{Api, Client};
 use crate::clock;
 use crate::directory::token::TokenDigest;
+use crate::id::UserId;
 use crate::identity::credential::cookies;
 use crate::identity::session::{self, SessionToken, Settings};
 use crate::target::Target;
@@ -18,6 +19,7 @@ use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 /// The one style sheet. It stands in every page, and the page's policy names it by its digest.
 pub(super) const STYLE: &str = include_str!("templates/style.css");
@@ -55,28 +57,45 @@ impl Visitor {
         Self { session: one(settings.cookie()), form, settings }
     }
 
-    /// The name of whoever is logged in, and nothing where nobody is or nobody can tell.
-    pub async fn username(&self, api: &Api, Client(client): Client) -> String {
-        let Some(session) = &self.session else { return String::new() };
+    /// Whoever is logged in, where somebody is and that can be told.
+    pub async fn person(&self, api: &Api, Client(client): Client) -> Option<Person> {
+        let session = self.session.as_ref()?;
         if !api.login.limits().may_ask(client) {
-            return String::new();
+            return None;
         }
+        let now = clock::unix_seconds();
         match api.store.session_snapshot(&TokenDigest::of(session)).await {
-            Ok(Some(found)) if found.snapshot.user.is_active && found.expires_at > clock::unix_seconds() => {
-                found.snapshot.user.username.as_str().to_owned()
-            }
-            Ok(_) => String::new(),
+            Ok(Some(found)) if found.snapshot.user.is_active && found.expires_at > now => Some(Person {
+                id: found.snapshot.user.id,
+                username: found.snapshot.user.username.as_str().to_owned(),
+                has_old_password: api.identity.password_until(&found).is_some_and(|until| until <= now),
+            }),
+            Ok(_) => None,
             Err(error) => {
                 tracing::warn!(%error, "a page is shown as to nobody");
-                String::new()
+                None
             }
         }
     }
 
+    /// The name of whoever is logged in, and nothing where nobody is or nobody can tell.
+    pub async fn username(&self, api: &Api, client: Client) -> String {
+        self.person(api, client).await.map(|person| person.username).unwrap_or_default()
+    }
+
     /// Whether the form with this field is one that we have shown to this browser.
     pub fn sent_our_form(&self, headers: &HeaderMap, field: &str) -> bool {
-        session::is_of_our_origin(headers)
-            && self.form.as_ref().is_some_and(|form| session::repeats(field.as_bytes(), form))
+        session::is_of_our_origin(headers) && self.repeats(field)
+    }
+
+    /// The same where the page's address is a secret that is told to nobody: browsers then say `null` for its origin.
+    pub fn sent_our_hidden_form(&self, headers: &HeaderMap, field: &str) -> bool {
+        let is_null = headers.get(header::ORIGIN).is_some_and(|origin| origin == "null");
+        (is_null || session::is_of_our_origin(headers)) && self.repeats(field)
+    }
+
+    fn repeats(&self, field: &str) -> bool {
+        self.form.as_ref().is_some_and(|form| session::repeats(field.as_bytes(), form))
     }
 
     /// What a form repeats, with the cookie that must be set for it. One that is there stays: forms may be open in two windows.
@@ -107,6 +126,14 @@ impl Visitor {
     }
 }
 
+/// Whoever is logged in.
+pub(super) struct Person {
+    pub id: UserId,
+    pub username: String,
+    /// They must choose a new one before anything else.
+    pub has_old_password: bool,
+}
+
 const fn form_cookie(settings: &Settings) -> &'static str {
     if settings.secure { "__Host-postern_form" } else { "postern_form" }
 }
@@ -123,12 +150,14 @@ pub(super) struct Account<'a> {
     pub csrf: &'a str,
     pub login: &'static str,
     pub logout: &'static str,
+    pub change: &'static str,
 }
 
 impl<'a> Account<'a> {
     /// With what is the same everywhere.
-    pub const fn new(title: &'a str, username: &'a str, csrf: &'a str) -> Self {
-        Self { style: STYLE, title, problem: "", username, next: "", csrf, login: LOGIN, logout: LOGOUT }
+    pub const fn new(api: &Api, title: &'a str, username: &'a str, csrf: &'a str) -> Self {
+        let change = api.links.change();
+        Self { style: STYLE, title, problem: "", username, next: "", csrf, login: LOGIN, logout: LOGOUT, change }
     }
 }
 
@@ -155,6 +184,13 @@ pub(super) fn go_on(to: &str, cookies: impl IntoIterator<Item = HeaderValue>) ->
     }
     finish(headers);
     response
+}
+
+/// What is told when there were too many attempts.
+pub(super) fn too_many(wait: Duration) -> String {
+    let seconds = wait.as_secs().saturating_add(1);
+    let told = if seconds < 120 { format!("{seconds} seconds") } else { format!("{} minutes", seconds / 60 + 1) };
+    format!("There were too many attempts. Try again in {told}.")
 }
 
 fn finish(headers: &mut HeaderMap) {

@@ -1,6 +1,7 @@
 //! All routes, and what stands around them.
 
 use super::error::ApiError;
+use super::password::{change, change_page, confirm, reset, reset_page};
 use super::{Api, login, logout, token};
 use axum::Router;
 use axum::extract::{Request, State};
@@ -17,11 +18,25 @@ pub const TOKEN: &str = "/api/v1/users/token/";
 pub const LOGIN: &str = "/api/v1/users/login/";
 /// The path of the logout page.
 pub const LOGOUT: &str = "/api/v1/users/logout/";
+/// The path at which who is logged in changes their password.
+pub const CHANGE: &str = "/api/v1/users/user/password/change/";
+/// The path at which a link is asked for.
+pub const RESET: &str = "/api/v1/users/password/reset/";
+/// The path at which a link's token is used.
+pub const CONFIRM: &str = "/api/v1/users/password/reset/confirm/";
+/// The path of the page on which who is logged in changes their password.
+pub const CHANGE_PAGE: &str = "/api/v1/users/password/change/";
+/// What the path of a link begins with.
+pub const RESET_PAGE: &str = "/api/v1/users/password/reset/key/";
+/// What is ours outside [`crate::policy::RESERVED`] with `compat: openwisp`: links that an old installation has sent.
+pub const COMPAT: [&str; 2] = [CHANGE_PAGE_COMPAT, RESET_PAGE_COMPAT];
+/// [`CHANGE_PAGE`], where the reference has it.
+pub const CHANGE_PAGE_COMPAT: &str = "/accounts/password/change/";
+/// [`RESET_PAGE`], where the reference has it.
+pub const RESET_PAGE_COMPAT: &str = "/accounts/password/reset/key/";
 /// Paths that a slash is added to where it is missing.
-const PATHS: [&str; 1] = [TOKEN];
-const PAGES: [&str; 2] = [LOGIN, LOGOUT];
-/// Endpoints that are not there yet and share the limit of an address with those that are.
-const LIMITED: [&str; 2] = ["/api/v1/users/password/reset/", "/api/v1/users/password/reset/confirm/"];
+const PATHS: [&str; 4] = [TOKEN, CHANGE, RESET, CONFIRM];
+const PAGES: [&str; 3] = [LOGIN, LOGOUT, CHANGE_PAGE];
 
 /// On every answer: it is for the one who asked, and not to be framed, sniffed or told to others.
 const EVERYWHERE: [(HeaderName, HeaderValue); 5] = [
@@ -35,15 +50,25 @@ const EVERYWHERE: [(HeaderName, HeaderValue); 5] = [
 /// The identity API.
 pub fn router(api: Arc<Api>) -> Router {
     // Each operation sees to its methods itself: the reference looks at them after the limits.
-    let mut router = Router::new().route(TOKEN, any(token::answer));
+    let mut router = Router::new()
+        .route(TOKEN, any(token::answer))
+        .route(CHANGE, any(change::answer))
+        .route(RESET, any(reset::answer))
+        .route(CONFIRM, any(confirm::answer))
+        .route(&format!("{RESET_PAGE}{{link}}/"), any(reset_page::answer))
+        .route(&format!("{RESET_PAGE_COMPAT}{{link}}/"), any(reset_page::answer));
     if has_pages(&api) {
-        router = router.route(LOGIN, any(login::answer)).route(LOGOUT, any(logout::answer));
+        router = router
+            .route(LOGIN, any(login::answer))
+            .route(LOGOUT, any(logout::answer))
+            .route(CHANGE_PAGE, any(change_page::answer))
+            .route(CHANGE_PAGE_COMPAT, any(change_page::answer));
     }
     router.fallback(unknown).layer(middleware::from_fn(everywhere)).with_state(api)
 }
 
 /// Pages begin and end sessions, so they are there where sessions are taken.
-fn has_pages(api: &Api) -> bool {
+pub(super) fn has_pages(api: &Api) -> bool {
     api.identity.sessions().is_some()
 }
 
@@ -56,11 +81,11 @@ async fn everywhere(request: Request, next: Next) -> Response {
 }
 
 /// Nothing is there; or it is, with a slash behind.
-async fn unknown(State(api): State<Arc<Api>>, client: axum::Extension<super::Client>, uri: Uri) -> Response {
+async fn unknown(State(api): State<Arc<Api>>, uri: Uri) -> Response {
     let path = uri.path();
     let pages: &[&str] = if has_pages(&api) { &PAGES } else { &[] };
     if PATHS.iter().chain(pages).any(|known| known.strip_suffix('/') == Some(path)) {
-        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let query = uri.query().filter(|query| !query.is_empty()).map(|query| format!("?{query}")).unwrap_or_default();
         if let Ok(location) = HeaderValue::try_from(format!("{path}/{query}")) {
             let headers = [
                 (header::LOCATION, location),
@@ -69,11 +94,6 @@ async fn unknown(State(api): State<Arc<Api>>, client: axum::Extension<super::Cli
             ];
             return (StatusCode::MOVED_PERMANENTLY, headers).into_response();
         }
-    }
-    if LIMITED.contains(&path)
-        && let Err(state) = api.login.limits().request(client.0.0).await
-    {
-        return ApiError::Throttled { wait: state.reset, state: Some(state) }.answer(&api, "POST, OPTIONS");
     }
     ApiError::NoRoute.answer(&api, "")
 }

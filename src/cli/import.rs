@@ -28,7 +28,7 @@ enum From {
         /// A live database: postgres://USER@HOST/DATABASE. It is only read
         #[arg(long, value_name = "URL", required_unless_present = "sql")]
         from: Option<String>,
-        /// Dumps as pg_dump writes them, the schema's before the data's; - is the standard input
+        /// Dumps as pg_dump writes them, the schema's before the data's, or SQLite's .dump; - is the standard input
         #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "from")]
         sql: Vec<String>,
         /// The Django app of users, where its models were swapped

@@ -29,9 +29,9 @@ enum Verb {
         /// Whose it will be: id, username or e-mail address
         #[arg(long)]
         user: String,
-        /// What it is for; the gate takes tokens without a scope alone, other services may ask for one
-        #[arg(long, default_value = "")]
-        scope: String,
+        /// What it is for; other services may ask for another scope than the gate [default: `scope` of the configuration]
+        #[arg(long)]
+        scope: Option<String>,
         /// How long it is good: 90s, 5m, 12h [default: `max_age` of the configuration]
         #[arg(long, value_name = "DURATION")]
         max_age: Option<String>,
@@ -66,6 +66,7 @@ pub async fn run(
     let Verb::Mint { user, scope, max_age } = args.verb;
     let settings =
         settings.context("sesame tokens are not configured: `identity: { sesame: { key: { env: NAME } } }`")?;
+    let scope = scope.unwrap_or_else(|| settings.scope.to_string());
     let sesame = Sesame::new(settings.secret()?);
     let user = store.user(&user.into()).await?;
     let found = store.revocation(&UserKey::Id(user.id)).await?.context("the user has just gone")?;

@@ -11,7 +11,6 @@ use crate::directory::{DirectoryError, GrantRecord, NewUser, ProfileEdit, Store,
 use crate::id::UserId;
 use crate::password::{Hasher, PasswordHash};
 use anyhow::{Context, ensure};
-use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
 /// Users: create, list, show, edit, password, organization, delete, grant, revoke, permissions
@@ -355,12 +354,6 @@ fn read_password(hasher: &Hasher) -> anyhow::Result<PasswordHash> {
     Ok(hasher.hash(password)?)
 }
 
-/// The day of a new password, in UTC.
-fn today() -> Date {
-    let now = Timestamp::from_second(clock::unix_seconds()).unwrap_or_default();
-    now.to_zoned(jiff::tz::TimeZone::UTC).date()
-}
-
 /// Shows users, one a line.
 ///
 /// # Errors
@@ -382,7 +375,7 @@ pub async fn run(args: Args, hasher: &Hasher, store: &dyn Store, out: &mut Outpu
             let created = store.create_users(vec![new]).await.map_err(|e| e.error)?;
             for user in &created {
                 if let Some(password) = &password {
-                    store.set_password(&user.id.into(), Some(password.clone()), today()).await?;
+                    store.set_password(&user.id.into(), Some(password.clone()), clock::today()).await?;
                 }
             }
             for user in created.into_iter().map(Shown::from) {
@@ -406,7 +399,7 @@ pub async fn run(args: Args, hasher: &Hasher, store: &dyn Store, out: &mut Outpu
         }
         Verb::Password { user, password_stdin: _, none } => {
             let password = if none { None } else { Some(read_password(hasher)?) };
-            let user = store.set_password(&user.into(), password, today()).await?;
+            let user = store.set_password(&user.into(), password, clock::today()).await?;
             let done = if none { "took the password of" } else { "changed the password of" };
             out.note(&format!("{done} user {}", user.username));
         }

@@ -3,6 +3,9 @@
 use super::secret::{self, SecretSource};
 use crate::password::Algorithm;
 use crate::yaml::{Findings, Keys, Map, Rate};
+use jiff::Span;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
@@ -46,6 +49,10 @@ pub struct Passwords {
     pub expire_after: u32,
     /// The same for staff, where it is not 0.
     pub expire_after_staff: u32,
+    /// Characters of a new one, at least; `None`: as many as is usual.
+    pub min_length: Option<u32>,
+    /// How long a link is good with which a new one is chosen; `None`: as long as is usual.
+    pub link_lifetime: Option<Duration>,
 }
 
 impl Passwords {
@@ -54,6 +61,15 @@ impl Passwords {
     pub fn good_for(&self, is_staff: bool) -> Option<u32> {
         let days = if is_staff && self.expire_after_staff > 0 { self.expire_after_staff } else { self.expire_after };
         (days > 0).then_some(days)
+    }
+
+    /// When a password that was chosen on a day becomes too old, in seconds since the Unix epoch: it is good for so many days
+    /// behind that one, in UTC. One of which nobody knows when it was chosen is never too old, as in the reference.
+    #[must_use]
+    pub fn until(&self, chosen: Option<Date>, is_staff: bool) -> Option<i64> {
+        let days = self.good_for(is_staff)?;
+        let day = chosen?.checked_add(Span::new().days(days.saturating_add(1))).ok()?;
+        Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
     }
 }
 
@@ -97,6 +113,8 @@ impl Default for Accounts {
                 queue: 64,
                 expire_after: 0,
                 expire_after_staff: 0,
+                min_length: None,
+                link_lifetime: None,
             },
         }
     }
@@ -213,6 +231,8 @@ const PASSWORDS: Keys<'static> = Keys {
         "queue",
         "expire_after",
         "expire_after_staff",
+        "min_length",
+        "link_lifetime",
     ],
     not_yet: &[],
 };
@@ -241,6 +261,13 @@ fn passwords(map: &Map, passwords: &mut Passwords, findings: &mut Findings) {
     // Days: what is longer than a century is a mistake.
     passwords.expire_after = number("expire_after", 0..=36_525, 0);
     passwords.expire_after_staff = number("expire_after_staff", 0..=36_525, 0);
+    passwords.min_length = map.get("min_length").is_some().then(|| number("min_length", 1..=128, 8));
+    if let Some(node) = map.get("link_lifetime") {
+        passwords.link_lifetime = node.expect_duration("`link_lifetime`", findings);
+        if passwords.link_lifetime.is_some_and(|lifetime| lifetime < Duration::from_secs(60)) {
+            findings.error("wrong_value", node.span, "`link_lifetime` is at least 1m");
+        }
+    }
     let mut memory = 19 * 1024;
     if let Some(node) = map.get("memory")
         && let Some(bytes) = node.expect_size("`memory`", findings)

@@ -7,6 +7,7 @@ pub mod accounts;
 mod database;
 mod edge;
 pub mod identity;
+pub mod mail;
 mod overlay;
 mod redis;
 pub mod schema;
@@ -174,6 +175,10 @@ pub struct Config {
     pub identity: identity::Identity,
     /// How people log in, and what they get.
     pub accounts: accounts::Accounts,
+    /// Who sends letters for us.
+    pub mail: Option<mail::Mail>,
+    /// What addresses of this service begin with, as people know them: no slash behind.
+    pub public_url: Option<Box<str>>,
     /// Whose manner answers follow.
     pub compat: Compat,
     /// The directory's store.
@@ -299,6 +304,8 @@ impl Default for Config {
             secrets: Vec::new(),
             identity: identity::Identity::default(),
             accounts: accounts::Accounts::default(),
+            mail: None,
+            public_url: None,
             compat: Compat::default(),
             database: Database::Sqlite(format!("sqlite:{}", data_dir().join("postern.db").display())),
             redis: None,

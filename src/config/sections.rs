@@ -1,6 +1,6 @@
 //! Reads the merged tree, section by section.
 
-use super::{Compat, Config, Limits, Timeouts, Wider, accounts, database, identity, redis, secret};
+use super::{Compat, Config, Limits, Timeouts, Wider, accounts, database, identity, mail, redis, secret};
 use crate::directory::audit::Target;
 use crate::telemetry::log::Format;
 use crate::telemetry::trace;
@@ -22,6 +22,8 @@ const TOP: Keys<'static> = Keys {
         "policy",
         "secrets",
         "identity",
+        "public_url",
+        "mail",
         "database",
         "schema",
         "compat",
@@ -59,6 +61,19 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     }
     if let Some(node) = tree.get("secrets") {
         config.secrets = secret::read(node, base, findings);
+    }
+    config.public_url = tree.get("public_url").and_then(|node| mail::public_url(node, findings));
+    if let Some(node) = tree.get("mail") {
+        config.mail = mail::read(node, base, findings);
+        if tree.get("public_url").is_none() {
+            findings
+                .error(
+                    "missing_key",
+                    node.span,
+                    "letters have links, and there is no `public_url` that they begin with",
+                )
+                .help("write `public_url: https://app.example.com`");
+        }
     }
     if let Some(node) = tree.get("identity")
         && let Some(map) = node.expect_map("`identity`", findings)

@@ -23,6 +23,8 @@ pub enum Reason {
     UserInactive,
     /// The credential is good, but not for this.
     ScopeExceeded,
+    /// The session began with a password that is too old by now.
+    PasswordExpired,
     /// The request names no organization that could be read.
     OrgMissing,
     /// The organization is not the caller's, is disabled or does not exist.
@@ -73,7 +75,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of the manual.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::NoRoute,
         Self::MethodNotAllowed,
         Self::BadTarget,
@@ -83,6 +85,7 @@ impl Reason {
         Self::CredentialsInvalid,
         Self::UserInactive,
         Self::ScopeExceeded,
+        Self::PasswordExpired,
         Self::OrgMissing,
         Self::OrgForeign,
         Self::OrgLevelMissing,
@@ -146,6 +149,12 @@ impl Reason {
             Self::ScopeExceeded => {
                 ("scope_exceeded", S::FORBIDDEN, "Forbidden", "The credentials are not good for this.")
             }
+            Self::PasswordExpired => (
+                "password_expired",
+                S::FORBIDDEN,
+                "Password expired",
+                "Your password has expired. Update it to continue.",
+            ),
             Self::OrgMissing => (
                 "org_missing",
                 S::BAD_REQUEST,

@@ -6,6 +6,7 @@ use super::token::TokenDigest;
 use crate::facts::Snapshot;
 use crate::id::UserId;
 use async_trait::async_trait;
+use jiff::civil::Date;
 use secrecy::SecretString;
 use serde::Serialize;
 use std::fmt;
@@ -50,6 +51,10 @@ pub struct SessionSnapshot {
     pub session: Uuid,
     /// It is refused from this second (Unix) on.
     pub expires_at: i64,
+    /// Whether it began with a password.
+    pub by_password: bool,
+    /// When its user chose their password, where that is known.
+    pub password_updated: Option<Date>,
     /// Whose it is, perhaps inactive.
     pub snapshot: Snapshot,
 }
@@ -63,6 +68,8 @@ pub struct NewSession {
     pub digest: TokenDigest,
     /// It is refused from this second (Unix) on.
     pub expires_at: i64,
+    /// Whether it begins with a password, and is good for little once that has grown old.
+    pub by_password: bool,
     /// The session that it takes the place of: a login never goes on with the cookie of before.
     pub instead_of: Option<TokenDigest>,
 }

@@ -24,6 +24,23 @@ pub struct LoginQuery {
     pub organization: Option<String>,
 }
 
+impl LoginQuery {
+    /// The address in the spellings that find it: stores compare without case, but some only where letters are ASCII.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<String> {
+        let Some(email) = &self.email else { return Vec::new() };
+        let mut spellings = vec![email.clone()];
+        if !email.is_ascii() {
+            for spelling in [email.to_lowercase(), email.to_uppercase()] {
+                if !spellings.contains(&spelling) {
+                    spellings.push(spelling);
+                }
+            }
+        }
+        spellings
+    }
+}
+
 /// Somebody whom a login identifier means.
 #[derive(Clone, Debug)]
 pub struct LoginCandidate {
@@ -175,6 +192,16 @@ pub trait People: Send + Sync + 'static {
 
     /// Keeps the same password in another form, unless it was changed meanwhile; whether it did.
     async fn upgrade_password(&self, user: UserId, old: PasswordHash, new: PasswordHash) -> Result<bool, StoreError>;
+
+    /// Gives a user a new password that was chosen on a day, unless the one that is kept is another than `old` by now; whether it
+    /// did. Of many who try at once, one succeeds.
+    async fn exchange_password(
+        &self,
+        user: UserId,
+        old: PasswordHash,
+        new: PasswordHash,
+        chosen: Date,
+    ) -> Result<bool, StoreError>;
 
     /// What a user's record holds besides.
     async fn profile(&self, user: &UserSelector) -> Result<Profile, DirectoryError>;

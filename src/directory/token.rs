@@ -152,10 +152,16 @@ pub enum Shape {
     Malformed,
 }
 
+/// Whether a text may be a token at all: 8 to 512 visible ASCII characters.
+#[must_use]
+pub fn is_possible(text: &str) -> bool {
+    (8..=512).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
 /// Tells what the text of a credential looks like. The time that it takes says nothing about the right checksum.
 #[must_use]
 pub fn parse(text: &str, key: &ChecksumKey) -> Shape {
-    if !(8..=512).contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_graphic()) {
+    if !is_possible(text) {
         return Shape::Malformed;
     }
     let Some(rest) = text.strip_prefix(PREFIX) else { return Shape::Foreign(TokenDigest::of(text)) };

@@ -125,6 +125,15 @@ impl Exchange {
         }
     }
 
+    /// What stands in the path from `at` on is a secret, and shown nowhere.
+    pub fn conceal(&mut self, at: usize) {
+        let head = self.shown.as_mut().and_then(|shown| shown.head.as_mut());
+        if let Some(head) = head {
+            let shown = format!("{}...", head.uri.path().get(..at).unwrap_or_default());
+            head.uri = shown.parse().unwrap_or_default();
+        }
+    }
+
     /// Judges the request and, with the permit, makes it ready for the upstream.
     ///
     /// # Errors

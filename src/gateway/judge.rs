@@ -190,6 +190,9 @@ pub fn judge<'w, B>(
         preflight.verdict?;
         return Err(Stop::Preflight);
     }
+    if worker.shared.pages.iter().any(|page| raw.starts_with(page)) {
+        return Err(Stop::Identity);
+    }
     let found = find(policy, &view);
     // A path under it has no route, so nothing else is ever asked this.
     if found.is_err() && worker.shared.api.is_some() && raw.starts_with(RESERVED) {
@@ -255,6 +258,9 @@ fn authenticate(
     match found {
         Lookup::Known(known) if known.snapshot.user.is_active => {
             if kind == Kind::Session {
+                if worker.shared.memberships.has_old_password(&known) {
+                    return Err(Denial::new(Reason::PasswordExpired).into());
+                }
                 session::is_ours(presented.method, presented.headers, &text)?;
             }
             Ok((Some(Arc::clone(&known.snapshot)), known.claims.clone()))

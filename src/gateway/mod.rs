@@ -112,7 +112,7 @@ impl tower::Service<Request<Incoming>> for Gateway {
 /// Makes a session and sends the browser on, to the same target without the token.
 async fn begin_session(exchange: Box<Exchange>, user: UserId, target: String) -> Response<AnswerBody> {
     let identity = Arc::clone(&exchange.worker().shared.identity);
-    match identity.begin_session(user, None, None).await {
+    match identity.begin_session(user, None, false).await {
         Ok(cookies) => reply::begin_session(exchange, &target, cookies),
         Err(error) => {
             tracing::warn!(%error, "no session could be made");

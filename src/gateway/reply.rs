@@ -46,7 +46,10 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
     // What nobody reads of it decides whether there can be a next request.
     drop(exchange.take());
     let last = exchange.link().connection.hangs_up();
-    let body = exchange.worker().bodies.of(denial);
+    let body = match denial.reason {
+        Reason::PasswordExpired => exchange.worker().shared.password_expired.clone(),
+        _ => exchange.worker().bodies.of(denial),
+    };
     let request_id = exchange.request_id().to_header();
     let schemes = exchange.noted.schemes;
     let grpc = exchange.grpc;

@@ -16,6 +16,7 @@ use crate::telemetry::metrics::{Metrics, Shard};
 use crate::telemetry::trace::Tracer;
 use crate::upstream::h1::Memory;
 use crate::upstream::{Destination, Pool, Timeouts};
+use bytes::Bytes;
 use ipnet::IpNet;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -34,6 +35,10 @@ pub struct Shared {
     pub trusted_proxies: Vec<IpNet>,
     /// What postern answers itself under [`crate::policy::RESERVED`].
     pub api: Option<api::Service>,
+    /// What paths begin with that it answers besides.
+    pub pages: &'static [&'static str],
+    /// What a session is told whose password has grown old.
+    pub password_expired: Bytes,
     /// Who came how often.
     pub limits: Arc<Limiter>,
     /// Bytes of a request body, at most.

@@ -14,9 +14,10 @@ pub mod session;
 pub use credential::{Credential, Places, Presented, read};
 
 use crate::config::SecretError;
+use crate::config::accounts::Passwords;
 use crate::config::identity::{Identity as Settings, JwtIssuer, JwtKeys};
 use crate::directory::token::TokenDigest;
-use crate::directory::{NewSession, Store, StoreError, UserKey};
+use crate::directory::{NewSession, SessionSnapshot, Store, StoreError, UserKey};
 use crate::id::UserId;
 use crate::membership::{self, Found, Kind, Life, Lookup, Memberships};
 use arc_swap::ArcSwap;
@@ -25,7 +26,7 @@ use jwt::fetch::FetchError;
 use jwt::key::{KeyError, KeySet};
 use jwt::principal::Who;
 use jwt::ring::{Ring, Source};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use sesame::primary_key::Field;
 use sesame::{Opened, Person, Sesame, Version};
 use session::SessionToken;
@@ -40,7 +41,11 @@ pub struct Identity {
     store: Arc<dyn Store>,
     issuers: jwt::Issuers,
     sesame: Option<(ArcSwap<Signer>, Field)>,
+    /// What sesame tokens must be made for.
+    scope: Box<str>,
     session: Option<session::Settings>,
+    /// How long passwords are good that sessions began with.
+    passwords: Passwords,
     /// A sesame token in the query becomes a session.
     pub exchange: bool,
     /// Where credentials stand besides `Authorization`.
@@ -116,6 +121,7 @@ impl Identity {
     /// See [`SetupError`].
     pub fn start(
         settings: &Settings,
+        passwords: Passwords,
         memberships: Arc<Memberships>,
         store: Arc<dyn Store>,
         control: &Handle,
@@ -134,7 +140,9 @@ impl Identity {
             cookie: settings.session.as_ref().map(|session| session.cookie().into()),
         };
         let exchange = settings.session.is_some() && settings.sesame.as_ref().is_some_and(|sesame| sesame.exchange);
-        Ok(Self { memberships, store, issuers, sesame, session: settings.session.clone(), exchange, places })
+        let scope = settings.sesame.as_ref().map(|sesame| sesame.scope.clone()).unwrap_or_default();
+        let session = settings.session.clone();
+        Ok(Self { memberships, store, issuers, sesame, scope, session, passwords, exchange, places })
     }
 
     /// What must be found out of a credential; `None` where its form alone says that it is nobody's.
@@ -163,6 +171,7 @@ impl Identity {
                     Ok(found.map(|found| Found {
                         record: Some(found.session),
                         expires_at: found.expires_at,
+                        password_until: self.password_until(&found).unwrap_or(i64::MAX),
                         ..Found::of(Arc::new(found.snapshot))
                     }))
                 };
@@ -196,8 +205,22 @@ impl Identity {
         self.session.as_ref()
     }
 
-    /// Makes a session for somebody who has just said who they are, and gives its cookies. It takes the place of the `old`
-    /// one, and ends at `until` (Unix) at the latest.
+    /// From which second (Unix) on a session is good for nothing but a new password.
+    #[must_use]
+    pub fn password_until(&self, session: &SessionSnapshot) -> Option<i64> {
+        let is_staff = session.snapshot.user.is_staff;
+        self.passwords.until(session.password_updated.filter(|_| session.by_password), is_staff)
+    }
+
+    /// Django's secret keys, the one that signs first; none where sesame is not configured.
+    #[must_use]
+    pub fn django_keys(&self) -> Vec<SecretString> {
+        let Some((signer, _)) = &self.sesame else { return Vec::new() };
+        signer.load().sesame.settings().secret_keys.iter().map(|key| key.as_str().into()).collect()
+    }
+
+    /// Makes a session for somebody who has just said who they are, `by_password` or by a link, and gives its cookies. It takes
+    /// the place of the `old` one.
     ///
     /// # Errors
     /// The store, or the system's randomness.
@@ -205,7 +228,7 @@ impl Identity {
         &self,
         user: UserId,
         old: Option<&str>,
-        until: Option<i64>,
+        by_password: bool,
     ) -> Result<[Option<HeaderValue>; 2], StoreError> {
         let settings = self.session.clone().unwrap_or_default();
         let token = SessionToken::generate().map_err(|error| StoreError::Unavailable(error.to_string()))?;
@@ -213,7 +236,8 @@ impl Identity {
         let session = NewSession {
             user,
             digest: token.digest(),
-            expires_at: crate::clock::unix_seconds().saturating_add(lifetime).min(until.unwrap_or(i64::MAX)),
+            expires_at: crate::clock::unix_seconds().saturating_add(lifetime),
+            by_password,
             instead_of: old.map(TokenDigest::of),
         };
         self.store.create_session(session).await?;
@@ -253,11 +277,11 @@ impl Identity {
         let (password, email) = (found.password, found.email);
         let last_login = found.last_login.map(sesame::isoformat);
         let verify = {
-            let (sesame, opened) = (Arc::clone(sesame), Arc::clone(opened));
+            let (sesame, opened, scope) = (Arc::clone(sesame), Arc::clone(opened), self.scope.clone());
             move || {
                 let person =
                     Person { password: password.expose_secret(), email: &email, last_login: last_login.as_deref() };
-                sesame.is_of(&opened, person, "")
+                sesame.is_of(&opened, person, &scope)
             }
         };
         // Version 1 hashes ten thousand times, and only for whoever has a token that was signed by us.

@@ -1,10 +1,11 @@
-//! SQL as `pg_dump` writes it: `CREATE TABLE` for the order of columns, `INSERT INTO … VALUES`, `COPY … FROM stdin`.
+//! SQL as `pg_dump` and SQLite's `.dump` write it: `CREATE TABLE` for the order of columns, `INSERT INTO … VALUES`, `COPY … FROM stdin`.
 //!
 //! It is no SQL interpreter: of each statement it reads what it needs and passes over the rest. Tables stand in a dump in any
 //! order, and are wanted in one in which nobody comes before whom they refer to. So a dump is read twice: first it is noted where
 //! the rows of which table are, and then they are read from there, table by table; nothing of it is kept.
 
 use super::lexer::{LexError, Lexer, Token};
+use super::values::{takes, values};
 use super::{Row, Source, SourceError};
 use std::collections::HashMap;
 use std::fs::File;
@@ -45,6 +46,8 @@ struct Part {
     begin: u64,
     line: u64,
     end: u64,
+    /// What [`Lexer::escapes`] is there.
+    escapes: bool,
 }
 
 /// A table that is being read.
@@ -151,7 +154,7 @@ impl Dump {
             }
             match found.parts.last_mut() {
                 Some(part) if part.file == file && last == name => part.end = end,
-                _ => found.parts.push(Part { file, begin, line, end }),
+                _ => found.parts.push(Part { file, begin, line, end, escapes: lexer.escapes }),
             }
             last = name;
         }
@@ -169,7 +172,8 @@ impl Dump {
                     let Some((_, file)) = self.files.get(next.file) else { return Ok(None) };
                     let mut place: &File = file;
                     place.seek(SeekFrom::Start(next.begin)).map_err(|error| (next.file, error.into()))?;
-                    let lexer = Lexer::new(Arc::clone(file), next.begin, next.line);
+                    let mut lexer = Lexer::new(Arc::clone(file), next.begin, next.line);
+                    lexer.escapes = next.escapes;
                     part.insert(Opened { part: next, lexer, rows: Rows::None })
                 }
             };
@@ -297,21 +301,15 @@ fn head<R: Read>(lexer: &mut Lexer<R>) -> Result<Statement, LexError> {
             return Ok(Statement::Copy(name, columns));
         }
     }
+    if first.is("set") && next_is(lexer, "standard_conforming_strings")? && takes(lexer, '=')? {
+        lexer.escapes = next_is(lexer, "off")?;
+    }
     Ok(Statement::Other)
 }
 
 /// Takes the next piece, where it is this keyword.
 fn next_is<R: Read>(lexer: &mut Lexer<R>, keyword: &str) -> Result<bool, LexError> {
     let is = lexer.peek()?.is_some_and(|token| token.is(keyword));
-    if is {
-        lexer.token()?;
-    }
-    Ok(is)
-}
-
-/// Takes the next piece, where it is this sign.
-fn takes<R: Read>(lexer: &mut Lexer<R>, sign: char) -> Result<bool, LexError> {
-    let is = lexer.peek()? == Some(&Token::Sign(sign));
     if is {
         lexer.token()?;
     }
@@ -374,35 +372,6 @@ fn created<R: Read>(lexer: &mut Lexer<R>) -> Result<Option<Vec<String>>, LexErro
         }
     }
     Ok(None)
-}
-
-/// The next row behind `VALUES`; nothing at the end of the statement.
-fn values<R: Read>(lexer: &mut Lexer<R>) -> Result<Option<Row>, LexError> {
-    loop {
-        match lexer.token()? {
-            Some(Token::Sign('(')) => break,
-            Some(Token::Sign(',')) => {}
-            // The end, or ON CONFLICT … and the like.
-            _ => {
-                lexer.skip()?;
-                return Ok(None);
-            }
-        }
-    }
-    let (mut row, mut sign) = (Row::new(), String::new());
-    loop {
-        match lexer.token()? {
-            Some(Token::Sign(')')) => return Ok(Some(row)),
-            Some(Token::Sign(',')) => {}
-            Some(Token::Sign('-')) => sign.push('-'),
-            Some(Token::Sign('+')) => {}
-            Some(Token::Text(text)) => row.push(Some(text)),
-            Some(Token::Word(word)) if word.eq_ignore_ascii_case("null") => row.push(None),
-            Some(Token::Word(word)) => row.push(Some(std::mem::take(&mut sign) + &word)),
-            Some(_) => return Err(lexer.fail("a value that is neither a text, a number, a truth nor NULL")),
-            None => return Err(lexer.fail("a row that does not end")),
-        }
-    }
 }
 
 /// The values of a line of `COPY`.
@@ -540,6 +509,42 @@ mod tests {
         let rows = t(&[&all]).unwrap().1;
         assert_eq!(rows.len(), 5000);
         assert!(rows.iter().enumerate().all(|(n, row)| row[0].as_deref() == Some(&*text(n).replace("''", "'"))));
+    }
+
+    #[test]
+    fn backslashes_escape_where_the_dump_says_so() {
+        let text =
+            |sql: &str| t(&[&format!("CREATE TABLE t (a text);\n{sql}")]).map(|(_, rows)| rows[0][0].clone().unwrap());
+        let off =
+            r"SET standard_conforming_strings = off; INSERT INTO t2 VALUES (1); INSERT INTO t VALUES ('a\\b\n\'');";
+        for (sql, value) in [
+            (r"INSERT INTO t VALUES ('a\\b\n');", r"a\\b\n"),
+            (r"SET standard_conforming_strings = on; INSERT INTO t VALUES ('a\\b');", r"a\\b"),
+            (off, "a\\b\n'"),
+            (r"INSERT INTO t VALUES (E'\b\f\r\x41\101\u00e9\U0001F511\q\'\ü');", "\u{8}\u{c}\rAA\u{e9}\u{1F511}q'ü"),
+            ("INSERT INTO t VALUES ('x'::character varying);", "x"),
+        ] {
+            assert_eq!(text(&sql.replace("t2 VALUES", "u VALUES")).as_deref(), Ok(value), "{sql}");
+        }
+        assert!(text(r"INSERT INTO t VALUES (E'\ud800');").is_err());
+    }
+
+    /// As SQLite's shell writes texts of several lines, before and since 3.50.
+    #[test]
+    fn a_dump_of_sqlite_is_read() {
+        let schema = "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE IF NOT EXISTS \"t\" (\"id\" integer NOT NULL, \
+                      \"primary\" bool NOT NULL, \"a\" text);\n";
+        for (value, text) in [
+            (r"replace('line1\012line2\n','\012',char(10))", "line1\nline2\\n"),
+            (r"replace(replace('a\r\nb','\r',char(13)),'\n',char(10))", "a\r\nb"),
+            (r"unistr('a\u000ab\\c\+01f511')", "a\nb\\c\u{1F511}"),
+        ] {
+            let dump = format!("{schema}INSERT INTO t VALUES(-1,0,{value});\nINSERT INTO t VALUES(2,1,NULL);\nCOMMIT;");
+            assert_eq!(shown(&t(&[&dump]).unwrap().1), [["-1", "0", text], ["2", "1", "NULL"]], "{value}");
+        }
+        for value in ["lower('x')", "char(55296)", "replace('a',NULL,'b')", r"unistr('\u12')", "char("] {
+            assert!(t(&[&format!("{schema}INSERT INTO t VALUES(1,1,{value});")]).is_err(), "{value}");
+        }
     }
 
     #[test]

@@ -59,13 +59,15 @@ pub struct Lexer<R> {
     /// The last thing read was the end of a line, or there was none yet.
     fresh: bool,
     next: Option<Token>,
+    /// Whether backslashes escape in plain texts too: `standard_conforming_strings` is off.
+    pub escapes: bool,
 }
 
 impl<R: Read> Lexer<R> {
     /// Reads `source`, which is at this place of its file: bytes from 0, lines from 1.
     pub fn new(source: R, offset: u64, line: u64) -> Self {
         let buffer = vec![0; BUFFER].into_boxed_slice();
-        Self { source, buffer, rest: 0..0, offset, line, fresh: true, next: None }
+        Self { source, buffer, rest: 0..0, offset, line, fresh: true, next: None, escapes: false }
     }
 
     /// The place of what comes next: bytes from 0, lines from 1.
@@ -223,7 +225,7 @@ impl<R: Read> Lexer<R> {
         let first = *self.here().first().unwrap_or(&b';');
         match self.ahead(2)? {
             [b';', ..] => Ok(None),
-            [b'\'', ..] => self.quoted(b'\'', false, know).map(|text| Some(Token::Text(text))),
+            [b'\'', ..] => self.quoted(b'\'', self.escapes, know).map(|text| Some(Token::Text(text))),
             [b'E' | b'e', b'\'', ..] => {
                 self.pass(1);
                 self.quoted(b'\'', true, know).map(|text| Some(Token::Text(text)))
@@ -264,10 +266,12 @@ impl<R: Read> Lexer<R> {
                     }
                 },
             )?;
-            match *self.ahead(2)? {
-                [first, second, ..] if first == b'\\' && escapes => {
-                    text.push(escaped(second));
-                    self.pass(2);
+            match *self.ahead(LONGEST_ESCAPE)? {
+                [first, ref rest @ ..] if first == b'\\' && escapes => {
+                    let (meant, length) =
+                        escaped(rest).ok_or(LexError::Malformed { line: begin, problem: BAD_ESCAPE })?;
+                    meant.write(&mut text);
+                    self.pass(1 + length);
                 }
                 [first, second, ..] if first == quote && second == quote => {
                     text.push(quote);
@@ -331,14 +335,58 @@ impl<R: Read> Lexer<R> {
 
 const NOT_UTF8: &str = "it is not UTF-8: dump it again with pg_dump --encoding=UTF8";
 
-/// What a backslash and this byte stand for.
-fn escaped(byte: u8) -> u8 {
-    match byte {
-        b'b' => 8,
-        b'f' => 12,
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        other => other,
+const BAD_ESCAPE: &str = "an escape that stands for no character";
+/// `\U` and eight digits.
+const LONGEST_ESCAPE: usize = 10;
+
+/// What is meant by an escape.
+enum Meant {
+    Byte(u8),
+    Character(char),
+}
+
+impl Meant {
+    fn write(self, text: &mut Vec<u8>) {
+        match self {
+            Self::Byte(byte) => text.push(byte),
+            Self::Character(c) => text.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
     }
+}
+
+/// What a backslash and these bytes stand for, and how many of them count.
+fn escaped(rest: &[u8]) -> Option<(Meant, usize)> {
+    let digits = |rest: &[u8], radix: u32, most: usize| {
+        rest.iter().take(most).take_while(|byte| char::from(**byte).is_digit(radix)).count()
+    };
+    let (first, rest) = rest.split_first()?;
+    let some = |radix, length| code(rest.get(..length)?, radix).map(|c| (Meant::Character(c), 1 + length));
+    let byte = |byte| Some((Meant::Byte(byte), 1));
+    match first {
+        b'b' => byte(8),
+        b'f' => byte(12),
+        b'n' => byte(b'\n'),
+        b'r' => byte(b'\r'),
+        b't' => byte(b'\t'),
+        b'u' => some(16, 4),
+        b'U' => some(16, 8),
+        b'x' if digits(rest, 16, 2) > 0 => {
+            let length = digits(rest, 16, 2);
+            let value = code(rest.get(..length)?, 16)?;
+            Some((Meant::Byte(u8::try_from(value).ok()?), 1 + length))
+        }
+        b'0'..=b'7' => {
+            let length = digits(rest, 8, 2);
+            let all = [&[*first], rest.get(..length)?].concat();
+            Some((Meant::Byte(u8::try_from(code(&all, 8)?).ok()?), 1 + length))
+        }
+        other => byte(*other),
+    }
+}
+
+/// The character of a code in digits of a base.
+pub(super) fn code(digits: &[u8], radix: u32) -> Option<char> {
+    let is_code = digits.iter().all(|byte| char::from(*byte).is_digit(radix));
+    let text = std::str::from_utf8(digits).ok().filter(|_| is_code)?;
+    char::from_u32(u32::from_str_radix(text, radix).ok()?)
 }

@@ -2,7 +2,7 @@
 
 use super::{Source, SourceError, TABLES, table_name};
 use crate::directory::seal::Sealer;
-use crate::directory::token::TokenDigest;
+use crate::directory::token::{TokenDigest, is_possible};
 use crate::directory::{
     Import, ImportedEmail, ImportedMembership, ImportedOrganization, ImportedToken, ImportedUser, Misfit, Sender,
 };
@@ -10,6 +10,8 @@ use crate::id::{OrgId, UserId};
 use crate::password::PasswordHash;
 use ahash::{AHashMap, AHashSet};
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use thiserror::Error;
@@ -78,10 +80,13 @@ impl<'t> Row<'t> {
         }
     }
 
-    /// `2024-01-02 12:00:00.123456+00`
+    /// `2024-01-02 12:00:00.123456+00`; without a zone, as Django has it in SQLite, in UTC.
     fn moment(&self, column: &'static str) -> Result<i64, Unfit> {
-        let moment: Timestamp = self.text(column)?.parse().map_err(|_| (column, "it is not a time"))?;
-        Ok(moment.as_microsecond())
+        let text = self.text(column)?;
+        let moment: Result<Timestamp, _> = text.parse();
+        let moment =
+            moment.or_else(|_| text.parse::<DateTime>()?.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp()));
+        Ok(moment.map_err(|_| (column, "it is not a time"))?.as_microsecond())
     }
 
     fn optional_moment(&self, column: &'static str) -> Result<Option<i64>, Unfit> {
@@ -106,6 +111,8 @@ struct Reading<'s> {
     waiting: usize,
     /// What comes now need not be in one piece.
     may_be_cut: bool,
+    /// Of permissions that are the same as another: whose number counts.
+    same: HashMap<i64, i64>,
 }
 
 impl Reading<'_> {
@@ -157,12 +164,20 @@ impl Reading<'_> {
             apps.insert(row.number("id")?, row.text("app_label")?.to_owned());
             Ok(())
         })?;
+        let (mut first, mut same) = (HashMap::<String, i64>::new(), HashMap::new());
         self.each(TABLES[8], "permission", &["id", "codename", "content_type_id"], "codename", |row, piece| {
             let app = apps
                 .get(&row.number("content_type_id")?)
                 .ok_or(("content_type_id", "there is no such content type"))?;
-            let codename = format!("{app}.{}", row.text("codename")?);
-            piece.permissions.push((row.number("id")?, codename, row.owned("name")));
+            let (id, codename) = (row.number("id")?, format!("{app}.{}", row.text("codename")?));
+            // Two models of one app may have permissions with the same codename, and Django asks for `app.codename` alone.
+            match first.get(&codename) {
+                Some(known) => drop(same.insert(id, *known)),
+                None => {
+                    first.insert(codename.clone(), id);
+                    piece.permissions.push((id, codename, row.owned("name")));
+                }
+            }
             Ok(())
         })?;
         self.each(TABLES[7], "group", &["id", "name"], "name", |row, piece| {
@@ -170,9 +185,10 @@ impl Reading<'_> {
             Ok(())
         })?;
         self.each(TABLES[9], "group permission", &["group_id", "permission_id"], "id", |row, piece| {
-            piece.group_permissions.push((row.number("group_id")?, row.number("permission_id")?));
+            piece.group_permissions.push((row.number("group_id")?, one(&same, row.number("permission_id")?)));
             Ok(())
         })?;
+        self.same = same;
         self.send()
     }
 
@@ -199,7 +215,7 @@ impl Reading<'_> {
             let mut user = user(row)?;
             // Django keeps addresses that differ in case alone as two; a login cannot tell them apart, so the first user keeps
             // it. What is remembered of each is short, since there may be millions.
-            if user.email.as_ref().is_some_and(|email| !addresses.insert(short(&email.to_ascii_lowercase()))) {
+            if user.email.as_ref().is_some_and(|email| !addresses.insert(short(&email.to_lowercase()))) {
                 let problem = "email: another user has the same address in another case; left out".to_owned();
                 piece.misfits.push(Misfit { kind: "user", record: user.username.clone(), problem });
                 user.email = None;
@@ -255,8 +271,9 @@ impl Reading<'_> {
             piece.user_groups.push((UserId(row.uuid("user_id")?), row.number("group_id")?));
             Ok(())
         })?;
+        let same = std::mem::take(&mut self.same);
         self.each(TABLES[5], "user permission", &["user_id", "permission_id"], "id", |row, piece| {
-            piece.user_permissions.push((UserId(row.uuid("user_id")?), row.number("permission_id")?));
+            piece.user_permissions.push((UserId(row.uuid("user_id")?), one(&same, row.number("permission_id")?)));
             Ok(())
         })?;
         self.each(TABLES[6], "e-mail address", &["id", "email", "user_id"], "id", |row, piece| {
@@ -271,6 +288,9 @@ impl Reading<'_> {
         })?;
         self.each(TABLES[10], "token", &["key", "user_id"], "user_id", |row, piece| {
             let (user, key) = (UserId(row.uuid("user_id")?), row.text("key")?);
+            if !is_possible(key) {
+                return Err(("key", "it is too short for a token, or not of visible ASCII characters"));
+            }
             let sealed = sealer.map(|sealer| sealer.seal(user, key)).transpose();
             piece.tokens.push(ImportedToken {
                 user,
@@ -295,7 +315,8 @@ pub fn read(
     to: Sender,
     tell: &mut dyn FnMut(u64, u64),
 ) -> Result<(), ReadError> {
-    let mut reading = Reading { source, app, to: &to, tell, piece: Import::default(), waiting: 0, may_be_cut: true };
+    let (piece, same) = (Import::default(), HashMap::new());
+    let mut reading = Reading { source, app, to: &to, tell, piece, waiting: 0, may_be_cut: true, same };
     reading.organizations()?;
     reading.rights()?;
     reading.users()?;
@@ -304,6 +325,11 @@ pub fn read(
     reading.send()?;
     to.end();
     Ok(())
+}
+
+/// The number that counts for a permission's.
+fn one(same: &HashMap<i64, i64>, number: i64) -> i64 {
+    same.get(&number).copied().unwrap_or(number)
 }
 
 /// Enough of a text to tell it from millions of others.
@@ -340,4 +366,24 @@ fn user(row: &Row<'_>) -> Result<ImportedUser, Unfit> {
         expiration_date: row.date("expiration_date")?,
         password_based_token: truth_if_there("password_based_token")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Row;
+    use std::collections::HashMap;
+
+    #[test]
+    fn a_time_without_zone_is_in_utc() {
+        let columns = HashMap::from([("at".to_owned(), 0)]);
+        let at = |text: &str| {
+            let values = [Some(text.to_owned())];
+            Row { columns: &columns, values: &values }.moment("at")
+        };
+        let wanted = at("2024-01-02 12:00:00.1+00").unwrap();
+        for same in ["2024-01-02 12:00:00.100000", "2024-01-02 17:30:00.1+05:30", "2024-01-02 12:00:00.1+00:00"] {
+            assert_eq!(at(same), Ok(wanted), "{same}");
+        }
+        assert!(at("infinity").is_err() && at("").is_err());
+    }
 }

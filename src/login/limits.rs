@@ -23,10 +23,14 @@ use std::time::{Duration, Instant};
 const BY_ADDRESS: u64 = 1;
 const BY_SUBJECT: u64 = 2;
 const SESSIONS: u64 = 3;
+const BY_USER: u64 = 4;
+const LETTERS: u64 = 5;
 /// Pages of one address that the store is asked about, in each minute.
 const PAGES: NonZeroU32 = NonZeroU32::new(120).unwrap();
 /// Failures on one user from strange addresses: so many at once, and as many in each hour.
 const FAILURES: NonZeroU32 = NonZeroU32::new(100).unwrap();
+/// Letters to one user: so many at once, and as many in each hour.
+const LETTERS_EACH: NonZeroU32 = NonZeroU32::new(5).unwrap();
 const HOUR: Duration = Duration::from_secs(3600);
 /// Successes that are remembered here.
 const SUCCESSES: usize = 50_000;
@@ -36,6 +40,8 @@ const RECENT: Duration = Duration::from_secs(30 * 86_400);
 /// What is left of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
+    /// Whose it is: `address` or `user`.
+    pub of: &'static str,
     /// So many in each period.
     pub limit: u32,
     /// The period.
@@ -77,9 +83,20 @@ impl Limits {
     /// # Errors
     /// The limit is reached.
     pub async fn request(&self, client: IpAddr) -> Result<Option<State>, State> {
+        self.count(Key { limit: BY_ADDRESS, who: Who::address(client) }, "address").await
+    }
+
+    /// Counts a request of somebody who is known, wherever they are; as many as of an address.
+    ///
+    /// # Errors
+    /// The limit is reached.
+    pub async fn request_of(&self, user: UserId) -> Result<Option<State>, State> {
+        self.count(Key { limit: BY_USER, who: Who::User(user) }, "user").await
+    }
+
+    async fn count(&self, key: Key, of: &'static str) -> Result<Option<State>, State> {
         let Some((limit, period)) = self.addresses else { return Ok(None) };
-        let key = Key { limit: BY_ADDRESS, who: Who::address(client) };
-        let state = |remaining, reset| State { limit: limit.get(), period, remaining, reset };
+        let state = |remaining, reset| State { of, limit: limit.get(), period, remaining, reset };
         match self.limiter.spend(key, Quota::new(limit, period), clock::monotonic()).await {
             Verdict::Pass { remaining, reset } => Ok(Some(state(remaining, reset))),
             Verdict::Wait(wait) => Err(state(0, wait)),
@@ -92,6 +109,13 @@ impl Limits {
         let key = Key { limit: SESSIONS, who: Who::address(client) };
         let quota = Quota::new(PAGES, Duration::from_secs(60));
         matches!(self.limiter.here().spend(key, quota, clock::monotonic()), Verdict::Pass { .. })
+    }
+
+    /// Whether another letter may be sent to a user: anybody can ask for one.
+    pub async fn may_write_to(&self, user: UserId) -> bool {
+        let key = Key { limit: LETTERS, who: Who::User(user) };
+        let spent = self.limiter.spend(key, Quota::new(LETTERS_EACH, HOUR), clock::monotonic());
+        matches!(spent.await, Verdict::Pass { .. })
     }
 
     /// An identifier that means nobody, whatever its case.

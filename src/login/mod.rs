@@ -2,9 +2,12 @@
 //!
 //! [`Login::check`] finds whom the identifier may mean, asks [`limits`] whether more attempts are allowed, and has the
 //! password compared in the pool. Whoever has no account, is inactive or has no password costs the same and hears the same
-//! as a wrong password. Where the stored hash is not what would be written today, a right password has it rewritten.
+//! as a wrong password. Where the stored hash is not what would be written today, a right password has it rewritten. People
+//! choose new passwords by [`renew`], who forgot theirs with a link that carries a token of [`reset`].
 
 pub mod limits;
+pub mod renew;
+pub mod reset;
 
 use crate::clock;
 use crate::config::accounts::{Accounts, Identifier};
@@ -13,8 +16,6 @@ use crate::id::UserId;
 use crate::limit::{Shared, Who};
 use crate::password::{Busy, Hasher, PasswordHash, Pool, PoolSettings, Verdict};
 use crate::phone;
-use jiff::Span;
-use jiff::tz::TimeZone;
 use limits::{Counted, Limits};
 use secrecy::SecretString;
 use std::net::IpAddr;
@@ -158,15 +159,10 @@ impl Login {
         if verdict == (Verdict::Right { rehash: true }) && self.accounts.passwords.upgrade {
             self.upgrade(user, stored, password).await;
         }
-        Ok(Person { user, password_until: self.password_until(&candidate) })
-    }
-
-    /// When a password becomes too old, in seconds since the Unix epoch: it is good for so many days behind the one on which it
-    /// was chosen, in UTC. One of which nobody knows when it was chosen is never too old, as in the reference.
-    fn password_until(&self, candidate: &LoginCandidate) -> Option<i64> {
-        let days = self.accounts.passwords.good_for(candidate.is_staff)?;
-        let day = candidate.password_updated?.checked_add(Span::new().days(days.saturating_add(1))).ok()?;
-        Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
+        Ok(Person {
+            user,
+            password_until: self.accounts.passwords.until(candidate.password_updated, candidate.is_staff),
+        })
     }
 
     /// `None`: nobody can be meant.
@@ -177,7 +173,7 @@ impl Login {
         let mut query = LoginQuery::default();
         for kind in &self.accounts.identifiers {
             match kind {
-                Identifier::Email => query.email = identifier.contains('@').then(|| identifier.to_owned()),
+                Identifier::Email => query.email = Some(identifier.to_owned()),
                 Identifier::Username => query.username = Some(identifier.to_owned()),
                 Identifier::Phone => {
                     for candidate in phone::candidates(identifier, &self.accounts.phone_prefixes) {

@@ -54,6 +54,8 @@ pub struct Known {
     pub claims: Option<Arc<Claims>>,
     /// Seconds since the Unix epoch.
     expires_at: i64,
+    /// The same: from then on its user must choose a new password first.
+    password_until: i64,
     read_at: u64,
     slots: [Slot; 2],
     /// It rests on organizations that its user is not known to belong to.
@@ -93,6 +95,8 @@ pub struct Found {
     pub is_token: bool,
     /// The credential is refused from this second (Unix) on.
     pub expires_at: i64,
+    /// From this second (Unix) on, its user must choose a new password first.
+    pub password_until: i64,
     /// What it says besides.
     pub claims: Option<Arc<Claims>>,
     /// What it rests on.
@@ -110,6 +114,7 @@ impl Found {
             record: None,
             is_token: false,
             expires_at: i64::MAX,
+            password_until: i64::MAX,
             claims: None,
             life: None,
             of_organizations: false,
@@ -292,6 +297,12 @@ impl Memberships {
             && (!known.of_organizations || self.fence.no_organization_since(known.read_at))
     }
 
+    /// Whether its user must choose a new password first: the one that it began with has grown old.
+    #[must_use]
+    pub fn has_old_password(&self, known: &Known) -> bool {
+        known.password_until <= self.fence.unix_seconds()
+    }
+
     /// Whether an answer of the store is too old by the time that it is here, and nothing proves it current.
     #[must_use]
     pub fn is_late(&self, asked: Instant) -> bool {
@@ -351,12 +362,13 @@ impl Memberships {
 
     /// Remembers another credential of somebody who is known: what was read of them is as old as it was.
     pub fn adopt(&self, kind: Kind, credential: &str, whose: &Known, found: Found) -> Lookup {
-        let Found { expires_at, claims, life, .. } = found;
+        let Found { expires_at, password_until, claims, life, .. } = found;
         let known = Arc::new(Known {
             token: None,
             snapshot: Arc::clone(&whose.snapshot),
             claims,
             expires_at,
+            password_until,
             read_at: whose.read_at,
             slots: whose.slots,
             of_organizations: whose.of_organizations,
@@ -532,6 +544,7 @@ fn known(found: Found, read_at: u64) -> Known {
         snapshot: found.snapshot,
         claims: found.claims,
         expires_at: found.expires_at,
+        password_until: found.password_until,
         read_at,
         of_organizations: found.of_organizations,
         life: found.life,

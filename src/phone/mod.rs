@@ -86,9 +86,19 @@ mod tests {
     /// What the reference makes of 131 identifiers.
     #[test]
     fn identifiers_are_read_as_by_the_reference() {
-        let file: Value = serde_json::from_str(include_str!("../../tests/vectors/phones.json")).unwrap();
+        read_alike(include_str!("../../tests/vectors/phones.json"), 100);
+    }
+
+    /// Numbers of all countries in the ways in which people write them, and what is no number.
+    #[test]
+    fn identifiers_made_at_random_are_read_as_by_the_reference() {
+        read_alike(include_str!("../../tests/vectors/phones_random.json"), 2000);
+    }
+
+    fn read_alike(file: &str, least: usize) {
+        let file: Value = serde_json::from_str(file).unwrap();
         let vectors = file["vectors"].as_array().unwrap();
-        assert!(vectors.len() > 100);
+        assert!(vectors.len() > least);
         let texts = |value: &Value| -> Vec<String> {
             value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
         };

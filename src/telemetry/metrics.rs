@@ -23,11 +23,21 @@ pub enum Outcome {
     Refused(Reason),
 }
 
+/// One for each reason.
+#[derive(Clone, Debug)]
+struct EachReason<T>([T; Reason::ALL.len()]);
+
+impl<T: Default> Default for EachReason<T> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| T::default()))
+    }
+}
+
 /// One route's counters of one worker.
 #[derive(Debug, Default)]
 pub struct RouteCell {
     allowed: Count,
-    refused: [Count; Reason::ALL.len()],
+    refused: EachReason<Count>,
     ours: Latency,
     upstream: Latency,
 }
@@ -39,7 +49,7 @@ impl RouteCell {
         match outcome {
             Outcome::Allowed => self.allowed.inc(),
             Outcome::Refused(reason) => {
-                if let Some(count) = self.refused.get(reason as usize) {
+                if let Some(count) = self.refused.0.get(reason as usize) {
                     count.inc();
                 }
             }
@@ -74,7 +84,7 @@ impl RouteShard {
             let label = self.labels.get(at).map_or(NO_ROUTE, |label| label);
             let total = totals.entry(label.to_owned()).or_default();
             total.allowed += cell.allowed.get();
-            for (sum, count) in total.refused.iter_mut().zip(&cell.refused) {
+            for (sum, count) in total.refused.0.iter_mut().zip(&cell.refused.0) {
                 *sum += count.get();
             }
             cell.ours.add_to(&mut total.ours);
@@ -275,7 +285,7 @@ impl Metrics {
 #[derive(Clone, Debug, Default)]
 struct RouteTotal {
     allowed: u64,
-    refused: [u64; Reason::ALL.len()],
+    refused: EachReason<u64>,
     ours: LatencyTotal,
     upstream: LatencyTotal,
 }
@@ -294,7 +304,7 @@ impl Collector for Metrics {
                 let labels = [("route", route.as_str()), ("decision", "allow"), ("reason", "ok")];
                 requests.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&total.allowed, None)?;
             }
-            for (reason, count) in Reason::ALL.iter().zip(&total.refused).filter(|(_, count)| **count > 0) {
+            for (reason, count) in Reason::ALL.iter().zip(&total.refused.0).filter(|(_, count)| **count > 0) {
                 let labels = [("route", route.as_str()), ("decision", "refuse"), ("reason", reason.code())];
                 requests.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
             }

@@ -15,6 +15,8 @@ pub struct SesameSettings {
     settings: Settings,
     /// Which field of ours names users.
     pub user: Field,
+    /// What tokens must be made for to be taken; those with no scope where it is empty.
+    pub scope: Box<str>,
     /// The query parameter, where one is read.
     pub query: Option<Box<str>>,
     /// A token in the query becomes a session.
@@ -46,6 +48,7 @@ const SESAME: Keys<'static> = Keys {
         "sesame_key",
         "max_age",
         "one_time",
+        "scope",
         "query",
         "invalidate_on_password_change",
         "invalidate_on_email_change",
@@ -136,8 +139,12 @@ pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Option<
         _ => Field::ExternalId,
     };
     let user = map.get("user").map_or(Some(usual), |node| node.expect_one_of("`user`", &words, findings))?;
+    let scope: Box<str> = text("scope", findings).unwrap_or_default().into();
+    if !scope.is_empty() && !settings.versions.contains(&Version::V2) {
+        findings.error("no_meaning", node.span, "`scope` is for version 2: tokens of version 1 have none");
+    }
     let (query, exchange) = query(map, findings);
-    Some(SesameSettings { keys, own_key, settings, user, query, exchange })
+    Some(SesameSettings { keys, own_key, settings, user, scope, query, exchange })
 }
 
 /// The parameter that carries a token, and whether it becomes a session.

@@ -25,6 +25,12 @@ pub(super) const TOP: &[Key] = &[
     ),
     Key("identity", "Who may say who they are, and how.", Map(IDENTITY, 0)),
     Key(
+        "public_url",
+        "What addresses of this service begin with, as people know them: `https://app.example.com`.",
+        Text,
+    ),
+    Key("mail", "The server that sends letters; needs `public_url`. [none are sent]", Map(MAIL, 2)),
+    Key(
         "database",
         "The directory: `sqlite:///PATH` for one replica, `postgres://USER@HOST/DATABASE` for many. [postern.db in the data directory]",
         Any(&[Text, Map(DATABASE, 1)]),
@@ -143,7 +149,7 @@ const UPSTREAM_LIMITS: &[Key] = &[
 const IDENTITY: &[Key] = &[
     Key(
         "api",
-        "What of the identity API is served: `token` is POST /api/v1/users/token/. [token]",
+        "What of the identity API is served: `token` is what is about logins, tokens and passwords. [token]",
         Words(&["off", "token"]),
     ),
     Key("login", "How people name themselves.", Map(LOGIN, 0)),
@@ -152,6 +158,20 @@ const IDENTITY: &[Key] = &[
     Key("jwt", "Issuers of JWTs.", List(&Map(ISSUER, 2))),
     Key("sesame", "Sesame tokens, as Django's settings have them. [off]", Map(SESAME, 1)),
     Key("session", "Sessions. [off]", Map(SESSION, 0)),
+];
+
+const MAIL: &[Key] = &[
+    Key("server", "The SMTP server: `HOST` or `HOST:PORT`. [port 587; 465 with `tls`, 25 with `none`]", Text),
+    Key("from", "Whose letters they are: `postern@example.com` or `Example <postern@example.com>`.", Text),
+    Key(
+        "tls",
+        "`starttls` within the conversation and never without, `tls` from the first byte, or `none`. [starttls]",
+        Words(&["starttls", "tls", "none"]),
+    ),
+    Key("ca", "PEM: certificates that the server is verified with. [the public ones]", Text),
+    Key("user", "Who we are there.", Text),
+    Key("password", "The password there.", Secret),
+    Key("timeout", "For one try, 1s to 5m. [30s]", Time),
 ];
 
 const LOGIN: &[Key] = &[
@@ -184,8 +204,14 @@ const PASSWORDS: &[Key] = &[
     Key("upgrade", "Whether a login rewrites an older hash. [true]", Flag),
     Key("workers", "Computed at the same time. [half of the processors]", Count(1, 64)),
     Key("queue", "Waiting; more is 503. [64]", Count(0, 10_000)),
-    Key("expire_after", "Days for which a password begins sessions; 0 is for ever. [0]", Count(0, 36_525)),
+    Key("expire_after", "Days after which a password must be changed; 0 is never. [0]", Count(0, 36_525)),
     Key("expire_after_staff", "The same for staff, where it is not 0. [0]", Count(0, 36_525)),
+    Key("min_length", "Characters of a new one that people choose. [8; 1 with `compat: openwisp`]", Count(1, 128)),
+    Key(
+        "link_lifetime",
+        "How long a link to choose a new one is good, 1m or more. [1h; 3d with `compat: openwisp`]",
+        Time,
+    ),
 ];
 
 const ISSUER: &[Key] = &[
@@ -237,6 +263,7 @@ const SESAME: &[Key] = &[
     Key("sesame_key", "SESAME_KEY", Secret),
     Key("max_age", "SESAME_MAX_AGE, or `none`. [5m]", Any(&[Words(&["none"]), Time])),
     Key("one_time", "SESAME_ONE_TIME [false]", Flag),
+    Key("scope", "What tokens must be made for; others are refused. [those without a scope]", Text),
     Key("query", "The parameter that carries a token. [none]", Any(&[Text, Map(QUERY, 1)])),
     Key("invalidate_on_password_change", "SESAME_INVALIDATE_ON_PASSWORD_CHANGE [true]", Flag),
     Key("invalidate_on_email_change", "SESAME_INVALIDATE_ON_EMAIL_CHANGE [false]", Flag),

@@ -36,6 +36,23 @@ impl People for Audited {
         self.inner.upgrade_password(user, old, new).await
     }
 
+    async fn exchange_password(
+        &self,
+        user: UserId,
+        old: PasswordHash,
+        new: PasswordHash,
+        chosen: Date,
+    ) -> Result<bool, StoreError> {
+        let sink = self.open()?;
+        let done = self.inner.exchange_password(user, old, new, chosen).await?;
+        if done {
+            let shown = value(self.inner.user(&user.into()).await.ok().as_ref());
+            let asked = json!({ "password": "changed" });
+            self.note(sink, "user.password", Some(&asked), &[(shown.clone(), shown)])?;
+        }
+        Ok(done)
+    }
+
     async fn profile(&self, user: &UserSelector) -> Result<Profile, DirectoryError> {
         self.inner.profile(user).await
     }

@@ -1,6 +1,7 @@
 //! Subjects, sessions and what sesame tokens rest on, in PostgreSQL.
 
 use super::gateway::snapshot;
+use super::people::date;
 use super::transaction::Tx;
 use super::{PostgresStore, users};
 use crate::directory::credentials::check_subject;
@@ -58,11 +59,20 @@ impl Credentials for PostgresStore {
         let digest = digest.0.to_vec();
         self.read(move |tx| {
             Box::pin(async move {
-                let sql = "SELECT id, user_id, expires_at FROM sessions WHERE digest = $1";
+                let sql =
+                    "SELECT s.id, s.user_id, s.expires_at, s.by_password, u.password_updated::text FROM sessions s
+                           JOIN users u ON u.id = s.user_id WHERE s.digest = $1";
                 let Some(row) = tx.row(sql, &[&digest]).await? else { return Ok(None) };
                 let (session, expires_at) = (row.try_get("id")?, row.try_get("expires_at")?);
+                let (by_password, password_updated) = (row.try_get("by_password")?, date(&row, "password_updated")?);
                 let found = snapshot(tx, row.try_get("user_id")?).await?;
-                Ok(found.map(|snapshot| SessionSnapshot { session, expires_at, snapshot }))
+                Ok(found.map(|snapshot| SessionSnapshot {
+                    session,
+                    expires_at,
+                    by_password,
+                    password_updated,
+                    snapshot,
+                }))
             })
         })
         .await
@@ -76,9 +86,10 @@ impl Credentials for PostgresStore {
                     tx.execute("DELETE FROM sessions WHERE digest = $1", &[&old.0.as_slice()]).await?;
                 }
                 let id = Uuid::now_v7();
-                let sql = "INSERT INTO sessions (id, digest, user_id, created, expires_at) VALUES ($1, $2, $3, $4, $5)";
-                let digest = session.digest.0.as_slice();
-                tx.execute(sql, &[&id, &digest, &session.user, &tx.now, &session.expires_at]).await?;
+                let sql = "INSERT INTO sessions (id, digest, user_id, created, expires_at, by_password)
+                           VALUES ($1, $2, $3, $4, $5, $6)";
+                let (digest, end) = (session.digest.0.as_slice(), session.expires_at);
+                tx.execute(sql, &[&id, &digest, &session.user, &tx.now, &end, &session.by_password]).await?;
                 Ok(id)
             })
         })

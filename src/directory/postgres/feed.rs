@@ -53,12 +53,18 @@ const POSITION: &str =
     "SELECT pg_current_snapshot()::text AS snapshot, (SELECT value FROM settings WHERE name = 'epoch') AS epoch";
 
 /// What tells this life of this database from others: the cluster, its timeline (another after a promotion), when it was
-/// started (after a crash, commits that did not wait for the disk may be gone), the database and the schema in it.
+/// started (after a crash, commits that did not wait for the disk may be gone), the database and the schema in it; and its
+/// triggers, which are others after a dump was restored, and were written anew after they were off for a while.
 const LIFE: &str = "
     SELECT concat_ws(' ', (SELECT system_identifier FROM pg_control_system()),
                      (SELECT oid FROM pg_database WHERE datname = current_database()), current_schema(),
                      substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8),
-                     extract(epoch FROM pg_postmaster_start_time()))";
+                     extract(epoch FROM pg_postmaster_start_time()),
+                     (SELECT hashtextextended(string_agg(concat_ws(' ', t.oid, t.xmin, t.tgrelid), ',' ORDER BY t.oid), 0)
+                      FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+                      WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())))";
+/// How often to see whether it is the same life, on the same connection.
+const SAME: Duration = Duration::from_secs(1);
 
 /// The follower's side of the outbox.
 pub(super) struct Feed {
@@ -85,6 +91,8 @@ struct Up {
     /// The question, where the server keeps it.
     changes: Option<Statement>,
     life: String,
+    /// When that was read.
+    read: Instant,
 }
 
 impl Feed {
@@ -125,7 +133,13 @@ impl Feed {
         let mut link = self.link.lock().await;
         let up = self.up(&mut link).await?;
         let since_then = since.snapshot();
+        let now = clock::monotonic();
         let answer = within(LOOK, async {
+            if now.saturating_duration_since(up.read) >= SAME {
+                // Before the changes are read: what they leave out is of another life by then.
+                up.life = up.client.query_typed_one(LIFE, &[]).await?.try_get(0)?;
+                up.read = now;
+            }
             match &up.changes {
                 Some(kept) => up.client.query(kept, &[&since_then]).await,
                 None => up.client.query_typed(CHANGES, &typed(&[&since_then])).await,
@@ -146,7 +160,7 @@ impl Feed {
     }
 
     /// The connection, made anew where it has gone and it is time to.
-    async fn up<'l>(&self, link: &'l mut Link) -> Result<&'l Up, StoreError> {
+    async fn up<'l>(&self, link: &'l mut Link) -> Result<&'l mut Up, StoreError> {
         let now = clock::monotonic();
         let hurry = self.hurry.swap(false, Ordering::Relaxed);
         let pause = match link {
@@ -195,7 +209,7 @@ impl Feed {
             Ok((life, if self.direct { Some(client.prepare(CHANGES).await?) } else { None }))
         };
         let (life, changes) = within(limit, begun).await?;
-        Ok(Up { client, changes, life })
+        Ok(Up { client, changes, life, read: clock::monotonic() })
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::error::describe;
 use crate::directory::schema::{Migration, Status};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, GenericClient};
 
 /// All steps that this program knows, in order.
@@ -17,6 +18,11 @@ pub const MIGRATIONS: &[Migration] = &[
         version: 4,
         name: "credentials",
         sql: include_str!("../../../migrations/postgres/0004_credentials.sql"),
+    },
+    Migration {
+        version: 5,
+        name: "old_passwords",
+        sql: include_str!("../../../migrations/postgres/0005_old_passwords.sql"),
     },
 ];
 
@@ -51,6 +57,14 @@ pub enum MigrateError {
         /// What the server says.
         why: String,
     },
+    /// It was copied from another server, and this role may not say so in its outbox.
+    #[error(
+        "it was copied from another server, by whose numbers its outbox counts, and this role may not change that: {why}"
+    )]
+    Copied {
+        /// What the server says.
+        why: String,
+    },
     /// No randomness for the installation's key.
     #[error("the system gives no random bytes: {0}")]
     Random(#[from] getrandom::Error),
@@ -78,21 +92,58 @@ pub async fn status(db: &impl GenericClient) -> Result<Vec<Status>, MigrateError
         .collect()
 }
 
-/// Applies what is pending and returns it. Writes nothing, and waits for nobody, where nothing is.
+/// Applies what is pending and returns it; and begins the outbox anew in a copy of another server's database. Writes nothing, and
+/// waits for nobody, where neither is.
 ///
 /// # Errors
 /// The database is newer, changed, foreign, or this role may not; nothing of it is kept then.
 pub async fn migrate(db: &mut Client, now: i64) -> Result<Vec<&'static Migration>, MigrateError> {
     let missing = pending(db).await?.len();
-    if missing == 0 {
-        return Ok(Vec::new());
+    let done = match missing {
+        0 => Vec::new(),
+        _ => apply(db, now).await.map_err(|error| match error {
+            MigrateError::Postgres(e) if is_forbidden(&e) => {
+                MigrateError::Forbidden { pending: missing, why: describe(&e) }
+            }
+            other => other,
+        })?,
+    };
+    if is_copied(db).await? {
+        adopt(db).await.map_err(|error| match error {
+            MigrateError::Postgres(e) if is_forbidden(&e) => MigrateError::Copied { why: describe(&e) },
+            other => other,
+        })?;
     }
-    apply(db, now).await.map_err(|error| match error {
-        MigrateError::Postgres(e) if e.code().is_some_and(|code| code.code() == "42501") => {
-            MigrateError::Forbidden { pending: missing, why: describe(&e) }
-        }
-        other => other,
-    })
+    Ok(done)
+}
+
+fn is_forbidden(error: &tokio_postgres::Error) -> bool {
+    error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE)
+}
+
+/// Whether the outbox knows transactions that this server has not come to: it came here in a dump of another server's.
+async fn is_copied(db: &impl GenericClient) -> Result<bool, MigrateError> {
+    let sql = "SELECT greatest(trimmed, emptied, next, (SELECT xid FROM changes ORDER BY xid DESC LIMIT 1))
+                      >= pg_snapshot_xmax(pg_current_snapshot())
+               FROM changes_kept";
+    let row = db.query_typed_opt(sql, &[]).await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
+}
+
+/// Drops what is not of this server, and tells whoever follows that anything may have changed.
+async fn adopt(db: &mut Client) -> Result<(), MigrateError> {
+    let tx = db.transaction().await?;
+    tx.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    if is_copied(&tx).await? {
+        tx.batch_execute(
+            "DELETE FROM changes WHERE xid >= pg_snapshot_xmax(pg_current_snapshot());
+             UPDATE changes_kept
+             SET trimmed = '0', emptied = pg_current_xact_id(), next = '0', marked = clock_timestamp()",
+        )
+        .await?;
+    }
+    tx.commit().await?;
+    Ok(())
 }
 
 async fn apply(db: &mut Client, now: i64) -> Result<Vec<&'static Migration>, MigrateError> {

@@ -117,7 +117,7 @@ impl OpenError {
             OpenProblem::Schema(MigrateError::Foreign) => {
                 "give postern a database of its own, or a schema (?options=-csearch_path%3Dpostern)".into()
             }
-            OpenProblem::Schema(MigrateError::Forbidden { .. }) => {
+            OpenProblem::Schema(MigrateError::Forbidden { .. } | MigrateError::Copied { .. }) => {
                 "run `postern migrate` as the role that owns the schema, see docs/postgresql.md".into()
             }
             OpenProblem::KeyMissing => {

@@ -44,6 +44,26 @@ impl People for PostgresStore {
         .await
     }
 
+    async fn exchange_password(
+        &self,
+        user: UserId,
+        old: PasswordHash,
+        new: PasswordHash,
+        chosen: Date,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql = "UPDATE users SET password = $3, password_updated = $4::text::date, modified = $5,
+                               modified_micros = 0
+                           WHERE id = $1 AND password = $2";
+                let chosen = chosen.to_string();
+                let done = tx.execute(sql, &[&user, &old.expose(), &new.expose(), &chosen, &tx.now]).await?;
+                Ok::<_, StoreError>(done == 1)
+            })
+        })
+        .await
+    }
+
     async fn profile(&self, user: &UserSelector) -> Result<Profile, DirectoryError> {
         let user = user.clone();
         self.read(move |tx| Box::pin(async move { profile(tx, &user).await })).await
@@ -117,7 +137,8 @@ async fn candidates(tx: &Tx<'_>, login: &LoginQuery) -> Result<Vec<LoginCandidat
         };
     }
     let phones = login.phones.iter().map(|phone| (by!("phone_number = $1"), phone));
-    let email = login.email.iter().map(|email| (by!("lower(email) = lower($1)"), email));
+    let addresses = login.addresses();
+    let email = addresses.iter().map(|email| (by!("lower(email) = lower($1)"), email));
     let username = login.username.iter().map(|username| (by!("username = $1"), username));
     let mut found: Vec<LoginCandidate> = Vec::new();
     for (sql, value) in phones.chain(email).chain(username) {
@@ -184,7 +205,7 @@ async fn profile(tx: &Tx<'_>, by: &UserSelector) -> Result<Profile, DirectoryErr
     })
 }
 
-fn date(row: &Row, column: &str) -> Result<Option<Date>, Error> {
+pub(super) fn date(row: &Row, column: &str) -> Result<Option<Date>, Error> {
     Ok(row.try_get::<_, Option<String>>(column)?.and_then(|text| text.parse().ok()))
 }
 

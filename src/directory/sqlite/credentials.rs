@@ -2,6 +2,7 @@
 
 use super::SqliteStore;
 use super::gateway::{self, user_columns};
+use super::people::date;
 use super::users;
 use crate::directory::credentials::check_subject;
 use crate::directory::token::TokenDigest;
@@ -51,18 +52,22 @@ impl Credentials for SqliteStore {
 
     async fn session_snapshot(&self, digest: &TokenDigest) -> Result<Option<SessionSnapshot>, StoreError> {
         const SQL: &str = concat!(
-            "SELECT s.id, s.expires_at, ",
+            "SELECT s.id, s.expires_at, s.by_password, u.password_updated, ",
             user_columns!(),
             " FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.digest = ?1"
         );
         let digest = digest.0;
         self.read(move |tx| {
-            let read = |row: &Row<'_>| Ok((row.get::<_, String>("id")?, row.get("expires_at")?, gateway::user(row)?));
-            let Some((id, expires_at, user)) = tx.prepare_cached(SQL)?.query_row([digest], read).optional()? else {
-                return Ok(None);
+            let read = |row: &Row<'_>| {
+                let (id, expires_at, by_password) = (row.get("id")?, row.get("expires_at")?, row.get("by_password")?);
+                Ok((id, expires_at, by_password, date(row, "password_updated")?, gateway::user(row)?))
             };
+            let found = tx.prepare_cached(SQL)?.query_row([digest], read).optional()?;
+            let Some((id, expires_at, by_password, password_updated, user)) = found else { return Ok(None) };
+            let id: String = id;
             let session = Uuid::try_parse(&id).map_err(|_| StoreError::Broken("a session's id is none".to_owned()))?;
-            Ok(Some(SessionSnapshot { session, expires_at, snapshot: gateway::snapshot(tx, user)? }))
+            let snapshot = gateway::snapshot(tx, user)?;
+            Ok(Some(SessionSnapshot { session, expires_at, by_password, password_updated, snapshot }))
         })
         .await
     }
@@ -74,8 +79,10 @@ impl Credentials for SqliteStore {
                 tx.prepare_cached("DELETE FROM sessions WHERE digest = ?1")?.execute([old.0])?;
             }
             let id = Uuid::now_v7();
-            let sql = "INSERT INTO sessions (id, digest, user_id, created, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)";
-            let values = (id.to_string(), session.digest.0, session.user, now, session.expires_at);
+            let sql = "INSERT INTO sessions (id, digest, user_id, created, expires_at, by_password)
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+            let (end, by_password) = (session.expires_at, session.by_password);
+            let values = (id.to_string(), session.digest.0, session.user, now, end, by_password);
             tx.prepare_cached(sql)?.execute(values)?;
             Ok(id)
         })

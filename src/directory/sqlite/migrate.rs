@@ -13,6 +13,11 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 2, name: "rights", sql: include_str!("../../../migrations/sqlite/0002_rights.sql") },
     Migration { version: 3, name: "people", sql: include_str!("../../../migrations/sqlite/0003_people.sql") },
     Migration { version: 4, name: "credentials", sql: include_str!("../../../migrations/sqlite/0004_credentials.sql") },
+    Migration {
+        version: 5,
+        name: "old_passwords",
+        sql: include_str!("../../../migrations/sqlite/0005_old_passwords.sql"),
+    },
 ];
 
 /// Why the schema cannot be brought up to date.

@@ -35,6 +35,22 @@ impl People for SqliteStore {
         self.write(move |tx, _| upgrade_password(tx, user, &old, &new)).await
     }
 
+    async fn exchange_password(
+        &self,
+        user: UserId,
+        old: PasswordHash,
+        new: PasswordHash,
+        chosen: Date,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx, now| {
+            let sql = "UPDATE users SET password = ?3, password_updated = ?4, modified = ?5, modified_micros = 0
+                       WHERE id = ?1 AND password = ?2";
+            let values = (user, old.expose(), new.expose(), chosen.to_string(), now);
+            Ok(tx.prepare_cached(sql)?.execute(values)? == 1)
+        })
+        .await
+    }
+
     async fn profile(&self, user: &UserSelector) -> Result<Profile, DirectoryError> {
         let user = user.clone();
         self.read(move |tx| profile(tx, &user)).await
@@ -114,8 +130,8 @@ fn candidates(tx: &Transaction<'_>, login: &LoginQuery) -> Result<Vec<LoginCandi
     for phone in &login.phones {
         look(by!("phone_number = ?1"), phone)?;
     }
-    if let Some(email) = &login.email {
-        look(by!("lower(email) = lower(?1)"), email)?;
+    for email in login.addresses() {
+        look(by!("lower(email) = lower(?1)"), &email)?;
     }
     if let Some(username) = &login.username {
         look(by!("username = ?1"), username)?;
@@ -186,7 +202,7 @@ fn profile(tx: &Transaction<'_>, by: &UserSelector) -> Result<Profile, Directory
 }
 
 /// A date that raw SQL made impossible, such as the 31st of February, is none.
-fn date(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Date>> {
+pub(super) fn date(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Date>> {
     Ok(row.get::<_, Option<String>>(column)?.and_then(|text| text.parse().ok()))
 }
 

@@ -62,7 +62,8 @@ async fn a_session_ends_with_its_row_its_user_and_the_password(backend: &dyn Bac
     let far = postern::clock::unix_seconds() + 600;
     let digest = |name: &str| TokenDigest::of(name);
     let begin = async |name: &str, instead_of: Option<TokenDigest>| {
-        store.create_session(NewSession { user: ann, digest: digest(name), expires_at: far, instead_of }).await.unwrap()
+        let (digest, by_password) = (digest(name), name == "one");
+        store.create_session(NewSession { user: ann, digest, expires_at: far, by_password, instead_of }).await.unwrap()
     };
     let is_there = async |name: &str| store.session_snapshot(&digest(name)).await.unwrap().is_some();
     let before = store.position().await.unwrap();
@@ -71,7 +72,13 @@ async fn a_session_ends_with_its_row_its_user_and_the_password(backend: &dyn Bac
     assert!(changes.contains(&Change::Token(postern::id::TokenId(one))), "{changes:?}");
     let found = store.session_snapshot(&digest("one")).await.unwrap().unwrap();
     assert_eq!((found.session, found.expires_at, found.snapshot.user.id), (one, far, ann));
+    assert_eq!((found.by_password, found.password_updated), (true, None));
+    let before = store.position().await.unwrap();
+    backend.sql("UPDATE users SET password_updated = '2026-01-31'").unwrap();
+    assert!(store.changes(&before).await.unwrap().changes.contains(&Change::User(ann)), "a password that is older");
     begin("two", Some(digest("one"))).await;
+    let found = store.session_snapshot(&digest("two")).await.unwrap().unwrap();
+    assert_eq!((found.by_password, found.password_updated), (false, Some(jiff::civil::date(2026, 1, 31))));
     assert_eq!((is_there("one").await, is_there("two").await), (false, true));
     assert!(store.delete_session(&digest("two")).await.unwrap());
     assert!(!store.delete_session(&digest("two")).await.unwrap());

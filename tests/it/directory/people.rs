@@ -46,6 +46,13 @@ async fn an_identifier_means_users_by_phone_address_and_name(on: &dyn Backend) {
     assert_eq!(names(LoginQuery { phones, email: text(), ..LoginQuery::default() }).await, ["ann"]);
     assert_eq!(names(LoginQuery { username: Some("Ann".into()), ..LoginQuery::default() }).await, [""; 0]);
     assert_eq!(names(LoginQuery::default()).await, [""; 0]);
+    // Letters beyond ASCII have cases too.
+    user_with_email(&*store, "zoe", "Zoë@example.org").await.unwrap();
+    user_with_email(&*store, "ilya", "ИЛЬЯ@example.org").await.unwrap();
+    for (email, name) in [("ZOË@EXAMPLE.ORG", "zoe"), ("zoë@example.org", "zoe"), ("илья@Example.org", "ilya")] {
+        let query = LoginQuery { email: Some(email.to_owned()), ..LoginQuery::default() };
+        assert_eq!(names(query).await, [name], "{email}");
+    }
     // In an organization, those whose primary one it is.
     let one = organization(&*store, "One").await;
     let edit = ProfileEdit { organization: Some(Some(one.id)), ..ProfileEdit::default() };
@@ -75,8 +82,14 @@ async fn a_password_is_kept_and_upgraded_only_where_it_is_still_the_old_one(on: 
     assert_eq!(stored().await.as_deref(), Some("two"));
     let profile = store.profile(&ann.id.into()).await.unwrap();
     assert_eq!((profile.password_updated, profile.has_password), (Some(date(2026, 1, 31)), false));
+    assert!(!store.exchange_password(ann.id, hash("one"), hash("three"), date(2026, 2, 1)).await.unwrap());
+    assert!(store.exchange_password(ann.id, hash("two"), hash("three"), date(2026, 2, 1)).await.unwrap());
+    assert!(!store.exchange_password(ann.id, hash("two"), hash("four"), date(2026, 2, 1)).await.unwrap(), "once");
+    assert_eq!(stored().await.as_deref(), Some("three"));
+    assert_eq!(store.profile(&ann.id.into()).await.unwrap().password_updated, Some(date(2026, 2, 1)));
     store.set_password(&ann.id.into(), None, date(2026, 2, 1)).await.unwrap();
     assert_eq!(stored().await, None);
+    assert!(!store.exchange_password(ann.id, hash(""), hash("x"), date(2026, 2, 1)).await.unwrap());
 }
 
 async fn a_new_password_is_told_and_a_last_login_is_not(on: &dyn Backend) {

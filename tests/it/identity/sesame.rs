@@ -120,6 +120,24 @@ fn a_link_ends_with_the_password_the_user_and_its_time() {
 }
 
 #[test]
+fn a_gate_with_a_scope_takes_the_tokens_of_that_scope_and_no_others() {
+    let gate = gate("scope: reports");
+    assert_eq!(status(&gate, &mint(&gate, &[])), 200, "it mints for itself");
+    for scope in ["", "report", "reports2", "Reports"] {
+        assert_eq!(status(&gate, &mint(&gate, &["--scope", scope])), 401, "{scope}");
+    }
+    let user: Value = serde_json::from_str(&gate.postern.cli(&["user", "show", "uA", "--json"])).unwrap();
+    let settings = json!({ "SESAME_MAX_AGE": 300, "SECRET_KEY": KEY });
+    let user = json!({ "id": user["id"], "password": PASSWORD });
+    let asked = json!({ "settings": settings, "user": user, "make": ["reports", "", "other"] });
+    let told = python("sesame_tokens.py", &asked);
+    for (at, wanted) in [200, 401, 401].into_iter().enumerate() {
+        let token = told["made"][at].as_str().unwrap();
+        assert_eq!((status(&gate, token), status(&gate, token)), (wanted, wanted), "{at}, remembered too");
+    }
+}
+
+#[test]
 fn a_one_time_link_is_used_once_however_many_try() {
     let gate = gate("one_time: true");
     for round in 0..2 {

@@ -31,7 +31,13 @@ fn begin(postern: &Postern, seconds: i64, instead_of: Option<TokenDigest>) {
         let user = store.user(&"uA".into()).await.unwrap().id;
         let expires_at = postern::clock::unix_seconds() + seconds;
         store
-            .create_session(NewSession { user, digest: TokenDigest::of(TOKEN), expires_at, instead_of })
+            .create_session(NewSession {
+                user,
+                digest: TokenDigest::of(TOKEN),
+                expires_at,
+                by_password: false,
+                instead_of,
+            })
             .await
             .unwrap();
     });

@@ -127,6 +127,8 @@ fn with_broken_rows(home: &TempDir) -> PathBuf {
             "f".repeat(40),
             id(11)
         ),
+        // A token that could be guessed.
+        format!("INSERT INTO public.authtoken_token VALUES ('a1b2c3', '2024-01-02 12:00:00+00', '{}');\n", id(6)),
         format!("INSERT INTO public.account_emailaddress VALUES (999999, 'a@b.example', true, true, '{}');\n", id(11)),
     ];
     let path = home.path().join("broken.sql");
@@ -158,11 +160,13 @@ fn broken_rows_are_reported_and_left_out_and_the_rest_comes_over() {
         let of = |kind: &str| left_out.iter().filter(|misfit| misfit["kind"] == kind).count();
         assert_eq!(
             ["user", "membership", "owner", "token", "e-mail address"].map(of),
-            [5, 1, 2, 1, 1],
+            [5, 1, 2, 2, 1],
             "{store}: {first}"
         );
         assert!(
-            !first.to_string().contains("nonsense") && !first.to_string().contains("ffffffff"),
+            !first.to_string().contains("nonsense")
+                && !first.to_string().contains("a1b2c3")
+                && !first.to_string().contains("ffffffff"),
             "secrets stay there"
         );
         assert_eq!(import(&home, store, &dumps), first, "and again");

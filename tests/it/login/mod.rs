@@ -1,7 +1,11 @@
 //! Logging in on the data port, by token and by page, and an existing installation's people.
 
+mod browser;
 mod flood;
 mod import;
+mod letters;
+mod old_passwords;
 mod pages;
+mod passwords;
 mod reference;
 mod story;

@@ -1,8 +1,8 @@
 //! The pages on which people log in and out: as curl uses them, and as somebody would who wants to misuse them.
 
+use super::browser::{Browser, field};
 use crate::support::tls::Authority;
-use crate::support::{Answer, Gate, Options, eventually, get_with};
-use std::collections::BTreeMap;
+use crate::support::{Answer, Gate, Options, eventually};
 use std::process::Command;
 
 const ROUTES: &str = "
@@ -13,7 +13,7 @@ defaults: { inject: { X-Postern-User: user.username } }
 routes:
   /me/**: authenticated
 ";
-const LOGIN: &str = "/api/v1/users/login/";
+const LOGIN: &str = super::browser::LOGIN;
 const LOGOUT: &str = "/api/v1/users/logout/";
 const SESSION: &str = "postern_session";
 
@@ -28,73 +28,6 @@ fn with_passwords(more: &str, identity: &str) -> Gate {
     let gate = Gate::with(&options);
     gate.postern.cli_with(&["user", "create", "lena", "--email", "lena@example.org", "--password-stdin"], "s3cret\n");
     gate
-}
-
-/// What a browser does with cookies and forms, as far as a test needs it.
-struct Browser<'g> {
-    gate: &'g Gate,
-    cookies: BTreeMap<String, String>,
-    /// Lines of the head besides.
-    headers: String,
-}
-
-impl<'g> Browser<'g> {
-    fn of(gate: &'g Gate) -> Self {
-        Self { gate, cookies: BTreeMap::new(), headers: String::new() }
-    }
-
-    fn ask(&mut self, method: &str, target: &str, form: Option<&[(&str, &str)]>) -> Answer {
-        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let mut message = format!("{method} {target} HTTP/1.1\r\nHost: app.example\r\n{}", self.headers);
-        if !cookies.is_empty() {
-            message += &format!("Cookie: {}\r\n", cookies.join("; "));
-        }
-        let encode =
-            |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
-        let body = form.unwrap_or_default().iter().map(|(name, value)| format!("{name}={}", encode(value)));
-        let body = body.collect::<Vec<_>>().join("&");
-        message +=
-            &format!("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-        let answer = self.gate.send(message);
-        for cookie in answer.all("set-cookie") {
-            let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
-            if cookie.contains("Max-Age=0") {
-                self.cookies.remove(name);
-            } else {
-                self.cookies.insert(name.to_owned(), value.to_owned());
-            }
-        }
-        answer
-    }
-
-    fn get(&mut self, target: &str) -> Answer {
-        self.ask("GET", target, None)
-    }
-
-    /// Fetches the page and sends its form, with these fields filled in.
-    fn send(&mut self, page: &str, fields: &[(&str, &str)]) -> Answer {
-        let shown = self.get(page).text();
-        let csrf = field(&shown, "csrf").expect("a form");
-        let next = field(&shown, "next");
-        let mut all = vec![("csrf", csrf.as_str())];
-        all.extend(next.as_deref().map(|next| ("next", next)));
-        all.extend_from_slice(fields);
-        self.ask("POST", page.split('?').next().unwrap(), Some(&all))
-    }
-
-    fn log_in(&mut self, username: &str, password: &str) -> Answer {
-        self.send(LOGIN, &[("username", username), ("password", password)])
-    }
-
-    fn whoami(&mut self) -> u16 {
-        self.get("/me/x").status
-    }
-}
-
-/// The value of a hidden field.
-fn field(page: &str, name: &str) -> Option<String> {
-    let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\""))?;
-    Some(rest.split_once('"')?.0.replace("&#x2f;", "/").replace("&#38;", "&"))
 }
 
 #[test]
@@ -363,38 +296,6 @@ fn the_form_and_the_token_endpoint_share_their_limits() {
     assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() > 10_000);
     assert!(answer.header("ratelimit").is_some() && answer.text().contains("too many attempts"));
     assert_eq!(gate.send(&token).status, 429);
-}
-
-#[test]
-fn a_password_that_is_too_old_begins_no_session_and_one_that_is_not_ends_it_in_time() {
-    let gate = with_passwords(", expire_after: 30, expire_after_staff: 10", "");
-    let chosen = |days: i64| {
-        gate.postern
-            .sql(&format!("UPDATE users SET password_updated = date('now', '-{days} days') WHERE username = 'lena'"));
-    };
-    let log_in = || Browser::of(&gate).log_in("lena", "s3cret");
-    for (days, staff, status) in [(31, 0, 403), (30, 0, 303), (30, 1, 403), (11, 1, 403), (10, 1, 303), (0, 0, 303)] {
-        chosen(days);
-        gate.postern.sql(&format!("UPDATE users SET is_staff = {staff} WHERE username = 'lena'"));
-        assert_eq!(log_in().status, status, "{days} {staff}");
-    }
-    gate.postern.sql("UPDATE users SET password_updated = NULL, is_staff = 0 WHERE username = 'lena'");
-    assert_eq!(log_in().status, 303);
-    // It ends with the day, whatever its lifetime.
-    chosen(30);
-    gate.postern.sql("DELETE FROM sessions");
-    assert_eq!(log_in().status, 303);
-    let midnight = "SELECT (expires_at <= unixepoch('now', 'start of day', '+1 day')) || '' FROM sessions";
-    assert_eq!(gate.postern.query(midnight), "1");
-    // Whoever comes with a token is not asked (as in the reference).
-    chosen(31);
-    let body = r#"{"username":"lena","password":"s3cret"}"#;
-    let answer = gate.send(format!(
-        "POST /api/v1/users/token/ HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    ));
-    let token = answer.json()["token"].as_str().unwrap().to_owned();
-    assert_eq!(gate.send(get_with(&token, "/me/x")).status, 200);
 }
 
 #[test]

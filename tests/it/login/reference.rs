@@ -199,31 +199,33 @@ fn what_the_reference_recorded_is_answered_alike_from_postgresql() {
 
 #[test]
 fn what_the_reference_recorded_is_answered_alike() {
-    let reference = Reference::start();
+    let upstream = Upstream::echo();
+    let reference = Reference::with(&["--upstream", &format!("http://{}", upstream.address())]);
     let mut wrong = token_differs(&reference);
-    let mut play = |exchange: &Value| {
-        let found = differences(exchange, &reference.send(&exchange["request"]), false);
-        wrong.extend(found.into_iter().map(|f| format!("02_throttle #{} ({}): {f}", exchange["n"], exchange["note"])));
+    let mut play = |name: &str, exchange: &Value, all: bool| {
+        // What is not under this path is a helper of the reference's own; here, whatever the gate lets through.
+        let all = all && exchange["request"]["path"].as_str().unwrap().starts_with("/api/v1/users/");
+        let found = differences(exchange, &reference.send(&exchange["request"]), all);
+        wrong.extend(found.into_iter().map(|f| format!("{name} #{} ({}): {f}", exchange["n"], exchange["note"])));
     };
     // Names are the same whatever their case; there are clients that do not know it.
     let names = reference.send(&scenario("01_token.json")[0]["request"]).headers;
     assert!(names.iter().any(|(name, _)| name == "Content-Type"), "{names:?}");
     reference.reset();
-    // Of the throttle, what concerns the token endpoint; the limit is shared with those that will be there, and with no other path.
+    // The limit is shared with no other path.
     for path in ["/api/v1/users/user/", "/api/v1/users/organization/", "/api/v1/users/nothing/"] {
         let request =
             serde_json::json!({ "method": "GET", "path": path, "headers": { "X-Forwarded-For": "10.1.1.1" } });
         assert_eq!(reference.send(&request).status, 404, "{path}");
     }
-    for exchange in &scenario("02_throttle.json") {
-        let there = exchange["request"]["path"] == "/api/v1/users/token/" || exchange["response"]["status"] == 429;
-        if there {
-            play(exchange);
-        } else {
-            let answer = reference.send(&exchange["request"]);
-            assert_eq!(answer.status, 404, "{}", exchange["note"]);
-        }
-    }
+    // Of the limits, the statuses: seconds are a cell rate's.
+    let throttle = scenario("02_throttle.json");
+    assert!(throttle.len() > 25);
+    throttle.iter().for_each(|exchange| play("02_throttle", exchange, false));
+    reference.reset();
+    let change = scenario("33_password_change.json");
+    assert!(change.len() > 15);
+    change.iter().for_each(|exchange| play("33_password_change", exchange, true));
     reference.reset();
     // Paths that are no endpoint of anybody, whatever the identity API will have.
     for exchange in &scenario("03_bearer.json") {
@@ -235,6 +237,158 @@ fn what_the_reference_recorded_is_answered_alike() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Links that the old installation has sent are good here: for who they are, once, and in every spelling of the user's id.
+#[test]
+fn a_link_of_the_real_django_is_used_as_the_reference_lets_it() {
+    let reference = Reference::start();
+    let (id, hash) = hash_of(&reference, "alpha_member");
+    let seed = std::fs::read_to_string(reference.home.path().join("seed/seed.sql")).unwrap();
+    let line = seed.lines().find(|line| line.contains(&id) && line.contains("openwisp_users_user VALUES")).unwrap();
+    let email = line.split('\'').find(|part| part.contains('@')).unwrap();
+    let emails: Vec<&str> = seed
+        .lines()
+        .filter(|line| line.contains("account_emailaddress VALUES") && line.contains(&id))
+        .map(|line| line.split('\'').find(|part| part.contains('@')).unwrap())
+        .collect();
+    let make = |key: &str| {
+        let user = serde_json::json!({ "id": id, "password": hash, "email": email, "emails": emails });
+        let asked = serde_json::json!({ "settings": { "SECRET_KEY": key }, "user": user, "make": 1 });
+        python("reset_tokens.py", &asked)["made"][0].as_str().unwrap().to_owned()
+    };
+    let (good, foreign) = (make("a secret"), make("another secret"));
+    let confirm = |uid: &str, token: &str, one: &str, two: &str| {
+        let body = serde_json::json!({ "uid": uid, "token": token, "new_password1": one, "new_password2": two });
+        let answer = reference.send(&serde_json::json!({
+            "method": "POST", "path": "/api/v1/users/password/reset/confirm/", "body_kind": "json", "body": body,
+            "headers": { "Content-Type": "application/json" },
+        }));
+        (answer.status, answer.text())
+    };
+    let invalid = |field: &str, text: &str| (400, format!("{{\"{field}\":[\"{text}\"]}}"));
+    let short = id.replace('-', "");
+    assert_eq!(confirm("zzz", &good, "a", "a"), invalid("non_field_errors", "“zzz” is not a valid UUID."));
+    let nobody = "00000000-0000-0000-0000-000000000000";
+    assert_eq!(confirm(nobody, &good, "a", "a"), invalid("uid", "Invalid value"));
+    assert_eq!(confirm(&id, &foreign, "a", "a"), invalid("token", "Invalid value"));
+    assert_eq!(confirm(&short, &good, "a", "b"), invalid("new_password2", "The two password fields didn’t match."));
+    let again = "You cannot re-use your current password. Enter a new password.";
+    assert_eq!(confirm(&id, &good, "alpha_member-Pw1!", "alpha_member-Pw1!"), invalid("new_password2", again));
+    let (status, text) = confirm("", "", "", "");
+    let blank = |field: &str| format!("\"{field}\":[\"This field may not be blank.\"]");
+    let all = ["new_password1", "new_password2", "uid", "token"].map(blank).join(",");
+    assert_eq!((status, text), (400, format!("{{{all}}}")));
+    let done = r#"{"detail":"Password has been reset with the new password."}"#.to_owned();
+    assert_eq!(confirm(&short, &good, " one two ", "one two"), (200, done), "blanks around it are dropped");
+    assert_eq!(confirm(&short, &good, "three", "three"), invalid("token", "Invalid value"), "once");
+    let login = |password: &str| {
+        let body = serde_json::json!({ "username": "alpha_member", "password": password });
+        reference.send(&serde_json::json!({
+            "method": "POST", "path": "/api/v1/users/token/", "body_kind": "json", "body": body,
+            "headers": { "Content-Type": "application/json" },
+        }))
+    };
+    assert_eq!((login("one two").status, login("alpha_member-Pw1!").status), (200, 400));
+}
+
+/// The usual classes of the reference: a session, then Basic with a password; a bearer token is none of theirs.
+#[test]
+fn whoever_shows_a_wrong_password_is_refused_a_link() {
+    let reference = Reference::start();
+    let ask = |method: &str, path: &str, authorization: &str| {
+        let mut headers = serde_json::json!({ "Content-Type": "application/json" });
+        if !authorization.is_empty() {
+            headers["Authorization"] = authorization.into();
+        }
+        let body = serde_json::json!({ "input": "nobody" });
+        let request = serde_json::json!({ "method": method, "path": path, "headers": headers, "body_kind": "json", "body": body });
+        reference.send(&request)
+    };
+    let reset = "/api/v1/users/password/reset/";
+    let basic = |text: &str| format!("Basic {}", data_encoding::BASE64.encode(text.as_bytes()));
+    for (authorization, said) in [
+        (basic("alpha_member:wrong"), "Invalid username/password."),
+        (basic("inactive:inactive-Pw1!"), "Invalid username/password."),
+        ("basic".to_owned(), "Invalid basic header. No credentials provided."),
+        ("Basic a b".to_owned(), "Invalid basic header. Credentials string should not contain spaces."),
+        ("Basic !".to_owned(), "Invalid basic header. Credentials not correctly base64 encoded."),
+        (basic("nobody"), "Invalid basic header. Credentials not correctly base64 encoded."),
+    ] {
+        let answer = ask("POST", reset, &authorization);
+        assert_eq!((answer.status, answer.text()), (403, format!("{{\"detail\":\"{said}\"}}")));
+        assert_eq!((answer.header("Allow"), answer.header("WWW-Authenticate")), (Some("POST, OPTIONS"), None));
+    }
+    for authorization in [String::new(), "Bearer whatever".to_owned(), basic("alpha_member:alpha_member-Pw1!")] {
+        let answer = ask("POST", reset, &authorization);
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (200, r#"{"detail":"Password reset e-mail has been sent."}"#)
+        );
+    }
+    for (path, name, fields) in [
+        (reset, "Password Reset", &["input"][..]),
+        (
+            "/api/v1/users/password/reset/confirm/",
+            "Password Reset Confirm",
+            &["new_password1", "new_password2", "uid", "token"],
+        ),
+    ] {
+        let told = ask("OPTIONS", path, "").json();
+        assert_eq!(told["name"], name);
+        let known = told["actions"]["POST"].as_object().unwrap();
+        assert!(known.len() == fields.len() && fields.iter().all(|field| known.contains_key(*field)), "{told}");
+        assert_eq!(ask("GET", path, "").text(), r#"{"detail":"Method \"GET\" not allowed."}"#);
+    }
+    // Pages where the reference has them, whatever the policy says of these paths.
+    let page = ask("GET", "/accounts/password/reset/key/x-y/", "");
+    assert_eq!((page.status, page.text().contains("This link is not good")), (404, true));
+}
+
+/// Bodies, types and representations that only somebody's own client sends, or somebody who tries things out.
+#[test]
+fn odd_requests_are_answered_as_the_reference_answers_them() {
+    let reference = Reference::start();
+    let exchanges = scenario("04_bodies.json");
+    assert!(exchanges.len() > 500);
+    let wrong: Vec<String> = exchanges.iter().filter_map(|exchange| odd(&reference, exchange)).collect();
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Plays one of them, whose body is recorded byte by byte: what differs.
+fn odd(reference: &Reference, exchange: &Value) -> Option<String> {
+    let (request, recorded) = (&exchange["request"], &exchange["response"]);
+    let (method, path) = (request["method"].as_str().unwrap(), request["path"].as_str().unwrap());
+    // Each from an address of its own: there is a limit.
+    let n = exchange["n"].as_u64().unwrap();
+    let from = format!("10.7.{}.{}", n / 200, n % 200);
+    let mut message = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {from}\r\n");
+    for (name, value) in request["headers"].as_object().unwrap() {
+        message += &format!("{name}: {}\r\n", value.as_str().unwrap());
+    }
+    let byte = |c: char| u8::try_from(u32::from(c)).unwrap();
+    let body: Option<Vec<u8>> = request["bytes"].as_str().map(|text| text.chars().map(byte).collect());
+    if let Some(body) = &body {
+        message += &format!("Content-Length: {}\r\n", body.len());
+    }
+    let mut raw = Raw::connect(reference.address);
+    raw.send([message.as_bytes(), b"\r\n", &body.unwrap_or_default()].concat());
+    let answer = if method == "HEAD" { raw.answer_to_head() } else { raw.answer() };
+    let mut found = Vec::new();
+    if u64::from(answer.status) != recorded["status"].as_u64().unwrap() {
+        found.push(format!("status {} instead of {}", answer.status, recorded["status"]));
+    }
+    if let Some(body) = recorded["body"].as_str()
+        && answer.text() != body
+    {
+        found.push(format!("{} instead of {body}", answer.text()));
+    }
+    for name in ["Content-Type", "Allow", "Vary", "Location"] {
+        if answer.header(name) != recorded["headers"][name].as_str() {
+            found.push(format!("{name}: {:?} instead of {}", answer.header(name), recorded["headers"][name]));
+        }
+    }
+    (!found.is_empty()).then(|| format!("#{n} {request}: {}", found.join("; ")))
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod counts;
 mod failover;
 mod pooler;
 mod promise;
+mod restored;
 
 use crate::support::postgres::Server;
 use crate::support::{Options, Postern, Raw, RedisServer, Upstream, Wire, World, command, eventually};

@@ -1,0 +1,163 @@
+//! New passwords: [`change`] for who is logged in, [`reset`] for who asks for a link, [`confirm`] for who has one; and a page for the
+//! first and the last of them.
+//!
+//! Fields, their errors and the order in which they are found are the reference's. Limits are those of the token endpoint: one for
+//! an address over all that take no credential, one for a user who has one.
+
+pub mod change;
+pub mod change_page;
+pub mod confirm;
+mod letter;
+mod page;
+pub mod reset;
+pub mod reset_page;
+
+pub(super) use letter::AT_ONCE as LETTERS_AT_ONCE;
+
+use super::error::{ApiError, json_answer, tell_limit};
+use super::fields::{FieldErrors, Fields, TextField};
+use super::{Api, body};
+use crate::directory::StoreError;
+use crate::login::LoginError;
+use crate::login::limits::State as Limit;
+use crate::login::renew::{Stored, Unfit};
+use crate::login::reset::Resets;
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use secrecy::SecretString;
+use serde_json::json;
+use std::time::Duration;
+
+const ALLOW: &str = "POST, OPTIONS";
+const MISMATCH: &str = "The two password fields didn’t match.";
+/// Characters of a password's field.
+const LONGEST: usize = 128;
+/// Of a new password, where nothing is configured: what NIST SP 800-63B asks for. The reference asks for none.
+const USUAL_LENGTH: u32 = 8;
+/// How long a link is good, where nothing is configured.
+const USUAL_LIFETIME: Duration = Duration::from_secs(3600);
+/// The same in Django (`PASSWORD_RESET_TIMEOUT`).
+const DJANGO_LIFETIME: Duration = Duration::from_secs(3 * 86_400);
+
+impl Api {
+    /// What makes the tokens of links, and knows them: Django's secret where it is configured, else one of this installation.
+    pub(super) fn resets(&self) -> Resets {
+        let usual = if self.compat { DJANGO_LIFETIME } else { USUAL_LIFETIME };
+        let mut secrets = self.identity.django_keys();
+        if secrets.is_empty() {
+            let ours = self.store.checksum_key().derive("postern password resets 1");
+            secrets.push(HEXLOWER.encode(&ours).into());
+        }
+        Resets::new(&secrets, self.passwords.link_lifetime.unwrap_or(usual))
+    }
+
+    /// Characters that a new password must have.
+    pub(super) fn min_length(&self) -> u32 {
+        self.passwords.min_length.unwrap_or(if self.compat { 1 } else { USUAL_LENGTH })
+    }
+}
+
+/// The answer to a request: what was done, with the headers that all have.
+fn done(limit: Option<Limit>, body: String) -> Response {
+    let mut response = json_answer(StatusCode::OK, body);
+    let headers = response.headers_mut();
+    headers.insert(header::ALLOW, HeaderValue::from_static(ALLOW));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
+    if let Some(limit) = limit {
+        tell_limit(headers, limit);
+    }
+    response
+}
+
+fn told(detail: &str) -> String {
+    json!({ "detail": detail }).to_string()
+}
+
+/// Whether the method is POST; `Some` is the answer to OPTIONS.
+fn method(method: &Method, description: &'static str) -> Result<Option<String>, ApiError> {
+    match *method {
+        Method::POST => Ok(None),
+        Method::OPTIONS => Ok(Some(description.to_owned())),
+        ref other => Err(ApiError::Method(other.to_string())),
+    }
+}
+
+async fn fields(parts: &Parts, body: Body) -> Result<Fields, ApiError> {
+    let body: Bytes = body.collect().await.map_err(|_| ApiError::Unavailable)?.to_bytes();
+    body::fields(&parts.headers, body).await
+}
+
+/// Reads the field of a password. The reference drops blanks around each of them.
+fn password(api: &Api, name: &'static str, fields: &Fields, errors: &mut FieldErrors) -> Option<String> {
+    let text = TextField { name, required: true, trim: api.compat }.read(fields, errors)?;
+    if text.chars().count() > LONGEST {
+        errors.add(name, format!("Ensure this field has no more than {LONGEST} characters."));
+        return None;
+    }
+    Some(text)
+}
+
+/// What goes wrong between a good request and a new password.
+enum Refused {
+    /// The two differ.
+    Mismatch,
+    /// It will not do.
+    Unfit(Unfit),
+    /// It has been changed meanwhile.
+    Late,
+    /// It could not be tried, computed or kept.
+    Login(LoginError),
+}
+
+impl From<LoginError> for Refused {
+    fn from(error: LoginError) -> Self {
+        Self::Login(error)
+    }
+}
+
+/// Gives somebody the password that they have written twice.
+async fn renew(api: &Api, stored: &Stored, one: String, two: &str) -> Result<(), Refused> {
+    if one != two {
+        return Err(Refused::Mismatch);
+    }
+    let new = SecretString::from(one);
+    api.login.fits(stored, new.clone(), api.min_length()).await?.map_err(Refused::Unfit)?;
+    if api.login.renew(stored, new).await? { Ok(()) } else { Err(Refused::Late) }
+}
+
+/// As an error of the API; `late` where the password has been changed meanwhile.
+fn of_refused(refused: Refused, late: impl FnOnce() -> FieldErrors) -> ApiError {
+    ApiError::Fields(match refused {
+        Refused::Mismatch => of_field("new_password2", MISMATCH),
+        Refused::Unfit(unfit) => of_field("new_password2", &unfit.to_string()),
+        Refused::Late => late(),
+        Refused::Login(error) => return of_login(error),
+    })
+}
+
+fn of_field(field: &str, message: &str) -> FieldErrors {
+    let mut errors = FieldErrors::default();
+    errors.add(field, message);
+    errors
+}
+
+/// Where no password is wrong, and something else is.
+fn of_login(error: LoginError) -> ApiError {
+    match error {
+        LoginError::Throttled(wait) => ApiError::Throttled { wait, state: None },
+        LoginError::Busy(_) => ApiError::Busy,
+        LoginError::Wrong => ApiError::Unavailable,
+        LoginError::Store(error) => of_store(&error),
+    }
+}
+
+fn of_store(error: &StoreError) -> ApiError {
+    tracing::warn!(%error, "a password cannot be changed");
+    ApiError::Unavailable
+}

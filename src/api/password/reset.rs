@@ -1,0 +1,56 @@
+//! `POST /api/v1/users/password/reset/`: somebody has forgotten their password, and asks for a link.
+//!
+//! The answer is the same whoever is meant, and is there before anybody has looked: a letter is written in the background.
+
+use super::super::error::ApiError;
+use super::super::fields::{FieldErrors, TextField};
+use super::super::who;
+use super::super::{Api, Client, negotiate};
+use super::{ALLOW, done, fields, letter, method, told};
+use crate::login::limits::State as Limit;
+use axum::body::Body;
+use axum::extract::{Extension, Request, State};
+use axum::response::Response;
+use http::request::Parts;
+use std::sync::Arc;
+
+const INPUT: TextField = TextField { name: "input", required: true, trim: true };
+const ORGANIZATION: TextField = TextField { name: "organization", required: false, trim: true };
+
+/// Answers a request of any method.
+pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    match operate(&api, client.0, &parts, body).await {
+        Ok((limit, body)) => done(limit, body),
+        Err(error) => error.answer(&api, ALLOW),
+    }
+}
+
+async fn operate(
+    api: &Arc<Api>,
+    Client(client): Client,
+    parts: &Parts,
+    body: Body,
+) -> Result<(Option<Limit>, String), ApiError> {
+    negotiate::negotiate(parts.uri.query(), &parts.headers)?;
+    let limit = who::counts(api, client, parts).await?;
+    if let Some(description) = method(&parts.method, DESCRIPTION)? {
+        return Ok((limit, description));
+    }
+    let fields = fields(parts, body).await?;
+    let mut errors = FieldErrors::default();
+    let input = INPUT.read(&fields, &mut errors);
+    let organization = if api.login.per_organization() { ORGANIZATION.read(&fields, &mut errors) } else { None };
+    let (Some(input), true) = (input, errors.is_empty()) else { return Err(ApiError::Fields(errors)) };
+    letter::write_to(api, input, organization);
+    Ok((limit, told("Password reset e-mail has been sent.")))
+}
+
+/// What `OPTIONS` tells, in the reference's order.
+const DESCRIPTION: &str = concat!(
+    r#"{"name":"Password Reset","description":"Requests a password reset e-mail for a user identified by username,\n"#,
+    r#"e-mail address or phone number, mirroring the identifiers accepted at\nlocal login.","#,
+    r#""renders":["application/json","text/html"],"#,
+    r#""parses":["application/json","application/x-www-form-urlencoded","multipart/form-data"],"actions":{"POST":{"#,
+    r#""input":{"type":"string","required":true,"read_only":false,"label":"Input"}}}}"#
+);

@@ -1,0 +1,145 @@
+//! What a body says, as Python would hold it: that is what error texts and numbers used as texts come from.
+
+use std::collections::HashMap;
+
+/// A value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// `null`
+    Null,
+    /// `true`, `false`
+    Bool(bool),
+    /// A whole number of any size, in its digits.
+    Int(String),
+    /// Any other number.
+    Float(f64),
+    /// A text.
+    Text(Text),
+    /// An array.
+    List(Vec<Self>),
+    /// An object.
+    Object(Fields),
+    /// A part of a multipart form that is a file.
+    File,
+}
+
+/// A text. Half a surrogate pair, which JSON can name but no text can hold, stands in it as U+FFFD.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Text {
+    /// The text.
+    pub text: String,
+    /// The first half pair.
+    pub surrogate: Option<u16>,
+}
+
+/// Fields by name; where one came twice, the last.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fields(HashMap<String, Value>);
+
+impl Value {
+    /// The text, where it is one.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(&text.text),
+            _ => None,
+        }
+    }
+
+    /// What Python calls its type.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "NoneType",
+            Self::Bool(_) => "bool",
+            Self::Int(_) => "int",
+            Self::Float(_) => "float",
+            Self::Text(_) => "str",
+            Self::List(_) => "list",
+            Self::Object(_) => "dict",
+            Self::File => "InMemoryUploadedFile",
+        }
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(Text { text, surrogate: None })
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl Fields {
+    /// The value of a field.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    /// Sets a field.
+    pub fn insert(&mut self, name: String, value: Value) {
+        self.0.insert(name, value);
+    }
+}
+
+impl FromIterator<(String, Value)> for Fields {
+    fn from_iter<I: IntoIterator<Item = (String, Value)>>(fields: I) -> Self {
+        Self(fields.into_iter().collect())
+    }
+}
+
+/// A number as Python's `str()` writes it: the shortest digits that mean it, with an exponent from 1e16 on and below 1e-4.
+#[must_use]
+pub fn float(number: f64) -> String {
+    if number.is_nan() {
+        return "nan".to_owned();
+    }
+    if number.is_infinite() {
+        return if number > 0.0 { "inf" } else { "-inf" }.to_owned();
+    }
+    let scientific = format!("{number:e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..16).contains(&exponent) || number == 0.0 {
+        let plain = format!("{number}");
+        if plain.contains('.') { plain } else { plain + ".0" }
+    } else {
+        format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::float;
+
+    /// As Python 3.11 writes them.
+    #[test]
+    fn numbers_are_written_as_python_writes_them() {
+        for (number, text) in [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1.0, "1.0"),
+            (0.1, "0.1"),
+            (1e5, "100000.0"),
+            (1e15, "1000000000000000.0"),
+            (1e16, "1e+16"),
+            (1.5e300, "1.5e+300"),
+            (0.0001, "0.0001"),
+            (1e-5, "1e-05"),
+            (1.25e-7, "1.25e-07"),
+            (5e-324, "5e-324"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (123_456_789.123_456_79, "123456789.12345679"),
+            (9_007_199_254_740_993.0, "9007199254740992.0"),
+            (f64::INFINITY, "inf"),
+            (-f64::INFINITY, "-inf"),
+        ] {
+            assert_eq!(float(number), text);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Who asks: a bearer token, or the session of a browser.
+//!
+//! What is presented is read as the gate reads it; with `compat: openwisp` as the reference does, where a token goes before a
+//! session, and what is no credential of theirs is none.
+
+use super::Api;
+use super::error::ApiError;
+use crate::clock;
+use crate::decision::Reason;
+use crate::directory::StoreError;
+use crate::directory::token::TokenDigest;
+use crate::facts::Snapshot;
+use crate::id::UserId;
+use crate::identity::credential::{self, Credential, Places, Presented, cookies};
+use crate::identity::session::{self, CSRF_COOKIE, CSRF_HEADER};
+use crate::login::limits::State as Limit;
+use crate::login::{Attempt, LoginError};
+use crate::membership::Kind;
+use crate::policy::{Scheme, Schemes};
+use data_encoding::BASE64;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::time::Duration;
+
+const MISSING: &str = "Authentication credentials were not provided.";
+const UNKNOWN: &str = "Invalid token.";
+const INACTIVE: &str = "User inactive or deleted.";
+
+/// Somebody who asks.
+pub struct Asker {
+    /// Who.
+    pub snapshot: Snapshot,
+    /// Their session, where it is one.
+    pub session: Option<String>,
+    /// Their session is good for nothing but a new password.
+    pub has_old_password: bool,
+}
+
+/// Who asks.
+///
+/// # Errors
+/// Nobody, nobody whom we know, or a page of somebody else.
+pub async fn asks(api: &Api, client: IpAddr, request: &Parts) -> Result<Asker, ApiError> {
+    let missing = || ApiError::Unauthenticated(Reason::CredentialsMissing, MISSING);
+    let (kind, text) = if api.compat { theirs(api, request)? } else { ours(api, request)? }.ok_or_else(missing)?;
+    let is_session = kind == Kind::Session;
+    let asker = match look(api, client, kind, &text).await? {
+        Some(asker) if asker.snapshot.user.is_active => asker,
+        // Django forgets such a session.
+        _ if is_session && api.compat => return Err(missing()),
+        Some(_) => return Err(ApiError::Unauthenticated(Reason::UserInactive, INACTIVE)),
+        None => return Err(ApiError::Unauthenticated(Reason::CredentialsInvalid, UNKNOWN)),
+    };
+    if is_session {
+        is_ours(api, request, &text)?;
+    }
+    Ok(asker)
+}
+
+/// Counts a request to what takes no credential: of its address. With `compat: openwisp`, whoever shows a session or, by Basic, a
+/// password is counted by themselves, and who shows a wrong one is refused.
+///
+/// # Errors
+/// The limit is reached, the password is wrong, or a page of somebody else sent the session.
+pub async fn counts(api: &Api, client: IpAddr, request: &Parts) -> Result<Option<Limit>, ApiError> {
+    let limits = api.login.limits();
+    let user = if api.compat { known(api, client, request).await? } else { None };
+    let counted = match user {
+        Some(user) => limits.request_of(user).await,
+        None => limits.request(client).await,
+    };
+    counted.map_err(throttled)
+}
+
+fn throttled(state: Limit) -> ApiError {
+    ApiError::Throttled { wait: state.reset, state: Some(state) }
+}
+
+/// Who shows a session, or Basic with a password, as the reference's usual classes read them.
+async fn known(api: &Api, client: IpAddr, request: &Parts) -> Result<Option<UserId>, ApiError> {
+    let name = api.identity.places.cookie.as_deref();
+    if let Some(cookie) = name.and_then(|name| cookies(&request.headers, name).last().flatten())
+        && let Some(asker) = look(api, client, Kind::Session, cookie).await?
+        && asker.snapshot.user.is_active
+    {
+        is_ours(api, request, cookie)?;
+        return Ok(Some(asker.snapshot.user.id));
+    }
+    let refused = |message| Err(ApiError::Forbidden(Reason::CredentialsInvalid, message));
+    let value = request.headers.get(AUTHORIZATION).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let words: Vec<&str> = value.as_deref().unwrap_or_default().split_ascii_whitespace().collect();
+    let text = match words.as_slice() {
+        [scheme, rest @ ..] if scheme.eq_ignore_ascii_case("basic") => match rest {
+            [] => return refused("Invalid basic header. No credentials provided."),
+            [text] => *text,
+            _ => return refused("Invalid basic header. Credentials string should not contain spaces."),
+        },
+        _ => return Ok(None),
+    };
+    let decoded = BASE64.decode(text.as_bytes()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let Some((identifier, password)) = decoded.as_deref().and_then(|text| text.split_once(':')) else {
+        return refused("Invalid basic header. Credentials not correctly base64 encoded.");
+    };
+    // A password is tried, so it counts as elsewhere: the reference lets anybody guess here without end.
+    api.login.limits().request(client).await.map_err(throttled)?;
+    let attempt = Attempt { identifier: identifier.to_owned(), password: password.into(), organization: None, client };
+    match api.login.check(attempt).await {
+        Ok(person) => Ok(Some(person.user)),
+        Err(LoginError::Wrong) => refused("Invalid username/password."),
+        Err(LoginError::Throttled(wait)) => Err(ApiError::Throttled { wait, state: None }),
+        Err(LoginError::Busy(_)) => Err(ApiError::Busy),
+        Err(LoginError::Store(error)) => {
+            tracing::warn!(%error, "a login fails");
+            Err(ApiError::Unavailable)
+        }
+    }
+}
+
+type Read<'r> = Option<(Kind, Cow<'r, str>)>;
+
+/// One credential of the two schemes, or none.
+fn ours<'r>(api: &Api, request: &'r Parts) -> Result<Read<'r>, ApiError> {
+    let places = Places { parameter: None, cookie: api.identity.places.cookie.clone() };
+    let schemes = Schemes::default().with(Scheme::Session);
+    let presented = Presented { method: &request.method, headers: &request.headers, query: None };
+    match credential::read(presented, schemes, &places) {
+        Credential::None => Ok(None),
+        Credential::Presented(kind, text) => Ok(Some((kind, text))),
+        Credential::Refused => Err(ApiError::Unauthenticated(Reason::CredentialsInvalid, UNKNOWN)),
+        Credential::Ambiguous => Err(ApiError::Parse("There are several credentials.".to_owned())),
+    }
+}
+
+/// `Bearer` where it is one; else the session's cookie, of which the last counts.
+fn theirs<'r>(api: &Api, request: &'r Parts) -> Result<Read<'r>, ApiError> {
+    let refused = |message| Err(ApiError::Unauthenticated(Reason::CredentialsInvalid, message));
+    let value = request.headers.get(AUTHORIZATION).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let words: Vec<&str> = value.as_deref().unwrap_or_default().split_ascii_whitespace().collect();
+    match words.as_slice() {
+        [scheme, rest @ ..] if scheme.eq_ignore_ascii_case("bearer") => match rest {
+            [] => refused("Invalid token header. No credentials provided."),
+            [token] if !token.is_ascii() => {
+                refused("Invalid token header. Token string should not contain invalid characters.")
+            }
+            [token] => Ok(Some((Kind::Token, Cow::Owned((*token).to_owned())))),
+            _ => refused("Invalid token header. Token string should not contain spaces."),
+        },
+        _ => {
+            let name = api.identity.places.cookie.as_deref();
+            let cookie = name.and_then(|name| cookies(&request.headers, name).last().flatten());
+            Ok(cookie.filter(|cookie| !cookie.is_empty()).map(|cookie| (Kind::Session, Cow::Borrowed(cookie))))
+        }
+    }
+}
+
+/// Whose it is, as the store says now; `None` where it is nobody's. It is asked so often because of one address and no oftener:
+/// anybody can make a credential up.
+async fn look(api: &Api, client: IpAddr, kind: Kind, text: &str) -> Result<Option<Asker>, ApiError> {
+    let Some(wanted) = api.identity.wanted(kind, text) else { return Ok(None) };
+    if wanted.is_foreign() && !api.login.limits().may_ask(client) {
+        return Err(ApiError::Throttled { wait: Duration::from_secs(1), state: None });
+    }
+    let failed = |error: StoreError| {
+        tracing::warn!(%error, "nobody can tell who asks");
+        ApiError::Unavailable
+    };
+    let (digest, now) = (TokenDigest::of(text), clock::unix_seconds());
+    if kind != Kind::Session {
+        let found = api.store.token_snapshot(&digest).await.map_err(failed)?;
+        let found = found.filter(|found| !found.revoked && found.expires_at.is_none_or(|end| end > now));
+        return Ok(found.map(|found| Asker { snapshot: found.snapshot, session: None, has_old_password: false }));
+    }
+    let found = api.store.session_snapshot(&digest).await.map_err(failed)?.filter(|found| found.expires_at > now);
+    Ok(found.map(|found| Asker {
+        has_old_password: api.identity.password_until(&found).is_some_and(|until| until <= now),
+        session: Some(text.to_owned()),
+        snapshot: found.snapshot,
+    }))
+}
+
+fn is_ours(api: &Api, request: &Parts, session: &str) -> Result<(), ApiError> {
+    let ours = session::is_ours(&request.method, &request.headers, session);
+    ours.map_err(|denial| ApiError::Forbidden(denial.reason, forged(api, request, denial.reason)))
+}
+
+/// What is said of a request that no page of ours has made.
+fn forged(api: &Api, request: &Parts, reason: Reason) -> &'static str {
+    if !api.compat {
+        return reason.detail();
+    }
+    let has_cookie = cookies(&request.headers, CSRF_COOKIE).next().is_some();
+    match reason {
+        Reason::OriginDenied => "CSRF Failed: Origin checking failed.",
+        _ if !has_cookie => "CSRF Failed: CSRF cookie not set.",
+        _ if !request.headers.contains_key(&CSRF_HEADER) => "CSRF Failed: CSRF token missing.",
+        _ => "CSRF Failed: CSRF token incorrect.",
+    }
+}

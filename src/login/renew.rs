@@ -1,0 +1,151 @@
+//! New passwords: for who knows the old one, and for who has a link that says whose they are.
+//!
+//! Whoever is allowed to choose holds the hash that is kept ([`Stored`]), and the new one takes its place only while it is still
+//! there: of two who use a link at once, one succeeds. The old password is tried within the limits of logins.
+
+use super::reset::{Resets, Subject};
+use super::{Login, LoginError};
+use crate::clock;
+use crate::directory::{DirectoryError, LoginCandidate, Revocation, StoreError, UserKey};
+use crate::id::UserId;
+use crate::limit::Who;
+use crate::password::PasswordHash;
+use secrecy::{ExposeSecret, SecretString};
+use std::net::IpAddr;
+use thiserror::Error;
+
+/// Whose password may be replaced, and what it must still be.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Whose.
+    pub user: UserId,
+    /// Their login name.
+    pub username: String,
+    password: PasswordHash,
+}
+
+/// Why a link is nobody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoLink {
+    /// There is no such user.
+    User,
+    /// The token is not good: never was, is too old, was used, or its user has logged in since.
+    Token,
+}
+
+/// Why a password cannot be chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Unfit {
+    /// It is too short.
+    #[error("This password is too short. It must contain at least {0} characters.")]
+    Short(u32),
+    /// It is the one that they have.
+    #[error("You cannot re-use your current password. Enter a new password.")]
+    Reused,
+}
+
+impl Login {
+    /// Whom a link may be sent to because of an identifier: active users with a password and an address.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn whom(
+        &self,
+        identifier: &str,
+        organization: Option<String>,
+    ) -> Result<Vec<LoginCandidate>, StoreError> {
+        let Some(query) = self.query(identifier, organization) else { return Ok(Vec::new()) };
+        let mut found = self.store.login_candidates(&query).await?;
+        found.retain(|person| person.is_active && person.password.as_ref().is_some_and(PasswordHash::is_usable));
+        Ok(found)
+    }
+
+    /// A token for a link, with the address that it goes to; `None` where there is none.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn link(&self, user: UserId, resets: &Resets) -> Result<Option<(String, String)>, StoreError> {
+        let Some((found, emails)) = self.rests_on(user).await? else { return Ok(None) };
+        let token = resets.make(subject(user, &found, &emails), clock::unix_seconds());
+        Ok(token.filter(|_| !found.email.is_empty()).map(|token| (token, found.email)))
+    }
+
+    /// Whose link this is. `inactive`: whether somebody inactive may use it.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn of_link(
+        &self,
+        user: UserId,
+        token: &str,
+        resets: &Resets,
+        inactive: bool,
+    ) -> Result<Result<Stored, NoLink>, StoreError> {
+        let Some((found, emails)) = self.rests_on(user).await? else { return Ok(Err(NoLink::User)) };
+        let is_good = resets.is_good(token, subject(user, &found, &emails), clock::unix_seconds());
+        let whose = &found.snapshot.user;
+        if !is_good || !(inactive || whose.is_active) {
+            return Ok(Err(NoLink::Token));
+        }
+        let password = PasswordHash::from_stored(found.password.expose_secret());
+        Ok(Ok(Stored { user, username: whose.username.as_str().to_owned(), password }))
+    }
+
+    async fn rests_on(&self, user: UserId) -> Result<Option<(Revocation, Vec<String>)>, StoreError> {
+        let Some(found) = self.store.revocation(&UserKey::Id(user)).await? else { return Ok(None) };
+        let emails = match self.store.emails(&user.into()).await {
+            Ok(emails) => emails,
+            Err(DirectoryError::Store(error)) => return Err(error),
+            // Deleted in this very moment.
+            Err(_) => return Ok(None),
+        };
+        Ok(Some((found, emails.into_iter().map(|email| email.email).collect())))
+    }
+
+    /// Whether somebody who is known already knows their password too.
+    ///
+    /// # Errors
+    /// See [`LoginError`].
+    pub async fn knows(&self, user: UserId, password: SecretString, client: IpAddr) -> Result<Stored, LoginError> {
+        let found = self.store.revocation(&UserKey::Id(user)).await?.ok_or(LoginError::Wrong)?;
+        let stored = PasswordHash::from_stored(found.password.expose_secret());
+        let counted = self.limits.attempt(Who::User(user), client).await.map_err(LoginError::Throttled)?;
+        let matches = self.pool.first_match(password, vec![stored.clone()]).await;
+        if !matches!(matches, Ok(None)) {
+            self.limits.give_back(counted).await;
+        }
+        matches?.ok_or(LoginError::Wrong)?;
+        Ok(Stored { user, username: found.snapshot.user.username.as_str().to_owned(), password: stored })
+    }
+
+    /// Whether a new password will do. `least`: its characters, at least.
+    ///
+    /// # Errors
+    /// Within, why not; too many passwords are being computed.
+    pub async fn fits(&self, stored: &Stored, new: SecretString, least: u32) -> Result<Result<(), Unfit>, LoginError> {
+        let is_short = u32::try_from(new.expose_secret().chars().count()).is_ok_and(|count| count < least);
+        if is_short {
+            return Ok(Err(Unfit::Short(least)));
+        }
+        let is_same = self.pool.first_match(new, vec![stored.password.clone()]).await?.is_some();
+        Ok(if is_same { Err(Unfit::Reused) } else { Ok(()) })
+    }
+
+    /// Puts a new password in the place of the stored one, unless that has changed meanwhile; whether it did. All of the user's
+    /// sessions end with it.
+    ///
+    /// # Errors
+    /// It cannot be computed or kept.
+    pub async fn renew(&self, stored: &Stored, new: SecretString) -> Result<bool, LoginError> {
+        let hash = self.pool.hash(new).await?;
+        let hash = hash.map_err(|error| StoreError::Unavailable(format!("a password cannot be hashed: {error}")))?;
+        let old = stored.password.clone();
+        Ok(self.store.exchange_password(stored.user, old, hash, clock::today()).await?)
+    }
+}
+
+/// What a token of somebody rests on.
+fn subject<'p>(user: UserId, found: &'p Revocation, emails: &'p [String]) -> Subject<'p> {
+    let password = found.password.expose_secret();
+    Subject { user, password, last_login: found.last_login, email: &found.email, emails }
+}

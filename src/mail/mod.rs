@@ -1,0 +1,234 @@
+//! Letters: sent in the background by somebody's SMTP server, tried again for a while, and never waited for.
+//!
+//! [`Mailer::post`] takes a letter or drops it, at once: so many may wait, and a few are sent at a time. What goes wrong for now is
+//! tried again, each time later; what the server refuses for good is not. A letter's text is a secret: logs say that one was not
+//! sent, and why, but not what it says nor to whom.
+
+use crate::config::SecretError;
+use crate::config::mail::{Mail, Tls};
+use crate::telemetry::counters::Count;
+use lettre::address::AddressError;
+use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, Message};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{self, Certificate, CertificateStore, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use secrecy::ExposeSecret;
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+/// Letters that wait or are being sent.
+const WAITING: u32 = 1000;
+/// Sent at the same time.
+const AT_ONCE: usize = 4;
+/// Before the second try, and before each one after it.
+const PAUSES: [Duration; 4] =
+    [Duration::from_secs(2), Duration::from_secs(15), Duration::from_secs(60), Duration::from_secs(300)];
+
+/// A letter. What it says is a secret, so it has no `Debug`.
+pub struct Letter {
+    /// To whom.
+    pub to: String,
+    /// What it is about.
+    pub subject: String,
+    /// What it says: plain text.
+    pub text: String,
+}
+
+/// What becomes of letters.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Taken by the server.
+    pub sent: Count,
+    /// Refused by it, or given up.
+    pub failed: Count,
+    /// Not even tried: too many were waiting, or too many for one user.
+    pub dropped: Count,
+}
+
+/// A counter's name, its help text, and how it is read.
+pub type Described = (&'static str, &'static str, fn(&Counts) -> u64);
+
+impl Counts {
+    /// Names, help texts and values, for the metrics.
+    pub const DESCRIBED: &[Described] = &[
+        ("postern_mails_sent", "Letters that the mail server has taken", |c| c.sent.get()),
+        ("postern_mails_failed", "Letters that the mail server refused, or that were given up", |c| c.failed.get()),
+        ("postern_mails_dropped", "Letters not tried, because too many were waiting or one user had too many", |c| {
+            c.dropped.get()
+        }),
+    ];
+}
+
+/// Why no letters can be sent.
+#[derive(Debug, Error)]
+pub enum MailError {
+    /// The password is not there.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The certificates cannot be read.
+    #[error("cannot read {0}: {1}")]
+    Unreadable(PathBuf, std::io::Error),
+    /// They cannot be used.
+    #[error("mail: the certificates cannot be used: {0}")]
+    Tls(lettre::transport::smtp::Error),
+}
+
+/// Why one letter cannot be written.
+#[derive(Debug, Error)]
+enum LetterError {
+    #[error("the address is none")]
+    Address(#[from] AddressError),
+    #[error("it cannot be put into a message: {0}")]
+    Message(#[from] lettre::error::Error),
+}
+
+/// Nobody is to answer by machine (RFC 3834, 5).
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl Header for AutoSubmitted {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+/// Sends letters.
+pub struct Mailer {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+    /// One permit for each letter that waits or is sent.
+    waiting: Arc<Semaphore>,
+    /// One permit for each that is sent.
+    sending: Semaphore,
+    control: Handle,
+    /// What became of them.
+    pub counts: Counts,
+}
+
+impl Mailer {
+    /// As it is configured; letters are sent on `control`.
+    ///
+    /// # Errors
+    /// See [`MailError`].
+    pub fn start(settings: &Mail, control: &Handle) -> Result<Self, MailError> {
+        let tls = match settings.tls {
+            Tls::None => client::Tls::None,
+            Tls::StartTls => client::Tls::Required(tls(settings)?),
+            Tls::Implicit => client::Tls::Wrapper(tls(settings)?),
+        };
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&*settings.host)
+            .port(settings.port)
+            .tls(tls)
+            .timeout(Some(settings.timeout))
+            .hello_name(ClientId::Domain(settings.from.email.domain().to_owned()));
+        let transport = match &settings.login {
+            Some((user, password)) => {
+                let password = password.text()?.expose_secret().to_owned();
+                transport.credentials(Credentials::new(user.to_string(), password))
+            }
+            None => transport,
+        };
+        Ok(Self {
+            transport: transport.build(),
+            from: settings.from.clone(),
+            waiting: Arc::new(Semaphore::new(WAITING as usize)),
+            sending: Semaphore::new(AT_ONCE),
+            control: control.clone(),
+            counts: Counts::default(),
+        })
+    }
+
+    /// Sends a letter, some time. Returns at once.
+    pub fn post(self: &Arc<Self>, letter: Letter) {
+        let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned() else {
+            self.counts.dropped.inc();
+            return tracing::warn!("a letter is dropped: too many are waiting");
+        };
+        let mailer = Arc::clone(self);
+        self.control.spawn(async move {
+            mailer.deliver(letter).await;
+            drop(place);
+        });
+    }
+
+    /// Waits until every letter has been sent or given up, or the time is over.
+    pub async fn finish(&self, limit: Duration) {
+        let _ = tokio::time::timeout(limit, self.waiting.acquire_many(WAITING)).await;
+    }
+
+    async fn deliver(&self, letter: Letter) {
+        let message = match self.message(letter) {
+            Ok(message) => message,
+            Err(error) => return self.give_up(&error),
+        };
+        let mut pauses = PAUSES.iter();
+        loop {
+            let tried = {
+                // It is never closed.
+                let Ok(_turn) = self.sending.acquire().await else { return };
+                self.transport.send(message.clone()).await
+            };
+            let error = match tried {
+                Ok(_) => return self.counts.sent.inc(),
+                Err(error) => error,
+            };
+            let Some(pause) = pauses.next().filter(|_| !error.is_permanent()) else { return self.give_up(&error) };
+            tracing::debug!(status = ?error.status(), "a letter is tried again");
+            tokio::time::sleep(*pause).await;
+        }
+    }
+
+    fn message(&self, letter: Letter) -> Result<Message, LetterError> {
+        let id = format!("<{}@{}>", Uuid::new_v4(), self.from.email.domain());
+        let builder = Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(None, letter.to.parse()?))
+            .subject(letter.subject)
+            .message_id(Some(id))
+            .header(AutoSubmitted)
+            .header(ContentType::TEXT_PLAIN);
+        Ok(builder.body(letter.text)?)
+    }
+
+    /// Servers like to repeat addresses in what they say, so of theirs the code alone is told.
+    fn give_up(&self, error: &(dyn Error + 'static)) {
+        self.counts.failed.inc();
+        match error.downcast_ref::<lettre::transport::smtp::Error>() {
+            Some(error) => {
+                let status = error.status().map(|code| code.to_string()).unwrap_or_default();
+                let timeout = error.is_timeout();
+                tracing::warn!(status, timeout, tls = error.is_tls(), "a letter could not be sent");
+            }
+            None => tracing::warn!(%error, "a letter could not be sent"),
+        }
+    }
+}
+
+fn tls(settings: &Mail) -> Result<TlsParameters, MailError> {
+    let builder = TlsParameters::builder(settings.host.to_string());
+    let builder = match &settings.ca {
+        Some(path) => {
+            let pem = std::fs::read(path).map_err(|error| MailError::Unreadable(path.clone(), error))?;
+            let certificates = Certificate::from_pem(&pem).map_err(MailError::Tls)?;
+            builder.certificate_store(CertificateStore::None).add_root_certificate(certificates)
+        }
+        None => builder.certificate_store(CertificateStore::WebpkiRoots),
+    };
+    builder.build_rustls().map_err(MailError::Tls)
+}
