@@ -3,7 +3,8 @@
 #
 # Needed: cargo and rustc (1.90 or newer), a C compiler, which builds the embedded SQLite, redis-server, PostgreSQL's server and PgBouncer, of which the
 # tests run private ones as the user postgres, or as their own where they are not root. Used where present:
-# cargo-nextest (a process for each test), else cargo's own runner. scripts/tools.sh brings what deploy/ is judged by.
+# cargo-nextest (a process for each test), else cargo's own runner. scripts/tools.sh brings what deploy/ is judged by, scripts/peers.sh
+# clients in Python and Envoy.
 # Works as root, as a user with sudo, and as a user without it when everything is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -33,6 +34,16 @@ bash scripts/need.sh curl curl
 bash scripts/need.sh h2load nghttp2-client
 bash scripts/need.sh nghttpd nghttp2-server
 bash scripts/need.sh openssl openssl
+# Other people's clients and proxies, on either side.
+bash scripts/need.sh node nodejs
+if [ ! -e /usr/lib/nginx/modules/ngx_stream_module.so ]; then
+    bash scripts/need.sh ngx_stream_module nginx libnginx-mod-stream
+fi
+if [ ! -x /usr/sbin/haproxy ]; then
+    bash scripts/need.sh haproxy haproxy
+fi
+bash scripts/need.sh chromium chromium
+bash scripts/peers.sh >/dev/null
 bash scripts/tools.sh
 
 if cargo nextest --version >/dev/null 2>&1; then

@@ -8,6 +8,7 @@ mod docs;
 mod edge;
 mod gateway;
 mod identity;
+mod interop;
 mod login;
 mod operations;
 mod policies;

@@ -15,5 +15,5 @@ mod nghttpd;
 mod refusals;
 mod secure_upstreams;
 mod way;
-mod websockets;
+pub mod websockets;
 mod websockets_http2;

@@ -23,7 +23,7 @@ routes:
 "#;
 
 /// A real WebSocket server that says everything back; where it listens.
-pub(super) fn echo() -> SocketAddr {
+pub fn echo() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {

@@ -1,6 +1,6 @@
 //! The seeds of the fuzzers, replayed: each keeps the promise, and its name tells the verdict.
 
-use super::{client, parser, reader};
+use super::{client, parser, proxy, reader};
 use http::Method;
 use postern::net::framing::Stop;
 use std::path::Path;
@@ -37,5 +37,12 @@ fn streams_pass_or_are_refused_as_their_names_say() {
 fn answers_are_read_or_refused_as_their_names_say() {
     for (name, stream) in seeds("answer") {
         assert_eq!(client::check(&stream, 3, &Method::GET), !name.starts_with("refused-"), "{name}");
+    }
+}
+
+#[test]
+fn proxy_headers_are_read_or_refused_as_their_names_say() {
+    for (name, stream) in seeds("proxy") {
+        assert_eq!(proxy::check(&stream).is_some(), !name.starts_with("refused-"), "{name}");
     }
 }

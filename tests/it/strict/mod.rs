@@ -1,6 +1,6 @@
 //! Strictness against other readers: a lenient path reader, and hyper's own parser.
 //!
-//! `reader`, `parser` and `client` are the oracles; the fuzz targets use the same ones. `target` and `framing` are the properties,
+//! `reader`, `parser`, `client` and `proxy` are the oracles; the fuzz targets use the same ones. `target` and `framing` are the properties,
 //! `corpus` replays the fuzzers' seeds.
 
 mod answers;
@@ -8,6 +8,7 @@ mod client;
 mod corpus;
 mod framing;
 mod parser;
+mod proxy;
 mod query;
 pub mod random;
 mod reader;
