@@ -3,10 +3,8 @@ import argparse
 import json
 import os
 import random
-import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(1, os.path.join(os.path.dirname(HERE), "peers"))
 import load  # noqa: E402
 import servers  # noqa: E402
+from client import Client, spread  # noqa: E402
 from stores import Postgres, Redis  # noqa: E402
 from world import World, token, uid  # noqa: E402
 
@@ -39,49 +38,12 @@ BINARY = os.path.abspath(args.binary or TARGET + "/release/postern")
 CORES = sorted(os.sched_getaffinity(0))[:2]
 
 
-class Client:
-    """One connection, one request after the other."""
-
-    def __init__(self, port):
-        self.stream = socket.create_connection(("127.0.0.1", port))
-        self.stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.left = b""
-
-    def ask(self, path, secret):
-        """Seconds until the whole answer was there, which must be 200."""
-        head = b"GET %s HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n" % (path.encode(), secret.encode())
-        begun = time.perf_counter()
-        self.stream.sendall(head)
-        text = b""
-        while b"\r\n\r\n" not in text:
-            text += self.piece()
-        top, body = text.split(b"\r\n\r\n", 1)
-        length = int(re.search(rb"(?i)\r\ncontent-length: *(\d+)", top)[1])
-        while len(body) < length:
-            body += self.piece()
-        took = time.perf_counter() - begun
-        if not top.startswith(b"HTTP/1.1 200"):
-            raise SystemExit("%s for %s: %s" % (top.split(b"\r\n")[0].decode(), path, body[:200].decode()))
-        return took
-
-    def piece(self):
-        got = self.stream.recv(65536)
-        if not got:
-            raise SystemExit("postern hung up")
-        return got
-
-
 def postern(name, store, redis):
     command = [BINARY, "serve", "--workers", "1", "--listen", "127.0.0.1:@PORT@", "--admin", "127.0.0.1:@ADMIN@",
                "--upstream", "http://127.0.0.1:@UPSTREAM@", "--policy", HERE + "/routes.yaml"]
     env = {"POSTERN__DATABASE": store.url(), "POSTERN__REDIS": "redis://127.0.0.1:%d" % redis.port, "POSTERN__LOG__ACCESS": "false",
            "POSTERN__CACHE__CREDENTIALS": str(max(args.warm, 100_000))}
     return servers.Server(name, command, env=env)
-
-
-def spread(times):
-    times = sorted(times)
-    return {"p50_us": times[len(times) // 2] * 1e6, "p99_us": times[len(times) * 99 // 100] * 1e6}
 
 
 def costs(world, store, server):

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Measures what `postern import openwisp` costs: a dump of 1 million users, 100,000 organizations and 5 million memberships, and one of a
+# tenth of it, into SQLite and into a private PostgreSQL; ended in the middle with kill -9, done, and done again; then served.
+#   benches/import.sh [--users 1000000] [--stores sqlite,postgres] [--json FILE] [--binary FILE]
+# Installs what is missing (Debian, Ubuntu), builds postern in release mode. Needs about 15 GB of disk. Method: benches/README.md
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export PATH="$PATH:/usr/sbin"
+if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then bash scripts/need.sh initdb postgresql; fi
+bash scripts/need.sh nginx nginx-light
+bash scripts/need.sh python3 python3
+case " $* " in
+  *" --binary"*) ;;
+  *) cargo build --release --locked >&2 ;;
+esac
+python3 -B benches/scale/importing.py "$@"
