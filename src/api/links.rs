@@ -40,6 +40,12 @@ impl Links {
         if self.compat { router::CHANGE_PAGE_COMPAT } else { router::CHANGE_PAGE }
     }
 
+    /// The page on which who has forgotten their password asks for a link.
+    #[must_use]
+    pub const fn forgotten(&self) -> &'static str {
+        if self.compat { router::FORGOTTEN_COMPAT } else { router::FORGOTTEN }
+    }
+
     /// What is told to a session that began with a password which is too old: where a new one is chosen.
     #[must_use]
     pub fn password_expired(&self) -> Bytes {

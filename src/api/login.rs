@@ -52,6 +52,7 @@ struct Page<'a> {
     username: &'a str,
     organizations: bool,
     organization: &'a str,
+    forgotten: &'static str,
 }
 
 /// Why the form is shown again.
@@ -98,12 +99,13 @@ fn ask(api: &Api, visitor: &Visitor, status: StatusCode, problem: &str, form: &F
         username: &form.username,
         organizations: api.login.per_organization(),
         organization: &form.organization,
+        forgotten: if api.mail.is_some() { api.links.forgotten() } else { "" },
     };
     page::answer(status, &page, cookie)
 }
 
 /// What people may name themselves by, in words.
-fn label(identifiers: &[Identifier]) -> String {
+pub(super) fn label(identifiers: &[Identifier]) -> String {
     let words = identifiers.iter().map(|identifier| match identifier {
         Identifier::Email => "e-mail address",
         Identifier::Phone => "phone number",

@@ -1,7 +1,7 @@
 //! All routes, and what stands around them.
 
 use super::error::ApiError;
-use super::password::{change, change_page, confirm, reset, reset_page};
+use super::password::{ask_page, change, change_page, confirm, reset, reset_page};
 use super::{Api, login, logout, token};
 use axum::Router;
 use axum::extract::{Request, State};
@@ -26,12 +26,16 @@ pub const RESET: &str = "/api/v1/users/password/reset/";
 pub const CONFIRM: &str = "/api/v1/users/password/reset/confirm/";
 /// The path of the page on which who is logged in changes their password.
 pub const CHANGE_PAGE: &str = "/api/v1/users/password/change/";
+/// The path of the page on which a link is asked for.
+pub const FORGOTTEN: &str = "/api/v1/users/password/forgotten/";
 /// What the path of a link begins with.
 pub const RESET_PAGE: &str = "/api/v1/users/password/reset/key/";
 /// What is ours outside [`crate::policy::RESERVED`] with `compat: openwisp`: links that an old installation has sent.
-pub const COMPAT: [&str; 2] = [CHANGE_PAGE_COMPAT, RESET_PAGE_COMPAT];
+pub const COMPAT: [&str; 2] = [CHANGE_PAGE_COMPAT, FORGOTTEN_COMPAT];
 /// [`CHANGE_PAGE`], where the reference has it.
 pub const CHANGE_PAGE_COMPAT: &str = "/accounts/password/change/";
+/// [`FORGOTTEN`], where the reference has it.
+pub const FORGOTTEN_COMPAT: &str = "/accounts/password/reset/";
 /// [`RESET_PAGE`], where the reference has it.
 pub const RESET_PAGE_COMPAT: &str = "/accounts/password/reset/key/";
 /// Paths that a slash is added to where it is missing.
@@ -57,6 +61,9 @@ pub fn router(api: Arc<Api>) -> Router {
         .route(CONFIRM, any(confirm::answer))
         .route(&format!("{RESET_PAGE}{{link}}/"), any(reset_page::answer))
         .route(&format!("{RESET_PAGE_COMPAT}{{link}}/"), any(reset_page::answer));
+    if api.mail.is_some() {
+        router = router.route(FORGOTTEN, any(ask_page::answer)).route(FORGOTTEN_COMPAT, any(ask_page::answer));
+    }
     if has_pages(&api) {
         router = router
             .route(LOGIN, any(login::answer))

@@ -29,8 +29,13 @@ const WAITING: u32 = 1000;
 /// Sent at the same time.
 const AT_ONCE: usize = 4;
 /// Before the second try, and before each one after it.
-const PAUSES: [Duration; 4] =
-    [Duration::from_secs(2), Duration::from_secs(15), Duration::from_secs(60), Duration::from_secs(300)];
+const PAUSES: [Duration; 5] = [
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(120),
+    Duration::from_secs(300),
+];
 
 /// A letter. What it says is a secret, so it has no `Debug`.
 pub struct Letter {

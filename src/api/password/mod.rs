@@ -1,9 +1,9 @@
-//! New passwords: [`change`] for who is logged in, [`reset`] for who asks for a link, [`confirm`] for who has one; and a page for the
-//! first and the last of them.
+//! New passwords: [`change`] for who is logged in, [`reset`] for who asks for a link, [`confirm`] for who has one; and a page for each.
 //!
 //! Fields, their errors and the order in which they are found are the reference's. Limits are those of the token endpoint: one for
 //! an address over all that take no credential, one for a user who has one.
 
+pub mod ask_page;
 pub mod change;
 pub mod change_page;
 pub mod confirm;

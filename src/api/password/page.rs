@@ -18,8 +18,8 @@ use std::time::Duration;
 pub(super) const ALLOW: &str = "GET, HEAD, POST";
 const MISSING: &str = "Fill in all fields.";
 const LONG: &str = "A password has at most 128 characters.";
-const STALE: &str = "This form was open for too long, or your browser sends no cookies. Try again.";
-const BUSY: &str = "No password can be changed at this moment. Try again in a few seconds.";
+pub(super) const STALE: &str = "This form was open for too long, or your browser sends no cookies. Try again.";
+pub(super) const BUSY: &str = "No password can be changed at this moment. Try again in a few seconds.";
 const WRONG: &str = "Your old password was entered incorrectly. Please enter it again.";
 const LATE: &str = "Your password has just been changed by somebody else.";
 

@@ -110,7 +110,8 @@ async fn choose(
     renew(api, stored, filled.one, &filled.two).await.map_err(|refused| Ok(Problem::Refused(refused)))
 }
 
-fn notice(api: &Api, status: StatusCode, (title, text): (&str, &str)) -> Response {
+/// A page that says something, and leads to the login page where there is one.
+pub(super) fn notice(api: &Api, status: StatusCode, (title, text): (&str, &str)) -> Response {
     let login = if router::has_pages(api) { LOGIN } else { "" };
     let mut response = page::answer(status, &Notice { style: page::STYLE, title, text, login }, None);
     if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {

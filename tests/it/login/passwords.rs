@@ -306,6 +306,28 @@ fn the_page_of_a_link_takes_a_password_twice_and_shows_its_address_to_nobody() {
 }
 
 #[test]
+fn a_page_asks_for_a_letter_and_says_the_same_whoever_is_meant() {
+    let (letters, without) = (Letters::serve(&json!({})), gate("", ""));
+    let gate = with_letters(&letters, "");
+    let page = "/api/v1/users/password/forgotten/";
+    let mut browser = Browser::of(&gate);
+    assert!(browser.get(super::browser::LOGIN).text().contains(page));
+    let said = ["lena", "nobody"].map(|input| {
+        let answer = browser.send(page, &[("input", input)]);
+        assert_eq!(answer.status, 200);
+        answer.text()
+    });
+    assert!(said[0] == said[1] && said[0].contains("Look into your mailbox"), "{said:?}");
+    assert_eq!(letters.next()["to"], json!(["lena@example.org"]));
+    assert!(letters.is_quiet());
+    assert_eq!(browser.send(page, &[("input", " ")]).status, 400);
+    assert_eq!(browser.ask("POST", page, Some(&[("input", "lena")])).status, 403, "no form of ours");
+    assert_eq!(browser.ask("PUT", page, None).header("allow"), Some("GET, HEAD, POST"));
+    assert_eq!(Browser::of(&without).get(page).status, 404);
+    assert!(!Browser::of(&without).get(super::browser::LOGIN).text().contains(page));
+}
+
+#[test]
 fn the_page_for_who_is_logged_in_changes_their_password() {
     let gate = gate("", "");
     let mut browser = Browser::of(&gate);

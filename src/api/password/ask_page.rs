@@ -1,0 +1,85 @@
+//! The page on which who has forgotten their password asks for a link. What it says then is the same whoever is meant.
+
+use super::super::error::{ApiError, tell_limit};
+use super::super::page::{self, Visitor};
+use super::super::{Api, Client, body, login};
+use super::letter;
+use super::page::{ALLOW, BUSY, STALE};
+use super::reset_page::notice;
+use askama::Template;
+use axum::body::Body;
+use axum::extract::{Extension, Request, State};
+use axum::response::Response;
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use std::sync::Arc;
+
+const MISSING: &str = "Say whose password it is.";
+const SENT: (&str, &str) = (
+    "Look into your mailbox",
+    "If this is somebody who can log in here and has an e-mail address, a letter with a link is on its way there.",
+);
+
+#[derive(Template)]
+#[template(path = "forgotten.html")]
+struct Page<'a> {
+    style: &'static str,
+    problem: &'a str,
+    action: &'static str,
+    csrf: &'a str,
+    label: &'a str,
+    organizations: bool,
+}
+
+/// Answers a request of any method.
+pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let visitor = Visitor::of(&api, &parts.headers);
+    match parts.method {
+        Method::GET | Method::HEAD => ask(&api, &visitor, StatusCode::OK, ""),
+        Method::POST => submit(&api, client.0, &visitor, &parts, body).await,
+        other => ApiError::Method(other.to_string()).answer(&api, ALLOW),
+    }
+}
+
+fn ask(api: &Api, visitor: &Visitor, status: StatusCode, problem: &str) -> Response {
+    let Ok((csrf, cookie)) = visitor.form() else { return ApiError::Unavailable.answer(api, ALLOW) };
+    let page = Page {
+        style: page::STYLE,
+        problem,
+        action: api.links.forgotten(),
+        csrf: &csrf,
+        label: &login::label(api.login.identifiers()),
+        organizations: api.login.per_organization(),
+    };
+    page::answer(status, &page, cookie)
+}
+
+async fn submit(api: &Arc<Api>, Client(client): Client, visitor: &Visitor, parts: &Parts, body: Body) -> Response {
+    let Ok(body) = body.collect().await else { return ask(api, visitor, StatusCode::SERVICE_UNAVAILABLE, BUSY) };
+    let fields = match body::fields(&parts.headers, body.to_bytes()).await {
+        Ok(fields) => fields,
+        Err(error) => return error.answer(api, ALLOW),
+    };
+    let field = |name: &str| fields.get(name).and_then(|value| value.as_str()).unwrap_or_default().trim().to_owned();
+    if !visitor.sent_our_form(&parts.headers, &field("csrf")) {
+        return ask(api, visitor, StatusCode::FORBIDDEN, STALE);
+    }
+    if let Err(state) = api.login.limits().request(client).await {
+        let mut response = ask(api, visitor, StatusCode::TOO_MANY_REQUESTS, &page::too_many(state.reset));
+        let seconds = HeaderValue::from(state.reset.as_secs().saturating_add(1));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        tell_limit(response.headers_mut(), state);
+        return response;
+    }
+    let input = field("input");
+    if input.is_empty() {
+        return ask(api, visitor, StatusCode::BAD_REQUEST, MISSING);
+    }
+    let organization = field("organization");
+    let named = (api.login.per_organization() && !organization.is_empty()).then_some(organization);
+    letter::write_to(api, input, named);
+    notice(api, StatusCode::OK, SENT)
+}
