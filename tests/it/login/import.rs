@@ -2,8 +2,9 @@
 
 use crate::support::postgres::{Database, Server};
 use serde_json::Value;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 fn dump(name: &str) -> PathBuf {
@@ -201,7 +202,7 @@ fn an_import_that_is_interrupted_leaves_nothing_and_is_done_again() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_postern"));
         command.current_dir(home.path()).env("POSTERN_DATA_DIR", home.path());
         command.args(["--database", "sqlite:one.db", "import", "openwisp", "--json"]).args(dumps);
-        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     };
     let mut interrupted = 0;
     for milliseconds in [30, 100, 200, 300, 400, 600] {
@@ -217,4 +218,108 @@ fn an_import_that_is_interrupted_leaves_nothing_and_is_done_again() {
     assert!(interrupted > 0);
     let report = import(&home, "sqlite:one.db", &dumps);
     assert_eq!((&report["kept"]["user"], users()), (&1538.into(), 1538));
+}
+
+/// The dump of so many users of five organizations each; of every ten thousandth membership nobody knows the user.
+fn many(users: u32) -> String {
+    let id = |kind: u32, n: u32| format!("{kind:08x}-0000-4000-8000-{n:012}");
+    let when = "2024-01-02 12:00:00+00";
+    let mut dump = String::new();
+    let mut table = |name: &str, columns: &str, rows: &mut dyn Iterator<Item = String>| {
+        dump += &format!("COPY public.{name} ({columns}) FROM stdin;\n");
+        rows.for_each(|row| dump += &(row + "\n"));
+        dump += "\\.\n\n";
+    };
+    let organizations = users.div_ceil(10);
+    let people = 0..users;
+    let memberships = || people.clone().flat_map(|user| (0..5).map(move |place| (user * 5 + place, user, place)));
+    let none = &mut std::iter::empty;
+    // In the order of their names, as pg_dump writes them: tokens before users, owners before memberships.
+    table(
+        "account_emailaddress",
+        "id, email, verified, \"primary\", user_id",
+        &mut people.clone().map(|n| format!("{}\tuser-{n}@example.org\tt\tt\t{}", n + 1, id(1, n))),
+    );
+    table("auth_group", "id, name", &mut none());
+    table("auth_group_permissions", "id, group_id, permission_id", &mut none());
+    table("auth_permission", "id, name, content_type_id, codename", &mut none());
+    table(
+        "authtoken_token",
+        "key, created, user_id",
+        &mut people.clone().map(|n| format!("{n:040}\t{when}\t{}", id(1, n))),
+    );
+    table("django_content_type", "id, app_label, model", &mut none());
+    table(
+        "openwisp_users_organization",
+        "created, modified, id, name, is_active, slug",
+        &mut (0..organizations).map(|n| format!("{when}\t{when}\t{}\tOrganization {n}\tt\torg-{n}", id(2, n))),
+    );
+    // The first membership of every tenth user.
+    table(
+        "openwisp_users_organizationowner",
+        "organization_id, organization_user_id",
+        &mut (0..organizations).map(|n| format!("{}\t{}", id(2, n), id(3, n * 50))),
+    );
+    table(
+        "openwisp_users_organizationuser",
+        "created, modified, is_admin, id, organization_id, user_id",
+        &mut memberships().map(|(n, user, place)| {
+            let whose = if n % 10_000 == 9_999 { id(9, n) } else { id(1, user) };
+            format!("{when}\t{when}\tf\t{}\t{}\t{whose}", id(3, n), id(2, (user / 10 + place) % organizations))
+        }),
+    );
+    table(
+        "openwisp_users_user",
+        "password, last_login, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined, id, \
+         bio, url, company, location, phone_number, birth_date, notes, language",
+        &mut people.clone().map(|n| {
+            format!(
+                "pbkdf2_sha256$1000000$salt$aGFzaA==\t\\N\tf\tuser-{n}\tUser\tNo. {n}\tuser-{n}@example.org\tf\tt\t{when}\t{}\t\
+                 \t\t\t\t\\N\t\\N\t\ten-gb",
+                id(1, n)
+            )
+        }),
+    );
+    table("openwisp_users_user_groups", "id, user_id, group_id", &mut none());
+    table("openwisp_users_user_user_permissions", "id, user_id, permission_id", &mut none());
+    dump
+}
+
+/// Imports a dump through a pipe; the most memory that it takes, in bytes, and what it says.
+fn piped(store: &str, dump: &str) -> (u64, Value) {
+    let home = TempDir::new().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_postern"));
+    command.current_dir(home.path()).env("POSTERN_DATA_DIR", home.path());
+    command.args(["--database", store, "import", "openwisp", "--json", "--sql", "-"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    child.stdin.take().unwrap().write_all(dump.as_bytes()).unwrap();
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(peak);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    (peak * 1024, serde_json::from_slice(&output.stdout).unwrap())
+}
+
+#[test]
+fn memory_does_not_grow_with_the_dump_and_records_go_in_by_the_hundred() {
+    let server = Server::own_with("log_statement = 'all'\nlog_parameter_max_length = 0");
+    let (few, lots) = (many(100), many(8_000));
+    server.sql("postgres", "CREATE DATABASE few");
+    let (before, _) = piped(&server.url("few"), &few);
+    let (peak, report) = piped(&server.url("postern"), &lots);
+    let growth = peak.saturating_sub(before);
+    assert!(growth < lots.len() as u64 / 2, "{growth} bytes more for a dump of {}", lots.len());
+    let kept = |kind: &str| report["kept"][kind].as_u64().unwrap();
+    let all = ["user", "organization", "owner", "token", "membership"].map(kept);
+    assert_eq!(all, [8_000, 800, 800, 8_000, 40_000 - 4], "{}", report["left_out"]);
+    assert_eq!(report["left_out"].as_array().unwrap().len(), 4);
+    // Five hundred a statement, and for each that breaks a rule the halves of its five hundred.
+    let statements = server.log().matches("INSERT INTO memberships").count();
+    assert!(statements < 40_000 / 500 + 4 * 30, "{statements} statements");
 }
