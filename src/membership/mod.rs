@@ -11,7 +11,9 @@
 
 pub mod fence;
 pub mod flight;
+mod known;
 pub mod lag;
+mod load;
 #[cfg(test)]
 mod races;
 pub mod relay;
@@ -22,122 +24,23 @@ pub mod watch;
 use crate::decision::OrgKey;
 use crate::directory::token::{self, Shape, TokenDigest};
 use crate::directory::{OrgRef, Position, Store, StoreError};
-use crate::facts::{Claims, Organization, Snapshot};
+use crate::facts::Organization;
 use crate::id::TokenId;
-use fence::{Fence, Slot};
+use fence::Fence;
 use flight::Flights;
+pub use known::{Found, Known, Life, Lookup};
 use lag::Lag;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use relay::Relay;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 pub use tag::Kind;
 use tag::{Tag, TagState, Tagger};
-use tier::{Subject, Tier};
-use uuid::Uuid;
-
-/// How often a load is repeated because its user changed meanwhile, before the caller is asked to come back.
-const RETRIES: usize = 3;
+use tier::Tier;
 
 type TagCache<V> = Cache<Tag, V, quick_cache::UnitWeighter, TagState>;
-
-/// A credential that the store knows, as it was at a position of the outbox.
-#[derive(Debug)]
-pub struct Known {
-    /// The token's record, where it is one of the directory's tokens.
-    token: Option<TokenId>,
-    /// Who it belongs to.
-    pub snapshot: Arc<Snapshot>,
-    /// What it says besides, where it says something.
-    pub claims: Option<Arc<Claims>>,
-    /// Seconds since the Unix epoch.
-    expires_at: i64,
-    /// The same: from then on its user must choose a new password first.
-    password_until: i64,
-    read_at: u64,
-    slots: [Slot; 2],
-    /// It rests on organizations that its user is not known to belong to.
-    of_organizations: bool,
-    /// It is good as long as this lives.
-    life: Option<Arc<Life>>,
-    used: AtomicBool,
-    /// The minute (Unix) in which its use was last taken to be written.
-    taken: AtomicU32,
-}
-
-/// What others rest on, and that may end: a key that an issuer has withdrawn takes along what it signed.
-#[derive(Debug, Default)]
-pub struct Life(AtomicBool);
-
-impl Life {
-    /// Ends it, for all who rest on it.
-    pub fn end(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    /// Whether it has ended.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
-
-/// A credential as whoever read it found it, to be remembered.
-#[derive(Debug)]
-pub struct Found {
-    /// Who it belongs to.
-    pub snapshot: Arc<Snapshot>,
-    /// The record that must not have changed besides its user's: a token's or a session's.
-    pub record: Option<Uuid>,
-    /// Whether the record is a token's, whose last use is kept.
-    pub is_token: bool,
-    /// The credential is refused from this second (Unix) on.
-    pub expires_at: i64,
-    /// From this second (Unix) on, its user must choose a new password first.
-    pub password_until: i64,
-    /// What it says besides.
-    pub claims: Option<Arc<Claims>>,
-    /// What it rests on.
-    pub life: Option<Arc<Life>>,
-    /// Its user's organizations are not those of the directory, so that no change of their user tells of them.
-    pub of_organizations: bool,
-}
-
-impl Found {
-    /// Somebody's, without an end and with nothing to say.
-    #[must_use]
-    pub fn of(snapshot: Arc<Snapshot>) -> Self {
-        Self {
-            snapshot,
-            record: None,
-            is_token: false,
-            expires_at: i64::MAX,
-            password_until: i64::MAX,
-            claims: None,
-            life: None,
-            of_organizations: false,
-        }
-    }
-
-    /// Whoever a token of the directory belongs to.
-    fn of_token((token, expires_at): (TokenId, Option<i64>), snapshot: Snapshot) -> Self {
-        let expires_at = expires_at.unwrap_or(i64::MAX);
-        Self { record: Some(token.0), is_token: true, expires_at, ..Self::of(Arc::new(snapshot)) }
-    }
-}
-
-/// What a lookup found.
-#[derive(Clone, Debug)]
-pub enum Lookup {
-    /// Somebody's token.
-    Known(Arc<Known>),
-    /// Nobody's: unknown, revoked or expired.
-    Unknown,
-    /// The store cannot be asked: nothing is known, so nothing is allowed.
-    Unavailable,
-}
 
 /// How many of each are kept.
 #[derive(Clone, Copy, Debug)]
@@ -322,163 +225,6 @@ impl Memberships {
         Wanted { tag: self.tagger.tag(Kind::Token, token), digest: TokenDigest::of(token), foreign }
     }
 
-    /// Asks the store whose token it is, once for all who wait for the same one.
-    pub async fn load(&self, wanted: Wanted) -> Lookup {
-        self.flights.join(wanted.tag, || self.read_token(wanted)).await
-    }
-
-    /// Asks `look` whose credential it is, once for all who wait for the same one, and remembers the answer; but not that it
-    /// is nobody's.
-    pub async fn load_by(
-        &self,
-        kind: Kind,
-        credential: &str,
-        look: impl AsyncFn() -> Result<Option<Found>, StoreError>,
-    ) -> Lookup {
-        let tag = self.tagger.tag(kind, credential);
-        self.flights.join(tag, || self.read(tag, None, look)).await
-    }
-
-    /// The same for an issuer's word for a user of the directory, whom another replica may have looked up.
-    pub async fn load_subject(&self, word: &str, look: impl AsyncFn() -> Result<Option<Found>, StoreError>) -> Lookup {
-        let tag = self.tagger.tag(Kind::Subject, word);
-        self.flights.join(tag, || self.read(tag, Some(Subject::Word(word)), look)).await
-    }
-
-    /// Asks `look` whose credential it is, for this one who asks alone, and remembers nothing.
-    pub async fn load_once(&self, look: impl AsyncFn() -> Result<Option<Found>, StoreError>) -> Lookup {
-        let asked = crate::clock::monotonic();
-        match look().await {
-            Ok(_) if self.is_late(asked) => Lookup::Unavailable,
-            // Its use is a change of its user itself, and it cannot be asked for again.
-            Ok(Some(found)) => Lookup::Known(Arc::new(known(found, u64::MAX))),
-            Ok(None) => Lookup::Unknown,
-            Err(error) => {
-                report(&error);
-                Lookup::Unavailable
-            }
-        }
-    }
-
-    /// Remembers another credential of somebody who is known: what was read of them is as old as it was.
-    pub fn adopt(&self, kind: Kind, credential: &str, whose: &Known, found: Found) -> Lookup {
-        let Found { expires_at, password_until, claims, life, .. } = found;
-        let known = Arc::new(Known {
-            token: None,
-            snapshot: Arc::clone(&whose.snapshot),
-            claims,
-            expires_at,
-            password_until,
-            read_at: whose.read_at,
-            slots: whose.slots,
-            of_organizations: whose.of_organizations,
-            life,
-            used: AtomicBool::new(true),
-            taken: AtomicU32::new(0),
-        });
-        self.known.insert(self.tagger.tag(kind, credential), Arc::clone(&known));
-        Lookup::Known(known)
-    }
-
-    async fn read(
-        &self,
-        tag: Tag,
-        shared: Option<Subject<'_>>,
-        look: impl AsyncFn() -> Result<Option<Found>, StoreError>,
-    ) -> Lookup {
-        if let Some(subject) = &shared
-            && let Some(found) = self.read_tier(tag, subject).await
-        {
-            return found;
-        }
-        for _ in 0..RETRIES {
-            let (asked, read_at) = (crate::clock::monotonic(), self.fence.position());
-            let tier = self.tier.as_ref().zip(shared.as_ref()).map(|(tier, subject)| (tier, subject, tier.mark()));
-            let found = match look().await {
-                Ok(_) if self.is_late(asked) => return Lookup::Unavailable,
-                Ok(Some(found)) => found,
-                Ok(None) => return Lookup::Unknown,
-                Err(error) => {
-                    report(&error);
-                    return Lookup::Unavailable;
-                }
-            };
-            if let Some(lookup) = self.keep(tag, found, read_at) {
-                if let (Some((tier, subject, read_at)), Lookup::Known(known)) = (tier, &lookup) {
-                    tier.put(subject, read_at, None, Arc::clone(&known.snapshot));
-                }
-                return lookup;
-            }
-        }
-        Lookup::Unavailable
-    }
-
-    async fn read_token(&self, Wanted { tag, digest, .. }: Wanted) -> Lookup {
-        // Whoever missed it just before another's load ended joins none, and finds what that one has read.
-        if self.fence.has_proof(crate::clock::monotonic())
-            && let Some(found) = self.in_memory(tag)
-        {
-            return found;
-        }
-        if let Some(found) = self.read_tier(tag, &Subject::Token(digest)).await {
-            return found;
-        }
-        for _ in 0..RETRIES {
-            let (asked, read_at) = (crate::clock::monotonic(), self.fence.position());
-            let tier = self.tier.as_ref().map(|tier| (tier, tier.mark()));
-            let found = match self.store.token_snapshot(&digest).await {
-                Ok(_) if self.is_late(asked) => return Lookup::Unavailable,
-                Ok(found) => found.filter(|found| !found.revoked),
-                Err(error) => {
-                    report(&error);
-                    return Lookup::Unavailable;
-                }
-            };
-            let Some(found) = found else {
-                self.unknown.insert(tag, read_at);
-                return Lookup::Unknown;
-            };
-            let token = (found.token, found.expires_at);
-            let Some(lookup) = self.keep(tag, Found::of_token(token, found.snapshot), read_at) else { continue };
-            if let (Some((tier, read_at)), Lookup::Known(known)) = (tier, &lookup) {
-                tier.put(&Subject::Token(digest), read_at, Some(token), Arc::clone(&known.snapshot));
-            }
-            return lookup;
-        }
-        Lookup::Unavailable
-    }
-
-    /// What another replica has read, if it still stands as far as this one can prove.
-    async fn read_tier(&self, tag: Tag, subject: &Subject<'_>) -> Option<Lookup> {
-        let tier = self.tier.as_ref()?;
-        // Taken before anything is asked: what is noted after that, another life of the store too, voids what is kept here.
-        let read_at = self.fence.position();
-        let entry = tier.get(subject).await?;
-        let user = entry.snapshot.user.id.0;
-        let ids = [user, entry.token.map_or(user, |(token, _)| token.0)];
-        let believed = tier.ledger.believes(entry.read_at, entry.until.saturating_sub(tier::LIFE), ids)
-            && self.fence.has_proof(crate::clock::monotonic());
-        tier.count(believed);
-        let found = match entry.token {
-            Some(token) => Found::of_token(token, entry.snapshot),
-            None => Found::of(Arc::new(entry.snapshot)),
-        };
-        if believed { self.keep(tag, found, read_at) } else { None }
-    }
-
-    /// Keeps what was read at `read_at`; `None` where it has changed meanwhile.
-    fn keep(&self, tag: Tag, found: Found, read_at: u64) -> Option<Lookup> {
-        let known = Arc::new(known(found, read_at));
-        if !self.stands(&known) {
-            return None;
-        }
-        if known.expires_at <= crate::clock::unix_seconds() {
-            return Some(Lookup::Unknown);
-        }
-        self.known.insert(tag, Arc::clone(&known));
-        Some(Lookup::Known(known))
-    }
-
     /// An organization that a superuser named, from memory or from the store.
     ///
     /// # Errors
@@ -533,23 +279,6 @@ impl Memberships {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
-    }
-}
-
-fn known(found: Found, read_at: u64) -> Known {
-    let user = found.snapshot.user.id.0;
-    Known {
-        token: found.record.filter(|_| found.is_token).map(TokenId),
-        slots: [Fence::slot(user), Fence::slot(found.record.unwrap_or(user))],
-        snapshot: found.snapshot,
-        claims: found.claims,
-        expires_at: found.expires_at,
-        password_until: found.password_until,
-        read_at,
-        of_organizations: found.of_organizations,
-        life: found.life,
-        used: AtomicBool::new(true),
-        taken: AtomicU32::new(0),
     }
 }
 

@@ -81,8 +81,11 @@ fn journey(scheme: &str, tls: &str) {
     let said = percent_encoding::percent_decode_str(said.rsplit('/').next().unwrap()).collect::<Vec<u8>>();
     let said: Value = serde_json::from_slice(&BASE64.decode(&said).unwrap()).unwrap();
     assert_eq!(said, json!({ "opened": true, "answer": "hello", "foreign": false, "code": 1008 }));
-    let lines = gate.access_lines_now();
-    let status = lines.iter().find(|line| line["path"] == "/ws/mine").unwrap()["status"].as_u64();
+    // The page knows of its end before the line is written.
+    let status = eventually("the line of the WebSocket", || {
+        gate.access_lines_now().into_iter().find(|line| line["path"] == "/ws/mine")
+    });
+    let status = status["status"].as_u64();
     assert_eq!(status, Some(if scheme == "http" { 101 } else { 200 }), "over HTTP/2 where that is agreed on");
     let refused = foreign.access_lines(1).remove(0);
     assert_eq!((refused["status"].as_u64(), refused["code"].as_str()), (Some(403), Some("origin_denied")));

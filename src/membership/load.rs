@@ -1,0 +1,172 @@
+//! What memory does not hold: asked for once for all who wait for it, of Redis and then of the store, and kept where nothing
+//! of it has changed meanwhile.
+
+use super::known::{Found, Known, Lookup};
+use super::tag::{Kind, Tag};
+use super::tier::{self, Subject};
+use super::{Memberships, Wanted, report};
+use crate::directory::StoreError;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32};
+
+/// How often a load is repeated because its user changed meanwhile, before the caller is asked to come back.
+const RETRIES: usize = 3;
+
+impl Memberships {
+    /// Asks the store whose token it is, once for all who wait for the same one.
+    pub async fn load(&self, wanted: Wanted) -> Lookup {
+        self.flights.join(wanted.tag, || self.read_token(wanted)).await
+    }
+
+    /// Asks `look` whose credential it is, once for all who wait for the same one, and remembers the answer; but not that it
+    /// is nobody's.
+    pub async fn load_by(
+        &self,
+        kind: Kind,
+        credential: &str,
+        look: impl AsyncFn() -> Result<Option<Found>, StoreError>,
+    ) -> Lookup {
+        let tag = self.tagger.tag(kind, credential);
+        self.flights.join(tag, || self.read(tag, None, look)).await
+    }
+
+    /// The same for an issuer's word for a user of the directory, whom another replica may have looked up.
+    pub async fn load_subject(&self, word: &str, look: impl AsyncFn() -> Result<Option<Found>, StoreError>) -> Lookup {
+        let tag = self.tagger.tag(Kind::Subject, word);
+        self.flights.join(tag, || self.read(tag, Some(Subject::Word(word)), look)).await
+    }
+
+    /// Asks `look` whose credential it is, for this one who asks alone, and remembers nothing.
+    pub async fn load_once(&self, look: impl AsyncFn() -> Result<Option<Found>, StoreError>) -> Lookup {
+        let asked = crate::clock::monotonic();
+        match look().await {
+            Ok(_) if self.is_late(asked) => Lookup::Unavailable,
+            // Its use is a change of its user itself, and it cannot be asked for again.
+            Ok(Some(found)) => Lookup::Known(Arc::new(Known::new(found, u64::MAX))),
+            Ok(None) => Lookup::Unknown,
+            Err(error) => {
+                report(&error);
+                Lookup::Unavailable
+            }
+        }
+    }
+
+    /// Remembers another credential of somebody who is known: what was read of them is as old as it was.
+    pub fn adopt(&self, kind: Kind, credential: &str, whose: &Known, found: Found) -> Lookup {
+        let Found { expires_at, password_until, claims, life, .. } = found;
+        let known = Arc::new(Known {
+            token: None,
+            snapshot: Arc::clone(&whose.snapshot),
+            claims,
+            expires_at,
+            password_until,
+            read_at: whose.read_at,
+            slots: whose.slots,
+            of_organizations: whose.of_organizations,
+            life,
+            used: AtomicBool::new(true),
+            taken: AtomicU32::new(0),
+        });
+        self.known.insert(self.tagger.tag(kind, credential), Arc::clone(&known));
+        Lookup::Known(known)
+    }
+
+    async fn read(
+        &self,
+        tag: Tag,
+        shared: Option<Subject<'_>>,
+        look: impl AsyncFn() -> Result<Option<Found>, StoreError>,
+    ) -> Lookup {
+        if let Some(subject) = &shared
+            && let Some(found) = self.read_tier(tag, subject).await
+        {
+            return found;
+        }
+        for _ in 0..RETRIES {
+            let (asked, read_at) = (crate::clock::monotonic(), self.fence.position());
+            let tier = self.tier.as_ref().zip(shared.as_ref()).map(|(tier, subject)| (tier, subject, tier.mark()));
+            let found = match look().await {
+                Ok(_) if self.is_late(asked) => return Lookup::Unavailable,
+                Ok(Some(found)) => found,
+                Ok(None) => return Lookup::Unknown,
+                Err(error) => {
+                    report(&error);
+                    return Lookup::Unavailable;
+                }
+            };
+            if let Some(lookup) = self.keep(tag, found, read_at) {
+                if let (Some((tier, subject, read_at)), Lookup::Known(known)) = (tier, &lookup) {
+                    tier.put(subject, read_at, None, Arc::clone(&known.snapshot));
+                }
+                return lookup;
+            }
+        }
+        Lookup::Unavailable
+    }
+
+    async fn read_token(&self, Wanted { tag, digest, .. }: Wanted) -> Lookup {
+        // Whoever missed it just before another's load ended joins none, and finds what that one has read.
+        if self.fence.has_proof(crate::clock::monotonic())
+            && let Some(found) = self.in_memory(tag)
+        {
+            return found;
+        }
+        if let Some(found) = self.read_tier(tag, &Subject::Token(digest)).await {
+            return found;
+        }
+        for _ in 0..RETRIES {
+            let (asked, read_at) = (crate::clock::monotonic(), self.fence.position());
+            let tier = self.tier.as_ref().map(|tier| (tier, tier.mark()));
+            let found = match self.store.token_snapshot(&digest).await {
+                Ok(_) if self.is_late(asked) => return Lookup::Unavailable,
+                Ok(found) => found.filter(|found| !found.revoked),
+                Err(error) => {
+                    report(&error);
+                    return Lookup::Unavailable;
+                }
+            };
+            let Some(found) = found else {
+                self.unknown.insert(tag, read_at);
+                return Lookup::Unknown;
+            };
+            let token = (found.token, found.expires_at);
+            let Some(lookup) = self.keep(tag, Found::of_token(token, found.snapshot), read_at) else { continue };
+            if let (Some((tier, read_at)), Lookup::Known(known)) = (tier, &lookup) {
+                tier.put(&Subject::Token(digest), read_at, Some(token), Arc::clone(&known.snapshot));
+            }
+            return lookup;
+        }
+        Lookup::Unavailable
+    }
+
+    /// What another replica has read, if it still stands as far as this one can prove.
+    async fn read_tier(&self, tag: Tag, subject: &Subject<'_>) -> Option<Lookup> {
+        let tier = self.tier.as_ref()?;
+        // Taken before anything is asked: what is noted after that, another life of the store too, voids what is kept here.
+        let read_at = self.fence.position();
+        let entry = tier.get(subject).await?;
+        let user = entry.snapshot.user.id.0;
+        let ids = [user, entry.token.map_or(user, |(token, _)| token.0)];
+        let believed = tier.ledger.believes(entry.read_at, entry.until.saturating_sub(tier::LIFE), ids)
+            && self.fence.has_proof(crate::clock::monotonic());
+        tier.count(believed);
+        let found = match entry.token {
+            Some(token) => Found::of_token(token, entry.snapshot),
+            None => Found::of(Arc::new(entry.snapshot)),
+        };
+        if believed { self.keep(tag, found, read_at) } else { None }
+    }
+
+    /// Keeps what was read at `read_at`; `None` where it has changed meanwhile.
+    fn keep(&self, tag: Tag, found: Found, read_at: u64) -> Option<Lookup> {
+        let known = Arc::new(Known::new(found, read_at));
+        if !self.stands(&known) {
+            return None;
+        }
+        if known.expires_at <= crate::clock::unix_seconds() {
+            return Some(Lookup::Unknown);
+        }
+        self.known.insert(tag, Arc::clone(&known));
+        Some(Lookup::Known(known))
+    }
+}
