@@ -1,6 +1,6 @@
 //! One mistake each: `tests/policies/NAME/*.yaml` are checked together and must give `expected.txt`, word for word.
 //!
-//! `upstreams.txt` and `secrets.txt` beside them list the names that a configuration declares. `BLESS=1 cargo test --test it` writes what is
+//! `upstreams.txt` and `secrets.txt` beside them list the names that a configuration declares, `http2_only.txt` the upstreams that speak nothing else. `BLESS=1 cargo test --test it` writes what is
 //! found to the expectations; read the difference before you commit it.
 
 use postern::policy::{Names, load};
@@ -25,7 +25,8 @@ fn found(dir: &Path) -> (String, BTreeSet<&'static str>) {
         yaml.map(|p| (p.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&p).unwrap())).collect();
     let names = fs::read_to_string(dir.join("upstreams.txt")).ok().map(|text| Names::new(text.lines()));
     let secrets = fs::read_to_string(dir.join("secrets.txt")).unwrap_or_default();
-    let names = names.map(|names| names.with_secrets(secrets.lines()));
+    let http2_only = fs::read_to_string(dir.join("http2_only.txt")).unwrap_or_default();
+    let names = names.map(|names| names.with_secrets(secrets.lines()).with_http2_only(http2_only.lines()));
     let (verdict, findings) = match load(&files, names.as_ref()) {
         Ok(policy) => ("usable", policy.warnings().clone()),
         Err(findings) => ("refused", findings),

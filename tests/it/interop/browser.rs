@@ -3,7 +3,7 @@
 use super::{http, program};
 use crate::gateway::websockets::echo;
 use crate::support::tls::Authority;
-use crate::support::{Options, Postern, Upstream, eventually, free_port};
+use crate::support::{Options, Postern, Upstream, eventually, eventually_within, free_port};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 use std::process::{Child, Command, Stdio};
@@ -74,10 +74,12 @@ fn journey(scheme: &str, tls: &str) {
             .spawn()
             .expect("chromium is installed"),
     );
+    // A browser takes its time to start on a machine that does other things too.
+    let browser = std::time::Duration::from_secs(90);
     let asked = |what: &str| page.recorded().into_iter().find(|request| request.target.starts_with(what));
-    eventually("the page has its WebSocket", || asked("/page/ready"));
+    eventually_within(browser, "the page has its WebSocket", || asked("/page/ready"));
     gate.cli(&["member", "remove", "--org", "a", "--user", "uA"]);
-    let said = eventually("the page has lost it", || asked("/page/done/")).target;
+    let said = eventually_within(browser, "the page has lost it", || asked("/page/done/")).target;
     let said = percent_encoding::percent_decode_str(said.rsplit('/').next().unwrap()).collect::<Vec<u8>>();
     let said: Value = serde_json::from_slice(&BASE64.decode(&said).unwrap()).unwrap();
     assert_eq!(said, json!({ "opened": true, "answer": "hello", "foreign": false, "code": 1008 }));

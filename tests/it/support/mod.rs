@@ -34,13 +34,18 @@ use std::time::Duration;
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits until `holds` says something, and fails with `what` when it never does.
-pub fn eventually<T>(what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, holds: impl FnMut() -> Option<T>) -> T {
+    eventually_within(PATIENCE, what, holds)
+}
+
+/// The same, where others are slow by nature.
+pub fn eventually_within<T>(patience: Duration, what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
     let start = postern::clock::monotonic();
     loop {
         if let Some(found) = holds() {
             return found;
         }
-        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        assert!(start.elapsed() < patience, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
