@@ -1,6 +1,6 @@
 //! `identity:` — who may say who they are, and how.
 //!
-//! Each scheme has a file: [`jwt`], [`sesame`], [`session`]; how people log in is in [`super::accounts`].
+//! Each scheme has a file: `jwt`, `sesame`, `session`; how people log in is in [`super::accounts`].
 
 mod jwt;
 mod sesame;

@@ -2,7 +2,7 @@
 //!
 //! [`io`] watches the frames below the parser (`meter`: floods, halves of a head), [`admit`] makes of each request what an
 //! HTTP/1.1 one is above the framing scanner — a `Host`, a target in origin form, plain values — or says which rule it breaks.
-//! [`connect`] lets a stream become a WebSocket. Each stream is a task with a [`Connection`] of its own, so that the deadlines of an exchange are its own ([`stream`]).
+//! `connect` lets a stream become a WebSocket. Each stream is a task with a [`Connection`] of its own, so that the deadlines of an exchange are its own ([`stream`]).
 
 pub mod admit;
 mod connect;
