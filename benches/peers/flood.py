@@ -47,7 +47,7 @@ class Flood:
     """Five hundred clients who have sent a login and wait; in a loop of its own, which runs when it is asked to."""
 
     def __init__(self, server):
-        self.server, self.loop, self.answers = server, asyncio.new_event_loop(), []
+        self.server, self.loop, self.answers, self.writers = server, asyncio.new_event_loop(), [], []
 
     def begin(self):
         self.loop.run_until_complete(self.send())
@@ -59,12 +59,18 @@ class Flood:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
             writer.write(login(self.server, number))
             self.loop.create_task(wait(reader))
-            self.writers = getattr(self, "writers", []) + [writer]
+            self.writers.append(writer)  # or they would be closed
         # Those who find no room are told at once.
         seen = -1
-        while len(self.answers) > seen:
+        while not self.answers or len(self.answers) > seen:
             seen = len(self.answers)
             await asyncio.sleep(3)
+
+    def end(self):
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+        self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.close()
 
     def waiting(self):
         self.loop.run_until_complete(asyncio.sleep(0.1))
@@ -76,7 +82,7 @@ def measure(place, core, binary, world, requests):
         return None
     server = servers.postern(binary, False)
     # Each costs so much that some are worked on as long as this takes; nobody is limited by address.
-    server.env.update(POSTERN__IDENTITY__TOKEN__THROTTLE="none", POSTERN__IDENTITY__PASSWORDS__PASSES="16", POSTERN__IDENTITY__PASSWORDS__QUEUE="16")
+    server.env.update(POSTERN__IDENTITY__TOKEN__THROTTLE="none", POSTERN__IDENTITY__PASSWORDS__PASSES="60", POSTERN__IDENTITY__PASSWORDS__QUEUE="64")
     workload, token = load.WORKLOADS["W1"], world.rows[0][0]
     try:
         threads = Threads(server, place, core)
@@ -88,6 +94,7 @@ def measure(place, core, binary, world, requests):
         begun = flood.waiting()
         beside = threads.of_worker(lambda: load.exactly(workload, server, [token], requests))
         left = flood.waiting()
+        flood.end()
     finally:
         server.stop()
     if not left:
