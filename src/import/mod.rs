@@ -1,6 +1,6 @@
 //! An existing OpenWISP or Django installation, read: from its dump or from its live database, into [`directory::Import`].
 //!
-//! [`dump`] reads SQL as `pg_dump` and SQLite's `.dump` write it, [`live`] asks a PostgreSQL server; both are a [`Source`] of rows of texts.
+//! [`dump`] reads SQL as `pg_dump` and SQLite's `.dump` write it (`lexer`, `statement`, `values`), [`live`] asks a PostgreSQL server; both are a [`Source`] of rows of texts.
 //! [`openwisp`] makes records of them and sends them on in pieces, so that nobody holds a whole installation. What does not fit
 //! becomes a line of the report, never a guess.
 //!
@@ -10,6 +10,7 @@ pub mod dump;
 mod lexer;
 pub mod live;
 pub mod openwisp;
+mod statement;
 mod values;
 
 use thiserror::Error;

@@ -1,5 +1,5 @@
-//! The values of an `INSERT`: texts, numbers, truths and NULL; and the functions in which SQLite's shell wraps texts that have several
-//! lines: `replace('a\nb','\n',char(10))`, `unistr('a\u000ab')`.
+//! The values of a row. Of an `INSERT`: texts, numbers, truths and NULL, and the functions in which SQLite's shell wraps texts that have
+//! several lines: `replace('a\nb','\n',char(10))`, `unistr('a\u000ab')`; of a line of `COPY`: fields.
 
 use super::Row;
 use super::lexer::{LexError, Lexer, Token, code};
@@ -107,4 +107,31 @@ pub(super) fn takes<R: Read>(lexer: &mut Lexer<R>, sign: char) -> Result<bool, L
         lexer.token()?;
     }
     Ok(is)
+}
+
+/// The values of a line of `COPY`.
+pub(super) fn fields(line: &str) -> Row {
+    line.split('\t').map(|field| if field == "\\N" { None } else { Some(unescape(field)) }).collect()
+}
+
+/// COPY's escapes.
+fn unescape(field: &str) -> String {
+    let mut text = String::with_capacity(field.len());
+    let mut rest = field.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' => match rest.next() {
+                Some('b') => text.push('\u{8}'),
+                Some('f') => text.push('\u{c}'),
+                Some('n') => text.push('\n'),
+                Some('r') => text.push('\r'),
+                Some('t') => text.push('\t'),
+                Some('v') => text.push('\u{b}'),
+                Some(other) => text.push(other),
+                None => text.push('\\'),
+            },
+            other => text.push(other),
+        }
+    }
+    text
 }
