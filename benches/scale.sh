@@ -5,16 +5,7 @@
 # Installs what is missing (Debian, Ubuntu), builds postern in release mode. Needs about 10 GB of disk. Method: benches/README.md
 set -euo pipefail
 cd "$(dirname "$0")/.."
-
-export PATH="$PATH:/usr/sbin"
-if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then bash scripts/need.sh initdb postgresql; fi
-bash scripts/need.sh redis-server redis-server
-bash scripts/need.sh redis-cli redis-tools
-bash scripts/need.sh nginx nginx-light
-bash scripts/need.sh wrk wrk
-bash scripts/need.sh python3 python3
-case " $* " in
-  *" --binary"*) ;;
-  *) cargo build --release --locked >&2 ;;
-esac
+. benches/prepare.sh
+needed postgres redis nginx wrk python3
+release "$@"
 python3 -B benches/scale "$@"

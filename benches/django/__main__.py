@@ -3,8 +3,6 @@ import argparse
 import json
 import os
 import random
-import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -16,7 +14,7 @@ import load  # noqa: E402
 import servers  # noqa: E402
 from client import Client, spread  # noqa: E402
 from dump import organizations_of, write  # noqa: E402
-from stores import Postgres, Redis  # noqa: E402
+from stores import Postgres, Redis, fresh  # noqa: E402
 from world import token, uid  # noqa: E402
 
 EACH = 5
@@ -126,10 +124,7 @@ def under_load(server, path, secret):
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
-    shutil.rmtree(RUN, ignore_errors=True)
-    os.makedirs(RUN + "/data/files")
-    place = {"RUN": RUN, "DATA": RUN + "/data"}
+    place = fresh(RUN)
     store, redis = Postgres("/tmp/postern-django-%d" % os.getpid()), Redis()
     upstream, started, found = servers.upstream(), [], []
 

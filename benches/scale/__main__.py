@@ -3,8 +3,6 @@ import argparse
 import json
 import os
 import random
-import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -14,7 +12,7 @@ sys.path.insert(1, os.path.join(os.path.dirname(HERE), "peers"))
 import load  # noqa: E402
 import servers  # noqa: E402
 from client import Client, spread  # noqa: E402
-from stores import Postgres, Redis  # noqa: E402
+from stores import Postgres, Redis, fresh  # noqa: E402
 from world import World, token, uid  # noqa: E402
 
 STEPS = [(10_000, 1_000, 10_000), (100_000, 10_000, 100_000), (1_000_000, 100_000, 1_000_000), (1_000_000, 100_000, 10_000_000)]
@@ -159,10 +157,7 @@ def table(results):
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
-    shutil.rmtree(RUN, ignore_errors=True)
-    os.makedirs(RUN + "/data/files")
-    place = {"RUN": RUN, "DATA": RUN + "/data"}
+    place = fresh(RUN)
     # Not under target/, which the server's user may not be able to enter.
     store, redis = Postgres("/tmp/postern-scale-%d" % os.getpid()), Redis()
     upstream, results = servers.upstream(), []

@@ -16,7 +16,7 @@ sys.path.insert(1, os.path.join(os.path.dirname(HERE), "peers"))
 import servers  # noqa: E402
 from client import Client, spread  # noqa: E402
 from dump import organizations_of, write  # noqa: E402
-from stores import Postgres  # noqa: E402
+from stores import Postgres, fresh  # noqa: E402
 from world import token, uid  # noqa: E402
 
 EACH = 5
@@ -127,10 +127,7 @@ def serve(store, users, organizations, place):
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
-    shutil.rmtree(RUN, ignore_errors=True)
-    os.makedirs(RUN + "/data/files")
-    place = {"RUN": RUN, "DATA": RUN + "/data"}
+    place = fresh(RUN)
     stores = args.stores.split(",")
     server = Postgres("/tmp/postern-importing-%d" % os.getpid()) if "postgres" in stores else None
     upstream, results = servers.upstream(), []

@@ -3,7 +3,9 @@ import glob
 import os
 import pwd
 import shutil
+import signal
 import subprocess
+import sys
 import time
 
 SETTINGS = """
@@ -25,6 +27,14 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def fresh(run):
+    """An empty place for the files of one run; from now on a run that is terminated ends what it started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    shutil.rmtree(run, ignore_errors=True)
+    os.makedirs(run + "/data/files")
+    return {"RUN": run, "DATA": run + "/data"}
 
 
 class Postgres:
