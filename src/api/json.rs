@@ -331,7 +331,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_another_parser_reads_is_read_the_same(text in "[\\[\\]{}\",:0-9a\\\\ \\n.+-]{0,30}|\\PC{0,10}|\\[(-?[0-9]{1,4}(\\.[0-9]{1,3})?(e-?[0-9]{1,2})?,? ?){1,4}\\]") {
-            let other = serde_json::from_str::<serde_json::Value>(&text).is_ok();
+            // Without values: a number may be larger than any that it has, and is infinite here, as in Python.
+            let other = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
             prop_assert_eq!(parse(text.as_bytes(), Charset::UTF8).is_ok(), other, "{}", text);
         }
 
