@@ -2,7 +2,7 @@
 
 use crate::admin::{Admin, Readiness};
 use crate::api::links::Links;
-use crate::api::{self, Api, router};
+use crate::api::{self, Api, paths};
 use crate::config::{Compat, Config, RedisConfigError};
 use crate::directory::Store;
 use crate::directory::seal::Sealer;
@@ -218,7 +218,7 @@ impl Server {
             trusted_proxies: config.trusted_proxies.clone(),
             api: api.clone().map(|api| api::Service::new(api, control.clone())),
             limits: Arc::clone(&limits),
-            pages: if config.compat == Compat::Openwisp && api.is_some() { &router::COMPAT } else { &[] },
+            pages: if config.compat == Compat::Openwisp && api.is_some() { &paths::COMPAT } else { &[] },
             password_expired: links.password_expired(),
             body_limit: config.limits.body,
             timeouts: config.upstream_timeouts(),

@@ -7,15 +7,23 @@ use super::media::Header;
 use super::multipart::{self, MultipartError};
 use super::value::Value;
 use super::{form, json};
-use bytes::Bytes;
+use axum::body::Body;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http_body_util::BodyExt;
 
-/// Reads the fields. An empty body has none, whatever its type. Types are tried in the reference's order: a client may say `*/*`.
+/// Reads the fields of a request.
 ///
 /// # Errors
 /// The type is not read, or the body is not of its type.
-pub async fn fields(headers: &HeaderMap, body: Bytes) -> Result<Fields, ApiError> {
+pub async fn read(request: &Parts, body: Body) -> Result<Fields, ApiError> {
+    let body = body.collect().await.map_err(|_| ApiError::Unavailable)?.to_bytes();
+    fields(&request.headers, &body)
+}
+
+/// An empty body has none, whatever its type. Types are tried in the reference's order: a client may say `*/*`.
+fn fields(headers: &HeaderMap, body: &[u8]) -> Result<Fields, ApiError> {
     if body.is_empty() {
         return Ok(Fields::default());
     }
@@ -25,15 +33,15 @@ pub async fn fields(headers: &HeaderMap, body: Bytes) -> Result<Fields, ApiError
     // A charset that nobody knows counts for nothing.
     let charset = header.parameter("charset").and_then(Charset::named).unwrap_or(Charset::UTF8);
     if header.is("application/x-www-form-urlencoded") {
-        let pairs = form::pairs(&body, charset).ok_or(ApiError::TooManyFields)?;
+        let pairs = form::pairs(body, charset).ok_or(ApiError::TooManyFields)?;
         Ok(pairs.into_iter().map(|(name, value)| (name, value.into())).collect())
     } else if header.is("multipart/form-data") {
-        multipart::fields(content_type, &header, &body, charset).map_err(|error| match error {
+        multipart::fields(content_type, &header, body, charset).map_err(|error| match error {
             MultipartError::Broken(problem) => ApiError::Parse(format!("Multipart form parse error - {problem}")),
             MultipartError::TooMany => ApiError::TooManyFields,
         })
     } else if header.is("application/json") {
-        object(json::parse(&body, charset)?)
+        object(json::parse(body, charset)?)
     } else {
         Err(unknown())
     }

@@ -1,7 +1,7 @@
 //! Where people find what is about passwords: addresses that begin with the configured `public_url`, and never with what a request
 //! says of its host.
 
-use super::router;
+use super::paths;
 use crate::decision::{Denial, Reason};
 use crate::id::UserId;
 use bytes::Bytes;
@@ -30,20 +30,20 @@ impl Links {
     /// The page on which who has a token chooses a password.
     #[must_use]
     pub fn reset(&self, user: UserId, token: &str) -> Option<String> {
-        let page = if self.compat { router::RESET_PAGE_COMPAT } else { router::RESET_PAGE };
+        let page = if self.compat { paths::RESET_PAGE_COMPAT } else { paths::RESET_PAGE };
         Some(format!("{}{page}{}-{token}/", self.base.as_deref()?, user.0.simple()))
     }
 
     /// The page on which who is logged in changes their password.
     #[must_use]
     pub const fn change(&self) -> &'static str {
-        if self.compat { router::CHANGE_PAGE_COMPAT } else { router::CHANGE_PAGE }
+        if self.compat { paths::CHANGE_PAGE_COMPAT } else { paths::CHANGE_PAGE }
     }
 
     /// The page on which who has forgotten their password asks for a link.
     #[must_use]
     pub const fn forgotten(&self) -> &'static str {
-        if self.compat { router::FORGOTTEN_COMPAT } else { router::FORGOTTEN }
+        if self.compat { paths::FORGOTTEN_COMPAT } else { paths::FORGOTTEN }
     }
 
     /// What is told to a session that began with a password which is too old: where a new one is chosen.
@@ -53,8 +53,8 @@ impl Links {
         let base = self.base.as_deref().unwrap_or_default();
         for (name, path) in [
             ("web_password_change_url", self.change()),
-            ("api_password_change_url", router::CHANGE),
-            ("api_password_reset_url", router::RESET),
+            ("api_password_change_url", paths::CHANGE),
+            ("api_password_reset_url", paths::RESET),
         ] {
             if let Some(body) = body.as_object_mut() {
                 body.insert(name.to_owned(), json!(format!("{base}{path}")));

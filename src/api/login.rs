@@ -3,9 +3,9 @@
 //! Limits, the pool of passwords and what is said to whom are those of the token endpoint. A login never goes on with the session
 //! of before, and a password that is too old begins one that is good for choosing a new one alone.
 
-use super::error::{ApiError, tell_limit};
+use super::error::ApiError;
 use super::page::{self, Account, Visitor};
-use super::router::LOGIN;
+use super::paths::LOGIN;
 use super::{Api, Client, body};
 use crate::clock;
 use crate::config::accounts::Identifier;
@@ -18,10 +18,9 @@ use askama::Template;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
-use http::header::{self, HeaderValue};
+use http::header::HeaderValue;
 use http::request::Parts;
 use http::{Method, StatusCode};
-use http_body_util::BodyExt;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,19 +122,17 @@ pub(super) fn label(identifiers: &[Identifier]) -> String {
 
 async fn submit(api: &Api, client: Client, parts: Parts, body: Body) -> Response {
     let visitor = Visitor::of(api, &parts.headers);
-    let Ok(body) = body.collect().await else { return ApiError::Unavailable.answer(api, ALLOW) };
-    let fields = match body::fields(&parts.headers, body.to_bytes()).await {
+    let fields = match body::read(&parts, body).await {
         Ok(fields) => fields,
         Err(error) => return error.answer(api, ALLOW),
     };
-    let field = |name: &str| fields.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
     let form = Form {
-        username: field("username").trim().to_owned(),
-        organization: field("organization").trim().to_owned(),
-        next: page::local(&field("next")).unwrap_or_default().to_owned(),
+        username: fields.text("username").trim().to_owned(),
+        organization: fields.text("organization").trim().to_owned(),
+        next: page::local(fields.text("next")).unwrap_or_default().to_owned(),
     };
-    let entered = if visitor.sent_our_form(&parts.headers, &field("csrf")) {
-        enter(api, client, &visitor, &form, field("password")).await
+    let entered = if visitor.sent_our_form(&parts.headers, fields.text("csrf")) {
+        enter(api, client, &visitor, &form, fields.text("password").to_owned()).await
     } else {
         Err(Refused::Stale)
     };
@@ -198,19 +195,10 @@ fn again(api: &Api, visitor: &Visitor, form: &Form, refused: Refused) -> Respons
         Refused::Stale => show(StatusCode::FORBIDDEN, STALE),
         Refused::Missing => show(StatusCode::BAD_REQUEST, MISSING),
         Refused::Wrong => show(StatusCode::BAD_REQUEST, WRONG),
-        Refused::Busy => {
-            let mut response = show(StatusCode::SERVICE_UNAVAILABLE, BUSY);
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            response
-        }
+        Refused::Busy => page::with_wait(show(StatusCode::SERVICE_UNAVAILABLE, BUSY), 1, None),
         Refused::Throttled(wait, limit) => {
-            let mut response = show(StatusCode::TOO_MANY_REQUESTS, &page::too_many(wait));
-            let seconds = wait.as_secs().saturating_add(1);
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-            if let Some(limit) = limit {
-                tell_limit(response.headers_mut(), limit);
-            }
-            response
+            let page = show(StatusCode::TOO_MANY_REQUESTS, &page::too_many(wait));
+            page::with_wait(page, page::seconds(wait), limit)
         }
     }
 }

@@ -2,16 +2,14 @@
 
 use super::error::ApiError;
 use super::page::{self, Account, Visitor};
-use super::router::LOGOUT;
+use super::paths::LOGOUT;
 use super::{Api, Client, body};
 use crate::directory::token::TokenDigest;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
-use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
-use http_body_util::BodyExt;
 use std::sync::Arc;
 
 const ALLOW: &str = "GET, HEAD, POST";
@@ -37,22 +35,18 @@ async fn show(api: &Api, client: Client, visitor: &Visitor, status: StatusCode, 
 }
 
 async fn submit(api: &Api, client: Client, visitor: &Visitor, parts: &Parts, body: Body) -> Response {
-    let Ok(body) = body.collect().await else { return ApiError::Unavailable.answer(api, ALLOW) };
-    let fields = match body::fields(&parts.headers, body.to_bytes()).await {
+    let fields = match body::read(parts, body).await {
         Ok(fields) => fields,
         Err(error) => return error.answer(api, ALLOW),
     };
-    let field = fields.get("csrf").and_then(|value| value.as_str()).unwrap_or_default();
-    if !visitor.sent_our_form(&parts.headers, field) {
+    if !visitor.sent_our_form(&parts.headers, fields.text("csrf")) {
         return show(api, client, visitor, StatusCode::FORBIDDEN, STALE).await;
     }
     if let Some(session) = &visitor.session
         && let Err(error) = api.store.delete_session(&TokenDigest::of(session)).await
     {
         tracing::warn!(%error, "a session cannot be ended");
-        let mut response = show(api, client, visitor, StatusCode::SERVICE_UNAVAILABLE, BUSY).await;
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        return response;
+        return page::with_wait(show(api, client, visitor, StatusCode::SERVICE_UNAVAILABLE, BUSY).await, 1, None);
     }
     page::go_on(LOGOUT, visitor.goodbye())
 }

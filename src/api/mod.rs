@@ -1,8 +1,8 @@
 //! The identity API: what postern itself answers under `/api/v1/users/` on the data port.
 //!
 //! It runs on the control plane; a data-plane worker hands a request over ([`Service::call`]) once its body is here, and waits for
-//! the answer like for an upstream's. [`router`] has all routes and layers in one list; each operation is a file ([`token`],
-//! [`login`], [`logout`]).
+//! the answer like for an upstream's. [`router`] has all routes and layers in one list, by their [`paths`]; each operation and page is a
+//! file ([`token`], [`login`], [`logout`], those of [`password`]).
 //! What comes in is read by [`body`] (JSON, forms: each a file) and [`fields`] in the manner of the reference (Django REST
 //! framework), whose answers clients of an existing installation know; what goes wrong becomes an answer in [`error`] alone.
 
@@ -18,8 +18,10 @@ pub mod logout;
 mod media;
 mod multipart;
 pub mod negotiate;
+mod operation;
 pub mod page;
 pub mod password;
+pub mod paths;
 pub mod router;
 pub mod token;
 pub mod value;
@@ -105,6 +107,11 @@ impl Api {
             letters: Arc::new(Semaphore::new(password::LETTERS_AT_ONCE)),
             told_of_mail: AtomicBool::new(false),
         }
+    }
+
+    /// Pages begin and end sessions, so they are there where sessions are taken.
+    fn has_pages(&self) -> bool {
+        self.identity.sessions().is_some()
     }
 }
 

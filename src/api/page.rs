@@ -4,13 +4,13 @@
 //! somebody else can have a browser send the cookie, but not the form's field. What a form carries besides is text of the
 //! browser's, escaped in the page, and `local` where it says where to go on.
 
-use super::router::{LOGIN, LOGOUT};
+use super::error::tell_limit;
+use super::paths::{LOGIN, LOGOUT};
+use super::who::{self, Asker};
 use super::{Api, Client};
-use crate::clock;
-use crate::directory::token::TokenDigest;
-use crate::id::UserId;
 use crate::identity::credential::cookies;
 use crate::identity::session::{self, SessionToken, Settings};
+use crate::login::limits::State as Limit;
 use crate::target::Target;
 use askama::Template;
 use axum::response::{IntoResponse, Response};
@@ -58,29 +58,19 @@ impl Visitor {
     }
 
     /// Whoever is logged in, where somebody is and that can be told.
-    pub async fn person(&self, api: &Api, Client(client): Client) -> Option<Person> {
+    pub async fn person(&self, api: &Api, Client(client): Client) -> Option<Asker> {
         let session = self.session.as_ref()?;
         if !api.login.limits().may_ask(client) {
             return None;
         }
-        let now = clock::unix_seconds();
-        match api.store.session_snapshot(&TokenDigest::of(session)).await {
-            Ok(Some(found)) if found.snapshot.user.is_active && found.expires_at > now => Some(Person {
-                id: found.snapshot.user.id,
-                username: found.snapshot.user.username.as_str().to_owned(),
-                has_old_password: api.identity.password_until(&found).is_some_and(|until| until <= now),
-            }),
-            Ok(_) => None,
-            Err(error) => {
-                tracing::warn!(%error, "a page is shown as to nobody");
-                None
-            }
-        }
+        let found = who::of_session(api, session).await;
+        let found = found.inspect_err(|error| tracing::warn!(%error, "a page is shown as to nobody"));
+        found.ok().flatten().filter(|person| person.snapshot.user.is_active)
     }
 
     /// The name of whoever is logged in, and nothing where nobody is or nobody can tell.
     pub async fn username(&self, api: &Api, client: Client) -> String {
-        self.person(api, client).await.map(|person| person.username).unwrap_or_default()
+        self.person(api, client).await.map(|person| person.username().to_owned()).unwrap_or_default()
     }
 
     /// Whether the form with this field is one that we have shown to this browser.
@@ -124,14 +114,6 @@ impl Visitor {
         value.set_sensitive(true);
         Some(value)
     }
-}
-
-/// Whoever is logged in.
-pub(super) struct Person {
-    pub id: UserId,
-    pub username: String,
-    /// They must choose a new one before anything else.
-    pub has_old_password: bool,
 }
 
 const fn form_cookie(settings: &Settings) -> &'static str {
@@ -186,11 +168,25 @@ pub(super) fn go_on(to: &str, cookies: impl IntoIterator<Item = HeaderValue>) ->
     response
 }
 
+/// Whole seconds, so that whoever comes back then passes.
+pub(super) const fn seconds(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(1)
+}
+
 /// What is told when there were too many attempts.
 pub(super) fn too_many(wait: Duration) -> String {
-    let seconds = wait.as_secs().saturating_add(1);
+    let seconds = seconds(wait);
     let told = if seconds < 120 { format!("{seconds} seconds") } else { format!("{} minutes", seconds / 60 + 1) };
     format!("There were too many attempts. Try again in {told}.")
+}
+
+/// Says with a page when to come again, and the limit where one is reached.
+pub(super) fn with_wait(mut page: Response, seconds: u64, limit: Option<Limit>) -> Response {
+    page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    if let Some(limit) = limit {
+        tell_limit(page.headers_mut(), limit);
+    }
+    page
 }
 
 fn finish(headers: &mut HeaderMap) {

@@ -2,6 +2,10 @@
 
 use super::error::ApiError;
 use super::password::{ask_page, change, change_page, confirm, reset, reset_page};
+use super::paths::{
+    CHANGE, CHANGE_PAGE, CHANGE_PAGE_COMPAT, CONFIRM, FORGOTTEN, FORGOTTEN_COMPAT, LOGIN, LOGOUT, RESET, RESET_PAGE,
+    RESET_PAGE_COMPAT, TOKEN,
+};
 use super::{Api, login, logout, token};
 use axum::Router;
 use axum::extract::{Request, State};
@@ -12,32 +16,6 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{StatusCode, Uri};
 use std::sync::Arc;
 
-/// The path of the token endpoint.
-pub const TOKEN: &str = "/api/v1/users/token/";
-/// The path of the login page.
-pub const LOGIN: &str = "/api/v1/users/login/";
-/// The path of the logout page.
-pub const LOGOUT: &str = "/api/v1/users/logout/";
-/// The path at which who is logged in changes their password.
-pub const CHANGE: &str = "/api/v1/users/user/password/change/";
-/// The path at which a link is asked for.
-pub const RESET: &str = "/api/v1/users/password/reset/";
-/// The path at which a link's token is used.
-pub const CONFIRM: &str = "/api/v1/users/password/reset/confirm/";
-/// The path of the page on which who is logged in changes their password.
-pub const CHANGE_PAGE: &str = "/api/v1/users/password/change/";
-/// The path of the page on which a link is asked for.
-pub const FORGOTTEN: &str = "/api/v1/users/password/forgotten/";
-/// What the path of a link begins with.
-pub const RESET_PAGE: &str = "/api/v1/users/password/reset/key/";
-/// What is ours outside [`crate::policy::RESERVED`] with `compat: openwisp`: links that an old installation has sent.
-pub const COMPAT: [&str; 2] = [CHANGE_PAGE_COMPAT, FORGOTTEN_COMPAT];
-/// [`CHANGE_PAGE`], where the reference has it.
-pub const CHANGE_PAGE_COMPAT: &str = "/accounts/password/change/";
-/// [`FORGOTTEN`], where the reference has it.
-pub const FORGOTTEN_COMPAT: &str = "/accounts/password/reset/";
-/// [`RESET_PAGE`], where the reference has it.
-pub const RESET_PAGE_COMPAT: &str = "/accounts/password/reset/key/";
 /// Paths that a slash is added to where it is missing.
 const PATHS: [&str; 4] = [TOKEN, CHANGE, RESET, CONFIRM];
 const PAGES: [&str; 3] = [LOGIN, LOGOUT, CHANGE_PAGE];
@@ -64,7 +42,7 @@ pub fn router(api: Arc<Api>) -> Router {
     if api.mail.is_some() {
         router = router.route(FORGOTTEN, any(ask_page::answer)).route(FORGOTTEN_COMPAT, any(ask_page::answer));
     }
-    if has_pages(&api) {
+    if api.has_pages() {
         router = router
             .route(LOGIN, any(login::answer))
             .route(LOGOUT, any(logout::answer))
@@ -72,11 +50,6 @@ pub fn router(api: Arc<Api>) -> Router {
             .route(CHANGE_PAGE_COMPAT, any(change_page::answer));
     }
     router.fallback(unknown).layer(middleware::from_fn(everywhere)).with_state(api)
-}
-
-/// Pages begin and end sessions, so they are there where sessions are taken.
-pub(super) fn has_pages(api: &Api) -> bool {
-    api.identity.sessions().is_some()
 }
 
 async fn everywhere(request: Request, next: Next) -> Response {
@@ -90,7 +63,7 @@ async fn everywhere(request: Request, next: Next) -> Response {
 /// Nothing is there; or it is, with a slash behind.
 async fn unknown(State(api): State<Arc<Api>>, uri: Uri) -> Response {
     let path = uri.path();
-    let pages: &[&str] = if has_pages(&api) { &PAGES } else { &[] };
+    let pages: &[&str] = if api.has_pages() { &PAGES } else { &[] };
     if PATHS.iter().chain(pages).any(|known| known.strip_suffix('/') == Some(path)) {
         let query = uri.query().filter(|query| !query.is_empty()).map(|query| format!("?{query}")).unwrap_or_default();
         if let Ok(location) = HeaderValue::try_from(format!("{path}/{query}")) {

@@ -3,26 +3,21 @@
 //! No credential is looked at. The order is the reference's: representation, limit, method, body, fields, password. Under
 //! `compat: openwisp` a user gets the same token each time; otherwise a new one, shown this once.
 
-use super::error::{ApiError, json_answer, tell_limit};
+use super::error::ApiError;
 use super::fields::{FieldErrors, TextField};
+use super::operation::{self, Done};
 use super::{Api, Client, body, negotiate};
 use crate::clock;
 use crate::directory::name::Text;
 use crate::directory::token::Token;
 use crate::directory::{DirectoryError, NewSealedToken, NewToken, SealedToken};
 use crate::id::UserId;
-use crate::login::limits::State as Limit;
 use crate::login::{Attempt, LoginError};
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
-use bytes::Bytes;
-use http::header::{self, HeaderValue};
-use http::{Method, StatusCode};
-use http_body_util::BodyExt;
 use serde_json::json;
 use std::sync::Arc;
 
-const ALLOW: &str = "POST, OPTIONS";
 const USERNAME: TextField = TextField { name: "username", required: true, trim: true };
 const PASSWORD: TextField = TextField { name: "password", required: true, trim: false };
 const ORGANIZATION: TextField = TextField { name: "organization", required: false, trim: true };
@@ -30,39 +25,18 @@ const REFUSED: &str = "Unable to log in with provided credentials.";
 
 /// Answers a request of any method.
 pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, request: Request) -> Response {
-    let mut limit = None;
-    match operate(&api, client.0, request, &mut limit).await {
-        Ok((status, body)) => {
-            let mut response = json_answer(status, body);
-            let headers = response.headers_mut();
-            headers.insert(header::ALLOW, HeaderValue::from_static(ALLOW));
-            headers.insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
-            if let Some(limit) = limit {
-                tell_limit(headers, limit);
-            }
-            response
-        }
-        Err(error) => error.answer(&api, ALLOW),
-    }
+    let done = operate(&api, client.0, request).await;
+    operation::answer(&api, done)
 }
 
-async fn operate(
-    api: &Api,
-    Client(client): Client,
-    request: Request,
-    limit: &mut Option<Limit>,
-) -> Result<(StatusCode, String), ApiError> {
-    negotiate::negotiate(request.uri().query(), request.headers())?;
-    let counted = api.login.limits().request(client).await;
-    *limit = counted.map_err(|state| ApiError::Throttled { wait: state.reset, state: Some(state) })?;
-    match *request.method() {
-        Method::POST => {}
-        Method::OPTIONS => return Ok((StatusCode::OK, DESCRIPTION.to_owned())),
-        ref other => return Err(ApiError::Method(other.to_string())),
-    }
+async fn operate(api: &Api, Client(client): Client, request: Request) -> Result<Done, ApiError> {
     let (parts, body) = request.into_parts();
-    let body: Bytes = body.collect().await.map_err(|_| ApiError::Unavailable)?.to_bytes();
-    let fields = body::fields(&parts.headers, body).await?;
+    negotiate::negotiate(parts.uri.query(), &parts.headers)?;
+    let limit = api.login.limits().request(client).await.map_err(operation::throttled)?;
+    if let Some(description) = operation::method(&parts.method, DESCRIPTION)? {
+        return Ok((limit, description));
+    }
+    let fields = body::read(&parts, body).await?;
     let mut errors = FieldErrors::default();
     let username = USERNAME.read(&fields, &mut errors);
     let password = PASSWORD.read(&fields, &mut errors);
@@ -73,7 +47,7 @@ async fn operate(
     let attempt = Attempt { identifier, password: password.into(), organization, client };
     let person = api.login.check(attempt).await.map_err(of_login)?;
     let token = issue(api, person.user).await?;
-    Ok((StatusCode::OK, json!({ "token": token.expose() }).to_string()))
+    Ok((limit, json!({ "token": token.expose() }).to_string()))
 }
 
 fn of_login(error: LoginError) -> ApiError {

@@ -36,6 +36,14 @@ pub struct Text {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fields(HashMap<String, Value>);
 
+impl Fields {
+    /// What was written into a field of a form; nothing where it is not there.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        self.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
 impl Value {
     /// The text, where it is one.
     #[must_use]

@@ -5,6 +5,7 @@
 
 use super::Api;
 use super::error::ApiError;
+use super::operation::throttled;
 use crate::clock;
 use crate::decision::Reason;
 use crate::directory::StoreError;
@@ -36,6 +37,14 @@ pub struct Asker {
     pub session: Option<String>,
     /// Their session is good for nothing but a new password.
     pub has_old_password: bool,
+}
+
+impl Asker {
+    /// Their login name.
+    #[must_use]
+    pub fn username(&self) -> &str {
+        self.snapshot.user.username.as_str()
+    }
 }
 
 /// Who asks.
@@ -74,14 +83,9 @@ pub async fn counts(api: &Api, client: IpAddr, request: &Parts) -> Result<Option
     counted.map_err(throttled)
 }
 
-fn throttled(state: Limit) -> ApiError {
-    ApiError::Throttled { wait: state.reset, state: Some(state) }
-}
-
 /// Who shows a session, or Basic with a password, as the reference's usual classes read them.
 async fn known(api: &Api, client: IpAddr, request: &Parts) -> Result<Option<UserId>, ApiError> {
-    let name = api.identity.places.cookie.as_deref();
-    if let Some(cookie) = name.and_then(|name| cookies(&request.headers, name).last().flatten())
+    if let Some(cookie) = last_session(api, request)
         && let Some(asker) = look(api, client, Kind::Session, cookie).await?
         && asker.snapshot.user.is_active
     {
@@ -148,11 +152,15 @@ fn theirs<'r>(api: &Api, request: &'r Parts) -> Result<Read<'r>, ApiError> {
             _ => refused("Invalid token header. Token string should not contain spaces."),
         },
         _ => {
-            let name = api.identity.places.cookie.as_deref();
-            let cookie = name.and_then(|name| cookies(&request.headers, name).last().flatten());
-            Ok(cookie.filter(|cookie| !cookie.is_empty()).map(|cookie| (Kind::Session, Cow::Borrowed(cookie))))
+            let cookie = last_session(api, request).filter(|cookie| !cookie.is_empty());
+            Ok(cookie.map(|cookie| (Kind::Session, Cow::Borrowed(cookie))))
         }
     }
+}
+
+/// The session's cookie, of which the last counts.
+fn last_session<'r>(api: &Api, request: &'r Parts) -> Option<&'r str> {
+    cookies(&request.headers, api.identity.places.cookie.as_deref()?).last().flatten()
 }
 
 /// Whose it is, as the store says now; `None` where it is nobody's. It is asked so often because of one address and no oftener:
@@ -166,13 +174,22 @@ async fn look(api: &Api, client: IpAddr, kind: Kind, text: &str) -> Result<Optio
         tracing::warn!(%error, "nobody can tell who asks");
         ApiError::Unavailable
     };
-    let (digest, now) = (TokenDigest::of(text), clock::unix_seconds());
-    if kind != Kind::Session {
-        let found = api.store.token_snapshot(&digest).await.map_err(failed)?;
-        let found = found.filter(|found| !found.revoked && found.expires_at.is_none_or(|end| end > now));
-        return Ok(found.map(|found| Asker { snapshot: found.snapshot, session: None, has_old_password: false }));
+    if kind == Kind::Session {
+        return of_session(api, text).await.map_err(failed);
     }
-    let found = api.store.session_snapshot(&digest).await.map_err(failed)?.filter(|found| found.expires_at > now);
+    let found = api.store.token_snapshot(&TokenDigest::of(text)).await.map_err(failed)?;
+    let now = clock::unix_seconds();
+    let found = found.filter(|found| !found.revoked && found.expires_at.is_none_or(|end| end > now));
+    Ok(found.map(|found| Asker { snapshot: found.snapshot, session: None, has_old_password: false }))
+}
+
+/// Whose session it is, as the store says now.
+///
+/// # Errors
+/// The store fails.
+pub(super) async fn of_session(api: &Api, text: &str) -> Result<Option<Asker>, StoreError> {
+    let now = clock::unix_seconds();
+    let found = api.store.session_snapshot(&TokenDigest::of(text)).await?.filter(|found| found.expires_at > now);
     Ok(found.map(|found| Asker {
         has_old_password: api.identity.password_until(&found).is_some_and(|until| until <= now),
         session: Some(text.to_owned()),

@@ -4,7 +4,7 @@ use super::body::AnswerBody;
 use super::exchange::Exchange;
 use super::headers::X_REQUEST_ID;
 use super::reply;
-use crate::api::{LARGEST_BODY, router};
+use crate::api::{LARGEST_BODY, paths};
 use crate::decision::{Denial, Reason};
 use crate::telemetry::metrics::Outcome;
 use http::{Request, Response};
@@ -20,7 +20,7 @@ pub(super) async fn answer(mut exchange: Box<Exchange>) -> Response<AnswerBody> 
     let (Some(api), Some(request)) = (exchange.worker().shared.api.clone(), exchange.take()) else {
         return reply::refuse(exchange, &Denial::new(Reason::NoRoute));
     };
-    for page in [router::RESET_PAGE, router::RESET_PAGE_COMPAT] {
+    for page in [paths::RESET_PAGE, paths::RESET_PAGE_COMPAT] {
         if request.uri().path().starts_with(page) {
             exchange.conceal(page.len());
         }

@@ -1,19 +1,17 @@
 //! The page on which who has forgotten their password asks for a link. What it says then is the same whoever is meant.
 
-use super::super::error::{ApiError, tell_limit};
+use super::super::error::ApiError;
 use super::super::page::{self, Visitor};
 use super::super::{Api, Client, body, login};
 use super::letter;
-use super::page::{ALLOW, BUSY, STALE};
+use super::page::{ALLOW, STALE};
 use super::reset_page::notice;
 use askama::Template;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
-use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
-use http_body_util::BodyExt;
 use std::sync::Arc;
 
 const MISSING: &str = "Say whose password it is.";
@@ -58,27 +56,22 @@ fn ask(api: &Api, visitor: &Visitor, status: StatusCode, problem: &str) -> Respo
 }
 
 async fn submit(api: &Arc<Api>, Client(client): Client, visitor: &Visitor, parts: &Parts, body: Body) -> Response {
-    let Ok(body) = body.collect().await else { return ask(api, visitor, StatusCode::SERVICE_UNAVAILABLE, BUSY) };
-    let fields = match body::fields(&parts.headers, body.to_bytes()).await {
+    let fields = match body::read(parts, body).await {
         Ok(fields) => fields,
         Err(error) => return error.answer(api, ALLOW),
     };
-    let field = |name: &str| fields.get(name).and_then(|value| value.as_str()).unwrap_or_default().trim().to_owned();
-    if !visitor.sent_our_form(&parts.headers, &field("csrf")) {
+    if !visitor.sent_our_form(&parts.headers, fields.text("csrf")) {
         return ask(api, visitor, StatusCode::FORBIDDEN, STALE);
     }
     if let Err(state) = api.login.limits().request(client).await {
-        let mut response = ask(api, visitor, StatusCode::TOO_MANY_REQUESTS, &page::too_many(state.reset));
-        let seconds = HeaderValue::from(state.reset.as_secs().saturating_add(1));
-        response.headers_mut().insert(header::RETRY_AFTER, seconds);
-        tell_limit(response.headers_mut(), state);
-        return response;
+        let page = ask(api, visitor, StatusCode::TOO_MANY_REQUESTS, &page::too_many(state.reset));
+        return page::with_wait(page, page::seconds(state.reset), Some(state));
     }
-    let input = field("input");
+    let input = fields.text("input").trim().to_owned();
     if input.is_empty() {
         return ask(api, visitor, StatusCode::BAD_REQUEST, MISSING);
     }
-    let organization = field("organization");
+    let organization = fields.text("organization").trim().to_owned();
     let named = (api.login.per_organization() && !organization.is_empty()).then_some(organization);
     letter::write_to(api, input, named);
     notice(api, StatusCode::OK, SENT)

@@ -5,11 +5,11 @@
 
 use super::super::error::ApiError;
 use super::super::fields::FieldErrors;
+use super::super::operation::{self, Done};
 use super::super::who::{self, Asker};
-use super::super::{Api, Client, negotiate};
-use super::{ALLOW, done, fields, method, of_field, of_login, of_refused, of_store, password, renew, told};
+use super::super::{Api, Client, body, negotiate};
+use super::{of_field, of_login, of_refused, of_store, password, renew};
 use crate::login::LoginError;
-use crate::login::limits::State as Limit;
 use crate::login::renew::Stored;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
@@ -23,31 +23,31 @@ const WRONG: &str = "Your old password was entered incorrectly. Please enter it 
 /// Answers a request of any method.
 pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    match operate(&api, client.0, &parts, body).await {
-        Ok((limit, body, cookies)) => {
-            let mut response = done(limit, body);
-            for cookie in cookies {
-                response.headers_mut().append(header::SET_COOKIE, cookie);
-            }
-            response
-        }
-        Err(error) => error.answer(&api, ALLOW),
+    let changed = operate(&api, client.0, &parts, body).await;
+    let (done, cookies) = changed.map_or_else(|error| (Err(error), Vec::new()), |(done, cookies)| (Ok(done), cookies));
+    let mut response = operation::answer(&api, done);
+    for cookie in cookies {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
+    response
 }
 
-type Done = (Option<Limit>, String, Vec<HeaderValue>);
-
-async fn operate(api: &Api, Client(client): Client, parts: &Parts, body: Body) -> Result<Done, ApiError> {
+/// What is answered, with the cookies of the session that goes on.
+async fn operate(
+    api: &Api,
+    Client(client): Client,
+    parts: &Parts,
+    body: Body,
+) -> Result<(Done, Vec<HeaderValue>), ApiError> {
     negotiate::negotiate(parts.uri.query(), &parts.headers)?;
     // This is what somebody with an old password is here for.
     let asker = who::asks(api, client, parts).await?;
     let user = asker.snapshot.user.id;
-    let counted = api.login.limits().request_of(user).await;
-    let limit = counted.map_err(|state| ApiError::Throttled { wait: state.reset, state: Some(state) })?;
-    if let Some(description) = method(&parts.method, DESCRIPTION)? {
-        return Ok((limit, description, Vec::new()));
+    let limit = api.login.limits().request_of(user).await.map_err(operation::throttled)?;
+    if let Some(description) = operation::method(&parts.method, DESCRIPTION)? {
+        return Ok(((limit, description), Vec::new()));
     }
-    let fields = fields(parts, body).await?;
+    let fields = body::read(parts, body).await?;
     let mut errors = FieldErrors::default();
     let one = password(api, "new_password1", &fields, &mut errors);
     let two = password(api, "new_password2", &fields, &mut errors);
@@ -65,7 +65,8 @@ async fn operate(api: &Api, Client(client): Client, parts: &Parts, body: Body) -
     };
     let renewed = renew(api, &stored, one, &two).await;
     renewed.map_err(|refused| of_refused(refused, || of_field("old_password", WRONG)))?;
-    Ok((limit, told("New password has been saved."), go_on(api, &asker).await?))
+    let done = (limit, operation::told("New password has been saved."));
+    Ok((done, go_on(api, &asker).await?))
 }
 
 /// The cookies of the session that goes on. The old one has ended with the old password.

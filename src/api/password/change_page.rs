@@ -4,7 +4,7 @@
 
 use super::super::error::ApiError;
 use super::super::page::{self, Visitor};
-use super::super::router::LOGIN;
+use super::super::paths::LOGIN;
 use super::super::{Api, Client};
 use super::page::{ALLOW, Filled, Form, Problem, show};
 use super::renew;
@@ -37,7 +37,7 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
         notice: if person.has_old_password { OLD } else { "" },
         action: api.links.change(),
         next: &next,
-        username: &person.username,
+        username: person.username(),
         old: true,
         ..Form::default()
     };
@@ -48,7 +48,7 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
         Ok(filled) => filled,
         Err(error) => return error.answer(&api, ALLOW),
     };
-    match change(&api, client.0, &visitor, &parts, person.id, &filled).await {
+    match change(&api, client.0, &visitor, &parts, person.snapshot.user.id, &filled).await {
         Ok(cookies) => page::go_on(if filled.next.is_empty() { LOGIN } else { &filled.next }, cookies),
         Err(problem) => problem.answer(&api, &visitor, Form { next: &filled.next, ..form }),
     }

@@ -4,11 +4,11 @@
 
 use super::super::error::ApiError;
 use super::super::fields::{FieldErrors, TextField};
+use super::super::operation::{self, Done};
 use super::super::who;
-use super::super::{Api, Client, negotiate};
-use super::{ALLOW, done, fields, method, of_field, of_refused, of_store, password, renew, told};
+use super::super::{Api, Client, body, negotiate};
+use super::{of_field, of_refused, of_store, password, renew};
 use crate::id::UserId;
-use crate::login::limits::State as Limit;
 use crate::login::renew::NoLink;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
@@ -22,24 +22,16 @@ const INVALID: &str = "Invalid value";
 /// Answers a request of any method.
 pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    match operate(&api, client.0, &parts, body).await {
-        Ok((limit, body)) => done(limit, body),
-        Err(error) => error.answer(&api, ALLOW),
-    }
+    operation::answer(&api, operate(&api, client.0, &parts, body).await)
 }
 
-async fn operate(
-    api: &Api,
-    Client(client): Client,
-    parts: &Parts,
-    body: Body,
-) -> Result<(Option<Limit>, String), ApiError> {
+async fn operate(api: &Api, Client(client): Client, parts: &Parts, body: Body) -> Result<Done, ApiError> {
     negotiate::negotiate(parts.uri.query(), &parts.headers)?;
     let limit = who::counts(api, client, parts).await?;
-    if let Some(description) = method(&parts.method, DESCRIPTION)? {
+    if let Some(description) = operation::method(&parts.method, DESCRIPTION)? {
         return Ok((limit, description));
     }
-    let fields = fields(parts, body).await?;
+    let fields = body::read(parts, body).await?;
     let mut errors = FieldErrors::default();
     let one = password(api, "new_password1", &fields, &mut errors);
     let two = password(api, "new_password2", &fields, &mut errors);
@@ -59,7 +51,7 @@ async fn operate(
     })?;
     let renewed = renew(api, &stored, one, &two).await;
     renewed.map_err(|refused| of_refused(refused, || of_field("token", INVALID)))?;
-    Ok((limit, told("Password has been reset with the new password.")))
+    Ok((limit, operation::told("Password has been reset with the new password.")))
 }
 
 /// A user's id as Python reads a UUID: hyphens and braces do not matter, nor what URNs put before it.

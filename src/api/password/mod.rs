@@ -14,27 +14,17 @@ pub mod reset_page;
 
 pub(super) use letter::AT_ONCE as LETTERS_AT_ONCE;
 
-use super::error::{ApiError, json_answer, tell_limit};
+use super::Api;
+use super::error::ApiError;
 use super::fields::{FieldErrors, Fields, TextField};
-use super::{Api, body};
 use crate::directory::StoreError;
 use crate::login::LoginError;
-use crate::login::limits::State as Limit;
 use crate::login::renew::{Stored, Unfit};
 use crate::login::reset::Resets;
-use axum::body::Body;
-use axum::response::Response;
-use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use http::header::{self, HeaderValue};
-use http::request::Parts;
-use http::{Method, StatusCode};
-use http_body_util::BodyExt;
 use secrecy::SecretString;
-use serde_json::json;
 use std::time::Duration;
 
-const ALLOW: &str = "POST, OPTIONS";
 const MISMATCH: &str = "The two password fields didn’t match.";
 /// Characters of a password's field.
 const LONGEST: usize = 128;
@@ -61,36 +51,6 @@ impl Api {
     pub(super) fn min_length(&self) -> u32 {
         self.passwords.min_length.unwrap_or(if self.compat { 1 } else { USUAL_LENGTH })
     }
-}
-
-/// The answer to a request: what was done, with the headers that all have.
-fn done(limit: Option<Limit>, body: String) -> Response {
-    let mut response = json_answer(StatusCode::OK, body);
-    let headers = response.headers_mut();
-    headers.insert(header::ALLOW, HeaderValue::from_static(ALLOW));
-    headers.insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
-    if let Some(limit) = limit {
-        tell_limit(headers, limit);
-    }
-    response
-}
-
-fn told(detail: &str) -> String {
-    json!({ "detail": detail }).to_string()
-}
-
-/// Whether the method is POST; `Some` is the answer to OPTIONS.
-fn method(method: &Method, description: &'static str) -> Result<Option<String>, ApiError> {
-    match *method {
-        Method::POST => Ok(None),
-        Method::OPTIONS => Ok(Some(description.to_owned())),
-        ref other => Err(ApiError::Method(other.to_string())),
-    }
-}
-
-async fn fields(parts: &Parts, body: Body) -> Result<Fields, ApiError> {
-    let body: Bytes = body.collect().await.map_err(|_| ApiError::Unavailable)?.to_bytes();
-    body::fields(&parts.headers, body).await
 }
 
 /// Reads the field of a password. The reference drops blanks around each of them.

@@ -1,6 +1,6 @@
 //! What the two pages for passwords have in common: the form, and what it says when a password will not do.
 
-use super::super::error::{ApiError, tell_limit};
+use super::super::error::ApiError;
 use super::super::page::{self, Visitor};
 use super::super::{Api, body};
 use super::{MISMATCH, Refused};
@@ -10,16 +10,14 @@ use askama::Template;
 use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
-use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http_body_util::BodyExt;
 use std::time::Duration;
 
 pub(super) const ALLOW: &str = "GET, HEAD, POST";
 const MISSING: &str = "Fill in all fields.";
 const LONG: &str = "A password has at most 128 characters.";
 pub(super) const STALE: &str = "This form was open for too long, or your browser sends no cookies. Try again.";
-pub(super) const BUSY: &str = "No password can be changed at this moment. Try again in a few seconds.";
+const BUSY: &str = "No password can be changed at this moment. Try again in a few seconds.";
 const WRONG: &str = "Your old password was entered incorrectly. Please enter it again.";
 const LATE: &str = "Your password has just been changed by somebody else.";
 
@@ -56,14 +54,12 @@ impl Filled {
     /// # Errors
     /// It is no form.
     pub async fn read(api: &Api, parts: &Parts, body: Body) -> Result<Self, ApiError> {
-        let body = body.collect().await.map_err(|_| ApiError::Unavailable)?.to_bytes();
-        let fields = body::fields(&parts.headers, body).await?;
-        let field = |name: &str| fields.get(name).and_then(|value| value.as_str()).unwrap_or_default();
+        let fields = body::read(parts, body).await?;
         // As at the endpoints, where the same password must do.
-        let password = |name: &str| if api.compat { field(name).trim() } else { field(name) }.to_owned();
+        let password = |name: &str| if api.compat { fields.text(name).trim() } else { fields.text(name) }.to_owned();
         Ok(Self {
-            csrf: field("csrf").to_owned(),
-            next: page::local(field("next")).unwrap_or_default().to_owned(),
+            csrf: fields.text("csrf").to_owned(),
+            next: page::local(fields.text("next")).unwrap_or_default().to_owned(),
             old: password("old_password"),
             one: password("new_password1"),
             two: password("new_password2"),
@@ -129,20 +125,12 @@ impl Problem {
     /// The form again, with what is wrong.
     pub fn answer(&self, api: &Api, visitor: &Visitor, form: Form<'_>) -> Response {
         let (status, problem) = self.told();
-        let mut response = show(api, visitor, status, Form { problem: &problem, ..form });
+        let page = show(api, visitor, status, Form { problem: &problem, ..form });
         match self {
-            Self::Throttled(wait, limit) => {
-                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
-                if let Some(limit) = limit {
-                    tell_limit(response.headers_mut(), *limit);
-                }
-            }
-            Self::Refused(Refused::Login(_)) => {
-                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            _ => {}
+            Self::Throttled(wait, limit) => page::with_wait(page, page::seconds(*wait), *limit),
+            Self::Refused(Refused::Login(_)) => page::with_wait(page, 1, None),
+            _ => page,
         }
-        response
     }
 }
 

@@ -4,10 +4,10 @@
 
 use super::super::error::ApiError;
 use super::super::fields::{FieldErrors, TextField};
+use super::super::operation::{self, Done};
 use super::super::who;
-use super::super::{Api, Client, negotiate};
-use super::{ALLOW, done, fields, letter, method, told};
-use crate::login::limits::State as Limit;
+use super::super::{Api, Client, body, negotiate};
+use super::letter;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
@@ -20,30 +20,22 @@ const ORGANIZATION: TextField = TextField { name: "organization", required: fals
 /// Answers a request of any method.
 pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    match operate(&api, client.0, &parts, body).await {
-        Ok((limit, body)) => done(limit, body),
-        Err(error) => error.answer(&api, ALLOW),
-    }
+    operation::answer(&api, operate(&api, client.0, &parts, body).await)
 }
 
-async fn operate(
-    api: &Arc<Api>,
-    Client(client): Client,
-    parts: &Parts,
-    body: Body,
-) -> Result<(Option<Limit>, String), ApiError> {
+async fn operate(api: &Arc<Api>, Client(client): Client, parts: &Parts, body: Body) -> Result<Done, ApiError> {
     negotiate::negotiate(parts.uri.query(), &parts.headers)?;
     let limit = who::counts(api, client, parts).await?;
-    if let Some(description) = method(&parts.method, DESCRIPTION)? {
+    if let Some(description) = operation::method(&parts.method, DESCRIPTION)? {
         return Ok((limit, description));
     }
-    let fields = fields(parts, body).await?;
+    let fields = body::read(parts, body).await?;
     let mut errors = FieldErrors::default();
     let input = INPUT.read(&fields, &mut errors);
     let organization = if api.login.per_organization() { ORGANIZATION.read(&fields, &mut errors) } else { None };
     let (Some(input), true) = (input, errors.is_empty()) else { return Err(ApiError::Fields(errors)) };
     letter::write_to(api, input, organization);
-    Ok((limit, told("Password reset e-mail has been sent.")))
+    Ok((limit, operation::told("Password reset e-mail has been sent.")))
 }
 
 /// What `OPTIONS` tells, in the reference's order.

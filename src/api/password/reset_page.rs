@@ -4,7 +4,7 @@
 
 use super::super::error::ApiError;
 use super::super::page::{self, Visitor};
-use super::super::router::{self, LOGIN};
+use super::super::paths::LOGIN;
 use super::super::{Api, Client};
 use super::confirm;
 use super::page::{ALLOW, Filled, Form, Problem, show};
@@ -112,12 +112,10 @@ async fn choose(
 
 /// A page that says something, and leads to the login page where there is one.
 pub(super) fn notice(api: &Api, status: StatusCode, (title, text): (&str, &str)) -> Response {
-    let login = if router::has_pages(api) { LOGIN } else { "" };
-    let mut response = page::answer(status, &Notice { style: page::STYLE, title, text, login }, None);
-    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    response
+    let login = if api.has_pages() { LOGIN } else { "" };
+    let page = page::answer(status, &Notice { style: page::STYLE, title, text, login }, None);
+    let is_busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    if is_busy { page::with_wait(page, 1, None) } else { page }
 }
 
 #[cfg(test)]

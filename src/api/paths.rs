@@ -1,0 +1,28 @@
+//! Where everything is.
+
+/// The path of the token endpoint.
+pub const TOKEN: &str = "/api/v1/users/token/";
+/// The path of the login page.
+pub const LOGIN: &str = "/api/v1/users/login/";
+/// The path of the logout page.
+pub const LOGOUT: &str = "/api/v1/users/logout/";
+/// The path at which who is logged in changes their password.
+pub const CHANGE: &str = "/api/v1/users/user/password/change/";
+/// The path at which a link is asked for.
+pub const RESET: &str = "/api/v1/users/password/reset/";
+/// The path at which a link's token is used.
+pub const CONFIRM: &str = "/api/v1/users/password/reset/confirm/";
+/// The path of the page on which who is logged in changes their password.
+pub const CHANGE_PAGE: &str = "/api/v1/users/password/change/";
+/// The path of the page on which a link is asked for.
+pub const FORGOTTEN: &str = "/api/v1/users/password/forgotten/";
+/// What the path of a link begins with.
+pub const RESET_PAGE: &str = "/api/v1/users/password/reset/key/";
+/// What is ours outside [`crate::policy::RESERVED`] with `compat: openwisp`: links that an old installation has sent.
+pub const COMPAT: [&str; 2] = [CHANGE_PAGE_COMPAT, FORGOTTEN_COMPAT];
+/// [`CHANGE_PAGE`], where the reference has it.
+pub const CHANGE_PAGE_COMPAT: &str = "/accounts/password/change/";
+/// [`FORGOTTEN`], where the reference has it.
+pub const FORGOTTEN_COMPAT: &str = "/accounts/password/reset/";
+/// [`RESET_PAGE`], where the reference has it.
+pub const RESET_PAGE_COMPAT: &str = "/accounts/password/reset/key/";
