@@ -1,5 +1,6 @@
 //! Listening sockets, and errors that say what is in the way.
 
+use super::keepalive::keep_alive;
 use super::stream::{LOCAL, Stream};
 use std::fmt;
 use std::io;
@@ -7,7 +8,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use thiserror::Error;
 
 /// Where to listen.
@@ -197,18 +197,12 @@ fn wrong(key: &'static str, address: Address, source: io::Error) -> ListenError 
     }
 }
 
-/// After a minute of silence, then each twenty seconds; three unanswered ones end the connection.
-const KEEPALIVE: socket2::TcpKeepalive = socket2::TcpKeepalive::new()
-    .with_time(Duration::from_secs(60))
-    .with_interval(Duration::from_secs(20))
-    .with_retries(3);
-
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&KEEPALIVE)?;
+    keep_alive(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(4096)?;
     Ok(socket.into())

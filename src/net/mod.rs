@@ -13,6 +13,7 @@ pub mod framing;
 pub mod guests;
 pub mod http2;
 pub mod io;
+pub mod keepalive;
 pub mod leftover;
 pub mod listen;
 pub mod proxy;

@@ -4,6 +4,7 @@ use super::address::{Address, Location, Protocol, Scheme};
 use super::cluster::Place;
 use super::stream::Stream;
 use super::tls::Tls;
+use crate::net::keepalive::keep_alive;
 use rustls::pki_types::ServerName;
 use std::io::{Error, Result};
 use std::sync::Arc;
@@ -66,6 +67,7 @@ pub async fn dial_by_name(address: &Address, dial: &Dial) -> Result<Stream> {
 
 async fn secured(tcp: TcpStream, address: &Address, dial: &Dial) -> Result<Stream> {
     tcp.set_nodelay(true)?;
+    keep_alive(&tcp)?;
     if address.scheme != Scheme::Https {
         return Ok(Stream::Tcp(tcp));
     }

@@ -13,6 +13,10 @@ use http::Response;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
+/// Connections that are tried for one request, at most, whose upstreams go away without a look at it. Some take only a few requests
+/// each: whoever waits with many others needs as many connections as those fill.
+const MOST_LEFT: usize = 16;
+
 /// Sends a request on this connection, and streams the answer back. What the upstream has refused without a look at it is
 /// sent again, elsewhere.
 pub(super) async fn send(
@@ -51,7 +55,7 @@ async fn ask(
     way: &mut Onward,
     deadlines: &Deadlines,
 ) -> Result<h1::Answer, SendError> {
-    let mut tries = 1;
+    let (mut refused, mut left) = (0, 0);
     loop {
         deadlines.arm(Phase::Upstream, way.timeouts.first_byte);
         let asked = match call.again_on(place) {
@@ -64,10 +68,19 @@ async fn ask(
                 return Err(way.pool.timeout(&way.to, "answer"));
             }
             Some(Ok(answer)) => return Ok(answer),
-            Some(Err(Failed::Unseen(fault))) if tries < MOST_TRIED && !deadlines.expired(Phase::Total) => fault,
-            Some(Err(Failed::Unseen(fault) | Failed::Fault(fault))) => return Err(way.pool.broken(&way.to, fault)),
+            Some(Err(Failed::Refused(fault))) => {
+                refused += 1;
+                fault
+            }
+            Some(Err(Failed::Unseen(fault))) => {
+                left += 1;
+                fault
+            }
+            Some(Err(Failed::Fault(fault))) => return Err(way.pool.broken(&way.to, fault)),
         };
-        tries += 1;
+        if refused >= MOST_TRIED || left >= MOST_LEFT || deadlines.expired(Phase::Total) {
+            return Err(way.pool.broken(&way.to, fault));
+        }
         place = match connect(way, deadlines, false).await? {
             Found::Http2(place) => place,
             // It speaks something else now; the request was written for what it spoke.

@@ -23,7 +23,9 @@ const INTERIM: usize = 100;
 /// Why there is no answer.
 #[derive(Debug)]
 pub enum Failed {
-    /// The upstream has not looked at the request, and all of it can be said again: see [`Call::again_on`].
+    /// The upstream has refused the stream without a look at the request, all of which can be said again: see [`Call::again_on`].
+    Refused(Fault),
+    /// The connection has ended, or goes away, before the upstream looked at the request. Others wait on it for the same.
     Unseen(Fault),
     /// Nothing can be repeated.
     Fault(Fault),
@@ -129,13 +131,17 @@ impl<B: HttpBody<Data = Bytes> + Unpin + 'static> Call<B> {
 
     /// RFC 9113, 8.7: what the upstream refuses so, or says that it will not look at any more, may be sent again.
     fn failed(&mut self, error: ::h2::Error) -> Failed {
-        let unseen = error.is_remote()
-            && (error.is_go_away() || (error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM)));
+        let is_refused = error.is_remote() && error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
+        let is_unseen = error.is_remote() && error.is_go_away();
         if let Some(stream) = self.stream.take().filter(|_| !error.is_reset()) {
             stream.place.retire();
         }
-        let again = unseen && self.upload.as_mut().is_none_or(Upload::begin_again);
-        if again { Failed::Unseen(error.into()) } else { Failed::Fault(error.into()) }
+        let again = (is_refused || is_unseen) && self.upload.as_mut().is_none_or(Upload::begin_again);
+        match (again, is_refused) {
+            (false, _) => Failed::Fault(error.into()),
+            (true, true) => Failed::Refused(error.into()),
+            (true, false) => Failed::Unseen(error.into()),
+        }
     }
 
     /// What is to be read behind the answer's head; `None` where it has no body. A request that is not sent whole by then goes on

@@ -37,6 +37,39 @@ fn whoever_asks_after_a_rest_is_answered_as_before() {
     wrong.assert_closed();
 }
 
+/// Of the connections of IPv4 between these ports (0 is any): how long until the kernel asks the other side whether it is there.
+fn asked_in(local: u16, remote: u16) -> Vec<Option<Duration>> {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let lines = table.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    let port = |text: &str| u16::from_str_radix(text.split_once(':').unwrap().1, 16).unwrap();
+    let is = |wanted, text| wanted == 0 || port(text) == wanted;
+    lines
+        .filter(|line| line[3] == "01" && is(local, line[1]) && is(remote, line[2]))
+        .map(|line| {
+            let (timer, when) = line[5].split_once(':').unwrap();
+            // In hundredths of a second; 02 is the timer of keep-alive.
+            let when = u64::from_str_radix(when, 16).unwrap();
+            (timer == "02").then(|| Duration::from_millis(10 * when))
+        })
+        .collect()
+}
+
+#[test]
+fn who_is_silent_is_asked_after_a_minute_on_either_side() {
+    let gate = Gate::new();
+    let mut raw = gate.raw();
+    raw.send(get(Who::uA, "/me/x"));
+    assert_eq!(raw.answer().status, 200);
+    let (data, upstream) = (gate.postern.data.port(), gate.upstream.address().port());
+    for (side, connections) in [("clients", asked_in(data, 0)), ("the upstream", asked_in(0, upstream))] {
+        assert!(!connections.is_empty(), "{side}: none");
+        for connection in connections {
+            let wait = connection.unwrap_or_else(|| panic!("{side}: never asked"));
+            assert!(wait <= Duration::from_secs(60), "{side}: {wait:?}");
+        }
+    }
+}
+
 #[test]
 fn a_rest_is_over_tls_too_and_before_http2() {
     let authority = Authority::new();

@@ -194,18 +194,25 @@ fn what_was_refused_unseen_is_sent_again_whatever_its_method() {
         let answer = raw.answer();
         assert_eq!((answer.status, answer.text().as_str()), (200, "hello, once"), "{name}");
     }
-    // But not for ever.
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&asked);
-    let upstream = liar(
-        &[],
-        always(move |stream, peer| {
-            counted.fetch_add(1, Ordering::SeqCst);
-            reset(stream, REFUSED_STREAM, peer);
-        }),
-    );
-    is_502(&upstream.gate().get(Who::uA, "/me/x"), "always refused");
-    assert_eq!(asked.load(Ordering::SeqCst), 3);
+    // But not for ever: least where the upstream refuses work, longer where it closes connections on which others wait too.
+    type Refusal = fn(u32, &mut Peer);
+    let refusals: [(&str, Refusal, usize); 2] = [
+        ("always refused", |stream, peer| reset(stream, REFUSED_STREAM, peer), 3),
+        ("always left", |_, peer| go_away(0, 0, peer), 16),
+    ];
+    for (name, refuse, times) in refusals {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        let upstream = liar(
+            &[],
+            always(move |stream, peer| {
+                counted.fetch_add(1, Ordering::SeqCst);
+                refuse(stream, peer);
+            }),
+        );
+        is_502(&upstream.gate().get(Who::uA, "/me/x"), name);
+        assert_eq!(asked.load(Ordering::SeqCst), times, "{name}");
+    }
 }
 
 #[test]

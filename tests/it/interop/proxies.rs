@@ -127,7 +127,7 @@ fn nginx_behind_the_gate() {
     let (port, secure) = (free_port(), free_port());
     let configuration = format!(
         "http {{ server {{ listen 127.0.0.1:{port}; listen 127.0.0.1:{secure} ssl http2; \
-         ssl_certificate {}; ssl_certificate_key {}; keepalive_requests 60; \
+         ssl_certificate {}; ssl_certificate_key {}; keepalive_requests 7; \
          location / {{ proxy_pass http://{}; {PASS} }} location /ws {{ proxy_pass http://{}; {PASS} }} }} }}",
         authority.file("nginx.crt").display(),
         authority.file("nginx.key").display(),
