@@ -3,7 +3,7 @@
 use super::{Keys, ask, python};
 use crate::support::{Gate, Options, PATIENCE, Postern, RedisServer, World, eventually};
 use serde_json::{Value, json};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -390,6 +390,8 @@ fn dribbling() -> (std::net::SocketAddr, Arc<AtomicUsize>) {
             counted.fetch_add(1, Ordering::SeqCst);
             let mut stream = stream.unwrap();
             std::thread::spawn(move || {
+                // An answer to nothing would not be waited for.
+                let _ = stream.read(&mut [0; 1024]);
                 let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
                 for byte in head.iter().chain(b" ".iter().cycle()) {
                     if stream.write_all(&[*byte]).is_err() {
