@@ -96,8 +96,10 @@ fn what_cannot_be_used_leaves_the_running_policy_in_force() {
     // Mended, it counts, and nothing is left of it all.
     write(&gate, "routes.yaml", &policy("authenticated", "second"));
     eventually("the new policy", || (status(&gate, Who::nobody) == 401).then_some(()));
-    assert!(gate.postern.admin("/readyz").json()["checks"]["policy"].is_null());
-    assert_eq!(gate.postern.metric("postern_reload_ok{what=\"policy\"}"), 1.0);
+    eventually("nothing is left", || {
+        let is_well = gate.postern.admin("/readyz").json()["checks"]["policy"].is_null();
+        (is_well && gate.postern.metric("postern_reload_ok{what=\"policy\"}") == 1.0).then_some(())
+    });
 }
 
 /// Row 91: whoever may write the files must not be able to open what was closed, nor to allow it to themselves.
