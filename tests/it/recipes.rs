@@ -58,8 +58,16 @@ fn the_example_s_tests_pass() {
 
 #[test]
 fn hardening_step_by_step_only_closes_doors() {
-    let dir = recipes().join("gradual-hardening");
-    let comparison = compare(&policy(&dir.join("before.yaml")), &policy(&dir.join("routes.yaml")));
+    // By the names that the page's command gives them: the output repeats these.
+    let named = |name: &str| -> Policy {
+        let text = fs::read_to_string(recipes().join("gradual-hardening").join(name)).unwrap();
+        load(&[(name, text)], None).unwrap_or_else(|f| panic!("{}", f.to_lines()))
+    };
+    let comparison = compare(&named("before.yaml"), &named("routes.yaml"));
     assert_eq!(comparison.wider, []);
-    assert!(comparison.narrower.len() > 3, "{}", comparison.to_text(false));
+    let told = comparison.to_text(false);
+    assert!(comparison.narrower.len() > 3, "{told}");
+    let page = fs::read_to_string(recipes().join("gradual-hardening.md")).unwrap();
+    let shown = format!("```console\n$ postern matrix --policy routes.yaml --against before.yaml\n{told}```\n");
+    assert!(page.contains(&shown), "gradual-hardening.md does not print what the command prints:\n{shown}");
 }
