@@ -34,6 +34,7 @@ bash scripts/need.sh curl curl
 bash scripts/need.sh h2load nghttp2-client
 bash scripts/need.sh nghttpd nghttp2-server
 bash scripts/need.sh openssl openssl
+bash scripts/need.sh script bsdutils
 # Other people's clients and proxies, on either side.
 bash scripts/need.sh node nodejs
 if [ ! -e /usr/lib/nginx/modules/ngx_stream_module.so ]; then

@@ -95,6 +95,14 @@ pub fn print(
         Some(declared) if args.files.is_empty() => &declared.files,
         _ => &args.files,
     };
+    if let (true, Some(_)) = (files.is_empty(), declared) {
+        if args.json {
+            writeln!(out, "{}", Report { files: 0, routes: Some(0), findings: Findings::default() }.to_json())?;
+        } else {
+            writeln!(out, "ok: the configuration; it names no policy, so every route would be `authenticated`")?;
+        }
+        return Ok(0);
+    }
     if files.is_empty() {
         writeln!(err, "error: there is no policy file to check")?;
         writeln!(err, "hint: postern check routes.yaml")?;

@@ -25,11 +25,32 @@ const BOUND: Duration = Duration::from_millis(250);
 #[derive(clap::Args)]
 pub struct Args {
     /// A running replica, http://HOST:PORT/PATH of a route that asks who calls; measured from outside. May be repeated
-    #[arg(long, value_name = "URL")]
-    url: Vec<String>,
+    #[arg(long, value_name = "URL", value_parser = Url::parse)]
+    url: Vec<Url>,
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Where a replica is asked: on a wire that nobody else can read, so without TLS.
+#[derive(Clone)]
+struct Url {
+    text: String,
+    host: String,
+    path: String,
+}
+
+impl Url {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let rest =
+            text.strip_prefix("http://").ok_or("write http://HOST:PORT/PATH; a replica behind TLS is not measured")?;
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        if host.is_empty() || !is_plain(host) || !is_plain(path) {
+            return Err("write http://HOST:PORT/PATH");
+        }
+        Ok(Self { text: text.to_owned(), host: host.to_owned(), path: path.to_owned() })
+    }
 }
 
 /// One thing that was looked at.
@@ -58,7 +79,7 @@ impl Findings {
             Ok(detail) => self.add(check, "ok", detail),
             Err(error) => {
                 let hint = super::output::hint(&error).map(|hint| format!("; {hint}")).unwrap_or_default();
-                self.add(check, "failed", format!("{error:#}{hint}"));
+                self.add(check, "failed", format!("{}{hint}", super::output::chain(&error)));
             }
         }
     }
@@ -128,6 +149,11 @@ fn server(found: &postgres::Inspection, wanted: usize, findings: &mut Findings) 
             "warning",
             "the role owns the tables: a replica needs less, see docs/postgresql.md".to_owned(),
         ),
+        (true, false) if !found.surplus.is_empty() => findings.add(
+            "rights",
+            "warning",
+            format!("the role has {}, which no replica needs: REVOKE as docs/postgresql.md says", list(&found.surplus)),
+        ),
         (true, false) => findings.add("rights", "ok", "enough, and the schema is safe from the role"),
     }
     if found.silent.is_empty() {
@@ -145,7 +171,7 @@ fn server(found: &postgres::Inspection, wanted: usize, findings: &mut Findings) 
 }
 
 /// Makes somebody, and measures how soon their end is known: by the feed, and at each replica.
-async fn revocation(store: &Arc<dyn Store>, urls: &[String], findings: &mut Findings) -> anyhow::Result<()> {
+async fn revocation(store: &Arc<dyn Store>, urls: &[Url], findings: &mut Findings) -> anyhow::Result<()> {
     let name = format!("postern-doctor-{}", uuid::Uuid::now_v7().simple());
     let user = store.create_users(vec![NewUser::named(&name)?]).await?.into_iter().next().map(|user| user.id);
     let Some(user) = user else { anyhow::bail!("no user was made") };
@@ -155,17 +181,29 @@ async fn revocation(store: &Arc<dyn Store>, urls: &[String], findings: &mut Find
     measured
 }
 
-async fn measure(store: &Arc<dyn Store>, name: &str, urls: &[String], findings: &mut Findings) -> anyhow::Result<()> {
+async fn measure(store: &Arc<dyn Store>, name: &str, urls: &[Url], findings: &mut Findings) -> anyhow::Result<()> {
     let token = Token::generate(store.checksum_key())?;
     let new = NewToken { user: name.into(), digest: token.digest(), name: Text::empty(), expires_at: None };
     let record = store.create_tokens(vec![new]).await?.into_iter().next();
     let Some(record) = record else { anyhow::bail!("no token was made") };
     let mut known = Vec::new();
     for url in urls {
-        let status = until(url, token.expose(), |status| status != 401).await;
-        match status {
-            Ok(_) => known.push(url),
-            Err(error) => findings.of(url, Err(error.context("it does not know a token that was just made"))),
+        let asked = url.clone();
+        match tokio::task::spawn_blocking(move || ask(&asked, None)).await? {
+            Ok(401) => {}
+            Ok(status) => {
+                let problem = "this route lets in whoever calls, or is none: name one that asks who they are";
+                findings.add(&url.text, "failed", format!("without a credential the answer is {status}: {problem}"));
+                continue;
+            }
+            Err(error) => {
+                findings.of(&url.text, Err(error.context("it cannot be asked")));
+                continue;
+            }
+        }
+        match until(url, token.expose(), |status| status != 401).await {
+            Ok(()) => known.push(url),
+            Err(error) => findings.of(&url.text, Err(error.context("it does not know a token that was just made"))),
         }
     }
     let mut at = store.position().await?;
@@ -194,21 +232,21 @@ async fn measure(store: &Arc<dyn Store>, name: &str, urls: &[String], findings: 
         match held {
             Ok(lag) => {
                 let state = if lag <= BOUND { "ok" } else { "warning" };
-                findings.add(url, state, format!("a revocation held after {} ms", lag.as_millis()));
+                findings.add(url.text, state, format!("a revocation held after {} ms", lag.as_millis()));
             }
-            Err(error) => findings.of(&url, Err(error.context("it still lets a revoked token in"))),
+            Err(error) => findings.of(&url.text, Err(error.context("it still lets a revoked token in"))),
         }
     }
     Ok(())
 }
 
 /// Asks with the token until the status fits.
-async fn until(url: &str, token: &str, fits: impl Fn(u16) -> bool + Send + 'static) -> anyhow::Result<()> {
-    let (url, token) = (url.to_owned(), token.to_owned());
+async fn until(url: &Url, token: &str, fits: impl Fn(u16) -> bool + Send + 'static) -> anyhow::Result<()> {
+    let (url, token) = (url.clone(), token.to_owned());
     tokio::task::spawn_blocking(move || {
         let start = clock::monotonic();
         loop {
-            let status = ask(&url, &token)?;
+            let status = ask(&url, Some(&token))?;
             if fits(status) {
                 return Ok(());
             }
@@ -220,17 +258,13 @@ async fn until(url: &str, token: &str, fits: impl Fn(u16) -> bool + Send + 'stat
 }
 
 /// The status of one GET.
-fn ask(url: &str, token: &str) -> anyhow::Result<u16> {
-    let rest = url.strip_prefix("http://").ok_or_else(|| anyhow::anyhow!("`{url}` is not an http:// URL"))?;
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let address = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
+fn ask(Url { host, path, .. }: &Url, token: Option<&str>) -> anyhow::Result<u16> {
+    let address = if host.contains(':') { host.clone() } else { format!("{host}:80") };
     let address = address.to_socket_addrs()?.next().ok_or_else(|| anyhow::anyhow!("{host} has no address"))?;
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    write!(
-        stream,
-        "GET /{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
-    )?;
+    let credential = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    write!(stream, "GET /{path} HTTP/1.1\r\nHost: {host}\r\n{credential}Connection: close\r\n\r\n")?;
     let mut head = Vec::new();
     stream.take(12).read_to_end(&mut head)?;
     let status = head.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());

@@ -147,13 +147,12 @@ pub fn explain(
 }
 
 fn failed<T>(error: &anyhow::Error, pages: &mut Pages<'_>) -> Result<T, Early> {
-    writeln!(pages.err, "error: {error:#}")?;
+    writeln!(pages.err, "error: {}", super::output::chain(error))?;
     Err(Early::Exit(1))
 }
 
 fn policy(args: &Args, config: Option<&Config>, pages: &mut Pages<'_>) -> Result<Policy, Early> {
     let names = config.map(Config::names);
-    let names = names.filter(|_| config.is_some_and(|c| !c.upstreams.is_empty()));
     let files = match config {
         Some(config) if args.policy.is_empty() => &config.policy,
         _ => &args.policy,
@@ -241,13 +240,8 @@ impl Directory {
     /// There is none, or it cannot be opened.
     pub fn open(database: &Database, max_staleness: Duration) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
-        if let Database::Sqlite(url) = database {
-            let path = store::sqlite_path(url)?;
-            if !path.exists() {
-                let path = path.display();
-                bail!("there is no database at {path}; take the facts from a tests file: --world routes_test.yaml");
-            }
-        }
+        let elsewhere = |error| anyhow::anyhow!("{error}; take the facts from a tests file: --world routes_test.yaml");
+        store::is_there(database).map_err(elsewhere)?;
         let (store, place) = runtime.block_on(async {
             let (place, steps) = super::migrate::status(database).await?;
             if steps.iter().any(|step| step.applied.is_none()) {

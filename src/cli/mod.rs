@@ -32,11 +32,11 @@ use crate::directory::Store;
 use crate::directory::audit::{Audited, Who};
 use crate::password::Hasher;
 use crate::policy::Names;
+use crate::telemetry::log::colour;
 use clap::{Parser, Subcommand};
 use output::{Exit, Output};
 use std::fmt::Display;
 use std::future::Future;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -137,8 +137,8 @@ impl Common {
         Ok((Some(config.names()), if given.is_empty() { config.policy } else { given.to_vec() }))
     }
 
-    /// Runs a command on the directory.
-    fn on_the_directory<F, Done>(&self, run: F) -> Result<ExitCode, Failure>
+    /// Runs a command on the directory, which one that `begins` makes where it is not there.
+    fn on_the_directory<F, Done>(&self, begins: bool, run: F) -> Result<ExitCode, Failure>
     where
         F: FnOnce(Config, Arc<dyn Store>, Output) -> Done,
         Done: Future<Output = (anyhow::Result<Exit>, Output)>,
@@ -146,7 +146,11 @@ impl Common {
         let config = Self::configuration(&self.sources())?;
         let mut output = Output::standard();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let store = match runtime.block_on(store::open(&config.database)) {
+        let opened = runtime.block_on(async {
+            let database = &config.database;
+            if begins { store::open(database).await } else { store::open_existing(database).await }
+        });
+        let store = match opened {
             Ok(store) => Audited::over(store, config.audit(), Who::at_the_command_line()),
             Err(error) => return Ok(output.failure(&error).into()),
         };
@@ -179,19 +183,13 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
-/// Whether standard error takes colours (<https://no-color.org>).
-#[must_use]
-pub fn colour() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
 /// Runs the command that the process was given.
 #[must_use]
 pub fn main() -> ExitCode {
     let Cli { common, command } = Cli::parse();
     macro_rules! noun {
-        ($noun:ident, $args:expr) => {
-            common.on_the_directory(|_, store, mut output| async move {
+        ($noun:ident, $args:expr, $begins:expr) => {
+            common.on_the_directory($begins, |_, store, mut output| async move {
                 ($noun::run($args, &*store, &mut output).await, output)
             })
         };
@@ -206,20 +204,20 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&common, &args),
         Command::Matrix(args) => matrix::run(&common, &args),
         Command::Schema(args) => Ok(schema::run(&args)),
-        Command::User(args) => common.on_the_directory(|config, store, mut output| async move {
+        Command::User(args) => common.on_the_directory(args.begins(), |config, store, mut output| async move {
             let passwords = config.accounts.passwords;
             let hasher = Hasher::new(passwords.algorithm, passwords.md5);
             (user::run(args, &hasher, &*store, &mut output).await, output)
         }),
-        Command::Import(args) => common.on_the_directory(|config, store, mut output| async move {
+        Command::Import(args) => common.on_the_directory(true, |config, store, mut output| async move {
             (import::run(args, &config, &*store, &mut output).await, output)
         }),
-        Command::Org(args) => noun!(org, args),
-        Command::Member(args) => noun!(member, args),
-        Command::Group(args) => noun!(group, args),
-        Command::Permission(args) => noun!(permission, args),
-        Command::Role(args) => noun!(role, args),
-        Command::Token(args) => noun!(token, args),
+        Command::Org(args) => noun!(org, args, args.begins()),
+        Command::Member(args) => noun!(member, args, false),
+        Command::Group(args) => noun!(group, args, args.begins()),
+        Command::Permission(args) => noun!(permission, args, args.begins()),
+        Command::Role(args) => noun!(role, args, args.begins()),
+        Command::Token(args) => noun!(token, args, false),
         Command::Sesame(args) => sesame(&common, args),
         Command::Migrate(args) => migrate(&common, &args),
         Command::Doctor(args) => doctor(&common, args),
@@ -229,7 +227,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(Failure::Reported) => ExitCode::from(1),
         Err(Failure::Because(error, hint)) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", output::chain(&error));
             if let Some(hint) = hint {
                 eprintln!("hint: {hint}");
             }
@@ -247,7 +245,7 @@ fn check(common: &Common, args: &check::Args) -> Result<ExitCode, Failure> {
 
 /// Tokens are made with the settings that the gate reads them with.
 fn sesame(common: &Common, args: sesame::Args) -> Result<ExitCode, Failure> {
-    common.on_the_directory(|config, store, mut output| async move {
+    common.on_the_directory(false, |config, store, mut output| async move {
         (sesame::run(args, config.identity.sesame.as_ref(), &*store, &mut output).await, output)
     })
 }

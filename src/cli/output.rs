@@ -3,6 +3,7 @@
 //! Results are JSON where `--json` asks for it; otherwise aligned columns with a header on a terminal, and bare
 //! tab-separated values into a pipe. Control characters of stored text never reach a terminal.
 
+use super::store::Missing;
 use crate::directory::DirectoryError;
 use crate::directory::{postgres, sqlite};
 use serde::Serialize;
@@ -133,7 +134,7 @@ impl Output {
         if error.chain().any(|e| e.downcast_ref().is_some_and(pipe)) {
             return Exit::Ok;
         }
-        self.note(&format!("error: {error:#}"));
+        self.note(&format!("error: {}", chain(error)));
         if let Some(hint) = hint(error) {
             self.note(&format!("hint: {hint}"));
         }
@@ -163,7 +164,20 @@ impl Output {
     }
 }
 
-/// The values of some fields as text.
+/// An error and what caused it, each said once: some say themselves what caused them.
+#[must_use]
+pub fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
 /// What to do about an error, where its cause knows.
 #[must_use]
 pub fn hint(error: &anyhow::Error) -> Option<String> {
@@ -171,10 +185,12 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
         let directory = cause.downcast_ref().and_then(DirectoryError::hint);
         let file = || cause.downcast_ref().map(sqlite::OpenError::hint);
         let server = || cause.downcast_ref().map(postgres::OpenError::hint);
-        directory.or_else(file).or_else(server)
+        let missing = || cause.downcast_ref().map(|_: &Missing| Missing::hint().to_owned());
+        directory.or_else(file).or_else(server).or_else(missing)
     })
 }
 
+/// The values of some fields as text.
 fn cells<R: Record>(record: &R, fields: &[&str]) -> anyhow::Result<Vec<String>> {
     let value = serde_json::to_value(record)?;
     let cell = |field: &&str| match value.get(field) {

@@ -19,6 +19,14 @@ pub struct Args {
     verb: Verb,
 }
 
+impl Args {
+    /// Whether it may be the first that is done to a new directory.
+    #[must_use]
+    pub const fn begins(&self) -> bool {
+        matches!(self.verb, Verb::Create { .. })
+    }
+}
+
 #[derive(clap::Subcommand)]
 enum Verb {
     /// Create a permission, or many

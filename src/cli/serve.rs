@@ -47,7 +47,14 @@ pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
     let listeners = Listeners::bind(&config)?;
     let runtime = control_plane()?;
     let store = runtime.block_on(super::store::open(&config.database))?;
-    let store = Audited::over(store, config.audit(), Who::Server);
+    let audit = config.audit();
+    if let Err(error) = audit.check() {
+        tracing::warn!(
+            %error,
+            "nobody can log in here: name a file that this user may write, `stderr` or `off` with `audit`"
+        );
+    }
+    let store = Audited::over(store, audit, Who::Server);
     let given = Args { policy: args.policy.clone(), ..Args::default() };
     let source = reload::Source {
         file: sources.file.clone(),
@@ -78,12 +85,13 @@ pub async fn serve(
     let admin = listeners.admin_address()?;
     let limit = config.drain.limit;
     let mut server = Server::start(config, listeners, policy, store, control).await?;
-    let trigger = Trigger::default();
-    if let Some(source) = source {
+    let trigger = source.map(|source| {
+        let trigger = Trigger::default();
         server.reload(source, trigger.clone(), control);
-    }
+        trigger
+    });
     tracing::info!(%address, %admin, "serving");
-    let patient = signals.first(&trigger).await;
+    let patient = signals.first(trigger.as_ref()).await;
     let down = async {
         if patient {
             tracing::info!("going down: not ready, still serving");
@@ -97,7 +105,7 @@ pub async fn serve(
     };
     tokio::select! {
         code = down => Ok(code),
-        () = signals.again(&trigger) => {
+        () = signals.again(trigger.as_ref()) => {
             tracing::warn!("a second signal: stopping at once");
             // The workers' threads are not waited for.
             std::process::exit(1);
@@ -133,12 +141,12 @@ fn load_policy(config: &Config) -> Result<Policy, Failure> {
     }
     match reload::load_policy(config) {
         Ok(policy) => {
-            eprint!("{}", policy.warnings().to_text(super::colour()));
+            eprint!("{}", policy.warnings().to_text(telemetry::log::colour()));
             warn_of_unserved(config, &policy);
             Ok(policy)
         }
         Err(PolicyError::Findings(findings)) => {
-            eprint!("{}", findings.to_text(super::colour()));
+            eprint!("{}", findings.to_text(telemetry::log::colour()));
             Err(Failure::Reported)
         }
         Err(error @ PolicyError::Unreadable { .. }) => Err(Failure::hint(error, "name it with --policy")),
@@ -186,19 +194,23 @@ impl Signals {
         })
     }
 
-    /// Waits for the first signal to go down; meanwhile SIGHUP reloads. An orchestrator's SIGTERM wants a lame duck; a person's Ctrl-C does not.
-    async fn first(&mut self, reload: &Trigger) -> bool {
+    /// Waits for the first signal to go down; meanwhile SIGHUP reloads, where there is something to reload: else it is what it
+    /// was made for, a terminal that is gone. An orchestrator's SIGTERM wants a lame duck; a person's Ctrl-C does not.
+    async fn first(&mut self, reload: Option<&Trigger>) -> bool {
         loop {
             tokio::select! {
                 _ = self.term.recv() => return true,
                 _ = self.int.recv() => return false,
-                _ = self.hup.recv() => reload.pull(),
+                _ = self.hup.recv() => match reload {
+                    Some(trigger) => trigger.pull(),
+                    None => return false,
+                }
             }
         }
     }
 
     /// Waits for another one.
-    async fn again(&mut self, reload: &Trigger) {
+    async fn again(&mut self, reload: Option<&Trigger>) {
         // Ctrl-C reaches a whole process group and may come twice at once from a wrapper.
         tokio::time::sleep(Duration::from_millis(50)).await;
         self.first(reload).await;

@@ -28,6 +28,41 @@ pub async fn open(database: &Database) -> anyhow::Result<Arc<dyn Store>> {
     }
 }
 
+/// Opens the store as [`open`] does, where there is one: reading a directory, or changing what is in it, begins none. PostgreSQL's
+/// was made by whoever made its database.
+///
+/// # Errors
+/// There is no file, or see [`open`].
+pub async fn open_existing(database: &Database) -> anyhow::Result<Arc<dyn Store>> {
+    is_there(database)?;
+    open(database).await
+}
+
+/// That an embedded store is there.
+///
+/// # Errors
+/// It is not.
+pub fn is_there(database: &Database) -> anyhow::Result<()> {
+    if let Database::Sqlite(url) = database {
+        let path = sqlite_path(url)?;
+        ensure!(path.exists(), Missing(path));
+    }
+    Ok(())
+}
+
+/// There is no file of an embedded store.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no database at {}", .0.display())]
+pub struct Missing(PathBuf);
+
+impl Missing {
+    /// What to do about it.
+    #[must_use]
+    pub const fn hint() -> &'static str {
+        "see `--database` and `database` of the configuration; `postern migrate`, `user create` or `org create` makes a new one"
+    }
+}
+
 /// Makes postern's own data directory, for nobody else to read, where the store is to be in it and it is not there yet. Any
 /// other directory is the operator's to make: a slip in a path must not begin a second, empty store.
 ///

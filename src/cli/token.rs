@@ -12,6 +12,7 @@ use crate::directory::name::Text;
 use crate::directory::token::{self, ChecksumKey, Shape, Token};
 use crate::directory::{DirectoryError, NewToken, Store, StoreError, TokenEdit, TokenRecord};
 use crate::id::TokenId;
+use anyhow::Context;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Tokens: create, list, show, edit, revoke, delete
@@ -246,7 +247,9 @@ pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Res
                     Some(token) => (token, format!("created token {id} for {user}{until}; it is shown only this once")),
                     None => (id, format!("imported token {id} for {user}{until}")),
                 };
-                out.done(&issued, Some(plain), &note)?;
+                // A token that nobody saw is nobody's, but good.
+                let unseen = || format!("the token was made and cannot be shown; end it: postern token revoke {id}");
+                out.done(&issued, Some(plain), &note).with_context(unseen)?;
             }
         }
         Verb::Create { batch: Some(path), .. } => {

@@ -120,5 +120,11 @@ fn url(node: &Node, base: &Path, findings: &mut Findings) -> Option<Database> {
             .help(EXAMPLES);
         return None;
     };
+    if url.starts_with("sqlite://") && !path.starts_with('/') {
+        findings
+            .error("wrong_value", node.span, "`database` has a host where a file needs none")
+            .help("write `sqlite:///PATH`, or `sqlite:PATH` beside the file that says so");
+        return None;
+    }
     Some(Database::Sqlite(format!("sqlite:{}", base.join(path).display())))
 }

@@ -13,6 +13,9 @@ pub enum StoreError {
     /// The store, or this program, holds what it should not: a bug, or somebody's raw SQL.
     #[error("the store is broken: {0}")]
     Broken(String),
+    /// The audit log cannot be written, so nothing is changed. Callers of the gateway see 503.
+    #[error("the audit log {0}")]
+    Unaudited(String),
 }
 
 /// The kinds of records.
@@ -268,6 +271,9 @@ impl DirectoryError {
             Self::Store(StoreError::Unavailable(_)) => {
                 "try again; if it stays, see whether another process holds the database, and whether its disk is full"
                     .into()
+            }
+            Self::Store(StoreError::Unaudited(_)) => {
+                "name a file that this user may write, `stderr` or `off` with `audit` of the configuration".into()
             }
             Self::Store(StoreError::Broken(_)) => "please report this, with the message".into(),
         })

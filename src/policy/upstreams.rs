@@ -12,6 +12,8 @@ pub(super) struct Upstreams<'n> {
 
 impl<'n> Upstreams<'n> {
     pub(super) fn new(files: &[File], declared: Option<&'n Names>) -> Self {
+        // A configuration without upstreams has its one from `--upstream`.
+        let declared = declared.filter(|names| names.upstreams().next().is_some());
         let names = match declared {
             Some(declared) => declared.upstreams().map(Box::from).collect(),
             None => {

@@ -54,9 +54,7 @@ pub fn load_policy(config: &Config) -> Result<Policy, PolicyError> {
 }
 
 fn compile(config: &Config, texts: &[(String, String)]) -> Result<Policy, PolicyError> {
-    let names = config.names();
-    let names = Some(&names).filter(|_| !config.upstreams.is_empty());
-    let policy = policy::load(texts, names).map_err(PolicyError::Findings)?;
+    let policy = policy::load(texts, Some(&config.names())).map_err(PolicyError::Findings)?;
     config::fill(&config.secrets, &policy)?;
     Ok(policy)
 }

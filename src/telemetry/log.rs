@@ -1,5 +1,6 @@
 //! Operational log lines (not access lines): on standard error, for people or as JSON.
 
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -14,14 +15,22 @@ pub enum Format {
     Json,
 }
 
+/// Whether standard error takes colours (<https://no-color.org>).
+#[must_use]
+pub fn colour() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// Starts logging; the level comes from `POSTERN_LOG` (as `RUST_LOG` is written), otherwise `info`.
 pub fn start(format: Format) {
     let filter = EnvFilter::try_from_env("POSTERN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    // Nobody reads: it would say so in the same place, and panic.
+    let layer = layer.log_internal_errors(false);
     let registry = tracing_subscriber::registry().with(filter);
     // A second start (tests in one process) keeps the first.
     let _ = match format {
-        Format::Text => registry.with(layer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))).try_init(),
+        Format::Text => registry.with(layer.with_ansi(colour())).try_init(),
         Format::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     };
 }

@@ -13,7 +13,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 usage() { echo "serve.sh: $*" >&2; exit 2; }
-seed='' port='' key='' store=sqlite reset='' upstream=http://127.0.0.1:9
+seed='' port='' key='' store=sqlite reset='' free='' upstream=http://127.0.0.1:9
 while [ $# -gt 0 ]; do
     case $1 in
         --seed | --port | --secret-key | --store | --upstream)
@@ -27,6 +27,7 @@ while [ $# -gt 0 ]; do
             esac
             shift 2 ;;
         --reset) reset=1; shift ;;
+        --help | -h) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; exit 0 ;;
         *) usage "what is $1?" ;;
     esac
 done
@@ -61,6 +62,12 @@ else
     postern=${CARGO_TARGET_DIR:-$here/../../target}/debug/postern
 fi
 
+# Whoever serves there may be ending just now; its data is its own until then.
+for _ in $(seq 50); do
+    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { free=1; break; }
+    sleep 0.1
+done
+[ -n "$free" ] || usage "port $port is in use: stop what serves there, or use --reset"
 rm -rf "$home"
 mkdir -p -m 700 "$home"
 cd "$home"

@@ -30,6 +30,37 @@ pub enum Target {
     File(PathBuf),
 }
 
+impl Target {
+    /// Makes sure that it can be written.
+    ///
+    /// # Errors
+    /// It cannot, and so nothing could be changed.
+    pub fn check(&self) -> Result<(), StoreError> {
+        self.open().map(drop)
+    }
+
+    /// Opens the log, so that what cannot be written down is not done.
+    fn open(&self) -> Result<Sink, StoreError> {
+        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+        match self {
+            Self::Off => Ok(Sink::Off),
+            Self::Stderr => Ok(Sink::Stderr),
+            Self::File(path) => {
+                let options = |path| std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+                let opened = options(path).or_else(|error| match (error.kind(), path.parent()) {
+                    (io::ErrorKind::NotFound, Some(dir)) => {
+                        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+                        options(path)
+                    }
+                    _ => Err(error),
+                });
+                let refused = |error| StoreError::Unaudited(format!("{} cannot be written: {error}", path.display()));
+                opened.map(Sink::File).map_err(refused)
+            }
+        }
+    }
+}
+
 /// The open log, for the lines of one operation.
 enum Sink {
     Off,
@@ -54,27 +85,8 @@ impl Audited {
         }
     }
 
-    /// Opens the log, so that what cannot be written down is not done.
     fn open(&self) -> Result<Sink, StoreError> {
-        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-        match &self.target {
-            Target::Off => Ok(Sink::Off),
-            Target::Stderr => Ok(Sink::Stderr),
-            Target::File(path) => {
-                let options = |path| std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-                let opened = options(path).or_else(|error| match (error.kind(), path.parent()) {
-                    (io::ErrorKind::NotFound, Some(dir)) => {
-                        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-                        options(path)
-                    }
-                    _ => Err(error),
-                });
-                let refused = |error: io::Error| {
-                    StoreError::Unavailable(format!("the audit log {} cannot be written: {error}", path.display()))
-                };
-                opened.map(Sink::File).map_err(refused)
-            }
-        }
+        self.target.open()
     }
 
     /// Writes down one operation on records: pairs of what was and what is.
@@ -96,9 +108,7 @@ impl Audited {
             Sink::Stderr => io::stderr().lock().write_all(&lines),
             Sink::File(mut file) => file.write_all(&lines),
         };
-        written.map_err(|error| {
-            StoreError::Unavailable(format!("the change was made, but the audit log cannot be written: {error}"))
-        })
+        written.map_err(|error| StoreError::Unaudited(format!("cannot be written, but the change was made: {error}")))
     }
 }
 

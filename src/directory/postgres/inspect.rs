@@ -18,6 +18,9 @@ pub struct Inspection {
     pub may_migrate: bool,
     /// Rights that the role lacks, as `SELECT on users`.
     pub missing: Vec<String>,
+    /// Rights that no replica needs, and that somebody who had its password could harm all with: `UPDATE on settings`. A role
+    /// that may migrate has them all.
+    pub surplus: Vec<String>,
     /// Triggers that do not fire: changes of their tables are not told.
     pub silent: Vec<String>,
     /// Rows in the outbox.
@@ -33,6 +36,9 @@ const TABLES: &str = "ARRAY['users', 'organizations', 'slugs', 'memberships', 'o
     'user_permissions', 'groups', 'group_permissions', 'group_users', 'super_roles', 'super_role_permissions',
     'super_role_users', 'roles', 'role_permissions', 'role_users']";
 
+/// The tables that they rest on, and only read.
+const KEPT: &str = "ARRAY['settings', 'changes', 'changes_kept', 'schema_migrations']";
+
 /// Looks, and changes nothing.
 ///
 /// # Errors
@@ -44,9 +50,13 @@ pub async fn inspect(target: &Target, options: &Options) -> Result<Inspection, O
             "SELECT wanted.privilege || ' on ' || wanted.tbl FROM (
                  SELECT unnest({TABLES}) AS tbl, privilege
                  FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
-                 UNION ALL SELECT unnest(ARRAY['settings', 'changes', 'changes_kept', 'schema_migrations']), 'SELECT'
+                 UNION ALL SELECT unnest({KEPT}), 'SELECT'
              ) AS wanted WHERE to_regclass(wanted.tbl) IS NULL OR NOT has_table_privilege(wanted.tbl, wanted.privilege)
              ORDER BY 1"
+        );
+        let surplus = format!(
+            "SELECT privilege || ' on ' || tbl FROM unnest({KEPT}) AS tbl, unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS privilege
+             WHERE has_table_privilege(tbl, privilege) ORDER BY 1"
         );
         let silent = "SELECT tgrelid::regclass::text || '.' || tgname FROM pg_trigger
                       WHERE NOT tgisinternal AND tgenabled = 'D' AND tgrelid::regclass::text = ANY ($1) ORDER BY 1";
@@ -61,6 +71,7 @@ pub async fn inspect(target: &Target, options: &Options) -> Result<Inspection, O
             rows.iter().map(|row| row.try_get(0).map_err(OpenProblem::of)).collect()
         };
         let missing = texts(db.query_typed(&missing, &[]).await.map_err(OpenProblem::of)?)?;
+        let surplus = texts(db.query_typed(&surplus, &[]).await.map_err(OpenProblem::of)?)?;
         let tables: Vec<&str> = TABLES.split('\'').skip(1).step_by(2).collect();
         let silent = texts(db.query_typed(silent, &typed(&[&tables])).await.map_err(OpenProblem::of)?)?;
         let row = db.query_typed_one(facts, &[]).await.map_err(OpenProblem::of)?;
@@ -71,6 +82,7 @@ pub async fn inspect(target: &Target, options: &Options) -> Result<Inspection, O
                 role: row.try_get("role")?,
                 may_migrate: row.try_get("owner")?,
                 missing,
+                surplus,
                 silent,
                 outbox: row.try_get("outbox")?,
                 oldest: Duration::try_from_secs_f64(oldest.max(0.0)).unwrap_or_default(),

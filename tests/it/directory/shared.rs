@@ -5,7 +5,7 @@ use super::{Backend, Postgres, feed, open_postgres, token, user};
 use crate::support::postgres::{Database, Server};
 use crate::support::tls::Authority;
 use postern::directory::postgres::migrate::{MIGRATIONS, MigrateError};
-use postern::directory::postgres::{OpenError, OpenProblem, Options, PostgresStore, Target, migrate, status};
+use postern::directory::postgres::{OpenError, OpenProblem, Options, PostgresStore, Target, inspect, migrate, status};
 use postern::directory::{Change, Store};
 use postern::membership::{Capacity, Lookup, Memberships};
 use std::collections::HashSet;
@@ -295,7 +295,13 @@ async fn the_documented_roles_are_enough_and_no_more() {
     let pending = refused(&as_role("postern")).await;
     assert!(matches!(pending.problem, OpenProblem::Schema(MigrateError::Forbidden { .. })), "{pending}");
     migrate(&Target::parse(&as_role("postern_owner")).unwrap(), &Options::default()).await.unwrap();
+    // What the doctor will say of the last step, where it is forgotten.
+    let running = Target::parse(&as_role("postern")).unwrap();
+    let surplus = async || inspect(&running, &Options::default()).await.unwrap().surplus;
+    let found = surplus().await;
+    assert!(found.len() == 12 && found.contains(&"UPDATE on settings".to_owned()), "{found:?}");
     server.sql("postern", blocks[1]);
+    assert_eq!(surplus().await, Vec::<String>::new());
 
     let store = open_postgres(&as_role("postern")).await;
     let at = store.position().await.unwrap();

@@ -242,3 +242,49 @@ fn the_demo_s_requests_end_as_it_says() {
     assert!(demo.0.wait().unwrap().success());
     assert_eq!(entries(), 0);
 }
+
+/// Runs a command at a terminal of its own until a line says `last`; what was shown by then.
+fn at_a_terminal(line: &str, home: &Path, colours: bool, last: &str) -> (Started, String) {
+    let mut script = command("script", home);
+    if colours {
+        script.env_remove("NO_COLOR");
+    }
+    // `exec`: what the terminal's end reaches is postern itself.
+    script.args(["-q", "-e", "-c", &format!("exec {line}"), "/dev/null"]).env("TERM", "xterm").env("SHELL", "/bin/sh");
+    let mut script = Started(script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap());
+    let mut shown = String::new();
+    for line in BufReader::new(script.0.stdout.as_mut().unwrap()).lines() {
+        shown += &(line.unwrap() + "\n");
+        assert!(!shown.contains("panicked"), "{shown}");
+        if shown.contains(last) {
+            return (script, shown);
+        }
+    }
+    panic!("it ended: {shown}");
+}
+
+#[test]
+fn at_a_terminal_there_are_colours_for_who_wants_them() {
+    let home = tempfile::tempdir().unwrap();
+    let serve = "postern serve --listen 127.0.0.1:0 --admin 127.0.0.1:0 --upstream http://127.0.0.1:9";
+    for colours in [true, false] {
+        let (_script, shown) = at_a_terminal(serve, home.path(), colours, "serving");
+        assert_eq!(shown.contains('\x1b'), colours, "{shown:?}");
+    }
+}
+
+#[test]
+fn the_demo_ends_with_its_terminal() {
+    let home = tempfile::tempdir().unwrap();
+    let demo = format!("env TMPDIR={} postern demo --listen 127.0.0.1:0", home.path().display());
+    let (script, shown) = at_a_terminal(&demo, home.path(), false, "serving");
+    assert!(shown.contains("Ctrl-C ends the demo"), "{shown}");
+    let entries = || std::fs::read_dir(home.path()).unwrap().count();
+    assert!(entries() > 0);
+    drop(script);
+    let since = postern::clock::monotonic();
+    while entries() > 0 {
+        assert!(postern::clock::monotonic().duration_since(since) < Duration::from_secs(20), "it goes on without one");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

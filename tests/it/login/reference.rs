@@ -460,6 +460,18 @@ fn what_the_real_django_sesame_makes_of_the_seed_s_people_passes() {
 }
 
 #[test]
+fn a_second_start_on_a_port_leaves_the_first_alone() {
+    let reference = Reference::start();
+    let seed = reference.home.path().join("seed");
+    let second =
+        Reference::script(&reference.home, reference.address.port()).arg("--seed").arg(&seed).output().unwrap();
+    let told = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(second.status.code() == Some(2) && told.contains("is in use"), "{told}");
+    reference.reset();
+    assert_eq!(reference.send(&serde_json::json!({ "method": "GET", "path": "/x", "headers": {} })).status, 401);
+}
+
+#[test]
 fn serve_sh_says_what_is_wrong_with_its_arguments() {
     for (args, part) in [
         (&["--port", "x", "--seed", "."][..], "--port"),

@@ -1,5 +1,6 @@
 //! The audit log: who changed what, before and after.
 
+use crate::support::reloads::said;
 use crate::support::{Gate, Options, ROUTES, eventually};
 use serde_json::{Value, json};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -68,9 +69,12 @@ fn a_refused_change_leaves_no_line() {
 fn what_cannot_be_written_down_is_not_done() {
     let options = Options { config: "audit: taken/audit.jsonl\n".into(), ..Options::policy(ROUTES) };
     let gate = Gate::with(&options);
+    // It was made at the start.
+    std::fs::remove_dir_all(gate.postern.home().join("taken")).unwrap();
     std::fs::write(gate.postern.home().join("taken"), "a file, where a directory should be").unwrap();
     let told = gate.postern.try_cli(&["user", "create", "zoe"]).unwrap_err();
     assert!(told.contains("the audit log") && told.contains("taken/audit.jsonl"), "{told}");
+    assert!(told.contains("`stderr` or `off`"), "{told}");
     gate.postern.try_cli(&["user", "show", "zoe"]).unwrap_err();
     // Gone, the directory is made.
     std::fs::remove_file(gate.postern.home().join("taken")).unwrap();
@@ -84,4 +88,11 @@ fn it_can_be_off() {
     gate.postern.cli(&["user", "create", "zoe"]);
     assert!(!gate.postern.home().join("audit.jsonl").exists());
     eventually("it serves", || (gate.postern.admin("/readyz").status == 200).then_some(()));
+}
+
+#[test]
+fn whoever_starts_where_nothing_can_be_written_down_is_told() {
+    let options = Options { config: "audit: .\n".into(), ..Options::policy(ROUTES) };
+    let gate = Gate::with(&options);
+    said(&gate, &["nobody can log in here", "cannot be written"]);
 }

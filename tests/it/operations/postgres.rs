@@ -2,6 +2,7 @@
 
 use crate::support::postgres::Server;
 use crate::support::{Options, Postern, ROUTES, Upstream, eventually};
+use std::process::Command;
 use std::time::Duration;
 
 /// The published bound is far below; a busy machine that runs the tests may be slow.
@@ -126,6 +127,22 @@ fn the_doctor_measures_a_live_deployment() {
     }
     let users = fleet.gates[0].cli(&["--database", &database.url(), "user", "list"]);
     assert!(!users.contains("postern-doctor"), "{users}");
+    // Where nobody is asked, nothing can be measured, and nobody is accused.
+    let open = format!("http://{}/public/x", fleet.gates[0].data);
+    let of = |url: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_postern"));
+        command.current_dir(fleet.gates[0].home()).args(["--database", &database.url(), "doctor", "--url", url]);
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+        (output.status.code(), said)
+    };
+    let (code, said) = of(&open);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("lets in whoever calls"), "{said}");
+    let (code, said) = of("http://127.0.0.1:9/me/x");
+    assert!(code == Some(1) && said.contains("it cannot be asked") && said.contains("refused"), "{said}");
+    let (code, said) = of("https://127.0.0.1/me/x");
+    assert!(code == Some(2) && said.contains("a replica behind TLS is not measured"), "{said}");
     for gate in &fleet.gates {
         eventually("the lag is measured", || (gate.metric("postern_revocation_lag_seconds_count") > 0.0).then_some(()));
     }

@@ -91,3 +91,69 @@ fn a_policy_is_tested_compared_and_described() {
         assert_eq!(run(home.path(), usage).0, 2, "{usage:?}");
     }
 }
+
+#[test]
+fn a_slip_in_the_place_of_a_database_begins_no_new_one() {
+    let home = tempfile::tempdir().unwrap();
+    let there = || home.path().join("typo.db").exists();
+    for command in [
+        &["user", "list"][..],
+        &["org", "show", "a"],
+        &["member", "add", "--org", "a", "--user", "b"],
+        &["token", "create", "--user", "b"],
+        &["user", "delete", "b"],
+    ] {
+        let (code, out, err) = run(home.path(), &[&["--database", "sqlite:typo.db"], command].concat());
+        assert_eq!((code, out.as_str()), (1, ""), "{command:?}: {err}");
+        assert!(err.contains("there is no database at ") && err.contains("\nhint: "), "{command:?}: {err}");
+        assert!(!there(), "{command:?}");
+    }
+    // The first that is said to a new directory may make it.
+    assert_eq!(run(home.path(), &["--database", "sqlite:typo.db", "user", "create", "bob"]).0, 0);
+    assert!(there());
+    let (code, _, err) = run(home.path(), &["--database", "sqlite://typo.db", "user", "list"]);
+    assert!(code == 1 && err.contains("write `sqlite:///PATH`, or `sqlite:PATH`"), "{err}");
+}
+
+#[test]
+fn a_configuration_is_checked_whatever_it_leaves_to_the_command_line() {
+    let home = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
+    write("routes.yaml", POLICY);
+    // `serve --upstream` will say which.
+    write("postern.yaml", "policy: [routes.yaml]\n");
+    let check = |args: &[&str]| run(home.path(), &[&["check", "--config"], args].concat());
+    let (code, out, err) = check(&["postern.yaml"]);
+    assert_eq!((code, out.as_str(), err.as_str()), (0, "ok: 1 route in 1 file\n", ""));
+    write("silent.yaml", "workers: 2\n");
+    let (code, out, _) = check(&["silent.yaml"]);
+    assert!(code == 0 && out.contains("it names no policy"), "{out}");
+    let (code, out, _) = check(&["silent.yaml", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &json["ok"], &json["files"]), (0, &true.into(), &0.into()));
+    write("wrong.yaml", "workers: many\n");
+    assert_eq!(check(&["wrong.yaml"]).0, 1);
+}
+
+#[test]
+fn a_token_that_cannot_be_shown_is_told_of() {
+    let gate = Gate::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_postern"));
+    command.args(["token", "create", "--user", "uA"]).current_dir(gate.postern.home());
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = command.stdout(full).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let (_, id) = said.split_once("end it: postern token revoke ").expect(&said);
+    let id = id.split([':', '\n']).next().unwrap();
+    gate.postern.cli(&["token", "revoke", id]);
+}
+
+#[test]
+fn causes_are_said_once() {
+    let home = tempfile::tempdir().unwrap();
+    let (code, _, err) = run(home.path(), &["serve", "--policy", "nope.yaml", "--upstream", "http://127.0.0.1:9"]);
+    assert_eq!((code, err.matches("No such file").count()), (1, 1), "{err}");
+    let (code, _, err) = run(home.path(), &["check", "--config", "nope.yaml"]);
+    assert_eq!((code, err.matches("No such file").count()), (1, 1), "{err}");
+}
