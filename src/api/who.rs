@@ -126,7 +126,7 @@ type Read<'r> = Option<(Kind, Cow<'r, str>)>;
 
 /// One credential of the two schemes, or none.
 fn ours<'r>(api: &Api, request: &'r Parts) -> Result<Read<'r>, ApiError> {
-    let places = Places { parameter: None, cookie: api.identity.places.cookie.clone() };
+    let places = Places { cookie: api.identity.places.cookie.clone(), ..Places::default() };
     let schemes = Schemes::default().with(Scheme::Session);
     let presented = Presented { method: &request.method, headers: &request.headers, query: None };
     match credential::read(presented, schemes, &places) {

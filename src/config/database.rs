@@ -81,7 +81,7 @@ pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Option<
 fn options(postgres: &mut Postgres, map: &Map, base: &Path, findings: &mut Findings) {
     count(map, "connections", 1..=1000, &mut postgres.connections, findings);
     if let Some(node) = map.get("password") {
-        postgres.password = secret::one("database_password", node, base, findings);
+        postgres.password = secret::one("database.password", node, base, findings);
     }
     if let Some(node) = map.get("root_certificate") {
         let file: Option<PathBuf> = node.expect_str("`root_certificate`", findings).map(|file| base.join(file));

@@ -160,9 +160,9 @@ fn from(name: &str, node: &Node, base: &Path, findings: &mut Findings) -> Option
         // Whatever is reported about this file, its lines are not shown.
         findings.hide(node.span.file);
         let text = node.expect_str(&what, findings)?;
-        findings
-            .warning("literal_secret", node.span, format!("the {what} stands in the configuration itself"))
-            .help(format!("write `{{ env: {} }}` or `{{ file: PATH }}`", name.to_ascii_uppercase().replace('-', "_")));
+        findings.warning("literal_secret", node.span, format!("the {what} stands in the configuration itself")).help(
+            format!("write `{{ env: {} }}` or `{{ file: PATH }}`", name.to_ascii_uppercase().replace(['-', '.'], "_")),
+        );
         return Some(From::Literal(text.to_owned().into()));
     };
     map.expect_keys(&what, Keys { known: &["env", "file"], not_yet: &[] }, findings);

@@ -7,14 +7,16 @@ use super::besides;
 use super::body::RequestBody;
 use super::forward::{Prepared, Sending};
 use super::headers::RequestId;
-use super::judge::{Fetched, Need, Noted, Stop, judge};
+use super::judge::{Entry, Fetched, Need, Noted, Stop, judge};
 use super::link::Link;
 use super::live::Rules;
 use super::span::{Traced, Way};
 use super::worker::Worker;
 use crate::decision::{Denial, Permit, Reason};
 use crate::facts::Organization;
+use crate::identity::credential::cookies;
 use crate::net::deadline::{Deadlines, Phase};
+use crate::policy::Scheme;
 use crate::telemetry::access::Line;
 use crate::telemetry::metrics::Outcome;
 use crate::upstream::cluster::admission::Seat;
@@ -161,16 +163,20 @@ impl Exchange {
             };
             besides::throttle(&permit, throttle, verdict, noted.besides.get_or_insert_default())?;
         }
+        let places = &worker.shared.identity.places;
         if noted.by_parameter
-            && worker.shared.identity.exchange
+            && places.exchange
+            && noted.schemes.has(Scheme::Session)
             && let Some(user) = permit.snapshot()
-            && let Some(name) = &worker.shared.identity.places.parameter
+            && let Some(name) = &places.parameter
             && let Some(target) = request
                 .uri()
                 .path_and_query()
                 .and_then(|target| super::forward::without_parameter(target.as_str(), name))
         {
-            return Err(Stop::BeginSession(user.user.id, target));
+            let old = places.cookie.as_deref().and_then(|name| cookies(request.headers(), name).flatten().last());
+            let entry = Entry { user: user.user.id, target, old: old.map(str::to_owned) };
+            return Err(Stop::BeginSession(Box::new(entry)));
         }
         let Some(request) = self.request.take() else { return Err(Denial::new(Reason::BadFraming).into()) };
         let prepared = super::forward::prepare(&worker, &rules, &permit, request, self);

@@ -18,6 +18,7 @@ use crate::target::{Target, query};
 use http::HeaderValue;
 use http::Request;
 use http::header::{CACHE_CONTROL, HOST, ORIGIN, REFERRER_POLICY, VARY};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -31,9 +32,26 @@ pub enum Stop {
     /// It is a browser's question, and what is noted answers it.
     Preflight,
     /// It is allowed; whoever sent it goes on with a session.
-    BeginSession(UserId, String),
+    BeginSession(Box<Entry>),
     /// It is for the identity API.
     Identity,
+}
+
+/// Somebody who came by a link.
+pub struct Entry {
+    /// Who.
+    pub user: UserId,
+    /// Where to: the same target without the token.
+    pub target: String,
+    /// The session that their browser has, which ends.
+    pub old: Option<String>,
+}
+
+/// Shows nothing of the session.
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("user", &self.user).finish_non_exhaustive()
+    }
 }
 
 impl From<Denial> for Stop {

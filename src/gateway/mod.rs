@@ -27,14 +27,13 @@ pub mod upgrade;
 pub mod worker;
 
 use crate::decision::{Denial, Reason};
-use crate::id::UserId;
 use crate::net::connection::Connection;
 use body::AnswerBody;
 use exchange::Exchange;
 use forward::forward;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use judge::Stop;
+use judge::{Entry, Stop};
 use link::Link;
 pub use live::{InForce, Live, Rules};
 use std::convert::Infallible;
@@ -89,7 +88,7 @@ impl tower::Service<Request<Incoming>> for Gateway {
             Ok(prepared) => forward(exchange, prepared),
             Err(Stop::Denied(denial)) => Answer::Now(Some(reply::refuse(exchange, &denial))),
             Err(Stop::Preflight) => Answer::Now(Some(reply::preflight(exchange))),
-            Err(Stop::BeginSession(user, target)) => Answer::Later(Box::pin(begin_session(exchange, user, target))),
+            Err(Stop::BeginSession(entry)) => Answer::Later(Box::pin(begin_session(exchange, entry))),
             Err(Stop::Identity) => Answer::Later(Box::pin(api::answer(exchange))),
             Err(Stop::Needs(need)) => Answer::Later(Box::pin(async move {
                 let mut need = need;
@@ -99,7 +98,7 @@ impl tower::Service<Request<Incoming>> for Gateway {
                         Ok(prepared) => return forward(exchange, prepared).settled().await,
                         Err(Stop::Denied(denial)) => return reply::refuse(exchange, &denial),
                         Err(Stop::Preflight) => return reply::preflight(exchange),
-                        Err(Stop::BeginSession(user, target)) => return begin_session(exchange, user, target).await,
+                        Err(Stop::BeginSession(entry)) => return begin_session(exchange, entry).await,
                         Err(Stop::Identity) => return api::answer(exchange).await,
                         Err(Stop::Needs(next)) => need = next,
                     }
@@ -110,10 +109,10 @@ impl tower::Service<Request<Incoming>> for Gateway {
 }
 
 /// Makes a session and sends the browser on, to the same target without the token.
-async fn begin_session(exchange: Box<Exchange>, user: UserId, target: String) -> Response<AnswerBody> {
+async fn begin_session(exchange: Box<Exchange>, entry: Box<Entry>) -> Response<AnswerBody> {
     let identity = Arc::clone(&exchange.worker().shared.identity);
-    match identity.begin_session(user, None, false).await {
-        Ok(cookies) => reply::begin_session(exchange, &target, cookies),
+    match identity.begin_session(entry.user, entry.old.as_deref(), false).await {
+        Ok(cookies) => reply::begin_session(exchange, &entry.target, cookies),
         Err(error) => {
             tracing::warn!(%error, "no session could be made");
             reply::refuse(exchange, &Denial::new(Reason::StoreUnavailable))

@@ -35,6 +35,8 @@ pub struct Places {
     pub parameter: Option<Box<str>>,
     /// The cookie of a session.
     pub cookie: Option<Box<str>>,
+    /// A token in the query becomes a session, whatever session there was: whoever opens a link cannot leave the cookie away.
+    pub exchange: bool,
 }
 
 /// What is looked at of a request.
@@ -52,13 +54,17 @@ pub struct Presented<'a> {
 #[must_use]
 pub fn read<'a>(request: Presented<'a>, schemes: Schemes, places: &Places) -> Credential<'a> {
     let mut found = authorization(request.headers, schemes);
+    let mut by_link = false;
     if schemes.has(Scheme::Sesame)
         && let Some(name) = &places.parameter
         && request.query.is_some()
     {
-        found = one_of(found, parameter(request, name));
+        let link = parameter(request, name);
+        by_link = places.exchange && matches!(link, Credential::Presented(..));
+        found = one_of(found, link);
     }
     if schemes.has(Scheme::Session)
+        && !by_link
         && let Some(name) = &places.cookie
     {
         found = one_of(found, cookie(request.headers, name));
@@ -203,7 +209,7 @@ mod tests {
     }
 
     fn places() -> Places {
-        Places { parameter: Some("sesame".into()), cookie: Some("postern".into()) }
+        Places { parameter: Some("sesame".into()), cookie: Some("postern".into()), exchange: false }
     }
 
     fn one(value: &'static str) -> HeaderMap {

@@ -46,8 +46,6 @@ pub struct Identity {
     session: Option<session::Settings>,
     /// How long passwords are good that sessions began with.
     passwords: Passwords,
-    /// A sesame token in the query becomes a session.
-    pub exchange: bool,
     /// Where credentials stand besides `Authorization`.
     pub places: Places,
 }
@@ -138,11 +136,11 @@ impl Identity {
         let places = Places {
             parameter: settings.sesame.as_ref().and_then(|sesame| sesame.query.clone()),
             cookie: settings.session.as_ref().map(|session| session.cookie().into()),
+            exchange: settings.session.is_some() && settings.sesame.as_ref().is_some_and(|sesame| sesame.exchange),
         };
-        let exchange = settings.session.is_some() && settings.sesame.as_ref().is_some_and(|sesame| sesame.exchange);
         let scope = settings.sesame.as_ref().map(|sesame| sesame.scope.clone()).unwrap_or_default();
         let session = settings.session.clone();
-        Ok(Self { memberships, store, issuers, sesame, scope, session, passwords, exchange, places })
+        Ok(Self { memberships, store, issuers, sesame, scope, session, passwords, places })
     }
 
     /// What must be found out of a credential; `None` where its form alone says that it is nobody's.
@@ -274,6 +272,10 @@ impl Identity {
         }
         let Some(key) = field.user(opened.primary_key.clone()) else { return Ok(None) };
         let Some(found) = self.store.revocation(&key).await? else { return Ok(None) };
+        // The directory finds an address in any case, Django the one that it is.
+        if matches!(&key, UserKey::Email(named) if *named != found.email) {
+            return Ok(None);
+        }
         let (password, email) = (found.password, found.email);
         let last_login = found.last_login.map(sesame::isoformat);
         let verify = {

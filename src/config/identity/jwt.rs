@@ -166,7 +166,7 @@ impl Reader<'_> {
     fn keys(&self, algorithms: &[Algorithm], findings: &mut Findings) -> Option<JwtKeys> {
         match (self.map.get("jwks"), self.map.get("key")) {
             (Some(node), None) => self.jwks(node, algorithms, findings),
-            (None, Some(node)) => secret::one("the issuer's `key`", node, self.base, findings).map(JwtKeys::Key),
+            (None, Some(node)) => secret::one("identity.jwt.key", node, self.base, findings).map(JwtKeys::Key),
             _ => {
                 findings.error("wrong_value", self.span, "an issuer of JWTs must have either `jwks` or `key`").help(
                     "`jwks: https://…`, `jwks: FILE`, or `key: { file: FILE }` for one public key or an HMAC secret",

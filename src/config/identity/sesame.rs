@@ -75,11 +75,12 @@ pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Option<
             .help("Django's SECRET_KEY: `key: { env: NAME }`");
         return None;
     };
-    let mut keys = vec![secret::one("`sesame.key`", key, base, findings)?];
+    let mut keys = vec![secret::one("identity.sesame.key", key, base, findings)?];
     if let Some(list) = map.get("fallbacks").and_then(|node| node.expect_seq("`fallbacks`", findings)) {
-        keys.extend(list.iter().filter_map(|node| secret::one("`sesame.fallbacks`", node, base, findings)));
+        keys.extend(list.iter().filter_map(|node| secret::one("identity.sesame.fallbacks", node, base, findings)));
     }
-    let own_key = map.get("sesame_key").and_then(|node| secret::one("`sesame.sesame_key`", node, base, findings));
+    let own_key =
+        map.get("sesame_key").and_then(|node| secret::one("identity.sesame.sesame_key", node, base, findings));
     if let Some(node) = map.get("max_age") {
         let is_none = matches!(&node.value, Value::Scalar(scalar) if scalar.text == "none");
         let age = if is_none { None } else { node.expect_duration("`max_age`", findings).map(|age| age.as_secs()) };

@@ -5,6 +5,7 @@
 use super::fetch::MAX_SIZE;
 use crate::membership::Life;
 use aws_lc_rs::hmac;
+use aws_lc_rs::rsa::PublicEncryptingKey;
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents};
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
@@ -111,7 +112,9 @@ impl Algorithm {
             Self::ES384 => ParsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, bytes),
             Self::ES512 => ParsedPublicKey::new(&signature::ECDSA_P521_SHA512_FIXED, bytes),
             Self::EdDSA => ParsedPublicKey::new(&signature::ED25519, bytes),
-            _ => ParsedPublicKey::new(self.rsa()?, bytes),
+            // It measures what it verifies with only then.
+            _ if PublicEncryptingKey::from_der(bytes).is_ok() => ParsedPublicKey::new(self.rsa()?, bytes),
+            _ => return None,
         };
         parsed.ok()
     }
@@ -122,9 +125,20 @@ enum Verifier {
     Secret(Box<hmac::Key>),
 }
 
+/// How tokens name a key.
+#[derive(Debug, PartialEq, Eq)]
+enum Name {
+    /// However they like: the configuration says that it is the issuer's only one, and `kid` is a hint (RFC 7515, 4.1.4).
+    Any,
+    /// Not at all.
+    None,
+    /// So.
+    Is(Box<str>),
+}
+
 /// One key of an issuer.
 pub struct Key {
-    id: Option<Box<str>>,
+    name: Name,
     verifiers: Vec<(Algorithm, Verifier)>,
     /// What it is, to tell whether it is still there after a fetch.
     print: [u8; 32],
@@ -134,7 +148,7 @@ pub struct Key {
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Key").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Key").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -142,13 +156,16 @@ impl fmt::Debug for Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// It is a secret, and stands where everybody can read it.
-    #[error("a secret key was published")]
+    #[error("a secret or private key was published")]
     PublishedSecret,
+    /// It is public, and no secret.
+    #[error("it is a public key in a form that is not read here: give it in PEM, or as a JWK set by `jwks`")]
+    NotASecret,
     /// It cannot be parsed, or is too weak.
     #[error("the key cannot be used: it is malformed, or too short (RSA from 2048 bits, secrets from 32 bytes)")]
     Unfit,
     /// None of the issuer's algorithms can use it.
-    #[error("none of the issuer's algorithms can use the key")]
+    #[error("none of the issuer's algorithms can use the key; RSA needs 2048 bits or more")]
     NoAlgorithm,
     /// It is not there to verify signatures.
     #[error("the key is for something else")]
@@ -170,6 +187,10 @@ impl Key {
     /// # Errors
     /// See [`KeyError`]; other keys of the set may still be good.
     pub fn of_jwk(json: &Value, algorithms: &[Algorithm], from: Provenance) -> Result<Self, KeyError> {
+        // Whoever has read it can sign (RFC 7517, 9.2).
+        if from == Provenance::Published && json.get("d").is_some() {
+            return Err(KeyError::PublishedSecret);
+        }
         let Jwk { common, algorithm: parameters } = Jwk::deserialize(json).map_err(|_| KeyError::Unfit)?;
         let is_for_signatures = common.public_key_use.is_none_or(|usage| usage == PublicKeyUse::Signature)
             && common.key_operations.is_none_or(|operations| operations.contains(&KeyOperations::Verify));
@@ -196,42 +217,51 @@ impl Key {
         };
         let verifier = |&algorithm: &Algorithm| Ok((algorithm, Verifier::of_jwk(algorithm, &parameters)?));
         let verifiers = algorithms.iter().filter(fits).map(verifier).collect::<Result<_, _>>()?;
-        Self::of(common.key_id.map(Box::from), verifiers, json.to_string().as_bytes())
+        let name = common.key_id.map_or(Name::None, |id| Name::Is(id.into()));
+        Self::of(name, verifiers, json.to_string().as_bytes())
     }
 
-    /// A key of the configuration: a public key in PEM, or else an HMAC secret.
+    /// A key of the configuration: a public key in PEM, which may have words before it, or else an HMAC secret. What is public in
+    /// another form is no secret: whoever has it could sign.
     ///
     /// # Errors
     /// See [`KeyError`].
     pub fn of_text(text: &str, algorithms: &[Algorithm]) -> Result<Self, KeyError> {
-        let verifiers: Vec<_> = if text.trim_start().starts_with("-----BEGIN") {
+        let text = text.trim_start_matches('\u{feff}');
+        let verifiers: Vec<_> = if text.contains("-----BEGIN") {
             let der = SubjectPublicKeyInfoDer::from_pem_slice(text.as_bytes()).map_err(|_| KeyError::Unfit)?;
             let public = algorithms.iter().filter(|algorithm| !algorithm.is_symmetric());
             public.filter_map(|&a| Some((a, Verifier::Public(a.public(&der)?)))).collect()
+        } else if is_public(text) {
+            return Err(KeyError::NotASecret);
         } else {
             let symmetric = algorithms.iter().filter(|algorithm| algorithm.is_symmetric());
             symmetric.map(|&a| Ok((a, Verifier::secret(a, text.as_bytes())?))).collect::<Result<_, _>>()?
         };
-        Self::of(None, verifiers, text.as_bytes())
+        Self::of(Name::Any, verifiers, text.as_bytes())
     }
 
-    fn of(id: Option<Box<str>>, verifiers: Vec<(Algorithm, Verifier)>, what: &[u8]) -> Result<Self, KeyError> {
+    fn of(name: Name, verifiers: Vec<(Algorithm, Verifier)>, what: &[u8]) -> Result<Self, KeyError> {
         if verifiers.is_empty() {
             return Err(KeyError::NoAlgorithm);
         }
-        Ok(Self { id, verifiers, print: Sha256::digest(what).into(), life: Arc::default() })
+        Ok(Self { name, verifiers, print: Sha256::digest(what).into(), life: Arc::default() })
     }
 
     /// Whether a token may mean this key: it names it, or names none.
     #[must_use]
     pub fn is_meant(&self, id: Option<&str>) -> bool {
-        id.is_none() || self.id.as_deref() == id
+        id.is_none_or(|id| match &self.name {
+            Name::Any => true,
+            Name::None => false,
+            Name::Is(name) => **name == *id,
+        })
     }
 
     /// Whether it is the same key.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
-        self.print == other.print && self.id == other.id
+        self.print == other.print && self.name == other.name
     }
 
     /// Whether the signature of the message is this key's, by this algorithm.
@@ -273,6 +303,14 @@ impl Verifier {
         let algorithm = algorithm.hmac().ok_or(KeyError::NoAlgorithm)?;
         Ok(Self::Secret(Box::new(hmac::Key::new(algorithm, bytes))))
     }
+}
+
+/// Whether a text is a public key as OpenSSH or RFC 7517 write it.
+fn is_public(text: &str) -> bool {
+    let text = text.trim_start();
+    let is_jwk =
+        || serde_json::from_str::<Value>(text).is_ok_and(|json| json.get("kty").or(json.get("keys")).is_some());
+    ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"].iter().any(|begin| text.starts_with(begin)) || is_jwk()
 }
 
 /// A number or a point of a JWK; some issuers pad.
@@ -325,6 +363,10 @@ impl KeySet {
     pub fn of_file(path: &Path, algorithms: &[Algorithm]) -> Result<Self, String> {
         let told = |problem: &dyn fmt::Display| format!("{}: {problem}", path.display());
         let about = std::fs::metadata(path).map_err(|error| told(&error))?;
+        // Whoever opens a pipe waits for its other end.
+        if !about.is_file() {
+            return Err(told(&"it is no file"));
+        }
         if about.len() > MAX_SIZE as u64 {
             return Err(told(&format_args!("larger than {MAX_SIZE} bytes")));
         }

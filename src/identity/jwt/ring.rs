@@ -201,7 +201,10 @@ impl Ring {
                 }
                 let (path, algorithms) = (path.clone(), self.algorithms.clone());
                 let read = tokio::task::spawn_blocking(move || KeySet::of_file(&path, &algorithms));
-                let keys = read.await.map_err(|error| error.to_string())??;
+                // A network's file system may never answer.
+                let read = tokio::time::timeout(fetch::PATIENCE, read).await;
+                let read = read.map_err(|_| format!("it cannot be read within {:?}", fetch::PATIENCE))?;
+                let keys = read.map_err(|error| error.to_string())??;
                 *seen = Some(mark);
                 Ok(Some(keys))
             }

@@ -2,7 +2,8 @@
 
 use super::key::Algorithm;
 use data_encoding::BASE64URL_NOPAD;
-use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 /// The parts of a token, before anything of it is believed.
@@ -26,10 +27,22 @@ pub struct Parts<'t> {
 #[derive(Deserialize)]
 struct Header {
     alg: String,
+    #[serde(default, deserialize_with = "text")]
     kid: Option<String>,
+    #[serde(default, deserialize_with = "text")]
     typ: Option<String>,
-    #[serde(default)]
-    crit: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    crit: bool,
+}
+
+/// A text; `null` is none.
+fn text<'d, D: Deserializer<'d>>(value: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(value).map(Some)
+}
+
+/// That something is there, `null` too.
+fn present<'d, D: Deserializer<'d>>(value: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(value).map(|_| true)
 }
 
 /// Why a token is refused. For the log; the caller is told nothing.
@@ -76,14 +89,15 @@ impl<'t> Parts<'t> {
         let (message, signature) = token.rsplit_once('.').ok_or(Fault::Malformed)?;
         let (header, payload) = message.split_once('.').ok_or(Fault::Malformed)?;
         let decode = |part: &str| BASE64URL_NOPAD.decode(part.as_bytes()).map_err(|_| Fault::Malformed);
-        let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| Fault::Malformed)?;
-        let json = String::from_utf8(decode(payload)?).map_err(|_| Fault::Malformed)?;
+        let utf8 = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|_| Fault::Malformed);
+        let header: Header = serde_json::from_str(&utf8(decode(header)?)?).map_err(|_| Fault::Malformed)?;
+        let json = utf8(decode(payload)?)?;
         let claims: Map<String, Value> = serde_json::from_str(&json).map_err(|_| Fault::Malformed)?;
-        if header.crit.is_some() {
+        if header.crit {
             return Err(Fault::Critical);
         }
         // Tokens of another sort by the same issuer (a logout token, a DPoP proof) are no credentials (RFC 8725, 3.11).
-        let usual = ["jwt", "at+jwt", "application/at+jwt"];
+        let usual = ["jwt", "application/jwt", "at+jwt", "application/at+jwt"];
         if header.typ.is_some_and(|typ| !usual.iter().any(|usual| typ.eq_ignore_ascii_case(usual))) {
             return Err(Fault::Critical);
         }
@@ -129,4 +143,43 @@ impl<'t> Parts<'t> {
 fn seconds(value: &Value) -> Option<i64> {
     const FAR: f64 = 1e15;
     value.as_i64().or_else(|| value.as_f64().filter(|n| n.abs() < FAR).map(|n| n as i64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, Parts};
+    use data_encoding::BASE64URL_NOPAD;
+
+    fn of(header: &[u8]) -> Result<(), Fault> {
+        let encode = |text: &[u8]| BASE64URL_NOPAD.encode(text);
+        let token = format!("{}.{}.{}", encode(header), encode(br#"{"iss":"i"}"#), encode(b"signature"));
+        Parts::of(&token).map(|_| ())
+    }
+
+    #[test]
+    fn a_header_is_text_and_asks_for_nothing_unknown() {
+        for header in [
+            "",
+            r#","typ":"JWT""#,
+            r#","typ":"application/jwt""#,
+            r#","typ":"at+JWT""#,
+            r#","kid":"1""#,
+            r#","x":null"#,
+        ] {
+            assert_eq!(of(format!(r#"{{"alg":"RS256"{header}}}"#).as_bytes()), Ok(()), "{header}");
+        }
+        for (header, fault) in [
+            (&b"{\"alg\":\"RS256\",\"z\":\"\xff\"}"[..], Fault::Malformed),
+            (br#"{"alg":"RS256","kid":null}"#, Fault::Malformed),
+            (br#"{"alg":"RS256","kid":7}"#, Fault::Malformed),
+            (br#"{"alg":"RS256","kid":"a","kid":"a"}"#, Fault::Malformed),
+            (br#"{"alg":"RS256","crit":null}"#, Fault::Critical),
+            (br#"{"alg":"RS256","crit":[]}"#, Fault::Critical),
+            (br#"{"alg":"RS256","crit":["b64"],"b64":false}"#, Fault::Critical),
+            (br#"{"alg":"RS256","typ":"logout+jwt"}"#, Fault::Critical),
+            (br#"{"alg":"none"}"#, Fault::Algorithm),
+        ] {
+            assert_eq!(of(header), Err(fault), "{}", String::from_utf8_lossy(header));
+        }
+    }
 }

@@ -142,7 +142,13 @@ impl Sesame {
             key
         };
         let signer = |secret: &String| {
-            let digest = Sha1::digest(format!("{}signer{secret}", settings.salt).as_bytes());
+            // A salt of no characters is none to Django's signer, which takes the name of its class then.
+            let salt = match (settings.salt.as_str(), settings.max_age) {
+                ("", Some(_)) => "django.core.signing.TimestampSigner",
+                ("", None) => "django.core.signing.Signer",
+                (salt, _) => salt,
+            };
+            let digest = Sha1::digest(format!("{salt}signer{secret}").as_bytes());
             digest.into()
         };
         let signing_keys = settings.secret_keys.iter().map(signing).collect();

@@ -1,7 +1,7 @@
 //! JWTs that PyJWT makes: every algorithm, every way to be refused (attacks 64 to 66), keys that rotate.
 
 use super::{Keys, ask, python};
-use crate::support::{Gate, Options, PATIENCE, Postern, RedisServer, World, eventually};
+use crate::support::{Gate, Options, PATIENCE, Postern, RedisServer, Upstream, World, eventually};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -459,4 +459,65 @@ fn keys_that_are_swapped_under_the_same_name_end_what_the_old_ones_signed() {
     let before = keys.fetched();
     eventually("it is fetched twice more", || (keys.fetched() > before + 2).then_some(()));
     assert_eq!((status(0), status(1)), (401, 200));
+}
+
+/// What is public never verifies as a secret, in whatever form it stands in the file (RFC 8725, 2.1).
+#[test]
+fn a_public_key_with_words_before_it_is_no_secret() {
+    let bag = "Bag Attributes\n    friendlyName: signing\n";
+    let token = |more: Value| {
+        let mut token = json!({ "key": "k", "alg": "RS256", "claims": claims(json!({})) });
+        token.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        token
+    };
+    for before in [bag, "\u{feff}", "\n\n"] {
+        let tokens = [token(json!({})), token(json!({ "confused": before }))];
+        let made = python("jwt_tokens.py", &json!({ "keys": { "k": "RS256" }, "tokens": tokens }));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, format!("{before}{}", made["pem"]["k"].as_str().unwrap())).unwrap();
+        let place = file.path().display();
+        let gate = gate(&format!(
+            "{{ issuer: {ISSUER}, audience: postern, key: {{ file: {place} }}, algorithms: [RS256, HS256] }}"
+        ));
+        let status = |at: usize| gate.send(ask("GET", "/me", &bearer(&made["tokens"][at]))).status;
+        assert_eq!((status(0), status(1)), (200, 401), "{before:?}");
+    }
+}
+
+#[test]
+fn keys_that_are_none_are_refused_at_the_start_or_by_name() {
+    let keys = json!({ "good": "RS256", "weak": "RS256-weak", "ed": "EdDSA" });
+    let made = python("jwt_tokens.py", &json!({ "keys": keys, "tokens": [] }));
+    let text = |place: &str, name: &str| made[place][name].as_str().unwrap().to_owned();
+    let upstream = Upstream::echo();
+    for (what, key, algorithms, told) in [
+        ("a weak key", text("pem", "weak"), "[RS256]", "RSA needs 2048 bits"),
+        ("OpenSSH's", text("ssh", "good"), "[HS256]", "give it in PEM"),
+        ("OpenSSH's, of another curve", text("ssh", "ed"), "[HS256]", "give it in PEM"),
+        ("a JWK", made["jwks"]["good"].to_string(), "[HS256]", "give it in PEM"),
+        ("PEM for a secret", text("pem", "good"), "[HS256]", "algorithms"),
+        ("a short secret", "seventeen letters".to_owned(), "[HS256]", "too short"),
+    ] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, key).unwrap();
+        let place = file.path().display();
+        let config = format!(
+            "identity:\n  jwt: [{{ issuer: {ISSUER}, audience: postern, key: {{ file: {place} }}, algorithms: {algorithms} }}]\n"
+        );
+        let options =
+            Options { config, ..Options::policy("version: 1\nupstream: echo\nroutes:\n  /me: authenticated\n") };
+        let home = Postern::prepare(Some(upstream.address()), &options);
+        let output = Postern::serve(home.path(), &options).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && said.contains(told), "{what}: {said}");
+    }
+    // Whoever reads a private key can sign with it.
+    let keys = Keys::serve(&json!({ "keys": [made["private"]["good"]] }));
+    let gate = gate(&format!(
+        "{{ issuer: {ISSUER}, audience: postern, jwks: \"http://{}/\", algorithms: [RS256] }}",
+        keys.address
+    ));
+    eventually("it is told", || {
+        gate.postern.stderr().iter().any(|line| line.contains("a secret or private key was published")).then_some(())
+    });
 }

@@ -81,20 +81,45 @@ fn a_file_of_keys_is_exchanged_and_a_broken_one_is_not_believed() {
 }
 
 #[test]
-fn a_key_alone_is_exchanged() {
-    let made = tokens(false);
+fn a_key_alone_is_exchanged_whatever_tokens_call_it() {
+    for are_named in [false, true] {
+        a_key_alone(&tokens(are_named));
+    }
+}
+
+fn a_key_alone(made: &Value) {
     let key = |name: &str| made["pem"][name].as_str().unwrap().to_owned();
     let issuer =
         format!("  jwt: [{{ issuer: {ISSUER}, audience: postern, key: {{ file: pem }}, algorithms: [ES256] }}]\n");
     let gate = gate(&issuer, &[("pem", &key("one"))]);
     bind(&gate);
-    assert_eq!([status(&gate, &jwt(&made, 0)), status(&gate, &jwt(&made, 1))], [200, 401]);
+    assert_eq!([status(&gate, &jwt(made, 0)), status(&gate, &jwt(made, 1))], [200, 401]);
     write(&gate, "pem", "-----BEGIN NOTHING-----");
     one_more(&gate, "identity", "failed", 0.0);
-    assert_eq!(status(&gate, &jwt(&made, 0)), 200);
+    assert_eq!(status(&gate, &jwt(made, 0)), 200);
     write(&gate, "pem", &key("two"));
     one_more(&gate, "identity", "loaded", 0.0);
-    assert_eq!([status(&gate, &jwt(&made, 0)), status(&gate, &jwt(&made, 1))], [401, 200]);
+    assert_eq!([status(&gate, &jwt(made, 0)), status(&gate, &jwt(made, 1))], [401, 200]);
+}
+
+/// Whoever opens a pipe waits for its other end: it is no file, and nobody waits.
+#[test]
+fn what_is_no_file_of_keys_holds_up_nothing() {
+    let made = tokens(true);
+    let set = |name: &str| json!({ "keys": [made["jwks"][name]] }).to_string();
+    let issuer = format!("  jwt: [{{ issuer: {ISSUER}, audience: postern, jwks: keys.json, algorithms: [ES256] }}]\n");
+    let gate = gate(&issuer, &[("keys.json", &set("one"))]);
+    bind(&gate);
+    becomes(&gate, &jwt(&made, 0), 200);
+    let place = gate.postern.home().join("keys.json");
+    std::fs::remove_file(&place).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&place).status().unwrap().success());
+    said(&gate, &["keys.json", "it is no file"]);
+    assert_eq!(status(&gate, &jwt(&made, 0)), 200);
+    std::fs::remove_file(&place).unwrap();
+    write(&gate, "keys.json", &set("two"));
+    becomes(&gate, &jwt(&made, 1), 200);
+    assert_eq!(status(&gate, &jwt(&made, 0)), 401);
 }
 
 /// Django's secret is exchanged as Django does it: the old one is a fallback for a while, and then no more.

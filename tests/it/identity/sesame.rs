@@ -47,7 +47,7 @@ fn status(gate: &Gate, token: &str) -> u16 {
 }
 
 /// The settings of Django, and what of ours says the same.
-const SETTINGS: [(&str, &str); 6] = [
+const SETTINGS: [(&str, &str); 8] = [
     (r#"{"SESAME_MAX_AGE": 300}"#, "max_age: 5m"),
     (r#"{}"#, "max_age: none"),
     (
@@ -63,6 +63,14 @@ const SETTINGS: [(&str, &str); 6] = [
         "invalidate_on_email_change: true, signature_size: 20",
     ),
     (r#"{"SESAME_MAX_AGE": 300, "SESAME_ONE_TIME": true}"#, "one_time: true"),
+    (
+        r#"{"SESAME_TOKENS": ["sesame.tokens_v1"], "SESAME_SALT": "", "SESAME_ITERATIONS": 50}"#,
+        "max_age: none, versions: [v1], salt: '', iterations: 50",
+    ),
+    (
+        r#"{"SESAME_MAX_AGE": 300, "SESAME_TOKENS": ["sesame.tokens_v1"], "SESAME_SALT": "", "SESAME_ITERATIONS": 50}"#,
+        "versions: [v1], salt: '', iterations: 50",
+    ),
 ];
 
 #[test]
@@ -213,7 +221,8 @@ fn a_token_in_the_query_goes_no_further() {
 
 #[test]
 fn a_link_may_become_a_session() {
-    let routes = ROUTES.replace("[bearer, sesame]", "[sesame, session]");
+    let routes = ROUTES.replace("[bearer, sesame]", "[sesame, session]")
+        + "  /only: { level: authenticated, authenticate: sesame }\n";
     let config = "identity:\n  session: { secure: false }\n  sesame: { key: { file: django.key }, one_time: true, query: { name: key, exchange: true } }\n";
     let options = Options { config: config.to_owned(), ..Options::policy(routes) };
     let upstream = crate::support::Upstream::echo();
@@ -236,4 +245,31 @@ fn a_link_may_become_a_session() {
     let recorded = gate.forwarded(format!("GET /x/1?a=1 HTTP/1.1\r\nHost: a\r\nCookie: theme=dark; {session}\r\n\r\n"));
     assert_eq!((recorded.header("x-postern-user"), recorded.header("cookie")), (Some("uA"), Some("theme=dark")));
     assert_eq!(gate.send(&link).status, 401, "the link was for once");
+    // A browser sends its cookie whether or not that still opens anything: the link counts, and the session before it ends.
+    for old in [session, "postern=ended-long-ago"] {
+        let token = mint(&gate, &[]);
+        let answer = gate.send(format!("GET /x/1?key={token} HTTP/1.1\r\nHost: a\r\nCookie: {old}\r\n\r\n"));
+        assert_eq!(answer.status, 303, "{}", answer.text());
+        let new = answer.all("set-cookie")[0].split(';').next().unwrap().to_owned();
+        let status =
+            |cookie: &str| gate.send(format!("GET /x/1 HTTP/1.1\r\nHost: a\r\nCookie: {cookie}\r\n\r\n")).status;
+        assert_eq!(status(&new), 200);
+        eventually("the old one is over", || (status(old) == 401).then_some(()));
+    }
+    // Where no session is taken, the link itself opens.
+    let token = mint(&gate, &[]);
+    let recorded = gate.forwarded(format!("GET /only?key={token}&a=1 HTTP/1.1\r\nHost: a\r\n\r\n"));
+    assert_eq!((recorded.header("x-postern-user"), recorded.target.as_str()), (Some("uA"), "/only?a=1"));
+}
+
+/// Django finds an address as it is written.
+#[test]
+fn a_link_for_an_address_ends_with_a_letter_of_it() {
+    let gate = gate("max_age: 5m, primary_key_field: email, key_type: char");
+    gate.postern.cli(&["user", "edit", "uA", "--email", "ua@a.example"]);
+    let token = mint(&gate, &[]);
+    assert_eq!(status(&gate, &token), 200);
+    gate.postern.cli(&["user", "edit", "uA", "--email", "UA@a.example"]);
+    eventually("it is somebody else's", || (status(&gate, &token) == 401).then_some(()));
+    assert_eq!(status(&gate, &mint(&gate, &[])), 200);
 }
