@@ -35,7 +35,7 @@ if args.quick:
     args.rounds, args.seconds, args.requests = 1, 1, min(args.requests, 1000)
 
 TARGET = os.path.abspath(os.environ.get("CARGO_TARGET_DIR", "target"))
-PLACE = {"RUN": TARGET + "/peers", "DATA": TARGET + "/peers/data", "STORE": TARGET + "/peers/store/postern.db"}
+PLACE = {"RUN": TARGET + "/bench-peers", "DATA": TARGET + "/bench-peers/data", "STORE": TARGET + "/bench-peers/store/postern.db"}
 BINARY = os.path.abspath(args.binary or TARGET + "/release/postern")
 CORES = sorted(os.sched_getaffinity(0))[:2]
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Where the instructions of a request go: profile.py CALLGRIND_FILE REQUESTS [LINES]
 
-Reads what benches/peers.sh left in target/peers (callgrind.postern.2 is W1, .4 W2, .6 W3, .8 W4) and prints instructions a
+Reads what benches/peers.sh left in target/bench-peers (callgrind.postern.2 is W1, .4 W2, .6 W3, .8 W4) and prints instructions a
 request, by group and by function. Generic code is filed under the crate that it was written in, inlined code under its caller.
 """
 import collections

@@ -4,11 +4,10 @@
 //! Exit code 0: the files can be used (there may be warnings); 1: they cannot; 2: they could not be checked.
 
 use crate::policy::{self, Names};
-use crate::yaml::{Findings, MAX_BYTES, Severity};
+use crate::yaml::{self, Findings, Severity};
 use serde_json::json;
-use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// What to check.
@@ -48,8 +47,12 @@ pub struct Report {
 /// Files that cannot be read: one line for each, which and why.
 pub fn check(files: &[PathBuf], names: Option<&Names>) -> Result<Report, Vec<String>> {
     let (mut texts, mut unreadable) = (Vec::with_capacity(files.len()), Vec::new());
-    for file in files {
-        match read(file) {
+    for (at, file) in files.iter().enumerate() {
+        if files.iter().take(at).any(|other| other == file) {
+            unreadable.push(format!("{} is named twice", file.display()));
+            continue;
+        }
+        match yaml::read(file) {
             Ok(text) => texts.push((file.display().to_string(), text)),
             Err(error) => unreadable.push(format!("cannot read {}: {error}", file.display())),
         }
@@ -62,14 +65,6 @@ pub fn check(files: &[PathBuf], names: Option<&Names>) -> Result<Report, Vec<Str
         Err(findings) => (None, findings),
     };
     Ok(Report { files: files.len(), routes, findings })
-}
-
-/// Never takes in more than the parser would.
-pub(super) fn read(file: &Path) -> io::Result<String> {
-    let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-    let mut text = String::new();
-    File::open(file)?.take(limit).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 /// Runs the command. `declared` is what the configuration of `--config` says, if there was one to load.

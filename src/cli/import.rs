@@ -24,12 +24,13 @@ pub struct Args {
 enum From {
     /// Users with their passwords, organizations, memberships, owners, groups, permissions, e-mail addresses and tokens of
     /// openwisp-users. May be repeated, also after it was interrupted: what is there already is brought up to date
+    #[command(group(clap::ArgGroup::new("source").required(true)))]
     Openwisp {
         /// A live database: postgres://USER@HOST/DATABASE. It is only read
-        #[arg(long, value_name = "URL", required_unless_present = "sql")]
+        #[arg(long, value_name = "URL", group = "source")]
         from: Option<String>,
         /// Dumps as pg_dump writes them, the schema's before the data's, or SQLite's .dump; - is the standard input
-        #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "from")]
+        #[arg(long, value_name = "FILE", num_args = 1.., group = "source")]
         sql: Vec<String>,
         /// The Django app of users, where its models were swapped
         #[arg(long, value_name = "NAME", default_value = "openwisp_users")]
@@ -83,6 +84,9 @@ pub async fn run(args: Args, config: &Config, store: &dyn Store, out: &mut Outpu
         Err(error) => return Err(error.into()),
     }
     let report = report?;
+    if report.kept.iter().all(|(_, count)| *count == 0) && report.misfits.is_empty() {
+        out.note("there was nothing to import: is this the schema alone?");
+    }
     if !is_sealed && report.kept.iter().any(|(kind, count)| *kind == "token" && *count > 0) {
         out.note(
             "the configuration has no identity.token.key: tokens stay valid, but a login will not tell them again",

@@ -33,6 +33,7 @@ use crate::directory::audit::{Audited, Who};
 use crate::password::Hasher;
 use crate::policy::Names;
 use crate::telemetry::log::colour;
+use crate::yaml::Severity;
 use clap::{Parser, Subcommand};
 use output::{Exit, Output};
 use std::fmt::Display;
@@ -120,7 +121,13 @@ impl Common {
             }
             Err(ConfigError::Findings(findings)) => {
                 eprint!("{}", findings.to_text(colour()));
-                Err(Failure::Reported)
+                // What was written on the command line alone is wrong usage.
+                let mut errors = findings.list().iter().filter(|finding| finding.severity == Severity::Error);
+                Err(if errors.all(|error| error.place.file.starts_with("--")) {
+                    Failure::Usage
+                } else {
+                    Failure::Reported
+                })
             }
             Err(error) => Err(Failure::hint(error, "name the file with --config, or leave it out and use --upstream")),
         }
@@ -164,6 +171,8 @@ impl Common {
 pub enum Failure {
     /// It has said why already.
     Reported,
+    /// The same, of the command line.
+    Usage,
     /// This is why, and perhaps what to do.
     Because(anyhow::Error, Option<String>),
 }
@@ -225,7 +234,8 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(code) => code,
-        Err(Failure::Reported) => ExitCode::from(1),
+        Err(Failure::Reported) => Exit::No.into(),
+        Err(Failure::Usage) => Exit::Usage.into(),
         Err(Failure::Because(error, hint)) => {
             eprintln!("error: {}", output::chain(&error));
             if let Some(hint) = hint {

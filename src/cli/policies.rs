@@ -1,8 +1,7 @@
 //! Policy files for the author's tools: read, checked, or told why not.
 
-use super::check;
 use crate::policy::{self, Names, Policy};
-use crate::yaml::Findings;
+use crate::yaml::{self, Findings};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -46,7 +45,7 @@ impl Early {
 impl Pages<'_> {
     /// Reads a file; what cannot be read is said, and ends the tool with 2.
     pub fn read(&mut self, file: &Path) -> Result<(String, String), Early> {
-        match check::read(file) {
+        match yaml::read(file) {
             Ok(text) => Ok((file.display().to_string(), text)),
             Err(error) => {
                 writeln!(self.err, "error: cannot read {}: {error}", file.display())?;

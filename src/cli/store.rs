@@ -73,7 +73,12 @@ pub fn make_data_dir(store: &Path) -> anyhow::Result<()> {
     let dir = data_dir();
     if store.parent() == Some(&dir) && !dir.is_dir() {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
-        made.with_context(|| format!("cannot make the data directory {}", dir.display()))?;
+        made.with_context(|| {
+            format!(
+                "cannot make the data directory {}; POSTERN_DATA_DIR, or `database`, says where else",
+                dir.display()
+            )
+        })?;
     }
     Ok(())
 }

@@ -11,8 +11,7 @@ pub(super) const PREFIX: &str = "POSTERN__";
 pub(super) fn merge(sources: &Sources, findings: &mut Findings) -> Result<Map, ConfigError> {
     let mut tree = Map { entries: Vec::new() };
     if let Some(path) = &sources.file {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+        let text = yaml::read(path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
         // Every key may be left out, all of them too.
         let says_nothing = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
         let file = findings.add_source(path.display().to_string(), text);
@@ -35,8 +34,7 @@ pub(super) fn merge(sources: &Sources, findings: &mut Findings) -> Result<Map, C
 
 /// Puts `value` (YAML) at `path`, making the maps on the way.
 fn overlay(tree: &mut Map, name: &str, path: &str, separator: &str, value: &str, findings: &mut Findings) {
-    let file = findings.add_source(name, value);
-    findings.hide(file);
+    let file = findings.add_setting(name, value);
     let Some(node) = yaml::parse(findings, file) else { return };
     let span = node.span;
     let mut map = tree;

@@ -67,7 +67,7 @@ impl RedisConfig {
 /// Reads `redis:`; `None` where it is off, or was reported.
 pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Option<RedisConfig> {
     let Value::Map(map) = &node.value else {
-        if super::sections::is_off(node) {
+        if node.is_off() {
             return None;
         }
         return Some(RedisConfig {

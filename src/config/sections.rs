@@ -48,7 +48,7 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     tree.expect_keys("the configuration", TOP, findings);
     set(&mut config.admin, address(tree, "admin", findings));
     config.probes = match tree.get("probes") {
-        Some(node) if is_off(node) => None,
+        Some(node) if node.is_off() => None,
         _ => address(tree, "probes", findings),
     };
     if let Some(node) = tree.get("upstreams") {
@@ -120,7 +120,7 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     timeouts(tree, &mut config.timeouts, findings);
     config.tracing = tracing(tree, base, findings);
     config.audit = match tree.get("audit") {
-        Some(node) if is_off(node) => Some(Target::Off),
+        Some(node) if node.is_off() => Some(Target::Off),
         Some(node) => node.expect_str("`audit`", findings).map(|text| match text {
             "stderr" => Target::Stderr,
             file => Target::File(base.join(file)),
@@ -152,10 +152,6 @@ pub(super) fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
     }
-}
-
-pub(super) fn is_off(node: &Node) -> bool {
-    matches!(&node.value, Value::Scalar(scalar) if scalar.text == "off")
 }
 
 pub(super) fn section<'t>(tree: &'t Map, name: &str, keys: Keys<'_>, findings: &mut Findings) -> Option<&'t Map> {
@@ -277,7 +273,7 @@ fn tracing(tree: &Map, base: &Path, findings: &mut Findings) -> Option<trace::Se
         }
         ratio
     });
-    let node = map.get("otlp").filter(|node| !is_off(node))?;
+    let node = map.get("otlp").filter(|node| !node.is_off())?;
     let otlp = node.expect_str("`otlp`", findings)?.to_owned();
     let address = otlp.parse::<http::Uri>().ok();
     let has_scheme = address.as_ref().is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")));

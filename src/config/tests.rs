@@ -47,10 +47,18 @@ fn every_mistake_is_reported_at_once_with_its_place() {
         "upstreams",
         ":3:1: error[not_yet]",
         ":5:9: error[wrong_value]",
-        "POSTERN__LOG__FROMAT:1:1: error[unknown_key]",
+        "POSTERN__LOG__FROMAT: error[unknown_key]",
     ] {
         assert!(findings.contains(part), "{part} is not in\n{findings}");
     }
+}
+
+#[test]
+fn what_is_not_there_yet_may_be_off() {
+    load("forward_auth: off\next_authz: off\n", &[], &[]).unwrap();
+    assert!(load("forward_auth: on\n", &[], &[]).unwrap_err().contains("error[not_yet]"));
+    let said = load("", &[], &[("--listen", "listen", "nowhere")]).unwrap_err();
+    assert!(said.starts_with("--listen: error[wrong_value]"), "a flag has no lines: {said}");
 }
 
 #[test]

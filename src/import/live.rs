@@ -19,6 +19,11 @@ pub enum LiveError {
     /// The URL is none.
     #[error(transparent)]
     Url(#[from] TargetError),
+    /// It is another database's.
+    #[error(
+        "a live database is read from PostgreSQL alone: write postgres://USER@HOST/DATABASE, or import a dump by --sql"
+    )]
+    Scheme,
     /// The app's name is none.
     #[error("the users' app must be a name of letters, digits and `_`")]
     App,
@@ -52,6 +57,9 @@ impl Live {
         // It becomes part of statements.
         if app.is_empty() || !app.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
             return Err(LiveError::App);
+        }
+        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(LiveError::Scheme);
         }
         let mut target = Target::parse(url)?;
         if let Some(password) = std::env::var("PGPASSWORD").ok().filter(|_| !target.has_password()) {

@@ -24,7 +24,7 @@ const PIECE: usize = 1000;
 #[derive(Debug, Error)]
 pub enum ReadError {
     /// A table is missing.
-    #[error("there is no table `{0}`")]
+    #[error("there is no table `{0}`: is it openwisp-users' database? --app names its app where it was swapped")]
     NoTable(String),
     /// A column is missing.
     #[error("the table `{0}` has no column `{1}`")]

@@ -178,8 +178,10 @@ impl Reloader {
                     tracing::info!(what, "reloaded");
                 }
                 Ok(None) => {
-                    self.status.note(what, Outcome::Unchanged);
-                    if asked {
+                    let is_mended = self.status.note(what, Outcome::Unchanged);
+                    if is_mended {
+                        tracing::info!(what, "reload: it is again what is in force");
+                    } else if asked {
                         tracing::info!(what, "reload: nothing has changed");
                     }
                 }

@@ -7,8 +7,7 @@ use crate::policy::{self, Policy};
 use crate::tools::matrix::{Comparison, Difference, compare};
 use crate::upstream::tls::TlsError;
 use crate::upstream::{Destinations, Upstream};
-use crate::yaml::{Findings, MAX_BYTES};
-use std::io::Read;
+use crate::yaml::{self, Findings};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,12 +60,7 @@ fn compile(config: &Config, texts: &[(String, String)]) -> Result<Policy, Policy
 
 /// The files' names and texts; never more of one than the parser takes.
 fn texts(config: &Config) -> Result<Vec<(String, String)>, PolicyError> {
-    let read = |path: &Path| {
-        let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-        let mut text = String::new();
-        std::fs::File::open(path)?.take(limit).read_to_string(&mut text)?;
-        Ok((path.display().to_string(), text))
-    };
+    let read = |path: &Path| Ok((path.display().to_string(), yaml::read(path)?));
     let mut texts = Vec::new();
     for path in &config.policy {
         texts.push(read(path).map_err(|source| PolicyError::Unreadable { path: path.clone(), source })?);

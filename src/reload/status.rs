@@ -56,13 +56,14 @@ struct Thing {
 }
 
 impl Status {
-    /// Notes an outcome.
-    pub fn note(&self, what: &'static str, outcome: Outcome) {
+    /// Notes an outcome. Whether something was wrong before and is not any more.
+    pub fn note(&self, what: &'static str, outcome: Outcome) -> bool {
         let mut state = self.0.lock();
         let thing = state.things.entry(what).or_default();
         if let Some(count) = thing.counts.get_mut(outcome.number()) {
             *count += 1;
         }
+        let was_wrong = thing.problem.is_some();
         thing.problem = match outcome {
             Outcome::Loaded | Outcome::Unchanged => {
                 thing.success = crate::clock::unix().as_secs_f64();
@@ -71,6 +72,7 @@ impl Status {
             Outcome::Failed(why) => Some(format!("the running one stays: {why}")),
             Outcome::Refused(why) => Some(format!("the running one stays, the change is refused: {why}")),
         };
+        was_wrong && thing.problem.is_none()
     }
 
     /// The keys of postern.yaml that have changed and wait for the next start.

@@ -23,7 +23,12 @@ pub fn colour() -> bool {
 
 /// Starts logging; the level comes from `POSTERN_LOG` (as `RUST_LOG` is written), otherwise `info`.
 pub fn start(format: Format) {
-    let filter = EnvFilter::try_from_env("POSTERN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let wanted = std::env::var("POSTERN_LOG").ok().filter(|text| !text.is_empty());
+    let wanted = wanted.map(|text| EnvFilter::try_new(&text).map_err(|error| (text, error))).transpose();
+    let (filter, refused) = match wanted {
+        Ok(filter) => (filter.unwrap_or_else(|| EnvFilter::new("info")), None),
+        Err(refused) => (EnvFilter::new("info"), Some(refused)),
+    };
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     // Nobody reads: it would say so in the same place, and panic.
     let layer = layer.log_internal_errors(false);
@@ -33,4 +38,7 @@ pub fn start(format: Format) {
         Format::Text => registry.with(layer.with_ansi(colour())).try_init(),
         Format::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     };
+    if let Some((text, error)) = refused {
+        tracing::warn!(%error, "POSTERN_LOG is not understood: {text:?}; `info` counts");
+    }
 }

@@ -17,6 +17,8 @@ pub struct Source {
     lines: Vec<usize>,
     /// Its text is not shown.
     pub(super) hidden: bool,
+    /// It is a variable or a flag: one value, in which nobody looks for lines.
+    pub(super) is_setting: bool,
 }
 
 /// A place for people: lines and columns count from 1, columns in characters.
@@ -120,11 +122,20 @@ impl Findings {
     pub fn add_source(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
         let text = text.into();
         let lines = std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1)).collect();
-        self.sources.push(Source { name: name.into(), text, lines, hidden: false });
+        self.sources.push(Source { name: name.into(), text, lines, hidden: false, is_setting: false });
         FileId(self.sources.len() - 1)
     }
 
-    /// Never shows a line of that source: a variable may hold a secret, whatever its name looks like.
+    /// Takes a variable or a flag in. It is never shown: it may hold a secret, whatever its name looks like.
+    pub fn add_setting(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
+        let id = self.add_source(name, text);
+        if let Some(source) = self.sources.get_mut(id.0) {
+            (source.hidden, source.is_setting) = (true, true);
+        }
+        id
+    }
+
+    /// Never shows a line of that source.
     pub fn hide(&mut self, file: FileId) {
         if let Some(source) = self.sources.get_mut(file.0) {
             source.hidden = true;

@@ -5,12 +5,14 @@
 //! Nothing stops at the first problem: every reader reports to [`Findings`] and goes on, and a node that was already
 //! reported is [`Value::Faulty`], about which nobody complains again.
 
+mod file;
 mod finding;
 mod parse;
 mod read;
 mod render;
 mod tree;
 
+pub use file::read;
 pub use finding::{FileId, Finding, Findings, Place, Related, Severity, Source};
 pub use parse::{MAX_BYTES, MAX_DEPTH, parse, parse_with_null};
 pub use read::{Keys, Rate, suggest};

@@ -28,6 +28,12 @@ pub struct Keys<'k> {
 }
 
 impl Node {
+    /// Whether it says `off`.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        matches!(&self.value, Value::Scalar(scalar) if scalar.text == "off")
+    }
+
     /// A map; `what` names the node in the message (`` `routes` ``).
     pub fn expect_map(&self, what: &str, findings: &mut Findings) -> Option<&Map> {
         match &self.value {
@@ -222,7 +228,10 @@ impl Map {
     /// Reports every key that is not known here; `what` names the map (`a route`).
     pub fn expect_keys(&self, what: &str, keys: Keys<'_>, findings: &mut Findings) {
         for entry in &self.entries {
-            if !keys.known.contains(&entry.key.text.as_str()) {
+            let name = entry.key.text.as_str();
+            // What is not there yet is off.
+            let is_off = || keys.not_yet.contains(&name) && entry.value.is_off();
+            if !keys.known.contains(&name) && !is_off() {
                 keys.refuse(&entry.key, what, findings);
             }
         }

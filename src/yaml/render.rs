@@ -27,7 +27,7 @@ impl Findings {
     pub fn to_lines(&self) -> String {
         let mut out = String::new();
         for f in self.list() {
-            let _ = write!(out, "{}{}[{}]: {}", prefix(f), f.severity.as_str(), f.code, f.message);
+            let _ = write!(out, "{}{}[{}]: {}", self.prefix(f), f.severity.as_str(), f.code, f.message);
             if let Some(help) = &f.help {
                 let _ = write!(out, " ({help})");
             }
@@ -62,7 +62,7 @@ impl Findings {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let level = level.with_name(format!("{}{}", prefix(f), f.severity.as_str()));
+        let level = level.with_name(format!("{}{}", self.prefix(f), f.severity.as_str()));
         let title = level.primary_title(f.message.as_str()).id(f.code);
         let mut group = Group::with_title(title);
         if let Some(snippet) = f.span.and_then(|s| self.snippet(s, "", AnnotationKind::Primary)) {
@@ -77,6 +77,14 @@ impl Findings {
             group = group.element(Level::HELP.message(help.as_str()));
         }
         renderer.render(&[group])
+    }
+
+    fn prefix(&self, f: &Finding) -> String {
+        let Some(span) = f.span else { return String::new() };
+        if self.source(span.file).is_some_and(|source| source.is_setting) {
+            return format!("{}: ", f.place.file);
+        }
+        format!("{}:{}:{}: ", f.place.file, f.place.line, f.place.column)
     }
 
     /// Only the first line of the span: the renderer's time depends on the text that it is given.
@@ -120,11 +128,4 @@ fn without_credentials(line: &str) -> Cow<'_, str> {
         }
     }
     shown
-}
-
-fn prefix(f: &Finding) -> String {
-    if f.span.is_none() {
-        return String::new();
-    }
-    format!("{}:{}:{}: ", f.place.file, f.place.line, f.place.column)
 }

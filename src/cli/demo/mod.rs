@@ -11,6 +11,8 @@ use crate::policy::{self, Names};
 use crate::server::Listeners;
 use crate::telemetry;
 use crate::upstream::{HostHeader, Upstream};
+use anyhow::Context;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -60,7 +62,8 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         config.upstreams = vec![upstream];
         let policy = policy::load(&[("routes.yaml", POLICY)], Some(&Names::new(["legacy"])))
             .map_err(|findings| anyhow::anyhow!("{}", findings.to_lines()))?;
-        print!("{}", world.story(&listeners.data_address()?, listeners.admin_address()?, POLICY));
+        let story = world.story(&listeners.data_address()?, listeners.admin_address()?, POLICY);
+        std::io::stdout().write_all(story.as_bytes())?;
         serve::serve(config, listeners, policy, store, None, runtime.handle()).await
     })
 }
@@ -69,11 +72,12 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
 struct Scratch(std::path::PathBuf);
 
 impl Scratch {
-    fn new() -> std::io::Result<Self> {
+    fn new() -> anyhow::Result<Self> {
         use std::os::unix::fs::DirBuilderExt;
         let dir = std::env::temp_dir().join(format!("postern-demo-{}", uuid::Uuid::new_v4().simple()));
         // Tokens' digests are in it: nobody else may look.
-        std::fs::DirBuilder::new().mode(0o700).create(&dir)?;
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&dir);
+        made.with_context(|| format!("cannot make {}; TMPDIR says where else", dir.display()))?;
         Ok(Self(dir))
     }
 }

@@ -71,6 +71,8 @@ impl OpenProblem {
                 Self::ReadOnly
             } else if text.contains("tls") || text.contains("TLS") || text.contains("certificate") {
                 Self::Tls(text)
+            } else if text.contains("password missing") {
+                Self::Credentials("the server wants a password".to_owned())
             } else {
                 Self::Unreachable(text)
             };
@@ -95,7 +97,7 @@ impl OpenError {
         match problem {
             OpenProblem::Unreachable(_) => format!("see that PostgreSQL runs at {place} and can be reached from here"),
             OpenProblem::Credentials(_) => {
-                format!("see `database.password` of the configuration, and the server's pg_hba.conf, for the role {user}")
+                format!("see `database.password` of the configuration, or PGPASSWORD, and the server's pg_hba.conf, for the role {user}")
             }
             OpenProblem::NoDatabase(_) => format!("create it: CREATE DATABASE … OWNER the role that migrates ({place})"),
             OpenProblem::TooManyConnections(_) => {

@@ -93,6 +93,9 @@ fn what_cannot_be_used_leaves_the_running_policy_in_force() {
     fs::remove_file(gate.postern.home().join("routes.yaml")).unwrap();
     said(&gate, &["cannot read the policy"]);
     assert_eq!(status(&gate, Who::nobody), 200);
+    // The old text is told of too: whoever put it back wants to know that it is over.
+    write(&gate, "routes.yaml", &good);
+    said(&gate, &["\"policy\"", "it is again what is in force"]);
     // Mended, it counts, and nothing is left of it all.
     write(&gate, "routes.yaml", &policy("authenticated", "second"));
     eventually("the new policy", || (status(&gate, Who::nobody) == 401).then_some(()));

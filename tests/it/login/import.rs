@@ -80,6 +80,8 @@ fn what_is_no_such_installation_is_refused_in_words() {
         (vec!["--from", &empty.url()], "no table `openwisp_users_organization`"),
         (vec!["--from", "postgres://u:hunter2@127.0.0.1:1/d"], "127.0.0.1:1"),
         (vec!["--from", &empty.url(), "--app", "x; DROP TABLE users"], "letters, digits"),
+        (vec!["--from", "mysql://u:hunter2@h/d"], "write postgres://USER@HOST/DATABASE"),
+        (vec![], "--from <URL>|--sql <FILE>"),
     ] {
         let told = run(&args);
         assert!(told.contains(part) && !told.contains("hunter2"), "{args:?}: {told}");

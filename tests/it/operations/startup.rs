@@ -167,7 +167,16 @@ fn wrong_usage_is_2() {
             Command::new(env!("CARGO_BIN_EXE_postern")).args(args).current_dir(Path::new("/")).output().unwrap();
         (output.status.code(), output.stdout.is_empty(), output.stderr.is_empty())
     };
-    for args in [&[][..], &["sreve"], &["serve", "--nonsense"], &["serve", "--workers", "many"], &["token", "create"]] {
+    for args in [
+        &[][..],
+        &["sreve"],
+        &["serve", "--nonsense"],
+        &["serve", "--workers", "many"],
+        &["serve", "--workers", "0"],
+        &["serve", "--listen", "8081"],
+        &["serve", "--upstream", "127.0.0.1:8000"],
+        &["token", "create"],
+    ] {
         assert_eq!(run(args), (Some(2), true, false), "{args:?}");
     }
     assert_eq!(run(&["--help"]), (Some(0), false, true));

@@ -112,7 +112,7 @@ fn a_slip_in_the_place_of_a_database_begins_no_new_one() {
     assert_eq!(run(home.path(), &["--database", "sqlite:typo.db", "user", "create", "bob"]).0, 0);
     assert!(there());
     let (code, _, err) = run(home.path(), &["--database", "sqlite://typo.db", "user", "list"]);
-    assert!(code == 1 && err.contains("write `sqlite:///PATH`, or `sqlite:PATH`"), "{err}");
+    assert!(code == 2 && err.contains("write `sqlite:///PATH`, or `sqlite:PATH`"), "{err}");
 }
 
 #[test]
@@ -147,6 +147,19 @@ fn a_token_that_cannot_be_shown_is_told_of() {
     let (_, id) = said.split_once("end it: postern token revoke ").expect(&said);
     let id = id.split([':', '\n']).next().unwrap();
     gate.postern.cli(&["token", "revoke", id]);
+}
+
+#[test]
+fn files_that_are_no_text_or_named_twice_are_told() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("routes.yaml"), POLICY).unwrap();
+    std::fs::write(home.path().join("bytes.yaml"), b"version: 1\nroutes:\n  /\xff: public\n").unwrap();
+    let (code, _, err) = run(home.path(), &["check", "routes.yaml", "routes.yaml"]);
+    assert!(code == 2 && err.contains("routes.yaml is named twice"), "{err}");
+    for command in [&["check", "bytes.yaml"][..], &["matrix", "--policy", "bytes.yaml"], &["serve", "--policy", "bytes.yaml"]] {
+        let (code, _, err) = run(home.path(), command);
+        assert!(code != 0 && err.contains("line 3 is not UTF-8"), "{command:?}: {err}");
+    }
 }
 
 #[test]
