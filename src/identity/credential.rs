@@ -129,10 +129,9 @@ fn visible(token: &[u8]) -> Option<&str> {
 fn is_jwt(token: &[u8]) -> bool {
     let mut dots = memchr::memchr_iter(b'.', token);
     let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else { return false };
-    // Without a branch, so that many bytes are looked at in one.
-    let is_letter = |b: u8| {
-        (b.wrapping_sub(b'0') < 10) | ((b | 0x20).wrapping_sub(b'a') < 26) | (b == b'-') | (b == b'_') | (b == b'.')
-    };
+    // Without a branch, so that many bytes are looked at in one. From `-` to `9` there are `.` and `/` between.
+    let is_letter =
+        |b: u8| ((b.wrapping_sub(b'-') < 13) & (b != b'/')) | ((b | 0x20).wrapping_sub(b'a') < 26) | (b == b'_');
     first > 0 && second > first + 1 && second + 1 < token.len() && every(token, is_letter)
 }
 
@@ -296,5 +295,20 @@ mod tests {
         assert!(ask(&with("postern=a; postern=b"), None, all()) == Credential::Ambiguous);
         assert!(ask(&with("postern="), None, all()) == Credential::Refused);
         assert!(ask(&with("postern=abc"), None, Schemes::default()) == Credential::None, "not taken here");
+    }
+
+    #[test]
+    fn a_jwt_is_letters_of_base64url_and_two_dots() {
+        let is_letter = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        // One other byte, wherever it stands in many.
+        for (b, at) in (0..=u8::MAX).flat_map(|b| [1, 30, 90, 149].map(|at| (b, at))) {
+            let mut token = [b'a'; 150];
+            (token[10], token[80]) = (b'.', b'.');
+            token[at] = b;
+            assert_eq!(super::is_jwt(&token), is_letter(b), "{b} at {at}");
+        }
+        for none in ["", ".", "..", "a..c", ".b.c", "a.b.", "a.b", "a.b.c.d"] {
+            assert!(!super::is_jwt(none.as_bytes()), "{none}");
+        }
     }
 }

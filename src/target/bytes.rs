@@ -57,14 +57,16 @@ pub(super) fn is_carriable(b: u8) -> bool {
     (b > b' ') & (b < 0x7f) & (b != b'#') & (b != b'<') & (b != b'>') & (b != b'`')
 }
 
-/// Whether every byte is good. Sixteen at a time without a branch, so that they fit a register; the last ones overlap.
+/// Whether every byte is good. Many at a time without a branch, and sixteen fit a register; the last ones overlap.
 #[inline]
 pub(crate) fn every(bytes: &[u8], good: impl Fn(u8) -> bool + Copy) -> bool {
     fn chunk<const N: usize>(chunk: &[u8; N], good: impl Fn(u8) -> bool) -> bool {
         chunk.iter().fold(0, |bad, &b| bad | u8::from(!good(b))) == 0
     }
     if let Some(last) = bytes.last_chunk::<16>() {
-        bytes.as_chunks::<16>().0.iter().all(|sixteen| chunk(sixteen, good)) && chunk(last, good)
+        let (long, rest) = bytes.as_chunks::<64>();
+        let rest = || rest.as_chunks::<16>().0.iter().all(|sixteen| chunk(sixteen, good));
+        long.iter().all(|many| chunk(many, good)) && rest() && chunk(last, good)
     } else if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
         chunk(first, good) && chunk(last, good)
     } else {
@@ -89,5 +91,23 @@ pub(super) fn hex(b: u8) -> Option<u8> {
         b'a'..=b'f' => Some(b - b'a' + 10),
         b'A'..=b'F' => Some(b - b'A' + 10),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::every;
+
+    #[test]
+    fn one_bad_byte_is_found_wherever_it_stands() {
+        for length in 0..200 {
+            let mut bytes = vec![b'a'; length];
+            assert!(every(&bytes, |b| b == b'a'), "{length}");
+            for at in 0..length {
+                bytes[at] = b'b';
+                assert!(!every(&bytes, |b| b == b'a'), "{at} of {length}");
+                bytes[at] = b'a';
+            }
+        }
     }
 }

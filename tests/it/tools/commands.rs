@@ -156,7 +156,9 @@ fn files_that_are_no_text_or_named_twice_are_told() {
     std::fs::write(home.path().join("bytes.yaml"), b"version: 1\nroutes:\n  /\xff: public\n").unwrap();
     let (code, _, err) = run(home.path(), &["check", "routes.yaml", "routes.yaml"]);
     assert!(code == 2 && err.contains("routes.yaml is named twice"), "{err}");
-    for command in [&["check", "bytes.yaml"][..], &["matrix", "--policy", "bytes.yaml"], &["serve", "--policy", "bytes.yaml"]] {
+    for command in
+        [&["check", "bytes.yaml"][..], &["matrix", "--policy", "bytes.yaml"], &["serve", "--policy", "bytes.yaml"]]
+    {
         let (code, _, err) = run(home.path(), command);
         assert!(code != 0 && err.contains("line 3 is not UTF-8"), "{command:?}: {err}");
     }
