@@ -205,6 +205,6 @@ pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Res
     };
     let group = Shown::from(store.edit_group(&group.as_str().into(), edit).await?);
     let (permissions, users) = (group.permissions.len(), group.users);
-    out.done(&group, None, &format!("changed group {}: {permissions} permissions, {users} users", group.name))?;
+    out.done(&group, None, &format!("changed group {}: permissions: {permissions}, users: {users}", group.name))?;
     Ok(Exit::Ok)
 }

@@ -109,6 +109,16 @@ impl Common {
         sources
     }
 
+    /// That nobody has given what counts for nothing.
+    fn unused(&self, why: &str) -> Result<(), Failure> {
+        // A container's environment names one for every command.
+        let config = self.config.is_some() && std::env::var_os("POSTERN_CONFIG").is_none();
+        let given = [("--config", config), ("--database", self.database.is_some())];
+        let Some((flag, _)) = given.iter().find(|(_, is_given)| *is_given) else { return Ok(()) };
+        eprintln!("error: {why}: leave out {flag}");
+        Err(Failure::Usage)
+    }
+
     /// Reads the configuration; findings go to standard error.
     ///
     /// # Errors
@@ -204,7 +214,9 @@ pub fn main() -> ExitCode {
         };
     }
     let done = match command {
-        Command::Demo(args) => demo::run(args),
+        Command::Demo(args) => {
+            common.unused("the demo has a configuration and a database of its own").and_then(|()| demo::run(args))
+        }
         Command::Serve(args) => serve::run(&common, &args),
         Command::Check(args) => check(&common, &args),
         Command::Test(args) => common

@@ -288,6 +288,6 @@ pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Res
     };
     let role = Shown::from(store.edit_role(&role.into(), edit).await?);
     let (permissions, users) = (role.permissions.len(), role.users);
-    out.done(&role, None, &format!("changed {}: {permissions} permissions, {users} users", role.title()))?;
+    out.done(&role, None, &format!("changed {}: permissions: {permissions}, users: {users}", role.title()))?;
     Ok(Exit::Ok)
 }

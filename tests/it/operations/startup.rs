@@ -176,6 +176,7 @@ fn wrong_usage_is_2() {
         &["serve", "--listen", "8081"],
         &["serve", "--upstream", "127.0.0.1:8000"],
         &["token", "create"],
+        &["--database", "sqlite:x.db", "demo"],
     ] {
         assert_eq!(run(args), (Some(2), true, false), "{args:?}");
     }
