@@ -81,8 +81,9 @@ fn messages_pass_both_ways_beside_other_streams() {
             assert_eq!(get(&mut send, "/nowhere").await, 404);
         }
         eventually("they are counted", || (gate.postern.metric("postern_websockets_open") == 2.0).then_some(()));
-        first.close(None).await.unwrap();
-        while first.next().await.is_some() {}
+        // The other side answers it and ends the stream, perhaps before the last flush of ours.
+        let _ = first.close(None).await;
+        while first.next().await.is_some_and(|message| message.is_ok()) {}
         // Gone without a word: the stream is reset.
         drop(second);
         eventually("counted down", || (gate.postern.metric("postern_websockets_open") == 0.0).then_some(()));
