@@ -268,8 +268,15 @@ fn at_a_terminal_there_are_colours_for_who_wants_them() {
     let home = tempfile::tempdir().unwrap();
     let serve = "postern serve --listen 127.0.0.1:0 --admin 127.0.0.1:0 --upstream http://127.0.0.1:9";
     for colours in [true, false] {
-        let (_script, shown) = at_a_terminal(serve, home.path(), colours, "serving");
+        let (mut script, shown) = at_a_terminal(serve, home.path(), colours, "serving");
         assert_eq!(shown.contains('\x1b'), colours, "{shown:?}");
+        // Ctrl-C: closing the terminal would only have it read its files again.
+        script.0.stdin.as_mut().unwrap().write_all(b"\x03").unwrap();
+        let since = postern::clock::monotonic();
+        while script.0.try_wait().unwrap().is_none() {
+            assert!(postern::clock::monotonic().duration_since(since) < Duration::from_secs(20), "Ctrl-C is not heard");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
