@@ -4,9 +4,10 @@
 //! Exit code 0: the files can be used (there may be warnings); 1: they cannot; 2: they could not be checked.
 
 use crate::policy::{self, Names};
+use crate::telemetry::log::takes_colour;
 use crate::yaml::{self, Findings, Severity};
 use serde_json::json;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -70,7 +71,7 @@ pub fn check(files: &[PathBuf], names: Option<&Names>) -> Result<Report, Vec<Str
 /// Runs the command. `declared` is what the configuration of `--config` says, if there was one to load.
 #[must_use]
 pub fn run(args: &Args, declared: Option<&Declared>) -> ExitCode {
-    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let colour = takes_colour(&io::stdout());
     // A closed pipe is the reader's wish to hear no more.
     ExitCode::from(print(args, declared, colour, &mut io::stdout().lock(), &mut io::stderr().lock()).unwrap_or(1))
 }
@@ -90,7 +91,7 @@ pub fn print(
         Some(declared) if args.files.is_empty() => &declared.files,
         _ => &args.files,
     };
-    if let (true, Some(_)) = (files.is_empty(), declared) {
+    if files.is_empty() && declared.is_some() {
         if args.json {
             writeln!(out, "{}", Report { files: 0, routes: Some(0), findings: Findings::default() }.to_json())?;
         } else {

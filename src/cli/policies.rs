@@ -1,6 +1,7 @@
 //! Policy files for the author's tools: read, checked, or told why not.
 
 use crate::policy::{self, Names, Policy};
+use crate::telemetry::log::takes_colour;
 use crate::yaml::{self, Findings};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -83,8 +84,7 @@ impl Pages<'_> {
 
 /// Runs a tool on the process's own pages. A closed pipe is the reader's wish to hear no more.
 pub fn on_standard_pages(run: impl FnOnce(&mut Pages<'_>) -> Result<u8, Early>) -> std::process::ExitCode {
-    use std::io::IsTerminal;
-    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let colour = takes_colour(&io::stdout());
     let mut out = io::BufWriter::new(io::stdout().lock());
     let code = run(&mut Pages { out: &mut out, err: &mut io::stderr().lock(), colour });
     let code = code.or_else(Early::code).and_then(|code| out.flush().map(|()| code));

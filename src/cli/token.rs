@@ -138,13 +138,12 @@ fn expiry(within: Option<&str>, at: Option<&str>, now: i64) -> Result<Option<i64
     match (within, at) {
         (None, None) => Ok(None),
         (Some(within), None) => Ok(Some(now.saturating_add(parse_duration(within).map_err(invalid("expires_in"))?))),
-        (None, Some(at)) => match parse_time(at)
-            .map_err(|problem| format!("{problem}; expires_in counts from now, as in 30d"))
-            .map_err(invalid("expires_at"))?
-        {
-            time if time > now => Ok(Some(time)),
-            _ => Err(DirectoryError::invalid("expires_at", "a time to come; expires_in counts from now, as in 30d")),
-        },
+        (None, Some(at)) => {
+            let time =
+                parse_time(at).and_then(|time| if time > now { Ok(time) } else { Err("a time to come".to_owned()) });
+            let told = time.map_err(|problem| format!("{problem}; expires_in counts from now, as in 30d"));
+            told.map(Some).map_err(invalid("expires_at"))
+        }
         (Some(_), Some(_)) => Err(DirectoryError::invalid("expires_at", "not beside expires_in")),
     }
 }

@@ -15,10 +15,16 @@ pub enum Format {
     Json,
 }
 
-/// Whether standard error takes colours (<https://no-color.org>).
+/// Whether somebody who wants colours sees this stream (<https://no-color.org>).
+#[must_use]
+pub fn takes_colour(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether standard error takes colours.
 #[must_use]
 pub fn colour() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    takes_colour(&std::io::stderr())
 }
 
 /// Starts logging; the level comes from `POSTERN_LOG` (as `RUST_LOG` is written), otherwise `info`.

@@ -48,7 +48,7 @@ impl Credentials for Audited {
         issuer: &str,
         subject: &str,
     ) -> Result<SubjectRecord, DirectoryError> {
-        let sink = self.open()?;
+        let sink = self.target.open()?;
         let record = self.inner.bind_subject(user, issuer, subject).await?;
         self.note(sink, "subject.bind", None, &[(Value::Null, value(Some(&record)))])?;
         Ok(record)
@@ -60,7 +60,7 @@ impl Credentials for Audited {
         issuer: &str,
         subject: &str,
     ) -> Result<SubjectRecord, DirectoryError> {
-        let sink = self.open()?;
+        let sink = self.target.open()?;
         let record = self.inner.unbind_subject(user, issuer, subject).await?;
         self.note(sink, "subject.unbind", None, &[(value(Some(&record)), Value::Null)])?;
         Ok(record)

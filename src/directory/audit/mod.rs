@@ -85,10 +85,6 @@ impl Audited {
         }
     }
 
-    fn open(&self) -> Result<Sink, StoreError> {
-        self.target.open()
-    }
-
     /// Writes down one operation on records: pairs of what was and what is.
     fn note(
         &self,

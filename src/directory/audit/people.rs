@@ -23,7 +23,7 @@ impl People for Audited {
         password: Option<PasswordHash>,
         chosen: Date,
     ) -> Result<UserRecord, DirectoryError> {
-        let sink = self.open()?;
+        let sink = self.target.open()?;
         let asked = json!({ "password": if password.is_some() { "set" } else { "taken" } });
         let record = self.inner.set_password(user, password, chosen).await?;
         let shown = value(Some(&record));
@@ -43,7 +43,7 @@ impl People for Audited {
         new: PasswordHash,
         chosen: Date,
     ) -> Result<bool, StoreError> {
-        let sink = self.open()?;
+        let sink = self.target.open()?;
         let done = self.inner.exchange_password(user, old, new, chosen).await?;
         if done {
             let shown = value(self.inner.user(&user.into()).await.ok().as_ref());
@@ -58,7 +58,7 @@ impl People for Audited {
     }
 
     async fn edit_profile(&self, user: &UserSelector, edit: ProfileEdit) -> Result<Profile, DirectoryError> {
-        let sink = self.open()?;
+        let sink = self.target.open()?;
         let asked = json!({ "user": user.to_string() });
         let before = value(self.inner.profile(user).await.ok().as_ref());
         let profile = self.inner.edit_profile(user, edit).await?;
@@ -75,7 +75,7 @@ impl People for Audited {
     }
 
     async fn create_email(&self, user: &UserSelector, email: NewEmail) -> Result<EmailRecord, DirectoryError> {
-        let sink = self.open()?;
+        let sink = self.target.open()?;
         let record = self.inner.create_email(user, email).await?;
         self.note(sink, "email.create", None, &[(Value::Null, value(Some(&record)))])?;
         Ok(record)
@@ -88,7 +88,7 @@ impl People for Audited {
         verified: Option<bool>,
         is_primary: Option<bool>,
     ) -> Result<EmailRecord, DirectoryError> {
-        let sink = self.open()?;
+        let sink = self.target.open()?;
         let before = value(self.inner.email(user, id).await.ok().as_ref());
         let record = self.inner.edit_email(user, id, verified, is_primary).await?;
         self.note(sink, "email.edit", None, &[(before, value(Some(&record)))])?;
@@ -96,7 +96,7 @@ impl People for Audited {
     }
 
     async fn delete_email(&self, user: UserId, id: i64) -> Result<EmailRecord, DirectoryError> {
-        let sink = self.open()?;
+        let sink = self.target.open()?;
         let record = self.inner.delete_email(user, id).await?;
         self.note(sink, "email.delete", None, &[(value(Some(&record)), Value::Null)])?;
         Ok(record)
@@ -107,7 +107,7 @@ impl People for Audited {
     }
 
     async fn create_sealed_token(&self, token: NewSealedToken) -> Result<SealedToken, DirectoryError> {
-        let sink = self.open()?;
+        let sink = self.target.open()?;
         let kept = self.inner.create_sealed_token(token).await?;
         let record = self.inner.token(kept.token).await?;
         self.note(sink, "token.login", None, &[(Value::Null, value(Some(&record)))])?;
@@ -115,7 +115,7 @@ impl People for Audited {
     }
 
     async fn import(&self, pieces: Pieces) -> Result<ImportReport, DirectoryError> {
-        let sink = self.open()?;
+        let sink = self.target.open()?;
         let report = self.inner.import(pieces).await?;
         self.note(sink, "import", None, &[(Value::Null, value(Some(&report)))])?;
         Ok(report)

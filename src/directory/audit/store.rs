@@ -24,7 +24,7 @@ fn asked(edit: &BundleEdit) -> Value {
 /// Records that were made.
 macro_rules! made {
     ($audited:ident, $what:literal, $made:expr) => {{
-        let sink = $audited.open().map_err(|error| BatchError { index: 0, error: error.into() })?;
+        let sink = $audited.target.open().map_err(|error| BatchError { index: 0, error: error.into() })?;
         let records = $made.await?;
         let pairs: Vec<_> = records.iter().map(|record| (Value::Null, value(Some(record)))).collect();
         let noted = $audited.note(sink, $what, None, &pairs);
@@ -36,7 +36,7 @@ macro_rules! made {
 /// A record that was changed.
 macro_rules! changed {
     ($audited:ident, $what:literal, $before:expr, $change:expr, $asked:expr) => {{
-        let sink = $audited.open()?;
+        let sink = $audited.target.open()?;
         // What is not there is the operation's to tell.
         let before = value($before.await.ok().as_ref());
         let asked: Option<Value> = $asked;
@@ -49,7 +49,7 @@ macro_rules! changed {
 /// A record that is gone.
 macro_rules! deleted {
     ($audited:ident, $what:literal, $delete:expr) => {{
-        let sink = $audited.open()?;
+        let sink = $audited.target.open()?;
         let record = $delete.await?;
         $audited.note(sink, $what, None, &[(value(Some(&record)), Value::Null)])?;
         Ok(record)

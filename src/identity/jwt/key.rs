@@ -112,7 +112,7 @@ impl Algorithm {
             Self::ES384 => ParsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, bytes),
             Self::ES512 => ParsedPublicKey::new(&signature::ECDSA_P521_SHA512_FIXED, bytes),
             Self::EdDSA => ParsedPublicKey::new(&signature::ED25519, bytes),
-            // It measures what it verifies with only then.
+            // The parser takes what is too short, and only the verification would refuse it.
             _ if PublicEncryptingKey::from_der(bytes).is_ok() => ParsedPublicKey::new(self.rsa()?, bytes),
             _ => return None,
         };

@@ -137,11 +137,12 @@ impl<B: HttpBody<Data = Bytes> + Unpin + 'static> Call<B> {
             stream.place.retire();
         }
         let again = (is_refused || is_unseen) && self.upload.as_mut().is_none_or(Upload::begin_again);
-        match (again, is_refused) {
-            (false, _) => Failed::Fault(error.into()),
-            (true, true) => Failed::Refused(error.into()),
-            (true, false) => Failed::Unseen(error.into()),
-        }
+        let failed = match again {
+            false => Failed::Fault,
+            true if is_refused => Failed::Refused,
+            true => Failed::Unseen,
+        };
+        failed(error.into())
     }
 
     /// What is to be read behind the answer's head; `None` where it has no body. A request that is not sent whole by then goes on

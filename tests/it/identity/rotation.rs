@@ -52,20 +52,30 @@ fn becomes(gate: &Gate, authorization: &str, wanted: u16) {
     eventually(&format!("{wanted}"), || (status(gate, authorization) == wanted).then_some(()));
 }
 
+/// One of the keys, as a file has it.
+fn set(made: &Value, name: &str) -> String {
+    json!({ "keys": [made["jwks"][name]] }).to_string()
+}
+
+/// A gate whose issuer has its keys in the file `keys.json`.
+fn with_keys(set: &str) -> Gate {
+    let issuer = format!("  jwt: [{{ issuer: {ISSUER}, audience: postern, jwks: keys.json, algorithms: [ES256] }}]\n");
+    let gate = gate(&issuer, &[("keys.json", set)]);
+    bind(&gate);
+    gate
+}
+
 #[test]
 fn a_file_of_keys_is_exchanged_and_a_broken_one_is_not_believed() {
     let made = tokens(true);
-    let set = |name: &str| json!({ "keys": [made["jwks"][name]] }).to_string();
-    let issuer = format!("  jwt: [{{ issuer: {ISSUER}, audience: postern, jwks: keys.json, algorithms: [ES256] }}]\n");
-    let gate = gate(&issuer, &[("keys.json", &set("one"))]);
-    bind(&gate);
+    let gate = with_keys(&set(&made, "one"));
     becomes(&gate, &jwt(&made, 0), 200);
     assert_eq!(status(&gate, &jwt(&made, 1)), 401);
-    write(&gate, "keys.json", &set("two"));
+    write(&gate, "keys.json", &set(&made, "two"));
     one_more(&gate, "identity", "loaded", 0.0);
     assert_eq!([status(&gate, &jwt(&made, 0)), status(&gate, &jwt(&made, 1))], [401, 200]);
     // Half a file is no file.
-    write(&gate, "keys.json", &set("one")[..40]);
+    write(&gate, "keys.json", &set(&made, "one")[..40]);
     one_more(&gate, "identity", "failed", 0.0);
     said(&gate, &["\"ERROR\"", "keys.json", "it is not JSON"]);
     assert_eq!(status(&gate, &jwt(&made, 1)), 200);
@@ -74,7 +84,7 @@ fn a_file_of_keys_is_exchanged_and_a_broken_one_is_not_believed() {
     let ready = gate.postern.admin("/readyz");
     assert_eq!(ready.status, 200);
     assert!(ready.json()["checks"]["identity"].as_str().unwrap().starts_with("the running one stays: "));
-    write(&gate, "keys.json", &set("one"));
+    write(&gate, "keys.json", &set(&made, "one"));
     one_more(&gate, "identity", "loaded", 1.0);
     assert_eq!([status(&gate, &jwt(&made, 0)), status(&gate, &jwt(&made, 1))], [200, 401]);
     assert!(gate.postern.admin("/readyz").json()["checks"]["identity"].is_null());
@@ -106,10 +116,7 @@ fn a_key_alone(made: &Value) {
 #[test]
 fn what_is_no_file_of_keys_holds_up_nothing() {
     let made = tokens(true);
-    let set = |name: &str| json!({ "keys": [made["jwks"][name]] }).to_string();
-    let issuer = format!("  jwt: [{{ issuer: {ISSUER}, audience: postern, jwks: keys.json, algorithms: [ES256] }}]\n");
-    let gate = gate(&issuer, &[("keys.json", &set("one"))]);
-    bind(&gate);
+    let gate = with_keys(&set(&made, "one"));
     becomes(&gate, &jwt(&made, 0), 200);
     let place = gate.postern.home().join("keys.json");
     std::fs::remove_file(&place).unwrap();
@@ -117,7 +124,7 @@ fn what_is_no_file_of_keys_holds_up_nothing() {
     said(&gate, &["keys.json", "it is no file"]);
     assert_eq!(status(&gate, &jwt(&made, 0)), 200);
     std::fs::remove_file(&place).unwrap();
-    write(&gate, "keys.json", &set("two"));
+    write(&gate, "keys.json", &set(&made, "two"));
     becomes(&gate, &jwt(&made, 1), 200);
     assert_eq!(status(&gate, &jwt(&made, 0)), 401);
 }
