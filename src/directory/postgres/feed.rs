@@ -7,6 +7,7 @@
 
 use super::connect::Target;
 use super::error::Failure;
+use super::outage::Outage;
 use super::statement::typed;
 use super::transaction::within;
 use super::{Inner, Options};
@@ -72,6 +73,8 @@ pub(super) struct Feed {
     options: Options,
     /// The connection is a session of our own.
     direct: bool,
+    /// Ends when the server takes our connection.
+    outage: Arc<Outage>,
     /// Something may have changed.
     news: Arc<Notify>,
     link: Mutex<Link>,
@@ -96,12 +99,13 @@ struct Up {
 }
 
 impl Feed {
-    pub(super) fn new(target: Target, options: Options, direct: bool) -> Self {
+    pub(super) fn new(target: Target, options: Options, direct: bool, outage: Arc<Outage>) -> Self {
         let link = Mutex::new(Link::Down { since: None, again: None, pause: PAUSE.0 });
         Self {
             target,
             options,
             direct,
+            outage,
             news: Arc::default(),
             link,
             hurry: AtomicBool::new(false),
@@ -173,7 +177,10 @@ impl Feed {
         };
         if !matches!(link, Link::Up(up) if !up.client.is_closed()) {
             *link = match self.connect().await {
-                Ok(up) => Link::Up(up),
+                Ok(up) => {
+                    self.outage.ends();
+                    Link::Up(up)
+                }
                 Err(error) => {
                     let again = now.checked_add(pause);
                     Link::Down { since: Some(error), again, pause: pause.saturating_mul(2).min(PAUSE.1) }

@@ -85,7 +85,7 @@ pub struct PostgresStore {
 
 struct Inner {
     pool: Pool,
-    outage: Outage,
+    outage: Arc<Outage>,
     /// Connections are sessions of our own: no pooler stands between.
     direct: bool,
     options: Options,
@@ -103,8 +103,9 @@ impl PostgresStore {
     pub async fn open(target: &Target, options: Options) -> Result<Self, OpenError> {
         let open::Opened { key, identity, direct } = open::database(target, &options).await?;
         let pool = target.pool(&options).map_err(|problem| target.refused(problem))?;
-        let feed = Feed::new(target.clone(), options, direct);
-        let inner = Arc::new(Inner { pool, outage: Outage::default(), direct, options, feed });
+        let outage = Arc::<Outage>::default();
+        let feed = Feed::new(target.clone(), options, direct, Arc::clone(&outage));
+        let inner = Arc::new(Inner { pool, outage, direct, options, feed });
         Ok(Self { key, identity, inner, runtime: Handle::current() })
     }
 

@@ -1,6 +1,8 @@
 //! A server that takes no connection is not asked by everybody who would like one: after a refusal nobody tries for a moment,
 //! so that neither a server that starts nor one that is full is kept busy with saying no.
 //!
+//! Whoever connects first ends it for all: the feed of changes, or one of the pool.
+//!
 //! Who finds no connection at all is told at once. Where there are others of ours, one of them is waited for: a server
 //! that has no more for us still serves by those.
 
@@ -27,7 +29,7 @@ impl Outage {
     }
 
     /// Whether there was one, which is over.
-    fn ends(&self) -> bool {
+    pub(super) fn ends(&self) -> bool {
         self.0.lock().take().is_some()
     }
 
