@@ -23,6 +23,7 @@ pub mod phone;
 pub mod policy;
 pub mod redis;
 pub mod reload;
+pub mod secret;
 pub mod server;
 pub mod target;
 pub mod telemetry;

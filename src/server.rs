@@ -58,7 +58,7 @@ pub enum StartError {
     Store(#[from] crate::directory::StoreError),
     /// A secret of the configuration is not there.
     #[error(transparent)]
-    Secret(#[from] crate::config::SecretError),
+    Secret(#[from] crate::secret::SecretError),
     /// Tokens cannot be encrypted.
     #[error("identity.token.key: {0}")]
     Seal(#[from] crate::directory::seal::SealError),

@@ -122,6 +122,14 @@ def serve(store, users, organizations, place):
         client = Client(server.port)
         return {"start_seconds": started, "cold": spread([client.ask(*path) for path in paths]),
                 "warm": spread([client.ask(*path) for path in paths * 2][len(paths):])}
+    except ConnectionError as error:
+        # It may be about to say why.
+        try:
+            server.process.wait(30)
+        except subprocess.TimeoutExpired:
+            pass
+        with open(server.log) as log:
+            raise SystemExit("%s; it ended with %s and said: %s" % (error, server.process.poll(), log.read())) from error
     finally:
         server.stop()
 

@@ -27,13 +27,14 @@ pub mod token;
 pub mod value;
 pub mod who;
 
-use crate::config::accounts::{Accounts, Passwords};
+use crate::config::accounts::Accounts;
 use crate::directory::Store;
 use crate::directory::seal::Sealer;
 use crate::identity::Identity;
 use crate::limit::Shared;
 use crate::login::Login;
 use crate::mail::Mailer;
+use crate::password::Passwords;
 use axum::Router;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};

@@ -3,10 +3,10 @@
 use super::moment::parse_duration;
 use super::output::{Exit, Output, Record};
 use crate::clock;
-use crate::config::identity::SesameSettings;
 use crate::directory::{Store, UserKey};
 use crate::identity::sesame::primary_key::{Field, KeyType, PrimaryKey};
 use crate::identity::sesame::{Person, Sesame, isoformat};
+use crate::identity::settings::SesameSettings;
 use anyhow::{Context, bail};
 use data_encoding::HEXLOWER;
 use secrecy::ExposeSecret;

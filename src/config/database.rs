@@ -1,8 +1,9 @@
 //! `database:` — a URL, or a map with the URL and what does not belong into it.
 
-use super::secret::{self, SecretError, SecretSource};
-use super::sections::count;
+use super::part::count;
+use super::secret;
 use crate::directory::postgres::Target;
+use crate::secret::{SecretError, SecretSource};
 use crate::yaml::{Findings, Keys, Map, Node, Value};
 use std::path::{Path, PathBuf};
 

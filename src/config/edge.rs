@@ -1,6 +1,6 @@
 //! The data port: where it listens, TLS, the PROXY protocol.
 
-use super::sections::{section, set};
+use super::part::{section, set};
 use super::{Config, tcp_address};
 use crate::net::listen::Address;
 use crate::net::tls::{Files, Pair};

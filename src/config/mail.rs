@@ -1,6 +1,7 @@
 //! `mail:` and `public_url:` — who sends letters for us, and what their links begin with.
 
-use super::secret::{self, SecretSource};
+use super::secret;
+use crate::secret::SecretSource;
 use crate::yaml::{Findings, Keys, Map, Node};
 use http::Uri;
 use lettre::message::Mailbox;

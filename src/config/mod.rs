@@ -6,9 +6,10 @@
 pub mod accounts;
 mod database;
 mod edge;
-pub mod identity;
+mod identity;
 pub mod mail;
 mod overlay;
+mod part;
 mod redis;
 pub mod schema;
 mod secret;
@@ -16,20 +17,21 @@ mod sections;
 mod upstreams;
 mod written;
 
-use sections::tcp_address;
-
 pub use database::{Database, Postgres};
 pub use redis::{RedisConfig, RedisConfigError};
-pub use secret::{SecretError, SecretSource, are_filled, fill};
+pub use secret::{are_filled, fill};
 pub use written::Written;
 
 use crate::directory::audit;
+use crate::identity::settings::Settings;
 use crate::net;
 use crate::policy::Names;
+use crate::secret::SecretSource;
 use crate::telemetry;
 use crate::upstream::{self, Protocol, Upstream};
 use crate::yaml::Findings;
 use ipnet::IpNet;
+use part::tcp_address;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -172,7 +174,7 @@ pub struct Config {
     /// Secrets that policies may name.
     pub secrets: Vec<SecretSource>,
     /// Who may say who they are.
-    pub identity: identity::Identity,
+    pub identity: Settings,
     /// How people log in, and what they get.
     pub accounts: accounts::Accounts,
     /// Who sends letters for us.
@@ -302,7 +304,7 @@ impl Default for Config {
             upstreams: Vec::new(),
             policy: Vec::new(),
             secrets: Vec::new(),
-            identity: identity::Identity::default(),
+            identity: Settings::default(),
             accounts: accounts::Accounts::default(),
             mail: None,
             public_url: None,

@@ -1,7 +1,8 @@
 //! `redis:` — a URL, or a map of it and what a URL has no room for.
 
-use super::secret::{self, SecretError, SecretSource};
+use super::secret;
 use crate::redis::{Address, Settings};
+use crate::secret::{SecretError, SecretSource};
 use crate::yaml::{Findings, Keys, Node, Value};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,105 +1,9 @@
-//! `secrets:` — where the values of secrets are, and reading them when they are needed.
-//!
-//! They are read when a process starts to serve and not when a configuration is checked: a policy can be checked where its
-//! secrets are not.
+//! `secrets:`, and secrets of single keys: where each one is. A policy's own are given their values.
 
 use crate::policy::{Policy, is_secret_name};
+use crate::secret::{Place, SecretError, SecretSource};
 use crate::yaml::{Findings, Keys, Node, Value};
-use http::HeaderValue;
-use secrecy::{ExposeSecret, SecretString};
-use std::path::{Path, PathBuf};
-use thiserror::Error;
-
-/// Longest secret, in bytes.
-const MAX_LENGTH: u64 = 8 * 1024;
-
-/// A secret that policies may name.
-#[derive(Clone, Debug)]
-pub struct SecretSource {
-    /// Its name.
-    pub name: Box<str>,
-    from: From,
-}
-
-#[derive(Clone, Debug)]
-enum From {
-    Env(Box<str>),
-    File(PathBuf),
-    /// Written in the configuration, against advice.
-    Literal(SecretString),
-}
-
-/// Why a secret has no value. Says where it was looked for, never what was found.
-#[derive(Debug, Error)]
-pub enum SecretError {
-    /// The environment does not have it.
-    #[error("the secret `{0}` is not there: the environment has no `{1}`")]
-    NoVariable(Box<str>, Box<str>),
-    /// The file cannot be read.
-    #[error("the secret `{name}` is not there: cannot read {path}: {source}")]
-    NoFile {
-        /// Its name.
-        name: Box<str>,
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// It is empty, longer than 8 KiB, or has characters that a header cannot carry.
-    #[error("the secret `{0}` is empty, too long, or has characters that a header cannot carry")]
-    Unfit(Box<str>),
-    /// The configuration does not declare it.
-    #[error("the policy names the secret `{0}`, which `secrets` does not declare")]
-    Undeclared(Box<str>),
-}
-
-impl SecretSource {
-    /// The file that it is in, where it is in one.
-    #[must_use]
-    pub fn file(&self) -> Option<&Path> {
-        match &self.from {
-            From::File(path) => Some(path),
-            From::Env(_) | From::Literal(_) => None,
-        }
-    }
-
-    /// The value as a header carries it.
-    fn read(&self) -> Result<HeaderValue, SecretError> {
-        let text = self.text()?;
-        let text = text.expose_secret();
-        let fits = text.trim() == text && text.is_ascii();
-        let value = HeaderValue::from_str(text).ok().filter(|_| fits);
-        value.ok_or_else(|| SecretError::Unfit(self.name.clone()))
-    }
-
-    /// The value, without the line's end that editors put behind it.
-    ///
-    /// # Errors
-    /// It is not there, is empty or too long.
-    pub fn text(&self) -> Result<SecretString, SecretError> {
-        let text = match &self.from {
-            From::Literal(text) => text.clone(),
-            From::Env(variable) => std::env::var(&**variable)
-                .map(SecretString::from)
-                .map_err(|_| SecretError::NoVariable(self.name.clone(), variable.clone()))?,
-            From::File(path) => read_file(path).map_err(|source| SecretError::NoFile {
-                name: self.name.clone(),
-                path: path.clone(),
-                source,
-            })?,
-        };
-        let text = text.expose_secret().trim_end_matches(['\r', '\n']);
-        let fits = !text.is_empty() && text.len() as u64 <= MAX_LENGTH;
-        if fits { Ok(text.into()) } else { Err(SecretError::Unfit(self.name.clone())) }
-    }
-}
-
-fn read_file(path: &Path) -> std::io::Result<SecretString> {
-    use std::io::Read;
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(MAX_LENGTH + 2).read_to_string(&mut text)?;
-    Ok(text.into())
-}
+use std::path::Path;
 
 /// Gives the secrets that a policy names their values.
 ///
@@ -107,7 +11,7 @@ fn read_file(path: &Path) -> std::io::Result<SecretString> {
 /// One has none.
 pub fn fill(declared: &[SecretSource], policy: &Policy) -> Result<(), SecretError> {
     for secret in policy.secrets() {
-        secret.set(named(declared, secret.name())?.read()?);
+        secret.set(named(declared, secret.name())?.header()?);
     }
     Ok(())
 }
@@ -118,7 +22,7 @@ pub fn fill(declared: &[SecretSource], policy: &Policy) -> Result<(), SecretErro
 /// One would be given none.
 pub fn are_filled(declared: &[SecretSource], policy: &Policy) -> Result<bool, SecretError> {
     for secret in policy.secrets() {
-        if named(declared, secret.name())?.read()? != secret.value() {
+        if named(declared, secret.name())?.header()? != secret.value() {
             return Ok(false);
         }
     }
@@ -142,8 +46,8 @@ pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Vec<Sec
                 .help("a name is letters, digits, `_` and `-`, and begins with a letter");
             continue;
         }
-        if let Some(from) = from(name, &entry.value, base, findings) {
-            list.push(SecretSource { name: name.into(), from });
+        if let Some(place) = place(name, &entry.value, base, findings) {
+            list.push(SecretSource::new(name, place));
         }
     }
     list
@@ -151,10 +55,10 @@ pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Vec<Sec
 
 /// Reads one secret that is not among `secrets:`; `None` when it was reported.
 pub(super) fn one(name: &str, node: &Node, base: &Path, findings: &mut Findings) -> Option<SecretSource> {
-    Some(SecretSource { name: name.into(), from: from(name, node, base, findings)? })
+    Some(SecretSource::new(name, place(name, node, base, findings)?))
 }
 
-fn from(name: &str, node: &Node, base: &Path, findings: &mut Findings) -> Option<From> {
+fn place(name: &str, node: &Node, base: &Path, findings: &mut Findings) -> Option<Place> {
     let what = format!("secret `{name}`");
     let Value::Map(map) = &node.value else {
         // Whatever is reported about this file, its lines are not shown.
@@ -163,12 +67,12 @@ fn from(name: &str, node: &Node, base: &Path, findings: &mut Findings) -> Option
         findings.warning("literal_secret", node.span, format!("the {what} stands in the configuration itself")).help(
             format!("write `{{ env: {} }}` or `{{ file: PATH }}`", name.to_ascii_uppercase().replace(['-', '.'], "_")),
         );
-        return Some(From::Literal(text.to_owned().into()));
+        return Some(Place::Literal(text.to_owned().into()));
     };
     map.expect_keys(&what, Keys { known: &["env", "file"], not_yet: &[] }, findings);
     match (map.get("env"), map.get("file")) {
-        (Some(node), None) => Some(From::Env(node.expect_str("`env`", findings)?.into())),
-        (None, Some(node)) => Some(From::File(base.join(node.expect_str("`file`", findings)?))),
+        (Some(node), None) => Some(Place::Env(node.expect_str("`env`", findings)?.into())),
+        (None, Some(node)) => Some(Place::File(base.join(node.expect_str("`file`", findings)?))),
         _ => {
             let message = format!("{what} must have either `env` or `file`");
             findings.error("wrong_value", node.span, message).help("write `{ env: NAME }` or `{ file: PATH }`");
@@ -179,8 +83,9 @@ fn from(name: &str, node: &Node, base: &Path, findings: &mut Findings) -> Option
 
 #[cfg(test)]
 mod tests {
-    use super::{SecretError, fill, read};
+    use super::{fill, read};
     use crate::policy::{Names, Policy, load};
+    use crate::secret::SecretError;
     use crate::yaml::{Findings, parse};
     use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! The `upstreams` section: where requests go.
 
-use super::sections::{count, durations, section, set};
+use super::part::{count, durations, section, set};
 use crate::upstream::cluster::{Balance, Eject, Probe, Settings};
 use crate::upstream::{Address, HostHeader, Protocol, Scheme, Upstream, tls};
 use crate::yaml::{Entry, Findings, Keys, Map, Node, Span, Value};

@@ -2,8 +2,8 @@
 
 use super::body::AnswerBody;
 use super::exchange::Exchange;
-use super::headers::X_REQUEST_ID;
 use super::reply;
+use super::request_id::X_REQUEST_ID;
 use crate::api::{LARGEST_BODY, paths};
 use crate::decision::{Denial, Reason};
 use crate::telemetry::metrics::Outcome;

@@ -78,7 +78,7 @@ impl RequestBody {
     /// What follows the data: trailers that may pass, or the end.
     fn behind(&self, frame: Frame<Bytes>) -> Option<Result<Frame<Bytes>, BodyError>> {
         let trailers = frame.into_trailers().ok()?;
-        let passing = super::headers::request_trailers(&trailers, self.trailers.as_ref()?.policy());
+        let passing = super::trailers::of_request(&trailers, self.trailers.as_ref()?.policy());
         (!passing.is_empty()).then(|| Ok(Frame::trailers(passing)))
     }
 
@@ -212,7 +212,7 @@ impl UpstreamBody {
         let Some(body) = self.body.take() else { return };
         // They are not passed on over HTTP/1.1.
         if self.exchange.link().connection.is_stream() {
-            self.trailers = super::headers::trailers(body.trailers()).map(Box::new);
+            self.trailers = super::trailers::of_answer(body.trailers()).map(Box::new);
         }
         if let Some(connection) = body.into_connection() {
             self.pool.give_back(connection, self.to.take());

@@ -6,10 +6,10 @@
 use super::besides;
 use super::body::RequestBody;
 use super::forward::{Prepared, Sending};
-use super::headers::RequestId;
 use super::judge::{Entry, Fetched, Need, Noted, Stop, judge};
 use super::link::Link;
 use super::live::Rules;
+use super::request_id::RequestId;
 use super::span::{Traced, Way};
 use super::worker::Worker;
 use crate::decision::{Denial, Permit, Reason};

@@ -8,9 +8,10 @@ mod http2;
 use super::Answer;
 use super::body::{AnswerBody, RequestBody, UpstreamBody};
 use super::exchange::Exchange;
-use super::headers::{Stripped, Trace, Way, answer_passes, host, takes_trailers, vary_on_authorization};
+use super::headers::{Stripped, Way, answer_passes, host, vary_on_authorization};
 use super::live::Rules;
 use super::reply;
+use super::traceparent::Trace;
 use super::upgrade::{self, Handshake};
 use super::worker::Worker;
 use crate::decision::{CredentialNeed, Denial, Permit, Reason};
@@ -119,7 +120,7 @@ pub fn prepare(
         origin: client.origin(headers, &worker.shared.trusted_proxies),
         asked,
         trace: match exchange.traced() {
-            Some(traced) => Trace::settled(headers, traced),
+            Some(traced) => traced.place(headers),
             None => Trace::of(headers, client.is_trusted(), exchange.request_id(), &worker.entropy),
         },
         client: client.name(),
@@ -128,7 +129,7 @@ pub fn prepare(
     match &handshake {
         Some(handshake) => handshake.tell(&mut head),
         // gRPC servers want to hear it; to an upstream that turns out to speak HTTP/1.1 it is a hop-by-hop field.
-        None if pool.may_speak_http2() && takes_trailers(headers) => {
+        None if pool.may_speak_http2() && super::trailers::takes(headers) => {
             head.field(&TE, b"trailers");
             head.field(&CONNECTION, b"te");
         }

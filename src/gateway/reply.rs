@@ -6,7 +6,7 @@
 use super::body::AnswerBody;
 use super::exchange::Exchange;
 use super::grpc;
-use super::headers::X_REQUEST_ID;
+use super::request_id::X_REQUEST_ID;
 use crate::decision::{Denial, Reason};
 use crate::net::framing::{Class, Violation};
 use crate::policy::{Scheme, Schemes};

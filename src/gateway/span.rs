@@ -5,7 +5,8 @@
 //! semantic conventions for HTTP; what is ours is called `postern.…`. Neither holds a credential, a query or a body.
 
 use super::entropy::Entropy;
-use super::headers::{RequestId, Trace};
+use super::request_id::RequestId;
+use super::traceparent::Trace;
 use crate::telemetry::access::Line;
 use crate::telemetry::trace::Tracer;
 use http::HeaderMap;
@@ -70,13 +71,12 @@ impl Traced {
 
     /// What the upstream is told.
     #[must_use]
-    pub const fn traceparent(&self) -> &[u8; 55] {
-        &self.traceparent
+    pub fn place<'h>(&self, headers: &'h HeaderMap) -> Trace<'h> {
+        Trace::settled(headers, self.traceparent, self.goes_on())
     }
 
     /// Somebody else began it.
-    #[must_use]
-    pub const fn goes_on(&self) -> bool {
+    const fn goes_on(&self) -> bool {
         self.parent.is_some()
     }
 

@@ -2,7 +2,7 @@
 
 use super::body::BodyError;
 use super::exchange::Exchange;
-use super::headers::answer_trailer_passes;
+use super::trailers::answer_passes;
 use crate::net::deadline::{Phase, Ticks};
 use crate::upstream::h2::Body;
 use bytes::Bytes;
@@ -75,7 +75,7 @@ fn is_empty(frame: &Result<Frame<Bytes>, BodyError>) -> bool {
 }
 
 fn passing(mut trailers: HeaderMap) -> HeaderMap {
-    let out: Vec<HeaderName> = trailers.keys().filter(|name| !answer_trailer_passes(name)).cloned().collect();
+    let out: Vec<HeaderName> = trailers.keys().filter(|name| !answer_passes(name)).cloned().collect();
     for name in out {
         trailers.remove(name);
     }

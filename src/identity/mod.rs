@@ -10,16 +10,16 @@ pub mod credential;
 pub mod jwt;
 pub mod sesame;
 pub mod session;
+pub mod settings;
 
 pub use credential::{Credential, Places, Presented, read};
 
-use crate::config::SecretError;
-use crate::config::accounts::Passwords;
-use crate::config::identity::{Identity as Settings, JwtIssuer, JwtKeys};
 use crate::directory::token::TokenDigest;
 use crate::directory::{NewSession, SessionSnapshot, Store, StoreError, UserKey};
 use crate::id::UserId;
 use crate::membership::{self, Found, Kind, Life, Lookup, Memberships};
+use crate::password::Passwords;
+use crate::secret::SecretError;
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 use jwt::fetch::FetchError;
@@ -30,6 +30,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sesame::primary_key::Field;
 use sesame::{Opened, Person, Sesame, Version};
 use session::SessionToken;
+use settings::{JwtIssuer, JwtKeys, Settings};
 use std::fmt;
 use std::sync::Arc;
 use thiserror::Error;

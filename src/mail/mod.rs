@@ -4,8 +4,8 @@
 //! tried again, each time later; what the server refuses for good is not. A letter's text is a secret: logs say that one was not
 //! sent, and why, but not what it says nor to whom.
 
-use crate::config::SecretError;
 use crate::config::mail::{Mail, Tls};
+use crate::secret::SecretError;
 use crate::telemetry::counters::Count;
 use lettre::address::AddressError;
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};

@@ -6,11 +6,13 @@
 //! does not exist as for one who does.
 
 mod pool;
+mod settings;
 mod stored;
 #[cfg(test)]
 mod tests;
 
 pub use pool::{Busy, Pool, PoolSettings};
+pub use settings::Passwords;
 
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;

@@ -4,8 +4,8 @@
 
 use super::{Reloadable, Swap, Trouble};
 use crate::config::Config;
-use crate::config::identity::Identity as Settings;
 use crate::identity::Identity;
+use crate::identity::settings::Settings;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,9 +1,10 @@
 //! The policy with its secrets and upstreams: loaded from the configuration, compared with the one in force, exchanged.
 
 use super::{LINES, Reloadable, Status, Swap, Trouble};
-use crate::config::{self, Config, SecretError, Wider};
+use crate::config::{self, Config, Wider};
 use crate::gateway::{InForce, Live};
 use crate::policy::{self, Policy};
+use crate::secret::SecretError;
 use crate::tools::matrix::{Comparison, Difference, compare};
 use crate::upstream::tls::TlsError;
 use crate::upstream::{Destinations, Upstream};

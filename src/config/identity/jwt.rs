@@ -1,45 +1,16 @@
 //! `identity.jwt` — issuers of JWTs, and where their keys are.
 
-use crate::config::secret::{self, SecretSource};
+use crate::config::secret;
 use crate::facts::Level;
 use crate::identity::jwt::key::Algorithm;
 use crate::identity::jwt::principal::{ClaimIs, OrgBy, Principal, Tenants};
 use crate::identity::jwt::ring::Pace;
+use crate::identity::settings::{JwtIssuer, JwtKeys};
 use crate::yaml::{Findings, Keys, Map, Node, Span, Value, suggest};
 use http::Uri;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
-
-/// An issuer of JWTs.
-#[derive(Clone, Debug)]
-pub struct JwtIssuer {
-    /// What `iss` must be.
-    pub issuer: Box<str>,
-    /// What `aud` must be or contain; `None` is `any`.
-    pub audiences: Option<Box<[Box<str>]>>,
-    /// How it signs.
-    pub algorithms: Box<[Algorithm]>,
-    /// How far its clock may be from ours.
-    pub leeway: Duration,
-    /// Who its subjects are.
-    pub principal: Principal,
-    /// Where its keys are.
-    pub keys: JwtKeys,
-    /// How often they are fetched.
-    pub pace: Pace,
-}
-
-/// Where an issuer's keys are.
-#[derive(Clone, Debug)]
-pub enum JwtKeys {
-    /// A JWK set in a file.
-    File(PathBuf),
-    /// A JWK set at an address, and the certificates that its TLS is verified with, where they are not the public ones.
-    Url(Uri, Option<PathBuf>),
-    /// One public key in PEM, or an HMAC secret.
-    Key(SecretSource),
-}
 
 /// Reads the section; what was reported is left out.
 pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Vec<JwtIssuer> {

@@ -6,57 +6,16 @@ mod jwt;
 mod sesame;
 mod session;
 
-pub use jwt::{JwtIssuer, JwtKeys};
-pub use sesame::SesameSettings;
-
-use super::secret::SecretSource;
-use crate::identity::session::Settings as Session;
-use crate::policy::{Scheme, Schemes};
+use crate::identity::settings::Settings;
 use crate::yaml::{Findings, Map, Node};
 use std::path::Path;
-
-/// The section, checked; secrets are read when a process starts to serve.
-#[derive(Clone, Debug, Default)]
-pub struct Identity {
-    /// Issuers of JWTs.
-    pub jwt: Vec<JwtIssuer>,
-    /// Sesame tokens, where they are taken.
-    pub sesame: Option<SesameSettings>,
-    /// Sessions, where they are taken.
-    pub session: Option<Session>,
-}
-
-impl Identity {
-    /// The schemes that are served: opaque tokens always, the others where something is said of them.
-    #[must_use]
-    pub fn schemes(&self) -> Schemes {
-        let said = [
-            (Scheme::Jwt, !self.jwt.is_empty()),
-            (Scheme::Sesame, self.sesame.is_some()),
-            (Scheme::Session, self.session.is_some()),
-        ];
-        let said = said.into_iter().filter(|(_, is_said)| *is_said);
-        said.fold(Schemes::default(), |schemes, (scheme, _)| schemes.with(scheme))
-    }
-
-    /// The files with keys and certificates.
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let of_issuers = self.jwt.iter().filter_map(|issuer| match &issuer.keys {
-            JwtKeys::File(path) => Some(path.as_path()),
-            JwtKeys::Url(_, ca) => ca.as_deref(),
-            JwtKeys::Key(secret) => secret.file(),
-        });
-        let secrets = self.sesame.iter().flat_map(SesameSettings::secrets);
-        of_issuers.chain(secrets.filter_map(SecretSource::file))
-    }
-}
 
 /// The keys of `identity` that are read here.
 pub(super) const KEYS: [&str; 3] = ["jwt", "sesame", "session"];
 
 /// Reads the section; what was reported is left out.
-pub(super) fn read(node: &Node, map: &Map, base: &Path, findings: &mut Findings) -> Identity {
-    let mut identity = Identity::default();
+pub(super) fn read(node: &Node, map: &Map, base: &Path, findings: &mut Findings) -> Settings {
+    let mut identity = Settings::default();
     if let Some(node) = map.get("jwt") {
         identity.jwt = jwt::read(node, base, findings);
     }

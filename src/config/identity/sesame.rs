@@ -1,45 +1,11 @@
 //! `identity.sesame` — Django's settings of sesame tokens, by their names without `SESAME_`.
 
-use crate::config::secret::{self, SecretError, SecretSource};
+use crate::config::secret;
 use crate::identity::sesame::primary_key::{Field, KeyType};
 use crate::identity::sesame::{Settings, Version};
+use crate::identity::settings::SesameSettings;
 use crate::yaml::{Findings, Keys, Map, Node, Value};
-use secrecy::ExposeSecret;
 use std::path::Path;
-
-/// Sesame tokens.
-#[derive(Clone, Debug)]
-pub struct SesameSettings {
-    keys: Vec<SecretSource>,
-    own_key: Option<SecretSource>,
-    settings: Settings,
-    /// Which field of ours names users.
-    pub user: Field,
-    /// What tokens must be made for to be taken; those with no scope where it is empty.
-    pub scope: Box<str>,
-    /// The query parameter, where one is read.
-    pub query: Option<Box<str>>,
-    /// A token in the query becomes a session.
-    pub exchange: bool,
-}
-
-impl SesameSettings {
-    /// Where its secrets are.
-    pub(super) fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
-        self.keys.iter().chain(&self.own_key)
-    }
-
-    /// The settings with their secrets.
-    ///
-    /// # Errors
-    /// One is not there.
-    pub fn secret(&self) -> Result<Settings, SecretError> {
-        let text = |secret: &SecretSource| Ok(secret.text()?.expose_secret().to_owned());
-        let secret_keys = self.keys.iter().map(text).collect::<Result<_, _>>()?;
-        let key = self.own_key.as_ref().map(text).transpose()?.unwrap_or_default();
-        Ok(Settings { secret_keys, key, ..self.settings.clone() })
-    }
-}
 
 const SESAME: Keys<'static> = Keys {
     known: &[

@@ -1,7 +1,7 @@
 //! The way to the server: its URL, checked; and connections.
 
 use super::Options;
-use super::open::{OpenError, OpenProblem};
+use super::problem::{OpenError, OpenProblem};
 use super::tls::{Assurance, connector};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use percent_encoding::percent_decode_str;

@@ -3,7 +3,8 @@
 
 use super::Options;
 use super::connect::Target;
-use super::open::{OpenError, OpenProblem, ready};
+use super::open::ready;
+use super::problem::{OpenError, OpenProblem};
 use super::statement::typed;
 use std::time::Duration;
 

@@ -22,6 +22,7 @@ mod organizations;
 mod outage;
 mod people;
 mod permissions;
+mod problem;
 mod roles;
 mod statement;
 mod store;
@@ -33,7 +34,8 @@ mod users;
 pub use connect::{Target, TargetError};
 pub use feed::KEEP;
 pub use inspect::{Inspection, inspect};
-pub use open::{OpenError, OpenProblem, migrate, status};
+pub use open::{migrate, status};
+pub use problem::{OpenError, OpenProblem};
 
 use super::token::ChecksumKey;
 use super::{BatchError, DirectoryError, Page, StoreError};

@@ -4,7 +4,7 @@
 //! no better against somebody in between. Whoever asks for more gets all of it: `require`, `verify-ca` and `verify-full`
 //! verify the certificate and the host's name, with the given root certificates or those that browsers trust.
 
-use super::open::OpenProblem;
+use super::problem::OpenProblem;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};

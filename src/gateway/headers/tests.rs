@@ -1,5 +1,4 @@
-use super::{RequestId, Stripped, Trace, answer_passes, is_traceparent, vary_on_authorization};
-use crate::gateway::entropy::Entropy;
+use super::{Stripped, answer_passes, vary_on_authorization};
 use crate::upstream::h1::Head;
 use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -76,31 +75,6 @@ fn as_many_as_there_are_are_removed() {
     let names: Vec<String> = (0..90).map(|n| format!("x-forwarded-{n}")).collect();
     let sent: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "1")).collect();
     assert!(left(&sent).is_empty());
-}
-
-#[test]
-fn a_trace_goes_on_behind_a_trusted_proxy_and_begins_anew_for_anybody_else() {
-    let entropy = Entropy::seeded().unwrap();
-    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let headers = map(&[("traceparent", parent), ("tracestate", "a=b"), ("x-request-id", "mine")]);
-    let trace = |headers: &HeaderMap, trusted| {
-        let id = RequestId::of(headers, trusted, &entropy);
-        let trace = Trace::of(headers, trusted, &id, &entropy);
-        (id.as_str().to_owned(), String::from_utf8(trace.parent.to_vec()).unwrap(), trace.state.is_some())
-    };
-    let (id, trusted, state) = trace(&headers, true);
-    assert_eq!((&*id, &trusted[..35], state), ("mine", &parent[..35], true));
-    assert_ne!(trusted, parent, "the span is ours");
-    assert!(trusted.ends_with("-01") && is_traceparent(trusted.as_bytes()));
-    let (id, stranger, state) = trace(&headers, false);
-    assert_eq!((&*id, state), (&stranger[3..35], false), "one number for both");
-    assert_ne!(stranger[..35], parent[..35]);
-    assert!(is_traceparent(stranger.as_bytes()), "{stranger}");
-    let (id, broken, _) = trace(&map(&[("traceparent", "00-x"), ("x-request-id", "a b")]), true);
-    assert!(is_traceparent(broken.as_bytes()));
-    assert_eq!(id.len(), 32);
-    let (id, begun, _) = trace(&map(&[("x-request-id", "mine")]), true);
-    assert!(id == "mine" && is_traceparent(begun.as_bytes()));
 }
 
 #[test]

@@ -1,0 +1,89 @@
+//! Which fields behind a body go on, in either direction.
+
+use super::headers::{self, is_about_the_way};
+use crate::fold::fold_eq;
+use crate::net::framing::field_is_value;
+use crate::policy::Policy;
+use crate::upstream::hop::is_hop_by_hop;
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+/// The fields behind an answer's body that go on to the client; `None` where there are none. Those that frame, route or
+/// authenticate a message have no meaning there (RFC 9110, 6.5.1).
+#[must_use]
+pub fn of_answer(lines: &[Bytes]) -> Option<HeaderMap> {
+    let mut trailers = HeaderMap::new();
+    for line in lines {
+        let Some(colon) = memchr::memchr(b':', line) else { continue };
+        let (name, value) = line.split_at_checked(colon).unwrap_or_default();
+        let value = value.strip_prefix(b":").unwrap_or_default().trim_ascii();
+        let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) else { continue };
+        if answer_passes(&name) {
+            trailers.append(name, value);
+        }
+    }
+    Some(trailers).filter(|trailers| !trailers.is_empty())
+}
+
+/// Whether a field behind an answer's body goes on to the client.
+#[must_use]
+pub fn answer_passes(name: &HeaderName) -> bool {
+    const NEVER: [HeaderName; 4] = [header::CONTENT_LENGTH, header::HOST, header::SET_COOKIE, header::AUTHORIZATION];
+    !is_hop_by_hop(name.as_str()) && headers::answer_passes(name.as_str()) && !NEVER.contains(name)
+}
+
+/// The fields behind a request's body that go on to the upstream: none that would have been judged, stripped or read as part of
+/// the request's head, had it stood there, in whatever spelling (RFC 9110, 6.5.1).
+#[must_use]
+pub fn of_request(trailers: &HeaderMap, policy: &Policy) -> HeaderMap {
+    const NEVER: [&str; 20] = [
+        "accept",
+        "age",
+        "authorization",
+        "cache-control",
+        "content-encoding",
+        "content-length",
+        "content-location",
+        "content-range",
+        "content-type",
+        "cookie",
+        "date",
+        "host",
+        "location",
+        "max-forwards",
+        "method",
+        "origin",
+        "path",
+        "pragma",
+        "range",
+        "set-cookie",
+    ];
+    let mut passing = HeaderMap::new();
+    for (name, value) in trailers {
+        let text = name.as_str();
+        let stays = is_hop_by_hop(text)
+            || is_about_the_way(text)
+            || policy.strip().contains(text)
+            || policy.finds_organization_in(text)
+            || ["if", "accept", "transfer", "upgrade", "sec", "proxy"].iter().any(|word| begins(text, word))
+            || NEVER.iter().any(|never| fold_eq(text, never))
+            || !field_is_value(value.as_bytes());
+        if !stays {
+            passing.append(name.clone(), value.clone());
+        }
+    }
+    passing
+}
+
+/// Whether the name's first word is this one: `if_match` begins with `if`.
+fn begins(name: &str, word: &str) -> bool {
+    let first = name.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    first == word
+}
+
+/// Whether a client of HTTP/1.1 or 2 says that it takes trailers.
+#[must_use]
+pub fn takes(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TE).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+}

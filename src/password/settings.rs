@@ -1,0 +1,65 @@
+//! What an installation wants of passwords: their cost, and how long they are good. The configuration is read into this.
+
+use super::Algorithm;
+use jiff::Span;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use std::time::Duration;
+
+/// What an installation wants of passwords.
+#[derive(Clone, Copy, Debug)]
+pub struct Passwords {
+    /// How new ones are hashed.
+    pub algorithm: Algorithm,
+    /// Whether salted MD5 is believed.
+    pub md5: bool,
+    /// Whether a login rewrites a hash that is not the configured one.
+    pub upgrade: bool,
+    /// Computed at the same time.
+    pub workers: usize,
+    /// Waiting to be computed, at most.
+    pub queue: usize,
+    /// Days for which one is good; 0: for ever.
+    pub expire_after: u32,
+    /// The same for staff, where it is not 0.
+    pub expire_after_staff: u32,
+    /// Characters of a new one, at least; `None`: as many as is usual.
+    pub min_length: Option<u32>,
+    /// How long a link is good with which a new one is chosen; `None`: as long as is usual.
+    pub link_lifetime: Option<Duration>,
+}
+
+impl Passwords {
+    /// Days for which somebody's password is good, behind the one on which it was chosen; `None`: for ever.
+    #[must_use]
+    pub fn good_for(&self, is_staff: bool) -> Option<u32> {
+        let days = if is_staff && self.expire_after_staff > 0 { self.expire_after_staff } else { self.expire_after };
+        (days > 0).then_some(days)
+    }
+
+    /// When a password that was chosen on a day becomes too old, in seconds since the Unix epoch: it is good for so many days
+    /// behind that one, in UTC. One of which nobody knows when it was chosen is never too old, as in the reference.
+    #[must_use]
+    pub fn until(&self, chosen: Option<Date>, is_staff: bool) -> Option<i64> {
+        let days = self.good_for(is_staff)?;
+        let day = chosen?.checked_add(Span::new().days(days.saturating_add(1))).ok()?;
+        Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
+    }
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            algorithm: Algorithm::default(),
+            md5: false,
+            upgrade: true,
+            workers: cores.div_ceil(2),
+            queue: 64,
+            expire_after: 0,
+            expire_after_staff: 0,
+            min_length: None,
+            link_lifetime: None,
+        }
+    }
+}
