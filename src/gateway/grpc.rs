@@ -2,7 +2,6 @@
 //!
 //! Reference: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>
 
-use super::body::AnswerBody;
 use crate::decision::{Denial, Reason};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode};
@@ -48,12 +47,9 @@ pub fn status(denial: &Denial) -> u8 {
     }
 }
 
-/// Turns a refusal into one for a gRPC caller; its other headers remain.
-pub fn trailers_only(response: &mut Response<AnswerBody>, denial: &Denial) {
+/// Turns a refusal without a body into one for a gRPC caller; its other headers remain.
+pub fn trailers_only<B>(response: &mut Response<B>, denial: &Denial) {
     *response.status_mut() = StatusCode::OK;
-    if let AnswerBody::Own(body, _) = response.body_mut() {
-        *body = None;
-    }
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, GRPC);
     headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(status(denial))));

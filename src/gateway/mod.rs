@@ -14,11 +14,16 @@ pub mod entropy;
 pub mod exchange;
 pub mod forward;
 pub mod grpc;
+pub mod handshake;
 pub mod headers;
 pub mod judge;
 pub mod link;
 pub mod live;
+pub mod onward;
+pub mod prepare;
+pub mod problems;
 pub mod reply;
+pub mod request_body;
 pub mod request_id;
 pub mod span;
 pub mod splice;
@@ -31,20 +36,19 @@ pub mod worker;
 
 use crate::decision::{Denial, Reason};
 use crate::net::connection::Connection;
+use crate::net::serve::Serve;
 use body::AnswerBody;
 use exchange::Exchange;
-use forward::forward;
+use forward::{Answer, forward};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use judge::{Entry, Stop};
 use link::Link;
 pub use live::{InForce, Live, Rules};
 use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 pub use worker::{Shared, Worker};
 
 /// The gate for one client connection.
@@ -67,6 +71,19 @@ impl Gateway {
     #[must_use]
     pub fn stream(&self, stream: Rc<Connection>) -> Self {
         Self { worker: Rc::clone(&self.worker), link: Rc::new(self.link.stream(stream)) }
+    }
+}
+
+impl Serve for Rc<Worker> {
+    type Body = AnswerBody;
+    type Service = Gateway;
+
+    fn connection(&self, connection: Rc<Connection>) -> Gateway {
+        Gateway::new(Rc::clone(self), connection)
+    }
+
+    fn stream(&self, connection: &Gateway, stream: Rc<Connection>) -> Gateway {
+        connection.stream(stream)
     }
 }
 
@@ -119,48 +136,6 @@ async fn begin_session(exchange: Box<Exchange>, entry: Box<Entry>) -> Response<A
         Err(error) => {
             tracing::warn!(%error, "no session could be made");
             reply::refuse(exchange, &Denial::new(Reason::StoreUnavailable))
-        }
-    }
-}
-
-/// An answer: there at once where nothing has to be waited for, as for most refusals. It lives in its connection's own state:
-/// a box would save no room, and cost each refusal an allocation.
-#[allow(clippy::large_enum_variant)]
-pub enum Answer {
-    /// It is there.
-    Now(Option<Response<AnswerBody>>),
-    /// The upstream is asked, on a connection that was there.
-    Sending(Option<Box<Exchange>>),
-    /// It will be there.
-    Later(Pin<Box<dyn Future<Output = Response<AnswerBody>>>>),
-}
-
-impl Answer {
-    async fn settled(self) -> Response<AnswerBody> {
-        match self.await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        }
-    }
-}
-
-impl Future for Answer {
-    type Output = Result<Response<AnswerBody>, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            match &mut *self {
-                // Taken once: a future is not polled after it was ready.
-                Self::Now(answer) => return answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
-                Self::Later(answer) => return answer.as_mut().poll(cx).map(Ok),
-                Self::Sending(slot) => match ready!(forward::poll(slot, cx)) {
-                    Some(response) => return Poll::Ready(Ok(response)),
-                    None => {
-                        let Some(exchange) = slot.take() else { return Poll::Pending };
-                        *self = Self::Later(Box::pin(forward::send_anew(exchange)));
-                    }
-                },
-            }
         }
     }
 }

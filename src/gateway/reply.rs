@@ -12,29 +12,10 @@ use crate::net::framing::{Class, Violation};
 use crate::policy::{Scheme, Schemes};
 use crate::telemetry::metrics::Outcome;
 use crate::upstream::SendError;
-use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
-use std::cell::RefCell;
 
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
-
-/// Bodies that were written before, by reason and status.
-#[derive(Debug, Default)]
-pub struct Bodies(RefCell<Vec<(Reason, StatusCode, Bytes)>>);
-
-impl Bodies {
-    fn of(&self, denial: &Denial) -> Bytes {
-        let mut written = self.0.borrow_mut();
-        let known = written.iter().find(|(reason, status, _)| *reason == denial.reason && *status == denial.status);
-        if let Some((_, _, body)) = known {
-            return body.clone();
-        }
-        let body = Bytes::from(denial.problem());
-        written.push((denial.reason, denial.status, body.clone()));
-        body
-    }
-}
 
 /// Answers a request that was refused or has failed.
 #[must_use]
@@ -48,13 +29,13 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
     let last = exchange.link().connection.hangs_up();
     let body = match denial.reason {
         Reason::PasswordExpired => exchange.worker().shared.password_expired.clone(),
-        _ => exchange.worker().bodies.of(denial),
+        _ => exchange.worker().problems.of(denial),
     };
     let request_id = exchange.request_id().to_header();
     let schemes = exchange.noted.schemes;
     let grpc = exchange.grpc;
     let besides = exchange.noted.besides.take();
-    let mut response = Response::new(AnswerBody::Own(Some(body), exchange));
+    let mut response = Response::new(AnswerBody::Own(Some(body).filter(|_| !grpc), exchange));
     *response.status_mut() = denial.status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, PROBLEM);

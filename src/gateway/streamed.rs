@@ -1,7 +1,7 @@
 //! An upstream's answer over HTTP/2, on its way to the client.
 
-use super::body::BodyError;
 use super::exchange::Exchange;
+use super::request_body::BodyError;
 use super::trailers::answer_passes;
 use crate::net::deadline::{Phase, Ticks};
 use crate::upstream::h2::Body;

@@ -1,16 +1,13 @@
 //! What the gate is made of: the part that all workers share, and each worker's own.
 
-use super::Gateway;
 use super::entropy::Entropy;
 use super::live::{Live, Rules};
-use super::reply::Bodies;
+use super::problems::Problems;
 use crate::api;
 use crate::identity::Identity;
 use crate::limit::Limiter;
 use crate::membership::Memberships;
-use crate::net::connection::Connection;
 use crate::net::deadline::Ticker;
-use crate::net::worker::Serve;
 use crate::telemetry::access::{AccessLog, LineBuffer};
 use crate::telemetry::metrics::{Metrics, Shard};
 use crate::telemetry::trace::Tracer;
@@ -78,7 +75,7 @@ pub struct Worker {
     /// Numbers for ids.
     pub entropy: Entropy,
     /// Bodies of refusals that were written before.
-    pub bodies: Bodies,
+    pub problems: Problems,
     /// WebSockets that are open.
     pub websockets: Cell<u64>,
 }
@@ -103,7 +100,7 @@ impl Worker {
             shard: shared.metrics.shard(),
             lines: shared.access.clone().map(LineBuffer::new),
             entropy: Entropy::seeded()?,
-            bodies: Bodies::default(),
+            problems: Problems::default(),
             websockets: Cell::new(0),
             shared,
         });
@@ -157,18 +154,5 @@ impl Worker {
             self.shard.websockets_open.set(self.websockets.get());
             self.shard.connections_open.set(self.ticker.connections() as u64);
         }
-    }
-}
-
-impl Serve for Rc<Worker> {
-    type Body = super::body::AnswerBody;
-    type Service = Gateway;
-
-    fn connection(&self, connection: Rc<Connection>) -> Gateway {
-        Gateway::new(Rc::clone(self), connection)
-    }
-
-    fn stream(&self, connection: &Gateway, stream: Rc<Connection>) -> Gateway {
-        connection.stream(stream)
     }
 }

@@ -7,7 +7,7 @@
 use super::connection::Connection;
 use super::deadline::{Pace, Phase};
 use super::framing::{Limits, Position, Scanner, Stop, Violation};
-use super::http2::PREFACE;
+use super::http2::meter::PREFACE;
 use super::stream::Stream;
 use hyper::rt::ReadBufCursor;
 use std::cell::RefCell;

@@ -17,6 +17,7 @@ pub mod keepalive;
 pub mod leftover;
 pub mod listen;
 pub mod proxy;
+pub mod serve;
 pub mod stream;
 pub mod tls;
 pub mod worker;

@@ -3,9 +3,10 @@
 //! The first worker accepts and hands every connection to the worker that has the fewest; the others only take.
 
 mod drive;
+mod held;
 mod open;
 
-use super::connection::{Connection, Timeouts};
+use super::connection::Timeouts;
 use super::counts::Counts;
 use super::deadline::Ticker;
 use super::drain::{Follower, Stage, reached};
@@ -14,13 +15,12 @@ use super::guests::Guests;
 use super::http2;
 use super::io::Scratch;
 use super::listen::Listener;
+use super::serve::Serve;
 use super::stream::Parked;
 use super::tls::Tls;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use ipnet::IpNet;
 use std::cell::RefCell;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -55,29 +55,6 @@ pub struct Settings {
     pub title_case: bool,
     /// Where it is counted.
     pub counts: Arc<Counts>,
-}
-
-/// What a worker serves: one tower service for each connection.
-pub trait Serve: 'static {
-    /// The answer's body.
-    type Body: http_body::Body<Data = bytes::Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
-        + Unpin
-        + 'static;
-    /// The service of one connection. It must always be ready: back-pressure is the connection's own, which reads no
-    /// further request before the last is answered.
-    type Service: tower::Service<
-            http::Request<Incoming>,
-            Response = http::Response<Self::Body>,
-            Error = Infallible,
-            Future: Unpin + 'static,
-        > + Clone
-        + 'static;
-
-    /// A service for a connection that was just accepted.
-    fn connection(&self, connection: Rc<Connection>) -> Self::Service;
-
-    /// A service for one stream of an HTTP/2 connection, whose service is `connection`.
-    fn stream(&self, connection: &Self::Service, stream: Rc<Connection>) -> Self::Service;
 }
 
 /// Open connections of one worker, by which the least loaded is found.

@@ -7,18 +7,19 @@ use super::further::{self, Place, Words};
 use super::index::Conflict;
 use super::inject::{Inject, RawInject};
 use super::lint;
+use super::methods::Methods;
 use super::origin::{self, Item};
 use super::pattern::{HostPattern, Pattern, Segment};
 use super::route::{Rewrite, Route, Rule, Rules};
 use super::secret::Secrets;
-use super::source::{File, Methods, Options, RawRoute, RawRule, Spanned};
+use super::source::{File, Options, RawRoute, RawRule};
 use super::strip::StripSet;
 use super::table::Table;
 use super::upstreams::Upstreams;
 use super::values::{Foreign, TrailingSlash};
 use super::{Names, Policy};
 use crate::fold::fold_eq;
-use crate::yaml::{Findings, Span};
+use crate::yaml::{Findings, Span, Spanned};
 use std::sync::Arc;
 
 /// Compiles all files together; the policy is only worth something when `findings` has no error afterwards.

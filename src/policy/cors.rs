@@ -3,8 +3,7 @@
 //! Preflights are answered before anybody is authenticated, since browsers send no credentials with them. An origin that is
 //! not listed is never named in an answer.
 
-use super::source::Spanned;
-use crate::yaml::{Findings, Keys, Map, Node, Span};
+use crate::yaml::{Findings, Keys, Map, Node, Span, Spanned};
 use http::{HeaderName, HeaderValue, Method, Uri};
 
 /// What a route says to browsers.

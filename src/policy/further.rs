@@ -4,15 +4,15 @@
 //! nearest one counts, and one that could never apply where it was written is reported.
 
 use super::access::Access;
+use super::methods::Methods;
 use super::pattern::Kind;
 use super::permission::{self, Model};
 use super::shared::{self, RawShared, Shared};
-use super::source::{Methods, Spanned};
 use super::throttle::{self, CountedBy, RawThrottle, Throttle};
 use super::timeout::{self, Timeout};
 use super::upgrade::{RawUpgrade, Upgrade};
 use super::when::{self, Condition, RawWhen, Scope};
-use crate::yaml::{Findings, Key, Node, Span};
+use crate::yaml::{Findings, Key, Node, Span, Spanned};
 
 /// The rare options of a rule.
 #[derive(Debug, Default)]

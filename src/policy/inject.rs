@@ -3,10 +3,9 @@
 use super::origin;
 use super::pattern::{Pattern, is_name};
 use super::secret::{self, Secret, Secrets};
-use super::source::Spanned;
 use crate::facts::Level;
 use crate::fold::{fold_eq, fold_key};
-use crate::yaml::{Findings, Key, Keys, Map, Node, Span, Value, suggest};
+use crate::yaml::{Findings, Key, Keys, Map, Node, Span, Spanned, Value, suggest};
 use http::{HeaderName, HeaderValue};
 use std::fmt::Write;
 use std::sync::Arc;

@@ -1,53 +1,14 @@
 //! What a policy says that is allowed and probably not meant. Each lint is a warning, silenced by `allow_lint` with a reason.
 
 use super::access::Access;
+use super::methods::Methods;
 use super::pattern::Segment;
 use super::route::{Route, Rule};
-use super::source::{File, Methods, Options, RawRoute};
+use super::source::{File, Options, RawRoute};
 use super::table::Table;
-use crate::yaml::{Findings, Node, Span, suggest};
+use crate::yaml::{Findings, Span};
 use http::Method;
 use std::collections::HashMap;
-
-/// The lints. The last two speak of what later versions of the language can say.
-const LINTS: [&str; 11] = [
-    "literal_variable",
-    "unused_variable",
-    "optional_alone",
-    "shadowed",
-    "unused_level",
-    "public_write",
-    "write_without_org",
-    "wider_than_parent",
-    "websocket_over_http2",
-    "update_may_move",
-    "list_unfiltered",
-];
-
-/// Reads `allow_lint:`, names and reasons; what was reported is left out.
-pub(super) fn allowed(node: &Node, findings: &mut Findings) -> Vec<&'static str> {
-    let help = "write the lint and why it is meant: `allow_lint: { public_write: \"a webhook signs its body\" }`";
-    let Some(map) = node.expect_map_like("`allow_lint`", help, findings) else { return Vec::new() };
-    let mut list = Vec::new();
-    for entry in &map.entries {
-        let word = entry.key.text.as_str();
-        let reason = entry.value.expect_str("the reason", findings);
-        if reason.is_some_and(|reason| reason.trim().is_empty()) {
-            findings
-                .error("wrong_value", entry.value.span, format!("`{word}` is allowed without a reason"))
-                .help("say why");
-        }
-        match LINTS.into_iter().find(|lint| *lint == word) {
-            Some(lint) => list.push(lint),
-            None => {
-                let near = suggest(word, LINTS).map(|near| format!("did you mean `{near}`?"));
-                let help = near.unwrap_or_else(|| format!("the lints are {}", LINTS.join(", ")));
-                findings.error("unknown_lint", entry.key.span, format!("`{word}` is not a lint")).help(help);
-            }
-        }
-    }
-    list
-}
 
 /// Looks at all routes, which stand in the order of the files, and then drops what is allowed. `http2_only`: whether the
 /// upstream of this number speaks HTTP/2 and nothing else.

@@ -6,12 +6,14 @@
 //! send through.
 
 mod access;
+mod allow_lint;
 mod compile;
 mod cors;
 mod further;
 mod index;
 mod inject;
 mod lint;
+mod methods;
 mod origin;
 mod pattern;
 mod permission;
@@ -36,6 +38,7 @@ pub use further::Further;
 pub use index::{Captures, Conflict, Trie};
 pub(crate) use inject::WORDS as INJECT_WORDS;
 pub use inject::{Inject, InjectValue};
+pub(crate) use methods::METHODS;
 pub use origin::{By, Item, MAX_SOURCES, Source};
 pub use pattern::{HostPattern, Kind, MAX_VARIABLES, Pattern, Segment, is_slug};
 pub use permission::{Asked, Model};
@@ -43,7 +46,7 @@ pub use route::{Rewrite, Route, Rule};
 pub use scheme::{Scheme, Schemes};
 pub use secret::{Secret, is_secret_name};
 pub use shared::Shared;
-pub(crate) use source::{METHODS, ROUTE_KEYS, RULE_KEYS};
+pub(crate) use source::{ROUTE_KEYS, RULE_KEYS};
 pub use strip::StripSet;
 pub use throttle::{CountedBy, Throttle};
 pub use timeout::Timeout;

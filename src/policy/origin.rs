@@ -4,9 +4,8 @@
 //! counts. As written ([`RawItem`]) sources name variables; bound to a route ([`Item`]) they number them.
 
 use super::pattern::{HostPattern, Pattern, is_name};
-use super::source::Spanned;
 use crate::fold::fold_eq;
-use crate::yaml::{Findings, Node, Span, Value, suggest};
+use crate::yaml::{Findings, Node, Span, Spanned, Value, suggest};
 use http::HeaderName;
 
 /// At most so many sources in one origin: what they name is kept in place, without allocating.

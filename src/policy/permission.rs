@@ -2,8 +2,7 @@
 //!
 //! Everything is spelt out when the policy is loaded, so that a request compares texts and writes none.
 
-use super::source::Spanned;
-use crate::yaml::{Findings, Node, Span};
+use crate::yaml::{Findings, Node, Span, Spanned};
 use http::Method;
 
 /// `model: app.model`: the permissions of a Django model, by method.

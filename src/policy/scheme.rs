@@ -1,7 +1,6 @@
 //! `authenticate:` — which schemes of credentials a rule takes.
 
-use super::source::Spanned;
-use crate::yaml::{Findings, Node, suggest};
+use crate::yaml::{Findings, Node, Spanned, suggest};
 use std::fmt;
 
 /// A scheme of credentials.

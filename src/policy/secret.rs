@@ -1,8 +1,7 @@
 //! Secrets that a policy names and the configuration has. A policy never holds one by itself, and nothing shows one.
 
 use super::Names;
-use super::source::Spanned;
-use crate::yaml::{Findings, Node, Span, suggest};
+use crate::yaml::{Findings, Node, Span, Spanned, suggest};
 use http::HeaderValue;
 use std::fmt;
 use std::sync::{Arc, OnceLock};

@@ -4,23 +4,16 @@
 //! `compile`'s business.
 
 use super::access::Access;
+use super::allow_lint;
 use super::cors::{self, Cors};
 use super::further::RawFurther;
 use super::inject::{self, RawInject};
-use super::lint;
+use super::methods::{METHODS, Methods};
 use super::origin::{self, RawItem};
 use super::pattern::{HostPattern, Pattern};
 use super::scheme::{self, Schemes};
 use super::values::{self, Foreign, RawRewrite, TrailingSlash};
-use crate::yaml::{Entry, FileId, Findings, Key, Keys, Map, Node, Span, Value, parse, suggest};
-use http::Method;
-
-/// A value and where it stands.
-#[derive(Clone, Debug)]
-pub(super) struct Spanned<T> {
-    pub(super) value: T,
-    pub(super) span: Span,
-}
+use crate::yaml::{Entry, FileId, Findings, Key, Keys, Map, Node, Span, Spanned, Value, parse, suggest};
 
 /// One file.
 #[derive(Debug)]
@@ -49,17 +42,6 @@ pub(super) struct RawRule {
     pub(super) methods: Methods,
     pub(super) span: Span,
     pub(super) options: Options,
-}
-
-/// The methods of a rule.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Methods {
-    /// GET, HEAD, OPTIONS.
-    Read,
-    /// Every other one.
-    Write,
-    /// This one; GET stands for HEAD too.
-    One(Method),
 }
 
 /// The options of a route, of a rule, or of the defaults.
@@ -103,30 +85,6 @@ pub(crate) const RULE_KEYS: [&str; 16] = [
 ];
 /// Options of a whole route, and of the defaults.
 pub(crate) const ROUTE_KEYS: [&str; 5] = ["upstream", "rewrite", "trailing_slash", "cors", "allow_lint"];
-/// Methods that the language knows by name beside the seven; for others there is `write`.
-pub(crate) const METHODS: [&str; 20] = [
-    "GET",
-    "HEAD",
-    "OPTIONS",
-    "POST",
-    "PUT",
-    "PATCH",
-    "DELETE",
-    "QUERY",
-    "SEARCH",
-    "REPORT",
-    "PURGE",
-    "LINK",
-    "UNLINK",
-    "LOCK",
-    "UNLOCK",
-    "COPY",
-    "MOVE",
-    "MKCOL",
-    "PROPFIND",
-    "PROPPATCH",
-];
-
 /// Reads one file; `None` when there is nothing to go on with. Problems are in `findings`.
 pub(super) fn read(id: FileId, findings: &mut Findings) -> Option<File> {
     let root = parse(findings, id)?;
@@ -282,7 +240,7 @@ fn level_alone(node: &Node, findings: &mut Findings) -> Option<Options> {
 fn rules(map: &Map, findings: &mut Findings) -> Vec<RawRule> {
     let mut rules = Vec::new();
     for Entry { key, value } in &map.entries {
-        let Some(methods) = methods(key) else { continue };
+        let Some(methods) = Methods::of_word(&key.text) else { continue };
         let options = match &value.value {
             Value::Map(map) => Some(options(map, Place::Rule, findings)),
             Value::Faulty => None,
@@ -292,15 +250,6 @@ fn rules(map: &Map, findings: &mut Findings) -> Vec<RawRule> {
         rules.push(RawRule { methods, span: key.span, options });
     }
     rules
-}
-
-fn methods(key: &Key) -> Option<Methods> {
-    match key.text.as_str() {
-        "read" => Some(Methods::Read),
-        "write" => Some(Methods::Write),
-        word if METHODS.contains(&word) => Method::from_bytes(word.as_bytes()).ok().map(Methods::One),
-        _ => None,
-    }
 }
 
 /// Where options stand.
@@ -315,7 +264,7 @@ fn options(map: &Map, place: Place, findings: &mut Findings) -> Options {
     let mut options = Options::default();
     for Entry { key, value } in &map.entries {
         let word = key.text.as_str();
-        let is_rule = methods(key).is_some();
+        let is_rule = Methods::of_word(&key.text).is_some();
         if (is_rule && place == Place::Route) || word == "description" {
             if !is_rule {
                 let _ = value.expect_str("`description`", findings);
@@ -345,7 +294,7 @@ fn options(map: &Map, place: Place, findings: &mut Findings) -> Options {
             "authenticate" => options.authenticate = scheme::read(value, findings),
             "upstream" => options.upstream = values::upstream(value, findings),
             "rewrite" => options.rewrite = values::rewrite(value, findings),
-            "allow_lint" => options.allow_lint = lint::allowed(value, findings),
+            "allow_lint" => options.allow_lint = allow_lint::read(value, findings),
             "cors" => options.cors = cors::read(value, findings),
             "trailing_slash" => options.trailing_slash = values::trailing_slash(value, findings),
             word if RULE_KEYS.contains(&word) => options.further.read(key, value, findings),

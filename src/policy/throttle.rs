@@ -1,8 +1,7 @@
 //! `throttle:`: how often, and who is counted.
 
-use super::source::Spanned;
 use crate::limit::Quota;
-use crate::yaml::{Findings, Keys, Node, Rate, Scalar, Value};
+use crate::yaml::{Findings, Keys, Node, Rate, Scalar, Spanned, Value};
 use http::HeaderValue;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU32;

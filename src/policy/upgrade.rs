@@ -4,8 +4,8 @@
 //! look at the `Origin` (RFC 6455, 10.2). So a page's handshake needs an origin that is listed; a program sends none.
 
 use super::cors::{self, Origins};
-use super::source::{Methods, Spanned};
-use crate::yaml::{Findings, Node, Span};
+use super::methods::Methods;
+use crate::yaml::{Findings, Node, Span, Spanned};
 use http::{HeaderValue, Method};
 
 /// What a rule says of upgrades.

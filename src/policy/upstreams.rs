@@ -1,8 +1,8 @@
 //! The names of upstreams: those of the configuration, or where it is not known, those that are mentioned.
 
 use super::Names;
-use super::source::{File, Spanned};
-use crate::yaml::{Findings, Span, suggest};
+use super::source::File;
+use crate::yaml::{Findings, Span, Spanned, suggest};
 
 /// The names, and whether the configuration declares them.
 pub(super) struct Upstreams<'n> {

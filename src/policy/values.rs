@@ -1,8 +1,7 @@
 //! The small values of options: each a word, a number or a short map.
 
-use super::source::Spanned;
 use crate::target::Target;
-use crate::yaml::{Findings, Keys, Node};
+use crate::yaml::{Findings, Keys, Node, Spanned};
 
 /// The status of a foreign organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What the configuration says of an upstream, checked.
 
-use super::cluster;
+use super::cluster::settings;
 use super::tls;
 use http::HeaderValue;
 use http::uri::{Authority, Uri};
@@ -95,7 +95,7 @@ pub struct Upstream {
     /// How its certificate is verified and ours shown.
     pub tls: tls::Settings,
     /// Several addresses, checks or limits; `None` is one address that is simply connected to.
-    pub cluster: Option<cluster::Settings>,
+    pub cluster: Option<settings::Settings>,
 }
 
 /// Why an upstream's URL cannot be used.

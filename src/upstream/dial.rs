@@ -1,7 +1,7 @@
 //! Opens a connection to an address: TCP or a Unix socket, and TLS within where the scheme says so.
 
 use super::address::{Address, Location, Protocol, Scheme};
-use super::cluster::Place;
+use super::cluster::endpoint::Place;
 use super::stream::Stream;
 use super::tls::Tls;
 use crate::net::keepalive::keep_alive;

@@ -16,7 +16,7 @@ pub use file::read;
 pub use finding::{FileId, Finding, Findings, Place, Related, Severity, Source};
 pub use parse::{MAX_BYTES, MAX_DEPTH, parse, parse_with_null};
 pub use read::{Keys, Rate, suggest};
-pub use tree::{Entry, Key, Map, Node, Scalar, Span, Value};
+pub use tree::{Entry, Key, Map, Node, Scalar, Span, Spanned, Value};
 
 #[cfg(test)]
 mod tests;

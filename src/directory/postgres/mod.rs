@@ -20,6 +20,7 @@ pub mod migrate;
 mod open;
 mod organizations;
 mod outage;
+mod owners;
 mod people;
 mod permissions;
 mod problem;

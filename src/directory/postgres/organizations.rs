@@ -1,12 +1,11 @@
-//! Organizations, their slugs and their owners in PostgreSQL.
+//! Organizations and their slugs in PostgreSQL.
 
 use super::error::violates;
 use super::transaction::Tx;
-use super::{limit, memberships, offset, users};
+use super::{limit, offset};
 use crate::directory::name::Slug;
 use crate::directory::{
     Actor, DirectoryError, NewOrganization, Noun, OrgSelector, OrganizationEdit, OrganizationRecord, Page, Unique,
-    UserSelector,
 };
 use crate::id::OrgId;
 use tokio_postgres::{Error, Row};
@@ -74,7 +73,7 @@ pub(super) async fn list(tx: &Tx<'_>, page: Page) -> Result<Vec<OrganizationReco
 }
 
 /// The organization that a selector means, for nobody else to change before this transaction ends.
-async fn locked(tx: &Tx<'_>, by: &OrgSelector) -> Result<OrganizationRecord, DirectoryError> {
+pub(super) async fn locked(tx: &Tx<'_>, by: &OrgSelector) -> Result<OrganizationRecord, DirectoryError> {
     let id = find(tx, by).await?.id;
     tx.execute("SELECT 1 FROM organizations WHERE id = $1 FOR NO KEY UPDATE", &[&id]).await?;
     find(tx, &id.into()).await
@@ -113,29 +112,6 @@ pub(super) async fn edit(
                WHERE id = $1";
     save(tx, sql, &organization).await?;
     Ok(organization)
-}
-
-pub(super) async fn transfer(
-    tx: &Tx<'_>,
-    by: &OrgSelector,
-    to: &UserSelector,
-    actor: Actor,
-) -> Result<OrganizationRecord, DirectoryError> {
-    let organization = locked(tx, by).await?;
-    if let Actor::User(asking) = actor
-        && organization.owner != Some(asking)
-    {
-        return Err(DirectoryError::NotOwner { organization: organization.slug });
-    }
-    let user = users::find(tx, to).await?;
-    // The owner is a member: this fails where they are not.
-    memberships::find(tx, &organization, &user).await?;
-    if organization.owner != Some(user.id) {
-        let sql = "INSERT INTO owners (organization_id, user_id, created) VALUES ($1, $2, $3)
-                   ON CONFLICT (organization_id) DO UPDATE SET user_id = $2, created = $3";
-        tx.execute(sql, &[&organization.id, &user.id, &tx.now]).await?;
-    }
-    Ok(OrganizationRecord { owner: Some(user.id), owner_username: Some(user.username), ..organization })
 }
 
 pub(super) async fn delete(tx: &Tx<'_>, by: &OrgSelector) -> Result<OrganizationRecord, DirectoryError> {

@@ -1,6 +1,6 @@
 //! [`Store`] on PostgreSQL: every operation in a transaction of its own.
 
-use super::{PostgresStore, groups, memberships, organizations, permissions, roles, tokens, users};
+use super::{PostgresStore, groups, memberships, organizations, owners, permissions, roles, tokens, users};
 use crate::directory::name::PermissionName;
 use crate::directory::token::{ChecksumKey, TokenDigest};
 use crate::directory::{
@@ -121,8 +121,7 @@ impl Store for PostgresStore {
         actor: Actor,
     ) -> Result<OrganizationRecord, DirectoryError> {
         let (organization, to) = (organization.clone(), to.clone());
-        self.write(move |tx| Box::pin(async move { organizations::transfer(tx, &organization, &to, actor).await }))
-            .await
+        self.write(move |tx| Box::pin(async move { owners::transfer(tx, &organization, &to, actor).await })).await
     }
 
     async fn delete_organization(&self, organization: &OrgSelector) -> Result<OrganizationRecord, DirectoryError> {

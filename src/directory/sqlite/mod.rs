@@ -16,6 +16,7 @@ mod memberships;
 pub mod migrate;
 mod open;
 mod organizations;
+mod owners;
 mod people;
 mod permissions;
 mod roles;

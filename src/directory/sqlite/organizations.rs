@@ -1,11 +1,9 @@
-//! Organizations, their slugs and their owners in SQLite.
+//! Organizations and their slugs in SQLite.
 
 use super::error::violates;
-use super::{memberships, users};
 use crate::directory::name::Slug;
 use crate::directory::{
     Actor, DirectoryError, NewOrganization, Noun, OrgSelector, OrganizationEdit, OrganizationRecord, Page, Unique,
-    UserSelector,
 };
 use crate::id::OrgId;
 use rusqlite::{OptionalExtension, Row, Transaction, named_params};
@@ -115,30 +113,6 @@ pub(super) fn edit(
                WHERE id = :id";
     save(tx, sql, &organization)?;
     Ok(organization)
-}
-
-pub(super) fn transfer(
-    tx: &Transaction<'_>,
-    by: &OrgSelector,
-    to: &UserSelector,
-    actor: Actor,
-    now: i64,
-) -> Result<OrganizationRecord, DirectoryError> {
-    let organization = find(tx, by)?;
-    if let Actor::User(asking) = actor
-        && organization.owner != Some(asking)
-    {
-        return Err(DirectoryError::NotOwner { organization: organization.slug });
-    }
-    let user = users::find(tx, to)?;
-    // The owner is a member: this fails where they are not.
-    memberships::find(tx, &organization, &user)?;
-    if organization.owner != Some(user.id) {
-        let sql = "INSERT INTO owners (organization_id, user_id, created) VALUES (?1, ?2, ?3)
-                   ON CONFLICT (organization_id) DO UPDATE SET user_id = ?2, created = ?3";
-        tx.prepare_cached(sql)?.execute((organization.id, user.id, now))?;
-    }
-    Ok(OrganizationRecord { owner: Some(user.id), owner_username: Some(user.username), ..organization })
 }
 
 pub(super) fn delete(tx: &Transaction<'_>, by: &OrgSelector) -> Result<OrganizationRecord, DirectoryError> {

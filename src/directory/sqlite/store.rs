@@ -1,6 +1,6 @@
 //! [`Store`] on SQLite: every operation sent to the thread that may do it.
 
-use super::{SqliteStore, gateway, groups, memberships, organizations, permissions, roles, tokens, users};
+use super::{SqliteStore, gateway, groups, memberships, organizations, owners, permissions, roles, tokens, users};
 use crate::directory::name::PermissionName;
 use crate::directory::token::{ChecksumKey, TokenDigest};
 use crate::directory::{
@@ -113,7 +113,7 @@ impl Store for SqliteStore {
         actor: Actor,
     ) -> Result<OrganizationRecord, DirectoryError> {
         let (organization, to) = (organization.clone(), to.clone());
-        self.write(move |tx, now| organizations::transfer(tx, &organization, &to, actor, now)).await
+        self.write(move |tx, now| owners::transfer(tx, &organization, &to, actor, now)).await
     }
 
     async fn delete_organization(&self, organization: &OrgSelector) -> Result<OrganizationRecord, DirectoryError> {

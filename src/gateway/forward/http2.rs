@@ -1,10 +1,13 @@
 //! A permitted request to an upstream over HTTP/2: a stream beside others, on a connection that all of a worker's clients share.
 
-use super::super::body::{AnswerBody, RequestBody};
+use super::super::body::AnswerBody;
 use super::super::exchange::Exchange;
 use super::super::headers::answer_passes;
+use super::super::onward::Onward;
+use super::super::request_body::RequestBody;
 use super::super::streamed::StreamedBody;
-use super::{Found, MOST_TRIED, Onward, answered, connect, failed};
+use super::connect::{Found, MOST_TRIED, connect};
+use super::outcome::{answered, failed};
 use crate::net::deadline::{Deadlines, Phase};
 use crate::upstream::h2::{Call, Failed, Place};
 use crate::upstream::{SendError, h1};

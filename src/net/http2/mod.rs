@@ -7,15 +7,13 @@
 pub mod admit;
 mod connect;
 pub mod io;
-mod meter;
+pub(super) mod meter;
 pub mod stream;
-
-pub use meter::PREFACE;
 
 use super::connection::Connection;
 use super::counts::Counts;
 use super::framing;
-use super::worker::Serve;
+use super::serve::Serve;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use io::{FrameIo, Socket};

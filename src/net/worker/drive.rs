@@ -1,12 +1,13 @@
 //! One connection's task: HTTP/1.1, or HTTP/2 from the handshake on, or from the moment that the client begins to speak it.
 
-use super::open::Held;
-use super::{Serve, Worker};
+use super::Worker;
+use super::held::Held;
 use crate::net::connection::Connection;
 use crate::net::deadline::Phase;
 use crate::net::http2;
 use crate::net::http2::io::Socket;
 use crate::net::io::StrictIo;
+use crate::net::serve::Serve;
 use hyper::server::conn::http1;
 use std::future::Future;
 use std::pin::Pin;

@@ -1,23 +1,18 @@
 //! What stands before a connection's first request: whose it is, and TLS.
 
 use super::drive::Drive;
-use super::{Place, Serve, Worker};
+use super::held::Held;
+use super::{Place, Worker};
 use crate::net::connection::Connection;
 use crate::net::guests::Guest;
 use crate::net::io::StrictIo;
 use crate::net::proxy::{self, Source};
+use crate::net::serve::Serve;
 use crate::net::stream::Stream;
 use crate::net::tls::{Secured, Tls};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
-
-/// What a connection holds as long as it is open.
-pub(super) struct Held {
-    _place: Place,
-    /// `None` for a proxy's, which stands for many clients.
-    _guest: Option<Guest>,
-}
 
 impl<S: Serve> Worker<S> {
     /// Serves a connection in a task of its own.

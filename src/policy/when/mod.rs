@@ -12,8 +12,7 @@ mod types;
 pub use eval::{Failure, Subject};
 
 use super::pattern::Kind;
-use super::source::Spanned;
-use crate::yaml::{Findings, Node, Span, Value};
+use crate::yaml::{Findings, Node, Span, Spanned, Value};
 use cel::common::ast::{IdedExpr, SourceInfo};
 use cel::parser::{ParseErrors, PrattParser};
 use std::sync::Arc;

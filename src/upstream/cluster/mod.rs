@@ -6,10 +6,10 @@
 
 pub mod admission;
 mod discovery;
-mod endpoint;
+pub(super) mod endpoint;
 mod probe;
 mod report;
-mod settings;
+pub(super) mod settings;
 
 pub use endpoint::{Endpoint, Place};
 pub use report::Report;

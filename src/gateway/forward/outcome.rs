@@ -1,0 +1,68 @@
+//! What the upstream made of a request: noted, and told.
+
+use super::super::body::AnswerBody;
+use super::super::exchange::Exchange;
+use super::super::headers::vary_on_authorization;
+use super::super::onward::Onward;
+use super::super::reply;
+use crate::decision::{Denial, Reason};
+use crate::telemetry::metrics::Outcome;
+use crate::upstream::SendError;
+use http::{HeaderMap, Response, StatusCode};
+
+/// Notes that the upstream has answered, and adds to its answer what we say.
+pub(super) fn answered(
+    exchange: &mut Exchange,
+    way: &Onward,
+    status: StatusCode,
+    headers: &mut HeaderMap,
+    reused: bool,
+) {
+    let Onward { pool, to, depends_on_credential, .. } = way;
+    let counts = pool.counts();
+    if reused {
+        counts.reused.set(counts.reused.get() + 1);
+    }
+    if let (Some(cluster), Some(to)) = (pool.cluster(), to) {
+        match status {
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+                cluster.failed(to)
+            }
+            _ => cluster.succeeded(to),
+        }
+    }
+    if counts.failing.replace(false) {
+        tracing::info!(upstream = %pool.upstream().name, "the upstream answers again");
+    }
+    exchange.answer(status, Outcome::Allowed);
+    if *depends_on_credential {
+        vary_on_authorization(headers);
+    }
+    if let Some(besides) = exchange.noted.besides.take() {
+        besides.put(headers);
+    }
+}
+
+/// There is no answer.
+pub(super) fn failed(exchange: Box<Exchange>, way: &Onward, failure: &SendError) -> Response<AnswerBody> {
+    let link = exchange.link();
+    if link.body_too_large.get() {
+        return reply::refuse(exchange, &Denial::new(Reason::BodyTooLarge));
+    }
+    if link.body_broken.get() {
+        let denial = reply::of_broken_body(link.connection.broken_body());
+        return reply::refuse(exchange, &denial);
+    }
+    let pool = &way.pool;
+    if let SendError::Overloaded { .. } = failure {
+        return reply::refuse(exchange, &reply::of_failure(failure));
+    }
+    if let (Some(cluster), Some(to)) = (pool.cluster(), &way.to) {
+        cluster.failed(to);
+    }
+    // Said once, not once a request: the access lines have each.
+    if !pool.counts().failing.replace(true) {
+        tracing::warn!(request_id = exchange.request_id().as_str(), error = %failure, "the upstream fails");
+    }
+    reply::refuse(exchange, &reply::of_failure(failure))
+}

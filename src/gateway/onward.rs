@@ -1,0 +1,43 @@
+//! Where a permitted request goes, and the request on its way.
+
+use super::handshake::Handshake;
+use super::request_body::RequestBody;
+use crate::decision::{Denial, Reason};
+use crate::upstream::cluster::Endpoint;
+use crate::upstream::h1::Call;
+use crate::upstream::pool::To;
+use crate::upstream::{Pool, Timeouts};
+use arrayvec::ArrayVec;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Where a request goes, and what holds there.
+pub struct Onward {
+    pub(super) pool: Rc<Pool>,
+    /// Which address of a cluster.
+    pub(super) to: To,
+    /// What keeps a caller at one address.
+    pub(super) key: Key,
+    /// May be sent again, since nothing changes if it is done twice (RFC 9110, 9.2.2).
+    pub(super) idempotent: bool,
+    pub(super) timeouts: Timeouts,
+    pub(super) depends_on_credential: bool,
+    /// What it asks to become.
+    pub(super) handshake: Option<Box<Handshake>>,
+}
+
+/// A request that is being sent.
+pub struct Sending {
+    pub(super) call: Call<RequestBody>,
+    pub(super) way: Onward,
+}
+
+/// What a consistent balance goes by.
+pub type Key = ArrayVec<u8, 16>;
+
+/// An address of the cluster, where it is one.
+pub(super) fn choose(pool: &Pool, key: &Key, tried: &[Arc<Endpoint>]) -> Result<To, Denial> {
+    let Some(cluster) = pool.cluster() else { return Ok(None) };
+    let chosen = cluster.choose(key, tried, crate::clock::monotonic());
+    chosen.map(Some).ok_or_else(|| Denial::new(Reason::UpstreamUnhealthy))
+}

@@ -1,0 +1,144 @@
+//! A request's body on its way to the upstream: streamed, never held.
+
+use super::link::Link;
+use super::live::Rules;
+use crate::net::deadline::{Phase, Ticks};
+use crate::upstream::Fault;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use thiserror::Error;
+
+/// Why a body broke off.
+#[derive(Debug, Error)]
+pub enum BodyError {
+    /// The client's connection.
+    #[error("the connection broke off: {0}")]
+    Client(#[from] hyper::Error),
+    /// The upstream's answer.
+    #[error("{0}")]
+    Upstream(#[from] Fault),
+    /// More than the limit.
+    #[error("the body is larger than the limit")]
+    TooLarge,
+    /// The sender has stopped.
+    #[error("nothing was sent for too long")]
+    Stalled,
+}
+
+/// A request's body on its way to the upstream. Trailers stay behind, unless it is said which may pass.
+pub struct RequestBody {
+    /// Until its end.
+    incoming: Option<Incoming>,
+    left: u64,
+    link: Rc<Link>,
+    /// How long the upstream may take for its answer when nothing moves.
+    first_byte: Ticks,
+    /// By which rules trailers pass, where they do.
+    trailers: Option<Rc<Rules>>,
+    /// The answer has begun: the client may take its time.
+    talking: bool,
+}
+
+impl RequestBody {
+    /// At most `limit` bytes of `incoming`.
+    #[must_use]
+    pub fn new(incoming: Incoming, limit: u64, link: Rc<Link>) -> Self {
+        link.body_too_large.set(false);
+        link.body_broken.set(false);
+        let incoming = Some(incoming).filter(|incoming| !incoming.is_end_stream());
+        Self { incoming, left: limit, link, first_byte: Ticks(0), trailers: None, talking: false }
+    }
+
+    /// Another limit than the usual one, before anything was read.
+    pub fn limit(&mut self, limit: u64) {
+        self.left = limit;
+    }
+
+    /// Trailers pass, as far as these rules let them.
+    pub fn pass_trailers(&mut self, rules: Rc<Rules>) {
+        self.trailers = Some(rules);
+    }
+
+    /// The answer has begun while the body is still to come: they talk, and a client that listens is not late. How long nothing may
+    /// come from the upstream is still limited.
+    pub fn talk(&mut self) {
+        self.talking = true;
+        self.link.connection.body_moved(0);
+    }
+
+    /// What follows the data: trailers that may pass, or the end.
+    fn behind(&self, frame: Frame<Bytes>) -> Option<Result<Frame<Bytes>, BodyError>> {
+        let trailers = frame.into_trailers().ok()?;
+        let passing = super::trailers::of_request(&trailers, self.trailers.as_ref()?.policy());
+        (!passing.is_empty()).then(|| Ok(Frame::trailers(passing)))
+    }
+
+    /// While the body moves, the upstream is not late with its answer.
+    pub fn wait_for_answer(&mut self, first_byte: Ticks) {
+        self.first_byte = first_byte;
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
+        let polled = Pin::new(incoming).poll_frame(cx);
+        if polled.is_pending() && !this.talking && this.link.connection.body_is_late() {
+            this.incoming = None;
+            this.link.body_broken.set(true);
+            return Poll::Ready(Some(Err(BodyError::Stalled)));
+        }
+        let frame = match ready!(polled) {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => {
+                this.incoming = None;
+                this.link.body_broken.set(true);
+                return Poll::Ready(Some(Err(error.into())));
+            }
+            None => {
+                this.incoming = None;
+                return Poll::Ready(None);
+            }
+        };
+        let data = match frame.into_data() {
+            Ok(data) => data,
+            Err(frame) => return Poll::Ready(this.behind(frame)),
+        };
+        this.link.connection.body_moved(data.len());
+        let size = data.len() as u64;
+        if size > this.left {
+            this.link.body_too_large.set(true);
+            return Poll::Ready(Some(Err(BodyError::TooLarge)));
+        }
+        this.left -= size;
+        let deadlines = &this.link.connection.deadlines;
+        if deadlines.armed(Phase::Upstream) {
+            deadlines.arm(Phase::Upstream, this.first_byte);
+        }
+        Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or(SizeHint::with_exact(0), Incoming::size_hint)
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if let Some(rest) = self.incoming.take().filter(|incoming| !incoming.is_end_stream()) {
+            self.link.connection.leave(rest);
+        }
+    }
+}
