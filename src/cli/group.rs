@@ -30,6 +30,7 @@ impl Args {
 #[derive(clap::Subcommand)]
 enum Verb {
     /// Create a group and print its id, or many
+    #[command(override_usage = "postern group create <NAME> [OPTIONS]\n       postern group create --batch <FILE>")]
     Create {
         #[command(flatten)]
         new: Spec,

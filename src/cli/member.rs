@@ -22,7 +22,11 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum Verb {
     /// Add a user to an organization, or many; the first manager added to one without owner becomes its owner
-    #[command(name = "create", visible_alias = "add")]
+    #[command(
+        name = "create",
+        visible_alias = "add",
+        override_usage = "postern member create --org <ORG> --user <USER> [OPTIONS]\n       postern member create --batch <FILE>"
+    )]
     Create {
         #[command(flatten)]
         new: Spec,

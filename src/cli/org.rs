@@ -32,6 +32,7 @@ impl Args {
 #[derive(clap::Subcommand)]
 enum Verb {
     /// Create an organization and print the id, or many
+    #[command(override_usage = "postern org create <NAME> [OPTIONS]\n       postern org create --batch <FILE>")]
     Create {
         #[command(flatten)]
         new: Spec,

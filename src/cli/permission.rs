@@ -30,6 +30,9 @@ impl Args {
 #[derive(clap::Subcommand)]
 enum Verb {
     /// Create a permission, or many
+    #[command(
+        override_usage = "postern permission create <PERMISSION> [OPTIONS]\n       postern permission create --batch <FILE>"
+    )]
     Create {
         #[command(flatten)]
         new: Spec,

@@ -35,6 +35,9 @@ impl Args {
 #[derive(clap::Subcommand)]
 enum Verb {
     /// Create a role and print its id, or many
+    #[command(
+        override_usage = "postern role create <NAME> --org <ORG> [OPTIONS]\n       postern role create <NAME> --super [OPTIONS]\n       postern role create --batch <FILE>"
+    )]
     Create {
         #[command(flatten)]
         new: Spec,

@@ -28,6 +28,7 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum Verb {
     /// Create a token and print it, this once: TOKEN=$(postern token create --user ann)
+    #[command(override_usage = "postern token create <USER> [OPTIONS]\n       postern token create --batch <FILE>")]
     Create {
         #[command(flatten)]
         new: Spec,

@@ -34,6 +34,7 @@ impl Args {
 #[derive(clap::Subcommand)]
 enum Verb {
     /// Create a user and print the id, or many
+    #[command(override_usage = "postern user create <USERNAME> [OPTIONS]\n       postern user create --batch <FILE>")]
     Create {
         #[command(flatten)]
         new: Spec,
