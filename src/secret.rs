@@ -52,6 +52,9 @@ pub enum SecretError {
     /// The configuration does not declare it.
     #[error("the policy names the secret `{0}`, which `secrets` does not declare")]
     Undeclared(Box<str>),
+    /// Several have none.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<Self>),
 }
 
 impl SecretSource {

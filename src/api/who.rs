@@ -131,7 +131,10 @@ fn ours<'r>(api: &Api, request: &'r Parts) -> Result<Read<'r>, ApiError> {
     let presented = Presented { method: &request.method, headers: &request.headers, query: None };
     match credential::read(presented, schemes, &places) {
         Credential::None => Ok(None),
-        Credential::Presented(kind, text) => Ok(Some((kind, text))),
+        Credential::Presented(kind, text) => match String::from_utf8(text.into_owned()) {
+            Ok(text) => Ok(Some((kind, Cow::Owned(text)))),
+            Err(_) => Err(ApiError::Unauthenticated(Reason::CredentialsInvalid, UNKNOWN)),
+        },
         Credential::Refused => Err(ApiError::Unauthenticated(Reason::CredentialsInvalid, UNKNOWN)),
         Credential::Ambiguous => Err(ApiError::Parse("There are several credentials.".to_owned())),
     }

@@ -8,12 +8,23 @@ use std::path::Path;
 /// Gives the secrets that a policy names their values.
 ///
 /// # Errors
-/// One has none.
+/// One has none; each that has none is told.
 pub fn fill(declared: &[SecretSource], policy: &Policy) -> Result<(), SecretError> {
+    let mut missing = Vec::new();
     for secret in policy.secrets() {
-        secret.set(named(declared, secret.name())?.header()?);
+        match named(declared, secret.name()).and_then(SecretSource::header) {
+            Ok(value) => secret.set(value),
+            Err(error) => missing.push(error),
+        }
     }
-    Ok(())
+    match missing.pop() {
+        None => Ok(()),
+        Some(only) if missing.is_empty() => Err(only),
+        Some(last) => {
+            missing.push(last);
+            Err(SecretError::Several(missing))
+        }
+    }
 }
 
 /// Whether the secrets of a policy have the values that they would be given now.
@@ -122,6 +133,16 @@ mod tests {
             assert!(error.contains(part) && !error.contains("lines"), "{error}");
         }
         assert!(matches!(fill(&[], &good), Err(SecretError::Undeclared(_))));
+        let names = ["a", "b", "c"];
+        let all = names
+            .map(|name| format!("  /{name}: {{ read: public, inject: {{ X-Key: {{ secret: {name} }} }} }}\n"))
+            .concat();
+        let all = load(
+            &[("routes.yaml", format!("version: 1\nroutes:\n{all}"))],
+            Some(&Names::new(["a"]).with_secrets(names)),
+        );
+        let error = fill(&declared, &all.unwrap()).unwrap_err().to_string();
+        assert!(error.contains("`b`") && error.contains("; the secret `c`"), "all that are missing at once: {error}");
     }
 
     #[test]

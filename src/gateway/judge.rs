@@ -267,7 +267,7 @@ fn authenticate(
     } else if let Some(found) = worker.shared.memberships.remembered(kind, &text, now) {
         worker.shard.cache_hits.inc();
         found
-    } else if let Some(wanted) = identity.wanted(kind, &text) {
+    } else if let Some(wanted) = std::str::from_utf8(&text).ok().and_then(|text| identity.wanted(kind, text)) {
         return Err(Stop::Needs(Need::Credential(wanted)));
     } else {
         worker.shard.cache_refused.inc();
@@ -279,7 +279,8 @@ fn authenticate(
                 if worker.shared.memberships.has_old_password(&known) {
                     return Err(Denial::new(Reason::PasswordExpired).into());
                 }
-                session::is_ours(presented.method, presented.headers, &text)?;
+                let session = std::str::from_utf8(&text).map_err(|_| Denial::new(Reason::CredentialsInvalid))?;
+                session::is_ours(presented.method, presented.headers, session)?;
             }
             Ok((Some(Arc::clone(&known.snapshot)), known.claims.clone()))
         }

@@ -20,8 +20,9 @@ pub const MAX_LENGTH: usize = 16 * 1024;
 pub enum Credential<'a> {
     /// Nothing.
     None,
-    /// A credential of this kind (never shown: it has no `Debug`).
-    Presented(Kind, Cow<'a, str>),
+    /// A credential of this kind, which is text (never shown: it has no `Debug`). As bytes, since memory is asked by them: to make
+    /// sure once more that a long token is text costs as much as to find it.
+    Presented(Kind, Cow<'a, [u8]>),
     /// A scheme that is not taken here, or something that is no credential.
     Refused,
     /// Several at once.
@@ -94,10 +95,11 @@ fn authorization(headers: &HeaderMap, schemes: Schemes) -> Credential<'_> {
     let is_bearer = scheme.eq_ignore_ascii_case(b"bearer");
     // A JWT is long, so it is looked at first, and once.
     if is_bearer && schemes.has(Scheme::Jwt) && is_jwt(token) {
-        return std::str::from_utf8(token)
-            .map_or(Credential::Refused, |token| Credential::Presented(Kind::Jwt, Cow::Borrowed(token)));
+        return Credential::Presented(Kind::Jwt, Cow::Borrowed(token));
     }
-    let Some(token) = visible(token) else { return Credential::Refused };
+    if !every(token, |b| b.is_ascii_graphic()) {
+        return Credential::Refused;
+    }
     let taken = |scheme, kind| {
         if schemes.has(scheme) { Credential::Presented(kind, Cow::Borrowed(token)) } else { Credential::Refused }
     };
@@ -120,11 +122,6 @@ fn two_words(value: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((scheme, trim(rest)))
 }
 
-/// One word of visible ASCII.
-fn visible(token: &[u8]) -> Option<&str> {
-    if every(token, |b| b.is_ascii_graphic()) { std::str::from_utf8(token).ok() } else { None }
-}
-
 /// Three segments of base64url: what only a JWT looks like (RFC 7515, 7.1).
 fn is_jwt(token: &[u8]) -> bool {
     let mut dots = memchr::memchr_iter(b'.', token);
@@ -137,20 +134,27 @@ fn is_jwt(token: &[u8]) -> bool {
 
 /// The password of `user:password` (RFC 7617), which here is a token: whose it is, the token says, so the user's name in
 /// front of it is whatever the agent wants to write there.
-fn basic(text: &str) -> Option<String> {
-    let decoded = String::from_utf8(BASE64.decode(text.as_bytes()).ok()?).ok()?;
+fn basic(text: &[u8]) -> Option<Vec<u8>> {
+    let decoded = String::from_utf8(BASE64.decode(text).ok()?).ok()?;
     let (_, token) = decoded.split_once(':')?;
-    (!token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic())).then(|| token.to_owned())
+    (!token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic())).then(|| token.as_bytes().to_owned())
 }
 
 fn parameter<'a>(request: Presented<'a>, name: &str) -> Credential<'a> {
     match query::single(request.query, name) {
         Ok(None) => Credential::None,
         Ok(Some(token)) if matches!(*request.method, Method::GET | Method::HEAD) && !token.is_empty() => {
-            Credential::Presented(Kind::Sesame, token)
+            Credential::Presented(Kind::Sesame, bytes(token))
         }
         Ok(Some(_)) => Credential::Refused,
         Err(_) => Credential::Ambiguous,
+    }
+}
+
+fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
     }
 }
 
@@ -158,7 +162,7 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Credential<'a> {
     let mut found = Credential::None;
     for value in cookies(headers, name) {
         let presented = match value {
-            Some(token) if !token.is_empty() => Credential::Presented(Kind::Session, Cow::Borrowed(token)),
+            Some(token) if !token.is_empty() => Credential::Presented(Kind::Session, Cow::Borrowed(token.as_bytes())),
             _ => Credential::Refused,
         };
         found = one_of(found, presented);
@@ -220,7 +224,7 @@ mod tests {
     }
 
     fn presented(kind: Kind, text: &str) -> Credential<'_> {
-        Credential::Presented(kind, Cow::Borrowed(text))
+        Credential::Presented(kind, Cow::Borrowed(text.as_bytes()))
     }
 
     #[test]

@@ -178,7 +178,9 @@ impl Identity {
             }
             Wanted::User(user) => {
                 let key = Who::User(UserKey::Id(*user)).key().unwrap_or_default();
-                if let Some(known) = self.memberships.remembered(Kind::Subject, &key, crate::clock::monotonic()) {
+                if let Some(known) =
+                    self.memberships.remembered(Kind::Subject, key.as_bytes(), crate::clock::monotonic())
+                {
                     return known;
                 }
                 let look = async || Ok(self.store.user_snapshot(*user).await?.map(|found| Found::of(Arc::new(found))));

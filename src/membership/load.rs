@@ -26,13 +26,13 @@ impl Memberships {
         credential: &str,
         look: impl AsyncFn() -> Result<Option<Found>, StoreError>,
     ) -> Lookup {
-        let tag = self.tagger.tag(kind, credential);
+        let tag = self.tagger.tag(kind, credential.as_bytes());
         self.flights.join(tag, || self.read(tag, None, look)).await
     }
 
     /// The same for an issuer's word for a user of the directory, whom another replica may have looked up.
     pub async fn load_subject(&self, word: &str, look: impl AsyncFn() -> Result<Option<Found>, StoreError>) -> Lookup {
-        let tag = self.tagger.tag(Kind::Subject, word);
+        let tag = self.tagger.tag(Kind::Subject, word.as_bytes());
         self.flights.join(tag, || self.read(tag, Some(Subject::Word(word)), look)).await
     }
 
@@ -67,7 +67,7 @@ impl Memberships {
             used: AtomicBool::new(true),
             taken: AtomicU32::new(0),
         });
-        self.known.insert(self.tagger.tag(kind, credential), Arc::clone(&known));
+        self.known.insert(self.tagger.tag(kind, credential.as_bytes()), Arc::clone(&known));
         Lookup::Known(known)
     }
 

@@ -168,7 +168,7 @@ impl Memberships {
 
     /// Looks in memory alone; `None` is a miss. The hot path: no lock but the cache's shard, no allocation.
     #[must_use]
-    pub fn remembered(&self, kind: Kind, credential: &str, now: Instant) -> Option<Lookup> {
+    pub fn remembered(&self, kind: Kind, credential: &[u8], now: Instant) -> Option<Lookup> {
         if !self.fence.has_proof(now) {
             return None;
         }
@@ -222,7 +222,7 @@ impl Memberships {
     #[must_use]
     pub fn wanted(&self, token: &str) -> Wanted {
         let foreign = !matches!(token::parse(token, self.store.checksum_key()), Shape::Ours(_));
-        Wanted { tag: self.tagger.tag(Kind::Token, token), digest: TokenDigest::of(token), foreign }
+        Wanted { tag: self.tagger.tag(Kind::Token, token.as_bytes()), digest: TokenDigest::of(token), foreign }
     }
 
     /// An organization that a superuser named, from memory or from the store.

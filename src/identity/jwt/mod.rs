@@ -159,7 +159,7 @@ impl Issuers {
         // The same person with another token: nothing has to be asked. What is in the claims alone is each token's own.
         let key = who.key();
         let whose = match &key {
-            Some(key) => match memberships.remembered(Kind::Subject, key, crate::clock::monotonic()) {
+            Some(key) => match memberships.remembered(Kind::Subject, key.as_bytes(), crate::clock::monotonic()) {
                 Some(Lookup::Known(known)) => Lookup::Known(known),
                 _ => memberships.load_subject(key, async || who.read(store).await).await,
             },

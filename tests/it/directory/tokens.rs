@@ -115,7 +115,8 @@ async fn a_token_in_use_is_written_once_in_ten_minutes(on: &dyn Backend) {
     let memberships = Memberships::new(store, position, Duration::from_secs(60), Capacity::default()).unwrap();
     memberships.catch_up().await.unwrap();
     let text = secret.expose();
-    let uses = || matches!(memberships.remembered(Kind::Token, text, clock::monotonic()), Some(Lookup::Known(_)));
+    let uses =
+        || matches!(memberships.remembered(Kind::Token, text.as_bytes(), clock::monotonic()), Some(Lookup::Known(_)));
     assert!(matches!(memberships.load(memberships.wanted(text)).await, Lookup::Known(_)));
     assert_eq!(memberships.take_used(1000, 10), [record.id]);
     assert!(uses());
