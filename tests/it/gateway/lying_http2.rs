@@ -277,6 +277,48 @@ fn a_reset_in_an_answer_cuts_it_for_the_client_too() {
 }
 
 #[test]
+/// Head, body and mistake come at once: whoever asked has what was good of it, and sees that it is not all.
+#[test]
+fn what_came_before_a_mistake_reaches_the_client() {
+    type Mistake = fn(u32, &mut Peer);
+    let mistakes: [(&str, Mistake); 5] = [
+        ("a reset", |stream, peer| reset(stream, PROTOCOL_ERROR, peer)),
+        ("trailers that speak of a connection", |stream, peer| {
+            peer.send(HEADERS, END_HEADERS | END_STREAM, stream, &block(&[("connection", b"close")]));
+        }),
+        ("trailers in capitals", |stream, peer| {
+            peer.send(HEADERS, END_HEADERS | END_STREAM, stream, &block(&[("X-Sum", b"1")]));
+        }),
+        ("trailers that do not end", |stream, peer| {
+            peer.send(HEADERS, END_HEADERS, stream, &block(&[("x-sum", b"1")]));
+        }),
+        ("a connection that is broken", |_, peer| {
+            peer.send(SETTINGS, 0, 0, b"12345");
+        }),
+    ];
+    for (name, mistake) in mistakes {
+        let upstream = liar(
+            &[],
+            always(move |stream, peer| {
+                peer.send(HEADERS, END_HEADERS, stream, &block(&[(":status", b"200")])).send(DATA, 0, stream, b"half");
+                mistake(stream, peer);
+            }),
+        );
+        let gate = upstream.gate();
+        let mut raw = gate.raw();
+        raw.send(get(Who::uA, "/me/x"));
+        let told = String::from_utf8(raw.rest()).unwrap();
+        assert!(told.starts_with("HTTP/1.1 200 ") && told.ends_with("\r\n\r\n4\r\nhalf\r\n"), "{name}: {told}");
+        let mut peer = Peer::begin(Wire::plain(gate.data), &[]);
+        let token = format!("Bearer {}", crate::support::World::get().token(Who::uA).unwrap());
+        let asked = crate::support::frames::get("/me/x", &[("authorization", token.as_bytes())]);
+        peer.send(HEADERS, END_HEADERS | END_STREAM, 1, &asked);
+        assert_eq!(peer.until(DATA).map(|data| data.payload), Some(b"half".to_vec()), "{name}");
+        assert_eq!(peer.end_of(1).map(|end| end.kind), Some(RST_STREAM), "{name}");
+        peer.assert_alive();
+    }
+}
+
 fn more_or_less_than_was_said_is_never_taken_for_whole() {
     for (name, body) in [("more", &b"hello"[..]), ("less", b"h")] {
         let upstream = liar(
