@@ -8,7 +8,7 @@ use super::entropy::{Entropy, hex};
 use super::span::Traced;
 use crate::decision::{Denial, Permit, Told};
 use crate::fold::{fold_eq, folded};
-use crate::net::framing::field_is_value;
+use crate::net::framing::{field_is_name, field_is_value};
 use crate::policy::Policy;
 use crate::upstream::h1::Head;
 use crate::upstream::hop::{Options, is_hop_by_hop};
@@ -288,7 +288,8 @@ pub fn trailers(lines: &[Bytes]) -> Option<HeaderMap> {
 #[must_use]
 pub fn answer_trailer_passes(name: &HeaderName) -> bool {
     const NEVER: [HeaderName; 4] = [header::CONTENT_LENGTH, header::HOST, header::SET_COOKIE, header::AUTHORIZATION];
-    !is_hop_by_hop(name.as_str()) && answer_passes(name.as_str()) && !NEVER.contains(name)
+    let text = name.as_str();
+    field_is_name(text) && !is_hop_by_hop(text) && answer_passes(text) && !NEVER.contains(name)
 }
 
 /// The fields behind a request's body that go on to the upstream: none that would have been judged, stripped or read as part of
@@ -320,7 +321,8 @@ pub fn request_trailers(trailers: &HeaderMap, policy: &Policy) -> HeaderMap {
     let mut passing = HeaderMap::new();
     for (name, value) in trailers {
         let text = name.as_str();
-        let stays = is_hop_by_hop(text)
+        let stays = !field_is_name(text)
+            || is_hop_by_hop(text)
             || is_about_the_way(text)
             || policy.strip().contains(text)
             || policy.finds_organization_in(text)

@@ -93,6 +93,7 @@ fn an_answer_that_breaks_a_rule_is_502_and_harms_no_other() {
         ("upgrade", head(&[("upgrade", b"h2c")])),
         ("a name in capitals", head(&[("X-Name", b"y")])),
         ("a name with a blank", head(&[("x y", b"y")])),
+        ("a name with a quote", head(&[("x\"y", b"y")])),
         ("a name with a colon", head(&[("x:y", b"y")])),
         ("a line feed in a value", head(&[("x", b"a\nset-cookie: b")])),
         ("a carriage return in a value", head(&[("x", b"a\rb")])),
