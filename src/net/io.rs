@@ -292,6 +292,7 @@ impl hyper::rt::Write for StrictIo {
             let flushed = Pin::new(&mut this.stream).poll_flush(cx).map_ok(|()| 0);
             ready!(this.wrote(flushed))?;
         }
+        this.connection.wrote_all(cx);
         Poll::Ready(Ok(()))
     }
 
@@ -301,7 +302,6 @@ impl hyper::rt::Write for StrictIo {
         let this = self.get_mut();
         if this.lingered == 0 {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
-        this.connection.wrote_all(cx);
             let unread = this.scanner.position() == Position::InBody
                 || this.connection.has_refused()
                 || this.connection.broken_body().is_some();
