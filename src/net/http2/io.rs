@@ -30,6 +30,8 @@ pub struct Socket {
     stream: Stream,
     connection: Rc<Connection>,
     meter: Meter,
+    /// What the client owed when it was last heard.
+    owed: Option<u64>,
     tidy: Tidy,
     counts: Arc<Counts>,
     /// Shared by the worker's connections: bytes are read, counted and handed over within one call.
@@ -59,7 +61,21 @@ impl Socket {
         let write_pace = Pace::new(connection.timeouts.stall);
         let (meter, tidy) = (Meter::new(resets, connection.deadlines.now()), Tidy::new(PREFACE.len()));
         let (gathered, sent, unflushed, failed) = (Vec::new(), 0, false, None);
-        Self { stream, connection, meter, tidy, counts, scratch, held, gathered, sent, unflushed, failed, write_pace }
+        Self {
+            stream,
+            connection,
+            meter,
+            owed: None,
+            tidy,
+            counts,
+            scratch,
+            held,
+            gathered,
+            sent,
+            unflushed,
+            failed,
+            write_pace,
+        }
     }
 
     /// The connection that it belongs to.
@@ -79,10 +95,13 @@ impl Socket {
             let _ = self.poll_send_all(cx);
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a flood of HTTP/2 frames"));
         }
-        if !self.meter.owes_head() {
-            deadlines.disarm(Phase::Head);
-        } else if !deadlines.armed(Phase::Head) {
-            deadlines.arm(Phase::Head, self.connection.timeouts.head);
+        let owed = self.meter.owed();
+        if owed != self.owed {
+            match owed {
+                Some(_) => deadlines.arm(Phase::Head, self.connection.timeouts.head),
+                None => deadlines.disarm(Phase::Head),
+            }
+            self.owed = owed;
         }
         Ok(())
     }

@@ -156,6 +156,11 @@ fn a_head_that_does_not_end_and_a_preface_that_does_not_come_are_waited_for_in_v
     let mut peer = Peer::begin(Wire::plain(gate.postern.data), &[]);
     peer.send(HEADERS, END_STREAM, 1, &get("/public/x", &[]));
     while peer.frame().is_some() {}
+    // A frame that ends before its payload does.
+    let mut peer = Peer::begin(Wire::plain(gate.postern.data), &[]);
+    let head = frame(HEADERS, END_HEADERS | END_STREAM, 1, &get("/public/x", &[]));
+    peer.try_send(&head[..head.len() - 1]).unwrap();
+    while peer.frame().is_some() {}
     // Half of a preface.
     let mut wire = Wire::plain(gate.postern.data);
     wire.write_all(b"PRI * HT").unwrap();
