@@ -3,6 +3,7 @@
 use super::exchange::Exchange;
 use super::request_body::BodyError;
 use super::streamed::StreamedBody;
+use crate::net::connection::Connection;
 use crate::net::deadline::{Phase, Ticks};
 use crate::upstream::Pool;
 use crate::upstream::h1;
@@ -12,7 +13,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// An answer's body on its way to the client.
 pub enum AnswerBody {
@@ -22,6 +23,8 @@ pub enum AnswerBody {
     Upstream(UpstreamBody),
     /// The same over HTTP/2.
     Streamed(Box<StreamedBody>),
+    /// It broke off, which the client is told when it has what came before.
+    Broken(Option<BodyError>, Rc<Connection>),
     /// There is none, and the exchange goes on without HTTP.
     Nothing,
 }
@@ -100,12 +103,10 @@ impl Drop for UpstreamBody {
     }
 }
 
-impl Body for AnswerBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.get_mut() {
+impl AnswerBody {
+    /// The next frame, or why there is none.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self {
             Self::Own(bytes, exchange) => {
                 let frame = bytes.take().filter(|bytes| !bytes.is_empty());
                 if let Some(bytes) = &frame {
@@ -115,7 +116,40 @@ impl Body for AnswerBody {
             }
             Self::Upstream(body) => body.poll(cx),
             Self::Streamed(body) => body.poll(cx),
+            Self::Broken(error, connection) => {
+                ready!(connection.poll_written(cx));
+                Poll::Ready(error.take().map(Err))
+            }
             Self::Nothing => Poll::Ready(None),
+        }
+    }
+
+    /// The connection of an answer that comes from an upstream, and so can break off.
+    fn connection(&self) -> Option<&Rc<Connection>> {
+        match self {
+            Self::Upstream(body) => Some(&body.exchange.link().connection),
+            Self::Streamed(body) => Some(body.connection()),
+            Self::Own(..) | Self::Broken(..) | Self::Nothing => None,
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        match this.poll_next(cx) {
+            Poll::Ready(Some(Err(error))) => {
+                // Told now, the parser above would throw away what it has not written yet: all of an answer that breaks off at once.
+                if let Some(connection) = this.connection().cloned() {
+                    *this = Self::Broken(Some(error), connection);
+                    return this.poll_next(cx);
+                }
+                Poll::Ready(Some(Err(error)))
+            }
+            polled => polled,
         }
     }
 
@@ -124,6 +158,7 @@ impl Body for AnswerBody {
             Self::Own(bytes, _) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Self::Upstream(body) => body.left() == Some(0) && body.trailers.is_none(),
             Self::Streamed(body) => body.is_end(),
+            Self::Broken(..) => false,
             Self::Nothing => true,
         }
     }
@@ -134,6 +169,7 @@ impl Body for AnswerBody {
             Self::Nothing => SizeHint::with_exact(0),
             Self::Upstream(body) => body.left().map_or_else(SizeHint::default, SizeHint::with_exact),
             Self::Streamed(body) => body.left().map_or_else(SizeHint::default, SizeHint::with_exact),
+            Self::Broken(..) => SizeHint::default(),
         }
     }
 }

@@ -80,7 +80,16 @@ struct Way {
     /// Written, and perhaps not yet flushed.
     unflushed: bool,
     ended: bool,
+    /// Its end was passed on, or it failed.
+    over: Option<Over>,
     passed: u64,
+}
+
+/// How a direction has ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Over {
+    Whole,
+    Failed,
 }
 
 impl Way {
@@ -90,8 +99,21 @@ impl Way {
         way
     }
 
+    /// Passes on until something must wait, or it is over.
+    fn poll<R, W>(&mut self, from: &mut R, to: &mut W, cx: &mut Context<'_>)
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        if self.over.is_none()
+            && let Poll::Ready(ended) = self.pass(from, to, cx)
+        {
+            self.over = Some(if ended.is_ok() { Over::Whole } else { Over::Failed });
+        }
+    }
+
     /// Passes on until something must wait; ready at the end of the stream, which is passed on too.
-    fn poll<R, W>(&mut self, from: &mut R, to: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>>
+    fn pass<R, W>(&mut self, from: &mut R, to: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
@@ -173,14 +195,28 @@ impl Splice {
         Self { up: Way::with(early), down: Way::with(unread) }
     }
 
-    /// Passes on both ways until something must wait; ready when either side has ended or failed: half a WebSocket is of no use.
+    /// Passes on both ways until something must wait; ready when both sides have ended. Where one direction fails, what is there already
+    /// still goes the other way.
     pub fn poll<C, U>(&mut self, client: &mut C, upstream: &mut U, cx: &mut Context<'_>) -> Poll<()>
     where
         C: AsyncRead + AsyncWrite + Unpin,
         U: AsyncRead + AsyncWrite + Unpin,
     {
-        let ended = self.up.poll(client, upstream, cx).is_ready() | self.down.poll(upstream, client, cx).is_ready();
-        if ended { Poll::Ready(()) } else { Poll::Pending }
+        self.up.poll(client, upstream, cx);
+        self.down.poll(upstream, client, cx);
+        let is_over = match (self.up.over, self.down.over) {
+            (Some(_), Some(_)) => true,
+            (Some(Over::Failed), None) => self.down.kept.is_empty(),
+            (None, Some(Over::Failed)) => self.up.kept.is_empty(),
+            _ => false,
+        };
+        if is_over { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Whether one side has ended already.
+    #[must_use]
+    pub const fn is_half(&self) -> bool {
+        self.up.over.is_some() || self.down.over.is_some()
     }
 
     /// Bytes that were passed on to the client, and to the upstream.

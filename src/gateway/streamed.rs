@@ -3,11 +3,13 @@
 use super::exchange::Exchange;
 use super::request_body::BodyError;
 use super::trailers::answer_passes;
+use crate::net::connection::Connection;
 use crate::net::deadline::{Phase, Ticks};
 use crate::upstream::h2::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use http_body::Frame;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 /// The answer's body. When it has been read to its end, its stream is over; dropped before, it is reset.
@@ -23,6 +25,11 @@ impl StreamedBody {
     #[must_use]
     pub const fn new(body: Body, idle: Ticks, exchange: Box<Exchange>) -> Self {
         Self { body: Some(body), idle, exchange }
+    }
+
+    /// The client's connection, or its stream.
+    pub(super) fn connection(&self) -> &Rc<Connection> {
+        &self.exchange.link().connection
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {

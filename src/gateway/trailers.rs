@@ -2,7 +2,7 @@
 
 use super::headers::{self, is_about_the_way};
 use crate::fold::fold_eq;
-use crate::net::framing::field_is_value;
+use crate::net::framing::{field_is_name, field_is_value};
 use crate::policy::Policy;
 use crate::upstream::hop::is_hop_by_hop;
 use bytes::Bytes;
@@ -29,7 +29,8 @@ pub fn of_answer(lines: &[Bytes]) -> Option<HeaderMap> {
 #[must_use]
 pub fn answer_passes(name: &HeaderName) -> bool {
     const NEVER: [HeaderName; 4] = [header::CONTENT_LENGTH, header::HOST, header::SET_COOKIE, header::AUTHORIZATION];
-    !is_hop_by_hop(name.as_str()) && headers::answer_passes(name.as_str()) && !NEVER.contains(name)
+    let text = name.as_str();
+    field_is_name(text) && !is_hop_by_hop(text) && headers::answer_passes(text) && !NEVER.contains(name)
 }
 
 /// The fields behind a request's body that go on to the upstream: none that would have been judged, stripped or read as part of
@@ -61,7 +62,8 @@ pub fn of_request(trailers: &HeaderMap, policy: &Policy) -> HeaderMap {
     let mut passing = HeaderMap::new();
     for (name, value) in trailers {
         let text = name.as_str();
-        let stays = is_hop_by_hop(text)
+        let stays = !field_is_name(text)
+            || is_hop_by_hop(text)
             || is_about_the_way(text)
             || policy.strip().contains(text)
             || policy.finds_organization_in(text)

@@ -14,10 +14,11 @@ use crate::upstream::Stream;
 use bytes::Bytes;
 use http::Request;
 use std::future::poll_fn;
+use std::io;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::MissedTickBehavior;
 
 /// How often the caller's right is looked at again.
@@ -26,7 +27,10 @@ pub const AGAIN: Duration = Duration::from_secs(1);
 /// Without a byte either way for so long, a WebSocket ends; its endpoints' pings come far more often.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// How long a Close of ours may take to be written.
+/// The same where one side has ended already: half a WebSocket is for the other side's last words.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How long the end may take: a Close of ours to be written, and what both sides still send to be thrown away.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Counts a WebSocket for as long as it is open.
@@ -75,7 +79,7 @@ pub async fn run(
     let mut splice = Splice::with(&early, &unread);
     let mut again = tokio::time::interval(AGAIN);
     again.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut quiet = (0, Duration::ZERO);
+    let mut quiet = ((0, false), Duration::ZERO);
     let end = loop {
         let moved = poll_fn(|cx| {
             let deadlines = &exchange.link().connection.deadlines;
@@ -93,9 +97,9 @@ pub async fn run(
             break end;
         }
         let (down, up) = splice.passed();
-        let passed = down + up;
+        let passed = (down + up, splice.is_half());
         quiet = if quiet.0 == passed { (passed, quiet.1 + AGAIN) } else { (passed, Duration::ZERO) };
-        if quiet.1 >= IDLE {
+        if quiet.1 >= if splice.is_half() { LAST_WORDS } else { IDLE } {
             break Some(End::GoingAway);
         }
         if !may_go_on(&exchange, &asked).await {
@@ -104,19 +108,21 @@ pub async fn run(
         }
     };
     exchange.sent(usize::try_from(splice.passed().0).unwrap_or(usize::MAX));
-    let Some(end) = end else { return };
     let (to_client, to_upstream) = splice.is_between();
-    let goodbye = async {
-        if to_client {
-            client.write_all(&end.frame(false)).await?;
-        }
-        client.shutdown().await?;
-        if to_upstream {
-            upstream.write_all(&end.frame(true)).await?;
-        }
-        upstream.shutdown().await
-    };
+    let to_client = end.filter(|_| to_client).map(|end| end.frame(false));
+    let to_upstream = end.filter(|_| to_upstream).map(|end| end.frame(true));
+    let goodbye = async { tokio::join!(leave(&mut client, to_client), leave(&mut upstream, to_upstream)) };
     let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+}
+
+/// Says a last frame, and throws away what comes until the other side has ended too: a socket that is closed with something unread takes
+/// back what is not delivered yet.
+async fn leave<S: AsyncRead + AsyncWrite + Unpin>(side: &mut S, frame: Option<Vec<u8>>) -> io::Result<()> {
+    if let Some(frame) = frame {
+        side.write_all(&frame).await?;
+    }
+    side.shutdown().await?;
+    tokio::io::copy(side, &mut tokio::io::sink()).await.map(drop)
 }
 
 /// Whether the handshake would be permitted now. While the store cannot be asked it stays as it was for as long as facts may

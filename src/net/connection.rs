@@ -59,7 +59,20 @@ pub struct Connection {
     leftover: RefCell<Option<Box<Leftover>>>,
     /// It would have been too much: there is no next request.
     hangs_up: Cell<bool>,
+    /// How far an answer is that breaks off.
+    parting: Cell<Parting>,
     stream: Option<OfStream>,
+}
+
+/// An answer that breaks off.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Parting {
+    /// It does not.
+    No,
+    /// What came of it is still to be written.
+    Waits,
+    /// What came of it was written.
+    Written,
 }
 
 /// What only a stream of HTTP/2 has.
@@ -118,6 +131,7 @@ impl Connection {
             switch: RefCell::default(),
             leftover: RefCell::default(),
             hangs_up: Cell::new(false),
+            parting: Cell::new(Parting::No),
             stream,
         }
     }
@@ -146,6 +160,28 @@ impl Connection {
     #[must_use]
     pub fn hangs_up(&self) -> bool {
         self.hangs_up.get()
+    }
+
+    /// The answer breaks off: ready when what came of it before has left the parser, which would throw it away otherwise. A client that
+    /// takes nothing is waited for as for any other answer.
+    pub fn poll_written(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.parting.get() == Parting::Written {
+            return Poll::Ready(());
+        }
+        self.parting.set(Parting::Waits);
+        if self.stream.is_some() {
+            // The connection has its turn before the stream has its next one.
+            self.wrote_all(cx);
+        }
+        Poll::Pending
+    }
+
+    /// All that the parser had to say was written.
+    pub fn wrote_all(&self, cx: &Context<'_>) {
+        if self.parting.get() == Parting::Waits {
+            self.parting.set(Parting::Written);
+            cx.waker().wake_by_ref();
+        }
     }
 
     /// Throws away what is there of a leftover; ready where there is none any more.

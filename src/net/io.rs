@@ -36,6 +36,8 @@ pub struct StrictIo {
     held: Vec<u8>,
     offset: usize,
     ready: usize,
+    /// What was read behind the last message, and belongs to none: for whoever the connection switches to.
+    behind: Vec<u8>,
     /// Nothing more is read: refused, or the client has ended.
     ended: bool,
     body_pace: Pace,
@@ -56,6 +58,7 @@ impl StrictIo {
             held: Vec::new(),
             offset: 0,
             ready: 0,
+            behind: Vec::new(),
             ended: false,
             body_pace: Pace::new(stall),
             write_pace: Pace::new(stall),
@@ -75,11 +78,17 @@ impl StrictIo {
         (self.stream, self.held)
     }
 
-    /// The socket, and what was read from it and not handed over.
+    /// The socket, and what was read from it behind the last message, of which hyper has `given`: as the client sent it. It need be no
+    /// HTTP, so a stand-in for it may be there already.
     #[must_use]
-    pub fn into_rest(mut self) -> (Stream, Vec<u8>) {
-        self.held.drain(..self.offset.min(self.held.len()));
-        (self.stream, self.held)
+    pub fn into_rest(self, given: &[u8]) -> (Stream, Vec<u8>) {
+        let held = self.held.get(self.offset..).unwrap_or_default();
+        let mut rest = [given, held].concat();
+        if self.connection.has_refused() {
+            rest.truncate(rest.len().saturating_sub(REFUSED_HEAD.len()));
+        }
+        rest.extend_from_slice(&self.behind);
+        (self.stream, rest)
     }
 
     /// Whether nothing was read that hyper was not given, and the next byte begins a message.
@@ -143,7 +152,7 @@ impl StrictIo {
             Stop::Ended => {
                 // Whatever follows the last message belongs to none.
                 self.ended = true;
-                self.held.truncate(self.ready);
+                self.behind = self.held.split_off(self.ready);
             }
             // With prior knowledge (RFC 9113, 3.3); over TLS the handshake says so, and nothing else does.
             Stop::Refused(Violation::Http2Preface) if http2 => {
@@ -158,7 +167,7 @@ impl StrictIo {
                     return Err(io::Error::new(io::ErrorKind::InvalidData, violation));
                 }
                 self.connection.refuse(self.scanner.heads() + 1, violation);
-                self.held.truncate(self.ready);
+                self.behind = self.held.split_off(self.ready);
                 self.held.extend_from_slice(REFUSED_HEAD);
                 self.ready = self.held.len();
             }
@@ -207,7 +216,7 @@ impl StrictIo {
                 let (accepted, rest) = bytes.split_at_checked(scan.accepted).unwrap_or((bytes, &[]));
                 into.put_slice(accepted);
                 let http2 = matches!(scan.stop, Stop::Refused(Violation::Http2Preface)) && self.is_preface(rest);
-                if http2 || matches!(scan.stop, Stop::Incomplete) {
+                if !rest.is_empty() {
                     self.held.extend_from_slice(rest);
                 }
                 let stopped = self.stopped(scan.stop, http2);
@@ -283,6 +292,7 @@ impl hyper::rt::Write for StrictIo {
             let flushed = Pin::new(&mut this.stream).poll_flush(cx).map_ok(|()| 0);
             ready!(this.wrote(flushed))?;
         }
+        this.connection.wrote_all(cx);
         Poll::Ready(Ok(()))
     }
 

@@ -22,6 +22,12 @@ pub fn field_is_value(bytes: &[u8]) -> bool {
     field::is_value(bytes) && field::trim(bytes).len() == bytes.len()
 }
 
+/// Whether a name is a token (RFC 9110, 5.6.2): over HTTP/2 the parser takes `"` for a part of one, which HTTP/1.1 cannot say.
+#[must_use]
+pub fn field_is_name(name: &str) -> bool {
+    field::is_token(name.as_bytes())
+}
+
 /// How much of a head a stranger may send. The parser above must be set to no less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -4,7 +4,7 @@
 //! the framing scanner would not is refused here with the same words, so that above this nobody asks which version it was.
 
 use crate::fold::fold_eq;
-use crate::net::framing::{Limits, Violation, field_is_value};
+use crate::net::framing::{Limits, Violation, field_is_name, field_is_value};
 use crate::target::host;
 use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
@@ -54,6 +54,9 @@ fn fields<B>(request: &Request<B>, limits: Limits) -> Result<(), Violation> {
     for (name, value) in headers {
         let (text, value) = (name.as_str(), value.as_bytes());
         size += text.len() + value.len() + FIELD_OVERHEAD;
+        if !field_is_name(text) {
+            return Err(Violation::FieldName);
+        }
         if !field_is_value(value) {
             return Err(Violation::FieldValue);
         }
@@ -123,7 +126,7 @@ mod tests {
     fn request(uri: &str, headers: &[(&str, &[u8])]) -> Request<()> {
         let mut request = Request::builder().uri(uri).version(http::Version::HTTP_2).body(()).unwrap();
         for (name, value) in headers {
-            let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
+            let name = http::HeaderName::from_lowercase(name.as_bytes()).unwrap();
             request.headers_mut().append(name, HeaderValue::from_bytes(value).unwrap());
         }
         request
@@ -156,6 +159,7 @@ mod tests {
             (request("https://a/", &[("content-length", b"+1")]), Violation::Length),
             (request("https://a/", &[("content_length", b"1")]), Violation::DisguisedField),
             (request("https://a/", &[("transfer-encoding", b"chunked")]), Violation::Coding),
+            (request("https://a/", &[("x\"y", b"1")]), Violation::FieldName),
             (request("https://a/", &[("x", b"caf\xe9")]), Violation::FieldValue),
             (request("https://a/", &[("x", b" padded")]), Violation::FieldValue),
             (request("https://a/", &many), Violation::TooManyFields),

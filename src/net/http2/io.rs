@@ -3,7 +3,8 @@
 //! What hyper writes is gathered until its connection has nothing more to say for now, and sent then ([`Socket::poll_send`]): answers that
 //! are ready at the same time leave in one write, where hyper would make one of each.
 
-use super::meter::Meter;
+use super::meter::{Meter, PREFACE};
+use super::tidy::Tidy;
 use crate::net::connection::Connection;
 use crate::net::counts::Counts;
 use crate::net::deadline::{Pace, Phase};
@@ -29,6 +30,9 @@ pub struct Socket {
     stream: Stream,
     connection: Rc<Connection>,
     meter: Meter,
+    /// What the client owed when it was last heard.
+    owed: Option<u64>,
+    tidy: Tidy,
     counts: Arc<Counts>,
     /// Shared by the worker's connections: bytes are read, counted and handed over within one call.
     scratch: Scratch,
@@ -55,9 +59,23 @@ impl Socket {
         counts: Arc<Counts>,
     ) -> Self {
         let write_pace = Pace::new(connection.timeouts.stall);
-        let meter = Meter::new(resets, connection.deadlines.now());
+        let (meter, tidy) = (Meter::new(resets, connection.deadlines.now()), Tidy::new(PREFACE.len()));
         let (gathered, sent, unflushed, failed) = (Vec::new(), 0, false, None);
-        Self { stream, connection, meter, counts, scratch, held, gathered, sent, unflushed, failed, write_pace }
+        Self {
+            stream,
+            connection,
+            meter,
+            owed: None,
+            tidy,
+            counts,
+            scratch,
+            held,
+            gathered,
+            sent,
+            unflushed,
+            failed,
+            write_pace,
+        }
     }
 
     /// The connection that it belongs to.
@@ -77,10 +95,13 @@ impl Socket {
             let _ = self.poll_send_all(cx);
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a flood of HTTP/2 frames"));
         }
-        if !self.meter.owes_head() {
-            deadlines.disarm(Phase::Head);
-        } else if !deadlines.armed(Phase::Head) {
-            deadlines.arm(Phase::Head, self.connection.timeouts.head);
+        let owed = self.meter.owed();
+        if owed != self.owed {
+            match owed {
+                Some(_) => deadlines.arm(Phase::Head, self.connection.timeouts.head),
+                None => deadlines.disarm(Phase::Head),
+            }
+            self.owed = owed;
         }
         Ok(())
     }
@@ -89,22 +110,32 @@ impl Socket {
         if !self.held.is_empty() {
             let count = self.held.len().min(into.remaining());
             let rest = self.held.split_off(count);
-            let now = std::mem::replace(&mut self.held, rest);
+            let mut now = std::mem::replace(&mut self.held, rest);
             self.count(cx, &now)?;
-            into.put_slice(&now);
-            return Poll::Ready(Ok(()));
+            let left = self.tidy.tidy(&mut now);
+            into.put_slice(now.get(..left).unwrap_or_default());
+            if left > 0 {
+                return Poll::Ready(Ok(()));
+            }
         }
         let scratch = Rc::clone(&self.scratch);
         let mut scratch = scratch.borrow_mut();
         let room = scratch.len().min(into.remaining());
-        let mut buf = ReadBuf::new(scratch.get_mut(..room).unwrap_or_default());
-        if Pin::new(&mut self.stream).poll_read(cx, &mut buf)?.is_pending() {
-            let late = self.connection.deadlines.expired(Phase::Head);
-            return if late { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending };
+        loop {
+            let mut buf = ReadBuf::new(scratch.get_mut(..room).unwrap_or_default());
+            if Pin::new(&mut self.stream).poll_read(cx, &mut buf)?.is_pending() {
+                let late = self.connection.deadlines.expired(Phase::Head);
+                return if late { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending };
+            }
+            self.count(cx, buf.filled())?;
+            let is_end = buf.filled().is_empty();
+            let left = self.tidy.tidy(buf.filled_mut());
+            into.put_slice(buf.filled().get(..left).unwrap_or_default());
+            // What came may have been nothing but empty frames.
+            if is_end || left > 0 {
+                return Poll::Ready(Ok(()));
+            }
         }
-        self.count(cx, buf.filled())?;
-        into.put_slice(buf.filled());
-        Poll::Ready(Ok(()))
     }
 
     fn wrote(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {

@@ -41,8 +41,12 @@ pub(super) struct Meter {
     header: [u8; FRAME_HEADER],
     /// Bytes of the current frame's header that are there.
     have: usize,
+    /// These are of a body.
+    in_body: bool,
     /// A head has begun and not ended.
     in_head: bool,
+    /// Frames, of which those of one head are one.
+    frames: u64,
     frames_left: u32,
     resets_left: u32,
     /// Hundredths of a reset that were earned.
@@ -58,7 +62,9 @@ impl Meter {
             skip: PREFACE.len(),
             header: [0; FRAME_HEADER],
             have: 0,
+            in_body: false,
             in_head: false,
+            frames: 0,
             frames_left: BURST,
             resets_left: most_resets,
             reset_part: 0,
@@ -94,6 +100,8 @@ impl Meter {
     fn frame(&mut self) -> Result<(), Flood> {
         let [high, middle, low, kind, flags, ..] = self.header;
         self.skip = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+        self.in_body = kind == DATA;
+        self.frames += u64::from(!self.in_head);
         match kind {
             DATA if self.skip > 0 || flags & END_STREAM != 0 => {
                 self.moved(self.skip);
@@ -132,10 +140,12 @@ impl Meter {
         self.resets_left = self.resets_left.saturating_add(earned).min(self.most_resets);
     }
 
-    /// Whether the client owes the rest of something that nobody can use before it is there: the preface, a frame's header,
-    /// a request's head.
-    pub(super) const fn owes_head(&self) -> bool {
-        self.in_head || self.have > 0
+    /// The number of what the client owes the rest of, where nobody can use it before all of it is there: the preface, a request's head,
+    /// any frame but one of a body.
+    pub(super) fn owed(&self) -> Option<u64> {
+        let begins = self.have > 0 && !self.in_head;
+        let owes = self.in_head || begins || (self.skip > 0 && !self.in_body);
+        owes.then(|| self.frames + u64::from(begins))
     }
 }
 
@@ -195,12 +205,23 @@ mod tests {
     #[test]
     fn a_half_head_is_seen() {
         let mut meter = meter();
-        assert!(!meter.owes_head());
+        assert_eq!(meter.owed(), None);
         meter.read(&frame(1, 0, b"half"), 0).unwrap();
-        assert!(meter.owes_head());
+        assert_eq!(meter.owed(), Some(1));
         meter.read(&frame(9, 4, b"rest"), 0).unwrap();
-        assert!(!meter.owes_head());
-        meter.read(&[0, 0], 0).unwrap();
-        assert!(meter.owes_head());
+        assert_eq!(meter.owed(), None);
+        // However it drips, it is the same one until it is there.
+        let mut head = frame(1, 4, b"head");
+        let last = head.pop().unwrap();
+        for byte in head {
+            meter.read(&[byte], 0).unwrap();
+            assert_eq!(meter.owed(), Some(2));
+        }
+        let next = frame(1, 4, b"next");
+        meter.read(&[&[last], &next[..next.len() - 1]].concat(), 0).unwrap();
+        assert_eq!(meter.owed(), Some(3));
+        // A body has a limit of its own.
+        meter.read(&[b"t", &frame(0, 0, b"body")[..10]].concat(), 0).unwrap();
+        assert_eq!(meter.owed(), None);
     }
 }

@@ -144,9 +144,8 @@ impl<S: Serve> Drive<S> {
             && let Spoken::Http1(driven) = std::mem::replace(&mut self.spoken, Spoken::Neither)
         {
             let parts = driven.into_parts();
-            let (stream, rest) = parts.io.into_rest();
-            let mut early = parts.read_buf.to_vec();
-            early.extend_from_slice(&rest);
+            let (stream, early) = parts.io.into_rest(&parts.read_buf);
+            self.connection.deadlines.disarm(Phase::Head);
             self.spoken = Spoken::Switched(switch(Box::new(stream), early));
         }
         match &mut self.spoken {

@@ -1,5 +1,6 @@
 //! An answer's head, read as strictly as one of HTTP/1.1: it may go on to a client of either version.
 
+use crate::net::framing::field_is_name;
 use crate::upstream::Fault;
 use crate::upstream::h1::Answer;
 use crate::upstream::h1::answer::FIELDS;
@@ -32,6 +33,9 @@ pub(super) fn read(parts: Parts, to_head: bool, passes: fn(&str) -> bool) -> Res
     }
     if headers.len() > FIELDS {
         return Err(Fault::Rule("it is too large"));
+    }
+    if !headers.keys().all(|name| field_is_name(name.as_str())) {
+        return Err(Fault::Rule("a name is no name"));
     }
     if headers.values().any(is_padded) {
         return Err(Fault::Rule("a value begins or ends with a blank"));

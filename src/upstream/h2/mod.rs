@@ -29,6 +29,11 @@ const STREAM_WINDOW: u32 = 128 * 1024;
 /// And on all streams: room for every one of them, so that clients that do not read hold up nobody else's answers.
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * 100;
 
+/// What frames of answers that nobody takes yet may cost in memory besides what they carry, counted as 256 bytes each: as much as frames of
+/// 32 bytes, which fill all windows. More ends the connection, with the answers of all clients that share it; so a few who do not
+/// read a stream of small events must not get there.
+const FRAMES: usize = CONNECTION_WINDOW as usize / 32 * (256 - 32);
+
 /// Bytes of a request's body that wait in memory for the upstream's window.
 const SEND_BUFFER: usize = 64 * 1024;
 
@@ -43,6 +48,7 @@ fn builder() -> Builder {
         .initial_max_send_streams(STREAMS)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .data_frame_budget(FRAMES)
         .max_header_list_size(HEAD_BYTES)
         .max_send_buffer_size(SEND_BUFFER);
     builder

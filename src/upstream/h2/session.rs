@@ -4,6 +4,7 @@
 //! more streams and gets one PING. Regular ones are what gRPC servers take for abuse.
 
 use super::{STREAMS, builder};
+use crate::net::http2::tidy::Tidied;
 use crate::upstream::{Fault, Stream};
 use ::h2::client::{Connection, ResponseFuture, SendRequest};
 use ::h2::{Ping, PingPong, SendStream};
@@ -46,7 +47,7 @@ impl Session {
     /// # Errors
     /// The socket takes nothing.
     pub async fn begin(stream: Stream) -> Result<Rc<Self>, Fault> {
-        let (send, mut connection) = builder().handshake(stream).await?;
+        let (send, mut connection) = builder().handshake(Tidied::new(stream)).await?;
         let (pings, state) = (connection.ping_pong(), Rc::<State>::default());
         tokio::task::spawn_local(drive(connection, pings, Rc::clone(&state)));
         Ok(Rc::new(Self { send, state }))
@@ -127,7 +128,7 @@ impl Drop for Place {
 }
 
 /// Drives a connection to its end.
-async fn drive(connection: Connection<Stream, Bytes>, mut pings: Option<PingPong>, state: Rc<State>) {
+async fn drive(connection: Connection<Tidied<Stream>, Bytes>, mut pings: Option<PingPong>, state: Rc<State>) {
     let mut connection = pin!(connection);
     let mut asked: Option<Pin<Box<Sleep>>> = None;
     let ended = poll_fn(|cx| {

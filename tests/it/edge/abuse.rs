@@ -44,6 +44,21 @@ fn frames_that_carry_nothing_are_not_taken_for_ever() {
     assert!(gate.postern.metric("postern_http2_floods_total") >= 4.0);
 }
 
+/// What a fast client of many small messages sends, which is no abuse.
+#[test]
+fn a_body_in_crumbs_is_taken_as_one() {
+    let gate = Gate::new();
+    let mut peer = Peer::begin(Wire::plain(gate.postern.data), &[]);
+    peer.until(SETTINGS);
+    peer.send(SETTINGS, ACK, 0, &[]);
+    let crumbs = [frame(DATA, 0, 1, &[b'x'; 40]).repeat(6), frame(DATA, 0, 1, b"")].concat();
+    let body = [frame(HEADERS, END_HEADERS, 1, &post_block()), crumbs.repeat(1_000), frame(DATA, END_STREAM, 1, b"")];
+    peer.try_send(&body.concat()).unwrap();
+    assert_eq!(peer.end_of(1).map(|end| end.kind), Some(DATA));
+    assert_eq!(gate.upstream.last().body.len(), 240_000);
+    peer.assert_alive();
+}
+
 fn post_block() -> Vec<u8> {
     let token = format!("Bearer {}", World::get().token(Who::mA).unwrap());
     block(&[
@@ -140,6 +155,11 @@ fn a_head_that_does_not_end_and_a_preface_that_does_not_come_are_waited_for_in_v
     let gate = Gate::with(&Options::policy(ROUTES).set("timeouts.head", "300ms"));
     let mut peer = Peer::begin(Wire::plain(gate.postern.data), &[]);
     peer.send(HEADERS, END_STREAM, 1, &get("/public/x", &[]));
+    while peer.frame().is_some() {}
+    // A frame that ends before its payload does.
+    let mut peer = Peer::begin(Wire::plain(gate.postern.data), &[]);
+    let head = frame(HEADERS, END_HEADERS | END_STREAM, 1, &get("/public/x", &[]));
+    peer.try_send(&head[..head.len() - 1]).unwrap();
     while peer.frame().is_some() {}
     // Half of a preface.
     let mut wire = Wire::plain(gate.postern.data);

@@ -237,6 +237,7 @@ fn section_8_malformed_requests() {
     for (what, field) in [
         ("Host beside another :authority", ("host", &b"other.example.com"[..])),
         ("a value beyond ASCII", ("x", b"caf\xc3\xa9")),
+        ("a quote in a name", ("x\"y", b"1")),
         ("a disguised length", ("content_length", b"5")),
         ("a disguised host", ("h-ost", b"a")),
     ] {

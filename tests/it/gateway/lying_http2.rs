@@ -93,6 +93,7 @@ fn an_answer_that_breaks_a_rule_is_502_and_harms_no_other() {
         ("upgrade", head(&[("upgrade", b"h2c")])),
         ("a name in capitals", head(&[("X-Name", b"y")])),
         ("a name with a blank", head(&[("x y", b"y")])),
+        ("a name with a quote", head(&[("x\"y", b"y")])),
         ("a name with a colon", head(&[("x:y", b"y")])),
         ("a line feed in a value", head(&[("x", b"a\nset-cookie: b")])),
         ("a carriage return in a value", head(&[("x", b"a\rb")])),
@@ -276,6 +277,48 @@ fn a_reset_in_an_answer_cuts_it_for_the_client_too() {
     assert_eq!((line["status"].as_u64(), line["aborted"].as_bool()), (Some(200), Some(true)));
 }
 
+/// Head, body and mistake come at once: whoever asked has what was good of it, and sees that it is not all.
+#[test]
+fn what_came_before_a_mistake_reaches_the_client() {
+    type Mistake = fn(u32, &mut Peer);
+    let mistakes: [(&str, Mistake); 5] = [
+        ("a reset", |stream, peer| reset(stream, PROTOCOL_ERROR, peer)),
+        ("trailers that speak of a connection", |stream, peer| {
+            peer.send(HEADERS, END_HEADERS | END_STREAM, stream, &block(&[("connection", b"close")]));
+        }),
+        ("trailers in capitals", |stream, peer| {
+            peer.send(HEADERS, END_HEADERS | END_STREAM, stream, &block(&[("X-Sum", b"1")]));
+        }),
+        ("trailers that do not end", |stream, peer| {
+            peer.send(HEADERS, END_HEADERS, stream, &block(&[("x-sum", b"1")]));
+        }),
+        ("a connection that is broken", |_, peer| {
+            peer.send(SETTINGS, 0, 0, b"12345");
+        }),
+    ];
+    for (name, mistake) in mistakes {
+        let upstream = liar(
+            &[],
+            always(move |stream, peer| {
+                peer.send(HEADERS, END_HEADERS, stream, &block(&[(":status", b"200")])).send(DATA, 0, stream, b"half");
+                mistake(stream, peer);
+            }),
+        );
+        let gate = upstream.gate();
+        let mut raw = gate.raw();
+        raw.send(get(Who::uA, "/me/x"));
+        let told = String::from_utf8(raw.rest()).unwrap();
+        assert!(told.starts_with("HTTP/1.1 200 ") && told.ends_with("\r\n\r\n4\r\nhalf\r\n"), "{name}: {told}");
+        let mut peer = Peer::begin(Wire::plain(gate.data), &[]);
+        let token = format!("Bearer {}", crate::support::World::get().token(Who::uA).unwrap());
+        let asked = crate::support::frames::get("/me/x", &[("authorization", token.as_bytes())]);
+        peer.send(HEADERS, END_HEADERS | END_STREAM, 1, &asked);
+        assert_eq!(peer.until(DATA).map(|data| data.payload), Some(b"half".to_vec()), "{name}");
+        assert_eq!(peer.end_of(1).map(|end| end.kind), Some(RST_STREAM), "{name}");
+        peer.assert_alive();
+    }
+}
+
 #[test]
 fn more_or_less_than_was_said_is_never_taken_for_whole() {
     for (name, body) in [("more", &b"hello"[..]), ("less", b"h")] {
@@ -388,6 +431,46 @@ fn floods_end_the_connection_and_not_the_gate() {
         assert!(matches!(answer.status, 502 | 504), "{name}: {}", answer.status);
         assert!(gate.memory() < 150 * 1024 * 1024, "{name}: {}", gate.memory());
     }
+}
+
+/// None of this is a lie: frames may be as small as they like, and empty.
+#[test]
+fn an_upstream_that_speaks_in_crumbs_keeps_its_connection() {
+    const STALLED: u32 = 30;
+    const INITIAL_WINDOW: u16 = 4;
+    let upstream = liar(&[], |_, peer| {
+        let mut stalled = Vec::new();
+        while let Some(head) = peer.until(HEADERS) {
+            peer.send(HEADERS, END_HEADERS, head.stream, &block(&[(":status", b"200")]));
+            if u32::try_from(stalled.len()).unwrap() < STALLED {
+                stalled.push(head.stream);
+                continue;
+            }
+            let small = |stream: &u32| frame(DATA, 0, *stream, &[b'x'; 40]);
+            if head.stream == 2 * STALLED + 1 {
+                let round: Vec<u8> = stalled.iter().flat_map(small).collect();
+                (0..1_500).for_each(|_| peer.try_send(&round).unwrap());
+            }
+            peer.send(DATA, 0, head.stream, b"ok").send(DATA, 0, head.stream, b"");
+            peer.send(HEADERS, END_HEADERS | END_STREAM, head.stream, &block(&[("x-sum", b"1")]));
+        }
+    });
+    // One worker, and so one connection.
+    let gate = Postern::start(upstream.address, &options(upstream.address).set("workers", 1));
+    let mut reader = Peer::begin(Wire::plain(gate.data), &[(INITIAL_WINDOW, 0)]);
+    let token = format!("Bearer {}", crate::support::World::get().token(Who::uA).unwrap());
+    let asked = crate::support::frames::get("/me/x", &[("authorization", token.as_bytes())]);
+    for at in 0..STALLED {
+        reader.send(HEADERS, END_HEADERS | END_STREAM, 2 * at + 1, &asked);
+        reader.until(HEADERS).unwrap();
+    }
+    let mut raw = gate.raw();
+    for at in 0..150 {
+        raw.send(get(Who::uA, "/me/x"));
+        let answer = raw.answer();
+        assert_eq!((answer.status, answer.text().as_str()), (200, "ok"), "{at}");
+    }
+    assert_eq!(upstream.connections(), 1);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::support::{Gate, Options, Signal, Upstream, Who, World, eventually};
 use futures_util::{SinkExt, StreamExt};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -134,25 +134,33 @@ fn any_other_upgrade_is_a_request_like_others() {
 /// Row 59: what stands behind the handshake is nobody's request until the answer, and raw bytes after it.
 #[test]
 fn nothing_behind_the_handshake_passes_before_the_upstream_switches() {
+    // A request, frames that no request begins with, one that might, and one behind a request.
+    let behinds: [&[u8]; 4] = [
+        b"GET /plain HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"\x81\x85\x01\x02\x03\x04iggik\x89\x80\x01\x02\x03\x04",
+        b"A\x85\x01\x02\x03\x04iggik",
+        b"GET /plain HTTP/1.1\r\nHost: a\r\n\r\n\x81\x80\x01\x02\x03\x04",
+    ];
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let gate = gate(listener.local_addr().unwrap(), Options::policy(ROUTES));
+    for behind in behinds {
+        for fields in [HANDSHAKE.to_owned(), HANDSHAKE.replace("Connection: Upgrade", "Connection: Upgrade, close")] {
+            passes_when_switched(&listener, &gate, &fields, behind);
+        }
+    }
+}
+
+fn passes_when_switched(listener: &TcpListener, gate: &Gate, fields: &str, behind: &[u8]) {
     let mut client = TcpStream::connect(gate.postern.data).unwrap();
-    let behind = "GET /plain HTTP/1.1\r\nHost: a\r\n\r\n";
-    client.write_all((handshake("/ws/me", HANDSHAKE) + behind).as_bytes()).unwrap();
-    let (mut server, _) = listener.accept().unwrap();
-    let mut head = [0; 8192];
-    std::thread::sleep(Duration::from_millis(300));
-    let read = server.read(&mut head).unwrap();
-    let head = String::from_utf8_lossy(&head[..read]).into_owned();
+    client.write_all(&[handshake("/ws/me", fields).as_bytes(), behind].concat()).unwrap();
+    let (mut server, head) = accept(listener);
     assert!(head.ends_with("\r\n\r\n") && !head.contains("/plain"), "{head}");
     assert!(head.contains("connection: Upgrade\r\n") && head.contains("upgrade: websocket\r\n"), "{head}");
     assert!(!head.to_ascii_lowercase().contains("authorization"), "{head}");
-    let answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Postern-User: spoof\r\n\
-                  Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\nhello";
-    server.write_all(answer.as_bytes()).unwrap();
+    server.write_all((SWITCHED.to_owned() + "hello").as_bytes()).unwrap();
     let mut raw = vec![0; behind.len()];
     server.read_exact(&mut raw).unwrap();
-    assert_eq!(raw, behind.as_bytes(), "now it is the upstream's, as it was sent");
+    assert_eq!(raw, behind, "now it is the upstream's, as it was sent");
     let mut told = Vec::new();
     while !told.ends_with(b"hello") {
         let mut piece = [0; 1024];
@@ -165,6 +173,81 @@ fn nothing_behind_the_handshake_passes_before_the_upstream_switches() {
         told.starts_with("http/1.1 101 ") && told.contains("upgrade: websocket\r\n") && !told.contains("spoof"),
         "{told}"
     );
+}
+
+/// The upstream's answer to [`HANDSHAKE`].
+const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Postern-User: spoof\r\n\
+                        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+/// The gate's connection to the upstream, and all that it says for a moment.
+fn accept(listener: &TcpListener) -> (TcpStream, String) {
+    let (mut server, _) = listener.accept().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let mut head = [0; 8192];
+    let read = server.read(&mut head).unwrap();
+    (server, String::from_utf8_lossy(&head[..read]).into_owned())
+}
+
+/// A WebSocket whose client and whose upstream are bare sockets.
+fn bare(listener: &TcpListener, gate: &Gate) -> (TcpStream, TcpStream) {
+    let mut client = TcpStream::connect(gate.postern.data).unwrap();
+    client.write_all(handshake("/ws/me", HANDSHAKE).as_bytes()).unwrap();
+    let (mut server, _) = accept(listener);
+    server.write_all(SWITCHED.as_bytes()).unwrap();
+    let mut told = Vec::new();
+    while !told.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte).unwrap();
+        told.push(byte[0]);
+    }
+    (client, server)
+}
+
+/// Half a WebSocket is there for the other side's last words, and no longer.
+#[test]
+fn who_has_ended_hears_the_other_side_s_last_words() {
+    const CLOSE: &[u8] = &[0x88, 2, 0x03, 0xe8];
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let gate = gate(listener.local_addr().unwrap(), Options::policy(ROUTES));
+    // A client says Close, ends, and is answered.
+    let (mut client, mut server) = bare(&listener, &gate);
+    client.write_all(&[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut heard = Vec::new();
+    server.read_to_end(&mut heard).unwrap();
+    assert_eq!(heard, [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]);
+    std::thread::sleep(Duration::from_millis(200));
+    server.write_all(CLOSE).unwrap();
+    drop(server);
+    heard.clear();
+    client.read_to_end(&mut heard).unwrap();
+    assert_eq!(heard, CLOSE);
+    // An upstream says much, Close, and ends, while the client still talks and has not read yet.
+    let (mut client, mut server) = bare(&listener, &gate);
+    let message = [&[0x82, 0x7f][..], &2_000_000_u64.to_be_bytes(), &vec![7; 2_000_000], CLOSE].concat();
+    let all = message.len();
+    let upstream = std::thread::spawn(move || {
+        server.write_all(&message).unwrap();
+        server.shutdown(Shutdown::Write).unwrap();
+        std::io::copy(&mut server, &mut std::io::sink()).unwrap();
+    });
+    let mut talking = client.try_clone().unwrap();
+    for _ in 0..100 {
+        talking.write_all(&[0x89, 0x80, 0, 0, 0, 0]).unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    heard.clear();
+    client.read_to_end(&mut heard).unwrap();
+    assert_eq!((heard.len(), heard.ends_with(CLOSE)), (all, true));
+    drop((client, talking));
+    upstream.join().unwrap();
+    // Nobody is waited for who has none.
+    let (mut client, server) = bare(&listener, &gate);
+    client.shutdown(Shutdown::Write).unwrap();
+    heard.clear();
+    client.read_to_end(&mut heard).unwrap();
+    assert_eq!(heard, [0x88, 2, 0x03, 0xe9]);
+    drop(server);
 }
 
 #[test]
