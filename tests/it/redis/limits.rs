@@ -95,7 +95,7 @@ fn whatever_is_wrong_with_redis_there_is_a_limit() {
 }
 
 /// Somebody's login at a replica, from an address that a trusted proxy tells of.
-fn login(replica: &Postern, password: &str, from: &str) -> u16 {
+pub fn login(replica: &Postern, password: &str, from: &str) -> u16 {
     let body = format!("{{\"username\":\"lena\",\"password\":\"{password}\"}}");
     let head = "POST /api/v1/users/token/ HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
     let mut raw = replica.raw();
