@@ -142,6 +142,13 @@ async fn schema(database: &Database, findings: &mut Findings) -> bool {
 fn server(found: &postgres::Inspection, wanted: usize, findings: &mut Findings) {
     let list = |words: &[String]| words.join(", ");
     findings.add("server", "ok", format!("PostgreSQL {}, as {}", found.version, found.role));
+    if found.direct {
+        findings.add("connection", "ok", "a session of its own: notifications come through");
+    } else {
+        let detail = "a pooler stands between: a change is learnt at the next look, or from another replica through Redis; \
+                      `postern migrate` belongs on a connection of its own";
+        findings.add("connection", "warning", detail);
+    }
     match (found.missing.is_empty(), found.may_migrate) {
         (false, _) => findings.add("rights", "failed", format!("the role lacks {}", list(&found.missing))),
         (true, true) => findings.add(
@@ -159,7 +166,11 @@ fn server(found: &postgres::Inspection, wanted: usize, findings: &mut Findings) 
     if found.silent.is_empty() {
         findings.add("triggers", "ok", "all changes are told");
     } else {
-        findings.add("triggers", "failed", format!("disabled, so that changes are not told: {}", list(&found.silent)));
+        findings.add(
+            "triggers",
+            "failed",
+            format!("missing or disabled, so that changes are not told: {}", list(&found.silent)),
+        );
     }
     let oldest = found.oldest.as_secs();
     let state = if oldest > postgres::KEEP.as_secs() { "warning" } else { "ok" };
