@@ -7,6 +7,7 @@ mod failover;
 mod pooler;
 mod promise;
 mod restored;
+mod slow;
 
 use crate::support::postgres::Server;
 use crate::support::{Options, Postern, Raw, RedisServer, Upstream, Wire, World, command, eventually};
