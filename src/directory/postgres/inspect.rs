@@ -29,6 +29,8 @@ pub struct Inspection {
     pub outbox: i64,
     /// How long the oldest transaction that holds the outbox's trimming back has been open.
     pub oldest: Duration,
+    /// The role may see the transactions of other roles.
+    pub sees_all: bool,
     /// Connections that are open at the server, and how many it takes.
     pub connections: (i64, i64),
 }
@@ -115,7 +117,8 @@ pub async fn inspect(target: &Target, options: &Options) -> Result<Inspection, O
                             pg_has_role((SELECT relowner FROM pg_class WHERE oid = 'users'::regclass), 'USAGE') AS owner,
                             coalesce((SELECT extract(epoch FROM max(clock_timestamp() - xact_start)) FROM pg_stat_activity
                                       WHERE backend_xid IS NOT NULL), 0)::float8 AS oldest,
-                            (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used,
+                            pg_has_role('pg_read_all_stats', 'USAGE') AS sees_all,
+                            (SELECT sum(numbackends) FROM pg_stat_database)::bigint AS used,
                             current_setting('max_connections')::bigint AS most";
         let texts = async |sql: &str, params: Params<'_>| -> Result<Vec<String>, OpenProblem> {
             let rows = db.query_typed(sql, &typed(params)).await.map_err(OpenProblem::of)?;
@@ -138,6 +141,7 @@ pub async fn inspect(target: &Target, options: &Options) -> Result<Inspection, O
                 direct,
                 outbox: row.try_get("outbox")?,
                 oldest: Duration::try_from_secs_f64(oldest.max(0.0)).unwrap_or_default(),
+                sees_all: row.try_get("sees_all")?,
                 connections: (row.try_get("used")?, row.try_get("most")?),
             })
         };

@@ -3,6 +3,7 @@
 
 mod contract;
 mod counts;
+mod doctor;
 mod failover;
 mod pooler;
 mod promise;
