@@ -142,6 +142,13 @@ async fn schema(database: &Database, findings: &mut Findings) -> bool {
 fn server(found: &postgres::Inspection, wanted: usize, findings: &mut Findings) {
     let list = |words: &[String]| words.join(", ");
     findings.add("server", "ok", format!("PostgreSQL {}, as {}", found.version, found.role));
+    if found.direct {
+        findings.add("connection", "ok", "a session of its own: notifications come through");
+    } else {
+        let detail = "a pooler stands between: a change is learnt at the next look, or from another replica through Redis; \
+                      `postern migrate` belongs on a connection of its own";
+        findings.add("connection", "warning", detail);
+    }
     match (found.missing.is_empty(), found.may_migrate) {
         (false, _) => findings.add("rights", "failed", format!("the role lacks {}", list(&found.missing))),
         (true, true) => findings.add(
@@ -159,11 +166,20 @@ fn server(found: &postgres::Inspection, wanted: usize, findings: &mut Findings) 
     if found.silent.is_empty() {
         findings.add("triggers", "ok", "all changes are told");
     } else {
-        findings.add("triggers", "failed", format!("disabled, so that changes are not told: {}", list(&found.silent)));
+        findings.add(
+            "triggers",
+            "failed",
+            format!("missing or disabled, so that changes are not told: {}", list(&found.silent)),
+        );
     }
     let oldest = found.oldest.as_secs();
     let state = if oldest > postgres::KEEP.as_secs() { "warning" } else { "ok" };
-    findings.add("outbox", state, format!("{} rows; the oldest transaction is open for {oldest} s", found.outbox));
+    let whose = if found.sees_all { "" } else { " of this role" };
+    findings.add(
+        "outbox",
+        state,
+        format!("{} rows; the oldest transaction{whose} is open for {oldest} s", found.outbox),
+    );
     let (used, most) = found.connections;
     let left = most.saturating_sub(used);
     let state = if left < i64::try_from(wanted).unwrap_or(i64::MAX) { "warning" } else { "ok" };
@@ -201,7 +217,7 @@ async fn measure(store: &Arc<dyn Store>, name: &str, urls: &[Url], findings: &mu
                 continue;
             }
         }
-        match until(url, token.expose(), |status| status != 401).await {
+        match until(url, token.expose(), |status| status != 401 && status < 500).await {
             Ok(()) => known.push(url),
             Err(error) => findings.of(&url.text, Err(error.context("it does not know a token that was just made"))),
         }
@@ -234,7 +250,7 @@ async fn measure(store: &Arc<dyn Store>, name: &str, urls: &[Url], findings: &mu
                 let state = if lag <= BOUND { "ok" } else { "warning" };
                 findings.add(url.text, state, format!("a revocation held after {} ms", lag.as_millis()));
             }
-            Err(error) => findings.of(&url.text, Err(error.context("it still lets a revoked token in"))),
+            Err(error) => findings.of(&url.text, Err(error.context("it does not refuse a revoked token"))),
         }
     }
     Ok(())

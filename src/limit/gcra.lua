@@ -5,10 +5,13 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local interval, reach = tonumber(ARGV[1]), tonumber(ARGV[2])
 -- What is not a number, or of another type, is written over. What lies further ahead than it can be is from before the
--- clock was set back.
+-- clock was set back, or somebody else's: it counts as far as it can be, from now on.
 local kept = redis.pcall('GET', KEYS[1])
 local free = type(kept) == 'string' and tonumber(kept) or 0
-if free ~= free or free > now + reach then free = now + reach end
+if free ~= free or free > now + reach then
+    free = now + reach
+    redis.call('SET', KEYS[1], string.format('%.0f', free), 'PX', math.ceil(reach / 1000) + 1)
+end
 local next = math.max(free, now) + interval
 local ahead = next - now
 if ahead > reach then return {0, math.ceil(ahead - reach)} end

@@ -35,7 +35,7 @@ impl<K: Eq + Hash, V> Drop for Seat<'_, K, V> {
     }
 }
 
-impl<K: Copy + Eq + Hash, V: Clone> Flights<K, V> {
+impl<K: Clone + Eq + Hash, V: Clone> Flights<K, V> {
     /// Waits for the load of `key` that is under way, or performs it. If the one who performs it goes away, another takes
     /// over.
     pub async fn join<F: Future<Output = V>>(&self, key: K, load: impl FnOnce() -> F) -> V {
@@ -45,7 +45,7 @@ impl<K: Copy + Eq + Hash, V: Clone> Flights<K, V> {
                 Some(flight) => flight,
                 None => {
                     let flight = Arc::new(OnceCell::new());
-                    flights.insert(key, Arc::downgrade(&flight));
+                    flights.insert(key.clone(), Arc::downgrade(&flight));
                     flight
                 }
             }

@@ -4,13 +4,19 @@
 use super::known::{Found, Known, Lookup};
 use super::tag::{Kind, Tag};
 use super::tier::{self, Subject};
-use super::{Memberships, Wanted, report};
-use crate::directory::StoreError;
+use super::{KnownOrg, Memberships, Wanted, report};
+use crate::decision::OrgKey;
+use crate::directory::{OrgRef, StoreError};
+use crate::facts::Organization;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::time::{Duration, Instant};
 
 /// How often a load is repeated because its user changed meanwhile, before the caller is asked to come back.
 const RETRIES: usize = 3;
+/// Any organization's change voids what is read of one. Where they change all the time, what was asked for so lately is used,
+/// this once: it is well within the bound.
+const FRESH: Duration = Duration::from_millis(100);
 
 impl Memberships {
     /// Asks the store whose token it is, once for all who wait for the same one.
@@ -69,6 +75,43 @@ impl Memberships {
         });
         self.known.insert(self.tagger.tag(kind, credential.as_bytes()), Arc::clone(&known));
         Lookup::Known(known)
+    }
+
+    /// An organization that a superuser named: from memory, or asked for once for all who wait for the same one.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn organization(&self, key: &OrgKey<'_>, now: Instant) -> Result<Option<Arc<Organization>>, StoreError> {
+        let key = match key {
+            OrgKey::Id(id) => OrgRef::Id(*id),
+            OrgKey::Slug(slug) => OrgRef::Slug(slug.clone().into_owned()),
+            OrgKey::External(key) => OrgRef::External(key.clone().into_owned()),
+        };
+        if let Some(entry) = self.organizations.get(&key)
+            && self.fence.has_proof(now)
+            && self.fence.no_organization_since(entry.read_at)
+        {
+            return Ok(entry.organization);
+        }
+        self.searches.join(key.clone(), || self.read_organization(&key)).await
+    }
+
+    async fn read_organization(&self, key: &OrgRef) -> Result<Option<Arc<Organization>>, StoreError> {
+        for left in (0..RETRIES).rev() {
+            let (asked, read_at) = (crate::clock::monotonic(), self.fence.position());
+            let organization = self.store.organization(key).await.inspect_err(report)?.map(Arc::new);
+            if self.is_late(asked) {
+                return Err(StoreError::Unavailable("the answer took longer than facts are good for".to_owned()));
+            }
+            if self.fence.no_organization_since(read_at) {
+                self.organizations.insert(key.clone(), KnownOrg { organization: organization.clone(), read_at });
+                return Ok(organization);
+            }
+            if left == 0 && crate::clock::monotonic().saturating_duration_since(asked) < FRESH {
+                return Ok(organization);
+            }
+        }
+        Err(StoreError::Unavailable("organizations changed each time while one was read".to_owned()))
     }
 
     async fn read(

@@ -21,7 +21,6 @@ pub mod tag;
 pub mod tier;
 pub mod watch;
 
-use crate::decision::OrgKey;
 use crate::directory::token::{self, Shape, TokenDigest};
 use crate::directory::{OrgRef, Position, Store, StoreError};
 use crate::facts::Organization;
@@ -94,6 +93,7 @@ pub struct Memberships {
     unknown: TagCache<u64>,
     organizations: Cache<OrgRef, KnownOrg>,
     flights: Flights<Tag, Lookup>,
+    searches: Flights<OrgRef, Result<Option<Arc<Organization>>, StoreError>>,
     tier: Option<Tier>,
     relay: Option<Arc<Relay>>,
 }
@@ -126,6 +126,7 @@ impl Memberships {
             unknown: cache(capacity.unknown),
             organizations: Cache::new(capacity.organizations),
             flights: Flights::default(),
+            searches: Flights::default(),
             tier: None,
             relay: None,
         })
@@ -223,31 +224,6 @@ impl Memberships {
     pub fn wanted(&self, token: &str) -> Wanted {
         let foreign = !matches!(token::parse(token, self.store.checksum_key()), Shape::Ours(_));
         Wanted { tag: self.tagger.tag(Kind::Token, token.as_bytes()), digest: TokenDigest::of(token), foreign }
-    }
-
-    /// An organization that a superuser named, from memory or from the store.
-    ///
-    /// # Errors
-    /// The store cannot be asked.
-    pub async fn organization(&self, key: &OrgKey<'_>, now: Instant) -> Result<Option<Arc<Organization>>, StoreError> {
-        let key = match key {
-            OrgKey::Id(id) => OrgRef::Id(*id),
-            OrgKey::Slug(slug) => OrgRef::Slug(slug.clone().into_owned()),
-            OrgKey::External(key) => OrgRef::External(key.clone().into_owned()),
-        };
-        if let Some(entry) = self.organizations.get(&key)
-            && self.fence.has_proof(now)
-            && self.fence.no_organization_since(entry.read_at)
-        {
-            return Ok(entry.organization);
-        }
-        let (asked, read_at) = (crate::clock::monotonic(), self.fence.position());
-        let organization = self.store.organization(&key).await.inspect_err(report)?.map(Arc::new);
-        if self.is_late(asked) {
-            return Err(StoreError::Unavailable("the answer took longer than facts are good for".to_owned()));
-        }
-        self.organizations.insert(key, KnownOrg { organization: organization.clone(), read_at });
-        Ok(organization)
     }
 
     /// Tokens that were used since they were last taken, which was so many minutes ago at least, now that it is this minute.

@@ -9,6 +9,7 @@ use ahash::AHashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 /// How often last uses are written.
 const BOOK: Duration = Duration::from_secs(60);
@@ -170,6 +171,7 @@ impl Memberships {
         let mut heard = self.relay.as_ref().map(Relay::start);
         let mut failing = false;
         let mut booked = crate::clock::monotonic();
+        let mut booking: Option<JoinHandle<()>> = None;
         loop {
             let mut told = false;
             let looked = {
@@ -198,9 +200,13 @@ impl Memberships {
                 }
                 Err(_) => {}
             }
-            if crate::clock::monotonic().duration_since(booked) >= BOOK {
+            // Beside this: it may wait for the pool's connections, or for somebody's lock on a token, and no change may.
+            if crate::clock::monotonic().duration_since(booked) >= BOOK
+                && booking.as_ref().is_none_or(JoinHandle::is_finished)
+            {
                 booked = crate::clock::monotonic();
-                self.book_used(BOOK_AGAIN).await;
+                let memberships = Arc::clone(&self);
+                booking = Some(tokio::spawn(async move { memberships.book_used(BOOK_AGAIN).await }));
             }
             if !told {
                 tokio::select! {

@@ -13,7 +13,7 @@ use super::transaction::within;
 use super::{Inner, Options};
 use crate::clock;
 use crate::directory::position::store_number;
-use crate::directory::{Change, Changes, Position, StoreError};
+use crate::directory::{Change, Changes, MEMBERS_AT_MOST, Position, StoreError};
 use crate::id::{OrgId, TokenId, UserId};
 use parking_lot::Mutex as Lock;
 use std::future::poll_fn;
@@ -50,6 +50,8 @@ const CHANGES: &str = "
     ) AS c ON true
     ORDER BY c.xid, c.seq";
 
+const MEMBERS: &str = "SELECT user_id FROM memberships WHERE organization_id = ANY ($1) LIMIT $2";
+
 const POSITION: &str =
     "SELECT pg_current_snapshot()::text AS snapshot, (SELECT value FROM settings WHERE name = 'epoch') AS epoch";
 
@@ -81,6 +83,8 @@ pub(super) struct Feed {
     /// Somebody has just connected to a server that was away: it is time to try, whatever the pause.
     hurry: AtomicBool,
     trimmed: Lock<Option<Instant>>,
+    /// The life that the server was found in last, and when that was noticed.
+    seen: Lock<Option<(String, Instant)>>,
 }
 
 /// The connection, or when and why not.
@@ -110,12 +114,26 @@ impl Feed {
             link,
             hurry: AtomicBool::new(false),
             trimmed: Lock::default(),
+            seen: Lock::default(),
         }
     }
 
     /// Until somebody says that something changed, and no longer than the pause between looks.
     pub(super) async fn wait(&self) {
         let _ = tokio::time::timeout(POLL, self.news.notified()).await;
+    }
+
+    fn sees(&self, life: &str) {
+        let mut seen = self.seen.lock();
+        if seen.as_ref().is_none_or(|(last, _)| last != life) {
+            *seen = Some((life.to_owned(), clock::monotonic()));
+        }
+    }
+
+    /// Whether a connection that was made then leads to the server that is followed. An older one may lead to another, which
+    /// was replaced and has not noticed.
+    pub(super) fn is_followed(&self, made: Instant) -> bool {
+        self.seen.lock().as_ref().is_none_or(|(_, since)| made >= *since)
     }
 
     /// The server takes connections again.
@@ -143,6 +161,7 @@ impl Feed {
                 // Before the changes are read: what they leave out is of another life by then.
                 up.life = up.client.query_typed_one(LIFE, &[]).await?.try_get(0)?;
                 up.read = now;
+                self.sees(&up.life);
             }
             match &up.changes {
                 Some(kept) => up.client.query(kept, &[&since_then]).await,
@@ -152,6 +171,19 @@ impl Feed {
         let answer = answer.await;
         let changes = answer.map_err(StoreError::from).and_then(|rows| read(&rows, &up.life, since));
         self.settle(&mut link, changes)
+    }
+
+    /// See [`Store::members_of`](crate::directory::Store::members_of). Asked here, since a change is not noted before this is
+    /// answered: whoever waits for the pool's connections must not hold it up.
+    pub(super) async fn members_of(&self, organizations: &[OrgId]) -> Result<Vec<UserId>, StoreError> {
+        let mut link = self.link.lock().await;
+        let up = self.up(&mut link).await?;
+        let limit = i64::try_from(MEMBERS_AT_MOST.saturating_add(1)).unwrap_or(i64::MAX);
+        let answer = within(LOOK, up.client.query_typed(MEMBERS, &typed(&[&organizations, &limit]))).await;
+        let members = answer
+            .map_err(StoreError::from)
+            .and_then(|rows| rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(StoreError::from));
+        self.settle(&mut link, members)
     }
 
     /// A link that failed is not used again: what it still says may be the answer to an older question.
@@ -215,7 +247,8 @@ impl Feed {
             let life = client.query_typed_one(LIFE, &[]).await?.try_get(0)?;
             Ok((life, if self.direct { Some(client.prepare(CHANGES).await?) } else { None }))
         };
-        let (life, changes) = within(limit, begun).await?;
+        let (life, changes): (String, _) = within(limit, begun).await?;
+        self.sees(&life);
         Ok(Up { client, changes, life, read: clock::monotonic() })
     }
 }

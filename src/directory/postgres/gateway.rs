@@ -5,7 +5,7 @@ use super::error::Failure;
 use super::statement::{Params, typed};
 use super::transaction::{Tx, within};
 use crate::directory::token::TokenDigest;
-use crate::directory::{MEMBERS_AT_MOST, OrgRef, StoreError, TokenSnapshot};
+use crate::directory::{OrgRef, StoreError, TokenSnapshot};
 use crate::facts::{Membership, Organization, Permissions, Snapshot, User, Value};
 use crate::id::{OrgId, TokenId, UserId};
 use ahash::AHashSet;
@@ -107,13 +107,6 @@ impl Inner {
             OrgRef::External(key) => self.ask(&format!("{COLUMNS} WHERE external_id = $1"), &[key]).await?,
         };
         Ok(rows.first().map(organization).transpose()?)
-    }
-
-    pub(super) async fn members_of(&self, organizations: &[OrgId]) -> Result<Vec<UserId>, StoreError> {
-        const SQL: &str = "SELECT user_id FROM memberships WHERE organization_id = ANY ($1) LIMIT $2";
-        let limit = i64::try_from(MEMBERS_AT_MOST.saturating_add(1)).unwrap_or(i64::MAX);
-        let rows = self.ask(SQL, &[&organizations, &limit]).await?;
-        Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
     }
 
     pub(super) async fn touch_tokens(&self, uses: &[(TokenId, i64)]) -> Result<(), StoreError> {

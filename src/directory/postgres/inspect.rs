@@ -5,7 +5,7 @@ use super::Options;
 use super::connect::Target;
 use super::open::ready;
 use super::problem::{OpenError, OpenProblem};
-use super::statement::typed;
+use super::statement::{Params, typed};
 use std::time::Duration;
 
 /// What was found.
@@ -22,23 +22,75 @@ pub struct Inspection {
     /// Rights that no replica needs, and that somebody who had its password could harm all with: `UPDATE on settings`. A role
     /// that may migrate has them all.
     pub surplus: Vec<String>,
-    /// Triggers that do not fire: changes of their tables are not told.
+    /// Triggers that are missing or do not fire: changes of their tables are not told, or their rules not kept.
     pub silent: Vec<String>,
+    /// Connections are sessions of our own, which notifications come through; no pooler stands between.
+    pub direct: bool,
     /// Rows in the outbox.
     pub outbox: i64,
     /// How long the oldest transaction that holds the outbox's trimming back has been open.
     pub oldest: Duration,
+    /// The role may see the transactions of other roles.
+    pub sees_all: bool,
     /// Connections that are open at the server, and how many it takes.
     pub connections: (i64, i64),
 }
 
 /// The tables that every replica changes.
-const TABLES: &str = "ARRAY['users', 'organizations', 'slugs', 'memberships', 'owners', 'tokens', 'permissions',
-    'user_permissions', 'groups', 'group_permissions', 'group_users', 'super_roles', 'super_role_permissions',
-    'super_role_users', 'roles', 'role_permissions', 'role_users']";
+const TABLES: [&str; 20] = [
+    "users",
+    "organizations",
+    "slugs",
+    "memberships",
+    "owners",
+    "tokens",
+    "permissions",
+    "user_permissions",
+    "groups",
+    "group_permissions",
+    "group_users",
+    "super_roles",
+    "super_role_permissions",
+    "super_role_users",
+    "roles",
+    "role_permissions",
+    "role_users",
+    "email_addresses",
+    "subjects",
+    "sessions",
+];
 
 /// The tables that they rest on, and only read.
-const KEPT: &str = "ARRAY['settings', 'changes', 'changes_kept', 'schema_migrations']";
+const KEPT: [&str; 4] = ["settings", "changes", "changes_kept", "schema_migrations"];
+
+/// The triggers that every schema has, as `table.trigger`: some tell of changes, some keep rules.
+fn triggers() -> Vec<String> {
+    // Of those whose rows are nobody's fact by themselves, no row that comes or goes is told.
+    let quiet = ["slugs", "permissions", "groups", "super_roles", "roles"];
+    let renamed = ["permissions", "groups"];
+    let of_tables = TABLES.into_iter().flat_map(|table| {
+        let is_fact = !quiet.contains(&table);
+        let endings = [
+            ("told", is_fact),
+            ("told_of_updates", is_fact || renamed.contains(&table)),
+            ("emptied", table != "slugs"),
+        ];
+        endings.into_iter().filter(|(_, there)| *there).map(move |(ending, _)| format!("{table}.{table}_{ending}"))
+    });
+    let others = [
+        "changes.announced",
+        "changes.changes_emptied",
+        "changes.changes_gone",
+        "memberships.owner_is_not_demoted",
+        "memberships.owner_stays_member",
+        "memberships.owner_stays_member_too",
+        "memberships.roles_stay_behind",
+        "organizations.slug_is_not_reused",
+        "roles.role_stays_in_its_organization",
+        "users.passwords_end_sessions",
+    ];
+    of_tables.chain(others.map(str::to_owned)).collect()
+}
 
 /// Looks, and changes nothing.
 ///
@@ -46,35 +98,37 @@ const KEPT: &str = "ARRAY['settings', 'changes', 'changes_kept', 'schema_migrati
 /// [`OpenError`].
 pub async fn inspect(target: &Target, options: &Options) -> Result<Inspection, OpenError> {
     let look = async {
+        let direct = target.is_direct(options.connect).await?;
         let db = ready(target, options).await?;
-        let missing = format!(
-            "SELECT wanted.privilege || ' on ' || wanted.tbl FROM (
-                 SELECT unnest({TABLES}) AS tbl, privilege
+        let missing = "SELECT wanted.privilege || ' on ' || wanted.tbl FROM (
+                 SELECT unnest($1::text[]) AS tbl, privilege
                  FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
-                 UNION ALL SELECT unnest({KEPT}), 'SELECT'
+                 UNION ALL SELECT unnest($2::text[]), 'SELECT'
              ) AS wanted WHERE to_regclass(wanted.tbl) IS NULL OR NOT has_table_privilege(wanted.tbl, wanted.privilege)
-             ORDER BY 1"
-        );
-        let surplus = format!(
-            "SELECT privilege || ' on ' || tbl FROM unnest({KEPT}) AS tbl, unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS privilege
-             WHERE has_table_privilege(tbl, privilege) ORDER BY 1"
-        );
-        let silent = "SELECT tgrelid::regclass::text || '.' || tgname FROM pg_trigger
-                      WHERE NOT tgisinternal AND tgenabled = 'D' AND tgrelid::regclass::text = ANY ($1) ORDER BY 1";
+             ORDER BY 1";
+        let surplus = "SELECT privilege || ' on ' || tbl
+             FROM unnest($1::text[]) AS tbl, unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS privilege
+             WHERE has_table_privilege(tbl, privilege) ORDER BY 1";
+        // Those for replicas alone (`R`) are silent too.
+        let silent = "SELECT wanted FROM unnest($1::text[]) AS wanted WHERE NOT EXISTS (
+                 SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass(split_part(wanted, '.', 1))
+                     AND tgname = split_part(wanted, '.', 2) AND tgenabled IN ('O', 'A')) ORDER BY 1";
         let facts = "SELECT current_setting('server_version') AS version, current_user::text AS role,
                             (SELECT count(*) FROM changes) AS outbox,
                             pg_has_role((SELECT relowner FROM pg_class WHERE oid = 'users'::regclass), 'USAGE') AS owner,
                             coalesce((SELECT extract(epoch FROM max(clock_timestamp() - xact_start)) FROM pg_stat_activity
                                       WHERE backend_xid IS NOT NULL), 0)::float8 AS oldest,
-                            (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used,
+                            pg_has_role('pg_read_all_stats', 'USAGE') AS sees_all,
+                            (SELECT sum(numbackends) FROM pg_stat_database)::bigint AS used,
                             current_setting('max_connections')::bigint AS most";
-        let texts = |rows: Vec<tokio_postgres::Row>| -> Result<Vec<String>, OpenProblem> {
+        let texts = async |sql: &str, params: Params<'_>| -> Result<Vec<String>, OpenProblem> {
+            let rows = db.query_typed(sql, &typed(params)).await.map_err(OpenProblem::of)?;
             rows.iter().map(|row| row.try_get(0).map_err(OpenProblem::of)).collect()
         };
-        let missing = texts(db.query_typed(&missing, &[]).await.map_err(OpenProblem::of)?)?;
-        let surplus = texts(db.query_typed(&surplus, &[]).await.map_err(OpenProblem::of)?)?;
-        let tables: Vec<&str> = TABLES.split('\'').skip(1).step_by(2).collect();
-        let silent = texts(db.query_typed(silent, &typed(&[&tables])).await.map_err(OpenProblem::of)?)?;
+        let (tables, kept) = (TABLES.to_vec(), KEPT.to_vec());
+        let missing = texts(missing, &[&tables, &kept]).await?;
+        let surplus = texts(surplus, &[&kept]).await?;
+        let silent = texts(silent, &[&triggers()]).await?;
         let row = db.query_typed_one(facts, &[]).await.map_err(OpenProblem::of)?;
         let read = || -> Result<Inspection, tokio_postgres::Error> {
             let oldest: f64 = row.try_get("oldest")?;
@@ -85,8 +139,10 @@ pub async fn inspect(target: &Target, options: &Options) -> Result<Inspection, O
                 missing,
                 surplus,
                 silent,
+                direct,
                 outbox: row.try_get("outbox")?,
                 oldest: Duration::try_from_secs_f64(oldest.max(0.0)).unwrap_or_default(),
+                sees_all: row.try_get("sees_all")?,
                 connections: (row.try_get("used")?, row.try_get("most")?),
             })
         };

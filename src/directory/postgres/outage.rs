@@ -55,6 +55,9 @@ impl Inner {
                 continue;
             }
             match self.pool.get().await {
+                Ok(connection) if !self.feed.is_followed(Object::metrics(&connection).created) => {
+                    drop(Object::take(connection));
+                }
                 Ok(connection) => {
                     if self.outage.ends() {
                         self.feed.hurry();

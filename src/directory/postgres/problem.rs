@@ -63,7 +63,7 @@ impl OpenProblem {
     pub(super) fn of(error: Error) -> Self {
         let text = describe(&error);
         let Some(code) = error.code() else {
-            return if text.contains("session does not allow writes") {
+            return if text.contains("does not allow writes") {
                 Self::ReadOnly
             } else if text.contains("tls") || text.contains("TLS") || text.contains("certificate") {
                 Self::Tls(text)

@@ -43,7 +43,7 @@ impl Store for PostgresStore {
     async fn members_of(&self, organizations: &[OrgId]) -> Result<Vec<UserId>, StoreError> {
         let inner = Arc::clone(&self.inner);
         let organizations = organizations.to_vec();
-        self.run(async move { inner.members_of(&organizations).await }).await
+        self.run(async move { inner.feed.members_of(&organizations).await }).await
     }
 
     async fn position(&self) -> Result<Position, StoreError> {

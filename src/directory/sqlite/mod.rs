@@ -56,9 +56,9 @@ impl Default for Options {
 }
 
 /// A file is itself as long as it is not replaced: a copy, or a backup put in its place, is another store.
-fn identity(path: &Path) -> std::io::Result<String> {
+fn file(path: &Path) -> std::io::Result<(u64, u64)> {
     let file = std::fs::metadata(path)?;
-    Ok(format!("sqlite {} {}", file.dev(), file.ino()))
+    Ok((file.dev(), file.ino()))
 }
 
 /// The embedded store.
@@ -86,22 +86,31 @@ impl SqliteStore {
             move || Ok(open::connect(&path, role, busy)?)
         };
         let feed = connector(Role::Reader);
-        let identity = identity(path).map_err(|error| OpenError {
+        let opened = file(path).map_err(|error| OpenError {
             path: path.to_owned(),
             problem: OpenProblem::Unreadable(error.to_string()),
         })?;
+        // Whoever changes the file that lies there now is not heard of by those who have the one that lay there.
+        let stands = || {
+            let path = path.to_owned();
+            move || match file(&path) {
+                Ok(now) if now == opened => Ok(()),
+                _ => Err(StoreError::Unavailable("its file was replaced or removed: restart postern".to_owned())),
+            }
+        };
         let start = || -> std::io::Result<Self> {
             Ok(Self {
                 key,
-                identity,
+                identity: format!("sqlite {} {}", opened.0, opened.1),
                 now,
-                writer: Workers::spawn("sqlite-writer", vec![Some(db)], connector(Role::Writer))?,
+                writer: Workers::spawn("sqlite-writer", vec![Some(db)], connector(Role::Writer), stands())?,
                 readers: Workers::spawn(
                     "sqlite-reader",
                     (0..readers.max(1)).map(|_| None).collect(),
                     connector(Role::Reader),
+                    stands(),
                 )?,
-                feed: Workers::spawn("sqlite-feed", vec![None], move || feed().map(Feed::new))?,
+                feed: Workers::spawn("sqlite-feed", vec![None], move || feed().map(Feed::new), stands())?,
             })
         };
         start().map_err(|error| OpenError { path: path.to_owned(), problem: OpenProblem::Other(error.to_string()) })

@@ -25,26 +25,29 @@ pub(super) struct Workers<C> {
 }
 
 impl<C: Send + 'static> Workers<C> {
-    /// Starts one thread for each of `connections`; one that is `None` is made by `connect` when there is work.
+    /// Starts one thread for each of `connections`; one that is `None` is made by `connect` when there is work. No job gets
+    /// one while `stands` says why not.
     pub(super) fn spawn(
         name: &str,
         connections: Vec<Option<C>>,
         connect: impl Fn() -> Result<C, StoreError> + Send + Sync + 'static,
+        stands: impl Fn() -> Result<(), StoreError> + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job<C>>(QUEUE);
         let queue = Arc::new(Mutex::new(queue));
-        let connect = Arc::new(connect);
+        let (connect, stands) = (Arc::new(connect), Arc::new(stands));
         let mut threads = Vec::new();
         for mut connection in connections {
-            let (queue, connect) = (Arc::clone(&queue), Arc::clone(&connect));
+            let (queue, connect, stands) = (Arc::clone(&queue), Arc::clone(&connect), Arc::clone(&stands));
             threads.push(Builder::new().name(name.to_owned()).stack_size(STACK).spawn(move || {
                 loop {
                     // The idle threads wait for the lock, one of them for the job.
                     let job = queue.lock().blocking_recv();
                     let Some(job) = job else { return };
-                    let done = catch_unwind(AssertUnwindSafe(|| match &mut connection {
-                        Some(connected) => job(Ok(connected)),
-                        none => match connect() {
+                    let done = catch_unwind(AssertUnwindSafe(|| match (stands(), &mut connection) {
+                        (Err(error), _) => job(Err(error)),
+                        (Ok(()), Some(connected)) => job(Ok(connected)),
+                        (Ok(()), none) => match connect() {
                             Ok(connected) => job(Ok(none.insert(connected))),
                             Err(error) => job(Err(error)),
                         },
@@ -97,7 +100,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_an_error_for_its_caller_only_and_the_connection_is_made_anew() {
-        let workers = Workers::spawn("test", vec![None], || Ok(0_u32)).unwrap();
+        let workers = Workers::spawn("test", vec![None], || Ok(0_u32), || Ok(())).unwrap();
         let count = |n: &mut u32| -> Answer {
             *n += 1;
             Ok(*n)
@@ -112,13 +115,11 @@ mod tests {
     #[tokio::test]
     async fn a_failed_connection_is_tried_again_with_the_next_job() {
         let tries = std::sync::atomic::AtomicU32::new(0);
-        let workers = Workers::spawn("test", vec![None], move || {
-            match tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
-                0 => Err(StoreError::Unavailable("not yet".into())),
-                n => Ok(n),
-            }
-        })
-        .unwrap();
+        let connect = move || match tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 => Err(StoreError::Unavailable("not yet".into())),
+            n => Ok(n),
+        };
+        let workers = Workers::spawn("test", vec![None], connect, || Ok(())).unwrap();
         let look = |n: &mut u32| -> Answer { Ok(*n) };
         assert!(matches!(workers.run(look).await, Err(StoreError::Unavailable(_))));
         assert_eq!(workers.run(look).await, Ok(1));
@@ -126,7 +127,7 @@ mod tests {
 
     #[tokio::test]
     async fn accepted_jobs_are_done_before_the_threads_end() {
-        let workers = Workers::spawn("test", vec![None, None], || Ok(0_u32)).unwrap();
+        let workers = Workers::spawn("test", vec![None, None], || Ok(0_u32), || Ok(())).unwrap();
         let (said, heard) = std::sync::mpsc::channel();
         let slow = workers.run(move |_| -> Answer {
             std::thread::sleep(std::time::Duration::from_millis(50));

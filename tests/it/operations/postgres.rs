@@ -150,6 +150,45 @@ fn the_doctor_measures_a_live_deployment() {
     assert!(examine().is_err(), "a database that does not tell of revocations is not well");
 }
 
+/// Every trigger that the schema has is missed, whether it is off, meant for others, or gone.
+#[test]
+fn the_doctor_misses_each_trigger() {
+    use postern::directory::postgres::{Options, Target, inspect};
+    let database = Server::shared().database();
+    let sql = |sql: &str| database.server.sql(&database.name, sql);
+    let all = database.server.text(
+        &database.name,
+        "SELECT string_agg(relname || '.' || tgname, ' ' ORDER BY (relname || '.' || tgname) COLLATE \"C\")
+         FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid WHERE NOT tgisinternal",
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let target = Target::parse(&database.url()).unwrap();
+    let missed = || {
+        let mut silent = runtime.block_on(inspect(&target, &Options::default())).unwrap().silent;
+        silent.sort();
+        silent.join(" ")
+    };
+    let each = |what: &str| {
+        format!(
+            "DO $$ DECLARE t record; BEGIN
+                 FOR t IN SELECT tgrelid::regclass AS tbl, tgname FROM pg_trigger WHERE NOT tgisinternal LOOP
+                     EXECUTE format('{what}', t.tbl, t.tgname);
+                 END LOOP;
+             END $$"
+        )
+    };
+    assert_eq!(missed(), "");
+    sql(&each("ALTER TABLE %s DISABLE TRIGGER %I"));
+    assert_eq!(missed(), all);
+    sql(&each("ALTER TABLE %s ENABLE REPLICA TRIGGER %I"));
+    assert_eq!(missed(), all);
+    sql(&each("ALTER TABLE %s ENABLE ALWAYS TRIGGER %I"));
+    sql("DROP TRIGGER sessions_told ON sessions; ALTER TABLE subjects DISABLE TRIGGER subjects_emptied");
+    assert_eq!(missed(), "sessions.sessions_told subjects.subjects_emptied");
+    sql(&each("DROP TRIGGER %2$I ON %1$s"));
+    assert_eq!(missed(), all);
+}
+
 /// Notifications that never come cost a look's pause: the connection that listens is killed, and changes count all the same.
 #[test]
 fn a_replica_whose_connections_are_killed_learns_of_changes() {

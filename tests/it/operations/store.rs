@@ -53,6 +53,25 @@ fn cached_facts_serve_only_while_they_are_proven() {
     gate.forwarded(get(Who::uA, "/me/x"));
 }
 
+/// Who has a file open that is no longer in its place hears of no change there: nothing is known, so nothing is allowed.
+#[test]
+fn a_file_that_was_replaced_is_believed_no_longer() {
+    let gate = Gate::with(&Options::policy(ROUTES).set("cache.max_staleness", "1s"));
+    gate.forwarded(get(Who::uA, "/me/x"));
+    let (file, copy) = (gate.postern.home().join("postern.db"), gate.postern.home().join("copy.db"));
+    gate.postern.sql(&format!("VACUUM INTO '{}'", copy.display()));
+    let db = rusqlite::Connection::open(&copy).unwrap();
+    db.execute_batch("UPDATE users SET is_active = 0 WHERE username = 'uA'").unwrap();
+    drop(db);
+    std::fs::rename(&copy, &file).unwrap();
+    for who in [Who::uA, Who::mA] {
+        eventually("nobody is let in", || (gate.get(who, "/me/x").status == 503).then_some(()));
+    }
+    assert_eq!(gate.postern.admin("/readyz").status, 503);
+    let said = gate.postern.stderr().join("\n");
+    assert!(said.contains("its file was replaced or removed: restart postern"), "{said}");
+}
+
 /// An outbox that was emptied behind our back may have held a change: nothing that was read before is believed.
 #[test]
 fn a_lost_outbox_voids_what_was_remembered() {

@@ -94,8 +94,28 @@ fn whatever_is_wrong_with_redis_there_is_a_limit() {
     eventually("nobody waits any more", || (degraded(replica) == 1.0).then_some(()));
 }
 
+/// Redis's clock was set back, or somebody has written there: the limit is full at first, and not for ever.
+#[test]
+fn a_count_from_the_future_locks_nobody_out() {
+    let redis = RedisServer::start();
+    let policy = "
+version: 1
+upstream: echo
+routes:
+  /me/**: { level: authenticated, throttle: { rate: 3/second, by: user } }
+";
+    let fleet = Fleet::with(&[url(&redis)], &Options::policy(policy));
+    for count in ["99999999999999999", "9e99", "inf", "nan"] {
+        assert!(passed(&fleet, Who::uA, 1) <= 1);
+        let key = redis.key("postern:l:*");
+        redis.cli(&["SET", &key, count]);
+        eventually("the limit's time is over", || (passed(&fleet, Who::uA, 1) == 1).then_some(()));
+        assert!(passed(&fleet, Who::uA, 20) < 20, "and there still is one: {count}");
+    }
+}
+
 /// Somebody's login at a replica, from an address that a trusted proxy tells of.
-fn login(replica: &Postern, password: &str, from: &str) -> u16 {
+pub fn login(replica: &Postern, password: &str, from: &str) -> u16 {
     let body = format!("{{\"username\":\"lena\",\"password\":\"{password}\"}}");
     let head = "POST /api/v1/users/token/ HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
     let mut raw = replica.raw();

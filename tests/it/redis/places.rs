@@ -1,5 +1,6 @@
 //! The ways to Redis: TLS, an ACL user, a cluster, sentinels; and a server that is not what it was.
 
+use super::limits::login;
 use super::{Fleet, answers, degraded};
 use crate::support::{Options, ROUTES, RedisServer, Who, eventually, free_port};
 use std::path::Path;
@@ -34,48 +35,45 @@ fn certificates(directory: &Path) {
     std::fs::write(directory.join("key.pem"), key.serialize_pem()).unwrap();
 }
 
+/// What docs/operations.md says that an ACL user needs.
+fn documented_rights() -> String {
+    let text = std::fs::read_to_string("docs/operations.md").unwrap();
+    let (_, rest) = text.split_once("An ACL user needs `").unwrap();
+    rest.split_once('`').unwrap().0.to_owned()
+}
+
 #[test]
 fn tls_and_an_acl_user_with_few_rights() {
     let files = tempfile::tempdir().unwrap();
     certificates(files.path());
     let path = |name: &str| files.path().join(name).display().to_string();
     let port = free_port();
-    let redis = RedisServer::with(&[
+    let (plain, documented) = (port.to_string(), documented_rights());
+    let [cert, key, ca] = ["cert.pem", "key.pem", "ca.pem"].map(path);
+    let mut args = vec![
         "--tls-port",
-        &port.to_string(),
+        &plain,
         "--tls-cert-file",
-        &path("cert.pem"),
+        &cert,
         "--tls-key-file",
-        &path("key.pem"),
+        &key,
         "--tls-ca-cert-file",
-        &path("ca.pem"),
+        &ca,
         "--tls-auth-clients",
         "no",
         "--user",
         "postern",
         "on",
         ">pass:word",
-        "~postern:*",
-        "&postern:*",
-        "+get",
-        "+set",
-        "+ping",
-        "+eval",
-        "+evalsha",
-        "+time",
-        "+type",
-        "+del",
-        "+expire",
-        "+zadd",
-        "+zcard",
-        "+zremrangebyscore",
-        "+publish",
-        "+subscribe",
-    ]);
+    ];
+    args.extend(documented.split_whitespace());
+    let redis = RedisServer::with(&args);
     let url = format!("rediss://postern@localhost:{port}");
     std::fs::write(files.path().join("password"), "pass:word\n").unwrap();
     let options = |ca: &str, password: &str| {
-        let mut options = Options::policy(ROUTES);
+        let counted = "  /counted/**: { level: authenticated, throttle: { rate: 9/hour, by: user } }";
+        let mut options = Options::policy(format!("{ROUTES}\n{counted}\n"));
+        options.config = "identity: { passwords: { memory: 64KiB, passes: 1 } }\n".to_owned();
         let (ca, password) = (path(ca), path(password));
         options.set.push(("redis", format!("{{ url: \"{url}\", password: {{ file: {password} }}, ca: {ca} }}")));
         options
@@ -92,6 +90,13 @@ fn tls_and_an_acl_user_with_few_rights() {
     answers(&good.replicas[1]);
     serves(&good);
     assert!(!redis.keys("postern:t:*").is_empty());
+    // Limits too, of routes and of logins: what is counted, what is counted no more, and what replicas tell each other.
+    good.replicas[0].cli_with(&["user", "create", "lena", "--password-stdin"], "s3cret\n");
+    for (password, status) in [("guess", 400), ("s3cret", 200), ("guess", 400), ("s3cret", 200)] {
+        assert_eq!(login(&good.replicas[1], password, "192.0.2.1"), status);
+    }
+    assert_eq!(good.status(0, Who::uA, "/counted/x"), 200);
+    assert_eq!(redis.cli(&["ACL", "LOG"]), "", "nothing was asked that the user may not");
     // A wrong password and an unknown authority are told, and no more than degrade.
     std::fs::write(files.path().join("wrong"), "wrong").unwrap();
     certificates_of_a_stranger(files.path());

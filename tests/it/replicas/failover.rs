@@ -52,3 +52,29 @@ fn a_promoted_standby_is_found_and_nothing_from_before_is_believed() {
         assert_eq!(site.status(replica, "uB", "/org/b/x"), status, "as the database that there is says");
     }
 }
+
+/// The old primary lives on, and connections to it too: nobody told them. Whoever follows the new one asks only the new one.
+#[test]
+fn a_connection_to_the_server_that_was_replaced_answers_nobody() {
+    let site = Site::new(1, &[]);
+    let standby = site.server.standby();
+    let wire = &site.replicas[0].database;
+    for (who, target) in [("uA", "/org/a/x"), ("uB", "/org/b/x")] {
+        assert_eq!(site.status(0, who, target), 200);
+    }
+    let sent = site.server.text("postgres", "SELECT pg_current_wal_lsn()::text");
+    eventually("the standby has caught up", || {
+        let sql = format!("SELECT (pg_last_wal_replay_lsn() >= '{sent}'::pg_lsn)::text");
+        (standby.text("postgres", &sql) == "true").then_some(())
+    });
+    standby.promote();
+    wire.turn(standby.port());
+    wire.cut_listeners();
+    standby.sql("postern", "DELETE FROM memberships WHERE user_id = (SELECT id FROM users WHERE username = 'uA')");
+    site.answers(0, "uA", "/org/a/x", 403);
+    for _ in 0..20 {
+        assert_eq!(site.status(0, "uA", "/org/a/x"), 403);
+        assert_eq!(site.status(0, "uB", "/org/b/x"), 200);
+        standby.sql("postern", "UPDATE users SET is_staff = NOT is_staff");
+    }
+}

@@ -3,10 +3,12 @@
 
 mod contract;
 mod counts;
+mod doctor;
 mod failover;
 mod pooler;
 mod promise;
 mod restored;
+mod slow;
 
 use crate::support::postgres::Server;
 use crate::support::{Options, Postern, Raw, RedisServer, Upstream, Wire, World, command, eventually};

@@ -84,6 +84,8 @@ fn commands_work_through_a_pooler() {
     });
     let status = run(&["migrate", "--status"], "");
     assert!(!status.contains("pending"), "{status}");
+    let examined = run(&["doctor"], "");
+    assert!(examined.contains("a pooler stands between"), "{examined}");
     eventually("the pooler has given its sessions back", || {
         let busy = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = 'postern' AND state <> 'idle'";
         (site.server.text("postgres", busy) == "0").then_some(())

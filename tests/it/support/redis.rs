@@ -4,7 +4,7 @@ use super::eventually;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -95,15 +95,33 @@ impl Drop for RedisServer {
 /// What a wire does with bytes.
 #[derive(Default)]
 struct Manner {
-    /// Milliseconds that every piece of an answer takes longer.
+    /// Milliseconds that every piece of an answer takes longer,
     delay: AtomicU64,
+    /// but to whoever listens to a database's notifications.
+    spares_listeners: AtomicBool,
     /// Bytes are swallowed in both directions, and nobody is told.
     deaf: AtomicBool,
     /// New connections are closed at once.
     closed: AtomicBool,
     /// Connections that were asked for so far.
     asked: AtomicU64,
-    open: Mutex<Vec<TcpStream>>,
+    /// Where new connections lead.
+    port: AtomicU16,
+    open: Mutex<Vec<Pair>>,
+}
+
+/// Both ends of a connection, and whether its client listens to a database's notifications.
+struct Pair {
+    ends: [TcpStream; 2],
+    listens: Arc<AtomicBool>,
+}
+
+impl Pair {
+    fn cut(&self) {
+        for stream in &self.ends {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
 }
 
 /// A TCP relay before some server.
@@ -118,7 +136,7 @@ impl Wire {
     pub fn to(port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let manner = Arc::<Manner>::default();
+        let manner = Arc::new(Manner { port: AtomicU16::new(port), ..Manner::default() });
         let shared = Arc::clone(&manner);
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
@@ -126,14 +144,17 @@ impl Wire {
                 if shared.closed.load(Ordering::SeqCst) {
                     continue;
                 }
+                let port = shared.port.load(Ordering::SeqCst);
                 let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { continue };
                 let _ = (client.set_nodelay(true), server.set_nodelay(true));
-                let twins = [client.try_clone().unwrap(), server.try_clone().unwrap()];
-                shared.open.lock().unwrap().extend(twins.map(|twin| twin.try_clone().unwrap()));
+                let listens = Arc::<AtomicBool>::default();
+                let ends = [client.try_clone().unwrap(), server.try_clone().unwrap()];
+                shared.open.lock().unwrap().push(Pair { ends, listens: Arc::clone(&listens) });
                 let (there, back) = (Arc::clone(&shared), Arc::clone(&shared));
                 let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                std::thread::spawn(move || relay(from, to, &there, false));
-                std::thread::spawn(move || relay(server, client, &back, true));
+                let too = Arc::clone(&listens);
+                std::thread::spawn(move || relay(from, to, &there, &too, false));
+                std::thread::spawn(move || relay(server, client, &back, &listens, true));
             }
         });
         Self { manner, address }
@@ -142,6 +163,23 @@ impl Wire {
     /// Answers come so much later.
     pub fn delay(&self, delay: Duration) {
         self.manner.delay.store(u64::try_from(delay.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// The same, but to whoever listens to a database's notifications: looks are quick, and questions are slow.
+    pub fn delay_questions(&self, delay: Duration) {
+        self.manner.spares_listeners.store(true, Ordering::SeqCst);
+        self.delay(delay);
+    }
+
+    /// Breaks the connections of those who listen to a database's notifications, and no others.
+    pub fn cut_listeners(&self) {
+        let open = self.manner.open.lock().unwrap();
+        open.iter().filter(|pair| pair.listens.load(Ordering::SeqCst)).for_each(Pair::cut);
+    }
+
+    /// New connections lead to another port of loopback; those that are open stay.
+    pub fn turn(&self, port: u16) {
+        self.manner.port.store(port, Ordering::SeqCst);
     }
 
     /// Whether connections stay open and nothing comes through.
@@ -157,6 +195,7 @@ impl Wire {
     /// Lets everything through again, on new connections.
     pub fn mend(&self) {
         self.deaf(false);
+        self.manner.spares_listeners.store(false, Ordering::SeqCst);
         self.delay(Duration::ZERO);
         self.cut(false);
     }
@@ -164,20 +203,22 @@ impl Wire {
     /// Breaks every connection; new ones are possible where `closed` is not.
     pub fn cut(&self, closed: bool) {
         self.manner.closed.store(closed, Ordering::SeqCst);
-        for stream in self.manner.open.lock().unwrap().drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+        self.manner.open.lock().unwrap().drain(..).for_each(|pair| pair.cut());
     }
 }
 
-fn relay(mut from: TcpStream, mut to: TcpStream, manner: &Manner, is_answer: bool) {
+fn relay(mut from: TcpStream, mut to: TcpStream, manner: &Manner, listens: &AtomicBool, is_answer: bool) {
     let mut bytes = [0; 64 * 1024];
     while let Ok(count @ 1..) = from.read(&mut bytes) {
+        if bytes[..count].windows(7).any(|word| word == b"LISTEN ") {
+            listens.store(true, Ordering::SeqCst);
+        }
         if manner.deaf.load(Ordering::SeqCst) {
             continue;
         }
         let delay = manner.delay.load(Ordering::SeqCst);
-        if is_answer && delay > 0 {
+        let is_spared = manner.spares_listeners.load(Ordering::SeqCst) && listens.load(Ordering::SeqCst);
+        if is_answer && delay > 0 && !is_spared {
             std::thread::sleep(Duration::from_millis(delay));
         }
         if to.write_all(&bytes[..count]).is_err() {
