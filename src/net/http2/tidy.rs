@@ -2,7 +2,8 @@
 //!
 //! Where a DATA frame ends means nothing (RFC 9113, 6.1). The parser gives up on a connection with many small ones all the same: it counts
 //! each as 256 bytes until it is passed on, and takes a hundred empty ones in all its life. Honest peers send these: small
-//! messages in a row, a flush without data. So neighbours that come in one read become one frame, and empty ones nothing.
+//! messages in a row, a flush without data. So neighbours that come in one read become one frame, and empty ones nothing, except where
+//! a frame of a body is a mistake that the parser must see: on no stream, or amidst a head (RFC 9113, 6.1 and 6.10).
 
 use std::io;
 use std::pin::Pin;
@@ -16,7 +17,11 @@ const HEADER: usize = 9;
 const LARGEST: usize = 16 * 1024;
 
 const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const PUSH_PROMISE: u8 = 5;
+const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 0x1;
+const END_HEADERS: u8 = 0x4;
 
 /// Follows the frames of one direction.
 #[derive(Debug)]
@@ -26,6 +31,8 @@ pub struct Tidy {
     header: [u8; HEADER],
     /// Bytes of the current frame's header that are there.
     have: usize,
+    /// A head has begun and not ended.
+    in_head: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -53,6 +60,11 @@ impl Frame {
         self.kind == DATA && self.flags & !END_STREAM == 0
     }
 
+    /// No data, on a stream that may have some.
+    fn is_nothing(self) -> bool {
+        self.is_data() && self.flags == 0 && self.length == 0 && self.stream != [0; 4]
+    }
+
     /// Both as one, where that can be.
     fn join(self, next: Self) -> Option<Self> {
         let length = self.length + next.length;
@@ -72,7 +84,7 @@ impl Tidy {
     /// For a direction whose first frame comes behind so many bytes.
     #[must_use]
     pub const fn new(before: usize) -> Self {
-        Self { left: before, header: [0; HEADER], have: 0 }
+        Self { left: before, header: [0; HEADER], have: 0, in_head: false }
     }
 
     /// Puts together what came in one read; so many bytes are left of it, at its beginning.
@@ -84,6 +96,7 @@ impl Tidy {
         while let Some(frame) = bytes.get(read..).and_then(Frame::whole) {
             let (begin, end) = (read, read + HEADER + frame.length);
             read = end;
+            self.note(frame);
             let joined = last.and_then(|(at, last)| Some((at, last.join(frame)?)));
             let from = match joined {
                 Some((at, joined)) => {
@@ -91,7 +104,7 @@ impl Tidy {
                     last = Some((at, joined));
                     begin + HEADER
                 }
-                None if frame.is_data() && frame.flags == 0 && frame.length == 0 => continue,
+                None if frame.is_nothing() && !self.in_head => continue,
                 None => {
                     last = Some((written, frame));
                     begin
@@ -109,6 +122,13 @@ impl Tidy {
         written + bytes.len() - read
     }
 
+    /// Follows where heads begin and end.
+    const fn note(&mut self, frame: Frame) {
+        if matches!(frame.kind, HEADERS | PUSH_PROMISE | CONTINUATION) {
+            self.in_head = frame.flags & END_HEADERS == 0;
+        }
+    }
+
     /// The end of what belongs to a frame that began in an earlier read.
     fn pass(&mut self, bytes: &[u8]) -> usize {
         let mut at = 0;
@@ -123,7 +143,9 @@ impl Tidy {
                 return at;
             }
             self.have = 0;
-            self.left = Frame::read(&self.header).map_or(0, |frame| frame.length);
+            let frame = Frame::read(&self.header);
+            self.left = frame.map_or(0, |frame| frame.length);
+            frame.into_iter().for_each(|frame| self.note(frame));
         }
         let passed = self.left.min(bytes.len() - at);
         self.left -= passed;
@@ -133,7 +155,10 @@ impl Tidy {
     /// Takes note of a frame that is not there whole.
     fn begin(&mut self, rest: &[u8]) {
         match Frame::read(rest) {
-            Some(frame) => self.left = HEADER + frame.length - rest.len(),
+            Some(frame) => {
+                self.left = HEADER + frame.length - rest.len();
+                self.note(frame);
+            }
             None if self.have == 0 => {
                 for (place, byte) in self.header.iter_mut().zip(rest) {
                     *place = *byte;
@@ -251,6 +276,20 @@ mod tests {
         assert_eq!(tidied(7, &[&crumbs.concat()]), whole.concat());
         let large = [frame(DATA, 0, 1, &[7; LARGEST]), frame(DATA, 0, 1, b"8")].concat();
         assert_eq!(tidied(0, &[&large]), large);
+    }
+
+    #[test]
+    fn a_mistake_stays_one() {
+        let nothing = frame(DATA, 0, 1, b"");
+        let amidst = [frame(1, 0, 1, b"he"), nothing.clone(), frame(9, 4, 1, b"ad")].concat();
+        for at in 0..amidst.len() {
+            let (one, other) = amidst.split_at(at);
+            assert_eq!(tidied(0, &[one, other]), amidst, "cut at {at}");
+        }
+        let behind = [frame(1, 0, 1, b"he"), frame(9, 4, 1, b"ad"), nothing].concat();
+        assert_eq!(tidied(0, &[&behind]).len(), behind.len() - HEADER);
+        let on_none = frame(DATA, 0, 0, b"");
+        assert_eq!(tidied(0, &[&on_none]), on_none);
     }
 
     /// What each stream says, and where the frames stand that say more than data.

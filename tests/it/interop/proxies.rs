@@ -79,7 +79,7 @@ const TRUSTING: &str = "trusted_proxies: [127.0.0.1]\n";
 const ANNOUNCED: &str = "trusted_proxies: [127.0.0.1]\nproxy_protocol: true\n";
 
 fn nginx(configuration: &str, port: u16) -> Server {
-    let frame = "daemon off; worker_processes 1; pid HOME/pid; error_log stderr warn; events {}\n";
+    let frame = "daemon off; master_process off; pid HOME/pid; error_log stderr warn; events {}\n";
     let stream = "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n";
     let module = if configuration.starts_with("stream") { stream } else { "" };
     let program = if std::path::Path::new("/usr/sbin/nginx").exists() { "/usr/sbin/nginx" } else { "nginx" };
