@@ -17,14 +17,10 @@ pub fn fill(declared: &[SecretSource], policy: &Policy) -> Result<(), SecretErro
             Err(error) => missing.push(error),
         }
     }
-    match missing.pop() {
-        None => Ok(()),
-        Some(only) if missing.is_empty() => Err(only),
-        Some(last) => {
-            missing.push(last);
-            Err(SecretError::Several(missing))
-        }
+    if missing.len() > 1 {
+        return Err(SecretError::Several(missing));
     }
+    missing.pop().map_or(Ok(()), Err)
 }
 
 /// Whether the secrets of a policy have the values that they would be given now.
