@@ -8,9 +8,9 @@ use super::endpoint::{Endpoint, Place};
 use crate::upstream::address::{Address, Location};
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use pingora::lb::Backend;
-use pingora::lb::discovery::ServiceDiscovery;
-use pingora::protocols::l4::socket::SocketAddr as PingoraAddress;
+use pingora_core::protocols::l4::socket::SocketAddr as PingoraAddress;
+use pingora_load_balancing::Backend;
+use pingora_load_balancing::discovery::ServiceDiscovery;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,7 +88,7 @@ impl Discovery {
 
 #[async_trait]
 impl ServiceDiscovery for Discovery {
-    async fn discover(&self) -> pingora::Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
+    async fn discover(&self) -> pingora_core::Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
         let resolving = self.addresses.iter().enumerate().map(|(at, address)| self.resolve(at, address));
         futures_util::future::join_all(resolving).await;
         let mut state = self.state.lock();

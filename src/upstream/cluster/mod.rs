@@ -19,8 +19,8 @@ use super::Upstream;
 use super::dial::Dial;
 use admission::Admission;
 use discovery::{Discovered, Discovery};
-use pingora::lb::selection::{Consistent, RoundRobin};
-use pingora::lb::{Backend, Backends, LoadBalancer};
+use pingora_load_balancing::selection::{Consistent, RoundRobin};
+use pingora_load_balancing::{Backend, Backends, LoadBalancer};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::watch;
@@ -106,7 +106,7 @@ impl Cluster {
 
     /// Resolves and checks for ever, until `stop` says true.
     pub async fn run(self: Arc<Self>, stop: watch::Receiver<bool>) {
-        use pingora::services::background::BackgroundService;
+        use pingora_core::services::background::BackgroundService;
         either!(&self.balancer, balancer => BackgroundService::start(balancer, stop).await);
     }
 

@@ -12,9 +12,9 @@ use http::StatusCode;
 use http::header::{HOST, USER_AGENT};
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
-use pingora::lb::Backend;
-use pingora::lb::health_check::HealthCheck;
-use pingora::{Error, ErrorType};
+use pingora_core::{Error, ErrorType};
+use pingora_load_balancing::Backend;
+use pingora_load_balancing::health_check::HealthCheck;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -80,7 +80,7 @@ async fn over_http2(stream: Stream, address: &Address, path: &str) -> Asked {
 
 #[async_trait]
 impl HealthCheck for Check {
-    async fn check(&self, target: &Backend) -> pingora::Result<()> {
+    async fn check(&self, target: &Backend) -> pingora_core::Result<()> {
         let Some(endpoint) = endpoint(target) else {
             return Error::e_explain(ErrorType::InternalError, "an address of nobody");
         };
