@@ -157,13 +157,12 @@ fn a_condition_is_about_the_request_the_caller_and_the_organization() {
         (r#"org.level == "manager" && org.slug == path.org"#, &ann, "GET /o/acme/7", "allow"),
         (r#"org.level in ["manager", "superuser"]"#, &bob, "GET /o/acme/7", "403 condition_false"),
         (r#"org.level in ["manager", "superuser"]"#, &root, "GET /o/bolt/7", "allow"),
-        (r#"org.external_id == null"#, &root, "GET /o/bolt/7", "allow"),
         (r#"org.external_id == "legacy/1""#, &root, "GET /o/acme/7", "allow"),
         (r#"path.n > 5 && path.n < 10"#, &ann, "GET /o/acme/7", "allow"),
         (r#"path.n > 5"#, &ann, "GET /o/acme/5", "403 condition_false"),
         // A number that no program could count with.
         (r#"path.n > 5"#, &ann, "GET /o/acme/99999999999999999999", "403 condition_false"),
-        (r#"user.username == "ann" && user.email == null && !("ops" in user.groups)"#, &ann, "GET /o/acme/7", "allow"),
+        (r#"user.username == "ann" && !has(user.email) && !("ops" in user.groups)"#, &ann, "GET /o/acme/7", "allow"),
         (r#"user.groups.exists(g, g.startsWith("ops-"))"#, &ann, "GET /o/acme/7", "403 condition_false"),
         (r#"request.query["dry run"] == "yes & no" || true"#, &ann, "GET /o/acme/7", "allow"),
         (r#"request.query.dry == "yes""#, &ann, "GET /o/acme/7?dry=y%65s", "allow"),
@@ -215,6 +214,91 @@ fn a_condition_is_about_the_request_the_caller_and_the_organization() {
     let policy = policy("version: 1\nroutes:\n  /{o:uuid}: { org: path.o, level: member, when: 'path.o == org.id' }\n");
     let request = format!("GET /{}", acme.to_uppercase());
     assert_eq!(verdict(&policy, &world, Some(&ann), &request), "allow");
+}
+
+/// Negations above all: what is not there must not be something else.
+#[test]
+fn what_is_absent_holds_for_nothing_and_has_is_false() {
+    let world = World::new();
+    let ann = world.user("ann", &[(&world.acme, Manager)]);
+    let with_email = |email: &str| {
+        let user = Arc::try_unwrap(world.user("ann", &[])).unwrap().user;
+        let user = User { email: Some(Box::new(Value::new(email))), ..user };
+        let membership = Membership { organization: world.bolt.clone(), is_admin: false, is_owner: false };
+        Arc::new(Snapshot::new(user, vec![membership]))
+    };
+    let (eve, ops) = (with_email("eve@x.example"), with_email("ops@x.example"));
+    let far = "GET /o/acme/99999999999999999999";
+    let rows: &[(&str, &Arc<Snapshot>, &str, &str)] = &[
+        (r#"user.email != "eve@x.example""#, &ann, "GET /o/acme/7", "403 condition_false"),
+        (r#"user.email != "eve@x.example""#, &eve, "GET /o/bolt/7", "403 condition_false"),
+        (r#"user.email != "eve@x.example""#, &ops, "GET /o/bolt/7", "allow"),
+        (r#"!(user.email in ["eve@x.example"])"#, &ann, "GET /o/acme/7", "403 condition_false"),
+        (r#"!user.email.endsWith("x.example")"#, &ann, "GET /o/acme/7", "403 condition_false"),
+        (r#"!has(user.email) || user.email != "eve@x.example""#, &ann, "GET /o/acme/7", "allow"),
+        (r#"!("email" in user) || user.email != "eve@x.example""#, &ann, "GET /o/acme/7", "allow"),
+        (r#""email" in user"#, &ops, "GET /o/bolt/7", "allow"),
+        (r#"user.email != "eve@x.example" || user.is_staff == false"#, &ann, "GET /o/acme/7", "allow"),
+        (r#"org.external_id != "legacy/2""#, &ops, "GET /o/bolt/7", "403 condition_false"),
+        (r#"org.external_id != "legacy/2""#, &ann, "GET /o/acme/7", "allow"),
+        (r#"has(org.external_id)"#, &ops, "GET /o/bolt/7", "403 condition_false"),
+        (r#"!has(org.external_id)"#, &ops, "GET /o/bolt/7", "allow"),
+        (r#"claims.tier != "free""#, &ann, "GET /o/acme/7", "403 condition_false"),
+        (r#"!has(claims.tier)"#, &ann, "GET /o/acme/7", "allow"),
+        (r#"request.headers["x-mode"] != "live""#, &ann, "GET /o/acme/7", "403 condition_false"),
+        // A number that CEL cannot hold is not there, and no more than that.
+        (r#"path.n != 5"#, &ann, far, "403 condition_false"),
+        (r#"path.n > 5 || user.username == "ann""#, &ann, far, "allow"),
+        (r#"!has(path.n)"#, &ann, far, "allow"),
+    ];
+    for (condition, who, request, expected) in rows {
+        let policy = policy(&format!(
+            "version: 1\nroutes:\n  /o/{{org:slug}}/{{n:int}}: {{ org: path.org as slug, level: member, when: '{condition}' }}\n"
+        ));
+        assert_eq!(verdict(&policy, &world, Some(who), request), *expected, "{condition}: {request}");
+    }
+    // Nobody is known, or no organization could be told: then nothing of them is there.
+    for (condition, expected) in [
+        ("user.email != \"x\"", "403 condition_false"),
+        ("!user.is_superuser", "403 condition_false"),
+        ("!has(user.email)", "allow"),
+        ("!has(user.id)", "allow"),
+        ("[1].exists(n, !has(org.slug))", "allow"),
+        ("org.slug != \"acme\"", "403 condition_false"),
+        ("org == null && user == null", "allow"),
+    ] {
+        let policy = policy(&format!(
+            "version: 1\nroutes:\n  /o/{{org}}: {{ org: path.org as slug, level: optional, when: '{condition}' }}\n"
+        ));
+        assert_eq!(verdict(&policy, &world, None, "GET /o/acme"), expected, "{condition}");
+    }
+}
+
+/// `request.headers` and `request.query` are read alike: whatever the upstream could read in another way is refused.
+#[test]
+fn all_headers_and_all_parameters_are_refused_where_one_is_there_twice() {
+    let world = World::new();
+    let policy = policy(
+        "version: 1\nroutes:\n  /h: { level: public, when: '!request.headers.exists(h, h.startsWith(\"x-debug\"))' }\n  \
+         /v: { level: public, when: 'request.headers.all(h, request.headers[h] != \"on\")' }\n  \
+         /q: { level: public, when: 'request.query.all(q, request.query[q] != \"on\")' }\n",
+    );
+    for (request, expected) in [
+        ("GET /h | X-Mode: a", "allow"),
+        ("GET /h | X-Debug: a", "403 condition_false"),
+        ("GET /h | X-Mode: a | X-Mode: b", "400 ambiguous"),
+        ("GET /h | X-Mode: a | X_Mode: b", "400 ambiguous"),
+        ("GET /v | X-Debug: off | X-Debug: on", "400 ambiguous"),
+        ("GET /v | X-Debug: off | XDebug: on", "400 ambiguous"),
+        ("GET /v | X-Debug: off", "allow"),
+        // Credentials are not among them, however often they are there.
+        ("GET /v | Cookie: a=on | Cookie: b=on", "allow"),
+        ("GET /q?debug=off", "allow"),
+        ("GET /q?debug=off&debug=on", "400 ambiguous"),
+        ("GET /q?debug=off&De-Bug=on", "400 ambiguous"),
+    ] {
+        assert_eq!(verdict(&policy, &world, None, request), expected, "{request}");
+    }
 }
 
 #[test]

@@ -312,8 +312,16 @@ impl<'c> Checker<'c, '_> {
                 let found = self.infer(key, depth + 1);
                 let container = self.infer(container, depth + 1);
                 match (text_of(key), container) {
-                    (Some(text), Type::Query | Type::Headers) => {
+                    (Some(text), Type::Query | Type::Headers | Type::Name(_)) => {
                         self.member(container, text);
+                    }
+                    (None, Type::Name(_)) => {
+                        let message = "`in` asks a name for a member that is written out".to_owned();
+                        return self.error(
+                            "in",
+                            message,
+                            "for example `\"email\" in user`, or `has(user.email)`".to_owned(),
+                        );
                     }
                     (_, Type::Texts) if !found.can_equal(Type::Text) => {
                         return self.error(
@@ -364,7 +372,11 @@ impl<'c> Checker<'c, '_> {
                 if !a.can_equal(*b) {
                     let sign = if name == operators::EQUALS { "==" } else { "!=" };
                     let message = format!("`{sign}` compares {} with {}: they are never equal", a.as_str(), b.as_str());
-                    return self.error(sign, message, "compare like with like".to_owned());
+                    let help = match (a, b) {
+                        (Type::Null, _) | (_, Type::Null) => "what is absent is not null: ask `has(user.email)`",
+                        _ => "compare like with like",
+                    };
+                    return self.error(sign, message, help.to_owned());
                 }
                 Type::Bool
             }
@@ -405,7 +417,7 @@ impl<'c> Checker<'c, '_> {
                 Type::Bool
             }
             ("size", None, &[found]) | ("size", Some(found), &[]) => match found {
-                Type::Bool | Type::Int | Type::Number | Type::Null => {
+                Type::Bool | Type::Int | Type::Number | Type::Null | Type::Name(_) => {
                     let message = format!("`size` counts texts, lists and maps, not {}", found.as_str());
                     self.error(name, message, "compare it instead".to_owned())
                 }
@@ -435,7 +447,7 @@ impl<'c> Checker<'c, '_> {
     fn index(&mut self, operand: Type, key: Type) -> Type {
         match (operand, key) {
             (Type::Texts, Type::Int | Type::Unknown) => Type::Text,
-            (Type::Query | Type::Headers, Type::Text | Type::MaybeText | Type::Unknown) => {
+            (Type::Query | Type::Headers, Type::Text | Type::Unknown) => {
                 self.whole(operand);
                 Type::Text
             }

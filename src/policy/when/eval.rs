@@ -3,13 +3,13 @@
 use super::Condition;
 use super::types::{Field, is_secret};
 use crate::facts::{Claims, Organization, Snapshot, Value as FactValue};
-use crate::fold::fold_eq;
+use crate::fold::{fold_eq, fold_key};
 use crate::policy::pattern::Kind;
 use crate::target::query;
 use cel::objects::{Key, Map};
 use cel::{Context, Env, Value};
 use http::{HeaderMap, HeaderName, Method};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Most headers that are looked through as a whole.
@@ -92,31 +92,27 @@ impl Condition {
 impl Values {
     fn take(&mut self, field: &Field, subject: &Subject<'_>) -> Result<(), Failure> {
         let user = subject.user.map(|snapshot| &snapshot.user);
-        let organization = subject.organization;
-        let known = |value: Option<&FactValue>| value.map_or(Value::Null, |value| text(value.as_str()));
+        let organization = subject.organization.map(|(organization, _)| organization);
         match field {
             Field::Method => set(&mut self.request, "method", text(subject.method.as_str())),
             Field::Path => set(&mut self.request, "path", text(subject.path)),
             Field::Host => set(&mut self.request, "host", text(subject.host)),
             Field::Parameter(name) => {
-                if let Some(value) = query::single(subject.query, name).map_err(|_| Failure::Ambiguous)? {
-                    set(&mut self.query, name, text(&value));
-                }
+                let value = query::single(subject.query, name).map_err(|_| Failure::Ambiguous)?;
+                known(&mut self.query, name, value.as_deref());
             }
             Field::Query => {
                 for (name, value) in query::all(subject.query).map_err(|_| Failure::Ambiguous)? {
                     set(&mut self.query, &name, text(&value));
                 }
             }
-            Field::Header(name) => {
-                if let Some(value) = header(subject.headers, name)? {
-                    set(&mut self.headers, name.as_str(), text(value));
-                }
-            }
+            Field::Header(name) => known(&mut self.headers, name.as_str(), header(subject.headers, name)?),
             Field::Headers => self.all_headers(subject.headers)?,
-            Field::UserId => set(&mut self.user, "id", user.map_or(Value::Null, |u| text(&u.id.to_string()))),
-            Field::Username => set(&mut self.user, "username", known(user.map(|u| &u.username))),
-            Field::Email => set(&mut self.user, "email", known(user.and_then(|u| u.email.as_deref()))),
+            Field::UserId => known(&mut self.user, "id", user.map(|u| u.id.to_string()).as_deref()),
+            Field::Username => known(&mut self.user, "username", user.map(|u| u.username.as_str())),
+            Field::Email => {
+                known(&mut self.user, "email", user.and_then(|u| u.email.as_deref()).map(FactValue::as_str))
+            }
             Field::IsStaff => set(&mut self.user, "is_staff", Value::Bool(user.is_some_and(|u| u.is_staff))),
             Field::IsSuperuser => {
                 set(&mut self.user, "is_superuser", Value::Bool(user.is_some_and(|u| u.is_superuser)))
@@ -126,43 +122,39 @@ impl Values {
                 let list = groups.iter().map(|group| text(group)).collect();
                 set(&mut self.user, "groups", Value::List(Arc::new(list)));
             }
-            Field::OrgId => {
-                set(&mut self.organization, "id", organization.map_or(Value::Null, |(o, _)| text(&o.id.to_string())))
-            }
-            Field::Slug => set(&mut self.organization, "slug", known(organization.map(|(o, _)| &o.slug))),
+            Field::OrgId => known(&mut self.organization, "id", organization.map(|o| o.id.to_string()).as_deref()),
+            Field::Slug => known(&mut self.organization, "slug", organization.map(|o| o.slug.as_str())),
             Field::ExternalId => {
-                set(
-                    &mut self.organization,
-                    "external_id",
-                    known(organization.and_then(|(o, _)| o.external_id.as_deref())),
-                );
+                let key = organization.and_then(|o| o.external_id.as_deref());
+                known(&mut self.organization, "external_id", key.map(FactValue::as_str));
             }
-            Field::Level => {
-                set(&mut self.organization, "level", organization.map_or(Value::Null, |(_, level)| text(level)))
-            }
+            Field::Level => known(&mut self.organization, "level", subject.organization.map(|(_, level)| level)),
             Field::Claims => {
                 for (name, value) in subject.claims.map(Claims::all).unwrap_or_default() {
                     set(&mut self.claims, &name, of_json(value));
                 }
             }
             Field::Variable(at, name, kind) => {
-                if let Some(matched) = (subject.variable)(*at) {
-                    set(&mut self.path, name, variable(matched, *kind)?);
+                if let Some(value) = (subject.variable)(*at).and_then(|matched| variable(matched, *kind)) {
+                    set(&mut self.path, name, value);
                 }
             }
         }
         Ok(())
     }
 
-    /// Every header but credentials; one that is there more often as one list (RFC 9110, 5.3).
+    /// Every header but credentials. One that is there twice, or in two spellings, is ambiguous as a parameter is: an
+    /// upstream may take the first, the last or all of them (RFC 9110, 5.3), and `X_Tenant` for `X-Tenant`.
     fn all_headers(&mut self, headers: &HeaderMap) -> Result<(), Failure> {
         if headers.len() > MAX_HEADERS {
             return Err(Failure::Undefined);
         }
-        for name in headers.keys().filter(|name| !is_secret(name)) {
-            let values: Result<Vec<&str>, _> = headers.get_all(name).iter().map(readable).collect();
-            // A name that was asked for by itself is there already, and only once.
-            set(&mut self.headers, name.as_str(), text(&values?.join(", ")));
+        let mut seen = HashSet::with_capacity(headers.len());
+        for (name, value) in headers.iter().filter(|(name, _)| !is_secret(name)) {
+            if !seen.insert(fold_key(name.as_str())) {
+                return Err(Failure::Ambiguous);
+            }
+            set(&mut self.headers, name.as_str(), text(readable(value)?));
         }
         Ok(())
     }
@@ -186,13 +178,14 @@ fn readable(value: &http::HeaderValue) -> Result<&str, Failure> {
     std::str::from_utf8(value.as_bytes()).map_err(|_| Failure::Undefined)
 }
 
-/// A UUID in its one spelling, so that it compares with `org.id`; a whole number as a number; a text as it is.
-fn variable(matched: &str, kind: Kind) -> Result<Value, Failure> {
-    match kind {
-        Kind::Int => matched.parse().map(Value::Int).map_err(|_| Failure::Undefined),
-        Kind::Uuid => Ok(text(&matched.to_ascii_lowercase())),
-        Kind::Slug | Kind::Str | Kind::Any => Ok(text(matched)),
-    }
+/// A UUID in its one spelling, so that it compares with `org.id`; a whole number as a number, `None` beyond 64 bits, where
+/// CEL has none; a text as it is.
+fn variable(matched: &str, kind: Kind) -> Option<Value> {
+    Some(match kind {
+        Kind::Int => Value::Int(matched.parse().ok()?),
+        Kind::Uuid => text(&matched.to_ascii_lowercase()),
+        Kind::Slug | Kind::Str | Kind::Any => text(matched),
+    })
 }
 
 /// A claim as CEL has it. What was signed is bounded by the length of a head, and its depth by the reader of JSON.
@@ -209,6 +202,13 @@ fn of_json(json: serde_json::Value) -> Value {
         Json::String(string) => text(&string),
         Json::Array(list) => Value::List(Arc::new(list.into_iter().map(of_json).collect())),
         Json::Object(members) => map(members.into_iter().map(|(name, value)| (key(&name), of_json(value))).collect()),
+    }
+}
+
+/// What is not known is not there: to ask for it is an error, and `has` of it is false.
+fn known(map: &mut HashMap<Key, Value>, name: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        set(map, name, text(value));
     }
 }
 

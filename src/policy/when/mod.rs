@@ -7,6 +7,7 @@
 
 mod check;
 mod eval;
+mod has;
 mod types;
 
 pub use eval::{Failure, Subject};
@@ -173,7 +174,9 @@ impl RawWhen {
     /// Binds it to a rule; `None` when something was reported.
     pub(super) fn bind(&self, scope: Scope<'_>, findings: &mut Findings) -> Option<Condition> {
         let fields = check::check(self, Some(scope), findings)?;
-        Some(Condition { text: self.text.clone(), expression: self.expression.clone(), fields: fields.into() })
+        let mut expression = IdedExpr::clone(&self.expression);
+        has::of_null(&mut expression);
+        Some(Condition { text: self.text.clone(), expression: Arc::new(expression), fields: fields.into() })
     }
 
     /// Whether the variable of the path is used.

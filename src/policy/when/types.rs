@@ -1,5 +1,6 @@
 //! What an expression may name, and of which type each name is.
 
+use crate::fold::fold_eq;
 use crate::policy::pattern::Kind;
 use http::HeaderName;
 
@@ -44,8 +45,6 @@ pub(super) enum Type {
     /// A list of texts.
     Texts,
     Map,
-    /// A text that may be absent: null.
-    MaybeText,
     /// One of the names.
     Name(Name),
     Query,
@@ -68,21 +67,24 @@ impl Type {
             Self::Bool => "true or false",
             Self::Int => "a whole number",
             Self::Number => "a number",
-            Self::Text | Self::MaybeText => "a text",
+            Self::Text => "a text",
             Self::Null => "null",
             Self::List | Self::Texts => "a list",
-            Self::Map | Self::Name(_) | Self::Query | Self::Headers => "a map",
+            Self::Name(_) => "one of the names",
+            Self::Map | Self::Query | Self::Headers => "a map",
             Self::Unknown => "unknown",
         }
     }
 
     /// Whether `==` of the two can be true.
     pub(super) fn can_equal(self, other: Self) -> bool {
-        use Type::{Int, List, Map, MaybeText, Name, Null, Number, Text, Texts, Unknown};
+        use Type::{Int, List, Map, Name, Null, Number, Texts, Unknown};
         match (self, other) {
-            (Unknown, _) | (_, Unknown) | (Null, MaybeText | Name(_)) | (MaybeText | Name(_), Null) => true,
-            (Text | MaybeText, Text | MaybeText) | (Int | Number, Int | Number) => true,
+            (Unknown, _) | (_, Unknown) | (Null, Name(_)) | (Name(_), Null) => true,
+            (Int | Number, Int | Number) => true,
             (List | Texts, List | Texts) => true,
+            // What a name has is known in part: the members that the expression asks for.
+            (Name(_), _) | (_, Name(_)) => false,
             (a, b) => a == b || (a == Map && b.is_map()) || (b == Map && a.is_map()),
         }
     }
@@ -97,7 +99,7 @@ pub(super) const REQUEST: [(&str, Field, Type); 3] =
 pub(super) const USER: [(&str, Field, Type); 6] = [
     ("id", Field::UserId, Type::Text),
     ("username", Field::Username, Type::Text),
-    ("email", Field::Email, Type::MaybeText),
+    ("email", Field::Email, Type::Text),
     ("is_staff", Field::IsStaff, Type::Bool),
     ("is_superuser", Field::IsSuperuser, Type::Bool),
     ("groups", Field::Groups, Type::Texts),
@@ -105,7 +107,7 @@ pub(super) const USER: [(&str, Field, Type); 6] = [
 pub(super) const ORG: [(&str, Field, Type); 4] = [
     ("id", Field::OrgId, Type::Text),
     ("slug", Field::Slug, Type::Text),
-    ("external_id", Field::ExternalId, Type::MaybeText),
+    ("external_id", Field::ExternalId, Type::Text),
     ("level", Field::Level, Type::Text),
 ];
 pub(super) const NAMES: [&str; 5] = ["request", "user", "org", "path", "claims"];
@@ -127,7 +129,7 @@ pub(super) const FUNCTIONS: [&str; 13] = [
 /// Headers that carry credentials are nobody's condition.
 pub(super) const SECRET: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 
-/// Whether a header carries a credential.
+/// Whether a header carries a credential, in whatever spelling: upstreams read `Proxy_Authorization` as one.
 pub(super) fn is_secret(name: &HeaderName) -> bool {
-    SECRET.contains(&name.as_str())
+    SECRET.iter().any(|secret| fold_eq(*secret, name.as_str()))
 }
