@@ -89,6 +89,8 @@ pub type Ruled<'p> = (&'p Route, &'p Rule);
 pub struct Trace<'p> {
     /// The route that it fell under, and the rule.
     pub hit: Option<Ruled<'p>>,
+    /// The route that decided: the first that refused, otherwise the one that it fell under. `None`: there was none.
+    pub decided: Option<&'p Route>,
     /// What the path's variables matched.
     pub variables: Vec<(&'p str, String)>,
     /// The target after the rewrite, and the route that judges it too.
@@ -113,7 +115,7 @@ pub fn trace<'p, 'c>(
 ) -> Trace<'p> {
     let matched = match super::find(policy, view) {
         Ok(matched) => matched,
-        Err(denial) => return Trace::refused_early(policy, view, denial),
+        Err(denial) => return Trace::refused_early(policy, view, denial).settled(policy),
     };
     let need = matched.credential();
     let mut trace = Trace::of(&matched, view);
@@ -124,11 +126,11 @@ pub fn trace<'p, 'c>(
             trace.refused_at = trace.verdict.as_ref().err().map(|denial| Stage::of(denial.reason));
         }
         Err(denial) => {
-            trace.verdict = Err(denial);
+            trace.verdict = Err(denial.at(matched.route().index));
             trace.refused_at = Some(Stage::Credential);
         }
     }
-    trace
+    trace.settled(policy)
 }
 
 impl<'p> Trace<'p> {
@@ -137,6 +139,7 @@ impl<'p> Trace<'p> {
         let pair = |hit: &Hit<'p>| (hit.route, hit.rule);
         Self {
             hit: Some(pair(hit)),
+            decided: None,
             variables: variables(hit.route, &hit.path, view.target.decoded()),
             rewritten: matched.rewritten.as_ref().map(|r| (r.raw.clone(), r.hit.as_ref().map(pair))),
             need: Some(matched.credential()),
@@ -144,6 +147,14 @@ impl<'p> Trace<'p> {
             verdict: Err(Denial::new(Reason::Denied)),
             refused_at: None,
         }
+    }
+
+    fn settled(mut self, policy: &'p Policy) -> Self {
+        self.decided = match &self.verdict {
+            Ok(permit) => Some(permit.route()),
+            Err(denial) => denial.route.and_then(|at| policy.routes().get(at)),
+        };
+        self
     }
 
     /// The route does not judge this request: there is none, it lacks the method, or it is closed.
@@ -154,6 +165,7 @@ impl<'p> Trace<'p> {
         let refused_at = Some(Stage::of(denial.reason));
         Self {
             hit: rule,
+            decided: None,
             variables,
             rewritten: None,
             need: None,

@@ -115,6 +115,17 @@ impl<'r> Readable<'r> {
         &self.target
     }
 
+    /// Whether the headers or the query carry a credential of one of these schemes, or one that none of them takes.
+    #[must_use]
+    pub fn carries_credential(&self, schemes: Schemes) -> bool {
+        !matches!(self.credential(schemes), Credential::None)
+    }
+
+    fn credential(&self, schemes: Schemes) -> Credential<'_> {
+        let Request { method, headers, .. } = self.request;
+        identity::read(Presented { method, headers, query: self.target.query() }, schemes, &Places::default())
+    }
+
     /// Who the request is judged as: the given user, unless the headers carry a credential of their own.
     ///
     /// # Errors
@@ -129,9 +140,7 @@ impl<'r> Readable<'r> {
         if need == CredentialNeed::Ignored {
             return Ok(given);
         }
-        let Request { method, headers, .. } = self.request;
-        let presented = Presented { method, headers, query: self.target.query() };
-        match identity::read(presented, schemes, &Places::default()) {
+        match self.credential(schemes) {
             Credential::None => Ok(given),
             Credential::Ambiguous => Err(Denial::new(Reason::Ambiguous)),
             Credential::Refused | Credential::Presented(..) => Err(Denial::new(Reason::CredentialsInvalid)),
@@ -152,6 +161,7 @@ pub fn judge<'p>(
     let request = request.read(policy)?;
     let view = request.view();
     let route = find(policy, &view)?;
-    let caller = request.caller(route.credential(), route.schemes(), user)?;
+    let caller = request.caller(route.credential(), route.schemes(), user);
+    let caller = caller.map_err(|denial| denial.at(route.route().index))?;
     decision::judge(policy, &view, caller, lookup)
 }

@@ -50,7 +50,7 @@ pub struct Explanation<'p> {
     pub verdict: Result<Permit<'p>, Denial>,
     /// The headers that would be injected; secrets are `***`.
     pub inject: Vec<(String, String)>,
-    /// The route that decided.
+    /// The route that decided: the first that refused, otherwise the one that the request fell under.
     pub route: Option<&'p Route>,
     /// The target that would be forwarded.
     pub forwarded: Option<String>,
@@ -75,22 +75,27 @@ impl<'p> Explanation<'p> {
             }
         };
         let view = readable.view();
-        let trace = trace(policy, &view, |need, schemes| readable.caller(need, schemes, user), lookup);
+        let mut sent = user.is_some();
+        let caller = |need, schemes| {
+            sent |= readable.carries_credential(schemes);
+            readable.caller(need, schemes, user)
+        };
+        let trace = trace(policy, &view, caller, lookup);
         let mut steps = vec![target(&view)];
         steps.push(route(policy, &view, &trace));
         if trace.hit.is_some() || trace.refused_at != Some(Stage::Route) {
             steps.push(rule(policy, &view, &trace));
         }
         if let Some(need) = trace.need {
-            steps.push(credential(need, user.is_some(), &trace));
+            steps.push(credential(need, sent, &trace));
             steps.push(identity(user));
             steps.extend(organization(&trace, user));
             steps.extend(level(&trace));
             steps.extend(further(&trace));
         }
-        let Trace { verdict, hit, .. } = trace;
+        let Trace { verdict, decided, .. } = trace;
         let mut explanation = Self::refused(steps, Denial::new(crate::decision::Reason::Denied));
-        explanation.route = hit.map(|(route, _)| route);
+        explanation.route = decided;
         explanation.verdict = verdict;
         explanation.end(policy, view.target.raw());
         explanation
@@ -324,9 +329,17 @@ fn rule(policy: &Policy, view: &crate::decision::RequestView<'_>, trace: &Trace<
     let Some((route, rule)) = trace.hit else {
         return Step::new("method", Mark::No, "a route of the rewritten target refuses");
     };
-    let refused = trace.refused_at == Some(Stage::Method);
+    // Without a question about the credential, nothing came after this.
+    let refused = trace.need.is_none();
     let mark = if refused { Mark::No } else { Mark::Yes };
     let mut step = Step::new("method", mark, format!("{} needs: {}", view.method, rule.access.as_str()));
+    if let (true, Err(denial)) = (refused, &trace.verdict)
+        && rule.access != Access::Deny
+    {
+        let by = trace.decided.filter(|decided| decided.index != route.index).map(place);
+        let by = by.map_or_else(String::new, |by| format!(" by {by}"));
+        return step.note(format!("what it is rewritten to is refused{by}: {}", denial.reason.code()));
+    }
     if !rule.origin.is_empty() {
         step = step.note(format!("org: {}", route.origin_words(rule)));
     }
@@ -344,8 +357,9 @@ fn rule(policy: &Policy, view: &crate::decision::RequestView<'_>, trace: &Trace<
 fn credential(need: CredentialNeed, sent: bool, trace: &Trace<'_>) -> Step {
     let text = match need {
         CredentialNeed::Ignored => "none is looked at",
-        CredentialNeed::Optional => "optional: one that is sent must be good",
-        CredentialNeed::Required if sent => "required",
+        CredentialNeed::Optional if sent => "optional, and one was sent: it must be good",
+        CredentialNeed::Optional => "optional, and none is sent",
+        CredentialNeed::Required if sent => "required, and one was sent",
         CredentialNeed::Required => "required, and none is sent",
     };
     let refused = trace.refused_at == Some(Stage::Credential);

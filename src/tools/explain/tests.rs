@@ -80,7 +80,7 @@ ok route         /o/{org:uuid}/** (routes.yaml:7)
                  more specific than /** (routes.yaml:6), which matches too
 ok method        GET needs: member
                  org: path.org
-ok credential    required
+ok credential    required, and one was sent
 -- identity      bob (fd70271b-f101-5148-937b-28f9d926ae78)
                  member of acme
 ok organization  acme (8a7f9c75-4088-5569-b288-77e876fd8c7b)
@@ -172,4 +172,76 @@ fn what_a_rule_asks_besides_is_told_as_far_as_the_request_came() {
         besides("ann", "GET /p/y"),
         "Yes permissions app.see; Yes when request.path != \"/p/x\"; Note throttle 5 in 60 s by user"
     );
+}
+
+/// Route and line, as a machine reads them.
+fn decided(user: &str, line: &str, headers: &[(&str, &str)]) -> String {
+    told(user, line, headers, |e| {
+        let json = e.to_json();
+        let route = &json["route"];
+        match route.is_null() {
+            true => "none".to_owned(),
+            false => format!(
+                "{} ({}:{})",
+                route["pattern"].as_str().unwrap(),
+                route["file"].as_str().unwrap(),
+                route["line"]
+            ),
+        }
+    })
+}
+
+/// `test` is asked by the same requests.
+fn decided_by_test(user: &str, line: &str, headers: &[(&str, &str)]) -> String {
+    let policy = load(&[("routes.yaml", POLICY)], None).unwrap_or_else(|f| panic!("{}", f.to_lines()));
+    let (method, target) = line.split_once(' ').unwrap();
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: \"{value}\"")).collect();
+    let case =
+        format!("{GIVEN}tests:\n- {{ as: {user}, {method}: {target}, headers: {{ {headers} }}, expect: allow }}\n");
+    let mut findings = Findings::new();
+    let id = findings.add_source("routes_test.yaml", case);
+    let suite = crate::tools::suite::read(id, &mut findings).unwrap_or_else(|| panic!("{}", findings.to_lines()));
+    let json = suite.run(&policy).to_json();
+    json["cases"][0]["route"].as_str().unwrap_or("none").to_owned()
+}
+
+#[test]
+fn explain_and_test_name_the_route_that_decided() {
+    let bad = [("Authorization", "Bearer nobodys")];
+    for (user, line, headers, route) in [
+        ("bob", "GET /o/<acme>/x", &[][..], "/o/{org:uuid}/** (routes.yaml:7)"),
+        ("bob", "POST /o/<acme>/x", &[], "/o/{org:uuid}/** (routes.yaml:7)"),
+        ("bob", "POST /x/", &[], "/x/ (routes.yaml:8)"),
+        ("bob", "GET /hole", &[], "/hole (routes.yaml:10)"),
+        ("anonymous", "GET /other", &[], "/** (routes.yaml:6)"),
+        ("anonymous", "GET /other", &bad, "/** (routes.yaml:6)"),
+        ("off", "GET /other", &[], "/** (routes.yaml:6)"),
+        // After a rewrite: the route that refused, otherwise the one that the request fell under.
+        ("bob", "GET /ext/admin/a", &[], "/admin/** (routes.yaml:9)"),
+        ("bob", "POST /ext/x/", &[], "/x/ (routes.yaml:8)"),
+        ("bob", "GET /ext/hole", &[], "/hole (routes.yaml:10)"),
+        ("root", "GET /ext/admin/a", &[], "/ext/** (routes.yaml:11)"),
+        ("anonymous", "GET /ext/admin/a", &bad, "/ext/** (routes.yaml:11)"),
+        ("bob", "GET /a//b", &[], "none"),
+    ] {
+        assert_eq!(decided(user, line, headers), route, "{line} of {user}");
+        assert_eq!(decided_by_test(user, line, headers), route, "{line} of {user}");
+    }
+}
+
+#[test]
+fn a_credential_that_was_sent_and_is_not_good_is_not_told_as_missing() {
+    let bad = [("Authorization", "Bearer nobodys")];
+    let told = |line: &str, headers: &[(&str, &str)]| told("anonymous", line, headers, |e| e.to_text(false));
+    let text = told("GET /other", &bad);
+    assert!(
+        text.contains("NO credential    required, and one was sent\n                 Invalid credentials"),
+        "{text}"
+    );
+    let text = told("GET /other", &[]);
+    assert!(text.contains("NO credential    required, and none is sent"), "{text}");
+    let text = told("POST /ext/x/", &[]);
+    assert!(text.contains("NO method"), "{text}");
+    let text = told("GET /ext/hole", &[]);
+    assert!(text.contains("NO method        GET needs: authenticated\n                 what it is rewritten to is refused by /hole (routes.yaml:10): denied"), "{text}");
 }

@@ -70,6 +70,17 @@ impl fmt::Display for Expect {
     }
 }
 
+/// What became of a case.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The verdict: `allow`, or status and code.
+    pub verdict: String,
+    /// The route that decided, pattern and `file:line`: the first that refused, otherwise the one that the request fell under.
+    pub route: Option<String>,
+    /// Why it failed, where it did.
+    pub failure: Option<Failure>,
+}
+
 /// Why a case failed.
 #[derive(Debug)]
 pub struct Failure {
@@ -77,8 +88,6 @@ pub struct Failure {
     pub expected: String,
     /// What is so.
     pub got: String,
-    /// The route that decided: pattern and `file:line`.
-    pub route: Option<String>,
     /// How it came to that.
     pub why: Vec<String>,
 }
@@ -91,42 +100,36 @@ impl Case {
         format!("{user} {} {}", self.request.method, self.written)
     }
 
-    /// `None`: as expected.
-    fn run(&self, policy: &Policy, world: &World) -> Option<Failure> {
+    fn run(&self, policy: &Policy, world: &World) -> Outcome {
         let user = self.user.as_deref().and_then(|name| world.user(name));
-        let verdict = ask::judge(policy, &self.request, user, &mut |key| world.organization(key));
-        let (got, route, wrong) = match verdict {
-            Ok(permit) => {
-                let route = Some(permit.route());
-                let mut sent = Vec::new();
-                let told = permit.inject(Told { request_id: REQUEST_ID, client_name: None }, |name, value| {
-                    sent.extend(HeaderValue::from_bytes(value).map(|value| (name.clone(), value)));
-                });
-                match told {
-                    Ok(()) => ("allow".to_owned(), route, self.headers_differ(&sent)),
-                    Err(denial) => (told_as(&denial), route, Vec::new()),
-                }
-            }
-            Err(denial) => (told_as(&denial), denial.route.and_then(|at| policy.routes().get(at)), Vec::new()),
+        let judged = ask::judge(policy, &self.request, user, &mut |key| world.organization(key));
+        let told = judged.and_then(|permit| {
+            let mut sent = Vec::new();
+            permit.inject(Told { request_id: REQUEST_ID, client_name: None }, |name, value| {
+                sent.extend(HeaderValue::from_bytes(value).map(|value| (name.clone(), value)));
+            })?;
+            Ok((permit, sent))
+        });
+        let (verdict, route, wrong) = match &told {
+            Ok((permit, sent)) => ("allow".to_owned(), Some(permit.route()), self.headers_differ(sent)),
+            Err(denial) => (told_as(denial), denial.route.and_then(|at| policy.routes().get(at)), Vec::new()),
         };
         let is_expected = match self.expect {
-            Expect::Allow => got == "allow",
-            Expect::Refuse(_, Some(_)) => got == self.expect.to_string(),
-            Expect::Refuse(status, None) => got.split(' ').next() == Some(&status.to_string()),
+            Expect::Allow => verdict == "allow",
+            Expect::Refuse(_, Some(_)) => verdict == self.expect.to_string(),
+            Expect::Refuse(status, None) => verdict.split(' ').next() == Some(&status.to_string()),
         };
-        if is_expected && wrong.is_empty() {
-            return None;
-        }
-        let (expected, got) = if is_expected {
-            let join = |side: fn(&(String, String)) -> &String| {
-                wrong.iter().map(side).map(String::as_str).collect::<Vec<_>>().join(", ")
-            };
-            (join(|(expected, _)| expected), join(|(_, got)| got))
-        } else {
-            (self.expect.to_string(), got)
+        let join = |side: fn(&(String, String)) -> &str| wrong.iter().map(side).collect::<Vec<_>>().join(", ");
+        let differs = match (is_expected, wrong.is_empty()) {
+            (true, true) => None,
+            (true, false) => Some((join(|(expected, _)| expected), join(|(_, got)| got))),
+            (false, _) => Some((self.expect.to_string(), verdict.clone())),
         };
-        let explanation = Explanation::of(policy, &self.request, user, &mut |key| world.organization(key));
-        Some(Failure { expected, got, route: route.map(told_place), why: explain::reasons(&explanation) })
+        let failure = differs.map(|(expected, got)| {
+            let explanation = Explanation::of(policy, &self.request, user, &mut |key| world.organization(key));
+            Failure { expected, got, why: explain::reasons(&explanation) }
+        });
+        Outcome { verdict, route: route.map(told_place), failure }
     }
 
     /// Pairs of what must be sent and what is sent in its place.
@@ -166,8 +169,8 @@ impl Suite {
         let outcomes = cases
             .into_iter()
             .map(|case| {
-                let failure = case.run(policy, &world);
-                (case, failure)
+                let outcome = case.run(policy, &world);
+                (case, outcome)
             })
             .collect();
         Report { file, outcomes }

@@ -1,6 +1,6 @@
 //! What a run of tests says: to people, to machines, to CI.
 
-use super::{Case, Failure};
+use super::{Case, Failure, Outcome};
 use serde_json::{Value as Json, json};
 use std::fmt::Write;
 
@@ -8,8 +8,8 @@ use std::fmt::Write;
 pub struct Report {
     /// Its name.
     pub file: String,
-    /// Each case, and why it failed where it did.
-    pub outcomes: Vec<(Case, Option<Failure>)>,
+    /// Each case, and what became of it.
+    pub outcomes: Vec<(Case, Outcome)>,
 }
 
 /// A tests file that was not run.
@@ -25,7 +25,7 @@ impl Report {
     /// The number of failed cases.
     #[must_use]
     pub fn failed(&self) -> usize {
-        self.outcomes.iter().filter(|(_, failure)| failure.is_some()).count()
+        self.outcomes.iter().filter(|(_, outcome)| outcome.failure.is_some()).count()
     }
 
     /// The failures, for people.
@@ -34,9 +34,8 @@ impl Report {
         let (red, green, bold, plain) =
             if colour { ("\x1b[31m", "\x1b[32m", "\x1b[1m", "\x1b[0m") } else { ("", "", "", "") };
         let mut out = String::new();
-        for (case, failure) in &self.outcomes {
-            let Some(failure) = failure else { continue };
-            let Failure { expected, got, route, why } = failure;
+        for (case, Outcome { route, failure, .. }) in &self.outcomes {
+            let Some(Failure { expected, got, why }) = failure else { continue };
             let _ = writeln!(out, "{bold}{}:{}: FAILED {}{plain}", self.file, case.line, case.name());
             let _ = writeln!(out, "  {red}- expected: {expected}{plain}");
             let _ = writeln!(out, "  {green}+ got:      {got}{plain}");
@@ -51,14 +50,14 @@ impl Report {
         out
     }
 
-    /// `{file, passed, failed, cases: [{line, name, ok, expected?, got?, route?, why?}]}`
+    /// `{file, passed, failed, cases: [{line, name, ok, got, route, expected?, why?}]}`
     #[must_use]
     pub fn to_json(&self) -> Json {
-        let case = |(case, failure): &(Case, Option<Failure>)| match failure {
-            None => json!({ "line": case.line, "name": case.name(), "ok": true }),
+        let case = |(case, Outcome { verdict, route, failure }): &(Case, Outcome)| match failure {
+            None => json!({ "line": case.line, "name": case.name(), "ok": true, "got": verdict, "route": route }),
             Some(f) => json!({
                 "line": case.line, "name": case.name(), "ok": false,
-                "expected": f.expected, "got": f.got, "route": f.route, "why": f.why,
+                "expected": f.expected, "got": f.got, "route": route, "why": f.why,
             }),
         };
         let failed = self.failed();
@@ -92,14 +91,14 @@ pub fn junit(reports: &[Report], broken: &[Broken]) -> String {
         let file = escape(&report.file);
         let (tests, failures) = (report.outcomes.len(), report.failed());
         let _ = writeln!(out, "  <testsuite name=\"{file}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\">");
-        for (case, failure) in &report.outcomes {
+        for (case, Outcome { route, failure, .. }) in &report.outcomes {
             let name = escape(&case.name());
             let _ = write!(
                 out,
                 "    <testcase classname=\"{file}\" name=\"{name}\" file=\"{file}\" line=\"{}\"",
                 case.line
             );
-            let Some(Failure { expected, got, route, why }) = failure else {
+            let Some(Failure { expected, got, why }) = failure else {
                 out.push_str("/>\n");
                 continue;
             };

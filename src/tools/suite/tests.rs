@@ -49,8 +49,8 @@ fn failures(cases: &str) -> Vec<(usize, String, String)> {
     let suite = suite(&format!("{GIVEN}tests:\n{cases}")).unwrap_or_else(|f| panic!("{}", f.to_lines()));
     let report = suite.run(&policy());
     let first = GIVEN.lines().count() + 1;
-    let failed = |(case, failure): (super::Case, Option<super::Failure>)| {
-        failure.map(|f| (case.line - first, f.expected, f.got))
+    let failed = |(case, outcome): (super::Case, super::Outcome)| {
+        outcome.failure.map(|f| (case.line - first, f.expected, f.got))
     };
     report.outcomes.into_iter().filter_map(failed).collect()
 }
