@@ -6,6 +6,7 @@
 
 use crate::id::{OrgId, UserId};
 use http::HeaderValue;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A value that a policy may inject: its text, and the same as a header value.
@@ -188,8 +189,10 @@ impl Membership {
 pub struct User {
     /// Their id.
     pub id: UserId,
-    /// Login name.
-    pub username: Value,
+    /// Login name. Everybody in the directory has one; of somebody else, the issuer's where it is configured to name them.
+    pub username: Option<Value>,
+    /// Who vouches for somebody who is in no directory.
+    pub issuer: Option<Box<Value>>,
     /// Primary e-mail address, where there is one.
     pub email: Option<Box<Value>>,
     /// The key under which a legacy system knows them.
@@ -200,6 +203,18 @@ pub struct User {
     pub is_staff: bool,
     /// Passes every organization check.
     pub is_superuser: bool,
+}
+
+impl User {
+    /// The name that people know them by: the login name, else the id and who vouches for it.
+    #[must_use]
+    pub fn known_as(&self) -> Cow<'_, str> {
+        match (&self.username, &self.issuer) {
+            (Some(username), _) => Cow::Borrowed(username.as_str()),
+            (None, Some(issuer)) => Cow::Owned(format!("{} of {}", self.id, issuer.as_str())),
+            (None, None) => Cow::Owned(self.id.to_string()),
+        }
+    }
 }
 
 /// What somebody may do besides their levels: `app.codename`, as Django writes permissions.
@@ -377,8 +392,17 @@ mod tests {
         };
         let user = |is_active, is_superuser| {
             let id = UserId::generate();
-            let username = Value::new("ann");
-            User { id, username, email: None, external_id: None, is_active, is_staff: false, is_superuser }
+            let username = Some(Value::new("ann"));
+            User {
+                id,
+                username,
+                issuer: None,
+                email: None,
+                external_id: None,
+                is_active,
+                is_staff: false,
+                is_superuser,
+            }
         };
         let (own, gone, foreign) = (organization(true), organization(false), OrgId::generate());
         let snapshot = |is_active, is_superuser| {

@@ -70,7 +70,8 @@ pub fn member(organizations: usize) -> Arc<Snapshot> {
     let user = UserId(id("ann"));
     let user = User {
         id: user,
-        username: Value::new("ann"),
+        username: Some(Value::new("ann")),
+        issuer: None,
         email: None,
         external_id: None,
         is_active: true,

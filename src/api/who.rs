@@ -10,7 +10,7 @@ use crate::clock;
 use crate::decision::Reason;
 use crate::directory::StoreError;
 use crate::directory::token::TokenDigest;
-use crate::facts::Snapshot;
+use crate::facts::{Snapshot, Value};
 use crate::id::UserId;
 use crate::identity::credential::{self, Credential, Places, Presented, cookies};
 use crate::identity::session::{self, CSRF_COOKIE, CSRF_HEADER};
@@ -43,7 +43,7 @@ impl Asker {
     /// Their login name.
     #[must_use]
     pub fn username(&self) -> &str {
-        self.snapshot.user.username.as_str()
+        self.snapshot.user.username.as_ref().map_or("", Value::as_str)
     }
 }
 

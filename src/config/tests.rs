@@ -119,6 +119,58 @@ fn an_upstream_with_several_addresses_or_checks_is_a_cluster() {
 }
 
 #[test]
+fn names_that_an_issuer_gives_are_told_from_the_directory_s() {
+    let warnings = |issuers: &[&str]| {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("postern.yaml");
+        let list: String = issuers
+            .iter()
+            .enumerate()
+            .map(|(at, more)| {
+                format!("  - {{ issuer: \"https://{at}.example\", audience: any, jwks: jwks.json, {more} }}\n")
+            })
+            .collect();
+        std::fs::write(&file, format!("identity:\n  jwt:\n{}", list.replace("  -", "    -"))).unwrap();
+        match Config::load(&Sources { file: Some(file), ..Sources::default() }) {
+            Ok((_, findings)) => findings.to_lines(),
+            Err(ConfigError::Findings(findings)) => findings.to_lines(),
+            Err(error) => error.to_string(),
+        }
+    };
+    let mapped = "user: claims, username: upn";
+    for quiet in [
+        &["user: claims"][..],
+        &["user: claims, username: upn, username_prefix: \"id:\", email: email"],
+        &["user: claims, username: upn, username_prefix: \"\""],
+        &[
+            "user: claims, username: upn, username_prefix: \"a:\"",
+            "user: claims, username: upn, username_prefix: \"b:\"",
+        ],
+    ] {
+        assert_eq!(warnings(quiet), "", "{quiet:?}");
+    }
+    for (issuers, said) in [
+        (&[mapped][..], "warning[username_prefix]: the issuer's names have no `username_prefix`"),
+        (&["user: claims, username: upn, username_prefix: ext-"], "a name that begins with `ext-`"),
+        (
+            &[
+                "user: claims, username: upn, username_prefix: \"a:\"",
+                "user: claims, username: upn, username_prefix: \"a:b:\"",
+            ],
+            "this issuer can give the names of `https://0.example`",
+        ),
+        (&["user: claims, username_prefix: \"a:\""], "error[no_meaning]: `username_prefix` stands before"),
+        (&["user: claims, username: \"\", username_prefix: \"a:\""], "error[wrong_value]: the name of a claim"),
+        (&["user: sub, username: upn"], "error[no_meaning]: `username` is for those who are in no directory"),
+        (&["email: email"], "error[no_meaning]: `email` is for"),
+        (&["user: email, memberships: { claim: orgs }"], "error[no_meaning]: `memberships` is for"),
+    ] {
+        let found = warnings(issuers);
+        assert!(found.contains(said), "{issuers:?}: {found}");
+    }
+}
+
+#[test]
 fn nobody_trusts_the_whole_world() {
     assert!(load("trusted_proxies: [0.0.0.0/0]", &[], &[]).unwrap_err().contains("everybody"));
     assert_eq!(load("trusted_proxies: [10.0.0.0/8, 127.0.0.1]", &[], &[]).unwrap().trusted_proxies.len(), 2);

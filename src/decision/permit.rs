@@ -144,8 +144,9 @@ impl<'p> Permit<'p> {
         let mut text = Uuid::encode_buffer();
         let value: Option<&[u8]> = match value {
             InjectValue::UserId => user.map(|u| hyphenated(u.id.0, &mut text)),
-            InjectValue::Username => user.map(|u| told(&u.username)),
+            InjectValue::Username => user.and_then(|u| u.username.as_ref()).map(told),
             InjectValue::Email => user.and_then(|u| u.email.as_deref()).map(told),
+            InjectValue::Issuer => user.and_then(|u| u.issuer.as_deref()).map(told),
             InjectValue::UserExternalId => user.and_then(|u| u.external_id.as_deref()).map(told),
             InjectValue::IsStaff => user.map(|u| flag(u.is_staff)),
             InjectValue::IsSuperuser => user.map(|u| flag(u.is_superuser)),

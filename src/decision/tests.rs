@@ -44,7 +44,8 @@ impl World {
         let id = UserId(uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_DNS, name.as_bytes()));
         let user = User {
             id,
-            username: Value::new(name),
+            username: Some(Value::new(name)),
+            issuer: None,
             email: None,
             external_id: None,
             is_active: name != "off",

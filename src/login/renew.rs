@@ -88,7 +88,7 @@ impl Login {
             return Ok(Err(NoLink::Token));
         }
         let password = PasswordHash::from_stored(found.password.expose_secret());
-        Ok(Ok(Stored { user, username: whose.username.as_str().to_owned(), password }))
+        Ok(Ok(Stored { user, username: whose.known_as().into_owned(), password }))
     }
 
     async fn rests_on(&self, user: UserId) -> Result<Option<(Revocation, Vec<String>)>, StoreError> {
@@ -115,7 +115,7 @@ impl Login {
             self.limits.give_back(counted).await;
         }
         matches?.ok_or(LoginError::Wrong)?;
-        Ok(Stored { user, username: found.snapshot.user.username.as_str().to_owned(), password: stored })
+        Ok(Stored { user, username: found.snapshot.user.known_as().into_owned(), password: stored })
     }
 
     /// Whether a new password will do. `least`: its characters, at least.

@@ -28,6 +28,8 @@ pub enum InjectValue {
     Username,
     /// `user.email`
     Email,
+    /// `user.issuer`: who vouches for somebody who is in no directory
+    Issuer,
     /// `user.is_staff`: `true` or `false`
     IsStaff,
     /// `user.is_superuser`: `true` or `false`
@@ -72,6 +74,7 @@ impl InjectValue {
             "user.id" => Self::UserId,
             "user.username" => Self::Username,
             "user.email" => Self::Email,
+            "user.issuer" => Self::Issuer,
             "user.is_staff" => Self::IsStaff,
             "user.is_superuser" => Self::IsSuperuser,
             "user.external_id" => Self::UserExternalId,
@@ -90,10 +93,11 @@ impl InjectValue {
     }
 }
 
-pub(crate) const WORDS: [&str; 16] = [
+pub(crate) const WORDS: [&str; 17] = [
     "user.id",
     "user.username",
     "user.email",
+    "user.issuer",
     "user.is_staff",
     "user.is_superuser",
     "user.external_id",

@@ -92,6 +92,7 @@ impl Route {
             InjectValue::UserId => "user.id".to_owned(),
             InjectValue::Username => "user.username".to_owned(),
             InjectValue::Email => "user.email".to_owned(),
+            InjectValue::Issuer => "user.issuer".to_owned(),
             InjectValue::IsStaff => "user.is_staff".to_owned(),
             InjectValue::IsSuperuser => "user.is_superuser".to_owned(),
             InjectValue::UserExternalId => "user.external_id".to_owned(),

@@ -5,6 +5,7 @@ use crate::decision::{CredentialNeed, Denial, OrgKey, Permit, Reading, Says, Sta
 use crate::facts::{Organization, Snapshot};
 use crate::policy::{Access, HostPattern, InjectValue, Kind, Policy, RESERVED, Route, Segment};
 use serde_json::{Value as Json, json};
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -374,7 +375,13 @@ fn identity(user: Option<&Arc<Snapshot>>) -> Step {
     let Some(snapshot) = user else { return Step::new("identity", Mark::Note, "anonymous") };
     let user = &snapshot.user;
     let flags = [(!user.is_active, "inactive"), (user.is_staff, "staff"), (user.is_superuser, "superuser")];
-    let mut text = format!("{} ({})", user.username.as_str(), user.id);
+    let mut text = user.known_as().into_owned();
+    if user.username.is_some() {
+        let _ = write!(text, " ({})", user.id);
+    }
+    if let Some(issuer) = user.issuer.as_ref().filter(|_| user.username.is_some()) {
+        let _ = write!(text, " of {}", issuer.as_str());
+    }
     for (_, flag) in flags.into_iter().filter(|(is, _)| *is) {
         let _ = write!(text, ", {flag}");
     }
@@ -405,8 +412,8 @@ fn organization(trace: &Trace<'_>, user: Option<&Arc<Snapshot>>) -> Option<Step>
         Err(_) => "named".to_owned(),
     };
     let mut step = Step::new("organization", if refused { Mark::No } else { Mark::Yes }, text);
-    let who = user.map_or("anonymous", |s| s.user.username.as_str());
-    step.notes = trace.readings.iter().map(|reading| told(reading, who)).collect();
+    let who = user.map_or(Cow::Borrowed("anonymous"), |s| s.user.known_as());
+    step.notes = trace.readings.iter().map(|reading| told(reading, &who)).collect();
     Some(step)
 }
 

@@ -115,6 +115,8 @@ fn given_key(key: &str) -> Json {
                             "staff": { "type": "boolean" },
                             "superuser": { "type": "boolean" },
                             "email": { "type": "string" },
+                            "issuer": { "description": "Who vouches for somebody who is in no directory.", "type": "string" },
+                            "username": { "description": "Their login name. [the name here; with `issuer`, none]", "type": "string" },
                             "external_id": { "type": ["string", "number"] },
                             "groups": { "description": "Names of groups, for `when`.", "type": ["array", "string"] },
                             "permissions": { "description": "`app.codename`, everywhere.", "type": ["array", "string"] },

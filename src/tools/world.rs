@@ -157,8 +157,22 @@ pub(super) const GIVEN_KEYS: [&str; 2] = ["organizations", "users"];
 /// The keys of an organization in `given`.
 pub(super) const ORGANIZATION_KEYS: [&str; 3] = ["active", "external_id", "name"];
 /// The keys of a user in `given`, beside the names of organizations.
-pub(super) const USER_KEYS: [&str; 9] =
-    ["active", "email", "external_id", "groups", "inactive", "permissions", "roles", "staff", "superuser"];
+pub(super) const USER_KEYS: [&str; 11] = [
+    "active",
+    "email",
+    "external_id",
+    "groups",
+    "inactive",
+    "issuer",
+    "permissions",
+    "roles",
+    "staff",
+    "superuser",
+    "username",
+];
+/// Those of them that only the directory says of somebody.
+const OF_DIRECTORY: [&str; 8] =
+    ["active", "external_id", "groups", "inactive", "permissions", "roles", "staff", "superuser"];
 /// Users who are said in one word.
 pub(super) const USER_WORDS: [&str; 4] = ["user", "staff", "superuser", "inactive"];
 /// Levels in an organization.
@@ -196,6 +210,8 @@ struct Given {
     everywhere: Vec<Arc<str>>,
     roles: Vec<(OrgId, Vec<Arc<str>>)>,
     groups: Vec<Arc<str>>,
+    username: Option<String>,
+    issuer: Option<String>,
     email: Option<String>,
     external_id: Option<String>,
     is_inactive: bool,
@@ -215,7 +231,25 @@ impl Given {
         for Entry { key, value } in &map.entries {
             user.option(key, value, world, findings);
         }
+        if let Some(issuer) = map.entry("issuer") {
+            user.is_outsider(map, issuer.key.span, findings);
+        }
         user
+    }
+
+    /// Whoever is in no directory has nothing that only the directory says.
+    fn is_outsider(&self, map: &Map, issuer: Span, findings: &mut Findings) {
+        for key in map.entries.iter().map(|entry| &entry.key).filter(|key| OF_DIRECTORY.contains(&key.text.as_str())) {
+            let message =
+                format!("`{}` is said of users of the directory, and this one is in the claims alone", key.text);
+            findings
+                .error("no_meaning", key.span, message)
+                .related(issuer, "since there is an issuer")
+                .help("leave it out");
+        }
+        if self.memberships.iter().any(|membership| membership.is_owner) {
+            findings.error("no_meaning", issuer, "only the directory makes owners").help("write `manager`");
+        }
     }
 
     fn word(&mut self, word: &str, span: Span, findings: &mut Findings) {
@@ -239,6 +273,8 @@ impl Given {
             "inactive" => self.is_inactive |= value.expect_bool("`inactive`", findings) == Some(true),
             "staff" => self.is_staff |= value.expect_bool("`staff`", findings) == Some(true),
             "superuser" => self.is_superuser |= value.expect_bool("`superuser`", findings) == Some(true),
+            "username" => self.username = text(value, "`username`", findings).map(str::to_owned),
+            "issuer" => self.issuer = text(value, "`issuer`", findings).map(str::to_owned),
             "email" => self.email = text(value, "`email`", findings).map(str::to_owned),
             "external_id" => self.external_id = text(value, "`external_id`", findings).map(str::to_owned),
             "groups" => {
@@ -266,9 +302,12 @@ impl Given {
 
     fn snapshot(self, name: &str) -> Snapshot {
         let id = UserId(id_of(name));
+        // The name in the file stands for the directory's; an issuer's is said.
+        let username = self.username.or_else(|| self.issuer.is_none().then(|| name.to_owned()));
         let user = User {
             id,
-            username: Value::new(name),
+            username: username.map(Value::new),
+            issuer: self.issuer.map(|issuer| Box::new(Value::new(issuer))),
             email: self.email.map(|text| Box::new(Value::new(text))),
             external_id: self.external_id.map(|text| Box::new(Value::new(text))),
             is_active: !self.is_inactive,

@@ -1,9 +1,10 @@
 //! `identity.jwt` — issuers of JWTs, and where their keys are.
 
 use crate::config::secret;
+use crate::directory::name::Username;
 use crate::facts::Level;
 use crate::identity::jwt::key::Algorithm;
-use crate::identity::jwt::principal::{ClaimIs, OrgBy, Principal, Tenants};
+use crate::identity::jwt::principal::{ClaimIs, OrgBy, Outsiders, Principal, Tenants};
 use crate::identity::jwt::ring::Pace;
 use crate::identity::settings::{JwtIssuer, JwtKeys};
 use crate::yaml::{Findings, Keys, Map, Node, Span, Value, suggest};
@@ -22,6 +23,15 @@ pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Vec<Jwt
             findings.error("wrong_value", node.span, format!("the issuer `{}` is there twice", issuer.issuer));
             continue;
         }
+        if let Some(other) = list.iter().find(|known| may_share_names(known, &issuer)) {
+            let message = format!(
+                "this issuer can give the names of `{}`: of their prefixes, one begins the other",
+                other.issuer
+            );
+            findings
+                .warning("username_prefix", node.span, message)
+                .help("give each issuer a `username_prefix` of its own");
+        }
         list.push(issuer);
     }
     list
@@ -37,6 +47,9 @@ const ISSUER: Keys<'static> = Keys {
         "ca",
         "key",
         "user",
+        "username",
+        "username_prefix",
+        "email",
         "memberships",
         "refresh",
         "min_interval",
@@ -175,12 +188,8 @@ impl Reader<'_> {
     }
 
     fn principal(&self, findings: &mut Findings) -> Option<Principal> {
-        let tenants = match self.map.get("memberships") {
-            Some(node) => Some(tenants(node, findings)?),
-            None => None,
-        };
         let Some(node) = self.map.get("user") else {
-            return self.without_tenants(Principal::Bound, tenants.is_some(), findings);
+            return self.of_directory(Principal::Bound, findings);
         };
         let principal = match &node.value {
             Value::Map(map) => {
@@ -210,26 +219,80 @@ impl Reader<'_> {
                 let words = [
                     ("sub", Principal::Bound),
                     ("email", Principal::Claim("email".into(), ClaimIs::Email)),
-                    ("claims", Principal::Claims(tenants.clone())),
+                    ("claims", Principal::Claims(Outsiders::default())),
                 ];
                 node.expect_one_of("`user`", &words, findings)?
             }
         };
-        if matches!(principal, Principal::Claims(_)) {
-            return Some(principal);
+        match principal {
+            Principal::Claims(_) => self.outsiders(findings).map(Principal::Claims),
+            other => self.of_directory(other, findings),
         }
-        self.without_tenants(principal, tenants.is_some(), findings)
     }
 
-    fn without_tenants(&self, principal: Principal, has_tenants: bool, findings: &mut Findings) -> Option<Principal> {
-        if has_tenants {
-            findings
-                .error("no_meaning", self.span, "`memberships` is for those who are in no directory")
-                .help("write `user: claims`, or leave it out: the directory knows where its users belong");
-            return None;
-        }
-        Some(principal)
+    /// The directory knows what its users are called and where they belong.
+    fn of_directory(&self, principal: Principal, findings: &mut Findings) -> Option<Principal> {
+        let outsiders = ["memberships", "username", "username_prefix", "email"];
+        let Some(entry) = outsiders.iter().find_map(|key| self.map.entry(key)) else { return Some(principal) };
+        findings
+            .error("no_meaning", entry.key.span, format!("`{}` is for those who are in no directory", entry.key.text))
+            .help("write `user: claims`, or leave it out: the directory knows its users' names and organizations");
+        None
     }
+
+    fn outsiders(&self, findings: &mut Findings) -> Option<Outsiders> {
+        let tenants = match self.map.get("memberships") {
+            Some(node) => Some(tenants(node, findings)?),
+            None => None,
+        };
+        let mut text = |key: &str| {
+            let node = self.map.get(key)?;
+            node.expect_str(&format!("`{key}`"), findings).map(|text| (Box::<str>::from(text), node.span))
+        };
+        let (username, prefix, email) = (text("username"), text("username_prefix"), text("email"));
+        for (_, span) in username.iter().chain(&email).filter(|(claim, _)| claim.is_empty()) {
+            findings.error("wrong_value", *span, "the name of a claim is not empty");
+        }
+        match (&username, &prefix) {
+            (None, Some((_, span))) => {
+                findings
+                    .error("no_meaning", *span, "`username_prefix` stands before a `username`, and there is none")
+                    .help("name the claim: `username: preferred_username`");
+            }
+            (Some((_, span)), None) => {
+                findings
+                    .warning(
+                        "username_prefix",
+                        *span,
+                        "the issuer's names have no `username_prefix`: whom it calls `ann`, services take for your `ann`",
+                    )
+                    .help(PREFIX);
+            }
+            // It was said in so many words.
+            (_, Some((prefix, span))) if !prefix.is_empty() && Username::new(prefix).is_ok() => {
+                let message = format!("a user of the directory may have a name that begins with `{prefix}`");
+                findings.warning("username_prefix", *span, message).help(PREFIX);
+            }
+            _ => {}
+        }
+        let (username_prefix, username) =
+            (prefix.map(|(prefix, _)| prefix).unwrap_or_default(), username.map(|(claim, _)| claim));
+        Some(Outsiders { tenants, username, username_prefix, email: email.map(|(claim, _)| claim) })
+    }
+}
+
+/// What no username of the directory holds.
+const PREFIX: &str =
+    "write `username_prefix: \"example:\"` (no name in the directory has a colon), or `\"\"` where that is meant";
+
+/// Whether a name that one of them gives may be one of the other's.
+fn may_share_names(one: &JwtIssuer, other: &JwtIssuer) -> bool {
+    let prefix = |issuer: &JwtIssuer| match &issuer.principal {
+        Principal::Claims(Outsiders { username: Some(_), username_prefix, .. }) => Some(username_prefix.clone()),
+        _ => None,
+    };
+    let both = prefix(one).zip(prefix(other));
+    both.is_some_and(|(one, other)| one.starts_with(&*other) || other.starts_with(&*one))
 }
 
 fn is_loopback(uri: &Uri) -> bool {

@@ -206,7 +206,8 @@ impl Rest {
 fn read_user(row: &Row) -> Result<User, Error> {
     Ok(User {
         id: row.try_get("id")?,
-        username: text(row, "word")?,
+        username: Some(text(row, "word")?),
+        issuer: None,
         email: optional(row, "name")?,
         external_id: optional(row, "key")?,
         is_active: row.try_get("first")?,

@@ -148,7 +148,8 @@ pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     let id: UserId = row.get("user_id")?;
     Ok(User {
         id,
-        username: text(row, "username")?,
+        username: Some(text(row, "username")?),
+        issuer: None,
         email: optional(row, "email")?,
         external_id: optional(row, "external_id")?,
         is_active: row.get("is_active")?,

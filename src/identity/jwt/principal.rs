@@ -22,7 +22,23 @@ pub enum Principal {
     /// The user who has the value of a claim.
     Claim(Box<str>, ClaimIs),
     /// Nobody of the directory: the claims say it all.
-    Claims(Option<Tenants>),
+    Claims(Outsiders),
+}
+
+/// What is taken from the claims of somebody who is in no directory.
+///
+/// What an issuer calls somebody could be what the directory calls somebody else, whom a service would then take them for: so
+/// they have a name and an address only where the configuration says from which claims.
+#[derive(Clone, Debug, Default)]
+pub struct Outsiders {
+    /// Their organizations.
+    pub tenants: Option<Tenants>,
+    /// The claim with their login name.
+    pub username: Option<Box<str>>,
+    /// What stands before it.
+    pub username_prefix: Box<str>,
+    /// The claim with their e-mail address.
+    pub email: Option<Box<str>>,
 }
 
 /// What of a user a claim names.
@@ -73,7 +89,8 @@ pub enum Who {
 /// Somebody who is in no directory.
 pub struct Alone {
     id: UserId,
-    name: Box<str>,
+    issuer: Box<str>,
+    username: Option<String>,
     email: Option<Box<str>>,
     organizations: Vec<(OrgRef, Level)>,
 }
@@ -98,9 +115,9 @@ impl Principal {
                     }
                 }))
             }
-            Self::Claims(tenants) => {
+            Self::Claims(outsiders) => {
                 let subject = text("sub")?;
-                let organizations = match tenants {
+                let organizations = match &outsiders.tenants {
                     Some(tenants) => tenants.read(token.claims.get(&*tenants.claim))?,
                     None => Vec::new(),
                 };
@@ -109,13 +126,23 @@ impl Principal {
                         &Uuid::NAMESPACE_URL,
                         format!("{}:{issuer}{subject}", issuer.len()).as_bytes(),
                     )),
-                    name: text("preferred_username").unwrap_or(subject).into(),
-                    email: text("email").map(Box::from),
+                    issuer: issuer.into(),
+                    username: outsiders
+                        .username
+                        .as_deref()
+                        .and_then(text)
+                        .map(|name| format!("{}{name}", outsiders.username_prefix)),
+                    email: outsiders.email.as_deref().filter(|_| !says_unverified(token)).and_then(text).map(Box::from),
                     organizations,
                 }))
             }
         }
     }
+}
+
+/// Whether the issuer says itself that nobody has proven to own the address. Some say nothing of it.
+fn says_unverified(token: &Parts<'_>) -> bool {
+    token.claims.get("email_verified").is_some_and(|verified| *verified != Json::Bool(true))
 }
 
 impl Tenants {
@@ -202,7 +229,8 @@ impl Alone {
         }
         let user = User {
             id: self.id,
-            username: Value::new(&self.name),
+            username: self.username.as_ref().map(Value::new),
+            issuer: Some(Box::new(Value::new(&self.issuer))),
             email: self.email.as_deref().map(|email| Box::new(Value::new(email))),
             external_id: None,
             is_active: true,

@@ -62,6 +62,8 @@ const STAFF: u8 = 2;
 const SUPERUSER: u8 = 4;
 const EMAIL: u8 = 8;
 const EXTERNAL: u8 = 16;
+const NAMELESS: u8 = 32;
+const ISSUER: u8 = 64;
 const ADMIN: u8 = 1;
 const OWNER: u8 = 2;
 
@@ -70,17 +72,18 @@ fn flag(flag: u8, set: bool) -> u8 {
 }
 
 fn snapshot(out: &mut Vec<u8>, snapshot: &Snapshot) {
-    let User { id, username, email, external_id, is_active, is_staff, is_superuser } = &snapshot.user;
+    let User { id, username, issuer, email, external_id, is_active, is_staff, is_superuser } = &snapshot.user;
     out.extend(id.0.as_bytes());
     out.push(
         flag(ACTIVE, *is_active)
             | flag(STAFF, *is_staff)
             | flag(SUPERUSER, *is_superuser)
             | flag(EMAIL, email.is_some())
-            | flag(EXTERNAL, external_id.is_some()),
+            | flag(EXTERNAL, external_id.is_some())
+            | flag(NAMELESS, username.is_none())
+            | flag(ISSUER, issuer.is_some()),
     );
-    text(out, username.as_str());
-    for value in [email, external_id].into_iter().flatten() {
+    for value in username.iter().chain([issuer, email, external_id].into_iter().flatten().map(|value| &**value)) {
         text(out, value.as_str());
     }
     number(out, snapshot.memberships().len() as u64);
@@ -188,7 +191,8 @@ impl<'b> Rest<'b> {
         let has = |flag| flags & flag != 0;
         let user = User {
             id,
-            username: Value::new(self.text()?),
+            username: if has(NAMELESS) { None } else { Some(Value::new(self.text()?)) },
+            issuer: self.boxed(has(ISSUER))?,
             email: self.boxed(has(EMAIL))?,
             external_id: self.boxed(has(EXTERNAL))?,
             is_active: has(ACTIVE),
@@ -234,7 +238,8 @@ mod tests {
             let boxed = |text: Option<String>| text.map(|text| Box::new(Value::new(text)));
             User {
                 id: UserId(Uuid::from_u128(id)),
-                username: Value::new(username),
+                username: Some(Value::new(username)),
+                issuer: None,
                 email: boxed(email),
                 external_id: boxed(external),
                 is_active: flags.0,
@@ -311,7 +316,8 @@ mod tests {
         let member = |n| Membership { organization: Arc::new(organization(n)), is_admin: false, is_owner: false };
         let user = User {
             id: UserId::generate(),
-            username: Value::new("ann"),
+            username: Some(Value::new("ann")),
+            issuer: None,
             email: None,
             external_id: None,
             is_active: true,

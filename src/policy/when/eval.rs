@@ -109,9 +109,14 @@ impl Values {
             Field::Header(name) => known(&mut self.headers, name.as_str(), header(subject.headers, name)?),
             Field::Headers => self.all_headers(subject.headers)?,
             Field::UserId => known(&mut self.user, "id", user.map(|u| u.id.to_string()).as_deref()),
-            Field::Username => known(&mut self.user, "username", user.map(|u| u.username.as_str())),
+            Field::Username => {
+                known(&mut self.user, "username", user.and_then(|u| u.username.as_ref()).map(FactValue::as_str))
+            }
             Field::Email => {
                 known(&mut self.user, "email", user.and_then(|u| u.email.as_deref()).map(FactValue::as_str))
+            }
+            Field::Issuer => {
+                known(&mut self.user, "issuer", user.and_then(|u| u.issuer.as_deref()).map(FactValue::as_str))
             }
             Field::IsStaff => set(&mut self.user, "is_staff", Value::Bool(user.is_some_and(|u| u.is_staff))),
             Field::IsSuperuser => {

@@ -21,6 +21,7 @@ pub(super) enum Field {
     UserId,
     Username,
     Email,
+    Issuer,
     IsStaff,
     IsSuperuser,
     Groups,
@@ -96,10 +97,11 @@ impl Type {
 
 pub(super) const REQUEST: [(&str, Field, Type); 3] =
     [("method", Field::Method, Type::Text), ("path", Field::Path, Type::Text), ("host", Field::Host, Type::Text)];
-pub(super) const USER: [(&str, Field, Type); 6] = [
+pub(super) const USER: [(&str, Field, Type); 7] = [
     ("id", Field::UserId, Type::Text),
     ("username", Field::Username, Type::Text),
     ("email", Field::Email, Type::Text),
+    ("issuer", Field::Issuer, Type::Text),
     ("is_staff", Field::IsStaff, Type::Bool),
     ("is_superuser", Field::IsSuperuser, Type::Bool),
     ("groups", Field::Groups, Type::Texts),

@@ -148,7 +148,8 @@ fn person(who: Principal, own: &Arc<Organization>) -> Snapshot {
     let id = UserId(world::id_of(who.as_str()));
     let user = User {
         id,
-        username: Value::new(who.as_str()),
+        username: Some(Value::new(who.as_str())),
+        issuer: None,
         email: None,
         external_id: None,
         is_active: true,

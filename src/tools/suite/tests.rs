@@ -193,6 +193,42 @@ fn mistakes_in_the_world_are_told_too() {
 }
 
 #[test]
+fn somebody_of_claims_alone_has_only_the_names_that_are_given() {
+    let text = "version: 1\ndefaults: { inject: { X-Name: user.username, X-Issuer: user.issuer, X-Email: user.email } }\n\
+                routes:\n  /x: authenticated\n  /o: { level: authenticated, when: 'has(user.issuer) && user.issuer == \"https://id.example\"' }\n";
+    let policy = load(&[("routes.yaml", text)], None).unwrap();
+    let given =
+        |ext: &str| format!("given: {{ organizations: {{ acme: {{}} }}, users: {{ ann: {{}}, ext: {{ {ext} }} }} }}\n");
+    let run = |ext: &str, case: &str| {
+        let suite =
+            suite(&format!("{}tests: [{{ {case} }}]\n", given(ext))).unwrap_or_else(|f| panic!("{}", f.to_lines()));
+        suite.run(&policy)
+    };
+    let plain = "issuer: \"https://id.example\", acme: manager";
+    for (ext, case, passes) in [
+        (plain, "as: ext, GET: /x, expect: allow, inject: { X-Issuer: \"https://id.example\" }", true),
+        (plain, "as: ext, GET: /x, expect: allow, inject: { X-Name: ext }", false),
+        (
+            "issuer: i, username: \"i:ann\", email: a@b.c",
+            "as: ext, GET: /x, expect: allow, inject: { X-Name: \"i:ann\", X-Email: a@b.c }",
+            true,
+        ),
+        (plain, "as: ext, GET: /o, expect: allow", true),
+        ("issuer: other", "as: ext, GET: /o, expect: 403 condition_false", true),
+        (plain, "as: ann, GET: /o, expect: 403 condition_false", true),
+        (plain, "as: ann, GET: /x, expect: allow, inject: { X-Name: ann }", true),
+    ] {
+        assert_eq!(run(ext, case).failed() == 0, passes, "{ext}: {case}");
+    }
+    for ext in
+        ["issuer: i, staff: true", "issuer: i, groups: [ops]", "issuer: i, acme: owner", "external_id: 7, issuer: i"]
+    {
+        let found = mistakes(given(ext).trim_end(), "- { as: ext, GET: /x, expect: allow }\n");
+        assert_eq!(found.iter().map(|found| found.0).collect::<Vec<_>>(), ["no_meaning"], "{ext}");
+    }
+}
+
+#[test]
 fn a_request_without_a_host_goes_to_one_of_the_policy_s() {
     let text = "version: 1\nhosts: [api.example.com, \"{org}.example.com\"]\nroutes: { /x: public }\n";
     let policy = load(&[("routes.yaml", text)], None).unwrap();

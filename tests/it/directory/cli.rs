@@ -198,7 +198,7 @@ async fn a_tenant_is_set_up_by_a_script(sh: Shell) {
 
     let opened = store::open(&sh.database()).await.unwrap();
     let found = opened.token_snapshot(&TokenDigest::of(secret)).await.unwrap().unwrap();
-    assert_eq!(found.snapshot.user.username.as_str(), "ann");
+    assert_eq!(found.snapshot.user.known_as(), "ann");
 }
 
 async fn every_verb_of_every_noun_speaks_json(sh: Shell) {

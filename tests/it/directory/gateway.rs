@@ -41,7 +41,7 @@ async fn a_snapshot_tells_the_user_and_where_they_stand(on: &dyn Backend) {
     let found = store.token_snapshot(&secret.digest()).await.unwrap().unwrap();
     assert_eq!((found.token, found.expires_at, found.revoked), (record.id, None, false));
     let snapshot = &found.snapshot;
-    assert_eq!((snapshot.user.id, snapshot.user.username.as_str()), (ann.id, "ann"));
+    assert_eq!((snapshot.user.id, snapshot.user.known_as().as_ref()), (ann.id, "ann"));
     assert_eq!(snapshot.user.email.as_ref().map(|v| v.as_str()), Some("ann@example.org"));
     assert_eq!(snapshot.user.external_id.as_ref().map(|v| v.as_str()), Some("u-7"));
     assert!(snapshot.user.is_active && snapshot.user.is_staff && !snapshot.user.is_superuser);

@@ -52,7 +52,7 @@ async fn an_imported_token_works_and_belongs_to_one_user_only(on: &dyn Backend) 
     let twice = store.create_tokens(vec![import("bob")]).await.unwrap_err().error;
     assert_eq!(twice, DirectoryError::Taken { unique: Unique::Token, value: String::new() });
     let found = store.token_snapshot(&digest).await.unwrap().unwrap();
-    assert_eq!(found.snapshot.user.username.as_str(), "ann");
+    assert_eq!(found.snapshot.user.known_as(), "ann");
 }
 
 async fn a_token_is_renamed_and_its_expiry_moved(on: &dyn Backend) {

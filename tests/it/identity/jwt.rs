@@ -374,10 +374,84 @@ fn a_principal_may_be_named_by_a_claim_or_be_in_the_claims_alone() {
     );
     assert_eq!((ask("GET", "/gold", 3), ask("GET", "/gold", 4)), (200, 403));
     let recorded = alone.forwarded(super::ask("GET", "/me", &bearer(&made["tokens"][3])));
-    assert_eq!((recorded.header("x-plan"), recorded.header("x-postern-user")), (Some("gold"), Some("ext-1")));
+    assert_eq!((recorded.header("x-plan"), recorded.header("x-postern-user")), (Some("gold"), None));
     // The organization's end reaches those who are in no directory.
     alone.postern.cli(&["org", "edit", "b", "--active=false"]);
     eventually("the organization is disabled", || (ask("GET", "/org/b/x", 4) == 403).then_some(()));
+}
+
+/// Whoever is in the claims alone has no name and no address that a service could take for those of the directory's users, unless
+/// the configuration says from which claims.
+#[test]
+fn a_principal_of_claims_cannot_pose_as_a_user_of_the_directory() {
+    let token = |more: Value| json!({ "key": "k", "alg": "ES256", "claims": claims(more) });
+    let tokens = [
+        token(json!({
+            "sub": "uA", "preferred_username": "uA", "username": "uA", "name": "uA", "email": "ma@a.example",
+            "email_verified": true, "external_id": "uA", "groups": ["ops"], "is_staff": true, "is_superuser": true,
+        })),
+        token(json!({ "preferred_username": "uA", "email": "ma@a.example", "email_verified": false })),
+        token(json!({ "sub": "uA", "preferred_username": 7, "email": "ma@a.example" })),
+    ];
+    let made = python("jwt_tokens.py", &json!({ "keys": { "k": "ES256" }, "tokens": tokens }));
+    let keys = Keys::serve(&json!({ "keys": [made["jwks"]["k"]] }));
+    let gate = |more: &str| {
+        let config = format!(
+            "identity:\n  jwt:\n    - {{ issuer: {ISSUER}, audience: any, jwks: \"http://{}/\", algorithms: [ES256], user: claims{more} }}\n",
+            keys.address
+        );
+        let routes = r#"
+version: 1
+upstream: echo
+authenticate: [bearer, jwt]
+defaults:
+  inject:
+    X-Id: user.id
+    X-Name: user.username
+    X-Email: user.email
+    X-External: user.external_id
+    X-Staff: user.is_staff
+    X-Superuser: user.is_superuser
+    X-Issuer: user.issuer
+routes:
+  /me: authenticated
+  /staff: staff
+  /root: superuser
+  /named: { level: authenticated, when: 'user.username == "uA" || user.email == "ma@a.example"' }
+  /group: { level: authenticated, when: '"ops" in user.groups' }
+  /issued: { level: authenticated, when: 'user.issuer == "https://id.example.com"' }
+"#;
+        Gate::with(&Options { config, ..Options::policy(routes) })
+    };
+    let told = |gate: &Gate, at: usize| {
+        let recorded = gate.forwarded(ask("GET", "/me", &bearer(&made["tokens"][at])));
+        assert_eq!((recorded.header("x-staff"), recorded.header("x-superuser")), (Some("false"), Some("false")));
+        assert_eq!((recorded.header("x-external"), recorded.header("x-issuer")), (None, Some(ISSUER)));
+        ["x-name", "x-email"].map(|name| recorded.header(name).map(str::to_owned))
+    };
+    let status =
+        |gate: &Gate, target: &str, at: usize| gate.send(ask("GET", target, &bearer(&made["tokens"][at]))).status;
+    let nameless = gate("");
+    for at in 0..3 {
+        assert_eq!(told(&nameless, at), [None, None]);
+        for target in ["/staff", "/root", "/named", "/group"] {
+            assert_eq!(status(&nameless, target, at), 403, "{target}");
+        }
+        assert_eq!(status(&nameless, "/issued", at), 200);
+    }
+    // The directory's own have names, and nobody vouches for them.
+    let opaque = format!("Bearer {}", World::get().token_of("uA"));
+    let recorded = nameless.forwarded(ask("GET", "/me", &opaque));
+    assert_eq!((recorded.header("x-name"), recorded.header("x-issuer")), (Some("uA"), None));
+    let posing = nameless.forwarded(ask("GET", "/me", &bearer(&made["tokens"][0])));
+    assert_ne!(recorded.header("x-id"), posing.header("x-id"));
+    nameless.refused(ask("GET", "/issued", &opaque), 403, "condition_false");
+
+    let named = gate(", username: preferred_username, username_prefix: \"id:\", email: email");
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(told(&named, 0), [text("id:uA"), text("ma@a.example")]);
+    assert_eq!(told(&named, 1), [text("id:uA"), None], "the issuer says that the address is not verified");
+    assert_eq!(told(&named, 2), [None, text("ma@a.example")], "a number is no name");
 }
 
 /// An issuer that takes connections and says a byte now and then, for ever.
