@@ -1,7 +1,7 @@
 //! The first stage: which route and rule a request falls under, before anybody asks who sent it.
 
 use super::{Denial, Reason, RequestView};
-use crate::policy::{Captures, CredentialNeed, Policy, Rewrite, Route, Rule, Schemes};
+use crate::policy::{Captures, CredentialNeed, Found, Policy, Rewrite, Route, Rule, Schemes};
 use crate::target::Target;
 use std::sync::Arc;
 
@@ -39,7 +39,8 @@ pub(super) struct Rewritten<'p> {
 /// 404 `no_route`, 405 `method_not_allowed` (with `Allow`), 403 `denied`; 400 `bad_target` when the rewritten target is not
 /// canonical.
 pub fn find<'p>(policy: &'p Policy, view: &RequestView<'_>) -> Result<Matched<'p>, Denial> {
-    let hit = hit(policy, view, view.target.decoded())?.ok_or_else(|| Denial::new(Reason::NoRoute))?;
+    let found = policy.find(view.host, view.target.decoded()).ok_or_else(|| Denial::new(Reason::NoRoute))?;
+    let hit = ruled(found, view)?;
     let rewritten = match &hit.route.rewrite {
         Some(rewrite) => Some(rewritten(policy, view, &hit, rewrite)?),
         None => None,
@@ -47,8 +48,8 @@ pub fn find<'p>(policy: &'p Policy, view: &RequestView<'_>) -> Result<Matched<'p
     Ok(Matched { hit, rewritten })
 }
 
-fn hit<'p>(policy: &'p Policy, view: &RequestView<'_>, path: &str) -> Result<Option<Hit<'p>>, Denial> {
-    let Some(found) = policy.find(view.host, path) else { return Ok(None) };
+/// The rule of the request's method.
+fn ruled<'p>(found: Found<'p>, view: &RequestView<'_>) -> Result<Hit<'p>, Denial> {
     let route = found.route;
     let Some(rule) = route.rule(view.method) else {
         let denial = Denial::new(Reason::MethodNotAllowed).at(route.index);
@@ -57,12 +58,13 @@ fn hit<'p>(policy: &'p Policy, view: &RequestView<'_>, path: &str) -> Result<Opt
     if rule.access == crate::policy::Access::Deny {
         return Err(Denial::new(Reason::Denied).at(route.index));
     }
-    Ok(Some(Hit { route, rule, path: found.path, host: found.host }))
+    Ok(Hit { route, rule, path: found.path, host: found.host })
 }
 
 /// What is forwarded is judged again: a rewrite must not open a door that stands closed (`/ext/admin` → `/admin`).
 ///
-/// Only a route of the same upstream speaks about the rewritten path; one of another upstream is about other resources.
+/// Only the routes of the upstream that it goes to speak about the rewritten path, however specific those of others are; what
+/// none of them matches is refused as well, unless the rewrite says otherwise.
 fn rewritten<'p>(
     policy: &'p Policy,
     view: &RequestView<'_>,
@@ -70,15 +72,22 @@ fn rewritten<'p>(
     rewrite: &Rewrite,
 ) -> Result<Rewritten<'p>, Denial> {
     let raw = apply(rewrite, view.target);
-    let target = Target::parse(&raw).map_err(|_| Denial::new(Reason::BadTarget).at(first.route.index))?;
+    let target = Target::parse(&raw)
+        .map_err(|error| Denial::new(Reason::BadTarget).at(first.route.index).with_hint(error.reason()))?;
     let decoded: Box<str> = target.decoded().into();
-    let same = policy.find(view.host, &decoded).is_some_and(|found| found.route.upstream == first.route.upstream);
-    let hit = if same { hit(policy, view, &decoded)? } else { None };
+    let hit = match policy.find_of_upstream(view.host, &decoded, first.route.upstream) {
+        Some(found) => Some(ruled(found, view)?),
+        // No rule can be written for what is postern's own, so none can be missing.
+        None if rewrite.allows_unmatched && !Policy::is_reserved(&decoded) => None,
+        None => return Err(Denial::new(Reason::NoRoute).at(first.route.index).with_hint(UNMATCHED)),
+    };
     Ok(Rewritten { raw: raw.into(), decoded, hit })
 }
 
+const UNMATCHED: &str = "no route of the upstream matches the rewritten target";
+
 /// Takes segments off the front of the raw path and puts the prefix there. Raw and decoded paths have the same segments.
-fn apply(rewrite: &Rewrite, target: &Target<'_>) -> String {
+pub(super) fn apply(rewrite: &Rewrite, target: &Target<'_>) -> String {
     let path = target.path();
     let rest =
         memchr::memchr_iter(b'/', path.as_bytes()).nth(rewrite.strip).and_then(|at| path.get(at..)).unwrap_or("");

@@ -341,8 +341,10 @@ version: 1
 upstream: a
 routes:
   /ext/**: { level: authenticated, rewrite: { strip_prefix: /ext } }
-  /v2/**: { level: public, rewrite: { strip_prefix: /v2, add_prefix: /api/v1 } }
-  /other/**: { level: public, rewrite: { strip_prefix: /other }, upstream: b }
+  /v2/**: { level: public, rewrite: { strip_prefix: /v2, add_prefix: /api/v1, unmatched: allow } }
+  /other/**: { level: public, rewrite: { strip_prefix: /other, unmatched: allow }, upstream: b }
+  /{name}: authenticated
+  /: authenticated
   /admin/**: superuser
   /ro: { GET: public }
   /closed/**: deny
@@ -366,6 +368,63 @@ routes:
     assert_eq!(verdict(&policy, &world, Some(&bob), "GET /ext/admin"), "403 superuser_only");
     assert_eq!(verdict(&policy, &world, Some(&bob), "POST /ext/ro"), "405 method_not_allowed");
     assert_eq!(verdict(&policy, &world, Some(&root), "GET /ext/closed/x"), "403 denied");
+    assert_eq!(verdict(&policy, &world, Some(&root), "GET /ext/nowhere/x"), "404 no_route");
+    // Nobody can write a rule for postern's own paths, so none can be missing there.
+    let policy = load(&[("r", text)], Some(&names)).unwrap();
+    assert_eq!(verdict(&policy, &world, None, "GET /other/api/v1/users/token/"), "404 no_route");
+}
+
+/// The most specific route of all upstreams may belong to another one, on the same host or on a wider one: it must not
+/// stand before the rule of the upstream that the request goes to.
+#[test]
+fn a_rewritten_target_is_judged_by_the_routes_of_its_own_upstream() {
+    let world = World::new();
+    let names = Names::new(["app", "docs"]);
+    let (bob, root) = (world.user("bob", &[]), world.user("root", &[]));
+    let ext = "  /ext/**: { level: authenticated, rewrite: { strip_prefix: /ext } }\n";
+    let judge = |files: &[(&str, &str)], caller, request: &str| {
+        verdict(
+            &load(files, Some(&names)).unwrap_or_else(|f| panic!("{}", f.to_lines())),
+            &world,
+            Some(caller),
+            request,
+        )
+    };
+    let one = |level: &str, other: &str| {
+        format!(
+            "version: 1\nupstream: app\nroutes:\n{ext}  /admin/**: {level}\n  {other}: {{ read: public, upstream: docs }}\n"
+        )
+    };
+    for other in ["/admin/docs/**", "/admin/{page}/x", "/admin/docs/x", "/admin/{page:slug}/{part}"] {
+        let files = one("superuser", other);
+        let files = [("r", files.as_str())];
+        assert_eq!(judge(&files, &bob, "GET /ext/admin/docs/x"), "403 superuser_only", "{other}");
+        assert_eq!(judge(&files, &root, "GET /ext/admin/docs/x"), "allow", "{other}");
+        assert_eq!(judge(&files, &bob, "GET /admin/docs/x"), "allow", "{other}");
+        let files = one("deny", other);
+        assert_eq!(judge(&[("r", files.as_str())], &root, "GET /ext/admin/docs/x"), "403 denied", "{other}");
+        let files = one("{ GET: superuser }", other);
+        let files = [("r", files.as_str())];
+        assert_eq!(judge(&files, &root, "POST /ext/admin/docs/x"), "405 method_not_allowed", "{other}");
+    }
+    // A file of that very host, of a host pattern, of every host: each is a tier, and the first with a route of the
+    // upstream decides.
+    let app = |hosts: &str, level: &str| format!("version: 1\nupstream: app\n{hosts}routes:\n  /admin/**: {level}\n");
+    let docs =
+        |hosts: &str| format!("version: 1\nupstream: docs\n{hosts}routes:\n  /admin/**: public\n  /**: public\n");
+    let (exact, wild) = ("hosts: [api.example.com]\n", "hosts: ['{a}.example.com']\n");
+    let ext = format!("version: 1\nupstream: app\nhosts: [api.example.com]\nroutes:\n{ext}");
+    for (ours, theirs) in [("", exact), (wild, exact), ("", wild), (exact, wild), (exact, "")] {
+        for (level, expected) in [("superuser", "403 superuser_only"), ("deny", "403 denied")] {
+            let (app, docs) = (app(ours, level), docs(theirs));
+            let files = [("ext", ext.as_str()), ("app", &app), ("docs", &docs)];
+            assert_eq!(judge(&files, &bob, "GET /ext/admin/docs/x"), expected, "{ours:?} {theirs:?}");
+        }
+    }
+    let (first, second) = (app(wild, "deny"), app("", "authenticated"));
+    let files = [("ext", ext.as_str()), ("first", &first), ("second", &second), ("docs", &docs(exact))];
+    assert_eq!(judge(&files, &bob, "GET /ext/admin/x"), "403 denied", "the nearer tier of its upstream counts");
+    assert_eq!(judge(&files, &bob, "GET /ext/other"), "404 no_route", "the other upstream's `/**` says nothing of it");
 }
 
 #[test]

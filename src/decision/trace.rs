@@ -1,10 +1,11 @@
 //! What each stage found, for whoever asks why. It calls the stages themselves and judges nothing on its own.
 
 use super::claim::{self, Named};
-use super::matching::{Hit, Matched};
+use super::matching::{self, Hit, Matched};
 use super::{Caller, CredentialNeed, Denial, OrgKey, Permit, Reason, RequestView};
 use crate::facts::{Level, Organization};
-use crate::policy::{Policy, Route, Rule, Source};
+use crate::policy::{Access, Policy, Route, Rule, Source};
+use crate::target::Target;
 use std::sync::Arc;
 
 /// The stages of the pipeline, in its order.
@@ -161,13 +162,22 @@ impl<'p> Trace<'p> {
     fn refused_early(policy: &'p Policy, view: &RequestView<'_>, denial: Denial) -> Self {
         let found = policy.find(view.host, view.target.decoded());
         let rule = found.as_ref().and_then(|found| Some((found.route, found.route.rule(view.method)?)));
+        let rewrite =
+            rule.filter(|(_, rule)| rule.access != Access::Deny).and_then(|(route, _)| route.rewrite.as_ref());
+        let rewritten = rewrite.zip(rule).map(|(rewrite, (route, _))| {
+            let raw = matching::apply(rewrite, view.target);
+            let target = Target::parse(&raw).ok();
+            let second = target.and_then(|t| policy.find_of_upstream(view.host, t.decoded(), route.upstream));
+            let second = second.and_then(|found| Some((found.route, found.route.rule(view.method)?)));
+            (raw.into(), second)
+        });
         let variables = found.map(|f| variables(f.route, &f.path, view.target.decoded())).unwrap_or_default();
         let refused_at = Some(Stage::of(denial.reason));
         Self {
             hit: rule,
             decided: None,
             variables,
-            rewritten: None,
+            rewritten,
             need: None,
             readings: Vec::new(),
             verdict: Err(denial),

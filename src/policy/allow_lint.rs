@@ -3,7 +3,7 @@
 use crate::yaml::{Findings, Node, suggest};
 
 /// The lints. The last two speak of what later versions of the language can say.
-const LINTS: [&str; 11] = [
+const LINTS: [&str; 12] = [
     "literal_variable",
     "unused_variable",
     "optional_alone",
@@ -13,6 +13,7 @@ const LINTS: [&str; 11] = [
     "write_without_org",
     "wider_than_parent",
     "websocket_over_http2",
+    "rewrite_unmatched",
     "update_may_move",
     "list_unfiltered",
 ];

@@ -332,7 +332,7 @@ impl Compiler<'_> {
             }
             strip = wanted.len();
         }
-        Some(Rewrite { strip, add: raw.add.clone().unwrap_or_default() })
+        Some(Rewrite { strip, add: raw.add.clone().unwrap_or_default(), allows_unmatched: raw.allows_unmatched })
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) fn lint(
                 shadowed(raw, route, findings);
             }
             parents.check(raw, route, routes, findings);
+            rewrite(raw, route, routes, findings);
             if http2_only(route.upstream) {
                 websocket(raw, route, findings);
             }
@@ -85,6 +86,47 @@ fn rules(raw: &RawRoute, route: &Route, findings: &mut Findings) {
             }
             _ => {}
         }
+    }
+}
+
+/// A rewrite to where no route of its upstream is: every request would be refused.
+fn rewrite(raw: &RawRoute, route: &Route, routes: &[Route], findings: &mut Findings) {
+    let Some(rewrite) = route.rewrite.as_ref().filter(|rewrite| !rewrite.allows_unmatched) else { return };
+    let added = rewrite.add.split('/').skip(1).map(|text| Segment::Literal(text.into()));
+    let shape = route.shape();
+    let left = shape.segments.get(rewrite.strip..).unwrap_or_default();
+    let becomes: Vec<Segment> = added.chain(left.iter().cloned()).collect();
+    let is_met = |other: &&Route| {
+        other.upstream == route.upstream && meet((&becomes, shape.rest), (&other.shape().segments, other.shape().rest))
+    };
+    if routes.iter().find(is_met).is_none() {
+        let message =
+            format!("`{}` never passes: no route of its upstream matches what it is rewritten to", route.pattern);
+        findings.warning("rewrite_unmatched", raw.pattern.span, message).help(
+            "write a route for the rewritten target, or `unmatched: allow` under `rewrite` if this rule alone decides",
+        );
+    }
+}
+
+/// Whether some path matches both; a slash at the end makes no difference, since routes may take either.
+fn meet((ours, our_rest): (&[Segment], bool), (theirs, their_rest): (&[Segment], bool)) -> bool {
+    let (ours, theirs) = (unslashed(ours), unslashed(theirs));
+    let fits = |pair: (&Segment, &Segment)| match pair {
+        (Segment::Literal(one), Segment::Literal(other)) => one == other,
+        (Segment::Literal(text), Segment::Variable { kind, .. })
+        | (Segment::Variable { kind, .. }, Segment::Literal(text)) => kind.matches(text),
+        (Segment::Variable { kind: one, .. }, Segment::Variable { kind: other, .. }) => one.overlaps(*other),
+    };
+    let lengths = ours.len() == theirs.len()
+        || (ours.len() < theirs.len() && our_rest)
+        || (theirs.len() < ours.len() && their_rest);
+    lengths && ours.iter().zip(theirs).all(fits)
+}
+
+fn unslashed(segments: &[Segment]) -> &[Segment] {
+    match segments {
+        [rest @ .., Segment::Literal(last)] if last.is_empty() => rest,
+        all => all,
     }
 }
 

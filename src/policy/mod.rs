@@ -170,18 +170,32 @@ impl Policy {
     /// The most specific route of a canonical host and a decoded path. Allocates nothing.
     #[must_use]
     pub fn find(&self, host: &str, path: &str) -> Option<Found<'_>> {
-        // No pattern can stand there, and none reaches in from above: what is there is postern's own to answer.
-        if path.starts_with(RESERVED) {
+        self.find_among(host, path, |_| true)
+    }
+
+    /// The most specific route among those of one upstream: those of others speak of other resources.
+    #[must_use]
+    pub fn find_of_upstream(&self, host: &str, path: &str, upstream: usize) -> Option<Found<'_>> {
+        self.find_among(host, path, |route| self.routes.get(route).is_some_and(|route| route.upstream == upstream))
+    }
+
+    fn find_among(&self, host: &str, path: &str, counts: impl Fn(usize) -> bool) -> Option<Found<'_>> {
+        if Self::is_reserved(path) {
             return None;
         }
-        let table::Found { route, path, host } = self.table.find(host, path)?;
+        let table::Found { route, path, host } = self.table.find(host, path, counts)?;
         Some(Found { route: self.routes.get(route)?, path, host })
+    }
+
+    /// No pattern can stand there, and none reaches in from above: what is there is postern's own to answer.
+    pub(crate) fn is_reserved(path: &str) -> bool {
+        path.starts_with(RESERVED)
     }
 
     /// Every route that matches a canonical host and a decoded path, the one that [`Policy::find`] takes first. For tools.
     #[must_use]
     pub fn matching(&self, host: &str, path: &str) -> Vec<&Route> {
-        if path.starts_with(RESERVED) {
+        if Self::is_reserved(path) {
             return Vec::new();
         }
         self.table.all(host, path).into_iter().filter_map(|route| self.routes.get(route)).collect()

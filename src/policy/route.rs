@@ -44,6 +44,8 @@ pub struct Rewrite {
     pub strip: usize,
     /// Put before what is left: empty, or begins with `/` and does not end with one.
     pub add: Box<str>,
+    /// A target that no route of the upstream matches once it is rewritten is forwarded all the same.
+    pub allows_unmatched: bool,
 }
 
 /// What a route says about some of its methods.

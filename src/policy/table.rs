@@ -56,11 +56,13 @@ impl Table {
         self.paths.get_mut(host).map_or(Ok(()), |trie| trie.insert(segments, rest, number(route)))
     }
 
-    /// The most specific route of a canonical host and a decoded path.
-    pub(super) fn find(&self, host: &str, path: &str) -> Option<Found> {
+    /// The most specific route of a canonical host and a decoded path, among those that `counts` takes: the first host with
+    /// such a route decides.
+    pub(super) fn find(&self, host: &str, path: &str, counts: impl Fn(usize) -> bool) -> Option<Found> {
         let on = |table: usize, host: &Captures| {
             let found = |route, captures: &Captures| {
-                Some(Found { route: index(route), path: captures.clone(), host: host.clone() })
+                let route = index(route);
+                counts(route).then(|| Found { route, path: captures.clone(), host: host.clone() })
             };
             self.paths.get(table)?.find(path, 1, found)
         };

@@ -1,7 +1,7 @@
 //! The small values of options: each a word, a number or a short map.
 
 use crate::target::Target;
-use crate::yaml::{Findings, Keys, Node, Spanned};
+use crate::yaml::{Entry, Findings, Keys, Node, Spanned};
 
 /// The status of a foreign organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,7 @@ pub enum Foreign {
 pub(super) struct RawRewrite {
     pub(super) strip: Option<Spanned<Box<str>>>,
     pub(super) add: Option<Box<str>>,
+    pub(super) allows_unmatched: bool,
 }
 
 /// Whether `/x` and `/x/` are one path.
@@ -54,16 +55,24 @@ pub(super) fn rewrite(node: &Node, findings: &mut Findings) -> Option<RawRewrite
     let help =
         "write `rewrite: { strip_prefix: /api }` to take it off, `{ add_prefix: /v1 }` to put it before what is left";
     let map = node.expect_map_like("`rewrite`", help, findings)?;
-    map.expect_keys("`rewrite`", Keys { known: &["strip_prefix", "add_prefix"], not_yet: &[] }, findings);
+    map.expect_keys("`rewrite`", Keys { known: &["strip_prefix", "add_prefix", "unmatched"], not_yet: &[] }, findings);
     let strip = map.get("strip_prefix").map(|n| prefix(n, "`strip_prefix`", findings));
     let add = map.get("add_prefix").map(|n| prefix(n, "`add_prefix`", findings));
-    if strip.is_none() && add.is_none() && map.entries.is_empty() {
+    let unmatched = map
+        .get("unmatched")
+        .and_then(|n| n.expect_one_of("`unmatched`", &[("refuse", false), ("allow", true)], findings));
+    let is_option = |entry: &Entry| entry.key.text == "unmatched";
+    if strip.is_none() && add.is_none() && map.entries.iter().all(is_option) {
         findings
             .error("bad_rewrite", node.span, "`rewrite` says nothing")
             .help("give it `strip_prefix` or `add_prefix`");
     }
     // What was reported is left out.
-    Some(RawRewrite { strip: strip.flatten(), add: add.flatten().map(|a| a.value) })
+    Some(RawRewrite {
+        strip: strip.flatten(),
+        add: add.flatten().map(|a| a.value),
+        allows_unmatched: unmatched.unwrap_or(false),
+    })
 }
 
 /// A prefix of whole segments: it begins with `/`; one at the end is dropped, so `/` alone is no prefix.

@@ -123,10 +123,13 @@ impl Route {
     /// `strip 1 segment, add /api`; empty where the target stays as it is.
     #[must_use]
     pub fn rewrite_words(&self) -> String {
-        let Some(Rewrite { strip, add }) = &self.rewrite else { return String::new() };
+        let Some(Rewrite { strip, add, allows_unmatched }) = &self.rewrite else { return String::new() };
         let mut text = format!("strip {strip} segment{}", if *strip == 1 { "" } else { "s" });
         if !add.is_empty() {
             let _ = write!(text, ", add {add}");
+        }
+        if *allows_unmatched {
+            text.push_str(", unmatched: allow");
         }
         text
     }

@@ -339,7 +339,9 @@ fn rule(policy: &Policy, view: &crate::decision::RequestView<'_>, trace: &Trace<
     {
         let by = trace.decided.filter(|decided| decided.index != route.index).map(place);
         let by = by.map_or_else(String::new, |by| format!(" by {by}"));
-        return step.note(format!("what it is rewritten to is refused{by}: {}", denial.reason.code()));
+        let raw = trace.rewritten.as_ref().map_or("", |(raw, _)| raw);
+        let why = denial.hint.unwrap_or(denial.reason.code());
+        return step.note(format!("rewritten to {raw}, which is refused{by}: {why}"));
     }
     if !rule.origin.is_empty() {
         step = step.note(format!("org: {}", route.origin_words(rule)));

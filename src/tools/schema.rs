@@ -303,6 +303,10 @@ fn option(key: &str) -> (&'static str, Json) {
                 "properties": {
                     "strip_prefix": { "description": "Taken off the front; literals of the pattern.", "type": "string", "pattern": "^/" },
                     "add_prefix": { "description": "Put before what is left.", "type": "string", "pattern": "^/" },
+                    "unmatched": {
+                        "description": "What becomes of a target that no route of the upstream matches once it is rewritten. [refuse]",
+                        "enum": ["refuse", "allow"],
+                    },
                 },
             }),
         ),

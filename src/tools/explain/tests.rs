@@ -117,6 +117,20 @@ fn each_refusal_names_its_stage_and_what_was_missing() {
             "GET /ext/admin/a",
             vec!["rewritten to /admin/a, which must pass /admin/** (routes.yaml:9) too: superuser"],
         ),
+        (
+            "bob",
+            "GET /ext/api/v1/users/x",
+            vec![
+                "NO method",
+                "rewritten to /api/v1/users/x, which is refused: no route of the upstream matches",
+                "404 no_route",
+            ],
+        ),
+        (
+            "bob",
+            "GET /ext/hole",
+            vec!["NO method", "rewritten to /hole, which is refused by /hole (routes.yaml:10): denied", "403 denied"],
+        ),
     ] {
         let told = text(user, line);
         for piece in pieces {
@@ -243,5 +257,5 @@ fn a_credential_that_was_sent_and_is_not_good_is_not_told_as_missing() {
     let text = told("POST /ext/x/", &[]);
     assert!(text.contains("NO method"), "{text}");
     let text = told("GET /ext/hole", &[]);
-    assert!(text.contains("NO method        GET needs: authenticated\n                 what it is rewritten to is refused by /hole (routes.yaml:10): denied"), "{text}");
+    assert!(text.contains("NO method        GET needs: authenticated\n                 rewritten to /hole, which is refused by /hole (routes.yaml:10): denied"), "{text}");
 }

@@ -163,7 +163,11 @@ fn what_a_verdict_does_not_show_is_wider_unless_it_only_takes_away() {
     for (from, to, told) in [
         ("X-A: user.id", "X-A: user.email", "inject: x-a: user.id -> inject: x-a: user.email"),
         ("inject: {", "upstream: b, inject: {", "upstream: none -> upstream: b"),
-        ("inject: {", "rewrite: { add_prefix: /b }, inject: {", "rewrite: none -> rewrite: strip 0 segments, add /b"),
+        (
+            "inject: {",
+            "rewrite: { add_prefix: /b, unmatched: allow }, inject: {",
+            "rewrite: none -> rewrite: strip 0 segments, add /b, unmatched: allow",
+        ),
         (
             "inject: {",
             "forward_authorization: true, inject: {",

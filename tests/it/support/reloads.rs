@@ -7,7 +7,7 @@ use std::fs;
 pub fn policy(level: &str, name: &str) -> String {
     format!(
         "version: 1\nroutes:\n  /x/**:\n    level: {level}\n    inject: {{ X-One: {{ literal: {name} }}, X-Two: {{ literal: {name} }} }}\n    \
-         rewrite: {{ add_prefix: /{name} }}\n"
+         rewrite: {{ add_prefix: /{name}, unmatched: allow }}\n"
     )
 }
 
