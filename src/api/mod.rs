@@ -23,6 +23,7 @@ pub mod page;
 pub mod password;
 pub mod paths;
 pub mod router;
+pub mod secret_path;
 pub mod token;
 pub mod value;
 pub mod who;

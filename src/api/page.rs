@@ -8,7 +8,7 @@ use super::error::tell_limit;
 use super::paths::{LOGIN, LOGOUT};
 use super::who::{self, Asker};
 use super::{Api, Client};
-use crate::identity::credential::cookies;
+use crate::identity::cookie::cookies;
 use crate::identity::session::{self, SessionToken, Settings};
 use crate::login::limits::State as Limit;
 use crate::target::Target;

@@ -43,6 +43,7 @@ pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
     let sources = sources(common, args);
     let config = with_policy(Common::configuration(&sources)?, args);
     telemetry::log::start(config.log.format);
+    warn_of_insecure_cookie(&config);
     let policy = load_policy(&config)?;
     let listeners = Listeners::bind(&config)?;
     let runtime = control_plane()?;
@@ -154,6 +155,15 @@ fn load_policy(config: &Config) -> Result<Policy, Failure> {
             Err(Failure::hint(error, "`secrets` of postern.yaml says where each one is"))
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Said here alone, and not by each command that reads the configuration.
+fn warn_of_insecure_cookie(config: &Config) {
+    if config.identity.session.as_ref().is_some_and(|session| !session.secure) {
+        tracing::warn!(
+            "`identity.session.secure: false`: the session's cookie may be sent without TLS. For trying things out alone"
+        );
     }
 }
 

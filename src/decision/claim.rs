@@ -209,6 +209,29 @@ impl<'r> Claim<'r> {
         Self { first: Saying::from_iter([Said { item: 0, named: Named::Shared }]), second: None }
     }
 
+    /// The first organization that the request names, for the log: its id, or what the request calls it where neither the caller's
+    /// memberships nor `facts` have it.
+    #[must_use]
+    pub fn asked(&self, caller: Caller<'_>, facts: &Facts<'_>) -> Option<Box<str>> {
+        let memberships = match caller {
+            Caller::User(snapshot) => snapshot.memberships(),
+            Caller::Anonymous => &[],
+        };
+        let said = self.first.iter().find(|said| !matches!(said.named, Named::Shared))?;
+        let key = match (&said.named, memberships) {
+            (Named::Key(key), _) => key,
+            (Named::Only, [only]) => return Some(only.organization.id.to_string().into()),
+            (Named::Only | Named::Shared, _) => return None,
+        };
+        let own = memberships.iter().map(|membership| &membership.organization).find(|own| key.names(own));
+        let known = own.or_else(|| facts.organization(key).flatten()).map(|organization| organization.id);
+        Some(match (known, key) {
+            (Some(id), _) => id.to_string().into(),
+            (None, OrgKey::Id(id)) => id.to_string().into(),
+            (None, OrgKey::Slug(text) | OrgKey::External(text)) => (&**text).into(),
+        })
+    }
+
     /// The organizations whose facts must be looked up before deciding: those that a superuser names without belonging to
     /// them. Everybody else's organizations are in their snapshot.
     pub fn unknown<'x>(&'x self, caller: Caller<'x>) -> impl Iterator<Item = &'x OrgKey<'r>> + use<'x, 'r> {

@@ -305,34 +305,31 @@ impl Denial {
         Self { route: Some(route), ..self }
     }
 
-    /// The public title. A foreign organization under 404 is told like a missing object.
+    /// What the caller is told is the reason. A foreign organization under 404 is told like a missing route: nothing says that there is
+    /// something to find.
     #[must_use]
-    pub fn title(&self) -> &'static str {
-        self.told_as().title()
+    pub fn told_as(&self) -> Reason {
+        if self.is_hidden() { Reason::NoRoute } else { self.reason }
     }
 
-    /// The public detail. A foreign organization under 404 is told like a missing object.
+    /// Whether the caller is not told the reason.
     #[must_use]
-    pub fn detail(&self) -> &'static str {
-        self.told_as().detail()
+    pub fn is_hidden(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND && self.reason == Reason::OrgForeign
     }
 
     /// The body of its answer, `application/problem+json` (RFC 9457).
     #[must_use]
     pub fn problem(&self) -> String {
-        let code = self.reason.code();
+        let told = self.told_as();
+        let code = told.code();
         serde_json::json!({
             "type": format!("urn:postern:reason:{code}"),
-            "title": self.title(),
+            "title": told.title(),
             "status": self.status.as_u16(),
-            "detail": self.detail(),
+            "detail": told.detail(),
             "code": code,
         })
         .to_string()
-    }
-
-    fn told_as(&self) -> Reason {
-        let hidden = self.status == StatusCode::NOT_FOUND && self.reason == Reason::OrgForeign;
-        if hidden { Reason::LookupNotFound } else { self.reason }
     }
 }

@@ -448,5 +448,5 @@ fn reasons_have_distinct_codes_and_their_manual_s_statuses() {
         assert!(reason.detail().ends_with('.') && !reason.title().is_empty(), "{reason:?}");
     }
     let hidden = Denial::new(Reason::OrgForeign).with_status(StatusCode::NOT_FOUND);
-    assert_eq!(hidden.detail(), Reason::LookupNotFound.detail());
+    assert_eq!(hidden.problem(), Denial::new(Reason::NoRoute).problem());
 }

@@ -4,7 +4,7 @@ use super::body::AnswerBody;
 use super::exchange::Exchange;
 use super::reply;
 use super::request_id::X_REQUEST_ID;
-use crate::api::{LARGEST_BODY, paths};
+use crate::api::LARGEST_BODY;
 use crate::decision::{Denial, Reason};
 use crate::telemetry::metrics::Outcome;
 use http::{Request, Response};
@@ -20,11 +20,6 @@ pub(super) async fn answer(mut exchange: Box<Exchange>) -> Response<AnswerBody> 
     let (Some(api), Some(request)) = (exchange.worker().shared.api.clone(), exchange.take()) else {
         return reply::refuse(exchange, &Denial::new(Reason::NoRoute));
     };
-    for page in [paths::RESET_PAGE, paths::RESET_PAGE_COMPAT] {
-        if request.uri().path().starts_with(page) {
-            exchange.conceal(page.len());
-        }
-    }
     let (parts, mut body) = request.into_parts();
     let limit = LARGEST_BODY.min(exchange.worker().shared.body_limit);
     body.limit(limit);

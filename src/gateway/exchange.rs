@@ -13,6 +13,7 @@ use super::request_body::RequestBody;
 use super::request_id::RequestId;
 use super::span::{Traced, Way};
 use super::worker::Worker;
+use crate::api::secret_path;
 use crate::facts::Organization;
 use crate::net::deadline::{Deadlines, Phase};
 use crate::telemetry::access::Line;
@@ -125,15 +126,6 @@ impl Exchange {
         }
     }
 
-    /// What stands in the path from `at` on is a secret, and shown nowhere.
-    pub fn conceal(&mut self, at: usize) {
-        let head = self.shown.as_mut().and_then(|shown| shown.head.as_mut());
-        if let Some(head) = head {
-            let shown = format!("{}...", head.uri.path().get(..at).unwrap_or_default());
-            head.uri = shown.parse().unwrap_or_default();
-        }
-    }
-
     /// The worker that serves it.
     #[must_use]
     pub fn worker(&self) -> &Rc<Worker> {
@@ -222,19 +214,24 @@ impl Exchange {
         let user = self.noted.user.as_ref().map(|user| user.user.id.0);
         let organization = self.organization.as_ref().map(|organization| organization.id.0);
         let (mut user_text, mut organization_text) = (Uuid::encode_buffer(), Uuid::encode_buffer());
+        let parameter = self.worker.shared.identity.places.parameter.as_deref();
+        let host = head.map(|head| secret_path::shown(text(head.host.as_ref()), parameter));
+        let path = head.map(|head| secret_path::shown(head.uri.path(), parameter));
         let line = Line {
             at: shown.at,
             request_id: self.request_id.as_str(),
             trace_id: self.traced.as_ref().and_then(|traced| traced.id()),
             client: self.client,
             method: head.map(|head| head.method.as_str()),
-            host: head.map(|head| text(head.host.as_ref())),
-            path: head.map(|head| head.uri.path()),
+            host: host.as_deref(),
+            path: path.as_deref(),
             route: self.noted.route.and_then(|at| self.rules.in_force.labels.get(at)).map(|label| &**label),
             status,
             code,
             user: user.map(|id| &*id.as_hyphenated().encode_lower(&mut user_text)),
-            org: organization.map(|id| &*id.as_hyphenated().encode_lower(&mut organization_text)),
+            org: organization
+                .map(|id| &*id.as_hyphenated().encode_lower(&mut organization_text))
+                .or(self.noted.asked.as_deref()),
             level: self.level,
             superuser_pass: self.superuser_pass,
             sent: self.sent,

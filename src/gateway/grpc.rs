@@ -33,8 +33,8 @@ pub fn status(denial: &Denial) -> u8 {
     match denial.status {
         StatusCode::UNAUTHORIZED => UNAUTHENTICATED,
         StatusCode::FORBIDDEN => PERMISSION_DENIED,
-        // No such method; but an object that the caller may not see is one that does not exist.
-        StatusCode::NOT_FOUND if denial.reason == Reason::NoRoute => UNIMPLEMENTED,
+        // No such method; what is hidden reads the same.
+        StatusCode::NOT_FOUND if denial.told_as() == Reason::NoRoute => UNIMPLEMENTED,
         StatusCode::NOT_FOUND => NOT_FOUND,
         StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => UNIMPLEMENTED,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
@@ -53,7 +53,8 @@ pub fn trailers_only<B>(response: &mut Response<B>, denial: &Denial) {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, GRPC);
     headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(status(denial))));
-    let message = format!("{}: {}", denial.reason.code(), denial.detail());
+    let told = denial.told_as();
+    let message = format!("{}: {}", told.code(), told.detail());
     headers.insert(GRPC_MESSAGE, message_value(&message));
 }
 
@@ -106,7 +107,7 @@ mod tests {
             assert_eq!(status(&Denial::new(reason)), expected, "{reason:?}");
         }
         // An organization that the caller does not belong to, where the route hides it.
-        assert_eq!(status(&Denial::new(Reason::OrgForeign).with_status(StatusCode::NOT_FOUND)), 5);
+        assert_eq!(status(&Denial::new(Reason::OrgForeign).with_status(StatusCode::NOT_FOUND)), 12);
         for reason in Reason::ALL {
             assert_ne!(status(&Denial::new(reason)), 0, "{reason:?} would look like success");
         }

@@ -8,6 +8,7 @@ use super::request_id::{RequestId, X_REQUEST_ID};
 use super::traceparent::{TRACEPARENT, TRACESTATE, Trace};
 use crate::decision::{Denial, Permit, Told};
 use crate::fold::folded;
+use crate::identity::cookie::is_misspelt_set_cookie;
 use crate::upstream::h1::Head;
 use crate::upstream::hop::{Options, is_hop_by_hop};
 use crate::upstream::{HostHeader, Upstream};
@@ -142,7 +143,7 @@ pub fn host<'h>(upstream: &'h Upstream, at: usize, asked: Option<&'h HeaderValue
 /// lower case; hop-by-hop fields never come so far.
 #[must_use]
 pub fn answer_passes(name: &str) -> bool {
-    name != "server-timing" && !is_ours(name)
+    name != "server-timing" && !is_ours(name) && !is_misspelt_set_cookie(name)
 }
 
 fn is_ours(name: &str) -> bool {

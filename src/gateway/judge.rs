@@ -146,6 +146,8 @@ pub struct Noted {
     pub user: Option<Arc<Snapshot>>,
     /// What their credential says besides.
     pub claims: Option<Arc<Claims>>,
+    /// The organization that a refused request asked for: its id where it is known, or else what the request calls it.
+    pub asked: Option<Box<str>>,
     /// The credentials that are taken.
     pub schemes: Schemes,
     /// The answer was marked for caches and other pages: the credential stands where they would look.
@@ -241,7 +243,11 @@ pub fn judge<'w, B>(
         let found = found.as_ref().map_err(|_| Denial::new(Reason::StoreUnavailable))?;
         facts.learn(key.clone(), found.clone());
     }
-    Ok(decide(&matched, &claim, &view, caller, &facts)?)
+    let verdict = decide(&matched, &claim, &view, caller, &facts);
+    if verdict.is_err() {
+        noted.asked = claim.asked(caller, &facts);
+    }
+    Ok(verdict?)
 }
 
 /// Who, and what they say besides.

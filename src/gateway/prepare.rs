@@ -10,7 +10,7 @@ use super::traceparent::Trace;
 use super::trailers;
 use super::worker::Worker;
 use crate::decision::{CredentialNeed, Denial, Permit, Reason};
-use crate::identity::credential::remove_cookie;
+use crate::identity::cookie::remove_ours;
 use crate::net::deadline::Ticks;
 use crate::policy::Timeout;
 use crate::target::query;
@@ -67,9 +67,8 @@ pub fn prepare(
     }
     let keep = permit.rule().forward_authorization;
     let places = &worker.shared.identity.places;
-    if let Some(name) = places.cookie.as_deref().filter(|_| !keep) {
-        remove_cookie(request.headers_mut(), name);
-    }
+    // They are no `Authorization`: whoever has them is the browser, to postern.
+    remove_ours(request.headers_mut());
     let headers = request.headers();
     let rewritten = permit.rewritten().map(PathAndQuery::try_from).transpose();
     let rewritten = rewritten.map_err(|_| Denial::new(Reason::BadTarget))?;

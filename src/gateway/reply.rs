@@ -34,7 +34,8 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
     let request_id = exchange.request_id().to_header();
     let schemes = exchange.noted.schemes;
     let grpc = exchange.grpc;
-    let besides = exchange.noted.besides.take();
+    // A missing route has none of the route's headers either.
+    let besides = exchange.noted.besides.take().filter(|_| !denial.is_hidden());
     let mut response = Response::new(AnswerBody::Own(Some(body).filter(|_| !grpc), exchange));
     *response.status_mut() = denial.status;
     let headers = response.headers_mut();

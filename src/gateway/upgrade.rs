@@ -5,6 +5,7 @@
 
 use super::body::AnswerBody;
 use super::exchange::Exchange;
+use super::forward::without_our_cookies;
 use super::handshake::{Handshake, only};
 use super::reply;
 use super::tunnel;
@@ -52,6 +53,7 @@ pub fn switched(
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         StatusCode::SWITCHING_PROTOCOLS
     };
+    without_our_cookies(&exchange, &mut headers);
     exchange.answer(status, Outcome::Allowed);
     if let Some(besides) = exchange.noted.besides.take() {
         besides.put(&mut headers);

@@ -3,13 +3,14 @@
 //! The scheme decides, and nothing falls through: what is presented is good or the request is refused. Places that the rule
 //! does not take are not looked at, except that two credentials at once are never guessed between.
 
+use super::cookie::cookies;
 use crate::membership::Kind;
 use crate::policy::{Scheme, Schemes};
 use crate::target::bytes::{every, trim};
 use crate::target::query;
 use data_encoding::BASE64;
 use http::Method;
-use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderMap};
 use std::borrow::Cow;
 
 /// Longest credential that is looked at, in bytes. A head is bounded already; this bounds what is decoded of it.
@@ -170,37 +171,9 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Credential<'a> {
     found
 }
 
-/// The values of the cookies of one name (RFC 6265, 4.2.1); `None` for one that cannot be read.
-pub fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = Option<&'a str>> {
-    let pairs = headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|b| *b == b';'));
-    pairs.filter_map(move |pair| {
-        let pair = pair.trim_ascii();
-        let at = memchr::memchr(b'=', pair)?;
-        let (key, value) = pair.split_at_checked(at)?;
-        (key == name.as_bytes()).then(|| std::str::from_utf8(value.get(1..)?).ok())
-    })
-}
-
-/// Takes the cookie of one name away, and leaves the others.
-pub fn remove_cookie(headers: &mut HeaderMap, name: &str) {
-    if cookies(headers, name).next().is_none() {
-        return;
-    }
-    let is_it = |pair: &&[u8]| pair.trim_ascii().split(|b| *b == b'=').next() != Some(name.as_bytes());
-    let kept = |value: &HeaderValue| {
-        let pairs: Vec<&[u8]> = value.as_bytes().split(|b| *b == b';').filter(is_it).map(<[u8]>::trim_ascii).collect();
-        HeaderValue::from_bytes(&pairs.join(&b"; "[..])).ok().filter(|value| !value.is_empty())
-    };
-    let left: Vec<HeaderValue> = headers.get_all(COOKIE).iter().filter_map(kept).collect();
-    headers.remove(COOKIE);
-    for value in left {
-        headers.append(COOKIE, value);
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Credential, Places, Presented, read, remove_cookie};
+    use super::{Credential, Places, Presented, read};
     use crate::membership::Kind;
     use crate::policy::{Scheme, Schemes};
     use http::Method;
@@ -276,15 +249,6 @@ mod tests {
         let post = Presented { method: &Method::POST, headers: &none, query: Some("sesame=tok") };
         assert!(read(post, all(), &places()) == Credential::Refused);
         assert!(ask(&one("Bearer t"), Some("sesame=tok"), all()) == Credential::Ambiguous);
-    }
-
-    #[test]
-    fn the_session_s_cookie_is_taken_out_and_the_others_stay() {
-        for (before, after) in [("postern=a", None), ("a=b; postern=x; c=d", Some("a=b; c=d")), ("a=b", Some("a=b"))] {
-            let mut headers = HeaderMap::from_iter([(COOKIE, HeaderValue::from_static(before))]);
-            remove_cookie(&mut headers, "postern");
-            assert_eq!(headers.get(COOKIE).map(|value| value.to_str().unwrap()), after);
-        }
     }
 
     #[test]

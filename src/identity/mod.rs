@@ -6,6 +6,7 @@
 //! [`sesame`] tokens by both.
 
 pub mod again;
+pub mod cookie;
 pub mod credential;
 pub mod jwt;
 pub mod sesame;

@@ -3,7 +3,7 @@
 use crate::yaml::{Findings, Node, suggest};
 
 /// The lints. The last two speak of what later versions of the language can say.
-const LINTS: [&str; 12] = [
+const LINTS: [&str; 13] = [
     "literal_variable",
     "unused_variable",
     "optional_alone",
@@ -14,6 +14,7 @@ const LINTS: [&str; 12] = [
     "wider_than_parent",
     "websocket_over_http2",
     "rewrite_unmatched",
+    "inject_cookie",
     "update_may_move",
     "list_unfiltered",
 ];

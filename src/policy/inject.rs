@@ -222,6 +222,11 @@ fn header(key: &Key, findings: &mut Findings) -> Option<HeaderName> {
             .help("choose another name, for example `X-Postern-User`");
         return None;
     }
+    if name == http::header::COOKIE {
+        findings
+            .warning("inject_cookie", key.span, "`Cookie` takes the place of all cookies, on every route of every file")
+            .help("what is injected is stripped from requests: choose another name, for example `X-Postern-User`");
+    }
     Some(name)
 }
 

@@ -129,6 +129,7 @@ counters! {
     websockets: Counter "postern_websockets" "WebSockets opened";
     websockets_revoked: Counter "postern_websockets_revoked" "WebSockets closed because the caller was no longer permitted";
     websockets_open: Gauge "postern_websockets_open" "WebSockets open now";
+    upstream_cookies_dropped: Counter "postern_upstream_cookies_dropped" "Cookies under the names of postern's own that upstreams would have set, dropped";
     answers_aborted: Counter "postern_answers_aborted" "Answers that broke off";
     spans: Counter "postern_spans" "Spans that the trace collector took";
     spans_dropped: Counter "postern_spans_dropped" "Spans dropped because the trace collector could not keep up or was away";

@@ -172,7 +172,7 @@ impl<'p> Explanation<'p> {
         let verdict = paint(if self.verdict.is_ok() { "1;32" } else { "1;31" }, &words);
         let _ = writeln!(out, "=> verdict       {verdict}");
         if let Err(denial) = &self.verdict {
-            let _ = writeln!(out, "{:17}the caller reads: {}", "", denial.detail());
+            let _ = writeln!(out, "{:17}the caller reads: {}", "", denial.told_as().detail());
         }
         out
     }
@@ -192,7 +192,7 @@ impl<'p> Explanation<'p> {
             Ok(_) => json!({ "allow": true, "status": null, "code": null }),
             Err(denial) => json!({
                 "allow": false, "status": denial.status.as_u16(), "code": denial.reason.code(),
-                "title": denial.title(), "detail": denial.detail(),
+                "title": denial.told_as().title(), "detail": denial.told_as().detail(),
             }),
         };
         let permit = self.verdict.as_ref().ok();

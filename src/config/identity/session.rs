@@ -21,11 +21,6 @@ pub(super) fn read(node: &Node, findings: &mut Findings) -> Settings {
     }
     if let Some(secure) = map.get("secure").and_then(|node| node.expect_bool("`secure`", findings)) {
         settings.secure = secure;
-        if !secure {
-            findings
-                .warning("insecure", node.span, "the session's cookie may be sent without TLS")
-                .help("for trying things out alone");
-        }
     }
     settings
 }

@@ -5,8 +5,8 @@ use super::super::besides;
 use super::super::judge::{Entry, Need, Stop, judge};
 use super::super::prepare::{Prepared, prepare, without_parameter};
 use super::Exchange;
-use crate::decision::{Denial, Permit, Reason};
-use crate::identity::credential::cookies;
+use crate::decision::{Denial, Reason};
+use crate::identity::cookie::cookies;
 use crate::policy::Scheme;
 use std::rc::Rc;
 
@@ -16,7 +16,7 @@ impl Exchange {
     /// # Errors
     /// It is refused, or something must be fetched first.
     pub fn prepare(&mut self) -> Result<Prepared, Stop> {
-        let Self { worker, rules, link, request, fetched, start, noted, client, .. } = self;
+        let Self { worker, rules, link, request, fetched, start, noted, client, organization, .. } = self;
         let (worker, rules) = (Rc::clone(worker), Rc::clone(rules));
         // It is there until it is permitted.
         let Some(request) = request else { return Err(Denial::new(Reason::BadFraming).into()) };
@@ -30,6 +30,7 @@ impl Exchange {
             }
             Err(stop) => return Err(stop),
         };
+        *organization = permit.organization().cloned();
         if let Some(throttle) = permit.rule().further.as_ref().and_then(|further| further.throttle.as_ref()) {
             let key = besides::counted(&permit, throttle, *client);
             let verdict = fetched.limited(key).or_else(|| worker.shared.limits.try_spend(key, throttle.quota, *start));
@@ -53,14 +54,9 @@ impl Exchange {
         }
         let Some(request) = self.request.take() else { return Err(Denial::new(Reason::BadFraming).into()) };
         let prepared = prepare(&worker, &rules, &permit, request, self);
-        self.note(&permit);
-        Ok(prepared?)
-    }
-
-    fn note(&mut self, permit: &Permit<'_>) {
-        self.organization = permit.organization().cloned();
         self.level = permit.level();
         self.superuser_pass = permit.by_superuser();
+        Ok(prepared?)
     }
 
     /// Fetches what the judging asked for.

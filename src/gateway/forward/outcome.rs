@@ -6,6 +6,7 @@ use super::super::headers::vary_on_authorization;
 use super::super::onward::Onward;
 use super::super::reply;
 use crate::decision::{Denial, Reason};
+use crate::identity::cookie::remove_set_ours;
 use crate::telemetry::metrics::Outcome;
 use crate::upstream::SendError;
 use http::{HeaderMap, Response, StatusCode};
@@ -34,12 +35,21 @@ pub(super) fn answered(
     if counts.failing.replace(false) {
         tracing::info!(upstream = %pool.upstream().name, "the upstream answers again");
     }
+    without_our_cookies(exchange, headers);
     exchange.answer(status, Outcome::Allowed);
     if *depends_on_credential {
         vary_on_authorization(headers);
     }
     if let Some(besides) = exchange.noted.besides.take() {
         besides.put(headers);
+    }
+}
+
+/// Takes out of an upstream's answer what would set postern's own cookies: it could give a browser somebody else's session.
+pub fn without_our_cookies(exchange: &Exchange, headers: &mut HeaderMap) {
+    let count = remove_set_ours(headers);
+    if count > 0 {
+        exchange.worker().shard.upstream_cookies_dropped.add(count);
     }
 }
 

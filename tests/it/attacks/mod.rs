@@ -10,5 +10,6 @@ mod operations;
 mod path;
 mod query;
 mod random;
+mod secret_paths;
 mod tenants;
 mod tokens;

@@ -12,6 +12,7 @@ mod lying;
 mod lying_http2;
 mod messages;
 mod nghttpd;
+mod own_cookies;
 mod refusals;
 mod secure_upstreams;
 mod way;

@@ -1,5 +1,6 @@
 //! What a refusal looks like, and what caches on the way must know.
 
+use crate::support::h2::{Ask, H2};
 use crate::support::{Gate, Upstream, Who, get, post, request};
 
 #[test]
@@ -46,11 +47,40 @@ fn the_first_reason_in_the_order_is_told() {
 
 #[test]
 fn foreign_organizations_may_be_hidden() {
-    let policy = "version: 1\nroutes:\n  /o/{org:slug}: { org: path.org as slug, level: member, foreign: 404 }\n";
-    let gate = Gate::with(&crate::support::Options::policy(policy));
-    let foreign = gate.refused(get(Who::uA, "/o/b"), 404, "org_foreign");
-    let missing = gate.refused(get(Who::uA, "/o/nothing"), 404, "org_foreign");
-    assert_eq!(foreign.body, missing.body);
+    let policy = "version: 1\nauthenticate: [bearer, session]\nroutes:\n  /o/{org:slug}:\n    org: path.org as slug\n    \
+        level: member\n    foreign: 404\n    cors: { origins: [\"https://app.example\"] }\n";
+    let mut options = crate::support::Options::policy(policy);
+    options.config = "identity: { session: { secure: false } }\n".into();
+    let gate = Gate::with(&options);
+    // The organization of others, one that there is not, one that is disabled; and no route at all.
+    let targets = ["/o/b", "/o/nothing", "/o/gone", "/missing"];
+    let told = |answer: &crate::support::Answer| {
+        let headers =
+            answer.headers.iter().filter(|(name, _)| !["x-request-id", "date"].contains(&name.to_lowercase().as_str()));
+        (answer.status, headers.cloned().collect::<Vec<_>>(), answer.body.clone())
+    };
+    let origin = ("Origin", "https://app.example");
+    for (method, body) in [("GET", ""), ("POST", "hello"), ("HEAD", ""), ("DELETE", "")] {
+        let [foreign @ .., missing] = targets.map(|target| {
+            let mut raw = gate.raw();
+            raw.send(request(Who::uA, method, target, &[origin], body));
+            told(&if method == "HEAD" { raw.answer_to_head() } else { raw.answer() })
+        });
+        assert_eq!(missing.0, 404);
+        assert!(foreign.iter().all(|one| *one == missing), "{method}: {foreign:?} {missing:?}");
+    }
+    let mut h2 = H2::plain(gate.postern.data);
+    let [foreign @ .., missing] = targets.map(|target| {
+        let call = Ask::post(target, b"").header("content-type", "application/grpc");
+        let mut ask = |ask: Ask<'static>| told(&h2.ask(Who::uA, &ask.header(origin.0, origin.1)));
+        (ask(Ask::get(target)), ask(call))
+    });
+    assert_eq!((missing.0.0, missing.1.0), (404, 200));
+    assert!(foreign.iter().all(|one| *one == missing), "{foreign:?} {missing:?}");
+    // The operator is told.
+    let lines = gate.postern.access_lines(4 * 4 + 4 * 2);
+    let codes: Vec<_> = lines.iter().map(|line| line["code"].as_str().unwrap_or_default()).collect();
+    assert_eq!(codes.iter().filter(|code| **code == "org_foreign").count(), 18, "{codes:?}");
 }
 
 #[test]

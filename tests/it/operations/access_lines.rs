@@ -1,6 +1,6 @@
 //! One access line a request: who, what, by which route, with which outcome; and nothing that is secret.
 
-use crate::support::{Gate, ORG_A, Options, ROUTES, Who, get, post, request};
+use crate::support::{Gate, ORG_A, ORG_B, Options, ROUTES, Who, get, post, request};
 
 #[test]
 fn an_allowed_request_leaves_its_facts() {
@@ -48,6 +48,30 @@ fn a_refusal_leaves_its_code_and_as_much_as_was_known() {
     assert_eq!((&lines[2]["code"], lines[2].get("user")), (&"credentials_missing".into(), None));
     for line in &lines {
         assert!(line.get("upstream_us").is_none(), "{line}");
+    }
+}
+
+#[test]
+fn a_refusal_names_the_organization_that_was_asked_for() {
+    let gate = Gate::new();
+    let unknown = "cccccccc-0000-4000-8000-00000000000c";
+    let asked = [
+        (get(Who::uA, &format!("/api/v1/id/{}/x", ORG_B.to_uppercase())), 403, "org_foreign", Some(ORG_B)),
+        (get(Who::uA, &format!("/api/v1/id/{unknown}/x")), 403, "org_foreign", Some(unknown)),
+        (get(Who::uA, "/api/v1/org/b/x"), 403, "org_foreign", Some("b")),
+        (post(Who::uA, "/api/v1/org/a/x"), 403, "org_level_missing", Some(ORG_A)),
+        (get(Who::su, "/api/v1/org/nothing/x"), 403, "org_foreign", Some("nothing")),
+        (get(Who::uA, "/query/x?organization=no%22such"), 400, "org_missing", None),
+        (get(Who::uA, "/query/x"), 400, "org_missing", None),
+        (get(Who::nobody, "/api/v1/org/b/x"), 401, "credentials_missing", None),
+        (get(Who::uA, "/admin/x"), 403, "superuser_only", None),
+    ];
+    for (bytes, status, code, _) in &asked {
+        gate.refused(bytes, *status, code);
+    }
+    let lines = gate.postern.access_lines(asked.len());
+    for (line, (_, _, code, org)) in lines.iter().zip(&asked) {
+        assert_eq!((line["code"].as_str(), line["org"].as_str()), (Some(*code), *org), "{line}");
     }
 }
 
