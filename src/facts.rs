@@ -86,43 +86,6 @@ pub fn header_value(text: &str) -> HeaderValue {
     HeaderValue::from_maybe_shared(bytes::Bytes::from(out)).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// What a credential says of its bearer besides who they are: the claims of a JWT, whose signature was good.
-///
-/// Kept as the text that was signed, and taken apart only where a policy asks: few do, and there is one of these for each
-/// remembered token.
-pub struct Claims(Box<str>);
-
-impl Claims {
-    /// Takes the text of a JSON object.
-    #[must_use]
-    pub fn new(json: &str) -> Self {
-        Self(json.into())
-    }
-
-    /// All of them.
-    #[must_use]
-    pub fn all(&self) -> serde_json::Map<String, serde_json::Value> {
-        serde_json::from_str(&self.0).unwrap_or_default()
-    }
-
-    /// One of them, as text: a string as it is, a number or a flag as it is written; `None` for anything else.
-    #[must_use]
-    pub fn text(&self, name: &str) -> Option<String> {
-        match self.all().remove(name)? {
-            serde_json::Value::String(text) => Some(text),
-            value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_)) => Some(value.to_string()),
-            _ => None,
-        }
-    }
-}
-
-/// Says nothing: claims are about people.
-impl std::fmt::Debug for Claims {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Claims(..)")
-    }
-}
-
 /// How high somebody stands in an organization. The order is the power: `Member < Manager < Owner`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {

@@ -53,9 +53,9 @@ fn the_count_is_not_blind() {
 
 #[test]
 fn ten_thousand_remembered_jwts_stay_under_25_mib() {
+    use postern::claims::Claims;
     use postern::directory::Store;
     use postern::directory::sqlite::{Options, SqliteStore};
-    use postern::facts::Claims;
     use postern::membership::{Capacity, Found, Kind, Memberships};
     use std::sync::Arc;
 

@@ -115,7 +115,7 @@ fn request(credential: fn(&World) -> &String) -> Box<dyn FnMut(usize)> {
         assert_eq!(black_box(Scanner::new(limits)).scan(black_box(head.as_bytes())).accepted, head.len());
         let target: Target<'_> = good(raw);
         let presented = Presented { method: &Method::GET, headers: &headers, query: target.query() };
-        let schemes = policy.routes()[98].rule(&Method::GET).expect("a rule").schemes;
+        let schemes = &policy.routes()[98].rule(&Method::GET).expect("a rule").schemes;
         let Credential::Presented(kind, text) = read(presented, schemes, &Places::default()) else { panic!("none") };
         let found = world.memberships.remembered(kind, &text, now);
         assert!(matches!(found, Some(Lookup::Known(_))), "remembered");

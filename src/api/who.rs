@@ -130,13 +130,13 @@ fn ours<'r>(api: &Api, request: &'r Parts) -> Result<Read<'r>, ApiError> {
     let places = Places { cookie: api.identity.places.cookie.clone(), ..Places::default() };
     let schemes = Schemes::default().with(Scheme::Session);
     let presented = Presented { method: &request.method, headers: &request.headers, query: None };
-    match credential::read(presented, schemes, &places) {
+    match credential::read(presented, &schemes, &places) {
         Credential::None => Ok(None),
         Credential::Presented(kind, text) => match String::from_utf8(text.into_owned()) {
             Ok(text) => Ok(Some((kind, Cow::Owned(text)))),
             Err(_) => Err(ApiError::Unauthenticated(Reason::CredentialsInvalid, UNKNOWN)),
         },
-        Credential::Refused => Err(ApiError::Unauthenticated(Reason::CredentialsInvalid, UNKNOWN)),
+        Credential::Refused(_) => Err(ApiError::Unauthenticated(Reason::CredentialsInvalid, UNKNOWN)),
         Credential::Ambiguous => Err(ApiError::Parse("There are several credentials.".to_owned())),
     }
 }

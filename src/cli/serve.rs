@@ -170,7 +170,10 @@ fn warn_of_insecure_cookie(config: &Config) {
 /// A scheme that a route takes and nothing serves is refused to everybody: probably not meant.
 fn warn_of_unserved(config: &Config, policy: &Policy) {
     let served = config.identity.schemes();
-    for scheme in Scheme::ALL.into_iter().filter(|scheme| *scheme != Scheme::Basic && !served.has(*scheme)) {
+    for scheme in Scheme::ALL
+        .into_iter()
+        .filter(|scheme| !matches!(scheme, Scheme::Basic | Scheme::Token) && !served.has(*scheme))
+    {
         let is_taken = |route: &&Route| route.rules().iter().any(|rule| rule.schemes.has(scheme));
         if let Some(route) = policy.routes().iter().find(is_taken) {
             let scheme = scheme.as_str();

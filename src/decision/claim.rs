@@ -162,7 +162,7 @@ pub(super) fn read<'r>(
         Source::Path(at, by) => (captured(path, &hit.path, *at).map(Cow::Borrowed), *by),
         Source::Host(at, by) => (captured(view.host, &hit.host, *at).map(Cow::Borrowed), *by),
         Source::Query(name, by) => (query::single(view.target.query(), name).map_err(|_| Reason::Ambiguous)?, *by),
-        Source::Claim(name, by) => (view.claims.and_then(|claims| claims.text(name)).map(Cow::Owned), *by),
+        Source::Claim(name, by) => (view.claims.and_then(|claims| claims.text(name)), *by),
         Source::Header(name, by) => (header(view.headers, name)?.map(Cow::Borrowed), *by),
     };
     text.map(|text| key(text, by).map(Named::Key)).transpose()

@@ -125,8 +125,9 @@ impl<'p> Matched<'p> {
     #[must_use]
     pub fn schemes(&self) -> Schemes {
         let looks = |hit: &&Hit<'p>| hit.rule.access.credential() != CredentialNeed::Ignored;
-        let taken = self.hits().filter(looks).map(|hit| hit.rule.schemes);
-        taken.reduce(Schemes::and).unwrap_or_default()
+        let mut taken = self.hits().filter(looks).map(|hit| &hit.rule.schemes);
+        let first = taken.next().cloned().unwrap_or_default();
+        taken.fold(first, Schemes::and)
     }
 
     /// The rules that must permit: the route's, and that of the rewritten target.

@@ -23,7 +23,8 @@ pub use permit::{MAX_LIST, Permit, Told};
 pub use preflight::{Preflight, preflight};
 pub use trace::{Reading, Ruled, Says, Stage, Trace, trace};
 
-use crate::facts::{Claims, Organization, Snapshot};
+use crate::claims::Claims;
+use crate::facts::{Organization, Snapshot};
 use crate::policy::Policy;
 use crate::target::Target;
 use http::{HeaderMap, Method};

@@ -3,9 +3,11 @@
 use super::claim::captured;
 use super::matching::Matched;
 use super::{Denial, Reason};
-use crate::facts::{Claims, Level, Organization, Snapshot, Value, header_value};
+use crate::claims::Claims;
+use crate::facts::{Level, Organization, Snapshot, Value, header_value};
 use crate::policy::{InjectValue, Route, Rule};
 use http::{HeaderName, HeaderValue};
+use std::borrow::Cow;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -163,8 +165,8 @@ impl<'p> Permit<'p> {
             }
             InjectValue::Path(at) => self.variables.iter().find(|(n, _)| n == at).map(|(_, v)| v.as_bytes()),
             InjectValue::Claim(name) => {
-                if let Some(text) = self.claims.as_ref().and_then(|claims| claims.text(name)) {
-                    put(header_value(&text).as_bytes());
+                if let Some(texts) = self.claims.as_ref().and_then(|claims| claims.texts(name)) {
+                    put(self.list(&texts)?.as_slice());
                 }
                 None
             }
@@ -180,6 +182,17 @@ impl<'p> Permit<'p> {
             put(value);
         }
         Ok(())
+    }
+
+    /// Texts as one value: each is encoded so that it holds no comma.
+    fn list(&self, texts: &[Cow<'_, str>]) -> Result<Vec<u8>, Denial> {
+        let list: Vec<HeaderValue> = texts.iter().map(|text| header_value(text)).collect();
+        let list = list.iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b',');
+        if texts.len() > 1 && list.len() > MAX_LIST {
+            let hint = "a claim that is injected would be longer than 8 KiB";
+            return Err(Denial::new(Reason::IdentityTooLarge).at(self.route.index).with_hint(hint));
+        }
+        Ok(list)
     }
 
     /// The ids of the organizations where the caller is at least `level`: sorted (as memberships are), comma-separated.

@@ -111,7 +111,7 @@ pub struct Trace<'p> {
 pub fn trace<'p, 'c>(
     policy: &'p Policy,
     view: &RequestView<'_>,
-    caller: impl FnOnce(CredentialNeed, crate::policy::Schemes) -> Result<Caller<'c>, Denial>,
+    caller: impl FnOnce(CredentialNeed, &crate::policy::Schemes) -> Result<Caller<'c>, Denial>,
     lookup: &mut dyn FnMut(&OrgKey<'_>) -> Option<Arc<Organization>>,
 ) -> Trace<'p> {
     let matched = match super::find(policy, view) {
@@ -120,7 +120,7 @@ pub fn trace<'p, 'c>(
     };
     let need = matched.credential();
     let mut trace = Trace::of(&matched, view);
-    match caller(need, matched.schemes()) {
+    match caller(need, &matched.schemes()) {
         Ok(caller) => {
             trace.readings = readings(&matched, view, caller, lookup);
             trace.verdict = super::judge(policy, view, caller, lookup);

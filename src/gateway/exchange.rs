@@ -64,6 +64,8 @@ pub struct Exchange {
 
 struct Shown {
     at: Duration,
+    /// What was wrong with it.
+    fault: Option<&'static str>,
     /// `None` when it could not be read.
     head: Option<ShownHead>,
 }
@@ -88,7 +90,7 @@ impl Exchange {
         let shown = is_shown.then(|| {
             let (method, uri) = (request.method().clone(), request.uri().clone());
             let host = request.headers().get(HOST).cloned();
-            Box::new(Shown { at: crate::clock::unix(), head: Some(ShownHead { method, uri, host }) })
+            Box::new(Shown { at: crate::clock::unix(), fault: None, head: Some(ShownHead { method, uri, host }) })
         });
         let grpc = super::grpc::is_call(request.method(), request.headers());
         let limit = worker.shared.body_limit;
@@ -123,6 +125,13 @@ impl Exchange {
     pub fn unread(&mut self) {
         if let Some(shown) = &mut self.shown {
             shown.head = None;
+        }
+    }
+
+    /// What was wrong with it: for the operator alone.
+    pub fn fault(&mut self, fault: &'static str) {
+        if let Some(shown) = &mut self.shown {
+            shown.fault = Some(fault);
         }
     }
 
@@ -228,6 +237,7 @@ impl Exchange {
             route: self.noted.route.and_then(|at| self.rules.in_force.labels.get(at)).map(|label| &**label),
             status,
             code,
+            fault: shown.fault,
             user: user.map(|id| &*id.as_hyphenated().encode_lower(&mut user_text)),
             org: organization
                 .map(|id| &*id.as_hyphenated().encode_lower(&mut organization_text))

@@ -4,10 +4,11 @@ use super::besides::Besides;
 use super::link::Link;
 use super::live::Rules;
 use super::worker::{Shared, Worker};
+use crate::claims::Claims;
 use crate::decision::{Caller, CredentialNeed, Denial, Facts, OrgKey, Permit, Reason, RequestView};
 use crate::decision::{admit, claim, decide, find, preflight};
 use crate::directory::StoreError;
-use crate::facts::{Claims, Organization, Snapshot};
+use crate::facts::{Organization, Snapshot};
 use crate::id::UserId;
 use crate::identity::session;
 use crate::identity::{self, Credential, Presented, Wanted};
@@ -123,7 +124,7 @@ impl Fetched {
             Need::Credential(wanted) => {
                 let asked = crate::clock::monotonic();
                 let found = shared.identity.resolve(&wanted).await;
-                let was_known = !(wanted.is_foreign() && matches!(found, Lookup::Unknown));
+                let was_known = !(wanted.is_foreign() && matches!(found, Lookup::Unknown | Lookup::Refused(_)));
                 self.credential = Some((found, asked));
                 self.asked = self.asked.saturating_add(1);
                 return was_known;
@@ -167,6 +168,9 @@ impl Noted {
         }
         if places.cookie.is_some() && self.schemes.has(Scheme::Session) {
             self.besides.get_or_insert_default().add(VARY, HeaderValue::from_static("Cookie"));
+        }
+        for name in self.schemes.headers() {
+            self.besides.get_or_insert_default().add(VARY, HeaderValue::from_name(name.clone()));
         }
         if let (Some(name), Some(query), true) = (&places.parameter, presented.query, self.schemes.has(Scheme::Sesame))
             && query::without(query, name).is_some()
@@ -230,7 +234,7 @@ pub fn judge<'w, B>(
         noted.schemes = matched.schemes();
         let presented = Presented { method, headers, query: target.query() };
         noted.mark(worker, &presented);
-        (noted.user, noted.claims) = authenticate(worker, presented, noted.schemes, fetched, now)?;
+        (noted.user, noted.claims) = authenticate(worker, presented, &noted.schemes, fetched, now)?;
     }
     let view = RequestView { claims: noted.claims.as_ref(), ..view };
     let caller = noted.user.as_ref().map_or(Caller::Anonymous, Caller::User);
@@ -250,6 +254,11 @@ pub fn judge<'w, B>(
     Ok(verdict?)
 }
 
+/// What is wrong with a credential the access line says, and never the answer.
+fn invalid(fault: &'static str) -> Stop {
+    Denial::new(Reason::CredentialsInvalid).with_hint(fault).into()
+}
+
 /// Who, and what they say besides.
 type Somebody = (Option<Arc<Snapshot>>, Option<Arc<Claims>>);
 
@@ -257,7 +266,7 @@ type Somebody = (Option<Arc<Snapshot>>, Option<Arc<Claims>>);
 fn authenticate(
     worker: &Worker,
     presented: Presented<'_>,
-    schemes: Schemes,
+    schemes: &Schemes,
     fetched: &Fetched,
     now: Instant,
 ) -> Result<Somebody, Stop> {
@@ -265,7 +274,7 @@ fn authenticate(
     let (kind, text) = match identity::read(presented, schemes, &identity.places) {
         Credential::None => return Ok((None, None)),
         Credential::Ambiguous => return Err(Denial::new(Reason::Ambiguous).into()),
-        Credential::Refused => return Err(Denial::new(Reason::CredentialsInvalid).into()),
+        Credential::Refused(fault) => return Err(invalid(fault)),
         Credential::Presented(kind, text) => (kind, text),
     };
     let found = if let Some(found) = fetched.credential(worker) {
@@ -277,7 +286,7 @@ fn authenticate(
         return Err(Stop::Needs(Need::Credential(wanted)));
     } else {
         worker.shard.cache_refused.inc();
-        Lookup::Unknown
+        Lookup::Refused(if kind == Kind::Token { "bad_checksum" } else { "malformed" })
     };
     match found {
         Lookup::Known(known) if known.snapshot.user.is_active => {
@@ -285,13 +294,14 @@ fn authenticate(
                 if worker.shared.memberships.has_old_password(&known) {
                     return Err(Denial::new(Reason::PasswordExpired).into());
                 }
-                let session = std::str::from_utf8(&text).map_err(|_| Denial::new(Reason::CredentialsInvalid))?;
+                let session = std::str::from_utf8(&text).map_err(|_| invalid("malformed"))?;
                 session::is_ours(presented.method, presented.headers, session)?;
             }
             Ok((Some(Arc::clone(&known.snapshot)), known.claims.clone()))
         }
         Lookup::Known(_) => Err(Denial::new(Reason::UserInactive).into()),
-        Lookup::Unknown => Err(Denial::new(Reason::CredentialsInvalid).into()),
+        Lookup::Unknown => Err(invalid("unknown")),
+        Lookup::Refused(fault) => Err(invalid(fault)),
         Lookup::Unavailable => Err(Denial::new(Reason::StoreUnavailable).into()),
     }
 }

@@ -75,12 +75,12 @@ pub fn prepare(
     let target = rewritten.as_ref().or(request.uri().path_and_query()).map_or("/", PathAndQuery::as_str);
     let without = places.parameter.as_deref().filter(|_| !keep).and_then(|name| without_parameter(target, name));
     let head = Head::new(pool.buffer(), request.method(), without.as_deref().unwrap_or(target));
-    let strip = rules.policy().strip();
+    let policy = rules.policy();
     let key = key(pool, permit, exchange);
     let to = choose(pool, &key, &[])?;
     let asked = headers.get(HOST);
     let seen = host(pool.upstream(), to.as_ref().map_or(0, |to| to.origin), asked);
-    let stripped = Stripped::write(head, headers, seen, |name| strip.contains(name), keep);
+    let stripped = Stripped::write(head, headers, seen, |name| policy.strips(name, keep), keep);
     let client = &exchange.link().client;
     let way = Way {
         origin: client.origin(headers, &worker.shared.trusted_proxies),

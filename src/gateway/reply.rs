@@ -22,6 +22,7 @@ const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json"
 pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBody> {
     exchange.answer(denial.status, Outcome::Refused(denial.reason));
     if let Some(hint) = denial.hint {
+        exchange.fault(hint);
         tracing::debug!(request_id = exchange.request_id().as_str(), code = denial.reason.code(), hint, "refused");
     }
     // What nobody reads of it decides whether there can be a next request.
@@ -32,7 +33,7 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
         _ => exchange.worker().problems.of(denial),
     };
     let request_id = exchange.request_id().to_header();
-    let schemes = exchange.noted.schemes;
+    let schemes = exchange.noted.schemes.clone();
     let grpc = exchange.grpc;
     // A missing route has none of the route's headers either.
     let besides = exchange.noted.besides.take().filter(|_| !denial.is_hidden());
@@ -44,9 +45,9 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
     headers.insert(X_REQUEST_ID, request_id);
     match denial.reason {
         // RFC 6750, section 3: no error code where no credential was sent.
-        Reason::CredentialsMissing => challenge(headers, schemes, "Bearer"),
+        Reason::CredentialsMissing => challenge(headers, &schemes, "Bearer"),
         Reason::CredentialsInvalid | Reason::UserInactive => {
-            challenge(headers, schemes, "Bearer error=\"invalid_token\"");
+            challenge(headers, &schemes, "Bearer error=\"invalid_token\"");
         }
         Reason::StoreUnavailable | Reason::LookupFailed | Reason::UpstreamOverloaded | Reason::UpstreamUnhealthy => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -69,10 +70,20 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
 }
 
 /// Says what would be taken (RFC 9110, 11.6.1). A browser asks its user where it reads `Basic`.
-fn challenge(headers: &mut HeaderMap, schemes: Schemes, bearer: &'static str) {
-    let basic = schemes.has(Scheme::Basic);
-    if !basic || schemes.has(Scheme::Bearer) || schemes.has(Scheme::Jwt) {
+fn challenge(headers: &mut HeaderMap, schemes: &Schemes, bearer: &'static str) {
+    let (basic, token) = (schemes.has(Scheme::Basic), schemes.has(Scheme::Token));
+    let others = basic || token || !schemes.headers().is_empty();
+    if !others || schemes.has(Scheme::Bearer) || schemes.has(Scheme::Jwt) {
         headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(bearer));
+    }
+    if token {
+        headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Token"));
+    }
+    // No registered scheme says this; but a 401 has a challenge (RFC 9110, 15.5.2).
+    for name in schemes.headers() {
+        if let Ok(challenge) = HeaderValue::try_from(format!("ApiKey header=\"{name}\"")) {
+            headers.append(header::WWW_AUTHENTICATE, challenge);
+        }
     }
     if basic {
         let challenge = HeaderValue::from_static("Basic realm=\"postern\", charset=\"UTF-8\"");

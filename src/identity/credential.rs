@@ -4,13 +4,14 @@
 //! does not take are not looked at, except that two credentials at once are never guessed between.
 
 use super::cookie::cookies;
+use crate::fold::fold_eq;
 use crate::membership::Kind;
 use crate::policy::{Scheme, Schemes};
 use crate::target::bytes::{every, trim};
 use crate::target::query;
 use data_encoding::BASE64;
 use http::Method;
-use http::header::{AUTHORIZATION, HeaderMap};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use std::borrow::Cow;
 
 /// Longest credential that is looked at, in bytes. A head is bounded already; this bounds what is decoded of it.
@@ -24,11 +25,16 @@ pub enum Credential<'a> {
     /// A credential of this kind, which is text (never shown: it has no `Debug`). As bytes, since memory is asked by them: to make
     /// sure once more that a long token is text costs as much as to find it.
     Presented(Kind, Cow<'a, [u8]>),
-    /// A scheme that is not taken here, or something that is no credential.
-    Refused,
+    /// A scheme that is not taken here, or something that is no credential: which of them, as the access line says it.
+    Refused(&'static str),
     /// Several at once.
     Ambiguous,
 }
+
+/// The rule does not take the scheme.
+const NOT_TAKEN: &str = "scheme_not_taken";
+/// It is no credential.
+const MALFORMED: &str = "malformed";
 
 /// Where credentials stand besides `Authorization`, as the configuration says.
 #[derive(Clone, Debug, Default)]
@@ -54,8 +60,11 @@ pub struct Presented<'a> {
 
 /// Reads the credential of a request under a rule that takes `schemes`.
 #[must_use]
-pub fn read<'a>(request: Presented<'a>, schemes: Schemes, places: &Places) -> Credential<'a> {
+pub fn read<'a>(request: Presented<'a>, schemes: &Schemes, places: &Places) -> Credential<'a> {
     let mut found = authorization(request.headers, schemes);
+    for name in schemes.headers() {
+        found = one_of(found, header(request.headers, name, schemes));
+    }
     let mut by_link = false;
     if schemes.has(Scheme::Sesame)
         && let Some(name) = &places.parameter
@@ -72,7 +81,7 @@ pub fn read<'a>(request: Presented<'a>, schemes: Schemes, places: &Places) -> Cr
         found = one_of(found, cookie(request.headers, name));
     }
     match found {
-        Credential::Presented(_, text) if text.len() > MAX_LENGTH => Credential::Refused,
+        Credential::Presented(_, text) if text.len() > MAX_LENGTH => Credential::Refused("too_long"),
         found => found,
     }
 }
@@ -86,34 +95,62 @@ fn one_of<'a>(one: Credential<'a>, other: Credential<'a>) -> Credential<'a> {
 }
 
 /// The scheme's case does not matter; between scheme and token stand blanks; a token is one word of visible ASCII.
-fn authorization(headers: &HeaderMap, schemes: Schemes) -> Credential<'_> {
+fn authorization<'a>(headers: &'a HeaderMap, schemes: &Schemes) -> Credential<'a> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Credential::None };
     if values.next().is_some() {
         return Credential::Ambiguous;
     }
-    let Some((scheme, token)) = two_words(value.as_bytes()) else { return Credential::Refused };
+    let Some((scheme, token)) = two_words(value.as_bytes()) else { return Credential::Refused(MALFORMED) };
     let is_bearer = scheme.eq_ignore_ascii_case(b"bearer");
     // A JWT is long, so it is looked at first, and once.
     if is_bearer && schemes.has(Scheme::Jwt) && is_jwt(token) {
         return Credential::Presented(Kind::Jwt, Cow::Borrowed(token));
     }
     if !every(token, |b| b.is_ascii_graphic()) {
-        return Credential::Refused;
+        return Credential::Refused(MALFORMED);
     }
     let taken = |scheme, kind| {
-        if schemes.has(scheme) { Credential::Presented(kind, Cow::Borrowed(token)) } else { Credential::Refused }
+        if schemes.has(scheme) {
+            Credential::Presented(kind, Cow::Borrowed(token))
+        } else {
+            Credential::Refused(NOT_TAKEN)
+        }
     };
     if is_bearer {
         return taken(Scheme::Bearer, Kind::Token);
+    }
+    if scheme.eq_ignore_ascii_case(b"token") {
+        return taken(Scheme::Token, Kind::Token);
     }
     if scheme.eq_ignore_ascii_case(b"sesame") {
         return taken(Scheme::Sesame, Kind::Sesame);
     }
     if scheme.eq_ignore_ascii_case(b"basic") && schemes.has(Scheme::Basic) && token.len() <= MAX_LENGTH {
-        return basic(token).map_or(Credential::Refused, |token| Credential::Presented(Kind::Token, Cow::Owned(token)));
+        let refused = Credential::Refused(MALFORMED);
+        return basic(token).map_or(refused, |token| Credential::Presented(Kind::Token, Cow::Owned(token)));
     }
-    Credential::Refused
+    Credential::Refused(NOT_TAKEN)
+}
+
+/// The token in a header of its own: a JWT where it looks like one and the rule takes such, else an opaque one. Another spelling of the
+/// name counts as a repetition even alone: the service behind may read what we did not.
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName, schemes: &Schemes) -> Credential<'a> {
+    let mut found = Credential::None;
+    for (key, value) in headers.iter().filter(|(key, _)| fold_eq(key.as_str(), name.as_str())) {
+        if key != name || found != Credential::None {
+            return Credential::Ambiguous;
+        }
+        let token = trim(value.as_bytes());
+        found = if schemes.has(Scheme::Jwt) && is_jwt(token) {
+            Credential::Presented(Kind::Jwt, Cow::Borrowed(token))
+        } else if !token.is_empty() && every(token, |b| b.is_ascii_graphic()) {
+            Credential::Presented(Kind::Token, Cow::Borrowed(token))
+        } else {
+            Credential::Refused(MALFORMED)
+        };
+    }
+    found
 }
 
 /// A scheme and what follows it; blanks around them do not matter.
@@ -147,7 +184,7 @@ fn parameter<'a>(request: Presented<'a>, name: &str) -> Credential<'a> {
         Ok(Some(token)) if matches!(*request.method, Method::GET | Method::HEAD) && !token.is_empty() => {
             Credential::Presented(Kind::Sesame, bytes(token))
         }
-        Ok(Some(_)) => Credential::Refused,
+        Ok(Some(_)) => Credential::Refused(MALFORMED),
         Err(_) => Credential::Ambiguous,
     }
 }
@@ -164,7 +201,7 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Credential<'a> {
     for value in cookies(headers, name) {
         let presented = match value {
             Some(token) if !token.is_empty() => Credential::Presented(Kind::Session, Cow::Borrowed(token.as_bytes())),
-            _ => Credential::Refused,
+            _ => Credential::Refused(MALFORMED),
         };
         found = one_of(found, presented);
     }
@@ -177,7 +214,7 @@ mod tests {
     use crate::membership::Kind;
     use crate::policy::{Scheme, Schemes};
     use http::Method;
-    use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue};
+    use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
     use std::borrow::Cow;
 
     fn all() -> Schemes {
@@ -193,7 +230,7 @@ mod tests {
     }
 
     fn ask<'a>(headers: &'a HeaderMap, query: Option<&'a str>, schemes: Schemes) -> Credential<'a> {
-        read(Presented { method: &Method::GET, headers, query }, schemes, &places())
+        read(Presented { method: &Method::GET, headers, query }, &schemes, &places())
     }
 
     fn presented(kind: Kind, text: &str) -> Credential<'_> {
@@ -204,17 +241,17 @@ mod tests {
     fn the_scheme_decides_and_nothing_falls_through() {
         let bearer = Schemes::default();
         for value in ["Bearer t0ken", "bearer t0ken", "BEARER  \t t0ken", " Bearer t0ken "] {
-            assert!(ask(&one(value), None, bearer) == presented(Kind::Token, "t0ken"), "{value}");
+            assert!(ask(&one(value), None, bearer.clone()) == presented(Kind::Token, "t0ken"), "{value}");
         }
         for value in ["", "Bearer", "Bearer ", "Bearer a b", "Token x", "Basic YTpi", "Bearert0ken", "sesame x"] {
-            assert!(ask(&one(value), None, bearer) == Credential::Refused, "{value}");
+            assert!(matches!(ask(&one(value), None, bearer.clone()), Credential::Refused(_)), "{value}");
         }
         let bytes = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_bytes(b"Bearer \xff").unwrap())]);
-        assert!(ask(&bytes, None, bearer) == Credential::Refused);
-        assert!(ask(&HeaderMap::new(), None, bearer) == Credential::None);
+        assert!(matches!(ask(&bytes, None, bearer.clone()), Credential::Refused(_)));
+        assert!(ask(&HeaderMap::new(), None, bearer.clone()) == Credential::None);
         let mut two = one("Bearer a");
         two.append(AUTHORIZATION, HeaderValue::from_static("Bearer a"));
-        assert!(ask(&two, None, bearer) == Credential::Ambiguous);
+        assert!(ask(&two, None, bearer.clone()) == Credential::Ambiguous);
     }
 
     #[test]
@@ -224,6 +261,7 @@ mod tests {
         for opaque in ["Bearer a.b", "Bearer a..b", "Bearer a.b.c.d", "Bearer a.b.c="] {
             assert!(matches!(ask(&one(opaque), None, all()), Credential::Presented(Kind::Token, _)), "{opaque}");
         }
+        assert!(ask(&one("token 9944b0"), None, all()) == presented(Kind::Token, "9944b0"));
         assert!(ask(&one("SESAME x_-"), None, all()) == presented(Kind::Sesame, "x_-"));
         // ann:t0ken, :t0ken, ann:to:ken
         for (value, token) in
@@ -233,7 +271,7 @@ mod tests {
         }
         // No colon, nothing behind it, a control character behind it, no base64.
         for value in ["Basic YW5u", "Basic YW5uOg==", "Basic YW5uOgE=", "Basic !!"] {
-            assert!(ask(&one(value), None, all()) == Credential::Refused, "{value}");
+            assert!(matches!(ask(&one(value), None, all()), Credential::Refused(_)), "{value}");
         }
     }
 
@@ -247,8 +285,30 @@ mod tests {
             assert!(ask(&none, Some(twice), all()) == Credential::Ambiguous, "{twice}");
         }
         let post = Presented { method: &Method::POST, headers: &none, query: Some("sesame=tok") };
-        assert!(read(post, all(), &places()) == Credential::Refused);
+        assert!(matches!(read(post, &all(), &places()), Credential::Refused(_)));
         assert!(ask(&one("Bearer t"), Some("sesame=tok"), all()) == Credential::Ambiguous);
+    }
+
+    #[test]
+    fn a_header_of_its_own_holds_one_token() {
+        let text =
+            "version: 1\nroutes:\n  /a: { level: authenticated, authenticate: [bearer, jwt, { header: X-Api-Key }] }\n";
+        let policy = crate::policy::load(&[("routes.yaml", text)], None).unwrap_or_else(|f| panic!("{}", f.to_lines()));
+        let schemes = || policy.routes()[0].rules()[0].schemes.clone();
+        let with = |list: &[(&'static str, &'static str)]| -> HeaderMap {
+            list.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
+        };
+        assert!(ask(&with(&[("x-api-key", " t0ken ")]), None, schemes()) == presented(Kind::Token, "t0ken"));
+        assert!(ask(&with(&[("x-api-key", "e30.e30.c2ln")]), None, schemes()) == presented(Kind::Jwt, "e30.e30.c2ln"));
+        assert!(ask(&with(&[("x-api-key", "t0ken")]), None, all()) == Credential::None, "not taken here");
+        for bad in ["", "a b", "Bearer t0ken"] {
+            assert!(matches!(ask(&with(&[("x-api-key", bad)]), None, schemes()), Credential::Refused(_)), "{bad}");
+        }
+        let mut twice = with(&[("x-api-key", "a")]);
+        twice.append("x-api-key", HeaderValue::from_static("a"));
+        for two in [twice, with(&[("x_api_key", "a")]), with(&[("x-api-key", "a"), ("authorization", "Bearer a")])] {
+            assert!(ask(&two, None, schemes()) == Credential::Ambiguous, "{two:?}");
+        }
     }
 
     #[test]
@@ -261,7 +321,7 @@ mod tests {
             assert!(ask(&with(value), None, all()) == Credential::None, "{value}");
         }
         assert!(ask(&with("postern=a; postern=b"), None, all()) == Credential::Ambiguous);
-        assert!(ask(&with("postern="), None, all()) == Credential::Refused);
+        assert!(matches!(ask(&with("postern="), None, all()), Credential::Refused(_)));
         assert!(ask(&with("postern=abc"), None, Schemes::default()) == Credential::None, "not taken here");
     }
 

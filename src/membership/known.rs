@@ -1,7 +1,8 @@
 //! What is known of a credential: who it belongs to, when that was read, and what it rests on.
 
 use super::fence::{Fence, Slot};
-use crate::facts::{Claims, Snapshot};
+use crate::claims::Claims;
+use crate::facts::Snapshot;
 use crate::id::TokenId;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -112,13 +113,18 @@ impl Found {
     }
 }
 
+/// Its time is over, as the access line says it.
+pub const EXPIRED: &str = "expired";
+
 /// What a lookup found.
 #[derive(Clone, Debug)]
 pub enum Lookup {
     /// Somebody's token.
     Known(Arc<Known>),
-    /// Nobody's: unknown, revoked or expired.
+    /// Nobody's: unknown or revoked.
     Unknown,
+    /// Not taken for what it is, as the access line says it.
+    Refused(&'static str),
     /// The store cannot be asked: nothing is known, so nothing is allowed.
     Unavailable,
 }

@@ -1,7 +1,7 @@
 //! What memory does not hold: asked for once for all who wait for it, of Redis and then of the store, and kept where nothing
 //! of it has changed meanwhile.
 
-use super::known::{Found, Known, Lookup};
+use super::known::{EXPIRED, Found, Known, Lookup};
 use super::tag::{Kind, Tag};
 use super::tier::{self, Subject};
 use super::{KnownOrg, Memberships, Wanted, report};
@@ -207,7 +207,7 @@ impl Memberships {
             return None;
         }
         if known.expires_at <= crate::clock::unix_seconds() {
-            return Some(Lookup::Unknown);
+            return Some(Lookup::Refused(EXPIRED));
         }
         self.known.insert(tag, Arc::clone(&known));
         Some(Lookup::Known(known))

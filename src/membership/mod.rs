@@ -27,6 +27,7 @@ use crate::facts::Organization;
 use crate::id::TokenId;
 use fence::Fence;
 use flight::Flights;
+use known::EXPIRED;
 pub use known::{Found, Known, Life, Lookup};
 use lag::Lag;
 use parking_lot::Mutex;
@@ -182,7 +183,7 @@ impl Memberships {
                 return None;
             }
             if known.expires_at <= self.fence.unix_seconds() {
-                return Some(Lookup::Unknown);
+                return Some(Lookup::Refused(EXPIRED));
             }
             if !known.used.load(Ordering::Relaxed) {
                 known.used.store(true, Ordering::Relaxed);

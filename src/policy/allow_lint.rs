@@ -3,7 +3,7 @@
 use crate::yaml::{Findings, Node, suggest};
 
 /// The lints. The last two speak of what later versions of the language can say.
-const LINTS: [&str; 13] = [
+const LINTS: [&str; 14] = [
     "literal_variable",
     "unused_variable",
     "optional_alone",
@@ -15,6 +15,7 @@ const LINTS: [&str; 13] = [
     "websocket_over_http2",
     "rewrite_unmatched",
     "inject_cookie",
+    "dotted_claim",
     "update_may_move",
     "list_unfiltered",
 ];

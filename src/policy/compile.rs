@@ -18,8 +18,9 @@ use super::table::Table;
 use super::upstreams::Upstreams;
 use super::values::{Foreign, TrailingSlash};
 use super::{Names, Policy};
-use crate::fold::fold_eq;
+use crate::fold::{fold_eq, fold_key};
 use crate::yaml::{Findings, Span, Spanned};
+use http::HeaderName;
 use std::sync::Arc;
 
 /// Compiles all files together; the policy is only worth something when `findings` has no error afterwards.
@@ -44,13 +45,20 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
         };
         lint::lint(files, &routes, &table, http2_only, findings);
     }
-    let injected = routes.iter().flat_map(|r| r.rules()).flat_map(|rule| rule.inject.iter());
-    let strip = StripSet::new(injected.map(|i| i.name.as_str()));
+    let rules = || routes.iter().flat_map(|route: &Route| route.rules());
+    let injected = rules().flat_map(|rule| rule.inject.iter()).map(|inject| inject.name.as_str());
+    let credentials = rules().flat_map(|rule| rule.schemes.headers()).map(HeaderName::as_str);
+    let strip = StripSet::new(injected.clone().chain(credentials.clone()));
+    let ours = StripSet::new(injected);
+    let mut credentials: Vec<Box<str>> = credentials.filter(|name| !ours.contains(name)).map(fold_key).collect();
+    credentials.sort_unstable();
+    credentials.dedup();
     Policy {
         routes,
         table,
         upstreams: upstreams.names.into(),
         strip,
+        credentials: credentials.into(),
         secrets: secrets.list.into(),
         hosts: hosts.into(),
         warnings: Findings::new(),
@@ -277,7 +285,7 @@ impl Compiler<'_> {
             origin,
             foreign: own.foreign.or(route.options.foreign).or(file.defaults.foreign).unwrap_or(Foreign::Forbidden),
             inject,
-            schemes: schemes.map(|s| s.value).unwrap_or_default(),
+            schemes: schemes.map(|s| s.value.clone()).unwrap_or_default(),
             forward_authorization: own.forward_authorization.or(above).unwrap_or(false),
             further,
         }

@@ -3,6 +3,7 @@
 use super::origin;
 use super::pattern::{Pattern, is_name};
 use super::secret::{self, Secret, Secrets};
+use crate::claims::ClaimName;
 use crate::facts::Level;
 use crate::fold::{fold_eq, fold_key};
 use crate::yaml::{Findings, Key, Keys, Map, Node, Span, Spanned, Value, suggest};
@@ -50,8 +51,8 @@ pub enum InjectValue {
     Orgs(Level),
     /// `path.NAME`: the variable of the path with that number
     Path(usize),
-    /// `claim.NAME`: the claim of that name in the caller's credential, a text, number or flag
-    Claim(Box<str>),
+    /// `claim.NAME`: that claim of the caller's credential, a text, number or flag, or a list of such, comma-separated
+    Claim(ClaimName),
     /// `request.id`
     RequestId,
     /// `client.name`: of the certificate that the client has shown
@@ -128,6 +129,11 @@ const FORBIDDEN: [&str; 12] = [
     "transfer-encoding",
     "upgrade",
 ];
+
+/// Whether a header frames or routes the message, in any spelling.
+pub(super) fn frames(name: &str) -> bool {
+    FORBIDDEN.iter().any(|bad| fold_eq(*bad, name))
+}
 
 /// Longest name of an injected header.
 pub const MAX_NAME: usize = 100;
@@ -216,7 +222,7 @@ fn header(key: &Key, findings: &mut Findings) -> Option<HeaderName> {
             .help(format!("letters, digits and `-`, at most {MAX_NAME}: `X-Postern-User`"));
         return None;
     };
-    if FORBIDDEN.iter().any(|bad| fold_eq(*bad, name.as_str())) {
+    if frames(name.as_str()) {
         findings
             .error("bad_header", key.span, format!("`{}` frames the message and cannot be injected", key.text))
             .help("choose another name, for example `X-Postern-User`");
@@ -243,8 +249,15 @@ fn value(node: &Node, findings: &mut Findings) -> Option<Spanned<RawValue>> {
         Some(("path", name)) if is_name(name) => {
             return Some(Spanned { value: RawValue::Path(name.to_owned()), span });
         }
-        Some(("claim", name)) if origin::is_parameter(name) => {
-            return Some(Spanned { value: RawValue::Ready(InjectValue::Claim(name.into())), span });
+        Some(("claim", name)) if let Some(claim) = ClaimName::parse(name) => {
+            origin::warn_of_dots(name, span, findings);
+            return Some(Spanned { value: RawValue::Ready(InjectValue::Claim(claim)), span });
+        }
+        Some(("claim", name)) => {
+            findings
+                .error("unknown_value", span, format!("`{name}` cannot be the name in `{word}`"))
+                .help(origin::CLAIM_NAMES);
+            return None;
         }
         _ => {
             let near = suggest(word, WORDS).map(|w| format!("did you mean `{w}`?"));

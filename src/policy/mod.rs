@@ -115,6 +115,8 @@ pub struct Policy {
     table: table::Table,
     upstreams: Box<[Box<str>]>,
     strip: StripSet,
+    /// Folded names of headers that hold tokens, and nothing that is injected.
+    credentials: Box<[Box<str>]>,
     secrets: Box<[Arc<Secret>]>,
     hosts: Box<[Arc<[HostPattern]>]>,
     warnings: Findings,
@@ -218,6 +220,14 @@ impl Policy {
     #[must_use]
     pub const fn strip(&self) -> &StripSet {
         &self.strip
+    }
+
+    /// Whether a header is removed from a request: it could be taken for one that is injected, or it holds a token, which stays for a
+    /// rule that says `forward_authorization`.
+    #[must_use]
+    pub fn strips(&self, header: &str, keeps_credential: bool) -> bool {
+        let is_credential = || self.credentials.iter().any(|name| fold_eq(&**name, header));
+        self.strip.contains(header) && !(keeps_credential && is_credential())
     }
 
     /// Whether a header of this name, in whatever spelling, tells any route which organization is meant.

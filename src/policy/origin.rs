@@ -4,6 +4,7 @@
 //! counts. As written ([`RawItem`]) sources name variables; bound to a route ([`Item`]) they number them.
 
 use super::pattern::{HostPattern, Pattern, is_name};
+use crate::claims::ClaimName;
 use crate::fold::fold_eq;
 use crate::yaml::{Findings, Node, Span, Spanned, Value, suggest};
 use http::HeaderName;
@@ -37,8 +38,8 @@ pub enum Source {
     Query(Box<str>, By),
     /// The header of that name.
     Header(HeaderName, By),
-    /// The claim of that name in the caller's credential.
-    Claim(Box<str>, By),
+    /// That claim of the caller's credential.
+    Claim(ClaimName, By),
     /// The caller's only organization.
     UserOnly,
 }
@@ -161,10 +162,15 @@ fn item(node: &Node, findings: &mut Findings) -> Option<RawItem> {
     Some(item)
 }
 
-/// The words of a text, each with the offset of its first byte.
+/// The words of a text, each with the offset of its first byte. Blanks between quotes are the word's own.
 fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut at = 0;
-    text.split(' ').filter_map(move |word| {
+    let mut quoted = false;
+    let ends = move |c: char| {
+        quoted ^= c == '"';
+        c == ' ' && !quoted
+    };
+    text.split(ends).filter_map(move |word| {
         let start = at;
         at += word.len() + 1;
         (!word.is_empty()).then_some((start, word))
@@ -217,13 +223,16 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
     let read = match place {
         "path" if is_name(name) => Some(RawSource::Path(name.to_owned(), by)),
         "host" if is_name(name) => Some(RawSource::Host(name.to_owned(), by)),
-        "claim" if is_parameter(name) => Some(RawSource::Ready(Source::Claim(name.into(), by))),
+        "claim" => ClaimName::parse(name).map(|claim| RawSource::Ready(Source::Claim(claim, by))),
         "query" if is_parameter(name) => Some(RawSource::Ready(Source::Query(name.into(), by))),
         "header" => {
             HeaderName::try_from(name).ok().filter(carries_no_secret).map(|n| RawSource::Ready(Source::Header(n, by)))
         }
         _ => None,
     };
+    if place == "claim" && read.is_some() {
+        warn_of_dots(name, span, findings);
+    }
     if read.is_none() {
         let help = match place {
             _ if name.ends_with(',') => {
@@ -232,6 +241,7 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
             _ if name.is_empty() => {
                 "say which one: `path.org`, `query.organization`, `header.X-Org`, `host.org`, `claim.org`"
             }
+            "claim" => CLAIM_NAMES,
             "header" if HeaderName::try_from(name).is_ok() => {
                 "it carries credentials or frames the message: name another header, as in `header.X-Org`"
             }
@@ -242,6 +252,23 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
         findings.error("bad_source", span, format!("`{name}` cannot be the name in `{word}`")).help(help);
     }
     read
+}
+
+/// How claims are named.
+pub(super) const CLAIM_NAMES: &str = "one name is `claim.tenant`, or `claim.\"https://id.example.com/tenant\"`; what lies within a claim is `claim./realm_access/roles`";
+
+/// `claim.a.b` is one name: whoever writes it may mean a path.
+pub(super) fn warn_of_dots(name: &str, span: Span, findings: &mut Findings) {
+    if ClaimName::looks_like_a_path(name) {
+        let path = name.replace('.', "/");
+        findings
+            .warning(
+                "dotted_claim",
+                span,
+                format!("`claim.{name}` is the one claim whose name is `{name}`, dots and all"),
+            )
+            .help(format!("if that is meant, write `claim.\"{name}\"`; what lies within a claim is `claim./{path}`"));
+    }
 }
 
 /// Names that reach a query unescaped, and that fold to something.

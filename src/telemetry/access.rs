@@ -40,6 +40,8 @@ pub struct Line<'a> {
     pub status: u16,
     /// The reason code of a refusal.
     pub code: Option<&'a str>,
+    /// What was wrong, where that can be told more closely.
+    pub fault: Option<&'a str>,
     /// Who asked.
     pub user: Option<&'a str>,
     /// For which organization.
@@ -76,6 +78,7 @@ impl Line<'_> {
         text(out, "route", self.route);
         number(out, "status", u64::from(self.status));
         text(out, "code", self.code);
+        text(out, "fault", self.fault);
         text(out, "user", self.user);
         text(out, "org", self.org);
         text(out, "level", self.level);
@@ -227,6 +230,7 @@ mod tests {
             route: Some("/{org:uuid}/**"),
             status: 403,
             code: Some("org_foreign"),
+            fault: None,
             user: Some("ann"),
             org: None,
             level: None,

@@ -3,8 +3,9 @@
 //! The gateway's own part is small: what no target and no host can be is refused, and a credential is read where the route
 //! asks for one. Here the caller is given, so that a credential in the headers is one that nobody has.
 
+use crate::claims::Claims;
 use crate::decision::{self, Caller, CredentialNeed, Denial, OrgKey, Permit, Reason, RequestView, find};
-use crate::facts::{Claims, Organization, Snapshot};
+use crate::facts::{Organization, Snapshot};
 use crate::identity::{self, Credential, Places, Presented};
 use crate::policy::{HostPattern, Policy, Schemes, Segment};
 use crate::target::Target;
@@ -117,11 +118,11 @@ impl<'r> Readable<'r> {
 
     /// Whether the headers or the query carry a credential of one of these schemes, or one that none of them takes.
     #[must_use]
-    pub fn carries_credential(&self, schemes: Schemes) -> bool {
+    pub fn carries_credential(&self, schemes: &Schemes) -> bool {
         !matches!(self.credential(schemes), Credential::None)
     }
 
-    fn credential(&self, schemes: Schemes) -> Credential<'_> {
+    fn credential(&self, schemes: &Schemes) -> Credential<'_> {
         let Request { method, headers, .. } = self.request;
         identity::read(Presented { method, headers, query: self.target.query() }, schemes, &Places::default())
     }
@@ -133,7 +134,7 @@ impl<'r> Readable<'r> {
     pub fn caller<'c>(
         &self,
         need: CredentialNeed,
-        schemes: Schemes,
+        schemes: &Schemes,
         given: Option<&'c Arc<Snapshot>>,
     ) -> Result<Caller<'c>, Denial> {
         let given = given.map_or(Caller::Anonymous, Caller::User);
@@ -143,7 +144,7 @@ impl<'r> Readable<'r> {
         match self.credential(schemes) {
             Credential::None => Ok(given),
             Credential::Ambiguous => Err(Denial::new(Reason::Ambiguous)),
-            Credential::Refused | Credential::Presented(..) => Err(Denial::new(Reason::CredentialsInvalid)),
+            Credential::Refused(_) | Credential::Presented(..) => Err(Denial::new(Reason::CredentialsInvalid)),
         }
     }
 }
@@ -161,7 +162,7 @@ pub fn judge<'p>(
     let request = request.read(policy)?;
     let view = request.view();
     let route = find(policy, &view)?;
-    let caller = request.caller(route.credential(), route.schemes(), user);
+    let caller = request.caller(route.credential(), &route.schemes(), user);
     let caller = caller.map_err(|denial| denial.at(route.route().index))?;
     decision::judge(policy, &view, caller, lookup)
 }

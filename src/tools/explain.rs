@@ -77,7 +77,7 @@ impl<'p> Explanation<'p> {
         };
         let view = readable.view();
         let mut sent = user.is_some();
-        let caller = |need, schemes| {
+        let caller = |need, schemes: &crate::policy::Schemes| {
             sent |= readable.carries_credential(schemes);
             readable.caller(need, schemes, user)
         };

@@ -167,14 +167,24 @@ fn definitions() -> Json {
         };
         route.insert(method.to_owned(), json!({ "description": description, "$ref": "#/definitions/rule" }));
     }
-    let schemes = Scheme::ALL.map(Scheme::as_str);
+    let scheme = json!({
+        "anyOf": [
+            { "enum": Scheme::ALL.map(Scheme::as_str) },
+            {
+                "type": "object",
+                "properties": { "header": { "description": "The header with a token.", "type": "string", "minLength": 1 } },
+                "required": ["header"],
+                "additionalProperties": false,
+            },
+        ],
+    });
     let source = "^(path|query|header|host|claim)\\.\\S+|^user\\.only";
     json!({
         "name": { "type": "string", "minLength": 1 },
         "texts": { "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 }] },
         "level": { "oneOf": level },
         "authenticate": {
-            "anyOf": [{ "enum": schemes }, { "type": "array", "items": { "enum": schemes }, "minItems": 1 }],
+            "anyOf": [scheme, { "type": "array", "items": scheme, "minItems": 1 }],
         },
         "org": {
             "anyOf": [
@@ -187,7 +197,7 @@ fn definitions() -> Json {
             "additionalProperties": {
                 "anyOf": [
                     { "enum": INJECT_WORDS },
-                    { "type": "string", "pattern": "^(path|claim)\\.[A-Za-z][A-Za-z0-9_]*$" },
+                    { "type": "string", "pattern": "^path\\.[A-Za-z][A-Za-z0-9_]*$|^claim\\.\\S" },
                     {
                         "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": false,
                         "properties": {

@@ -1,10 +1,11 @@
 //! `identity.jwt` — issuers of JWTs, and where their keys are.
 
+use crate::claims::ClaimName;
 use crate::config::secret;
 use crate::directory::name::Username;
 use crate::facts::Level;
 use crate::identity::jwt::key::Algorithm;
-use crate::identity::jwt::principal::{ClaimIs, OrgBy, Outsiders, Principal, Tenants};
+use crate::identity::jwt::principal::{ClaimIs, OrgBy, Outsiders, Principal, Tenants, Verified};
 use crate::identity::jwt::ring::Pace;
 use crate::identity::settings::{JwtIssuer, JwtKeys};
 use crate::yaml::{Findings, Keys, Map, Node, Span, Value, suggest};
@@ -50,6 +51,7 @@ const ISSUER: Keys<'static> = Keys {
         "username",
         "username_prefix",
         "email",
+        "email_verified_text",
         "memberships",
         "refresh",
         "min_interval",
@@ -131,7 +133,7 @@ impl Reader<'_> {
         let mut algorithms = Vec::new();
         for (name, span) in &list {
             let Some(algorithm) = Algorithm::parse(name) else {
-                let names = Algorithm::ALL.iter().map(|a| a.as_str());
+                let names = Algorithm::names();
                 let all: Vec<_> = names.clone().collect();
                 let help = suggest(name, names)
                     .map_or_else(|| format!("they are {}", all.join(", ")), |near| format!("did you mean `{near}`?"));
@@ -188,6 +190,7 @@ impl Reader<'_> {
     }
 
     fn principal(&self, findings: &mut Findings) -> Option<Principal> {
+        let verified = self.verified(findings);
         let Some(node) = self.map.get("user") else {
             return self.of_directory(Principal::Bound, findings);
         };
@@ -201,7 +204,7 @@ impl Reader<'_> {
                         &[
                             ("id", ClaimIs::Id),
                             ("username", ClaimIs::Username),
-                            ("email", ClaimIs::Email),
+                            ("email", ClaimIs::Email(verified)),
                             ("external_id", ClaimIs::ExternalId),
                         ],
                         findings,
@@ -213,21 +216,28 @@ impl Reader<'_> {
                         .help("write `user: { claim: upn, is: username }`");
                     return None;
                 };
-                Principal::Claim(claim.into(), is)
+                Principal::Claim(ClaimName::of_value(claim), is)
             }
             _ => {
                 let words = [
                     ("sub", Principal::Bound),
-                    ("email", Principal::Claim("email".into(), ClaimIs::Email)),
+                    ("email", Principal::Claim(ClaimName::of_value("email"), ClaimIs::Email(verified))),
                     ("claims", Principal::Claims(Outsiders::default())),
                 ];
                 node.expect_one_of("`user`", &words, findings)?
             }
         };
         match principal {
-            Principal::Claims(_) => self.outsiders(findings).map(Principal::Claims),
+            Principal::Claims(_) => self.outsiders(verified, findings).map(Principal::Claims),
             other => self.of_directory(other, findings),
         }
+    }
+
+    /// Amazon Cognito, for one, writes flags as texts.
+    fn verified(&self, findings: &mut Findings) -> Verified {
+        let or_text =
+            self.map.get("email_verified_text").and_then(|node| node.expect_bool("`email_verified_text`", findings));
+        Verified { or_text: or_text.unwrap_or_default() }
     }
 
     /// The directory knows what its users are called and where they belong.
@@ -240,7 +250,7 @@ impl Reader<'_> {
         None
     }
 
-    fn outsiders(&self, findings: &mut Findings) -> Option<Outsiders> {
+    fn outsiders(&self, verified: Verified, findings: &mut Findings) -> Option<Outsiders> {
         let tenants = match self.map.get("memberships") {
             Some(node) => Some(tenants(node, findings)?),
             None => None,
@@ -275,9 +285,12 @@ impl Reader<'_> {
             }
             _ => {}
         }
-        let (username_prefix, username) =
-            (prefix.map(|(prefix, _)| prefix).unwrap_or_default(), username.map(|(claim, _)| claim));
-        Some(Outsiders { tenants, username, username_prefix, email: email.map(|(claim, _)| claim) })
+        let (username_prefix, username) = (
+            prefix.map(|(prefix, _)| prefix).unwrap_or_default(),
+            username.map(|(claim, _)| ClaimName::of_value(&claim)),
+        );
+        let email = email.map(|(claim, _)| ClaimName::of_value(&claim));
+        Some(Outsiders { tenants, username, username_prefix, email, verified })
     }
 }
 
@@ -321,5 +334,5 @@ fn tenants(node: &Node, findings: &mut Findings) -> Option<Tenants> {
         }
         None => Level::Member,
     };
-    Some(Tenants { claim: claim.into(), by, level })
+    Some(Tenants { claim: ClaimName::of_value(claim), by, level })
 }

@@ -222,7 +222,7 @@ const ISSUER: &[Key] = &[
         "How it signs. [RS256]",
         SomeOf(&[
             "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512",
-            "EdDSA",
+            "EdDSA", "Ed25519",
         ]),
     ),
     Key("leeway", "How far its clock may be from ours, up to 10m. [30s]", Time),
@@ -237,6 +237,7 @@ const ISSUER: &[Key] = &[
     Key("username", "With `user: claims`, the claim that is their `user.username`. [none]", Text),
     Key("username_prefix", "What stands before it, so that it is nobody's in the directory: `example:`.", Text),
     Key("email", "With `user: claims`, the claim that is their `user.email`. [none]", Text),
+    Key("email_verified_text", "`email_verified` may be the text `\"true\"`, as some issuers write it. [false]", Flag),
     Key("memberships", "With `user: claims`, the claim that lists organizations.", Map(MEMBERSHIPS, 1)),
     Key("refresh", "How often its keys are fetched. [5m]", Time),
     Key("min_interval", "How often at most because a token names an unknown key. [5s]", Time),

@@ -61,10 +61,18 @@ enum Family {
 }
 
 impl Algorithm {
-    /// Reads its name, as it is spelt.
+    /// Reads its name, as it is spelt. `Ed25519` is the one curve of `EdDSA` that is read here (RFC 9864, 2.2).
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
+        if name == "Ed25519" {
+            return Some(Self::EdDSA);
+        }
         Self::ALL.iter().copied().find(|algorithm| algorithm.as_str() == name)
+    }
+
+    /// Every name of every one of them.
+    pub fn names() -> impl Iterator<Item = &'static str> + Clone {
+        Self::ALL.iter().map(|algorithm| algorithm.as_str()).chain(["Ed25519"])
     }
 
     /// Whether whoever verifies could sign too.
@@ -213,7 +221,7 @@ impl Key {
         // As text, since the crate has no name for ES512.
         let pinned = json.get("alg").and_then(Value::as_str);
         let fits = |algorithm: &&Algorithm| {
-            algorithm.family() == family && pinned.is_none_or(|pinned| pinned == algorithm.as_str())
+            algorithm.family() == family && pinned.is_none_or(|pinned| Algorithm::parse(pinned) == Some(**algorithm))
         };
         let verifier = |&algorithm: &Algorithm| Ok((algorithm, Verifier::of_jwk(algorithm, &parameters)?));
         let verifiers = algorithms.iter().filter(fits).map(verifier).collect::<Result<_, _>>()?;
@@ -282,7 +290,7 @@ impl Verifier {
         let public = |bytes: &[u8]| algorithm.public(bytes).map(Self::Public).ok_or(KeyError::Unfit);
         match parameters {
             AlgorithmParameters::RSA(key) => {
-                let components = RsaPublicKeyComponents { n: bytes(&key.n)?, e: bytes(&key.e)? };
+                let components = RsaPublicKeyComponents { n: number(&key.n)?, e: number(&key.e)? };
                 if components.n.len() < 256 {
                     return Err(KeyError::Unfit);
                 }
@@ -291,7 +299,14 @@ impl Verifier {
             }
             AlgorithmParameters::OctetKey(key) => Self::secret(algorithm, &bytes(&key.value)?),
             AlgorithmParameters::OctetKeyPair(key) => public(&bytes(&key.x)?),
-            AlgorithmParameters::EllipticCurve(key) => public(&[&[4][..], &bytes(&key.x)?, &bytes(&key.y)?].concat()),
+            AlgorithmParameters::EllipticCurve(key) => {
+                let size = match key.curve {
+                    EllipticCurve::P256 => 32,
+                    EllipticCurve::P384 => 48,
+                    _ => 66,
+                };
+                public(&[&[4][..], &coordinate(&key.x, size)?, &coordinate(&key.y, size)?].concat())
+            }
             _ => Err(KeyError::NoAlgorithm),
         }
     }
@@ -316,6 +331,20 @@ fn is_public(text: &str) -> bool {
 /// A number or a point of a JWK; some issuers pad.
 fn bytes(text: &str) -> Result<Vec<u8>, KeyError> {
     BASE64URL_NOPAD.decode(text.trim_end_matches('=').as_bytes()).map_err(|_| KeyError::Unfit)
+}
+
+/// A number without the zeros before it: some issuers write them, as ASN.1 does before a high bit.
+fn number(text: &str) -> Result<Vec<u8>, KeyError> {
+    let bytes = bytes(text)?;
+    let zeros = bytes.iter().take_while(|b| **b == 0).count();
+    Ok(bytes.get(zeros..).unwrap_or_default().to_vec())
+}
+
+/// A coordinate has as many bytes as its curve (RFC 7518, 6.2.1.2), whatever zeros an issuer has left out or written besides.
+fn coordinate(text: &str, size: usize) -> Result<Vec<u8>, KeyError> {
+    let number = number(text)?;
+    let zeros = size.checked_sub(number.len()).ok_or(KeyError::Unfit)?;
+    Ok([vec![0; zeros], number].concat())
 }
 
 /// The keys of an issuer, as they are at one time.
@@ -403,3 +432,6 @@ impl KeySet {
         self.0.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

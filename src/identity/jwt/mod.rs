@@ -8,10 +8,10 @@ pub mod fetch;
 pub mod key;
 pub mod principal;
 pub mod ring;
+mod strict;
 pub mod token;
 
 use crate::directory::Store;
-use crate::facts::Claims;
 use crate::membership::{Found, Kind, Life, Lookup, Memberships};
 use key::{Algorithm, Key, KeySet};
 use principal::Principal;
@@ -48,8 +48,8 @@ struct Verified<'t> {
 enum Unverified {
     /// It never will be.
     Refused(Fault),
-    /// It names a key that this issuer is not known to have.
-    NoKey(usize),
+    /// It was made with a key that this issuer is not known to have, and would be refused so.
+    NoKey(usize, Fault),
 }
 
 /// All of them.
@@ -93,7 +93,7 @@ impl Issuers {
             let keys = issuer.ring.keys();
             let mut meant = keys.meant(parts.key.as_deref()).peekable();
             if meant.peek().is_none() {
-                return Err(Unverified::NoKey(at));
+                return Err(Unverified::NoKey(at, Fault::Key));
             }
             let made = |key: &&Arc<Key>| key.verifies(parts.algorithm, parts.message.as_bytes(), &parts.signature);
             meant.find(made).map(|key| Arc::clone(&key.life))
@@ -101,7 +101,7 @@ impl Issuers {
         match life {
             Some(life) => Ok(Verified { issuer: at, parts, expires_at, life }),
             // It names no key, and perhaps means one that is not here yet.
-            None if parts.key.is_none() => Err(Unverified::NoKey(at)),
+            None if parts.key.is_none() => Err(Unverified::NoKey(at, Fault::Signature)),
             None => Err(Unverified::Refused(Fault::Signature)),
         }
     }
@@ -109,12 +109,11 @@ impl Issuers {
     /// Whose token it is, and remembers it.
     pub async fn resolve(&self, memberships: &Memberships, store: &dyn Store, token: &str) -> Lookup {
         let verified = match self.verify(token) {
-            Err(Unverified::NoKey(at)) => match self.renewed(at).await {
+            Err(Unverified::NoKey(at, fault)) => match self.renewed(at).await {
                 Fresh::Down => return Lookup::Unavailable,
-                Fresh::Same => Err(Fault::Signature),
+                Fresh::Same => Err(fault),
                 Fresh::Look => self.verify(token).map_err(|problem| match problem {
-                    Unverified::Refused(fault) => fault,
-                    Unverified::NoKey(_) => Fault::Signature,
+                    Unverified::Refused(fault) | Unverified::NoKey(_, fault) => fault,
                 }),
             },
             Err(Unverified::Refused(fault)) => Err(fault),
@@ -124,7 +123,7 @@ impl Issuers {
             Ok(verified) => verified,
             Err(fault) => {
                 tracing::debug!(%fault, "a JWT is refused");
-                return Lookup::Unknown;
+                return Lookup::Refused(fault.code());
             }
         };
         self.person(memberships, store, token, verified).await
@@ -148,11 +147,12 @@ impl Issuers {
         let Some(issuer) = self.0.get(issuer) else { return Lookup::Unknown };
         let Some(who) = issuer.principal.of(&issuer.name, &parts) else {
             tracing::debug!(fault = %Fault::Subject, "a JWT is refused");
-            return Lookup::Unknown;
+            return Lookup::Refused(Fault::Subject.code());
         };
+        let claims = Arc::new(parts.said);
         let found = |whose| Found {
             expires_at,
-            claims: Some(Arc::new(Claims::new(&parts.json))),
+            claims: Some(Arc::clone(&claims)),
             life: Some(Arc::clone(&life)),
             ..Found::of(whose)
         };
@@ -175,6 +175,7 @@ impl Issuers {
             Lookup::Known(known) if key.is_some() => {
                 memberships.adopt(Kind::Jwt, token, &known, found(Arc::clone(&known.snapshot)))
             }
+            Lookup::Unknown => Lookup::Refused(Fault::User.code()),
             other => other,
         }
     }

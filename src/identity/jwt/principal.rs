@@ -1,11 +1,14 @@
 //! Who the subject of a JWT is.
 
 use super::token::Parts;
+use crate::claims::{Claim, ClaimName};
 use crate::directory::{OrgRef, Store, StoreError, UserKey};
 use crate::facts::{Level, Membership, Snapshot, User, Value};
 use crate::id::{OrgId, UserId};
 use crate::membership::Found;
 use serde_json::Value as Json;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -20,7 +23,7 @@ pub enum Principal {
     /// The user to whom (issuer, `sub`) is bound.
     Bound,
     /// The user who has the value of a claim.
-    Claim(Box<str>, ClaimIs),
+    Claim(ClaimName, ClaimIs),
     /// Nobody of the directory: the claims say it all.
     Claims(Outsiders),
 }
@@ -34,11 +37,26 @@ pub struct Outsiders {
     /// Their organizations.
     pub tenants: Option<Tenants>,
     /// The claim with their login name.
-    pub username: Option<Box<str>>,
+    pub username: Option<ClaimName>,
     /// What stands before it.
     pub username_prefix: Box<str>,
     /// The claim with their e-mail address.
-    pub email: Option<Box<str>>,
+    pub email: Option<ClaimName>,
+    /// When that counts as verified.
+    pub verified: Verified,
+}
+
+/// What `email_verified` must be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// The text `"true"` counts like the flag: some issuers write flags so.
+    pub or_text: bool,
+}
+
+impl Verified {
+    fn holds(self, value: &Json) -> bool {
+        *value == Json::Bool(true) || (self.or_text && *value == "true")
+    }
 }
 
 /// What of a user a claim names.
@@ -49,7 +67,7 @@ pub enum ClaimIs {
     /// The login name.
     Username,
     /// The e-mail address, which must be verified.
-    Email,
+    Email(Verified),
     /// The key of a legacy system.
     ExternalId,
 }
@@ -57,8 +75,8 @@ pub enum ClaimIs {
 /// Which claim lists organizations, and how.
 #[derive(Clone, Debug)]
 pub struct Tenants {
-    /// Its name: a text, a list of texts, or a map from organization to level.
-    pub claim: Box<str>,
+    /// Its name: a text, a list of texts, or a map from organization to level, or to what else is said of it.
+    pub claim: ClaimName,
     /// How it names them.
     pub by: OrgBy,
     /// The level where the claim names none.
@@ -100,25 +118,38 @@ impl Principal {
     #[must_use]
     pub fn of(&self, issuer: &str, token: &Parts<'_>) -> Option<Who> {
         let text = |name: &str| token.text(name).filter(|text| text.len() <= MAX_NAME);
+        // A text, or a whole number as it is written.
+        let named = |claim: &ClaimName| {
+            let found = match token.said.get(claim)? {
+                Claim::Text(text) => text,
+                Claim::Number(number) if is_whole(number) => Cow::Borrowed(number),
+                _ => return None,
+            };
+            (!found.is_empty() && found.len() <= MAX_NAME).then_some(found)
+        };
+        let text_of = |claim: &ClaimName| match token.said.get(claim)? {
+            Claim::Text(text) => Some(text).filter(|text| !text.is_empty() && text.len() <= MAX_NAME),
+            _ => None,
+        };
         match self {
             Self::Bound => Some(Who::Bound(issuer.into(), text("sub")?.into())),
             Self::Claim(claim, is) => {
-                let value = text(claim)?;
+                let value = named(claim)?;
                 Some(Who::User(match is {
-                    ClaimIs::Id => UserKey::Id(UserId::parse(value).ok()?),
-                    ClaimIs::Username => UserKey::Username(value.to_owned()),
-                    ClaimIs::ExternalId => UserKey::ExternalId(value.to_owned()),
-                    ClaimIs::Email => {
+                    ClaimIs::Id => UserKey::Id(UserId::parse(&value).ok()?),
+                    ClaimIs::Username => UserKey::Username(value.into_owned()),
+                    ClaimIs::ExternalId => UserKey::ExternalId(value.into_owned()),
+                    ClaimIs::Email(verified) => {
                         // Whoever can type somebody else's address at the issuer is not yet somebody else.
-                        token.claims.get("email_verified").filter(|verified| **verified == Json::Bool(true))?;
-                        UserKey::Email(value.to_owned())
+                        token.claims.get("email_verified").filter(|value| verified.holds(value))?;
+                        UserKey::Email(value.into_owned())
                     }
                 }))
             }
             Self::Claims(outsiders) => {
                 let subject = text("sub")?;
                 let organizations = match &outsiders.tenants {
-                    Some(tenants) => tenants.read(token.claims.get(&*tenants.claim))?,
+                    Some(tenants) => tenants.read(token.said.get(&tenants.claim))?,
                     None => Vec::new(),
                 };
                 Some(Who::Claims(Alone {
@@ -129,10 +160,15 @@ impl Principal {
                     issuer: issuer.into(),
                     username: outsiders
                         .username
-                        .as_deref()
-                        .and_then(text)
+                        .as_ref()
+                        .and_then(text_of)
                         .map(|name| format!("{}{name}", outsiders.username_prefix)),
-                    email: outsiders.email.as_deref().filter(|_| !says_unverified(token)).and_then(text).map(Box::from),
+                    email: outsiders
+                        .email
+                        .as_ref()
+                        .filter(|_| !says_unverified(token, outsiders.verified))
+                        .and_then(text_of)
+                        .map(Box::from),
                     organizations,
                 }))
             }
@@ -141,33 +177,59 @@ impl Principal {
 }
 
 /// Whether the issuer says itself that nobody has proven to own the address. Some say nothing of it.
-fn says_unverified(token: &Parts<'_>) -> bool {
-    token.claims.get("email_verified").is_some_and(|verified| *verified != Json::Bool(true))
+fn says_unverified(token: &Parts<'_>, verified: Verified) -> bool {
+    token.claims.get("email_verified").is_some_and(|value| !verified.holds(value))
+}
+
+fn is_whole(number: &str) -> bool {
+    number.bytes().all(|b| b == b'-' || b.is_ascii_digit())
 }
 
 impl Tenants {
     /// `None` where the claim is there and is not what it should be; an absent one names none.
-    fn read(&self, claim: Option<&Json>) -> Option<Vec<(OrgRef, Level)>> {
-        let reference = |text: &str| {
-            Some(match self.by {
-                OrgBy::Id => OrgRef::Id(OrgId::parse(text).ok()?),
-                OrgBy::Slug => OrgRef::Slug(text.to_owned()),
-                OrgBy::External => OrgRef::External(text.to_owned()),
-            })
-        };
+    fn read(&self, claim: Option<Claim<'_>>) -> Option<Vec<(OrgRef, Level)>> {
         let list: Vec<(OrgRef, Level)> = match claim {
-            None | Some(Json::Null) => Vec::new(),
-            Some(Json::String(text)) => vec![(reference(text)?, self.level)],
-            Some(Json::Array(list)) => {
-                list.iter().map(|one| Some((reference(one.as_str()?)?, self.level))).collect::<Option<_>>()?
+            None | Some(Claim::Null) => Vec::new(),
+            Some(Claim::List(list)) => {
+                let one = |raw: &RawValue| Some((self.named(Claim::read(raw)?)?, self.level));
+                list.into_iter().map(one).collect::<Option<_>>()?
             }
-            Some(Json::Object(map)) => map
-                .iter()
-                .map(|(one, level)| Some((reference(one)?, level_of(level.as_str()?)?)))
-                .collect::<Option<_>>()?,
-            Some(_) => return None,
+            Some(Claim::Map(map)) => {
+                let one = |(name, raw): (Cow<'_, str>, _)| match Claim::read(raw)? {
+                    Claim::Text(level) => Some((self.reference(&name)?, level_of(&level)?)),
+                    // As Keycloak has it: `{"acme": {"id": "…"}}`.
+                    Claim::Map(about) => {
+                        let id = about.get("id").filter(|_| self.by == OrgBy::Id);
+                        let organization = match id {
+                            Some(id) => self.named(Claim::read(id)?)?,
+                            None => self.reference(&name)?,
+                        };
+                        Some((organization, self.level))
+                    }
+                    _ => None,
+                };
+                map.into_iter().map(one).collect::<Option<_>>()?
+            }
+            Some(one) => vec![(self.named(one)?, self.level)],
         };
         (list.len() <= MAX_ORGANIZATIONS).then_some(list)
+    }
+
+    /// A text, or a whole number as it is written.
+    fn named(&self, claim: Claim<'_>) -> Option<OrgRef> {
+        match claim {
+            Claim::Text(text) => self.reference(&text),
+            Claim::Number(number) if is_whole(number) => self.reference(number),
+            _ => None,
+        }
+    }
+
+    fn reference(&self, text: &str) -> Option<OrgRef> {
+        Some(match self.by {
+            OrgBy::Id => OrgRef::Id(OrgId::parse(text).ok()?),
+            OrgBy::Slug => OrgRef::Slug(text.to_owned()),
+            OrgBy::External => OrgRef::External(text.to_owned()),
+        })
     }
 }
 
@@ -238,5 +300,57 @@ impl Alone {
             is_superuser: false,
         };
         Ok(Snapshot::new(user, memberships))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OrgBy, Tenants};
+    use crate::claims::{ClaimName, Claims};
+    use crate::directory::OrgRef;
+    use crate::facts::Level;
+
+    fn read(by: OrgBy, json: &str) -> Option<Vec<String>> {
+        let tenants = Tenants { claim: ClaimName::of_value("organization"), by, level: Level::Member };
+        let claims = Claims::new(&format!(r#"{{"organization": {json}}}"#));
+        let shown = |(organization, level): (OrgRef, Level)| {
+            let text = match organization {
+                OrgRef::Id(id) => id.to_string(),
+                OrgRef::Slug(text) | OrgRef::External(text) => text,
+            };
+            format!("{text} {}", level.as_str())
+        };
+        Some(tenants.read(claims.get(&tenants.claim))?.into_iter().map(shown).collect())
+    }
+
+    #[test]
+    fn organizations_are_named_as_issuers_name_them() {
+        const ID: &str = "aaaaaaaa-0000-4000-8000-00000000000a";
+        let some = |list: &[&str]| Some(list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        for (by, json, expected) in [
+            (
+                OrgBy::Slug,
+                r#"{"acme": {}, "bolt": {"id": "x", "a": [1]}}"#.to_owned(),
+                some(&["acme member", "bolt member"]),
+            ),
+            (OrgBy::Slug, r#"{"acme": "manager", "bolt": {}}"#.to_owned(), some(&["acme manager", "bolt member"])),
+            (OrgBy::Id, format!(r#"{{"acme": {{"id": "{ID}"}}}}"#), some(&[&format!("{ID} member")])),
+            (OrgBy::Id, format!(r#"{{"{ID}": {{}}}}"#), some(&[&format!("{ID} member")])),
+            (OrgBy::Id, r#"{"acme": {}}"#.to_owned(), None),
+            (OrgBy::Id, r#"{"acme": {"id": {}}}"#.to_owned(), None),
+            (
+                OrgBy::External,
+                r#"[18, "A/1", 123456789012345678901234567890]"#.to_owned(),
+                some(&["18 member", "A/1 member", "123456789012345678901234567890 member"]),
+            ),
+            (OrgBy::External, "[1.5]".to_owned(), None),
+            (OrgBy::Slug, r#"{"acme": "owner"}"#.to_owned(), None),
+            (OrgBy::Slug, r#"{"acme": ["member"]}"#.to_owned(), None),
+            (OrgBy::Slug, "\"acme\"".to_owned(), some(&["acme member"])),
+            (OrgBy::Slug, "null".to_owned(), some(&[])),
+            (OrgBy::Slug, "true".to_owned(), None),
+        ] {
+            assert_eq!(read(by, &json), expected, "{json}");
+        }
     }
 }

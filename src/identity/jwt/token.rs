@@ -1,6 +1,8 @@
 //! A JWT taken apart and judged by what it says of itself (RFC 7519, RFC 8725).
 
 use super::key::Algorithm;
+use super::strict::{self, Strict};
+use crate::claims::Claims;
 use data_encoding::BASE64URL_NOPAD;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
@@ -16,9 +18,9 @@ pub struct Parts<'t> {
     pub algorithm: Algorithm,
     /// Which key it names.
     pub key: Option<String>,
-    /// The claims as text.
-    pub json: String,
-    /// The claims.
+    /// The claims as they were written.
+    pub said: Claims,
+    /// The claims, to look at those that every token has.
     pub claims: Map<String, Value>,
 }
 
@@ -51,6 +53,9 @@ pub enum Fault {
     /// Not three parts of base64url with JSON in them.
     #[error("it is malformed")]
     Malformed,
+    /// A name stands twice in its header or in its claims: two readers could find two values (RFC 7519, 4; RFC 7515, 4).
+    #[error("a name stands twice in it")]
+    Twice,
     /// The algorithm is unknown, or not the issuer's.
     #[error("its algorithm is not taken")]
     Algorithm,
@@ -60,6 +65,9 @@ pub enum Fault {
     /// Nobody's token that we know.
     #[error("its issuer is unknown")]
     Issuer,
+    /// The issuer is not known to have the key that it names.
+    #[error("it names a key that the issuer does not have")]
+    Key,
     /// No key of the issuer made the signature.
     #[error("its signature is not the issuer's")]
     Signature,
@@ -78,21 +86,56 @@ pub enum Fault {
     /// It names nobody.
     #[error("it does not say whose it is")]
     Subject,
+    /// Whom it names is nobody here.
+    #[error("whom it names is not known here")]
+    User,
+}
+
+impl Fault {
+    /// What the access line says.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Twice => "duplicate_name",
+            Self::Algorithm => "wrong_algorithm",
+            Self::Critical => "unknown_header",
+            Self::Issuer => "unknown_issuer",
+            Self::Key => "unknown_key",
+            Self::Signature => "bad_signature",
+            Self::Audience => "wrong_audience",
+            Self::NoExpiry => "no_expiry",
+            Self::Expired => "expired",
+            Self::Early => "not_yet_valid",
+            Self::Subject => "no_subject",
+            Self::User => "unknown_user",
+        }
+    }
+}
+
+/// Reads an object in which no name stands twice, however deep.
+fn object(json: &str) -> Result<Map<String, Value>, Fault> {
+    match serde_json::from_str(json) {
+        Ok(Strict(Value::Object(object))) => Ok(object),
+        Err(error) if strict::is_twice(&error) => Err(Fault::Twice),
+        Ok(_) | Err(_) => Err(Fault::Malformed),
+    }
 }
 
 impl<'t> Parts<'t> {
     /// Takes a token apart.
     ///
     /// # Errors
-    /// [`Fault::Malformed`], [`Fault::Algorithm`], [`Fault::Critical`].
+    /// [`Fault::Malformed`], [`Fault::Twice`], [`Fault::Algorithm`], [`Fault::Critical`].
     pub fn of(token: &'t str) -> Result<Self, Fault> {
         let (message, signature) = token.rsplit_once('.').ok_or(Fault::Malformed)?;
         let (header, payload) = message.split_once('.').ok_or(Fault::Malformed)?;
         let decode = |part: &str| BASE64URL_NOPAD.decode(part.as_bytes()).map_err(|_| Fault::Malformed);
         let utf8 = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|_| Fault::Malformed);
-        let header: Header = serde_json::from_str(&utf8(decode(header)?)?).map_err(|_| Fault::Malformed)?;
+        let header = object(&utf8(decode(header)?)?)?;
+        let header = Header::deserialize(Value::Object(header)).map_err(|_| Fault::Malformed)?;
         let json = utf8(decode(payload)?)?;
-        let claims: Map<String, Value> = serde_json::from_str(&json).map_err(|_| Fault::Malformed)?;
+        let claims = object(&json)?;
         if header.crit {
             return Err(Fault::Critical);
         }
@@ -102,7 +145,14 @@ impl<'t> Parts<'t> {
             return Err(Fault::Critical);
         }
         let algorithm = Algorithm::parse(&header.alg).ok_or(Fault::Algorithm)?;
-        Ok(Self { message, signature: decode(signature)?, algorithm, key: header.kid, json, claims })
+        Ok(Self {
+            message,
+            signature: decode(signature)?,
+            algorithm,
+            key: header.kid,
+            said: Claims::new(&json),
+            claims,
+        })
     }
 
     /// A claim that must be a text.
@@ -151,9 +201,31 @@ mod tests {
     use data_encoding::BASE64URL_NOPAD;
 
     fn of(header: &[u8]) -> Result<(), Fault> {
+        with(header, br#"{"iss":"i"}"#)
+    }
+
+    fn with(header: &[u8], claims: &[u8]) -> Result<(), Fault> {
         let encode = |text: &[u8]| BASE64URL_NOPAD.encode(text);
-        let token = format!("{}.{}.{}", encode(header), encode(br#"{"iss":"i"}"#), encode(b"signature"));
+        let token = format!("{}.{}.{}", encode(header), encode(claims), encode(b"signature"));
         Parts::of(&token).map(|_| ())
+    }
+
+    #[test]
+    fn no_claim_stands_twice_at_any_depth() {
+        for (claims, fault) in [
+            (&br#"{"sub":"a","sub":"b"}"#[..], Some(Fault::Twice)),
+            (br#"{"sub":"a","s\u0075b":"a"}"#, Some(Fault::Twice)),
+            (br#"{"a":{"b":1,"b":1}}"#, Some(Fault::Twice)),
+            (br#"{"a":[1,{"b":null,"c":[],"b":null}]}"#, Some(Fault::Twice)),
+            (br#"{"sub":"a","Sub":"b","a":{"sub":1},"b":[{"x":1},{"x":1}],"n":123456789012345678901234567890}"#, None),
+            (br#"{"sub":"a","sub":"b""#, Some(Fault::Twice)),
+            (br#"{"sub":"a""#, Some(Fault::Malformed)),
+            (b"{\"n\":1e999}", Some(Fault::Malformed)),
+            (b"7", Some(Fault::Malformed)),
+        ] {
+            let told = with(br#"{"alg":"RS256"}"#, claims).err();
+            assert_eq!(told, fault, "{}", String::from_utf8_lossy(claims));
+        }
     }
 
     #[test]
@@ -172,7 +244,10 @@ mod tests {
             (&b"{\"alg\":\"RS256\",\"z\":\"\xff\"}"[..], Fault::Malformed),
             (br#"{"alg":"RS256","kid":null}"#, Fault::Malformed),
             (br#"{"alg":"RS256","kid":7}"#, Fault::Malformed),
-            (br#"{"alg":"RS256","kid":"a","kid":"a"}"#, Fault::Malformed),
+            (br#"{"alg":"RS256","kid":"a","kid":"a"}"#, Fault::Twice),
+            (br#"{"alg":"RS256","x":1,"x":2}"#, Fault::Twice),
+            (br#"{"alg":"RS256","x":{"y":[{"z":1,"\u007a":2}]}}"#, Fault::Twice),
+            (b"[]", Fault::Malformed),
             (br#"{"alg":"RS256","crit":null}"#, Fault::Critical),
             (br#"{"alg":"RS256","crit":[]}"#, Fault::Critical),
             (br#"{"alg":"RS256","crit":["b64"],"b64":false}"#, Fault::Critical),

@@ -2,13 +2,15 @@
 
 use super::Condition;
 use super::types::{Field, is_secret};
-use crate::facts::{Claims, Organization, Snapshot, Value as FactValue};
+use crate::claims::{Claim, Claims};
+use crate::facts::{Organization, Snapshot, Value as FactValue};
 use crate::fold::{fold_eq, fold_key};
 use crate::policy::pattern::Kind;
 use crate::target::query;
 use cel::objects::{Key, Map};
 use cel::{Context, Env, Value};
 use http::{HeaderMap, HeaderName, Method};
+use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -136,7 +138,7 @@ impl Values {
             Field::Level => known(&mut self.organization, "level", subject.organization.map(|(_, level)| level)),
             Field::Claims => {
                 for (name, value) in subject.claims.map(Claims::all).unwrap_or_default() {
-                    set(&mut self.claims, &name, of_json(value));
+                    set(&mut self.claims, &name, of_claim(value));
                 }
             }
             Field::Variable(at, name, kind) => {
@@ -193,20 +195,22 @@ fn variable(matched: &str, kind: Kind) -> Option<Value> {
     })
 }
 
-/// A claim as CEL has it. What was signed is bounded by the length of a head, and its depth by the reader of JSON.
-fn of_json(json: serde_json::Value) -> Value {
-    use serde_json::Value as Json;
-    match json {
-        Json::Null => Value::Null,
-        Json::Bool(is) => Value::Bool(is),
-        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(number), _) => Value::Int(number),
-            (None, Some(number)) => Value::Float(number),
-            (None, None) => Value::Null,
+/// A claim as CEL has it. A whole number that CEL has no room for is a text, as it is written. What was signed is bounded by the length of
+/// a head, and its depth by the reader that has seen it first.
+fn of_claim(raw: &RawValue) -> Value {
+    match Claim::read(raw) {
+        None | Some(Claim::Null) => Value::Null,
+        Some(Claim::Flag(is)) => Value::Bool(is),
+        Some(Claim::Number(number)) => match number.parse() {
+            Ok(whole) => Value::Int(whole),
+            Err(_) if number.bytes().all(|b| b == b'-' || b.is_ascii_digit()) => text(number),
+            Err(_) => number.parse().map_or(Value::Null, Value::Float),
         },
-        Json::String(string) => text(&string),
-        Json::Array(list) => Value::List(Arc::new(list.into_iter().map(of_json).collect())),
-        Json::Object(members) => map(members.into_iter().map(|(name, value)| (key(&name), of_json(value))).collect()),
+        Some(Claim::Text(found)) => text(&found),
+        Some(Claim::List(list)) => Value::List(Arc::new(list.into_iter().map(of_claim).collect())),
+        Some(Claim::Map(members)) => {
+            map(members.into_iter().map(|(name, value)| (key(&name), of_claim(value))).collect())
+        }
     }
 }
 

@@ -355,7 +355,7 @@ fn parts(
     }
     if old.schemes != *schemes {
         let words = |rule: &Rule| rule.schemes.to_string();
-        differ("authenticate", words(old), words(new), schemes.and(old.schemes) == *schemes);
+        differ("authenticate", words(old), words(new), schemes.clone().and(&old.schemes) == *schemes);
     }
     if old.forward_authorization != *forward_authorization {
         let words = |is: bool| is.to_string();

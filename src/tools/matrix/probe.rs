@@ -2,8 +2,9 @@
 
 use super::super::ask::{self, Request};
 use super::super::world;
+use crate::claims::Claims;
 use crate::decision::{Denial, Permit, Ruled};
-use crate::facts::{Claims, Membership, Organization, Permissions, Snapshot, User, Value};
+use crate::facts::{Membership, Organization, Permissions, Snapshot, User, Value};
 use crate::id::{OrgId, UserId};
 use crate::policy::{By, HostPattern, Kind, Policy, Route, Rule, Segment, Source};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -241,7 +242,7 @@ impl Probe<'_> {
                     query.push_str(&format!("{name}={}", utf8_percent_encode(&key(organization, *by), ESCAPED)));
                 }
                 Source::Claim(name, by) => {
-                    claims.insert(name.to_string(), key(organization, *by).into());
+                    name.put(&mut claims, key(organization, *by).into());
                 }
                 _ => {}
             }

@@ -3,8 +3,8 @@
 use super::super::ask::Request;
 use super::super::world::{ANONYMOUS, World, text};
 use super::{Case, Expect, Suite};
+use crate::claims::Claims;
 use crate::decision::Reason;
-use crate::facts::Claims;
 use crate::policy::METHODS;
 use crate::yaml::{Entry, FileId, Findings, Key, Keys, Map, Node, Value, parse_with_null, suggest};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};

@@ -1,7 +1,9 @@
 //! Who somebody is, by every scheme: tokens that other programs make, and the ways in which they are refused.
 
 mod basic;
+mod header;
 mod jwt;
+mod jwt_as_issued;
 mod rotation;
 mod sesame;
 mod session;
