@@ -1,5 +1,6 @@
 //! postern: a tenant-aware authorization sidecar and reverse proxy.
 
+pub mod address;
 pub mod admin;
 pub mod api;
 pub mod claims;

@@ -5,6 +5,7 @@
 
 use super::output::{Exit, Output, Record};
 use super::{migrate, store};
+use crate::address;
 use crate::clock;
 use crate::config::{Config, Database};
 use crate::directory::name::Text;
@@ -36,20 +37,21 @@ pub struct Args {
 #[derive(Clone)]
 struct Url {
     text: String,
-    host: String,
+    /// As `Host` says it.
+    authority: String,
+    server: (String, u16),
     path: String,
 }
 
 impl Url {
-    fn parse(text: &str) -> Result<Self, &'static str> {
-        let rest =
-            text.strip_prefix("http://").ok_or("write http://HOST:PORT/PATH; a replica behind TLS is not measured")?;
-        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-        if host.is_empty() || !is_plain(host) || !is_plain(path) {
-            return Err("write http://HOST:PORT/PATH");
+    fn parse(text: &str) -> Result<Self, String> {
+        let url = address::Url::parse(text).map_err(|error| format!("{error}; write http://HOST:PORT/PATH"))?;
+        if !url.has_scheme("http") {
+            return Err("write http://HOST:PORT/PATH; a replica behind TLS is not measured".to_owned());
         }
-        Ok(Self { text: text.to_owned(), host: host.to_owned(), path: path.to_owned() })
+        let path = if url.path.starts_with('/') { url.path.to_owned() } else { format!("/{}", url.path) };
+        let server = (url.server.host.to_owned(), url.server.port.unwrap_or(80));
+        Ok(Self { text: text.to_owned(), authority: url.authority.to_owned(), server, path })
     }
 }
 
@@ -274,13 +276,12 @@ async fn until(url: &Url, token: &str, fits: impl Fn(u16) -> bool + Send + 'stat
 }
 
 /// The status of one GET.
-fn ask(Url { host, path, .. }: &Url, token: Option<&str>) -> anyhow::Result<u16> {
-    let address = if host.contains(':') { host.clone() } else { format!("{host}:80") };
-    let address = address.to_socket_addrs()?.next().ok_or_else(|| anyhow::anyhow!("{host} has no address"))?;
+fn ask(Url { authority: host, server, path, .. }: &Url, token: Option<&str>) -> anyhow::Result<u16> {
+    let address = server.to_socket_addrs()?.next().ok_or_else(|| anyhow::anyhow!("{host} has no address"))?;
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let credential = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-    write!(stream, "GET /{path} HTTP/1.1\r\nHost: {host}\r\n{credential}Connection: close\r\n\r\n")?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n{credential}Connection: close\r\n\r\n")?;
     let mut head = Vec::new();
     stream.take(12).read_to_end(&mut head)?;
     let status = head.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());

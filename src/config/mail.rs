@@ -1,9 +1,9 @@
 //! `mail:` and `public_url:` — who sends letters for us, and what their links begin with.
 
 use super::secret;
+use crate::address::{Server, Url};
 use crate::secret::SecretSource;
 use crate::yaml::{Findings, Keys, Map, Node};
-use http::Uri;
 use lettre::message::Mailbox;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -102,31 +102,25 @@ fn server<'m>(node: &Node, map: &'m Map, tls: Tls, findings: &mut Findings) -> O
         return None;
     };
     let text = server.expect_str("`server`", findings)?;
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) => (host, port.parse().ok().filter(|port| *port > 0)),
-        None => (text, Some(tls.port())),
-    };
-    let is_host = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'));
-    let Some(port) = port.filter(|_| is_host) else {
-        findings.error("wrong_value", server.span, "`server` must be HOST or HOST:PORT");
-        return None;
-    };
-    Some((host, port))
+    match Server::parse(text) {
+        Ok(Server { host, port }) => Some((host, port.unwrap_or(tls.port()))),
+        Err(error) => {
+            findings.error("wrong_value", server.span, format!("`server` must be HOST or HOST:PORT: {error}"));
+            None
+        }
+    }
 }
 
 /// Reads `public_url`: a scheme and an authority, without a slash behind.
 pub(super) fn public_url(node: &Node, findings: &mut Findings) -> Option<Box<str>> {
     let text = node.expect_str("`public_url`", findings)?;
-    let uri = text.parse::<Uri>().ok().filter(|uri| {
-        let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
-        is_web && uri.path() == "/" && uri.query().is_none() && !text.contains(['#', '@'])
-    });
-    let Some(authority) = uri.as_ref().and_then(Uri::authority) else {
-        findings
-            .error("wrong_value", node.span, "`public_url` must be what addresses of this service begin with")
-            .help("write `https://app.example.com`");
-        return None;
-    };
-    let scheme = uri.as_ref().and_then(Uri::scheme_str).unwrap_or("https");
-    Some(format!("{scheme}://{authority}").into())
+    let is_web = |url: &Url<'_>| url.is_origin() && (url.has_scheme("http") || url.has_scheme("https"));
+    let url = Url::parse(text);
+    if let Some(url) = url.ok().filter(is_web) {
+        return Some(format!("{}://{}", url.scheme.to_ascii_lowercase(), url.authority).into());
+    }
+    let why = url.err().map(|error| format!(": {error}")).unwrap_or_default();
+    let message = format!("`public_url` must be what addresses of this service begin with{why}");
+    findings.error("wrong_value", node.span, message).help("write `https://app.example.com`");
+    None
 }

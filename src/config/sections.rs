@@ -2,6 +2,7 @@
 
 use super::part::{count, durations, only, section, set, tcp_address};
 use super::{Compat, Config, Limits, Timeouts, Wider, accounts, database, identity, mail, redis, secret};
+use crate::address::Url;
 use crate::directory::audit::Target;
 use crate::telemetry::log::Format;
 use crate::telemetry::trace;
@@ -222,12 +223,14 @@ fn tracing(tree: &Map, base: &Path, findings: &mut Findings) -> Option<trace::Se
     });
     let node = map.get("otlp").filter(|node| !node.is_off())?;
     let otlp = node.expect_str("`otlp`", findings)?.to_owned();
-    let address = otlp.parse::<http::Uri>().ok();
-    let has_scheme = address.as_ref().is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
-    if !has_scheme || address.is_none_or(|uri| uri.port().is_none() || uri.path() != "/") {
-        findings
-            .error("wrong_value", node.span, format!("`otlp` must be the address of a collector, not `{otlp}`"))
-            .help("write `http://collector:4317`, or `off`");
+    let is_collector = |url: &Url<'_>| {
+        (url.has_scheme("http") || url.has_scheme("https")) && url.server.port.is_some() && url.is_origin()
+    };
+    let url = Url::parse(&otlp);
+    if !url.as_ref().is_ok_and(is_collector) {
+        let why = url.err().map(|error| format!(": {error}")).unwrap_or_default();
+        let message = format!("`otlp` must be scheme, host and port of a collector{why}");
+        findings.error("wrong_value", node.span, message).help("write `http://collector:4317`, or `off`");
         return None;
     }
     Some(trace::Settings { otlp, ca, sample: sample?, service })

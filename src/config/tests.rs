@@ -175,3 +175,30 @@ fn nobody_trusts_the_whole_world() {
     assert!(load("trusted_proxies: [0.0.0.0/0]", &[], &[]).unwrap_err().contains("everybody"));
     assert_eq!(load("trusted_proxies: [10.0.0.0/8, 127.0.0.1]", &[], &[]).unwrap().trusted_proxies.len(), 2);
 }
+
+#[test]
+fn a_port_that_is_none_is_refused_with_its_place_wherever_a_server_is_named() {
+    let settings = [
+        "upstreams: { a: \"http://a:PORT\" }",
+        "upstreams: { a: { addresses: [{ url: \"https://a:PORT\" }] } }",
+        "upstreams: { a: { addresses: [\"http://a\"], host: \"a:PORT\" } }",
+        "redis: \"redis://cache:PORT\"",
+        "redis: \"redis+sentinel://a:1,b:PORT/m\"",
+        "database: \"postgres://u@db:PORT/d\"",
+        "tracing: { otlp: \"http://collector:PORT\" }",
+        "mail: { server: \"smtp:PORT\", from: a@example.com }\npublic_url: https://a",
+        "public_url: \"https://a:PORT\"",
+        "identity: { jwt: [{ issuer: a, audience: any, jwks: \"https://id:PORT/keys\" }] }",
+        "listen: \"127.0.0.1:PORT\"",
+        "admin: \"[::1]:PORT\"",
+        "probes: \"0.0.0.0:PORT\"",
+    ];
+    for setting in settings {
+        for port in ["8O00", "99999", "65536", "abc", "+80", "", "-1", "80x", " 80", "0x50"] {
+            let said = load(&setting.replace("PORT", port), &[], &[]);
+            let said = said.err().unwrap_or_else(|| panic!("{setting} takes the port `{port}`"));
+            assert!(said.contains("postern.yaml:1:") && said.contains("error["), "{setting} `{port}`: {said}");
+        }
+        load(&setting.replace("PORT", "8000"), &[], &[]).unwrap();
+    }
+}

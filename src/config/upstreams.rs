@@ -1,6 +1,7 @@
 //! The `upstreams` section: where requests go.
 
 use super::part::{count, durations, section, set};
+use crate::address::Server;
 use crate::upstream::cluster::{Balance, Eject, Probe, Settings};
 use crate::upstream::{Address, HostHeader, Protocol, Scheme, Upstream, tls};
 use crate::yaml::{Entry, Findings, Keys, Map, Node, Span, Value};
@@ -100,7 +101,7 @@ fn host(node: &Node, findings: &mut Findings) -> Option<HostHeader> {
         "preserve" => Some(HostHeader::Preserve),
         "upstream" => Some(HostHeader::Upstream),
         text => {
-            let valid = crate::target::host::canonical_host(text).is_ok();
+            let valid = Server::parse(text).is_ok();
             let value = HeaderValue::from_str(text).ok().filter(|_| valid);
             if value.is_none() {
                 let message = format!("`host` must be `preserve`, `upstream` or a host name, not `{text}`");

@@ -3,8 +3,9 @@
 //! Preflights are answered before anybody is authenticated, since browsers send no credentials with them. An origin that is
 //! not listed is never named in an answer.
 
+use crate::address::{AddressError, Server, Url};
 use crate::yaml::{Findings, Keys, Map, Node, Span, Spanned};
-use http::{HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderName, HeaderValue, Method};
 
 /// What a route says to browsers.
 #[derive(Clone, Debug)]
@@ -125,24 +126,22 @@ pub(super) fn origins(node: &Node, code: &'static str, findings: &mut Findings) 
 
 /// An origin as browsers write it: scheme, host, a port that is not the usual one, and nothing else.
 fn origin(word: &str, span: Span, code: &'static str, findings: &mut Findings) -> Option<HeaderValue> {
-    let uri = word.parse::<Uri>().ok();
-    let scheme = uri.as_ref().and_then(Uri::scheme_str).unwrap_or_default();
-    let authority = uri.as_ref().and_then(Uri::authority);
-    let host = authority.map(|authority| authority.host().to_ascii_lowercase()).unwrap_or_default();
-    let usual = if scheme == "https" { 443 } else { 80 };
-    let port = authority.and_then(|authority| authority.port_u16()).filter(|port| *port != usual);
-    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-    let written = format!("{scheme}://{host}{port}");
-    if word == written && !scheme.is_empty() && !host.is_empty() && !host.contains('*') {
-        return HeaderValue::from_str(word).ok();
-    }
-    let message = format!("`{word}` is not an origin as browsers write it");
-    let help = if host.is_empty() || scheme.is_empty() || host.contains('*') {
-        "write scheme and host, each origin by itself: \"https://app.example.com\"".to_owned()
-    } else {
-        format!("write \"{written}\"")
+    let url = Url::parse(word);
+    let written = url.map(|url| {
+        let Server { host, port } = url.server;
+        let scheme = url.scheme.to_ascii_lowercase();
+        let usual = if scheme == "https" { 443 } else { 80 };
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() }.to_ascii_lowercase();
+        let port = port.filter(|port| *port != usual).map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{scheme}://{host}{port}")
+    });
+    let help = match written {
+        Ok(written) if word == written => return HeaderValue::from_str(word).ok(),
+        Ok(written) => format!("write \"{written}\""),
+        Err(error @ (AddressError::Port | AddressError::NoPort)) => error.to_string(),
+        Err(_) => "write scheme and host, each origin by itself: \"https://app.example.com\"".to_owned(),
     };
-    findings.error(code, span, message).help(help);
+    findings.error(code, span, format!("`{word}` is not an origin as browsers write it")).help(help);
     None
 }
 

@@ -3,6 +3,7 @@
 //! `redis://` one server, `rediss://` the same by TLS; `redis+cluster://` and `rediss+cluster://` some nodes of a cluster;
 //! `redis+sentinel://` and `rediss+sentinel://` the sentinels, whose path begins with the master's name.
 
+use crate::address::{AddressError, Server};
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 
@@ -101,18 +102,12 @@ fn credentials(text: &str) -> Result<(Option<String>, Option<SecretString>), &'s
 }
 
 fn node(text: &str, default: u16) -> Result<Node, &'static str> {
-    const BAD: &str = "has a server that is not HOST or HOST:PORT";
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => rest.split_once(']').ok_or(BAD)?,
-        None => text.split_at(text.find(':').unwrap_or(text.len())),
-    };
-    let port = match port.strip_prefix(':') {
-        Some(port) => port.parse().map_err(|_| BAD)?,
-        None if port.is_empty() => default,
-        None => return Err(BAD),
-    };
-    let fits = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b));
-    if fits && port != 0 { Ok(Node { host: host.to_owned(), port }) } else { Err(BAD) }
+    let Server { host, port } = Server::parse(text).map_err(|error| match error {
+        AddressError::Port => "has a port that is not a number from 1 to 65535, in digits alone",
+        AddressError::NoPort => "has a colon and no port behind it",
+        _ => "has a server that is not HOST or HOST:PORT",
+    })?;
+    Ok(Node { host: host.to_owned(), port: port.unwrap_or(default) })
 }
 
 #[cfg(test)]
@@ -149,8 +144,9 @@ mod tests {
             ("redis+ring://a", "must begin"),
             ("redis://a,b", "several servers"),
             ("redis://", "HOST:PORT"),
-            ("redis://a:x", "HOST:PORT"),
-            ("redis://a:0", "HOST:PORT"),
+            ("redis://a:x", "digits alone"),
+            ("redis://a:0", "from 1 to 65535"),
+            ("redis://a:", "no port behind"),
             ("redis://a/x", "no number"),
             ("redis://a?db=1", "no query"),
             ("redis+cluster://a/1", "only number 0"),

@@ -2,8 +2,8 @@
 
 use super::cluster::settings;
 use super::tls;
+use crate::address::{self, Url};
 use http::HeaderValue;
-use http::uri::{Authority, Uri};
 use std::fmt;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -104,6 +104,9 @@ pub enum AddressError {
     /// Not a URL.
     #[error("`{0}` is not a URL; write http://HOST:PORT, https://HOST:PORT, h2c://HOST:PORT or unix:///PATH")]
     NotUrl(String),
+    /// Its host or its port is none.
+    #[error("`{0}`: {1}")]
+    Server(String, address::AddressError),
     /// More than scheme, host and port.
     #[error(
         "`{0}`: an upstream is scheme, host and port alone; paths are changed by a route's `rewrite`, credentials do not belong here"
@@ -136,21 +139,23 @@ impl Address {
             let (scheme, location) = (Scheme::Http, Location::Unix(PathBuf::from(path)));
             return Ok(Self { scheme, location, authority: HeaderValue::from_static("localhost"), weight: 1 });
         }
-        let uri: Uri = url.parse().map_err(|_| AddressError::NotUrl(shown()))?;
-        let scheme = match uri.scheme_str() {
-            Some("http") => Scheme::Http,
-            Some("https") => Scheme::Https,
-            Some("h2c") => Scheme::H2c,
-            _ => return Err(AddressError::NotUrl(shown())),
-        };
-        let authority = uri.authority().ok_or_else(|| AddressError::NotUrl(shown()))?;
-        let bare = uri.path_and_query().is_none_or(|path| path == "/") && !authority.as_str().contains('@');
-        if !bare {
+        let read = Url::parse(url).map_err(|error| match error {
+            address::AddressError::Credentials | address::AddressError::Character => {
+                AddressError::MoreThanOrigin(shown())
+            }
+            address::AddressError::Scheme => AddressError::NotUrl(shown()),
+            error => AddressError::Server(shown(), error),
+        })?;
+        let schemes = [("http", Scheme::Http), ("https", Scheme::Https), ("h2c", Scheme::H2c)];
+        let scheme = schemes.into_iter().find(|(name, _)| read.has_scheme(name));
+        let (_, scheme) = scheme.ok_or_else(|| AddressError::NotUrl(shown()))?;
+        if !read.is_origin() {
             return Err(AddressError::MoreThanOrigin(shown()));
         }
-        let header = HeaderValue::from_str(authority.as_str()).map_err(|_| AddressError::NotUrl(shown()))?;
-        let location = host(authority, scheme).ok_or_else(|| AddressError::NotUrl(shown()))?;
-        Ok(Self { scheme, location, authority: header, weight: 1 })
+        let authority = HeaderValue::from_str(read.authority).map_err(|_| AddressError::NotUrl(shown()))?;
+        let usual = if scheme == Scheme::Https { 443 } else { 80 };
+        let location = Location::Host { host: read.server.host.into(), port: read.server.port.unwrap_or(usual) };
+        Ok(Self { scheme, location, authority, weight: 1 })
     }
 }
 
@@ -173,17 +178,6 @@ impl Address {
             (Location::Host { .. }, Scheme::H2c) => format!("h2c://{self}"),
         }
     }
-}
-
-fn host(authority: &Authority, scheme: Scheme) -> Option<Location> {
-    let usual = if scheme == Scheme::Https { 443 } else { 80 };
-    let port = match authority.port() {
-        Some(port) => Some(port.as_u16()).filter(|port| *port != 0)?,
-        None => usual,
-    };
-    let host = authority.host();
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    (!host.is_empty()).then(|| Location::Host { host: host.into(), port })
 }
 
 impl Upstream {
@@ -239,10 +233,11 @@ mod tests {
         assert_eq!(parse("unix:///run/a.sock"), of(Scheme::Http, "unix:///run/a.sock"));
         assert_eq!(parse("h2c://a"), of(Scheme::H2c, "a:80"));
         assert!(matches!(parse("http://a/base"), Err(AddressError::MoreThanOrigin(_))));
-        for not_a_url in
-            ["127.0.0.1:8000", "legacy", "http://a:0", "ftp://a", "unix://a", "unix://", "http://", "unix:/a"]
-        {
+        for not_a_url in ["127.0.0.1:8000", "legacy", "ftp://a", "unix://a", "unix://", "unix:/a"] {
             assert!(matches!(parse(not_a_url), Err(AddressError::NotUrl(_))), "{not_a_url}: {:?}", parse(not_a_url));
+        }
+        for no_server in ["http://a:0", "http://", "https://a:8O00", "h2c://a:99999", "http://[::1]:", "http://a:+80"] {
+            assert!(matches!(parse(no_server), Err(AddressError::Server(..))), "{no_server}: {:?}", parse(no_server));
         }
         let error = parse("http://user:secret@a:1").unwrap_err().to_string();
         assert!(!error.contains("secret"), "{error}");

@@ -1,6 +1,7 @@
 //! `identity.jwt` — issuers of JWTs, and where their keys are.
 
 use crate::claims::ClaimName;
+use crate::address::{Server, Url};
 use crate::config::secret;
 use crate::directory::name::Username;
 use crate::facts::Level;
@@ -168,12 +169,15 @@ impl Reader<'_> {
         if scheme == "file" {
             return Some(JwtKeys::File(text.trim_start_matches("file://").into()));
         }
-        let uri = text.parse::<Uri>().ok().filter(|uri| uri.host().is_some());
-        let Some(uri) = uri.filter(|_| matches!(scheme, "http" | "https")) else {
-            findings.error("wrong_value", node.span, "`jwks` must be an address or a file").help("write `https://…`");
+        let url = Url::parse(text);
+        let is_web = |url: &Url<'_>| url.has_scheme("http") || url.has_scheme("https");
+        let (Some(url), Ok(uri)) = (url.ok().filter(is_web), text.parse::<Uri>()) else {
+            let why = url.err().map(|error| format!(": {error}")).unwrap_or_default();
+            let message = format!("`jwks` must be an address or a file{why}");
+            findings.error("wrong_value", node.span, message).help("write `https://…`");
             return None;
         };
-        if scheme == "http" && !is_loopback(&uri) {
+        if url.has_scheme("http") && !is_loopback(url.server) {
             findings
                 .error("wrong_value", node.span, "keys over plain HTTP could be anybody's: `jwks` must be `https://…`")
                 .help("`http://` is for the same machine alone: 127.0.0.1, ::1, localhost");
@@ -308,8 +312,7 @@ fn may_share_names(one: &JwtIssuer, other: &JwtIssuer) -> bool {
     both.is_some_and(|(one, other)| one.starts_with(&*other) || other.starts_with(&*one))
 }
 
-fn is_loopback(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+fn is_loopback(Server { host, .. }: Server<'_>) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 

@@ -3,6 +3,7 @@
 use super::Options;
 use super::problem::{OpenError, OpenProblem};
 use super::tls::{Assurance, connector};
+use crate::address::{self, AddressError, Server};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
@@ -35,6 +36,9 @@ pub enum TargetError {
     /// A value of `sslmode` that there is not.
     #[error("`sslmode` must be disable, prefer, require, verify-ca or verify-full")]
     SslMode,
+    /// A host or a port is none.
+    #[error("{0}")]
+    Server(AddressError),
     /// No host, or no database.
     #[error("the URL names no {0}")]
     Missing(&'static str),
@@ -63,9 +67,17 @@ impl Target {
                     };
                 }
                 "sslrootcert" => root = Some(PathBuf::from(value())),
+                // The parser behind takes `+5432`.
+                "port" => {
+                    for port in value().split(',').filter(|port| !port.is_empty()) {
+                        address::port(port).map_err(TargetError::Server)?;
+                    }
+                    rest.push(parameter);
+                }
                 _ => rest.push(parameter),
             }
         }
+        servers(base)?;
         let mut config: Config = format!("{base}?{}", rest.join("&"))
             .parse()
             .map_err(|error: tokio_postgres::Error| TargetError::Malformed(super::error::describe(&error)))?;
@@ -186,6 +198,21 @@ impl Target {
     }
 }
 
+/// That each server of the URL is one, before a more lenient parser reads them: a name, an address, or the directory of a socket.
+fn servers(base: &str) -> Result<(), TargetError> {
+    let rest = base.split_once("://").map_or(base, |(_, rest)| rest);
+    let rest = rest.split_once('@').map_or(rest, |(_, rest)| rest);
+    let list = rest.split_once('/').map_or(rest, |(list, _)| list);
+    for server in list.split(',').filter(|server| !server.is_empty()) {
+        let checked = match server.to_ascii_lowercase().starts_with("%2f") {
+            true => server.split_once(':').map_or(Ok(()), |(_, port)| address::port(port).map(drop)),
+            false => Server::parse(server).map(drop),
+        };
+        checked.map_err(TargetError::Server)?;
+    }
+    Ok(())
+}
+
 fn hosts(config: &Config) -> String {
     let ports = config.get_ports();
     let port = |at: usize| ports.get(at).or_else(|| ports.first()).copied().unwrap_or(5432);
@@ -247,6 +274,12 @@ mod tests {
             "postgres://u:hunter2@h",
             "postgres://u:hunter2@/d",
             "postgres://u:hunter2@h:port/d",
+            "postgres://u:hunter2@h:+5432/d",
+            "postgres://u:hunter2@h:/d",
+            "postgres://u:hunter2@a:1,b:99999/d",
+            "postgres://u:hunter2@%2Frun:0/d",
+            "postgres://u:hun/ter2@h:+1/d",
+            "postgres://u:hunter2@h/d?port=%2B5432",
             "postgres://u:hunter2@h/d?sslmode=maybe",
             "postgres://u:hunter2@h/d?nonsense=1",
         ] {
