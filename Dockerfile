@@ -4,6 +4,8 @@
 #   docker build -t postern .
 #   docker run --read-only -v postern-data:/var/lib/postern -v ./routes.yaml:/etc/postern/routes.yaml:ro -p 8080:8080 \
 #       postern serve --upstream http://service:8000 --policy /etc/postern/routes.yaml
+#
+# Without a policy it does not start, and says what the smallest one is.
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src

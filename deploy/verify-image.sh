@@ -80,7 +80,7 @@ mount -o remount,bind,ro "$work/root"
 mount --bind "$work/data" "$work/root$volume"
 mount -t proc proc "$work/root/proc"
 exec chroot "$work/root" /usr/bin/env -i PATH=/usr/local/bin:/usr/bin:/bin ${environment[*]} \
-    POSTERN__LISTEN=127.0.0.1:$data_port POSTERN__ADMIN=127.0.0.1:$admin_port \
+    POSTERN__LISTEN=127.0.0.1:$data_port POSTERN__MANAGEMENT=127.0.0.1:$admin_port \
     /usr/bin/setpriv --reuid=$uid --regid=$gid --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all -- "\$@"
 INNER
 chmod 0755 "$work" "$work/enter"

@@ -1,7 +1,7 @@
 //! postern: a tenant-aware authorization sidecar and reverse proxy.
 
 pub mod address;
-pub mod admin;
+
 pub mod api;
 pub mod claims;
 pub mod cli;
@@ -18,6 +18,7 @@ pub mod import;
 pub mod limit;
 pub mod login;
 pub mod mail;
+pub mod management;
 pub mod membership;
 pub mod net;
 pub mod password;

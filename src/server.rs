@@ -1,6 +1,5 @@
 //! The whole process put together: listeners, store, cache, workers; up, and down again in order.
 
-use crate::admin::{Admin, Readiness};
 use crate::api::links::Links;
 use crate::api::{self, Api, paths};
 use crate::config::{Compat, Config, RedisConfigError};
@@ -10,6 +9,7 @@ use crate::gateway::{Live, Shared, Worker};
 use crate::identity::Identity;
 use crate::limit::{self, Limiter};
 use crate::mail::{self, Mailer};
+use crate::management::{Hosts, Management, Readiness};
 use crate::membership::relay::Relay;
 use crate::membership::tier::Tier;
 use crate::membership::{Capacity, Memberships};
@@ -82,7 +82,7 @@ pub enum StartError {
 /// The listening sockets, bound before anything else is touched.
 pub struct Listeners {
     data: Listener,
-    admin: TcpListener,
+    management: TcpListener,
     probes: Option<TcpListener>,
 }
 
@@ -94,7 +94,7 @@ impl Listeners {
     pub fn bind(config: &Config) -> Result<Self, ListenError> {
         Ok(Self {
             data: listen_on("listen", &config.listen)?,
-            admin: listen("admin", config.admin)?,
+            management: listen("management", config.management)?,
             probes: config.probes.map(|address| listen("probes", address)).transpose()?,
         })
     }
@@ -107,12 +107,12 @@ impl Listeners {
         self.data.address()
     }
 
-    /// The admin port's address, for a configured port of 0.
+    /// The management port's address, for a configured port of 0.
     ///
     /// # Errors
     /// The system does not tell.
-    pub fn admin_address(&self) -> std::io::Result<SocketAddr> {
-        self.admin.local_addr()
+    pub fn management_address(&self) -> std::io::Result<SocketAddr> {
+        self.management.local_addr()
     }
 }
 
@@ -178,7 +178,8 @@ impl Server {
         )?;
         let identity = Arc::new(identity);
         let mail = config.mail.as_ref().map(|mail| Mailer::start(mail, control).map(Arc::new)).transpose()?;
-        let links = Links::new(config.public_url.clone(), config.compat == Compat::Openwisp);
+        let links =
+            Links::new(config.public_url.clone(), config.accounts.prefix.clone(), config.compat == Compat::Openwisp);
         let letters = (mail.clone(), links.clone());
         let api = identity_api(&config, &store, &identity, shared_limits.clone(), letters)?;
 
@@ -245,10 +246,11 @@ impl Server {
         let lifecycle = Lifecycle::new();
         let follower = lifecycle.follow();
         let readiness = Arc::new(Readiness::new(follower, Arc::clone(&memberships), Arc::clone(&reloads), redis));
-        let admin = Admin { readiness: Arc::clone(&readiness), metrics: Some(metrics) };
-        control.spawn(async move { admin.serve(listeners.admin).await });
+        let hosts = Hosts::new(&config.management_hosts);
+        let management = Management { readiness: Arc::clone(&readiness), metrics: Some(metrics), hosts: hosts.clone() };
+        control.spawn(async move { management.serve(listeners.management).await });
         if let Some(listener) = listeners.probes {
-            let probes = Admin { readiness, metrics: None };
+            let probes = Management { readiness, metrics: None, hosts };
             control.spawn(async move { probes.serve(listener).await });
         }
         let serve = move |_: usize, ticker: &_| Worker::new(Arc::clone(&shared), ticker);

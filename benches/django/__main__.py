@@ -72,7 +72,7 @@ def django(store):
 
 
 def postern(name, store, redis):
-    command = [BINARY, "serve", "--workers", "1", "--listen", "127.0.0.1:@PORT@", "--admin", "127.0.0.1:@ADMIN@",
+    command = [BINARY, "serve", "--workers", "1", "--listen", "127.0.0.1:@PORT@", "--management", "127.0.0.1:@ADMIN@",
                "--upstream", "http://127.0.0.1:@UPSTREAM@", "--policy", BENCHES + "/scale/routes.yaml"]
     return servers.Server(name, command, env={"POSTERN__DATABASE": store.url(), "POSTERN__REDIS": "redis://127.0.0.1:%d" % redis.port,
                                               "POSTERN__LOG__ACCESS": "false"})

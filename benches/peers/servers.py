@@ -118,7 +118,7 @@ def nginx():
 
 
 def postern(binary, access_log, tls=False):
-    command = [binary, "serve", "--workers", "1", "--listen", "127.0.0.1:@PORT@", "--admin", "127.0.0.1:@ADMIN@",
+    command = [binary, "serve", "--workers", "1", "--listen", "127.0.0.1:@PORT@", "--management", "127.0.0.1:@ADMIN@",
                "--upstream", "http://127.0.0.1:@UPSTREAM@", "--policy", "@CFG@"]
     env = {"POSTERN__DATABASE": "sqlite://@STORE@", "POSTERN__LOG__ACCESS": "true" if access_log else "false"}
     if tls:
@@ -135,7 +135,7 @@ def envoy(binary, name="envoy-plain", template="envoy.yaml"):
 
 
 def postern_jwt(binary):
-    command = [binary, "serve", "--config", "@CFG1@", "--workers", "1", "--listen", "127.0.0.1:@PORT@", "--admin", "127.0.0.1:@ADMIN@",
+    command = [binary, "serve", "--config", "@CFG1@", "--workers", "1", "--listen", "127.0.0.1:@PORT@", "--management", "127.0.0.1:@ADMIN@",
                "--upstream", "http://127.0.0.1:@UPSTREAM@", "--policy", "@CFG@"]
     env = {"POSTERN__DATABASE": "sqlite://@STORE@", "POSTERN__LOG__ACCESS": "false"}
     return Server("postern-jwt", command, "routes-jwt.yaml", "postern-jwt.yaml", env=env, one_port=True)

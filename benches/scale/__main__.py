@@ -37,7 +37,7 @@ CORES = sorted(os.sched_getaffinity(0))[:2]
 
 
 def postern(name, store, redis):
-    command = [BINARY, "serve", "--workers", "1", "--listen", "127.0.0.1:@PORT@", "--admin", "127.0.0.1:@ADMIN@",
+    command = [BINARY, "serve", "--workers", "1", "--listen", "127.0.0.1:@PORT@", "--management", "127.0.0.1:@ADMIN@",
                "--upstream", "http://127.0.0.1:@UPSTREAM@", "--policy", HERE + "/routes.yaml"]
     env = {"POSTERN__DATABASE": store.url(), "POSTERN__REDIS": "redis://127.0.0.1:%d" % redis.port, "POSTERN__LOG__ACCESS": "false",
            "POSTERN__CACHE__CREDENTIALS": str(max(args.warm, 100_000))}

@@ -110,7 +110,7 @@ def run(store, dump, kill_after=None):
 
 def serve(store, users, organizations, place):
     """How long a request of somebody takes who is read from the database, and of somebody who is known."""
-    command = [BINARY, "serve", "--workers", "1", "--listen", "127.0.0.1:@PORT@", "--admin", "127.0.0.1:@ADMIN@",
+    command = [BINARY, "serve", "--workers", "1", "--listen", "127.0.0.1:@PORT@", "--management", "127.0.0.1:@ADMIN@",
                "--upstream", "http://127.0.0.1:@UPSTREAM@", "--policy", HERE + "/routes.yaml"]
     server = servers.Server("served", command, env={"POSTERN__DATABASE": store.url(), "POSTERN__LOG__ACCESS": "false"})
     begun = time.monotonic()

@@ -1,24 +1,38 @@
 //! Where people find what is about passwords: addresses that begin with the configured `public_url`, and never with what a request
 //! says of its host.
 
-use super::paths;
+use super::paths::{self, PREFIX};
 use crate::decision::{Denial, Reason};
 use crate::id::UserId;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 /// See the module.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Links {
     base: Option<Box<str>>,
+    prefix: Box<str>,
     compat: bool,
 }
 
 impl Links {
-    /// `compat`: pages are where the reference has them.
+    /// `prefix`: where the identity API is; `compat`: pages are where the reference has them.
     #[must_use]
-    pub fn new(base: Option<Box<str>>, compat: bool) -> Self {
-        Self { base, compat }
+    pub fn new(base: Option<Box<str>>, prefix: Box<str>, compat: bool) -> Self {
+        Self { base, prefix, compat }
+    }
+
+    /// Where one of [`paths`] is.
+    #[must_use]
+    pub fn at(&self, path: &str) -> String {
+        path.strip_prefix(PREFIX).map_or_else(|| path.to_owned(), |rest| format!("{}{rest}", self.prefix))
+    }
+
+    /// Which of [`paths`] the target of a request means; `None` where nothing has moved.
+    #[must_use]
+    pub fn unmoved(&self, target: &str) -> Option<String> {
+        let rest = target.strip_prefix(&*self.prefix).filter(|_| *self.prefix != *PREFIX)?;
+        Some(format!("{PREFIX}{rest}"))
     }
 
     /// The name of the service, as people know it.
@@ -31,19 +45,19 @@ impl Links {
     #[must_use]
     pub fn reset(&self, user: UserId, token: &str) -> Option<String> {
         let page = if self.compat { paths::RESET_PAGE_COMPAT } else { paths::RESET_PAGE };
-        Some(format!("{}{page}{}-{token}/", self.base.as_deref()?, user.0.simple()))
+        Some(format!("{}{}{}-{token}/", self.base.as_deref()?, self.at(page), user.0.simple()))
     }
 
     /// The page on which who is logged in changes their password.
     #[must_use]
-    pub const fn change(&self) -> &'static str {
-        if self.compat { paths::CHANGE_PAGE_COMPAT } else { paths::CHANGE_PAGE }
+    pub fn change(&self) -> String {
+        self.at(if self.compat { paths::CHANGE_PAGE_COMPAT } else { paths::CHANGE_PAGE })
     }
 
     /// The page on which who has forgotten their password asks for a link.
     #[must_use]
-    pub const fn forgotten(&self) -> &'static str {
-        if self.compat { paths::FORGOTTEN_COMPAT } else { paths::FORGOTTEN }
+    pub fn forgotten(&self) -> String {
+        self.at(if self.compat { paths::FORGOTTEN_COMPAT } else { paths::FORGOTTEN })
     }
 
     /// What is told to a session that began with a password which is too old: where a new one is chosen.
@@ -53,13 +67,33 @@ impl Links {
         let base = self.base.as_deref().unwrap_or_default();
         for (name, path) in [
             ("web_password_change_url", self.change()),
-            ("api_password_change_url", paths::CHANGE),
-            ("api_password_reset_url", paths::RESET),
+            ("api_password_change_url", self.at(paths::CHANGE)),
+            ("api_password_reset_url", self.at(paths::RESET)),
         ] {
             if let Some(body) = body.as_object_mut() {
                 body.insert(name.to_owned(), json!(format!("{base}{path}")));
             }
         }
         body.to_string().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Links;
+    use crate::api::paths;
+
+    #[test]
+    fn a_moved_prefix_is_moved_in_both_directions() {
+        let links = Links::new(Some("https://a.example".into()), "/auth/".into(), false);
+        assert_eq!(links.at(paths::LOGIN), "/auth/login/");
+        assert_eq!(links.change(), "/auth/password/change/");
+        assert_eq!(links.unmoved("/auth/token/?a=/auth/").as_deref(), Some("/api/v1/users/token/?a=/auth/"));
+        assert_eq!(links.unmoved("/api/v1/users/token/"), None);
+        let told = String::from_utf8(links.password_expired().to_vec()).unwrap();
+        assert!(told.contains("https://a.example/auth/user/password/change/"), "{told}");
+        let usual = Links::new(None, paths::PREFIX.into(), true);
+        assert_eq!((usual.at(paths::TOKEN).as_str(), usual.unmoved(paths::TOKEN)), (paths::TOKEN, None));
+        assert_eq!(usual.change(), paths::CHANGE_PAGE_COMPAT);
     }
 }

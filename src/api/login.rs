@@ -44,14 +44,14 @@ struct Form {
 struct Page<'a> {
     style: &'static str,
     problem: &'a str,
-    action: &'static str,
+    action: &'a str,
     csrf: &'a str,
     next: &'a str,
     label: &'a str,
     username: &'a str,
     organizations: bool,
     organization: &'a str,
-    forgotten: &'static str,
+    forgotten: &'a str,
 }
 
 /// Why the form is shown again.
@@ -91,14 +91,14 @@ fn ask(api: &Api, visitor: &Visitor, status: StatusCode, problem: &str, form: &F
     let page = Page {
         style: page::STYLE,
         problem,
-        action: LOGIN,
+        action: &api.links.at(LOGIN),
         csrf: &csrf,
         next: &form.next,
         label: &label(api.login.identifiers()),
         username: &form.username,
         organizations: api.login.per_organization(),
         organization: &form.organization,
-        forgotten: if api.mail.is_some() { api.links.forgotten() } else { "" },
+        forgotten: &if api.mail.is_some() { api.links.forgotten() } else { String::new() },
     };
     page::answer(status, &page, cookie)
 }
@@ -137,7 +137,8 @@ async fn submit(api: &Api, client: Client, parts: Parts, body: Body) -> Response
         Err(Refused::Stale)
     };
     match entered {
-        Ok((cookies, false)) => page::go_on(if form.next.is_empty() { LOGIN } else { &form.next }, cookies),
+        Ok((cookies, false)) if form.next.is_empty() => page::go_on(&api.links.at(LOGIN), cookies),
+        Ok((cookies, false)) => page::go_on(&form.next, cookies),
         Ok((cookies, true)) => {
             let next = utf8_percent_encode(&form.next, NON_ALPHANUMERIC);
             page::go_on(&format!("{}?next={next}", api.links.change()), cookies)

@@ -48,5 +48,5 @@ async fn submit(api: &Api, client: Client, visitor: &Visitor, parts: &Parts, bod
         tracing::warn!(%error, "a session cannot be ended");
         return page::with_wait(show(api, client, visitor, StatusCode::SERVICE_UNAVAILABLE, BUSY).await, 1, None);
     }
-    page::go_on(LOGOUT, visitor.goodbye())
+    page::go_on(&api.links.at(LOGOUT), visitor.goodbye())
 }

@@ -121,6 +121,7 @@ impl Api {
 #[derive(Clone)]
 pub struct Service {
     router: Router,
+    links: Links,
     control: Handle,
 }
 
@@ -128,12 +129,17 @@ impl Service {
     /// Runs on `control`.
     #[must_use]
     pub fn new(api: Arc<Api>, control: Handle) -> Self {
-        Self { router: router::router(api), control }
+        Self { links: api.links.clone(), router: router::router(api), control }
     }
 
     /// Answers a request; its work stops when nobody waits for the answer any more.
     pub async fn call(&self, request: Request<Bytes>, client: IpAddr) -> Response<Bytes> {
         let mut request = request.map(axum::body::Body::from);
+        if let Some(target) = self.links.unmoved(request.uri().path_and_query().map_or("", |target| target.as_str()))
+            && let Ok(target) = target.parse()
+        {
+            *request.uri_mut() = target;
+        }
         request.extensions_mut().insert(Client(client));
         let router = self.router.clone();
         let task = self.control.spawn(async move {

@@ -130,16 +130,17 @@ pub(super) struct Account<'a> {
     pub username: &'a str,
     pub next: &'a str,
     pub csrf: &'a str,
-    pub login: &'static str,
-    pub logout: &'static str,
-    pub change: &'static str,
+    pub login: String,
+    pub logout: String,
+    pub change: String,
 }
 
 impl<'a> Account<'a> {
     /// With what is the same everywhere.
-    pub const fn new(api: &Api, title: &'a str, username: &'a str, csrf: &'a str) -> Self {
+    pub fn new(api: &Api, title: &'a str, username: &'a str, csrf: &'a str) -> Self {
+        let [login, logout] = [LOGIN, LOGOUT].map(|path| api.links.at(path));
         let change = api.links.change();
-        Self { style: STYLE, title, problem: "", username, next: "", csrf, login: LOGIN, logout: LOGOUT, change }
+        Self { style: STYLE, title, problem: "", username, next: "", csrf, login, logout, change }
     }
 }
 
@@ -160,7 +161,7 @@ pub(super) fn answer(status: StatusCode, page: &impl Template, cookie: Option<He
 pub(super) fn go_on(to: &str, cookies: impl IntoIterator<Item = HeaderValue>) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     let headers = response.headers_mut();
-    headers.insert(header::LOCATION, HeaderValue::try_from(to).unwrap_or(HeaderValue::from_static(LOGIN)));
+    headers.insert(header::LOCATION, HeaderValue::try_from(to).unwrap_or(HeaderValue::from_static("/")));
     for cookie in cookies {
         headers.append(header::SET_COOKIE, cookie);
     }

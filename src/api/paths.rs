@@ -1,4 +1,7 @@
-//! Where everything is.
+//! Where everything is, where nothing moves it: under [`PREFIX`], in whose place another prefix may be configured.
+
+/// What the paths of the identity API begin with, unless `identity.prefix` says otherwise.
+pub const PREFIX: &str = "/api/v1/users/";
 
 /// The path of the token endpoint.
 pub const TOKEN: &str = "/api/v1/users/token/";
@@ -18,7 +21,7 @@ pub const CHANGE_PAGE: &str = "/api/v1/users/password/change/";
 pub const FORGOTTEN: &str = "/api/v1/users/password/forgotten/";
 /// What the path of a link begins with.
 pub const RESET_PAGE: &str = "/api/v1/users/password/reset/key/";
-/// What is ours outside [`crate::policy::RESERVED`] with `compat: openwisp`: links that an old installation has sent.
+/// What is ours outside of the prefix with `compat: openwisp`: links that an old installation has sent.
 pub const COMPAT: [&str; 2] = [CHANGE_PAGE_COMPAT, FORGOTTEN_COMPAT];
 /// [`CHANGE_PAGE`], where the reference has it.
 pub const CHANGE_PAGE_COMPAT: &str = "/accounts/password/change/";

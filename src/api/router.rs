@@ -66,7 +66,7 @@ async fn unknown(State(api): State<Arc<Api>>, uri: Uri) -> Response {
     let pages: &[&str] = if api.has_pages() { &PAGES } else { &[] };
     if PATHS.iter().chain(pages).any(|known| known.strip_suffix('/') == Some(path)) {
         let query = uri.query().filter(|query| !query.is_empty()).map(|query| format!("?{query}")).unwrap_or_default();
-        if let Ok(location) = HeaderValue::try_from(format!("{path}/{query}")) {
+        if let Ok(location) = HeaderValue::try_from(format!("{}/{query}", api.links.at(path))) {
             let headers = [
                 (header::LOCATION, location),
                 (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),

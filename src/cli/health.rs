@@ -9,8 +9,11 @@ use std::time::Duration;
 /// Exit 0 when the local process is ready.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The process's admin address, where the configuration does not say it
+    /// The process's address of metrics and probes, where the configuration does not say it
     #[arg(long, value_name = "ADDRESS:PORT")]
+    pub management: Option<String>,
+    /// What `--management` was called before
+    #[arg(long, hide = true, value_parser = super::renamed_admin)]
     pub admin: Option<String>,
 }
 
@@ -20,11 +23,11 @@ pub struct Args {
 /// The process does not answer, or is not ready.
 pub fn run(common: &Common, args: Args) -> Result<ExitCode, Failure> {
     let mut sources = common.sources();
-    sources.flag("--admin", "admin", args.admin);
-    let admin = local(Common::configuration(&sources)?.admin);
-    let answer = ask(admin).map_err(|error| {
-        let hint = "is `postern serve` running, with this `admin` address?";
-        Failure::hint(anyhow::anyhow!("{admin} does not answer: {error}"), hint)
+    sources.flag("--management", "management", args.management);
+    let management = local(Common::configuration(&sources)?.management);
+    let answer = ask(management).map_err(|error| {
+        let hint = "is `postern serve` running, with this `management` address?";
+        Failure::hint(anyhow::anyhow!("{management} does not answer: {error}"), hint)
     })?;
     let ready = answer.starts_with("HTTP/1.1 200");
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);

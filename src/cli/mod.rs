@@ -188,6 +188,12 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Wrong usage, with a hint.
+    pub fn usage(error: impl Display, hint: impl Display) -> Self {
+        eprintln!("error: {error}\nhint: {hint}");
+        Self::Usage
+    }
+
     /// A cause with a hint.
     pub fn hint(error: impl Into<anyhow::Error>, hint: impl Display) -> Self {
         Self::Because(error.into(), Some(hint.to_string()))
@@ -200,6 +206,14 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
         let hint = output::hint(&error);
         Self::Because(error, hint)
     }
+}
+
+/// The flag that `--management` was.
+///
+/// # Errors
+/// Always: what to write now.
+fn renamed_admin(_: &str) -> Result<String, &'static str> {
+    Err("--admin is --management now")
 }
 
 /// Runs the command that the process was given.

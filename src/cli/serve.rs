@@ -24,11 +24,17 @@ pub struct Args {
     /// Route policy, instead of `policy` of the configuration; may be repeated
     #[arg(long, value_name = "FILE")]
     pub policy: Vec<PathBuf>,
+    /// Serve without a policy: every active user may do everything, as by `/**: authenticated`
+    #[arg(long, conflicts_with = "policy")]
+    pub any_authenticated: bool,
     /// Address of the data port
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<String>,
     /// Address of metrics and probes
     #[arg(long, value_name = "ADDRESS:PORT")]
+    pub management: Option<String>,
+    /// What `--management` was called before
+    #[arg(long, hide = true, value_parser = super::renamed_admin)]
     pub admin: Option<String>,
     /// Data-plane threads
     #[arg(long, value_name = "N")]
@@ -42,6 +48,10 @@ pub struct Args {
 pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
     let sources = sources(common, args);
     let config = with_policy(Common::configuration(&sources)?, args);
+    if config.any_authenticated && !config.policy.is_empty() {
+        let hint = "leave it out, or take `policy` out of the configuration";
+        return Err(Failure::usage("--any-authenticated stands for a policy, and the configuration names one", hint));
+    }
     telemetry::log::start(config.log.format);
     warn_of_insecure_cookie(&config);
     let policy = load_policy(&config)?;
@@ -56,7 +66,7 @@ pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
         );
     }
     let store = Audited::over(store, audit, Who::Server);
-    let given = Args { policy: args.policy.clone(), ..Args::default() };
+    let given = Args { policy: args.policy.clone(), any_authenticated: args.any_authenticated, ..Args::default() };
     let source = reload::Source {
         file: sources.file.clone(),
         load: Box::new(move || {
@@ -83,7 +93,7 @@ pub async fn serve(
     // Signals are listened for before anybody can know that the process is there.
     let mut signals = Signals::new()?;
     let address = listeners.data_address()?;
-    let admin = listeners.admin_address()?;
+    let management = listeners.management_address()?;
     let limit = config.drain.limit;
     let mut server = Server::start(config, listeners, policy, store, control).await?;
     let trigger = source.map(|source| {
@@ -91,7 +101,7 @@ pub async fn serve(
         server.reload(source, trigger.clone(), control);
         trigger
     });
-    tracing::info!(%address, %admin, "serving");
+    tracing::info!(%address, %management, "serving");
     let patient = signals.first(trigger.as_ref()).await;
     let down = async {
         if patient {
@@ -121,7 +131,7 @@ fn sources(common: &Common, args: &Args) -> Sources {
         sources.flags.push(("--upstream", "upstreams", only.to_string()));
     }
     sources.flag("--listen", "listen", args.listen.as_ref());
-    sources.flag("--admin", "admin", args.admin.as_ref());
+    sources.flag("--management", "management", args.management.as_ref());
     sources.flag("--workers", "workers", args.workers);
     sources
 }
@@ -131,14 +141,13 @@ fn with_policy(mut config: Config, args: &Args) -> Config {
     if !args.policy.is_empty() {
         config.policy.clone_from(&args.policy);
     }
+    config.any_authenticated = args.any_authenticated;
     config
 }
 
 fn load_policy(config: &Config) -> Result<Policy, Failure> {
-    if config.policy.is_empty() {
-        tracing::warn!(
-            "no policy is configured: every route is open to any authenticated user. Write one, and name it with --policy"
-        );
+    if config.any_authenticated {
+        tracing::warn!("--any-authenticated: there is no policy, and every active user may do everything");
     }
     match reload::load_policy(config) {
         Ok(policy) => {
@@ -150,6 +159,7 @@ fn load_policy(config: &Config) -> Result<Policy, Failure> {
             eprint!("{}", findings.to_text(telemetry::log::colour()));
             Err(Failure::Reported)
         }
+        Err(error @ PolicyError::None) => Err(Failure::hint(error, reload::SMALLEST)),
         Err(error @ PolicyError::Unreadable { .. }) => Err(Failure::hint(error, "name it with --policy")),
         Err(error @ PolicyError::Secret(_)) => {
             Err(Failure::hint(error, "`secrets` of postern.yaml says where each one is"))
@@ -182,7 +192,7 @@ fn warn_of_unserved(config: &Config, policy: &Policy) {
     }
 }
 
-/// The control plane's runtime: stores, admin listener, watchers, signals.
+/// The control plane's runtime: stores, management listener, watchers, signals.
 ///
 /// # Errors
 /// The system gives no threads.

@@ -1,16 +1,17 @@
 //! `identity: api, login, token, passwords` — how people log in, and what they get.
 
-use super::part::section;
-use super::secret;
+use super::part::{section, set};
+use super::{Compat, secret};
+use crate::api::paths;
 use crate::password::{Algorithm, Passwords};
 use crate::secret::SecretSource;
-use crate::yaml::{Findings, Keys, Map, Rate};
+use crate::yaml::{Findings, Keys, Map, Node, Rate};
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
 /// The keys of `identity` that are read here.
-pub(super) const KEYS: [&str; 4] = ["api", "login", "token", "passwords"];
+pub(super) const KEYS: [&str; 5] = ["api", "prefix", "login", "token", "passwords"];
 
 /// A word by which people may name themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +35,10 @@ pub type Throttle = Option<(NonZeroU32, Duration)>;
 /// The part of `identity:` about people.
 #[derive(Clone, Debug)]
 pub struct Accounts {
-    /// Whether the token endpoint is served on the data port.
+    /// Whether the identity API is served on the data port.
     pub api: bool,
+    /// What its paths begin with; a slash at both ends.
+    pub prefix: Box<str>,
     /// What people may name themselves by.
     pub identifiers: Vec<Identifier>,
     /// Put before what is written like a phone number.
@@ -55,25 +58,41 @@ pub struct Accounts {
 impl Default for Accounts {
     fn default() -> Self {
         Self {
-            api: true,
+            api: false,
+            prefix: paths::PREFIX.into(),
             identifiers: Identifier::WORDS.iter().map(|(_, identifier)| *identifier).collect(),
             phone_prefixes: Vec::new(),
             per_organization: false,
-            throttle: NonZeroU32::new(20).map(|count| (count, Duration::from_secs(86_400))),
-            lifetime: None,
+            throttle: NonZeroU32::new(10).map(|count| (count, Duration::from_secs(60))),
+            lifetime: Some(Duration::from_secs(30 * 86_400)),
             token_key: None,
             passwords: Passwords::default(),
         }
     }
 }
 
+impl Accounts {
+    /// What counts where nothing is said.
+    pub(super) fn of(compat: Compat) -> Self {
+        match compat {
+            Compat::None => Self::default(),
+            Compat::Openwisp => Self {
+                throttle: NonZeroU32::new(20).map(|count| (count, Duration::from_secs(86_400))),
+                lifetime: None,
+                ..Self::default()
+            },
+        }
+    }
+}
+
 /// Reads the keys of `identity`; what was reported is left out.
-pub(super) fn read(map: &Map, base: &Path, findings: &mut Findings) -> Accounts {
-    let mut accounts = Accounts::default();
+pub(super) fn read(map: &Map, base: &Path, compat: Compat, findings: &mut Findings) -> Accounts {
+    let mut accounts = Accounts::of(compat);
     if let Some(node) = map.get("api") {
         match node.expect_word("`api`", findings) {
             Some("off") => accounts.api = false,
-            Some("token") | None => {}
+            Some("token") => accounts.api = true,
+            None => {}
             Some("all") => {
                 let message = "`api: all` is not yet supported by this version of postern";
                 findings.error("not_yet", node.span, message).help("write `token` for the token endpoint alone");
@@ -85,7 +104,10 @@ pub(super) fn read(map: &Map, base: &Path, findings: &mut Findings) -> Accounts 
         }
     }
     login(map, &mut accounts, findings);
-    token(map, base, &mut accounts, findings);
+    if let Some(node) = map.get("prefix") {
+        set(&mut accounts.prefix, prefix(node, compat, findings));
+    }
+    token(map, base, compat, &mut accounts, findings);
     passwords(map, &mut accounts.passwords, findings);
     accounts
 }
@@ -138,10 +160,41 @@ fn login(map: &Map, accounts: &mut Accounts, findings: &mut Findings) {
     }
 }
 
-fn token(map: &Map, base: &Path, accounts: &mut Accounts, findings: &mut Findings) {
+/// Where the identity API is: literal segments.
+fn prefix(node: &Node, compat: Compat, findings: &mut Findings) -> Option<Box<str>> {
+    let text = node.expect_str("`prefix`", findings)?;
+    if compat == Compat::Openwisp {
+        findings
+            .error("wrong_value", node.span, "`compat: openwisp` has the identity API where openwisp-users has it")
+            .help(format!("leave `prefix` out: it is {}", paths::PREFIX));
+        return None;
+    }
+    let trimmed = text.trim_matches('/');
+    let is_step = |step: &str| {
+        !step.is_empty()
+            && !matches!(step, "." | "..")
+            && step.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b))
+    };
+    if !text.starts_with('/') || text.starts_with("//") || text.ends_with("//") || !trimmed.split('/').all(is_step) {
+        findings
+            .error(
+                "wrong_value",
+                node.span,
+                "`prefix` must be a path of letters, digits, `-`, `_`, `.` and `~`, and not `/`",
+            )
+            .help("write `/auth/`");
+        return None;
+    }
+    Some(format!("/{trimmed}/").into())
+}
+
+fn token(map: &Map, base: &Path, compat: Compat, accounts: &mut Accounts, findings: &mut Findings) {
     let keys = Keys { known: &["throttle", "lifetime", "key"], not_yet: &[] };
     let Some(map) = section(map, "token", keys, findings) else { return };
-    if let Some(rate) = map.get("throttle").and_then(|node| node.expect_rate("`throttle`", findings)) {
+    if let Some(rate) = map.get("throttle").and_then(|node| match compat {
+        Compat::None => node.expect_rate("`throttle`", findings),
+        Compat::Openwisp => node.expect_drf_rate("`throttle`", findings),
+    }) {
         accounts.throttle = match rate {
             Rate::Off => None,
             Rate::Each { count, period } => Some((count, period)),

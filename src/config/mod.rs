@@ -164,13 +164,17 @@ pub struct Config {
     /// Connections of trusted proxies begin with a PROXY header.
     pub proxy_protocol: bool,
     /// Metrics and probes.
-    pub admin: SocketAddr,
+    pub management: SocketAddr,
+    /// Names that the listeners of metrics and probes answer to, besides their addresses.
+    pub management_hosts: Vec<Box<str>>,
     /// Probes alone, where wanted.
     pub probes: Option<SocketAddr>,
     /// Services behind the gate.
     pub upstreams: Vec<Upstream>,
-    /// Policy files; none is the default policy.
+    /// Policy files; without any nothing is served.
     pub policy: Vec<PathBuf>,
+    /// Whoever started the process said that it has no policy, and that every active user may do everything.
+    pub any_authenticated: bool,
     /// Secrets that policies may name.
     pub secrets: Vec<SecretSource>,
     /// Who may say who they are.
@@ -252,6 +256,7 @@ impl Config {
         Names::new(self.upstreams.iter().map(|upstream| upstream.name.to_string()))
             .with_http2_only(http2_only.map(|upstream| upstream.name.to_string()))
             .with_secrets(secrets)
+            .with_identity_api(self.accounts.api.then(|| self.accounts.prefix.clone()))
     }
 
     /// Limits and times of client connections, as the network's edge wants them.
@@ -299,10 +304,12 @@ impl Default for Config {
             listen: loopback(8080).into(),
             tls: None,
             proxy_protocol: false,
-            admin: loopback(9090),
+            management: loopback(9090),
+            management_hosts: Vec::new(),
             probes: None,
             upstreams: Vec::new(),
             policy: Vec::new(),
+            any_authenticated: false,
             secrets: Vec::new(),
             identity: Settings::default(),
             accounts: accounts::Accounts::default(),

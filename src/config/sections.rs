@@ -2,7 +2,7 @@
 
 use super::part::{count, durations, only, section, set, tcp_address};
 use super::{Compat, Config, Limits, Timeouts, Wider, accounts, database, identity, mail, redis, secret};
-use crate::address::Url;
+use crate::address::{Server, Url};
 use crate::directory::audit::Target;
 use crate::telemetry::log::Format;
 use crate::telemetry::trace;
@@ -18,7 +18,8 @@ const TOP: Keys<'static> = Keys {
         "listen_mode",
         "tls",
         "proxy_protocol",
-        "admin",
+        "management",
+        "management_hosts",
         "probes",
         "upstreams",
         "policy",
@@ -47,8 +48,13 @@ const TOP: Keys<'static> = Keys {
 /// Reads everything; what is wrong is in `findings`, and the default stands in its place.
 pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     let mut config = Config::default();
-    tree.expect_keys("the configuration", TOP, findings);
-    set(&mut config.admin, address(tree, "admin", findings));
+    renamed(tree, findings);
+    let entries = tree.entries.iter().filter(|entry| entry.key.text != RENAMED).cloned().collect();
+    Map { entries }.expect_keys("the configuration", TOP, findings);
+    set(&mut config.management, address(tree, "management", findings));
+    if let Some(node) = tree.get("management_hosts") {
+        config.management_hosts = management_hosts(node, findings);
+    }
     config.probes = match tree.get("probes") {
         Some(node) if node.is_off() => None,
         _ => address(tree, "probes", findings),
@@ -77,36 +83,29 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
                 .help("write `public_url: https://app.example.com`");
         }
     }
+    config.compat = compat(tree, findings);
+    config.accounts = accounts::Accounts::of(config.compat);
     if let Some(node) = tree.get("identity")
         && let Some(map) = node.expect_map("`identity`", findings)
     {
         let known: Vec<&str> = accounts::KEYS.into_iter().chain(identity::KEYS).collect();
         map.expect_keys("`identity`", Keys { known: &known, not_yet: &[] }, findings);
-        config.accounts = accounts::read(map, base, findings);
+        config.accounts = accounts::read(map, base, config.compat, findings);
         config.identity = identity::read(node, map, base, findings);
+        sessions_begin(map, &config, findings);
     }
     if let Some(node) = tree.get("database") {
         set(&mut config.database, database::read(node, base, findings));
     }
     only(tree, "schema", "postern", &["openwisp"], findings);
-    if let Some(node) = tree.get("compat") {
-        match node.expect_word("`compat`", findings) {
-            Some("openwisp") => {
-                config.compat = Compat::Openwisp;
-                if config.accounts.api && config.accounts.token_key.is_none() {
-                    let message =
-                        "`compat: openwisp` tells a user the same token at each login, and needs a key to keep it";
-                    findings
-                        .error("missing_key", node.span, message)
-                        .help("write `identity: { token: { key: { env: POSTERN_TOKEN_KEY } } }`, or `api: off`");
-                }
-            }
-            Some("none") | None => {}
-            Some(other) => {
-                let message = format!("`compat` must be `none` or `openwisp`, not `{other}`");
-                findings.error("wrong_value", node.span, message);
-            }
-        }
+    if let Some(node) = tree.get("compat").filter(|_| config.compat == Compat::Openwisp)
+        && config.accounts.api
+        && config.accounts.token_key.is_none()
+    {
+        let message = "`compat: openwisp` tells a user the same token at each login, and needs a key to keep it";
+        findings
+            .error("missing_key", node.span, message)
+            .help("write `identity: { token: { key: { env: POSTERN_TOKEN_KEY } } }`, or `api: off`");
     }
     if let Some(node) = tree.get("redis") {
         config.redis = redis::read(node, base, findings);
@@ -150,6 +149,54 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     config
 }
 
+/// Sessions begin where people log in, which must be served; or by a link.
+fn sessions_begin(map: &Map, config: &Config, findings: &mut Findings) {
+    if let Some(node) = map.get("session").filter(|_| config.identity.session.is_some())
+        && map.get("api").is_none()
+        && config.identity.sesame.is_none()
+    {
+        let message = "nobody can begin a session: the login page is part of the identity API, which is off";
+        findings.warning("no_login", node.span, message).help("write `api: token`; or `api: off`, where that is meant");
+    }
+}
+
+fn compat(tree: &Map, findings: &mut Findings) -> Compat {
+    let words = [("none", Compat::None), ("openwisp", Compat::Openwisp)];
+    let said = tree.get("compat").and_then(|node| node.expect_one_of("`compat`", &words, findings));
+    said.unwrap_or_default()
+}
+
+/// What `management` was called before.
+const RENAMED: &str = "admin";
+
+/// What had another name before, and now says so.
+fn renamed(tree: &Map, findings: &mut Findings) {
+    if let Some(entry) = tree.entries.iter().find(|entry| entry.key.text == RENAMED) {
+        findings
+            .error("renamed_key", entry.key.span, "`admin` is `management` now: the address of metrics and probes")
+            .help("write `management: 127.0.0.1:9090`; as a variable, `POSTERN__MANAGEMENT`");
+    }
+}
+
+/// Names and addresses, without ports: whatever port somebody goes through is theirs to know.
+fn management_hosts(node: &Node, findings: &mut Findings) -> Vec<Box<str>> {
+    let mut hosts = Vec::new();
+    for (text, span) in node.expect_strs("`management_hosts`", findings).unwrap_or_default() {
+        let bare = if text.parse::<std::net::Ipv6Addr>().is_ok() { format!("[{text}]") } else { text.to_owned() };
+        match Server::parse(&bare) {
+            Ok(Server { host, port: None }) => hosts.push(host.into()),
+            Ok(Server { host, .. }) => {
+                let message = "`management_hosts` are names and addresses without a port: all ports are meant";
+                findings.error("wrong_value", span, message).help(format!("write `{host}`"));
+            }
+            Err(error) => {
+                findings.error("wrong_value", span, format!("`{text}` is no host: {error}"));
+            }
+        }
+    }
+    hosts
+}
+
 fn address(tree: &Map, key: &str, findings: &mut Findings) -> Option<SocketAddr> {
     tcp_address(key, tree.get(key)?, findings)
 }
@@ -158,10 +205,6 @@ fn networks(node: &Node, findings: &mut Findings) -> Vec<IpNet> {
     let mut networks = Vec::new();
     for (text, span) in node.expect_strs("`trusted_proxies`", findings).unwrap_or_default() {
         match text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
-            Ok(network) if network.prefix_len() == 0 => {
-                let message = format!("`trusted_proxies: {text}` would believe everybody's headers");
-                findings.error("wrong_value", span, message).help("name the networks that your proxies are in");
-            }
             Ok(network) => networks.push(network),
             Err(_) => {
                 let message = format!("`{text}` is not a network");
@@ -169,7 +212,28 @@ fn networks(node: &Node, findings: &mut Findings) -> Vec<IpNet> {
             }
         }
     }
+    if is_everybody(&networks) {
+        let message = "`trusted_proxies` would believe everybody's headers: these networks are the whole world";
+        findings.error("wrong_value", node.span, message).help("name the networks that your proxies are in");
+    } else if let Some(wide) = IpNet::aggregate(&networks).iter().find(|network| match network {
+        IpNet::V4(network) => network.prefix_len() < 8,
+        IpNet::V6(network) => network.prefix_len() < 16,
+    }) {
+        let message = format!("`trusted_proxies` believes all of {wide}, which is more than anybody's network");
+        findings.warning("wide_trust", node.span, message).help("name the networks that your proxies are in");
+    }
     networks
+}
+
+/// Whether the networks are the whole world together, as `0.0.0.0/1` and `128.0.0.0/1` are: all addresses that a client can have,
+/// of IPv4, of IPv6, or of IPv4 as IPv6 writes it.
+fn is_everybody(networks: &[IpNet]) -> bool {
+    // From these nobody comes (RFC 6890).
+    let nobody = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3"].iter().filter_map(|network| network.parse().ok());
+    let all: Vec<IpNet> = networks.iter().copied().chain(nobody).collect();
+    let worlds: Vec<IpNet> =
+        ["0.0.0.0/0", "2000::/3", "::ffff:0.0.0.0/96"].iter().filter_map(|network| network.parse().ok()).collect();
+    IpNet::aggregate(&all).iter().any(|network| worlds.iter().any(|world| network.contains(world)))
 }
 
 fn cache(tree: &Map, config: &mut Config, findings: &mut Findings) {

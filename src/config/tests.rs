@@ -25,15 +25,15 @@ fn load(
 
 #[test]
 fn the_environment_wins_over_the_file_and_flags_over_both() {
-    let text = "listen: 127.0.0.1:1\nadmin: 127.0.0.1:2\ncache:\n  max_staleness: 9s\n";
+    let text = "listen: 127.0.0.1:1\nmanagement: 127.0.0.1:2\ncache:\n  max_staleness: 9s\n";
     let environment = [
-        ("POSTERN__ADMIN", "127.0.0.1:20"),
+        ("POSTERN__MANAGEMENT", "127.0.0.1:20"),
         ("POSTERN__LISTEN", "127.0.0.1:10"),
         ("POSTERN__CACHE__MAX_STALENESS", "7s"),
     ];
     let config = load(text, &environment, &[("--listen", "listen", "127.0.0.1:100")]).unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:100");
-    assert_eq!(config.admin.port(), 20);
+    assert_eq!(config.management.port(), 20);
     assert_eq!(config.max_staleness, Duration::from_secs(7));
 }
 
@@ -172,7 +172,20 @@ fn names_that_an_issuer_gives_are_told_from_the_directory_s() {
 
 #[test]
 fn nobody_trusts_the_whole_world() {
-    assert!(load("trusted_proxies: [0.0.0.0/0]", &[], &[]).unwrap_err().contains("everybody"));
+    for world in [
+        "0.0.0.0/0",
+        "::/0",
+        "0.0.0.0/1, 128.0.0.0/1",
+        "128.0.0.0/2, 10.0.0.0/8, 192.0.0.0/2, 0.0.0.0/1",
+        "\"::/1\", 10.0.0.0/8, \"8000::/1\"",
+        "0.0.0.0/1, 128.0.0.0/1, 128.0.0.0/1",
+        "1.0.0.0/8, 2.0.0.0/7, 4.0.0.0/6, 8.0.0.0/5, 16.0.0.0/4, 32.0.0.0/3, 64.0.0.0/2, 128.0.0.0/2, 192.0.0.0/3",
+        "\"2000::/3\"",
+        "\"::ffff:0:0/96\"",
+    ] {
+        assert!(load(&format!("trusted_proxies: [{world}]"), &[], &[]).unwrap_err().contains("everybody"), "{world}");
+    }
+    assert!(load("trusted_proxies: [0.0.0.0/1, \"8000::/1\"]", &[], &[]).is_ok());
     assert_eq!(load("trusted_proxies: [10.0.0.0/8, 127.0.0.1]", &[], &[]).unwrap().trusted_proxies.len(), 2);
 }
 
@@ -190,7 +203,7 @@ fn a_port_that_is_none_is_refused_with_its_place_wherever_a_server_is_named() {
         "public_url: \"https://a:PORT\"",
         "identity: { jwt: [{ issuer: a, audience: any, jwks: \"https://id:PORT/keys\" }] }",
         "listen: \"127.0.0.1:PORT\"",
-        "admin: \"[::1]:PORT\"",
+        "management: \"[::1]:PORT\"",
         "probes: \"0.0.0.0:PORT\"",
     ];
     for setting in settings {
@@ -200,5 +213,25 @@ fn a_port_that_is_none_is_refused_with_its_place_wherever_a_server_is_named() {
             assert!(said.contains("postern.yaml:1:") && said.contains("error["), "{setting} `{port}`: {said}");
         }
         load(&setting.replace("PORT", "8000"), &[], &[]).unwrap();
+    }
+}
+
+#[test]
+fn the_old_name_of_the_management_listener_says_the_new_one() {
+    let said = load("admin: 127.0.0.1:9090\n", &[], &[]).unwrap_err();
+    assert!(said.contains(":1:1: error[renamed_key]") && said.contains("`management`"), "{said}");
+    assert_eq!(said.matches("error[").count(), 1, "{said}");
+    let said = load("", &[("POSTERN__ADMIN", "127.0.0.1:9090")], &[]).unwrap_err();
+    assert!(said.contains("POSTERN__ADMIN: error[renamed_key]"), "{said}");
+}
+
+#[test]
+fn hosts_of_the_management_listener_are_names_and_addresses() {
+    let hosts = load("management_hosts: [metrics.example.com, 10.0.0.1, \"::1\", \"[::2]\"]", &[], &[])
+        .unwrap()
+        .management_hosts;
+    assert_eq!(hosts, ["metrics.example.com".into(), "10.0.0.1".into(), "::1".into(), Box::<str>::from("::2")]);
+    for wrong in ["a:9090", "\"*\"", "http://a", "\"\""] {
+        assert!(load(&format!("management_hosts: [{wrong}]"), &[], &[]).is_err(), "{wrong}");
     }
 }

@@ -78,7 +78,7 @@ fn rewritten<'p>(
     let hit = match policy.find_of_upstream(view.host, &decoded, first.route.upstream) {
         Some(found) => Some(ruled(found, view)?),
         // No rule can be written for what is postern's own, so none can be missing.
-        None if rewrite.allows_unmatched && !Policy::is_reserved(&decoded) => None,
+        None if rewrite.allows_unmatched && !policy.is_reserved(&decoded) => None,
         None => return Err(Denial::new(Reason::NoRoute).at(first.route.index).with_hint(UNMATCHED)),
     };
     Ok(Rewritten { raw: raw.into(), decoded, hit })

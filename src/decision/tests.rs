@@ -103,11 +103,20 @@ fn verdict(policy: &Policy, world: &World, caller: Option<&Arc<Snapshot>>, reque
 
 #[test]
 fn the_identity_api_s_place_is_nobody_else_s() {
-    let policy = crate::policy::load(&[("f", "version: 1\nroutes: { /**: public }\n")], None).unwrap();
-    for (path, found) in
-        [("/api/v1/users/", false), ("/api/v1/users/token/", false), ("/api/v1/users", true), ("/x", true)]
-    {
-        assert_eq!(policy.find("", path).is_some(), found, "{path}");
+    let load = |prefix: Option<&str>| {
+        let names = Names::new(["a"]).with_identity_api(prefix.map(Box::from));
+        crate::policy::load(&[("f", "version: 1\nroutes: { /**: public }\n")], Some(&names)).unwrap()
+    };
+    let paths = ["/api/v1/users/", "/api/v1/users/token/", "/api/v1/users", "/auth/token/", "/x"];
+    for (prefix, found) in [
+        (Some("/api/v1/users/"), [false, false, true, true, true]),
+        (Some("/auth/"), [true, true, true, false, true]),
+        (None, [true; 5]),
+    ] {
+        let policy = load(prefix);
+        assert_eq!(paths.map(|path| policy.find("", path).is_some()), found, "{prefix:?}");
+        let lints: Vec<_> = policy.warnings().list().iter().filter(|f| f.code == "covers_identity_api").collect();
+        assert_eq!(lints.len(), usize::from(prefix.is_some()), "{prefix:?}");
     }
 }
 

@@ -14,7 +14,7 @@ use crate::identity::session;
 use crate::identity::{self, Credential, Presented, Wanted};
 use crate::limit::{Key, Quota, Verdict};
 use crate::membership::{Kind, Lookup};
-use crate::policy::{RESERVED, Scheme, Schemes};
+use crate::policy::{Scheme, Schemes};
 use crate::target::{Target, query};
 use http::HeaderValue;
 use http::Request;
@@ -219,7 +219,7 @@ pub fn judge<'w, B>(
     }
     let found = find(policy, &view);
     // A path under it has no route, so nothing else is ever asked this.
-    if found.is_err() && worker.shared.api.is_some() && raw.starts_with(RESERVED) {
+    if found.is_err() && worker.shared.api.is_some() && policy.is_reserved(raw) {
         return Err(Stop::Identity);
     }
     noted.route = found.as_ref().map_or_else(|denial| denial.route, |matched| Some(matched.route().index));

@@ -30,7 +30,7 @@ pub struct Shared {
     pub identity: Arc<Identity>,
     /// Whose forwarded headers are believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// What postern answers itself under [`crate::policy::RESERVED`].
+    /// What postern answers itself, under the prefix of its identity API.
     pub api: Option<api::Service>,
     /// What paths begin with that it answers besides.
     pub pages: &'static [&'static str],

@@ -9,6 +9,7 @@ const LINTS: [&str; 14] = [
     "optional_alone",
     "shadowed",
     "unused_level",
+    "covers_identity_api",
     "public_write",
     "write_without_org",
     "wider_than_parent",

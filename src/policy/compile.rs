@@ -33,6 +33,7 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
         routes: Vec::new(),
         places: Vec::new(),
         hosts: Vec::new(),
+        reserved: names.and_then(Names::identity_api),
     };
     for file in files {
         compiler.file(file);
@@ -43,7 +44,8 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
             let named = names.zip(upstreams.names.get(upstream));
             named.is_some_and(|(names, upstream)| names.is_http2_only(upstream))
         };
-        lint::lint(files, &routes, &table, http2_only, findings);
+        let reserved = names.and_then(Names::identity_api);
+        lint::lint(files, &routes, &table, http2_only, reserved, findings);
     }
     let rules = || routes.iter().flat_map(|route: &Route| route.rules());
     let injected = rules().flat_map(|rule| rule.inject.iter()).map(|inject| inject.name.as_str());
@@ -63,6 +65,7 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
         hosts: hosts.into(),
         warnings: Findings::new(),
         fingerprint: Box::default(),
+        reserved: names.and_then(Names::identity_api).map(Box::from),
     }
 }
 
@@ -76,6 +79,8 @@ struct Compiler<'a> {
     places: Vec<Span>,
     /// Those of each file.
     hosts: Vec<Arc<[HostPattern]>>,
+    /// The prefix of the identity API.
+    reserved: Option<&'a str>,
 }
 
 /// What of a route holds for all its rules.
@@ -130,10 +135,10 @@ impl Compiler<'_> {
         let either = route.options.trailing_slash.or(file.defaults.trailing_slash) == Some(TrailingSlash::Either);
         let variants = [Some(pattern.segments.to_vec()), either.then(|| slashed(pattern)).flatten()];
         for segments in variants.into_iter().flatten() {
-            if is_reserved(&segments, pattern.rest) {
+            if let Some(prefix) = self.reserved.filter(|prefix| lies_under(&segments, pattern.rest, prefix)) {
                 self.findings
-                    .error("reserved_path", *span, "`/api/v1/users/` is postern's own identity API")
-                    .help("no route can stand under it; `identity.api` in postern.yaml says what is served there");
+                    .error("reserved_path", *span, format!("`{prefix}` is postern's own identity API"))
+                    .help("no route can stand under it; `identity: { prefix: … }` in postern.yaml moves it, `api: off` turns it off");
             }
             for table in tables {
                 if let Err(conflict) = self.table.insert(*table, &segments, pattern.rest, number) {
@@ -368,8 +373,9 @@ fn slashed(pattern: &Pattern) -> Option<Vec<Segment>> {
     }
 }
 
-/// Whether a pattern lies under `/api/v1/users/`.
-fn is_reserved(segments: &[Segment], rest: bool) -> bool {
-    let is = |at: usize, text: &str| matches!(segments.get(at), Some(Segment::Literal(t)) if **t == *text);
-    is(0, "api") && is(1, "v1") && is(2, "users") && (rest || segments.len() > 3)
+/// Whether all that a pattern matches lies under a prefix, which ends with a slash.
+fn lies_under(segments: &[Segment], rest: bool, prefix: &str) -> bool {
+    let steps: Vec<&str> = prefix.trim_matches('/').split('/').collect();
+    let is = |(segment, step): (&Segment, &&str)| matches!(segment, Segment::Literal(text) if **text == **step);
+    segments.len() >= steps.len() && segments.iter().zip(&steps).all(is) && (rest || segments.len() > steps.len())
 }

@@ -189,6 +189,8 @@ pub(super) fn compile(
     let above = [route, defaults].into_iter().find_map(|o| o.throttle.as_ref()).map(|throttle| (throttle, None));
     if let Some((Spanned { value, .. }, methods)) = of_rule.or(above)
         && place.access != Access::Deny
+        // One from above counts where it could be written: `by: user` no public rule, which knows nobody.
+        && place.can_count(value.by)
     {
         // A throttle above the rules is one limit for all of them; a rule's own is its own.
         further.throttle = value.at((rule.hosts, rule.pattern, methods));

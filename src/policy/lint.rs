@@ -11,12 +11,13 @@ use http::Method;
 use std::collections::HashMap;
 
 /// Looks at all routes, which stand in the order of the files, and then drops what is allowed. `http2_only`: whether the
-/// upstream of this number speaks HTTP/2 and nothing else.
+/// upstream of this number speaks HTTP/2 and nothing else; `identity_api`: the prefix under which postern answers itself.
 pub(super) fn lint(
     files: &[File],
     routes: &[Route],
     table: &Table,
     http2_only: impl Fn(usize) -> bool,
+    identity_api: Option<&str>,
     findings: &mut Findings,
 ) {
     let covered = table.covered();
@@ -34,6 +35,9 @@ pub(super) fn lint(
             }
             parents.check(raw, route, routes, findings);
             rewrite(raw, route, routes, findings);
+            if let Some(prefix) = identity_api {
+                reaches_over(raw, route, prefix, findings);
+            }
             if http2_only(route.upstream) {
                 websocket(raw, route, findings);
             }
@@ -127,6 +131,26 @@ fn unslashed(segments: &[Segment]) -> &[Segment] {
     match segments {
         [rest @ .., Segment::Literal(last)] if last.is_empty() => rest,
         all => all,
+    }
+}
+
+/// A pattern that matches paths of the identity API, which it never decides on.
+fn reaches_over(raw: &RawRoute, route: &Route, prefix: &str, findings: &mut Findings) {
+    let shape = route.shape();
+    let steps: Vec<&str> = prefix.trim_matches('/').split('/').collect();
+    let fits = |(segment, step): (&Segment, &&str)| match segment {
+        Segment::Literal(text) => **text == **step,
+        Segment::Variable { kind, .. } => kind.matches(step),
+    };
+    let is_long = shape.rest || shape.segments.len() > steps.len();
+    if is_long && shape.segments.iter().zip(&steps).all(fits) {
+        let pattern = &route.pattern;
+        let message = format!(
+            "`{pattern}` does not count under `{prefix}`, where postern answers itself: its identity API is on"
+        );
+        findings.warning("covers_identity_api", raw.pattern.span, message).help(
+            "`identity: { prefix: … }` in postern.yaml moves it, `api: off` turns it off; or `allow_lint` says that it is known",
+        );
     }
 }
 

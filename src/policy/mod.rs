@@ -68,6 +68,7 @@ pub struct Names {
     upstreams: Vec<String>,
     http2_only: Vec<String>,
     secrets: Vec<String>,
+    reserved: Option<Box<str>>,
 }
 
 impl Names {
@@ -88,6 +89,18 @@ impl Names {
         Self { http2_only: names.into_iter().map(Into::into).collect(), ..self }
     }
 
+    /// The same, with the prefix under which postern answers itself: `/api/v1/users/`.
+    #[must_use]
+    pub fn with_identity_api(self, prefix: Option<Box<str>>) -> Self {
+        Self { reserved: prefix, ..self }
+    }
+
+    /// The prefix under which postern answers itself, where it does.
+    #[must_use]
+    pub fn identity_api(&self) -> Option<&str> {
+        self.reserved.as_deref()
+    }
+
     /// Whether an upstream speaks HTTP/2 and nothing else.
     #[must_use]
     pub fn is_http2_only(&self, upstream: &str) -> bool {
@@ -105,9 +118,6 @@ impl Names {
     }
 }
 
-/// Where the identity API is: reserved, whether it is served or not.
-pub const RESERVED: &str = "/api/v1/users/";
-
 /// All policy files together, checked.
 #[derive(Debug)]
 pub struct Policy {
@@ -121,6 +131,7 @@ pub struct Policy {
     hosts: Box<[Arc<[HostPattern]>]>,
     warnings: Findings,
     fingerprint: Box<str>,
+    reserved: Option<Box<str>>,
 }
 
 /// A route that was found, and what its variables matched.
@@ -182,25 +193,33 @@ impl Policy {
     }
 
     fn find_among(&self, host: &str, path: &str, counts: impl Fn(usize) -> bool) -> Option<Found<'_>> {
-        if Self::is_reserved(path) {
+        // No pattern can stand there, and none reaches in from above: what is there is postern's own to answer.
+        if self.is_reserved(path) {
             return None;
         }
         let table::Found { route, path, host } = self.table.find(host, path, counts)?;
         Some(Found { route: self.routes.get(route)?, path, host })
     }
 
-    /// No pattern can stand there, and none reaches in from above: what is there is postern's own to answer.
-    pub(crate) fn is_reserved(path: &str) -> bool {
-        path.starts_with(RESERVED)
-    }
-
     /// Every route that matches a canonical host and a decoded path, the one that [`Policy::find`] takes first. For tools.
     #[must_use]
     pub fn matching(&self, host: &str, path: &str) -> Vec<&Route> {
-        if Self::is_reserved(path) {
+        if self.is_reserved(path) {
             return Vec::new();
         }
         self.table.all(host, path).into_iter().filter_map(|route| self.routes.get(route)).collect()
+    }
+
+    /// Whether a path is the identity API's.
+    #[must_use]
+    pub fn is_reserved(&self, path: &str) -> bool {
+        self.reserved.as_deref().is_some_and(|prefix| path.starts_with(prefix))
+    }
+
+    /// The prefix of the identity API, where it is served.
+    #[must_use]
+    pub fn identity_api(&self) -> Option<&str> {
+        self.reserved.as_deref()
     }
 
     /// All routes, in the order of the files; each stands at its [`Route::index`].

@@ -3,7 +3,7 @@
 use super::{LINES, Reloadable, Status, Swap, Trouble};
 use crate::config::{self, Config, Wider};
 use crate::gateway::{InForce, Live};
-use crate::policy::{self, Policy};
+use crate::policy::{self, Names, Policy};
 use crate::secret::SecretError;
 use crate::tools::matrix::{Comparison, Difference, compare};
 use crate::upstream::tls::TlsError;
@@ -14,8 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
-/// The policy where none is configured.
-const DEFAULT_POLICY: &str = "routes:\n  /**: authenticated\n";
+/// What to do where there is no policy: the smallest one, which opens everything to every user, must be somebody's word.
+pub const SMALLEST: &str = "the smallest one is two lines, in a file that `policy` of postern.yaml or --policy names:\n\n  \
+     version: 1\n  routes: { /**: authenticated }\n\n--any-authenticated says the same without a file";
 
 /// Why a policy cannot be put in force.
 #[derive(Debug, Error)]
@@ -28,6 +29,9 @@ pub enum PolicyError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Nobody has said who may do what.
+    #[error("there is no policy: nothing says who may do what")]
+    None,
     /// There are mistakes in it.
     #[error("the policy has errors")]
     Findings(Findings),
@@ -50,11 +54,11 @@ pub enum PolicyError {
 /// # Errors
 /// See [`PolicyError`].
 pub fn load_policy(config: &Config) -> Result<Policy, PolicyError> {
-    compile(config, &texts(config)?)
+    compile(config, &texts(config)?, &config.names())
 }
 
-fn compile(config: &Config, texts: &[(String, String)]) -> Result<Policy, PolicyError> {
-    let policy = policy::load(texts, Some(&config.names())).map_err(PolicyError::Findings)?;
+fn compile(config: &Config, texts: &[(String, String)], names: &Names) -> Result<Policy, PolicyError> {
+    let policy = policy::load(texts, Some(names)).map_err(PolicyError::Findings)?;
     config::fill(&config.secrets, &policy)?;
     Ok(policy)
 }
@@ -67,9 +71,13 @@ fn texts(config: &Config) -> Result<Vec<(String, String)>, PolicyError> {
         texts.push(read(path).map_err(|source| PolicyError::Unreadable { path: path.clone(), source })?);
     }
     if texts.is_empty() {
-        // Behind the schemes that are served.
-        let text = format!("version: 1\nauthenticate: {}\n{DEFAULT_POLICY}", config.identity.schemes());
-        texts.push(("(default policy)".to_owned(), text));
+        if !config.any_authenticated {
+            return Err(PolicyError::None);
+        }
+        // By every scheme that is served.
+        let schemes = config.identity.schemes();
+        let text = format!("version: 1\nauthenticate: {schemes}\nroutes: {{ /**: authenticated }}\n");
+        texts.push(("--any-authenticated".to_owned(), text));
     }
     Ok(texts)
 }
@@ -169,7 +177,9 @@ impl Reloadable for Policies {
         if self.is_in_force(&now, config, &texts)? {
             return Ok(None);
         }
-        let next = compile(config, &texts)?;
+        // The identity API stays where it was at the start, and so does what no route can be under.
+        let names = config.names().with_identity_api(now.policy.identity_api().map(Box::from));
+        let next = compile(config, &texts, &names)?;
         let upstreams = resolve(&next, &config.upstreams)?;
         let comparison = self.judge(&now, &next, &upstreams)?;
         let destinations = self.destinations.open_blocking(&upstreams).map_err(PolicyError::from)?;

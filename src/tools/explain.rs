@@ -3,7 +3,7 @@
 use super::ask::Request;
 use crate::decision::{CredentialNeed, Denial, OrgKey, Permit, Reading, Says, Stage, Told, Trace, trace};
 use crate::facts::{Organization, Snapshot};
-use crate::policy::{Access, HostPattern, InjectValue, Kind, Policy, RESERVED, Route, Segment};
+use crate::policy::{Access, HostPattern, InjectValue, Kind, Policy, Route, Segment};
 use serde_json::{Value as Json, json};
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -254,8 +254,8 @@ fn route(policy: &Policy, view: &crate::decision::RequestView<'_>, trace: &Trace
     let mut matching = policy.matching(view.host, path).into_iter();
     let Some(route) = matching.next() else {
         let step = Step::new("route", Mark::No, "no route matches");
-        if path.starts_with(RESERVED) {
-            return step.note(format!("`{RESERVED}` is postern's own identity API, and no route reaches into it"));
+        if let Some(prefix) = policy.identity_api().filter(|_| policy.is_reserved(path)) {
+            return step.note(format!("`{prefix}` is postern's own identity API, and no route reaches into it"));
         }
         let other = match path.strip_suffix('/') {
             Some(without) => without.to_owned(),

@@ -185,8 +185,17 @@ impl Node {
 
     /// A rate: `20/day`, `5/m`, or `none`. Of the period only the first letter counts.
     pub fn expect_rate(&self, what: &str, findings: &mut Findings) -> Option<Rate> {
+        self.rate(what, rate, findings)
+    }
+
+    /// The same as Django REST framework reads it: of the period the first letter counts alone, so that `5/month` is five a minute.
+    pub fn expect_drf_rate(&self, what: &str, findings: &mut Findings) -> Option<Rate> {
+        self.rate(what, drf_rate, findings)
+    }
+
+    fn rate(&self, what: &str, read: impl Fn(&str) -> Option<Rate>, findings: &mut Findings) -> Option<Rate> {
         let scalar = self.expect_scalar(what, "a rate", findings)?;
-        let read = rate(&scalar.text);
+        let read = read(&scalar.text);
         if read.is_none() {
             findings.error("wrong_value", self.span, format!("{what} must be a rate, not `{}`", scalar.text)).help(
                 "write a number from 1 on and a period: `5/second`, `100/minute`, `30/hour`, `20/day`; or `none`",
@@ -373,16 +382,30 @@ fn size(text: &str) -> Option<u64> {
 }
 
 fn rate(text: &str) -> Option<Rate> {
+    each(text, |period| match period {
+        "s" | "sec" | "second" => Some(1),
+        "m" | "min" | "minute" => Some(60),
+        "h" | "hour" => Some(3600),
+        "d" | "day" => Some(86400),
+        _ => None,
+    })
+}
+
+fn drf_rate(text: &str) -> Option<Rate> {
+    each(text, |period| match period.chars().next()? {
+        's' => Some(1),
+        'm' => Some(60),
+        'h' => Some(3600),
+        'd' => Some(86400),
+        _ => None,
+    })
+}
+
+fn each(text: &str, seconds: impl Fn(&str) -> Option<u64>) -> Option<Rate> {
     if text == "none" {
         return Some(Rate::Off);
     }
     let (count, period) = text.split_once('/')?;
-    let seconds = match period.chars().next()? {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => 86400,
-        _ => return None,
-    };
-    Some(Rate::Each { count: count.parse().ok()?, period: Duration::from_secs(seconds) })
+    let count = Some(count).filter(|count| count.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()?;
+    Some(Rate::Each { count, period: Duration::from_secs(seconds(period)?) })
 }

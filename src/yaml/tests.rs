@@ -104,6 +104,14 @@ fn typed_readers_read_and_say_what_they_wanted() {
     assert_eq!(read("5").expect_duration("t", &mut f), None);
     assert_eq!(read("99999999999999999999s").expect_duration("t", &mut f), None);
     assert_eq!(read("1MB").expect_size("s", &mut f), None);
+    for period in ["month", "millisecond", "hours", "decade", "", "M"] {
+        assert_eq!(read(&format!("5/{period}")).expect_rate("r", &mut f), None, "{period}");
+    }
+    for period in ["m", "min", "minute"] {
+        assert_eq!(read(&format!("5/{period}")).expect_rate("r", &mut f), Some(each), "{period}");
+    }
+    assert_eq!(read("5/month").expect_drf_rate("r", &mut f), Some(each), "as Django REST framework reads it");
+    assert_eq!(read("+5/m").expect_rate("r", &mut f), None);
     assert_eq!(read("0/m").expect_rate("r", &mut f), None);
     assert_eq!(read("yes").expect_bool("b", &mut f), None);
     assert_eq!(read("10").expect_u64("n", 1..=9, &mut f), None);

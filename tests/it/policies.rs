@@ -1,6 +1,6 @@
 //! One mistake each: `tests/policies/NAME/*.yaml` are checked together and must give `expected.txt`, word for word.
 //!
-//! `upstreams.txt` and `secrets.txt` beside them list the names that a configuration declares, `http2_only.txt` the upstreams that speak nothing else. `BLESS=1 cargo test --test it` writes what is
+//! `upstreams.txt` and `secrets.txt` beside them list the names that a configuration declares, `http2_only.txt` the upstreams that speak nothing else, `identity_api.txt` the prefix of the identity API. `BLESS=1 cargo test --test it` writes what is
 //! found to the expectations; read the difference before you commit it.
 
 use postern::policy::{Names, load};
@@ -26,7 +26,9 @@ fn found(dir: &Path) -> (String, BTreeSet<&'static str>) {
     let names = fs::read_to_string(dir.join("upstreams.txt")).ok().map(|text| Names::new(text.lines()));
     let secrets = fs::read_to_string(dir.join("secrets.txt")).unwrap_or_default();
     let http2_only = fs::read_to_string(dir.join("http2_only.txt")).unwrap_or_default();
-    let names = names.map(|names| names.with_secrets(secrets.lines()).with_http2_only(http2_only.lines()));
+    let api = fs::read_to_string(dir.join("identity_api.txt")).ok().map(|text| text.trim().into());
+    let names = names
+        .map(|names| names.with_secrets(secrets.lines()).with_http2_only(http2_only.lines()).with_identity_api(api));
     let (verdict, findings) = match load(&files, names.as_ref()) {
         Ok(policy) => ("usable", policy.warnings().clone()),
         Err(findings) => ("refused", findings),

@@ -79,7 +79,7 @@ if [ -n "$key" ]; then
 fi
 cat > postern.yaml <<YAML
 listen: 127.0.0.1:$port
-admin: 127.0.0.1:0
+management: 127.0.0.1:0
 database: sqlite:postern.db
 upstreams: { reference: "$upstream" }
 policy: [routes.yaml]

@@ -25,7 +25,7 @@ const SENT: (&str, &str) = (
 struct Page<'a> {
     style: &'static str,
     problem: &'a str,
-    action: &'static str,
+    action: &'a str,
     csrf: &'a str,
     label: &'a str,
     organizations: bool,
@@ -47,7 +47,7 @@ fn ask(api: &Api, visitor: &Visitor, status: StatusCode, problem: &str) -> Respo
     let page = Page {
         style: page::STYLE,
         problem,
-        action: api.links.forgotten(),
+        action: &api.links.forgotten(),
         csrf: &csrf,
         label: &login::label(api.login.identifiers()),
         organizations: api.login.per_organization(),

@@ -29,13 +29,14 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
     if ![Method::GET, Method::HEAD, Method::POST].contains(&parts.method) {
         return ApiError::Method(parts.method.to_string()).answer(&api, ALLOW);
     }
+    let here = api.links.change();
     let Some(person) = visitor.person(&api, client.0).await else {
-        let back = utf8_percent_encode(api.links.change(), NON_ALPHANUMERIC);
-        return page::go_on(&format!("{LOGIN}?next={back}"), []);
+        let back = utf8_percent_encode(&here, NON_ALPHANUMERIC);
+        return page::go_on(&format!("{}?next={back}", api.links.at(LOGIN)), []);
     };
     let form = Form {
         notice: if person.has_old_password { OLD } else { "" },
-        action: api.links.change(),
+        action: &here,
         next: &next,
         username: person.username(),
         old: true,
@@ -49,7 +50,8 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
         Err(error) => return error.answer(&api, ALLOW),
     };
     match change(&api, client.0, &visitor, &parts, person.snapshot.user.id, &filled).await {
-        Ok(cookies) => page::go_on(if filled.next.is_empty() { LOGIN } else { &filled.next }, cookies),
+        Ok(cookies) if filled.next.is_empty() => page::go_on(&api.links.at(LOGIN), cookies),
+        Ok(cookies) => page::go_on(&filled.next, cookies),
         Err(problem) => problem.answer(&api, &visitor, Form { next: &filled.next, ..form }),
     }
 }

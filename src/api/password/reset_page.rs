@@ -112,7 +112,7 @@ async fn choose(
 
 /// A page that says something, and leads to the login page where there is one.
 pub(super) fn notice(api: &Api, status: StatusCode, (title, text): (&str, &str)) -> Response {
-    let login = if api.has_pages() { LOGIN } else { "" };
+    let login = if api.has_pages() { &*api.links.at(LOGIN) } else { "" };
     let page = page::answer(status, &Notice { style: page::STYLE, title, text, login }, None);
     let is_busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
     if is_busy { page::with_wait(page, 1, None) } else { page }

@@ -7,7 +7,8 @@ use super::{Failure, serve, store};
 use crate::config::{Config, Database};
 use crate::directory::Store;
 use crate::net::drain::Timing;
-use crate::policy::{self, Names};
+use crate::password::Hasher;
+use crate::policy;
 use crate::server::Listeners;
 use crate::telemetry;
 use crate::upstream::{HostHeader, Upstream};
@@ -42,7 +43,8 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         drain: Timing { lame_duck: Duration::ZERO, limit: Duration::from_secs(5) },
         ..Config::default()
     };
-    config.admin.set_port(0);
+    config.accounts.api = true;
+    config.management.set_port(0);
     let listeners = match args.listen {
         Some(listen) => {
             config.listen = listen.into();
@@ -56,13 +58,14 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     let runtime = serve::control_plane()?;
     let store: Arc<dyn Store> = runtime.block_on(store::open(&config.database))?;
     runtime.block_on(async {
-        let world = World::build(&*store).await?;
+        let passwords = config.accounts.passwords;
+        let world = World::build(&*store, &Hasher::new(passwords.algorithm, passwords.md5)).await?;
         let upstream = echo::start().await?;
         let upstream = Upstream::parse("legacy", &format!("http://{upstream}"), HostHeader::Preserve)?;
         config.upstreams = vec![upstream];
-        let policy = policy::load(&[("routes.yaml", POLICY)], Some(&Names::new(["legacy"])))
+        let policy = policy::load(&[("routes.yaml", POLICY)], Some(&config.names()))
             .map_err(|findings| anyhow::anyhow!("{}", findings.to_lines()))?;
-        let story = world.story(&listeners.data_address()?, listeners.admin_address()?, POLICY);
+        let story = world.story(&listeners.data_address()?, listeners.management_address()?, POLICY);
         std::io::stdout().write_all(story.as_bytes())?;
         serve::serve(config, listeners, policy, store, None, runtime.handle()).await
     })

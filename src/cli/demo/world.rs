@@ -1,16 +1,19 @@
 //! The demo's world: two organizations and their people.
 
+use crate::clock;
 use crate::directory::name::{Slug, Text};
 use crate::directory::token::Token;
 use crate::directory::{
     DirectoryError, NewMembership, NewOrganization, NewToken, NewUser, OrgSelector, Store, UserSelector,
 };
+use crate::password::Hasher;
 use std::net::SocketAddr;
 
 /// Somebody's token.
 pub struct World {
     ann: Token,
     bob: Token,
+    password: String,
 }
 
 impl World {
@@ -18,7 +21,7 @@ impl World {
     ///
     /// # Errors
     /// The store cannot be written.
-    pub async fn build(store: &dyn Store) -> anyhow::Result<Self> {
+    pub async fn build(store: &dyn Store, hasher: &Hasher) -> anyhow::Result<Self> {
         let organization = |name: &str, slug: &str| -> Result<NewOrganization, DirectoryError> {
             Ok(NewOrganization { slug: Some(Slug::new(slug)?), ..NewOrganization::named(name)? })
         };
@@ -26,6 +29,10 @@ impl World {
         store.create_organizations(organizations).await.map_err(|failed| failed.error)?;
         let people = ["ann", "bob", "carl"].into_iter().map(NewUser::named).collect::<Result<Vec<_>, _>>()?;
         store.create_users(people).await.map_err(|failed| failed.error)?;
+        // Made anew each time: whoever reads this source knows none.
+        let password = uuid::Uuid::new_v4().simple().to_string();
+        let ann = UserSelector::Text("ann".to_owned());
+        store.set_password(&ann, Some(hasher.hash(&password)?), clock::today()).await?;
         let member = |user: &str, organization: &str, is_admin| NewMembership {
             user: UserSelector::Text(user.to_owned()),
             organization: OrgSelector::Text(organization.to_owned()),
@@ -47,12 +54,12 @@ impl World {
         }
         let mut tokens = tokens.into_iter();
         let (Some(ann), Some(bob)) = (tokens.next(), tokens.next()) else { anyhow::bail!("no tokens were made") };
-        Ok(Self { ann, bob })
+        Ok(Self { ann, bob, password })
     }
 
     /// What to read and paste. It shows the tokens: they are good for this demo alone, and gone with it.
     pub fn story(&self, data: &crate::net::listen::Address, admin: SocketAddr, policy: &str) -> String {
-        let (ann, bob) = (self.ann.expose(), self.bob.expose());
+        let (ann, bob, password) = (self.ann.expose(), self.bob.expose(), &self.password);
         format!(
             r#"
 postern stands at http://{data} in front of a legacy service that knows nothing of tenants.
@@ -76,6 +83,8 @@ In another terminal:
   curl -i -H "Authorization: Bearer $BOB" -H "X-Postern-Role: owner" -H "X_Postern_Role: owner" http://{data}/api/org/acme/devices
   # 6. what operators see
   curl -s http://{admin}/metrics
+  # 7. the identity API is on here: a token of ann's own, for her password
+  PASSWORD={password}; curl -i -d username=ann -d "password=$PASSWORD" http://{data}/api/v1/users/token/
 
 Below, one line for each request. Ctrl-C ends the demo; nothing of it stays.
 

@@ -14,10 +14,15 @@ pub(super) const TOP: &[Key] = &[
         "Connections of `trusted_proxies` must begin with a PROXY header, version 1 or 2. [false]",
         Flag,
     ),
-    Key("admin", "The address of /metrics, /livez and /readyz. [127.0.0.1:9090]", Text),
+    Key("management", "The address of /metrics, /livez and /readyz. [127.0.0.1:9090]", Text),
+    Key(
+        "management_hosts",
+        "Names and addresses that /metrics answers to, besides the listener's own addresses and localhost. [none]",
+        Texts,
+    ),
     Key("probes", "An address for /livez and /readyz alone, or `off`. [off]", Text),
     Key("upstreams", "Services behind the gate, by the names that policies use.", Named(&Any(UPSTREAM))),
-    Key("policy", "Policy files, together one policy. Without any: `/**: authenticated`, and a warning.", Texts),
+    Key("policy", "Policy files, together one policy. Without any, nothing is served.", Texts),
     Key(
         "secrets",
         "Secrets that policies may send, by name: `inject: { X-Key: { secret: NAME } }`. Read at the start and at each reload.",
@@ -149,9 +154,10 @@ const UPSTREAM_LIMITS: &[Key] = &[
 const IDENTITY: &[Key] = &[
     Key(
         "api",
-        "What of the identity API is served: `token` is what is about logins, tokens and passwords. [token]",
+        "What of the identity API is served: `token` is what is about logins, tokens and passwords. [off]",
         Words(&["off", "token"]),
     ),
+    Key("prefix", "Where the identity API is; not with `compat: openwisp`. [/api/v1/users/]", Text),
     Key("login", "How people name themselves.", Map(LOGIN, 0)),
     Key("token", "Tokens of logins.", Map(TOKEN, 0)),
     Key("passwords", "How passwords are hashed.", Map(PASSWORDS, 0)),
@@ -185,10 +191,14 @@ const LOGIN: &[Key] = &[
 ];
 
 const TOKEN: &[Key] = &[
-    Key("throttle", "Requests of one client address; `none` turns limits off. [20/day]", Rate),
+    Key(
+        "throttle",
+        "Requests of one client address; `none` turns limits off. [10/minute; 20/day with `compat: openwisp`]",
+        Rate,
+    ),
     Key(
         "lifetime",
-        "How long a token of a login is good: `12h`, `30d`, or `never`. [never]",
+        "How long a token of a login is good: `12h`, `30d`, or `never`. [30d; never with `compat: openwisp`]",
         Any(&[Words(&["never"]), Time]),
     ),
     Key("key", "Encrypts tokens that are told again (`compat: openwisp`); 16 characters or more.", Secret),

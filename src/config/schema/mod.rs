@@ -78,7 +78,9 @@ impl Shape {
             Self::Size => json!({
                 "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB)$" }],
             }),
-            Self::Rate => json!({ "type": "string", "pattern": "^(none|[0-9]+/[smhd].*)$" }),
+            Self::Rate => {
+                json!({ "type": "string", "pattern": "^(none|[0-9]+/(s|sec|second|m|min|minute|h|hour|d|day))$" })
+            }
             Self::Mode => json!({ "type": ["integer", "string"], "pattern": "^[0-7]{3,4}$" }),
             Self::Words(words) => json!({ "enum": words }),
             Self::SomeOf(words) => texts(json!({ "enum": words })),

@@ -1,7 +1,7 @@
 //! What a person reads, word for word, and what a machine reads.
 
 use super::Explanation;
-use crate::policy::load;
+use crate::policy::{Names, load};
 use crate::tools::ask::Request;
 use crate::tools::suite::read_world;
 use crate::yaml::Findings;
@@ -27,7 +27,8 @@ const GIVEN: &str = "given:
 ";
 
 fn told<T>(user: &str, line: &str, headers: &[(&str, &str)], look: impl FnOnce(&Explanation<'_>) -> T) -> T {
-    let policy = load(&[("routes.yaml", POLICY)], None).unwrap_or_else(|f| panic!("{}", f.to_lines()));
+    let names = Names::new(["legacy"]).with_identity_api(Some("/api/v1/users/".into()));
+    let policy = load(&[("routes.yaml", POLICY)], Some(&names)).unwrap_or_else(|f| panic!("{}", f.to_lines()));
     let mut findings = Findings::new();
     let id = findings.add_source("world.yaml", GIVEN);
     let world = read_world(id, &mut findings).unwrap();

@@ -129,6 +129,8 @@ pub struct Matrix<'p> {
     pub rows: Vec<Row<'p>>,
     /// Routes that no request could be found for: more specific ones take them all.
     pub unreachable: Vec<&'p Route>,
+    /// The prefix under which postern answers itself, and no route counts.
+    pub identity_api: Option<&'p str>,
 }
 
 impl<'p> Matrix<'p> {
@@ -136,7 +138,7 @@ impl<'p> Matrix<'p> {
     #[must_use]
     pub fn of(policy: &'p Policy) -> Self {
         let mut cast = Cast::default();
-        let mut matrix = Self { rows: Vec::new(), unreachable: Vec::new() };
+        let mut matrix = Self { rows: Vec::new(), unreachable: Vec::new(), identity_api: policy.identity_api() };
         for route in policy.routes() {
             let mut groups: Vec<Group> = Vec::new();
             let mut reached = false;
@@ -223,10 +225,13 @@ impl<'p> Matrix<'p> {
                 route.pattern, route.file, route.line
             );
         }
+        if let Some(prefix) = self.identity_api {
+            let _ = writeln!(out, "{prefix}**: postern's own identity API, open to anybody; no route counts there");
+        }
         out
     }
 
-    /// For machines: `{rows: [{pattern, file, line, methods, cells: [{who, whose, allow, status, code}]}], unreachable}`.
+    /// For machines: `{rows: [{pattern, file, line, methods, cells: [{who, whose, allow, status, code}]}], unreachable, identity_api}`.
     #[must_use]
     pub fn to_json(&self) -> Json {
         let cell = |((who, whose), cell): (&Column, &Option<Verdict>)| {
@@ -251,7 +256,7 @@ impl<'p> Matrix<'p> {
             })
             .collect();
         let unreachable: Vec<&str> = self.unreachable.iter().map(|r| &*r.pattern).collect();
-        json!({ "rows": rows, "unreachable": unreachable })
+        json!({ "rows": rows, "unreachable": unreachable, "identity_api": self.identity_api })
     }
 }
 

@@ -150,7 +150,7 @@ fn login(gate: &Gate, name: &str, from: &str) -> Answer {
 fn guessed(throttle: &str) -> Gate {
     let mut options = Options::policy(ROUTES);
     options.config = format!(
-        "trusted_proxies: [127.0.0.0/8]\nidentity:\n  login: {{ phone_prefixes: [\"+39\", \"00\"] }}\n  token: {{ throttle: {throttle} }}\n  \
+        "trusted_proxies: [127.0.0.0/8]\nidentity:\n  api: token\n  login: {{ phone_prefixes: [\"+39\", \"00\"] }}\n  token: {{ throttle: {throttle} }}\n  \
          passwords: {{ memory: 64KiB, passes: 1 }}\n"
     );
     let gate = Gate::with(&options);

@@ -4,7 +4,7 @@ use crate::support::{Gate, Options, ROUTES, Raw, Who, World, get, request};
 
 /// Row 93.
 #[test]
-fn the_admin_port_is_not_behind_the_data_port() {
+fn the_management_port_is_not_behind_the_data_port() {
     let gate = Gate::new();
     for target in ["/metrics", "/livez", "/readyz", "/healthz", "/admin/metrics", "/debug/pprof"] {
         let answer = gate.get(Who::uA, target);
@@ -24,7 +24,7 @@ fn the_admin_port_is_not_behind_the_data_port() {
 
 /// Row 93: a probe with a body is a probe.
 #[test]
-fn odd_requests_to_the_admin_port_are_answered_or_refused() {
+fn odd_requests_to_the_management_port_are_answered_or_refused() {
     let gate = Gate::new();
     let ask = |bytes: &str| {
         let mut raw = Raw::connect(gate.postern.admin);

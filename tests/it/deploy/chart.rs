@@ -18,12 +18,16 @@ fn helm(args: &[&str]) -> Result<String, String> {
 /// What the chart renders, as Kubernetes would take it; only the test that says so asks the schemas, which takes a moment.
 fn render(set: &[&str]) -> Result<Vec<Value>, String> {
     let mut args = vec!["template", "shop", CHART, "--namespace", "tenants"];
+    if !set.iter().any(|value| value.starts_with("policy=")) {
+        args.extend(["--set", POLICY]);
+    }
     for value in set {
         args.extend(["--set", value]);
     }
     helm(&args).map(|yaml| parsed(&yaml))
 }
 
+const POLICY: &str = "policy=version: 1\nroutes: { /**: authenticated }";
 const SECRET: &str = "secrets.shop-key.secretName=shop,secrets.shop-key.key=api";
 
 #[test]
@@ -91,6 +95,7 @@ fn values_that_cannot_be_meant_are_refused() {
         ("replicas=2", "one writer"),
         ("config.listen=0.0.0.0:1", "config.listen follows from other values"),
         ("secrets.key.secretName=a", "key"),
+        ("policy=", "policy: say who may do what"),
     ] {
         let error = render(&[set]).expect_err(set);
         assert!(error.contains(told), "{set}: {error}");

@@ -64,11 +64,17 @@ fn the_compose_file_does_what_it_says() {
     assert!(healthy.unwrap().status.success());
 
     let upstream = Upstream::echo();
+    let home = tempfile::TempDir::new().unwrap();
     let places = [
         ("@database/", format!("@127.0.0.1:{}/", server.port())),
         ("http://host.docker.internal:8000", format!("http://{}", upstream.address())),
+        ("/etc/postern/routes.yaml", home.path().join("routes.yaml").display().to_string()),
     ];
-    let home = tempfile::TempDir::new().unwrap();
+    // As the file's head says, what is mounted.
+    assert!(
+        super::list(&service("postern")["volumes"]).any(|volume| volume == "./routes.yaml:/etc/postern/routes.yaml:ro")
+    );
+    std::fs::write(home.path().join("routes.yaml"), "version: 1\nroutes: { /**: authenticated }\n").unwrap();
     let postern = |service: &Value| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_postern"));
         command.args(words(service, &places)).envs(environment(service, &places)).current_dir(home.path());
@@ -88,7 +94,7 @@ fn the_compose_file_does_what_it_says() {
     assert_eq!(gate["deploy"]["replicas"], published, "a port for each replica");
     let start = || {
         let mut command = postern(gate);
-        command.env("POSTERN__LISTEN", "127.0.0.1:0").env("POSTERN__ADMIN", "127.0.0.1:0");
+        command.env("POSTERN__LISTEN", "127.0.0.1:0").env("POSTERN__MANAGEMENT", "127.0.0.1:0");
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         Postern::run(tempfile::TempDir::new().unwrap(), &mut command)
     };

@@ -55,7 +55,7 @@ fn the_product_starts_with_what_the_manifests_mount_and_answers_their_probes() {
         let objects = objects(&read(file));
         let workload = workloads(&objects)[0];
         let upstream = Upstream::echo();
-        let options = Options { policies: Vec::new(), ..Options::policy("") };
+        let options = Options::policy("");
         let home = Postern::prepare(None, &options);
         lay_out(&objects, workload, home.path());
         let probes = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -63,7 +63,7 @@ fn the_product_starts_with_what_the_manifests_mount_and_answers_their_probes() {
         command.env("POSTERN_CONFIG", home.path().join("etc/postern.yaml"));
         for (key, value) in [
             ("LISTEN", "127.0.0.1:0".to_owned()),
-            ("ADMIN", "127.0.0.1:0".to_owned()),
+            ("MANAGEMENT", "127.0.0.1:0".to_owned()),
             ("PROBES", probes.to_string()),
             ("UPSTREAMS__SHOP", format!("http://{}", upstream.address())),
         ] {

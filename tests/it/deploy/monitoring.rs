@@ -54,6 +54,7 @@ fn busy() -> Gate {
     let mut options = Options::policy(ROUTES);
     let address = upstream.address();
     options.upstreams = Some(format!("{{ echo: {{ addresses: [\"http://{address}\"], health: {{ every: 1s }} }} }}"));
+    let options = options.set("identity.api", "token");
     let gate = Gate::before(upstream, &options);
     for _ in 0..3 {
         assert_eq!(gate.get(Who::uA, "/me/x").status, 200);

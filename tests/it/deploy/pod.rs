@@ -143,7 +143,7 @@ pub fn assert_hardened_and_consistent(objects: &[Value], workload: &Value) {
     let probes = config.probes.expect("an address for the kubelet");
     assert_eq!(port("probes"), Some(u64::from(probes.port())));
     assert!(!listen.ip().is_loopback() && !probes.ip().is_loopback(), "{name}: out of everybody's reach");
-    let shown = (!config.admin.ip().is_loopback()).then(|| u64::from(config.admin.port()));
+    let shown = (!config.management.ip().is_loopback()).then(|| u64::from(config.management.port()));
     assert_eq!(port("metrics"), shown, "{name}: metrics are named where they can be reached");
     if shown.is_some() {
         let guarded = objects.iter().filter(|object| object["kind"] == "NetworkPolicy").any(|policy| {

@@ -115,7 +115,7 @@ fn the_example_configuration_is_accepted_and_shows_the_defaults() {
         format!(
             "{:?} {:?} {:?} {:?} {:?} {} {:?} {:?} {:?} {:?}",
             c.listen,
-            c.admin,
+            c.management,
             c.probes,
             c.trusted_proxies,
             c.max_staleness,

@@ -44,7 +44,7 @@ impl Serving {
     fn start(words: &[&str], home: &Path) -> Self {
         let (program, arguments) = words.split_first().unwrap();
         let mut command = command(program, home);
-        command.args(arguments).args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+        command.args(arguments).args(["--listen", "127.0.0.1:0", "--management", "127.0.0.1:0"]);
         let mut process = Started(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
         let mut lines = BufReader::new(process.0.stderr.take().unwrap()).lines();
         let address = |line: &str, key: &str| -> Option<SocketAddr> {
@@ -53,7 +53,7 @@ impl Serving {
         let mut said = Vec::new();
         for line in lines.by_ref() {
             let line = line.unwrap();
-            if let (Some(data), Some(admin)) = (address(&line, " address="), address(&line, " admin=")) {
+            if let (Some(data), Some(admin)) = (address(&line, " address="), address(&line, " management=")) {
                 // Nobody stops reading: a full pipe would stop the process.
                 std::thread::spawn(move || lines.for_each(drop));
                 return Self { _process: process, data, admin };
@@ -153,7 +153,9 @@ fn the_readme_s_first_policy_does_what_the_readme_says() {
 #[test]
 fn the_metrics_of_a_running_process_are_those_of_the_reference() {
     let home = tempfile::tempdir().unwrap();
-    let serving = Serving::start(&["postern", "serve", "--upstream", "http://127.0.0.1:9"], home.path());
+    std::fs::write(home.path().join("postern.yaml"), "identity: { api: token }\n").unwrap();
+    let serving =
+        Serving::start(&["postern", "serve", "--any-authenticated", "--upstream", "http://127.0.0.1:9"], home.path());
     let answer = ask(serving.admin, "GET", "/metrics", "");
     let mut shown: Vec<(String, String)> = answer
         .lines()
@@ -266,7 +268,8 @@ fn at_a_terminal(line: &str, home: &Path, colours: bool, last: &str) -> (Started
 #[test]
 fn at_a_terminal_there_are_colours_for_who_wants_them() {
     let home = tempfile::tempdir().unwrap();
-    let serve = "postern serve --listen 127.0.0.1:0 --admin 127.0.0.1:0 --upstream http://127.0.0.1:9";
+    let serve =
+        "postern serve --any-authenticated --listen 127.0.0.1:0 --management 127.0.0.1:0 --upstream http://127.0.0.1:9";
     for colours in [true, false] {
         let (mut script, shown) = at_a_terminal(serve, home.path(), colours, "serving");
         assert_eq!(shown.contains('\x1b'), colours, "{shown:?}");

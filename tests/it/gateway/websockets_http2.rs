@@ -98,7 +98,7 @@ fn messages_pass_both_ways_beside_other_streams() {
 
 #[test]
 fn what_may_not_become_one_is_refused_and_the_connection_lives() {
-    let gate = gate(echo(), Options::policy(ROUTES));
+    let gate = gate(echo(), Options::policy(ROUTES).set("identity.api", "token"));
     Runtime::new().unwrap().block_on(async {
         let mut send = connect(&gate).await;
         let origin = |origin| [USUAL[0], ("origin", origin)];

@@ -20,7 +20,7 @@ fn peak(postern: &Postern) -> u64 {
 #[test]
 fn five_hundred_at_once_are_answered_and_nobody_else_waits_for_them() {
     let mut options = Options::policy(crate::support::ROUTES);
-    options.config = format!("identity: {{ token: {{ throttle: none }}, {PASSWORDS} }}\n");
+    options.config = format!("identity: {{ api: token, token: {{ throttle: none }}, {PASSWORDS} }}\n");
     let gate = Gate::with(&options);
     let computed = || gate.postern.metric("postern_password_computations");
     // Somebody who is there already.

@@ -7,5 +7,6 @@ mod letters;
 mod old_passwords;
 mod pages;
 mod passwords;
+mod place;
 mod reference;
 mod story;

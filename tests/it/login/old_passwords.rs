@@ -17,7 +17,7 @@ fn gate() -> Gate {
     let mut options = Options::policy(ROUTES);
     let passwords = "passwords: { memory: 64KiB, passes: 1, expire_after: 30, expire_after_staff: 10 }";
     options.config = format!(
-        "public_url: https://app.example\nidentity: {{ session: {{ secure: false }}, {passwords}, token: {{ throttle: none }} }}\n"
+        "public_url: https://app.example\nidentity: {{ api: token, session: {{ secure: false }}, {passwords}, token: {{ throttle: none }} }}\n"
     );
     let gate = Gate::with(&options);
     gate.postern.cli_with(&["user", "create", "lena", "--password-stdin"], "the old one\n");

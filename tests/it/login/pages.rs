@@ -24,7 +24,7 @@ fn gate(identity: &str) -> Gate {
 fn with_passwords(more: &str, identity: &str) -> Gate {
     let mut options = Options::policy(ROUTES);
     let passwords = format!("  passwords: {{ memory: 64KiB, passes: 1{more} }}\n");
-    options.config = format!("identity:\n  session: {{ secure: false }}\n{passwords}{identity}");
+    options.config = format!("identity:\n  api: token\n  session: {{ secure: false }}\n{passwords}{identity}");
     let gate = Gate::with(&options);
     gate.postern.cli_with(&["user", "create", "lena", "--email", "lena@example.org", "--password-stdin"], "s3cret\n");
     gate
@@ -80,8 +80,9 @@ fn over_tls_and_http2_the_cookies_are_this_host_s_alone() {
     let authority = Authority::new();
     let mut options = Options::policy(ROUTES);
     let pair = authority.sign("app", &["app.example.com"]);
-    options.config =
-        format!("tls: {{ {pair} }}\nidentity: {{ session: {{}}, passwords: {{ memory: 64KiB, passes: 1 }} }}\n");
+    options.config = format!(
+        "tls: {{ {pair} }}\nidentity: {{ api: token, session: {{}}, passwords: {{ memory: 64KiB, passes: 1 }} }}\n"
+    );
     let gate = Gate::with(&options);
     gate.postern.cli_with(&["user", "create", "lena", "--password-stdin"], "s3cret\n");
     let (jar, port) = (gate.postern.home().join("jar"), gate.postern.data.port());
@@ -223,7 +224,7 @@ fn only_a_form_of_ours_logs_in_or_out() {
 
 #[test]
 fn nobody_is_sent_on_to_another_site() {
-    let gate = gate("");
+    let gate = gate("  token: { throttle: none }\n");
     for (next, goes_to) in [
         ("/me/x?a=b", "/me/x?a=b"),
         ("https://evil.example/", LOGIN),

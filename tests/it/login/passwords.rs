@@ -29,7 +29,7 @@ fn gate(top: &str, identity: &str) -> Gate {
     let mut options = Options::policy(ROUTES);
     let passwords = "passwords: { memory: 64KiB, passes: 1 }";
     options.config = format!(
-        "{top}identity:\n  session: {{ secure: false }}\n  {passwords}\n  token: {{ throttle: none }}\n{identity}"
+        "{top}identity:\n  api: token\n  session: {{ secure: false }}\n  {passwords}\n  token: {{ throttle: none }}\n{identity}"
     );
     let gate = Gate::with(&options);
     let args = ["user", "create", "lena", "--email", "lena@example.org", "--phone", "+39 366 524 3702"];
@@ -125,7 +125,7 @@ fn a_session_changes_its_password_with_its_csrf_token_and_goes_on_under_a_new_co
 #[test]
 fn a_user_has_a_limit_of_their_own_wherever_they_are() {
     let mut options = Options::policy(ROUTES);
-    options.config = "identity: { session: { secure: false }, passwords: { memory: 64KiB, passes: 1 }, token: { throttle: 3/day } }\n".to_owned();
+    options.config = "identity: { api: token, session: { secure: false }, passwords: { memory: 64KiB, passes: 1 }, token: { throttle: 3/day } }\n".to_owned();
     let gate = Gate::with(&options);
     gate.postern.cli_with(&["user", "create", "lena", "--password-stdin"], "the old one\n");
     let token = log_in(&gate, "lena", "the old one").unwrap();

@@ -7,7 +7,7 @@ const ROUTES: &str = "version: 1\nupstream: echo\nroutes:\n  /me: authenticated\
 
 fn gate(identity: &str) -> Gate {
     let mut options = Options::policy(ROUTES);
-    options.config = format!("identity:\n  passwords: {{ memory: 64KiB, passes: 1 }}\n{identity}");
+    options.config = format!("identity:\n  api: token\n  passwords: {{ memory: 64KiB, passes: 1 }}\n{identity}");
     let gate = Gate::with(&options);
     gate.postern.cli_with(
         &["user", "create", "lena", "--email", "Lena@example.org", "--phone", "+39 366 524 3702", "--password-stdin"],
@@ -90,7 +90,7 @@ fn a_user_who_does_not_exist_costs_as_many_computations_as_one_who_does() {
 fn a_flood_of_logins_is_bounded_and_everybody_is_answered() {
     let mut options = Options::policy(ROUTES);
     options.config =
-        "identity: { token: { throttle: none }, passwords: { memory: 8MiB, passes: 2, workers: 1, queue: 8 } }\n"
+        "identity: { api: token, token: { throttle: none }, passwords: { memory: 8MiB, passes: 2, workers: 1, queue: 8 } }\n"
             .into();
     let gate = Gate::with(&options);
     let body = json!({ "username": "nobody", "password": "guess" });

@@ -27,7 +27,7 @@ fn fails_with(options: &Options, words: &[&str]) {
 fn a_port_that_is_taken_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    for key in ["listen", "admin", "probes"] {
+    for key in ["listen", "management", "probes"] {
         let said = format!("{key}: {address} is already in use");
         fails_with(&Options::policy(ROUTES).set(key, address), &[&said, "choose another address"]);
     }
@@ -90,7 +90,8 @@ fn mistakes_in_the_policy_are_told_all_at_once() {
     fails_with(&Options::policy(policy), &["routes.yaml:3:", "did you mean `member`", "routes.yaml:5:", "wirte"]);
     fails_with(&Options::policy("version: 1\nroutes: [\n"), &["routes.yaml"]);
     fails_with(&Options::policy(""), &["routes.yaml"]);
-    fails_with(&Options::policy("version: 1\nroutes:\n  /api/v1/users/**: public\n"), &["postern's own identity API"]);
+    let reserved = Options::policy("version: 1\nroutes:\n  /api/v1/users/**: public\n").set("identity.api", "token");
+    fails_with(&reserved, &["postern's own identity API"]);
 }
 
 #[test]
@@ -184,25 +185,65 @@ fn wrong_usage_is_2() {
     assert_eq!(run(&["--version"]), (Some(0), false, true));
 }
 
+/// Nobody has said who may do what, so nobody may; what the smallest policy is stands in the refusal.
+#[test]
+fn without_a_policy_nothing_is_served() {
+    let home = Postern::prepare(Some(([127, 0, 0, 1], 9).into()), &Options::policy(ROUTES));
+    let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
+    let refused = |arguments: &[&str]| {
+        let said = fails(Postern::serve(home.path(), &Options::policy("")).args(arguments));
+        assert!(said.contains("error: there is no policy"), "{arguments:?}: {said}");
+        assert!(
+            said.contains("version: 1\n  routes: { /**: authenticated }\n") && said.contains("--any-authenticated")
+        );
+    };
+    for configuration in ["", "# nothing\n", "policy: []\n", "policy:\n", "upstreams: { a: \"http://127.0.0.1:9\" }\n"]
+    {
+        write("postern.yaml", configuration);
+        if configuration == "policy:\n" {
+            let said = fails(&mut Postern::serve(home.path(), &Options::policy("")));
+            assert!(said.contains("`policy`"), "{said}");
+            continue;
+        }
+        refused(&["--upstream", "http://127.0.0.1:9"]);
+    }
+    // The image's own configuration, and nothing mounted.
+    let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/postern.yaml");
+    refused(&["--config", image.to_str().unwrap(), "--upstream", "http://127.0.0.1:9"]);
+    // What was said in the policy's place is no policy either.
+    write("empty.yaml", "");
+    write("routeless.yaml", "version: 1\nroutes: {}\n");
+    for file in ["empty.yaml", "routeless.yaml"] {
+        let said = fails(Postern::serve(home.path(), &Options::policy("")).args(["--policy", file]));
+        assert!(said.contains(file) && said.contains("error["), "{said}");
+    }
+    // It stands for a policy, and not beside one.
+    for arguments in [&["--any-authenticated", "--policy", "routes.yaml"][..], &["--any-authenticated"]] {
+        write("postern.yaml", "policy: [routes.yaml]\n");
+        let output = Postern::serve(home.path(), &Options::policy("")).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 /// With nothing configured but an upstream, it starts, and says what that means.
 #[test]
-fn an_upstream_alone_is_enough() {
+fn an_upstream_and_a_word_are_enough() {
     let upstream = crate::support::Upstream::echo();
     let options = Options { policies: Vec::new(), ..Options::policy("") };
     let home = Postern::prepare(Some(upstream.address()), &options);
     std::fs::remove_file(home.path().join("postern.yaml")).unwrap();
-    let mut command = Postern::serve(home.path(), &Options::policy("").set("log.format", "json"));
+    let mut command = Postern::serve(home.path(), &options.clone().set("log.format", "json"));
     command.args([
         "--upstream",
         &format!("http://{}", upstream.address()),
         "--listen",
         "127.0.0.1:0",
-        "--admin",
+        "--management",
         "127.0.0.1:0",
     ]);
     let postern = Postern::run(home, &mut command);
     let said = postern.stderr().join("\n");
-    assert!(said.contains("no policy is configured") && said.contains("--policy"), "{said}");
+    assert!(said.contains("--any-authenticated") && said.contains("every active user may do everything"), "{said}");
     let gate = crate::support::Gate { postern, upstream };
     use crate::support::{Who, get};
     gate.refused(get(Who::nobody, "/anything"), 401, "credentials_missing");

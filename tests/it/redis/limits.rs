@@ -126,7 +126,7 @@ pub fn login(replica: &Postern, password: &str, from: &str) -> u16 {
 fn logins(redis: &RedisServer, throttle: &str) -> Fleet {
     let mut options = Options::policy(POLICY);
     options.config = format!(
-        "trusted_proxies: [127.0.0.0/8]\nidentity: {{ token: {{ throttle: {throttle} }}, passwords: {{ memory: 64KiB, passes: 1 }} }}\n"
+        "trusted_proxies: [127.0.0.0/8]\nidentity: {{ api: token, token: {{ throttle: {throttle} }}, passwords: {{ memory: 64KiB, passes: 1 }} }}\n"
     );
     let fleet = Fleet::with(&[url(redis), url(redis), url(redis)], &options);
     fleet.replicas[0].cli_with(&["user", "create", "lena", "--password-stdin"], "s3cret\n");

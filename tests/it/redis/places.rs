@@ -73,7 +73,7 @@ fn tls_and_an_acl_user_with_few_rights() {
     let options = |ca: &str, password: &str| {
         let counted = "  /counted/**: { level: authenticated, throttle: { rate: 9/hour, by: user } }";
         let mut options = Options::policy(format!("{ROUTES}\n{counted}\n"));
-        options.config = "identity: { passwords: { memory: 64KiB, passes: 1 } }\n".to_owned();
+        options.config = "identity: { api: token, passwords: { memory: 64KiB, passes: 1 } }\n".to_owned();
         let (ca, password) = (path(ca), path(password));
         options.set.push(("redis", format!("{{ url: \"{url}\", password: {{ file: {password} }}, ca: {ca} }}")));
         options

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 /// What a test wants different.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// `routes.yaml`, by the files' names; none is the default policy.
+    /// `routes.yaml`, by the files' names; none is `--any-authenticated`.
     pub policies: Vec<(&'static str, String)>,
     /// Lines of postern.yaml behind the usual ones.
     pub config: String,
@@ -58,7 +58,7 @@ pub struct Postern {
     child: Child,
     /// The data port.
     pub data: SocketAddr,
-    /// The admin port.
+    /// The management port.
     pub admin: SocketAddr,
     stdout: Lines,
     stderr: Lines,
@@ -89,7 +89,7 @@ impl Postern {
         let named = || upstream.map_or("{}".to_owned(), |address| format!("{{ echo: \"http://{address}\" }}"));
         let upstreams = options.upstreams.clone().unwrap_or_else(named);
         let config = format!(
-            "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nworkers: 2\nlog: {{ format: json }}\ndatabase: sqlite:postern.db\n\
+            "listen: 127.0.0.1:0\nmanagement: 127.0.0.1:0\nworkers: 2\nlog: {{ format: json }}\ndatabase: sqlite:postern.db\n\
              policy: [{}]\nupstreams: {upstreams}\ndrain: {{ lame_duck: 0s, limit: 10s }}\n{}",
             names.join(", "),
             options.config
@@ -102,6 +102,9 @@ impl Postern {
     pub fn serve(home: &Path, options: &Options) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_postern"));
         command.arg("serve").current_dir(home).env("POSTERN_DATA_DIR", home).env_remove("POSTERN_LOG");
+        if options.policies.is_empty() {
+            command.arg("--any-authenticated");
+        }
         for (place, value) in &options.set {
             command.env(format!("POSTERN__{}", place.to_uppercase().replace('.', "__")), value);
         }
@@ -132,7 +135,7 @@ impl Postern {
         let address = |key: &str| serving[key].as_str().unwrap().parse().unwrap();
         // A Unix socket has no port.
         let unix = serving["address"].as_str().unwrap().starts_with("unix:");
-        (postern.data, postern.admin) = (if unix { nowhere } else { address("address") }, address("admin"));
+        (postern.data, postern.admin) = (if unix { nowhere } else { address("address") }, address("management"));
         postern
     }
 
@@ -148,10 +151,10 @@ impl Postern {
         raw.answer()
     }
 
-    /// What the admin port answers to GET.
+    /// What the management port answers to GET.
     pub fn admin(&self, path: &str) -> super::Answer {
         let mut raw = Raw::connect(self.admin);
-        raw.send(format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n"));
+        raw.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
         raw.answer()
     }
 

@@ -3,7 +3,7 @@
 {{- $loopback := ternary "0.0.0.0" "127.0.0.1" .Values.metrics.enabled }}
 {{- $own := dict
       "listen" (printf "0.0.0.0:%v" .Values.ports.http)
-      "admin" (printf "%s:%v" $loopback .Values.ports.metrics)
+      "management" (printf "%s:%v" $loopback .Values.ports.metrics)
       "probes" (printf "0.0.0.0:%v" .Values.ports.probes)
       "policy" (list "routes.yaml")
       "drain" (dict

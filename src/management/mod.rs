@@ -1,14 +1,17 @@
-//! The admin and probe listeners: `/metrics`, `/livez`, `/readyz`. Never reachable through the data port.
+//! The listeners of management and of probes: `/metrics`, `/livez`, `/readyz`. Never reachable through the data port.
 //!
 //! They run on the control plane, so that a busy data plane cannot make a healthy process look dead, and accept few
 //! connections with short deadlines.
 
+mod host;
 mod readiness;
 
+pub use host::Hosts;
 pub use readiness::{Check, Readiness};
 
 use crate::telemetry::metrics::Metrics;
 use bytes::Bytes;
+use host::Wrong;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -17,7 +20,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -27,16 +30,22 @@ const CONNECTIONS: usize = 64;
 /// What a connection may take in all, keep-alive included.
 const LIFETIME: Duration = Duration::from_secs(60);
 
+/// What is said to who asks another host for metrics.
+const MISDIRECTED: &str =
+    "this Host is none of the listener's addresses; `management_hosts` of postern.yaml names others\n";
+
 /// What a listener shows.
 #[derive(Clone)]
-pub struct Admin {
+pub struct Management {
     /// Whether the process can serve.
     pub readiness: Arc<Readiness>,
     /// The counters; `None` on a listener that shows probes alone.
     pub metrics: Option<Arc<Metrics>>,
+    /// The names by which metrics are asked for, besides its addresses. Probes are no secret, and come with any name.
+    pub hosts: Hosts,
 }
 
-impl Admin {
+impl Management {
     /// Serves until the process has drained: probes must see the way down.
     ///
     /// # Errors
@@ -46,13 +55,16 @@ impl Admin {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
-            let Ok((stream, _)) = listener.accept().await else {
+            let accepted = listener.accept().await;
+            let accepted = accepted.and_then(|(stream, _)| Ok((stream.local_addr()?.ip(), stream)));
+            let Ok((local, stream)) = accepted else {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            let admin = self.clone();
+            let management = self.clone();
             tokio::spawn(async move {
-                let service = service_fn(|request| std::future::ready(Ok::<_, Infallible>(admin.answer(&request))));
+                let answer = |request| std::future::ready(Ok::<_, Infallible>(management.answer(&request, local)));
+                let service = service_fn(answer);
                 let mut http = http1::Builder::new();
                 http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10)).max_buf_size(16 * 1024);
                 let served = http.serve_connection(TokioIo::new(stream), service);
@@ -62,7 +74,7 @@ impl Admin {
         }
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    fn answer(&self, request: &Request<Incoming>, local: IpAddr) -> Response<Full<Bytes>> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here\n".to_owned());
         }
@@ -73,12 +85,20 @@ impl Admin {
                 let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
                 typed(status, "application/json", body)
             }
-            ("/metrics", Some(metrics)) => match metrics.render() {
-                Ok(body) => typed(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", body),
-                Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n".to_owned()),
+            ("/metrics", Some(metrics)) => match self.hosts.check(request.uri(), request.headers(), local) {
+                Ok(()) => exposition(metrics),
+                Err(Wrong::Malformed) => text(StatusCode::BAD_REQUEST, "the Host cannot be read\n".to_owned()),
+                Err(Wrong::Misdirected) => text(StatusCode::MISDIRECTED_REQUEST, MISDIRECTED.to_owned()),
             },
             _ => text(StatusCode::NOT_FOUND, "not found\n".to_owned()),
         }
+    }
+}
+
+fn exposition(metrics: &Metrics) -> Response<Full<Bytes>> {
+    match metrics.render() {
+        Ok(body) => typed(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", body),
+        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n".to_owned()),
     }
 }
 
