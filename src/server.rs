@@ -1,5 +1,9 @@
 //! The whole process put together: listeners, store, cache, workers; up, and down again in order.
 
+mod obstacles;
+
+pub use obstacles::obstacles;
+
 use crate::api::links::Links;
 use crate::api::{self, Api, paths};
 use crate::config::{Compat, Config, RedisConfigError};

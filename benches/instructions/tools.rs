@@ -45,7 +45,7 @@ fn checking() -> Work {
     let file = std::env::temp_dir().join(format!("postern-bench-{}.yaml", std::process::id()));
     std::fs::write(&file, policy_text(1_000, "")).expect("a file");
     Box::new(move |_| {
-        let report = check::check(std::slice::from_ref(&file), None).expect("a report");
+        let report = check::check(std::slice::from_ref(&file), None, false).expect("a report");
         assert_eq!(report.routes, Some(1_000));
         let _ = std::fs::remove_file(&file);
     })

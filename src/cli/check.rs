@@ -1,9 +1,15 @@
 //! `postern check`: everything that is wrong with policy files, without running anything.
 //!
 //! Findings go to standard output, since they are the result; what kept the check from being done goes to standard error.
-//! Exit code 0: the files can be used (there may be warnings); 1: they cannot; 2: they could not be checked.
+//! With a configuration, what would keep `postern serve` from starting is found too: see [`crate::server::obstacles`].
+//! Exit code 0: the files can be used (there may be warnings, but for `--strict`); 1: they cannot; 2: they could not be checked.
 
+use super::output::Patient;
+use crate::config::{self, Config};
 use crate::policy::{self, Names};
+use crate::reload::{PolicyError, SMALLEST};
+use crate::secret::SecretSource;
+use crate::server;
 use crate::telemetry::log::takes_colour;
 use crate::yaml::{self, Findings, Severity};
 use serde_json::json;
@@ -17,6 +23,12 @@ pub struct Args {
     /// Policy files; without any, those that the configuration names
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// Where requests will be forwarded to, as `serve --upstream` will say
+    #[arg(long, value_name = "URL")]
+    pub upstream: Option<String>,
+    /// What is only warned of is a failure too
+    #[arg(long)]
+    pub strict: bool,
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,
@@ -29,6 +41,21 @@ pub struct Declared {
     pub names: Names,
     /// The policy files that it names.
     pub files: Vec<PathBuf>,
+    /// Where the secrets of policies are.
+    pub secrets: Vec<SecretSource>,
+    /// What else would keep `serve` from starting.
+    pub obstacles: Vec<String>,
+    /// How much was warned of.
+    pub warnings: usize,
+}
+
+impl Declared {
+    /// What this configuration says; `warnings` were found in it.
+    #[must_use]
+    pub fn by(config: Config, warnings: usize) -> Self {
+        let obstacles = server::obstacles(&config);
+        Self { names: config.names(), files: config.policy, secrets: config.secrets, obstacles, warnings }
+    }
 }
 
 /// What a check found.
@@ -40,13 +67,17 @@ pub struct Report {
     pub routes: Option<usize>,
     /// Everything found.
     pub findings: Findings,
+    /// Warnings are failures.
+    pub strict: bool,
+    /// What was warned of before.
+    pub warnings: usize,
 }
 
 /// Checks policy files together.
 ///
 /// # Errors
 /// Files that cannot be read: one line for each, which and why.
-pub fn check(files: &[PathBuf], names: Option<&Names>) -> Result<Report, Vec<String>> {
+pub fn check(files: &[PathBuf], declared: Option<&Declared>, strict: bool) -> Result<Report, Vec<String>> {
     let (mut texts, mut unreadable) = (Vec::with_capacity(files.len()), Vec::new());
     for (at, file) in files.iter().enumerate() {
         if files.iter().take(at).any(|other| other == file) {
@@ -61,19 +92,35 @@ pub fn check(files: &[PathBuf], names: Option<&Names>) -> Result<Report, Vec<Str
     if !unreadable.is_empty() {
         return Err(unreadable);
     }
-    let (routes, findings) = match policy::load(&texts, names) {
-        Ok(policy) => (Some(policy.routes().len()), policy.warnings().clone()),
-        Err(findings) => (None, findings),
+    let mut obstacles = declared.map(|declared| declared.obstacles.clone()).unwrap_or_default();
+    let (routes, mut findings) = match declared {
+        // A configuration without a policy, which is told.
+        Some(_) if texts.is_empty() => (Some(0), Findings::new()),
+        _ => match policy::load(&texts, declared.map(|declared| &declared.names)) {
+            Ok(policy) => {
+                let filled = declared.map(|declared| config::fill(&declared.secrets, &policy));
+                obstacles.extend(filled.and_then(Result::err).map(|error| error.to_string()));
+                (Some(policy.routes().len()), policy.warnings().clone())
+            }
+            Err(findings) => (None, findings),
+        },
     };
-    Ok(Report { files: files.len(), routes, findings })
+    if declared.is_some() && texts.is_empty() {
+        findings.general("no_policy", PolicyError::None.to_string()).help(SMALLEST);
+    }
+    for obstacle in obstacles {
+        findings.general("cannot_start", obstacle).help("`postern serve` would not start");
+    }
+    let warnings = declared.map_or(0, |declared| declared.warnings);
+    Ok(Report { files: files.len(), routes, findings, strict, warnings })
 }
 
 /// Runs the command. `declared` is what the configuration of `--config` says, if there was one to load.
 #[must_use]
 pub fn run(args: &Args, declared: Option<&Declared>) -> ExitCode {
     let colour = takes_colour(&io::stdout());
-    // A closed pipe is the reader's wish to hear no more.
-    ExitCode::from(print(args, declared, colour, &mut io::stdout().lock(), &mut io::stderr().lock()).unwrap_or(1))
+    let (mut out, mut err) = (Patient(io::stdout().lock()), Patient(io::stderr().lock()));
+    ExitCode::from(print(args, declared, colour, &mut out, &mut err).unwrap_or(1))
 }
 
 /// Prints to the given places and returns the exit code.
@@ -91,20 +138,12 @@ pub fn print(
         Some(declared) if args.files.is_empty() => &declared.files,
         _ => &args.files,
     };
-    if files.is_empty() && declared.is_some() {
-        if args.json {
-            writeln!(out, "{}", Report { files: 0, routes: Some(0), findings: Findings::default() }.to_json())?;
-        } else {
-            writeln!(out, "ok: the configuration; it names no policy, so every route would be `authenticated`")?;
-        }
-        return Ok(0);
-    }
-    if files.is_empty() {
+    if files.is_empty() && declared.is_none() {
         writeln!(err, "error: there is no policy file to check")?;
         writeln!(err, "hint: postern check routes.yaml")?;
         return Ok(2);
     }
-    let report = match check(files, declared.map(|d| &d.names)) {
+    let report = match check(files, declared, args.strict) {
         Ok(report) => report,
         Err(unreadable) => {
             for line in unreadable {
@@ -119,7 +158,7 @@ pub fn print(
         write!(out, "{}", report.findings.to_text(colour))?;
         writeln!(out, "{}", report.summary())?;
     }
-    Ok(u8::from(report.routes.is_none()))
+    Ok(u8::from(!report.is_ok()))
 }
 
 impl Report {
@@ -127,9 +166,14 @@ impl Report {
         self.findings.list().iter().filter(|f| f.severity == severity).count()
     }
 
+    fn is_ok(&self) -> bool {
+        let warned = self.strict && (self.warnings > 0 || self.count(Severity::Warning) > 0);
+        self.routes.is_some() && !self.findings.has_errors() && !warned
+    }
+
     fn to_json(&self) -> serde_json::Value {
         json!({
-            "ok": self.routes.is_some(),
+            "ok": self.is_ok(),
             "files": self.files,
             "routes": self.routes,
             "errors": self.count(Severity::Error),
@@ -139,16 +183,16 @@ impl Report {
     }
 
     fn summary(&self) -> String {
-        let found = match (self.count(Severity::Error), self.count(Severity::Warning)) {
+        let found = match (self.count(Severity::Error), self.count(Severity::Warning) + self.warnings) {
             (0, 0) => String::new(),
             (0, warnings) => format!(", {}", counted(warnings, "warning")),
             (errors, 0) => counted(errors, "error"),
             (errors, warnings) => format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")),
         };
         let files = counted(self.files, "file");
-        match self.routes {
+        match self.routes.filter(|_| self.is_ok()) {
             Some(routes) => format!("ok: {} in {files}{found}", counted(routes, "route")),
-            None => format!("failed: {found} in {files}"),
+            None => format!("failed: {} in {files}", found.trim_start_matches(", ")),
         }
     }
 }
@@ -216,7 +260,7 @@ mod tests {
     #[test]
     fn the_configuration_names_files_and_upstreams() {
         let (_dir, path) = file("version: 1\nupstream: legcay\nroutes: { /x: member }\n");
-        let declared = Declared { names: Names::new(["legacy"]), files: vec![path.clone()] };
+        let declared = Declared { names: Names::new(["legacy"]), files: vec![path.clone()], ..Declared::default() };
         let (code, out, _) = run(&Args::default(), Some(&declared));
         assert_eq!(code, 1);
         assert!(out.contains("did you mean `legacy`?"), "{out}");
@@ -231,7 +275,7 @@ mod tests {
              /b: { upstream: old, GET: { level: authenticated, upgrade: [websocket] } }\n  /c: { upstream: new, GET: public }\n",
         );
         let names = Names::new(["new", "old"]).with_http2_only(["new"]);
-        let (code, out, _) = run(&Args::default(), Some(&Declared { names, files: vec![path] }));
+        let (code, out, _) = run(&Args::default(), Some(&Declared { names, files: vec![path], ..Declared::default() }));
         assert_eq!(code, 0);
         assert!(out.contains("3:24: warning[websocket_over_http2]"), "{out}");
         assert_eq!(out.matches("websocket_over_http2").count(), 1, "{out}");

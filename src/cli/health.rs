@@ -1,5 +1,6 @@
 //! `postern health`: is the local process ready? For exec probes and HEALTHCHECK.
 
+use super::output::Patient;
 use super::{Common, Failure};
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -31,7 +32,7 @@ pub fn run(common: &Common, args: Args) -> Result<ExitCode, Failure> {
     })?;
     let ready = answer.starts_with("HTTP/1.1 200");
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    print!("{body}");
+    write!(Patient(std::io::stdout()), "{body}")?;
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 

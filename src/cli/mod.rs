@@ -2,6 +2,8 @@
 
 pub mod batch;
 pub mod check;
+pub mod completions;
+pub mod config;
 pub mod demo;
 pub mod doctor;
 pub mod explain;
@@ -34,7 +36,7 @@ use crate::password::Hasher;
 use crate::policy::Names;
 use crate::telemetry::log::colour;
 use crate::yaml::Severity;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use output::{Exit, Output};
 use std::fmt::Display;
 use std::future::Future;
@@ -75,6 +77,8 @@ enum Command {
     Explain(explain::Args),
     Matrix(matrix::Args),
     Schema(schema::Args),
+    Config(config::Args),
+    Completions(completions::Args),
     /// Users
     User(user::Args),
     /// Organizations
@@ -115,7 +119,7 @@ impl Common {
         let config = self.config.is_some() && std::env::var_os("POSTERN_CONFIG").is_none();
         let given = [("--config", config), ("--database", self.database.is_some())];
         let Some((flag, _)) = given.iter().find(|(_, is_given)| *is_given) else { return Ok(()) };
-        eprintln!("error: {why}: leave out {flag}");
+        output::say(&format!("error: {why}: leave out {flag}\n"));
         Err(Failure::Usage)
     }
 
@@ -124,13 +128,18 @@ impl Common {
     /// # Errors
     /// It cannot be used.
     pub fn configuration(sources: &Sources) -> Result<Config, Failure> {
+        Self::with_warnings(sources).map(|(config, _)| config)
+    }
+
+    /// The same, and how many of the findings were warnings.
+    fn with_warnings(sources: &Sources) -> Result<(Config, usize), Failure> {
         match Config::load(sources) {
             Ok((config, warnings)) => {
-                eprint!("{}", warnings.to_text(colour()));
-                Ok(config)
+                output::say(&warnings.to_text(colour()));
+                Ok((config, warnings.list().len()))
             }
             Err(ConfigError::Findings(findings)) => {
-                eprint!("{}", findings.to_text(colour()));
+                output::say(&findings.to_text(colour()));
                 // What was written on the command line alone is wrong usage.
                 let mut errors = findings.list().iter().filter(|finding| finding.severity == Severity::Error);
                 Err(if errors.all(|error| error.place.file.starts_with("--")) {
@@ -190,7 +199,7 @@ pub enum Failure {
 impl Failure {
     /// Wrong usage, with a hint.
     pub fn usage(error: impl Display, hint: impl Display) -> Self {
-        eprintln!("error: {error}\nhint: {hint}");
+        output::say(&format!("error: {error}\nhint: {hint}\n"));
         Self::Usage
     }
 
@@ -239,6 +248,8 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&common, &args),
         Command::Matrix(args) => matrix::run(&common, &args),
         Command::Schema(args) => Ok(schema::run(&args)),
+        Command::Config(args) => config::run(&common, &args),
+        Command::Completions(args) => Ok(completions::run(args, Cli::command())),
         Command::User(args) => common.on_the_directory(args.begins(), |config, store, mut output| async move {
             let passwords = config.accounts.passwords;
             let hasher = Hasher::new(passwords.algorithm, passwords.md5);
@@ -263,20 +274,24 @@ pub fn main() -> ExitCode {
         Err(Failure::Reported) => Exit::No.into(),
         Err(Failure::Usage) => Exit::Usage.into(),
         Err(Failure::Because(error, hint)) => {
-            eprintln!("error: {}", output::chain(&error));
+            output::say(&format!("error: {}\n", output::chain(&error)));
             if let Some(hint) = hint {
-                eprintln!("hint: {hint}");
+                output::say(&format!("hint: {hint}\n"));
             }
-            ExitCode::from(1)
+            output::exit_of(&error).into()
         }
     }
 }
 
 /// The policies that a configuration names are checked with the names that it declares.
 fn check(common: &Common, args: &check::Args) -> Result<ExitCode, Failure> {
-    let (names, files) = common.policies(&args.files)?;
-    let declared = names.map(|names| check::Declared { names, files });
-    Ok(check::run(args, declared.as_ref()))
+    let mut sources = common.sources();
+    if common.config.is_none() && (!args.files.is_empty() || sources.file.is_none()) {
+        return Ok(check::run(args, None));
+    }
+    sources.upstream(args.upstream.as_deref());
+    let (config, warnings) = Common::with_warnings(&sources)?;
+    Ok(check::run(args, Some(&check::Declared::by(config, warnings))))
 }
 
 /// Tokens are made with the settings that the gate reads them with.

@@ -53,7 +53,7 @@ impl Output {
     #[must_use]
     pub fn standard() -> Self {
         let terminal = io::stdout().is_terminal();
-        Self::new(Box::new(io::BufWriter::new(io::stdout())), Box::new(io::stderr()), terminal)
+        Self::new(Box::new(io::BufWriter::new(Patient(io::stdout()))), Box::new(io::stderr()), terminal)
     }
 
     /// Any two writers; `terminal` says that a person reads the first.
@@ -138,7 +138,7 @@ impl Output {
         if let Some(hint) = hint(error) {
             self.note(&format!("hint: {hint}"));
         }
-        Exit::No
+        exit_of(error)
     }
 
     fn write_json<T: Serialize + ?Sized>(&mut self, value: &T) -> anyhow::Result<()> {
@@ -162,6 +162,41 @@ impl Output {
         }
         Ok(self.out.flush()?)
     }
+}
+
+/// Writes to a reader who may go away (`| head`): what is left is for nobody, and the command ends as it would have.
+#[derive(Debug)]
+pub struct Patient<W>(pub W);
+
+impl<W: Write> Write for Patient<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        unless_gone(self.0.write(bytes), bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        unless_gone(self.0.flush(), ())
+    }
+}
+
+fn unless_gone<T>(written: io::Result<T>, all: T) -> io::Result<T> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(all),
+        written => written,
+    }
+}
+
+/// Says something to people on standard error; who closed it does not want to know.
+pub fn say(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// How a command ends that failed so: a value on the command line that is none is wrong usage, whatever else happened is a no.
+#[must_use]
+pub fn exit_of(error: &anyhow::Error) -> Exit {
+    // What stands in a file is named with its place, and is no word of the command's.
+    let outermost = error.chain().next().and_then(|cause| cause.downcast_ref::<DirectoryError>());
+    let is_wrong = outermost.is_some_and(|error| matches!(error, DirectoryError::Invalid { .. }));
+    if is_wrong { Exit::Usage } else { Exit::No }
 }
 
 /// An error and what caused it, each said once: some say themselves what caused them.

@@ -1,5 +1,6 @@
 //! Policy files for the author's tools: read, checked, or told why not.
 
+use super::output::Patient;
 use crate::policy::{self, Names, Policy};
 use crate::telemetry::log::takes_colour;
 use crate::yaml::{self, Findings};
@@ -85,8 +86,8 @@ impl Pages<'_> {
 /// Runs a tool on the process's own pages. A closed pipe is the reader's wish to hear no more.
 pub fn on_standard_pages(run: impl FnOnce(&mut Pages<'_>) -> Result<u8, Early>) -> std::process::ExitCode {
     let colour = takes_colour(&io::stdout());
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    let code = run(&mut Pages { out: &mut out, err: &mut io::stderr().lock(), colour });
+    let mut out = io::BufWriter::new(Patient(io::stdout().lock()));
+    let code = run(&mut Pages { out: &mut out, err: &mut Patient(io::stderr().lock()), colour });
     let code = code.or_else(Early::code).and_then(|code| out.flush().map(|()| code));
     std::process::ExitCode::from(code.unwrap_or(1))
 }

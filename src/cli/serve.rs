@@ -1,10 +1,10 @@
 //! `postern serve`: the gate itself.
 
-use super::{Common, Failure};
+use super::{Common, Failure, output};
 use crate::config::{Config, Sources};
 use crate::directory::Store;
 use crate::directory::audit::{Audited, Who};
-use crate::policy::{Policy, Route, Scheme};
+use crate::policy::Policy;
 use crate::reload::{self, PolicyError, Trigger};
 use crate::server::{Listeners, Server};
 use crate::telemetry;
@@ -126,10 +126,7 @@ pub async fn serve(
 
 fn sources(common: &Common, args: &Args) -> Sources {
     let mut sources = common.sources();
-    if let Some(url) = &args.upstream {
-        let only = serde_json::json!({ "upstream": url });
-        sources.flags.push(("--upstream", "upstreams", only.to_string()));
-    }
+    sources.upstream(args.upstream.as_deref());
     sources.flag("--listen", "listen", args.listen.as_ref());
     sources.flag("--management", "management", args.management.as_ref());
     sources.flag("--workers", "workers", args.workers);
@@ -151,12 +148,11 @@ fn load_policy(config: &Config) -> Result<Policy, Failure> {
     }
     match reload::load_policy(config) {
         Ok(policy) => {
-            eprint!("{}", policy.warnings().to_text(telemetry::log::colour()));
-            warn_of_unserved(config, &policy);
+            output::say(&policy.warnings().to_text(telemetry::log::colour()));
             Ok(policy)
         }
         Err(PolicyError::Findings(findings)) => {
-            eprint!("{}", findings.to_text(telemetry::log::colour()));
+            output::say(&findings.to_text(telemetry::log::colour()));
             Err(Failure::Reported)
         }
         Err(error @ PolicyError::None) => Err(Failure::hint(error, reload::SMALLEST)),
@@ -174,21 +170,6 @@ fn warn_of_insecure_cookie(config: &Config) {
         tracing::warn!(
             "`identity.session.secure: false`: the session's cookie may be sent without TLS. For trying things out alone"
         );
-    }
-}
-
-/// A scheme that a route takes and nothing serves is refused to everybody: probably not meant.
-fn warn_of_unserved(config: &Config, policy: &Policy) {
-    let served = config.identity.schemes();
-    for scheme in Scheme::ALL
-        .into_iter()
-        .filter(|scheme| !matches!(scheme, Scheme::Basic | Scheme::Token) && !served.has(*scheme))
-    {
-        let is_taken = |route: &&Route| route.rules().iter().any(|rule| rule.schemes.has(scheme));
-        if let Some(route) = policy.routes().iter().find(is_taken) {
-            let scheme = scheme.as_str();
-            tracing::warn!(scheme, route = %route.pattern, "`identity` of the configuration does not have this scheme: it is refused");
-        }
     }
 }
 

@@ -45,7 +45,9 @@ pub async fn open_existing(database: &Database) -> anyhow::Result<Arc<dyn Store>
 pub fn is_there(database: &Database) -> anyhow::Result<()> {
     if let Database::Sqlite(url) = database {
         let path = sqlite_path(url)?;
-        ensure!(path.exists(), Missing(path));
+        // What cannot be looked at may well be there.
+        let is_there = path.try_exists().with_context(|| format!("cannot look at the database {}", path.display()))?;
+        ensure!(is_there, Missing(path));
     }
     Ok(())
 }

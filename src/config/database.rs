@@ -46,6 +46,12 @@ impl Postgres {
         })
     }
 
+    /// The file of the authorities that the server is verified by, where one is named.
+    #[must_use]
+    pub fn root_certificate(&self) -> Option<&Path> {
+        self.target.root()
+    }
+
     /// `host:port/database`.
     #[must_use]
     pub fn place(&self) -> &str {

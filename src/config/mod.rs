@@ -56,9 +56,17 @@ impl Sources {
     /// What this process was given: `--config` or `./postern.yaml`, and its environment.
     #[must_use]
     pub fn of_process(config: Option<PathBuf>) -> Self {
-        let file = config.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()));
+        let file =
+            config.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.try_exists().unwrap_or(true)));
         let environment = std::env::vars().filter(|(name, _)| name.starts_with(overlay::PREFIX)).collect();
         Self { file, environment, flags: Vec::new() }
+    }
+
+    /// Adds `--upstream`: the only one.
+    pub fn upstream(&mut self, url: Option<&str>) {
+        if let Some(url) = url {
+            self.flags.push(("--upstream", "upstreams", serde_json::json!({ "upstream": url }).to_string()));
+        }
     }
 
     /// Adds a flag that stands for the text at `path`.
@@ -123,6 +131,8 @@ pub struct Limits {
     pub headers: usize,
     /// Bytes of a request body.
     pub body: u64,
+    /// Bytes of a header that lists the organizations of a caller.
+    pub identity_header: usize,
 }
 
 /// Time limits; zero is none.
@@ -256,6 +266,8 @@ impl Config {
         Names::new(self.upstreams.iter().map(|upstream| upstream.name.to_string()))
             .with_http2_only(http2_only.map(|upstream| upstream.name.to_string()))
             .with_secrets(secrets)
+            .with_schemes(self.identity.schemes())
+            .with_list_limit(self.limits.identity_header)
             .with_identity_api(self.accounts.api.then(|| self.accounts.prefix.clone()))
     }
 
@@ -331,6 +343,7 @@ impl Default for Config {
                 header_bytes: 32 * 1024,
                 headers: 100,
                 body: 100 << 20,
+                identity_header: crate::policy::LIST_LIMIT,
             },
             timeouts: Timeouts {
                 idle: Duration::from_secs(75),

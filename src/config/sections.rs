@@ -114,6 +114,7 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
         config.trusted_proxies = networks(node, findings);
     }
     super::edge::read(tree, base, &mut config, findings);
+    listeners_differ(tree, &config, findings);
     cache(tree, &mut config, findings);
     log(tree, &mut config, findings);
     count(tree, "workers", 1..=1024, &mut config.workers, findings);
@@ -164,6 +165,26 @@ fn compat(tree: &Map, findings: &mut Findings) -> Compat {
     let words = [("none", Compat::None), ("openwisp", Compat::Openwisp)];
     let said = tree.get("compat").and_then(|node| node.expect_one_of("`compat`", &words, findings));
     said.unwrap_or_default()
+}
+
+/// No two listeners on one address; a port of 0 is another one each time.
+fn listeners_differ(tree: &Map, config: &Config, findings: &mut Findings) {
+    let all = [("listen", config.listen.tcp()), ("management", Some(config.management)), ("probes", config.probes)];
+    let all: Vec<_> = all.into_iter().filter_map(|(key, address)| Some((key, address?))).collect();
+    let meet = |one: &SocketAddr, other: &SocketAddr| {
+        let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
+        // `[::]` takes IPv4 as well.
+        let is_all = |ip: IpAddr, of: IpAddr| ip.is_unspecified() && (ip.is_ipv6() || of.is_ipv4());
+        one.port() == other.port() && one.port() != 0 && (a == b || is_all(a, b) || is_all(b, a))
+    };
+    for (at, (key, address)) in all.iter().enumerate() {
+        let Some((first, _)) = all.iter().take(at).find(|(_, other)| meet(address, other)) else { continue };
+        let message = format!("`{key}` and `{first}` would both listen on port {}", address.port());
+        let written = tree.get(key).or_else(|| tree.get(first)).map(|node| node.span);
+        if let Some(span) = written {
+            findings.error("wrong_value", span, message).help(format!("choose another port for `{key}`"));
+        }
+    }
 }
 
 /// What `management` was called before.
@@ -302,7 +323,16 @@ fn tracing(tree: &Map, base: &Path, findings: &mut Findings) -> Option<trace::Se
 
 fn limits(tree: &Map, limits: &mut Limits, findings: &mut Findings) {
     let keys = Keys {
-        known: &["connections", "per_address", "streams", "resets", "header_bytes", "headers", "body"],
+        known: &[
+            "connections",
+            "per_address",
+            "streams",
+            "resets",
+            "header_bytes",
+            "headers",
+            "body",
+            "identity_header",
+        ],
         not_yet: &[],
     };
     let Some(map) = section(tree, "limits", keys, findings) else { return };
@@ -322,6 +352,15 @@ fn limits(tree: &Map, limits: &mut Limits, findings: &mut Findings) {
             limits.header_bytes = usize::try_from(bytes).unwrap_or(limits.header_bytes);
         } else {
             findings.error("wrong_value", node.span, "`header_bytes` must be from 1KiB to 1MiB");
+        }
+    }
+    if let Some(node) = map.get("identity_header")
+        && let Some(bytes) = node.expect_size("`identity_header`", findings)
+    {
+        if (1024..=64 << 10).contains(&bytes) {
+            limits.identity_header = usize::try_from(bytes).unwrap_or(limits.identity_header);
+        } else {
+            findings.error("wrong_value", node.span, "`identity_header` must be from 1KiB to 64KiB");
         }
     }
     if let Some(node) = map.get("body") {

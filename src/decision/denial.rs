@@ -233,8 +233,8 @@ impl Reason {
             ),
             Self::IdentityTooLarge => (
                 "identity_too_large",
-                S::INTERNAL_SERVER_ERROR,
-                "Internal server error",
+                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "Too many organizations",
                 "You belong to more organizations than this route can tell its service.",
             ),
         }

@@ -19,7 +19,7 @@ pub use claim::{Claim, Facts, OrgKey, claim};
 pub use decide::{admit, decide};
 pub use denial::{Denial, Reason};
 pub use matching::{Matched, find};
-pub use permit::{MAX_LIST, Permit, Told};
+pub use permit::{Permit, Told};
 pub use preflight::{Preflight, preflight};
 pub use trace::{Reading, Ruled, Says, Stage, Trace, trace};
 

@@ -11,9 +11,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Longest list of organizations that is put in a header, in bytes.
-pub const MAX_LIST: usize = 8 * 1024;
-
 /// How the caller stands in an organization.
 #[derive(Clone, Debug)]
 pub(super) struct Standing {
@@ -127,7 +124,7 @@ impl<'p> Permit<'p> {
     /// name without a value is not put. Values are those of a [`HeaderValue`], given as bytes since most are only copied.
     ///
     /// # Errors
-    /// 500 `identity_too_large`: the caller belongs to more organizations than 8 KiB can list.
+    /// 431 `identity_too_large`: the caller belongs to more organizations than the header may list.
     pub fn inject(&self, told: Told<'_>, mut put: impl FnMut(&HeaderName, &[u8])) -> Result<(), Denial> {
         for inject in self.rule.inject.iter() {
             let put = |value: &[u8]| {
@@ -188,8 +185,8 @@ impl<'p> Permit<'p> {
     fn list(&self, texts: &[Cow<'_, str>]) -> Result<Vec<u8>, Denial> {
         let list: Vec<HeaderValue> = texts.iter().map(|text| header_value(text)).collect();
         let list = list.iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b',');
-        if texts.len() > 1 && list.len() > MAX_LIST {
-            let hint = "a claim that is injected would be longer than 8 KiB";
+        if texts.len() > 1 && list.len() > self.route.list_limit {
+            let hint = "a claim that is injected would be longer than `limits.identity_header`";
             return Err(Denial::new(Reason::IdentityTooLarge).at(self.route.index).with_hint(hint));
         }
         Ok(list)
@@ -203,9 +200,10 @@ impl<'p> Permit<'p> {
                 list.push(',');
             }
             list.push_str(membership.organization.id.0.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()));
-            if list.len() > MAX_LIST {
+            if list.len() > self.route.list_limit {
                 return Err(Denial::new(Reason::IdentityTooLarge).at(self.route.index).with_hint(
-                    "`orgs.…` would be longer than 8 KiB: let the route name one organization, and inject `org.id`",
+                    "`orgs.…` would be longer than `limits.identity_header`: raise it as far as the service takes such headers, or let \
+                     the route name one organization and inject `org.id`",
                 ));
             }
         }

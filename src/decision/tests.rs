@@ -379,6 +379,7 @@ routes:
     assert_eq!(verdict(&policy, &world, Some(&root), "GET /ext/closed/x"), "403 denied");
     assert_eq!(verdict(&policy, &world, Some(&root), "GET /ext/nowhere/x"), "404 no_route");
     // Nobody can write a rule for postern's own paths, so none can be missing there.
+    let names = names.with_identity_api(Some("/api/v1/users/".into()));
     let policy = load(&[("r", text)], Some(&names)).unwrap();
     assert_eq!(verdict(&policy, &world, None, "GET /other/api/v1/users/token/"), "404 no_route");
 }

@@ -10,6 +10,9 @@ pub enum StoreError {
     /// The store cannot answer now: locked, full, unreadable, stopped. Callers of the gateway see 503.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// Its file was exchanged while it was open: nothing is heard of the new one before a restart. Callers of the gateway see 503.
+    #[error("the store is unavailable: its file was replaced or removed: restart postern")]
+    Replaced,
     /// The store, or this program, holds what it should not: a bug, or somebody's raw SQL.
     #[error("the store is broken: {0}")]
     Broken(String),
@@ -272,6 +275,7 @@ impl DirectoryError {
                 "try again; if it stays, see whether another process holds the database, and whether its disk is full"
                     .into()
             }
+            Self::Store(StoreError::Replaced) => "restart postern: it opens the file that is there now".into(),
             Self::Store(StoreError::Unaudited(_)) => {
                 "name a file that this user may write, `stderr` or `off` with `audit` of the configuration".into()
             }

@@ -310,6 +310,21 @@ impl Identity {
     }
 }
 
+/// What is in the way of these settings: secrets and files that are not there, or cannot be used.
+#[must_use]
+pub fn obstacles(settings: &Settings) -> Vec<SetupError> {
+    let mut found: Vec<SetupError> = settings.jwt.iter().filter_map(|settings| issuer(settings).err()).collect();
+    found.extend(settings.sesame.as_ref().and_then(|sesame| sesame.secret().err()).map(SetupError::from));
+    for issuer in &settings.jwt {
+        if let JwtKeys::File(path) = &issuer.keys
+            && let Err(error) = std::fs::File::open(path)
+        {
+            found.push(SetupError::Set(issuer.issuer.clone(), format!("{}: {error}", path.display())));
+        }
+    }
+    found
+}
+
 fn issuer(settings: &JwtIssuer) -> Result<jwt::Issuer, SetupError> {
     let JwtIssuer { issuer, audiences, algorithms, leeway, principal, keys, pace } = settings.clone();
     let ring = |source| Ring::new(&issuer, source, algorithms.clone(), pace, KeySet::default());

@@ -159,6 +159,20 @@ impl Mailer {
         })
     }
 
+    /// That a mailer could be started with these settings.
+    ///
+    /// # Errors
+    /// What [`Mailer::start`] would say.
+    pub fn check(settings: &Mail) -> Result<(), MailError> {
+        if settings.tls != Tls::None {
+            tls(settings)?;
+        }
+        if let Some((_, password)) = &settings.login {
+            password.text()?;
+        }
+        Ok(())
+    }
+
     /// Sends a letter, some time. Returns at once.
     pub fn post(self: &Arc<Self>, letter: Letter) {
         let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned() else {

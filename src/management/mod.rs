@@ -79,7 +79,10 @@ impl Management {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here\n".to_owned());
         }
         match (request.uri().path(), &self.metrics) {
-            ("/livez", _) => text(StatusCode::OK, "ok\n".to_owned()),
+            ("/livez", _) => match self.readiness.needs_restart() {
+                None => text(StatusCode::OK, "ok\n".to_owned()),
+                Some(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+            },
             ("/readyz", _) => {
                 let (ready, body) = self.readiness.report();
                 let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -95,7 +98,7 @@ impl Management {
     }
 }
 
-fn exposition(metrics: &Metrics) -> Response<Full<Bytes>> {
+fn exposition(metrics: &Arc<Metrics>) -> Response<Full<Bytes>> {
     match metrics.render() {
         Ok(body) => typed(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", body),
         Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n".to_owned()),

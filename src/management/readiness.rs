@@ -45,7 +45,11 @@ impl Readiness {
         };
         // While the proof holds, cached facts can be used; when it has run out, every request would be a 503.
         let proof = self.memberships.fence().has_proof(crate::clock::monotonic());
-        let store = if proof { Check::Ok } else { Check::Failed("the store's changes cannot be followed") };
+        let store = match self.needs_restart() {
+            _ if proof => Check::Ok,
+            Some(why) => Check::Failed(why),
+            None => Check::Failed("the store's changes cannot be followed"),
+        };
         let mut checks = vec![("stage", stage), ("store", store)];
         checks.extend(self.reloads.problems().into_iter().map(|(what, problem)| (what, Check::Degraded(problem))));
         if let Some(redis) = &self.redis {
@@ -59,6 +63,13 @@ impl Readiness {
             checks.push(("redis", redis));
         }
         checks
+    }
+
+    /// Why nothing but a restart helps, where it is so.
+    #[must_use]
+    pub fn needs_restart(&self) -> Option<&'static str> {
+        let ended = self.memberships.fence().has_ended();
+        ended.then_some("the store's file was replaced or removed: only a restart helps")
     }
 
     /// Ready or not, and the conditions as JSON.

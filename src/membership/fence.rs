@@ -5,7 +5,7 @@
 //! on the hot path is a few atomic loads, and nothing is written there.
 
 use crate::id::{TokenId, UserId};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -20,6 +20,8 @@ pub struct Slot(u16);
 pub struct Fence {
     start: Instant,
     max_staleness: Duration,
+    /// Nothing but a restart brings a proof again.
+    ended: AtomicBool,
     /// Milliseconds after `start` until which the proof holds.
     proof_until: AtomicU64,
     /// Wall clock, as of the last proof.
@@ -42,6 +44,7 @@ impl Fence {
         Self {
             start: crate::clock::monotonic(),
             max_staleness,
+            ended: AtomicBool::new(false),
             proof_until: AtomicU64::new(0),
             unix_seconds: AtomicI64::new(crate::clock::unix_seconds()),
             position: AtomicU64::new(position),
@@ -50,6 +53,17 @@ impl Fence {
             organizations: AtomicU64::new(position),
             slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
         }
+    }
+
+    /// Notes whether nothing but a restart brings a proof again.
+    pub fn ends(&self, ended: bool) {
+        self.ended.store(ended, Ordering::Relaxed);
+    }
+
+    /// Whether nothing but a restart brings a proof again.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// The slot of a user's or a token's id.

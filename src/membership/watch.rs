@@ -188,6 +188,7 @@ impl Memberships {
                     }
                 }
             };
+            self.fence.ends(matches!(looked, Err(StoreError::Replaced)));
             match looked {
                 Ok(()) if failing => {
                     failing = false;

@@ -3,13 +3,15 @@
 use crate::yaml::{Findings, Node, suggest};
 
 /// The lints. The last two speak of what later versions of the language can say.
-const LINTS: [&str; 14] = [
+const LINTS: [&str; 17] = [
     "literal_variable",
     "unused_variable",
     "optional_alone",
     "shadowed",
     "unused_level",
     "covers_identity_api",
+    "scheme_unserved",
+    "long_list",
     "public_write",
     "write_without_org",
     "wider_than_parent",

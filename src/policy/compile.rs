@@ -34,18 +34,21 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
         places: Vec::new(),
         hosts: Vec::new(),
         reserved: names.and_then(Names::identity_api),
+        list_limit: names.map_or(super::LIST_LIMIT, Names::list_limit),
     };
     for file in files {
         compiler.file(file);
     }
     let Compiler { findings, upstreams, secrets, table, routes, hosts, .. } = compiler;
     if !findings.has_errors() {
+        let served = names.and_then(Names::schemes);
         let http2_only = |upstream: usize| {
             let named = names.zip(upstreams.names.get(upstream));
             named.is_some_and(|(names, upstream)| names.is_http2_only(upstream))
         };
         let reserved = names.and_then(Names::identity_api);
-        lint::lint(files, &routes, &table, http2_only, reserved, findings);
+        let known = lint::Known { identity_api: reserved, schemes: served, list_limit: names.map(Names::list_limit) };
+        lint::lint(files, &routes, &table, http2_only, known, findings);
     }
     let rules = || routes.iter().flat_map(|route: &Route| route.rules());
     let injected = rules().flat_map(|rule| rule.inject.iter()).map(|inject| inject.name.as_str());
@@ -81,6 +84,8 @@ struct Compiler<'a> {
     hosts: Vec<Arc<[HostPattern]>>,
     /// The prefix of the identity API.
     reserved: Option<&'a str>,
+    /// Longest list of organizations in a header.
+    list_limit: usize,
 }
 
 /// What of a route holds for all its rules.
@@ -198,6 +203,7 @@ impl Compiler<'_> {
         }
         self.organizations_are_there(&base, &rules);
         Route {
+            list_limit: self.list_limit,
             index: number,
             pattern: pattern.text.clone(),
             file: name,

@@ -1,23 +1,37 @@
 //! What a policy says that is allowed and probably not meant. Each lint is a warning, silenced by `allow_lint` with a reason.
 
 use super::access::Access;
+use super::inject::InjectValue;
 use super::methods::Methods;
 use super::pattern::Segment;
 use super::route::{Route, Rule};
+use super::scheme::{Scheme, Schemes};
 use super::source::{File, Options, RawRoute};
 use super::table::Table;
 use crate::yaml::{Findings, Span};
 use http::Method;
 use std::collections::HashMap;
 
+/// What the configuration says; `None` where there is none to ask.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known<'c> {
+    /// The prefix under which postern answers itself, where it does.
+    pub(super) identity_api: Option<&'c str>,
+    /// The schemes that `identity` has.
+    pub(super) schemes: Option<&'c Schemes>,
+    /// Bytes of a header that lists organizations, at most.
+    pub(super) list_limit: Option<usize>,
+}
+
 /// Looks at all routes, which stand in the order of the files, and then drops what is allowed. `http2_only`: whether the
-/// upstream of this number speaks HTTP/2 and nothing else; `identity_api`: the prefix under which postern answers itself.
+/// upstream of this number speaks HTTP/2 and nothing else; `known`: what else the
+/// configuration says.
 pub(super) fn lint(
     files: &[File],
     routes: &[Route],
     table: &Table,
     http2_only: impl Fn(usize) -> bool,
-    identity_api: Option<&str>,
+    known: Known<'_>,
     findings: &mut Findings,
 ) {
     let covered = table.covered();
@@ -35,8 +49,14 @@ pub(super) fn lint(
             }
             parents.check(raw, route, routes, findings);
             rewrite(raw, route, routes, findings);
-            if let Some(prefix) = identity_api {
+            if let Some(prefix) = known.identity_api {
                 reaches_over(raw, route, prefix, findings);
+            }
+            if let Some(served) = known.schemes {
+                unserved(raw, route, served, findings);
+            }
+            if let Some(limit) = known.list_limit {
+                long_list(raw, route, limit, findings);
             }
             if http2_only(route.upstream) {
                 websocket(raw, route, findings);
@@ -150,6 +170,46 @@ fn reaches_over(raw: &RawRoute, route: &Route, prefix: &str, findings: &mut Find
         );
         findings.warning("covers_identity_api", raw.pattern.span, message).help(
             "`identity: { prefix: … }` in postern.yaml moves it, `api: off` turns it off; or `allow_lint` says that it is known",
+        );
+    }
+}
+
+/// A scheme that a rule takes and that `identity` does not have. Where it has none of a rule's, nobody can ever pass: a mistake.
+fn unserved(raw: &RawRoute, route: &Route, served: &Schemes, findings: &mut Findings) {
+    for (_, span, rule) in placed(raw, route) {
+        if matches!(rule.access, Access::Public | Access::Deny) {
+            continue;
+        }
+        // Tokens are always there, and Basic has one as its password.
+        let is_served = |scheme: &Scheme| matches!(scheme, Scheme::Basic | Scheme::Token) || served.has(*scheme);
+        let taken = || Scheme::ALL.into_iter().filter(|scheme| rule.schemes.has(*scheme));
+        let Some(missing) = taken().find(|scheme| !is_served(scheme)) else { continue };
+        let word = missing.as_str();
+        let message = format!("`{}` takes `{word}`, and the configuration has no `identity.{word}`", route.pattern);
+        let help = format!(
+            "say of `identity.{word}` in postern.yaml how it is checked, or leave `{word}` out of `authenticate`"
+        );
+        if taken().any(|scheme| is_served(&scheme)) {
+            findings.warning("scheme_unserved", span, message).help(help);
+        } else {
+            findings.error("scheme_unserved", span, format!("{message}: nobody could pass")).help(help);
+        }
+        return;
+    }
+}
+
+/// A header with a list that grows with its user.
+fn long_list(raw: &RawRoute, route: &Route, limit: usize, findings: &mut Findings) {
+    let lists = |rule: &Rule| rule.inject.iter().any(|inject| matches!(inject.value, InjectValue::Orgs(_)));
+    if let Some((_, span, _)) = placed(raw, route).find(|(_, _, rule)| lists(rule)) {
+        // An id and its comma.
+        let most = (limit + 1) / 37;
+        let message = format!(
+            "`{}` lists all organizations of its caller: more than {most} are too long, and 431",
+            route.pattern
+        );
+        findings.warning("long_list", span, message).help(
+            "`limits.identity_header` in postern.yaml says how long it may be, and the service how long a header it takes; or name one organization by `org`",
         );
     }
 }

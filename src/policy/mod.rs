@@ -69,7 +69,12 @@ pub struct Names {
     http2_only: Vec<String>,
     secrets: Vec<String>,
     reserved: Option<Box<str>>,
+    schemes: Option<Schemes>,
+    list_limit: Option<usize>,
 }
+
+/// Longest list of organizations that is put in a header where nothing is said, in bytes: services commonly take 8 KiB.
+pub const LIST_LIMIT: usize = 8 * 1024;
 
 impl Names {
     /// The names of all upstreams, in an order that [`Policy::upstreams`] keeps.
@@ -99,6 +104,30 @@ impl Names {
     #[must_use]
     pub fn identity_api(&self) -> Option<&str> {
         self.reserved.as_deref()
+    }
+
+    /// The same, with the schemes that the configuration can check.
+    #[must_use]
+    pub fn with_schemes(self, schemes: Schemes) -> Self {
+        Self { schemes: Some(schemes), ..self }
+    }
+
+    /// The schemes that the configuration can check, where that is known.
+    #[must_use]
+    pub fn schemes(&self) -> Option<&Schemes> {
+        self.schemes.as_ref()
+    }
+
+    /// The same, with the length of a header that lists organizations, at most.
+    #[must_use]
+    pub fn with_list_limit(self, limit: usize) -> Self {
+        Self { list_limit: Some(limit), ..self }
+    }
+
+    /// Bytes of a header that lists organizations, at most.
+    #[must_use]
+    pub fn list_limit(&self) -> usize {
+        self.list_limit.unwrap_or(LIST_LIMIT)
     }
 
     /// Whether an upstream speaks HTTP/2 and nothing else.

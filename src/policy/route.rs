@@ -15,6 +15,8 @@ use std::sync::Arc;
 /// A route: one pattern on its hosts.
 #[derive(Debug)]
 pub struct Route {
+    /// Longest list of organizations that is put in a header, in bytes.
+    pub list_limit: usize,
     /// Its number in the policy, from 0: a label for metrics that is small and bounded.
     pub index: usize,
     /// The pattern as it was written.

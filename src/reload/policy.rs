@@ -108,6 +108,7 @@ pub struct Policies {
     /// All that were configured for the policy in force, also those that it does not name.
     upstreams: Vec<Upstream>,
     destinations: Arc<Destinations>,
+    list_limit: usize,
 }
 
 impl Policies {
@@ -117,7 +118,14 @@ impl Policies {
     pub fn new(live: Arc<Live>, destinations: Arc<Destinations>, config: &Config, status: Arc<Status>) -> Self {
         let policy = &live.load().policy;
         status.policy(policy.fingerprint(), policy.routes().len());
-        Self { live, status, wider: config.wider, upstreams: config.upstreams.clone(), destinations }
+        Self {
+            live,
+            status,
+            wider: config.wider,
+            upstreams: config.upstreams.clone(),
+            destinations,
+            list_limit: config.limits.identity_header,
+        }
     }
 
     /// Whether these texts, these upstreams and these secrets are what is in force.
@@ -178,7 +186,8 @@ impl Reloadable for Policies {
             return Ok(None);
         }
         // The identity API stays where it was at the start, and so does what no route can be under.
-        let names = config.names().with_identity_api(now.policy.identity_api().map(Box::from));
+        let names =
+            config.names().with_identity_api(now.policy.identity_api().map(Box::from)).with_list_limit(self.list_limit);
         let next = compile(config, &texts, &names)?;
         let upstreams = resolve(&next, &config.upstreams)?;
         let comparison = self.judge(&now, &next, &upstreams)?;

@@ -18,7 +18,8 @@ pub enum Format {
 /// Whether somebody who wants colours sees this stream (<https://no-color.org>).
 #[must_use]
 pub fn takes_colour(stream: &impl IsTerminal) -> bool {
-    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    stream.is_terminal() && !is_dumb && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Whether standard error takes colours.

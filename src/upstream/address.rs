@@ -139,16 +139,16 @@ impl Address {
             let (scheme, location) = (Scheme::Http, Location::Unix(PathBuf::from(path)));
             return Ok(Self { scheme, location, authority: HeaderValue::from_static("localhost"), weight: 1 });
         }
+        let schemes = [("http", Scheme::Http), ("https", Scheme::Https), ("h2c", Scheme::H2c)];
+        let written = url.split_once("://").map_or("", |(scheme, _)| scheme);
+        let scheme = schemes.into_iter().find(|(name, _)| written.eq_ignore_ascii_case(name));
+        let (_, scheme) = scheme.ok_or_else(|| AddressError::NotUrl(shown()))?;
         let read = Url::parse(url).map_err(|error| match error {
             address::AddressError::Credentials | address::AddressError::Character => {
                 AddressError::MoreThanOrigin(shown())
             }
-            address::AddressError::Scheme => AddressError::NotUrl(shown()),
             error => AddressError::Server(shown(), error),
         })?;
-        let schemes = [("http", Scheme::Http), ("https", Scheme::Https), ("h2c", Scheme::H2c)];
-        let scheme = schemes.into_iter().find(|(name, _)| read.has_scheme(name));
-        let (_, scheme) = scheme.ok_or_else(|| AddressError::NotUrl(shown()))?;
         if !read.is_origin() {
             return Err(AddressError::MoreThanOrigin(shown()));
         }

@@ -116,7 +116,7 @@ fn typed_readers_read_and_say_what_they_wanted() {
     assert_eq!(read("yes").expect_bool("b", &mut f), None);
     assert_eq!(read("10").expect_u64("n", 1..=9, &mut f), None);
     assert_eq!(read("[]").expect_map("m", &mut f).map(|_| ()), None);
-    assert_eq!(f.list().len(), 7);
+    assert_eq!(f.list().len(), 14);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `identity.jwt` — issuers of JWTs, and where their keys are.
 
-use crate::claims::ClaimName;
 use crate::address::{Server, Url};
+use crate::claims::ClaimName;
 use crate::config::secret;
 use crate::directory::name::Username;
 use crate::facts::Level;

@@ -8,7 +8,7 @@ use super::Shape::{
 pub(super) const TOP: &[Key] = &[
     Key("listen", "The data port: `ADDRESS:PORT`, or `unix:///PATH`. [127.0.0.1:8080]", Text),
     Key("listen_mode", "Permissions of the Unix socket, in octal digits. [0660]", Mode),
-    Key("tls", "TLS on the data port; without it the port speaks plain HTTP.", Map(TLS, 0)),
+    Key("tls", "TLS on the data port; without it the port speaks plain HTTP. [none]", Map(TLS, 0)),
     Key(
         "proxy_protocol",
         "Connections of `trusted_proxies` must begin with a PROXY header, version 1 or 2. [false]",
@@ -40,7 +40,7 @@ pub(super) const TOP: &[Key] = &[
         "The directory: `sqlite:///PATH` for one replica, `postgres://USER@HOST/DATABASE` for many. [postern.db in the data directory]",
         Any(&[Text, Map(DATABASE, 1)]),
     ),
-    Key("schema", "Whose schema the database has; no other value yet.", Words(&["postern"])),
+    Key("schema", "Whose schema the database has; no other value yet. [postern]", Words(&["postern"])),
     Key(
         "compat",
         "Whose manner answers follow, quirks included; `openwisp` needs `identity.token.key`. [none]",
@@ -53,7 +53,7 @@ pub(super) const TOP: &[Key] = &[
     ),
     Key(
         "trusted_proxies",
-        "Networks whose X-Forwarded-*, X-Request-Id and traceparent are believed; never the whole world.",
+        "Networks whose X-Forwarded-*, X-Request-Id and traceparent are believed; never the whole world. [none]",
         Texts,
     ),
     Key("cache", "Facts in memory.", Map(CACHE, 0)),
@@ -63,7 +63,7 @@ pub(super) const TOP: &[Key] = &[
     Key("timeouts", "Time limits; 0 is none.", Map(TIMEOUTS, 0)),
     Key("drain", "The way down, at SIGTERM.", Map(DRAIN, 0)),
     Key("reload", "New files while it serves.", Map(RELOAD, 0)),
-    Key("tracing", "Spans for an OpenTelemetry collector, by OTLP over gRPC.", Map(TRACING, 0)),
+    Key("tracing", "Spans for an OpenTelemetry collector, by OTLP over gRPC. [none]", Map(TRACING, 0)),
     Key(
         "audit",
         "Where changes of the directory are written down: a file, `stderr` or `off`. [audit.jsonl beside the embedded store, else in the data directory]",
@@ -347,6 +347,11 @@ const LIMITS: &[Key] = &[
     Key("resets", "Streams that an HTTP/2 client may reset in ten seconds. [200]", Count(1, 10_000)),
     Key("header_bytes", "A request head, 1KiB to 1MiB; more is 431. [32KiB]", Size),
     Key("headers", "Header fields; more is 431. [100]", Count(1, 1000)),
+    Key(
+        "identity_header",
+        "A header that lists all organizations of a caller (`inject: orgs.…`), 1KiB to 64KiB; more is 431. [8KiB]",
+        Size,
+    ),
     Key("body", "A request body; more is 413. [100MiB]", Size),
 ];
 

@@ -5,6 +5,9 @@
 //! say, `postern check --config` does.
 
 mod keys;
+mod settings;
+
+pub use settings::{Setting, settings};
 
 #[cfg(test)]
 mod tests;

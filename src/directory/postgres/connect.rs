@@ -121,6 +121,12 @@ impl Target {
         self
     }
 
+    /// The file of root certificates, where one is named.
+    #[must_use]
+    pub fn root(&self) -> Option<&std::path::Path> {
+        self.root.as_deref()
+    }
+
     /// `host:port/database`.
     #[must_use]
     pub fn place(&self) -> &str {

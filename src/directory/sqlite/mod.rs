@@ -95,7 +95,7 @@ impl SqliteStore {
             let path = path.to_owned();
             move || match file(&path) {
                 Ok(now) if now == opened => Ok(()),
-                _ => Err(StoreError::Unavailable("its file was replaced or removed: restart postern".to_owned())),
+                _ => Err(StoreError::Replaced),
             }
         };
         let start = || -> std::io::Result<Self> {

@@ -135,7 +135,8 @@ pub fn migrate(path: &Path, busy: Duration, now: i64) -> Result<Vec<&'static Mig
 /// [`OpenError`].
 pub fn status(path: &Path, busy: Duration) -> Result<Vec<Status>, OpenError> {
     let look = || -> Result<_, OpenProblem> {
-        let db = if path.exists() {
+        let is_there = path.try_exists().map_err(|error| OpenProblem::Unreadable(error.to_string()))?;
+        let db = if is_there {
             Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         } else {
             Connection::open_in_memory()
@@ -186,6 +187,11 @@ fn write_ahead(db: &Connection, busy: Duration) -> rusqlite::Result<()> {
 
 /// Checks the path and makes an empty file, which only its owner may read: digests and the key are in it.
 fn prepare(path: &Path) -> Result<(), OpenProblem> {
+    if let Err(error) = directory(path).metadata()
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(OpenProblem::Unreadable(error.to_string()));
+    }
     if !directory(path).is_dir() {
         return Err(OpenProblem::DirectoryMissing);
     }

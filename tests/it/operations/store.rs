@@ -67,7 +67,9 @@ fn a_file_that_was_replaced_is_believed_no_longer() {
     for who in [Who::uA, Who::mA] {
         eventually("nobody is let in", || (gate.get(who, "/me/x").status == 503).then_some(()));
     }
-    assert_eq!(gate.postern.admin("/readyz").status, 503);
+    let (ready, live) = (gate.postern.admin("/readyz"), gate.postern.admin("/livez"));
+    assert_eq!((ready.status, live.status), (503, 503), "an orchestrator restarts what only a restart helps");
+    assert!(live.text().contains("only a restart helps") && ready.text().contains("only a restart helps"));
     let said = gate.postern.stderr().join("\n");
     assert!(said.contains("its file was replaced or removed: restart postern"), "{said}");
 }

@@ -116,23 +116,142 @@ fn a_slip_in_the_place_of_a_database_begins_no_new_one() {
 }
 
 #[test]
-fn a_configuration_is_checked_whatever_it_leaves_to_the_command_line() {
+fn check_refuses_what_serve_would() {
     let home = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
     write("routes.yaml", POLICY);
-    // `serve --upstream` will say which.
-    write("postern.yaml", "policy: [routes.yaml]\n");
+    write("postern.yaml", "policy: [routes.yaml]\nupstreams: { a: \"http://a\" }\n");
     let check = |args: &[&str]| run(home.path(), &[&["check", "--config"], args].concat());
     let (code, out, err) = check(&["postern.yaml"]);
     assert_eq!((code, out.as_str(), err.as_str()), (0, "ok: 1 route in 1 file\n", ""));
-    write("silent.yaml", "workers: 2\n");
-    let (code, out, _) = check(&["silent.yaml"]);
-    assert!(code == 0 && out.contains("it names no policy"), "{out}");
-    let (code, out, _) = check(&["silent.yaml", "--json"]);
-    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((code, &json["ok"], &json["files"]), (0, &true.into(), &0.into()));
     write("wrong.yaml", "workers: many\n");
     assert_eq!(check(&["wrong.yaml"]).0, 1);
+    write("jwt.yaml", "version: 1\nauthenticate: [jwt]\nroutes: { /a: authenticated }\n");
+    write("secret.yaml", "version: 1\nroutes: { /a: { level: authenticated, inject: { X-Key: { secret: key } } } }\n");
+    let upstream = "upstreams: { a: \"http://a\" }\n";
+    let both = format!("policy: [routes.yaml]\n{upstream}");
+    for (configuration, told) in [
+        (upstream.to_owned(), "error[no_policy]: there is no policy"),
+        ("policy: [routes.yaml]\n".to_owned(), "there is no upstream"),
+        (format!("policy: [jwt.yaml]\n{upstream}"), "error[scheme_unserved]"),
+        (format!("policy: [secret.yaml]\n{upstream}secrets: {{ key: {{ file: nowhere }} }}\n"), "nowhere"),
+        (
+            format!("policy: [secret.yaml]\n{upstream}secrets: {{ key: {{ env: NOT_THERE_AT_ALL }} }}\n"),
+            "NOT_THERE_AT_ALL",
+        ),
+        (format!("{both}tls: {{ cert: none.pem, key: none.pem }}\n"), "none.pem"),
+        (format!("{both}redis: {{ url: \"redis://a\", password: {{ file: none }} }}\n"), "none"),
+        (format!("{both}identity: {{ sesame: {{ key: {{ env: NOT_THERE_AT_ALL }} }} }}\n"), "NOT_THERE_AT_ALL"),
+        (format!("{both}identity: {{ jwt: [{{ issuer: a, audience: any, jwks: none.json }}] }}\n"), "none.json"),
+        (format!("{both}database: {{ url: \"postgres://a@b/c\", password: {{ file: none }} }}\n"), "none"),
+        (format!("{both}database: sqlite:none/postern.db\n"), "none"),
+        (format!("{both}public_url: https://a\nmail: {{ server: a, from: a@b.example, ca: none.pem }}\n"), "none.pem"),
+        (format!("{both}listen: 127.0.0.1:9090\n"), "would both listen on port 9090"),
+        (format!("{both}listen: 0.0.0.0:9090\n"), "would both listen on port 9090"),
+        (format!("{both}listen: \"[::]:9090\"\n"), "would both listen on port 9090"),
+        (format!("{both}probes: 127.0.0.1:8080\n"), "would both listen on port 8080"),
+    ] {
+        write("postern.yaml", &configuration);
+        let (code, out, err) = check(&["postern.yaml"]);
+        assert!(code == 1 && (out.contains(told) || err.contains(told)), "{configuration}{code} {out}{err}");
+        let json = check(&["postern.yaml", "--json"]).1;
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
+        assert!(json["ok"] != true, "{configuration}");
+    }
+    // As `serve --upstream` will say.
+    write("postern.yaml", "policy: [routes.yaml]\n");
+    assert_eq!(check(&["postern.yaml", "--upstream", "http://a"]).0, 0);
+}
+
+#[test]
+fn strict_makes_warnings_failures() {
+    let home = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
+    write("routes.yaml", "version: 1\nroutes: { '/y/{v}': { read: public } }\n");
+    assert_eq!(run(home.path(), &["check", "routes.yaml"]).0, 0);
+    let (code, out, _) = run(home.path(), &["check", "routes.yaml", "--strict"]);
+    assert!(code == 1 && out.ends_with("failed: 1 warning in 1 file\n"), "{out}");
+    // Warnings of the configuration too.
+    write("routes.yaml", POLICY);
+    write("postern.yaml", "policy: [routes.yaml]\nupstreams: { a: \"http://a\" }\nsecrets: { a: literal }\n");
+    assert_eq!(run(home.path(), &["check"]).0, 0);
+    assert_eq!(run(home.path(), &["check", "--strict"]).0, 1);
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_not_said_to_be_missing() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("file"), "").unwrap();
+    let (code, _, err) = run(home.path(), &["--database", "sqlite:file/postern.db", "user", "list"]);
+    assert!(code == 1 && err.contains("Not a directory") && !err.contains("there is no database"), "{err}");
+}
+
+#[test]
+fn the_configuration_in_force_is_shown_with_who_said_it() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("postern.yaml"), "limits: { body: 1MiB }\nsecrets: { a: hunter2 }\n").unwrap();
+    let (code, out, _) = run(home.path(), &["config", "--database", "postgres://u:hunter2@db/d"]);
+    assert!(code == 0 && out.contains("limits.body\t1MiB\tpostern.yaml:1\n"), "{out}");
+    assert!(out.contains("database\tpostgres://u:(hidden)@db/d\t--database\n") && !out.contains("hunter2"), "{out}");
+    assert!(out.contains("management\t127.0.0.1:9090\tdefault\n"), "{out}");
+    let (_, out, _) = run(home.path(), &["config", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(
+        json.as_array().unwrap().iter().any(|setting| setting["key"] == "limits.body" && setting["value"] == "1MiB")
+    );
+    assert_eq!(run(home.path(), &["config", "--database", "nonsense"]).0, 2);
+}
+
+#[test]
+fn shells_complete_commands_and_flags() {
+    let home = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, out, _) = run(home.path(), &["completions", shell]);
+        assert!(code == 0 && out.contains("matrix") && out.contains("any-authenticated"), "{shell}");
+    }
+    assert_eq!(run(home.path(), &["completions", "cmd"]).0, 2);
+}
+
+#[test]
+fn a_reader_that_goes_away_changes_no_exit_code() {
+    let home = tempfile::tempdir().unwrap();
+    let routes: String = (0..2000).map(|n| format!("  /r{n}: maneger\n")).collect();
+    std::fs::write(home.path().join("bad.yaml"), format!("version: 1\nroutes:\n{routes}")).unwrap();
+    std::fs::write(
+        home.path().join("good.yaml"),
+        format!("version: 1\nroutes:\n{}", routes.replace("maneger", "authenticated")),
+    )
+    .unwrap();
+    let binary = env!("CARGO_BIN_EXE_postern");
+    for (command, code) in [
+        ("check bad.yaml", 1),
+        ("matrix --policy good.yaml", 0),
+        ("schema config", 0),
+        ("config", 0),
+        ("completions bash", 0),
+        ("--help", 0),
+    ] {
+        let line = format!("{{ {binary} {command} 2>said; echo $? >code; }} | true; sleep 0.1; cat code said");
+        let done = Command::new("sh").args(["-c", &line]).current_dir(home.path()).output().unwrap();
+        let told = String::from_utf8(done.stdout).unwrap();
+        assert!(told.starts_with(&format!("{code}\n")) && !told.contains("panicked"), "{command}: {told}");
+    }
+}
+
+#[test]
+fn a_value_that_is_none_is_wrong_usage() {
+    let home = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| run(home.path(), &[&["--database", "sqlite:x.db"], args].concat());
+    assert_eq!(run(&["user", "create", "ann"]).0, 0);
+    for args in [
+        &["user", "create", "bob", "--email", "no address"][..],
+        &["org", "create", "Acme", "--slug", "Not A Slug"],
+        &["permission", "create", "nodot"],
+        &["user", "list", "--limit", "many"],
+    ] {
+        assert_eq!(run(args).0, 2, "{args:?}");
+    }
+    assert_eq!(run(&["user", "show", "nobody"]).0, 1, "a no is no wrong value");
 }
 
 #[test]
