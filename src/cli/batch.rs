@@ -2,6 +2,7 @@
 //!
 //! All lines are one transaction. An error names the file and the line.
 
+use crate::directory::token::quoted;
 use crate::directory::{BatchError, DirectoryError};
 use anyhow::Context;
 use serde::de::DeserializeOwned;
@@ -85,5 +86,5 @@ pub fn read_text(path: &str) -> anyhow::Result<String> {
         io::stdin().read_to_string(&mut text).context("cannot read stdin")?;
         return Ok(text);
     }
-    std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", quoted(path)))
 }

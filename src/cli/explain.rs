@@ -9,6 +9,7 @@ use super::{Common, Failure};
 use crate::claims::Claims;
 use crate::config::{Config, Database};
 use crate::decision::OrgKey;
+use crate::directory::token::quoted;
 use crate::directory::{DirectoryError, MembershipFilter, OrgRef, Page, Store, StoreError, UserSelector};
 use crate::facts::{Level, Organization, Snapshot};
 use crate::policy::Policy;
@@ -110,7 +111,7 @@ pub fn explain(
         let near = world.as_ref().and_then(|world| suggest(name, world.users()));
         let hint = near.map(|near| format!("did you mean `{near}`?"));
         let hint = hint.unwrap_or_else(|| "name a user by id, username or e-mail address, or `anonymous`".to_owned());
-        return Err(pages.usage(&format!("there is no user `{name}`"), &hint));
+        return Err(pages.usage(&format!("there is no user {}", quoted(name)), &hint));
     }
     let (mut problem, mut is_asked) = (None, false);
     let mut lookup = |key: &OrgKey<'_>| match (&world, directory) {

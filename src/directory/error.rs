@@ -129,7 +129,7 @@ pub enum DirectoryError {
         problem: String,
     },
     /// There is no such record.
-    #[error("no {noun} `{reference}`")]
+    #[error("no {noun} {}", super::token::quoted(reference))]
     NotFound {
         /// The kind of record.
         noun: Noun,
@@ -245,7 +245,9 @@ impl DirectoryError {
             Self::NotFound { noun: Noun::Membership, .. } => "see `member list`".into(),
             Self::NotFound { noun: Noun::Email, .. } => "name an address of the user by its number".into(),
             Self::NotFound { noun: Noun::Permission, reference } => {
-                format!("permissions are made before they are granted: postern permission create {reference}")
+                let name = super::token::quoted(reference);
+                let name = name.strip_prefix('`').and_then(|name| name.strip_suffix('`')).unwrap_or("NAME");
+                format!("permissions are made before they are granted: postern permission create {name}")
             }
             Self::NotFound { noun: Noun::Group, .. } => {
                 "name a group by its name or id, as `group list` shows it".into()

@@ -18,6 +18,29 @@ const BODY: usize = 32;
 const CHECKSUM: usize = 11;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
+/// What somebody typed where a name belongs, as an error repeats it; what may be a credential is not repeated.
+#[must_use]
+pub fn quoted(typed: &str) -> String {
+    if may_be_credential(typed) {
+        "of that name (not repeated: it may be a credential)".to_owned()
+    } else {
+        format!("`{typed}`")
+    }
+}
+
+/// Whether a text could be somebody's token, link or session. Ids, addresses and names that people choose are not.
+fn may_be_credential(text: &str) -> bool {
+    const LONG: usize = 20;
+    let is_of_alphabet = |b: u8| b.is_ascii_alphanumeric() || b"-_.~+/=:$!".contains(&b);
+    let is_mixed = text.bytes().any(|b| b.is_ascii_digit()) && text.bytes().any(|b| b.is_ascii_alphabetic())
+        || text.bytes().any(|b| b.is_ascii_uppercase()) && text.bytes().any(|b| b.is_ascii_lowercase());
+    let is_long = text.len() >= LONG && text.bytes().all(is_of_alphabet) && is_mixed;
+    let scheme = |scheme: &str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    let has_scheme = ["bearer ", "sesame ", "basic ", "token "].into_iter().any(scheme);
+    let is_link = text.contains("://") || text.contains('?');
+    text.starts_with(PREFIX) || has_scheme || is_link || (is_long && uuid::Uuid::try_parse(text).is_err())
+}
+
 /// The key of the checksum: 32 random bytes in the store's settings.
 pub struct ChecksumKey(SecretBox<[u8; 32]>);
 
@@ -185,6 +208,38 @@ mod tests {
 
     fn key(byte: u8) -> ChecksumKey {
         ChecksumKey::new([byte; 32])
+    }
+
+    #[test]
+    fn what_may_be_a_credential_is_not_repeated() {
+        for name in [
+            "ann",
+            "ANN",
+            "ann@example.org",
+            "a-very-long-but-lower-case-organization",
+            "+39 366 5243702",
+            "per.manager@organization-2026.example",
+            "5c1a5d0e-9a5e-5f3a-8a63-0a1b2c3d4e5f",
+            "5C1A5D0E9A5E5F3A8A630A1B2C3D4E5F",
+            "config.add_device",
+            "anna.maria.schmidt",
+        ] {
+            assert_eq!(super::quoted(name), format!("`{name}`"));
+        }
+        for secret in [
+            "pst_x",
+            "pst_0123456789abcdefghijABCDEFGHIJ01abcdefghijk",
+            "9944b09199c62bcf9418ad846dd0e4bbdfc6ee4b",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAA-bcde",
+            "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.MEUCIQDx",
+            "Bearer abc",
+            "sesame x",
+            "AuMTOqeVE-CkE0rfsCnzRDX5:1tAbCd:cVo0VvTlsK0",
+            "https://app.example/?sesame=x",
+            "dGVzdC1zZXNzaW9uLXRva2VuLW9mLTMyLWJ5dGVzISE",
+        ] {
+            assert!(!super::quoted(secret).contains(secret), "{secret}");
+        }
     }
 
     #[test]

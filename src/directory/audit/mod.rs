@@ -46,7 +46,11 @@ impl Target {
             Self::Off => Ok(Sink::Off),
             Self::Stderr => Ok(Sink::Stderr),
             Self::File(path) => {
-                let options = |path| std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+                // Not through a link: whoever may write in the directory would choose where the lines go.
+                let options = |path| {
+                    let mut options = std::fs::OpenOptions::new();
+                    options.append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path)
+                };
                 let opened = options(path).or_else(|error| match (error.kind(), path.parent()) {
                     (io::ErrorKind::NotFound, Some(dir)) => {
                         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
@@ -54,7 +58,15 @@ impl Target {
                     }
                     _ => Err(error),
                 });
-                let refused = |error| StoreError::Unaudited(format!("{} cannot be written: {error}", path.display()));
+                let refused = |error: io::Error| {
+                    let path = path.display();
+                    StoreError::Unaudited(match error.raw_os_error() {
+                        Some(libc::ELOOP) => {
+                            format!("{path} is a symbolic link, which is not followed: name the file that it points to")
+                        }
+                        _ => format!("{path} cannot be written: {error}"),
+                    })
+                };
                 opened.map(Sink::File).map_err(refused)
             }
         }

@@ -199,10 +199,18 @@ fn prepare(path: &Path) -> Result<(), OpenProblem> {
         return Err(OpenProblem::Unreadable("it is a directory".to_owned()));
     }
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
+    options.read(true).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
+    let opened = options.open(path).or_else(|error| match error.kind() {
+        // A new one is not made at the end of a link.
+        io::ErrorKind::NotFound => match options.create_new(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.create_new(false).open(path),
+            made => made,
+        },
+        _ => Err(error),
+    });
+    match opened {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(OpenProblem::DiskFull),
         Err(error) => Err(OpenProblem::Unreadable(error.to_string())),

@@ -96,3 +96,71 @@ fn whoever_starts_where_nothing_can_be_written_down_is_told() {
     let gate = Gate::with(&options);
     said(&gate, &["nobody can log in here", "cannot be written"]);
 }
+
+/// Whoever may write where the log is would choose what postern's lines are written to.
+#[test]
+fn the_audit_log_is_not_written_through_a_symlink() {
+    let home = tempfile::tempdir().unwrap();
+    let postern = |args: &[&str]| {
+        let run = std::process::Command::new(env!("CARGO_BIN_EXE_postern"))
+            .args(args)
+            .env("POSTERN__DATABASE", format!("sqlite://{}/postern.db", home.path().display()))
+            .env("POSTERN__AUDIT", home.path().join("audit.jsonl"))
+            .output()
+            .unwrap();
+        (run.status.success(), String::from_utf8(run.stderr).unwrap())
+    };
+    let (victim, log) = (home.path().join("victim"), home.path().join("audit.jsonl"));
+    std::fs::write(&victim, "precious").unwrap();
+    assert!(postern(&["migrate"]).0);
+    for target in [victim.clone(), home.path().join("nowhere")] {
+        let _ = std::fs::remove_file(&log);
+        std::os::unix::fs::symlink(&target, &log).unwrap();
+        let (done, said) = postern(&["user", "create", "zoe"]);
+        assert!(!done && said.contains("is a symbolic link"), "{said}");
+    }
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+    assert!(!home.path().join("nowhere").exists());
+    std::fs::remove_file(&log).unwrap();
+    let (done, said) = postern(&["user", "create", "zoe"]);
+    assert!(done, "nothing was made before: {said}");
+    // Nor is a new database made at the end of one.
+    let database = home.path().join("other.db");
+    std::os::unix::fs::symlink(home.path().join("elsewhere.db"), &database).unwrap();
+    let run = std::process::Command::new(env!("CARGO_BIN_EXE_postern"))
+        .arg("migrate")
+        .env("POSTERN__DATABASE", format!("sqlite://{}", database.display()))
+        .output()
+        .unwrap();
+    assert!(!run.status.success() && !home.path().join("elsewhere.db").exists());
+}
+
+#[test]
+fn no_command_repeats_a_token_that_was_given_in_the_place_of_a_name() {
+    let gate = Gate::new();
+    let token = gate.postern.cli(&["token", "create", "--user", "uA", "--name", "laptop"]);
+    let token = token.split_whitespace().find(|word| word.starts_with("pst_")).expect("the token");
+    for secret in
+        [token, "9944b09199c62bcf9418ad846dd0e4bbdfc6ee4b", "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.MEUCIQDx"]
+    {
+        for args in [
+            &["user", "show", secret][..],
+            &["user", "edit", secret, "--active=false"],
+            &["user", "delete", secret],
+            &["user", "password", secret, "--unusable"],
+            &["org", "show", secret],
+            &["group", "show", secret],
+            &["token", "show", secret],
+            &["token", "revoke", secret],
+            &["token", "delete", secret],
+            &["token", "list", "--user", secret],
+            &["token", "create", "--user", "uA", "--import", secret],
+            &["member", "list", "--user", secret],
+            &["sesame", "mint", "--user", secret],
+            &["explain", "GET", "/me", "--as", secret],
+        ] {
+            let said = gate.postern.try_cli(args).expect_err("it names nobody");
+            assert!(!said.contains(secret), "{args:?}: {said}");
+        }
+    }
+}
