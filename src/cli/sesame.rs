@@ -97,8 +97,11 @@ pub async fn run(
         made = made.saturating_add(wanted).saturating_sub(usual);
     }
     let last_login = found.last_login.map(isoformat);
-    let person =
-        Person { password: found.password.expose_secret(), email: &found.email, last_login: last_login.as_deref() };
+    if sesame.settings().invalidate_on_email_change && found.email.is_none() {
+        bail!("{} has no e-mail address, which tokens rest on here: `invalidate_on_email_change`", user.username);
+    }
+    let password = found.password.as_ref().map(|password| password.expose_secret());
+    let person = Person { password, email: found.email.as_deref(), last_login: last_login.as_deref() };
     let token = sesame.mint(&key, person, &scope, made);
     let token = token
         .context("the settings cannot make such a token: version 1 has no scopes, and keys must fit `key_type`")?;

@@ -7,7 +7,7 @@ use crate::facts::Snapshot;
 use crate::id::UserId;
 use async_trait::async_trait;
 use jiff::civil::Date;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use std::fmt;
 use uuid::Uuid;
@@ -27,14 +27,22 @@ pub enum UserKey {
 
 /// What a sesame token rests on. Goes from the store to the verification and nowhere else.
 pub struct Revocation {
-    /// The password's hash as it is kept.
-    pub password: SecretString,
-    /// The e-mail address as it is kept.
-    pub email: String,
+    /// The password's hash as it is kept, where there is one.
+    pub password: Option<SecretString>,
+    /// The e-mail address as it is kept, where there is one.
+    pub email: Option<String>,
     /// The last login: microseconds since the Unix epoch.
     pub last_login: Option<i64>,
     /// Whose it is, perhaps inactive.
     pub snapshot: Snapshot,
+}
+
+impl Revocation {
+    /// The password's hash as it is kept; empty where there is none.
+    #[must_use]
+    pub fn password(&self) -> &str {
+        self.password.as_ref().map_or("", |password| password.expose_secret())
+    }
 }
 
 /// Shows whose it is, and nothing that it rests on.

@@ -277,7 +277,7 @@ impl Identity {
         let Some(key) = field.user(opened.primary_key.clone()) else { return Ok(None) };
         let Some(found) = self.store.revocation(&key).await? else { return Ok(None) };
         // The directory finds an address in any case, Django the one that it is.
-        if matches!(&key, UserKey::Email(named) if *named != found.email) {
+        if matches!(&key, UserKey::Email(named) if found.email.as_ref() != Some(named)) {
             return Ok(None);
         }
         let (password, email) = (found.password, found.email);
@@ -285,8 +285,8 @@ impl Identity {
         let verify = {
             let (sesame, opened, scope) = (Arc::clone(sesame), Arc::clone(opened), self.scope.clone());
             move || {
-                let person =
-                    Person { password: password.expose_secret(), email: &email, last_login: last_login.as_deref() };
+                let password = password.as_ref().map(|password| password.expose_secret());
+                let person = Person { password, email: email.as_deref(), last_login: last_login.as_deref() };
                 sesame.is_of(&opened, person, &scope)
             }
         };

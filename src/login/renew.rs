@@ -67,7 +67,7 @@ impl Login {
     pub async fn link(&self, user: UserId, resets: &Resets) -> Result<Option<(String, String)>, StoreError> {
         let Some((found, emails)) = self.rests_on(user).await? else { return Ok(None) };
         let token = resets.make(subject(user, &found, &emails), clock::unix_seconds());
-        Ok(token.filter(|_| !found.email.is_empty()).map(|token| (token, found.email)))
+        Ok(token.zip(found.email.filter(|email| !email.is_empty())))
     }
 
     /// Whose link this is. `inactive`: whether somebody inactive may use it.
@@ -87,7 +87,7 @@ impl Login {
         if !is_good || !(inactive || whose.is_active) {
             return Ok(Err(NoLink::Token));
         }
-        let password = PasswordHash::from_stored(found.password.expose_secret());
+        let password = PasswordHash::from_stored(found.password());
         Ok(Ok(Stored { user, username: whose.known_as().into_owned(), password }))
     }
 
@@ -108,7 +108,7 @@ impl Login {
     /// See [`LoginError`].
     pub async fn knows(&self, user: UserId, password: SecretString, client: IpAddr) -> Result<Stored, LoginError> {
         let found = self.store.revocation(&UserKey::Id(user)).await?.ok_or(LoginError::Wrong)?;
-        let stored = PasswordHash::from_stored(found.password.expose_secret());
+        let stored = PasswordHash::from_stored(found.password());
         let counted = self.limits.attempt(Who::User(user), client).await.map_err(LoginError::Throttled)?;
         let matches = self.pool.first_match(password, vec![stored.clone()]).await;
         if !matches!(matches, Ok(None)) {
@@ -146,6 +146,6 @@ impl Login {
 
 /// What a token of somebody rests on.
 fn subject<'p>(user: UserId, found: &'p Revocation, emails: &'p [String]) -> Subject<'p> {
-    let password = found.password.expose_secret();
-    Subject { user, password, last_login: found.last_login, email: &found.email, emails }
+    let email = found.email.as_deref().unwrap_or_default();
+    Subject { user, password: found.password(), last_login: found.last_login, email, emails }
 }

@@ -194,10 +194,5 @@ async fn revocation(tx: &Tx<'_>, key: &UserKey) -> Result<Option<Revocation>, St
     let email: Option<String> = row.try_get("email")?;
     let last_login = row.try_get("last_login")?;
     let found = snapshot(tx, row.try_get("id")?).await?;
-    Ok(found.map(|snapshot| Revocation {
-        password: SecretString::from(password.unwrap_or_default()),
-        email: email.unwrap_or_default(),
-        last_login,
-        snapshot,
-    }))
+    Ok(found.map(|snapshot| Revocation { password: password.map(SecretString::from), email, last_login, snapshot }))
 }

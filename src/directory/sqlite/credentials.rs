@@ -171,8 +171,7 @@ fn revocation(tx: &Transaction<'_>, key: &UserKey) -> Result<Option<Revocation>,
     let read = |row: &Row<'_>| {
         let password: Option<String> = row.get("password")?;
         let email: Option<String> = row.get("email")?;
-        let password = SecretString::from(password.unwrap_or_default());
-        Ok((password, email.unwrap_or_default(), row.get("last_login")?, gateway::user(row)?))
+        Ok((password.map(SecretString::from), email, row.get("last_login")?, gateway::user(row)?))
     };
     let found = match key {
         UserKey::Id(id) => tx.prepare_cached(by!("u.id = ?1"))?.query_row([id], read).optional()?,

@@ -94,10 +94,10 @@ impl Default for Settings {
 /// What a token rests on, as it is kept.
 #[derive(Clone, Copy)]
 pub struct Person<'p> {
-    /// The password's hash.
-    pub password: &'p str,
-    /// The e-mail address.
-    pub email: &'p str,
+    /// The password's hash, where there is one: one that stands for no password is one.
+    pub password: Option<&'p str>,
+    /// The e-mail address, where there is one.
+    pub email: Option<&'p str>,
     /// The last login, as Python's `isoformat()` writes it.
     pub last_login: Option<&'p str>,
 }
@@ -257,27 +257,31 @@ impl Sesame {
         match token.version {
             Version::V2 => self.signing_keys.iter().any(|key| {
                 let ours = self.signature(key, &token.body, person, scope);
-                bool::from(ours.ct_eq(&token.signature))
+                ours.is_some_and(|ours| bool::from(ours.ct_eq(&token.signature)))
             }),
-            Version::V1 => scope.is_empty() && bool::from(self.digest_1(person).ct_eq(&token.body)),
+            Version::V1 => {
+                let ours = self.digest_1(person).filter(|_| scope.is_empty());
+                ours.is_some_and(|ours| bool::from(ours.ct_eq(&token.body)))
+            }
         }
     }
 
-    fn signature(&self, key: &[u8; 64], body: &[u8], person: Person<'_>, scope: &str) -> Vec<u8> {
-        let revocation = self.revocation_2(person);
-        blake2b(
+    fn signature(&self, key: &[u8; 64], body: &[u8], person: Person<'_>, scope: &str) -> Option<Vec<u8>> {
+        let revocation = self.revocation_2(person)?;
+        Some(blake2b(
             key,
             b"sesame.tokens_v2",
             self.settings.signature_size,
             &[body, revocation.as_bytes(), scope.as_bytes()],
-        )
+        ))
     }
 
-    /// What version 2 rests on: of the password, the last part of its hash where its length is known.
-    fn revocation_2(&self, person: Person<'_>) -> String {
+    /// What version 2 rests on: of the password, the last part of its hash where its length is known. Where it rests on an address,
+    /// whoever has none has no token: the reference adds `None` to a text there, and raises.
+    fn revocation_2(&self, person: Person<'_>) -> Option<String> {
         let mut text = String::new();
-        if self.settings.invalidate_on_password_change {
-            let known = match person.password.split_once('$').map(|(algorithm, _)| algorithm) {
+        if let Some(password) = person.password.filter(|_| self.settings.invalidate_on_password_change) {
+            let known = match password.split_once('$').map(|(algorithm, _)| algorithm) {
                 Some("pbkdf2_sha256") => Some(44),
                 Some("pbkdf2_sha1") => Some(28),
                 Some("argon2") => Some(22),
@@ -287,27 +291,26 @@ impl Sesame {
                 Some("crypt") => Some(11),
                 _ => None,
             };
-            let from =
-                known.and_then(|known| person.password.char_indices().rev().nth(known - 1)).map_or(0, |(at, _)| at);
-            text.push_str(person.password.get(from..).unwrap_or_default());
+            let from = known.and_then(|known| password.char_indices().rev().nth(known - 1)).map_or(0, |(at, _)| at);
+            text.push_str(password.get(from..).unwrap_or_default());
         }
         if self.settings.invalidate_on_email_change {
-            text.push_str(person.email);
+            text.push_str(person.email?);
         }
         if self.settings.one_time {
             text.push_str(person.last_login.unwrap_or_default());
         }
-        text
+        Some(text)
     }
 
-    /// What version 1 rests on, in digest.
-    fn digest_1(&self, person: Person<'_>) -> [u8; 16] {
+    /// What version 1 rests on, in digest; of the password too, the reference needs one.
+    fn digest_1(&self, person: Person<'_>) -> Option<[u8; 16]> {
         let mut text = String::new();
         if self.settings.invalidate_on_password_change {
-            text.push_str(person.password);
+            text.push_str(person.password?);
         }
         if self.settings.invalidate_on_email_change {
-            text.push_str(person.email);
+            text.push_str(person.email?);
         }
         if self.settings.one_time {
             // As Python's `str()` writes it.
@@ -320,11 +323,11 @@ impl Sesame {
             self.settings.iterations,
             &mut digest,
         );
-        digest
+        Some(digest)
     }
 
     /// Makes a token of the first version. `made` is in seconds since the Unix epoch; `None` where the key is none of the
-    /// settings' type, or the version does not know scopes.
+    /// settings' type, the version does not know scopes, or the person has not what it would rest on.
     #[must_use]
     pub fn mint(&self, key: &PrimaryKey, person: Person<'_>, scope: &str, made: i64) -> Option<String> {
         let mut body = self.settings.key_type.pack(key)?;
@@ -333,12 +336,12 @@ impl Sesame {
                 if self.settings.max_age.is_some() {
                     body.extend(i32::try_from(made - EPOCH).ok()?.to_be_bytes());
                 }
-                let signature = self.signature(self.signing_keys.first()?, &body, person, scope);
+                let signature = self.signature(self.signing_keys.first()?, &body, person, scope)?;
                 body.extend(signature);
                 Some(BASE64URL_NOPAD.encode(&body))
             }
             Version::V1 if scope.is_empty() => {
-                body.extend(self.digest_1(person));
+                body.extend(self.digest_1(person)?);
                 let mut message = BASE64URL_NOPAD.encode(&body);
                 if self.settings.max_age.is_some() {
                     message.push(':');

@@ -78,7 +78,7 @@ impl Owner {
     }
 
     fn person(&self) -> Person<'_> {
-        Person { password: &self.password, email: &self.email, last_login: self.last_login.as_deref() }
+        Person { password: Some(&self.password), email: Some(&self.email), last_login: self.last_login.as_deref() }
     }
 }
 
@@ -122,6 +122,37 @@ fn every_token_and_every_check_of_the_reference() {
     assert_eq!((tokens, checks), (75, 250));
 }
 
+/// The reference adds `None` to a text there, and raises: no link is made, and none is good.
+#[test]
+fn who_has_no_address_has_no_token_that_rests_on_one() {
+    let key = PrimaryKey::Uuid("5c1a5d0e-9a5e-5f3a-8a63-0a1b2c3d4e5f".parse().unwrap());
+    let whole = Person { password: Some("!unusable"), email: Some("ann@example.org"), last_login: None };
+    let (no_email, empty, no_password) =
+        (Person { email: None, ..whole }, Person { email: Some(""), ..whole }, Person { password: None, ..whole });
+    for version in [Version::V2, Version::V1] {
+        let sesame = |on_email| {
+            let secret_keys = vec!["secret".to_owned()];
+            let versions = vec![version];
+            Sesame::new(Settings { secret_keys, versions, invalidate_on_email_change: on_email, ..Settings::default() })
+        };
+        let (with, without) = (sesame(true), sesame(false));
+        assert!(with.mint(&key, no_email, "", 0).is_none());
+        for person in [whole, empty] {
+            let token = with.mint(&key, person, "", 0).unwrap();
+            let opened = with.open(&token).unwrap();
+            assert!(with.is_of(&opened, person, "") && !with.is_of(&opened, no_email, ""));
+        }
+        // Where it does not rest on one, nobody needs one; nor, in version 2, a password.
+        let token = without.mint(&key, no_email, "", 0).unwrap();
+        assert!(without.is_of(&without.open(&token).unwrap(), whole, ""));
+        let token = without.mint(&key, no_password, "", 0);
+        assert_eq!(token.is_some(), version == Version::V2);
+        if let Some(token) = token {
+            assert!(without.is_of(&without.open(&token).unwrap(), no_password, ""));
+        }
+    }
+}
+
 #[test]
 fn times_are_written_as_python_writes_them() {
     assert_eq!(isoformat(1_767_225_599_123_456), "2025-12-31T23:59:59.123456+00:00");
@@ -137,7 +168,7 @@ proptest::proptest! {
             for key_type in KeyType::WORDS.map(|(_, key_type)| key_type) {
                 let sesame = Sesame::new(Settings { secret_keys: vec!["k".into()], max_age, key_type, ..Settings::default() });
                 if let Some(opened) = sesame.open(&token) {
-                    let person = Person { password: "", email: "", last_login: None };
+                    let person = Person { password: Some(""), email: Some(""), last_login: None };
                     let _ = sesame.is_in_time(&opened, None, Duration::from_secs(seconds));
                     proptest::prop_assert!(!sesame.is_of(&opened, person, ""));
                 }
