@@ -24,6 +24,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "old_passwords",
         sql: include_str!("../../../migrations/postgres/0005_old_passwords.sql"),
     },
+    Migration {
+        version: 6,
+        name: "inactive_sessions",
+        sql: include_str!("../../../migrations/postgres/0006_inactive_sessions.sql"),
+    },
 ];
 
 /// The lock that whoever changes the schema holds: "postern" in bytes.

@@ -18,6 +18,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "old_passwords",
         sql: include_str!("../../../migrations/sqlite/0005_old_passwords.sql"),
     },
+    Migration {
+        version: 6,
+        name: "inactive_sessions",
+        sql: include_str!("../../../migrations/sqlite/0006_inactive_sessions.sql"),
+    },
 ];
 
 /// Why the schema cannot be brought up to date.

@@ -2,7 +2,7 @@
 
 use super::{Backend, stories, user};
 use postern::directory::token::TokenDigest;
-use postern::directory::{Change, DirectoryError, NewSession, UserKey};
+use postern::directory::{Change, DirectoryError, NewSession, UserEdit, UserKey};
 
 stories!(
     a_subject_is_one_user_s_and_is_told,
@@ -85,6 +85,14 @@ async fn a_session_ends_with_its_row_its_user_and_the_password(backend: &dyn Bac
     begin("three", None).await;
     backend.sql("UPDATE users SET password = 'a$b'").unwrap();
     assert!(!is_there("three").await, "a new password ends it");
+    begin("off", None).await;
+    backend.sql("UPDATE users SET is_active = is_active").unwrap();
+    assert!(is_there("off").await);
+    store.edit_user(&"ann".into(), UserEdit { is_active: Some(false), ..UserEdit::default() }).await.unwrap();
+    // A login that was under way.
+    begin("late", None).await;
+    store.edit_user(&"ann".into(), UserEdit { is_active: Some(true), ..UserEdit::default() }).await.unwrap();
+    assert!(!is_there("off").await && !is_there("late").await, "who was inactive logs in again");
     begin("four", None).await;
     assert!(!backend.bytes().windows(4).any(|bytes| bytes == b"four"), "the cookie is nowhere");
     store.delete_user(&"ann".into()).await.unwrap();

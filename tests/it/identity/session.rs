@@ -106,3 +106,17 @@ fn a_page_of_somebody_else_changes_nothing() {
     // What no cookie carries needs no such proof.
     assert_eq!(gate.send(super::ask("POST", "/me", &format!("Bearer {}", World::get().token_of("uA")))).status, 200);
 }
+
+#[test]
+fn a_session_of_somebody_who_was_inactive_stays_ended() {
+    let gate = gate();
+    begin(&gate.postern, 600, None);
+    gate.forwarded(with_cookie("GET", ""));
+    gate.postern.cli(&["user", "edit", "uA", "--active=false"]);
+    eventually("the user is inactive", || (gate.send(with_cookie("GET", "")).status == 401).then_some(()));
+    gate.postern.cli(&["user", "edit", "uA", "--active=true"]);
+    let opaque = World::get().token_of("uA");
+    let by_token = format!("GET /me HTTP/1.1\r\nHost: app.example\r\nAuthorization: Bearer {opaque}\r\n\r\n");
+    eventually("the user is active again", || (gate.send(by_token.clone()).status == 200).then_some(()));
+    gate.refused(with_cookie("GET", ""), 401, "credentials_invalid");
+}
