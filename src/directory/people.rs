@@ -6,7 +6,7 @@ use super::model::{UserRecord, UserSelector};
 use super::name::Email;
 use super::token::TokenDigest;
 use crate::id::{OrgId, TokenId, UserId};
-use crate::password::PasswordHash;
+use crate::password::{Kinds, PasswordHash};
 use async_trait::async_trait;
 use jiff::civil::Date;
 use serde::{Serialize, Serializer};
@@ -181,6 +181,9 @@ pub struct NewEmail {
 pub trait People: Send + Sync + 'static {
     /// Whom an identifier means: by phone, then by e-mail address, then by username; each once, and few.
     async fn login_candidates(&self, login: &LoginQuery) -> Result<Vec<LoginCandidate>, StoreError>;
+
+    /// Of which kinds all users' passwords are.
+    async fn password_kinds(&self) -> Result<Kinds, StoreError>;
 
     /// Gives a user a password, or none, that was chosen on a day.
     async fn set_password(

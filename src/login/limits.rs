@@ -1,8 +1,9 @@
 //! How often passwords may be tried: by client address, and by user.
 //!
 //! The first limit is the configured one and counts every request of an address (IPv6 by /64) to what takes passwords. The
-//! second is generous, is always there, and counts failures on one user, or on an identifier that means nobody, from addresses
-//! that did not log this user in lately: who guesses from many addresses runs dry, and locks nobody out of their own. A failure
+//! second is generous, is always there, and counts failures on a name, whether it means somebody or not, and on whom it means, from
+//! addresses that did not log this user in lately: a name runs dry in all its spellings, known or not, and a user under all their
+//! names. Who guesses from many addresses runs dry, and locks nobody out of their own. A failure
 //! is counted before it is known to be one, and given back where it was none, so that many at once are no more than one by one.
 //! Where there is Redis, all replicas count together, and tell each other from where somebody logged in.
 
@@ -118,13 +119,70 @@ impl Limits {
         matches!(spent.await, Verdict::Pass { .. })
     }
 
-    /// An identifier that means nobody, whatever its case.
+    /// A number for a name, which nobody can tell beforehand; another for each purpose.
     #[must_use]
-    pub fn nobody(&self, identifier: &str) -> Who {
+    pub fn keyed(&self, purpose: &str, name: &[u8]) -> u64 {
         // HMAC takes a key of any length, so the error cannot be; all would share one budget.
-        let Ok(mac) = Hmac::<Sha256>::new_from_slice(self.names.expose_secret()) else { return Who::Name(0) };
-        let hash = mac.chain_update(identifier.to_lowercase()).finalize().into_bytes();
-        Who::Name(hash.iter().take(8).fold(0, |name, byte| name << 8 | u64::from(*byte)))
+        let Ok(mac) = Hmac::<Sha256>::new_from_slice(self.names.expose_secret()) else { return 0 };
+        let hash = mac.chain_update(purpose).chain_update([0]).chain_update(name).finalize().into_bytes();
+        hash.iter().take(8).fold(0, |name, byte| name << 8 | u64::from(*byte))
+    }
+
+    /// Whether somebody logged in from there lately, as far as this replica knows.
+    fn remembers(&self, user: UserId, client: IpAddr) -> bool {
+        let at = self.successes.get(&(user, Who::address(client)));
+        at.is_some_and(|at| clock::monotonic().saturating_duration_since(at) < RECENT)
+    }
+
+    /// Counts an attempt as a failure on a name, in all its `forms`, and on each user whom it means. Says whose password may be
+    /// compared: who logged in from there lately is not held up by others.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub async fn attempts(
+        &self,
+        forms: &[Who],
+        users: &[UserId],
+        client: IpAddr,
+    ) -> Result<(Vec<UserId>, Vec<Counted>), Duration> {
+        let mut counted = Vec::with_capacity(forms.len() + users.len());
+        let mut wait: Option<Duration> = None;
+        if !users.iter().any(|user| self.remembers(*user, client)) {
+            for form in forms {
+                match self.attempt(*form, client).await {
+                    Ok(one) => counted.push(one),
+                    Err(time) => wait = wait.max(Some(time)),
+                }
+            }
+        }
+        let mut allowed = Vec::with_capacity(users.len());
+        if let ([], None, Some(Who::Name(name))) = (users, wait, forms.first()) {
+            // Whom nobody knows is somebody here, so that as much is asked of Redis.
+            counted.extend(self.attempt(Who::Name(!name), client).await);
+        }
+        for user in users {
+            let noted = wait.is_some() && self.limiter.noted(&success(user, &place(client))).await;
+            if wait.is_none() || noted {
+                match self.attempt(Who::User(*user), client).await {
+                    Ok(one) => {
+                        counted.push(one);
+                        allowed.push(*user);
+                    }
+                    Err(time) if users.len() == 1 => wait = wait.max(Some(time)),
+                    Err(_) => {}
+                }
+            }
+        }
+        match (wait, users) {
+            (None, []) => Ok((allowed, counted)),
+            _ if !allowed.is_empty() => Ok((allowed, counted)),
+            _ => {
+                for one in counted {
+                    self.give_back(one).await;
+                }
+                Err(wait.unwrap_or(HOUR / FAILURES.get()))
+            }
+        }
     }
 
     /// Counts an attempt as a failure, unless they logged in from there lately.
@@ -132,10 +190,7 @@ impl Limits {
     /// # Errors
     /// How long to wait.
     pub async fn attempt(&self, subject: Who, client: IpAddr) -> Result<Counted, Duration> {
-        if let Who::User(user) = subject
-            && let Some(at) = self.successes.get(&(user, Who::address(client)))
-            && clock::monotonic().saturating_duration_since(at) < RECENT
-        {
+        if matches!(subject, Who::User(user) if self.remembers(user, client)) {
             return Ok(Counted(None));
         }
         let key = Key { limit: BY_SUBJECT, who: subject };
@@ -257,15 +312,27 @@ mod tests {
         }
     }
 
+    /// Whether a name means somebody is not told by its limit, and a user is limited under all their names.
     #[tokio::test]
-    async fn an_identifier_that_means_nobody_runs_dry_too_whatever_its_case() {
+    async fn a_name_and_whom_it_means_run_dry_alike() {
         let limits = limits(Some(20));
-        let spellings = ["nobody@example.org", "NOBODY@example.org"].map(|name| limits.nobody(name));
-        let mut passed = 0;
-        for n in 0..200 {
-            passed += u32::from(limits.attempt(spellings[n % 2], address("10.0.0.1")).await.is_ok());
+        let name = |text: &str| Who::Name(limits.keyed("name", text.as_bytes()));
+        let (lena, home) = (UserId::generate(), address("198.51.100.1"));
+        limits.succeeded(lena, home).await;
+        for (form, users) in [("nobody", &[][..]), ("lena", &[lena])] {
+            let mut passed = 0;
+            for n in 0..200_u32 {
+                passed += u32::from(limits.attempts(&[name(form)], users, IpAddr::V4(n.into())).await.is_ok());
+            }
+            assert_eq!(passed, FAILURES.get(), "{form}");
+            // The same name in a spelling that means nobody.
+            assert!(limits.attempts(&[name(form)], &[], address("10.0.0.1")).await.is_err(), "{form}");
         }
-        assert_eq!((passed, limits.len()), (FAILURES.get(), 1));
-        assert!(limits.attempt(limits.nobody("somebody"), address("10.0.0.1")).await.is_ok());
+        // By another name, and from where she logged in before.
+        assert!(limits.attempts(&[name("lena@example.org")], &[lena], address("10.0.0.1")).await.is_err());
+        assert!(limits.attempts(&[name("lena")], &[lena], home).await.is_ok());
+        assert!(limits.attempts(&[name("somebody")], &[], address("10.0.0.1")).await.is_ok());
+        // What was refused did not count.
+        assert!(limits.attempts(&[name("lena@example.org")], &[], address("10.0.0.1")).await.is_ok());
     }
 }

@@ -1,10 +1,11 @@
 //! Logging in: an identifier and a password to a user, at a bounded price.
 //!
 //! [`Login::check`] finds whom the identifier may mean, asks [`limits`] whether more attempts are allowed, and has the
-//! password compared in the pool. Whoever has no account, is inactive or has no password costs the same and hears the same
-//! as a wrong password. Where the stored hash is not what would be written today, a right password has it rewritten. People
+//! password compared in the pool. Whoever has no account, is inactive or has no password costs what somebody would ([`census`])
+//! and hears the same as a wrong password. Where the stored hash is not what would be written today, a right password has it rewritten. People
 //! choose new passwords by [`renew`], who forgot theirs with a link that carries a token of [`reset`].
 
+mod census;
 pub mod limits;
 pub mod renew;
 pub mod reset;
@@ -16,7 +17,8 @@ use crate::id::UserId;
 use crate::limit::{Shared, Who};
 use crate::password::{Busy, Hasher, PasswordHash, Pool, PoolSettings, Verdict};
 use crate::phone;
-use limits::{Counted, Limits};
+use census::Census;
+use limits::Limits;
 use secrecy::SecretString;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -75,11 +77,12 @@ pub enum LoginError {
     Store(#[from] StoreError),
 }
 
-/// Who may be tried, and what was counted for it.
-#[derive(Default)]
-struct Allowed {
-    allowed: Vec<LoginCandidate>,
-    counted: Vec<Counted>,
+/// An identifier that somebody has typed.
+struct Name {
+    /// What it is counted by.
+    forms: Vec<Who>,
+    /// What chooses the cost of it, where it means nobody.
+    choice: u64,
 }
 
 /// Logs people in.
@@ -88,6 +91,7 @@ pub struct Login {
     pool: Pool,
     limits: Limits,
     accounts: Accounts,
+    census: Arc<Census>,
 }
 
 impl Login {
@@ -99,6 +103,7 @@ impl Login {
         Self {
             pool: Pool::new(Hasher::new(passwords.algorithm, passwords.md5), settings),
             limits: Limits::new(accounts.throttle, store.checksum_key(), shared),
+            census: Arc::default(),
             store,
             accounts,
         }
@@ -138,17 +143,20 @@ impl Login {
             Some(query) => self.store.login_candidates(&query).await?,
             None => Vec::new(),
         };
-        let candidates = self.within_limits(candidates, &identifier, client).await?;
+        let name = self.name(&identifier);
+        let users: Vec<UserId> = candidates.iter().map(|candidate| candidate.user).collect();
+        let (allowed, counted) =
+            self.limits.attempts(&name.forms, &users, client).await.map_err(LoginError::Throttled)?;
+        let decoy = self.decoy(&name, &candidates).await;
         let active: Vec<(LoginCandidate, PasswordHash)> = candidates
-            .allowed
             .into_iter()
-            .filter(|candidate| candidate.is_active)
+            .filter(|candidate| candidate.is_active && allowed.contains(&candidate.user))
             .filter_map(|mut candidate| candidate.password.take().map(|password| (candidate, password)))
             .collect();
         let stored = active.iter().map(|(_, password)| password.clone()).collect();
-        let found = self.pool.first_match(password.clone(), stored).await;
+        let found = self.pool.first_match(password.clone(), stored, decoy).await;
         if !matches!(found, Ok(None)) {
-            for counted in candidates.counted {
+            for counted in counted {
                 self.limits.give_back(counted).await;
             }
         }
@@ -191,33 +199,37 @@ impl Login {
         Some(query)
     }
 
-    /// Those who may be tried once more. An identifier that means nobody has a budget as well.
-    async fn within_limits(
-        &self,
-        candidates: Vec<LoginCandidate>,
-        identifier: &str,
-        client: IpAddr,
-    ) -> Result<Allowed, LoginError> {
-        if candidates.is_empty() {
-            let nobody = self.limits.nobody(identifier);
-            let counted = self.limits.attempt(nobody, client).await.map_err(LoginError::Throttled)?;
-            return Ok(Allowed { allowed: candidates, counted: vec![counted] });
+    /// An identifier as it is counted, and as it chooses what nobody costs. The spellings that mean one user have a form in common;
+    /// those that mean two may have it too.
+    fn name(&self, identifier: &str) -> Name {
+        // Twice, for letters that have no partner of their own: the capital of `\u{df}` is `SS`.
+        let mut forms = vec![identifier.to_uppercase().to_lowercase()];
+        if self.accounts.identifiers.contains(&Identifier::Phone) {
+            let numbers = phone::candidates(identifier, &self.accounts.phone_prefixes);
+            forms.extend(numbers.into_iter().filter(|number| number.valid).map(|number| number.lookup));
+            forms.dedup();
         }
-        let mut wait = None;
-        let mut within = Allowed::default();
-        for candidate in candidates {
-            match self.limits.attempt(Who::User(candidate.user), client).await {
-                Ok(counted) => {
-                    within.counted.push(counted);
-                    within.allowed.push(candidate);
-                }
-                Err(time) => wait = Some(wait.map_or(time, |shorter: Duration| shorter.min(time))),
-            }
-        }
-        match wait {
-            Some(wait) if within.allowed.is_empty() => Err(LoginError::Throttled(wait)),
-            _ => Ok(within),
-        }
+        // Usernames are told apart by case, addresses are not; of a number, the last way to read it is the same for most spellings.
+        let chooses = match forms.as_slice() {
+            [.., number] if forms.len() > 1 => number,
+            [address, ..] if identifier.contains('@') => address,
+            _ => identifier,
+        };
+        let choice = self.limits.keyed("cost", chooses.as_bytes());
+        Name { choice, forms: forms.iter().map(|form| Who::Name(self.limits.keyed("name", form.as_bytes()))).collect() }
+    }
+
+    /// What is compared where nobody's password can be: that of somebody inactive, or one of the kinds that the directory has.
+    async fn decoy(&self, name: &Name, candidates: &[LoginCandidate]) -> Option<PasswordHash> {
+        let kinds = self.census.kinds(&self.store).await;
+        let hasher = self.pool.hasher();
+        let own = candidates.iter().filter_map(|candidate| candidate.password.as_ref());
+        let own = own.filter(|password| hasher.believes(password.expose())).next();
+        // Whoever has no password costs the same under all their names.
+        let choice = candidates
+            .first()
+            .map_or(name.choice, |candidate| self.limits.keyed("cost of a user", candidate.user.0.as_bytes()));
+        own.or_else(|| kinds.chosen(hasher, choice)).cloned()
     }
 
     /// Rewrites a hash. A login does not fail for it: the next one tries again.

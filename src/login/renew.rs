@@ -110,7 +110,7 @@ impl Login {
         let found = self.store.revocation(&UserKey::Id(user)).await?.ok_or(LoginError::Wrong)?;
         let stored = PasswordHash::from_stored(found.password());
         let counted = self.limits.attempt(Who::User(user), client).await.map_err(LoginError::Throttled)?;
-        let matches = self.pool.first_match(password, vec![stored.clone()]).await;
+        let matches = self.pool.first_match(password, vec![stored.clone()], None).await;
         if !matches!(matches, Ok(None)) {
             self.limits.give_back(counted).await;
         }
@@ -127,7 +127,7 @@ impl Login {
         if is_short {
             return Ok(Err(Unfit::Short(least)));
         }
-        let is_same = self.pool.first_match(new, vec![stored.password.clone()]).await?.is_some();
+        let is_same = self.pool.first_match(new, vec![stored.password.clone()], None).await?.is_some();
         Ok(if is_same { Err(Unfit::Reused) } else { Ok(()) })
     }
 

@@ -2,15 +2,17 @@
 //!
 //! `stored` reads Django's forms and computes them; a form that it does not know, or whose cost is beyond all reason, is
 //! never right. [`Hasher`] holds what the installation wants: with what new passwords are hashed, what older forms are
-//! still believed. [`Pool`] is the only way in for servers: few threads, a short queue, and the same work for a user who
-//! does not exist as for one who does.
+//! still believed. [`Pool`] is the only way in for servers: few threads, a short queue, and for a user who does not exist the
+//! work of one of the [`Kinds`] that the directory has.
 
+mod kinds;
 mod pool;
 mod settings;
 mod stored;
 #[cfg(test)]
 mod tests;
 
+pub use kinds::Kinds;
 pub use pool::{Busy, Pool, PoolSettings};
 pub use settings::Passwords;
 
@@ -126,13 +128,15 @@ pub struct Hasher {
     md5: bool,
     /// Expensive computations so far, for metrics and tests.
     computed: AtomicU64,
+    /// What they took, in the units of their kinds.
+    work: AtomicU64,
 }
 
 impl Hasher {
     /// `md5`: whether salted MD5, which Django's own default leaves out, is believed.
     #[must_use]
     pub fn new(algorithm: Algorithm, md5: bool) -> Self {
-        Self { algorithm, md5, computed: AtomicU64::new(0) }
+        Self { algorithm, md5, computed: AtomicU64::new(0), work: AtomicU64::new(0) }
     }
 
     /// Compares a password with a stored text. Slow on purpose; bounded whatever the text says.
@@ -140,6 +144,7 @@ impl Hasher {
     pub fn verify(&self, password: &str, stored: &str) -> Verdict {
         let Some(stored) = self.parse(stored) else { return Verdict::Wrong };
         self.computed.fetch_add(1, Ordering::Relaxed);
+        self.work.fetch_add(stored.work(), Ordering::Relaxed);
         if stored.matches(password) {
             Verdict::Right { rehash: stored.is_outdated(self.algorithm) }
         } else {
@@ -166,10 +171,17 @@ impl Hasher {
         stored::encode(self.algorithm, password).map(PasswordHash::from_stored)
     }
 
-    /// Works as long as a new hash takes, for a user who does not exist or has no password.
+    /// Works as long as a new hash takes, where nobody has a password yet.
     pub fn pretend(&self, password: &str) {
         self.computed.fetch_add(1, Ordering::Relaxed);
         let _ = std::hint::black_box(stored::encode(self.algorithm, password));
+    }
+
+    /// What comparing has taken so far: rounds of PBKDF2, KiB that Argon2 and scrypt wrote, rounds of bcrypt. Two kinds are told
+    /// apart by it, which is what a clock would tell.
+    #[must_use]
+    pub fn work(&self) -> u64 {
+        self.work.load(Ordering::Relaxed)
     }
 
     /// Expensive computations so far.

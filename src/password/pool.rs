@@ -76,7 +76,8 @@ impl Pool {
     }
 
     /// Compares a password with several stored texts, in their order, until one matches: its place, and what is to be done
-    /// with it. Where none of them can be compared at all, as long is worked as for a new one.
+    /// with it. Where none of them can be compared at all, the `decoy` is, of whom nobody is told that it matches; without one, as
+    /// long is worked as for a new one.
     ///
     /// # Errors
     /// [`Busy`].
@@ -84,6 +85,7 @@ impl Pool {
         &self,
         password: SecretString,
         stored: Vec<PasswordHash>,
+        decoy: Option<PasswordHash>,
     ) -> Result<Option<(usize, Verdict)>, Busy> {
         self.run(move |hasher| {
             let password = password.expose_secret();
@@ -95,8 +97,12 @@ impl Pool {
                     return Some((at, verdict));
                 }
             }
-            if pretend {
-                hasher.pretend(password);
+            match decoy.filter(|_| pretend) {
+                Some(decoy) => {
+                    let _ = std::hint::black_box(hasher.verify(password, decoy.expose()));
+                }
+                None if pretend => hasher.pretend(password),
+                None => {}
             }
             None
         })

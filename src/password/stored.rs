@@ -34,6 +34,10 @@ pub(super) fn argon2_bounded(memory: u32, passes: u32, lanes: u32) -> bool {
         && u64::from(memory) * u64::from(passes) <= MAX_WRITTEN
 }
 
+/// What the cost of comparing depends on: the algorithm and its numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Kind(&'static str, [u32; 3]);
+
 /// A stored password that can be compared with one.
 pub(super) enum Stored<'s> {
     Pbkdf2 { sha1: bool, iterations: u32, salt: &'s str, hash: &'s str },
@@ -157,6 +161,37 @@ impl<'s> Stored<'s> {
                 let digest = Md5::new().chain_update(salt.as_bytes()).chain_update(password.as_bytes()).finalize();
                 same(&HEXLOWER.encode(&digest), hash)
             }
+        }
+    }
+
+    /// Its kind: two texts of one kind cost the same.
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Pbkdf2 { sha1: false, iterations, .. } => Kind("pbkdf2_sha256", [*iterations, 0, 0]),
+            Self::Pbkdf2 { sha1: true, iterations, .. } => Kind("pbkdf2_sha1", [*iterations, 0, 0]),
+            Self::Argon2 { params, .. } => Kind("argon2", [params.m_cost(), params.t_cost(), params.p_cost()]),
+            Self::Bcrypt { .. } => Kind("bcrypt", [self.bcrypt_cost(), 0, 0]),
+            Self::Scrypt { params, .. } => Kind("scrypt", [u32::from(params.log_n()), params.r(), params.p()]),
+            Self::Md5 { .. } => Kind("md5", [1, 0, 0]),
+        }
+    }
+
+    /// What comparing takes: rounds, or KiB that are written.
+    pub(super) fn work(&self) -> u64 {
+        let Kind(_, [a, b, c]) = self.kind();
+        let (a, b, c) = (u64::from(a), u64::from(b), u64::from(c));
+        match self {
+            Self::Pbkdf2 { .. } | Self::Md5 { .. } => a,
+            Self::Argon2 { .. } => a * b,
+            Self::Bcrypt { .. } => 1 << a,
+            Self::Scrypt { .. } => ((1 << a) * b * c) / 8,
+        }
+    }
+
+    fn bcrypt_cost(&self) -> u32 {
+        match self {
+            Self::Bcrypt { hash, .. } => hash.parse::<bcrypt::HashParts>().map_or(0, |parts| parts.get_cost()),
+            _ => 0,
         }
     }
 

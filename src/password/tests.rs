@@ -89,7 +89,7 @@ async fn who_does_not_exist_costs_as_much_as_who_does() {
         (vec![known.clone()], "right", Some(0)),
         (vec![unusable, known], "right", Some(1)),
     ] {
-        let got = pool.first_match(SecretString::from(password), stored).await.unwrap();
+        let got = pool.first_match(SecretString::from(password), stored, None).await.unwrap();
         assert_eq!(got.map(|(at, _)| at), found);
         assert_eq!(pool.hasher().computed() - before, 1);
         before = pool.hasher().computed();
@@ -103,7 +103,7 @@ async fn a_flood_is_refused_beyond_the_queue_and_what_was_admitted_is_answered()
     let pool = Arc::new(Pool::new(Hasher::new(algorithm, false), settings));
     let logins = (0..500).map(|_| {
         let pool = Arc::clone(&pool);
-        tokio::spawn(async move { pool.first_match("x".into(), Vec::new()).await.is_ok() })
+        tokio::spawn(async move { pool.first_match("x".into(), Vec::new(), None).await.is_ok() })
     });
     let mut answered = 0;
     for login in logins.collect::<Vec<_>>() {

@@ -6,7 +6,7 @@ use crate::directory::{
     Profile, ProfileEdit, SealedToken, StoreError, UserRecord, UserSelector,
 };
 use crate::id::UserId;
-use crate::password::PasswordHash;
+use crate::password::{Kinds, PasswordHash};
 use async_trait::async_trait;
 use jiff::civil::Date;
 use serde_json::{Value, json};
@@ -15,6 +15,10 @@ use serde_json::{Value, json};
 impl People for Audited {
     async fn login_candidates(&self, login: &LoginQuery) -> Result<Vec<LoginCandidate>, StoreError> {
         self.inner.login_candidates(login).await
+    }
+
+    async fn password_kinds(&self) -> Result<Kinds, StoreError> {
+        self.inner.password_kinds().await
     }
 
     async fn set_password(

@@ -8,7 +8,7 @@ use crate::directory::{
     Pieces, Profile, ProfileEdit, SealedToken, StoreError, Unique, UserRecord, UserSelector,
 };
 use crate::id::{TokenId, UserId};
-use crate::password::PasswordHash;
+use crate::password::{Kinds, PasswordHash};
 use async_trait::async_trait;
 use jiff::civil::Date;
 use tokio_postgres::{Error, Row};
@@ -16,11 +16,40 @@ use tokio_postgres::{Error, Row};
 /// More users than that cannot share an identifier, but for somebody's raw SQL.
 const CANDIDATES: usize = 8;
 
+/// One password of each kind: Django's forms up to their salts.
+const KINDS: &str = "SELECT min(password) AS password, count(*) AS count FROM users,
+     LATERAL (SELECT split_part(password, '$', 1) AS first, split_part(password, '$', 2) AS second,
+                     split_part(password, '$', 3) AS third, split_part(password, '$', 4) AS fourth,
+                     split_part(password, '$', 5) AS fifth) AS part
+     WHERE first IN ('pbkdf2_sha256', 'pbkdf2_sha1', 'argon2', 'bcrypt', 'bcrypt_sha256', 'scrypt', 'md5')
+     GROUP BY first, CASE first
+         WHEN 'argon2' THEN third || CASE WHEN third LIKE 'v=%' THEN fourth ELSE '' END
+         WHEN 'bcrypt' THEN fourth
+         WHEN 'bcrypt_sha256' THEN fourth
+         WHEN 'scrypt' THEN second || ' ' || fourth || ' ' || fifth
+         WHEN 'md5' THEN ''
+         ELSE second END
+     ORDER BY count(*) DESC LIMIT 1000";
+
 #[async_trait]
 impl People for PostgresStore {
     async fn login_candidates(&self, login: &LoginQuery) -> Result<Vec<LoginCandidate>, StoreError> {
         let login = login.clone();
         self.read(move |tx| Box::pin(async move { candidates(tx, &login).await })).await
+    }
+
+    async fn password_kinds(&self) -> Result<Kinds, StoreError> {
+        self.read(|tx| {
+            Box::pin(async move {
+                let mut kinds = Kinds::default();
+                for row in tx.rows(KINDS, &[]).await? {
+                    let count: i64 = row.try_get("count")?;
+                    kinds.add(row.try_get("password")?, count.unsigned_abs());
+                }
+                Ok::<_, StoreError>(kinds)
+            })
+        })
+        .await
     }
 
     async fn set_password(

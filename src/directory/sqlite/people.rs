@@ -6,7 +6,7 @@ use crate::directory::{
     Pieces, Profile, ProfileEdit, SealedToken, StoreError, Unique, UserRecord, UserSelector,
 };
 use crate::id::{TokenId, UserId};
-use crate::password::PasswordHash;
+use crate::password::{Kinds, PasswordHash};
 use async_trait::async_trait;
 use jiff::civil::Date;
 use rusqlite::{OptionalExtension, Row, Transaction, named_params};
@@ -19,6 +19,19 @@ impl People for SqliteStore {
     async fn login_candidates(&self, login: &LoginQuery) -> Result<Vec<LoginCandidate>, StoreError> {
         let login = login.clone();
         self.read(move |tx| candidates(tx, &login)).await
+    }
+
+    async fn password_kinds(&self) -> Result<Kinds, StoreError> {
+        self.read(|tx| {
+            let mut kinds = Kinds::default();
+            let mut statement = tx.prepare_cached("SELECT password FROM users WHERE password IS NOT NULL")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                kinds.add(row.get_ref(0)?.as_str().unwrap_or_default(), 1);
+            }
+            Ok(kinds)
+        })
+        .await
     }
 
     async fn set_password(

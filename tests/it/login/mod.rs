@@ -4,6 +4,7 @@ mod browser;
 mod flood;
 mod import;
 mod letters;
+mod nobody;
 mod old_passwords;
 mod pages;
 mod passwords;
