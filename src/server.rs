@@ -223,6 +223,7 @@ impl Server {
             trusted_proxies: config.trusted_proxies.clone(),
             api: api.clone().map(|api| api::Service::new(api, control.clone())),
             limits: Arc::clone(&limits),
+            strangers: limit::Lane::default(),
             pages: if config.compat == Compat::Openwisp && api.is_some() { &paths::COMPAT } else { &[] },
             password_expired: links.password_expired(),
             body_limit: config.limits.body,

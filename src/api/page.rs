@@ -60,10 +60,11 @@ impl Visitor {
     /// Whoever is logged in, where somebody is and that can be told.
     pub async fn person(&self, api: &Api, Client(client): Client) -> Option<Asker> {
         let session = self.session.as_ref()?;
-        if !api.login.limits().may_ask(client) {
-            return None;
-        }
+        let leave = api.login.limits().ask(client).await?;
         let found = who::of_session(api, session).await;
+        if matches!(found, Ok(None)) {
+            leave.was_nobody();
+        }
         let found = found.inspect_err(|error| tracing::warn!(%error, "a page is shown as to nobody"));
         found.ok().flatten().filter(|person| person.snapshot.user.is_active)
     }

@@ -167,13 +167,23 @@ fn last_session<'r>(api: &Api, request: &'r Parts) -> Option<&'r str> {
     cookies(&request.headers, api.identity.places.cookie.as_deref()?).last().flatten()
 }
 
-/// Whose it is, as the store says now; `None` where it is nobody's. It is asked so often because of one address and no oftener:
-/// anybody can make a credential up.
+/// Whose it is, as the store says now; `None` where it is nobody's. What is nobody's counts, since anybody can make a credential up;
+/// what is good does not.
 async fn look(api: &Api, client: IpAddr, kind: Kind, text: &str) -> Result<Option<Asker>, ApiError> {
     let Some(wanted) = api.identity.wanted(kind, text) else { return Ok(None) };
-    if wanted.is_foreign() && !api.login.limits().may_ask(client) {
-        return Err(ApiError::Throttled { wait: Duration::from_secs(1), state: None });
+    if !wanted.is_foreign() {
+        return ask(api, kind, text).await;
     }
+    let too_many = || ApiError::Throttled { wait: Duration::from_secs(1), state: None };
+    let leave = api.login.limits().ask(client).await.ok_or_else(too_many)?;
+    let found = ask(api, kind, text).await;
+    if matches!(found, Ok(None)) {
+        leave.was_nobody();
+    }
+    found
+}
+
+async fn ask(api: &Api, kind: Kind, text: &str) -> Result<Option<Asker>, ApiError> {
     let failed = |error: StoreError| {
         tracing::warn!(%error, "nobody can tell who asks");
         ApiError::Unavailable

@@ -130,27 +130,33 @@ fn seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
-/// A stranger may try this often from one address before the store is no longer asked for it. Generous: behind one address
-/// there may be many, and tokens of before an import look like a stranger's.
+/// So much of one address may be nobody's. Generous: behind one address there may be many, and tokens of before an import look like a
+/// stranger's.
 fn strangers() -> Quota {
     const EACH_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
     const AT_ONCE: NonZeroU32 = NonZeroU32::new(100).unwrap();
     Quota::new(EACH_SECOND, Duration::from_secs(1)).with_burst(AT_ONCE)
 }
 
-/// Refuses to ask the store for a credential, where too many from that address were unknown to it.
-///
-/// # Errors
-/// 429 `throttled`, with `Retry-After` in `besides`.
-pub fn may_ask(worker: &Worker, client: IpAddr, now: Instant, besides: &mut Besides) -> Result<(), Denial> {
+fn of_strangers(worker: &Worker, client: IpAddr, now: Instant) -> Verdict {
     let key = Key { limit: UNKNOWN_CREDENTIALS, who: Who::address(client) };
-    match worker.shared.limits.here().peek(key, strangers(), now) {
-        Verdict::Pass { .. } => Ok(()),
-        Verdict::Wait(wait) => {
-            besides.add(RETRY_AFTER, HeaderValue::from(seconds(wait)));
-            Err(Denial::new(Reason::Throttled).with_hint("too many unknown credentials from this address"))
-        }
-    }
+    worker.shared.limits.here().peek(key, strangers(), now)
+}
+
+/// Whether too much of that address was nobody's: then the store is asked by the narrow way alone.
+#[must_use]
+pub fn is_strained(worker: &Worker, client: IpAddr, now: Instant) -> bool {
+    matches!(of_strangers(worker, client, now), Verdict::Wait(_))
+}
+
+/// What one more is told that is nobody's, where too much of that address was: 429 `throttled`, with `Retry-After` in `besides`.
+pub fn too_many(worker: &Worker, client: IpAddr, now: Instant, besides: &mut Besides) -> Denial {
+    let wait = match of_strangers(worker, client, now) {
+        Verdict::Wait(wait) => seconds(wait),
+        Verdict::Pass { .. } => 1,
+    };
+    besides.add(RETRY_AFTER, HeaderValue::from(wait));
+    Denial::new(Reason::Throttled).with_hint("too many unknown credentials from this address")
 }
 
 /// Counts a credential that the store does not know.

@@ -34,6 +34,8 @@ pub enum Stop {
     Preflight,
     /// It is allowed; whoever sent it goes on with a session.
     BeginSession(Box<Entry>),
+    /// Another site may have opened a link that would end the browser's session: its user is asked first.
+    AskFirst,
     /// It is for the identity API.
     Identity,
 }
@@ -85,6 +87,8 @@ pub struct Fetched {
     credential: Option<(Lookup, Instant)>,
     /// How often it was asked for.
     asked: u8,
+    /// Too much of its address was nobody's already.
+    pub is_strained: bool,
     organizations: Vec<(OrgKey<'static>, FoundOrganization)>,
     limit: Option<Box<(Key, Verdict)>>,
 }
@@ -106,6 +110,17 @@ impl Fetched {
             Lookup::Known(known) if !memberships.stands(known) => (self.asked > AGAIN).then_some(Lookup::Unavailable),
             found => Some(found.clone()),
         }
+    }
+
+    /// The store was not asked: too many wait for that.
+    pub fn give_up(&mut self) {
+        self.credential = Some((Lookup::Unknown, crate::clock::monotonic()));
+    }
+
+    /// Whether it was one credential too many that is nobody's.
+    #[must_use]
+    pub fn is_one_too_many(&self) -> bool {
+        self.is_strained && matches!(self.credential, Some((Lookup::Unknown, _)))
     }
 
     /// What was said of a limit.

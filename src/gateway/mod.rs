@@ -108,6 +108,7 @@ impl tower::Service<Request<Incoming>> for Gateway {
             Ok(prepared) => forward(exchange, prepared),
             Err(Stop::Denied(denial)) => Answer::Now(Some(reply::refuse(exchange, &denial))),
             Err(Stop::Preflight) => Answer::Now(Some(reply::preflight(exchange))),
+            Err(Stop::AskFirst) => Answer::Now(Some(reply::ask_first(exchange))),
             Err(Stop::BeginSession(entry)) => Answer::Later(Box::pin(begin_session(exchange, entry))),
             Err(Stop::Identity) => Answer::Later(Box::pin(api::answer(exchange))),
             Err(Stop::Needs(need)) => Answer::Later(Box::pin(async move {
@@ -118,6 +119,7 @@ impl tower::Service<Request<Incoming>> for Gateway {
                         Ok(prepared) => return forward(exchange, prepared).settled().await,
                         Err(Stop::Denied(denial)) => return reply::refuse(exchange, &denial),
                         Err(Stop::Preflight) => return reply::preflight(exchange),
+                        Err(Stop::AskFirst) => return reply::ask_first(exchange),
                         Err(Stop::BeginSession(entry)) => return begin_session(exchange, entry).await,
                         Err(Stop::Identity) => return api::answer(exchange).await,
                         Err(Stop::Needs(next)) => need = next,

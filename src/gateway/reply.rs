@@ -12,6 +12,7 @@ use crate::net::framing::{Class, Violation};
 use crate::policy::{Scheme, Schemes};
 use crate::telemetry::metrics::Outcome;
 use crate::upstream::SendError;
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 
@@ -128,6 +129,38 @@ pub fn begin_session(
     }
     if let Some(besides) = besides {
         besides.put(headers);
+    }
+    response
+}
+
+/// Asks whether a link shall end the session that the browser has. Going on is a link to the same target, which this page opens then.
+const ASK_FIRST: &str = "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"robots\" content=\"noindex\">\n\
+<title>Log in with this link?</title>\n<h1>Log in with this link?</h1>\n\
+<p>Another site, or a message, has opened a link that logs somebody in here. If you go on, your session in this browser ends.</p>\n\
+<p><a href=\"\">Go on with the link</a></p>\n<p>If you did not expect this, close the page: nothing has changed.</p>\n</html>\n";
+
+/// Answers a link that another site may have opened with a page that asks.
+#[must_use]
+pub fn ask_first(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
+    exchange.answer(StatusCode::FORBIDDEN, Outcome::Refused(Reason::OriginDenied));
+    drop(exchange.take());
+    let request_id = exchange.request_id().to_header();
+    let besides = exchange.noted.besides.take();
+    let mut response = Response::new(AnswerBody::Own(Some(Bytes::from_static(ASK_FIRST.as_bytes())), exchange));
+    *response.status_mut() = StatusCode::FORBIDDEN;
+    let headers = response.headers_mut();
+    headers.insert(X_REQUEST_ID, request_id);
+    if let Some(besides) = besides {
+        besides.put(headers);
+    }
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        // For browsers that say in no other way that this page has opened the link.
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
     }
     response
 }

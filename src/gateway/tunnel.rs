@@ -146,7 +146,7 @@ async fn may_go_on(exchange: &Exchange, asked: &Request<()>) -> bool {
                 return false;
             }
             // None of these is an open WebSocket.
-            Err(Stop::Preflight | Stop::BeginSession(..) | Stop::Identity) => return false,
+            Err(Stop::Preflight | Stop::BeginSession(..) | Stop::AskFirst | Stop::Identity) => return false,
         };
         fetched.fetch(&worker.shared, need, now).await;
     }

@@ -5,7 +5,7 @@ use super::live::{Live, Rules};
 use super::problems::Problems;
 use crate::api;
 use crate::identity::Identity;
-use crate::limit::Limiter;
+use crate::limit::{Lane, Limiter};
 use crate::membership::Memberships;
 use crate::net::deadline::Ticker;
 use crate::telemetry::access::{AccessLog, LineBuffer};
@@ -38,6 +38,8 @@ pub struct Shared {
     pub password_expired: Bytes,
     /// Who came how often.
     pub limits: Arc<Limiter>,
+    /// How the store is asked where an address has sent too much that was nobody's.
+    pub strangers: Lane,
     /// Bytes of a request body, at most.
     pub body_limit: u64,
     /// Time limits towards upstreams.

@@ -86,6 +86,12 @@ impl fmt::Debug for Wanted {
 }
 
 impl Wanted {
+    /// Whether the store is asked for whatever a stranger invents: its signature, or its checksum, does not say before that it is good.
+    #[must_use]
+    pub const fn asks_for_strangers(&self) -> bool {
+        self.is_foreign() && !matches!(self, Self::Jwt(_))
+    }
+
     /// Not known to be one of ours: a stranger can invent it.
     #[must_use]
     pub const fn is_foreign(&self) -> bool {

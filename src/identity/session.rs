@@ -9,13 +9,15 @@ use crate::decision::{Denial, Reason};
 use crate::directory::token::TokenDigest;
 use data_encoding::BASE64URL_NOPAD;
 use http::Method;
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 
 /// Where a page repeats the token.
 pub const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
+/// Who opened an address, as browsers tell it.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Where a page finds it.
 pub const CSRF_COOKIE: &str = "postern_csrf";
 
@@ -122,6 +124,20 @@ pub fn is_of_our_origin(headers: &HeaderMap) -> bool {
     origin.is_some_and(|origin| !host.is_empty() && origin.eq_ignore_ascii_case(host))
 }
 
+/// Whether a page of this origin, or the user by hand, opened the address: browsers say so in `Sec-Fetch-Site`, older ones in `Referer` at
+/// least. What another site opens, it may open in anybody's name.
+#[must_use]
+pub fn is_opened_here(headers: &HeaderMap) -> bool {
+    if headers.contains_key(SEC_FETCH_SITE) {
+        return matches!(one(headers, &SEC_FETCH_SITE), Some(b"same-origin" | b"none"));
+    }
+    let host = headers.get(HOST).map(HeaderValue::as_bytes).unwrap_or_default();
+    let page = one(headers, &REFERER)
+        .and_then(|page| page.strip_prefix(b"https://").or_else(|| page.strip_prefix(b"http://")))
+        .and_then(|page| page.split(|b| *b == b'/').next());
+    page.is_some_and(|page| !host.is_empty() && page.eq_ignore_ascii_case(host))
+}
+
 /// Whether this is the token that a page of ours repeats.
 #[must_use]
 pub fn repeats(token: &[u8], session: &str) -> bool {
@@ -164,6 +180,36 @@ mod tests {
         assert!(session.ends_with("; HttpOnly") && !page.contains("HttpOnly"));
         assert!(!page.contains(&token.0));
         assert!(settings.clear()[0].as_ref().unwrap().to_str().unwrap().contains("Max-Age=0"));
+    }
+
+    #[test]
+    fn a_link_is_opened_by_a_page_of_ours_or_by_hand_or_it_is_not() {
+        let said = |list: &[(HeaderName, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static("app.example"));
+            for (name, value) in list {
+                headers.append(name.clone(), HeaderValue::from_static(value));
+            }
+            super::is_opened_here(&headers)
+        };
+        let site = || super::SEC_FETCH_SITE;
+        for ours in
+            [&[(site(), "same-origin")][..], &[(site(), "none")], &[(http::header::REFERER, "https://app.example/x")]]
+        {
+            assert!(said(ours), "{ours:?}");
+        }
+        for other in [
+            &[][..],
+            &[(site(), "cross-site")],
+            &[(site(), "same-site")],
+            &[(site(), "none"), (site(), "cross-site")],
+            &[(site(), "cross-site"), (http::header::REFERER, "https://app.example/x")],
+            &[(http::header::REFERER, "https://app.example.evil/x")],
+            &[(http::header::REFERER, "https://evil.example/app.example")],
+            &[(http::header::REFERER, "app.example/x")],
+        ] {
+            assert!(!said(other), "{other:?}");
+        }
     }
 
     #[test]

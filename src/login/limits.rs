@@ -10,6 +10,7 @@
 use crate::clock;
 use crate::directory::token::ChecksumKey;
 use crate::id::UserId;
+use crate::limit::lane::{Lane, Turn};
 use crate::limit::{Key, Limiter, Quota, Shared, Verdict, Who};
 use hmac::{Hmac, KeyInit, Mac};
 use quick_cache::sync::Cache;
@@ -26,7 +27,7 @@ const BY_SUBJECT: u64 = 2;
 const SESSIONS: u64 = 3;
 const BY_USER: u64 = 4;
 const LETTERS: u64 = 5;
-/// Pages of one address that the store is asked about, in each minute.
+/// Credentials of one address that are nobody's, in each minute, before the store is asked by the narrow way alone.
 const PAGES: NonZeroU32 = NonZeroU32::new(120).unwrap();
 /// Failures on one user from strange addresses: so many at once, and as many in each hour.
 const FAILURES: NonZeroU32 = NonZeroU32::new(100).unwrap();
@@ -58,12 +59,28 @@ pub struct State {
 #[must_use]
 pub struct Counted(Option<Key>);
 
+/// Leave to ask the store, until it is dropped.
+pub struct Leave<'l> {
+    limits: &'l Limits,
+    who: Who,
+    _turn: Option<Turn<'l>>,
+}
+
+impl Leave<'_> {
+    /// What was asked for is nobody's.
+    pub fn was_nobody(&self) {
+        let key = Key { limit: SESSIONS, who: self.who };
+        let _ = self.limits.limiter.here().spend(key, pages(), clock::monotonic());
+    }
+}
+
 /// All limits of logins.
 pub struct Limits {
     limiter: Limiter,
     addresses: Option<(NonZeroU32, Duration)>,
     names: SecretBox<[u8; 32]>,
     successes: Cache<(UserId, Who), Instant>,
+    strangers: Lane,
 }
 
 impl Limits {
@@ -76,6 +93,7 @@ impl Limits {
             addresses,
             names: SecretBox::new(Box::new(key.derive("postern names of nobody 1"))),
             successes: Cache::new(SUCCESSES),
+            strangers: Lane::default(),
         }
     }
 
@@ -104,12 +122,17 @@ impl Limits {
         }
     }
 
-    /// Whether the store may be asked whose session a page of this address is for: anybody can make a cookie up.
-    #[must_use]
-    pub fn may_ask(&self, client: IpAddr) -> bool {
-        let key = Key { limit: SESSIONS, who: Who::address(client) };
-        let quota = Quota::new(PAGES, Duration::from_secs(60));
-        matches!(self.limiter.here().spend(key, quota, clock::monotonic()), Verdict::Pass { .. })
+    /// Leave to ask the store whose a credential is that anybody can make up. Who has shown too many that were nobody's waits for it;
+    /// `None`: in vain.
+    pub async fn ask(&self, client: IpAddr) -> Option<Leave<'_>> {
+        let who = Who::address(client);
+        match self.limiter.here().peek(Key { limit: SESSIONS, who }, pages(), clock::monotonic()) {
+            Verdict::Pass { .. } => Some(Leave { limits: self, who, _turn: None }),
+            Verdict::Wait(_) => {
+                let turn = self.strangers.turn(who).await?;
+                Some(Leave { limits: self, who, _turn: Some(turn) })
+            }
+        }
     }
 
     /// Whether another letter may be sent to a user: anybody can ask for one.
@@ -234,6 +257,10 @@ impl Limits {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+fn pages() -> Quota {
+    Quota::new(PAGES, Duration::from_secs(60))
 }
 
 fn failures() -> Quota {

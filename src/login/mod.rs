@@ -223,8 +223,8 @@ impl Login {
     async fn decoy(&self, name: &Name, candidates: &[LoginCandidate]) -> Option<PasswordHash> {
         let kinds = self.census.kinds(&self.store).await;
         let hasher = self.pool.hasher();
-        let own = candidates.iter().filter_map(|candidate| candidate.password.as_ref());
-        let own = own.filter(|password| hasher.believes(password.expose())).next();
+        let mut own = candidates.iter().filter_map(|candidate| candidate.password.as_ref());
+        let own = own.find(|password| hasher.believes(password.expose()));
         // Whoever has no password costs the same under all their names.
         let choice = candidates
             .first()

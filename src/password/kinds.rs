@@ -29,7 +29,7 @@ impl Kinds {
     pub fn chosen(&self, hasher: &Hasher, choice: u64) -> Option<&PasswordHash> {
         let believed = || self.0.values().filter(|(text, _)| hasher.believes(text.expose()));
         let all: u128 = believed().map(|(_, count)| u128::from(*count)).sum();
-        let mut at = u128::from(choice) * all >> 64;
+        let mut at = (u128::from(choice) * all) >> 64;
         for (text, count) in believed() {
             match at.checked_sub(u128::from(*count)) {
                 Some(rest) => at = rest,

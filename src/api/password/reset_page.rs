@@ -54,10 +54,15 @@ async fn respond(api: &Api, client: Client, link: &str, request: Request) -> Res
     if ![Method::GET, Method::HEAD, Method::POST].contains(&parts.method) {
         return ApiError::Method(parts.method.to_string()).answer(api, ALLOW);
     }
-    if !api.login.limits().may_ask(client.0) {
+    let Some(leave) = api.login.limits().ask(client.0).await else {
         return notice(api, StatusCode::TOO_MANY_REQUESTS, BUSY);
+    };
+    let found = owner(api, link).await;
+    if matches!(found, Ok(None)) {
+        leave.was_nobody();
     }
-    let stored = match owner(api, link).await {
+    drop(leave);
+    let stored = match found {
         Ok(Some(stored)) => stored,
         Ok(None) => return notice(api, StatusCode::NOT_FOUND, GONE),
         Err(error) => {

@@ -2,12 +2,16 @@
 //! must be known first is asked for, and fetched.
 
 use super::super::besides;
-use super::super::judge::{Entry, Need, Stop, judge};
+use super::super::judge::{Entry, Need, Noted, Stop, judge};
 use super::super::prepare::{Prepared, prepare, without_parameter};
+use super::super::worker::Worker;
 use super::Exchange;
 use crate::decision::{Denial, Reason};
 use crate::identity::cookie::cookies;
+use crate::identity::session;
+use crate::limit::Who;
 use crate::policy::Scheme;
+use http::HeaderMap;
 use std::rc::Rc;
 
 impl Exchange {
@@ -22,11 +26,21 @@ impl Exchange {
         let Some(request) = request else { return Err(Denial::new(Reason::BadFraming).into()) };
         // What was fetched took time, in which a proof may have ended.
         let now = if fetched.is_empty() { *start } else { crate::clock::monotonic() };
-        let permit = match judge(&worker, &rules, link, request, fetched, now, noted) {
+        let verdict = judge(&worker, &rules, link, request, fetched, now, noted);
+        if matches!(verdict, Ok(_) | Err(Stop::Needs(Need::Credential(_))))
+            && replaces_unasked(&worker, request.headers(), noted)
+        {
+            return Err(Stop::AskFirst);
+        }
+        let permit = match verdict {
             Ok(permit) => permit,
-            Err(Stop::Needs(Need::Credential(wanted))) if wanted.is_foreign() => {
-                besides::may_ask(&worker, *client, *start, noted.besides.get_or_insert_default())?;
+            Err(Stop::Needs(Need::Credential(wanted))) => {
+                fetched.is_strained = wanted.asks_for_strangers() && besides::is_strained(&worker, *client, *start);
                 return Err(Stop::Needs(Need::Credential(wanted)));
+            }
+            Err(Stop::Denied(_)) if fetched.is_one_too_many() => {
+                let besides = noted.besides.get_or_insert_default();
+                return Err(besides::too_many(&worker, *client, *start, besides).into());
             }
             Err(stop) => return Err(stop),
         };
@@ -65,9 +79,32 @@ impl Exchange {
         if !matches!(need, Need::Limit(_)) {
             worker.shard.cache_misses.inc();
         }
+        let is_asked_for = matches!(&need, Need::Credential(wanted) if wanted.asks_for_strangers());
+        let _turn = if is_asked_for && self.fetched.is_strained {
+            let turn = worker.shared.strangers.turn(Who::address(self.client)).await;
+            if turn.is_none() {
+                return self.fetched.give_up();
+            }
+            turn
+        } else {
+            None
+        };
         let was_known = self.fetched.fetch(&worker.shared, need, crate::clock::monotonic()).await;
         if !was_known {
             besides::was_unknown(&worker, self.client, self.start);
         }
     }
+}
+
+/// Whether a link would put a session in the place of the browser's, and no page of ours and nobody's hand has opened it: another site
+/// could log its visitors in as somebody else.
+fn replaces_unasked(worker: &Worker, headers: &HeaderMap, noted: &Noted) -> bool {
+    let places = &worker.shared.identity.places;
+    let begins = noted.by_parameter && places.exchange && noted.schemes.has(Scheme::Session);
+    // A strict cookie does not come along with what another site opens.
+    let has_session = || {
+        let is_strict = worker.shared.identity.sessions().is_some_and(|sessions| sessions.strict);
+        is_strict || places.cookie.as_deref().is_some_and(|name| cookies(headers, name).next().is_some())
+    };
+    begins && !session::is_opened_here(headers) && has_session()
 }

@@ -1,6 +1,6 @@
 //! How often, how long, how much: limits of the policy, over the wire.
 
-use crate::support::{Gate, Options, Upstream, Who, get, post, request};
+use crate::support::{Gate, Options, Postern, Upstream, Who, get, post, request};
 use std::time::Duration;
 
 #[test]
@@ -66,6 +66,57 @@ fn a_stranger_cannot_keep_the_store_busy_with_invented_tokens() {
     assert_eq!((late.code().as_str(), late.header("retry-after")), ("throttled", Some("1")));
     // A token of ours is nothing that a stranger could invent: it is looked up, from the same address too.
     assert_eq!(gate.send(get(Who::uA, "/me/x")).status, 200);
+}
+
+/// Behind one balancer there are strangers and owners of good credentials that look like anybody's: those are answered.
+#[test]
+fn good_credentials_are_answered_where_strangers_have_used_up_their_tries() {
+    let routes =
+        "version: 1\nupstream: echo\nauthenticate: [bearer, session, sesame]\nroutes: { /me/**: authenticated }\n";
+    let config = "identity:\n  session: { secure: false }\n  sesame: { key: { file: django.key } }\n";
+    let options = Options { config: config.to_owned(), ..Options::policy(routes) };
+    let upstream = Upstream::echo();
+    let home = Postern::prepare(Some(upstream.address()), &options);
+    std::fs::write(home.path().join("django.key"), "a key of Django's that is long enough to be one").unwrap();
+    let mut command = Postern::serve(home.path(), &options);
+    let gate = Gate { postern: Postern::run(home, &mut command), upstream };
+    let imported = |n: u32| format!("{n:08x}0123456789abcdef0123456789abcdef");
+    for n in 0..20 {
+        gate.postern.cli_with(&["token", "create", "--user", "uA", "--import", "-"], &imported(n));
+    }
+    let links: Vec<_> =
+        (0..3).map(|_| gate.postern.cli(&["sesame", "mint", "--user", "uA"]).trim().to_owned()).collect();
+    let ask =
+        |credential: &str| gate.send(request(Who::nobody, "GET", "/me/x", &[("Authorization", credential)], "")).status;
+    let invent = |n: u32| ask(&format!("Bearer 0123456789abcdef0123456789abcdef{n:08x}"));
+    // One by one, behind more than they may.
+    for n in 0..10 {
+        while invent(rand()) != 429 {}
+        assert_eq!(ask(&format!("Bearer {}", imported(n))), 200, "{n}");
+    }
+    while invent(rand()) != 429 {}
+    assert_eq!(ask(&format!("sesame {}", links[0])), 200);
+    while ask("sesame AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA") != 429 {}
+    // And while strangers go on.
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    assert!([401, 429].contains(&invent(rand())));
+                }
+            });
+        }
+        let answers: Vec<u16> = (10..20).map(|n| ask(&format!("Bearer {}", imported(n)))).collect();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(answers, [200; 10]);
+    });
+}
+
+/// A number that was not there before.
+fn rand() -> u32 {
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1 << 30);
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
 }
 
 /// One upstream that takes its time: before the answer, in the middle of it, or all the way.

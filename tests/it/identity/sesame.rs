@@ -248,7 +248,9 @@ fn a_link_may_become_a_session() {
     // A browser sends its cookie whether or not that still opens anything: the link counts, and the session before it ends.
     for old in [session, "postern=ended-long-ago"] {
         let token = mint(&gate, &[]);
-        let answer = gate.send(format!("GET /x/1?key={token} HTTP/1.1\r\nHost: a\r\nCookie: {old}\r\n\r\n"));
+        let by_hand = "Sec-Fetch-Site: none";
+        let answer =
+            gate.send(format!("GET /x/1?key={token} HTTP/1.1\r\nHost: a\r\n{by_hand}\r\nCookie: {old}\r\n\r\n"));
         assert_eq!(answer.status, 303, "{}", answer.text());
         let new = answer.all("set-cookie")[0].split(';').next().unwrap().to_owned();
         let status =
@@ -256,6 +258,26 @@ fn a_link_may_become_a_session() {
         assert_eq!(status(&new), 200);
         eventually("the old one is over", || (status(old) == 401).then_some(()));
     }
+    // What another site has opened asks first, and uses nothing up.
+    let token = mint(&gate, &[]);
+    let mut current = gate.send(format!("GET /x/1?key={token} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    let session = current.all("set-cookie")[0].split(';').next().unwrap().to_owned();
+    let token = gate.postern.cli(&["sesame", "mint", "--user", "uB"]).trim().to_owned();
+    let follow =
+        |said: &str| gate.send(format!("GET /x/1?key={token} HTTP/1.1\r\nHost: a\r\nCookie: {session}\r\n{said}\r\n"));
+    for said in
+        ["Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-site\r\n", "Referer: https://evil.example/\r\n", ""]
+    {
+        let answer = follow(said);
+        assert_eq!((answer.status, answer.all("set-cookie").len()), (403, 0), "{said}");
+        let page = answer.text();
+        assert!(page.contains("Log in with this link?") && !page.contains(&token), "{page}");
+        assert!(answer.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"));
+        let mine = gate.forwarded(format!("GET /x/1 HTTP/1.1\r\nHost: a\r\nCookie: {session}\r\n\r\n"));
+        assert_eq!(mine.header("x-postern-user"), Some("uA"), "{said}");
+    }
+    current = follow("Sec-Fetch-Site: same-origin\r\n");
+    assert_eq!((current.status, current.all("set-cookie").len()), (303, 2));
     // Where no session is taken, the link itself opens.
     let token = mint(&gate, &[]);
     let recorded = gate.forwarded(format!("GET /only?key={token}&a=1 HTTP/1.1\r\nHost: a\r\n\r\n"));

@@ -118,5 +118,6 @@ fn a_session_of_somebody_who_was_inactive_stays_ended() {
     let opaque = World::get().token_of("uA");
     let by_token = format!("GET /me HTTP/1.1\r\nHost: app.example\r\nAuthorization: Bearer {opaque}\r\n\r\n");
     eventually("the user is active again", || (gate.send(by_token.clone()).status == 200).then_some(()));
+    gate.upstream.forget();
     gate.refused(with_cookie("GET", ""), 401, "credentials_invalid");
 }
