@@ -10,6 +10,10 @@
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
 
+# A C compiler, CMake and make, as everywhere else that postern is built.
+COPY scripts/need.sh scripts/need.sh
+RUN bash scripts/need.sh build
+
 # Dependencies first, in a layer of their own that changes only with the manifest: built for an empty crate. Benches are left
 # out of the manifest here, since their files are not there.
 COPY Cargo.toml Cargo.lock ./

@@ -5,7 +5,7 @@ _default:
 
 # the demo: everything in one process
 demo:
-    cargo run -- demo
+    ./scripts/demo.sh
 
 # install what the tests need, and run them
 test *ARGS:
@@ -14,6 +14,14 @@ test *ARGS:
 # what CI runs
 ci:
     CI=true bash .ci/run
+
+# what a stranger does, on a machine that has nothing (as root)
+fresh *ARGS:
+    ./scripts/fresh.sh {{ARGS}}
+
+# what takes longer than CI
+nightly *ARGS:
+    ./scripts/nightly.sh {{ARGS}}
 
 # format and lint
 lint:

@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . benches/prepare.sh
-needed postgres redis nginx wrk python3
+bash scripts/need.sh build python postgres redis load
 python=$(bash scripts/venv.sh django openwisp-users==1.3.2 djangorestframework==3.17.2 gunicorn==27.0.1 'psycopg[binary]==3.3.9')
 release "$@"
 python3 -B benches/django --venv "${python%/bin/python}" "$@"

@@ -6,6 +6,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . benches/prepare.sh
-needed postgres nginx python3
+bash scripts/need.sh build python postgres load
 release "$@"
 python3 -B benches/scale/importing.py "$@"

@@ -6,6 +6,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . benches/prepare.sh
-needed postgres redis nginx wrk python3
+bash scripts/need.sh build python postgres redis load
 release "$@"
 python3 -B benches/scale "$@"

@@ -37,7 +37,7 @@ build_stage() {
                 read -ra words <<<"$rest"
                 target=$1/${words[-1]}
                 for source in "${words[@]::${#words[@]}-1}"; do
-                    if [ -d "$source" ]; then mkdir -p "$target" && cp -R "$source/." "$target"; else cp "$source" "$target"; fi
+                    if [ -d "$source" ]; then mkdir -p "$target" && cp -R "$source/." "$target"; else mkdir -p "$(dirname "$target")" && cp "$source" "$target"; fi
                 done
                 ;;
             RUN) (cd "$1" && env -u CARGO_TARGET_DIR sh -euc "$rest") </dev/null ;;
@@ -56,7 +56,7 @@ fi
 
 root=${ROOTFS:-target/image/rootfs}
 if [ ! -x "$root/bin/sh" ]; then
-    bash scripts/need.sh debootstrap debootstrap
+    bash scripts/need.sh image
     mkdir -p "$root"
     debootstrap --variant=minbase bookworm "$root" >/dev/null
 fi

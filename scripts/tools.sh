@@ -19,8 +19,8 @@ flock 9
 
 venv=$tools/venv
 if [ ! -x "$venv/bin/python" ]; then
-    bash scripts/need.sh python3 python3 python3-venv
-    python3 -m venv "$venv" 2>/dev/null || { bash scripts/need.sh python3-venv python3-venv && python3 -m venv "$venv"; }
+    bash scripts/need.sh python
+    python3 -m venv "$venv"
 fi
 python=$venv/bin/python
 

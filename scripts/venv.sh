@@ -9,7 +9,7 @@ mkdir -p target
 exec 9>"$venv.lock"
 flock 9
 if [ "$(cat "$venv/wanted" 2>/dev/null)" != "$*" ]; then
-    bash scripts/need.sh python3 python3 python3-venv
+    bash scripts/need.sh python
     python3 -m venv "$venv" >&2
     "$venv/bin/pip" install -q --disable-pip-version-check "$@" >&2
     printf '%s\n' "$*" >"$venv/wanted"

@@ -236,3 +236,29 @@ fn links_between_pages_lead_somewhere() {
         }
     }
 }
+
+/// What building and testing need stands in one list, which the scripts and the Dockerfile use: the README says what it has.
+#[test]
+fn what_is_installed_is_what_the_readme_says() {
+    let list = read("scripts/need.sh");
+    let (_, table) = list.split_once("table='").unwrap();
+    let packages = |set: &str| -> Vec<&str> {
+        let rows = table.lines().take_while(|line| *line != "'").map(str::split_whitespace);
+        rows.filter(|row| row.clone().next() == Some(set)).flat_map(|row| row.skip(2)).collect()
+    };
+    let build = packages("build").join(" ");
+    assert_eq!(build, "gcc libc6-dev cmake make");
+    let readme = read("README.md");
+    assert!(readme.contains(&format!("apt-get install {build}")), "{build}");
+    assert!(read("Dockerfile").contains("RUN bash scripts/need.sh build"));
+    let (_, tests) = readme.split_once("## Test it").unwrap();
+    let (tests, _) = tests.split_once("\n## ").unwrap();
+    let words = tests.to_lowercase();
+    let script = read("scripts/test.sh");
+    let sets = script.lines().find_map(|line| line.strip_prefix("bash scripts/need.sh build ")).unwrap();
+    for package in sets.split(' ').flat_map(packages) {
+        // `script` comes with every Debian; a module comes with its server.
+        let name = package.split('-').next().unwrap().trim_end_matches("js").trim_start_matches("lib");
+        assert!(package == "bsdutils" || words.contains(name), "the README does not say that {package} is installed");
+    }
+}
