@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# nightly.sh [OPTION…] [SECTION…]: what takes longer than CI. All sections run, also after one that fails; without names, all there are:
+#
+#   fuzz         each target of fuzz/, from its seeds; what is found stays in fuzz/corpus and fuzz/artifacts
+#   properties   the property tests, with more cases
+#   budgets      instructions per request, and throughput beside HAProxy and nginx
+#   fresh        the two commands of the README on a machine that has nothing; as root
+#
+#   --fuzz SECONDS   for each target [600]
+#   --cases N        of each property [20000]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+seconds=600 cases=20000
+while [ $# -gt 0 ]; do
+    case $1 in
+        --fuzz) seconds=$2; shift 2 ;;
+        --cases) cases=$2; shift 2 ;;
+        -*) echo "nightly.sh knows no $1" >&2; exit 2 ;;
+        *) break ;;
+    esac
+done
+[ $# -gt 0 ] || set -- fuzz properties budgets fresh
+. scripts/cargo.sh
+
+fuzz() {
+    bash scripts/need.sh fuzz
+    cargo fuzz --version >/dev/null 2>&1 || cargo install --quiet --debug --locked cargo-fuzz
+    local target failed=0
+    for target in $(cargo fuzz list); do
+        mkdir -p "fuzz/corpus/$target" "fuzz/seeds/$target"
+        echo "fuzzing $target for $seconds s"
+        cargo fuzz run -s none "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- -max_total_time="$seconds" -verbosity=0 || failed=1
+    done
+    return "$failed"
+}
+
+properties() {
+    # Where a test says itself how many cases it takes, that stands.
+    PROPTEST_CASES=$cases cargo test --locked --lib
+    PROPTEST_CASES=$cases cargo test --locked --test it strict::
+}
+
+budgets() {
+    bash scripts/need.sh budgets
+    cargo bench --locked --bench instructions
+    ./benches/peers.sh --quick
+}
+
+fresh() {
+    ./scripts/fresh.sh
+}
+
+failed=()
+for section in "$@"; do
+    case $section in
+        fuzz | properties | budgets | fresh) ;;
+        *) echo "nightly.sh knows no section $section" >&2; exit 2 ;;
+    esac
+    printf '\n=== %s (%s s)\n' "$section" "$SECONDS"
+    # Not in a condition: bash would go on behind a command that failed.
+    set +e
+    (set -e; "$section")
+    code=$?
+    set -e
+    if [ "$code" -ne 0 ]; then failed+=("$section"); fi
+done
+if [ ${#failed[@]} -gt 0 ]; then
+    printf '\nFAILED: %s (%s s)\n' "${failed[*]}" "$SECONDS"
+    exit 1
+fi
+printf '\nok: %s (%s s)\n' "$*" "$SECONDS"
