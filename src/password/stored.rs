@@ -136,7 +136,7 @@ impl<'s> Stored<'s> {
             }
             Self::Pbkdf2 { sha1: true, iterations, salt, hash } => {
                 let mut key = [0; 20];
-                stretch(ring::pbkdf2::PBKDF2_HMAC_SHA1, password, salt, *iterations, &mut key);
+                stretch(aws_lc_rs::pbkdf2::PBKDF2_HMAC_SHA1, password, salt, *iterations, &mut key);
                 same(&BASE64.encode(&key), hash)
             }
             Self::Argon2 { algorithm, version, params, salt, hash } => {
@@ -235,15 +235,15 @@ pub(super) fn encode(algorithm: Algorithm, password: &str) -> Result<String, Has
 
 fn pbkdf2_sha256(password: &str, salt: &str, iterations: u32) -> String {
     let mut key = [0; 32];
-    stretch(ring::pbkdf2::PBKDF2_HMAC_SHA256, password, salt, iterations, &mut key);
+    stretch(aws_lc_rs::pbkdf2::PBKDF2_HMAC_SHA256, password, salt, iterations, &mut key);
     BASE64.encode(&key)
 }
 
-/// PBKDF2, of which there are a million rounds: ring's is the quickest, and as quick in a debug build.
-fn stretch(algorithm: ring::pbkdf2::Algorithm, password: &str, salt: &str, iterations: u32, key: &mut [u8]) {
+/// PBKDF2, of which there are a million rounds: aws-lc's is quick, and as quick in a debug build.
+fn stretch(algorithm: aws_lc_rs::pbkdf2::Algorithm, password: &str, salt: &str, iterations: u32, key: &mut [u8]) {
     // No stored text and no configuration has 0.
     let iterations = NonZeroU32::new(iterations).unwrap_or(NonZeroU32::MIN);
-    ring::pbkdf2::derive(algorithm, iterations, salt.as_bytes(), password.as_bytes(), key);
+    aws_lc_rs::pbkdf2::derive(algorithm, iterations, salt.as_bytes(), password.as_bytes(), key);
 }
 
 /// Letters and digits, as Django's salts are.

@@ -125,7 +125,7 @@ fn pem<T: PemObject>(path: &Path, digest: &mut Sha256) -> Result<Vec<T>, TlsErro
 
 fn read(settings: &Settings) -> Result<Loaded, TlsError> {
     let mut digest = Sha256::new();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
     match &settings.ca {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),

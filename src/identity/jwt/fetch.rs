@@ -64,7 +64,7 @@ pub fn tls(ca: Option<&Path>) -> Result<Arc<ClientConfig>, FetchError> {
             }
         }
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(|e| unreadable(&e))?.with_root_certificates(roots).with_no_client_auth();
     Ok(Arc::new(config))

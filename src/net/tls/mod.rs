@@ -145,7 +145,7 @@ fn version(files: &Files) -> Result<[u8; 32], TlsError> {
 /// The cryptography of every TLS connection of the process.
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
 impl Live {
@@ -168,7 +168,7 @@ impl Live {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         if files.client_ca.is_none() {
             // Tickets are sealed with a key of this process that changes every few hours.
-            config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(wrong)?;
+            config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(wrong)?;
         } else {
             // A resumed session is not verified again: with client certificates each connection is.
             config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -34,7 +34,7 @@ impl Authority {
 
 /// A service within TLS that says what it was asked; with `clients`, only to those whom that authority signed.
 fn secure(authority: &Authority, name: &str, clients: Option<&Authority>) -> (SocketAddr, Arc<AtomicUsize>) {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let (certificate, key) = authority.sign(name);
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let builder =
