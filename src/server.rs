@@ -6,7 +6,7 @@ pub use obstacles::obstacles;
 
 use crate::api::links::Links;
 use crate::api::{self, Api, paths};
-use crate::config::{Compat, Config, RedisConfigError};
+use crate::config::{Compat, Config};
 use crate::directory::Store;
 use crate::directory::seal::Sealer;
 use crate::gateway::{Live, Shared, Worker};
@@ -24,7 +24,7 @@ use crate::net::tls::{Tls, TlsError};
 use crate::net::worker::{self, Workers};
 use crate::policy::Policy;
 use crate::redis::seal::Seal;
-use crate::redis::{Health, Redis};
+use crate::redis::{ConnectError, Health, Redis};
 use crate::reload::{
     Certificates, Keys, Policies, PolicyError, Reloadable, Reloader, Source, Status, Trigger, UpstreamCertificates,
     resolve,
@@ -71,7 +71,7 @@ pub enum StartError {
     Policy(#[from] PolicyError),
     /// Redis cannot be used as configured; that it is away is no error.
     #[error(transparent)]
-    Redis(#[from] RedisConfigError),
+    Redis(#[from] ConnectError),
     /// Letters cannot be sent.
     #[error(transparent)]
     Mail(#[from] crate::mail::MailError),
@@ -319,7 +319,7 @@ fn identity_api(
 }
 
 /// Redis as configured, with the task that connects to it; nothing waits for that.
-fn redis(config: &Config, control: &Handle) -> Result<Option<Arc<Redis>>, RedisConfigError> {
+fn redis(config: &Config, control: &Handle) -> Result<Option<Arc<Redis>>, ConnectError> {
     let Some(config) = &config.redis else { return Ok(None) };
     let redis = Arc::new(Redis::new(config.settings()?));
     let keeper = Arc::clone(&redis);

@@ -30,14 +30,15 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Where it is and who we are there; the password is read now: from its place, from the URL, or from `PGPASSWORD`.
+    /// Where it is and who we are there; the password is read now: from its place, which is read
+    /// again for each connection, from the URL, or from `PGPASSWORD`.
     ///
     /// # Errors
     /// The password's place has none.
     pub fn target(&self) -> Result<Target, SecretError> {
         let target = self.target.clone();
         if let Some(source) = &self.password {
-            return Ok(target.with_password(&source.text()?));
+            return target.with_password_of(source);
         }
         let usual = std::env::var("PGPASSWORD").ok().filter(|password| !password.is_empty() && !target.has_password());
         Ok(match usual {

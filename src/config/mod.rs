@@ -18,7 +18,7 @@ mod upstreams;
 mod written;
 
 pub use database::{Database, Postgres};
-pub use redis::{RedisConfig, RedisConfigError};
+pub use redis::RedisConfig;
 pub use secret::{are_filled, fill};
 pub use written::Written;
 

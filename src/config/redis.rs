@@ -1,12 +1,11 @@
 //! `redis:` — a URL, or a map of it and what a URL has no room for.
 
 use super::secret;
-use crate::redis::{Address, Settings};
-use crate::secret::{SecretError, SecretSource};
+use crate::redis::{Address, ConnectError, Settings};
+use crate::secret::SecretSource;
 use crate::yaml::{Findings, Keys, Node, Value};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use thiserror::Error;
 
 const KEYS: Keys<'static> =
     Keys { known: &["url", "password", "sentinel_password", "ca", "prefix", "budget"], not_yet: &[] };
@@ -25,43 +24,22 @@ pub struct RedisConfig {
     pub budget: Duration,
 }
 
-/// Why Redis cannot be used as configured.
-#[derive(Debug, Error)]
-pub enum RedisConfigError {
-    /// A password is not there.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// The certificates cannot be read.
-    #[error("cannot read `redis.ca` {path}: {source}")]
-    Ca {
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-}
-
 impl RedisConfig {
-    /// With its secrets and files read.
+    /// What a connection needs; its secrets and files are there now, and are read again for each connection.
     ///
     /// # Errors
     /// One is not there.
-    pub fn settings(&self) -> Result<Settings, RedisConfigError> {
-        let read = |secret: &Option<SecretSource>| secret.as_ref().map(SecretSource::text).transpose();
-        let ca = match &self.ca {
-            Some(path) => {
-                Some(std::fs::read(path).map_err(|source| RedisConfigError::Ca { path: path.clone(), source })?)
-            }
-            None => None,
-        };
-        Ok(Settings {
+    pub fn settings(&self) -> Result<Settings, ConnectError> {
+        let settings = Settings {
             address: self.address.clone(),
-            password: read(&self.password)?,
-            sentinel_password: read(&self.sentinel_password)?,
-            ca,
+            password: self.password.clone(),
+            sentinel_password: self.sentinel_password.clone(),
+            ca: self.ca.clone(),
             prefix: self.prefix.clone(),
             budget: self.budget,
-        })
+        };
+        settings.check()?;
+        Ok(settings)
     }
 }
 

@@ -86,6 +86,27 @@ pub enum MailError {
     Tls(lettre::transport::smtp::Error),
 }
 
+/// Why one try to send a letter failed.
+enum Failed {
+    /// The password or the certificates are not there, or not yet.
+    Unprepared(MailError),
+    /// The server, or the way to it.
+    Refused(lettre::transport::smtp::Error),
+}
+
+impl Failed {
+    fn is_permanent(&self) -> bool {
+        matches!(self, Self::Refused(error) if error.is_permanent())
+    }
+
+    fn cause(&self) -> &(dyn Error + 'static) {
+        match self {
+            Self::Unprepared(error) => error,
+            Self::Refused(error) => error,
+        }
+    }
+}
+
 /// Why one letter cannot be written.
 #[derive(Debug, Error)]
 enum LetterError {
@@ -115,7 +136,7 @@ impl Header for AutoSubmitted {
 
 /// Sends letters.
 pub struct Mailer {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    settings: Mail,
     from: Mailbox,
     /// One permit for each letter that waits or is sent.
     waiting: Arc<Semaphore>,
@@ -132,25 +153,10 @@ impl Mailer {
     /// # Errors
     /// See [`MailError`].
     pub fn start(settings: &Mail, control: &Handle) -> Result<Self, MailError> {
-        let tls = match settings.tls {
-            Tls::None => client::Tls::None,
-            Tls::StartTls => client::Tls::Required(tls(settings)?),
-            Tls::Implicit => client::Tls::Wrapper(tls(settings)?),
-        };
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&*settings.host)
-            .port(settings.port)
-            .tls(tls)
-            .timeout(Some(settings.timeout))
-            .hello_name(ClientId::Domain(settings.from.email.domain().to_owned()));
-        let transport = match &settings.login {
-            Some((user, password)) => {
-                let password = password.text()?.expose_secret().to_owned();
-                transport.credentials(Credentials::new(user.to_string(), password))
-            }
-            None => transport,
-        };
+        // Nobody is connected to yet; but that something is not there is told now.
+        transport(settings)?;
         Ok(Self {
-            transport: transport.build(),
+            settings: settings.clone(),
             from: settings.from.clone(),
             waiting: Arc::new(Semaphore::new(WAITING as usize)),
             sending: Semaphore::new(AT_ONCE),
@@ -201,14 +207,19 @@ impl Mailer {
             let tried = {
                 // It is never closed.
                 let Ok(_turn) = self.sending.acquire().await else { return };
-                self.transport.send(message.clone()).await
+                match transport(&self.settings) {
+                    Ok(transport) => transport.send(message.clone()).await.map_err(Failed::Refused),
+                    Err(error) => Err(Failed::Unprepared(error)),
+                }
             };
             let error = match tried {
                 Ok(_) => return self.counts.sent.inc(),
                 Err(error) => error,
             };
-            let Some(pause) = pauses.next().filter(|_| !error.is_permanent()) else { return self.give_up(&error) };
-            tracing::debug!(status = ?error.status(), "a letter is tried again");
+            let Some(pause) = pauses.next().filter(|_| !error.is_permanent()) else {
+                return self.give_up(error.cause());
+            };
+            tracing::debug!("a letter is tried again");
             tokio::time::sleep(*pause).await;
         }
     }
@@ -237,6 +248,28 @@ impl Mailer {
             None => tracing::warn!(%error, "a letter could not be sent"),
         }
     }
+}
+
+/// The way to the server. The password and the certificates are read again for each letter, so that new ones are used without a restart.
+fn transport(settings: &Mail) -> Result<AsyncSmtpTransport<Tokio1Executor>, MailError> {
+    let tls = match settings.tls {
+        Tls::None => client::Tls::None,
+        Tls::StartTls => client::Tls::Required(tls(settings)?),
+        Tls::Implicit => client::Tls::Wrapper(tls(settings)?),
+    };
+    let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&*settings.host)
+        .port(settings.port)
+        .tls(tls)
+        .timeout(Some(settings.timeout))
+        .hello_name(ClientId::Domain(settings.from.email.domain().to_owned()));
+    let transport = match &settings.login {
+        Some((user, password)) => {
+            let password = password.text()?.expose_secret().to_owned();
+            transport.credentials(Credentials::new(user.to_string(), password))
+        }
+        None => transport,
+    };
+    Ok(transport.build())
 }
 
 fn tls(settings: &Mail) -> Result<TlsParameters, MailError> {

@@ -1,6 +1,7 @@
 //! The ways to Redis.
 
 use super::address::{Address, Node, Topology};
+use crate::secret::{SecretError, SecretSource};
 use redis::aio::{ConnectionLike, MultiplexedConnection, PubSub};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
@@ -10,23 +11,24 @@ use redis::{
     RedisError, RedisResult, TlsCertificates, TlsMode, Value,
 };
 use secrecy::{ExposeSecret, SecretString};
+use std::path::PathBuf;
 use std::time::Duration;
 use thiserror::Error;
 
 /// For a connection to be there, with TLS and a log-in.
 const CONNECT: Duration = Duration::from_secs(1);
 
-/// Everything that a connection needs.
+/// Everything that a connection needs. Passwords and certificates are read again for each, so that new ones are used without a restart.
 #[derive(Clone)]
 pub struct Settings {
     /// Where it is.
     pub address: Address,
     /// Instead of the address's own.
-    pub password: Option<SecretString>,
+    pub password: Option<SecretSource>,
     /// The password of the sentinels.
-    pub sentinel_password: Option<SecretString>,
-    /// PEM certificates to trust instead of the system's.
-    pub ca: Option<Vec<u8>>,
+    pub sentinel_password: Option<SecretSource>,
+    /// A file of PEM certificates to trust instead of the system's.
+    pub ca: Option<PathBuf>,
     /// How every key of ours begins.
     pub prefix: Box<str>,
     /// How long a caller waits for an answer, at most.
@@ -42,6 +44,17 @@ pub enum ConnectError {
     /// What the connection says.
     #[error("{0}")]
     Redis(#[from] RedisError),
+    /// A password is not there.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The certificates cannot be read.
+    #[error("cannot read `redis.ca` {path}: {source}")]
+    Ca {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
 }
 
 /// A connection that many use at once.
@@ -63,13 +76,39 @@ impl Link {
     }
 }
 
+/// The same, read now for one connection.
+struct Access<'s> {
+    address: &'s Address,
+    password: Option<SecretString>,
+    sentinel_password: Option<SecretString>,
+    ca: Option<Vec<u8>>,
+}
+
 impl Settings {
-    fn certificates(&self) -> TlsCertificates {
-        TlsCertificates { client_tls: None, root_cert: self.ca.clone() }
+    /// Whether everything is there that a connection needs.
+    ///
+    /// # Errors
+    /// A password or the certificates cannot be read.
+    pub fn check(&self) -> Result<(), ConnectError> {
+        self.read().map(drop)
     }
 
-    fn password(&self) -> Option<&str> {
-        self.password.as_ref().or(self.address.password.as_ref()).map(ExposeSecret::expose_secret)
+    fn read(&self) -> Result<Access<'_>, ConnectError> {
+        let text = |secret: &Option<SecretSource>| secret.as_ref().map(SecretSource::text).transpose();
+        let pem =
+            |path: &PathBuf| std::fs::read(path).map_err(|source| ConnectError::Ca { path: path.clone(), source });
+        Ok(Access {
+            address: &self.address,
+            password: text(&self.password)?.or_else(|| self.address.password.clone()),
+            sentinel_password: text(&self.sentinel_password)?,
+            ca: self.ca.as_ref().map(pem).transpose()?,
+        })
+    }
+}
+
+impl Access<'_> {
+    fn certificates(&self) -> TlsCertificates {
+        TlsCertificates { client_tls: None, root_cert: self.ca.clone() }
     }
 
     fn info(&self, node: &Node) -> RedisResult<ConnectionInfo> {
@@ -77,8 +116,8 @@ impl Settings {
         if let Some(username) = &self.address.username {
             redis = redis.set_username(username);
         }
-        if let Some(password) = self.password() {
-            redis = redis.set_password(password);
+        if let Some(password) = &self.password {
+            redis = redis.set_password(password.expose_secret());
         }
         Ok(place(node, self.address.tls).into_connection_info()?.set_redis_settings(redis))
     }
@@ -115,8 +154,8 @@ impl Settings {
         if let Some(username) = &self.address.username {
             builder = builder.set_client_to_redis_username(username);
         }
-        if let Some(password) = self.password() {
-            builder = builder.set_client_to_redis_password(password);
+        if let Some(password) = &self.password {
+            builder = builder.set_client_to_redis_password(password.expose_secret());
         }
         if let Some(password) = &self.sentinel_password {
             builder = builder.set_client_to_sentinel_password(password.expose_secret());
@@ -140,21 +179,22 @@ fn place(node: &Node, tls: bool) -> ConnectionAddr {
 /// It cannot be made in time.
 pub async fn connect(settings: &Settings) -> Result<Link, ConnectError> {
     let connecting = async {
+        let access = settings.read()?;
         if let Topology::Cluster(nodes) = &settings.address.topology {
-            let infos = nodes.iter().map(|node| settings.info(node)).collect::<RedisResult<Vec<_>>>()?;
+            let infos = nodes.iter().map(|node| access.info(node)).collect::<RedisResult<Vec<_>>>()?;
             let mut builder = ClusterClientBuilder::new(infos)
                 .retries(1)
                 .connection_timeout(CONNECT)
                 .response_timeout(settings.budget);
             if settings.address.tls {
-                builder = builder.tls(TlsMode::Secure).certs(settings.certificates());
+                builder = builder.tls(TlsMode::Secure).certs(access.certificates());
             }
             return Ok(Link::Cluster(builder.build()?.get_async_connection().await?));
         }
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(Some(settings.budget));
-        let client = settings.some_client().await?;
+        let client = access.some_client().await?;
         Ok(Link::Single(client.get_multiplexed_async_connection_with_config(&config).await?))
     };
     // Sentinel asks several servers, one after the other.
@@ -166,6 +206,6 @@ pub async fn connect(settings: &Settings) -> Result<Link, ConnectError> {
 /// # Errors
 /// It cannot be made in time.
 pub async fn listen(settings: &Settings) -> Result<PubSub, ConnectError> {
-    let connecting = async { Ok(settings.some_client().await?.get_async_pubsub().await?) };
+    let connecting = async { Ok(settings.read()?.some_client().await?.get_async_pubsub().await?) };
     tokio::time::timeout(CONNECT * 3, connecting).await.unwrap_or(Err(ConnectError::Slow))
 }

@@ -157,7 +157,9 @@ impl Redis {
             ServerErrorKind::MasterDown,
             ServerErrorKind::ClusterDown,
         ];
-        let is_elsewhere = elsewhere.iter().any(|kind| error.kind() == ErrorKind::Server(*kind));
+        // So is one that wants a new password: the next connection brings it.
+        let wants_password = matches!(error.code(), Some("NOAUTH" | "WRONGPASS"));
+        let is_elsewhere = wants_password || elsewhere.iter().any(|kind| error.kind() == ErrorKind::Server(*kind));
         let is_answer = matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension);
         if is_answer && !is_elsewhere {
             if !self.quiet.swap(true, Ordering::Relaxed) {

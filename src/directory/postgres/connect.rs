@@ -4,12 +4,17 @@ use super::Options;
 use super::problem::{OpenError, OpenProblem};
 use super::tls::{Assurance, connector};
 use crate::address::{self, AddressError, Server};
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use crate::secret::{SecretError, SecretSource};
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Connection, Socket};
@@ -22,9 +27,27 @@ type Driven = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::
 #[derive(Clone)]
 pub struct Target {
     config: Config,
+    password: Option<Arc<Password>>,
     assurance: Assurance,
     root: Option<PathBuf>,
     place: String,
+}
+
+/// A password that is read again for each connection. While it cannot be read the last one stands, and the server says so if it is
+/// not right any more.
+struct Password {
+    source: SecretSource,
+    last: Mutex<SecretString>,
+}
+
+impl Password {
+    fn current(&self) -> SecretString {
+        match self.source.text() {
+            Ok(password) => self.last.lock().clone_from(&password),
+            Err(error) => tracing::warn!(%error, "the database is told the password that was read last"),
+        }
+        self.last.lock().clone()
+    }
 }
 
 /// The URL is none of a database. Does not repeat it, since it may hold a password.
@@ -98,7 +121,7 @@ impl Target {
             .keepalives_retries(3);
         config.tcp_user_timeout(Duration::from_secs(10));
         let place = format!("{}/{database}", hosts(&config));
-        Ok(Self { config, assurance, root, place })
+        Ok(Self { config, password: None, assurance, root, place })
     }
 
     /// Whether the URL itself holds a password.
@@ -112,6 +135,16 @@ impl Target {
     pub fn with_password(mut self, password: &SecretString) -> Self {
         self.config.password(password.expose_secret());
         self
+    }
+
+    /// The same with the password that is there: now, and at each new connection, so that a new one is used without a restart.
+    ///
+    /// # Errors
+    /// There is none now.
+    pub fn with_password_of(mut self, source: &SecretSource) -> Result<Self, SecretError> {
+        let last = Mutex::new(source.text()?);
+        self.password = Some(Arc::new(Password { source: source.clone(), last }));
+        Ok(self)
     }
 
     /// The same with root certificates for TLS, where the URL names none; relative to `base` they may be.
@@ -161,13 +194,21 @@ impl Target {
     }
 
     async fn connect_as(&self, config: &Config, limit: Duration) -> Result<(Client, Driven), OpenProblem> {
-        let mut config = config.clone();
+        let mut config = self.with_current_password(config);
         config.connect_timeout(limit);
         let tls = connector(self.assurance, self.root.as_deref())?;
         match tokio::time::timeout(limit.saturating_mul(2), config.connect(tls)).await {
             Ok(connected) => connected.map_err(OpenProblem::of),
             Err(_) => Err(OpenProblem::Unreachable(format!("no answer within {:?}", limit.saturating_mul(2)))),
         }
+    }
+
+    fn with_current_password(&self, config: &Config) -> Config {
+        let mut config = config.clone();
+        if let Some(password) = &self.password {
+            config.password(password.current().expose_secret());
+        }
+        config
     }
 
     /// One connection for questions of another kind than the store's; it ends with the client.
@@ -186,11 +227,9 @@ impl Target {
     pub(super) fn pool(&self, options: &Options) -> Result<Pool, OpenProblem> {
         let mut config = self.config.clone();
         config.connect_timeout(options.connect);
-        let manager = Manager::from_config(
-            config,
-            connector(self.assurance, self.root.as_deref())?,
-            ManagerConfig { recycling_method: RecyclingMethod::Fast },
-        );
+        let connecting = Connecting { target: self.clone(), tls: connector(self.assurance, self.root.as_deref())? };
+        let manager =
+            Manager::from_connect(config, connecting, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         Pool::builder(manager)
             .max_size(options.connections)
             .runtime(Runtime::Tokio1)
@@ -217,6 +256,31 @@ fn servers(base: &str) -> Result<(), TargetError> {
         checked.map_err(TargetError::Server)?;
     }
     Ok(())
+}
+
+/// How the pool connects: with the password and the certificates that are there by then.
+struct Connecting {
+    target: Target,
+    tls: MakeRustlsConnect,
+}
+
+impl Connect for Connecting {
+    fn connect(&self, config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
+        let config = self.target.with_current_password(config);
+        Box::pin(async move {
+            let tls = connector(self.target.assurance, self.target.root.as_deref()).unwrap_or_else(|error| {
+                tracing::warn!(%error, "the certificates that were read first are used for the database");
+                self.tls.clone()
+            });
+            let (client, connection) = config.connect(tls).await?;
+            let driver = tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "a connection to the database ended");
+                }
+            });
+            Ok((client, driver))
+        })
+    }
 }
 
 fn hosts(config: &Config) -> String {

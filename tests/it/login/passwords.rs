@@ -223,7 +223,7 @@ fn letters_go_through_tls_with_a_password_and_are_tried_again() {
         "cert": files("mail.crt"), "key": files("mail.key"), "user": "postern", "password": "s3cret of mail", "fail": 1,
     }));
     let secret = authority.file("password");
-    std::fs::write(&secret, "s3cret of mail\n").unwrap();
+    std::fs::write(&secret, "the one before\n").unwrap();
     let more = format!("ca: {}, user: postern, password: {{ file: {} }}", files("ca.pem"), secret.display());
     let config = |tls: &str| {
         format!(
@@ -232,6 +232,8 @@ fn letters_go_through_tls_with_a_password_and_are_tried_again() {
         )
     };
     let good = gate(&config("starttls"), "");
+    // It is read for each letter.
+    std::fs::write(&secret, "s3cret of mail\n").unwrap();
     post(&good, RESET, "", &json!({ "input": "lena" }));
     let letter = letters.next();
     assert_eq!((&letter["tls"], &letter["helo"]), (&json!(true), &json!("app.example")));

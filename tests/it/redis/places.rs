@@ -171,6 +171,93 @@ fn a_cluster_of_three() {
     fleet.replicas.iter().for_each(answers);
 }
 
+/// Somebody who knows the password.
+fn as_owner(redis: &RedisServer, password: &str, args: &[&str]) -> String {
+    redis.cli(&[&["-a", password, "--no-auth-warning"], args].concat())
+}
+
+/// Gives a server another password, and writes it into the file.
+fn rotate(redis: &RedisServer, file: &Path, old: &str, new: &str) {
+    as_owner(redis, old, &["CONFIG", "SET", "requirepass", new]);
+    std::fs::write(file, format!("{new}\n")).unwrap();
+}
+
+/// Ends everybody's connection, and waits for both replicas.
+fn come_back(redis: &RedisServer, fleet: &Fleet, password: &str) {
+    as_owner(redis, password, &["CLIENT", "KILL", "TYPE", "normal"]);
+    as_owner(redis, password, &["CLIENT", "KILL", "TYPE", "pubsub"]);
+    eventually("both replicas listen again", || {
+        let listening = as_owner(redis, password, &["CLIENT", "LIST", "TYPE", "pubsub"]);
+        // A sentinel listens too.
+        let ours = |line: &&str| line.contains("id=") && !line.contains("name=sentinel");
+        (listening.lines().filter(ours).count() == 2).then_some(())
+    });
+    fleet.replicas.iter().for_each(answers);
+    serves(fleet);
+}
+
+/// A Secret that is mounted as a file and rotated: the next connection has the new password.
+#[test]
+fn a_new_password_of_redis_is_used_without_a_restart() {
+    for cluster in ["no", "yes"] {
+        let redis = RedisServer::with(&["--cluster-enabled", cluster]);
+        let scheme = if cluster == "yes" { "redis+cluster" } else { "redis" };
+        if cluster == "yes" {
+            redis.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+            let up = || redis.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok").then_some(());
+            eventually("the cluster is up", up);
+        }
+        redis.cli(&["CONFIG", "SET", "requirepass", "first"]);
+        let files = tempfile::tempdir().unwrap();
+        let file = files.path().join("password");
+        std::fs::write(&file, "first").unwrap();
+        let url = format!("{scheme}://127.0.0.1:{}", redis.port);
+        let settings = format!("{{ url: \"{url}\", budget: 200ms, password: {{ file: {} }} }}", file.display());
+        let fleet = Fleet::new(&[settings.clone(), settings]);
+        rotate(&redis, &file, "first", "second");
+        come_back(&redis, &fleet, "second");
+    }
+}
+
+/// The same for the password of the sentinels, and for that of the server that they name.
+#[test]
+fn new_passwords_behind_sentinels_are_used_without_a_restart() {
+    let redis = RedisServer::start();
+    redis.cli(&["CONFIG", "SET", "requirepass", "first"]);
+    let files = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let sentinel = |password: &str| {
+        let file = files.path().join("sentinel.conf");
+        let text = format!(
+            "port {port}\nbind 127.0.0.1\ndir {}\nrequirepass s-{password}\nsentinel monitor main 127.0.0.1 {} 1\n\
+             sentinel auth-pass main {password}\n",
+            files.path().display(),
+            redis.port
+        );
+        std::fs::write(&file, text).unwrap();
+        std::fs::write(files.path().join("sentinels"), format!("s-{password}")).unwrap();
+        let mut command = std::process::Command::new("redis-server");
+        command.arg(&file).arg("--sentinel").stdout(std::process::Stdio::null()).spawn().unwrap()
+    };
+    let mut first = sentinel("first");
+    let file = files.path().join("password");
+    std::fs::write(&file, "first").unwrap();
+    let settings = format!(
+        "{{ url: \"redis+sentinel://127.0.0.1:{port}/main\", budget: 200ms, password: {{ file: {} }}, \
+         sentinel_password: {{ file: {} }} }}",
+        file.display(),
+        files.path().join("sentinels").display()
+    );
+    let fleet = Fleet::new(&[settings.clone(), settings]);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    rotate(&redis, &file, "first", "second");
+    let mut second = sentinel("second");
+    come_back(&redis, &fleet, "second");
+    second.kill().unwrap();
+    second.wait().unwrap();
+}
+
 /// The sentinel names the master; when another one is named, it is found.
 #[test]
 fn sentinels() {

@@ -213,3 +213,36 @@ fn nobody_runs_the_database_down_when_it_comes_back() {
     let connections = "SELECT count(*)::text FROM pg_stat_activity WHERE application_name = 'postern'";
     assert!(site.server.text("postern", connections).parse::<u32>().unwrap() <= 3 * 9);
 }
+
+/// A Secret that is mounted as a file and rotated: the next connection has the new password, and while the file is away the last one.
+#[test]
+fn a_new_password_of_the_database_is_used_without_a_restart() {
+    let mut site = Site::new(0, &[("cache.max_staleness", "500ms")]);
+    site.sql(
+        "CREATE ROLE guest LOGIN PASSWORD 'first'; GRANT ALL ON ALL TABLES IN SCHEMA public TO guest;
+         GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO guest",
+    );
+    let files = tempfile::tempdir().unwrap();
+    let file = files.path().join("password");
+    std::fs::write(&file, "first\n").unwrap();
+    let wire = crate::support::Wire::to(site.server.port());
+    let url = format!("postgres://guest@{}/postern?sslmode=disable", wire.address);
+    site.join_by(&format!("{{ url: \"{url}\", password: {{ file: {} }} }}", file.display()), wire);
+    soon(&site, 0, "uA", 200);
+    for password in ["second", "third"] {
+        site.sql(&format!("ALTER ROLE guest PASSWORD '{password}'"));
+        std::fs::write(&file, password).unwrap();
+        site.replicas[0].database.cut(false);
+        // By connections that ask, and by the one that follows the changes.
+        for (active, status) in [(false, 401), (true, 200)] {
+            site.sql(&format!("UPDATE users SET is_active = {active} WHERE username = 'uA'"));
+            soon(&site, 0, "uA", status);
+        }
+    }
+    std::fs::remove_file(&file).unwrap();
+    site.replicas[0].database.cut(false);
+    site.sql("UPDATE users SET is_active = false WHERE username = 'uA'");
+    soon(&site, 0, "uA", 401);
+    let said = site.replicas[0].postern.stderr().join("\n");
+    assert!(said.contains("the password that was read last") && !said.contains("third"), "{said}");
+}
