@@ -9,7 +9,7 @@ use crate::decision::OrgKey;
 use crate::directory::{OrgRef, StoreError};
 use crate::facts::Organization;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often a load is repeated because its user changed meanwhile, before the caller is asked to come back.
@@ -17,6 +17,16 @@ const RETRIES: usize = 3;
 /// Any organization's change voids what is read of one. Where they change all the time, what was asked for so lately is used,
 /// this once: it is well within the bound.
 const FRESH: Duration = Duration::from_millis(100);
+
+/// What Redis has of a credential.
+enum Shared {
+    /// What can be used.
+    Found(Lookup),
+    /// What was read before a change. Where the store knows of nobody any more, nothing takes its place: it is removed.
+    Stale,
+    /// Nothing.
+    Missing,
+}
 
 impl Memberships {
     /// Asks the store whose token it is, once for all who wait for the same one.
@@ -120,10 +130,13 @@ impl Memberships {
         shared: Option<Subject<'_>>,
         look: impl AsyncFn() -> Result<Option<Found>, StoreError>,
     ) -> Lookup {
-        if let Some(subject) = &shared
-            && let Some(found) = self.read_tier(tag, subject).await
-        {
-            return found;
+        let mut is_stale = false;
+        if let Some(subject) = &shared {
+            match self.read_tier(tag, subject).await {
+                Shared::Found(found) => return found,
+                Shared::Stale => is_stale = true,
+                Shared::Missing => {}
+            }
         }
         for _ in 0..RETRIES {
             let (asked, read_at) = (crate::clock::monotonic(), self.fence.position());
@@ -131,7 +144,12 @@ impl Memberships {
             let found = match look().await {
                 Ok(_) if self.is_late(asked) => return Lookup::Unavailable,
                 Ok(Some(found)) => found,
-                Ok(None) => return Lookup::Unknown,
+                Ok(None) => {
+                    if let (Some(tier), Some(subject), true) = (&self.tier, &shared, is_stale) {
+                        tier.remove(subject);
+                    }
+                    return Lookup::Unknown;
+                }
                 Err(error) => {
                     report(&error);
                     return Lookup::Unavailable;
@@ -154,7 +172,8 @@ impl Memberships {
         {
             return found;
         }
-        if let Some(found) = self.read_tier(tag, &Subject::Token(digest)).await {
+        let shared = self.read_tier(tag, &Subject::Token(digest)).await;
+        if let Shared::Found(found) = shared {
             return found;
         }
         for _ in 0..RETRIES {
@@ -170,12 +189,20 @@ impl Memberships {
             };
             let Some(found) = found else {
                 self.unknown.insert(tag, read_at);
+                if let (Some(tier), Shared::Stale) = (&self.tier, &shared) {
+                    tier.remove(&Subject::Token(digest));
+                }
                 return Lookup::Unknown;
             };
             let token = (found.token, found.expires_at);
             let Some(lookup) = self.keep(tag, Found::of_token(token, found.snapshot), read_at) else { continue };
-            if let (Some((tier, read_at)), Lookup::Known(known)) = (tier, &lookup) {
-                tier.put(&Subject::Token(digest), read_at, Some(token), Arc::clone(&known.snapshot));
+            match (tier, &lookup) {
+                (Some((tier, read_at)), Lookup::Known(known)) => {
+                    tier.put(&Subject::Token(digest), read_at, Some(token), Arc::clone(&known.snapshot));
+                }
+                // It has expired.
+                (Some((tier, _)), _) if matches!(shared, Shared::Stale) => tier.remove(&Subject::Token(digest)),
+                _ => {}
             }
             return lookup;
         }
@@ -183,11 +210,11 @@ impl Memberships {
     }
 
     /// What another replica has read, if it still stands as far as this one can prove.
-    async fn read_tier(&self, tag: Tag, subject: &Subject<'_>) -> Option<Lookup> {
-        let tier = self.tier.as_ref()?;
+    async fn read_tier(&self, tag: Tag, subject: &Subject<'_>) -> Shared {
+        let Some(tier) = &self.tier else { return Shared::Missing };
         // Taken before anything is asked: what is noted after that, another life of the store too, voids what is kept here.
         let read_at = self.fence.position();
-        let entry = tier.get(subject).await?;
+        let Some(entry) = tier.get(subject).await else { return Shared::Missing };
         let user = entry.snapshot.user.id.0;
         let ids = [user, entry.token.map_or(user, |(token, _)| token.0)];
         let believed = tier.ledger.believes(entry.read_at, entry.until.saturating_sub(tier::LIFE), ids)
@@ -197,7 +224,8 @@ impl Memberships {
             Some(token) => Found::of_token(token, entry.snapshot),
             None => Found::of(Arc::new(entry.snapshot)),
         };
-        if believed { self.keep(tag, found, read_at) } else { None }
+        let kept = if believed { self.keep(tag, found, read_at) } else { None };
+        kept.map_or(Shared::Stale, Shared::Found)
     }
 
     /// Keeps what was read at `read_at`; `None` where it has changed meanwhile.
@@ -206,10 +234,10 @@ impl Memberships {
         if !self.stands(&known) {
             return None;
         }
-        if known.expires_at <= crate::clock::unix_seconds() {
-            return Some(Lookup::Refused(EXPIRED));
-        }
+        let is_over = known.expires_at <= crate::clock::unix_seconds();
+        known.used.store(!is_over, Ordering::Relaxed);
+        // One that has expired too: it is refused from memory then.
         self.known.insert(tag, Arc::clone(&known));
-        Some(Lookup::Known(known))
+        Some(if is_over { Lookup::Refused(EXPIRED) } else { Lookup::Known(known) })
     }
 }

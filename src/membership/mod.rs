@@ -178,10 +178,8 @@ impl Memberships {
     }
 
     fn in_memory(&self, tag: Tag) -> Option<Lookup> {
-        if let Some(known) = self.known.get(&tag) {
-            if !self.stands(&known) {
-                return None;
-            }
+        // What was known of one that has been revoked since stays in memory, and counts no more.
+        if let Some(known) = self.known.get(&tag).filter(|known| self.stands(known)) {
             if known.expires_at <= self.fence.unix_seconds() {
                 return Some(Lookup::Refused(EXPIRED));
             }

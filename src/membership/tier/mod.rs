@@ -17,11 +17,11 @@ use crate::redis::{NoAnswer, Redis};
 use crate::telemetry::metrics::Shard;
 use codec::Entry;
 use ledger::Ledger;
-use redis::Value;
+use redis::{Cmd, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long an entry can be used, in seconds: as long as the store keeps its changes.
 pub const LIFE: u64 = 600;
@@ -159,10 +159,24 @@ impl Tier {
             self.counts.redis_unwritten.inc_shared();
             return;
         };
+        let mut command = redis::cmd("SET");
+        command.arg(&key).arg(&value).arg("EX").arg(LIFE);
+        self.write(command, place);
+    }
+
+    /// Removes the entry of a credential that is nobody's any more: nothing will be written in its place, and each look would find it
+    /// stale. Returns at once.
+    pub fn remove(&self, subject: &Subject<'_>) {
+        let Ok(place) = Arc::clone(&self.writes).try_acquire_owned() else { return };
+        let (_, key) = self.name(self.store.load(Ordering::Acquire), subject);
+        let mut command = redis::cmd("DEL");
+        command.arg(&key);
+        self.write(command, place);
+    }
+
+    fn write(&self, command: Cmd, place: OwnedSemaphorePermit) {
         let (redis, counts) = (Arc::clone(&self.redis), Arc::clone(&self.counts));
         self.control.spawn(async move {
-            let mut command = redis::cmd("SET");
-            command.arg(&key).arg(&value).arg("EX").arg(LIFE);
             if redis.ask(&command).await.is_err() {
                 counts.redis_unwritten.inc_shared();
             }

@@ -99,6 +99,37 @@ fn an_entry_from_before_a_change_is_believed_by_nobody() {
     }
 }
 
+/// A credential that is refused is looked up once for each change, however often it is sent, and its entry goes.
+#[test]
+fn a_refused_credential_reads_the_stale_entry_once() {
+    let redis = RedisServer::start();
+    let fleet = two(&redis);
+    let of = |name: &str| format!("user_id = (SELECT id FROM users WHERE username = '{name}')");
+    let changes = [
+        (Who::uA, format!("UPDATE tokens SET revoked_at = 1 WHERE {}", of("uA"))),
+        (Who::uB, format!("DELETE FROM tokens WHERE {}", of("uB"))),
+        (Who::both, format!("UPDATE tokens SET expires_at = 1 WHERE {}", of("both"))),
+    ];
+    let counted = |name: &str| fleet.replicas.iter().map(|replica| replica.metric(name)).sum::<f64>();
+    let looks = || counted("postern_redis_stale_total") + counted("postern_redis_misses_total");
+    for (who, sql) in &changes {
+        (0..2).for_each(|replica| assert_eq!(fleet.status(replica, *who, "/me/x"), 200));
+        redis.key("postern:t:*");
+        fleet.replicas[0].sql(sql);
+        for replica in 0..2 {
+            eventually("refused", || (fleet.status(replica, *who, "/me/x") == 401).then_some(()));
+        }
+        eventually("the entry is gone", || redis.keys("postern:t:*").is_empty().then_some(()));
+        let before = looks();
+        for _ in 0..20 {
+            (0..2).for_each(|replica| assert_eq!(fleet.status(replica, *who, "/me/x"), 401));
+        }
+        assert_eq!(looks(), before, "{sql}: asked again for each request");
+    }
+    let stale = counted("postern_redis_stale_total");
+    assert!((1.0..=6.0).contains(&stale), "{stale} for three changes at two replicas");
+}
+
 /// A replica that has just started uses what the others left, but only of those who have not changed.
 #[test]
 fn a_replica_that_has_just_started_finds_what_still_stands() {
