@@ -221,6 +221,7 @@ impl Server {
             memberships: Arc::clone(&memberships),
             identity,
             trusted_proxies: config.trusted_proxies.clone(),
+            keep_headers: config.keep_headers.clone(),
             api: api.clone().map(|api| api::Service::new(api, control.clone())),
             limits: Arc::clone(&limits),
             strangers: limit::Lane::default(),

@@ -136,7 +136,9 @@ fn ours<'r>(api: &Api, request: &'r Parts) -> Result<Read<'r>, ApiError> {
             Ok(text) => Ok(Some((kind, Cow::Owned(text)))),
             Err(_) => Err(ApiError::Unauthenticated(Reason::CredentialsInvalid, UNKNOWN)),
         },
-        Credential::Refused(_) => Err(ApiError::Unauthenticated(Reason::CredentialsInvalid, UNKNOWN)),
+        Credential::Refused(_) | Credential::NotAscii => {
+            Err(ApiError::Unauthenticated(Reason::CredentialsInvalid, UNKNOWN))
+        }
         Credential::Ambiguous => Err(ApiError::Parse("There are several credentials.".to_owned())),
     }
 }

@@ -30,6 +30,7 @@ use crate::secret::SecretSource;
 use crate::telemetry;
 use crate::upstream::{self, Protocol, Upstream};
 use crate::yaml::Findings;
+use http::HeaderName;
 use ipnet::IpNet;
 use part::tcp_address;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -203,6 +204,8 @@ pub struct Config {
     pub redis: Option<RedisConfig>,
     /// Whose forwarded headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Which identity headers they may set.
+    pub keep_headers: Vec<HeaderName>,
     /// How old a proven fact may be.
     pub max_staleness: Duration,
     /// Credentials kept in memory.
@@ -331,6 +334,7 @@ impl Default for Config {
             database: Database::Sqlite(format!("sqlite:{}", data_dir().join("postern.db").display())),
             redis: None,
             trusted_proxies: Vec::new(),
+            keep_headers: Vec::new(),
             max_staleness: Duration::from_secs(5),
             cache_credentials: 100_000,
             log: Log { format: telemetry::log::Format::Text, access: true },

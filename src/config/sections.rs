@@ -4,9 +4,12 @@ use super::part::{count, durations, only, section, set, tcp_address};
 use super::{Compat, Config, Limits, Timeouts, Wider, accounts, database, identity, mail, redis, secret};
 use crate::address::{Server, Url};
 use crate::directory::audit::Target;
+use crate::fold::fold_key;
+use crate::target::hop::is_hop_by_hop;
 use crate::telemetry::log::Format;
 use crate::telemetry::trace;
 use crate::yaml::{Findings, Keys, Map, Node, Value};
+use http::HeaderName;
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -32,6 +35,7 @@ const TOP: Keys<'static> = Keys {
         "compat",
         "redis",
         "trusted_proxies",
+        "keep_headers",
         "cache",
         "log",
         "workers",
@@ -112,6 +116,9 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
     }
     if let Some(node) = tree.get("trusted_proxies") {
         config.trusted_proxies = networks(node, findings);
+    }
+    if let Some(node) = tree.get("keep_headers") {
+        config.keep_headers = kept_headers(node, &config.trusted_proxies, findings);
     }
     super::edge::read(tree, base, &mut config, findings);
     listeners_differ(tree, &config, findings);
@@ -255,6 +262,47 @@ fn is_everybody(networks: &[IpNet]) -> bool {
     let worlds: Vec<IpNet> =
         ["0.0.0.0/0", "2000::/3", "::ffff:0.0.0.0/96"].iter().filter_map(|network| network.parse().ok()).collect();
     IpNet::aggregate(&all).iter().any(|network| worlds.iter().any(|world| network.contains(world)))
+}
+
+/// Names of headers that only postern says, or that belong to one connection: no proxy can set them.
+const NEVER_KEPT: [&str; 11] = [
+    "authorization",
+    "contentlength",
+    "forwarded",
+    "host",
+    "traceparent",
+    "tracestate",
+    "xforwardedfor",
+    "xforwardedhost",
+    "xforwardedprefix",
+    "xforwardedproto",
+    "xrequestid",
+];
+
+fn kept_headers(node: &Node, proxies: &[IpNet], findings: &mut Findings) -> Vec<HeaderName> {
+    if proxies.is_empty() {
+        findings
+            .error("wrong_value", node.span, "`keep_headers` believes `trusted_proxies`, and there are none")
+            .help("name the networks that your proxies are in under `trusted_proxies`");
+    }
+    let mut names = Vec::new();
+    for (text, span) in node.expect_strs("`keep_headers`", findings).unwrap_or_default() {
+        let folded = fold_key(text);
+        match HeaderName::from_bytes(text.as_bytes()) {
+            Err(_) => {
+                let message = format!("`{text}` is not the name of a header");
+                findings.error("wrong_value", span, message).help("name each in full: `X-SSL-Client-Verify`");
+            }
+            Ok(name)
+                if NEVER_KEPT.contains(&&*folded) || folded.starts_with("xpostern") || is_hop_by_hop(name.as_str()) =>
+            {
+                let message = format!("`{text}` is told by postern alone, and cannot be kept");
+                findings.error("wrong_value", span, message).help("leave it out");
+            }
+            Ok(name) => names.push(name),
+        }
+    }
+    names
 }
 
 fn cache(tree: &Map, config: &mut Config, findings: &mut Findings) {

@@ -3,12 +3,13 @@
 use super::matching::{Hit, Matched};
 use super::{Caller, Denial, Reason, RequestView};
 use crate::facts::{Organization, Snapshot};
-use crate::fold::fold_eq;
 use crate::id::OrgId;
 use crate::policy::{By, Captures, Item, MAX_SOURCES, Source, is_slug};
-use crate::target::query;
+use crate::target::field::{self, FieldError};
+use crate::target::{plain, query};
 use arrayvec::ArrayVec;
-use http::{HeaderMap, HeaderName, Method};
+use http::Method;
+use http::header::{AUTHORIZATION, COOKIE};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -75,6 +76,10 @@ pub(super) struct Said<'r> {
     pub(super) named: Named<'r>,
 }
 
+/// Faults of requests, for whoever sent them.
+pub(super) const TWO: &str = "two places name two organizations";
+const NONE: &str = "nothing names the organization";
+
 /// All that is said about the organization for one rule, in the order of its origin.
 pub(super) type Saying<'r> = ArrayVec<Said<'r>, MAX_SOURCES>;
 
@@ -93,6 +98,7 @@ pub struct Claim<'r> {
 /// more than once or in another spelling, or two places name two.
 pub fn claim<'r>(matched: &'r Matched<'_>, view: &RequestView<'r>) -> Result<Claim<'r>, Denial> {
     let path = view.target.decoded();
+    credential_goes_on(&matched.hit, view)?;
     let first = saying(&matched.hit, path, view)?;
     let second = match &matched.rewritten {
         Some(rewritten) => match &rewritten.hit {
@@ -104,6 +110,17 @@ pub fn claim<'r>(matched: &'r Matched<'_>, view: &RequestView<'r>) -> Result<Cla
     Ok(Claim { first, second })
 }
 
+/// Where the service is to see the credential, `Connection` must not take it away.
+fn credential_goes_on(hit: &Hit<'_>, view: &RequestView<'_>) -> Result<(), Denial> {
+    let is_read =
+        hit.rule.forward_authorization && hit.rule.access.credential() != crate::policy::CredentialNeed::Ignored;
+    let goes = |name| !(view.headers.contains_key(&name) && field::is_dropped(view.headers, &name));
+    if !is_read || (goes(AUTHORIZATION) && goes(COOKIE)) {
+        return Ok(());
+    }
+    Err(Denial::from(FieldError::Dropped).at(hit.route.index))
+}
+
 fn saying<'r>(hit: &Hit<'_>, path: &'r str, view: &RequestView<'r>) -> Result<Saying<'r>, Denial> {
     let mut saying = Saying::new();
     let access = hit.rule.access;
@@ -113,7 +130,7 @@ fn saying<'r>(hit: &Hit<'_>, path: &'r str, view: &RequestView<'r>) -> Result<Sa
     for (number, item) in hit.rule.origin.iter().enumerate() {
         let before = saying.len();
         for source in &item.sources {
-            let named = read(source, hit, path, view).map_err(|reason| Denial::new(reason).at(hit.route.index))?;
+            let named = read(source, hit, path, view).map_err(|denial| denial.at(hit.route.index))?;
             let Some(named) = named else { continue };
             let said = saying.get(before..).unwrap_or_default();
             // `user.only` is what the caller falls back to: it is asked for only where the request says nothing before.
@@ -121,7 +138,7 @@ fn saying<'r>(hit: &Hit<'_>, path: &'r str, view: &RequestView<'r>) -> Result<Sa
             // Whoever says the same in two places has said it once; two things in one form are two things.
             match (is_fallback, &named) {
                 (false, Named::Key(key)) if said.iter().any(|s| is_other(&s.named, key)) => {
-                    return Err(Denial::new(Reason::Ambiguous).at(hit.route.index));
+                    return Err(Denial::new(Reason::Ambiguous).with_fault(TWO).at(hit.route.index));
                 }
                 (false, _) => {
                     // The policy's limit on sources is this vector's capacity; what did not fit would go unjudged.
@@ -133,12 +150,12 @@ fn saying<'r>(hit: &Hit<'_>, path: &'r str, view: &RequestView<'r>) -> Result<Sa
         }
         let may_be_absent = !access.asks_organization() || (item.optional && *view.method == Method::PATCH);
         if saying.len() == before && !may_be_absent {
-            return Err(Denial::new(Reason::OrgMissing).at(hit.route.index));
+            return Err(Denial::new(Reason::OrgMissing).with_fault(NONE).at(hit.route.index));
         }
     }
     // Every item was optional and absent: nothing says whose the object is.
     if saying.is_empty() && !hit.rule.origin.is_empty() && access.asks_organization() {
-        return Err(Denial::new(Reason::OrgMissing).at(hit.route.index));
+        return Err(Denial::new(Reason::OrgMissing).with_fault(NONE).at(hit.route.index));
     }
     Ok(saying)
 }
@@ -156,14 +173,14 @@ pub(super) fn read<'r>(
     hit: &Hit<'_>,
     path: &'r str,
     view: &RequestView<'r>,
-) -> Result<Option<Named<'r>>, Reason> {
+) -> Result<Option<Named<'r>>, Denial> {
     let (text, by) = match source {
         Source::UserOnly => return Ok(Some(Named::Only)),
-        Source::Path(at, by) => (captured(path, &hit.path, *at).map(Cow::Borrowed), *by),
+        Source::Path(at, by) => (captured(path, &hit.path, *at).map(plain), *by),
         Source::Host(at, by) => (captured(view.host, &hit.host, *at).map(Cow::Borrowed), *by),
-        Source::Query(name, by) => (query::single(view.target.query(), name).map_err(|_| Reason::Ambiguous)?, *by),
+        Source::Query(name, by) => (query::single(view.target.query(), name)?, *by),
         Source::Claim(name, by) => (view.claims.and_then(|claims| claims.text(name)), *by),
-        Source::Header(name, by) => (header(view.headers, name)?.map(Cow::Borrowed), *by),
+        Source::Header(name, by) => (field::single(view.headers, name)?.map(Cow::Borrowed), *by),
     };
     text.map(|text| key(text, by).map(Named::Key)).transpose()
 }
@@ -174,30 +191,16 @@ pub(super) fn captured<'r>(text: &'r str, captures: &Captures, at: usize) -> Opt
     text.get(usize::try_from(*start).ok()?..usize::try_from(*end).ok()?)
 }
 
-/// The one value of a header. Another spelling of its name (`X_Org`) counts as a repetition even alone: the upstream may
-/// read what we did not.
-fn header<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<Option<&'r str>, Reason> {
-    let mut found = None;
-    for (key, value) in headers {
-        if !fold_eq(key.as_str(), name.as_str()) {
-            continue;
-        }
-        if found.is_some() || key != name {
-            return Err(Reason::Ambiguous);
-        }
-        found = Some(value);
-    }
-    found.map(|value| std::str::from_utf8(value.as_bytes()).map_err(|_| Reason::OrgMissing)).transpose()
-}
-
 /// Text to key, in the form that the rule reads and no other.
-fn key(text: Cow<'_, str>, by: By) -> Result<OrgKey<'_>, Reason> {
+fn key(text: Cow<'_, str>, by: By) -> Result<OrgKey<'_>, Denial> {
     let fits = text.len() <= MAX_KEY;
+    let not = |what| Denial::new(Reason::OrgMissing).with_fault(what);
     match by {
-        By::Id => OrgId::parse(&text).map(OrgKey::Id).map_err(|_| Reason::OrgMissing),
+        By::Id => OrgId::parse(&text).map(OrgKey::Id).map_err(|_| not("what names the organization is not a UUID")),
         By::Slug if fits && is_slug(&text) => Ok(OrgKey::Slug(text)),
+        By::Slug => Err(not("what names the organization is not a slug")),
         By::External if fits && !text.is_empty() && !text.chars().any(char::is_control) => Ok(OrgKey::External(text)),
-        By::Slug | By::External => Err(Reason::OrgMissing),
+        By::External => Err(not("what names the organization is not an external id")),
     }
 }
 

@@ -8,6 +8,7 @@ use super::{Caller, Denial, Reason, RequestView};
 use crate::facts::{Level, Membership, Organization, Snapshot};
 use crate::id::OrgId;
 use crate::policy::{Access, Asked, Condition, Failure, Foreign, Further, Subject};
+use crate::target::{plain, shown};
 use http::StatusCode;
 use std::sync::Arc;
 
@@ -115,20 +116,21 @@ fn holds(
 ) -> Result<(), Denial> {
     let subject = Subject {
         method: view.method,
-        path,
+        path: &shown(path),
         host: view.host,
         query: view.target.query(),
         headers: view.headers,
         user: snapshot.map(|snapshot| &**snapshot),
         claims: view.claims.map(|claims| &**claims),
         organization: verdict.standing.as_ref().map(|standing| (&*standing.organization, standing.level_text())),
-        variable: &|at| claim::captured(path, &hit.path, at),
+        variable: &|at| claim::captured(path, &hit.path, at).map(plain),
     };
     let deny = |reason| Denial::new(reason).at(hit.route.index);
     match condition.holds(&subject) {
         Ok(true) => Ok(()),
         Ok(false) => Err(deny(Reason::ConditionFalse)),
-        Err(Failure::Ambiguous) => Err(deny(Reason::Ambiguous)),
+        Err(Failure::Parameter(error)) => Err(Denial::from(error).at(hit.route.index)),
+        Err(Failure::Header(error)) => Err(Denial::from(error).at(hit.route.index)),
         Err(Failure::Undefined) => {
             Err(deny(Reason::ConditionFalse).with_hint("`when` asks something that this request does not have"))
         }
@@ -214,7 +216,7 @@ impl Judge<'_, '_> {
             let is_primary = claim::item(self.hit, number).is_some_and(|i| i.primary);
             match &of_request {
                 Some(known) if !has_primary && known.organization.id != standing.organization.id => {
-                    return Err(self.deny(Reason::Ambiguous));
+                    return Err(self.deny(Reason::Ambiguous).with_fault(claim::TWO));
                 }
                 Some(_) if !is_primary => {}
                 _ => of_request = Some(standing),
@@ -238,18 +240,21 @@ impl Judge<'_, '_> {
                     (Some(standing), _) => standing,
                     (None, None) => return Err(self.foreign()),
                     // Whatever it is, it is not the one that was named before.
-                    (None, Some(_)) => return Err(self.deny(Reason::Ambiguous)),
+                    (None, Some(_)) => return Err(self.deny(Reason::Ambiguous).with_fault(claim::TWO)),
                 },
             };
             match &found {
                 Some(known) if known.organization.id != standing.organization.id => {
-                    return Err(self.deny(Reason::Ambiguous));
+                    return Err(self.deny(Reason::Ambiguous).with_fault(claim::TWO));
                 }
                 Some(_) => {}
                 None => found = Some(standing),
             }
         }
-        found.ok_or_else(|| self.deny(Reason::OrgMissing))
+        found.ok_or_else(|| {
+            let fault = "nothing names the organization, and you do not belong to exactly one";
+            self.deny(Reason::OrgMissing).with_fault(fault)
+        })
     }
 
     /// `None`: foreign, disabled or unknown, which nobody may tell apart.
@@ -275,7 +280,8 @@ impl Judge<'_, '_> {
     fn shared(&self, saying: &Saying<'_>, view: &RequestView<'_>) -> Result<Verdict, Denial> {
         // Null in one place and an organization in another are two things.
         if saying.iter().any(|said| !matches!(said.named, Named::Shared)) {
-            return Err(self.deny(Reason::Ambiguous));
+            let fault = "one place names an organization, and another says that there is none";
+            return Err(self.deny(Reason::Ambiguous).with_fault(fault));
         }
         let user = &self.snapshot.user;
         let asked = self.hit.rule.shared().of(view.method);

@@ -1,6 +1,10 @@
 //! Refusals: the stable reason codes, each with its status and what the caller may read about it.
 
+use crate::target::field::FieldError;
+use crate::target::host::HostError;
+use crate::target::{TargetError, query};
 use http::{HeaderValue, StatusCode};
+use std::borrow::Cow;
 
 /// Why a request was refused. The codes are part of the public interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +17,8 @@ pub enum Reason {
     BadTarget,
     /// The message has no single extent.
     BadFraming,
+    /// A header that decides cannot be judged by.
+    BadField,
     /// Two readers could find two values.
     Ambiguous,
     /// There is no credential, and there must be one.
@@ -75,11 +81,12 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of the manual.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::NoRoute,
         Self::MethodNotAllowed,
         Self::BadTarget,
         Self::BadFraming,
+        Self::BadField,
         Self::Ambiguous,
         Self::CredentialsMissing,
         Self::CredentialsInvalid,
@@ -131,6 +138,12 @@ impl Reason {
                 "The request target could be read in more than one way.",
             ),
             Self::BadFraming => ("bad_framing", S::BAD_REQUEST, "Bad request", "The request is not valid HTTP."),
+            Self::BadField => (
+                "bad_field",
+                S::BAD_REQUEST,
+                "Bad header field",
+                "A header that decides does not reach the service as it was judged.",
+            ),
             Self::Ambiguous => (
                 "ambiguous",
                 S::BAD_REQUEST,
@@ -276,21 +289,58 @@ pub struct Denial {
     pub allow: Option<HeaderValue>,
     /// The number of the route that refused; `None` before there was one.
     pub route: Option<usize>,
+    /// What is wrong with the request itself, for the caller; `None` where the reason says it all.
+    pub fault: Option<&'static str>,
     /// What an operator should know; for logs, never for the caller.
     pub hint: Option<&'static str>,
+}
+
+impl From<TargetError> for Denial {
+    fn from(error: TargetError) -> Self {
+        Self::new(Reason::BadTarget).with_fault(error.reason())
+    }
+}
+
+impl From<HostError> for Denial {
+    fn from(error: HostError) -> Self {
+        Self::new(Reason::BadTarget).with_fault(error.reason())
+    }
+}
+
+impl From<query::Ambiguous> for Denial {
+    fn from(error: query::Ambiguous) -> Self {
+        Self::new(Reason::Ambiguous).with_fault(error.reason())
+    }
+}
+
+impl From<FieldError> for Denial {
+    fn from(error: FieldError) -> Self {
+        let reason = match error {
+            FieldError::Repeated | FieldError::Spelling => Reason::Ambiguous,
+            FieldError::Dropped | FieldError::NotAscii => Reason::BadField,
+        };
+        Self::new(reason).with_fault(error.reason())
+    }
 }
 
 impl Denial {
     /// A refusal with the usual status of its reason.
     #[must_use]
     pub const fn new(reason: Reason) -> Self {
-        Self { reason, status: reason.status(), allow: None, route: None, hint: None }
+        Self { reason, status: reason.status(), allow: None, route: None, fault: None, hint: None }
     }
 
     /// The same with another status.
     #[must_use]
     pub fn with_status(self, status: StatusCode) -> Self {
         Self { status, ..self }
+    }
+
+    /// The same with what is wrong with the request: a sentence without its capital and its full stop, which repeats nothing that
+    /// was sent.
+    #[must_use]
+    pub fn with_fault(self, fault: &'static str) -> Self {
+        Self { fault: Some(fault), ..self }
     }
 
     /// The same with a word for the operator.
@@ -318,6 +368,15 @@ impl Denial {
         self.status == StatusCode::NOT_FOUND && self.reason == Reason::OrgForeign
     }
 
+    /// What the caller reads: what is wrong with the request, where that is known; else what its reason says.
+    #[must_use]
+    pub fn detail(&self) -> Cow<'static, str> {
+        match self.fault {
+            Some(fault) => Cow::Owned(sentence(fault)),
+            None => Cow::Borrowed(self.told_as().detail()),
+        }
+    }
+
     /// The body of its answer, `application/problem+json` (RFC 9457).
     #[must_use]
     pub fn problem(&self) -> String {
@@ -327,9 +386,14 @@ impl Denial {
             "type": format!("urn:postern:reason:{code}"),
             "title": told.title(),
             "status": self.status.as_u16(),
-            "detail": told.detail(),
+            "detail": self.detail(),
             "code": code,
         })
         .to_string()
     }
+}
+
+fn sentence(text: &str) -> String {
+    let (first, rest) = text.split_at_checked(1).unwrap_or((text, ""));
+    format!("{}{rest}.", first.to_ascii_uppercase())
 }

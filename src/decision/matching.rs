@@ -2,7 +2,7 @@
 
 use super::{Denial, Reason, RequestView};
 use crate::policy::{Captures, CredentialNeed, Found, Policy, Rewrite, Route, Rule, Schemes};
-use crate::target::Target;
+use crate::target::{Target, TargetError};
 use std::sync::Arc;
 
 /// A request's route and rule. Where the route rewrites the target, the target that will be forwarded is matched too, and
@@ -39,13 +39,21 @@ pub(super) struct Rewritten<'p> {
 /// 404 `no_route`, 405 `method_not_allowed` (with `Allow`), 403 `denied`; 400 `bad_target` when the rewritten target is not
 /// canonical.
 pub fn find<'p>(policy: &'p Policy, view: &RequestView<'_>) -> Result<Matched<'p>, Denial> {
-    let found = policy.find(view.host, view.target.decoded()).ok_or_else(|| Denial::new(Reason::NoRoute))?;
+    let found = policy.find(view.host, view.target.decoded());
+    takes(found.as_ref(), view.target)?;
+    let found = found.ok_or_else(|| Denial::new(Reason::NoRoute))?;
     let hit = ruled(found, view)?;
     let rewritten = match &hit.route.rewrite {
         Some(rewrite) => Some(rewritten(policy, view, &hit, rewrite)?),
         None => None,
     };
     Ok(Matched { hit, rewritten })
+}
+
+/// Whether the route takes all of a target. Nothing tells whether there is a route that does not.
+pub(super) fn takes(found: Option<&Found<'_>>, target: &Target<'_>) -> Result<(), Denial> {
+    let taken = found.map(|found| found.route.target).unwrap_or_default();
+    Ok(target.oddities().are_among(taken)?)
 }
 
 /// The rule of the request's method.
@@ -72,10 +80,16 @@ fn rewritten<'p>(
     rewrite: &Rewrite,
 ) -> Result<Rewritten<'p>, Denial> {
     let raw = apply(rewrite, view.target);
-    let target = Target::parse(&raw)
-        .map_err(|error| Denial::new(Reason::BadTarget).at(first.route.index).with_hint(error.reason()))?;
+    let at = |error: TargetError| Denial::from(error).at(first.route.index);
+    let target = Target::read(&raw).map_err(at)?;
     let decoded: Box<str> = target.decoded().into();
-    let hit = match policy.find_of_upstream(view.host, &decoded, first.route.upstream) {
+    let found = policy.find_of_upstream(view.host, &decoded, first.route.upstream);
+    // Both routes must take what is odd about it: the first did, before the rewrite.
+    target.oddities().are_among(first.route.target).map_err(at)?;
+    if let Some(second) = &found {
+        target.oddities().are_among(second.route.target).map_err(at)?;
+    }
+    let hit = match found {
         Some(found) => Some(ruled(found, view)?),
         // No rule can be written for what is postern's own, so none can be missing.
         None if rewrite.allows_unmatched && !policy.is_reserved(&decoded) => None,

@@ -6,6 +6,7 @@ use super::{Denial, Reason};
 use crate::claims::Claims;
 use crate::facts::{Level, Organization, Snapshot, Value, header_value};
 use crate::policy::{InjectValue, Route, Rule};
+use crate::target::plain;
 use http::{HeaderName, HeaderValue};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -62,7 +63,7 @@ impl<'p> Permit<'p> {
     ) -> Self {
         let hit = &matched.hit;
         let variable = |inject: &crate::policy::Inject| match inject.value {
-            InjectValue::Path(at) => Some((at, header_value(captured(path, &hit.path, at)?))),
+            InjectValue::Path(at) => Some((at, header_value(&plain(captured(path, &hit.path, at)?)))),
             _ => None,
         };
         Self {

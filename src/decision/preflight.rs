@@ -1,5 +1,6 @@
 //! A browser asks before it sends (the Fetch standard, 4.8): the answer is the route's `cors`, and needs no credential.
 
+use super::matching::takes;
 use super::{Denial, Reason, RequestView};
 use crate::policy::{Cors, Policy, Route};
 use http::Method;
@@ -24,7 +25,9 @@ pub fn preflight<'p>(policy: &'p Policy, view: &RequestView<'_>) -> Option<Prefl
         return None;
     }
     let origin = only(view.headers)?;
-    let route = policy.find(view.host, view.target.decoded())?.route;
+    let found = policy.find(view.host, view.target.decoded())?;
+    takes(Some(&found), view.target).ok()?;
+    let route = found.route;
     let cors = route.cors.as_deref()?;
     let verdict = cors.allows(origin).ok_or_else(|| Denial::new(Reason::OriginDenied).at(route.index));
     Some(Preflight { route, cors, verdict })

@@ -5,7 +5,7 @@ use super::matching::{self, Hit, Matched};
 use super::{Caller, CredentialNeed, Denial, OrgKey, Permit, Reason, RequestView};
 use crate::facts::{Level, Organization};
 use crate::policy::{Access, Policy, Route, Rule, Source};
-use crate::target::Target;
+use crate::target::{Target, plain};
 use std::sync::Arc;
 
 /// The stages of the pipeline, in its order.
@@ -43,6 +43,7 @@ impl Stage {
                 Self::Credential
             }
             Reason::Ambiguous
+            | Reason::BadField
             | Reason::OrgMissing
             | Reason::OrgForeign
             | Reason::LookupNotFound
@@ -73,7 +74,7 @@ pub enum Says {
     /// Nothing: it is absent.
     Nothing,
     /// It cannot be read.
-    Unreadable(Reason),
+    Unreadable(Denial),
     /// That the object belongs to none.
     Shared,
     /// The caller's only organization.
@@ -166,7 +167,7 @@ impl<'p> Trace<'p> {
             rule.filter(|(_, rule)| rule.access != Access::Deny).and_then(|(route, _)| route.rewrite.as_ref());
         let rewritten = rewrite.zip(rule).map(|(rewrite, (route, _))| {
             let raw = matching::apply(rewrite, view.target);
-            let target = Target::parse(&raw).ok();
+            let target = Target::read(&raw).ok();
             let second = target.and_then(|t| policy.find_of_upstream(view.host, t.decoded(), route.upstream));
             let second = second.and_then(|found| Some((found.route, found.route.rule(view.method)?)));
             (raw.into(), second)
@@ -187,7 +188,7 @@ impl<'p> Trace<'p> {
 }
 
 fn variables<'p>(route: &'p Route, captures: &crate::policy::Captures, path: &str) -> Vec<(&'p str, String)> {
-    let value = |at| claim::captured(path, captures, at).unwrap_or_default().to_owned();
+    let value = |at| plain(claim::captured(path, captures, at).unwrap_or_default()).into_owned();
     route.variables().enumerate().map(|(at, name)| (name, value(at))).collect()
 }
 
@@ -228,7 +229,7 @@ fn says(
     };
     match claim::read(source, hit, path, view) {
         Ok(None) => Says::Nothing,
-        Err(reason) => Says::Unreadable(reason),
+        Err(denial) => Says::Unreadable(denial),
         Ok(Some(Named::Shared)) => Says::Shared,
         Ok(Some(Named::Only)) => Says::Only(match memberships {
             [only] => Some((only.organization.clone(), only.level())),

@@ -3,6 +3,7 @@
 //! Forwarded headers are believed from configured proxies alone; from anybody else they are replaced. What an untrusted
 //! client's connection looks like to the upstream is worked out once a connection.
 
+use super::forwarded::{self, Hop, agreed, elements};
 use crate::net::tls::Secured;
 use arrayvec::ArrayVec;
 use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
@@ -15,6 +16,9 @@ pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for
 pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// `X-Forwarded-Host`
 pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// `X-Forwarded-Prefix`
+pub const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
 /// At most so many addresses of a chain are passed on; a longer one is the client's invention.
 const LONGEST_CHAIN: usize = 20;
@@ -89,7 +93,8 @@ impl Client {
     /// Where a request really comes from: the peer, or what trusted proxies say in front of it.
     ///
     /// In `X-Forwarded-For`, the rightmost address that is not itself a trusted proxy is the client's; everything to its
-    /// left is the client's own word, and is dropped.
+    /// left is the client's own word, and is dropped. `Forwarded` (RFC 7239) is read in the same way where there is no
+    /// `X-Forwarded-For`; where both are, it counts for nothing.
     #[must_use]
     pub fn origin(&self, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> Origin {
         if !self.trusted {
@@ -101,39 +106,56 @@ impl Client {
                 forwarded: None,
             };
         }
+        let listed = elements(headers, &X_FORWARDED_FOR);
+        let mut hops: Vec<Hop> = if elements(headers, &X_FORWARDED_FOR).next().is_some() {
+            listed.map(|hop| Hop { address: hop.and_then(bare_address), ..Hop::default() }).collect()
+        } else {
+            forwarded::hops(headers)
+        };
         let mut chain = vec![self.peer];
-        let values = headers.get_all(&X_FORWARDED_FOR).iter().rev();
-        let hops = values
-            .filter_map(|v| v.to_str().ok())
-            .flat_map(|v| v.rsplit(','))
-            .map(|hop| address(&hop.replace([' ', '\t'], "")));
-        for hop in hops.take(LONGEST_CHAIN) {
-            // An unreadable hop ends what can be believed.
-            let Some(hop) = hop else { break };
-            chain.push(hop);
-            if !is_trusted(hop, trusted_proxies) {
+        let mut nearest = None;
+        while let Some(hop) = hops.pop().filter(|_| chain.len() <= LONGEST_CHAIN) {
+            // An unreadable hop ends what can be believed; what the trusted proxy says besides still holds.
+            let address = hop.address;
+            nearest = Some(hop);
+            let Some(address) = address else { break };
+            chain.push(address);
+            if !is_trusted(address, trusted_proxies) {
                 break;
             }
         }
+        let (proto, host) = nearest.map(|hop| (hop.proto, hop.host)).unwrap_or_default();
         let address = chain.last().copied().unwrap_or(self.peer);
         let shown: Vec<String> = chain.iter().rev().map(IpAddr::to_string).collect();
-        let one = |name: &HeaderName| {
-            let mut values = headers.get_all(name).iter();
-            values.next().filter(|_| values.next().is_none())
+        let is_https = match elements(headers, &X_FORWARDED_PROTO).next() {
+            Some(_) => elements(headers, &X_FORWARDED_PROTO).all(|scheme| scheme.is_some_and(is_secure)),
+            None => proto.as_deref().map_or(self.proto == HTTPS, is_secure),
         };
-        let https = one(&X_FORWARDED_PROTO).unwrap_or(&self.proto).as_bytes().eq_ignore_ascii_case(b"https");
-        let host = one(&X_FORWARDED_HOST)
-            .filter(|host| host.to_str().is_ok_and(|host| crate::target::host::canonical_host(host).is_ok()));
+        let host = match elements(headers, &X_FORWARDED_HOST).next() {
+            Some(_) => agreed(headers, &X_FORWARDED_HOST),
+            None => host.as_deref(),
+        };
+        let host = host.filter(|host| crate::target::host::canonical_host(host).is_ok());
         Origin {
             address,
             x_forwarded_for: value(&shown.join(", ")),
-            x_forwarded_proto: if https { HTTPS } else { HTTP },
-            x_forwarded_host: host.cloned(),
+            x_forwarded_proto: if is_https { HTTPS } else { HTTP },
+            x_forwarded_host: host.map(value),
             forwarded: headers
                 .contains_key(FORWARDED)
-                .then(|| forwarded(address, if https { "https" } else { "http" })),
+                .then(|| rebuilt(address, if is_https { "https" } else { "http" })),
         }
     }
+}
+
+/// Whether a scheme is one over TLS; proxies name that of a WebSocket too (RFC 6455, 3).
+fn is_secure(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss")
+}
+
+/// An address of `X-Forwarded-For`, where some write blanks between.
+fn bare_address(hop: &str) -> Option<IpAddr> {
+    forwarded::address(&hop.replace([' ', '\t'], ""))
 }
 
 /// An address as text; by hand for IPv4, since every new connection needs it.
@@ -153,15 +175,8 @@ fn is_trusted(address: IpAddr, trusted_proxies: &[IpNet]) -> bool {
     trusted_proxies.iter().any(|network| network.contains(&address))
 }
 
-/// An address of a chain, with or without a port.
-fn address(hop: &str) -> Option<IpAddr> {
-    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
-    let parsed = bare.parse::<IpAddr>().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|socket| socket.ip()));
-    parsed.map(|address| address.to_canonical())
-}
-
 /// RFC 7239, section 6: an IPv6 address is quoted and in brackets.
-fn forwarded(client: IpAddr, proto: &str) -> HeaderValue {
+fn rebuilt(client: IpAddr, proto: &str) -> HeaderValue {
     match client {
         IpAddr::V4(v4) => value(&format!("for={v4};proto={proto}")),
         IpAddr::V6(v6) => value(&format!("for=\"[{v6}]\";proto={proto}")),
@@ -205,6 +220,68 @@ mod tests {
         assert_eq!(origin("10.0.0.1", &["192.0.2.7, garbage"], &trusted).0, "10.0.0.1");
         assert_eq!(origin("10.0.0.1", &[], &trusted).0, "10.0.0.1");
         assert_eq!(origin("10.0.0.1", &["[2001:db8::1]:4711"], &trusted).0, "2001:db8::1");
+    }
+
+    /// What a trusted proxy says, and what is told of it: address, scheme, host.
+    fn told(fields: &[(&str, &str)]) -> [String; 3] {
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(http::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
+        }
+        let origin = Client::new("10.0.0.1:1".parse().unwrap(), None, &trusted).origin(&headers, &trusted);
+        let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
+        let host = origin.x_forwarded_host.as_ref().map(text).unwrap_or_default();
+        [origin.address.to_string(), text(&origin.x_forwarded_proto), host]
+    }
+
+    #[test]
+    fn a_websocket_s_scheme_is_that_of_its_connection() {
+        for (values, proto) in [
+            (&["wss"][..], "https"),
+            (&["WSS"], "https"),
+            (&["ws"], "http"),
+            (&["https, https"], "https"),
+            (&["https,, wss"], "https"),
+            (&["https, ws"], "http"),
+            (&["https,"], "https"),
+            (&["https", "https"], "https"),
+            (&["https, http"], "http"),
+            (&["", ""], "http"),
+            (&["gopher"], "http"),
+        ] {
+            let fields: Vec<_> = values.iter().map(|value| ("x-forwarded-proto", *value)).collect();
+            assert_eq!(told(&fields)[1], proto, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn forwarded_is_believed_where_there_is_no_x_forwarded_for() {
+        let all = "for=6.6.6.6;proto=http, for=192.0.2.7;proto=https;host=www.example.com, for=10.0.0.9;proto=http";
+        assert_eq!(told(&[("forwarded", all)]), ["192.0.2.7", "https", "www.example.com"]);
+        assert_eq!(told(&[("forwarded", "for=\"[2001:db8::1]:4711\";proto=wss")]), ["2001:db8::1", "https", ""]);
+        // Both are there: X-Forwarded-For counts, and Forwarded for nothing.
+        assert_eq!(told(&[("forwarded", all), ("x-forwarded-for", "192.0.2.8")]), ["192.0.2.8", "http", ""]);
+        assert_eq!(told(&[("forwarded", all), ("x-forwarded-for", " , ")])[0], "192.0.2.7", "a list of nothing");
+        assert_eq!(told(&[("forwarded", all), ("x-forwarded-proto", "http")])[1], "http");
+        // Who hides the client hides all before it.
+        assert_eq!(told(&[("forwarded", "for=192.0.2.7, for=_hidden;proto=https")]), ["10.0.0.1", "https", ""]);
+        assert_eq!(told(&[("forwarded", "for=\"192.0.2.7")]), ["10.0.0.1", "http", ""]);
+        assert_eq!(told(&[("forwarded", "for=192.0.2.7;host=\"a@b\"")]), ["192.0.2.7", "http", ""]);
+    }
+
+    #[test]
+    fn empty_elements_of_a_chain_are_passed_over() {
+        for chain in [", 192.0.2.7,, 10.0.0.9,", "192.0.2.7,10.0.0.9 ,\t"] {
+            assert_eq!(told(&[("x-forwarded-for", chain)])[0], "192.0.2.7", "{chain}");
+        }
+        // A field that is no text ends the chain, so that what a client wrote in front of it is not believed.
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let mut headers = HeaderMap::new();
+        headers.append(X_FORWARDED_FOR, "6.6.6.6".parse().unwrap());
+        headers.append(X_FORWARDED_FOR, http::HeaderValue::from_bytes(b"\xff").unwrap());
+        let client = Client::new("10.0.0.1:1".parse().unwrap(), None, &trusted);
+        assert_eq!(client.address(&headers, &trusted).to_string(), "10.0.0.1");
     }
 
     #[test]

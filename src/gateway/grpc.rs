@@ -54,7 +54,7 @@ pub fn trailers_only<B>(response: &mut Response<B>, denial: &Denial) {
     headers.insert(CONTENT_TYPE, GRPC);
     headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(status(denial))));
     let told = denial.told_as();
-    let message = format!("{}: {}", told.code(), told.detail());
+    let message = format!("{}: {}", told.code(), denial.detail());
     headers.insert(GRPC_MESSAGE, message_value(&message));
 }
 

@@ -5,6 +5,7 @@
 
 use super::entropy::Entropy;
 use crate::decision::{Denial, Permit, Reason};
+use crate::target::field::{self, FieldError};
 use crate::upstream::h1::Head;
 use data_encoding::BASE64;
 use http::header::{
@@ -54,6 +55,9 @@ pub fn handshake<B>(
         let Some(key) = key(request.method(), request.version(), headers) else { return Ok(None) };
         key.as_bytes()
     };
+    if headers.contains_key(ORIGIN) && field::is_dropped(headers, &ORIGIN) {
+        return Err(FieldError::Dropped.into());
+    }
     if !upgrade.allows(only(headers, &ORIGIN)) || headers.get_all(ORIGIN).iter().count() > 1 {
         return Err(Denial::new(Reason::OriginDenied));
     }
@@ -68,13 +72,13 @@ pub fn handshake<B>(
 /// A stream's key: it needs none (RFC 8441, 5), but proxies send that of the client before them, and want the answer to it.
 fn key_of_stream(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Denial> {
     if !is_13(headers) {
-        return Err(Denial::new(Reason::BadFraming).with_hint("Sec-WebSocket-Version is not 13"));
+        return Err(Denial::new(Reason::BadFraming).with_fault("Sec-WebSocket-Version is not 13"));
     }
     if !headers.contains_key(SEC_WEBSOCKET_KEY) {
         return Ok(None);
     }
     let key = only(headers, &SEC_WEBSOCKET_KEY).filter(|key| is_key(key));
-    key.map(Some).ok_or_else(|| Denial::new(Reason::BadFraming).with_hint("Sec-WebSocket-Key is none"))
+    key.map(Some).ok_or_else(|| Denial::new(Reason::BadFraming).with_fault("Sec-WebSocket-Key is none"))
 }
 
 fn new_key(entropy: &Entropy) -> String {

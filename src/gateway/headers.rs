@@ -3,14 +3,15 @@
 //! The order is the protection: hop-by-hop headers and those that `Connection` names go first (RFC 9110, 7.6.1), then
 //! everything that postern itself would send, in any spelling, and only then is anything injected.
 
-use super::client::{Origin, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
+use super::client::{Origin, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PREFIX, X_FORWARDED_PROTO};
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::traceparent::{TRACEPARENT, TRACESTATE, Trace};
 use crate::decision::{Denial, Permit, Told};
 use crate::fold::folded;
 use crate::identity::cookie::is_misspelt_set_cookie;
+use crate::policy::Policy;
+use crate::target::hop::{Options, is_hop_by_hop};
 use crate::upstream::h1::Head;
-use crate::upstream::hop::{Options, is_hop_by_hop};
 use crate::upstream::{HostHeader, Upstream};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
@@ -27,37 +28,55 @@ pub fn is_about_the_way(name: &str) -> bool {
     folded(name).take(10).eq("xforwarded".bytes()) || WAY.iter().any(|way| folded(name).eq(way.bytes()))
 }
 
+/// Whether a name is `Authorization` in another spelling, which a service may read as it.
+fn is_like_authorization(name: &str) -> bool {
+    match name.as_bytes().first() {
+        Some(b'a') => {}
+        Some(first) if !first.is_ascii_alphanumeric() => {}
+        _ => return false,
+    }
+    folded(name).eq("authorization".bytes())
+}
+
+/// What of a client's headers passes on a route.
+pub struct Passing<'a> {
+    /// Says what nobody may send.
+    pub policy: &'a Policy,
+    /// What a trusted proxy may send nevertheless; none of anybody else.
+    pub kept: &'a [HeaderName],
+    /// The credential passes.
+    pub authorization: bool,
+}
+
+impl Passing<'_> {
+    fn passes(&self, name: &HeaderName) -> bool {
+        let text = name.as_str();
+        if *name == header::AUTHORIZATION {
+            return self.authorization && !self.policy.strips(text, true);
+        }
+        let is_ours = *name == header::HOST || *name == header::CONTENT_LENGTH;
+        if is_ours || is_hop_by_hop(text) || is_like_authorization(text) {
+            return false;
+        }
+        let is_told = is_about_the_way(text) || self.policy.strips(text, self.authorization);
+        !is_told || (self.kept.contains(name) && !self.policy.strip().injects(text))
+    }
+}
+
 /// The part of a request's head that is the client's: what it sent, without what must not pass.
 pub struct Stripped(Head);
 
 impl Stripped {
     /// Writes the client's headers behind `head`, all but: hop-by-hop headers and what `Connection` names, what postern says
-    /// itself, what `strips` says, and what tells where the body ends. `host` is what the upstream sees as `Host`.
+    /// itself, what nobody may say, and what tells where the body ends. `host` is what the upstream sees as `Host`.
     #[must_use]
-    pub fn write(
-        mut head: Head,
-        headers: &HeaderMap,
-        host: Option<&HeaderValue>,
-        strips: impl Fn(&str) -> bool,
-        keep_authorization: bool,
-    ) -> Self {
-        let mut options = Options::default();
-        for value in headers.get_all(header::CONNECTION) {
-            options.read(value.as_bytes());
-        }
+    pub fn write(mut head: Head, headers: &HeaderMap, host: Option<&HeaderValue>, passing: &Passing<'_>) -> Self {
+        let options = Options::of(headers);
         if let Some(host) = host {
             head.field(&header::HOST, host.as_bytes());
         }
         for (name, value) in headers {
-            let text = name.as_str();
-            let stays = *name == header::HOST
-                || *name == header::CONTENT_LENGTH
-                || (*name == header::AUTHORIZATION && !keep_authorization)
-                || is_hop_by_hop(text)
-                || is_about_the_way(text)
-                || strips(text)
-                || options.names(text);
-            if !stays {
+            if passing.passes(name) && !options.names(name.as_str()) {
                 head.field(name, value.as_bytes());
             }
         }
@@ -97,6 +116,8 @@ pub struct Way<'h> {
     pub trace: Trace<'h>,
     /// The name of the client's verified certificate.
     pub client: Option<&'h HeaderValue>,
+    /// What the route takes off the front of paths; empty for nothing.
+    pub prefix: &'h str,
 }
 
 impl Way<'_> {
@@ -107,17 +128,21 @@ impl Way<'_> {
             "x-forwarded-host" => self.asked.is_some() || self.origin.x_forwarded_host.is_some(),
             "forwarded" => self.origin.forwarded.is_some(),
             "tracestate" => self.trace.tracestate().is_some(),
+            "x-forwarded-prefix" => !self.prefix.is_empty(),
             _ => false,
         }
     }
 
     fn tell(&self, request_id: &RequestId, head: &mut Head) {
-        let Self { origin, asked, trace, client: _ } = self;
+        let Self { origin, asked, trace, client: _, prefix } = self;
         if let Some(asked) = origin.x_forwarded_host.as_ref().or(*asked) {
             head.field(&X_FORWARDED_HOST, asked.as_bytes());
         }
         head.field(&X_FORWARDED_FOR, origin.x_forwarded_for.as_bytes());
         head.field(&X_FORWARDED_PROTO, origin.x_forwarded_proto.as_bytes());
+        if !prefix.is_empty() {
+            head.field(&X_FORWARDED_PREFIX, prefix.as_bytes());
+        }
         if let Some(forwarded) = &origin.forwarded {
             head.field(&header::FORWARDED, forwarded.as_bytes());
         }
@@ -133,8 +158,9 @@ impl Way<'_> {
 #[must_use]
 pub fn host<'h>(upstream: &'h Upstream, at: usize, asked: Option<&'h HeaderValue>) -> Option<&'h HeaderValue> {
     match &upstream.host {
-        HostHeader::Preserve => asked,
-        HostHeader::Upstream => upstream.addresses.get(at).map(|address| &address.authority),
+        HostHeader::Preserve if asked.is_some() => asked,
+        // Where the client of HTTP/1.0 names none, the upstream must be told one all the same (RFC 9112, 3.2).
+        HostHeader::Preserve | HostHeader::Upstream => upstream.addresses.get(at).map(|address| &address.authority),
         HostHeader::Text(text) => Some(text),
     }
 }

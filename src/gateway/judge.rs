@@ -10,11 +10,13 @@ use crate::decision::{admit, claim, decide, find, preflight};
 use crate::directory::StoreError;
 use crate::facts::{Organization, Snapshot};
 use crate::id::UserId;
+use crate::identity::credential;
 use crate::identity::session;
 use crate::identity::{self, Credential, Presented, Wanted};
 use crate::limit::{Key, Quota, Verdict};
 use crate::membership::{Kind, Lookup};
 use crate::policy::{Scheme, Schemes};
+use crate::target::field::FieldError;
 use crate::target::{Target, query};
 use http::HeaderValue;
 use http::Request;
@@ -214,13 +216,14 @@ pub fn judge<'w, B>(
     let (method, headers) = (request.method(), request.headers());
     // A lenient upstream could take `get` for GET, which was not judged.
     if method.as_str().bytes().any(|b| b.is_ascii_lowercase()) {
-        return Err(Denial::new(Reason::BadFraming).with_hint("the method is written in lower case").into());
+        return Err(Denial::new(Reason::BadFraming).with_fault("the method is written in lower case").into());
     }
-    let bad_target = || Denial::new(Reason::BadTarget);
     let raw = request.uri().path_and_query().map_or("", |target| target.as_str());
-    let target = Target::parse(raw).map_err(|error| bad_target().with_hint(error.reason()))?;
-    // The scanner has seen to it that there is exactly one `Host`, and a valid one.
-    let host = headers.get(HOST).and_then(|host| link.canonical_host(host).ok()).ok_or_else(bad_target)?;
+    let target = Target::read(raw).map_err(Denial::from)?;
+    // The scanner has seen to it that there is exactly one `Host`, and a valid one; HTTP/1.0 may have none, and is for routes of
+    // every host.
+    let host =
+        headers.get(HOST).map_or_else(|| Ok("".into()), |host| link.canonical_host(host)).map_err(Denial::from)?;
     let view = RequestView { method, host: &host, target: &target, headers, claims: None };
     let policy = rules.policy();
     if let Some(preflight) = preflight(policy, &view) {
@@ -229,12 +232,13 @@ pub fn judge<'w, B>(
         preflight.verdict?;
         return Err(Stop::Preflight);
     }
-    if worker.shared.pages.iter().any(|page| raw.starts_with(page)) {
+    let is_plain = target.oddities().is_empty();
+    if is_plain && worker.shared.pages.iter().any(|page| raw.starts_with(page)) {
         return Err(Stop::Identity);
     }
     let found = find(policy, &view);
     // A path under it has no route, so nothing else is ever asked this.
-    if found.is_err() && worker.shared.api.is_some() && policy.is_reserved(raw) {
+    if is_plain && found.is_err() && worker.shared.api.is_some() && policy.is_reserved(raw) {
         return Err(Stop::Identity);
     }
     noted.route = found.as_ref().map_or_else(|denial| denial.route, |matched| Some(matched.route().index));
@@ -288,7 +292,8 @@ fn authenticate(
     let identity = &worker.shared.identity;
     let (kind, text) = match identity::read(presented, schemes, &identity.places) {
         Credential::None => return Ok((None, None)),
-        Credential::Ambiguous => return Err(Denial::new(Reason::Ambiguous).into()),
+        Credential::Ambiguous => return Err(Denial::new(Reason::Ambiguous).with_fault(credential::SEVERAL).into()),
+        Credential::NotAscii => return Err(Denial::from(FieldError::NotAscii).into()),
         Credential::Refused(fault) => return Err(invalid(fault)),
         Credential::Presented(kind, text) => (kind, text),
     };

@@ -13,12 +13,14 @@ pub mod client;
 pub mod entropy;
 pub mod exchange;
 pub mod forward;
+pub mod forwarded;
 pub mod grpc;
 pub mod handshake;
 pub mod headers;
 pub mod judge;
 pub mod link;
 pub mod live;
+pub mod map_back;
 pub mod onward;
 pub mod prepare;
 pub mod problems;
@@ -36,6 +38,7 @@ pub mod worker;
 
 use crate::decision::{Denial, Reason};
 use crate::net::connection::Connection;
+use crate::net::framing::to_origin_form;
 use crate::net::serve::Serve;
 use body::AnswerBody;
 use exchange::Exchange;
@@ -96,8 +99,8 @@ impl tower::Service<Request<Incoming>> for Gateway {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Answer {
-        let violation = self.link.connection.begin();
+    fn call(&mut self, mut request: Request<Incoming>) -> Answer {
+        let violation = self.link.connection.begin().or_else(|| to_origin_form(&mut request).err());
         let mut exchange = Exchange::begin(&self.worker, &self.link, request);
         if let Some(violation) = violation {
             self.worker.shard.framing_refused.inc();

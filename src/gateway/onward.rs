@@ -1,6 +1,7 @@
 //! Where a permitted request goes, and the request on its way.
 
 use super::handshake::Handshake;
+use super::map_back::MapBack;
 use super::request_body::RequestBody;
 use crate::decision::{Denial, Reason};
 use crate::upstream::cluster::Endpoint;
@@ -24,6 +25,8 @@ pub struct Onward {
     pub(super) depends_on_credential: bool,
     /// What it asks to become.
     pub(super) handshake: Option<Box<Handshake>>,
+    /// How its answer's paths are changed back.
+    pub(super) back: Option<Box<MapBack>>,
 }
 
 /// A request that is being sent.

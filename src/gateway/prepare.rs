@@ -2,8 +2,9 @@
 
 use super::exchange::Exchange;
 use super::handshake::handshake;
-use super::headers::{Stripped, Way, host};
+use super::headers::{Passing, Stripped, Way, host};
 use super::live::Rules;
+use super::map_back::MapBack;
 use super::onward::{Key, Onward, choose};
 use super::request_body::RequestBody;
 use super::traceparent::Trace;
@@ -75,13 +76,16 @@ pub fn prepare(
     let target = rewritten.as_ref().or(request.uri().path_and_query()).map_or("/", PathAndQuery::as_str);
     let without = places.parameter.as_deref().filter(|_| !keep).and_then(|name| without_parameter(target, name));
     let head = Head::new(pool.buffer(), request.method(), without.as_deref().unwrap_or(target));
-    let policy = rules.policy();
     let key = key(pool, permit, exchange);
     let to = choose(pool, &key, &[])?;
     let asked = headers.get(HOST);
-    let seen = host(pool.upstream(), to.as_ref().map_or(0, |to| to.origin), asked);
-    let stripped = Stripped::write(head, headers, seen, |name| policy.strips(name, keep), keep);
+    let rewrite = permit.route().rewrite.as_ref();
+    let at = to.as_ref().map_or(0, |to| to.origin);
+    let seen = host(pool.upstream(), at, asked);
     let client = &exchange.link().client;
+    let kept: &[_] = if client.is_trusted() { &worker.shared.keep_headers } else { &[] };
+    let passing = Passing { policy: rules.policy(), kept, authorization: keep };
+    let stripped = Stripped::write(head, headers, seen, &passing);
     let way = Way {
         origin: client.origin(headers, &worker.shared.trusted_proxies),
         asked,
@@ -90,6 +94,7 @@ pub fn prepare(
             None => Trace::of(headers, client.is_trusted(), exchange.request_id(), &worker.entropy),
         },
         client: client.name(),
+        prefix: rewrite.map_or("", |rewrite| &rewrite.stripped),
     };
     let mut head = stripped.tell(permit, exchange.request_id(), &way)?;
     match &handshake {
@@ -101,6 +106,10 @@ pub fn prepare(
         }
         None => {}
     }
+    let back = rewrite.filter(|rewrite| rewrite.maps_answers).map(|rewrite| {
+        let own = pool.upstream().addresses.get(at).map(|address| &address.authority);
+        Box::new(MapBack::new(&rewrite.stripped, &rewrite.add, asked, [seen, own]))
+    });
     let framing = match hint.exact() {
         None => Framing::Chunked,
         Some(0) if !headers.contains_key(CONTENT_LENGTH) => Framing::None,
@@ -115,7 +124,7 @@ pub fn prepare(
         body.pass_trailers(Rc::clone(rules));
     }
     let depends_on_credential = permit.rule().access.credential() != CredentialNeed::Ignored;
-    let way = Onward { pool: Rc::clone(pool), to, key, idempotent, timeouts, depends_on_credential, handshake };
+    let way = Onward { pool: Rc::clone(pool), to, key, idempotent, timeouts, depends_on_credential, handshake, back };
     Ok(Prepared { head, body, way, total })
 }
 

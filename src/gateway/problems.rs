@@ -1,24 +1,27 @@
-//! Refusals' bodies (RFC 9457), written once and shared.
+//! Refusals' bodies (RFC 9457), written once and shared. Faults are texts of the program, so there is a bounded number of them.
 
 use crate::decision::{Denial, Reason};
 use bytes::Bytes;
 use http::StatusCode;
 use std::cell::RefCell;
 
-/// Bodies that were written before, by reason and status.
+/// What makes a body another one.
+type Key = (Reason, StatusCode, Option<&'static str>);
+
+/// Bodies that were written before.
 #[derive(Debug, Default)]
-pub struct Problems(RefCell<Vec<(Reason, StatusCode, Bytes)>>);
+pub struct Problems(RefCell<Vec<(Key, Bytes)>>);
 
 impl Problems {
     /// The body of a denial.
     pub fn of(&self, denial: &Denial) -> Bytes {
         let mut written = self.0.borrow_mut();
-        let known = written.iter().find(|(reason, status, _)| *reason == denial.reason && *status == denial.status);
-        if let Some((_, _, body)) = known {
+        let key = (denial.reason, denial.status, denial.fault);
+        if let Some((_, body)) = written.iter().find(|(known, _)| *known == key) {
             return body.clone();
         }
         let body = Bytes::from(denial.problem());
-        written.push((denial.reason, denial.status, body.clone()));
+        written.push((key, body.clone()));
         body
     }
 }

@@ -22,7 +22,7 @@ const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json"
 #[must_use]
 pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBody> {
     exchange.answer(denial.status, Outcome::Refused(denial.reason));
-    if let Some(hint) = denial.hint {
+    if let Some(hint) = denial.hint.or(denial.fault) {
         exchange.fault(hint);
         tracing::debug!(request_id = exchange.request_id().as_str(), code = denial.reason.code(), hint, "refused");
     }
@@ -184,7 +184,7 @@ fn of_violation(violation: Violation) -> Denial {
         Class::BadFraming | Class::TooLarge | Class::BadVersion => Reason::BadFraming,
     };
     let status = StatusCode::from_u16(class.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    let mut denial = Denial::new(reason).with_status(status).with_hint(violation.reason());
+    let mut denial = Denial::new(reason).with_status(status).with_fault(violation.reason());
     if class == Class::BadMethod {
         // RFC 9110, 15.5.6: there must be one.
         denial.allow = Some(HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));

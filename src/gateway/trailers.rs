@@ -4,7 +4,7 @@ use super::headers::{self, is_about_the_way};
 use crate::fold::fold_eq;
 use crate::net::framing::{field_is_name, field_is_value};
 use crate::policy::Policy;
-use crate::upstream::hop::is_hop_by_hop;
+use crate::target::hop::is_hop_by_hop;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 

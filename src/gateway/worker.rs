@@ -14,6 +14,7 @@ use crate::telemetry::trace::Tracer;
 use crate::upstream::h1::Memory;
 use crate::upstream::{Destination, Pool, Timeouts};
 use bytes::Bytes;
+use http::HeaderName;
 use ipnet::IpNet;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -30,6 +31,8 @@ pub struct Shared {
     pub identity: Arc<Identity>,
     /// Whose forwarded headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Which identity headers of theirs pass.
+    pub keep_headers: Vec<HeaderName>,
     /// What postern answers itself, under the prefix of its identity API.
     pub api: Option<api::Service>,
     /// What paths begin with that it answers besides.

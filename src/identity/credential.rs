@@ -27,6 +27,8 @@ pub enum Credential<'a> {
     Presented(Kind, Cow<'a, [u8]>),
     /// A scheme that is not taken here, or something that is no credential: which of them, as the access line says it.
     Refused(&'static str),
+    /// A byte that readers take for different characters stands in it.
+    NotAscii,
     /// Several at once.
     Ambiguous,
 }
@@ -35,6 +37,8 @@ pub enum Credential<'a> {
 const NOT_TAKEN: &str = "scheme_not_taken";
 /// It is no credential.
 const MALFORMED: &str = "malformed";
+/// What is wrong with a request that has several, for whoever sent it.
+pub const SEVERAL: &str = "there is more than one credential, or one in more than one spelling";
 
 /// Where credentials stand besides `Authorization`, as the configuration says.
 #[derive(Clone, Debug, Default)]
@@ -101,7 +105,14 @@ fn authorization<'a>(headers: &'a HeaderMap, schemes: &Schemes) -> Credential<'a
     if values.next().is_some() {
         return Credential::Ambiguous;
     }
-    let Some((scheme, token)) = two_words(value.as_bytes()) else { return Credential::Refused(MALFORMED) };
+    match of_value(value.as_bytes(), schemes) {
+        Credential::Refused(_) if !value.as_bytes().is_ascii() => Credential::NotAscii,
+        found => found,
+    }
+}
+
+fn of_value<'a>(value: &'a [u8], schemes: &Schemes) -> Credential<'a> {
+    let Some((scheme, token)) = two_words(value) else { return Credential::Refused(MALFORMED) };
     let is_bearer = scheme.eq_ignore_ascii_case(b"bearer");
     // A JWT is long, so it is looked at first, and once.
     if is_bearer && schemes.has(Scheme::Jwt) && is_jwt(token) {
@@ -146,8 +157,10 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName, schemes: &Schemes) -> C
             Credential::Presented(Kind::Jwt, Cow::Borrowed(token))
         } else if !token.is_empty() && every(token, |b| b.is_ascii_graphic()) {
             Credential::Presented(Kind::Token, Cow::Borrowed(token))
-        } else {
+        } else if token.is_ascii() {
             Credential::Refused(MALFORMED)
+        } else {
+            Credential::NotAscii
         };
     }
     found
@@ -200,8 +213,9 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Credential<'a> {
     let mut found = Credential::None;
     for value in cookies(headers, name) {
         let presented = match value {
-            Some(token) if !token.is_empty() => Credential::Presented(Kind::Session, Cow::Borrowed(token.as_bytes())),
-            _ => Credential::Refused(MALFORMED),
+            Some("") => Credential::Refused(MALFORMED),
+            Some(token) if token.is_ascii() => Credential::Presented(Kind::Session, Cow::Borrowed(token.as_bytes())),
+            _ => Credential::NotAscii,
         };
         found = one_of(found, presented);
     }
@@ -247,7 +261,7 @@ mod tests {
             assert!(matches!(ask(&one(value), None, bearer.clone()), Credential::Refused(_)), "{value}");
         }
         let bytes = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_bytes(b"Bearer \xff").unwrap())]);
-        assert!(matches!(ask(&bytes, None, bearer.clone()), Credential::Refused(_)));
+        assert!(ask(&bytes, None, bearer.clone()) == Credential::NotAscii);
         assert!(ask(&HeaderMap::new(), None, bearer.clone()) == Credential::None);
         let mut two = one("Bearer a");
         two.append(AUTHORIZATION, HeaderValue::from_static("Bearer a"));

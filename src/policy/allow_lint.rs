@@ -3,7 +3,7 @@
 use crate::yaml::{Findings, Node, suggest};
 
 /// The lints. The last two speak of what later versions of the language can say.
-const LINTS: [&str; 17] = [
+const LINTS: [&str; 18] = [
     "literal_variable",
     "unused_variable",
     "optional_alone",
@@ -19,6 +19,7 @@ const LINTS: [&str; 17] = [
     "rewrite_unmatched",
     "inject_cookie",
     "dotted_claim",
+    "lenient_target",
     "update_may_move",
     "list_unfiltered",
 ];

@@ -210,6 +210,7 @@ impl Compiler<'_> {
             line: self.findings.place(*span).line,
             upstream: self.upstream(&base),
             rewrite: self.rewrite(&base),
+            target: route.options.target.over(file.defaults.target),
             cors: route.options.cors.as_ref().or(file.defaults.cors.as_ref()).map(|c| Box::new(c.value.clone())),
             allow: rules.allow(),
             rules,
@@ -351,7 +352,14 @@ impl Compiler<'_> {
             }
             strip = wanted.len();
         }
-        Some(Rewrite { strip, add: raw.add.clone().unwrap_or_default(), allows_unmatched: raw.allows_unmatched })
+        let stripped = raw.strip.as_ref().map(|strip| strip.value.clone()).unwrap_or_default();
+        Some(Rewrite {
+            strip,
+            stripped,
+            add: raw.add.clone().unwrap_or_default(),
+            allows_unmatched: raw.allows_unmatched,
+            maps_answers: raw.maps_answers,
+        })
     }
 }
 

@@ -58,6 +58,7 @@ pub(super) fn lint(
             if let Some(limit) = known.list_limit {
                 long_list(raw, route, limit, findings);
             }
+            target(raw, route, findings);
             if http2_only(route.upstream) {
                 websocket(raw, route, findings);
             }
@@ -110,6 +111,17 @@ fn rules(raw: &RawRoute, route: &Route, findings: &mut Findings) {
             }
             _ => {}
         }
+    }
+}
+
+/// Targets that not every reader reads alike.
+fn target(raw: &RawRoute, route: &Route, findings: &mut Findings) {
+    if !route.target.is_empty() {
+        let (pattern, taken) = (&route.pattern, route.target_words());
+        let message = format!("`{pattern}` takes targets that some services read as another path: {taken}");
+        findings
+            .warning("lenient_target", raw.pattern.span, message)
+            .help("only where its service takes them as text of a segment; then `allow_lint` says so");
     }
 }
 

@@ -9,6 +9,7 @@ use super::pattern::{HostPattern, Pattern};
 use super::scheme::Schemes;
 use super::shared::Shared;
 use super::values::Foreign;
+use crate::target::oddity::Oddities;
 use http::{HeaderValue, Method};
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ pub struct Route {
     pub upstream: usize,
     /// How the target is changed on the way.
     pub rewrite: Option<Rewrite>,
+    /// What it takes of targets that is refused elsewhere.
+    pub target: Oddities,
     /// The `Allow` header of its 405.
     pub allow: HeaderValue,
     /// What it says to browsers.
@@ -44,10 +47,14 @@ pub struct Route {
 pub struct Rewrite {
     /// So many segments are taken off; the pattern has them as literals.
     pub strip: usize,
+    /// Their text: empty, or begins with `/` and does not end with one.
+    pub stripped: Box<str>,
     /// Put before what is left: empty, or begins with `/` and does not end with one.
     pub add: Box<str>,
     /// A target that no route of the upstream matches once it is rewritten is forwarded all the same.
     pub allows_unmatched: bool,
+    /// The paths that answers tell are changed back.
+    pub maps_answers: bool,
 }
 
 /// What a route says about some of its methods.

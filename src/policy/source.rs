@@ -12,7 +12,7 @@ use super::methods::{METHODS, Methods};
 use super::origin::{self, RawItem};
 use super::pattern::{HostPattern, Pattern};
 use super::scheme::{self, Schemes};
-use super::values::{self, Foreign, RawRewrite, TrailingSlash};
+use super::values::{self, Foreign, RawRewrite, RawTarget, TrailingSlash};
 use crate::yaml::{Entry, FileId, Findings, Key, Keys, Map, Node, Span, Spanned, Value, parse, suggest};
 
 /// One file.
@@ -56,6 +56,7 @@ pub(super) struct Options {
     pub(super) upstream: Option<Spanned<String>>,
     pub(super) rewrite: Option<RawRewrite>,
     pub(super) trailing_slash: Option<TrailingSlash>,
+    pub(super) target: RawTarget,
     pub(super) cors: Option<Spanned<Cors>>,
     pub(super) allow_lint: Vec<&'static str>,
     pub(super) further: RawFurther,
@@ -84,7 +85,7 @@ pub(crate) const RULE_KEYS: [&str; 16] = [
     "origins",
 ];
 /// Options of a whole route, and of the defaults.
-pub(crate) const ROUTE_KEYS: [&str; 5] = ["upstream", "rewrite", "trailing_slash", "cors", "allow_lint"];
+pub(crate) const ROUTE_KEYS: [&str; 6] = ["upstream", "rewrite", "trailing_slash", "target", "cors", "allow_lint"];
 /// Reads one file; `None` when there is nothing to go on with. Problems are in `findings`.
 pub(super) fn read(id: FileId, findings: &mut Findings) -> Option<File> {
     let root = parse(findings, id)?;
@@ -296,6 +297,7 @@ fn options(map: &Map, place: Place, findings: &mut Findings) -> Options {
             "rewrite" => options.rewrite = values::rewrite(value, findings),
             "allow_lint" => options.allow_lint = allow_lint::read(value, findings),
             "cors" => options.cors = cors::read(value, findings),
+            "target" => options.target = values::target(value, findings),
             "trailing_slash" => options.trailing_slash = values::trailing_slash(value, findings),
             word if RULE_KEYS.contains(&word) => options.further.read(key, value, findings),
             _ => unknown(key, place, findings),

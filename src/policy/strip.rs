@@ -6,58 +6,133 @@
 use crate::fold::{fold_key, folded};
 use arrayvec::ArrayVec;
 
-/// Headers by which proxies and applications tell who or where somebody is, or that change what was asked. `*`: everything so begun.
-const USUAL: [&str; 49] = [
+/// Headers by which proxies and applications tell who or where somebody is, or that change what was asked. `*`: everything
+/// that begins so. docs/reference/headers.md has the same list.
+const USUAL: &[&str] = &[
     "X-Postern-*",
-    // Who somebody is.
-    "Remote-User",
-    "Remote-Email",
-    "Remote-Groups",
-    "Remote-Name",
+    // Who somebody is: what proxies, gates and web servers of all kinds tell.
+    "Remote-*",
     "X-Remote-*",
     "X-Authenticated-*",
     "X-Auth-Request-*",
-    "X-Auth-User",
-    "X-Auth-Username",
+    "X-Auth-User*",
     "X-Auth-Email",
+    "X-Auth-Groups",
+    "X-Auth-Name",
+    "X-Auth-Roles",
+    "X-Auth-Subject",
     "X-Forwarded-Access-Token",
     "X-Forwarded-Client-Cert",
     "X-Forwarded-Email",
     "X-Forwarded-Groups",
     "X-Forwarded-Preferred-Username",
     "X-Forwarded-User",
-    "X-Client-Cert",
-    "X-Client-Verify",
-    "X-SSL-Client-*",
-    "SSL-Client-*",
     "X-User",
+    "X-User-Email",
+    "X-User-Groups",
     "X-User-Id",
+    "X-User-Role",
+    "X-User-Roles",
+    "X-Userinfo",
     "X-Username",
+    "X-Id-Token",
+    "X-JWT-*",
+    "X-Proxy-*",
+    "X-SSO-*",
+    "X-Token-User-*",
+    "X-Token-Subject",
     "X-WEBAUTH-*",
-    "X-Envoy-Original-Path",
+    "Impersonate-*",
+    "CAS-User",
+    "EduPerson*",
+    "Eppn",
+    "IV-Creds",
+    "IV-Groups",
+    "IV-User*",
+    "Mellon-*",
+    "OAM-*",
+    "OIDC-*",
+    "Shib-*",
+    "SM-User*",
+    "SM-Universalid",
+    "ES-Security-Runas-User",
+    "OpenDistro-Security-*",
+    "OpenSearch-Security-*",
+    "Tailscale-*",
+    "Teleport-*",
+    "X-Anonymous-Consumer",
+    "X-Authentik-*",
+    "X-Consumer-*",
+    "X-Credential-*",
+    "X-Hasura-*",
+    "X-Kratos-*",
+    "X-Pomerium-*",
+    "X-Vouch-*",
+    // The same, of clouds.
+    "Cf-Access-*",
+    "X-Amzn-Lambda-*",
+    "X-Amzn-Mtls-*",
+    "X-Amzn-Oidc-*",
+    "X-Amzn-Request-Context",
+    "X-Apigateway-*",
+    "X-Appengine-*",
+    "X-CloudScheduler*",
+    "X-CloudTasks-*",
+    "X-Endpoint-Api-*",
+    "X-Goog-*",
+    "X-MS-Client-Principal*",
+    "X-MS-Token-*",
+    "X-Serverless-Authorization",
+    // Whose certificate a connection has (RFC 9440, and what was there before it).
+    "Cf-Client-Cert*",
+    "Client-Cert*",
+    "SSL-Client-*",
+    "SSL-Cert*",
+    "X-ARR-ClientCert",
+    "X-Client-Cert*",
+    "X-Client-DN",
+    "X-Client-Subject*",
+    "X-Client-Verify",
+    "X-SSL-*",
+    "X-TLS-*",
     // Where somebody is (beside X-Forwarded-For and its like, which are rebuilt).
+    "CF-Connecting-IP*",
+    "CF-IPCountry",
+    "CF-Pseudo-IPv4",
     "Client-IP",
-    "CF-Connecting-IP",
+    "DO-Connecting-IP",
     "Fastly-Client-IP",
+    "Fly-Client-IP",
     "True-Client-IP",
-    "WL-Proxy-Client-IP",
+    "WL-Proxy-*",
+    "X-Azure-ClientIP",
+    "X-Azure-SocketIP",
+    "X-NF-Client-Connection-IP",
     "X-Originating-IP",
+    "X-Vercel-*",
     // What was asked, by which method, of which host, over what.
+    "CF-Visitor",
+    "Fastly-SSL",
+    "Fly-Forwarded-*",
     "Front-End-Https",
+    "X-Envoy-*",
     "X-Forwarded-Method",
     "X-Forwarded-Path",
     "X-Forwarded-Uri",
     "X-Host",
     "X-HTTP-Host-Override",
-    "X-HTTP-Method",
-    "X-HTTP-Method-Override",
+    "X-HTTP-Method*",
+    "X-HTTP-Path-Override",
+    "X-Invoke-*",
+    "X-Matched-Path",
     "X-Method-Override",
-    "X-Original-Host",
-    "X-Original-Method",
-    "X-Original-Uri",
-    "X-Original-URL",
+    "X-Middleware-*",
+    "X-Original-*",
+    "X-Override-URL",
+    "X-Replaced-Path",
     "X-Rewrite-URL",
     "X-Scheme",
+    "X-Script-Name",
     "X-Url-Scheme",
     // CGI makes HTTP_PROXY of it, which HTTP clients obey (httpoxy).
     "Proxy",
@@ -71,6 +146,8 @@ const MAX_FOLDED: usize = 128;
 pub struct StripSet {
     /// Sorted; no entry begins with another one that is a prefix, so the one candidate for a name is its predecessor.
     entries: Box<[Entry]>,
+    /// The folded names that policies inject.
+    injected: Box<[Box<str>]>,
     /// How the entries begin, to pass over most headers at once.
     begins: Begins,
 }
@@ -148,9 +225,10 @@ impl StripSet {
     /// The usual names together with `injected`.
     pub fn new<'n>(injected: impl IntoIterator<Item = &'n str>) -> Self {
         let usual = USUAL.iter().map(|name| (name.trim_end_matches('*'), name.ends_with('*')));
-        let injected = injected.into_iter().map(|name| (name, false));
         let entry = |(name, prefix)| Entry { folded: fold_key(name), prefix };
-        let mut entries: Vec<Entry> = usual.chain(injected).map(entry).filter(|e| !e.folded.is_empty()).collect();
+        let injected: Box<[Box<str>]> = injected.into_iter().map(fold_key).collect();
+        let ours = injected.iter().map(|folded| Entry { folded: folded.clone(), prefix: false });
+        let mut entries: Vec<Entry> = usual.map(entry).chain(ours).filter(|e| !e.folded.is_empty()).collect();
         // Where a name is both, the prefix must come first to swallow the other.
         entries.sort_by(|a, b| a.folded.cmp(&b.folded).then(b.prefix.cmp(&a.prefix)));
         let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
@@ -162,7 +240,13 @@ impl StripSet {
         }
         let mut begins = Begins(Box::new([[0; 64]; 2]));
         kept.iter().for_each(|entry| begins.add(entry));
-        Self { entries: kept.into(), begins }
+        Self { entries: kept.into(), injected, begins }
+    }
+
+    /// Whether a policy injects a header of that name: then nobody else may send it.
+    #[must_use]
+    pub fn injects(&self, name: &str) -> bool {
+        self.injected.iter().any(|injected| folded(name).eq(injected.bytes()))
     }
 
     /// Whether a header of that name is removed from every request.
@@ -226,6 +310,62 @@ mod tests {
     }
 
     #[test]
+    fn what_other_gates_tell_is_stripped() {
+        let set = StripSet::new([]);
+        for name in [
+            "impersonate-user",
+            "Impersonate-Extra-Scopes",
+            "client-cert",
+            "Client-Cert-Chain",
+            "x-ms-client-principal",
+            "X-MS-CLIENT-PRINCIPAL-NAME",
+            "X-MS-TOKEN-AAD-ID-TOKEN",
+            "x-goog-iap-jwt-assertion",
+            "X-Goog-Authenticated-User-Email",
+            "cf-access-jwt-assertion",
+            "Cf-Access-Authenticated-User-Email",
+            "CF-Connecting-IPv6",
+            "x-amzn-oidc-data",
+            "X-Amzn-Mtls-Clientcert-Leaf",
+            "x-authentik-username",
+            "x-pomerium-jwt-assertion",
+            "X-Pomerium-Claim-Email",
+            "X-Vouch-User",
+            "tailscale-user-login",
+            "x-consumer-username",
+            "X-Credential-Identifier",
+            "OIDC_CLAIM_email",
+            "oidc-access-token",
+            "x-hasura-role",
+            "x-middleware-subrequest",
+            "x-invoke-path",
+            "ssl-client-subject-dn",
+            "X-SSL-Cert",
+            "X-Client-Certificate",
+            "x-tls-client-cert",
+            "X-ARR-ClientCert",
+            "remote-addr",
+            "Remote_Groups",
+            "shib-session-id",
+            "SM_USER",
+            "iv-user",
+            "X-Original-Forwarded-For",
+            "x-envoy-external-address",
+        ] {
+            assert!(set.contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_manual_lists_every_name() {
+        let manual = include_str!("../../docs/reference/headers.md");
+        for name in super::USUAL {
+            let of_the_way = name.starts_with("X-Forwarded-");
+            assert!(of_the_way || manual.contains(&format!("`{name}`")), "docs/reference/headers.md lacks {name}");
+        }
+    }
+
+    #[test]
     fn other_headers_pass() {
         let set = StripSet::new(["X-Scope-OrgID"]);
         for name in [
@@ -238,7 +378,12 @@ mod tests {
             "x",
             "-",
             "",
-            "remote-users",
+            "x-amzn-trace-id",
+            "x-auth-token",
+            "x-user-agent",
+            "client",
+            "cf-ray",
+            "x-ms-version",
         ] {
             assert!(!set.contains(name), "{name}");
         }

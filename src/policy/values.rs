@@ -1,6 +1,7 @@
 //! The small values of options: each a word, a number or a short map.
 
 use crate::target::Target;
+use crate::target::oddity::{Oddities, Oddity};
 use crate::yaml::{Entry, Findings, Keys, Node, Spanned};
 
 /// The status of a foreign organization.
@@ -18,6 +19,7 @@ pub(super) struct RawRewrite {
     pub(super) strip: Option<Spanned<Box<str>>>,
     pub(super) add: Option<Box<str>>,
     pub(super) allows_unmatched: bool,
+    pub(super) maps_answers: bool,
 }
 
 /// Whether `/x` and `/x/` are one path.
@@ -50,18 +52,57 @@ pub(super) fn trailing_slash(node: &Node, findings: &mut Findings) -> Option<Tra
     node.expect_one_of("`trailing_slash`", &WORDS, findings)
 }
 
+/// `target:` as written: what of a target is taken or refused that is refused where nothing is said.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RawTarget {
+    taken: Oddities,
+    said: Oddities,
+}
+
+impl RawTarget {
+    /// What is taken: by these words, else by those above.
+    pub(super) fn over(self, above: Self) -> Oddities {
+        let takes =
+            |oddity: &Oddity| if self.said.has(*oddity) { self.taken.has(*oddity) } else { above.taken.has(*oddity) };
+        Oddity::ALL.into_iter().filter(takes).fold(Oddities::NONE, Oddities::with)
+    }
+}
+
+/// Reads `target:`.
+pub(super) fn target(node: &Node, findings: &mut Findings) -> RawTarget {
+    let mut target = RawTarget::default();
+    let help = "write what the service needs: `target: { encoded_slash: allow }`";
+    let Some(map) = node.expect_map_like("`target`", help, findings) else { return target };
+    let words = Oddity::ALL.map(Oddity::word);
+    map.expect_keys("`target`", Keys { known: &words, not_yet: &[] }, findings);
+    for oddity in Oddity::ALL {
+        let Some(node) = map.get(oddity.word()) else { continue };
+        let what = format!("`{}`", oddity.word());
+        if let Some(is_taken) = node.expect_one_of(&what, &[("refuse", false), ("allow", true)], findings) {
+            target.said = target.said.with(oddity);
+            target.taken = if is_taken { target.taken.with(oddity) } else { target.taken };
+        }
+    }
+    target
+}
+
 /// Reads `rewrite:`.
 pub(super) fn rewrite(node: &Node, findings: &mut Findings) -> Option<RawRewrite> {
     let help =
         "write `rewrite: { strip_prefix: /api }` to take it off, `{ add_prefix: /v1 }` to put it before what is left";
     let map = node.expect_map_like("`rewrite`", help, findings)?;
-    map.expect_keys("`rewrite`", Keys { known: &["strip_prefix", "add_prefix", "unmatched"], not_yet: &[] }, findings);
+    map.expect_keys(
+        "`rewrite`",
+        Keys { known: &["strip_prefix", "add_prefix", "unmatched", "answers"], not_yet: &[] },
+        findings,
+    );
     let strip = map.get("strip_prefix").map(|n| prefix(n, "`strip_prefix`", findings));
     let add = map.get("add_prefix").map(|n| prefix(n, "`add_prefix`", findings));
     let unmatched = map
         .get("unmatched")
         .and_then(|n| n.expect_one_of("`unmatched`", &[("refuse", false), ("allow", true)], findings));
-    let is_option = |entry: &Entry| entry.key.text == "unmatched";
+    let answers = map.get("answers").and_then(|n| n.expect_bool("`answers`", findings));
+    let is_option = |entry: &Entry| matches!(entry.key.text.as_str(), "unmatched" | "answers");
     if strip.is_none() && add.is_none() && map.entries.iter().all(is_option) {
         findings
             .error("bad_rewrite", node.span, "`rewrite` says nothing")
@@ -72,6 +113,7 @@ pub(super) fn rewrite(node: &Node, findings: &mut Findings) -> Option<RawRewrite
         strip: strip.flatten(),
         add: add.flatten().map(|a| a.value),
         allows_unmatched: unmatched.unwrap_or(false),
+        maps_answers: answers.unwrap_or(false),
     })
 }
 

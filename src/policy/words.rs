@@ -4,6 +4,7 @@ use super::further::Further;
 use super::inject::InjectValue;
 use super::origin::{By, Item, Source};
 use super::route::{Rewrite, Route, Rule};
+use crate::target::oddity::Oddity;
 use std::fmt::Write;
 
 impl Further {
@@ -120,16 +121,27 @@ impl Route {
         lines.join(", ")
     }
 
+    /// `encoded_slash, semicolon`: what it takes of targets that is refused elsewhere.
+    #[must_use]
+    pub fn target_words(&self) -> String {
+        self.target.iter().map(Oddity::word).collect::<Vec<_>>().join(", ")
+    }
+
     /// `strip 1 segment, add /api`; empty where the target stays as it is.
     #[must_use]
     pub fn rewrite_words(&self) -> String {
-        let Some(Rewrite { strip, add, allows_unmatched }) = &self.rewrite else { return String::new() };
+        let Some(Rewrite { strip, stripped: _, add, allows_unmatched, maps_answers }) = &self.rewrite else {
+            return String::new();
+        };
         let mut text = format!("strip {strip} segment{}", if *strip == 1 { "" } else { "s" });
         if !add.is_empty() {
             let _ = write!(text, ", add {add}");
         }
         if *allows_unmatched {
             text.push_str(", unmatched: allow");
+        }
+        if *maps_answers {
+            text.push_str(", answers: true");
         }
         text
     }

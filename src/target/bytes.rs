@@ -1,7 +1,7 @@
 //! Which raw bytes may stand in a request target, by table: one look-up a byte.
 //!
-//! The path follows RFC 3986, 3.3 without `;`. The query is wider, since browsers send `[`, `|` and their like as they are;
-//! what stays out of it is what no HTTP library of ours could carry on (`"`, `<`, `>`) and what ends or splits a line.
+//! The path follows RFC 3986, 3.3, and besides has `[`, `]`, `|` and `^`, which the URL standard leaves as they are and no two readers see
+//! differently. The query is wider, since browsers send nearly everything in it as it is; what stays out of it is what no HTTP library of ours could carry on (`"`, `<`, `>`) and what ends or splits a line.
 
 /// A path byte without meaning of its own.
 pub(super) const PLAIN: u8 = 0b0000;
@@ -13,15 +13,19 @@ pub(super) const DOT: u8 = 0b0010;
 pub(super) const PERCENT: u8 = 0b0100;
 /// Never in a path.
 pub(super) const BAD: u8 = 0b1000;
+/// `;`.
+pub(super) const SEMICOLON: u8 = 0b1_0000;
 
 const fn path_class(b: u8) -> u8 {
     match b {
         b'/' => SLASH,
         b'.' => DOT,
         b'%' => PERCENT,
+        b';' => SEMICOLON,
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' => PLAIN,
         // sub-delims without `;`, then `:` and `@`
         b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@' => PLAIN,
+        b'[' | b']' | b'|' | b'^' => PLAIN,
         _ => BAD,
     }
 }

@@ -12,7 +12,11 @@ pub enum TargetError {
     EmptySegment,
     /// A segment of dots alone, or of dots and blanks, in any spelling.
     DotSegment,
-    /// A slash or backslash that is not a raw `/`: encoded, or a character that normalization turns into one.
+    /// `%2F`: a separator for those who decode first.
+    EncodedSlash,
+    /// `%5C`: the same where backslashes separate.
+    EncodedBackslash,
+    /// A character that normalization turns into a slash or a backslash.
     DisguisedSlash,
     /// A backslash as it is.
     Backslash,
@@ -44,7 +48,9 @@ impl TargetError {
             Self::NotOrigin => "the target does not begin with a slash",
             Self::EmptySegment => "the path has an empty segment",
             Self::DotSegment => "the path has a segment of dots",
-            Self::DisguisedSlash => "the path has a disguised slash",
+            Self::EncodedSlash => "the path has an encoded slash",
+            Self::EncodedBackslash => "the path has an encoded backslash",
+            Self::DisguisedSlash => "the path has a character that some read as a slash",
             Self::Backslash => "the path has a backslash",
             Self::Semicolon => "the path has a semicolon",
             Self::Control => "the target has a control character",

@@ -59,6 +59,17 @@ pub(crate) fn check(raw: &[u8]) -> Result<(), HostError> {
     parse(std::str::from_utf8(raw).map_err(|_| HostError::Character)?).map(|_| ())
 }
 
+/// Whether two values name one host and port; `port` is what stands for none.
+pub(crate) fn are_same(one: &[u8], other: &[u8], port: &str) -> bool {
+    let read = |raw: &[u8]| {
+        let raw = std::str::from_utf8(raw).ok()?;
+        let behind = raw.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or("", |(_, port)| port);
+        let number = behind.trim_start_matches('0');
+        Some((canonical_host(raw).ok()?.into_owned(), if number == port { String::new() } else { number.to_owned() }))
+    };
+    one.eq_ignore_ascii_case(other) || read(one).is_some_and(|one| Some(one) == read(other))
+}
+
 enum Host<'a> {
     /// Valid, without port and trailing dot, in the case of the sender.
     Name(&'a str),
@@ -109,8 +120,11 @@ fn parse_name(raw: &str) -> Result<Host<'_>, HostError> {
     if labels_are_good && (1..=63).contains(&label) { Ok(Host::Name(name)) } else { Err(HostError::Label) }
 }
 
-/// A port is one to five digits; a bare colon names none and is refused with the rest.
+/// A port is one to five digits, or none behind its colon (RFC 3986, 3.2.3).
 fn check_port(port: &str) -> Result<(), HostError> {
+    if port.is_empty() {
+        return Ok(());
+    }
     let digits = (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
     if digits && port.parse::<u16>().is_ok() { Ok(()) } else { Err(HostError::Port) }
 }
@@ -128,7 +142,8 @@ mod tests {
         {
             assert_eq!(canonical_host(raw).as_deref(), Ok("api.example.com"), "{raw}");
         }
-        for raw in ["[::1]", "[::1]:443", "[0:0:0:0:0:0:0:1]", "[::0001]"] {
+        assert_eq!(canonical_host("api.example.com:").as_deref(), Ok("api.example.com"));
+        for raw in ["[::1]", "[::1]:", "[::1]:443", "[0:0:0:0:0:0:0:1]", "[::0001]"] {
             assert_eq!(canonical_host(raw).as_deref(), Ok("[::1]"), "{raw}");
         }
         assert_eq!(canonical_host("[2001:DB8::A]").as_deref(), Ok("[2001:db8::a]"));
@@ -166,7 +181,6 @@ mod tests {
             ("a/b", Character),
             ("a,b", Character),
             ("a#", Character),
-            ("host:", Port),
             ("host:80a", Port),
             ("host:+80", Port),
             ("host:65536", Port),
@@ -176,7 +190,8 @@ mod tests {
             ("[::1", Ipv6),
             ("[]", Ipv6),
             ("[::1]a", Ipv6),
-            ("[::1]:", Port),
+            (":", Empty),
+            ("host::", Port),
             ("[::1%25eth0]", Ipv6),
             ("[v1.a]", Ipv6),
             ("[1.2.3.4]", Ipv6),
@@ -185,6 +200,23 @@ mod tests {
             assert_eq!(check(raw.as_bytes()), Err(error), "{raw:?}");
         }
         assert_eq!(check(b"a\xff"), Err(Character));
+    }
+
+    #[test]
+    fn a_host_is_the_same_with_and_without_the_usual_port() {
+        for (one, other, is) in [
+            ("a", "A", true),
+            ("a:443", "a", true),
+            ("a:", "a.", true),
+            ("a:80", "a", false),
+            ("a:8443", "a:08443", true),
+            ("[::1]", "[0::1]:443", true),
+            ("[::1]:1", "[::1]", false),
+            ("a", "b", false),
+            ("a@b", "b", false),
+        ] {
+            assert_eq!(super::are_same(one.as_bytes(), other.as_bytes(), "443"), is, "{one} {other}");
+        }
     }
 
     #[test]

@@ -3,11 +3,15 @@
 //! Two readers of one path are how gateways are passed: one resolves `..`, merges `//`, decodes twice or cuts at `;`, the
 //! other does not. So [`Target::parse`] rewrites nothing. It refuses every target that a lenient reader might see in another
 //! way, and keeps the bytes of all others. Patterns are matched against [`Target::decoded`], percent-decoded exactly once.
+//! A route may take some of what is refused ([`oddity`]): [`Target::read`] names it, and whoever reads must ask the route.
 //! Beside it: [`query::single`] reads the one parameter that a decision rests on, and [`host`] the name of the host.
 
 pub(crate) mod bytes;
 mod error;
+pub mod field;
+pub mod hop;
 pub mod host;
+pub mod oddity;
 pub mod query;
 mod text;
 
@@ -16,8 +20,13 @@ mod tests;
 
 pub use error::TargetError;
 
+use oddity::{Oddities, Oddity};
 use std::borrow::Cow;
 use std::fmt;
+
+/// Stands for an encoded slash in [`Target::decoded`], where each `/` was a raw one. No path has it otherwise, since control
+/// characters are refused.
+const ENCODED_SLASH: char = '\0';
 
 /// A request target in origin form (RFC 9112, 3.2.1) that has one meaning only.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,6 +35,7 @@ pub struct Target<'a> {
     path: &'a str,
     query: Option<&'a str>,
     decoded: Cow<'a, str>,
+    oddities: Oddities,
 }
 
 impl<'a> Target<'a> {
@@ -34,6 +44,16 @@ impl<'a> Target<'a> {
     /// # Errors
     /// The target could be read in two ways: see [`TargetError`].
     pub fn parse(raw: &'a str) -> Result<Self, TargetError> {
+        let target = Self::read(raw)?;
+        target.oddities.are_among(Oddities::NONE)?;
+        Ok(target)
+    }
+
+    /// The same, but for what a route may take: that is named by [`Target::oddities`], and the route must be asked.
+    ///
+    /// # Errors
+    /// No route takes it: see [`TargetError`].
+    pub fn read(raw: &'a str) -> Result<Self, TargetError> {
         let (path, query) = match memchr::memchr(b'?', raw.as_bytes()).and_then(|at| raw.split_at_checked(at)) {
             Some((path, rest)) => (path, rest.strip_prefix('?')),
             None => (raw, None),
@@ -41,15 +61,25 @@ impl<'a> Target<'a> {
         if !path.starts_with('/') {
             return Err(TargetError::NotOrigin);
         }
-        let seen = path_classes(path)?;
+        let (seen, mut oddities) = path_classes(path)?;
         if let Some(query) = query {
             check_query(query)?;
         }
-        let decoded = if seen & bytes::PERCENT == 0 { Cow::Borrowed(path) } else { Cow::Owned(text::decode(path)?) };
+        let decoded = if seen & bytes::PERCENT == 0 {
+            Cow::Borrowed(path)
+        } else {
+            Cow::Owned(text::decode(path, &mut oddities)?)
+        };
         if seen & (bytes::DOT | bytes::PERCENT) != 0 {
-            decoded.split('/').try_for_each(text::check_segment)?;
+            text::check_segments(&decoded)?;
         }
-        Ok(Self { raw, path, query, decoded })
+        Ok(Self { raw, path, query, decoded, oddities })
+    }
+
+    /// What of it is refused unless the route takes it.
+    #[must_use]
+    pub const fn oddities(&self) -> Oddities {
+        self.oddities
     }
 
     /// The whole target as it came, to be forwarded.
@@ -64,7 +94,8 @@ impl<'a> Target<'a> {
         self.path
     }
 
-    /// The path percent-decoded once, to be matched. It begins with `/`, and each `/` in it was a raw one.
+    /// The path percent-decoded once, to be matched. It begins with `/`, and each `/` in it was a raw one; an encoded slash is a
+    /// NUL in it, which [`plain`] and [`shown`] know.
     #[must_use]
     pub fn decoded(&self) -> &str {
         &self.decoded
@@ -82,6 +113,18 @@ impl<'a> Target<'a> {
     }
 }
 
+/// A piece of [`Target::decoded`] as the service reads it: an encoded slash is text of its segment.
+#[must_use]
+pub fn plain(piece: &str) -> Cow<'_, str> {
+    if piece.contains(ENCODED_SLASH) { Cow::Owned(piece.replace(ENCODED_SLASH, "/")) } else { Cow::Borrowed(piece) }
+}
+
+/// A whole decoded path for people and conditions: an encoded slash stays encoded, so that it is not taken for another one.
+#[must_use]
+pub fn shown(path: &str) -> Cow<'_, str> {
+    if path.contains(ENCODED_SLASH) { Cow::Owned(path.replace(ENCODED_SLASH, "%2F")) } else { Cow::Borrowed(path) }
+}
+
 /// Shows the path alone: a query may carry a credential.
 impl fmt::Debug for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,7 +133,7 @@ impl fmt::Debug for Target<'_> {
 }
 
 /// Looks at each byte of the path once: which classes occur, or why one of them may not.
-fn path_classes(path: &str) -> Result<u8, TargetError> {
+fn path_classes(path: &str) -> Result<(u8, Oddities), TargetError> {
     let mut seen = bytes::PLAIN;
     let mut previous = bytes::PLAIN;
     let mut doubled = false;
@@ -104,7 +147,14 @@ fn path_classes(path: &str) -> Result<u8, TargetError> {
         let bad = path.bytes().find(|&b| bytes::path(b) == bytes::BAD).unwrap_or_default();
         return Err(refusal_of(bad));
     }
-    if doubled { Err(TargetError::EmptySegment) } else { Ok(seen) }
+    let mut oddities = Oddities::NONE;
+    if doubled {
+        oddities = oddities.with(Oddity::DoubleSlash);
+    }
+    if seen & bytes::SEMICOLON != 0 {
+        oddities = oddities.with(Oddity::Semicolon);
+    }
+    Ok((seen, oddities))
 }
 
 /// Only what could split or end the target is refused in a query; everything else goes on as it came.
@@ -121,7 +171,6 @@ const fn refusal_of(b: u8) -> TargetError {
         b' ' => TargetError::Blank,
         b'#' => TargetError::Fragment,
         b'\\' => TargetError::Backslash,
-        b';' => TargetError::Semicolon,
         _ if b.is_ascii_control() => TargetError::Control,
         _ if !b.is_ascii() => TargetError::NotAscii,
         _ => TargetError::NotAllowed,
@@ -135,6 +184,11 @@ pub(crate) fn check_carriable(target: &[u8]) -> Result<(), TargetError> {
     if target.first() != Some(&b'/') {
         return Err(TargetError::NotOrigin);
     }
+    check_carriable_rest(target)
+}
+
+/// The same of what follows an authority: a path that may be empty, and a query.
+pub(crate) fn check_carriable_rest(target: &[u8]) -> Result<(), TargetError> {
     let (path, query) = target.split_at(memchr::memchr(b'?', target).unwrap_or(target.len()));
     if bytes::every(path, bytes::is_carriable) && bytes::every(query, bytes::is_query) {
         return Ok(());

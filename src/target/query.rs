@@ -11,19 +11,29 @@ use thiserror::Error;
 
 /// Why a parameter cannot be judged. The answer is 400 `ambiguous`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[error("{}", self.reason())]
 pub enum Ambiguous {
     /// The parameter is there more than once.
-    #[error("the parameter is repeated")]
     Repeated,
     /// A parameter is there whose name differs only in case, punctuation, brackets or a further encoding.
-    #[error("the parameter has another spelling of its name")]
     Spelling,
     /// `;` or an encoded `&` would make it another parameter or another value for some readers.
-    #[error("the parameter stands among separators that are read in two ways")]
     Separator,
     /// A malformed escape, invalid UTF-8 or a control character in it.
-    #[error("the parameter is malformed")]
     Malformed,
+}
+
+impl Ambiguous {
+    /// The text of the refusal, for an answer or a log.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Repeated => "a query parameter that decides is repeated",
+            Self::Spelling => "a query parameter that decides has another spelling of its name",
+            Self::Separator => "a query parameter that decides stands among separators that are read in two ways",
+            Self::Malformed => "a query parameter that decides is malformed",
+        }
+    }
 }
 
 /// The value of the parameter `name`, decoded once as a form (`+` is a blank); `None` when it is absent.

@@ -3,11 +3,13 @@
 //! The checks are about what *another* reader could make of the text: one that decodes again, one that normalizes Unicode
 //! (NFKC turns `U+FF0F` into a slash and `U+2024` into a dot), one that drops invisible characters or trims blanks.
 
-use super::TargetError;
 use super::bytes::hex;
+use super::oddity::{Oddities, Oddity};
+use super::{ENCODED_SLASH, TargetError};
 
-/// Percent-decodes `path` once and refuses what the decoded text must not hold, dot segments excepted.
-pub(super) fn decode(path: &str) -> Result<String, TargetError> {
+/// Percent-decodes `path` once and refuses what the decoded text must not hold, dot segments excepted. What a route may take is
+/// noted; an encoded slash becomes [`ENCODED_SLASH`].
+pub(super) fn decode(path: &str, oddities: &mut Oddities) -> Result<String, TargetError> {
     let mut out = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
     let mut plain_percent = false;
@@ -15,10 +17,14 @@ pub(super) fn decode(path: &str) -> Result<String, TargetError> {
         let (before, escape) = rest.split_at(at);
         let [_, high, low, after @ ..] = escape else { return Err(TargetError::BadEscape) };
         let (Some(high), Some(low)) = (hex(*high), hex(*low)) else { return Err(TargetError::BadEscape) };
-        let byte = high << 4 | low;
+        let mut byte = high << 4 | low;
         match byte {
-            b'/' | b'\\' => return Err(TargetError::DisguisedSlash),
-            b';' => return Err(TargetError::Semicolon),
+            b'/' => {
+                *oddities = oddities.with(Oddity::EncodedSlash);
+                byte = ENCODED_SLASH as u8;
+            }
+            b'\\' => *oddities = oddities.with(Oddity::EncodedBackslash),
+            b';' => *oddities = oddities.with(Oddity::Semicolon),
             b'%' => plain_percent = true,
             _ if byte.is_ascii_control() => return Err(TargetError::Control),
             _ => {}
@@ -28,14 +34,61 @@ pub(super) fn decode(path: &str) -> Result<String, TargetError> {
         rest = after;
     }
     out.extend_from_slice(rest);
-    if plain_percent && holds_escape(&out) {
-        return Err(TargetError::DoubleEncoding);
-    }
     let text = String::from_utf8(out).map_err(|_| TargetError::NotUtf8)?;
     if !text.is_ascii() {
         check_unicode(&text)?;
     }
+    if plain_percent && holds_escape(text.as_bytes()) {
+        *oddities = oddities.with(Oddity::DoubleEncoding);
+        check_deeper(&text).map_err(|_| TargetError::DoubleEncoding)?;
+    }
     Ok(text)
+}
+
+/// How often a reader may decode once more before we stop following it.
+const DECODINGS: usize = 4;
+
+/// Whoever decodes again must find neither dots nor control characters.
+fn check_deeper(text: &str) -> Result<(), TargetError> {
+    // The spelling of some servers alone.
+    if text.as_bytes().windows(2).any(|pair| pair.eq_ignore_ascii_case(b"%u")) {
+        return Err(TargetError::DoubleEncoding);
+    }
+    let mut text = text.to_owned();
+    for _ in 0..DECODINGS {
+        let deeper = unescape(text.as_bytes());
+        if deeper.iter().any(|b| b.is_ascii_control() && char::from(*b) != ENCODED_SLASH) {
+            return Err(TargetError::Control);
+        }
+        let deeper = String::from_utf8(deeper).map_err(|_| TargetError::NotUtf8)?;
+        check_segments(&deeper)?;
+        if deeper == text {
+            return Ok(());
+        }
+        text = deeper;
+    }
+    Err(TargetError::DoubleEncoding)
+}
+
+/// Decodes what is an escape, and leaves the rest; a NUL becomes a control character that is not taken for an encoded slash.
+fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [b, after @ ..] = rest {
+        rest = after;
+        let escaped = match (b, after) {
+            (b'%', [high, low, after @ ..]) => hex(*high).zip(hex(*low)).map(|(high, low)| (high << 4 | low, after)),
+            _ => None,
+        };
+        match escaped {
+            Some((byte, after)) => {
+                out.push(if byte == 0 { 0x7f } else { byte });
+                rest = after;
+            }
+            None => out.push(*b),
+        }
+    }
+    out
 }
 
 /// Whether decoded text reads as encoded once more: `%` and two hexadecimal digits, or the `%uXXXX` of some servers.
@@ -67,14 +120,19 @@ fn check_unicode(text: &str) -> Result<(), TargetError> {
     })
 }
 
+/// Refuses a decoded path with a segment of dots, also between slashes and backslashes that are text of a segment.
+pub(super) fn check_segments(path: &str) -> Result<(), TargetError> {
+    path.split(['/', '\\', ENCODED_SLASH]).try_for_each(check_segment)
+}
+
 /// Refuses a decoded segment that some reader takes for `.`, `..` or nothing: dots or invisible characters alone, or with blanks.
 ///
-/// A decoded `?` or `#` ends what such a reader would look at.
-pub(super) fn check_segment(segment: &str) -> Result<(), TargetError> {
+/// A decoded `?`, `#` or `;` ends what such a reader would look at (`..;x` is `..` for some).
+fn check_segment(segment: &str) -> Result<(), TargetError> {
     let (mut dots, mut invisible) = (false, false);
     for c in segment.chars() {
         match c {
-            '?' | '#' => break,
+            '?' | '#' | ';' => break,
             // The leaders U+2024 to U+2026, their vertical and small forms, the full-width stop, and the stops of IDNA.
             '.'
             | '\u{2024}'..='\u{2026}'

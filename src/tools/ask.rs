@@ -6,10 +6,11 @@
 use crate::claims::Claims;
 use crate::decision::{self, Caller, CredentialNeed, Denial, OrgKey, Permit, Reason, RequestView, find};
 use crate::facts::{Organization, Snapshot};
-use crate::identity::{self, Credential, Places, Presented};
+use crate::identity::{self, Credential, Places, Presented, credential};
 use crate::policy::{HostPattern, Policy, Schemes, Segment};
 use crate::target::Target;
-use crate::target::host::canonical_host;
+use crate::target::field::FieldError;
+use crate::target::host::{HostError, canonical_host};
 use http::{HeaderMap, Method, header};
 use std::borrow::Cow;
 use std::fmt;
@@ -54,18 +55,17 @@ impl Request {
     pub fn read(&self, policy: &Policy) -> Result<Readable<'_>, Denial> {
         // A lenient upstream could take `get` for GET, which was not judged.
         if self.method.as_str().bytes().any(|b| b.is_ascii_lowercase()) {
-            return Err(Denial::new(Reason::BadFraming).with_hint("the method is written in lower case"));
+            return Err(Denial::new(Reason::BadFraming).with_fault("the method is written in lower case"));
         }
-        let target = Target::parse(&self.target);
-        let target = target.map_err(|error| Denial::new(Reason::BadTarget).with_hint(error.reason()))?;
+        let target = Target::read(&self.target)?;
         let mut hosts = self.headers.get_all(header::HOST).iter();
         let host = match (hosts.next(), hosts.next()) {
             (None, _) => Cow::Owned(default_host(policy, target.decoded())),
             (Some(host), None) => {
-                let host = host.to_str().map_err(|_| Denial::new(Reason::BadTarget))?;
-                canonical_host(host).map_err(|error| Denial::new(Reason::BadTarget).with_hint(error.reason()))?
+                let host = host.to_str().map_err(|_| HostError::Character)?;
+                canonical_host(host)?
             }
-            (Some(_), Some(_)) => return Err(Denial::new(Reason::BadTarget).with_hint("there are two hosts")),
+            (Some(_), Some(_)) => return Err(Denial::new(Reason::BadTarget).with_fault("the Host header is repeated")),
         };
         Ok(Readable { request: self, target, host })
     }
@@ -143,7 +143,8 @@ impl<'r> Readable<'r> {
         }
         match self.credential(schemes) {
             Credential::None => Ok(given),
-            Credential::Ambiguous => Err(Denial::new(Reason::Ambiguous)),
+            Credential::Ambiguous => Err(Denial::new(Reason::Ambiguous).with_fault(credential::SEVERAL)),
+            Credential::NotAscii => Err(FieldError::NotAscii.into()),
             Credential::Refused(_) | Credential::Presented(..) => Err(Denial::new(Reason::CredentialsInvalid)),
         }
     }

@@ -4,6 +4,7 @@ use super::ask::Request;
 use crate::decision::{CredentialNeed, Denial, OrgKey, Permit, Reading, Says, Stage, Told, Trace, trace};
 use crate::facts::{Organization, Snapshot};
 use crate::policy::{Access, HostPattern, InjectValue, Kind, Policy, Route, Segment};
+use crate::target::shown;
 use serde_json::{Value as Json, json};
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -71,7 +72,7 @@ impl<'p> Explanation<'p> {
             Ok(readable) => readable,
             Err(denial) => {
                 let step = Step::new("target", Mark::No, format!("`{}` is refused", request.target));
-                let steps = vec![step.note(denial.hint.unwrap_or("the target or host is not canonical"))];
+                let steps = vec![step.note(denial.fault.unwrap_or("the target or host is not canonical"))];
                 return Self::refused(steps, denial);
             }
         };
@@ -172,7 +173,7 @@ impl<'p> Explanation<'p> {
         let verdict = paint(if self.verdict.is_ok() { "1;32" } else { "1;31" }, &words);
         let _ = writeln!(out, "=> verdict       {verdict}");
         if let Err(denial) = &self.verdict {
-            let _ = writeln!(out, "{:17}the caller reads: {}", "", denial.told_as().detail());
+            let _ = writeln!(out, "{:17}the caller reads: {}", "", denial.detail());
         }
         out
     }
@@ -192,7 +193,7 @@ impl<'p> Explanation<'p> {
             Ok(_) => json!({ "allow": true, "status": null, "code": null }),
             Err(denial) => json!({
                 "allow": false, "status": denial.status.as_u16(), "code": denial.reason.code(),
-                "title": denial.told_as().title(), "detail": denial.told_as().detail(),
+                "title": denial.told_as().title(), "detail": denial.detail(),
             }),
         };
         let permit = self.verdict.as_ref().ok();
@@ -240,7 +241,7 @@ fn target(view: &crate::decision::RequestView<'_>) -> Step {
     if view.target.decoded() == view.target.path() {
         step
     } else {
-        step.note(format!("read as {}", view.target.decoded()))
+        step.note(format!("read as {}", shown(view.target.decoded())))
     }
 }
 
@@ -340,7 +341,7 @@ fn rule(policy: &Policy, view: &crate::decision::RequestView<'_>, trace: &Trace<
         let by = trace.decided.filter(|decided| decided.index != route.index).map(place);
         let by = by.map_or_else(String::new, |by| format!(" by {by}"));
         let raw = trace.rewritten.as_ref().map_or("", |(raw, _)| raw);
-        let why = denial.hint.unwrap_or(denial.reason.code());
+        let why = denial.fault.or(denial.hint).unwrap_or(denial.reason.code());
         return step.note(format!("rewritten to {raw}, which is refused{by}: {why}"));
     }
     if !rule.origin.is_empty() {
@@ -424,7 +425,9 @@ fn told(reading: &Reading<'_>, who: &str) -> String {
     match &reading.says {
         Says::Shared => format!("{source}: null, the object is shared"),
         Says::Nothing => format!("{source}: absent"),
-        Says::Unreadable(reason) => format!("{source}: {}", reason.code()),
+        Says::Unreadable(denial) => {
+            format!("{source}: {}", denial.fault.unwrap_or(denial.reason.code()))
+        }
         Says::Only(Some((organization, level))) => {
             format!("{source}: {}, where {who} is {}", organization.slug.as_str(), level.as_str())
         }

@@ -7,6 +7,7 @@ use super::suite::{CASE_KEYS, FILE_KEYS};
 use super::world::{GIVEN_KEYS, LEVELS, ORGANIZATION_KEYS, USER_WORDS};
 use crate::decision::Reason;
 use crate::policy::{Access, INJECT_WORDS, METHODS, ROUTE_KEYS, RULE_KEYS, Scheme};
+use crate::target::oddity::Oddity;
 use serde_json::{Map, Value as Json, json};
 
 #[cfg(test)]
@@ -313,11 +314,23 @@ fn option(key: &str) -> (&'static str, Json) {
                 "properties": {
                     "strip_prefix": { "description": "Taken off the front; literals of the pattern.", "type": "string", "pattern": "^/" },
                     "add_prefix": { "description": "Put before what is left.", "type": "string", "pattern": "^/" },
+                    "answers": {
+                        "description": "Whether `Location` and the paths of cookies are changed back in answers. [false]",
+                        "type": "boolean",
+                    },
                     "unmatched": {
                         "description": "What becomes of a target that no route of the upstream matches once it is rewritten. [refuse]",
                         "enum": ["refuse", "allow"],
                     },
                 },
+            }),
+        ),
+        "target" => (
+            "What of a target is taken, as text of its segment, that is refused elsewhere.",
+            json!({
+                "type": "object", "additionalProperties": false, "minProperties": 1,
+                "properties": Oddity::ALL.map(|oddity| (oddity.word(), json!({ "enum": ["refuse", "allow"] }))).into_iter()
+                    .map(|(word, schema)| (word.to_owned(), schema)).collect::<serde_json::Map<_, _>>(),
             }),
         ),
         "shared" => (

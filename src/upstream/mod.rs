@@ -12,7 +12,6 @@ pub mod dial;
 pub mod fault;
 pub mod h1;
 pub mod h2;
-pub mod hop;
 pub mod pool;
 pub mod stream;
 pub mod tls;

@@ -56,6 +56,11 @@ pub(super) const TOP: &[Key] = &[
         "Networks whose X-Forwarded-*, X-Request-Id and traceparent are believed; never the whole world. [none]",
         Texts,
     ),
+    Key(
+        "keep_headers",
+        "Identity headers that `trusted_proxies` may set: they go on as they came. Of anybody else they are removed.",
+        Texts,
+    ),
     Key("cache", "Facts in memory.", Map(CACHE, 0)),
     Key("log", "Operational lines and access lines.", Map(LOG, 0)),
     Key("workers", "Data-plane threads. [one for each processor]", Count(1, 1024)),

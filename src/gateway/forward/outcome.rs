@@ -19,7 +19,7 @@ pub(super) fn answered(
     headers: &mut HeaderMap,
     reused: bool,
 ) {
-    let Onward { pool, to, depends_on_credential, .. } = way;
+    let Onward { pool, to, depends_on_credential, back, .. } = way;
     let counts = pool.counts();
     if reused {
         counts.reused.set(counts.reused.get() + 1);
@@ -37,6 +37,9 @@ pub(super) fn answered(
     }
     without_our_cookies(exchange, headers);
     exchange.answer(status, Outcome::Allowed);
+    if let Some(back) = back {
+        back.apply(headers);
+    }
     if *depends_on_credential {
         vary_on_authorization(headers);
     }

@@ -1,4 +1,5 @@
-use super::{Stripped, answer_passes, vary_on_authorization};
+use super::{Passing, Stripped, answer_passes, vary_on_authorization};
+use crate::policy::{Policy, load};
 use crate::upstream::h1::Head;
 use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -13,9 +14,20 @@ fn map(headers: &[(&str, &str)]) -> HeaderMap {
     })
 }
 
+/// A policy that injects this header.
+fn policy(name: &str) -> Policy {
+    let text =
+        format!("version: 1\nroutes: {{ /x: {{ level: authenticated, inject: {{ {name}: {{ literal: a }} }} }} }}\n");
+    load(&[("routes.yaml", text)], None).unwrap_or_else(|findings| panic!("{}", findings.to_lines()))
+}
+
 fn left(headers: &[(&str, &str)]) -> Vec<String> {
+    of(headers, &Passing { policy: &policy("X-Told"), kept: &[], authorization: false })
+}
+
+fn of(headers: &[(&str, &str)], passing: &Passing<'_>) -> Vec<String> {
     let (head, host) = (Head::new(Vec::new(), &Method::GET, "/"), HeaderValue::from_static("told"));
-    let stripped = Stripped::write(head, &map(headers), Some(&host), |name| name.contains("postern"), false);
+    let stripped = Stripped::write(head, &map(headers), Some(&host), passing);
     let text = std::str::from_utf8(stripped.as_bytes()).unwrap();
     let lines = text.strip_prefix("GET / HTTP/1.1\r\nhost: told\r\n").unwrap().lines();
     let mut names: Vec<String> = lines.map(|line| line.split_once(": ").unwrap().0.to_owned()).collect();
@@ -64,10 +76,34 @@ fn nobody_speaks_for_the_gate_in_any_spelling() {
         "tracestate",
         "x-postern-user",
         "authorization",
+        "author_ization",
+        "authorization_",
+        "-authorization",
+        "proxy_authorization",
+        "keep_alive",
+        "x_told",
     ] {
         assert!(left(&[(name, "1")]).is_empty(), "{name}");
     }
     assert_eq!(left(&[("x-forward", "1"), ("from", "a"), ("x", "1")]), ["from", "x", "x-forward"]);
+}
+
+#[test]
+fn a_credential_passes_where_the_route_says_so_and_in_its_one_spelling() {
+    let passing = Passing { policy: &policy("X-Other"), kept: &[], authorization: true };
+    assert_eq!(of(&[("authorization", "Bearer x"), ("author_ization", "Bearer y")], &passing), ["authorization"]);
+    // A policy that injects it has the last word.
+    let injected = Passing { policy: &policy("Authorization"), kept: &[], authorization: true };
+    assert!(of(&[("authorization", "Bearer x")], &injected).is_empty());
+}
+
+#[test]
+fn what_is_kept_of_a_trusted_proxy_passes_in_its_one_spelling() {
+    let kept = ["x-ssl-client-verify", "x-forwarded-client-cert", "x-told"].map(HeaderName::from_static);
+    let passing = Passing { policy: &policy("X-Told"), kept: &kept, authorization: false };
+    let sent = ["x-ssl-client-verify", "x_ssl_client_verify", "x-forwarded-client-cert", "x-ssl-client-dn", "x-told"];
+    let left = of(&sent.map(|name| (name, "1")), &passing);
+    assert_eq!(left, ["x-forwarded-client-cert", "x-ssl-client-verify"], "what a policy injects is never kept");
 }
 
 #[test]

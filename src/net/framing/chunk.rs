@@ -137,12 +137,14 @@ fn token(rest: &[u8]) -> Result<&[u8], Violation> {
 
 /// What follows a quoted string, given from behind its first quote.
 fn quoted_end(mut rest: &[u8]) -> Result<&[u8], Violation> {
+    // Nobody needs more than ASCII here.
+    let is_text = |b: u8| b.is_ascii() && field::is_value(&[b]);
     loop {
         rest = match rest {
             [b'"', after @ ..] => return Ok(after),
-            [b'\\', escaped, after @ ..] if field::is_value(&[*escaped]) => after,
+            [b'\\', escaped, after @ ..] if is_text(*escaped) => after,
             [b'\\', ..] | [] => return Err(Violation::ChunkExtension),
-            [b, after @ ..] if field::is_value(&[*b]) => after,
+            [b, after @ ..] if is_text(*b) => after,
             _ => return Err(Violation::ChunkExtension),
         };
     }

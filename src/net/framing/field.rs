@@ -54,9 +54,10 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && token_len(bytes) == bytes.len()
 }
 
-/// Whether `bytes` may stand in a value: visible ASCII, blanks and tabs.
+/// Whether `bytes` may stand in a value: visible ASCII, blanks and tabs, and bytes of 0x80 or more, which are opaque
+/// (RFC 9110, 5.5): browsers send cookies with them.
 pub(super) fn is_value(bytes: &[u8]) -> bool {
-    every(bytes, |b| (b' '..=b'~').contains(&b) | (b == b'\t'))
+    every(bytes, |b| ((b >= b' ') & (b != 0x7f)) | (b == b'\t'))
 }
 
 /// A field line in its parts.

@@ -130,7 +130,8 @@ impl Head {
     }
 
     fn end(&self) -> Result<(Body, bool), Violation> {
-        if !self.host {
+        // HTTP/1.0 did not have it (RFC 9112, 3.2): old health checkers send none.
+        if !self.host && self.http11 {
             return Err(Violation::HostMissing);
         }
         let body = match (self.chunked, self.length) {
@@ -186,11 +187,33 @@ fn request_line(line: &[u8]) -> Result<bool, Violation> {
         [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => return Err(Violation::Version),
         _ => return Err(Violation::RequestLine),
     };
+    if target.first() != Some(&b'/')
+        && let Some(rest) = absolute_form(target)?
+    {
+        if rest.is_empty() && method == b"OPTIONS" {
+            return Err(Violation::OptionsAsterisk);
+        }
+        return target::check_carriable_rest(rest).map(|()| http11).map_err(Violation::Target);
+    }
     target::check_carriable(target).map(|()| http11).map_err(|error| match (error, target) {
         (TargetError::NotOrigin, b"*") if method == b"OPTIONS" => Violation::OptionsAsterisk,
         (TargetError::NotOrigin, _) if memchr::memmem::find(target, b"://").is_some() => Violation::AbsoluteForm,
         _ => Violation::Target(error),
     })
+}
+
+/// What follows the authority of a target in absolute form (RFC 9112, 3.2.2): every server must take it. Whether the authority is
+/// the `Host` is looked at when both are known ([`super::to_origin_form`]).
+fn absolute_form(target: &[u8]) -> Result<Option<&[u8]>, Violation> {
+    let behind = |scheme: &[u8]| {
+        let (begin, rest) = target.split_at_checked(scheme.len())?;
+        begin.eq_ignore_ascii_case(scheme).then_some(rest)
+    };
+    let Some(rest) = behind(b"http://").or_else(|| behind(b"https://")) else { return Ok(None) };
+    let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at_checked(end).unwrap_or_default();
+    host::check(authority).map_err(Violation::Host)?;
+    Ok(Some(rest))
 }
 
 /// A decimal number (RFC 9110, 8.6) of at most 19 digits, which always fits; no body is longer.

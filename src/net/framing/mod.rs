@@ -5,6 +5,7 @@
 //! unchanged, and the parser then sees the same messages: the same count, targets, bodies and boundaries. Heads are accepted
 //! as a whole, bodies as they come. No input, no clock, no allocation: bytes in, how many of them may pass out.
 
+mod absolute;
 pub(crate) mod chunk;
 mod field;
 mod head;
@@ -12,11 +13,12 @@ mod head;
 mod tests;
 mod violation;
 
+pub use absolute::{host_of, to_origin_form};
 pub use violation::{Class, Violation};
 
 use head::{Body, Head, KnownHost};
 
-/// Whether `bytes` may be a field's value as it stands: visible ASCII, blanks and tabs, none of these at either end.
+/// Whether `bytes` may be a field's value as it stands: no control characters but tabs, and no blanks at either end.
 #[must_use]
 pub fn field_is_value(bytes: &[u8]) -> bool {
     field::is_value(bytes) && field::trim(bytes).len() == bytes.len()

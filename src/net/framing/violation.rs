@@ -22,7 +22,7 @@ pub enum Violation {
     Scheme,
     /// `OPTIONS *`.
     OptionsAsterisk,
-    /// `http://…` as target, which only a forward proxy takes.
+    /// A target in absolute form of another scheme than `http` and `https`.
     AbsoluteForm,
     /// A target that is not in origin form, or has bytes that no target has.
     Target(TargetError),
@@ -42,7 +42,7 @@ pub enum Violation {
     BlankBeforeColon,
     /// A field name that is empty or not a token.
     FieldName,
-    /// A control character, a bare carriage return or a byte of 0x80 or more in a field value.
+    /// A control character or a bare carriage return in a field value.
     FieldValue,
     /// A name that other software reads as `Content-Length`, `Transfer-Encoding` or `Host`, in another spelling.
     DisguisedField,
@@ -50,7 +50,7 @@ pub enum Violation {
     HostMissing,
     /// More than one `Host`.
     HostRepeated,
-    /// A `Host` that differs from `:authority`.
+    /// A `Host` that differs from `:authority`, or from the authority of a target in absolute form.
     HostDiffers,
     /// A `Host` that names no host.
     Host(HostError),
@@ -148,7 +148,7 @@ impl Violation {
             Self::Connect | Self::Tunnel => "CONNECT is not served",
             Self::Scheme => "the scheme is neither http nor https",
             Self::OptionsAsterisk => "OPTIONS * is not served",
-            Self::AbsoluteForm => "the target is in absolute form",
+            Self::AbsoluteForm => "the target is a URL of another scheme",
             Self::Target(error) => error.reason(),
             Self::Http2Preface => "HTTP/2 is not spoken on this connection",
             Self::Version => "the version is neither HTTP/1.1 nor HTTP/1.0",
@@ -158,10 +158,10 @@ impl Violation {
             Self::NoColon => "a header line has no colon",
             Self::BlankBeforeColon => "a blank stands before a header's colon",
             Self::FieldName => "a header name is not a token",
-            Self::FieldValue => "a header value has a control character or a byte outside of ASCII",
+            Self::FieldValue => "a header value has a control character",
             Self::DisguisedField => "a header name disguises a framing header",
             Self::HostMissing => "the Host header is missing",
-            Self::HostDiffers => "the Host header differs from :authority",
+            Self::HostDiffers => "the Host header differs from the authority of the target",
             Self::HostRepeated => "the Host header is repeated",
             Self::Host(error) => error.reason(),
             Self::Length => "the Content-Length is not one number",

@@ -4,11 +4,9 @@
 //! the framing scanner would not is refused here with the same words, so that above this nobody asks which version it was.
 
 use crate::fold::fold_eq;
-use crate::net::framing::{Limits, Violation, field_is_name, field_is_value};
-use crate::target::host;
+use crate::net::framing::{Limits, Violation, field_is_name, field_is_value, host_of};
 use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
-use http::uri::Authority;
 use http::{Method, Request, Uri};
 
 /// Longer than any method of the IANA registry.
@@ -37,7 +35,7 @@ pub fn admit<B>(request: &mut Request<B>, limits: Limits) -> Result<(), Violatio
     if target.as_str() == "*" {
         return Err(Violation::OptionsAsterisk);
     }
-    let host = authority(request.uri().authority(), request.headers())?;
+    let host = host_of(request.uri().scheme(), request.uri().authority(), request.headers())?;
     if let Some(host) = host {
         request.headers_mut().insert(HOST, host);
     }
@@ -79,23 +77,6 @@ fn fields<B>(request: &Request<B>, limits: Limits) -> Result<(), Violation> {
         return Err(Violation::Length);
     }
     if lengths.next().is_some() { Err(Violation::LengthRepeated) } else { Ok(()) }
-}
-
-/// The `Host` to set, where it is not there already. Both may be sent, and must then be the same (RFC 9113, 8.3.1).
-fn authority(authority: Option<&Authority>, headers: &HeaderMap) -> Result<Option<HeaderValue>, Violation> {
-    let mut hosts = headers.get_all(HOST).iter();
-    let host = hosts.next();
-    if hosts.next().is_some() {
-        return Err(Violation::HostRepeated);
-    }
-    let named = authority.map(|authority| authority.as_str().as_bytes()).or(host.map(HeaderValue::as_bytes));
-    let named = named.ok_or(Violation::HostMissing)?;
-    host::check(named).map_err(Violation::Host)?;
-    match host {
-        Some(host) if host.as_bytes().eq_ignore_ascii_case(named) => Ok(None),
-        Some(_) => Err(Violation::HostDiffers),
-        None => HeaderValue::from_bytes(named).map(Some).map_err(|_| Violation::HostMissing),
-    }
 }
 
 /// Crumbs of a cookie become one field again (RFC 9113, 8.2.3).
@@ -142,6 +123,12 @@ mod tests {
         assert_eq!(asked.headers().get_all("cookie").iter().count(), 1);
         let mut both = request("http://API.example.com/", &[("host", b"api.example.com")]);
         admit(&mut both, LIMITS).unwrap();
+        // The port of the scheme may be said or not; bytes above 0x7F are opaque.
+        for (uri, host) in
+            [("https://a/", "a:443"), ("http://a:80/", "A"), ("https://a:443/", "a:"), ("https://a./", "a")]
+        {
+            admit(&mut request(uri, &[("host", host.as_bytes()), ("cookie", b"name=Jos\xc3\xa9")]), LIMITS).unwrap();
+        }
         let mut host_alone = request("/", &[("host", b"api.example.com")]);
         admit(&mut host_alone, LIMITS).unwrap();
     }
@@ -160,7 +147,7 @@ mod tests {
             (request("https://a/", &[("content_length", b"1")]), Violation::DisguisedField),
             (request("https://a/", &[("transfer-encoding", b"chunked")]), Violation::Coding),
             (request("https://a/", &[("x\"y", b"1")]), Violation::FieldName),
-            (request("https://a/", &[("x", b"caf\xe9")]), Violation::FieldValue),
+            (request("https://a/", &[("host", b"a:80")]), Violation::HostDiffers),
             (request("https://a/", &[("x", b" padded")]), Violation::FieldValue),
             (request("https://a/", &many), Violation::TooManyFields),
             (request("https://a/", &[("x", &long)]), Violation::HeadTooLarge),

@@ -4,13 +4,16 @@ use super::Condition;
 use super::types::{Field, is_secret};
 use crate::claims::{Claim, Claims};
 use crate::facts::{Organization, Snapshot, Value as FactValue};
-use crate::fold::{fold_eq, fold_key};
+use crate::fold::fold_key;
 use crate::policy::pattern::Kind;
-use crate::target::query;
+use crate::target::field::{self, FieldError};
+use crate::target::hop::{Options, is_hop_by_hop};
+use crate::target::query::{self, Ambiguous};
 use cel::objects::{Key, Map};
 use cel::{Context, Env, Value};
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, Method};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -37,14 +40,16 @@ pub struct Subject<'r> {
     /// `org` and `org.level`; null where there is none.
     pub organization: Option<(&'r Organization, &'static str)>,
     /// `path`: what the variable with that number matched.
-    pub variable: &'r dyn Fn(usize) -> Option<&'r str>,
+    pub variable: &'r dyn Fn(usize) -> Option<Cow<'r, str>>,
 }
 
 /// Why a condition neither holds nor does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// A parameter or header that it asks is there twice, or in two spellings.
-    Ambiguous,
+    /// A parameter that it asks has no one value.
+    Parameter(Ambiguous),
+    /// A header that it asks cannot be judged by.
+    Header(FieldError),
     /// It asks something that is not there, or that is of another kind.
     Undefined,
 }
@@ -100,15 +105,17 @@ impl Values {
             Field::Path => set(&mut self.request, "path", text(subject.path)),
             Field::Host => set(&mut self.request, "host", text(subject.host)),
             Field::Parameter(name) => {
-                let value = query::single(subject.query, name).map_err(|_| Failure::Ambiguous)?;
+                let value = query::single(subject.query, name).map_err(Failure::Parameter)?;
                 known(&mut self.query, name, value.as_deref());
             }
             Field::Query => {
-                for (name, value) in query::all(subject.query).map_err(|_| Failure::Ambiguous)? {
+                for (name, value) in query::all(subject.query).map_err(Failure::Parameter)? {
                     set(&mut self.query, &name, text(&value));
                 }
             }
-            Field::Header(name) => known(&mut self.headers, name.as_str(), header(subject.headers, name)?),
+            Field::Header(name) => {
+                known(&mut self.headers, name.as_str(), field::single(subject.headers, name).map_err(Failure::Header)?)
+            }
             Field::Headers => self.all_headers(subject.headers)?,
             Field::UserId => known(&mut self.user, "id", user.map(|u| u.id.to_string()).as_deref()),
             Field::Username => {
@@ -142,7 +149,7 @@ impl Values {
                 }
             }
             Field::Variable(at, name, kind) => {
-                if let Some(value) = (subject.variable)(*at).and_then(|matched| variable(matched, *kind)) {
+                if let Some(value) = (subject.variable)(*at).and_then(|matched| variable(&matched, *kind)) {
                     set(&mut self.path, name, value);
                 }
             }
@@ -156,33 +163,19 @@ impl Values {
         if headers.len() > MAX_HEADERS {
             return Err(Failure::Undefined);
         }
+        let options = Options::of(headers);
         let mut seen = HashSet::with_capacity(headers.len());
         for (name, value) in headers.iter().filter(|(name, _)| !is_secret(name)) {
             if !seen.insert(fold_key(name.as_str())) {
-                return Err(Failure::Ambiguous);
+                return Err(Failure::Header(FieldError::Repeated));
             }
-            set(&mut self.headers, name.as_str(), text(readable(value)?));
+            if options.names(name.as_str()) && !is_hop_by_hop(name.as_str()) {
+                return Err(Failure::Header(FieldError::Dropped));
+            }
+            set(&mut self.headers, name.as_str(), text(field::text(value).map_err(Failure::Header)?));
         }
         Ok(())
     }
-}
-
-/// The one value of a header, in its one spelling: an upstream may take `X_Tenant` for `X-Tenant`.
-fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Failure> {
-    let mut found = None;
-    for (key, value) in headers {
-        if fold_eq(key.as_str(), name.as_str()) {
-            if found.is_some() || key != name {
-                return Err(Failure::Ambiguous);
-            }
-            found = Some(value);
-        }
-    }
-    found.map(readable).transpose()
-}
-
-fn readable(value: &http::HeaderValue) -> Result<&str, Failure> {
-    std::str::from_utf8(value.as_bytes()).map_err(|_| Failure::Undefined)
 }
 
 /// A UUID in its one spelling, so that it compares with `org.id`; a whole number as a number, `None` beyond 64 bits, where

@@ -386,6 +386,10 @@ fn parts(
         let is_narrower = now.is_empty();
         differ("cors", was, now, is_narrower);
     }
+    let (was, now) = (old_route.target_words(), new_route.target_words());
+    if was != now {
+        differ("target", was, now, new_route.target.are_among(old_route.target).is_ok());
+    }
     let (was, now) = (old_route.rewrite_words(), new_route.rewrite_words());
     if was != now {
         differ("rewrite", was, now, false);

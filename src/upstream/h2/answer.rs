@@ -1,10 +1,10 @@
 //! An answer's head, read as strictly as one of HTTP/1.1: it may go on to a client of either version.
 
 use crate::net::framing::field_is_name;
+use crate::target::hop::is_hop_by_hop;
 use crate::upstream::Fault;
 use crate::upstream::h1::Answer;
 use crate::upstream::h1::answer::FIELDS;
-use crate::upstream::hop::is_hop_by_hop;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::response::Parts;
 use http::{StatusCode, Version};

@@ -299,17 +299,7 @@ fn a_probe_s_name_opens_nothing() {
 #[test]
 fn values_that_could_end_a_header_are_refused() {
     let gate = Gate::new();
-    for value in [
-        &b"a\rb"[..],
-        b"a\nX-Postern-User: su",
-        b"a\0b",
-        b"\x80",
-        b"caf\xe9",
-        b"caf\xc3\xa9",
-        b"\x7f",
-        b"a\x0bb",
-        b"\x1b[31m",
-    ] {
+    for value in [&b"a\rb"[..], b"a\nX-Postern-User: su", b"a\0b", b"\x7f", b"a\x0bb", b"\x1b[31m"] {
         let head = [b"GET /public/x HTTP/1.1\r\nHost: a\r\nX-Some: ", value, b"\r\n\r\n"].concat();
         gate.refused(head, 400, "bad_framing");
     }

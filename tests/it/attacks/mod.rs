@@ -2,6 +2,7 @@
 
 mod body_and_slow;
 mod credentials;
+mod fields;
 mod framing;
 mod headers;
 mod method_host;

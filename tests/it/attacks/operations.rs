@@ -16,7 +16,7 @@ fn the_management_port_is_not_behind_the_data_port() {
     }
     let host = gate.postern.admin.to_string();
     gate.refused(format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n"), 404, "no_route");
-    gate.refused(format!("GET http://{host}/metrics HTTP/1.1\r\nHost: {host}\r\n\r\n"), 400, "bad_target");
+    gate.refused(format!("GET http://{host}/metrics HTTP/1.1\r\nHost: {host}\r\n\r\n"), 404, "no_route");
     // A policy that lets everything through forwards it; it does not become ours.
     let open = Gate::with(&Options::policy("version: 1\nroutes:\n  /**: public\n"));
     assert_eq!(open.forwarded(get(Who::nobody, "/metrics")).target, "/metrics");

@@ -128,11 +128,9 @@ fn control_characters_and_raw_bytes_are_refused() {
         "/public/%7f",
         "/public/%1b[31m",
         "/public/%C2%85",
-        "/public/x|y",
         "/public/<x>",
         "/public/{x}",
         "/public/\"x\"",
-        "/public/^",
         "/public/`x`",
     ]);
     let gate = Gate::new();
@@ -241,13 +239,12 @@ fn an_id_in_any_case_is_the_same_organization() {
 
 /// Row 17.
 #[test]
-fn a_target_that_is_a_whole_url_is_refused() {
+fn a_target_of_another_form_or_host_is_refused() {
     let gate = Gate::new();
     for target in [
         "http://other-host/admin",
-        "http://api.example.com/public/x",
-        "https://api.example.com/public/x",
-        "HTTP://api.example.com/",
+        "http://other-host/public/x",
+        "https://api.example.com:80/public/x",
         "ftp://x/public",
         "x://y",
         "http:/public/x",

@@ -67,7 +67,7 @@ fn a_trusted_proxy_s_nonsense_is_not_passed_on() {
         assert_eq!(way(&sent), [Some("127.0.0.1"), Some("http"), Some("api.example.com"), None], "{claims:?}");
     }
     let sent = gate.forwarded(request(Who::uA, "GET", "/me/x", &[("Forwarded", "for=192.0.2.7")], ""));
-    assert_eq!(sent.header("forwarded"), Some("for=127.0.0.1;proto=http"), "rebuilt where a trusted proxy speaks it");
+    assert_eq!(sent.header("forwarded"), Some("for=192.0.2.7;proto=http"), "rebuilt where a trusted proxy speaks it");
     // A chain without end is the client's invention: it is cut, and postern's own hop stays.
     let long = vec!["10.0.0.1"; 500].join(", ");
     let sent = gate.forwarded(request(Who::uA, "GET", "/me/x", &[("X-Forwarded-For", &long)], ""));
@@ -75,6 +75,33 @@ fn a_trusted_proxy_s_nonsense_is_not_passed_on() {
         sent.header("x-forwarded-for")
             .is_some_and(|chain| chain.split(", ").count() < 50 && chain.ends_with("127.0.0.1"))
     );
+}
+
+/// RFC 7239; where both are there, `X-Forwarded-For` counts and `Forwarded` for nothing.
+#[test]
+fn forwarded_of_a_trusted_proxy_is_read_where_it_stands_alone() {
+    let gate = behind_a_proxy();
+    let said = "for=6.6.6.6, For=\"[2001:db8::7]:4711\";Proto=wss;host=www.example.com, for=10.0.0.9;proto=http";
+    let sent = gate.forwarded(request(Who::uA, "GET", "/me/x", &[("Forwarded", said)], ""));
+    assert_eq!(
+        way(&sent),
+        [
+            Some("2001:db8::7, 10.0.0.9, 127.0.0.1"),
+            Some("https"),
+            Some("www.example.com"),
+            Some("for=\"[2001:db8::7]\";proto=https")
+        ]
+    );
+    let both = [("Forwarded", said), ("X-Forwarded-For", "192.0.2.8")];
+    let sent = gate.forwarded(request(Who::uA, "GET", "/me/x", &both, ""));
+    assert_eq!(way(&sent)[..3], [Some("192.0.2.8, 127.0.0.1"), Some("http"), Some("api.example.com")]);
+    for (proto, told) in [("wss", "https"), ("ws", "http"), ("https, https", "https"), (",https,", "https")] {
+        let sent = gate.forwarded(request(Who::uA, "GET", "/me/x", &[("X-Forwarded-Proto", proto)], ""));
+        assert_eq!(sent.header("x-forwarded-proto"), Some(told), "{proto}");
+    }
+    // Of a stranger nothing counts.
+    let sent = Gate::new().forwarded(request(Who::uA, "GET", "/me/x", &[("Forwarded", said)], ""));
+    assert_eq!(way(&sent), [Some("127.0.0.1"), Some("http"), Some("api.example.com"), None]);
 }
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

@@ -82,7 +82,7 @@ fn by_byte(stream: &[u8]) -> (Scan, Vec<Message>) {
 
 /// Reads a head and body that the scanner cut out, in the plainest way.
 fn message(head: &[u8], body: &[u8], whole: bool) -> Message {
-    let head = std::str::from_utf8(head).expect("an accepted head is ASCII");
+    let head = String::from_utf8_lossy(head);
     let line = head.trim_start().lines().next().unwrap_or_default().to_owned();
     let chunked = head.to_ascii_lowercase().lines().any(|line| line.starts_with("transfer-encoding:"));
     let mut message = Message { line, whole, ..Message::default() };

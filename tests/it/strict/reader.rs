@@ -1,12 +1,14 @@
 //! A reader as lenient as the worst upstream, and the promise that an accepted target looks the same to it.
 
-use postern::target::Target;
+use postern::target::oddity::Oddity;
+use postern::target::{Target, plain};
 
 /// Checks the promise of the canonical target for any text.
 ///
 /// Refused, or: it carries over unchanged, means the same when it is read again, and the lenient reader sees what was judged.
 /// Returns whether it was accepted.
 pub fn check(raw: &str) -> bool {
+    lenient_routes(raw);
     let Ok(target) = Target::parse(raw) else { return false };
     assert_eq!(target.raw(), raw);
     assert_eq!(Target::parse(target.raw()).as_ref(), Ok(&target), "read again: {raw:?}");
@@ -29,6 +31,26 @@ pub fn check(raw: &str) -> bool {
     let slashes = |text: &[u8]| text.iter().filter(|&&b| b == b'/').count();
     assert_eq!(slashes(&normalized), slashes(decoded.as_bytes()), "a normalizing reader sees other segments: {raw:?}");
     true
+}
+
+/// What a route may take besides: the bytes stay, nothing but what is named is odd about it, and whoever takes each segment as text
+/// sees what was judged, without dots.
+fn lenient_routes(raw: &str) {
+    let Ok(target) = Target::read(raw) else { return };
+    assert_eq!(target.raw(), raw);
+    assert_eq!(target.oddities().is_empty(), Target::parse(raw).is_ok(), "{raw:?}");
+    let taken: Vec<_> = target.oddities().iter().collect();
+    assert_eq!(Oddity::ALL.iter().all(|oddity| !taken.contains(oddity)), target.oddities().is_empty());
+    let segments = target.path().split('/').map(|segment| String::from_utf8(decode(segment.as_bytes())).unwrap());
+    assert!(segments.eq(target.decoded().split('/').map(|segment| plain(segment).into_owned())), "{raw:?}");
+    assert_eq!(taken.contains(&Oddity::DoubleSlash), target.path().contains("//"), "{raw:?}");
+    let mut path = target.path().as_bytes().to_vec();
+    for _ in 0..4 {
+        let dots = |segment: &[u8]| segment.iter().all(|b| *b == b'.') && !segment.is_empty();
+        let cut = cut_params(&slashes(&path));
+        assert!(!cut.split(|b| *b == b'/').any(dots), "dots for some reader: {raw:?}");
+        path = decode(&path);
+    }
 }
 
 /// Applies every liberty that a reader may take, again and again, until nothing changes.

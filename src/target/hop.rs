@@ -1,18 +1,29 @@
 //! Hop-by-hop fields (RFC 9110, 7.6.1): what speaks of one connection alone and never goes on to the next.
 
+use crate::fold::folded;
 use arrayvec::ArrayVec;
+use http::header::{CONNECTION, HeaderMap};
 
-/// Whether a field is hop-by-hop, whether `Connection` names it or not; `name` is in lower case.
+/// The folded names of hop-by-hop fields; beside them there is everything that begins with `proxy`.
+const HOP_BY_HOP: [&str; 8] =
+    ["connection", "expect", "http2settings", "keepalive", "te", "trailer", "transferencoding", "upgrade"];
+
+/// Whether a field is hop-by-hop, whether `Connection` names it or not; `name` is in lower case. In every spelling, since a
+/// service may read `keep_alive` and `proxy_authorization` as the fields that they resemble.
 #[must_use]
 pub fn is_hop_by_hop(name: &str) -> bool {
+    let is = |hop: &str| folded(name).eq(hop.bytes());
+    let is_proxy = || folded(name).take(5).eq("proxy".bytes());
+    // Most names are out of the question by their first byte.
     match name.as_bytes().first() {
-        Some(b'c') => name == "connection",
-        Some(b'e') => name == "expect",
-        Some(b'h') => name == "http2-settings",
-        Some(b'k') => name == "keep-alive",
-        Some(b'p') => name.starts_with("proxy-"),
-        Some(b't') => matches!(name, "te" | "trailer" | "transfer-encoding"),
-        Some(b'u') => name == "upgrade",
+        Some(b'c') => is("connection"),
+        Some(b'e') => is("expect"),
+        Some(b'h') => is("http2settings"),
+        Some(b'k') => is("keepalive"),
+        Some(b'p') => is_proxy(),
+        Some(b't') => is("te") || is("trailer") || is("transferencoding"),
+        Some(b'u') => is("upgrade"),
+        Some(first) if !first.is_ascii_alphanumeric() => is_proxy() || HOP_BY_HOP.into_iter().any(is),
         _ => false,
     }
 }
@@ -35,6 +46,16 @@ pub struct Options<'h> {
 }
 
 impl<'h> Options<'h> {
+    /// Reads all `Connection` fields of a message.
+    #[must_use]
+    pub fn of(headers: &'h HeaderMap) -> Self {
+        let mut options = Self::default();
+        for value in headers.get_all(CONNECTION) {
+            options.read(value.as_bytes());
+        }
+        options
+    }
+
     /// Reads one `Connection` field.
     pub fn read(&mut self, value: &'h [u8]) {
         for option in value.split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|option| !option.is_empty()) {
@@ -80,6 +101,22 @@ mod tests {
         {
             assert!(is_hop_by_hop(name), "{name}");
         }
-        assert!(!is_hop_by_hop("content-length") && !is_hop_by_hop("x") && !is_hop_by_hop(""));
+        for disguised in [
+            "keep_alive",
+            "keep.alive",
+            "-te",
+            "t_e",
+            "proxy_authorization",
+            "proxyconnection",
+            "_upgrade",
+            "http2_settings",
+        ] {
+            assert!(is_hop_by_hop(disguised), "{disguised}");
+        }
+        for name in
+            ["content-length", "cookie", "x", "", "-", "trailers", "keep", "upgrade-insecure-requests", "tea", "prox"]
+        {
+            assert!(!is_hop_by_hop(name), "{name}");
+        }
     }
 }
