@@ -5,10 +5,10 @@ use crate::clock;
 use crate::config::Config;
 use crate::directory::seal::Sealer;
 use crate::directory::{ImportReport, Pieces, Store};
-use crate::import::dump::{Dump, DumpError};
+use crate::import::dump::Dump;
 use crate::import::live::Live;
 use crate::import::openwisp::{self, ReadError};
-use crate::import::{Source, TABLES, table_name};
+use crate::import::{Source, SourceError, TABLES, TELLTALE, anchor, table_name};
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -35,6 +35,9 @@ enum From {
         /// The Django app of users, where its models were swapped
         #[arg(long, value_name = "NAME", default_value = "openwisp_users")]
         app: String,
+        /// The schema whose tables count, or DATABASE.SCHEMA, where several have them
+        #[arg(long, value_name = "NAME")]
+        schema: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -54,17 +57,17 @@ struct Shown<'r> {
 /// # Errors
 /// What it is to read cannot be read, or is no such installation; the store fails.
 pub async fn run(args: Args, config: &Config, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
-    let From::Openwisp { from, sql, app, json } = args.from;
+    let From::Openwisp { from, sql, app, schema, json } = args.from;
     out.set_json(json);
     let sealer = match &config.accounts.token_key {
         Some(key) => Some(Sealer::new(&key.text()?)?),
         None => None,
     };
     let mut source: Box<dyn Source> = match from {
-        Some(url) => Box::new(Live::begin(&url, &app).await?),
+        Some(url) => Box::new(Live::begin(&url, &app, schema.as_deref()).await?),
         None => {
             let app = app.clone();
-            Box::new(tokio::task::spawn_blocking(move || scan(&sql, &app)).await??)
+            Box::new(tokio::task::spawn_blocking(move || scan(&sql, &app, schema.as_deref())).await??)
         }
     };
     // One reads and makes records, the other keeps them: neither waits for all of the other's work.
@@ -78,16 +81,17 @@ pub async fn run(args: Args, config: &Config, store: &dyn Store, out: &mut Outpu
         done
     });
     let report = store.import(pieces).await;
-    match reader.await? {
+    let absent = match reader.await? {
+        Ok(absent) => absent,
         // Then the store says why.
-        Ok(()) | Err(ReadError::NotWanted) => {}
+        Err(ReadError::NotWanted) => Vec::new(),
         Err(error) => return Err(error.into()),
-    }
+    };
     let report = report?;
-    if report.kept.iter().all(|(_, count)| *count == 0) && report.misfits.is_empty() {
-        out.note("there was nothing to import: is this the schema alone?");
+    for table in absent {
+        out.note(&format!("there is no table `{table}`: nothing of it was imported"));
     }
-    if !is_sealed && report.kept.iter().any(|(kind, count)| *kind == "token" && *count > 0) {
+    if !is_sealed && kept(&report, "token") > 0 {
         out.note(
             "the configuration has no identity.token.key: tokens stay valid, but a login will not tell them again",
         );
@@ -97,16 +101,28 @@ pub async fn run(args: Args, config: &Config, store: &dyn Store, out: &mut Outpu
     } else {
         show(&report, out)
     }
-    Ok(Exit::Ok)
+    if kept(&report, "user") > 0 {
+        return Ok(Exit::Ok);
+    }
+    let why = if report.misfits.is_empty() { ": is this the schema alone?" } else { "" };
+    out.note(&format!("error: no user was imported{why}"));
+    Ok(Exit::No)
 }
 
-fn scan(files: &[String], app: &str) -> Result<Dump, DumpError> {
-    let wanted: Vec<String> = TABLES.into_iter().map(|name| table_name(name, app)).collect();
+/// How many of a kind are in.
+fn kept(report: &ImportReport, kind: &str) -> usize {
+    report.kept.iter().find(|(known, _)| *known == kind).map_or(0, |(_, count)| *count)
+}
+
+fn scan(files: &[String], app: &str, schema: Option<&str>) -> Result<Dump, SourceError> {
+    let tables: Vec<String> = TABLES.into_iter().map(|name| table_name(name, app)).collect();
+    let wanted = |name: &str| name.ends_with(TELLTALE) || tables.iter().any(|wanted| wanted == name);
     let mut bar = Bar::new("looking");
-    let dump =
-        Dump::scan(files, |name| wanted.iter().any(|wanted| wanted == name), |done, total| bar.tell(done, total));
+    let dump = Dump::scan(files, wanted, |done, total| bar.tell(done, total));
     bar.end();
-    dump
+    let mut dump = dump?;
+    dump.choose(&anchor(app), schema)?;
+    Ok(dump)
 }
 
 /// A bar on a terminal; nothing elsewhere.

@@ -1,16 +1,21 @@
 //! SQL as `pg_dump` and SQLite's `.dump` write it: `CREATE TABLE` for the order of columns, `INSERT INTO … VALUES`, `COPY … FROM stdin`.
 //!
-//! It is no SQL interpreter: of each statement it reads what it needs and passes over the rest. Tables stand in a dump in any
-//! order, and are wanted in one in which nobody comes before whom they refer to. So a dump is read twice: first it is noted where
-//! the rows of which table are, and then they are read from there, table by table; nothing of it is kept.
+//! It is no SQL interpreter: of each statement it reads what it needs and passes over the rest, and refuses what would make other
+//! facts of the rows than those that stand there. Tables stand in a dump in any order, and are wanted in one in which nobody comes
+//! before whom they refer to. So a dump is read twice: first it is noted where the rows of which table are, and then they are read
+//! from there, table by table; nothing of it is kept.
 
-use super::lexer::{LexError, Lexer};
-use super::statement::{Statement, head};
+use super::format;
+use super::lexer::{LexError, Lexer, Mode};
+use super::place::{Place, PlaceError, choose};
+use super::session::Session;
+use super::statement::{Named, Statement, head};
 use super::values::{fields, values};
 use super::{Row, Source, SourceError};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
+use std::path::Path;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -27,6 +32,8 @@ pub struct DumpError {
 /// Dumps, and where in them which rows are.
 pub struct Dump {
     files: Vec<(String, Arc<File>)>,
+    places: BTreeMap<Place, HashMap<String, Found>>,
+    /// Those of the place that counts.
     tables: HashMap<String, Found>,
     /// Of the wanted rows, in bytes.
     total: u64,
@@ -47,8 +54,8 @@ struct Part {
     begin: u64,
     line: u64,
     end: u64,
-    /// What [`Lexer::escapes`] is there.
-    escapes: bool,
+    /// How they are to be read.
+    mode: Mode,
 }
 
 /// A table that is being read.
@@ -88,77 +95,36 @@ impl Dump {
         let mut files = Vec::new();
         let mut all = 0;
         for name in names {
-            let (file, length) = open(name).map_err(|error| DumpError { file: name.clone(), problem: error.into() })?;
+            let (file, length) = open(name).map_err(|problem| DumpError { file: name.clone(), problem })?;
             files.push((name.clone(), file));
             all += length;
         }
-        let mut dump = Self { files: Vec::new(), tables: HashMap::new(), total: 0, done: 0, reading: None };
-        let mut before = 0;
+        let (mut places, mut before, mut database) = (BTreeMap::new(), 0, None);
         for (index, (name, file)) in files.iter().enumerate() {
-            let mut lexer = Lexer::new(Arc::clone(file), 0, 1);
-            let done = dump.look(index, &mut lexer, &wanted, |done| tell(before + done, all));
+            let lexer = Lexer::new(Arc::clone(file), 0, 1);
+            // A schema's dump may say which database it is, and that of its rows not.
+            let session = Session::with(database.take());
+            let mut scan = Scan { file: index, lexer, session, places: &mut places, last: None };
+            let done = scan.all(&wanted, |done| tell(before + done, all));
+            before += scan.lexer.place().0;
+            database = scan.session.database();
             done.map_err(|problem| DumpError { file: name.clone(), problem })?;
-            before += lexer.place().0;
         }
-        dump.files = files;
-        dump.total = dump.tables.values().flat_map(|table| &table.parts).map(|part| part.end - part.begin).sum();
-        Ok(dump)
+        Ok(Self { files, places, tables: HashMap::new(), total: 0, done: 0, reading: None })
     }
 
-    fn look(
-        &mut self,
-        file: usize,
-        lexer: &mut Lexer<Arc<File>>,
-        wanted: &impl Fn(&str) -> bool,
-        mut tell: impl FnMut(u64),
-    ) -> Result<(), LexError> {
-        if lexer.is_binary()? {
-            return Err(
-                lexer.fail("it is no text: give what `pg_restore -f FILE.sql` makes of an archive, uncompressed")
-            );
+    /// Settles where tables are read from: the place that has the table `anchor`, or of several the `wanted` one.
+    ///
+    /// # Errors
+    /// It is not clear.
+    pub fn choose(&mut self, anchor: &str, wanted: Option<&str>) -> Result<(), PlaceError> {
+        let having =
+            |(place, tables): (&Place, &HashMap<String, Found>)| tables.contains_key(anchor).then(|| place.clone());
+        let having: Vec<Place> = self.places.iter().filter_map(having).collect();
+        if let Some(place) = choose(anchor, &having, wanted)? {
+            self.tables = self.places.remove(&place).unwrap_or_default();
         }
-        let mut last = String::new();
-        while lexer.statement()? {
-            let (begin, line) = lexer.place();
-            let (name, columns) = match head(lexer)? {
-                Statement::Table(name, columns) => {
-                    lexer.skip()?;
-                    if wanted(&name) {
-                        self.tables.entry(name).or_default().columns = columns;
-                    }
-                    continue;
-                }
-                Statement::Insert(name, columns) => {
-                    lexer.skip()?;
-                    (name, columns)
-                }
-                Statement::Copy(name, columns) => {
-                    lexer.skip_lines()?;
-                    (name, columns)
-                }
-                Statement::Other => {
-                    lexer.skip()?;
-                    last.clear();
-                    continue;
-                }
-            };
-            let (end, _) = lexer.place();
-            tell(end);
-            if !wanted(&name) {
-                last.clear();
-                continue;
-            }
-            let found = self.tables.entry(name.clone()).or_default();
-            if found.columns.is_empty() {
-                let unnamed = "rows of a table whose columns nobody named: give the schema's dump too, before this one";
-                found.columns = columns.ok_or(LexError::Malformed { line, problem: unnamed })?;
-            }
-            match found.parts.last_mut() {
-                Some(part) if part.file == file && last == name => part.end = end,
-                _ => found.parts.push(Part { file, begin, line, end, escapes: lexer.escapes }),
-            }
-            last = name;
-        }
+        self.total = self.tables.values().flat_map(|table| &table.parts).map(|part| part.end - part.begin).sum();
         Ok(())
     }
 
@@ -174,7 +140,7 @@ impl Dump {
                     let mut place: &File = file;
                     place.seek(SeekFrom::Start(next.begin)).map_err(|error| (next.file, error.into()))?;
                     let mut lexer = Lexer::new(Arc::clone(file), next.begin, next.line);
-                    lexer.escapes = next.escapes;
+                    lexer.mode = next.mode;
                     part.insert(Opened { part: next, lexer, rows: Rows::None })
                 }
             };
@@ -189,6 +155,137 @@ impl Dump {
     }
 }
 
+/// A file that is looked through.
+struct Scan<'d> {
+    file: usize,
+    lexer: Lexer<Arc<File>>,
+    session: Session,
+    places: &'d mut BTreeMap<Place, HashMap<String, Found>>,
+    /// Whose rows stood in the statement before.
+    last: Option<(Place, String)>,
+}
+
+impl Scan<'_> {
+    fn all(&mut self, wanted: &impl Fn(&str) -> bool, mut tell: impl FnMut(u64)) -> Result<(), LexError> {
+        self.lexer.begin()?;
+        while self.lexer.statement()? {
+            if let Some(arguments) = self.lexer.connected() {
+                self.session.connect(&arguments);
+                self.lexer.mode = Mode::default();
+                self.last = None;
+            }
+            let (begin, line) = self.lexer.place();
+            let statement = head(&mut self.lexer)?;
+            let (name, columns) = match statement {
+                Statement::Insert(name, columns) => {
+                    self.lexer.skip()?;
+                    (name, columns)
+                }
+                Statement::Copy(name, columns) => {
+                    self.lexer.skip_lines()?;
+                    (name, columns)
+                }
+                other => {
+                    self.last = None;
+                    let is_lines = matches!(other, Statement::OddCopy(_));
+                    self.other(other, wanted, line)?;
+                    if is_lines {
+                        self.lexer.skip_lines()?
+                    } else {
+                        self.lexer.skip()?
+                    }
+                    continue;
+                }
+            };
+            let (end, _) = self.lexer.place();
+            tell(end);
+            if wanted(&name.table) {
+                let part = Part { file: self.file, begin, line, end, mode: self.lexer.mode };
+                self.rows(name, columns, part)?;
+            } else {
+                self.last = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// A statement that has no rows.
+    fn other(&mut self, statement: Statement, wanted: &impl Fn(&str) -> bool, line: u64) -> Result<(), LexError> {
+        let refuse = |problem: String| {
+            Err(LexError::at(
+                line,
+                format!("{problem}: load the dump into PostgreSQL, and import from there by --from"),
+            ))
+        };
+        match statement {
+            Statement::Table(Named { schema, table }, columns) if wanted(&table) => {
+                let place = self.session.place(schema);
+                let found = self.places.entry(place).or_default().entry(table.clone()).or_default();
+                if !found.parts.is_empty() {
+                    return Err(LexError::at(
+                        line,
+                        format!(
+                            "the table `{table}` is created again, behind its rows: these are two dumps, of which one can be imported"
+                        ),
+                    ));
+                }
+                found.columns = columns;
+            }
+            Statement::Elsewhere(Named { table, .. }) if wanted(&table) => {
+                return refuse(format!("rows of `{table}` that do not stand in the dump"));
+            }
+            Statement::OddCopy(Named { table, .. }) if wanted(&table) => {
+                return refuse(format!("rows of `{table}` in a form that pg_dump does not write"));
+            }
+            Statement::Changed(verb, tables) => {
+                for Named { schema, table } in tables {
+                    let found = self.places.get(&self.session.place(schema)).and_then(|tables| tables.get(&table));
+                    if found.is_some_and(|found| !found.parts.is_empty()) {
+                        return refuse(format!("{verb} of `{table}`, behind its rows"));
+                    }
+                }
+            }
+            Statement::Set(name, values) => {
+                let set = self.session.set(&name, &values, &mut self.lexer.mode);
+                set.map_err(|problem| LexError::at(line, problem))?;
+            }
+            Statement::Undone
+                if self.places.values().flat_map(HashMap::values).any(|found| !found.parts.is_empty()) =>
+            {
+                return Err(LexError::at(
+                    line,
+                    "ROLLBACK: what stands before it counts for nothing; the dump has failed",
+                ));
+            }
+            Statement::Sqlite => self.lexer.mode.sqlite = true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Rows of a table.
+    fn rows(
+        &mut self,
+        Named { schema, table }: Named,
+        columns: Option<Vec<String>>,
+        part: Part,
+    ) -> Result<(), LexError> {
+        let place = self.session.place(schema);
+        let follows = self.last.as_ref().is_some_and(|last| (&last.0, &last.1) == (&place, &table));
+        let found = self.places.entry(place.clone()).or_default().entry(table.clone()).or_default();
+        if found.columns.is_empty() {
+            let unnamed = "rows of a table whose columns nobody named: give the schema's dump too, before this one";
+            found.columns = columns.ok_or_else(|| LexError::at(part.line, unnamed))?;
+        }
+        match found.parts.last_mut() {
+            Some(before) if follows => before.end = part.end,
+            _ => found.parts.push(part),
+        }
+        self.last = Some((place, table));
+        Ok(())
+    }
+}
+
 impl Opened {
     /// The next row of this part.
     fn next(&mut self, columns: &[String]) -> Result<Option<Row>, LexError> {
@@ -196,7 +293,10 @@ impl Opened {
             let (_, line) = self.lexer.place();
             let row = match &self.rows {
                 Rows::Values(order) => values(&mut self.lexer)?.map(|row| (row, order)),
-                Rows::Lines(order) => self.lexer.line()?.map(|line| (fields(&line), order)),
+                Rows::Lines(order) => match self.lexer.line()? {
+                    Some(text) => Some((fields(&self.lexer, &text).map_err(|error| at(error, line))?, order)),
+                    None => None,
+                },
                 Rows::None => {
                     if self.lexer.place().0 >= self.part.end || !self.lexer.statement()? {
                         return Ok(None);
@@ -212,11 +312,19 @@ impl Opened {
             match row {
                 Some((row, order)) => {
                     let problem = "a row of another length than its columns";
-                    return order.apply(row).map(Some).ok_or(LexError::Malformed { line, problem });
+                    return order.apply(row).map(Some).ok_or_else(|| LexError::at(line, problem));
                 }
                 None => self.rows = Rows::None,
             }
         }
+    }
+}
+
+/// The same, of the line that was read and not of the next.
+fn at(error: LexError, line: u64) -> LexError {
+    match error {
+        LexError::Malformed { problem, .. } => LexError::Malformed { line, problem },
+        other => other,
     }
 }
 
@@ -239,13 +347,22 @@ impl Source for Dump {
     fn progress(&self) -> (u64, u64) {
         (self.done, self.total)
     }
+
+    fn tables(&mut self) -> Vec<String> {
+        self.places.values().flat_map(HashMap::keys).chain(self.tables.keys()).cloned().collect()
+    }
 }
 
 /// A file that can be read from any place, and its length. What comes through a pipe is laid down first, in a file that has
 /// no name.
-fn open(name: &str) -> io::Result<(Arc<File>, u64)> {
-    let mut file = File::open(if name == "-" { "/dev/stdin" } else { name })?;
-    if !file.metadata()?.is_file() {
+fn open(name: &str) -> Result<(Arc<File>, u64), LexError> {
+    let path = Path::new(if name == "-" { "/dev/stdin" } else { name });
+    let mut file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(LexError::NoDump(format::hint_of_directory(path)));
+    }
+    if !metadata.is_file() {
         let mut copy = tempfile::tempfile()?;
         io::copy(&mut file, &mut copy)?;
         copy.rewind()?;

@@ -1,15 +1,21 @@
 //! An existing OpenWISP or Django installation, read: from its dump or from its live database, into [`directory::Import`].
 //!
-//! [`dump`] reads SQL as `pg_dump` and SQLite's `.dump` write it (`lexer`, `statement`, `values`), [`live`] asks a PostgreSQL server; both are a [`Source`] of rows of texts.
+//! [`dump`] reads SQL as `pg_dump` and SQLite's `.dump` write it (`reader`, `lexer`, `statement`, `session`, `values`), [`live`] asks a
+//! PostgreSQL server; both are a [`Source`] of rows of texts, of one [`place`] alone.
 //! [`openwisp`] makes records of them and sends them on in pieces, so that nobody holds a whole installation. What does not fit
 //! becomes a line of the report, never a guess.
 //!
 //! [`directory::Import`]: crate::directory::Import
 
 pub mod dump;
+mod escape;
+mod format;
 mod lexer;
 pub mod live;
 pub mod openwisp;
+pub mod place;
+mod reader;
+mod session;
 mod statement;
 mod values;
 
@@ -30,6 +36,15 @@ pub const TABLES: [(&str, &str); 12] = [
     ("authtoken", "token"),
     ("django", "content_type"),
 ];
+
+/// The table that says where an installation is: its users'.
+#[must_use]
+pub fn anchor(app: &str) -> String {
+    table_name(("APP", "user"), app)
+}
+
+/// Ends the name of a table that only an installation has, behind its app's.
+pub const TELLTALE: &str = "_organizationuser";
 
 /// The name of a table, where the users' app is called `app` (models may be swapped).
 #[must_use]
@@ -54,6 +69,9 @@ pub trait Source: Send {
     /// The source cannot be read.
     fn row(&mut self) -> Result<Option<Row>, SourceError>;
 
+    /// The names of tables that are there, at least of those that end with [`TELLTALE`].
+    fn tables(&mut self) -> Vec<String>;
+
     /// How much is read by now, and of how much; in a measure of its own.
     fn progress(&self) -> (u64, u64);
 }
@@ -67,4 +85,7 @@ pub enum SourceError {
     /// A database.
     #[error(transparent)]
     Live(#[from] live::LiveError),
+    /// It is not clear which tables are meant.
+    #[error(transparent)]
+    Place(#[from] place::PlaceError),
 }

@@ -1,6 +1,6 @@
 //! Rows of Django's tables to records of the directory, sent on in pieces of a thousand.
 
-use super::{Source, SourceError, TABLES, table_name};
+use super::{Source, SourceError, TABLES, TELLTALE, table_name};
 use crate::directory::seal::Sealer;
 use crate::directory::token::{TokenDigest, is_possible};
 use crate::directory::{
@@ -23,9 +23,20 @@ const PIECE: usize = 1000;
 /// An installation cannot be read.
 #[derive(Debug, Error)]
 pub enum ReadError {
-    /// A table is missing.
-    #[error("there is no table `{0}`: is it openwisp-users' database? --app names its app where it was swapped")]
-    NoTable(String),
+    /// A table of the users' app is missing.
+    #[error("there is no table `{0}`: is it openwisp-users' database? --app names its app where it was swapped{1}")]
+    NoTable(String, String),
+    /// A table of Django's is missing.
+    #[error("there is no table `{0}`: dump Django's own tables too")]
+    NotDumped(String),
+    /// Two records have one id.
+    #[error("the {kind} {id} is there twice: are these two dumps? Import one, or one after the other")]
+    Twice {
+        /// Of what kind.
+        kind: &'static str,
+        /// Which one.
+        id: String,
+    },
     /// A column is missing.
     #[error("the table `{0}` has no column `{1}`")]
     NoColumn(String, &'static str),
@@ -73,9 +84,9 @@ impl<'t> Row<'t> {
     }
 
     fn truth(&self, column: &'static str) -> Result<bool, Unfit> {
-        match self.text(column)? {
-            "t" | "true" | "TRUE" | "1" => Ok(true),
-            "f" | "false" | "FALSE" | "0" => Ok(false),
+        match self.text(column)?.to_ascii_lowercase().as_str() {
+            "t" | "true" | "1" => Ok(true),
+            "f" | "false" | "0" => Ok(false),
             _ => Err((column, "it is neither true nor false")),
         }
     }
@@ -111,6 +122,8 @@ struct Reading<'s> {
     waiting: usize,
     /// What comes now need not be in one piece.
     may_be_cut: bool,
+    /// Tables that an installation need not have, and this one has not.
+    absent: Vec<String>,
     /// Of permissions that are the same as another: whose number counts.
     same: HashMap<i64, i64>,
 }
@@ -125,8 +138,9 @@ impl Reading<'_> {
         key: &str,
         mut take: impl for<'r> FnMut(&Row<'r>, &mut Import) -> Result<(), Unfit>,
     ) -> Result<(), ReadError> {
-        let name = table_name(name, self.app);
-        let Some(columns) = self.source.open(&name)? else { return Err(ReadError::NoTable(name)) };
+        let table = table_name(name, self.app);
+        let Some(columns) = self.source.open(&table)? else { return self.missing(name, table) };
+        let name = table;
         let columns: HashMap<String, usize> = columns.into_iter().zip(0..).collect();
         if let Some(missing) = needs.iter().find(|need| !columns.contains_key(**need)) {
             return Err(ReadError::NoColumn(name, missing));
@@ -146,6 +160,25 @@ impl Reading<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A table is not there. Tokens and addresses are of apps that an installation need not have.
+    fn missing(&mut self, name: (&str, &str), table: String) -> Result<(), ReadError> {
+        match name {
+            ("authtoken" | "account", _) => {
+                self.absent.push(table);
+                Ok(())
+            }
+            ("APP", _) => {
+                let tables = self.source.tables();
+                let mut apps: Vec<&str> = tables.iter().filter_map(|table| table.strip_suffix(TELLTALE)).collect();
+                apps.retain(|app| *app != self.app);
+                apps.sort_unstable();
+                let found = apps.first().map_or_else(String::new, |app| format!("; --app {app} may be it"));
+                Err(ReadError::NoTable(table, found))
+            }
+            _ => Err(ReadError::NotDumped(table)),
+        }
     }
 
     /// Sends on what has been read.
@@ -193,9 +226,12 @@ impl Reading<'_> {
     }
 
     fn organizations(&mut self) -> Result<(), ReadError> {
+        let mut ids = Ids::of("organization");
         self.each(TABLES[1], "organization", &["id", "slug", "is_active"], "slug", |row, piece| {
+            let id = row.uuid("id")?;
+            ids.note(id);
             piece.organizations.push(ImportedOrganization {
-                id: OrgId(row.uuid("id")?),
+                id: OrgId(id),
                 name: row.owned("name"),
                 slug: row.text("slug")?.to_owned(),
                 is_active: row.truth("is_active")?,
@@ -206,13 +242,15 @@ impl Reading<'_> {
                 modified: row.moment("modified")?,
             });
             Ok(())
-        })
+        })?;
+        ids.once()
     }
 
     fn users(&mut self) -> Result<(), ReadError> {
-        let mut addresses = AHashSet::new();
+        let (mut addresses, mut ids) = (AHashSet::new(), Ids::of("user"));
         self.each(TABLES[0], "user", &["id", "username", "password", "is_active"], "username", |row, piece| {
             let mut user = user(row)?;
+            ids.note(user.id.0);
             // Django keeps addresses that differ in case alone as two; a login cannot tell them apart, so the first user keeps
             // it. What is remembered of each is short, since there may be millions.
             if user.email.as_ref().is_some_and(|email| !addresses.insert(short(&email.to_lowercase()))) {
@@ -222,7 +260,8 @@ impl Reading<'_> {
             }
             piece.users.push(user);
             Ok(())
-        })
+        })?;
+        ids.once()
     }
 
     /// Owners are memberships there, which have to be remembered from one table to the other.
@@ -303,7 +342,31 @@ impl Reading<'_> {
     }
 }
 
-/// Makes records of the tables and sends them on, to the end. `app` is the users' app, `openwisp_users` where nothing was
+/// The ids of a table, each of which is there once: where not, rows of two installations, or of two days, are mixed, and nobody knows
+/// which of them counts.
+struct Ids {
+    kind: &'static str,
+    known: AHashSet<Uuid>,
+    twice: Option<Uuid>,
+}
+
+impl Ids {
+    fn of(kind: &'static str) -> Self {
+        Self { kind, known: AHashSet::new(), twice: None }
+    }
+
+    fn note(&mut self, id: Uuid) {
+        if !self.known.insert(id) {
+            self.twice = Some(id);
+        }
+    }
+
+    fn once(&self) -> Result<(), ReadError> {
+        self.twice.map_or(Ok(()), |id| Err(ReadError::Twice { kind: self.kind, id: id.to_string() }))
+    }
+}
+
+/// Makes records of the tables and sends them on, to the end. The tables that are not there and need not be. `app` is the users' app, `openwisp_users` where nothing was
 /// swapped; tokens are encrypted besides where there is a `sealer`; `tell` hears how much is read, and of how much.
 ///
 /// # Errors
@@ -314,17 +377,18 @@ pub fn read(
     sealer: Option<&Sealer>,
     to: Sender,
     tell: &mut dyn FnMut(u64, u64),
-) -> Result<(), ReadError> {
-    let (piece, same) = (Import::default(), HashMap::new());
-    let mut reading = Reading { source, app, to: &to, tell, piece, waiting: 0, may_be_cut: true, same };
+) -> Result<Vec<String>, ReadError> {
+    let (piece, same, absent) = (Import::default(), HashMap::new(), Vec::new());
+    let mut reading = Reading { source, app, to: &to, tell, piece, waiting: 0, may_be_cut: true, absent, same };
     reading.organizations()?;
     reading.rights()?;
     reading.users()?;
     reading.memberships()?;
     reading.belongings(sealer)?;
     reading.send()?;
+    let absent = reading.absent;
     to.end();
-    Ok(())
+    Ok(absent)
 }
 
 /// The number that counts for a permission's.

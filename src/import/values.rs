@@ -1,14 +1,16 @@
-//! The values of a row. Of an `INSERT`: texts, numbers, truths and NULL, and the functions in which SQLite's shell wraps texts that have
-//! several lines: `replace('a\nb','\n',char(10))`, `unistr('a\u000ab')`; of a line of `COPY`: fields.
+//! The values of a row. Of an `INSERT`: texts, numbers, truths and NULL, with or without their types, and the functions in which SQLite's
+//! shell wraps texts that have several lines: `replace('a\nb','\n',char(10))`, `unistr('a\u000ab')`; of a line of `COPY`: fields.
 
 use super::Row;
-use super::lexer::{LexError, Lexer, Token, code};
+use super::escape;
+use super::lexer::{LexError, Lexer, Token};
 use std::io::Read;
 
-/// Functions within functions, at most.
+/// Functions and parentheses within each other, at most.
 const DEEPEST: usize = 8;
 const UNKNOWN: &str = "a value that is neither a text, a number, a truth nor NULL";
 const NO_CHARACTER: &str = "a character that is none";
+const OPEN: &str = "a row that does not end";
 
 /// The next row behind `VALUES`; nothing at the end of the statement.
 pub(super) fn values<R: Read>(lexer: &mut Lexer<R>) -> Result<Option<Row>, LexError> {
@@ -25,33 +27,83 @@ pub(super) fn values<R: Read>(lexer: &mut Lexer<R>) -> Result<Option<Row>, LexEr
     }
     let mut row = Row::new();
     loop {
+        row.push(value(lexer, DEEPEST)?);
         if takes(lexer, ')')? {
             return Ok(Some(row));
         }
         if !takes(lexer, ',')? {
-            row.push(value(lexer, DEEPEST)?);
+            let problem = if lexer.peek()?.is_some() { UNKNOWN } else { OPEN };
+            return Err(lexer.fail(problem));
         }
     }
 }
 
-/// One value. A cast behind it (`'…'::uuid`) changes nothing.
+/// One value. Its type, before it (`DATE '…'`) or behind it (`'…'::uuid`), changes nothing.
 fn value<R: Read>(lexer: &mut Lexer<R>, deep: usize) -> Result<Option<String>, LexError> {
-    let negative = takes(lexer, '-')?;
+    let negative = takes(lexer, '-')? || (takes(lexer, '+')? && takes(lexer, '-')?);
     let value = match lexer.token()? {
         Some(Token::Word(word)) if negative => Some(format!("-{word}")),
         Some(Token::Text(text)) if !negative => Some(text),
-        Some(Token::Word(function)) if deep > 0 && takes(lexer, '(')? => Some(called(lexer, &function, deep - 1)?),
-        Some(Token::Word(word)) if word.eq_ignore_ascii_case("null") => None,
-        Some(Token::Word(word)) => Some(word),
+        Some(Token::Sign('(')) if deep > 0 && !negative => {
+            let inner = value(lexer, deep - 1)?;
+            if !takes(lexer, ')')? {
+                return Err(lexer.fail(UNKNOWN));
+            }
+            inner
+        }
+        Some(Token::Word(word)) => word_value(lexer, word, deep)?,
         Some(_) => return Err(lexer.fail(UNKNOWN)),
-        None => return Err(lexer.fail("a row that does not end")),
+        None => return Err(lexer.fail(OPEN)),
     };
     if takes(lexer, ':')? && takes(lexer, ':')? {
-        while matches!(lexer.peek()?, Some(Token::Word(_) | Token::Name(_) | Token::Sign('.'))) {
-            lexer.token()?;
-        }
+        pass_type(lexer)?;
     }
     Ok(value)
+}
+
+/// A number, a truth, NULL, a function's value, or a text behind the name of its type.
+fn word_value<R: Read>(lexer: &mut Lexer<R>, word: String, deep: usize) -> Result<Option<String>, LexError> {
+    if deep > 0 && takes(lexer, '(')? {
+        if word.eq_ignore_ascii_case("cast") {
+            let inner = value(lexer, deep - 1)?;
+            if !matches!(lexer.token()?, Some(token) if token.is("as")) {
+                return Err(lexer.fail(UNKNOWN));
+            }
+            pass_type(lexer)?;
+            return if takes(lexer, ')')? { Ok(inner) } else { Err(lexer.fail(UNKNOWN)) };
+        }
+        return called(lexer, &word, deep - 1).map(Some);
+    }
+    // DEFAULT is not known here.
+    if ["null", "default"].iter().any(|keyword| word.eq_ignore_ascii_case(keyword)) {
+        return Ok(None);
+    }
+    let mut words = false;
+    while matches!(lexer.peek()?, Some(Token::Word(_))) {
+        lexer.token()?;
+        words = true;
+    }
+    match lexer.peek()? {
+        Some(Token::Text(_)) => match lexer.token()? {
+            Some(Token::Text(text)) => Ok(Some(text)),
+            _ => Err(lexer.fail(UNKNOWN)),
+        },
+        _ if words => Err(lexer.fail(UNKNOWN)),
+        _ => Ok(Some(word)),
+    }
+}
+
+/// `timestamp with time zone`, `public.citext`, `numeric(4,2)`, `text[]`.
+fn pass_type<R: Read>(lexer: &mut Lexer<R>) -> Result<(), LexError> {
+    loop {
+        match lexer.peek()? {
+            Some(Token::Word(_) | Token::Name(_) | Token::Sign('.' | '[' | ']')) => {
+                lexer.token()?;
+            }
+            Some(Token::Sign('(')) => while !matches!(lexer.token()?, Some(Token::Sign(')')) | None) {},
+            _ => return Ok(()),
+        }
+    }
 }
 
 /// What a function of SQLite makes of what follows, up to its parenthesis.
@@ -94,7 +146,7 @@ fn unistr(text: &str) -> Option<String> {
             [b'U', ..] => (1, 8),
             _ => (0, 4),
         };
-        result.push(code(part.as_bytes().get(begin..begin + digits)?, 16)?);
+        result.push(escape::code(part.as_bytes().get(begin..begin + digits)?, 16)?);
         result.push_str(part.get(begin + digits..)?);
     }
     Some(result)
@@ -110,28 +162,7 @@ pub(super) fn takes<R: Read>(lexer: &mut Lexer<R>, sign: char) -> Result<bool, L
 }
 
 /// The values of a line of `COPY`.
-pub(super) fn fields(line: &str) -> Row {
-    line.split('\t').map(|field| if field == "\\N" { None } else { Some(unescape(field)) }).collect()
-}
-
-/// COPY's escapes.
-fn unescape(field: &str) -> String {
-    let mut text = String::with_capacity(field.len());
-    let mut rest = field.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            '\\' => match rest.next() {
-                Some('b') => text.push('\u{8}'),
-                Some('f') => text.push('\u{c}'),
-                Some('n') => text.push('\n'),
-                Some('r') => text.push('\r'),
-                Some('t') => text.push('\t'),
-                Some('v') => text.push('\u{b}'),
-                Some(other) => text.push(other),
-                None => text.push('\\'),
-            },
-            other => text.push(other),
-        }
-    }
-    text
+pub(super) fn fields<R: Read>(lexer: &Lexer<R>, line: &[u8]) -> Result<Row, LexError> {
+    let field = |field: &[u8]| (field != b"\\N").then(|| lexer.text(escape::in_field(field))).transpose();
+    line.split(|byte| *byte == b'\t').map(field).collect()
 }

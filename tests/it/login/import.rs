@@ -27,12 +27,17 @@ fn django() -> Database {
     database
 }
 
-/// What an import says that it did.
-fn import(home: &TempDir, store: &str, from: &[&str]) -> Value {
+/// An import, from files at home.
+pub fn command(home: &TempDir, store: &str, from: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_postern"));
     command.current_dir(home.path()).env("POSTERN_DATA_DIR", home.path());
-    command.args(["--database", store, "import", "openwisp", "--json"]).args(from);
-    let output = command.output().unwrap();
+    command.args(["--database", store, "import", "openwisp"]).args(from);
+    command
+}
+
+/// What an import says that it did.
+pub fn import(home: &TempDir, store: &str, from: &[&str]) -> Value {
+    let output = command(home, store, from).arg("--json").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
