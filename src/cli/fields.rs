@@ -1,6 +1,6 @@
 //! What the nouns' arguments have in common.
 
-use crate::directory::{DirectoryError, Page};
+use crate::directory::{BatchError, DirectoryError, Page, StoreError};
 
 /// Which part of a list to show.
 #[derive(clap::Args)]
@@ -33,4 +33,46 @@ pub(super) fn clearable<T>(
     check: impl FnOnce(&str) -> Result<T, DirectoryError>,
 ) -> Result<Option<Option<T>>, DirectoryError> {
     value.map(|text| filled(Some(text), check)).transpose()
+}
+
+/// What was made; or, where it could not be made because there is one and that is enough, that one, as `found` finds it.
+pub(super) async fn made_or_found<R>(
+    made: Result<Vec<R>, BatchError>,
+    enough: bool,
+    found: impl Future<Output = Result<Option<R>, DirectoryError>>,
+) -> Result<(R, Made), DirectoryError> {
+    let error = match made {
+        Ok(made) => match made.into_iter().next() {
+            Some(made) => return Ok((made, Made::Now)),
+            None => return Err(StoreError::Broken("a record was made and is not there".to_owned()).into()),
+        },
+        Err(BatchError { error, .. }) => error,
+    };
+    // Where it is something else that is taken, that is the reason to tell.
+    if enough
+        && error.is_there_already()
+        && let Ok(Some(found)) = found.await
+    {
+        return Ok((found, Made::Before));
+    }
+    Err(error)
+}
+
+/// When a record was made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Made {
+    /// By this command.
+    Now,
+    /// Earlier.
+    Before,
+}
+
+impl Made {
+    /// What to tell of it.
+    pub fn told(self, now: String, what: &str) -> String {
+        match self {
+            Self::Now => now,
+            Self::Before => format!("{what} is there already"),
+        }
+    }
 }

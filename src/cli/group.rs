@@ -1,12 +1,13 @@
 //! `postern group`: groups, what they permit everywhere, and who is in them.
 
+use super::ask::Sure;
 use super::batch;
-use super::fields::PageArgs;
+use super::fields::{PageArgs, made_or_found};
 use super::output::{Exit, Output, Record};
 use super::rights::{Changes, Permissions, Users, permissions};
 use super::user;
 use crate::directory::name::RightsName;
-use crate::directory::{BundleEdit, DirectoryError, GroupRecord, NewGroup, Store, UserSelector};
+use crate::directory::{BundleEdit, DirectoryError, GroupRecord, NewGroup, Store, Unique, UserSelector};
 use serde::{Deserialize, Serialize};
 
 /// Groups, whose permissions count everywhere: create, list, show, edit, delete, grant, revoke, add, remove, users
@@ -34,6 +35,9 @@ enum Verb {
     Create {
         #[command(flatten)]
         new: Spec,
+        /// Where it is there already, show it and exit 0; without this that is exit 3
+        #[arg(long, conflicts_with = "batch")]
+        if_absent: bool,
         /// Create one group for each line of a file (- for stdin): JSON objects with the fields name, and the lists
         /// permissions, users; all of them or none
         #[arg(long, value_name = "FILE", conflicts_with = "Spec")]
@@ -59,10 +63,12 @@ enum Verb {
         #[command(flatten)]
         changes: Changes,
     },
-    /// Delete a group; its users lose what they had by it
+    /// Delete a group; its users lose what they had by it. On a terminal it asks
     Delete {
         /// Name or id
         group: String,
+        #[command(flatten)]
+        sure: Sure,
     },
     /// Grant permissions to a group
     Grant {
@@ -160,11 +166,17 @@ impl From<GroupRecord> for Shown {
 pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     let (group, edit) = match args.verb {
-        Verb::Create { new, batch: None } => {
-            let created = store.create_groups(vec![new.check()?]).await.map_err(|e| e.error)?;
-            for group in created.into_iter().map(Shown::from) {
-                out.done(&group, Some(&group.id.to_string()), &format!("created group {}", group.name))?;
-            }
+        Verb::Create { new, if_absent, batch: None } => {
+            let made = store.create_groups(vec![new.check()?]).await;
+            let name = made.as_ref().err().and_then(|e| e.error.taken(Unique::GroupName)).map(str::to_owned);
+            let found = async {
+                let Some(name) = name else { return Ok(None) };
+                Ok(Some(store.group(&name.as_str().into()).await?).filter(|group| group.name == name))
+            };
+            let (group, made) = made_or_found(made, if_absent, found).await?;
+            let group = Shown::from(group);
+            let note = made.told(format!("created group {}", group.name), &format!("group {}", group.name));
+            out.done(&group, Some(&group.id.to_string()), &note)?;
             return Ok(Exit::Ok);
         }
         Verb::Create { batch: Some(path), .. } => {
@@ -184,8 +196,13 @@ pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Res
             out.show(&Shown::from(store.group(&group.as_str().into()).await?))?;
             return Ok(Exit::Ok);
         }
-        Verb::Delete { group } => {
-            let group = Shown::from(store.delete_group(&group.as_str().into()).await?);
+        Verb::Delete { group, sure } => {
+            let group = store.group(&group.as_str().into()).await?;
+            let along = [(group.users as usize, "membership"), (group.permissions.len(), "granted permission")];
+            if !sure.of(&format!("group {}", group.name), &along, out)? {
+                return Ok(Exit::No);
+            }
+            let group = Shown::from(store.delete_group(&group.id.into()).await?);
             out.done(&group, None, &format!("deleted group {}", group.name))?;
             return Ok(Exit::Ok);
         }

@@ -1,7 +1,7 @@
 //! `postern member`: who belongs to which organization, and as what.
 
 use super::batch;
-use super::fields::PageArgs;
+use super::fields::{PageArgs, made_or_found};
 use super::moment::stamp;
 use super::output::{Exit, Output, Record};
 use crate::directory::{
@@ -30,6 +30,9 @@ enum Verb {
     Create {
         #[command(flatten)]
         new: Spec,
+        /// Where it is there already, show it and exit 0; without this that is exit 3
+        #[arg(long, conflicts_with = "batch")]
+        if_absent: bool,
         /// Add one member for each line of a file (- for stdin): JSON objects with the fields org, user, manager; all of
         /// them or none
         #[arg(long, value_name = "FILE", conflicts_with = "Spec")]
@@ -165,11 +168,14 @@ impl From<MembershipRecord> for Shown {
 pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     match args.verb {
-        Verb::Create { new, batch: None } => {
-            let created = store.create_memberships(vec![new.check()?]).await.map_err(|e| e.error)?;
-            for member in created.into_iter().map(Shown::from) {
-                out.done(&member, None, &format!("{} is {} of {}", member.user, member.level, member.org))?;
-            }
+        Verb::Create { new, if_absent, batch: None } => {
+            let new = new.check()?;
+            let (org, user) = (new.organization.clone(), new.user.clone());
+            let made = store.create_memberships(vec![new]).await;
+            let found = async { store.membership(&org, &user).await.map(Some) };
+            let (member, _) = made_or_found(made, if_absent, found).await?;
+            let member = Shown::from(member);
+            out.done(&member, None, &format!("{} is {} of {}", member.user, member.level, member.org))?;
         }
         Verb::Create { batch: Some(path), .. } => {
             let mut batch = batch::read::<Spec>(&path)?.convert(Spec::check)?;

@@ -1,5 +1,6 @@
 //! The command line: one file a command. Exit 0 is yes, 1 is no, 2 is wrong usage; errors go to standard error, with a hint.
 
+mod ask;
 pub mod batch;
 pub mod check;
 pub mod completions;
@@ -171,6 +172,7 @@ impl Common {
     {
         let config = Self::configuration(&self.sources())?;
         let mut output = Output::standard();
+        output.set_json(output::json_asked());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let opened = runtime.block_on(async {
             let database = &config.database;
@@ -228,7 +230,16 @@ fn renamed_admin(_: &str) -> Result<String, &'static str> {
 /// Runs the command that the process was given.
 #[must_use]
 pub fn main() -> ExitCode {
-    let Cli { common, command } = Cli::parse();
+    let json = output::json_asked();
+    let Cli { common, command } = Cli::try_parse().unwrap_or_else(|error| {
+        if json && error.use_stderr() {
+            let told = error.to_string();
+            let message = anyhow::anyhow!("{}", told.strip_prefix("error: ").unwrap_or(&told).trim_end().to_owned());
+            output::say(&format!("{}\n", output::json_error("usage", &message, None)));
+            std::process::exit(2);
+        }
+        error.exit()
+    });
     macro_rules! noun {
         ($noun:ident, $args:expr, $begins:expr) => {
             common.on_the_directory($begins, |_, store, mut output| async move {
@@ -273,6 +284,10 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(Failure::Reported) => Exit::No.into(),
         Err(Failure::Usage) => Exit::Usage.into(),
+        Err(Failure::Because(error, hint)) if json => {
+            output::say(&format!("{}\n", output::json_error(output::code(&error), &error, hint.as_deref())));
+            output::exit_of(&error).into()
+        }
         Err(Failure::Because(error, hint)) => {
             output::say(&format!("error: {}\n", output::chain(&error)));
             if let Some(hint) = hint {

@@ -1,12 +1,14 @@
 //! `postern org`: create, list, show, edit and delete organizations, and move their ownership. Acts as a superuser.
 
+use super::ask::Sure;
 use super::batch;
-use super::fields::{PageArgs, clearable, filled};
+use super::fields::{PageArgs, clearable, filled, made_or_found};
 use super::moment::stamp;
 use super::output::{Exit, Output, Record};
 use crate::directory::name::{Email, ExternalId, OrgName, Slug, Text};
 use crate::directory::{
-    Actor, DirectoryError, NewOrganization, OrganizationEdit, OrganizationRecord, Store, UserSelector,
+    Actor, DirectoryError, MembershipFilter, NewOrganization, OrganizationEdit, OrganizationRecord, Page, RoleFilter,
+    Scope, Store, Unique, UserSelector,
 };
 use crate::id::OrgId;
 use serde::{Deserialize, Serialize};
@@ -36,6 +38,9 @@ enum Verb {
     Create {
         #[command(flatten)]
         new: Spec,
+        /// Where it is there already, show it and exit 0; without this that is exit 3
+        #[arg(long, conflicts_with = "batch")]
+        if_absent: bool,
         /// Create one organization for each line of a file (- for stdin): JSON objects with the fields name, slug,
         /// external_id, active, description, email, url, id; all of them or none
         #[arg(long, value_name = "FILE", conflicts_with = "Spec")]
@@ -66,10 +71,12 @@ enum Verb {
         #[arg(long)]
         user: String,
     },
-    /// Delete an organization with its memberships; its slug stays used
+    /// Delete an organization with its memberships and roles; its slug stays used. On a terminal it asks
     Delete {
         /// Id or slug
         org: String,
+        #[command(flatten)]
+        sure: Sure,
     },
 }
 
@@ -226,11 +233,22 @@ impl From<OrganizationRecord> for Shown {
 pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     match args.verb {
-        Verb::Create { new, batch: None } => {
-            let created = store.create_organizations(vec![new.check()?]).await.map_err(|e| e.error)?;
-            for organization in created.into_iter().map(Shown::from) {
-                out.done(&organization, Some(&organization.id), &format!("created {}", organization.slug))?;
+        Verb::Create { new, if_absent, batch: None } => {
+            let mut new = new.check()?;
+            if if_absent && new.slug.is_none() {
+                // Otherwise a second one would be made, under another slug.
+                new.slug = Some(Slug::from_name(new.name.as_str()));
             }
+            let made = store.create_organizations(vec![new]).await;
+            let slug = made.as_ref().err().and_then(|e| e.error.taken(Unique::Slug)).map(str::to_owned);
+            let found = async {
+                let Some(slug) = slug else { return Ok(None) };
+                Ok(Some(store.organization_record(&slug.into()).await?))
+            };
+            let (organization, made) = made_or_found(made, if_absent, found).await?;
+            let organization = Shown::from(organization);
+            let note = made.told(format!("created {}", organization.slug), &organization.slug);
+            out.done(&organization, Some(&organization.id), &note)?;
         }
         Verb::Create { batch: Some(path), .. } => {
             let mut batch = batch::read::<Spec>(&path)?.convert(Spec::check)?;
@@ -255,8 +273,17 @@ pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Res
             let owner = moved.owner.clone().unwrap_or_default();
             out.done(&moved, None, &format!("{owner} owns {}", moved.slug))?;
         }
-        Verb::Delete { org } => {
-            let deleted = Shown::from(store.delete_organization(&org.into()).await?);
+        Verb::Delete { org, sure } => {
+            let organization = store.organization_record(&org.into()).await?;
+            let filter = MembershipFilter { user: None, organization: Some(organization.id.into()) };
+            let members = store.memberships(&filter, Page::default()).await?.len();
+            let roles = RoleFilter { scope: Some(Scope::Organization(organization.id.into())), user: None };
+            let roles = store.roles(&roles, Page::default()).await?.len();
+            let what = format!("organization {}", organization.slug);
+            if !sure.of(&what, &[(members, "membership"), (roles, "role")], out)? {
+                return Ok(Exit::No);
+            }
+            let deleted = Shown::from(store.delete_organization(&organization.id.into()).await?);
             out.done(&deleted, None, &format!("deleted {}", deleted.slug))?;
         }
     }

@@ -3,7 +3,10 @@
 //! Results are JSON where `--json` asks for it; otherwise aligned columns with a header on a terminal, and bare
 //! tab-separated values into a pipe. Control characters of stored text never reach a terminal.
 
+use super::ask::NoTerminal;
+use super::batch::Mistakes;
 use super::store::Missing;
+use super::user::NoArgument;
 use crate::directory::DirectoryError;
 use crate::directory::{postgres, sqlite};
 use serde::Serialize;
@@ -20,6 +23,8 @@ pub enum Exit {
     No,
     /// 2: the command was not understood.
     Usage,
+    /// 3: what was to be made is there already.
+    Exists,
 }
 
 impl From<Exit> for ExitCode {
@@ -28,6 +33,7 @@ impl From<Exit> for ExitCode {
             Exit::Ok => 0,
             Exit::No => 1,
             Exit::Usage => 2,
+            Exit::Exists => 3,
         })
     }
 }
@@ -46,6 +52,8 @@ pub struct Output {
     err: Box<dyn Write + Send>,
     terminal: bool,
     json: bool,
+    /// What is to be said of an operation besides, once it is done.
+    aside: Option<String>,
 }
 
 impl Output {
@@ -59,7 +67,7 @@ impl Output {
     /// Any two writers; `terminal` says that a person reads the first.
     #[must_use]
     pub fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, terminal: bool) -> Self {
-        Self { out, err, terminal, json: false }
+        Self { out, err, terminal, json: false, aside: None }
     }
 
     /// Whether results are JSON from now on.
@@ -71,6 +79,11 @@ impl Output {
     #[must_use]
     pub fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// Says this of the next operation, besides its outcome, when it is done.
+    pub fn set_aside(&mut self, note: String) {
+        self.aside = Some(note);
     }
 
     /// Shows one record, a field a line.
@@ -117,6 +130,9 @@ impl Output {
             writeln!(self.out, "{plain}")?;
             self.out.flush()?;
         }
+        if let Some(aside) = self.aside.take() {
+            self.note(&aside);
+        }
         self.note(note);
         Ok(())
     }
@@ -134,9 +150,17 @@ impl Output {
         if error.chain().any(|e| e.downcast_ref().is_some_and(pipe)) {
             return Exit::Ok;
         }
-        self.note(&format!("error: {}", chain(error)));
-        if let Some(hint) = hint(error) {
-            self.note(&format!("hint: {hint}"));
+        if self.json {
+            let _ = writeln!(self.err, "{}", json_error(code(error), error, hint(error).as_deref()));
+        } else {
+            // Of a batch, each mistake is a line of its own.
+            match error.downcast_ref::<Mistakes>() {
+                Some(mistakes) => mistakes.to_lines().iter().for_each(|line| self.note(&format!("error: {line}"))),
+                None => self.note(&format!("error: {}", chain(error))),
+            }
+            if let Some(hint) = hint(error) {
+                self.note(&format!("hint: {hint}"));
+            }
         }
         exit_of(error)
     }
@@ -190,13 +214,52 @@ pub fn say(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// How a command ends that failed so: a value on the command line that is none is wrong usage, whatever else happened is a no.
+/// How a command ends that failed so: a value on the command line that is none is wrong usage, what is there already is told apart, and
+/// whatever else happened is a no.
 #[must_use]
 pub fn exit_of(error: &anyhow::Error) -> Exit {
     // What stands in a file is named with its place, and is no word of the command's.
     let outermost = error.chain().next().and_then(|cause| cause.downcast_ref::<DirectoryError>());
     let is_wrong = outermost.is_some_and(|error| matches!(error, DirectoryError::Invalid { .. }));
-    if is_wrong { Exit::Usage } else { Exit::No }
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<DirectoryError>());
+    match (causes.any(DirectoryError::is_there_already), is_wrong || is_usage(error)) {
+        (true, _) => Exit::Exists,
+        (false, true) => Exit::Usage,
+        (false, false) => Exit::No,
+    }
+}
+
+/// Whether this process was asked for JSON, so that what fails before its arguments are understood is told so too.
+#[must_use]
+pub fn json_asked() -> bool {
+    std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json")
+}
+
+/// An error as `--json` tells it, on one line.
+#[must_use]
+pub fn json_error(code: &str, error: &anyhow::Error, hint: Option<&str>) -> String {
+    let mut told = serde_json::json!({ "code": code, "message": chain(error), "hint": hint });
+    if let (Some(mistakes), Some(told)) = (error.downcast_ref::<Mistakes>(), told.as_object_mut()) {
+        told.insert("lines".to_owned(), mistakes.to_json());
+    }
+    serde_json::json!({ "error": told }).to_string()
+}
+
+/// Whether the command line is wrong, for reasons that only show when it is run.
+fn is_usage(error: &anyhow::Error) -> bool {
+    error.is::<NoTerminal>() || error.is::<NoArgument>()
+}
+
+/// What kind of error it is, for programs.
+#[must_use]
+pub fn code(error: &anyhow::Error) -> &'static str {
+    let directory = error.chain().find_map(|e| e.downcast_ref().map(DirectoryError::code));
+    match directory {
+        Some(code) => code,
+        None if error.is::<Mistakes>() => "invalid",
+        None if is_usage(error) => "usage",
+        None => "failed",
+    }
 }
 
 /// An error and what caused it, each said once: some say themselves what caused them.
@@ -331,6 +394,15 @@ mod tests {
         let error = DirectoryError::NotFound { noun: Noun::User, reference: "x\n".into() };
         let error = anyhow::Error::new(error).context("users.jsonl:3");
         assert_eq!(output.failure(&error), Exit::No);
+        let (mut json, _, told) = super::tests::output(false);
+        json.set_json(true);
+        assert_eq!(json.failure(&error), Exit::No);
+        let shape = serde_json::json!({ "error": {
+            "code": "not_found",
+            "message": "users.jsonl:3: no user `x\n`",
+            "hint": "name a user by id, username or e-mail address",
+        } });
+        assert_eq!(serde_json::from_str::<Value>(&told.text()).unwrap(), shape);
         let expected = "error: users.jsonl:3: no user `x\\n`\nhint: name a user by id, username or e-mail address\n";
         assert_eq!((out.text().as_str(), err.text().as_str()), ("", expected));
     }

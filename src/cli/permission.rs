@@ -1,7 +1,8 @@
 //! `postern permission`: create, list, show, edit and delete permissions. Users, groups and roles grant them.
 
+use super::ask::Sure;
 use super::batch;
-use super::fields::PageArgs;
+use super::fields::{PageArgs, made_or_found};
 use super::output::{Exit, Output, Record};
 use crate::directory::name::{PermissionName, Text};
 use crate::directory::{DirectoryError, NewPermission, PermissionEdit, PermissionRecord, Store};
@@ -36,6 +37,9 @@ enum Verb {
     Create {
         #[command(flatten)]
         new: Spec,
+        /// Where it is there already, show it and exit 0; without this that is exit 3
+        #[arg(long, conflicts_with = "batch")]
+        if_absent: bool,
         /// Create one permission for each line of a file (- for stdin): JSON objects with the fields permission, name; all
         /// of them or none
         #[arg(long, value_name = "FILE", conflicts_with = "Spec")]
@@ -58,10 +62,12 @@ enum Verb {
         #[command(flatten)]
         changes: Changes,
     },
-    /// Delete a permission, and take it from whoever has it
+    /// Delete a permission, and take it from whoever has it. On a terminal it asks
     Delete {
         /// app.codename
         permission: String,
+        #[command(flatten)]
+        sure: Sure,
     },
 }
 
@@ -140,11 +146,16 @@ impl From<PermissionRecord> for Shown {
 pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     match args.verb {
-        Verb::Create { new, batch: None } => {
-            let created = store.create_permissions(vec![new.check()?]).await.map_err(|e| e.error)?;
-            for permission in created.into_iter().map(Shown::from) {
-                out.done(&permission, None, &format!("created permission {}", permission.permission))?;
-            }
+        Verb::Create { new, if_absent, batch: None } => {
+            let new = new.check()?;
+            let codename = new.codename.clone();
+            let made = store.create_permissions(vec![new]).await;
+            let found = async { store.permission(&codename).await.map(Some) };
+            let (permission, made) = made_or_found(made, if_absent, found).await?;
+            let permission = Shown::from(permission);
+            let name = &permission.permission;
+            let note = made.told(format!("created permission {name}"), &format!("permission {name}"));
+            out.done(&permission, None, &note)?;
         }
         Verb::Create { batch: Some(path), .. } => {
             let mut batch = batch::read::<Spec>(&path)?.convert(Spec::check)?;
@@ -165,8 +176,13 @@ pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Res
             let edited = Shown::from(store.edit_permission(&by, changes.check()?).await?);
             out.done(&edited, None, &format!("changed permission {}", edited.permission))?;
         }
-        Verb::Delete { permission } => {
-            let deleted = Shown::from(store.delete_permission(&PermissionName::new(&permission)?).await?);
+        Verb::Delete { permission, sure } => {
+            let permission = PermissionName::new(&permission)?;
+            let codename = store.permission(&permission).await?.codename;
+            if !sure.of(&format!("permission {codename}, and what grants it"), &[], out)? {
+                return Ok(Exit::No);
+            }
+            let deleted = Shown::from(store.delete_permission(&permission).await?);
             out.done(&deleted, None, &format!("deleted permission {}", deleted.permission))?;
         }
     }

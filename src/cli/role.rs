@@ -1,7 +1,8 @@
 //! `postern role`: roles in an organization, super roles in all of them, what they permit, and who holds them.
 
+use super::ask::Sure;
 use super::batch;
-use super::fields::PageArgs;
+use super::fields::{PageArgs, made_or_found};
 use super::output::{Exit, Output, Record};
 use super::rights::{Changes, Permissions, Users, permissions};
 use super::user;
@@ -41,6 +42,9 @@ enum Verb {
     Create {
         #[command(flatten)]
         new: Spec,
+        /// Where it is there already, show it and exit 0; without this that is exit 3
+        #[arg(long, conflicts_with = "batch")]
+        if_absent: bool,
         /// Create one role for each line of a file (- for stdin): JSON objects with the fields name, org or super, and the
         /// lists permissions, users; all of them or none
         #[arg(long, value_name = "FILE", conflicts_with = "Spec")]
@@ -68,10 +72,12 @@ enum Verb {
         #[command(flatten)]
         changes: Changes,
     },
-    /// Delete a role; who held it loses what they had by it
+    /// Delete a role; who held it loses what they had by it. On a terminal it asks
     Delete {
         #[command(flatten)]
         role: Role,
+        #[command(flatten)]
+        sure: Sure,
     },
     /// Grant permissions to a role
     Grant {
@@ -245,11 +251,14 @@ impl Shown {
 pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     let (role, edit) = match args.verb {
-        Verb::Create { new, batch: None } => {
-            let created = store.create_roles(vec![new.check()?]).await.map_err(|e| e.error)?;
-            for role in created.into_iter().map(Shown::from) {
-                out.done(&role, Some(&role.id), &format!("created {}", role.title()))?;
-            }
+        Verb::Create { new, if_absent, batch: None } => {
+            let new = new.check()?;
+            let same = RoleSelector { text: new.name.as_str().to_owned(), scope: Some(new.scope.clone()) };
+            let made = store.create_roles(vec![new]).await;
+            let found = async { Ok(Some(store.role(&same).await?).filter(|role| role.name == same.text)) };
+            let (role, made) = made_or_found(made, if_absent, found).await?;
+            let role = Shown::from(role);
+            out.done(&role, Some(&role.id), &made.told(format!("created {}", role.title()), &role.title()))?;
             return Ok(Exit::Ok);
         }
         Verb::Create { batch: Some(path), .. } => {
@@ -270,8 +279,14 @@ pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Res
             out.show(&Shown::from(store.role(&role.into()).await?))?;
             return Ok(Exit::Ok);
         }
-        Verb::Delete { role } => {
-            let role = Shown::from(store.delete_role(&role.into()).await?);
+        Verb::Delete { role, sure } => {
+            let role = store.role(&role.into()).await?;
+            let (id, along) =
+                (role.id, [(role.users as usize, "holder"), (role.permissions.len(), "granted permission")]);
+            if !sure.of(&Shown::from(role).title(), &along, out)? {
+                return Ok(Exit::No);
+            }
+            let role = Shown::from(store.delete_role(&id.into()).await?);
             out.done(&role, None, &format!("deleted {}", role.title()))?;
             return Ok(Exit::Ok);
         }

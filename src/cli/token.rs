@@ -3,6 +3,7 @@
 //! A new token is printed once, alone on its line; an imported one is read from a file or stdin, never from an argument,
 //! and never printed.
 
+use super::ask::Sure;
 use super::batch;
 use super::fields::PageArgs;
 use super::moment::{parse_duration, parse_time, stamp};
@@ -65,10 +66,12 @@ enum Verb {
         /// Its id
         id: String,
     },
-    /// Forget a token; it is refused from now on
+    /// Forget a token; it is refused from now on. On a terminal it asks
     Delete {
         /// Its id
         id: String,
+        #[command(flatten)]
+        sure: Sure,
     },
 }
 
@@ -282,7 +285,11 @@ pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Res
             let token = Shown::new(store.revoke_token(parse_id(&id)?).await?, now);
             out.done(&token, None, &format!("revoked token {} of {}", token.id, token.user))?;
         }
-        Verb::Delete { id } => {
+        Verb::Delete { id, sure } => {
+            let token = store.token(parse_id(&id)?).await?;
+            if !sure.of(&format!("token {} of {}", token.id, token.username), &[], out)? {
+                return Ok(Exit::No);
+            }
             let token = Shown::new(store.delete_token(parse_id(&id)?).await?, now);
             out.done(&token, None, &format!("deleted token {} of {}", token.id, token.user))?;
         }

@@ -1,13 +1,17 @@
 //! `postern user`: create, list, show, edit and delete users, and what they may do.
 
+use super::ask::{Sure, new_password};
 use super::batch;
-use super::fields::{PageArgs, clearable, filled};
+use super::fields::{Made, PageArgs, clearable, filled, made_or_found};
 use super::moment::stamp;
 use super::output::{Exit, Output, Record};
 use super::rights::Permissions;
 use crate::clock;
 use crate::directory::name::{Email, ExternalId, PhoneNumber, Text, Username};
-use crate::directory::{DirectoryError, GrantRecord, NewUser, ProfileEdit, Store, SubjectRecord, UserEdit, UserRecord};
+use crate::directory::{
+    DirectoryError, GrantRecord, MembershipFilter, NewUser, Page, ProfileEdit, RoleFilter, Store, SubjectRecord,
+    UserEdit, UserRecord, UserSelector,
+};
 use crate::id::UserId;
 use crate::password::{Hasher, PasswordHash};
 use anyhow::{Context, ensure};
@@ -38,9 +42,15 @@ enum Verb {
     Create {
         #[command(flatten)]
         new: Spec,
+        /// Ask for a password on the terminal; it is never an argument
+        #[arg(long, num_args = 0..=1, value_name = "", conflicts_with_all = ["batch", "password_stdin"])]
+        password: Option<Option<String>>,
         /// Read the password from stdin: its first line
         #[arg(long, conflicts_with = "batch")]
         password_stdin: bool,
+        /// Where it is there already, show it and exit 0; without this that is exit 3
+        #[arg(long, conflicts_with = "batch")]
+        if_absent: bool,
         /// Create one user for each line of a file (- for stdin): JSON objects with the fields username, email, phone,
         /// first_name, last_name, external_id, active, staff, superuser, id; all of them or none
         #[arg(long, value_name = "FILE", conflicts_with = "Spec")]
@@ -63,12 +73,15 @@ enum Verb {
         #[command(flatten)]
         changes: Changes,
     },
-    /// Give a user another password, or none
+    /// Give a user another password, or none. Without more it is asked for, on a terminal
     Password {
         /// Id, username or e-mail address
         user: String,
+        /// Who writes one here is told that it belongs elsewhere.
+        #[arg(hide = true)]
+        argument: Option<String>,
         /// Read the password from stdin: its first line
-        #[arg(long, required_unless_present = "none")]
+        #[arg(long)]
         password_stdin: bool,
         /// Take the password: only tokens and the like are left to the user
         #[arg(long, conflicts_with = "password_stdin")]
@@ -85,10 +98,12 @@ enum Verb {
         #[arg(long, conflicts_with = "org")]
         none: bool,
     },
-    /// Delete a user with their memberships and tokens
+    /// Delete a user with their memberships and tokens. On a terminal it asks
     Delete {
         /// Id, username or e-mail address
         user: String,
+        #[command(flatten)]
+        sure: Sure,
     },
     /// Grant permissions to a user, everywhere
     Grant {
@@ -353,12 +368,25 @@ fn list_grants(grants: Vec<GrantRecord>, out: &mut Output) -> anyhow::Result<()>
     out.list(&grants.into_iter().map(ShownGrant::from).collect::<Vec<_>>())
 }
 
-/// Reads a password from stdin and hashes it. It is never an argument: others would see it in the list of processes.
-fn read_password(hasher: &Hasher) -> anyhow::Result<PasswordHash> {
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).context("cannot read the password from stdin")?;
-    let password = line.trim_end_matches(['\r', '\n']);
-    ensure!(!password.is_empty(), "there is no password on stdin");
+/// A password was given as an argument.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a password is never an argument: others would see it in the list of processes, and it is in the shell's history now. Leave it \
+         out to be asked for it, or pass it on standard input, with --password-stdin; and choose another"
+)]
+pub struct NoArgument;
+
+/// Reads a password from stdin, or asks for it on the terminal, and hashes it.
+fn read_password(from_stdin: bool, hasher: &Hasher) -> anyhow::Result<PasswordHash> {
+    let text = if from_stdin {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).context("cannot read the password from stdin")?;
+        line
+    } else {
+        new_password()?
+    };
+    let password = text.trim_end_matches(['\r', '\n']);
+    ensure!(!password.is_empty(), "there is no password{}", if from_stdin { " on stdin" } else { "" });
     ensure!(password.len() <= 4096 && !password.contains('\0'), "a password has at most 4096 bytes, none of them NUL");
     Ok(hasher.hash(password)?)
 }
@@ -378,18 +406,23 @@ pub(super) fn list(users: Vec<UserRecord>, out: &mut Output) -> anyhow::Result<(
 pub async fn run(args: Args, hasher: &Hasher, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     match args.verb {
-        Verb::Create { new, password_stdin, batch: None } => {
+        Verb::Create { new, password, password_stdin, if_absent, batch: None } => {
+            ensure!(!matches!(password, Some(Some(_))), NoArgument);
             let new = new.check()?;
-            let password = if password_stdin { Some(read_password(hasher)?) } else { None };
-            let created = store.create_users(vec![new]).await.map_err(|e| e.error)?;
-            for user in &created {
-                if let Some(password) = &password {
-                    store.set_password(&user.id.into(), Some(password.clone()), clock::today()).await?;
-                }
+            let asked = password_stdin || password.is_some();
+            let password = if asked { Some(read_password(password_stdin, hasher)?) } else { None };
+            let username = new.username.as_str().to_owned();
+            let made = store.create_users(vec![new]).await;
+            let found = async {
+                Ok(Some(store.user(&username.as_str().into()).await?).filter(|user| user.username == username))
+            };
+            let (user, made) = made_or_found(made, if_absent, found).await?;
+            if let Some(password) = password.filter(|_| made == Made::Now) {
+                store.set_password(&user.id.into(), Some(password), clock::today()).await?;
             }
-            for user in created.into_iter().map(Shown::from) {
-                out.done(&user, Some(&user.id), &format!("created user {}", user.username))?;
-            }
+            let user = Shown::from(user);
+            let note = made.told(format!("created user {}", user.username), &format!("user {}", user.username));
+            out.done(&user, Some(&user.id), &note)?;
         }
         Verb::Create { batch: Some(path), .. } => {
             let mut batch = batch::read::<Spec>(&path)?.convert(Spec::check)?;
@@ -406,8 +439,9 @@ pub async fn run(args: Args, hasher: &Hasher, store: &dyn Store, out: &mut Outpu
             let user = Shown::from(store.edit_user(&user.into(), changes.check()?).await?);
             out.done(&user, None, &format!("changed user {}", user.username))?;
         }
-        Verb::Password { user, password_stdin: _, none } => {
-            let password = if none { None } else { Some(read_password(hasher)?) };
+        Verb::Password { user, argument, password_stdin, none } => {
+            ensure!(argument.is_none(), NoArgument);
+            let password = if none { None } else { Some(read_password(password_stdin, hasher)?) };
             let user = store.set_password(&user.into(), password, clock::today()).await?;
             let done = if none { "took the password of" } else { "changed the password of" };
             out.note(&format!("{done} user {}", user.username));
@@ -423,8 +457,23 @@ pub async fn run(args: Args, hasher: &Hasher, store: &dyn Store, out: &mut Outpu
             let of = membership.map_or_else(|| "no organization".to_owned(), |membership| membership.slug);
             out.note(&format!("the name {} is of {of}", user.username));
         }
-        Verb::Delete { user } => {
-            let user = Shown::from(store.delete_user(&user.into()).await?);
+        Verb::Delete { user, sure } => {
+            let user = store.user(&user.into()).await?;
+            let (all, by) = (Page::default, UserSelector::from(user.id));
+            let memberships = MembershipFilter { user: Some(by.clone()), organization: None };
+            let roles = RoleFilter { scope: None, user: Some(by.clone()) };
+            let along = [
+                (store.memberships(&memberships, all()).await?.len(), "membership"),
+                (store.tokens(Some(&by), all()).await?.len(), "token"),
+                (store.groups(Some(&by), all()).await?.len(), "group membership"),
+                (store.roles(&roles, all()).await?.len(), "role"),
+                (store.subjects(&by).await?.len(), "subject of an issuer"),
+                (store.emails(&by).await?.len(), "e-mail address"),
+            ];
+            if !sure.of(&format!("user {}", user.username), &along, out)? {
+                return Ok(Exit::No);
+            }
+            let user = Shown::from(store.delete_user(&by).await?);
             out.done(&user, None, &format!("deleted user {}", user.username))?;
         }
         Verb::Grant { user, permissions } => {

@@ -234,6 +234,34 @@ impl DirectoryError {
         Self::Invalid { field, problem: problem.into() }
     }
 
+    /// Whether what was to be made is there already.
+    #[must_use]
+    pub const fn is_there_already(&self) -> bool {
+        matches!(self, Self::Taken { .. } | Self::AlreadyMember { .. })
+    }
+
+    /// The value that another record has, where it is this kind of value.
+    #[must_use]
+    pub fn taken(&self, kind: Unique) -> Option<&str> {
+        match self {
+            Self::Taken { unique, value } if *unique == kind => Some(value),
+            _ => None,
+        }
+    }
+
+    /// What kind of refusal it is, for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid { .. } => "invalid",
+            Self::NotFound { .. } | Self::NotMember { .. } => "not_found",
+            Self::Ambiguous { .. } => "ambiguous",
+            Self::Taken { .. } | Self::AlreadyMember { .. } => "exists",
+            Self::Store(_) => "unavailable",
+            _ => "refused",
+        }
+    }
+
     /// What to do about it, where there is something to say.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

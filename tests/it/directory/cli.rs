@@ -36,6 +36,8 @@ shells!(
     every_verb_of_every_noun_speaks_json,
     the_word_that_matters_may_stand_without_its_flag,
     a_refusal_goes_to_stderr_with_a_hint_and_exits_1,
+    what_is_there_already_exits_3_or_is_enough,
+    all_mistakes_of_a_batch_are_told_at_once,
     what_is_not_understood_exits_2,
     a_token_s_value_given_for_its_id_is_not_repeated,
     an_edit_clears_with_an_empty_text,
@@ -261,7 +263,6 @@ async fn a_refusal_goes_to_stderr_with_a_hint_and_exits_1(sh: Shell) {
     sh.run("org create Acme").await.ok();
     sh.run("member add --org acme --user ann --manager").await.ok();
     for (line, error, hint) in [
-        ("user create ann", "a user with this username already exists: `ann`", "choose another"),
         ("user create a/b", "username is not valid", ""),
         ("user show nobody", "no user `nobody`", "by id, username or e-mail"),
         ("user delete ann", "`ann` owns `acme`", "postern org owner"),
@@ -278,6 +279,39 @@ async fn a_refusal_goes_to_stderr_with_a_hint_and_exits_1(sh: Shell) {
         assert_eq!(told.contains("\nhint: "), !hint.is_empty(), "{line}: {told}");
         assert!(told.contains(hint), "{line}: {told}");
     }
+}
+
+async fn what_is_there_already_exits_3_or_is_enough(sh: Shell) {
+    sh.run("permission create a.b").await.ok();
+    for (line, part, kept) in [
+        ("user create ann", "a user with this username already exists: `ann`", "ann"),
+        ("org create Acme --slug acme", "an organization with this slug already exists: `acme`", "acme"),
+        ("member add --org acme --user ann", "`ann` is already a member of `acme`", "ann"),
+        ("group create readers --permissions a.b", "a group with this name already exists", "readers"),
+        ("role create editor --org acme", "a role with this name in this organization", "editor"),
+        ("role create auditor --super", "a super role with this name", "auditor"),
+        ("permission create a.c", "this permission already exists", "a.c"),
+    ] {
+        let made = sh.run(line).await;
+        let id = made.ok().to_owned();
+        let again = sh.run(line).await;
+        assert_eq!((again.exit, again.out.as_str()), (Exit::Exists, ""), "{line}: {again:?}");
+        assert!(again.err.starts_with("error: ") && again.err.contains(part), "{line}: {again:?}");
+        let enough = sh.run(&format!("{line} --if-absent")).await;
+        assert_eq!(enough.ok(), id, "{line}: a script gets the same");
+        let shown = sh.run(&format!("{line} --if-absent --json")).await;
+        assert!(shown.ok().contains(kept), "{line}: {shown:?}");
+    }
+    // A name's own slug counts, and nothing of what is there is changed.
+    sh.run("org create Acme --if-absent --description changed").await.ok();
+    assert_eq!(sh.run("org list").await.ok().lines().count(), 1);
+    assert_eq!(sh.run("org show acme --json").await.json()["description"], "");
+    assert_eq!(sh.run("user create eve --if-absent").await.err, "created user eve\n");
+    // Somebody else's address is no reason to be content.
+    sh.run("user edit ann --email ann@example.org").await.ok();
+    let other = sh.run("user create carl --email ann@example.org --if-absent").await;
+    assert!(other.exit != Exit::Ok && other.out.is_empty(), "{other:?}");
+    assert_eq!(sh.run("user create ann --if-absent --batch x").await.exit, Exit::Usage);
 }
 
 async fn what_is_not_understood_exits_2(sh: Shell) {
@@ -328,12 +362,38 @@ async fn a_batch_is_one_transaction_and_errors_name_the_line(sh: Shell) {
     ] {
         let bad = sh.file("bad.jsonl", text);
         let said = sh.run(&format!("user create --batch {bad}")).await;
-        let told = said.refused();
+        let told = &said.err;
+        assert!(said.exit == if why == "already exists" { Exit::Exists } else { Exit::No } && said.out.is_empty());
         assert!(told.contains(&format!("bad.jsonl:{line}:")) && told.contains(why), "{text}: {told}");
     }
     assert_eq!(sh.run("user list").await.ok().lines().count(), 2, "nothing of the bad ones was kept");
     let missing = sh.run("user create --batch /none/such").await;
     assert!(missing.refused().contains("/none/such"));
+}
+
+async fn all_mistakes_of_a_batch_are_told_at_once(sh: Shell) {
+    let text = "{\"username\":\"ok\"}\n{\"username\":\"a b\"}\n\nnonsense\n{\"user\":\"y\"}\n{\"username\":\"z\",\"email\":\"z\"}\n";
+    let bad = sh.file("bad.jsonl", text);
+    let said = sh.run(&format!("user create --batch {bad}")).await;
+    let lines: Vec<&str> = said.refused().lines().collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    for (line, (number, part)) in lines.iter().zip([
+        (2, "username is not valid"),
+        (4, "expected"),
+        (5, "unknown field"),
+        (6, "email is not valid"),
+    ]) {
+        assert!(
+            line.starts_with("error: ") && line.contains(&format!("bad.jsonl:{number}:")) && line.contains(part),
+            "{line}"
+        );
+    }
+    let said = sh.run(&format!("user create --json --batch {bad}")).await;
+    let error: Value = serde_json::from_str(said.refused()).unwrap();
+    let numbers: Vec<_> =
+        error["error"]["lines"].as_array().unwrap().iter().map(|line| line["line"].as_u64().unwrap()).collect();
+    assert_eq!((numbers, &error["error"]["code"]), (vec![2, 4, 5, 6], &json!("invalid")), "{error}");
+    assert_eq!(sh.run("user list").await.ok(), "");
 }
 
 async fn foreign_tokens_are_imported_and_never_printed(sh: Shell) {
@@ -361,8 +421,8 @@ async fn foreign_tokens_are_imported_and_never_printed(sh: Shell) {
     ] {
         let bad = sh.file("bad", &line);
         let said = sh.run(&format!("token create --batch {bad}")).await;
-        let told = said.refused();
-        assert!(told.contains(why), "{told}");
+        let told = &said.err;
+        assert!(said.exit != Exit::Ok && said.out.is_empty() && told.contains(why), "{said:?}");
         for secret in [one, "sh0rt", "made-up", "1234567890123"] {
             assert!(!told.contains(secret), "{told}");
         }

@@ -129,7 +129,13 @@ async fn a_refusal_says_what_to_do(sh: Shell) {
     ] {
         let said = sh.run(line).await;
         // A value that is none needs no hint, and is wrong usage.
-        let told = if hint.is_empty() { said.wrong() } else { said.refused() };
+        let exit = match hint {
+            "" => Exit::Usage,
+            "choose another" => Exit::Exists,
+            _ => Exit::No,
+        };
+        assert_eq!((said.exit, said.out.as_str()), (exit, ""), "{line}: {said:?}");
+        let told = &said.err;
         assert!(told.starts_with("error: ") && told.contains(error), "{line}: {told}");
         assert_eq!(told.contains("\nhint: "), !hint.is_empty(), "{line}: {told}");
         assert!(told.contains(hint), "{line}: {told}");
