@@ -51,7 +51,7 @@ fn bytes_above_ascii_pass_where_nobody_reads_them() {
     }
     let latin1 = b"GET /open/x HTTP/1.1\r\nHost: api.example.com\r\nX-Name: caf\xe9\x80\xff\r\n\r\n";
     let sent = gate.forwarded(latin1);
-    assert!(sent.head.windows(15).any(|window| window == b"x-name: caf\xe9\x80\xff"), "{:?}", sent.head.escape_ascii());
+    assert!(sent.head.windows(14).any(|window| window == b"x-name: caf\xe9\x80\xff"), "{:?}", sent.head.escape_ascii());
     for control in [&b"\x00"[..], b"\x01", b"\x0b", b"\x7f", b"a\rb"] {
         let head = [b"GET /open/x HTTP/1.1\r\nHost: a\r\nX-Name: ", control, b"\r\n\r\n"].concat();
         gate.refused(head, 400, "bad_framing");
