@@ -6,7 +6,7 @@ pub use obstacles::obstacles;
 
 use crate::api::links::Links;
 use crate::api::{self, Api, paths};
-use crate::config::{Compat, Config};
+use crate::config::{Compat, Config, Database};
 use crate::directory::Store;
 use crate::directory::seal::Sealer;
 use crate::gateway::{Live, Shared, Worker};
@@ -18,6 +18,7 @@ use crate::membership::relay::Relay;
 use crate::membership::tier::Tier;
 use crate::membership::{Capacity, Memberships};
 use crate::net::counts::Counts;
+use crate::net::descriptors::{Descriptors, Shares, raise_limit};
 use crate::net::drain::{Lifecycle, Stage};
 use crate::net::listen::{Address, ListenError, Listener, listen, listen_on};
 use crate::net::tls::{Tls, TlsError};
@@ -54,6 +55,12 @@ pub enum StartError {
     /// The system gives no thread, no runtime, no randomness.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
+    /// The process may have too few descriptors.
+    #[error(
+        "cannot start: this process may open {0} files (RLIMIT_NOFILE), which is not enough for itself and its clients. Raise the limit: \
+         `ulimit -n`, LimitNOFILE= of systemd, --ulimit nofile= of a container"
+    )]
+    Descriptors(usize),
     /// The certificates cannot be served.
     #[error("cannot start: {0}")]
     Tls(#[from] TlsError),
@@ -145,6 +152,7 @@ impl Server {
         store: Arc<dyn Store>,
         control: &Handle,
     ) -> Result<Self, StartError> {
+        let shares = descriptors(&config)?;
         let tls = config.tls.as_ref().map(Tls::load).transpose()?;
         let counts = Arc::new(Counts::default());
         let destinations = Destinations::new(control.clone());
@@ -189,7 +197,7 @@ impl Server {
 
         let limits = Arc::new(Limiter::new(crate::clock::monotonic(), shared_limits));
         let (access, writer) = if config.log.access {
-            let (log, writer) = AccessLog::start(std::io::stdout())?;
+            let (log, writer) = AccessLog::start(std::io::stdout(), metrics.shard())?;
             (Some(log), Some(writer))
         } else {
             (None, None)
@@ -229,6 +237,7 @@ impl Server {
             password_expired: links.password_expired(),
             body_limit: config.limits.body,
             timeouts: config.upstream_timeouts(),
+            descriptors: Descriptors::new(shares.upstreams),
             metrics: Arc::clone(&metrics),
             access,
             tracer,
@@ -260,7 +269,8 @@ impl Server {
             control.spawn(async move { probes.serve(listener).await });
         }
         let serve = move |_: usize, ticker: &_| Worker::new(Arc::clone(&shared), ticker);
-        let (settings, limit) = (config.connections(tls, counts), config.drain.limit);
+        let (mut settings, limit) = (config.connections(tls, counts), config.drain.limit);
+        settings.connections = shares.clients;
         let workers = worker::start(config.workers, listeners.data, settings, limit, &lifecycle.follow(), serve)?;
         lifecycle.advance(Stage::Ready);
         Ok(Self { lifecycle, config, workers, access: writer, mail, spans, memberships, reloadables, reloads })
@@ -298,6 +308,29 @@ impl Server {
         }
         memberships.book_used(0).await;
     }
+}
+
+/// Takes as many descriptors as there are, and shares them out; says so where clients get fewer than they are meant to.
+fn descriptors(config: &Config) -> Result<Shares, StartError> {
+    let allowed = raise_limit();
+    let of_the_store = match &config.database {
+        Database::Sqlite(_) => 0,
+        Database::Postgres(postgres) => postgres.connections,
+    };
+    let wanted = config.limits.connections;
+    let shares = Shares::of(allowed, wanted, config.workers, of_the_store).ok_or(StartError::Descriptors(allowed))?;
+    if shares.clients < wanted {
+        tracing::warn!(
+            allowed,
+            served = shares.clients,
+            needed = shares.needed(wanted),
+            "`limits.connections` is {wanted}, and this process may open {allowed} files (RLIMIT_NOFILE): at most {} clients are \
+             connected at once. Raise the limit to {} (`ulimit -n`, LimitNOFILE= of systemd), or lower `limits.connections`",
+            shares.clients,
+            shares.needed(wanted)
+        );
+    }
+    Ok(shares)
 }
 
 /// The identity API, where it is wanted.

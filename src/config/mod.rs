@@ -25,6 +25,7 @@ pub use written::Written;
 use crate::directory::audit;
 use crate::identity::settings::Settings;
 use crate::net;
+use crate::net::deadline::Rate;
 use crate::policy::Names;
 use crate::secret::SecretSource;
 use crate::telemetry;
@@ -134,6 +135,8 @@ pub struct Limits {
     pub body: u64,
     /// Bytes of a header that lists the organizations of a caller.
     pub identity_header: usize,
+    /// Bytes a second that a body must have on average, whoever sends or takes it; zero is none.
+    pub min_rate: u32,
 }
 
 /// Time limits; zero is none.
@@ -295,6 +298,7 @@ impl Config {
                 idle: self.timeouts.idle.into(),
                 head: self.timeouts.head.into(),
                 stall: self.timeouts.stall.into(),
+                rate: Rate::per_second(self.limits.min_rate),
                 linger: Duration::from_secs(2).into(),
             },
         }
@@ -307,6 +311,7 @@ impl Config {
             connect: self.timeouts.connect.into(),
             first_byte: self.timeouts.first_byte.into(),
             idle: self.timeouts.upstream_idle.into(),
+            rate: Rate::per_second(self.limits.min_rate),
             keep: self.timeouts.keep.into(),
         }
     }
@@ -348,6 +353,7 @@ impl Default for Config {
                 headers: 100,
                 body: 100 << 20,
                 identity_header: crate::policy::LIST_LIMIT,
+                min_rate: 2 * 1024,
             },
             timeouts: Timeouts {
                 idle: Duration::from_secs(75),

@@ -380,6 +380,7 @@ fn limits(tree: &Map, limits: &mut Limits, findings: &mut Findings) {
             "headers",
             "body",
             "identity_header",
+            "min_rate",
         ],
         not_yet: &[],
     };
@@ -413,6 +414,16 @@ fn limits(tree: &Map, limits: &mut Limits, findings: &mut Findings) {
     }
     if let Some(node) = map.get("body") {
         set(&mut limits.body, node.expect_size("`body`", findings));
+    }
+    if let Some(node) = map.get("min_rate")
+        && let Some(bytes) = node.expect_size("`min_rate`", findings)
+    {
+        match u32::try_from(bytes).ok().filter(|bytes| *bytes <= 1 << 20) {
+            Some(bytes) => limits.min_rate = bytes,
+            None => {
+                findings.error("wrong_value", node.span, "`min_rate` must be from 0B (none) to 1MiB a second");
+            }
+        }
     }
 }
 

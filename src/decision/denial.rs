@@ -65,8 +65,10 @@ pub enum Reason {
     LookupFailed,
     /// The upstream's answer cannot be judged.
     AnswerUnreadable,
-    /// The upstream cannot be reached.
+    /// The upstream cannot be reached, or ends the connection without an answer.
     UpstreamUnreachable,
+    /// The upstream's answer is not valid HTTP.
+    UpstreamInvalid,
     /// The upstream took too long.
     UpstreamTimeout,
     /// The upstream has as many requests as it may, and too many wait.
@@ -81,7 +83,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of the manual.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::NoRoute,
         Self::MethodNotAllowed,
         Self::BadTarget,
@@ -111,6 +113,7 @@ impl Reason {
         Self::LookupFailed,
         Self::AnswerUnreadable,
         Self::UpstreamUnreachable,
+        Self::UpstreamInvalid,
         Self::UpstreamTimeout,
         Self::UpstreamOverloaded,
         Self::UpstreamUnhealthy,
@@ -218,7 +221,13 @@ impl Reason {
                 "upstream_unreachable",
                 S::BAD_GATEWAY,
                 "Bad gateway",
-                "The service behind the gateway cannot be reached.",
+                "The service behind the gateway cannot be reached, or gave no answer.",
+            ),
+            Self::UpstreamInvalid => (
+                "upstream_invalid",
+                S::BAD_GATEWAY,
+                "Bad gateway",
+                "The service behind the gateway gave an answer that is not valid.",
             ),
             Self::UpstreamTimeout => (
                 "upstream_timeout",

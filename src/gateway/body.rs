@@ -4,7 +4,7 @@ use super::exchange::Exchange;
 use super::request_body::BodyError;
 use super::streamed::StreamedBody;
 use crate::net::connection::Connection;
-use crate::net::deadline::{Phase, Ticks};
+use crate::net::deadline::{Pace, Phase};
 use crate::upstream::Pool;
 use crate::upstream::h1;
 use crate::upstream::pool::To;
@@ -35,7 +35,7 @@ pub struct UpstreamBody {
     body: Option<h1::Body>,
     pool: Rc<Pool>,
     to: To,
-    idle: Ticks,
+    pace: Pace,
     exchange: Box<Exchange>,
     /// What came behind the body, for a client of HTTP/2.
     trailers: Option<Box<HeaderMap>>,
@@ -44,8 +44,8 @@ pub struct UpstreamBody {
 impl UpstreamBody {
     /// The body of an answer that came on a connection of `pool` to the address `to`.
     #[must_use]
-    pub fn new(body: h1::Body, pool: Rc<Pool>, to: To, idle: Ticks, exchange: Box<Exchange>) -> Self {
-        Self { body: Some(body), pool, to, idle, exchange, trailers: None }
+    pub fn new(body: h1::Body, pool: Rc<Pool>, to: To, pace: Pace, exchange: Box<Exchange>) -> Self {
+        Self { body: Some(body), pool, to, pace, exchange, trailers: None }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -55,17 +55,20 @@ impl UpstreamBody {
         };
         let piece = match body.poll_data(cx) {
             Poll::Pending if deadlines.expired(Phase::Upstream) || deadlines.expired(Phase::Total) => {
+                self.exchange.fault("the answer did not come in time");
                 return Poll::Ready(Some(Err(BodyError::Stalled)));
             }
             Poll::Pending => {
-                if !deadlines.armed(Phase::Upstream) {
-                    deadlines.arm(Phase::Upstream, self.idle);
-                }
+                self.pace.waiting(deadlines, Phase::Upstream);
                 return Poll::Pending;
+            }
+            Poll::Ready(Some(Err(fault))) => {
+                self.exchange.fault(fault.to_string());
+                return Poll::Ready(Some(Err(fault.into())));
             }
             Poll::Ready(piece) => piece.transpose()?,
         };
-        deadlines.disarm(Phase::Upstream);
+        self.pace.moved(piece.as_ref().map_or(0, Bytes::len), deadlines, Phase::Upstream);
         if body.is_end() {
             self.end();
         }

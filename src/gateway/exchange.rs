@@ -19,9 +19,11 @@ use crate::net::deadline::{Deadlines, Phase};
 use crate::telemetry::access::Line;
 use crate::telemetry::metrics::Outcome;
 use crate::upstream::cluster::admission::Seat;
+use crate::upstream::h1;
 use http::header::{HOST, HeaderValue};
-use http::{Method, Request, StatusCode, Uri};
+use http::{Method, Request, StatusCode, Uri, Version};
 use hyper::body::Incoming;
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -54,6 +56,8 @@ pub struct Exchange {
     request_id: RequestId,
     traced: Option<Box<Traced>>,
     client: IpAddr,
+    /// The client understands interim answers, and they can be told to it.
+    takes_interim: bool,
     /// A gRPC call, which is refused in other words.
     pub grpc: bool,
     status: StatusCode,
@@ -65,7 +69,7 @@ pub struct Exchange {
 struct Shown {
     at: Duration,
     /// What was wrong with it.
-    fault: Option<&'static str>,
+    fault: Option<Cow<'static, str>>,
     /// `None` when it could not be read.
     head: Option<ShownHead>,
 }
@@ -94,6 +98,8 @@ impl Exchange {
         });
         let grpc = super::grpc::is_call(request.method(), request.headers());
         let limit = worker.shared.body_limit;
+        // RFC 9110, 15.2: never to HTTP/1.0. The parser of HTTP/2 has no way for them.
+        let takes_interim = request.version() == Version::HTTP_11 && !link.connection.is_stream();
         Box::new(Self {
             worker: Rc::clone(worker),
             rules: worker.rules(),
@@ -113,6 +119,7 @@ impl Exchange {
             client,
             sending: None,
             seat: None,
+            takes_interim,
             grpc,
             status: StatusCode::INTERNAL_SERVER_ERROR,
             outcome: None,
@@ -129,9 +136,9 @@ impl Exchange {
     }
 
     /// What was wrong with it: for the operator alone.
-    pub fn fault(&mut self, fault: &'static str) {
+    pub fn fault(&mut self, fault: impl Into<Cow<'static, str>>) {
         if let Some(shown) = &mut self.shown {
-            shown.fault = Some(fault);
+            shown.fault.get_or_insert_with(|| fault.into());
         }
     }
 
@@ -180,8 +187,16 @@ impl Exchange {
         self.ours = Some(crate::clock::monotonic().duration_since(self.start));
     }
 
+    /// Interim answers of the upstream go on to the client.
+    pub fn hint(&self, answers: Vec<h1::Answer>) {
+        for answer in answers.into_iter().filter(|_| self.takes_interim) {
+            self.link.connection.interim.push(answer.status, &answer.headers);
+        }
+    }
+
     /// Its answer begins now.
     pub fn answer(&mut self, status: StatusCode, outcome: Outcome) {
+        self.link.connection.interim.end();
         let elapsed = crate::clock::monotonic().duration_since(self.start);
         self.upstream = self.ours.map(|ours| elapsed.saturating_sub(ours));
         let ours = *self.ours.get_or_insert(elapsed);
@@ -237,7 +252,7 @@ impl Exchange {
             route: self.noted.route.and_then(|at| self.rules.in_force.labels.get(at)).map(|label| &**label),
             status,
             code,
-            fault: shown.fault,
+            fault: shown.fault.as_deref(),
             user: user.map(|id| &*id.as_hyphenated().encode_lower(&mut user_text)),
             org: organization
                 .map(|id| &*id.as_hyphenated().encode_lower(&mut organization_text))

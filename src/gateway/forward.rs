@@ -100,16 +100,22 @@ pub fn poll(slot: &mut Option<Box<Exchange>>, cx: &mut Context<'_>) -> Poll<Opti
     let Some(exchange) = slot.as_deref_mut() else { return Poll::Pending };
     let (deadlines, sending) = exchange.sending();
     let Some(Sending { call, way }) = sending else { return Poll::Pending };
-    let sent = match call.poll_answer(cx) {
+    let polled = call.poll_answer(cx);
+    let interim = call.interim();
+    let sent = match polled {
         Poll::Pending if deadlines.expired(Phase::Upstream) || deadlines.expired(Phase::Total) => {
             Err(way.pool.timeout(&way.to, "answer"))
         }
-        Poll::Pending => return Poll::Pending,
+        Poll::Pending => {
+            exchange.hint(interim);
+            return Poll::Pending;
+        }
         Poll::Ready(Ok(answer)) => Ok(answer),
         Poll::Ready(Err(Failed::Stale)) => return Poll::Ready(None),
         Poll::Ready(Err(Failed::Fault(fault))) => Err(way.pool.broken(&way.to, fault)),
     };
     deadlines.disarm(Phase::Upstream);
+    exchange.hint(interim);
     let Some(mut exchange) = slot.take() else { return Poll::Pending };
     let Some(Sending { mut call, way }) = exchange.sending.take() else { return Poll::Pending };
     if let Some(buffer) = call.take_buffer() {
@@ -206,14 +212,17 @@ fn answer(mut exchange: Box<Exchange>, head: h1::Answer, call: Call<RequestBody>
     let h1::Answer { status, mut headers } = head;
     answered(&mut exchange, &way, status, &mut headers, call.is_reused());
     let Onward { pool, to, timeouts, .. } = way;
-    let body = match call.receive(timeouts.idle.duration()) {
+    let body = match call.receive(timeouts.idle.duration(), RequestBody::answered) {
         Received::Whole(bytes, connection) => {
             if let Some(connection) = connection {
                 pool.give_back(connection, to);
             }
             AnswerBody::Own(Some(bytes), exchange)
         }
-        Received::Partly(body) => AnswerBody::Upstream(UpstreamBody::new(body, pool, to, timeouts.idle, exchange)),
+        Received::Partly(body) => {
+            let pace = timeouts.pace(body.left().is_some());
+            AnswerBody::Upstream(UpstreamBody::new(body, pool, to, pace, exchange))
+        }
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;

@@ -102,6 +102,7 @@ mod tests {
             (Reason::BadTarget, 3),
             (Reason::UpstreamTimeout, 4),
             (Reason::UpstreamUnreachable, 14),
+            (Reason::UpstreamInvalid, 14),
             (Reason::StoreUnavailable, 14),
         ] {
             assert_eq!(status(&Denial::new(reason)), expected, "{reason:?}");

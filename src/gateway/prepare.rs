@@ -118,7 +118,7 @@ pub fn prepare(
     let head = head.end(framing);
     let idempotent = request.method().is_idempotent();
     let mut body = request.into_body();
-    body.wait_for_answer(timeouts.first_byte);
+    body.wait_for_answer(timeouts.first_byte, timeouts.rate);
     // Between two sides that speak HTTP/1.1 trailers stay behind.
     if framing == Framing::Chunked && (pool.may_speak_http2() || exchange.link().connection.is_stream()) {
         body.pass_trailers(Rc::clone(rules));

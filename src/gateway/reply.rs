@@ -197,7 +197,8 @@ fn of_violation(violation: Violation) -> Denial {
 pub fn of_failure(failure: &SendError) -> Denial {
     match failure {
         SendError::Timeout { .. } => Denial::new(Reason::UpstreamTimeout),
-        SendError::Overloaded { .. } => Denial::new(Reason::UpstreamOverloaded),
+        SendError::Overloaded { .. } | SendError::Descriptors { .. } => Denial::new(Reason::UpstreamOverloaded),
+        SendError::Broken { source, .. } if source.is_invalid() => Denial::new(Reason::UpstreamInvalid),
         SendError::Connect { .. } | SendError::Broken { .. } => Denial::new(Reason::UpstreamUnreachable),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::link::Link;
 use super::live::Rules;
-use crate::net::deadline::{Phase, Ticks};
+use crate::net::deadline::{Phase, Rate, Ticks};
 use crate::upstream::Fault;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -37,6 +37,10 @@ pub struct RequestBody {
     link: Rc<Link>,
     /// How long the upstream may take for its answer when nothing moves.
     first_byte: Ticks,
+    /// The least rate at which the upstream takes it.
+    rate: Rate,
+    /// Since when the client keeps us waiting for more.
+    awaited: Option<u32>,
     /// By which rules trailers pass, where they do.
     trailers: Option<Rc<Rules>>,
     /// The answer has begun: the client may take its time.
@@ -50,7 +54,16 @@ impl RequestBody {
         link.body_too_large.set(false);
         link.body_broken.set(false);
         let incoming = Some(incoming).filter(|incoming| !incoming.is_end_stream());
-        Self { incoming, left: limit, link, first_byte: Ticks(0), trailers: None, talking: false }
+        Self {
+            incoming,
+            left: limit,
+            link,
+            first_byte: Ticks(0),
+            rate: Rate::NONE,
+            awaited: None,
+            trailers: None,
+            talking: false,
+        }
     }
 
     /// Another limit than the usual one, before anything was read.
@@ -67,6 +80,7 @@ impl RequestBody {
     /// come from the upstream is still limited.
     pub fn talk(&mut self) {
         self.talking = true;
+        self.answered();
         self.link.connection.body_moved(0);
     }
 
@@ -77,9 +91,30 @@ impl RequestBody {
         (!passing.is_empty()).then(|| Ok(Frame::trailers(passing)))
     }
 
-    /// While the body moves, the upstream is not late with its answer.
-    pub fn wait_for_answer(&mut self, first_byte: Ticks) {
-        self.first_byte = first_byte;
+    /// While the body moves, the upstream is not late with its answer: it has `first_byte` for that, and for each piece the time that
+    /// `rate` gives it.
+    pub fn wait_for_answer(&mut self, first_byte: Ticks, rate: Rate) {
+        (self.first_byte, self.rate) = (first_byte, rate);
+    }
+
+    /// The answer has begun, and has deadlines of its own.
+    pub fn answered(&mut self) {
+        self.first_byte = Ticks(0);
+    }
+
+    /// The client has sent more: what it took for that is not the upstream's, which has time to take it.
+    fn more(&mut self, bytes: usize) {
+        let deadlines = &self.link.connection.deadlines;
+        let awaited = self.awaited.take().map_or(0, |since| deadlines.now().saturating_sub(since));
+        if self.first_byte == Ticks(0) || !deadlines.armed(Phase::Upstream) {
+            return;
+        }
+        if bytes == 0 || self.incoming.as_ref().is_none_or(Incoming::is_end_stream) {
+            deadlines.arm(Phase::Upstream, self.first_byte);
+        } else {
+            let time = Ticks(self.rate.time_for(bytes).0.saturating_add(awaited));
+            deadlines.extend(Phase::Upstream, time, self.first_byte);
+        }
     }
 }
 
@@ -91,6 +126,9 @@ impl Body for RequestBody {
         let this = &mut *self;
         let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
         let polled = Pin::new(incoming).poll_frame(cx);
+        if polled.is_pending() && this.awaited.is_none() {
+            this.awaited = Some(this.link.connection.deadlines.now());
+        }
         if polled.is_pending() && !this.talking && this.link.connection.body_is_late() {
             this.incoming = None;
             this.link.body_broken.set(true);
@@ -105,6 +143,7 @@ impl Body for RequestBody {
             }
             None => {
                 this.incoming = None;
+                this.more(0);
                 return Poll::Ready(None);
             }
         };
@@ -119,10 +158,7 @@ impl Body for RequestBody {
             return Poll::Ready(Some(Err(BodyError::TooLarge)));
         }
         this.left -= size;
-        let deadlines = &this.link.connection.deadlines;
-        if deadlines.armed(Phase::Upstream) {
-            deadlines.arm(Phase::Upstream, this.first_byte);
-        }
+        this.more(data.len());
         Poll::Ready(Some(Ok(Frame::data(data))))
     }
 

@@ -219,6 +219,14 @@ impl Splice {
         self.up.over.is_some() || self.down.over.is_some()
     }
 
+    /// Whether a side keeps the other waiting, on the way to the client and on the way to the upstream: something is there and is not
+    /// taken; or one way has ended, and the other is for last words.
+    #[must_use]
+    pub fn waits(&self) -> (bool, bool) {
+        let waits = |way: &Way| way.over.is_none() && (self.is_half() || !way.kept.is_empty());
+        (waits(&self.down), waits(&self.up))
+    }
+
     /// Bytes that were passed on to the client, and to the upstream.
     #[must_use]
     pub const fn passed(&self) -> (u64, u64) {

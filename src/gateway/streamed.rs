@@ -4,7 +4,7 @@ use super::exchange::Exchange;
 use super::request_body::BodyError;
 use super::trailers::answer_passes;
 use crate::net::connection::Connection;
-use crate::net::deadline::{Phase, Ticks};
+use crate::net::deadline::{Pace, Phase};
 use crate::upstream::h2::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
@@ -16,15 +16,15 @@ use std::task::{Context, Poll, ready};
 pub struct StreamedBody {
     /// Until it has ended.
     body: Option<Body>,
-    idle: Ticks,
+    pace: Pace,
     exchange: Box<Exchange>,
 }
 
 impl StreamedBody {
-    /// The body of an answer, of which something must come within `idle`.
+    /// The body of an answer, and at what pace it must come.
     #[must_use]
-    pub const fn new(body: Body, idle: Ticks, exchange: Box<Exchange>) -> Self {
-        Self { body: Some(body), idle, exchange }
+    pub const fn new(body: Body, pace: Pace, exchange: Box<Exchange>) -> Self {
+        Self { body: Some(body), pace, exchange }
     }
 
     /// The client's connection, or its stream.
@@ -38,23 +38,26 @@ impl StreamedBody {
         let frame = match poll_frame(body, cx) {
             Poll::Pending if deadlines.expired(Phase::Upstream) || deadlines.expired(Phase::Total) => {
                 body.doubt();
+                self.exchange.fault("the answer did not come in time");
                 return Poll::Ready(Some(Err(BodyError::Stalled)));
             }
             Poll::Pending => {
-                if !deadlines.armed(Phase::Upstream) {
-                    deadlines.arm(Phase::Upstream, self.idle);
-                }
+                self.pace.waiting(deadlines, Phase::Upstream);
                 return Poll::Pending;
             }
             Poll::Ready(frame) => frame,
         };
-        deadlines.disarm(Phase::Upstream);
+        if let Some(Err(error)) = &frame {
+            self.exchange.fault(error.to_string());
+        }
+        let deadlines = &self.exchange.link().connection.deadlines;
+        let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+        let size = data.map_or(0, Bytes::len);
+        self.pace.moved(size, deadlines, Phase::Upstream);
         if frame.is_none() || body.is_end() {
             self.body = None;
         }
-        if let Some(Ok(data)) = frame.as_ref().map(|frame| frame.as_ref().map(|frame| frame.data_ref())) {
-            self.exchange.sent(data.map_or(0, Bytes::len));
-        }
+        self.exchange.sent(size);
         Poll::Ready(frame)
     }
 

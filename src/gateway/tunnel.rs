@@ -8,7 +8,8 @@ use super::judge::{Fetched, Need, Noted, Stop, judge};
 use super::splice::Splice;
 use super::worker::Worker;
 use crate::decision::Reason;
-use crate::net::deadline::Phase;
+use crate::net::connection::Timeouts;
+use crate::net::deadline::{Budget, Phase, Ticks};
 use crate::net::stream::Duplex;
 use crate::upstream::Stream;
 use bytes::Bytes;
@@ -23,6 +24,8 @@ use tokio::time::MissedTickBehavior;
 
 /// How often the caller's right is looked at again.
 pub const AGAIN: Duration = Duration::from_secs(1);
+
+const AGAIN_TICKS: Ticks = Ticks(10);
 
 /// Without a byte either way for so long, a WebSocket ends; its endpoints' pings come far more often.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -67,6 +70,32 @@ impl End {
     }
 }
 
+/// What each side may keep the other waiting for.
+struct Patience {
+    sides: [(Budget, u64); 2],
+}
+
+impl Patience {
+    fn new(timeouts: &Timeouts) -> Self {
+        let side = || (Budget::new(timeouts.stall, timeouts.rate), 0);
+        Self { sides: [side(), side()] }
+    }
+
+    /// Another [`AGAIN`] has passed; whether one way has moved too little, where it should have.
+    fn is_lost(&mut self, splice: &Splice) -> bool {
+        let ((down, up), (to_client, to_upstream)) = (splice.passed(), splice.waits());
+        let mut lost = false;
+        for ((budget, before), (passed, waits)) in self.sides.iter_mut().zip([(down, to_client), (up, to_upstream)]) {
+            if waits {
+                budget.spend(AGAIN_TICKS);
+            }
+            budget.earn(usize::try_from(passed - std::mem::replace(before, passed)).unwrap_or(usize::MAX));
+            lost |= budget.is_spent();
+        }
+        lost
+    }
+}
+
 /// Passes on between a client and an upstream until one of them ends, or both are ended.
 pub async fn run(
     mut exchange: Box<Exchange>,
@@ -80,6 +109,7 @@ pub async fn run(
     let mut again = tokio::time::interval(AGAIN);
     again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut quiet = ((0, false), Duration::ZERO);
+    let mut patience = Patience::new(&exchange.link().connection.timeouts);
     let end = loop {
         let moved = poll_fn(|cx| {
             let deadlines = &exchange.link().connection.deadlines;
@@ -100,6 +130,10 @@ pub async fn run(
         let passed = (down + up, splice.is_half());
         quiet = if quiet.0 == passed { (passed, quiet.1 + AGAIN) } else { (passed, Duration::ZERO) };
         if quiet.1 >= if splice.is_half() { LAST_WORDS } else { IDLE } {
+            break Some(End::GoingAway);
+        }
+        if patience.is_lost(&splice) {
+            exchange.aborted();
             break Some(End::GoingAway);
         }
         if !may_go_on(&exchange, &asked).await {

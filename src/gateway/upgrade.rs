@@ -19,7 +19,7 @@ use http::{HeaderValue, Response, StatusCode};
 
 /// The upstream has not done what it was asked to.
 pub fn not_switched(exchange: Box<Exchange>) -> Response<AnswerBody> {
-    let denial = Denial::new(Reason::UpstreamUnreachable).with_hint("the upstream did not switch protocols");
+    let denial = Denial::new(Reason::UpstreamInvalid).with_hint("the upstream did not switch protocols");
     reply::refuse(exchange, &denial)
 }
 
@@ -39,7 +39,7 @@ pub fn switched(
         (Some(handshake), Some(connection)) => (handshake, connection),
         // Nobody asked it to switch, or not so; what would be spoken then passes no judge.
         _ => {
-            let denial = Denial::new(Reason::UpstreamUnreachable).with_hint("the upstream switched protocols unasked");
+            let denial = Denial::new(Reason::UpstreamInvalid).with_hint("the upstream switched protocols unasked");
             return reply::refuse(exchange, &denial);
         }
     };

@@ -8,6 +8,7 @@ use crate::identity::Identity;
 use crate::limit::{Lane, Limiter};
 use crate::membership::Memberships;
 use crate::net::deadline::Ticker;
+use crate::net::descriptors::Descriptors;
 use crate::telemetry::access::{AccessLog, LineBuffer};
 use crate::telemetry::metrics::{Metrics, Shard};
 use crate::telemetry::trace::Tracer;
@@ -47,6 +48,8 @@ pub struct Shared {
     pub body_limit: u64,
     /// Time limits towards upstreams.
     pub timeouts: Timeouts,
+    /// What connections to upstreams may take, of all workers together.
+    pub descriptors: Descriptors,
     /// Where everything is counted.
     pub metrics: Arc<Metrics>,
     /// Where access lines go, if anywhere.
@@ -86,7 +89,8 @@ pub struct Worker {
 }
 
 fn pool(shared: &Shared, destination: &Arc<Destination>, ticker: &Ticker, memory: &Memory) -> Rc<Pool> {
-    Rc::new(Pool::new(Arc::clone(destination), shared.timeouts, ticker.clone(), memory.of_another()))
+    let descriptors = shared.descriptors.clone();
+    Rc::new(Pool::new(Arc::clone(destination), shared.timeouts, ticker.clone(), memory.of_another(), descriptors))
 }
 
 impl Worker {

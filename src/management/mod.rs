@@ -9,6 +9,7 @@ mod readiness;
 pub use host::Hosts;
 pub use readiness::{Check, Readiness};
 
+use crate::net::date;
 use crate::telemetry::metrics::Metrics;
 use bytes::Bytes;
 use host::Wrong;
@@ -66,7 +67,10 @@ impl Management {
                 let answer = |request| std::future::ready(Ok::<_, Infallible>(management.answer(&request, local)));
                 let service = service_fn(answer);
                 let mut http = http1::Builder::new();
-                http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10)).max_buf_size(16 * 1024);
+                http.auto_date_header(false)
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(Duration::from_secs(10))
+                    .max_buf_size(16 * 1024);
                 let served = http.serve_connection(TokioIo::new(stream), service);
                 let _ = tokio::time::timeout(LIFETIME, served).await;
                 drop(place);
@@ -114,5 +118,6 @@ fn typed(status: StatusCode, content_type: &'static str, body: String) -> Respon
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    date::put(response.headers_mut());
     response
 }

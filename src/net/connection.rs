@@ -3,8 +3,9 @@
 //! The socket ([`StrictIo`](super::io::StrictIo), or the frames of HTTP/2) notes here what it sees, the service what it does; each waits by the
 //! deadlines that both set.
 
-use super::deadline::{Deadlines, Pace, Phase, Ticks};
+use super::deadline::{Deadlines, Pace, Phase, Rate, Ticks};
 use super::framing::Violation;
+use super::interim::Interim;
 use super::leftover::{Discarded, Leftover, MOST};
 use super::stream::Duplex;
 use super::tls::Secured;
@@ -14,7 +15,7 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
 /// Time limits of one client connection.
@@ -26,6 +27,8 @@ pub struct Timeouts {
     pub head: Ticks,
     /// What a client may stall while sending a body or taking an answer, before it must keep the least rate.
     pub stall: Ticks,
+    /// That rate.
+    pub rate: Rate,
     /// How long a refused client's remaining bytes are read and thrown away, so that it sees the answer.
     pub linger: Ticks,
 }
@@ -61,6 +64,10 @@ pub struct Connection {
     hangs_up: Cell<bool>,
     /// How far an answer is that breaks off.
     parting: Cell<Parting>,
+    /// Of HTTP/1.1: what is said before the answer.
+    pub interim: Interim,
+    /// Of HTTP/2: streams whose answers the parser has taken whole, and not yet sent.
+    tails: RefCell<Vec<Weak<Self>>>,
     stream: Option<OfStream>,
 }
 
@@ -80,10 +87,17 @@ struct OfStream {
     connection: Rc<Connection>,
     body: RefCell<Pace>,
     answer: RefCell<Pace>,
-    /// The answer has begun.
-    answering: Cell<bool>,
-    /// The answer's body was asked for more since the task was last woken.
-    asked: Cell<bool>,
+    /// Bytes of the answer's body that were handed to the parser, and that the client's windows have not let out yet.
+    unsent: Cell<usize>,
+    /// Its task is to be woken when there are none left.
+    waits_unsent: Cell<bool>,
+}
+
+impl OfStream {
+    /// What bytes of one stream count towards the least rate: the streams of a connection share its line, and keep the rate together.
+    fn share(&self, bytes: usize) -> usize {
+        bytes.saturating_mul(self.connection.active.get().max(1) as usize)
+    }
 }
 
 impl Connection {
@@ -98,13 +112,13 @@ impl Connection {
     /// A stream of an HTTP/2 connection.
     #[must_use]
     pub fn stream(connection: &Rc<Self>) -> Rc<Self> {
-        let pace = || RefCell::new(Pace::new(connection.timeouts.stall));
+        let pace = || RefCell::new(Pace::new(connection.timeouts.stall, connection.timeouts.rate));
         let of = OfStream {
             connection: Rc::clone(connection),
             body: pace(),
             answer: pace(),
-            answering: Cell::new(false),
-            asked: Cell::new(false),
+            unsent: Cell::new(0),
+            waits_unsent: Cell::new(false),
         };
         let deadlines = connection.deadlines.of_stream();
         Rc::new(Self::with(connection.peer, connection.secured.clone(), deadlines, connection.timeouts, Some(of)))
@@ -132,6 +146,8 @@ impl Connection {
             leftover: RefCell::default(),
             hangs_up: Cell::new(false),
             parting: Cell::new(Parting::No),
+            interim: Interim::default(),
+            tails: RefCell::default(),
             stream,
         }
     }
@@ -302,50 +318,70 @@ impl Connection {
     /// So many bytes of the request's body came.
     pub fn body_moved(&self, bytes: usize) {
         if let Some(stream) = &self.stream {
-            stream.body.borrow_mut().moved(bytes, &self.deadlines, Phase::Body);
+            stream.body.borrow_mut().moved(stream.share(bytes), &self.deadlines, Phase::Body);
         }
     }
 
-    /// The stream's answer begins.
-    pub fn answering(&self) {
-        if let Some(stream) = &self.stream {
-            stream.answering.set(true);
+    /// So many bytes of the answer's body were handed to the parser: they wait for the client's windows from now on.
+    pub fn answer_queued(&self, bytes: usize) {
+        if let Some(stream) = &self.stream
+            && bytes > 0
+        {
+            stream.unsent.set(stream.unsent.get().saturating_add(bytes));
+            stream.answer.borrow_mut().waiting(&self.deadlines, Phase::Write);
         }
     }
 
-    /// The stream's task is woken.
-    pub fn answer_not_asked(&self) {
-        if let Some(stream) = &self.stream {
-            stream.asked.set(false);
+    /// So many of them are on their way.
+    pub fn answer_sent(&self, bytes: usize) {
+        let Some(stream) = &self.stream else { return };
+        let unsent = stream.unsent.get().saturating_sub(bytes);
+        stream.unsent.set(unsent);
+        let mut pace = stream.answer.borrow_mut();
+        pace.moved(stream.share(bytes), &self.deadlines, Phase::Write);
+        if unsent > 0 {
+            pace.waiting(&self.deadlines, Phase::Write);
+        } else if stream.waits_unsent.replace(false) {
+            self.deadlines.wake();
         }
     }
 
-    /// There is room for more of the answer.
-    pub fn answer_asked(&self) {
-        if let Some(stream) = &self.stream {
-            stream.asked.set(true);
-        }
-    }
-
-    /// So many bytes of the answer found room.
-    pub fn answer_moved(&self, bytes: usize) {
-        if let Some(stream) = &self.stream {
-            stream.answer.borrow_mut().moved(bytes, &self.deadlines, Phase::Write);
-        }
+    /// Ready when the client has let out all of the answer that was handed over; the stream's task is woken then.
+    #[must_use]
+    pub fn answer_is_out(&self) -> bool {
+        let Some(stream) = &self.stream else { return true };
+        let is_out = stream.unsent.get() == 0;
+        stream.waits_unsent.set(!is_out);
+        is_out
     }
 
     /// Whether the client has sent nothing of the stream's request, or taken nothing of its answer, for too long.
     #[must_use]
     pub fn client_stalls(&self) -> bool {
-        let Some(stream) = &self.stream else { return false };
-        if self.deadlines.expired(Phase::Body) {
-            return true;
+        self.stream.is_some() && (self.deadlines.expired(Phase::Body) || self.deadlines.expired(Phase::Write))
+    }
+
+    /// The stream's task is over. What the parser has taken of its answer and not sent is its connection's to look after.
+    pub fn leave_tail(self: &Rc<Self>) {
+        if let Some(stream) = &self.stream
+            && stream.unsent.get() > 0
+        {
+            stream.connection.tails.borrow_mut().push(Rc::downgrade(self));
         }
-        if !stream.answering.get() || stream.asked.get() {
-            return false;
-        }
-        stream.answer.borrow_mut().waiting(&self.deadlines, Phase::Write);
-        self.deadlines.expired(Phase::Write)
+    }
+
+    /// Forgets the answers whose ends were sent; whether the client takes one of the others too slowly. The parser cannot be told to
+    /// drop it, so the connection is to end.
+    #[must_use]
+    pub fn has_late_tail(&self, cx: &Context<'_>) -> bool {
+        let mut is_late = false;
+        self.tails.borrow_mut().retain(|tail| {
+            let Some(tail) = tail.upgrade().filter(|tail| !tail.answer_is_out()) else { return false };
+            is_late |= tail.client_stalls();
+            tail.deadlines.register(cx.waker());
+            true
+        });
+        is_late
     }
 
     /// Why the current request's body broke off, where its framing was at fault.

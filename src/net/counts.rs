@@ -10,6 +10,8 @@ pub type Described = (&'static str, &'static str, fn(&Counts) -> u64);
 pub struct Counts {
     /// Times that accepting paused because the limit on connections was reached.
     pub paused: Count,
+    /// Times that a connection could not be accepted.
+    pub accept_failed: Count,
     /// Connections closed because their address had too many.
     pub over_address: Count,
     /// TLS handshakes that succeeded.
@@ -34,6 +36,9 @@ impl Counts {
     /// Names, help texts and values, for the metrics.
     pub const DESCRIBED: &[Described] = &[
         ("postern_accept_paused", "Times that accepting paused at the limit on connections", |c| c.paused.get()),
+        ("postern_accept_failed", "Times that the system gave no connection, for want of descriptors or memory", |c| {
+            c.accept_failed.get()
+        }),
         ("postern_connections_over_address", "Client connections closed at the limit for one address", |c| {
             c.over_address.get()
         }),

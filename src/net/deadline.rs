@@ -182,6 +182,15 @@ impl Deadlines {
         self.due(phase).set(due);
     }
 
+    /// Moves a phase's deadline by so long, to `most` from now at the latest; one that has none stays without.
+    pub fn extend(&self, phase: Phase, by: Ticks, most: Ticks) {
+        let due = self.due(phase);
+        if due.get() != NEVER {
+            let latest = self.clock.now.get().saturating_add(most.0);
+            due.set(due.get().saturating_add(by.0).min(latest).min(NEVER - 1));
+        }
+    }
+
     /// Says how long [`Phase::Idle`] is: the task is woken when it may rest.
     pub fn rest_when_idle(&self, idle: Ticks) {
         self.entry.idle.set(idle.0);
@@ -220,6 +229,11 @@ impl Deadlines {
     #[must_use]
     pub fn draining(&self) -> bool {
         self.clock.draining.get()
+    }
+
+    /// Wakes the task that waits by these deadlines.
+    pub fn wake(&self) {
+        self.entry.wake();
     }
 
     /// Names the task to wake; call it at each poll of the connection's task.
@@ -263,32 +277,94 @@ impl From<Duration> for Ticks {
     }
 }
 
-/// Tells a slow peer from a stalled one: waiting spends a budget, bytes earn it back at the least acceptable rate.
+/// The least rate of a peer that sends or takes a body, once it has used up what it may stall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate(u32);
+
+impl Rate {
+    /// None.
+    pub const NONE: Self = Self(0);
+
+    /// So many bytes a second; zero is no least rate, and then a single byte makes up for any wait.
+    #[must_use]
+    pub const fn per_second(bytes: u32) -> Self {
+        Self(bytes)
+    }
+
+    /// The ticks in which so many bytes come at this rate, and the bytes that are left over.
+    fn ticks(self, bytes: usize) -> (u32, u32) {
+        if self.0 == 0 {
+            return (u32::MAX, 0);
+        }
+        let tick = (self.0 / 10).max(1);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        (bytes / tick, bytes % tick)
+    }
+
+    /// How long so many bytes may take.
+    #[must_use]
+    pub fn time_for(self, bytes: usize) -> Ticks {
+        Ticks(self.ticks(bytes).0)
+    }
+}
+
+/// What a peer may keep us waiting for, in all: waiting spends it, bytes earn it back at the least acceptable rate.
 ///
-/// A peer that sends (or takes) less than [`Pace::BYTES_PER_TICK`] on average runs out of budget, however regular its drip;
-/// time during which postern itself does not ask for bytes costs nothing.
+/// A peer that sends (or takes) less than that on average runs out of it, however regular its drip; one that pauses for less does not.
 #[derive(Debug)]
-pub struct Pace {
+pub struct Budget {
     full: u32,
     left: u32,
+    rate: Rate,
+    /// Bytes that came and have earned nothing yet: less than a tick's.
+    spare: u32,
+}
+
+impl Budget {
+    /// A full one.
+    #[must_use]
+    pub const fn new(full: Ticks, rate: Rate) -> Self {
+        Self { full: full.0, left: full.0, rate, spare: 0 }
+    }
+
+    /// The peer kept us waiting so long.
+    pub fn spend(&mut self, waited: Ticks) {
+        self.left = self.left.saturating_sub(waited.0);
+    }
+
+    /// The peer moved so many bytes.
+    pub fn earn(&mut self, bytes: usize) {
+        let (earned, spare) = self.rate.ticks(bytes.saturating_add(self.spare as usize));
+        self.spare = spare;
+        self.left = self.left.saturating_add(earned).min(self.full);
+    }
+
+    /// Whether nothing is left of it, where there is a limit at all.
+    #[must_use]
+    pub const fn is_spent(&self) -> bool {
+        self.full != 0 && self.left == 0
+    }
+}
+
+/// Tells a slow peer from a stalled one by a [`Budget`]. Time during which postern itself does not ask for bytes costs nothing.
+#[derive(Debug)]
+pub struct Pace {
+    budget: Budget,
     waiting_since: Option<u32>,
 }
 
 impl Pace {
-    /// The least acceptable rate: 500 bytes a second.
-    pub const BYTES_PER_TICK: usize = 50;
-
     /// A peer may stall for `budget` in all before it has to keep the rate.
     #[must_use]
-    pub fn new(budget: Ticks) -> Self {
-        Self { full: budget.0, left: budget.0, waiting_since: None }
+    pub const fn new(budget: Ticks, rate: Rate) -> Self {
+        Self { budget: Budget::new(budget, rate), waiting_since: None }
     }
 
     /// The peer keeps us waiting: sets the deadline of `phase` to where the budget ends.
     pub fn waiting(&mut self, deadlines: &Deadlines, phase: Phase) {
-        if self.waiting_since.is_none() && self.full != 0 {
+        if self.waiting_since.is_none() && self.budget.full != 0 {
             self.waiting_since = Some(deadlines.now());
-            deadlines.arm(phase, Ticks(self.left.max(1)));
+            deadlines.arm(phase, Ticks(self.budget.left.max(1)));
         }
     }
 
@@ -297,9 +373,9 @@ impl Pace {
         if let Some(since) = self.waiting_since.take() {
             deadlines.disarm(phase);
             // More time than there was budget can only have passed while we did not look: then the peer is not to blame.
-            let waited = deadlines.now().saturating_sub(since).min(self.left.saturating_sub(1));
-            let earned = u32::try_from(bytes / Self::BYTES_PER_TICK).unwrap_or(u32::MAX);
-            self.left = self.left.saturating_sub(waited).saturating_add(earned).min(self.full);
+            let waited = deadlines.now().saturating_sub(since).min(self.budget.left.saturating_sub(1));
+            self.budget.spend(Ticks(waited));
+            self.budget.earn(bytes);
         }
     }
 
@@ -308,13 +384,13 @@ impl Pace {
         if self.waiting_since.take().is_some() {
             deadlines.disarm(phase);
         }
-        self.left = self.full;
+        self.budget.left = self.budget.full;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Pace, Phase, Ticker, Ticks};
+    use super::{Pace, Phase, Rate, Ticker, Ticks};
     use std::time::Duration;
 
     #[test]
@@ -366,25 +442,58 @@ mod tests {
         assert!(!rests_at(123) && rests_at(142));
     }
 
-    /// One byte a tick for as long as it takes.
-    #[test]
-    fn a_dripping_peer_runs_out_of_budget_and_a_fast_one_never() {
-        let outlasts = |bytes: usize| {
-            let ticker = Ticker::default();
-            let deadlines = ticker.watch();
-            let mut pace = Pace::new(Ticks(20));
-            for now in 1..=1000 {
-                pace.waiting(&deadlines, Phase::Body);
-                ticker.advance(now);
-                if deadlines.expired(Phase::Body) {
-                    return false;
-                }
+    /// Whether a peer lasts that moves so many bytes each so many ticks.
+    fn outlasts(rate: u32, bytes: usize, every: u32) -> bool {
+        let ticker = Ticker::default();
+        let deadlines = ticker.watch();
+        let mut pace = Pace::new(Ticks(20), Rate::per_second(rate));
+        for now in 1..=2000 {
+            pace.waiting(&deadlines, Phase::Body);
+            ticker.advance(now);
+            if deadlines.expired(Phase::Body) {
+                return false;
+            }
+            if now % every == 0 {
                 pace.moved(bytes, &deadlines, Phase::Body);
             }
-            true
-        };
-        assert!(!outlasts(1));
-        assert!(!outlasts(Pace::BYTES_PER_TICK - 1));
-        assert!(outlasts(Pace::BYTES_PER_TICK));
+        }
+        true
+    }
+
+    #[test]
+    fn a_dripping_peer_runs_out_of_budget_and_a_fast_one_never() {
+        assert!(!outlasts(2048, 1, 1));
+        assert!(!outlasts(2048, 180, 1));
+        assert!(outlasts(2048, 204, 1));
+    }
+
+    #[test]
+    fn a_peer_that_is_quiet_for_a_while_is_judged_by_its_average() {
+        assert!(outlasts(2048, 3100, 15), "above the rate, in bursts");
+        assert!(!outlasts(2048, 3000, 15), "below it, in bursts");
+        assert!(!outlasts(2048, 1 << 20, 21), "a pause longer than the budget");
+    }
+
+    #[test]
+    fn without_a_least_rate_any_byte_makes_up_for_a_wait() {
+        assert!(outlasts(0, 1, 19));
+        assert!(!outlasts(0, 1, 21));
+    }
+
+    /// What is too little for a tick is not lost.
+    #[test]
+    fn small_pieces_earn_as_much_as_large_ones() {
+        let ticker = Ticker::default();
+        let deadlines = ticker.watch();
+        let mut pace = Pace::new(Ticks(20), Rate::per_second(1000));
+        for now in 1..=1000 {
+            ticker.advance(now);
+            for _ in 0..3 {
+                pace.waiting(&deadlines, Phase::Body);
+                assert!(!deadlines.expired(Phase::Body), "at {now}");
+                pace.moved(34, &deadlines, Phase::Body);
+            }
+            pace.waiting(&deadlines, Phase::Body);
+        }
     }
 }

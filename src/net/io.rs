@@ -49,7 +49,8 @@ impl StrictIo {
     /// Wraps an accepted socket.
     #[must_use]
     pub fn new(stream: Stream, connection: Rc<Connection>, limits: Limits, scratch: Scratch) -> Self {
-        let stall = connection.timeouts.stall;
+        let pace = || Pace::new(connection.timeouts.stall, connection.timeouts.rate);
+        let (body_pace, write_pace) = (pace(), pace());
         Self {
             stream,
             connection,
@@ -60,8 +61,8 @@ impl StrictIo {
             ready: 0,
             behind: Vec::new(),
             ended: false,
-            body_pace: Pace::new(stall),
-            write_pace: Pace::new(stall),
+            body_pace,
+            write_pace,
             lingered: 0,
         }
     }
@@ -246,6 +247,18 @@ impl StrictIo {
         if late { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending }
     }
 
+    /// Writes interim answers, where they may stand.
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.connection.interim.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let connection = Rc::clone(&self.connection);
+        connection.interim.poll_write(cx, |cx, bytes| {
+            let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+            self.wrote(written)
+        })
+    }
+
     fn wrote(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let deadlines = &self.connection.deadlines;
         match &written {
@@ -281,12 +294,16 @@ impl hyper::rt::Read for StrictIo {
 impl hyper::rt::Write for StrictIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        ready!(this.poll_interim(cx))?;
+        this.connection.interim.begin_message();
         let written = Pin::new(&mut this.stream).poll_write(cx, buf);
         this.wrote(written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.connection.interim.is_between();
+        ready!(this.poll_interim(cx))?;
         // Only TLS holds anything back.
         if matches!(this.stream, Stream::Tls(_)) {
             let flushed = Pin::new(&mut this.stream).poll_flush(cx).map_ok(|()| 0);
@@ -300,15 +317,26 @@ impl hyper::rt::Write for StrictIo {
     /// bytes resets the connection and can take the answer with it (RFC 9112, section 9.6).
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let deadlines = &this.connection.deadlines;
         if this.lingered == 0 {
-            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            // TLS has something to say first, for which a client that does not read leaves no room.
+            if !deadlines.armed(Phase::Linger) {
+                deadlines.arm(Phase::Linger, this.connection.timeouts.linger);
+            }
+            match Pin::new(&mut this.stream).poll_shutdown(cx) {
+                Poll::Ready(done) => done?,
+                Poll::Pending if deadlines.expired(Phase::Linger) => {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+                Poll::Pending => return Poll::Pending,
+            }
             let unread = this.scanner.position() == Position::InBody
                 || this.connection.has_refused()
                 || this.connection.broken_body().is_some();
             if !unread {
                 return Poll::Ready(Ok(()));
             }
-            this.connection.deadlines.arm(Phase::Linger, this.connection.timeouts.linger);
+            deadlines.arm(Phase::Linger, this.connection.timeouts.linger);
         }
         let scratch = Rc::clone(&this.scratch);
         let mut scratch = scratch.borrow_mut();
@@ -336,6 +364,8 @@ impl hyper::rt::Write for StrictIo {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        ready!(this.poll_interim(cx))?;
+        this.connection.interim.begin_message();
         let written = poll_write_pieces(&mut this.stream, &this.scratch, cx, bufs);
         this.wrote(written)
     }

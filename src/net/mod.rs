@@ -7,11 +7,14 @@
 
 pub mod connection;
 pub mod counts;
+pub mod date;
 pub mod deadline;
+pub mod descriptors;
 pub mod drain;
 pub mod framing;
 pub mod guests;
 pub mod http2;
+pub mod interim;
 pub mod io;
 pub mod keepalive;
 pub mod leftover;

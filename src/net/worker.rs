@@ -163,6 +163,7 @@ fn builder(settings: &Settings) -> http1::Builder {
     http.max_headers(settings.head.headers + 1)
         .max_buf_size((settings.head.head_bytes + 1024).max(64 * 1024))
         .title_case_headers(settings.title_case)
+        .auto_date_header(false)
         .half_close(true);
     http
 }
@@ -219,7 +220,7 @@ async fn accept<S: Serve>(own: Rc<Worker<S>>, listener: Listener, doors: Vec<Doo
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "the listener could not be registered"),
     };
-    let mut full = false;
+    let (mut full, mut failing) = (false, false);
     loop {
         let open: usize = doors.iter().map(|door| door.load.load(Ordering::Relaxed)).sum();
         if open >= own.settings.connections {
@@ -242,12 +243,16 @@ async fn accept<S: Serve>(own: Rc<Worker<S>>, listener: Listener, doors: Vec<Doo
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Out of descriptors or memory: wait for some to come back instead of spinning.
-                tracing::warn!(%error, "a connection could not be accepted");
+                // Out of descriptors or memory: wait for some to come back instead of spinning. Said once until it works again.
+                own.settings.counts.accept_failed.add_shared(1);
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "connections cannot be accepted: trying again ten times a second");
+                }
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
+        failing = false;
         let Some((index, door)) = doors.iter().enumerate().min_by_key(|(_, door)| door.load.load(Ordering::Relaxed))
         else {
             return;

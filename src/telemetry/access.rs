@@ -6,9 +6,11 @@
 //! No line holds a credential, a query string or a body: only what is listed in [`Line`].
 
 use super::counters::Count;
+use super::metrics::Shard;
 use std::cell::RefCell;
 use std::io::Write;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
@@ -78,10 +80,10 @@ impl Line<'_> {
         text(out, "route", self.route);
         number(out, "status", u64::from(self.status));
         text(out, "code", self.code);
-        text(out, "fault", self.fault);
         text(out, "user", self.user);
         text(out, "org", self.org);
         text(out, "level", self.level);
+        text(out, "fault", self.fault);
         if self.superuser_pass {
             out.extend_from_slice(b",\"superuser_pass\":true");
         }
@@ -147,20 +149,44 @@ impl AccessLog {
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn start(output: impl Write + Send + 'static) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
+    pub fn start(
+        output: impl Write + Send + 'static,
+        shard: Arc<Shard>,
+    ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
         let (sender, receiver) = sync_channel(QUEUE);
-        let thread = std::thread::Builder::new().name("access-log".into()).spawn(move || drain(&receiver, output))?;
+        let write = move || drain(&receiver, output, &shard.log_dropped);
+        let thread = std::thread::Builder::new().name("access-log".into()).spawn(write)?;
         Ok((Self(sender), thread))
     }
 }
 
-fn drain(receiver: &Receiver<Vec<u8>>, mut output: impl Write) {
+/// Writes what comes. Where that fails, as with a reader that has gone or a disk that is full, the lines are lost and counted; the gate
+/// serves on, and says so once. It is tried again with every buffer: a disk may have room later.
+fn drain(receiver: &Receiver<Vec<u8>>, mut output: impl Write, dropped: &Count) {
+    let mut failing = false;
     while let Ok(lines) = receiver.recv() {
-        if output.write_all(&lines).and_then(|()| output.flush()).is_err() {
-            // Our reader has gone: there is nobody left to tell.
-            while receiver.recv().is_ok() {}
+        match output.write_all(&lines).and_then(|()| output.flush()) {
+            Ok(()) if failing => {
+                failing = false;
+                tracing::info!(dropped = dropped.get(), "access lines can be written again");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                dropped.add(count(&lines));
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::error!(
+                        %error,
+                        "access lines cannot be written to standard output: they are dropped and counted, and requests are served on"
+                    );
+                }
+            }
         }
     }
+}
+
+/// How many lines these are.
+fn count(lines: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', lines).count() as u64
 }
 
 /// One worker's lines on their way.
@@ -197,7 +223,7 @@ impl LineBuffer {
 
     fn send(&self, lines: Vec<u8>, dropped: &Count) {
         if let Err(TrySendError::Full(lines) | TrySendError::Disconnected(lines)) = self.log.0.try_send(lines) {
-            dropped.add(memchr::memchr_iter(b'\n', &lines).count() as u64);
+            dropped.add(count(&lines));
         }
     }
 }
@@ -214,8 +240,36 @@ impl Drop for LineBuffer {
 
 #[cfg(test)]
 mod tests {
-    use super::Line;
+    use super::{Count, Line, drain};
+    use std::io::{self, Write};
+    use std::sync::mpsc::sync_channel;
     use std::time::Duration;
+
+    /// A disk that is full for the second and the third buffer.
+    struct Full(usize);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += 1;
+            if matches!(self.0, 2 | 3) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(bytes.len()) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_cannot_be_written_are_counted_and_the_next_are_tried() {
+        let (sender, receiver) = sync_channel(8);
+        for lines in ["a\n", "b\nc\n", "d\n", "e\n"] {
+            sender.send(lines.into()).unwrap();
+        }
+        drop(sender);
+        let (mut disk, dropped) = (Full(0), Count::default());
+        drain(&receiver, &mut disk, &dropped);
+        assert_eq!((disk.0, dropped.get()), (4, 3));
+    }
 
     #[test]
     fn a_line_is_one_json_object_whatever_the_texts_hold() {
@@ -230,10 +284,10 @@ mod tests {
             route: Some("/{org:uuid}/**"),
             status: 403,
             code: Some("org_foreign"),
-            fault: None,
             user: Some("ann"),
             org: None,
             level: None,
+            fault: None,
             superuser_pass: false,
             sent: 12,
             ours: Duration::from_micros(15),

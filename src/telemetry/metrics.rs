@@ -133,7 +133,7 @@ counters! {
     answers_aborted: Counter "postern_answers_aborted" "Answers that broke off";
     spans: Counter "postern_spans" "Spans that the trace collector took";
     spans_dropped: Counter "postern_spans_dropped" "Spans dropped because the trace collector could not keep up or was away";
-    log_dropped: Counter "postern_access_log_dropped" "Access lines dropped because the log could not keep up";
+    log_dropped: Counter "postern_access_log_dropped" "Access lines dropped because standard output could not be written, or not fast enough";
 }
 
 /// All shards, and what the control plane counts.

@@ -2,7 +2,7 @@
 
 use super::address::{Address, Location, Protocol, Scheme};
 use super::cluster::endpoint::Place;
-use super::stream::Stream;
+use super::stream::{Socket, Stream};
 use super::tls::Tls;
 use crate::net::keepalive::keep_alive;
 use rustls::pki_types::ServerName;
@@ -50,7 +50,7 @@ pub fn speaks_http2(stream: &Stream, address: &Address, dial: &Dial) -> Result<b
 pub async fn dial(place: &Place, address: &Address, dial: &Dial) -> Result<Stream> {
     match place {
         Place::Inet(socket) => secured(TcpStream::connect(socket).await?, address, dial).await,
-        Place::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
+        Place::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?).into()),
     }
 }
 
@@ -61,7 +61,7 @@ pub async fn dial(place: &Place, address: &Address, dial: &Dial) -> Result<Strea
 pub async fn dial_by_name(address: &Address, dial: &Dial) -> Result<Stream> {
     match &address.location {
         Location::Host { host, port } => secured(TcpStream::connect((&**host, *port)).await?, address, dial).await,
-        Location::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
+        Location::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?).into()),
     }
 }
 
@@ -69,7 +69,7 @@ async fn secured(tcp: TcpStream, address: &Address, dial: &Dial) -> Result<Strea
     tcp.set_nodelay(true)?;
     keep_alive(&tcp)?;
     if address.scheme != Scheme::Https {
-        return Ok(Stream::Tcp(tcp));
+        return Ok(Socket::Tcp(tcp).into());
     }
     // Without TLS settings an https address is not spoken to at all: never in the clear.
     let tls = dial.tls.as_ref().ok_or_else(|| Error::other("there are no TLS settings for an https upstream"))?;
@@ -79,5 +79,5 @@ async fn secured(tcp: TcpStream, address: &Address, dial: &Dial) -> Result<Strea
         (None, Location::Unix(_)) => return Err(Error::other("an https upstream needs a name")),
     };
     let stream = TlsConnector::from(tls.current(dial.protocol)).connect(name, tcp).await?;
-    Ok(Stream::Tls(Box::new(stream)))
+    Ok(Socket::Tls(Box::new(stream)).into())
 }

@@ -30,6 +30,19 @@ pub enum Fault {
     Request,
 }
 
+impl Fault {
+    /// Whether there was an answer, or the beginning of one, that breaks a rule.
+    #[must_use]
+    pub fn is_invalid(&self) -> bool {
+        match self {
+            Self::Head(_) | Self::Rule(_) | Self::Chunks(_) => true,
+            // It was us who has found it.
+            Self::Http2(StreamError(error)) => error.is_library(),
+            Self::Io(_) | Self::Cut | Self::Request => false,
+        }
+    }
+}
+
 /// What HTTP/2 says, in the room of a pointer: exchanges of HTTP/1.1 carry a [`Fault`] too.
 #[derive(Debug)]
 pub struct StreamError(Box<h2::Error>);

@@ -9,7 +9,8 @@ use super::dial::{Dial, dial, dial_by_name, speaks_http2};
 use super::h1::{Connection, Memory};
 use super::h2::{Place, Session, Sessions};
 use super::{Destination, Fault, Protocol, Stream, Upstream};
-use crate::net::deadline::{Deadlines, Phase, Ticker, Ticks};
+use crate::net::deadline::{Deadlines, Pace, Phase, Rate, Ticker, Ticks};
+use crate::net::descriptors::{Descriptors, is_exhausted};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -27,9 +28,19 @@ pub struct Timeouts {
     pub first_byte: Ticks,
     /// Between two pieces of the answer's body.
     pub idle: Ticks,
+    /// The least rate of an answer whose length is known, and of a request's body as the upstream takes it.
+    pub rate: Rate,
     /// How long an unused connection is kept: less than upstreams themselves keep one (5 s in Node and uvicorn), since a
     /// request that meets their closing cannot be repeated.
     pub keep: Ticks,
+}
+
+impl Timeouts {
+    /// What an upstream may take over the body of its answer. One without a length may be a stream of events, which come when they come.
+    #[must_use]
+    pub const fn pace(&self, has_length: bool) -> Pace {
+        Pace::new(self.idle, if has_length { self.rate } else { Rate::NONE })
+    }
 }
 
 /// Why there is no answer.
@@ -58,6 +69,12 @@ pub enum SendError {
         address: Box<str>,
         /// What for.
         to: &'static str,
+    },
+    /// This process may open no further connection.
+    #[error("no file descriptor is left for a connection to {address}")]
+    Descriptors {
+        /// Where to.
+        address: Box<str>,
     },
     /// More requests are there and wait than may.
     #[error("{name} has as many requests as it may, and too many wait")]
@@ -119,6 +136,7 @@ pub struct Pool {
     may_speak_http2: bool,
     counts: Counts,
     memory: Memory,
+    descriptors: Descriptors,
     /// What the last head was written to.
     spare: Cell<Vec<u8>>,
 }
@@ -137,13 +155,19 @@ async fn before<F: Future>(deadlines: &Deadlines, phase: Phase, future: F) -> Op
 }
 
 impl Pool {
-    /// An empty pool, which reads with `memory`.
+    /// An empty pool, which reads with `memory`; its connections take `descriptors`.
     #[must_use]
-    pub fn new(destination: Arc<Destination>, timeouts: Timeouts, ticker: Ticker, memory: Memory) -> Self {
+    pub fn new(
+        destination: Arc<Destination>,
+        timeouts: Timeouts,
+        ticker: Ticker,
+        memory: Memory,
+        descriptors: Descriptors,
+    ) -> Self {
         let (idle, sessions, counts, spare) =
             (RefCell::default(), Sessions::default(), Counts::default(), Cell::default());
         let may_speak_http2 = destination.upstream().spoken() != Protocol::Http1;
-        Self { destination, timeouts, ticker, idle, sessions, may_speak_http2, counts, memory, spare }
+        Self { destination, timeouts, ticker, idle, sessions, may_speak_http2, counts, memory, descriptors, spare }
     }
 
     /// Whether HTTP/2 is spoken, or may be.
@@ -271,9 +295,14 @@ impl Pool {
     }
 
     fn connected<T>(&self, to: &To, connected: Option<std::io::Result<T>>) -> Result<T, SendError> {
-        let connected = connected
-            .ok_or_else(|| self.timeout(to, "accept a connection"))?
-            .map_err(|source| SendError::Connect { address: self.address(to), source })?;
+        let connected = connected.ok_or_else(|| self.timeout(to, "accept a connection"))?.map_err(|source| {
+            let address = self.address(to);
+            if is_exhausted(&source) {
+                SendError::Descriptors { address }
+            } else {
+                SendError::Connect { address, source }
+            }
+        })?;
         Ok(connected)
     }
 
@@ -285,13 +314,14 @@ impl Pool {
     async fn dial(&self, to: &To, how: &Dial) -> std::io::Result<(Stream, bool)> {
         let origin = to.as_ref().map_or(0, |to| to.origin);
         let address = self.upstream().addresses.get(origin).ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+        let place = self.descriptors.take()?;
         let stream = match to {
             Some(to) => dial(&to.place, address, how).await,
             None => dial_by_name(address, how).await,
         }?;
         let http2 = speaks_http2(&stream, address, how)?;
         self.counts.opened.set(self.counts.opened.get() + 1);
-        Ok((stream, http2))
+        Ok((stream.in_place(place), http2))
     }
 
     /// Where HTTP/2 is spoken, or may be: those who want a connection at the same time share the one that the first opens.

@@ -1,5 +1,6 @@
 //! An upstream's socket, of whatever kind.
 
+use crate::net::descriptors::Descriptor;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -7,9 +8,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
+/// A connected socket, and the place that it takes among the process's descriptors.
+#[derive(Debug)]
+pub struct Stream {
+    socket: Socket,
+    /// `None` for a probe's, of which there are few.
+    _place: Option<Descriptor>,
+}
+
 /// A connected socket.
 #[derive(Debug)]
-pub enum Stream {
+pub enum Socket {
     /// Plain TCP.
     Tcp(TcpStream),
     /// A Unix socket.
@@ -18,11 +27,23 @@ pub enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+impl From<Socket> for Stream {
+    fn from(socket: Socket) -> Self {
+        Self { socket, _place: None }
+    }
+}
+
 impl Stream {
+    /// The same, in this place.
+    #[must_use]
+    pub fn in_place(self, place: Descriptor) -> Self {
+        Self { _place: Some(place), ..self }
+    }
+
     /// Whether the TLS handshake has agreed on HTTP/2.
     #[must_use]
     pub fn agreed_on_http2(&self) -> bool {
-        matches!(self, Self::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2"))
+        matches!(&self.socket, Socket::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2"))
     }
 
     /// Whether an idle connection may serve: nothing is to be read from it, neither its end nor bytes that nobody asked for.
@@ -30,10 +51,10 @@ impl Stream {
     /// Costs no system call unless something has happened to the socket.
     pub fn is_quiet(&mut self) -> bool {
         let would_block = |read: io::Result<usize>| matches!(read, Err(error) if error.kind() == ErrorKind::WouldBlock);
-        match self {
-            Self::Tcp(tcp) => would_block(tcp.try_read(&mut [0])),
-            Self::Unix(unix) => would_block(unix.try_read(&mut [0])),
-            Self::Tls(tls) => {
+        match &mut self.socket {
+            Socket::Tcp(tcp) => would_block(tcp.try_read(&mut [0])),
+            Socket::Unix(unix) => would_block(unix.try_read(&mut [0])),
+            Socket::Tls(tls) => {
                 // Within TLS there may be records to read that are no answer's, such as session tickets; so TLS reads them.
                 // Whoever uses the connection next leaves a waker of its own.
                 let (mut byte, mut cx) = ([0], Context::from_waker(Waker::noop()));
@@ -46,10 +67,10 @@ impl Stream {
 /// Calls the same method of whichever socket it is.
 macro_rules! each {
     ($stream:expr, $socket:ident => $call:expr) => {
-        match $stream.get_mut() {
-            Stream::Tcp($socket) => $call,
-            Stream::Unix($socket) => $call,
-            Stream::Tls($socket) => $call,
+        match &mut $stream.get_mut().socket {
+            Socket::Tcp($socket) => $call,
+            Socket::Unix($socket) => $call,
+            Socket::Tls($socket) => $call,
         }
     };
 }

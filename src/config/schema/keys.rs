@@ -358,12 +358,13 @@ const LIMITS: &[Key] = &[
         Size,
     ),
     Key("body", "A request body; more is 413. [100MiB]", Size),
+    Key("min_rate", "Bytes a second that a body must have on average, both ways; `0B` is none. [2KiB]", Size),
 ];
 
 const TIMEOUTS: &[Key] = &[
     Key("idle", "A client connection between requests. [75s]", Time),
     Key("head", "A request head, from its first byte to its last. [10s]", Time),
-    Key("stall", "What a client may stall over a body before it must keep 500 bytes a second. [30s]", Time),
+    Key("stall", "What a client may stall over a body before it must keep `limits.min_rate`. [30s]", Time),
     Key("connect", "To be connected to the upstream. [5s]", Time),
     Key("first_byte", "Until the upstream begins its answer. [60s]", Time),
     Key("upstream_idle", "Between two pieces of the upstream's answer. [60s]", Time),

@@ -33,6 +33,9 @@ pub(super) async fn connect(way: &mut Onward, deadlines: &Deadlines, http1: bool
             Ok(found) => return Ok(found),
             Err(failure) => failure,
         };
+        if matches!(failure, SendError::Descriptors { .. }) {
+            return Err(failure);
+        }
         let (Some(cluster), Some(to)) = (way.pool.cluster(), &way.to) else { return Err(failure) };
         // The last failure is noted by who tells it.
         let last = tried.remaining_capacity() <= 1 || !way.idempotent || deadlines.expired(Phase::Total);

@@ -8,7 +8,7 @@ use super::super::request_body::RequestBody;
 use super::super::streamed::StreamedBody;
 use super::connect::{Found, MOST_TRIED, connect};
 use super::outcome::{answered, failed};
-use crate::net::deadline::{Deadlines, Phase};
+use crate::net::deadline::Phase;
 use crate::upstream::h2::{Call, Failed, Place};
 use crate::upstream::{SendError, h1};
 use bytes::Bytes;
@@ -30,7 +30,7 @@ pub(super) async fn send(
     mut way: Onward,
 ) -> Response<AnswerBody> {
     let mut call = Call::new(head, body, way.pool.upstream().is_secure(), answer_passes);
-    let answer = ask(&mut call, place, &mut way, &exchange.link().connection.deadlines).await;
+    let answer = ask(&mut call, place, &mut way, &exchange).await;
     exchange.link().connection.deadlines.disarm(Phase::Upstream);
     let h1::Answer { status, mut headers } = match answer {
         Ok(answer) => answer,
@@ -41,9 +41,12 @@ pub(super) async fn send(
         }
     };
     answered(&mut exchange, &way, status, &mut headers, call.is_reused());
-    let idle = way.timeouts.idle;
-    let body = match call.receive(idle.duration(), RequestBody::talk).filter(|body| !body.is_end()) {
-        Some(body) => AnswerBody::Streamed(Box::new(StreamedBody::new(body, idle, exchange))),
+    let timeouts = way.timeouts;
+    let body = match call.receive(timeouts.idle.duration(), RequestBody::talk).filter(|body| !body.is_end()) {
+        Some(body) => {
+            let pace = timeouts.pace(body.left().is_some());
+            AnswerBody::Streamed(Box::new(StreamedBody::new(body, pace, exchange)))
+        }
         None => AnswerBody::Own(None::<Bytes>, exchange),
     };
     let mut response = Response::new(body);
@@ -56,13 +59,14 @@ async fn ask(
     call: &mut Call<RequestBody>,
     mut place: Place,
     way: &mut Onward,
-    deadlines: &Deadlines,
+    exchange: &Exchange,
 ) -> Result<h1::Answer, SendError> {
+    let deadlines = &exchange.link().connection.deadlines;
     let (mut refused, mut left) = (0, 0);
     loop {
         deadlines.arm(Phase::Upstream, way.timeouts.first_byte);
         let asked = match call.again_on(place) {
-            Ok(()) => poll_fn(|cx| poll(call, deadlines, cx)).await,
+            Ok(()) => poll_fn(|cx| poll(call, exchange, cx)).await,
             Err(failed) => Some(Err(failed)),
         };
         let fault = match asked {
@@ -95,10 +99,13 @@ async fn ask(
 /// The answer's head; `None` when it is late.
 fn poll(
     call: &mut Call<RequestBody>,
-    deadlines: &Deadlines,
+    exchange: &Exchange,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<h1::Answer, Failed>>> {
-    match call.poll_answer(cx) {
+    let deadlines = &exchange.link().connection.deadlines;
+    let polled = call.poll_answer(cx);
+    exchange.hint(call.interim());
+    match polled {
         Poll::Pending if deadlines.expired(Phase::Upstream) || deadlines.expired(Phase::Total) => Poll::Ready(None),
         answered => answered.map(Some),
     }

@@ -57,7 +57,7 @@ pub fn without_our_cookies(exchange: &Exchange, headers: &mut HeaderMap) {
 }
 
 /// There is no answer.
-pub(super) fn failed(exchange: Box<Exchange>, way: &Onward, failure: &SendError) -> Response<AnswerBody> {
+pub(super) fn failed(mut exchange: Box<Exchange>, way: &Onward, failure: &SendError) -> Response<AnswerBody> {
     let link = exchange.link();
     if link.body_too_large.get() {
         return reply::refuse(exchange, &Denial::new(Reason::BodyTooLarge));
@@ -67,7 +67,9 @@ pub(super) fn failed(exchange: Box<Exchange>, way: &Onward, failure: &SendError)
         return reply::refuse(exchange, &denial);
     }
     let pool = &way.pool;
-    if let SendError::Overloaded { .. } = failure {
+    exchange.fault(failure.to_string());
+    // No address is to blame.
+    if let SendError::Overloaded { .. } | SendError::Descriptors { .. } = failure {
         return reply::refuse(exchange, &reply::of_failure(failure));
     }
     if let (Some(cluster), Some(to)) = (pool.cluster(), &way.to) {

@@ -36,19 +36,47 @@ pub(crate) enum Step {
     Wait,
 }
 
+/// Who sends a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// By the letter: what one reader takes for blanks, another may take for something else.
+    Client,
+    /// Old servers pad their sizes with blanks (`5   ` of a fixed width), and none of them reach the client: what goes on is written anew.
+    Upstream,
+}
+
+impl Sender {
+    /// The line without the blanks behind it, where they may stand.
+    fn chunk_size(self, line: &[u8]) -> &[u8] {
+        match self {
+            Self::Client => line,
+            Self::Upstream => {
+                let blanks = line.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
+                line.get(..line.len() - blanks).unwrap_or_default()
+            }
+        }
+    }
+}
+
 impl At {
     /// At the first chunk-size line.
     pub(crate) const START: Self = Self::Size { extensions: 0 };
 
     /// Looks at `rest`, which begins here and is not empty.
-    pub(crate) fn step(self, rest: &[u8], searched: &mut usize, limits: Limits) -> Result<Step, Violation> {
+    pub(crate) fn step(
+        self,
+        rest: &[u8],
+        searched: &mut usize,
+        limits: Limits,
+        sender: Sender,
+    ) -> Result<Step, Violation> {
         match self {
             Self::Size { extensions } => {
                 let Some(end) = line_end(rest, LINE_BYTES, searched, Violation::ChunkExtensionTooLarge)? else {
                     return Ok(Step::Wait);
                 };
                 let line = without_crlf(rest.get(..end).unwrap_or_default())?;
-                let (size, extension) = size(line)?;
+                let (size, extension) = size(sender.chunk_size(line))?;
                 let extensions = extensions + extension;
                 if extensions > EXTENSION_BYTES {
                     return Err(Violation::ChunkExtensionTooLarge);

@@ -179,11 +179,13 @@ impl Scanner {
                 let left = left.saturating_sub(count as u64);
                 Ok(Step::Accept(count, if left == 0 { after_message(last) } else { State::Length { left, last } }))
             }
-            State::Chunked { at, last } => match at.step(rest, &mut self.searched, self.limits)? {
-                chunk::Step::Accept(count, Some(at)) => Ok(Step::Accept(count, State::Chunked { at, last })),
-                chunk::Step::Accept(count, None) => Ok(Step::Accept(count, after_message(last))),
-                chunk::Step::Wait => Ok(Step::Wait(state)),
-            },
+            State::Chunked { at, last } => {
+                match at.step(rest, &mut self.searched, self.limits, chunk::Sender::Client)? {
+                    chunk::Step::Accept(count, Some(at)) => Ok(Step::Accept(count, State::Chunked { at, last })),
+                    chunk::Step::Accept(count, None) => Ok(Step::Accept(count, after_message(last))),
+                    chunk::Step::Wait => Ok(Step::Wait(state)),
+                }
+            }
             State::Ended | State::Refused { .. } => Ok(Step::Wait(state)),
         }
     }

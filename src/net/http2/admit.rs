@@ -7,7 +7,10 @@ use crate::fold::fold_eq;
 use crate::net::framing::{Limits, Violation, field_is_name, field_is_value, host_of};
 use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use http::uri::PathAndQuery;
 use http::{Method, Request, Uri};
+
+static ROOT: PathAndQuery = PathAndQuery::from_static("/");
 
 /// Longer than any method of the IANA registry.
 const METHOD_BYTES: usize = 32;
@@ -34,6 +37,10 @@ pub fn admit<B>(request: &mut Request<B>, limits: Limits) -> Result<(), Violatio
     let target = request.uri().path_and_query().cloned().ok_or(Violation::RequestLine)?;
     if target.as_str() == "*" {
         return Err(Violation::OptionsAsterisk);
+    }
+    // The parser cuts a fragment off, which a `:path` never has (RFC 9113, 8.3.1); where nothing else was there it would be taken for `/`.
+    if !target.as_str().starts_with('/') || (target.as_str() == "/" && target != ROOT) {
+        return Err(Violation::RequestLine);
     }
     let host = host_of(request.uri().scheme(), request.uri().authority(), request.headers())?;
     if let Some(host) = host {
@@ -131,6 +138,28 @@ mod tests {
         }
         let mut host_alone = request("/", &[("host", b"api.example.com")]);
         admit(&mut host_alone, LIMITS).unwrap();
+    }
+
+    /// What the parser makes of a `:path`.
+    fn path(path: &'static str) -> Result<(), Violation> {
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(http::uri::Scheme::HTTP);
+        parts.authority = Some("a".parse().unwrap());
+        parts.path_and_query =
+            Some(http::uri::PathAndQuery::from_maybe_shared(bytes::Bytes::from_static(path.as_bytes())).unwrap());
+        let mut asked = request("http://a/", &[]);
+        *asked.uri_mut() = http::Uri::from_parts(parts).unwrap();
+        admit(&mut asked, LIMITS)
+    }
+
+    #[test]
+    fn a_path_begins_with_a_slash_of_its_own() {
+        for good in ["/", "/x", "/?q", "//"] {
+            assert_eq!(path(good), Ok(()), "{good}");
+        }
+        for bad in ["#", "#/", "#x?y", "?", "?q=1", "?q#f"] {
+            assert_eq!(path(bad), Err(Violation::RequestLine), "{bad}");
+        }
     }
 
     #[test]

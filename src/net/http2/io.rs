@@ -58,7 +58,7 @@ impl Socket {
         resets: u32,
         counts: Arc<Counts>,
     ) -> Self {
-        let write_pace = Pace::new(connection.timeouts.stall);
+        let write_pace = Pace::new(connection.timeouts.stall, connection.timeouts.rate);
         let (meter, tidy) = (Meter::new(resets, connection.deadlines.now()), Tidy::new(PREFACE.len()));
         let (gathered, sent, unflushed, failed) = (Vec::new(), 0, false, None);
         Self {

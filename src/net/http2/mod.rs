@@ -70,6 +70,7 @@ pub(super) fn drive<S: Serve>(socket: Socket, service: S::Service, serve: &Rc<S>
     let mut http = http2::Builder::new(next.clone());
     // hyper would refuse larger heads by itself, without a line in the access log; so its limit is a little wider.
     http.max_header_list_size(u32::try_from(settings.head.head_bytes + 16 * 1024).unwrap_or(u32::MAX))
+        .auto_date_header(false)
         .enable_connect_protocol()
         .max_concurrent_streams(settings.limits.streams)
         .initial_stream_window_size(STREAM_WINDOW)
@@ -110,7 +111,7 @@ impl<S: Serve> hyper::service::Service<http::Request<Incoming>> for Service<S> {
     fn call(&self, mut request: http::Request<Incoming>) -> Self::Future {
         self.counts.http2_streams.add_shared(1);
         let stream = Connection::stream(&self.connection);
-        let tunnel = connect::asked(&mut request);
+        let tunnel = connect::asked(&mut request).map(|tunnel| (tunnel, self.next.clone()));
         if let Err(violation) = admit::admit(&mut request, self.head) {
             stream.refuse(1, violation);
         }

@@ -3,6 +3,7 @@
 use super::Worker;
 use super::held::Held;
 use crate::net::connection::Connection;
+use crate::net::date;
 use crate::net::deadline::Phase;
 use crate::net::http2;
 use crate::net::http2::io::Socket;
@@ -18,16 +19,33 @@ use std::task::{Context, Poll};
 /// A tower service as hyper calls it.
 pub(super) struct Tower<S>(S);
 
-impl<S, R> hyper::service::Service<R> for Tower<S>
+impl<S, R, B> hyper::service::Service<R> for Tower<S>
 where
-    S: tower::Service<R> + Clone,
+    S: tower::Service<R, Response = http::Response<B>, Future: Unpin> + Clone,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = S::Future;
+    type Future = Dated<S::Future>;
 
     fn call(&self, request: R) -> Self::Future {
-        self.0.clone().call(request)
+        Dated(self.0.clone().call(request))
+    }
+}
+
+/// An answer that says when it was made.
+pub(super) struct Dated<F>(F);
+
+impl<F, B, E> Future for Dated<F>
+where
+    F: Future<Output = Result<http::Response<B>, E>> + Unpin,
+{
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        Pin::new(&mut self.0).poll(cx).map_ok(|mut answer| {
+            date::put(answer.headers_mut());
+            answer
+        })
     }
 }
 
@@ -162,6 +180,10 @@ impl<S: Serve> Drive<S> {
         let Spoken::Http2(driven) = &mut self.spoken else { return Poll::Ready(()) };
         match driven.poll(cx) {
             Poll::Ready(result) => self.finished(result),
+            Poll::Pending if self.connection.has_late_tail(cx) => {
+                self.worker.settings.counts.http2_stalled.add_shared(1);
+                Poll::Ready(())
+            }
             // The client does not say good-bye.
             Poll::Pending if self.connection.deadlines.expired(Phase::Linger) => Poll::Ready(()),
             Poll::Pending => Poll::Pending,

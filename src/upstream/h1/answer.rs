@@ -59,6 +59,33 @@ impl Parsed {
     }
 }
 
+/// Interim answers to one request.
+#[derive(Debug, Default)]
+pub(super) struct Interim {
+    bytes: usize,
+    /// Those that go on and have not been taken yet.
+    passing: Vec<Answer>,
+}
+
+impl Interim {
+    /// Another one. 100 stays behind: whoever waits for it has it from us, when its body is wanted.
+    pub(super) fn take(&mut self, parsed: Parsed) -> Result<(), Fault> {
+        self.bytes += parsed.size;
+        if self.bytes > HEAD_BYTES {
+            return Err(Fault::Rule("there are too many interim answers"));
+        }
+        if parsed.answer.status != StatusCode::CONTINUE {
+            self.passing.push(parsed.answer);
+        }
+        Ok(())
+    }
+
+    /// Those that came since.
+    pub(super) fn drain(&mut self) -> Vec<Answer> {
+        std::mem::take(&mut self.passing)
+    }
+}
+
 /// Reads the head at the beginning of `bytes`; `None` when it is not complete.
 ///
 /// `to_head`: it answers HEAD. `passes` says of a field's name, in lower case, whether it goes on.

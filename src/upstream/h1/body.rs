@@ -2,7 +2,7 @@
 
 use super::answer::Framing;
 use super::{Connection, Fault};
-use crate::net::framing::chunk::{At, Step};
+use crate::net::framing::chunk::{At, Sender, Step};
 use crate::net::framing::{Limits, Violation};
 use crate::upstream::Stream;
 use bytes::Bytes;
@@ -138,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body<S> {
             if unread.is_empty() || matches!(at, At::Data { .. }) {
                 return;
             }
-            match at.step(unread, &mut self.searched, LIMITS) {
+            match at.step(unread, &mut self.searched, LIMITS, Sender::Upstream) {
                 Ok(Step::Accept(count, next)) => {
                     let line = unread.split_to(count);
                     // The last line of the section is empty.

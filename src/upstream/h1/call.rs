@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, Framing as AnswerFraming};
 use super::head::{Framing, Request};
-use super::{Body, Connection, Fault};
+use super::{Body, Connection, Fault, Interim};
 use crate::upstream::Stream;
 use bytes::{Buf, Bytes};
 use http_body::Body as HttpBody;
@@ -54,7 +54,7 @@ pub struct Call<B, S = Stream> {
     broken: Option<Fault>,
     to_head: bool,
     passes: fn(&str) -> bool,
-    interim: usize,
+    interim: Interim,
     /// How the body ends and whether the connection serves again, once the answer's head is there.
     framing: (AnswerFraming, bool),
 }
@@ -88,7 +88,7 @@ where
             broken: None,
             to_head: request.to_head,
             passes,
-            interim: 0,
+            interim: Interim::default(),
             framing: (AnswerFraming::Close, false),
         }
     }
@@ -135,6 +135,11 @@ where
         };
         self.framing = (parsed.framing, parsed.keep);
         Poll::Ready(Ok(parsed.answer))
+    }
+
+    /// The interim answers that have come since, but for 100.
+    pub fn interim(&mut self) -> Vec<Answer> {
+        self.interim.drain()
     }
 
     /// Writes until everything is written or must wait.
@@ -186,8 +191,8 @@ where
     }
 
     /// What is to be read behind the answer's head. A request that is not sent whole by then goes on by itself, as long as
-    /// the upstream takes something within `stall`; the connection then serves no more.
-    pub fn receive(mut self, stall: Option<Duration>) -> Received<S> {
+    /// the upstream takes something within `stall`; its body is told `answered`, and the connection then serves no more.
+    pub fn receive(mut self, stall: Option<Duration>, answered: impl FnOnce(&mut B)) -> Received<S> {
         let (framing, mut keep) = self.framing;
         if self.broken.is_some() {
             keep = false;
@@ -195,6 +200,9 @@ where
             keep = false;
             if let Some(writer) = self.connection.take_writer() {
                 let unsent = self.out.split_off(self.written);
+                if let Some(upload) = &mut self.upload {
+                    answered(&mut upload.body);
+                }
                 tokio::task::spawn_local(go_on(writer, unsent, self.upload, stall));
             }
         }

@@ -4,7 +4,7 @@
 //! of their exact size; large bodies are read in large pieces, into memory that is used again once they are passed on.
 
 use super::known::Known;
-use super::{Fault, answer};
+use super::{Fault, Interim, answer};
 use crate::upstream::Stream;
 use bytes::{BufMut, Bytes, BytesMut};
 use std::cell::RefCell;
@@ -148,7 +148,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         cx: &mut Context<'_>,
         to_head: bool,
         passes: fn(&str) -> bool,
-        interim: &mut usize,
+        interim: &mut Interim,
     ) -> Poll<Result<answer::Parsed, Fault>> {
         loop {
             while !self.unread.is_empty() {
@@ -160,10 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 if !parsed.is_interim() {
                     return Poll::Ready(Ok(parsed));
                 }
-                *interim += parsed.size;
-                if *interim > answer::HEAD_BYTES {
-                    return Poll::Ready(Err(Fault::Rule("there are too many interim answers")));
-                }
+                interim.take(parsed)?;
             }
             if !ready!(self.poll_more(cx, 0))? {
                 return Poll::Ready(Err(Fault::Cut));

@@ -13,6 +13,7 @@ mod head;
 mod known;
 
 pub use answer::Answer;
+use answer::Interim;
 pub use body::Body;
 pub use call::{Call, Failed, Received};
 pub use connection::{Connection, Memory};

@@ -9,6 +9,9 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::response::Parts;
 use http::{StatusCode, Version};
 
+/// RFC 9113, 8.6.
+const NO_SWITCH: Fault = Fault::Rule("101 is no status of HTTP/2");
+
 /// A head, and what it says about what follows.
 #[derive(Debug)]
 pub(super) struct Parsed {
@@ -29,7 +32,7 @@ pub(super) fn read(parts: Parts, to_head: bool, passes: fn(&str) -> bool) -> Res
     let Parts { status, mut headers, version, .. } = parts;
     debug_assert_eq!(version, Version::HTTP_2);
     if status.is_informational() {
-        return Err(Fault::Rule("101 is no status of HTTP/2"));
+        return Err(NO_SWITCH);
     }
     if headers.len() > FIELDS {
         return Err(Fault::Rule("it is too large"));
@@ -50,6 +53,25 @@ pub(super) fn read(parts: Parts, to_head: bool, passes: fn(&str) -> bool) -> Res
     remove_unless(&mut headers, |name| passes(name) && (name == "trailer" || !is_hop_by_hop(name)));
     let has_body = !tells_only && status != StatusCode::NO_CONTENT;
     Ok(Parsed { answer: Answer { status, headers }, has_body, length })
+}
+
+/// Reads an interim head; `None` where it does not go on: 100, as over HTTP/1.1, and what could not stand in a final one.
+///
+/// # Errors
+/// It says that the protocol is switched.
+pub(super) fn interim(parts: Parts, passes: fn(&str) -> bool) -> Result<Option<Answer>, Fault> {
+    let Parts { status, mut headers, .. } = parts;
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(NO_SWITCH);
+    }
+    let is_good = headers.len() <= FIELDS
+        && headers.keys().all(|name| field_is_name(name.as_str()))
+        && !headers.values().any(is_padded);
+    if status == StatusCode::CONTINUE || !is_good {
+        return Ok(None);
+    }
+    remove_unless(&mut headers, |name| passes(name) && !is_hop_by_hop(name));
+    Ok(Some(Answer { status, headers }))
 }
 
 /// RFC 9113, 8.2.1.

@@ -56,6 +56,8 @@ pub struct Call<B> {
     stream: Option<Stream>,
     passes: fn(&str) -> bool,
     interim: usize,
+    /// Interim answers that go on and have not been taken yet.
+    passing: Vec<Answer>,
     /// The answer's body, once its head is there, and how long it is.
     received: Option<(RecvStream, Option<u64>)>,
 }
@@ -67,7 +69,17 @@ impl<B: HttpBody<Data = Bytes> + Unpin + 'static> Call<B> {
         let upload = (!request.is_empty()).then(|| Upload::new(body));
         let (head, to_head) = request.into_parts();
         let scheme = if secure { Scheme::HTTPS } else { Scheme::HTTP };
-        Self { head: head.into(), scheme, to_head, upload, stream: None, passes, interim: 0, received: None }
+        Self {
+            head: head.into(),
+            scheme,
+            to_head,
+            upload,
+            stream: None,
+            passes,
+            interim: 0,
+            passing: Vec::new(),
+            received: None,
+        }
     }
 
     /// Sends it on a stream of this connection, from its beginning.
@@ -113,8 +125,9 @@ impl<B: HttpBody<Data = Bytes> + Unpin + 'static> Call<B> {
                 Poll::Pending => {}
             }
         }
-        while let Poll::Ready(Some(Ok(_))) = stream.answer.poll_informational(cx) {
+        while let Poll::Ready(Some(Ok(interim))) = stream.answer.poll_informational(cx) {
             self.interim += 1;
+            self.passing.extend(answer::interim(interim.into_parts().0, self.passes)?);
             if self.interim > INTERIM {
                 return Poll::Ready(Err(Fault::Rule("there are too many interim answers").into()));
             }
@@ -127,6 +140,11 @@ impl<B: HttpBody<Data = Bytes> + Unpin + 'static> Call<B> {
         let parsed = answer::read(parts, self.to_head, self.passes)?;
         self.received = parsed.has_body.then_some((incoming, parsed.length));
         Poll::Ready(Ok(parsed.answer))
+    }
+
+    /// The interim answers that have come since, but for 100.
+    pub fn interim(&mut self) -> Vec<Answer> {
+        std::mem::take(&mut self.passing)
     }
 
     /// RFC 9113, 8.7: what the upstream refuses so, or says that it will not look at any more, may be sent again.

@@ -244,6 +244,9 @@ fn section_8_malformed_requests() {
         ask(what, Refuse, &with(field));
     }
     for (what, fields) in [
+        ("a path that is a fragment alone", vec![METHOD, SCHEME, AUTHORITY, (":path", &b"#"[..])]),
+        ("a path that is a fragment with a slash", vec![METHOD, SCHEME, AUTHORITY, (":path", &b"#/public/x"[..])]),
+        ("a path that is a query alone", vec![METHOD, SCHEME, AUTHORITY, (":path", &b"?x=1"[..])]),
         ("a path without a slash", vec![METHOD, SCHEME, AUTHORITY, (":path", &b"admin/x"[..])]),
         ("neither host nor authority", vec![METHOD, SCHEME, PATH]),
         ("two hosts", vec![METHOD, SCHEME, PATH, ("host", b"a"), ("host", b"b")]),

@@ -3,6 +3,7 @@
 mod abuse;
 mod conformance;
 mod grpc;
+mod hostile;
 mod http2;
 mod matrix;
 mod proxy;

@@ -125,7 +125,7 @@ fn a_head_without_end_is_502() {
     let gate = Gate::to(upstream);
     let before = gate.postern.memory();
     let answer = gate.get(Who::uA, "/me/x");
-    assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_unreachable"));
+    assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_invalid"));
     assert!(gate.postern.memory() < before + (8 << 20));
 }
 

@@ -41,7 +41,7 @@ fn an_answer_that_can_be_read_in_two_ways_is_502() {
     ] {
         let gate = Gate::to(Upstream::saying(answer));
         let told = gate.get(Who::uA, "/me/x");
-        assert_eq!((told.status, told.code().as_str()), (502, "upstream_unreachable"), "{answer:?}");
+        assert_eq!((told.status, told.code().as_str()), (502, "upstream_invalid"), "{answer:?}");
     }
 }
 
@@ -163,7 +163,7 @@ fn interim_answers_without_end_are_502() {
     });
     let gate = Gate::to(upstream);
     let told = gate.get(Who::uA, "/me/x");
-    assert_eq!((told.status, told.code().as_str()), (502, "upstream_unreachable"));
+    assert_eq!((told.status, told.code().as_str()), (502, "upstream_invalid"));
 }
 
 /// An upstream that answers while it still reads, and a client that reads nothing before it has sent everything.
@@ -228,4 +228,135 @@ fn an_upstream_that_resets_idle_connections_is_asked_on_another() {
         assert_eq!(raw.answer().text(), "ok");
         std::thread::sleep(Duration::from_millis(30));
     }
+}
+
+/// Old servers write sizes of a fixed width.
+#[test]
+fn chunk_sizes_followed_by_blanks_are_read() {
+    for answer in [
+        "2   \r\nhe\r\n3 \t\r\nllo\r\n0     \r\n\r\n",
+        "5 ;a=b \r\nhello\r\n0\t;c\t\r\n\r\n",
+        "00000005                \r\nhello\r\n0 \r\nX-Sum: 1\r\n\r\n",
+    ] {
+        let gate = Gate::to(Upstream::with(move |exchange| {
+            exchange.body()?;
+            exchange.write(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{answer}").as_bytes())
+        }));
+        let mut raw = gate.raw();
+        for _ in 0..2 {
+            raw.send(get(Who::uA, "/me/x"));
+            assert_eq!(raw.answer().text(), "hello", "{answer:?}");
+        }
+        assert_eq!(gate.upstream.connections(), 1, "it serves again");
+    }
+    for answer in [" 5\r\nhello\r\n0\r\n\r\n", "5\r\r\nhello\r\n0\r\n\r\n", "5 x\r\nhello\r\n0\r\n\r\n"] {
+        let answer = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{answer}");
+        let gate = Gate::to(Upstream::saying(answer.clone()));
+        let mut raw = gate.raw();
+        raw.send(get(Who::uA, "/me/x"));
+        assert!(raw.try_answer().is_err(), "{answer:?}");
+    }
+    // Of a client they are an error, as before.
+    Gate::new().refused(
+        "POST /public/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5 \r\nhello\r\n0\r\n\r\n",
+        400,
+        "bad_framing",
+    );
+}
+
+/// Each line says what was wrong, and where.
+#[test]
+fn the_fault_of_each_502_is_in_its_access_line() {
+    let cases = [
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+            "upstream_invalid",
+            "lengths differ",
+        ),
+        ("garbage\r\n\r\n", "upstream_invalid", "malformed"),
+        ("HTTP/1.1 200", "upstream_unreachable", "closed before"),
+        ("HTTP/1.1 101 Switching Protocols\r\n\r\n", "upstream_invalid", "switched protocols unasked"),
+    ];
+    for (answer, code, fault) in cases {
+        let gate = Gate::to(Upstream::saying(answer));
+        for _ in 0..2 {
+            let told = gate.get(Who::uA, "/me/x");
+            assert_eq!((told.status, told.code().as_str()), (502, code), "{answer:?}");
+            assert!(!told.text().contains("127.0.0.1"), "it is not for the caller: {told:?}");
+        }
+        for line in gate.postern.access_lines(2) {
+            assert!(line["fault"].as_str().is_some_and(|told| told.contains(fault)), "{answer:?}: {line}");
+        }
+    }
+    // An answer that breaks off has its fault too; one that does not, has none.
+    let gate = Gate::to(Upstream::saying("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello"));
+    let mut raw = gate.raw();
+    raw.send(get(Who::uA, "/me/x"));
+    assert!(raw.try_answer().is_err());
+    let line = &gate.postern.access_lines(1)[0];
+    assert!(line["fault"].as_str().is_some_and(|fault| fault.contains("closed before")), "{line}");
+    let gate = Gate::new();
+    gate.get(Who::uA, "/me/x");
+    assert_eq!(gate.postern.access_lines(1)[0].get("fault"), None);
+}
+
+fn hinting(answer: &'static [&'static str]) -> Upstream {
+    Upstream::with(move |exchange| {
+        exchange.body()?;
+        for piece in answer {
+            exchange.write(piece.as_bytes())?;
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    })
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const HINT: &str =
+    "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nX-Postern-User: spoof\r\nKeep-Alive: 5\r\n\r\n";
+
+#[test]
+fn early_hints_reach_the_client_before_the_answer() {
+    const PIECES: &[&str] = &[HINT, "HTTP/1.1 102 Processing\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n", OK];
+    let at_once: &'static [&'static str] = vec![&*PIECES.concat().leak()].leak();
+    for pieces in [PIECES, at_once] {
+        let gate = Gate::before(hinting(pieces), &Options::policy(ROUTES));
+        let mut raw = gate.raw();
+        for _ in 0..2 {
+            raw.send(get(Who::uA, "/me/x"));
+            let told = raw.answer();
+            assert_eq!((told.status, told.text(), &*told.interim), (200, "ok".into(), &[103, 102][..]));
+        }
+        // As it was written: nothing that would not pass in an answer.
+        raw.send(get(Who::uA, "/me/x"));
+        let mut said = String::new();
+        while !said.ends_with("ok") {
+            said += &String::from_utf8(raw.bytes().unwrap()).unwrap();
+        }
+        let hint = "HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\n";
+        assert!(said.starts_with(hint), "{said}");
+    }
+}
+
+#[test]
+fn early_hints_come_in_their_order_between_pipelined_answers() {
+    let gate = Gate::before(hinting(&[HINT, OK]), &Options::policy(ROUTES));
+    let mut raw = gate.raw();
+    raw.send(get(Who::uA, "/me/x").repeat(3));
+    for _ in 0..3 {
+        let told = raw.answer();
+        assert_eq!((told.status, &*told.interim), (200, &[103][..]));
+    }
+}
+
+/// RFC 9110, 15.2: never to HTTP/1.0; and over HTTP/2 there is no way for them.
+#[test]
+fn early_hints_stay_behind_where_they_would_not_be_understood() {
+    let gate = Gate::before(hinting(&[HINT, OK]), &Options::policy(ROUTES));
+    let mut raw = gate.raw();
+    raw.send("GET /public/x HTTP/1.0\r\nHost: a\r\n\r\n");
+    let told = raw.answer();
+    assert_eq!((told.status, told.interim.len()), (200, 0));
+    let mut client = crate::support::h2::H2::plain(gate.postern.data);
+    assert_eq!(client.ask(Who::nobody, &crate::support::h2::Ask::get("/public/x")).status, 200);
 }

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-pub(super) const ROUTES: &str = r#"
+pub const ROUTES: &str = r#"
 version: 1
 upstream: echo
 routes:
@@ -41,7 +41,7 @@ pub fn echo() -> SocketAddr {
     address
 }
 
-pub(super) fn gate(upstream: SocketAddr, options: Options) -> Gate {
+pub fn gate(upstream: SocketAddr, options: Options) -> Gate {
     let mut options = options;
     options.upstreams = Some(format!("{{ echo: \"http://{upstream}\" }}"));
     Gate::before(Upstream::echo(), &options)
@@ -188,12 +188,18 @@ fn accept(listener: &TcpListener) -> (TcpStream, String) {
     (server, String::from_utf8_lossy(&head[..read]).into_owned())
 }
 
-/// A WebSocket whose client and whose upstream are bare sockets.
-fn bare(listener: &TcpListener, gate: &Gate) -> (TcpStream, TcpStream) {
-    let mut client = TcpStream::connect(gate.postern.data).unwrap();
-    client.write_all(handshake("/ws/me", HANDSHAKE).as_bytes()).unwrap();
+/// An upstream that has switched, for a client with the key of [`HANDSHAKE`].
+pub fn switched(listener: &TcpListener) -> TcpStream {
     let (mut server, _) = accept(listener);
     server.write_all(SWITCHED.as_bytes()).unwrap();
+    server
+}
+
+/// A WebSocket whose client and whose upstream are bare sockets.
+pub fn bare(listener: &TcpListener, gate: &Gate) -> (TcpStream, TcpStream) {
+    let mut client = TcpStream::connect(gate.postern.data).unwrap();
+    client.write_all(handshake("/ws/me", HANDSHAKE).as_bytes()).unwrap();
+    let server = switched(listener);
     let mut told = Vec::new();
     while !told.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -260,7 +266,7 @@ fn an_upstream_that_switches_wrongly_is_502() {
         let gate = Gate::before(upstream, &Options::policy(ROUTES));
         for (path, fields) in [("/ws/me", HANDSHAKE), ("/plain", ""), ("/plain", HANDSHAKE)] {
             let refused = gate.send(handshake(path, fields));
-            assert_eq!((refused.status, refused.code().as_str()), (502, "upstream_unreachable"), "{path} {answer}");
+            assert_eq!((refused.status, refused.code().as_str()), (502, "upstream_invalid"), "{path} {answer}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One access line a request: who, what, by which route, with which outcome; and nothing that is secret.
 
-use crate::support::{Gate, ORG_A, ORG_B, Options, ROUTES, Who, get, post, request};
+use crate::support::{Gate, ORG_A, ORG_B, Options, Postern, ROUTES, Upstream, Who, eventually, get, post, request};
+use std::io::{BufRead, BufReader};
 
 #[test]
 fn an_allowed_request_leaves_its_facts() {
@@ -134,4 +135,29 @@ fn a_log_that_nobody_reads_drops_lines_and_not_requests() {
     drop(reader);
     raw.send(get(Who::nobody, "/none"));
     assert_eq!(raw.answer().status, 404);
+}
+
+/// `postern serve | head -1`: who reads the lines is gone, and nobody else.
+#[test]
+fn lines_that_nobody_reads_any_more_are_counted_and_requests_served() {
+    let (upstream, options) = (Upstream::echo(), Options::policy(ROUTES));
+    let home = Postern::prepare(Some(upstream.address()), &options);
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = Postern::serve(home.path(), &options);
+    let postern = Postern::run(home, command.stdout(writer));
+    drop(command);
+    assert_eq!(postern.get(Who::uA, "/me/x").status, 200);
+    let mut reader = BufReader::new(reader);
+    let mut first = String::new();
+    reader.read_line(&mut first).unwrap();
+    assert!(first.contains("\"/me/x\""), "{first}");
+    drop(reader);
+    for count in 1..=3 {
+        assert_eq!(postern.get(Who::uA, "/me/y").status, 200);
+        eventually("each is counted", || {
+            (postern.metric("postern_access_log_dropped_total") == f64::from(count)).then_some(())
+        });
+    }
+    let said = postern.stderr().iter().filter(|line| line.contains("access lines cannot be written")).count();
+    assert_eq!(said, 1, "once");
 }

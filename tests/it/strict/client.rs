@@ -53,7 +53,7 @@ pub fn ours(stream: &[u8], size: usize, method: &Method) -> Result<(Seen, bool),
         let mut call = Call::new(connection, false, request, Empty::<Bytes>::new(), |_| true);
         let head = poll_fn(|cx| call.poll_answer(cx)).await.map_err(|failed| format!("{failed:?}"))?;
         let mut seen = Seen { status: head.status.as_u16(), headers: headers(&head.headers), body: Vec::new() };
-        let again = match call.receive(None) {
+        let again = match call.receive(None, |_| {}) {
             Received::Whole(bytes, connection) => {
                 seen.body = bytes.to_vec();
                 connection.is_some()
