@@ -101,8 +101,9 @@ fn report((name, text): (String, String), policy: &Policy, findings: &mut Findin
 
 /// The policy beside a tests file.
 fn beside(tests: &Path) -> PathBuf {
-    let stem = tests.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.strip_suffix("_test"));
-    let named = stem.map(|stem| tests.with_file_name(format!("{stem}.yaml")));
+    // `routes_test.example.yaml` is of `routes.example.yaml`.
+    let name = tests.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once("_test."));
+    let named = name.map(|(stem, rest)| tests.with_file_name(format!("{stem}.{rest}")));
     named.filter(|path| path.exists()).unwrap_or_else(|| tests.with_file_name("routes.yaml"))
 }
 

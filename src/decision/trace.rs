@@ -4,7 +4,7 @@ use super::claim::{self, Named};
 use super::matching::{self, Hit, Matched};
 use super::{Caller, CredentialNeed, Denial, OrgKey, Permit, Reason, RequestView};
 use crate::facts::{Level, Organization};
-use crate::policy::{Access, Policy, Route, Rule, Source};
+use crate::policy::{Access, NAMELESS, Policy, Route, Rule, Source};
 use crate::target::{Target, plain};
 use std::sync::Arc;
 
@@ -189,7 +189,8 @@ impl<'p> Trace<'p> {
 
 fn variables<'p>(route: &'p Route, captures: &crate::policy::Captures, path: &str) -> Vec<(&'p str, String)> {
     let value = |at| plain(claim::captured(path, captures, at).unwrap_or_default()).into_owned();
-    route.variables().enumerate().map(|(at, name)| (name, value(at))).collect()
+    let named = route.variables().enumerate().filter(|(_, name)| *name != NAMELESS);
+    named.map(|(at, name)| (name, value(at))).collect()
 }
 
 /// Reads every source of every rule, each with the reader of [`super::claim()`].

@@ -3,7 +3,7 @@
 use crate::yaml::{Findings, Node, suggest};
 
 /// The lints. The last two speak of what later versions of the language can say.
-const LINTS: [&str; 18] = [
+const LINTS: &[&str] = &[
     "literal_variable",
     "unused_variable",
     "optional_alone",
@@ -20,6 +20,8 @@ const LINTS: [&str; 18] = [
     "inject_cookie",
     "dotted_claim",
     "lenient_target",
+    "websocket_without_origins",
+    "query_beside_body",
     "update_may_move",
     "list_unfiltered",
 ];
@@ -37,10 +39,10 @@ pub(super) fn read(node: &Node, findings: &mut Findings) -> Vec<&'static str> {
                 .error("wrong_value", entry.value.span, format!("`{word}` is allowed without a reason"))
                 .help("say why");
         }
-        match LINTS.into_iter().find(|lint| *lint == word) {
+        match LINTS.iter().copied().find(|lint| *lint == word) {
             Some(lint) => list.push(lint),
             None => {
-                let near = suggest(word, LINTS).map(|near| format!("did you mean `{near}`?"));
+                let near = suggest(word, LINTS.iter().copied()).map(|near| format!("did you mean `{near}`?"));
                 let help = near.unwrap_or_else(|| format!("the lints are {}", LINTS.join(", ")));
                 findings.error("unknown_lint", entry.key.span, format!("`{word}` is not a lint")).help(help);
             }

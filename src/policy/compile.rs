@@ -3,10 +3,11 @@
 //! Everything is reported, nothing stops at the first problem; afterwards nothing can fail.
 
 use super::access::Access;
-use super::further::{self, Place, Words};
+use super::further::{self, Words};
 use super::index::Conflict;
 use super::inject::{Inject, RawInject};
 use super::lint;
+use super::meaning::{self, Place};
 use super::methods::Methods;
 use super::origin::{self, Item};
 use super::pattern::{HostPattern, Pattern, Segment};
@@ -197,8 +198,10 @@ impl Compiler<'_> {
         let base = Base { file, route, origin, inject };
         let rules = self.rules(&base);
         if !route.is_doubtful && self.findings.list().len() == before {
-            let places = rules.all.iter().map(|r| Place { access: r.access, has_organization: !r.origin.is_empty() });
-            route.options.further.is_meant(places, self.findings);
+            let methods = route.rules.iter().map(|raw| Some(&raw.methods)).chain([None]);
+            let places = rules.all.iter().zip(methods);
+            let places = places.map(|(rule, methods)| Place::new(rule.access, !rule.origin.is_empty(), methods));
+            meaning::check(&route.options, places, self.findings);
             self.variables_are_used(&base);
         }
         self.organizations_are_there(&base, &rules);
@@ -284,9 +287,9 @@ impl Compiler<'_> {
         };
         let inject =
             if own.inject.is_empty() { base.inject.clone() } else { self.inject(&base.inject, &[&own.inject], route) };
-        let schemes = [own, &route.options, &file.defaults].into_iter().find_map(|o| o.authenticate.as_ref());
-        let above = (route.options.forward_authorization).or(file.defaults.forward_authorization);
-        let place = Place { access, has_organization: !origin.is_empty() };
+        let options = || [own, &route.options, &file.defaults].into_iter();
+        let place = Place::new(access, !origin.is_empty(), methods);
+        meaning::check(own, std::iter::once(place), self.findings);
         let levels = [&file.defaults.further, &route.options.further, &own.further];
         let variables: Vec<_> = route.pattern.value.typed_variables().collect();
         let hosts: Vec<&str> = file.hosts.iter().map(|host| &*host.value.text).collect();
@@ -295,10 +298,10 @@ impl Compiler<'_> {
         Rule {
             access,
             origin,
-            foreign: own.foreign.or(route.options.foreign).or(file.defaults.foreign).unwrap_or(Foreign::Forbidden),
+            foreign: options().find_map(|o| o.foreign.as_ref()).map_or(Foreign::Forbidden, |foreign| foreign.value),
             inject,
-            schemes: schemes.map(|s| s.value.clone()).unwrap_or_default(),
-            forward_authorization: own.forward_authorization.or(above).unwrap_or(false),
+            schemes: options().find_map(|o| o.authenticate.as_ref()).map(|s| s.value.clone()).unwrap_or_default(),
+            forward_authorization: options().find_map(|o| o.forward_authorization.as_ref()).is_some_and(|f| f.value),
             further,
         }
     }
@@ -306,15 +309,16 @@ impl Compiler<'_> {
     fn variables_are_used(&mut self, base: &Base<'_>) {
         let Base { file, route, .. } = base;
         let options = || [&file.defaults, &route.options].into_iter().chain(route.rules.iter().map(|r| &r.options));
-        for name in route.pattern.value.variables() {
+        for name in route.pattern.value.variables().filter(|name| promises(name)) {
             let by_origin = options().filter_map(|o| o.org.as_ref()).any(|o| origin::used(&o.value).any(|v| v == name));
             let by_inject = options().flat_map(|o| &o.inject).any(|i| i.used() == Some(name));
             let by_condition = options().any(|o| o.further.uses(name));
             if !by_origin && !by_inject && !by_condition {
-                let message = format!("the variable `{name}` is not used");
-                self.findings.warning("unused_variable", route.pattern.span, message).help(format!(
-                    "use `path.{name}` in `org`, `inject` or `when`; or say why not: `allow_lint: {{ unused_variable: … }}`"
-                ));
+                let message =
+                    format!("the variable `{name}` is not used, and its name promises that somebody looks at it");
+                self.findings
+                    .warning("unused_variable", route.pattern.span, message)
+                    .help(format!("use `path.{name}` in `org`, `inject` or `when`; or give it no name: `{{_}}`"));
             }
         }
     }
@@ -361,6 +365,42 @@ impl Compiler<'_> {
             maps_answers: raw.maps_answers,
         })
     }
+}
+
+/// Whether the name of a variable says whose something is: a reader takes it for granted that this is looked at.
+fn promises(name: &str) -> bool {
+    const WORDS: [&str; 15] = [
+        "account",
+        "company",
+        "customer",
+        "member",
+        "org",
+        "organisation",
+        "organization",
+        "orgs",
+        "owner",
+        "team",
+        "tenant",
+        "user",
+        "userid",
+        "username",
+        "workspace",
+    ];
+    // `org_id`, `orgId`, `tenantSlug`
+    let mut words: Vec<String> = vec![String::new()];
+    let mut was_small = false;
+    for c in name.chars() {
+        if c == '_' || (was_small && c.is_ascii_uppercase()) {
+            words.push(String::new());
+        }
+        was_small = c.is_ascii_lowercase();
+        if let Some(word) = words.last_mut()
+            && c != '_'
+        {
+            word.push(c.to_ascii_lowercase());
+        }
+    }
+    words.iter().any(|word| WORDS.contains(&word.as_str()))
 }
 
 /// Whether some rule of a route takes its organization from above and does something with it.

@@ -4,6 +4,7 @@
 //! nearest one counts, and one that could never apply where it was written is reported.
 
 use super::access::Access;
+use super::meaning::{Needs, Place};
 use super::methods::Methods;
 use super::pattern::Kind;
 use super::permission::{self, Model};
@@ -43,8 +44,8 @@ pub(super) struct RawFurther {
     shared: Option<Spanned<RawShared>>,
     when: Option<Spanned<RawWhen>>,
     throttle: Option<Spanned<RawThrottle>>,
-    timeout: Option<Timeout>,
-    body_limit: Option<u64>,
+    timeout: Option<Spanned<Timeout>>,
+    body_limit: Option<Spanned<u64>>,
     upgrade: RawUpgrade,
 }
 
@@ -55,8 +56,11 @@ impl RawFurther {
             "permissions" => self.permissions = permission::permissions(node, findings),
             "model" => self.model = permission::model(node, findings),
             "shared" => self.shared = shared::read(node, findings).map(|value| Spanned { value, span: key.span }),
-            "timeout" => self.timeout = timeout::read(node, findings),
-            "body_limit" => self.body_limit = node.expect_size("`body_limit`", findings),
+            "timeout" => self.timeout = timeout::read(node, findings).map(|value| Spanned { value, span: key.span }),
+            "body_limit" => {
+                let size = node.expect_size("`body_limit`", findings);
+                self.body_limit = size.map(|value| Spanned { value, span: key.span });
+            }
             "upgrade" => self.upgrade.read_upgrade(node, findings),
             "origins" => self.upgrade.read_origins(node, findings),
             "throttle" => self.throttle = throttle::read(node, findings),
@@ -70,50 +74,25 @@ impl RawFurther {
         self.when.as_ref().is_some_and(|when| when.value.uses(variable))
     }
 
-    /// The options that ask who somebody is, and where they stand.
-    fn of_somebody(&self) -> impl Iterator<Item = (&'static str, Span)> {
-        let permissions = self.permissions.as_ref().map(|p| ("permissions", p.span));
-        permissions.into_iter().chain(self.model.as_ref().map(|m| ("model", m.span)))
+    /// The options, where they stand, and what a rule must be for them to mean something.
+    pub(super) fn written(&self) -> Vec<(&'static str, Span, Needs)> {
+        let list = [
+            ("permissions", self.permissions.as_ref().map(|p| p.span), Needs::Somebody),
+            ("model", self.model.as_ref().map(|m| m.span), Needs::Somebody),
+            ("shared", self.shared.as_ref().map(|s| s.span), Needs::Organization),
+            ("when", self.when.as_ref().map(|w| w.span), Needs::Passage),
+            ("throttle", self.throttle.as_ref().map(|t| t.span), Needs::Passage),
+            ("timeout", self.timeout.as_ref().map(|t| t.span), Needs::Passage),
+            ("body_limit", self.body_limit.as_ref().map(|b| b.span), Needs::Body),
+            ("upgrade", self.upgrade.place(), Needs::Passage),
+        ];
+        list.into_iter().filter_map(|(name, span, needs)| Some((name, span?, needs))).collect()
     }
 
-    /// The options that ask whose something is, and where they stand.
-    fn of_organization(&self) -> impl Iterator<Item = (&'static str, Span)> {
-        self.shared.as_ref().map(|s| ("shared", s.span)).into_iter()
+    /// Who is counted, and where that is said.
+    pub(super) fn counts(&self) -> Option<(CountedBy, Span)> {
+        self.throttle.as_ref().map(|throttle| (throttle.value.by, throttle.span))
     }
-
-    /// Reports what is written here and can never apply, in a place whose rules have these levels and organizations.
-    pub(super) fn is_meant(&self, rules: impl Iterator<Item = Place> + Clone, findings: &mut Findings) {
-        if !rules.clone().any(|rule| rule.knows_somebody()) {
-            for (name, span) in self.of_somebody() {
-                findings
-                    .error("no_meaning", span, format!("`{name}` has no meaning here: nobody has to say who they are"))
-                    .help("raise the level to `authenticated` at least, or leave it out");
-            }
-        }
-        if !rules.clone().any(|rule| rule.asks_organization()) {
-            for (name, span) in self.of_organization() {
-                findings
-                    .error("no_meaning", span, format!("`{name}` has no meaning here: no organization is asked for"))
-                    .help("it takes an `org` and a level in it; or leave it out");
-            }
-        }
-        if let Some(Spanned { value: throttle, span }) = &self.throttle
-            && !rules.clone().any(|rule| rule.can_count(throttle.by))
-        {
-            let (what, help) = match throttle.by {
-                CountedBy::Org => ("there is no organization", "say where it comes from, `org: path.org`"),
-                _ => ("nobody has to say who they are", "count `by: address`"),
-            };
-            findings.error("no_meaning", *span, format!("`throttle` cannot count here: {what}")).help(help);
-        }
-    }
-}
-
-/// What of a rule decides which options mean something.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub(super) access: Access,
-    pub(super) has_organization: bool,
 }
 
 /// What of a rule its options may speak of.
@@ -131,27 +110,6 @@ pub(super) struct Words<'a> {
     pub(super) hosts: &'a [&'a str],
 }
 
-impl Place {
-    /// Whether whoever passes has said who they are.
-    fn knows_somebody(self) -> bool {
-        !matches!(self.access, Access::Public | Access::Optional | Access::Deny)
-    }
-
-    /// Whether requests can be told apart by it.
-    fn can_count(self, by: CountedBy) -> bool {
-        match by {
-            CountedBy::Address => true,
-            CountedBy::User => self.access != Access::Public,
-            CountedBy::Org => self.has_organization && self.access != Access::Public,
-        }
-    }
-
-    /// Whether an organization decides.
-    fn asks_organization(self) -> bool {
-        self.has_organization && self.access.asks_organization()
-    }
-}
-
 /// Compiles a rule's options: its own, else the route's, else the defaults'.
 pub(super) fn compile(
     [defaults, route, own]: [&RawFurther; 3],
@@ -159,7 +117,6 @@ pub(super) fn compile(
     rule: Words<'_>,
     findings: &mut Findings,
 ) -> Option<Box<Further>> {
-    own.is_meant(std::iter::once(place), findings);
     if let (Some(Methods::One(method)), Some(model)) = (rule.methods, &own.model) {
         permission::model_of_method(method, model.span, &model.value, findings);
     }
@@ -195,8 +152,9 @@ pub(super) fn compile(
         // A throttle above the rules is one limit for all of them; a rule's own is its own.
         further.throttle = value.at((rule.hosts, rule.pattern, methods));
     }
-    further.timeout = [own, route, defaults].into_iter().filter_map(|o| o.timeout).reduce(Timeout::over);
-    further.body_limit = [own, route, defaults].into_iter().find_map(|o| o.body_limit);
+    further.timeout =
+        [own, route, defaults].into_iter().filter_map(|o| o.timeout.as_ref()).map(|t| t.value).reduce(Timeout::over);
+    further.body_limit = [own, route, defaults].into_iter().find_map(|o| o.body_limit.as_ref()).map(|b| b.value);
     let upgrades = [&defaults.upgrade, &route.upgrade, &own.upgrade];
     further.upgrade = RawUpgrade::compile(upgrades, rule.methods, findings);
     further.says_something().then(|| Box::new(further))

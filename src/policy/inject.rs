@@ -70,6 +70,27 @@ impl InjectValue {
         matches!(self, Self::OrgId | Self::OrgSlug | Self::OrgName | Self::OrgExternalId | Self::OrgLevel)
     }
 
+    /// Whether it is about whoever asks, or their organization: on a public route nobody is known.
+    const fn asks_credential(&self) -> bool {
+        match self {
+            Self::UserId
+            | Self::Username
+            | Self::Email
+            | Self::IsStaff
+            | Self::IsSuperuser
+            | Self::UserExternalId
+            | Self::Issuer
+            | Self::OrgId
+            | Self::OrgSlug
+            | Self::OrgName
+            | Self::OrgExternalId
+            | Self::OrgLevel
+            | Self::Orgs(_)
+            | Self::Claim(_) => true,
+            Self::Path(_) | Self::RequestId | Self::ClientName | Self::Literal(_) | Self::Secret(_) => false,
+        }
+    }
+
     fn word(word: &str) -> Option<Self> {
         Some(match word {
             "user.id" => Self::UserId,
@@ -160,6 +181,11 @@ impl RawInject {
     pub(super) fn asks_organization(&self) -> Option<Span> {
         let asks = matches!(&self.value.value, RawValue::Ready(value) if value.asks_organization());
         asks.then_some(self.value.span)
+    }
+
+    /// Whether only a credential can give it a value.
+    pub(super) fn asks_credential(&self) -> bool {
+        matches!(&self.value.value, RawValue::Ready(value) if value.asks_credential())
     }
 
     /// The variable of the path that it uses.
@@ -260,13 +286,15 @@ fn value(node: &Node, findings: &mut Findings) -> Option<Spanned<RawValue>> {
             return None;
         }
         _ => {
+            let nameless = (word == "path._").then(|| "`{_}` has no name: give it one".to_owned());
             let near = suggest(word, WORDS).map(|w| format!("did you mean `{w}`?"));
             let of_that = word.split_once('.').map(|(of, _)| {
                 WORDS.into_iter().filter(|word| word.split_once('.').is_some_and(|(known, _)| known == of)).collect()
             });
             let of_that =
                 of_that.filter(|list: &Vec<_>| !list.is_empty()).map(|list| format!("there are {}", list.join(", ")));
-            let help = near.or(of_that).unwrap_or_else(|| format!("a fixed text is `{{ literal: \"{word}\" }}`"));
+            let help =
+                nameless.or(near).or(of_that).unwrap_or_else(|| format!("a fixed text is `{{ literal: \"{word}\" }}`"));
             findings.error("unknown_value", span, format!("`{word}` is not a value that can be injected")).help(help);
         }
     }

@@ -1,8 +1,10 @@
 //! What a policy says that is allowed and probably not meant. Each lint is a warning, silenced by `allow_lint` with a reason.
 
-use super::access::Access;
+use super::access::{Access, CredentialNeed};
 use super::inject::InjectValue;
+use super::meaning::takes_body;
 use super::methods::Methods;
+use super::origin::Source;
 use super::pattern::Segment;
 use super::route::{Route, Rule};
 use super::scheme::{Scheme, Schemes};
@@ -59,9 +61,8 @@ pub(super) fn lint(
                 long_list(raw, route, limit, findings);
             }
             target(raw, route, findings);
-            if http2_only(route.upstream) {
-                websocket(raw, route, findings);
-            }
+            websocket(raw, route, http2_only(route.upstream), findings);
+            query_beside_body(raw, route, findings);
         }
     }
     for file in files {
@@ -85,16 +86,8 @@ fn placed<'r>(raw: &'r RawRoute, route: &'r Route) -> impl Iterator<Item = (Opti
     alone.into_iter().chain(written).zip(route.rules()).map(|((methods, span), rule)| (methods, span, rule))
 }
 
-fn is_write(methods: Option<&Methods>) -> bool {
-    match methods {
-        None | Some(Methods::Write) => true,
-        Some(Methods::Read) => false,
-        Some(Methods::One(method)) => !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS),
-    }
-}
-
 fn rules(raw: &RawRoute, route: &Route, findings: &mut Findings) {
-    for (_, span, rule) in placed(raw, route).filter(|(methods, ..)| is_write(*methods)) {
+    for (_, span, rule) in placed(raw, route).filter(|(methods, ..)| takes_body(*methods)) {
         let pattern = &route.pattern;
         match rule.access {
             Access::Public | Access::Optional => {
@@ -226,15 +219,41 @@ fn long_list(raw: &RawRoute, route: &Route, limit: usize, findings: &mut Finding
     }
 }
 
-/// A WebSocket to an upstream that takes none.
-fn websocket(raw: &RawRoute, route: &Route, findings: &mut Findings) {
+/// An organization that is named in the query of a request with a body: frameworks that join both read the body's first.
+fn query_beside_body(raw: &RawRoute, route: &Route, findings: &mut Findings) {
+    for (_, span, rule) in placed(raw, route).filter(|(methods, ..)| takes_body(*methods)) {
+        let sources = rule.origin.iter().flat_map(|item| &item.sources);
+        let is_read = rule.access.credential() != CredentialNeed::Ignored;
+        let name = sources.filter(|_| is_read).find_map(|source| match source {
+            Source::Query(name, _) => Some(name),
+            _ => None,
+        });
+        if let Some(name) = name {
+            let message = format!("`{}` is judged by `query.{name}`, and a body may name another one", route.pattern);
+            findings.warning("query_beside_body", span, message).help(format!(
+                "Go, PHP and Rack read a form's `{name}` in its place: name the organization in the path or a header, or say that the service reads the query alone"
+            ));
+        }
+    }
+}
+
+/// A WebSocket that no page can open, and one to an upstream that takes none.
+fn websocket(raw: &RawRoute, route: &Route, is_http2_only: bool, findings: &mut Findings) {
     let begins = |methods: Option<&Methods>| match methods {
         None | Some(Methods::Read) => true,
         Some(Methods::Write) => false,
         Some(Methods::One(method)) => *method == Method::GET,
     };
     for (methods, span, rule) in placed(raw, route) {
-        if begins(methods) && rule.further.as_ref().is_some_and(|further| further.upgrade.is_some()) {
+        let upgrade = rule.further.as_ref().and_then(|further| further.upgrade.as_ref());
+        let Some(upgrade) = upgrade.filter(|_| begins(methods) && rule.access != Access::Deny) else { continue };
+        if !upgrade.takes_pages() {
+            let message = format!("no page can open a WebSocket to `{}`: no `origins` are listed", route.pattern);
+            findings.warning("websocket_without_origins", span, message).help(
+                "list whose pages may: `origins: [\"https://app.example.com\"]`; programs send no `Origin`: if they alone are meant, `allow_lint` says so",
+            );
+        }
+        if is_http2_only {
             let message = format!("`{}` takes WebSockets for an upstream that speaks HTTP/2 alone", route.pattern);
             findings.warning("websocket_over_http2", span, message).help(
                 "each handshake would be 502: WebSockets go to upstreams over HTTP/1.1; see `protocol` in postern.yaml",

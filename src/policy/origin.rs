@@ -3,7 +3,7 @@
 //! An origin is a list of items, all of which must pass; an item is a list of sources, of which the first that is present
 //! counts. As written ([`RawItem`]) sources name variables; bound to a route ([`Item`]) they number them.
 
-use super::pattern::{HostPattern, Pattern, is_name};
+use super::pattern::{HostPattern, NAMELESS, Pattern, is_name};
 use crate::claims::ClaimName;
 use crate::fold::fold_eq;
 use crate::yaml::{Findings, Node, Span, Spanned, Value, suggest};
@@ -246,6 +246,7 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
                 "it carries credentials or frames the message: name another header, as in `header.X-Org`"
             }
             "header" => "the name of a header: letters, digits and `-`, as in `header.X-Org`",
+            "path" | "host" if name == NAMELESS => "`{_}` has no name: give it one",
             "path" | "host" => "a variable's name is letters, digits and `_`, and begins with a letter",
             _ => "a name is letters, digits, `-`, `_`, `.` and `~`",
         };

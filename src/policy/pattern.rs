@@ -305,11 +305,11 @@ fn segment(written: Part<'_>, what: &str, findings: &mut Findings) -> Option<Seg
         return Some(Segment::Literal(part.into()));
     };
     let (name, kind) = inner.split_once(':').map_or((inner, None), |(name, kind)| (name, Some(kind)));
-    if !is_name(name) {
+    if !is_name(name) && name != NAMELESS {
         let place = if name.is_empty() { written.place(findings) } else { written.within(1, 1 + name.len(), findings) };
         findings
             .error("bad_pattern", place, format!("`{name}` is not a name for a variable"))
-            .help("a name is letters, digits and `_`, and begins with a letter");
+            .help("a name is letters, digits and `_`, and begins with a letter; `{_}` matches without a name");
         return None;
     }
     let kind = match kind {
@@ -347,6 +347,9 @@ fn foreign_variable(part: &str) -> Option<&str> {
     is_name(name).then_some(name)
 }
 
+/// What stands for a name where a variable has none: `{_}`, `{_:int}`. As often as one likes, and nobody can ask for it.
+pub(crate) const NAMELESS: &str = "_";
+
 /// Whether a text is the name of a variable.
 pub(super) fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
@@ -376,8 +379,11 @@ fn can_match(segment: &Segment, written: Part<'_>, findings: &mut Findings) -> b
 }
 
 fn variables_are_distinct(segments: &[(Segment, Part<'_>)], span: Span, findings: &mut Findings) -> bool {
-    let names = || segments.iter().filter_map(|(segment, written)| Some((segment.variable()?, written)));
-    if names().count() > MAX_VARIABLES {
+    let names = || {
+        let named = segments.iter().filter_map(|(segment, written)| Some((segment.variable()?, written)));
+        named.filter(|(name, _)| *name != NAMELESS)
+    };
+    if segments.iter().filter(|(segment, _)| segment.variable().is_some()).count() > MAX_VARIABLES {
         findings.error("bad_pattern", span, format!("a pattern has at most {MAX_VARIABLES} variables"));
         return false;
     }

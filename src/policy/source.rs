@@ -49,9 +49,9 @@ pub(super) struct RawRule {
 pub(super) struct Options {
     pub(super) level: Option<Access>,
     pub(super) org: Option<Spanned<Vec<RawItem>>>,
-    pub(super) foreign: Option<Foreign>,
+    pub(super) foreign: Option<Spanned<Foreign>>,
     pub(super) inject: Vec<RawInject>,
-    pub(super) forward_authorization: Option<bool>,
+    pub(super) forward_authorization: Option<Spanned<bool>>,
     pub(super) authenticate: Option<Spanned<Schemes>>,
     pub(super) upstream: Option<Spanned<String>>,
     pub(super) rewrite: Option<RawRewrite>,
@@ -63,7 +63,7 @@ pub(super) struct Options {
 }
 
 /// The options that the language names and this version does not do.
-pub(crate) const NOT_YET: [&str; 3] = ["inspect_limit", "list", "mode"];
+pub(crate) const NOT_YET: [&str; 4] = ["inspect_limit", "list", "mode", "strict_source"];
 
 /// Options of a rule, and of all above it.
 pub(crate) const RULE_KEYS: [&str; 16] = [
@@ -287,10 +287,14 @@ fn options(map: &Map, place: Place, findings: &mut Findings) -> Options {
             "org" => {
                 options.org = origin::read(value, findings).map(|items| Spanned { value: items, span: value.span })
             }
-            "foreign" => options.foreign = values::foreign(value, findings),
+            "foreign" => {
+                let foreign = values::foreign(value, findings);
+                options.foreign = foreign.map(|value| Spanned { value, span: key.span });
+            }
             "inject" => options.inject = inject::read(value, findings).unwrap_or_default(),
             "forward_authorization" => {
-                options.forward_authorization = value.expect_bool("`forward_authorization`", findings)
+                let is = value.expect_bool("`forward_authorization`", findings);
+                options.forward_authorization = is.map(|value| Spanned { value, span: key.span });
             }
             "authenticate" => options.authenticate = scheme::read(value, findings),
             "upstream" => options.upstream = values::upstream(value, findings),

@@ -21,6 +21,12 @@ impl Upgrade {
         origin.is_none_or(|origin| self.origins.as_ref().is_some_and(|origins| origins.has(origin)))
     }
 
+    /// Whether pages may open one at all: programs send no `Origin`.
+    #[must_use]
+    pub const fn takes_pages(&self) -> bool {
+        self.origins.is_some()
+    }
+
     /// All of it on one line, for explanations and comparisons.
     #[must_use]
     pub fn words(&self) -> String {
@@ -56,6 +62,11 @@ impl RawUpgrade {
     pub(super) fn read_origins(&mut self, node: &Node, findings: &mut Findings) {
         let origins = cors::origins(node, "bad_upgrade", findings);
         self.origins = origins.map(|value| Spanned { value, span: node.span });
+    }
+
+    /// Where either is said.
+    pub(super) fn place(&self) -> Option<Span> {
+        self.upgrade.or(self.origins.as_ref().map(|origins| origins.span))
     }
 
     /// Compiles a rule's own, else the route's, else the defaults'. `methods`: those of the rule.

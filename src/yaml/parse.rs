@@ -29,6 +29,14 @@ fn read(findings: &mut Findings, file: FileId, nulls: bool) -> Option<Node> {
         findings.error("too_large", at, format!("the file is larger than {} MiB", MAX_BYTES / 1024 / 1024));
         return None;
     }
+    if let Some((at, c)) = text.char_indices().find(|(_, c)| !is_printable(*c)) {
+        let span = Span { file, start: at, end: at + c.len_utf8() };
+        let name = if c == '\0' { "a NUL".to_owned() } else { format!("the control character U+{:04X}", u32::from(c)) };
+        findings
+            .error("syntax", span, format!("not valid YAML: {name} stands here"))
+            .help("the file is plain text in UTF-8: save it as such, or take the character out");
+        return None;
+    }
     let offsets = Offsets::new(&text);
     let mut builder =
         Builder { findings, file, offsets, text: &text, open: Vec::new(), root: None, documents: 0, nulls };
@@ -49,6 +57,11 @@ fn read(findings: &mut Findings, file: FileId, nulls: bool) -> Option<Node> {
             .help("there is nothing in it but comments and blanks");
     }
     root
+}
+
+/// What may stand in YAML (1.2.2, 5.1): no control characters but tabs and ends of lines. A byte order mark stands in front.
+fn is_printable(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | '\u{85}') || !(c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}'))
 }
 
 /// Characters to bytes: the parser counts the former.

@@ -2,7 +2,7 @@
 
 use super::types::{FUNCTIONS, Field, NAMES, Name, ORG, REQUEST, Type, USER, is_secret};
 use super::{MAX_DEPTH, RawWhen, Scope};
-use crate::policy::pattern::Kind;
+use crate::policy::pattern::{Kind, NAMELESS};
 use crate::yaml::{Findings, Span, suggest};
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators};
 use http::HeaderName;
@@ -33,23 +33,34 @@ pub(super) fn check(raw: &RawWhen, scope: Option<Scope<'_>>, findings: &mut Find
 /// Whether `path.NAME` (or `path["NAME"]`) stands in an expression.
 pub(super) fn names_variable(expression: &IdedExpr, name: &str) -> bool {
     let is_path = |operand: &IdedExpr| matches!(&operand.expr, Expr::Ident(name) if name == "path");
-    let within = |part: &IdedExpr| names_variable(part, name);
-    match &expression.expr {
-        Expr::Select(select) if is_path(&select.operand) => select.field == name,
-        Expr::Select(select) => names_variable(&select.operand, name),
-        Expr::Call(call) => {
-            let index = matches!(call.args.as_slice(), [operand, key] if call.func_name == operators::INDEX
-                && is_path(operand) && text_of(key) == Some(name));
-            index || call.target.as_deref().into_iter().chain(&call.args).any(within)
+    any(expression, &|part| match &part.expr {
+        Expr::Select(select) => is_path(&select.operand) && select.field == name,
+        Expr::Call(call) => matches!(call.args.as_slice(), [operand, key] if call.func_name == operators::INDEX
+            && is_path(operand) && text_of(key) == Some(name)),
+        _ => false,
+    })
+}
+
+/// Whether a name stands in an expression.
+pub(super) fn names(expression: &IdedExpr, name: &str) -> bool {
+    any(expression, &|part| matches!(&part.expr, Expr::Ident(found) if found == name))
+}
+
+/// Whether a part of an expression is so.
+fn any(expression: &IdedExpr, is: &dyn Fn(&IdedExpr) -> bool) -> bool {
+    let within = |part: &IdedExpr| any(part, is);
+    is(expression)
+        || match &expression.expr {
+            Expr::Select(select) => within(&select.operand),
+            Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).any(within),
+            Expr::List(list) => list.elements.iter().any(within),
+            Expr::Map(map) => map.entries.iter().any(|entry| match &entry.expr {
+                EntryExpr::MapEntry(entry) => within(&entry.key) || within(&entry.value),
+                EntryExpr::StructField(field) => within(&field.value),
+            }),
+            Expr::Comprehension(c) => [&c.iter_range, &c.loop_cond, &c.loop_step, &c.result].into_iter().any(within),
+            Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => false,
         }
-        Expr::List(list) => list.elements.iter().any(within),
-        Expr::Map(map) => map.entries.iter().any(|entry| match &entry.expr {
-            EntryExpr::MapEntry(entry) => names_variable(&entry.key, name) || names_variable(&entry.value, name),
-            EntryExpr::StructField(field) => names_variable(&field.value, name),
-        }),
-        Expr::Comprehension(c) => [&c.iter_range, &c.loop_cond, &c.loop_step, &c.result].into_iter().any(within),
-        Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => false,
-    }
 }
 
 fn text_of(expression: &IdedExpr) -> Option<&str> {
@@ -248,12 +259,15 @@ impl<'c> Checker<'c, '_> {
 
     fn variable(&mut self, name: &str) -> Type {
         let Some(scope) = self.scope else { return Type::Unknown };
-        let Some(at) = scope.variables.iter().position(|(variable, _)| *variable == name) else {
-            let near = suggest(name, scope.variables.iter().map(|(variable, _)| *variable));
-            let help = near.map_or_else(
-                || format!("bind it in the pattern: `{{{name}}}`"),
-                |w| format!("did you mean `path.{w}`?"),
-            );
+        let names = || scope.variables.iter().map(|(variable, _)| *variable).filter(|name| *name != NAMELESS);
+        let at = scope.variables.iter().position(|(variable, _)| *variable == name);
+        let Some(at) = at.filter(|_| name != NAMELESS) else {
+            let near = suggest(name, names());
+            let help = match near {
+                Some(near) => format!("did you mean `path.{near}`?"),
+                None if name == NAMELESS => "give the variable a name".to_owned(),
+                None => format!("bind it in the pattern: `{{{name}}}`"),
+            };
             let span = self.place(name);
             self.findings
                 .error("unbound_variable", span, format!("the route does not bind `{name}`"))

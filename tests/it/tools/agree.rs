@@ -35,10 +35,12 @@ const ROUTES: [(&str, &[&str]); 12] = [
     ("/patch/**", &["org: [user.only, query.o as slug optional]"]),
 ];
 
-const INJECT: &str = "defaults: { inject: { X-T-User: user.username, X-T-Organization: org.slug, X-T-Role: org.level, X-T-All: orgs.member } }";
+const INJECT: &str =
+    "inject: { X-T-User: user.username, X-T-Organization: org.slug, X-T-Role: org.level, X-T-All: orgs.member }";
 
 fn policy(random: &mut Random) -> String {
-    let mut text = format!("version: 1\n{INJECT}\nroutes:\n");
+    let foreign = if random.below(3) == 0 { ", foreign: 404" } else { "" };
+    let mut text = format!("version: 1\ndefaults: {{ {INJECT}{foreign} }}\nroutes:\n");
     for (pattern, options) in ROUTES {
         if random.below(6) == 0 {
             continue;
@@ -50,15 +52,17 @@ fn policy(random: &mut Random) -> String {
             2 => format!("GET: {}", word(random)),
             _ => format!("level: {}", word(random)),
         };
-        let foreign = if random.below(3) == 0 { ", foreign: 404" } else { "" };
         let further = ["", ", when: 'request.method != \"PATCH\"'", ", permissions: app.see", ", model: app.thing"];
         let further = random.pick(&further);
         // Where nobody has to say who they are, or nobody passes, nothing else can be asked.
         let is_meant = !["public", "optional", "deny"].iter().any(|word| levels.contains(word));
         let further = if is_meant { further } else { "" };
+        // Where nobody is known, no organization is read.
+        let is_read = WORDS.iter().any(|word| !["public", "deny"].contains(word) && levels.contains(word));
         let options = random.pick(options);
+        let options = if is_read || !options.starts_with("org") { options } else { "" };
         let comma = if options.is_empty() { "" } else { ", " };
-        let _ = writeln!(text, "  {pattern}: {{ {levels}{foreign}{further}{comma}{options} }}");
+        let _ = writeln!(text, "  {pattern}: {{ {levels}{further}{comma}{options} }}");
     }
     // At least one route is always there.
     text + "  /always: public\n"
