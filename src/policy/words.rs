@@ -1,7 +1,7 @@
 //! Compiled parts back in the policy's own words, for explanations and comparisons.
 
 use super::further::Further;
-use super::inject::InjectValue;
+use super::inject::{Inject, InjectValue};
 use super::origin::{By, Item, Source};
 use super::route::{Rewrite, Route, Rule};
 use crate::target::oddity::Oddity;
@@ -112,13 +112,10 @@ impl Route {
         }
     }
 
-    /// What a rule tells the upstream, a header a line, sorted.
+    /// `x-postern-user: user.id`
     #[must_use]
-    pub fn inject_words(&self, rule: &Rule) -> String {
-        let mut lines: Vec<String> =
-            rule.inject.iter().map(|i| format!("{}: {}", i.name, self.value_words(&i.value))).collect();
-        lines.sort();
-        lines.join(", ")
+    pub fn header_words(&self, inject: &Inject) -> String {
+        format!("{}: {}", inject.name, self.value_words(&inject.value))
     }
 
     /// `encoded_slash, semicolon`: what it takes of targets that is refused elsewhere.

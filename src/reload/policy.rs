@@ -150,6 +150,7 @@ impl Policies {
                     who: "all".to_owned(),
                     was: format!("upstream {}: {}", old.name, old.words()),
                     now: format!("upstream {}: {}", new.name, new.words()),
+                    others: Vec::new(),
                 });
             }
         }

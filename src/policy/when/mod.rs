@@ -42,6 +42,12 @@ impl std::fmt::Debug for Condition {
 }
 
 impl Condition {
+    /// Whether it speaks of `org`, so that the organization decides.
+    #[must_use]
+    pub fn asks_organization(&self) -> bool {
+        check::names(&self.expression, "org")
+    }
+
     /// The expression as it was written.
     #[must_use]
     pub fn text(&self) -> &str {

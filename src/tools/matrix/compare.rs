@@ -9,10 +9,10 @@ use super::super::ask::Request;
 use super::probe::{Cast, Probe, Relation, World, alternatives, hosts, names_it_so};
 use super::{COLUMNS, Column, Verdict, label, methods, told};
 use crate::fold::fold_eq;
-use crate::policy::{Further, Inject, Item, Policy, Route, Rule};
+use crate::policy::{Foreign, Further, Inject, Item, Policy, Route, Rule};
 use http::{HeaderMap, Method};
 use serde_json::{Value as Json, json};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write;
 
 /// What is different between two policies.
@@ -39,6 +39,19 @@ pub struct Difference {
     pub was: String,
     /// What is.
     pub now: String,
+    /// The other rules of which the same is true: an edit of the defaults is one difference.
+    pub others: Vec<Elsewhere>,
+}
+
+/// Another rule that differs in the same way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Its route's pattern.
+    pub pattern: String,
+    /// `file:line` of it.
+    pub place: String,
+    /// `read`, `write`, `any` or names.
+    pub methods: String,
 }
 
 impl Difference {
@@ -52,11 +65,15 @@ impl Difference {
 /// In one line: `/x (routes.yaml:3) any: member: 403 org_level_missing -> allow`.
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { pattern, place, methods, who, was, now } = self;
+        let Self { pattern, place, methods, who, was, now, others } = self;
         let place = if place.is_empty() { String::new() } else { format!(" ({place})") };
-        write!(f, "{pattern}{place} {methods}: {who}: {was} -> {now}")
+        write!(f, "{pattern}{place} {methods}: {who}: {was} -> {now}")?;
+        if others.is_empty() { Ok(()) } else { write!(f, "; the same of {} more", others.len()) }
     }
 }
+
+/// So many of the rules that differ alike are named to people.
+const SHOWN: usize = 3;
 
 /// Compares two policies.
 #[must_use]
@@ -213,14 +230,16 @@ impl<'p> Run<'p> {
         let methods: Vec<Method> = all.into_iter().filter(same).collect();
         for part in parts((self.old, old, was), (self.new, new, now)) {
             let list = if part.is_narrower { &mut self.comparison.narrower } else { &mut self.comparison.wider };
-            list.push(Difference {
-                pattern: new.pattern.to_string(),
-                place: place(new),
-                methods: label(&methods),
-                who: "all".to_owned(),
-                was: format!("{}: {}", part.name, or_none(&part.was)),
-                now: format!("{}: {}", part.name, or_none(&part.now)),
-            });
+            let (was, now) =
+                (format!("{}: {}", part.name, or_none(&part.was)), format!("{}: {}", part.name, or_none(&part.now)));
+            let (pattern, place, methods) = (new.pattern.to_string(), place(new), label(&methods));
+            match list.iter_mut().find(|known| known.was == was && known.now == now) {
+                Some(known) => known.others.push(Elsewhere { pattern, place, methods }),
+                None => {
+                    let (who, others) = ("all".to_owned(), Vec::new());
+                    list.push(Difference { pattern, place, methods, who, was, now, others });
+                }
+            }
         }
     }
 
@@ -242,6 +261,7 @@ impl<'p> Run<'p> {
                 who: "all".to_owned(),
                 was: format!("{name}: removed from requests"),
                 now: format!("{name}: passed on as the client sends it"),
+                others: Vec::new(),
             });
         }
     }
@@ -275,6 +295,7 @@ impl<'p> Run<'p> {
                     who: columns.iter().map(|column| told(*column)).collect::<Vec<_>>().join(", "),
                     was: was.to_string(),
                     now: now.to_string(),
+                    others: Vec::new(),
                 };
                 let list = if now.may_pass() { &mut self.comparison.wider } else { &mut self.comparison.narrower };
                 list.push(difference);
@@ -328,7 +349,7 @@ fn parts(
     (new_policy, new_route, new): (&Policy, &Route, &Rule),
 ) -> Vec<Part> {
     // Whoever adds a part to the language must say here what an edit of it means.
-    let Rule { access, origin, foreign: _, inject, schemes, forward_authorization, further: _ } = new;
+    let Rule { access, origin, foreign, inject, schemes, forward_authorization, further: _ } = new;
     let mut parts = Vec::new();
     let mut differ = |name, was: String, now: String, is_narrower| parts.push(Part { name, was, now, is_narrower });
     let need = |rule: &Rule| rule.access.credential();
@@ -345,13 +366,14 @@ fn parts(
         let adds_only = was.iter().all(|item| now.contains(item)) && !primary(old) && !primary(new);
         differ("org", old_route.origin_words(old), new_route.origin_words(new), adds_only);
     }
-    let injected = |list: &[Inject]| {
-        let mut list: Vec<String> = list.iter().map(|i| format!("{i:?}")).collect();
-        list.sort();
-        list
-    };
-    if injected(&old.inject) != injected(inject) {
-        differ("inject", old_route.inject_words(old), new_route.inject_words(new), false);
+    // Who is told 403 knows that the organization, or something of it, is there; 404 says nothing.
+    let hides = |rule: &Rule| rule.foreign == Foreign::NotFound;
+    if old.foreign != *foreign && access.asks_organization() && !old.origin.is_empty() && !origin.is_empty() {
+        let words = |hides: bool| if hides { "404" } else { "403" }.to_owned();
+        differ("foreign", words(hides(old)), words(hides(new)), hides(new));
+    }
+    for (was, now) in injected(&old.inject, inject, |i| old_route.header_words(i), |i| new_route.header_words(i)) {
+        differ("inject", was, now, false);
     }
     if old.schemes != *schemes {
         let words = |rule: &Rule| rule.schemes.to_string();
@@ -397,6 +419,26 @@ fn parts(
     parts
 }
 
+/// The injected headers that differ, each in the policy's words, by name. Values are compared by what they read, not by the
+/// names of variables.
+fn injected(
+    old: &[Inject],
+    new: &[Inject],
+    old_words: impl Fn(&Inject) -> String,
+    new_words: impl Fn(&Inject) -> String,
+) -> Vec<(String, String)> {
+    let names: BTreeSet<&str> = old.iter().chain(new).map(|inject| inject.name.as_str()).collect();
+    let find = |list: &'_ [Inject], name: &str| list.iter().position(|inject| inject.name == name);
+    let mut list = Vec::new();
+    for name in names {
+        let (was, now) = (find(old, name).and_then(|at| old.get(at)), find(new, name).and_then(|at| new.get(at)));
+        if format!("{:?}", was.map(|i| &i.value)) != format!("{:?}", now.map(|i| &i.value)) {
+            list.push((was.map(&old_words).unwrap_or_default(), now.map(&new_words).unwrap_or_default()));
+        }
+    }
+    list
+}
+
 /// Whether an edit of one of [`OPTIONS`] lets nobody through whom the old rule kept out, however a request looks.
 fn takes_away(name: &str, old: Option<&Further>, new: Option<&Further>) -> bool {
     let nothing = Further::default();
@@ -433,23 +475,31 @@ impl Comparison {
     pub fn to_text(&self, colour: bool) -> String {
         let mut out = String::new();
         for (word, code, list) in [("wider", "31", &self.wider), ("narrower", "32", &self.narrower)] {
-            for Difference { pattern, place, methods, who, was, now } in list {
+            for Difference { pattern, place, methods, who, was, now, others } in list {
                 let word = if colour { format!("\x1b[{code}m{word}\x1b[0m") } else { word.to_owned() };
                 let place = if place.is_empty() { String::new() } else { format!(" ({place})") };
                 let _ = writeln!(out, "{word}: {pattern}{place} {methods}: {who}\n    {was} -> {now}");
+                if !others.is_empty() {
+                    let told = |e: &Elsewhere| format!("{} ({}) {}", e.pattern, e.place, e.methods);
+                    let first: Vec<String> = others.iter().take(SHOWN).map(told).collect();
+                    let end = if others.len() > SHOWN { ", …" } else { "" };
+                    let _ = writeln!(out, "    the same of {} more: {}{end}", others.len(), first.join(", "));
+                }
             }
         }
         let _ = writeln!(out, "{} wider, {} narrower", self.wider.len(), self.narrower.len());
         out
     }
 
-    /// For machines: `{wider: [{pattern, place, methods, who, was, now}], narrower: […]}`.
+    /// For machines: `{wider: [{pattern, place, methods, who, was, now, others: [{pattern, place, methods}]}], narrower: […]}`.
     #[must_use]
     pub fn to_json(&self) -> Json {
+        let elsewhere = |e: &Elsewhere| json!({ "pattern": e.pattern, "place": e.place, "methods": e.methods });
         let list = |list: &[Difference]| -> Json {
             let one = |d: &Difference| {
                 json!({
                     "pattern": d.pattern, "place": d.place, "methods": d.methods, "who": d.who, "was": d.was, "now": d.now,
+                    "others": d.others.iter().map(elsewhere).collect::<Vec<_>>(),
                 })
             };
             list.iter().map(one).collect()

@@ -9,7 +9,7 @@ mod probe;
 #[cfg(test)]
 mod tests;
 
-pub use compare::{Comparison, Difference, compare};
+pub use compare::{Comparison, Difference, Elsewhere, compare};
 pub use probe::{Principal, Relation};
 
 use super::ask::Request;

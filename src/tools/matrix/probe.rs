@@ -6,7 +6,7 @@ use crate::claims::Claims;
 use crate::decision::{Denial, Permit, Ruled};
 use crate::facts::{Membership, Organization, Permissions, Snapshot, User, Value};
 use crate::id::{OrgId, UserId};
-use crate::policy::{By, HostPattern, Kind, Policy, Route, Rule, Segment, Source};
+use crate::policy::{By, Condition, HostPattern, Kind, Policy, Route, Rule, Segment, Source};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::HashMap;
@@ -178,7 +178,9 @@ fn carriers(rule: &Rule, alternative: usize) -> impl Iterator<Item = &Source> {
 pub(super) fn names_it_so(rule: &Rule, alternative: usize) -> bool {
     let always = |source: &Source| matches!(source, Source::Path(..) | Source::Host(..));
     let so = |source: &Source| !matches!(source, Source::UserOnly);
-    rule.access.asks_organization() && (sources(rule).any(always) || carriers(rule, alternative).any(so))
+    let by_condition = rule.further.as_ref().and_then(|further| further.when.as_ref());
+    let decides = rule.access.asks_organization() || by_condition.is_some_and(Condition::asks_organization);
+    decides && (sources(rule).any(always) || carriers(rule, alternative).any(so))
 }
 
 /// A host for each host pattern of a route, its variables still open; the empty one where the route is for every host.
