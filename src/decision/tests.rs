@@ -32,6 +32,7 @@ enum Is {
 }
 use Is::{Manager, Member, Owner};
 
+mod details;
 mod further;
 mod organizations;
 
