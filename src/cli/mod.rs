@@ -254,8 +254,8 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&common, &args),
         Command::Check(args) => check(&common, &args),
         Command::Test(args) => common
-            .policies(&args.tests)
-            .map(|(names, _)| policies::on_standard_pages(|pages| test::run(&args, names.as_ref(), pages))),
+            .policies(if args.tests.is_empty() { &args.policy } else { &args.tests })
+            .map(|(names, files)| policies::on_standard_pages(|pages| test::run(&args, names.as_ref(), &files, pages))),
         Command::Explain(args) => explain::run(&common, &args),
         Command::Matrix(args) => matrix::run(&common, &args),
         Command::Schema(args) => Ok(schema::run(&args)),

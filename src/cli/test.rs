@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 
 /// Run the tests of a policy: `given` organizations and users, and what must become of their requests.
 ///
-/// Without --policy, the policy stands beside each tests file: NAME.yaml for NAME_test.yaml where there is one, otherwise
-/// routes.yaml. Exit 0: all pass; 1: a case fails or a file has mistakes; 2: a file cannot be read.
+/// Without TESTS, those beside the policies of --policy or of the configuration: NAME_test.yaml for NAME.yaml. A policy or a
+/// folder stands for the tests beside it and in it. Without --policy, the policy stands beside each tests file: NAME.yaml for
+/// NAME_test.yaml where there is one, otherwise routes.yaml. Exit 0: all pass; 1: a case fails or a file has mistakes; 2: a file cannot be read.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Args {
-    /// Tests files
-    #[arg(value_name = "TESTS", required = true)]
+    /// Tests files, policies that have tests beside them, or folders of tests
+    #[arg(value_name = "TESTS")]
     pub tests: Vec<PathBuf>,
     /// Policy file, for all tests; may be repeated
     #[arg(long, value_name = "FILE")]
@@ -30,15 +31,17 @@ pub struct Args {
     pub junit: Option<PathBuf>,
 }
 
-/// Runs the command; `names` are those of a configuration.
+/// Runs the command; `names` and `policies` are those of a configuration, or of --policy.
 ///
 /// # Errors
 /// It ends early, with an exit code and after saying why.
-pub fn run(args: &Args, names: Option<&Names>, pages: &mut Pages<'_>) -> Result<u8, Early> {
+pub fn run(args: &Args, names: Option<&Names>, policies: &[PathBuf], pages: &mut Pages<'_>) -> Result<u8, Early> {
+    let asked = if args.tests.is_empty() { policies } else { &args.tests };
+    let tests = found(asked, args.tests.is_empty(), pages)?;
     let shared = if args.policy.is_empty() { None } else { Some(pages.policy(&args.policy, names)?) };
-    let mut reports = Vec::with_capacity(args.tests.len());
+    let mut reports = Vec::with_capacity(tests.len());
     let (mut findings, mut broken) = (Findings::new(), Vec::new());
-    for file in &args.tests {
+    for file in &tests {
         let text = pages.read(file)?;
         let own;
         let policy = match &shared {
@@ -99,6 +102,44 @@ fn report((name, text): (String, String), policy: &Policy, findings: &mut Findin
     suite.filter(|_| is_sound).map(|suite| suite.run(policy))
 }
 
+/// The tests files that are meant. `beside`: policies are named, and their tests looked for.
+fn found(asked: &[PathBuf], beside: bool, pages: &mut Pages<'_>) -> Result<Vec<PathBuf>, Early> {
+    let mut list = Vec::new();
+    for path in asked {
+        let of_policy = tests_of(path).filter(|tests| tests.exists());
+        match of_policy {
+            Some(tests) => list.push(tests),
+            None if path.is_dir() => list.extend(tests_in(path)),
+            None if beside => {}
+            None => list.push(path.clone()),
+        }
+    }
+    if list.is_empty() {
+        let hint =
+            "name them: postern test routes_test.yaml; or write them beside the policy, NAME_test.yaml for NAME.yaml";
+        return Err(pages.usage("there are no tests to run", hint));
+    }
+    Ok(list)
+}
+
+/// What the tests of a policy are called: `routes_test.yaml` of `routes.yaml`.
+fn tests_of(policy: &Path) -> Option<PathBuf> {
+    let (stem, rest) = policy.file_name()?.to_str()?.split_once('.')?;
+    Some(policy.with_file_name(format!("{stem}_test.{rest}")))
+}
+
+/// The tests files of a folder, by name.
+fn tests_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_tests = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.contains("_test.") && [".yaml", ".yml"].iter().any(|end| name.ends_with(end))
+    };
+    let mut list: Vec<PathBuf> = entries.filter(is_tests).collect();
+    list.sort();
+    list
+}
+
 /// The policy beside a tests file.
 fn beside(tests: &Path) -> PathBuf {
     // `routes_test.example.yaml` is of `routes.example.yaml`.
@@ -119,7 +160,7 @@ mod tests {
     /// Exit code, standard output, standard error.
     fn told(args: &Args) -> (u8, String, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let code = run(args, None, &mut Pages { out: &mut out, err: &mut err, colour: false });
+        let code = run(args, None, &args.policy, &mut Pages { out: &mut out, err: &mut err, colour: false });
         let code = code.or_else(Early::code).unwrap();
         (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
@@ -145,6 +186,30 @@ mod tests {
         let args = Args { tests: vec![at("api_test.yaml")], ..Args::default() };
         assert_eq!(told(&args).0, 1);
         assert_eq!(told(&Args { policy: vec![at("routes.yaml")], ..args }).0, 0);
+    }
+
+    #[test]
+    fn tests_are_found_beside_the_policy_and_in_a_folder() {
+        let files = [
+            ("api.yaml", POLICY),
+            ("api_test.yaml", GOOD),
+            ("web.example.yaml", POLICY),
+            ("web_test.example.yaml", GOOD),
+        ];
+        let (dir, at) = directory(&[&files[..], &[("alone.yaml", POLICY), ("notes.txt", "")]].concat());
+        let passed = |args: &Args| {
+            let (code, out, err) = told(args);
+            assert_eq!(code, 0, "{out}{err}");
+            out
+        };
+        for tests in [vec![at("api.yaml")], vec![at("web.example.yaml")], vec![at("web_test.example.yaml")]] {
+            assert_eq!(passed(&Args { tests, ..Args::default() }), "ok: 1 passed, 0 failed\n");
+        }
+        assert_eq!(passed(&Args { tests: vec![dir.path().to_owned()], ..Args::default() }), "ok: 2 passed, 0 failed\n");
+        assert_eq!(passed(&Args { policy: vec![at("api.yaml")], ..Args::default() }), "ok: 1 passed, 0 failed\n");
+        let (code, _, err) = told(&Args { policy: vec![at("alone.yaml")], ..Args::default() });
+        assert!(code == 2 && err.contains("there are no tests to run") && err.contains("NAME_test.yaml"), "{err}");
+        assert_eq!(told(&Args::default()).0, 2);
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub struct Explanation<'p> {
     pub route: Option<&'p Route>,
     /// The target that would be forwarded.
     pub forwarded: Option<String>,
+    /// The upstream that it would go to; the empty name is that of the only one.
+    pub upstream: Option<String>,
     /// Where the facts come from, where any were needed.
     pub facts: Option<Provenance>,
 }
@@ -104,7 +106,15 @@ impl<'p> Explanation<'p> {
     }
 
     fn refused(steps: Vec<Step>, denial: Denial) -> Self {
-        Self { steps, verdict: Err(denial), inject: Vec::new(), route: None, forwarded: None, facts: None }
+        Self {
+            steps,
+            verdict: Err(denial),
+            inject: Vec::new(),
+            route: None,
+            forwarded: None,
+            upstream: None,
+            facts: None,
+        }
     }
 
     /// Tells where the facts come from, in front of the first that is told.
@@ -132,6 +142,7 @@ impl<'p> Explanation<'p> {
         }
         let forwarded = permit.rewritten().unwrap_or(raw).to_owned();
         let upstream = policy.upstreams().get(permit.route().upstream).map_or("", |name| &**name);
+        self.upstream = Some(upstream.to_owned());
         let upstream = if upstream.is_empty() { "the only upstream" } else { upstream };
         let mut step = Step::new("forward", Mark::Note, format!("{forwarded} to {upstream}"));
         step.notes = sent.iter().map(|(name, value)| format!("{name}: {value}")).collect();
@@ -205,6 +216,7 @@ impl<'p> Explanation<'p> {
             "level": permit.and_then(Permit::level),
             "by_superuser": permit.is_some_and(Permit::by_superuser),
             "forwarded": self.forwarded,
+            "upstream": self.upstream,
             "inject": self.inject.iter().map(|(n, v)| (n.clone(), Json::from(v.as_str()))).collect::<serde_json::Map<_, _>>(),
             "facts": self.facts.as_ref().map(Provenance::json),
             "steps": self.steps.iter().map(step).collect::<Vec<_>>(),

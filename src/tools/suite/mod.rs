@@ -16,10 +16,10 @@ pub use report::{Broken, Report, junit};
 use super::ask::{self, Request};
 use super::explain::{self, Explanation};
 use super::world::World;
-use crate::decision::Told;
+use crate::decision::{Permit, Told};
 use crate::facts::header_value;
 use crate::policy::{Policy, Route};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, header};
 use std::fmt;
 
 /// The request id of every case.
@@ -39,6 +39,8 @@ pub struct Suite {
 pub struct Case {
     /// The line that it begins at.
     pub line: usize,
+    /// What it is called, where it has a name.
+    pub title: Option<Box<str>>,
     /// The user's name; `None`: nobody.
     pub user: Option<Box<str>>,
     /// The target as written, with its `<name>`s.
@@ -47,8 +49,19 @@ pub struct Case {
     pub request: Request,
     /// The verdict.
     pub expect: Expect,
-    /// Headers that the upstream must be told.
-    pub inject: Vec<(HeaderName, Box<str>)>,
+    /// Headers that the upstream must be told; `None`: that must not reach it.
+    pub inject: Vec<(HeaderName, Option<Box<str>>)>,
+    /// Where the request must go, where that is said.
+    pub forwarded: Forwarded,
+}
+
+/// What of a request that passes goes where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forwarded {
+    /// The target, after a rewrite.
+    pub target: Option<Box<str>>,
+    /// The name of the upstream.
+    pub upstream: Option<Box<str>>,
 }
 
 /// What a case expects.
@@ -93,9 +106,12 @@ pub struct Failure {
 }
 
 impl Case {
-    /// `bob GET /api/v1/org/<acme>/x`
+    /// Its name, or `bob GET /api/v1/org/<acme>/x`.
     #[must_use]
     pub fn name(&self) -> String {
+        if let Some(title) = &self.title {
+            return title.to_string();
+        }
         let user = self.user.as_deref().unwrap_or(super::world::ANONYMOUS);
         format!("{user} {} {}", self.request.method, self.written)
     }
@@ -111,7 +127,10 @@ impl Case {
             Ok((permit, sent))
         });
         let (verdict, route, wrong) = match &told {
-            Ok((permit, sent)) => ("allow".to_owned(), Some(permit.route()), self.headers_differ(sent)),
+            Ok((permit, sent)) => {
+                let wrong = [self.headers_differ(policy, permit, sent), self.goes_elsewhere(policy, permit)].concat();
+                ("allow".to_owned(), Some(permit.route()), wrong)
+            }
             Err(denial) => (told_as(denial), denial.route.and_then(|at| policy.routes().get(at)), Vec::new()),
         };
         let is_expected = match self.expect {
@@ -133,10 +152,22 @@ impl Case {
     }
 
     /// Pairs of what must be sent and what is sent in its place.
-    fn headers_differ(&self, sent: &[(HeaderName, HeaderValue)]) -> Vec<(String, String)> {
+    fn headers_differ(
+        &self,
+        policy: &Policy,
+        permit: &Permit<'_>,
+        sent: &[(HeaderName, HeaderValue)],
+    ) -> Vec<(String, String)> {
         let mut wrong = Vec::new();
         for (name, expected) in &self.inject {
             let found = sent.iter().find(|(sent, _)| sent == name).map(|(_, value)| value);
+            let Some(expected) = expected else {
+                let passes = || self.passed_on(name, policy, permit);
+                if let Some(value) = found.or_else(passes) {
+                    wrong.push((format!("no {name}"), format!("{name}: {}", shown(value))));
+                }
+                continue;
+            };
             // A text may be written as it is, or as it is encoded.
             let is_equal = |value: &HeaderValue| value == &**expected || *value == header_value(expected);
             if !found.is_some_and(is_equal) {
@@ -145,6 +176,31 @@ impl Case {
             }
         }
         wrong
+    }
+}
+
+impl Case {
+    /// What the client sent under that name, where nothing takes it away.
+    fn passed_on(&self, name: &HeaderName, policy: &Policy, permit: &Permit<'_>) -> Option<&HeaderValue> {
+        let is_removed = match *name {
+            header::AUTHORIZATION => !permit.rule().forward_authorization,
+            _ => policy.strip().contains(name.as_str()),
+        };
+        self.request.headers.get(name).filter(|_| !is_removed)
+    }
+
+    /// Pairs of where it must go and where it goes.
+    fn goes_elsewhere(&self, policy: &Policy, permit: &Permit<'_>) -> Vec<(String, String)> {
+        let Forwarded { target, upstream } = &self.forwarded;
+        let goes_to = permit.rewritten().unwrap_or(&self.request.target);
+        let its = policy.upstreams().get(permit.route().upstream).map_or("", |name| &**name);
+        let pairs = [("forwarded", target, goes_to), ("upstream", upstream, its)];
+        let differs = pairs.into_iter().filter_map(|(word, wanted, found)| {
+            let wanted = wanted.as_deref().filter(|wanted| *wanted != found)?;
+            let found = if found.is_empty() { "the only one" } else { found };
+            Some((format!("{word} {wanted}"), format!("{word} {found}")))
+        });
+        differs.collect()
     }
 }
 

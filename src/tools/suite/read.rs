@@ -2,7 +2,7 @@
 
 use super::super::ask::Request;
 use super::super::world::{ANONYMOUS, World, text};
-use super::{Case, Expect, Suite};
+use super::{Case, Expect, Forwarded, Suite};
 use crate::claims::Claims;
 use crate::decision::Reason;
 use crate::policy::METHODS;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// The keys of a tests file.
 pub const FILE_KEYS: [&str; 2] = ["given", "tests"];
 /// The keys of a case beside its method.
-pub const CASE_KEYS: [&str; 6] = ["as", "body", "claims", "expect", "headers", "inject"];
+pub const CASE_KEYS: [&str; 8] = ["as", "body", "claims", "expect", "forwarded", "headers", "inject", "name"];
 /// Keys of a case whose features do not exist yet.
 const NOT_YET: [&str; 1] = ["upstream"];
 /// Methods that no policy names and that a test may still send.
@@ -61,6 +61,7 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
     let mut line = None;
     let mut headers = HeaderMap::new();
     let (mut expect, mut inject, mut claims) = (None, Vec::new(), None);
+    let (mut title, mut forwarded) = (None, Forwarded::default());
     // What seems to be missing may be what is misspelt.
     let mut is_doubtful = false;
     for Entry { key, value } in &map.entries {
@@ -72,6 +73,8 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
             "claims" => claims = self::claims(value, world, findings),
             "expect" => expect = expectation(value, findings),
             "inject" => inject = injected(value, world, findings),
+            "name" => title = text(value, "`name`", findings).map(Box::from),
+            "forwarded" => forwarded = self::forwarded(value, world, findings),
             word if METHODS.contains(&word) || REFUSED.contains(&word) => {
                 request_line(key, value, world, &mut line, findings)
             }
@@ -91,15 +94,18 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
             .error("two_credentials", at, "`as` already says whose credential is sent")
             .help("leave `Authorization` out, or write `as: anonymous` to test a credential that is nobody's");
     }
-    if let (Some(Expect::Refuse(..)), Some(entry)) = (&expect, map.entry("inject")) {
-        findings
-            .error("wrong_value", entry.key.span, "a request that is refused sends no headers on")
-            .help("leave it out");
+    for (key, message) in [
+        ("inject", "a request that is refused sends no headers on"),
+        ("forwarded", "a request that is refused goes nowhere"),
+    ] {
+        if let (Some(Expect::Refuse(..)), Some(entry)) = (&expect, map.entry(key)) {
+            findings.error("wrong_value", entry.key.span, message).help("leave it out");
+        }
     }
     let (method, written, target) = line.flatten()?;
     let request = Request { method, target, headers, claims };
     let line = findings.place(map.entries.first()?.key.span).line;
-    Some(Case { line, user: user?, written, request, expect: expect?, inject })
+    Some(Case { line, title, user: user?, written, request, expect: expect?, inject, forwarded })
 }
 
 /// What every case must say.
@@ -212,14 +218,34 @@ fn headers(node: &Node, world: &World, findings: &mut Findings) -> HeaderMap {
     headers
 }
 
-fn injected(node: &Node, world: &World, findings: &mut Findings) -> Vec<(HeaderName, Box<str>)> {
+/// The target alone, or a map.
+fn forwarded(node: &Node, world: &World, findings: &mut Findings) -> Forwarded {
+    let read = |node: &Node, what: &str, findings: &mut Findings| {
+        text(node, what, findings).and_then(|text| world.filled(text, node, findings)).map(Box::from)
+    };
+    let Value::Map(map) = &node.value else {
+        return Forwarded { target: read(node, "the forwarded target", findings), upstream: None };
+    };
+    map.expect_keys("`forwarded`", Keys { known: &["target", "upstream"], not_yet: &[] }, findings);
+    let mut of = |key: &str| map.get(key).and_then(|node| read(node, &format!("`{key}`"), findings));
+    Forwarded { target: of("target"), upstream: of("upstream") }
+}
+
+fn injected(node: &Node, world: &World, findings: &mut Findings) -> Vec<(HeaderName, Option<Box<str>>)> {
     let mut list = Vec::new();
     for Entry { key, value } in node.expect_map("`inject`", findings).map(|m| m.entries.as_slice()).unwrap_or_default()
     {
         let name = header_name(key, findings);
-        let value = text(value, "an injected value", findings).and_then(|text| world.filled(text, value, findings));
+        // Null: it is not sent.
+        let value = match &value.value {
+            Value::Null => Some(None),
+            _ => {
+                let filled = text(value, "an injected value", findings);
+                filled.and_then(|text| world.filled(text, value, findings)).map(|text| Some(text.into()))
+            }
+        };
         if let (Some(name), Some(value)) = (name, value) {
-            list.push((name, value.into()));
+            list.push((name, value));
         }
     }
     list

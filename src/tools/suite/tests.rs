@@ -246,3 +246,41 @@ fn ten_thousand_cases_are_nothing() {
     let report = suite(&text).ok().unwrap().run(&policy());
     assert_eq!((report.outcomes.len(), report.failed()), (10_000, 0));
 }
+
+#[test]
+fn a_case_has_a_name_and_says_where_its_request_goes_and_what_does_not() {
+    let text = "version: 1
+upstream: legacy
+defaults: { inject: { X-User: user.username, X-Org: org.slug } }
+routes:
+  /me: authenticated
+  /ext/**: { level: authenticated, upstream: docs, forward_authorization: true, rewrite: { strip_prefix: /ext, unmatched: allow } }
+";
+    let policy = load(&[("routes.yaml", text)], None).unwrap_or_else(|f| panic!("{}", f.to_lines()));
+    let told = |case: &str| {
+        let suite = suite(&format!("{GIVEN}tests:\n- {{ as: bob, expect: allow, {case} }}\n"));
+        let suite = suite.unwrap_or_else(|f| panic!("{}", f.to_lines()));
+        let (case, outcome) = suite.run(&policy).outcomes.remove(0);
+        (case.name(), outcome.failure.map(|f| (f.expected, f.got)))
+    };
+    let passes = |case: &str| assert_eq!(told(case).1, None, "{case}");
+    let fails = |case: &str, expected: &str, got: &str| {
+        assert_eq!(told(case).1, Some((expected.to_owned(), got.to_owned())), "{case}");
+    };
+    assert_eq!(told("name: bob sees himself, GET: /me").0, "bob sees himself");
+    passes("GET: /me, inject: { X-User: bob, X-Org: null }");
+    // What the policy injects anywhere, no client sends through; other headers pass.
+    passes("GET: /me, headers: { X_Org: acme, X-Org: acme }, inject: { X-Org: null }");
+    fails("GET: /me, inject: { X-User: null }", "no x-user", "x-user: bob");
+    fails("GET: /me, headers: { X-Mode: a }, inject: { X-Mode: null }", "no x-mode", "x-mode: a");
+    passes("GET: /me?a=1, forwarded: /me?a=1");
+    passes("GET: /ext/a/<acme>, forwarded: /a/<acme>");
+    passes("GET: /ext/a, forwarded: { target: /a, upstream: docs }");
+    passes("GET: /me, forwarded: { upstream: legacy }");
+    fails("GET: /ext/a, forwarded: /ext/a", "forwarded /ext/a", "forwarded /a");
+    fails("GET: /ext/a, forwarded: { upstream: legacy }", "upstream legacy", "upstream docs");
+    let refused = mistakes(GIVEN, "- { as: bob, GET: /me, expect: 403, forwarded: /me }\n");
+    assert_eq!((refused[0].0, refused[0].3.as_str()), ("wrong_value", "leave it out"));
+    let unknown = mistakes(GIVEN, "- { as: bob, GET: /me, expect: allow, forwarded: { upstrem: a } }\n");
+    assert_eq!(unknown[0].0, "unknown_key");
+}
