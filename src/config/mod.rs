@@ -275,6 +275,7 @@ impl Config {
             .with_schemes(self.identity.schemes())
             .with_list_limit(self.limits.identity_header)
             .with_identity_api(self.accounts.api.then(|| self.accounts.prefix.clone()))
+            .with_appointed_managers(self.compat == Compat::Openwisp)
     }
 
     /// Limits and times of client connections, as the network's edge wants them.

@@ -173,7 +173,8 @@ fn level(
         };
     };
     let enough = if hit.rule.origin.is_empty() {
-        snapshot.memberships().iter().any(|m| m.level() >= needed)
+        let appointed = hit.rule.appointed && needed == Level::Manager;
+        snapshot.memberships().iter().any(|m| if appointed { m.is_admin } else { m.level() >= needed })
     } else {
         standings.lowest >= Some(needed)
     };
@@ -316,7 +317,7 @@ impl Judge<'_, '_> {
         }
         let has = |scope: Scope| {
             let held = |permission: &str| scope.holds(self.snapshot, permission);
-            further.permissions.iter().all(|permission| held(permission))
+            further.permissions.are_met(held)
                 && match asked {
                     Asked::Nothing => true,
                     Asked::One(permission) => held(permission),

@@ -148,6 +148,13 @@ impl<'p> Permit<'p> {
             InjectValue::Email => user.and_then(|u| u.email.as_deref()).map(told),
             InjectValue::Issuer => user.and_then(|u| u.issuer.as_deref()).map(told),
             InjectValue::UserExternalId => user.and_then(|u| u.external_id.as_deref()).map(told),
+            InjectValue::Groups => {
+                if let Some(snapshot) = &self.snapshot {
+                    let names: Vec<_> = snapshot.groups().iter().map(|name| Cow::Borrowed(&**name)).collect();
+                    put(&self.list(&names)?);
+                }
+                None
+            }
             InjectValue::IsStaff => user.map(|u| flag(u.is_staff)),
             InjectValue::IsSuperuser => user.map(|u| flag(u.is_superuser)),
             InjectValue::OrgId => organization.map(|o| hyphenated(o.id.0, &mut text)),
@@ -187,7 +194,7 @@ impl<'p> Permit<'p> {
         let list: Vec<HeaderValue> = texts.iter().map(|text| header_value(text)).collect();
         let list = list.iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b',');
         if texts.len() > 1 && list.len() > self.route.list_limit {
-            let hint = "a claim that is injected would be longer than `limits.identity_header`";
+            let hint = "a list that is injected would be longer than `limits.identity_header`";
             return Err(Denial::new(Reason::IdentityTooLarge).at(self.route.index).with_hint(hint));
         }
         Ok(list)

@@ -27,6 +27,7 @@ use std::sync::Arc;
 /// Compiles all files together; the policy is only worth something when `findings` has no error afterwards.
 pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Findings) -> Policy {
     let mut compiler = Compiler {
+        managers_are_appointed: names.is_some_and(|names| names.managers_are_appointed),
         findings,
         upstreams: Upstreams::new(files, names),
         secrets: Secrets::new(names),
@@ -74,6 +75,7 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
 }
 
 struct Compiler<'a> {
+    managers_are_appointed: bool,
     findings: &'a mut Findings,
     upstreams: Upstreams<'a>,
     secrets: Secrets<'a>,
@@ -106,7 +108,7 @@ impl Compiler<'_> {
         for route in &file.routes {
             let number = self.routes.len();
             self.places.push(route.pattern.span);
-            self.index(&tables, route, file, number);
+            self.index(&tables, route, number);
             let compiled = self.route(file, route, number, (name.clone(), hosts.clone()));
             self.routes.push(compiled);
         }
@@ -136,9 +138,9 @@ impl Compiler<'_> {
     }
 
     /// Puts a route's pattern into the index of each of its hosts.
-    fn index(&mut self, tables: &[usize], route: &RawRoute, file: &File, number: usize) {
+    fn index(&mut self, tables: &[usize], route: &RawRoute, number: usize) {
         let Spanned { value: pattern, span } = &route.pattern;
-        let either = route.options.trailing_slash.or(file.defaults.trailing_slash) == Some(TrailingSlash::Either);
+        let either = route.options.trailing_slash.or(route.above.trailing_slash) == Some(TrailingSlash::Either);
         let variants = [Some(pattern.segments.to_vec()), either.then(|| slashed(pattern)).flatten()];
         for segments in variants.into_iter().flatten() {
             if let Some(prefix) = self.reserved.filter(|prefix| lies_under(&segments, pattern.rest, prefix)) {
@@ -191,10 +193,10 @@ impl Compiler<'_> {
         let Spanned { value: pattern, span } = &route.pattern;
         let before = self.findings.list().len();
         // The defaults' `org` is for the rules that read one: `/healthz: public` need not bind its variables.
-        let default = file.defaults.org.as_ref().filter(|_| reads_organization(file, route));
+        let default = route.above.org.as_ref().filter(|_| reads_organization(route));
         let org = route.options.org.as_ref().or(default);
         let origin = org.and_then(|org| self.origin(&org.value, route, file)).unwrap_or_default();
-        let inject = self.inject(&[], &[&file.defaults.inject, &route.options.inject], route);
+        let inject = self.inject(&[], &[&route.above.inject, &route.options.inject], route);
         let base = Base { file, route, origin, inject };
         let rules = self.rules(&base);
         if !route.is_doubtful && self.findings.list().len() == before {
@@ -213,8 +215,8 @@ impl Compiler<'_> {
             line: self.findings.place(*span).line,
             upstream: self.upstream(&base),
             rewrite: self.rewrite(&base),
-            target: route.options.target.over(file.defaults.target),
-            cors: route.options.cors.as_ref().or(file.defaults.cors.as_ref()).map(|c| Box::new(c.value.clone())),
+            target: route.options.target.over(route.above.target),
+            cors: route.options.cors.as_ref().or(route.above.cors.as_ref()).map(|c| Box::new(c.value.clone())),
             allow: rules.allow(),
             rules,
             variables: pattern.variables().map(Box::from).collect(),
@@ -245,7 +247,7 @@ impl Compiler<'_> {
     fn rules(&mut self, base: &Base<'_>) -> Rules {
         let mut rules = Rules::default();
         let raw = &base.route.rules;
-        let level = base.route.options.level.or(base.file.defaults.level);
+        let level = base.route.options.level.or(base.route.above.level);
         if raw.is_empty() {
             let Some(access) = level else {
                 let Spanned { value, span } = &base.route.pattern;
@@ -287,10 +289,10 @@ impl Compiler<'_> {
         };
         let inject =
             if own.inject.is_empty() { base.inject.clone() } else { self.inject(&base.inject, &[&own.inject], route) };
-        let options = || [own, &route.options, &file.defaults].into_iter();
+        let options = || [own, &route.options, &*route.above].into_iter();
         let place = Place::new(access, !origin.is_empty(), methods);
         meaning::check(own, std::iter::once(place), self.findings);
-        let levels = [&file.defaults.further, &route.options.further, &own.further];
+        let levels = [&route.above.further, &route.options.further, &own.further];
         let variables: Vec<_> = route.pattern.value.typed_variables().collect();
         let hosts: Vec<&str> = file.hosts.iter().map(|host| &*host.value.text).collect();
         let words = Words { methods, variables: &variables, span, pattern: &route.pattern.value.text, hosts: &hosts };
@@ -298,6 +300,7 @@ impl Compiler<'_> {
         Rule {
             access,
             origin,
+            appointed: self.managers_are_appointed,
             foreign: options().find_map(|o| o.foreign.as_ref()).map_or(Foreign::Forbidden, |foreign| foreign.value),
             inject,
             schemes: options().find_map(|o| o.authenticate.as_ref()).map(|s| s.value.clone()).unwrap_or_default(),
@@ -307,8 +310,8 @@ impl Compiler<'_> {
     }
 
     fn variables_are_used(&mut self, base: &Base<'_>) {
-        let Base { file, route, .. } = base;
-        let options = || [&file.defaults, &route.options].into_iter().chain(route.rules.iter().map(|r| &r.options));
+        let Base { route, .. } = base;
+        let options = || [&*route.above, &route.options].into_iter().chain(route.rules.iter().map(|r| &r.options));
         for name in route.pattern.value.variables().filter(|name| promises(name)) {
             let by_origin = options().filter_map(|o| o.org.as_ref()).any(|o| origin::used(&o.value).any(|v| v == name));
             let by_inject = options().flat_map(|o| &o.inject).any(|i| i.used() == Some(name));
@@ -326,7 +329,7 @@ impl Compiler<'_> {
     /// A route that injects `org.…` by its own words must have an `org` somewhere; defaults are for those that do.
     fn organizations_are_there(&mut self, base: &Base<'_>, rules: &Rules) {
         let options = std::iter::once(&base.route.options).chain(base.route.rules.iter().map(|r| &r.options));
-        let org = base.file.defaults.org.is_some() || options.clone().any(|o| o.org.is_some());
+        let org = base.route.above.org.is_some() || options.clone().any(|o| o.org.is_some());
         if org || rules.all.iter().any(|r| !r.origin.is_empty()) {
             return;
         }
@@ -338,12 +341,12 @@ impl Compiler<'_> {
     }
 
     fn upstream(&mut self, base: &Base<'_>) -> usize {
-        let own = base.route.options.upstream.as_ref().or(base.file.defaults.upstream.as_ref());
+        let own = base.route.options.upstream.as_ref().or(base.route.above.upstream.as_ref());
         self.upstreams.index(own, base.route.pattern.span, self.findings)
     }
 
     fn rewrite(&mut self, base: &Base<'_>) -> Option<Rewrite> {
-        let raw = base.route.options.rewrite.as_ref().or(base.file.defaults.rewrite.as_ref())?;
+        let raw = base.route.options.rewrite.as_ref().or(base.route.above.rewrite.as_ref())?;
         let pattern = &base.route.pattern;
         let mut strip = 0;
         if let Some(Spanned { value, span }) = &raw.strip {
@@ -404,8 +407,8 @@ fn promises(name: &str) -> bool {
 }
 
 /// Whether some rule of a route takes its organization from above and does something with it.
-fn reads_organization(file: &File, route: &RawRoute) -> bool {
-    let above = route.options.level.or(file.defaults.level);
+fn reads_organization(route: &RawRoute) -> bool {
+    let above = route.options.level.or(route.above.level);
     let reads = |access: Option<Access>| !matches!(access, None | Some(Access::Public | Access::Deny));
     let from_above = |rule: &RawRule| rule.options.org.is_none() && reads(rule.options.level.or(above));
     if route.rules.is_empty() { reads(above) } else { route.rules.iter().any(from_above) }

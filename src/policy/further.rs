@@ -7,7 +7,7 @@ use super::access::Access;
 use super::meaning::{Needs, Place};
 use super::methods::Methods;
 use super::pattern::Kind;
-use super::permission::{self, Model};
+use super::permission::{self, Model, Permissions};
 use super::shared::{self, RawShared, Shared};
 use super::throttle::{self, CountedBy, RawThrottle, Throttle};
 use super::timeout::{self, Timeout};
@@ -18,8 +18,8 @@ use crate::yaml::{Findings, Key, Node, Span, Spanned};
 /// The rare options of a rule.
 #[derive(Debug, Default)]
 pub struct Further {
-    /// `app.codename`, all of which the caller must have.
-    pub permissions: Box<[Box<str>]>,
+    /// What the caller must have.
+    pub permissions: Permissions,
     /// The model whose permissions the method asks.
     pub model: Option<Model>,
     /// Who may touch shared objects, where the rule says it.
@@ -37,9 +37,9 @@ pub struct Further {
 }
 
 /// The same as written.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct RawFurther {
-    permissions: Option<Spanned<Box<[Box<str>]>>>,
+    permissions: Option<Spanned<Permissions>>,
     model: Option<Spanned<Model>>,
     shared: Option<Spanned<RawShared>>,
     when: Option<Spanned<RawWhen>>,
@@ -66,6 +66,30 @@ impl RawFurther {
             "throttle" => self.throttle = throttle::read(node, findings),
             "when" => self.when = when::read(node, findings),
             _ => {}
+        }
+    }
+
+    /// What is said here, and from above what is not; maps merge by key.
+    pub(super) fn over(&self, above: &Self) -> Self {
+        fn merged<T: Copy>(
+            own: Option<&Spanned<T>>,
+            above: Option<&Spanned<T>>,
+            over: fn(T, T) -> T,
+        ) -> Option<Spanned<T>> {
+            match (own, above) {
+                (Some(own), Some(above)) => Some(Spanned { value: over(own.value, above.value), span: own.span }),
+                (own, above) => own.or(above).cloned(),
+            }
+        }
+        Self {
+            permissions: self.permissions.clone().or_else(|| above.permissions.clone()),
+            model: self.model.clone().or_else(|| above.model.clone()),
+            shared: merged(self.shared.as_ref(), above.shared.as_ref(), RawShared::over),
+            when: self.when.clone().or_else(|| above.when.clone()),
+            throttle: self.throttle.clone().or_else(|| above.throttle.clone()),
+            timeout: merged(self.timeout.as_ref(), above.timeout.as_ref(), Timeout::over),
+            body_limit: self.body_limit.clone().or_else(|| above.body_limit.clone()),
+            upgrade: self.upgrade.over(&above.upgrade),
         }
     }
 

@@ -31,6 +31,8 @@ pub enum InjectValue {
     Email,
     /// `user.issuer`: who vouches for somebody who is in no directory
     Issuer,
+    /// `user.groups`: the names of the user's groups, sorted
+    Groups,
     /// `user.is_staff`: `true` or `false`
     IsStaff,
     /// `user.is_superuser`: `true` or `false`
@@ -80,6 +82,7 @@ impl InjectValue {
             | Self::IsSuperuser
             | Self::UserExternalId
             | Self::Issuer
+            | Self::Groups
             | Self::OrgId
             | Self::OrgSlug
             | Self::OrgName
@@ -97,6 +100,7 @@ impl InjectValue {
             "user.username" => Self::Username,
             "user.email" => Self::Email,
             "user.issuer" => Self::Issuer,
+            "user.groups" => Self::Groups,
             "user.is_staff" => Self::IsStaff,
             "user.is_superuser" => Self::IsSuperuser,
             "user.external_id" => Self::UserExternalId,
@@ -115,11 +119,12 @@ impl InjectValue {
     }
 }
 
-pub(crate) const WORDS: [&str; 17] = [
+pub(crate) const WORDS: [&str; 18] = [
     "user.id",
     "user.username",
     "user.email",
     "user.issuer",
+    "user.groups",
     "user.is_staff",
     "user.is_superuser",
     "user.external_id",

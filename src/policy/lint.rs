@@ -67,6 +67,9 @@ pub(super) fn lint(
     }
     for file in files {
         silence(&file.defaults, Span { file: file.id, start: 0, end: usize::MAX }, findings);
+        for (group, span) in &file.groups {
+            silence(group, *span, findings);
+        }
         for route in &file.routes {
             silence(&route.options, route.span, findings);
         }

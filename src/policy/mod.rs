@@ -43,12 +43,12 @@ pub(crate) use methods::METHODS;
 pub use origin::{By, Item, MAX_SOURCES, Source};
 pub(crate) use pattern::NAMELESS;
 pub use pattern::{HostPattern, Kind, MAX_VARIABLES, Pattern, Segment, is_slug};
-pub use permission::{Asked, Model};
+pub use permission::{Asked, Model, Permissions};
 pub use route::{Rewrite, Route, Rule};
 pub use scheme::{Scheme, Schemes};
 pub use secret::{Secret, is_secret_name};
 pub use shared::Shared;
-pub(crate) use source::{ROUTE_KEYS, RULE_KEYS};
+pub(crate) use source::{GROUP_KEYS, ROUTE_KEYS, RULE_KEYS};
 pub use strip::StripSet;
 pub use throttle::{CountedBy, Throttle};
 pub use timeout::Timeout;
@@ -73,6 +73,7 @@ pub struct Names {
     reserved: Option<Box<str>>,
     schemes: Option<Schemes>,
     list_limit: Option<usize>,
+    managers_are_appointed: bool,
 }
 
 /// Longest list of organizations that is put in a header where nothing is said, in bytes: services commonly take 8 KiB.
@@ -130,6 +131,13 @@ impl Names {
     #[must_use]
     pub fn list_limit(&self) -> usize {
         self.list_limit.unwrap_or(LIST_LIMIT)
+    }
+
+    /// The same, where a manager of any organization is one who was appointed, as openwisp-users has it: its
+    /// `organizations_managed` leaves owners out who are no managers.
+    #[must_use]
+    pub fn with_appointed_managers(self, is: bool) -> Self {
+        Self { managers_are_appointed: is, ..self }
     }
 
     /// Whether an upstream speaks HTTP/2 and nothing else.

@@ -126,6 +126,35 @@ pub struct Pattern {
 }
 
 impl Pattern {
+    /// The same behind the segments of a group's prefix; `None` when something was reported.
+    pub(super) fn under(self, prefix: &Self, span: Span, findings: &mut Findings) -> Option<Self> {
+        let text = format!("{}{}", prefix.text, self.text);
+        let segments = [&*prefix.segments, &*self.segments].concat();
+        let count = segments.iter().filter(|segment| segment.variable().is_some()).count();
+        if segments.len() > MAX_SEGMENTS || count > MAX_VARIABLES {
+            let message = format!("`{text}` has more than {MAX_SEGMENTS} segments or {MAX_VARIABLES} variables");
+            findings.error("bad_pattern", span, message).help("shorten the pattern or the prefix of its group");
+            return None;
+        }
+        let twice = self.variables().find(|name| *name != NAMELESS && prefix.variables().any(|other| other == *name));
+        if let Some(name) = twice {
+            findings
+                .error(
+                    "duplicate_variable",
+                    span,
+                    format!("the variable `{name}` stands in the prefix of the group too"),
+                )
+                .help("give one of them another name");
+            return None;
+        }
+        Some(Self { text: text.into(), segments: segments.into(), rest: self.rest })
+    }
+
+    /// Whether it ends in a slash.
+    pub(super) fn ends_with_slash(&self) -> bool {
+        matches!(self.segments.last(), Some(Segment::Literal(text)) if text.is_empty())
+    }
+
     /// The names of the variables, from left to right.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().filter_map(Segment::variable)

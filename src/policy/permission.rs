@@ -2,7 +2,7 @@
 //!
 //! Everything is spelt out when the policy is loaded, so that a request compares texts and writes none.
 
-use crate::yaml::{Findings, Node, Span, Spanned};
+use crate::yaml::{Findings, Keys, Node, Span, Spanned, Value};
 use http::Method;
 
 /// `model: app.model`: the permissions of a Django model, by method.
@@ -55,11 +55,64 @@ impl Model {
     }
 }
 
-/// Reads `permissions:`; `None` when it was reported, as in all readers here.
-pub(super) fn permissions(node: &Node, findings: &mut Findings) -> Option<Spanned<Box<[Box<str>]>>> {
-    let words = node.expect_words("a permission", findings)?;
+/// Permissions that a rule names: all of them are needed, or any one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Permissions {
+    list: Box<[Box<str>]>,
+    any: bool,
+}
+
+impl Permissions {
+    /// Whether none is needed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Whether somebody who holds these has what is needed.
+    #[must_use]
+    pub fn are_met(&self, holds: impl Fn(&str) -> bool) -> bool {
+        let mut held = self.list.iter().map(|permission| holds(permission));
+        if self.any && !self.is_empty() { held.any(|is| is) } else { held.all(|is| is) }
+    }
+
+    /// Whether whoever has what is needed here has what is needed there, too.
+    #[must_use]
+    pub fn imply(&self, other: &Self) -> bool {
+        match (self.any && self.list.len() > 1, other.any) {
+            // Each of ours alone must be enough.
+            (true, _) => self.list.iter().all(|one| other.are_met(|asked| *asked == **one)),
+            (false, _) => other.are_met(|asked| self.list.iter().any(|one| **one == *asked)),
+        }
+    }
+
+    /// `app.a, app.b`, or `any of app.a, app.b`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        format!("{}{}", if self.any { "any of " } else { "" }, self.list.join(", "))
+    }
+}
+
+/// Reads `permissions:`: one, a list of which all are needed, or `{ any: […] }`. `None` when it was reported, as in all
+/// readers here.
+pub(super) fn permissions(node: &Node, findings: &mut Findings) -> Option<Spanned<Permissions>> {
+    let (any, list) = match &node.value {
+        Value::Map(map) => {
+            map.expect_keys("`permissions`", Keys { known: &["any"], not_yet: &[] }, findings);
+            let Some(list) = map.get("any") else {
+                if map.entries.is_empty() {
+                    let message = "`permissions` is an empty map";
+                    findings.error("bad_permission", node.span, message).help("write `{ any: [app.codename, …] }`");
+                }
+                return None;
+            };
+            (true, list)
+        }
+        _ => (false, node),
+    };
+    let words = list.expect_words("a permission", findings)?;
     if words.is_empty() {
-        findings.error("bad_permission", node.span, "`permissions` is an empty list").help("leave it out");
+        findings.error("bad_permission", list.span, "`permissions` is an empty list").help("leave it out");
         return None;
     }
     let mut good = true;
@@ -71,8 +124,8 @@ pub(super) fn permissions(node: &Node, findings: &mut Findings) -> Option<Spanne
             good = false;
         }
     }
-    let value = words.iter().map(|(word, _)| Box::from(*word)).collect();
-    good.then_some(Spanned { value, span: node.span })
+    let list = words.iter().map(|(word, _)| Box::from(*word)).collect();
+    good.then_some(Spanned { value: Permissions { list, any }, span: node.span })
 }
 
 /// Reads `model:`.

@@ -70,6 +70,8 @@ pub struct Rule {
     pub inject: Arc<[Inject]>,
     /// The credentials that it takes.
     pub schemes: Schemes,
+    /// A manager of any organization is one who was appointed: where no organization is named, an owner alone is none.
+    pub appointed: bool,
     /// Whether the credential is forwarded.
     pub forward_authorization: bool,
     /// What else it asks or limits; `None` for most rules.

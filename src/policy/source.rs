@@ -14,20 +14,26 @@ use super::pattern::{HostPattern, Pattern};
 use super::scheme::{self, Schemes};
 use super::values::{self, Foreign, RawRewrite, RawTarget, TrailingSlash};
 use crate::yaml::{Entry, FileId, Findings, Key, Keys, Map, Node, Span, Spanned, Value, parse, suggest};
+use std::sync::Arc;
 
 /// One file.
 #[derive(Debug)]
 pub(super) struct File {
     pub(super) id: FileId,
     pub(super) hosts: Vec<Spanned<HostPattern>>,
-    pub(super) defaults: Options,
+    pub(super) defaults: Arc<Options>,
+    /// The routes, those of groups too: a group is a shorter way to write its routes.
     pub(super) routes: Vec<RawRoute>,
+    /// What groups say, and where they stand.
+    pub(super) groups: Vec<(Options, Span)>,
 }
 
 /// A route: its pattern, what it says for all methods, and its rules.
 #[derive(Debug)]
 pub(super) struct RawRoute {
     pub(super) pattern: Spanned<Pattern>,
+    /// What stands above it: the defaults, and what its group says over them.
+    pub(super) above: Arc<Options>,
     pub(super) options: Options,
     pub(super) rules: Vec<RawRule>,
     /// All of it.
@@ -44,8 +50,8 @@ pub(super) struct RawRule {
     pub(super) options: Options,
 }
 
-/// The options of a route, of a rule, or of the defaults.
-#[derive(Debug, Default)]
+/// The options of a route, of a rule, of a group, or of the defaults.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Options {
     pub(super) level: Option<Access>,
     pub(super) org: Option<Spanned<Vec<RawItem>>>,
@@ -109,13 +115,10 @@ pub(super) fn read(id: FileId, findings: &mut Findings) -> Option<File> {
         defaults.upstream = defaults.upstream.or(upstream);
     }
     let hosts = map.get("hosts").map_or_else(Vec::new, |node| hosts(node, findings));
-    let routes = match map.get("routes") {
-        Some(node) => {
-            let help = "write patterns and who may pass: `routes: { /healthz: { GET: public } }`";
-            node.expect_map_like("`routes`", help, findings)
-                .map_or_else(Vec::new, |map| routes(map, node.span, findings))
-        }
-        None if is_misspelt(map, "routes") => Vec::new(),
+    let defaults = Arc::new(defaults);
+    let mut list = match map.get("routes") {
+        Some(node) => routes(node, &Above { options: &defaults, prefix: None }, findings),
+        None if map.get("groups").is_some() || is_misspelt(map, "routes") => Vec::new(),
         None => {
             findings
                 .error("no_routes", Span { end: root.span.start, ..root.span }, "the policy has no `routes`")
@@ -123,7 +126,12 @@ pub(super) fn read(id: FileId, findings: &mut Findings) -> Option<File> {
             Vec::new()
         }
     };
-    Some(File { id, hosts, defaults, routes })
+    let mut said = Vec::new();
+    let groups = map.get("groups").and_then(|node| node.expect_seq("`groups`", findings));
+    for node in groups.unwrap_or_default() {
+        group(node, &defaults, (&mut list, &mut said), findings);
+    }
+    Some(File { id, hosts, defaults, routes: list, groups: said })
 }
 
 /// Whether a word is an option of a route or of a rule.
@@ -137,7 +145,7 @@ fn is_misspelt(map: &Map, word: &'static str) -> bool {
 }
 
 fn file_keys(map: &Map, findings: &mut Findings) {
-    const KNOWN: [&str; 6] = ["version", "upstream", "hosts", "authenticate", "defaults", "routes"];
+    const KNOWN: [&str; 7] = ["version", "upstream", "hosts", "authenticate", "defaults", "routes", "groups"];
     for Entry { key, .. } in &map.entries {
         let word = key.text.as_str();
         if KNOWN.contains(&word) {
@@ -199,18 +207,80 @@ fn hosts(node: &Node, findings: &mut Findings) -> Vec<Spanned<HostPattern>> {
         .collect()
 }
 
-fn routes(map: &Map, span: Span, findings: &mut Findings) -> Vec<RawRoute> {
-    // Where keys were refused, it is not empty because nothing was written.
-    if map.entries.is_empty() && !findings.has_errors() {
-        findings
-            .error("no_routes", span, "`routes` is empty: every request would be refused")
-            .help("write patterns and who may pass: `routes: { /healthz: { GET: public } }`");
-    }
-    map.entries.iter().filter_map(|entry| route(entry, findings)).collect()
+/// What stands above routes.
+struct Above<'a> {
+    /// What they take where they say nothing.
+    options: &'a Arc<Options>,
+    /// What their patterns begin with.
+    prefix: Option<&'a Pattern>,
 }
 
-fn route(Entry { key, value }: &Entry, findings: &mut Findings) -> Option<RawRoute> {
+/// The keys of a group beside its options.
+pub(crate) const GROUP_KEYS: [&str; 2] = ["prefix", "routes"];
+
+/// One group: its routes go to `routes`, what it says to `said`.
+fn group(
+    node: &Node,
+    defaults: &Arc<Options>,
+    (list, said): (&mut Vec<RawRoute>, &mut Vec<(Options, Span)>),
+    findings: &mut Findings,
+) {
+    let help = "for example `- { prefix: /api/v1, level: member, routes: { /device/: { GET: staff } } }`";
+    let Some(map) = node.expect_map_like("a group", help, findings) else { return };
+    let own = options(map, Place::Group, findings);
+    let prefix = map.get("prefix").and_then(|node| prefix(node, findings));
+    let Some(node_of_routes) = map.get("routes") else {
+        if !is_misspelt(map, "routes") {
+            findings
+                .error("no_routes", Span { end: node.span.start, ..node.span }, "the group has no `routes`")
+                .help(help);
+        }
+        return;
+    };
+    // Without its prefix, its routes would be others.
+    if map.get("prefix").is_none() || prefix.is_some() {
+        let above = Arc::new(own.over(defaults));
+        list.extend(routes(node_of_routes, &Above { options: &above, prefix: prefix.as_ref() }, findings));
+    }
+    said.push((own, node.span));
+}
+
+fn prefix(node: &Node, findings: &mut Findings) -> Option<Pattern> {
+    let text = node.expect_word("`prefix`", findings)?;
+    let pattern = Pattern::read(text, node.span, findings)?;
+    if pattern.rest || pattern.ends_with_slash() {
+        findings
+            .error(
+                "bad_pattern",
+                node.span,
+                format!(
+                    "a prefix is followed by the patterns of its routes, and `{text}` ends with `{}`",
+                    if pattern.rest { "**" } else { "/" }
+                ),
+            )
+            .help("write `/api/v1`: each route of the group goes on with a slash");
+        return None;
+    }
+    Some(pattern)
+}
+
+fn routes(node: &Node, above: &Above<'_>, findings: &mut Findings) -> Vec<RawRoute> {
+    let help = "write patterns and who may pass: `routes: { /healthz: { GET: public } }`";
+    let Some(map) = node.expect_map_like("`routes`", help, findings) else { return Vec::new() };
+    let span = node.span;
+    // Where keys were refused, it is not empty because nothing was written.
+    if map.entries.is_empty() && !findings.has_errors() {
+        findings.error("no_routes", span, "`routes` is empty: every request would be refused").help(help);
+    }
+    map.entries.iter().filter_map(|entry| route(entry, above, findings)).collect()
+}
+
+fn route(Entry { key, value }: &Entry, above: &Above<'_>, findings: &mut Findings) -> Option<RawRoute> {
     let pattern = Pattern::read(&key.text, key.span, findings);
+    let pattern = match above.prefix {
+        Some(prefix) => pattern.and_then(|pattern| pattern.under(prefix, key.span, findings)),
+        None => pattern,
+    };
     let before = findings.list().len();
     let (options, rules) = match &value.value {
         Value::Map(map) => (options(map, Place::Route, findings), rules(map, findings)),
@@ -230,7 +300,8 @@ fn route(Entry { key, value }: &Entry, findings: &mut Findings) -> Option<RawRou
     let is_faulty = |map: &Map| map.entries.iter().any(|entry| matches!(entry.value.value, Value::Faulty));
     let is_doubtful = findings.list().len() > before || matches!(&value.value, Value::Map(map) if is_faulty(map));
     let span = Span { end: value.span.end.max(key.span.end), ..key.span };
-    Some(RawRoute { pattern: Spanned { value: pattern?, span: key.span }, options, rules, span, is_doubtful })
+    let (pattern, above) = (Spanned { value: pattern?, span: key.span }, Arc::clone(above.options));
+    Some(RawRoute { pattern, above, options, rules, span, is_doubtful })
 }
 
 /// `/x: member`, `GET: public`: the level and nothing else.
@@ -253,10 +324,34 @@ fn rules(map: &Map, findings: &mut Findings) -> Vec<RawRule> {
     rules
 }
 
+impl Options {
+    /// What is said here, and from above what is not; maps merge by key.
+    fn over(&self, above: &Self) -> Self {
+        let kept = above.inject.iter().filter(|below| !self.inject.iter().any(|own| own.folded == below.folded));
+        Self {
+            level: self.level.or(above.level),
+            org: self.org.clone().or_else(|| above.org.clone()),
+            foreign: self.foreign.clone().or_else(|| above.foreign.clone()),
+            inject: kept.chain(&self.inject).cloned().collect(),
+            forward_authorization: self.forward_authorization.clone().or_else(|| above.forward_authorization.clone()),
+            authenticate: self.authenticate.clone().or_else(|| above.authenticate.clone()),
+            upstream: self.upstream.clone().or_else(|| above.upstream.clone()),
+            rewrite: self.rewrite.clone().or_else(|| above.rewrite.clone()),
+            trailing_slash: self.trailing_slash.or(above.trailing_slash),
+            target: self.target.over(above.target),
+            cors: self.cors.clone().or_else(|| above.cors.clone()),
+            // They silence what stands in their own place.
+            allow_lint: Vec::new(),
+            further: self.further.over(&above.further),
+        }
+    }
+}
+
 /// Where options stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Defaults,
+    Group,
     Route,
     Rule,
 }
@@ -265,6 +360,9 @@ fn options(map: &Map, place: Place, findings: &mut Findings) -> Options {
     let mut options = Options::default();
     for Entry { key, value } in &map.entries {
         let word = key.text.as_str();
+        if place == Place::Group && GROUP_KEYS.contains(&word) {
+            continue;
+        }
         let is_rule = Methods::of_word(&key.text).is_some();
         if (is_rule && place == Place::Route) || word == "description" {
             if !is_rule {
@@ -275,7 +373,9 @@ fn options(map: &Map, place: Place, findings: &mut Findings) -> Options {
         if is_rule || (ROUTE_KEYS.contains(&word) && place == Place::Rule) {
             let message = format!("`{word}` belongs to a route, not to {}", place.name());
             let help = match place {
-                Place::Defaults => format!("what holds for every route stands here; write `{word}` into each route"),
+                Place::Defaults | Place::Group => {
+                    format!("what holds for every route stands here; write `{word}` into each route")
+                }
                 _ if is_rule => "a method has no methods of its own: put it beside".to_owned(),
                 _ => "put it one level up: it holds for all methods".to_owned(),
             };
@@ -314,6 +414,7 @@ impl Place {
     const fn name(self) -> &'static str {
         match self {
             Self::Defaults => "the defaults",
+            Self::Group => "a group",
             Self::Route => "a route",
             Self::Rule => "a method",
         }
@@ -330,6 +431,9 @@ fn unknown(key: &Key, place: Place, findings: &mut Findings) {
     if place != Place::Rule {
         known.extend(ROUTE_KEYS);
     }
+    if place == Place::Group {
+        known.extend(GROUP_KEYS);
+    }
     if place == Place::Route {
         known.extend(["read", "write"]);
         known.extend(METHODS);
@@ -338,7 +442,7 @@ fn unknown(key: &Key, place: Place, findings: &mut Findings) {
         let message = format!("`{}` stands inside another route", key.text);
         findings
             .error("misplaced_key", key.span, message)
-            .help("routes do not nest: write the whole path under `routes:`");
+            .help("routes do not nest: write the whole path under `routes:`, or a group with a `prefix`");
         return;
     }
     if let Some((_, meant)) = MEANT.iter().find(|(other, _)| *other == key.text) {

@@ -371,3 +371,59 @@ proptest! {
         }
     }
 }
+
+/// A group is a shorter way to write its routes, and nothing else.
+#[test]
+fn a_group_s_routes_are_what_they_would_be_written_out() {
+    let grouped = policy(
+        "version: 1
+defaults: { inject: { X-User: user.id }, timeout: { total: 1s } }
+groups:
+  - prefix: /api/{org:uuid}
+    org: path.org
+    level: member
+    inject: { X-Org: org.id }
+    timeout: { connect: 2s }
+    routes:
+      /: { read: manager }
+      /**: { write: owner, inject: { X-User: user.email } }
+      /public: public
+      /n/{n:int}: { level: member, inject: { X-N: path.n } }
+  - { foreign: 404, routes: { '/plain/{org:slug}': { org: path.org as slug, level: member } } }
+routes:
+  /healthz: { GET: public }
+",
+    );
+    let written = policy(
+        "version: 1
+defaults: { inject: { X-User: user.id }, timeout: { total: 1s } }
+routes:
+  /healthz: { GET: public }
+  /api/{org:uuid}/:
+    { org: path.org, read: manager, inject: { X-Org: org.id }, timeout: { connect: 2s } }
+  /api/{org:uuid}/**:
+    { org: path.org, write: owner, inject: { X-User: user.email, X-Org: org.id }, timeout: { connect: 2s } }
+  /api/{org:uuid}/public: { level: public, timeout: { connect: 2s } }
+  /api/{org:uuid}/n/{n:int}:
+    { org: path.org, level: member, inject: { X-Org: org.id, X-N: path.n }, timeout: { connect: 2s } }
+  /plain/{org:slug}: { org: path.org as slug, level: member, foreign: 404 }
+",
+    );
+    let comparison = crate::tools::matrix::compare(&written, &grouped);
+    let difference = |d: &crate::tools::matrix::Difference| d.to_string();
+    // What a group says is for those that can use it: an open rule is told no organization, and a header of it is none.
+    let told: Vec<String> = comparison.wider.iter().chain(&comparison.narrower).map(difference).collect();
+    assert!(told.iter().all(|line| line.contains("/public") && line.contains("inject: x-org")), "{told:#?}");
+    let org = format!("/api/{ORG}");
+    for (path, pattern, line) in [
+        (format!("{org}/"), "/api/{org:uuid}/", 10),
+        (org.clone(), "/api/{org:uuid}/**", 11),
+        (format!("{org}/x/y"), "/api/{org:uuid}/**", 11),
+        (format!("{org}/n/7"), "/api/{org:uuid}/n/{n:int}", 13),
+        ("/plain/acme".to_owned(), "/plain/{org:slug}", 14),
+        ("/healthz".to_owned(), "/healthz", 16),
+    ] {
+        let found = grouped.find("h", &path).unwrap();
+        assert_eq!((&*found.route.pattern, found.route.line), (pattern, line), "{path}");
+    }
+}

@@ -36,7 +36,7 @@ impl Upgrade {
 }
 
 /// The two keys as written.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct RawUpgrade {
     upgrade: Option<Span>,
     origins: Option<Spanned<Origins>>,
@@ -62,6 +62,12 @@ impl RawUpgrade {
     pub(super) fn read_origins(&mut self, node: &Node, findings: &mut Findings) {
         let origins = cors::origins(node, "bad_upgrade", findings);
         self.origins = origins.map(|value| Spanned { value, span: node.span });
+    }
+
+    /// What is said here, and from above what is not.
+    pub(super) fn over(&self, above: &Self) -> Self {
+        let origins = self.origins.clone().or_else(|| above.origins.clone());
+        Self { upgrade: self.upgrade.or(above.upgrade), origins }
     }
 
     /// Where either is said.

@@ -17,8 +17,8 @@ impl<'n> Upstreams<'n> {
         let names = match declared {
             Some(declared) => declared.upstreams().map(Box::from).collect(),
             None => {
-                let options =
-                    files.iter().flat_map(|f| std::iter::once(&f.defaults).chain(f.routes.iter().map(|r| &r.options)));
+                let of_routes = files.iter().flat_map(|f| &f.routes).flat_map(|r| [&*r.above, &r.options]);
+                let options = files.iter().map(|f| &*f.defaults).chain(of_routes);
                 let mut names: Vec<Box<str>> =
                     options.filter_map(|o| o.upstream.as_ref()).map(|u| u.value.as_str().into()).collect();
                 names.sort();

@@ -17,7 +17,7 @@ impl Further {
             words.push(("shared", format!("read {}, write {}", shared.read.as_str(), shared.write.as_str())));
         }
         if !permissions.is_empty() {
-            words.push(("permissions", permissions.join(", ")));
+            words.push(("permissions", permissions.words()));
         }
         if let Some(model) = model {
             words.push(("model", model.name.to_string()));
@@ -94,6 +94,7 @@ impl Route {
             InjectValue::Username => "user.username".to_owned(),
             InjectValue::Email => "user.email".to_owned(),
             InjectValue::Issuer => "user.issuer".to_owned(),
+            InjectValue::Groups => "user.groups".to_owned(),
             InjectValue::IsStaff => "user.is_staff".to_owned(),
             InjectValue::IsSuperuser => "user.is_superuser".to_owned(),
             InjectValue::UserExternalId => "user.external_id".to_owned(),

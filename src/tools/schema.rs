@@ -6,7 +6,7 @@
 use super::suite::{CASE_KEYS, FILE_KEYS};
 use super::world::{GIVEN_KEYS, LEVELS, ORGANIZATION_KEYS, USER_WORDS};
 use crate::decision::Reason;
-use crate::policy::{Access, INJECT_WORDS, METHODS, ROUTE_KEYS, RULE_KEYS, Scheme};
+use crate::policy::{Access, GROUP_KEYS, INJECT_WORDS, METHODS, ROUTE_KEYS, RULE_KEYS, Scheme};
 use crate::target::oddity::Oddity;
 use serde_json::{Map, Value as Json, json};
 
@@ -23,7 +23,8 @@ pub fn policy() -> Json {
         "title": "postern route policy",
         "description": "What each path asks of its callers. Everything absent is denied; the most specific pattern wins.",
         "type": "object",
-        "required": ["version", "routes"],
+        "required": ["version"],
+        "anyOf": [{ "required": ["routes"] }, { "required": ["groups"] }],
         "additionalProperties": false,
         "properties": {
             "version": { "description": "The version of the language.", "const": 1 },
@@ -39,12 +40,10 @@ pub fn policy() -> Json {
                 "additionalProperties": false,
                 "properties": options(RULE_KEYS.iter().chain(&ROUTE_KEYS)),
             },
-            "routes": {
-                "description": "Patterns and what they ask. Segments are literals, `{name}`, `{name:uuid|int|slug|str}`; `**` only last.",
-                "type": "object",
-                "minProperties": 1,
-                "propertyNames": { "pattern": "^/" },
-                "additionalProperties": { "$ref": "#/definitions/route" },
+            "routes": { "$ref": "#/definitions/routes" },
+            "groups": {
+                "description": "Routes that share a prefix and options: a shorter way to write them.",
+                "type": "array", "minItems": 1, "items": group(),
             },
         },
         "definitions": definitions(),
@@ -149,7 +148,21 @@ fn case_key(key: &str) -> Json {
             "description": "Headers of the request; a list sends one several times. `Host` names the host.",
             "type": "object",
         }),
-        _ => json!({ "description": "Headers that the upstream must be told.", "type": "object" }),
+        "forwarded" => json!({
+            "description": "Where the request must go: the target after a rewrite, or a map with the upstream too.",
+            "anyOf": [
+                { "type": "string", "pattern": "^/" },
+                {
+                    "type": "object", "additionalProperties": false, "minProperties": 1,
+                    "properties": { "target": { "type": "string" }, "upstream": { "type": "string" } },
+                },
+            ],
+        }),
+        "name" => json!({ "description": "What the case is called in reports.", "type": "string" }),
+        _ => json!({
+            "description": "Headers that the upstream must be told; null: one that must not reach it.",
+            "type": "object",
+        }),
     }
 }
 
@@ -215,6 +228,13 @@ fn definitions() -> Json {
                 { "type": "object", "additionalProperties": false, "properties": options(RULE_KEYS.iter()) },
             ],
         },
+        "routes": {
+            "description": "Patterns and what they ask. Segments are literals, `{name}`, `{name:uuid|int|slug|str}`; `**` only last.",
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": { "pattern": "^/" },
+            "additionalProperties": { "$ref": "#/definitions/route" },
+        },
         "route": {
             "anyOf": [
                 { "$ref": "#/definitions/level" },
@@ -222,6 +242,21 @@ fn definitions() -> Json {
             ],
         },
     })
+}
+
+/// A group: options of its routes, beside the keys of its own.
+fn group() -> Json {
+    let mut properties = options(RULE_KEYS.iter().chain(&ROUTE_KEYS));
+    for key in GROUP_KEYS {
+        let schema = match key {
+            "prefix" => {
+                json!({ "description": "What the patterns of its routes begin with: `/api/v1`.", "type": "string", "pattern": "^/.*[^/*]$" })
+            }
+            _ => json!({ "$ref": "#/definitions/routes" }),
+        };
+        properties.insert(key.to_owned(), schema);
+    }
+    json!({ "type": "object", "required": ["routes"], "additionalProperties": false, "properties": properties })
 }
 
 const fn level(access: Access) -> &'static str {
@@ -304,9 +339,18 @@ fn option(key: &str) -> (&'static str, Json) {
             "Where the organization comes from: `path.org`, `header.X-Org as slug or user.only`. In a list, every one must pass.",
             json!({ "$ref": "#/definitions/org" }),
         ),
-        "permissions" => {
-            ("Permissions that are needed, all of them: `app.codename`.", json!({ "$ref": "#/definitions/texts" }))
-        }
+        "permissions" => (
+            "Permissions that are needed, all of them: `app.codename`; or `{ any: [app.one, app.other] }`.",
+            json!({
+                "anyOf": [
+                    { "$ref": "#/definitions/texts" },
+                    {
+                        "type": "object", "additionalProperties": false, "required": ["any"],
+                        "properties": { "any": { "$ref": "#/definitions/texts" } },
+                    },
+                ],
+            }),
+        ),
         "rewrite" => (
             "How the target is changed on the way; the result is judged again.",
             json!({

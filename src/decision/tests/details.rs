@@ -10,9 +10,8 @@ fn refused(routes: &str) -> Vec<&'static str> {
 #[test]
 fn a_level_beside_methods_is_for_those_that_say_none() {
     let world = World::new();
-    let policy = policy(
-        "version: 1\nroutes:\n  /e: { level: staff, GET: { timeout: { total: 10m } }, PUT: superuser }\n",
-    );
+    let policy =
+        policy("version: 1\nroutes:\n  /e: { level: staff, GET: { timeout: { total: 10m } }, PUT: superuser }\n");
     let (staff, root) = (world.user("staff", &[]), world.user("root", &[]));
     for (who, request, expected) in [
         (&staff, "GET /e", "allow"),
@@ -44,7 +43,11 @@ fn an_untyped_variable_stands_beside_types_and_one_of_type_str_beside_none() {
 #[test]
 fn hosts_are_compared_label_by_label_and_the_next_has_what_one_lacks() {
     for host in ["api.example.com:8443", "api.example.com.", "https://api.example.com", "API.example.com"] {
-        assert_eq!(refused(&format!("version: 1\nhosts: [\"{host}\"]\nroutes: {{ /x: public }}\n")), ["bad_host"], "{host}");
+        assert_eq!(
+            refused(&format!("version: 1\nhosts: [\"{host}\"]\nroutes: {{ /x: public }}\n")),
+            ["bad_host"],
+            "{host}"
+        );
     }
     let file = |host: &str, routes: &str| format!("version: 1\nhosts: [\"{host}\"]\nroutes: {{ {routes} }}\n");
     let files = [
@@ -166,12 +169,31 @@ fn ids_are_read_in_every_spelling_of_a_uuid_and_names_of_parameters_in_one() {
     let bob = world.user("bob", &[(&world.acme, Member)]);
     let id = world.acme.id.to_string();
     let plain = id.replace('-', "");
-    for spelling in [id.clone(), id.to_uppercase(), plain.clone(), plain.to_uppercase(), format!("%7B{id}%7D"), format!("urn:uuid:{id}")] {
-        assert_eq!(verdict(&policy, &world, Some(&bob), &format!("GET /q?organization={spelling}")), "allow", "{spelling}");
+    for spelling in [
+        id.clone(),
+        id.to_uppercase(),
+        plain.clone(),
+        plain.to_uppercase(),
+        format!("%7B{id}%7D"),
+        format!("urn:uuid:{id}"),
+    ] {
+        assert_eq!(
+            verdict(&policy, &world, Some(&bob), &format!("GET /q?organization={spelling}")),
+            "allow",
+            "{spelling}"
+        );
     }
     assert_eq!(verdict(&policy, &world, Some(&bob), &format!("GET /p/{}", id.to_uppercase())), "allow");
     assert_eq!(verdict(&policy, &world, Some(&bob), &format!("GET /p/{plain}")), "404 no_route");
-    for name in ["Organization", "organi-zation", "organization[]", "organization[0]", "[organization]", "organization%5B%5D", "organizatio%256E"] {
+    for name in [
+        "Organization",
+        "organi-zation",
+        "organization[]",
+        "organization[0]",
+        "[organization]",
+        "organization%5B%5D",
+        "organizatio%256E",
+    ] {
         assert_eq!(verdict(&policy, &world, Some(&bob), &format!("GET /q?{name}={id}")), "400 ambiguous", "{name}");
         let both = format!("GET /q?organization={id}&{name}={id}");
         assert_eq!(verdict(&policy, &world, Some(&bob), &both), "400 ambiguous", "{name}");
@@ -187,18 +209,31 @@ fn ids_are_read_in_every_spelling_of_a_uuid_and_names_of_parameters_in_one() {
 fn a_number_names_an_organization_by_its_digits() {
     let organization = |key: &str| {
         let external_id = Some(Box::new(Value::new(key)));
-        Arc::new(Organization { id: OrgId::generate(), slug: Value::new("x"), name: Value::new("x"), external_id, is_active: true })
+        Arc::new(Organization {
+            id: OrgId::generate(),
+            slug: Value::new("x"),
+            name: Value::new("x"),
+            external_id,
+            is_active: true,
+        })
     };
     let world = World::new();
     let policy = policy("version: 1\nroutes: { /c: { org: claim.tenant as external, read: member } }\n");
     let target = Target::parse("/c").unwrap();
-    for (claim, key, passes) in [("17", "17", true), ("\"17\"", "17", true), ("17", "017", false), ("true", "true", true), ("null", "null", false)] {
+    for (claim, key, passes) in [
+        ("17", "17", true),
+        ("\"17\"", "17", true),
+        ("17", "017", false),
+        ("true", "true", true),
+        ("null", "null", false),
+    ] {
         let user = Arc::try_unwrap(world.user("ann", &[])).unwrap().user;
         let membership = Membership { organization: organization(key), is_admin: false, is_owner: false };
         let ann = Arc::new(Snapshot::new(user, vec![membership]));
         let claims = Arc::new(Claims::new(&format!("{{\"tenant\":{claim}}}")));
         let headers = HeaderMap::new();
-        let view = RequestView { method: &Method::GET, host: "h", target: &target, headers: &headers, claims: Some(&claims) };
+        let view =
+            RequestView { method: &Method::GET, host: "h", target: &target, headers: &headers, claims: Some(&claims) };
         assert_eq!(judge(&policy, &view, Caller::User(&ann), &mut |_| None).is_ok(), passes, "{claim} {key}");
     }
 }
@@ -212,4 +247,29 @@ fn a_disabled_organization_is_none_of_the_caller_s() {
     assert_eq!(verdict(&policy, &world, Some(&one), "GET /m"), "allow");
     assert_eq!(verdict(&policy, &world, Some(&none), "GET /m"), "400 org_missing");
     assert_eq!(verdict(&policy, &world, Some(&two), "GET /m"), "400 org_missing");
+}
+
+/// openwisp-users' `organizations_managed` leaves owners out who were not made managers; `is_manager` of one organization does not.
+#[test]
+fn as_the_reference_has_it_an_owner_alone_manages_no_organization_of_any() {
+    let routes =
+        "version: 1\nroutes: { /any: manager, /own: owner, '/o/{org}': { org: path.org as slug, level: manager } }\n";
+    let names = Names::default().with_appointed_managers(true);
+    let world = World::new();
+    let (usual, compat) = (policy(routes), load(&[("routes.yaml", routes)], Some(&names)).unwrap());
+    let olga = world.user("olga", &[(&world.acme, Owner)]);
+    let ann = world.user("ann", &[(&world.acme, Manager)]);
+    let (bob, root) = (world.user("bob", &[(&world.acme, Member)]), world.user("root", &[]));
+    for (who, request, as_usual, as_the_reference) in [
+        (&olga, "GET /any", "allow", "403 org_level_missing"),
+        (&olga, "GET /own", "allow", "allow"),
+        (&olga, "GET /o/acme", "allow", "allow"),
+        (&ann, "GET /any", "allow", "allow"),
+        (&ann, "GET /own", "403 org_level_missing", "403 org_level_missing"),
+        (&bob, "GET /any", "403 org_level_missing", "403 org_level_missing"),
+        (&root, "GET /any", "allow", "allow"),
+    ] {
+        assert_eq!(verdict(&usual, &world, Some(who), request), as_usual, "{request}");
+        assert_eq!(verdict(&compat, &world, Some(who), request), as_the_reference, "{request}");
+    }
 }

@@ -347,3 +347,48 @@ fn the_deepest_condition_fits_the_stack() {
         assert_eq!(verdict(&policy, &world, Some(&ann), "GET /x"), "allow", "{condition}");
     }
 }
+
+#[test]
+fn any_of_several_permissions_is_enough_where_the_rule_says_so() {
+    let world = World::new();
+    let policy = policy(
+        "version: 1\nroutes:\n  /any/{org}: { org: path.org as slug, level: member, permissions: { any: [app.read, app.admin] }, model: app.thing }\n",
+    );
+    let read = holder(&world, &["app.read", "app.view_thing"], &[]);
+    let admin = holder(&world, &["app.view_thing"], &[(&world.acme, "app.admin")]);
+    let model_alone = holder(&world, &["app.view_thing"], &[]);
+    let no_model = holder(&world, &["app.read", "app.admin"], &[]);
+    for (who, request, expected) in [
+        (&read, "GET /any/acme", "allow"),
+        (&admin, "GET /any/acme", "allow"),
+        // It is asked in the organization of the request, as all are.
+        (&admin, "GET /any/bolt", "403 permission_missing"),
+        (&model_alone, "GET /any/acme", "403 permission_missing"),
+        (&no_model, "GET /any/acme", "403 permission_missing"),
+    ] {
+        assert_eq!(verdict(&policy, &world, Some(who), request), expected, "{request}");
+    }
+    let root = world.user("root", &[]);
+    assert_eq!(verdict(&policy, &world, Some(&root), "GET /any/acme"), "allow");
+}
+
+#[test]
+fn the_names_of_the_caller_s_groups_are_told_and_asked() {
+    let world = World::new();
+    let policy = policy(
+        "version: 1\nroutes:\n  /x: { level: authenticated, inject: { X-Groups: user.groups }, when: '\"ops\" in user.groups || request.method == \"PUT\"' }\n",
+    );
+    let of = |groups: &[&str]| {
+        let user = Arc::try_unwrap(world.user("ann", &[])).unwrap().user;
+        Arc::new(Snapshot::new(user, Vec::new()).with_groups(groups.iter().map(|group| Arc::from(*group)).collect()))
+    };
+    let ann = of(&["ops", "a, b", "Zürich"]);
+    // A comma in a name is no separator.
+    assert_eq!(ask(&policy, &world, Some(&ann), "GET /x").unwrap(), "x-groups=Z%C3%BCrich,a%2C b,ops");
+    assert_eq!(verdict(&policy, &world, Some(&of(&["dev"])), "GET /x"), "403 condition_false");
+    // Nobody's groups are no header.
+    assert_eq!(ask(&policy, &world, Some(&of(&[])), "PUT /x").unwrap(), "");
+    let many: Vec<String> = (0..1000).map(|n| format!("a-long-name-of-a-group-{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(verdict(&policy, &world, Some(&of(&many)), "PUT /x"), "431 identity_too_large");
+}

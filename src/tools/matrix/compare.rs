@@ -349,7 +349,7 @@ fn parts(
     (new_policy, new_route, new): (&Policy, &Route, &Rule),
 ) -> Vec<Part> {
     // Whoever adds a part to the language must say here what an edit of it means.
-    let Rule { access, origin, foreign, inject, schemes, forward_authorization, further: _ } = new;
+    let Rule { access, origin, foreign, inject, schemes, forward_authorization, appointed: _, further: _ } = new;
     let mut parts = Vec::new();
     let mut differ = |name, was: String, now: String, is_narrower| parts.push(Part { name, was, now, is_narrower });
     let need = |rule: &Rule| rule.access.credential();
@@ -444,7 +444,7 @@ fn takes_away(name: &str, old: Option<&Further>, new: Option<&Further>) -> bool 
     let nothing = Further::default();
     let (old, new) = (old.unwrap_or(&nothing), new.unwrap_or(&nothing));
     match name {
-        "permissions" => old.permissions.iter().all(|permission| new.permissions.contains(permission)),
+        "permissions" => new.permissions.imply(&old.permissions),
         "model" => old.model.is_none(),
         // Another condition may hold where the old one did not.
         "when" => old.when.is_none(),

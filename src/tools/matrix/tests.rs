@@ -260,6 +260,9 @@ fn more_of_what_is_asked_is_narrower() {
     let rule = |more: &str| policy(&format!("routes:\n  /x: {{ level: member, {more} }}\n"));
     for (loose, strict) in [
         ("permissions: a.b", "permissions: [a.c, a.b]"),
+        ("permissions: { any: [a.b, a.c] }", "permissions: a.b"),
+        ("permissions: { any: [a.b, a.c] }", "permissions: { any: [a.c] }"),
+        ("permissions: { any: [a.b, a.c] }", "permissions: [a.b, a.d]"),
         ("throttle: { rate: 5/m, by: user }", "throttle: { rate: 1/m, by: user }"),
         ("throttle: { rate: 5/m, by: user }", "throttle: { rate: 5/h, by: user }"),
         ("body_limit: 2MiB", "body_limit: 1MiB"),
@@ -292,7 +295,11 @@ fn a_change_of_a_default_is_told_once() {
     for (from, to, told) in [
         ("inject: { X-A: user.id }", "inject: { X-A: user.email }", "inject: x-a: user.id -> inject: x-a: user.email"),
         ("inject: { X-A: user.id }", "inject: { X-A: user.id, X-B: user.id }", "inject: none -> inject: x-b: user.id"),
-        ("authenticate: bearer", "authenticate: [bearer, jwt]", "authenticate: bearer -> authenticate: bearer, jwt"),
+        (
+            "authenticate: bearer",
+            "authenticate: [bearer, jwt]",
+            "authenticate: [bearer] -> authenticate: [bearer, jwt]",
+        ),
         (
             "forward_authorization: false",
             "forward_authorization: true",
