@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_good_file_is_ok_and_says_how_much_there_is() {
-        let (_dir, path) = file("version: 1\nroutes: { /x: authenticated, '/y/{v}': { read: public } }\n");
+        let (_dir, path) = file("version: 1\nroutes: { /x: authenticated, '/y/{user}': { read: public } }\n");
         let (code, out, err) = run(&Args { files: vec![path], ..Args::default() }, None);
         assert_eq!((code, err.as_str()), (0, ""));
         assert!(out.contains("warning[unused_variable]"), "{out}");

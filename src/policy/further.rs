@@ -105,10 +105,7 @@ impl RawFurther {
             ("model", self.model.as_ref().map(|m| m.span), Needs::Somebody),
             ("shared", self.shared.as_ref().map(|s| s.span), Needs::Organization),
             ("when", self.when.as_ref().map(|w| w.span), Needs::Passage),
-            ("throttle", self.throttle.as_ref().map(|t| t.span), Needs::Passage),
-            ("timeout", self.timeout.as_ref().map(|t| t.span), Needs::Passage),
             ("body_limit", self.body_limit.as_ref().map(|b| b.span), Needs::Body),
-            ("upgrade", self.upgrade.place(), Needs::Passage),
         ];
         list.into_iter().filter_map(|(name, span, needs)| Some((name, span?, needs))).collect()
     }

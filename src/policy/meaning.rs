@@ -2,7 +2,7 @@
 //!
 //! What stands further up, in the defaults, is for the rules that can use it; the others take none of it.
 
-use super::access::{Access, CredentialNeed};
+use super::access::Access;
 use super::methods::Methods;
 use super::source::Options;
 use super::throttle::CountedBy;
@@ -69,9 +69,10 @@ impl Place {
     fn has(self, needs: Needs) -> bool {
         match needs {
             Needs::Passage => self.access != Access::Deny,
-            Needs::Credential => self.access.credential() != CredentialNeed::Ignored,
+            // A route may be closed by its level alone: what it would do if it were open may stay.
+            Needs::Credential => self.access != Access::Public,
             Needs::Somebody => self.knows_somebody(),
-            Needs::Organization => self.asks_organization(),
+            Needs::Organization => self.has_organization && (self.access == Access::Deny || self.asks_organization()),
             Needs::Body => self.takes_body,
         }
     }
@@ -104,14 +105,11 @@ pub(super) fn check(options: &Options, rules: impl Iterator<Item = Place> + Clon
         findings.error("no_meaning", span, format!("`{name}` has no meaning here: {why}")).help(help);
     };
     for (name, span, needs) in written(options) {
-        // Where nobody passes, that says it all.
-        let missing = [Needs::Passage, needs].into_iter().find(|needs| !rules.clone().any(|rule| rule.has(*needs)));
-        if let Some(missing) = missing {
-            report(name, span, missing.words());
+        if !rules.clone().any(|rule| rule.has(needs)) {
+            report(name, span, needs.words());
         }
     }
     if let Some((by, span)) = options.further.counts()
-        && rules.clone().any(|rule| rule.has(Needs::Passage))
         && !rules.clone().any(|rule| rule.can_count(by))
     {
         let (what, help) = match by {
@@ -129,12 +127,9 @@ fn written(options: &Options) -> Vec<(&'static str, Span, Needs)> {
         ("org", options.org.as_ref().map(|o| o.span), Needs::Credential),
         ("foreign", options.foreign.as_ref().map(|f| f.span), Needs::Organization),
         ("authenticate", options.authenticate.as_ref().map(|s| s.span), Needs::Credential),
-        ("forward_authorization", options.forward_authorization.as_ref().map(|f| f.span), Needs::Passage),
     ];
     list.extend(own.into_iter().filter_map(|(name, span, needs)| Some((name, span?, needs))));
-    for inject in &options.inject {
-        let needs = if inject.asks_credential() { Needs::Credential } else { Needs::Passage };
-        list.push(("inject", inject.name.span, needs));
-    }
+    let told = options.inject.iter().filter(|inject| inject.asks_credential());
+    list.extend(told.map(|inject| ("inject", inject.name.span, Needs::Credential)));
     list
 }

@@ -70,11 +70,6 @@ impl RawUpgrade {
         Self { upgrade: self.upgrade.or(above.upgrade), origins }
     }
 
-    /// Where either is said.
-    pub(super) fn place(&self) -> Option<Span> {
-        self.upgrade.or(self.origins.as_ref().map(|origins| origins.span))
-    }
-
     /// Compiles a rule's own, else the route's, else the defaults'. `methods`: those of the rule.
     pub(super) fn compile(
         [defaults, route, own]: [&Self; 3],
