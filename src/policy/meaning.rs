@@ -53,7 +53,7 @@ impl Place {
     }
 
     /// Whether requests can be told apart by it.
-    fn can_count(self, by: CountedBy) -> bool {
+    pub(super) fn can_count(self, by: CountedBy) -> bool {
         match by {
             CountedBy::Address => true,
             CountedBy::User => self.access != Access::Public,

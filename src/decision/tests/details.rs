@@ -1,7 +1,7 @@
 //! What the manual says where it could be read in two ways.
 
 use super::*;
-use crate::facts::Claims;
+use crate::claims::Claims;
 
 fn refused(routes: &str) -> Vec<&'static str> {
     load(&[("routes.yaml", routes)], None).map_or_else(|f| f.list().iter().map(|f| f.code).collect(), |_| Vec::new())
