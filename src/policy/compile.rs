@@ -215,7 +215,7 @@ impl Compiler<'_> {
             line: self.findings.place(*span).line,
             upstream: self.upstream(&base),
             rewrite: self.rewrite(&base),
-            target: route.options.target.over(route.above.target),
+            target: route.options.target.over(route.above.target).taken(),
             cors: route.options.cors.as_ref().or(route.above.cors.as_ref()).map(|c| Box::new(c.value.clone())),
             allow: rules.allow(),
             rules,

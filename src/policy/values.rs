@@ -60,11 +60,18 @@ pub(super) struct RawTarget {
 }
 
 impl RawTarget {
-    /// What is taken: by these words, else by those above.
-    pub(super) fn over(self, above: Self) -> Oddities {
+    /// These words, and those above where they say nothing.
+    pub(super) fn over(self, above: Self) -> Self {
         let takes =
             |oddity: &Oddity| if self.said.has(*oddity) { self.taken.has(*oddity) } else { above.taken.has(*oddity) };
-        Oddity::ALL.into_iter().filter(takes).fold(Oddities::NONE, Oddities::with)
+        let says = |oddity: &Oddity| self.said.has(*oddity) || above.said.has(*oddity);
+        let of = |is: &dyn Fn(&Oddity) -> bool| Oddity::ALL.into_iter().filter(is).fold(Oddities::NONE, Oddities::with);
+        Self { taken: of(&takes), said: of(&says) }
+    }
+
+    /// What is taken.
+    pub(super) const fn taken(self) -> Oddities {
+        self.taken
     }
 }
 
