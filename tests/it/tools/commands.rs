@@ -167,7 +167,7 @@ fn check_refuses_what_serve_would() {
 fn strict_makes_warnings_failures() {
     let home = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
-    write("routes.yaml", "version: 1\nroutes: { '/y/{v}': { read: public } }\n");
+    write("routes.yaml", "version: 1\nroutes: { '/y/{user}': { read: public } }\n");
     assert_eq!(run(home.path(), &["check", "routes.yaml"]).0, 0);
     let (code, out, _) = run(home.path(), &["check", "routes.yaml", "--strict"]);
     assert!(code == 1 && out.ends_with("failed: 1 warning in 1 file\n"), "{out}");
