@@ -3,6 +3,7 @@
 #
 #   fuzz         each target of fuzz/, from its seeds; what is found stays in fuzz/corpus and fuzz/artifacts
 #   properties   the property tests, with more cases
+#   judge        verdicts beside those of the independent judge, a million of them
 #   budgets      instructions per request, and throughput beside HAProxy and nginx
 #   fresh        the two commands of the README on a machine that has nothing; as root
 #
@@ -20,7 +21,7 @@ while [ $# -gt 0 ]; do
         *) break ;;
     esac
 done
-[ $# -gt 0 ] || set -- fuzz properties budgets fresh
+[ $# -gt 0 ] || set -- fuzz properties judge budgets fresh
 . scripts/cargo.sh
 
 fuzz() {
@@ -41,6 +42,11 @@ properties() {
     PROPTEST_CASES=$cases cargo test --locked --test it strict::
 }
 
+judge() {
+    cargo build --locked
+    python3 -B tests/judge/run.py target/debug/postern --cases 1000000 --live 100000 --seed "$(date +%j)"
+}
+
 budgets() {
     bash scripts/need.sh budgets
     cargo bench --locked --bench instructions
@@ -54,7 +60,7 @@ fresh() {
 failed=()
 for section in "$@"; do
     case $section in
-        fuzz | properties | budgets | fresh) ;;
+        fuzz | properties | judge | budgets | fresh) ;;
         *) echo "nightly.sh knows no section $section" >&2; exit 2 ;;
     esac
     printf '\n=== %s (%s s)\n' "$section" "$SECONDS"

@@ -9,6 +9,7 @@ mod edge;
 mod gateway;
 mod identity;
 mod interop;
+mod judge;
 mod login;
 mod operations;
 mod policies;

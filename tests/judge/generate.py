@@ -1,0 +1,316 @@
+"""Worlds, policies and requests from a seed. A policy is made to be valid: what the language refuses at load is another test's."""
+
+import json
+
+import conditions
+import patterns
+
+ORGS = ["acme", "bolt", "cove", "dune"]
+LEVELS = ["member", "manager", "owner"]
+PERMISSIONS = ["app.view_thing", "app.add_thing", "app.change_thing", "app.delete_thing", "ops.reboot"]
+ODD = ["a%2Fb", "..", ".", "%2e%2e", "a;b", "a%5Cb", "a\\b", "%00", "%252e", "a%", "a%zz", "", "a%25b", "%C3%A9", "%ff", "a%3Bx", "%41cme"]
+UNKNOWN_ID = "00000000-0000-4000-8000-000000000001"
+
+
+def world(rng, ids):
+    organizations = {}
+    for at, slug in enumerate(ORGS):
+        organizations[slug] = {"id": ids(slug), "active": rng.random() < 0.8, "external_id": rng.choice([None, str(100 + at)])}
+    owned = set()
+    users = {}
+    for at in range(5):
+        name = f"user{at}"
+        levels = {}
+        for slug in ORGS:
+            if rng.random() < 0.35:
+                level = rng.choice(LEVELS)
+                if level == "owner" and slug in owned:
+                    level = "manager"
+                if level == "owner":
+                    owned.add(slug)
+                levels[slug] = level
+        users[name] = {
+            "name": name, "id": ids(name), "active": rng.random() < 0.9, "superuser": at == 4 or rng.random() < 0.05,
+            "staff": rng.random() < 0.3, "email": rng.choice([None, f"{name}@example.com"]),
+            "external_id": None,
+            "levels": levels,
+            "permissions": sorted(p for p in PERMISSIONS if rng.random() < 0.15),
+            "roles": {slug: sorted(p for p in PERMISSIONS if rng.random() < 0.3) for slug in levels if rng.random() < 0.6},
+        }
+        users[name]["roles"] = {slug: held for slug, held in users[name]["roles"].items() if held}
+    # An organization with a manager has an owner: its first manager, where nobody was chosen.
+    for slug in ORGS:
+        managers = [user for user in users.values() if user["levels"].get(slug) in ("manager", "owner")]
+        if managers and not any(user["levels"][slug] == "owner" for user in managers):
+            managers[0]["levels"][slug] = "owner"
+    return {"organizations": organizations, "users": users}
+
+
+def segment(rng, depth, names):
+    kind = rng.random()
+    if kind < 0.6:
+        return rng.choice(["a", "b", "c", "api", "admin", "x-y", "é"])
+    name = f"v{depth}"
+    type_ = rng.choice(["", ":str", ":uuid", ":int", ":slug"])
+    if "org" not in names and rng.random() < 0.5:
+        name, type_ = "org", rng.choice(["", ":uuid", ":slug"])
+    names.append(name)
+    return "{" + name + type_ + "}"
+
+
+def pattern(rng):
+    names = []
+    parts = [segment(rng, depth, names) for depth in range(rng.randint(1, 4))]
+    end = rng.random()
+    if end < 0.35:
+        parts.append("**")
+    elif end < 0.5:
+        parts.append("")
+    return "/" + "/".join(parts), names
+
+
+def shape(text):
+    """Two patterns of one shape, or whose types overlap in one place, would be a conflict: one trie node has one kind of variable."""
+    return "/".join("{}" if part.startswith("{") else part for part in text.split("/"))
+
+
+def source(rng, names, of_host):
+    kinds = ["query.organization", "header.X-Org", "query.tenant"]
+    if "org" in names:
+        kinds += ["path.org"] * 6
+    if of_host:
+        kinds += [f"host.{of_host}"] * 3
+    place = rng.choice(kinds)
+    return place + rng.choice(["", " as slug", " as slug", " as external"])
+
+
+def org(rng, names, of_host):
+    def alternatives():
+        first = source(rng, names, of_host)
+        others = []
+        if rng.random() < 0.25:
+            # Behind a variable nothing else would ever count.
+            others = [s for s in [source(rng, names, of_host)] if s != first and not s.startswith(("path", "host"))]
+        if first.startswith(("path", "host")):
+            others = []
+        text = " or ".join([first] + others)
+        if rng.random() < 0.1 and not first.startswith(("path", "host")):
+            text += " or user.only"
+        return text
+
+    if rng.random() < 0.8:
+        return alternatives()
+    entries, other = [alternatives()], alternatives()
+    places = lambda text: {s.partition(" as ")[0] for s in text.split(" or ")}
+    if not places(other) & places(entries[0]):
+        entries.append(other)
+        if rng.random() < 0.5:
+            entries[0] += " primary"
+    return entries if len(entries) > 1 else entries[0]
+
+
+def tree(rng, variables, levels, depth=0):
+    pick = rng.random()
+    if depth < 2 and pick < 0.35:
+        return (rng.choice(["and", "or"]), tree(rng, variables, levels, depth + 1), tree(rng, variables, levels, depth + 1))
+    if depth < 2 and pick < 0.45:
+        return ("not", tree(rng, variables, levels, depth + 1))
+    leaves = [
+        ("eq", ("get", "request", "method"), ("lit", rng.choice(["GET", "POST"]))),
+        ("starts", ("get", "request", "path"), rng.choice(["/a", "/api"])),
+        ("eq", ("query", "dry"), ("lit", "yes")),
+        ("ne", ("query", "dry"), ("lit", "yes")),
+        ("has_query", "dry"),
+        ("has_header", "x-event"),
+        ("in", ("header", "x-event"), ["push", "tag"]),
+    ]
+    if levels:
+        leaves += [
+            ("get", "user", "is_staff"), ("get", "user", "is_superuser"),
+            ("eq", ("get", "user", "username"), ("lit", "user1")),
+            ("ne", ("get", "user", "email"), ("lit", "user1@example.com")),
+            ("has", "user", "email"),
+            ("contains", ("get", "user", "email"), "example"),
+        ]
+    if levels == "org":
+        leaves += [
+            ("eq", ("get", "org", "level"), ("lit", rng.choice(LEVELS))),
+            ("ne", ("get", "org", "external_id"), ("lit", "101")),
+            ("in", ("get", "org", "slug"), ["acme", "bolt"]),
+            ("has", "org", "external_id"),
+        ]
+    for name, type_ in variables:
+        if type_ == "int":
+            leaves.append((rng.choice(["lt", "ge"]), ("var", name), ("lit", 5)))
+        else:
+            leaves.append(("ne", ("var", name), ("lit", "acme")))
+    return rng.choice(leaves)
+
+
+def rule(rng, text, names, of_host, public=True):
+    level = rng.choice(["authenticated", "optional", "staff", "superuser", "member", "member", "manager", "manager", "owner"]
+                       + (["public", "deny"] if public else []))
+    made = {"level": level}
+    if level == "deny":
+        return made
+    if level not in ("public",):
+        if rng.random() < 0.6:
+            made["org"] = org(rng, names, of_host)
+            if level in LEVELS and rng.random() < 0.2:
+                made["foreign"] = rng.choice([403, 404])
+        if level != "optional" and rng.random() < 0.15:
+            made["permissions"] = rng.sample(PERMISSIONS, rng.randint(1, 2))
+        if level != "optional" and rng.random() < 0.15:
+            made["model"] = "app.thing"
+        if rng.random() < 0.5:
+            made["inject"] = {}
+            for name, what in [("X-User", "user.username"), ("X-Mail", "user.email"), ("X-Staff", "user.is_staff"),
+                               ("X-Orgs", "orgs.manager")]:
+                if rng.random() < 0.4:
+                    made["inject"][name] = what
+            if "org" in made:
+                made["inject"].update({"X-Org-Level": "org.level", "X-Org-Ext": "org.external_id"})
+            if not made["inject"]:
+                del made["inject"]
+    if rng.random() < 0.25:
+        variables = [(what[0], what[1]) for kind, what in patterns.parse(text) if kind in (patterns.TYPED, patterns.UNTYPED)]
+        has = "org" if "org" in made else level != "public"
+        made["when"] = tree(rng, variables, has)
+    return made
+
+
+def route(rng, text, names, of_host):
+    made = rule(rng, text, names, of_host)
+    if rng.random() < 0.4:
+        result = made
+    else:
+        result = {}
+        for verb in rng.sample(["read", "write", "GET", "POST", "DELETE", "HEAD", "PATCH"], rng.randint(1, 4)):
+            result[verb] = rule(rng, text, names, of_host)
+    if rng.random() < 0.12 and not text.endswith("/"):
+        result["trailing_slash"] = "either"
+    parts = text.split("/")[1:]
+    if rng.random() < 0.2 and parts[0].isascii() and not parts[0].startswith("{") and parts[0] not in ("", "**"):
+        result["rewrite"] = {"strip_prefix": "/" + parts[0]}
+        if rng.random() < 0.5:
+            result["rewrite"]["add_prefix"] = rng.choice(["/a", "/b/c"])
+        if rng.random() < 0.5:
+            result["rewrite"]["unmatched"] = "allow"
+    if rng.random() < 0.2:
+        result["upstream"] = rng.choice(["app", "docs"])
+    return result
+
+
+def files(rng):
+    made, hosts = [], [None, ["api.example.com"], ["{org}.example.com"]]
+    for at in range(rng.choice([1, 1, 2, 3])):
+        of_host = "org" if hosts[at] and hosts[at][0].startswith("{") else None
+        file = {"version": 1, "upstream": rng.choice(["app", "docs"])}
+        if hosts[at]:
+            file["hosts"] = hosts[at]
+        routes, shapes = {}, {}
+        for _ in range(rng.randint(3, 9)):
+            text, names = pattern(rng)
+            if of_host and "org" in names:
+                continue
+            bare = shape(text)
+            # `/x` and `/x/` with `either`, and two variables in one place, could conflict: one of each.
+            key = bare.rstrip("/") or "/"
+            parents = ["/".join(text.split("/")[:n]) for n in range(1, len(text.split("/")) + 1)]
+            clash = key in shapes or any(shape(p) in seen and seen[shape(p)] != p for seen in [shapes] for p in parents)
+            if clash:
+                continue
+            shapes[key] = text
+            for p in parents:
+                shapes.setdefault(shape(p), p) if "{" in p else None
+            routes[text] = route(rng, text, names, of_host)
+        if routes:
+            file["routes"] = routes
+            if rng.random() < 0.3:
+                file["defaults"] = {"inject": {"X-User": "user.id"}}
+            made.append(file)
+    return made
+
+
+def printable(file):
+    """The file as YAML has it (JSON is YAML), conditions as text."""
+    def walk(what):
+        if isinstance(what, dict):
+            return {key: conditions.text(value) if key == "when" else walk(value) for key, value in what.items()}
+        return what
+    return json.dumps(walk(file), ensure_ascii=False, indent=1)
+
+
+def names_of(rng, world_, slug):
+    org_ = world_["organizations"].get(slug)
+    spell = [slug, org_["id"] if org_ else UNKNOWN_ID, (org_ or {}).get("external_id") or "999"]
+    text = rng.choice(spell)
+    if rng.random() < 0.1:
+        text = rng.choice([text.upper(), text.replace("-", ""), "{" + text + "}", "urn:uuid:" + text, text + " ", "", "x y"])
+    return text
+
+
+def fill(rng, text, world_):
+    parts = []
+    for kind, what in patterns.parse(text):
+        if kind == patterns.LITERAL:
+            parts.append(what if rng.random() < 0.95 else rng.choice(["a", "zz", "%61", what.upper()]))
+            if not parts[-1].isascii():
+                parts[-1] = "%C3%A9"
+        elif kind == patterns.REST:
+            parts += [rng.choice(["a", "b", "admin", "x"]) for _ in range(rng.randint(0, 3))]
+            if rng.random() < 0.2:
+                parts.append("")
+        else:
+            name, type_ = what
+            if name == "org":
+                slug = rng.choice(ORGS + ["nowhere"])
+                org_ = world_["organizations"].get(slug)
+                parts.append(rng.choice([slug, org_["id"] if org_ else UNKNOWN_ID]) if type_ != "uuid" or rng.random() < 0.1
+                             else (org_["id"] if org_ else UNKNOWN_ID))
+                if rng.random() < 0.1:
+                    parts[-1] = parts[-1].upper()
+            else:
+                good = {"int": ["0", "5", "17"], "uuid": [UNKNOWN_ID], "slug": ["a-b", "x_1"], "str": ["a b".replace(" ", "%20"), "q", "%25", "é".encode().hex() and "%C3%A9"]}
+                parts.append(rng.choice(good[type_] if rng.random() < 0.85 else ["05", "-1", "x.y", "7", "ab"]))
+    if rng.random() < 0.06:
+        parts.insert(rng.randrange(len(parts) + 1), rng.choice(ODD))
+    if rng.random() < 0.05:
+        parts.append("")
+    return "/" + "/".join(parts)
+
+
+def request(rng, files_, world_):
+    file = rng.choice(files_)
+    text = rng.choice(list(file["routes"]))
+    target = fill(rng, text, world_)
+    # What a rewrite leads to, asked directly, and the other way round.
+    if rng.random() < 0.1:
+        target = rng.choice(["/a", "/api", "/admin", "/b/c"]) + target
+    query = []
+    for name in ("organization", "tenant"):
+        if rng.random() < 0.4:
+            spelled = name if rng.random() < 0.9 else rng.choice([name.title(), name + "[]", name + "%5B%5D", name.upper()])
+            for _ in range(1 if rng.random() < 0.93 else 2):
+                query.append(f"{spelled}={names_of(rng, world_, rng.choice(ORGS + ['nowhere'])).replace(' ', '%20').replace('{', '%7B').replace('}', '%7D')}")
+    if rng.random() < 0.3:
+        query.append("dry=" + rng.choice(["yes", "no", ""]))
+        if rng.random() < 0.1:
+            query.append("Dry=yes")
+    if query:
+        target += "?" + "&".join(query)
+    headers = []
+    if rng.random() < 0.4:
+        headers.append((rng.choice(["X-Org"] * 9 + ["X_Org"]), names_of(rng, world_, rng.choice(ORGS + ["nowhere"])).strip()))
+        if rng.random() < 0.05:
+            headers.append((rng.choice(["X-Org", "x.org"]), names_of(rng, world_, "acme").strip()))
+    if rng.random() < 0.3:
+        headers.append(("X-Event", rng.choice(["push", "tag", "none"])))
+        if rng.random() < 0.05:
+            headers.append(("X_Event", "push"))
+    host = rng.choice(["api.example.com", "acme.example.com", "bolt.example.com", "other.test", "nowhere.example.com"])
+    return {
+        "method": rng.choice(["GET"] * 4 + ["POST"] * 2 + ["HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"]),
+        "target": target, "host": host, "headers": headers,
+        "as": rng.choice(list(world_["users"]) * 3 + ["anonymous", "stranger"]),
+    }

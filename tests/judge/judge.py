@@ -1,0 +1,473 @@
+"""The verdict on a request, as docs/ tells it. It shares no code with the product: where the two disagree, the product, the
+documentation or this file is wrong.
+
+A world:  {"organizations": {SLUG: {"id", "active", "external_id"}}, "users": {NAME: {"id", "active", "superuser", "staff",
+          "email", "external_id", "groups": [...], "levels": {SLUG: LEVEL}, "permissions": [...], "roles": {SLUG: [...]}}}}
+A file of a policy: what the YAML says, as Python has it, but `when` is a tree of conditions.py.
+A request: {"method", "target", "host", "headers": [(NAME, VALUE)], "as": NAME | "anonymous" | "stranger"}
+          (a stranger sends a bearer token that nobody has).
+"""
+
+import conditions
+import patterns
+import targets
+
+READ = ("GET", "HEAD", "OPTIONS")
+RANKS = {"member": 1, "manager": 2, "owner": 3}
+OPEN = ("public", "deny")
+
+
+class Refused(Exception):
+    """A refusal: status and reason code."""
+
+    def __init__(self, status, code):
+        super().__init__(status, code)
+        self.status, self.code = status, code
+
+
+def folded(name):
+    """Header names are compared by their letters and digits, in lower case (docs/reference/headers.md)."""
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+# --- rules -----------------------------------------------------------------------------------------------------------
+
+ROUTE_ONLY = ("upstream", "rewrite", "trailing_slash", "cors", "allow_lint", "target")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+MERGED = ("inject", "shared", "timeout")
+
+
+def options(*layers):
+    """Later layers win; the maps of MERGED merge by key."""
+    result = {}
+    for layer in layers:
+        for key, what in layer.items():
+            if key in MERGED and key in result:
+                result[key] = {**result[key], **what}
+            else:
+                result[key] = what
+    return result
+
+
+def rule_of(file, route, method):
+    """The options in force for a method of a route, with "level"; None where the route does not have the method."""
+    if isinstance(route, str):
+        route = {"level": route}
+    verbs = {key: what for key, what in route.items() if key in METHODS or key in ("read", "write")}
+    own = {key: what for key, what in route.items() if key not in verbs}
+    # A method by its name wins over `read` and `write`, and GET stands for HEAD too.
+    names = [method] + (["GET"] if method == "HEAD" else []) + ["read" if method in READ else "write"]
+    verb = next((verbs[name] for name in names if name in verbs), None)
+    if verb is None:
+        # `level` is for all methods that say nothing else.
+        if "level" not in own:
+            return None
+        verb = {}
+    if isinstance(verb, str):
+        verb = {"level": verb}
+    defaults = {key: what for key, what in file.get("defaults", {}).items() if key != "level"}
+    return options(defaults, own, verb)
+
+
+class Policy:
+    def __init__(self, files):
+        # Tiers of hosts: written out, with a variable, none.
+        self.files = files
+
+    def tiers(self, host):
+        exact, variable, none = [], [], []
+        for file in self.files:
+            if not file.get("hosts"):
+                none.append((file, {}))
+                continue
+            for pattern in file["hosts"]:
+                labels, wanted = host.split("."), pattern.split(".")
+                if pattern == host:
+                    exact.append((file, {}))
+                elif wanted[0].startswith("{") and len(labels) == len(wanted) and labels[1:] == wanted[1:] and labels[0]:
+                    variable.append((file, {wanted[0][1:-1].partition(":")[0]: labels[0]}))
+        return exact, variable, none
+
+    def find(self, host, segments, upstream=None):
+        """(file, route, pattern, path variables, host variables) of the route that counts; of one upstream where it is named."""
+        for tier in self.tiers(host):
+            routes = [
+                (patterns.parse(text), either(file, route), (file, route, text, of_host))
+                for file, of_host in tier
+                for text, route in file["routes"].items()
+                if upstream is None or upstream_of(file, route) == upstream
+            ]
+            found = patterns.find(routes, segments)
+            if found:
+                (file, route, text, of_host), variables = found
+                return file, route, text, variables, of_host
+        return None
+
+
+def setting(file, route, key):
+    own = route.get(key) if isinstance(route, dict) else None
+    return own if own is not None else file.get("defaults", {}).get(key)
+
+
+def either(file, route):
+    return setting(file, route, "trailing_slash") == "either"
+
+
+def upstream_of(file, route):
+    return setting(file, route, "upstream") or file.get("upstream") or "app"
+
+
+# --- organizations ---------------------------------------------------------------------------------------------------
+
+
+def read_source(source, request, variables, of_host, user):
+    """The text that names the organization, or None where nothing does; ambiguous is refused."""
+    place, _, kind = source.partition(" as ")
+    root, _, name = place.partition(".")
+    if root == "path":
+        return variables[name]
+    if root == "host":
+        return of_host[name]
+    if root == "query":
+        found = targets.parameters(request["target"], name)
+        if found is None:
+            raise Refused(400, "ambiguous")
+        return found[0] if found else None
+    if root == "header":
+        found = [(n, v) for n, v in request["headers"] if folded(n) == folded(name)]
+        if len(found) > 1 or (found and found[0][0].lower() != name.lower()):
+            raise Refused(400, "ambiguous")
+        return found[0][1] if found else None
+    raise AssertionError(source)
+
+
+def resolve(world, kind, named):
+    """The slug of the organization that a text names, or None; one of another form is org_missing."""
+    if named == "" or len(named.encode()) > 255:
+        raise Refused(400, "org_missing")
+    if kind == "id":
+        plain = named.lower().removeprefix("urn:uuid:")
+        if plain.startswith("{") and plain.endswith("}") and not named.lower().startswith("urn:"):
+            plain = plain[1:-1]
+            if not patterns.UUID.match(plain):
+                raise Refused(400, "org_missing")
+        elif named.lower().startswith("urn:") and not patterns.UUID.match(plain):
+            raise Refused(400, "org_missing")
+        bare = plain.replace("-", "") if patterns.UUID.match(plain) else plain
+        if len(bare) != 32 or any(c not in "0123456789abcdef" for c in bare):
+            raise Refused(400, "org_missing")
+        return next((s for s, o in world["organizations"].items() if o["id"].replace("-", "") == bare), None)
+    if kind == "slug":
+        if not patterns.SLUG.match(named):
+            raise Refused(400, "org_missing")
+        return named if named in world["organizations"] else None
+    return next((s for s, o in world["organizations"].items() if o["external_id"] == named), None)
+
+
+def groups_of(org):
+    """`org` as a list of (alternatives, primary, optional)."""
+    result = []
+    for entry in org if isinstance(org, list) else [org]:
+        primary = optional = False
+        while True:
+            if entry.endswith(" primary"):
+                entry, primary = entry[: -len(" primary")], True
+            elif entry.endswith(" optional"):
+                entry, optional = entry[: -len(" optional")], True
+            else:
+                break
+        result.append((entry.split(" or "), primary, optional))
+    return result
+
+
+def level_in(world, user, slug):
+    """The user's level in an active organization: 0 is none."""
+    if slug is None or not world["organizations"][slug]["active"]:
+        return 0
+    return RANKS.get(user["levels"].get(slug), 0)
+
+
+def same_kind_differs(present):
+    """Two texts of one kind that differ name two organizations, whatever they name."""
+    plain = lambda kind, text: text.lower().removeprefix("urn:uuid:").strip("{}").replace("-", "") if kind == "id" else text
+    first_kind, first = present[0]
+    return any(kind == first_kind and plain(kind, text) != plain(kind, first) for kind, text in present[1:])
+
+
+def organizations(world, rule, request, variables, of_host, user, foreign):
+    """The organizations that the request names, the primary one first; [] where it names none that is told."""
+    if "org" not in rule:
+        return []
+    decides = rule["level"] in ("member", "manager", "owner", "superuser")
+    # Every source is read, from left to right; the first that is refused is told.
+    entries = []
+    for alternatives, primary, optional in groups_of(rule["org"]):
+        present = []
+        for source in alternatives:
+            if source == "user.only":
+                continue
+            text = read_source(source, request, variables, of_host, user)
+            if text is not None:
+                kind = source.partition(" as ")[2] or "id"
+                resolve(world, kind, text)
+                present.append((kind, text))
+                if same_kind_differs(present):
+                    raise Refused(400, "ambiguous")
+        if not present and "user.only" in alternatives:
+            present = [("only", None)]
+        if not present and decides and not (optional and request["method"] == "PATCH"):
+            raise Refused(400, "org_missing")
+        if present:
+            entries.append((present, primary))
+    if user is None:
+        return []
+    # Then each is judged, and one that is not the caller's is told; then they are compared.
+    try:
+        return compared([(judged(world, present, user, foreign), primary) for present, primary in entries])
+    except Refused as refused:
+        if decides or refused.code == "ambiguous":
+            raise
+        return []
+
+
+def judged(world, present, user, foreign):
+    """The organization of one entry: that of the first source, and the others must name the same."""
+    found = None
+    for kind, text in present:
+        if kind == "only":
+            mine = [s for s in user["levels"] if level_in(world, user, s)]
+            if len(mine) != 1:
+                raise Refused(400, "org_missing")
+            return mine[0]
+        slug = resolve(world, kind, text)
+        if slug is not None and not (user["superuser"] or level_in(world, user, slug)):
+            slug = None
+        if found is None and slug is None:
+            raise Refused(foreign, "org_foreign")
+        if found is not None and slug != found:
+            raise Refused(400, "ambiguous")
+        found = slug
+    return found
+
+
+def compared(named):
+    primary = [slug for slug, is_primary in named if is_primary]
+    rest = [slug for slug, is_primary in named if not is_primary]
+    if not primary and len(set(rest)) > 1:
+        raise Refused(400, "ambiguous")
+    return primary + rest
+
+
+# --- the verdict -----------------------------------------------------------------------------------------------------
+
+
+def authenticate(world, rule, request):
+    """The user, or None for an anonymous one."""
+    who = request["as"]
+    if rule["level"] == "public":
+        return None
+    if who == "stranger":
+        raise Refused(401, "credentials_invalid")
+    if who == "anonymous":
+        if rule["level"] == "optional":
+            return None
+        raise Refused(401, "credentials_missing")
+    user = world["users"][who]
+    if not user["active"]:
+        raise Refused(401, "user_inactive")
+    return user
+
+
+def check_level(world, rule, user, orgs):
+    level = rule["level"]
+    if level == "superuser" and not user["superuser"]:
+        raise Refused(403, "superuser_only")
+    if level == "staff" and not user["staff"]:
+        raise Refused(403, "staff_only")
+    if level in RANKS and not user["superuser"]:
+        if "org" in rule:
+            ranks = [level_in(world, user, slug) for slug in orgs]
+            if any(rank < RANKS[level] for rank in ranks):
+                raise Refused(403, "org_level_missing")
+        elif not any(level_in(world, user, slug) >= RANKS[level] for slug in user["levels"]):
+            raise Refused(403, "org_level_missing")
+
+
+def has_permission(world, user, permission, orgs, asked):
+    if user["superuser"] or permission in user["permissions"]:
+        return True
+    roles = {slug: held for slug, held in user["roles"].items() if level_in(world, user, slug)}
+    if asked:
+        return bool(orgs) and all(permission in roles.get(slug, []) for slug in orgs)
+    return any(permission in held for held in roles.values())
+
+
+def check_permissions(world, rule, request, user, orgs):
+    if rule["level"] == "public" or user is None:
+        if user is None and rule["level"] == "optional" and ("permissions" in rule or "model" in rule):
+            raise Refused(403, "permission_missing")
+        return
+    wanted = []
+    if "permissions" in rule:
+        listed = rule["permissions"]
+        wanted += [[p] for p in ([listed] if isinstance(listed, str) else listed)]
+    if "model" in rule:
+        app, model = rule["model"].split(".")
+        verbs = {"GET": ("view", "change"), "HEAD": ("view", "change"), "POST": ("add",), "PUT": ("change",),
+                 "PATCH": ("change",), "DELETE": ("delete",), "OPTIONS": None}.get(request["method"], ())
+        if verbs is not None:
+            wanted.append([f"{app}.{verb}_{model}" for verb in verbs])
+    asked = "org" in rule
+    for any_of in wanted:
+        if user["superuser"] and any_of:
+            continue
+        if not any(has_permission(world, user, p, orgs, asked) for p in any_of):
+            raise Refused(403, "permission_missing")
+
+
+def org_level(world, user, slug):
+    if user is None or slug is None:
+        return None
+    rank = level_in(world, user, slug)
+    if rank:
+        return user["levels"][slug]
+    if user["superuser"]:
+        return "superuser"
+    return None
+
+
+def facts_of(world, request, variables, user, orgs, path):
+    slug = orgs[0] if orgs else None
+    org = None
+    if slug is not None and user is not None and org_level(world, user, slug):
+        found = world["organizations"][slug]
+        org = {"id": found["id"], "slug": slug, "external_id": found["external_id"], "level": org_level(world, user, slug)}
+    whole = {"headers": {}, "query": {}}
+    for name, text in request["headers"]:
+        whole["headers"][name.lower()] = text
+    for name, text in targets.all_parameters(request["target"]):
+        whole["query"].setdefault(name, text)
+    return {
+        "request": {"method": request["method"], "path": path, "host": request["host"], **whole},
+        "user": None if user is None else {
+            "id": user["id"], "username": user["name"], "email": user["email"], "is_staff": user["staff"],
+            "is_superuser": user["superuser"],
+        },
+        "org": org,
+        "path": variables,
+    }
+
+
+def check_condition(world, rule, request, variables, user, orgs, path):
+    if "when" not in rule:
+        return
+    for where, name in conditions.names(rule["when"]):
+        if where == "query":
+            if targets.parameters(request["target"], name) is None:
+                raise Refused(400, "ambiguous")
+        else:
+            found = [n for n, _ in request["headers"] if folded(n) == folded(name)]
+            if len(found) > 1 or (found and found[0].lower() != name.lower()):
+                raise Refused(400, "ambiguous")
+    if not conditions.holds(rule["when"], facts_of(world, request, variables, user, orgs, path)):
+        raise Refused(403, "condition_false")
+
+
+def allow_of(file, route):
+    return [m for m in METHODS if rule_of(file, route, m) is not None]
+
+
+def route_and_rule(policy, request, segments, upstream=None):
+    """(file, route, pattern, variables, host variables, rule); None where no route matches. What the method alone refuses is refused."""
+    found = policy.find(request["host"], segments, upstream)
+    if found is None:
+        return None
+    file, route, text, variables, of_host = found
+    rule = rule_of(file, route, request["method"])
+    if rule is None:
+        raise Refused(405, "method_not_allowed")
+    if rule["level"] == "deny":
+        raise Refused(403, "denied")
+    return file, route, text, variables, of_host, rule
+
+
+def judge(policy, world, request):
+    """("allow", details) or (status, code)."""
+    try:
+        segments = targets.parse(request["target"])
+        if segments is None:
+            raise Refused(400, "bad_target")
+        first = route_and_rule(policy, request, segments)
+        if first is None:
+            raise Refused(404, "no_route")
+        asked = [(first, request, segments)]
+        rewrite = setting(first[0], first[1], "rewrite")
+        target = request["target"]
+        if rewrite:
+            target = targets.rewritten(target, rewrite)
+            after = targets.parse(target)
+            if after is None:
+                raise Refused(400, "bad_target")
+            second = route_and_rule(policy, request, after, upstream_of(first[0], first[1]))
+            if second is not None:
+                asked.append((second, {**request, "target": target}, after))
+            elif rewrite.get("unmatched") != "allow":
+                raise Refused(404, "no_route")
+        # Stage by stage: both rules' credentials, then both rules' organizations, then one rule after the other.
+        users = [authenticate(world, of[5], request) for of, _, _ in asked]
+        orgs = []
+        for ((_, _, _, variables, of_host, rule), seen, _), user in zip(asked, users):
+            orgs.append(organizations(world, rule, seen, variables, of_host, user, rule.get("foreign", 403)))
+        for ((_, _, text, variables, _, rule), seen, path), user, named in zip(asked, users, orgs):
+            if rule["level"] != "public":
+                check_level(world, rule, user, named)
+                check_permissions(world, rule, seen, user, named)
+            check_condition(world, rule, seen, typed(text, variables), user, named, "/" + "/".join(path))
+        file, route, _, variables, _, rule = first
+        return "allow", {
+            "target": target, "upstream": upstream_of(file, route),
+            "inject": injected(world, rule, request, users[0], orgs[0], variables),
+        }
+    except Refused as refused:
+        return refused.status, refused.code
+
+
+def typed(text, variables):
+    """The variables as conditions have them."""
+    result = {}
+    for kind, what in patterns.parse(text):
+        if kind in (patterns.TYPED, patterns.UNTYPED) and what[0] in variables:
+            name, type_ = what
+            result[name] = {"int": int, "uuid": str.lower}.get(type_, str)(variables[name])
+    return result
+
+
+def injected(world, rule, request, user, orgs, variables):
+    """The identity headers that the upstream must see, by name; None for one that must be absent."""
+    slug = orgs[0] if orgs else None
+    level = org_level(world, user, slug)
+    org = world["organizations"].get(slug) if level else None
+    result = {}
+    for name, what in rule.get("inject", {}).items():
+        if isinstance(what, dict):
+            found = what["literal"]
+        else:
+            root, _, field = what.partition(".")
+            if root == "user":
+                found = None if user is None else {
+                    "id": user["id"], "username": user["name"], "email": user["email"], "external_id": user["external_id"],
+                    "is_staff": str(user["staff"]).lower(), "is_superuser": str(user["superuser"]).lower(),
+                }[field]
+            elif root == "org":
+                found = None if org is None else {
+                    "id": org["id"], "slug": slug, "external_id": org["external_id"], "level": level}[field]
+            elif root == "orgs":
+                mine = [] if user is None else [
+                    world["organizations"][s]["id"] for s in user["levels"] if level_in(world, user, s) >= RANKS[field]]
+                found = None if user is None or not mine else ",".join(sorted(mine))
+            elif root == "path":
+                found = variables[field]
+            else:
+                raise AssertionError(what)
+        result[name] = targets.visible(found, literal=isinstance(what, dict) or root == "orgs") if found not in (None, "") else None
+    return result
