@@ -87,6 +87,8 @@ fn triggers() -> Vec<String> {
         "memberships.roles_stay_behind",
         "organizations.slug_is_not_reused",
         "roles.role_stays_in_its_organization",
+        "sessions.sessions_of_inactive_refused",
+        "users.deactivation_ends_sessions",
         "users.passwords_end_sessions",
     ];
     of_tables.chain(others.map(str::to_owned)).collect()

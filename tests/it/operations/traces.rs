@@ -269,8 +269,8 @@ fn an_https_collector_is_verified() {
 #[test]
 fn a_collector_s_address_that_cannot_be_meant_is_refused_at_the_start() {
     for (tracing, told) in [
-        ("{ otlp: \"collector:4317\" }", "must be the address of a collector"),
-        ("{ otlp: \"http://collector\" }", "must be the address of a collector"),
+        ("{ otlp: \"collector:4317\" }", "must be scheme, host and port of a collector"),
+        ("{ otlp: \"http://collector\" }", "must be scheme, host and port of a collector"),
         ("{ otlp: \"http://collector:4317\", sample: 2 }", "from 0 to 1"),
         ("{ otlp: \"https://collector:4317\", ca: none.pem }", "cannot read `tracing.ca`"),
     ] {
