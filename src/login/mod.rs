@@ -1,7 +1,7 @@
 //! Logging in: an identifier and a password to a user, at a bounded price.
 //!
 //! [`Login::check`] finds whom the identifier may mean, asks [`limits`] whether more attempts are allowed, and has the
-//! password compared in the pool. Whoever has no account, is inactive or has no password costs what somebody would ([`census`])
+//! password compared in the pool. Whoever has no account, is inactive or has no password costs what somebody would (`census`)
 //! and hears the same as a wrong password. Where the stored hash is not what would be written today, a right password has it rewritten. People
 //! choose new passwords by [`renew`], who forgot theirs with a link that carries a token of [`reset`].
 
