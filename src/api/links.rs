@@ -4,8 +4,13 @@
 use super::paths::{self, PREFIX};
 use crate::decision::{Denial, Reason};
 use crate::id::UserId;
+use crate::target::Target;
 use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
+
+/// What the routes have escaped; the others are those that need never be (RFC 3986, 2.3).
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -28,11 +33,19 @@ impl Links {
         path.strip_prefix(PREFIX).map_or_else(|| path.to_owned(), |rest| format!("{}{rest}", self.prefix))
     }
 
-    /// Which of [`paths`] the target of a request means; `None` where nothing has moved.
+    /// The target of a request as the routes know it: under [`PREFIX`], each character of its path in one spelling. `None` for one that
+    /// is not canonical.
     #[must_use]
     pub fn unmoved(&self, target: &str) -> Option<String> {
-        let rest = target.strip_prefix(&*self.prefix).filter(|_| *self.prefix != *PREFIX)?;
-        Some(format!("{PREFIX}{rest}"))
+        let target = Target::parse(target).ok()?;
+        let mut path = utf8_percent_encode(target.decoded(), ESCAPED).to_string();
+        if let Some(rest) = path.strip_prefix(&*self.prefix) {
+            path = format!("{PREFIX}{rest}");
+        }
+        Some(match target.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path,
+        })
     }
 
     /// The name of the service, as people know it.
@@ -84,16 +97,24 @@ mod tests {
     use crate::api::paths;
 
     #[test]
-    fn a_moved_prefix_is_moved_in_both_directions() {
+    fn a_moved_prefix_is_moved_in_both_directions_and_every_spelling_is_one() {
         let links = Links::new(Some("https://a.example".into()), "/auth/".into(), false);
         assert_eq!(links.at(paths::LOGIN), "/auth/login/");
         assert_eq!(links.change(), "/auth/password/change/");
         assert_eq!(links.unmoved("/auth/token/?a=/auth/").as_deref(), Some("/api/v1/users/token/?a=/auth/"));
-        assert_eq!(links.unmoved("/api/v1/users/token/"), None);
+        assert_eq!(links.unmoved("/a%75th/%74oken/").as_deref(), Some("/api/v1/users/token/"));
         let told = String::from_utf8(links.password_expired().to_vec()).unwrap();
         assert!(told.contains("https://a.example/auth/user/password/change/"), "{told}");
         let usual = Links::new(None, paths::PREFIX.into(), true);
-        assert_eq!((usual.at(paths::TOKEN).as_str(), usual.unmoved(paths::TOKEN)), (paths::TOKEN, None));
+        assert_eq!(usual.at(paths::TOKEN), paths::TOKEN);
+        for (target, meant) in [
+            ("/api/v1/users/%74oken/?a=%41", "/api/v1/users/token/?a=%41"),
+            ("/%61pi/v1/users/password/reset/key/x%2Dy/", "/api/v1/users/password/reset/key/x-y/"),
+            ("/api/v1/users/a:b%3fc%c3%a4/", "/api/v1/users/a%3Ab%3Fc%C3%A4/"),
+        ] {
+            assert_eq!(usual.unmoved(target).as_deref(), Some(meant));
+        }
+        assert_eq!(usual.unmoved("/api/v1/users/%2574oken/"), None);
         assert_eq!(usual.change(), paths::CHANGE_PAGE_COMPAT);
     }
 }

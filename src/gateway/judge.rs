@@ -233,12 +233,12 @@ pub fn judge<'w, B>(
         return Err(Stop::Preflight);
     }
     let is_plain = target.oddities().is_empty();
-    if is_plain && worker.shared.pages.iter().any(|page| raw.starts_with(page)) {
+    if is_plain && worker.shared.pages.iter().any(|page| target.decoded().starts_with(page)) {
         return Err(Stop::Identity);
     }
     let found = find(policy, &view);
     // A path under it has no route, so nothing else is ever asked this.
-    if is_plain && found.is_err() && worker.shared.api.is_some() && policy.is_reserved(raw) {
+    if is_plain && found.is_err() && worker.shared.api.is_some() && policy.is_reserved(target.decoded()) {
         return Err(Stop::Identity);
     }
     noted.route = found.as_ref().map_or_else(|denial| denial.route, |matched| Some(matched.route().index));

@@ -72,23 +72,24 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
 
 /// Says what would be taken (RFC 9110, 11.6.1). A browser asks its user where it reads `Basic`.
 fn challenge(headers: &mut HeaderMap, schemes: &Schemes, bearer: &'static str) {
-    let (basic, token) = (schemes.has(Scheme::Basic), schemes.has(Scheme::Token));
-    let others = basic || token || !schemes.headers().is_empty();
-    if !others || schemes.has(Scheme::Bearer) || schemes.has(Scheme::Jwt) {
-        headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(bearer));
+    for (is_taken, challenge) in [
+        (schemes.has(Scheme::Bearer) || schemes.has(Scheme::Jwt), bearer),
+        (schemes.has(Scheme::Token), "Token"),
+        (schemes.has(Scheme::Sesame), "sesame"),
+        (schemes.has(Scheme::Basic), "Basic realm=\"postern\", charset=\"UTF-8\""),
+    ] {
+        if is_taken {
+            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
     }
-    if token {
-        headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Token"));
-    }
-    // No registered scheme says this; but a 401 has a challenge (RFC 9110, 15.5.2).
+    // No registered scheme says these two; but a 401 has a challenge (RFC 9110, 15.5.2).
     for name in schemes.headers() {
         if let Ok(challenge) = HeaderValue::try_from(format!("ApiKey header=\"{name}\"")) {
             headers.append(header::WWW_AUTHENTICATE, challenge);
         }
     }
-    if basic {
-        let challenge = HeaderValue::from_static("Basic realm=\"postern\", charset=\"UTF-8\"");
-        headers.append(header::WWW_AUTHENTICATE, challenge);
+    if !headers.contains_key(header::WWW_AUTHENTICATE) {
+        headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Cookie"));
     }
 }
 

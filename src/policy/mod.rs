@@ -249,7 +249,7 @@ impl Policy {
         self.table.all(host, path).into_iter().filter_map(|route| self.routes.get(route)).collect()
     }
 
-    /// Whether a path is the identity API's.
+    /// Whether a decoded path is the identity API's.
     #[must_use]
     pub fn is_reserved(&self, path: &str) -> bool {
         self.reserved.as_deref().is_some_and(|prefix| path.starts_with(prefix))

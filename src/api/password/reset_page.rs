@@ -71,7 +71,7 @@ async fn respond(api: &Api, client: Client, link: &str, request: Request) -> Res
         }
     };
     let visitor = Visitor::of(api, &parts.headers);
-    let form = Form { action: parts.uri.path(), username: &stored.username, ..Form::default() };
+    let form = Form { action: &api.links.at(parts.uri.path()), username: &stored.username, ..Form::default() };
     if parts.method != Method::POST {
         return show(api, &visitor, StatusCode::OK, form);
     }

@@ -19,6 +19,7 @@ routes:
   /ws: { GET: { level: authenticated, upgrade: [websocket] } }
   /public/**: public
   /opaque: { level: authenticated, authenticate: bearer }
+  /sesame: { level: authenticated, authenticate: sesame }
   /admin: superuser
 "#;
 
@@ -116,6 +117,11 @@ fn a_link_ends_with_the_password_the_user_and_its_time() {
     gate.upstream.forget();
     gate.refused(ask("GET", "/opaque", &format!("sesame {token}")), 401, "credentials_invalid");
     gate.refused(ask("GET", "/me", &format!("Bearer {token}")), 401, "credentials_invalid");
+    let challenges = |target: &str| {
+        let answer = gate.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        answer.all("www-authenticate").join(", ")
+    };
+    assert_eq!((challenges("/sesame"), challenges("/me")), ("sesame".to_owned(), "Bearer, sesame".to_owned()));
     gate.postern.cli(&["user", "edit", "uA", "--active=false"]);
     eventually("the user is inactive", || (status(&gate, &token) == 401).then_some(()));
     gate.postern.cli(&["user", "edit", "uA", "--active"]);

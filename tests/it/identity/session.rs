@@ -14,6 +14,7 @@ defaults: { inject: { X-Postern-User: user.username } }
 routes:
   /me: authenticated
   /opaque: { level: authenticated, authenticate: bearer }
+  /browser: { level: authenticated, authenticate: session }
 "#;
 
 const TOKEN: &str = "dGVzdC1zZXNzaW9uLXRva2VuLW9mLTMyLWJ5dGVzISE";
@@ -68,6 +69,8 @@ fn a_session_lasts_until_it_is_ended() {
         401,
         "credentials_invalid",
     );
+    let refused = gate.refused("GET /browser HTTP/1.1\r\nHost: a\r\n\r\n", 401, "credentials_missing");
+    assert_eq!(refused.all("www-authenticate"), ["Cookie"], "a header would not be taken");
     let both = format!("Authorization: Bearer {bearer}\r\n");
     gate.refused(with_cookie("GET", &both), 400, "ambiguous");
     gate.refused(with_cookie("GET", &format!("Cookie: postern_session={TOKEN}\r\n")), 400, "ambiguous");

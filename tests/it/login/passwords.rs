@@ -269,6 +269,7 @@ fn the_page_of_a_link_takes_a_password_twice_and_shows_its_address_to_nobody() {
     browser.headers = "Origin: null\r\n".to_owned();
     let page = browser.get(&path);
     assert_eq!((page.status, page.header("referrer-policy")), (200, Some("no-referrer")));
+    assert_eq!(browser.get(&path.replacen("reset/key", "res%65t/%6Bey", 1)).status, 200);
     assert_eq!((page.header("cache-control"), page.header("x-frame-options")), (Some("no-store"), Some("DENY")));
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
@@ -305,6 +306,19 @@ fn the_page_of_a_link_takes_a_password_twice_and_shows_its_address_to_nobody() {
     });
     let log = format!("{:?}{:?}", gate.postern.stderr(), gate.postern.stdout());
     assert!(!log.contains(&token), "{log}");
+}
+
+#[test]
+fn a_link_under_a_prefix_of_one_s_own_leads_to_a_form_there() {
+    let letters = Letters::serve(&json!({}));
+    let mail = format!("{{ server: \"127.0.0.1:{}\", from: postern@app.example, tls: none }}", letters.port);
+    let gate = gate(&format!("public_url: https://app.example\nmail: {mail}\n"), "  prefix: /auth\n");
+    post(&gate, "/auth/password/reset/", "", &json!({ "input": "lena" }));
+    let (link, ..) = link(&letters.next());
+    let path = link.strip_prefix("https://app.example").unwrap();
+    let mut browser = Browser::of(&gate);
+    let text = browser.get(path).text().replace("&#x2f;", "/");
+    assert!(path.starts_with("/auth/password/reset/key/") && text.contains(&format!("action=\"{path}\"")), "{text}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Where the identity API is: nowhere, where nothing is said; under a prefix of one's own; and what the tools say of it.
 
-use crate::support::{Gate, Options, Who, get, request};
+use crate::support::{Gate, Options, Postern, Upstream, Who, get, request};
 use serde_json::json;
 
 const ROUTES: &str = "version: 1\nupstream: echo\nroutes:\n  /api/**: authenticated\n  /auth/**: authenticated\n";
@@ -43,6 +43,52 @@ fn a_moved_identity_api_is_there_alone_and_its_pages_lead_there() {
     assert_eq!((moved.status, moved.header("Location")), (301, Some("/auth/v1/login/?next=/x")));
     let away = gate.get(Who::nobody, "/auth/v1/password/change/");
     assert!(away.header("Location").is_some_and(|to| to.starts_with("/auth/v1/login/?next=")), "{}", away.status);
+}
+
+/// A character and its escape are the same (RFC 3986, 6.2.2.2), and so the policy reads a path.
+#[test]
+fn a_path_is_the_same_however_its_characters_are_spelt() {
+    let mut options = Options::policy("version: 1\nupstream: echo\nroutes: { /**: public }\n");
+    let token = "token: { throttle: none, key: { env: KEY } }";
+    options.config =
+        format!("compat: openwisp\nidentity:\n  {CHEAP}\n  api: token\n  session: {{ secure: false }}\n  {token}\n");
+    let upstream = Upstream::echo();
+    let home = Postern::prepare(Some(upstream.address()), &options);
+    let mut command = Postern::serve(home.path(), &options);
+    let gate = Gate { postern: Postern::run(home, command.env("KEY", "k".repeat(64))), upstream };
+    gate.postern.cli_with(&["user", "create", "lena", "--password-stdin"], "s3cret\n");
+    let body = json!({ "username": "lena", "password": "s3cret" }).to_string();
+    let shown = |method: &str, target: &str| {
+        let body = if method == "POST" { body.as_str() } else { "" };
+        let answer = gate.send(request(Who::nobody, method, target, &[("Content-Type", "application/json")], body));
+        // What differs each time.
+        let text = super::browser::field(&answer.text(), "csrf").map_or_else(|| answer.text(), |_| "a form".to_owned());
+        (answer.status, answer.header("location").map(str::to_owned), text)
+    };
+    for (method, plain, spelt) in [
+        ("POST", "token/", "%74oken/"),
+        ("POST", "token/", "toke%6E/"),
+        ("POST", "token", "t%6fken"),
+        ("GET", "token/", "%74%6f%6b%65%6e/"),
+        ("GET", "login/?next=/x", "log%69n/?next=/x"),
+        ("GET", "login?next=%2Fx", "%6cogin?next=%2Fx"),
+        ("GET", "password/change/", "p%61ssword/change/"),
+        ("GET", "password/reset/key/x-y/", "password/reset/k%65y/x%2Dy/"),
+        ("GET", "nothing/", "n%6Fthing/"),
+    ] {
+        let expected = shown(method, &format!("/api/v1/users/{plain}"));
+        for prefix in ["/api/v1/users/", "/%61pi/v1/users/", "/api/v%31/%75sers/"] {
+            assert_eq!(shown(method, &format!("{prefix}{spelt}")), expected, "{prefix}{spelt}");
+        }
+    }
+    for (plain, spelt) in [("change", "%63hange"), ("reset", "rese%74"), ("reset/key/x-y", "reset/%6bey/x-y")] {
+        let expected = shown("GET", &format!("/accounts/password/{plain}/"));
+        assert_eq!(shown("GET", &format!("/%61ccounts/password/{spelt}/")), expected, "{spelt}");
+    }
+    // The service has heard of none of them, though its policy opens everything else.
+    assert_eq!(gate.upstream.recorded().len(), 0);
+    gate.refused(get(Who::nobody, "/api/v1/users/%2574oken/"), 400, "bad_target");
+    gate.forwarded(get(Who::nobody, "/api/v1/user%73x/token/"));
 }
 
 #[test]
