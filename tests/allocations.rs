@@ -26,6 +26,7 @@ fn an_allowed_request_finds_claims_and_is_decided_without_allocating() {
                 host: "api.example.com",
                 target: &target,
                 headers: &headers,
+                client: None,
                 claims: None,
             };
             passed = fixture::pass(&policy, &view, &ann).is_ok();

@@ -124,6 +124,7 @@ fn request(credential: fn(&World) -> &String) -> Box<dyn FnMut(usize)> {
             host: "api.example.com",
             target: &target,
             headers: &headers,
+            client: None,
             claims: None,
         };
         black_box(pass(&policy, &view, &caller)).expect("a member reads");

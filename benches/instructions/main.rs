@@ -81,8 +81,14 @@ fn decide(routes: usize) -> Work {
     let headers = HeaderMap::new();
     Box::new(move |number| {
         let target = &targets[number % targets.len()];
-        let view =
-            RequestView { method: &Method::GET, host: "api.example.com", target, headers: &headers, claims: None };
+        let view = RequestView {
+            method: &Method::GET,
+            host: "api.example.com",
+            target,
+            headers: &headers,
+            client: None,
+            claims: None,
+        };
         black_box(pass(&policy, &view, &caller)).expect("a member reads");
     })
 }

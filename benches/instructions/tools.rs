@@ -105,6 +105,7 @@ fn when(condition: &str) -> Work {
                 host: "api.example.com",
                 target: &target,
                 headers: &headers,
+                client: None,
                 claims: None,
             };
             black_box(pass(&policy, &view, &caller)).expect("a member reads");

@@ -20,6 +20,7 @@ use crate::tools::world::{ANONYMOUS, World};
 use crate::yaml::{Findings, suggest};
 use anyhow::{Context, bail};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -44,6 +45,9 @@ pub struct Args {
     /// The host that it is sent to
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
+    /// The client's address, for `when`
+    #[arg(long, value_name = "ADDRESS")]
+    pub client: Option<IpAddr>,
     /// The body; no rule of this version reads one
     #[arg(long, value_name = "TEXT")]
     pub data: Option<String>,
@@ -224,7 +228,8 @@ fn request(args: &Args, world: Option<&World>) -> Result<Request, (String, Strin
         }
         None => None,
     };
-    Ok(Request { method, target: fill(&args.target)?, headers, claims })
+    let client = args.client.map(|address| address.to_canonical());
+    Ok(Request { method, target: fill(&args.target)?, headers, client, claims })
 }
 
 /// The directory's database, only ever read.

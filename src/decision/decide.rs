@@ -118,6 +118,7 @@ fn holds(
         method: view.method,
         path: &shown(path),
         host: view.host,
+        client: view.client,
         query: view.target.query(),
         headers: view.headers,
         user: snapshot.map(|snapshot| &**snapshot),

@@ -29,6 +29,7 @@ use crate::policy::Policy;
 use crate::target::Target;
 use http::{HeaderMap, Method};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 #[cfg(test)]
@@ -45,6 +46,8 @@ pub struct RequestView<'a> {
     pub target: &'a Target<'a>,
     /// The headers as the client sent them, before anything is removed.
     pub headers: &'a HeaderMap,
+    /// The client's address, behind trusted proxies; `None` where it is not known.
+    pub client: Option<IpAddr>,
     /// What the caller's credential says besides who they are.
     pub claims: Option<&'a Arc<Claims>>,
 }

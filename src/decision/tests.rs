@@ -84,7 +84,14 @@ fn ask(policy: &Policy, world: &World, caller: Option<&Arc<Snapshot>>, request: 
     }
     let (target, host) = target.split_once(" @").unwrap_or((target, "api.example.com"));
     let target = Target::parse(target).unwrap();
-    let view = RequestView { method: &method.parse().unwrap(), host, target: &target, headers: &headers, claims: None };
+    let view = RequestView {
+        method: &method.parse().unwrap(),
+        host,
+        target: &target,
+        headers: &headers,
+        client: None,
+        claims: None,
+    };
     let caller = caller.map_or(Caller::Anonymous, Caller::User);
     let permit = judge(policy, &view, caller, &mut |key| world.find(key))?;
     let mut told = Vec::new();
@@ -443,7 +450,8 @@ fn a_request_that_is_printed_shows_no_credential() {
     let mut headers = HeaderMap::new();
     headers.insert("authorization", HeaderValue::from_static("Bearer secret"));
     let target = Target::parse("/x?token=secret").unwrap();
-    let view = RequestView { method: &Method::GET, host: "h", target: &target, headers: &headers, claims: None };
+    let view =
+        RequestView { method: &Method::GET, host: "h", target: &target, headers: &headers, client: None, claims: None };
     let shown = format!("{view:?}");
     assert!(shown.contains("/x") && !shown.contains("secret"), "{shown}");
 }

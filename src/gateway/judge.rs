@@ -22,6 +22,7 @@ use http::HeaderValue;
 use http::Request;
 use http::header::{CACHE_CONTROL, HOST, ORIGIN, REFERRER_POLICY, VARY};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -207,7 +208,7 @@ impl Noted {
 pub fn judge<'w, B>(
     worker: &Worker,
     rules: &'w Rules,
-    link: &Link,
+    (link, client): (&Link, IpAddr),
     request: &Request<B>,
     fetched: &Fetched,
     now: Instant,
@@ -224,7 +225,7 @@ pub fn judge<'w, B>(
     // every host.
     let host =
         headers.get(HOST).map_or_else(|| Ok("".into()), |host| link.canonical_host(host)).map_err(Denial::from)?;
-    let view = RequestView { method, host: &host, target: &target, headers, claims: None };
+    let view = RequestView { method, host: &host, target: &target, headers, client: Some(client), claims: None };
     let policy = rules.policy();
     if let Some(preflight) = preflight(policy, &view) {
         noted.route = Some(preflight.route.index);

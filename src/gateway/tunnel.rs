@@ -167,7 +167,8 @@ async fn may_go_on(exchange: &Exchange, asked: &Request<()>) -> bool {
     let mut fetched = Fetched::default();
     loop {
         let now = crate::clock::monotonic();
-        let verdict = judge(worker, &rules, exchange.link(), asked, &fetched, now, &mut Noted::default());
+        let from = (&**exchange.link(), exchange.client());
+        let verdict = judge(worker, &rules, from, asked, &fetched, now, &mut Noted::default());
         let need = match verdict {
             Ok(_) => return true,
             Err(Stop::Needs(Need::Credential(wanted))) => Need::Credential(match &exchange.noted.user {

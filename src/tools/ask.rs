@@ -14,6 +14,7 @@ use crate::target::host::{HostError, canonical_host};
 use http::{HeaderMap, Method, header};
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The host of requests that name none, where the policy is for every host.
@@ -28,6 +29,8 @@ pub struct Request {
     pub target: String,
     /// The headers; `Host` among them where the request names one.
     pub headers: HeaderMap,
+    /// The client's address, where it is said.
+    pub client: Option<IpAddr>,
     /// What the caller's credential says besides.
     pub claims: Option<Arc<Claims>>,
 }
@@ -100,6 +103,7 @@ impl<'r> Readable<'r> {
             host: &self.host,
             target: &self.target,
             headers: &self.request.headers,
+            client: self.request.client,
             claims: self.request.claims.as_ref(),
         }
     }

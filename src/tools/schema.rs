@@ -140,6 +140,7 @@ fn case_key(key: &str) -> Json {
             "description": "What the credential says besides, as a JWT does: read by `claim.NAME` and `claims`.",
             "type": "object",
         }),
+        "client" => json!({ "description": "The client's address, for `when`.", "type": "string" }),
         "expect" => json!({
             "description": "`allow`, or a status with an optional reason code.",
             "anyOf": [{ "const": "allow" }, { "enum": codes }, { "type": ["integer", "string"] }],

@@ -2,9 +2,10 @@
 
 A tree is a tuple. ("lit", value) · ("get", "user", "email") · ("var", NAME) of path · ("header", NAME) · ("query", NAME) ·
 ("has_header", NAME) · ("has_query", NAME) · ("has", ROOT, FIELD) · ("not", a) · ("and", a, b) · ("or", a, b) ·
-("eq" | "ne" | "lt" | "ge", a, b) · ("in", a, [texts]) · ("starts", a, text) · ("contains", a, text)
+("eq" | "ne" | "lt" | "ge", a, b) · ("in", a, [texts]) · ("within", [networks]) · ("starts", a, text) · ("contains", a, text)
 """
 
+import ipaddress
 import json
 
 
@@ -39,6 +40,8 @@ def text(tree):
         return f"({text(tree[1])} {sign} {text(tree[2])})"
     if kind == "in":
         return f"({text(tree[1])} in {json.dumps(tree[2])})"
+    if kind == "within":
+        return f"client.within({json.dumps(tree[1])})"
     if kind == "starts":
         return f"{text(tree[1])}.startsWith({json.dumps(tree[2])})"
     if kind == "contains":
@@ -58,7 +61,7 @@ def names(tree):
 
 
 def value(tree, facts):
-    """`facts`: {"request": {...}, "user": {...} or None, "org": {...} or None, "path": {...}}; what is not there is None."""
+    """`facts`: {"request": {...}, "client": {...}, "user": {...} or None, "org": {...} or None, "path": {...}}; what is not there is None."""
     kind = tree[0]
     if kind == "lit":
         return tree[1]
@@ -78,9 +81,10 @@ def value(tree, facts):
         return tree[1] in facts["request"][{"has_header": "headers", "has_query": "query"}[kind]]
     if kind == "has":
         root = facts[tree[1]]
-        if root is None:
-            raise Failed
-        return root.get(tree[2]) is not None
+        return root is not None and root.get(tree[2]) is not None
+    if kind == "within":
+        address = ipaddress.ip_address(value(("get", "client", "address"), facts))
+        return any(address in ipaddress.ip_network(network) for network in tree[1])
     if kind == "not":
         return not value(tree[1], facts)
     if kind in ("and", "or"):

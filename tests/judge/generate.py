@@ -123,6 +123,8 @@ def tree(rng, variables, levels, depth=0):
         ("has_query", "dry"),
         ("has_header", "x-event"),
         ("in", ("header", "x-event"), ["push", "tag"]),
+        ("within", rng.choice([["10.0.0.0/8"], ["127.0.0.0/8", "2001:db8::/32"]])),
+        ("eq", ("get", "client", "address"), ("lit", "10.1.2.3")),
     ]
     if levels:
         leaves += [
@@ -311,6 +313,6 @@ def request(rng, files_, world_):
     host = rng.choice(["api.example.com", "acme.example.com", "bolt.example.com", "other.test", "nowhere.example.com"])
     return {
         "method": rng.choice(["GET"] * 4 + ["POST"] * 2 + ["HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"]),
-        "target": target, "host": host, "headers": headers,
+        "target": target, "host": host, "headers": headers, "client": rng.choice([None, "127.0.0.1", "10.1.2.3", "2001:db8::1"]),
         "as": rng.choice(list(world_["users"]) * 3 + ["anonymous", "stranger"]),
     }

@@ -349,6 +349,7 @@ def facts_of(world, request, variables, user, orgs, path):
         whole["query"].setdefault(name, text)
     return {
         "request": {"method": request["method"], "path": path, "host": request["host"], **whole},
+        "client": {"address": request["client"]},
         "user": None if user is None else {
             "id": user["id"], "username": user["name"], "email": user["email"], "is_staff": user["staff"],
             "is_superuser": user["superuser"],

@@ -79,6 +79,8 @@ def case_of(request, verdict):
         case["as"] = "anonymous"
         headers["Authorization"] = "Bearer nobody-has-this"
     case["headers"] = headers
+    if request["client"]:
+        case["client"] = request["client"]
     if verdict[0] == "allow":
         sent = {name: value for name, value in verdict[1]["inject"].items() if value is not None}
         if sent:
@@ -93,7 +95,9 @@ def live_difference(request, verdict, answer):
     if verdict[0] != "allow":
         if status != verdict[0]:
             return f"status {status} {body[:200]}"
-        if request["method"] != "HEAD" and json.loads(body)["code"] != verdict[1]:
+        # `foreign: 404` is told like a missing route.
+        told = "no_route" if verdict == (404, "org_foreign") else verdict[1]
+        if request["method"] != "HEAD" and json.loads(body)["code"] != told:
             return f"code {json.loads(body)['code']}"
         return None
     if status != 200 or "x-saw" not in headers:
@@ -138,7 +142,7 @@ def play_live(options, folder):
         async def play():
             nonlocal played, disagreed
             for _ in range(PER_POLICY):
-                request = generate.request(rng, files, world)
+                request = {**generate.request(rng, files, world), "client": "127.0.0.1"}
                 token = {"anonymous": None, "stranger": "nobody-has-this"}.get(request["as"], directory.tokens.get(request["as"]))
                 verdict = judge.judge(policy, world, request)
                 difference = live_difference(request, verdict, await server.ask(request, token))

@@ -232,8 +232,14 @@ fn a_number_names_an_organization_by_its_digits() {
         let ann = Arc::new(Snapshot::new(user, vec![membership]));
         let claims = Arc::new(Claims::new(&format!("{{\"tenant\":{claim}}}")));
         let headers = HeaderMap::new();
-        let view =
-            RequestView { method: &Method::GET, host: "h", target: &target, headers: &headers, claims: Some(&claims) };
+        let view = RequestView {
+            method: &Method::GET,
+            host: "h",
+            target: &target,
+            headers: &headers,
+            client: None,
+            claims: Some(&claims),
+        };
         assert_eq!(judge(&policy, &view, Caller::User(&ann), &mut |_| None).is_ok(), passes, "{claim} {key}");
     }
 }

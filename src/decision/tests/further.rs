@@ -116,7 +116,8 @@ fn shared_objects_are_for_managers_to_read_and_superusers_to_change_unless_said_
     let ask = |policy: &Policy, who: &Arc<Snapshot>, method: &str| {
         let target = Target::parse("/acme").unwrap();
         let (method, headers) = (method.parse().unwrap(), HeaderMap::new());
-        let view = RequestView { method: &method, host: "x", target: &target, headers: &headers, claims: None };
+        let view =
+            RequestView { method: &method, host: "x", target: &target, headers: &headers, client: None, claims: None };
         let matched = find(policy, &view).unwrap();
         let claim = Claim::of_shared_object();
         match decide(&matched, &claim, &view, Caller::User(who), &Facts::none()) {

@@ -113,7 +113,8 @@ fn a_superuser_s_organization_that_nobody_looked_up_is_our_fault() {
     let target = format!("/org/{}/x", world.bolt.id);
     let target = Target::parse(&target).unwrap();
     let headers = HeaderMap::new();
-    let view = RequestView { method: &Method::GET, host: "h", target: &target, headers: &headers, claims: None };
+    let view =
+        RequestView { method: &Method::GET, host: "h", target: &target, headers: &headers, client: None, claims: None };
     let matched = find(&policy, &view).unwrap();
     let claim = claim(&matched, &view).unwrap();
     let unknown: Vec<_> = claim.unknown(Caller::User(&root)).collect();

@@ -26,7 +26,7 @@ impl Exchange {
         let Some(request) = request else { return Err(Denial::new(Reason::BadFraming).into()) };
         // What was fetched took time, in which a proof may have ended.
         let now = if fetched.is_empty() { *start } else { crate::clock::monotonic() };
-        let verdict = judge(&worker, &rules, link, request, fetched, now, noted);
+        let verdict = judge(&worker, &rules, (link, *client), request, fetched, now, noted);
         if matches!(verdict, Ok(_) | Err(Stop::Needs(Need::Credential(_))))
             && replaces_unasked(&worker, request.headers(), noted)
         {

@@ -1,10 +1,12 @@
 //! What can be known of an expression before there is a request: its names, and its types.
 
-use super::types::{FUNCTIONS, Field, NAMES, Name, ORG, REQUEST, Type, USER, is_secret};
+mod calls;
+
+use super::types::{CLIENT, Field, NAMES, Name, ORG, REQUEST, Type, USER, is_secret};
 use super::{MAX_DEPTH, RawWhen, Scope};
 use crate::policy::pattern::{Kind, NAMELESS};
 use crate::yaml::{Findings, Span, suggest};
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators};
+use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators};
 use http::HeaderName;
 
 /// Checks an expression, against a rule or (without a scope) against what no rule could give it. `None` when something was
@@ -63,7 +65,8 @@ fn any(expression: &IdedExpr, is: &dyn Fn(&IdedExpr) -> bool) -> bool {
         }
 }
 
-fn text_of(expression: &IdedExpr) -> Option<&str> {
+/// A text that is written out.
+pub(super) fn text_of(expression: &IdedExpr) -> Option<&str> {
     match &expression.expr {
         Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
         _ => None,
@@ -173,6 +176,7 @@ impl<'c> Checker<'c, '_> {
         }
         let found = match name {
             "request" => Name::Request,
+            "client" => Name::Client,
             "user" => Name::User,
             "org" => Name::Org,
             "path" => Name::Path,
@@ -228,6 +232,7 @@ impl<'c> Checker<'c, '_> {
                 "headers" => Type::Headers,
                 _ => self.known(field, &REQUEST, "a value of `request`", &["query", "headers"]),
             },
+            Type::Name(Name::Client) => self.known(field, &CLIENT, "a value of `client`", &[]),
             Type::Name(Name::User) => self.known(field, &USER, "a value of `user`", &[]),
             Type::Name(Name::Org) => self.known(field, &ORG, "a value of `org`", &[]),
             Type::Name(Name::Path) => self.variable(field),
@@ -239,7 +244,7 @@ impl<'c> Checker<'c, '_> {
             Type::Map | Type::Unknown => Type::Unknown,
             other => {
                 let message = format!("`{field}` is asked of {}, which has no members", other.as_str());
-                self.error(field, message, "members belong to request, user, org and path".to_owned())
+                self.error(field, message, "members belong to request, client, user, org and path".to_owned())
             }
         }
     }
@@ -299,214 +304,5 @@ impl<'c> Checker<'c, '_> {
                 self.error(name, format!("`{name}` is not the name of a header"), "for example `x-tenant`".to_owned())
             }
         }
-    }
-
-    /// Whatever a map is used for but one of its members needs all of it.
-    fn whole(&mut self, found: Type) -> Type {
-        match found {
-            Type::Query => self.field(Field::Query),
-            Type::Headers => self.field(Field::Headers),
-            _ => {}
-        }
-        found
-    }
-
-    fn call(&mut self, call: &'c CallExpr, depth: usize) -> Type {
-        let name = call.func_name.as_str();
-        match (name, call.args.as_slice()) {
-            (operators::INDEX, [operand, key]) => {
-                let operand = self.infer(operand, depth + 1);
-                let found = self.infer(key, depth + 1);
-                return match text_of(key) {
-                    Some(text) if operand.is_map() => self.member(operand, text),
-                    _ => self.index(operand, found),
-                };
-            }
-            (operators::IN, [key, container]) => {
-                let found = self.infer(key, depth + 1);
-                let container = self.infer(container, depth + 1);
-                match (text_of(key), container) {
-                    (Some(text), Type::Query | Type::Headers | Type::Name(_)) => {
-                        self.member(container, text);
-                    }
-                    (None, Type::Name(_)) => {
-                        let message = "`in` asks a name for a member that is written out".to_owned();
-                        return self.error(
-                            "in",
-                            message,
-                            "for example `\"email\" in user`, or `has(user.email)`".to_owned(),
-                        );
-                    }
-                    (_, Type::Texts) if !found.can_equal(Type::Text) => {
-                        return self.error(
-                            "in",
-                            format!("the list has texts, and this is {}", found.as_str()),
-                            "compare like with like".to_owned(),
-                        );
-                    }
-                    (_, Type::List | Type::Texts | Type::Unknown) => {}
-                    (_, map) if map.is_map() => {
-                        self.whole(map);
-                    }
-                    (_, other) => {
-                        let message = format!("`in` asks a list or a map, not {}", other.as_str());
-                        return self.error("in", message, "a text is asked with `.contains(…)`".to_owned());
-                    }
-                }
-                return Type::Bool;
-            }
-            _ => {}
-        }
-        let target = call.target.as_deref().map(|target| self.infer(target, depth + 1)).map(|found| self.whole(found));
-        let args: Vec<Type> = call.args.iter().map(|arg| self.infer(arg, depth + 1)).collect();
-        let args: Vec<Type> = args.into_iter().map(|found| self.whole(found)).collect();
-        match (name, target, args.as_slice()) {
-            (
-                operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT | operators::NOT_STRICTLY_FALSE,
-                None,
-                _,
-            ) => {
-                let sign = if name == operators::LOGICAL_AND {
-                    "&&"
-                } else if name == operators::LOGICAL_OR {
-                    "||"
-                } else {
-                    "!"
-                };
-                if let Some(bad) = args.iter().find(|t| !matches!(t, Type::Bool | Type::Unknown)) {
-                    return self.error(
-                        sign,
-                        format!("`{sign}` joins what is true or false, not {}", bad.as_str()),
-                        "compare it first".to_owned(),
-                    );
-                }
-                Type::Bool
-            }
-            (operators::EQUALS | operators::NOT_EQUALS, None, [a, b]) => {
-                if !a.can_equal(*b) {
-                    let sign = if name == operators::EQUALS { "==" } else { "!=" };
-                    let message = format!("`{sign}` compares {} with {}: they are never equal", a.as_str(), b.as_str());
-                    let help = match (a, b) {
-                        (Type::Null, _) | (_, Type::Null) => "what is absent is not null: ask `has(user.email)`",
-                        _ => "compare like with like",
-                    };
-                    return self.error(sign, message, help.to_owned());
-                }
-                Type::Bool
-            }
-            (
-                operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS,
-                None,
-                [a, b],
-            ) => {
-                if !a.can_equal(*b) {
-                    let message = format!("{} and {} have no order", a.as_str(), b.as_str());
-                    return self.error("", message, "`int(…)` makes a number of a text".to_owned());
-                }
-                Type::Bool
-            }
-            (operators::CONDITIONAL, None, [test, yes, no]) => {
-                if !matches!(test, Type::Bool | Type::Unknown) {
-                    return self.error(
-                        "?",
-                        format!("`? :` asks true or false, not {}", test.as_str()),
-                        "compare it first".to_owned(),
-                    );
-                }
-                if yes == no { *yes } else { Type::Unknown }
-            }
-            (operators::ADD, None, [a, b]) if a == b => *a,
-            (
-                operators::ADD | operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE | operators::MODULO,
-                None,
-                [_, _],
-            ) => Type::Unknown,
-            (operators::NEGATE, None, [found]) => *found,
-            ("contains" | "startsWith" | "endsWith", Some(target), [arg]) => {
-                if !target.can_equal(Type::Text) || !arg.can_equal(Type::Text) {
-                    let message =
-                        format!("`{name}` asks a text about a text, not {} about {}", target.as_str(), arg.as_str());
-                    return self.error(name, message, "a list is asked with `in`".to_owned());
-                }
-                Type::Bool
-            }
-            ("size", None, &[found]) | ("size", Some(found), &[]) => match found {
-                Type::Bool | Type::Int | Type::Number | Type::Null | Type::Name(_) => {
-                    let message = format!("`size` counts texts, lists and maps, not {}", found.as_str());
-                    self.error(name, message, "compare it instead".to_owned())
-                }
-                _ => Type::Int,
-            },
-            ("int", None, [_]) => Type::Int,
-            ("double", None, [_]) => Type::Number,
-            ("string", None, [_]) => Type::Text,
-            ("matches", ..) => self.error(
-                name,
-                "policies have no regular expressions".to_owned(),
-                "use `startsWith`, `endsWith`, `contains`, or a typed variable in the pattern".to_owned(),
-            ),
-            _ if FUNCTIONS.contains(&name) => {
-                let message = format!("`{name}` is not called this way");
-                self.error(
-                    name,
-                    message,
-                    "for example `size(user.groups)`, `request.path.startsWith(\"/x\")`".to_owned(),
-                )
-            }
-            _ => self.unknown_name(name, "a function in `when`", &FUNCTIONS),
-        }
-    }
-
-    /// An index that is no literal text.
-    fn index(&mut self, operand: Type, key: Type) -> Type {
-        match (operand, key) {
-            (Type::Texts, Type::Int | Type::Unknown) => Type::Text,
-            (Type::Query | Type::Headers, Type::Text | Type::Unknown) => {
-                self.whole(operand);
-                Type::Text
-            }
-            (Type::List | Type::Map | Type::Unknown, _) => Type::Unknown,
-            _ => {
-                let message = format!("{} has no such member", operand.as_str());
-                self.error("[", message, "name it: `request.headers[\"x-tenant\"]`, `path.id`".to_owned())
-            }
-        }
-    }
-
-    fn comprehension(&mut self, comprehension: &'c ComprehensionExpr, depth: usize) -> Type {
-        let range = self.infer(&comprehension.iter_range, depth + 1);
-        let range = self.whole(range);
-        if self.is_inside {
-            // Each one within another multiplies what a client's headers can cost.
-            let message = "comprehensions do not stand in each other".to_owned();
-            return self.error("", message, "ask with `in`".to_owned());
-        }
-        let element = match range {
-            Type::Texts | Type::Query | Type::Headers => Type::Text,
-            Type::List | Type::Map | Type::Unknown => Type::Unknown,
-            other => {
-                let message = format!("only lists and maps have elements, not {}", other.as_str());
-                return self.error(
-                    "",
-                    message,
-                    "for example `user.groups.exists(g, g.startsWith(\"ops-\"))`".to_owned(),
-                );
-            }
-        };
-        let start = self.infer(&comprehension.accu_init, depth + 1);
-        self.is_inside = true;
-        let before = self.locals.len();
-        self.locals.push((&comprehension.iter_var, element));
-        if let Some(second) = &comprehension.iter_var2 {
-            self.locals.push((second, Type::Unknown));
-        }
-        self.locals.push((&comprehension.accu_var, start));
-        self.infer(&comprehension.loop_cond, depth + 1);
-        self.infer(&comprehension.loop_step, depth + 1);
-        let result = self.infer(&comprehension.result, depth + 1);
-        self.locals.truncate(before);
-        self.is_inside = false;
-        // What `map` and `filter` gather begins as an empty list, which looks like one of texts.
-        if result == Type::Texts { Type::List } else { result }
     }
 }

@@ -15,6 +15,7 @@ use http::{HeaderMap, Method};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Most headers that are looked through as a whole.
@@ -29,6 +30,8 @@ pub struct Subject<'r> {
     pub path: &'r str,
     /// `request.host`: canonical.
     pub host: &'r str,
+    /// `client.address`: as it is known behind trusted proxies.
+    pub client: Option<IpAddr>,
     /// `request.query`: as it came.
     pub query: Option<&'r str>,
     /// `request.headers`: as the client sent them.
@@ -62,6 +65,7 @@ thread_local! {
 #[derive(Default)]
 struct Values {
     request: HashMap<Key, Value>,
+    client: HashMap<Key, Value>,
     query: HashMap<Key, Value>,
     headers: HashMap<Key, Value>,
     user: HashMap<Key, Value>,
@@ -80,11 +84,12 @@ impl Condition {
         for field in &self.fields {
             values.take(field, subject)?;
         }
-        let Values { mut request, query, headers, user, organization, path, claims } = values;
+        let Values { mut request, client, query, headers, user, organization, path, claims } = values;
         request.insert(key("query"), map(query));
         request.insert(key("headers"), map(headers));
         let mut context = ENVIRONMENT.with(|env| Context::with_env(Arc::clone(env)));
         context.add_variable_from_value("request", map(request));
+        context.add_variable_from_value("client", map(client));
         context.add_variable_from_value("user", subject.user.map_or(Value::Null, |_| map(user)));
         context.add_variable_from_value("org", subject.organization.map_or(Value::Null, |_| map(organization)));
         context.add_variable_from_value("path", map(path));
@@ -104,6 +109,15 @@ impl Values {
             Field::Method => set(&mut self.request, "method", text(subject.method.as_str())),
             Field::Path => set(&mut self.request, "path", text(subject.path)),
             Field::Host => set(&mut self.request, "host", text(subject.host)),
+            Field::Address => {
+                known(&mut self.client, "address", subject.client.map(|address| address.to_string()).as_deref());
+            }
+            Field::Within(name, networks) => {
+                if let Some(address) = subject.client {
+                    let is_within = networks.iter().any(|network| network.contains(&address));
+                    set(&mut self.client, name, Value::Bool(is_within));
+                }
+            }
             Field::Parameter(name) => {
                 let value = query::single(subject.query, name).map_err(Failure::Parameter)?;
                 known(&mut self.query, name, value.as_deref());

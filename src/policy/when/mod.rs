@@ -7,7 +7,8 @@
 
 mod check;
 mod eval;
-mod has;
+mod expand;
+mod networks;
 mod types;
 
 pub use eval::{Failure, Subject};
@@ -128,6 +129,8 @@ fn parse(text: &str, node: &Node, findings: &mut Findings) -> Option<IdedExpr> {
         "CEL writes `&&`, `||` and `!`"
     } else if text.contains(" = ") {
         "CEL compares with `==`"
+    } else if text.contains("client.in(") {
+        "`in` is a word of the language: `client.within(…)`"
     } else {
         "the language is CEL: 'request.method == \"GET\" && user.is_staff'"
     };
@@ -181,7 +184,7 @@ impl RawWhen {
     pub(super) fn bind(&self, scope: Scope<'_>, findings: &mut Findings) -> Option<Condition> {
         let fields = check::check(self, Some(scope), findings)?;
         let mut expression = IdedExpr::clone(&self.expression);
-        has::of_null(&mut expression);
+        expand::expand(&mut expression);
         Some(Condition { text: self.text.clone(), expression: Arc::new(expression), fields: fields.into() })
     }
 

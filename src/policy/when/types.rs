@@ -3,6 +3,7 @@
 use crate::fold::fold_eq;
 use crate::policy::pattern::Kind;
 use http::HeaderName;
+use ipnet::IpNet;
 
 /// A value of the request that an expression uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +11,9 @@ pub(super) enum Field {
     Method,
     Path,
     Host,
+    Address,
+    /// Whether the client's address is in one of the networks, under the name that the answer has.
+    Within(Box<str>, Box<[IpNet]>),
     /// One parameter.
     Parameter(Box<str>),
     /// All parameters.
@@ -41,6 +45,8 @@ pub(super) enum Type {
     Int,
     Number,
     Text,
+    /// The text of an address.
+    Address,
     Null,
     List,
     /// A list of texts.
@@ -57,6 +63,7 @@ pub(super) enum Type {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Name {
     Request,
+    Client,
     User,
     Org,
     Path,
@@ -68,7 +75,7 @@ impl Type {
             Self::Bool => "true or false",
             Self::Int => "a whole number",
             Self::Number => "a number",
-            Self::Text => "a text",
+            Self::Text | Self::Address => "a text",
             Self::Null => "null",
             Self::List | Self::Texts => "a list",
             Self::Name(_) => "one of the names",
@@ -79,11 +86,11 @@ impl Type {
 
     /// Whether `==` of the two can be true.
     pub(super) fn can_equal(self, other: Self) -> bool {
-        use Type::{Int, List, Map, Name, Null, Number, Texts, Unknown};
+        use Type::{Address, Int, List, Map, Name, Null, Number, Text, Texts, Unknown};
         match (self, other) {
             (Unknown, _) | (_, Unknown) | (Null, Name(_)) | (Name(_), Null) => true,
             (Int | Number, Int | Number) => true,
-            (List | Texts, List | Texts) => true,
+            (List | Texts, List | Texts) | (Text | Address, Text | Address) => true,
             // What a name has is known in part: the members that the expression asks for.
             (Name(_), _) | (_, Name(_)) => false,
             (a, b) => a == b || (a == Map && b.is_map()) || (b == Map && a.is_map()),
@@ -97,6 +104,7 @@ impl Type {
 
 pub(super) const REQUEST: [(&str, Field, Type); 3] =
     [("method", Field::Method, Type::Text), ("path", Field::Path, Type::Text), ("host", Field::Host, Type::Text)];
+pub(super) const CLIENT: [(&str, Field, Type); 1] = [("address", Field::Address, Type::Address)];
 pub(super) const USER: [(&str, Field, Type); 7] = [
     ("id", Field::UserId, Type::Text),
     ("username", Field::Username, Type::Text),
@@ -112,8 +120,8 @@ pub(super) const ORG: [(&str, Field, Type); 4] = [
     ("external_id", Field::ExternalId, Type::Text),
     ("level", Field::Level, Type::Text),
 ];
-pub(super) const NAMES: [&str; 5] = ["request", "user", "org", "path", "claims"];
-pub(super) const FUNCTIONS: [&str; 13] = [
+pub(super) const NAMES: [&str; 6] = ["request", "client", "user", "org", "path", "claims"];
+pub(super) const FUNCTIONS: [&str; 14] = [
     "size",
     "contains",
     "startsWith",
@@ -127,6 +135,7 @@ pub(super) const FUNCTIONS: [&str; 13] = [
     "exists_one",
     "map",
     "filter",
+    "within",
 ];
 /// Headers that carry credentials are nobody's condition.
 pub(super) const SECRET: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];

@@ -259,8 +259,8 @@ impl Probe<'_> {
         for sample in 0..SAMPLES {
             for rest in rests {
                 let target = format!("{}{query}", self.path(organization, sample, rest));
-                let request =
-                    Request { method: self.method.clone(), target, headers: headers.clone(), claims: claims.clone() };
+                let (method, headers) = (self.method.clone(), headers.clone());
+                let request = Request { method, target, headers, client: None, claims: claims.clone() };
                 let falls_here = request.read(policy).is_ok_and(|readable| {
                     let found = policy.find(readable.host(), readable.target().decoded());
                     found.is_some_and(|found| found.route.index == self.route.index)

@@ -8,12 +8,13 @@ use crate::decision::Reason;
 use crate::policy::METHODS;
 use crate::yaml::{Entry, FileId, Findings, Key, Keys, Map, Node, Value, parse_with_null, suggest};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The keys of a tests file.
 pub const FILE_KEYS: [&str; 2] = ["given", "tests"];
 /// The keys of a case beside its method.
-pub const CASE_KEYS: [&str; 8] = ["as", "body", "claims", "expect", "forwarded", "headers", "inject", "name"];
+pub const CASE_KEYS: [&str; 9] = ["as", "body", "claims", "client", "expect", "forwarded", "headers", "inject", "name"];
 /// Keys of a case whose features do not exist yet.
 const NOT_YET: [&str; 1] = ["upstream"];
 /// Methods that no policy names and that a test may still send.
@@ -60,7 +61,7 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
     let mut user = None;
     let mut line = None;
     let mut headers = HeaderMap::new();
-    let (mut expect, mut inject, mut claims) = (None, Vec::new(), None);
+    let (mut expect, mut inject, mut claims, mut client) = (None, Vec::new(), None, None);
     let (mut title, mut forwarded) = (None, Forwarded::default());
     // What seems to be missing may be what is misspelt.
     let mut is_doubtful = false;
@@ -71,6 +72,7 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
             // No rule reads a body yet, so that none changes a verdict.
             "body" => {}
             "claims" => claims = self::claims(value, world, findings),
+            "client" => client = address(value, findings),
             "expect" => expect = expectation(value, findings),
             "inject" => inject = injected(value, world, findings),
             "name" => title = text(value, "`name`", findings).map(Box::from),
@@ -103,7 +105,7 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
         }
     }
     let (method, written, target) = line.flatten()?;
-    let request = Request { method, target, headers, claims };
+    let request = Request { method, target, headers, client, claims };
     let line = findings.place(map.entries.first()?.key.span).line;
     Some(Case { line, title, user: user?, written, request, expect: expect?, inject, forwarded })
 }
@@ -126,6 +128,17 @@ fn missing(map: &Map, node: &Node, line: &Option<Option<Line>>, findings: &mut F
             .error("incomplete_case", first, "the case does not say what it expects")
             .help("add `expect: allow`, or a status with an optional code: `expect: 403 org_foreign`");
     }
+}
+
+/// The client's address.
+fn address(node: &Node, findings: &mut Findings) -> Option<IpAddr> {
+    let written = text(node, "`client`", findings)?;
+    let address = written.parse::<IpAddr>().map(|address| address.to_canonical()).ok();
+    if address.is_none() {
+        let message = format!("`{written}` is not an address");
+        findings.error("wrong_value", node.span, message).help("write `10.1.2.3` or `2001:db8::1`");
+    }
+    address
 }
 
 /// What the credential says besides: any YAML, with each `<name>` filled in.

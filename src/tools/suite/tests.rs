@@ -284,3 +284,43 @@ routes:
     let unknown = mistakes(GIVEN, "- { as: bob, GET: /me, expect: allow, forwarded: { upstrem: a } }\n");
     assert_eq!(unknown[0].0, "unknown_key");
 }
+
+#[test]
+fn a_case_says_the_client_s_address_and_one_that_is_not_known_is_in_no_network() {
+    let policy = "version: 1
+routes:
+  /in: { level: public, when: 'client.within([\"10.0.0.0/8\", \"::ffff:192.0.2.0/120\", \"2001:db8::/32\"])' }
+  /out: { level: public, when: '!client.within(\"10.1.2.3\")' }
+  /is: { level: optional, when: 'client.address == \"10.1.2.3\" || has(user.email)' }
+  /of: { level: public, when: 'client.address.startsWith(\"10.1.\") && !(client.address in [\"10.1.2.4\"])' }
+  /known: { level: public, when: 'has(client.address)' }
+";
+    let cases = "
+  - { as: anonymous, GET: /in, client: 10.255.255.255, expect: allow }
+  - { as: anonymous, GET: /in, client: '::ffff:10.1.2.3', expect: allow }
+  - { as: anonymous, GET: /in, client: 192.0.2.200, expect: allow }
+  - { as: anonymous, GET: /in, client: '2001:db8:1::1', expect: allow }
+  - { as: anonymous, GET: /in, client: 11.0.0.0, expect: 403 condition_false }
+  - { as: anonymous, GET: /in, client: '2001:db9::', expect: 403 condition_false }
+  - { as: anonymous, GET: /in, expect: 403 condition_false }
+  - { as: anonymous, GET: /out, client: 10.1.2.4, expect: allow }
+  - { as: anonymous, GET: /out, client: 10.1.2.3, expect: 403 condition_false }
+  - { as: anonymous, GET: /out, expect: 403 condition_false }
+  - { as: anonymous, GET: /is, client: '::ffff:10.1.2.3', expect: allow }
+  - { as: anonymous, GET: /is, expect: 403 condition_false }
+  - { as: mia, GET: /is, expect: allow }
+  - { as: anonymous, GET: /of, client: 10.1.2.3, expect: allow }
+  - { as: anonymous, GET: /of, client: 10.1.2.4, expect: 403 condition_false }
+  - { as: anonymous, GET: /known, client: '::1', expect: allow }
+  - { as: anonymous, GET: /known, expect: 403 condition_false }
+";
+    let suite = suite(&format!("given: {{ users: {{ mia: {{ email: mia@example.com }} }} }}\ntests:{cases}")).unwrap();
+    let report = suite.run(&load(&[("routes.yaml", policy)], None).unwrap_or_else(|f| panic!("{}", f.to_lines())));
+    for (case, outcome) in report.outcomes {
+        assert!(outcome.failure.is_none(), "line {}: {outcome:?}", case.line);
+    }
+    assert_eq!(
+        mistakes("", "  - { as: anonymous, GET: /in, client: 10.0.0.0/8, expect: allow }"),
+        [("wrong_value", 1, 42, "write `10.1.2.3` or `2001:db8::1`".to_owned())]
+    );
+}

@@ -182,3 +182,23 @@ fn a_secret_reaches_the_upstream_and_no_log() {
     let lines = [gate.postern.stdout(), gate.postern.stderr()].concat().join("\n");
     assert!(!lines.contains("s3cret"), "{lines}");
 }
+
+#[test]
+fn a_condition_asks_for_the_address_behind_trusted_proxies() {
+    let policy = "version: 1\nupstream: echo\nroutes:\n  /in: { level: public, when: 'client.within([\"10.0.0.0/8\", \"2001:db8::/32\"])' }\n  \
+                  /here: { level: public, when: 'client.address == \"127.0.0.1\"' }\n";
+    let ask = |target: &str, claims: &[(&str, &str)]| request(Who::nobody, "GET", target, claims, "");
+    // Nobody is believed who is no proxy.
+    let gate = Gate::with(&Options::policy(policy));
+    gate.forwarded(ask("/here", &[("X-Forwarded-For", "10.1.2.3")]));
+    gate.refused(ask("/in", &[("X-Forwarded-For", "10.1.2.3")]), 403, "condition_false");
+    let gate = Gate::with(&Options::policy(policy).set("trusted_proxies", "[127.0.0.0/8, 192.0.2.0/24]"));
+    for chain in ["10.1.2.3", "6.6.6.6, 10.1.2.3", "10.1.2.3, 192.0.2.1", "::ffff:10.1.2.3", "2001:db8::7"] {
+        gate.forwarded(ask("/in", &[("X-Forwarded-For", chain)]));
+        gate.refused(ask("/here", &[("X-Forwarded-For", chain)]), 403, "condition_false");
+    }
+    gate.forwarded(ask("/in", &[("Forwarded", "for=10.1.2.3")]));
+    for chain in ["10.1.2.3, 6.6.6.6", "6.6.6.6", "10.1.2.3, nonsense"] {
+        gate.refused(ask("/in", &[("X-Forwarded-For", chain)]), 403, "condition_false");
+    }
+}

@@ -304,6 +304,30 @@ fn a_websocket_ends_with_the_right_to_it() {
     });
 }
 
+/// What is judged again is judged from where it came.
+#[test]
+fn a_websocket_ends_when_its_address_is_no_longer_let_in() {
+    let policy = |network: &str| {
+        format!(
+            "version: 1\nupstream: echo\nroutes:\n  /ws: {{ GET: {{ level: public, upgrade: [websocket], when: 'client.within(\"{network}\")' }} }}\n"
+        )
+    };
+    let gate = gate(echo(), Options::policy(policy("10.0.0.0/8")).set("trusted_proxies", "[127.0.0.0/8]"));
+    Runtime::new().unwrap().block_on(async {
+        let mut asked = format!("ws://{}/ws", gate.postern.data).into_client_request().unwrap();
+        asked.headers_mut().insert("x-forwarded-for", "10.1.2.3".parse().unwrap());
+        let (mut socket, _) = tokio_tungstenite::connect_async(asked).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        socket.send(Message::text("still here")).await.unwrap();
+        assert!(socket.next().await.unwrap().unwrap().is_text());
+        crate::support::reloads::reload(&gate, &policy("10.1.0.0/24"));
+        match tokio::time::timeout(Duration::from_secs(10), socket.next()).await.expect("closed in time") {
+            Some(Ok(Message::Close(Some(frame)))) => assert_eq!(frame.code, CloseCode::Policy),
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
 /// Row 92: the way down says good-bye, and does not wait for the drain limit.
 #[test]
 fn the_way_down_closes_websockets() {

@@ -53,6 +53,23 @@ fn explain_reads_the_running_postern_s_database() {
 }
 
 #[test]
+fn explain_is_told_the_client_s_address() {
+    let home = tempfile::tempdir().unwrap();
+    let policy = "version: 1\nroutes: { /x: { level: public, when: 'client.within(\"10.0.0.0/8\")' } }\n";
+    std::fs::write(home.path().join("routes.yaml"), policy).unwrap();
+    std::fs::write(home.path().join("world.yaml"), "given: {}\n").unwrap();
+    let explain = |more: &[&str]| {
+        let args = ["explain", "GET", "/x", "--as", "anonymous", "--policy", "routes.yaml", "--world", "world.yaml"];
+        let (code, out, err) = run(home.path(), &[&args, more].concat());
+        (code, format!("{out}{err}").contains("condition_false"))
+    };
+    assert_eq!(explain(&["--client", "::ffff:10.1.2.3"]), (0, false));
+    assert_eq!(explain(&["--client", "192.0.2.1"]), (1, true));
+    assert_eq!(explain(&[]), (1, true));
+    assert_eq!(explain(&["--client", "10.0.0.0/8"]), (2, false));
+}
+
+#[test]
 fn explain_makes_no_database_where_there_is_none() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("routes.yaml"), POLICY).unwrap();
