@@ -2,29 +2,23 @@
 //!
 //! The facts come from the directory's database as it stands, or from the `given` of a tests file.
 
-use super::moment::stamp;
+use super::facts::{Directory, world};
 use super::policies::{Early, Pages};
-use super::store;
 use super::{Common, Failure};
 use crate::claims::Claims;
-use crate::config::{Config, Database};
+use crate::config::Config;
 use crate::decision::OrgKey;
 use crate::directory::token::quoted;
-use crate::directory::{DirectoryError, MembershipFilter, OrgRef, Page, Store, StoreError, UserSelector};
-use crate::facts::{Level, Organization, Snapshot};
 use crate::policy::Policy;
 use crate::tools::ask::Request;
-use crate::tools::explain::{Explanation, Provenance, Record};
-use crate::tools::suite;
+use crate::tools::explain::{Explanation, Provenance};
 use crate::tools::world::{ANONYMOUS, World};
-use crate::yaml::{Findings, suggest};
-use anyhow::{Context, bail};
+use crate::yaml::suggest;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Explain what would become of a request: every step, the verdict, and what the upstream would be told.
 ///
@@ -169,20 +163,6 @@ fn policy(args: &Args, config: Option<&Config>, pages: &mut Pages<'_>) -> Result
     pages.policy(files, names.as_ref())
 }
 
-fn world(file: &Path, pages: &mut Pages<'_>) -> Result<World, Early> {
-    let (name, text) = pages.read(file)?;
-    let mut findings = Findings::new();
-    let id = findings.add_source(name, text);
-    let world = suite::read_world(id, &mut findings);
-    match world {
-        Some(world) if findings.is_empty() => Ok(world),
-        _ => {
-            pages.findings(&findings)?;
-            Err(Early::Exit(1))
-        }
-    }
-}
-
 /// The request, or what is wrong with it and how to write it.
 fn request(args: &Args, world: Option<&World>) -> Result<Request, (String, String)> {
     let method = Method::from_bytes(args.method.as_bytes());
@@ -230,83 +210,4 @@ fn request(args: &Args, world: Option<&World>) -> Result<Request, (String, Strin
     };
     let client = args.client.map(|address| address.to_canonical());
     Ok(Request { method, target: fill(&args.target)?, headers, client, claims })
-}
-
-/// The directory's database, only ever read.
-pub struct Directory {
-    store: Arc<dyn Store>,
-    place: String,
-    max_staleness: Duration,
-    runtime: tokio::runtime::Runtime,
-}
-
-impl Directory {
-    /// Opens a database that is there and whose schema is up to date: explaining makes and migrates nothing.
-    ///
-    /// # Errors
-    /// There is none, or it cannot be opened.
-    pub fn open(database: &Database, max_staleness: Duration) -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
-        let elsewhere = |error| anyhow::anyhow!("{error}; take the facts from a tests file: --world routes_test.yaml");
-        store::is_there(database).map_err(elsewhere)?;
-        let (store, place) = runtime.block_on(async {
-            let (place, steps) = super::migrate::status(database).await?;
-            if steps.iter().any(|step| step.applied.is_none()) {
-                bail!("the schema of {place} is not up to date; run `postern migrate`");
-            }
-            anyhow::Ok((store::open(database).await?, place))
-        })?;
-        Ok(Self { store, place, max_staleness, runtime })
-    }
-
-    /// A user by what a person would write; `None`: there is none.
-    fn user(&self, name: &str) -> anyhow::Result<Option<Arc<Snapshot>>> {
-        self.runtime.block_on(async {
-            let record = match self.store.user(&UserSelector::Text(name.to_owned())).await {
-                Ok(record) => record,
-                Err(DirectoryError::NotFound { .. }) => return Ok(None),
-                Err(error) => return Err(error.into()),
-            };
-            Ok(self.store.user_snapshot(record.id).await?.map(Arc::new))
-        })
-    }
-
-    /// Where facts about a user come from, and how old they are.
-    fn provenance(&self, user: Option<&Snapshot>) -> anyhow::Result<Provenance> {
-        /// Memberships that are told.
-        const SHOWN: u32 = 10;
-        let now = crate::clock::unix_seconds();
-        let record = |what: String, edited: i64| {
-            let age = Duration::from_secs(now.saturating_sub(edited).try_into().unwrap_or(0));
-            Record { what, edited: stamp(edited), age }
-        };
-        self.runtime.block_on(async {
-            let mut records = Vec::new();
-            if let Some(user) = user {
-                let selector = || UserSelector::Id(user.user.id);
-                let found = self.store.user(&selector()).await?;
-                records.push(record(format!("user {}", found.username), found.modified));
-                let filter = MembershipFilter { user: Some(selector()), ..MembershipFilter::default() };
-                for found in self.store.memberships(&filter, Page { limit: Some(SHOWN), offset: 0 }).await? {
-                    let level = match (found.is_owner, found.is_admin) {
-                        (true, _) => Level::Owner,
-                        (false, true) => Level::Manager,
-                        (false, false) => Level::Member,
-                    };
-                    records.push(record(format!("{} of {}", level.as_str(), found.slug), found.modified));
-                }
-            }
-            let position = self.store.position().await?.to_string();
-            Ok(Provenance::Store { place: self.place.clone(), position, max_staleness: self.max_staleness, records })
-        })
-    }
-
-    fn organization(&self, key: &OrgKey<'_>) -> Result<Option<Arc<Organization>>, StoreError> {
-        let key = match key {
-            OrgKey::Id(id) => OrgRef::Id(*id),
-            OrgKey::Slug(slug) => OrgRef::Slug(slug.clone().into_owned()),
-            OrgKey::External(key) => OrgRef::External(key.clone().into_owned()),
-        };
-        Ok(self.runtime.block_on(self.store.organization(&key))?.map(Arc::new))
-    }
 }

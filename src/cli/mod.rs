@@ -8,6 +8,7 @@ pub mod config;
 pub mod demo;
 pub mod doctor;
 pub mod explain;
+mod facts;
 mod fields;
 pub mod group;
 pub mod health;

@@ -4,12 +4,14 @@
 //! each. [`Matrix`] is the table, [`compare()`] judges the same requests by two policies: a reload asks it too.
 
 mod compare;
+mod people;
 mod probe;
 
 #[cfg(test)]
 mod tests;
 
 pub use compare::{Comparison, Difference, Elsewhere, compare};
+pub use people::Person;
 pub use probe::{Principal, Relation};
 
 use super::ask::Request;
@@ -85,7 +87,7 @@ pub struct Row<'p> {
     pub route: &'p Route,
     /// `read`, `write`, `any`, or their names.
     pub methods: String,
-    /// A verdict for each of [`COLUMNS`]: allow where a request passes that names the organization in any of the rule's ways;
+    /// A verdict for each column: allow where a request passes that names the organization in any of the rule's ways;
     /// `None` where a foreign organization cannot be named.
     pub cells: Vec<Option<Verdict>>,
     /// The request that was judged, in the caller's organization.
@@ -114,6 +116,28 @@ impl Probed {
     }
 }
 
+/// The head of a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Who asks.
+    pub who: String,
+    /// In whose organization: `own`, `foreign`; of real people the organization's slug, or `elsewhere`.
+    pub whose: String,
+}
+
+impl Head {
+    /// `member`, `foreign member`, `ann in acme`, `ann elsewhere`
+    fn words(&self) -> String {
+        let Self { who, whose } = self;
+        match whose.as_str() {
+            "own" | "" => who.clone(),
+            "foreign" => format!("foreign {who}"),
+            people::ELSEWHERE => format!("{who} {whose}"),
+            _ => format!("{who} in {whose}"),
+        }
+    }
+}
+
 /// Methods that are judged alike, and the first one's requests.
 struct Group {
     methods: Vec<Method>,
@@ -125,6 +149,8 @@ struct Group {
 /// The table.
 #[derive(Debug)]
 pub struct Matrix<'p> {
+    /// Who asks, and in whose organization: [`COLUMNS`], unless real people were asked.
+    pub heads: Vec<Head>,
     /// The rows, in the order of the files.
     pub rows: Vec<Row<'p>>,
     /// Routes that no request could be found for: more specific ones take them all.
@@ -138,7 +164,25 @@ impl<'p> Matrix<'p> {
     #[must_use]
     pub fn of(policy: &'p Policy) -> Self {
         let mut cast = Cast::default();
-        let mut matrix = Self { rows: Vec::new(), unreachable: Vec::new(), identity_api: policy.identity_api() };
+        let heads = COLUMNS.map(|column| Head { who: column.0.as_str().into(), whose: column.1.as_str().into() });
+        Self::asking(policy, heads.to_vec(), |aim| {
+            let mut of = |whose| Probe { whose, ..aim }.request(policy, &mut cast);
+            let (own, world) = of(Relation::Own)?;
+            let named = probe::names_it_so(aim.rule, aim.alternative);
+            let foreign = named.then(|| of(Relation::Foreign)).flatten().map(|(request, _)| request);
+            let request = |whose| match whose {
+                Relation::Own => Some(&own),
+                Relation::Foreign => foreign.as_ref(),
+            };
+            let judge = |(who, whose)| Some(Verdict::of(&world.judge(policy, request(whose)?, who)));
+            let cells = COLUMNS.into_iter().map(judge).collect();
+            Some(Probed { cells, own, foreign })
+        })
+    }
+
+    /// Asks for every route, method and way to name an organization; `None` where no such request falls under the route.
+    fn asking(policy: &'p Policy, heads: Vec<Head>, mut ask: impl FnMut(Probe<'_>) -> Option<Probed>) -> Self {
+        let mut matrix = Self { heads, rows: Vec::new(), unreachable: Vec::new(), identity_api: policy.identity_api() };
         for route in policy.routes() {
             let mut groups: Vec<Group> = Vec::new();
             let mut reached = false;
@@ -147,21 +191,9 @@ impl<'p> Matrix<'p> {
                 let Some(rule) = route.rule(&method) else { continue };
                 let mut probed: Option<Probed> = None;
                 for alternative in 0..probe::alternatives(rule) {
-                    let mut of = |whose| {
-                        let (theirs, host, method, is_slashed) = (None, &host, &method, false);
-                        let aim = Probe { route, rule, alternative, is_slashed, theirs, host, method, whose };
-                        aim.request(policy, &mut cast)
-                    };
-                    let Some((own, world)) = of(Relation::Own) else { continue };
-                    let named = probe::names_it_so(rule, alternative);
-                    let foreign = named.then(|| of(Relation::Foreign)).flatten().map(|(request, _)| request);
-                    let request = |whose| match whose {
-                        Relation::Own => Some(&own),
-                        Relation::Foreign => foreign.as_ref(),
-                    };
-                    let judge = |(who, whose)| Some(Verdict::of(&world.judge(policy, request(whose)?, who)));
-                    let cells = COLUMNS.into_iter().map(judge).collect();
-                    let next = Probed { cells, own, foreign };
+                    let (theirs, host, method, is_slashed, whose) = (None, &host, &method, false, Relation::Own);
+                    let aim = Probe { route, rule, alternative, is_slashed, theirs, host, method, whose };
+                    let Some(next) = ask(aim) else { continue };
                     probed = Some(match probed {
                         None => next,
                         Some(before) => before.or(next),
@@ -189,10 +221,16 @@ impl<'p> Matrix<'p> {
         matrix
     }
 
+    fn header(&self) -> Vec<String> {
+        let mut header = vec!["ROUTE".to_owned(), "METHODS".to_owned()];
+        header.extend(self.heads.iter().map(Head::words));
+        header
+    }
+
     /// For people: a line for each row, a column for each kind of person.
     #[must_use]
     pub fn to_text(&self, colour: bool) -> String {
-        let mut rows = vec![header()];
+        let mut rows = vec![self.header()];
         for Row { route, methods, cells, .. } in &self.rows {
             let mut row = vec![route.pattern.to_string(), methods.clone()];
             row.extend(cells.iter().map(|cell| match cell {
@@ -203,7 +241,7 @@ impl<'p> Matrix<'p> {
             rows.push(row);
         }
         let width = |at: usize| rows.iter().filter_map(|r| r.get(at)).map(|c| c.chars().count()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..COLUMNS.len() + 2).map(width).collect();
+        let widths: Vec<usize> = (0..self.heads.len() + 2).map(width).collect();
         let mut out = String::new();
         for row in &rows {
             let mut line = String::new();
@@ -234,21 +272,19 @@ impl<'p> Matrix<'p> {
     /// For machines: `{rows: [{pattern, file, line, methods, cells: [{who, whose, allow, status, code}]}], unreachable, identity_api}`.
     #[must_use]
     pub fn to_json(&self) -> Json {
-        let cell = |((who, whose), cell): (&Column, &Option<Verdict>)| {
+        let cell = |(Head { who, whose }, cell): (&Head, &Option<Verdict>)| {
             let (status, code) = match (*cell)? {
                 Verdict::Allow => (None, None),
                 Verdict::Refuse(status, code) => (Some(status), Some(code)),
             };
             let allow = status.is_none();
-            Some(
-                json!({ "who": who.as_str(), "whose": whose.as_str(), "allow": allow, "status": status, "code": code }),
-            )
+            Some(json!({ "who": who, "whose": whose, "allow": allow, "status": status, "code": code }))
         };
         let rows: Vec<Json> = self
             .rows
             .iter()
             .map(|Row { route, methods, cells, own, .. }| {
-                let cells: Vec<Json> = COLUMNS.iter().zip(cells).filter_map(cell).collect();
+                let cells: Vec<Json> = self.heads.iter().zip(cells).filter_map(cell).collect();
                 json!({
                     "pattern": route.pattern, "file": &*route.file, "line": route.line, "methods": methods, "cells": cells,
                     "example": format!("{} {}", own.method, own.target),
@@ -258,12 +294,6 @@ impl<'p> Matrix<'p> {
         let unreachable: Vec<&str> = self.unreachable.iter().map(|r| &*r.pattern).collect();
         json!({ "rows": rows, "unreachable": unreachable, "identity_api": self.identity_api })
     }
-}
-
-fn header() -> Vec<String> {
-    let mut header = vec!["ROUTE".to_owned(), "METHODS".to_owned()];
-    header.extend(COLUMNS.iter().map(|column| told(*column)));
-    header
 }
 
 /// `member`, `foreign member`

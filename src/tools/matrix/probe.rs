@@ -226,7 +226,12 @@ impl Probe<'_> {
     /// that was tried.
     pub(super) fn request(&self, policy: &Policy, cast: &mut Cast) -> Option<(Request, Arc<World>)> {
         let world = cast.world(self.form(By::Slug), self.form(By::External));
-        let organization = world.organization(self.whose);
+        let request = self.naming(policy, world.organization(self.whose))?;
+        Some((request, world))
+    }
+
+    /// The same for an organization that is there; `None` also where it cannot be named: a slug is no number.
+    pub(super) fn naming(&self, policy: &Policy, organization: &Organization) -> Option<Request> {
         let host = self.host_text(organization);
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, HeaderValue::try_from(host.as_str()).ok()?);
@@ -266,7 +271,7 @@ impl Probe<'_> {
                     found.is_some_and(|found| found.route.index == self.route.index)
                 });
                 if falls_here {
-                    return Some((request, world));
+                    return Some(request);
                 }
             }
         }

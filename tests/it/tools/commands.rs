@@ -69,6 +69,68 @@ fn explain_is_told_the_client_s_address() {
     assert_eq!(explain(&["--client", "10.0.0.0/8"]), (2, false));
 }
 
+/// uA belongs to `a` alone; zoe is made a manager of `a` and a member of `b`.
+#[test]
+fn the_matrix_asks_real_people_in_their_organizations_and_elsewhere() {
+    let routes = "  /me: authenticated\n  /o/{org:slug}: { org: path.org as slug, read: member, write: manager }\n";
+    let gate = Gate::with(&Options::policy(format!("version: 1\nroutes:\n{routes}")));
+    let matrix = |args: &[&str]| run(gate.postern.home(), &[&["matrix"], args].concat());
+    gate.postern.cli(&["user", "create", "zoe", "--email", "zoe@example.com"]);
+    gate.postern.cli(&["user", "create", "nowhere"]);
+    gate.postern.cli(&["org", "create", "Cove", "--slug", "cove"]);
+    for (org, more) in [("a", &["--manager"][..]), ("b", &[])] {
+        gate.postern.cli(&[&["member", "create", "--org", org, "--user", "zoe"], more].concat());
+    }
+    let (code, out, err) = matrix(&["--as", "zoe@example.com", "uA", "nowhere", "su", "anonymous", "--json"]);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let cells = |pattern: &str, methods: &str| -> std::collections::BTreeMap<String, String> {
+        let rows = told["rows"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["pattern"] == pattern && row["methods"] == methods).unwrap();
+        let cells = row["cells"].as_array().unwrap().iter();
+        let verdict = |cell: &serde_json::Value| cell["code"].as_str().unwrap_or("allow").to_owned();
+        let seat = |cell: &serde_json::Value| {
+            format!("{} {}", cell["who"].as_str().unwrap(), cell["whose"].as_str().unwrap()).trim().to_owned()
+        };
+        cells.map(|cell| (seat(cell), verdict(cell))).collect()
+    };
+    let (me, read, write) = (cells("/me", "any"), cells("/o/{org:slug}", "read"), cells("/o/{org:slug}", "write"));
+    for (seat, expected) in [
+        ("zoe a", ["allow", "allow", "allow"]),
+        ("zoe b", ["allow", "allow", "org_level_missing"]),
+        ("zoe elsewhere", ["", "org_foreign", "org_foreign"]),
+        ("uA a", ["allow", "allow", "org_level_missing"]),
+        ("uA elsewhere", ["", "org_foreign", "org_foreign"]),
+        ("nowhere", ["allow", "org_foreign", "org_foreign"]),
+        ("su", ["allow", "allow", "allow"]),
+        ("anonymous", ["credentials_missing"; 3]),
+    ] {
+        let found = [&me, &read, &write].map(|cells| cells.get(seat).map_or("", |cell| cell));
+        assert_eq!(found, expected, "{seat}: {told:#}");
+    }
+    let (code, out, _) = matrix(&["--as", "zoe"]);
+    let heads = out.lines().next().unwrap();
+    assert!(code == 0 && heads.contains("zoe in a  zoe in b  zoe elsewhere"), "{out}");
+    assert!(out.contains("/me            any      allow     allow     -\n"), "{out}");
+    for args in [&["--as", "zoe", "nobody-at-all"][..], &["--as", "nobody-at-all"]] {
+        let (code, out, err) = matrix(args);
+        assert!(code == 2 && out.is_empty() && err.contains("there is no user `nobody-at-all`"), "{code} {out} {err}");
+    }
+    let (code, _, err) = matrix(&["--world", "world.yaml"]);
+    assert!(code == 2 && err.contains("--as"), "{err}");
+}
+
+#[test]
+fn the_matrix_of_a_store_without_organizations() {
+    let mut options = Options::policy("version: 1\nroutes:\n  /o/{org}: { org: path.org as slug, level: member }\n");
+    options.world = false;
+    let gate = Gate::with(&options);
+    gate.postern.cli(&["user", "create", "ann"]);
+    let (code, out, err) = run(gate.postern.home(), &["matrix", "--as", "ann"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!(out, "ROUTE     METHODS  ann\n/o/{org}  any      403\n");
+}
+
 #[test]
 fn explain_makes_no_database_where_there_is_none() {
     let home = tempfile::tempdir().unwrap();

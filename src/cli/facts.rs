@@ -1,0 +1,130 @@
+//! Where commands that judge without serving take facts from: the directory's database as it stands, or the `given` of a tests file.
+
+use super::moment::stamp;
+use super::policies::{Early, Pages};
+use super::store;
+use crate::config::Database;
+use crate::decision::OrgKey;
+use crate::directory::{DirectoryError, MembershipFilter, OrgRef, Page, Store, StoreError, UserSelector};
+use crate::facts::{Level, Organization, Snapshot};
+use crate::tools::explain::{Provenance, Record};
+use crate::tools::suite;
+use crate::tools::world::World;
+use crate::yaml::Findings;
+use anyhow::{Context, bail};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The world of a tests file.
+pub(super) fn world(file: &Path, pages: &mut Pages<'_>) -> Result<World, Early> {
+    let (name, text) = pages.read(file)?;
+    let mut findings = Findings::new();
+    let id = findings.add_source(name, text);
+    let world = suite::read_world(id, &mut findings);
+    match world {
+        Some(world) if findings.is_empty() => Ok(world),
+        _ => {
+            pages.findings(&findings)?;
+            Err(Early::Exit(1))
+        }
+    }
+}
+
+/// The directory's database, only ever read.
+pub struct Directory {
+    store: Arc<dyn Store>,
+    place: String,
+    max_staleness: Duration,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Directory {
+    /// Opens a database that is there and whose schema is up to date: explaining makes and migrates nothing.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be opened.
+    pub fn open(database: &Database, max_staleness: Duration) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+        let elsewhere = |error| anyhow::anyhow!("{error}; take the facts from a tests file: --world routes_test.yaml");
+        store::is_there(database).map_err(elsewhere)?;
+        let (store, place) = runtime.block_on(async {
+            let (place, steps) = super::migrate::status(database).await?;
+            if steps.iter().any(|step| step.applied.is_none()) {
+                bail!("the schema of {place} is not up to date; run `postern migrate`");
+            }
+            anyhow::Ok((store::open(database).await?, place))
+        })?;
+        Ok(Self { store, place, max_staleness, runtime })
+    }
+
+    /// An active organization that the user does not belong to; `None` where every one of the first few is theirs.
+    pub(super) fn elsewhere(&self, user: Option<&Snapshot>) -> anyhow::Result<Option<Arc<Organization>>> {
+        /// One more than what people usually belong to.
+        const LOOKED_AT: u32 = 500;
+        self.runtime.block_on(async {
+            for found in self.store.organizations(Page { limit: Some(LOOKED_AT), offset: 0 }).await? {
+                if user.is_some_and(|user| user.membership(found.id).is_some()) {
+                    continue;
+                }
+                if let Some(found) =
+                    self.store.organization(&OrgRef::Id(found.id)).await?.filter(|found| found.is_active)
+                {
+                    return Ok(Some(Arc::new(found)));
+                }
+            }
+            Ok(None)
+        })
+    }
+
+    /// A user by what a person would write; `None`: there is none.
+    pub(super) fn user(&self, name: &str) -> anyhow::Result<Option<Arc<Snapshot>>> {
+        self.runtime.block_on(async {
+            let record = match self.store.user(&UserSelector::Text(name.to_owned())).await {
+                Ok(record) => record,
+                Err(DirectoryError::NotFound { .. }) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            Ok(self.store.user_snapshot(record.id).await?.map(Arc::new))
+        })
+    }
+
+    /// Where facts about a user come from, and how old they are.
+    pub(super) fn provenance(&self, user: Option<&Snapshot>) -> anyhow::Result<Provenance> {
+        /// Memberships that are told.
+        const SHOWN: u32 = 10;
+        let now = crate::clock::unix_seconds();
+        let record = |what: String, edited: i64| {
+            let age = Duration::from_secs(now.saturating_sub(edited).try_into().unwrap_or(0));
+            Record { what, edited: stamp(edited), age }
+        };
+        self.runtime.block_on(async {
+            let mut records = Vec::new();
+            if let Some(user) = user {
+                let selector = || UserSelector::Id(user.user.id);
+                let found = self.store.user(&selector()).await?;
+                records.push(record(format!("user {}", found.username), found.modified));
+                let filter = MembershipFilter { user: Some(selector()), ..MembershipFilter::default() };
+                for found in self.store.memberships(&filter, Page { limit: Some(SHOWN), offset: 0 }).await? {
+                    let level = match (found.is_owner, found.is_admin) {
+                        (true, _) => Level::Owner,
+                        (false, true) => Level::Manager,
+                        (false, false) => Level::Member,
+                    };
+                    records.push(record(format!("{} of {}", level.as_str(), found.slug), found.modified));
+                }
+            }
+            let position = self.store.position().await?.to_string();
+            Ok(Provenance::Store { place: self.place.clone(), position, max_staleness: self.max_staleness, records })
+        })
+    }
+
+    pub(super) fn organization(&self, key: &OrgKey<'_>) -> Result<Option<Arc<Organization>>, StoreError> {
+        let key = match key {
+            OrgKey::Id(id) => OrgRef::Id(*id),
+            OrgKey::Slug(slug) => OrgRef::Slug(slug.clone().into_owned()),
+            OrgKey::External(key) => OrgRef::External(key.clone().into_owned()),
+        };
+        Ok(self.runtime.block_on(self.store.organization(&key))?.map(Arc::new))
+    }
+}
