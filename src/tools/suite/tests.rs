@@ -321,6 +321,6 @@ routes:
     }
     assert_eq!(
         mistakes("", "  - { as: anonymous, GET: /in, client: 10.0.0.0/8, expect: allow }"),
-        [("wrong_value", 1, 42, "write `10.1.2.3` or `2001:db8::1`".to_owned())]
+        [("wrong_value", 2, 40, "write `10.1.2.3` or `2001:db8::1`".to_owned())]
     );
 }
