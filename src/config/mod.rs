@@ -201,6 +201,8 @@ pub struct Config {
     pub public_url: Option<Box<str>>,
     /// Whose manner answers follow.
     pub compat: Compat,
+    /// Clients of HTTP/1.1 are told names of headers `Like-This`.
+    pub title_case: bool,
     /// The directory's store.
     pub database: Database,
     /// Redis, where there is one.
@@ -292,7 +294,7 @@ impl Config {
             tls,
             proxies: self.trusted_proxies.clone().into(),
             proxy_protocol: self.proxy_protocol,
-            title_case: self.compat == Compat::Openwisp,
+            title_case: self.title_case,
             counts,
             head: net::framing::Limits { head_bytes: self.limits.header_bytes, headers: self.limits.headers },
             timeouts: net::connection::Timeouts {
@@ -337,6 +339,7 @@ impl Default for Config {
             mail: None,
             public_url: None,
             compat: Compat::default(),
+            title_case: false,
             database: Database::Sqlite(format!("sqlite:{}", data_dir().join("postern.db").display())),
             redis: None,
             trusted_proxies: Vec::new(),

@@ -17,6 +17,11 @@ pub(super) fn section<'t>(tree: &'t Map, name: &str, keys: Keys<'_>, findings: &
     Some(map)
 }
 
+/// How names of headers are written: whether `Like-This`.
+pub(super) fn title_case(map: &Map, findings: &mut Findings) -> Option<bool> {
+    map.get("header_case")?.expect_one_of("`header_case`", &[("lower", false), ("title", true)], findings)
+}
+
 pub(super) fn count(
     map: &Map,
     key: &str,

@@ -1,6 +1,6 @@
 //! Reads the merged tree, section by section.
 
-use super::part::{count, durations, only, section, set, tcp_address};
+use super::part::{count, durations, only, section, set, tcp_address, title_case};
 use super::{Compat, Config, Limits, Timeouts, Wider, accounts, database, identity, mail, redis, secret};
 use crate::address::{Server, Url};
 use crate::directory::audit::Target;
@@ -33,6 +33,7 @@ const TOP: Keys<'static> = Keys {
         "database",
         "schema",
         "compat",
+        "header_case",
         "redis",
         "trusted_proxies",
         "keep_headers",
@@ -88,6 +89,7 @@ pub(super) fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Config {
         }
     }
     config.compat = compat(tree, findings);
+    config.title_case = title_case(tree, findings).unwrap_or(config.compat == Compat::Openwisp);
     config.accounts = accounts::Accounts::of(config.compat);
     if let Some(node) = tree.get("identity")
         && let Some(map) = node.expect_map("`identity`", findings)

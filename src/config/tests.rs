@@ -76,6 +76,16 @@ fn upstreams_are_urls_or_maps() {
     assert!(spoken("{ addresses: [\"h2c://a\"], protocol: http1 }").unwrap_err().contains("contradicts"));
     assert!(spoken("{ addresses: [\"http://a\"], protocol: spdy }").unwrap_err().contains("not `spdy`"));
     assert!(spoken("{ addresses: [\"http://a\", \"h2c://b\"] }").unwrap_err().contains("all h2c"));
+    let title = |text: &str| load(&format!("upstreams: {{ a: {text} }}"), &[], &[]).map(|c| c.upstreams[0].title_case);
+    assert_eq!(title("{ addresses: [\"https://a\"], header_case: title }"), Ok(true));
+    assert_eq!(title("{ addresses: [\"http://a\"], header_case: lower }"), Ok(false));
+    assert!(title("{ addresses: [\"http://a\"], header_case: preserve }").unwrap_err().contains("not `preserve`"));
+    let answers = |text: &str| load(text, &[], &[]).map(|config| config.title_case);
+    assert_eq!((answers("workers: 1"), answers("header_case: title")), (Ok(false), Ok(true)));
+    assert_eq!((answers("compat: openwisp"), answers("compat: openwisp\nheader_case: lower")), (Ok(true), Ok(false)));
+    for http2 in ["{ addresses: [\"h2c://a\"]", "{ addresses: [\"https://a\"], protocol: http2"] {
+        assert!(title(&format!("{http2}, header_case: title }}")).unwrap_err().contains("no_meaning"), "{http2}");
+    }
 }
 
 #[test]

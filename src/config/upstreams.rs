@@ -1,6 +1,6 @@
 //! The `upstreams` section: where requests go.
 
-use super::part::{count, durations, section, set};
+use super::part::{count, durations, section, set, title_case};
 use crate::address::Server;
 use crate::upstream::cluster::{Balance, Eject, Probe, Settings};
 use crate::upstream::{Address, HostHeader, Protocol, Scheme, Upstream, tls};
@@ -11,7 +11,19 @@ use std::path::Path;
 use std::time::Duration;
 
 const KEYS: Keys<'static> = Keys {
-    known: &["addresses", "host", "protocol", "tls", "balance", "health", "eject", "slow_start", "resolve", "limits"],
+    known: &[
+        "addresses",
+        "host",
+        "protocol",
+        "header_case",
+        "tls",
+        "balance",
+        "health",
+        "eject",
+        "slow_start",
+        "resolve",
+        "limits",
+    ],
     not_yet: &[],
 };
 
@@ -34,6 +46,7 @@ fn upstream(entry: &Entry, base: &Path, findings: &mut Findings) -> Option<Upstr
             addresses: vec![address],
             host: HostHeader::Preserve,
             protocol: Protocol::default(),
+            title_case: false,
             tls: tls::Settings::default(),
             cluster: None,
         });
@@ -43,6 +56,7 @@ fn upstream(entry: &Entry, base: &Path, findings: &mut Findings) -> Option<Upstr
     let tls = options.get("tls").map(|_| tls_settings(options, base, findings));
     let cluster = cluster(options, findings);
     let protocol = options.get("protocol").map_or(Some(Protocol::Auto), |node| protocol(node, findings));
+    let title_case = title_case(options, findings).unwrap_or(false);
     let Some(node) = options.get("addresses") else {
         findings.error("missing_key", entry.key.span, format!("{what} has no `addresses`"));
         return None;
@@ -65,7 +79,12 @@ fn upstream(entry: &Entry, base: &Path, findings: &mut Findings) -> Option<Upstr
     let several = addresses.len() > 1;
     let cluster = cluster.or_else(|| several.then(Settings::default));
     let tls = tls.unwrap_or_default();
-    Some(Upstream { name: name.as_str().into(), addresses, host: host?, protocol: protocol?, tls, cluster })
+    let (name, host, protocol) = (name.as_str().into(), host?, protocol?);
+    let upstream = Upstream { name, addresses, host, protocol, title_case, tls, cluster };
+    if let (Some(node), true, Protocol::Http2) = (options.get("header_case"), title_case, upstream.spoken()) {
+        findings.error("no_meaning", node.span, "names of headers are in lower case in HTTP/2 (RFC 9113, 8.2)");
+    }
+    Some(upstream)
 }
 
 fn address(url: &str, span: Span, findings: &mut Findings) -> Option<Address> {

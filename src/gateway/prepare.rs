@@ -115,7 +115,10 @@ pub fn prepare(
         Some(0) if !headers.contains_key(CONTENT_LENGTH) => Framing::None,
         Some(length) => Framing::Length(length),
     };
-    let head = head.end(framing);
+    let mut head = head.end(framing);
+    if pool.upstream().title_case {
+        head = head.in_title_case();
+    }
     let idempotent = request.method().is_idempotent();
     let mut body = request.into_body();
     body.wait_for_answer(timeouts.first_byte, timeouts.rate);

@@ -92,6 +92,8 @@ pub struct Upstream {
     pub host: HostHeader,
     /// Which version of HTTP it is spoken to in.
     pub protocol: Protocol,
+    /// Over HTTP/1.1 it is told names of headers `Like-This`, and not in lower case.
+    pub title_case: bool,
     /// How its certificate is verified and ours shown.
     pub tls: tls::Settings,
     /// Several addresses, checks or limits; `None` is one address that is simply connected to.
@@ -188,7 +190,7 @@ impl Upstream {
     pub fn parse(name: &str, url: &str, host: HostHeader) -> Result<Self, AddressError> {
         let addresses = vec![Address::parse(url)?];
         let (protocol, tls) = (Protocol::default(), tls::Settings::default());
-        Ok(Self { name: name.into(), addresses, host, protocol, tls, cluster: None })
+        Ok(Self { name: name.into(), addresses, host, protocol, title_case: false, tls, cluster: None })
     }
 
     /// Where it is and which `Host` it sees, for people who compare.
@@ -202,7 +204,8 @@ impl Upstream {
             Protocol::Http1 => ", protocol: http1",
             Protocol::Http2 => ", protocol: http2",
         };
-        format!("{}, host: {}{protocol}{tls}{cluster}", urls.join(" "), self.host.words())
+        let case = if self.title_case { ", header_case: title" } else { "" };
+        format!("{}, host: {}{protocol}{case}{tls}{cluster}", urls.join(" "), self.host.words())
     }
 
     /// What is spoken to it; [`Protocol::Auto`] where its TLS handshake says so.

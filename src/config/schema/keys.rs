@@ -47,6 +47,11 @@ pub(super) const TOP: &[Key] = &[
         Words(&["none", "openwisp"]),
     ),
     Key(
+        "header_case",
+        "Names of headers that clients of HTTP/1.1 are told: in `lower` case, or `title`: `Like-This`. [lower; with `compat: openwisp`, title]",
+        Words(&["lower", "title"]),
+    ),
+    Key(
         "redis",
         "Redis, where replicas share what they have read: a URL, a map, or `off`. [off]",
         Any(&[Text, Map(REDIS, 1)]),
@@ -109,6 +114,11 @@ const UPSTREAM: &[super::Shape] = &[
                 "protocol",
                 "What is spoken: `auto` goes by the scheme, within TLS by what the handshake agrees on. [auto]",
                 Words(&["auto", "http1", "http2"]),
+            ),
+            Key(
+                "header_case",
+                "Names of headers that it is told over HTTP/1.1: in `lower` case, or `title`: `Like-This`. [lower]",
+                Words(&["lower", "title"]),
             ),
             Key("tls", "For https: whom to believe, and who we are.", Map(UPSTREAM_TLS, 0)),
             Key(

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 fn upstream(urls: &[String]) -> Arc<Upstream> {
     let addresses = urls.iter().map(|url| Address::parse(url).unwrap()).collect();
     let (host, protocol, tls) = (HostHeader::Preserve, Protocol::Auto, tls::Settings::default());
-    Arc::new(Upstream { name: "u".into(), addresses, host, protocol, tls, cluster: None })
+    Arc::new(Upstream { name: "u".into(), addresses, host, protocol, title_case: false, tls, cluster: None })
 }
 
 async fn cluster(urls: &[String], settings: Settings) -> Arc<Cluster> {

@@ -34,6 +34,20 @@ impl Request {
         matches!(self.framing, Framing::None | Framing::Length(0))
     }
 
+    /// The same with names `Like-This`, for services that compare them so, although names have no case (RFC 9110, 5.1).
+    #[must_use]
+    pub fn in_title_case(mut self) -> Self {
+        let (mut is_name, mut is_first) = (false, false);
+        for b in &mut self.bytes {
+            if is_name && is_first {
+                b.make_ascii_uppercase();
+            }
+            is_first = matches!(*b, b'\n' | b'-');
+            is_name = *b == b'\n' || (is_name && *b != b':');
+        }
+        self
+    }
+
     /// Its bytes, and whether its method is HEAD.
     #[must_use]
     pub fn into_parts(self) -> (Vec<u8>, bool) {
@@ -85,5 +99,24 @@ impl Head {
         }
         bytes.extend_from_slice(b"\r\n");
         Request { bytes, to_head, framing }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Framing, Head};
+    use http::{HeaderName, Method};
+
+    #[test]
+    fn names_are_written_like_this_and_nothing_else_is() {
+        let mut head = Head::new(Vec::new(), &Method::POST, "/a-b?c:d-e");
+        for (name, value) in [("host", "a-b.example:80"), ("x-my_id", "x-y: z"), ("soapaction", "\"urn:a-b\"")] {
+            head.field(&HeaderName::from_static(name), value.as_bytes());
+        }
+        let head = head.end(Framing::Length(3)).in_title_case();
+        assert_eq!(
+            String::from_utf8(head.bytes).unwrap(),
+            "POST /a-b?c:d-e HTTP/1.1\r\nHost: a-b.example:80\r\nX-My_id: x-y: z\r\nSoapaction: \"urn:a-b\"\r\nContent-Length: 3\r\n\r\n"
+        );
     }
 }

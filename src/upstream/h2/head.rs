@@ -80,11 +80,15 @@ mod tests {
     use http::{HeaderName, Method};
 
     fn head(target: &str, fields: &[(&'static str, &str)], framing: Framing) -> Bytes {
+        written(target, fields, framing).into_parts().0.into()
+    }
+
+    fn written(target: &str, fields: &[(&'static str, &str)], framing: Framing) -> crate::upstream::h1::Request {
         let mut head = Head::new(Vec::new(), &Method::POST, target);
         for (name, value) in fields {
             head.field(&HeaderName::from_static(name), value.as_bytes());
         }
-        head.end(framing).into_parts().0.into()
+        head.end(framing)
     }
 
     #[test]
@@ -109,6 +113,8 @@ mod tests {
         let expected =
             [("te", "trailers"), ("cookie", "a=1; b=2"), ("x-tab", "a\tb"), ("x-empty", ""), ("x-colon", "a: b")];
         assert_eq!(said, [&expected[..], &twice].concat());
+        let title: Bytes = written("/a%2Fb//c?d=e&f", &fields, Framing::Chunked).in_title_case().into_parts().0.into();
+        assert_eq!(translate(&title, Scheme::HTTP).unwrap().headers(), asked.headers());
         assert!(asked.headers()["cookie"].is_sensitive() && !asked.headers()["x-tab"].is_sensitive());
     }
 

@@ -56,6 +56,34 @@ fn a_request_comes_through_as_it_was_sent() {
     assert_eq!(sent.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("cookie")).count(), 2);
 }
 
+/// Names have no case, and some old services and clients have never heard of it.
+#[test]
+fn names_are_written_as_old_services_and_clients_want_them() {
+    let upstream = Upstream::echo();
+    let mut options = Options::policy(ROUTES).set("header_case", "title");
+    let to = upstream.address();
+    options.upstreams = Some(format!("{{ echo: {{ addresses: [\"http://{to}\"], header_case: title }} }}"));
+    let gate = Gate::before(upstream, &options);
+    let sent = gate.forwarded(request(
+        Who::mA,
+        "POST",
+        "/api/v1/org/a/x-y",
+        &[("soapACTION", "a-b"), ("x-own", "c-d")],
+        "hello",
+    ));
+    let names: Vec<&str> = sent.headers.iter().map(|(name, _)| name.as_str()).collect();
+    for name in ["Host", "Soapaction", "X-Own", "X-Postern-User", "X-Forwarded-For", "Traceparent", "Content-Length"] {
+        assert!(names.contains(&name), "{name} in {names:?}");
+    }
+    assert!(!names.iter().any(|name| name.starts_with(|c: char| c.is_ascii_lowercase())), "{names:?}");
+    assert_eq!(
+        (sent.target.as_str(), sent.header("soapaction"), &*sent.body),
+        ("/api/v1/org/a/x-y", Some("a-b"), &b"hello"[..])
+    );
+    let answer = gate.send(get(Who::nobody, "/me/x"));
+    assert!(answer.headers.iter().any(|(name, _)| name == "Www-Authenticate"), "{:?}", answer.headers);
+}
+
 #[test]
 fn head_has_a_length_and_no_body() {
     let gate = Gate::new();
