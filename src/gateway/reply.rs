@@ -75,21 +75,22 @@ fn challenge(headers: &mut HeaderMap, schemes: &Schemes, bearer: &'static str) {
     for (is_taken, challenge) in [
         (schemes.has(Scheme::Bearer) || schemes.has(Scheme::Jwt), bearer),
         (schemes.has(Scheme::Token), "Token"),
-        (schemes.has(Scheme::Sesame), "sesame"),
         (schemes.has(Scheme::Basic), "Basic realm=\"postern\", charset=\"UTF-8\""),
     ] {
         if is_taken {
             headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
     }
-    // No registered scheme says these two; but a 401 has a challenge (RFC 9110, 15.5.2).
+    // No registered scheme says these; but a 401 has a challenge (RFC 9110, 15.5.2).
     for name in schemes.headers() {
         if let Ok(challenge) = HeaderValue::try_from(format!("ApiKey header=\"{name}\"")) {
             headers.append(header::WWW_AUTHENTICATE, challenge);
         }
     }
+    // No client can choose a link or a cookie because it is asked for one, so they are said where there is nothing else to say.
     if !headers.contains_key(header::WWW_AUTHENTICATE) {
-        headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Cookie"));
+        let challenge = if schemes.has(Scheme::Sesame) { "sesame" } else { "Cookie" };
+        headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
 }
 
