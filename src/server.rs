@@ -7,7 +7,7 @@ pub use obstacles::obstacles;
 use crate::api::links::Links;
 use crate::api::{self, Api, paths};
 use crate::config::{Compat, Config, Database};
-use crate::directory::Store;
+use crate::directory::Directory;
 use crate::directory::seal::Sealer;
 use crate::gateway::{Live, Shared, Worker};
 use crate::identity::Identity;
@@ -149,7 +149,7 @@ impl Server {
         config: Config,
         listeners: Listeners,
         policy: Policy,
-        store: Arc<dyn Store>,
+        store: Arc<Directory>,
         control: &Handle,
     ) -> Result<Self, StartError> {
         let shares = descriptors(&config)?;
@@ -162,19 +162,19 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let redis = redis(&config, control)?;
         let shared_limits = match &redis {
-            Some(redis) => Some(limits_in(redis, &*store, control)?),
+            Some(redis) => Some(limits_in(redis, &store, control)?),
             None => None,
         };
         let tier = redis
             .as_ref()
-            .map(|redis| Tier::new(Arc::clone(redis), &*store, &position, control.clone(), metrics.shard()));
+            .map(|redis| Tier::new(Arc::clone(redis), &store, &position, control.clone(), metrics.shard()));
         let memberships = Memberships::new(Arc::clone(&store), position, config.max_staleness, capacity);
         let mut memberships = memberships.map_err(std::io::Error::from)?;
         if let Some(tier) = tier {
             memberships = memberships.with_tier(tier).await?;
         }
         if let Some(redis) = &redis {
-            memberships = memberships.with_relay(Relay::new(Arc::clone(redis), Seal::of(&*store), metrics.shard()));
+            memberships = memberships.with_relay(Relay::new(Arc::clone(redis), Seal::of(&store), metrics.shard()));
         }
         let memberships = Arc::new(memberships);
         memberships.catch_up().await?;
@@ -336,7 +336,7 @@ fn descriptors(config: &Config) -> Result<Shares, StartError> {
 /// The identity API, where it is wanted.
 fn identity_api(
     config: &Config,
-    store: &Arc<dyn Store>,
+    store: &Arc<Directory>,
     identity: &Arc<Identity>,
     limits: Option<Arc<limit::Shared>>,
     letters: (Option<Arc<Mailer>>, Links),
@@ -362,7 +362,7 @@ fn redis(config: &Config, control: &Handle) -> Result<Option<Arc<Redis>>, Connec
 }
 
 /// The limits that replicas share, with the task that counts the replicas.
-fn limits_in(redis: &Arc<Redis>, store: &dyn Store, control: &Handle) -> std::io::Result<Arc<limit::Shared>> {
+fn limits_in(redis: &Arc<Redis>, store: &Directory, control: &Handle) -> std::io::Result<Arc<limit::Shared>> {
     let shared = Arc::new(limit::Shared::new(Arc::clone(redis), Seal::of(store))?);
     let beating = Arc::clone(&shared);
     control.spawn(async move { beating.beat().await });

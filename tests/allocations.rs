@@ -55,14 +55,14 @@ fn the_count_is_not_blind() {
 #[test]
 fn ten_thousand_remembered_jwts_stay_under_25_mib() {
     use postern::claims::Claims;
-    use postern::directory::Store;
+    use postern::directory::Directory;
     use postern::directory::sqlite::{Options, SqliteStore};
     use postern::membership::{Capacity, Found, Kind, Memberships};
     use std::sync::Arc;
 
     let home = tempfile::tempdir().unwrap();
-    let store: Arc<dyn Store> =
-        Arc::new(SqliteStore::open(&home.path().join("postern.db"), Options::default()).unwrap());
+    let store: Arc<Directory> =
+        Arc::new(SqliteStore::open(&home.path().join("postern.db"), Options::default()).unwrap().into());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut kept = 0;
     let memberships = runtime.block_on(async {

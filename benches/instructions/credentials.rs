@@ -13,7 +13,7 @@ use postern::decision::RequestView;
 use postern::directory::name::Text;
 use postern::directory::sqlite::{Options, SqliteStore};
 use postern::directory::token::Token;
-use postern::directory::{NewToken, NewUser, Store};
+use postern::directory::{Directory, NewToken, NewUser};
 use postern::gateway::headers::{Passing, Stripped};
 use postern::identity::jwt::key::{Algorithm, Key};
 use postern::identity::jwt::principal::Principal;
@@ -59,7 +59,7 @@ fn world() -> World {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let store = SqliteStore::open(&home.path().join("postern.db"), Options::default()).expect("a store");
-        let store: Arc<dyn Store> = Arc::new(store);
+        let store = Arc::new(Directory::from(store));
         store.create_users(vec![NewUser::named("ann").expect("a name")]).await.expect("ann");
         store.bind_subject(&"ann".into(), ISSUER, "248289761001").await.expect("bound");
         let token = Token::generate(store.checksum_key()).expect("a token");
@@ -83,7 +83,7 @@ fn world() -> World {
             ring: Arc::new(fixed(ISSUER, &pem, &[Algorithm::RS256]).expect("a key")),
         };
         let issuers = Issuers::start(vec![issuer], &tokio::runtime::Handle::current());
-        assert!(matches!(issuers.resolve(&memberships, &*store, &jwt).await, Lookup::Known(_)));
+        assert!(matches!(issuers.resolve(&memberships, &store, &jwt).await, Lookup::Known(_)));
         World { memberships, token, jwt, _home: home }
     })
 }

@@ -29,7 +29,7 @@ pub mod value;
 pub mod who;
 
 use crate::config::accounts::Accounts;
-use crate::directory::Store;
+use crate::directory::Directory;
 use crate::directory::seal::Sealer;
 use crate::identity::Identity;
 use crate::limit::Shared;
@@ -61,7 +61,7 @@ pub struct Client(pub IpAddr);
 /// What the operations work with.
 pub struct Api {
     /// The directory.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<Directory>,
     /// Logs people in.
     pub login: Login,
     /// Makes their sessions, and knows them.
@@ -89,7 +89,7 @@ impl Api {
     /// sends letters, with what their `links` begin with.
     #[must_use]
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Arc<Directory>,
         identity: Arc<Identity>,
         accounts: &Accounts,
         sealer: Option<Sealer>,

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::config::{Config, Database};
 use crate::directory::name::Text;
 use crate::directory::token::Token;
-use crate::directory::{Change, NewToken, NewUser, Store, postgres};
+use crate::directory::{Change, Directory, NewToken, NewUser, postgres};
 use serde::Serialize;
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -189,7 +189,7 @@ fn server(found: &postgres::Inspection, wanted: usize, findings: &mut Findings) 
 }
 
 /// Makes somebody, and measures how soon their end is known: by the feed, and at each replica.
-async fn revocation(store: &Arc<dyn Store>, urls: &[Url], findings: &mut Findings) -> anyhow::Result<()> {
+async fn revocation(store: &Arc<Directory>, urls: &[Url], findings: &mut Findings) -> anyhow::Result<()> {
     let name = format!("postern-doctor-{}", uuid::Uuid::now_v7().simple());
     let user = store.create_users(vec![NewUser::named(&name)?]).await?.into_iter().next().map(|user| user.id);
     let Some(user) = user else { anyhow::bail!("no user was made") };
@@ -199,7 +199,7 @@ async fn revocation(store: &Arc<dyn Store>, urls: &[Url], findings: &mut Finding
     measured
 }
 
-async fn measure(store: &Arc<dyn Store>, name: &str, urls: &[Url], findings: &mut Findings) -> anyhow::Result<()> {
+async fn measure(store: &Arc<Directory>, name: &str, urls: &[Url], findings: &mut Findings) -> anyhow::Result<()> {
     let token = Token::generate(store.checksum_key())?;
     let new = NewToken { user: name.into(), digest: token.digest(), name: Text::empty(), expires_at: None };
     let record = store.create_tokens(vec![new]).await?.into_iter().next();

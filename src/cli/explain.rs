@@ -2,7 +2,7 @@
 //!
 //! The facts come from the directory's database as it stands, or from the `given` of a tests file.
 
-use super::facts::{Directory, world};
+use super::facts::{StoredFacts, world};
 use super::policies::{Early, Pages};
 use super::{Common, Failure};
 use crate::claims::Claims;
@@ -69,7 +69,7 @@ pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
     let is_needed = common.config.is_some() || args.policy.is_empty() || args.world.is_none();
     let config = if is_needed { Some(Common::configuration(&sources)?) } else { None };
     let facts = match (&args.world, &config) {
-        (None, Some(config)) => Some(Directory::open(&config.database, config.max_staleness)?),
+        (None, Some(config)) => Some(StoredFacts::open(&config.database, config.max_staleness)?),
         _ => None,
     };
     Ok(super::policies::on_standard_pages(|pages| explain(args, config.as_ref(), facts.as_ref(), pages)))
@@ -82,7 +82,7 @@ pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
 pub fn explain(
     args: &Args,
     config: Option<&Config>,
-    directory: Option<&Directory>,
+    directory: Option<&StoredFacts>,
     pages: &mut Pages<'_>,
 ) -> Result<u8, Early> {
     let policy = policy(args, config, pages)?;

@@ -5,7 +5,7 @@ use super::policies::{Early, Pages};
 use super::store;
 use crate::config::Database;
 use crate::decision::OrgKey;
-use crate::directory::{DirectoryError, MembershipFilter, OrgRef, Page, Store, StoreError, UserSelector};
+use crate::directory::{Directory, DirectoryError, MembershipFilter, OrgRef, Page, StoreError, UserSelector};
 use crate::facts::{Level, Organization, Snapshot};
 use crate::tools::explain::{Provenance, Record};
 use crate::tools::suite;
@@ -32,14 +32,14 @@ pub(super) fn world(file: &Path, pages: &mut Pages<'_>) -> Result<World, Early> 
 }
 
 /// The directory's database, only ever read.
-pub struct Directory {
-    store: Arc<dyn Store>,
+pub struct StoredFacts {
+    store: Arc<Directory>,
     place: String,
     max_staleness: Duration,
     runtime: tokio::runtime::Runtime,
 }
 
-impl Directory {
+impl StoredFacts {
     /// Opens a database that is there and whose schema is up to date: explaining makes and migrates nothing.
     ///
     /// # Errors

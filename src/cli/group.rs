@@ -7,7 +7,7 @@ use super::output::{Exit, Output, Record};
 use super::rights::{Changes, Permissions, Users, permissions};
 use super::user;
 use crate::directory::name::RightsName;
-use crate::directory::{BundleEdit, DirectoryError, GroupRecord, NewGroup, Store, Unique, UserSelector};
+use crate::directory::{BundleEdit, Directory, DirectoryError, GroupRecord, NewGroup, Unique, UserSelector};
 use serde::{Deserialize, Serialize};
 
 /// Groups, whose permissions count everywhere: create, list, show, edit, delete, grant, revoke, add, remove, users
@@ -163,7 +163,7 @@ impl From<GroupRecord> for Shown {
 ///
 /// # Errors
 /// What the directory refuses ([`DirectoryError`]), a batch that cannot be read, an output that cannot be written.
-pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
+pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     let (group, edit) = match args.verb {
         Verb::Create { new, if_absent, batch: None } => {

@@ -4,7 +4,7 @@ use super::output::{Exit, Output};
 use crate::clock;
 use crate::config::Config;
 use crate::directory::seal::Sealer;
-use crate::directory::{ImportReport, Pieces, Store};
+use crate::directory::{Directory, ImportReport, Pieces};
 use crate::import::dump::Dump;
 use crate::import::live::Live;
 use crate::import::openwisp::{self, ReadError};
@@ -56,7 +56,7 @@ struct Shown<'r> {
 ///
 /// # Errors
 /// What it is to read cannot be read, or is no such installation; the store fails.
-pub async fn run(args: Args, config: &Config, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
+pub async fn run(args: Args, config: &Config, store: &Directory, out: &mut Output) -> anyhow::Result<Exit> {
     let From::Openwisp { from, sql, app, schema, json } = args.from;
     out.set_json(json);
     let sealer = match &config.accounts.token_key {

@@ -1,6 +1,6 @@
 //! `postern matrix`: who may do what on every route, and what an edit opens or closes.
 
-use super::facts::{self, Directory};
+use super::facts::{self, StoredFacts};
 use super::policies::{Early, Pages, on_standard_pages};
 use super::{Common, Failure};
 use crate::directory::token::quoted;
@@ -48,7 +48,7 @@ pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
         None
     } else {
         let config = Common::configuration(&common.sources())?;
-        Some(Directory::open(&config.database, config.max_staleness)?)
+        Some(StoredFacts::open(&config.database, config.max_staleness)?)
     };
     Ok(on_standard_pages(|pages| show(args, &files, names.as_ref(), directory.as_ref(), pages)))
 }
@@ -61,7 +61,7 @@ pub fn show(
     args: &Args,
     files: &[PathBuf],
     names: Option<&Names>,
-    directory: Option<&Directory>,
+    directory: Option<&StoredFacts>,
     pages: &mut Pages<'_>,
 ) -> Result<u8, Early> {
     if files.is_empty() {
@@ -92,7 +92,7 @@ pub fn show(
 }
 
 /// The people who are asked for.
-fn people(args: &Args, directory: Option<&Directory>, pages: &mut Pages<'_>) -> Result<Vec<Person>, Early> {
+fn people(args: &Args, directory: Option<&StoredFacts>, pages: &mut Pages<'_>) -> Result<Vec<Person>, Early> {
     let world = args.world.as_ref().map(|file| facts::world(file, pages)).transpose()?;
     let mut list = Vec::with_capacity(args.people.len());
     for name in &args.people {

@@ -5,7 +5,7 @@ use super::fields::{PageArgs, made_or_found};
 use super::moment::stamp;
 use super::output::{Exit, Output, Record};
 use crate::directory::{
-    DirectoryError, MembershipFilter, MembershipRecord, NewMembership, OrgSelector, Store, UserSelector,
+    Directory, DirectoryError, MembershipFilter, MembershipRecord, NewMembership, OrgSelector, UserSelector,
 };
 use serde::{Deserialize, Serialize};
 
@@ -165,7 +165,7 @@ impl From<MembershipRecord> for Shown {
 ///
 /// # Errors
 /// What the directory refuses ([`DirectoryError`]), a batch that cannot be read, an output that cannot be written.
-pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
+pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     match args.verb {
         Verb::Create { new, if_absent, batch: None } => {

@@ -32,8 +32,8 @@ pub mod token;
 pub mod user;
 
 use crate::config::{Config, ConfigError, Sources};
-use crate::directory::Store;
-use crate::directory::audit::{Audited, Who};
+use crate::directory::Directory;
+use crate::directory::audit::Who;
 use crate::password::Hasher;
 use crate::policy::Names;
 use crate::telemetry::log::colour;
@@ -168,7 +168,7 @@ impl Common {
     /// Runs a command on the directory, which one that `begins` makes where it is not there.
     fn on_the_directory<F, Done>(&self, begins: bool, run: F) -> Result<ExitCode, Failure>
     where
-        F: FnOnce(Config, Arc<dyn Store>, Output) -> Done,
+        F: FnOnce(Config, Arc<Directory>, Output) -> Done,
         Done: Future<Output = (anyhow::Result<Exit>, Output)>,
     {
         let config = Self::configuration(&self.sources())?;
@@ -180,7 +180,7 @@ impl Common {
             if begins { store::open(database).await } else { store::open_existing(database).await }
         });
         let store = match opened {
-            Ok(store) => Audited::over(store, config.audit(), Who::at_the_command_line()),
+            Ok(store) => Arc::new(store.audited(config.audit(), Who::at_the_command_line())),
             Err(error) => return Ok(output.failure(&error).into()),
         };
         let (done, mut output) = runtime.block_on(run(config, store, output));
@@ -244,7 +244,7 @@ pub fn main() -> ExitCode {
     macro_rules! noun {
         ($noun:ident, $args:expr, $begins:expr) => {
             common.on_the_directory($begins, |_, store, mut output| async move {
-                ($noun::run($args, &*store, &mut output).await, output)
+                ($noun::run($args, &store, &mut output).await, output)
             })
         };
     }
@@ -265,10 +265,10 @@ pub fn main() -> ExitCode {
         Command::User(args) => common.on_the_directory(args.begins(), |config, store, mut output| async move {
             let passwords = config.accounts.passwords;
             let hasher = Hasher::new(passwords.algorithm, passwords.md5);
-            (user::run(args, &hasher, &*store, &mut output).await, output)
+            (user::run(args, &hasher, &store, &mut output).await, output)
         }),
         Command::Import(args) => common.on_the_directory(true, |config, store, mut output| async move {
-            (import::run(args, &config, &*store, &mut output).await, output)
+            (import::run(args, &config, &store, &mut output).await, output)
         }),
         Command::Org(args) => noun!(org, args, args.begins()),
         Command::Member(args) => noun!(member, args, false),
@@ -313,7 +313,7 @@ fn check(common: &Common, args: &check::Args) -> Result<ExitCode, Failure> {
 /// Tokens are made with the settings that the gate reads them with.
 fn sesame(common: &Common, args: sesame::Args) -> Result<ExitCode, Failure> {
     common.on_the_directory(false, |config, store, mut output| async move {
-        (sesame::run(args, config.identity.sesame.as_ref(), &*store, &mut output).await, output)
+        (sesame::run(args, config.identity.sesame.as_ref(), &store, &mut output).await, output)
     })
 }
 

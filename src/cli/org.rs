@@ -7,8 +7,8 @@ use super::moment::stamp;
 use super::output::{Exit, Output, Record};
 use crate::directory::name::{Email, ExternalId, OrgName, Slug, Text};
 use crate::directory::{
-    Actor, DirectoryError, MembershipFilter, NewOrganization, OrganizationEdit, OrganizationRecord, Page, RoleFilter,
-    Scope, Store, Unique, UserSelector,
+    Actor, Directory, DirectoryError, MembershipFilter, NewOrganization, OrganizationEdit, OrganizationRecord, Page,
+    RoleFilter, Scope, Unique, UserSelector,
 };
 use crate::id::OrgId;
 use serde::{Deserialize, Serialize};
@@ -230,7 +230,7 @@ impl From<OrganizationRecord> for Shown {
 ///
 /// # Errors
 /// What the directory refuses ([`DirectoryError`]), a batch that cannot be read, an output that cannot be written.
-pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
+pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     match args.verb {
         Verb::Create { new, if_absent, batch: None } => {

@@ -5,7 +5,7 @@ use super::batch;
 use super::fields::{PageArgs, made_or_found};
 use super::output::{Exit, Output, Record};
 use crate::directory::name::{PermissionName, Text};
-use crate::directory::{DirectoryError, NewPermission, PermissionEdit, PermissionRecord, Store};
+use crate::directory::{Directory, DirectoryError, NewPermission, PermissionEdit, PermissionRecord};
 use serde::{Deserialize, Serialize};
 
 /// Permissions: create, list, show, edit, delete
@@ -143,7 +143,7 @@ impl From<PermissionRecord> for Shown {
 ///
 /// # Errors
 /// What the directory refuses ([`DirectoryError`]), a batch that cannot be read, an output that cannot be written.
-pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
+pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     match args.verb {
         Verb::Create { new, if_absent, batch: None } => {

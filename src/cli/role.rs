@@ -8,7 +8,8 @@ use super::rights::{Changes, Permissions, Users, permissions};
 use super::user;
 use crate::directory::name::RightsName;
 use crate::directory::{
-    BundleEdit, DirectoryError, NewRole, OrgSelector, RoleFilter, RoleRecord, RoleSelector, Scope, Store, UserSelector,
+    BundleEdit, Directory, DirectoryError, NewRole, OrgSelector, RoleFilter, RoleRecord, RoleSelector, Scope,
+    UserSelector,
 };
 use serde::{Deserialize, Serialize};
 
@@ -248,7 +249,7 @@ impl Shown {
 ///
 /// # Errors
 /// What the directory refuses ([`DirectoryError`]), a batch that cannot be read, an output that cannot be written.
-pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
+pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     let (role, edit) = match args.verb {
         Verb::Create { new, if_absent, batch: None } => {

@@ -2,8 +2,8 @@
 
 use super::{Common, Failure, output};
 use crate::config::{Config, Sources};
-use crate::directory::Store;
-use crate::directory::audit::{Audited, Who};
+use crate::directory::Directory;
+use crate::directory::audit::Who;
 use crate::policy::Policy;
 use crate::reload::{self, PolicyError, Trigger};
 use crate::server::{Listeners, Server};
@@ -65,7 +65,7 @@ pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
             "nobody can log in here: name a file that this user may write, `stderr` or `off` with `audit`"
         );
     }
-    let store = Audited::over(store, audit, Who::Server);
+    let store = Arc::new(store.audited(audit, Who::Server));
     let given = Args { policy: args.policy.clone(), any_authenticated: args.any_authenticated, ..Args::default() };
     let source = reload::Source {
         file: sources.file.clone(),
@@ -86,7 +86,7 @@ pub async fn serve(
     config: Config,
     listeners: Listeners,
     policy: Policy,
-    store: Arc<dyn Store>,
+    store: Arc<Directory>,
     source: Option<reload::Source>,
     control: &Handle,
 ) -> Result<ExitCode, Failure> {

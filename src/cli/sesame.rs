@@ -3,7 +3,7 @@
 use super::moment::parse_duration;
 use super::output::{Exit, Output, Record};
 use crate::clock;
-use crate::directory::{Store, UserKey};
+use crate::directory::{Directory, UserKey};
 use crate::identity::sesame::primary_key::{Field, KeyType, PrimaryKey};
 use crate::identity::sesame::{Person, Sesame, isoformat};
 use crate::identity::settings::SesameSettings;
@@ -59,7 +59,7 @@ impl Record for Minted {
 pub async fn run(
     args: Args,
     settings: Option<&SesameSettings>,
-    store: &dyn Store,
+    store: &Directory,
     out: &mut Output,
 ) -> anyhow::Result<Exit> {
     out.set_json(args.json);

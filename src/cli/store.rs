@@ -1,7 +1,7 @@
 //! From the configured database to a store.
 
 use crate::config::{Database, data_dir};
-use crate::directory::Store;
+use crate::directory::Directory;
 use crate::directory::postgres::{self, PostgresStore};
 use crate::directory::sqlite::{Options, SqliteStore};
 use anyhow::{Context, bail, ensure};
@@ -14,16 +14,16 @@ use std::sync::Arc;
 /// # Errors
 /// The URL is not understood, or the store cannot be opened: [`crate::directory::sqlite::OpenError`],
 /// [`crate::directory::postgres::OpenError`].
-pub async fn open(database: &Database) -> anyhow::Result<Arc<dyn Store>> {
+pub async fn open(database: &Database) -> anyhow::Result<Arc<Directory>> {
     match database {
         Database::Sqlite(url) => {
             let path = sqlite_path(url)?;
             make_data_dir(&path)?;
-            Ok(Arc::new(SqliteStore::open(&path, Options::default())?))
+            Ok(Arc::new(SqliteStore::open(&path, Options::default())?.into()))
         }
         Database::Postgres(database) => {
             let options = postgres::Options { connections: database.connections, ..postgres::Options::default() };
-            Ok(Arc::new(PostgresStore::open(&database.target()?, options).await?))
+            Ok(Arc::new(PostgresStore::open(&database.target()?, options).await?.into()))
         }
     }
 }
@@ -33,7 +33,7 @@ pub async fn open(database: &Database) -> anyhow::Result<Arc<dyn Store>> {
 ///
 /// # Errors
 /// There is no file, or see [`open`].
-pub async fn open_existing(database: &Database) -> anyhow::Result<Arc<dyn Store>> {
+pub async fn open_existing(database: &Database) -> anyhow::Result<Arc<Directory>> {
     is_there(database)?;
     open(database).await
 }

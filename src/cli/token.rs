@@ -11,7 +11,7 @@ use super::output::{Exit, Output, Record};
 use crate::clock;
 use crate::directory::name::Text;
 use crate::directory::token::{self, ChecksumKey, Shape, Token};
-use crate::directory::{DirectoryError, NewToken, Store, StoreError, TokenEdit, TokenRecord};
+use crate::directory::{Directory, DirectoryError, NewToken, StoreError, TokenEdit, TokenRecord};
 use crate::id::TokenId;
 use anyhow::Context;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -237,7 +237,7 @@ impl Record for Issued {
 ///
 /// # Errors
 /// What the directory refuses ([`DirectoryError`]), a batch that cannot be read, an output that cannot be written.
-pub async fn run(args: Args, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
+pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     let now = clock::unix_seconds();
     match args.verb {

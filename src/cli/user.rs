@@ -9,7 +9,7 @@ use super::rights::Permissions;
 use crate::clock;
 use crate::directory::name::{Email, ExternalId, PhoneNumber, Text, Username};
 use crate::directory::{
-    DirectoryError, GrantRecord, MembershipFilter, NewUser, Page, ProfileEdit, RoleFilter, Store, SubjectRecord,
+    Directory, DirectoryError, GrantRecord, MembershipFilter, NewUser, Page, ProfileEdit, RoleFilter, SubjectRecord,
     UserEdit, UserRecord, UserSelector,
 };
 use crate::id::UserId;
@@ -403,7 +403,7 @@ pub(super) fn list(users: Vec<UserRecord>, out: &mut Output) -> anyhow::Result<(
 ///
 /// # Errors
 /// What the directory refuses ([`DirectoryError`]), a batch that cannot be read, an output that cannot be written.
-pub async fn run(args: Args, hasher: &Hasher, store: &dyn Store, out: &mut Output) -> anyhow::Result<Exit> {
+pub async fn run(args: Args, hasher: &Hasher, store: &Directory, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     match args.verb {
         Verb::Create { new, password, password_stdin, if_absent, batch: None } => {

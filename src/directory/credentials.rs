@@ -1,11 +1,15 @@
-//! [`Credentials`]: what a store knows of credentials that are not tokens of its own. Part of every [`super::Store`].
+//! What the directory knows of credentials that are not tokens of its own: subjects of issuers, sessions, and what sesame
+//! tokens rest on.
 
-use super::error::{DirectoryError, StoreError};
+use super::engine::Directory;
+use super::error::{DirectoryError, Noun, StoreError, Unique};
 use super::model::UserSelector;
+use super::sql::Row;
 use super::token::TokenDigest;
+use super::tx::Tx;
+use super::users;
 use crate::facts::Snapshot;
 use crate::id::UserId;
-use async_trait::async_trait;
 use jiff::civil::Date;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -101,7 +105,7 @@ pub struct SubjectRecord {
 const MAX_NAME: usize = 512;
 
 /// What can be bound.
-pub(super) fn check_subject(issuer: &str, subject: &str) -> Result<(), DirectoryError> {
+fn check_subject(issuer: &str, subject: &str) -> Result<(), DirectoryError> {
     for (field, text) in [("issuer", issuer), ("subject", subject)] {
         if text.is_empty() || text.len() > MAX_NAME || text.chars().any(char::is_control) {
             return Err(DirectoryError::invalid(field, "from 1 to 512 bytes, without control characters"));
@@ -110,47 +114,194 @@ pub(super) fn check_subject(issuer: &str, subject: &str) -> Result<(), Directory
     Ok(())
 }
 
-/// See the module.
-#[async_trait]
-pub trait Credentials: Send + Sync + 'static {
+impl Directory {
     /// The user to whom an issuer's subject is bound, with their organizations and rights.
-    async fn subject_snapshot(&self, issuer: &str, subject: &str) -> Result<Option<Snapshot>, StoreError>;
+    pub async fn subject_snapshot(&self, issuer: &str, subject: &str) -> Result<Option<Snapshot>, StoreError> {
+        let (issuer, subject) = (issuer.to_owned(), subject.to_owned());
+        self.read(move |tx| {
+            Box::pin(async move {
+                let sql = "SELECT user_id FROM subjects WHERE issuer = $1 AND subject = $2";
+                match tx.row(sql, &[&issuer, &subject]).await? {
+                    Some(row) => tx.snapshot(row.get("user_id")?).await,
+                    None => Ok(None),
+                }
+            })
+        })
+        .await
+    }
 
     /// The user whom a key names, with their organizations and rights.
-    async fn snapshot_by(&self, key: &UserKey) -> Result<Option<Snapshot>, StoreError>;
+    pub async fn snapshot_by(&self, key: &UserKey) -> Result<Option<Snapshot>, StoreError> {
+        Ok(self.revocation(key).await?.map(|found| found.snapshot))
+    }
 
     /// What the sesame tokens of a user rest on.
-    async fn revocation(&self, key: &UserKey) -> Result<Option<Revocation>, StoreError>;
+    pub async fn revocation(&self, key: &UserKey) -> Result<Option<Revocation>, StoreError> {
+        let key = key.clone();
+        self.read(move |tx| Box::pin(async move { revocation(tx, &key).await })).await
+    }
 
     /// Moves the last login from what it was to `now` (microseconds since the Unix epoch, or one more than it was); `false`
     /// where it is something else already. Of many who try at once, one succeeds.
-    async fn move_last_login(&self, user: UserId, was: Option<i64>, now: i64) -> Result<bool, StoreError>;
+    pub async fn move_last_login(&self, user: UserId, was: Option<i64>, now: i64) -> Result<bool, StoreError> {
+        let now = was.map_or(now, |was| now.max(was.saturating_add(1)));
+        self.write(move |tx| {
+            Box::pin(async move {
+                // Whoever comes second waits for the first, and then finds something else there.
+                let sql = "UPDATE users SET last_login = $3
+                           WHERE id = $1 AND last_login IS NOT DISTINCT FROM $2 AND is_active";
+                Ok(tx.execute(sql, &[&user, &was, &now]).await? == 1)
+            })
+        })
+        .await
+    }
 
     /// The session of a cookie, expired ones too.
-    async fn session_snapshot(&self, digest: &TokenDigest) -> Result<Option<SessionSnapshot>, StoreError>;
+    pub async fn session_snapshot(&self, digest: &TokenDigest) -> Result<Option<SessionSnapshot>, StoreError> {
+        let digest = digest.0.to_vec();
+        self.read(move |tx| {
+            Box::pin(async move {
+                let sql = "SELECT s.id, s.user_id, s.expires_at, s.by_password, u.password_updated FROM sessions s
+                           JOIN users u ON u.id = s.user_id WHERE s.digest = $1";
+                let Some(row) = tx.row(sql, &[&digest]).await? else { return Ok(None) };
+                let (session, expires_at) = (row.get("id")?, row.get("expires_at")?);
+                let (by_password, password_updated) = (row.get("by_password")?, row.date("password_updated")?);
+                let found = tx.snapshot(row.get("user_id")?).await?;
+                Ok(found.map(|snapshot| SessionSnapshot {
+                    session,
+                    expires_at,
+                    by_password,
+                    password_updated,
+                    snapshot,
+                }))
+            })
+        })
+        .await
+    }
 
     /// Keeps a session, and forgets those that have expired.
-    async fn create_session(&self, session: NewSession) -> Result<Uuid, StoreError>;
+    pub async fn create_session(&self, session: NewSession) -> Result<Uuid, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                tx.execute("DELETE FROM sessions WHERE expires_at <= $1", &[&tx.now]).await?;
+                if let Some(old) = session.instead_of {
+                    tx.execute("DELETE FROM sessions WHERE digest = $1", &[&old.0.as_slice()]).await?;
+                }
+                let id = Uuid::now_v7();
+                let sql = "INSERT INTO sessions (id, digest, user_id, created, expires_at, by_password)
+                           VALUES ($1, $2, $3, $4, $5, $6)";
+                let (digest, end) = (session.digest.0.as_slice(), session.expires_at);
+                tx.execute(sql, &[&id, &digest, &session.user, &tx.now, &end, &session.by_password]).await?;
+                Ok(id)
+            })
+        })
+        .await
+    }
 
     /// Ends a session; `false` where there is none.
-    async fn delete_session(&self, digest: &TokenDigest) -> Result<bool, StoreError>;
+    pub async fn delete_session(&self, digest: &TokenDigest) -> Result<bool, StoreError> {
+        let digest = digest.0.to_vec();
+        self.write(move |tx| {
+            Box::pin(async move { Ok(tx.execute("DELETE FROM sessions WHERE digest = $1", &[&digest]).await? > 0) })
+        })
+        .await
+    }
 
     /// Binds an issuer's subject to a user. The same binding again changes nothing; one to another user is refused.
-    async fn bind_subject(
+    pub async fn bind_subject(
         &self,
         user: &UserSelector,
         issuer: &str,
         subject: &str,
-    ) -> Result<SubjectRecord, DirectoryError>;
+    ) -> Result<SubjectRecord, DirectoryError> {
+        check_subject(issuer, subject)?;
+        let (user, issuer, subject) = (user.clone(), issuer.to_owned(), subject.to_owned());
+        self.write(move |tx| {
+            Box::pin(async move {
+                let user = users::find(tx, &user).await?;
+                let sql = "INSERT INTO subjects (issuer, subject, user_id, created) VALUES ($1, $2, $3, $4)
+                           ON CONFLICT (issuer, subject) DO NOTHING";
+                tx.execute(sql, &[&issuer, &subject, &user.id, &tx.now]).await?;
+                let bound = bound(tx, &issuer, &subject).await?.filter(|bound| bound.user == user.id);
+                let bound = bound.ok_or(DirectoryError::Taken { unique: Unique::Subject, value: subject })?;
+                tx.created("subject.bind", &bound);
+                Ok(bound)
+            })
+        })
+        .await
+    }
 
     /// Ends a binding.
-    async fn unbind_subject(
+    pub async fn unbind_subject(
         &self,
         user: &UserSelector,
         issuer: &str,
         subject: &str,
-    ) -> Result<SubjectRecord, DirectoryError>;
+    ) -> Result<SubjectRecord, DirectoryError> {
+        let (user, issuer, subject) = (user.clone(), issuer.to_owned(), subject.to_owned());
+        self.write(move |tx| {
+            Box::pin(async move {
+                let user = users::find(tx, &user).await?;
+                let Some(bound) = bound(tx, &issuer, &subject).await?.filter(|bound| bound.user == user.id) else {
+                    return Err(DirectoryError::NotFound { noun: Noun::Subject, reference: subject });
+                };
+                tx.execute("DELETE FROM subjects WHERE issuer = $1 AND subject = $2", &[&issuer, &subject]).await?;
+                tx.deleted("subject.unbind", &bound);
+                Ok(bound)
+            })
+        })
+        .await
+    }
 
     /// The bindings of a user, by issuer and subject.
-    async fn subjects(&self, user: &UserSelector) -> Result<Vec<SubjectRecord>, DirectoryError>;
+    pub async fn subjects(&self, user: &UserSelector) -> Result<Vec<SubjectRecord>, DirectoryError> {
+        let user = user.clone();
+        self.read(move |tx| {
+            Box::pin(async move {
+                let user = users::find(tx, &user).await?;
+                let sql = "SELECT s.user_id, u.username, s.issuer, s.subject, s.created FROM subjects s
+                           JOIN users u ON u.id = s.user_id WHERE s.user_id = $1 ORDER BY s.issuer, s.subject";
+                let rows = tx.rows(sql, &[&user.id]).await?;
+                Ok(rows.iter().map(record).collect::<Result<_, _>>()?)
+            })
+        })
+        .await
+    }
+}
+
+async fn bound(tx: &Tx<'_>, issuer: &str, subject: &str) -> Result<Option<SubjectRecord>, DirectoryError> {
+    let sql = "SELECT s.user_id, u.username, s.issuer, s.subject, s.created
+               FROM subjects s JOIN users u ON u.id = s.user_id WHERE s.issuer = $1 AND s.subject = $2";
+    Ok(tx.row(sql, &[&issuer, &subject]).await?.as_ref().map(record).transpose()?)
+}
+
+fn record(row: &Row) -> Result<SubjectRecord, StoreError> {
+    Ok(SubjectRecord {
+        user: row.get("user_id")?,
+        username: row.get("username")?,
+        issuer: row.get("issuer")?,
+        subject: row.get("subject")?,
+        created: row.get("created")?,
+    })
+}
+
+async fn revocation(tx: &Tx<'_>, key: &UserKey) -> Result<Option<Revocation>, StoreError> {
+    macro_rules! by {
+        ($condition:literal) => {
+            concat!("SELECT id, password, email, last_login FROM users WHERE ", $condition, " LIMIT 2")
+        };
+    }
+    let rows = match key {
+        UserKey::Id(id) => tx.rows(by!("id = $1"), &[id]).await?,
+        UserKey::Username(name) => tx.rows(by!("username = $1"), &[name]).await?,
+        UserKey::Email(email) => tx.rows(by!("lower(email) = lower($1)"), &[email]).await?,
+        UserKey::ExternalId(key) => tx.rows(by!("external_id = $1"), &[key]).await?,
+    };
+    // A name of two users is nobody's: which of them is meant, the credential does not say.
+    let [row] = rows.as_slice() else { return Ok(None) };
+    let password: Option<String> = row.get("password")?;
+    let email: Option<String> = row.get("email")?;
+    let last_login = row.get("last_login")?;
+    let found = tx.snapshot(row.get("id")?).await?;
+    Ok(found.map(|snapshot| Revocation { password: password.map(SecretString::from), email, last_login, snapshot }))
 }

@@ -1,6 +1,6 @@
 //! What an existing installation brings along, as it comes: ids, hashes and tokens stay what they were.
 //!
-//! It comes in [`Pieces`], so that nobody holds all of it, and [`super::People::import`] takes all of them in one transaction.
+//! It comes in [`Pieces`], so that nobody holds all of it, and [`super::Directory::import`] takes all of them in one transaction.
 //! What is there already is brought up to date, so that an import can be repeated; what breaks a rule of the directory is
 //! left out and reported, and everything else stays. Where the pieces end too soon, nothing is kept.
 

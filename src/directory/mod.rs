@@ -1,30 +1,49 @@
-//! The directory: users, organizations, memberships, owners, rights and tokens, their rules, and the stores that keep them.
+//! The directory: users, organizations, memberships, owners, rights, people and their credentials, with their rules.
 //!
-//! [`name`] holds the checked words (a username, an e-mail address, a slug), [`token`] the bearer tokens. `model` has the
-//! records and what creates or edits them, `rights` those of permissions, groups and roles; [`Store`] is what every store
-//! can do: the gateway's reads, and the operations
-//! on the directory, each with its rules. [`sqlite`] is the embedded store, [`postgres`] the one that many replicas share;
-//! a [`position::Position`] tells how far somebody is in a store's outbox. A contract suite (`tests/it/directory`) tells
-//! the rules as stories and runs on every store. What goes wrong is a [`DirectoryError`], or, for the gateway, a
-//! [`StoreError`].
+//! [`Directory`] is what everybody else holds. Its operations stand in the file of their noun (`users`, `memberships`, `roles` …),
+//! each one transaction with its statements, its rules and its notes for the [`audit`] log; `tx` and `sql` are what they are
+//! written in. `engine` takes them to [`sqlite`], a file of this process, or to [`postgres`], a server that many replicas share.
+//! `facts` is what the data path asks, which each engine answers in its own way; a [`position::Position`] tells how far somebody
+//! is in the outbox of changes.
+//!
+//! [`name`] holds the checked words (a username, an e-mail address, a slug), [`token`] the bearer tokens; `model` and `rights` the
+//! records and what creates or edits them. What goes wrong is a [`DirectoryError`], or, for the gateway, a [`StoreError`].
+//! `tests/it/directory` tells the rules as stories, and runs them on both engines.
 
 pub mod audit;
+mod bundle;
 mod credentials;
+mod emails;
+mod engine;
 mod error;
+mod facts;
+mod groups;
 mod import;
+mod memberships;
+#[cfg(test)]
+mod memory;
 mod model;
 pub mod name;
+mod organizations;
 mod people;
+mod permissions;
 pub mod position;
 pub mod postgres;
 mod rights;
+mod roles;
 pub mod schema;
 pub mod seal;
+mod sql;
 pub mod sqlite;
 mod store;
 pub mod token;
+mod tokens;
+mod tx;
+mod users;
 
-pub use credentials::{Credentials, NewSession, Revocation, SessionSnapshot, SubjectRecord, UserKey};
+pub use credentials::{NewSession, Revocation, SessionSnapshot, SubjectRecord, UserKey};
+pub use emails::{EmailRecord, NewEmail};
+pub use engine::Directory;
 pub use error::{BatchError, DirectoryError, Noun, StoreError, Unique};
 pub use import::{
     Import, ImportReport, ImportedEmail, ImportedMembership, ImportedOrganization, ImportedToken, ImportedUser, Micros,
@@ -34,12 +53,10 @@ pub use model::{
     Actor, MembershipFilter, MembershipRecord, NewMembership, NewOrganization, NewToken, NewUser, OrgSelector,
     OrganizationEdit, OrganizationRecord, Page, TokenEdit, TokenRecord, UserEdit, UserRecord, UserSelector,
 };
-pub use people::{
-    EmailRecord, LoginCandidate, LoginQuery, NewEmail, NewSealedToken, People, Profile, ProfileEdit, SealedToken,
-};
+pub use people::{LoginCandidate, LoginQuery, NewSealedToken, Profile, ProfileEdit, SealedToken};
 pub use position::Position;
 pub use rights::{
     BundleEdit, GrantRecord, Grants, GroupRecord, GroupSelector, NewGroup, NewPermission, NewRole, PermissionEdit,
     PermissionRecord, RoleFilter, RoleOrganization, RoleRecord, RoleSelector, Scope, Through,
 };
-pub use store::{Change, Changes, MEMBERS_AT_MOST, OrgRef, Store, TokenSnapshot};
+pub use store::{Change, Changes, MEMBERS_AT_MOST, OrgRef, TokenSnapshot};

@@ -1,15 +1,18 @@
 //! People: how they log in, what their record holds besides, and their e-mail addresses.
 
-use super::error::{DirectoryError, StoreError};
+use super::engine::Directory;
+use super::error::{DirectoryError, Noun, StoreError, Unique};
 use super::import::{ImportReport, Pieces};
 use super::model::{UserRecord, UserSelector};
-use super::name::Email;
+use super::sql::Row;
 use super::token::TokenDigest;
+use super::tx::Tx;
+use super::{organizations, tokens, users};
 use crate::id::{OrgId, TokenId, UserId};
-use crate::password::{Kinds, PasswordHash};
-use async_trait::async_trait;
+use crate::password::PasswordHash;
 use jiff::civil::Date;
 use serde::{Serialize, Serializer};
+use serde_json::json;
 
 /// Whom a login identifier may mean.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -150,95 +153,278 @@ pub struct ProfileEdit {
     pub organization: Option<Option<OrgId>>,
 }
 
-/// An e-mail address of a user.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct EmailRecord {
-    /// Its number.
-    pub id: i64,
-    /// Whose it is.
-    pub user: UserId,
-    /// The address.
-    pub email: String,
-    /// Whether the person has shown that it is theirs.
-    pub verified: bool,
-    /// The one that mails go to.
-    pub is_primary: bool,
-}
+/// More users than that cannot share an identifier, but for somebody's raw SQL.
+const CANDIDATES: usize = 8;
 
-/// An e-mail address to be added.
-#[derive(Clone, Debug)]
-pub struct NewEmail {
-    /// The address.
-    pub email: Email,
-    /// Whether it is known to be theirs.
-    pub verified: bool,
-    /// It takes the place of the primary one.
-    pub is_primary: bool,
-}
-
-/// What a store can do for people: one part of [`super::Store`].
-#[async_trait]
-pub trait People: Send + Sync + 'static {
-    /// Whom an identifier means: by phone, then by e-mail address, then by username; each once, and few.
-    async fn login_candidates(&self, login: &LoginQuery) -> Result<Vec<LoginCandidate>, StoreError>;
-
-    /// Of which kinds all users' passwords are.
-    async fn password_kinds(&self) -> Result<Kinds, StoreError>;
+impl Directory {
+    /// Whom an identifier means at a login, active or not: by phone, then by e-mail address, then by username; each once.
+    pub async fn login_candidates(&self, login: &LoginQuery) -> Result<Vec<LoginCandidate>, StoreError> {
+        let login = login.clone();
+        self.read(move |tx| Box::pin(async move { candidates(tx, &login).await })).await
+    }
 
     /// Gives a user a password, or none, that was chosen on a day.
-    async fn set_password(
+    pub async fn set_password(
         &self,
         user: &UserSelector,
         password: Option<PasswordHash>,
         chosen: Date,
-    ) -> Result<UserRecord, DirectoryError>;
+    ) -> Result<UserRecord, DirectoryError> {
+        let user = user.clone();
+        self.write(move |tx| Box::pin(async move { set_password(tx, &user, password.as_ref(), chosen).await })).await
+    }
 
-    /// Keeps the same password in another form, unless it was changed meanwhile; whether it did.
-    async fn upgrade_password(&self, user: UserId, old: PasswordHash, new: PasswordHash) -> Result<bool, StoreError>;
+    /// Keeps a better hash of the same password, unless it was changed meanwhile; whether it was kept. The password stays the
+    /// same, so there is nothing to be told in the audit log.
+    pub async fn upgrade_password(
+        &self,
+        user: UserId,
+        old: PasswordHash,
+        new: PasswordHash,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql = "UPDATE users SET password = $3 WHERE id = $1 AND password = $2";
+                Ok(tx.execute(sql, &[&user, &old.expose(), &new.expose()]).await? == 1)
+            })
+        })
+        .await
+    }
 
-    /// Gives a user a new password that was chosen on a day, unless the one that is kept is another than `old` by now; whether it
-    /// did. Of many who try at once, one succeeds.
-    async fn exchange_password(
+    /// Exchanges a password for a new one, unless it was changed meanwhile; whether it was.
+    pub async fn exchange_password(
         &self,
         user: UserId,
         old: PasswordHash,
         new: PasswordHash,
         chosen: Date,
-    ) -> Result<bool, StoreError>;
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| Box::pin(async move { exchange_password(tx, user, &old, &new, chosen).await })).await
+    }
 
     /// What a user's record holds besides.
-    async fn profile(&self, user: &UserSelector) -> Result<Profile, DirectoryError>;
+    pub async fn profile(&self, user: &UserSelector) -> Result<Profile, DirectoryError> {
+        let user = user.clone();
+        self.read(move |tx| Box::pin(async move { profile(tx, &user).await })).await
+    }
 
     /// Changes it.
-    async fn edit_profile(&self, user: &UserSelector, edit: ProfileEdit) -> Result<Profile, DirectoryError>;
+    pub async fn edit_profile(&self, user: &UserSelector, edit: ProfileEdit) -> Result<Profile, DirectoryError> {
+        let user = user.clone();
+        self.write(move |tx| Box::pin(async move { edit_profile(tx, &user, edit).await })).await
+    }
 
-    /// A user's e-mail addresses, oldest first.
-    async fn emails(&self, user: &UserSelector) -> Result<Vec<EmailRecord>, DirectoryError>;
+    /// The good token of a user that is kept encrypted, where there is one.
+    pub async fn sealed_token(&self, user: UserId) -> Result<Option<SealedToken>, StoreError> {
+        self.read(move |tx| Box::pin(sealed_token(tx, user))).await
+    }
 
-    /// One e-mail address of a user.
-    async fn email(&self, user: UserId, id: i64) -> Result<EmailRecord, DirectoryError>;
+    /// Keeps one, unless the user has another good one by now; gives the one that is kept.
+    pub async fn create_sealed_token(&self, token: NewSealedToken) -> Result<SealedToken, DirectoryError> {
+        self.write(move |tx| Box::pin(async move { create_sealed_token(tx, &token).await })).await
+    }
 
-    /// Adds an address. A verified one is nobody else's; a new primary one takes the old one's place.
-    async fn create_email(&self, user: &UserSelector, email: NewEmail) -> Result<EmailRecord, DirectoryError>;
+    /// Brings an existing installation's records in: all that fit, in one transaction.
+    pub async fn import(&self, pieces: Pieces) -> Result<ImportReport, DirectoryError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let report = tx.import(pieces).await?;
+                tx.created("import", &report);
+                Ok(report)
+            })
+        })
+        .await
+    }
+}
 
-    /// Changes what is known of an address.
-    async fn edit_email(
-        &self,
-        user: UserId,
-        id: i64,
-        verified: Option<bool>,
-        is_primary: Option<bool>,
-    ) -> Result<EmailRecord, DirectoryError>;
+/// Whom an identifier means: by phone, then by e-mail address, then by username; each once.
+async fn candidates(tx: &Tx<'_>, login: &LoginQuery) -> Result<Vec<LoginCandidate>, StoreError> {
+    /// The rest of a query; `$2` is an organization's slug, or NULL where logins name none.
+    macro_rules! by {
+        ($column:literal) => {
+            concat!(
+                "SELECT id, username, is_active, is_staff, password_updated, password FROM users WHERE ",
+                $column,
+                " AND (CAST($2 AS text) IS NULL
+                       OR organization_id = (SELECT id FROM organizations WHERE lower(slug) = lower($2) LIMIT 1)
+                       OR organization_id IS NULL AND is_superuser) ORDER BY id LIMIT 8"
+            )
+        };
+    }
+    let phones = login.phones.iter().map(|phone| (by!("phone_number = $1"), phone));
+    let addresses = login.addresses();
+    let email = addresses.iter().map(|email| (by!("lower(email) = lower($1)"), email));
+    let username = login.username.iter().map(|username| (by!("username = $1"), username));
+    let mut found: Vec<LoginCandidate> = Vec::new();
+    for (sql, value) in phones.chain(email).chain(username) {
+        for row in tx.rows(sql, &[value, &login.organization]).await? {
+            let candidate = candidate(&row)?;
+            if found.len() < CANDIDATES && !found.iter().any(|known| known.user == candidate.user) {
+                found.push(candidate);
+            }
+        }
+    }
+    Ok(found)
+}
 
-    /// Forgets an address.
-    async fn delete_email(&self, user: UserId, id: i64) -> Result<EmailRecord, DirectoryError>;
+fn candidate(row: &Row) -> Result<LoginCandidate, StoreError> {
+    Ok(LoginCandidate {
+        user: row.get("id")?,
+        username: row.get("username")?,
+        is_active: row.get("is_active")?,
+        is_staff: row.get("is_staff")?,
+        password_updated: row.date("password_updated")?,
+        password: row.get::<Option<String>>("password")?.map(PasswordHash::from_stored),
+    })
+}
 
-    /// The good token of a user that is kept encrypted.
-    async fn sealed_token(&self, user: UserId) -> Result<Option<SealedToken>, StoreError>;
+async fn set_password(
+    tx: &Tx<'_>,
+    by: &UserSelector,
+    password: Option<&PasswordHash>,
+    chosen: Date,
+) -> Result<UserRecord, DirectoryError> {
+    let user = users::find(tx, by).await?;
+    let sql = "UPDATE users SET password = $2, password_updated = $3, modified = $4, modified_micros = 0
+               WHERE id = $1";
+    tx.execute(sql, &[&user.id, &password.map(PasswordHash::expose), &chosen, &tx.now]).await?;
+    let user = UserRecord { modified: tx.now, ..user };
+    let asked = json!({ "password": if password.is_some() { "set" } else { "taken" } });
+    tx.changed_as("user.password", asked, &user, &user);
+    Ok(user)
+}
 
-    /// Keeps a token encrypted, unless the user has a good one by now: then that one. Notes that it was got by password.
-    async fn create_sealed_token(&self, token: NewSealedToken) -> Result<SealedToken, DirectoryError>;
+/// Only where it is still the old one: a password that was changed meanwhile stays.
+async fn exchange_password(
+    tx: &Tx<'_>,
+    user: UserId,
+    old: &PasswordHash,
+    new: &PasswordHash,
+    chosen: Date,
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE users SET password = $3, password_updated = $4, modified = $5, modified_micros = 0
+               WHERE id = $1 AND password = $2";
+    if tx.execute(sql, &[&user, &old.expose(), &new.expose(), &chosen, &tx.now]).await? != 1 {
+        return Ok(false);
+    }
+    let user = users::find(tx, &user.into()).await.map_err(|error| match error {
+        DirectoryError::Store(error) => error,
+        other => StoreError::Broken(other.to_string()),
+    })?;
+    tx.changed_as("user.password", json!({ "password": "changed" }), &user, &user);
+    Ok(true)
+}
 
-    /// Brings an existing installation in, or up to date: all of it in one transaction, less what breaks a rule.
-    async fn import(&self, pieces: Pieces) -> Result<ImportReport, DirectoryError>;
+async fn profile(tx: &Tx<'_>, by: &UserSelector) -> Result<Profile, DirectoryError> {
+    let user = users::find(tx, by).await?;
+    let sql = "SELECT bio, url, company, location, notes, language, birth_date, expiration_date,
+                      password_updated, last_login, password_based_token, password, organization_id,
+                      created_micros, modified_micros
+               FROM users WHERE id = $1";
+    let row = tx.row(sql, &[&user.id]).await?;
+    let row = row.ok_or_else(|| DirectoryError::NotFound { noun: Noun::User, reference: by.to_string() })?;
+    let password = row.get::<Option<String>>("password")?.map(PasswordHash::from_stored);
+    Ok(Profile {
+        bio: row.get("bio")?,
+        url: row.get("url")?,
+        company: row.get("company")?,
+        location: row.get("location")?,
+        notes: row.get("notes")?,
+        language: row.get("language")?,
+        birth_date: row.date("birth_date")?,
+        expiration_date: row.date("expiration_date")?,
+        password_updated: row.date("password_updated")?,
+        last_login: row.get("last_login")?,
+        password_based_token: row.get("password_based_token")?,
+        has_password: password.is_some_and(|password| password.is_usable()),
+        organization: row.get("organization_id")?,
+        created_micros: row.get("created_micros")?,
+        modified_micros: row.get("modified_micros")?,
+    })
+}
+
+async fn edit_profile(tx: &Tx<'_>, by: &UserSelector, edit: ProfileEdit) -> Result<Profile, DirectoryError> {
+    // Two who edit one user do so one after the other.
+    let user = users::find(tx, by).await?;
+    tx.lock("users", &user.id).await?;
+    let before = profile(tx, &user.id.into()).await?;
+    if let Some(organization) = edit.organization.flatten() {
+        organizations::find(tx, &organization.into()).await?;
+    }
+    let old = before.clone();
+    let new = Profile {
+        bio: edit.bio.unwrap_or(old.bio),
+        url: edit.url.unwrap_or(old.url),
+        company: edit.company.unwrap_or(old.company),
+        location: edit.location.unwrap_or(old.location),
+        notes: edit.notes.unwrap_or(old.notes),
+        language: edit.language.unwrap_or(old.language),
+        birth_date: edit.birth_date.unwrap_or(old.birth_date),
+        expiration_date: edit.expiration_date.unwrap_or(old.expiration_date),
+        last_login: edit.last_login.unwrap_or(old.last_login),
+        password_based_token: edit.password_based_token.unwrap_or(old.password_based_token),
+        organization: edit.organization.unwrap_or(old.organization),
+        modified_micros: 0,
+        ..old
+    };
+    let sql = "UPDATE users SET bio = $2, url = $3, company = $4, location = $5, notes = $6, language = $7,
+                   birth_date = $8, expiration_date = $9, last_login = $10,
+                   password_based_token = $11, organization_id = $12, modified = $13, modified_micros = 0 WHERE id = $1";
+    let saved = tx
+        .execute(
+            sql,
+            &[
+                &user.id,
+                &new.bio,
+                &new.url,
+                &new.company,
+                &new.location,
+                &new.notes,
+                &new.language,
+                &new.birth_date,
+                &new.expiration_date,
+                &new.last_login,
+                &new.password_based_token,
+                &new.organization,
+                &tx.now,
+            ],
+        )
+        .await;
+    match saved {
+        Err(failure) if failure.violates("users_username") => {
+            Err(DirectoryError::Taken { unique: Unique::Username, value: user.username })
+        }
+        saved => {
+            saved?;
+            tx.changed_as("user.profile", json!({ "user": by.to_string() }), &before, &new);
+            Ok(new)
+        }
+    }
+}
+
+async fn sealed_token(tx: &Tx<'_>, user: UserId) -> Result<Option<SealedToken>, StoreError> {
+    let sql = "SELECT id, sealed FROM tokens WHERE user_id = $1 AND sealed IS NOT NULL AND revoked_at IS NULL
+               AND (expires_at IS NULL OR expires_at > $2)";
+    let row = tx.row(sql, &[&user, &tx.now]).await?;
+    row.map(|row| Ok(SealedToken { token: row.get("id")?, sealed: row.get("sealed")? })).transpose()
+}
+
+/// Keeps a token, unless the user has a good one by now: two logins at once get the same, since the first locks the user.
+async fn create_sealed_token(tx: &Tx<'_>, new: &NewSealedToken) -> Result<SealedToken, DirectoryError> {
+    let users = "UPDATE users SET password_based_token = true WHERE id = $1";
+    if tx.execute(users, &[&new.user]).await? == 0 {
+        return Err(DirectoryError::NotFound { noun: Noun::User, reference: new.user.to_string() });
+    }
+    let existing = sealed_token(tx, new.user).await?;
+    if let Some(existing) = existing.filter(|existing| Some(existing.token) != new.instead_of) {
+        return Ok(existing);
+    }
+    // One that is expired, revoked or unreadable makes room.
+    tx.execute("UPDATE tokens SET sealed = NULL WHERE user_id = $1 AND sealed IS NOT NULL", &[&new.user]).await?;
+    let token = TokenId::generate();
+    let sql = "INSERT INTO tokens (id, digest, user_id, name, created, sealed) VALUES ($1, $2, $3, 'login', $4, $5)";
+    let digest: &[u8] = &new.digest.0;
+    tx.execute(sql, &[&token, &digest, &new.user, &tx.now, &new.sealed]).await?;
+    tx.created("token.login", &tokens::find(tx, token).await?);
+    Ok(SealedToken { token, sealed: new.sealed.clone() })
 }

@@ -16,7 +16,7 @@ pub mod settings;
 pub use credential::{Credential, Places, Presented, read};
 
 use crate::directory::token::TokenDigest;
-use crate::directory::{NewSession, SessionSnapshot, Store, StoreError, UserKey};
+use crate::directory::{Directory, NewSession, SessionSnapshot, StoreError, UserKey};
 use crate::id::UserId;
 use crate::membership::{self, Found, Kind, Life, Lookup, Memberships};
 use crate::password::Passwords;
@@ -40,7 +40,7 @@ use tokio::runtime::Handle;
 /// Who is who, by every scheme that is configured. One for the whole process.
 pub struct Identity {
     memberships: Arc<Memberships>,
-    store: Arc<dyn Store>,
+    store: Arc<Directory>,
     issuers: jwt::Issuers,
     sesame: Option<(ArcSwap<Signer>, Field)>,
     /// What sesame tokens must be made for.
@@ -129,7 +129,7 @@ impl Identity {
         settings: &Settings,
         passwords: Passwords,
         memberships: Arc<Memberships>,
-        store: Arc<dyn Store>,
+        store: Arc<Directory>,
         control: &Handle,
     ) -> Result<Self, SetupError> {
         let issuers = settings.jwt.iter().map(issuer).collect::<Result<_, _>>()?;
@@ -168,7 +168,7 @@ impl Identity {
     pub async fn resolve(&self, wanted: &Wanted) -> Lookup {
         match wanted {
             Wanted::Token(wanted) => self.memberships.load(*wanted).await,
-            Wanted::Jwt(token) => self.issuers.resolve(&self.memberships, &*self.store, token).await,
+            Wanted::Jwt(token) => self.issuers.resolve(&self.memberships, &self.store, token).await,
             Wanted::Sesame(token) => self.sesame(token).await,
             Wanted::Session(token) => {
                 let digest = TokenDigest::of(token);

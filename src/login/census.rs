@@ -5,7 +5,7 @@
 //! kinds costs, each as likely as the directory has it, and always the same one.
 
 use crate::clock;
-use crate::directory::Store;
+use crate::directory::Directory;
 use crate::password::Kinds;
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
@@ -24,7 +24,7 @@ pub(super) struct Census {
 
 impl Census {
     /// As it was counted last; who comes first waits for it, whomever they mean.
-    pub(super) async fn kinds(self: &Arc<Self>, store: &Arc<dyn Store>) -> Arc<Kinds> {
+    pub(super) async fn kinds(self: &Arc<Self>, store: &Arc<Directory>) -> Arc<Kinds> {
         let is_due = {
             let (now, mut counted) = (clock::monotonic(), self.counted.lock());
             let is_due = counted.is_none_or(|at| now.saturating_duration_since(at) >= EVERY);
@@ -45,7 +45,7 @@ impl Census {
     }
 
     /// Without an answer, what was counted before stands.
-    async fn count(&self, store: &Arc<dyn Store>) -> Arc<Kinds> {
+    async fn count(&self, store: &Arc<Directory>) -> Arc<Kinds> {
         match store.password_kinds().await {
             Ok(kinds) => {
                 let kinds = Arc::new(kinds);

@@ -12,7 +12,7 @@ pub mod reset;
 
 use crate::clock;
 use crate::config::accounts::{Accounts, Identifier};
-use crate::directory::{LoginCandidate, LoginQuery, Store, StoreError};
+use crate::directory::{Directory, LoginCandidate, LoginQuery, StoreError};
 use crate::id::UserId;
 use crate::limit::{Shared, Who};
 use crate::password::{Busy, Hasher, PasswordHash, Pool, PoolSettings, Verdict};
@@ -87,7 +87,7 @@ struct Name {
 
 /// Logs people in.
 pub struct Login {
-    store: Arc<dyn Store>,
+    store: Arc<Directory>,
     pool: Pool,
     limits: Limits,
     accounts: Accounts,
@@ -97,7 +97,7 @@ pub struct Login {
 impl Login {
     /// As it is configured; `shared` are the limits that replicas share, where they do.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, accounts: Accounts, shared: Option<Arc<Shared>>) -> Self {
+    pub fn new(store: Arc<Directory>, accounts: Accounts, shared: Option<Arc<Shared>>) -> Self {
         let passwords = accounts.passwords;
         let settings = PoolSettings { workers: passwords.workers, queue: passwords.queue, wait: PATIENCE };
         Self {

@@ -22,7 +22,7 @@ pub mod tier;
 pub mod watch;
 
 use crate::directory::token::{self, Shape, TokenDigest};
-use crate::directory::{OrgRef, Position, Store, StoreError};
+use crate::directory::{Directory, OrgRef, Position, StoreError};
 use crate::facts::Organization;
 use crate::id::TokenId;
 use fence::Fence;
@@ -82,7 +82,7 @@ impl std::fmt::Debug for Wanted {
 
 /// The cache over the directory. One for the whole process.
 pub struct Memberships {
-    store: Arc<dyn Store>,
+    store: Arc<Directory>,
     /// Where the watcher is in the store's outbox. The fence counts its own looks, which only grow.
     read_to: Mutex<Position>,
     /// When the last look began that was answered.
@@ -111,7 +111,7 @@ impl Memberships {
     /// # Errors
     /// The system has no randomness.
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Arc<Directory>,
         position: Position,
         max_staleness: Duration,
         capacity: Capacity,

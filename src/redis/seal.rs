@@ -4,7 +4,7 @@
 //! a keyed hash of what it is of, each part with its length in front. A value is sealed with its name, so that it cannot be
 //! moved to another, and with its kind and version.
 
-use crate::directory::Store;
+use crate::directory::Directory;
 use crate::directory::token::ChecksumKey;
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
@@ -38,7 +38,7 @@ impl Name {
 impl Seal {
     /// Of the installation that a store belongs to.
     #[must_use]
-    pub fn of(store: &dyn Store) -> Self {
+    pub fn of(store: &Directory) -> Self {
         Self::new(store.checksum_key(), &[&store.identity(), "postern"])
     }
 

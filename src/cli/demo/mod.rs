@@ -5,7 +5,7 @@ mod world;
 
 use super::{Failure, serve, store};
 use crate::config::{Config, Database};
-use crate::directory::Store;
+use crate::directory::Directory;
 use crate::net::drain::Timing;
 use crate::password::Hasher;
 use crate::policy;
@@ -56,10 +56,10 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         })?,
     };
     let runtime = serve::control_plane()?;
-    let store: Arc<dyn Store> = runtime.block_on(store::open(&config.database))?;
+    let store: Arc<Directory> = runtime.block_on(store::open(&config.database))?;
     runtime.block_on(async {
         let passwords = config.accounts.passwords;
-        let world = World::build(&*store, &Hasher::new(passwords.algorithm, passwords.md5)).await?;
+        let world = World::build(&store, &Hasher::new(passwords.algorithm, passwords.md5)).await?;
         let upstream = echo::start().await?;
         let upstream = Upstream::parse("legacy", &format!("http://{upstream}"), HostHeader::Preserve)?;
         config.upstreams = vec![upstream];

@@ -4,7 +4,7 @@ use crate::clock;
 use crate::directory::name::{Slug, Text};
 use crate::directory::token::Token;
 use crate::directory::{
-    DirectoryError, NewMembership, NewOrganization, NewToken, NewUser, OrgSelector, Store, UserSelector,
+    Directory, DirectoryError, NewMembership, NewOrganization, NewToken, NewUser, OrgSelector, UserSelector,
 };
 use crate::password::Hasher;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ impl World {
     ///
     /// # Errors
     /// The store cannot be written.
-    pub async fn build(store: &dyn Store, hasher: &Hasher) -> anyhow::Result<Self> {
+    pub async fn build(store: &Directory, hasher: &Hasher) -> anyhow::Result<Self> {
         let organization = |name: &str, slug: &str| -> Result<NewOrganization, DirectoryError> {
             Ok(NewOrganization { slug: Some(Slug::new(slug)?), ..NewOrganization::named(name)? })
         };

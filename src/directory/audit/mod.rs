@@ -1,23 +1,19 @@
 //! The audit log: who changed what in the directory, what it was before and what it is now.
 //!
-//! [`Audited`] is a store before a store: it lets everything through and leaves one JSON line for each record that an operation
-//! made, changed or deleted, whichever store is behind it. Before a change it makes sure that the log can be written, and refuses
-//! the change otherwise. Changes by raw SQL are not seen here; the outbox sees them.
+//! An operation notes what it made, changed or deleted in its transaction ([`Note`]), and the notes are written, one JSON line a
+//! record, before the transaction commits: no change is made whose record could not be written. Where the commit itself fails
+//! behind that, the log has told of a change that was not made. Changes by raw SQL are not seen here; the outbox sees them.
 
-mod credentials;
 mod entry;
-mod people;
-mod store;
 
 pub use entry::{Who, entry};
 
-use super::{Store, StoreError};
+use super::StoreError;
 use serde::Serialize;
 use serde_json::Value;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// Where the lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +35,6 @@ impl Target {
         self.open().map(drop)
     }
 
-    /// Opens the log, so that what cannot be written down is not done.
     fn open(&self) -> Result<Sink, StoreError> {
         use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
         match self {
@@ -80,47 +75,51 @@ enum Sink {
     File(File),
 }
 
-/// A store whose changes are written down.
-pub struct Audited {
-    inner: Arc<dyn Store>,
-    target: Target,
-    who: Who,
+/// Where changes are written down, and as whose.
+#[derive(Clone, Debug)]
+pub(super) struct Audit {
+    pub(super) target: Target,
+    pub(super) who: Who,
 }
 
-impl Audited {
-    /// A store in which everything is changed by `who`.
-    #[must_use]
-    pub fn over(inner: Arc<dyn Store>, target: Target, who: Who) -> Arc<dyn Store> {
-        match target {
-            Target::Off => inner,
-            target => Arc::new(Self { inner, target, who }),
-        }
-    }
+/// A record that an operation made, changed or deleted.
+#[derive(Debug)]
+pub(super) struct Note {
+    action: &'static str,
+    /// What was asked for, where the records do not tell it.
+    asked: Option<Value>,
+    before: Value,
+    after: Value,
+}
 
-    /// Writes down one operation on records: pairs of what was and what is.
-    fn note(
-        &self,
-        sink: Sink,
-        action: &str,
-        asked: Option<&Value>,
-        pairs: &[(Value, Value)],
-    ) -> Result<(), StoreError> {
+impl Note {
+    pub(super) const fn new(action: &'static str, asked: Option<Value>, before: Value, after: Value) -> Self {
+        Self { action, asked, before, after }
+    }
+}
+
+impl Audit {
+    /// Writes down what a transaction did. What only keeps books, as a session's end, needs no log that can be written.
+    pub(super) fn write(&self, notes: &[Note]) -> Result<(), StoreError> {
+        if notes.is_empty() {
+            return Ok(());
+        }
         let now = crate::clock::unix();
         let mut lines = Vec::new();
-        for (before, after) in pairs {
-            entry(&mut lines, now, &self.who, action, asked, before, after);
+        for Note { action, asked, before, after } in notes {
+            entry(&mut lines, now, &self.who, action, asked.as_ref(), before, after);
         }
-        let written = match sink {
+        let written = match self.target.open()? {
             Sink::Off => Ok(()),
             // In one piece: other processes write to the same end.
             Sink::Stderr => io::stderr().lock().write_all(&lines),
             Sink::File(mut file) => file.write_all(&lines),
         };
-        written.map_err(|error| StoreError::Unaudited(format!("cannot be written, but the change was made: {error}")))
+        written.map_err(|error| StoreError::Unaudited(format!("cannot be written: {error}")))
     }
 }
 
-/// A record as it is written down; `null` where there is none.
-fn value<R: Serialize>(record: Option<&R>) -> Value {
-    record.and_then(|record| serde_json::to_value(record).ok()).unwrap_or(Value::Null)
+/// A record as it is written down.
+pub(super) fn value<R: Serialize>(record: &R) -> Value {
+    serde_json::to_value(record).unwrap_or(Value::Null)
 }

@@ -1,6 +1,6 @@
 //! PostgreSQL's errors in the directory's words.
 
-use crate::directory::{DirectoryError, StoreError};
+use crate::directory::{DirectoryError, StoreError, sql};
 use deadpool_postgres::PoolError;
 use std::time::Duration;
 use tokio_postgres::Error;
@@ -77,6 +77,14 @@ impl From<Error> for DirectoryError {
     }
 }
 
+impl From<Failure> for sql::Failure {
+    fn from(failure: Failure) -> Self {
+        let of = |error: &Error| error.as_db_error().and_then(|db| db.constraint().map(str::to_owned));
+        let constraint = if let Failure::Postgres(error) = &failure { of(error) } else { None };
+        Self { constraint, error: failure.into() }
+    }
+}
+
 /// An error with what the server, or the system, says about it: its own words stop at "db error". No parameter is in it.
 pub(super) fn describe(error: &Error) -> String {
     if let Some(db) = error.as_db_error() {
@@ -86,10 +94,4 @@ pub(super) fn describe(error: &Error) -> String {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
     }
-}
-
-/// Whether a constraint or unique index refused, and this one.
-pub(super) fn violates(failure: &Failure, constraint: &str) -> bool {
-    let Failure::Postgres(error) = failure else { return false };
-    error.as_db_error().is_some_and(|db| db.constraint() == Some(constraint))
 }

@@ -8,8 +8,8 @@
 use super::connect::Target;
 use super::error::Failure;
 use super::outage::Outage;
+use super::session::within;
 use super::statement::typed;
-use super::transaction::within;
 use super::{Inner, Options};
 use crate::clock;
 use crate::directory::position::store_number;
@@ -150,7 +150,7 @@ impl Feed {
         self.settle(&mut link, position)
     }
 
-    /// See [`Store::changes`](crate::directory::Store::changes).
+    /// See [`Directory::changes`](crate::directory::Directory::changes).
     pub(super) async fn changes(&self, since: &Position) -> Result<Changes, StoreError> {
         let mut link = self.link.lock().await;
         let up = self.up(&mut link).await?;
@@ -173,7 +173,7 @@ impl Feed {
         self.settle(&mut link, changes)
     }
 
-    /// See [`Store::members_of`](crate::directory::Store::members_of). Asked here, since a change is not noted before this is
+    /// See [`Directory::members_of`](crate::directory::Directory::members_of). Asked here, since a change is not noted before this is
     /// answered: whoever waits for the pool's connections must not hold it up.
     pub(super) async fn members_of(&self, organizations: &[OrgId]) -> Result<Vec<UserId>, StoreError> {
         let mut link = self.link.lock().await;

@@ -2,8 +2,8 @@
 
 use super::Inner;
 use super::error::Failure;
+use super::session::{Session, within};
 use super::statement::{Params, typed};
-use super::transaction::{Tx, within};
 use crate::directory::token::TokenDigest;
 use crate::directory::{OrgRef, StoreError, TokenSnapshot};
 use crate::facts::{Membership, Organization, Permissions, Snapshot, User, Value};
@@ -123,8 +123,8 @@ impl Inner {
 }
 
 /// All facts of a user, within a look that has begun.
-pub(super) async fn snapshot(tx: &Tx<'_>, id: UserId) -> Result<Option<Snapshot>, StoreError> {
-    Ok(of_user(&tx.rows(BY_USER, &[&id]).await?)?)
+pub(super) async fn snapshot(tx: &Session<'_>, id: UserId) -> Result<Option<Snapshot>, StoreError> {
+    Ok(of_user(&tx.query(BY_USER, &[&id]).await?)?)
 }
 
 fn of_user(rows: &[Row]) -> Result<Option<Snapshot>, Error> {

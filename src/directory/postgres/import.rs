@@ -4,7 +4,7 @@
 //! down to the one; so a good dump costs a statement for each hundred, and a bad record some more.
 
 use super::error::Failure;
-use super::transaction::Tx;
+use super::session::Session;
 use crate::directory::{
     DirectoryError, Import, ImportReport, ImportedEmail, ImportedMembership, ImportedOrganization, ImportedToken,
     ImportedUser, Misfit, Pieces,
@@ -24,14 +24,14 @@ const ANALYZE: &str =
 const AT_ONCE: usize = 500;
 
 struct Importer<'t, 'c> {
-    tx: &'t Tx<'c>,
+    tx: &'t Session<'c>,
     report: ImportReport,
 }
 
-pub(super) async fn import(tx: &Tx<'_>, mut pieces: Pieces) -> Result<ImportReport, DirectoryError> {
+pub(super) async fn import(tx: &Session<'_>, mut pieces: Pieces) -> Result<ImportReport, DirectoryError> {
     let mut importer = Importer { tx, report: ImportReport::default() };
     // Each record is judged when it is kept, and not all of them at the end.
-    tx.execute("SET CONSTRAINTS ALL IMMEDIATE", &[]).await?;
+    tx.modify("SET CONSTRAINTS ALL IMMEDIATE", &[]).await?;
     while let Some(piece) = pieces.next().await? {
         importer.rights(&piece).await?;
         importer.people(&piece).await?;
@@ -44,9 +44,9 @@ pub(super) async fn import(tx: &Tx<'_>, mut pieces: Pieces) -> Result<ImportRepo
         let sql = format!(
             "SELECT setval(pg_get_serial_sequence('{table}', 'id'), greatest(coalesce(max(id), 1), 1)) FROM {table}"
         );
-        tx.execute(&sql, &[]).await?;
+        tx.modify(&sql, &[]).await?;
     }
-    tx.execute(ANALYZE, &[]).await?;
+    tx.modify(ANALYZE, &[]).await?;
     Ok(importer.report)
 }
 
@@ -70,14 +70,14 @@ impl Importer<'_, '_> {
         // The last is the next.
         let mut left: Vec<&[R]> = records.chunks(AT_ONCE).rev().collect();
         while let Some(some) = left.pop() {
-            self.tx.execute("SAVEPOINT records", &[]).await?;
+            self.tx.modify("SAVEPOINT records", &[]).await?;
             let columns = columns(some);
             let params: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| &**column as _).collect();
-            match self.tx.execute(sql, &params).await {
+            match self.tx.modify(sql, &params).await {
                 Ok(_) => self.report.keep(kind, some.len()),
                 Err(failure) => {
                     let problem = refusal(&failure).ok_or(failure)?;
-                    self.tx.execute("ROLLBACK TO SAVEPOINT records", &[]).await?;
+                    self.tx.modify("ROLLBACK TO SAVEPOINT records", &[]).await?;
                     if let [one] = some {
                         self.report.leave_out(Misfit { kind, record: name(one), problem });
                     } else {
@@ -86,7 +86,7 @@ impl Importer<'_, '_> {
                     }
                 }
             }
-            self.tx.execute("RELEASE SAVEPOINT records", &[]).await?;
+            self.tx.modify("RELEASE SAVEPOINT records", &[]).await?;
         }
         Ok(())
     }
@@ -108,7 +108,7 @@ impl Importer<'_, '_> {
         for (group, _) in &piece.groups {
             let given: Vec<i64> = wanted.iter().filter(|(of, _)| of == group).map(|(_, given)| *given).collect();
             let sql = "DELETE FROM group_permissions WHERE group_id = $1 AND NOT permission_id = ANY ($2)";
-            self.tx.execute(sql, &[group, &given]).await?;
+            self.tx.modify(sql, &[group, &given]).await?;
         }
         let sql =
             "INSERT INTO group_permissions (group_id, permission_id) SELECT * FROM unnest($1::bigint[], $2::bigint[])
@@ -297,7 +297,7 @@ fn split(micros: i64) -> (i64, i32) {
 }
 
 /// Clients know permissions and groups by number: ours, which the schema brought, take the numbers of the old installation.
-async fn renumber(tx: &Tx<'_>, import: &Import) -> Result<(), DirectoryError> {
+async fn renumber(tx: &Session<'_>, import: &Import) -> Result<(), DirectoryError> {
     let permissions: Vec<(i64, &str)> = import.permissions.iter().map(|(id, word, _)| (*id, word.as_str())).collect();
     take_numbers(tx, "permissions", "codename", &permissions).await?;
     let groups: Vec<(i64, &str)> = import.groups.iter().map(|(id, name)| (*id, name.as_str())).collect();
@@ -306,27 +306,27 @@ async fn renumber(tx: &Tx<'_>, import: &Import) -> Result<(), DirectoryError> {
 
 /// Gives each record of `table` whose `word` is wanted its wanted number, and whoever has that one a free number. Whatever
 /// refers to them follows (ON UPDATE CASCADE).
-async fn take_numbers(tx: &Tx<'_>, table: &str, word: &str, wanted: &[(i64, &str)]) -> Result<(), DirectoryError> {
+async fn take_numbers(tx: &Session<'_>, table: &str, word: &str, wanted: &[(i64, &str)]) -> Result<(), DirectoryError> {
     let number_of = format!("SELECT id FROM {table} WHERE {word} = $1");
     let there = format!("SELECT 1 FROM {table} WHERE id = $1");
     let free = format!("SELECT greatest(coalesce(max(id), 0), $1) + 1 FROM {table}");
     let renumber = format!("UPDATE {table} SET id = $2 WHERE id = $1");
     let highest = wanted.iter().map(|(id, _)| *id).max().unwrap_or(0);
     for (number, text) in wanted {
-        let now: Option<i64> = match tx.row(&number_of, &[text]).await? {
+        let now: Option<i64> = match tx.first(&number_of, &[text]).await? {
             Some(row) => Some(row.try_get(0)?),
             None => None,
         };
         if now == Some(*number) {
             continue;
         }
-        if tx.row(&there, &[number]).await?.is_some() {
-            let row = tx.row(&free, &[&highest]).await?;
+        if tx.first(&there, &[number]).await?.is_some() {
+            let row = tx.first(&free, &[&highest]).await?;
             let Some(free) = row.map(|row| row.try_get::<_, i64>(0)).transpose()? else { continue };
-            tx.execute(&renumber, &[number, &free]).await?;
+            tx.modify(&renumber, &[number, &free]).await?;
         }
         if let Some(now) = now {
-            tx.execute(&renumber, &[&now, number]).await?;
+            tx.modify(&renumber, &[&now, number]).await?;
         }
     }
     Ok(())

@@ -2,35 +2,25 @@
 //!
 //! A bounded pool of connections, whose statements are prepared once; one more connection follows the feed of changes, so
 //! that a crowd of cold credentials never keeps it waiting (`feed`). All of them live on the control plane's runtime,
-//! whoever asks. Every operation is a function of a transaction, in the file of its noun; `store` only runs it. `open` has
+//! whoever asks. `session` runs the directory's operations, `facts` and `gateway` are what the data path asks. `open` has
 //! the checks at the beginning, `connect` the way to the server, `migrate` the schema.
 
-mod bundle;
 mod connect;
-mod credentials;
 mod error;
+mod facts;
 mod feed;
 mod gateway;
-mod groups;
 mod ids;
 mod import;
 mod inspect;
-mod memberships;
 pub mod migrate;
 mod open;
-mod organizations;
 mod outage;
-mod owners;
-mod people;
-mod permissions;
 mod problem;
-mod roles;
+mod session;
 mod statement;
-mod store;
 mod tls;
-mod tokens;
-mod transaction;
-mod users;
+mod value;
 
 pub use connect::{Target, TargetError};
 pub use feed::KEEP;
@@ -38,18 +28,19 @@ pub use inspect::{Inspection, inspect};
 pub use open::{migrate, status};
 pub use problem::{OpenError, OpenProblem};
 
+use super::StoreError;
+use super::audit::Audit;
 use super::token::ChecksumKey;
-use super::{BatchError, DirectoryError, Page, StoreError};
+use super::tx::{self, Tx, Work};
 use crate::clock;
 use deadpool_postgres::{Object, Pool};
 use feed::Feed;
 use outage::Outage;
+pub(super) use session::Session;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use transaction::Tx;
 
 /// How a store is opened.
 #[derive(Clone, Copy, Debug)]
@@ -95,9 +86,6 @@ struct Inner {
     feed: Feed,
 }
 
-/// What an operation does with its transaction.
-type Work<'t, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 't>>;
-
 impl PostgresStore {
     /// Connects, and brings the schema up to date where that is not done and this role may.
     ///
@@ -123,49 +111,19 @@ impl PostgresStore {
         self.runtime.spawn(work).await.unwrap_or_else(gone)
     }
 
-    /// One consistent look.
-    async fn read<T, E>(&self, look: impl for<'t> FnOnce(&'t Tx<'t>) -> Work<'t, T, E> + Send + 'static) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        let inner = Arc::clone(&self.inner);
-        self.run(async move { inner.transaction(true, look).await }).await
-    }
-
-    /// All of it or nothing.
-    async fn write<T, E>(
+    /// An operation on the directory: one consistent look, or all of it or nothing.
+    pub(super) async fn transaction<T, E>(
         &self,
-        work: impl for<'t> FnOnce(&'t Tx<'t>) -> Work<'t, T, E> + Send + 'static,
+        read_only: bool,
+        audit: Option<Arc<Audit>>,
+        work: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
         let inner = Arc::clone(&self.inner);
-        self.run(async move { inner.transaction(false, work).await }).await
-    }
-
-    /// Does the same to every item, in one transaction.
-    async fn write_all<N, T>(
-        &self,
-        items: Vec<N>,
-        work: impl for<'t> Fn(&'t Tx<'t>, N) -> Work<'t, T, DirectoryError> + Send + Sync + 'static,
-    ) -> Result<Vec<T>, BatchError>
-    where
-        N: Send + 'static,
-        T: Send + 'static,
-    {
-        self.write(move |tx| {
-            Box::pin(async move {
-                let mut done = Vec::with_capacity(items.len());
-                for (index, item) in items.into_iter().enumerate() {
-                    done.push(work(tx, item).await.map_err(|error| BatchError { index, error })?);
-                }
-                Ok(done)
-            })
-        })
-        .await
+        self.run(async move { inner.transaction(read_only, audit.as_deref(), work).await }).await
     }
 }
 
@@ -173,7 +131,8 @@ impl Inner {
     async fn transaction<T, E>(
         &self,
         read_only: bool,
-        work: impl for<'t> FnOnce(&'t Tx<'t>) -> Work<'t, T, E>,
+        audit: Option<&Audit>,
+        work: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E>,
     ) -> Result<T, E>
     where
         E: From<StoreError>,
@@ -182,9 +141,17 @@ impl Inner {
         let limit = self.options.statement;
         let done = async {
             let now = (self.options.now)();
-            let tx = Tx::begin(&mut connection, self.direct, read_only, limit, now).await.map_err(StoreError::from)?;
+            let session =
+                Session::begin(&mut connection, self.direct, read_only, limit).await.map_err(StoreError::from)?;
+            let tx = Tx::new(tx::Session::Postgres(session), now, audit);
             let done = work(&tx).await?;
-            tx.commit().await.map_err(StoreError::from)?;
+            let (session, notes) = tx.into_parts();
+            if let Some(audit) = audit {
+                audit.write(&notes)?;
+            }
+            if let tx::Session::Postgres(session) = session {
+                session.commit().await.map_err(StoreError::from)?;
+            }
             Ok(done)
         };
         let done = done.await;
@@ -194,14 +161,4 @@ impl Inner {
         }
         done
     }
-}
-
-/// PostgreSQL's word for no limit is NULL.
-fn limit(page: Page) -> Option<i64> {
-    page.limit.map(i64::from)
-}
-
-/// How many records to pass over.
-fn offset(page: Page) -> i64 {
-    i64::from(page.offset)
 }

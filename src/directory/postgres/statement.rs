@@ -11,7 +11,7 @@ use tokio_postgres::types::{ToSql, Type};
 pub(super) type Params<'p> = &'p [&'p (dyn ToSql + Sync)];
 
 /// What the parameters of our statements are.
-const TYPES: [Type; 13] = [
+const TYPES: [Type; 14] = [
     Type::TEXT,
     Type::UUID,
     Type::INT8,
@@ -19,6 +19,7 @@ const TYPES: [Type; 13] = [
     Type::BYTEA,
     Type::INT4,
     Type::FLOAT8,
+    Type::DATE,
     Type::TEXT_ARRAY,
     Type::UUID_ARRAY,
     Type::INT8_ARRAY,

@@ -1,5 +1,6 @@
 //! SQLite's errors in the directory's words.
 
+use crate::directory::sql::Failure;
 use crate::directory::{DirectoryError, StoreError};
 use rusqlite::{Error, ErrorCode};
 
@@ -33,11 +34,39 @@ impl From<Error> for DirectoryError {
     }
 }
 
-/// Whether a unique index refused, and this one: SQLite names it as `table.column`, or as `index 'name'` where it is over
-/// an expression.
-pub(super) fn violates(error: &Error, what: &str) -> bool {
-    matches!(error, Error::SqliteFailure(code, Some(message))
-        if code.code == ErrorCode::ConstraintViolation && message.ends_with(what))
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { constraint: constraint(&error).map(str::to_owned), error: error.into() }
+    }
+}
+
+/// What SQLite says of a unique index that refused (`table.column, …`), and the name that the index has in the migrations.
+const INDEXES: [(&str, &str); 12] = [
+    ("users.phone_number", "users_phone_number"),
+    ("users.external_id", "users_external_id"),
+    ("users.id", "users_pkey"),
+    ("organizations.slug", "organizations_slug"),
+    ("organizations.external_id", "organizations_external_id"),
+    ("organizations.id", "organizations_pkey"),
+    ("memberships.user_id, memberships.organization_id", "memberships_user_organization"),
+    ("tokens.digest", "tokens_digest"),
+    ("permissions.codename", "permissions_codename"),
+    ("groups.name", "groups_name"),
+    ("roles.organization_id, roles.name", "roles_organization_name"),
+    ("super_roles.name", "super_roles_name"),
+];
+
+/// The index that refused, where one did. One over an expression is named by itself: `index 'users_email'`.
+fn constraint(error: &Error) -> Option<&str> {
+    let Error::SqliteFailure(code, Some(message)) = error else { return None };
+    if code.code != ErrorCode::ConstraintViolation {
+        return None;
+    }
+    let of = message.strip_prefix("UNIQUE constraint failed: ").unwrap_or(message);
+    match of.strip_prefix("index '").and_then(|rest| rest.strip_suffix('\'')) {
+        Some(index) => Some(index),
+        None => INDEXES.iter().find(|(columns, _)| *columns == of).map(|(_, index)| *index),
+    }
 }
 
 #[cfg(test)]

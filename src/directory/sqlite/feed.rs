@@ -6,7 +6,7 @@
 use crate::directory::position::store_number;
 use crate::directory::{Change, Changes, Position, StoreError};
 use crate::id::{OrgId, TokenId, UserId};
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 /// Whoever is further behind drops all it knows, which is cheaper than to go through them.
 const AT_MOST: u64 = 10_000;
@@ -27,7 +27,7 @@ impl Feed {
         Self { db, seen: None }
     }
 
-    /// See [`Store::changes`](crate::directory::Store::changes).
+    /// See [`Directory::changes`](crate::directory::Directory::changes).
     pub(super) fn changes(&mut self, since: &Position) -> Result<Changes, StoreError> {
         // Another number than before says that somebody committed. Read before the outbox: what commits between the two
         // is seen twice rather than never.
@@ -42,7 +42,7 @@ impl Feed {
         Ok(answer)
     }
 
-    /// See [`Store::position`](crate::directory::Store::position).
+    /// See [`Directory::position`](crate::directory::Directory::position).
     pub(super) fn position(&self) -> Result<Position, StoreError> {
         Ok(Position::after_row(store(&self.db)?, head(&self.db)?))
     }
@@ -96,7 +96,7 @@ fn read(db: &Connection, since: &Position) -> Result<Changes, StoreError> {
 }
 
 /// Drops what is too old or too much; part of every write, and almost always nothing to do.
-pub(super) fn trim(tx: &Transaction<'_>, now: i64) -> rusqlite::Result<()> {
+pub(super) fn trim(tx: &Connection, now: i64) -> rusqlite::Result<()> {
     let head = i64::try_from(head(tx)?).unwrap_or(i64::MAX);
     tx.prepare_cached("DELETE FROM changes WHERE seq <= ?1")?.execute([head.saturating_sub(KEEP_ROWS)])?;
     // Walks over the old rows only: the first young one ends the search.

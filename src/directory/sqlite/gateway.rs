@@ -4,8 +4,9 @@ use crate::directory::token::TokenDigest;
 use crate::directory::{MEMBERS_AT_MOST, OrgRef, StoreError, TokenSnapshot};
 use crate::facts::{Membership, Organization, Permissions, Snapshot, User, Value};
 use crate::id::{OrgId, TokenId, UserId};
+use crate::password::Kinds;
 use ahash::AHashSet;
-use rusqlite::{OptionalExtension, Row, Transaction};
+use rusqlite::{Connection, OptionalExtension, Row};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,7 +16,6 @@ macro_rules! user_columns {
         "u.id AS user_id, u.username, u.email, u.external_id, u.is_active, u.is_staff, u.is_superuser"
     };
 }
-pub(super) use user_columns;
 
 /// The columns of [`organization`]; `o` is the table.
 macro_rules! organization_columns {
@@ -24,7 +24,7 @@ macro_rules! organization_columns {
     };
 }
 
-pub(super) fn token_snapshot(tx: &Transaction<'_>, digest: &TokenDigest) -> Result<Option<TokenSnapshot>, StoreError> {
+pub(super) fn token_snapshot(tx: &Connection, digest: &TokenDigest) -> Result<Option<TokenSnapshot>, StoreError> {
     const SQL: &str = concat!(
         "SELECT t.id, t.expires_at, t.revoked_at IS NOT NULL AS revoked, ",
         user_columns!(),
@@ -38,13 +38,13 @@ pub(super) fn token_snapshot(tx: &Transaction<'_>, digest: &TokenDigest) -> Resu
     Ok(Some(TokenSnapshot { token, expires_at, revoked, snapshot: snapshot(tx, user)? }))
 }
 
-pub(super) fn user_snapshot(tx: &Transaction<'_>, id: UserId) -> Result<Option<Snapshot>, StoreError> {
+pub(super) fn user_snapshot(tx: &Connection, id: UserId) -> Result<Option<Snapshot>, StoreError> {
     const SQL: &str = concat!("SELECT ", user_columns!(), " FROM users u WHERE u.id = ?1");
     let Some(user) = tx.prepare_cached(SQL)?.query_row([id], user).optional()? else { return Ok(None) };
     Ok(Some(snapshot(tx, user)?))
 }
 
-pub(super) fn find_organization(tx: &Transaction<'_>, by: &OrgRef) -> Result<Option<Organization>, StoreError> {
+pub(super) fn find_organization(tx: &Connection, by: &OrgRef) -> Result<Option<Organization>, StoreError> {
     const BY_ID: &str = concat!("SELECT ", organization_columns!(), " FROM organizations o WHERE o.id = ?1");
     const BY_SLUG: &str = concat!("SELECT ", organization_columns!(), " FROM organizations o WHERE o.slug = ?1");
     const BY_KEY: &str = concat!("SELECT ", organization_columns!(), " FROM organizations o WHERE o.external_id = ?1");
@@ -56,7 +56,7 @@ pub(super) fn find_organization(tx: &Transaction<'_>, by: &OrgRef) -> Result<Opt
     Ok(found)
 }
 
-pub(super) fn members_of(tx: &Transaction<'_>, organizations: &[OrgId]) -> Result<Vec<UserId>, StoreError> {
+pub(super) fn members_of(tx: &Connection, organizations: &[OrgId]) -> Result<Vec<UserId>, StoreError> {
     let mut statement = tx.prepare_cached("SELECT user_id FROM memberships WHERE organization_id = ?1")?;
     let mut members = Vec::new();
     for id in organizations {
@@ -68,7 +68,18 @@ pub(super) fn members_of(tx: &Transaction<'_>, organizations: &[OrgId]) -> Resul
     Ok(members)
 }
 
-pub(super) fn touch_tokens(tx: &Transaction<'_>, uses: &[(TokenId, i64)]) -> Result<(), StoreError> {
+/// One row at a time: a million of them are counted, not held.
+pub(super) fn password_kinds(tx: &Connection) -> Result<Kinds, StoreError> {
+    let mut kinds = Kinds::default();
+    let mut statement = tx.prepare_cached("SELECT password FROM users WHERE password IS NOT NULL")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        kinds.add(row.get_ref(0)?.as_str().unwrap_or_default(), 1);
+    }
+    Ok(kinds)
+}
+
+pub(super) fn touch_tokens(tx: &Connection, uses: &[(TokenId, i64)]) -> Result<(), StoreError> {
     let sql = "UPDATE tokens SET last_used = ?2 WHERE id = ?1 AND (last_used IS NULL OR last_used < ?2)";
     let mut statement = tx.prepare_cached(sql)?;
     for (token, at) in uses {
@@ -78,7 +89,7 @@ pub(super) fn touch_tokens(tx: &Transaction<'_>, uses: &[(TokenId, i64)]) -> Res
 }
 
 /// A user with all that belongs to them: two statements, however much it is.
-pub(super) fn snapshot(tx: &Transaction<'_>, user: User) -> rusqlite::Result<Snapshot> {
+pub(super) fn snapshot(tx: &Connection, user: User) -> rusqlite::Result<Snapshot> {
     let memberships = memberships(tx, user.id)?;
     let (permissions, groups) = rights(tx, user.id)?;
     Ok(Snapshot::new(user, memberships).with_permissions(permissions).with_groups(groups))
@@ -87,7 +98,7 @@ pub(super) fn snapshot(tx: &Transaction<'_>, user: User) -> rusqlite::Result<Sna
 /// What a user may do besides their levels, and the names of their groups.
 ///
 /// Everything is joined to the thing that gives it: a row that a careless hand left behind gives nothing.
-fn rights(tx: &Transaction<'_>, user: UserId) -> rusqlite::Result<(Permissions, Vec<Arc<str>>)> {
+fn rights(tx: &Connection, user: UserId) -> rusqlite::Result<(Permissions, Vec<Arc<str>>)> {
     const SQL: &str = "
         SELECT 'group' AS kind, NULL AS organization_id, g.name AS word
         FROM group_users u JOIN groups g ON g.id = u.group_id WHERE u.user_id = ?1
@@ -128,7 +139,7 @@ fn rights(tx: &Transaction<'_>, user: UserId) -> rusqlite::Result<(Permissions, 
     Ok((Permissions::new(everywhere, by_organization.into_iter().collect()), groups))
 }
 
-fn memberships(tx: &Transaction<'_>, user: UserId) -> rusqlite::Result<Vec<Membership>> {
+fn memberships(tx: &Connection, user: UserId) -> rusqlite::Result<Vec<Membership>> {
     const SQL: &str = concat!(
         "SELECT m.is_admin, w.user_id IS NOT NULL AS is_owner, ",
         organization_columns!(),

@@ -8,14 +8,14 @@ use crate::directory::{
 };
 use crate::id::TokenId;
 use crate::password::PasswordHash;
-use rusqlite::{ErrorCode, OptionalExtension, Transaction, named_params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, named_params};
 use std::collections::BTreeSet;
 
 /// Kibibytes of page cache meanwhile. Indexes of random ids are touched everywhere, again and again; what does not fit is
 /// written to the log and read again each time.
 const CACHE: i32 = 256 * 1024;
 
-pub(super) fn import(tx: &Transaction<'_>, pieces: Pieces) -> Result<ImportReport, DirectoryError> {
+pub(super) fn import(tx: &Connection, pieces: Pieces) -> Result<ImportReport, DirectoryError> {
     let usual: i64 = tx.pragma_query_value(None, "cache_size", |row| row.get(0))?;
     tx.pragma_update(None, "cache_size", -CACHE)?;
     let done = Importer { tx, report: ImportReport::default() }.all(pieces);
@@ -23,12 +23,12 @@ pub(super) fn import(tx: &Transaction<'_>, pieces: Pieces) -> Result<ImportRepor
     done
 }
 
-struct Importer<'t, 'c> {
-    tx: &'t Transaction<'c>,
+struct Importer<'t> {
+    tx: &'t Connection,
     report: ImportReport,
 }
 
-impl Importer<'_, '_> {
+impl Importer<'_> {
     fn all(mut self, mut pieces: Pieces) -> Result<ImportReport, DirectoryError> {
         while let Some(piece) = pieces.wait()? {
             self.piece(piece)?;
@@ -112,7 +112,7 @@ impl Importer<'_, '_> {
         &mut self,
         kind: &'static str,
         records: &[R],
-        keep: impl Fn(&Transaction<'_>, &R) -> rusqlite::Result<usize>,
+        keep: impl Fn(&Connection, &R) -> rusqlite::Result<usize>,
         name: impl Fn(&R) -> String,
     ) -> Result<(), DirectoryError> {
         for record in records {
@@ -129,7 +129,7 @@ impl Importer<'_, '_> {
     }
 }
 
-fn organization(tx: &Transaction<'_>, o: &ImportedOrganization) -> rusqlite::Result<usize> {
+fn organization(tx: &Connection, o: &ImportedOrganization) -> rusqlite::Result<usize> {
     // No upsert: its conflict rule would reach into the triggers, which ignore a slug that is known already.
     let update = "UPDATE organizations SET name = :name, slug = :slug, is_active = :is_active,
                       description = :description, email = :email, url = :url, created = :created, modified = :modified,
@@ -157,7 +157,7 @@ fn organization(tx: &Transaction<'_>, o: &ImportedOrganization) -> rusqlite::Res
     }
 }
 
-fn user(tx: &Transaction<'_>, u: &ImportedUser) -> rusqlite::Result<usize> {
+fn user(tx: &Connection, u: &ImportedUser) -> rusqlite::Result<usize> {
     let sql = "INSERT INTO users (id, username, email, phone_number, first_name, last_name, password, is_active, is_staff,
                    is_superuser, created, created_micros, modified, modified_micros, last_login, bio, url, company,
                    location, notes, language, birth_date, password_updated, expiration_date, password_based_token)
@@ -200,7 +200,7 @@ fn user(tx: &Transaction<'_>, u: &ImportedUser) -> rusqlite::Result<usize> {
     })
 }
 
-fn membership(tx: &Transaction<'_>, m: &ImportedMembership) -> rusqlite::Result<usize> {
+fn membership(tx: &Connection, m: &ImportedMembership) -> rusqlite::Result<usize> {
     let sql = "INSERT INTO memberships (id, user_id, organization_id, is_admin, created, modified)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                ON CONFLICT (user_id, organization_id) DO UPDATE SET is_admin = excluded.is_admin
@@ -209,14 +209,14 @@ fn membership(tx: &Transaction<'_>, m: &ImportedMembership) -> rusqlite::Result<
     tx.prepare_cached(sql)?.execute(values)
 }
 
-fn email(tx: &Transaction<'_>, e: &ImportedEmail) -> rusqlite::Result<usize> {
+fn email(tx: &Connection, e: &ImportedEmail) -> rusqlite::Result<usize> {
     let sql = "INSERT INTO email_addresses (id, user_id, email, verified, is_primary) VALUES (?1, ?2, ?3, ?4, ?5)
                ON CONFLICT (id) DO UPDATE SET email = excluded.email, verified = excluded.verified,
                    is_primary = excluded.is_primary WHERE user_id = excluded.user_id";
     tx.prepare_cached(sql)?.execute((e.id, e.user, &e.email, e.verified, e.is_primary))
 }
 
-fn token(tx: &Transaction<'_>, t: &ImportedToken) -> rusqlite::Result<usize> {
+fn token(tx: &Connection, t: &ImportedToken) -> rusqlite::Result<usize> {
     let sql = "INSERT INTO tokens (id, digest, user_id, name, created, sealed) VALUES (?1, ?2, ?3, 'login', ?4, ?5)
                ON CONFLICT (digest) DO UPDATE SET sealed = excluded.sealed
                WHERE user_id = excluded.user_id AND excluded.sealed IS NOT NULL AND sealed IS NULL";
@@ -228,7 +228,7 @@ fn seconds(micros: i64) -> i64 {
 }
 
 /// Takes from a group what the old installation does not give it.
-fn prune(tx: &Transaction<'_>, group: i64, wanted: &BTreeSet<(i64, i64)>) -> Result<(), DirectoryError> {
+fn prune(tx: &Connection, group: i64, wanted: &BTreeSet<(i64, i64)>) -> Result<(), DirectoryError> {
     let given: Vec<i64> = tx
         .prepare_cached("SELECT permission_id FROM group_permissions WHERE group_id = ?1")?
         .query_map([group], |row| row.get(0))?
@@ -241,7 +241,7 @@ fn prune(tx: &Transaction<'_>, group: i64, wanted: &BTreeSet<(i64, i64)>) -> Res
 }
 
 /// Clients know permissions and groups by number: ours, which the schema brought, take the numbers of the old installation.
-fn renumber(tx: &Transaction<'_>, import: &Import) -> Result<(), DirectoryError> {
+fn renumber(tx: &Connection, import: &Import) -> Result<(), DirectoryError> {
     let permissions: Vec<(i64, &str)> =
         import.permissions.iter().map(|(id, codename, _)| (*id, codename.as_str())).collect();
     let links = ["group_permissions", "user_permissions", "role_permissions", "super_role_permissions"];
@@ -254,7 +254,7 @@ fn renumber(tx: &Transaction<'_>, import: &Import) -> Result<(), DirectoryError>
 
 /// Gives each record of `table` whose `word` is wanted its wanted number, and whoever has that one a free number.
 fn take_numbers(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     table: &str,
     word: &str,
     column: &str,

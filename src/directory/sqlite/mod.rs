@@ -1,40 +1,36 @@
 //! The embedded store: one SQLite file, which commands may write while a server reads it.
 //!
 //! One thread writes, a few read, one follows the feed of changes; each owns a connection (`workers`). The file is in WAL
-//! mode, so that readers never wait for the writer. Every operation is a function of a transaction, in the file of its
-//! noun; `store` only sends it to the right thread.
+//! mode, so that readers never wait for the writer. `session` runs the directory's operations on the right thread, `facts` and
+//! `gateway` are what the data path asks.
 
-mod bundle;
-mod credentials;
 mod error;
+mod facts;
 mod feed;
 mod gateway;
-mod groups;
 mod ids;
 mod import;
-mod memberships;
 pub mod migrate;
 mod open;
-mod organizations;
-mod owners;
-mod people;
-mod permissions;
-mod roles;
-mod store;
-mod tokens;
-mod users;
+mod session;
 mod workers;
 
 pub use open::{OpenError, OpenProblem, migrate, status};
 
+use super::StoreError;
+use super::audit::Audit;
 use super::token::ChecksumKey;
-use super::{BatchError, DirectoryError, Page, StoreError};
+use super::tx::{Tx, Work};
 use crate::clock;
 use feed::Feed;
 use open::Role;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+pub(super) use session::Session;
+#[cfg(test)]
+pub(super) use session::transaction;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use workers::Workers;
 
@@ -132,48 +128,41 @@ impl SqliteStore {
             .await
     }
 
-    /// All of it or nothing. The work is given the time.
-    async fn write<T, E>(
+    /// All of it or nothing, for what only keeps books. The work is given the time.
+    async fn write<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>, i64) -> Result<T, E> + Send + 'static,
+        work: impl FnOnce(&Transaction<'_>, i64) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+    {
+        let now = self.now;
+        self.writer
+            .run(move |db| {
+                // Immediate: a lock that is taken only at the first write may fail without waiting.
+                let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let now = now();
+                let done = work(&tx, now)?;
+                feed::trim(&tx, now)?;
+                tx.commit()?;
+                Ok(done)
+            })
+            .await
+    }
+
+    /// An operation on the directory: one consistent look, or all of it or nothing.
+    pub(super) async fn transaction<T, E>(
+        &self,
+        read_only: bool,
+        audit: Option<Arc<Audit>>,
+        work: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
         let now = self.now;
-        self.writer
-            .run(move |db| {
-                // Immediate: a lock that is taken only at the first write may fail without waiting.
-                let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
-                let now = now();
-                let done = work(&tx, now)?;
-                feed::trim(&tx, now).map_err(StoreError::from)?;
-                tx.commit().map_err(StoreError::from)?;
-                Ok(done)
-            })
-            .await
+        let workers = if read_only { &self.readers } else { &self.writer };
+        workers.run(move |db| session::transaction(db, read_only, now, audit.as_deref(), work)).await
     }
-
-    /// Does the same to every item, in one transaction.
-    async fn write_all<N, T>(
-        &self,
-        items: Vec<N>,
-        mut work: impl FnMut(&Transaction<'_>, N, i64) -> Result<T, DirectoryError> + Send + 'static,
-    ) -> Result<Vec<T>, BatchError>
-    where
-        N: Send + 'static,
-        T: Send + 'static,
-    {
-        self.write(move |tx, now| {
-            let each = |(index, item)| work(tx, item, now).map_err(|error| BatchError { index, error });
-            items.into_iter().enumerate().map(each).collect()
-        })
-        .await
-    }
-}
-
-/// SQLite's word for no limit is a negative one.
-fn limit(page: Page) -> i64 {
-    page.limit.map_or(-1, i64::from)
 }

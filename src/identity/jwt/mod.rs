@@ -11,7 +11,7 @@ pub mod ring;
 mod strict;
 pub mod token;
 
-use crate::directory::Store;
+use crate::directory::Directory;
 use crate::membership::{Found, Kind, Life, Lookup, Memberships};
 use key::{Algorithm, Key, KeySet};
 use principal::Principal;
@@ -107,7 +107,7 @@ impl Issuers {
     }
 
     /// Whose token it is, and remembers it.
-    pub async fn resolve(&self, memberships: &Memberships, store: &dyn Store, token: &str) -> Lookup {
+    pub async fn resolve(&self, memberships: &Memberships, store: &Directory, token: &str) -> Lookup {
         let verified = match self.verify(token) {
             Err(Unverified::NoKey(at, fault)) => match self.renewed(at).await {
                 Fresh::Down => return Lookup::Unavailable,
@@ -139,7 +139,7 @@ impl Issuers {
     async fn person(
         &self,
         memberships: &Memberships,
-        store: &dyn Store,
+        store: &Directory,
         token: &str,
         verified: Verified<'_>,
     ) -> Lookup {

@@ -2,7 +2,7 @@
 
 use super::token::Parts;
 use crate::claims::{Claim, ClaimName};
-use crate::directory::{OrgRef, Store, StoreError, UserKey};
+use crate::directory::{Directory, OrgRef, StoreError, UserKey};
 use crate::facts::{Level, Membership, Snapshot, User, Value};
 use crate::id::{OrgId, UserId};
 use crate::membership::Found;
@@ -262,7 +262,7 @@ impl Who {
     ///
     /// # Errors
     /// It does not answer.
-    pub async fn read(&self, store: &dyn Store) -> Result<Option<Found>, StoreError> {
+    pub async fn read(&self, store: &Directory) -> Result<Option<Found>, StoreError> {
         let snapshot = match self {
             Self::Bound(issuer, subject) => store.subject_snapshot(issuer, subject).await?,
             // A superuser is bound by hand or not at all, but for the id, which nobody can take on.
@@ -278,7 +278,7 @@ impl Who {
 }
 
 impl Alone {
-    async fn read(&self, store: &dyn Store) -> Result<Snapshot, StoreError> {
+    async fn read(&self, store: &Directory) -> Result<Snapshot, StoreError> {
         let mut memberships: Vec<Membership> = Vec::new();
         for (reference, level) in &self.organizations {
             // One that is not ours says nothing.

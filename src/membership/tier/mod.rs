@@ -9,7 +9,7 @@ pub mod codec;
 pub mod ledger;
 
 use crate::directory::token::TokenDigest;
-use crate::directory::{Position, Store};
+use crate::directory::{Directory, Position};
 use crate::facts::Snapshot;
 use crate::id::TokenId;
 use crate::redis::seal::{Name, Seal};
@@ -63,7 +63,7 @@ pub struct Tier {
 impl Tier {
     /// Over a store whose changes are followed from `position` on. Writes run on `control`.
     #[must_use]
-    pub fn new(redis: Arc<Redis>, store: &dyn Store, position: &Position, control: Handle, counts: Arc<Shard>) -> Self {
+    pub fn new(redis: Arc<Redis>, store: &Directory, position: &Position, control: Handle, counts: Arc<Shard>) -> Self {
         Self {
             seal: Seal::of(store),
             prefix: redis.settings().prefix.clone(),

@@ -162,13 +162,13 @@ impl Shell {
             Ok(command) => {
                 let store = store::open(&self.database()).await.unwrap();
                 match command {
-                    Command::User(args) => user::run(args, &Hasher::default(), &*store, &mut output).await,
-                    Command::Org(args) => org::run(args, &*store, &mut output).await,
-                    Command::Member(args) => member::run(args, &*store, &mut output).await,
-                    Command::Group(args) => group::run(args, &*store, &mut output).await,
-                    Command::Permission(args) => permission::run(args, &*store, &mut output).await,
-                    Command::Role(args) => role::run(args, &*store, &mut output).await,
-                    Command::Token(args) => token::run(args, &*store, &mut output).await,
+                    Command::User(args) => user::run(args, &Hasher::default(), &store, &mut output).await,
+                    Command::Org(args) => org::run(args, &store, &mut output).await,
+                    Command::Member(args) => member::run(args, &store, &mut output).await,
+                    Command::Group(args) => group::run(args, &store, &mut output).await,
+                    Command::Permission(args) => permission::run(args, &store, &mut output).await,
+                    Command::Role(args) => role::run(args, &store, &mut output).await,
+                    Command::Token(args) => token::run(args, &store, &mut output).await,
                     Command::Migrate(_) => unreachable!(),
                 }
             }

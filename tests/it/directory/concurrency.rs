@@ -2,7 +2,7 @@
 
 use super::feed::look;
 use super::{Backend, organization, stories, user};
-use postern::directory::{DirectoryError, MembershipFilter, NewMembership, NewOrganization, NewUser, Page, Store};
+use postern::directory::{Directory, DirectoryError, MembershipFilter, NewMembership, NewOrganization, NewUser, Page};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ async fn writers_of_two_processes_wait_for_each_other(on: &dyn Backend) {
     let beginning = stores[1].position().await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..40 {
-        let store: Arc<dyn Store> = Arc::clone(&stores[n % 2]);
+        let store: Arc<Directory> = Arc::clone(&stores[n % 2]);
         tasks.spawn(async move { store.create_users(vec![NewUser::named(&format!("u{n}")).unwrap()]).await.map(drop) });
     }
     while let Some(done) = tasks.join_next().await {
         done.unwrap().unwrap();
     }
     assert_eq!(stores[0].users(Page::default()).await.unwrap().len(), 40);
-    let told = look(&*stores[1], &beginning).await;
+    let told = look(&stores[1], &beginning).await;
     assert_eq!((told.changes.len(), told.lost), (40, false));
 }
 
@@ -59,11 +59,11 @@ async fn of_many_who_want_one_name_one_gets_it(on: &dyn Backend) {
 
 async fn of_many_first_managers_one_becomes_the_owner(on: &dyn Backend) {
     let stores = [on.store(), on.another().await];
-    organization(&*stores[0], "Acme").await;
+    organization(&stores[0], "Acme").await;
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..10 {
         let name = format!("u{n}");
-        user(&*stores[0], &name).await;
+        user(&stores[0], &name).await;
         let store = Arc::clone(&stores[n % 2]);
         tasks.spawn(async move {
             let new = NewMembership { user: name.into(), organization: "acme".into(), is_admin: true };

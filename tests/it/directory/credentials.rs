@@ -13,7 +13,7 @@ stories!(
 
 async fn a_subject_is_one_user_s_and_is_told(backend: &dyn Backend) {
     let store = backend.store();
-    let (ann, bob) = (user(&*store, "ann").await, user(&*store, "bob").await);
+    let (ann, bob) = (user(&store, "ann").await, user(&store, "bob").await);
     let before = store.position().await.unwrap();
     let bound = store.bind_subject(&"ann".into(), "https://id", "1").await.unwrap();
     assert_eq!((bound.user, bound.subject.as_str()), (ann.id, "1"));
@@ -36,7 +36,7 @@ async fn a_subject_is_one_user_s_and_is_told(backend: &dyn Backend) {
 
 async fn a_login_moves_once_of_many_at_a_time(backend: &dyn Backend) {
     let store = backend.store();
-    let ann = user(&*store, "ann").await.id;
+    let ann = user(&store, "ann").await.id;
     let before = store.position().await.unwrap();
     let tries: Vec<_> = (0..20)
         .map(|n| {
@@ -58,7 +58,7 @@ async fn a_login_moves_once_of_many_at_a_time(backend: &dyn Backend) {
 
 async fn a_session_ends_with_its_row_its_user_and_the_password(backend: &dyn Backend) {
     let store = backend.store();
-    let ann = user(&*store, "ann").await.id;
+    let ann = user(&store, "ann").await.id;
     let far = postern::clock::unix_seconds() + 600;
     let digest = |name: &str| TokenDigest::of(name);
     let begin = async |name: &str, instead_of: Option<TokenDigest>| {
@@ -101,7 +101,7 @@ async fn a_session_ends_with_its_row_its_user_and_the_password(backend: &dyn Bac
 
 async fn a_user_is_found_by_what_a_credential_names(backend: &dyn Backend) {
     let store = backend.store();
-    let ann = user(&*store, "ann").await.id;
+    let ann = user(&store, "ann").await.id;
     backend.sql("UPDATE users SET password = 'a$b', email = 'Ann@A.example', external_id = '7'").unwrap();
     for key in [
         UserKey::Id(ann),

@@ -1,7 +1,7 @@
 //! The feed of changes: everything that facts rest on, whoever changes it, and nothing else.
 
 use super::{Backend, join, organization, stories, token, user};
-use postern::directory::{Actor, Change, Changes, NewUser, OrganizationEdit, Position, Store, TokenEdit, UserEdit};
+use postern::directory::{Actor, Change, Changes, Directory, NewUser, OrganizationEdit, Position, TokenEdit, UserEdit};
 use postern::id::UserId;
 use std::collections::HashSet;
 
@@ -26,7 +26,7 @@ stories!(
 );
 
 /// The changes since a position; asked again where a busy machine gives no answer in time.
-pub async fn look(store: &dyn Store, since: &Position) -> Changes {
+pub async fn look(store: &Directory, since: &Position) -> Changes {
     let start = postern::clock::monotonic();
     loop {
         match store.changes(since).await {
@@ -39,7 +39,7 @@ pub async fn look(store: &dyn Store, since: &Position) -> Changes {
 
 /// The changes since a position, and the next position.
 pub async fn since(on: &dyn Backend, position: &Position) -> (HashSet<Change>, Position) {
-    let Changes { position, changes, lost, .. } = look(&*on.store(), position).await;
+    let Changes { position, changes, lost, .. } = look(&on.store(), position).await;
     assert!(!lost);
     (changes.into_iter().collect(), position)
 }
@@ -64,11 +64,11 @@ async fn a_new_database_is_at_its_beginning(on: &dyn Backend) {
 async fn every_change_of_a_fact_is_told_in_order(on: &dyn Backend) {
     let store = on.store();
     let beginning = store.position().await.unwrap();
-    let ann = user(&*store, "ann").await.id;
-    let acme = organization(&*store, "Acme").await.id;
-    join(&*store, "acme", "ann", false).await;
-    let (_, record) = token(&*store, "ann").await;
-    let told = look(&*store, &beginning).await;
+    let ann = user(&store, "ann").await.id;
+    let acme = organization(&store, "Acme").await.id;
+    join(&store, "acme", "ann", false).await;
+    let (_, record) = token(&store, "ann").await;
+    let told = look(&store, &beginning).await;
     let expected = [Change::User(ann), Change::Organization(acme), Change::User(ann), Change::Token(record.id)];
     assert_eq!(told.changes, expected);
 
@@ -102,9 +102,9 @@ async fn every_change_of_a_fact_is_told_in_order(on: &dyn Backend) {
 
 async fn bookkeeping_is_silent(on: &dyn Backend) {
     let store = on.store();
-    user(&*store, "ann").await;
-    organization(&*store, "Acme").await;
-    let (_, record) = token(&*store, "ann").await;
+    user(&store, "ann").await;
+    organization(&store, "Acme").await;
+    let (_, record) = token(&store, "ann").await;
     let before = store.position().await.unwrap();
     store.touch_tokens(&[(record.id, 5)]).await.unwrap();
     let name = postern::directory::name::Text::new("name", "ci", 10).unwrap();
@@ -118,9 +118,9 @@ async fn bookkeeping_is_silent(on: &dyn Backend) {
 
 async fn what_did_not_change_is_not_told(on: &dyn Backend) {
     let store = on.store();
-    user(&*store, "ann").await;
-    organization(&*store, "Acme").await;
-    join(&*store, "acme", "ann", true).await;
+    user(&store, "ann").await;
+    organization(&store, "Acme").await;
+    join(&store, "acme", "ann", true).await;
     let before = store.position().await.unwrap();
     store.edit_user(&"ann".into(), UserEdit { is_active: Some(true), ..Default::default() }).await.unwrap();
     store.edit_membership(&"acme".into(), &"ann".into(), true).await.unwrap();
@@ -130,15 +130,15 @@ async fn what_did_not_change_is_not_told(on: &dyn Backend) {
 
 async fn raw_sql_is_told_to_every_process(on: &dyn Backend) {
     let (store, other) = (on.store(), on.another().await);
-    let ann = user(&*store, "ann").await.id;
-    let bob = user(&*store, "bob").await.id;
-    let acme = organization(&*store, "Acme").await.id;
-    join(&*store, "acme", "ann", false).await;
-    let (_, record) = token(&*store, "ann").await;
+    let ann = user(&store, "ann").await.id;
+    let bob = user(&store, "bob").await.id;
+    let acme = organization(&store, "Acme").await.id;
+    join(&store, "acme", "ann", false).await;
+    let (_, record) = token(&store, "ann").await;
     let mut at = store.position().await.unwrap();
     // Both have looked, so both must notice what comes.
     for store in [&store, &other] {
-        assert!(look(&**store, &at).await.changes.is_empty());
+        assert!(look(store, &at).await.changes.is_empty());
     }
     for (sql, expected) in [
         ("UPDATE users SET is_active = false WHERE username = 'ann'", vec![Change::User(ann)]),
@@ -151,7 +151,7 @@ async fn raw_sql_is_told_to_every_process(on: &dyn Backend) {
     ] {
         on.sql(sql).unwrap();
         for store in [&store, &other] {
-            let told = look(&**store, &at).await;
+            let told = look(store, &at).await;
             assert!(!told.lost);
             assert_eq!(told.changes.iter().copied().collect::<HashSet<_>>(), expected.iter().copied().collect());
         }
@@ -161,10 +161,10 @@ async fn raw_sql_is_told_to_every_process(on: &dyn Backend) {
 
 async fn deletions_are_told_for_all_that_goes_along(on: &dyn Backend) {
     let store = on.store();
-    let ann = user(&*store, "ann").await.id;
-    let acme = organization(&*store, "Acme").await.id;
-    join(&*store, "acme", "ann", true).await;
-    let (_, record) = token(&*store, "ann").await;
+    let ann = user(&store, "ann").await.id;
+    let acme = organization(&store, "Acme").await.id;
+    join(&store, "acme", "ann", true).await;
+    let (_, record) = token(&store, "ann").await;
     let at = store.position().await.unwrap();
     store.delete_organization(&"acme".into()).await.unwrap();
     let (told, at) = since(on, &at).await;
@@ -176,10 +176,10 @@ async fn deletions_are_told_for_all_that_goes_along(on: &dyn Backend) {
 
 async fn raw_deletions_take_along_and_tell_the_same(on: &dyn Backend) {
     let store = on.store();
-    let ann = user(&*store, "ann").await.id;
-    let acme = organization(&*store, "Acme").await.id;
-    join(&*store, "acme", "ann", true).await;
-    let (_, record) = token(&*store, "ann").await;
+    let ann = user(&store, "ann").await.id;
+    let acme = organization(&store, "Acme").await.id;
+    join(&store, "acme", "ann", true).await;
+    let (_, record) = token(&store, "ann").await;
     let at = store.position().await.unwrap();
     on.sql("DELETE FROM organizations").unwrap();
     let (told, at) = since(on, &at).await;
@@ -191,13 +191,13 @@ async fn raw_deletions_take_along_and_tell_the_same(on: &dyn Backend) {
 
 async fn rows_that_raw_sql_replaces_are_told_too(on: &dyn Backend) {
     let store = on.store();
-    let ann = user(&*store, "ann").await.id;
-    let bob = user(&*store, "bob").await.id;
-    let acme = organization(&*store, "Acme").await.id;
-    join(&*store, "acme", "ann", true).await;
-    join(&*store, "acme", "bob", false).await;
-    let (secret, record) = token(&*store, "ann").await;
-    let (_, others) = token(&*store, "bob").await;
+    let ann = user(&store, "ann").await.id;
+    let bob = user(&store, "bob").await.id;
+    let acme = organization(&store, "Acme").await.id;
+    join(&store, "acme", "ann", true).await;
+    join(&store, "acme", "bob", false).await;
+    let (secret, record) = token(&store, "ann").await;
+    let (_, others) = token(&store, "bob").await;
     let digest: String = secret.digest().0.iter().map(|b| format!("{b:02x}")).collect();
     let mut at = store.position().await.unwrap();
     let other = UserId::generate();
@@ -224,12 +224,12 @@ async fn rows_that_raw_sql_replaces_are_told_too(on: &dyn Backend) {
 
 async fn a_refused_operation_is_not_told(on: &dyn Backend) {
     let store = on.store();
-    user(&*store, "ann").await;
+    user(&store, "ann").await;
     let at = store.position().await.unwrap();
     let batch = ["bob", "ann"].iter().map(|name| NewUser::named(name).unwrap()).collect();
     store.create_users(batch).await.unwrap_err();
     silent_since(on, &at).await;
-    user(&*store, "carl").await;
+    user(&store, "carl").await;
     let (told, _) = since(on, &at).await;
     assert_eq!(told.len(), 1, "and leaves no hole that would look like a loss");
 }
@@ -238,21 +238,21 @@ async fn who_is_too_far_behind_is_told_so(on: &dyn Backend) {
     let store = on.store();
     let beginning = store.position().await.unwrap();
     on.crowd(10_001);
-    let told = look(&*store, &beginning).await;
+    let told = look(&store, &beginning).await;
     assert!(told.lost && told.changes.is_empty());
     silent_since(on, &told.position).await;
     on.sql("UPDATE users SET is_staff = true WHERE username <> 'u0'").unwrap();
-    assert_eq!(look(&*store, &told.position).await.changes.len(), 10_000);
+    assert_eq!(look(&store, &told.position).await.changes.len(), 10_000);
 }
 
 async fn the_same_look_again_tells_nothing_new(on: &dyn Backend) {
     let store = on.store();
     let beginning = store.position().await.unwrap();
-    user(&*store, "ann").await;
-    let first = look(&*store, &beginning).await;
+    user(&store, "ann").await;
+    let first = look(&store, &beginning).await;
     assert_eq!(first.changes.len(), 1);
     assert!(first.position.covers(&beginning) && !beginning.covers(&first.position));
-    assert_eq!(look(&*store, &beginning).await.changes, first.changes, "whoever asks again is told again");
+    assert_eq!(look(&store, &beginning).await.changes, first.changes, "whoever asks again is told again");
     silent_since(on, &first.position).await;
 }
 
@@ -260,51 +260,51 @@ async fn a_position_of_another_store_is_lost(on: &dyn Backend) {
     let store = on.store();
     let here = store.position().await.unwrap();
     let elsewhere = Position::after_row(here.store().wrapping_add(1), here.horizon());
-    assert!(look(&*store, &elsewhere).await.lost);
+    assert!(look(&store, &elsewhere).await.lost);
     // A copy of a database becomes another one by the number that it is given.
     on.sql("UPDATE settings SET value = (SELECT value FROM settings WHERE name = 'token_checksum_key') WHERE name = 'epoch'").unwrap();
-    user(&*store, "ann").await;
-    let told = look(&*store, &here).await;
+    user(&store, "ann").await;
+    let told = look(&store, &here).await;
     assert!(told.lost && told.position.store() != here.store());
 }
 
 async fn an_outbox_that_was_emptied_is_lost(on: &dyn Backend) {
     let store = on.store();
     let beginning = store.position().await.unwrap();
-    user(&*store, "ann").await;
+    user(&store, "ann").await;
     on.sql("DELETE FROM changes").unwrap();
-    let told = look(&*store, &beginning).await;
+    let told = look(&store, &beginning).await;
     assert!(told.lost);
-    user(&*store, "bob").await;
+    user(&store, "bob").await;
     assert_eq!(since(on, &told.position).await.0.len(), 1);
 }
 
 async fn old_changes_are_forgotten_and_the_position_stays(on: &dyn Backend) {
     let store = on.store();
     for name in ["ann", "bob", "carl"] {
-        user(&*store, name).await;
+        user(&store, name).await;
     }
     on.sql("UPDATE changes SET at = 0 WHERE seq <= 2").unwrap();
-    user(&*store, "dora").await;
-    assert!(look(&*store, &row(on, 1).await).await.lost, "the second was forgotten");
-    assert_eq!(look(&*store, &row(on, 2).await).await.changes.len(), 2);
+    user(&store, "dora").await;
+    assert!(look(&store, &row(on, 1).await).await.lost, "the second was forgotten");
+    assert_eq!(look(&store, &row(on, 2).await).await.changes.len(), 2);
     on.sql("UPDATE changes SET at = 0").unwrap();
     store.touch_tokens(&[]).await.unwrap();
     assert_eq!(store.position().await, Ok(row(on, 4).await));
-    assert!(look(&*store, &row(on, 3).await).await.lost);
+    assert!(look(&store, &row(on, 3).await).await.lost);
     silent_since(on, &row(on, 4).await).await;
 }
 
 async fn a_position_of_the_future_is_lost(on: &dyn Backend) {
     let store = on.store();
-    user(&*store, "ann").await;
-    let told = look(&*store, &row(on, 7).await).await;
+    user(&store, "ann").await;
+    let told = look(&store, &row(on, 7).await).await;
     assert_eq!((told.position, told.lost), (row(on, 1).await, true));
 }
 
 async fn a_change_that_cannot_be_read_counts_as_lost(on: &dyn Backend) {
     let store = on.store();
-    user(&*store, "ann").await;
+    user(&store, "ann").await;
     on.sql("UPDATE changes SET id = 'nonsense'").unwrap();
-    assert!(look(&*store, &row(on, 0).await).await.lost);
+    assert!(look(&store, &row(on, 0).await).await.lost);
 }

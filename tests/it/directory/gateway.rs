@@ -28,15 +28,15 @@ async fn a_snapshot_tells_the_user_and_where_they_stand(on: &dyn Backend) {
     let ann = store.create_users(vec![new]).await.unwrap().remove(0);
     let mut ids = Vec::new();
     for (name, is_admin) in [("Acme", true), ("Bolt", false), ("Cord", true)] {
-        ids.push(organization(&*store, name).await.id);
+        ids.push(organization(&store, name).await.id);
         if name == "Cord" {
-            user(&*store, "first").await;
-            join(&*store, "cord", "first", true).await;
+            user(&store, "first").await;
+            join(&store, "cord", "first", true).await;
         }
-        join(&*store, &name.to_lowercase(), "ann", is_admin).await;
+        join(&store, &name.to_lowercase(), "ann", is_admin).await;
     }
-    organization(&*store, "Elsewhere").await;
-    let (secret, record) = token(&*store, "ann").await;
+    organization(&store, "Elsewhere").await;
+    let (secret, record) = token(&store, "ann").await;
 
     let found = store.token_snapshot(&secret.digest()).await.unwrap().unwrap();
     assert_eq!((found.token, found.expires_at, found.revoked), (record.id, None, false));
@@ -57,11 +57,11 @@ async fn a_snapshot_tells_the_user_and_where_they_stand(on: &dyn Backend) {
 
 async fn an_owner_who_is_not_appointed_stands_as_owner(on: &dyn Backend) {
     let store = on.store();
-    let acme = organization(&*store, "Acme").await.id;
-    user(&*store, "ann").await;
-    join(&*store, "acme", "ann", false).await;
+    let acme = organization(&store, "Acme").await.id;
+    user(&store, "ann").await;
+    join(&store, "acme", "ann", false).await;
     store.transfer_ownership(&"acme".into(), &"ann".into(), Actor::Superuser).await.unwrap();
-    let (secret, _) = token(&*store, "ann").await;
+    let (secret, _) = token(&store, "ann").await;
     let found = store.token_snapshot(&secret.digest()).await.unwrap().unwrap();
     let membership = found.snapshot.membership(acme).unwrap();
     assert!(membership.is_owner && !membership.is_admin);
@@ -70,10 +70,10 @@ async fn an_owner_who_is_not_appointed_stands_as_owner(on: &dyn Backend) {
 
 async fn a_disabled_organization_drops_out_of_snapshots_and_comes_back(on: &dyn Backend) {
     let store = on.store();
-    let acme = organization(&*store, "Acme").await.id;
-    user(&*store, "ann").await;
-    join(&*store, "acme", "ann", true).await;
-    let (secret, _) = token(&*store, "ann").await;
+    let acme = organization(&store, "Acme").await.id;
+    user(&store, "ann").await;
+    join(&store, "acme", "ann", true).await;
+    let (secret, _) = token(&store, "ann").await;
     for active in [false, true] {
         let edit = OrganizationEdit { is_active: Some(active), ..Default::default() };
         store.edit_organization(&"acme".into(), edit, Actor::Superuser).await.unwrap();
@@ -86,16 +86,16 @@ async fn a_disabled_organization_drops_out_of_snapshots_and_comes_back(on: &dyn 
 
 async fn an_inactive_user_is_told_as_inactive(on: &dyn Backend) {
     let store = on.store();
-    user(&*store, "ann").await;
-    let (secret, _) = token(&*store, "ann").await;
+    user(&store, "ann").await;
+    let (secret, _) = token(&store, "ann").await;
     store.edit_user(&"ann".into(), UserEdit { is_active: Some(false), ..Default::default() }).await.unwrap();
     assert!(!store.token_snapshot(&secret.digest()).await.unwrap().unwrap().snapshot.user.is_active);
 }
 
 async fn expiry_and_revocation_are_told_not_judged(on: &dyn Backend) {
     let store = on.store();
-    user(&*store, "ann").await;
-    let (secret, record) = token(&*store, "ann").await;
+    user(&store, "ann").await;
+    let (secret, record) = token(&store, "ann").await;
     store.edit_token(record.id, TokenEdit { name: None, expires_at: Some(Some(7)) }).await.unwrap();
     store.revoke_token(record.id).await.unwrap();
     let found = store.token_snapshot(&secret.digest()).await.unwrap().unwrap();
@@ -104,18 +104,18 @@ async fn expiry_and_revocation_are_told_not_judged(on: &dyn Backend) {
 
 async fn nobody_has_an_unknown_token(on: &dyn Backend) {
     let store = on.store();
-    user(&*store, "ann").await;
-    token(&*store, "ann").await;
+    user(&store, "ann").await;
+    token(&store, "ann").await;
     let other = postern::directory::token::Token::generate(store.checksum_key()).unwrap();
     assert!(store.token_snapshot(&other.digest()).await.unwrap().is_none());
 }
 
 async fn an_organization_is_found_by_what_the_request_says_it_is(on: &dyn Backend) {
     let store = on.store();
-    let acme = organization(&*store, "Acme").await;
+    let acme = organization(&store, "Acme").await;
     let edit = OrganizationEdit { external_id: Some(Some(ExternalId::new("bolt").unwrap())), ..Default::default() };
     store.edit_organization(&"acme".into(), edit, Actor::Superuser).await.unwrap();
-    let bolt = organization(&*store, "Bolt").await;
+    let bolt = organization(&store, "Bolt").await;
     let find = |by| {
         let store = on.store();
         async move { store.organization(&by).await.unwrap().map(|o| o.id) }
@@ -131,10 +131,10 @@ async fn an_organization_is_found_by_what_the_request_says_it_is(on: &dyn Backen
 
 async fn members_are_told_even_of_a_disabled_organization(on: &dyn Backend) {
     let store = on.store();
-    let acme = organization(&*store, "Acme").await.id;
-    let ann = user(&*store, "ann").await.id;
-    user(&*store, "out").await;
-    join(&*store, "acme", "ann", false).await;
+    let acme = organization(&store, "Acme").await.id;
+    let ann = user(&store, "ann").await.id;
+    user(&store, "out").await;
+    join(&store, "acme", "ann", false).await;
     let edit = OrganizationEdit { is_active: Some(false), ..Default::default() };
     store.edit_organization(&"acme".into(), edit, Actor::Superuser).await.unwrap();
     assert_eq!(store.members_of(&[acme]).await, Ok(vec![ann]));

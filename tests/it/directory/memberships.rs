@@ -19,34 +19,34 @@ stories!(
 
 async fn the_first_manager_created_becomes_the_owner(on: &dyn Backend) {
     let store = on.store();
-    organization(&*store, "Acme").await;
+    organization(&store, "Acme").await;
     for name in ["ann", "bob"] {
-        user(&*store, name).await;
+        user(&store, name).await;
     }
-    assert!(join(&*store, "acme", "ann", true).await.is_owner);
-    assert!(!join(&*store, "acme", "bob", true).await.is_owner);
+    assert!(join(&store, "acme", "ann", true).await.is_owner);
+    assert!(!join(&store, "acme", "bob", true).await.is_owner);
     let acme = store.organization_record(&"acme".into()).await.unwrap();
     assert_eq!(acme.owner_username.as_deref(), Some("ann"));
 }
 
 async fn a_plain_member_and_a_promoted_one_do_not_become_owners(on: &dyn Backend) {
     let store = on.store();
-    organization(&*store, "Acme").await;
-    user(&*store, "ann").await;
-    user(&*store, "bob").await;
-    assert!(!join(&*store, "acme", "ann", false).await.is_owner);
+    organization(&store, "Acme").await;
+    user(&store, "ann").await;
+    user(&store, "bob").await;
+    assert!(!join(&store, "acme", "ann", false).await.is_owner);
     let promoted = store.edit_membership(&"acme".into(), &"ann".into(), true).await.unwrap();
     assert!(promoted.is_admin && !promoted.is_owner);
-    assert!(join(&*store, "acme", "bob", true).await.is_owner, "the first that is created as a manager");
+    assert!(join(&store, "acme", "bob", true).await.is_owner, "the first that is created as a manager");
 }
 
 async fn an_owner_cannot_be_demoted_removed_or_deleted(on: &dyn Backend) {
     let store = on.store();
-    organization(&*store, "Acme").await;
-    organization(&*store, "Bolt").await;
-    user(&*store, "ann").await;
-    join(&*store, "acme", "ann", true).await;
-    join(&*store, "bolt", "ann", true).await;
+    organization(&store, "Acme").await;
+    organization(&store, "Bolt").await;
+    user(&store, "ann").await;
+    join(&store, "acme", "ann", true).await;
+    join(&store, "bolt", "ann", true).await;
     let (user, organization) = ("ann".to_owned(), "acme".to_owned());
     assert_eq!(
         store.edit_membership(&"acme".into(), &"ann".into(), false).await,
@@ -64,11 +64,11 @@ async fn an_owner_cannot_be_demoted_removed_or_deleted(on: &dyn Backend) {
 
 async fn an_owner_may_go_once_ownership_has_moved(on: &dyn Backend) {
     let store = on.store();
-    organization(&*store, "Acme").await;
-    user(&*store, "ann").await;
-    user(&*store, "bob").await;
-    join(&*store, "acme", "ann", true).await;
-    join(&*store, "acme", "bob", false).await;
+    organization(&store, "Acme").await;
+    user(&store, "ann").await;
+    user(&store, "bob").await;
+    join(&store, "acme", "ann", true).await;
+    join(&store, "acme", "bob", false).await;
     let moved = store.transfer_ownership(&"acme".into(), &"bob".into(), Actor::Superuser).await.unwrap();
     assert_eq!(moved.owner_username.as_deref(), Some("bob"));
     let bob = store.membership(&"acme".into(), &"bob".into()).await.unwrap();
@@ -81,10 +81,10 @@ async fn an_owner_may_go_once_ownership_has_moved(on: &dyn Backend) {
 
 async fn ownership_moves_to_members_only(on: &dyn Backend) {
     let store = on.store();
-    organization(&*store, "Acme").await;
-    user(&*store, "ann").await;
-    user(&*store, "out").await;
-    join(&*store, "acme", "ann", true).await;
+    organization(&store, "Acme").await;
+    user(&store, "ann").await;
+    user(&store, "out").await;
+    join(&store, "acme", "ann", true).await;
     let refused = store.transfer_ownership(&"acme".into(), &"out".into(), Actor::Superuser).await;
     assert_eq!(refused, Err(DirectoryError::NotMember { user: "out".into(), organization: "acme".into() }));
     let same = store.transfer_ownership(&"acme".into(), &"ann".into(), Actor::Superuser).await.unwrap();
@@ -93,11 +93,11 @@ async fn ownership_moves_to_members_only(on: &dyn Backend) {
 
 async fn only_the_owner_or_a_superuser_moves_ownership(on: &dyn Backend) {
     let store = on.store();
-    organization(&*store, "Acme").await;
-    let ann = user(&*store, "ann").await;
-    let bob = user(&*store, "bob").await;
-    join(&*store, "acme", "ann", true).await;
-    join(&*store, "acme", "bob", true).await;
+    organization(&store, "Acme").await;
+    let ann = user(&store, "ann").await;
+    let bob = user(&store, "bob").await;
+    join(&store, "acme", "ann", true).await;
+    join(&store, "acme", "bob", true).await;
     let to_bob = |actor| {
         let store = on.store();
         async move { store.transfer_ownership(&"acme".into(), &"bob".into(), actor).await }
@@ -111,9 +111,9 @@ async fn only_the_owner_or_a_superuser_moves_ownership(on: &dyn Backend) {
 
 async fn nobody_joins_twice(on: &dyn Backend) {
     let store = on.store();
-    organization(&*store, "Acme").await;
-    user(&*store, "ann").await;
-    join(&*store, "acme", "ann", false).await;
+    organization(&store, "Acme").await;
+    user(&store, "ann").await;
+    join(&store, "acme", "ann", false).await;
     let again = NewMembership { user: "ann".into(), organization: "acme".into(), is_admin: true };
     let error = store.create_memberships(vec![again]).await.unwrap_err().error;
     assert_eq!(error, DirectoryError::AlreadyMember { user: "ann".into(), organization: "acme".into() });
@@ -123,8 +123,8 @@ async fn nobody_joins_twice(on: &dyn Backend) {
 
 async fn unknown_names_are_refused_and_the_batch_with_them(on: &dyn Backend) {
     let store = on.store();
-    organization(&*store, "Acme").await;
-    user(&*store, "ann").await;
+    organization(&store, "Acme").await;
+    user(&store, "ann").await;
     let to = |user: &str, organization: &str| NewMembership {
         user: user.into(),
         organization: organization.into(),
@@ -140,14 +140,14 @@ async fn unknown_names_are_refused_and_the_batch_with_them(on: &dyn Backend) {
 async fn memberships_are_listed_by_user_and_by_organization(on: &dyn Backend) {
     let store = on.store();
     for name in ["Acme", "Bolt"] {
-        organization(&*store, name).await;
+        organization(&store, name).await;
     }
     for name in ["ann", "bob"] {
-        user(&*store, name).await;
+        user(&store, name).await;
     }
-    join(&*store, "acme", "bob", true).await;
-    join(&*store, "acme", "ann", false).await;
-    join(&*store, "bolt", "ann", true).await;
+    join(&store, "acme", "bob", true).await;
+    join(&store, "acme", "ann", false).await;
+    join(&store, "bolt", "ann", true).await;
     let list = |user: Option<&str>, organization: Option<&str>| {
         let filter = MembershipFilter { user: user.map(Into::into), organization: organization.map(Into::into) };
         let store = on.store();
@@ -164,10 +164,10 @@ async fn memberships_are_listed_by_user_and_by_organization(on: &dyn Backend) {
 
 async fn raw_sql_keeps_the_owner_a_managing_member(on: &dyn Backend) {
     let store = on.store();
-    organization(&*store, "Acme").await;
-    let ann = user(&*store, "ann").await.id;
-    let out = user(&*store, "out").await.id;
-    join(&*store, "acme", "ann", true).await;
+    organization(&store, "Acme").await;
+    let ann = user(&store, "ann").await.id;
+    let out = user(&store, "out").await.id;
+    join(&store, "acme", "ann", true).await;
     for refused in [
         format!("DELETE FROM memberships WHERE user_id = '{ann}'"),
         format!("UPDATE memberships SET is_admin = false WHERE user_id = '{ann}'"),

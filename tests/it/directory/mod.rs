@@ -25,7 +25,7 @@ use postern::directory::postgres::{self, PostgresStore, Target};
 use postern::directory::sqlite::{Options, SqliteStore};
 use postern::directory::token::Token;
 use postern::directory::{
-    DirectoryError, MembershipRecord, NewMembership, NewOrganization, NewToken, NewUser, OrganizationRecord, Store,
+    Directory, DirectoryError, MembershipRecord, NewMembership, NewOrganization, NewToken, NewUser, OrganizationRecord,
     TokenRecord, UserRecord,
 };
 use std::path::PathBuf;
@@ -37,9 +37,9 @@ use tempfile::TempDir;
 #[async_trait]
 pub trait Backend: Send + Sync {
     /// The store under test.
-    fn store(&self) -> Arc<dyn Store>;
+    fn store(&self) -> Arc<Directory>;
     /// The same database as another process opens it.
-    async fn another(&self) -> Arc<dyn Store>;
+    async fn another(&self) -> Arc<Directory>;
     /// Raw SQL on a connection of its own; how many rows it changed, or why it was refused.
     fn sql(&self, sql: &str) -> Result<usize, String>;
     /// Every byte that is on disk.
@@ -50,7 +50,7 @@ pub trait Backend: Send + Sync {
 
 /// The embedded store in a directory that goes with it.
 pub struct Sqlite {
-    store: Arc<dyn Store>,
+    store: Arc<Directory>,
     directory: TempDir,
 }
 
@@ -66,17 +66,17 @@ impl Sqlite {
     }
 }
 
-fn open(path: &std::path::Path) -> Arc<dyn Store> {
-    Arc::new(SqliteStore::open(path, Options { busy: Duration::from_secs(30), ..Options::default() }).unwrap())
+fn open(path: &std::path::Path) -> Arc<Directory> {
+    Arc::new(SqliteStore::open(path, Options { busy: Duration::from_secs(30), ..Options::default() }).unwrap().into())
 }
 
 #[async_trait]
 impl Backend for Sqlite {
-    fn store(&self) -> Arc<dyn Store> {
+    fn store(&self) -> Arc<Directory> {
         Arc::clone(&self.store)
     }
 
-    async fn another(&self) -> Arc<dyn Store> {
+    async fn another(&self) -> Arc<Directory> {
         open(&self.path())
     }
 
@@ -104,7 +104,7 @@ impl Backend for Sqlite {
 
 /// The shared store in a database of the run's PostgreSQL.
 pub struct Postgres {
-    store: Arc<dyn Store>,
+    store: Arc<Directory>,
     database: Database,
 }
 
@@ -115,18 +115,18 @@ impl Postgres {
     }
 }
 
-pub async fn open_postgres(url: &str) -> Arc<dyn Store> {
+pub async fn open_postgres(url: &str) -> Arc<Directory> {
     let options = postgres::Options { connections: 4, ..postgres::Options::default() };
-    Arc::new(PostgresStore::open(&Target::parse(url).unwrap(), options).await.unwrap())
+    Arc::new(PostgresStore::open(&Target::parse(url).unwrap(), options).await.unwrap().into())
 }
 
 #[async_trait]
 impl Backend for Postgres {
-    fn store(&self) -> Arc<dyn Store> {
+    fn store(&self) -> Arc<Directory> {
         Arc::clone(&self.store)
     }
 
-    async fn another(&self) -> Arc<dyn Store> {
+    async fn another(&self) -> Arc<Directory> {
         open_postgres(&self.database.url()).await
     }
 
@@ -172,30 +172,30 @@ use stories;
 
 // Short words for the stories' beginnings.
 
-pub async fn user(store: &dyn Store, username: &str) -> UserRecord {
+pub async fn user(store: &Directory, username: &str) -> UserRecord {
     store.create_users(vec![NewUser::named(username).unwrap()]).await.unwrap().remove(0)
 }
 
-pub async fn user_with_email(store: &dyn Store, username: &str, email: &str) -> Result<UserRecord, DirectoryError> {
+pub async fn user_with_email(store: &Directory, username: &str, email: &str) -> Result<UserRecord, DirectoryError> {
     let new = NewUser { email: Some(Email::new(email).unwrap()), ..NewUser::named(username).unwrap() };
     store.create_users(vec![new]).await.map(|mut made| made.remove(0)).map_err(|e| e.error)
 }
 
-pub async fn organization(store: &dyn Store, name: &str) -> OrganizationRecord {
+pub async fn organization(store: &Directory, name: &str) -> OrganizationRecord {
     store.create_organizations(vec![NewOrganization::named(name).unwrap()]).await.unwrap().remove(0)
 }
 
-pub async fn organization_with_slug(store: &dyn Store, slug: &str) -> Result<OrganizationRecord, DirectoryError> {
+pub async fn organization_with_slug(store: &Directory, slug: &str) -> Result<OrganizationRecord, DirectoryError> {
     let new = NewOrganization { slug: Some(Slug::new(slug).unwrap()), ..NewOrganization::named("Any").unwrap() };
     store.create_organizations(vec![new]).await.map(|mut made| made.remove(0)).map_err(|e| e.error)
 }
 
-pub async fn join(store: &dyn Store, organization: &str, user: &str, is_admin: bool) -> MembershipRecord {
+pub async fn join(store: &Directory, organization: &str, user: &str, is_admin: bool) -> MembershipRecord {
     let new = NewMembership { user: user.into(), organization: organization.into(), is_admin };
     store.create_memberships(vec![new]).await.unwrap().remove(0)
 }
 
-pub async fn token(store: &dyn Store, user: &str) -> (Token, TokenRecord) {
+pub async fn token(store: &Directory, user: &str) -> (Token, TokenRecord) {
     let token = Token::generate(store.checksum_key()).unwrap();
     let name = postern::directory::name::Text::empty();
     let new = NewToken { user: user.into(), digest: token.digest(), name, expires_at: None };

@@ -27,30 +27,30 @@ fn new_slug(slug: &str) -> OrganizationEdit {
 async fn a_slug_is_made_of_the_name_and_numbered_when_taken(on: &dyn Backend) {
     let store = on.store();
     for slug in ["acme-inc", "acme-inc-2", "acme-inc-3", "acme-inc-4", "acme-inc-5"] {
-        assert_eq!(organization(&*store, "Acm\u{e9}, Inc.").await.slug, slug);
+        assert_eq!(organization(&store, "Acm\u{e9}, Inc.").await.slug, slug);
     }
-    assert_eq!(organization(&*store, "\u{65e5}\u{672c}").await.slug, "organization");
+    assert_eq!(organization(&store, "\u{65e5}\u{672c}").await.slug, "organization");
     store.delete_organization(&"acme-inc-5".into()).await.unwrap();
-    assert_eq!(organization(&*store, "Acme Inc").await.slug, "acme-inc-6", "five was used");
+    assert_eq!(organization(&store, "Acme Inc").await.slug, "acme-inc-6", "five was used");
 }
 
 async fn a_slug_is_unique(on: &dyn Backend) {
     let store = on.store();
-    organization_with_slug(&*store, "acme").await.unwrap();
-    let again = organization_with_slug(&*store, "acme").await.unwrap_err();
+    organization_with_slug(&store, "acme").await.unwrap();
+    let again = organization_with_slug(&store, "acme").await.unwrap_err();
     assert_eq!(again, DirectoryError::Taken { unique: Unique::Slug, value: "acme".into() });
 }
 
 async fn a_slug_is_never_reused_after_deletion_or_renaming(on: &dyn Backend) {
     let store = on.store();
-    organization_with_slug(&*store, "acme").await.unwrap();
-    organization_with_slug(&*store, "bolt").await.unwrap();
+    organization_with_slug(&store, "acme").await.unwrap();
+    organization_with_slug(&store, "bolt").await.unwrap();
     store.delete_organization(&"acme".into()).await.unwrap();
     store.edit_organization(&"bolt".into(), new_slug("bolts"), Actor::Superuser).await.unwrap();
     for slug in ["acme", "bolt"] {
-        let error = organization_with_slug(&*store, slug).await.unwrap_err();
+        let error = organization_with_slug(&store, slug).await.unwrap_err();
         assert_eq!(error, DirectoryError::SlugOnceUsed { slug: slug.into() });
-        let other = organization(&*store, "Other").await;
+        let other = organization(&store, "Other").await;
         let error = store.edit_organization(&other.id.into(), new_slug(slug), Actor::Superuser).await.unwrap_err();
         assert_eq!(error, DirectoryError::SlugOnceUsed { slug: slug.into() });
     }
@@ -58,7 +58,7 @@ async fn a_slug_is_never_reused_after_deletion_or_renaming(on: &dyn Backend) {
 
 async fn an_organization_may_take_back_its_own_slug(on: &dyn Backend) {
     let store = on.store();
-    let acme = organization_with_slug(&*store, "acme").await.unwrap();
+    let acme = organization_with_slug(&store, "acme").await.unwrap();
     store.edit_organization(&acme.id.into(), new_slug("acme-inc"), Actor::Superuser).await.unwrap();
     let back = store.edit_organization(&acme.id.into(), new_slug("acme"), Actor::Superuser).await.unwrap();
     assert_eq!(back.slug, "acme");
@@ -66,7 +66,7 @@ async fn an_organization_may_take_back_its_own_slug(on: &dyn Backend) {
 
 async fn only_a_superuser_changes_a_slug(on: &dyn Backend) {
     let store = on.store();
-    organization_with_slug(&*store, "acme").await.unwrap();
+    organization_with_slug(&store, "acme").await.unwrap();
     let somebody = Actor::User(UserId::generate());
     let refused = store.edit_organization(&"acme".into(), new_slug("other"), somebody).await;
     assert_eq!(refused, Err(DirectoryError::SlugImmutable));
@@ -89,7 +89,7 @@ async fn external_ids_are_unique(on: &dyn Backend) {
 
 async fn an_organization_goes_by_id_or_slug(on: &dyn Backend) {
     let store = on.store();
-    let acme = organization(&*store, "Acme").await;
+    let acme = organization(&store, "Acme").await;
     for name in ["acme", &acme.id.to_string()] {
         assert_eq!(store.organization_record(&name.into()).await.as_ref(), Ok(&acme));
     }
@@ -98,7 +98,7 @@ async fn an_organization_goes_by_id_or_slug(on: &dyn Backend) {
         assert_eq!(error, DirectoryError::NotFound { noun: Noun::Organization, reference: nothing.into() });
     }
     // A slug may look like an id; then it does not name either of the two.
-    organization_with_slug(&*store, &acme.id.to_string()).await.unwrap();
+    organization_with_slug(&store, &acme.id.to_string()).await.unwrap();
     let error = store.delete_organization(&acme.id.to_string().into()).await.unwrap_err();
     assert!(matches!(error, DirectoryError::Ambiguous { .. }));
     assert_eq!(store.organization_record(&acme.id.into()).await, Ok(acme));
@@ -106,7 +106,7 @@ async fn an_organization_goes_by_id_or_slug(on: &dyn Backend) {
 
 async fn an_edit_changes_what_it_names(on: &dyn Backend) {
     let store = on.store();
-    let acme = organization(&*store, "Acme").await;
+    let acme = organization(&store, "Acme").await;
     let edit = OrganizationEdit {
         name: Some(OrgName::new("Acme Inc").unwrap()),
         external_id: Some(Some(ExternalId::new("7").unwrap())),
@@ -121,9 +121,9 @@ async fn an_edit_changes_what_it_names(on: &dyn Backend) {
 
 async fn a_deleted_organization_takes_memberships_along_even_its_owner_s(on: &dyn Backend) {
     let store = on.store();
-    organization(&*store, "Acme").await;
-    user(&*store, "ann").await;
-    join(&*store, "acme", "ann", true).await;
+    organization(&store, "Acme").await;
+    user(&store, "ann").await;
+    join(&store, "acme", "ann", true).await;
     store.delete_organization(&"acme".into()).await.unwrap();
     assert!(store.memberships(&MembershipFilter::default(), Page::default()).await.unwrap().is_empty());
     store.delete_user(&"ann".into()).await.unwrap();
@@ -131,8 +131,8 @@ async fn a_deleted_organization_takes_memberships_along_even_its_owner_s(on: &dy
 
 async fn raw_sql_cannot_reuse_a_slug_either(on: &dyn Backend) {
     let store = on.store();
-    organization(&*store, "Acme").await;
-    organization(&*store, "Bolt").await;
+    organization(&store, "Acme").await;
+    organization(&store, "Bolt").await;
     assert_eq!(on.sql("DELETE FROM organizations WHERE slug = 'acme'"), Ok(1));
     let id = OrgId::generate();
     assert!(on.sql(&format!("INSERT INTO organizations (id, name, slug) VALUES ('{id}', 'A', 'acme')")).is_err());
@@ -142,5 +142,5 @@ async fn raw_sql_cannot_reuse_a_slug_either(on: &dyn Backend) {
     assert!(replaced.is_err());
     assert!(on.sql("UPDATE organizations SET slug = 'acme' WHERE slug = 'bolt'").is_err());
     assert_eq!(on.sql("UPDATE organizations SET slug = 'bolt-2' WHERE slug = 'bolt'"), Ok(1));
-    assert!(matches!(organization_with_slug(&*store, "bolt").await, Err(DirectoryError::SlugOnceUsed { .. })));
+    assert!(matches!(organization_with_slug(&store, "bolt").await, Err(DirectoryError::SlugOnceUsed { .. })));
 }

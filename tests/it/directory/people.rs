@@ -29,10 +29,10 @@ fn hash(text: &str) -> PasswordHash {
 
 async fn an_identifier_means_users_by_phone_address_and_name(on: &dyn Backend) {
     let store = on.store();
-    let ann = user_with_email(&*store, "ann", "Ann@Example.org").await.unwrap();
+    let ann = user_with_email(&store, "ann", "Ann@Example.org").await.unwrap();
     let phone = postern::directory::name::PhoneNumber::new("+39 366 5243702").unwrap();
     store.edit_user(&ann.id.into(), UserEdit { phone_number: Some(Some(phone)), ..UserEdit::default() }).await.unwrap();
-    let twin = user(&*store, "ann@example.org").await;
+    let twin = user(&store, "ann@example.org").await;
     let names = async |query: LoginQuery| {
         let found = store.login_candidates(&query).await.unwrap();
         found.into_iter().map(|candidate| candidate.username).collect::<Vec<_>>()
@@ -48,7 +48,7 @@ async fn an_identifier_means_users_by_phone_address_and_name(on: &dyn Backend) {
     assert_eq!(names(LoginQuery::default()).await, [""; 0]);
     // Letters beyond ASCII, which an import may bring, have cases too.
     for (name, email) in [("zoe", "Zoë@example.org"), ("ilya", "илья@example.org")] {
-        user(&*store, name).await;
+        user(&store, name).await;
         assert_eq!(on.sql(&format!("UPDATE users SET email = '{email}' WHERE username = '{name}'")), Ok(1));
     }
     for (email, name) in [("ZOË@EXAMPLE.ORG", "zoe"), ("zoë@example.org", "zoe"), ("ИЛЬЯ@Example.org", "ilya")] {
@@ -56,7 +56,7 @@ async fn an_identifier_means_users_by_phone_address_and_name(on: &dyn Backend) {
         assert_eq!(names(query).await, [name], "{email}");
     }
     // In an organization, those whose primary one it is.
-    let one = organization(&*store, "One").await;
+    let one = organization(&store, "One").await;
     let edit = ProfileEdit { organization: Some(Some(one.id)), ..ProfileEdit::default() };
     store.edit_profile(&twin.id.into(), edit).await.unwrap();
     let query = |slug: &str| LoginQuery {
@@ -73,7 +73,7 @@ async fn an_identifier_means_users_by_phone_address_and_name(on: &dyn Backend) {
 
 async fn a_password_is_kept_and_upgraded_only_where_it_is_still_the_old_one(on: &dyn Backend) {
     let store = on.store();
-    let ann = user(&*store, "ann").await;
+    let ann = user(&store, "ann").await;
     let query = LoginQuery { username: Some("ann".into()), ..LoginQuery::default() };
     let stored =
         async || store.login_candidates(&query).await.unwrap().remove(0).password.map(|p| p.expose().to_owned());
@@ -96,7 +96,7 @@ async fn a_password_is_kept_and_upgraded_only_where_it_is_still_the_old_one(on: 
 
 async fn a_new_password_is_told_and_a_last_login_is_not(on: &dyn Backend) {
     let store = on.store();
-    let ann = user(&*store, "ann").await;
+    let ann = user(&store, "ann").await;
     let before = store.position().await.unwrap();
     let edit = ProfileEdit { last_login: Some(Some(1)), bio: Some("x".into()), ..ProfileEdit::default() };
     store.edit_profile(&ann.id.into(), edit).await.unwrap();
@@ -107,7 +107,7 @@ async fn a_new_password_is_told_and_a_last_login_is_not(on: &dyn Backend) {
 
 async fn a_profile_changes_where_it_is_named(on: &dyn Backend) {
     let store = on.store();
-    let ann = user(&*store, "ann").await;
+    let ann = user(&store, "ann").await;
     let edit = ProfileEdit {
         notes: Some("a note".into()),
         birth_date: Some(Some(date(1990, 12, 31))),
@@ -124,10 +124,10 @@ async fn a_profile_changes_where_it_is_named(on: &dyn Backend) {
 
 async fn whose_name_is_of_an_organization_stays_a_member_of_it(on: &dyn Backend) {
     let store = on.store();
-    let (acme, bolt) = (organization(&*store, "Acme").await, organization(&*store, "Bolt").await);
-    let ann = user(&*store, "ann").await;
+    let (acme, bolt) = (organization(&store, "Acme").await, organization(&store, "Bolt").await);
+    let ann = user(&store, "ann").await;
     for slug in ["acme", "bolt"] {
-        join(&*store, slug, "ann", false).await;
+        join(&store, slug, "ann", false).await;
     }
     let home = |organization| ProfileEdit { organization: Some(organization), ..ProfileEdit::default() };
     store.edit_profile(&ann.id.into(), home(Some(acme.id))).await.unwrap();
@@ -137,7 +137,7 @@ async fn whose_name_is_of_an_organization_stays_a_member_of_it(on: &dyn Backend)
     );
     store.delete_membership(&"bolt".into(), &ann.id.into()).await.unwrap();
     // The name is free elsewhere, and not there.
-    let other = user(&*store, "ann").await;
+    let other = user(&store, "ann").await;
     let taken = store.edit_profile(&other.id.into(), home(Some(acme.id))).await;
     assert!(matches!(taken, Err(DirectoryError::Taken { .. })), "{taken:?}");
     store.edit_profile(&other.id.into(), home(Some(bolt.id))).await.unwrap();
@@ -147,7 +147,7 @@ async fn whose_name_is_of_an_organization_stays_a_member_of_it(on: &dyn Backend)
 
 async fn an_address_is_one_user_s_where_it_is_verified(on: &dyn Backend) {
     let store = on.store();
-    let (ann, bob) = (user(&*store, "ann").await, user(&*store, "bob").await);
+    let (ann, bob) = (user(&store, "ann").await, user(&store, "bob").await);
     let new = |text: &str, verified, is_primary| NewEmail { email: Email::new(text).unwrap(), verified, is_primary };
     let first = store.create_email(&ann.id.into(), new("a@x.org", true, true)).await.unwrap();
     let second = store.create_email(&ann.id.into(), new("b@x.org", false, true)).await.unwrap();
@@ -166,8 +166,8 @@ async fn an_address_is_one_user_s_where_it_is_verified(on: &dyn Backend) {
 
 async fn the_encrypted_token_of_a_user_is_one(on: &dyn Backend) {
     let store = on.store();
-    let ann = user(&*store, "ann").await;
-    token(&*store, "ann").await;
+    let ann = user(&store, "ann").await;
+    token(&store, "ann").await;
     assert!(store.sealed_token(ann.id).await.unwrap().is_none());
     let new = |text: &str, instead_of| NewSealedToken {
         user: ann.id,

@@ -4,9 +4,8 @@ use super::feed::{look, silent_since, since};
 use super::{Backend, join, organization, stories, user};
 use postern::directory::name::{PermissionName, RightsName, Text};
 use postern::directory::{
-    Actor, BundleEdit, Change, DirectoryError, Grants, GroupRecord, NewGroup, NewPermission, NewRole, Noun,
-    OrganizationEdit, Page, PermissionEdit, RoleFilter, RoleRecord, RoleSelector, Scope, Store, Through, Unique,
-    UserEdit,
+    Actor, BundleEdit, Change, Directory, DirectoryError, Grants, GroupRecord, NewGroup, NewPermission, NewRole, Noun,
+    OrganizationEdit, Page, PermissionEdit, RoleFilter, RoleRecord, RoleSelector, Scope, Through, Unique, UserEdit,
 };
 use postern::facts::Snapshot;
 use postern::id::{OrgId, UserId};
@@ -64,12 +63,12 @@ fn everywhere(role: &str) -> RoleSelector {
     RoleSelector { text: role.into(), scope: Some(Scope::Everywhere) }
 }
 
-async fn permission(store: &dyn Store, codename: &str) {
+async fn permission(store: &Directory, codename: &str) {
     let new = NewPermission { codename: word(codename), name: Text::empty() };
     store.create_permissions(vec![new]).await.unwrap();
 }
 
-async fn group(store: &dyn Store, called: &str, permissions: &[&str], of: &[&str]) -> GroupRecord {
+async fn group(store: &Directory, called: &str, permissions: &[&str], of: &[&str]) -> GroupRecord {
     let permissions = permissions.iter().map(|p| word(p)).collect();
     let new = NewGroup { name: name(called), permissions, users: users(of) };
     store.create_groups(vec![new]).await.unwrap().remove(0)
@@ -81,7 +80,7 @@ fn new_role(organization: Option<&str>, called: &str, permissions: &[&str], of: 
     NewRole { scope, name: name(called), permissions, users: users(of) }
 }
 
-async fn role(store: &dyn Store, at: Option<&str>, called: &str, permissions: &[&str], of: &[&str]) -> RoleRecord {
+async fn role(store: &Directory, at: Option<&str>, called: &str, permissions: &[&str], of: &[&str]) -> RoleRecord {
     store.create_roles(vec![new_role(at, called, permissions, of)]).await.unwrap().remove(0)
 }
 
@@ -100,12 +99,12 @@ struct World {
 async fn world(on: &dyn Backend) -> World {
     let store = on.store();
     for codename in ["app.one", "app.two"] {
-        permission(&*store, codename).await;
+        permission(&store, codename).await;
     }
-    let (acme, bolt) = (organization(&*store, "Acme").await.id, organization(&*store, "Bolt").await.id);
-    let (ann, bob) = (user(&*store, "ann").await.id, user(&*store, "bob").await.id);
+    let (acme, bolt) = (organization(&store, "Acme").await.id, organization(&store, "Bolt").await.id);
+    let (ann, bob) = (user(&store, "ann").await.id, user(&store, "bob").await.id);
     for name in ["ann", "bob"] {
-        join(&*store, "acme", name, false).await;
+        join(&store, "acme", name, false).await;
     }
     World { acme, bolt, ann, bob }
 }
@@ -138,8 +137,8 @@ async fn what_is_granted_to_a_user_holds_everywhere(on: &dyn Backend) {
 async fn a_group_s_permissions_hold_everywhere_and_its_name_is_known(on: &dyn Backend) {
     let World { bolt, ann, bob, .. } = world(on).await;
     let store = on.store();
-    group(&*store, "writers", &["app.one"], &["ann"]).await;
-    group(&*store, "artists", &[], &["ann"]).await;
+    group(&store, "writers", &["app.one"], &["ann"]).await;
+    group(&store, "artists", &[], &["ann"]).await;
     let facts = snapshot(on, ann).await;
     assert!(facts.has_permission("app.one", Some(bolt)));
     assert_eq!(facts.groups().iter().map(|g| &**g).collect::<Vec<_>>(), ["artists", "writers"]);
@@ -152,7 +151,7 @@ async fn a_group_s_permissions_hold_everywhere_and_its_name_is_known(on: &dyn Ba
 
 async fn a_super_role_holds_in_every_organization(on: &dyn Backend) {
     let World { acme, bolt, ann, bob } = world(on).await;
-    role(&*on.store(), None, "support", &["app.one"], &["ann"]).await;
+    role(&on.store(), None, "support", &["app.one"], &["ann"]).await;
     let facts = snapshot(on, ann).await;
     for at in [None, Some(acme), Some(bolt)] {
         assert!(facts.has_permission("app.one", at), "{at:?}");
@@ -165,9 +164,9 @@ async fn a_super_role_holds_in_every_organization(on: &dyn Backend) {
 async fn a_role_holds_in_its_organization_and_without_one(on: &dyn Backend) {
     let World { acme, bolt, ann, .. } = world(on).await;
     let store = on.store();
-    join(&*store, "bolt", "ann", false).await;
-    role(&*store, Some("acme"), "editor", &["app.one"], &["ann"]).await;
-    role(&*store, Some("bolt"), "editor", &["app.two"], &["ann"]).await;
+    join(&store, "bolt", "ann", false).await;
+    role(&store, Some("acme"), "editor", &["app.one"], &["ann"]).await;
+    role(&store, Some("bolt"), "editor", &["app.two"], &["ann"]).await;
     let facts = snapshot(on, ann).await;
     assert!(facts.has_permission("app.one", Some(acme)) && !facts.has_permission("app.one", Some(bolt)));
     assert!(facts.has_permission("app.two", Some(bolt)) && !facts.has_permission("app.two", Some(acme)));
@@ -177,7 +176,7 @@ async fn a_role_holds_in_its_organization_and_without_one(on: &dyn Backend) {
 async fn a_role_holds_while_its_organization_is_active(on: &dyn Backend) {
     let World { acme, ann, .. } = world(on).await;
     let store = on.store();
-    role(&*store, Some("acme"), "editor", &["app.one"], &["ann"]).await;
+    role(&store, Some("acme"), "editor", &["app.one"], &["ann"]).await;
     for active in [false, true] {
         let edit = OrganizationEdit { is_active: Some(active), ..Default::default() };
         store.edit_organization(&"acme".into(), edit, Actor::Superuser).await.unwrap();
@@ -190,10 +189,10 @@ async fn a_role_holds_while_its_organization_is_active(on: &dyn Backend) {
 async fn a_role_ends_with_the_membership_and_does_not_come_back(on: &dyn Backend) {
     let World { acme, ann, .. } = world(on).await;
     let store = on.store();
-    role(&*store, Some("acme"), "editor", &["app.one"], &["ann", "bob"]).await;
+    role(&store, Some("acme"), "editor", &["app.one"], &["ann", "bob"]).await;
     store.delete_membership(&"acme".into(), &"ann".into()).await.unwrap();
     assert!(!snapshot(on, ann).await.has_permission("app.one", None));
-    join(&*store, "acme", "ann", true).await;
+    join(&store, "acme", "ann", true).await;
     assert!(!snapshot(on, ann).await.has_permission("app.one", Some(acme)));
     assert_eq!(store.role(&of("acme", "editor")).await.unwrap().users, 1);
 }
@@ -201,11 +200,11 @@ async fn a_role_ends_with_the_membership_and_does_not_come_back(on: &dyn Backend
 async fn only_members_hold_a_role(on: &dyn Backend) {
     world(on).await;
     let store = on.store();
-    user(&*store, "out").await;
+    user(&store, "out").await;
     let refused = DirectoryError::NotMember { user: "out".into(), organization: "acme".into() };
     let made = store.create_roles(vec![new_role(Some("acme"), "editor", &[], &["ann", "out"])]).await;
     assert_eq!(made.unwrap_err().error, refused);
-    role(&*store, Some("acme"), "editor", &[], &["ann"]).await;
+    role(&store, Some("acme"), "editor", &[], &["ann"]).await;
     let edit = BundleEdit { add: users(&["out"]), ..Default::default() };
     assert_eq!(store.edit_role(&of("acme", "editor"), edit).await, Err(refused));
     assert_eq!(store.role(&of("acme", "editor")).await.unwrap().users, 1);
@@ -214,9 +213,9 @@ async fn only_members_hold_a_role(on: &dyn Backend) {
 async fn the_inactive_have_nothing_and_superusers_everything(on: &dyn Backend) {
     let World { acme, ann, bob, .. } = world(on).await;
     let store = on.store();
-    group(&*store, "writers", &["app.one"], &["ann"]).await;
-    role(&*store, None, "support", &["app.one"], &["ann"]).await;
-    role(&*store, Some("acme"), "editor", &["app.one"], &["ann"]).await;
+    group(&store, "writers", &["app.one"], &["ann"]).await;
+    role(&store, None, "support", &["app.one"], &["ann"]).await;
+    role(&store, Some("acme"), "editor", &["app.one"], &["ann"]).await;
     store.edit_user(&"ann".into(), UserEdit { is_active: Some(false), ..Default::default() }).await.unwrap();
     store.edit_user(&"bob".into(), UserEdit { is_superuser: Some(true), ..Default::default() }).await.unwrap();
     let (ann, bob) = (snapshot(on, ann).await, snapshot(on, bob).await);
@@ -229,9 +228,9 @@ async fn the_inactive_have_nothing_and_superusers_everything(on: &dyn Backend) {
 async fn a_user_s_permissions_are_told_with_their_origin(on: &dyn Backend) {
     world(on).await;
     let store = on.store();
-    group(&*store, "writers", &["app.one", "app.two"], &["ann"]).await;
-    role(&*store, None, "support", &["app.one"], &["ann"]).await;
-    role(&*store, Some("acme"), "editor", &["app.two"], &["ann"]).await;
+    group(&store, "writers", &["app.one", "app.two"], &["ann"]).await;
+    role(&store, None, "support", &["app.one"], &["ann"]).await;
+    role(&store, Some("acme"), "editor", &["app.two"], &["ann"]).await;
     let told = store.edit_user_permissions(&"ann".into(), grants(&["app.one"], &[])).await.unwrap();
     assert_eq!(store.user_permissions(&"ann".into()).await.as_ref(), Ok(&told));
     let told: Vec<_> = told.iter().map(|g| (&*g.permission, g.organization.as_deref(), g.through, &*g.name)).collect();
@@ -274,7 +273,7 @@ async fn only_permissions_that_exist_are_granted(on: &dyn Backend) {
     assert_eq!(store.edit_user_permissions(&"ann".into(), slip()).await, Err(missing.clone()));
     let edit = || BundleEdit { grants: slip(), ..Default::default() };
     assert_eq!(store.edit_group(&"Operator".into(), edit()).await, Err(missing.clone()));
-    role(&*store, Some("acme"), "editor", &[], &[]).await;
+    role(&store, Some("acme"), "editor", &[], &[]).await;
     assert_eq!(store.edit_role(&of("acme", "editor"), edit()).await, Err(missing.clone()));
     assert_eq!(store.edit_user_permissions(&"ann".into(), grants(&[], &["app.tow"])).await, Err(missing));
     assert!(store.user_permissions(&"ann".into()).await.unwrap().is_empty(), "nor is the one before the slip");
@@ -293,14 +292,14 @@ async fn names_are_unique_where_they_count(on: &dyn Backend) {
     let rename = BundleEdit { name: Some(name("Operator")), ..Default::default() };
     assert_eq!(store.edit_group(&"Administrator".into(), rename).await, Err(taken(Unique::GroupName, "Operator")));
     for (at, unique) in [(Some("acme"), Unique::RoleName), (None, Unique::SuperRoleName)] {
-        role(&*store, at, "editor", &[], &[]).await;
+        role(&store, at, "editor", &[], &[]).await;
         let again = store.create_roles(vec![new_role(at, "editor", &[], &[])]).await.unwrap_err().error;
         assert_eq!(again, taken(unique, "editor"));
-        let other = role(&*store, at, "other", &[], &[]).await;
+        let other = role(&store, at, "other", &[], &[]).await;
         let rename = BundleEdit { name: Some(name("editor")), ..Default::default() };
         assert_eq!(store.edit_role(&other.id.into(), rename).await, Err(taken(unique, "editor")));
     }
-    role(&*store, Some("bolt"), "editor", &[], &[]).await;
+    role(&store, Some("bolt"), "editor", &[], &[]).await;
 }
 
 async fn a_role_without_its_organization_is_found_where_there_is_only_one(on: &dyn Backend) {
@@ -309,12 +308,12 @@ async fn a_role_without_its_organization_is_found_where_there_is_only_one(on: &d
     let bare = || RoleSelector { text: "editor".into(), scope: None };
     let missing = DirectoryError::NotFound { noun: Noun::Role, reference: "editor".into() };
     assert_eq!(store.role(&bare()).await, Err(missing.clone()));
-    let made = role(&*store, Some("acme"), "editor", &[], &[]).await;
+    let made = role(&store, Some("acme"), "editor", &[], &[]).await;
     assert_eq!(store.role(&bare()).await.as_ref(), Ok(&made));
     assert_eq!(store.role(&made.id.into()).await.as_ref(), Ok(&made));
     assert_eq!(store.role(&of("bolt", "editor")).await, Err(missing.clone()));
     assert_eq!(store.role(&everywhere("editor")).await, Err(missing));
-    let other = role(&*store, None, "editor", &[], &[]).await;
+    let other = role(&store, None, "editor", &[], &[]).await;
     let ambiguous = DirectoryError::Ambiguous { noun: Noun::Role, reference: "editor".into() };
     assert!(ambiguous.hint().unwrap().contains("--org ORG or --super"));
     assert_eq!(store.role(&bare()).await, Err(ambiguous));
@@ -325,8 +324,8 @@ async fn a_role_without_its_organization_is_found_where_there_is_only_one(on: &d
 async fn grants_are_replaced_given_and_taken_as_told(on: &dyn Backend) {
     world(on).await;
     let store = on.store();
-    permission(&*store, "app.three").await;
-    let made = group(&*store, "writers", &["app.one", "app.one"], &["ann", "ann"]).await;
+    permission(&store, "app.three").await;
+    let made = group(&store, "writers", &["app.one", "app.one"], &["ann", "ann"]).await;
     assert_eq!((made.permissions, made.users), (vec!["app.one".to_owned()], 1), "twice is once");
     let edit = |permissions: Option<&[&str]>, give: &[&str], take: &[&str]| {
         let permissions = permissions.map(|list| list.iter().map(|p| word(p)).collect());
@@ -344,12 +343,12 @@ async fn grants_are_replaced_given_and_taken_as_told(on: &dyn Backend) {
 async fn groups_and_roles_are_listed_by_user_and_by_organization(on: &dyn Backend) {
     world(on).await;
     let store = on.store();
-    group(&*store, "writers", &[], &["bob", "ann"]).await;
-    join(&*store, "bolt", "ann", false).await;
-    role(&*store, Some("bolt"), "reader", &[], &["ann"]).await;
-    role(&*store, Some("acme"), "editor", &[], &["ann", "bob"]).await;
-    role(&*store, Some("acme"), "admin", &[], &[]).await;
-    role(&*store, None, "support", &[], &["bob"]).await;
+    group(&store, "writers", &[], &["bob", "ann"]).await;
+    join(&store, "bolt", "ann", false).await;
+    role(&store, Some("bolt"), "reader", &[], &["ann"]).await;
+    role(&store, Some("acme"), "editor", &[], &["ann", "bob"]).await;
+    role(&store, Some("acme"), "admin", &[], &[]).await;
+    role(&store, None, "support", &[], &["bob"]).await;
     let listed = store.groups(Some(&"ann".into()), Page::default()).await.unwrap();
     assert_eq!(listed.iter().map(|g| &*g.name).collect::<Vec<_>>(), ["writers"]);
     let names = |users: Vec<postern::directory::UserRecord>| users.into_iter().map(|u| u.username).collect::<Vec<_>>();
@@ -426,9 +425,9 @@ async fn every_change_of_a_right_is_told_for_whom_it_concerns(on: &dyn Backend) 
 async fn what_changes_no_right_is_silent(on: &dyn Backend) {
     world(on).await;
     let store = on.store();
-    group(&*store, "writers", &["app.one"], &["ann"]).await;
-    role(&*store, Some("acme"), "editor", &["app.one"], &["ann"]).await;
-    role(&*store, None, "support", &["app.one"], &["ann"]).await;
+    group(&store, "writers", &["app.one"], &["ann"]).await;
+    role(&store, Some("acme"), "editor", &["app.one"], &["ann"]).await;
+    role(&store, None, "support", &["app.one"], &["ann"]).await;
     store.edit_user_permissions(&"ann".into(), grants(&["app.one"], &[])).await.unwrap();
     let before = store.position().await.unwrap();
     store.edit_user_permissions(&"ann".into(), grants(&["app.one"], &["app.two"])).await.unwrap();
@@ -445,21 +444,21 @@ async fn what_changes_no_right_is_silent(on: &dyn Backend) {
     store.edit_role(&everywhere("support"), renamed("help")).await.unwrap();
     let told = PermissionEdit { codename: None, name: Some(Text::new("name", "The first", 255).unwrap()) };
     store.edit_permission(&word("app.one"), told).await.unwrap();
-    permission(&*store, "app.four").await;
-    group(&*store, "nobody's", &["app.one"], &[]).await;
+    permission(&store, "app.four").await;
+    group(&store, "nobody's", &["app.one"], &[]).await;
     silent_since(on, &before).await;
 }
 
 async fn raw_sql_is_told_for_whom_it_concerns(on: &dyn Backend) {
     let World { ann, bob, acme, .. } = world(on).await;
     let (store, other) = (on.store(), on.another().await);
-    group(&*store, "writers", &["app.one"], &["ann", "bob"]).await;
-    role(&*store, Some("acme"), "editor", &["app.one"], &["ann"]).await;
-    role(&*store, None, "support", &["app.one"], &["bob"]).await;
+    group(&store, "writers", &["app.one"], &["ann", "bob"]).await;
+    role(&store, Some("acme"), "editor", &["app.one"], &["ann"]).await;
+    role(&store, None, "support", &["app.one"], &["bob"]).await;
     store.edit_user_permissions(&"ann".into(), grants(&["app.one"], &[])).await.unwrap();
     let mut at = store.position().await.unwrap();
     for store in [&store, &other] {
-        assert!(look(&**store, &at).await.changes.is_empty());
+        assert!(look(store, &at).await.changes.is_empty());
     }
     for (sql, expected) in [
         ("DELETE FROM user_permissions", vec![ann]),
@@ -477,7 +476,7 @@ async fn raw_sql_is_told_for_whom_it_concerns(on: &dyn Backend) {
     ] {
         on.sql(sql).unwrap();
         for store in [&store, &other] {
-            let told = look(&**store, &at).await;
+            let told = look(store, &at).await;
             assert!(!told.lost);
             let told: HashSet<_> = told.changes.into_iter().collect();
             assert_eq!(told, expected.iter().map(|user| Change::User(*user)).collect(), "{sql}");
@@ -494,9 +493,9 @@ async fn raw_sql_is_told_for_whom_it_concerns(on: &dyn Backend) {
 async fn raw_sql_cannot_give_a_role_to_strangers(on: &dyn Backend) {
     let World { acme, bolt, ann, .. } = world(on).await;
     let store = on.store();
-    let out = user(&*store, "out").await.id;
-    let editor = role(&*store, Some("acme"), "editor", &["app.one"], &["ann"]).await.id;
-    join(&*store, "bolt", "out", false).await;
+    let out = user(&store, "out").await.id;
+    let editor = role(&store, Some("acme"), "editor", &["app.one"], &["ann"]).await.id;
+    join(&store, "bolt", "out", false).await;
     for sql in [
         format!("INSERT INTO role_users VALUES ('{editor}', '{out}', '{acme}')"),
         format!("INSERT INTO role_users VALUES ('{editor}', '{out}', '{bolt}')"),
@@ -515,8 +514,8 @@ async fn raw_sql_cannot_give_a_role_to_strangers(on: &dyn Backend) {
 async fn raw_sql_leaves_no_right_behind(on: &dyn Backend) {
     let World { acme, ann, bob, .. } = world(on).await;
     let store = on.store();
-    role(&*store, Some("acme"), "editor", &["app.one"], &["ann", "bob"]).await;
-    group(&*store, "writers", &["app.one"], &["bob"]).await;
+    role(&store, Some("acme"), "editor", &["app.one"], &["ann", "bob"]).await;
+    group(&store, "writers", &["app.one"], &["bob"]).await;
     let at = store.position().await.unwrap();
     on.sql(&format!("DELETE FROM memberships WHERE user_id = '{ann}'")).unwrap();
     assert_eq!(since(on, &at).await.0, HashSet::from([Change::User(ann)]));
@@ -539,9 +538,9 @@ async fn raw_sql_leaves_no_right_behind(on: &dyn Backend) {
 async fn rights_that_raw_sql_replaces_are_told_too(on: &dyn Backend) {
     let World { ann, bob, acme, .. } = world(on).await;
     let store = on.store();
-    group(&*store, "writers", &["app.one"], &["ann"]).await;
-    let editor = role(&*store, Some("acme"), "editor", &["app.one"], &["bob"]).await.id;
-    role(&*store, None, "support", &["app.one"], &["bob"]).await;
+    group(&store, "writers", &["app.one"], &["ann"]).await;
+    let editor = role(&store, Some("acme"), "editor", &["app.one"], &["bob"]).await.id;
+    role(&store, None, "support", &["app.one"], &["bob"]).await;
     let (new, mut at) = (UserId::generate(), store.position().await.unwrap());
     for (sql, expected) in [
         ("INSERT OR REPLACE INTO groups (name) VALUES ('writers')".into(), vec![ann]),
@@ -571,11 +570,11 @@ async fn rights_that_raw_sql_replaces_are_told_too(on: &dyn Backend) {
 
 async fn a_change_of_very_many_users_makes_followers_forget_all(on: &dyn Backend) {
     let store = on.store();
-    permission(&*store, "app.one").await;
+    permission(&store, "app.one").await;
     on.crowd(10_001);
     on.sql("INSERT INTO group_users SELECT g.id, u.id FROM groups g, users u WHERE g.name = 'Operator'").unwrap();
     let at = store.position().await.unwrap();
     let edit = BundleEdit { grants: grants(&["app.one"], &[]), ..Default::default() };
     assert_eq!(store.edit_group(&"Operator".into(), edit).await.unwrap().users, 10_001);
-    assert!(look(&*store, &at).await.lost);
+    assert!(look(&store, &at).await.lost);
 }

@@ -6,7 +6,7 @@ use crate::support::postgres::{Database, Server};
 use crate::support::tls::Authority;
 use postern::directory::postgres::migrate::{MIGRATIONS, MigrateError};
 use postern::directory::postgres::{OpenError, OpenProblem, Options, PostgresStore, Target, inspect, migrate, status};
-use postern::directory::{Change, Store};
+use postern::directory::{Change, Directory};
 use postern::membership::{Capacity, Lookup, Memberships};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ impl Postgres {
 async fn transactions_that_commit_in_another_order_than_they_began_are_all_told() {
     let on = Postgres::new().await;
     let store = on.store();
-    let (ann, bob) = (user(&*store, "ann").await.id, user(&*store, "bob").await.id);
+    let (ann, bob) = (user(&store, "ann").await.id, user(&store, "bob").await.id);
     let at = store.position().await.unwrap();
     let (first, second) = (connect(&on.url()).await, connect(&on.url()).await);
     first.batch_execute("BEGIN; UPDATE users SET is_staff = true WHERE username = 'ann'").await.unwrap();
@@ -48,7 +48,7 @@ async fn transactions_that_commit_in_another_order_than_they_began_are_all_told(
 async fn a_transaction_that_stays_open_hides_nobody_else_s_changes_and_is_told_at_its_end() {
     let on = Postgres::new().await;
     let store = on.store();
-    let (ann, bob) = (user(&*store, "ann").await.id, user(&*store, "bob").await.id);
+    let (ann, bob) = (user(&store, "ann").await.id, user(&store, "bob").await.id);
     let open = connect(&on.url()).await;
     open.batch_execute("BEGIN; UPDATE users SET is_active = false WHERE username = 'ann'").await.unwrap();
     let mut at = store.position().await.unwrap();
@@ -74,7 +74,7 @@ async fn the_outbox_is_trimmed_behind_everybody() {
     let server = Server::own();
     let store = open_postgres(&server.url("postern")).await;
     let beginning = store.position().await.unwrap();
-    user(&*store, "ann").await;
+    user(&store, "ann").await;
     let rows = || server.text("postern", "SELECT count(*)::text FROM changes");
     server.sql("postern", "SELECT trim_changes()");
     assert_eq!(rows(), "1", "too young");
@@ -83,8 +83,8 @@ async fn the_outbox_is_trimmed_behind_everybody() {
         server.sql("postern", "UPDATE changes_kept SET marked = '-infinity'; SELECT trim_changes()");
     }
     assert_eq!(rows(), "0");
-    assert!(look(&*store, &beginning).await.lost, "who was away too long is told so");
-    let told = look(&*store, &at).await;
+    assert!(look(&store, &beginning).await.lost, "who was away too long is told so");
+    let told = look(&store, &at).await;
     assert!(!told.lost && told.changes.is_empty(), "who had seen it has missed nothing");
 }
 
@@ -94,7 +94,7 @@ async fn a_change_tells_its_age() {
     let store = on.store();
     let at = store.position().await.unwrap();
     on.sql("INSERT INTO users (id, username) VALUES (gen_random_uuid(), 'ann')").unwrap();
-    let told = look(&*store, &at).await;
+    let told = look(&store, &at).await;
     assert_eq!(told.changes.len(), 1);
     assert!(told.age.is_some_and(|age| age < Duration::from_secs(20)));
 }
@@ -104,10 +104,10 @@ async fn tables_that_are_emptied_void_everything() {
     for table in ["tokens", "memberships CASCADE", "users CASCADE", "group_users", "role_permissions", "changes"] {
         let on = Postgres::new().await;
         let store = on.store();
-        user(&*store, "ann").await;
+        user(&store, "ann").await;
         let at = store.position().await.unwrap();
         on.sql(&format!("TRUNCATE {table}")).unwrap();
-        assert!(look(&*store, &at).await.lost, "{table}");
+        assert!(look(&store, &at).await.lost, "{table}");
     }
 }
 
@@ -115,8 +115,8 @@ async fn tables_that_are_emptied_void_everything() {
 async fn a_killed_connection_is_made_anew_and_nothing_was_missed() {
     let on = Postgres::new().await;
     let store = on.store();
-    let ann = user(&*store, "ann").await.id;
-    let (secret, _) = token(&*store, "ann").await;
+    let ann = user(&store, "ann").await.id;
+    let (secret, _) = token(&store, "ann").await;
     let at = store.position().await.unwrap();
     for flag in ["false", "true"] {
         on.sql(
@@ -125,7 +125,7 @@ async fn a_killed_connection_is_made_anew_and_nothing_was_missed() {
         )
         .unwrap();
         on.sql(&format!("UPDATE users SET is_active = {flag} WHERE username = 'ann'")).unwrap();
-        let told = look(&*store, &at).await;
+        let told = look(&store, &at).await;
         assert!(!told.lost && told.changes.contains(&Change::User(ann)));
         let found = store.token_snapshot(&secret.digest()).await.unwrap().expect("the pool connects again by itself");
         assert_eq!(found.snapshot.user.is_active, flag == "true");
@@ -136,14 +136,14 @@ async fn a_killed_connection_is_made_anew_and_nothing_was_missed() {
 async fn a_restarted_server_is_another_life_and_needs_no_restart_of_ours() {
     let server = Server::own();
     let store = open_postgres(&server.url("postern")).await;
-    user(&*store, "ann").await;
-    let (secret, _) = token(&*store, "ann").await;
+    user(&store, "ann").await;
+    let (secret, _) = token(&store, "ann").await;
     let at = store.position().await.unwrap();
     server.stop();
     assert!(store.changes(&at).await.is_err());
     assert!(store.token_snapshot(&secret.digest()).await.is_err());
     server.start();
-    let told = look(&*store, &at).await;
+    let told = look(&store, &at).await;
     assert!(told.lost, "what was remembered may have been of commits that the disk never saw");
     assert!(store.token_snapshot(&secret.digest()).await.unwrap().is_some());
 }
@@ -156,9 +156,9 @@ async fn a_crowd_asks_once_for_each_credential() {
     // Whoever waits for a connection waits as long as a busy machine takes.
     let options = Options { connections: 4, answer: Duration::from_secs(60), ..Options::default() };
     let store = PostgresStore::open(&Target::parse(&server.url("postern")).unwrap(), options).await.unwrap();
-    let store: Arc<dyn Store> = Arc::new(store);
-    user(&*store, "ann").await;
-    let (secret, _) = token(&*store, "ann").await;
+    let store = Arc::new(Directory::from(store));
+    user(&store, "ann").await;
+    let (secret, _) = token(&store, "ann").await;
     let position = store.position().await.unwrap();
     let memberships = Memberships::new(store, position, Duration::from_secs(60), Capacity::default()).unwrap();
     let memberships = Arc::new(memberships);
@@ -222,7 +222,7 @@ async fn connections_are_encrypted_and_the_server_is_known_by_its_certificate() 
         format!("postgres://postgres@{host}:{port}/postern?sslmode=verify-full&sslrootcert={}", ca.display())
     };
     let store = open_postgres(&url("localhost", &authority)).await;
-    user(&*store, "ann").await;
+    user(&store, "ann").await;
     store.position().await.unwrap();
     let plain = "SELECT count(*) FILTER (WHERE ssl)::text || ' of ' || count(*)::text FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
                  WHERE application_name = 'postern'";
@@ -305,13 +305,13 @@ async fn the_documented_roles_are_enough_and_no_more() {
 
     let store = open_postgres(&as_role("postern")).await;
     let at = store.position().await.unwrap();
-    let ann = user(&*store, "ann").await.id;
-    super::organization(&*store, "Acme").await;
-    super::join(&*store, "acme", "ann", true).await;
-    let (secret, record) = token(&*store, "ann").await;
+    let ann = user(&store, "ann").await.id;
+    super::organization(&store, "Acme").await;
+    super::join(&store, "acme", "ann", true).await;
+    let (secret, record) = token(&store, "ann").await;
     store.touch_tokens(&[(record.id, 5)]).await.unwrap();
     assert!(store.token_snapshot(&secret.digest()).await.unwrap().is_some());
-    assert!(look(&*store, &at).await.changes.contains(&Change::User(ann)));
+    assert!(look(&store, &at).await.changes.contains(&Change::User(ann)));
     let role = connect(&as_role("postern")).await;
     role.batch_execute("SELECT trim_changes(); UPDATE users SET is_staff = true").await.unwrap();
     for forbidden in [

@@ -81,11 +81,11 @@ fn a_lost_checksum_key_is_told() {
 #[tokio::test]
 async fn another_s_open_write_does_not_keep_a_server_from_starting_and_reading() {
     let on = Sqlite::new();
-    user(&*on.store(), "ann").await;
+    user(&on.store(), "ann").await;
     let holder = Connection::open(on.path()).unwrap();
     holder.execute_batch("BEGIN IMMEDIATE; UPDATE users SET first_name = 'x'").unwrap();
     let store = SqliteStore::open(&on.path(), Options { busy: SOON, ..Options::default() }).unwrap();
-    let store: &dyn postern::directory::Store = &store;
+    let store = postern::directory::Directory::from(store);
     assert_eq!(store.users(Page::default()).await.unwrap().len(), 1);
     let error = store.delete_user(&"ann".into()).await.unwrap_err();
     assert!(matches!(error, postern::directory::DirectoryError::Store(postern::directory::StoreError::Unavailable(_))));

@@ -22,8 +22,8 @@ stories!(
 
 async fn a_token_is_nowhere_on_disk(on: &dyn Backend) {
     let store = on.store();
-    user(&*store, "ann").await;
-    let (secret, record) = token(&*store, "ann").await;
+    user(&store, "ann").await;
+    let (secret, record) = token(&store, "ann").await;
     store.revoke_token(record.id).await.unwrap();
     let bytes = on.bytes();
     let holds = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
@@ -35,8 +35,8 @@ async fn a_token_is_nowhere_on_disk(on: &dyn Backend) {
 
 async fn every_process_knows_a_token_of_the_installation(on: &dyn Backend) {
     let store = on.store();
-    user(&*store, "ann").await;
-    let (secret, _) = token(&*store, "ann").await;
+    user(&store, "ann").await;
+    let (secret, _) = token(&store, "ann").await;
     let other = on.another().await;
     assert_eq!(parse(secret.expose(), other.checksum_key()), Shape::Ours(secret.digest()));
     assert!(other.token_snapshot(&secret.digest()).await.unwrap().is_some());
@@ -44,8 +44,8 @@ async fn every_process_knows_a_token_of_the_installation(on: &dyn Backend) {
 
 async fn an_imported_token_works_and_belongs_to_one_user_only(on: &dyn Backend) {
     let store = on.store();
-    user(&*store, "ann").await;
-    user(&*store, "bob").await;
+    user(&store, "ann").await;
+    user(&store, "bob").await;
     let digest = TokenDigest::of("9944b09199c62bcf9418ad846dd0e4bbdfc6ee4b");
     let import = |user: &str| NewToken { user: user.into(), digest, name: Text::empty(), expires_at: None };
     store.create_tokens(vec![import("ann")]).await.unwrap();
@@ -57,8 +57,8 @@ async fn an_imported_token_works_and_belongs_to_one_user_only(on: &dyn Backend) 
 
 async fn a_token_is_renamed_and_its_expiry_moved(on: &dyn Backend) {
     let store = on.store();
-    user(&*store, "ann").await;
-    let (_, record) = token(&*store, "ann").await;
+    user(&store, "ann").await;
+    let (_, record) = token(&store, "ann").await;
     let name = Text::new("name", "ci", 100).unwrap();
     let edit = TokenEdit { name: Some(name), expires_at: Some(Some(2_000_000_000)) };
     let edited = store.edit_token(record.id, edit).await.unwrap();
@@ -70,8 +70,8 @@ async fn a_token_is_renamed_and_its_expiry_moved(on: &dyn Backend) {
 
 async fn a_revoked_token_stays_revoked_from_the_first_time(on: &dyn Backend) {
     let store = on.store();
-    user(&*store, "ann").await;
-    let (secret, record) = token(&*store, "ann").await;
+    user(&store, "ann").await;
+    let (secret, record) = token(&store, "ann").await;
     store.revoke_token(record.id).await.unwrap();
     assert_eq!(on.sql("UPDATE tokens SET revoked_at = 5"), Ok(1));
     assert_eq!(store.revoke_token(record.id).await.unwrap().revoked_at, Some(5));
@@ -80,8 +80,8 @@ async fn a_revoked_token_stays_revoked_from_the_first_time(on: &dyn Backend) {
 
 async fn a_deleted_token_is_forgotten(on: &dyn Backend) {
     let store = on.store();
-    user(&*store, "ann").await;
-    let (secret, record) = token(&*store, "ann").await;
+    user(&store, "ann").await;
+    let (secret, record) = token(&store, "ann").await;
     store.delete_token(record.id).await.unwrap();
     assert!(store.token_snapshot(&secret.digest()).await.unwrap().is_none());
     for id in [record.id, TokenId::generate()] {
@@ -94,10 +94,10 @@ async fn a_deleted_token_is_forgotten(on: &dyn Backend) {
 
 async fn last_use_only_moves_forward(on: &dyn Backend) {
     let store = on.store();
-    user(&*store, "ann").await;
-    user(&*store, "bob").await;
-    let (_, first) = token(&*store, "ann").await;
-    let (_, second) = token(&*store, "bob").await;
+    user(&store, "ann").await;
+    user(&store, "bob").await;
+    let (_, first) = token(&store, "ann").await;
+    let (_, second) = token(&store, "bob").await;
     store.touch_tokens(&[(first.id, 100), (second.id, 50), (TokenId::generate(), 1)]).await.unwrap();
     store.touch_tokens(&[(first.id, 90), (second.id, 60)]).await.unwrap();
     let used: Vec<_> = store.tokens(None, Page::default()).await.unwrap().into_iter().map(|t| t.last_used).collect();
@@ -109,8 +109,8 @@ async fn last_use_only_moves_forward(on: &dyn Backend) {
 /// By one replica: its first use within a minute, then only now and then, so that many replicas do not write all the time.
 async fn a_token_in_use_is_written_once_in_ten_minutes(on: &dyn Backend) {
     let store = on.store();
-    user(&*store, "ann").await;
-    let (secret, record) = token(&*store, "ann").await;
+    user(&store, "ann").await;
+    let (secret, record) = token(&store, "ann").await;
     let position = store.position().await.unwrap();
     let memberships = Memberships::new(store, position, Duration::from_secs(60), Capacity::default()).unwrap();
     memberships.catch_up().await.unwrap();

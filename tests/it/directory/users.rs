@@ -21,8 +21,8 @@ stories!(
 
 async fn usernames_are_unique_and_their_case_matters(on: &dyn Backend) {
     let store = on.store();
-    user(&*store, "ann").await;
-    user(&*store, "Ann").await;
+    user(&store, "ann").await;
+    user(&store, "Ann").await;
     let again = store.create_users(vec![NewUser::named("ann").unwrap()]).await.unwrap_err();
     assert_eq!(again.error, DirectoryError::Taken { unique: Unique::Username, value: "ann".into() });
     assert!(again.error.hint().is_some());
@@ -30,12 +30,12 @@ async fn usernames_are_unique_and_their_case_matters(on: &dyn Backend) {
 
 async fn email_addresses_are_unique_whatever_the_case(on: &dyn Backend) {
     let store = on.store();
-    let ann = user_with_email(&*store, "ann", "Ann@Example.org").await.unwrap();
+    let ann = user_with_email(&store, "ann", "Ann@Example.org").await.unwrap();
     assert_eq!(ann.email.as_deref(), Some("Ann@Example.org"), "kept as written");
-    let twin = user_with_email(&*store, "twin", "aNN@eXAMPLE.ORG").await;
+    let twin = user_with_email(&store, "twin", "aNN@eXAMPLE.ORG").await;
     assert!(matches!(twin, Err(DirectoryError::Taken { unique: Unique::Email, .. })), "{twin:?}");
-    user(&*store, "no-email").await;
-    user(&*store, "no-email-either").await;
+    user(&store, "no-email").await;
+    user(&store, "no-email-either").await;
 }
 
 async fn phone_numbers_and_external_ids_are_unique(on: &dyn Backend) {
@@ -58,7 +58,7 @@ async fn phone_numbers_and_external_ids_are_unique(on: &dyn Backend) {
 
 async fn a_user_goes_by_id_username_or_email(on: &dyn Backend) {
     let store = on.store();
-    let ann = user_with_email(&*store, "ann", "ann@example.org").await.unwrap();
+    let ann = user_with_email(&store, "ann", "ann@example.org").await.unwrap();
     let upper = ann.id.to_string().to_uppercase();
     for name in ["ann", "ANN@example.org", &ann.id.to_string(), &upper] {
         assert_eq!(store.user(&name.into()).await.as_ref(), Ok(&ann), "{name}");
@@ -72,8 +72,8 @@ async fn a_user_goes_by_id_username_or_email(on: &dyn Backend) {
 
 async fn a_text_that_names_two_users_names_none(on: &dyn Backend) {
     let store = on.store();
-    user(&*store, "ann@example.org").await;
-    let other = user_with_email(&*store, "ann", "ann@example.org").await.unwrap();
+    user(&store, "ann@example.org").await;
+    let other = user_with_email(&store, "ann", "ann@example.org").await.unwrap();
     let error = store.delete_user(&"ann@example.org".into()).await.unwrap_err();
     assert!(matches!(error, DirectoryError::Ambiguous { noun: Noun::User, .. }));
     assert_eq!(store.user(&other.id.into()).await, Ok(other));
@@ -81,7 +81,7 @@ async fn a_text_that_names_two_users_names_none(on: &dyn Backend) {
 
 async fn an_edit_changes_what_it_names_and_clears_what_it_empties(on: &dyn Backend) {
     let store = on.store();
-    let ann = user_with_email(&*store, "ann", "ann@example.org").await.unwrap();
+    let ann = user_with_email(&store, "ann", "ann@example.org").await.unwrap();
     let edit = UserEdit { is_staff: Some(true), username: Some(Username::new("anna").unwrap()), ..Default::default() };
     let edited = store.edit_user(&"ann".into(), edit).await.unwrap();
     assert_eq!((edited.username.as_str(), edited.is_staff, edited.id), ("anna", true, ann.id));
@@ -94,8 +94,8 @@ async fn an_edit_changes_what_it_names_and_clears_what_it_empties(on: &dyn Backe
 
 async fn an_edit_cannot_take_what_another_has(on: &dyn Backend) {
     let store = on.store();
-    user_with_email(&*store, "ann", "ann@example.org").await.unwrap();
-    let bob = user(&*store, "bob").await;
+    user_with_email(&store, "ann", "ann@example.org").await.unwrap();
+    let bob = user(&store, "bob").await;
     let name = UserEdit { username: Some(Username::new("ann").unwrap()), ..Default::default() };
     let mail = UserEdit { email: Some(Some(Email::new("ANN@example.org").unwrap())), ..Default::default() };
     for edit in [name, mail] {
@@ -107,7 +107,7 @@ async fn an_edit_cannot_take_what_another_has(on: &dyn Backend) {
 
 async fn a_batch_is_kept_whole_or_not_at_all(on: &dyn Backend) {
     let store = on.store();
-    user(&*store, "carl").await;
+    user(&store, "carl").await;
     let names = ["ann", "bob", "carl", "dora"];
     let batch = names.iter().map(|name| NewUser::named(name).unwrap()).collect();
     let error = store.create_users(batch).await.unwrap_err();
@@ -118,10 +118,10 @@ async fn a_batch_is_kept_whole_or_not_at_all(on: &dyn Backend) {
 
 async fn a_deleted_user_takes_memberships_and_tokens_along(on: &dyn Backend) {
     let store = on.store();
-    user(&*store, "ann").await;
-    organization(&*store, "Acme").await;
-    join(&*store, "acme", "ann", false).await;
-    let (secret, _) = token(&*store, "ann").await;
+    user(&store, "ann").await;
+    organization(&store, "Acme").await;
+    join(&store, "acme", "ann", false).await;
+    let (secret, _) = token(&store, "ann").await;
     store.delete_user(&"ann".into()).await.unwrap();
     assert!(store.token_snapshot(&secret.digest()).await.unwrap().is_none());
     assert!(store.memberships(&MembershipFilter::default(), Page::default()).await.unwrap().is_empty());
@@ -131,7 +131,7 @@ async fn a_deleted_user_takes_memberships_and_tokens_along(on: &dyn Backend) {
 async fn lists_are_sorted_and_come_in_pages(on: &dyn Backend) {
     let store = on.store();
     for name in ["dora", "ann", "carl", "bob"] {
-        user(&*store, name).await;
+        user(&store, name).await;
     }
     let names = |page| {
         let store = on.store();
@@ -144,7 +144,7 @@ async fn lists_are_sorted_and_come_in_pages(on: &dyn Backend) {
 
 async fn the_database_refuses_what_the_store_would_refuse(on: &dyn Backend) {
     let store = on.store();
-    user_with_email(&*store, "ann", "ann@example.org").await.unwrap();
+    user_with_email(&store, "ann", "ann@example.org").await.unwrap();
     let id = UserId::generate();
     for (columns, values) in [
         ("username", "'ann'"),

@@ -2,7 +2,7 @@
 
 use postern::config::accounts::Accounts;
 use postern::directory::sqlite::{Options, SqliteStore};
-use postern::directory::{NewUser, Store, UserEdit};
+use postern::directory::{Directory, NewUser, UserEdit};
 use postern::login::{Attempt, Login, LoginError};
 use postern::password::{Algorithm, PasswordHash};
 use std::collections::BTreeMap;
@@ -24,8 +24,8 @@ struct Town {
 /// Sixty with an old password, forty with a new one, some without, some inactive.
 async fn people() -> Town {
     let home = TempDir::new().unwrap();
-    let store: Arc<dyn Store> =
-        Arc::new(SqliteStore::open(&home.path().join("postern.db"), Options::default()).unwrap());
+    let store = SqliteStore::open(&home.path().join("postern.db"), Options::default()).unwrap();
+    let store = Arc::new(Directory::from(store));
     let users = (0..120).map(|n| {
         let new = NewUser::named(&format!("u{n}")).unwrap();
         NewUser { email: Some(postern::directory::name::Email::new(&format!("u{n}@example.org")).unwrap()), ..new }

@@ -1,17 +1,18 @@
-//! What groups, roles and super roles have in common in PostgreSQL: permissions, and users who hold them.
+//! What groups, roles and super roles have in common: permissions, and users who hold them.
 
-use super::transaction::Tx;
-use super::{permissions, users};
-use crate::directory::{BundleEdit, DirectoryError, OrganizationRecord};
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Error, Row};
+use super::sql::{Param, Row};
+use super::tx::Tx;
+use super::{BundleEdit, DirectoryError, OrganizationRecord};
+use super::{StoreError, UserSelector, memberships, permissions, users};
+use crate::id::PermissionId;
+use serde_json::{Value, json};
 
 /// The statements on one kind of bundle. `$1` is its id, `$2` that of a permission or a user.
 pub(super) struct Bundle {
     pub(super) grant: &'static str,
     pub(super) revoke: &'static str,
-    /// Takes all permissions but those of an array of codenames.
-    pub(super) restrict: &'static str,
+    /// Selects its permissions, `id` and `codename`.
+    pub(super) held: &'static str,
     pub(super) add: &'static str,
     pub(super) remove: &'static str,
     /// Selects the ids of the users of `$3`.
@@ -27,7 +28,7 @@ macro_rules! bundle {
         )
     };
     ($word:literal, $add:expr) => {
-        $crate::directory::postgres::bundle::Bundle {
+        $crate::directory::bundle::Bundle {
             grant: concat!(
                 "INSERT INTO ",
                 $word,
@@ -36,12 +37,12 @@ macro_rules! bundle {
                 "_id, permission_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
             ),
             revoke: concat!("DELETE FROM ", $word, "_permissions WHERE ", $word, "_id = $1 AND permission_id = $2"),
-            restrict: concat!(
-                "DELETE FROM ",
+            held: concat!(
+                "SELECT p.id, p.codename FROM ",
                 $word,
-                "_permissions WHERE ",
+                "_permissions x JOIN permissions p ON p.id = x.permission_id WHERE x.",
                 $word,
-                "_id = $1 AND permission_id NOT IN (SELECT id FROM permissions WHERE codename = ANY ($2))"
+                "_id = $1"
             ),
             add: $add,
             remove: concat!("DELETE FROM ", $word, "_users WHERE ", $word, "_id = $1 AND user_id = $2"),
@@ -55,11 +56,11 @@ pub(super) use bundle;
 macro_rules! contents {
     ($word:literal) => {
         concat!(
-            "ARRAY(SELECT p.codename FROM ",
+            "(SELECT string_agg(p.codename, ',' ORDER BY p.codename) FROM ",
             $word,
             "_permissions x JOIN permissions p ON p.id = x.permission_id WHERE x.",
             $word,
-            "_id = b.id ORDER BY p.codename) AS permissions, (SELECT count(*) FROM ",
+            "_id = b.id) AS permissions, (SELECT count(*) FROM ",
             $word,
             "_users x WHERE x.",
             $word,
@@ -74,14 +75,18 @@ impl Bundle {
     pub(super) async fn apply(
         &self,
         tx: &Tx<'_>,
-        id: &(dyn ToSql + Sync),
+        id: &dyn Param,
         edit: &BundleEdit,
         organization: Option<&OrganizationRecord>,
     ) -> Result<(), DirectoryError> {
         let BundleEdit { name: _, permissions: exactly, grants, add, remove } = edit;
         if let Some(exactly) = exactly {
-            let kept: Vec<&str> = exactly.iter().map(|permission| permission.as_str()).collect();
-            tx.execute(self.restrict, &[id, &kept]).await?;
+            for held in tx.rows(self.held, &[id]).await? {
+                let codename: String = held.get("codename")?;
+                if !exactly.iter().any(|kept| kept.as_str() == codename) {
+                    tx.execute(self.revoke, &[id, &held.get::<PermissionId>("id")?]).await?;
+                }
+            }
         }
         for permission in &grants.revoke {
             let permission = permissions::find(tx, permission).await?.id;
@@ -98,7 +103,7 @@ impl Bundle {
         for user in add {
             let user = users::find(tx, user).await?;
             if let Some(organization) = organization {
-                super::memberships::find(tx, organization, &user).await?;
+                memberships::find(tx, organization, &user).await?;
             }
             tx.execute(self.add, &[id, &user.id]).await?;
         }
@@ -106,12 +111,19 @@ impl Bundle {
     }
 }
 
-/// The column `permissions`: codenames.
-pub(super) fn permissions_of(row: &Row) -> Result<Vec<String>, Error> {
-    row.try_get("permissions")
+/// What was asked of a group or role, for the audit log: its records say how many hold it, and not who.
+pub(super) fn asked(edit: &BundleEdit) -> Value {
+    let users = |users: &[UserSelector]| users.iter().map(ToString::to_string).collect::<Vec<_>>();
+    json!({ "add": users(&edit.add), "remove": users(&edit.remove) })
+}
+
+/// The column `permissions`: codenames, which have no commas.
+pub(super) fn permissions_of(row: &Row) -> Result<Vec<String>, StoreError> {
+    let joined: Option<String> = row.get("permissions")?;
+    Ok(joined.iter().flat_map(|joined| joined.split(',')).map(str::to_owned).collect())
 }
 
 /// The column `users`: how many.
-pub(super) fn users_of(row: &Row) -> Result<u32, Error> {
-    Ok(u32::try_from(row.try_get::<_, i64>("users")?).unwrap_or(u32::MAX))
+pub(super) fn users_of(row: &Row) -> Result<u32, StoreError> {
+    row.get("users")
 }

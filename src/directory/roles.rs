@@ -1,16 +1,17 @@
-//! Roles and super roles in PostgreSQL: two kinds of tables, so that a super role is never made by leaving something out.
+//! Roles and super roles: two kinds of tables, so that a super role is never made by leaving something out.
 
-use super::bundle::{Bundle, bundle, contents, permissions_of, users_of};
-use super::error::{Failure, violates};
-use super::transaction::{Params, Tx};
-use super::{limit, offset, organizations, users as people};
-use crate::directory::name::RightsName;
-use crate::directory::{
+use super::bundle::{Bundle, asked, bundle, contents, permissions_of, users_of};
+
+use super::engine::Directory;
+use super::name::RightsName;
+use super::sql::{Failure, Params, Row};
+use super::tx::{Tx, limit, offset};
+use super::{BatchError, StoreError, organizations, users as people};
+use super::{
     BundleEdit, DirectoryError, Grants, NewRole, Noun, OrgSelector, Page, RoleFilter, RoleOrganization, RoleRecord,
     RoleSelector, Scope, Unique, UserRecord,
 };
 use crate::id::{OrgId, RoleId};
-use tokio_postgres::{Error, Row};
 
 const ROLE: Bundle = bundle!(
     "role",
@@ -35,7 +36,7 @@ macro_rules! select {
 macro_rules! select_super {
     ($rest:literal) => {
         concat!(
-            "SELECT b.id, b.name, NULL::uuid AS organization_id, NULL::text COLLATE \"C\" AS slug, ",
+            "SELECT b.id, b.name, CAST(NULL AS uuid) AS organization_id, CAST(NULL AS text) AS slug, ",
             contents!("super_role"),
             "FROM super_roles b ",
             $rest
@@ -43,7 +44,45 @@ macro_rules! select_super {
     };
 }
 
-pub(super) async fn create(tx: &Tx<'_>, new: NewRole) -> Result<RoleRecord, DirectoryError> {
+impl Directory {
+    /// Makes roles with their permissions and users, all or none. Names are unique in an organization, and among the super
+    /// roles. Only members of an organization hold a role in it; who leaves it loses it.
+    pub async fn create_roles(&self, roles: Vec<NewRole>) -> Result<Vec<RoleRecord>, BatchError> {
+        self.write_all(roles, |tx, new| Box::pin(create(tx, new))).await
+    }
+
+    /// One role.
+    pub async fn role(&self, role: &RoleSelector) -> Result<RoleRecord, DirectoryError> {
+        let role = role.clone();
+        self.read(move |tx| Box::pin(async move { find(tx, &role).await })).await
+    }
+
+    /// Super roles, then roles by slug; both by name.
+    pub async fn roles(&self, filter: &RoleFilter, page: Page) -> Result<Vec<RoleRecord>, DirectoryError> {
+        let filter = filter.clone();
+        self.read(move |tx| Box::pin(async move { list(tx, &filter, page).await })).await
+    }
+
+    /// The users who hold a role, by username.
+    pub async fn role_users(&self, role: &RoleSelector, page: Page) -> Result<Vec<UserRecord>, DirectoryError> {
+        let role = role.clone();
+        self.read(move |tx| Box::pin(async move { users(tx, &role, page).await })).await
+    }
+
+    /// Changes a role, its permissions and who holds it.
+    pub async fn edit_role(&self, role: &RoleSelector, new: BundleEdit) -> Result<RoleRecord, DirectoryError> {
+        let role = role.clone();
+        self.write(move |tx| Box::pin(async move { edit(tx, &role, &new).await })).await
+    }
+
+    /// Deletes a role; who held it loses what they had by it.
+    pub async fn delete_role(&self, role: &RoleSelector) -> Result<RoleRecord, DirectoryError> {
+        let role = role.clone();
+        self.write(move |tx| Box::pin(async move { delete(tx, &role).await })).await
+    }
+}
+
+async fn create(tx: &Tx<'_>, new: NewRole) -> Result<RoleRecord, DirectoryError> {
     let id = RoleId::generate();
     let (scope, saved) = match &new.scope {
         Scope::Organization(by) => {
@@ -61,11 +100,13 @@ pub(super) async fn create(tx: &Tx<'_>, new: NewRole) -> Result<RoleRecord, Dire
     saved.map_err(|failure| taken(failure, &new.name))?;
     let role = RoleRecord { id, scope, name: new.name.to_string(), permissions: Vec::new(), users: 0 };
     let grants = Grants { grant: new.permissions, revoke: Vec::new() };
-    apply(tx, role, &BundleEdit { grants, add: new.users, ..BundleEdit::default() }).await
+    let role = apply(tx, role, &BundleEdit { grants, add: new.users, ..BundleEdit::default() }).await?;
+    tx.created("role.create", &role);
+    Ok(role)
 }
 
 /// The one role that a selector means.
-pub(super) async fn find(tx: &Tx<'_>, by: &RoleSelector) -> Result<RoleRecord, DirectoryError> {
+async fn find(tx: &Tx<'_>, by: &RoleSelector) -> Result<RoleRecord, DirectoryError> {
     const ANY: &str = select!("WHERE b.id = $1 OR b.name = $2 LIMIT 2");
     const IN_ORGANIZATION: &str = select!("WHERE b.organization_id = $3 AND (b.id = $1 OR b.name = $2) LIMIT 2");
     const SUPER: &str = select_super!("WHERE b.id = $1 OR b.name = $2 LIMIT 2");
@@ -90,14 +131,14 @@ pub(super) async fn find(tx: &Tx<'_>, by: &RoleSelector) -> Result<RoleRecord, D
     }
 }
 
-pub(super) async fn list(tx: &Tx<'_>, filter: &RoleFilter, page: Page) -> Result<Vec<RoleRecord>, DirectoryError> {
+async fn list(tx: &Tx<'_>, filter: &RoleFilter, page: Page) -> Result<Vec<RoleRecord>, DirectoryError> {
     const SQL: &str = concat!(
         "SELECT * FROM (",
         select!(""),
         "UNION ALL ",
         select_super!(""),
-        ") AS b WHERE ($3::uuid IS NULL OR organization_id = $3) AND (NOT $4 OR organization_id IS NULL)
-             AND ($5::uuid IS NULL
+        ") AS b WHERE (CAST($3 AS uuid) IS NULL OR organization_id = $3) AND (NOT $4 OR organization_id IS NULL)
+             AND (CAST($5 AS uuid) IS NULL
              OR id IN (SELECT role_id FROM role_users WHERE user_id = $5
                        UNION ALL SELECT super_role_id FROM super_role_users WHERE user_id = $5))
          ORDER BY slug NULLS FIRST, name LIMIT $1 OFFSET $2"
@@ -114,13 +155,14 @@ pub(super) async fn list(tx: &Tx<'_>, filter: &RoleFilter, page: Page) -> Result
     query(tx, SQL, &[&limit(page), &offset(page), &organization, &everywhere, &user]).await
 }
 
-pub(super) async fn users(tx: &Tx<'_>, by: &RoleSelector, page: Page) -> Result<Vec<UserRecord>, DirectoryError> {
+async fn users(tx: &Tx<'_>, by: &RoleSelector, page: Page) -> Result<Vec<UserRecord>, DirectoryError> {
     let role = find(tx, by).await?;
     people::among(tx, bundle(&role).users, &role.id, page).await
 }
 
-pub(super) async fn edit(tx: &Tx<'_>, by: &RoleSelector, edit: &BundleEdit) -> Result<RoleRecord, DirectoryError> {
+async fn edit(tx: &Tx<'_>, by: &RoleSelector, edit: &BundleEdit) -> Result<RoleRecord, DirectoryError> {
     let role = find(tx, by).await?;
+    let before = role.clone();
     if let Some(name) = &edit.name {
         let sql = match role.scope {
             Scope::Organization(_) => "UPDATE roles SET name = $2 WHERE id = $1",
@@ -128,16 +170,19 @@ pub(super) async fn edit(tx: &Tx<'_>, by: &RoleSelector, edit: &BundleEdit) -> R
         };
         tx.execute(sql, &[&role.id, &name.as_str()]).await.map_err(|failure| taken(failure, name))?;
     }
-    apply(tx, role, edit).await
+    let after = apply(tx, role, edit).await?;
+    tx.changed_as("role.edit", asked(edit), &before, &after);
+    Ok(after)
 }
 
-pub(super) async fn delete(tx: &Tx<'_>, by: &RoleSelector) -> Result<RoleRecord, DirectoryError> {
+async fn delete(tx: &Tx<'_>, by: &RoleSelector) -> Result<RoleRecord, DirectoryError> {
     let role = find(tx, by).await?;
     let sql = match role.scope {
         Scope::Organization(_) => "DELETE FROM roles WHERE id = $1",
         Scope::Everywhere => "DELETE FROM super_roles WHERE id = $1",
     };
     tx.execute(sql, &[&role.id]).await?;
+    tx.deleted("role.delete", &role);
     Ok(role)
 }
 
@@ -165,8 +210,8 @@ async fn apply(tx: &Tx<'_>, role: RoleRecord, edit: &BundleEdit) -> Result<RoleR
 fn taken(failure: Failure, name: &RightsName) -> DirectoryError {
     let taken = |unique| DirectoryError::Taken { unique, value: name.to_string() };
     match failure {
-        e if violates(&e, "roles_organization_name") => taken(Unique::RoleName),
-        e if violates(&e, "super_roles_name") => taken(Unique::SuperRoleName),
+        e if e.violates("roles_organization_name") => taken(Unique::RoleName),
+        e if e.violates("super_roles_name") => taken(Unique::SuperRoleName),
         e => e.into(),
     }
 }
@@ -175,15 +220,15 @@ async fn query(tx: &Tx<'_>, sql: &str, params: Params<'_>) -> Result<Vec<RoleRec
     Ok(tx.rows(sql, params).await?.iter().map(record).collect::<Result<_, _>>()?)
 }
 
-fn record(row: &Row) -> Result<RoleRecord, Error> {
-    let organization: Option<OrgId> = row.try_get("organization_id")?;
+fn record(row: &Row) -> Result<RoleRecord, StoreError> {
+    let organization: Option<OrgId> = row.get("organization_id")?;
     Ok(RoleRecord {
-        id: row.try_get("id")?,
+        id: row.get("id")?,
         scope: match organization {
-            Some(id) => Scope::Organization(RoleOrganization { id, slug: row.try_get("slug")? }),
+            Some(id) => Scope::Organization(RoleOrganization { id, slug: row.get("slug")? }),
             None => Scope::Everywhere,
         },
-        name: row.try_get("name")?,
+        name: row.get("name")?,
         permissions: permissions_of(row)?,
         users: users_of(row)?,
     })

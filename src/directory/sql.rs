@@ -1,0 +1,240 @@
+//! What a statement takes and gives, whichever engine runs it.
+//!
+//! Statements are written once, in the SQL that PostgreSQL and SQLite share: `$1`, `RETURNING`, `ON CONFLICT`, `CAST(… AS …)`
+//! where PostgreSQL must be told a type.
+
+use super::error::{DirectoryError, StoreError};
+use crate::id::{GroupId, OrgId, PermissionId, RoleId, TokenId, UserId};
+use jiff::civil::Date;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A parameter's value; what is absent has a type too, which PostgreSQL wants to know.
+#[derive(Debug)]
+pub(super) enum Value<'a> {
+    Bool(Option<bool>),
+    Int(Option<i64>),
+    Text(Option<&'a str>),
+    Bytes(Option<&'a [u8]>),
+    Uuid(Option<Uuid>),
+    Date(Option<Date>),
+}
+
+/// Parameters of a statement: the first is `$1`.
+pub(super) type Params<'p> = &'p [&'p dyn Param];
+
+/// What can be a parameter.
+pub(super) trait Param: Sync {
+    fn value(&self) -> Value<'_>;
+
+    /// What stands for one that is absent.
+    fn absent() -> Value<'static>
+    where
+        Self: Sized;
+}
+
+macro_rules! param {
+    ($($type:ty: $kind:ident($self:ident => $value:expr)),* $(,)?) => {$(
+        impl Param for $type {
+            fn value(&self) -> Value<'_> {
+                let $self = self;
+                Value::$kind(Some($value))
+            }
+
+            fn absent() -> Value<'static> {
+                Value::$kind(None)
+            }
+        }
+    )*};
+}
+
+param! {
+    bool: Bool(it => *it),
+    i64: Int(it => *it),
+    PermissionId: Int(it => it.0),
+    GroupId: Int(it => it.0),
+    String: Text(it => it),
+    &str: Text(it => it),
+    Vec<u8>: Bytes(it => it),
+    &[u8]: Bytes(it => it),
+    Uuid: Uuid(it => *it),
+    UserId: Uuid(it => it.0),
+    OrgId: Uuid(it => it.0),
+    TokenId: Uuid(it => it.0),
+    RoleId: Uuid(it => it.0),
+    Date: Date(it => *it),
+}
+
+impl<T: Param> Param for Option<T> {
+    fn value(&self) -> Value<'_> {
+        match self {
+            Some(some) => some.value(),
+            None => T::absent(),
+        }
+    }
+
+    fn absent() -> Value<'static> {
+        T::absent()
+    }
+}
+
+impl<T: Param> Param for &T {
+    fn value(&self) -> Value<'_> {
+        (*self).value()
+    }
+
+    fn absent() -> Value<'static> {
+        T::absent()
+    }
+}
+
+/// A value of a row.
+#[derive(Clone, Debug)]
+pub(super) enum Cell {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Text(String),
+    Bytes(Vec<u8>),
+    Uuid(Uuid),
+    Date(Date),
+}
+
+/// A row of an answer.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) names: Arc<[String]>,
+    pub(super) cells: Vec<Cell>,
+}
+
+impl Row {
+    /// The value of a column.
+    ///
+    /// # Errors
+    /// There is no such column, or its value is of another type: a bug, or somebody's raw SQL.
+    pub(super) fn get<T: FromCell>(&self, column: &str) -> Result<T, StoreError> {
+        let at = self.names.iter().position(|name| name == column);
+        let cell = at.and_then(|at| self.cells.get(at));
+        cell.and_then(T::from_cell).ok_or_else(|| StoreError::Broken(format!("the column {column} cannot be read")))
+    }
+
+    /// A date. One that raw SQL made impossible, such as the 31st of February, is none.
+    pub(super) fn date(&self, column: &str) -> Result<Option<Date>, StoreError> {
+        match self.get::<Cell>(column)? {
+            Cell::Date(date) => Ok(Some(date)),
+            Cell::Text(text) => Ok(text.parse().ok()),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// What a column can be read as; `None` where its value is of another type.
+pub(super) trait FromCell: Sized {
+    fn from_cell(cell: &Cell) -> Option<Self>;
+}
+
+impl FromCell for Cell {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        Some(cell.clone())
+    }
+}
+
+impl<T: FromCell> FromCell for Option<T> {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        match cell {
+            Cell::Null => Some(None),
+            cell => T::from_cell(cell).map(Some),
+        }
+    }
+}
+
+impl FromCell for bool {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        match cell {
+            Cell::Bool(value) => Some(*value),
+            // SQLite has no type of its own for them.
+            Cell::Int(value) => Some(*value != 0),
+            _ => None,
+        }
+    }
+}
+
+impl FromCell for i64 {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        if let Cell::Int(value) = cell { Some(*value) } else { None }
+    }
+}
+
+impl FromCell for u32 {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        i64::from_cell(cell)?.try_into().ok()
+    }
+}
+
+impl FromCell for String {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        if let Cell::Text(value) = cell { Some(value.clone()) } else { None }
+    }
+}
+
+impl FromCell for Vec<u8> {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        if let Cell::Bytes(value) = cell { Some(value.clone()) } else { None }
+    }
+}
+
+impl FromCell for Uuid {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        match cell {
+            Cell::Uuid(value) => Some(*value),
+            // SQLite keeps them as text.
+            Cell::Text(text) => Self::try_parse(text).ok(),
+            _ => None,
+        }
+    }
+}
+
+macro_rules! ids {
+    ($($id:ident of $inner:ty),*) => {$(
+        impl FromCell for $id {
+            fn from_cell(cell: &Cell) -> Option<Self> {
+                <$inner>::from_cell(cell).map(Self)
+            }
+        }
+    )*};
+}
+
+ids!(UserId of Uuid, OrgId of Uuid, TokenId of Uuid, RoleId of Uuid, PermissionId of i64, GroupId of i64);
+
+/// A statement that failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// The index or constraint that refused, by the name that it has in the migrations.
+    pub(super) constraint: Option<String>,
+    pub(super) error: StoreError,
+}
+
+impl Failure {
+    /// Whether this index or constraint refused.
+    pub(super) fn violates(&self, constraint: &str) -> bool {
+        self.constraint.as_deref() == Some(constraint)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self { constraint: None, error }
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
+}
+
+impl From<Failure> for DirectoryError {
+    fn from(failure: Failure) -> Self {
+        Self::Store(failure.error)
+    }
+}

@@ -1,0 +1,126 @@
+//! Statements of a transaction in SQLite. Nothing in it waits, so a future over it is ready when it is polled once.
+
+use super::{feed, gateway, import};
+use crate::directory::audit::Audit;
+use crate::directory::sql::{Cell, Failure, Params, Row, Value};
+use crate::directory::tx::{self, Tx, Work};
+use crate::directory::{DirectoryError, ImportReport, Pieces, StoreError};
+use crate::facts::Snapshot;
+use crate::id::UserId;
+use parking_lot::Mutex;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, ToSql};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// A connection within a transaction. Behind a lock, since futures must be sendable; nobody ever waits for it.
+pub(in crate::directory) struct Session<'c>(Mutex<&'c mut Connection>);
+
+/// Runs an operation in a transaction: one consistent look, or all of it or nothing.
+pub(in crate::directory) fn transaction<T, E: From<StoreError>>(
+    db: &mut Connection,
+    read_only: bool,
+    now: fn() -> i64,
+    audit: Option<&Audit>,
+    work: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E>,
+) -> Result<T, E> {
+    // Immediate: a lock that is taken only at the first write may fail without waiting.
+    db.execute_batch(if read_only { "BEGIN" } else { "BEGIN IMMEDIATE" }).map_err(StoreError::from)?;
+    let now = now();
+    let ended = run(db, now, audit, work).and_then(|done| {
+        if !read_only {
+            feed::trim(db, now).map_err(StoreError::from)?;
+        }
+        db.execute_batch("COMMIT").map_err(StoreError::from)?;
+        Ok(done)
+    });
+    // Some errors make SQLite end the transaction by itself.
+    if ended.is_err() && !db.is_autocommit() {
+        db.execute_batch("ROLLBACK").map_err(StoreError::from)?;
+    }
+    ended
+}
+
+/// Runs an operation within a transaction that has begun, and writes its lines of the audit log.
+fn run<T, E: From<StoreError>>(
+    db: &mut Connection,
+    now: i64,
+    audit: Option<&Audit>,
+    work: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E>,
+) -> Result<T, E> {
+    let tx = Tx::new(tx::Session::Sqlite(Session(Mutex::new(db))), now, audit);
+    let done = match pin!(work(&tx)).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done?,
+        Poll::Pending => return Err(StoreError::Broken("an operation waited".to_owned()).into()),
+    };
+    let (_, notes) = tx.into_parts();
+    if let Some(audit) = audit {
+        audit.write(&notes)?;
+    }
+    Ok(done)
+}
+
+impl Session<'_> {
+    pub(in crate::directory) fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
+        let db = self.0.lock();
+        let mut statement = bound(&db, sql, params)?;
+        let names: Arc<[String]> = statement.column_names().map(str::to_owned).collect();
+        let mut found = statement.raw_query();
+        let mut rows = Vec::new();
+        while let Some(row) = found.next()? {
+            let cells = (0..names.len()).map(|at| Ok(cell(row.get_ref(at)?))).collect::<rusqlite::Result<_>>()?;
+            rows.push(Row { names: Arc::clone(&names), cells });
+        }
+        Ok(rows)
+    }
+
+    pub(in crate::directory) fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, Failure> {
+        let db = self.0.lock();
+        let changed = bound(&db, sql, params)?.raw_execute()?;
+        Ok(changed as u64)
+    }
+
+    pub(in crate::directory) fn snapshot(&self, user: UserId) -> Result<Option<Snapshot>, StoreError> {
+        gateway::user_snapshot(&self.0.lock(), user)
+    }
+
+    pub(in crate::directory) fn import(&self, pieces: Pieces) -> Result<ImportReport, DirectoryError> {
+        import::import(&self.0.lock(), pieces)
+    }
+}
+
+/// A statement with its parameters. SQLite counts `$1` as a name, and numbers names as they appear.
+fn bound<'d>(db: &'d Connection, sql: &str, params: Params<'_>) -> rusqlite::Result<CachedStatement<'d>> {
+    let mut statement = db.prepare_cached(sql)?;
+    for (number, param) in params.iter().enumerate() {
+        if let Some(at) = statement.parameter_index(&format!("${}", number + 1))? {
+            statement.raw_bind_parameter(at, param.value())?;
+        }
+    }
+    Ok(statement)
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Bool(value) => value.map_or(ToSqlOutput::Borrowed(ValueRef::Null), Into::into),
+            Self::Int(value) => value.map_or(ToSqlOutput::Borrowed(ValueRef::Null), Into::into),
+            Self::Text(value) => ToSqlOutput::Borrowed(value.map_or(ValueRef::Null, |text| text.into())),
+            Self::Bytes(value) => ToSqlOutput::Borrowed(value.map_or(ValueRef::Null, ValueRef::Blob)),
+            Self::Uuid(value) => value.map_or(ToSqlOutput::Borrowed(ValueRef::Null), |id| id.to_string().into()),
+            Self::Date(value) => value.map_or(ToSqlOutput::Borrowed(ValueRef::Null), |date| date.to_string().into()),
+        })
+    }
+}
+
+fn cell(value: ValueRef<'_>) -> Cell {
+    match value {
+        ValueRef::Null => Cell::Null,
+        ValueRef::Integer(value) => Cell::Int(value),
+        // No column of ours has fractions.
+        ValueRef::Real(value) => Cell::Text(value.to_string()),
+        ValueRef::Text(text) => String::from_utf8(text.to_vec()).map_or(Cell::Null, Cell::Text),
+        ValueRef::Blob(bytes) => Cell::Bytes(bytes.to_vec()),
+    }
+}
