@@ -2,7 +2,7 @@
 
 use super::engine::Directory;
 use super::error::{DirectoryError, Noun, StoreError, Unique};
-use super::import::{ImportReport, Pieces};
+use super::import::{ImportReport, Pieces, import};
 use super::model::{UserRecord, UserSelector};
 use super::sql::Row;
 use super::token::TokenDigest;
@@ -226,14 +226,7 @@ impl Directory {
 
     /// Brings an existing installation's records in: all that fit, in one transaction.
     pub async fn import(&self, pieces: Pieces) -> Result<ImportReport, DirectoryError> {
-        self.write(move |tx| {
-            Box::pin(async move {
-                let report = tx.import(pieces).await?;
-                tx.created("import", &report);
-                Ok(report)
-            })
-        })
-        .await
+        self.write(move |tx| Box::pin(import(tx, pieces))).await
     }
 }
 

@@ -88,6 +88,22 @@ impl<T: Param> Param for &T {
     }
 }
 
+/// How records of an import are kept.
+pub(super) struct Insert {
+    pub(super) table: &'static str,
+    /// `name type, …`, with PostgreSQL's types.
+    pub(super) columns: &'static str,
+    /// What stands behind ON CONFLICT; `None`: the record of the same first column takes all the new values.
+    pub(super) conflict: Option<&'static str>,
+}
+
+impl Insert {
+    /// Names and types.
+    pub(super) fn columns(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.columns.split(',').filter_map(|column| column.trim().split_once(' '))
+    }
+}
+
 /// A value of a row.
 #[derive(Clone, Debug)]
 pub(super) enum Cell {

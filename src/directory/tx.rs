@@ -1,10 +1,10 @@
 //! A transaction on either engine: statements, locks, and the lines of the audit log that go with it.
 
 use super::audit::{Audit, Note, value};
-use super::error::{DirectoryError, StoreError};
-use super::import::{ImportReport, Pieces};
+use super::error::StoreError;
+use super::import::{Import, Pieces};
 use super::model::Page;
-use super::sql::{Failure, Param, Params, Row};
+use super::sql::{self, Failure, Insert, Param, Params, Row};
 use super::{postgres, sqlite};
 use crate::facts::Snapshot;
 use crate::id::UserId;
@@ -89,11 +89,48 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// Keeps an import's records, in the way that is fast on this engine.
-    pub(super) async fn import(&self, pieces: Pieces) -> Result<ImportReport, DirectoryError> {
+    /// Begins an import; what it gives is for its end.
+    pub(super) async fn begin_import(&self) -> Result<i64, StoreError> {
         match &self.session {
-            Session::Sqlite(session) => session.import(pieces),
-            Session::Postgres(session) => session.import(pieces).await,
+            Session::Sqlite(session) => session.begin_import(),
+            Session::Postgres(session) => session.begin_import().await.map(|()| 0),
+        }
+    }
+
+    /// The next piece of an import, where there is another. SQLite's thread waits for it.
+    pub(super) async fn next_piece(&self, pieces: &mut Pieces) -> Result<Option<Import>, StoreError> {
+        match &self.session {
+            Session::Sqlite(_) => pieces.wait(),
+            Session::Postgres(_) => pieces.next().await,
+        }
+    }
+
+    /// Keeps records of an import, in the way that is fast on this engine; says of those that a rule refused which they are, and why.
+    pub(super) async fn insert(
+        &self,
+        insert: &Insert,
+        rows: &[Vec<sql::Value<'_>>],
+    ) -> Result<Vec<(usize, String)>, StoreError> {
+        match &self.session {
+            Session::Sqlite(session) => session.insert(insert, rows),
+            Session::Postgres(session) => session.insert(insert, rows).await,
+        }
+    }
+
+    /// Whether references are looked at when all is done, or with each statement. PostgreSQL's follow by themselves.
+    pub(super) fn defer_foreign_keys(&self, deferred: bool) -> Result<(), StoreError> {
+        match &self.session {
+            Session::Sqlite(session) => session.defer_foreign_keys(deferred),
+            Session::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// Ends an import that went well or did not.
+    pub(super) async fn end_import(&self, begun: i64, is_good: bool) -> Result<(), StoreError> {
+        match &self.session {
+            Session::Sqlite(session) => session.end_import(begun),
+            Session::Postgres(session) if is_good => session.end_import().await,
+            Session::Postgres(_) => Ok(()),
         }
     }
 
@@ -139,7 +176,7 @@ mod tests {
     use super::*;
     use crate::directory::audit::Target;
     use crate::directory::memory::Memory;
-    use crate::directory::{NewUser, users};
+    use crate::directory::{DirectoryError, NewUser, users};
 
     #[test]
     fn audit_line_is_written_with_its_change() {

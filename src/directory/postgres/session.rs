@@ -2,8 +2,8 @@
 
 use super::error::Failure;
 use super::statement::{Params, typed};
-use super::{gateway, import, value};
-use crate::directory::{DirectoryError, ImportReport, Pieces, StoreError, sql};
+use super::{gateway, value};
+use crate::directory::{StoreError, sql};
 use crate::facts::Snapshot;
 use crate::id::UserId;
 use deadpool_postgres::{Object, Transaction};
@@ -68,10 +68,6 @@ impl<'c> Session<'c> {
         gateway::snapshot(self, user).await
     }
 
-    pub(in crate::directory) async fn import(&self, pieces: Pieces) -> Result<ImportReport, DirectoryError> {
-        import::import(self, pieces).await
-    }
-
     /// All rows, as the server's own.
     pub(super) async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
         if self.direct {
@@ -79,11 +75,6 @@ impl<'c> Session<'c> {
             return within(self.limit, self.tx.query(&statement, params)).await;
         }
         within(self.limit, self.tx.query_typed(sql, &typed(params))).await
-    }
-
-    /// The first row, where there is one.
-    pub(super) async fn first(&self, sql: &str, params: Params<'_>) -> Result<Option<Row>, Failure> {
-        Ok(self.query(sql, params).await?.into_iter().next())
     }
 
     /// How many rows were changed.

@@ -1,13 +1,13 @@
 //! Statements of a transaction in SQLite. Nothing in it waits, so a future over it is ready when it is polled once.
 
-use super::{feed, gateway, import};
+use super::{feed, gateway};
+use crate::directory::StoreError;
 use crate::directory::audit::Audit;
 use crate::directory::sql::{Cell, Failure, Params, Row, Value};
 use crate::directory::tx::{self, Tx, Work};
-use crate::directory::{DirectoryError, ImportReport, Pieces, StoreError};
 use crate::facts::Snapshot;
 use crate::id::UserId;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ToSql};
 use std::pin::pin;
@@ -61,7 +61,7 @@ fn run<T, E: From<StoreError>>(
     Ok(done)
 }
 
-impl Session<'_> {
+impl<'c> Session<'c> {
     pub(in crate::directory) fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
         let db = self.0.lock();
         let mut statement = bound(&db, sql, params)?;
@@ -85,8 +85,8 @@ impl Session<'_> {
         gateway::user_snapshot(&self.0.lock(), user)
     }
 
-    pub(in crate::directory) fn import(&self, pieces: Pieces) -> Result<ImportReport, DirectoryError> {
-        import::import(&self.0.lock(), pieces)
+    pub(super) fn connection(&self) -> MutexGuard<'_, &'c mut Connection> {
+        self.0.lock()
     }
 }
 

@@ -4,6 +4,10 @@
 //! What is there already is brought up to date, so that an import can be repeated; what breaks a rule of the directory is
 //! left out and reported, and everything else stays. Where the pieces end too soon, nothing is kept.
 
+mod writer;
+
+pub(super) use writer::import;
+
 use super::StoreError;
 use super::token::TokenDigest;
 use crate::id::{OrgId, UserId};
