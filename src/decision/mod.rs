@@ -12,6 +12,7 @@ mod denial;
 mod matching;
 mod permit;
 mod preflight;
+pub mod strict_source;
 mod trace;
 
 pub use crate::policy::CredentialNeed;

@@ -49,6 +49,8 @@ pub struct Permit<'p> {
     by_superuser: bool,
     /// The target to forward, where the route rewrites it.
     rewritten: Option<Arc<str>>,
+    /// The rule that the rewritten target falls under, which permits it too.
+    rewritten_rule: Option<&'p Rule>,
     /// The variables of the path that are injected, by number.
     variables: Vec<(usize, HeaderValue)>,
 }
@@ -74,6 +76,7 @@ impl<'p> Permit<'p> {
             standing,
             by_superuser,
             rewritten: matched.rewritten.as_ref().map(|r| r.raw.clone()),
+            rewritten_rule: matched.rewritten.as_ref().and_then(|r| r.hit.as_ref()).map(|hit| hit.rule),
             variables: hit.rule.inject.iter().filter_map(variable).collect(),
         }
     }
@@ -119,6 +122,12 @@ impl<'p> Permit<'p> {
     #[must_use]
     pub fn rewritten(&self) -> Option<&str> {
         self.rewritten.as_deref()
+    }
+
+    /// The parameters of the query that the body must not name again.
+    pub fn strict_sources(&self) -> impl Iterator<Item = &'p str> + Clone + use<'p> {
+        let rules = std::iter::once(self.rule).chain(self.rewritten_rule);
+        rules.filter(|rule| rule.is_strict_source()).flat_map(Rule::query_sources)
     }
 
     /// Gives every header that the upstream is told to `put`, whose names [`crate::policy::StripSet`] has removed before. A

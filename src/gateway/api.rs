@@ -8,8 +8,6 @@ use crate::api::LARGEST_BODY;
 use crate::decision::{Denial, Reason};
 use crate::telemetry::metrics::Outcome;
 use http::{Request, Response};
-use http_body::Body;
-use http_body_util::BodyExt;
 use std::time::Duration;
 
 /// For a whole body: passwords are short.
@@ -22,19 +20,9 @@ pub(super) async fn answer(mut exchange: Box<Exchange>) -> Response<AnswerBody> 
     };
     let (parts, mut body) = request.into_parts();
     let limit = LARGEST_BODY.min(exchange.worker().shared.body_limit);
-    body.limit(limit);
-    if body.size_hint().lower() > limit {
-        return reply::refuse(exchange, &Denial::new(Reason::BodyTooLarge));
-    }
-    let body = match tokio::time::timeout(PATIENCE, body.collect()).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(_)) if exchange.link().body_too_large.get() => {
-            return reply::refuse(exchange, &Denial::new(Reason::BodyTooLarge));
-        }
-        Ok(Err(_)) => {
-            let denial = reply::of_broken_body(exchange.link().connection.broken_body());
-            return reply::refuse(exchange, &denial);
-        }
+    let body = match tokio::time::timeout(PATIENCE, body.gather(limit)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(denial)) => return reply::refuse(exchange, &denial),
         Err(_) => {
             let denial = Denial::new(Reason::BodyInvalid).with_hint("the body did not come in time");
             return reply::refuse(exchange, &denial);

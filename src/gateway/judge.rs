@@ -75,6 +75,8 @@ pub enum Need {
     Organization(OrgKey<'static>),
     /// Whether one more is within a limit that all replicas share.
     Limit(Box<(Key, Quota)>),
+    /// The whole body, which decides too: so many bytes at most.
+    Body(u64),
 }
 
 /// `None`: there is no such organization.
@@ -94,13 +96,15 @@ pub struct Fetched {
     pub is_strained: bool,
     organizations: Vec<(OrgKey<'static>, FoundOrganization)>,
     limit: Option<Box<(Key, Verdict)>>,
+    /// Why the body could not be read whole, where it decides.
+    no_body: Option<Box<Denial>>,
 }
 
 impl Fetched {
     /// Whether nothing had to be fetched.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.credential.is_none() && self.organizations.is_empty() && self.limit.is_none()
+        self.credential.is_none() && self.organizations.is_empty() && self.limit.is_none() && self.no_body.is_none()
     }
 
     /// What was found of the credential. What has changed since is asked for again, a few times; what took so long that it may
@@ -132,9 +136,22 @@ impl Fetched {
         self.limit.as_ref().filter(|limit| limit.0 == key).map(|limit| limit.1)
     }
 
+    /// Why the body could not be read whole.
+    #[must_use]
+    pub fn no_body(&self) -> Option<&Denial> {
+        self.no_body.as_deref()
+    }
+
+    /// The body could not be read whole.
+    pub fn without_body(&mut self, denial: Denial) {
+        self.no_body = Some(Box::new(denial));
+    }
+
     /// Asks the store, through the cache; `false` for a stranger's credential that it does not know.
     pub async fn fetch(&mut self, shared: &Shared, need: Need, now: Instant) -> bool {
         match need {
+            // It is the client's to send, not the store's.
+            Need::Body(_) => {}
             Need::Limit(limit) => {
                 let (key, quota) = *limit;
                 self.limit = Some(Box::new((key, shared.limits.spend(key, quota, now).await)));

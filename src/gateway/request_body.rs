@@ -1,11 +1,14 @@
-//! A request's body on its way to the upstream: streamed, never held.
+//! A request's body on its way to the upstream: streamed, and held only where it decides.
 
 use super::link::Link;
 use super::live::Rules;
+use super::reply;
+use crate::decision::{Denial, Reason};
 use crate::net::deadline::{Phase, Rate, Ticks};
 use crate::upstream::Fault;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Collected};
 use hyper::body::Incoming;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -33,6 +36,8 @@ pub enum BodyError {
 pub struct RequestBody {
     /// Until its end.
     incoming: Option<Incoming>,
+    /// All of it, where it was held back until then, and until it goes on.
+    held: Option<Box<Bytes>>,
     left: u64,
     link: Rc<Link>,
     /// How long the upstream may take for its answer when nothing moves.
@@ -56,6 +61,7 @@ impl RequestBody {
         let incoming = Some(incoming).filter(|incoming| !incoming.is_end_stream());
         Self {
             incoming,
+            held: None,
             left: limit,
             link,
             first_byte: Ticks(0),
@@ -69,6 +75,39 @@ impl RequestBody {
     /// Another limit than the usual one, before anything was read.
     pub fn limit(&mut self, limit: u64) {
         self.left = limit;
+    }
+
+    /// Reads all of it, at most `limit` bytes.
+    ///
+    /// # Errors
+    /// 413 `body_too_large`; 400 where it breaks off, or does not come.
+    pub async fn gather(&mut self, limit: u64) -> Result<Bytes, Denial> {
+        self.limit(limit);
+        if self.size_hint().lower() > limit {
+            return Err(Denial::new(Reason::BodyTooLarge));
+        }
+        let gathered = (&mut *self).collect().await;
+        gathered.map(Collected::to_bytes).map_err(|_| match self.link.body_too_large.get() {
+            true => Denial::new(Reason::BodyTooLarge),
+            false => reply::of_broken_body(self.link.connection.broken_body()),
+        })
+    }
+
+    /// Reads all of it before any of it goes on. Trailers stay behind.
+    ///
+    /// # Errors
+    /// As of [`RequestBody::gather`].
+    pub async fn hold(&mut self, limit: u64) -> Result<(), Denial> {
+        let body = self.gather(limit).await?;
+        self.incoming = None;
+        self.held = Some(Box::new(body));
+        Ok(())
+    }
+
+    /// All of it, where it was held back.
+    #[must_use]
+    pub fn held(&self) -> Option<&Bytes> {
+        self.held.as_deref()
     }
 
     /// Trailers pass, as far as these rules let them.
@@ -124,6 +163,10 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
+        if let Some(held) = this.held.take().filter(|held| !held.is_empty()) {
+            this.more(0);
+            return Poll::Ready(Some(Ok(Frame::data(*held))));
+        }
         let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
         let polled = Pin::new(incoming).poll_frame(cx);
         if polled.is_pending() && this.awaited.is_none() {
@@ -164,10 +207,12 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+            && self.held.as_ref().is_none_or(|held| held.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or(SizeHint::with_exact(0), Incoming::size_hint)
+        let held = || SizeHint::with_exact(self.held.as_ref().map_or(0, |held| held.len() as u64));
+        self.incoming.as_ref().map_or_else(held, Incoming::size_hint)
     }
 }
 

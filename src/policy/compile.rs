@@ -202,7 +202,7 @@ impl Compiler<'_> {
         if !route.is_doubtful && self.findings.list().len() == before {
             let methods = route.rules.iter().map(|raw| Some(&raw.methods)).chain([None]);
             let places = rules.all.iter().zip(methods);
-            let places = places.map(|(rule, methods)| Place::new(rule.access, !rule.origin.is_empty(), methods));
+            let places = places.map(|(rule, methods)| Place::new(rule.access, &rule.origin, methods));
             meaning::check(&route.options, places, self.findings);
             self.variables_are_used(&base);
         }
@@ -290,7 +290,7 @@ impl Compiler<'_> {
         let inject =
             if own.inject.is_empty() { base.inject.clone() } else { self.inject(&base.inject, &[&own.inject], route) };
         let options = || [own, &route.options, &*route.above].into_iter();
-        let place = Place::new(access, !origin.is_empty(), methods);
+        let place = Place::new(access, &origin, methods);
         meaning::check(own, std::iter::once(place), self.findings);
         let levels = [&route.above.further, &route.options.further, &own.further];
         let variables: Vec<_> = route.pattern.value.typed_variables().collect();

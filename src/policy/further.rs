@@ -32,6 +32,8 @@ pub struct Further {
     pub timeout: Option<Timeout>,
     /// Bytes of a request's body at most, where it is not as usual.
     pub body_limit: Option<u64>,
+    /// A body must not name again what the query names.
+    pub strict_source: bool,
     /// Whether a connection may become a WebSocket.
     pub upgrade: Option<Upgrade>,
 }
@@ -46,6 +48,7 @@ pub(super) struct RawFurther {
     throttle: Option<Spanned<RawThrottle>>,
     timeout: Option<Spanned<Timeout>>,
     body_limit: Option<Spanned<u64>>,
+    strict_source: Option<Spanned<bool>>,
     upgrade: RawUpgrade,
 }
 
@@ -60,6 +63,10 @@ impl RawFurther {
             "body_limit" => {
                 let size = node.expect_size("`body_limit`", findings);
                 self.body_limit = size.map(|value| Spanned { value, span: key.span });
+            }
+            "strict_source" => {
+                let is = node.expect_bool("`strict_source`", findings);
+                self.strict_source = is.map(|value| Spanned { value, span: key.span });
             }
             "upgrade" => self.upgrade.read_upgrade(node, findings),
             "origins" => self.upgrade.read_origins(node, findings),
@@ -89,6 +96,7 @@ impl RawFurther {
             throttle: self.throttle.clone().or_else(|| above.throttle.clone()),
             timeout: merged(self.timeout.as_ref(), above.timeout.as_ref(), Timeout::over),
             body_limit: self.body_limit.clone().or_else(|| above.body_limit.clone()),
+            strict_source: self.strict_source.clone().or_else(|| above.strict_source.clone()),
             upgrade: self.upgrade.over(&above.upgrade),
         }
     }
@@ -106,6 +114,7 @@ impl RawFurther {
             ("shared", self.shared.as_ref().map(|s| s.span), Needs::Organization),
             ("when", self.when.as_ref().map(|w| w.span), Needs::Passage),
             ("body_limit", self.body_limit.as_ref().map(|b| b.span), Needs::Body),
+            ("strict_source", self.strict_source.as_ref().map(|s| s.span), Needs::Query),
         ];
         list.into_iter().filter_map(|(name, span, needs)| Some((name, span?, needs))).collect()
     }
@@ -176,6 +185,8 @@ pub(super) fn compile(
     further.timeout =
         [own, route, defaults].into_iter().filter_map(|o| o.timeout.as_ref()).map(|t| t.value).reduce(Timeout::over);
     further.body_limit = [own, route, defaults].into_iter().find_map(|o| o.body_limit.as_ref()).map(|b| b.value);
+    let strict = [own, route, defaults].into_iter().find_map(|o| o.strict_source.as_ref());
+    further.strict_source = strict.is_some_and(|strict| strict.value) && place.has(Needs::Query);
     let upgrades = [&defaults.upgrade, &route.upgrade, &own.upgrade];
     further.upgrade = RawUpgrade::compile(upgrades, rule.methods, findings);
     further.says_something().then(|| Box::new(further))
@@ -183,7 +194,7 @@ pub(super) fn compile(
 
 impl Further {
     fn says_something(&self) -> bool {
-        let Self { permissions, model, shared, when, throttle, timeout, body_limit, upgrade } = self;
+        let Self { permissions, model, shared, when, throttle, timeout, body_limit, strict_source, upgrade } = self;
         !permissions.is_empty()
             || model.is_some()
             || shared.is_some()
@@ -191,6 +202,7 @@ impl Further {
             || throttle.is_some()
             || timeout.is_some()
             || body_limit.is_some()
+            || *strict_source
             || upgrade.is_some()
     }
 }

@@ -227,14 +227,14 @@ fn query_beside_body(raw: &RawRoute, route: &Route, findings: &mut Findings) {
     for (_, span, rule) in placed(raw, route).filter(|(methods, ..)| takes_body(*methods)) {
         let sources = rule.origin.iter().flat_map(|item| &item.sources);
         let is_read = rule.access.credential() != CredentialNeed::Ignored;
-        let name = sources.filter(|_| is_read).find_map(|source| match source {
+        let name = sources.filter(|_| is_read && !rule.is_strict_source()).find_map(|source| match source {
             Source::Query(name, _) => Some(name),
             _ => None,
         });
         if let Some(name) = name {
             let message = format!("`{}` is judged by `query.{name}`, and a body may name another one", route.pattern);
             findings.warning("query_beside_body", span, message).help(format!(
-                "Go, PHP and Rack read a form's `{name}` in its place: name the organization in the path or a header, or say that the service reads the query alone"
+                "Go, PHP and Rack read a form's `{name}` in its place: name the organization in the path or a header, let `strict_source: true` refuse such bodies, or say that the service reads the query alone"
             ));
         }
     }

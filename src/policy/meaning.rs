@@ -4,6 +4,7 @@
 
 use super::access::Access;
 use super::methods::Methods;
+use super::origin::{Item, Source};
 use super::source::Options;
 use super::throttle::CountedBy;
 use crate::yaml::{Findings, Span};
@@ -14,6 +15,7 @@ use http::Method;
 pub(super) struct Place {
     pub(super) access: Access,
     pub(super) has_organization: bool,
+    pub(super) reads_query: bool,
     pub(super) takes_body: bool,
 }
 
@@ -30,6 +32,8 @@ pub(super) enum Needs {
     Organization,
     /// That its methods bring a body.
     Body,
+    /// That the organization is read from the query: Rack reads a body of GET too.
+    Query,
 }
 
 /// Whether requests of these methods bring a body; `None`: of all methods. Nothing says what a body of GET or HEAD would
@@ -43,8 +47,10 @@ pub(super) fn takes_body(methods: Option<&Methods>) -> bool {
 }
 
 impl Place {
-    pub(super) fn new(access: Access, has_organization: bool, methods: Option<&Methods>) -> Self {
-        Self { access, has_organization, takes_body: takes_body(methods) }
+    pub(super) fn new(access: Access, origin: &[Item], methods: Option<&Methods>) -> Self {
+        let reads_query =
+            origin.iter().flat_map(|item| &item.sources).any(|source| matches!(source, Source::Query(..)));
+        Self { access, has_organization: !origin.is_empty(), reads_query, takes_body: takes_body(methods) }
     }
 
     /// Whether whoever passes has said who they are.
@@ -66,7 +72,7 @@ impl Place {
         self.has_organization && self.access.asks_organization()
     }
 
-    fn has(self, needs: Needs) -> bool {
+    pub(super) fn has(self, needs: Needs) -> bool {
         match needs {
             Needs::Passage => self.access != Access::Deny,
             // A route may be closed by its level alone: what it would do if it were open may stay.
@@ -74,6 +80,7 @@ impl Place {
             Needs::Somebody => self.knows_somebody(),
             Needs::Organization => self.has_organization && (self.access == Access::Deny || self.asks_organization()),
             Needs::Body => self.takes_body,
+            Needs::Query => self.reads_query && self.access != Access::Public,
         }
     }
 }
@@ -92,6 +99,7 @@ impl Needs {
             Self::Organization => {
                 ("no organization is asked for", "it takes an `org` and a level in it; or leave it out")
             }
+            Self::Query => ("no organization is read from the query", "it takes `org: query.NAME`; or leave it out"),
             Self::Body => {
                 ("GET, HEAD and OPTIONS bring no body", "put it on the methods that bring one, or leave it out")
             }

@@ -4,7 +4,7 @@ use super::access::Access;
 use super::cors::Cors;
 use super::further::Further;
 use super::inject::Inject;
-use super::origin::Item;
+use super::origin::{Item, Source};
 use super::pattern::{HostPattern, Pattern};
 use super::scheme::Schemes;
 use super::shared::Shared;
@@ -83,6 +83,20 @@ impl Rule {
     #[must_use]
     pub fn shared(&self) -> Shared {
         self.further.as_ref().and_then(|further| further.shared).unwrap_or_default()
+    }
+
+    /// Whether a body must not name again what the query names.
+    #[must_use]
+    pub fn is_strict_source(&self) -> bool {
+        self.further.as_ref().is_some_and(|further| further.strict_source)
+    }
+
+    /// The parameters of the query that name an organization.
+    pub fn query_sources(&self) -> impl Iterator<Item = &str> + Clone {
+        self.origin.iter().flat_map(|item| &item.sources).filter_map(|source| match source {
+            Source::Query(name, _) => Some(&**name),
+            _ => None,
+        })
     }
 }
 

@@ -69,10 +69,10 @@ pub(super) struct Options {
 }
 
 /// The options that the language names and this version does not do.
-pub(crate) const NOT_YET: [&str; 4] = ["inspect_limit", "list", "mode", "strict_source"];
+pub(crate) const NOT_YET: [&str; 3] = ["inspect_limit", "list", "mode"];
 
 /// Options of a rule, and of all above it.
-pub(crate) const RULE_KEYS: [&str; 16] = [
+pub(crate) const RULE_KEYS: [&str; 17] = [
     "level",
     "org",
     "foreign",
@@ -87,6 +87,7 @@ pub(crate) const RULE_KEYS: [&str; 16] = [
     "throttle",
     "timeout",
     "body_limit",
+    "strict_source",
     "upgrade",
     "origins",
 ];

@@ -11,7 +11,7 @@ impl Further {
     /// The options and what they say: `("permissions", "config.add_device")`, in the order in which they are judged.
     #[must_use]
     pub fn words(&self) -> Vec<(&'static str, String)> {
-        let Self { permissions, model, shared, when, throttle, timeout, body_limit, upgrade } = self;
+        let Self { permissions, model, shared, when, throttle, timeout, body_limit, strict_source, upgrade } = self;
         let mut words = Vec::new();
         if let Some(shared) = shared {
             words.push(("shared", format!("read {}, write {}", shared.read.as_str(), shared.write.as_str())));
@@ -35,6 +35,9 @@ impl Further {
         }
         if let Some(limit) = body_limit {
             words.push(("body_limit", format!("{limit} bytes")));
+        }
+        if *strict_source {
+            words.push(("strict_source", "true".to_owned()));
         }
         if let Some(upgrade) = upgrade {
             words.push(("upgrade", upgrade.words()));

@@ -110,11 +110,13 @@ fn split(pair: &str) -> (&str, &str) {
 /// How often a reader may decode a name before we stop following it.
 const DECODINGS: usize = 3;
 
-/// Whether some reader takes the raw `key` for `name`: folded, as an array (`name[…]`), decoded once or more often.
-fn spells(key: &[u8], name: &str) -> bool {
+/// Whether some reader takes the raw `key` for `name`: folded, as an array (`name[…]`), up to a NUL (as PHP does), decoded once or more
+/// often.
+#[must_use]
+pub fn spells(key: &[u8], name: &str) -> bool {
     let mut key = Cow::Borrowed(key);
     for _ in 0..=DECODINGS {
-        let base = key.split(|&b| b == b'[').find(|part| !part.is_empty()).unwrap_or_default();
+        let base = key.split(|&b| matches!(b, b'[' | 0)).find(|part| !part.is_empty()).unwrap_or_default();
         if fold_eq(&key, name) || fold_eq(base, name) {
             return true;
         }

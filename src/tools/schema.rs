@@ -298,6 +298,9 @@ fn option(key: &str) -> (&'static str, Json) {
             ("The schemes of credentials that are taken.", json!({ "$ref": "#/definitions/authenticate" }))
         }
         "body_limit" => ("The greatest body: `64KiB`, `1MiB`.", json!({ "type": ["string", "integer"] })),
+        "strict_source" => {
+            ("Refuse a body that names again what `org` reads from the query.", json!({ "type": "boolean" }))
+        }
         "origins" => (
             "Origins whose pages may open a WebSocket here; without it none may, only programs.",
             json!({ "$ref": "#/definitions/texts" }),

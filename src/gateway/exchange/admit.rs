@@ -6,12 +6,13 @@ use super::super::judge::{Entry, Need, Noted, Stop, judge};
 use super::super::prepare::{Prepared, prepare, without_parameter};
 use super::super::worker::Worker;
 use super::Exchange;
-use crate::decision::{Denial, Reason};
+use crate::decision::{Denial, Reason, strict_source};
 use crate::identity::cookie::cookies;
 use crate::identity::session;
 use crate::limit::Who;
 use crate::policy::Scheme;
 use http::HeaderMap;
+use http_body::Body;
 use std::rc::Rc;
 
 impl Exchange {
@@ -45,6 +46,21 @@ impl Exchange {
             Err(stop) => return Err(stop),
         };
         *organization = permit.organization().cloned();
+        if permit.strict_sources().next().is_some() {
+            if let Some(denial) = fetched.no_body() {
+                return Err(denial.clone().into());
+            }
+            match request.body().held() {
+                Some(body) => strict_source::check(request.headers(), body, permit.strict_sources())
+                    .map_err(|denial| denial.at(permit.route().index))?,
+                None if request.body().is_end_stream() => {}
+                None => {
+                    let own = permit.rule().further.as_ref().and_then(|further| further.body_limit);
+                    let limit = strict_source::MOST_HELD.min(own.unwrap_or(worker.shared.body_limit));
+                    return Err(Stop::Needs(Need::Body(limit)));
+                }
+            }
+        }
         if let Some(throttle) = permit.rule().further.as_ref().and_then(|further| further.throttle.as_ref()) {
             let key = besides::counted(&permit, throttle, *client);
             let verdict = fetched.limited(key).or_else(|| worker.shared.limits.try_spend(key, throttle.quota, *start));
@@ -76,6 +92,14 @@ impl Exchange {
     /// Fetches what the judging asked for.
     pub async fn fetch(&mut self, need: Need) {
         let worker = Rc::clone(&self.worker);
+        if let Need::Body(limit) = need {
+            if let Some(request) = &mut self.request
+                && let Err(denial) = request.body_mut().hold(limit).await
+            {
+                self.fetched.without_body(denial);
+            }
+            return;
+        }
         if !matches!(need, Need::Limit(_)) {
             worker.shard.cache_misses.inc();
         }

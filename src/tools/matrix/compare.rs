@@ -336,7 +336,8 @@ struct Part {
 }
 
 /// What a rule may ask besides, by name.
-const OPTIONS: [&str; 8] = ["permissions", "model", "shared", "when", "throttle", "timeout", "body_limit", "upgrade"];
+const OPTIONS: [&str; 9] =
+    ["permissions", "model", "shared", "when", "throttle", "timeout", "body_limit", "strict_source", "upgrade"];
 
 /// The rule's further options in the policy's words.
 fn further(rule: &Rule) -> BTreeMap<&'static str, String> {
@@ -458,6 +459,7 @@ fn takes_away(name: &str, old: Option<&Further>, new: Option<&Further>) -> bool 
             (_, None) => false,
         },
         "body_limit" => matches!((old.body_limit, new.body_limit), (Some(was), Some(now)) if now <= was),
+        "strict_source" => new.strict_source,
         "upgrade" => new.upgrade.is_none(),
         _ => false,
     }

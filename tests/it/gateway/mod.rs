@@ -16,6 +16,7 @@ mod own_cookies;
 mod refusals;
 mod rewrites;
 mod secure_upstreams;
+mod strict_source;
 mod targets;
 mod way;
 pub mod websockets;
