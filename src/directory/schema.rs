@@ -20,6 +20,51 @@ impl Migration {
     }
 }
 
+/// All steps that this program knows, in order, as an engine's texts have them.
+macro_rules! migrations {
+    ($engine:literal) => {
+        $crate::directory::schema::migrations!($engine:
+            1 "directory", 2 "rights", 3 "people", 4 "credentials", 5 "old_passwords", 6 "inactive_sessions")
+    };
+    ($engine:literal: $($version:literal $name:literal),+) => {
+        &[$($crate::directory::schema::Migration {
+            version: $version,
+            name: $name,
+            sql: include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"), "/migrations/", $engine, "/000", $version, "_", $name, ".sql"
+            )),
+        }),+]
+    };
+}
+pub(super) use migrations;
+
+/// A step that a database has seen.
+pub(super) struct Applied {
+    pub(super) version: u32,
+    pub(super) checksum: String,
+    /// Unix seconds.
+    pub(super) at: i64,
+}
+
+/// Why this program cannot work on a schema, or bring it up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum Mismatch {
+    /// The database was written by a newer program.
+    #[error("its schema is version {found}, and this postern knows versions up to {known}")]
+    Newer {
+        /// The version of the database.
+        found: u32,
+        /// The newest version that this program knows.
+        known: u32,
+    },
+    /// A step that was applied is not the one that this program knows.
+    #[error("step {version} of its schema is not the one that this postern knows")]
+    Changed {
+        /// The step.
+        version: u32,
+    },
+}
+
 /// A known step, and when it was applied (Unix seconds).
 #[derive(Debug)]
 pub struct Status {
@@ -27,4 +72,34 @@ pub struct Status {
     pub migration: &'static Migration,
     /// When it was applied; pending where absent.
     pub applied: Option<i64>,
+}
+
+/// What is applied and what is pending of the steps that this program knows.
+pub(super) fn compare(known: &'static [Migration], applied: &[Applied]) -> Result<Vec<Status>, Mismatch> {
+    let newest = known.last().map_or(0, |migration| migration.version);
+    if let Some(found) = applied.iter().map(|step| step.version).max().filter(|found| *found > newest) {
+        return Err(Mismatch::Newer { found, known: newest });
+    }
+    let compare = |migration: &'static Migration| match applied.iter().find(|step| step.version == migration.version) {
+        Some(step) if step.checksum != migration.checksum() => Err(Mismatch::Changed { version: migration.version }),
+        found => Ok(Status { migration, applied: found.map(|step| step.at) }),
+    };
+    known.iter().map(compare).collect()
+}
+
+/// The steps that are pending.
+pub(super) fn pending(steps: Vec<Status>) -> Vec<&'static Migration> {
+    steps.into_iter().filter(|step| step.applied.is_none()).map(|step| step.migration).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::directory::{postgres, sqlite};
+
+    #[test]
+    fn steps_are_numbered_without_gaps() {
+        for steps in [postgres::migrate::MIGRATIONS, sqlite::migrate::MIGRATIONS] {
+            assert!(steps.iter().zip(1..).all(|(migration, number)| migration.version == number));
+        }
+    }
 }

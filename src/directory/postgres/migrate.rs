@@ -5,31 +5,12 @@
 //! program would not know the rules that it must keep.
 
 use super::error::describe;
-use crate::directory::schema::{Migration, Status};
+use crate::directory::schema::{Applied, Migration, Mismatch, Status, compare, migrations, pending};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, GenericClient};
 
 /// All steps that this program knows, in order.
-pub const MIGRATIONS: &[Migration] = &[
-    Migration { version: 1, name: "directory", sql: include_str!("../../../migrations/postgres/0001_directory.sql") },
-    Migration { version: 2, name: "rights", sql: include_str!("../../../migrations/postgres/0002_rights.sql") },
-    Migration { version: 3, name: "people", sql: include_str!("../../../migrations/postgres/0003_people.sql") },
-    Migration {
-        version: 4,
-        name: "credentials",
-        sql: include_str!("../../../migrations/postgres/0004_credentials.sql"),
-    },
-    Migration {
-        version: 5,
-        name: "old_passwords",
-        sql: include_str!("../../../migrations/postgres/0005_old_passwords.sql"),
-    },
-    Migration {
-        version: 6,
-        name: "inactive_sessions",
-        sql: include_str!("../../../migrations/postgres/0006_inactive_sessions.sql"),
-    },
-];
+pub const MIGRATIONS: &[Migration] = migrations!("postgres");
 
 /// The lock that whoever changes the schema holds: "postern" in bytes.
 const LOCK: i64 = 0x0070_6f73_7465_726e;
@@ -37,20 +18,9 @@ const LOCK: i64 = 0x0070_6f73_7465_726e;
 /// Why the schema cannot be brought up to date.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
-    /// The database was written by a newer program.
-    #[error("its schema is version {found}, and this postern knows versions up to {known}")]
-    Newer {
-        /// The version of the database.
-        found: u32,
-        /// The newest version that this program knows.
-        known: u32,
-    },
-    /// A step that was applied is not the one that this program knows.
-    #[error("step {version} of its schema is not the one that this postern knows")]
-    Changed {
-        /// The step.
-        version: u32,
-    },
+    /// It is newer, or another.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
     /// The schema belongs to something else.
     #[error("it holds the tables of another program")]
     Foreign,
@@ -83,18 +53,7 @@ pub enum MigrateError {
 /// # Errors
 /// As [`migrate`], without the writing.
 pub async fn status(db: &impl GenericClient) -> Result<Vec<Status>, MigrateError> {
-    let applied = applied(db).await?;
-    let known = MIGRATIONS.last().map_or(0, |m| m.version);
-    if let Some(found) = applied.iter().map(|a| a.version).max().filter(|found| *found > known) {
-        return Err(MigrateError::Newer { found, known });
-    }
-    MIGRATIONS
-        .iter()
-        .map(|migration| match applied.iter().find(|a| a.version == migration.version) {
-            Some(a) if a.checksum != migration.checksum() => Err(MigrateError::Changed { version: migration.version }),
-            found => Ok(Status { migration, applied: found.map(|a| a.at) }),
-        })
-        .collect()
+    Ok(compare(MIGRATIONS, &applied(db).await?)?)
 }
 
 /// Applies what is pending and returns it; and begins the outbox anew in a copy of another server's database. Writes nothing, and
@@ -103,7 +62,7 @@ pub async fn status(db: &impl GenericClient) -> Result<Vec<Status>, MigrateError
 /// # Errors
 /// The database is newer, changed, foreign, or this role may not; nothing of it is kept then.
 pub async fn migrate(db: &mut Client, now: i64) -> Result<Vec<&'static Migration>, MigrateError> {
-    let missing = pending(db).await?.len();
+    let missing = pending(status(db).await?).len();
     let done = match missing {
         0 => Vec::new(),
         _ => apply(db, now).await.map_err(|error| match error {
@@ -155,7 +114,7 @@ async fn apply(db: &mut Client, now: i64) -> Result<Vec<&'static Migration>, Mig
     let tx = db.transaction().await?;
     tx.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
     // Another replica may have been first while we waited for the lock.
-    let pending = pending(&tx).await?;
+    let pending = pending(status(&tx).await?);
     // What functions keep as their search path: this schema, and temporary tables last.
     tx.batch_execute("SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true)").await?;
     tx.batch_execute(
@@ -183,16 +142,6 @@ async fn apply(db: &mut Client, now: i64) -> Result<Vec<&'static Migration>, Mig
     Ok(pending)
 }
 
-async fn pending(db: &impl GenericClient) -> Result<Vec<&'static Migration>, MigrateError> {
-    Ok(status(db).await?.into_iter().filter(|s| s.applied.is_none()).map(|s| s.migration).collect())
-}
-
-struct Applied {
-    version: u32,
-    checksum: String,
-    at: i64,
-}
-
 async fn applied(db: &impl GenericClient) -> Result<Vec<Applied>, MigrateError> {
     let sql = "SELECT count(*) FILTER (WHERE tablename = 'schema_migrations') > 0 AS ours,
                       count(*) FILTER (WHERE tablename IN ('users', 'organizations', 'django_migrations', 'auth_user')) > 0
@@ -212,17 +161,4 @@ async fn applied(db: &impl GenericClient) -> Result<Vec<Applied>, MigrateError> 
         })
     };
     rows.iter().map(read).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::MIGRATIONS;
-    use crate::directory::sqlite;
-
-    #[test]
-    fn steps_are_numbered_without_gaps_and_are_twins_of_the_embedded_store_s() {
-        assert!(MIGRATIONS.iter().zip(1..).all(|(migration, number)| migration.version == number));
-        let names = |list: &[super::Migration]| list.iter().map(|m| m.name).collect::<Vec<_>>();
-        assert_eq!(names(MIGRATIONS), names(sqlite::migrate::MIGRATIONS));
-    }
 }

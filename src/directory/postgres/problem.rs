@@ -2,6 +2,7 @@
 
 use super::error::describe;
 use super::migrate::MigrateError;
+use crate::directory::schema::Mismatch;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
@@ -106,10 +107,10 @@ impl OpenError {
                 "give the certificate of its authority (`database.root_certificate`, or sslrootcert in the URL), and the name that its certificate has".into()
             }
             OpenProblem::Forbidden(_) => format!("grant the role {user} what docs/postgresql.md lists"),
-            OpenProblem::Schema(MigrateError::Newer { .. }) => {
+            OpenProblem::Schema(MigrateError::Mismatch(Mismatch::Newer { .. })) => {
                 "run the newer postern that wrote it, or restore the backup from before the upgrade".into()
             }
-            OpenProblem::Schema(MigrateError::Changed { .. }) => {
+            OpenProblem::Schema(MigrateError::Mismatch(Mismatch::Changed { .. })) => {
                 "run the postern that wrote it: a released step never changes".into()
             }
             OpenProblem::Schema(MigrateError::Foreign) => {

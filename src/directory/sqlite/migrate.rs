@@ -4,44 +4,19 @@
 //! transaction that locks the database first, so that two processes never do it at once. A database of a newer postern is
 //! refused: an older program would not know the rules that it must keep.
 
+use crate::directory::schema::{Applied, Mismatch, compare, migrations, pending};
 pub use crate::directory::schema::{Migration, Status};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 /// All steps that this program knows, in order.
-pub const MIGRATIONS: &[Migration] = &[
-    Migration { version: 1, name: "directory", sql: include_str!("../../../migrations/sqlite/0001_directory.sql") },
-    Migration { version: 2, name: "rights", sql: include_str!("../../../migrations/sqlite/0002_rights.sql") },
-    Migration { version: 3, name: "people", sql: include_str!("../../../migrations/sqlite/0003_people.sql") },
-    Migration { version: 4, name: "credentials", sql: include_str!("../../../migrations/sqlite/0004_credentials.sql") },
-    Migration {
-        version: 5,
-        name: "old_passwords",
-        sql: include_str!("../../../migrations/sqlite/0005_old_passwords.sql"),
-    },
-    Migration {
-        version: 6,
-        name: "inactive_sessions",
-        sql: include_str!("../../../migrations/sqlite/0006_inactive_sessions.sql"),
-    },
-];
+pub const MIGRATIONS: &[Migration] = migrations!("sqlite");
 
 /// Why the schema cannot be brought up to date.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
-    /// The database was written by a newer program.
-    #[error("its schema is version {found}, and this postern knows versions up to {known}")]
-    Newer {
-        /// The version of the database.
-        found: u32,
-        /// The newest version that this program knows.
-        known: u32,
-    },
-    /// A step that was applied is not the one that this program knows.
-    #[error("step {version} of its schema is not the one that this postern knows")]
-    Changed {
-        /// The step.
-        version: u32,
-    },
+    /// It is newer, or another.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
     /// The database belongs to something else.
     #[error("it is an SQLite database of another program")]
     Foreign,
@@ -58,18 +33,7 @@ pub enum MigrateError {
 /// # Errors
 /// As [`migrate`], without the writing.
 pub fn status(db: &Connection) -> Result<Vec<Status>, MigrateError> {
-    let applied = applied(db)?;
-    let known = MIGRATIONS.last().map_or(0, |m| m.version);
-    if let Some(found) = applied.iter().map(|a| a.version).max().filter(|found| *found > known) {
-        return Err(MigrateError::Newer { found, known });
-    }
-    MIGRATIONS
-        .iter()
-        .map(|migration| match applied.iter().find(|a| a.version == migration.version) {
-            Some(a) if a.checksum != migration.checksum() => Err(MigrateError::Changed { version: migration.version }),
-            found => Ok(Status { migration, applied: found.map(|a| a.at) }),
-        })
-        .collect()
+    Ok(compare(MIGRATIONS, &applied(db)?)?)
 }
 
 /// Applies what is pending and returns it. Writes nothing, and waits for nobody, where nothing is.
@@ -77,12 +41,12 @@ pub fn status(db: &Connection) -> Result<Vec<Status>, MigrateError> {
 /// # Errors
 /// The database is newer, changed, foreign, locked, full …; nothing of it is kept then.
 pub fn migrate(db: &mut Connection, now: i64) -> Result<Vec<&'static Migration>, MigrateError> {
-    if pending(db)?.is_empty() {
+    if pending(status(db)?).is_empty() {
         return Ok(Vec::new());
     }
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have been first while we waited for the lock.
-    let pending = pending(&tx)?;
+    let pending = pending(status(&tx)?);
     tx.execute_batch(
         "CREATE TABLE IF NOT EXISTS schema_migrations (
             version  INTEGER PRIMARY KEY NOT NULL,
@@ -108,16 +72,6 @@ pub fn migrate(db: &mut Connection, now: i64) -> Result<Vec<&'static Migration>,
     Ok(pending)
 }
 
-fn pending(db: &Connection) -> Result<Vec<&'static Migration>, MigrateError> {
-    Ok(status(db)?.into_iter().filter(|s| s.applied.is_none()).map(|s| s.migration).collect())
-}
-
-struct Applied {
-    version: u32,
-    checksum: String,
-    at: i64,
-}
-
 fn applied(db: &Connection) -> Result<Vec<Applied>, MigrateError> {
     let table = |name: &str| {
         db.query_row("SELECT 1 FROM sqlite_master WHERE type = 'table' AND (?1 = '' OR name = ?1)", [name], |_| Ok(()))
@@ -137,11 +91,6 @@ fn applied(db: &Connection) -> Result<Vec<Applied>, MigrateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn steps_are_numbered_without_gaps() {
-        assert!(MIGRATIONS.iter().zip(1..).all(|(migration, number)| migration.version == number));
-    }
 
     #[test]
     fn a_second_run_does_nothing_and_keeps_the_key() {
@@ -164,7 +113,7 @@ mod tests {
         let mut db = Connection::open_in_memory().unwrap();
         migrate(&mut db, 0).unwrap();
         db.execute("UPDATE schema_migrations SET checksum = 'other'", []).unwrap();
-        assert!(matches!(migrate(&mut db, 0), Err(MigrateError::Changed { version: 1 })));
+        assert!(matches!(migrate(&mut db, 0), Err(MigrateError::Mismatch(Mismatch::Changed { version: 1 }))));
     }
 
     #[test]

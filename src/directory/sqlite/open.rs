@@ -1,6 +1,7 @@
 //! Opening the database file: the checks, the settings of a connection, and errors that name the file and the remedy.
 
 use super::migrate::{self, MigrateError, Migration, Status};
+use crate::directory::schema::Mismatch;
 use crate::directory::token::ChecksumKey;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use std::fs::OpenOptions;
@@ -70,10 +71,10 @@ impl OpenError {
             }
             OpenProblem::DiskFull => format!("make room on the disk of {path}"),
             OpenProblem::Damaged(_) => format!("restore {path} from a backup, with its -wal file"),
-            OpenProblem::Schema(MigrateError::Newer { .. }) => {
+            OpenProblem::Schema(MigrateError::Mismatch(Mismatch::Newer { .. })) => {
                 "run the newer postern that wrote it, or restore the backup from before the upgrade".into()
             }
-            OpenProblem::Schema(MigrateError::Changed { .. }) => {
+            OpenProblem::Schema(MigrateError::Mismatch(Mismatch::Changed { .. })) => {
                 "run the postern that wrote it: a released step never changes".into()
             }
             OpenProblem::Schema(MigrateError::Foreign) => "give the path of a new file".into(),

@@ -6,6 +6,7 @@ use crate::support::postgres::{Database, Server};
 use crate::support::tls::Authority;
 use postern::directory::postgres::migrate::{MIGRATIONS, MigrateError};
 use postern::directory::postgres::{OpenError, OpenProblem, Options, PostgresStore, Target, inspect, migrate, status};
+use postern::directory::schema::Mismatch;
 use postern::directory::{Change, Directory};
 use postern::membership::{Capacity, Lookup, Memberships};
 use std::collections::HashSet;
@@ -267,11 +268,11 @@ async fn a_schema_that_postern_does_not_know_is_refused() {
     let sql = |sql: &str| database.server.sql(&database.name, sql);
     let problem = async || refused(&database.url()).await.problem;
     sql("INSERT INTO schema_migrations VALUES (99, 'future', 'x', 0)");
-    assert!(matches!(problem().await, OpenProblem::Schema(MigrateError::Newer { found: 99, .. })));
+    assert!(matches!(problem().await, OpenProblem::Schema(MigrateError::Mismatch(Mismatch::Newer { found: 99, .. }))));
     sql(
         "DELETE FROM schema_migrations WHERE version = 99; UPDATE schema_migrations SET checksum = 'x' WHERE version = 1",
     );
-    assert!(matches!(problem().await, OpenProblem::Schema(MigrateError::Changed { version: 1 })));
+    assert!(matches!(problem().await, OpenProblem::Schema(MigrateError::Mismatch(Mismatch::Changed { version: 1 }))));
     sql("DROP TABLE schema_migrations");
     assert!(matches!(problem().await, OpenProblem::Schema(MigrateError::Foreign)));
 }

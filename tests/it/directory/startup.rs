@@ -2,6 +2,7 @@
 
 use super::{Backend, Sqlite, open, user};
 use postern::directory::Page;
+use postern::directory::schema::Mismatch;
 use postern::directory::sqlite::migrate::{MIGRATIONS, MigrateError};
 use postern::directory::sqlite::{OpenError, OpenProblem, Options, SqliteStore, migrate, status};
 use rusqlite::Connection;
@@ -55,7 +56,7 @@ fn a_newer_schema_is_refused() {
     let on = Sqlite::new();
     on.sql("INSERT INTO schema_migrations VALUES (99, 'future', 'x', 0)").unwrap();
     let error = refused(&on.path());
-    assert!(matches!(error.problem, OpenProblem::Schema(MigrateError::Newer { found: 99, .. })));
+    assert!(matches!(error.problem, OpenProblem::Schema(MigrateError::Mismatch(Mismatch::Newer { found: 99, .. }))));
     assert!(error.hint().contains("newer postern"));
     assert!(status(&on.path(), SOON).is_err());
 }
