@@ -19,16 +19,17 @@ mod error;
 mod facts;
 mod groups;
 mod import;
+mod logins;
 mod memberships;
 #[cfg(test)]
 mod memory;
 mod model;
 pub mod name;
 mod organizations;
-mod people;
 mod permissions;
 pub mod position;
 pub mod postgres;
+mod profile;
 mod rights;
 mod roles;
 pub mod schema;
@@ -49,12 +50,13 @@ pub use import::{
     Import, ImportReport, ImportedEmail, ImportedMembership, ImportedOrganization, ImportedToken, ImportedUser, Micros,
     Misfit, Pieces, Sender,
 };
+pub use logins::{LoginCandidate, LoginQuery, NewSealedToken, SealedToken};
 pub use model::{
     Actor, MembershipFilter, MembershipRecord, NewMembership, NewOrganization, NewToken, NewUser, OrgSelector,
     OrganizationEdit, OrganizationRecord, Page, TokenEdit, TokenRecord, UserEdit, UserRecord, UserSelector,
 };
-pub use people::{LoginCandidate, LoginQuery, NewSealedToken, Profile, ProfileEdit, SealedToken};
 pub use position::Position;
+pub use profile::{Profile, ProfileEdit};
 pub use rights::{
     BundleEdit, GrantRecord, Grants, GroupRecord, GroupSelector, NewGroup, NewPermission, NewRole, PermissionEdit,
     PermissionRecord, RoleFilter, RoleOrganization, RoleRecord, RoleSelector, Scope, Through,

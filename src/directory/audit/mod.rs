@@ -1,6 +1,6 @@
 //! The audit log: who changed what in the directory, what it was before and what it is now.
 //!
-//! An operation notes what it made, changed or deleted in its transaction ([`Note`]), and the notes are written, one JSON line a
+//! An operation notes what it made, changed or deleted in its transaction (`Note`), and the notes are written, one JSON line a
 //! record, before the transaction commits: no change is made whose record could not be written. Where the commit itself fails
 //! behind that, the log has told of a change that was not made. Changes by raw SQL are not seen here; the outbox sees them.
 

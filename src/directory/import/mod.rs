@@ -6,10 +6,9 @@
 
 mod writer;
 
-pub(super) use writer::import;
-
-use super::StoreError;
+use super::engine::Directory;
 use super::token::TokenDigest;
+use super::{DirectoryError, StoreError};
 use crate::id::{OrgId, UserId};
 use crate::password::PasswordHash;
 use serde::Serialize;
@@ -169,6 +168,13 @@ pub struct Import {
     pub tokens: Vec<ImportedToken>,
     /// What did not even become a record.
     pub misfits: Vec<Misfit>,
+}
+
+impl Directory {
+    /// Brings an existing installation's records in: all that fit, in one transaction.
+    pub async fn import(&self, pieces: Pieces) -> Result<ImportReport, DirectoryError> {
+        self.write(move |tx| Box::pin(writer::import(tx, pieces))).await
+    }
 }
 
 /// Where pieces come from.
