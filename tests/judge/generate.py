@@ -100,13 +100,17 @@ def org(rng, names, of_host):
 
     if rng.random() < 0.8:
         return alternatives()
-    entries, other = [alternatives()], alternatives()
+    entries = [alternatives()]
     places = lambda text: {s.partition(" as ")[0] for s in text.split(" or ")}
-    if not places(other) & places(entries[0]):
-        entries.append(other)
-        if rng.random() < 0.5:
-            entries[0] += " primary"
-    return entries if len(entries) > 1 else entries[0]
+    for _ in range(rng.choice([1, 1, 2])):
+        other = alternatives()
+        if not any(places(other) & places(entry) for entry in entries):
+            entries.append(other)
+    if len(entries) == 1:
+        return entries[0]
+    if rng.random() < 0.5:
+        entries[0] += " primary"
+    return entries
 
 
 def tree(rng, variables, levels, depth=0):

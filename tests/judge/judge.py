@@ -14,7 +14,8 @@ import targets
 
 READ = ("GET", "HEAD", "OPTIONS")
 RANKS = {"member": 1, "manager": 2, "owner": 3}
-OPEN = ("public", "deny")
+# The levels that an organization of the rule decides.
+DECIDE = ("member", "manager", "owner", "superuser")
 
 
 class Refused(Exception):
@@ -194,11 +195,11 @@ def same_kind_differs(present):
     return any(kind == first_kind and plain(kind, text) != plain(kind, first) for kind, text in present[1:])
 
 
-def organizations(world, rule, request, variables, of_host, user, foreign):
-    """The organizations that the request names, the primary one first; [] where it names none that is told."""
+def read_organizations(world, rule, request, variables, of_host, user):
+    """What the request says of organizations: an entry for each one of `org` that is there, with whether it is primary."""
     if "org" not in rule:
         return []
-    decides = rule["level"] in ("member", "manager", "owner", "superuser")
+    decides = rule["level"] in DECIDE
     # Every source is read, from left to right; the first that is refused is told.
     entries = []
     for alternatives, primary, optional in groups_of(rule["org"]):
@@ -219,15 +220,26 @@ def organizations(world, rule, request, variables, of_host, user, foreign):
             raise Refused(400, "org_missing")
         if present:
             entries.append((present, primary))
+    return entries
+
+
+def organizations(world, rule, entries, user):
+    """The organizations of what was read, the primary one first; [] where none is told."""
     if user is None:
         return []
-    # Then each is judged, and one that is not the caller's is told; then they are compared.
+    # From left to right each is judged, then compared with those before it.
+    any_primary, named = any(primary for _, primary in entries), []
     try:
-        return compared([(judged(world, present, user, foreign), primary) for present, primary in entries])
+        for present, primary in entries:
+            slug = judged(world, present, user, rule.get("foreign", 403))
+            if not any_primary and named and slug != named[0]:
+                raise Refused(400, "ambiguous")
+            named.insert(0 if primary else len(named), slug)
     except Refused as refused:
-        if decides or refused.code == "ambiguous":
+        if rule["level"] in DECIDE or refused.code == "ambiguous":
             raise
         return []
+    return named
 
 
 def judged(world, present, user, foreign):
@@ -248,14 +260,6 @@ def judged(world, present, user, foreign):
             raise Refused(400, "ambiguous")
         found = slug
     return found
-
-
-def compared(named):
-    primary = [slug for slug, is_primary in named if is_primary]
-    rest = [slug for slug, is_primary in named if not is_primary]
-    if not primary and len(set(rest)) > 1:
-        raise Refused(400, "ambiguous")
-    return primary + rest
 
 
 # --- the verdict -----------------------------------------------------------------------------------------------------
@@ -414,12 +418,15 @@ def judge(policy, world, request):
                 asked.append((second, {**request, "target": target}, after))
             elif rewrite.get("unmatched") != "allow":
                 raise Refused(404, "no_route")
-        # Stage by stage: both rules' credentials, then both rules' organizations, then one rule after the other.
+        # Both rules' credentials, then what both read of organizations, then one rule after the other.
         users = [authenticate(world, of[5], request) for of, _, _ in asked]
-        orgs = []
+        read = []
         for ((_, _, _, variables, of_host, rule), seen, _), user in zip(asked, users):
-            orgs.append(organizations(world, rule, seen, variables, of_host, user, rule.get("foreign", 403)))
-        for ((_, _, text, variables, _, rule), seen, path), user, named in zip(asked, users, orgs):
+            read.append(read_organizations(world, rule, seen, variables, of_host, user))
+        orgs = []
+        for ((_, _, text, variables, _, rule), seen, path), user, entries in zip(asked, users, read):
+            named = organizations(world, rule, entries, user)
+            orgs.append(named)
             if rule["level"] != "public":
                 check_level(world, rule, user, named)
                 check_permissions(world, rule, seen, user, named)
