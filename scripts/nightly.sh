@@ -4,6 +4,7 @@
 #   fuzz         each target of fuzz/, from its seeds; what is found stays in fuzz/corpus and fuzz/artifacts
 #   properties   the property tests, with more cases
 #   judge        verdicts beside those of the independent judge, a million of them
+#   targets      every target of up to seven bytes behind the slash, as readers behind a gate read it
 #   budgets      instructions per request, and throughput beside HAProxy and nginx
 #   fresh        the two commands of the README on a machine that has nothing; as root
 #
@@ -21,7 +22,7 @@ while [ $# -gt 0 ]; do
         *) break ;;
     esac
 done
-[ $# -gt 0 ] || set -- fuzz properties judge budgets fresh
+[ $# -gt 0 ] || set -- fuzz properties judge targets budgets fresh
 . scripts/cargo.sh
 
 fuzz() {
@@ -47,6 +48,10 @@ judge() {
     python3 -B tests/judge/run.py target/debug/postern --cases 1000000 --live 100000 --seed "$(date +%j)"
 }
 
+targets() {
+    cargo bench --locked --bench targets -- --length 7
+}
+
 budgets() {
     bash scripts/need.sh budgets
     cargo bench --locked --bench instructions
@@ -60,7 +65,7 @@ fresh() {
 failed=()
 for section in "$@"; do
     case $section in
-        fuzz | properties | judge | budgets | fresh) ;;
+        fuzz | properties | judge | targets | budgets | fresh) ;;
         *) echo "nightly.sh knows no section $section" >&2; exit 2 ;;
     esac
     printf '\n=== %s (%s s)\n' "$section" "$SECONDS"
