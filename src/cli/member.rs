@@ -1,5 +1,6 @@
 //! `postern member`: who belongs to which organization, and as what.
 
+use super::ask::Sure;
 use super::batch;
 use super::fields::{PageArgs, made_or_found};
 use super::moment::stamp;
@@ -69,11 +70,13 @@ enum Verb {
         )]
         manager: bool,
     },
-    /// Remove a user from an organization
+    /// Remove a user from an organization. On a terminal it asks
     #[command(name = "delete", visible_alias = "remove")]
     Delete {
         #[command(flatten)]
         member: Member,
+        #[command(flatten)]
+        sure: Sure,
     },
 }
 
@@ -198,8 +201,12 @@ pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Res
             let edited = Shown::from(store.edit_membership(&org, &user, manager).await?);
             out.done(&edited, None, &format!("{} is {} of {}", edited.user, edited.level, edited.org))?;
         }
-        Verb::Delete { member } => {
+        Verb::Delete { member, sure } => {
             let (org, user) = member.selectors();
+            let found = store.membership(&org, &user).await?;
+            if !sure.of(&format!("the membership of {} in {}", found.username, found.slug), &[], out)? {
+                return Ok(Exit::No);
+            }
             let removed = Shown::from(store.delete_membership(&org, &user).await?);
             out.done(&removed, None, &format!("removed {} from {}", removed.user, removed.org))?;
         }

@@ -141,7 +141,10 @@ impl Common {
                 Ok((config, warnings.list().len()))
             }
             Err(ConfigError::Findings(findings)) => {
-                output::say(&findings.to_text(colour()));
+                output::say(&match output::json_asked() {
+                    true => format!("{}\n", output::json_findings(&findings)),
+                    false => findings.to_text(colour()),
+                });
                 // What was written on the command line alone is wrong usage.
                 let mut errors = findings.list().iter().filter(|finding| finding.severity == Severity::Error);
                 Err(if errors.all(|error| error.place.file.starts_with("--")) {

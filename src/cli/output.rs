@@ -9,6 +9,7 @@ use super::store::Missing;
 use super::user::NoArgument;
 use crate::directory::DirectoryError;
 use crate::directory::{postgres, sqlite};
+use crate::yaml::Findings;
 use serde::Serialize;
 use serde_json::Value;
 use std::io::{self, IsTerminal, Write};
@@ -242,6 +243,16 @@ pub fn json_error(code: &str, error: &anyhow::Error, hint: Option<&str>) -> Stri
     if let (Some(mistakes), Some(told)) = (error.downcast_ref::<Mistakes>(), told.as_object_mut()) {
         told.insert("lines".to_owned(), mistakes.to_json());
     }
+    serde_json::json!({ "error": told }).to_string()
+}
+
+/// What is wrong with a configuration, in the same manner.
+#[must_use]
+pub fn json_findings(findings: &Findings) -> String {
+    let message = "the configuration has errors";
+    let told = serde_json::json!({
+        "code": "configuration", "message": message, "hint": null, "findings": findings.to_json(),
+    });
     serde_json::json!({ "error": told }).to_string()
 }
 

@@ -95,7 +95,13 @@ impl Dump {
         let mut files = Vec::new();
         let mut all = 0;
         for name in names {
-            let (file, length) = open(name).map_err(|problem| DumpError { file: name.clone(), problem })?;
+            let failed = |problem| DumpError { file: name.clone(), problem };
+            let (file, length) = open(name).map_err(failed)?;
+            if format::breaks_off(&file, length).map_err(|error| failed(error.into()))? {
+                return Err(failed(LexError::NoDump(
+                    "it breaks off: the last line of a whole dump, `-- PostgreSQL database dump complete` (of SQLite: `COMMIT;`), is not there",
+                )));
+            }
             files.push((name.clone(), file));
             all += length;
         }

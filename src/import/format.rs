@@ -1,5 +1,8 @@
 //! What a file is that is no SQL in UTF-8, told by its first bytes; and in which encoding its texts are.
 
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// So many bytes of a file say what it is: a tar archive says it behind its first member's name.
@@ -38,6 +41,39 @@ pub(super) fn hint(head: &[u8]) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+/// What whole dumps begin and end with.
+const WHOLE: [(&str, &[&str]); 2] = [
+    ("-- PostgreSQL database dump", &["-- PostgreSQL database dump complete"]),
+    // What a rollback means is told by whoever reads the statements.
+    ("PRAGMA foreign_keys=OFF;", &["COMMIT;", "ROLLBACK"]),
+];
+/// A dump is looked through from its end, so many bytes at a time, which overlap by more than such a line.
+const PIECE: usize = 64 * 1024;
+const OVERLAP: u64 = 128;
+
+/// Whether a dump breaks off, also where a statement has just ended: then nothing else would tell, and tables or rows be missing.
+/// Somebody may have written more behind its end.
+pub(super) fn breaks_off(file: &File, length: u64) -> io::Result<bool> {
+    let mut piece = vec![0; PIECE];
+    let mut read = |at| -> io::Result<String> {
+        let read = file.read_at(&mut piece, at)?;
+        Ok(String::from_utf8_lossy(piece.get(..read).unwrap_or_default()).into_owned())
+    };
+    let head = read(0)?;
+    let Some((_, ends)) = WHOLE.iter().find(|(first, _)| head.lines().take(8).any(|line| line.trim_end() == *first))
+    else {
+        return Ok(false);
+    };
+    let mut at = length;
+    while at > 0 {
+        at = (at + OVERLAP).min(length).saturating_sub(PIECE as u64);
+        if read(at)?.lines().any(|line| ends.iter().any(|end| line.starts_with(end))) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The same, of a directory.

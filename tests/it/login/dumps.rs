@@ -326,6 +326,12 @@ fn an_import_that_brings_nobody_fails_and_says_why() {
     let utf16: Vec<u8> = format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect();
     let (code, told) = run("utf16.sql", &utf16);
     assert!(code == Some(1) && told.contains("UTF-16") && told.contains("iconv"), "{code:?} {told}");
+    // Cut between two statements, where all that stands there can be read.
+    let (whole, _) = text.rsplit_once("-- PostgreSQL database dump complete").unwrap();
+    let (code, told) = run("cut.sql", whole.as_bytes());
+    assert!(code == Some(1) && told.contains("cut.sql: it breaks off"), "{code:?} {told}");
+    let (code, told) = run("cut-sqlite.sql", b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE a (b);\n");
+    assert!(code == Some(1) && told.contains("it breaks off"), "{code:?} {told}");
     let users: i64 = rusqlite::Connection::open(home.path().join("none.db"))
         .unwrap()
         .query_row("SELECT count(*) FROM users", [], |row| row.get(0))

@@ -237,6 +237,16 @@ fn check_refuses_what_serve_would() {
         let json: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
         assert!(json["ok"] != true, "{configuration}");
     }
+    // What is wrong with the configuration itself is told by every command, and where.
+    write("postern.yaml", &format!("{both}listen: 127.0.0.1:80000\n"));
+    for command in
+        [&["check", "--config", "postern.yaml", "--json"][..], &["org", "list", "--config", "postern.yaml", "--json"]]
+    {
+        let (code, out, err) = run(home.path(), command);
+        let told: serde_json::Value = serde_json::from_str(err.lines().last().unwrap_or_default()).unwrap();
+        assert_eq!((code, out.as_str(), &told["error"]["code"]), (1, "", &"configuration".into()), "{command:?}");
+        assert_eq!(told["error"]["findings"][0]["code"], "wrong_value", "{err}");
+    }
     // As `serve --upstream` will say.
     write("postern.yaml", "policy: [routes.yaml]\n");
     assert_eq!(check(&["postern.yaml", "--upstream", "http://a"]).0, 0);
