@@ -11,6 +11,6 @@ mod operations;
 mod path;
 mod query;
 mod random;
-mod secret_paths;
+pub mod secret_paths;
 mod tenants;
 mod tokens;

@@ -246,13 +246,12 @@ fn the_demo_s_requests_end_as_it_says() {
 }
 
 /// Runs a command at a terminal of its own until a line says `last`; what was shown by then.
-fn at_a_terminal(line: &str, home: &Path, colours: bool, last: &str) -> (Started, String) {
+fn at_a_terminal(line: &str, home: &Path, wants: &[(&str, &str)], last: &str) -> (Started, String) {
     let mut script = command("script", home);
-    if colours {
-        script.env_remove("NO_COLOR");
-    }
+    script.env_remove("NO_COLOR");
     // `exec`: what the terminal's end reaches is postern itself.
     script.args(["-q", "-e", "-c", &format!("exec {line}"), "/dev/null"]).env("TERM", "xterm").env("SHELL", "/bin/sh");
+    script.envs(wants.iter().copied());
     let mut script = Started(script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap());
     let mut shown = String::new();
     for line in BufReader::new(script.0.stdout.as_mut().unwrap()).lines() {
@@ -270,9 +269,10 @@ fn at_a_terminal_there_are_colours_for_who_wants_them() {
     let home = tempfile::tempdir().unwrap();
     let serve =
         "postern serve --any-authenticated --listen 127.0.0.1:0 --management 127.0.0.1:0 --upstream http://127.0.0.1:9";
-    for colours in [true, false] {
-        let (mut script, shown) = at_a_terminal(serve, home.path(), colours, "serving");
-        assert_eq!(shown.contains('\x1b'), colours, "{shown:?}");
+    let none: [&[(&str, &str)]; 2] = [&[("NO_COLOR", "1")], &[("TERM", "dumb")]];
+    for wants in [&[][..], &[("NO_COLOR", "")], none[0], none[1]] {
+        let (mut script, shown) = at_a_terminal(serve, home.path(), wants, "serving");
+        assert_eq!(shown.contains('\x1b'), !none.contains(&wants), "{wants:?} {shown:?}");
         // Ctrl-C: closing the terminal would only have it read its files again.
         script.0.stdin.as_mut().unwrap().write_all(b"\x03").unwrap();
         let since = postern::clock::monotonic();
@@ -287,7 +287,7 @@ fn at_a_terminal_there_are_colours_for_who_wants_them() {
 fn the_demo_ends_with_its_terminal() {
     let home = tempfile::tempdir().unwrap();
     let demo = format!("env TMPDIR={} postern demo --listen 127.0.0.1:0", home.path().display());
-    let (script, shown) = at_a_terminal(&demo, home.path(), false, "serving");
+    let (script, shown) = at_a_terminal(&demo, home.path(), &[("NO_COLOR", "1")], "serving");
     assert!(shown.contains("Ctrl-C ends the demo"), "{shown}");
     let entries = || std::fs::read_dir(home.path()).unwrap().count();
     assert!(entries() > 0);

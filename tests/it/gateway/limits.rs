@@ -38,6 +38,25 @@ fn who_comes_too_often_waits_and_is_told_how_long() {
 }
 
 #[test]
+fn a_user_s_throttle_under_defaults_counts_nobody_on_a_public_route() {
+    let defaults = "version: 1\ndefaults: { throttle: { rate: 1/day, by: user } }\nroutes:\n";
+    let policy = format!("{defaults}  /open: public\n  /me: authenticated\n");
+    let gate = Gate::with(&Options::policy(&policy));
+    for _ in 0..3 {
+        let answer = gate.get(Who::nobody, "/open");
+        assert_eq!((answer.status, answer.header("ratelimit")), (200, None));
+    }
+    assert_eq!([(); 2].map(|()| gate.get(Who::uA, "/me").status), [200, 429]);
+
+    let own = format!("{defaults}  /open: {{ level: public, throttle: {{ rate: 2/day, by: user }} }}\n");
+    let findings = postern::policy::load(&[("routes.yaml", own)], None).unwrap_err();
+    assert!(
+        findings.list().iter().any(|finding| finding.code == "no_meaning" && finding.place.line == 4),
+        "{findings:?}"
+    );
+}
+
+#[test]
 fn an_address_is_the_client_s_and_not_its_word_about_itself() {
     let policy = "version: 1\nroutes:\n  /**: { level: public, throttle: { rate: 1/day, by: address } }\n";
     let from = |address: &str| request(Who::nobody, "GET", "/", &[("X-Forwarded-For", address)], "");

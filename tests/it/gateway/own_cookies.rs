@@ -1,7 +1,8 @@
 //! Postern's own cookies are between it and the browser: no service sees one, and none sets one.
 
+use super::websockets::{HANDSHAKE, ROUTES, SWITCHED, handshake};
 use crate::support::h2::{Ask, H2};
-use crate::support::{Gate, Upstream, Who, eventually, request};
+use crate::support::{Gate, Options, Upstream, Who, eventually, request};
 
 const OURS: [&str; 4] = [
     "__Host-postern_session=x; Path=/; Secure; HttpOnly",
@@ -34,6 +35,19 @@ fn no_service_sets_one() {
     eventually("each is counted", || {
         (gate.postern.metric("postern_upstream_cookies_dropped_total") == dropped).then_some(())
     });
+}
+
+#[test]
+fn no_service_sets_one_as_it_switches_to_a_websocket() {
+    let mut fields: String = OURS.iter().map(|ours| format!("Set-Cookie: {ours}\r\n")).collect();
+    fields += "Set-Cookie: theme=dark; Path=/\r\n\r\n";
+    let gate = Gate::before(
+        Upstream::saying(SWITCHED.replacen("\r\n\r\n", &format!("\r\n{fields}"), 1)),
+        &Options::policy(ROUTES),
+    );
+    let answer = gate.send(handshake("/ws/me", HANDSHAKE));
+    assert_eq!((answer.status, answer.all("set-cookie")), (101, vec!["theme=dark; Path=/"]));
+    assert_eq!(gate.postern.metric("postern_upstream_cookies_dropped_total"), OURS.len() as f64);
 }
 
 #[test]

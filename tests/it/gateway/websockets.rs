@@ -105,10 +105,10 @@ fn only_who_may_and_only_pages_that_are_listed() {
     });
 }
 
-const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+pub const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-fn handshake(path: &str, fields: &str) -> String {
+pub fn handshake(path: &str, fields: &str) -> String {
     let token = World::get().token(Who::uA).unwrap();
     format!("GET {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n{fields}\r\n")
 }
@@ -176,7 +176,7 @@ fn passes_when_switched(listener: &TcpListener, gate: &Gate, fields: &str, behin
 }
 
 /// The upstream's answer to [`HANDSHAKE`].
-const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Postern-User: spoof\r\n\
+pub const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Postern-User: spoof\r\n\
                         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 /// The gate's connection to the upstream, and all that it says for a moment.

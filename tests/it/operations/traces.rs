@@ -1,5 +1,6 @@
 //! Traces as a collector gets them: a real OTLP/gRPC receiver, on tonic.
 
+use crate::attacks::secret_paths;
 use crate::support::{Gate, Options, Postern, ROUTES, Upstream, Who, eventually, get, request};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
@@ -135,6 +136,24 @@ fn a_forwarded_request_leaves_two_spans_and_the_upstream_hangs_below_them() {
     assert_eq!(gate.postern.access_lines(1)[0]["trace_id"], hex(&server.trace_id));
     // Counted when the collector has answered, which is after it has them.
     eventually("they are counted", || (gate.postern.metric("postern_spans_total") == 2.0).then_some(()));
+}
+
+#[test]
+fn a_link_of_a_letter_is_in_no_span() {
+    let collector = Collector::plain();
+    let gate =
+        Gate::with(&Options { config: traced(&collector, "").config, ..Options::policy(secret_paths::routes()) });
+    let targets = secret_paths::targets();
+    for target in &targets {
+        gate.send(format!("GET {target} HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n\r\n"));
+    }
+    let is_server = |span: &&Span| span.kind == SpanKind::Server as i32;
+    let spans = eventually("a span of each", || {
+        Some(collector.spans()).filter(|spans| spans.iter().filter(is_server).count() == targets.len())
+    });
+    assert!(spans.iter().any(|span| of(span, "url.path").as_deref() == Some("/api/v1/users/password/reset/key/...")));
+    let lines = secret_paths::telling(&format!("{spans:#?}"));
+    assert!(lines.is_empty(), "{lines:#?}");
 }
 
 #[test]
