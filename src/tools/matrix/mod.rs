@@ -4,6 +4,7 @@
 //! each. [`Matrix`] is the table, [`compare()`] judges the same requests by two policies: a reload asks it too.
 
 mod compare;
+mod parts;
 mod people;
 mod probe;
 
