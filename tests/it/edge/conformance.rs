@@ -267,6 +267,27 @@ fn section_8_malformed_requests() {
     }
 }
 
+/// The library cuts a fragment off: what is left is what is judged, and all that the upstream hears of.
+#[test]
+fn a_fragment_behind_a_path_is_judged_and_forwarded_without_it() {
+    let gate = Gate::new();
+    for (path, forwarded) in [
+        ("/public/x#/../admin/x", Some("/public/x")),
+        ("/public/x?y#z", Some("/public/x?y")),
+        ("/admin/x#/public/x", None),
+    ] {
+        let mut peer = Peer::begin(Wire::plain(gate.postern.data), &[]);
+        peer.send(HEADERS, END_HEADERS | END_STREAM, 1, &get(path, &[]));
+        let head = peer.until(HEADERS).expect("an answer");
+        assert_eq!(head.payload.first() == Some(&0x88), forwarded.is_some(), "{path}");
+        match forwarded {
+            Some(target) => assert_eq!(gate.upstream.last().target, target),
+            None => gate.upstream.assert_untouched(path),
+        }
+        gate.upstream.forget();
+    }
+}
+
 /// Section 8.1: trailers of a request that say what they may not.
 #[test]
 fn section_8_1_trailers() {

@@ -135,6 +135,35 @@ fn an_answer_that_breaks_a_rule_is_502_and_harms_no_other() {
     }
 }
 
+/// The library drops them: the answer is what it would be without them.
+#[test]
+fn an_answer_s_pseudo_fields_of_a_request_reach_nobody() {
+    let upstream = liar(
+        &[],
+        always(|stream, peer| {
+            let head: [(&str, &[u8]); 6] = [
+                (":status", b"200"),
+                (":method", b"DELETE"),
+                (":scheme", b"ftp"),
+                (":authority", b"evil.example"),
+                (":path", b"/admin/x"),
+                ("x-own", b"1"),
+            ];
+            let trailers: [(&str, &[u8]); 3] = [(":status", b"500"), (":path", b"/admin/y"), ("x-sum", b"2")];
+            peer.send(HEADERS, END_HEADERS, stream, &block(&head)).send(DATA, 0, stream, b"ok");
+            peer.send(HEADERS, END_HEADERS | END_STREAM, stream, &block(&trailers));
+        }),
+    );
+    let gate = upstream.gate();
+    let mut raw = gate.raw();
+    raw.send(request(Who::uA, "GET", "/me/x", &[("Connection", "close")], ""));
+    let told = String::from_utf8(raw.rest()).unwrap();
+    assert!(told.starts_with("HTTP/1.1 200 ") && told.contains("x-own: 1\r\n") && told.contains("ok"), "{told}");
+    assert!(!["DELETE", "evil", "ftp", "admin"].iter().any(|what| told.contains(what)), "{told}");
+    let line = &gate.access_lines(1)[0];
+    assert_eq!((line["method"].as_str(), line["path"].as_str()), (Some("GET"), Some("/me/x")), "{line}");
+}
+
 #[test]
 fn frames_that_break_the_connection_cost_their_own_requests_alone() {
     let cases: [(&str, Vec<u8>); 6] = [
