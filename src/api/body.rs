@@ -2,10 +2,9 @@
 
 use super::charset::Charset;
 use super::error::ApiError;
-use super::fields::{FieldErrors, Fields};
+use super::fields::Fields;
 use super::media::Header;
 use super::multipart::{self, MultipartError};
-use super::value::Value;
 use super::{form, json};
 use axum::body::Body;
 use http::HeaderMap;
@@ -41,17 +40,8 @@ fn fields(headers: &HeaderMap, body: &[u8]) -> Result<Fields, ApiError> {
             MultipartError::TooMany => ApiError::TooManyFields,
         })
     } else if header.is("application/json") {
-        object(json::parse(body, charset)?)
+        json::fields(body, charset)
     } else {
         Err(unknown())
     }
-}
-
-fn object(value: Value) -> Result<Fields, ApiError> {
-    let message = match value {
-        Value::Object(fields) => return Ok(fields),
-        Value::Null => "No data provided".to_owned(),
-        other => format!("Invalid data. Expected a dictionary, but got {}.", other.kind()),
-    };
-    Err(ApiError::Fields(FieldErrors::of_all(&message)))
 }

@@ -102,13 +102,9 @@ mod tests {
     use super::{FieldErrors, Fields, TextField};
     use crate::api::charset::Charset;
     use crate::api::json;
-    use crate::api::value::Value;
 
     fn fields(text: &str) -> Fields {
-        match json::parse(text.as_bytes(), Charset::UTF8).unwrap() {
-            Value::Object(fields) => fields,
-            other => panic!("{other:?}"),
-        }
+        json::fields(text.as_bytes(), Charset::UTF8).unwrap()
     }
 
     #[test]

@@ -10,10 +10,10 @@ pub(super) const MOST_FIELDS: usize = 1000;
 pub(super) fn pairs(body: &[u8], charset: Charset) -> Option<Vec<(String, String)>> {
     // Some clients send raw bytes of another charset: then all of it is read as that one.
     let text = match charset {
-        Charset::Utf8 { .. } => std::str::from_utf8(body).map(str::to_owned).map_err(|_| ()),
-        other => other.strict(body).map_err(|_| ()),
+        Charset::Utf8 { .. } => std::str::from_utf8(body).map(str::to_owned).ok(),
+        other => other.strict(body),
     };
-    let text = text.unwrap_or_else(|()| Charset::Latin1.lossy(body));
+    let text = text.unwrap_or_else(|| Charset::Latin1.lossy(body));
     if text.matches('&').count() >= MOST_FIELDS {
         return None;
     }

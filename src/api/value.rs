@@ -1,6 +1,8 @@
 //! What a body says, as Python would hold it: that is what error texts and numbers used as texts come from.
 
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use std::collections::HashMap;
+use std::fmt;
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
@@ -8,7 +10,7 @@ pub enum Value {
     /// `null`
     Null,
     /// `true`, `false`
-    Bool(bool),
+    Bool,
     /// A whole number of any size, in its digits.
     Int(String),
     /// Any other number.
@@ -16,15 +18,15 @@ pub enum Value {
     /// A text.
     Text(Text),
     /// An array.
-    List(Vec<Self>),
+    List,
     /// An object.
-    Object(Fields),
+    Object,
     /// A part of a multipart form that is a file.
     File,
 }
 
 /// A text. Half a surrogate pair, which JSON can name but no text can hold, stands in it as U+FFFD.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Text {
     /// The text.
     pub text: String,
@@ -59,14 +61,39 @@ impl Value {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "NoneType",
-            Self::Bool(_) => "bool",
+            Self::Bool => "bool",
             Self::Int(_) => "int",
             Self::Float(_) => "float",
             Self::Text(_) => "str",
-            Self::List(_) => "list",
-            Self::Object(_) => "dict",
+            Self::List => "list",
+            Self::Object => "dict",
             Self::File => "InMemoryUploadedFile",
         }
+    }
+}
+
+/// As bytes, in which `serde_json` leaves half pairs as if they were characters (WTF-8).
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Text;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Text, E> {
+                let surrogate = bytes.windows(3).find_map(|bytes| match *bytes {
+                    [0xed, second @ 0xa0..=0xbf, third] => {
+                        Some(0xd000 | u16::from(second & 0x3f) << 6 | u16::from(third & 0x3f))
+                    }
+                    _ => None,
+                });
+                Ok(Text { text: String::from_utf8_lossy(bytes).into_owned(), surrogate })
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
     }
 }
 
