@@ -116,8 +116,9 @@ const DECODINGS: usize = 3;
 pub fn spells(key: &[u8], name: &str) -> bool {
     let mut key = Cow::Borrowed(key);
     for _ in 0..=DECODINGS {
-        let base = key.split(|&b| matches!(b, b'[' | 0)).find(|part| !part.is_empty()).unwrap_or_default();
-        if fold_eq(&key, name) || fold_eq(base, name) {
+        let base = key.split(|&b| b == b'[').find(|part| !part.is_empty()).unwrap_or_default();
+        let until_nul = base.split(|&b| b == 0).next().unwrap_or_default();
+        if fold_eq(&key, name) || fold_eq(base, name) || fold_eq(until_nul, name) {
             return true;
         }
         if memchr::memchr(b'%', &key).is_none() {

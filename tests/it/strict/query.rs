@@ -24,6 +24,7 @@ const PIECES: &[&str] = &[
     "+",
     "%20",
     "%00",
+    "organization%00x=D",
     "%",
     "%zz",
     "%ff",
@@ -51,6 +52,8 @@ struct Upstream {
     decodings: usize,
     folds: bool,
     arrays: bool,
+    /// Ends names at a NUL, as PHP does.
+    ends_at_nul: bool,
 }
 
 impl Upstream {
@@ -65,6 +68,7 @@ impl Upstream {
                 key = decode(&key);
             }
             let key = if self.arrays { key.split('[').next().unwrap_or_default() } else { &key };
+            let key = if self.ends_at_nul { key.split('\0').next().unwrap_or_default() } else { key };
             let folded =
                 |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
             if key == NAME || (self.folds && folded(key) == NAME) {
@@ -84,7 +88,15 @@ fn upstreams() -> impl Iterator<Item = Upstream> {
     both.into_iter().flat_map(move |semicolons| {
         (1..=3).flat_map(move |decodings| {
             both.into_iter().flat_map(move |folds| {
-                both.into_iter().map(move |arrays| Upstream { semicolons, decodings, folds, arrays })
+                both.into_iter().flat_map(move |arrays| {
+                    both.into_iter().map(move |ends_at_nul| Upstream {
+                        semicolons,
+                        decodings,
+                        folds,
+                        arrays,
+                        ends_at_nul,
+                    })
+                })
             })
         })
     })
@@ -108,9 +120,17 @@ proptest! {
 
 #[test]
 fn an_upstream_that_reads_as_we_do_finds_what_we_find() {
-    let plain = Upstream { semicolons: false, decodings: 1, folds: false, arrays: false };
+    let plain = Upstream { semicolons: false, decodings: 1, folds: false, arrays: false, ends_at_nul: false };
     for query in ["organization=A", "x=1&%6frganization=a%20b&y", "organization=a+b"] {
         let judged = single(Some(query), NAME).expect("one reading").expect("a value");
         assert_eq!(plain.values(query), [judged.into_owned()]);
     }
+}
+
+#[test]
+fn a_name_that_a_nul_ends_is_another_spelling() {
+    for query in ["organization%00x=B", "organization%2500=B", "organization%00[]=B", "%ff%00organization[]=B"] {
+        assert!(single(Some(query), NAME).is_err(), "{query}");
+    }
+    assert_eq!(single(Some("x%00organization=B"), NAME), Ok(None));
 }
