@@ -145,7 +145,10 @@ fn a_user_has_a_limit_of_their_own_wherever_they_are() {
         let path = if status == 400 { CONFIRM } else { RESET };
         assert_eq!(post(&gate, path, "", &json!({ "input": "lena" })).status, status);
     }
-    let log = gate.postern.stderr().join("\n");
+    // It is told in the background.
+    let log = eventually("the log says that no letters are sent", || {
+        Some(gate.postern.stderr().join("\n")).filter(|log| log.contains("no letters are sent"))
+    });
     assert_eq!(log.matches("no letters are sent").count(), 1, "{log}");
 }
 
