@@ -41,22 +41,20 @@ pub fn check<'n>(headers: &HeaderMap, body: &[u8], names: impl Iterator<Item = &
         _ => return Err(unreadable(TYPE_TWICE)),
     };
     let names_again = |found: &[u8]| names.clone().any(|name| spells(found, name));
-    // By what stands anywhere in it: some look for a word, others for the beginning.
-    let kind = ["multipart/", "json", "form"].into_iter().find(|word| media_type.contains(word));
-    if kind.is_none() && is_opaque(media_type.trim_start()) {
-        return Ok(());
+    // By all that stands anywhere in it: some look for a word, others for the beginning. Rack reads a body of no type as a form.
+    let is_multipart = media_type.contains("multipart/");
+    let is_json = media_type.contains("json");
+    let is_form = media_type.contains("urlencoded") || media_type.trim().is_empty();
+    if !(is_multipart || is_json || is_form) {
+        let opaque = is_opaque(media_type.trim_start());
+        return if opaque { Ok(()) } else { Err(unreadable(OTHER_TYPE)) };
     }
     if !is_ascii_superset(&media_type) {
         return Err(unreadable(CHARSET));
     }
-    let is_named = match kind {
-        Some("multipart/") => parts_name(body, names_again),
-        Some("json") => json_names(body, names_again).ok_or_else(|| unreadable(UNREADABLE))?,
-        Some(_) => form_names(body, names_again),
-        // Rack reads a body of no type as a form.
-        None if media_type.trim().is_empty() => form_names(body, names_again),
-        None => return Err(unreadable(OTHER_TYPE)),
-    };
+    let is_named = (is_multipart && parts_name(body, names_again))
+        || (is_form && form_names(body, names_again))
+        || (is_json && json_names(body, names_again).ok_or_else(|| unreadable(UNREADABLE))?);
     if is_named { Err(Denial::new(Reason::Ambiguous).with_fault(NAMED_AGAIN)) } else { Ok(()) }
 }
 
@@ -69,9 +67,11 @@ fn is_opaque(media_type: &str) -> bool {
 
 /// Whether names of ASCII letters are those bytes, whatever charset is named.
 fn is_ascii_superset(media_type: &str) -> bool {
-    let Some((_, charset)) = media_type.split_once("charset") else { return true };
-    let charset = charset.trim_start_matches([' ', '=', '"', '\'', '*']);
-    ["utf-8", "utf8", "us-ascii", "ascii", "iso-8859-", "windows-125"].iter().any(|known| charset.starts_with(known))
+    media_type.split("charset").skip(1).all(|charset| {
+        let charset = charset.trim_start_matches([' ', '=', '"', '\'', '*']);
+        let known = ["utf-8", "utf8", "us-ascii", "ascii", "iso-8859-", "windows-125"];
+        known.iter().any(|known| charset.starts_with(known))
+    })
 }
 
 /// A form's names stand before `=`, behind `&` or, for some, `;`.
@@ -221,6 +221,9 @@ mod tests {
                 assert_eq!(verdict(media_type, body.as_bytes()), Some(Reason::Ambiguous), "{media_type} {body}");
             }
         }
+        // One reader goes by one word of it, and another by the other.
+        let two = "application/json; also=multipart/form-data";
+        assert_eq!(verdict(two, br#"{"tenant": 1}"#), Some(Reason::Ambiguous));
         for field in [
             "Content-Disposition: form-data; name=\"tenant\"",
             "content-disposition:form-data;name=tenant",
@@ -271,6 +274,8 @@ mod tests {
             ("application/msgpack", "x"),
             ("application/x-www-form-urlencoded; charset=utf-16", "t\0e\0"),
             ("multipart/form-data; boundary=x; charset=utf-7", "x"),
+            ("application/x-www-form-urlencoded; charset=utf-8; charset=utf-16", "t\0e\0"),
+            ("application/form", "tenant=b"),
         ] {
             assert_eq!(verdict(media_type, body.as_bytes()), Some(Reason::BodyInvalid), "{media_type} {body}");
         }
