@@ -8,7 +8,7 @@ use crate::directory::tx::{self, Tx, Work};
 use crate::facts::Snapshot;
 use crate::id::UserId;
 use parking_lot::{Mutex, MutexGuard};
-use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::types::{ToSqlOutput, Type, ValueRef};
 use rusqlite::{CachedStatement, Connection, ToSql};
 use std::pin::pin;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ impl<'c> Session<'c> {
         let mut found = statement.raw_query();
         let mut rows = Vec::new();
         while let Some(row) = found.next()? {
-            let cells = (0..names.len()).map(|at| Ok(cell(row.get_ref(at)?))).collect::<rusqlite::Result<_>>()?;
+            let cells = (0..names.len()).map(|at| cell(at, row.get_ref(at)?)).collect::<rusqlite::Result<_>>()?;
             rows.push(Row { names: Arc::clone(&names), cells });
         }
         Ok(rows)
@@ -114,13 +114,16 @@ impl ToSql for Value<'_> {
     }
 }
 
-fn cell(value: ValueRef<'_>) -> Cell {
-    match value {
+fn cell(at: usize, value: ValueRef<'_>) -> rusqlite::Result<Cell> {
+    Ok(match value {
         ValueRef::Null => Cell::Null,
         ValueRef::Integer(value) => Cell::Int(value),
         // No column of ours has fractions.
         ValueRef::Real(value) => Cell::Text(value.to_string()),
-        ValueRef::Text(text) => String::from_utf8(text.to_vec()).map_or(Cell::Null, Cell::Text),
+        // Whoever wrote a text that is none did it past us, and nothing is decided by it.
+        ValueRef::Text(text) => std::str::from_utf8(text)
+            .map(|text| Cell::Text(text.to_owned()))
+            .map_err(|_| rusqlite::Error::InvalidColumnType(at, "a text in UTF-8".to_owned(), Type::Blob))?,
         ValueRef::Blob(bytes) => Cell::Bytes(bytes.to_vec()),
-    }
+    })
 }
