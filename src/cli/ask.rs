@@ -1,14 +1,9 @@
 //! Questions to whoever sits at a terminal. Where nobody does, nothing is asked: a command does what it was told.
 
 use super::output::Output;
+use super::usage::NoTerminal;
 use anyhow::{Context, bail, ensure};
 use std::io::{self, IsTerminal, Write};
-use thiserror::Error;
-
-/// A password was to be asked for, and nobody is there.
-#[derive(Debug, Error)]
-#[error("there is no terminal to ask for a password: pass it on standard input, with --password-stdin")]
-pub struct NoTerminal;
 
 /// Whether somebody can be asked.
 fn is_somebody_there() -> bool {

@@ -27,8 +27,10 @@ pub mod schema;
 pub mod serve;
 pub mod sesame;
 pub mod store;
+mod subject;
 pub mod test;
 pub mod token;
+mod usage;
 pub mod user;
 
 use crate::config::{Config, ConfigError, Sources};

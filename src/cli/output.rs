@@ -3,10 +3,9 @@
 //! Results are JSON where `--json` asks for it; otherwise aligned columns with a header on a terminal, and bare
 //! tab-separated values into a pipe. Control characters of stored text never reach a terminal.
 
-use super::ask::NoTerminal;
 use super::batch::Mistakes;
 use super::store::Missing;
-use super::user::NoArgument;
+use super::usage::{NoArgument, NoTerminal};
 use crate::directory::DirectoryError;
 use crate::directory::{postgres, sqlite};
 use crate::yaml::Findings;

@@ -6,11 +6,13 @@ use super::fields::{Made, PageArgs, clearable, filled, made_or_found};
 use super::moment::stamp;
 use super::output::{Exit, Output, Record};
 use super::rights::Permissions;
+use super::subject::{ShownSubject, Subject};
+use super::usage::NoArgument;
 use crate::clock;
 use crate::directory::name::{Email, ExternalId, PhoneNumber, Text, Username};
 use crate::directory::{
-    Directory, DirectoryError, GrantRecord, MembershipFilter, NewUser, Page, ProfileEdit, RoleFilter, SubjectRecord,
-    UserEdit, UserRecord, UserSelector,
+    Directory, DirectoryError, GrantRecord, MembershipFilter, NewUser, Page, ProfileEdit, RoleFilter, UserEdit,
+    UserRecord, UserSelector,
 };
 use crate::id::UserId;
 use crate::password::{Hasher, PasswordHash};
@@ -143,39 +145,6 @@ enum Verb {
         /// Id, username or e-mail address
         user: String,
     },
-}
-
-/// Somebody, as an issuer names them.
-#[derive(clap::Args)]
-struct Subject {
-    /// What the tokens say in `iss`
-    #[arg(long)]
-    issuer: String,
-    /// What the tokens say in `sub`
-    #[arg(long)]
-    subject: String,
-}
-
-/// A binding as it is shown.
-#[derive(Serialize)]
-struct ShownSubject {
-    user: String,
-    username: String,
-    issuer: String,
-    subject: String,
-    created: String,
-}
-
-impl Record for ShownSubject {
-    const FIELDS: &'static [&'static str] = &["user", "username", "issuer", "subject", "created"];
-    const COLUMNS: &'static [&'static str] = &["username", "issuer", "subject", "created"];
-}
-
-impl From<SubjectRecord> for ShownSubject {
-    fn from(record: SubjectRecord) -> Self {
-        let SubjectRecord { user, username, issuer, subject, created } = record;
-        Self { user: user.to_string(), username, issuer, subject, created: stamp(created) }
-    }
 }
 
 /// A user to be made, from flags or from a line of a batch.
@@ -367,14 +336,6 @@ impl From<GrantRecord> for ShownGrant {
 fn list_grants(grants: Vec<GrantRecord>, out: &mut Output) -> anyhow::Result<()> {
     out.list(&grants.into_iter().map(ShownGrant::from).collect::<Vec<_>>())
 }
-
-/// A password was given as an argument.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "a password is never an argument: others would see it in the list of processes, and it is in the shell's history now. Leave it \
-         out to be asked for it, or pass it on standard input, with --password-stdin; and choose another"
-)]
-pub struct NoArgument;
 
 /// Reads a password from stdin, or asks for it on the terminal, and hashes it.
 fn read_password(from_stdin: bool, hasher: &Hasher) -> anyhow::Result<PasswordHash> {

@@ -5,7 +5,7 @@
 
 mod connect;
 mod http2;
-mod outcome;
+pub(super) mod outcome;
 
 use super::body::{AnswerBody, UpstreamBody};
 use super::exchange::Exchange;
@@ -19,7 +19,6 @@ use crate::upstream::Fault;
 use crate::upstream::h1::{self, Call, Failed, Received};
 use connect::{Found, connect};
 use http::{Response, StatusCode};
-pub use outcome::without_our_cookies;
 use outcome::{answered, failed};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};

@@ -12,6 +12,7 @@ pub mod body;
 pub mod client;
 pub mod entropy;
 pub mod exchange;
+pub mod failures;
 pub mod forward;
 pub mod forwarded;
 pub mod grpc;

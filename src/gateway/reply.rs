@@ -5,13 +5,13 @@
 
 use super::body::AnswerBody;
 use super::exchange::Exchange;
+use super::failures;
 use super::grpc;
 use super::request_id::X_REQUEST_ID;
 use crate::decision::{Denial, Reason};
-use crate::net::framing::{Class, Violation};
+use crate::net::framing::Violation;
 use crate::policy::{Scheme, Schemes};
 use crate::telemetry::metrics::Outcome;
-use crate::upstream::SendError;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
@@ -171,42 +171,9 @@ pub fn ask_first(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
 #[must_use]
 pub fn violation(exchange: Box<Exchange>, violation: Violation) -> Response<AnswerBody> {
     let of_stream = exchange.link().connection.is_stream();
-    let mut response = refuse(exchange, &of_violation(violation));
+    let mut response = refuse(exchange, &failures::of_violation(violation));
     if !of_stream {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
-}
-
-fn of_violation(violation: Violation) -> Denial {
-    let class = violation.class();
-    let reason = match class {
-        Class::BadTarget => Reason::BadTarget,
-        Class::BadMethod => Reason::MethodNotAllowed,
-        Class::BadFraming | Class::TooLarge | Class::BadVersion => Reason::BadFraming,
-    };
-    let status = StatusCode::from_u16(class.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    let mut denial = Denial::new(reason).with_status(status).with_fault(violation.reason());
-    if class == Class::BadMethod {
-        // RFC 9110, 15.5.6: there must be one.
-        denial.allow = Some(HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
-    }
-    denial
-}
-
-/// What an upstream's failure is told as.
-#[must_use]
-pub fn of_failure(failure: &SendError) -> Denial {
-    match failure {
-        SendError::Timeout { .. } => Denial::new(Reason::UpstreamTimeout),
-        SendError::Overloaded { .. } | SendError::Descriptors { .. } => Denial::new(Reason::UpstreamOverloaded),
-        SendError::Broken { source, .. } if source.is_invalid() => Denial::new(Reason::UpstreamInvalid),
-        SendError::Connect { .. } | SendError::Broken { .. } => Denial::new(Reason::UpstreamUnreachable),
-    }
-}
-
-/// What a request body's failure is told as, where the client's side is at fault.
-#[must_use]
-pub fn of_broken_body(violation: Option<Violation>) -> Denial {
-    violation.map_or_else(|| Denial::new(Reason::BodyInvalid), of_violation)
 }

@@ -1,8 +1,8 @@
 //! A request's body on its way to the upstream: streamed, and held only where it decides.
 
+use super::failures;
 use super::link::Link;
 use super::live::Rules;
-use super::reply;
 use crate::decision::{Denial, Reason};
 use crate::net::deadline::{Phase, Rate, Ticks};
 use crate::upstream::Fault;
@@ -89,7 +89,7 @@ impl RequestBody {
         let gathered = (&mut *self).collect().await;
         gathered.map(Collected::to_bytes).map_err(|_| match self.link.body_too_large.get() {
             true => Denial::new(Reason::BodyTooLarge),
-            false => reply::of_broken_body(self.link.connection.broken_body()),
+            false => failures::of_broken_body(self.link.connection.broken_body()),
         })
     }
 

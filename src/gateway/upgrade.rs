@@ -5,7 +5,7 @@
 
 use super::body::AnswerBody;
 use super::exchange::Exchange;
-use super::forward::without_our_cookies;
+use super::forward::outcome::without_our_cookies;
 use super::handshake::{Handshake, only};
 use super::reply;
 use super::tunnel;

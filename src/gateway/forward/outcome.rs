@@ -4,7 +4,7 @@ use super::super::body::AnswerBody;
 use super::super::exchange::Exchange;
 use super::super::headers::vary_on_authorization;
 use super::super::onward::Onward;
-use super::super::reply;
+use super::super::{failures, reply};
 use crate::decision::{Denial, Reason};
 use crate::identity::cookie::remove_set_ours;
 use crate::telemetry::metrics::Outcome;
@@ -63,14 +63,14 @@ pub(super) fn failed(mut exchange: Box<Exchange>, way: &Onward, failure: &SendEr
         return reply::refuse(exchange, &Denial::new(Reason::BodyTooLarge));
     }
     if link.body_broken.get() {
-        let denial = reply::of_broken_body(link.connection.broken_body());
+        let denial = failures::of_broken_body(link.connection.broken_body());
         return reply::refuse(exchange, &denial);
     }
     let pool = &way.pool;
     exchange.fault(failure.to_string());
     // No address is to blame.
     if let SendError::Overloaded { .. } | SendError::Descriptors { .. } = failure {
-        return reply::refuse(exchange, &reply::of_failure(failure));
+        return reply::refuse(exchange, &failures::of_failure(failure));
     }
     if let (Some(cluster), Some(to)) = (pool.cluster(), &way.to) {
         cluster.failed(to);
@@ -79,5 +79,5 @@ pub(super) fn failed(mut exchange: Box<Exchange>, way: &Onward, failure: &SendEr
     if !pool.counts().failing.replace(true) {
         tracing::warn!(request_id = exchange.request_id().as_str(), error = %failure, "the upstream fails");
     }
-    reply::refuse(exchange, &reply::of_failure(failure))
+    reply::refuse(exchange, &failures::of_failure(failure))
 }
