@@ -20,7 +20,7 @@ pub fn unix() -> Duration {
 #[must_use]
 pub fn today() -> jiff::civil::Date {
     let now = jiff::Timestamp::from_second(unix_seconds()).unwrap_or_default();
-    now.to_zoned(jiff::tz::TimeZone::UTC).date()
+    now.to_zoned_datetime(jiff::tz::TimeZone::UTC).date()
 }
 
 /// Whole seconds since the Unix epoch.

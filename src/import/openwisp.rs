@@ -31,13 +31,7 @@ pub enum ReadError {
     NotDumped(String),
     /// Two records have one id.
     #[error("the {kind} {id} is there twice: are these two dumps? Import one, or one after the other")]
-    Twice {
-        /// Of what kind.
-        kind: &'static str,
-        /// Which one.
-        id: String,
-    },
-    /// A column is missing.
+    Twice { kind: &'static str, id: String },
     #[error("the table `{0}` has no column `{1}`")]
     NoColumn(String, &'static str),
     /// It cannot be read at all.
@@ -95,8 +89,8 @@ impl<'t> Row<'t> {
     fn moment(&self, column: &'static str) -> Result<i64, Unfit> {
         let text = self.text(column)?;
         let moment: Result<Timestamp, _> = text.parse();
-        let moment =
-            moment.or_else(|_| text.parse::<DateTime>()?.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp()));
+        let moment = moment
+            .or_else(|_| text.parse::<DateTime>()?.to_zoned_datetime(TimeZone::UTC).map(|zoned| zoned.timestamp()));
         Ok(moment.map_err(|_| (column, "it is not a time"))?.as_microsecond())
     }
 
@@ -118,7 +112,6 @@ struct Reading<'s> {
     to: &'s Sender,
     tell: &'s mut dyn FnMut(u64, u64),
     piece: Import,
-    /// Records in the piece.
     waiting: usize,
     /// What comes now need not be in one piece.
     may_be_cut: bool,

@@ -43,7 +43,7 @@ impl Passwords {
     pub fn until(&self, chosen: Option<Date>, is_staff: bool) -> Option<i64> {
         let days = self.good_for(is_staff)?;
         let day = chosen?.checked_add(Span::new().days(days.saturating_add(1))).ok()?;
-        Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
+        Some(day.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp().as_second())
     }
 }
 

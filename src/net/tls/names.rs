@@ -28,7 +28,7 @@ pub(super) fn read(der: &[u8]) -> Option<Read> {
             dns.push(name.as_str().to_ascii_lowercase());
         }
     }
-    let expires = certificate.tbs_certificate.validity.not_after.to_unix_duration();
+    let expires = certificate.tbs_certificate().validity().not_after.to_unix_duration();
     Some(Read { dns, expires: i64::try_from(expires.as_secs()).unwrap_or(i64::MAX) })
 }
 
@@ -48,15 +48,19 @@ pub fn client_name(der: &[u8]) -> Option<HeaderValue> {
 }
 
 fn alternative(certificate: &Certificate) -> Vec<GeneralName> {
-    match certificate.tbs_certificate.get::<SubjectAltName>() {
+    match certificate.tbs_certificate().get_extension::<SubjectAltName>() {
         Ok(Some((_, names))) => names.0,
         _ => Vec::new(),
     }
 }
 
 fn common_name(certificate: &Certificate) -> Option<&str> {
-    let attributes = certificate.tbs_certificate.subject.0.iter().flat_map(|names| names.0.iter());
-    attributes.filter(|attribute| attribute.oid == COMMON_NAME).find_map(|attribute| text(&attribute.value))
+    certificate
+        .tbs_certificate()
+        .subject()
+        .iter()
+        .filter(|attribute| attribute.oid == COMMON_NAME)
+        .find_map(|attribute| text(&attribute.value))
 }
 
 /// A string of one of the types whose bytes are UTF-8.

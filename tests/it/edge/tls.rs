@@ -19,8 +19,8 @@ fn last(who: Who, target: &str) -> Vec<u8> {
 /// The common name of the certificate that the gate shows.
 fn shown(wire: &Wire) -> String {
     let der = wire.connection().peer_certificates().unwrap().first().unwrap().clone();
-    let subject = Certificate::from_der(&der).unwrap().tbs_certificate.subject;
-    let mut attributes = subject.0.iter().flat_map(|names| names.0.iter());
+    let certificate = Certificate::from_der(&der).unwrap();
+    let mut attributes = certificate.tbs_certificate().subject().iter();
     let name = attributes.find(|attribute| attribute.oid == COMMON_NAME).unwrap();
     std::str::from_utf8(name.value.value()).unwrap().to_owned()
 }
