@@ -18,7 +18,6 @@ pub enum AddressError {
     /// Neither a name nor an IP address.
     #[error("the host must be a name, an IPv4 address, or an IPv6 address in brackets")]
     Host,
-    /// No scheme.
     #[error("a URL begins with its scheme, such as http://")]
     Scheme,
     /// A user or a password.
@@ -34,7 +33,6 @@ pub enum AddressError {
 pub struct Server<'t> {
     /// A name or an IP address; IPv6 without brackets.
     pub host: &'t str,
-    /// The port.
     pub port: Option<u16>,
 }
 
@@ -45,7 +43,6 @@ pub struct Url<'t> {
     pub scheme: &'t str,
     /// Host and port as written.
     pub authority: &'t str,
-    /// The same, read.
     pub server: Server<'t>,
     /// What follows: nothing, or from the first `/` or `?` on.
     pub path: &'t str,

@@ -24,17 +24,12 @@ pub enum ClaimName {
 
 /// A value within the claims.
 pub enum Claim<'c> {
-    /// Null.
     Null,
-    /// True or false.
     Flag(bool),
     /// A number as it is written.
     Number(&'c str),
-    /// A text.
     Text(Cow<'c, str>),
-    /// A list of values.
     List(Vec<&'c RawValue>),
-    /// Values by their names.
     Map(BTreeMap<Cow<'c, str>, &'c RawValue>),
 }
 

@@ -89,9 +89,7 @@ pub fn header_value(text: &str) -> HeaderValue {
 /// How high somebody stands in an organization. The order is the power: `Member < Manager < Owner`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// Belongs to the organization.
     Member,
-    /// Administers it.
     Manager,
     /// Owns it: one for each organization, always a manager too.
     Owner,
@@ -112,11 +110,9 @@ impl Level {
 /// An organization, as decisions and headers need it. Shared by all its members' snapshots where possible.
 #[derive(Debug)]
 pub struct Organization {
-    /// Its id.
     pub id: OrgId,
     /// Unique, never reused.
     pub slug: Value,
-    /// For people.
     pub name: Value,
     /// The key under which a legacy system knows it, unique where present.
     pub external_id: Option<Box<Value>>,
@@ -127,11 +123,8 @@ pub struct Organization {
 /// One tie of a user to an *active* organization.
 #[derive(Clone, Debug)]
 pub struct Membership {
-    /// The organization.
     pub organization: Arc<Organization>,
-    /// Manager by appointment.
     pub is_admin: bool,
-    /// Owner of the organization.
     pub is_owner: bool,
 }
 
@@ -150,7 +143,6 @@ impl Membership {
 /// A user, as decisions and headers need them. Revocation material (password hashes) is never here.
 #[derive(Debug)]
 pub struct User {
-    /// Their id.
     pub id: UserId,
     /// Login name. Everybody in the directory has one; of somebody else, the issuer's where it is configured to name them.
     pub username: Option<Value>,
@@ -164,7 +156,6 @@ pub struct User {
     pub is_active: bool,
     /// May enter routes of level `staff`.
     pub is_staff: bool,
-    /// Passes every organization check.
     pub is_superuser: bool,
 }
 
@@ -251,7 +242,6 @@ fn among(list: &[Arc<str>], permission: &str) -> bool {
 /// Everything that is cached of a user: who they are and where they belong, read in one consistent look at the store.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// The user.
     pub user: User,
     /// Memberships of active organizations, sorted by organization id (see [`Snapshot::membership`]).
     memberships: Box<[Membership]>,

@@ -44,11 +44,9 @@ macro_rules! id {
 }
 
 id! {
-    /// A user.
     UserId
 }
 id! {
-    /// An organization (a tenant).
     OrgId
 }
 id! {
@@ -82,10 +80,8 @@ macro_rules! number {
 }
 
 number! {
-    /// A permission.
     PermissionId
 }
 number! {
-    /// A group.
     GroupId
 }

@@ -14,17 +14,14 @@ const MAX_LENGTH: u64 = 8 * 1024;
 /// A secret: its name, and where its value is.
 #[derive(Clone, Debug)]
 pub struct SecretSource {
-    /// Its name.
     pub name: Box<str>,
     place: Place,
 }
 
-/// Where a value is.
 #[derive(Clone, Debug)]
 pub enum Place {
     /// In this variable of the environment.
     Env(Box<str>),
-    /// In this file.
     File(PathBuf),
     /// Written in the configuration, against advice.
     Literal(SecretString),
@@ -38,21 +35,13 @@ pub enum SecretError {
     NoVariable(Box<str>, Box<str>),
     /// The file cannot be read.
     #[error("the secret `{name}` is not there: cannot read {path}: {source}")]
-    NoFile {
-        /// Its name.
-        name: Box<str>,
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    NoFile { name: Box<str>, path: PathBuf, source: std::io::Error },
     /// It is empty, longer than 8 KiB, or has characters that a header cannot carry.
     #[error("the secret `{0}` is empty, too long, or has characters that a header cannot carry")]
     Unfit(Box<str>),
     /// The configuration does not declare it.
     #[error("the policy names the secret `{0}`, which `secrets` does not declare")]
     Undeclared(Box<str>),
-    /// Several have none.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Several(Vec<Self>),
 }

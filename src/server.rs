@@ -70,7 +70,6 @@ pub enum StartError {
     /// A secret of the configuration is not there.
     #[error(transparent)]
     Secret(#[from] crate::secret::SecretError),
-    /// Tokens cannot be encrypted.
     #[error("identity.token.key: {0}")]
     Seal(#[from] crate::directory::seal::SealError),
     /// The policy and the configuration do not fit each other.
@@ -79,10 +78,8 @@ pub enum StartError {
     /// Redis cannot be used as configured; that it is away is no error.
     #[error(transparent)]
     Redis(#[from] ConnectError),
-    /// Letters cannot be sent.
     #[error(transparent)]
     Mail(#[from] crate::mail::MailError),
-    /// Spans cannot be sent.
     #[error(transparent)]
     Trace(#[from] TraceError),
     /// What `identity` needs is not there, or cannot be used.
@@ -127,7 +124,6 @@ impl Listeners {
     }
 }
 
-/// A process that serves.
 pub struct Server {
     lifecycle: Lifecycle,
     config: Config,

@@ -1,7 +1,6 @@
 //! The charsets in which a body may come, by the names that Python, and so the reference, has for them: WHATWG's (`encoding_rs`)
 //! take Latin-1 and ASCII for Windows-1252, and UTF-16 without a mark for little-endian.
 
-/// A charset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Charset {
     Utf8 {

@@ -17,7 +17,6 @@ use thiserror::Error;
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Django's own page.
 pub(super) const NOT_FOUND: &str = "\n<!doctype html>\n<html lang=\"en\">\n<head>\n  <title>Not Found</title>\n</head>\n<body>\n  \
     <h1>Not Found</h1><p>The requested resource was not found on this server.</p>\n</body>\n</html>\n";
 
@@ -37,7 +36,6 @@ pub enum ApiError {
     /// `?format=` asks for what is not there.
     #[error("Not found.")]
     NoFormat,
-    /// Too often.
     #[error("Request was throttled. Expected available in {} second{}.", seconds(*wait), if seconds(*wait) == 1 { "" } else { "s" })]
     Throttled {
         /// Until the next one passes.

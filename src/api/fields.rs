@@ -20,7 +20,6 @@ impl FieldErrors {
         self.0.push((field.to_owned(), message.into()));
     }
 
-    /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -41,10 +40,8 @@ impl FieldErrors {
     }
 }
 
-/// A text field.
 #[derive(Clone, Copy, Debug)]
 pub struct TextField {
-    /// Its name.
     pub name: &'static str,
     /// Whether it must be there, and not blank.
     pub required: bool,

@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 /// What the routes have escaped; the others are those that need never be (RFC 3986, 2.3).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// See the module.
 #[derive(Clone, Debug)]
 pub struct Links {
     base: Option<Box<str>>,

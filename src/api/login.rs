@@ -85,7 +85,6 @@ async fn show(api: &Api, client: Client, request: &Parts) -> Response {
     page::answer(StatusCode::OK, &Account { next, ..Account::new(api, "You are logged in", &username, &csrf) }, cookie)
 }
 
-/// Shows the form.
 fn ask(api: &Api, visitor: &Visitor, status: StatusCode, problem: &str, form: &Form) -> Response {
     let Ok((csrf, cookie)) = visitor.form() else { return ApiError::Unavailable.answer(api, ALLOW) };
     let page = Page {

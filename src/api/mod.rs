@@ -60,9 +60,7 @@ pub struct Client(pub IpAddr);
 
 /// What the operations work with.
 pub struct Api {
-    /// The directory.
     pub store: Arc<Directory>,
-    /// Logs people in.
     pub login: Login,
     /// Makes their sessions, and knows them.
     pub identity: Arc<Identity>,
@@ -74,7 +72,6 @@ pub struct Api {
     pub passwords: Passwords,
     /// Sends letters, where that is configured.
     pub mail: Option<Arc<Mailer>>,
-    /// What letters lead to.
     pub links: Links,
     /// Whether answers are the reference's where ours would be better.
     pub compat: bool,
@@ -126,7 +123,6 @@ pub struct Service {
 }
 
 impl Service {
-    /// Runs on `control`.
     #[must_use]
     pub fn new(api: Arc<Api>, control: Handle) -> Self {
         Self { links: api.links.clone(), router: router::router(api), control }

@@ -44,7 +44,6 @@ pub(super) fn throttled(state: Limit) -> ApiError {
     ApiError::Throttled { wait: state.reset, state: Some(state) }
 }
 
-/// `{"detail": …}`
 pub(super) fn told(detail: &str) -> String {
     json!({ "detail": detail }).to_string()
 }

@@ -45,7 +45,6 @@ pub(super) struct Visitor {
 }
 
 impl Visitor {
-    /// Reads the cookies.
     pub fn of(api: &Api, headers: &HeaderMap) -> Self {
         let settings = api.identity.sessions().cloned().unwrap_or_default();
         let one = |name: &str| {

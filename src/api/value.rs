@@ -4,22 +4,15 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use std::collections::HashMap;
 use std::fmt;
 
-/// A value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// `null`
     Null,
-    /// `true`, `false`
     Bool,
     /// A whole number of any size, in its digits.
     Int(String),
-    /// Any other number.
     Float(f64),
-    /// A text.
     Text(Text),
-    /// An array.
     List,
-    /// An object.
     Object,
     /// A part of a multipart form that is a file.
     File,
@@ -28,9 +21,7 @@ pub enum Value {
 /// A text. Half a surrogate pair, which JSON can name but no text can hold, stands in it as U+FFFD.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Text {
-    /// The text.
     pub text: String,
-    /// The first half pair.
     pub surrogate: Option<u16>,
 }
 
@@ -116,7 +107,6 @@ impl Fields {
         self.0.get(name)
     }
 
-    /// Sets a field.
     pub fn insert(&mut self, name: String, value: Value) {
         self.0.insert(name, value);
     }

@@ -30,9 +30,7 @@ const MISSING: &str = "Authentication credentials were not provided.";
 const UNKNOWN: &str = "Invalid token.";
 const INACTIVE: &str = "User inactive or deleted.";
 
-/// Somebody who asks.
 pub struct Asker {
-    /// Who.
     pub snapshot: Snapshot,
     /// Their session, where it is one.
     pub session: Option<String>,
@@ -41,7 +39,6 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// Their login name.
     #[must_use]
     pub fn username(&self) -> &str {
         self.snapshot.user.username.as_ref().map_or("", Value::as_str)

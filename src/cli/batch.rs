@@ -30,7 +30,6 @@ impl Mistakes {
         named.chain((more > 0).then(|| format!("{}: {more} more lines with mistakes", self.source))).collect()
     }
 
-    /// For programs.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         let told = |(line, problem): &(usize, String)| {

@@ -91,7 +91,6 @@ impl StoredFacts {
 
     /// Where facts about a user come from, and how old they are.
     pub(super) fn provenance(&self, user: Option<&Snapshot>) -> anyhow::Result<Provenance> {
-        /// Memberships that are told.
         const SHOWN: u32 = 10;
         let now = crate::clock::unix_seconds();
         let record = |what: String, edited: i64| {

@@ -46,7 +46,6 @@ pub trait Record: Serialize {
     const COLUMNS: &'static [&'static str];
 }
 
-/// Where a command writes.
 pub struct Output {
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
@@ -75,7 +74,6 @@ impl Output {
         self.json = json;
     }
 
-    /// Whether results are JSON.
     #[must_use]
     pub fn is_json(&self) -> bool {
         self.json
@@ -137,7 +135,6 @@ impl Output {
         Ok(())
     }
 
-    /// Says something to people.
     pub fn note(&mut self, text: &str) {
         // Who closed stderr does not want to know.
         let _ = writeln!(self.err, "{}", printable(text));

@@ -9,9 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Where a tool writes: its result, everything else, and whether the result may be coloured.
 pub struct Pages<'w> {
-    /// Standard output.
     pub out: &'w mut dyn Write,
-    /// Standard error.
     pub err: &'w mut dyn Write,
     /// A person reads the first.
     pub colour: bool,
@@ -19,7 +17,6 @@ pub struct Pages<'w> {
 
 /// Why a tool ends early: an exit code, after all was said.
 pub enum Early {
-    /// This exit code.
     Exit(u8),
     /// Nothing can be written any more.
     Pipe(io::Error),
@@ -62,7 +59,6 @@ impl Pages<'_> {
         said.map_or_else(Early::Pipe, |()| Early::Exit(2))
     }
 
-    /// Says what was found.
     pub fn findings(&mut self, findings: &Findings) -> io::Result<()> {
         write!(self.err, "{}", findings.to_text(self.colour))
     }

@@ -16,11 +16,8 @@ pub(super) const KEYS: [&str; 5] = ["api", "prefix", "login", "token", "password
 /// A word by which people may name themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identifier {
-    /// An e-mail address.
     Email,
-    /// A phone number.
     Phone,
-    /// A username.
     Username,
 }
 
@@ -51,7 +48,6 @@ pub struct Accounts {
     pub lifetime: Option<Duration>,
     /// What tokens are encrypted with that must be told again.
     pub token_key: Option<SecretSource>,
-    /// Passwords.
     pub passwords: Passwords,
 }
 

@@ -14,13 +14,10 @@ const EXAMPLES: &str =
 /// Where the directory is kept.
 #[derive(Clone, Debug)]
 pub enum Database {
-    /// In a file: `sqlite:path`.
     Sqlite(String),
-    /// In a PostgreSQL server.
     Postgres(Box<Postgres>),
 }
 
-/// A PostgreSQL database.
 #[derive(Clone, Debug)]
 pub struct Postgres {
     target: Target,
@@ -53,7 +50,6 @@ impl Postgres {
         self.target.root()
     }
 
-    /// `host:port/database`.
     #[must_use]
     pub fn place(&self) -> &str {
         self.target.place()

@@ -44,7 +44,6 @@ fn listen(node: &Node, base: &Path, findings: &mut Findings) -> Option<Address> 
     Some(Address::Unix { path: base.join(path), mode: MODE })
 }
 
-/// `listen_mode`, in octal digits.
 fn mode(tree: &Map, config: &mut Config, findings: &mut Findings) {
     let Some(node) = tree.get("listen_mode") else { return };
     let text = if let Value::Scalar(scalar) = &node.value { scalar.text.as_str() } else { "" };

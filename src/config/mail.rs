@@ -16,7 +16,6 @@ pub enum Tls {
     StartTls,
     /// From the first byte (RFC 8314).
     Implicit,
-    /// Not at all.
     None,
 }
 
@@ -33,22 +32,16 @@ impl Tls {
     }
 }
 
-/// The section, checked.
 #[derive(Clone, Debug)]
 pub struct Mail {
-    /// The server's name.
     pub host: Box<str>,
-    /// Its port.
     pub port: u16,
     /// How the way there is protected.
     pub tls: Tls,
     /// Certificates that are believed instead of the public ones.
     pub ca: Option<PathBuf>,
-    /// Who we are there.
     pub login: Option<(Box<str>, SecretSource)>,
-    /// Whose letters they are.
     pub from: Mailbox,
-    /// For one try.
     pub timeout: Duration,
 }
 

@@ -48,7 +48,6 @@ pub const DEFAULT_FILE: &str = "postern.yaml";
 pub struct Sources {
     /// `--config`, or `postern.yaml` where there is one.
     pub file: Option<PathBuf>,
-    /// `POSTERN__…` variables.
     pub environment: Vec<(String, String)>,
     /// Flags, as (flag, path in the tree, YAML value).
     pub flags: Vec<(&'static str, &'static str, String)>,
@@ -86,12 +85,7 @@ impl Sources {
 pub enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read the configuration {path}: {source}")]
-    Unreadable {
-        /// Which.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    Unreadable { path: PathBuf, source: std::io::Error },
     /// What it says cannot be used.
     #[error("the configuration has errors")]
     Findings(Findings),
@@ -100,17 +94,13 @@ pub enum ConfigError {
 /// Whose manner answers follow, where the documented and safe rule is another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compat {
-    /// Nobody's: the documented rules.
     #[default]
     None,
-    /// openwisp-users', quirks included.
     Openwisp,
 }
 
-/// The log.
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
-    /// How operational lines look.
     pub format: telemetry::log::Format,
     /// Whether there is an access line for each request.
     pub access: bool,
@@ -119,7 +109,6 @@ pub struct Log {
 /// Limits of what a stranger can hold or grow.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Open client connections.
     pub connections: usize,
     /// Open client connections of one address.
     pub per_address: usize,
@@ -129,7 +118,6 @@ pub struct Limits {
     pub resets: u32,
     /// Bytes of a request head.
     pub header_bytes: usize,
-    /// Headers of a request.
     pub headers: usize,
     /// Bytes of a request body.
     pub body: u64,
@@ -142,7 +130,6 @@ pub struct Limits {
 /// Time limits; zero is none.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// Between requests.
     pub idle: Duration,
     /// For a whole request head.
     pub head: Duration,
@@ -150,7 +137,6 @@ pub struct Timeouts {
     pub stall: Duration,
     /// To be connected to the upstream.
     pub connect: Duration,
-    /// Until the upstream answers.
     pub first_byte: Duration,
     /// Between two pieces of the upstream's answer.
     pub upstream_idle: Duration,
@@ -168,22 +154,17 @@ pub enum Wider {
     Refuse,
 }
 
-/// The whole configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The data port.
     pub listen: net::listen::Address,
     /// TLS on the data port.
     pub tls: Option<net::tls::Files>,
     /// Connections of trusted proxies begin with a PROXY header.
     pub proxy_protocol: bool,
-    /// Metrics and probes.
     pub management: SocketAddr,
     /// Names that the listeners of metrics and probes answer to, besides their addresses.
     pub management_hosts: Vec<Box<str>>,
-    /// Probes alone, where wanted.
     pub probes: Option<SocketAddr>,
-    /// Services behind the gate.
     pub upstreams: Vec<Upstream>,
     /// Policy files; without any nothing is served.
     pub policy: Vec<PathBuf>,
@@ -199,11 +180,9 @@ pub struct Config {
     pub mail: Option<mail::Mail>,
     /// What addresses of this service begin with, as people know them: no slash behind.
     pub public_url: Option<Box<str>>,
-    /// Whose manner answers follow.
     pub compat: Compat,
     /// Clients of HTTP/1.1 are told names of headers `Like-This`.
     pub title_case: bool,
-    /// The directory's store.
     pub database: Database,
     /// Redis, where there is one.
     pub redis: Option<RedisConfig>,
@@ -213,21 +192,15 @@ pub struct Config {
     pub keep_headers: Vec<HeaderName>,
     /// How old a proven fact may be.
     pub max_staleness: Duration,
-    /// Credentials kept in memory.
     pub cache_credentials: usize,
-    /// The log.
     pub log: Log,
-    /// Data-plane threads.
     pub workers: usize,
-    /// Limits.
     pub limits: Limits,
-    /// Time limits.
     pub timeouts: Timeouts,
     /// Where spans go, if anywhere.
     pub tracing: Option<telemetry::trace::Settings>,
     /// Where changes of the directory are written down, where the configuration says it.
     pub audit: Option<audit::Target>,
-    /// The way down.
     pub drain: net::drain::Timing,
     /// What a reload does with a wider policy.
     pub wider: Wider,
@@ -307,7 +280,6 @@ impl Config {
         }
     }
 
-    /// Time limits towards upstreams.
     #[must_use]
     pub fn upstream_timeouts(&self) -> upstream::Timeouts {
         upstream::Timeouts {

@@ -13,12 +13,10 @@ const KEYS: Keys<'static> =
 /// Where Redis is and how it is used.
 #[derive(Clone, Debug)]
 pub struct RedisConfig {
-    /// The servers.
     pub address: Address,
     password: Option<SecretSource>,
     sentinel_password: Option<SecretSource>,
     ca: Option<PathBuf>,
-    /// How every key begins.
     pub prefix: Box<str>,
     /// How long a request waits for Redis, at most.
     pub budget: Duration,

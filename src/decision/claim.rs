@@ -19,11 +19,8 @@ const MAX_KEY: usize = 255;
 /// How a request names an organization.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum OrgKey<'r> {
-    /// By its id.
     Id(OrgId),
-    /// By its slug.
     Slug(Cow<'r, str>),
-    /// By its external id.
     External(Cow<'r, str>),
 }
 
@@ -57,7 +54,6 @@ impl OrgKey<'_> {
     }
 }
 
-/// What one source says.
 #[derive(Clone, Debug)]
 pub(super) enum Named<'r> {
     /// The request names this one.
@@ -269,7 +265,6 @@ impl<'r> Facts<'r> {
         self.organizations.push((key, organization));
     }
 
-    /// `None`: nobody looked.
     pub(super) fn organization(&self, key: &OrgKey<'_>) -> Option<Option<&Arc<Organization>>> {
         self.organizations.iter().find(|(known, _)| known == key).map(|(_, found)| found.as_ref())
     }

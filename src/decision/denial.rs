@@ -9,7 +9,6 @@ use std::borrow::Cow;
 /// Why a request was refused. The codes are part of the public interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// No pattern matches.
     NoRoute,
     /// The route does not have the method.
     MethodNotAllowed,
@@ -39,7 +38,6 @@ pub enum Reason {
     OrgLevelMissing,
     /// The object belongs to no organization, and the caller may not touch such.
     SharedDenied,
-    /// A permission is missing.
     PermissionMissing,
     /// Only superusers pass.
     SuperuserOnly,
@@ -47,11 +45,9 @@ pub enum Reason {
     StaffOnly,
     /// The rule's condition does not hold.
     ConditionFalse,
-    /// Nobody passes.
     Denied,
     /// The page's origin is not allowed.
     OriginDenied,
-    /// Too many requests.
     Throttled,
     /// The body is longer than the route reads.
     BodyTooLarge,
@@ -262,7 +258,6 @@ impl Reason {
         }
     }
 
-    /// The stable code.
     #[must_use]
     pub const fn code(self) -> &'static str {
         self.facts().0
@@ -290,7 +285,6 @@ impl Reason {
 /// A request that was refused.
 #[derive(Clone, Debug)]
 pub struct Denial {
-    /// Why.
     pub reason: Reason,
     /// The status to answer with.
     pub status: StatusCode,

@@ -25,7 +25,6 @@ pub(super) struct Hit<'p> {
 /// The target after the rewrite.
 #[derive(Clone, Debug)]
 pub(super) struct Rewritten<'p> {
-    /// What is forwarded: canonical.
     pub(super) raw: Arc<str>,
     /// Its decoded path, which `hit` has ranges of.
     pub(super) decoded: Box<str>,

@@ -43,7 +43,6 @@ pub struct RequestView<'a> {
     pub method: &'a Method,
     /// The host, canonical (see [`crate::target::host`]).
     pub host: &'a str,
-    /// The target, canonical.
     pub target: &'a Target<'a>,
     /// The headers as the client sent them, before anything is removed.
     pub headers: &'a HeaderMap,
@@ -61,7 +60,6 @@ impl fmt::Debug for RequestView<'_> {
     }
 }
 
-/// Who sent the request.
 #[derive(Clone, Copy, Debug)]
 pub enum Caller<'a> {
     /// No credential was sent, or none was looked at.

@@ -21,7 +21,6 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// The level's word.
     pub(super) fn level_text(&self) -> &'static str {
         self.level.map_or("superuser", Level::as_str)
     }
@@ -30,7 +29,6 @@ impl Standing {
 /// What is known of a request beside what it was judged by, and may be told to the upstream.
 #[derive(Clone, Copy, Debug)]
 pub struct Told<'a> {
-    /// Its id.
     pub request_id: &'a str,
     /// The name of the client's verified certificate.
     pub client_name: Option<&'a [u8]>,

@@ -13,7 +13,6 @@ use std::sync::Arc;
 pub enum Stage {
     /// Target and host are canonical.
     Target,
-    /// There is a route.
     Route,
     /// It has the method, and does not close it.
     Method,
@@ -23,11 +22,8 @@ pub enum Stage {
     Organization,
     /// The caller stands high enough.
     Level,
-    /// They have the permissions.
     Permission,
-    /// The condition holds.
     Condition,
-    /// Everything behind the decision.
     Later,
 }
 
@@ -64,16 +60,12 @@ pub struct Reading<'p> {
     pub route: &'p Route,
     /// The source, in the policy's words.
     pub source: String,
-    /// What it says.
     pub says: Says,
 }
 
-/// What a source says.
 #[derive(Clone, Debug)]
 pub enum Says {
-    /// Nothing: it is absent.
     Nothing,
-    /// It cannot be read.
     Unreadable(Denial),
     /// That the object belongs to none.
     Shared,
@@ -101,9 +93,7 @@ pub struct Trace<'p> {
     pub need: Option<CredentialNeed>,
     /// What the sources say that its rules read.
     pub readings: Vec<Reading<'p>>,
-    /// The verdict.
     pub verdict: Result<Permit<'p>, Denial>,
-    /// The stage that refused.
     pub refused_at: Option<Stage>,
 }
 

@@ -19,7 +19,6 @@ use uuid::Uuid;
 /// How a credential names a user.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum UserKey {
-    /// By id.
     Id(UserId),
     /// By login name, as spelt.
     Username(String),
@@ -59,7 +58,6 @@ impl fmt::Debug for Revocation {
 /// A session of a person.
 #[derive(Debug)]
 pub struct SessionSnapshot {
-    /// The session's record.
     pub session: Uuid,
     /// It is refused from this second (Unix) on.
     pub expires_at: i64,
@@ -74,7 +72,6 @@ pub struct SessionSnapshot {
 /// A session to be kept.
 #[derive(Clone, Debug)]
 pub struct NewSession {
-    /// Whose it is.
     pub user: UserId,
     /// The digest of what the cookie holds.
     pub digest: TokenDigest,
@@ -89,13 +86,9 @@ pub struct NewSession {
 /// A binding of an issuer's subject.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SubjectRecord {
-    /// The user.
     pub user: UserId,
-    /// Their login name.
     pub username: String,
-    /// `iss`
     pub issuer: String,
-    /// `sub`
     pub subject: String,
     /// Since when: seconds since the Unix epoch.
     pub created: i64,
@@ -104,7 +97,6 @@ pub struct SubjectRecord {
 /// Longest issuer or subject, in bytes.
 const MAX_NAME: usize = 512;
 
-/// What can be bound.
 fn check_subject(issuer: &str, subject: &str) -> Result<(), DirectoryError> {
     for (field, text) in [("issuer", issuer), ("subject", subject)] {
         if text.is_empty() || text.len() > MAX_NAME || text.chars().any(char::is_control) {
@@ -231,7 +223,6 @@ impl Directory {
         .await
     }
 
-    /// Ends a binding.
     pub async fn unbind_subject(
         &self,
         user: &UserSelector,

@@ -13,11 +13,8 @@ use serde::Serialize;
 /// An e-mail address of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EmailRecord {
-    /// Its number.
     pub id: i64,
-    /// Whose it is.
     pub user: UserId,
-    /// The address.
     pub email: String,
     /// Whether the person has shown that it is theirs.
     pub verified: bool,
@@ -28,7 +25,6 @@ pub struct EmailRecord {
 /// An e-mail address to be added.
 #[derive(Clone, Debug)]
 pub struct NewEmail {
-    /// The address.
     pub email: Email,
     /// Whether it is known to be theirs.
     pub verified: bool,

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 /// The engines that there are.
 pub(super) enum Engine {
-    /// Embedded in this process.
     Sqlite(SqliteStore),
     /// A server that many replicas share.
     Postgres(PostgresStore),
@@ -45,7 +44,6 @@ impl Directory {
         Self { engine: Arc::clone(&self.engine), audit }
     }
 
-    /// One consistent look.
     pub(super) async fn read<T, E>(
         &self,
         look: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E> + Send + 'static,

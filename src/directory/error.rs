@@ -21,20 +21,13 @@ pub enum StoreError {
     Unaudited(String),
 }
 
-/// The kinds of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Noun {
-    /// A user.
     User,
-    /// An organization.
     Organization,
-    /// A membership.
     Membership,
-    /// A token.
     Token,
-    /// A permission.
     Permission,
-    /// A group.
     Group,
     /// A role, or a super role.
     Role,
@@ -63,25 +56,19 @@ impl fmt::Display for Noun {
 /// What only one record may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unique {
-    /// A username, as spelt.
     Username,
     /// A user's e-mail address, whatever the case.
     Email,
-    /// A user's phone number.
     PhoneNumber,
     /// A user's key in a legacy system.
     UserExternalId,
-    /// An organization's slug.
     Slug,
     /// An organization's key in a legacy system.
     OrganizationExternalId,
-    /// A user's id.
     UserId,
-    /// An organization's id.
     OrganizationId,
     /// The value of a token.
     Token,
-    /// A permission, as spelt.
     Permission,
     /// The name of a group.
     GroupName,
@@ -131,7 +118,6 @@ pub enum DirectoryError {
     /// There is no such record.
     #[error("no {noun} {}", super::token::quoted(reference))]
     NotFound {
-        /// The kind of record.
         noun: Noun,
         /// As the caller referred to it.
         reference: String,
@@ -139,7 +125,6 @@ pub enum DirectoryError {
     /// Several records go by the text that refers to one.
     #[error("`{reference}` is the name of more than one {noun}")]
     Ambiguous {
-        /// The kind of record.
         noun: Noun,
         /// As the caller referred to it.
         reference: String,
@@ -147,75 +132,37 @@ pub enum DirectoryError {
     /// Another record has a value that is unique.
     #[error("{unique} already exists{}", shown(value))]
     Taken {
-        /// What is unique.
         unique: Unique,
         /// The value; empty for tokens.
         value: String,
     },
     /// An organization, perhaps long gone, once had the slug.
     #[error("the slug `{slug}` was once used, and slugs are never reused")]
-    SlugOnceUsed {
-        /// The slug.
-        slug: String,
-    },
+    SlugOnceUsed { slug: String },
     /// Only superusers change slugs.
     #[error("the slug of an organization can be changed by superusers only")]
     SlugImmutable,
     /// The user belongs to the organization already.
     #[error("`{user}` is already a member of `{organization}`")]
-    AlreadyMember {
-        /// Username.
-        user: String,
-        /// Slug.
-        organization: String,
-    },
+    AlreadyMember { user: String, organization: String },
     /// The user does not belong to the organization.
     #[error("`{user}` is not a member of `{organization}`")]
-    NotMember {
-        /// Username.
-        user: String,
-        /// Slug.
-        organization: String,
-    },
+    NotMember { user: String, organization: String },
     /// The owner of an organization must stay a manager of it.
     #[error("`{user}` owns `{organization}` and cannot be demoted until ownership has moved")]
-    OwnerDemoted {
-        /// Username.
-        user: String,
-        /// Slug.
-        organization: String,
-    },
+    OwnerDemoted { user: String, organization: String },
     /// The owner of an organization must stay a member of it.
     #[error("`{user}` owns `{organization}` and cannot be removed from it until ownership has moved")]
-    OwnerRemoved {
-        /// Username.
-        user: String,
-        /// Slug.
-        organization: String,
-    },
+    OwnerRemoved { user: String, organization: String },
     /// Whose name is of an organization stays a member of it.
     #[error("the name of `{user}` is of `{organization}`, so they cannot be removed from it")]
-    NameRemoved {
-        /// Username.
-        user: String,
-        /// Slug.
-        organization: String,
-    },
+    NameRemoved { user: String, organization: String },
     /// Who owns organizations cannot be deleted.
     #[error("`{user}` owns {} and cannot be deleted until ownership has moved", ticked(organizations))]
-    OwnerDeleted {
-        /// Username.
-        user: String,
-        /// Slugs.
-        organizations: Vec<String>,
-    },
+    OwnerDeleted { user: String, organizations: Vec<String> },
     /// Only the owner or a superuser moves ownership.
     #[error("only the owner of `{organization}` or a superuser can move its ownership")]
-    NotOwner {
-        /// Slug.
-        organization: String,
-    },
-    /// The store failed.
+    NotOwner { organization: String },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -320,7 +267,6 @@ impl DirectoryError {
 pub struct BatchError {
     /// The position in the batch, from zero.
     pub index: usize,
-    /// Why.
     pub error: DirectoryError,
 }
 

@@ -28,7 +28,6 @@ impl Directory {
         self.write_all(groups, |tx, new| Box::pin(create(tx, new))).await
     }
 
-    /// One group.
     pub async fn group(&self, group: &GroupSelector) -> Result<GroupRecord, DirectoryError> {
         let group = group.clone();
         self.read(move |tx| Box::pin(async move { find(tx, &group).await })).await

@@ -19,7 +19,6 @@ pub struct LoginQuery {
     pub email: Option<String>,
     /// Phone numbers, as they are kept.
     pub phones: Vec<String>,
-    /// A username, as spelt.
     pub username: Option<String>,
     /// `Some`: of users whose primary organization has this slug, whatever its case; and of superusers who have none.
     pub organization: Option<String>,
@@ -45,9 +44,7 @@ impl LoginQuery {
 /// Somebody whom a login identifier means.
 #[derive(Clone, Debug)]
 pub struct LoginCandidate {
-    /// Who.
     pub user: UserId,
-    /// Login name.
     pub username: String,
     /// An inactive user does not log in.
     pub is_active: bool,
@@ -62,7 +59,6 @@ pub struct LoginCandidate {
 /// A token that is kept encrypted besides.
 #[derive(Clone, Debug)]
 pub struct SealedToken {
-    /// Its record.
     pub token: TokenId,
     /// The token, encrypted (see [`super::seal`]).
     pub sealed: Vec<u8>,
@@ -71,11 +67,9 @@ pub struct SealedToken {
 /// A token to be kept encrypted, where the user has none.
 #[derive(Clone, Debug)]
 pub struct NewSealedToken {
-    /// Whose it will be.
     pub user: UserId,
     /// Its digest.
     pub digest: TokenDigest,
-    /// The token, encrypted.
     pub sealed: Vec<u8>,
     /// One that cannot be decrypted any more; it stays valid, but this one takes its place.
     pub instead_of: Option<TokenId>,

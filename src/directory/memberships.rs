@@ -30,7 +30,6 @@ impl Directory {
         self.write_all(members, |tx, new| Box::pin(create(tx, new))).await
     }
 
-    /// One membership.
     pub async fn membership(
         &self,
         organization: &OrgSelector,

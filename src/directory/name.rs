@@ -13,7 +13,6 @@ macro_rules! word {
         pub struct $name(String);
 
         impl $name {
-            /// The word.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -212,7 +211,6 @@ impl Text {
         line(field, text, 0, max.min(2000)).map(Self)
     }
 
-    /// No text.
     #[must_use]
     pub fn empty() -> Self {
         Self(String::new())

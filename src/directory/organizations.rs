@@ -32,13 +32,11 @@ impl Directory {
         self.write_all(organizations, |tx, new| Box::pin(create(tx, new))).await
     }
 
-    /// One organization's record.
     pub async fn organization_record(&self, organization: &OrgSelector) -> Result<OrganizationRecord, DirectoryError> {
         let organization = organization.clone();
         self.read(move |tx| Box::pin(async move { find(tx, &organization).await })).await
     }
 
-    /// Organizations by slug.
     pub async fn organizations(&self, page: Page) -> Result<Vec<OrganizationRecord>, DirectoryError> {
         self.read(move |tx| Box::pin(list(tx, page))).await
     }

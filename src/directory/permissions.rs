@@ -21,13 +21,11 @@ impl Directory {
         self.write_all(permissions, |tx, new| Box::pin(create(tx, new))).await
     }
 
-    /// One permission.
     pub async fn permission(&self, permission: &PermissionName) -> Result<PermissionRecord, DirectoryError> {
         let permission = permission.clone();
         self.read(move |tx| Box::pin(async move { find(tx, &permission).await })).await
     }
 
-    /// Permissions by codename.
     pub async fn permissions(&self, page: Page) -> Result<Vec<PermissionRecord>, DirectoryError> {
         self.read(move |tx| Box::pin(list(tx, page))).await
     }

@@ -41,7 +41,6 @@ impl Position {
         (parts.next().is_none() && horizon <= limit).then(|| Self { store, horizon, limit, open: open.into() })
     }
 
-    /// As PostgreSQL reads it.
     #[must_use]
     pub fn snapshot(&self) -> String {
         let open: Vec<_> = self.open.iter().map(u64::to_string).collect();

@@ -19,19 +19,13 @@ fn as_text<S: Serializer>(date: &Option<Date>, serializer: S) -> Result<S::Ok, S
 /// What a user's record holds besides.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Profile {
-    /// About the person.
     pub bio: String,
-    /// Home page.
     pub url: String,
-    /// Where the person works.
     pub company: String,
-    /// Where the person is.
     pub location: String,
-    /// What administrators note.
     pub notes: String,
     /// Language of mails, such as `en-gb`.
     pub language: String,
-    /// Date of birth.
     #[serde(serialize_with = "as_text")]
     pub birth_date: Option<Date>,
     /// From the day after this one on, the user is to be made inactive.
@@ -57,19 +51,12 @@ pub struct Profile {
 /// What to change of it; what is `None` stays. `Some(None)` clears.
 #[derive(Clone, Debug, Default)]
 pub struct ProfileEdit {
-    /// About the person.
     pub bio: Option<String>,
-    /// Home page.
     pub url: Option<String>,
-    /// Where the person works.
     pub company: Option<String>,
-    /// Where the person is.
     pub location: Option<String>,
-    /// What administrators note.
     pub notes: Option<String>,
-    /// Language of mails.
     pub language: Option<String>,
-    /// Date of birth.
     pub birth_date: Option<Option<Date>>,
     /// The last day of the account.
     pub expiration_date: Option<Option<Date>>,
@@ -77,7 +64,6 @@ pub struct ProfileEdit {
     pub last_login: Option<Option<i64>>,
     /// How the user's token was got.
     pub password_based_token: Option<Option<bool>>,
-    /// The primary organization.
     pub organization: Option<Option<OrgId>>,
 }
 
@@ -88,7 +74,6 @@ impl Directory {
         self.read(move |tx| Box::pin(async move { profile(tx, &user).await })).await
     }
 
-    /// Changes it.
     pub async fn edit_profile(&self, user: &UserSelector, edit: ProfileEdit) -> Result<Profile, DirectoryError> {
         let user = user.clone();
         self.write(move |tx| Box::pin(async move { edit_profile(tx, &user, edit).await })).await

@@ -8,39 +8,30 @@ use super::name::{PermissionName, RightsName, Text};
 use crate::id::{GroupId, OrgId, PermissionId, RoleId};
 use std::fmt;
 
-/// A permission.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct PermissionRecord {
-    /// Its id.
     pub id: PermissionId,
-    /// `app.codename`, unique.
     pub codename: String,
-    /// For people, perhaps empty.
     pub name: String,
 }
 
 /// A permission to be made.
 #[derive(Clone, Debug)]
 pub struct NewPermission {
-    /// `app.codename`.
     pub codename: PermissionName,
-    /// For people.
     pub name: Text,
 }
 
 /// What to change of a permission; what is `None` stays. Whoever had it has the new one.
 #[derive(Clone, Debug, Default)]
 pub struct PermissionEdit {
-    /// `app.codename`.
     pub codename: Option<PermissionName>,
-    /// For people.
     pub name: Option<Text>,
 }
 
 /// A permission that a user has, and how they came by it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct GrantRecord {
-    /// `app.codename`.
     pub permission: String,
     /// The slug of the one organization where it counts; everywhere where absent.
     pub organization: Option<String>,
@@ -56,16 +47,13 @@ pub struct GrantRecord {
 pub enum Through {
     /// It was granted to the user.
     User,
-    /// By a group.
     Group,
     /// By a role in an organization.
     Role,
-    /// By a super role.
     SuperRole,
 }
 
 impl Through {
-    /// The word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -80,16 +68,13 @@ impl Through {
 /// Permissions to give and to take; those to take go first. What is given twice is given, what was not there is taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
-    /// To give.
     pub grant: Vec<PermissionName>,
-    /// To take.
     pub revoke: Vec<PermissionName>,
 }
 
 /// How a caller refers to a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupSelector {
-    /// By id.
     Id(GroupId),
     /// By what a person would write: a name or an id. Several matches are an error.
     Text(String),
@@ -119,7 +104,6 @@ impl fmt::Display for GroupSelector {
 /// A group: its permissions count everywhere.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct GroupRecord {
-    /// Its id.
     pub id: GroupId,
     /// Unique; policies may ask for it.
     pub name: String,
@@ -132,11 +116,8 @@ pub struct GroupRecord {
 /// A group to be made.
 #[derive(Clone, Debug)]
 pub struct NewGroup {
-    /// Its name.
     pub name: RightsName,
-    /// What it permits.
     pub permissions: Vec<PermissionName>,
-    /// Who is in it.
     pub users: Vec<UserSelector>,
 }
 
@@ -153,9 +134,7 @@ pub enum Scope<O> {
 /// The organization of a role.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct RoleOrganization {
-    /// Its id.
     pub id: OrgId,
-    /// Its slug.
     pub slug: String,
 }
 
@@ -177,9 +156,7 @@ impl From<RoleId> for RoleSelector {
 /// A role: of an organization, or a super role.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct RoleRecord {
-    /// Its id.
     pub id: RoleId,
-    /// Where it counts.
     pub scope: Scope<RoleOrganization>,
     /// Unique in its organization, or among the super roles.
     pub name: String,
@@ -192,11 +169,8 @@ pub struct RoleRecord {
 /// A role to be made.
 #[derive(Clone, Debug)]
 pub struct NewRole {
-    /// Where it counts.
     pub scope: Scope<OrgSelector>,
-    /// Its name.
     pub name: RightsName,
-    /// What it permits.
     pub permissions: Vec<PermissionName>,
     /// Who holds it: members, where it counts in an organization.
     pub users: Vec<UserSelector>,
@@ -205,7 +179,6 @@ pub struct NewRole {
 /// Which roles to list; all where nothing is said.
 #[derive(Clone, Debug, Default)]
 pub struct RoleFilter {
-    /// Those that count there.
     pub scope: Option<Scope<OrgSelector>>,
     /// Those that this user holds.
     pub user: Option<UserSelector>,
@@ -214,7 +187,6 @@ pub struct RoleFilter {
 /// What to change of a group or a role; what is empty or `None` stays. What is taken goes first.
 #[derive(Clone, Debug, Default)]
 pub struct BundleEdit {
-    /// Its name.
     pub name: Option<RightsName>,
     /// Exactly these permissions from now on, before the grants.
     pub permissions: Option<Vec<PermissionName>>,

@@ -51,7 +51,6 @@ impl Directory {
         self.write_all(roles, |tx, new| Box::pin(create(tx, new))).await
     }
 
-    /// One role.
     pub async fn role(&self, role: &RoleSelector) -> Result<RoleRecord, DirectoryError> {
         let role = role.clone();
         self.read(move |tx| Box::pin(async move { find(tx, &role).await })).await

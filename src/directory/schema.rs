@@ -8,7 +8,6 @@ use sha2::{Digest, Sha256};
 pub struct Migration {
     /// Its number; they count up from 1.
     pub version: u32,
-    /// What it brings.
     pub name: &'static str,
     pub(super) sql: &'static str,
 }
@@ -59,16 +58,12 @@ pub enum Mismatch {
     },
     /// A step that was applied is not the one that this program knows.
     #[error("step {version} of its schema is not the one that this postern knows")]
-    Changed {
-        /// The step.
-        version: u32,
-    },
+    Changed { version: u32 },
 }
 
 /// A known step, and when it was applied (Unix seconds).
 #[derive(Debug)]
 pub struct Status {
-    /// The step.
     pub migration: &'static Migration,
     /// When it was applied; pending where absent.
     pub applied: Option<i64>,

@@ -27,12 +27,10 @@ pub enum SealError {
     /// The system has no random bytes.
     #[error("no randomness: {0}")]
     Random(#[from] getrandom::Error),
-    /// The cipher refuses.
     #[error("the token cannot be encrypted")]
     Cipher,
 }
 
-/// Encrypts and decrypts tokens.
 pub struct Sealer(XChaCha20Poly1305);
 
 impl fmt::Debug for Sealer {

@@ -98,7 +98,6 @@ pub(super) struct Insert {
 }
 
 impl Insert {
-    /// Names and types.
     pub(super) fn columns(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         self.columns.split(',').filter_map(|column| column.trim().split_once(' '))
     }
@@ -222,7 +221,6 @@ macro_rules! ids {
 
 ids!(UserId of Uuid, OrgId of Uuid, TokenId of Uuid, RoleId of Uuid, PermissionId of i64, GroupId of i64);
 
-/// A statement that failed.
 #[derive(Debug)]
 pub(super) struct Failure {
     /// The index or constraint that refused, by the name that it has in the migrations.

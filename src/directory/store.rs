@@ -8,9 +8,7 @@ use std::time::Duration;
 /// How a request names an organization. The policy says which of these it is; it is never guessed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum OrgRef {
-    /// By id.
     Id(OrgId),
-    /// By slug, as spelt.
     Slug(String),
     /// By the key of a legacy system.
     External(String),
@@ -21,11 +19,9 @@ pub enum OrgRef {
 /// Revoked and expired tokens are told too: the caller judges them by its own clock, and may remember them.
 #[derive(Debug)]
 pub struct TokenSnapshot {
-    /// The token's record.
     pub token: TokenId,
     /// The token is refused from this second (Unix) on.
     pub expires_at: Option<i64>,
-    /// The token is refused.
     pub revoked: bool,
     /// Its user, perhaps inactive, their active organizations and their rights.
     pub snapshot: facts::Snapshot,
@@ -41,7 +37,6 @@ pub enum Change {
     User(UserId),
     /// An organization; whom it concerns tells [`super::Directory::members_of`].
     Organization(OrgId),
-    /// A token.
     Token(TokenId),
 }
 

@@ -24,7 +24,6 @@ impl Directory {
         self.write_all(tokens, |tx, new| Box::pin(create(tx, new))).await
     }
 
-    /// One token's record.
     pub async fn token(&self, token: TokenId) -> Result<TokenRecord, DirectoryError> {
         self.read(move |tx| Box::pin(find(tx, token))).await
     }
@@ -45,7 +44,6 @@ impl Directory {
         self.write(move |tx| Box::pin(revoke(tx, token))).await
     }
 
-    /// Forgets a token.
     pub async fn delete_token(&self, token: TokenId) -> Result<TokenRecord, DirectoryError> {
         self.write(move |tx| Box::pin(delete(tx, token))).await
     }

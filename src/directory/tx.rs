@@ -43,7 +43,6 @@ impl<'c> Tx<'c> {
         (self.session, self.notes.map(Mutex::into_inner).unwrap_or_default())
     }
 
-    /// All rows.
     pub(super) async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
         match &self.session {
             Session::Sqlite(session) => session.rows(sql, params),

@@ -24,18 +24,15 @@ impl Directory {
         self.write_all(users, |tx, new| Box::pin(create(tx, new))).await
     }
 
-    /// One user.
     pub async fn user(&self, user: &UserSelector) -> Result<UserRecord, DirectoryError> {
         let user = user.clone();
         self.read(move |tx| Box::pin(async move { find(tx, &user).await })).await
     }
 
-    /// Users by username.
     pub async fn users(&self, page: Page) -> Result<Vec<UserRecord>, DirectoryError> {
         self.read(move |tx| Box::pin(list(tx, page))).await
     }
 
-    /// Changes a user.
     pub async fn edit_user(&self, user: &UserSelector, new: UserEdit) -> Result<UserRecord, DirectoryError> {
         let user = user.clone();
         self.write(move |tx| Box::pin(async move { edit(tx, &user, new).await })).await

@@ -13,7 +13,6 @@ use std::time::Duration;
 /// For a whole body: passwords are short.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Answers it.
 pub(super) async fn answer(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
     let (Some(api), Some(request)) = (exchange.worker().shared.api.clone(), exchange.take()) else {
         return reply::refuse(exchange, &Denial::new(Reason::NoRoute));

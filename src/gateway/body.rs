@@ -31,7 +31,6 @@ pub enum AnswerBody {
 
 /// The upstream's answer. When it has been read to its end, the connection serves again; otherwise it is closed.
 pub struct UpstreamBody {
-    /// Until it has ended.
     body: Option<h1::Body>,
     pool: Rc<Pool>,
     to: To,

@@ -10,20 +10,15 @@ use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 
-/// `X-Forwarded-For`
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// `X-Forwarded-Proto`
 pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-/// `X-Forwarded-Host`
 pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// `X-Forwarded-Prefix`
 pub const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
 /// At most so many addresses of a chain are passed on; a longer one is the client's invention.
 const LONGEST_CHAIN: usize = 20;
 
-/// One connection's other end.
 #[derive(Debug)]
 pub struct Client {
     /// Its address, IPv4-mapped ones as IPv4.
@@ -31,7 +26,6 @@ pub struct Client {
     /// The peer is a configured proxy.
     trusted: bool,
     for_value: HeaderValue,
-    /// Over TLS or not.
     proto: HeaderValue,
     /// The name of its verified certificate.
     name: Option<HeaderValue>,
@@ -40,11 +34,8 @@ pub struct Client {
 /// What the upstream is told about the client.
 #[derive(Debug)]
 pub struct Origin {
-    /// The client's address.
     pub address: IpAddr,
-    /// `X-Forwarded-For`
     pub x_forwarded_for: HeaderValue,
-    /// `X-Forwarded-Proto`
     pub x_forwarded_proto: HeaderValue,
     /// `X-Forwarded-Host`, where it differs from what the client asked us for.
     pub x_forwarded_host: Option<HeaderValue>,

@@ -30,7 +30,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// One request.
 pub struct Exchange {
     worker: Rc<Worker>,
     /// Those that were in force when it began, to its end.
@@ -176,7 +175,6 @@ impl Exchange {
         self.client
     }
 
-    /// Its id.
     #[must_use]
     pub fn request_id(&self) -> &RequestId {
         &self.request_id
@@ -194,7 +192,6 @@ impl Exchange {
         }
     }
 
-    /// Its answer begins now.
     pub fn answer(&mut self, status: StatusCode, outcome: Outcome) {
         self.link.connection.interim.end();
         let elapsed = crate::clock::monotonic().duration_since(self.start);
@@ -215,7 +212,6 @@ impl Exchange {
         self.sent += bytes as u64;
     }
 
-    /// The answer broke off.
     pub fn aborted(&mut self) {
         self.aborted = true;
         self.worker.shard.answers_aborted.inc();

@@ -29,16 +29,13 @@ use std::task::{Context, Poll, ready};
 /// a box would save no room, and cost each refusal an allocation.
 #[allow(clippy::large_enum_variant)]
 pub enum Answer {
-    /// It is there.
     Now(Option<Response<AnswerBody>>),
     /// The upstream is asked, on a connection that was there.
     Sending(Option<Box<Exchange>>),
-    /// It will be there.
     Later(Pin<Box<dyn Future<Output = Response<AnswerBody>>>>),
 }
 
 impl Answer {
-    /// Waits for it.
     pub async fn settled(self) -> Response<AnswerBody> {
         match self.await {
             Ok(response) => response,

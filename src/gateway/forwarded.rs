@@ -22,12 +22,10 @@ pub fn agreed<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> 
     elements.all(|other| other.is_some_and(|other| other.eq_ignore_ascii_case(first))).then_some(first)
 }
 
-/// One hop of `Forwarded`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Hop {
     /// Who sent the request to this proxy; `None` for `unknown`, a name that hides it, and nonsense.
     pub address: Option<IpAddr>,
-    /// Over what.
     pub proto: Option<String>,
     /// The `Host` that was asked for.
     pub host: Option<String>,

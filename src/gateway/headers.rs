@@ -44,7 +44,6 @@ pub struct Passing<'a> {
     pub policy: &'a Policy,
     /// What a trusted proxy may send nevertheless; none of anybody else.
     pub kept: &'a [HeaderName],
-    /// The credential passes.
     pub authorization: bool,
 }
 
@@ -108,7 +107,6 @@ impl Stripped {
 
 /// What the upstream is told about the way of a request.
 pub struct Way<'h> {
-    /// Where it came from.
     pub origin: Origin,
     /// The `Host` that was asked for, or that the upstream sees instead.
     pub asked: Option<&'h HeaderValue>,

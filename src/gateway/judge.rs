@@ -29,7 +29,6 @@ use std::time::Instant;
 /// Why there is no permit.
 #[derive(Debug)]
 pub enum Stop {
-    /// It is refused.
     Denied(Denial),
     /// This must be fetched first.
     Needs(Need),
@@ -45,7 +44,6 @@ pub enum Stop {
 
 /// Somebody who came by a link.
 pub struct Entry {
-    /// Who.
     pub user: UserId,
     /// Where to: the same target without the token.
     pub target: String,
@@ -69,7 +67,6 @@ impl From<Denial> for Stop {
 /// What memory does not hold.
 #[derive(Debug)]
 pub enum Need {
-    /// Whose credential is this?
     Credential(Wanted),
     /// The organization that a superuser named.
     Organization(OrgKey<'static>),
@@ -178,7 +175,6 @@ impl Fetched {
 pub struct Noted {
     /// The index of the route.
     pub route: Option<usize>,
-    /// Who asked.
     pub user: Option<Arc<Snapshot>>,
     /// What their credential says besides.
     pub claims: Option<Arc<Claims>>,

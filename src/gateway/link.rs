@@ -8,7 +8,6 @@ use ipnet::IpNet;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// One client connection.
 pub struct Link {
     /// The socket's side of it.
     pub connection: Rc<Connection>,

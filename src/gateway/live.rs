@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A policy and what it goes to, as one.
 pub struct InForce {
-    /// The policy.
     pub policy: Policy,
     /// Where requests go, in the order of [`Policy::upstreams`].
     pub destinations: Vec<Arc<Destination>>,
@@ -32,7 +31,6 @@ pub struct Live {
 }
 
 impl Live {
-    /// The first policy.
     #[must_use]
     pub fn new(policy: Policy, destinations: Vec<Arc<Destination>>, metrics: Arc<Metrics>) -> Self {
         let first = InForce::new(policy, destinations, 0);
@@ -40,7 +38,6 @@ impl Live {
         Self { current: ArcSwap::from_pointee(first), generation: AtomicU64::new(0), metrics }
     }
 
-    /// What is in force.
     #[must_use]
     pub fn load(&self) -> Arc<InForce> {
         self.current.load_full()
@@ -93,7 +90,6 @@ impl Rules {
         Self { in_force, pools, routes }
     }
 
-    /// The policy.
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.in_force.policy

@@ -10,7 +10,6 @@ use http::header::{CONTENT_LOCATION, HeaderMap, HeaderName, HeaderValue, LOCATIO
 pub struct MapBack {
     /// What the rewrite took off.
     stripped: Box<str>,
-    /// What it put there.
     added: Box<str>,
     /// The host that the client asked for.
     asked: Option<Box<str>>,
@@ -51,7 +50,6 @@ impl MapBack {
         }
     }
 
-    /// `None`: it stays.
     fn location(&self, value: &str) -> Option<String> {
         if value.starts_with('/') {
             // `//host/x` names another host.

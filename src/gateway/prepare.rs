@@ -31,7 +31,6 @@ pub struct Prepared {
     pub(super) head: h1::Request,
     pub(super) body: RequestBody,
     pub(super) way: Onward,
-    /// For the whole exchange.
     pub(super) total: Ticks,
 }
 

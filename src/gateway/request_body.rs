@@ -18,23 +18,18 @@ use thiserror::Error;
 /// Why a body broke off.
 #[derive(Debug, Error)]
 pub enum BodyError {
-    /// The client's connection.
     #[error("the connection broke off: {0}")]
     Client(#[from] hyper::Error),
-    /// The upstream's answer.
     #[error("{0}")]
     Upstream(#[from] Fault),
-    /// More than the limit.
     #[error("the body is larger than the limit")]
     TooLarge,
-    /// The sender has stopped.
     #[error("nothing was sent for too long")]
     Stalled,
 }
 
 /// A request's body on its way to the upstream. Trailers stay behind, unless it is said which may pass.
 pub struct RequestBody {
-    /// Until its end.
     incoming: Option<Incoming>,
     /// All of it, where it was held back until then, and until it goes on.
     held: Option<Box<Bytes>>,

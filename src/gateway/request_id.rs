@@ -3,7 +3,6 @@
 use super::entropy::{Entropy, hex};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-/// `X-Request-Id`
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The id of a request.
@@ -23,7 +22,6 @@ impl RequestId {
         given.filter(|id| is_plain(id)).map_or_else(|| Self::Ours(new_id(entropy)), |id| Self::Given(id.clone()))
     }
 
-    /// As text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -32,7 +30,6 @@ impl RequestId {
         }
     }
 
-    /// As a header.
     #[must_use]
     pub fn to_header(&self) -> HeaderValue {
         match self {

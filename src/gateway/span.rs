@@ -23,7 +23,6 @@ pub struct Traced {
     traceparent: [u8; 55],
     /// The caller's span, where the trace goes on.
     parent: Option<SpanId>,
-    /// Spans are wanted.
     pub sampled: bool,
 }
 
@@ -32,7 +31,6 @@ pub struct Traced {
 pub struct Way {
     /// It went to the upstream.
     pub handed_over: bool,
-    /// `https` downstream.
     pub scheme: &'static str,
 }
 
@@ -75,7 +73,6 @@ impl Traced {
         Trace::settled(headers, self.traceparent, self.goes_on())
     }
 
-    /// Somebody else began it.
     const fn goes_on(&self) -> bool {
         self.parent.is_some()
     }

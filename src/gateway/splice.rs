@@ -70,7 +70,6 @@ impl Frames {
     }
 }
 
-/// One direction.
 #[derive(Default)]
 struct Way {
     frames: Frames,

@@ -14,7 +14,6 @@ use std::task::{Context, Poll, ready};
 
 /// The answer's body. When it has been read to its end, its stream is over; dropped before, it is reset.
 pub struct StreamedBody {
-    /// Until it has ended.
     body: Option<Body>,
     pace: Pace,
     exchange: Box<Exchange>,

@@ -4,9 +4,7 @@ use super::entropy::{Entropy, hex};
 use super::request_id::{RequestId, new_id};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-/// `traceparent`
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// `tracestate`
 pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// A request's place in a trace: `traceparent` (`00-<trace>-<span>-<flags>`), and what a trusted proxy says beside it.

@@ -26,7 +26,6 @@ use std::time::Duration;
 pub struct Shared {
     /// The policy in force and its upstreams, which a reload exchanges.
     pub live: Arc<Live>,
-    /// Who is who.
     pub memberships: Arc<Memberships>,
     /// Who is who, where memory does not know.
     pub identity: Arc<Identity>,
@@ -40,17 +39,14 @@ pub struct Shared {
     pub pages: &'static [&'static str],
     /// What a session is told whose password has grown old.
     pub password_expired: Bytes,
-    /// Who came how often.
     pub limits: Arc<Limiter>,
     /// How the store is asked where an address has sent too much that was nobody's.
     pub strangers: Lane,
     /// Bytes of a request body, at most.
     pub body_limit: u64,
-    /// Time limits towards upstreams.
     pub timeouts: Timeouts,
     /// What connections to upstreams may take, of all workers together.
     pub descriptors: Descriptors,
-    /// Where everything is counted.
     pub metrics: Arc<Metrics>,
     /// Where access lines go, if anywhere.
     pub access: Option<AccessLog>,
@@ -65,9 +61,7 @@ struct Gone {
     reused: Cell<u64>,
 }
 
-/// One worker's part.
 pub struct Worker {
-    /// What all share.
     pub shared: Arc<Shared>,
     /// What is in force, as it was when it was last looked at.
     rules: RefCell<Rc<Rules>>,
@@ -76,15 +70,11 @@ pub struct Worker {
     memory: Memory,
     /// What pools counted that are gone.
     gone: Gone,
-    /// This worker's counters.
     pub shard: Arc<Shard>,
-    /// This worker's access lines.
     pub lines: Option<LineBuffer>,
-    /// Numbers for ids.
     pub entropy: Entropy,
     /// Bodies of refusals that were written before.
     pub problems: Problems,
-    /// WebSockets that are open.
     pub websockets: Cell<u64>,
 }
 

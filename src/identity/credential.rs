@@ -17,10 +17,8 @@ use std::borrow::Cow;
 /// Longest credential that is looked at, in bytes. A head is bounded already; this bounds what is decoded of it.
 pub const MAX_LENGTH: usize = 16 * 1024;
 
-/// What the client presents.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credential<'a> {
-    /// Nothing.
     None,
     /// A credential of this kind, which is text (never shown: it has no `Debug`). As bytes, since memory is asked by them: to make
     /// sure once more that a long token is text costs as much as to find it.
@@ -29,13 +27,11 @@ pub enum Credential<'a> {
     Refused(&'static str),
     /// A byte that readers take for different characters stands in it.
     NotAscii,
-    /// Several at once.
     Ambiguous,
 }
 
 /// The rule does not take the scheme.
 const NOT_TAKEN: &str = "scheme_not_taken";
-/// It is no credential.
 const MALFORMED: &str = "malformed";
 /// What is wrong with a request that has several, for whoever sent it.
 pub const SEVERAL: &str = "there is more than one credential, or one in more than one spelling";
@@ -56,7 +52,6 @@ pub struct Places {
 pub struct Presented<'a> {
     /// Its method: a token in the query is for reading alone.
     pub method: &'a Method,
-    /// Its headers.
     pub headers: &'a HeaderMap,
     /// Its query as it came.
     pub query: Option<&'a str>,

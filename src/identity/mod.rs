@@ -67,13 +67,11 @@ impl Signer {
 
 /// A credential that memory does not know: what must be found out.
 pub enum Wanted {
-    /// Whose token it is.
     Token(membership::Wanted),
     /// Whether the signature is good, and whose it is.
     Jwt(Box<str>),
     /// Whether nothing has changed since it was made.
     Sesame(Box<str>),
-    /// Whose session it is.
     Session(Box<str>),
     /// Nothing but who the user is now: their credential was good once, and is used up.
     User(UserId),
@@ -115,7 +113,6 @@ pub enum SetupError {
     /// A file of keys cannot be used.
     #[error("the keys of the issuer `{0}` cannot be used: {1}")]
     Set(Box<str>, String),
-    /// Certificates cannot be used.
     #[error("the issuer `{0}`: {1}")]
     Certificates(Box<str>, FetchError),
 }

@@ -21,10 +21,8 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Where a page finds it.
 pub const CSRF_COOKIE: &str = "postern_csrf";
 
-/// How sessions are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How long one lasts.
     pub lifetime: Duration,
     /// `Strict` rather than `Lax`: not even a link from elsewhere brings the cookie along.
     pub strict: bool,
@@ -52,13 +50,11 @@ impl SessionToken {
         Ok(Self(BASE64URL_NOPAD.encode(&random)))
     }
 
-    /// For a cookie alone.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// What the store keeps.
     #[must_use]
     pub fn digest(&self) -> TokenDigest {
         TokenDigest::of(&self.0)

@@ -15,7 +15,6 @@ use std::time::Duration;
 /// How callers may say who they are. Secrets are read when a process starts to serve.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Issuers of JWTs.
     pub jwt: Vec<JwtIssuer>,
     /// Sesame tokens, where they are taken.
     pub sesame: Option<SesameSettings>,
@@ -48,20 +47,16 @@ impl Settings {
     }
 }
 
-/// An issuer of JWTs.
 #[derive(Clone, Debug)]
 pub struct JwtIssuer {
     /// What `iss` must be.
     pub issuer: Box<str>,
     /// What `aud` must be or contain; `None` is `any`.
     pub audiences: Option<Box<[Box<str>]>>,
-    /// How it signs.
     pub algorithms: Box<[Algorithm]>,
     /// How far its clock may be from ours.
     pub leeway: Duration,
-    /// Who its subjects are.
     pub principal: Principal,
-    /// Where its keys are.
     pub keys: JwtKeys,
     /// How often they are fetched.
     pub pace: Pace,
@@ -78,12 +73,10 @@ pub enum JwtKeys {
     Key(SecretSource),
 }
 
-/// Sesame tokens.
 #[derive(Clone, Debug)]
 pub struct SesameSettings {
     /// Django's SECRET_KEY, and those before it.
     pub keys: Vec<SecretSource>,
-    /// SESAME_KEY.
     pub own_key: Option<SecretSource>,
     /// Everything that is no secret.
     pub settings: sesame::Settings,
@@ -98,7 +91,6 @@ pub struct SesameSettings {
 }
 
 impl SesameSettings {
-    /// Where its secrets are.
     fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
         self.keys.iter().chain(&self.own_key)
     }

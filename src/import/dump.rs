@@ -23,9 +23,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[error("{file}: {problem}")]
 pub struct DumpError {
-    /// Which one.
     pub file: String,
-    /// What is wrong.
     pub problem: LexError,
 }
 
@@ -74,7 +72,6 @@ struct Opened {
 
 /// What comes next in a part.
 enum Rows {
-    /// A statement.
     None,
     /// A row of an `INSERT`.
     Values(Order),
@@ -269,7 +266,6 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// Rows of a table.
     fn rows(
         &mut self,
         Named { schema, table }: Named,
@@ -380,7 +376,6 @@ fn open(name: &str) -> Result<(Arc<File>, u64), LexError> {
 
 /// How a row as it was written becomes one in the order of the table's columns.
 struct Order {
-    /// Values of a row.
     length: usize,
     /// Where each column's value is; in the same order, where there is nothing.
     places: Option<Vec<Option<usize>>>,

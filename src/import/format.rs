@@ -113,7 +113,6 @@ impl Encoding {
         }
     }
 
-    /// A text of it.
     pub fn decode(self, bytes: Vec<u8>) -> Result<String, &'static str> {
         match self {
             Self::Latin1 => Ok(bytes.into_iter().map(char::from).collect()),

@@ -23,10 +23,8 @@ pub enum LexError {
     Malformed {
         /// Where, from 1.
         line: u64,
-        /// What is wrong.
         problem: Cow<'static, str>,
     },
-    /// It is something else.
     #[error("{0}")]
     NoDump(&'static str),
     /// The file cannot be read.
@@ -46,11 +44,8 @@ impl LexError {
 pub(super) enum Token {
     /// A name or keyword, or a number; as spelt.
     Word(String),
-    /// `"a name"`, unquoted.
     Name(String),
-    /// `'a text'`, unquoted.
     Text(String),
-    /// A single other character.
     Sign(char),
 }
 
@@ -130,7 +125,6 @@ impl Depth {
     }
 }
 
-/// See the module.
 pub(super) struct Lexer<R> {
     reader: Reader<R>,
     next: Option<Token>,

@@ -11,16 +11,13 @@ use tokio::runtime::Handle;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryStream};
 
-/// To be connected.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Why they cannot be read. Says nothing of the URL, which may hold a password.
 #[derive(Debug, Error)]
 pub enum LiveError {
-    /// The URL is none.
     #[error(transparent)]
     Url(#[from] TargetError),
-    /// It is another database's.
     #[error(
         "a live database is read from PostgreSQL alone: write postgres://USER@HOST/DATABASE, or import a dump by --sql"
     )]
@@ -51,9 +48,7 @@ const BEGIN: &str =
 pub struct Live {
     client: Client,
     runtime: Handle,
-    /// Of all tables.
     schema: String,
-    /// Those that are there.
     tables: Vec<String>,
     /// Others, whose names say of which app an installation may be.
     telltales: Vec<String>,

@@ -79,10 +79,8 @@ pub trait Source: Send {
 /// A source cannot be read.
 #[derive(Debug, Error)]
 pub enum SourceError {
-    /// A dump.
     #[error(transparent)]
     Dump(#[from] dump::DumpError),
-    /// A database.
     #[error(transparent)]
     Live(#[from] live::LiveError),
     /// It is not clear which tables are meant.

@@ -9,9 +9,7 @@ pub(super) const PUBLIC: &str = "public";
 /// A schema; of a database where several are in one dump.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// Where one was named.
     pub database: Option<String>,
-    /// Its name.
     pub schema: String,
 }
 
@@ -29,24 +27,10 @@ impl fmt::Display for Place {
 pub enum PlaceError {
     /// There are several of the name.
     #[error("the table `{table}` is there more than once, in {places}: say which counts, --schema {first}")]
-    Ambiguous {
-        /// The users' table.
-        table: String,
-        /// Where.
-        places: String,
-        /// One of them.
-        first: String,
-    },
+    Ambiguous { table: String, places: String, first: String },
     /// There is none where it was said to be.
     #[error("there is no table `{table}` in `{wanted}`, but in {places}")]
-    Elsewhere {
-        /// The users' table.
-        table: String,
-        /// Where it should be.
-        wanted: String,
-        /// Where it is.
-        places: String,
-    },
+    Elsewhere { table: String, wanted: String, places: String },
 }
 
 /// The one of `places` that counts, all of which have this table: the only one, or the only one that was said. Nothing where there

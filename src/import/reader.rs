@@ -6,7 +6,6 @@ use std::ops::Range;
 /// Bytes that are read at once.
 const BUFFER: usize = 128 * 1024;
 
-/// See the module.
 pub(super) struct Reader<R> {
     source: R,
     buffer: Box<[u8]>,

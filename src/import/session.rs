@@ -4,7 +4,6 @@ use super::format::{Encoding, OTHER_ENCODING};
 use super::lexer::Mode;
 use super::place::{PUBLIC, Place};
 
-/// See the module.
 pub(super) struct Session {
     database: Option<String>,
     /// Of names without one.
@@ -17,7 +16,6 @@ impl Session {
         Self { database, schema: PUBLIC.to_owned() }
     }
 
-    /// What a `\connect` says.
     pub fn connect(&mut self, arguments: &str) {
         let database = connected(arguments).or_else(|| self.database.take());
         *self = Self::with(database);

@@ -13,11 +13,9 @@ pub(super) struct Named {
 
 /// What a statement is about, as far as it was read. But for the lines of a `COPY`, its rest is to be skipped.
 pub(super) enum Statement {
-    /// A table's columns.
     Table(Named, Vec<String>),
     /// A table, and the columns of its rows where they are named. Rows follow.
     Insert(Named, Option<Vec<String>>),
-    /// The same. Lines follow.
     Copy(Named, Option<Vec<String>>),
     /// Lines follow in a format of their own.
     OddCopy(Named),
@@ -29,9 +27,7 @@ pub(super) enum Statement {
     Set(String, Vec<String>),
     /// What came before counts for nothing.
     Undone,
-    /// SQLite's shell wrote it.
     Sqlite,
-    /// Nothing of interest.
     Other,
 }
 

@@ -25,7 +25,6 @@ pub struct Quota {
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It passes.
     Pass {
         /// So many more would pass now.
         remaining: u32,
@@ -57,7 +56,6 @@ impl Quota {
         Self { burst, interval: self.interval.saturating_mul(u64::from(by.get())) }
     }
 
-    /// So many at once.
     #[must_use]
     pub const fn burst(self) -> NonZeroU32 {
         self.burst

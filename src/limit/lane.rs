@@ -14,7 +14,6 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 const AT_ONCE: usize = 8;
 /// Of one address, asking and waiting.
 const EACH: usize = 64;
-/// Nobody waits longer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The way. Its memory is that of those who wait.

@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 const BEAT: Duration = Duration::from_secs(1);
 /// For how many seconds it counts.
 const COUNTS_FOR: u32 = 5;
-/// More are not believed.
 const MOST: u32 = 10_000;
 
 /// A script and its name.
@@ -40,7 +39,6 @@ impl Script {
     }
 }
 
-/// Limits in Redis.
 pub struct Shared {
     redis: Arc<Redis>,
     seal: Seal,
@@ -143,7 +141,6 @@ pub struct Limiter {
 }
 
 impl Limiter {
-    /// Counts from `start` on.
     #[must_use]
     pub fn new(start: Instant, shared: Option<Arc<Shared>>) -> Self {
         Self { here: Limits::new(start), shared }

@@ -18,10 +18,8 @@ const SHARDS: usize = 16;
 /// A full shard is looked through at most this often.
 const SWEEP: u64 = 1_000_000_000;
 
-/// Who is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Who {
-    /// This user.
     User(UserId),
     /// This organization, whoever asks for it.
     Organization(OrgId),
@@ -47,13 +45,10 @@ impl Who {
 /// What one number is remembered for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
-    /// The limit.
     pub limit: u64,
-    /// Who is counted.
     pub who: Who,
 }
 
-/// The table.
 pub struct Limits {
     shards: Box<[Mutex<Shard>]>,
     capacity: usize,
@@ -121,7 +116,6 @@ impl Limits {
         self.shards.iter().map(|shard| shard.lock().free.len()).sum()
     }
 
-    /// Whether nobody is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

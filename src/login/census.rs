@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 /// The directory's passwords are counted this often, while people log in.
 const EVERY: Duration = Duration::from_secs(300);
 
-/// What was counted.
 #[derive(Default)]
 pub(super) struct Census {
     kinds: ArcSwapOption<Kinds>,

@@ -36,7 +36,6 @@ const LETTERS_EACH: NonZeroU32 = NonZeroU32::new(5).unwrap();
 const HOUR: Duration = Duration::from_secs(3600);
 /// Successes that are remembered here.
 const SUCCESSES: usize = 50_000;
-/// For how long.
 const RECENT: Duration = Duration::from_secs(30 * 86_400);
 
 /// What is left of a limit.
@@ -46,7 +45,6 @@ pub struct State {
     pub of: &'static str,
     /// So many in each period.
     pub limit: u32,
-    /// The period.
     pub period: Duration,
     /// So many would pass now.
     pub remaining: u32,
@@ -74,7 +72,6 @@ impl Leave<'_> {
     }
 }
 
-/// All limits of logins.
 pub struct Limits {
     limiter: Limiter,
     addresses: Option<(NonZeroU32, Duration)>,
@@ -227,7 +224,6 @@ impl Limits {
         }
     }
 
-    /// It was no failure.
     pub async fn give_back(&self, counted: Counted) {
         if let Counted(Some(key)) = counted {
             self.limiter.give_back(key, failures()).await;
@@ -252,7 +248,6 @@ impl Limits {
         self.limiter.here().len()
     }
 
-    /// Whether nobody is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -27,7 +27,6 @@ use thiserror::Error;
 
 /// How long a password may wait for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Longer identifiers are nobody's.
 const LONGEST: usize = 254;
 
 /// What somebody sent to log in.
@@ -39,14 +38,11 @@ pub struct Attempt {
     pub password: SecretString,
     /// The organization's slug, where usernames are per organization.
     pub organization: Option<String>,
-    /// From where.
     pub client: IpAddr,
 }
 
-/// Who has logged in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Person {
-    /// Who.
     pub user: UserId,
     /// Their password is too old from this second (Unix) on: sessions end there.
     pub password_until: Option<i64>,
@@ -72,7 +68,6 @@ pub enum LoginError {
     /// Too many passwords are being computed.
     #[error(transparent)]
     Busy(#[from] Busy),
-    /// The store fails.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -85,7 +80,6 @@ struct Name {
     choice: u64,
 }
 
-/// Logs people in.
 pub struct Login {
     store: Arc<Directory>,
     pool: Pool,
@@ -115,7 +109,6 @@ impl Login {
         &self.limits
     }
 
-    /// Where passwords are computed.
     #[must_use]
     pub fn pool(&self) -> &Pool {
         &self.pool

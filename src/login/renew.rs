@@ -17,9 +17,7 @@ use thiserror::Error;
 /// Whose password may be replaced, and what it must still be.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// Whose.
     pub user: UserId,
-    /// Their login name.
     pub username: String,
     password: PasswordHash,
 }
@@ -36,7 +34,6 @@ pub enum NoLink {
 /// Why a password cannot be chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Unfit {
-    /// It is too short.
     #[error("This password is too short. It must contain at least {0} characters.")]
     Short(u32),
     /// It is the one that they have.

@@ -24,9 +24,7 @@ const LONGEST_TIME: usize = 13;
 /// What a token rests on, as it is kept.
 #[derive(Clone, Copy)]
 pub struct Subject<'p> {
-    /// Whose it is.
     pub user: UserId,
-    /// The password's hash.
     pub password: &'p str,
     /// The last login: microseconds since the Unix epoch.
     pub last_login: Option<i64>,
@@ -42,7 +40,6 @@ pub struct Resets {
     lifetime: Duration,
 }
 
-/// Secrets are not shown.
 impl fmt::Debug for Resets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Resets").field("lifetime", &self.lifetime).finish_non_exhaustive()

@@ -39,18 +39,14 @@ const PAUSES: [Duration; 5] = [
 
 /// A letter. What it says is a secret, so it has no `Debug`.
 pub struct Letter {
-    /// To whom.
     pub to: String,
-    /// What it is about.
     pub subject: String,
     /// What it says: plain text.
     pub text: String,
 }
 
-/// What becomes of letters.
 #[derive(Debug, Default)]
 pub struct Counts {
-    /// Taken by the server.
     pub sent: Count,
     /// Refused by it, or given up.
     pub failed: Count,
@@ -81,7 +77,6 @@ pub enum MailError {
     /// The certificates cannot be read.
     #[error("cannot read {0}: {1}")]
     Unreadable(PathBuf, std::io::Error),
-    /// They cannot be used.
     #[error("mail: the certificates cannot be used: {0}")]
     Tls(lettre::transport::smtp::Error),
 }
@@ -134,7 +129,6 @@ impl Header for AutoSubmitted {
     }
 }
 
-/// Sends letters.
 pub struct Mailer {
     settings: Mail,
     from: Mailbox,
@@ -143,7 +137,6 @@ pub struct Mailer {
     /// One permit for each that is sent.
     sending: Semaphore,
     control: Handle,
-    /// What became of them.
     pub counts: Counts,
 }
 

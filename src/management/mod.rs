@@ -35,7 +35,6 @@ const LIFETIME: Duration = Duration::from_secs(60);
 const MISDIRECTED: &str =
     "this Host is none of the listener's addresses; `management_hosts` of postern.yaml names others\n";
 
-/// What a listener shows.
 #[derive(Clone)]
 pub struct Management {
     /// Whether the process can serve.

@@ -6,10 +6,8 @@ use crate::redis::{Health, Redis};
 use crate::reload::Status;
 use std::sync::Arc;
 
-/// One condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// It holds.
     Ok,
     /// It holds well enough to serve, but somebody should look: why, in one line.
     Degraded(String),

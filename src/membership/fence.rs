@@ -16,7 +16,6 @@ const SLOTS: u16 = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(u16);
 
-/// See the module.
 pub struct Fence {
     start: Instant,
     max_staleness: Duration,

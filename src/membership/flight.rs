@@ -54,7 +54,6 @@ impl<K: Clone + Eq + Hash, V: Clone> Flights<K, V> {
         seat.flight.get_or_init(load).await.clone()
     }
 
-    /// Loads under way.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.lock().len()

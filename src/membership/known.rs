@@ -13,7 +13,6 @@ use uuid::Uuid;
 pub struct Known {
     /// The token's record, where it is one of the directory's tokens.
     pub(super) token: Option<TokenId>,
-    /// Who it belongs to.
     pub snapshot: Arc<Snapshot>,
     /// What it says besides, where it says something.
     pub claims: Option<Arc<Claims>>,
@@ -62,7 +61,6 @@ impl Life {
         self.0.store(true, Ordering::Release);
     }
 
-    /// Whether it has ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.0.load(Ordering::Acquire)
@@ -72,7 +70,6 @@ impl Life {
 /// A credential as whoever read it found it, to be remembered.
 #[derive(Debug)]
 pub struct Found {
-    /// Who it belongs to.
     pub snapshot: Arc<Snapshot>,
     /// The record that must not have changed besides its user's: a token's or a session's.
     pub record: Option<Uuid>,
@@ -82,9 +79,7 @@ pub struct Found {
     pub expires_at: i64,
     /// From this second (Unix) on, its user must choose a new password first.
     pub password_until: i64,
-    /// What it says besides.
     pub claims: Option<Arc<Claims>>,
-    /// What it rests on.
     pub life: Option<Arc<Life>>,
     /// Its user's organizations are not those of the directory, so that no change of their user tells of them.
     pub of_organizations: bool,
@@ -116,12 +111,9 @@ impl Found {
 /// Its time is over, as the access line says it.
 pub const EXPIRED: &str = "expired";
 
-/// What a lookup found.
 #[derive(Clone, Debug)]
 pub enum Lookup {
-    /// Somebody's token.
     Known(Arc<Known>),
-    /// Nobody's: unknown or revoked.
     Unknown,
     /// Not taken for what it is, as the access line says it.
     Refused(&'static str),

@@ -20,11 +20,9 @@ const FRESH: Duration = Duration::from_millis(100);
 
 /// What Redis has of a credential.
 enum Shared {
-    /// What can be used.
     Found(Lookup),
     /// What was read before a change. Where the store knows of nobody any more, nothing takes its place: it is removed.
     Stale,
-    /// Nothing.
     Missing,
 }
 

@@ -45,9 +45,7 @@ type TagCache<V> = Cache<Tag, V, quick_cache::UnitWeighter, TagState>;
 /// How many of each are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Capacity {
-    /// Known credentials.
     pub known: usize,
-    /// Unknown ones.
     pub unknown: usize,
     /// Organizations that superusers asked for.
     pub organizations: usize,
@@ -244,7 +242,6 @@ impl Memberships {
         self.flights.len()
     }
 
-    /// Known credentials in memory.
     #[must_use]
     pub fn len(&self) -> usize {
         self.known.len()

@@ -18,7 +18,6 @@ const BOB: Uuid = Uuid::from_u128(2);
 /// What is cached of Ann: how often she had changed.
 type Fact = u64;
 
-/// An entry in Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     fact: Fact,
@@ -29,7 +28,6 @@ struct Replica {
     fence: Fence,
     ledger: Ledger,
     read_to: u64,
-    /// In memory.
     kept: Option<(Fact, u64)>,
     /// A load under way: both positions, and what was read.
     load: Option<(u64, u64, Option<Fact>)>,
@@ -42,7 +40,6 @@ struct Replica {
 }
 
 struct World {
-    /// The outbox: who changed.
     outbox: Vec<Uuid>,
     redis: Option<Entry>,
     /// Everything that Redis ever held.

@@ -22,7 +22,6 @@ const MOST: usize = 1_000;
 const WAITING: usize = 64;
 /// A connection that is silent for so long is tried.
 const SILENCE: Duration = Duration::from_secs(2);
-/// Between attempts to listen.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What another replica has heard of.

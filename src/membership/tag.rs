@@ -19,7 +19,6 @@ pub enum Kind {
     Token,
     /// A signed token of an issuer.
     Jwt,
-    /// A sesame token.
     Sesame,
     /// The token of a session's cookie.
     Session,
@@ -27,7 +26,6 @@ pub enum Kind {
     Subject,
 }
 
-/// Makes tags.
 pub struct Tagger {
     token: SipHasher24,
     sesame: SipHasher24,

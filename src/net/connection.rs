@@ -21,13 +21,11 @@ use std::task::{Context, Poll};
 /// Time limits of one client connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// Between requests.
     pub idle: Ticks,
     /// From a head's first byte to its last.
     pub head: Ticks,
     /// What a client may stall while sending a body or taking an answer, before it must keep the least rate.
     pub stall: Ticks,
-    /// That rate.
     pub rate: Rate,
     /// How long a refused client's remaining bytes are read and thrown away, so that it sees the answer.
     pub linger: Ticks,
@@ -39,13 +37,11 @@ pub type Switch = Box<dyn FnOnce(Box<dyn Duplex>, Vec<u8>) -> Pin<Box<dyn Future
 /// What the service and the socket know of one connection; or of one stream of HTTP/2, which is to its service what a
 /// connection with one request would be.
 pub struct Connection {
-    /// The other end.
     pub peer: SocketAddr,
     /// What the TLS handshake said; `None` without TLS.
     pub secured: Option<Rc<Secured>>,
     /// Deadlines of all its phases.
     pub deadlines: Deadlines,
-    /// Its time limits.
     pub timeouts: Timeouts,
     requests: Cell<u64>,
     /// Requests that are being answered: one at most, but for HTTP/2.
@@ -74,7 +70,6 @@ pub struct Connection {
 /// An answer that breaks off.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Parting {
-    /// It does not.
     No,
     /// What came of it is still to be written.
     Waits,
@@ -157,7 +152,6 @@ impl Connection {
         self.switch.replace(Some(to));
     }
 
-    /// What it becomes, once.
     pub fn take_switch(&self) -> Option<Switch> {
         self.switch.take()
     }

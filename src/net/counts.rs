@@ -14,11 +14,8 @@ pub struct Counts {
     pub accept_failed: Count,
     /// Connections closed because their address had too many.
     pub over_address: Count,
-    /// TLS handshakes that succeeded.
     pub handshakes: Count,
-    /// Of these, resumed sessions.
     pub resumed: Count,
-    /// TLS handshakes that failed.
     pub handshakes_failed: Count,
     /// Connections closed because their PROXY header was missing or wrong.
     pub proxy_refused: Count,

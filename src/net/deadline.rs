@@ -17,7 +17,6 @@ pub const TICK: Duration = Duration::from_millis(100);
 /// A connection that has been idle for so long gives its buffers back, in ticks.
 const REST: u32 = 20;
 
-/// No deadline.
 const NEVER: u32 = u32::MAX;
 
 /// What a connection may be waiting for; each has a deadline of its own.
@@ -105,7 +104,6 @@ impl Ticker {
         }
     }
 
-    /// The current tick.
     #[must_use]
     pub fn now(&self) -> u32 {
         self.0.now.get()
@@ -145,7 +143,6 @@ impl Ticker {
     }
 }
 
-/// One connection's deadlines.
 pub struct Deadlines {
     clock: Rc<Clock>,
     entry: Rc<Entry>,
@@ -282,7 +279,6 @@ impl From<Duration> for Ticks {
 pub struct Rate(u32);
 
 impl Rate {
-    /// None.
     pub const NONE: Self = Self(0);
 
     /// So many bytes a second; zero is no least rate, and then a single byte makes up for any wait.
@@ -321,7 +317,6 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A full one.
     #[must_use]
     pub const fn new(full: Ticks, rate: Rate) -> Self {
         Self { full: full.0, left: full.0, rate, spare: 0 }

@@ -6,9 +6,7 @@ use tokio::sync::watch;
 /// Where the process is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// Not serving yet.
     Starting,
-    /// Serving.
     Ready,
     /// Still serving, but readiness says no: load balancers take their time to notice.
     LameDuck,

@@ -46,7 +46,6 @@ pub struct StrictIo {
 }
 
 impl StrictIo {
-    /// Wraps an accepted socket.
     #[must_use]
     pub fn new(stream: Stream, connection: Rc<Connection>, limits: Limits, scratch: Scratch) -> Self {
         let pace = || Pace::new(connection.timeouts.stall, connection.timeouts.rate);

@@ -10,14 +10,12 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// An address and a port.
     Tcp(SocketAddr),
     /// A socket in the file system.
     Unix {
-        /// Its path.
         path: PathBuf,
         /// Who may connect: its permission bits.
         mode: u32,
@@ -53,52 +51,26 @@ impl From<SocketAddr> for Address {
 /// Why an address cannot be listened on, with the remedy.
 #[derive(Debug, Error)]
 pub enum ListenError {
-    /// Somebody else listens there.
     #[error(
         "{key}: {address} is already in use. Stop the process that listens there, or choose another address with `{key}`"
     )]
-    InUse {
-        /// The configuration's key.
-        key: &'static str,
-        /// The address.
-        address: Address,
-    },
-    /// The process may not.
+    InUse { key: &'static str, address: Address },
     #[error(
         "{key}: no permission to listen on {address}. Ports below 1024 need CAP_NET_BIND_SERVICE; choose a higher port with `{key}`"
     )]
-    Denied {
-        /// The configuration's key.
-        key: &'static str,
-        /// The address.
-        address: Address,
-    },
+    Denied { key: &'static str, address: Address },
     /// The machine has no such address.
     #[error(
         "{key}: {address} is not an address of this machine. Use 0.0.0.0 or [::] for all of them, 127.0.0.1 for this machine alone"
     )]
-    NotHere {
-        /// The configuration's key.
-        key: &'static str,
-        /// The address.
-        address: Address,
-    },
-    /// Anything else.
+    NotHere { key: &'static str, address: Address },
     #[error("{key}: cannot listen on {address}: {source}")]
-    Other {
-        /// The configuration's key.
-        key: &'static str,
-        /// The address.
-        address: Address,
-        /// What the system says.
-        source: io::Error,
-    },
+    Other { key: &'static str, address: Address, source: io::Error },
 }
 
 /// A bound listener of the data port.
 #[derive(Debug)]
 pub enum Listener {
-    /// TCP.
     Tcp(TcpListener),
     /// A Unix socket, whose file is removed at the end.
     Unix(UnixListener, SocketFile),

@@ -29,7 +29,6 @@ pub enum ProxyError {
     /// It begins with something else.
     #[error("the connection does not begin with a PROXY header")]
     Missing,
-    /// It begins like one.
     #[error("the PROXY header is malformed")]
     Malformed,
     /// Longer than any honest one.
@@ -37,12 +36,10 @@ pub enum ProxyError {
     TooLong,
 }
 
-/// Whose connection it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The proxy's own, a health check for instance; or it does not know.
     Proxy,
-    /// A client's.
     Client(SocketAddr),
 }
 

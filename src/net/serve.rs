@@ -7,7 +7,6 @@ use std::rc::Rc;
 
 /// What a worker serves: one tower service for each connection.
 pub trait Serve: 'static {
-    /// The answer's body.
     type Body: http_body::Body<Data = bytes::Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
         + Unpin
         + 'static;

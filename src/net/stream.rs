@@ -18,10 +18,8 @@ pub trait Duplex: AsyncRead + AsyncWrite + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Duplex for T {}
 
-/// A connected socket.
 #[derive(Debug)]
 pub enum Stream {
-    /// TCP.
     Tcp(TcpStream),
     /// A Unix socket.
     Unix(UnixStream),
@@ -32,7 +30,6 @@ pub enum Stream {
 /// A socket between two threads, which no runtime drives.
 #[derive(Debug)]
 pub enum Parked {
-    /// TCP.
     Tcp(std::net::TcpStream),
     /// A Unix socket.
     Unix(std::os::unix::net::UnixStream),

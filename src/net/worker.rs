@@ -37,11 +37,9 @@ const SCRATCH: usize = 64 * 1024;
 pub struct Settings {
     /// Connections in all; further ones wait in the kernel's queue.
     pub connections: usize,
-    /// Connections of one address.
     pub per_address: usize,
     /// Size and number of headers.
     pub head: Limits,
-    /// Time limits.
     pub timeouts: Timeouts,
     /// Limits of HTTP/2.
     pub http2: http2::Limits,
@@ -53,7 +51,6 @@ pub struct Settings {
     pub proxy_protocol: bool,
     /// Header names of answers over HTTP/1.1 begin their words with capitals: for clients that read names by the letter.
     pub title_case: bool,
-    /// Where it is counted.
     pub counts: Arc<Counts>,
 }
 

@@ -26,11 +26,9 @@ use stored::Stored;
 pub enum Algorithm {
     /// RFC 9106, the default: OWASP's 19 MiB, two passes, one lane.
     Argon2id {
-        /// KiB.
         memory: u32,
         /// How often memory is passed over.
         passes: u32,
-        /// Lanes.
         lanes: u32,
     },
     /// RFC 8018 with SHA-256, which is what Django itself writes.
@@ -65,7 +63,6 @@ impl Algorithm {
 pub enum Verdict {
     /// It is not the one, or the stored text stands for none.
     Wrong,
-    /// It is the one.
     Right {
         /// The stored text is not what would be written today.
         rehash: bool,
@@ -102,7 +99,6 @@ impl PasswordHash {
         Self(SecretString::from(text.into()))
     }
 
-    /// For the store alone.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
@@ -184,7 +180,6 @@ impl Hasher {
         self.work.load(Ordering::Relaxed)
     }
 
-    /// Expensive computations so far.
     #[must_use]
     pub fn computed(&self) -> u64 {
         self.computed.load(Ordering::Relaxed)

@@ -16,14 +16,12 @@ use tokio::sync::Semaphore;
 #[error("too many passwords are being computed")]
 pub struct Busy;
 
-/// How much at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolSettings {
     /// Computed at the same time.
     pub workers: usize,
     /// Waiting, at most.
     pub queue: usize,
-    /// Waiting, at longest.
     pub wait: Duration,
 }
 

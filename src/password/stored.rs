@@ -128,7 +128,6 @@ impl<'s> Stored<'s> {
         Some(Self::Scrypt { params, salt, hash })
     }
 
-    /// Computes.
     pub(super) fn matches(&self, password: &str) -> bool {
         match self {
             Self::Pbkdf2 { sha1: false, iterations, salt, hash } => {
@@ -214,7 +213,6 @@ impl<'s> Stored<'s> {
     }
 }
 
-/// A new stored text.
 pub(super) fn encode(algorithm: Algorithm, password: &str) -> Result<String, HashError> {
     let salt = new_salt()?;
     match algorithm {

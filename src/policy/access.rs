@@ -3,29 +3,24 @@
 use crate::facts::Level;
 use crate::yaml::{Findings, Node, Value, suggest};
 
-/// Who may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
     /// Anybody; credentials are not looked at.
     Public,
     /// Anybody; a credential that was sent must be good.
     Optional,
-    /// Any active user.
     Authenticated,
     /// An active user with the staff flag. Being a superuser is not enough.
     Staff,
     /// A user of at least that level in the organization of the request, or in any one where the rule names none.
     In(Level),
-    /// A superuser.
     Superuser,
-    /// Nobody, superusers included.
     Deny,
 }
 
 /// What a rule asks of the caller's credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CredentialNeed {
-    /// None is looked at.
     Ignored,
     /// One that was sent must be good; none is fine.
     Optional,

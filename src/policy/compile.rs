@@ -83,7 +83,6 @@ struct Compiler<'a> {
     routes: Vec<Route>,
     /// Where each pattern stands, by the number of its route.
     places: Vec<Span>,
-    /// Those of each file.
     hosts: Vec<Arc<[HostPattern]>>,
     /// The prefix of the identity API.
     reserved: Option<&'a str>,

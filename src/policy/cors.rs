@@ -15,18 +15,14 @@ pub struct Cors {
     pub methods: Option<HeaderValue>,
     /// `Access-Control-Allow-Headers`; `None`: no more than every page may send.
     pub headers: Option<HeaderValue>,
-    /// `Access-Control-Allow-Credentials`
     pub credentials: bool,
     /// `Access-Control-Max-Age`, in seconds.
     pub max_age: Option<HeaderValue>,
 }
 
-/// Pages of which origins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origins {
-    /// Of all.
     Any,
-    /// Of these.
     Listed(Box<[HeaderValue]>),
 }
 
@@ -39,7 +35,6 @@ impl Origins {
         }
     }
 
-    /// On one line.
     pub(super) fn words(&self) -> String {
         match self {
             Self::Any => "origins *".to_owned(),

@@ -26,7 +26,6 @@ pub struct Further {
     pub shared: Option<Shared>,
     /// What must be true besides.
     pub when: Option<Condition>,
-    /// How often.
     pub throttle: Option<Throttle>,
     /// How long, where it is not as usual.
     pub timeout: Option<Timeout>,
@@ -38,7 +37,6 @@ pub struct Further {
     pub upgrade: Option<Upgrade>,
 }
 
-/// The same as written.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RawFurther {
     permissions: Option<Spanned<Permissions>>,
@@ -132,11 +130,8 @@ pub(super) struct Words<'a> {
     pub(super) methods: Option<&'a Methods>,
     /// The variables of the path.
     pub(super) variables: &'a [(&'a str, Kind)],
-    /// Where it stands.
     pub(super) span: Span,
-    /// The route's pattern.
     pub(super) pattern: &'a str,
-    /// The route's hosts.
     pub(super) hosts: &'a [&'a str],
 }
 

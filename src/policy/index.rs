@@ -22,7 +22,6 @@ pub enum Conflict {
     Types {
         /// The value that was there first.
         first: u32,
-        /// Its type.
         theirs: Kind,
         /// The type that was to be inserted.
         ours: Kind,

@@ -14,7 +14,6 @@ use std::sync::Arc;
 /// One header that is sent to the upstream.
 #[derive(Clone, Debug)]
 pub struct Inject {
-    /// Its name.
     pub name: HeaderName,
     /// Where its value comes from.
     pub value: InjectValue,
@@ -23,29 +22,19 @@ pub struct Inject {
 /// Where a value comes from. One that is not there is not sent, and never sent empty.
 #[derive(Clone, Debug)]
 pub enum InjectValue {
-    /// `user.id`
     UserId,
-    /// `user.username`
     Username,
-    /// `user.email`
     Email,
     /// `user.issuer`: who vouches for somebody who is in no directory
     Issuer,
     /// `user.groups`: the names of the user's groups, sorted
     Groups,
-    /// `user.is_staff`: `true` or `false`
     IsStaff,
-    /// `user.is_superuser`: `true` or `false`
     IsSuperuser,
-    /// `user.external_id`
     UserExternalId,
-    /// `org.id`
     OrgId,
-    /// `org.slug`
     OrgSlug,
-    /// `org.name`
     OrgName,
-    /// `org.external_id`
     OrgExternalId,
     /// `org.level`: the caller's level in the organization; `superuser` for one who does not belong to it
     OrgLevel,
@@ -55,13 +44,10 @@ pub enum InjectValue {
     Path(usize),
     /// `claim.NAME`: that claim of the caller's credential, a text, number or flag, or a list of such, comma-separated
     Claim(ClaimName),
-    /// `request.id`
     RequestId,
     /// `client.name`: of the certificate that the client has shown
     ClientName,
-    /// `{ literal: text }`
     Literal(HeaderValue),
-    /// `{ secret: NAME }`
     Secret(Arc<Secret>),
 }
 
@@ -164,7 +150,6 @@ pub(super) fn frames(name: &str) -> bool {
 /// Longest name of an injected header.
 pub const MAX_NAME: usize = 100;
 
-/// A header as written.
 #[derive(Clone, Debug)]
 pub(super) struct RawInject {
     /// Its name and the place of it.

@@ -28,7 +28,6 @@ pub(super) enum Needs {
     Credential,
     /// That whoever passes has said who they are.
     Somebody,
-    /// That an organization decides.
     Organization,
     /// That its methods bring a body.
     Body,
@@ -67,7 +66,6 @@ impl Place {
         }
     }
 
-    /// Whether an organization decides.
     pub(super) fn asks_organization(self) -> bool {
         self.has_organization && self.access.asks_organization()
     }

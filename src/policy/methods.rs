@@ -29,9 +29,7 @@ pub(crate) const METHODS: [&str; 20] = [
 /// The methods of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Methods {
-    /// GET, HEAD, OPTIONS.
     Read,
-    /// Every other one.
     Write,
     /// This one; GET stands for HEAD too.
     One(Method),

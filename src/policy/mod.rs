@@ -176,7 +176,6 @@ pub struct Policy {
 /// A route that was found, and what its variables matched.
 #[derive(Clone, Debug)]
 pub struct Found<'p> {
-    /// The route.
     pub route: &'p Route,
     /// What the path's variables matched: ranges of the decoded path.
     pub path: Captures,

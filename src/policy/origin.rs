@@ -17,9 +17,7 @@ pub const MAX_SOURCES: usize = 8;
 pub enum By {
     /// By its id, a UUID in any spelling.
     Id,
-    /// By its slug.
     Slug,
-    /// By its external id.
     External,
 }
 
@@ -55,7 +53,6 @@ pub struct Item {
     pub primary: bool,
 }
 
-/// A source as written.
 #[derive(Clone, Debug)]
 enum RawSource {
     Path(String, By),
@@ -63,7 +60,6 @@ enum RawSource {
     Ready(Source),
 }
 
-/// An item as written.
 #[derive(Clone, Debug)]
 pub(super) struct RawItem {
     sources: Vec<Spanned<RawSource>>,
@@ -255,7 +251,6 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
     read
 }
 
-/// How claims are named.
 pub(super) const CLAIM_NAMES: &str = "one name is `claim.tenant`, or `claim.\"https://id.example.com/tenant\"`; what lies within a claim is `claim./realm_access/roles`";
 
 /// `claim.a.b` is one name: whoever writes it may mean a path.

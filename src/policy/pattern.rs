@@ -96,11 +96,8 @@ pub fn is_slug(text: &str) -> bool {
 pub enum Segment {
     /// This text, decoded; the empty one only at the end, for a trailing slash.
     Literal(Box<str>),
-    /// Anything of that type.
     Variable {
-        /// Its name.
         name: Box<str>,
-        /// Its type.
         kind: Kind,
     },
 }
@@ -114,14 +111,11 @@ impl Segment {
     }
 }
 
-/// A pattern of paths.
 #[derive(Clone, Debug)]
 pub struct Pattern {
-    /// As it was written.
     pub text: Box<str>,
     /// All segments but `**`; `/x/` ends in an empty literal.
     pub segments: Box<[Segment]>,
-    /// Ends in `**`.
     pub rest: bool,
 }
 
@@ -168,7 +162,6 @@ impl Pattern {
         })
     }
 
-    /// The leading literals.
     pub fn prefix(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().map_while(|s| match s {
             Segment::Literal(text) => Some(&**text),
@@ -223,7 +216,6 @@ impl Pattern {
 /// A host or a pattern of hosts.
 #[derive(Clone, Debug)]
 pub struct HostPattern {
-    /// As it was written.
     pub text: Box<str>,
     /// The labels, from left to right.
     pub labels: Box<[Segment]>,

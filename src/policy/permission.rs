@@ -19,11 +19,8 @@ pub struct Model {
 /// What a model asks of a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked<'m> {
-    /// Nothing.
     Nothing,
-    /// This permission.
     One(&'m str),
-    /// Either of these.
     Either(&'m str, &'m str),
     /// No permission covers the method: nobody has it.
     Refused,
@@ -63,7 +60,6 @@ pub struct Permissions {
 }
 
 impl Permissions {
-    /// Whether none is needed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
@@ -128,7 +124,6 @@ pub(super) fn permissions(node: &Node, findings: &mut Findings) -> Option<Spanne
     good.then_some(Spanned { value: Permissions { list, any }, span: node.span })
 }
 
-/// Reads `model:`.
 pub(super) fn model(node: &Node, findings: &mut Findings) -> Option<Spanned<Model>> {
     let word = node.expect_word("`model`", findings)?;
     let Some((app, model)) = word.split_once('.').filter(|(app, model)| is_label(app) && is_label(model)) else {

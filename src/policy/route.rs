@@ -60,7 +60,6 @@ pub struct Rewrite {
 /// What a route says about some of its methods.
 #[derive(Debug)]
 pub struct Rule {
-    /// Who may pass.
     pub access: Access,
     /// Where the organization comes from; empty: no organization.
     pub origin: Arc<[Item]>,
@@ -140,13 +139,11 @@ impl Route {
         self.rules.of(method)
     }
 
-    /// All rules, each once.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules.all
     }
 
-    /// The pattern, taken apart.
     #[must_use]
     pub const fn shape(&self) -> &Pattern {
         &self.shape

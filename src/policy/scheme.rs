@@ -7,7 +7,6 @@ use http::HeaderName;
 use std::fmt;
 use std::sync::Arc;
 
-/// A scheme of credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// `Authorization: Bearer TOKEN`, an opaque token of the directory.
@@ -18,7 +17,6 @@ pub enum Scheme {
     Sesame,
     /// `Authorization: Basic …` with a token in the place of the password.
     Basic,
-    /// The session cookie.
     Session,
     /// `Authorization: Token TOKEN`, as Django REST framework's clients write an opaque token.
     Token,
@@ -47,7 +45,6 @@ impl Scheme {
 pub struct Schemes {
     /// A bit for each scheme.
     words: u8,
-    /// Few rules have any.
     headers: Option<Arc<Vec<HeaderName>>>,
 }
 
@@ -139,7 +136,6 @@ fn word(node: &Node, findings: &mut Findings) -> Option<Scheme> {
     found
 }
 
-/// `{ header: X-Api-Key }`
 fn header(map: &Map, span: Span, findings: &mut Findings) -> Option<HeaderName> {
     map.expect_keys("a credential", Keys { known: &["header"], not_yet: &[] }, findings);
     let Some(node) = map.get("header") else {

@@ -22,7 +22,6 @@ impl fmt::Debug for Secret {
 }
 
 impl Secret {
-    /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

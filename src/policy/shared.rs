@@ -13,7 +13,6 @@ use http::Method;
 pub struct Shared {
     /// For GET, HEAD and OPTIONS.
     pub read: Access,
-    /// For every other method.
     pub write: Access,
 }
 

@@ -16,7 +16,6 @@ use super::values::{self, Foreign, RawRewrite, RawTarget, TrailingSlash};
 use crate::yaml::{Entry, FileId, Findings, Key, Keys, Map, Node, Span, Spanned, Value, parse, suggest};
 use std::sync::Arc;
 
-/// One file.
 #[derive(Debug)]
 pub(super) struct File {
     pub(super) id: FileId,
@@ -36,7 +35,6 @@ pub(super) struct RawRoute {
     pub(super) above: Arc<Options>,
     pub(super) options: Options,
     pub(super) rules: Vec<RawRule>,
-    /// All of it.
     pub(super) span: Span,
     /// Something in it was reported, so that what it does not say may only be what could not be read.
     pub(super) is_doubtful: bool,
@@ -208,7 +206,6 @@ fn hosts(node: &Node, findings: &mut Findings) -> Vec<Spanned<HostPattern>> {
         .collect()
 }
 
-/// What stands above routes.
 struct Above<'a> {
     /// What they take where they say nothing.
     options: &'a Arc<Options>,
@@ -348,7 +345,6 @@ impl Options {
     }
 }
 
-/// Where options stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Defaults,

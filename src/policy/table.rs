@@ -22,7 +22,6 @@ pub(super) struct Found {
     pub(super) route: usize,
     /// Ranges of the decoded path.
     pub(super) path: Captures,
-    /// Ranges of the host.
     pub(super) host: Captures,
 }
 

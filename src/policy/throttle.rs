@@ -7,7 +7,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// Who is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CountedBy {
     /// Each user; an anonymous caller by address.
@@ -37,9 +36,7 @@ impl CountedBy {
 pub struct Throttle {
     /// Names the limit among all, the same when the policy is loaded again: what was counted stays counted.
     pub id: u64,
-    /// How often.
     pub quota: Quota,
-    /// Who is counted.
     pub by: CountedBy,
     /// `RateLimit-Policy` of the answers (draft-ietf-httpapi-ratelimit-headers).
     pub policy: HeaderValue,
@@ -47,7 +44,6 @@ pub struct Throttle {
     pub rate: (NonZeroU32, Duration),
 }
 
-/// `throttle:` as written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RawThrottle {
     rate: Rate,

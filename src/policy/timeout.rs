@@ -6,7 +6,6 @@ use std::time::Duration;
 /// Time limits towards the upstream. `None`: as the configuration has it; zero: none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timeout {
-    /// To be connected.
     pub connect: Option<Duration>,
     /// Until the answer begins, once the request has been sent.
     pub first_byte: Option<Duration>,

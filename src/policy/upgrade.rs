@@ -43,7 +43,6 @@ pub(super) struct RawUpgrade {
 }
 
 impl RawUpgrade {
-    /// Reads `upgrade:`.
     pub(super) fn read_upgrade(&mut self, node: &Node, findings: &mut Findings) {
         let Some(words) = node.expect_words("`upgrade`", findings) else { return };
         if words.is_empty() {
@@ -58,7 +57,6 @@ impl RawUpgrade {
         self.upgrade = Some(node.span);
     }
 
-    /// Reads `origins:`.
     pub(super) fn read_origins(&mut self, node: &Node, findings: &mut Findings) {
         let origins = cors::origins(node, "bad_upgrade", findings);
         self.origins = origins.map(|value| Spanned { value, span: node.span });

@@ -34,7 +34,6 @@ pub(super) fn foreign(node: &Node, findings: &mut Findings) -> Option<Foreign> {
     node.expect_one_of("`foreign`", &[("403", Foreign::Forbidden), ("404", Foreign::NotFound)], findings)
 }
 
-/// Reads `upstream:`.
 pub(super) fn upstream(node: &Node, findings: &mut Findings) -> Option<Spanned<String>> {
     let name = node.expect_str("`upstream`", findings)?;
     if name.is_empty() {
@@ -46,7 +45,6 @@ pub(super) fn upstream(node: &Node, findings: &mut Findings) -> Option<Spanned<S
     Some(Spanned { value: name.to_owned(), span: node.span })
 }
 
-/// Reads `trailing_slash:`.
 pub(super) fn trailing_slash(node: &Node, findings: &mut Findings) -> Option<TrailingSlash> {
     const WORDS: [(&str, TrailingSlash); 2] = [("exact", TrailingSlash::Exact), ("either", TrailingSlash::Either)];
     node.expect_one_of("`trailing_slash`", &WORDS, findings)
@@ -69,13 +67,11 @@ impl RawTarget {
         Self { taken: of(&takes), said: of(&says) }
     }
 
-    /// What is taken.
     pub(super) const fn taken(self) -> Oddities {
         self.taken
     }
 }
 
-/// Reads `target:`.
 pub(super) fn target(node: &Node, findings: &mut Findings) -> RawTarget {
     let mut target = RawTarget::default();
     let help = "write what the service needs: `target: { encoded_slash: allow }`";
@@ -93,7 +89,6 @@ pub(super) fn target(node: &Node, findings: &mut Findings) -> RawTarget {
     target
 }
 
-/// Reads `rewrite:`.
 pub(super) fn rewrite(node: &Node, findings: &mut Findings) -> Option<RawRewrite> {
     let help =
         "write `rewrite: { strip_prefix: /api }` to take it off, `{ add_prefix: /v1 }` to put it before what is left";

@@ -47,7 +47,6 @@ impl Further {
 }
 
 impl Route {
-    /// `path.org as slug`
     #[must_use]
     pub fn source_words(&self, source: &Source) -> String {
         let unknown = String::new;
@@ -89,7 +88,6 @@ impl Route {
         rule.origin.iter().map(|item| self.item_words(item)).collect::<Vec<_>>().join(", ")
     }
 
-    /// `user.id`, `path.name`, `"text"`
     #[must_use]
     pub fn value_words(&self, value: &InjectValue) -> String {
         match value {
@@ -116,7 +114,6 @@ impl Route {
         }
     }
 
-    /// `x-postern-user: user.id`
     #[must_use]
     pub fn header_words(&self, inject: &Inject) -> String {
         format!("{}: {}", inject.name, self.value_words(&inject.value))

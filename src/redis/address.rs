@@ -12,34 +12,26 @@ use secrecy::SecretString;
 pub struct Node {
     /// Name or address, without brackets.
     pub host: String,
-    /// Port.
     pub port: u16,
 }
 
 /// How many servers, and how they belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Topology {
-    /// One.
     Single(Node),
     /// Nodes of a cluster to begin with.
     Cluster(Vec<Node>),
     /// The sentinels that know where the master is.
     Sentinel {
-        /// They.
         nodes: Vec<Node>,
-        /// What they call it.
         master: String,
     },
 }
 
-/// A URL, read.
 #[derive(Clone, Debug)]
 pub struct Address {
-    /// The servers.
     pub topology: Topology,
-    /// By TLS.
     pub tls: bool,
-    /// ACL user.
     pub username: Option<String>,
     /// Where the URL has one.
     pub password: Option<SecretString>,

@@ -21,7 +21,6 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// Everything that a connection needs. Passwords and certificates are read again for each, so that new ones are used without a restart.
 #[derive(Clone)]
 pub struct Settings {
-    /// Where it is.
     pub address: Address,
     /// Instead of the address's own.
     pub password: Option<SecretSource>,
@@ -38,10 +37,8 @@ pub struct Settings {
 /// Why there is no connection. Nothing of this holds a password.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    /// It answers too late.
     #[error("it answers too slowly")]
     Slow,
-    /// What the connection says.
     #[error("{0}")]
     Redis(#[from] RedisError),
     /// A password is not there.
@@ -49,18 +46,12 @@ pub enum ConnectError {
     Secret(#[from] SecretError),
     /// The certificates cannot be read.
     #[error("cannot read `redis.ca` {path}: {source}")]
-    Ca {
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    Ca { path: PathBuf, source: std::io::Error },
 }
 
 /// A connection that many use at once.
 #[derive(Clone)]
 pub enum Link {
-    /// To one server.
     Single(MultiplexedConnection),
     /// To all nodes of a cluster.
     Cluster(ClusterConnection),

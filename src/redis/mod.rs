@@ -38,10 +38,8 @@ pub enum NoAnswer {
     NoScript,
 }
 
-/// How Redis is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// It answers.
     Good,
     /// It answers, but not everything that was asked of late went well.
     Troubled,
@@ -54,11 +52,9 @@ pub enum Health {
 pub struct Counts {
     /// Questions that went without a usable answer.
     pub failures: AtomicU64,
-    /// Connections made.
     pub connections: AtomicU64,
 }
 
-/// One Redis installation.
 pub struct Redis {
     settings: Settings,
     link: RwLock<Option<(u64, Link)>>,
@@ -96,7 +92,6 @@ impl Redis {
         &self.settings
     }
 
-    /// How it is doing.
     #[must_use]
     pub fn health(&self) -> Health {
         if self.link.read().is_none() {

@@ -16,7 +16,6 @@ use sha2::Sha256;
 const VERSION: u8 = 1;
 const NONCE: usize = 24;
 
-/// Seals and opens.
 pub struct Seal {
     names: SecretBox<[u8; 32]>,
     cipher: XChaCha20Poly1305,
@@ -28,7 +27,6 @@ pub struct Seal {
 pub struct Name([u8; 16]);
 
 impl Name {
-    /// As letters.
     #[must_use]
     pub fn text(&self) -> String {
         data_encoding::BASE64URL_NOPAD.encode(&self.0)

@@ -23,12 +23,7 @@ pub const SMALLEST: &str = "the smallest one is two lines, in a file that `polic
 pub enum PolicyError {
     /// A file cannot be read.
     #[error("cannot read the policy {path}: {source}")]
-    Unreadable {
-        /// Which.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    Unreadable { path: PathBuf, source: std::io::Error },
     /// Nobody has said who may do what.
     #[error("there is no policy: nothing says who may do what")]
     None,

@@ -80,7 +80,6 @@ impl Status {
         self.0.lock().waiting = keys;
     }
 
-    /// The policy in force.
     pub fn policy(&self, fingerprint: &str, routes: usize) {
         let mut state = self.0.lock();
         fingerprint.clone_into(&mut state.fingerprint);

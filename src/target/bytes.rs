@@ -5,15 +5,11 @@
 
 /// A path byte without meaning of its own.
 pub(super) const PLAIN: u8 = 0b0000;
-/// `/`.
 pub(super) const SLASH: u8 = 0b0001;
-/// `.`.
 pub(super) const DOT: u8 = 0b0010;
-/// `%`.
 pub(super) const PERCENT: u8 = 0b0100;
 /// Never in a path.
 pub(super) const BAD: u8 = 0b1000;
-/// `;`.
 pub(super) const SEMICOLON: u8 = 0b1_0000;
 
 const fn path_class(b: u8) -> u8 {

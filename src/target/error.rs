@@ -24,7 +24,6 @@ pub enum TargetError {
     Semicolon,
     /// A control character, raw or encoded, in the path; raw in the query.
     Control,
-    /// A raw blank.
     Blank,
     /// A raw byte of 0x80 or more.
     NotAscii,

@@ -56,7 +56,6 @@ impl<'h> Options<'h> {
         options
     }
 
-    /// Reads one `Connection` field.
     pub fn read(&mut self, value: &'h [u8]) {
         for option in value.split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|option| !option.is_empty()) {
             if option.eq_ignore_ascii_case(b"keep-alive") {

@@ -11,9 +11,7 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[error("{}", self.reason())]
 pub enum HostError {
-    /// No name at all.
     Empty,
-    /// `user@host`.
     UserInfo,
     /// A byte that no name has: blanks, controls, non-ASCII, escapes, delimiters.
     Character,

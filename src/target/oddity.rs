@@ -21,7 +21,6 @@ pub enum Oddity {
 }
 
 impl Oddity {
-    /// All of them.
     pub const ALL: [Self; 5] =
         [Self::DoubleSlash, Self::EncodedSlash, Self::EncodedBackslash, Self::Semicolon, Self::DoubleEncoding];
 
@@ -54,12 +53,10 @@ impl Oddity {
     }
 }
 
-/// A set of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Oddities(u8);
 
 impl Oddities {
-    /// None.
     pub const NONE: Self = Self(0);
 
     /// The set with one more.
@@ -68,7 +65,6 @@ impl Oddities {
         Self(self.0 | oddity.bit())
     }
 
-    /// Whether there is none.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -80,7 +76,6 @@ impl Oddities {
         self.0 & oddity.bit() != 0
     }
 
-    /// Those of the set.
     pub fn iter(self) -> impl Iterator<Item = Oddity> {
         Oddity::ALL.into_iter().filter(move |oddity| self.has(*oddity))
     }

@@ -129,7 +129,6 @@ pub fn spells(key: &[u8], name: &str) -> bool {
     false
 }
 
-/// Decodes once, strictly.
 fn decode(text: &str) -> Result<Cow<'_, str>, Ambiguous> {
     if memchr::memchr2(b'%', b'+', text.as_bytes()).is_none() {
         return Ok(Cow::Borrowed(text));

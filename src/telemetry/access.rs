@@ -28,25 +28,19 @@ pub struct Line<'a> {
     pub request_id: &'a str,
     /// The trace that it is part of, where that is another id.
     pub trace_id: Option<&'a str>,
-    /// The client's address.
     pub client: IpAddr,
     /// The method; like host and path, unknown of a head that could not be read.
     pub method: Option<&'a str>,
-    /// The host asked for.
     pub host: Option<&'a str>,
     /// The path, without the query.
     pub path: Option<&'a str>,
-    /// The route's pattern.
     pub route: Option<&'a str>,
-    /// The answer's status.
     pub status: u16,
     /// The reason code of a refusal.
     pub code: Option<&'a str>,
     /// What was wrong, where that can be told more closely.
     pub fault: Option<&'a str>,
-    /// Who asked.
     pub user: Option<&'a str>,
-    /// For which organization.
     pub org: Option<&'a str>,
     /// The level that let them in, `superuser` where only that flag did.
     pub level: Option<&'a str>,
@@ -60,12 +54,10 @@ pub struct Line<'a> {
     pub upstream: Option<Duration>,
     /// Everything, to the last byte.
     pub total: Duration,
-    /// The answer broke off.
     pub aborted: bool,
 }
 
 impl Line<'_> {
-    /// Appends the line.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"ts\":");
         seconds(out, self.at.as_secs(), self.at.subsec_micros());
@@ -197,7 +189,6 @@ pub struct LineBuffer {
 }
 
 impl LineBuffer {
-    /// An empty buffer.
     #[must_use]
     pub fn new(log: AccessLog) -> Self {
         Self { log, lines: RefCell::default() }

@@ -31,7 +31,6 @@ impl Count {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
-    /// Sets a gauge.
     pub fn set(&self, n: u64) {
         self.0.store(n, Ordering::Relaxed);
     }
@@ -58,7 +57,6 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// Counts one duration.
     pub fn observe(&self, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let at = BOUNDS.iter().position(|bound| micros <= *bound);
@@ -81,14 +79,12 @@ impl Latency {
 pub struct LatencyTotal {
     /// Counts by bucket, not cumulative.
     pub buckets: [u64; BOUNDS.len()],
-    /// Above the last bound.
     pub above: u64,
     /// All durations together, in nanoseconds.
     pub sum_ns: u64,
 }
 
 impl LatencyTotal {
-    /// How many durations.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum::<u64>() + self.above

@@ -23,7 +23,6 @@ pub enum Outcome {
     Refused(Reason),
 }
 
-/// One for each reason.
 #[derive(Clone, Debug)]
 struct EachReason<T>([T; Reason::ALL.len()]);
 

@@ -39,7 +39,6 @@ pub struct Settings {
     pub ca: Option<PathBuf>,
     /// The part of the traces that begin here.
     pub sample: Ratio,
-    /// `service.name` of the spans.
     pub service: String,
 }
 
@@ -48,7 +47,6 @@ pub struct Settings {
 pub struct Ratio(u64);
 
 impl Ratio {
-    /// All of them.
     pub const ALL: Self = Self(1 << 63);
 
     /// Reads a decimal number from 0 to 1.
@@ -83,7 +81,6 @@ pub enum TraceError {
 pub struct Tracer {
     ratio: Ratio,
     queue: mpsc::Sender<SpanData>,
-    /// Who made the spans.
     pub scope: InstrumentationScope,
 }
 
@@ -101,7 +98,6 @@ impl Tracer {
     }
 }
 
-/// The task that sends.
 #[derive(Debug)]
 pub struct Exporting {
     stop: oneshot::Sender<()>,

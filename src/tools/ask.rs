@@ -23,7 +23,6 @@ pub const DEFAULT_HOST: &str = "localhost";
 /// A request as somebody wrote it down.
 #[derive(Clone)]
 pub struct Request {
-    /// The method.
     pub method: Method,
     /// The target as it would stand on the wire.
     pub target: String,
@@ -95,7 +94,6 @@ fn literal(host: &HostPattern) -> Option<String> {
 }
 
 impl<'r> Readable<'r> {
-    /// What the decision sees.
     #[must_use]
     pub fn view(&self) -> RequestView<'_> {
         RequestView {
@@ -108,13 +106,11 @@ impl<'r> Readable<'r> {
         }
     }
 
-    /// The canonical host.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The canonical target.
     #[must_use]
     pub const fn target(&self) -> &Target<'r> {
         &self.target

@@ -19,12 +19,9 @@ pub use facts::{Provenance, Record};
 /// What stands for the request id, which only a real request has.
 const REQUEST_ID: &str = "(new-for-each-request)";
 
-/// How a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
-    /// Passed.
     Yes,
-    /// Refused here.
     No,
     /// Told for the reader; nothing was asked.
     Note,
@@ -35,11 +32,9 @@ pub enum Mark {
 pub struct Step {
     /// What it is about: `route`, `identity`.
     pub name: &'static str,
-    /// How it ended.
     pub mark: Mark,
     /// What was found, in one line.
     pub text: String,
-    /// More about it.
     pub notes: Vec<String>,
 }
 
@@ -47,7 +42,6 @@ pub struct Step {
 pub struct Explanation<'p> {
     /// The steps, in order.
     pub steps: Vec<Step>,
-    /// The verdict.
     pub verdict: Result<Permit<'p>, Denial>,
     /// The headers that would be injected; secrets are `***`.
     pub inject: Vec<(String, String)>,
@@ -162,7 +156,6 @@ impl<'p> Explanation<'p> {
         }
     }
 
-    /// For people.
     #[must_use]
     pub fn to_text(&self, colour: bool) -> String {
         let paint =
@@ -188,7 +181,6 @@ impl<'p> Explanation<'p> {
         out
     }
 
-    /// For machines.
     #[must_use]
     pub fn to_json(&self) -> Json {
         let step = |step: &Step| {

@@ -15,7 +15,6 @@ pub(crate) mod tests;
 
 const DRAFT: &str = "http://json-schema.org/draft-07/schema#";
 
-/// The schema of `routes.yaml`.
 #[must_use]
 pub fn policy() -> Json {
     json!({
@@ -50,7 +49,6 @@ pub fn policy() -> Json {
     })
 }
 
-/// The schema of `routes_test.yaml`.
 #[must_use]
 pub fn tests() -> Json {
     let mut case: Map<String, Json> = CASE_KEYS.iter().map(|key| ((*key).to_owned(), case_key(key))).collect();

@@ -15,7 +15,6 @@ use uuid::Uuid;
 /// What names are hashed under: the name-based UUID (RFC 9562, 5.5) of `postern` among object identifiers.
 const NAMESPACE: Uuid = Uuid::from_u128(0xa02c_30c9_077e_5d42_9d4b_990b_8e88_f21c);
 
-/// The word for nobody.
 pub const ANONYMOUS: &str = "anonymous";
 
 /// The id that `<name>` stands for.
@@ -24,7 +23,6 @@ pub fn id_of(name: &str) -> Uuid {
     Uuid::new_v5(&NAMESPACE, name.as_bytes())
 }
 
-/// Who exists.
 #[derive(Debug, Default)]
 pub struct World {
     organizations: Vec<Arc<Organization>>,
@@ -34,7 +32,6 @@ pub struct World {
 }
 
 impl World {
-    /// A user by name.
     #[must_use]
     pub fn user(&self, name: &str) -> Option<&Arc<Snapshot>> {
         self.users.get(name)
@@ -152,7 +149,6 @@ impl World {
     }
 }
 
-/// The keys of `given`.
 pub(super) const GIVEN_KEYS: [&str; 2] = ["organizations", "users"];
 /// The keys of an organization in `given`.
 pub(super) const ORGANIZATION_KEYS: [&str; 3] = ["active", "external_id", "name"];
@@ -175,7 +171,6 @@ const OF_DIRECTORY: [&str; 8] =
     ["active", "external_id", "groups", "inactive", "permissions", "roles", "staff", "superuser"];
 /// Users who are said in one word.
 pub(super) const USER_WORDS: [&str; 4] = ["user", "staff", "superuser", "inactive"];
-/// Levels in an organization.
 pub(super) const LEVELS: [&str; 3] = ["member", "manager", "owner"];
 
 /// An active organization with nothing but a name, which is its slug.
@@ -203,7 +198,6 @@ pub(super) fn text<'n>(node: &'n Node, what: &str, findings: &mut Findings) -> O
     }
 }
 
-/// A user as given.
 #[derive(Default)]
 struct Given {
     memberships: Vec<Membership>,

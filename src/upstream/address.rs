@@ -11,11 +11,8 @@ use thiserror::Error;
 /// Which `Host` the upstream sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostHeader {
-    /// The client's own.
     Preserve,
-    /// The upstream's address.
     Upstream,
-    /// A fixed text.
     Text(HeaderValue),
 }
 
@@ -54,16 +51,10 @@ impl Protocol {
     }
 }
 
-/// Where an upstream listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// A host name or an IP address (IPv6 without brackets), and a port.
-    Host {
-        /// The host.
-        host: Box<str>,
-        /// The port.
-        port: u16,
-    },
+    Host { host: Box<str>, port: u16 },
     /// A Unix socket.
     Unix(PathBuf),
 }
@@ -73,7 +64,6 @@ pub enum Location {
 pub struct Address {
     /// How it is spoken to.
     pub scheme: Scheme,
-    /// Where it listens.
     pub location: Location,
     /// The same as a `Host` header.
     pub authority: HeaderValue,
@@ -81,14 +71,11 @@ pub struct Address {
     pub weight: usize,
 }
 
-/// One upstream service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
-    /// Its name in policies.
     pub name: Box<str>,
     /// Where it is; at least one, all of one scheme.
     pub addresses: Vec<Address>,
-    /// Which `Host` it sees.
     pub host: HostHeader,
     /// Which version of HTTP it is spoken to in.
     pub protocol: Protocol,
@@ -103,7 +90,6 @@ pub struct Upstream {
 /// Why an upstream's URL cannot be used.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum AddressError {
-    /// Not a URL.
     #[error("`{0}` is not a URL; write http://HOST:PORT, https://HOST:PORT, h2c://HOST:PORT or unix:///PATH")]
     NotUrl(String),
     /// Its host or its port is none.

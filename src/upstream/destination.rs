@@ -38,7 +38,6 @@ impl Destination {
         &self.upstream
     }
 
-    /// What its connections need.
     #[must_use]
     pub fn dial(&self) -> &Dial {
         &self.dial
@@ -109,7 +108,6 @@ impl Destinations {
         self.open.lock().iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// The clusters among them.
     #[must_use]
     pub fn clusters(&self) -> Vec<Arc<Cluster>> {
         self.all().iter().filter_map(|destination| destination.cluster().cloned()).collect()

@@ -7,7 +7,6 @@ use thiserror::Error;
 /// Why an exchange with an upstream came to nothing. No text repeats what was sent.
 #[derive(Debug, Error)]
 pub enum Fault {
-    /// The socket says so.
     #[error("the connection failed: {0}")]
     Io(#[from] std::io::Error),
     /// The upstream closed before its answer was complete.

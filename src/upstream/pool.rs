@@ -22,7 +22,6 @@ use thiserror::Error;
 /// Time limits towards an upstream; zero is none.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// To be connected.
     pub connect: Ticks,
     /// From the request's last byte asked for to the answer's head.
     pub first_byte: Ticks,
@@ -46,52 +45,26 @@ impl Timeouts {
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub enum SendError {
-    /// No connection.
     #[error("cannot connect to {address}: {source}")]
-    Connect {
-        /// Where to.
-        address: Box<str>,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    Connect { address: Box<str>, source: std::io::Error },
     /// A connection, but no (valid) answer on it.
     #[error("{address} did not answer: {source}")]
-    Broken {
-        /// Where to.
-        address: Box<str>,
-        /// What happened.
-        source: Fault,
-    },
-    /// Too late.
+    Broken { address: Box<str>, source: Fault },
     #[error("{address} took too long to {to}")]
-    Timeout {
-        /// Where to.
-        address: Box<str>,
-        /// What for.
-        to: &'static str,
-    },
+    Timeout { address: Box<str>, to: &'static str },
     /// This process may open no further connection.
     #[error("no file descriptor is left for a connection to {address}")]
-    Descriptors {
-        /// Where to.
-        address: Box<str>,
-    },
+    Descriptors { address: Box<str> },
     /// More requests are there and wait than may.
     #[error("{name} has as many requests as it may, and too many wait")]
-    Overloaded {
-        /// The upstream's name.
-        name: Box<str>,
-    },
+    Overloaded { name: Box<str> },
 }
 
-/// What a pool counts.
 #[derive(Debug, Default)]
 pub struct Counts {
-    /// Connections opened.
     pub opened: Cell<u64>,
     /// Requests sent on a connection that had served before.
     pub reused: Cell<u64>,
-    /// The last request failed.
     pub failing: Cell<bool>,
 }
 
@@ -176,7 +149,6 @@ impl Pool {
         self.may_speak_http2
     }
 
-    /// The upstream behind it.
     #[must_use]
     pub fn upstream(&self) -> &Upstream {
         self.destination.upstream()
@@ -188,7 +160,6 @@ impl Pool {
         self.destination.cluster()
     }
 
-    /// The destination behind it.
     #[must_use]
     pub fn destination(&self) -> &Arc<Destination> {
         &self.destination
@@ -206,7 +177,6 @@ impl Pool {
         &self.counts
     }
 
-    /// Idle connections.
     #[must_use]
     pub fn idle(&self) -> usize {
         self.idle.borrow().len() + self.sessions.idle()
@@ -255,7 +225,6 @@ impl Pool {
         self.spare.take()
     }
 
-    /// Takes the memory back.
     pub fn give_buffer(&self, buffer: Vec<u8>) {
         if buffer.capacity() <= LARGEST_SPARE {
             self.spare.set(buffer);

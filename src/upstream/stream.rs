@@ -16,14 +16,11 @@ pub struct Stream {
     _place: Option<Descriptor>,
 }
 
-/// A connected socket.
 #[derive(Debug)]
 pub enum Socket {
-    /// Plain TCP.
     Tcp(TcpStream),
     /// A Unix socket.
     Unix(UnixStream),
-    /// TLS over TCP.
     Tls(Box<TlsStream<TcpStream>>),
 }
 

@@ -27,21 +27,12 @@ pub struct Settings {
 pub enum TlsError {
     /// A file cannot be read as PEM.
     #[error("cannot read {path}: {why}")]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
+    File { path: PathBuf, why: String },
     /// They do not fit together.
     #[error("the TLS settings cannot be used: {0}")]
     Rustls(#[from] rustls::Error),
-    /// The authorities are none.
     #[error("{path} has no certificate of an authority")]
-    NoAuthority {
-        /// Which.
-        path: PathBuf,
-    },
+    NoAuthority { path: PathBuf },
 }
 
 /// What was read from the files, and the versions of HTTP that are offered with it (ALPN, RFC 7301).

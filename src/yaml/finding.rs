@@ -11,7 +11,6 @@ pub struct FileId(usize);
 pub struct Source {
     /// As the user named it.
     pub name: String,
-    /// All of it.
     pub text: String,
     /// Offset of the first byte of each line.
     lines: Vec<usize>,
@@ -24,7 +23,6 @@ pub struct Source {
 /// A place for people: lines and columns count from 1, columns in characters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// Name of the file.
     pub file: String,
     /// Line, from 1.
     pub line: usize,
@@ -32,7 +30,6 @@ pub struct Place {
     pub column: usize,
 }
 
-/// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The files cannot be used.
@@ -52,31 +49,25 @@ impl Severity {
     }
 }
 
-/// One thing found.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// Error or warning.
     pub severity: Severity,
     /// A stable, lower-case word for machines (`unknown_key`).
     pub code: &'static str,
     /// One sentence without a full stop.
     pub message: String,
-    /// The place for people.
     pub place: Place,
     /// The place for the underlining; `None` when the finding is about no line (no file at all).
     pub span: Option<Span>,
     /// Other places that belong to it: the first of two duplicates.
     pub related: Vec<Related>,
-    /// What to write instead.
     pub help: Option<String>,
 }
 
 /// Another place that a finding is about.
 #[derive(Clone, Debug)]
 pub struct Related {
-    /// What is there.
     pub message: String,
-    /// The place for people.
     pub place: Place,
     /// The place for the underlining.
     pub span: Span,
@@ -216,7 +207,6 @@ impl Findings {
         self.list.iter().any(|f| f.severity == Severity::Error)
     }
 
-    /// Nothing found at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()

@@ -120,7 +120,6 @@ enum Pending {
 }
 
 impl Builder<'_, '_> {
-    /// `None`: give up.
     fn event(&mut self, event: Event<'_>, at: saphyr_parser::Span) -> Option<()> {
         let span = self.span(at);
         match event {

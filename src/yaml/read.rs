@@ -7,13 +7,10 @@ use std::time::Duration;
 /// How many requests in how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rate {
-    /// `none`: no limit.
     Off,
     /// `20/day`: so many in each period.
     Each {
-        /// How many.
         count: NonZeroU32,
-        /// In how long.
         period: Duration,
     },
 }
@@ -21,14 +18,12 @@ pub enum Rate {
 /// The keys that a map may have.
 #[derive(Clone, Copy)]
 pub struct Keys<'k> {
-    /// Those that are read.
     pub known: &'k [&'k str],
     /// Those that the language names but this version does not do: refused, never ignored.
     pub not_yet: &'k [&'k str],
 }
 
 impl Node {
-    /// Whether it says `off`.
     #[must_use]
     pub fn is_off(&self) -> bool {
         matches!(&self.value, Value::Scalar(scalar) if scalar.text == "off")
@@ -58,7 +53,6 @@ impl Node {
         }
     }
 
-    /// A list.
     pub fn expect_seq(&self, what: &str, findings: &mut Findings) -> Option<&[Node]> {
         match &self.value {
             Value::Seq(items) => Some(items),

@@ -5,9 +5,7 @@ use super::FileId;
 /// A value and where it stands.
 #[derive(Clone, Debug)]
 pub struct Spanned<T> {
-    /// The value.
     pub value: T,
-    /// Where it stands.
     pub span: Span,
 }
 
@@ -25,7 +23,6 @@ pub struct Span {
 /// A value and where it stands.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// What stands there.
     pub value: Value,
     /// Where; a map's or list's span begins at its first element.
     pub span: Span,
@@ -36,7 +33,6 @@ pub struct Node {
 pub enum Value {
     /// A word, a number, a quoted text.
     Scalar(Scalar),
-    /// A list.
     Seq(Vec<Node>),
     /// A map; its keys are texts and each stands once.
     Map(Map),
@@ -65,9 +61,7 @@ pub struct Map {
 /// One key and its value.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The key.
     pub key: Key,
-    /// The value.
     pub value: Node,
 }
 
@@ -76,7 +70,6 @@ pub struct Entry {
 pub struct Key {
     /// The text, quotes and escapes undone.
     pub text: String,
-    /// Where it stands.
     pub span: Span,
 }
 

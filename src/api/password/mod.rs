@@ -65,9 +65,7 @@ fn password(api: &Api, name: &'static str, fields: &Fields, errors: &mut FieldEr
 
 /// What goes wrong between a good request and a new password.
 enum Refused {
-    /// The two differ.
     Mismatch,
-    /// It will not do.
     Unfit(Unfit),
     /// It has been changed meanwhile.
     Late,

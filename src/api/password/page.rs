@@ -21,7 +21,6 @@ const BUSY: &str = "No password can be changed at this moment. Try again in a fe
 const WRONG: &str = "Your old password was entered incorrectly. Please enter it again.";
 const LATE: &str = "Your password has just been changed by somebody else.";
 
-/// The form.
 #[derive(Template)]
 #[template(path = "password.html")]
 pub(super) struct Form<'a> {
@@ -96,7 +95,6 @@ impl From<LoginError> for Problem {
 }
 
 impl Problem {
-    /// As limits tell it.
     pub fn throttled(state: Limit) -> Self {
         Self::Throttled(state.reset, Some(state))
     }
@@ -134,7 +132,6 @@ impl Problem {
     }
 }
 
-/// Shows the form.
 pub(super) fn show(api: &Api, visitor: &Visitor, status: StatusCode, form: Form<'_>) -> Response {
     let Ok((csrf, cookie)) = visitor.form() else { return ApiError::Unavailable.answer(api, ALLOW) };
     page::answer(status, &Form { csrf: &csrf, style: page::STYLE, least: api.min_length(), ..form }, cookie)

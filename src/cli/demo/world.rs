@@ -9,7 +9,6 @@ use crate::directory::{
 use crate::password::Hasher;
 use std::net::SocketAddr;
 
-/// Somebody's token.
 pub struct World {
     ann: Token,
     bob: Token,

@@ -19,11 +19,9 @@ struct Key(&'static str, &'static str, Shape);
 
 /// What may stand under a key.
 enum Shape {
-    /// Any text.
     Text,
     /// A text, or a list of texts.
     Texts,
-    /// `true` or `false`.
     Flag,
     /// A whole number from the one to the other.
     Count(u64, u64),
@@ -35,25 +33,17 @@ enum Shape {
     Size,
     /// `20/day`, or `none`
     Rate,
-    /// Octal digits.
     Mode,
-    /// One of these.
     Words(&'static [&'static str]),
-    /// Some of these.
     SomeOf(&'static [&'static str]),
-    /// Where a secret is.
     Secret,
     /// These keys, the first so many of which there must be.
     Map(&'static [Key], usize),
-    /// Names of one's own.
     Named(&'static Shape),
-    /// A list.
     List(&'static Shape),
-    /// One of several.
     Any(&'static [Shape]),
 }
 
-/// The schema of `postern.yaml`.
 #[must_use]
 pub fn config() -> Json {
     let Json::Object(mut schema) = Shape::Map(keys::TOP, 0).json() else { return Json::Null };

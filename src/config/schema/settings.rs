@@ -9,7 +9,6 @@ use serde::Serialize;
 /// A key and its value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Setting {
-    /// Its path: `limits.body`.
     pub key: String,
     /// Its value; secrets are hidden.
     pub value: String,

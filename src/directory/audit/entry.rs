@@ -5,7 +5,6 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-/// Who changes something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "via", rename_all = "lowercase")]
 pub enum Who {
@@ -18,15 +17,12 @@ pub enum Who {
     },
     /// A user of ours, by the identity API.
     Api {
-        /// Who.
         user: UserId,
     },
-    /// The serving process itself.
     Server,
 }
 
 impl Who {
-    /// Whoever started this process.
     #[must_use]
     pub fn at_the_command_line() -> Self {
         use std::os::unix::fs::MetadataExt;

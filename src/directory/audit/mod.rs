@@ -15,10 +15,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// Where the lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Nowhere.
     Off,
     /// Standard error, among the operational lines.
     Stderr,

@@ -26,43 +26,26 @@ pub type Micros = i64;
 /// A user. Dates are `2026-01-31`.
 #[derive(Clone, Debug)]
 pub struct ImportedUser {
-    /// Its id.
     pub id: UserId,
-    /// Login name.
     pub username: String,
-    /// E-mail address.
     pub email: Option<String>,
     /// Phone number, as it was kept.
     pub phone_number: Option<String>,
-    /// Given name.
     pub first_name: String,
-    /// Family name.
     pub last_name: String,
-    /// The stored password.
     pub password: Option<PasswordHash>,
-    /// Flags.
     pub is_active: bool,
-    /// The staff flag.
     pub is_staff: bool,
-    /// Passes every organization check.
     pub is_superuser: bool,
     /// When the record was made.
     pub joined: Micros,
-    /// Last login.
     pub last_login: Option<Micros>,
-    /// About the person.
     pub bio: String,
-    /// Home page.
     pub url: String,
-    /// Where the person works.
     pub company: String,
-    /// Where the person is.
     pub location: String,
-    /// What administrators note.
     pub notes: String,
-    /// Language of mails.
     pub language: String,
-    /// Date of birth.
     pub birth_date: Option<String>,
     /// When the password was chosen.
     pub password_updated: Option<String>,
@@ -72,22 +55,14 @@ pub struct ImportedUser {
     pub password_based_token: Option<bool>,
 }
 
-/// An organization.
 #[derive(Clone, Debug)]
 pub struct ImportedOrganization {
-    /// Its id.
     pub id: OrgId,
-    /// For people.
     pub name: String,
-    /// Unique.
     pub slug: String,
-    /// Disabled where false.
     pub is_active: bool,
-    /// For people.
     pub description: String,
-    /// Contact.
     pub email: String,
-    /// Home page.
     pub url: String,
     /// When the record was made.
     pub created: Micros,
@@ -95,14 +70,11 @@ pub struct ImportedOrganization {
     pub modified: Micros,
 }
 
-/// A membership.
 #[derive(Clone, Debug)]
 pub struct ImportedMembership {
     /// Its id, which an owner refers to.
     pub id: Uuid,
-    /// Who.
     pub user: UserId,
-    /// Where.
     pub organization: OrgId,
     /// Manager, or a plain member.
     pub is_admin: bool,
@@ -112,14 +84,10 @@ pub struct ImportedMembership {
     pub modified: Micros,
 }
 
-/// An e-mail address.
 #[derive(Clone, Debug)]
 pub struct ImportedEmail {
-    /// Its number.
     pub id: i64,
-    /// Whose it is.
     pub user: UserId,
-    /// The address.
     pub email: String,
     /// Whether it is known to be theirs.
     pub verified: bool,
@@ -127,16 +95,13 @@ pub struct ImportedEmail {
     pub is_primary: bool,
 }
 
-/// A token.
 #[derive(Clone, Debug)]
 pub struct ImportedToken {
-    /// Whose it is.
     pub user: UserId,
     /// Its digest.
     pub digest: TokenDigest,
     /// The token, encrypted, where there is a key for that.
     pub sealed: Option<Vec<u8>>,
-    /// When it was made.
     pub created: Micros,
 }
 
@@ -144,27 +109,18 @@ pub struct ImportedToken {
 /// permissions, groups and what groups give come together.
 #[derive(Clone, Debug, Default)]
 pub struct Import {
-    /// Permissions: number, `app.codename`, name.
     pub permissions: Vec<(i64, String, String)>,
-    /// Groups: number, name.
     pub groups: Vec<(i64, String)>,
     /// Groups and the permissions that they give; a group that is named has these and no others.
     pub group_permissions: Vec<(i64, i64)>,
-    /// Organizations.
     pub organizations: Vec<ImportedOrganization>,
-    /// Users.
     pub users: Vec<ImportedUser>,
-    /// Memberships.
     pub memberships: Vec<ImportedMembership>,
-    /// Organizations and their owners.
     pub owners: Vec<(OrgId, UserId)>,
-    /// Users and their groups.
     pub user_groups: Vec<(UserId, i64)>,
     /// Users and what they may do of their own.
     pub user_permissions: Vec<(UserId, i64)>,
-    /// E-mail addresses.
     pub emails: Vec<ImportedEmail>,
-    /// Tokens.
     pub tokens: Vec<ImportedToken>,
     /// What did not even become a record.
     pub misfits: Vec<Misfit>,
@@ -177,7 +133,6 @@ impl Directory {
     }
 }
 
-/// Where pieces come from.
 pub struct Sender(mpsc::Sender<Option<Import>>);
 
 impl Sender {
@@ -198,7 +153,6 @@ impl Sender {
 pub struct Pieces(mpsc::Receiver<Option<Import>>);
 
 impl Pieces {
-    /// Pieces that somebody sends.
     #[must_use]
     pub fn channel() -> (Sender, Self) {
         let (send, receive) = mpsc::channel(WAITING);
@@ -234,11 +188,9 @@ fn ended() -> StoreError {
 /// What was left out, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Misfit {
-    /// The kind of record.
     pub kind: &'static str,
     /// Which one: an id, a name; never a secret.
     pub record: String,
-    /// Why.
     pub problem: String,
 }
 
@@ -257,12 +209,10 @@ const KINDS: [&str; 11] = [
     "token",
 ];
 
-/// What an import did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ImportReport {
     /// Records that are in the directory now, by kind.
     pub kept: Vec<(&'static str, usize)>,
-    /// What was left out.
     pub misfits: Vec<Misfit>,
     /// What was left out besides, and is not named.
     pub unnamed: usize,
@@ -282,7 +232,6 @@ impl ImportReport {
         }
     }
 
-    /// One is not.
     pub(super) fn leave_out(&mut self, misfit: Misfit) {
         if self.misfits.len() < NAMED {
             self.misfits.push(misfit);

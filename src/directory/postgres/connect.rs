@@ -53,7 +53,6 @@ impl Password {
 /// The URL is none of a database. Does not repeat it, since it may hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// Not understood.
     #[error("the URL is not understood: {0}")]
     Malformed(String),
     /// A value of `sslmode` that there is not.
@@ -160,7 +159,6 @@ impl Target {
         self.root.as_deref()
     }
 
-    /// `host:port/database`.
     #[must_use]
     pub fn place(&self) -> &str {
         &self.place

@@ -77,7 +77,6 @@ pub(super) struct Feed {
     direct: bool,
     /// Ends when the server takes our connection.
     outage: Arc<Outage>,
-    /// Something may have changed.
     news: Arc<Notify>,
     link: Mutex<Link>,
     /// Somebody has just connected to a server that was away: it is time to try, whatever the pause.
@@ -98,7 +97,6 @@ struct Up {
     /// The question, where the server keeps it.
     changes: Option<Statement>,
     life: String,
-    /// When that was read.
     read: Instant,
 }
 

@@ -90,7 +90,6 @@ fn statement(insert: &Insert) -> String {
     )
 }
 
-/// The columns of rows.
 fn columns<'r>(rows: &'r [Vec<Value<'r>>]) -> Vec<Vec<&'r Value<'r>>> {
     let width = rows.first().map_or(0, Vec::len);
     (0..width).map(|at| rows.iter().filter_map(|row| row.get(at)).collect()).collect()

@@ -8,7 +8,6 @@ use super::problem::{OpenError, OpenProblem};
 use super::statement::{Params, typed};
 use std::time::Duration;
 
-/// What was found.
 #[derive(Clone, Debug)]
 pub struct Inspection {
     /// The server's version, as it tells it.
@@ -26,7 +25,6 @@ pub struct Inspection {
     pub silent: Vec<String>,
     /// Connections are sessions of our own, which notifications come through; no pooler stands between.
     pub direct: bool,
-    /// Rows in the outbox.
     pub outbox: i64,
     /// How long the oldest transaction that holds the outbox's trimming back has been open.
     pub oldest: Duration,

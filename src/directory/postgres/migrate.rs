@@ -26,20 +26,12 @@ pub enum MigrateError {
     Foreign,
     /// Something is pending, and this role may not change the schema.
     #[error("{pending} steps of its schema are pending, and this role may not change it: {why}")]
-    Forbidden {
-        /// How many.
-        pending: usize,
-        /// What the server says.
-        why: String,
-    },
+    Forbidden { pending: usize, why: String },
     /// It was copied from another server, and this role may not say so in its outbox.
     #[error(
         "it was copied from another server, by whose numbers its outbox counts, and this role may not change that: {why}"
     )]
-    Copied {
-        /// What the server says.
-        why: String,
-    },
+    Copied { why: String },
     /// No randomness for the installation's key.
     #[error("the system gives no random bytes: {0}")]
     Random(#[from] getrandom::Error),

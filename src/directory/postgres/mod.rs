@@ -47,7 +47,6 @@ use tokio::runtime::Handle;
 pub struct Options {
     /// Connections besides the one that follows the changes.
     pub connections: usize,
-    /// To be connected.
     pub connect: Duration,
     /// For the gateway's questions: a free connection, and the answer.
     pub answer: Duration,

@@ -18,7 +18,6 @@ pub(super) struct Opened {
     pub(super) direct: bool,
 }
 
-/// Connects and migrates.
 pub(super) async fn database(target: &Target, options: &Options) -> Result<Opened, OpenError> {
     let opened = async {
         let direct = target.is_direct(options.connect).await?;

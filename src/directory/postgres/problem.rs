@@ -10,18 +10,14 @@ use tokio_postgres::error::SqlState;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use the database {place}: {problem}")]
 pub struct OpenError {
-    /// `host:port/database`.
     pub place: String,
-    /// As whom.
     pub user: String,
-    /// What is wrong.
     pub problem: OpenProblem,
 }
 
 /// What is in the way.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenProblem {
-    /// Nobody answers there.
     #[error("{0}")]
     Unreachable(String),
     /// The server does not let us in.
@@ -54,7 +50,6 @@ pub enum OpenProblem {
     /// Its settings lack the key that tells tokens.
     #[error("its token checksum key is missing")]
     KeyMissing,
-    /// Anything else.
     #[error("{0}")]
     Other(String),
 }

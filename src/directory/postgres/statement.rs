@@ -7,7 +7,6 @@
 use bytes::BytesMut;
 use tokio_postgres::types::{ToSql, Type};
 
-/// Parameters of a statement.
 pub(super) type Params<'p> = &'p [&'p (dyn ToSql + Sync)];
 
 /// What the parameters of our statements are.
@@ -34,7 +33,6 @@ fn natural(value: &(dyn ToSql + Sync)) -> Type {
     TYPES.into_iter().find(|ty| value.to_sql_checked(ty, &mut scratch).is_ok()).unwrap_or(Type::UNKNOWN)
 }
 
-/// Parameters with their types.
 pub(super) fn typed<'p>(params: Params<'p>) -> Vec<(&'p (dyn ToSql + Sync), Type)> {
     params.iter().map(|param| (*param, natural(*param))).collect()
 }

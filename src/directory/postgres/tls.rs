@@ -23,7 +23,6 @@ pub(super) enum Assurance {
     Verified,
 }
 
-/// What makes TLS connections.
 pub(super) fn connector(assurance: Assurance, root: Option<&Path>) -> Result<MakeRustlsConnect, OpenProblem> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let wrong = |error: Error| OpenProblem::Tls(error.to_string());

@@ -23,7 +23,6 @@ pub enum MigrateError {
     /// No randomness for the installation's key.
     #[error("the system gives no random bytes: {0}")]
     Random(#[from] getrandom::Error),
-    /// SQLite failed.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
 }

@@ -37,7 +37,6 @@ use workers::Workers;
 /// How a store is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Threads that read.
     pub readers: usize,
     /// How long to wait for another process's write before the store is unavailable.
     pub busy: Duration,
@@ -57,7 +56,6 @@ fn file(path: &Path) -> std::io::Result<(u64, u64)> {
     Ok((file.dev(), file.ino()))
 }
 
-/// The embedded store.
 pub struct SqliteStore {
     key: ChecksumKey,
     identity: String,
@@ -112,7 +110,6 @@ impl SqliteStore {
         start().map_err(|error| OpenError { path: path.to_owned(), problem: OpenProblem::Other(error.to_string()) })
     }
 
-    /// One consistent look.
     async fn read<T, E>(&self, look: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,

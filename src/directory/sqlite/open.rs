@@ -13,7 +13,6 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot open the database {}: {problem}", path.display())]
 pub struct OpenError {
-    /// The file.
     pub path: PathBuf,
     /// What is wrong with it.
     pub problem: OpenProblem,
@@ -28,13 +27,10 @@ pub enum OpenProblem {
     /// The file, or its directory, cannot be read and written.
     #[error("{0}")]
     Unreadable(String),
-    /// Another process holds it.
     #[error("another process has locked it")]
     Locked,
-    /// It is something else.
     #[error("it is not an SQLite database")]
     NotADatabase,
-    /// No room.
     #[error("the disk is full")]
     DiskFull,
     /// SQLite's check sum or structure is wrong.
@@ -46,7 +42,6 @@ pub enum OpenProblem {
     /// Its settings lack the key that tells tokens.
     #[error("its token checksum key is missing")]
     KeyMissing,
-    /// Anything else.
     #[error("{0}")]
     Other(String),
 }
@@ -89,9 +84,7 @@ impl OpenError {
 /// What a connection is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Role {
-    /// Writes.
     Writer,
-    /// Reads; refuses to write.
     Reader,
 }
 

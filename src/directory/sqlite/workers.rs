@@ -12,7 +12,6 @@ use tokio::sync::{mpsc, oneshot};
 
 /// As many jobs may wait; whoever comes later waits at the door.
 const QUEUE: usize = 256;
-/// SQLite needs far less.
 const STACK: usize = 512 * 1024;
 
 type Job<C> = Box<dyn FnOnce(Result<&mut C, StoreError>) + Send>;

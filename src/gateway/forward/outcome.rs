@@ -56,7 +56,6 @@ pub fn without_our_cookies(exchange: &Exchange, headers: &mut HeaderMap) {
     }
 }
 
-/// There is no answer.
 pub(super) fn failed(mut exchange: Box<Exchange>, way: &Onward, failure: &SendError) -> Response<AnswerBody> {
     let link = exchange.link();
     if link.body_too_large.get() {

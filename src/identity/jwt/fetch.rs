@@ -32,10 +32,8 @@ pub enum FetchError {
     /// The trusted certificates cannot be read.
     #[error("the certificates of `ca` cannot be read: {0}")]
     Roots(String),
-    /// The network, or TLS.
     #[error("{0}")]
     Io(#[from] std::io::Error),
-    /// HTTP.
     #[error("the answer is not HTTP: {0}")]
     Http(#[from] hyper::Error),
     /// Something else than 200; redirects are not followed, since nobody said where keys may come from besides.
@@ -44,7 +42,6 @@ pub enum FetchError {
     /// Too large, or broken off.
     #[error("the answer is larger than {MAX_SIZE} bytes, or broke off")]
     Body,
-    /// Too slow.
     #[error("no whole answer within {PATIENCE:?}")]
     Timeout,
 }

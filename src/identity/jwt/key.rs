@@ -33,7 +33,6 @@ macro_rules! algorithms {
         }
 
         impl Algorithm {
-            /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
             /// Its name in headers and keys.
@@ -138,9 +137,7 @@ enum Verifier {
 enum Name {
     /// However they like: the configuration says that it is the issuer's only one, and `kid` is a hint (RFC 7515, 4.1.4).
     Any,
-    /// Not at all.
     None,
-    /// So.
     Is(Box<str>),
 }
 
@@ -355,7 +352,6 @@ pub struct KeySet(Vec<Arc<Key>>);
 const MAX_KEYS: usize = 64;
 
 impl KeySet {
-    /// One key alone.
     #[must_use]
     pub fn one(key: Key) -> Self {
         Self(vec![Arc::new(key)])
@@ -420,13 +416,11 @@ impl KeySet {
         Self(self.0.into_iter().map(same).collect())
     }
 
-    /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -26,13 +26,10 @@ pub struct Issuer {
     pub name: Box<str>,
     /// What `aud` must be or contain; `None`: anything, which was said in so many words.
     pub audiences: Option<Box<[Box<str>]>>,
-    /// How it signs.
     pub algorithms: Box<[Algorithm]>,
     /// How far its clock may be from ours.
     pub leeway: Duration,
-    /// Who its subjects are.
     pub principal: Principal,
-    /// Its keys.
     pub ring: Arc<Ring>,
 }
 
@@ -52,7 +49,6 @@ enum Unverified {
     NoKey(usize, Fault),
 }
 
-/// All of them.
 #[derive(Default)]
 pub struct Issuers(Vec<Issuer>);
 

@@ -34,11 +34,9 @@ pub enum Principal {
 /// they have a name and an address only where the configuration says from which claims.
 #[derive(Clone, Debug, Default)]
 pub struct Outsiders {
-    /// Their organizations.
     pub tenants: Option<Tenants>,
     /// The claim with their login name.
     pub username: Option<ClaimName>,
-    /// What stands before it.
     pub username_prefix: Box<str>,
     /// The claim with their e-mail address.
     pub email: Option<ClaimName>,
@@ -62,9 +60,7 @@ impl Verified {
 /// What of a user a claim names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClaimIs {
-    /// The id.
     Id,
-    /// The login name.
     Username,
     /// The e-mail address, which must be verified.
     Email(Verified),
@@ -77,7 +73,6 @@ pub enum ClaimIs {
 pub struct Tenants {
     /// Its name: a text, a list of texts, or a map from organization to level, or to what else is said of it.
     pub claim: ClaimName,
-    /// How it names them.
     pub by: OrgBy,
     /// The level where the claim names none.
     pub level: Level,
@@ -86,21 +81,15 @@ pub struct Tenants {
 /// How organizations are named in a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrgBy {
-    /// By id.
     Id,
-    /// By slug.
     Slug,
-    /// By external id.
     External,
 }
 
 /// Somebody whom a verified token names.
 pub enum Who {
-    /// By what is bound.
     Bound(Box<str>, Box<str>),
-    /// By a claim.
     User(UserKey),
-    /// By claims alone.
     Claims(Alone),
 }
 

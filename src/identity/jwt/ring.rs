@@ -14,20 +14,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{Notify, watch};
 
-/// Where keys come from.
 pub enum Source {
     /// The configuration: they never change.
     Fixed,
     /// A file of ours, read again when it changes.
     File(PathBuf),
-    /// The issuer's address.
     Url(Uri, ArcSwap<ClientConfig>),
 }
 
 /// How often they are fetched.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Anyway.
     pub usual: Duration,
     /// At most, because a token names an unknown key.
     pub asked: Duration,
@@ -38,7 +35,6 @@ pub struct Pace {
 /// What became of the last fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// There was none yet.
     None,
     Fetched,
     Failed,
@@ -62,7 +58,6 @@ struct Turn {
     next: Option<Instant>,
 }
 
-/// See the module.
 pub struct Ring {
     issuer: Box<str>,
     source: Source,

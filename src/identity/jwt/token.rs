@@ -10,13 +10,10 @@ use serde_json::{Map, Value};
 
 /// The parts of a token, before anything of it is believed.
 pub struct Parts<'t> {
-    /// What was signed.
     pub message: &'t str,
-    /// The signature.
     pub signature: Vec<u8>,
     /// How it says that it was signed.
     pub algorithm: Algorithm,
-    /// Which key it names.
     pub key: Option<String>,
     /// The claims as they were written.
     pub said: Claims,
@@ -71,19 +68,16 @@ pub enum Fault {
     /// No key of the issuer made the signature.
     #[error("its signature is not the issuer's")]
     Signature,
-    /// Not for us.
     #[error("it is for another audience")]
     Audience,
     /// It does not say when it ends.
     #[error("it has no `exp`")]
     NoExpiry,
-    /// Its time is over.
     #[error("it has expired")]
     Expired,
     /// Its time has not come.
     #[error("it is not valid yet")]
     Early,
-    /// It names nobody.
     #[error("it does not say whose it is")]
     Subject,
     /// Whom it names is nobody here.

@@ -33,9 +33,7 @@ pub enum Version {
 /// Django's settings, by their names without `SESAME_`.
 #[derive(Clone)]
 pub struct Settings {
-    /// `SECRET_KEY`, then `SECRET_KEY_FALLBACKS`.
     pub secret_keys: Vec<String>,
-    /// `SESAME_KEY`
     pub key: String,
     /// Whole seconds.
     pub max_age: Option<i64>,
@@ -61,7 +59,6 @@ pub struct Settings {
     pub versions: Vec<Version>,
 }
 
-/// Secrets are not shown.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
@@ -109,7 +106,6 @@ pub struct Sesame {
     signer_keys: Vec<[u8; 20]>,
 }
 
-/// Secrets are not shown.
 impl fmt::Debug for Sesame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.settings.fmt(f)
@@ -118,7 +114,6 @@ impl fmt::Debug for Sesame {
 
 /// A token that was read and is not verified yet.
 pub struct Opened {
-    /// Its version.
     pub version: Version,
     /// Whose it says that it is.
     pub primary_key: PrimaryKey,
@@ -130,7 +125,6 @@ pub struct Opened {
 }
 
 impl Sesame {
-    /// Derives the keys.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let signing = |secret: &String| {
@@ -156,7 +150,6 @@ impl Sesame {
         Self { signing_keys, signer_keys, settings }
     }
 
-    /// The settings.
     #[must_use]
     pub const fn settings(&self) -> &Settings {
         &self.settings

@@ -12,22 +12,15 @@ pub enum KeyType {
     Signed(usize),
     /// A positive integer of so many bytes.
     Unsigned(usize),
-    /// `UUIDField`
     Uuid,
-    /// `CharField`, `TextField`
     Text,
-    /// `BinaryField`
     Binary,
 }
 
-/// A primary key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PrimaryKey {
-    /// An integer.
     Integer(i128),
-    /// A UUID.
     Uuid(Uuid),
-    /// A text.
     Text(String),
     /// Bytes.
     Binary(Vec<u8>),
@@ -98,11 +91,8 @@ impl KeyType {
 /// Which field of ours it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
-    /// The id.
     Id,
-    /// The login name.
     Username,
-    /// The e-mail address.
     Email,
     /// The key of a legacy system: a number, a text, or bytes in lower-case hex.
     ExternalId,

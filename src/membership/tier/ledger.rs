@@ -14,7 +14,6 @@ const SLOTS: usize = 1 << 16;
 /// Seconds in which every replica has noticed that the store was put back, clocks that differ included.
 const NOTICED_BY_ALL: u64 = 10;
 
-/// See the module.
 pub struct Ledger {
     /// All changes after this one are noted.
     floor: AtomicU64,
@@ -26,7 +25,6 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Follows from `position` on.
     #[must_use]
     pub fn new(position: u64) -> Self {
         Self::with_slots(position, SLOTS)

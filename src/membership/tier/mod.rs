@@ -46,7 +46,6 @@ pub struct Mark {
     read_at: u64,
 }
 
-/// See the module.
 pub struct Tier {
     redis: Arc<Redis>,
     seal: Seal,
@@ -56,7 +55,6 @@ pub struct Tier {
     counts: Arc<Shard>,
     /// Which store, and which life of it, the positions are of.
     store: AtomicU64,
-    /// What is believed.
     pub ledger: Ledger,
 }
 
@@ -76,7 +74,6 @@ impl Tier {
         }
     }
 
-    /// The Redis behind it.
     #[must_use]
     pub fn redis(&self) -> &Arc<Redis> {
         &self.redis

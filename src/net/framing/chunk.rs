@@ -18,14 +18,23 @@ const TRAILER_BYTES: usize = 8 * 1024;
 /// A place in a chunked body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum At {
-    /// At a chunk-size line.
-    Size { extensions: usize },
+    Size {
+        extensions: usize,
+    },
     /// In a chunk's data, of which so many bytes are left; never none.
-    Data { left: u64, extensions: usize },
+    Data {
+        left: u64,
+        extensions: usize,
+    },
     /// At the CRLF behind a chunk's data.
-    DataEnd { extensions: usize },
+    DataEnd {
+        extensions: usize,
+    },
     /// At a line of the trailer section, with the fields and bytes before it.
-    Trailers { fields: usize, bytes: usize },
+    Trailers {
+        fields: usize,
+        bytes: usize,
+    },
 }
 
 /// What was found at the beginning of the bytes.
@@ -36,7 +45,6 @@ pub(crate) enum Step {
     Wait,
 }
 
-/// Who sends a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sender {
     /// By the letter: what one reader takes for blanks, another may take for something else.

@@ -29,12 +29,10 @@ pub(super) struct Head {
 enum At {
     /// Before the request line; one empty line may come first.
     Start,
-    /// Behind that empty line.
     RequestLine,
     Fields,
 }
 
-/// What follows the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Body {
     Length(u64),

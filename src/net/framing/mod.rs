@@ -59,11 +59,9 @@ pub enum Position {
 pub struct Scan {
     /// So many of the bytes may go to the parser, unchanged.
     pub accepted: usize,
-    /// Why not more.
     pub stop: Stop,
 }
 
-/// Why a scan ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// All bytes were accepted.
@@ -84,7 +82,6 @@ pub struct Scanner {
     limits: Limits,
     /// What the next byte belongs to.
     state: State,
-    /// Heads accepted so far.
     heads: u64,
     /// So many bytes of what [`Stop::Incomplete`] left have been searched for the end of a line already.
     searched: usize,
@@ -97,13 +94,20 @@ enum State {
     /// A head, or a part of one.
     Head(Head),
     /// A body with a length, of which so many bytes are left; never none.
-    Length { left: u64, last: bool },
-    /// A chunked body.
-    Chunked { at: chunk::At, last: bool },
-    /// Behind the last message.
+    Length {
+        left: u64,
+        last: bool,
+    },
+    Chunked {
+        at: chunk::At,
+        last: bool,
+    },
     Ended,
     /// Behind an error, which stood in the body of the last head or in the next head.
-    Refused { violation: Violation, in_body: bool },
+    Refused {
+        violation: Violation,
+        in_body: bool,
+    },
 }
 
 /// What one step of the scanner found at the beginning of the bytes that it was given.

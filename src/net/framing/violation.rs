@@ -20,7 +20,6 @@ pub enum Violation {
     Tunnel,
     /// A `:scheme` other than `http` and `https`.
     Scheme,
-    /// `OPTIONS *`.
     OptionsAsterisk,
     /// A target in absolute form of another scheme than `http` and `https`.
     AbsoluteForm,
@@ -34,7 +33,6 @@ pub enum Violation {
     HeadTooLarge,
     /// There are more header fields than the limit.
     TooManyFields,
-    /// A continuation line (obs-fold).
     FoldedField,
     /// A field line without a colon.
     NoColon,
@@ -46,9 +44,7 @@ pub enum Violation {
     FieldValue,
     /// A name that other software reads as `Content-Length`, `Transfer-Encoding` or `Host`, in another spelling.
     DisguisedField,
-    /// No `Host`.
     HostMissing,
-    /// More than one `Host`.
     HostRepeated,
     /// A `Host` that differs from `:authority`, or from the authority of a target in absolute form.
     HostDiffers,
@@ -56,13 +52,10 @@ pub enum Violation {
     Host(HostError),
     /// A `Content-Length` that is not one decimal number.
     Length,
-    /// More than one `Content-Length`.
     LengthRepeated,
-    /// `Content-Length` beside `Transfer-Encoding`.
     LengthAndCoding,
     /// A `Transfer-Encoding` other than `chunked`.
     Coding,
-    /// More than one `Transfer-Encoding`.
     CodingRepeated,
     /// `Transfer-Encoding` in HTTP/1.0.
     CodingInHttp10,
@@ -74,7 +67,6 @@ pub enum Violation {
     ChunkExtensionTooLarge,
     /// Something else than CRLF behind a chunk's data.
     ChunkEnd,
-    /// Trailers over the limit.
     TrailersTooLarge,
     /// A trailer that frames or routes the message.
     ForbiddenTrailer,
@@ -96,7 +88,6 @@ pub enum Class {
 }
 
 impl Class {
-    /// The HTTP status.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {

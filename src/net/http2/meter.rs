@@ -27,7 +27,6 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 0x4;
-/// On DATA and HEADERS.
 const END_STREAM: u8 = 0x1;
 
 /// A client sent too much that has no use.

@@ -49,7 +49,6 @@ pub(super) struct Driven<S: Serve> {
 }
 
 impl<S: Serve> Driven<S> {
-    /// Takes no further request.
     pub(super) fn graceful_shutdown(&mut self) {
         self.hyper.as_mut().graceful_shutdown();
     }

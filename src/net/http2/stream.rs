@@ -40,7 +40,6 @@ struct Shared {
 }
 
 impl Next {
-    /// For one connection.
     #[must_use]
     pub fn new(counts: Arc<Counts>) -> Self {
         Self(Rc::new(Shared { stream: RefCell::default(), tunnel: RefCell::default(), counts }))

@@ -46,7 +46,6 @@ pub enum TlsError {
     /// A file cannot be read, or is not what it should be.
     #[error("tls: {}: {reason}", path.display())]
     File {
-        /// Which.
         path: PathBuf,
         /// What is wrong; never anything of a key.
         reason: String,
@@ -115,7 +114,6 @@ impl Tls {
         self.live.load().expires
     }
 
-    /// For the next connection.
     #[must_use]
     pub fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.live.load().config))
@@ -123,7 +121,6 @@ impl Tls {
 }
 
 impl Files {
-    /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &Path> {
         let pairs = self.pairs.iter().flat_map(|pair| [&*pair.cert, &*pair.key]);
         pairs.chain(self.client_ca.as_deref())
@@ -203,7 +200,6 @@ pub struct Secured {
     pub http2: bool,
     /// The name of the client's verified certificate.
     pub client: Option<HeaderValue>,
-    /// A session was resumed.
     pub resumed: bool,
 }
 

@@ -49,7 +49,6 @@ where
     }
 }
 
-/// What the connection speaks.
 enum Spoken<S: Serve> {
     /// In a box, which goes when the connection rests.
     Http1(Box<http1::Connection<StrictIo, Tower<S::Service>>>),
@@ -58,11 +57,9 @@ enum Spoken<S: Serve> {
     Resting(Box<(StrictIo, S::Service)>),
     /// Something else, which the service has agreed on with the client.
     Switched(Pin<Box<dyn Future<Output = ()>>>),
-    /// Between the two.
     Neither,
 }
 
-/// One connection's task.
 pub(super) struct Drive<S: Serve> {
     worker: Rc<Worker<S>>,
     spoken: Spoken<S>,
@@ -82,7 +79,6 @@ impl<S: Serve> Drive<S> {
         Self { worker: Rc::clone(worker), spoken, connection, closing: false, _held: held }
     }
 
-    /// Takes no further request.
     fn close(&mut self) {
         self.closing = true;
         match &mut self.spoken {

@@ -24,15 +24,12 @@ const MAX_HEADERS: usize = 128;
 /// What a condition is about.
 #[derive(Clone, Copy)]
 pub struct Subject<'r> {
-    /// `request.method`
     pub method: &'r Method,
     /// `request.path`: decoded, as it was matched.
     pub path: &'r str,
-    /// `request.host`: canonical.
     pub host: &'r str,
     /// `client.address`: as it is known behind trusted proxies.
     pub client: Option<IpAddr>,
-    /// `request.query`: as it came.
     pub query: Option<&'r str>,
     /// `request.headers`: as the client sent them.
     pub headers: &'r HeaderMap,

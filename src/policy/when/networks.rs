@@ -5,7 +5,6 @@ use cel::common::ast::{Expr, IdedExpr};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::IpAddr;
 
-/// How it is written.
 pub(super) const EXAMPLE: &str =
     r#"`client.within("10.0.0.0/8")`, or `client.within(["10.0.0.0/8", "2001:db8::/32"])`"#;
 

@@ -14,13 +14,9 @@ pub(super) enum Field {
     Address,
     /// Whether the client's address is in one of the networks, under the name that the answer has.
     Within(Box<str>, Box<[IpNet]>),
-    /// One parameter.
     Parameter(Box<str>),
-    /// All parameters.
     Query,
-    /// One header.
     Header(HeaderName),
-    /// All headers.
     Headers,
     UserId,
     Username,
@@ -49,10 +45,8 @@ pub(super) enum Type {
     Address,
     Null,
     List,
-    /// A list of texts.
     Texts,
     Map,
-    /// One of the names.
     Name(Name),
     Query,
     Headers,

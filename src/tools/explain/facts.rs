@@ -4,12 +4,10 @@ use super::{Mark, Step};
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 
-/// Where facts were read.
 #[derive(Clone, Debug)]
 pub enum Provenance {
     /// From the `given` of this file.
     World(String),
-    /// From a database, now.
     Store {
         /// Which: a URL without its password.
         place: String,

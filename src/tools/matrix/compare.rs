@@ -25,7 +25,6 @@ pub struct Comparison {
     pub narrower: Vec<Difference>,
 }
 
-/// One difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// The pattern: of the new policy, or of the old one where the route is gone.
@@ -36,9 +35,7 @@ pub struct Difference {
     pub methods: String,
     /// For whom: `member, foreign manager`; `all` where it is about everybody who passes.
     pub who: String,
-    /// What was.
     pub was: String,
-    /// What is.
     pub now: String,
     /// The other rules of which the same is true: an edit of the defaults is one difference.
     pub others: Vec<Elsewhere>,
@@ -47,9 +44,7 @@ pub struct Difference {
 /// Another rule that differs in the same way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Elsewhere {
-    /// Its route's pattern.
     pub pattern: String,
-    /// `file:line` of it.
     pub place: String,
     /// `read`, `write`, `any` or names.
     pub methods: String,
@@ -76,7 +71,6 @@ impl std::fmt::Display for Difference {
 /// So many of the rules that differ alike are named to people.
 const SHOWN: usize = 3;
 
-/// Compares two policies.
 #[must_use]
 pub fn compare(old: &Policy, new: &Policy) -> Comparison {
     let mut run = Run {
@@ -335,7 +329,6 @@ impl Comparison {
         self.wider.is_empty() && self.narrower.is_empty()
     }
 
-    /// For people.
     #[must_use]
     pub fn to_text(&self, colour: bool) -> String {
         let mut out = String::new();

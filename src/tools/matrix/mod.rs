@@ -26,7 +26,6 @@ use std::fmt::{self, Write};
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
-    /// It passes.
     Allow,
     /// It is refused with this status and for this reason.
     Refuse(u16, &'static str),
@@ -40,7 +39,6 @@ impl Verdict {
         }
     }
 
-    /// Whether the request passes.
     #[must_use]
     pub fn is_allow(self) -> bool {
         self == Self::Allow
@@ -84,7 +82,6 @@ pub const COLUMNS: [Column; 10] = [
 /// The methods of one route that are judged alike.
 #[derive(Debug)]
 pub struct Row<'p> {
-    /// The route.
     pub route: &'p Route,
     /// `read`, `write`, `any`, or their names.
     pub methods: String,
@@ -120,7 +117,6 @@ impl Probed {
 /// The head of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Who asks.
     pub who: String,
     /// In whose organization: `own`, `foreign`; of real people the organization's slug, or `elsewhere`.
     pub whose: String,
@@ -147,7 +143,6 @@ struct Group {
     foreign: Option<Request>,
 }
 
-/// The table.
 #[derive(Debug)]
 pub struct Matrix<'p> {
     /// Who asks, and in whose organization: [`COLUMNS`], unless real people were asked.
@@ -297,7 +292,6 @@ impl<'p> Matrix<'p> {
     }
 }
 
-/// `member`, `foreign member`
 fn told((who, whose): Column) -> String {
     match whose {
         Relation::Own => who.as_str().to_owned(),

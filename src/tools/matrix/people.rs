@@ -16,7 +16,6 @@ const MOST: usize = 5;
 
 /// Somebody who is asked for.
 pub struct Person {
-    /// Their facts; `None`: nobody.
     pub snapshot: Option<Arc<Snapshot>>,
     /// An organization that is not theirs, where there is one.
     pub elsewhere: Option<Arc<Organization>>,

@@ -12,18 +12,14 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Principal {
-    /// Nobody.
     Anonymous,
     /// An active user who belongs nowhere.
     Outsider,
     /// A member of their own organization.
     Member,
-    /// Its manager.
     Manager,
-    /// Its owner.
     Owner,
     /// A user with the staff flag, who belongs nowhere.
     Staff,
@@ -32,11 +28,9 @@ pub enum Principal {
 }
 
 impl Principal {
-    /// All of them.
     pub const ALL: [Self; 7] =
         [Self::Anonymous, Self::Outsider, Self::Member, Self::Manager, Self::Owner, Self::Staff, Self::Superuser];
 
-    /// The word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -61,7 +55,6 @@ pub enum Relation {
 }
 
 impl Relation {
-    /// The word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -193,7 +186,6 @@ pub(super) fn hosts(route: &Route) -> Vec<Option<&HostPattern>> {
 pub(super) struct Probe<'a> {
     /// The route that it must fall under.
     pub(super) route: &'a Route,
-    /// The route's own rule.
     pub(super) rule: &'a Rule,
     /// In which of its [`alternatives`] the organization is named.
     pub(super) alternative: usize,
@@ -202,9 +194,7 @@ pub(super) struct Probe<'a> {
     /// What the request falls under in another policy, and in which way it is named there: the sources of that rule must be
     /// there too.
     pub(super) theirs: Option<(Ruled<'a>, usize)>,
-    /// The host.
     pub(super) host: &'a Option<&'a HostPattern>,
-    /// The method.
     pub(super) method: &'a Method,
     /// Whose organization the request names.
     pub(super) whose: Relation,

@@ -25,11 +25,8 @@ use std::fmt;
 /// The request id of every case.
 const REQUEST_ID: &str = "test";
 
-/// One tests file.
 pub struct Suite {
-    /// Its name.
     pub file: String,
-    /// Who exists.
     pub world: World,
     /// The cases, in the order of the file.
     pub cases: Vec<Case>,
@@ -45,9 +42,7 @@ pub struct Case {
     pub user: Option<Box<str>>,
     /// The target as written, with its `<name>`s.
     pub written: Box<str>,
-    /// The request.
     pub request: Request,
-    /// The verdict.
     pub expect: Expect,
     /// Headers that the upstream must be told; `None`: that must not reach it.
     pub inject: Vec<(HeaderName, Option<Box<str>>)>,
@@ -64,10 +59,8 @@ pub struct Forwarded {
     pub upstream: Option<Box<str>>,
 }
 
-/// What a case expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// The request passes.
     Allow,
     /// It is refused with this status, and where a code is given, for this reason.
     Refuse(u16, Option<&'static str>),
@@ -94,12 +87,9 @@ pub struct Outcome {
     pub failure: Option<Failure>,
 }
 
-/// Why a case failed.
 #[derive(Debug)]
 pub struct Failure {
-    /// What the case says.
     pub expected: String,
-    /// What is so.
     pub got: String,
     /// How it came to that.
     pub why: Vec<String>,
@@ -218,7 +208,6 @@ fn shown(value: &HeaderValue) -> String {
 }
 
 impl Suite {
-    /// Runs every case.
     #[must_use]
     pub fn run(self, policy: &Policy) -> Report {
         let Self { file, world, cases } = self;

@@ -130,7 +130,6 @@ fn missing(map: &Map, node: &Node, line: &Option<Option<Line>>, findings: &mut F
     }
 }
 
-/// The client's address.
 fn address(node: &Node, findings: &mut Findings) -> Option<IpAddr> {
     let written = text(node, "`client`", findings)?;
     let address = written.parse::<IpAddr>().map(|address| address.to_canonical()).ok();
@@ -169,7 +168,6 @@ fn json(node: &Node, world: &World, findings: &mut Findings) -> Option<serde_jso
     })
 }
 
-/// `None`: reported. `Some(None)`: nobody.
 fn caller(node: &Node, world: &World, findings: &mut Findings) -> Option<Option<Box<str>>> {
     let name = text(node, "`as`", findings)?;
     if name == ANONYMOUS {

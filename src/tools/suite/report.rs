@@ -6,7 +6,6 @@ use std::fmt::Write;
 
 /// The outcome of one tests file.
 pub struct Report {
-    /// Its name.
     pub file: String,
     /// Each case, and what became of it.
     pub outcomes: Vec<(Case, Outcome)>,
@@ -15,7 +14,6 @@ pub struct Report {
 /// A tests file that was not run.
 #[derive(Clone, Debug)]
 pub struct Broken {
-    /// Its name.
     pub file: String,
     /// What is wrong with it, a line each.
     pub mistakes: String,
@@ -28,7 +26,6 @@ impl Report {
         self.outcomes.iter().filter(|(_, outcome)| outcome.failure.is_some()).count()
     }
 
-    /// The failures, for people.
     #[must_use]
     pub fn to_text(&self, colour: bool) -> String {
         let (red, green, bold, plain) =

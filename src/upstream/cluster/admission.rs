@@ -62,7 +62,6 @@ impl Admission {
         seat.map(Some).map_err(|_| Overloaded)
     }
 
-    /// Requests that wait now.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.waiting.load(Relaxed)

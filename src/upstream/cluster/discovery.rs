@@ -35,7 +35,6 @@ pub(super) struct Discovery {
     state: Arc<Mutex<State>>,
 }
 
-/// Reads what was discovered.
 #[derive(Clone)]
 pub(super) struct Discovered(Arc<Mutex<State>>);
 

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Where a connection goes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Place {
     /// An IP address and a port.
@@ -28,7 +27,6 @@ impl fmt::Display for Place {
 /// One address; shared by all workers. Times are milliseconds of the cluster's own clock.
 #[derive(Debug)]
 pub struct Endpoint {
-    /// Where it is.
     pub place: Place,
     /// Which of the configured addresses it was resolved from.
     pub origin: usize,
@@ -72,7 +70,6 @@ impl Endpoint {
         now < self.ejected_until.load(Relaxed)
     }
 
-    /// It answered.
     pub(super) fn succeeded(&self) {
         // A load first: stores from many workers to one line cost more than they are worth.
         if self.failures.load(Relaxed) != 0 {

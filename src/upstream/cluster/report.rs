@@ -28,7 +28,6 @@ struct OfUpstream {
     upstream: String,
 }
 
-/// One metric: its samples.
 type Samples<L> = Vec<(L, u32)>;
 
 fn write<L: EncodeLabelSet>(

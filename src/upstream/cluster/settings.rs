@@ -19,9 +19,7 @@ pub enum Balance {
 pub struct Probe {
     /// The path to `GET`, which must answer 2xx; `None` only connects.
     pub path: Option<Box<str>>,
-    /// Between two rounds.
     pub every: Duration,
-    /// For one answer.
     pub timeout: Duration,
     /// Good answers in a row until an address serves again.
     pub healthy: usize,
@@ -47,11 +45,8 @@ pub struct Eject {
 /// Everything about a cluster but its addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Which address serves.
     pub balance: Balance,
-    /// Active checks.
     pub health: Option<Probe>,
-    /// Passive ones.
     pub eject: Eject,
     /// How long an address that is new, or well again, takes to get its full share; zero gives it at once.
     pub slow_start: Duration,

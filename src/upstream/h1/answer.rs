@@ -23,9 +23,7 @@ pub const FIELDS: usize = 128;
 pub enum Framing {
     /// After so many bytes; none where there is no body.
     Length(u64),
-    /// With its last chunk.
     Chunked,
-    /// With the connection.
     Close,
 }
 
@@ -41,9 +39,7 @@ pub struct Answer {
 /// A head, and what it says about what follows.
 #[derive(Debug)]
 pub(super) struct Parsed {
-    /// What goes on.
     pub(super) answer: Answer,
-    /// How the body ends.
     pub(super) framing: Framing,
     /// The connection may serve again behind it.
     pub(super) keep: bool,
@@ -80,7 +76,6 @@ impl Interim {
         Ok(())
     }
 
-    /// Those that came since.
     pub(super) fn drain(&mut self) -> Vec<Answer> {
         std::mem::take(&mut self.passing)
     }

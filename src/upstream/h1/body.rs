@@ -15,7 +15,6 @@ const LIMITS: Limits = Limits { head_bytes: 8 * 1024, headers: 100 };
 /// What is known to come of a chunked body, or of one that ends with the connection: as much as makes large reads pay.
 const SOME: u64 = 64 * 1024;
 
-/// Where a body stands.
 #[derive(Clone, Copy, Debug)]
 enum Place {
     Length(u64),

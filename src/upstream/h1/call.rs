@@ -21,7 +21,6 @@ const GATHER: usize = 16 * 1024;
 pub enum Failed {
     /// The connection had served before and was closed since; nothing was written: the call may go to another one.
     Stale,
-    /// Nothing can be repeated.
     Fault(Fault),
 }
 

@@ -47,10 +47,8 @@ impl Memory {
     }
 }
 
-/// One connection.
 pub struct Connection<S = Stream> {
     socket: Socket<S>,
-    /// Read, and not taken.
     pub(super) unread: Bytes,
     /// Where large bodies are read to.
     large: BytesMut,

@@ -9,7 +9,6 @@ pub enum Framing {
     None,
     /// So many bytes.
     Length(u64),
-    /// In chunks.
     Chunked,
 }
 

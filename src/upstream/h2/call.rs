@@ -27,7 +27,6 @@ pub enum Failed {
     Refused(Fault),
     /// The connection has ended, or goes away, before the upstream looked at the request. Others wait on it for the same.
     Unseen(Fault),
-    /// Nothing can be repeated.
     Fault(Fault),
 }
 

@@ -40,7 +40,6 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// What an answer's fields may take, counted as RFC 9113, 6.5.2 does.
 const HEAD_BYTES: u32 = 64 * 1024;
 
-/// How a connection begins.
 fn builder() -> Builder {
     let mut builder = Builder::new();
     builder

@@ -29,9 +29,7 @@ pub struct Session {
 
 #[derive(Default)]
 struct State {
-    /// Streams that are open.
     active: Cell<usize>,
-    /// Streams that ever were.
     served: Cell<u64>,
     /// It takes no more streams.
     retired: Cell<bool>,
@@ -53,7 +51,6 @@ impl Session {
         Ok(Rc::new(Self { send, state }))
     }
 
-    /// Streams that are open.
     #[must_use]
     pub fn active(&self) -> usize {
         self.state.active.get()
@@ -88,7 +85,6 @@ pub struct Place {
 }
 
 impl Place {
-    /// Opens a stream.
     pub(super) fn open(
         &mut self,
         request: Request<()>,

@@ -23,7 +23,6 @@ struct Open {
     quiet: Option<u32>,
 }
 
-/// All of them.
 #[derive(Default)]
 pub struct Sessions(RefCell<Vec<Rc<Line>>>);
 

@@ -180,7 +180,6 @@ impl<'c> Checker<'c, '_> {
             && self.infer(target, depth + 1) == Type::Name(Name::Client)
     }
 
-    /// `client.within(networks)`
     fn within(&mut self, written: &'c IdedExpr) -> Type {
         let Some(texts) = networks::texts(written) else {
             let message = "`client.within` takes networks that are written out".to_owned();
