@@ -7,7 +7,7 @@
 
 use arrayvec::ArrayVec;
 use http::uri::PathAndQuery;
-use postern::target::Target;
+use postern::request_target::Target;
 use std::process::ExitCode;
 
 /// What paths are taken apart and hidden with: `%2e`, `%2f`, `%5c`, `%25` and some that mean nothing.

@@ -8,15 +8,15 @@ use crate::api::links::Links;
 use crate::api::{self, Api, paths};
 use crate::config::{Compat, Config, Database};
 use crate::directory::Directory;
-use crate::directory::seal::Sealer;
-use crate::gateway::{Live, Shared, Worker};
+use crate::directory::encryption::Sealer;
+use crate::fact_cache::broadcast::Broadcast;
+use crate::fact_cache::redis_cache::RedisCache;
+use crate::fact_cache::{Capacity, FactCache};
+use crate::gateway::{ActivePolicy, Shared, Worker};
 use crate::identity::Identity;
 use crate::limit::{self, Limiter};
 use crate::mail::{self, Mailer};
 use crate::management::{Hosts, Management, Readiness};
-use crate::membership::relay::Relay;
-use crate::membership::tier::Tier;
-use crate::membership::{Capacity, Memberships};
 use crate::net::counts::Counts;
 use crate::net::descriptors::{Descriptors, Shares, raise_limit};
 use crate::net::drain::{Lifecycle, Stage};
@@ -71,7 +71,7 @@ pub enum StartError {
     #[error(transparent)]
     Secret(#[from] crate::secret::SecretError),
     #[error("identity.token.key: {0}")]
-    Seal(#[from] crate::directory::seal::SealError),
+    Seal(#[from] crate::directory::encryption::SealError),
     /// The policy and the configuration do not fit each other.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -131,7 +131,7 @@ pub struct Server {
     access: Option<JoinHandle<()>>,
     mail: Option<Arc<Mailer>>,
     spans: Option<Exporting>,
-    memberships: Arc<Memberships>,
+    fact_cache: Arc<FactCache>,
     reloadables: Vec<Box<dyn Reloadable>>,
     reloads: Arc<Status>,
 }
@@ -161,26 +161,26 @@ impl Server {
             Some(redis) => Some(limits_in(redis, &store, control)?),
             None => None,
         };
-        let tier = redis
+        let redis_cache = redis
             .as_ref()
-            .map(|redis| Tier::new(Arc::clone(redis), &store, &position, control.clone(), metrics.shard()));
-        let memberships = Memberships::new(Arc::clone(&store), position, config.max_staleness, capacity);
-        let mut memberships = memberships.map_err(std::io::Error::from)?;
-        if let Some(tier) = tier {
-            memberships = memberships.with_tier(tier).await?;
+            .map(|redis| RedisCache::new(Arc::clone(redis), &store, &position, control.clone(), metrics.shard()));
+        let fact_cache = FactCache::new(Arc::clone(&store), position, config.max_staleness, capacity);
+        let mut fact_cache = fact_cache.map_err(std::io::Error::from)?;
+        if let Some(redis_cache) = redis_cache {
+            fact_cache = fact_cache.with_redis_cache(redis_cache).await?;
         }
         if let Some(redis) = &redis {
-            memberships = memberships.with_relay(Relay::new(Arc::clone(redis), Seal::of(&store), metrics.shard()));
+            fact_cache = fact_cache.with_relay(Broadcast::new(Arc::clone(redis), Seal::of(&store), metrics.shard()));
         }
-        let memberships = Arc::new(memberships);
-        memberships.catch_up().await?;
-        control.spawn(Arc::clone(&memberships).watch());
+        let fact_cache = Arc::new(fact_cache);
+        fact_cache.catch_up().await?;
+        control.spawn(Arc::clone(&fact_cache).watch());
 
         let keys = Keys::look(&config.identity);
         let identity = Identity::start(
             &config.identity,
             config.accounts.passwords,
-            Arc::clone(&memberships),
+            Arc::clone(&fact_cache),
             Arc::clone(&store),
             control,
         )?;
@@ -198,7 +198,7 @@ impl Server {
         } else {
             (None, None)
         };
-        let live = Arc::new(Live::new(policy, opened, Arc::clone(&metrics)));
+        let live = Arc::new(ActivePolicy::new(policy, opened, Arc::clone(&metrics)));
         let reloads = Arc::new(Status::default());
         metrics.also(Arc::clone(&reloads));
         // Whatever can be loaded again while it is used, in the order in which it is.
@@ -222,13 +222,13 @@ impl Server {
         };
         let shared = Arc::new(Shared {
             live,
-            memberships: Arc::clone(&memberships),
+            fact_cache: Arc::clone(&fact_cache),
             identity,
             trusted_proxies: config.trusted_proxies.clone(),
             keep_headers: config.keep_headers.clone(),
             api: api.clone().map(|api| api::Service::new(api, control.clone())),
             limits: Arc::clone(&limits),
-            strangers: limit::Lane::default(),
+            unauthenticated_quota: limit::Lane::default(),
             pages: if config.compat == Compat::Openwisp && api.is_some() { &paths::COMPAT } else { &[] },
             password_expired: links.password_expired(),
             body_limit: config.limits.body,
@@ -238,7 +238,7 @@ impl Server {
             access,
             tracer,
         });
-        observe(&metrics, &memberships, &config);
+        observe(&metrics, &fact_cache, &config);
         if let Some(api) = api {
             observe_logins(&metrics, &api);
         }
@@ -246,7 +246,7 @@ impl Server {
             let mail = mail.clone();
             metrics.counter(name, help, move || mail.as_ref().map_or(0, |mail| read(&mail.counts)));
         }
-        metrics.also(Arc::clone(memberships.lag()));
+        metrics.also(Arc::clone(fact_cache.lag()));
         observe_redis(&metrics, redis.as_ref());
         let counted = Arc::clone(&limits);
         metrics.gauge("postern_replicas", "Replicas that share Redis, as far as is known", move || {
@@ -256,7 +256,7 @@ impl Server {
 
         let lifecycle = Lifecycle::new();
         let follower = lifecycle.follow();
-        let readiness = Arc::new(Readiness::new(follower, Arc::clone(&memberships), Arc::clone(&reloads), redis));
+        let readiness = Arc::new(Readiness::new(follower, Arc::clone(&fact_cache), Arc::clone(&reloads), redis));
         let hosts = Hosts::new(&config.management_hosts);
         let management = Management { readiness: Arc::clone(&readiness), metrics: Some(metrics), hosts: hosts.clone() };
         control.spawn(async move { management.serve(listeners.management).await });
@@ -269,7 +269,7 @@ impl Server {
         settings.connections = shares.clients;
         let workers = worker::start(config.workers, listeners.data, settings, limit, &lifecycle.follow(), serve)?;
         lifecycle.advance(Stage::Ready);
-        Ok(Self { lifecycle, config, workers, access: writer, mail, spans, memberships, reloadables, reloads })
+        Ok(Self { lifecycle, config, workers, access: writer, mail, spans, fact_cache, reloadables, reloads })
     }
 
     /// From now on everything that can be loaded again is, when its files change and when the trigger is pulled.
@@ -288,7 +288,7 @@ impl Server {
     /// Accepts nothing more, and returns when what is in flight has finished or the limit has passed.
     pub async fn drain(self) {
         self.lifecycle.advance(Stage::Draining);
-        let Self { workers, access, mail, spans, memberships, .. } = self;
+        let Self { workers, access, mail, spans, fact_cache, .. } = self;
         let joined = tokio::task::spawn_blocking(move || {
             workers.join();
             if let Some(writer) = access {
@@ -302,7 +302,7 @@ impl Server {
         if let Some(spans) = spans {
             spans.finish().await;
         }
-        memberships.book_used(0).await;
+        fact_cache.flush_last_used(0).await;
     }
 }
 
@@ -413,17 +413,17 @@ fn observe_logins(metrics: &Metrics, api: &Arc<Api>) {
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn observe(metrics: &Metrics, memberships: &Arc<Memberships>, config: &Config) {
-    let of = |read: fn(&Memberships) -> f64| {
-        let memberships = Arc::clone(memberships);
-        move || read(&memberships)
+fn observe(metrics: &Metrics, fact_cache: &Arc<FactCache>, config: &Config) {
+    let of = |read: fn(&FactCache) -> f64| {
+        let fact_cache = Arc::clone(fact_cache);
+        move || read(&fact_cache)
     };
     metrics.gauge("postern_cache_credentials", "Known credentials in memory", of(|m| m.len() as f64));
     metrics.gauge("postern_cache_loads", "Credentials being looked up in the store", of(|m| m.loads() as f64));
     metrics.gauge(
         "postern_cache_proof_age_seconds",
         "Age of the proof that cached facts are current; negative when there is none",
-        of(|m| m.fence().proof_age(crate::clock::monotonic()).map_or(-1.0, |age| age.as_secs_f64())),
+        of(|m| m.versions().lease_age(crate::clock::monotonic()).map_or(-1.0, |age| age.as_secs_f64())),
     );
     let limit = |value: f64| move || value;
     metrics.gauge(

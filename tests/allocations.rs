@@ -10,7 +10,7 @@ use allocation_counter::measure;
 use http::{HeaderMap, Method};
 use postern::decision::RequestView;
 use postern::net::framing::{Limits, Scanner, Stop};
-use postern::target::Target;
+use postern::request_target::Target;
 
 #[test]
 fn an_allowed_request_finds_claims_and_is_decided_without_allocating() {
@@ -57,7 +57,7 @@ fn ten_thousand_remembered_jwts_stay_under_25_mib() {
     use postern::claims::Claims;
     use postern::directory::Directory;
     use postern::directory::sqlite::{Options, SqliteStore};
-    use postern::membership::{Capacity, Found, Kind, Memberships};
+    use postern::fact_cache::{Capacity, FactCache, Found, Kind};
     use std::sync::Arc;
 
     let home = tempfile::tempdir().unwrap();
@@ -68,7 +68,7 @@ fn ten_thousand_remembered_jwts_stay_under_25_mib() {
     let memberships = runtime.block_on(async {
         let position = store.position().await.unwrap();
         let patience = std::time::Duration::from_secs(60);
-        let memberships = Memberships::new(Arc::clone(&store), position, patience, Capacity::default()).unwrap();
+        let memberships = FactCache::new(Arc::clone(&store), position, patience, Capacity::default()).unwrap();
         memberships.catch_up().await.unwrap();
         memberships
     });

@@ -14,14 +14,14 @@ use postern::directory::name::Text;
 use postern::directory::sqlite::{Options, SqliteStore};
 use postern::directory::token::Token;
 use postern::directory::{Directory, NewToken, NewUser};
+use postern::fact_cache::{Capacity, FactCache, Lookup};
 use postern::gateway::headers::{Passing, Stripped};
 use postern::identity::jwt::key::{Algorithm, Key};
 use postern::identity::jwt::principal::Principal;
 use postern::identity::jwt::{Issuer, Issuers, fixed};
 use postern::identity::{Credential, Places, Presented, read};
-use postern::membership::{Capacity, Lookup, Memberships};
 use postern::net::framing::{Limits, Scanner};
-use postern::target::Target;
+use postern::request_target::Target;
 use postern::upstream::h1::Head;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ fn signed() -> (String, String) {
 
 /// Somebody's opaque token and JWT, both remembered.
 struct World {
-    memberships: Memberships,
+    memberships: FactCache,
     token: String,
     jwt: String,
     _home: tempfile::TempDir,
@@ -69,7 +69,7 @@ fn world() -> World {
         // As long as the bench may take under valgrind.
         let patience = Duration::from_secs(3600);
         let memberships =
-            Memberships::new(Arc::clone(&store), position, patience, Capacity::default()).expect("randomness");
+            FactCache::new(Arc::clone(&store), position, patience, Capacity::default()).expect("randomness");
         memberships.catch_up().await.expect("caught up");
         let token = token.expose().to_owned();
         assert!(matches!(memberships.load(memberships.wanted(&token)).await, Lookup::Known(_)));

@@ -5,7 +5,7 @@ use postern::decision::{Caller, Denial, Facts, Permit, RequestView, admit, claim
 use postern::facts::{Membership, Organization, Snapshot, User, Value};
 use postern::id::{OrgId, UserId};
 use postern::policy::{Policy, load};
-use postern::target::Target;
+use postern::request_target::Target;
 use postern::yaml::Findings;
 use std::fmt::Write;
 use std::sync::Arc;

@@ -15,7 +15,7 @@ use http::{HeaderMap, Method};
 use postern::decision::RequestView;
 use postern::gateway::headers::{Passing, Stripped};
 use postern::net::framing::{Limits, Scanner};
-use postern::target::Target;
+use postern::request_target::Target;
 use postern::upstream::h1::Head;
 use std::hint::black_box;
 use std::path::Path;

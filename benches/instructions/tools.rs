@@ -6,7 +6,7 @@ use http::{HeaderMap, Method};
 use postern::cli::check;
 use postern::decision::RequestView;
 use postern::policy::load;
-use postern::target::Target;
+use postern::request_target::Target;
 use postern::tools::matrix::Matrix;
 use postern::tools::suite;
 use postern::yaml::Findings;

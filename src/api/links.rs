@@ -4,7 +4,7 @@
 use super::paths::{self, PREFIX};
 use crate::decision::{Denial, Reason};
 use crate::id::UserId;
-use crate::target::Target;
+use crate::request_target::Target;
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};

@@ -13,7 +13,7 @@ use crate::directory::{StoreError, UserKey};
 use crate::id::UserId;
 use crate::login::limits::State as Limit;
 use crate::login::{Attempt, LoginError};
-use crate::target::query;
+use crate::request_target::query;
 use askama::Template;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};

@@ -30,7 +30,7 @@ pub mod who;
 
 use crate::config::accounts::Accounts;
 use crate::directory::Directory;
-use crate::directory::seal::Sealer;
+use crate::directory::encryption::Sealer;
 use crate::identity::Identity;
 use crate::limit::Shared;
 use crate::login::Login;

@@ -6,12 +6,12 @@
 
 use super::error::tell_limit;
 use super::paths::{LOGIN, LOGOUT};
-use super::who::{self, Asker};
+use super::who::{self, Authenticated};
 use super::{Api, Client};
 use crate::identity::cookie::cookies;
 use crate::identity::session::{self, SessionToken, Settings};
 use crate::login::limits::State as Limit;
-use crate::target::Target;
+use crate::request_target::Target;
 use askama::Template;
 use axum::response::{IntoResponse, Response};
 use data_encoding::BASE64;
@@ -57,7 +57,7 @@ impl Visitor {
     }
 
     /// Whoever is logged in, where somebody is and that can be told.
-    pub async fn person(&self, api: &Api, Client(client): Client) -> Option<Asker> {
+    pub async fn person(&self, api: &Api, Client(client): Client) -> Option<Authenticated> {
         let session = self.session.as_ref()?;
         let leave = api.login.limits().ask(client).await?;
         let found = who::of_session(api, session).await;

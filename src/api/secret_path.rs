@@ -3,7 +3,7 @@
 //! A link is good until it is used, and whoever copies it by hand, or a program that mends it, spells it in many ways. None of these
 //! reaches its page, and all of them hold the secret: so what only resembles such a path is kept out of logs and traces too.
 
-use crate::fold::folded;
+use crate::normalized_name::normalized;
 use std::borrow::Cow;
 
 /// What the path of a link holds in front of its secret, folded ([`super::paths::RESET_PAGE`] and the like, under any prefix).
@@ -89,7 +89,7 @@ fn characters(path: &[u8]) -> impl Iterator<Item = Character> + '_ {
 fn ends_with(before: &str, name: &str) -> bool {
     let before: Vec<u8> = characters(before.as_bytes()).map(|character| character.byte).collect();
     let word = before.rsplit(|b| matches!(b, b'/' | b'?' | b'&' | b';')).next().unwrap_or_default();
-    folded(word).eq(folded(name))
+    normalized(word).eq(normalized(name))
 }
 
 /// Looks for `USER-TIME-MAC`, which is a link's secret wherever it stands.

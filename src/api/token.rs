@@ -85,7 +85,7 @@ enum IssueError {
     #[error(transparent)]
     Store(#[from] crate::directory::StoreError),
     #[error(transparent)]
-    Seal(#[from] crate::directory::seal::SealError),
+    Seal(#[from] crate::directory::encryption::SealError),
     #[error("no randomness: {0}")]
     Random(#[from] getrandom::Error),
     #[error("the token that is kept cannot be decrypted: is `identity.token.key` another than before?")]
@@ -105,7 +105,11 @@ async fn another(api: &Api, user: UserId) -> Result<Token, IssueError> {
     Ok(token)
 }
 
-async fn same_again(api: &Api, sealer: &crate::directory::seal::Sealer, user: UserId) -> Result<Token, IssueError> {
+async fn same_again(
+    api: &Api,
+    sealer: &crate::directory::encryption::Sealer,
+    user: UserId,
+) -> Result<Token, IssueError> {
     let known = api.store.sealed_token(user).await?;
     let unreadable = match known {
         Some(SealedToken { token, sealed }) => match sealer.open(user, &sealed) {

@@ -10,6 +10,7 @@ use crate::clock;
 use crate::decision::Reason;
 use crate::directory::StoreError;
 use crate::directory::token::TokenDigest;
+use crate::fact_cache::Kind;
 use crate::facts::{Snapshot, Value};
 use crate::id::UserId;
 use crate::identity::cookie::cookies;
@@ -17,7 +18,6 @@ use crate::identity::credential::{self, Credential, Places, Presented};
 use crate::identity::session::{self, CSRF_COOKIE, CSRF_HEADER};
 use crate::login::limits::State as Limit;
 use crate::login::{Attempt, LoginError};
-use crate::membership::Kind;
 use crate::policy::{Scheme, Schemes};
 use data_encoding::BASE64;
 use http::header::AUTHORIZATION;
@@ -30,7 +30,7 @@ const MISSING: &str = "Authentication credentials were not provided.";
 const UNKNOWN: &str = "Invalid token.";
 const INACTIVE: &str = "User inactive or deleted.";
 
-pub struct Asker {
+pub struct Authenticated {
     pub snapshot: Snapshot,
     /// Their session, where it is one.
     pub session: Option<String>,
@@ -38,7 +38,7 @@ pub struct Asker {
     pub has_old_password: bool,
 }
 
-impl Asker {
+impl Authenticated {
     #[must_use]
     pub fn username(&self) -> &str {
         self.snapshot.user.username.as_ref().map_or("", Value::as_str)
@@ -49,9 +49,10 @@ impl Asker {
 ///
 /// # Errors
 /// Nobody, nobody whom we know, or a page of somebody else.
-pub async fn asks(api: &Api, client: IpAddr, request: &Parts) -> Result<Asker, ApiError> {
+pub async fn asks(api: &Api, client: IpAddr, request: &Parts) -> Result<Authenticated, ApiError> {
     let missing = || ApiError::Unauthenticated(Reason::CredentialsMissing, MISSING);
-    let (kind, text) = if api.compat { theirs(api, request)? } else { ours(api, request)? }.ok_or_else(missing)?;
+    let (kind, text) = if api.compat { authenticate_drf(api, request)? } else { authenticate_native(api, request)? }
+        .ok_or_else(missing)?;
     let is_session = kind == Kind::Session;
     let asker = match look(api, client, kind, &text).await? {
         Some(asker) if asker.snapshot.user.is_active => asker,
@@ -123,7 +124,7 @@ async fn known(api: &Api, client: IpAddr, request: &Parts) -> Result<Option<User
 type Read<'r> = Option<(Kind, Cow<'r, str>)>;
 
 /// One credential of the two schemes, or none.
-fn ours<'r>(api: &Api, request: &'r Parts) -> Result<Read<'r>, ApiError> {
+fn authenticate_native<'r>(api: &Api, request: &'r Parts) -> Result<Read<'r>, ApiError> {
     let places = Places { cookie: api.identity.places.cookie.clone(), ..Places::default() };
     let schemes = Schemes::default().with(Scheme::Session);
     let presented = Presented { method: &request.method, headers: &request.headers, query: None };
@@ -141,7 +142,7 @@ fn ours<'r>(api: &Api, request: &'r Parts) -> Result<Read<'r>, ApiError> {
 }
 
 /// `Bearer` where it is one; else the session's cookie, of which the last counts.
-fn theirs<'r>(api: &Api, request: &'r Parts) -> Result<Read<'r>, ApiError> {
+fn authenticate_drf<'r>(api: &Api, request: &'r Parts) -> Result<Read<'r>, ApiError> {
     let refused = |message| Err(ApiError::Unauthenticated(Reason::CredentialsInvalid, message));
     let value = request.headers.get(AUTHORIZATION).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let words: Vec<&str> = value.as_deref().unwrap_or_default().split_ascii_whitespace().collect();
@@ -168,7 +169,7 @@ fn last_session<'r>(api: &Api, request: &'r Parts) -> Option<&'r str> {
 
 /// Whose it is, as the store says now; `None` where it is nobody's. What is nobody's counts, since anybody can make a credential up;
 /// what is good does not.
-async fn look(api: &Api, client: IpAddr, kind: Kind, text: &str) -> Result<Option<Asker>, ApiError> {
+async fn look(api: &Api, client: IpAddr, kind: Kind, text: &str) -> Result<Option<Authenticated>, ApiError> {
     let Some(wanted) = api.identity.wanted(kind, text) else { return Ok(None) };
     if !wanted.is_foreign() {
         return ask(api, kind, text).await;
@@ -182,7 +183,7 @@ async fn look(api: &Api, client: IpAddr, kind: Kind, text: &str) -> Result<Optio
     found
 }
 
-async fn ask(api: &Api, kind: Kind, text: &str) -> Result<Option<Asker>, ApiError> {
+async fn ask(api: &Api, kind: Kind, text: &str) -> Result<Option<Authenticated>, ApiError> {
     let failed = |error: StoreError| {
         tracing::warn!(%error, "nobody can tell who asks");
         ApiError::Unavailable
@@ -193,17 +194,17 @@ async fn ask(api: &Api, kind: Kind, text: &str) -> Result<Option<Asker>, ApiErro
     let found = api.store.token_snapshot(&TokenDigest::of(text)).await.map_err(failed)?;
     let now = clock::unix_seconds();
     let found = found.filter(|found| !found.revoked && found.expires_at.is_none_or(|end| end > now));
-    Ok(found.map(|found| Asker { snapshot: found.snapshot, session: None, has_old_password: false }))
+    Ok(found.map(|found| Authenticated { snapshot: found.snapshot, session: None, has_old_password: false }))
 }
 
 /// Whose session it is, as the store says now.
 ///
 /// # Errors
 /// The store fails.
-pub(super) async fn of_session(api: &Api, text: &str) -> Result<Option<Asker>, StoreError> {
+pub(super) async fn of_session(api: &Api, text: &str) -> Result<Option<Authenticated>, StoreError> {
     let now = clock::unix_seconds();
     let found = api.store.session_snapshot(&TokenDigest::of(text)).await?.filter(|found| found.expires_at > now);
-    Ok(found.map(|found| Asker {
+    Ok(found.map(|found| Authenticated {
         has_old_password: api.identity.password_until(&found).is_some_and(|until| until <= now),
         session: Some(text.to_owned()),
         snapshot: found.snapshot,
@@ -211,8 +212,8 @@ pub(super) async fn of_session(api: &Api, text: &str) -> Result<Option<Asker>, S
 }
 
 fn is_ours(api: &Api, request: &Parts, session: &str) -> Result<(), ApiError> {
-    let ours = session::is_ours(&request.method, &request.headers, session);
-    ours.map_err(|denial| ApiError::Forbidden(denial.reason, forged(api, request, denial.reason)))
+    let authenticate_native = session::is_ours(&request.method, &request.headers, session);
+    authenticate_native.map_err(|denial| ApiError::Forbidden(denial.reason, forged(api, request, denial.reason)))
 }
 
 /// What is said of a request that no page of ours has made.

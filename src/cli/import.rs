@@ -3,8 +3,8 @@
 use super::output::{Exit, Output};
 use crate::clock;
 use crate::config::Config;
-use crate::directory::seal::Sealer;
-use crate::directory::{Directory, ImportReport, Pieces};
+use crate::directory::encryption::Sealer;
+use crate::directory::{Directory, ImportReport, ImportStream};
 use crate::import::dump::Dump;
 use crate::import::live::Live;
 use crate::import::openwisp::{self, ReadError};
@@ -48,7 +48,7 @@ enum From {
 #[derive(Serialize)]
 struct Shown<'r> {
     kept: serde_json::Map<String, serde_json::Value>,
-    left_out: &'r [crate::directory::Misfit],
+    left_out: &'r [crate::directory::SkippedRecord],
     left_out_besides: usize,
 }
 
@@ -71,7 +71,7 @@ pub async fn run(args: Args, config: &Config, store: &Directory, out: &mut Outpu
         }
     };
     // One reads and makes records, the other keeps them: neither waits for all of the other's work.
-    let (sender, pieces) = Pieces::channel();
+    let (sender, pieces) = ImportStream::channel();
     let is_sealed = sealer.is_some();
     let reader = tokio::task::spawn_blocking(move || {
         let mut bar = Bar::new("importing");
@@ -104,7 +104,7 @@ pub async fn run(args: Args, config: &Config, store: &Directory, out: &mut Outpu
     if kept(&report, "user") > 0 {
         return Ok(Exit::Ok);
     }
-    let why = if report.misfits.is_empty() { ": is this the schema alone?" } else { "" };
+    let why = if report.skipped.is_empty() { ": is this the schema alone?" } else { "" };
     out.note(&format!("error: no user was imported{why}"));
     Ok(Exit::No)
 }
@@ -166,7 +166,7 @@ impl Bar {
 
 fn show_json(report: &ImportReport) -> anyhow::Result<()> {
     let kept = report.kept.iter().map(|(kind, count)| ((*kind).to_owned(), (*count).into())).collect();
-    let shown = Shown { kept, left_out: &report.misfits, left_out_besides: report.unnamed };
+    let shown = Shown { kept, left_out: &report.skipped, left_out_besides: report.unnamed };
     writeln!(std::io::stdout(), "{}", serde_json::to_string(&shown)?)?;
     Ok(())
 }
@@ -175,8 +175,8 @@ fn show(report: &ImportReport, out: &mut Output) {
     for (kind, count) in &report.kept {
         out.note(&format!("{count:>7} {kind}s").replace("addresss", "addresses"));
     }
-    for misfit in &report.misfits {
-        out.note(&format!("left out: {} {}: {}", misfit.kind, misfit.record, misfit.problem));
+    for skipped_record in &report.skipped {
+        out.note(&format!("left out: {} {}: {}", skipped_record.kind, skipped_record.record, skipped_record.problem));
     }
     if report.unnamed > 0 {
         out.note(&format!("left out: {} more", report.unnamed));

@@ -4,8 +4,8 @@ use super::part::{count, durations, only, section, set, tcp_address, title_case}
 use super::{Compat, Config, Limits, Timeouts, Wider, accounts, database, identity, mail, redis, secret};
 use crate::address::{Server, Url};
 use crate::directory::audit::Target;
-use crate::fold::fold_key;
-use crate::target::hop::is_hop_by_hop;
+use crate::normalized_name::normalized_key;
+use crate::request_target::hop::is_hop_by_hop;
 use crate::telemetry::log::Format;
 use crate::telemetry::trace;
 use crate::yaml::{Findings, Keys, Map, Node, Value};
@@ -289,14 +289,16 @@ fn kept_headers(node: &Node, proxies: &[IpNet], findings: &mut Findings) -> Vec<
     }
     let mut names = Vec::new();
     for (text, span) in node.expect_strs("`keep_headers`", findings).unwrap_or_default() {
-        let folded = fold_key(text);
+        let normalized = normalized_key(text);
         match HeaderName::from_bytes(text.as_bytes()) {
             Err(_) => {
                 let message = format!("`{text}` is not the name of a header");
                 findings.error("wrong_value", span, message).help("name each in full: `X-SSL-Client-Verify`");
             }
             Ok(name)
-                if NEVER_KEPT.contains(&&*folded) || folded.starts_with("xpostern") || is_hop_by_hop(name.as_str()) =>
+                if NEVER_KEPT.contains(&&*normalized)
+                    || normalized.starts_with("xpostern")
+                    || is_hop_by_hop(name.as_str()) =>
             {
                 let message = format!("`{text}` is told by postern alone, and cannot be kept");
                 findings.error("wrong_value", span, message).help("leave it out");

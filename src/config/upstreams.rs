@@ -217,7 +217,7 @@ fn health(options: &Map, findings: &mut Findings) -> Option<Probe> {
     if let Some(node) = map.get("path")
         && let Some(path) = node.expect_str("`path`", findings)
     {
-        if crate::target::Target::parse(path).is_ok() {
+        if crate::request_target::Target::parse(path).is_ok() {
             probe.path = Some(path.into());
         } else {
             findings.error("wrong_value", node.span, format!("`path` must be a path such as `/ok`, not `{path}`"));

@@ -1,14 +1,14 @@
 //! The last stage: everything is known, and the rule says yes or no. Pure; allocates nothing where it says yes, unless the
 //! policy forwards a variable of the path.
 
-use super::claim::{self, Claim, Facts, Named, OrgKey, Saying};
 use super::matching::{Hit, Matched};
-use super::permit::{Permit, Standing};
+use super::org_references::{self, Facts, OrgKey, OrgReferences, Referent, RuleReferences};
+use super::permit::{OrgAccess, Permit};
 use super::{Caller, Denial, Reason, RequestView};
 use crate::facts::{Level, Membership, Organization, Snapshot};
 use crate::id::OrgId;
-use crate::policy::{Access, Asked, Condition, Failure, Foreign, Further, Subject};
-use crate::target::{plain, shown};
+use crate::policy::{Access, Asked, Condition, Failure, Foreign, RuleOptions, Subject};
+use crate::request_target::{plain, shown};
 use http::StatusCode;
 use std::sync::Arc;
 
@@ -42,10 +42,10 @@ fn somebody<'c>(hit: &Hit<'_>, caller: Caller<'c>) -> Result<Option<&'c Arc<Snap
 ///
 /// # Errors
 /// The first reason of the pipeline's order: credential, organization, level. 503 `store_unavailable` when an organization of
-/// [`Claim::unknown`] was not looked up.
+/// [`OrgReferences::unknown`] was not looked up.
 pub fn decide<'p>(
     matched: &Matched<'p>,
-    claim: &Claim<'_>,
+    claim: &OrgReferences<'_>,
     view: &RequestView<'_>,
     caller: Caller<'_>,
     facts: &Facts<'_>,
@@ -70,7 +70,7 @@ pub fn decide<'p>(
 /// What a rule says when it says yes.
 struct Verdict {
     /// The organization of the request and how the caller stands in it.
-    standing: Option<Standing>,
+    standing: Option<OrgAccess>,
     /// A superuser passed where their membership would not have been enough.
     by_superuser: bool,
 }
@@ -83,22 +83,22 @@ impl Verdict {
 fn judge(
     hit: &Hit<'_>,
     path: &str,
-    saying: &Saying<'_>,
+    saying: &RuleReferences<'_>,
     view: &RequestView<'_>,
     caller: Caller<'_>,
     facts: &Facts<'_>,
 ) -> Result<Verdict, Denial> {
     let verdict = level(hit, saying, view, caller, facts)?;
-    if let Some(further) = &hit.rule.further {
+    if let Some(options) = &hit.rule.options {
         // A public rule knows nobody, whoever they are.
         let snapshot = match caller {
             Caller::User(snapshot) if hit.rule.access != Access::Public => Some(snapshot),
             _ => None,
         };
         if let Some(snapshot) = snapshot {
-            Judge { hit, snapshot, facts }.permissions(further, &verdict, saying, view)?;
+            Judge { hit, snapshot, facts }.permissions(options, &verdict, saying, view)?;
         }
-        if let Some(condition) = &further.when {
+        if let Some(condition) = &options.when {
             holds(condition, hit, path, view, snapshot, &verdict)?;
         }
     }
@@ -124,7 +124,7 @@ fn holds(
         user: snapshot.map(|snapshot| &**snapshot),
         claims: view.claims.map(|claims| &**claims),
         organization: verdict.standing.as_ref().map(|standing| (&*standing.organization, standing.level_text())),
-        variable: &|at| claim::captured(path, &hit.path, at).map(plain),
+        variable: &|at| org_references::captured(path, &hit.path, at).map(plain),
     };
     let deny = |reason| Denial::new(reason).at(hit.route.index);
     match condition.holds(&subject) {
@@ -140,7 +140,7 @@ fn holds(
 
 fn level(
     hit: &Hit<'_>,
-    saying: &Saying<'_>,
+    saying: &RuleReferences<'_>,
     view: &RequestView<'_>,
     caller: Caller<'_>,
     facts: &Facts<'_>,
@@ -149,7 +149,7 @@ fn level(
     let access = hit.rule.access;
     let Some(snapshot) = somebody(hit, caller)? else { return Ok(Verdict::NOBODY) };
     let judge = Judge { hit, snapshot, facts };
-    if access.asks_organization() && saying.iter().any(|said| matches!(said.named, Named::Shared)) {
+    if access.asks_organization() && saying.iter().any(|said| matches!(said.named, Referent::Shared)) {
         return judge.shared(saying, view);
     }
     let standings = judge.standings(saying);
@@ -189,7 +189,7 @@ fn level(
 /// How the caller stands in the organizations that a request names.
 struct Standings {
     /// That of the request: of the primary item, or of all.
-    of_request: Option<Standing>,
+    of_request: Option<OrgAccess>,
     /// The lowest level among them; `None` where the caller does not belong to one, or none is named.
     lowest: Option<Level>,
 }
@@ -203,8 +203,8 @@ struct Judge<'a, 'p> {
 
 impl Judge<'_, '_> {
     /// Every item must resolve, and all to one organization, unless one is primary.
-    fn standings(&self, saying: &Saying<'_>) -> Result<Standings, Denial> {
-        let mut of_request: Option<Standing> = None;
+    fn standings(&self, saying: &RuleReferences<'_>) -> Result<Standings, Denial> {
+        let mut of_request: Option<OrgAccess> = None;
         let mut lowest = None;
         let has_primary = self.hit.rule.origin.iter().any(|i| i.primary);
         let mut rest = saying.as_slice();
@@ -215,10 +215,10 @@ impl Judge<'_, '_> {
             rest = others;
             let standing = self.standing(item)?;
             lowest = if of_request.is_none() { standing.level } else { lowest.min(standing.level) };
-            let is_primary = claim::item(self.hit, number).is_some_and(|i| i.primary);
+            let is_primary = org_references::item(self.hit, number).is_some_and(|i| i.primary);
             match &of_request {
                 Some(known) if !has_primary && known.organization.id != standing.organization.id => {
-                    return Err(self.deny(Reason::Ambiguous).with_fault(claim::TWO));
+                    return Err(self.deny(Reason::Ambiguous).with_fault(org_references::TWO));
                 }
                 Some(_) if !is_primary => {}
                 _ => of_request = Some(standing),
@@ -228,26 +228,26 @@ impl Judge<'_, '_> {
     }
 
     /// The first of one item's sources counts; the others must name the same organization.
-    fn standing(&self, item: &[claim::Said<'_>]) -> Result<Standing, Denial> {
-        let mut found: Option<Standing> = None;
+    fn standing(&self, item: &[org_references::OrgReference<'_>]) -> Result<OrgAccess, Denial> {
+        let mut found: Option<OrgAccess> = None;
         for said in item {
             let standing = match &said.named {
-                Named::Only => match self.snapshot.memberships() {
-                    [only] => Standing::of(only),
+                Referent::Only => match self.snapshot.memberships() {
+                    [only] => OrgAccess::of(only),
                     _ => continue,
                 },
                 // Only where the organization does not decide: it is simply not told.
-                Named::Shared => continue,
-                Named::Key(key) => match (self.resolve(key)?, &found) {
+                Referent::Shared => continue,
+                Referent::Key(key) => match (self.resolve(key)?, &found) {
                     (Some(standing), _) => standing,
                     (None, None) => return Err(self.foreign()),
                     // Whatever it is, it is not the one that was named before.
-                    (None, Some(_)) => return Err(self.deny(Reason::Ambiguous).with_fault(claim::TWO)),
+                    (None, Some(_)) => return Err(self.deny(Reason::Ambiguous).with_fault(org_references::TWO)),
                 },
             };
             match &found {
                 Some(known) if known.organization.id != standing.organization.id => {
-                    return Err(self.deny(Reason::Ambiguous).with_fault(claim::TWO));
+                    return Err(self.deny(Reason::Ambiguous).with_fault(org_references::TWO));
                 }
                 Some(_) => {}
                 None => found = Some(standing),
@@ -260,28 +260,28 @@ impl Judge<'_, '_> {
     }
 
     /// `None`: foreign, disabled or unknown, which nobody may tell apart.
-    fn resolve(&self, key: &OrgKey<'_>) -> Result<Option<Standing>, Denial> {
+    fn resolve(&self, key: &OrgKey<'_>) -> Result<Option<OrgAccess>, Denial> {
         let membership = match key {
             OrgKey::Id(id) => self.snapshot.membership(*id),
             _ => self.snapshot.memberships().iter().find(|m| key.names(&m.organization)),
         };
         if let Some(membership) = membership {
-            return Ok(Some(Standing::of(membership)));
+            return Ok(Some(OrgAccess::of(membership)));
         }
         if !self.snapshot.user.is_superuser {
             return Ok(None);
         }
         // Superusers pass everywhere, into disabled organizations too, but not into one that does not exist.
         match self.facts.organization(key) {
-            Some(found) => Ok(found.map(|o| Standing { organization: o.clone(), level: None })),
+            Some(found) => Ok(found.map(|o| OrgAccess { organization: o.clone(), level: None })),
             None => Err(self.deny(Reason::StoreUnavailable).with_hint("the organization was not looked up")),
         }
     }
 
     /// An object that belongs to no organization is judged by the levels of `shared`, in any organization.
-    fn shared(&self, saying: &Saying<'_>, view: &RequestView<'_>) -> Result<Verdict, Denial> {
+    fn shared(&self, saying: &RuleReferences<'_>, view: &RequestView<'_>) -> Result<Verdict, Denial> {
         // Null in one place and an organization in another are two things.
-        if saying.iter().any(|said| !matches!(said.named, Named::Shared)) {
+        if saying.iter().any(|said| !matches!(said.named, Referent::Shared)) {
             let fault = "one place names an organization, and another says that there is none";
             return Err(self.deny(Reason::Ambiguous).with_fault(fault));
         }
@@ -307,18 +307,18 @@ impl Judge<'_, '_> {
     /// where one is primary); in any, where the rule names none.
     fn permissions(
         &self,
-        further: &Further,
+        options: &RuleOptions,
         verdict: &Verdict,
-        saying: &Saying<'_>,
+        saying: &RuleReferences<'_>,
         view: &RequestView<'_>,
     ) -> Result<(), Denial> {
-        let asked = further.model.as_ref().map_or(Asked::Nothing, |model| model.asks(view.method));
-        if further.permissions.is_empty() && asked == Asked::Nothing {
+        let asked = options.model.as_ref().map_or(Asked::Nothing, |model| model.asks(view.method));
+        if options.permissions.is_empty() && asked == Asked::Nothing {
             return Ok(());
         }
         let has = |scope: Scope| {
             let held = |permission: &str| scope.holds(self.snapshot, permission);
-            further.permissions.are_met(held)
+            options.permissions.are_met(held)
                 && match asked {
                     Asked::Nothing => true,
                     Asked::One(permission) => held(permission),
@@ -378,7 +378,7 @@ impl Scope {
     }
 }
 
-impl Standing {
+impl OrgAccess {
     fn of(membership: &Membership) -> Self {
         Self { organization: Arc::<Organization>::clone(&membership.organization), level: Some(membership.level()) }
     }

@@ -1,8 +1,8 @@
 //! Refusals: the stable reason codes, each with its status and what the caller may read about it.
 
-use crate::target::field::FieldError;
-use crate::target::host::HostError;
-use crate::target::{TargetError, query};
+use crate::request_target::field::FieldError;
+use crate::request_target::host::HostError;
+use crate::request_target::{TargetError, query};
 use http::{HeaderValue, StatusCode};
 use std::borrow::Cow;
 

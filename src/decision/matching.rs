@@ -2,7 +2,7 @@
 
 use super::{Denial, Reason, RequestView};
 use crate::policy::{Captures, CredentialNeed, Found, Policy, Rewrite, Route, Rule, Schemes};
-use crate::target::{Target, TargetError};
+use crate::request_target::{Target, TargetError};
 use std::sync::Arc;
 
 /// A request's route and rule. Where the route rewrites the target, the target that will be forwarded is matched too, and

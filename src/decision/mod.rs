@@ -2,32 +2,32 @@
 //!
 //! In stages, so that whoever asks knows what to fetch between them, and so that the first reason in the pipeline's order is
 //! the one that is told: [`find`] names the route and whether a credential is needed, [`admit`] wants somebody to be there,
-//! [`claim()`] reads the organizations that the request names, [`Claim::unknown`] says which must be looked up, and
+//! [`claim()`] reads the organizations that the request names, [`OrgReferences::unknown`] says which must be looked up, and
 //! [`decide()`] judges. [`judge`] runs them all, for tools and tests;
 //! [`trace()`] runs them and tells what each found. There is no clock, no store and no lock in here.
 
-mod claim;
 mod decide;
 mod denial;
 mod matching;
+mod org_references;
 mod permit;
 mod preflight;
 pub mod strict_source;
 mod trace;
 
 pub use crate::policy::CredentialNeed;
-pub use claim::{Claim, Facts, OrgKey, claim};
 pub use decide::{admit, decide};
 pub use denial::{Denial, Reason};
 pub use matching::{Matched, find};
-pub use permit::{Permit, Told};
+pub use org_references::{Facts, OrgKey, OrgReferences, claim};
+pub use permit::{Permit, RequestContext};
 pub use preflight::{Preflight, preflight};
 pub use trace::{Reading, Ruled, Says, Stage, Trace, trace};
 
 use crate::claims::Claims;
 use crate::facts::{Organization, Snapshot};
 use crate::policy::Policy;
-use crate::target::Target;
+use crate::request_target::Target;
 use http::{HeaderMap, Method};
 use std::fmt;
 use std::net::IpAddr;
@@ -41,7 +41,7 @@ mod tests;
 pub struct RequestView<'a> {
     /// The method as it came; nothing overrides it.
     pub method: &'a Method,
-    /// The host, canonical (see [`crate::target::host`]).
+    /// The host, canonical (see [`crate::request_target::host`]).
     pub host: &'a str,
     pub target: &'a Target<'a>,
     /// The headers as the client sent them, before anything is removed.

@@ -1,12 +1,12 @@
 //! The permit: that a request may pass, and everything that must be known to pass it on. Only `decide` makes one.
 
-use super::claim::captured;
 use super::matching::Matched;
+use super::org_references::captured;
 use super::{Denial, Reason};
 use crate::claims::Claims;
 use crate::facts::{Level, Organization, Snapshot, Value, header_value};
 use crate::policy::{InjectValue, Route, Rule};
-use crate::target::plain;
+use crate::request_target::plain;
 use http::{HeaderName, HeaderValue};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use uuid::Uuid;
 
 /// How the caller stands in an organization.
 #[derive(Clone, Debug)]
-pub(super) struct Standing {
+pub(super) struct OrgAccess {
     pub(super) organization: Arc<Organization>,
     /// `None`: a superuser who does not belong to it.
     pub(super) level: Option<Level>,
 }
 
-impl Standing {
+impl OrgAccess {
     pub(super) fn level_text(&self) -> &'static str {
         self.level.map_or("superuser", Level::as_str)
     }
@@ -28,7 +28,7 @@ impl Standing {
 
 /// What is known of a request beside what it was judged by, and may be told to the upstream.
 #[derive(Clone, Copy, Debug)]
-pub struct Told<'a> {
+pub struct RequestContext<'a> {
     pub request_id: &'a str,
     /// The name of the client's verified certificate.
     pub client_name: Option<&'a [u8]>,
@@ -43,7 +43,7 @@ pub struct Permit<'p> {
     snapshot: Option<Arc<Snapshot>>,
     /// What their credential says besides.
     claims: Option<Arc<Claims>>,
-    standing: Option<Standing>,
+    standing: Option<OrgAccess>,
     by_superuser: bool,
     /// The target to forward, where the route rewrites it.
     rewritten: Option<Arc<str>>,
@@ -58,7 +58,7 @@ impl<'p> Permit<'p> {
         matched: &Matched<'p>,
         path: &str,
         (snapshot, claims): (Option<Arc<Snapshot>>, Option<Arc<Claims>>),
-        standing: Option<Standing>,
+        standing: Option<OrgAccess>,
         by_superuser: bool,
     ) -> Self {
         let hit = &matched.hit;
@@ -107,7 +107,7 @@ impl<'p> Permit<'p> {
     /// not belong to it.
     #[must_use]
     pub fn level(&self) -> Option<&'static str> {
-        self.standing.as_ref().map(Standing::level_text)
+        self.standing.as_ref().map(OrgAccess::level_text)
     }
 
     /// Whether a superuser passed where their membership would have refused. Every such pass is logged and counted.
@@ -133,7 +133,7 @@ impl<'p> Permit<'p> {
     ///
     /// # Errors
     /// 431 `identity_too_large`: the caller belongs to more organizations than the header may list.
-    pub fn inject(&self, told: Told<'_>, mut put: impl FnMut(&HeaderName, &[u8])) -> Result<(), Denial> {
+    pub fn inject(&self, told: RequestContext<'_>, mut put: impl FnMut(&HeaderName, &[u8])) -> Result<(), Denial> {
         for inject in self.rule.inject.iter() {
             let put = |value: &[u8]| {
                 if !value.is_empty() {
@@ -145,7 +145,7 @@ impl<'p> Permit<'p> {
         Ok(())
     }
 
-    fn tell(&self, value: &InjectValue, of: Told<'_>, mut put: impl FnMut(&[u8])) -> Result<(), Denial> {
+    fn tell(&self, value: &InjectValue, of: RequestContext<'_>, mut put: impl FnMut(&[u8])) -> Result<(), Denial> {
         let user = self.snapshot.as_ref().map(|s| &s.user);
         let organization = self.organization();
         let mut text = Uuid::encode_buffer();

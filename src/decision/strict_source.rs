@@ -5,7 +5,7 @@
 //! that cannot be read as all of them read it is refused too.
 
 use super::{Denial, Reason};
-use crate::target::query::spells;
+use crate::request_target::query::spells;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};

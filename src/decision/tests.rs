@@ -33,7 +33,7 @@ enum Is {
 use Is::{Manager, Member, Owner};
 
 mod details;
-mod further;
+mod options;
 mod organizations;
 
 impl World {
@@ -95,7 +95,7 @@ fn ask(policy: &Policy, world: &World, caller: Option<&Arc<Snapshot>>, request: 
     let caller = caller.map_or(Caller::Anonymous, Caller::User);
     let permit = judge(policy, &view, caller, &mut |key| world.find(key))?;
     let mut told = Vec::new();
-    permit.inject(Told { request_id: "req-1", client_name: None }, |name, value| {
+    permit.inject(RequestContext { request_id: "req-1", client_name: None }, |name, value| {
         told.push(format!("{name}={}", std::str::from_utf8(value).unwrap()));
     })?;
     let marks = [permit.level(), permit.by_superuser().then_some("by superuser"), permit.rewritten()];

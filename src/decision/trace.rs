@@ -1,11 +1,11 @@
 //! What each stage found, for whoever asks why. It calls the stages themselves and judges nothing on its own.
 
-use super::claim::{self, Named};
 use super::matching::{self, Hit, Matched};
+use super::org_references::{self, Referent};
 use super::{Caller, CredentialNeed, Denial, OrgKey, Permit, Reason, RequestView};
 use crate::facts::{Level, Organization};
 use crate::policy::{Access, NAMELESS, Policy, Route, Rule, Source};
-use crate::target::{Target, plain};
+use crate::request_target::{Target, plain};
 use std::sync::Arc;
 
 /// The stages of the pipeline, in its order.
@@ -178,7 +178,7 @@ impl<'p> Trace<'p> {
 }
 
 fn variables<'p>(route: &'p Route, captures: &crate::policy::Captures, path: &str) -> Vec<(&'p str, String)> {
-    let value = |at| plain(claim::captured(path, captures, at).unwrap_or_default()).into_owned();
+    let value = |at| plain(org_references::captured(path, captures, at).unwrap_or_default()).into_owned();
     let named = route.variables().enumerate().filter(|(_, name)| *name != NAMELESS);
     named.map(|(at, name)| (name, value(at))).collect()
 }
@@ -218,15 +218,15 @@ fn says(
         Caller::User(snapshot) => snapshot.memberships(),
         Caller::Anonymous => &[],
     };
-    match claim::read(source, hit, path, view) {
+    match org_references::read(source, hit, path, view) {
         Ok(None) => Says::Nothing,
         Err(denial) => Says::Unreadable(denial),
-        Ok(Some(Named::Shared)) => Says::Shared,
-        Ok(Some(Named::Only)) => Says::Only(match memberships {
+        Ok(Some(Referent::Shared)) => Says::Shared,
+        Ok(Some(Referent::Only)) => Says::Only(match memberships {
             [only] => Some((only.organization.clone(), only.level())),
             _ => None,
         }),
-        Ok(Some(Named::Key(key))) => {
+        Ok(Some(Referent::Key(key))) => {
             let membership = memberships.iter().find(|m| key.names(&m.organization));
             let organization = membership.map(|m| m.organization.clone()).or_else(|| lookup(&key));
             Says::Key(key.into_owned(), organization, membership.map(crate::facts::Membership::level))

@@ -1,6 +1,6 @@
 //! Groups.
 
-use super::bundle::{Bundle, asked, bundle, contents, permissions_of, users_of};
+use super::permission_holder::{PermissionHolder, asked, bundle, contents, permissions_of, users_of};
 
 use super::engine::Directory;
 use super::name::RightsName;
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::id::GroupId;
 
-const GROUP: Bundle = bundle!("group");
+const GROUP: PermissionHolder = bundle!("group");
 
 /// The columns of [`record`].
 macro_rules! select {

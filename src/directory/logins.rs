@@ -60,7 +60,7 @@ pub struct LoginCandidate {
 #[derive(Clone, Debug)]
 pub struct SealedToken {
     pub token: TokenId,
-    /// The token, encrypted (see [`super::seal`]).
+    /// The token, encrypted (see [`super::encryption`]).
     pub sealed: Vec<u8>,
 }
 

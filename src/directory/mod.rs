@@ -11,9 +11,9 @@
 //! `tests/it/directory` tells the rules as stories, and runs them on both engines.
 
 pub mod audit;
-mod bundle;
 mod credentials;
 mod emails;
+pub mod encryption;
 mod engine;
 mod error;
 mod facts;
@@ -26,6 +26,7 @@ mod memory;
 mod model;
 pub mod name;
 mod organizations;
+mod permission_holder;
 mod permissions;
 pub mod position;
 pub mod postgres;
@@ -33,7 +34,6 @@ mod profile;
 mod rights;
 mod roles;
 pub mod schema;
-pub mod seal;
 mod sql;
 pub mod sqlite;
 mod store;
@@ -47,8 +47,8 @@ pub use emails::{EmailRecord, NewEmail};
 pub use engine::Directory;
 pub use error::{BatchError, DirectoryError, Noun, StoreError, Unique};
 pub use import::{
-    Import, ImportReport, ImportedEmail, ImportedMembership, ImportedOrganization, ImportedToken, ImportedUser, Micros,
-    Misfit, Pieces, Sender,
+    Import, ImportReport, ImportStream, ImportedEmail, ImportedMembership, ImportedOrganization, ImportedToken,
+    ImportedUser, Micros, Sender, SkippedRecord,
 };
 pub use logins::{LoginCandidate, LoginQuery, NewSealedToken, SealedToken};
 pub use model::{

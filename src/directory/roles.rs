@@ -1,6 +1,6 @@
 //! Roles and super roles: two kinds of tables, so that a super role is never made by leaving something out.
 
-use super::bundle::{Bundle, asked, bundle, contents, permissions_of, users_of};
+use super::permission_holder::{PermissionHolder, asked, bundle, contents, permissions_of, users_of};
 
 use super::engine::Directory;
 use super::name::RightsName;
@@ -13,12 +13,12 @@ use super::{
 };
 use crate::id::{OrgId, RoleId};
 
-const ROLE: Bundle = bundle!(
+const ROLE: PermissionHolder = bundle!(
     "role",
     "INSERT INTO role_users (role_id, user_id, organization_id) SELECT id, $2, organization_id FROM roles WHERE id = $1
      ON CONFLICT DO NOTHING"
 );
-const SUPER_ROLE: Bundle = bundle!("super_role");
+const SUPER_ROLE: PermissionHolder = bundle!("super_role");
 
 /// The columns of [`record`], of roles.
 macro_rules! select {
@@ -185,7 +185,7 @@ async fn delete(tx: &Tx<'_>, by: &RoleSelector) -> Result<RoleRecord, DirectoryE
     Ok(role)
 }
 
-const fn bundle(role: &RoleRecord) -> &'static Bundle {
+const fn bundle(role: &RoleRecord) -> &'static PermissionHolder {
     match role.scope {
         Scope::Organization(_) => &ROLE,
         Scope::Everywhere => &SUPER_ROLE,

@@ -2,7 +2,7 @@
 
 use super::audit::{Audit, Note, value};
 use super::error::StoreError;
-use super::import::{Import, Pieces};
+use super::import::{Import, ImportStream};
 use super::model::Page;
 use super::sql::{self, Failure, Insert, Param, Params, Row};
 use super::{postgres, sqlite};
@@ -97,7 +97,7 @@ impl<'c> Tx<'c> {
     }
 
     /// The next piece of an import, where there is another. SQLite's thread waits for it.
-    pub(super) async fn next_piece(&self, pieces: &mut Pieces) -> Result<Option<Import>, StoreError> {
+    pub(super) async fn next_piece(&self, pieces: &mut ImportStream) -> Result<Option<Import>, StoreError> {
         match &self.session {
             Session::Sqlite(_) => pieces.wait(),
             Session::Postgres(_) => pieces.next().await,

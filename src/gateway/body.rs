@@ -7,7 +7,7 @@ use crate::net::connection::Connection;
 use crate::net::deadline::{Pace, Phase};
 use crate::upstream::Pool;
 use crate::upstream::h1;
-use crate::upstream::pool::To;
+use crate::upstream::pool::EndpointRef;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -33,7 +33,7 @@ pub enum AnswerBody {
 pub struct UpstreamBody {
     body: Option<h1::Body>,
     pool: Rc<Pool>,
-    to: To,
+    to: EndpointRef,
     pace: Pace,
     exchange: Box<Exchange>,
     /// What came behind the body, for a client of HTTP/2.
@@ -43,7 +43,7 @@ pub struct UpstreamBody {
 impl UpstreamBody {
     /// The body of an answer that came on a connection of `pool` to the address `to`.
     #[must_use]
-    pub fn new(body: h1::Body, pool: Rc<Pool>, to: To, pace: Pace, exchange: Box<Exchange>) -> Self {
+    pub fn new(body: h1::Body, pool: Rc<Pool>, to: EndpointRef, pace: Pace, exchange: Box<Exchange>) -> Self {
         Self { body: Some(body), pool, to, pace, exchange, trailers: None }
     }
 

@@ -126,7 +126,7 @@ impl Client {
             Some(_) => agreed(headers, &X_FORWARDED_HOST),
             None => host.as_deref(),
         };
-        let host = host.filter(|host| crate::target::host::canonical_host(host).is_ok());
+        let host = host.filter(|host| crate::request_target::host::canonical_host(host).is_ok());
         Origin {
             address,
             x_forwarded_for: value(&shown.join(", ")),

@@ -5,10 +5,10 @@
 
 mod admit;
 
-use super::judge::{Fetched, Noted};
-use super::link::Link;
-use super::live::Rules;
-use super::onward::Sending;
+use super::active_policy::Rules;
+use super::client_connection::ClientConnection;
+use super::judge::{Fetched, RequestInfo};
+use super::onward::InFlight;
 use super::request_body::RequestBody;
 use super::request_id::RequestId;
 use super::span::{Traced, Way};
@@ -34,11 +34,11 @@ pub struct Exchange {
     worker: Rc<Worker>,
     /// Those that were in force when it began, to its end.
     rules: Rc<Rules>,
-    link: Rc<Link>,
+    link: Rc<ClientConnection>,
     /// The request as the client sent it, until it is made ready for the upstream.
     request: Option<Request<RequestBody>>,
     /// The request to the upstream, until it is answered.
-    pub sending: Option<Sending>,
+    pub sending: Option<InFlight>,
     /// Its place among the requests at a cluster, until its answer has ended.
     pub seat: Seat,
     fetched: Fetched,
@@ -46,7 +46,7 @@ pub struct Exchange {
     ours: Option<Duration>,
     upstream: Option<Duration>,
     /// What was found on the way.
-    pub noted: Noted,
+    pub info: RequestInfo,
     organization: Option<Arc<Organization>>,
     level: Option<&'static str>,
     superuser_pass: bool,
@@ -82,7 +82,7 @@ struct ShownHead {
 impl Exchange {
     /// A request that has just arrived.
     #[must_use]
-    pub fn begin(worker: &Rc<Worker>, link: &Rc<Link>, request: Request<Incoming>) -> Box<Self> {
+    pub fn begin(worker: &Rc<Worker>, link: &Rc<ClientConnection>, request: Request<Incoming>) -> Box<Self> {
         let start = crate::clock::monotonic();
         let client = link.client.address(request.headers(), &worker.shared.trusted_proxies);
         let is_trusted = link.client.is_trusted();
@@ -108,7 +108,7 @@ impl Exchange {
             start,
             ours: None,
             upstream: None,
-            noted: Noted::default(),
+            info: RequestInfo::default(),
             organization: None,
             level: None,
             superuser_pass: false,
@@ -149,7 +149,7 @@ impl Exchange {
 
     /// The connection that it came on.
     #[must_use]
-    pub fn link(&self) -> &Rc<Link> {
+    pub fn link(&self) -> &Rc<ClientConnection> {
         &self.link
     }
 
@@ -159,7 +159,7 @@ impl Exchange {
     }
 
     /// Its connection's deadlines, and the request to the upstream while there is one.
-    pub fn sending(&mut self) -> (&Deadlines, Option<&mut Sending>) {
+    pub fn sending(&mut self) -> (&Deadlines, Option<&mut InFlight>) {
         (&self.link.connection.deadlines, self.sending.as_mut())
     }
 
@@ -199,7 +199,7 @@ impl Exchange {
         let ours = *self.ours.get_or_insert(elapsed);
         self.status = status;
         self.outcome = Some(outcome);
-        if let Some(cell) = self.rules.routes.cell(self.noted.route) {
+        if let Some(cell) = self.rules.routes.cell(self.info.route) {
             cell.observe(outcome, ours, self.upstream);
         }
         if self.superuser_pass {
@@ -231,7 +231,7 @@ impl Exchange {
         }
         let total = crate::clock::monotonic().duration_since(self.start);
         let head = shown.head.as_ref();
-        let user = self.noted.user.as_ref().map(|user| user.user.id.0);
+        let user = self.info.user.as_ref().map(|user| user.user.id.0);
         let organization = self.organization.as_ref().map(|organization| organization.id.0);
         let (mut user_text, mut organization_text) = (Uuid::encode_buffer(), Uuid::encode_buffer());
         let parameter = self.worker.shared.identity.places.parameter.as_deref();
@@ -245,14 +245,14 @@ impl Exchange {
             method: head.map(|head| head.method.as_str()),
             host: host.as_deref(),
             path: path.as_deref(),
-            route: self.noted.route.and_then(|at| self.rules.in_force.labels.get(at)).map(|label| &**label),
+            route: self.info.route.and_then(|at| self.rules.in_force.labels.get(at)).map(|label| &**label),
             status,
             code,
             fault: shown.fault.as_deref(),
             user: user.map(|id| &*id.as_hyphenated().encode_lower(&mut user_text)),
             org: organization
                 .map(|id| &*id.as_hyphenated().encode_lower(&mut organization_text))
-                .or(self.noted.asked.as_deref()),
+                .or(self.info.asked.as_deref()),
             level: self.level,
             superuser_pass: self.superuser_pass,
             sent: self.sent,

@@ -10,7 +10,7 @@ pub(super) mod outcome;
 use super::body::{AnswerBody, UpstreamBody};
 use super::exchange::Exchange;
 use super::headers::answer_passes;
-use super::onward::{Onward, Sending};
+use super::onward::{InFlight, UpstreamTarget};
 use super::prepare::Prepared;
 use super::request_body::RequestBody;
 use super::upgrade;
@@ -31,7 +31,7 @@ use std::task::{Context, Poll, ready};
 pub enum Answer {
     Now(Option<Response<AnswerBody>>),
     /// The upstream is asked, on a connection that was there.
-    Sending(Option<Box<Exchange>>),
+    InFlight(Option<Box<Exchange>>),
     Later(Pin<Box<dyn Future<Output = Response<AnswerBody>>>>),
 }
 
@@ -53,7 +53,7 @@ impl Future for Answer {
                 // Taken once: a future is not polled after it was ready.
                 Self::Now(answer) => return answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
                 Self::Later(answer) => return answer.as_mut().poll(cx).map(Ok),
-                Self::Sending(slot) => match ready!(poll(slot, cx)) {
+                Self::InFlight(slot) => match ready!(poll(slot, cx)) {
                     Some(response) => return Poll::Ready(Ok(response)),
                     None => {
                         let Some(exchange) = slot.take() else { return Poll::Pending };
@@ -83,8 +83,8 @@ pub fn forward(mut exchange: Box<Exchange>, prepared: Prepared) -> Answer {
     match seated.then(|| way.pool.take(&way.to)).flatten() {
         Some(connection) => {
             exchange.link().connection.deadlines.arm(Phase::Upstream, way.timeouts.first_byte);
-            exchange.sending = Some(Sending { call: Call::new(connection, true, head, body, answer_passes), way });
-            Answer::Sending(Some(exchange))
+            exchange.sending = Some(InFlight { call: Call::new(connection, true, head, body, answer_passes), way });
+            Answer::InFlight(Some(exchange))
         }
         None => Answer::Later(Box::pin(connect_and_send(exchange, seated, head, body, way))),
     }
@@ -95,7 +95,7 @@ pub fn poll(slot: &mut Option<Box<Exchange>>, cx: &mut Context<'_>) -> Poll<Opti
     // Both are there until this is ready, and it is not polled after that.
     let Some(exchange) = slot.as_deref_mut() else { return Poll::Pending };
     let (deadlines, sending) = exchange.sending();
-    let Some(Sending { call, way }) = sending else { return Poll::Pending };
+    let Some(InFlight { call, way }) = sending else { return Poll::Pending };
     let polled = call.poll_answer(cx);
     let interim = call.interim();
     let sent = match polled {
@@ -113,7 +113,7 @@ pub fn poll(slot: &mut Option<Box<Exchange>>, cx: &mut Context<'_>) -> Poll<Opti
     deadlines.disarm(Phase::Upstream);
     exchange.hint(interim);
     let Some(mut exchange) = slot.take() else { return Poll::Pending };
-    let Some(Sending { mut call, way }) = exchange.sending.take() else { return Poll::Pending };
+    let Some(InFlight { mut call, way }) = exchange.sending.take() else { return Poll::Pending };
     if let Some(buffer) = call.take_buffer() {
         way.pool.give_buffer(buffer);
     }
@@ -129,7 +129,7 @@ async fn connect_and_send(
     seated: bool,
     head: h1::Request,
     body: RequestBody,
-    mut way: Onward,
+    mut way: UpstreamTarget,
 ) -> Response<AnswerBody> {
     let deadlines = &exchange.link().connection.deadlines;
     if let (false, Some(cluster)) = (seated, way.pool.cluster()) {
@@ -151,7 +151,7 @@ async fn connect_and_send(
         }
     };
     deadlines.arm(Phase::Upstream, way.timeouts.first_byte);
-    exchange.sending = Some(Sending { call: Call::new(connection, reused, head, body, answer_passes), way });
+    exchange.sending = Some(InFlight { call: Call::new(connection, reused, head, body, answer_passes), way });
     send(Some(exchange)).await
 }
 
@@ -178,7 +178,7 @@ async fn send(mut slot: Option<Box<Exchange>>) -> Response<AnswerBody> {
 /// Takes another connection for a request, or opens one; answers where there is none.
 async fn replace(slot: &mut Option<Box<Exchange>>) -> Option<Response<AnswerBody>> {
     let (deadlines, sending) = slot.as_deref_mut()?.sending();
-    let Sending { call, way } = sending?;
+    let InFlight { call, way } = sending?;
     // It was begun as HTTP/1.1, and stays so.
     let found = connect(way, deadlines, true).await;
     let found = found.and_then(|found| match found {
@@ -189,7 +189,7 @@ async fn replace(slot: &mut Option<Box<Exchange>>) -> Option<Response<AnswerBody
         Ok((connection, reused)) => call.again_on(connection, reused),
         Err(failure) => {
             let mut exchange = slot.take()?;
-            let Sending { way, .. } = exchange.sending.take()?;
+            let InFlight { way, .. } = exchange.sending.take()?;
             return Some(failed(exchange, &way, &failure));
         }
     }
@@ -198,7 +198,12 @@ async fn replace(slot: &mut Option<Box<Exchange>>) -> Option<Response<AnswerBody
 }
 
 /// The answer's head is there.
-fn answer(mut exchange: Box<Exchange>, head: h1::Answer, call: Call<RequestBody>, way: Onward) -> Response<AnswerBody> {
+fn answer(
+    mut exchange: Box<Exchange>,
+    head: h1::Answer,
+    call: Call<RequestBody>,
+    way: UpstreamTarget,
+) -> Response<AnswerBody> {
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return upgrade::switched(exchange, way.handshake, head, call.into_socket());
     }
@@ -207,7 +212,7 @@ fn answer(mut exchange: Box<Exchange>, head: h1::Answer, call: Call<RequestBody>
     }
     let h1::Answer { status, mut headers } = head;
     answered(&mut exchange, &way, status, &mut headers, call.is_reused());
-    let Onward { pool, to, timeouts, .. } = way;
+    let UpstreamTarget { pool, to, timeouts, .. } = way;
     let body = match call.receive(timeouts.idle.duration(), RequestBody::answered) {
         Received::Whole(bytes, connection) => {
             if let Some(connection) = connection {

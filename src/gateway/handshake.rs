@@ -5,7 +5,7 @@
 
 use super::entropy::Entropy;
 use crate::decision::{Denial, Permit, Reason};
-use crate::target::field::{self, FieldError};
+use crate::request_target::field::{self, FieldError};
 use crate::upstream::h1::Head;
 use data_encoding::BASE64;
 use http::header::{
@@ -40,7 +40,7 @@ pub fn handshake<B>(
     entropy: &Entropy,
 ) -> Result<Option<Box<Handshake>>, Denial> {
     let of_stream = request.extensions().get::<Protocol>().is_some();
-    let Some(upgrade) = permit.rule().further.as_ref().and_then(|further| further.upgrade.as_ref()) else {
+    let Some(upgrade) = permit.rule().options.as_ref().and_then(|options| options.upgrade.as_ref()) else {
         let denial = Denial { allow: Some(permit.route().allow.clone()), ..Denial::new(Reason::MethodNotAllowed) };
         return if of_stream { Err(denial.with_hint("the route takes no WebSocket")) } else { Ok(None) };
     };

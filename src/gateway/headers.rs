@@ -6,11 +6,11 @@
 use super::client::{Origin, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PREFIX, X_FORWARDED_PROTO};
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::traceparent::{TRACEPARENT, TRACESTATE, Trace};
-use crate::decision::{Denial, Permit, Told};
-use crate::fold::folded;
+use crate::decision::{Denial, Permit, RequestContext};
 use crate::identity::cookie::is_misspelt_set_cookie;
+use crate::normalized_name::normalized;
 use crate::policy::Policy;
-use crate::target::hop::{Options, is_hop_by_hop};
+use crate::request_target::hop::{Options, is_hop_by_hop};
 use crate::upstream::h1::Head;
 use crate::upstream::{HostHeader, Upstream};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -25,7 +25,7 @@ pub fn is_about_the_way(name: &str) -> bool {
         Some(first) if !first.is_ascii_alphanumeric() => {}
         _ => return false,
     }
-    folded(name).take(10).eq("xforwarded".bytes()) || WAY.iter().any(|way| folded(name).eq(way.bytes()))
+    normalized(name).take(10).eq("xforwarded".bytes()) || WAY.iter().any(|way| normalized(name).eq(way.bytes()))
 }
 
 /// Whether a name is `Authorization` in another spelling, which a service may read as it.
@@ -35,7 +35,7 @@ fn is_like_authorization(name: &str) -> bool {
         Some(first) if !first.is_ascii_alphanumeric() => {}
         _ => return false,
     }
-    folded(name).eq("authorization".bytes())
+    normalized(name).eq("authorization".bytes())
 }
 
 /// What of a client's headers passes on a route.
@@ -88,7 +88,8 @@ impl Stripped {
     /// It cannot be told.
     pub fn tell(self, permit: &Permit<'_>, request_id: &RequestId, way: &Way<'_>) -> Result<Head, Denial> {
         let Self(mut head) = self;
-        let told = Told { request_id: request_id.as_str(), client_name: way.client.map(HeaderValue::as_bytes) };
+        let told =
+            RequestContext { request_id: request_id.as_str(), client_name: way.client.map(HeaderValue::as_bytes) };
         permit.inject(told, |name, value| {
             if !way.tells(name) {
                 head.field(name, value);
@@ -176,7 +177,7 @@ fn is_ours(name: &str) -> bool {
         Some(first) if !first.is_ascii_alphanumeric() => {}
         _ => return false,
     }
-    folded(name).take(8).eq("xpostern".bytes())
+    normalized(name).take(8).eq("xpostern".bytes())
 }
 
 /// Tells caches on the way that an answer depends on the credential.

@@ -1,23 +1,23 @@
 //! From the request's head to a permit or a denial. It never waits: what memory does not hold, it asks for.
 
-use super::besides::Besides;
-use super::link::Link;
-use super::live::Rules;
+use super::active_policy::Rules;
+use super::client_connection::ClientConnection;
+use super::response_headers::ResponseHeaders;
 use super::worker::{Shared, Worker};
 use crate::claims::Claims;
 use crate::decision::{Caller, CredentialNeed, Denial, Facts, OrgKey, Permit, Reason, RequestView};
 use crate::decision::{admit, claim, decide, find, preflight};
 use crate::directory::StoreError;
+use crate::fact_cache::{Kind, Lookup};
 use crate::facts::{Organization, Snapshot};
 use crate::id::UserId;
 use crate::identity::credential;
 use crate::identity::session;
-use crate::identity::{self, Credential, Presented, Wanted};
+use crate::identity::{self, Credential, CredentialQuery, Presented};
 use crate::limit::{Key, Quota, Verdict};
-use crate::membership::{Kind, Lookup};
 use crate::policy::{Scheme, Schemes};
-use crate::target::field::FieldError;
-use crate::target::{Target, query};
+use crate::request_target::field::FieldError;
+use crate::request_target::{Target, query};
 use http::HeaderValue;
 use http::Request;
 use http::header::{CACHE_CONTROL, HOST, ORIGIN, REFERRER_POLICY, VARY};
@@ -28,14 +28,14 @@ use std::time::Instant;
 
 /// Why there is no permit.
 #[derive(Debug)]
-pub enum Stop {
+pub enum Interrupt {
     Denied(Denial),
     /// This must be fetched first.
     Needs(Need),
     /// It is a browser's question, and what is noted answers it.
     Preflight,
     /// It is allowed; whoever sent it goes on with a session.
-    BeginSession(Box<Entry>),
+    BeginSession(Box<LinkLogin>),
     /// Another site may have opened a link that would end the browser's session: its user is asked first.
     AskFirst,
     /// It is for the identity API.
@@ -43,7 +43,7 @@ pub enum Stop {
 }
 
 /// Somebody who came by a link.
-pub struct Entry {
+pub struct LinkLogin {
     pub user: UserId,
     /// Where to: the same target without the token.
     pub target: String,
@@ -52,13 +52,13 @@ pub struct Entry {
 }
 
 /// Shows nothing of the session.
-impl fmt::Debug for Entry {
+impl fmt::Debug for LinkLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entry").field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("LinkLogin").field("user", &self.user).finish_non_exhaustive()
     }
 }
 
-impl From<Denial> for Stop {
+impl From<Denial> for Interrupt {
     fn from(denial: Denial) -> Self {
         Self::Denied(denial)
     }
@@ -67,7 +67,7 @@ impl From<Denial> for Stop {
 /// What memory does not hold.
 #[derive(Debug)]
 pub enum Need {
-    Credential(Wanted),
+    Credential(CredentialQuery),
     /// The organization that a superuser named.
     Organization(OrgKey<'static>),
     /// Whether one more is within a limit that all replicas share.
@@ -108,10 +108,12 @@ impl Fetched {
     /// have changed without our knowing is not used.
     fn credential(&self, worker: &Worker) -> Option<Lookup> {
         let (found, asked) = self.credential.as_ref()?;
-        let memberships = &worker.shared.memberships;
+        let fact_cache = &worker.shared.fact_cache;
         match found {
-            Lookup::Known(_) if memberships.is_late(*asked) => Some(Lookup::Unavailable),
-            Lookup::Known(known) if !memberships.stands(known) => (self.asked > AGAIN).then_some(Lookup::Unavailable),
+            Lookup::Known(_) if fact_cache.is_late(*asked) => Some(Lookup::Unavailable),
+            Lookup::Known(known) if !fact_cache.is_current(known) => {
+                (self.asked > AGAIN).then_some(Lookup::Unavailable)
+            }
             found => Some(found.clone()),
         }
     }
@@ -162,7 +164,7 @@ impl Fetched {
                 return was_known;
             }
             Need::Organization(key) => {
-                let found = shared.memberships.organization(&key, now).await;
+                let found = shared.fact_cache.organization(&key, now).await;
                 self.organizations.push((key, found));
             }
         }
@@ -172,7 +174,7 @@ impl Fetched {
 
 /// What was found on the way, also of a request that is refused later.
 #[derive(Default)]
-pub struct Noted {
+pub struct RequestInfo {
     /// The index of the route.
     pub route: Option<usize>,
     pub user: Option<Arc<Snapshot>>,
@@ -187,10 +189,10 @@ pub struct Noted {
     /// A credential stands in the query.
     pub by_parameter: bool,
     /// What the answer gets besides.
-    pub besides: Option<Box<Besides>>,
+    pub besides: Option<Box<ResponseHeaders>>,
 }
 
-impl Noted {
+impl RequestInfo {
     /// What caches and other pages must know of the answer, once.
     fn mark(&mut self, worker: &Worker, presented: &Presented<'_>) {
         let places = &worker.shared.identity.places;
@@ -221,12 +223,12 @@ impl Noted {
 pub fn judge<'w, B>(
     worker: &Worker,
     rules: &'w Rules,
-    (link, client): (&Link, IpAddr),
+    (link, client): (&ClientConnection, IpAddr),
     request: &Request<B>,
     fetched: &Fetched,
     now: Instant,
-    noted: &mut Noted,
-) -> Result<Permit<'w>, Stop> {
+    info: &mut RequestInfo,
+) -> Result<Permit<'w>, Interrupt> {
     let (method, headers) = (request.method(), request.headers());
     // A lenient upstream could take `get` for GET, which was not judged.
     if method.as_str().bytes().any(|b| b.is_ascii_lowercase()) {
@@ -241,54 +243,56 @@ pub fn judge<'w, B>(
     let view = RequestView { method, host: &host, target: &target, headers, client: Some(client), claims: None };
     let policy = rules.policy();
     if let Some(preflight) = preflight(policy, &view) {
-        noted.route = Some(preflight.route.index);
-        noted.besides.get_or_insert_default().preflight(&preflight);
+        info.route = Some(preflight.route.index);
+        info.besides.get_or_insert_default().preflight(&preflight);
         preflight.verdict?;
-        return Err(Stop::Preflight);
+        return Err(Interrupt::Preflight);
     }
     let is_plain = target.oddities().is_empty();
     if is_plain && worker.shared.pages.iter().any(|page| target.decoded().starts_with(page)) {
-        return Err(Stop::Identity);
+        return Err(Interrupt::Identity);
     }
     let found = find(policy, &view);
     // A path under it has no route, so nothing else is ever asked this.
     if is_plain && found.is_err() && worker.shared.api.is_some() && policy.is_reserved(target.decoded()) {
-        return Err(Stop::Identity);
+        return Err(Interrupt::Identity);
     }
-    noted.route = found.as_ref().map_or_else(|denial| denial.route, |matched| Some(matched.route().index));
-    if let Some(route) = noted.route.and_then(|at| policy.routes().get(at))
+    info.route = found.as_ref().map_or_else(|denial| denial.route, |matched| Some(matched.route().index));
+    if let Some(route) = info.route.and_then(|at| policy.routes().get(at))
         && let Some(cors) = &route.cors
-        && noted.besides.is_none()
+        && info.besides.is_none()
     {
-        noted.besides.get_or_insert_default().cors(cors, headers.get(ORIGIN));
+        info.besides.get_or_insert_default().cors(cors, headers.get(ORIGIN));
     }
     let matched = found?;
     if matched.credential() != CredentialNeed::Ignored {
-        noted.schemes = matched.schemes();
+        info.schemes = matched.schemes();
         let presented = Presented { method, headers, query: target.query() };
-        noted.mark(worker, &presented);
-        (noted.user, noted.claims) = authenticate(worker, presented, &noted.schemes, fetched, now)?;
+        info.mark(worker, &presented);
+        (info.user, info.claims) = authenticate(worker, presented, &info.schemes, fetched, now)?;
     }
-    let view = RequestView { claims: noted.claims.as_ref(), ..view };
-    let caller = noted.user.as_ref().map_or(Caller::Anonymous, Caller::User);
+    let view = RequestView { claims: info.claims.as_ref(), ..view };
+    let caller = info.user.as_ref().map_or(Caller::Anonymous, Caller::User);
     admit(&matched, caller)?;
     let claim = claim(&matched, &view)?;
     let mut facts = Facts::none();
     for key in claim.unknown(caller) {
         let known = fetched.organizations.iter().find(|(fetched, _)| fetched == key);
-        let Some((_, found)) = known else { return Err(Stop::Needs(Need::Organization(key.clone().into_owned()))) };
+        let Some((_, found)) = known else {
+            return Err(Interrupt::Needs(Need::Organization(key.clone().into_owned())));
+        };
         let found = found.as_ref().map_err(|_| Denial::new(Reason::StoreUnavailable))?;
         facts.learn(key.clone(), found.clone());
     }
     let verdict = decide(&matched, &claim, &view, caller, &facts);
     if verdict.is_err() {
-        noted.asked = claim.asked(caller, &facts);
+        info.asked = claim.asked(caller, &facts);
     }
     Ok(verdict?)
 }
 
 /// What is wrong with a credential the access line says, and never the answer.
-fn invalid(fault: &'static str) -> Stop {
+fn invalid(fault: &'static str) -> Interrupt {
     Denial::new(Reason::CredentialsInvalid).with_hint(fault).into()
 }
 
@@ -302,7 +306,7 @@ fn authenticate(
     schemes: &Schemes,
     fetched: &Fetched,
     now: Instant,
-) -> Result<Somebody, Stop> {
+) -> Result<Somebody, Interrupt> {
     let identity = &worker.shared.identity;
     let (kind, text) = match identity::read(presented, schemes, &identity.places) {
         Credential::None => return Ok((None, None)),
@@ -313,11 +317,11 @@ fn authenticate(
     };
     let found = if let Some(found) = fetched.credential(worker) {
         found
-    } else if let Some(found) = worker.shared.memberships.remembered(kind, &text, now) {
+    } else if let Some(found) = worker.shared.fact_cache.remembered(kind, &text, now) {
         worker.shard.cache_hits.inc();
         found
     } else if let Some(wanted) = std::str::from_utf8(&text).ok().and_then(|text| identity.wanted(kind, text)) {
-        return Err(Stop::Needs(Need::Credential(wanted)));
+        return Err(Interrupt::Needs(Need::Credential(wanted)));
     } else {
         worker.shard.cache_refused.inc();
         Lookup::Refused(if kind == Kind::Token { "bad_checksum" } else { "malformed" })
@@ -325,7 +329,7 @@ fn authenticate(
     match found {
         Lookup::Known(known) if known.snapshot.user.is_active => {
             if kind == Kind::Session {
-                if worker.shared.memberships.has_old_password(&known) {
+                if worker.shared.fact_cache.has_old_password(&known) {
                     return Err(Denial::new(Reason::PasswordExpired).into());
                 }
                 let session = std::str::from_utf8(&text).map_err(|_| invalid("malformed"))?;

@@ -6,10 +6,11 @@
 //! fetched on the side, and it judges again. When the answer ends, the exchange leaves one access line and the metrics
 //! behind, whatever became of it.
 
+pub mod active_policy;
 mod api;
-pub mod besides;
 pub mod body;
 pub mod client;
+pub mod client_connection;
 pub mod entropy;
 pub mod exchange;
 pub mod failures;
@@ -19,8 +20,6 @@ pub mod grpc;
 pub mod handshake;
 pub mod headers;
 pub mod judge;
-pub mod link;
-pub mod live;
 pub mod map_back;
 pub mod onward;
 pub mod prepare;
@@ -28,6 +27,7 @@ pub mod problems;
 pub mod reply;
 pub mod request_body;
 pub mod request_id;
+pub mod response_headers;
 pub mod span;
 pub mod splice;
 pub mod streamed;
@@ -41,14 +41,14 @@ use crate::decision::{Denial, Reason};
 use crate::net::connection::Connection;
 use crate::net::framing::to_origin_form;
 use crate::net::serve::Serve;
+pub use active_policy::{ActivePolicy, InForce, Rules};
 use body::AnswerBody;
+use client_connection::ClientConnection;
 use exchange::Exchange;
 use forward::{Answer, forward};
 use http::{Request, Response};
 use hyper::body::Incoming;
-use judge::{Entry, Stop};
-use link::Link;
-pub use live::{InForce, Live, Rules};
+use judge::{Interrupt, LinkLogin};
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ pub use worker::{Shared, Worker};
 #[derive(Clone)]
 pub struct Gateway {
     worker: Rc<Worker>,
-    link: Rc<Link>,
+    link: Rc<ClientConnection>,
 }
 
 impl Gateway {
@@ -67,7 +67,7 @@ impl Gateway {
     #[must_use]
     pub fn new(worker: Rc<Worker>, connection: Rc<Connection>) -> Self {
         worker.shard.connections.inc();
-        let link = Rc::new(Link::new(connection, &worker.shared.trusted_proxies));
+        let link = Rc::new(ClientConnection::new(connection, &worker.shared.trusted_proxies));
         Self { worker, link }
     }
 
@@ -110,23 +110,23 @@ impl tower::Service<Request<Incoming>> for Gateway {
         }
         match exchange.prepare() {
             Ok(prepared) => forward(exchange, prepared),
-            Err(Stop::Denied(denial)) => Answer::Now(Some(reply::refuse(exchange, &denial))),
-            Err(Stop::Preflight) => Answer::Now(Some(reply::preflight(exchange))),
-            Err(Stop::AskFirst) => Answer::Now(Some(reply::ask_first(exchange))),
-            Err(Stop::BeginSession(entry)) => Answer::Later(Box::pin(begin_session(exchange, entry))),
-            Err(Stop::Identity) => Answer::Later(Box::pin(api::answer(exchange))),
-            Err(Stop::Needs(need)) => Answer::Later(Box::pin(async move {
+            Err(Interrupt::Denied(denial)) => Answer::Now(Some(reply::refuse(exchange, &denial))),
+            Err(Interrupt::Preflight) => Answer::Now(Some(reply::preflight(exchange))),
+            Err(Interrupt::AskFirst) => Answer::Now(Some(reply::ask_first(exchange))),
+            Err(Interrupt::BeginSession(entry)) => Answer::Later(Box::pin(begin_session(exchange, entry))),
+            Err(Interrupt::Identity) => Answer::Later(Box::pin(api::answer(exchange))),
+            Err(Interrupt::Needs(need)) => Answer::Later(Box::pin(async move {
                 let mut need = need;
                 loop {
                     exchange.fetch(need).await;
                     match exchange.prepare() {
                         Ok(prepared) => return forward(exchange, prepared).settled().await,
-                        Err(Stop::Denied(denial)) => return reply::refuse(exchange, &denial),
-                        Err(Stop::Preflight) => return reply::preflight(exchange),
-                        Err(Stop::AskFirst) => return reply::ask_first(exchange),
-                        Err(Stop::BeginSession(entry)) => return begin_session(exchange, entry).await,
-                        Err(Stop::Identity) => return api::answer(exchange).await,
-                        Err(Stop::Needs(next)) => need = next,
+                        Err(Interrupt::Denied(denial)) => return reply::refuse(exchange, &denial),
+                        Err(Interrupt::Preflight) => return reply::preflight(exchange),
+                        Err(Interrupt::AskFirst) => return reply::ask_first(exchange),
+                        Err(Interrupt::BeginSession(entry)) => return begin_session(exchange, entry).await,
+                        Err(Interrupt::Identity) => return api::answer(exchange).await,
+                        Err(Interrupt::Needs(next)) => need = next,
                     }
                 }
             })),
@@ -135,7 +135,7 @@ impl tower::Service<Request<Incoming>> for Gateway {
 }
 
 /// Makes a session and sends the browser on, to the same target without the token.
-async fn begin_session(exchange: Box<Exchange>, entry: Box<Entry>) -> Response<AnswerBody> {
+async fn begin_session(exchange: Box<Exchange>, entry: Box<LinkLogin>) -> Response<AnswerBody> {
     let identity = Arc::clone(&exchange.worker().shared.identity);
     match identity.begin_session(entry.user, entry.old.as_deref(), false).await {
         Ok(cookies) => reply::begin_session(exchange, &entry.target, cookies),

@@ -6,17 +6,17 @@ use super::request_body::RequestBody;
 use crate::decision::{Denial, Reason};
 use crate::upstream::cluster::Endpoint;
 use crate::upstream::h1::Call;
-use crate::upstream::pool::To;
+use crate::upstream::pool::EndpointRef;
 use crate::upstream::{Pool, Timeouts};
 use arrayvec::ArrayVec;
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// Where a request goes, and what holds there.
-pub struct Onward {
+pub struct UpstreamTarget {
     pub(super) pool: Rc<Pool>,
     /// Which address of a cluster.
-    pub(super) to: To,
+    pub(super) to: EndpointRef,
     /// What keeps a caller at one address.
     pub(super) key: Key,
     /// May be sent again, since nothing changes if it is done twice (RFC 9110, 9.2.2).
@@ -30,16 +30,16 @@ pub struct Onward {
 }
 
 /// A request that is being sent.
-pub struct Sending {
+pub struct InFlight {
     pub(super) call: Call<RequestBody>,
-    pub(super) way: Onward,
+    pub(super) way: UpstreamTarget,
 }
 
 /// What a consistent balance goes by.
 pub type Key = ArrayVec<u8, 16>;
 
 /// An address of the cluster, where it is one.
-pub(super) fn choose(pool: &Pool, key: &Key, tried: &[Arc<Endpoint>]) -> Result<To, Denial> {
+pub(super) fn choose(pool: &Pool, key: &Key, tried: &[Arc<Endpoint>]) -> Result<EndpointRef, Denial> {
     let Some(cluster) = pool.cluster() else { return Ok(None) };
     let chosen = cluster.choose(key, tried, crate::clock::monotonic());
     chosen.map(Some).ok_or_else(|| Denial::new(Reason::UpstreamUnhealthy))

@@ -1,11 +1,11 @@
 //! A permit becomes a request to the upstream: stripped, told whose it is, and where it goes.
 
+use super::active_policy::Rules;
 use super::exchange::Exchange;
 use super::handshake::handshake;
 use super::headers::{Passing, Stripped, Way, host};
-use super::live::Rules;
 use super::map_back::MapBack;
-use super::onward::{Key, Onward, choose};
+use super::onward::{Key, UpstreamTarget, choose};
 use super::request_body::RequestBody;
 use super::traceparent::Trace;
 use super::trailers;
@@ -14,7 +14,7 @@ use crate::decision::{CredentialNeed, Denial, Permit, Reason};
 use crate::identity::cookie::remove_ours;
 use crate::net::deadline::Ticks;
 use crate::policy::Timeout;
-use crate::target::query;
+use crate::request_target::query;
 use crate::upstream::cluster::Balance;
 use crate::upstream::h1::{self, Framing, Head};
 use crate::upstream::{Pool, Protocol, Timeouts};
@@ -30,7 +30,7 @@ use std::time::Duration;
 pub struct Prepared {
     pub(super) head: h1::Request,
     pub(super) body: RequestBody,
-    pub(super) way: Onward,
+    pub(super) way: UpstreamTarget,
     pub(super) total: Ticks,
 }
 
@@ -48,9 +48,9 @@ pub fn prepare(
     let unreachable = || Denial::new(Reason::UpstreamUnreachable).with_hint("the route's upstream is not configured");
     let pool = rules.pools.get(permit.route().upstream).ok_or_else(unreachable)?;
     let (mut timeouts, mut total, mut limit) = (*pool.timeouts(), Ticks(0), worker.shared.body_limit);
-    if let Some(further) = &permit.rule().further {
-        (timeouts, total) = limits(timeouts, further.timeout.unwrap_or_default());
-        if let Some(own) = further.body_limit {
+    if let Some(options) = &permit.rule().options {
+        (timeouts, total) = limits(timeouts, options.timeout.unwrap_or_default());
+        if let Some(own) = options.body_limit {
             limit = own;
             request.body_mut().limit(limit);
         }
@@ -126,7 +126,8 @@ pub fn prepare(
         body.pass_trailers(Rc::clone(rules));
     }
     let depends_on_credential = permit.rule().access.credential() != CredentialNeed::Ignored;
-    let way = Onward { pool: Rc::clone(pool), to, key, idempotent, timeouts, depends_on_credential, handshake, back };
+    let way =
+        UpstreamTarget { pool: Rc::clone(pool), to, key, idempotent, timeouts, depends_on_credential, handshake, back };
     Ok(Prepared { head, body, way, total })
 }
 
@@ -142,7 +143,7 @@ pub fn without_parameter(target: &str, name: &str) -> Option<String> {
 fn key(pool: &Pool, permit: &Permit<'_>, exchange: &Exchange) -> Key {
     let id = match pool.cluster().map(|cluster| cluster.settings().balance) {
         None | Some(Balance::RoundRobin) => return Key::new(),
-        Some(Balance::User) => exchange.noted.user.as_ref().map(|snapshot| snapshot.user.id.0),
+        Some(Balance::User) => exchange.info.user.as_ref().map(|snapshot| snapshot.user.id.0),
         Some(Balance::Organization) => permit.organization().map(|organization| organization.id.0),
     };
     match (id, exchange.client()) {

@@ -34,10 +34,10 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
         _ => exchange.worker().problems.of(denial),
     };
     let request_id = exchange.request_id().to_header();
-    let schemes = exchange.noted.schemes.clone();
+    let schemes = exchange.info.schemes.clone();
     let grpc = exchange.grpc;
     // A missing route has none of the route's headers either.
-    let besides = exchange.noted.besides.take().filter(|_| !denial.is_hidden());
+    let besides = exchange.info.besides.take().filter(|_| !denial.is_hidden());
     let mut response = Response::new(AnswerBody::Own(Some(body).filter(|_| !grpc), exchange));
     *response.status_mut() = denial.status;
     let headers = response.headers_mut();
@@ -99,7 +99,7 @@ fn challenge(headers: &mut HeaderMap, schemes: &Schemes, bearer: &'static str) {
 pub fn preflight(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
     exchange.answer(StatusCode::NO_CONTENT, Outcome::Allowed);
     let request_id = exchange.request_id().to_header();
-    let besides = exchange.noted.besides.take();
+    let besides = exchange.info.besides.take();
     let mut response = Response::new(AnswerBody::Own(None, exchange));
     *response.status_mut() = StatusCode::NO_CONTENT;
     response.headers_mut().insert(X_REQUEST_ID, request_id);
@@ -118,7 +118,7 @@ pub fn begin_session(
 ) -> Response<AnswerBody> {
     exchange.answer(StatusCode::SEE_OTHER, Outcome::Allowed);
     let request_id = exchange.request_id().to_header();
-    let besides = exchange.noted.besides.take();
+    let besides = exchange.info.besides.take();
     let mut response = Response::new(AnswerBody::Own(None, exchange));
     *response.status_mut() = StatusCode::SEE_OTHER;
     let headers = response.headers_mut();
@@ -147,7 +147,7 @@ pub fn ask_first(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
     exchange.answer(StatusCode::FORBIDDEN, Outcome::Refused(Reason::OriginDenied));
     drop(exchange.take());
     let request_id = exchange.request_id().to_header();
-    let besides = exchange.noted.besides.take();
+    let besides = exchange.info.besides.take();
     let mut response = Response::new(AnswerBody::Own(Some(Bytes::from_static(ASK_FIRST.as_bytes())), exchange));
     *response.status_mut() = StatusCode::FORBIDDEN;
     let headers = response.headers_mut();

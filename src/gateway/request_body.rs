@@ -1,8 +1,8 @@
 //! A request's body on its way to the upstream: streamed, and held only where it decides.
 
+use super::active_policy::Rules;
+use super::client_connection::ClientConnection;
 use super::failures;
-use super::link::Link;
-use super::live::Rules;
 use crate::decision::{Denial, Reason};
 use crate::net::deadline::{Phase, Rate, Ticks};
 use crate::upstream::Fault;
@@ -34,7 +34,7 @@ pub struct RequestBody {
     /// All of it, where it was held back until then, and until it goes on.
     held: Option<Box<Bytes>>,
     left: u64,
-    link: Rc<Link>,
+    link: Rc<ClientConnection>,
     /// How long the upstream may take for its answer when nothing moves.
     first_byte: Ticks,
     /// The least rate at which the upstream takes it.
@@ -50,7 +50,7 @@ pub struct RequestBody {
 impl RequestBody {
     /// At most `limit` bytes of `incoming`.
     #[must_use]
-    pub fn new(incoming: Incoming, limit: u64, link: Rc<Link>) -> Self {
+    pub fn new(incoming: Incoming, limit: u64, link: Rc<ClientConnection>) -> Self {
         link.body_too_large.set(false);
         link.body_broken.set(false);
         let incoming = Some(incoming).filter(|incoming| !incoming.is_end_stream());

@@ -36,7 +36,7 @@ impl StreamedBody {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let frame = match poll_frame(body, cx) {
             Poll::Pending if deadlines.expired(Phase::Upstream) || deadlines.expired(Phase::Total) => {
-                body.doubt();
+                body.mark_suspect();
                 self.exchange.fault("the answer did not come in time");
                 return Poll::Ready(Some(Err(BodyError::Stalled)));
             }

@@ -1,10 +1,10 @@
 //! Which fields behind a body go on, in either direction.
 
 use super::headers::{self, is_about_the_way};
-use crate::fold::fold_eq;
 use crate::net::framing::{field_is_name, field_is_value};
+use crate::normalized_name::same_name;
 use crate::policy::Policy;
-use crate::target::hop::is_hop_by_hop;
+use crate::request_target::hop::is_hop_by_hop;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
@@ -68,7 +68,7 @@ pub fn of_request(trailers: &HeaderMap, policy: &Policy) -> HeaderMap {
             || policy.strip().contains(text)
             || policy.finds_organization_in(text)
             || ["if", "accept", "transfer", "upgrade", "sec", "proxy"].iter().any(|word| begins(text, word))
-            || NEVER.iter().any(|never| fold_eq(text, never))
+            || NEVER.iter().any(|never| same_name(text, never))
             || !field_is_value(value.as_bytes());
         if !stays {
             passing.append(name.clone(), value.clone());

@@ -4,7 +4,7 @@
 //! closed with 1008, and all are closed with 1001 when the process drains.
 
 use super::exchange::Exchange;
-use super::judge::{Fetched, Need, Noted, Stop, judge};
+use super::judge::{Fetched, Interrupt, Need, RequestInfo, judge};
 use super::splice::Splice;
 use super::worker::Worker;
 use crate::decision::Reason;
@@ -168,20 +168,22 @@ async fn may_go_on(exchange: &Exchange, asked: &Request<()>) -> bool {
     loop {
         let now = crate::clock::monotonic();
         let from = (&**exchange.link(), exchange.client());
-        let verdict = judge(worker, &rules, from, asked, &fetched, now, &mut Noted::default());
+        let verdict = judge(worker, &rules, from, asked, &fetched, now, &mut RequestInfo::default());
         let need = match verdict {
             Ok(_) => return true,
-            Err(Stop::Needs(Need::Credential(wanted))) => Need::Credential(match &exchange.noted.user {
+            Err(Interrupt::Needs(Need::Credential(wanted))) => Need::Credential(match &exchange.info.user {
                 Some(snapshot) => worker.shared.identity.wanted_again(wanted, snapshot.user.id),
                 None => wanted,
             }),
-            Err(Stop::Needs(need)) => need,
-            Err(Stop::Denied(denial)) => {
+            Err(Interrupt::Needs(need)) => need,
+            Err(Interrupt::Denied(denial)) => {
                 tracing::debug!(reason = Reason::code(denial.reason), "a WebSocket is no longer permitted");
                 return false;
             }
             // None of these is an open WebSocket.
-            Err(Stop::Preflight | Stop::BeginSession(..) | Stop::AskFirst | Stop::Identity) => return false,
+            Err(Interrupt::Preflight | Interrupt::BeginSession(..) | Interrupt::AskFirst | Interrupt::Identity) => {
+                return false;
+            }
         };
         fetched.fetch(&worker.shared, need, now).await;
     }

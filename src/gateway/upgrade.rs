@@ -55,7 +55,7 @@ pub fn switched(
     };
     without_our_cookies(&exchange, &mut headers);
     exchange.answer(status, Outcome::Allowed);
-    if let Some(besides) = exchange.noted.besides.take() {
+    if let Some(besides) = exchange.info.besides.take() {
         besides.put(&mut headers);
     }
     let link = std::rc::Rc::clone(exchange.link());

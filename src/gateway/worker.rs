@@ -1,12 +1,12 @@
 //! What the gate is made of: the part that all workers share, and each worker's own.
 
+use super::active_policy::{ActivePolicy, Rules};
 use super::entropy::Entropy;
-use super::live::{Live, Rules};
 use super::problems::Problems;
 use crate::api;
+use crate::fact_cache::FactCache;
 use crate::identity::Identity;
 use crate::limit::{Lane, Limiter};
-use crate::membership::Memberships;
 use crate::net::deadline::Ticker;
 use crate::net::descriptors::Descriptors;
 use crate::telemetry::access::{AccessLog, LineBuffer};
@@ -25,8 +25,8 @@ use std::time::Duration;
 /// Shared by all workers, and read only.
 pub struct Shared {
     /// The policy in force and its upstreams, which a reload exchanges.
-    pub live: Arc<Live>,
-    pub memberships: Arc<Memberships>,
+    pub live: Arc<ActivePolicy>,
+    pub fact_cache: Arc<FactCache>,
     /// Who is who, where memory does not know.
     pub identity: Arc<Identity>,
     /// Whose forwarded headers are believed.
@@ -41,7 +41,7 @@ pub struct Shared {
     pub password_expired: Bytes,
     pub limits: Arc<Limiter>,
     /// How the store is asked where an address has sent too much that was nobody's.
-    pub strangers: Lane,
+    pub unauthenticated_quota: Lane,
     /// Bytes of a request body, at most.
     pub body_limit: u64,
     pub timeouts: Timeouts,
@@ -103,7 +103,7 @@ impl Worker {
             websockets: Cell::new(0),
             shared,
         });
-        tokio::task::spawn_local(Rc::clone(&worker).keep_house());
+        tokio::task::spawn_local(Rc::clone(&worker).run_maintenance());
         Ok(worker)
     }
 
@@ -134,7 +134,7 @@ impl Worker {
 
     /// What is done several times a second and not once a request: access lines go out, stale connections are closed,
     /// gauges are set; and a worker without requests lets go of a policy that is no longer in force.
-    async fn keep_house(self: Rc<Self>) {
+    async fn run_maintenance(self: Rc<Self>) {
         let mut interval = tokio::time::interval(Duration::from_millis(200));
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {

@@ -1,10 +1,10 @@
 //! Cookies, and those among them that are postern's own: they are between it and the browser, so that no service sees or sets one.
 
-use crate::fold::fold_eq;
+use crate::normalized_name::same_name;
 use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use percent_encoding::percent_decode;
 
-/// The names of our own cookies, with and without the prefix by which browsers keep them to one host. Compared folded: nobody else
+/// The names of our own cookies, with and without the prefix by which browsers keep them to one host. Compared normalized: nobody else
 /// has a reason to call a cookie nearly so.
 const OURS: [&str; 6] = [
     "__Host-postern_session",
@@ -31,7 +31,7 @@ pub fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = O
 fn is_ours(pair: &[u8]) -> bool {
     let begin = pair.iter().position(|b| *b != b'=' && !b.is_ascii_whitespace()).unwrap_or(pair.len());
     let name = pair.get(begin..).unwrap_or_default().split(|b| *b == b'=').next().unwrap_or_default();
-    let is = |name: &[u8]| OURS.iter().any(|ours| fold_eq(ours, name));
+    let is = |name: &[u8]| OURS.iter().any(|ours| same_name(ours, name));
     is(name) || (name.contains(&b'%') && is(&percent_decode(name).collect::<Vec<u8>>()))
 }
 
@@ -78,7 +78,7 @@ fn sets_ours(value: &[u8]) -> bool {
 pub fn is_misspelt_set_cookie(name: &str) -> bool {
     name.starts_with(|first: char| first == 's' || !first.is_ascii_alphanumeric())
         && name != SET_COOKIE.as_str()
-        && (fold_eq(name, "setcookie") || fold_eq(name, "setcookie2"))
+        && (same_name(name, "setcookie") || same_name(name, "setcookie2"))
 }
 
 #[cfg(test)]

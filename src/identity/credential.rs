@@ -4,11 +4,11 @@
 //! does not take are not looked at, except that two credentials at once are never guessed between.
 
 use super::cookie::cookies;
-use crate::fold::fold_eq;
-use crate::membership::Kind;
+use crate::fact_cache::Kind;
+use crate::normalized_name::same_name;
 use crate::policy::{Scheme, Schemes};
-use crate::target::bytes::{every, trim};
-use crate::target::query;
+use crate::request_target::bytes::{every, trim};
+use crate::request_target::query;
 use data_encoding::BASE64;
 use http::Method;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
@@ -143,7 +143,7 @@ fn of_value<'a>(value: &'a [u8], schemes: &Schemes) -> Credential<'a> {
 /// name counts as a repetition even alone: the service behind may read what we did not.
 fn header<'a>(headers: &'a HeaderMap, name: &HeaderName, schemes: &Schemes) -> Credential<'a> {
     let mut found = Credential::None;
-    for (key, value) in headers.iter().filter(|(key, _)| fold_eq(key.as_str(), name.as_str())) {
+    for (key, value) in headers.iter().filter(|(key, _)| same_name(key.as_str(), name.as_str())) {
         if key != name || found != Credential::None {
             return Credential::Ambiguous;
         }
@@ -220,7 +220,7 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Credential<'a> {
 #[cfg(test)]
 mod tests {
     use super::{Credential, Places, Presented, read};
-    use crate::membership::Kind;
+    use crate::fact_cache::Kind;
     use crate::policy::{Scheme, Schemes};
     use http::Method;
     use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};

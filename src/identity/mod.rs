@@ -5,10 +5,10 @@
 //! out where it does not: opaque tokens and the cookie of a [`session`] by asking the store, [`jwt`] by their signature,
 //! [`sesame`] tokens by both.
 
-pub mod again;
 pub mod cookie;
 pub mod credential;
 pub mod jwt;
+pub mod reload;
 pub mod sesame;
 pub mod session;
 pub mod settings;
@@ -17,8 +17,8 @@ pub use credential::{Credential, Places, Presented, read};
 
 use crate::directory::token::TokenDigest;
 use crate::directory::{Directory, NewSession, SessionSnapshot, StoreError, UserKey};
+use crate::fact_cache::{self, FactCache, Found, KeyGeneration, Kind, Lookup};
 use crate::id::UserId;
-use crate::membership::{self, Found, Kind, Life, Lookup, Memberships};
 use crate::password::Passwords;
 use crate::secret::SecretError;
 use arc_swap::ArcSwap;
@@ -39,7 +39,7 @@ use tokio::runtime::Handle;
 
 /// Who is who, by every scheme that is configured. One for the whole process.
 pub struct Identity {
-    memberships: Arc<Memberships>,
+    fact_cache: Arc<FactCache>,
     store: Arc<Directory>,
     issuers: jwt::Issuers,
     sesame: Option<(ArcSwap<Signer>, Field)>,
@@ -56,7 +56,7 @@ pub struct Identity {
 struct Signer {
     sesame: Arc<Sesame>,
     /// What they signed is good as long as this lives.
-    life: Arc<Life>,
+    life: Arc<KeyGeneration>,
 }
 
 impl Signer {
@@ -66,8 +66,8 @@ impl Signer {
 }
 
 /// A credential that memory does not know: what must be found out.
-pub enum Wanted {
-    Token(membership::Wanted),
+pub enum CredentialQuery {
+    Token(fact_cache::TokenKey),
     /// Whether the signature is good, and whose it is.
     Jwt(Box<str>),
     /// Whether nothing has changed since it was made.
@@ -77,13 +77,13 @@ pub enum Wanted {
     User(UserId),
 }
 
-impl fmt::Debug for Wanted {
+impl fmt::Debug for CredentialQuery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Wanted")
+        f.write_str("CredentialQuery")
     }
 }
 
-impl Wanted {
+impl CredentialQuery {
     /// Whether the store is asked for whatever a stranger invents: its signature, or its checksum, does not say before that it is good.
     #[must_use]
     pub const fn asks_for_strangers(&self) -> bool {
@@ -125,7 +125,7 @@ impl Identity {
     pub fn start(
         settings: &Settings,
         passwords: Passwords,
-        memberships: Arc<Memberships>,
+        fact_cache: Arc<FactCache>,
         store: Arc<Directory>,
         control: &Handle,
     ) -> Result<Self, SetupError> {
@@ -145,29 +145,29 @@ impl Identity {
         };
         let scope = settings.sesame.as_ref().map(|sesame| sesame.scope.clone()).unwrap_or_default();
         let session = settings.session.clone();
-        Ok(Self { memberships, store, issuers, sesame, scope, session, passwords, places })
+        Ok(Self { fact_cache, store, issuers, sesame, scope, session, passwords, places })
     }
 
     /// What must be found out of a credential; `None` where its form alone says that it is nobody's.
     #[must_use]
-    pub fn wanted(&self, kind: Kind, credential: &str) -> Option<Wanted> {
+    pub fn wanted(&self, kind: Kind, credential: &str) -> Option<CredentialQuery> {
         match kind {
-            Kind::Token if self.memberships.is_forged(credential) => None,
-            Kind::Token => Some(Wanted::Token(self.memberships.wanted(credential))),
-            Kind::Jwt => Some(Wanted::Jwt(credential.into())),
-            Kind::Sesame => self.sesame.as_ref().map(|_| Wanted::Sesame(credential.into())),
-            Kind::Session => self.session.as_ref().map(|_| Wanted::Session(credential.into())),
+            Kind::Token if self.fact_cache.is_forged(credential) => None,
+            Kind::Token => Some(CredentialQuery::Token(self.fact_cache.wanted(credential))),
+            Kind::Jwt => Some(CredentialQuery::Jwt(credential.into())),
+            Kind::Sesame => self.sesame.as_ref().map(|_| CredentialQuery::Sesame(credential.into())),
+            Kind::Session => self.session.as_ref().map(|_| CredentialQuery::Session(credential.into())),
             Kind::Subject => None,
         }
     }
 
     /// Finds it out, and remembers it where it may.
-    pub async fn resolve(&self, wanted: &Wanted) -> Lookup {
+    pub async fn resolve(&self, wanted: &CredentialQuery) -> Lookup {
         match wanted {
-            Wanted::Token(wanted) => self.memberships.load(*wanted).await,
-            Wanted::Jwt(token) => self.issuers.resolve(&self.memberships, &self.store, token).await,
-            Wanted::Sesame(token) => self.sesame(token).await,
-            Wanted::Session(token) => {
+            CredentialQuery::Token(wanted) => self.fact_cache.load(*wanted).await,
+            CredentialQuery::Jwt(token) => self.issuers.resolve(&self.fact_cache, &self.store, token).await,
+            CredentialQuery::Sesame(token) => self.sesame(token).await,
+            CredentialQuery::Session(token) => {
                 let digest = TokenDigest::of(token);
                 let look = async || {
                     let found = self.store.session_snapshot(&digest).await?;
@@ -178,17 +178,17 @@ impl Identity {
                         ..Found::of(Arc::new(found.snapshot))
                     }))
                 };
-                self.memberships.load_by(Kind::Session, token, look).await
+                self.fact_cache.load_by(Kind::Session, token, look).await
             }
-            Wanted::User(user) => {
+            CredentialQuery::User(user) => {
                 let key = Who::User(UserKey::Id(*user)).key().unwrap_or_default();
                 if let Some(known) =
-                    self.memberships.remembered(Kind::Subject, key.as_bytes(), crate::clock::monotonic())
+                    self.fact_cache.remembered(Kind::Subject, key.as_bytes(), crate::clock::monotonic())
                 {
                     return known;
                 }
                 let look = async || Ok(self.store.user_snapshot(*user).await?.map(|found| Found::of(Arc::new(found))));
-                self.memberships.load_by(Kind::Subject, &key, look).await
+                self.fact_cache.load_by(Kind::Subject, &key, look).await
             }
         }
     }
@@ -196,10 +196,10 @@ impl Identity {
     /// What must be found out of a credential that `user` was let in with and that is looked at again: where it was used up
     /// by that, its user stands for it.
     #[must_use]
-    pub fn wanted_again(&self, wanted: Wanted, user: UserId) -> Wanted {
+    pub fn wanted_again(&self, wanted: CredentialQuery, user: UserId) -> CredentialQuery {
         let is_used_up = |(signer, _): &(ArcSwap<Signer>, Field)| signer.load().sesame.settings().one_time;
         match wanted {
-            Wanted::Sesame(_) if self.sesame.as_ref().is_some_and(is_used_up) => Wanted::User(user),
+            CredentialQuery::Sesame(_) if self.sesame.as_ref().is_some_and(is_used_up) => CredentialQuery::User(user),
             other => other,
         }
     }
@@ -261,9 +261,9 @@ impl Identity {
         };
         if sesame.settings().one_time {
             // Whoever shared its flight would share its one use.
-            self.memberships.load_once(look).await
+            self.fact_cache.load_once(look).await
         } else {
-            self.memberships.load_by(Kind::Sesame, token, look).await
+            self.fact_cache.load_by(Kind::Sesame, token, look).await
         }
     }
 

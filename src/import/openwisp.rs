@@ -1,10 +1,10 @@
 //! Rows of Django's tables to records of the directory, sent on in pieces of a thousand.
 
 use super::{Source, SourceError, TABLES, TELLTALE, table_name};
-use crate::directory::seal::Sealer;
+use crate::directory::encryption::Sealer;
 use crate::directory::token::{TokenDigest, is_possible};
 use crate::directory::{
-    Import, ImportedEmail, ImportedMembership, ImportedOrganization, ImportedToken, ImportedUser, Misfit, Sender,
+    Import, ImportedEmail, ImportedMembership, ImportedOrganization, ImportedToken, ImportedUser, Sender, SkippedRecord,
 };
 use crate::id::{OrgId, UserId};
 use crate::password::PasswordHash;
@@ -141,7 +141,7 @@ impl Reading<'_> {
         while let Some(values) = self.source.row()? {
             let row = Row { columns: &columns, values: &values };
             if let Err((column, problem)) = take(&row, &mut self.piece) {
-                self.piece.misfits.push(Misfit {
+                self.piece.skipped.push(SkippedRecord {
                     kind,
                     record: row.owned(key),
                     problem: format!("{column}: {problem}"),
@@ -248,7 +248,7 @@ impl Reading<'_> {
             // it. What is remembered of each is short, since there may be millions.
             if user.email.as_ref().is_some_and(|email| !addresses.insert(short(&email.to_lowercase()))) {
                 let problem = "email: another user has the same address in another case; left out".to_owned();
-                piece.misfits.push(Misfit { kind: "user", record: user.username.clone(), problem });
+                piece.skipped.push(SkippedRecord { kind: "user", record: user.username.clone(), problem });
                 user.email = None;
             }
             piece.users.push(user);
@@ -286,7 +286,7 @@ impl Reading<'_> {
             for (organization, membership) in some {
                 match owners.get(membership).copied().flatten() {
                     Some(user) => self.piece.owners.push((*organization, user)),
-                    None => self.piece.misfits.push(Misfit {
+                    None => self.piece.skipped.push(SkippedRecord {
                         kind: "owner",
                         record: organization.to_string(),
                         problem: "the owner of an organization must be a member of it".to_owned(),

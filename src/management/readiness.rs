@@ -1,6 +1,6 @@
 //! Whether the process can serve, and what stands in the way.
 
-use crate::membership::Memberships;
+use crate::fact_cache::FactCache;
 use crate::net::drain::{Follower, Stage};
 use crate::redis::{Health, Redis};
 use crate::reload::Status;
@@ -18,7 +18,7 @@ pub enum Check {
 /// Everything that readiness rests on.
 pub struct Readiness {
     stage: Follower,
-    memberships: Arc<Memberships>,
+    fact_cache: Arc<FactCache>,
     reloads: Arc<Status>,
     redis: Option<Arc<Redis>>,
 }
@@ -26,13 +26,8 @@ pub struct Readiness {
 impl Readiness {
     /// Readiness of a process in these stages over this store.
     #[must_use]
-    pub fn new(
-        stage: Follower,
-        memberships: Arc<Memberships>,
-        reloads: Arc<Status>,
-        redis: Option<Arc<Redis>>,
-    ) -> Self {
-        Self { stage, memberships, reloads, redis }
+    pub fn new(stage: Follower, fact_cache: Arc<FactCache>, reloads: Arc<Status>, redis: Option<Arc<Redis>>) -> Self {
+        Self { stage, fact_cache, reloads, redis }
     }
 
     fn checks(&self) -> Vec<(&'static str, Check)> {
@@ -42,7 +37,7 @@ impl Readiness {
             Stage::LameDuck | Stage::Draining => Check::Failed("going down"),
         };
         // While the proof holds, cached facts can be used; when it has run out, every request would be a 503.
-        let proof = self.memberships.fence().has_proof(crate::clock::monotonic());
+        let proof = self.fact_cache.versions().has_lease(crate::clock::monotonic());
         let store = match self.needs_restart() {
             _ if proof => Check::Ok,
             Some(why) => Check::Failed(why),
@@ -66,7 +61,7 @@ impl Readiness {
     /// Why nothing but a restart helps, where it is so.
     #[must_use]
     pub fn needs_restart(&self) -> Option<&'static str> {
-        let ended = self.memberships.fence().has_ended();
+        let ended = self.fact_cache.versions().has_ended();
         ended.then_some("the store's file was replaced or removed: only a restart helps")
     }
 

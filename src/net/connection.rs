@@ -6,9 +6,9 @@
 use super::deadline::{Deadlines, Pace, Phase, Rate, Ticks};
 use super::framing::Violation;
 use super::interim::Interim;
-use super::leftover::{Discarded, Leftover, MOST};
 use super::stream::Duplex;
 use super::tls::Secured;
+use super::unread_body::{Discarded, MOST, UnreadBody};
 use http_body::Body;
 use hyper::body::Incoming;
 use std::cell::{Cell, RefCell};
@@ -55,11 +55,11 @@ pub struct Connection {
     /// What it becomes when the answer that says so is written.
     switch: RefCell<Option<Switch>>,
     /// The rest of a request that was answered without it.
-    leftover: RefCell<Option<Box<Leftover>>>,
+    leftover: RefCell<Option<Box<UnreadBody>>>,
     /// It would have been too much: there is no next request.
     hangs_up: Cell<bool>,
     /// How far an answer is that breaks off.
-    parting: Cell<Parting>,
+    parting: Cell<AbortState>,
     /// Of HTTP/1.1: what is said before the answer.
     pub interim: Interim,
     /// Of HTTP/2: streams whose answers the parser has taken whole, and not yet sent.
@@ -69,7 +69,7 @@ pub struct Connection {
 
 /// An answer that breaks off.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Parting {
+enum AbortState {
     No,
     /// What came of it is still to be written.
     Waits,
@@ -140,7 +140,7 @@ impl Connection {
             switch: RefCell::default(),
             leftover: RefCell::default(),
             hangs_up: Cell::new(false),
-            parting: Cell::new(Parting::No),
+            parting: Cell::new(AbortState::No),
             interim: Interim::default(),
             tails: RefCell::default(),
             stream,
@@ -163,7 +163,7 @@ impl Connection {
             return;
         }
         self.deadlines.arm(Phase::Linger, self.timeouts.linger);
-        self.leftover.replace(Some(Box::new(Leftover::new(body))));
+        self.leftover.replace(Some(Box::new(UnreadBody::new(body))));
     }
 
     /// Whether a client of HTTP/1.1 should be told that this answer is its last.
@@ -175,10 +175,10 @@ impl Connection {
     /// The answer breaks off: ready when what came of it before has left the parser, which would throw it away otherwise. A client that
     /// takes nothing is waited for as for any other answer.
     pub fn poll_written(&self, cx: &Context<'_>) -> Poll<()> {
-        if self.parting.get() == Parting::Written {
+        if self.parting.get() == AbortState::Written {
             return Poll::Ready(());
         }
-        self.parting.set(Parting::Waits);
+        self.parting.set(AbortState::Waits);
         if self.stream.is_some() {
             // The connection has its turn before the stream has its next one.
             self.wrote_all(cx);
@@ -188,8 +188,8 @@ impl Connection {
 
     /// All that the parser had to say was written.
     pub fn wrote_all(&self, cx: &Context<'_>) {
-        if self.parting.get() == Parting::Waits {
-            self.parting.set(Parting::Written);
+        if self.parting.get() == AbortState::Waits {
+            self.parting.set(AbortState::Written);
             cx.waker().wake_by_ref();
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! The first worker accepts and hands every connection to the worker that has the fewest; the others only take.
 
+mod connection_permits;
 mod drive;
-mod held;
 mod open;
 
 use super::connection::Timeouts;
@@ -11,10 +11,10 @@ use super::counts::Counts;
 use super::deadline::Ticker;
 use super::drain::{Follower, Stage, reached};
 use super::framing::Limits;
-use super::guests::Guests;
 use super::http2;
 use super::io::Scratch;
 use super::listen::Listener;
+use super::per_address_limit::PerAddressLimit;
 use super::serve::Serve;
 use super::stream::Parked;
 use super::tls::Tls;
@@ -129,7 +129,7 @@ pub fn start<S: Serve>(
         queues.push(receiver);
     }
     let loads: Vec<Load> = doors.iter().map(|door| Arc::clone(&door.load)).collect();
-    let guests = Guests::new(settings.per_address);
+    let guests = PerAddressLimit::new(settings.per_address);
     let mut accepting = Some((listener, doors));
     let mut threads = Vec::new();
     for (index, queue) in queues.into_iter().enumerate() {
@@ -171,7 +171,7 @@ struct Worker<S> {
     settings: Settings,
     http: http1::Builder,
     scratch: Scratch,
-    guests: Arc<Guests>,
+    guests: Arc<PerAddressLimit>,
 }
 
 impl<S: Serve> Worker<S> {

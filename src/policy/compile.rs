@@ -3,7 +3,6 @@
 //! Everything is reported, nothing stops at the first problem; afterwards nothing can fail.
 
 use super::access::Access;
-use super::further::{self, Words};
 use super::index::Conflict;
 use super::inject::{Inject, RawInject};
 use super::lint;
@@ -12,6 +11,7 @@ use super::methods::Methods;
 use super::origin::{self, Item};
 use super::pattern::{HostPattern, Pattern, Segment};
 use super::route::{Rewrite, Route, Rule, Rules};
+use super::rule_options::{self, RuleContext};
 use super::secret::Secrets;
 use super::source::{File, Options, RawRoute, RawRule};
 use super::strip::StripSet;
@@ -19,7 +19,7 @@ use super::table::Table;
 use super::upstreams::Upstreams;
 use super::values::{Foreign, TrailingSlash};
 use super::{Names, Policy};
-use crate::fold::{fold_eq, fold_key};
+use crate::normalized_name::{normalized_key, same_name};
 use crate::yaml::{Findings, Span, Spanned};
 use http::HeaderName;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
     let credentials = rules().flat_map(|rule| rule.schemes.headers()).map(HeaderName::as_str);
     let strip = StripSet::new(injected.clone().chain(credentials.clone()));
     let ours = StripSet::new(injected);
-    let mut credentials: Vec<Box<str>> = credentials.filter(|name| !ours.contains(name)).map(fold_key).collect();
+    let mut credentials: Vec<Box<str>> = credentials.filter(|name| !ours.contains(name)).map(normalized_key).collect();
     credentials.sort_unstable();
     credentials.dedup();
     Policy {
@@ -232,12 +232,12 @@ impl Compiler<'_> {
     fn inject(&mut self, below: &[Inject], maps: &[&[RawInject]], route: &RawRoute) -> Arc<[Inject]> {
         let mut winners: Vec<&RawInject> = Vec::new();
         for raw in maps.iter().copied().flatten() {
-            match winners.iter_mut().find(|w| w.folded == raw.folded) {
+            match winners.iter_mut().find(|w| w.normalized == raw.normalized) {
                 Some(loser) => *loser = raw,
                 None => winners.push(raw),
             }
         }
-        let is_replaced = |i: &&Inject| winners.iter().any(|w| fold_eq(i.name.as_str(), &*w.folded));
+        let is_replaced = |i: &&Inject| winners.iter().any(|w| same_name(i.name.as_str(), &*w.normalized));
         let mut list: Vec<Inject> = below.iter().filter(|i| !is_replaced(i)).cloned().collect();
         list.extend(winners.iter().filter_map(|w| w.bind(&route.pattern, &mut self.secrets, self.findings)));
         list.into()
@@ -291,11 +291,12 @@ impl Compiler<'_> {
         let options = || [own, &route.options, &*route.above].into_iter();
         let place = Place::new(access, &origin, methods);
         meaning::check(own, std::iter::once(place), self.findings);
-        let levels = [&route.above.further, &route.options.further, &own.further];
+        let levels = [&route.above.rule_options, &route.options.rule_options, &own.rule_options];
         let variables: Vec<_> = route.pattern.value.typed_variables().collect();
         let hosts: Vec<&str> = file.hosts.iter().map(|host| &*host.value.text).collect();
-        let words = Words { methods, variables: &variables, span, pattern: &route.pattern.value.text, hosts: &hosts };
-        let further = further::compile(levels, place, words, self.findings);
+        let words =
+            RuleContext { methods, variables: &variables, span, pattern: &route.pattern.value.text, hosts: &hosts };
+        let compiled = rule_options::compile(levels, place, words, self.findings);
         Rule {
             access,
             origin,
@@ -304,7 +305,7 @@ impl Compiler<'_> {
             inject,
             schemes: options().find_map(|o| o.authenticate.as_ref()).map(|s| s.value.clone()).unwrap_or_default(),
             forward_authorization: options().find_map(|o| o.forward_authorization.as_ref()).is_some_and(|f| f.value),
-            further,
+            options: compiled,
         }
     }
 
@@ -314,7 +315,7 @@ impl Compiler<'_> {
         for name in route.pattern.value.variables().filter(|name| promises(name)) {
             let by_origin = options().filter_map(|o| o.org.as_ref()).any(|o| origin::used(&o.value).any(|v| v == name));
             let by_inject = options().flat_map(|o| &o.inject).any(|i| i.used() == Some(name));
-            let by_condition = options().any(|o| o.further.uses(name));
+            let by_condition = options().any(|o| o.rule_options.uses(name));
             if !by_origin && !by_inject && !by_condition {
                 let message =
                     format!("the variable `{name}` is not used, and its name promises that somebody looks at it");

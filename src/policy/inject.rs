@@ -5,7 +5,7 @@ use super::pattern::{Pattern, is_name};
 use super::secret::{self, Secret, Secrets};
 use crate::claims::ClaimName;
 use crate::facts::Level;
-use crate::fold::{fold_eq, fold_key};
+use crate::normalized_name::{normalized_key, same_name};
 use crate::yaml::{Findings, Key, Keys, Map, Node, Span, Spanned, Value, suggest};
 use http::{HeaderName, HeaderValue};
 use std::fmt::Write;
@@ -144,7 +144,7 @@ const FORBIDDEN: [&str; 12] = [
 
 /// Whether a header frames or routes the message, in any spelling.
 pub(super) fn frames(name: &str) -> bool {
-    FORBIDDEN.iter().any(|bad| fold_eq(*bad, name))
+    FORBIDDEN.iter().any(|bad| same_name(*bad, name))
 }
 
 /// Longest name of an injected header.
@@ -155,7 +155,7 @@ pub(super) struct RawInject {
     /// Its name and the place of it.
     pub(super) name: Spanned<HeaderName>,
     /// The folded name: one key of the map, however it is spelt.
-    pub(super) folded: Box<str>,
+    pub(super) normalized: Box<str>,
     value: Spanned<RawValue>,
 }
 
@@ -211,8 +211,8 @@ pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Vec<RawInject
         let name = header(&entry.key, findings);
         let value = value(&entry.value, findings);
         let (Some(name), Some(value)) = (name, value) else { continue };
-        let folded = fold_key(name.as_str());
-        if let Some(first) = list.iter().find(|i| i.folded == folded) {
+        let normalized = normalized_key(name.as_str());
+        if let Some(first) = list.iter().find(|i| i.normalized == normalized) {
             findings
                 .error(
                     "duplicate_key",
@@ -223,14 +223,14 @@ pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Vec<RawInject
                 .help("upper and lower case, `-` and `_` make no difference: leave one of them out");
             continue;
         }
-        list.push(RawInject { name: Spanned { value: name, span: entry.key.span }, folded, value });
+        list.push(RawInject { name: Spanned { value: name, span: entry.key.span }, normalized, value });
     }
     Some(list)
 }
 
 fn header(key: &Key, findings: &mut Findings) -> Option<HeaderName> {
     // The length keeps the name within what `StripSet` compares as a whole.
-    let fits = |n: &HeaderName| n.as_str().len() <= MAX_NAME && !fold_key(n.as_str()).is_empty();
+    let fits = |n: &HeaderName| n.as_str().len() <= MAX_NAME && !normalized_key(n.as_str()).is_empty();
     let name = HeaderName::try_from(key.text.as_str()).ok().filter(fits);
     let Some(name) = name else {
         findings

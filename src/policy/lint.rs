@@ -248,7 +248,7 @@ fn websocket(raw: &RawRoute, route: &Route, is_http2_only: bool, findings: &mut 
         Some(Methods::One(method)) => *method == Method::GET,
     };
     for (methods, span, rule) in placed(raw, route) {
-        let upgrade = rule.further.as_ref().and_then(|further| further.upgrade.as_ref());
+        let upgrade = rule.options.as_ref().and_then(|options| options.upgrade.as_ref());
         let Some(upgrade) = upgrade.filter(|_| begins(methods) && rule.access != Access::Deny) else { continue };
         if !upgrade.takes_pages() {
             let message = format!("no page can open a WebSocket to `{}`: no `origins` are listed", route.pattern);

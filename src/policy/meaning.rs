@@ -115,7 +115,7 @@ pub(super) fn check(options: &Options, rules: impl Iterator<Item = Place> + Clon
             report(name, span, needs.words());
         }
     }
-    if let Some((by, span)) = options.further.counts()
+    if let Some((by, span)) = options.rule_options.counts()
         && !rules.clone().any(|rule| rule.can_count(by))
     {
         let (what, help) = match by {
@@ -128,7 +128,7 @@ pub(super) fn check(options: &Options, rules: impl Iterator<Item = Place> + Clon
 
 /// What is written, where it stands, and what it needs.
 fn written(options: &Options) -> Vec<(&'static str, Span, Needs)> {
-    let mut list = options.further.written();
+    let mut list = options.rule_options.written();
     let own = [
         ("org", options.org.as_ref().map(|o| o.span), Needs::Credential),
         ("foreign", options.foreign.as_ref().map(|f| f.span), Needs::Organization),

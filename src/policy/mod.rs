@@ -9,7 +9,6 @@ mod access;
 mod allow_lint;
 mod compile;
 mod cors;
-mod further;
 mod index;
 mod inject;
 mod lint;
@@ -19,6 +18,7 @@ mod origin;
 mod pattern;
 mod permission;
 mod route;
+mod rule_options;
 mod scheme;
 mod secret;
 mod shared;
@@ -35,7 +35,6 @@ mod words;
 
 pub use access::{Access, CredentialNeed};
 pub use cors::Cors;
-pub use further::Further;
 pub use index::{Captures, Conflict, Trie};
 pub(crate) use inject::WORDS as INJECT_WORDS;
 pub use inject::{Inject, InjectValue};
@@ -45,6 +44,7 @@ pub(crate) use pattern::NAMELESS;
 pub use pattern::{HostPattern, Kind, MAX_VARIABLES, Pattern, Segment, is_slug};
 pub use permission::{Asked, Model, Permissions};
 pub use route::{Rewrite, Route, Rule};
+pub use rule_options::RuleOptions;
 pub use scheme::{Scheme, Schemes};
 pub use secret::{Secret, is_secret_name};
 pub use shared::Shared;
@@ -56,7 +56,7 @@ pub use upgrade::Upgrade;
 pub use values::Foreign;
 pub use when::{Condition, Failure, Subject};
 
-use crate::fold::fold_eq;
+use crate::normalized_name::same_name;
 use crate::yaml::Findings;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -283,7 +283,7 @@ impl Policy {
     /// rule that says `forward_authorization`.
     #[must_use]
     pub fn strips(&self, header: &str, keeps_credential: bool) -> bool {
-        let is_credential = || self.credentials.iter().any(|name| fold_eq(&**name, header));
+        let is_credential = || self.credentials.iter().any(|name| same_name(&**name, header));
         self.strip.contains(header) && !(keeps_credential && is_credential())
     }
 
@@ -292,7 +292,7 @@ impl Policy {
     pub fn finds_organization_in(&self, header: &str) -> bool {
         let rules = self.routes.iter().flat_map(Route::rules);
         let mut sources = rules.flat_map(|rule| rule.origin.iter()).flat_map(|item| &item.sources);
-        sources.any(|source| matches!(source, Source::Header(name, _) if fold_eq(name.as_str(), header)))
+        sources.any(|source| matches!(source, Source::Header(name, _) if same_name(name.as_str(), header)))
     }
 
     /// The secrets that it names; the configuration gives them their values.

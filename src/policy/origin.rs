@@ -5,7 +5,7 @@
 
 use super::pattern::{HostPattern, NAMELESS, Pattern, is_name};
 use crate::claims::ClaimName;
-use crate::fold::fold_eq;
+use crate::normalized_name::same_name;
 use crate::yaml::{Findings, Node, Span, Spanned, Value, suggest};
 use http::HeaderName;
 
@@ -277,7 +277,7 @@ pub(super) fn is_parameter(name: &str) -> bool {
 fn carries_no_secret(name: &HeaderName) -> bool {
     !["authorization", "cookie", "host", "content-length", "transfer-encoding", "connection"]
         .iter()
-        .any(|bad| fold_eq(name.as_str(), bad))
+        .any(|bad| same_name(name.as_str(), bad))
 }
 
 /// Binds the variables of an origin to a route's pattern and its hosts; `None` when something was reported.

@@ -2,7 +2,7 @@
 //!
 //! Literals stand for *decoded* segments, so a pattern is written as people read it and never with escapes.
 
-use crate::target::Target;
+use crate::request_target::Target;
 use crate::yaml::{Findings, Span, suggest};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 

@@ -2,14 +2,14 @@
 
 use super::access::Access;
 use super::cors::Cors;
-use super::further::Further;
 use super::inject::Inject;
 use super::origin::{Item, Source};
 use super::pattern::{HostPattern, Pattern};
+use super::rule_options::RuleOptions;
 use super::scheme::Schemes;
 use super::shared::Shared;
 use super::values::Foreign;
-use crate::target::oddity::Oddities;
+use crate::request_target::oddity::Oddities;
 use http::{HeaderValue, Method};
 use std::sync::Arc;
 
@@ -74,20 +74,20 @@ pub struct Rule {
     /// Whether the credential is forwarded.
     pub forward_authorization: bool,
     /// What else it asks or limits; `None` for most rules.
-    pub further: Option<Box<Further>>,
+    pub options: Option<Box<RuleOptions>>,
 }
 
 impl Rule {
     /// Who may touch an object that belongs to no organization.
     #[must_use]
     pub fn shared(&self) -> Shared {
-        self.further.as_ref().and_then(|further| further.shared).unwrap_or_default()
+        self.options.as_ref().and_then(|options| options.shared).unwrap_or_default()
     }
 
     /// Whether a body must not name again what the query names.
     #[must_use]
     pub fn is_strict_source(&self) -> bool {
-        self.further.as_ref().is_some_and(|further| further.strict_source)
+        self.options.as_ref().is_some_and(|options| options.strict_source)
     }
 
     /// The parameters of the query that name an organization.

@@ -1,7 +1,7 @@
 //! `authenticate:` — which schemes of credentials a rule takes, and which headers hold tokens.
 
 use super::inject::frames;
-use crate::fold::{fold_eq, folded};
+use crate::normalized_name::{normalized, same_name};
 use crate::yaml::{Findings, Keys, Map, Node, Span, Spanned, Value, suggest};
 use http::HeaderName;
 use std::fmt;
@@ -153,9 +153,9 @@ fn header(map: &Map, span: Span, findings: &mut Findings) -> Option<HeaderName> 
     };
     let is_another_s = ["authorization", "cookie", "origin", "forwarded", "xrequestid", "traceparent", "tracestate"]
         .iter()
-        .any(|other| fold_eq(text, other))
-        || ["xforwarded", "xpostern", "proxy"].iter().any(|begin| folded(text).take(begin.len()).eq(begin.bytes()));
-    if is_another_s || frames(text) || folded(text).next().is_none() {
+        .any(|other| same_name(text, other))
+        || ["xforwarded", "xpostern", "proxy"].iter().any(|begin| normalized(text).take(begin.len()).eq(begin.bytes()));
+    if is_another_s || frames(text) || normalized(text).next().is_none() {
         findings
             .error("bad_header", node.span, format!("`{text}` is there for something else, and holds no token"))
             .help("`Authorization` is read by `bearer`, `token` and `basic`, cookies by `session`; else name another header");

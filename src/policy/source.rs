@@ -6,11 +6,11 @@
 use super::access::Access;
 use super::allow_lint;
 use super::cors::{self, Cors};
-use super::further::RawFurther;
 use super::inject::{self, RawInject};
 use super::methods::{METHODS, Methods};
 use super::origin::{self, RawItem};
 use super::pattern::{HostPattern, Pattern};
+use super::rule_options::RawRuleOptions;
 use super::scheme::{self, Schemes};
 use super::values::{self, Foreign, RawRewrite, RawTarget, TrailingSlash};
 use crate::yaml::{Entry, FileId, Findings, Key, Keys, Map, Node, Span, Spanned, Value, parse, suggest};
@@ -63,7 +63,7 @@ pub(super) struct Options {
     pub(super) target: RawTarget,
     pub(super) cors: Option<Spanned<Cors>>,
     pub(super) allow_lint: Vec<&'static str>,
-    pub(super) further: RawFurther,
+    pub(super) rule_options: RawRuleOptions,
 }
 
 /// The options that the language names and this version does not do.
@@ -325,7 +325,8 @@ fn rules(map: &Map, findings: &mut Findings) -> Vec<RawRule> {
 impl Options {
     /// What is said here, and from above what is not; maps merge by key.
     fn over(&self, above: &Self) -> Self {
-        let kept = above.inject.iter().filter(|below| !self.inject.iter().any(|own| own.folded == below.folded));
+        let kept =
+            above.inject.iter().filter(|below| !self.inject.iter().any(|own| own.normalized == below.normalized));
         Self {
             level: self.level.or(above.level),
             org: self.org.clone().or_else(|| above.org.clone()),
@@ -340,7 +341,7 @@ impl Options {
             cors: self.cors.clone().or_else(|| above.cors.clone()),
             // They silence what stands in their own place.
             allow_lint: Vec::new(),
-            further: self.further.over(&above.further),
+            rule_options: self.rule_options.over(&above.rule_options),
         }
     }
 }
@@ -400,7 +401,7 @@ fn options(map: &Map, place: Place, findings: &mut Findings) -> Options {
             "cors" => options.cors = cors::read(value, findings),
             "target" => options.target = values::target(value, findings),
             "trailing_slash" => options.trailing_slash = values::trailing_slash(value, findings),
-            word if RULE_KEYS.contains(&word) => options.further.read(key, value, findings),
+            word if RULE_KEYS.contains(&word) => options.rule_options.read(key, value, findings),
             _ => unknown(key, place, findings),
         }
     }

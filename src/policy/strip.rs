@@ -1,9 +1,9 @@
 //! The headers that no client may send through: those that policies inject, and those by which others tell identity.
 //!
-//! Names are compared folded (case and every non-alphanumeric are equal), since upstreams read `X_User` and `X-User` as one.
-//! A name is looked up for every header of every request: folded on the stack, then one binary search.
+//! Names are compared normalized (case and every non-alphanumeric are equal), since upstreams read `X_User` and `X-User` as one.
+//! A name is looked up for every header of every request: normalized on the stack, then one binary search.
 
-use crate::fold::{fold_key, folded};
+use crate::normalized_name::{normalized, normalized_key};
 use arrayvec::ArrayVec;
 
 /// Headers by which proxies and applications tell who or where somebody is, or that change what was asked. `*`: everything
@@ -138,21 +138,21 @@ const USUAL: &[&str] = &[
     "Proxy",
 ];
 
-/// A longer folded name is compared by its beginning alone; exact names are shorter.
+/// A longer normalized name is compared by its beginning alone; exact names are shorter.
 const MAX_FOLDED: usize = 128;
 
-/// A set of folded names and beginnings of names.
+/// A set of normalized names and beginnings of names.
 #[derive(Clone, Debug)]
 pub struct StripSet {
     /// Sorted; no entry begins with another one that is a prefix, so the one candidate for a name is its predecessor.
     entries: Box<[Entry]>,
-    /// The folded names that policies inject.
+    /// The normalized names that policies inject.
     injected: Box<[Box<str>]>,
     /// How the entries begin, to pass over most headers at once.
     begins: Begins,
 }
 
-/// The first three folded bytes of names: a bit for each pair of neighbours.
+/// The first three normalized bytes of names: a bit for each pair of neighbours.
 #[derive(Clone, Debug)]
 struct Begins(Box<[[u64; 64]; 2]>);
 
@@ -179,7 +179,7 @@ fn code(b: u8) -> usize {
 
 impl Begins {
     fn add(&mut self, entry: &Entry) {
-        let codes: ArrayVec<usize, 3> = entry.folded.bytes().take(3).map(code).collect();
+        let codes: ArrayVec<usize, 3> = entry.normalized.bytes().take(3).map(code).collect();
         let [first, second] = &mut *self.0;
         match (entry.prefix, codes.as_slice()) {
             (_, [a, b, c]) => {
@@ -216,7 +216,7 @@ impl Begins {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
-    folded: Box<str>,
+    normalized: Box<str>,
     /// Covers every name that begins with it.
     prefix: bool,
 }
@@ -225,15 +225,15 @@ impl StripSet {
     /// The usual names together with `injected`.
     pub fn new<'n>(injected: impl IntoIterator<Item = &'n str>) -> Self {
         let usual = USUAL.iter().map(|name| (name.trim_end_matches('*'), name.ends_with('*')));
-        let entry = |(name, prefix)| Entry { folded: fold_key(name), prefix };
-        let injected: Box<[Box<str>]> = injected.into_iter().map(fold_key).collect();
-        let ours = injected.iter().map(|folded| Entry { folded: folded.clone(), prefix: false });
-        let mut entries: Vec<Entry> = usual.map(entry).chain(ours).filter(|e| !e.folded.is_empty()).collect();
+        let entry = |(name, prefix)| Entry { normalized: normalized_key(name), prefix };
+        let injected: Box<[Box<str>]> = injected.into_iter().map(normalized_key).collect();
+        let ours = injected.iter().map(|normalized| Entry { normalized: normalized.clone(), prefix: false });
+        let mut entries: Vec<Entry> = usual.map(entry).chain(ours).filter(|e| !e.normalized.is_empty()).collect();
         // Where a name is both, the prefix must come first to swallow the other.
-        entries.sort_by(|a, b| a.folded.cmp(&b.folded).then(b.prefix.cmp(&a.prefix)));
+        entries.sort_by(|a, b| a.normalized.cmp(&b.normalized).then(b.prefix.cmp(&a.prefix)));
         let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
         for entry in entries {
-            let covered = kept.last().is_some_and(|last| last.covers(entry.folded.as_bytes()));
+            let covered = kept.last().is_some_and(|last| last.covers(entry.normalized.as_bytes()));
             if !covered {
                 kept.push(entry);
             }
@@ -246,7 +246,7 @@ impl StripSet {
     /// Whether a policy injects a header of that name: then nobody else may send it.
     #[must_use]
     pub fn injects(&self, name: &str) -> bool {
-        self.injected.iter().any(|injected| folded(name).eq(injected.bytes()))
+        self.injected.iter().any(|injected| normalized(name).eq(injected.bytes()))
     }
 
     /// Whether a header of that name is removed from every request.
@@ -255,25 +255,29 @@ impl StripSet {
         if !self.begins.has(name.as_bytes()) {
             return false;
         }
-        let key: ArrayVec<u8, MAX_FOLDED> = folded(name).take(MAX_FOLDED).collect();
+        let key: ArrayVec<u8, MAX_FOLDED> = normalized(name).take(MAX_FOLDED).collect();
         if key.is_empty() {
             return false;
         }
-        let after = self.entries.partition_point(|e| e.folded.as_bytes() <= key.as_slice());
+        let after = self.entries.partition_point(|e| e.normalized.as_bytes() <= key.as_slice());
         after.checked_sub(1).and_then(|at| self.entries.get(at)).is_some_and(|e| e.covers(&key))
     }
 }
 
 impl Entry {
-    fn covers(&self, folded: &[u8]) -> bool {
-        if self.prefix { folded.starts_with(self.folded.as_bytes()) } else { folded == self.folded.as_bytes() }
+    fn covers(&self, normalized: &[u8]) -> bool {
+        if self.prefix {
+            normalized.starts_with(self.normalized.as_bytes())
+        } else {
+            normalized == self.normalized.as_bytes()
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::StripSet;
-    use crate::fold::fold_key;
+    use crate::normalized_name::normalized_key;
     use proptest::prelude::*;
 
     #[test]
@@ -397,9 +401,9 @@ mod tests {
         #[test]
         fn one_candidate_is_enough(names in proptest::collection::vec("[xX][-_a-c]{0,4}", 0..8), asked in "[xX]?[-_a-cp]{0,6}") {
             let set = StripSet::new(names.iter().map(String::as_str));
-            let key = fold_key(&asked);
-            let all = names.iter().map(|n| (fold_key(n), false))
-                .chain(super::USUAL.iter().map(|n| (fold_key(n), n.ends_with('*'))))
+            let key = normalized_key(&asked);
+            let all = names.iter().map(|n| (normalized_key(n), false))
+                .chain(super::USUAL.iter().map(|n| (normalized_key(n), n.ends_with('*'))))
                 .any(|(n, prefix)| !n.is_empty() && if prefix { key.starts_with(&*n) } else { key == n });
             prop_assert_eq!(set.contains(&asked), all);
         }

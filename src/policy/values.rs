@@ -1,7 +1,7 @@
 //! The small values of options: each a word, a number or a short map.
 
-use crate::target::Target;
-use crate::target::oddity::{Oddities, Oddity};
+use crate::request_target::Target;
+use crate::request_target::oddity::{Oddities, Oddity};
 use crate::yaml::{Entry, Findings, Keys, Node, Spanned};
 
 /// The status of a foreign organization.

@@ -1,13 +1,13 @@
 //! Compiled parts back in the policy's own words, for explanations and comparisons.
 
-use super::further::Further;
 use super::inject::{Inject, InjectValue};
 use super::origin::{By, Item, Source};
 use super::route::{Rewrite, Route, Rule};
-use crate::target::oddity::Oddity;
+use super::rule_options::RuleOptions;
+use crate::request_target::oddity::Oddity;
 use std::fmt::Write;
 
-impl Further {
+impl RuleOptions {
     /// The options and what they say: `("permissions", "config.add_device")`, in the order in which they are judged.
     #[must_use]
     pub fn words(&self) -> Vec<(&'static str, String)> {

@@ -36,7 +36,7 @@ impl Reloadable for UpstreamCertificates {
         if changed.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Box::new(move || changed.into_iter().for_each(|(tls, loaded)| tls.put_in_force(loaded)))))
+        Ok(Some(Box::new(move || changed.into_iter().for_each(|(tls, loaded)| tls.activate(loaded)))))
     }
 }
 
@@ -61,6 +61,6 @@ impl Reloadable for Certificates {
         let files = config.tls.as_ref().ok_or_else(|| Trouble::new("TLS ends with a restart alone"))?;
         let Some(loaded) = self.0.read_again(files).map_err(Trouble::new)? else { return Ok(None) };
         let tls = Arc::clone(&self.0);
-        Ok(Some(Box::new(move || tls.put_in_force(loaded))))
+        Ok(Some(Box::new(move || tls.activate(loaded))))
     }
 }

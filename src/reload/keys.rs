@@ -68,6 +68,6 @@ impl Reloadable for Keys {
             return Ok(None);
         }
         let identity = Arc::clone(&self.identity);
-        Ok(Some(Box::new(move || identity.put_in_force(loaded))))
+        Ok(Some(Box::new(move || identity.activate(loaded))))
     }
 }

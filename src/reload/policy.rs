@@ -2,7 +2,7 @@
 
 use super::{LINES, Reloadable, Status, Swap, Trouble};
 use crate::config::{self, Config, Wider};
-use crate::gateway::{InForce, Live};
+use crate::gateway::{ActivePolicy, InForce};
 use crate::policy::{self, Names, Policy};
 use crate::secret::SecretError;
 use crate::tools::matrix::{Comparison, Difference, compare};
@@ -97,7 +97,7 @@ pub(crate) fn resolve(policy: &Policy, configured: &[Upstream]) -> Result<Vec<Ar
 
 /// Reloads the policy in force.
 pub struct Policies {
-    live: Arc<Live>,
+    live: Arc<ActivePolicy>,
     status: Arc<Status>,
     wider: Wider,
     /// All that were configured for the policy in force, also those that it does not name.
@@ -110,7 +110,7 @@ impl Policies {
     /// For what is in force, made from `config`; whether the policy may become wider is settled by it for good: who may
     /// change the files that are reloaded must not be able to allow it to themselves.
     #[must_use]
-    pub fn new(live: Arc<Live>, destinations: Arc<Destinations>, config: &Config, status: Arc<Status>) -> Self {
+    pub fn new(live: Arc<ActivePolicy>, destinations: Arc<Destinations>, config: &Config, status: Arc<Status>) -> Self {
         let policy = &live.load().policy;
         status.policy(policy.fingerprint(), policy.routes().len());
         Self {

@@ -2,7 +2,7 @@
 //! used. Nothing is listened on, connected to or made.
 
 use crate::config::{Compat, Config, Database};
-use crate::directory::seal::Sealer;
+use crate::directory::encryption::Sealer;
 use crate::identity;
 use crate::mail;
 use crate::net::tls::Tls;

@@ -8,9 +8,9 @@ use crate::decision::{self, Caller, CredentialNeed, Denial, OrgKey, Permit, Reas
 use crate::facts::{Organization, Snapshot};
 use crate::identity::{self, Credential, Places, Presented, credential};
 use crate::policy::{HostPattern, Policy, Schemes, Segment};
-use crate::target::Target;
-use crate::target::field::FieldError;
-use crate::target::host::{HostError, canonical_host};
+use crate::request_target::Target;
+use crate::request_target::field::FieldError;
+use crate::request_target::host::{HostError, canonical_host};
 use http::{HeaderMap, Method, header};
 use std::borrow::Cow;
 use std::fmt;

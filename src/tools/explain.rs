@@ -1,7 +1,7 @@
 //! `postern explain`: why a request is let through or refused, step by step, in the order of the pipeline.
 
 use super::ask::Request;
-use crate::decision::{Denial, OrgKey, Permit, Stage, Told, Trace, trace};
+use crate::decision::{Denial, OrgKey, Permit, RequestContext, Stage, Trace, trace};
 use crate::facts::{Organization, Snapshot};
 use crate::policy::{InjectValue, Policy, Route};
 use serde_json::{Value as Json, json};
@@ -88,7 +88,7 @@ impl<'p> Explanation<'p> {
             steps.push(steps::identity(user));
             steps.extend(steps::organization(&trace, user));
             steps.extend(steps::level(&trace));
-            steps.extend(steps::further(&trace));
+            steps.extend(steps::options(&trace));
         }
         let Trace { verdict, decided, .. } = trace;
         let mut explanation = Self::refused(steps, Denial::new(crate::decision::Reason::Denied));
@@ -124,7 +124,7 @@ impl<'p> Explanation<'p> {
     fn end(&mut self, policy: &Policy, raw: &str) {
         let Ok(permit) = &self.verdict else { return };
         let mut sent = Vec::new();
-        let told = permit.inject(Told { request_id: REQUEST_ID, client_name: None }, |name, value| {
+        let told = permit.inject(RequestContext { request_id: REQUEST_ID, client_name: None }, |name, value| {
             let secret = permit.rule().inject.iter().any(|i| i.name == *name && is_secret(&i.value));
             let text = String::from_utf8_lossy(value).into_owned();
             sent.push((name.to_string(), if secret { "***".to_owned() } else { text }));

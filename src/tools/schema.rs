@@ -7,7 +7,7 @@ use super::suite::{CASE_KEYS, FILE_KEYS};
 use super::world::{GIVEN_KEYS, LEVELS, ORGANIZATION_KEYS, USER_WORDS};
 use crate::decision::Reason;
 use crate::policy::{Access, GROUP_KEYS, INJECT_WORDS, METHODS, ROUTE_KEYS, RULE_KEYS, Scheme};
-use crate::target::oddity::Oddity;
+use crate::request_target::oddity::Oddity;
 use serde_json::{Map, Value as Json, json};
 
 #[cfg(test)]

@@ -72,14 +72,14 @@ struct Idle {
     connection: Box<Connection>,
     since: u32,
     /// Which address of a cluster it leads to.
-    to: To,
+    to: EndpointRef,
 }
 
 /// Which address of an upstream: `None` where it has but one.
-pub type To = Option<Arc<Endpoint>>;
+pub type EndpointRef = Option<Arc<Endpoint>>;
 
 /// Whether both are the same address.
-pub(super) fn same(a: &To, b: &To) -> bool {
+pub(super) fn same(a: &EndpointRef, b: &EndpointRef) -> bool {
     match (a, b) {
         (None, None) => true,
         (Some(a), Some(b)) => Arc::ptr_eq(a, b),
@@ -194,7 +194,7 @@ impl Pool {
     }
 
     /// The last used connection to an address that can serve; those that cannot are closed.
-    pub fn take(&self, to: &To) -> Option<Box<Connection>> {
+    pub fn take(&self, to: &EndpointRef) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
         let mut at = idle.len();
         while let Some(last) = at.checked_sub(1).and_then(|at| idle.get(at)) {
@@ -216,7 +216,7 @@ impl Pool {
     }
 
     /// Both messages of an exchange have ended well: the connection may serve again.
-    pub fn give_back(&self, connection: Box<Connection>, to: To) {
+    pub fn give_back(&self, connection: Box<Connection>, to: EndpointRef) {
         self.idle.borrow_mut().push_back(Idle { connection, since: self.ticker.now(), to });
     }
 
@@ -235,7 +235,7 @@ impl Pool {
     ///
     /// # Errors
     /// It cannot be opened, or not in time.
-    pub async fn connect(&self, to: &To, deadlines: &Deadlines, limit: Ticks) -> Result<Connected, SendError> {
+    pub async fn connect(&self, to: &EndpointRef, deadlines: &Deadlines, limit: Ticks) -> Result<Connected, SendError> {
         deadlines.arm(Phase::Upstream, limit);
         let connecting = async {
             if !self.may_speak_http2 {
@@ -252,7 +252,7 @@ impl Pool {
     /// See [`Pool::connect`].
     pub async fn connect_http1(
         &self,
-        to: &To,
+        to: &EndpointRef,
         deadlines: &Deadlines,
         limit: Ticks,
     ) -> Result<Box<Connection>, SendError> {
@@ -263,7 +263,7 @@ impl Pool {
         Ok(Connection::new(stream, &self.memory))
     }
 
-    fn connected<T>(&self, to: &To, connected: Option<std::io::Result<T>>) -> Result<T, SendError> {
+    fn connected<T>(&self, to: &EndpointRef, connected: Option<std::io::Result<T>>) -> Result<T, SendError> {
         let connected = connected.ok_or_else(|| self.timeout(to, "accept a connection"))?.map_err(|source| {
             let address = self.address(to);
             if is_exhausted(&source) {
@@ -280,7 +280,7 @@ impl Pool {
     }
 
     /// A socket, and whether HTTP/2 is spoken on it.
-    async fn dial(&self, to: &To, how: &Dial) -> std::io::Result<(Stream, bool)> {
+    async fn dial(&self, to: &EndpointRef, how: &Dial) -> std::io::Result<(Stream, bool)> {
         let origin = to.as_ref().map_or(0, |to| to.origin);
         let address = self.upstream().addresses.get(origin).ok_or(std::io::ErrorKind::AddrNotAvailable)?;
         let place = self.descriptors.take()?;
@@ -294,7 +294,7 @@ impl Pool {
     }
 
     /// Where HTTP/2 is spoken, or may be: those who want a connection at the same time share the one that the first opens.
-    async fn connect_or_share(&self, to: &To) -> std::io::Result<Connected> {
+    async fn connect_or_share(&self, to: &EndpointRef) -> std::io::Result<Connected> {
         let line = self.sessions.line(to);
         let turn = if line.speaks_http1.get() { None } else { Some(line.connecting.lock().await) };
         // Whoever waited has what the one before was waiting for.
@@ -316,7 +316,7 @@ impl Pool {
 
     /// A place on a connection of HTTP/2 that is open.
     #[must_use]
-    pub fn enter_http2(&self, to: &To) -> Option<Place> {
+    pub fn enter_http2(&self, to: &EndpointRef) -> Option<Place> {
         if self.may_speak_http2 { self.sessions.line(to).enter() } else { None }
     }
 
@@ -332,17 +332,17 @@ impl Pool {
 
     /// The upstream was too late.
     #[must_use]
-    pub fn timeout(&self, at: &To, to: &'static str) -> SendError {
+    pub fn timeout(&self, at: &EndpointRef, to: &'static str) -> SendError {
         SendError::Timeout { address: self.address(at), to }
     }
 
     /// The upstream gave no answer.
     #[must_use]
-    pub fn broken(&self, at: &To, source: Fault) -> SendError {
+    pub fn broken(&self, at: &EndpointRef, source: Fault) -> SendError {
         SendError::Broken { address: self.address(at), source }
     }
 
-    fn address(&self, to: &To) -> Box<str> {
+    fn address(&self, to: &EndpointRef) -> Box<str> {
         let text = match to {
             Some(to) => to.place.to_string(),
             None => self.upstream().addresses.first().map(ToString::to_string).unwrap_or_default(),

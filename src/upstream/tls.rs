@@ -75,7 +75,7 @@ impl Tls {
     }
 
     /// New connections use this from now on.
-    pub fn put_in_force(&self, loaded: Loaded) {
+    pub fn activate(&self, loaded: Loaded) {
         self.current.store(Arc::new(loaded));
     }
 

@@ -6,7 +6,7 @@
 use super::super::error::ApiError;
 use super::super::fields::FieldErrors;
 use super::super::operation::{self, Done};
-use super::super::who::{self, Asker};
+use super::super::who::{self, Authenticated};
 use super::super::{Api, Client, body, negotiate};
 use super::{of_field, of_login, of_refused, of_store, password, renew};
 use crate::login::LoginError;
@@ -70,7 +70,7 @@ async fn operate(
 }
 
 /// The cookies of the session that goes on. The old one has ended with the old password.
-async fn go_on(api: &Api, asker: &Asker) -> Result<Vec<HeaderValue>, ApiError> {
+async fn go_on(api: &Api, asker: &Authenticated) -> Result<Vec<HeaderValue>, ApiError> {
     let Some(session) = &asker.session else { return Ok(Vec::new()) };
     let begun = api.identity.begin_session(asker.snapshot.user.id, Some(session), true).await;
     Ok(begun.map_err(|error| of_store(&error))?.into_iter().flatten().collect())

@@ -9,7 +9,7 @@ use super::super::{Api, Client};
 use super::page::{ALLOW, Filled, Form, Problem, show};
 use super::renew;
 use crate::id::UserId;
-use crate::target::query;
+use crate::request_target::query;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 use http::header::HeaderValue;

@@ -1,6 +1,6 @@
 //! What an existing installation brings along, as it comes: ids, hashes and tokens stay what they were.
 //!
-//! It comes in [`Pieces`], so that nobody holds all of it, and [`super::Directory::import`] takes all of them in one transaction.
+//! It comes in [`ImportStream`], so that nobody holds all of it, and [`super::Directory::import`] takes all of them in one transaction.
 //! What is there already is brought up to date, so that an import can be repeated; what breaks a rule of the directory is
 //! left out and reported, and everything else stays. Where the pieces end too soon, nothing is kept.
 
@@ -123,12 +123,12 @@ pub struct Import {
     pub emails: Vec<ImportedEmail>,
     pub tokens: Vec<ImportedToken>,
     /// What did not even become a record.
-    pub misfits: Vec<Misfit>,
+    pub skipped: Vec<SkippedRecord>,
 }
 
 impl Directory {
     /// Brings an existing installation's records in: all that fit, in one transaction.
-    pub async fn import(&self, pieces: Pieces) -> Result<ImportReport, DirectoryError> {
+    pub async fn import(&self, pieces: ImportStream) -> Result<ImportReport, DirectoryError> {
         self.write(move |tx| Box::pin(writer::import(tx, pieces))).await
     }
 }
@@ -150,9 +150,9 @@ impl Sender {
 }
 
 /// An import, piece by piece.
-pub struct Pieces(mpsc::Receiver<Option<Import>>);
+pub struct ImportStream(mpsc::Receiver<Option<Import>>);
 
-impl Pieces {
+impl ImportStream {
     #[must_use]
     pub fn channel() -> (Sender, Self) {
         let (send, receive) = mpsc::channel(WAITING);
@@ -187,7 +187,7 @@ fn ended() -> StoreError {
 
 /// What was left out, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Misfit {
+pub struct SkippedRecord {
     pub kind: &'static str,
     /// Which one: an id, a name; never a secret.
     pub record: String,
@@ -213,14 +213,14 @@ const KINDS: [&str; 11] = [
 pub struct ImportReport {
     /// Records that are in the directory now, by kind.
     pub kept: Vec<(&'static str, usize)>,
-    pub misfits: Vec<Misfit>,
+    pub skipped: Vec<SkippedRecord>,
     /// What was left out besides, and is not named.
     pub unnamed: usize,
 }
 
 impl Default for ImportReport {
     fn default() -> Self {
-        Self { kept: KINDS.map(|kind| (kind, 0)).into(), misfits: Vec::new(), unnamed: 0 }
+        Self { kept: KINDS.map(|kind| (kind, 0)).into(), skipped: Vec::new(), unnamed: 0 }
     }
 }
 
@@ -232,9 +232,9 @@ impl ImportReport {
         }
     }
 
-    pub(super) fn leave_out(&mut self, misfit: Misfit) {
-        if self.misfits.len() < NAMED {
-            self.misfits.push(misfit);
+    pub(super) fn skip(&mut self, skipped_record: SkippedRecord) {
+        if self.skipped.len() < NAMED {
+            self.skipped.push(skipped_record);
         } else {
             self.unnamed += 1;
         }

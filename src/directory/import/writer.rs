@@ -2,8 +2,8 @@
 //! ends it all.
 
 use super::{
-    Import, ImportReport, ImportedEmail, ImportedMembership, ImportedOrganization, ImportedToken, ImportedUser, Micros,
-    Misfit, Pieces,
+    Import, ImportReport, ImportStream, ImportedEmail, ImportedMembership, ImportedOrganization, ImportedToken,
+    ImportedUser, Micros, SkippedRecord,
 };
 use crate::directory::sql::{Insert, Param, Value};
 use crate::directory::tx::Tx;
@@ -12,7 +12,7 @@ use crate::id::TokenId;
 use crate::password::PasswordHash;
 use std::collections::BTreeSet;
 
-pub(in crate::directory) async fn import(tx: &Tx<'_>, pieces: Pieces) -> Result<ImportReport, DirectoryError> {
+pub(in crate::directory) async fn import(tx: &Tx<'_>, pieces: ImportStream) -> Result<ImportReport, DirectoryError> {
     let begun = tx.begin_import().await?;
     let done = all(tx, pieces).await;
     tx.end_import(begun, done.is_ok()).await?;
@@ -21,13 +21,13 @@ pub(in crate::directory) async fn import(tx: &Tx<'_>, pieces: Pieces) -> Result<
     Ok(report)
 }
 
-async fn all(tx: &Tx<'_>, mut pieces: Pieces) -> Result<ImportReport, DirectoryError> {
+async fn all(tx: &Tx<'_>, mut pieces: ImportStream) -> Result<ImportReport, DirectoryError> {
     let mut writer = Writer { tx, report: ImportReport::default() };
     while let Some(piece) = tx.next_piece(&mut pieces).await? {
         writer.rights(&piece).await?;
         writer.people(&piece).await?;
-        for misfit in piece.misfits {
-            writer.report.leave_out(misfit);
+        for skipped_record in piece.skipped {
+            writer.report.skip(skipped_record);
         }
     }
     Ok(writer.report)
@@ -53,7 +53,7 @@ impl Writer<'_, '_> {
         self.report.keep(kind, records.len().saturating_sub(refused.len()));
         for (at, problem) in refused {
             let record = records.get(at).map(&name).unwrap_or_default();
-            self.report.leave_out(Misfit { kind, record, problem });
+            self.report.skip(SkippedRecord { kind, record, problem });
         }
         Ok(())
     }

@@ -58,7 +58,7 @@ const POSITION: &str =
 /// What tells this life of this database from others: the cluster, its timeline (another after a promotion), when it was
 /// started (after a crash, commits that did not wait for the disk may be gone), the database and the schema in it; and its
 /// triggers, which are others after a dump was restored, and were written anew after they were off for a while.
-const LIFE: &str = "
+const INCARNATION: &str = "
     SELECT concat_ws(' ', (SELECT system_identifier FROM pg_control_system()),
                      (SELECT oid FROM pg_database WHERE datname = current_database()), current_schema(),
                      substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8),
@@ -157,7 +157,7 @@ impl Feed {
         let answer = within(LOOK, async {
             if now.saturating_duration_since(up.read) >= SAME {
                 // Before the changes are read: what they leave out is of another life by then.
-                up.life = up.client.query_typed_one(LIFE, &[]).await?.try_get(0)?;
+                up.life = up.client.query_typed_one(INCARNATION, &[]).await?.try_get(0)?;
                 up.read = now;
                 self.sees(&up.life);
             }
@@ -242,7 +242,7 @@ impl Feed {
         // Listening first: what changes from here on is announced, what changed before is found by the first look.
         let begun = async {
             client.batch_execute("LISTEN postern_changes").await?;
-            let life = client.query_typed_one(LIFE, &[]).await?.try_get(0)?;
+            let life = client.query_typed_one(INCARNATION, &[]).await?.try_get(0)?;
             Ok((life, if self.direct { Some(client.prepare(CHANGES).await?) } else { None }))
         };
         let (life, changes): (String, _) = within(limit, begun).await?;

@@ -1,7 +1,7 @@
 //! A connection for a request: one that is idle, a new one, or a place on one that is shared; at another address where the first is
 //! out of reach.
 
-use super::super::onward::{Onward, choose};
+use super::super::onward::{UpstreamTarget, choose};
 use crate::net::deadline::{Deadlines, Phase};
 use crate::upstream::h1;
 use crate::upstream::h2::Place;
@@ -23,7 +23,7 @@ pub(super) enum Found {
 
 /// A connection to the request's address. An address of a cluster that cannot be connected to gives way to another, as long as
 /// nothing was sent and the request may be repeated. `http1`: HTTP/2 will not do.
-pub(super) async fn connect(way: &mut Onward, deadlines: &Deadlines, http1: bool) -> Result<Found, SendError> {
+pub(super) async fn connect(way: &mut UpstreamTarget, deadlines: &Deadlines, http1: bool) -> Result<Found, SendError> {
     let mut tried = ArrayVec::<_, MOST_TRIED>::new();
     loop {
         if let Some(connection) = way.pool.take(&way.to) {
@@ -54,8 +54,8 @@ pub(super) async fn connect(way: &mut Onward, deadlines: &Deadlines, http1: bool
 }
 
 /// Opens a connection to the request's address, or shares one.
-async fn open(way: &Onward, deadlines: &Deadlines, http1: bool) -> Result<Found, SendError> {
-    let Onward { pool, to, timeouts, .. } = way;
+async fn open(way: &UpstreamTarget, deadlines: &Deadlines, http1: bool) -> Result<Found, SendError> {
+    let UpstreamTarget { pool, to, timeouts, .. } = way;
     if http1 {
         let connection = pool.connect_http1(to, deadlines, timeouts.connect).await?;
         return Ok(Found::Http1(connection, false));

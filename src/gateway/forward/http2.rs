@@ -3,7 +3,7 @@
 use super::super::body::AnswerBody;
 use super::super::exchange::Exchange;
 use super::super::headers::answer_passes;
-use super::super::onward::Onward;
+use super::super::onward::UpstreamTarget;
 use super::super::request_body::RequestBody;
 use super::super::streamed::StreamedBody;
 use super::connect::{Found, MOST_TRIED, connect};
@@ -27,7 +27,7 @@ pub(super) async fn send(
     place: Place,
     head: h1::Request,
     body: RequestBody,
-    mut way: Onward,
+    mut way: UpstreamTarget,
 ) -> Response<AnswerBody> {
     let mut call = Call::new(head, body, way.pool.upstream().is_secure(), answer_passes);
     let answer = ask(&mut call, place, &mut way, &exchange).await;
@@ -58,7 +58,7 @@ pub(super) async fn send(
 async fn ask(
     call: &mut Call<RequestBody>,
     mut place: Place,
-    way: &mut Onward,
+    way: &mut UpstreamTarget,
     exchange: &Exchange,
 ) -> Result<h1::Answer, SendError> {
     let deadlines = &exchange.link().connection.deadlines;
@@ -71,7 +71,7 @@ async fn ask(
         };
         let fault = match asked {
             None => {
-                call.doubt();
+                call.mark_suspect();
                 return Err(way.pool.timeout(&way.to, "answer"));
             }
             Some(Ok(answer)) => return Ok(answer),

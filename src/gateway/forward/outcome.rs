@@ -3,7 +3,7 @@
 use super::super::body::AnswerBody;
 use super::super::exchange::Exchange;
 use super::super::headers::vary_on_authorization;
-use super::super::onward::Onward;
+use super::super::onward::UpstreamTarget;
 use super::super::{failures, reply};
 use crate::decision::{Denial, Reason};
 use crate::identity::cookie::remove_set_ours;
@@ -14,12 +14,12 @@ use http::{HeaderMap, Response, StatusCode};
 /// Notes that the upstream has answered, and adds to its answer what we say.
 pub(super) fn answered(
     exchange: &mut Exchange,
-    way: &Onward,
+    way: &UpstreamTarget,
     status: StatusCode,
     headers: &mut HeaderMap,
     reused: bool,
 ) {
-    let Onward { pool, to, depends_on_credential, back, .. } = way;
+    let UpstreamTarget { pool, to, depends_on_credential, back, .. } = way;
     let counts = pool.counts();
     if reused {
         counts.reused.set(counts.reused.get() + 1);
@@ -43,7 +43,7 @@ pub(super) fn answered(
     if *depends_on_credential {
         vary_on_authorization(headers);
     }
-    if let Some(besides) = exchange.noted.besides.take() {
+    if let Some(besides) = exchange.info.besides.take() {
         besides.put(headers);
     }
 }
@@ -56,7 +56,7 @@ pub fn without_our_cookies(exchange: &Exchange, headers: &mut HeaderMap) {
     }
 }
 
-pub(super) fn failed(mut exchange: Box<Exchange>, way: &Onward, failure: &SendError) -> Response<AnswerBody> {
+pub(super) fn failed(mut exchange: Box<Exchange>, way: &UpstreamTarget, failure: &SendError) -> Response<AnswerBody> {
     let link = exchange.link();
     if link.body_too_large.get() {
         return reply::refuse(exchange, &Denial::new(Reason::BodyTooLarge));

@@ -3,7 +3,7 @@
 //! An algorithm belongs to a key, never to a token: an RSA key has no HMAC, so nobody signs with what is public (RFC 8725, 3.1).
 
 use super::fetch::MAX_SIZE;
-use crate::membership::Life;
+use crate::fact_cache::KeyGeneration;
 use aws_lc_rs::hmac;
 use aws_lc_rs::rsa::PublicEncryptingKey;
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents};
@@ -148,7 +148,7 @@ pub struct Key {
     /// What it is, to tell whether it is still there after a fetch.
     print: [u8; 32],
     /// What it signed is good as long as this lives.
-    pub life: Arc<Life>,
+    pub life: Arc<KeyGeneration>,
 }
 
 impl fmt::Debug for Key {

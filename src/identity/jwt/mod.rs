@@ -12,7 +12,7 @@ mod strict;
 pub mod token;
 
 use crate::directory::Directory;
-use crate::membership::{Found, Kind, Life, Lookup, Memberships};
+use crate::fact_cache::{FactCache, Found, KeyGeneration, Kind, Lookup};
 use key::{Algorithm, Key, KeySet};
 use principal::Principal;
 use ring::{Fresh, Pace, Ring, Source};
@@ -38,7 +38,7 @@ struct Verified<'t> {
     issuer: usize,
     parts: Parts<'t>,
     expires_at: i64,
-    life: Arc<Life>,
+    life: Arc<KeyGeneration>,
 }
 
 /// Why a token is not verified.
@@ -103,7 +103,7 @@ impl Issuers {
     }
 
     /// Whose token it is, and remembers it.
-    pub async fn resolve(&self, memberships: &Memberships, store: &Directory, token: &str) -> Lookup {
+    pub async fn resolve(&self, fact_cache: &FactCache, store: &Directory, token: &str) -> Lookup {
         let verified = match self.verify(token) {
             Err(Unverified::NoKey(at, fault)) => match self.renewed(at).await {
                 Fresh::Down => return Lookup::Unavailable,
@@ -122,7 +122,7 @@ impl Issuers {
                 return Lookup::Refused(fault.code());
             }
         };
-        self.person(memberships, store, token, verified).await
+        self.person(fact_cache, store, token, verified).await
     }
 
     async fn renewed(&self, at: usize) -> Fresh {
@@ -132,13 +132,7 @@ impl Issuers {
         }
     }
 
-    async fn person(
-        &self,
-        memberships: &Memberships,
-        store: &Directory,
-        token: &str,
-        verified: Verified<'_>,
-    ) -> Lookup {
+    async fn person(&self, fact_cache: &FactCache, store: &Directory, token: &str, verified: Verified<'_>) -> Lookup {
         let Verified { issuer, parts, expires_at, life } = verified;
         let Some(issuer) = self.0.get(issuer) else { return Lookup::Unknown };
         let Some(who) = issuer.principal.of(&issuer.name, &parts) else {
@@ -155,21 +149,21 @@ impl Issuers {
         // The same person with another token: nothing has to be asked. What is in the claims alone is each token's own.
         let key = who.key();
         let whose = match &key {
-            Some(key) => match memberships.remembered(Kind::Subject, key.as_bytes(), crate::clock::monotonic()) {
+            Some(key) => match fact_cache.remembered(Kind::Subject, key.as_bytes(), crate::clock::monotonic()) {
                 Some(Lookup::Known(known)) => Lookup::Known(known),
-                _ => memberships.load_subject(key, async || who.read(store).await).await,
+                _ => fact_cache.load_subject(key, async || who.read(store).await).await,
             },
             None => {
                 let look = async || {
                     let one = who.read(store).await?;
                     Ok(one.map(|one| Found { of_organizations: true, ..found(one.snapshot) }))
                 };
-                memberships.load_by(Kind::Jwt, token, look).await
+                fact_cache.load_by(Kind::Jwt, token, look).await
             }
         };
         match whose {
             Lookup::Known(known) if key.is_some() => {
-                memberships.adopt(Kind::Jwt, token, &known, found(Arc::clone(&known.snapshot)))
+                fact_cache.adopt(Kind::Jwt, token, &known, found(Arc::clone(&known.snapshot)))
             }
             Lookup::Unknown => Lookup::Refused(Fault::User.code()),
             other => other,

@@ -3,9 +3,9 @@
 use super::token::Parts;
 use crate::claims::{Claim, ClaimName};
 use crate::directory::{Directory, OrgRef, StoreError, UserKey};
+use crate::fact_cache::Found;
 use crate::facts::{Level, Membership, Snapshot, User, Value};
 use crate::id::{OrgId, UserId};
-use crate::membership::Found;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 use std::borrow::Cow;

@@ -1,7 +1,7 @@
 //! Targets in absolute form (RFC 9112, 3.2.2), and the two places that a host can stand in.
 
 use super::Violation;
-use crate::target::host;
+use crate::request_target::host;
 use http::header::{HOST, HeaderMap, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Uri};

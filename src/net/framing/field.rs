@@ -1,9 +1,9 @@
 //! One field line, of a head or of a trailer section: its syntax (RFC 9112, 5; RFC 9110, 5.5 and 5.6.2).
 
 use super::Violation;
-use crate::fold::fold_eq;
-use crate::target::bytes::every;
-pub(super) use crate::target::bytes::trim;
+use crate::normalized_name::same_name;
+use crate::request_target::bytes::every;
+pub(super) use crate::request_target::bytes::trim;
 
 /// A byte of a token that folding keeps: a letter, a digit, or `-` in its one spelling.
 const PLAIN: u8 = 0b01;
@@ -89,7 +89,7 @@ impl<'a> Field<'a> {
 
     /// Whether its name becomes a framing field's for software that folds names: `Content_Length` in CGI and WSGI.
     pub(super) fn is_disguised(&self) -> bool {
-        self.odd && FRAMING.iter().any(|framing| fold_eq(self.name, *framing))
+        self.odd && FRAMING.iter().any(|framing| same_name(self.name, *framing))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Violation;
 use super::field::{self, Field};
-use crate::target::{self, TargetError, host};
+use crate::request_target::{self, TargetError, host};
 use arrayvec::ArrayVec;
 
 /// Longer than any method of the IANA registry.
@@ -191,9 +191,9 @@ fn request_line(line: &[u8]) -> Result<bool, Violation> {
         if rest.is_empty() && method == b"OPTIONS" {
             return Err(Violation::OptionsAsterisk);
         }
-        return target::check_carriable_rest(rest).map(|()| http11).map_err(Violation::Target);
+        return request_target::check_carriable_rest(rest).map(|()| http11).map_err(Violation::Target);
     }
-    target::check_carriable(target).map(|()| http11).map_err(|error| match (error, target) {
+    request_target::check_carriable(target).map(|()| http11).map_err(|error| match (error, target) {
         (TargetError::NotOrigin, b"*") if method == b"OPTIONS" => Violation::OptionsAsterisk,
         (TargetError::NotOrigin, _) if memchr::memmem::find(target, b"://").is_some() => Violation::AbsoluteForm,
         _ => Violation::Target(error),

@@ -1,8 +1,8 @@
 //! The framing rules as stories: what passes, what is refused and why, and that splits change nothing.
 
 use super::{Class, Limits, Position, Scan, Scanner, Stop, Violation};
-use crate::target::TargetError;
-use crate::target::host::HostError;
+use crate::request_target::TargetError;
+use crate::request_target::host::HostError;
 
 const LIMITS: Limits = Limits { head_bytes: 2048, headers: 8 };
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";

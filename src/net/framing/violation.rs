@@ -1,6 +1,6 @@
 //! What can be wrong with a message's framing: one variant for each rule, its class for the answer, and a text for people.
 
-use crate::target::{TargetError, host::HostError};
+use crate::request_target::{TargetError, host::HostError};
 use std::fmt;
 
 /// The rule that was broken. The texts repeat nothing of what was sent.

@@ -3,8 +3,8 @@
 //! The parser has refused malformed pseudo-headers, upper-case names and connection-specific fields. What it lets pass and
 //! the framing scanner would not is refused here with the same words, so that above this nobody asks which version it was.
 
-use crate::fold::fold_eq;
 use crate::net::framing::{Limits, Violation, field_is_name, field_is_value, host_of};
+use crate::normalized_name::same_name;
 use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
@@ -66,7 +66,7 @@ fn fields<B>(request: &Request<B>, limits: Limits) -> Result<(), Violation> {
             return Err(Violation::FieldValue);
         }
         // `content_length` is another field here, but the same one for software that folds names.
-        let disguised = |framing: &str| text != framing && fold_eq(text, framing);
+        let disguised = |framing: &str| text != framing && same_name(text, framing);
         if ["content-length", "transfer-encoding", "host"].iter().any(|framing| disguised(framing)) {
             return Err(Violation::DisguisedField);
         }

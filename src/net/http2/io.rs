@@ -3,8 +3,8 @@
 //! What hyper writes is gathered until its connection has nothing more to say for now, and sent then ([`Socket::poll_send`]): answers that
 //! are ready at the same time leave in one write, where hyper would make one of each.
 
+use super::data_coalescer::DataCoalescer;
 use super::meter::{Meter, PREFACE};
-use super::tidy::Tidy;
 use crate::net::connection::Connection;
 use crate::net::counts::Counts;
 use crate::net::deadline::{Pace, Phase};
@@ -32,7 +32,7 @@ pub struct Socket {
     meter: Meter,
     /// What the client owed when it was last heard.
     owed: Option<u64>,
-    tidy: Tidy,
+    coalescer: DataCoalescer,
     counts: Arc<Counts>,
     /// Shared by the worker's connections: bytes are read, counted and handed over within one call.
     scratch: Scratch,
@@ -59,14 +59,14 @@ impl Socket {
         counts: Arc<Counts>,
     ) -> Self {
         let write_pace = Pace::new(connection.timeouts.stall, connection.timeouts.rate);
-        let (meter, tidy) = (Meter::new(resets, connection.deadlines.now()), Tidy::new(PREFACE.len()));
+        let (meter, coalescer) = (Meter::new(resets, connection.deadlines.now()), DataCoalescer::new(PREFACE.len()));
         let (gathered, sent, unflushed, failed) = (Vec::new(), 0, false, None);
         Self {
             stream,
             connection,
             meter,
             owed: None,
-            tidy,
+            coalescer,
             counts,
             scratch,
             held,
@@ -112,7 +112,7 @@ impl Socket {
             let rest = self.held.split_off(count);
             let mut now = std::mem::replace(&mut self.held, rest);
             self.count(cx, &now)?;
-            let left = self.tidy.tidy(&mut now);
+            let left = self.coalescer.coalesce(&mut now);
             into.put_slice(now.get(..left).unwrap_or_default());
             if left > 0 {
                 return Poll::Ready(Ok(()));
@@ -129,7 +129,7 @@ impl Socket {
             }
             self.count(cx, buf.filled())?;
             let is_end = buf.filled().is_empty();
-            let left = self.tidy.tidy(buf.filled_mut());
+            let left = self.coalescer.coalesce(buf.filled_mut());
             into.put_slice(buf.filled().get(..left).unwrap_or_default());
             // What came may have been nothing but empty frames.
             if is_end || left > 0 {

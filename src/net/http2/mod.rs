@@ -1,15 +1,15 @@
 //! HTTP/2 towards clients (RFC 9113): hyper's server with limits of our own around it.
 //!
-//! [`io`] watches the frames below the parser (`meter`: floods, halves of a head; [`tidy`]: crumbs of bodies), [`admit`] makes of each request what an
+//! [`io`] watches the frames below the parser (`meter`: floods, halves of a head; [`data_coalescer`]: tiny frames of bodies), [`admit`] makes of each request what an
 //! HTTP/1.1 one is above the framing scanner — a `Host`, a target in origin form, plain values — or says which rule it breaks.
 //! `connect` lets a stream become a WebSocket. Each stream is a task with a [`Connection`] of its own, so that the deadlines of an exchange are its own ([`stream`]).
 
 pub mod admit;
 mod connect;
+pub mod data_coalescer;
 pub mod io;
 pub(super) mod meter;
 pub mod stream;
-pub mod tidy;
 
 use super::connection::Connection;
 use super::counts::Counts;

@@ -104,7 +104,7 @@ impl Tls {
 
     /// From now on new connections get what was loaded. Sessions from before do not resume, since what was verified then may
     /// not be good now.
-    pub fn put_in_force(&self, loaded: Loaded) {
+    pub fn activate(&self, loaded: Loaded) {
         self.live.store(Arc::new(loaded.0));
     }
 

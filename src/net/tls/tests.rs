@@ -32,7 +32,7 @@ fn a_changed_pair_is_taken_and_a_broken_one_is_not() {
     write(dir.path(), "a", &["b.example"]);
     let loaded = tls.read_again(&files).unwrap().unwrap();
     assert!(in_force(&before), "not yet");
-    tls.put_in_force(loaded);
+    tls.activate(loaded);
     assert!(!in_force(&before));
     assert!(tls.read_again(&files).unwrap().is_none());
     let before = tls.acceptor();
@@ -41,7 +41,7 @@ fn a_changed_pair_is_taken_and_a_broken_one_is_not() {
     assert!(in_force(&before));
     // Who must show a certificate is part of it.
     let pair = write(dir.path(), "a", &["b.example"]);
-    tls.put_in_force(tls.read_again(&files).unwrap().unwrap());
+    tls.activate(tls.read_again(&files).unwrap().unwrap());
     let asking = super::Files { client_ca: Some(pair.cert.clone()), ..files };
     assert!(tls.read_again(&asking).unwrap().is_some());
 }

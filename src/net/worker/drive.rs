@@ -1,7 +1,7 @@
 //! One connection's task: HTTP/1.1, or HTTP/2 from the handshake on, or from the moment that the client begins to speak it.
 
 use super::Worker;
-use super::held::Held;
+use super::connection_permits::ConnectionPermits;
 use crate::net::connection::Connection;
 use crate::net::date;
 use crate::net::deadline::Phase;
@@ -65,14 +65,14 @@ pub(super) struct Drive<S: Serve> {
     spoken: Spoken<S>,
     connection: Rc<Connection>,
     closing: bool,
-    _held: Held,
+    _held: ConnectionPermits,
 }
 
 impl<S: Serve> Unpin for Drive<S> {}
 
 impl<S: Serve> Drive<S> {
     /// Begins to serve an opened connection.
-    pub(super) fn begin(worker: &Rc<Worker<S>>, io: StrictIo, http2: bool, held: Held) -> Self {
+    pub(super) fn begin(worker: &Rc<Worker<S>>, io: StrictIo, http2: bool, held: ConnectionPermits) -> Self {
         let connection = Rc::clone(io.connection());
         let service = worker.serve.connection(Rc::clone(&connection));
         let spoken = if http2 { speak_http2(worker, io, service) } else { speak_http1(worker, io, service) };

@@ -1,11 +1,11 @@
 //! What stands before a connection's first request: whose it is, and TLS.
 
+use super::connection_permits::ConnectionPermits;
 use super::drive::Drive;
-use super::held::Held;
 use super::{Place, Worker};
 use crate::net::connection::Connection;
-use crate::net::guests::Guest;
 use crate::net::io::StrictIo;
+use crate::net::per_address_limit::Guest;
 use crate::net::proxy::{self, Source};
 use crate::net::serve::Serve;
 use crate::net::stream::Stream;
@@ -22,7 +22,7 @@ impl<S: Serve> Worker<S> {
         if !announced && self.settings.tls.is_none() {
             // The usual way takes no detour.
             if let Ok(guest) = self.admit(peer.ip()) {
-                let held = Held { _place: place, _guest: guest };
+                let held = ConnectionPermits { _place: place, _guest: guest };
                 tokio::task::spawn_local(self.serve(stream, peer, None, held));
             }
             return;
@@ -68,7 +68,7 @@ impl<S: Serve> Worker<S> {
             }
         }
         let guest = self.admit(peer.ip())?;
-        let held = Held { _place: place, _guest: guest };
+        let held = ConnectionPermits { _place: place, _guest: guest };
         let Some(tls) = &self.settings.tls else { return Ok(self.serve(stream, peer, None, held)) };
         let (stream, secured) = self.handshake(stream, tls).await.inspect_err(|_| {
             self.settings.counts.handshakes_failed.add_shared(1);
@@ -84,7 +84,13 @@ impl<S: Serve> Worker<S> {
         Ok((Stream::Tls(Box::new(stream)), secured))
     }
 
-    fn serve(self: &Rc<Self>, stream: Stream, peer: SocketAddr, secured: Option<Secured>, held: Held) -> Drive<S> {
+    fn serve(
+        self: &Rc<Self>,
+        stream: Stream,
+        peer: SocketAddr,
+        secured: Option<Secured>,
+        held: ConnectionPermits,
+    ) -> Drive<S> {
         let http2 = secured.as_ref().is_some_and(|secured| secured.http2);
         let connection = Connection::new(peer, secured, self.ticker.watch(), self.settings.timeouts);
         let io = StrictIo::new(stream, Rc::new(connection), self.settings.head, Rc::clone(&self.scratch));

@@ -4,11 +4,11 @@ use super::Condition;
 use super::types::{Field, is_secret};
 use crate::claims::{Claim, Claims};
 use crate::facts::{Organization, Snapshot, Value as FactValue};
-use crate::fold::fold_key;
+use crate::normalized_name::normalized_key;
 use crate::policy::pattern::Kind;
-use crate::target::field::{self, FieldError};
-use crate::target::hop::{Options, is_hop_by_hop};
-use crate::target::query::{self, Ambiguous};
+use crate::request_target::field::{self, FieldError};
+use crate::request_target::hop::{Options, is_hop_by_hop};
+use crate::request_target::query::{self, Ambiguous};
 use cel::objects::{Key, Map};
 use cel::{Context, Env, Value};
 use http::{HeaderMap, Method};
@@ -177,7 +177,7 @@ impl Values {
         let options = Options::of(headers);
         let mut seen = HashSet::with_capacity(headers.len());
         for (name, value) in headers.iter().filter(|(name, _)| !is_secret(name)) {
-            if !seen.insert(fold_key(name.as_str())) {
+            if !seen.insert(normalized_key(name.as_str())) {
                 return Err(Failure::Header(FieldError::Repeated));
             }
             if options.names(name.as_str()) && !is_hop_by_hop(name.as_str()) {

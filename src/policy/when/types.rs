@@ -1,6 +1,6 @@
 //! What an expression may name, and of which type each name is.
 
-use crate::fold::fold_eq;
+use crate::normalized_name::same_name;
 use crate::policy::pattern::Kind;
 use http::HeaderName;
 use ipnet::IpNet;
@@ -136,5 +136,5 @@ pub(super) const SECRET: [&str; 3] = ["authorization", "cookie", "proxy-authoriz
 
 /// Whether a header carries a credential, in whatever spelling: upstreams read `Proxy_Authorization` as one.
 pub(super) fn is_secret(name: &HeaderName) -> bool {
-    SECRET.iter().any(|secret| fold_eq(*secret, name.as_str()))
+    SECRET.iter().any(|secret| same_name(*secret, name.as_str()))
 }

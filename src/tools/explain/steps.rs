@@ -4,7 +4,7 @@ use super::{Mark, Step};
 use crate::decision::{CredentialNeed, OrgKey, Reading, Reason, RequestView, Says, Stage, Trace};
 use crate::facts::Snapshot;
 use crate::policy::{Access, HostPattern, Kind, Policy, Route, Segment};
-use crate::target::shown;
+use crate::request_target::shown;
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -249,9 +249,9 @@ pub(super) fn level(trace: &Trace<'_>) -> Option<Step> {
 }
 
 /// What the rule asks besides, as far as the request came.
-pub(super) fn further(trace: &Trace<'_>) -> Vec<Step> {
-    let further = trace.hit.and_then(|(_, rule)| rule.further.as_ref());
-    let words = further.map(|further| further.words()).unwrap_or_default();
+pub(super) fn options(trace: &Trace<'_>) -> Vec<Step> {
+    let options = trace.hit.and_then(|(_, rule)| rule.options.as_ref());
+    let words = options.map(|options| options.words()).unwrap_or_default();
     let step = |(name, words): (&'static str, String)| {
         let stage = match name {
             "permissions" | "model" => Stage::Permission,

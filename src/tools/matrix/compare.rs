@@ -9,7 +9,7 @@ use super::super::ask::Request;
 use super::parts::parts;
 use super::probe::{Cast, Probe, Relation, World, alternatives, hosts, names_it_so};
 use super::{COLUMNS, Column, Verdict, label, methods, told};
-use crate::fold::fold_eq;
+use crate::normalized_name::same_name;
 use crate::policy::{Policy, Route, Rule};
 use http::{HeaderMap, Method};
 use serde_json::{Value as Json, json};
@@ -243,7 +243,7 @@ impl<'p> Run<'p> {
         let mut names: Vec<&str> = Vec::new();
         let injected = self.old.routes().iter().flat_map(|r| r.rules()).flat_map(|rule| rule.inject.iter());
         for name in injected.map(|i| i.name.as_str()) {
-            let known = names.iter().any(|known| fold_eq(*known, name));
+            let known = names.iter().any(|known| same_name(*known, name));
             if !known && !self.new.strip().contains(name) {
                 names.push(name);
             }

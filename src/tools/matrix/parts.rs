@@ -1,6 +1,6 @@
 //! The parts of two rules that differ, where verdicts do not tell, and whether such an edit only takes away.
 
-use crate::policy::{Foreign, Further, Inject, Item, Policy, Route, Rule};
+use crate::policy::{Foreign, Inject, Item, Policy, Route, Rule, RuleOptions};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A part of a rule that differs.
@@ -16,8 +16,8 @@ const OPTIONS: [&str; 9] =
     ["permissions", "model", "shared", "when", "throttle", "timeout", "body_limit", "strict_source", "upgrade"];
 
 /// The rule's further options in the policy's words.
-fn further(rule: &Rule) -> BTreeMap<&'static str, String> {
-    rule.further.as_ref().map(|further| further.words().into_iter().collect()).unwrap_or_default()
+fn options(rule: &Rule) -> BTreeMap<&'static str, String> {
+    rule.options.as_ref().map(|options| options.words().into_iter().collect()).unwrap_or_default()
 }
 
 /// The parts of two rules that differ, where verdicts do not tell.
@@ -26,7 +26,7 @@ pub(super) fn parts(
     (new_policy, new_route, new): (&Policy, &Route, &Rule),
 ) -> Vec<Part> {
     // Whoever adds a part to the language must say here what an edit of it means.
-    let Rule { access, origin, foreign, inject, schemes, forward_authorization, appointed: _, further: _ } = new;
+    let Rule { access, origin, foreign, inject, schemes, forward_authorization, appointed: _, options: _ } = new;
     let mut parts = Vec::new();
     let mut differ = |name, was: String, now: String, is_narrower| parts.push(Part { name, was, now, is_narrower });
     let need = |rule: &Rule| rule.access.credential();
@@ -65,11 +65,11 @@ pub(super) fn parts(
             !forward_authorization,
         );
     }
-    let (was, now) = (further(old), further(new));
+    let (was, now) = (options(old), options(new));
     for name in OPTIONS {
         let (was, now) = (was.get(name).cloned().unwrap_or_default(), now.get(name).cloned().unwrap_or_default());
         if was != now {
-            differ(name, was, now, takes_away(name, old.further.as_deref(), new.further.as_deref()));
+            differ(name, was, now, takes_away(name, old.options.as_deref(), new.options.as_deref()));
         }
     }
     let upstream = |policy: &Policy, route: &Route| {
@@ -117,8 +117,8 @@ fn injected(
 }
 
 /// Whether an edit of one of [`OPTIONS`] lets nobody through whom the old rule kept out, however a request looks.
-fn takes_away(name: &str, old: Option<&Further>, new: Option<&Further>) -> bool {
-    let nothing = Further::default();
+fn takes_away(name: &str, old: Option<&RuleOptions>, new: Option<&RuleOptions>) -> bool {
+    let nothing = RuleOptions::default();
     let (old, new) = (old.unwrap_or(&nothing), new.unwrap_or(&nothing));
     match name {
         "permissions" => new.permissions.imply(&old.permissions),

@@ -171,7 +171,7 @@ fn carriers(rule: &Rule, alternative: usize) -> impl Iterator<Item = &Source> {
 pub(super) fn names_it_so(rule: &Rule, alternative: usize) -> bool {
     let always = |source: &Source| matches!(source, Source::Path(..) | Source::Host(..));
     let so = |source: &Source| !matches!(source, Source::UserOnly);
-    let by_condition = rule.further.as_ref().and_then(|further| further.when.as_ref());
+    let by_condition = rule.options.as_ref().and_then(|options| options.when.as_ref());
     let decides = rule.access.asks_organization() || by_condition.is_some_and(Condition::asks_organization);
     decides && (sources(rule).any(always) || carriers(rule, alternative).any(so))
 }

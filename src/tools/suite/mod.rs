@@ -16,7 +16,7 @@ pub use report::{Broken, Report, junit};
 use super::ask::{self, Request};
 use super::explain::{self, Explanation};
 use super::world::World;
-use crate::decision::{Permit, Told};
+use crate::decision::{Permit, RequestContext};
 use crate::facts::header_value;
 use crate::policy::{Policy, Route};
 use http::{HeaderName, HeaderValue, header};
@@ -111,7 +111,7 @@ impl Case {
         let judged = ask::judge(policy, &self.request, user, &mut |key| world.organization(key));
         let told = judged.and_then(|permit| {
             let mut sent = Vec::new();
-            permit.inject(Told { request_id: REQUEST_ID, client_name: None }, |name, value| {
+            permit.inject(RequestContext { request_id: REQUEST_ID, client_name: None }, |name, value| {
                 sent.extend(HeaderValue::from_bytes(value).map(|value| (name.clone(), value)));
             })?;
             Ok((permit, sent))

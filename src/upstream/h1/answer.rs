@@ -6,7 +6,7 @@
 
 use super::Fault;
 use super::known::Known;
-use crate::target::hop::{Options, is_hop_by_hop};
+use crate::request_target::hop::{Options, is_hop_by_hop};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{StatusCode, Version};

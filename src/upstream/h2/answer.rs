@@ -1,7 +1,7 @@
 //! An answer's head, read as strictly as one of HTTP/1.1: it may go on to a client of either version.
 
 use crate::net::framing::field_is_name;
-use crate::target::hop::is_hop_by_hop;
+use crate::request_target::hop::is_hop_by_hop;
 use crate::upstream::Fault;
 use crate::upstream::h1::Answer;
 use crate::upstream::h1::answer::FIELDS;

@@ -50,8 +50,8 @@ impl Body {
     }
 
     /// The upstream is late: its connection is looked at.
-    pub fn doubt(&self) {
-        self.place.doubt();
+    pub fn mark_suspect(&self) {
+        self.place.mark_suspect();
     }
 
     /// The next piece; `None` at the end of the data. The upstream may send as much again.

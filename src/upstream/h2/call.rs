@@ -104,9 +104,9 @@ impl<B: HttpBody<Data = Bytes> + Unpin + 'static> Call<B> {
     }
 
     /// The upstream is late: its connection is looked at.
-    pub fn doubt(&self) {
+    pub fn mark_suspect(&self) {
         if let Some(stream) = &self.stream {
-            stream.place.doubt();
+            stream.place.mark_suspect();
         }
     }
 

@@ -3,7 +3,7 @@
 //! Both kinds of upstream are so told the same, field by field. The fields that frame a message of HTTP/1.1 or speak of its
 //! connection stay behind (RFC 9113, 8.2.2), `Host` becomes `:authority` (8.3.1).
 
-use crate::target::hop::is_hop_by_hop;
+use crate::request_target::hop::is_hop_by_hop;
 use crate::upstream::Fault;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};

@@ -4,7 +4,7 @@
 //! more streams and gets one PING. Regular ones are what gRPC servers take for abuse.
 
 use super::{STREAMS, builder};
-use crate::net::http2::tidy::Tidied;
+use crate::net::http2::data_coalescer::CoalescedStream;
 use crate::upstream::{Fault, Stream};
 use ::h2::client::{Connection, ResponseFuture, SendRequest};
 use ::h2::{Ping, PingPong, SendStream};
@@ -45,7 +45,7 @@ impl Session {
     /// # Errors
     /// The socket takes nothing.
     pub async fn begin(stream: Stream) -> Result<Rc<Self>, Fault> {
-        let (send, mut connection) = builder().handshake(Tidied::new(stream)).await?;
+        let (send, mut connection) = builder().handshake(CoalescedStream::new(stream)).await?;
         let (pings, state) = (connection.ping_pong(), Rc::<State>::default());
         tokio::task::spawn_local(drive(connection, pings, Rc::clone(&state)));
         Ok(Rc::new(Self { send, state }))
@@ -107,7 +107,7 @@ impl Place {
     }
 
     /// Nothing comes on it: it takes no more streams until the other side has shown that it is there.
-    pub(super) fn doubt(&self) {
+    pub(super) fn mark_suspect(&self) {
         let state = &self.session.state;
         state.doubtful.set(true);
         if let Some(driver) = state.driver.take() {
@@ -124,7 +124,7 @@ impl Drop for Place {
 }
 
 /// Drives a connection to its end.
-async fn drive(connection: Connection<Tidied<Stream>, Bytes>, mut pings: Option<PingPong>, state: Rc<State>) {
+async fn drive(connection: Connection<CoalescedStream<Stream>, Bytes>, mut pings: Option<PingPong>, state: Rc<State>) {
     let mut connection = pin!(connection);
     let mut asked: Option<Pin<Box<Sleep>>> = None;
     let ended = poll_fn(|cx| {

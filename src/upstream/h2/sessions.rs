@@ -1,7 +1,7 @@
 //! A worker's HTTP/2 connections to one upstream: as few as its streams need.
 
 use super::session::{Place, Session};
-use crate::upstream::pool::{To, same};
+use crate::upstream::pool::{EndpointRef, same};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 
 /// The connections to one address.
 pub struct Line {
-    to: To,
+    to: EndpointRef,
     sessions: RefCell<Vec<Open>>,
     /// One connects at a time: whoever waits finds room on the new connection.
     pub connecting: Mutex<()>,
@@ -56,7 +56,7 @@ impl Line {
 impl Sessions {
     /// The connections to this address.
     #[must_use]
-    pub fn line(&self, to: &To) -> Rc<Line> {
+    pub fn line(&self, to: &EndpointRef) -> Rc<Line> {
         let mut lines = self.0.borrow_mut();
         if let Some(line) = lines.iter().find(|line| same(&line.to, to)) {
             return Rc::clone(line);

@@ -3,7 +3,7 @@
 
 use crate::strict::random::Random;
 use crate::support::{Gate, Options, Who, World};
-use postern::target::Target;
+use postern::request_target::Target;
 
 const STREAMS: usize = 10_000;
 const THREADS: usize = 4;

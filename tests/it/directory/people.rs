@@ -5,8 +5,8 @@ use jiff::civil::date;
 use postern::directory::name::Email;
 use postern::directory::token::TokenDigest;
 use postern::directory::{
-    Change, DirectoryError, Import, ImportedMembership, ImportedOrganization, ImportedUser, LoginQuery, NewEmail,
-    NewSealedToken, Pieces, ProfileEdit, UserEdit,
+    Change, DirectoryError, Import, ImportStream, ImportedMembership, ImportedOrganization, ImportedUser, LoginQuery,
+    NewEmail, NewSealedToken, ProfileEdit, UserEdit,
 };
 use postern::id::{OrgId, UserId};
 use postern::password::PasswordHash;
@@ -249,9 +249,9 @@ async fn an_import_can_be_repeated_and_leaves_out_what_breaks_a_rule(on: &dyn Ba
         ..Import::default()
     };
     for _ in 0..2 {
-        let report = store.import(Pieces::of(import.clone())).await.unwrap();
-        assert_eq!(report.misfits.len(), 1, "{:?}", report.misfits);
-        assert_eq!((report.misfits[0].kind, report.misfits[0].record.as_str()), ("user", "ann"));
+        let report = store.import(ImportStream::of(import.clone())).await.unwrap();
+        assert_eq!(report.skipped.len(), 1, "{:?}", report.skipped);
+        assert_eq!((report.skipped[0].kind, report.skipped[0].record.as_str()), ("user", "ann"));
         let record = store.user(&"ann".into()).await.unwrap();
         assert_eq!((record.id, record.created), (ann, 1_700_000_000));
         assert_eq!(store.profile(&ann.into()).await.unwrap().created_micros, 123_456);

@@ -8,7 +8,7 @@ use postern::directory::postgres::migrate::{MIGRATIONS, MigrateError};
 use postern::directory::postgres::{OpenError, OpenProblem, Options, PostgresStore, Target, inspect, migrate, status};
 use postern::directory::schema::Mismatch;
 use postern::directory::{Change, Directory};
-use postern::membership::{Capacity, Lookup, Memberships};
+use postern::fact_cache::{Capacity, FactCache, Lookup};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -161,7 +161,7 @@ async fn a_crowd_asks_once_for_each_credential() {
     user(&store, "ann").await;
     let (secret, _) = token(&store, "ann").await;
     let position = store.position().await.unwrap();
-    let memberships = Memberships::new(store, position, Duration::from_secs(60), Capacity::default()).unwrap();
+    let memberships = FactCache::new(store, position, Duration::from_secs(60), Capacity::default()).unwrap();
     let memberships = Arc::new(memberships);
     memberships.catch_up().await.unwrap();
     let questions = || server.questions();

@@ -5,8 +5,8 @@ use postern::clock;
 use postern::directory::name::Text;
 use postern::directory::token::{Shape, TokenDigest, parse};
 use postern::directory::{DirectoryError, NewToken, Noun, Page, TokenEdit, Unique};
+use postern::fact_cache::{Capacity, FactCache, Kind, Lookup};
 use postern::id::TokenId;
-use postern::membership::{Capacity, Kind, Lookup, Memberships};
 use std::time::Duration;
 
 stories!(
@@ -112,7 +112,7 @@ async fn a_token_in_use_is_written_once_in_ten_minutes(on: &dyn Backend) {
     user(&store, "ann").await;
     let (secret, record) = token(&store, "ann").await;
     let position = store.position().await.unwrap();
-    let memberships = Memberships::new(store, position, Duration::from_secs(60), Capacity::default()).unwrap();
+    let memberships = FactCache::new(store, position, Duration::from_secs(60), Capacity::default()).unwrap();
     memberships.catch_up().await.unwrap();
     let text = secret.expose();
     let uses =

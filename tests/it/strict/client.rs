@@ -5,7 +5,7 @@ use http::{HeaderMap, Method};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use postern::target::hop::{Options, is_hop_by_hop};
+use postern::request_target::hop::{Options, is_hop_by_hop};
 use postern::upstream::h1::{Call, Connection, Framing, Head, Memory, Received};
 use std::future::poll_fn;
 use std::io;

@@ -1,6 +1,6 @@
 //! One query parameter against every kind of upstream: what was judged is the only value that any of them can find.
 
-use postern::target::query::single;
+use postern::request_target::query::single;
 use proptest::prelude::*;
 use proptest::sample::select;
 

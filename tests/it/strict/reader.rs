@@ -1,7 +1,7 @@
 //! A reader as lenient as the worst upstream, and the promise that an accepted target looks the same to it.
 
-use postern::target::oddity::Oddity;
-use postern::target::{Target, plain};
+use postern::request_target::oddity::Oddity;
+use postern::request_target::{Target, plain};
 
 /// Checks the promise of the canonical target for any text.
 ///

@@ -2,43 +2,43 @@
 //!
 //! Facts are cached, decisions never. One entry a credential holds the snapshot of its user, with the position of the
 //! store's outbox that it was read at. The [`watch`] task follows the outbox; it notes at which position each user last
-//! changed ([`fence`]), so an entry is good while it was read no earlier than that — nothing has to be found and removed,
+//! changed ([`versions`]), so an entry is good while it was read no earlier than that — nothing has to be found and removed,
 //! and a load that began before a change can be stored at any later time without ever being believed.
 //!
 //! Concurrent misses of one credential make one query ([`flight`]). Unknown credentials live in a bounded cache of their
 //! own, which cannot evict known ones and forgets when a token is created. Between memory and the store there may be Redis
-//! ([`tier`]), which all replicas fill and none trusts further than its own proof.
+//! ([`redis_cache`]), which all replicas fill and none trusts further than its own proof.
 
-pub mod fence;
+pub mod broadcast;
+pub mod change_versions;
 pub mod flight;
 mod known;
 pub mod lag;
 mod load;
 #[cfg(test)]
 mod races;
-pub mod relay;
+pub mod redis_cache;
 pub mod tag;
-pub mod tier;
 pub mod watch;
 
 use crate::directory::token::{self, Shape, TokenDigest};
 use crate::directory::{Directory, OrgRef, Position, StoreError};
 use crate::facts::Organization;
 use crate::id::TokenId;
-use fence::Fence;
+use broadcast::Broadcast;
+use change_versions::ChangeVersions;
 use flight::Flights;
 use known::EXPIRED;
-pub use known::{Found, Known, Life, Lookup};
+pub use known::{Found, KeyGeneration, Known, Lookup};
 use lag::Lag;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
-use relay::Relay;
+use redis_cache::RedisCache;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 pub use tag::Kind;
 use tag::{Tag, TagState, Tagger};
-use tier::Tier;
 
 type TagCache<V> = Cache<Tag, V, quick_cache::UnitWeighter, TagState>;
 
@@ -65,36 +65,36 @@ struct KnownOrg {
 
 /// What the store is asked about a credential, and under which tag the answer is remembered.
 #[derive(Clone, Copy)]
-pub struct Wanted {
+pub struct TokenKey {
     tag: Tag,
     digest: TokenDigest,
     /// Not one of ours: a stranger can invent it.
     pub foreign: bool,
 }
 
-impl std::fmt::Debug for Wanted {
+impl std::fmt::Debug for TokenKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Wanted")
     }
 }
 
 /// The cache over the directory. One for the whole process.
-pub struct Memberships {
+pub struct FactCache {
     store: Arc<Directory>,
     /// Where the watcher is in the store's outbox. The fence counts its own looks, which only grow.
     read_to: Mutex<Position>,
     /// When the last look began that was answered.
     looked: Mutex<Instant>,
     lag: Arc<Lag>,
-    fence: Fence,
+    versions: ChangeVersions,
     tagger: Tagger,
     known: TagCache<Arc<Known>>,
     unknown: TagCache<u64>,
     organizations: Cache<OrgRef, KnownOrg>,
     flights: Flights<Tag, Lookup>,
     searches: Flights<OrgRef, Result<Option<Arc<Organization>>, StoreError>>,
-    tier: Option<Tier>,
-    relay: Option<Arc<Relay>>,
+    redis_cache: Option<RedisCache>,
+    broadcast: Option<Arc<Broadcast>>,
 }
 
 /// A cache that grows as it is used, up to `capacity` entries.
@@ -103,7 +103,7 @@ fn cache<V: Clone>(capacity: usize) -> TagCache<V> {
     Cache::with(capacity.min(1024), capacity as u64, quick_cache::UnitWeighter, TagState::default(), lifecycle)
 }
 
-impl Memberships {
+impl FactCache {
     /// An empty cache over `store`, whose outbox stands at `position`.
     ///
     /// # Errors
@@ -119,15 +119,15 @@ impl Memberships {
             read_to: Mutex::new(position),
             looked: Mutex::new(crate::clock::monotonic()),
             lag: Arc::default(),
-            fence: Fence::new(0, max_staleness),
+            versions: ChangeVersions::new(0, max_staleness),
             tagger: Tagger::new()?,
             known: cache(capacity.known),
             unknown: cache(capacity.unknown),
             organizations: Cache::new(capacity.organizations),
             flights: Flights::default(),
             searches: Flights::default(),
-            tier: None,
-            relay: None,
+            redis_cache: None,
+            broadcast: None,
         })
     }
 
@@ -135,23 +135,23 @@ impl Memberships {
     ///
     /// # Errors
     /// The store cannot be asked.
-    pub async fn with_tier(mut self, tier: Tier) -> Result<Self, StoreError> {
-        self.tier = Some(tier);
+    pub async fn with_redis_cache(mut self, redis_cache: RedisCache) -> Result<Self, StoreError> {
+        self.redis_cache = Some(redis_cache);
         self.look_back().await?;
         Ok(self)
     }
 
     /// The same with a way to the other replicas.
     #[must_use]
-    pub fn with_relay(mut self, relay: Relay) -> Self {
-        self.relay = Some(Arc::new(relay));
+    pub fn with_relay(mut self, broadcast: Broadcast) -> Self {
+        self.broadcast = Some(Arc::new(broadcast));
         self
     }
 
     /// The tier between memory and the store, where there is one.
     #[must_use]
-    pub fn tier(&self) -> Option<&Tier> {
-        self.tier.as_ref()
+    pub fn redis_cache(&self) -> Option<&RedisCache> {
+        self.redis_cache.as_ref()
     }
 
     /// How late changes were learnt.
@@ -162,14 +162,14 @@ impl Memberships {
 
     /// The fence, for the watcher and for metrics.
     #[must_use]
-    pub fn fence(&self) -> &Fence {
-        &self.fence
+    pub fn versions(&self) -> &ChangeVersions {
+        &self.versions
     }
 
     /// Looks in memory alone; `None` is a miss. The hot path: no lock but the cache's shard, no allocation.
     #[must_use]
     pub fn remembered(&self, kind: Kind, credential: &[u8], now: Instant) -> Option<Lookup> {
-        if !self.fence.has_proof(now) {
+        if !self.versions.has_lease(now) {
             return None;
         }
         self.in_memory(self.tagger.tag(kind, credential))
@@ -177,8 +177,8 @@ impl Memberships {
 
     fn in_memory(&self, tag: Tag) -> Option<Lookup> {
         // What was known of one that has been revoked since stays in memory, and counts no more.
-        if let Some(known) = self.known.get(&tag).filter(|known| self.stands(known)) {
-            if known.expires_at <= self.fence.unix_seconds() {
+        if let Some(known) = self.known.get(&tag).filter(|known| self.is_current(known)) {
+            if known.expires_at <= self.versions.unix_seconds() {
                 return Some(Lookup::Refused(EXPIRED));
             }
             if !known.used.load(Ordering::Relaxed) {
@@ -187,27 +187,27 @@ impl Memberships {
             return Some(Lookup::Known(known));
         }
         let read_at = self.unknown.get(&tag)?;
-        self.fence.no_token_since(read_at).then_some(Lookup::Unknown)
+        self.versions.no_token_since(read_at).then_some(Lookup::Unknown)
     }
 
     /// Whether what was read of it still holds.
     #[must_use]
-    pub fn stands(&self, known: &Known) -> bool {
-        self.fence.holds(known.slots, known.read_at)
+    pub fn is_current(&self, known: &Known) -> bool {
+        self.versions.holds(known.slots, known.read_at)
             && known.life.as_ref().is_none_or(|life| !life.has_ended())
-            && (!known.of_organizations || self.fence.no_organization_since(known.read_at))
+            && (!known.of_organizations || self.versions.no_organization_since(known.read_at))
     }
 
     /// Whether its user must choose a new password first: the one that it began with has grown old.
     #[must_use]
     pub fn has_old_password(&self, known: &Known) -> bool {
-        known.password_until <= self.fence.unix_seconds()
+        known.password_until <= self.versions.unix_seconds()
     }
 
     /// Whether an answer of the store is too old by the time that it is here, and nothing proves it current.
     #[must_use]
     pub fn is_late(&self, asked: Instant) -> bool {
-        self.fence.is_late(asked, crate::clock::monotonic())
+        self.versions.is_late(asked, crate::clock::monotonic())
     }
 
     /// Whether a token's form alone says that it is nobody's: it claims to be ours and its checksum is wrong.
@@ -218,9 +218,9 @@ impl Memberships {
 
     /// What to ask the store about a credential.
     #[must_use]
-    pub fn wanted(&self, token: &str) -> Wanted {
+    pub fn wanted(&self, token: &str) -> TokenKey {
         let foreign = !matches!(token::parse(token, self.store.checksum_key()), Shape::Ours(_));
-        Wanted { tag: self.tagger.tag(Kind::Token, token.as_bytes()), digest: TokenDigest::of(token), foreign }
+        TokenKey { tag: self.tagger.tag(Kind::Token, token.as_bytes()), digest: TokenDigest::of(token), foreign }
     }
 
     /// Tokens that were used since they were last taken, which was so many minutes ago at least, now that it is this minute.

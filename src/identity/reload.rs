@@ -57,7 +57,7 @@ impl Identity {
     }
 
     /// From now on these count.
-    pub fn put_in_force(&self, loaded: Loaded) {
+    pub fn activate(&self, loaded: Loaded) {
         for (at, new) in loaded.rings {
             let Some(ring) = self.issuers.ring(at) else { continue };
             match new {

@@ -25,7 +25,7 @@ const END_HEADERS: u8 = 0x4;
 
 /// Follows the frames of one direction.
 #[derive(Debug)]
-pub struct Tidy {
+pub struct DataCoalescer {
     /// Bytes of the current frame's payload that are still to come.
     left: usize,
     header: [u8; HEADER],
@@ -80,7 +80,7 @@ impl Frame {
     }
 }
 
-impl Tidy {
+impl DataCoalescer {
     /// For a direction whose first frame comes behind so many bytes.
     #[must_use]
     pub const fn new(before: usize) -> Self {
@@ -88,7 +88,7 @@ impl Tidy {
     }
 
     /// Puts together what came in one read; so many bytes are left of it, at its beginning.
-    pub fn tidy(&mut self, bytes: &mut [u8]) -> usize {
+    pub fn coalesce(&mut self, bytes: &mut [u8]) -> usize {
         let mut read = self.pass(bytes);
         let mut written = read;
         // Where the frame is that the next one may be joined to.
@@ -171,19 +171,19 @@ impl Tidy {
 }
 
 /// A socket whose frames are put together as they are read.
-pub struct Tidied<S> {
+pub struct CoalescedStream<S> {
     stream: S,
-    tidy: Tidy,
+    tidy: DataCoalescer,
 }
 
-impl<S> Tidied<S> {
+impl<S> CoalescedStream<S> {
     /// The first byte that is read begins a frame.
     pub const fn new(stream: S) -> Self {
-        Self { stream, tidy: Tidy::new(0) }
+        Self { stream, tidy: DataCoalescer::new(0) }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Tidied<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for CoalescedStream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
@@ -191,7 +191,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tidied<S> {
             ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
             let came = buf.filled_mut().get_mut(before..).unwrap_or_default();
             let is_end = came.is_empty();
-            let left = this.tidy.tidy(came);
+            let left = this.tidy.coalesce(came);
             buf.set_filled(before + left);
             // What came may have been nothing but empty frames.
             if is_end || left > 0 {
@@ -201,7 +201,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tidied<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Tidied<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for CoalescedStream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
     }
@@ -229,7 +229,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tidied<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::{DATA, Frame, HEADER, LARGEST, Tidy};
+    use super::{DATA, DataCoalescer, Frame, HEADER, LARGEST};
     use proptest::prelude::*;
 
     fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
@@ -238,11 +238,11 @@ mod tests {
     }
 
     fn tidied(before: usize, reads: &[&[u8]]) -> Vec<u8> {
-        let mut tidy = Tidy::new(before);
+        let mut tidy = DataCoalescer::new(before);
         let mut out = Vec::new();
         for read in reads {
             let mut bytes = read.to_vec();
-            let left = tidy.tidy(&mut bytes);
+            let left = tidy.coalesce(&mut bytes);
             out.extend_from_slice(&bytes[..left]);
         }
         out

@@ -1,6 +1,6 @@
 //! The policy in force, and its exchange for another one while requests are served.
 //!
-//! [`Live`] is shared; each worker keeps what it made of it ([`Rules`]: its pools, its counters) and looks at one number per
+//! [`ActivePolicy`] is shared; each worker keeps what it made of it ([`Rules`]: its pools, its counters) and looks at one number per
 //! request to see whether it is still the one. A request holds the rules that it was begun with until it ends: it is judged,
 //! sent and counted by one policy, whatever is exchanged meanwhile.
 
@@ -23,14 +23,14 @@ pub struct InForce {
 }
 
 /// What is in force now.
-pub struct Live {
+pub struct ActivePolicy {
     current: ArcSwap<InForce>,
     /// That of `current`, or for a moment the one before.
     generation: AtomicU64,
     metrics: Arc<Metrics>,
 }
 
-impl Live {
+impl ActivePolicy {
     #[must_use]
     pub fn new(policy: Policy, destinations: Vec<Arc<Destination>>, metrics: Arc<Metrics>) -> Self {
         let first = InForce::new(policy, destinations, 0);
@@ -79,7 +79,7 @@ pub struct Rules {
 
 impl Rules {
     /// What is in force, with the pools of upstreams that were there before: their connections stay. `make` makes the others.
-    pub(super) fn new(live: &Live, before: &[Rc<Pool>], make: impl Fn(&Arc<Destination>) -> Rc<Pool>) -> Self {
+    pub(super) fn new(live: &ActivePolicy, before: &[Rc<Pool>], make: impl Fn(&Arc<Destination>) -> Rc<Pool>) -> Self {
         let in_force = live.load();
         let pool = |destination: &Arc<Destination>| {
             let known = before.iter().find(|pool| Arc::ptr_eq(pool.destination(), destination));

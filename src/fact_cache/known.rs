@@ -1,6 +1,6 @@
 //! What is known of a credential: who it belongs to, when that was read, and what it rests on.
 
-use super::fence::{Fence, Slot};
+use super::change_versions::{ChangeVersions, Slot};
 use crate::claims::Claims;
 use crate::facts::Snapshot;
 use crate::id::TokenId;
@@ -25,7 +25,7 @@ pub struct Known {
     /// It rests on organizations that its user is not known to belong to.
     pub(super) of_organizations: bool,
     /// It is good as long as this lives.
-    pub(super) life: Option<Arc<Life>>,
+    pub(super) life: Option<Arc<KeyGeneration>>,
     pub(super) used: AtomicBool,
     /// The minute (Unix) in which its use was last taken to be written.
     pub(super) taken: AtomicU32,
@@ -37,7 +37,7 @@ impl Known {
         let user = found.snapshot.user.id.0;
         Self {
             token: found.record.filter(|_| found.is_token).map(TokenId),
-            slots: [Fence::slot(user), Fence::slot(found.record.unwrap_or(user))],
+            slots: [ChangeVersions::slot(user), ChangeVersions::slot(found.record.unwrap_or(user))],
             snapshot: found.snapshot,
             claims: found.claims,
             expires_at: found.expires_at,
@@ -53,9 +53,9 @@ impl Known {
 
 /// What others rest on, and that may end: a key that an issuer has withdrawn takes along what it signed.
 #[derive(Debug, Default)]
-pub struct Life(AtomicBool);
+pub struct KeyGeneration(AtomicBool);
 
-impl Life {
+impl KeyGeneration {
     /// Ends it, for all who rest on it.
     pub fn end(&self) {
         self.0.store(true, Ordering::Release);
@@ -80,7 +80,7 @@ pub struct Found {
     /// From this second (Unix) on, its user must choose a new password first.
     pub password_until: i64,
     pub claims: Option<Arc<Claims>>,
-    pub life: Option<Arc<Life>>,
+    pub life: Option<Arc<KeyGeneration>>,
     /// Its user's organizations are not those of the directory, so that no change of their user tells of them.
     pub of_organizations: bool,
 }

@@ -16,7 +16,7 @@ const SLOTS: u16 = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(u16);
 
-pub struct Fence {
+pub struct ChangeVersions {
     start: Instant,
     max_staleness: Duration,
     /// Nothing but a restart brings a proof again.
@@ -36,7 +36,7 @@ pub struct Fence {
     slots: Box<[AtomicU64]>,
 }
 
-impl Fence {
+impl ChangeVersions {
     /// A fence that has caught up with `position`, and holds no proof yet.
     #[must_use]
     pub fn new(position: u64, max_staleness: Duration) -> Self {
@@ -79,7 +79,7 @@ impl Fence {
 
     /// Whether the changes noted here are known to be all, as of a moment no longer ago than the greatest staleness.
     #[must_use]
-    pub fn has_proof(&self, now: Instant) -> bool {
+    pub fn has_lease(&self, now: Instant) -> bool {
         self.millis(now) < self.proof_until.load(Ordering::Acquire)
     }
 
@@ -119,12 +119,12 @@ impl Fence {
     /// Whether what was asked for at `asked` and has come just now is too old to be used: changes since then may be unknown.
     #[must_use]
     pub fn is_late(&self, asked: Instant, now: Instant) -> bool {
-        now.saturating_duration_since(asked) >= self.max_staleness && !self.has_proof(now)
+        now.saturating_duration_since(asked) >= self.max_staleness && !self.has_lease(now)
     }
 
     /// How long ago the proof was made, where there is one.
     #[must_use]
-    pub fn proof_age(&self, now: Instant) -> Option<Duration> {
+    pub fn lease_age(&self, now: Instant) -> Option<Duration> {
         let until = self.proof_until.load(Ordering::Acquire);
         let left = until.checked_sub(self.millis(now)).filter(|_| until > 0)?;
         self.max_staleness.checked_sub(Duration::from_millis(left))
@@ -174,53 +174,53 @@ impl Fence {
 
 #[cfg(test)]
 mod tests {
-    use super::Fence;
+    use super::ChangeVersions;
     use crate::id::{TokenId, UserId};
     use std::time::Duration;
 
     #[test]
     fn a_load_that_began_before_a_change_is_never_believed_after_it() {
-        let fence = Fence::new(10, Duration::from_secs(5));
+        let versions = ChangeVersions::new(10, Duration::from_secs(5));
         let (ann, token) = (UserId::generate(), TokenId::generate());
-        let slots = [Fence::slot(ann.0), Fence::slot(token.0)];
-        let began = fence.position();
-        assert!(fence.holds(slots, began));
-        fence.user_changed(ann, 11);
-        assert!(!fence.holds(slots, began), "stored late, and void at once");
-        fence.caught_up(11, crate::clock::monotonic());
-        let again = fence.position();
-        assert!(fence.holds(slots, again));
-        fence.token_changed(token, 12);
-        assert!(!fence.holds(slots, again), "the token alone was revoked");
+        let slots = [ChangeVersions::slot(ann.0), ChangeVersions::slot(token.0)];
+        let began = versions.position();
+        assert!(versions.holds(slots, began));
+        versions.user_changed(ann, 11);
+        assert!(!versions.holds(slots, began), "stored late, and void at once");
+        versions.caught_up(11, crate::clock::monotonic());
+        let again = versions.position();
+        assert!(versions.holds(slots, again));
+        versions.token_changed(token, 12);
+        assert!(!versions.holds(slots, again), "the token alone was revoked");
     }
 
     #[test]
     fn the_proof_ends_with_the_greatest_staleness() {
-        let fence = Fence::new(0, Duration::from_secs(5));
+        let versions = ChangeVersions::new(0, Duration::from_secs(5));
         let now = crate::clock::monotonic();
-        assert!(!fence.has_proof(now), "no proof before the first look");
-        fence.caught_up(0, now);
-        assert!(fence.has_proof(now + Duration::from_millis(4900)));
-        assert!(!fence.has_proof(now + Duration::from_millis(5100)));
+        assert!(!versions.has_lease(now), "no proof before the first look");
+        versions.caught_up(0, now);
+        assert!(versions.has_lease(now + Duration::from_millis(4900)));
+        assert!(!versions.has_lease(now + Duration::from_millis(5100)));
     }
 
     #[test]
     fn an_answer_that_took_longer_than_the_greatest_staleness_is_late_without_a_proof() {
-        let fence = Fence::new(0, Duration::from_secs(5));
+        let versions = ChangeVersions::new(0, Duration::from_secs(5));
         let asked = crate::clock::monotonic();
-        assert!(!fence.is_late(asked, asked + Duration::from_millis(4900)));
-        assert!(fence.is_late(asked, asked + Duration::from_millis(5100)));
-        fence.caught_up(0, asked + Duration::from_millis(400));
-        assert!(!fence.is_late(asked, asked + Duration::from_millis(5100)), "whatever changed meanwhile is noted");
+        assert!(!versions.is_late(asked, asked + Duration::from_millis(4900)));
+        assert!(versions.is_late(asked, asked + Duration::from_millis(5100)));
+        versions.caught_up(0, asked + Duration::from_millis(400));
+        assert!(!versions.is_late(asked, asked + Duration::from_millis(5100)), "whatever changed meanwhile is noted");
     }
 
     #[test]
     fn missed_changes_void_everything() {
-        let fence = Fence::new(10, Duration::from_secs(5));
-        fence.forget_all(500);
-        let slot = Fence::slot(UserId::generate().0);
-        assert!(!fence.holds([slot, slot], 499));
-        assert!(!fence.no_token_since(499));
-        assert!(!fence.no_organization_since(499));
+        let versions = ChangeVersions::new(10, Duration::from_secs(5));
+        versions.forget_all(500);
+        let slot = ChangeVersions::slot(UserId::generate().0);
+        assert!(!versions.holds([slot, slot], 499));
+        assert!(!versions.no_token_since(499));
+        assert!(!versions.no_organization_since(499));
     }
 }

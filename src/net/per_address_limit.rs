@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// The open connections by address, of all workers.
 #[derive(Debug)]
-pub struct Guests {
+pub struct PerAddressLimit {
     most: usize,
     open: Mutex<AHashMap<IpAddr, usize>>,
 }
@@ -17,11 +17,11 @@ pub struct Guests {
 /// One connection's place among its address's; given back when dropped.
 #[derive(Debug)]
 pub struct Guest {
-    guests: Arc<Guests>,
+    guests: Arc<PerAddressLimit>,
     key: IpAddr,
 }
 
-impl Guests {
+impl PerAddressLimit {
     /// At most so many connections an address.
     #[must_use]
     pub fn new(most: usize) -> Arc<Self> {
@@ -71,11 +71,11 @@ fn key(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use super::Guests;
+    use super::PerAddressLimit;
 
     #[test]
     fn an_address_has_its_share_and_gets_a_place_back() {
-        let guests = Guests::new(2);
+        let guests = PerAddressLimit::new(2);
         let address = "192.0.2.1".parse().unwrap();
         let first = guests.enter(address).unwrap();
         let _second = guests.enter("::ffff:192.0.2.1".parse().unwrap()).unwrap();
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_subscriber_s_network_is_one_address_and_nothing_is_left_behind() {
-        let guests = Guests::new(1);
+        let guests = PerAddressLimit::new(1);
         let one = guests.enter("2001:db8::1".parse().unwrap());
         assert!(one.is_some());
         assert!(guests.enter("2001:db8::ffff:1".parse().unwrap()).is_none());

@@ -119,7 +119,7 @@ fn shared_objects_are_for_managers_to_read_and_superusers_to_change_unless_said_
         let view =
             RequestView { method: &method, host: "x", target: &target, headers: &headers, client: None, claims: None };
         let matched = find(policy, &view).unwrap();
-        let claim = Claim::of_shared_object();
+        let claim = OrgReferences::of_shared_object();
         match decide(&matched, &claim, &view, Caller::User(who), &Facts::none()) {
             Ok(permit) => {
                 assert!(permit.organization().is_none() && permit.level().is_none());

@@ -5,7 +5,7 @@
 //! Other parameters are none of our business, however odd they look.
 
 use super::bytes::hex;
-use crate::fold::fold_eq;
+use crate::normalized_name::same_name;
 use std::borrow::Cow;
 use thiserror::Error;
 
@@ -85,7 +85,7 @@ pub type Parameter<'a> = (Cow<'a, str>, Cow<'a, str>);
 /// All parameters, names and values decoded once as a form.
 ///
 /// # Errors
-/// Some reader could find others: see [`Ambiguous`]. Two names that fold alike are one name twice.
+/// Some reader could find others: see [`Ambiguous`]. Two names that are the same once normalized are one name twice.
 pub fn all(query: Option<&str>) -> Result<Vec<Parameter<'_>>, Ambiguous> {
     let mut found: Vec<Parameter<'_>> = Vec::new();
     for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
@@ -94,7 +94,7 @@ pub fn all(query: Option<&str>) -> Result<Vec<Parameter<'_>>, Ambiguous> {
         if pair.contains(';') || key.contains(['&', ';']) || value.contains(['&', ';']) {
             return Err(Ambiguous::Separator);
         }
-        if found.iter().any(|(known, _)| fold_eq(&**known, &*key)) || found.len() == MAX_PARAMETERS {
+        if found.iter().any(|(known, _)| same_name(&**known, &*key)) || found.len() == MAX_PARAMETERS {
             return Err(Ambiguous::Repeated);
         }
         found.push((key, value));
@@ -110,7 +110,7 @@ fn split(pair: &str) -> (&str, &str) {
 /// How often a reader may decode a name before we stop following it.
 const DECODINGS: usize = 3;
 
-/// Whether some reader takes the raw `key` for `name`: folded, as an array (`name[…]`), up to a NUL (as PHP does), decoded once or more
+/// Whether some reader takes the raw `key` for `name`: normalized, as an array (`name[…]`), up to a NUL (as PHP does), decoded once or more
 /// often.
 #[must_use]
 pub fn spells(key: &[u8], name: &str) -> bool {
@@ -118,7 +118,7 @@ pub fn spells(key: &[u8], name: &str) -> bool {
     for _ in 0..=DECODINGS {
         let base = key.split(|&b| b == b'[').find(|part| !part.is_empty()).unwrap_or_default();
         let until_nul = base.split(|&b| b == 0).next().unwrap_or_default();
-        if fold_eq(&key, name) || fold_eq(base, name) || fold_eq(until_nul, name) {
+        if same_name(&key, name) || same_name(base, name) || same_name(until_nul, name) {
             return true;
         }
         if memchr::memchr(b'%', &key).is_none() {

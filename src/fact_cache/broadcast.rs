@@ -71,7 +71,7 @@ impl News {
 }
 
 /// The way to the other replicas, and from them.
-pub struct Relay {
+pub struct Broadcast {
     redis: Arc<Redis>,
     seal: Seal,
     name: Name,
@@ -81,7 +81,7 @@ pub struct Relay {
     told: Mutex<(u64, u64)>,
 }
 
-impl Relay {
+impl Broadcast {
     /// Between all replicas of the installation that `seal` belongs to.
     #[must_use]
     pub fn new(redis: Arc<Redis>, seal: Seal, counts: Arc<Shard>) -> Self {
@@ -161,8 +161,8 @@ impl Relay {
     #[must_use]
     pub fn start(self: &Arc<Self>) -> mpsc::Receiver<News> {
         let (send, receive) = mpsc::channel(WAITING);
-        let relay = Arc::clone(self);
-        tokio::spawn(async move { relay.listen(&send).await });
+        let broadcast = Arc::clone(self);
+        tokio::spawn(async move { broadcast.listen(&send).await });
         receive
     }
 }

@@ -1,10 +1,10 @@
 //! Hop-by-hop fields (RFC 9110, 7.6.1): what speaks of one connection alone and never goes on to the next.
 
-use crate::fold::folded;
+use crate::normalized_name::normalized;
 use arrayvec::ArrayVec;
 use http::header::{CONNECTION, HeaderMap};
 
-/// The folded names of hop-by-hop fields; beside them there is everything that begins with `proxy`.
+/// The normalized names of hop-by-hop fields; beside them there is everything that begins with `proxy`.
 const HOP_BY_HOP: [&str; 8] =
     ["connection", "expect", "http2settings", "keepalive", "te", "trailer", "transferencoding", "upgrade"];
 
@@ -12,8 +12,8 @@ const HOP_BY_HOP: [&str; 8] =
 /// service may read `keep_alive` and `proxy_authorization` as the fields that they resemble.
 #[must_use]
 pub fn is_hop_by_hop(name: &str) -> bool {
-    let is = |hop: &str| folded(name).eq(hop.bytes());
-    let is_proxy = || folded(name).take(5).eq("proxy".bytes());
+    let is = |hop: &str| normalized(name).eq(hop.bytes());
+    let is_proxy = || normalized(name).take(5).eq("proxy".bytes());
     // Most names are out of the question by their first byte.
     match name.as_bytes().first() {
         Some(b'c') => is("connection"),

@@ -14,7 +14,7 @@ const SLOTS: usize = 1 << 16;
 /// Seconds in which every replica has noticed that the store was put back, clocks that differ included.
 const NOTICED_BY_ALL: u64 = 10;
 
-pub struct Ledger {
+pub struct ChangeLog {
     /// All changes after this one are noted.
     floor: AtomicU64,
     /// As far as the store has been followed.
@@ -24,7 +24,7 @@ pub struct Ledger {
     slots: Box<[AtomicU64]>,
 }
 
-impl Ledger {
+impl ChangeLog {
     #[must_use]
     pub fn new(position: u64) -> Self {
         Self::with_slots(position, SLOTS)
@@ -94,27 +94,27 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use super::Ledger;
+    use super::ChangeLog;
     use uuid::Uuid;
 
     #[test]
     fn an_entry_is_believed_while_nothing_of_it_changed_since() {
-        let ledger = Ledger::new(10);
+        let change_log = ChangeLog::new(10);
         let (ann, token) = (Uuid::from_u128(1), Uuid::from_u128(2 << 64));
-        assert!(ledger.believes(10, 100, [ann, ann]));
-        assert!(!ledger.believes(9, 100, [ann, ann]), "what changed between 9 and 10 is not known");
-        assert!(!ledger.believes(11, 100, [ann, ann]), "whoever wrote it is ahead of us");
-        ledger.changed(token, 12);
-        ledger.followed(12);
+        assert!(change_log.believes(10, 100, [ann, ann]));
+        assert!(!change_log.believes(9, 100, [ann, ann]), "what changed between 9 and 10 is not known");
+        assert!(!change_log.believes(11, 100, [ann, ann]), "whoever wrote it is ahead of us");
+        change_log.changed(token, 12);
+        change_log.followed(12);
         let other = Uuid::from_u128(7 << 112 | 0x0707);
-        assert!(ledger.believes(10, 100, [other, other]));
-        assert!(!ledger.believes(11, 100, [ann, token]) && ledger.believes(12, 100, [ann, token]));
-        ledger.knows_since(4);
-        assert!(ledger.believes(4, 100, [other, other]));
-        ledger.much_changed(13);
-        assert!(!ledger.believes(12, 100, [other, other]));
-        ledger.missed(20, 200);
-        assert!(!ledger.believes(12, 300, [other, other]) && ledger.believes(20, 300, [ann, token]));
-        assert!(!ledger.believes(20, 200, [ann, token]), "perhaps of a store that is no more");
+        assert!(change_log.believes(10, 100, [other, other]));
+        assert!(!change_log.believes(11, 100, [ann, token]) && change_log.believes(12, 100, [ann, token]));
+        change_log.knows_since(4);
+        assert!(change_log.believes(4, 100, [other, other]));
+        change_log.much_changed(13);
+        assert!(!change_log.believes(12, 100, [other, other]));
+        change_log.missed(20, 200);
+        assert!(!change_log.believes(12, 300, [other, other]) && change_log.believes(20, 300, [ann, token]));
+        assert!(!change_log.believes(20, 200, [ann, token]), "perhaps of a store that is no more");
     }
 }

@@ -28,13 +28,13 @@ const UNKNOWN_CREDENTIALS: u64 = 0;
 
 /// The headers, for one answer.
 #[derive(Debug, Default)]
-pub struct Besides {
+pub struct ResponseHeaders {
     headers: Vec<(HeaderName, HeaderValue)>,
     /// What the upstream says to browsers does not count.
     cors: bool,
 }
 
-impl Besides {
+impl ResponseHeaders {
     /// One more; it stands beside one of that name that the answer has already.
     pub fn add(&mut self, name: HeaderName, value: HeaderValue) {
         self.headers.push((name, value));
@@ -105,7 +105,7 @@ pub fn throttle(
     permit: &Permit<'_>,
     throttle: &Throttle,
     verdict: Verdict,
-    besides: &mut Besides,
+    besides: &mut ResponseHeaders,
 ) -> Result<(), Denial> {
     let (remaining, reset) = match verdict {
         Verdict::Pass { remaining, reset } => (remaining, reset),
@@ -132,7 +132,7 @@ fn seconds(time: Duration) -> u64 {
 
 /// So much of one address may be nobody's. Generous: behind one address there may be many, and tokens of before an import look like a
 /// stranger's.
-fn strangers() -> Quota {
+fn unauthenticated_quota() -> Quota {
     const EACH_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
     const AT_ONCE: NonZeroU32 = NonZeroU32::new(100).unwrap();
     Quota::new(EACH_SECOND, Duration::from_secs(1)).with_burst(AT_ONCE)
@@ -140,7 +140,7 @@ fn strangers() -> Quota {
 
 fn of_strangers(worker: &Worker, client: IpAddr, now: Instant) -> Verdict {
     let key = Key { limit: UNKNOWN_CREDENTIALS, who: Who::address(client) };
-    worker.shared.limits.here().peek(key, strangers(), now)
+    worker.shared.limits.here().peek(key, unauthenticated_quota(), now)
 }
 
 /// Whether too much of that address was nobody's: then the store is asked by the narrow way alone.
@@ -150,7 +150,7 @@ pub fn is_strained(worker: &Worker, client: IpAddr, now: Instant) -> bool {
 }
 
 /// What one more is told that is nobody's, where too much of that address was: 429 `throttled`, with `Retry-After` in `besides`.
-pub fn too_many(worker: &Worker, client: IpAddr, now: Instant, besides: &mut Besides) -> Denial {
+pub fn too_many(worker: &Worker, client: IpAddr, now: Instant, besides: &mut ResponseHeaders) -> Denial {
     let wait = match of_strangers(worker, client, now) {
         Verdict::Wait(wait) => seconds(wait),
         Verdict::Pass { .. } => 1,
@@ -162,5 +162,5 @@ pub fn too_many(worker: &Worker, client: IpAddr, now: Instant, besides: &mut Bes
 /// Counts a credential that the store does not know.
 pub fn was_unknown(worker: &Worker, client: IpAddr, now: Instant) {
     let key = Key { limit: UNKNOWN_CREDENTIALS, who: Who::address(client) };
-    let _ = worker.shared.limits.here().spend(key, strangers(), now);
+    let _ = worker.shared.limits.here().spend(key, unauthenticated_quota(), now);
 }

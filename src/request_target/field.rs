@@ -5,7 +5,7 @@
 //! differently are refused. Other fields are none of our business: their values are opaque (RFC 9110, 5.5).
 
 use super::hop::{Options, is_hop_by_hop};
-use crate::fold::fold_eq;
+use crate::normalized_name::same_name;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use thiserror::Error;
 
@@ -43,7 +43,7 @@ impl FieldError {
 pub fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, FieldError> {
     let mut found = None;
     for (key, value) in headers {
-        if !fold_eq(key.as_str(), name.as_str()) {
+        if !same_name(key.as_str(), name.as_str()) {
             continue;
         }
         if key != name {

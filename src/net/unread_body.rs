@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 pub const MOST: usize = 4 * 1024 * 1024;
 
 /// A body that nobody reads.
-pub struct Leftover {
+pub struct UnreadBody {
     body: Incoming,
     bytes: usize,
 }
@@ -27,7 +27,7 @@ pub enum Discarded {
     TooMuch,
 }
 
-impl Leftover {
+impl UnreadBody {
     /// The rest of this body.
     #[must_use]
     pub const fn new(body: Incoming) -> Self {

@@ -1,6 +1,6 @@
 //! What a rule may ask or limit beyond level, organization and headers. Most rules say none of it and pay for none.
 //!
-//! As written ([`RawFurther`]) these options stand in the defaults, in a route and in a rule; compiled ([`Further`]) the
+//! As written ([`RawRuleOptions`]) these options stand in the defaults, in a route and in a rule; compiled ([`RuleOptions`]) the
 //! nearest one counts, and one that could never apply where it was written is reported.
 
 use super::access::Access;
@@ -17,7 +17,7 @@ use crate::yaml::{Findings, Key, Node, Span, Spanned};
 
 /// The rare options of a rule.
 #[derive(Debug, Default)]
-pub struct Further {
+pub struct RuleOptions {
     /// What the caller must have.
     pub permissions: Permissions,
     /// The model whose permissions the method asks.
@@ -38,7 +38,7 @@ pub struct Further {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct RawFurther {
+pub(super) struct RawRuleOptions {
     permissions: Option<Spanned<Permissions>>,
     model: Option<Spanned<Model>>,
     shared: Option<Spanned<RawShared>>,
@@ -50,7 +50,7 @@ pub(super) struct RawFurther {
     upgrade: RawUpgrade,
 }
 
-impl RawFurther {
+impl RawRuleOptions {
     /// Reads the option of that key.
     pub(super) fn read(&mut self, key: &Key, node: &Node, findings: &mut Findings) {
         match key.text.as_str() {
@@ -125,7 +125,7 @@ impl RawFurther {
 
 /// What of a rule its options may speak of.
 #[derive(Clone, Copy)]
-pub(super) struct Words<'a> {
+pub(super) struct RuleContext<'a> {
     /// The methods that it is for; `None`: those of a route that is one level.
     pub(super) methods: Option<&'a Methods>,
     /// The variables of the path.
@@ -137,22 +137,22 @@ pub(super) struct Words<'a> {
 
 /// Compiles a rule's options: its own, else the route's, else the defaults'.
 pub(super) fn compile(
-    [defaults, route, own]: [&RawFurther; 3],
+    [defaults, route, own]: [&RawRuleOptions; 3],
     place: Place,
-    rule: Words<'_>,
+    rule: RuleContext<'_>,
     findings: &mut Findings,
-) -> Option<Box<Further>> {
+) -> Option<Box<RuleOptions>> {
     if let (Some(Methods::One(method)), Some(model)) = (rule.methods, &own.model) {
         permission::model_of_method(method, model.span, &model.value, findings);
     }
-    let mut further = Further::default();
+    let mut options = RuleOptions::default();
     if place.knows_somebody() {
         let permissions = [own, route, defaults].into_iter().find_map(|o| o.permissions.as_ref());
-        further.permissions = permissions.map(|p| p.value.clone()).unwrap_or_default();
-        further.model = [own, route, defaults].into_iter().find_map(|o| o.model.as_ref()).map(|m| m.value.clone());
+        options.permissions = permissions.map(|p| p.value.clone()).unwrap_or_default();
+        options.model = [own, route, defaults].into_iter().find_map(|o| o.model.as_ref()).map(|m| m.value.clone());
         if place.asks_organization() {
             let said = [own, route, defaults].into_iter().filter_map(|o| o.shared.as_ref()).map(|s| s.value);
-            further.shared = said.reduce(RawShared::over).map(RawShared::checked);
+            options.shared = said.reduce(RawShared::over).map(RawShared::checked);
         }
     }
     if let Some(when) = [own, route, defaults].into_iter().find_map(|o| o.when.as_ref()) {
@@ -164,7 +164,7 @@ pub(super) fn compile(
         };
         // Nobody gets so far where everybody is refused.
         if place.access != Access::Deny {
-            further.when = when.value.bind(scope, findings);
+            options.when = when.value.bind(scope, findings);
         }
     }
     let of_rule = own.throttle.as_ref().map(|throttle| (throttle, rule.methods));
@@ -175,19 +175,19 @@ pub(super) fn compile(
         && place.can_count(value.by)
     {
         // A throttle above the rules is one limit for all of them; a rule's own is its own.
-        further.throttle = value.at((rule.hosts, rule.pattern, methods));
+        options.throttle = value.at((rule.hosts, rule.pattern, methods));
     }
-    further.timeout =
+    options.timeout =
         [own, route, defaults].into_iter().filter_map(|o| o.timeout.as_ref()).map(|t| t.value).reduce(Timeout::over);
-    further.body_limit = [own, route, defaults].into_iter().find_map(|o| o.body_limit.as_ref()).map(|b| b.value);
+    options.body_limit = [own, route, defaults].into_iter().find_map(|o| o.body_limit.as_ref()).map(|b| b.value);
     let strict = [own, route, defaults].into_iter().find_map(|o| o.strict_source.as_ref());
-    further.strict_source = strict.is_some_and(|strict| strict.value) && place.has(Needs::Query);
+    options.strict_source = strict.is_some_and(|strict| strict.value) && place.has(Needs::Query);
     let upgrades = [&defaults.upgrade, &route.upgrade, &own.upgrade];
-    further.upgrade = RawUpgrade::compile(upgrades, rule.methods, findings);
-    further.says_something().then(|| Box::new(further))
+    options.upgrade = RawUpgrade::compile(upgrades, rule.methods, findings);
+    options.says_something().then(|| Box::new(options))
 }
 
-impl Further {
+impl RuleOptions {
     fn says_something(&self) -> bool {
         let Self { permissions, model, shared, when, throttle, timeout, body_limit, strict_source, upgrade } = self;
         !permissions.is_empty()

@@ -1,12 +1,12 @@
 //! The middle tier: what one replica has read of a user, the others find in Redis.
 //!
 //! An entry is sealed ([`seal`](crate::redis::seal)), compact ([`codec`]) and says at which position of the store it was read; it is believed
-//! as the [`ledger`] says, and only while this replica holds the same proof that its own memory needs. Whatever is
+//! as the [`change_log`] says, and only while this replica holds the same proof that its own memory needs. Whatever is
 //! wrong with Redis or an entry is a miss. One round trip reads; writing waits for nobody. Credentials that nobody has are
 //! never written here.
 
+pub mod change_log;
 pub mod codec;
-pub mod ledger;
 
 use crate::directory::token::TokenDigest;
 use crate::directory::{Directory, Position};
@@ -15,8 +15,8 @@ use crate::id::TokenId;
 use crate::redis::seal::{Name, Seal};
 use crate::redis::{NoAnswer, Redis};
 use crate::telemetry::metrics::Shard;
+use change_log::ChangeLog;
 use codec::Entry;
-use ledger::Ledger;
 use redis::{Cmd, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,7 +46,7 @@ pub struct Mark {
     read_at: u64,
 }
 
-pub struct Tier {
+pub struct RedisCache {
     redis: Arc<Redis>,
     seal: Seal,
     prefix: Box<str>,
@@ -55,10 +55,10 @@ pub struct Tier {
     counts: Arc<Shard>,
     /// Which store, and which life of it, the positions are of.
     store: AtomicU64,
-    pub ledger: Ledger,
+    pub change_log: ChangeLog,
 }
 
-impl Tier {
+impl RedisCache {
     /// Over a store whose changes are followed from `position` on. Writes run on `control`.
     #[must_use]
     pub fn new(redis: Arc<Redis>, store: &Directory, position: &Position, control: Handle, counts: Arc<Shard>) -> Self {
@@ -70,7 +70,7 @@ impl Tier {
             writes: Arc::new(Semaphore::new(WRITES)),
             counts,
             store: AtomicU64::new(position.store()),
-            ledger: Ledger::new(position.horizon()),
+            change_log: ChangeLog::new(position.horizon()),
         }
     }
 
@@ -89,7 +89,7 @@ impl Tier {
     pub fn mark(&self) -> Mark {
         // The store first: its position is set before it.
         let store = self.store.load(Ordering::Acquire);
-        Mark { store, read_at: self.ledger.position() }
+        Mark { store, read_at: self.change_log.position() }
     }
 
     fn name(&self, store: u64, subject: &Subject<'_>) -> (Name, String) {

@@ -2,13 +2,13 @@
 
 use super::client::Client;
 use crate::net::connection::Connection;
-use crate::target::host::{HostError, canonical_host};
+use crate::request_target::host::{HostError, canonical_host};
 use http::HeaderValue;
 use ipnet::IpNet;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-pub struct Link {
+pub struct ClientConnection {
     /// The socket's side of it.
     pub connection: Rc<Connection>,
     /// The other end; shared by the streams of HTTP/2.
@@ -27,7 +27,7 @@ struct KnownHost {
     canonical: Rc<str>,
 }
 
-impl Link {
+impl ClientConnection {
     /// A connection that was just accepted.
     #[must_use]
     pub fn new(connection: Rc<Connection>, trusted_proxies: &[IpNet]) -> Self {

@@ -5,8 +5,8 @@
 //! every interleaving of a few threads, and in random ones of many: with writers that sleep, a Redis that is put back to any
 //! content it ever had, and messages that come late, twice or never.
 
-use super::fence::{Fence, Slot};
-use super::tier::ledger::Ledger;
+use super::change_versions::{ChangeVersions, Slot};
+use super::redis_cache::change_log::ChangeLog;
 use crate::id::UserId;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -25,8 +25,8 @@ struct Entry {
 }
 
 struct Replica {
-    fence: Fence,
-    ledger: Ledger,
+    versions: ChangeVersions,
+    change_log: ChangeLog,
     read_to: u64,
     kept: Option<(Fact, u64)>,
     /// A load under way: both positions, and what was read.
@@ -71,8 +71,8 @@ enum Step {
 impl World {
     fn new(replicas: usize) -> Self {
         let replica = |_| Replica {
-            fence: Fence::new(0, Duration::from_secs(5)),
-            ledger: Ledger::with_slots(0, 8),
+            versions: ChangeVersions::new(0, Duration::from_secs(5)),
+            change_log: ChangeLog::with_slots(0, 8),
             read_to: 0,
             kept: None,
             load: None,
@@ -99,7 +99,7 @@ impl World {
             Step::Change(who) => self.outbox.push(who),
             Step::Begin(r) => {
                 let replica = &mut self.replicas[r];
-                replica.load = Some((replica.fence.position(), replica.ledger.position(), None));
+                replica.load = Some((replica.versions.position(), replica.change_log.position(), None));
             }
             Step::Read(r) => {
                 if let Some((_, _, found @ None)) = &mut self.replicas[r].load {
@@ -125,8 +125,8 @@ impl World {
             Step::Believe(r) => {
                 let replica = &mut self.replicas[r];
                 if let Some(entry) = replica.got.take() {
-                    let read_at = replica.fence.position();
-                    if replica.ledger.believes(entry.read_at, 0, [ANN, ANN]) {
+                    let read_at = replica.versions.position();
+                    if replica.change_log.believes(entry.read_at, 0, [ANN, ANN]) {
                         replica.keep(entry.fact, read_at);
                     }
                 }
@@ -137,10 +137,10 @@ impl World {
                 let Some((to, None)) = self.replicas[r].look else { return };
                 let changed = self.outbox[from..usize::try_from(to).unwrap()].to_vec();
                 let replica = &self.replicas[r];
-                let position = replica.fence.position() + to.saturating_sub(replica.read_to);
+                let position = replica.versions.position() + to.saturating_sub(replica.read_to);
                 for who in changed {
-                    replica.fence.user_changed(UserId(who), position);
-                    replica.ledger.changed(who, to);
+                    replica.versions.user_changed(UserId(who), position);
+                    replica.change_log.changed(who, to);
                 }
                 self.replicas[r].look = Some((to, Some(position)));
             }
@@ -148,9 +148,9 @@ impl World {
                 let replica = &mut self.replicas[r];
                 if let Some((to, Some(position))) = replica.look {
                     replica.look = None;
-                    replica.ledger.followed(to);
+                    replica.change_log.followed(to);
                     replica.read_to = to;
-                    replica.fence.caught_up(position, crate::clock::monotonic());
+                    replica.versions.caught_up(position, crate::clock::monotonic());
                 }
             }
             Step::Hear(r) => {
@@ -158,10 +158,10 @@ impl World {
                 // One task notes what is heard and what is looked up: while an answer is waited for, but not in the midst of
                 // noting it.
                 if !matches!(replica.look, Some((_, Some(_)))) {
-                    let position = replica.fence.position() + 1;
-                    replica.fence.user_changed(UserId(ANN), position);
-                    replica.ledger.changed(ANN, now);
-                    replica.fence.advance(position);
+                    let position = replica.versions.position() + 1;
+                    replica.versions.user_changed(UserId(ANN), position);
+                    replica.change_log.changed(ANN, now);
+                    replica.versions.advance(position);
                 }
             }
             Step::Restore(copy) => {
@@ -181,11 +181,11 @@ impl World {
 
 impl Replica {
     fn slots() -> [Slot; 2] {
-        [Fence::slot(ANN), Fence::slot(ANN)]
+        [ChangeVersions::slot(ANN), ChangeVersions::slot(ANN)]
     }
 
     fn keep(&mut self, fact: Fact, read_at: u64) -> bool {
-        let holds = self.fence.holds(Self::slots(), read_at);
+        let holds = self.versions.holds(Self::slots(), read_at);
         if holds {
             self.kept = Some((fact, read_at));
         }
@@ -193,7 +193,7 @@ impl Replica {
     }
 
     fn used(&self) -> Option<Fact> {
-        self.kept.filter(|(_, read_at)| self.fence.holds(Self::slots(), *read_at)).map(|(fact, _)| fact)
+        self.kept.filter(|(_, read_at)| self.versions.holds(Self::slots(), *read_at)).map(|(fact, _)| fact)
     }
 }
 
@@ -304,7 +304,7 @@ fn the_model_is_not_blind() {
     let steps = [Step::Begin(0), Step::Read(0), Step::Keep(0), Step::Write(0), Step::Change(ANN), Step::Get(1)];
     steps.into_iter().for_each(|step| world.take(step));
     world.replicas[1].read_to = 1;
-    world.replicas[1].ledger.followed(1);
+    world.replicas[1].change_log.followed(1);
     world.take(Step::Believe(1));
     assert!(!world.holds());
 }

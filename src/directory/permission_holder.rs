@@ -8,7 +8,7 @@ use crate::id::PermissionId;
 use serde_json::{Value, json};
 
 /// The statements on one kind of bundle. `$1` is its id, `$2` that of a permission or a user.
-pub(super) struct Bundle {
+pub(super) struct PermissionHolder {
     pub(super) grant: &'static str,
     pub(super) revoke: &'static str,
     /// Selects its permissions, `id` and `codename`.
@@ -19,7 +19,7 @@ pub(super) struct Bundle {
     pub(super) users: &'static str,
 }
 
-/// The [`Bundle`] of the tables that begin with a word; how a user is added, where that is particular.
+/// The [`PermissionHolder`] of the tables that begin with a word; how a user is added, where that is particular.
 macro_rules! bundle {
     ($word:literal) => {
         bundle!(
@@ -28,7 +28,7 @@ macro_rules! bundle {
         )
     };
     ($word:literal, $add:expr) => {
-        $crate::directory::bundle::Bundle {
+        $crate::directory::permission_holder::PermissionHolder {
             grant: concat!(
                 "INSERT INTO ",
                 $word,
@@ -70,7 +70,7 @@ macro_rules! contents {
 }
 pub(super) use contents;
 
-impl Bundle {
+impl PermissionHolder {
     /// Applies all of an edit but the name; only members of `organization` may hold it, where there is one.
     pub(super) async fn apply(
         &self,

@@ -2,9 +2,9 @@
 //! of it has changed meanwhile.
 
 use super::known::{EXPIRED, Found, Known, Lookup};
+use super::redis_cache::{self, Subject};
 use super::tag::{Kind, Tag};
-use super::tier::{self, Subject};
-use super::{KnownOrg, Memberships, Wanted, report};
+use super::{FactCache, KnownOrg, TokenKey, report};
 use crate::decision::OrgKey;
 use crate::directory::{OrgRef, StoreError};
 use crate::facts::Organization;
@@ -26,9 +26,9 @@ enum Shared {
     Missing,
 }
 
-impl Memberships {
+impl FactCache {
     /// Asks the store whose token it is, once for all who wait for the same one.
-    pub async fn load(&self, wanted: Wanted) -> Lookup {
+    pub async fn load(&self, wanted: TokenKey) -> Lookup {
         self.flights.join(wanted.tag, || self.read_token(wanted)).await
     }
 
@@ -96,8 +96,8 @@ impl Memberships {
             OrgKey::External(key) => OrgRef::External(key.clone().into_owned()),
         };
         if let Some(entry) = self.organizations.get(&key)
-            && self.fence.has_proof(now)
-            && self.fence.no_organization_since(entry.read_at)
+            && self.versions.has_lease(now)
+            && self.versions.no_organization_since(entry.read_at)
         {
             return Ok(entry.organization);
         }
@@ -106,12 +106,12 @@ impl Memberships {
 
     async fn read_organization(&self, key: &OrgRef) -> Result<Option<Arc<Organization>>, StoreError> {
         for left in (0..RETRIES).rev() {
-            let (asked, read_at) = (crate::clock::monotonic(), self.fence.position());
+            let (asked, read_at) = (crate::clock::monotonic(), self.versions.position());
             let organization = self.store.organization(key).await.inspect_err(report)?.map(Arc::new);
             if self.is_late(asked) {
                 return Err(StoreError::Unavailable("the answer took longer than facts are good for".to_owned()));
             }
-            if self.fence.no_organization_since(read_at) {
+            if self.versions.no_organization_since(read_at) {
                 self.organizations.insert(key.clone(), KnownOrg { organization: organization.clone(), read_at });
                 return Ok(organization);
             }
@@ -137,14 +137,18 @@ impl Memberships {
             }
         }
         for _ in 0..RETRIES {
-            let (asked, read_at) = (crate::clock::monotonic(), self.fence.position());
-            let tier = self.tier.as_ref().zip(shared.as_ref()).map(|(tier, subject)| (tier, subject, tier.mark()));
+            let (asked, read_at) = (crate::clock::monotonic(), self.versions.position());
+            let redis_cache = self
+                .redis_cache
+                .as_ref()
+                .zip(shared.as_ref())
+                .map(|(redis_cache, subject)| (redis_cache, subject, redis_cache.mark()));
             let found = match look().await {
                 Ok(_) if self.is_late(asked) => return Lookup::Unavailable,
                 Ok(Some(found)) => found,
                 Ok(None) => {
-                    if let (Some(tier), Some(subject), true) = (&self.tier, &shared, is_stale) {
-                        tier.remove(subject);
+                    if let (Some(redis_cache), Some(subject), true) = (&self.redis_cache, &shared, is_stale) {
+                        redis_cache.remove(subject);
                     }
                     return Lookup::Unknown;
                 }
@@ -154,8 +158,8 @@ impl Memberships {
                 }
             };
             if let Some(lookup) = self.keep(tag, found, read_at) {
-                if let (Some((tier, subject, read_at)), Lookup::Known(known)) = (tier, &lookup) {
-                    tier.put(subject, read_at, None, Arc::clone(&known.snapshot));
+                if let (Some((redis_cache, subject, read_at)), Lookup::Known(known)) = (redis_cache, &lookup) {
+                    redis_cache.put(subject, read_at, None, Arc::clone(&known.snapshot));
                 }
                 return lookup;
             }
@@ -163,9 +167,9 @@ impl Memberships {
         Lookup::Unavailable
     }
 
-    async fn read_token(&self, Wanted { tag, digest, .. }: Wanted) -> Lookup {
+    async fn read_token(&self, TokenKey { tag, digest, .. }: TokenKey) -> Lookup {
         // Whoever missed it just before another's load ended joins none, and finds what that one has read.
-        if self.fence.has_proof(crate::clock::monotonic())
+        if self.versions.has_lease(crate::clock::monotonic())
             && let Some(found) = self.in_memory(tag)
         {
             return found;
@@ -175,8 +179,8 @@ impl Memberships {
             return found;
         }
         for _ in 0..RETRIES {
-            let (asked, read_at) = (crate::clock::monotonic(), self.fence.position());
-            let tier = self.tier.as_ref().map(|tier| (tier, tier.mark()));
+            let (asked, read_at) = (crate::clock::monotonic(), self.versions.position());
+            let redis_cache = self.redis_cache.as_ref().map(|redis_cache| (redis_cache, redis_cache.mark()));
             let found = match self.store.token_snapshot(&digest).await {
                 Ok(_) if self.is_late(asked) => return Lookup::Unavailable,
                 Ok(found) => found.filter(|found| !found.revoked),
@@ -187,19 +191,21 @@ impl Memberships {
             };
             let Some(found) = found else {
                 self.unknown.insert(tag, read_at);
-                if let (Some(tier), Shared::Stale) = (&self.tier, &shared) {
-                    tier.remove(&Subject::Token(digest));
+                if let (Some(redis_cache), Shared::Stale) = (&self.redis_cache, &shared) {
+                    redis_cache.remove(&Subject::Token(digest));
                 }
                 return Lookup::Unknown;
             };
             let token = (found.token, found.expires_at);
             let Some(lookup) = self.keep(tag, Found::of_token(token, found.snapshot), read_at) else { continue };
-            match (tier, &lookup) {
-                (Some((tier, read_at)), Lookup::Known(known)) => {
-                    tier.put(&Subject::Token(digest), read_at, Some(token), Arc::clone(&known.snapshot));
+            match (redis_cache, &lookup) {
+                (Some((redis_cache, read_at)), Lookup::Known(known)) => {
+                    redis_cache.put(&Subject::Token(digest), read_at, Some(token), Arc::clone(&known.snapshot));
                 }
                 // It has expired.
-                (Some((tier, _)), _) if matches!(shared, Shared::Stale) => tier.remove(&Subject::Token(digest)),
+                (Some((redis_cache, _)), _) if matches!(shared, Shared::Stale) => {
+                    redis_cache.remove(&Subject::Token(digest))
+                }
                 _ => {}
             }
             return lookup;
@@ -209,15 +215,16 @@ impl Memberships {
 
     /// What another replica has read, if it still stands as far as this one can prove.
     async fn read_tier(&self, tag: Tag, subject: &Subject<'_>) -> Shared {
-        let Some(tier) = &self.tier else { return Shared::Missing };
+        let Some(redis_cache) = &self.redis_cache else { return Shared::Missing };
         // Taken before anything is asked: what is noted after that, another life of the store too, voids what is kept here.
-        let read_at = self.fence.position();
-        let Some(entry) = tier.get(subject).await else { return Shared::Missing };
+        let read_at = self.versions.position();
+        let Some(entry) = redis_cache.get(subject).await else { return Shared::Missing };
         let user = entry.snapshot.user.id.0;
         let ids = [user, entry.token.map_or(user, |(token, _)| token.0)];
-        let believed = tier.ledger.believes(entry.read_at, entry.until.saturating_sub(tier::LIFE), ids)
-            && self.fence.has_proof(crate::clock::monotonic());
-        tier.count(believed);
+        let believed =
+            redis_cache.change_log.believes(entry.read_at, entry.until.saturating_sub(redis_cache::LIFE), ids)
+                && self.versions.has_lease(crate::clock::monotonic());
+        redis_cache.count(believed);
         let found = match entry.token {
             Some(token) => Found::of_token(token, entry.snapshot),
             None => Found::of(Arc::new(entry.snapshot)),
@@ -229,7 +236,7 @@ impl Memberships {
     /// Keeps what was read at `read_at`; `None` where it has changed meanwhile.
     fn keep(&self, tag: Tag, found: Found, read_at: u64) -> Option<Lookup> {
         let known = Arc::new(Known::new(found, read_at));
-        if !self.stands(&known) {
+        if !self.is_current(&known) {
             return None;
         }
         let is_over = known.expires_at <= crate::clock::unix_seconds();

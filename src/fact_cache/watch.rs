@@ -1,8 +1,8 @@
 //! Follows the store's outbox, so that what changed is no longer believed, and brings the tokens' last use home.
 
-use super::Memberships;
-use super::relay::{News, Relay};
-use super::tier::ledger::Ledger;
+use super::FactCache;
+use super::broadcast::{Broadcast, News};
+use super::redis_cache::change_log::ChangeLog;
 use crate::directory::{Change, MEMBERS_AT_MOST, StoreError};
 use crate::id::{OrgId, UserId};
 use ahash::AHashSet;
@@ -29,7 +29,7 @@ async fn next(heard: &mut Option<mpsc::Receiver<News>>) -> News {
     std::future::pending().await
 }
 
-impl Memberships {
+impl FactCache {
     /// Looks at the outbox once and notes what changed.
     ///
     /// # Errors
@@ -41,35 +41,35 @@ impl Memberships {
         let members = self.members_of(&news.changes).await?;
         // From here on nothing is waited for: a load that begins meanwhile would be void before it ends, again and again.
         // The fence counts the looks that found something: whatever becomes of the store, it never goes back.
-        let position = self.fence.position().saturating_add(u64::from(news.lost || !news.changes.is_empty()));
+        let position = self.versions.position().saturating_add(u64::from(news.lost || !news.changes.is_empty()));
         if news.lost {
-            self.fence.forget_all(position);
-            self.in_ledger(|ledger| ledger.missed(news.position.horizon(), crate::clock::unix().as_secs()));
-            if let Some(tier) = &self.tier {
+            self.versions.forget_all(position);
+            self.in_ledger(|change_log| change_log.missed(news.position.horizon(), crate::clock::unix().as_secs()));
+            if let Some(redis_cache) = &self.redis_cache {
                 // After the ledger: whoever sees this store's number sees its position.
-                tier.follow(news.position.store());
+                redis_cache.follow(news.position.store());
             }
         }
         if members.len() > MEMBERS_AT_MOST {
-            self.fence.forget_all(position);
-            self.in_ledger(|ledger| ledger.much_changed(news.position.limit()));
+            self.versions.forget_all(position);
+            self.in_ledger(|change_log| change_log.much_changed(news.position.limit()));
         }
         for change in &news.changes {
             match *change {
                 Change::User(user) => self.user_changed(user, position, news.position.limit()),
                 Change::Token(token) => {
-                    self.fence.token_changed(token, position);
-                    self.in_ledger(|ledger| ledger.changed(token.0, news.position.limit()));
+                    self.versions.token_changed(token, position);
+                    self.in_ledger(|change_log| change_log.changed(token.0, news.position.limit()));
                 }
-                Change::Organization(_) => self.fence.organization_changed(position),
+                Change::Organization(_) => self.versions.organization_changed(position),
             }
         }
         for member in &members {
             self.user_changed(*member, position, news.position.limit());
         }
-        self.in_ledger(|ledger| ledger.followed(news.position.horizon()));
+        self.in_ledger(|change_log| change_log.followed(news.position.horizon()));
         *self.read_to.lock() = news.position.clone();
-        self.fence.caught_up(position, asked);
+        self.versions.caught_up(position, asked);
         let before = std::mem::replace(&mut *self.looked.lock(), asked);
         if !news.changes.is_empty() {
             // What took time since the answer counts too.
@@ -77,10 +77,10 @@ impl Memberships {
             let age = news.age.map(|age| age.saturating_add(noting));
             self.lag.learnt(age, crate::clock::monotonic().saturating_duration_since(before));
         }
-        if let Some(relay) = &self.relay
+        if let Some(broadcast) = &self.broadcast
             && !news.changes.is_empty()
         {
-            relay.tell(&news.position, &news.changes, &members).await;
+            broadcast.tell(&news.position, &news.changes, &members).await;
         }
         Ok(())
     }
@@ -98,28 +98,28 @@ impl Memberships {
         if news.store != self.read_to.lock().store() {
             return;
         }
-        let position = self.fence.position().saturating_add(1);
+        let position = self.versions.position().saturating_add(1);
         for change in &news.changes {
             match *change {
                 Change::User(user) => self.user_changed(user, position, news.limit),
                 Change::Token(token) => {
-                    self.fence.token_changed(token, position);
-                    self.in_ledger(|ledger| ledger.changed(token.0, news.limit));
+                    self.versions.token_changed(token, position);
+                    self.in_ledger(|change_log| change_log.changed(token.0, news.limit));
                 }
-                Change::Organization(_) => self.fence.organization_changed(position),
+                Change::Organization(_) => self.versions.organization_changed(position),
             }
         }
-        self.fence.advance(position);
+        self.versions.advance(position);
     }
 
     fn user_changed(&self, user: UserId, position: u64, visible_at: u64) {
-        self.fence.user_changed(user, position);
-        self.in_ledger(|ledger| ledger.changed(user.0, visible_at));
+        self.versions.user_changed(user, position);
+        self.in_ledger(|change_log| change_log.changed(user.0, visible_at));
     }
 
-    fn in_ledger(&self, note: impl FnOnce(&Ledger)) {
-        if let Some(tier) = &self.tier {
-            note(&tier.ledger);
+    fn in_ledger(&self, note: impl FnOnce(&ChangeLog)) {
+        if let Some(redis_cache) = &self.redis_cache {
+            note(&redis_cache.change_log);
         }
     }
 
@@ -131,7 +131,7 @@ impl Memberships {
     /// # Errors
     /// The store cannot be asked.
     pub(super) async fn look_back(&self) -> Result<(), StoreError> {
-        let Some(tier) = &self.tier else { return Ok(()) };
+        let Some(redis_cache) = &self.redis_cache else { return Ok(()) };
         let start = self.read_to.lock().clone();
         let mut seen: AHashSet<Change> = AHashSet::new();
         let mut visible_at = None;
@@ -149,15 +149,15 @@ impl Memberships {
             }
             for change in new {
                 match change {
-                    Change::User(user) => tier.ledger.changed(user.0, at),
-                    Change::Token(token) => tier.ledger.changed(token.0, at),
+                    Change::User(user) => redis_cache.change_log.changed(user.0, at),
+                    Change::Token(token) => redis_cache.change_log.changed(token.0, at),
                     Change::Organization(_) => {}
                 }
             }
             for member in members {
-                tier.ledger.changed(member.0, at);
+                redis_cache.change_log.changed(member.0, at);
             }
-            tier.ledger.knows_since(since.horizon());
+            redis_cache.change_log.knows_since(since.horizon());
             visible_at = Some(since.horizon());
             if since.horizon() <= 1 {
                 break;
@@ -168,7 +168,7 @@ impl Memberships {
 
     /// Follows the outbox for ever.
     pub async fn watch(self: Arc<Self>) {
-        let mut heard = self.relay.as_ref().map(Relay::start);
+        let mut heard = self.broadcast.as_ref().map(Broadcast::start);
         let mut failing = false;
         let mut booked = crate::clock::monotonic();
         let mut booking: Option<JoinHandle<()>> = None;
@@ -188,7 +188,7 @@ impl Memberships {
                     }
                 }
             };
-            self.fence.ends(matches!(looked, Err(StoreError::Replaced)));
+            self.versions.ends(matches!(looked, Err(StoreError::Replaced)));
             match looked {
                 Ok(()) if failing => {
                     failing = false;
@@ -207,7 +207,7 @@ impl Memberships {
             {
                 booked = crate::clock::monotonic();
                 let memberships = Arc::clone(&self);
-                booking = Some(tokio::spawn(async move { memberships.book_used(BOOK_AGAIN).await }));
+                booking = Some(tokio::spawn(async move { memberships.flush_last_used(BOOK_AGAIN).await }));
             }
             if !told {
                 tokio::select! {
@@ -219,7 +219,7 @@ impl Memberships {
     }
 
     /// Writes when tokens were last used, but for those for which that was done less than `pause` minutes ago.
-    pub async fn book_used(&self, pause: u32) {
+    pub async fn flush_last_used(&self, pause: u32) {
         let now = crate::clock::unix_seconds();
         let minute = u32::try_from(now / 60).unwrap_or_default();
         let used: Vec<_> = self.take_used(minute, pause).into_iter().map(|token| (token, now)).collect();

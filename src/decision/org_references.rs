@@ -5,8 +5,8 @@ use super::{Caller, Denial, Reason, RequestView};
 use crate::facts::{Organization, Snapshot};
 use crate::id::OrgId;
 use crate::policy::{By, Captures, Item, MAX_SOURCES, Source, is_slug};
-use crate::target::field::{self, FieldError};
-use crate::target::{plain, query};
+use crate::request_target::field::{self, FieldError};
+use crate::request_target::{plain, query};
 use arrayvec::ArrayVec;
 use http::Method;
 use http::header::{AUTHORIZATION, COOKIE};
@@ -55,7 +55,7 @@ impl OrgKey<'_> {
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Named<'r> {
+pub(super) enum Referent<'r> {
     /// The request names this one.
     Key(OrgKey<'r>),
     /// The caller's only one.
@@ -66,10 +66,10 @@ pub(super) enum Named<'r> {
 
 /// What one item of an origin says: which item, and one of its sources.
 #[derive(Clone, Debug)]
-pub(super) struct Said<'r> {
+pub(super) struct OrgReference<'r> {
     /// The number of the item in the rule's origin.
     pub(super) item: usize,
-    pub(super) named: Named<'r>,
+    pub(super) named: Referent<'r>,
 }
 
 /// Faults of requests, for whoever sent them.
@@ -77,14 +77,14 @@ pub(super) const TWO: &str = "two places name two organizations";
 const NONE: &str = "nothing names the organization";
 
 /// All that is said about the organization for one rule, in the order of its origin.
-pub(super) type Saying<'r> = ArrayVec<Said<'r>, MAX_SOURCES>;
+pub(super) type RuleReferences<'r> = ArrayVec<OrgReference<'r>, MAX_SOURCES>;
 
 /// Which organizations the request names.
 #[derive(Clone, Debug)]
-pub struct Claim<'r> {
-    pub(super) first: Saying<'r>,
+pub struct OrgReferences<'r> {
+    pub(super) first: RuleReferences<'r>,
     /// For the rule of the rewritten target.
-    pub(super) second: Option<Box<Saying<'r>>>,
+    pub(super) second: Option<Box<RuleReferences<'r>>>,
 }
 
 /// Reads the organizations that the request names.
@@ -92,18 +92,18 @@ pub struct Claim<'r> {
 /// # Errors
 /// 400 `org_missing`: one that must be there is not, or is not of the form that the rule reads. 400 `ambiguous`: it is there
 /// more than once or in another spelling, or two places name two.
-pub fn claim<'r>(matched: &'r Matched<'_>, view: &RequestView<'r>) -> Result<Claim<'r>, Denial> {
+pub fn claim<'r>(matched: &'r Matched<'_>, view: &RequestView<'r>) -> Result<OrgReferences<'r>, Denial> {
     let path = view.target.decoded();
     credential_goes_on(&matched.hit, view)?;
-    let first = saying(&matched.hit, path, view)?;
+    let first = references_of_rule(&matched.hit, path, view)?;
     let second = match &matched.rewritten {
         Some(rewritten) => match &rewritten.hit {
-            Some(hit) => Some(Box::new(saying(hit, &rewritten.decoded, view)?)),
+            Some(hit) => Some(Box::new(references_of_rule(hit, &rewritten.decoded, view)?)),
             None => None,
         },
         None => None,
     };
-    Ok(Claim { first, second })
+    Ok(OrgReferences { first, second })
 }
 
 /// Where the service is to see the credential, `Connection` must not take it away.
@@ -117,50 +117,50 @@ fn credential_goes_on(hit: &Hit<'_>, view: &RequestView<'_>) -> Result<(), Denia
     Err(Denial::from(FieldError::Dropped).at(hit.route.index))
 }
 
-fn saying<'r>(hit: &Hit<'_>, path: &'r str, view: &RequestView<'r>) -> Result<Saying<'r>, Denial> {
-    let mut saying = Saying::new();
+fn references_of_rule<'r>(hit: &Hit<'_>, path: &'r str, view: &RequestView<'r>) -> Result<RuleReferences<'r>, Denial> {
+    let mut references_of_rule = RuleReferences::new();
     let access = hit.rule.access;
     if access.credential() == crate::policy::CredentialNeed::Ignored {
-        return Ok(saying);
+        return Ok(references_of_rule);
     }
     for (number, item) in hit.rule.origin.iter().enumerate() {
-        let before = saying.len();
+        let before = references_of_rule.len();
         for source in &item.sources {
             let named = read(source, hit, path, view).map_err(|denial| denial.at(hit.route.index))?;
             let Some(named) = named else { continue };
-            let said = saying.get(before..).unwrap_or_default();
+            let said = references_of_rule.get(before..).unwrap_or_default();
             // `user.only` is what the caller falls back to: it is asked for only where the request says nothing before.
-            let is_fallback = matches!(named, Named::Only) && !said.is_empty();
+            let is_fallback = matches!(named, Referent::Only) && !said.is_empty();
             // Whoever says the same in two places has said it once; two things in one form are two things.
             match (is_fallback, &named) {
-                (false, Named::Key(key)) if said.iter().any(|s| is_other(&s.named, key)) => {
+                (false, Referent::Key(key)) if said.iter().any(|s| is_other(&s.named, key)) => {
                     return Err(Denial::new(Reason::Ambiguous).with_fault(TWO).at(hit.route.index));
                 }
                 (false, _) => {
                     // The policy's limit on sources is this vector's capacity; what did not fit would go unjudged.
                     let full = |_| Denial::new(Reason::Ambiguous).at(hit.route.index);
-                    saying.try_push(Said { item: number, named }).map_err(full)?;
+                    references_of_rule.try_push(OrgReference { item: number, named }).map_err(full)?;
                 }
                 (true, _) => {}
             }
         }
         let may_be_absent = !access.asks_organization() || (item.optional && *view.method == Method::PATCH);
-        if saying.len() == before && !may_be_absent {
+        if references_of_rule.len() == before && !may_be_absent {
             return Err(Denial::new(Reason::OrgMissing).with_fault(NONE).at(hit.route.index));
         }
     }
     // Every item was optional and absent: nothing says whose the object is.
-    if saying.is_empty() && !hit.rule.origin.is_empty() && access.asks_organization() {
+    if references_of_rule.is_empty() && !hit.rule.origin.is_empty() && access.asks_organization() {
         return Err(Denial::new(Reason::OrgMissing).with_fault(NONE).at(hit.route.index));
     }
-    Ok(saying)
+    Ok(references_of_rule)
 }
 
 /// Whether two sources, in the same form, name two organizations. Forms that differ are compared when they are resolved.
-fn is_other(said: &Named<'_>, key: &OrgKey<'_>) -> bool {
+fn is_other(said: &Referent<'_>, key: &OrgKey<'_>) -> bool {
     match said {
-        Named::Key(said) => std::mem::discriminant(said) == std::mem::discriminant(key) && said != key,
-        Named::Only | Named::Shared => false,
+        Referent::Key(said) => std::mem::discriminant(said) == std::mem::discriminant(key) && said != key,
+        Referent::Only | Referent::Shared => false,
     }
 }
 
@@ -169,16 +169,16 @@ pub(super) fn read<'r>(
     hit: &Hit<'_>,
     path: &'r str,
     view: &RequestView<'r>,
-) -> Result<Option<Named<'r>>, Denial> {
+) -> Result<Option<Referent<'r>>, Denial> {
     let (text, by) = match source {
-        Source::UserOnly => return Ok(Some(Named::Only)),
+        Source::UserOnly => return Ok(Some(Referent::Only)),
         Source::Path(at, by) => (captured(path, &hit.path, *at).map(plain), *by),
         Source::Host(at, by) => (captured(view.host, &hit.host, *at).map(Cow::Borrowed), *by),
         Source::Query(name, by) => (query::single(view.target.query(), name)?, *by),
         Source::Claim(name, by) => (view.claims.and_then(|claims| claims.text(name)), *by),
         Source::Header(name, by) => (field::single(view.headers, name)?.map(Cow::Borrowed), *by),
     };
-    text.map(|text| key(text, by).map(Named::Key)).transpose()
+    text.map(|text| key(text, by).map(Referent::Key)).transpose()
 }
 
 /// What the variable with that number matched.
@@ -200,12 +200,12 @@ fn key(text: Cow<'_, str>, by: By) -> Result<OrgKey<'_>, Denial> {
     }
 }
 
-impl<'r> Claim<'r> {
+impl<'r> OrgReferences<'r> {
     /// The claim of an object that belongs to no organization: what a source says that says null. For tools, as long as
     /// no source can.
     #[must_use]
     pub fn of_shared_object() -> Self {
-        Self { first: Saying::from_iter([Said { item: 0, named: Named::Shared }]), second: None }
+        Self { first: RuleReferences::from_iter([OrgReference { item: 0, named: Referent::Shared }]), second: None }
     }
 
     /// The first organization that the request names, for the log: its id, or what the request calls it where neither the caller's
@@ -216,11 +216,11 @@ impl<'r> Claim<'r> {
             Caller::User(snapshot) => snapshot.memberships(),
             Caller::Anonymous => &[],
         };
-        let said = self.first.iter().find(|said| !matches!(said.named, Named::Shared))?;
+        let said = self.first.iter().find(|said| !matches!(said.named, Referent::Shared))?;
         let key = match (&said.named, memberships) {
-            (Named::Key(key), _) => key,
-            (Named::Only, [only]) => return Some(only.organization.id.to_string().into()),
-            (Named::Only | Named::Shared, _) => return None,
+            (Referent::Key(key), _) => key,
+            (Referent::Only, [only]) => return Some(only.organization.id.to_string().into()),
+            (Referent::Only | Referent::Shared, _) => return None,
         };
         let own = memberships.iter().map(|membership| &membership.organization).find(|own| key.names(own));
         let known = own.or_else(|| facts.organization(key).flatten()).map(|organization| organization.id);
@@ -240,8 +240,8 @@ impl<'r> Claim<'r> {
         };
         let keys =
             self.first.iter().chain(self.second.iter().flat_map(|s| s.iter())).filter_map(|said| match &said.named {
-                Named::Key(key) => Some(key),
-                Named::Only | Named::Shared => None,
+                Referent::Key(key) => Some(key),
+                Referent::Only | Referent::Shared => None,
             });
         keys.filter(move |key| superuser.is_some_and(|snapshot| !key.is_known(snapshot)))
     }
