@@ -24,7 +24,7 @@ fn drip(raw: &mut Raw, byte: u8) {
     panic!("a drip may go on for ever");
 }
 
-/// Row 62: a head that never ends.
+/// Slow and flooding clients: a head that never ends.
 #[test]
 fn a_head_that_drips_is_cut_off() {
     let gate = Gate::with(&short());
@@ -46,7 +46,7 @@ fn a_head_that_drips_is_cut_off() {
     assert_eq!(gate.upstream.recorded().len(), 1);
 }
 
-/// Row 62: a connection that asks nothing.
+/// Slow and flooding clients: a connection that asks nothing.
 #[test]
 fn a_silent_connection_is_closed() {
     let gate = Gate::with(&short());
@@ -57,7 +57,7 @@ fn a_silent_connection_is_closed() {
     raw.assert_closed();
 }
 
-/// Row 62: a body of one byte at a time.
+/// Slow and flooding clients: a body of one byte at a time.
 #[test]
 fn a_body_that_drips_is_cut_off() {
     let gate = Gate::with(&short());
@@ -105,7 +105,7 @@ fn endless(written: Arc<Mutex<Vec<usize>>>) -> Upstream {
     })
 }
 
-/// Row 62: somebody who asks for much and reads nothing.
+/// Slow and flooding clients: somebody who asks for much and reads nothing.
 #[test]
 fn a_reader_who_does_not_read_is_cut_off() {
     let written = Arc::new(Mutex::new(Vec::new()));
@@ -120,7 +120,7 @@ fn a_reader_who_does_not_read_is_cut_off() {
     assert_eq!(line["aborted"], true, "{line}");
 }
 
-/// Row 62: requests without end, and no interest in their answers.
+/// Slow and flooding clients: requests without end, and no interest in their answers.
 #[test]
 fn a_pipeline_whose_answers_nobody_reads_is_bounded() {
     let upstream = Upstream::with(|exchange| {
@@ -141,7 +141,7 @@ fn a_pipeline_whose_answers_nobody_reads_is_bounded() {
     assert!(gate.postern.memory() < before + 16 * MIB as u64);
 }
 
-/// Row 51: more than the limit, said beforehand or not.
+/// Oversized bodies: more than the limit, said beforehand or not.
 #[test]
 fn a_body_over_the_limit_is_413() {
     let gate = Gate::with(&Options::policy(ROUTES).set("limits.body", "1MiB"));
@@ -173,7 +173,7 @@ fn a_body_over_the_limit_is_413() {
     assert_eq!(gate.send(request(Who::nobody, "POST", "/public/x", &[], &body)).status, 200);
 }
 
-/// Row 51: chunks of one byte are slow, not large.
+/// Oversized bodies: chunks of one byte are slow, not large.
 #[test]
 fn a_body_of_tiny_chunks_passes_in_bounded_memory() {
     let gate = Gate::new();
@@ -185,7 +185,7 @@ fn a_body_of_tiny_chunks_passes_in_bounded_memory() {
     assert!(gate.postern.memory() < before + 16 * MIB as u64);
 }
 
-/// Row 55: nothing reads it for a decision, so it goes on as it came.
+/// A body of GET: nothing reads it for a decision, so it goes on as it came.
 #[test]
 fn a_body_on_get_is_forwarded_with_its_framing() {
     let gate = Gate::new();
@@ -196,7 +196,7 @@ fn a_body_on_get_is_forwarded_with_its_framing() {
     assert_eq!((&*sent.body, sent.header("transfer-encoding")), (&b"hi"[..], Some("chunked")));
 }
 
-/// Row 62: hundreds of slow peers at once leave room for everybody else.
+/// Slow and flooding clients: hundreds of slow peers at once leave room for everybody else.
 #[test]
 fn slow_peers_take_nobody_s_place() {
     let gate = Gate::with(&Options::policy(ROUTES).set("timeouts.head", "5s"));

@@ -1,4 +1,4 @@
-//! Forged, borrowed and repeated credentials, and guessing (rows 64 to 66 and 71 to 74). What every scheme does with each single
+//! Forged, borrowed and repeated credentials, and guessing. What every scheme does with each single
 //! mistake is tried in `identity` and `login`; here are the attacks.
 
 use crate::identity::{Keys, ask, python};
@@ -42,7 +42,7 @@ fn two_issuers(x: &Keys, y: &Keys) -> Gate {
     gate
 }
 
-/// Row 64: no signature, the public key as a secret, keys that the token itself brings along or names by a path; and a storm of
+/// Forged JWTs: no signature, the public key as a secret, keys that the token itself brings along or names by a path; and a storm of
 /// names.
 #[test]
 fn a_token_does_not_choose_its_key() {
@@ -81,7 +81,7 @@ fn a_token_does_not_choose_its_key() {
     assert!(x.fetched() <= 2, "one fetch an interval, not one a token: {}", x.fetched());
 }
 
-/// Row 65: for somebody else, from somebody else, not yet, no more.
+/// JWTs of others and of other times: for somebody else, from somebody else, not yet, no more.
 #[test]
 fn a_token_is_for_us_and_for_now() {
     let now = postern::clock::unix_seconds();
@@ -111,7 +111,7 @@ fn a_token_is_for_us_and_for_now() {
     assert_eq!(gate.send(ask("GET", "/me/x", &bearer(good))).status, 200);
 }
 
-/// Row 66: what is remembered for one issuer counts for no other, and for no other scheme.
+/// A token of another issuer: what is remembered for one issuer counts for no other, and for no other scheme.
 #[test]
 fn what_one_issuer_vouches_for_another_does_not() {
     let token = |key: &str, issuer: &str| json!({ "key": key, "alg": "RS256", "claims": claims(issuer, json!({})), "headers": { "kid": "k" } });
@@ -160,7 +160,7 @@ fn guessed(throttle: &str) -> Gate {
     gate
 }
 
-/// Row 71: known, unknown, without a password, inactive: one computation each, and the same words.
+/// User enumeration: known, unknown, without a password, inactive: one computation each, and the same words.
 #[test]
 fn who_exists_cannot_be_told_by_what_a_login_costs_or_says() {
     let gate = guessed("none");
@@ -191,7 +191,7 @@ fn who_exists_cannot_be_told_by_what_a_login_costs_or_says() {
     assert_eq!(told.len(), 1, "{told:?}");
 }
 
-/// Row 72: one budget for a user, however named and from wherever; one for an address, whomever it guesses.
+/// Password guessing under many names: one budget for a user, however named and from wherever; one for an address, whomever it guesses.
 #[test]
 fn neither_spellings_nor_addresses_make_a_second_budget() {
     let gate = guessed("none");
@@ -227,7 +227,7 @@ fn neither_spellings_nor_addresses_make_a_second_budget() {
     assert_eq!(statuses, [400, 400, 400, 400, 400, 429, 429]);
 }
 
-/// Row 74: a link that was used, has ended, was cut, is for something else or of somebody who is gone; and where its text may turn up.
+/// Replayed links: a link that was used, has ended, was cut, is for something else or of somebody who is gone; and where its text may turn up.
 #[test]
 fn a_link_is_good_once_for_one_thing_and_in_no_log() {
     let config =

@@ -14,7 +14,7 @@ fn refused(gate: &Gate, head: &str) {
     gate.upstream.assert_untouched(head);
 }
 
-/// Row 57.
+/// Request smuggling: contradictory framing.
 #[test]
 fn ambiguous_lengths_are_refused_and_end_the_connection() {
     let gate = Gate::new();
@@ -113,7 +113,7 @@ fn malformed_request_lines_are_refused() {
     gate.forwarded("\r\nGET /public/x HTTP/1.1\r\nHost: a\r\n\r\n");
 }
 
-/// Row 56: the part of framing. Extensions are grammar and not data; sizes are hexadecimal numbers alone.
+/// Chunk extensions: the part of framing. Extensions are grammar and not data; sizes are hexadecimal numbers alone.
 #[test]
 fn chunks_are_read_in_one_way_only() {
     let gate = Gate::new();
@@ -179,7 +179,7 @@ fn the_upstream_s_framing_is_written_anew() {
     );
 }
 
-/// Row 59, the HTTP/1.1 part: an upgrade that no route allows is an ordinary request, and what follows it is a request too.
+/// Upgrade smuggling, the HTTP/1.1 part: an upgrade that no route allows is an ordinary request, and what follows it is a request too.
 #[test]
 fn an_upgrade_that_is_not_allowed_is_not_passed_on() {
     let gate = Gate::new();
@@ -194,7 +194,7 @@ fn an_upgrade_that_is_not_allowed_is_not_passed_on() {
     assert_eq!((recorded[0].header("upgrade"), recorded[0].header("connection")), (None, None));
 }
 
-/// Row 59: an upstream that switches protocols although nobody asked it to.
+/// Upgrade smuggling: an upstream that switches protocols although nobody asked it to.
 #[test]
 fn an_upstream_cannot_switch_protocols_unasked() {
     let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nraw bytes";
@@ -206,7 +206,7 @@ fn an_upstream_cannot_switch_protocols_unasked() {
     }
 }
 
-/// Row 61.
+/// Pipelining.
 #[test]
 fn pipelined_requests_are_judged_one_by_one() {
     let gate = Gate::new();
@@ -229,7 +229,7 @@ fn pipelined_requests_are_judged_one_by_one() {
     assert_eq!(seen, [("/api/v1/org/a/1", Some("uA")), ("/api/v1/org/a/4", Some("mA")), ("/public/6", None)]);
 }
 
-/// Row 61: a refused body is not the next request.
+/// Pipelining: a refused body is not the next request.
 #[test]
 fn the_body_of_a_refused_request_is_not_the_next_request() {
     let gate = Gate::new();
@@ -248,7 +248,7 @@ fn the_body_of_a_refused_request_is_not_the_next_request() {
     }
 }
 
-/// Row 57, from the other side: what an upstream says about its body's end is held to the same rules.
+/// Request smuggling: contradictory framing, from the other side: what an upstream says about its body's end is held to the same rules.
 #[test]
 fn an_upstream_s_ambiguous_answer_is_not_passed_on() {
     for answer in [

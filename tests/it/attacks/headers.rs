@@ -19,7 +19,7 @@ fn assert_identity(sent: &Recorded, who: Who, target: &str) {
     }
 }
 
-/// Rows 31, 32 and 33.
+/// Forged identity headers; spellings of identity headers; repeated identity headers.
 #[test]
 fn identity_headers_come_from_postern_alone() {
     let gate = Gate::new();
@@ -105,7 +105,7 @@ fn a_name_that_any_file_injects_is_stripped_everywhere() {
     }
 }
 
-/// Row 34.
+/// Hop-by-hop abuse: `Connection` names a header.
 #[test]
 fn what_connection_names_cannot_take_our_headers_away() {
     let gate = Gate::new();
@@ -145,7 +145,7 @@ fn what_connection_names_cannot_take_our_headers_away() {
     assert_eq!((sent.header("x-mine"), sent.header("x-other")), (None, Some("2")));
 }
 
-/// Row 35.
+/// Hop-by-hop fields.
 #[test]
 fn headers_of_one_hop_stay_on_it() {
     let gate = Gate::new();
@@ -168,7 +168,7 @@ fn headers_of_one_hop_stay_on_it() {
     }
 }
 
-/// Row 35, in trailers.
+/// Hop-by-hop fields, in trailers.
 #[test]
 fn trailers_tell_the_upstream_nothing() {
     let gate = Gate::new();
@@ -201,7 +201,7 @@ fn trailers_tell_the_upstream_nothing() {
     }
 }
 
-/// Rows 36 and 38: from somebody who is no configured proxy.
+/// Forged client addresses; forged `X-Forwarded-*`: from somebody who is no configured proxy.
 #[test]
 fn a_stranger_does_not_say_where_it_comes_from() {
     let gate = Gate::new();
@@ -248,7 +248,7 @@ fn a_stranger_does_not_say_where_it_comes_from() {
     assert!(lines.iter().all(|line| line["client"] == "127.0.0.1"), "{lines:#?}");
 }
 
-/// Row 37.
+/// Headers that override the target.
 #[test]
 fn headers_that_name_another_target_change_nothing() {
     let gate = Gate::new();
@@ -269,7 +269,7 @@ fn headers_that_name_another_target_change_nothing() {
     }
 }
 
-/// Row 37: who would believe everybody does not start.
+/// Headers that override the target: who would believe everybody does not start.
 #[test]
 fn trusting_everybody_is_refused_at_the_start() {
     for everybody in ["[0.0.0.0/0]", "[\"::/0\"]", "[10.0.0.0/8, 0.0.0.0/0]"] {
@@ -282,7 +282,7 @@ fn trusting_everybody_is_refused_at_the_start() {
     }
 }
 
-/// Row 39.
+/// A probe's `User-Agent`.
 #[test]
 fn a_probe_s_name_opens_nothing() {
     let gate = Gate::new();
@@ -295,7 +295,7 @@ fn a_probe_s_name_opens_nothing() {
     }
 }
 
-/// Row 40: what a client sends.
+/// Header injection: what a client sends.
 #[test]
 fn values_that_could_end_a_header_are_refused() {
     let gate = Gate::new();
@@ -311,7 +311,7 @@ fn values_that_could_end_a_header_are_refused() {
     }
 }
 
-/// Row 40: what the directory holds, though raw SQL wrote it.
+/// Header injection: what the directory holds, though raw SQL wrote it.
 #[test]
 fn names_of_the_directory_make_no_second_header() {
     let policy = ROUTES.replace("X-Postern-Role: org.level", "X-Postern-Role: org.level\n    X-Postern-Name: org.name");
@@ -326,7 +326,7 @@ fn names_of_the_directory_make_no_second_header() {
     assert_eq!(sent.header("x-postern-name"), Some("A%2C Inc%0Acaf%C3%A9"));
 }
 
-/// Row 41.
+/// Too many or too large headers.
 #[test]
 fn too_many_or_too_large_headers_are_431() {
     let gate = Gate::new();
@@ -347,7 +347,7 @@ fn too_many_or_too_large_headers_are_431() {
     }
 }
 
-/// Row 42.
+/// An answer's identity headers.
 #[test]
 fn an_upstream_s_words_to_postern_do_not_reach_the_client() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Postern-User: su\r\nx_postern_role: owner\r\nX.Postern.X: 1\r\n\

@@ -2,7 +2,7 @@
 
 use crate::support::{Gate, Options, Who, World, get, post, request};
 
-/// Rows 25 and 26.
+/// Method override headers; method override in a form.
 #[test]
 fn a_method_is_what_the_request_line_says() {
     let gate = Gate::new();
@@ -28,7 +28,7 @@ fn a_method_is_what_the_request_line_says() {
     assert_eq!((sent.method.as_str(), &*sent.body), ("POST", &b"_method=DELETE"[..]));
 }
 
-/// Row 27.
+/// Unknown methods.
 #[test]
 fn odd_methods_are_refused_or_count_as_writing() {
     let gate = Gate::new();
@@ -46,7 +46,7 @@ fn odd_methods_are_refused_or_count_as_writing() {
     }
 }
 
-/// Row 18.
+/// `OPTIONS *`, CONNECT, TRACE.
 #[test]
 fn requests_about_the_server_itself_are_refused() {
     let gate = Gate::new();
@@ -64,7 +64,7 @@ fn requests_about_the_server_itself_are_refused() {
     }
 }
 
-/// Row 28, who may: HEAD is judged as GET is, and OPTIONS as reading.
+/// HEAD and OPTIONS, who may: HEAD is judged as GET is, and OPTIONS as reading.
 #[test]
 fn head_and_options_are_judged_as_reading() {
     let gate = Gate::new();
@@ -97,7 +97,7 @@ routes:
   /**: public
 "#;
 
-/// Row 29.
+/// Spellings of a host.
 #[test]
 fn a_host_in_any_spelling_is_one_host() {
     let mut options = Options::policy(BY_HOST);
@@ -125,7 +125,7 @@ fn a_host_in_any_spelling_is_one_host() {
     }
 }
 
-/// Row 30.
+/// Two hosts, malformed hosts.
 #[test]
 fn a_host_that_is_no_host_or_two_is_refused() {
     let gate = Gate::new();

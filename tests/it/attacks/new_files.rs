@@ -7,7 +7,7 @@ use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
-/// Row 91: a ConfigMap's volume: the files are links into `..data`, itself a link that is exchanged in one step.
+/// Hot reload of policies: a ConfigMap's volume: the files are links into `..data`, itself a link that is exchanged in one step.
 #[test]
 fn kubernetes_exchanges_a_link() {
     let gate = Gate::with(&Options::policy(policy("public", "first")));
@@ -41,7 +41,7 @@ fn kubernetes_exchanges_a_link() {
     assert_eq!(reloads(&gate, "policy", "failed"), 0.0);
 }
 
-/// Row 91.
+/// Hot reload of policies.
 #[test]
 fn a_file_is_not_read_while_it_is_written() {
     let gate = gate();
@@ -58,7 +58,7 @@ fn a_file_is_not_read_while_it_is_written() {
     eventually("the whole policy", || (status(&gate, Who::nobody) == 401).then_some(()));
 }
 
-/// Row 91: the last good policy stays, and log, metric and `/readyz` say why.
+/// Hot reload of policies: the last good policy stays, and log, metric and `/readyz` say why.
 #[test]
 fn what_cannot_be_used_leaves_the_running_policy_in_force() {
     let gate = gate();
@@ -105,7 +105,7 @@ fn what_cannot_be_used_leaves_the_running_policy_in_force() {
     });
 }
 
-/// Row 91: whoever may write the files must not be able to open what was closed, nor to allow it to themselves.
+/// Hot reload of policies: whoever may write the files must not be able to open what was closed, nor to allow it to themselves.
 #[test]
 fn a_wider_policy_can_be_refused() {
     let mut options = Options::policy(policy("authenticated", "first"));

@@ -2,7 +2,7 @@
 
 use crate::support::{Gate, Options, ROUTES, Raw, Who, World, get, request};
 
-/// Row 93.
+/// Management endpoints on the data port.
 #[test]
 fn the_management_port_is_not_behind_the_data_port() {
     let gate = Gate::new();
@@ -22,7 +22,7 @@ fn the_management_port_is_not_behind_the_data_port() {
     assert_eq!(open.forwarded(get(Who::nobody, "/metrics")).target, "/metrics");
 }
 
-/// Row 93: a probe with a body is a probe.
+/// Management endpoints on the data port: a probe with a body is a probe.
 #[test]
 fn odd_requests_to_the_management_port_are_answered_or_refused() {
     let gate = Gate::new();
@@ -41,7 +41,7 @@ fn odd_requests_to_the_management_port_are_answered_or_refused() {
     gate.forwarded(get(Who::uA, "/me/x"));
 }
 
-/// Row 94.
+/// Secrets in logs.
 #[test]
 fn the_log_of_a_refusal_tells_the_code_and_no_secret() {
     let gate = Gate::new();
@@ -78,7 +78,7 @@ fn the_log_of_a_refusal_tells_the_code_and_no_secret() {
     }
 }
 
-/// Row 94: a log that says what a refused head was not is worse than none.
+/// Secrets in logs: a log that says what a refused head was not is worse than none.
 #[test]
 fn a_head_that_was_not_read_is_not_made_up() {
     let gate = Gate::new();
@@ -90,7 +90,7 @@ fn a_head_that_was_not_read_is_not_made_up() {
     }
 }
 
-/// Row 94, at the most talkative level.
+/// Secrets in logs, at the most talkative level.
 #[test]
 fn the_log_holds_no_secret_at_any_level() {
     let options = Options::policy(ROUTES);
@@ -110,7 +110,7 @@ fn the_log_holds_no_secret_at_any_level() {
     }
 }
 
-/// Row 95, as far as there is anything to ask for: no header makes postern talk.
+/// Debug headers, as far as there is anything to ask for: no header makes postern talk.
 #[test]
 fn no_header_makes_postern_explain_itself() {
     let gate = Gate::new();

@@ -13,7 +13,7 @@ fn all_refused(targets: &[&str]) {
     }
 }
 
-/// Rows 1 and 2.
+/// Dot segments; dot segments, encoded.
 #[test]
 fn dot_segments_in_any_spelling_are_refused() {
     all_refused(&[
@@ -45,7 +45,7 @@ fn dot_segments_in_any_spelling_are_refused() {
     ]);
 }
 
-/// Row 3.
+/// An encoded slash after dots.
 #[test]
 fn encoded_slashes_are_refused() {
     all_refused(&[
@@ -59,7 +59,7 @@ fn encoded_slashes_are_refused() {
     ]);
 }
 
-/// Row 4.
+/// A backslash.
 #[test]
 fn backslashes_are_refused() {
     all_refused(&[
@@ -72,7 +72,7 @@ fn backslashes_are_refused() {
     ]);
 }
 
-/// Row 5.
+/// Double encoding.
 #[test]
 fn what_is_encoded_twice_is_refused() {
     all_refused(&[
@@ -86,7 +86,7 @@ fn what_is_encoded_twice_is_refused() {
     ]);
 }
 
-/// Rows 6 and 7.
+/// Doubled slashes; more dots than two.
 #[test]
 fn empty_segments_are_refused() {
     all_refused(&[
@@ -104,7 +104,7 @@ fn empty_segments_are_refused() {
     ]);
 }
 
-/// Row 8.
+/// Path parameters (`;`).
 #[test]
 fn path_parameters_are_refused() {
     all_refused(&[
@@ -118,7 +118,7 @@ fn path_parameters_are_refused() {
     ]);
 }
 
-/// Row 9.
+/// Control bytes and bytes beyond ASCII.
 #[test]
 fn control_characters_and_raw_bytes_are_refused() {
     all_refused(&[
@@ -145,7 +145,7 @@ fn control_characters_and_raw_bytes_are_refused() {
     }
 }
 
-/// Row 10.
+/// A sharp, bare and encoded.
 #[test]
 fn a_fragment_is_refused_and_an_encoded_one_is_text() {
     all_refused(&["/public/x#/admin", "/public#", "/#/admin"]);
@@ -155,7 +155,7 @@ fn a_fragment_is_refused_and_an_encoded_one_is_text() {
     gate.refused(get(Who::nobody, "/admin%23/public/x"), 404, "no_route");
 }
 
-/// Row 11.
+/// An encoded question mark.
 #[test]
 fn an_encoded_question_mark_hides_no_dots() {
     all_refused(&["/public%3f/../admin", "/public/x%3f/%2e%2e/admin", "/public/..%3fx"]);
@@ -163,7 +163,7 @@ fn an_encoded_question_mark_hides_no_dots() {
     assert_eq!(gate.forwarded(get(Who::nobody, "/public/what%3F")).target, "/public/what%3F");
 }
 
-/// Row 12.
+/// Another case.
 #[test]
 fn another_case_is_another_path_and_never_open() {
     let gate = Gate::new();
@@ -172,7 +172,7 @@ fn another_case_is_another_path_and_never_open() {
     }
 }
 
-/// Row 13.
+/// Trailing slashes.
 #[test]
 fn every_variant_of_a_closed_prefix_is_judged() {
     let gate = Gate::new();
@@ -189,7 +189,7 @@ fn every_variant_of_a_closed_prefix_is_judged() {
     gate.refused(get(Who::nobody, "/"), 404, "no_route");
 }
 
-/// Rows 14 and 16.
+/// An encoded slash in a variable; an empty variable.
 #[test]
 fn the_organization_of_the_path_is_one_segment() {
     let gate = Gate::new();
@@ -210,7 +210,7 @@ fn the_organization_of_the_path_is_one_segment() {
     gate.refused(get(Who::uA, "/api/v1/org/b/x"), 403, "org_foreign");
 }
 
-/// Row 15.
+/// An encoded letter in a variable.
 #[test]
 fn a_variable_is_decoded_once_and_the_bytes_stay() {
     let gate = Gate::new();
@@ -237,7 +237,7 @@ fn an_id_in_any_case_is_the_same_organization() {
     gate.upstream.assert_untouched("ids in odd forms");
 }
 
-/// Row 17.
+/// Absolute form.
 #[test]
 fn a_target_of_another_form_or_host_is_refused() {
     let gate = Gate::new();
@@ -260,7 +260,7 @@ fn a_target_of_another_form_or_host_is_refused() {
     gate.upstream.assert_untouched("absolute forms");
 }
 
-/// Row 20.
+/// Overlong UTF-8.
 #[test]
 fn what_is_not_utf8_is_refused() {
     all_refused(&[
@@ -279,7 +279,7 @@ fn what_is_not_utf8_is_refused() {
     ]);
 }
 
-/// Row 21.
+/// Format suffixes, `_method`.
 #[test]
 fn suffixes_and_overrides_in_the_query_change_no_rule() {
     let gate = Gate::new();
@@ -296,7 +296,7 @@ fn suffixes_and_overrides_in_the_query_change_no_rule() {
     gate.refused(request(Who::uA, "DELETE", "/readonly?_method=GET", &[], ""), 405, "method_not_allowed");
 }
 
-/// Row 22.
+/// A rewritten target.
 #[test]
 fn a_rewritten_target_is_judged_again() {
     let gate = Gate::new();

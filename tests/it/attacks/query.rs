@@ -2,7 +2,7 @@
 
 use crate::support::{Gate, Options, Who, get, request};
 
-/// Row 43.
+/// A repeated parameter.
 #[test]
 fn a_repeated_parameter_is_ambiguous() {
     let gate = Gate::new();
@@ -20,7 +20,7 @@ fn a_repeated_parameter_is_ambiguous() {
     }
 }
 
-/// Row 44.
+/// Spellings of a parameter.
 #[test]
 fn a_parameter_in_another_spelling_is_ambiguous() {
     let gate = Gate::new();
@@ -78,7 +78,7 @@ fn a_parameter_that_names_nothing_is_refused() {
     assert_eq!(gate.forwarded(get(Who::uA, "/query/x?organization=%61")).target, "/query/x?organization=%61");
 }
 
-/// Row 43, for headers.
+/// A repeated parameter, for headers.
 #[test]
 fn a_header_that_names_the_organization_is_there_once() {
     let gate = Gate::new();

@@ -8,7 +8,7 @@ fn outcome(gate: &Gate, request: Vec<u8>) -> String {
     if answer.status == 200 { "200".to_owned() } else { format!("{} {}", answer.status, answer.code()) }
 }
 
-/// Row 75.
+/// Member, manager, owner.
 #[test]
 fn members_read_managers_and_owners_write() {
     let gate = Gate::new();
@@ -31,7 +31,7 @@ fn members_read_managers_and_owners_write() {
     }
 }
 
-/// Row 75: the owner's own routes.
+/// Member, manager, owner: the owner's own routes.
 #[test]
 fn an_owner_is_more_than_a_manager() {
     let gate = Gate::new();
@@ -58,7 +58,7 @@ fn the_upstream_is_told_the_level() {
     assert_eq!(gate.forwarded(get(Who::su, "/me/x")).header("x-postern-organizations"), None);
 }
 
-/// Row 76.
+/// An organization that is deactivated.
 #[test]
 fn a_disabled_organization_has_no_members() {
     let gate = Gate::new();

@@ -7,7 +7,7 @@ fn with(authorization: &[&str]) -> impl Fn(&str) -> String + use<> {
     move |target| format!("GET {target} HTTP/1.1\r\nHost: a\r\n{lines}\r\n")
 }
 
-/// Row 63.
+/// Malformed credentials.
 #[test]
 fn nothing_is_not_a_malformed_credential() {
     let gate = Gate::new();
@@ -16,7 +16,7 @@ fn nothing_is_not_a_malformed_credential() {
     gate.forwarded(get(Who::nobody, "/optional/x"));
 }
 
-/// Row 63: on an optional route too, where nothing at all would pass.
+/// Malformed credentials: on an optional route too, where nothing at all would pass.
 #[test]
 fn a_bad_credential_never_falls_through() {
     let gate = Gate::new();
@@ -75,7 +75,7 @@ fn a_bad_credential_never_falls_through() {
     }
 }
 
-/// Row 63: the scheme's case does not matter.
+/// Malformed credentials: the scheme's case does not matter.
 #[test]
 fn the_scheme_is_written_in_any_case() {
     let gate = Gate::new();
@@ -91,7 +91,7 @@ fn the_scheme_is_written_in_any_case() {
     }
 }
 
-/// Row 63: two credentials are none.
+/// Malformed credentials: two credentials are none.
 #[test]
 fn two_credentials_are_ambiguous() {
     let gate = Gate::new();

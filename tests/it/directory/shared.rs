@@ -149,7 +149,7 @@ async fn a_restarted_server_is_another_life_and_needs_no_restart_of_ours() {
     assert!(store.token_snapshot(&secret.digest()).await.unwrap().is_some());
 }
 
-/// Row 70: as many as ask at once for one cold credential make one question, and each of many makes one of its own.
+/// A stampede: as many as ask at once for one cold credential make one question, and each of many makes one of its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_asks_once_for_each_credential() {
     const FLOOD: usize = 10_000;

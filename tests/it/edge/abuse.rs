@@ -1,4 +1,4 @@
-//! Peers that abuse what HTTP/2 and TLS give them, by name (row 62), and the limits that end it.
+//! Peers that abuse what HTTP/2 and TLS give them, by name, and the limits that end it.
 
 use super::secure;
 use crate::support::frames::*;

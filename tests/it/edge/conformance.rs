@@ -183,7 +183,7 @@ fn section_6_the_kinds_of_frames() {
     });
 }
 
-/// Section 8: what is malformed never reaches the upstream (rows 19, 30 and 58).
+/// Section 8: what is malformed never reaches the upstream.
 #[test]
 fn section_8_malformed_requests() {
     use Must::{Refuse, Reset};

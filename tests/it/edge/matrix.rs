@@ -59,7 +59,7 @@ impl Door {
     }
 }
 
-/// Rows 1 to 16, 20 and 22: what is refused before anybody is asked who they are.
+/// Request targets: what is refused before anybody is asked who they are.
 #[test]
 fn paths_that_two_readers_could_see_in_two_ways() {
     for way in WAYS {
@@ -95,7 +95,7 @@ fn paths_that_two_readers_could_see_in_two_ways() {
             }
         }
         door.gate.upstream.assert_untouched("all were refused");
-        // Row 10: an encoded sharp is text; rows 12 and 16 are no routes.
+        // An encoded sharp is text; another case and an empty variable are no routes.
         assert_eq!(door.ask(Who::nobody, "GET", "/public/x%23y", &[], "").0, 200);
         assert_eq!(door.gate.upstream.last().target, "/public/x%23y");
         for target in ["/ADMIN/x", "/Admin/x"] {
@@ -106,7 +106,7 @@ fn paths_that_two_readers_could_see_in_two_ways() {
     }
 }
 
-/// Rows 25 to 28: methods.
+/// Method override headers; method override in a form; unknown methods; HEAD and OPTIONS: methods.
 #[test]
 fn methods() {
     for way in WAYS {
@@ -124,7 +124,7 @@ fn methods() {
     }
 }
 
-/// Rows 31 to 33 and 36 to 38: who one says one is.
+/// Request targets: who one says one is.
 #[test]
 fn identity_and_forwarded_headers() {
     for way in WAYS {
@@ -159,7 +159,7 @@ fn identity_and_forwarded_headers() {
     }
 }
 
-/// Rows 43, 63 and 75: parameters, credentials, tenants.
+/// A repeated parameter; malformed credentials; member, manager, owner: parameters, credentials, tenants.
 #[test]
 fn parameters_credentials_and_tenants() {
     for way in WAYS {
@@ -186,7 +186,7 @@ fn parameters_credentials_and_tenants() {
     }
 }
 
-/// Row 61: one connection, many callers; nothing of one is left for the next.
+/// Pipelining: one connection, many callers; nothing of one is left for the next.
 #[test]
 fn every_request_of_a_connection_is_judged_by_itself() {
     for way in [Way::H2c, Way::H2Tls] {

@@ -131,7 +131,7 @@ fn any_other_upgrade_is_a_request_like_others() {
     }
 }
 
-/// Row 59: what stands behind the handshake is nobody's request until the answer, and raw bytes after it.
+/// Upgrade smuggling: what stands behind the handshake is nobody's request until the answer, and raw bytes after it.
 #[test]
 fn nothing_behind_the_handshake_passes_before_the_upstream_switches() {
     // A request, frames that no request begins with, one that might, and one behind a request.
@@ -282,7 +282,7 @@ fn a_refused_handshake_leaves_the_connection_as_it_was() {
     }
 }
 
-/// Row 60: closed within the stated time when the membership ends; the others stay.
+/// Revocation of an open WebSocket: closed within the stated time when the membership ends; the others stay.
 #[test]
 fn a_websocket_ends_with_the_right_to_it() {
     let gate = gate(echo(), Options::policy(ROUTES));
@@ -328,7 +328,7 @@ fn a_websocket_ends_when_its_address_is_no_longer_let_in() {
     });
 }
 
-/// Row 92: the way down says good-bye, and does not wait for the drain limit.
+/// Shutdown: the way down says good-bye, and does not wait for the drain limit.
 #[test]
 fn the_way_down_closes_websockets() {
     let mut gate = gate(echo(), Options::policy(ROUTES));

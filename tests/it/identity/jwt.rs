@@ -138,7 +138,7 @@ fn a_subject_is_looked_up_once_for_all_replicas() {
     assert_eq!((status(&late), late.metric("postern_redis_hits_total")), (401, 0.0));
 }
 
-/// Rows 64 and 65.
+/// Forged JWTs; JWTs of others and of other times.
 #[test]
 fn what_is_not_for_us_now_and_signed_by_the_issuer_is_refused() {
     let good = |more: Value| json!({ "key": "k", "alg": "RS256", "claims": claims(more), "headers": { "kid": "k" } });

@@ -1,4 +1,4 @@
-//! Five hundred logins at the same moment, each on a connection of its own (attack row 73): everybody is answered, few are worked
+//! Five hundred logins at the same moment, each on a connection of its own: everybody is answered, few are worked
 //! on, memory stays where it was, and whoever has a token does not notice.
 
 use crate::support::{Gate, Options, PATIENCE, Postern, Raw, Who, get};

@@ -55,7 +55,7 @@ fn whoever_logs_in_gets_a_token_of_their_own_each_time_and_it_passes() {
     assert_eq!(gate.send("GET /api/v1/users/nothing/ HTTP/1.1\r\nHost: api\r\n\r\n").code(), "no_route");
 }
 
-/// Attack row 72: spellings of one user, and addresses that nobody vouches for.
+/// Password guessing under many names: spellings of one user, and addresses that nobody vouches for.
 #[test]
 fn neither_other_spellings_nor_made_up_addresses_get_round_the_limit() {
     let gate = gate("  token: { throttle: 5/day }\n");
@@ -72,7 +72,7 @@ fn neither_other_spellings_nor_made_up_addresses_get_round_the_limit() {
     }
 }
 
-/// Attack row 71: counted in computations, since time on a shared machine says nothing.
+/// User enumeration: counted in computations, since time on a shared machine says nothing.
 #[test]
 fn a_user_who_does_not_exist_costs_as_many_computations_as_one_who_does() {
     let gate = gate("");
@@ -85,7 +85,7 @@ fn a_user_who_does_not_exist_costs_as_many_computations_as_one_who_does() {
     }
 }
 
-/// Row 73, of one name: it runs dry besides.
+/// A flood of logins, of one name: it runs dry besides.
 #[test]
 fn a_flood_of_logins_is_bounded_and_everybody_is_answered() {
     let mut options = Options::policy(ROUTES);

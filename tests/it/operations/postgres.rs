@@ -63,7 +63,7 @@ impl Fleet {
     }
 }
 
-/// Row 67, on two replicas, and whoever makes the change.
+/// Revocation, on two replicas, and whoever makes the change.
 #[test]
 fn raw_sql_counts_on_every_replica() {
     let database = Server::shared().database();
@@ -204,7 +204,7 @@ fn a_replica_whose_connections_are_killed_learns_of_changes() {
     fleet.soon("GET", (401, "user_inactive"));
 }
 
-/// Row 69: warm within the greatest staleness, then 503; cold 503; never 403, never 200 by guess; and back by itself.
+/// A store that is down: warm within the greatest staleness, then 503; cold 503; never 403, never 200 by guess; and back by itself.
 #[test]
 fn a_database_that_is_away_makes_nobody_guess() {
     let server = Server::own();

@@ -37,7 +37,7 @@ fn token_id(gate: &Gate, user: &str) -> String {
     tokens[0]["id"].as_str().unwrap().to_owned()
 }
 
-/// Row 67.
+/// Revocation.
 #[test]
 fn a_token_that_is_revoked_is_refused() {
     let revoke = |gate: &Gate| drop(gate.postern.cli(&["token", "revoke", &token_id(gate, "uA")]));
@@ -46,7 +46,7 @@ fn a_token_that_is_revoked_is_refused() {
     refused_after(get(Who::uA, "/optional/x"), delete, 401, "credentials_invalid");
 }
 
-/// Row 67.
+/// Revocation.
 #[test]
 fn a_user_who_is_deactivated_is_refused() {
     let off = |gate: &Gate| drop(gate.postern.cli(&["user", "edit", "uA", "--active=false"]));
@@ -55,7 +55,7 @@ fn a_user_who_is_deactivated_is_refused() {
     refused_after(get(Who::uA, "/me/x"), delete, 401, "credentials_invalid");
 }
 
-/// Row 67.
+/// Revocation.
 #[test]
 fn an_organization_that_is_disabled_refuses_its_members() {
     for who in [Who::uA, Who::mA, Who::oA] {
@@ -64,7 +64,7 @@ fn an_organization_that_is_disabled_refuses_its_members() {
     }
 }
 
-/// Row 67.
+/// Revocation.
 #[test]
 fn a_member_who_is_removed_is_foreign() {
     let remove = |gate: &Gate| drop(gate.postern.cli(&["member", "remove", "--org", "a", "--user", "uA"]));

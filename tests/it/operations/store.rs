@@ -3,7 +3,7 @@
 use crate::support::{Gate, Options, ROUTES, Who, World, eventually, get, request};
 use std::sync::Barrier;
 
-/// Row 69: a cold credential is our own fault's 503, never a 401 or 403, and never a 200.
+/// A store that is down: a cold credential is our own fault's 503, never a 401 or 403, and never a 200.
 #[test]
 fn who_cannot_be_looked_up_is_asked_to_come_back() {
     let gate = Gate::new();
@@ -25,7 +25,7 @@ fn who_cannot_be_looked_up_is_asked_to_come_back() {
     eventually("the store answers again", || (gate.get(Who::mA, "/me/x").status == 200).then_some(()));
 }
 
-/// Row 69: past the published staleness, what is cached is a guess.
+/// A store that is down: past the published staleness, what is cached is a guess.
 #[test]
 fn cached_facts_serve_only_while_they_are_proven() {
     let gate = Gate::with(&Options::policy(ROUTES).set("cache.max_staleness", "1s"));
@@ -114,7 +114,7 @@ fn a_store_that_went_back_is_believed_and_the_cache_is_not() {
     eventually("uB is back", || (gate.get(Who::uB, "/me/x").status == 200).then_some(()));
 }
 
-/// Row 70: a crowd with one cold credential asks the store once, as far as can be seen from outside: all are answered.
+/// A stampede: a crowd with one cold credential asks the store once, as far as can be seen from outside: all are answered.
 #[test]
 fn a_crowd_with_one_cold_credential_is_served() {
     let gate = Gate::new();

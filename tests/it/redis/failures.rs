@@ -52,7 +52,7 @@ fn without_redis_callers_see_nothing_and_it_is_found_again() {
     eventually("it is filled again", || (redis.keys("postern:t:*").len() == 6).then_some(()));
 }
 
-/// Row 68: five seconds an answer; a connection that is half open; a connection that breaks.
+/// Redis that is down, slow or poisoned: five seconds an answer; a connection that is half open; a connection that breaks.
 #[test]
 fn a_slow_redis_costs_a_few_callers_the_budget_and_then_nobody() {
     let redis = RedisServer::start();

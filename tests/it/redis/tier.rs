@@ -167,7 +167,7 @@ fn nobody_becomes_a_superuser_by_writing_to_redis() {
     }
 }
 
-/// Row 68: whatever lies under a key of ours is a miss, and is written over.
+/// Redis that is down, slow or poisoned: whatever lies under a key of ours is a miss, and is written over.
 #[test]
 fn what_is_not_ours_is_ignored_and_written_over() {
     let redis = RedisServer::start();

@@ -7,7 +7,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Row 70.
+/// A stampede on one cold credential.
 #[test]
 fn a_crowd_with_one_cold_credential_asks_once() {
     let site = Site::new(1, &[]);

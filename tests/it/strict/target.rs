@@ -1,4 +1,4 @@
-//! Attack row 23: a million targets, each refused or read alike by everybody.
+//! Request targets at random: a million targets, each refused or read alike by everybody.
 
 use super::random::Random;
 use super::reader::check;
