@@ -7,8 +7,12 @@ _default:
 demo:
     ./scripts/demo.sh
 
-# install what the tests need, and run them
+# the tests of the library: seconds, and nothing to install
 test *ARGS:
+    ./scripts/test.sh --fast {{ARGS}}
+
+# install what all tests need, and run them
+test-all *ARGS:
     ./scripts/test.sh {{ARGS}}
 
 # what CI runs

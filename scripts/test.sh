@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need, where it is missing, and runs them all. Arguments go to the test runner.
+# test.sh [--fast] [ARGUMENT…]: installs what the tests need, where it is missing, and runs them all. Arguments go to the test runner.
+# --fast: the tests of the library alone, which need nothing but Rust.
 #
 # The tests run PostgreSQL, PgBouncer and Redis of their own, as the user postgres, or as their own user where they are not root.
 # scripts/need.sh has the list of what is installed; scripts/tools.sh brings what deploy/ is judged by, scripts/python.sh and
@@ -8,6 +9,12 @@
 # Works as root, as a user with sudo, and as a user without it when everything is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+if [ "${1:-}" = --fast ]; then
+    shift
+    . scripts/cargo.sh
+    exec cargo test --locked --lib "$@"
+fi
 
 bash scripts/need.sh build python postgres redis peers
 . scripts/cargo.sh
