@@ -6,6 +6,7 @@ pub mod api;
 pub mod claims;
 pub mod cli;
 pub mod clock;
+pub mod compat;
 pub mod config;
 pub mod decision;
 pub mod directory;

@@ -4,7 +4,8 @@
 //! is not about the request's own fields is problem+json, as everywhere else in postern.
 
 use super::Api;
-use super::fields::FieldErrors;
+use crate::compat::openwisp::RequestError;
+use crate::compat::openwisp::fields::FieldErrors;
 use crate::decision::{Denial, Reason};
 use crate::login::limits::State;
 use axum::response::{IntoResponse, Response};
@@ -30,12 +31,9 @@ pub enum ApiError {
     /// There is no such path.
     #[error("there is no such path")]
     NoRoute,
-    /// None of the representations that the client takes is ours.
-    #[error("Could not satisfy the request Accept header.")]
-    NotAcceptable,
-    /// `?format=` asks for what is not there.
-    #[error("Not found.")]
-    NoFormat,
+    /// It cannot be read, or its fields are wrong.
+    #[error(transparent)]
+    Request(#[from] RequestError),
     #[error("Request was throttled. Expected available in {} second{}.", seconds(*wait), if seconds(*wait) == 1 { "" } else { "s" })]
     Throttled {
         /// Until the next one passes.
@@ -52,18 +50,6 @@ pub enum ApiError {
     /// The path is there, the method is not.
     #[error("Method \"{0}\" not allowed.")]
     Method(String),
-    /// A body of a type that is not read.
-    #[error("Unsupported media type \"{0}\" in request.")]
-    MediaType(String),
-    /// A body that is not of its type.
-    #[error("{0}")]
-    Parse(String),
-    /// A body or a query of more fields than anybody needs.
-    #[error("There are too many fields.")]
-    TooManyFields,
-    /// Values of fields are wrong.
-    #[error("fields are wrong")]
-    Fields(FieldErrors),
     /// Too much is being done already; a moment later it may work.
     #[error("The service is busy, try again.")]
     Busy,
@@ -73,16 +59,22 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// Values of fields are wrong.
+    pub fn of_fields(errors: FieldErrors) -> Self {
+        Self::Request(RequestError::Fields(errors))
+    }
+
     fn status(&self) -> StatusCode {
         match self {
-            Self::NoRoute | Self::NoFormat => StatusCode::NOT_FOUND,
-            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::NoRoute | Self::Request(RequestError::NoFormat) => StatusCode::NOT_FOUND,
+            Self::Request(RequestError::NotAcceptable) => StatusCode::NOT_ACCEPTABLE,
+            Self::Request(RequestError::MediaType(_)) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Request(RequestError::BrokenOff) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Request(_) => StatusCode::BAD_REQUEST,
             Self::Unauthenticated(..) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(..) => StatusCode::FORBIDDEN,
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Parse(_) | Self::TooManyFields | Self::Fields(_) => StatusCode::BAD_REQUEST,
             Self::Busy | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -93,7 +85,7 @@ impl ApiError {
             Self::NoRoute => Some(Reason::NoRoute),
             Self::Unauthenticated(reason, _) | Self::Forbidden(reason, _) => Some(*reason),
             Self::Throttled { .. } => Some(Reason::Throttled),
-            Self::Unavailable => Some(Reason::StoreUnavailable),
+            Self::Unavailable | Self::Request(RequestError::BrokenOff) => Some(Reason::StoreUnavailable),
             _ => None,
         }
     }
@@ -109,8 +101,8 @@ impl ApiError {
                 (status, [(header::CONTENT_TYPE, problem)], denial.problem()).into_response()
             }
             (Self::NoRoute, None) => return page(status, NOT_FOUND),
-            (Self::TooManyFields, None) if api.compat => return page(status, BAD_REQUEST),
-            (Self::Fields(errors), None) => json_answer(status, errors.to_json()),
+            (Self::Request(RequestError::TooManyFields), None) if api.compat => return page(status, BAD_REQUEST),
+            (Self::Request(RequestError::Fields(errors)), None) => json_answer(status, errors.to_json()),
             (error, None) => json_answer(status, json!({ "detail": error.to_string() }).to_string()),
         };
         let headers = response.headers_mut();

@@ -6,8 +6,9 @@
 use super::error::ApiError;
 use super::page::{self, Account, Visitor};
 use super::paths::LOGIN;
-use super::{Api, Client, body};
+use super::{Api, Client};
 use crate::clock;
+use crate::compat::openwisp::body;
 use crate::config::accounts::Identifier;
 use crate::directory::{StoreError, UserKey};
 use crate::id::UserId;
@@ -123,7 +124,7 @@ async fn submit(api: &Api, client: Client, parts: Parts, body: Body) -> Response
     let visitor = Visitor::of(api, &parts.headers);
     let fields = match body::read(&parts, body).await {
         Ok(fields) => fields,
-        Err(error) => return error.answer(api, ALLOW),
+        Err(error) => return ApiError::from(error).answer(api, ALLOW),
     };
     let form = Form {
         username: fields.text("username").trim().to_owned(),

@@ -3,7 +3,8 @@
 use super::error::ApiError;
 use super::page::{self, Account, Visitor};
 use super::paths::LOGOUT;
-use super::{Api, Client, body};
+use super::{Api, Client};
+use crate::compat::openwisp::body;
 use crate::directory::token::TokenDigest;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
@@ -37,7 +38,7 @@ async fn show(api: &Api, client: Client, visitor: &Visitor, status: StatusCode, 
 async fn submit(api: &Api, client: Client, visitor: &Visitor, parts: &Parts, body: Body) -> Response {
     let fields = match body::read(parts, body).await {
         Ok(fields) => fields,
-        Err(error) => return error.answer(api, ALLOW),
+        Err(error) => return ApiError::from(error).answer(api, ALLOW),
     };
     if !visitor.sent_our_form(&parts.headers, fields.text("csrf")) {
         return show(api, client, visitor, StatusCode::FORBIDDEN, STALE).await;

@@ -6,18 +6,10 @@
 //! What comes in is read by [`body`] (JSON, forms: each a file) and [`fields`] in the manner of the reference (Django REST
 //! framework), whose answers clients of an existing installation know; what goes wrong becomes an answer in [`error`] alone.
 
-pub mod body;
-mod charset;
 pub mod error;
-pub mod fields;
-mod form;
-mod json;
 pub mod links;
 pub mod login;
 pub mod logout;
-mod media;
-mod multipart;
-pub mod negotiate;
 mod operation;
 pub mod page;
 pub mod password;
@@ -25,7 +17,6 @@ pub mod paths;
 pub mod router;
 pub mod secret_path;
 pub mod token;
-pub mod value;
 pub mod who;
 
 use crate::config::accounts::Accounts;

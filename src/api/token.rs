@@ -4,10 +4,11 @@
 //! `compat: openwisp` a user gets the same token each time; otherwise a new one, shown this once.
 
 use super::error::ApiError;
-use super::fields::{FieldErrors, TextField};
 use super::operation::{self, Done};
-use super::{Api, Client, body, negotiate};
+use super::{Api, Client};
 use crate::clock;
+use crate::compat::openwisp::fields::{FieldErrors, TextField};
+use crate::compat::openwisp::{body, negotiate};
 use crate::directory::name::Text;
 use crate::directory::token::Token;
 use crate::directory::{DirectoryError, NewSealedToken, NewToken, SealedToken};
@@ -42,7 +43,7 @@ async fn operate(api: &Api, Client(client): Client, request: Request) -> Result<
     let password = PASSWORD.read(&fields, &mut errors);
     let organization = if api.login.per_organization() { ORGANIZATION.read(&fields, &mut errors) } else { None };
     let (Some(identifier), Some(password), true) = (username, password, errors.is_empty()) else {
-        return Err(ApiError::Fields(errors));
+        return Err(ApiError::of_fields(errors));
     };
     let attempt = Attempt { identifier, password: password.into(), organization, client };
     let person = api.login.check(attempt).await.map_err(of_login)?;
@@ -52,7 +53,7 @@ async fn operate(api: &Api, Client(client): Client, request: Request) -> Result<
 
 fn of_login(error: LoginError) -> ApiError {
     match error {
-        LoginError::Wrong => ApiError::Fields(FieldErrors::of_all(REFUSED)),
+        LoginError::Wrong => ApiError::of_fields(FieldErrors::of_all(REFUSED)),
         LoginError::Throttled(wait) => ApiError::Throttled { wait, state: None },
         LoginError::Busy(_) => ApiError::Busy,
         LoginError::Store(error) => {
@@ -72,7 +73,7 @@ async fn issue(api: &Api, user: UserId) -> Result<Token, ApiError> {
         tracing::warn!(%error, "a token cannot be issued");
         // Deleted in this very moment.
         match error {
-            IssueError::Directory(DirectoryError::NotFound { .. }) => ApiError::Fields(FieldErrors::of_all(REFUSED)),
+            IssueError::Directory(DirectoryError::NotFound { .. }) => ApiError::of_fields(FieldErrors::of_all(REFUSED)),
             _ => ApiError::Unavailable,
         }
     })

@@ -7,6 +7,7 @@ use super::Api;
 use super::error::ApiError;
 use super::operation::throttled;
 use crate::clock;
+use crate::compat::openwisp::RequestError;
 use crate::decision::Reason;
 use crate::directory::StoreError;
 use crate::directory::token::TokenDigest;
@@ -137,7 +138,9 @@ fn authenticate_native<'r>(api: &Api, request: &'r Parts) -> Result<Read<'r>, Ap
         Credential::Refused(_) | Credential::NotAscii => {
             Err(ApiError::Unauthenticated(Reason::CredentialsInvalid, UNKNOWN))
         }
-        Credential::Ambiguous => Err(ApiError::Parse("There are several credentials.".to_owned())),
+        Credential::Ambiguous => {
+            Err(ApiError::Request(RequestError::Parse("There are several credentials.".to_owned())))
+        }
     }
 }
 

@@ -2,10 +2,11 @@
 
 use super::super::error::ApiError;
 use super::super::page::{self, Visitor};
-use super::super::{Api, Client, body, login};
+use super::super::{Api, Client, login};
 use super::letter;
 use super::page::{ALLOW, STALE};
 use super::reset_page::notice;
+use crate::compat::openwisp::body;
 use askama::Template;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
@@ -58,7 +59,7 @@ fn ask(api: &Api, visitor: &Visitor, status: StatusCode, problem: &str) -> Respo
 async fn submit(api: &Arc<Api>, Client(client): Client, visitor: &Visitor, parts: &Parts, body: Body) -> Response {
     let fields = match body::read(parts, body).await {
         Ok(fields) => fields,
-        Err(error) => return error.answer(api, ALLOW),
+        Err(error) => return ApiError::from(error).answer(api, ALLOW),
     };
     if !visitor.sent_our_form(&parts.headers, fields.text("csrf")) {
         return ask(api, visitor, StatusCode::FORBIDDEN, STALE);

@@ -4,11 +4,12 @@
 //! other sessions of the user end; the one that asks goes on under a new cookie.
 
 use super::super::error::ApiError;
-use super::super::fields::FieldErrors;
 use super::super::operation::{self, Done};
 use super::super::who::{self, Authenticated};
-use super::super::{Api, Client, body, negotiate};
+use super::super::{Api, Client};
 use super::{of_field, of_login, of_refused, of_store, password, renew};
+use crate::compat::openwisp::fields::FieldErrors;
+use crate::compat::openwisp::{body, negotiate};
 use crate::login::LoginError;
 use crate::login::renew::Stored;
 use axum::body::Body;
@@ -61,7 +62,7 @@ async fn operate(
         }
     }
     let (Some(one), Some(two), Some(stored), true) = (one, two, stored, errors.is_empty()) else {
-        return Err(ApiError::Fields(errors));
+        return Err(ApiError::of_fields(errors));
     };
     let renewed = renew(api, &stored, one, &two).await;
     renewed.map_err(|refused| of_refused(refused, || of_field("old_password", WRONG)))?;

@@ -3,11 +3,12 @@
 //! `uid` says whose, `token` that the link is theirs. All of the user's sessions end.
 
 use super::super::error::ApiError;
-use super::super::fields::{FieldErrors, TextField};
 use super::super::operation::{self, Done};
 use super::super::who;
-use super::super::{Api, Client, body, negotiate};
+use super::super::{Api, Client};
 use super::{of_field, of_refused, of_store, password, renew};
+use crate::compat::openwisp::fields::{FieldErrors, TextField};
+use crate::compat::openwisp::{body, negotiate};
 use crate::id::UserId;
 use crate::login::renew::NoLink;
 use axum::body::Body;
@@ -39,15 +40,15 @@ async fn operate(api: &Api, Client(client): Client, parts: &Parts, body: Body) -
     let uid = text("uid", &mut errors);
     let token = text("token", &mut errors);
     let (Some(one), Some(two), Some(uid), Some(token), true) = (one, two, uid, token, errors.is_empty()) else {
-        return Err(ApiError::Fields(errors));
+        return Err(ApiError::of_fields(errors));
     };
     let user =
-        user(&uid).ok_or_else(|| ApiError::Fields(FieldErrors::of_all(&format!("“{uid}” is not a valid UUID."))))?;
+        user(&uid).ok_or_else(|| ApiError::of_fields(FieldErrors::of_all(&format!("“{uid}” is not a valid UUID."))))?;
     let found = api.login.of_link(user, &token, &api.resets(), api.compat).await.map_err(|error| of_store(&error))?;
     let stored = found.map_err(|no_link| {
         // Whether somebody is there is nobody's business.
         let field = if no_link == NoLink::User && api.compat { "uid" } else { "token" };
-        ApiError::Fields(of_field(field, INVALID))
+        ApiError::of_fields(of_field(field, INVALID))
     })?;
     let renewed = renew(api, &stored, one, &two).await;
     renewed.map_err(|refused| of_refused(refused, || of_field("token", INVALID)))?;

@@ -16,7 +16,7 @@ pub(super) use letter::AT_ONCE as LETTERS_AT_ONCE;
 
 use super::Api;
 use super::error::ApiError;
-use super::fields::{FieldErrors, Fields, TextField};
+use crate::compat::openwisp::fields::{FieldErrors, Fields, TextField};
 use crate::directory::StoreError;
 use crate::login::LoginError;
 use crate::login::renew::{Stored, Unfit};
@@ -91,7 +91,7 @@ async fn renew(api: &Api, stored: &Stored, one: String, two: &str) -> Result<(),
 
 /// As an error of the API; `late` where the password has been changed meanwhile.
 fn of_refused(refused: Refused, late: impl FnOnce() -> FieldErrors) -> ApiError {
-    ApiError::Fields(match refused {
+    ApiError::of_fields(match refused {
         Refused::Mismatch => of_field("new_password2", MISMATCH),
         Refused::Unfit(unfit) => of_field("new_password2", &unfit.to_string()),
         Refused::Late => late(),

@@ -1,9 +1,10 @@
 //! What the two pages for passwords have in common: the form, and what it says when a password will not do.
 
+use super::super::Api;
 use super::super::error::ApiError;
 use super::super::page::{self, Visitor};
-use super::super::{Api, body};
 use super::{MISMATCH, Refused};
+use crate::compat::openwisp::body;
 use crate::login::LoginError;
 use crate::login::limits::State as Limit;
 use askama::Template;

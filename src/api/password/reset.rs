@@ -3,11 +3,12 @@
 //! The answer is the same whoever is meant, and is there before anybody has looked: a letter is written in the background.
 
 use super::super::error::ApiError;
-use super::super::fields::{FieldErrors, TextField};
 use super::super::operation::{self, Done};
 use super::super::who;
-use super::super::{Api, Client, body, negotiate};
+use super::super::{Api, Client};
 use super::letter;
+use crate::compat::openwisp::fields::{FieldErrors, TextField};
+use crate::compat::openwisp::{body, negotiate};
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
@@ -33,7 +34,7 @@ async fn operate(api: &Arc<Api>, Client(client): Client, parts: &Parts, body: Bo
     let mut errors = FieldErrors::default();
     let input = INPUT.read(&fields, &mut errors);
     let organization = if api.login.per_organization() { ORGANIZATION.read(&fields, &mut errors) } else { None };
-    let (Some(input), true) = (input, errors.is_empty()) else { return Err(ApiError::Fields(errors)) };
+    let (Some(input), true) = (input, errors.is_empty()) else { return Err(ApiError::of_fields(errors)) };
     letter::write_to(api, input, organization);
     Ok((limit, operation::told("Password reset e-mail has been sent.")))
 }

@@ -51,7 +51,7 @@ fn decoded(part: &str, charset: Charset) -> String {
 #[cfg(test)]
 mod tests {
     use super::{MOST_FIELDS, pairs};
-    use crate::api::charset::Charset;
+    use crate::compat::openwisp::charset::Charset;
 
     #[test]
     fn a_form_is_read_as_django_reads_it() {

@@ -178,9 +178,9 @@ fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::{MultipartError, fields};
-    use crate::api::charset::Charset;
-    use crate::api::media::Header;
-    use crate::api::value::{Fields, Value};
+    use crate::compat::openwisp::charset::Charset;
+    use crate::compat::openwisp::media::Header;
+    use crate::compat::openwisp::value::{Fields, Value};
     use proptest::prelude::*;
 
     fn read(content_type: &str, body: &str) -> Result<Fields, MultipartError> {

@@ -97,8 +97,8 @@ fn trimmed(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::{FieldErrors, Fields, TextField};
-    use crate::api::charset::Charset;
-    use crate::api::json;
+    use crate::compat::openwisp::charset::Charset;
+    use crate::compat::openwisp::json;
 
     fn fields(text: &str) -> Fields {
         json::fields(text.as_bytes(), Charset::UTF8).unwrap()

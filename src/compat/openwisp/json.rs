@@ -1,7 +1,7 @@
 //! JSON bodies. Only the outermost object is taken apart: no operation has a field that is more than text or a number.
 
+use super::RequestError;
 use super::charset::Charset;
-use super::error::ApiError;
 use super::fields::{FieldErrors, Fields};
 use super::value::{Text, Value};
 use serde_json::value::RawValue;
@@ -14,8 +14,8 @@ const MOST_DIGITS: usize = 4300;
 /// The fields of a body.
 ///
 /// # Errors
-/// [`ApiError::Parse`] where it is no JSON, [`ApiError::Fields`] where it is no object.
-pub(super) fn fields(body: &[u8], charset: Charset) -> Result<Fields, ApiError> {
+/// [`RequestError::Parse`] where it is no JSON, [`RequestError::Fields`] where it is no object.
+pub(super) fn fields(body: &[u8], charset: Charset) -> Result<Fields, RequestError> {
     let text = charset.strict(body).ok_or_else(|| parse_error("the body is not in the charset that it names"))?;
     let document: &RawValue = serde_json::from_str(&text).map_err(parse_error)?;
     let message = match value(document)? {
@@ -26,15 +26,15 @@ pub(super) fn fields(body: &[u8], charset: Charset) -> Result<Fields, ApiError> 
         Value::Null => "No data provided".to_owned(),
         other => format!("Invalid data. Expected a dictionary, but got {}.", other.kind()),
     };
-    Err(ApiError::Fields(FieldErrors::of_all(&message)))
+    Err(RequestError::Fields(FieldErrors::of_all(&message)))
 }
 
-fn parse_error(problem: impl Display) -> ApiError {
-    ApiError::Parse(format!("JSON parse error - {problem}"))
+fn parse_error(problem: impl Display) -> RequestError {
+    RequestError::Parse(format!("JSON parse error - {problem}"))
 }
 
 /// From the text and not by serde's types: numbers have any size, and texts may hold half a surrogate pair.
-fn value(raw: &RawValue) -> Result<Value, ApiError> {
+fn value(raw: &RawValue) -> Result<Value, RequestError> {
     let json = raw.get();
     Ok(match json.as_bytes().first() {
         Some(b'{') => Value::Object,
@@ -54,8 +54,8 @@ fn value(raw: &RawValue) -> Result<Value, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::fields;
-    use crate::api::charset::Charset;
-    use crate::api::value::{Text, Value};
+    use crate::compat::openwisp::charset::Charset;
+    use crate::compat::openwisp::value::{Text, Value};
     use proptest::prelude::*;
 
     #[test]

@@ -3,8 +3,8 @@
 //! JSON is what there is; a browser that asks for HTML gets JSON too until there is a page for it. Quality values count for
 //! nothing, more specific types win, and `?format=` goes first.
 
+use super::RequestError;
 use super::charset::Charset;
-use super::error::ApiError;
 use super::form;
 use super::media::Header;
 use http::HeaderMap;
@@ -14,15 +14,15 @@ use http::header::ACCEPT;
 const OURS: [(&str, &str); 2] = [("json", "application/json"), ("api", "text/html")];
 
 /// # Errors
-/// [`ApiError::NoFormat`], [`ApiError::NotAcceptable`], [`ApiError::TooManyFields`].
-pub fn negotiate(query: Option<&str>, headers: &HeaderMap) -> Result<(), ApiError> {
+/// [`RequestError::NoFormat`], [`RequestError::NotAcceptable`], [`RequestError::TooManyFields`].
+pub fn negotiate(query: Option<&str>, headers: &HeaderMap) -> Result<(), RequestError> {
     let query = query.unwrap_or_default();
-    let pairs = form::pairs(query.as_bytes(), Charset::UTF8).ok_or(ApiError::TooManyFields)?;
+    let pairs = form::pairs(query.as_bytes(), Charset::UTF8).ok_or(RequestError::TooManyFields)?;
     let format = pairs.iter().rev().find(|(name, _)| name == "format").map(|(_, format)| format.as_str());
     let wanted = |name: &str| format.is_none_or(|format| format.is_empty() || format == name);
     let mut left = OURS.iter().filter(|(name, _)| wanted(name)).peekable();
     if left.peek().is_none() {
-        return Err(ApiError::NoFormat);
+        return Err(RequestError::NoFormat);
     }
     let ranges: Vec<Header> = headers
         .get_all(ACCEPT)
@@ -32,7 +32,7 @@ pub fn negotiate(query: Option<&str>, headers: &HeaderMap) -> Result<(), ApiErro
         .filter_map(|range| Header::parse(range.trim()))
         .collect();
     let takes = |media: &str| !headers.contains_key(ACCEPT) || ranges.iter().any(|range| range.is(media));
-    if left.any(|(_, media)| takes(media)) { Ok(()) } else { Err(ApiError::NotAcceptable) }
+    if left.any(|(_, media)| takes(media)) { Ok(()) } else { Err(RequestError::NotAcceptable) }
 }
 
 #[cfg(test)]
