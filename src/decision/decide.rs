@@ -7,7 +7,7 @@ use super::permit::{OrgAccess, Permit};
 use super::{Caller, Denial, Reason, RequestView};
 use crate::facts::{Level, Membership, Organization, Snapshot};
 use crate::id::OrgId;
-use crate::policy::{Access, Asked, Condition, Failure, Foreign, RuleOptions, Subject};
+use crate::policy::{Access, Asked, Failure, Foreign, RuleOptions, Subject};
 use crate::request_target::{plain, shown};
 use http::StatusCode;
 use std::sync::Arc;
@@ -98,16 +98,16 @@ fn judge(
         if let Some(snapshot) = snapshot {
             Judge { hit, snapshot, facts }.permissions(options, &verdict, saying, view)?;
         }
-        if let Some(condition) = &options.when {
-            holds(condition, hit, path, view, snapshot, &verdict)?;
+        if options.asks_condition() {
+            hold(options, hit, path, view, snapshot, &verdict)?;
         }
     }
     Ok(verdict)
 }
 
-/// The rule's `when`, about the request as the rule sees it.
-fn holds(
-    condition: &Condition,
+/// The rule's `when` and its like, about the request as the rule sees it.
+fn hold(
+    options: &RuleOptions,
     hit: &Hit<'_>,
     path: &str,
     view: &RequestView<'_>,
@@ -127,7 +127,7 @@ fn holds(
         variable: &|at| org_references::captured(path, &hit.path, at).map(plain),
     };
     let deny = |reason| Denial::new(reason).at(hit.route.index);
-    match condition.holds(&subject) {
+    match options.hold(&subject) {
         Ok(true) => Ok(()),
         Ok(false) => Err(deny(Reason::ConditionFalse)),
         Err(Failure::Parameter(error)) => Err(Denial::from(error).at(hit.route.index)),
@@ -313,12 +313,12 @@ impl Judge<'_, '_> {
         view: &RequestView<'_>,
     ) -> Result<(), Denial> {
         let asked = options.model.as_ref().map_or(Asked::Nothing, |model| model.asks(view.method));
-        if options.permissions.is_empty() && asked == Asked::Nothing {
+        if options.permissions.is_none() && asked == Asked::Nothing {
             return Ok(());
         }
         let has = |scope: Scope| {
             let held = |permission: &str| scope.holds(self.snapshot, permission);
-            options.permissions.are_met(held)
+            options.permissions.as_ref().is_none_or(|permissions| permissions.are_met(held))
                 && match asked {
                     Asked::Nothing => true,
                     Asked::One(permission) => held(permission),

@@ -42,7 +42,7 @@ pub fn find<'p>(policy: &'p Policy, view: &RequestView<'_>) -> Result<Matched<'p
     takes(found.as_ref(), view.target)?;
     let found = found.ok_or_else(|| Denial::new(Reason::NoRoute))?;
     let hit = ruled(found, view)?;
-    let rewritten = match &hit.route.rewrite {
+    let rewritten = match &hit.route.options.rewrite {
         Some(rewrite) => Some(rewritten(policy, view, &hit, rewrite)?),
         None => None,
     };
@@ -51,7 +51,7 @@ pub fn find<'p>(policy: &'p Policy, view: &RequestView<'_>) -> Result<Matched<'p
 
 /// Whether the route takes all of a target. Nothing tells whether there is a route that does not.
 pub(super) fn takes(found: Option<&Found<'_>>, target: &Target<'_>) -> Result<(), Denial> {
-    let taken = found.map(|found| found.route.target).unwrap_or_default();
+    let taken = found.and_then(|found| found.route.options.target).unwrap_or_default();
     Ok(target.oddities().are_among(taken)?)
 }
 
@@ -84,9 +84,9 @@ fn rewritten<'p>(
     let decoded: Box<str> = target.decoded().into();
     let found = policy.find_of_upstream(view.host, &decoded, first.route.upstream);
     // Both routes must take what is odd about it: the first did, before the rewrite.
-    target.oddities().are_among(first.route.target).map_err(at)?;
+    target.oddities().are_among(first.route.options.target.unwrap_or_default()).map_err(at)?;
     if let Some(second) = &found {
-        target.oddities().are_among(second.route.target).map_err(at)?;
+        target.oddities().are_among(second.route.options.target.unwrap_or_default()).map_err(at)?;
     }
     let hit = match found {
         Some(found) => Some(ruled(found, view)?),

@@ -28,7 +28,7 @@ pub fn preflight<'p>(policy: &'p Policy, view: &RequestView<'_>) -> Option<Prefl
     let found = policy.find(view.host, view.target.decoded())?;
     takes(Some(&found), view.target).ok()?;
     let route = found.route;
-    let cors = route.cors.as_deref()?;
+    let cors = route.options.cors.as_ref()?;
     let verdict = cors.allows(origin).ok_or_else(|| Denial::new(Reason::OriginDenied).at(route.index));
     Some(Preflight { route, cors, verdict })
 }

@@ -154,7 +154,7 @@ impl<'p> Trace<'p> {
         let found = policy.find(view.host, view.target.decoded());
         let rule = found.as_ref().and_then(|found| Some((found.route, found.route.rule(view.method)?)));
         let rewrite =
-            rule.filter(|(_, rule)| rule.access != Access::Deny).and_then(|(route, _)| route.rewrite.as_ref());
+            rule.filter(|(_, rule)| rule.access != Access::Deny).and_then(|(route, _)| route.options.rewrite.as_ref());
         let rewritten = rewrite.zip(rule).map(|(rewrite, (route, _))| {
             let raw = matching::apply(rewrite, view.target);
             let target = Target::read(&raw).ok();

@@ -259,7 +259,7 @@ pub fn judge<'w, B>(
     }
     info.route = found.as_ref().map_or_else(|denial| denial.route, |matched| Some(matched.route().index));
     if let Some(route) = info.route.and_then(|at| policy.routes().get(at))
-        && let Some(cors) = &route.cors
+        && let Some(cors) = &route.options.cors
         && info.besides.is_none()
     {
         info.besides.get_or_insert_default().cors(cors, headers.get(ORIGIN));

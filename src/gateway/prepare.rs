@@ -13,7 +13,7 @@ use super::worker::Worker;
 use crate::decision::{CredentialNeed, Denial, Permit, Reason};
 use crate::identity::cookie::remove_ours;
 use crate::net::deadline::Ticks;
-use crate::policy::Timeout;
+use crate::policy::{BodyLimit, Timeout};
 use crate::request_target::query;
 use crate::upstream::cluster::Balance;
 use crate::upstream::h1::{self, Framing, Head};
@@ -50,7 +50,7 @@ pub fn prepare(
     let (mut timeouts, mut total, mut limit) = (*pool.timeouts(), Ticks(0), worker.shared.body_limit);
     if let Some(options) = &permit.rule().options {
         (timeouts, total) = limits(timeouts, options.timeout.unwrap_or_default());
-        if let Some(own) = options.body_limit {
+        if let Some(BodyLimit(own)) = options.body_limit {
             limit = own;
             request.body_mut().limit(limit);
         }
@@ -78,7 +78,7 @@ pub fn prepare(
     let key = key(pool, permit, exchange);
     let to = choose(pool, &key, &[])?;
     let asked = headers.get(HOST);
-    let rewrite = permit.route().rewrite.as_ref();
+    let rewrite = permit.route().options.rewrite.as_ref();
     let at = to.as_ref().map_or(0, |to| to.origin);
     let seen = host(pool.upstream(), at, asked);
     let client = &exchange.link().client;

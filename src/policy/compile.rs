@@ -3,21 +3,21 @@
 //! Everything is reported, nothing stops at the first problem; afterwards nothing can fail.
 
 use super::access::Access;
+use super::applicable::{RulePlace, takes_body};
 use super::index::Conflict;
-use super::inject::{Inject, RawInject};
 use super::lint;
-use super::meaning::{self, Place};
 use super::methods::Methods;
-use super::origin::{self, Item};
+use super::options::inject::{Inject, RawInject};
+use super::options::org::{self, Item, Source};
+use super::options::trailing_slash::TrailingSlash;
+use super::options::{Foreign, RawOptions, RouteContext, RouteOptions, RuleContext, of_rule};
 use super::pattern::{HostPattern, Pattern, Segment};
-use super::route::{Rewrite, Route, Rule, Rules};
-use super::rule_options::{self, RuleContext};
+use super::route::{Route, Rule, Rules};
 use super::secret::Secrets;
-use super::source::{File, Options, RawRoute, RawRule};
+use super::source::{File, RawRoute, RawRule};
 use super::strip::StripSet;
 use super::table::Table;
 use super::upstreams::Upstreams;
-use super::values::{Foreign, TrailingSlash};
 use super::{Names, Policy};
 use crate::normalized_name::{normalized_key, same_name};
 use crate::yaml::{Findings, Span, Spanned};
@@ -94,6 +94,8 @@ struct Compiler<'a> {
 struct Base<'a> {
     file: &'a File,
     route: &'a RawRoute,
+    /// What the route says, and what stands above it.
+    options: RawOptions,
     origin: Arc<[Item]>,
     inject: Arc<[Inject]>,
 }
@@ -139,7 +141,8 @@ impl Compiler<'_> {
     /// Puts a route's pattern into the index of each of its hosts.
     fn index(&mut self, tables: &[usize], route: &RawRoute, number: usize) {
         let Spanned { value: pattern, span } = &route.pattern;
-        let either = route.options.trailing_slash.or(route.above.trailing_slash) == Some(TrailingSlash::Either);
+        let slash = route.options.trailing_slash.as_ref().or(route.above.trailing_slash.as_ref());
+        let either = slash.is_some_and(|slash| slash.value == TrailingSlash::Either);
         let variants = [Some(pattern.segments.to_vec()), either.then(|| slashed(pattern)).flatten()];
         for segments in variants.into_iter().flatten() {
             if let Some(prefix) = self.reserved.filter(|prefix| lies_under(&segments, pattern.rest, prefix)) {
@@ -195,14 +198,14 @@ impl Compiler<'_> {
         let default = route.above.org.as_ref().filter(|_| reads_organization(route));
         let org = route.options.org.as_ref().or(default);
         let origin = org.and_then(|org| self.origin(&org.value, route, file)).unwrap_or_default();
-        let inject = self.inject(&[], &[&route.above.inject, &route.options.inject], route);
-        let base = Base { file, route, origin, inject };
+        let inject = self.inject(&[], &[injected(&route.above), injected(&route.options)], route);
+        let base = Base { file, route, options: route.options.over(&route.above), origin, inject };
         let rules = self.rules(&base);
         if !route.is_doubtful && self.findings.list().len() == before {
             let methods = route.rules.iter().map(|raw| Some(&raw.methods)).chain([None]);
             let places = rules.all.iter().zip(methods);
-            let places = places.map(|(rule, methods)| Place::new(rule.access, &rule.origin, methods));
-            meaning::check(&route.options, places, self.findings);
+            let places = places.map(|(rule, methods)| place(rule.access, &rule.origin, methods));
+            route.options.check_applicable(places, self.findings);
             self.variables_are_used(&base);
         }
         self.organizations_are_there(&base, &rules);
@@ -213,9 +216,12 @@ impl Compiler<'_> {
             file: name,
             line: self.findings.place(*span).line,
             upstream: self.upstream(&base),
-            rewrite: self.rewrite(&base),
-            target: route.options.target.over(route.above.target).taken(),
-            cors: route.options.cors.as_ref().or(route.above.cors.as_ref()).map(|c| Box::new(c.value.clone())),
+            options: RouteOptions::compile(
+                &route.options,
+                &route.above,
+                &RouteContext { pattern: &route.pattern },
+                self.findings,
+            ),
             allow: rules.allow(),
             rules,
             variables: pattern.variables().map(Box::from).collect(),
@@ -224,8 +230,8 @@ impl Compiler<'_> {
         }
     }
 
-    fn origin(&mut self, items: &[origin::RawItem], route: &RawRoute, file: &File) -> Option<Arc<[Item]>> {
-        origin::bind(items, &route.pattern, &file.hosts, self.findings).map(Arc::from)
+    fn origin(&mut self, items: &[org::RawItem], route: &RawRoute, file: &File) -> Option<Arc<[Item]>> {
+        org::bind(items, &route.pattern, &file.hosts, self.findings).map(Arc::from)
     }
 
     /// Binds the maps, the later of which win, over what is bound already.
@@ -246,19 +252,19 @@ impl Compiler<'_> {
     fn rules(&mut self, base: &Base<'_>) -> Rules {
         let mut rules = Rules::default();
         let raw = &base.route.rules;
-        let level = base.route.options.level.or(base.route.above.level);
+        let level = base.options.level.as_ref().map(|level| level.value);
         if raw.is_empty() {
             let Some(access) = level else {
                 let Spanned { value, span } = &base.route.pattern;
                 self.grants_nothing(base, *span, format!("`{}` grants nothing to anybody", value.text));
                 return rules;
             };
-            rules.all.push(self.rule(base, access, None, base.route.pattern.span, &Options::default()));
+            rules.all.push(self.rule(base, access, None, base.route.pattern.span, &RawOptions::default()));
             (rules.read, rules.write) = (Some(0), Some(0));
             return rules;
         }
         for RawRule { methods, span, options } in raw {
-            let Some(access) = options.level.or(level) else {
+            let Some(access) = options.level.as_ref().map(|level| level.value).or(level) else {
                 self.grants_nothing(base, *span, "this rule grants nothing to anybody".to_owned());
                 continue;
             };
@@ -280,32 +286,39 @@ impl Compiler<'_> {
         }
     }
 
-    fn rule(&mut self, base: &Base<'_>, access: Access, methods: Option<&Methods>, span: Span, own: &Options) -> Rule {
+    fn rule(
+        &mut self,
+        base: &Base<'_>,
+        access: Access,
+        methods: Option<&Methods>,
+        span: Span,
+        own: &RawOptions,
+    ) -> Rule {
         let Base { file, route, .. } = base;
         let origin = match &own.org {
             Some(org) => self.origin(&org.value, route, file).unwrap_or_default(),
             None => base.origin.clone(),
         };
-        let inject =
-            if own.inject.is_empty() { base.inject.clone() } else { self.inject(&base.inject, &[&own.inject], route) };
-        let options = || [own, &route.options, &*route.above].into_iter();
-        let place = Place::new(access, &origin, methods);
-        meaning::check(own, std::iter::once(place), self.findings);
-        let levels = [&route.above.rule_options, &route.options.rule_options, &own.rule_options];
+        let inject = match injected(own) {
+            [] => base.inject.clone(),
+            own => self.inject(&base.inject, &[own], route),
+        };
+        let place = place(access, &origin, methods);
+        own.check_applicable(std::iter::once(place), self.findings);
+        let said = own.over(&base.options);
         let variables: Vec<_> = route.pattern.value.typed_variables().collect();
         let hosts: Vec<&str> = file.hosts.iter().map(|host| &*host.value.text).collect();
-        let words =
-            RuleContext { methods, variables: &variables, span, pattern: &route.pattern.value.text, hosts: &hosts };
-        let compiled = rule_options::compile(levels, place, words, self.findings);
+        let pattern = &route.pattern.value.text;
+        let context = RuleContext { methods, place, variables: &variables, span, pattern, hosts: &hosts };
         Rule {
             access,
             origin,
             appointed: self.managers_are_appointed,
-            foreign: options().find_map(|o| o.foreign.as_ref()).map_or(Foreign::Forbidden, |foreign| foreign.value),
+            foreign: said.foreign.map_or(Foreign::Forbidden, |foreign| foreign.value),
             inject,
-            schemes: options().find_map(|o| o.authenticate.as_ref()).map(|s| s.value.clone()).unwrap_or_default(),
-            forward_authorization: options().find_map(|o| o.forward_authorization.as_ref()).is_some_and(|f| f.value),
-            options: compiled,
+            schemes: said.authenticate.map(|schemes| schemes.value).unwrap_or_default(),
+            forward_authorization: said.forward_authorization.is_some_and(|is| is.value),
+            options: of_rule(own, &base.options, &context, self.findings),
         }
     }
 
@@ -313,9 +326,9 @@ impl Compiler<'_> {
         let Base { route, .. } = base;
         let options = || [&*route.above, &route.options].into_iter().chain(route.rules.iter().map(|r| &r.options));
         for name in route.pattern.value.variables().filter(|name| promises(name)) {
-            let by_origin = options().filter_map(|o| o.org.as_ref()).any(|o| origin::used(&o.value).any(|v| v == name));
-            let by_inject = options().flat_map(|o| &o.inject).any(|i| i.used() == Some(name));
-            let by_condition = options().any(|o| o.rule_options.uses(name));
+            let by_origin = options().filter_map(|o| o.org.as_ref()).any(|o| org::used(&o.value).any(|v| v == name));
+            let by_inject = options().flat_map(injected).any(|i| i.used() == Some(name));
+            let by_condition = options().filter_map(|o| o.when.as_ref()).any(|when| when.value.uses(name));
             if !by_origin && !by_inject && !by_condition {
                 let message =
                     format!("the variable `{name}` is not used, and its name promises that somebody looks at it");
@@ -333,7 +346,7 @@ impl Compiler<'_> {
         if org || rules.all.iter().any(|r| !r.origin.is_empty()) {
             return;
         }
-        for span in options.flat_map(|o| &o.inject).filter_map(RawInject::asks_organization) {
+        for span in options.flat_map(injected).filter_map(RawInject::asks_organization) {
             self.findings
                 .error("org_needed", span, "there is no organization: the route has no `org`")
                 .help("say where it comes from: `org: path.org`");
@@ -341,33 +354,19 @@ impl Compiler<'_> {
     }
 
     fn upstream(&mut self, base: &Base<'_>) -> usize {
-        let own = base.route.options.upstream.as_ref().or(base.route.above.upstream.as_ref());
-        self.upstreams.index(own, base.route.pattern.span, self.findings)
+        self.upstreams.index(base.options.upstream.as_ref(), base.route.pattern.span, self.findings)
     }
+}
 
-    fn rewrite(&mut self, base: &Base<'_>) -> Option<Rewrite> {
-        let raw = base.route.options.rewrite.as_ref().or(base.route.above.rewrite.as_ref())?;
-        let pattern = &base.route.pattern;
-        let mut strip = 0;
-        if let Some(Spanned { value, span }) = &raw.strip {
-            let wanted: Vec<&str> = value.split('/').skip(1).collect();
-            if !pattern.value.prefix().take(wanted.len()).eq(wanted.iter().copied()) {
-                self.findings
-                    .error("bad_rewrite", *span, format!("`{}` does not begin with `{value}`", pattern.value.text))
-                    .related(pattern.span, "this route")
-                    .help("only literals at the beginning of the pattern can be stripped");
-            }
-            strip = wanted.len();
-        }
-        let stripped = raw.strip.as_ref().map(|strip| strip.value.clone()).unwrap_or_default();
-        Some(Rewrite {
-            strip,
-            stripped,
-            add: raw.add.clone().unwrap_or_default(),
-            allows_unmatched: raw.allows_unmatched,
-            maps_answers: raw.maps_answers,
-        })
-    }
+/// The headers that these options name.
+fn injected(options: &RawOptions) -> &[RawInject] {
+    options.inject.as_ref().map_or(&[], |inject| &inject.value)
+}
+
+fn place(access: Access, origin: &[Item], methods: Option<&Methods>) -> RulePlace {
+    let mut sources = origin.iter().flat_map(|item| &item.sources);
+    let reads_query = sources.any(|source| matches!(source, Source::Query(..)));
+    RulePlace { access, has_organization: !origin.is_empty(), reads_query, takes_body: takes_body(methods) }
 }
 
 /// Whether the name of a variable says whose something is: a reader takes it for granted that this is looked at.
@@ -408,9 +407,10 @@ fn promises(name: &str) -> bool {
 
 /// Whether some rule of a route takes its organization from above and does something with it.
 fn reads_organization(route: &RawRoute) -> bool {
-    let above = route.options.level.or(route.above.level);
+    let level = |options: &RawOptions| options.level.as_ref().map(|level| level.value);
+    let above = level(&route.options).or(level(&route.above));
     let reads = |access: Option<Access>| !matches!(access, None | Some(Access::Public | Access::Deny));
-    let from_above = |rule: &RawRule| rule.options.org.is_none() && reads(rule.options.level.or(above));
+    let from_above = |rule: &RawRule| rule.options.org.is_none() && reads(level(&rule.options).or(above));
     if route.rules.is_empty() { reads(above) } else { route.rules.iter().any(from_above) }
 }
 

@@ -1,14 +1,15 @@
 //! What a policy says that is allowed and probably not meant. Each lint is a warning, silenced by `allow_lint` with a reason.
 
 use super::access::{Access, CredentialNeed};
-use super::inject::InjectValue;
-use super::meaning::takes_body;
+use super::applicable::takes_body;
 use super::methods::Methods;
-use super::origin::Source;
+use super::options::authenticate::{Scheme, Schemes};
+use super::options::inject::InjectValue;
+use super::options::org::Source;
+use super::options::{Compiled, RawOptions};
 use super::pattern::Segment;
 use super::route::{Route, Rule};
-use super::scheme::{Scheme, Schemes};
-use super::source::{File, Options, RawRoute};
+use super::source::{File, RawRoute};
 use super::table::Table;
 use crate::yaml::{Findings, Span};
 use http::Method;
@@ -76,8 +77,8 @@ pub(super) fn lint(
     }
 }
 
-fn silence(options: &Options, span: Span, findings: &mut Findings) {
-    for lint in &options.allow_lint {
+fn silence(options: &RawOptions, span: Span, findings: &mut Findings) {
+    for lint in options.allow_lint.iter().flat_map(|lints| &lints.value) {
         findings.silence(lint, span);
     }
 }
@@ -112,8 +113,8 @@ fn rules(raw: &RawRoute, route: &Route, findings: &mut Findings) {
 
 /// Targets that not every reader reads alike.
 fn target(raw: &RawRoute, route: &Route, findings: &mut Findings) {
-    if !route.target.is_empty() {
-        let (pattern, taken) = (&route.pattern, route.target_words());
+    if let Some(taken) = &route.options.target {
+        let (pattern, taken) = (&route.pattern, taken.words());
         let message = format!("`{pattern}` takes targets that some services read as another path: {taken}");
         findings
             .warning("lenient_target", raw.pattern.span, message)
@@ -123,7 +124,7 @@ fn target(raw: &RawRoute, route: &Route, findings: &mut Findings) {
 
 /// A rewrite to where no route of its upstream is: every request would be refused.
 fn rewrite(raw: &RawRoute, route: &Route, routes: &[Route], findings: &mut Findings) {
-    let Some(rewrite) = route.rewrite.as_ref().filter(|rewrite| !rewrite.allows_unmatched) else { return };
+    let Some(rewrite) = route.options.rewrite.as_ref().filter(|rewrite| !rewrite.allows_unmatched) else { return };
     let added = rewrite.add.split('/').skip(1).map(|text| Segment::Literal(text.into()));
     let shape = route.shape();
     let left = shape.segments.get(rewrite.strip..).unwrap_or_default();
@@ -282,7 +283,7 @@ fn unused(raw: &RawRoute, findings: &mut Findings) {
             .warning("shadowed", read.span, "`read` never counts: GET (with HEAD) and OPTIONS have rules of their own")
             .help("leave it out");
     }
-    let has_own = |options: &Options| options.level.is_some();
+    let has_own = |options: &RawOptions| options.level.is_some();
     if has_own(&raw.options) && !raw.rules.is_empty() && raw.rules.iter().all(|rule| has_own(&rule.options)) {
         let message = "the route's `level` never counts: every rule has its own, and other methods are 405";
         findings.warning("unused_level", raw.pattern.span, message).help("leave it out, or write `read` or `write`");

@@ -6,55 +6,40 @@
 //! send through.
 
 mod access;
-mod allow_lint;
+mod applicable;
 mod compile;
-mod cors;
 mod index;
-mod inject;
 mod lint;
-mod meaning;
 mod methods;
-mod origin;
+mod options;
 mod pattern;
-mod permission;
 mod route;
-mod rule_options;
-mod scheme;
 mod secret;
-mod shared;
 mod source;
 mod strip;
 mod table;
-mod throttle;
-mod timeout;
-mod upgrade;
 mod upstreams;
-mod values;
-mod when;
 mod words;
 
 pub use access::{Access, CredentialNeed};
-pub use cors::Cors;
 pub use index::{Captures, Conflict, Trie};
-pub(crate) use inject::WORDS as INJECT_WORDS;
-pub use inject::{Inject, InjectValue};
 pub(crate) use methods::METHODS;
-pub use origin::{By, Item, MAX_SOURCES, Source};
+pub use options::authenticate::{Scheme, Schemes};
+pub(crate) use options::inject::WORDS as INJECT_WORDS;
+pub use options::inject::{Inject, InjectValue};
+pub use options::org::{By, Item, MAX_SOURCES, Source};
+pub use options::when::{Condition, Failure, Subject};
+pub use options::{
+    Asked, BodyLimit, Cors, CountedBy, Foreign, Judged, Model, OptionChange, Permissions, Rewrite, RouteOptions,
+    RuleOptions, Shared, StrictSource, Throttle, Timeout, Upgrade,
+};
+pub(crate) use options::{ROUTE_KEYS, RULE_KEYS, option_schema};
 pub(crate) use pattern::NAMELESS;
 pub use pattern::{HostPattern, Kind, MAX_VARIABLES, Pattern, Segment, is_slug};
-pub use permission::{Asked, Model, Permissions};
-pub use route::{Rewrite, Route, Rule};
-pub use rule_options::RuleOptions;
-pub use scheme::{Scheme, Schemes};
+pub use route::{Route, Rule};
 pub use secret::{Secret, is_secret_name};
-pub use shared::Shared;
-pub(crate) use source::{GROUP_KEYS, ROUTE_KEYS, RULE_KEYS};
+pub(crate) use source::GROUP_KEYS;
 pub use strip::StripSet;
-pub use throttle::{CountedBy, Throttle};
-pub use timeout::Timeout;
-pub use upgrade::Upgrade;
-pub use values::Foreign;
-pub use when::{Condition, Failure, Subject};
 
 use crate::normalized_name::same_name;
 use crate::yaml::Findings;

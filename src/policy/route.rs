@@ -1,15 +1,11 @@
 //! What a policy is when it runs: routes and rules, everything bound, nothing left that could fail.
 
 use super::access::Access;
-use super::cors::Cors;
-use super::inject::Inject;
-use super::origin::{Item, Source};
+use super::options::authenticate::Schemes;
+use super::options::inject::Inject;
+use super::options::org::{Item, Source};
+use super::options::{Foreign, RouteOptions, RuleOptions, Shared};
 use super::pattern::{HostPattern, Pattern};
-use super::rule_options::RuleOptions;
-use super::scheme::Schemes;
-use super::shared::Shared;
-use super::values::Foreign;
-use crate::request_target::oddity::Oddities;
 use http::{HeaderValue, Method};
 use std::sync::Arc;
 
@@ -28,33 +24,13 @@ pub struct Route {
     pub line: usize,
     /// Where it is forwarded to: an index into [`super::Policy::upstreams`].
     pub upstream: usize,
-    /// How the target is changed on the way.
-    pub rewrite: Option<Rewrite>,
-    /// What it takes of targets that is refused elsewhere.
-    pub target: Oddities,
     /// The `Allow` header of its 405.
     pub allow: HeaderValue,
-    /// What it says to browsers.
-    pub cors: Option<Box<Cors>>,
+    pub options: RouteOptions,
     pub(super) rules: Rules,
     pub(super) variables: Box<[Box<str>]>,
     pub(super) shape: Pattern,
     pub(super) hosts: Arc<[HostPattern]>,
-}
-
-/// A change of the target: whole segments off the front, whole segments on.
-#[derive(Clone, Debug)]
-pub struct Rewrite {
-    /// So many segments are taken off; the pattern has them as literals.
-    pub strip: usize,
-    /// Their text: empty, or begins with `/` and does not end with one.
-    pub stripped: Box<str>,
-    /// Put before what is left: empty, or begins with `/` and does not end with one.
-    pub add: Box<str>,
-    /// A target that no route of the upstream matches once it is rewritten is forwarded all the same.
-    pub allows_unmatched: bool,
-    /// The paths that answers tell are changed back.
-    pub maps_answers: bool,
 }
 
 /// What a route says about some of its methods.
@@ -87,7 +63,7 @@ impl Rule {
     /// Whether a body must not name again what the query names.
     #[must_use]
     pub fn is_strict_source(&self) -> bool {
-        self.options.as_ref().is_some_and(|options| options.strict_source)
+        self.options.as_ref().is_some_and(|options| options.strict_source.is_some())
     }
 
     /// The parameters of the query that name an organization.

@@ -4,15 +4,9 @@
 //! `compile`'s business.
 
 use super::access::Access;
-use super::allow_lint;
-use super::cors::{self, Cors};
-use super::inject::{self, RawInject};
 use super::methods::{METHODS, Methods};
-use super::origin::{self, RawItem};
+use super::options::{ROUTE_KEYS, RULE_KEYS, RawOptions};
 use super::pattern::{HostPattern, Pattern};
-use super::rule_options::RawRuleOptions;
-use super::scheme::{self, Schemes};
-use super::values::{self, Foreign, RawRewrite, RawTarget, TrailingSlash};
 use crate::yaml::{Entry, FileId, Findings, Key, Keys, Map, Node, Span, Spanned, Value, parse, suggest};
 use std::sync::Arc;
 
@@ -20,11 +14,11 @@ use std::sync::Arc;
 pub(super) struct File {
     pub(super) id: FileId,
     pub(super) hosts: Vec<Spanned<HostPattern>>,
-    pub(super) defaults: Arc<Options>,
+    pub(super) defaults: Arc<RawOptions>,
     /// The routes, those of groups too: a group is a shorter way to write its routes.
     pub(super) routes: Vec<RawRoute>,
     /// What groups say, and where they stand.
-    pub(super) groups: Vec<(Options, Span)>,
+    pub(super) groups: Vec<(RawOptions, Span)>,
 }
 
 /// A route: its pattern, what it says for all methods, and its rules.
@@ -32,8 +26,8 @@ pub(super) struct File {
 pub(super) struct RawRoute {
     pub(super) pattern: Spanned<Pattern>,
     /// What stands above it: the defaults, and what its group says over them.
-    pub(super) above: Arc<Options>,
-    pub(super) options: Options,
+    pub(super) above: Arc<RawOptions>,
+    pub(super) options: RawOptions,
     pub(super) rules: Vec<RawRule>,
     pub(super) span: Span,
     /// Something in it was reported, so that what it does not say may only be what could not be read.
@@ -45,74 +39,34 @@ pub(super) struct RawRoute {
 pub(super) struct RawRule {
     pub(super) methods: Methods,
     pub(super) span: Span,
-    pub(super) options: Options,
-}
-
-/// The options of a route, of a rule, of a group, or of the defaults.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Options {
-    pub(super) level: Option<Access>,
-    pub(super) org: Option<Spanned<Vec<RawItem>>>,
-    pub(super) foreign: Option<Spanned<Foreign>>,
-    pub(super) inject: Vec<RawInject>,
-    pub(super) forward_authorization: Option<Spanned<bool>>,
-    pub(super) authenticate: Option<Spanned<Schemes>>,
-    pub(super) upstream: Option<Spanned<String>>,
-    pub(super) rewrite: Option<RawRewrite>,
-    pub(super) trailing_slash: Option<TrailingSlash>,
-    pub(super) target: RawTarget,
-    pub(super) cors: Option<Spanned<Cors>>,
-    pub(super) allow_lint: Vec<&'static str>,
-    pub(super) rule_options: RawRuleOptions,
+    pub(super) options: RawOptions,
 }
 
 /// The options that the language names and this version does not do.
 pub(crate) const NOT_YET: [&str; 3] = ["inspect_limit", "list", "mode"];
 
-/// Options of a rule, and of all above it.
-pub(crate) const RULE_KEYS: [&str; 17] = [
-    "level",
-    "org",
-    "foreign",
-    "inject",
-    "forward_authorization",
-    "authenticate",
-    "description",
-    "permissions",
-    "model",
-    "shared",
-    "when",
-    "throttle",
-    "timeout",
-    "body_limit",
-    "strict_source",
-    "upgrade",
-    "origins",
-];
-/// Options of a whole route, and of the defaults.
-pub(crate) const ROUTE_KEYS: [&str; 6] = ["upstream", "rewrite", "trailing_slash", "target", "cors", "allow_lint"];
 /// Reads one file; `None` when there is nothing to go on with. Problems are in `findings`.
 pub(super) fn read(id: FileId, findings: &mut Findings) -> Option<File> {
     let root = parse(findings, id)?;
     let map = root.expect_map_like("a policy", "begin with `version: 1` and `routes:`", findings)?;
     file_keys(map, findings);
     version(map, root.span, findings);
-    let mut defaults = map.get("defaults").map_or_else(Options::default, |node| {
+    let mut defaults = map.get("defaults").map_or_else(RawOptions::default, |node| {
         node.expect_map_like(
             "`defaults`",
             "write options of every route: `defaults: { shared: { read: manager } }`",
             findings,
         )
-        .map_or_else(Options::default, |map| options(map, Place::Defaults, findings))
+        .map_or_else(RawOptions::default, |map| options(map, Place::Defaults, findings))
     });
-    if let Some(node) = map.get("authenticate") {
-        let schemes = scheme::read(node, findings);
-        defaults.authenticate = defaults.authenticate.or(schemes);
+    // What a file says of its own is no more than a default.
+    let mut of_file = RawOptions::default();
+    for Entry { key, value } in &map.entries {
+        if matches!(key.text.as_str(), "authenticate" | "upstream") {
+            of_file.read(key, value, findings);
+        }
     }
-    if let Some(node) = map.get("upstream") {
-        let upstream = values::upstream(node, findings);
-        defaults.upstream = defaults.upstream.or(upstream);
-    }
+    defaults = defaults.over(&of_file);
     let hosts = map.get("hosts").map_or_else(Vec::new, |node| hosts(node, findings));
     let defaults = Arc::new(defaults);
     let mut list = match map.get("routes") {
@@ -208,7 +162,7 @@ fn hosts(node: &Node, findings: &mut Findings) -> Vec<Spanned<HostPattern>> {
 
 struct Above<'a> {
     /// What they take where they say nothing.
-    options: &'a Arc<Options>,
+    options: &'a Arc<RawOptions>,
     /// What their patterns begin with.
     prefix: Option<&'a Pattern>,
 }
@@ -219,8 +173,8 @@ pub(crate) const GROUP_KEYS: [&str; 2] = ["prefix", "routes"];
 /// One group: its routes go to `routes`, what it says to `said`.
 fn group(
     node: &Node,
-    defaults: &Arc<Options>,
-    (list, said): (&mut Vec<RawRoute>, &mut Vec<(Options, Span)>),
+    defaults: &Arc<RawOptions>,
+    (list, said): (&mut Vec<RawRoute>, &mut Vec<(RawOptions, Span)>),
     findings: &mut Findings,
 ) {
     let help = "for example `- { prefix: /api/v1, level: member, routes: { /device/: { GET: staff } } }`";
@@ -303,8 +257,9 @@ fn route(Entry { key, value }: &Entry, above: &Above<'_>, findings: &mut Finding
 }
 
 /// `/x: member`, `GET: public`: the level and nothing else.
-fn level_alone(node: &Node, findings: &mut Findings) -> Option<Options> {
-    Some(Options { level: Some(Access::read(node, findings)?), ..Options::default() })
+fn level_alone(node: &Node, findings: &mut Findings) -> Option<RawOptions> {
+    let level = Spanned { value: Access::read(node, findings)?, span: node.span };
+    Some(RawOptions { level: Some(level), ..RawOptions::default() })
 }
 
 fn rules(map: &Map, findings: &mut Findings) -> Vec<RawRule> {
@@ -322,30 +277,6 @@ fn rules(map: &Map, findings: &mut Findings) -> Vec<RawRule> {
     rules
 }
 
-impl Options {
-    /// What is said here, and from above what is not; maps merge by key.
-    fn over(&self, above: &Self) -> Self {
-        let kept =
-            above.inject.iter().filter(|below| !self.inject.iter().any(|own| own.normalized == below.normalized));
-        Self {
-            level: self.level.or(above.level),
-            org: self.org.clone().or_else(|| above.org.clone()),
-            foreign: self.foreign.clone().or_else(|| above.foreign.clone()),
-            inject: kept.chain(&self.inject).cloned().collect(),
-            forward_authorization: self.forward_authorization.clone().or_else(|| above.forward_authorization.clone()),
-            authenticate: self.authenticate.clone().or_else(|| above.authenticate.clone()),
-            upstream: self.upstream.clone().or_else(|| above.upstream.clone()),
-            rewrite: self.rewrite.clone().or_else(|| above.rewrite.clone()),
-            trailing_slash: self.trailing_slash.or(above.trailing_slash),
-            target: self.target.over(above.target),
-            cors: self.cors.clone().or_else(|| above.cors.clone()),
-            // They silence what stands in their own place.
-            allow_lint: Vec::new(),
-            rule_options: self.rule_options.over(&above.rule_options),
-        }
-    }
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Defaults,
@@ -354,18 +285,15 @@ enum Place {
     Rule,
 }
 
-fn options(map: &Map, place: Place, findings: &mut Findings) -> Options {
-    let mut options = Options::default();
+fn options(map: &Map, place: Place, findings: &mut Findings) -> RawOptions {
+    let mut options = RawOptions::default();
     for Entry { key, value } in &map.entries {
         let word = key.text.as_str();
         if place == Place::Group && GROUP_KEYS.contains(&word) {
             continue;
         }
         let is_rule = Methods::of_word(&key.text).is_some();
-        if (is_rule && place == Place::Route) || word == "description" {
-            if !is_rule {
-                let _ = value.expect_str("`description`", findings);
-            }
+        if is_rule && place == Place::Route {
             continue;
         }
         if is_rule || (ROUTE_KEYS.contains(&word) && place == Place::Rule) {
@@ -380,29 +308,8 @@ fn options(map: &Map, place: Place, findings: &mut Findings) -> Options {
             findings.error("misplaced_key", key.span, message).help(help);
             continue;
         }
-        match word {
-            "level" => options.level = Access::read(value, findings),
-            "org" => {
-                options.org = origin::read(value, findings).map(|items| Spanned { value: items, span: value.span })
-            }
-            "foreign" => {
-                let foreign = values::foreign(value, findings);
-                options.foreign = foreign.map(|value| Spanned { value, span: key.span });
-            }
-            "inject" => options.inject = inject::read(value, findings).unwrap_or_default(),
-            "forward_authorization" => {
-                let is = value.expect_bool("`forward_authorization`", findings);
-                options.forward_authorization = is.map(|value| Spanned { value, span: key.span });
-            }
-            "authenticate" => options.authenticate = scheme::read(value, findings),
-            "upstream" => options.upstream = values::upstream(value, findings),
-            "rewrite" => options.rewrite = values::rewrite(value, findings),
-            "allow_lint" => options.allow_lint = allow_lint::read(value, findings),
-            "cors" => options.cors = cors::read(value, findings),
-            "target" => options.target = values::target(value, findings),
-            "trailing_slash" => options.trailing_slash = values::trailing_slash(value, findings),
-            word if RULE_KEYS.contains(&word) => options.rule_options.read(key, value, findings),
-            _ => unknown(key, place, findings),
+        if !options.read(key, value, findings) {
+            unknown(key, place, findings);
         }
     }
     options

@@ -1,50 +1,8 @@
 //! Compiled parts back in the policy's own words, for explanations and comparisons.
 
-use super::inject::{Inject, InjectValue};
-use super::origin::{By, Item, Source};
-use super::route::{Rewrite, Route, Rule};
-use super::rule_options::RuleOptions;
-use crate::request_target::oddity::Oddity;
-use std::fmt::Write;
-
-impl RuleOptions {
-    /// The options and what they say: `("permissions", "config.add_device")`, in the order in which they are judged.
-    #[must_use]
-    pub fn words(&self) -> Vec<(&'static str, String)> {
-        let Self { permissions, model, shared, when, throttle, timeout, body_limit, strict_source, upgrade } = self;
-        let mut words = Vec::new();
-        if let Some(shared) = shared {
-            words.push(("shared", format!("read {}, write {}", shared.read.as_str(), shared.write.as_str())));
-        }
-        if !permissions.is_empty() {
-            words.push(("permissions", permissions.words()));
-        }
-        if let Some(model) = model {
-            words.push(("model", model.name.to_string()));
-        }
-        if let Some(when) = when {
-            words.push(("when", when.text().to_owned()));
-        }
-        if let Some(throttle) = throttle {
-            let (count, period) = throttle.rate;
-            words.push(("throttle", format!("{count} in {} s by {}", period.as_secs(), throttle.by.as_str())));
-        }
-        if let Some(timeout) = timeout {
-            let limits: Vec<String> = timeout.said().map(|(name, limit)| format!("{name} {limit:?}")).collect();
-            words.push(("timeout", limits.join(", ")));
-        }
-        if let Some(limit) = body_limit {
-            words.push(("body_limit", format!("{limit} bytes")));
-        }
-        if *strict_source {
-            words.push(("strict_source", "true".to_owned()));
-        }
-        if let Some(upgrade) = upgrade {
-            words.push(("upgrade", upgrade.words()));
-        }
-        words
-    }
-}
+use super::options::inject::{Inject, InjectValue};
+use super::options::org::{By, Item, Source};
+use super::route::{Route, Rule};
 
 impl Route {
     #[must_use]
@@ -117,30 +75,5 @@ impl Route {
     #[must_use]
     pub fn header_words(&self, inject: &Inject) -> String {
         format!("{}: {}", inject.name, self.value_words(&inject.value))
-    }
-
-    /// `encoded_slash, semicolon`: what it takes of targets that is refused elsewhere.
-    #[must_use]
-    pub fn target_words(&self) -> String {
-        self.target.iter().map(Oddity::word).collect::<Vec<_>>().join(", ")
-    }
-
-    /// `strip 1 segment, add /api`; empty where the target stays as it is.
-    #[must_use]
-    pub fn rewrite_words(&self) -> String {
-        let Some(Rewrite { strip, stripped: _, add, allows_unmatched, maps_answers }) = &self.rewrite else {
-            return String::new();
-        };
-        let mut text = format!("strip {strip} segment{}", if *strip == 1 { "" } else { "s" });
-        if !add.is_empty() {
-            let _ = write!(text, ", add {add}");
-        }
-        if *allows_unmatched {
-            text.push_str(", unmatched: allow");
-        }
-        if *maps_answers {
-            text.push_str(", answers: true");
-        }
-        text
     }
 }

@@ -6,8 +6,7 @@
 use super::suite::{CASE_KEYS, FILE_KEYS};
 use super::world::{GIVEN_KEYS, LEVELS, ORGANIZATION_KEYS, USER_WORDS};
 use crate::decision::Reason;
-use crate::policy::{Access, GROUP_KEYS, INJECT_WORDS, METHODS, ROUTE_KEYS, RULE_KEYS, Scheme};
-use crate::request_target::oddity::Oddity;
+use crate::policy::{Access, GROUP_KEYS, INJECT_WORDS, METHODS, ROUTE_KEYS, RULE_KEYS, Scheme, option_schema};
 use serde_json::{Map, Value as Json, json};
 
 #[cfg(test)]
@@ -27,17 +26,17 @@ pub fn policy() -> Json {
         "additionalProperties": false,
         "properties": {
             "version": { "description": "The version of the language.", "const": 1 },
-            "upstream": { "description": option("upstream").0, "$ref": "#/definitions/name" },
+            "upstream": option_schema("upstream"),
             "hosts": {
                 "description": "The hosts of this file's routes; `{org}.example.com` binds a variable. Without it: every host.",
                 "$ref": "#/definitions/texts",
             },
-            "authenticate": { "description": option("authenticate").0, "$ref": "#/definitions/authenticate" },
+            "authenticate": option_schema("authenticate"),
             "defaults": {
                 "description": "Options of every route. Maps merge by key; the route wins.",
                 "type": "object",
                 "additionalProperties": false,
-                "properties": options(RULE_KEYS.iter().chain(&ROUTE_KEYS)),
+                "properties": options(RULE_KEYS.iter().chain(ROUTE_KEYS)),
             },
             "routes": { "$ref": "#/definitions/routes" },
             "groups": {
@@ -168,7 +167,7 @@ fn case_key(key: &str) -> Json {
 fn definitions() -> Json {
     let level: Vec<Json> =
         Access::ALL.iter().map(|access| json!({ "const": access.as_str(), "description": level(*access) })).collect();
-    let mut route = options(RULE_KEYS.iter().chain(&ROUTE_KEYS));
+    let mut route = options(RULE_KEYS.iter().chain(ROUTE_KEYS));
     for (word, methods) in [("read", "GET, HEAD and OPTIONS"), ("write", "every other method")] {
         let description = format!("For {methods}; an explicit method wins.");
         route.insert(word.to_owned(), json!({ "description": description, "$ref": "#/definitions/rule" }));
@@ -224,7 +223,7 @@ fn definitions() -> Json {
         "rule": {
             "anyOf": [
                 { "$ref": "#/definitions/level" },
-                { "type": "object", "additionalProperties": false, "properties": options(RULE_KEYS.iter()) },
+                { "type": "object", "additionalProperties": false, "properties": options(RULE_KEYS) },
             ],
         },
         "routes": {
@@ -245,7 +244,7 @@ fn definitions() -> Json {
 
 /// A group: options of its routes, beside the keys of its own.
 fn group() -> Json {
-    let mut properties = options(RULE_KEYS.iter().chain(&ROUTE_KEYS));
+    let mut properties = options(RULE_KEYS.iter().chain(ROUTE_KEYS));
     for key in GROUP_KEYS {
         let schema = match key {
             "prefix" => {
@@ -272,146 +271,6 @@ const fn level(access: Access) -> &'static str {
     }
 }
 
-fn options<'k>(keys: impl Iterator<Item = &'k &'k str>) -> Map<String, Json> {
-    let with = |key: &&str| {
-        let (description, schema) = option(key);
-        let mut schema = schema;
-        if let Some(object) = schema.as_object_mut() {
-            object.insert("description".to_owned(), description.into());
-        }
-        ((*key).to_owned(), schema)
-    };
-    keys.map(with).collect()
-}
-
-/// The words and the shape of an option; a key that is not here has neither.
-fn option(key: &str) -> (&'static str, Json) {
-    let levels = || json!({ "$ref": "#/definitions/level" });
-    match key {
-        "allow_lint" => (
-            "Lints that are silenced here, each with the reason why.",
-            json!({ "type": "object", "additionalProperties": { "type": "string", "minLength": 1 } }),
-        ),
-        "authenticate" => {
-            ("The schemes of credentials that are taken.", json!({ "$ref": "#/definitions/authenticate" }))
-        }
-        "body_limit" => ("The greatest body: `64KiB`, `1MiB`.", json!({ "type": ["string", "integer"] })),
-        "strict_source" => {
-            ("Refuse a body that names again what `org` reads from the query.", json!({ "type": "boolean" }))
-        }
-        "origins" => (
-            "Origins whose pages may open a WebSocket here; without it none may, only programs.",
-            json!({ "$ref": "#/definitions/texts" }),
-        ),
-        "upgrade" => (
-            "What a connection may become: `[websocket]`.",
-            json!({ "type": ["string", "array"], "items": { "enum": ["websocket"] } }),
-        ),
-        "cors" => (
-            "Origins whose pages may call this route; preflights are answered before authentication.",
-            json!({
-                "type": "object", "additionalProperties": false, "required": ["origins"],
-                "properties": {
-                    "origins": { "$ref": "#/definitions/texts" },
-                    "methods": { "$ref": "#/definitions/texts" },
-                    "headers": { "$ref": "#/definitions/texts" },
-                    "credentials": { "type": "boolean" },
-                    "max_age": { "type": ["string", "integer"] },
-                },
-            }),
-        ),
-        "description" => ("For people.", json!({ "type": "string" })),
-        "foreign" => (
-            "The status for an organization that is not the caller's: 403, or 404 to hide it.",
-            json!({ "enum": [403, 404] }),
-        ),
-        "forward_authorization" => {
-            ("Whether the credential goes on to the upstream; otherwise it is removed.", json!({ "type": "boolean" }))
-        }
-        "inject" => (
-            "Headers that tell the upstream who asks; nobody else can send them.",
-            json!({ "$ref": "#/definitions/inject" }),
-        ),
-        "level" => ("Who may pass.", levels()),
-        "model" => (
-            "A Django model: view or change for reading, add for POST, change for PUT and PATCH, delete for DELETE.",
-            json!({ "type": "string", "pattern": "^[^.]+\\.[^.]+$" }),
-        ),
-        "org" => (
-            "Where the organization comes from: `path.org`, `header.X-Org as slug or user.only`. In a list, every one must pass.",
-            json!({ "$ref": "#/definitions/org" }),
-        ),
-        "permissions" => (
-            "Permissions that are needed, all of them: `app.codename`; or `{ any: [app.one, app.other] }`.",
-            json!({
-                "anyOf": [
-                    { "$ref": "#/definitions/texts" },
-                    {
-                        "type": "object", "additionalProperties": false, "required": ["any"],
-                        "properties": { "any": { "$ref": "#/definitions/texts" } },
-                    },
-                ],
-            }),
-        ),
-        "rewrite" => (
-            "How the target is changed on the way; the result is judged again.",
-            json!({
-                "type": "object", "additionalProperties": false, "minProperties": 1,
-                "properties": {
-                    "strip_prefix": { "description": "Taken off the front; literals of the pattern.", "type": "string", "pattern": "^/" },
-                    "add_prefix": { "description": "Put before what is left.", "type": "string", "pattern": "^/" },
-                    "answers": {
-                        "description": "Whether `Location` and the paths of cookies are changed back in answers. [false]",
-                        "type": "boolean",
-                    },
-                    "unmatched": {
-                        "description": "What becomes of a target that no route of the upstream matches once it is rewritten. [refuse]",
-                        "enum": ["refuse", "allow"],
-                    },
-                },
-            }),
-        ),
-        "target" => (
-            "What of a target is taken, as text of its segment, that is refused elsewhere.",
-            json!({
-                "type": "object", "additionalProperties": false, "minProperties": 1,
-                "properties": Oddity::ALL.map(|oddity| (oddity.word(), json!({ "enum": ["refuse", "allow"] }))).into_iter()
-                    .map(|(word, schema)| (word.to_owned(), schema)).collect::<serde_json::Map<_, _>>(),
-            }),
-        ),
-        "shared" => (
-            "Who may touch objects that belong to no organization.",
-            json!({
-                "type": "object", "additionalProperties": false,
-                "properties": { "read": levels(), "write": levels() },
-            }),
-        ),
-        "throttle" => (
-            "How many requests in how long, counted by user, address or organization.",
-            json!({
-                "type": "object", "additionalProperties": false, "required": ["rate", "by"],
-                "properties": {
-                    "rate": { "description": "`100/minute`, `20/day`.", "type": "string" },
-                    "by": { "enum": ["user", "address", "org"] },
-                },
-            }),
-        ),
-        "timeout" => (
-            "Time limits towards the upstream: `500ms`, `5s`.",
-            json!({
-                "type": "object", "additionalProperties": false,
-                "properties": {
-                    "connect": { "type": "string" }, "first_byte": { "type": "string" },
-                    "idle": { "type": "string" }, "total": { "type": "string" },
-                },
-            }),
-        ),
-        "trailing_slash" => ("Whether `/x` and `/x/` are one path.", json!({ "enum": ["exact", "either"] })),
-        "upstream" => ("Where requests go: a name of postern.yaml.", json!({ "$ref": "#/definitions/name" })),
-        "when" => (
-            "A condition in CEL, quoted: `'request.method != \"DELETE\"'`.",
-            json!({ "type": "string", "minLength": 1 }),
-        ),
-        _ => ("", json!({})),
-    }
+fn options<'k>(keys: impl IntoIterator<Item = &'k &'k str>) -> Map<String, Json> {
+    keys.into_iter().map(|key| ((*key).to_owned(), option_schema(key))).collect()
 }

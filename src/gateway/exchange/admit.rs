@@ -10,7 +10,7 @@ use crate::decision::{Denial, Reason, strict_source};
 use crate::identity::cookie::cookies;
 use crate::identity::session;
 use crate::limit::Who;
-use crate::policy::Scheme;
+use crate::policy::{BodyLimit, Scheme};
 use http::HeaderMap;
 use http_body::Body;
 use std::rc::Rc;
@@ -57,7 +57,8 @@ impl Exchange {
                 None if request.body().is_end_stream() => {}
                 None => {
                     let own = permit.rule().options.as_ref().and_then(|options| options.body_limit);
-                    let limit = strict_source::MOST_HELD.min(own.unwrap_or(worker.shared.body_limit));
+                    let limit = own.map_or(worker.shared.body_limit, |BodyLimit(own)| own);
+                    let limit = strict_source::MOST_HELD.min(limit);
                     return Err(Interrupt::Needs(Need::Body(limit)));
                 }
             }

@@ -3,7 +3,7 @@
 use super::{Mark, Step};
 use crate::decision::{CredentialNeed, OrgKey, Reading, Reason, RequestView, Says, Stage, Trace};
 use crate::facts::Snapshot;
-use crate::policy::{Access, HostPattern, Kind, Policy, Route, Segment};
+use crate::policy::{Access, HostPattern, Judged, Kind, Policy, Route, Segment};
 use crate::request_target::shown;
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -251,13 +251,17 @@ pub(super) fn level(trace: &Trace<'_>) -> Option<Step> {
 /// What the rule asks besides, as far as the request came.
 pub(super) fn options(trace: &Trace<'_>) -> Vec<Step> {
     let options = trace.hit.and_then(|(_, rule)| rule.options.as_ref());
-    let words = options.map(|options| options.words()).unwrap_or_default();
-    let step = |(name, words): (&'static str, String)| {
-        let stage = match name {
-            "permissions" | "model" => Stage::Permission,
-            "when" => Stage::Condition,
+    let mut words = options.map(|options| options.words()).unwrap_or_default();
+    // In the order in which they are judged.
+    words.sort_by_key(|(_, judged, _)| *judged);
+    let step = |(name, judged, words): (&'static str, Judged, String)| {
+        let stage = match judged {
+            Judged::Permission => Stage::Permission,
+            Judged::Condition => Stage::Condition,
             // Nothing that is decided here.
-            _ => return trace.verdict.is_ok().then(|| Step::new(name, Mark::Note, words)),
+            Judged::Level | Judged::Afterwards => {
+                return trace.verdict.is_ok().then(|| Step::new(name, Mark::Note, words));
+            }
         };
         let mark = if trace.refused_at == Some(stage) { Mark::No } else { Mark::Yes };
         trace.refused_at.is_none_or(|at| at >= stage).then(|| Step::new(name, mark, words))

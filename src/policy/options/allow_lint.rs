@@ -1,6 +1,23 @@
 //! `allow_lint:` — warnings that are known and meant, each with its reason.
 
+use super::option::PolicyOption;
 use crate::yaml::{Findings, Node, suggest};
+use serde_json::{Value as Json, json};
+
+pub(in crate::policy) struct AllowLint;
+
+impl PolicyOption for AllowLint {
+    const ABOUT: &'static str = "Lints that are silenced here, each with the reason why.";
+    type Raw = Vec<&'static str>;
+
+    fn schema() -> Json {
+        json!({ "type": "object", "additionalProperties": { "type": "string", "minLength": 1 } })
+    }
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self::Raw> {
+        Some(read(node, findings))
+    }
+}
 
 /// The lints. The last two speak of what later versions of the language can say.
 const LINTS: &[&str] = &[
@@ -27,7 +44,7 @@ const LINTS: &[&str] = &[
 ];
 
 /// Reads names and reasons; what was reported is left out.
-pub(super) fn read(node: &Node, findings: &mut Findings) -> Vec<&'static str> {
+fn read(node: &Node, findings: &mut Findings) -> Vec<&'static str> {
     let help = "write the lint and why it is meant: `allow_lint: { public_write: \"a webhook signs its body\" }`";
     let Some(map) = node.expect_map_like("`allow_lint`", help, findings) else { return Vec::new() };
     let mut list = Vec::new();

@@ -1,9 +1,12 @@
 //! `authenticate:` — which schemes of credentials a rule takes, and which headers hold tokens.
 
 use super::inject::frames;
+use super::option::PolicyOption;
 use crate::normalized_name::{normalized, same_name};
-use crate::yaml::{Findings, Keys, Map, Node, Span, Spanned, Value, suggest};
+use crate::policy::applicable::Needs;
+use crate::yaml::{Findings, Keys, Map, Node, Span, Value, suggest};
 use http::HeaderName;
+use serde_json::{Value as Json, json};
 use std::fmt;
 use std::sync::Arc;
 
@@ -103,23 +106,33 @@ impl fmt::Display for Schemes {
     }
 }
 
-/// Reads `authenticate:`; `None` when it was reported.
-pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Spanned<Schemes>> {
-    let nodes = if let Value::Seq(nodes) = &node.value { nodes } else { std::slice::from_ref(node) };
-    if nodes.is_empty() {
-        let detail = findings.error("wrong_value", node.span, "`authenticate` is an empty list");
-        detail.help("write `[bearer]`, or leave it out");
-        return None;
+impl PolicyOption for Schemes {
+    const ABOUT: &'static str = "The schemes of credentials that are taken.";
+    const NEEDS: Option<Needs> = Some(Needs::Credential);
+    const SHOWN_BY_VALUE: bool = true;
+    type Raw = Self;
+
+    fn schema() -> Json {
+        json!({ "$ref": "#/definitions/authenticate" })
     }
-    let mut schemes = None::<Schemes>;
-    for node in nodes {
-        let known = schemes.clone().unwrap_or(Schemes::NONE);
-        schemes = match &node.value {
-            Value::Map(map) => header(map, node.span, findings).map(|name| known.with_header(name)).or(schemes),
-            _ => word(node, findings).map(|scheme| known.with(scheme)).or(schemes),
-        };
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        let nodes = if let Value::Seq(nodes) = &node.value { nodes } else { std::slice::from_ref(node) };
+        if nodes.is_empty() {
+            let detail = findings.error("wrong_value", node.span, "`authenticate` is an empty list");
+            detail.help("write `[bearer]`, or leave it out");
+            return None;
+        }
+        let mut schemes = None::<Self>;
+        for node in nodes {
+            let known = schemes.clone().unwrap_or(Self::NONE);
+            schemes = match &node.value {
+                Value::Map(map) => header(map, node.span, findings).map(|name| known.with_header(name)).or(schemes),
+                _ => word(node, findings).map(|scheme| known.with(scheme)).or(schemes),
+            };
+        }
+        schemes
     }
-    schemes.map(|value| Spanned { value, span: node.span })
 }
 
 fn word(node: &Node, findings: &mut Findings) -> Option<Scheme> {

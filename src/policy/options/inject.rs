@@ -1,13 +1,16 @@
 //! What the upstream is told: header names and where their values come from.
 
-use super::origin;
-use super::pattern::{Pattern, is_name};
-use super::secret::{self, Secret, Secrets};
+use super::option::PolicyOption;
+use super::org;
 use crate::claims::ClaimName;
 use crate::facts::Level;
 use crate::normalized_name::{normalized_key, same_name};
+use crate::policy::applicable::Needs;
+use crate::policy::pattern::{Pattern, is_name};
+use crate::policy::secret::{self, Secret, Secrets};
 use crate::yaml::{Findings, Key, Keys, Map, Node, Span, Spanned, Value, suggest};
 use http::{HeaderName, HeaderValue};
+use serde_json::{Value as Json, json};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -143,7 +146,7 @@ const FORBIDDEN: [&str; 12] = [
 ];
 
 /// Whether a header frames or routes the message, in any spelling.
-pub(super) fn frames(name: &str) -> bool {
+pub(in crate::policy) fn frames(name: &str) -> bool {
     FORBIDDEN.iter().any(|bad| same_name(*bad, name))
 }
 
@@ -151,11 +154,11 @@ pub(super) fn frames(name: &str) -> bool {
 pub const MAX_NAME: usize = 100;
 
 #[derive(Clone, Debug)]
-pub(super) struct RawInject {
+pub(in crate::policy) struct RawInject {
     /// Its name and the place of it.
-    pub(super) name: Spanned<HeaderName>,
+    pub(in crate::policy) name: Spanned<HeaderName>,
     /// The folded name: one key of the map, however it is spelt.
-    pub(super) normalized: Box<str>,
+    pub(in crate::policy) normalized: Box<str>,
     value: Spanned<RawValue>,
 }
 
@@ -168,18 +171,18 @@ enum RawValue {
 
 impl RawInject {
     /// Whether there must be an organization for it, and where that is said.
-    pub(super) fn asks_organization(&self) -> Option<Span> {
+    pub(in crate::policy) fn asks_organization(&self) -> Option<Span> {
         let asks = matches!(&self.value.value, RawValue::Ready(value) if value.asks_organization());
         asks.then_some(self.value.span)
     }
 
     /// Whether only a credential can give it a value.
-    pub(super) fn asks_credential(&self) -> bool {
+    fn asks_credential(&self) -> bool {
         matches!(&self.value.value, RawValue::Ready(value) if value.asks_credential())
     }
 
     /// The variable of the path that it uses.
-    pub(super) fn used(&self) -> Option<&str> {
+    pub(in crate::policy) fn used(&self) -> Option<&str> {
         match &self.value.value {
             RawValue::Path(name) => Some(name),
             RawValue::Ready(_) | RawValue::Secret(_) => None,
@@ -187,7 +190,7 @@ impl RawInject {
     }
 
     /// Binds it to the variables of a pattern; `None` when it was reported.
-    pub(super) fn bind(
+    pub(in crate::policy) fn bind(
         &self,
         pattern: &Spanned<Pattern>,
         secrets: &mut Secrets<'_>,
@@ -196,36 +199,55 @@ impl RawInject {
         let value = match &self.value.value {
             RawValue::Ready(value) => value.clone(),
             RawValue::Secret(Spanned { value, span }) => InjectValue::Secret(secrets.named(value, *span, findings)),
-            RawValue::Path(name) => InjectValue::Path(origin::variable(name, self.value.span, pattern, findings)?),
+            RawValue::Path(name) => InjectValue::Path(org::variable(name, self.value.span, pattern, findings)?),
         };
         Some(Inject { name: self.name.value.clone(), value })
     }
 }
 
-/// Reads `inject:`; what was reported is left out.
-pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Vec<RawInject>> {
-    let help = "write headers and their values: `inject: { X-Postern-User: user.id }`";
-    let map = node.expect_map_like("`inject`", help, findings)?;
-    let mut list: Vec<RawInject> = Vec::with_capacity(map.entries.len());
-    for entry in &map.entries {
-        let name = header(&entry.key, findings);
-        let value = value(&entry.value, findings);
-        let (Some(name), Some(value)) = (name, value) else { continue };
-        let normalized = normalized_key(name.as_str());
-        if let Some(first) = list.iter().find(|i| i.normalized == normalized) {
-            findings
-                .error(
-                    "duplicate_key",
-                    entry.key.span,
-                    format!("`{}` is another spelling of a header that is there already", entry.key.text),
-                )
-                .related(first.name.span, "first here")
-                .help("upper and lower case, `-` and `_` make no difference: leave one of them out");
-            continue;
-        }
-        list.push(RawInject { name: Spanned { value: name, span: entry.key.span }, normalized, value });
+impl PolicyOption for Inject {
+    const ABOUT: &'static str = "Headers that tell the upstream who asks; nobody else can send them.";
+    type Raw = Vec<RawInject>;
+
+    fn schema() -> Json {
+        json!({ "$ref": "#/definitions/inject" })
     }
-    Some(list)
+
+    /// Reads the headers; what was reported is left out.
+    fn read(node: &Node, findings: &mut Findings) -> Option<Vec<RawInject>> {
+        let help = "write headers and their values: `inject: { X-Postern-User: user.id }`";
+        let map = node.expect_map_like("`inject`", help, findings)?;
+        let mut list: Vec<RawInject> = Vec::with_capacity(map.entries.len());
+        for entry in &map.entries {
+            let name = header(&entry.key, findings);
+            let value = value(&entry.value, findings);
+            let (Some(name), Some(value)) = (name, value) else { continue };
+            let normalized = normalized_key(name.as_str());
+            if let Some(first) = list.iter().find(|i| i.normalized == normalized) {
+                findings
+                    .error(
+                        "duplicate_key",
+                        entry.key.span,
+                        format!("`{}` is another spelling of a header that is there already", entry.key.text),
+                    )
+                    .related(first.name.span, "first here")
+                    .help("upper and lower case, `-` and `_` make no difference: leave one of them out");
+                continue;
+            }
+            list.push(RawInject { name: Spanned { value: name, span: entry.key.span }, normalized, value });
+        }
+        Some(list)
+    }
+
+    fn over(own: &Vec<RawInject>, above: &Vec<RawInject>) -> Vec<RawInject> {
+        let kept = above.iter().filter(|below| !own.iter().any(|own| own.normalized == below.normalized));
+        kept.chain(own).cloned().collect()
+    }
+
+    fn needs(raw: &Spanned<Vec<RawInject>>) -> Vec<(Span, Needs)> {
+        let told = raw.value.iter().filter(|inject| inject.asks_credential());
+        told.map(|inject| (inject.name.span, Needs::Credential)).collect()
+    }
 }
 
 fn header(key: &Key, findings: &mut Findings) -> Option<HeaderName> {
@@ -266,13 +288,13 @@ fn value(node: &Node, findings: &mut Findings) -> Option<Spanned<RawValue>> {
             return Some(Spanned { value: RawValue::Path(name.to_owned()), span });
         }
         Some(("claim", name)) if let Some(claim) = ClaimName::parse(name) => {
-            origin::warn_of_dots(name, span, findings);
+            org::warn_of_dots(name, span, findings);
             return Some(Spanned { value: RawValue::Ready(InjectValue::Claim(claim)), span });
         }
         Some(("claim", name)) => {
             findings
                 .error("unknown_value", span, format!("`{name}` cannot be the name in `{word}`"))
-                .help(origin::CLAIM_NAMES);
+                .help(org::CLAIM_NAMES);
             return None;
         }
         _ => {

@@ -3,11 +3,14 @@
 //! An origin is a list of items, all of which must pass; an item is a list of sources, of which the first that is present
 //! counts. As written ([`RawItem`]) sources name variables; bound to a route ([`Item`]) they number them.
 
-use super::pattern::{HostPattern, NAMELESS, Pattern, is_name};
+use super::option::PolicyOption;
 use crate::claims::ClaimName;
 use crate::normalized_name::same_name;
+use crate::policy::applicable::Needs;
+use crate::policy::pattern::{HostPattern, NAMELESS, Pattern, is_name};
 use crate::yaml::{Findings, Node, Span, Spanned, Value, suggest};
 use http::HeaderName;
+use serde_json::{Value as Json, json};
 
 /// At most so many sources in one origin: what they name is kept in place, without allocating.
 pub const MAX_SOURCES: usize = 8;
@@ -61,55 +64,65 @@ enum RawSource {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct RawItem {
+pub(in crate::policy) struct RawItem {
     sources: Vec<Spanned<RawSource>>,
     optional: bool,
     primary: bool,
 }
 
-/// Reads `org:`; `None` when it was reported.
-pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Vec<RawItem>> {
-    let items: Option<Vec<RawItem>> = match &node.value {
-        Value::Seq(nodes) => {
-            // All elements are read before the first bad one ends it.
-            let items: Vec<_> = nodes.iter().map(|n| item(n, findings)).collect();
-            items.into_iter().collect()
-        }
-        _ => item(node, findings).map(|i| vec![i]),
-    };
-    let items = items?;
-    if items.is_empty() {
-        findings
-            .error("bad_source", node.span, "`org` is an empty list")
-            .help("leave it out, or name a source: `path.org`");
-        return None;
+impl PolicyOption for Item {
+    const ABOUT: &'static str = "Where the organization comes from: `path.org`, `header.X-Org as slug or user.only`. In a list, every one must pass.";
+    const NEEDS: Option<Needs> = Some(Needs::Credential);
+    const SHOWN_BY_VALUE: bool = true;
+    type Raw = Vec<RawItem>;
+
+    fn schema() -> Json {
+        json!({ "$ref": "#/definitions/org" })
     }
-    if items.iter().map(|i| i.sources.len()).sum::<usize>() > MAX_SOURCES {
-        let message = format!("`org` has at most {MAX_SOURCES} sources");
-        findings.error("bad_source", node.span, message).help("make several routes of it");
-        return None;
-    }
-    let primaries = items.iter().filter(|i| i.primary).count();
-    if primaries > 1 || (primaries == 1 && items.len() == 1) {
-        let message = if items.len() == 1 {
-            "`primary` needs other sources beside it"
-        } else {
-            "only one source can be `primary`"
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Vec<RawItem>> {
+        let items: Option<Vec<RawItem>> = match &node.value {
+            Value::Seq(nodes) => {
+                // All elements are read before the first bad one ends it.
+                let items: Vec<_> = nodes.iter().map(|n| item(n, findings)).collect();
+                items.into_iter().collect()
+            }
+            _ => item(node, findings).map(|i| vec![i]),
         };
-        let help = "leave it out, or name the others: `[query.from primary, query.to]`";
-        findings.error("bad_source", node.span, message).help(help);
-        return None;
+        let items = items?;
+        if items.is_empty() {
+            findings
+                .error("bad_source", node.span, "`org` is an empty list")
+                .help("leave it out, or name a source: `path.org`");
+            return None;
+        }
+        if items.iter().map(|i| i.sources.len()).sum::<usize>() > MAX_SOURCES {
+            let message = format!("`org` has at most {MAX_SOURCES} sources");
+            findings.error("bad_source", node.span, message).help("make several routes of it");
+            return None;
+        }
+        let primaries = items.iter().filter(|i| i.primary).count();
+        if primaries > 1 || (primaries == 1 && items.len() == 1) {
+            let message = if items.len() == 1 {
+                "`primary` needs other sources beside it"
+            } else {
+                "only one source can be `primary`"
+            };
+            let help = "leave it out, or name the others: `[query.from primary, query.to]`";
+            findings.error("bad_source", node.span, message).help(help);
+            return None;
+        }
+        if items.iter().all(|i| i.optional) {
+            findings
+                .warning(
+                    "optional_alone",
+                    node.span,
+                    "no source is required, and a request that names no organization is refused",
+                )
+                .help("leave `optional` out, or add a source that is always there");
+        }
+        Some(items)
     }
-    if items.iter().all(|i| i.optional) {
-        findings
-            .warning(
-                "optional_alone",
-                node.span,
-                "no source is required, and a request that names no organization is refused",
-            )
-            .help("leave `optional` out, or add a source that is always there");
-    }
-    Some(items)
 }
 
 /// One text: sources between `or`, then modifiers.
@@ -251,10 +264,10 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
     read
 }
 
-pub(super) const CLAIM_NAMES: &str = "one name is `claim.tenant`, or `claim.\"https://id.example.com/tenant\"`; what lies within a claim is `claim./realm_access/roles`";
+pub(in crate::policy) const CLAIM_NAMES: &str = "one name is `claim.tenant`, or `claim.\"https://id.example.com/tenant\"`; what lies within a claim is `claim./realm_access/roles`";
 
 /// `claim.a.b` is one name: whoever writes it may mean a path.
-pub(super) fn warn_of_dots(name: &str, span: Span, findings: &mut Findings) {
+pub(in crate::policy) fn warn_of_dots(name: &str, span: Span, findings: &mut Findings) {
     if ClaimName::looks_like_a_path(name) {
         let path = name.replace('.', "/");
         findings
@@ -268,7 +281,7 @@ pub(super) fn warn_of_dots(name: &str, span: Span, findings: &mut Findings) {
 }
 
 /// Names that reach a query unescaped, and that fold to something.
-pub(super) fn is_parameter(name: &str) -> bool {
+pub(in crate::policy) fn is_parameter(name: &str) -> bool {
     name.bytes().any(|b| b.is_ascii_alphanumeric())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~'))
 }
@@ -281,7 +294,7 @@ fn carries_no_secret(name: &HeaderName) -> bool {
 }
 
 /// Binds the variables of an origin to a route's pattern and its hosts; `None` when something was reported.
-pub(super) fn bind(
+pub(in crate::policy) fn bind(
     items: &[RawItem],
     pattern: &Spanned<Pattern>,
     hosts: &[Spanned<HostPattern>],
@@ -310,7 +323,7 @@ pub(super) fn bind(
 }
 
 /// Names of the path variables that an origin uses.
-pub(super) fn used(items: &[RawItem]) -> impl Iterator<Item = &str> {
+pub(in crate::policy) fn used(items: &[RawItem]) -> impl Iterator<Item = &str> {
     items.iter().flat_map(|i| &i.sources).filter_map(|s| match &s.value {
         RawSource::Path(name, _) => Some(name.as_str()),
         _ => None,
@@ -318,7 +331,12 @@ pub(super) fn used(items: &[RawItem]) -> impl Iterator<Item = &str> {
 }
 
 /// The number of a variable of the path; reports one that the pattern does not bind.
-pub(super) fn variable(name: &str, span: Span, pattern: &Spanned<Pattern>, findings: &mut Findings) -> Option<usize> {
+pub(in crate::policy) fn variable(
+    name: &str,
+    span: Span,
+    pattern: &Spanned<Pattern>,
+    findings: &mut Findings,
+) -> Option<usize> {
     let at = pattern.value.variables().position(|v| v == name);
     if at.is_none() {
         let near = suggest(name, pattern.value.variables()).map(|w| format!("did you mean `path.{w}`?"));

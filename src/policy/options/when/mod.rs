@@ -13,10 +13,13 @@ mod types;
 
 pub use eval::{Failure, Subject};
 
-use super::pattern::Kind;
-use crate::yaml::{Findings, Node, Span, Spanned, Value};
+use super::option::{Compiled, Judged, PolicyOption, RuleContext, Said};
+use crate::policy::applicable::Needs;
+use crate::policy::pattern::Kind;
+use crate::yaml::{Findings, Node, Span, Value};
 use cel::common::ast::{IdedExpr, SourceInfo};
 use cel::parser::{ParseErrors, PrattParser};
+use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use types::Field;
 
@@ -58,7 +61,7 @@ impl Condition {
 
 /// `when:` as written: an expression that is one, and means something in some rule.
 #[derive(Clone, Debug)]
-pub(super) struct RawWhen {
+pub(in crate::policy) struct RawWhen {
     text: Arc<str>,
     expression: Arc<IdedExpr>,
     node: Node,
@@ -77,35 +80,75 @@ pub(super) struct Scope<'a> {
     pub(super) rule: Span,
 }
 
-/// Reads `when:`; `None` when it was reported.
-pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Spanned<RawWhen>> {
-    let scalar = match &node.value {
-        Value::Scalar(scalar) => scalar,
-        Value::Faulty => return None,
-        _ => {
-            let found = if matches!(node.value, Value::Seq(_)) { "a list" } else { "a map" };
+impl PolicyOption for Condition {
+    const ABOUT: &'static str = "A condition in CEL, quoted: `'request.method != \"DELETE\"'`.";
+    const NEEDS: Option<Needs> = Some(Needs::Passage);
+    const SHOWN_BY_VALUE: bool = true;
+    type Raw = RawWhen;
+
+    fn schema() -> Json {
+        json!({ "type": "string", "minLength": 1 })
+    }
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<RawWhen> {
+        let scalar = match &node.value {
+            Value::Scalar(scalar) => scalar,
+            Value::Faulty => return None,
+            _ => {
+                let found = if matches!(node.value, Value::Seq(_)) { "a list" } else { "a map" };
+                findings
+                    .error("wrong_type", node.span, format!("`when` must be one quoted expression, not {found}"))
+                    .help("join conditions with `&&`: when: 'user.is_staff && request.method == \"GET\"'");
+                return None;
+            }
+        };
+        let text = scalar.text.trim();
+        if scalar.plain {
             findings
-                .error("wrong_type", node.span, format!("`when` must be one quoted expression, not {found}"))
-                .help("join conditions with `&&`: when: 'user.is_staff && request.method == \"GET\"'");
+                .error("quote_it", node.span, "`when` must be quoted: YAML reads some expressions in its own way")
+                .help(format!("write `when: '{}'`", text.replace('\'', "''")));
             return None;
         }
-    };
-    let text = scalar.text.trim();
-    if scalar.plain {
-        findings
-            .error("quote_it", node.span, "`when` must be quoted: YAML reads some expressions in its own way")
-            .help(format!("write `when: '{}'`", text.replace('\'', "''")));
-        return None;
+        if text.is_empty() || text.len() > MAX_LENGTH {
+            let message = format!("`when` must have 1 to {MAX_LENGTH} bytes, not {}", text.len());
+            findings.error("bad_condition", node.span, message).help("for example 'request.method == \"GET\"'");
+            return None;
+        }
+        let expression = parse(text, node, findings)?;
+        let raw = RawWhen { text: text.into(), expression: Arc::new(expression), node: node.clone() };
+        check::check(&raw, None, findings)?;
+        Some(raw)
     }
-    if text.is_empty() || text.len() > MAX_LENGTH {
-        let message = format!("`when` must have 1 to {MAX_LENGTH} bytes, not {}", text.len());
-        findings.error("bad_condition", node.span, message).help("for example 'request.method == \"GET\"'");
-        return None;
+}
+
+impl Compiled<RuleContext<'_>> for Condition {
+    const JUDGED: Judged = Judged::Condition;
+
+    fn compile(said: &Said<'_, Self>, rule: &RuleContext<'_>, findings: &mut Findings) -> Option<Self> {
+        // Nobody gets so far where everybody is refused.
+        let raw = said.merged().filter(|_| rule.place.has(Needs::Passage));
+        let looks = rule.place.has(Needs::Credential);
+        let scope = Scope {
+            variables: rule.variables,
+            user: looks,
+            organization: rule.place.has_organization && looks,
+            rule: rule.span,
+        };
+        raw?.bind(scope, findings)
     }
-    let expression = parse(text, node, findings)?;
-    let raw = RawWhen { text: text.into(), expression: Arc::new(expression), node: node.clone() };
-    check::check(&raw, None, findings)?;
-    Some(Spanned { value: raw, span: node.span })
+
+    fn words(&self) -> String {
+        self.text().to_owned()
+    }
+
+    /// Another condition may hold where the old one did not.
+    fn is_narrower(old: Option<&Self>, _: Option<&Self>) -> bool {
+        old.is_none()
+    }
+
+    fn holds(&self, request: &Subject<'_>) -> Result<bool, Failure> {
+        self.holds(request)
+    }
 }
 
 /// The crate's newer parser: it bounds recursion and size, where the other one overflows the stack on 200 parentheses.
@@ -189,7 +232,7 @@ impl RawWhen {
     }
 
     /// Whether the variable of the path is used.
-    pub(super) fn uses(&self, variable: &str) -> bool {
+    pub(in crate::policy) fn uses(&self, variable: &str) -> bool {
         check::names_variable(&self.expression, variable)
     }
 

@@ -1,0 +1,95 @@
+//! What options need of a rule to mean something there: one that none of a route's rules can use could never apply.
+
+use super::access::Access;
+use super::methods::Methods;
+use http::Method;
+
+/// What of a rule decides which options mean something.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RulePlace {
+    pub(super) access: Access,
+    pub(super) has_organization: bool,
+    pub(super) reads_query: bool,
+    pub(super) takes_body: bool,
+}
+
+/// What a rule must be for an option to mean something in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Needs {
+    /// That anybody passes at all.
+    Passage,
+    /// That credentials are looked at.
+    Credential,
+    /// That whoever passes has said who they are.
+    Somebody,
+    Organization,
+    /// That users can be counted, an anonymous one by address.
+    CountableUser,
+    CountableOrganization,
+    /// That its methods bring a body.
+    Body,
+    /// That the organization is read from the query: Rack reads a body of GET too.
+    Query,
+}
+
+/// Whether requests of these methods bring a body; `None`: of all methods. Nothing says what a body of GET or HEAD would
+/// mean (RFC 9110, 9.3.1), and OPTIONS has no use for one.
+pub(super) fn takes_body(methods: Option<&Methods>) -> bool {
+    match methods {
+        None | Some(Methods::Write) => true,
+        Some(Methods::Read) => false,
+        Some(Methods::One(method)) => !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS),
+    }
+}
+
+impl RulePlace {
+    pub(super) fn asks_organization(self) -> bool {
+        self.has_organization && self.access.asks_organization()
+    }
+
+    pub(super) fn has(self, needs: Needs) -> bool {
+        match needs {
+            Needs::Passage => self.access != Access::Deny,
+            // A route may be closed by its level alone: what it would do if it were open may stay.
+            Needs::Credential | Needs::CountableUser => self.access != Access::Public,
+            Needs::CountableOrganization => self.has_organization && self.access != Access::Public,
+            Needs::Somebody => !matches!(self.access, Access::Public | Access::Optional | Access::Deny),
+            Needs::Organization => self.has_organization && (self.access == Access::Deny || self.asks_organization()),
+            Needs::Body => self.takes_body,
+            Needs::Query => self.reads_query && self.access != Access::Public,
+        }
+    }
+}
+
+impl Needs {
+    /// What is missing, and what to do.
+    pub(super) const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Passage => ("has no meaning here: nobody passes", "leave it out, or say who passes"),
+            Self::Credential => (
+                "has no meaning here: no credential is looked at",
+                "raise the level to `optional` at least, or leave it out",
+            ),
+            Self::Somebody => (
+                "has no meaning here: nobody has to say who they are",
+                "raise the level to `authenticated` at least, or leave it out",
+            ),
+            Self::Organization => (
+                "has no meaning here: no organization is asked for",
+                "it takes an `org` and a level in it; or leave it out",
+            ),
+            Self::CountableUser => ("cannot count here: nobody has to say who they are", "count `by: address`"),
+            Self::CountableOrganization => {
+                ("cannot count here: there is no organization", "say where it comes from, `org: path.org`")
+            }
+            Self::Query => (
+                "has no meaning here: no organization is read from the query",
+                "it takes `org: query.NAME`; or leave it out",
+            ),
+            Self::Body => (
+                "has no meaning here: GET, HEAD and OPTIONS bring no body",
+                "put it on the methods that bring one, or leave it out",
+            ),
+        }
+    }
+}
