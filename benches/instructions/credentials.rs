@@ -22,7 +22,7 @@ use postern::identity::jwt::{Issuer, Issuers, fixed};
 use postern::identity::{Credential, Places, Presented, read};
 use postern::net::framing::{Limits, Scanner};
 use postern::request_target::Target;
-use postern::upstream::h1::Head;
+use postern::upstream::h1::HeadWriter;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,11 +128,11 @@ fn request(credential: fn(&World) -> &String) -> Box<dyn FnMut(usize)> {
             claims: None,
         };
         black_box(pass(&policy, &view, &caller)).expect("a member reads");
-        let head = Head::new(Vec::with_capacity(2048), &Method::GET, raw);
+        let head = HeadWriter::new(Vec::with_capacity(2048), &Method::GET, raw);
         let host = headers.get(HOST);
         let stripped =
-            Stripped::write(head, &headers, host, &Passing { policy: &policy, kept: &[], authorization: false });
-        black_box(stripped.as_bytes());
+            Stripped::put(head, &headers, host, &Passing { policy: &policy, kept: &[], authorization: false });
+        black_box(stripped.0.as_bytes());
     })
 }
 

@@ -16,7 +16,7 @@ use postern::decision::RequestView;
 use postern::gateway::headers::{Passing, Stripped};
 use postern::net::framing::{Limits, Scanner};
 use postern::request_target::Target;
-use postern::upstream::h1::Head;
+use postern::upstream::h1::HeadWriter;
 use std::hint::black_box;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -108,10 +108,10 @@ fn strip(head: &[u8]) -> Work {
     // Made before anything is counted.
     let mut buffers: Vec<Vec<u8>> = (0..TIMES).map(|_| Vec::with_capacity(4096)).collect();
     Box::new(move |_| {
-        let head = Head::new(buffers.pop().expect("a buffer for each time"), &Method::GET, "/");
+        let head = HeadWriter::new(buffers.pop().expect("a buffer for each time"), &Method::GET, "/");
         let host = headers.get(http::header::HOST);
         let stripped =
-            Stripped::write(head, &headers, host, &Passing { policy: &policy, kept: &[], authorization: false });
+            Stripped::put(head, &headers, host, &Passing { policy: &policy, kept: &[], authorization: false });
         std::mem::forget(black_box(stripped));
     })
 }

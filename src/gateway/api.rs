@@ -31,7 +31,7 @@ pub(super) async fn answer(mut exchange: Box<Exchange>) -> Response<AnswerBody> 
     let response = api.call(Request::from_parts(parts, body), client).await;
     exchange.answer(response.status(), Outcome::Allowed);
     let request_id = exchange.request_id().to_header();
-    let mut response = response.map(|body| AnswerBody::Own(Some(body), exchange));
+    let mut response = response.map(|body| AnswerBody::own(body, exchange));
     response.headers_mut().insert(X_REQUEST_ID, request_id);
     response
 }

@@ -2,122 +2,98 @@
 
 use super::exchange::Exchange;
 use super::request_body::BodyError;
-use super::streamed::StreamedBody;
+use super::trailers::answer_passes;
 use crate::net::connection::Connection;
-use crate::net::deadline::{Pace, Phase};
-use crate::upstream::Pool;
-use crate::upstream::h1;
-use crate::upstream::pool::EndpointRef;
+use crate::net::deadline::{Pace, Phase, Rate, Ticks};
+use crate::upstream::Body;
 use bytes::Bytes;
-use http::HeaderMap;
-use http_body::{Body, Frame, SizeHint};
+use http::HeaderName;
+use http_body::{Frame, SizeHint};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 /// An answer's body on its way to the client.
 pub enum AnswerBody {
-    /// All of it is there: postern's own, or one that came with its head.
-    Own(Option<Bytes>, Box<Exchange>),
-    /// The upstream's, as it comes.
-    Upstream(UpstreamBody),
-    /// The same over HTTP/2.
-    Streamed(Box<StreamedBody>),
+    /// The upstream's as it comes, or postern's own.
+    Answer(Transfer),
     /// It broke off, which the client is told when it has what came before.
     Broken(Option<BodyError>, Rc<Connection>),
     /// There is none, and the exchange goes on without HTTP.
     Nothing,
 }
 
-/// The upstream's answer. When it has been read to its end, the connection serves again; otherwise it is closed.
-pub struct UpstreamBody {
-    body: Option<h1::Body>,
-    pool: Rc<Pool>,
-    to: EndpointRef,
+/// A body that is passed on, and the exchange that ends with it.
+pub struct Transfer {
+    body: Body,
     pace: Pace,
     exchange: Box<Exchange>,
-    /// What came behind the body, for a client of HTTP/2.
-    trailers: Option<Box<HeaderMap>>,
 }
 
-impl UpstreamBody {
-    /// The body of an answer that came on a connection of `pool` to the address `to`.
-    #[must_use]
-    pub fn new(body: h1::Body, pool: Rc<Pool>, to: EndpointRef, pace: Pace, exchange: Box<Exchange>) -> Self {
-        Self { body: Some(body), pool, to, pace, exchange, trailers: None }
-    }
-
+impl Transfer {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let deadlines = &self.exchange.link().connection.deadlines;
-        let Some(body) = &mut self.body else {
-            return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))));
-        };
-        let piece = match body.poll_data(cx) {
+        let Self { body, pace, exchange } = self;
+        let polled = http_body::Body::poll_frame(Pin::new(body), cx);
+        let deadlines = &exchange.link().connection.deadlines;
+        let frame = match polled {
             Poll::Pending if deadlines.expired(Phase::Upstream) || deadlines.expired(Phase::Total) => {
-                self.exchange.fault("the answer did not come in time");
+                body.mark_suspect();
+                exchange.fault("the answer did not come in time");
                 return Poll::Ready(Some(Err(BodyError::Stalled)));
             }
             Poll::Pending => {
-                self.pace.waiting(deadlines, Phase::Upstream);
+                pace.waiting(deadlines, Phase::Upstream);
                 return Poll::Pending;
             }
             Poll::Ready(Some(Err(fault))) => {
-                self.exchange.fault(fault.to_string());
+                exchange.fault(fault.to_string());
                 return Poll::Ready(Some(Err(fault.into())));
             }
-            Poll::Ready(piece) => piece.transpose()?,
+            Poll::Ready(frame) => frame.transpose()?,
         };
-        self.pace.moved(piece.as_ref().map_or(0, Bytes::len), deadlines, Phase::Upstream);
-        if body.is_end() {
-            self.end();
-        }
-        let Some(piece) = piece else {
-            return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))));
-        };
-        self.exchange.sent(piece.len());
-        Poll::Ready(Some(Ok(Frame::data(piece))))
-    }
-
-    /// Lets the connection serve somebody else, if it may.
-    fn end(&mut self) {
-        let Some(body) = self.body.take() else { return };
-        // They are not passed on over HTTP/1.1.
-        if self.exchange.link().connection.is_stream() {
-            self.trailers = super::trailers::of_answer(body.trailers()).map(Box::new);
-        }
-        if let Some(connection) = body.into_connection() {
-            self.pool.give_back(connection, self.to.take());
-        }
-    }
-
-    fn left(&self) -> Option<u64> {
-        self.body.as_ref().map_or(Some(0), h1::Body::left)
+        let size = frame.as_ref().and_then(Frame::data_ref).map_or(0, Bytes::len);
+        pace.moved(size, deadlines, Phase::Upstream);
+        exchange.sent(size);
+        Poll::Ready(frame.and_then(passing).map(Ok))
     }
 }
 
-impl Drop for UpstreamBody {
+/// A frame as it goes on: of trailers those that may.
+fn passing(mut frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
+    let Some(trailers) = frame.trailers_mut() else { return Some(frame) };
+    let out: Vec<HeaderName> = trailers.keys().filter(|name| !answer_passes(name)).cloned().collect();
+    for name in out {
+        trailers.remove(name);
+    }
+    (!trailers.is_empty()).then_some(frame)
+}
+
+impl Drop for Transfer {
     fn drop(&mut self) {
-        match &self.body {
-            None => {}
-            Some(body) if body.is_end() => self.end(),
-            Some(_) => self.exchange.aborted(),
+        // A client of HTTP/1.1 asks for no more when it has the length that was said.
+        if self.body.is_cut() {
+            self.exchange.aborted();
         }
     }
 }
 
 impl AnswerBody {
+    /// An upstream's, which must come at this pace.
+    #[must_use]
+    pub const fn upstream(body: Body, pace: Pace, exchange: Box<Exchange>) -> Self {
+        Self::Answer(Transfer { body, pace, exchange })
+    }
+
+    /// Postern's own.
+    #[must_use]
+    pub const fn own(bytes: Bytes, exchange: Box<Exchange>) -> Self {
+        Self::upstream(Body::Whole(bytes), Pace::new(Ticks(0), Rate::NONE), exchange)
+    }
+
     /// The next frame, or why there is none.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self {
-            Self::Own(bytes, exchange) => {
-                let frame = bytes.take().filter(|bytes| !bytes.is_empty());
-                if let Some(bytes) = &frame {
-                    exchange.sent(bytes.len());
-                }
-                Poll::Ready(frame.map(|bytes| Ok(Frame::data(bytes))))
-            }
-            Self::Upstream(body) => body.poll(cx),
-            Self::Streamed(body) => body.poll(cx),
+            Self::Answer(transfer) => transfer.poll(cx),
             Self::Broken(error, connection) => {
                 ready!(connection.poll_written(cx));
                 Poll::Ready(error.take().map(Err))
@@ -125,41 +101,28 @@ impl AnswerBody {
             Self::Nothing => Poll::Ready(None),
         }
     }
-
-    /// The connection of an answer that comes from an upstream, and so can break off.
-    fn connection(&self) -> Option<&Rc<Connection>> {
-        match self {
-            Self::Upstream(body) => Some(&body.exchange.link().connection),
-            Self::Streamed(body) => Some(body.connection()),
-            Self::Own(..) | Self::Broken(..) | Self::Nothing => None,
-        }
-    }
 }
 
-impl Body for AnswerBody {
+impl http_body::Body for AnswerBody {
     type Data = Bytes;
     type Error = BodyError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        match this.poll_next(cx) {
-            Poll::Ready(Some(Err(error))) => {
-                // Told now, the parser above would throw away what it has not written yet: all of an answer that breaks off at once.
-                if let Some(connection) = this.connection().cloned() {
-                    *this = Self::Broken(Some(error), connection);
-                    return this.poll_next(cx);
-                }
-                Poll::Ready(Some(Err(error)))
+        match (this.poll_next(cx), &*this) {
+            // Told now, the parser above would throw away what it has not written yet: all of an answer that breaks off at once.
+            (Poll::Ready(Some(Err(error))), Self::Answer(transfer)) => {
+                let connection = Rc::clone(&transfer.exchange.link().connection);
+                *this = Self::Broken(Some(error), connection);
+                this.poll_next(cx)
             }
-            polled => polled,
+            (polled, _) => polled,
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Own(bytes, _) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Self::Upstream(body) => body.left() == Some(0) && body.trailers.is_none(),
-            Self::Streamed(body) => body.is_end(),
+            Self::Answer(transfer) => transfer.body.is_end_stream(),
             Self::Broken(..) => false,
             Self::Nothing => true,
         }
@@ -167,11 +130,9 @@ impl Body for AnswerBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Own(bytes, _) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Nothing => SizeHint::with_exact(0),
-            Self::Upstream(body) => body.left().map_or_else(SizeHint::default, SizeHint::with_exact),
-            Self::Streamed(body) => body.left().map_or_else(SizeHint::default, SizeHint::with_exact),
+            Self::Answer(transfer) => transfer.body.size_hint(),
             Self::Broken(..) => SizeHint::default(),
+            Self::Nothing => SizeHint::with_exact(0),
         }
     }
 }

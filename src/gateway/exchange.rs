@@ -8,18 +8,18 @@ mod admit;
 use super::active_policy::Rules;
 use super::client_connection::ClientConnection;
 use super::judge::{Fetched, RequestInfo};
-use super::onward::InFlight;
 use super::request_body::RequestBody;
 use super::request_id::RequestId;
-use super::span::{Traced, Way};
+use super::span::{SpanExtras, Traced};
+use super::upstream_target::InFlight;
 use super::worker::Worker;
 use crate::api::secret_path;
 use crate::facts::Organization;
 use crate::net::deadline::{Deadlines, Phase};
 use crate::telemetry::access::Line;
 use crate::telemetry::metrics::Outcome;
-use crate::upstream::cluster::admission::Seat;
-use crate::upstream::h1;
+use crate::upstream;
+use crate::upstream::cluster::admission::ConcurrencyPermit;
 use http::header::{HOST, HeaderValue};
 use http::{Method, Request, StatusCode, Uri, Version};
 use hyper::body::Incoming;
@@ -40,7 +40,7 @@ pub struct Exchange {
     /// The request to the upstream, until it is answered.
     pub sending: Option<InFlight>,
     /// Its place among the requests at a cluster, until its answer has ended.
-    pub seat: Seat,
+    pub seat: ConcurrencyPermit,
     fetched: Fetched,
     start: Instant,
     ours: Option<Duration>,
@@ -186,7 +186,7 @@ impl Exchange {
     }
 
     /// Interim answers of the upstream go on to the client.
-    pub fn hint(&self, answers: Vec<h1::Answer>) {
+    pub fn hint(&self, answers: Vec<upstream::Answer>) {
         for answer in answers.into_iter().filter(|_| self.takes_interim) {
             self.link.connection.interim.push(answer.status, &answer.headers);
         }
@@ -269,8 +269,8 @@ impl Exchange {
         {
             // Without an answer, `ours` is there only if it was handed over; with one, the upstream's time is.
             let handed_over = self.upstream.is_some() || (self.outcome.is_none() && self.ours.is_some());
-            let way = Way { handed_over, scheme: self.link.client.scheme() };
-            self.worker.shard.spans_dropped.add(traced.send(tracer, &line, way, &self.worker.entropy));
+            let extras = SpanExtras { handed_over, scheme: self.link.client.scheme() };
+            self.worker.shard.spans_dropped.add(traced.send(tracer, &line, extras, &self.worker.entropy));
         }
     }
 }

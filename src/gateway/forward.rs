@@ -4,26 +4,28 @@
 //! as after a connection that turned out to be stale, is a future of its own.
 
 mod connect;
-mod http2;
 pub(super) mod outcome;
 
-use super::body::{AnswerBody, UpstreamBody};
+use super::body::AnswerBody;
 use super::exchange::Exchange;
 use super::headers::answer_passes;
-use super::onward::{InFlight, UpstreamTarget};
 use super::prepare::Prepared;
 use super::request_body::RequestBody;
 use super::upgrade;
-use crate::net::deadline::{Phase, Ticks};
-use crate::upstream::Fault;
-use crate::upstream::h1::{self, Call, Failed, Received};
-use connect::{Found, connect};
+use super::upstream_target::{InFlight, UpstreamTarget};
+use crate::net::deadline::{Deadlines, Phase, Ticks};
+use crate::upstream::{self, Call, Failed, Head, SendError, Transport, Unseen};
+use connect::{MOST_TRIED, connect};
 use http::{Response, StatusCode};
 use outcome::{answered, failed};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+
+/// Connections of HTTP/2 that are tried for one request, at most, whose upstreams go away without a look at it. Some take only a few
+/// requests each: whoever waits with many others needs as many connections as those fill.
+const MOST_LEFT: usize = 16;
 
 /// An answer: there at once where nothing has to be waited for, as for most refusals. It lives in its connection's own state:
 /// a box would save no room, and cost each refusal an allocation.
@@ -54,10 +56,10 @@ impl Future for Answer {
                 Self::Now(answer) => return answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
                 Self::Later(answer) => return answer.as_mut().poll(cx).map(Ok),
                 Self::InFlight(slot) => match ready!(poll(slot, cx)) {
-                    Some(response) => return Poll::Ready(Ok(response)),
-                    None => {
+                    Ok(response) => return Poll::Ready(Ok(response)),
+                    Err(unseen) => {
                         let Some(exchange) = slot.take() else { return Poll::Pending };
-                        *self = Self::Later(Box::pin(send_anew(exchange)));
+                        *self = Self::Later(Box::pin(send_again(exchange, unseen)));
                     }
                 },
             }
@@ -71,161 +73,194 @@ pub fn forward(mut exchange: Box<Exchange>, prepared: Prepared) -> Answer {
     if prepared.total != Ticks(0) {
         exchange.link().connection.deadlines.arm(Phase::Total, prepared.total);
     }
-    let Prepared { head, body, way, .. } = prepared;
-    let seated = match way.pool.cluster().map(|cluster| cluster.admission.try_enter()) {
+    let Prepared { head, body, target, .. } = prepared;
+    let admitted = match target.pool.cluster().map(|cluster| cluster.admission.try_enter()) {
         None => true,
-        Some(Some(seat)) => {
-            exchange.seat = seat;
+        Some(Some(permit)) => {
+            exchange.seat = permit;
             true
         }
         Some(None) => false,
     };
-    match seated.then(|| way.pool.take(&way.to)).flatten() {
-        Some(connection) => {
-            exchange.link().connection.deadlines.arm(Phase::Upstream, way.timeouts.first_byte);
-            exchange.sending = Some(InFlight { call: Call::new(connection, true, head, body, answer_passes), way });
-            Answer::InFlight(Some(exchange))
-        }
-        None => Answer::Later(Box::pin(connect_and_send(exchange, seated, head, body, way))),
+    match admitted.then(|| target.pool.ready(&target.endpoint, head.is_http1())).flatten() {
+        Some(transport) => begin(exchange, transport, head, body, target),
+        None => Answer::Later(Box::pin(connect_and_send(exchange, admitted, head, body, target))),
     }
 }
 
-/// Sends on; `None` where another connection is needed first.
-pub fn poll(slot: &mut Option<Box<Exchange>>, cx: &mut Context<'_>) -> Poll<Option<Response<AnswerBody>>> {
+fn begin(
+    mut exchange: Box<Exchange>,
+    transport: Transport,
+    head: Head,
+    body: RequestBody,
+    target: UpstreamTarget,
+) -> Answer {
+    match Call::new(transport, head, body, &target.pool, answer_passes) {
+        Ok(call) => {
+            exchange.link().connection.deadlines.arm(Phase::Upstream, target.timeouts.first_byte);
+            exchange.sending = Some(InFlight { call, target });
+            Answer::InFlight(Some(exchange))
+        }
+        Err(fault) => {
+            let failure = target.pool.broken(&target.endpoint, fault);
+            Answer::Now(Some(failed(exchange, &target, &failure)))
+        }
+    }
+}
+
+/// Sends on, until there is an answer; or another connection is needed, since nobody has looked at the request.
+fn poll(slot: &mut Option<Box<Exchange>>, cx: &mut Context<'_>) -> Poll<Result<Response<AnswerBody>, Unseen>> {
     // Both are there until this is ready, and it is not polled after that.
     let Some(exchange) = slot.as_deref_mut() else { return Poll::Pending };
     let (deadlines, sending) = exchange.sending();
-    let Some(InFlight { call, way }) = sending else { return Poll::Pending };
+    let Some(InFlight { call, target }) = sending else { return Poll::Pending };
     let polled = call.poll_answer(cx);
     let interim = call.interim();
     let sent = match polled {
         Poll::Pending if deadlines.expired(Phase::Upstream) || deadlines.expired(Phase::Total) => {
-            Err(way.pool.timeout(&way.to, "answer"))
+            call.mark_suspect();
+            Err(target.pool.timeout(&target.endpoint, "answer"))
         }
         Poll::Pending => {
             exchange.hint(interim);
             return Poll::Pending;
         }
         Poll::Ready(Ok(answer)) => Ok(answer),
-        Poll::Ready(Err(Failed::Stale)) => return Poll::Ready(None),
-        Poll::Ready(Err(Failed::Fault(fault))) => Err(way.pool.broken(&way.to, fault)),
+        Poll::Ready(Err(Failed::Unseen(unseen))) => return Poll::Ready(Err(unseen)),
+        Poll::Ready(Err(Failed::Fault(fault))) => Err(target.pool.broken(&target.endpoint, fault)),
     };
     deadlines.disarm(Phase::Upstream);
     exchange.hint(interim);
     let Some(mut exchange) = slot.take() else { return Poll::Pending };
-    let Some(InFlight { mut call, way }) = exchange.sending.take() else { return Poll::Pending };
-    if let Some(buffer) = call.take_buffer() {
-        way.pool.give_buffer(buffer);
-    }
-    Poll::Ready(Some(match sent {
-        Ok(head) => answer(exchange, head, call, way),
-        Err(failure) => failed(exchange, &way, &failure),
+    let Some(InFlight { call, target }) = exchange.sending.take() else { return Poll::Pending };
+    Poll::Ready(Ok(match sent {
+        Ok(head) => answer(exchange, head, call, target),
+        Err(failure) => give_up(exchange, call, &target, &failure),
     }))
 }
 
-/// The unusual way: there was no idle connection, or no place yet among the requests at the cluster.
+/// Tells of a failure. What is left of the request is let go of first: its stream is reset before the client is told.
+fn give_up(
+    exchange: Box<Exchange>,
+    call: Call<RequestBody>,
+    target: &UpstreamTarget,
+    failure: &SendError,
+) -> Response<AnswerBody> {
+    drop(call);
+    failed(exchange, target, failure)
+}
+
+/// The unusual way: there was no connection, or there are as many requests at the cluster as may be.
 async fn connect_and_send(
     mut exchange: Box<Exchange>,
-    seated: bool,
-    head: h1::Request,
+    admitted: bool,
+    head: Head,
     body: RequestBody,
-    mut way: UpstreamTarget,
+    mut target: UpstreamTarget,
 ) -> Response<AnswerBody> {
-    let deadlines = &exchange.link().connection.deadlines;
-    if let (false, Some(cluster)) = (seated, way.pool.cluster()) {
-        match way.pool.enter(cluster, deadlines, way.timeouts.connect).await {
-            Ok(seat) => exchange.seat = seat,
-            Err(failure) => {
-                drop(body);
-                return failed(exchange, &way, &failure);
-            }
-        }
-    }
-    let deadlines = &exchange.link().connection.deadlines;
-    let (connection, reused) = match connect(&mut way, deadlines, false).await {
-        Ok(Found::Http1(connection, reused)) => (connection, reused),
-        Ok(Found::Http2(place)) => return http2::send(exchange, place, head, body, way).await,
+    match enter_and_connect(&mut exchange, admitted, &mut target, head.is_http1()).await {
+        Ok(transport) => begin(exchange, transport, head, body, target).settled().await,
         Err(failure) => {
             drop(body);
-            return failed(exchange, &way, &failure);
+            failed(exchange, &target, &failure)
         }
-    };
-    deadlines.arm(Phase::Upstream, way.timeouts.first_byte);
-    exchange.sending = Some(InFlight { call: Call::new(connection, reused, head, body, answer_passes), way });
-    send(Some(exchange)).await
-}
-
-/// Goes on after a connection turned out to be stale: nothing was written, so any other will do.
-pub async fn send_anew(exchange: Box<Exchange>) -> Response<AnswerBody> {
-    let mut slot = Some(exchange);
-    if let Some(response) = replace(&mut slot).await {
-        return response;
     }
-    send(slot).await
 }
 
-async fn send(mut slot: Option<Box<Exchange>>) -> Response<AnswerBody> {
+async fn enter_and_connect(
+    exchange: &mut Exchange,
+    admitted: bool,
+    target: &mut UpstreamTarget,
+    http1_only: bool,
+) -> Result<Transport, SendError> {
+    if let (false, Some(cluster)) = (admitted, target.pool.cluster()) {
+        let deadlines = &exchange.link().connection.deadlines;
+        exchange.seat = target.pool.enter(cluster, deadlines, target.timeouts.connect).await?;
+    }
+    connect(target, &exchange.link().connection.deadlines, http1_only).await
+}
+
+/// Sends a request that nobody has looked at on other connections, until there is an answer.
+async fn send_again(exchange: Box<Exchange>, mut unseen: Unseen) -> Response<AnswerBody> {
+    let (mut slot, mut tried) = (Some(exchange), Tried::default());
     loop {
-        if let Some(response) = poll_fn(|cx| poll(&mut slot, cx)).await {
-            return response;
+        if let Some(refusal) = reconnect(&mut slot, unseen, &mut tried).await {
+            return refusal;
         }
-        if let Some(response) = replace(&mut slot).await {
-            return response;
-        }
+        unseen = match poll_fn(|cx| poll(&mut slot, cx)).await {
+            Ok(response) => return response,
+            Err(unseen) => unseen,
+        };
     }
 }
 
-/// Takes another connection for a request, or opens one; answers where there is none.
-async fn replace(slot: &mut Option<Box<Exchange>>) -> Option<Response<AnswerBody>> {
+/// How often a request was sent without being looked at.
+#[derive(Default)]
+struct Tried {
+    refused: usize,
+    left: usize,
+}
+
+impl Tried {
+    /// Counts one more; whether it may be sent again. Each stale connection was idle, and of those there are so many.
+    fn may_again(&mut self, unseen: &Unseen, deadlines: &Deadlines) -> bool {
+        let (count, most) = match unseen {
+            Unseen::Stale => return true,
+            Unseen::Refused(_) => (&mut self.refused, MOST_TRIED),
+            Unseen::GoneAway(_) => (&mut self.left, MOST_LEFT),
+        };
+        *count += 1;
+        *count < most && !deadlines.expired(Phase::Total)
+    }
+}
+
+/// Takes another connection for a request that nobody has looked at, or opens one; answers where there is none.
+async fn reconnect(
+    slot: &mut Option<Box<Exchange>>,
+    unseen: Unseen,
+    tried: &mut Tried,
+) -> Option<Response<AnswerBody>> {
     let (deadlines, sending) = slot.as_deref_mut()?.sending();
-    let InFlight { call, way } = sending?;
-    // It was begun as HTTP/1.1, and stays so.
-    let found = connect(way, deadlines, true).await;
-    let found = found.and_then(|found| match found {
-        Found::Http1(connection, reused) => Ok((connection, reused)),
-        Found::Http2(_) => Err(way.pool.broken(&way.to, Fault::Cut)),
-    });
-    match found {
-        Ok((connection, reused)) => call.again_on(connection, reused),
-        Err(failure) => {
-            let mut exchange = slot.take()?;
-            let InFlight { way, .. } = exchange.sending.take()?;
-            return Some(failed(exchange, &way, &failure));
+    let InFlight { call, target } = sending?;
+    deadlines.disarm(Phase::Upstream);
+    let connected = match tried.may_again(&unseen, deadlines) {
+        true => connect(target, deadlines, call.is_http1()).await.map(Some),
+        false => Ok(None),
+    };
+    let failure = match connected {
+        Ok(transport) => {
+            if transport.is_some_and(|transport| call.again_on(transport)) {
+                deadlines.arm(Phase::Upstream, target.timeouts.first_byte);
+                return None;
+            }
+            target.pool.broken(&target.endpoint, unseen.into())
         }
-    }
-    deadlines.arm(Phase::Upstream, way.timeouts.first_byte);
-    None
+        Err(failure) => failure,
+    };
+    let mut exchange = slot.take()?;
+    let InFlight { call, target } = exchange.sending.take()?;
+    Some(give_up(exchange, call, &target, &failure))
 }
 
-/// The answer's head is there.
+/// The answer's head is there. Its body has not begun: what of it decides whether the client gets it would be read here.
 fn answer(
     mut exchange: Box<Exchange>,
-    head: h1::Answer,
+    head: upstream::Answer,
     call: Call<RequestBody>,
-    way: UpstreamTarget,
+    target: UpstreamTarget,
 ) -> Response<AnswerBody> {
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        return upgrade::switched(exchange, way.handshake, head, call.into_socket());
+        return upgrade::switched(exchange, target.handshake, head, call.into_socket());
     }
-    if way.handshake.as_ref().is_some_and(|handshake| handshake.is_misread(head.status)) {
+    if target.handshake.as_ref().is_some_and(|handshake| handshake.is_misread(head.status)) {
         return upgrade::not_switched(exchange);
     }
-    let h1::Answer { status, mut headers } = head;
-    answered(&mut exchange, &way, status, &mut headers, call.is_reused());
-    let UpstreamTarget { pool, to, timeouts, .. } = way;
-    let body = match call.receive(timeouts.idle.duration(), RequestBody::answered) {
-        Received::Whole(bytes, connection) => {
-            if let Some(connection) = connection {
-                pool.give_back(connection, to);
-            }
-            AnswerBody::Own(Some(bytes), exchange)
-        }
-        Received::Partly(body) => {
-            let pace = timeouts.pace(body.left().is_some());
-            AnswerBody::Upstream(UpstreamBody::new(body, pool, to, pace, exchange))
-        }
-    };
-    let mut response = Response::new(body);
+    let upstream::Answer { status, mut headers } = head;
+    answered(&mut exchange, &target, status, &mut headers, call.is_reused());
+    let UpstreamTarget { pool, endpoint, timeouts, .. } = target;
+    let body = call.receive(pool, endpoint, timeouts.idle.duration(), RequestBody::answered);
+    let pace = timeouts.pace(body.left().is_some());
+    let mut response = Response::new(AnswerBody::upstream(body, pace, exchange));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response

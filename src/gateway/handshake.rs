@@ -6,7 +6,7 @@
 use super::entropy::Entropy;
 use crate::decision::{Denial, Permit, Reason};
 use crate::request_target::field::{self, FieldError};
-use crate::upstream::h1::Head;
+use crate::upstream::PutField;
 use data_encoding::BASE64;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
@@ -121,11 +121,11 @@ pub(super) fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h 
 
 impl Handshake {
     /// Asks the upstream to switch; the fields of the client's own were removed.
-    pub fn tell(&self, head: &mut Head) {
-        head.field(&CONNECTION, b"Upgrade");
-        head.field(&UPGRADE, b"websocket");
+    pub fn tell(&self, head: &mut impl PutField) {
+        head.put(&CONNECTION, b"Upgrade");
+        head.put(&UPGRADE, b"websocket");
         if let Some(key) = &self.own_key {
-            head.field(&SEC_WEBSOCKET_KEY, key.as_bytes());
+            head.put(&SEC_WEBSOCKET_KEY, key.as_bytes());
         }
     }
 

@@ -11,8 +11,7 @@ use crate::identity::cookie::is_misspelt_set_cookie;
 use crate::normalized_name::normalized;
 use crate::policy::Policy;
 use crate::request_target::hop::{Options, is_hop_by_hop};
-use crate::upstream::h1::Head;
-use crate::upstream::{HostHeader, Upstream};
+use crate::upstream::{HostHeader, PutField, Upstream};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// What postern itself says about the way of a request, in any spelling.
@@ -63,20 +62,20 @@ impl Passing<'_> {
 }
 
 /// The part of a request's head that is the client's: what it sent, without what must not pass.
-pub struct Stripped(Head);
+pub struct Stripped<H>(pub H);
 
-impl Stripped {
-    /// Writes the client's headers behind `head`, all but: hop-by-hop headers and what `Connection` names, what postern says
+impl<H: PutField> Stripped<H> {
+    /// Puts the client's headers into `head`, all but: hop-by-hop headers and what `Connection` names, what postern says
     /// itself, what nobody may say, and what tells where the body ends. `host` is what the upstream sees as `Host`.
     #[must_use]
-    pub fn write(mut head: Head, headers: &HeaderMap, host: Option<&HeaderValue>, passing: &Passing<'_>) -> Self {
+    pub fn put(mut head: H, headers: &HeaderMap, host: Option<&HeaderValue>, passing: &Passing<'_>) -> Self {
         let options = Options::of(headers);
         if let Some(host) = host {
-            head.field(&header::HOST, host.as_bytes());
+            head.put(&header::HOST, host.as_bytes());
         }
         for (name, value) in headers {
             if passing.passes(name) && !options.names(name.as_str()) {
-                head.field(name, value.as_bytes());
+                head.put(name, value.as_bytes());
             }
         }
         Self(head)
@@ -86,28 +85,29 @@ impl Stripped {
     ///
     /// # Errors
     /// It cannot be told.
-    pub fn tell(self, permit: &Permit<'_>, request_id: &RequestId, way: &Way<'_>) -> Result<Head, Denial> {
+    pub fn tell(
+        self,
+        permit: &Permit<'_>,
+        request_id: &RequestId,
+        forwarding: &ForwardingHeaders<'_>,
+    ) -> Result<H, Denial> {
         let Self(mut head) = self;
-        let told =
-            RequestContext { request_id: request_id.as_str(), client_name: way.client.map(HeaderValue::as_bytes) };
+        let told = RequestContext {
+            request_id: request_id.as_str(),
+            client_name: forwarding.client.map(HeaderValue::as_bytes),
+        };
         permit.inject(told, |name, value| {
-            if !way.tells(name) {
-                head.field(name, value);
+            if !forwarding.tells(name) {
+                head.put(name, value);
             }
         })?;
-        way.tell(request_id, &mut head);
+        forwarding.tell(request_id, &mut head);
         Ok(head)
-    }
-
-    /// What is written so far.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
     }
 }
 
 /// What the upstream is told about the way of a request.
-pub struct Way<'h> {
+pub struct ForwardingHeaders<'h> {
     pub origin: Origin,
     /// The `Host` that was asked for, or that the upstream sees instead.
     pub asked: Option<&'h HeaderValue>,
@@ -119,7 +119,7 @@ pub struct Way<'h> {
     pub prefix: &'h str,
 }
 
-impl Way<'_> {
+impl ForwardingHeaders<'_> {
     /// Whether this tells a header: then nothing else may. Names are in lower case.
     fn tells(&self, name: &HeaderName) -> bool {
         match name.as_str() {
@@ -132,23 +132,23 @@ impl Way<'_> {
         }
     }
 
-    fn tell(&self, request_id: &RequestId, head: &mut Head) {
+    fn tell(&self, request_id: &RequestId, head: &mut impl PutField) {
         let Self { origin, asked, trace, client: _, prefix } = self;
         if let Some(asked) = origin.x_forwarded_host.as_ref().or(*asked) {
-            head.field(&X_FORWARDED_HOST, asked.as_bytes());
+            head.put(&X_FORWARDED_HOST, asked.as_bytes());
         }
-        head.field(&X_FORWARDED_FOR, origin.x_forwarded_for.as_bytes());
-        head.field(&X_FORWARDED_PROTO, origin.x_forwarded_proto.as_bytes());
+        head.put(&X_FORWARDED_FOR, origin.x_forwarded_for.as_bytes());
+        head.put(&X_FORWARDED_PROTO, origin.x_forwarded_proto.as_bytes());
         if !prefix.is_empty() {
-            head.field(&X_FORWARDED_PREFIX, prefix.as_bytes());
+            head.put(&X_FORWARDED_PREFIX, prefix.as_bytes());
         }
         if let Some(forwarded) = &origin.forwarded {
-            head.field(&header::FORWARDED, forwarded.as_bytes());
+            head.put(&header::FORWARDED, forwarded.as_bytes());
         }
-        head.field(&X_REQUEST_ID, request_id.as_str().as_bytes());
-        head.field(&TRACEPARENT, trace.traceparent());
+        head.put(&X_REQUEST_ID, request_id.as_str().as_bytes());
+        head.put(&TRACEPARENT, trace.traceparent());
         if let Some(state) = trace.tracestate() {
-            head.field(&TRACESTATE, state.as_bytes());
+            head.put(&TRACESTATE, state.as_bytes());
         }
     }
 }

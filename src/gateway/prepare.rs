@@ -3,12 +3,12 @@
 use super::active_policy::Rules;
 use super::exchange::Exchange;
 use super::handshake::handshake;
-use super::headers::{Passing, Stripped, Way, host};
+use super::headers::{ForwardingHeaders, Passing, Stripped, host};
 use super::map_back::MapBack;
-use super::onward::{Key, UpstreamTarget, choose};
 use super::request_body::RequestBody;
 use super::traceparent::Trace;
 use super::trailers;
+use super::upstream_target::{Key, UpstreamTarget, choose};
 use super::worker::Worker;
 use crate::decision::{CredentialNeed, Denial, Permit, Reason};
 use crate::identity::cookie::remove_ours;
@@ -16,10 +16,10 @@ use crate::net::deadline::Ticks;
 use crate::policy::{BodyLimit, Timeout};
 use crate::request_target::query;
 use crate::upstream::cluster::Balance;
-use crate::upstream::h1::{self, Framing, Head};
-use crate::upstream::{Pool, Protocol, Timeouts};
+use crate::upstream::h1::HeadWriter;
+use crate::upstream::{Fields, Framing, Head, Pool, Protocol, PutField, Timeouts};
 use http::Request;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE};
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
 use http_body::Body;
 use std::net::IpAddr;
@@ -28,9 +28,9 @@ use std::time::Duration;
 
 /// A request that is ready to be sent: it was permitted, and its head is ours.
 pub struct Prepared {
-    pub(super) head: h1::Request,
+    pub(super) head: Head,
     pub(super) body: RequestBody,
-    pub(super) way: UpstreamTarget,
+    pub(super) target: UpstreamTarget,
     pub(super) total: Ticks,
 }
 
@@ -74,50 +74,53 @@ pub fn prepare(
     let rewritten = rewritten.map_err(|_| Denial::new(Reason::BadTarget))?;
     let target = rewritten.as_ref().or(request.uri().path_and_query()).map_or("/", PathAndQuery::as_str);
     let without = places.parameter.as_deref().filter(|_| !keep).and_then(|name| without_parameter(target, name));
-    let head = Head::new(pool.buffer(), request.method(), without.as_deref().unwrap_or(target));
+    let target = without.as_deref().unwrap_or(target);
     let key = key(pool, permit, exchange);
-    let to = choose(pool, &key, &[])?;
+    let endpoint = choose(pool, &key, &[])?;
     let asked = headers.get(HOST);
     let rewrite = permit.route().options.rewrite.as_ref();
-    let at = to.as_ref().map_or(0, |to| to.origin);
-    let seen = host(pool.upstream(), at, asked);
+    let at = endpoint.as_ref().map_or(0, |endpoint| endpoint.origin);
     let client = &exchange.link().client;
-    let kept: &[_] = if client.is_trusted() { &worker.shared.keep_headers } else { &[] };
-    let passing = Passing { policy: rules.policy(), kept, authorization: keep };
-    let stripped = Stripped::write(head, headers, seen, &passing);
-    let way = Way {
-        origin: client.origin(headers, &worker.shared.trusted_proxies),
-        asked,
-        trace: match exchange.traced() {
-            Some(traced) => traced.place(headers),
-            None => Trace::of(headers, client.is_trusted(), exchange.request_id(), &worker.entropy),
-        },
-        client: client.name(),
-        prefix: rewrite.map_or("", |rewrite| &rewrite.stripped),
-    };
-    let mut head = stripped.tell(permit, exchange.request_id(), &way)?;
-    match &handshake {
-        Some(handshake) => handshake.tell(&mut head),
-        // gRPC servers want to hear it; to an upstream that turns out to speak HTTP/1.1 it is a hop-by-hop field.
-        None if pool.may_speak_http2() && trailers::takes(headers) => {
-            head.field(&TE, b"trailers");
-            head.field(&CONNECTION, b"te");
-        }
-        None => {}
-    }
-    let back = rewrite.filter(|rewrite| rewrite.maps_answers).map(|rewrite| {
-        let own = pool.upstream().addresses.get(at).map(|address| &address.authority);
-        Box::new(MapBack::new(&rewrite.stripped, &rewrite.add, asked, [seen, own]))
-    });
     let framing = match hint.exact() {
         None => Framing::Chunked,
         Some(0) if !headers.contains_key(CONTENT_LENGTH) => Framing::None,
         Some(length) => Framing::Length(length),
     };
-    let mut head = head.end(framing);
-    if pool.upstream().title_case {
-        head = head.in_title_case();
-    }
+    let told = RequestHead {
+        permit,
+        exchange,
+        headers,
+        host: host(pool.upstream(), at, asked),
+        passing: Passing {
+            policy: rules.policy(),
+            kept: if client.is_trusted() { &worker.shared.keep_headers } else { &[] },
+            authorization: keep,
+        },
+        forwarding: ForwardingHeaders {
+            origin: client.origin(headers, &worker.shared.trusted_proxies),
+            asked,
+            trace: match exchange.traced() {
+                Some(traced) => traced.place(headers),
+                None => Trace::of(headers, client.is_trusted(), exchange.request_id(), &worker.entropy),
+            },
+            client: client.name(),
+            prefix: rewrite.map_or("", |rewrite| &rewrite.stripped),
+        },
+    };
+    let head = if handshake.is_some() || !pool.may_speak_http2() {
+        let mut head = told.put(HeadWriter::new(pool.buffer(), request.method(), target))?;
+        if let Some(handshake) = &handshake {
+            handshake.tell(&mut head);
+        }
+        Head::Http1(head.end(framing, pool.upstream().title_case))
+    } else {
+        let fields = Fields::new(request.method(), target, framing, trailers::takes(headers));
+        Head::Either(told.put(fields.map_err(|_| Denial::new(Reason::BadTarget))?)?)
+    };
+    let back = rewrite.filter(|rewrite| rewrite.maps_answers).map(|rewrite| {
+        let own = pool.upstream().addresses.get(at).map(|address| &address.authority);
+        Box::new(MapBack::new(&rewrite.stripped, &rewrite.add, asked, [told.host, own]))
+    });
     let idempotent = request.method().is_idempotent();
     let mut body = request.into_body();
     body.wait_for_answer(timeouts.first_byte, timeouts.rate);
@@ -126,9 +129,26 @@ pub fn prepare(
         body.pass_trailers(Rc::clone(rules));
     }
     let depends_on_credential = permit.rule().access.credential() != CredentialNeed::Ignored;
-    let way =
-        UpstreamTarget { pool: Rc::clone(pool), to, key, idempotent, timeouts, depends_on_credential, handshake, back };
-    Ok(Prepared { head, body, way, total })
+    let pool = Rc::clone(pool);
+    let target = UpstreamTarget { pool, endpoint, key, idempotent, timeouts, depends_on_credential, handshake, back };
+    Ok(Prepared { head, body, target, total })
+}
+
+/// What the upstream is told of a request, but for its body.
+struct RequestHead<'a> {
+    permit: &'a Permit<'a>,
+    exchange: &'a Exchange,
+    headers: &'a HeaderMap,
+    host: Option<&'a HeaderValue>,
+    passing: Passing<'a>,
+    forwarding: ForwardingHeaders<'a>,
+}
+
+impl RequestHead<'_> {
+    fn put<H: PutField>(&self, head: H) -> Result<H, Denial> {
+        let stripped = Stripped::put(head, self.headers, self.host, &self.passing);
+        stripped.tell(self.permit, self.exchange.request_id(), &self.forwarding)
+    }
 }
 
 /// The target without a credential parameter; `None` where it has none.

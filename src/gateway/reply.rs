@@ -38,7 +38,7 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
     let grpc = exchange.grpc;
     // A missing route has none of the route's headers either.
     let besides = exchange.info.besides.take().filter(|_| !denial.is_hidden());
-    let mut response = Response::new(AnswerBody::Own(Some(body).filter(|_| !grpc), exchange));
+    let mut response = Response::new(AnswerBody::own(if grpc { Bytes::new() } else { body }, exchange));
     *response.status_mut() = denial.status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, PROBLEM);
@@ -94,14 +94,13 @@ fn challenge(headers: &mut HeaderMap, schemes: &Schemes, bearer: &'static str) {
     }
 }
 
-/// Answers a browser's preflight: no content, and what was noted for it.
-#[must_use]
-pub fn preflight(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
-    exchange.answer(StatusCode::NO_CONTENT, Outcome::Allowed);
+/// An answer of ours that is no refusal: what was noted for it, and no body but this one.
+fn ours(mut exchange: Box<Exchange>, status: StatusCode, outcome: Outcome, body: &'static str) -> Response<AnswerBody> {
+    exchange.answer(status, outcome);
     let request_id = exchange.request_id().to_header();
     let besides = exchange.info.besides.take();
-    let mut response = Response::new(AnswerBody::Own(None, exchange));
-    *response.status_mut() = StatusCode::NO_CONTENT;
+    let mut response = Response::new(AnswerBody::own(Bytes::from_static(body.as_bytes()), exchange));
+    *response.status_mut() = status;
     response.headers_mut().insert(X_REQUEST_ID, request_id);
     if let Some(besides) = besides {
         besides.put(response.headers_mut());
@@ -109,28 +108,22 @@ pub fn preflight(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
     response
 }
 
+/// Answers a browser's preflight.
+#[must_use]
+pub fn preflight(exchange: Box<Exchange>) -> Response<AnswerBody> {
+    ours(exchange, StatusCode::NO_CONTENT, Outcome::Allowed, "")
+}
+
 /// Sends a browser on with the cookies of its new session.
 #[must_use]
-pub fn begin_session(
-    mut exchange: Box<Exchange>,
-    target: &str,
-    cookies: [Option<HeaderValue>; 2],
-) -> Response<AnswerBody> {
-    exchange.answer(StatusCode::SEE_OTHER, Outcome::Allowed);
-    let request_id = exchange.request_id().to_header();
-    let besides = exchange.info.besides.take();
-    let mut response = Response::new(AnswerBody::Own(None, exchange));
-    *response.status_mut() = StatusCode::SEE_OTHER;
+pub fn begin_session(exchange: Box<Exchange>, target: &str, cookies: [Option<HeaderValue>; 2]) -> Response<AnswerBody> {
+    let mut response = ours(exchange, StatusCode::SEE_OTHER, Outcome::Allowed, "");
     let headers = response.headers_mut();
-    headers.insert(X_REQUEST_ID, request_id);
     if let Ok(target) = HeaderValue::try_from(target) {
         headers.insert(header::LOCATION, target);
     }
     for cookie in cookies.into_iter().flatten() {
         headers.append(header::SET_COOKIE, cookie);
-    }
-    if let Some(besides) = besides {
-        besides.put(headers);
     }
     response
 }
@@ -144,17 +137,9 @@ const ASK_FIRST: &str = "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-
 /// Answers a link that another site may have opened with a page that asks.
 #[must_use]
 pub fn ask_first(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
-    exchange.answer(StatusCode::FORBIDDEN, Outcome::Refused(Reason::OriginDenied));
     drop(exchange.take());
-    let request_id = exchange.request_id().to_header();
-    let besides = exchange.info.besides.take();
-    let mut response = Response::new(AnswerBody::Own(Some(Bytes::from_static(ASK_FIRST.as_bytes())), exchange));
-    *response.status_mut() = StatusCode::FORBIDDEN;
+    let mut response = ours(exchange, StatusCode::FORBIDDEN, Outcome::Refused(Reason::OriginDenied), ASK_FIRST);
     let headers = response.headers_mut();
-    headers.insert(X_REQUEST_ID, request_id);
-    if let Some(besides) = besides {
-        besides.put(headers);
-    }
     for (name, value) in [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),

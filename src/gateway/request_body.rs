@@ -5,7 +5,7 @@ use super::client_connection::ClientConnection;
 use super::failures;
 use crate::decision::{Denial, Reason};
 use crate::net::deadline::{Phase, Rate, Ticks};
-use crate::upstream::Fault;
+use crate::upstream::fault::Fault;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Collected};
@@ -110,14 +110,6 @@ impl RequestBody {
         self.trailers = Some(rules);
     }
 
-    /// The answer has begun while the body is still to come: they talk, and a client that listens is not late. How long nothing may
-    /// come from the upstream is still limited.
-    pub fn talk(&mut self) {
-        self.talking = true;
-        self.answered();
-        self.link.connection.body_moved(0);
-    }
-
     /// What follows the data: trailers that may pass, or the end.
     fn behind(&self, frame: Frame<Bytes>) -> Option<Result<Frame<Bytes>, BodyError>> {
         let trailers = frame.into_trailers().ok()?;
@@ -131,9 +123,14 @@ impl RequestBody {
         (self.first_byte, self.rate) = (first_byte, rate);
     }
 
-    /// The answer has begun, and has deadlines of its own.
-    pub fn answered(&mut self) {
+    /// The answer has begun while the body is still to come, and has deadlines of its own. Where both sides may talk for long, a client
+    /// that listens is not late.
+    pub fn answered(&mut self, may_talk: bool) {
         self.first_byte = Ticks(0);
+        if may_talk {
+            self.talking = true;
+            self.link.connection.body_moved(0);
+        }
     }
 
     /// The client has sent more: what it took for that is not the upstream's, which has time to take it.

@@ -28,7 +28,7 @@ pub struct Traced {
 
 /// What an access line does not say of a request.
 #[derive(Clone, Copy, Debug)]
-pub struct Way {
+pub struct SpanExtras {
     /// It went to the upstream.
     pub handed_over: bool,
     pub scheme: &'static str,
@@ -79,16 +79,22 @@ impl Traced {
 
     /// Hands the spans of a request over, and says how many found no room.
     #[must_use]
-    pub fn send(&self, tracer: &Tracer, line: &Line<'_>, way: Way, entropy: &Entropy) -> u64 {
-        let Some(spans) = self.spans(tracer, line, way, entropy) else { return 0 };
+    pub fn send(&self, tracer: &Tracer, line: &Line<'_>, extras: SpanExtras, entropy: &Entropy) -> u64 {
+        let Some(spans) = self.spans(tracer, line, extras, entropy) else { return 0 };
         spans.into_iter().flatten().map(|span| u64::from(!tracer.send(span))).sum()
     }
 
-    fn spans(&self, tracer: &Tracer, line: &Line<'_>, way: Way, entropy: &Entropy) -> Option<[Option<SpanData>; 2]> {
+    fn spans(
+        &self,
+        tracer: &Tracer,
+        line: &Line<'_>,
+        extras: SpanExtras,
+        entropy: &Entropy,
+    ) -> Option<[Option<SpanData>; 2]> {
         let trace = TraceId::from_hex(self.id()?).ok()?;
         let told = SpanId::from_hex(piece(&self.traceparent, 36..52)?).ok()?;
         // Where the upstream heard nothing, the id that it would have heard is the request's own.
-        let own = if way.handed_over { SpanId::from_bytes(entropy.next().to_be_bytes()) } else { told };
+        let own = if extras.handed_over { SpanId::from_bytes(entropy.next().to_be_bytes()) } else { told };
         let span = |id, parent: Option<SpanId>, kind: SpanKind, remote| SpanData {
             span_context: SpanContext::new(trace, id, TraceFlags::SAMPLED, false, TraceState::NONE),
             parent_span_id: parent.unwrap_or(SpanId::INVALID),
@@ -110,8 +116,8 @@ impl Traced {
             (Some(method), None) => method.to_owned(),
             (None, _) => "HTTP".to_owned(),
         });
-        server.attributes = attributes(line, way);
-        let client = way.handed_over.then(|| {
+        server.attributes = attributes(line, extras);
+        let client = extras.handed_over.then(|| {
             let mut client = span(told, Some(own), SpanKind::Client, false);
             client.name = Cow::Owned(line.method.unwrap_or("HTTP").to_owned());
             client.start_time += line.ours;
@@ -127,11 +133,11 @@ impl Traced {
     }
 }
 
-fn attributes(line: &Line<'_>, way: Way) -> Vec<KeyValue> {
+fn attributes(line: &Line<'_>, extras: SpanExtras) -> Vec<KeyValue> {
     let failed = line.status >= 500;
     let some = [
         ("http.request.method", line.method),
-        ("url.scheme", Some(way.scheme)),
+        ("url.scheme", Some(extras.scheme)),
         ("url.path", line.path),
         ("server.address", line.host),
         ("http.route", line.route),

@@ -71,7 +71,7 @@ impl Frames {
 }
 
 #[derive(Default)]
-struct Way {
+struct Direction {
     frames: Frames,
     /// Read, and not yet written.
     kept: Vec<u8>,
@@ -91,11 +91,11 @@ enum Over {
     Failed,
 }
 
-impl Way {
+impl Direction {
     fn with(bytes: &[u8]) -> Self {
-        let mut way = Self { kept: bytes.to_vec(), ..Self::default() };
-        way.frames.feed(bytes);
-        way
+        let mut direction = Self { kept: bytes.to_vec(), ..Self::default() };
+        direction.frames.feed(bytes);
+        direction
     }
 
     /// Passes on until something must wait, or it is over.
@@ -183,15 +183,15 @@ impl Way {
 /// Both directions of an open WebSocket.
 #[derive(Default)]
 pub struct Splice {
-    up: Way,
-    down: Way,
+    up: Direction,
+    down: Direction,
 }
 
 impl Splice {
     /// What the client sent already, behind its handshake, and the upstream, behind its answer.
     #[must_use]
     pub fn with(early: &[u8], unread: &[u8]) -> Self {
-        Self { up: Way::with(early), down: Way::with(unread) }
+        Self { up: Direction::with(early), down: Direction::with(unread) }
     }
 
     /// Passes on both ways until something must wait; ready when both sides have ended. Where one direction fails, what is there already
@@ -219,10 +219,10 @@ impl Splice {
     }
 
     /// Whether a side keeps the other waiting, on the way to the client and on the way to the upstream: something is there and is not
-    /// taken; or one way has ended, and the other is for last words.
+    /// taken; or one direction has ended, and the other is for last words.
     #[must_use]
     pub fn waits(&self) -> (bool, bool) {
-        let waits = |way: &Way| way.over.is_none() && (self.is_half() || !way.kept.is_empty());
+        let waits = |one: &Direction| one.over.is_none() && (self.is_half() || !one.kept.is_empty());
         (waits(&self.down), waits(&self.up))
     }
 

@@ -5,27 +5,10 @@ use crate::net::framing::{field_is_name, field_is_value};
 use crate::normalized_name::same_name;
 use crate::policy::Policy;
 use crate::request_target::hop::is_hop_by_hop;
-use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName};
 
-/// The fields behind an answer's body that go on to the client; `None` where there are none. Those that frame, route or
-/// authenticate a message have no meaning there (RFC 9110, 6.5.1).
-#[must_use]
-pub fn of_answer(lines: &[Bytes]) -> Option<HeaderMap> {
-    let mut trailers = HeaderMap::new();
-    for line in lines {
-        let Some(colon) = memchr::memchr(b':', line) else { continue };
-        let (name, value) = line.split_at_checked(colon).unwrap_or_default();
-        let value = value.strip_prefix(b":").unwrap_or_default().trim_ascii();
-        let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) else { continue };
-        if answer_passes(&name) {
-            trailers.append(name, value);
-        }
-    }
-    Some(trailers).filter(|trailers| !trailers.is_empty())
-}
-
-/// Whether a field behind an answer's body goes on to the client.
+/// Whether a field behind an answer's body goes on to the client. Those that frame, route or authenticate a message have no meaning
+/// there (RFC 9110, 6.5.1). A client of HTTP/1.1 gets none of them where the answer has no `Trailer`, as from an upstream of HTTP/1.1.
 #[must_use]
 pub fn answer_passes(name: &HeaderName) -> bool {
     const NEVER: [HeaderName; 4] = [header::CONTENT_LENGTH, header::HOST, header::SET_COOKIE, header::AUTHORIZATION];

@@ -11,8 +11,7 @@ use super::reply;
 use super::tunnel;
 use crate::decision::{Denial, Reason};
 use crate::telemetry::metrics::Outcome;
-use crate::upstream::Stream;
-use crate::upstream::h1;
+use crate::upstream::{Answer, Stream};
 use bytes::Bytes;
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, UPGRADE};
 use http::{HeaderValue, Response, StatusCode};
@@ -28,10 +27,10 @@ pub fn not_switched(exchange: Box<Exchange>) -> Response<AnswerBody> {
 pub fn switched(
     mut exchange: Box<Exchange>,
     handshake: Option<Box<Handshake>>,
-    answer: h1::Answer,
+    answer: Answer,
     connection: Option<(Stream, Bytes)>,
 ) -> Response<AnswerBody> {
-    let h1::Answer { mut headers, .. } = answer;
+    let Answer { mut headers, .. } = answer;
     let accepted = |handshake: &Handshake| {
         only(&headers, &SEC_WEBSOCKET_ACCEPT).is_some_and(|accept| accept.as_bytes() == handshake.accept.as_bytes())
     };

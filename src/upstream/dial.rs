@@ -1,7 +1,7 @@
 //! Opens a connection to an address: TCP or a Unix socket, and TLS within where the scheme says so.
 
 use super::address::{Address, Location, Protocol, Scheme};
-use super::cluster::endpoint::Place;
+use super::cluster::endpoint::ResolvedAddress;
 use super::stream::{Socket, Stream};
 use super::tls::Tls;
 use crate::net::keepalive::keep_alive;
@@ -43,14 +43,14 @@ pub fn speaks_http2(stream: &Stream, address: &Address, dial: &Dial) -> Result<b
     }
 }
 
-/// Opens a connection to a resolved place of a configured address.
+/// Opens a connection to what a configured address was resolved to.
 ///
 /// # Errors
 /// It cannot be opened, or its certificate does not hold.
-pub async fn dial(place: &Place, address: &Address, dial: &Dial) -> Result<Stream> {
-    match place {
-        Place::Inet(socket) => secured(TcpStream::connect(socket).await?, address, dial).await,
-        Place::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?).into()),
+pub async fn dial(resolved: &ResolvedAddress, address: &Address, dial: &Dial) -> Result<Stream> {
+    match resolved {
+        ResolvedAddress::Inet(socket) => secured(TcpStream::connect(socket).await?, address, dial).await,
+        ResolvedAddress::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?).into()),
     }
 }
 

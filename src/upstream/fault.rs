@@ -42,6 +42,45 @@ impl Fault {
     }
 }
 
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum Failed {
+    Unseen(Unseen),
+    Fault(Fault),
+}
+
+/// Why the upstream has not looked at a request, all of which can be sent again on another connection.
+#[derive(Debug)]
+pub enum Unseen {
+    /// The connection had served before and was closed since; nothing was written.
+    Stale,
+    /// The upstream has refused the stream.
+    Refused(Fault),
+    /// The connection of HTTP/2 has ended, or goes away. Others wait on it for the same.
+    GoneAway(Fault),
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Unseen> for Failed {
+    fn from(unseen: Unseen) -> Self {
+        Self::Unseen(unseen)
+    }
+}
+
+impl From<Unseen> for Fault {
+    fn from(unseen: Unseen) -> Self {
+        match unseen {
+            Unseen::Stale => Self::Cut,
+            Unseen::Refused(fault) | Unseen::GoneAway(fault) => fault,
+        }
+    }
+}
+
 /// What HTTP/2 says, in the room of a pointer: exchanges of HTTP/1.1 carry a [`Fault`] too.
 #[derive(Debug)]
 pub struct StreamError(Box<h2::Error>);

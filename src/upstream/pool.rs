@@ -3,12 +3,16 @@
 //! Nothing here is shared between workers. A request waits for nobody: where no idle connection is left, another is opened
 //! (there are never more than there are clients being served).
 
-use super::cluster::admission::Seat;
-use super::cluster::{Cluster, Endpoint};
+use super::address::{Protocol, Upstream};
+use super::cluster::Cluster;
+use super::cluster::admission::ConcurrencyPermit;
+use super::cluster::endpoint::{EndpointRef, is_same};
+use super::destination::Destination;
 use super::dial::{Dial, dial, dial_by_name, speaks_http2};
+use super::fault::Fault;
 use super::h1::{Connection, Memory};
-use super::h2::{Place, Session, Sessions};
-use super::{Destination, Fault, Protocol, Stream, Upstream};
+use super::h2::{Session, Sessions, StreamPermit};
+use super::stream::Stream;
 use crate::net::deadline::{Deadlines, Pace, Phase, Rate, Ticker, Ticks};
 use crate::net::descriptors::{Descriptors, is_exhausted};
 use std::cell::{Cell, RefCell};
@@ -72,27 +76,15 @@ struct Idle {
     connection: Box<Connection>,
     since: u32,
     /// Which address of a cluster it leads to.
-    to: EndpointRef,
+    endpoint: EndpointRef,
 }
 
-/// Which address of an upstream: `None` where it has but one.
-pub type EndpointRef = Option<Arc<Endpoint>>;
-
-/// Whether both are the same address.
-pub(super) fn same(a: &EndpointRef, b: &EndpointRef) -> bool {
-    match (a, b) {
-        (None, None) => true,
-        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-        (None, Some(_)) | (Some(_), None) => false,
-    }
-}
-
-/// Where a request can be sent.
-pub enum Connected {
+/// What a request is sent on.
+pub enum Transport {
     /// A connection of HTTP/1.1, for it alone.
-    Http1(Box<Connection>),
-    /// A place on one of HTTP/2.
-    Http2(Place),
+    Http1 { connection: Box<Connection>, reused: bool },
+    /// A stream on one of HTTP/2.
+    Http2(StreamPermit),
 }
 
 /// The largest buffer that is kept for the next request's head.
@@ -193,8 +185,17 @@ impl Pool {
         self.timeouts.keep.0 != 0 && self.ticker.now().saturating_sub(idle.since) >= self.timeouts.keep.0
     }
 
+    /// What is there already to send a request on; `http1_only`: HTTP/2 will not do.
+    #[must_use]
+    pub fn ready(&self, endpoint: &EndpointRef, http1_only: bool) -> Option<Transport> {
+        if let Some(connection) = self.take(endpoint) {
+            return Some(Transport::Http1 { connection, reused: true });
+        }
+        if http1_only { None } else { self.sessions.group(endpoint).permit().map(Transport::Http2) }
+    }
+
     /// The last used connection to an address that can serve; those that cannot are closed.
-    pub fn take(&self, to: &EndpointRef) -> Option<Box<Connection>> {
+    fn take(&self, endpoint: &EndpointRef) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
         let mut at = idle.len();
         while let Some(last) = at.checked_sub(1).and_then(|at| idle.get(at)) {
@@ -205,7 +206,7 @@ impl Pool {
                 return None;
             }
             // The last one nearly always: taken from the end, nothing moves.
-            if same(&last.to, to)
+            if is_same(&last.endpoint, endpoint)
                 && let Some(mut taken) = idle.remove(at)
                 && taken.connection.is_quiet()
             {
@@ -216,8 +217,8 @@ impl Pool {
     }
 
     /// Both messages of an exchange have ended well: the connection may serve again.
-    pub fn give_back(&self, connection: Box<Connection>, to: EndpointRef) {
-        self.idle.borrow_mut().push_back(Idle { connection, since: self.ticker.now(), to });
+    pub fn give_back(&self, connection: Box<Connection>, endpoint: EndpointRef) {
+        self.idle.borrow_mut().push_back(Idle { connection, since: self.ticker.now(), endpoint });
     }
 
     /// Memory to write a head to.
@@ -235,116 +236,101 @@ impl Pool {
     ///
     /// # Errors
     /// It cannot be opened, or not in time.
-    pub async fn connect(&self, to: &EndpointRef, deadlines: &Deadlines, limit: Ticks) -> Result<Connected, SendError> {
-        deadlines.arm(Phase::Upstream, limit);
-        let connecting = async {
-            if !self.may_speak_http2 {
-                return self.dial(to, self.destination.dial()).await.map(|(stream, _)| self.http1(stream));
-            }
-            self.connect_or_share(to).await
-        };
-        self.connected(to, before(deadlines, Phase::Upstream, connecting).await)
-    }
-
-    /// The same, for what can be sent over HTTP/1.1 alone.
-    ///
-    /// # Errors
-    /// See [`Pool::connect`].
-    pub async fn connect_http1(
+    pub async fn connect(
         &self,
-        to: &EndpointRef,
+        endpoint: &EndpointRef,
+        http1_only: bool,
         deadlines: &Deadlines,
         limit: Ticks,
-    ) -> Result<Box<Connection>, SendError> {
+    ) -> Result<Transport, SendError> {
         deadlines.arm(Phase::Upstream, limit);
-        let how = self.destination.dial().for_http1();
-        let connecting = async { self.dial(to, &how).await.map(|(stream, _)| stream) };
-        let stream = self.connected(to, before(deadlines, Phase::Upstream, connecting).await)?;
-        Ok(Connection::new(stream, &self.memory))
-    }
-
-    fn connected<T>(&self, to: &EndpointRef, connected: Option<std::io::Result<T>>) -> Result<T, SendError> {
-        let connected = connected.ok_or_else(|| self.timeout(to, "accept a connection"))?.map_err(|source| {
-            let address = self.address(to);
+        let connecting = async {
+            if http1_only {
+                let (stream, _) = self.dial(endpoint, &self.destination.dial().for_http1()).await?;
+                return Ok(self.http1(stream));
+            }
+            self.connect_or_share(endpoint).await
+        };
+        let connected = before(deadlines, Phase::Upstream, connecting).await;
+        connected.ok_or_else(|| self.timeout(endpoint, "accept a connection"))?.map_err(|source| {
+            let address = self.address(endpoint);
             if is_exhausted(&source) {
                 SendError::Descriptors { address }
             } else {
                 SendError::Connect { address, source }
             }
-        })?;
-        Ok(connected)
+        })
     }
 
-    fn http1(&self, stream: Stream) -> Connected {
-        Connected::Http1(Connection::new(stream, &self.memory))
+    fn http1(&self, stream: Stream) -> Transport {
+        Transport::Http1 { connection: Connection::new(stream, &self.memory), reused: false }
     }
 
     /// A socket, and whether HTTP/2 is spoken on it.
-    async fn dial(&self, to: &EndpointRef, how: &Dial) -> std::io::Result<(Stream, bool)> {
-        let origin = to.as_ref().map_or(0, |to| to.origin);
+    async fn dial(&self, endpoint: &EndpointRef, how: &Dial) -> std::io::Result<(Stream, bool)> {
+        let origin = endpoint.as_ref().map_or(0, |endpoint| endpoint.origin);
         let address = self.upstream().addresses.get(origin).ok_or(std::io::ErrorKind::AddrNotAvailable)?;
-        let place = self.descriptors.take()?;
-        let stream = match to {
-            Some(to) => dial(&to.place, address, how).await,
+        let descriptor = self.descriptors.take()?;
+        let stream = match endpoint {
+            Some(endpoint) => dial(&endpoint.address, address, how).await,
             None => dial_by_name(address, how).await,
         }?;
         let http2 = speaks_http2(&stream, address, how)?;
         self.counts.opened.set(self.counts.opened.get() + 1);
-        Ok((stream.in_place(place), http2))
+        Ok((stream.with(descriptor), http2))
     }
 
     /// Where HTTP/2 is spoken, or may be: those who want a connection at the same time share the one that the first opens.
-    async fn connect_or_share(&self, to: &EndpointRef) -> std::io::Result<Connected> {
-        let line = self.sessions.line(to);
-        let turn = if line.speaks_http1.get() { None } else { Some(line.connecting.lock().await) };
+    async fn connect_or_share(&self, endpoint: &EndpointRef) -> std::io::Result<Transport> {
+        let group = self.sessions.group(endpoint);
+        let turn = if group.speaks_http1.get() { None } else { Some(group.connecting.lock().await) };
         // Whoever waited has what the one before was waiting for.
-        let turn = turn.filter(|_| !line.speaks_http1.get());
-        if let Some(place) = line.enter() {
-            return Ok(Connected::Http2(place));
+        let turn = turn.filter(|_| !group.speaks_http1.get());
+        if let Some(permit) = group.permit() {
+            return Ok(Transport::Http2(permit));
         }
-        let (stream, http2) = self.dial(to, self.destination.dial()).await?;
-        line.speaks_http1.set(!http2);
+        let (stream, http2) = self.dial(endpoint, self.destination.dial()).await?;
+        group.speaks_http1.set(!http2);
         if !http2 {
             return Ok(self.http1(stream));
         }
         let session = Session::begin(stream).await.map_err(std::io::Error::other)?;
-        let place = session.enter().ok_or(std::io::ErrorKind::ConnectionAborted)?;
-        line.add(session);
+        let permit = session.permit().ok_or(std::io::ErrorKind::ConnectionAborted)?;
+        group.add(session);
         drop(turn);
-        Ok(Connected::Http2(place))
+        Ok(Transport::Http2(permit))
     }
 
-    /// A place on a connection of HTTP/2 that is open.
-    #[must_use]
-    pub fn enter_http2(&self, to: &EndpointRef) -> Option<Place> {
-        if self.may_speak_http2 { self.sessions.line(to).enter() } else { None }
-    }
-
-    /// A place among the requests at a cluster, within `limit`.
+    /// Permission for one more request at a cluster, within `limit`.
     ///
     /// # Errors
     /// Too many wait already, or it took too long.
-    pub async fn enter(&self, cluster: &Cluster, deadlines: &Deadlines, limit: Ticks) -> Result<Seat, SendError> {
+    pub async fn enter(
+        &self,
+        cluster: &Cluster,
+        deadlines: &Deadlines,
+        limit: Ticks,
+    ) -> Result<ConcurrencyPermit, SendError> {
         deadlines.arm(Phase::Upstream, limit);
-        let seat = before(deadlines, Phase::Upstream, cluster.admission.enter()).await;
-        seat.and_then(Result::ok).ok_or_else(|| SendError::Overloaded { name: self.upstream().name.clone() })
+        let permit = before(deadlines, Phase::Upstream, cluster.admission.enter()).await;
+        permit.and_then(Result::ok).ok_or_else(|| SendError::Overloaded { name: self.upstream().name.clone() })
     }
 
     /// The upstream was too late.
     #[must_use]
-    pub fn timeout(&self, at: &EndpointRef, to: &'static str) -> SendError {
-        SendError::Timeout { address: self.address(at), to }
+    pub fn timeout(&self, endpoint: &EndpointRef, to: &'static str) -> SendError {
+        SendError::Timeout { address: self.address(endpoint), to }
     }
 
     /// The upstream gave no answer.
     #[must_use]
-    pub fn broken(&self, at: &EndpointRef, source: Fault) -> SendError {
-        SendError::Broken { address: self.address(at), source }
+    pub fn broken(&self, endpoint: &EndpointRef, source: Fault) -> SendError {
+        SendError::Broken { address: self.address(endpoint), source }
     }
 
-    fn address(&self, to: &EndpointRef) -> Box<str> {
-        let text = match to {
-            Some(to) => to.place.to_string(),
+    fn address(&self, endpoint: &EndpointRef) -> Box<str> {
+        let text = match endpoint {
+            Some(endpoint) => endpoint.address.to_string(),
             None => self.upstream().addresses.first().map(ToString::to_string).unwrap_or_default(),
         };
         text.into()

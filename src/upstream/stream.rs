@@ -8,12 +8,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
-/// A connected socket, and the place that it takes among the process's descriptors.
+/// A connected socket, and the descriptor that it takes of those that the process has.
 #[derive(Debug)]
 pub struct Stream {
     socket: Socket,
     /// `None` for a probe's, of which there are few.
-    _place: Option<Descriptor>,
+    _descriptor: Option<Descriptor>,
 }
 
 #[derive(Debug)]
@@ -26,15 +26,14 @@ pub enum Socket {
 
 impl From<Socket> for Stream {
     fn from(socket: Socket) -> Self {
-        Self { socket, _place: None }
+        Self { socket, _descriptor: None }
     }
 }
 
 impl Stream {
-    /// The same, in this place.
     #[must_use]
-    pub fn in_place(self, place: Descriptor) -> Self {
-        Self { _place: Some(place), ..self }
+    pub fn with(self, descriptor: Descriptor) -> Self {
+        Self { _descriptor: Some(descriptor), ..self }
     }
 
     /// Whether the TLS handshake has agreed on HTTP/2.

@@ -3,7 +3,7 @@
 use super::super::body::AnswerBody;
 use super::super::exchange::Exchange;
 use super::super::headers::vary_on_authorization;
-use super::super::onward::UpstreamTarget;
+use super::super::upstream_target::UpstreamTarget;
 use super::super::{failures, reply};
 use crate::decision::{Denial, Reason};
 use crate::identity::cookie::remove_set_ours;
@@ -14,22 +14,22 @@ use http::{HeaderMap, Response, StatusCode};
 /// Notes that the upstream has answered, and adds to its answer what we say.
 pub(super) fn answered(
     exchange: &mut Exchange,
-    way: &UpstreamTarget,
+    target: &UpstreamTarget,
     status: StatusCode,
     headers: &mut HeaderMap,
     reused: bool,
 ) {
-    let UpstreamTarget { pool, to, depends_on_credential, back, .. } = way;
+    let UpstreamTarget { pool, endpoint, depends_on_credential, back, .. } = target;
     let counts = pool.counts();
     if reused {
         counts.reused.set(counts.reused.get() + 1);
     }
-    if let (Some(cluster), Some(to)) = (pool.cluster(), to) {
+    if let (Some(cluster), Some(endpoint)) = (pool.cluster(), endpoint) {
         match status {
             StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-                cluster.failed(to)
+                cluster.failed(endpoint)
             }
-            _ => cluster.succeeded(to),
+            _ => cluster.succeeded(endpoint),
         }
     }
     if counts.failing.replace(false) {
@@ -56,7 +56,11 @@ pub fn without_our_cookies(exchange: &Exchange, headers: &mut HeaderMap) {
     }
 }
 
-pub(super) fn failed(mut exchange: Box<Exchange>, way: &UpstreamTarget, failure: &SendError) -> Response<AnswerBody> {
+pub(super) fn failed(
+    mut exchange: Box<Exchange>,
+    target: &UpstreamTarget,
+    failure: &SendError,
+) -> Response<AnswerBody> {
     let link = exchange.link();
     if link.body_too_large.get() {
         return reply::refuse(exchange, &Denial::new(Reason::BodyTooLarge));
@@ -65,14 +69,14 @@ pub(super) fn failed(mut exchange: Box<Exchange>, way: &UpstreamTarget, failure:
         let denial = failures::of_broken_body(link.connection.broken_body());
         return reply::refuse(exchange, &denial);
     }
-    let pool = &way.pool;
+    let pool = &target.pool;
     exchange.fault(failure.to_string());
     // No address is to blame.
     if let SendError::Overloaded { .. } | SendError::Descriptors { .. } = failure {
         return reply::refuse(exchange, &failures::of_failure(failure));
     }
-    if let (Some(cluster), Some(to)) = (pool.cluster(), &way.to) {
-        cluster.failed(to);
+    if let (Some(cluster), Some(endpoint)) = (pool.cluster(), &target.endpoint) {
+        cluster.failed(endpoint);
     }
     // Said once, not once a request: the access lines have each.
     if !pool.counts().failing.replace(true) {

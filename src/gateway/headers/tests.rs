@@ -1,6 +1,6 @@
 use super::{Passing, Stripped, answer_passes, vary_on_authorization};
 use crate::policy::{Policy, load};
-use crate::upstream::h1::Head;
+use crate::upstream::h1::HeadWriter;
 use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -26,9 +26,9 @@ fn left(headers: &[(&str, &str)]) -> Vec<String> {
 }
 
 fn of(headers: &[(&str, &str)], passing: &Passing<'_>) -> Vec<String> {
-    let (head, host) = (Head::new(Vec::new(), &Method::GET, "/"), HeaderValue::from_static("told"));
-    let stripped = Stripped::write(head, &map(headers), Some(&host), passing);
-    let text = std::str::from_utf8(stripped.as_bytes()).unwrap();
+    let (head, host) = (HeadWriter::new(Vec::new(), &Method::GET, "/"), HeaderValue::from_static("told"));
+    let stripped = Stripped::put(head, &map(headers), Some(&host), passing);
+    let text = std::str::from_utf8(stripped.0.as_bytes()).unwrap();
     let lines = text.strip_prefix("GET / HTTP/1.1\r\nhost: told\r\n").unwrap().lines();
     let mut names: Vec<String> = lines.map(|line| line.split_once(": ").unwrap().0.to_owned()).collect();
     names.sort();

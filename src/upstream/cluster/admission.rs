@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A place among the requests at the upstream; dropping it gives it back. `None` where their number is not limited.
-pub type Seat = Option<OwnedSemaphorePermit>;
+/// Permission for a request to be at the upstream; dropping it gives it back. `None` where their number is not limited.
+pub type ConcurrencyPermit = Option<OwnedSemaphorePermit>;
 
 /// More are waiting than may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Overloaded;
 /// The limits of one cluster, over all workers.
 #[derive(Debug)]
 pub struct Admission {
-    seats: Option<Arc<Semaphore>>,
+    permits: Option<Arc<Semaphore>>,
     waiting: AtomicUsize,
     most_waiting: usize,
 }
@@ -31,35 +31,35 @@ impl Drop for Waiting<'_> {
 impl Admission {
     /// So many at once (zero is any number), so many waiting.
     #[must_use]
-    pub fn new(seats: usize, most_waiting: usize) -> Self {
-        let seats = (seats != 0).then(|| Arc::new(Semaphore::new(seats.min(Semaphore::MAX_PERMITS))));
-        Self { seats, waiting: AtomicUsize::new(0), most_waiting }
+    pub fn new(permits: usize, most_waiting: usize) -> Self {
+        let permits = (permits != 0).then(|| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS))));
+        Self { permits, waiting: AtomicUsize::new(0), most_waiting }
     }
 
-    /// A seat, where one is free now.
+    /// A permit, where one is free now.
     #[must_use]
-    pub fn try_enter(&self) -> Option<Seat> {
-        let Some(seats) = &self.seats else { return Some(None) };
-        Arc::clone(seats).try_acquire_owned().ok().map(Some)
+    pub fn try_enter(&self) -> Option<ConcurrencyPermit> {
+        let Some(permits) = &self.permits else { return Some(None) };
+        Arc::clone(permits).try_acquire_owned().ok().map(Some)
     }
 
-    /// A seat, when one is free.
+    /// A permit, when one is free.
     ///
     /// # Errors
     /// None is free, and too many are waiting.
-    pub async fn enter(&self) -> Result<Seat, Overloaded> {
-        let Some(seats) = &self.seats else { return Ok(None) };
-        if let Some(seat) = self.try_enter() {
-            return Ok(seat);
+    pub async fn enter(&self) -> Result<ConcurrencyPermit, Overloaded> {
+        let Some(permits) = &self.permits else { return Ok(None) };
+        if let Some(permit) = self.try_enter() {
+            return Ok(permit);
         }
         let waiting = Waiting(&self.waiting);
         if self.waiting.fetch_add(1, Relaxed) >= self.most_waiting {
             return Err(Overloaded);
         }
-        let seat = Arc::clone(seats).acquire_owned().await;
+        let permit = Arc::clone(permits).acquire_owned().await;
         drop(waiting);
         // Nobody closes the semaphore; if somebody did, a refusal would be right.
-        seat.map(Some).map_err(|_| Overloaded)
+        permit.map(Some).map_err(|_| Overloaded)
     }
 
     #[must_use]
@@ -74,7 +74,7 @@ mod tests {
     use std::time::Duration;
 
     #[tokio::test]
-    async fn more_than_may_wait_are_refused_and_seats_come_back() {
+    async fn more_than_may_wait_are_refused_and_permits_come_back() {
         let admission = Admission::new(1, 1);
         let first = admission.enter().await.unwrap();
         let second = admission.enter();

@@ -4,18 +4,19 @@ use super::settings::{Eject, Settings};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Place {
+pub enum ResolvedAddress {
     /// An IP address and a port.
     Inet(SocketAddr),
     /// A Unix socket.
     Unix(PathBuf),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ResolvedAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Inet(address) => address.fmt(f),
@@ -27,7 +28,7 @@ impl fmt::Display for Place {
 /// One address; shared by all workers. Times are milliseconds of the cluster's own clock.
 #[derive(Debug)]
 pub struct Endpoint {
-    pub place: Place,
+    pub address: ResolvedAddress,
     /// Which of the configured addresses it was resolved from.
     pub origin: usize,
     /// What the last active check found; true until one has failed.
@@ -39,14 +40,26 @@ pub struct Endpoint {
     draws: AtomicU32,
 }
 
+/// Which address of an upstream: `None` where it has but one.
+pub type EndpointRef = Option<Arc<Endpoint>>;
+
+/// Whether both are the same address.
+pub(in crate::upstream) fn is_same(a: &EndpointRef, b: &EndpointRef) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        (None, Some(_)) | (Some(_), None) => false,
+    }
+}
+
 /// The greatest multiple of the first ejection's time.
 const LONGEST: u32 = 10;
 
 impl Endpoint {
     /// An address that nothing is known of; `since` is when it begins to serve, `None` at its full share.
-    pub(super) fn new(place: Place, origin: usize, since: Option<u64>) -> Self {
+    pub(super) fn new(address: ResolvedAddress, origin: usize, since: Option<u64>) -> Self {
         Self {
-            place,
+            address,
             origin,
             healthy: AtomicBool::new(true),
             failures: AtomicU32::new(0),
@@ -126,12 +139,12 @@ pub(super) fn millis(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Endpoint, Place};
+    use super::{Endpoint, ResolvedAddress};
     use crate::upstream::cluster::settings::{Eject, Settings};
     use std::time::Duration;
 
     fn endpoint(since: Option<u64>) -> Endpoint {
-        Endpoint::new(Place::Inet(([127, 0, 0, 1], 1).into()), 0, since)
+        Endpoint::new(ResolvedAddress::Inet(([127, 0, 0, 1], 1).into()), 0, since)
     }
 
     #[test]

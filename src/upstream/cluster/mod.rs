@@ -6,12 +6,12 @@
 
 pub mod admission;
 mod discovery;
-pub(super) mod endpoint;
+pub mod endpoint;
 mod probe;
 mod report;
 pub(super) mod settings;
 
-pub use endpoint::{Endpoint, Place};
+pub use endpoint::{Endpoint, ResolvedAddress};
 pub use report::Report;
 pub use settings::{Balance, Eject, Probe, Settings};
 
@@ -154,7 +154,7 @@ impl Cluster {
     pub fn failed(&self, endpoint: &Endpoint) {
         if endpoint.failed(self.settings.eject, self.clock.now()) {
             tracing::warn!(
-                upstream = %self.upstream.name, address = %endpoint.place,
+                upstream = %self.upstream.name, address = %endpoint.address,
                 "the upstream's address fails and is left out for a while"
             );
         }
@@ -169,7 +169,7 @@ impl Cluster {
 
 fn usable<'b>(backend: &'b Backend, healthy: bool, tried: &[Arc<Endpoint>]) -> Option<&'b Arc<Endpoint>> {
     let endpoint = backend.ext.get::<Arc<Endpoint>>()?;
-    (healthy && !tried.iter().any(|tried| tried.place == endpoint.place)).then_some(endpoint)
+    (healthy && !tried.iter().any(|tried| tried.address == endpoint.address)).then_some(endpoint)
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ fn endpoint(target: &Backend) -> Option<&Arc<Endpoint>> {
 impl Check {
     async fn ask(&self, endpoint: &Endpoint) -> Result<(), String> {
         let address = self.upstream.addresses.get(endpoint.origin).ok_or("the address is no longer configured")?;
-        let stream = dial(&endpoint.place, address, &self.dial).await.map_err(|error| error.to_string())?;
+        let stream = dial(&endpoint.address, address, &self.dial).await.map_err(|error| error.to_string())?;
         let Some(path) = &self.probe.path else { return Ok(()) };
         let asked = match speaks_http2(&stream, address, &self.dial) {
             Ok(true) => over_http2(stream, address, path).await,
@@ -87,7 +87,7 @@ impl HealthCheck for Check {
         let asked = tokio::time::timeout(self.probe.timeout, self.ask(endpoint)).await;
         let asked = asked.unwrap_or_else(|_| Err("it took too long".to_owned()));
         asked.or_else(|why| {
-            tracing::debug!(upstream = %self.upstream.name, address = %endpoint.place, why, "a health check failed");
+            tracing::debug!(upstream = %self.upstream.name, address = %endpoint.address, why, "a health check failed");
             Error::e_explain(ErrorType::ConnectError, why)
         })
     }
@@ -96,10 +96,10 @@ impl HealthCheck for Check {
         let Some(endpoint) = endpoint(target) else { return };
         if healthy {
             endpoint.recovered(self.clock.now());
-            tracing::info!(upstream = %self.upstream.name, address = %endpoint.place, "the upstream's address is healthy again");
+            tracing::info!(upstream = %self.upstream.name, address = %endpoint.address, "the upstream's address is healthy again");
         } else {
             endpoint.healthy.store(false, Relaxed);
-            tracing::warn!(upstream = %self.upstream.name, address = %endpoint.place, "the upstream's address is unhealthy");
+            tracing::warn!(upstream = %self.upstream.name, address = %endpoint.address, "the upstream's address is unhealthy");
         }
     }
 

@@ -49,7 +49,7 @@ impl<F: Fn() -> Vec<Arc<Cluster>> + Send + Sync + 'static> Collector for Report<
         for cluster in &clusters {
             let upstream = cluster.upstream().name.to_string();
             for endpoint in cluster.endpoints() {
-                let labels = OfAddress { upstream: upstream.clone(), address: endpoint.place.to_string() };
+                let labels = OfAddress { upstream: upstream.clone(), address: endpoint.address.to_string() };
                 healthy.push((labels.clone(), u32::from(endpoint.is_healthy())));
                 ejected.push((labels, u32::from(cluster.is_ejected(&endpoint))));
             }

@@ -1,6 +1,6 @@
 //! Clusters of real sockets: selection, checks, ejection.
 
-use super::{Balance, Cluster, Eject, Endpoint, Place, Probe, Settings};
+use super::{Balance, Cluster, Eject, Endpoint, Probe, ResolvedAddress, Settings};
 use crate::upstream::dial::Dial;
 use crate::upstream::{Address, HostHeader, Protocol, Upstream, tls};
 use std::collections::HashMap;
@@ -31,10 +31,10 @@ fn choose(cluster: &Cluster, key: &str, tried: &[Arc<Endpoint>]) -> Option<Arc<E
     cluster.choose(key.as_bytes(), tried, crate::clock::monotonic())
 }
 
-fn shares(cluster: &Cluster, choices: usize) -> HashMap<Place, usize> {
+fn shares(cluster: &Cluster, choices: usize) -> HashMap<ResolvedAddress, usize> {
     let mut shares = HashMap::new();
     for _ in 0..choices {
-        *shares.entry(choose(cluster, "", &[]).unwrap().place.clone()).or_default() += 1;
+        *shares.entry(choose(cluster, "", &[]).unwrap().address.clone()).or_default() += 1;
     }
     shares
 }
@@ -68,8 +68,8 @@ async fn a_consistent_balance_keeps_a_user_at_one_address() {
     let whole = cluster(&three(), settings.clone()).await;
     let less = cluster(&three()[..2], settings).await;
     let keys: Vec<String> = (0..300).map(|at| format!("user {at}")).collect();
-    let of = |cluster: &Cluster, key: &str| choose(cluster, key, &[]).unwrap().place.clone();
-    let gone = Place::Inet(SocketAddr::from(([127, 0, 0, 3], 80)));
+    let of = |cluster: &Cluster, key: &str| choose(cluster, key, &[]).unwrap().address.clone();
+    let gone = ResolvedAddress::Inet(SocketAddr::from(([127, 0, 0, 3], 80)));
     let mut moved = 0;
     for key in &keys {
         let before = of(&whole, key);
@@ -92,10 +92,10 @@ async fn failures_leave_an_address_out_until_there_is_no_other() {
     assert!(!cluster.is_ejected(&bad));
     cluster.failed(&bad);
     assert!(cluster.is_ejected(&bad));
-    assert!(!shares(&cluster, 20).contains_key(&bad.place));
+    assert!(!shares(&cluster, 20).contains_key(&bad.address));
     let other = choose(&cluster, "", &[]).unwrap();
     let last = choose(&cluster, "", &[other]).unwrap();
-    assert_eq!(last.place, bad.place, "better than none");
+    assert_eq!(last.address, bad.address, "better than none");
 }
 
 async fn serve(listener: TcpListener, answer: &'static str) {
@@ -132,9 +132,9 @@ async fn checks_take_an_address_out_and_back_in() {
     let cluster = cluster(&urls, Settings { health: Some(probe), ..Settings::default() }).await;
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(Arc::clone(&cluster).run(stopped));
-    let find = || cluster.endpoints().into_iter().find(|e| e.place == Place::Inet(bad_address)).unwrap();
+    let find = || cluster.endpoints().into_iter().find(|e| e.address == ResolvedAddress::Inet(bad_address)).unwrap();
     until("the one that answers 500 is out", || !find().is_healthy()).await;
-    assert!(!shares(&cluster, 10).contains_key(&Place::Inet(bad_address)));
+    assert!(!shares(&cluster, 10).contains_key(&ResolvedAddress::Inet(bad_address)));
     let other = choose(&cluster, "", &[]).unwrap();
     assert!(choose(&cluster, "", &[other]).is_none(), "an unhealthy address is never chosen");
     bad.abort();
@@ -142,7 +142,7 @@ async fn checks_take_an_address_out_and_back_in() {
     let again = TcpListener::bind(bad_address).await.unwrap();
     tokio::spawn(serve(again, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
     until("it is back", || find().is_healthy()).await;
-    until("it serves", || shares(&cluster, 10).contains_key(&Place::Inet(bad_address))).await;
+    until("it serves", || shares(&cluster, 10).contains_key(&ResolvedAddress::Inet(bad_address))).await;
     stop.send(true).unwrap();
     tokio::time::timeout(Duration::from_secs(5), running).await.unwrap().unwrap();
 }
@@ -153,5 +153,5 @@ async fn a_name_that_cannot_be_resolved_leaves_the_others() {
     let cluster = cluster(&urls, Settings::default()).await;
     let chosen = choose(&cluster, "", &[]).unwrap();
     assert_eq!(chosen.origin, 1);
-    assert!(matches!(&chosen.place, Place::Inet(address) if address.ip().is_loopback()));
+    assert!(matches!(&chosen.address, ResolvedAddress::Inet(address) if address.ip().is_loopback()));
 }

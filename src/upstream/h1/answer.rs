@@ -4,43 +4,29 @@
 //! blanks before a colon, `Content-Length` beside `Transfer-Encoding`, differing lengths, and any coding but `chunked` are
 //! refused (5.1, 5.2, 6.1, 6.3). Hop-by-hop fields stay behind.
 
-use super::Fault;
 use super::known::Known;
 use crate::request_target::hop::{Options, is_hop_by_hop};
+use crate::upstream::answer::{Answer, FIELDS, HEAD_BYTES, length_of};
+use crate::upstream::fault::Fault;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{StatusCode, Version};
 use std::mem::MaybeUninit;
 
-/// Bytes of a head, at most.
-pub const HEAD_BYTES: usize = 64 * 1024;
-
-/// Fields of a head, at most.
-pub const FIELDS: usize = 128;
-
 /// How an answer's body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
+pub enum BodyEnd {
     /// After so many bytes; none where there is no body.
     Length(u64),
     Chunked,
     Close,
 }
 
-/// An answer's head, as it goes on to the client.
-#[derive(Debug)]
-pub struct Answer {
-    /// Its status: never an interim one but 101.
-    pub status: StatusCode,
-    /// Its fields, without hop-by-hop ones, those that do not pass, and a length that the body tells by itself.
-    pub headers: HeaderMap,
-}
-
 /// A head, and what it says about what follows.
 #[derive(Debug)]
 pub(super) struct Parsed {
     pub(super) answer: Answer,
-    pub(super) framing: Framing,
+    pub(super) framing: BodyEnd,
     /// The connection may serve again behind it.
     pub(super) keep: bool,
     /// The bytes of the head.
@@ -148,14 +134,14 @@ pub(super) fn parse(
     let framing = match (chunked, length) {
         (true, Some(_)) => return Err(Fault::Rule("it has a length beside its transfer coding")),
         (true, None) if !http11 => return Err(Fault::Rule("HTTP/1.0 has no transfer codings")),
-        _ if no_body || tells_only => Framing::Length(0),
-        (true, None) => Framing::Chunked,
-        (false, Some(length)) => Framing::Length(length),
-        (false, None) => Framing::Close,
+        _ if no_body || tells_only => BodyEnd::Length(0),
+        (true, None) => BodyEnd::Chunked,
+        (false, Some(length)) => BodyEnd::Length(length),
+        (false, None) => BodyEnd::Close,
     };
     let keep = !options.close
         && (http11 || options.keep_alive)
-        && framing != Framing::Close
+        && framing != BodyEnd::Close
         && status != StatusCode::SWITCHING_PROTOCOLS;
     Ok(Some(Parsed { answer: Answer { status, headers }, framing, keep, size }))
 }
@@ -163,14 +149,10 @@ pub(super) fn parse(
 /// One number, or the same one several times (RFC 9110, 8.6).
 fn content_length(value: &[u8]) -> Result<u64, Fault> {
     let wrong = || Fault::Rule("its length is not one number");
-    let number = |text: &[u8]| {
-        let digits = (1..=19).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
-        digits.then(|| text.iter().fold(0_u64, |sum, b| sum * 10 + u64::from(b - b'0')))
-    };
-    if let Some(length) = number(value) {
+    if let Some(length) = length_of(value) {
         return Ok(length);
     }
-    let mut numbers = value.split(|b| *b == b',').map(|text| number(text.trim_ascii()));
+    let mut numbers = value.split(|b| *b == b',').map(|text| length_of(text.trim_ascii()));
     let first = numbers.next().flatten().ok_or_else(wrong)?;
     if numbers.all(|number| number == Some(first)) { Ok(first) } else { Err(wrong()) }
 }

@@ -1,11 +1,13 @@
 //! An answer's body, to its last byte and no further.
 
-use super::answer::Framing;
-use super::{Connection, Fault};
+use super::answer::BodyEnd;
+use super::connection::Connection;
 use crate::net::framing::chunk::{At, Sender, Step};
 use crate::net::framing::{Limits, Violation};
-use crate::upstream::Stream;
+use crate::upstream::fault::Fault;
+use crate::upstream::stream::Stream;
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -16,7 +18,7 @@ const LIMITS: Limits = Limits { head_bytes: 8 * 1024, headers: 100 };
 const SOME: u64 = 64 * 1024;
 
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum State {
     Length(u64),
     Chunked(At),
     Close,
@@ -28,7 +30,7 @@ enum Place {
 /// A body that is being read.
 pub struct Body<S = Stream> {
     connection: Box<Connection<S>>,
-    at: Place,
+    at: State,
     /// How far a line that is not complete was searched for its end.
     searched: usize,
     keep: bool,
@@ -38,12 +40,12 @@ pub struct Body<S = Stream> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Body<S> {
     /// The body behind a head that was read.
-    pub(super) fn new(connection: Box<Connection<S>>, framing: Framing, keep: bool) -> Self {
+    pub(super) fn new(connection: Box<Connection<S>>, framing: BodyEnd, keep: bool) -> Self {
         let at = match framing {
-            Framing::Length(0) => Place::End,
-            Framing::Length(left) => Place::Length(left),
-            Framing::Chunked => Place::Chunked(At::START),
-            Framing::Close => Place::Close,
+            BodyEnd::Length(0) => State::End,
+            BodyEnd::Length(left) => State::Length(left),
+            BodyEnd::Chunked => State::Chunked(At::START),
+            BodyEnd::Close => State::Close,
         };
         Self { connection, at, searched: 0, keep, trailers: Vec::new() }
     }
@@ -51,23 +53,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body<S> {
     /// Whether it has been read to its end.
     #[must_use]
     pub fn is_end(&self) -> bool {
-        matches!(self.at, Place::End)
+        matches!(self.at, State::End)
     }
 
     /// How much is left, where that is known.
     #[must_use]
     pub fn left(&self) -> Option<u64> {
         match self.at {
-            Place::Length(left) => Some(left),
-            Place::End => Some(0),
-            Place::Chunked(_) | Place::Close | Place::Broken(_) => None,
+            State::Length(left) => Some(left),
+            State::End => Some(0),
+            State::Chunked(_) | State::Close | State::Broken(_) => None,
         }
     }
 
-    /// The lines of the trailer section, as far as they were read: each a field and its line end.
+    /// The fields of the trailer section, as far as they were read.
     #[must_use]
-    pub fn trailers(&self) -> &[Bytes] {
-        &self.trailers
+    pub fn trailers(&self) -> HeaderMap {
+        let field = |line: &Bytes| {
+            let (name, value) = line.split_at_checked(memchr::memchr(b':', line)?)?;
+            let value = value.strip_prefix(b":")?.trim_ascii();
+            Some((HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?))
+        };
+        self.trailers.iter().filter_map(field).collect()
     }
 
     /// The connection, when it may serve again: the body has ended exactly, and nothing came behind it.
@@ -90,15 +97,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body<S> {
                 return Poll::Ready(Some(Ok(piece)));
             }
             let expected = match self.at {
-                Place::End => return Poll::Ready(None),
-                Place::Broken(violation) => return Poll::Ready(Some(Err(Fault::Chunks(violation)))),
-                Place::Length(left) | Place::Chunked(At::Data { left, .. }) => left,
-                Place::Chunked(_) => 0,
-                Place::Close => SOME,
+                State::End => return Poll::Ready(None),
+                State::Broken(violation) => return Poll::Ready(Some(Err(Fault::Chunks(violation)))),
+                State::Length(left) | State::Chunked(At::Data { left, .. }) => left,
+                State::Chunked(_) => 0,
+                State::Close => SOME,
             };
             match ready!(self.connection.poll_more(cx, expected)) {
                 Ok(true) => {}
-                Ok(false) if matches!(self.at, Place::Close) => self.at = Place::End,
+                Ok(false) if matches!(self.at, State::Close) => self.at = State::End,
                 Ok(false) => return Poll::Ready(Some(Err(Fault::Cut))),
                 Err(error) => return Poll::Ready(Some(Err(error.into()))),
             }
@@ -113,16 +120,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body<S> {
             return None;
         }
         let left = match &mut self.at {
-            Place::Close => return Some(std::mem::take(unread)),
-            Place::Length(left) | Place::Chunked(At::Data { left, .. }) => left,
-            Place::Chunked(_) | Place::End | Place::Broken(_) => return None,
+            State::Close => return Some(std::mem::take(unread)),
+            State::Length(left) | State::Chunked(At::Data { left, .. }) => left,
+            State::Chunked(_) | State::End | State::Broken(_) => return None,
         };
         let piece = unread.split_to(unread.len().min(usize::try_from(*left).unwrap_or(usize::MAX)));
         *left = left.saturating_sub(piece.len() as u64);
         if *left == 0 {
             self.at = match self.at {
-                Place::Chunked(At::Data { extensions, .. }) => Place::Chunked(At::DataEnd { extensions }),
-                _ => Place::End,
+                State::Chunked(At::Data { extensions, .. }) => State::Chunked(At::DataEnd { extensions }),
+                _ => State::End,
             };
             // If the end is there too, it is known with the last piece.
             self.pass_lines();
@@ -132,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body<S> {
 
     /// Passes the lines between chunks, as far as they are there, up to the next chunk's data or the end.
     fn pass_lines(&mut self) {
-        while let Place::Chunked(at) = self.at {
+        while let State::Chunked(at) = self.at {
             let unread = &mut self.connection.unread;
             if unread.is_empty() || matches!(at, At::Data { .. }) {
                 return;
@@ -145,10 +152,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body<S> {
                         self.trailers.push(line);
                     }
                     self.searched = 0;
-                    self.at = next.map_or(Place::End, Place::Chunked);
+                    self.at = next.map_or(State::End, State::Chunked);
                 }
                 Ok(Step::Wait) => return,
-                Err(violation) => self.at = Place::Broken(violation),
+                Err(violation) => self.at = State::Broken(violation),
             }
         }
     }

@@ -1,9 +1,12 @@
 //! One exchange: the request goes out, its body behind it, and the answer's head comes in.
 
-use super::answer::{Answer, Framing as AnswerFraming};
-use super::head::{Framing, Request};
-use super::{Body, Connection, Fault, Interim};
-use crate::upstream::Stream;
+use super::answer::{BodyEnd, Interim};
+use super::body::Body;
+use super::connection::Connection;
+use super::head::Request;
+use crate::upstream::answer::Answer;
+use crate::upstream::fault::{Failed, Fault, Unseen};
+use crate::upstream::stream::Stream;
 use bytes::{Buf, Bytes};
 use http_body::Body as HttpBody;
 use std::future::poll_fn;
@@ -15,20 +18,6 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 /// Bytes of a request that are gathered before they are written, as far as they are there.
 const GATHER: usize = 16 * 1024;
-
-/// Why there is no answer.
-#[derive(Debug)]
-pub enum Failed {
-    /// The connection had served before and was closed since; nothing was written: the call may go to another one.
-    Stale,
-    Fault(Fault),
-}
-
-impl From<Fault> for Failed {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
 
 /// An answer's body, behind its head.
 pub enum Received<S = Stream> {
@@ -55,7 +44,7 @@ pub struct Call<B, S = Stream> {
     passes: fn(&str) -> bool,
     interim: Interim,
     /// How the body ends and whether the connection serves again, once the answer's head is there.
-    framing: (AnswerFraming, bool),
+    framing: (BodyEnd, bool),
 }
 
 impl<B, S> Call<B, S>
@@ -72,11 +61,7 @@ where
         body: B,
         passes: fn(&str) -> bool,
     ) -> Self {
-        let left = match request.framing {
-            Framing::None | Framing::Length(0) => Some(0),
-            Framing::Length(length) => Some(length),
-            Framing::Chunked => None,
-        };
+        let left = request.framing.length();
         Self {
             connection,
             reused,
@@ -88,11 +73,11 @@ where
             to_head: request.to_head,
             passes,
             interim: Interim::default(),
-            framing: (AnswerFraming::Close, false),
+            framing: (BodyEnd::Close, false),
         }
     }
 
-    /// Goes to another connection, after [`Failed::Stale`].
+    /// Goes to another connection, after [`Unseen::Stale`].
     pub fn again_on(&mut self, connection: Box<Connection<S>>, reused: bool) {
         (self.connection, self.reused) = (connection, reused);
     }
@@ -120,7 +105,9 @@ where
     /// See [`Failed`].
     pub fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Failed>> {
         match self.poll_upload(cx) {
-            Poll::Ready(Err(Fault::Io(_))) if self.reused && !self.begun => return Poll::Ready(Err(Failed::Stale)),
+            Poll::Ready(Err(Fault::Io(_))) if self.reused && !self.begun => {
+                return Poll::Ready(Err(Unseen::Stale.into()));
+            }
             Poll::Ready(Err(fault @ Fault::Io(_))) => {
                 self.upload = None;
                 self.broken = Some(fault);
@@ -206,7 +193,7 @@ where
             }
         }
         let unread = &mut self.connection.unread;
-        if let AnswerFraming::Length(length) = framing
+        if let BodyEnd::Length(length) = framing
             && let Some(length) = usize::try_from(length).ok().filter(|length| *length <= unread.len())
         {
             let mut whole = std::mem::take(unread);

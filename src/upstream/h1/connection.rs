@@ -3,9 +3,10 @@
 //! An idle connection owns no buffer. Heads and small bodies are read into the worker's scratch and copied out in one piece
 //! of their exact size; large bodies are read in large pieces, into memory that is used again once they are passed on.
 
+use super::answer::{self, Interim};
 use super::known::Known;
-use super::{Fault, Interim, answer};
-use crate::upstream::Stream;
+use crate::upstream::fault::Fault;
+use crate::upstream::stream::Stream;
 use bytes::{BufMut, Bytes, BytesMut};
 use std::cell::RefCell;
 use std::future::Future;

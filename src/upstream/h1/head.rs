@@ -1,19 +1,12 @@
-//! A request's head, written as it will be sent.
+//! A request's head in the bytes of HTTP/1.1.
 
-use http::{HeaderName, Method};
+use crate::upstream::fault::Fault;
+use crate::upstream::head::{Fields, Framing, PutField};
+use http::Method;
+use http::header::{CONNECTION, HOST, HeaderName, TE};
 
-/// How a request's body is framed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
-    /// There is none, and nothing is said of it.
-    None,
-    /// So many bytes.
-    Length(u64),
-    Chunked,
-}
-
-/// A head being written: its request line, and fields so far. It has no `Debug`, since it holds credentials.
-pub struct Head {
+/// Writes a head: its request line first, then fields. It has no `Debug`, since it holds credentials.
+pub struct HeadWriter {
     bytes: Vec<u8>,
     to_head: bool,
 }
@@ -26,35 +19,19 @@ pub struct Request {
     pub(super) framing: Framing,
 }
 
-impl Request {
-    /// Whether it has no body.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        matches!(self.framing, Framing::None | Framing::Length(0))
-    }
-
-    /// The same with names `Like-This`, for services that compare them so, although names have no case (RFC 9110, 5.1).
-    #[must_use]
-    pub fn in_title_case(mut self) -> Self {
-        let (mut is_name, mut is_first) = (false, false);
-        for b in &mut self.bytes {
-            if is_name && is_first {
-                b.make_ascii_uppercase();
-            }
-            is_first = matches!(*b, b'\n' | b'-');
-            is_name = *b == b'\n' || (is_name && *b != b':');
-        }
-        self
-    }
-
-    /// Its bytes, and whether its method is HEAD.
-    #[must_use]
-    pub fn into_parts(self) -> (Vec<u8>, bool) {
-        (self.bytes, self.to_head)
+impl PutField for HeadWriter {
+    fn put(&mut self, name: &HeaderName, value: &[u8]) {
+        debug_assert!(value.iter().all(|b| *b == b'\t' || !b.is_ascii_control()), "a field of one line");
+        let name = name.as_str().as_bytes();
+        self.bytes.reserve(name.len() + value.len() + 4);
+        self.bytes.extend_from_slice(name);
+        self.bytes.extend_from_slice(b": ");
+        self.bytes.extend_from_slice(value);
+        self.bytes.extend_from_slice(b"\r\n");
     }
 }
 
-impl Head {
+impl HeadWriter {
     /// Writes the request line over what `buffer` holds.
     #[must_use]
     pub fn new(mut buffer: Vec<u8>, method: &Method, target: &str) -> Self {
@@ -66,26 +43,16 @@ impl Head {
         Self { bytes: buffer, to_head: *method == Method::HEAD }
     }
 
-    /// Writes one field, whose value has no control characters but tabs (as in a [`http::HeaderValue`]).
-    pub fn field(&mut self, name: &HeaderName, value: &[u8]) {
-        debug_assert!(value.iter().all(|b| *b == b'\t' || !b.is_ascii_control()), "a field of one line");
-        let name = name.as_str().as_bytes();
-        self.bytes.reserve(name.len() + value.len() + 4);
-        self.bytes.extend_from_slice(name);
-        self.bytes.extend_from_slice(b": ");
-        self.bytes.extend_from_slice(value);
-        self.bytes.extend_from_slice(b"\r\n");
-    }
-
     /// What is written so far.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Says how the body is framed, and ends the head.
+    /// Says how the body is framed, and ends the head. `title_case`: for services that compare names by the letter they are written
+    /// `Like-This`, although names have no case (RFC 9110, 5.1).
     #[must_use]
-    pub fn end(self, framing: Framing) -> Request {
+    pub fn end(self, framing: Framing, title_case: bool) -> Request {
         let Self { mut bytes, to_head } = self;
         match framing {
             Framing::None => {}
@@ -97,22 +64,64 @@ impl Head {
             Framing::Chunked => bytes.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         }
         bytes.extend_from_slice(b"\r\n");
+        if title_case {
+            capitalize(&mut bytes);
+        }
         Request { bytes, to_head, framing }
+    }
+}
+
+impl Request {
+    /// Encodes a head that was kept.
+    ///
+    /// # Errors
+    /// Not all of it can be said.
+    pub fn encode(fields: Fields, buffer: Vec<u8>, title_case: bool) -> Result<Self, Fault> {
+        let fields = fields.checked()?;
+        let mut head = HeadWriter::new(buffer, &fields.method, fields.target.as_str());
+        if let Some(host) = &fields.host {
+            head.put(&HOST, host);
+        }
+        for (name, value) in &fields.headers {
+            head.put(name, value.as_bytes());
+        }
+        if fields.takes_trailers {
+            head.put(&TE, b"trailers");
+            head.put(&CONNECTION, b"te");
+        }
+        Ok(head.end(fields.framing, title_case))
+    }
+
+    #[cfg(test)]
+    pub(in crate::upstream) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+fn capitalize(head: &mut [u8]) {
+    let (mut is_name, mut is_first) = (false, false);
+    for b in head {
+        if is_name && is_first {
+            b.make_ascii_uppercase();
+        }
+        is_first = matches!(*b, b'\n' | b'-');
+        is_name = *b == b'\n' || (is_name && *b != b':');
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Framing, Head};
+    use super::HeadWriter;
+    use crate::upstream::head::{Framing, PutField};
     use http::{HeaderName, Method};
 
     #[test]
     fn names_are_written_like_this_and_nothing_else_is() {
-        let mut head = Head::new(Vec::new(), &Method::POST, "/a-b?c:d-e");
+        let mut head = HeadWriter::new(Vec::new(), &Method::POST, "/a-b?c:d-e");
         for (name, value) in [("host", "a-b.example:80"), ("x-my_id", "x-y: z"), ("soapaction", "\"urn:a-b\"")] {
-            head.field(&HeaderName::from_static(name), value.as_bytes());
+            head.put(&HeaderName::from_static(name), value.as_bytes());
         }
-        let head = head.end(Framing::Length(3)).in_title_case();
+        let head = head.end(Framing::Length(3), true);
         assert_eq!(
             String::from_utf8(head.bytes).unwrap(),
             "POST /a-b?c:d-e HTTP/1.1\r\nHost: a-b.example:80\r\nX-My_id: x-y: z\r\nSoapaction: \"urn:a-b\"\r\nContent-Length: 3\r\n\r\n"

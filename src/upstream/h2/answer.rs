@@ -1,11 +1,11 @@
 //! An answer's head, read as strictly as one of HTTP/1.1: it may go on to a client of either version.
 
+use super::head::remove_unless;
 use crate::net::framing::field_is_name;
 use crate::request_target::hop::is_hop_by_hop;
-use crate::upstream::Fault;
-use crate::upstream::h1::Answer;
-use crate::upstream::h1::answer::FIELDS;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use crate::upstream::answer::{Answer, FIELDS, length_of};
+use crate::upstream::fault::Fault;
+use http::header::{self, HeaderMap, HeaderValue};
 use http::response::Parts;
 use http::{StatusCode, Version};
 
@@ -82,15 +82,5 @@ fn is_padded(value: &HeaderValue) -> bool {
 
 fn length(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
     let Some(value) = headers.get(header::CONTENT_LENGTH) else { return Ok(None) };
-    let digits = (1..=19).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_digit);
-    let number = value.to_str().ok().filter(|_| digits).and_then(|digits| digits.parse().ok());
-    number.map(Some).ok_or(Fault::Rule("its length is not one number"))
-}
-
-/// Removes the fields that do not pass: nearly always none.
-pub(super) fn remove_unless(headers: &mut HeaderMap, passes: impl Fn(&str) -> bool) {
-    let out: Vec<HeaderName> = headers.keys().filter(|name| !passes(name.as_str())).cloned().collect();
-    for name in out {
-        headers.remove(name);
-    }
+    length_of(value.as_bytes()).map(Some).ok_or(Fault::Rule("its length is not one number"))
 }

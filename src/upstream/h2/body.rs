@@ -1,10 +1,10 @@
 //! An answer's body on a stream, and its trailers.
 
-use super::session::Place;
-use crate::upstream::Fault;
+use super::session::StreamPermit;
+use crate::upstream::fault::Fault;
 use ::h2::RecvStream;
 use bytes::Bytes;
-use http::HeaderMap;
+use http_body::Frame;
 use std::task::{Context, Poll, ready};
 use tokio::task::JoinHandle;
 
@@ -28,13 +28,18 @@ pub struct Body {
     incoming: RecvStream,
     /// Bytes that are still to come, where that was said.
     left: Option<u64>,
-    place: Place,
+    permit: StreamPermit,
     _upload: Option<Rest>,
 }
 
 impl Body {
-    pub(super) const fn new(incoming: RecvStream, left: Option<u64>, place: Place, upload: Option<Rest>) -> Self {
-        Self { incoming, left, place, _upload: upload }
+    pub(super) const fn new(
+        incoming: RecvStream,
+        left: Option<u64>,
+        permit: StreamPermit,
+        upload: Option<Rest>,
+    ) -> Self {
+        Self { incoming, left, permit, _upload: upload }
     }
 
     /// Whether neither data nor trailers are left.
@@ -51,14 +56,23 @@ impl Body {
 
     /// The upstream is late: its connection is looked at.
     pub fn mark_suspect(&self) {
-        self.place.mark_suspect();
+        self.permit.mark_suspect();
     }
 
-    /// The next piece; `None` at the end of the data. The upstream may send as much again.
+    /// The next piece of data, or the trailers; `None` at the end.
     ///
     /// # Errors
     /// The body breaks off, or is not as long as was said.
-    pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        if let Some(piece) = ready!(self.poll_data(cx)) {
+            return Poll::Ready(Some(piece.map(Frame::data)));
+        }
+        let trailers = ready!(self.incoming.poll_trailers(cx)).transpose();
+        Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers?))))
+    }
+
+    /// The next piece; `None` at the end of the data. The upstream may send as much again.
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
         let piece = match ready!(self.incoming.poll_data(cx)) {
             None => return Poll::Ready(None),
             Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
@@ -73,13 +87,5 @@ impl Body {
             }
         }
         Poll::Ready(Some(Ok(piece)))
-    }
-
-    /// The fields behind the data, as they came.
-    ///
-    /// # Errors
-    /// They break off.
-    pub fn poll_trailers(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<HeaderMap>, Fault>> {
-        self.incoming.poll_trailers(cx).map_err(Fault::from)
     }
 }

@@ -3,14 +3,16 @@
 use super::answer;
 use super::body::{Body, Rest};
 use super::head;
-use super::session::Place;
+use super::session::StreamPermit;
 use super::upload::Upload;
-use crate::upstream::Fault;
-use crate::upstream::h1::{Answer, Request};
+use crate::upstream::answer::Answer;
+use crate::upstream::fault::{Failed, Fault, Unseen};
+use crate::upstream::head::Fields;
 use ::h2::client::ResponseFuture;
 use ::h2::{Reason, RecvStream, SendStream};
 use bytes::Bytes;
 use http::uri::Scheme;
+use http::{Method, Request};
 use http_body::Body as HttpBody;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -20,22 +22,6 @@ use std::time::Duration;
 /// Interim answers to one request, at most.
 const INTERIM: usize = 100;
 
-/// Why there is no answer.
-#[derive(Debug)]
-pub enum Failed {
-    /// The upstream has refused the stream without a look at the request, all of which can be said again: see [`Call::again_on`].
-    Refused(Fault),
-    /// The connection has ended, or goes away, before the upstream looked at the request. Others wait on it for the same.
-    Unseen(Fault),
-    Fault(Fault),
-}
-
-impl From<Fault> for Failed {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
 /// A stream that was opened.
 struct Stream {
     answer: ResponseFuture,
@@ -43,14 +29,14 @@ struct Stream {
     request: Option<SendStream<Bytes>>,
     /// The upstream takes no more of the request; its answer says why.
     broken: bool,
-    place: Place,
+    permit: StreamPermit,
 }
 
 /// A request on its way, and the answer that is waited for. Dropping it resets its stream.
 pub struct Call<B> {
-    head: Bytes,
-    scheme: Scheme,
-    to_head: bool,
+    request: Request<()>,
+    /// Where it is to be sent now.
+    permit: Option<StreamPermit>,
     upload: Option<Upload<B>>,
     stream: Option<Stream>,
     passes: fn(&str) -> bool,
@@ -62,51 +48,49 @@ pub struct Call<B> {
 }
 
 impl<B: HttpBody<Data = Bytes> + Unpin + 'static> Call<B> {
-    /// A request that is not sent yet, see [`Call::again_on`]. `passes` says which fields of the answer go on (names in lower case).
-    #[must_use]
-    pub fn new(request: Request, body: B, secure: bool, passes: fn(&str) -> bool) -> Self {
-        let upload = (!request.is_empty()).then(|| Upload::new(body));
-        let (head, to_head) = request.into_parts();
-        let scheme = if secure { Scheme::HTTPS } else { Scheme::HTTP };
-        Self {
-            head: head.into(),
-            scheme,
-            to_head,
-            upload,
-            stream: None,
-            passes,
-            interim: 0,
-            passing: Vec::new(),
-            received: None,
-        }
-    }
-
-    /// Sends it on a stream of this connection, from its beginning.
+    /// Sends a request with `body`, on a stream of this connection. `passes` says which fields of the answer go on (names in lower case).
     ///
     /// # Errors
-    /// [`Failed::Unseen`] where the connection takes no more streams.
-    pub fn again_on(&mut self, mut place: Place) -> Result<(), Failed> {
-        let request = head::translate(&self.head, self.scheme.clone())?;
+    /// It cannot be said in HTTP/2.
+    pub fn new(
+        permit: StreamPermit,
+        fields: Fields,
+        body: B,
+        secure: bool,
+        passes: fn(&str) -> bool,
+    ) -> Result<Self, Fault> {
+        let upload = (fields.framing.length() != Some(0)).then(|| Upload::new(body));
+        let request = head::encode(fields, if secure { Scheme::HTTPS } else { Scheme::HTTP })?;
+        let (stream, passing, received, permit) = (None, Vec::new(), None, Some(permit));
+        Ok(Self { request, permit, upload, stream, passes, interim: 0, passing, received })
+    }
+
+    /// Goes to another connection, from its beginning, after [`Failed::Unseen`].
+    pub fn again_on(&mut self, permit: StreamPermit) {
+        self.permit = Some(permit);
+    }
+
+    fn open(&mut self, mut permit: StreamPermit) -> Result<(), Failed> {
         if self.upload.as_mut().is_some_and(|upload| !upload.begin_again()) {
             return Err(Fault::Request.into());
         }
-        let opened = place.open(request, self.upload.is_none());
-        let (answer, request) = opened.map_err(|error| Failed::Unseen(error.into()))?;
+        let opened = permit.open(self.request.clone(), self.upload.is_none());
+        let (answer, request) = opened.map_err(|error| Unseen::GoneAway(error.into()))?;
         let request = self.upload.is_some().then_some(request);
-        self.stream = Some(Stream { answer, request, broken: false, place });
+        self.stream = Some(Stream { answer, request, broken: false, permit });
         Ok(())
     }
 
     /// Whether the connection has answered another request before.
     #[must_use]
     pub fn is_reused(&self) -> bool {
-        self.stream.as_ref().is_some_and(|stream| stream.place.is_reused())
+        self.stream.as_ref().is_some_and(|stream| stream.permit.is_reused())
     }
 
     /// The upstream is late: its connection is looked at.
     pub fn mark_suspect(&self) {
         if let Some(stream) = &self.stream {
-            stream.place.mark_suspect();
+            stream.permit.mark_suspect();
         }
     }
 
@@ -115,6 +99,9 @@ impl<B: HttpBody<Data = Bytes> + Unpin + 'static> Call<B> {
     /// # Errors
     /// See [`Failed`].
     pub fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Failed>> {
+        if let Some(permit) = self.permit.take() {
+            self.open(permit)?;
+        }
         let Some(stream) = &mut self.stream else { return Poll::Ready(Err(Fault::Cut.into())) };
         if let (Some(upload), Some(request), false) = (&mut self.upload, &mut stream.request, stream.broken) {
             match upload.poll(request, cx) {
@@ -136,7 +123,7 @@ impl<B: HttpBody<Data = Bytes> + Unpin + 'static> Call<B> {
             Ok(answer) => answer.into_parts(),
             Err(error) => return Poll::Ready(Err(self.failed(error))),
         };
-        let parsed = answer::read(parts, self.to_head, self.passes)?;
+        let parsed = answer::read(parts, *self.request.method() == Method::HEAD, self.passes)?;
         self.received = parsed.has_body.then_some((incoming, parsed.length));
         Poll::Ready(Ok(parsed.answer))
     }
@@ -151,28 +138,27 @@ impl<B: HttpBody<Data = Bytes> + Unpin + 'static> Call<B> {
         let is_refused = error.is_remote() && error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
         let is_unseen = error.is_remote() && error.is_go_away();
         if let Some(stream) = self.stream.take().filter(|_| !error.is_reset()) {
-            stream.place.retire();
+            stream.permit.retire();
         }
         let again = (is_refused || is_unseen) && self.upload.as_mut().is_none_or(Upload::begin_again);
-        let failed = match again {
-            false => Failed::Fault,
-            true if is_refused => Failed::Refused,
-            true => Failed::Unseen,
-        };
-        failed(error.into())
+        match (again, is_refused) {
+            (false, _) => Failed::Fault(error.into()),
+            (true, true) => Unseen::Refused(error.into()).into(),
+            (true, false) => Unseen::GoneAway(error.into()).into(),
+        }
     }
 
     /// What is to be read behind the answer's head; `None` where it has no body. A request that is not sent whole by then goes on
-    /// by itself, as long as the answer does, and as the upstream takes something within `stall`; `talk` is told that it does.
+    /// by itself, as long as the answer does, and as the upstream takes something within `stall`; its body is told `answered`.
     #[must_use]
-    pub fn receive(mut self, stall: Option<Duration>, talk: impl FnOnce(&mut B)) -> Option<Body> {
+    pub fn receive(mut self, stall: Option<Duration>, answered: impl FnOnce(&mut B)) -> Option<Body> {
         let ((incoming, length), stream) = (self.received?, self.stream?);
         let upload = self.upload.take().zip(stream.request).filter(|_| !stream.broken).map(|(mut upload, request)| {
             upload.forget();
-            talk(upload.body_mut());
+            answered(upload.body_mut());
             Rest::new(tokio::task::spawn_local(go_on(upload, request, stall)))
         });
-        Some(Body::new(incoming, length, stream.place, upload))
+        Some(Body::new(incoming, length, stream.permit, upload))
     }
 }
 

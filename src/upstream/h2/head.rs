@@ -1,16 +1,14 @@
-//! A request's head as HTTP/2 has it, out of the one that was written for HTTP/1.1.
+//! A request's head as HTTP/2 has it.
 //!
-//! Both kinds of upstream are so told the same, field by field. The fields that frame a message of HTTP/1.1 or speak of its
+//! Both kinds of upstream are told the same, field by field. The fields that frame a message of HTTP/1.1 or speak of its
 //! connection stay behind (RFC 9113, 8.2.2), `Host` becomes `:authority` (8.3.1).
 
 use crate::request_target::hop::is_hop_by_hop;
-use crate::upstream::Fault;
-use bytes::Bytes;
+use crate::upstream::fault::Fault;
+use crate::upstream::head::{CANNOT_BE_SAID, Fields, Framing};
+use http::Request;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::uri::{Authority, PathAndQuery, Scheme, Uri};
-use http::{Method, Request};
-
-const MALFORMED: Fault = Fault::Rule("it cannot be said in HTTP/2");
+use http::uri::{Authority, Parts, Scheme, Uri};
 
 /// Values that no table of the connection's compression may keep: secrets, so that nobody's guess is confirmed by a size
 /// (RFC 7541, 7.1), and what differs with each request, which would push out what does not.
@@ -19,84 +17,62 @@ fn stays_out_of_tables(name: &HeaderName) -> bool {
         || matches!(name.as_str(), "x-request-id" | "traceparent")
 }
 
-/// Translates a head that [`crate::upstream::h1::Head`] wrote.
+/// Encodes a head.
 ///
 /// # Errors
-/// Its host or target is none that HTTP/2 can name.
-pub(super) fn translate(head: &Bytes, scheme: Scheme) -> Result<Request<()>, Fault> {
-    let mut lines = Lines(head);
-    let line = lines.next().ok_or(MALFORMED)?;
-    let mut words = line.split(|b| *b == b' ');
-    let (Some(method), Some(target)) = (words.next(), words.next()) else { return Err(MALFORMED) };
-    let method = Method::from_bytes(method).map_err(|_| MALFORMED)?;
-    let target = PathAndQuery::from_maybe_shared(head.slice_ref(target)).map_err(|_| MALFORMED)?;
-    let mut headers = HeaderMap::with_capacity(32);
-    let mut authority = None;
-    for line in lines {
-        let colon = memchr::memchr(b':', line).ok_or(MALFORMED)?;
-        let (name, value) = line.split_at_checked(colon).ok_or(MALFORMED)?;
-        let value = head.slice_ref(value.strip_prefix(b": ").ok_or(MALFORMED)?);
-        let name = HeaderName::from_bytes(name).map_err(|_| MALFORMED)?;
-        if name == header::HOST {
-            authority = Some(Authority::from_maybe_shared(value).map_err(|_| MALFORMED)?);
-            continue;
-        }
-        if is_hop_by_hop(name.as_str()) && !(name == header::TE && *value == *b"trailers") {
-            continue;
-        }
-        let mut value = HeaderValue::from_maybe_shared(value).map_err(|_| MALFORMED)?;
-        value.set_sensitive(stays_out_of_tables(&name));
-        headers.append(name, value);
-    }
-    let mut parts = http::uri::Parts::default();
+/// Its host is none that HTTP/2 can name.
+pub(super) fn encode(fields: Fields, scheme: Scheme) -> Result<Request<()>, Fault> {
+    let Fields { method, target, host, mut headers, framing, takes_trailers, .. } = fields.checked()?;
+    let authority = host.and_then(|host| Authority::from_maybe_shared(host).ok());
+    let mut parts = Parts::default();
     (parts.scheme, parts.authority, parts.path_and_query) = (Some(scheme), authority, Some(target));
+    remove_unless(&mut headers, |name| !is_hop_by_hop(name));
+    for (name, value) in &mut headers {
+        value.set_sensitive(stays_out_of_tables(name));
+    }
+    if takes_trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    if let Framing::Length(length) = framing {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
     let mut request = Request::new(());
     *request.method_mut() = method;
-    *request.uri_mut() = Uri::from_parts(parts).map_err(|_| MALFORMED)?;
+    *request.uri_mut() = Uri::from_parts(parts).map_err(|_| CANNOT_BE_SAID)?;
     *request.headers_mut() = headers;
     Ok(request)
 }
 
-/// The lines of a head that we wrote, up to the empty one.
-struct Lines<'h>(&'h [u8]);
-
-impl<'h> Iterator for Lines<'h> {
-    type Item = &'h [u8];
-
-    fn next(&mut self) -> Option<&'h [u8]> {
-        let end = memchr::memchr(b'\r', self.0).filter(|end| *end > 0)?;
-        let line = self.0.get(..end)?;
-        self.0 = self.0.get(end + 2..).unwrap_or_default();
-        Some(line)
+/// Removes the fields that do not pass: nearly always none.
+pub(super) fn remove_unless(headers: &mut HeaderMap, passes: impl Fn(&str) -> bool) {
+    let out: Vec<HeaderName> = headers.keys().filter(|name| !passes(name.as_str())).cloned().collect();
+    for name in out {
+        headers.remove(name);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::translate;
-    use crate::upstream::h1::{Framing, Head};
-    use bytes::Bytes;
+    use super::encode;
+    use crate::upstream::fault::Fault;
+    use crate::upstream::h1;
+    use crate::upstream::head::{Fields, Framing, PutField};
     use http::uri::Scheme;
-    use http::{HeaderName, Method};
+    use http::{HeaderName, Method, Request};
 
-    fn head(target: &str, fields: &[(&'static str, &str)], framing: Framing) -> Bytes {
-        written(target, fields, framing).into_parts().0.into()
-    }
-
-    fn written(target: &str, fields: &[(&'static str, &str)], framing: Framing) -> crate::upstream::h1::Request {
-        let mut head = Head::new(Vec::new(), &Method::POST, target);
+    fn fields(target: &str, fields: &[(&'static str, &str)], framing: Framing, takes_trailers: bool) -> Fields {
+        let mut head = Fields::new(&Method::POST, target, framing, takes_trailers).unwrap();
         for (name, value) in fields {
-            head.field(&HeaderName::from_static(name), value.as_bytes());
+            head.put(&HeaderName::from_static(name), value.as_bytes());
         }
-        head.end(framing)
+        head
     }
 
     #[test]
     fn a_head_says_the_same_in_either_version() {
-        let fields = [
+        let said = [
             ("host", "api.example.com:8443"),
-            ("te", "trailers"),
-            ("connection", "te"),
+            ("keep-alive", "5"),
             ("cookie", "a=1; b=2"),
             ("x-tab", "a\tb"),
             ("x-empty", ""),
@@ -104,26 +80,43 @@ mod tests {
             ("x-twice", "1"),
             ("x-twice", "2"),
         ];
-        let asked = translate(&head("/a%2Fb//c?d=e&f", &fields, Framing::Chunked), Scheme::HTTP).unwrap();
+        let head = || fields("/a%2Fb//c?d=e&f", &said, Framing::Chunked, true);
+        let asked = encode(head(), Scheme::HTTP).unwrap();
         assert_eq!(asked.uri(), "http://api.example.com:8443/a%2Fb//c?d=e&f");
         assert_eq!(asked.method(), Method::POST);
-        let said: Vec<_> =
+        let told: Vec<_> =
             asked.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
-        let twice = [("x-twice", "1"), ("x-twice", "2")];
-        let expected =
-            [("te", "trailers"), ("cookie", "a=1; b=2"), ("x-tab", "a\tb"), ("x-empty", ""), ("x-colon", "a: b")];
-        assert_eq!(said, [&expected[..], &twice].concat());
-        let title: Bytes = written("/a%2Fb//c?d=e&f", &fields, Framing::Chunked).in_title_case().into_parts().0.into();
-        assert_eq!(translate(&title, Scheme::HTTP).unwrap().headers(), asked.headers());
+        let expected = [
+            ("x-twice", "1"),
+            ("x-twice", "2"),
+            ("cookie", "a=1; b=2"),
+            ("x-tab", "a\tb"),
+            ("x-empty", ""),
+            ("x-colon", "a: b"),
+            ("te", "trailers"),
+        ];
+        assert_eq!(told, expected);
         assert!(asked.headers()["cookie"].is_sensitive() && !asked.headers()["x-tab"].is_sensitive());
+        let written = h1::Request::encode(head(), Vec::new(), true).unwrap();
+        assert_eq!(
+            std::str::from_utf8(written.as_bytes()).unwrap(),
+            "POST /a%2Fb//c?d=e&f HTTP/1.1\r\nHost: api.example.com:8443\r\nKeep-Alive: 5\r\nCookie: a=1; b=2\r\n\
+             X-Tab: a\tb\r\nX-Empty: \r\nX-Colon: a: b\r\nX-Twice: 1\r\nX-Twice: 2\r\nTe: trailers\r\nConnection: te\r\n\
+             Transfer-Encoding: chunked\r\n\r\n"
+        );
     }
 
     #[test]
     fn a_length_is_said_and_chunks_are_not() {
-        let asked = |framing| translate(&head("/", &[("host", "a")], framing), Scheme::HTTPS).unwrap();
+        let ask = |said: &[(&'static str, &str)], framing| -> Result<Request<()>, Fault> {
+            encode(fields("/", said, framing, false), Scheme::HTTPS)
+        };
+        let asked = |framing| ask(&[("host", "a")], framing).unwrap();
         assert_eq!(asked(Framing::Length(5)).headers()["content-length"], "5");
         assert!(asked(Framing::Chunked).headers().is_empty() && asked(Framing::None).headers().is_empty());
-        assert!(translate(&head("/", &[], Framing::None), Scheme::HTTP).is_err(), "no host, no authority");
-        assert!(translate(&head("/", &[("host", "a b")], Framing::None), Scheme::HTTP).is_err());
+        assert!(ask(&[], Framing::None).is_err(), "no host, no authority");
+        assert!(ask(&[("host", "a b")], Framing::None).is_err());
+        assert!(ask(&[("host", "a"), ("host", "b")], Framing::None).is_err());
+        assert!(ask(&[("host", "a"), ("x", "a\r\nb: c")], Framing::None).is_err());
     }
 }

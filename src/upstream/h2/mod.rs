@@ -1,7 +1,7 @@
 //! HTTP/2 towards an upstream (RFC 9113): many exchanges on one connection, each a stream.
 //!
-//! A [`Session`] is a connection, driven by a task of its own on the worker; [`Sessions`] are a worker's, by address. A request's
-//! head, written as for HTTP/1.1, is translated and sent as a [`Call`]: the body follows as fast as the upstream's windows
+//! A [`Session`] is a connection, driven by a task of its own on the worker; [`Sessions`] are a worker's, by address. A request
+//! is sent as a [`Call`]: the body follows as fast as the upstream's windows
 //! allow, and the answer is [`Body`], which opens ours again only for what was passed on. What the upstream says it has not looked at
 //! (REFUSED_STREAM, a GOAWAY before it) can be sent again.
 
@@ -14,9 +14,9 @@ mod sessions;
 mod upload;
 
 pub use body::Body;
-pub use call::{Call, Failed};
-pub use session::{Place, Session};
-pub use sessions::{Line, Sessions};
+pub use call::Call;
+pub use session::{Session, StreamPermit};
+pub use sessions::Sessions;
 
 use ::h2::client::Builder;
 

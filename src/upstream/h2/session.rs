@@ -1,11 +1,12 @@
 //! One connection that speaks HTTP/2, and how many streams are on it.
 //!
-//! Whether it is alive is asked only where there is a reason: a request that waited in vain makes it doubtful, then it takes no
+//! Whether it is alive is asked only where there is a reason: a request that waited in vain makes it suspect, then it takes no
 //! more streams and gets one PING. Regular ones are what gRPC servers take for abuse.
 
 use super::{STREAMS, builder};
 use crate::net::http2::data_coalescer::CoalescedStream;
-use crate::upstream::{Fault, Stream};
+use crate::upstream::fault::Fault;
+use crate::upstream::stream::Stream;
 use ::h2::client::{Connection, ResponseFuture, SendRequest};
 use ::h2::{Ping, PingPong, SendStream};
 use bytes::Bytes;
@@ -34,7 +35,7 @@ struct State {
     /// It takes no more streams.
     retired: Cell<bool>,
     /// A stream was in vain, and no PONG has come since.
-    doubtful: Cell<bool>,
+    suspect: Cell<bool>,
     /// The task that drives it.
     driver: RefCell<Option<Waker>>,
 }
@@ -62,10 +63,10 @@ impl Session {
         self.state.retired.get()
     }
 
-    /// A place for one more stream, where there is room.
+    /// One more stream, where there is room.
     #[must_use]
-    pub fn enter(self: &Rc<Self>) -> Option<Place> {
-        if self.state.retired.get() || self.state.doubtful.get() {
+    pub fn permit(self: &Rc<Self>) -> Option<StreamPermit> {
+        if self.state.retired.get() || self.state.suspect.get() {
             return None;
         }
         // An upstream that wants no streams at all gets one that waits, and its client a 504.
@@ -73,18 +74,18 @@ impl Session {
         let active = self.state.active.get();
         (active < most).then(|| {
             self.state.active.set(active + 1);
-            Place { session: Rc::clone(self), reused: self.state.served.get() > 0 }
+            StreamPermit { session: Rc::clone(self), reused: self.state.served.get() > 0 }
         })
     }
 }
 
-/// A place among the streams of a connection; dropping it gives it back.
-pub struct Place {
+/// Permission to have a stream on a connection; dropping it gives it back.
+pub struct StreamPermit {
     session: Rc<Session>,
     reused: bool,
 }
 
-impl Place {
+impl StreamPermit {
     pub(super) fn open(
         &mut self,
         request: Request<()>,
@@ -109,14 +110,14 @@ impl Place {
     /// Nothing comes on it: it takes no more streams until the other side has shown that it is there.
     pub(super) fn mark_suspect(&self) {
         let state = &self.session.state;
-        state.doubtful.set(true);
+        state.suspect.set(true);
         if let Some(driver) = state.driver.take() {
             driver.wake();
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for StreamPermit {
     fn drop(&mut self) {
         let active = &self.session.state.active;
         active.set(active.get().saturating_sub(1));
@@ -134,12 +135,12 @@ async fn drive(connection: Connection<CoalescedStream<Stream>, Bytes>, mut pings
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
             return Poll::Ready(ended.map_err(|error| error.to_string()));
         }
-        let Some(pings) = pings.as_mut().filter(|_| state.doubtful.get()) else { return Poll::Pending };
+        let Some(pings) = pings.as_mut().filter(|_| state.suspect.get()) else { return Poll::Pending };
         match poll_pong(pings, &mut asked, cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(true) => {
                 asked = None;
-                state.doubtful.set(false);
+                state.suspect.set(false);
                 Poll::Pending
             }
             Poll::Ready(false) => Poll::Ready(Err("a PING was not answered".to_owned())),

@@ -1,15 +1,15 @@
 //! A worker's HTTP/2 connections to one upstream: as few as its streams need.
 
-use super::session::{Place, Session};
-use crate::upstream::pool::{EndpointRef, same};
+use super::session::{Session, StreamPermit};
+use crate::upstream::cluster::endpoint::{EndpointRef, is_same};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
 /// The connections to one address.
-pub struct Line {
-    to: EndpointRef,
+pub struct SessionGroup {
+    endpoint: EndpointRef,
     sessions: RefCell<Vec<Open>>,
     /// One connects at a time: whoever waits finds room on the new connection.
     pub connecting: Mutex<()>,
@@ -24,13 +24,13 @@ struct Open {
 }
 
 #[derive(Default)]
-pub struct Sessions(RefCell<Vec<Rc<Line>>>);
+pub struct Sessions(RefCell<Vec<Rc<SessionGroup>>>);
 
-impl Line {
-    /// A place on a connection that has room: the first, so that surplus ones run dry and are closed.
+impl SessionGroup {
+    /// A stream on a connection that has room: the first, so that surplus ones run dry and are closed.
     #[must_use]
-    pub fn enter(&self) -> Option<Place> {
-        self.sessions.borrow().iter().find_map(|open| open.session.enter())
+    pub fn permit(&self) -> Option<StreamPermit> {
+        self.sessions.borrow().iter().find_map(|open| open.session.permit())
     }
 
     /// A new connection, which serves from now on.
@@ -56,35 +56,35 @@ impl Line {
 impl Sessions {
     /// The connections to this address.
     #[must_use]
-    pub fn line(&self, to: &EndpointRef) -> Rc<Line> {
-        let mut lines = self.0.borrow_mut();
-        if let Some(line) = lines.iter().find(|line| same(&line.to, to)) {
-            return Rc::clone(line);
+    pub fn group(&self, endpoint: &EndpointRef) -> Rc<SessionGroup> {
+        let mut groups = self.0.borrow_mut();
+        if let Some(group) = groups.iter().find(|group| is_same(&group.endpoint, endpoint)) {
+            return Rc::clone(group);
         }
-        let line = Rc::new(Line {
-            to: to.clone(),
+        let group = Rc::new(SessionGroup {
+            endpoint: endpoint.clone(),
             sessions: RefCell::default(),
             connecting: Mutex::default(),
             speaks_http1: Cell::new(false),
         });
-        lines.push(Rc::clone(&line));
-        line
+        groups.push(Rc::clone(&group));
+        group
     }
 
     /// Closes what is not needed; run it about once a second.
     pub fn sweep(&self, now: u32, keep: u32) {
-        let mut lines = self.0.borrow_mut();
-        lines.retain(|line| {
-            line.sweep(now, keep);
+        let mut groups = self.0.borrow_mut();
+        groups.retain(|group| {
+            group.sweep(now, keep);
             // Addresses come and go: one that only we remember is gone.
-            let is_gone = line.to.as_ref().is_some_and(|to| Arc::strong_count(to) == 1);
-            !is_gone || Rc::strong_count(line) > 1 || !line.sessions.borrow().is_empty()
+            let is_gone = group.endpoint.as_ref().is_some_and(|endpoint| Arc::strong_count(endpoint) == 1);
+            !is_gone || Rc::strong_count(group) > 1 || !group.sessions.borrow().is_empty()
         });
     }
 
     /// Connections without a stream.
     #[must_use]
     pub fn idle(&self) -> usize {
-        self.0.borrow().iter().map(|line| line.idle()).sum()
+        self.0.borrow().iter().map(|group| group.idle()).sum()
     }
 }

@@ -1,6 +1,6 @@
 //! A request's body on its way: as much as the upstream's windows take, and once more where it has to begin again.
 
-use crate::upstream::Fault;
+use crate::upstream::fault::Fault;
 use ::h2::{Reason, SendStream};
 use bytes::Bytes;
 use http::HeaderMap;

@@ -6,7 +6,8 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use postern::request_target::hop::{Options, is_hop_by_hop};
-use postern::upstream::h1::{Call, Connection, Framing, Head, Memory, Received};
+use postern::upstream::Framing;
+use postern::upstream::h1::{Call, Connection, HeadWriter, Memory, Received};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -40,11 +41,11 @@ pub fn ours(stream: &[u8], size: usize, method: &Method) -> Result<(Seen, bool),
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let wire = Wire::new(stream, size);
-        let request = Head::new(Vec::new(), method, "/").end(Framing::None);
+        let request = HeadWriter::new(Vec::new(), method, "/").end(Framing::None, false);
         // As if the upstream had answered before, in the same words and in others.
         let memory = Memory::default();
         for before in [stream, b"HTTP/1.1 200 OK\r\nServer: a\r\nX-Y: q\r\n\r\n", stream] {
-            let request = Head::new(Vec::new(), method, "/").end(Framing::None);
+            let request = HeadWriter::new(Vec::new(), method, "/").end(Framing::None, false);
             let connection = Connection::new(Wire::new(before, usize::MAX), &memory);
             let mut call = Call::new(connection, false, request, Empty::<Bytes>::new(), |_| true);
             let _ = poll_fn(|cx| call.poll_answer(cx)).await;

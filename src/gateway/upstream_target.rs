@@ -4,10 +4,8 @@ use super::handshake::Handshake;
 use super::map_back::MapBack;
 use super::request_body::RequestBody;
 use crate::decision::{Denial, Reason};
-use crate::upstream::cluster::Endpoint;
-use crate::upstream::h1::Call;
-use crate::upstream::pool::EndpointRef;
-use crate::upstream::{Pool, Timeouts};
+use crate::upstream::cluster::endpoint::{Endpoint, EndpointRef};
+use crate::upstream::{Call, Pool, Timeouts};
 use arrayvec::ArrayVec;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,7 +14,7 @@ use std::sync::Arc;
 pub struct UpstreamTarget {
     pub(super) pool: Rc<Pool>,
     /// Which address of a cluster.
-    pub(super) to: EndpointRef,
+    pub(super) endpoint: EndpointRef,
     /// What keeps a caller at one address.
     pub(super) key: Key,
     /// May be sent again, since nothing changes if it is done twice (RFC 9110, 9.2.2).
@@ -32,7 +30,7 @@ pub struct UpstreamTarget {
 /// A request that is being sent.
 pub struct InFlight {
     pub(super) call: Call<RequestBody>,
-    pub(super) way: UpstreamTarget,
+    pub(super) target: UpstreamTarget,
 }
 
 /// What a consistent balance goes by.
