@@ -55,11 +55,11 @@ pub struct Connection {
     /// What it becomes when the answer that says so is written.
     switch: RefCell<Option<Switch>>,
     /// The rest of a request that was answered without it.
-    leftover: RefCell<Option<Box<UnreadBody>>>,
+    unread_body: RefCell<Option<Box<UnreadBody>>>,
     /// It would have been too much: there is no next request.
     hangs_up: Cell<bool>,
     /// How far an answer is that breaks off.
-    parting: Cell<AbortState>,
+    abort: Cell<AbortState>,
     /// Of HTTP/1.1: what is said before the answer.
     pub interim: Interim,
     /// Of HTTP/2: streams whose answers the parser has taken whole, and not yet sent.
@@ -100,7 +100,7 @@ impl Connection {
     #[must_use]
     pub fn new(peer: SocketAddr, secured: Option<Secured>, deadlines: Deadlines, timeouts: Timeouts) -> Self {
         deadlines.arm(Phase::Idle, timeouts.idle);
-        deadlines.rest_when_idle(timeouts.idle);
+        deadlines.hibernate_when_idle(timeouts.idle);
         Self::with(peer, secured.map(Rc::new), deadlines, timeouts, None)
     }
 
@@ -138,9 +138,9 @@ impl Connection {
             preface: Cell::new(false),
             closing: Cell::new(false),
             switch: RefCell::default(),
-            leftover: RefCell::default(),
+            unread_body: RefCell::default(),
             hangs_up: Cell::new(false),
-            parting: Cell::new(AbortState::No),
+            abort: Cell::new(AbortState::No),
             interim: Interim::default(),
             tails: RefCell::default(),
             stream,
@@ -163,7 +163,7 @@ impl Connection {
             return;
         }
         self.deadlines.arm(Phase::Linger, self.timeouts.linger);
-        self.leftover.replace(Some(Box::new(UnreadBody::new(body))));
+        self.unread_body.replace(Some(Box::new(UnreadBody::new(body))));
     }
 
     /// Whether a client of HTTP/1.1 should be told that this answer is its last.
@@ -175,10 +175,10 @@ impl Connection {
     /// The answer breaks off: ready when what came of it before has left the parser, which would throw it away otherwise. A client that
     /// takes nothing is waited for as for any other answer.
     pub fn poll_written(&self, cx: &Context<'_>) -> Poll<()> {
-        if self.parting.get() == AbortState::Written {
+        if self.abort.get() == AbortState::Written {
             return Poll::Ready(());
         }
-        self.parting.set(AbortState::Waits);
+        self.abort.set(AbortState::Waits);
         if self.stream.is_some() {
             // The connection has its turn before the stream has its next one.
             self.wrote_all(cx);
@@ -188,21 +188,21 @@ impl Connection {
 
     /// All that the parser had to say was written.
     pub fn wrote_all(&self, cx: &Context<'_>) {
-        if self.parting.get() == AbortState::Waits {
-            self.parting.set(AbortState::Written);
+        if self.abort.get() == AbortState::Waits {
+            self.abort.set(AbortState::Written);
             cx.waker().wake_by_ref();
         }
     }
 
-    /// Throws away what is there of a leftover; ready where there is none any more.
-    pub fn poll_leftover(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut slot = self.leftover.borrow_mut();
-        let Some(leftover) = &mut *slot else { return Poll::Ready(()) };
+    /// Throws away what is there of an unread body; ready where there is none any more.
+    pub fn poll_unread_body(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut slot = self.unread_body.borrow_mut();
+        let Some(unread_body) = &mut *slot else { return Poll::Ready(()) };
         // Before the answer, reading would ask an expecting client for more.
         if self.active.get() > 0 {
             return Poll::Pending;
         }
-        let ended = match leftover.poll(cx) {
+        let ended = match unread_body.poll(cx) {
             Poll::Ready(Discarded::Whole) => true,
             // A stream can stay open and unread, and its client take the answer in the meantime.
             Poll::Ready(Discarded::TooMuch) => self.stream.is_none(),

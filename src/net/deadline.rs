@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 pub const TICK: Duration = Duration::from_millis(100);
 
 /// A connection that has been idle for so long gives its buffers back, in ticks.
-const REST: u32 = 20;
+const HIBERNATE_AFTER: u32 = 20;
 
 const NEVER: u32 = u32::MAX;
 
@@ -54,17 +54,17 @@ struct Entry {
     waker: RefCell<Option<Waker>>,
     /// How long it may be idle: its idleness began so long before the deadline of that.
     idle: Cell<u32>,
-    /// It was idle for [`REST`] at the last tick.
+    /// It was idle for [`HIBERNATE_AFTER`] at the last tick.
     quiet: Cell<bool>,
 }
 
 impl Entry {
-    /// Whether it waits for a next request alone, and has done so for [`REST`].
+    /// Whether it waits for a next request alone, and has done so for [`HIBERNATE_AFTER`].
     fn is_quiet(&self, now: u32) -> bool {
         let [idle, others @ ..] = &self.due;
         let due = idle.get();
         due != NEVER
-            && now.saturating_add(self.idle.get()) >= due.saturating_add(REST)
+            && now.saturating_add(self.idle.get()) >= due.saturating_add(HIBERNATE_AFTER)
             && others.iter().all(|other| other.get() == NEVER)
     }
 
@@ -188,14 +188,14 @@ impl Deadlines {
         }
     }
 
-    /// Says how long [`Phase::Idle`] is: the task is woken when it may rest.
-    pub fn rest_when_idle(&self, idle: Ticks) {
+    /// Says how long [`Phase::Idle`] is: the task is woken when it may hibernate.
+    pub fn hibernate_when_idle(&self, idle: Ticks) {
         self.entry.idle.set(idle.0);
     }
 
     /// Whether nothing has happened for a while, and nothing is expected but a next request.
     #[must_use]
-    pub fn may_rest(&self) -> bool {
+    pub fn may_hibernate(&self) -> bool {
         self.entry.quiet.get() && self.entry.is_quiet(self.clock.now.get())
     }
 
@@ -417,13 +417,13 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_may_rest_when_nothing_but_a_request_is_expected_for_a_while() {
+    fn a_connection_may_hibernate_when_nothing_but_a_request_is_expected_for_a_while() {
         let ticker = Ticker::default();
         let deadlines = ticker.watch();
-        deadlines.rest_when_idle(Ticks(600));
+        deadlines.hibernate_when_idle(Ticks(600));
         let rests_at = |now: u32| {
             ticker.advance(now);
-            deadlines.may_rest()
+            deadlines.may_hibernate()
         };
         assert!(!rests_at(100), "nothing says that it is idle");
         deadlines.arm(Phase::Idle, Ticks(600));
@@ -433,7 +433,7 @@ mod tests {
         deadlines.disarm(Phase::Write);
         assert!(rests_at(122));
         deadlines.arm(Phase::Idle, Ticks(600));
-        assert!(!deadlines.may_rest(), "there was a request just now");
+        assert!(!deadlines.may_hibernate(), "there was a request just now");
         assert!(!rests_at(123) && rests_at(142));
     }
 

@@ -1,4 +1,4 @@
-//! The way down: ready → lame duck (not ready, still serving) → draining (no new connections) → stopped.
+//! The shutdown: ready → lame duck (not ready, still serving) → draining (no new connections) → stopped.
 
 use std::time::Duration;
 use tokio::sync::watch;
@@ -14,7 +14,7 @@ pub enum Stage {
     Draining,
 }
 
-/// How long the way down may take.
+/// How long the shutdown may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
     /// Time between "not ready" and closing the listeners.

@@ -93,7 +93,7 @@ impl StrictIo {
 
     /// Whether nothing was read that hyper was not given, and the next byte begins a message.
     #[must_use]
-    pub fn is_at_rest(&self) -> bool {
+    pub fn is_between_messages(&self) -> bool {
         self.held.is_empty() && !self.ended && self.scanner.position() == Position::BetweenMessages
     }
 

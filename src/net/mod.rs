@@ -3,7 +3,7 @@
 //! Each worker is a thread with a current-thread runtime of its own ([`worker`]); the first also accepts and hands each
 //! connection to the least loaded one. A connection may begin with a [`proxy`] header and with [`tls`]. Then its bytes pass
 //! [`framing`] before hyper parses them ([`io`]; what is known of each is its [`connection`]), or the frame meter of [`http2`]; everything that it can wait for has a
-//! deadline ([`deadline`]). [`drain`] is the way down: readiness first, then the listeners, then the connections.
+//! deadline ([`deadline`]). [`drain`] is the shutdown: readiness first, then the listeners, then the connections.
 
 pub mod connection;
 pub mod counts;

@@ -1,4 +1,4 @@
-//! How many connections each address has open, so that no address can take all places.
+//! How many connections each address has open, so that none can take all that there are.
 //!
 //! IPv6 addresses count by their /64, which is what one subscriber has. The table is bounded by the limit on connections.
 
@@ -14,10 +14,10 @@ pub struct PerAddressLimit {
     open: Mutex<AHashMap<IpAddr, usize>>,
 }
 
-/// One connection's place among its address's; given back when dropped.
+/// One connection of its address's share; given back when dropped.
 #[derive(Debug)]
-pub struct Guest {
-    guests: Arc<PerAddressLimit>,
+pub struct AddressPermit {
+    limit: Arc<PerAddressLimit>,
     key: IpAddr,
 }
 
@@ -28,9 +28,9 @@ impl PerAddressLimit {
         Arc::new(Self { most, open: Mutex::default() })
     }
 
-    /// A place for one more connection of `address`; `None` where it has its share.
+    /// Counts one more connection of `address`; `None` where it has its share.
     #[must_use]
-    pub fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Guest> {
+    pub fn enter(self: &Arc<Self>, address: IpAddr) -> Option<AddressPermit> {
         let key = key(address);
         let mut open = self.open.lock();
         let count = open.entry(key).or_default();
@@ -43,13 +43,13 @@ impl PerAddressLimit {
         }
         *count += 1;
         drop(open);
-        Some(Guest { guests: Arc::clone(self), key })
+        Some(AddressPermit { limit: Arc::clone(self), key })
     }
 }
 
-impl Drop for Guest {
+impl Drop for AddressPermit {
     fn drop(&mut self) {
-        let mut open = self.guests.open.lock();
+        let mut open = self.limit.open.lock();
         if let Some(count) = open.get_mut(&self.key) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -75,25 +75,25 @@ mod tests {
 
     #[test]
     fn an_address_has_its_share_and_gets_a_place_back() {
-        let guests = PerAddressLimit::new(2);
+        let limit = PerAddressLimit::new(2);
         let address = "192.0.2.1".parse().unwrap();
-        let first = guests.enter(address).unwrap();
-        let _second = guests.enter("::ffff:192.0.2.1".parse().unwrap()).unwrap();
-        assert!(guests.enter(address).is_none());
-        assert!(guests.enter("192.0.2.2".parse().unwrap()).is_some());
+        let first = limit.enter(address).unwrap();
+        let _second = limit.enter("::ffff:192.0.2.1".parse().unwrap()).unwrap();
+        assert!(limit.enter(address).is_none());
+        assert!(limit.enter("192.0.2.2".parse().unwrap()).is_some());
         drop(first);
-        assert!(guests.enter(address).is_some());
+        assert!(limit.enter(address).is_some());
     }
 
     #[test]
     fn a_subscriber_s_network_is_one_address_and_nothing_is_left_behind() {
-        let guests = PerAddressLimit::new(1);
-        let one = guests.enter("2001:db8::1".parse().unwrap());
+        let limit = PerAddressLimit::new(1);
+        let one = limit.enter("2001:db8::1".parse().unwrap());
         assert!(one.is_some());
-        assert!(guests.enter("2001:db8::ffff:1".parse().unwrap()).is_none());
-        let other = guests.enter("2001:db8:0:1::1".parse().unwrap());
+        assert!(limit.enter("2001:db8::ffff:1".parse().unwrap()).is_none());
+        let other = limit.enter("2001:db8:0:1::1".parse().unwrap());
         assert!(other.is_some());
         drop((one, other));
-        assert!(guests.open.lock().is_empty());
+        assert!(limit.open.lock().is_empty());
     }
 }

@@ -29,7 +29,7 @@ pub enum Stream {
 
 /// A socket between two threads, which no runtime drives.
 #[derive(Debug)]
-pub enum Parked {
+pub enum Detached {
     Tcp(std::net::TcpStream),
     /// A Unix socket.
     Unix(std::os::unix::net::UnixStream),
@@ -40,21 +40,21 @@ impl Stream {
     ///
     /// # Errors
     /// The system refuses, or TLS has begun.
-    pub fn park(self) -> io::Result<Parked> {
+    pub fn detach(self) -> io::Result<Detached> {
         match self {
-            Self::Tcp(stream) => stream.into_std().map(Parked::Tcp),
-            Self::Unix(stream) => stream.into_std().map(Parked::Unix),
+            Self::Tcp(stream) => stream.into_std().map(Detached::Tcp),
+            Self::Unix(stream) => stream.into_std().map(Detached::Unix),
             Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
 
-impl Parked {
+impl Detached {
     /// Gives it to this thread's runtime.
     ///
     /// # Errors
     /// The system refuses.
-    pub fn unpark(self) -> io::Result<Stream> {
+    pub fn attach(self) -> io::Result<Stream> {
         match self {
             Self::Tcp(stream) => TcpStream::from_std(stream).map(Stream::Tcp),
             Self::Unix(stream) => UnixStream::from_std(stream).map(Stream::Unix),

@@ -18,7 +18,7 @@ pub struct UnreadBody {
     bytes: usize,
 }
 
-/// What became of a leftover.
+/// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Discarded {
     /// All of it came, or nothing more will.

@@ -2,7 +2,6 @@
 //!
 //! The first worker accepts and hands every connection to the worker that has the fewest; the others only take.
 
-mod connection_permits;
 mod drive;
 mod open;
 
@@ -16,7 +15,7 @@ use super::io::Scratch;
 use super::listen::Listener;
 use super::per_address_limit::PerAddressLimit;
 use super::serve::Serve;
-use super::stream::Parked;
+use super::stream::Detached;
 use super::tls::Tls;
 use hyper::server::conn::http1;
 use ipnet::IpNet;
@@ -57,17 +56,17 @@ pub struct Settings {
 /// Open connections of one worker, by which the least loaded is found.
 type Load = Arc<AtomicUsize>;
 
-/// One connection's place in a worker's load; given back when dropped.
-struct Place(Load);
+/// Counts one connection in a worker's load, for as long as it is held.
+struct LoadPermit(Load);
 
-impl Place {
+impl LoadPermit {
     fn take(load: &Load) -> Self {
         load.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(load))
     }
 }
 
-impl Drop for Place {
+impl Drop for LoadPermit {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -75,12 +74,12 @@ impl Drop for Place {
 
 /// A socket on its way to a worker.
 struct Handover {
-    stream: Parked,
+    stream: Detached,
     peer: SocketAddr,
-    place: Place,
+    permit: LoadPermit,
 }
 
-struct Door {
+struct WorkerHandle {
     load: Load,
     queue: mpsc::UnboundedSender<Handover>,
 }
@@ -121,20 +120,20 @@ pub fn start<S: Serve>(
     serve: impl Fn(usize, &Ticker) -> std::io::Result<S> + Send + Sync + 'static,
 ) -> std::io::Result<Workers> {
     let serve = Arc::new(serve);
-    let mut doors = Vec::new();
+    let mut handles = Vec::new();
     let mut queues = Vec::new();
     for _ in 0..count.max(1) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        doors.push(Door { load: Load::default(), queue: sender });
+        handles.push(WorkerHandle { load: Load::default(), queue: sender });
         queues.push(receiver);
     }
-    let loads: Vec<Load> = doors.iter().map(|door| Arc::clone(&door.load)).collect();
-    let guests = PerAddressLimit::new(settings.per_address);
-    let mut accepting = Some((listener, doors));
+    let loads: Vec<Load> = handles.iter().map(|handle| Arc::clone(&handle.load)).collect();
+    let per_address = PerAddressLimit::new(settings.per_address);
+    let mut accepting = Some((listener, handles));
     let mut threads = Vec::new();
     for (index, queue) in queues.into_iter().enumerate() {
         let (serve, stage, accepting) = (Arc::clone(&serve), stage.clone(), accepting.take());
-        let (settings, guests) = (settings.clone(), Arc::clone(&guests));
+        let (settings, per_address) = (settings.clone(), Arc::clone(&per_address));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
             LocalSet::new().block_on(&runtime, async move {
@@ -145,7 +144,7 @@ pub fn start<S: Serve>(
                 };
                 let scratch = Rc::new(RefCell::new(vec![0; SCRATCH].into_boxed_slice()));
                 let http = builder(&settings);
-                let worker = Rc::new(Worker { serve: Rc::new(serve), ticker, settings, http, scratch, guests });
+                let worker = Rc::new(Worker { serve: Rc::new(serve), ticker, settings, http, scratch, per_address });
                 worker.run(queue, accepting, stage, drain_limit).await;
             });
         })?;
@@ -171,27 +170,27 @@ struct Worker<S> {
     settings: Settings,
     http: http1::Builder,
     scratch: Scratch,
-    guests: Arc<PerAddressLimit>,
+    per_address: Arc<PerAddressLimit>,
 }
 
 impl<S: Serve> Worker<S> {
     async fn run(
         self: Rc<Self>,
         mut queue: mpsc::UnboundedReceiver<Handover>,
-        accepting: Option<(Listener, Vec<Door>)>,
+        accepting: Option<(Listener, Vec<WorkerHandle>)>,
         mut stage: Follower,
         drain_limit: Duration,
     ) {
         tokio::task::spawn_local(self.ticker.clone().run());
-        if let Some((listener, doors)) = accepting {
-            tokio::task::spawn_local(accept(Rc::clone(&self), listener, doors, stage.clone()));
+        if let Some((listener, handles)) = accepting {
+            tokio::task::spawn_local(accept(Rc::clone(&self), listener, handles, stage.clone()));
         }
         loop {
             tokio::select! {
                 biased;
                 handed = queue.recv() => match handed {
-                    Some(handed) => match handed.stream.unpark() {
-                        Ok(stream) => self.spawn(stream, handed.peer, handed.place),
+                    Some(handed) => match handed.stream.attach() {
+                        Ok(stream) => self.spawn(stream, handed.peer, handed.permit),
                         Err(error) => tracing::warn!(%error, "an accepted connection could not be registered"),
                     },
                     None => break,
@@ -212,14 +211,14 @@ impl<S: Serve> Worker<S> {
 }
 
 /// Accepts until the process drains, and hands over to the least loaded worker.
-async fn accept<S: Serve>(own: Rc<Worker<S>>, listener: Listener, doors: Vec<Door>, mut stage: Follower) {
+async fn accept<S: Serve>(own: Rc<Worker<S>>, listener: Listener, handles: Vec<WorkerHandle>, mut stage: Follower) {
     let listener = match listener.register() {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "the listener could not be registered"),
     };
     let (mut full, mut failing) = (false, false);
     loop {
-        let open: usize = doors.iter().map(|door| door.load.load(Ordering::Relaxed)).sum();
+        let open: usize = handles.iter().map(|handle| handle.load.load(Ordering::Relaxed)).sum();
         if open >= own.settings.connections {
             if !full {
                 full = true;
@@ -250,16 +249,17 @@ async fn accept<S: Serve>(own: Rc<Worker<S>>, listener: Listener, doors: Vec<Doo
             }
         };
         failing = false;
-        let Some((index, door)) = doors.iter().enumerate().min_by_key(|(_, door)| door.load.load(Ordering::Relaxed))
+        let Some((index, handle)) =
+            handles.iter().enumerate().min_by_key(|(_, handle)| handle.load.load(Ordering::Relaxed))
         else {
             return;
         };
-        let place = Place::take(&door.load);
+        let permit = LoadPermit::take(&handle.load);
         if index == 0 {
-            own.spawn(stream, peer, place);
-        } else if let Ok(stream) = stream.park() {
+            own.spawn(stream, peer, permit);
+        } else if let Ok(stream) = stream.detach() {
             // A worker that has ended drops the socket, which closes it.
-            let _ = door.queue.send(Handover { stream, peer, place });
+            let _ = handle.queue.send(Handover { stream, peer, permit });
         }
     }
 }

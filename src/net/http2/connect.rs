@@ -3,7 +3,7 @@
 //! To everybody above it is the GET that it would have been over HTTP/1.1, marked by its [`Protocol`]: judged, logged and
 //! sent on like one. Whoever permits it calls [`Connection::switch`], and the stream's bytes are theirs when the answer is out.
 
-use super::stream::Next;
+use super::executor::StreamExecutor;
 use crate::net::connection::Connection;
 use http::{Method, Request, StatusCode};
 use hyper::ext::Protocol;
@@ -23,10 +23,10 @@ pub(super) fn asked<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
 
 /// The answer is there: where its service has switched, the stream goes on without HTTP. A success of anything else would
 /// tell the client that it has; so it is none.
-pub(super) fn answered(stream: &Connection, tunnel: OnUpgrade, next: &Next, status: &mut StatusCode) {
+pub(super) fn answered(stream: &Connection, tunnel: OnUpgrade, executor: &StreamExecutor, status: &mut StatusCode) {
     match stream.take_switch() {
         Some(switch) => {
-            let over = next.set_tunnel();
+            let over = executor.set_tunnel();
             tokio::task::spawn_local(async move {
                 // It fails where the client has gone meanwhile.
                 if let Ok(upgraded) = tunnel.await {

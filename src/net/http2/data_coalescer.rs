@@ -1,4 +1,4 @@
-//! Bodies that come in crumbs, put together before the parser sees them.
+//! Bodies that come in small frames, put together before the parser sees them.
 //!
 //! Where a DATA frame ends means nothing (RFC 9113, 6.1). The parser gives up on a connection with many small ones all the same: it counts
 //! each as 256 bytes until it is passed on, and takes a hundred empty ones in all its life. Honest peers send these: small
@@ -173,13 +173,13 @@ impl DataCoalescer {
 /// A socket whose frames are put together as they are read.
 pub struct CoalescedStream<S> {
     stream: S,
-    tidy: DataCoalescer,
+    coalescer: DataCoalescer,
 }
 
 impl<S> CoalescedStream<S> {
     /// The first byte that is read begins a frame.
     pub const fn new(stream: S) -> Self {
-        Self { stream, tidy: DataCoalescer::new(0) }
+        Self { stream, coalescer: DataCoalescer::new(0) }
     }
 }
 
@@ -191,7 +191,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for CoalescedStream<S> {
             ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
             let came = buf.filled_mut().get_mut(before..).unwrap_or_default();
             let is_end = came.is_empty();
-            let left = this.tidy.coalesce(came);
+            let left = this.coalescer.coalesce(came);
             buf.set_filled(before + left);
             // What came may have been nothing but empty frames.
             if is_end || left > 0 {
@@ -237,12 +237,12 @@ mod tests {
         [&length[1..], &[kind, flags, 0, 0, 0, stream], payload].concat()
     }
 
-    fn tidied(before: usize, reads: &[&[u8]]) -> Vec<u8> {
-        let mut tidy = DataCoalescer::new(before);
+    fn coalesced(before: usize, reads: &[&[u8]]) -> Vec<u8> {
+        let mut coalescer = DataCoalescer::new(before);
         let mut out = Vec::new();
         for read in reads {
             let mut bytes = read.to_vec();
-            let left = tidy.coalesce(&mut bytes);
+            let left = coalescer.coalesce(&mut bytes);
             out.extend_from_slice(&bytes[..left]);
         }
         out
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn neighbours_become_one_and_empty_ones_nothing() {
         let head = frame(1, 4, 1, b"head");
-        let crumbs = [
+        let small = [
             b"preface".to_vec(),
             head.clone(),
             frame(DATA, 0, 1, b"a"),
@@ -273,9 +273,9 @@ mod tests {
             frame(DATA, 0, 1, b"x"),
             frame(DATA, 0, 3, b"x"),
         ];
-        assert_eq!(tidied(7, &[&crumbs.concat()]), whole.concat());
+        assert_eq!(coalesced(7, &[&small.concat()]), whole.concat());
         let large = [frame(DATA, 0, 1, &[7; LARGEST]), frame(DATA, 0, 1, b"8")].concat();
-        assert_eq!(tidied(0, &[&large]), large);
+        assert_eq!(coalesced(0, &[&large]), large);
     }
 
     #[test]
@@ -284,12 +284,12 @@ mod tests {
         let amidst = [frame(1, 0, 1, b"he"), nothing.clone(), frame(9, 4, 1, b"ad")].concat();
         for at in 0..amidst.len() {
             let (one, other) = amidst.split_at(at);
-            assert_eq!(tidied(0, &[one, other]), amidst, "cut at {at}");
+            assert_eq!(coalesced(0, &[one, other]), amidst, "cut at {at}");
         }
         let behind = [frame(1, 0, 1, b"he"), frame(9, 4, 1, b"ad"), nothing].concat();
-        assert_eq!(tidied(0, &[&behind]).len(), behind.len() - HEADER);
+        assert_eq!(coalesced(0, &[&behind]).len(), behind.len() - HEADER);
         let on_none = frame(DATA, 0, 0, b"");
-        assert_eq!(tidied(0, &[&on_none]), on_none);
+        assert_eq!(coalesced(0, &[&on_none]), on_none);
     }
 
     /// What each stream says, and where the frames stand that say more than data.
@@ -327,7 +327,7 @@ mod tests {
                 reads.push(read);
                 rest = behind;
             }
-            let out = tidied(0, &reads);
+            let out = coalesced(0, &reads);
             prop_assert!(out.len() <= bytes.len());
             prop_assert_eq!(said(&out), said(&bytes));
         }

@@ -2,19 +2,22 @@
 //!
 //! [`io`] watches the frames below the parser (`meter`: floods, halves of a head; [`data_coalescer`]: tiny frames of bodies), [`admit`] makes of each request what an
 //! HTTP/1.1 one is above the framing scanner — a `Host`, a target in origin form, plain values — or says which rule it breaks.
-//! `connect` lets a stream become a WebSocket. Each stream is a task with a [`Connection`] of its own, so that the deadlines of an exchange are its own ([`stream`]).
+//! `connect` lets a stream become a WebSocket. Each stream is a task with a [`Connection`] of its own, so that the deadlines of an exchange are its own (`executor`).
 
 pub mod admit;
+pub mod answer;
 mod connect;
 pub mod data_coalescer;
+mod executor;
 pub mod io;
 pub(super) mod meter;
-pub mod stream;
 
 use super::connection::Connection;
 use super::counts::Counts;
 use super::framing;
 use super::serve::Serve;
+use answer::{Answer, StreamBody};
+use executor::StreamExecutor;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use io::{FrameIo, Socket};
@@ -24,7 +27,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use stream::{Answer, Next, StreamBody};
 
 /// Limits of HTTP/2 connections.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +46,7 @@ const SEND_BUFFER: usize = 64 * 1024;
 
 /// A connection that speaks HTTP/2.
 pub(super) struct Driven<S: Serve> {
-    hyper: Pin<Box<http2::Connection<FrameIo, Service<S>, Next>>>,
+    hyper: Pin<Box<http2::Connection<FrameIo, Service<S>, StreamExecutor>>>,
     socket: Rc<RefCell<Socket>>,
 }
 
@@ -65,8 +67,8 @@ impl<S: Serve> Driven<S> {
 pub(super) fn drive<S: Serve>(socket: Socket, service: S::Service, serve: &Rc<S>, settings: &Settings) -> Driven<S> {
     settings.counts.http2_connections.add_shared(1);
     let connection = Rc::clone(socket.connection());
-    let next = Next::new(Arc::clone(&settings.counts));
-    let mut http = http2::Builder::new(next.clone());
+    let executor = StreamExecutor::new(Arc::clone(&settings.counts));
+    let mut http = http2::Builder::new(executor.clone());
     // hyper would refuse larger heads by itself, without a line in the access log; so its limit is a little wider.
     http.max_header_list_size(u32::try_from(settings.head.head_bytes + 16 * 1024).unwrap_or(u32::MAX))
         .auto_date_header(false)
@@ -79,7 +81,7 @@ pub(super) fn drive<S: Serve>(socket: Socket, service: S::Service, serve: &Rc<S>
         .max_local_error_reset_streams(100);
     let serve = Rc::clone(serve);
     let service =
-        Service { serve, service, connection, next, head: settings.head, counts: Arc::clone(&settings.counts) };
+        Service { serve, service, connection, executor, head: settings.head, counts: Arc::clone(&settings.counts) };
     let socket = Rc::new(RefCell::new(socket));
     Driven { hyper: Box::pin(http.serve_connection(FrameIo(Rc::clone(&socket)), service)), socket }
 }
@@ -97,7 +99,7 @@ pub(super) struct Service<S: Serve> {
     serve: Rc<S>,
     service: S::Service,
     connection: Rc<Connection>,
-    next: Next,
+    executor: StreamExecutor,
     head: framing::Limits,
     counts: Arc<Counts>,
 }
@@ -110,12 +112,12 @@ impl<S: Serve> hyper::service::Service<http::Request<Incoming>> for Service<S> {
     fn call(&self, mut request: http::Request<Incoming>) -> Self::Future {
         self.counts.http2_streams.add_shared(1);
         let stream = Connection::stream(&self.connection);
-        let tunnel = connect::asked(&mut request).map(|tunnel| (tunnel, self.next.clone()));
+        let tunnel = connect::asked(&mut request).map(|tunnel| (tunnel, self.executor.clone()));
         if let Err(violation) = admit::admit(&mut request, self.head) {
             stream.refuse(1, violation);
         }
         let head = request.method() == http::Method::HEAD;
-        self.next.set(Rc::clone(&stream));
+        self.executor.set(Rc::clone(&stream));
         let mut service = self.serve.stream(&self.service, Rc::clone(&stream));
         Answer::new(tower::Service::call(&mut service, request), stream, head, tunnel)
     }

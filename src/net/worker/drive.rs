@@ -1,13 +1,13 @@
 //! One connection's task: HTTP/1.1, or HTTP/2 from the handshake on, or from the moment that the client begins to speak it.
 
-use super::Worker;
-use super::connection_permits::ConnectionPermits;
+use super::{LoadPermit, Worker};
 use crate::net::connection::Connection;
 use crate::net::date;
 use crate::net::deadline::Phase;
 use crate::net::http2;
 use crate::net::http2::io::Socket;
 use crate::net::io::StrictIo;
+use crate::net::per_address_limit::AddressPermit;
 use crate::net::serve::Serve;
 use hyper::server::conn::http1;
 use std::future::Future;
@@ -15,6 +15,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+
+/// What a connection holds as long as it is open.
+pub(super) struct ConnectionPermits {
+    pub(super) _load: LoadPermit,
+    /// `None` for a proxy's, which stands for many clients.
+    pub(super) _address: Option<AddressPermit>,
+}
 
 /// A tower service as hyper calls it.
 pub(super) struct Tower<S>(S);
@@ -50,11 +57,11 @@ where
 }
 
 enum Spoken<S: Serve> {
-    /// In a box, which goes when the connection rests.
+    /// In a box, which goes when the connection hibernates.
     Http1(Box<http1::Connection<StrictIo, Tower<S::Service>>>),
     Http2(http2::Driven<S>),
     /// HTTP/1.1 that has been idle for a while: without its parser, whose buffers are most of what a connection takes.
-    Resting(Box<(StrictIo, S::Service)>),
+    Hibernated(Box<(StrictIo, S::Service)>),
     /// Something else, which the service has agreed on with the client.
     Switched(Pin<Box<dyn Future<Output = ()>>>),
     Neither,
@@ -65,18 +72,18 @@ pub(super) struct Drive<S: Serve> {
     spoken: Spoken<S>,
     connection: Rc<Connection>,
     closing: bool,
-    _held: ConnectionPermits,
+    _permits: ConnectionPermits,
 }
 
 impl<S: Serve> Unpin for Drive<S> {}
 
 impl<S: Serve> Drive<S> {
     /// Begins to serve an opened connection.
-    pub(super) fn begin(worker: &Rc<Worker<S>>, io: StrictIo, http2: bool, held: ConnectionPermits) -> Self {
+    pub(super) fn begin(worker: &Rc<Worker<S>>, io: StrictIo, http2: bool, permits: ConnectionPermits) -> Self {
         let connection = Rc::clone(io.connection());
         let service = worker.serve.connection(Rc::clone(&connection));
         let spoken = if http2 { speak_http2(worker, io, service) } else { speak_http1(worker, io, service) };
-        Self { worker: Rc::clone(worker), spoken, connection, closing: false, _held: held }
+        Self { worker: Rc::clone(worker), spoken, connection, closing: false, _permits: permits }
     }
 
     fn close(&mut self) {
@@ -87,29 +94,29 @@ impl<S: Serve> Drive<S> {
                 driven.graceful_shutdown();
                 self.connection.close();
             }
-            Spoken::Switched(_) | Spoken::Resting(_) | Spoken::Neither => {}
+            Spoken::Switched(_) | Spoken::Hibernated(_) | Spoken::Neither => {}
         }
     }
 
-    /// Gives the parser's buffers back, and goes on as [`Spoken::Resting`]; ready where there is nothing to go on with.
-    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Gives the parser's buffers back, and goes on as [`Spoken::Hibernated`]; ready where there is nothing to go on with.
+    fn hibernate(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Spoken::Http1(driven) = std::mem::replace(&mut self.spoken, Spoken::Neither) {
             let parts = driven.into_parts();
             // A rest of a message that nobody reads any more would have closed the connection too.
-            if parts.read_buf.is_empty() && parts.io.is_at_rest() {
-                self.spoken = Spoken::Resting(Box::new((parts.io, parts.service.0)));
+            if parts.read_buf.is_empty() && parts.io.is_between_messages() {
+                self.spoken = Spoken::Hibernated(Box::new((parts.io, parts.service.0)));
             }
         }
-        self.poll_resting(cx)
+        self.poll_hibernated(cx)
     }
 
     /// Waits for the next request, and has it read.
-    fn poll_resting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Spoken::Resting(resting) = &mut self.spoken else { return Poll::Ready(()) };
+    fn poll_hibernated(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Spoken::Hibernated(hibernated) = &mut self.spoken else { return Poll::Ready(()) };
         if self.closing {
             return Poll::Ready(());
         }
-        match resting.0.poll_arrival(cx) {
+        match hibernated.0.poll_arrival(cx) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(error)) => {
@@ -117,8 +124,8 @@ impl<S: Serve> Drive<S> {
                 return Poll::Ready(());
             }
         }
-        if let Spoken::Resting(resting) = std::mem::replace(&mut self.spoken, Spoken::Neither) {
-            let (io, service) = *resting;
+        if let Spoken::Hibernated(hibernated) = std::mem::replace(&mut self.spoken, Spoken::Neither) {
+            let (io, service) = *hibernated;
             self.spoken = speak_http1(&self.worker, io, service);
         }
         self.poll_http1(cx)
@@ -136,10 +143,10 @@ impl<S: Serve> Drive<S> {
                 }
                 self.poll_http2(cx)
             }
-            Poll::Pending if self.connection.deadlines.may_rest() => self.poll_rest(cx),
+            Poll::Pending if self.connection.deadlines.may_hibernate() => self.hibernate(cx),
             // What is left of a body goes through the parser, which is woken for it.
             Poll::Pending => {
-                let _ = self.connection.poll_leftover(cx);
+                let _ = self.connection.poll_unread_body(cx);
                 Poll::Pending
             }
         }
@@ -198,7 +205,7 @@ impl<S: Serve> Future for Drive<S> {
         }
         match &mut this.spoken {
             Spoken::Http1(_) => this.poll_http1(cx),
-            Spoken::Resting(_) => this.poll_resting(cx),
+            Spoken::Hibernated(_) => this.poll_hibernated(cx),
             Spoken::Switched(_) => this.poll_switched(cx),
             Spoken::Http2(_) | Spoken::Neither => this.poll_http2(cx),
         }
