@@ -5,6 +5,7 @@
 #   properties   the property tests, with more cases
 #   judge        verdicts beside those of the independent judge, a million of them
 #   targets      every target of up to seven bytes behind the slash, as readers behind a gate read it
+#   mutants      faults put into the decision, targets, hygiene of headers and the cache of facts, each to be noticed by a test
 #   budgets      instructions per request, and throughput beside HAProxy and nginx
 #   fresh        the two commands of the README on a machine that has nothing; as root
 #
@@ -22,7 +23,7 @@ while [ $# -gt 0 ]; do
         *) break ;;
     esac
 done
-[ $# -gt 0 ] || set -- fuzz properties judge targets budgets fresh
+[ $# -gt 0 ] || set -- fuzz properties judge targets mutants budgets fresh
 . scripts/cargo.sh
 
 fuzz() {
@@ -50,6 +51,13 @@ judge() {
 
 targets() {
     cargo bench --locked --bench targets -- --length 7
+}
+
+mutants() {
+    cargo mutants --version >/dev/null 2>&1 || cargo install --quiet --debug --locked cargo-mutants
+    cargo mutants --jobs 1 --baseline run --output target/mutants \
+        --file 'src/decision/**' --file 'src/request_target/**' --file 'src/normalized_name.rs' --file 'src/policy/strip.rs' \
+        --file 'src/gateway/headers.rs' --file 'src/fact_cache/**' -- --locked --lib
 }
 
 budgets() {

@@ -77,8 +77,23 @@ pub struct Broadcast {
     name: Name,
     channel: String,
     counts: Arc<Shard>,
-    /// Which store, and how far, a message has told of last.
-    told: Mutex<(u64, u64)>,
+    told: LastTold,
+}
+
+/// Which store, and how far, a message has told of last.
+#[derive(Default)]
+struct LastTold(Mutex<(u64, u64)>);
+
+impl LastTold {
+    /// Whether nobody has told of so much of this store yet; from now on somebody has.
+    fn is_news(&self, store: u64, limit: u64) -> bool {
+        let mut told = self.0.lock();
+        let is_news = told.0 != store || told.1 < limit;
+        if is_news {
+            *told = (store, limit);
+        }
+        is_news
+    }
 }
 
 impl Broadcast {
@@ -87,24 +102,14 @@ impl Broadcast {
     pub fn new(redis: Arc<Redis>, seal: Seal, counts: Arc<Shard>) -> Self {
         let name = seal.name("relay", &[]);
         let channel = format!("{}relay:{}", redis.settings().prefix, name.text());
-        Self { redis, seal, name, channel, counts, told: Mutex::default() }
-    }
-
-    /// Whether nobody has told of so much of this store yet; from now on somebody has.
-    fn is_news(&self, store: u64, limit: u64) -> bool {
-        let mut told = self.told.lock();
-        let is_news = told.0 != store || told.1 < limit;
-        if is_news {
-            *told = (store, limit);
-        }
-        is_news
+        Self { redis, seal, name, channel, counts, told: LastTold::default() }
     }
 
     /// Tells the others what the store has told at `position`, unless one of them was quicker. `members` are those of its
     /// organizations.
     pub async fn tell(&self, position: &Position, changes: &[Change], members: &[UserId]) {
         let (store, limit) = (position.store(), position.limit());
-        if !self.is_news(store, limit) {
+        if !self.told.is_news(store, limit) {
             return;
         }
         let changes = changes.iter().copied().chain(members.iter().map(|user| Change::User(*user)));
@@ -122,7 +127,7 @@ impl Broadcast {
             self.redis.note_trouble();
             return None;
         };
-        self.is_news(news.store, news.limit).then_some(news)
+        self.told.is_news(news.store, news.limit).then_some(news)
     }
 
     /// Listens for ever. What comes is sent to `heard`; a gap is an empty message, after which the outbox is to be looked at.
@@ -169,7 +174,7 @@ impl Broadcast {
 
 #[cfg(test)]
 mod tests {
-    use super::News;
+    use super::{LastTold, News};
     use crate::directory::Change;
     use crate::id::{OrgId, TokenId, UserId};
     use proptest::prelude::*;
@@ -181,6 +186,16 @@ mod tests {
             (1, id) => Change::Organization(OrgId(id)),
             (_, id) => Change::Token(TokenId(id)),
         })
+    }
+
+    #[test]
+    fn what_was_told_is_no_news_and_a_replaced_store_begins_anew() {
+        let told = LastTold::default();
+        assert!(told.is_news(7, 10));
+        assert!(!told.is_news(7, 10) && !told.is_news(7, 9));
+        assert!(told.is_news(7, 11));
+        assert!(told.is_news(8, 3), "another store's positions are not to be compared");
+        assert!(!told.is_news(8, 3));
     }
 
     proptest! {

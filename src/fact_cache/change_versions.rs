@@ -223,4 +223,43 @@ mod tests {
         assert!(!versions.no_token_since(499));
         assert!(!versions.no_organization_since(499));
     }
+
+    #[test]
+    fn what_was_read_at_a_change_has_seen_it_and_what_was_read_before_has_not() {
+        let versions = ChangeVersions::new(10, Duration::from_secs(5));
+        assert!(versions.no_token_since(10) && versions.no_organization_since(10));
+        versions.token_changed(TokenId::generate(), 12);
+        assert!(!versions.no_token_since(11) && versions.no_token_since(12) && versions.no_token_since(13));
+        assert!(versions.no_organization_since(11), "a token is no organization");
+        versions.organization_changed(14);
+        assert!(!versions.no_organization_since(13) && versions.no_organization_since(14));
+        assert!(versions.no_token_since(13), "and the other way round");
+        versions.forget_all(20);
+        let slot = ChangeVersions::slot(UserId::generate().0);
+        assert!(versions.holds([slot, slot], 20) && versions.no_token_since(20) && versions.no_organization_since(20));
+    }
+
+    #[test]
+    fn the_position_moves_forward_alone_and_an_end_is_kept() {
+        let versions = ChangeVersions::new(10, Duration::from_secs(5));
+        versions.advance(12);
+        versions.advance(11);
+        assert_eq!(versions.position(), 12);
+        assert!(!versions.has_ended());
+        versions.ends(true);
+        assert!(versions.has_ended());
+        versions.ends(false);
+        assert!(!versions.has_ended());
+    }
+
+    #[test]
+    fn a_lease_is_as_old_as_the_question_that_it_came_of() {
+        let versions = ChangeVersions::new(0, Duration::from_secs(5));
+        let asked = crate::clock::monotonic();
+        assert_eq!(versions.lease_age(asked), None, "there is none yet");
+        versions.caught_up(0, asked);
+        let age = versions.lease_age(asked + Duration::from_secs(2)).unwrap();
+        assert!((1990..=2010).contains(&age.as_millis()), "{age:?}");
+        assert_eq!(versions.lease_age(asked + Duration::from_secs(6)), None, "it has ended");
+    }
 }

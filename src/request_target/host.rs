@@ -150,6 +150,15 @@ mod tests {
     }
 
     #[test]
+    fn a_name_and_its_labels_have_their_greatest_length() {
+        let label = "a".repeat(63);
+        let of_253 = format!("{label}.{label}.{label}.{}", "a".repeat(61));
+        assert_eq!(canonical_host(&of_253).as_deref(), Ok(of_253.as_str()));
+        assert_eq!(canonical_host(&format!("{of_253}a")), Err(Label));
+        assert_eq!(canonical_host(&format!("{label}a.example")), Err(Label));
+    }
+
+    #[test]
     fn what_is_canonical_already_is_borrowed() {
         assert!(matches!(canonical_host("api.example.com:443"), Ok(Cow::Borrowed("api.example.com"))));
     }
