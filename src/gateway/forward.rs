@@ -13,6 +13,7 @@ use super::prepare::Prepared;
 use super::request_body::RequestBody;
 use super::upgrade;
 use super::upstream_target::{InFlight, UpstreamTarget};
+use crate::net::date;
 use crate::net::deadline::{Deadlines, Phase, Ticks};
 use crate::upstream::{self, Call, Failed, Head, SendError, Transport, Unseen};
 use connect::{MOST_TRIED, connect};
@@ -50,20 +51,25 @@ impl Future for Answer {
     type Output = Result<Response<AnswerBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
+        let mut response = loop {
             match &mut *self {
                 // Taken once: a future is not polled after it was ready.
-                Self::Now(answer) => return answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
-                Self::Later(answer) => return answer.as_mut().poll(cx).map(Ok),
+                Self::Now(answer) => match answer.take() {
+                    Some(response) => break response,
+                    None => return Poll::Pending,
+                },
+                Self::Later(answer) => break ready!(answer.as_mut().poll(cx)),
                 Self::InFlight(slot) => match ready!(poll(slot, cx)) {
-                    Ok(response) => return Poll::Ready(Ok(response)),
+                    Ok(response) => break response,
                     Err(unseen) => {
                         let Some(exchange) = slot.take() else { return Poll::Pending };
                         *self = Self::Later(Box::pin(send_again(exchange, unseen)));
                     }
                 },
             }
-        }
+        };
+        date::put(response.headers_mut());
+        Poll::Ready(Ok(response))
     }
 }
 

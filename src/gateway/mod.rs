@@ -1,4 +1,4 @@
-//! The data path, as a tower service: one request in, one answer out.
+//! The data path, as a service: one request in, one answer out.
 //!
 //! A request becomes an [`Exchange`], which goes through the phases, each a file: [`judge`] (target, route, credential,
 //! organization, decision), then [`reply`] for a refusal, or [`mod@forward`] for a permit: [`headers`] strips and injects
@@ -47,15 +47,14 @@ use exchange::Exchange;
 use forward::{Answer, forward};
 use http::{Request, Response};
 use hyper::body::Incoming;
+use hyper::service::Service;
 use judge::{Interrupt, LinkLogin};
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 pub use worker::{Shared, Worker};
 
 /// The gate for one client connection.
-#[derive(Clone)]
 pub struct Gateway {
     worker: Rc<Worker>,
     link: Rc<ClientConnection>,
@@ -90,16 +89,12 @@ impl Serve for Rc<Worker> {
     }
 }
 
-impl tower::Service<Request<Incoming>> for Gateway {
+impl Service<Request<Incoming>> for Gateway {
     type Response = Response<AnswerBody>;
     type Error = Infallible;
     type Future = Answer;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, mut request: Request<Incoming>) -> Answer {
+    fn call(&self, mut request: Request<Incoming>) -> Answer {
         let violation = self.link.connection.begin().or_else(|| to_origin_form(&mut request).err());
         let mut exchange = Exchange::begin(&self.worker, &self.link, request);
         if let Some(violation) = violation {

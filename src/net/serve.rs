@@ -2,23 +2,21 @@
 
 use super::connection::Connection;
 use hyper::body::Incoming;
+use hyper::service::Service;
 use std::convert::Infallible;
 use std::rc::Rc;
 
-/// What a worker serves: one tower service for each connection.
+/// What a worker serves: one service for each connection.
 pub trait Serve: 'static {
     type Body: http_body::Body<Data = bytes::Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
         + Unpin
         + 'static;
-    /// The service of one connection. It must always be ready: back-pressure is the connection's own, which reads no
-    /// further request before the last is answered.
-    type Service: tower::Service<
+    type Service: Service<
             http::Request<Incoming>,
             Response = http::Response<Self::Body>,
             Error = Infallible,
             Future: Unpin + 'static,
-        > + Clone
-        + 'static;
+        > + 'static;
 
     /// A service for a connection that was just accepted.
     fn connection(&self, connection: Rc<Connection>) -> Self::Service;

@@ -1,4 +1,4 @@
-//! A client's socket, whatever it is: TCP, a Unix socket, or TLS over TCP.
+//! A socket, whatever it is: TCP, a Unix socket, or TLS over one of them.
 //!
 //! One type, so that everything above it is compiled once; which it is costs one predictable branch a read or write.
 
@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::TlsStream;
 
 /// The address of a client that came through a Unix socket: it is on this machine.
 pub const LOCAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);

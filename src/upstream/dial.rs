@@ -2,9 +2,10 @@
 
 use super::address::{Address, Location, Protocol, Scheme};
 use super::cluster::endpoint::ResolvedAddress;
-use super::stream::{Socket, Stream};
+use super::stream::Stream;
 use super::tls::Tls;
 use crate::net::keepalive::keep_alive;
+use crate::net::stream::Stream as Socket;
 use rustls::pki_types::ServerName;
 use std::io::{Error, Result};
 use std::sync::Arc;
@@ -78,6 +79,6 @@ async fn secured(tcp: TcpStream, address: &Address, dial: &Dial) -> Result<Strea
         (None, Location::Host { host, .. }) => ServerName::try_from(host.to_string()).map_err(Error::other)?,
         (None, Location::Unix(_)) => return Err(Error::other("an https upstream needs a name")),
     };
-    let stream = TlsConnector::from(tls.current(dial.protocol)).connect(name, tcp).await?;
-    Ok(Socket::Tls(Box::new(stream)).into())
+    let stream = TlsConnector::from(tls.current(dial.protocol)).connect(name, Socket::Tcp(tcp)).await?;
+    Ok(Socket::Tls(Box::new(stream.into())).into())
 }

@@ -1,12 +1,11 @@
-//! An upstream's socket, of whatever kind.
+//! A connection to an upstream: its socket, and what that takes of the process.
 
 use crate::net::descriptors::Descriptor;
+use crate::net::stream::Stream as Socket;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::client::TlsStream;
 
 /// A connected socket, and the descriptor that it takes of those that the process has.
 #[derive(Debug)]
@@ -14,14 +13,6 @@ pub struct Stream {
     socket: Socket,
     /// `None` for a probe's, of which there are few.
     _descriptor: Option<Descriptor>,
-}
-
-#[derive(Debug)]
-pub enum Socket {
-    Tcp(TcpStream),
-    /// A Unix socket.
-    Unix(UnixStream),
-    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl From<Socket> for Stream {
@@ -60,33 +51,22 @@ impl Stream {
     }
 }
 
-/// Calls the same method of whichever socket it is.
-macro_rules! each {
-    ($stream:expr, $socket:ident => $call:expr) => {
-        match &mut $stream.get_mut().socket {
-            Socket::Tcp($socket) => $call,
-            Socket::Unix($socket) => $call,
-            Socket::Tls($socket) => $call,
-        }
-    };
-}
-
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        each!(self, socket => Pin::new(socket).poll_read(cx, into))
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(cx, into)
     }
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        each!(self, socket => Pin::new(socket).poll_write(cx, bytes))
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, bytes)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, socket => Pin::new(socket).poll_flush(cx))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, socket => Pin::new(socket).poll_shutdown(cx))
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 }

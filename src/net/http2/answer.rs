@@ -6,7 +6,6 @@
 use super::connect;
 use super::executor::StreamExecutor;
 use crate::net::connection::Connection;
-use crate::net::date;
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
@@ -47,7 +46,6 @@ where
         if let Some((tunnel, executor)) = this.tunnel.take() {
             connect::answered(&this.stream, tunnel, &executor, answer.status_mut());
         }
-        date::put(answer.headers_mut());
         let (stream, head) = (Rc::clone(&this.stream), this.head);
         Poll::Ready(Ok(answer.map(|inner| StreamBody { inner, stream, head, given: 0, end: None })))
     }

@@ -107,7 +107,7 @@ pub(super) struct Service<S: Serve> {
 impl<S: Serve> hyper::service::Service<http::Request<Incoming>> for Service<S> {
     type Response = http::Response<StreamBody<S::Body>>;
     type Error = std::convert::Infallible;
-    type Future = Answer<<S::Service as tower::Service<http::Request<Incoming>>>::Future>;
+    type Future = Answer<<S::Service as hyper::service::Service<http::Request<Incoming>>>::Future>;
 
     fn call(&self, mut request: http::Request<Incoming>) -> Self::Future {
         self.counts.http2_streams.add_shared(1);
@@ -118,7 +118,7 @@ impl<S: Serve> hyper::service::Service<http::Request<Incoming>> for Service<S> {
         }
         let head = request.method() == http::Method::HEAD;
         self.executor.set(Rc::clone(&stream));
-        let mut service = self.serve.stream(&self.service, Rc::clone(&stream));
-        Answer::new(tower::Service::call(&mut service, request), stream, head, tunnel)
+        let service = self.serve.stream(&self.service, Rc::clone(&stream));
+        Answer::new(service.call(request), stream, head, tunnel)
     }
 }

@@ -2,7 +2,6 @@
 
 use super::{LoadPermit, Worker};
 use crate::net::connection::Connection;
-use crate::net::date;
 use crate::net::deadline::Phase;
 use crate::net::http2;
 use crate::net::http2::io::Socket;
@@ -23,42 +22,9 @@ pub(super) struct ConnectionPermits {
     pub(super) _address: Option<AddressPermit>,
 }
 
-/// A tower service as hyper calls it.
-pub(super) struct Tower<S>(S);
-
-impl<S, R, B> hyper::service::Service<R> for Tower<S>
-where
-    S: tower::Service<R, Response = http::Response<B>, Future: Unpin> + Clone,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Dated<S::Future>;
-
-    fn call(&self, request: R) -> Self::Future {
-        Dated(self.0.clone().call(request))
-    }
-}
-
-/// An answer that says when it was made.
-pub(super) struct Dated<F>(F);
-
-impl<F, B, E> Future for Dated<F>
-where
-    F: Future<Output = Result<http::Response<B>, E>> + Unpin,
-{
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        Pin::new(&mut self.0).poll(cx).map_ok(|mut answer| {
-            date::put(answer.headers_mut());
-            answer
-        })
-    }
-}
-
 enum Spoken<S: Serve> {
     /// In a box, which goes when the connection hibernates.
-    Http1(Box<http1::Connection<StrictIo, Tower<S::Service>>>),
+    Http1(Box<http1::Connection<StrictIo, S::Service>>),
     Http2(http2::Driven<S>),
     /// HTTP/1.1 that has been idle for a while: without its parser, whose buffers are most of what a connection takes.
     Hibernated(Box<(StrictIo, S::Service)>),
@@ -104,7 +70,7 @@ impl<S: Serve> Drive<S> {
             let parts = driven.into_parts();
             // A rest of a message that nobody reads any more would have closed the connection too.
             if parts.read_buf.is_empty() && parts.io.is_between_messages() {
-                self.spoken = Spoken::Hibernated(Box::new((parts.io, parts.service.0)));
+                self.spoken = Spoken::Hibernated(Box::new((parts.io, parts.service)));
             }
         }
         self.poll_hibernated(cx)
@@ -139,7 +105,7 @@ impl<S: Serve> Drive<S> {
             Poll::Pending if self.connection.speaks_http2() => {
                 if let Spoken::Http1(driven) = std::mem::replace(&mut self.spoken, Spoken::Neither) {
                     let parts = driven.into_parts();
-                    self.spoken = speak_http2(&self.worker, parts.io, parts.service.0);
+                    self.spoken = speak_http2(&self.worker, parts.io, parts.service);
                 }
                 self.poll_http2(cx)
             }
@@ -213,7 +179,7 @@ impl<S: Serve> Future for Drive<S> {
 }
 
 fn speak_http1<S: Serve>(worker: &Worker<S>, io: StrictIo, service: S::Service) -> Spoken<S> {
-    Spoken::Http1(Box::new(worker.http.serve_connection(io, Tower(service))))
+    Spoken::Http1(Box::new(worker.http.serve_connection(io, service)))
 }
 
 fn speak_http2<S: Serve>(worker: &Worker<S>, io: StrictIo, service: S::Service) -> Spoken<S> {

@@ -80,7 +80,7 @@ impl<S: Serve> Worker<S> {
         let secured = Secured::of(stream.get_ref().1);
         self.settings.counts.handshakes.add_shared(1);
         self.settings.counts.resumed.add_shared(u64::from(secured.resumed));
-        Ok((Stream::Tls(Box::new(stream)), secured))
+        Ok((Stream::Tls(Box::new(stream.into())), secured))
     }
 
     fn serve(
