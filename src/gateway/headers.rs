@@ -111,7 +111,6 @@ pub struct ForwardingHeaders<'h> {
     pub origin: Origin,
     /// The `Host` that was asked for, or that the upstream sees instead.
     pub asked: Option<&'h HeaderValue>,
-    /// Its place in a trace.
     pub trace: Trace<'h>,
     /// The name of the client's verified certificate.
     pub client: Option<&'h HeaderValue>,

@@ -5,7 +5,6 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The id of a request.
 #[derive(Clone, Debug)]
 pub enum RequestId {
     /// Made by us: 32 hexadecimal digits, the number of the trace too.

@@ -40,7 +40,6 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// What the TLS handshake said; `None` without TLS.
     pub secured: Option<Rc<Secured>>,
-    /// Deadlines of all its phases.
     pub deadlines: Deadlines,
     pub timeouts: Timeouts,
     requests: Cell<u64>,
@@ -67,7 +66,6 @@ pub struct Connection {
     stream: Option<OfStream>,
 }
 
-/// An answer that breaks off.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum AbortState {
     No,
@@ -283,7 +281,6 @@ impl Connection {
         self.refused.set(Some((ordinal, violation)));
     }
 
-    /// Whether a request was refused.
     #[must_use]
     pub const fn has_refused(&self) -> bool {
         self.refused.get().is_some()

@@ -19,7 +19,6 @@ pub struct Counts {
     pub handshakes_failed: Count,
     /// Connections closed because their PROXY header was missing or wrong.
     pub proxy_refused: Count,
-    /// HTTP/2 connections.
     pub http2_connections: Count,
     /// HTTP/2 requests.
     pub http2_streams: Count,

@@ -136,7 +136,6 @@ impl Ticker {
         self.0.watched.borrow().len()
     }
 
-    /// How many connections are watched.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.watched().saturating_sub(self.0.streams.get())
@@ -199,12 +198,10 @@ impl Deadlines {
         self.entry.quiet.get() && self.entry.is_quiet(self.clock.now.get())
     }
 
-    /// Takes a phase's deadline away.
     pub fn disarm(&self, phase: Phase) {
         self.due(phase).set(NEVER);
     }
 
-    /// Whether the phase has a deadline.
     #[must_use]
     pub fn armed(&self, phase: Phase) -> bool {
         self.due(phase).get() != NEVER
@@ -216,7 +213,6 @@ impl Deadlines {
         self.due(phase).get() <= self.clock.now.get()
     }
 
-    /// Ticks of this worker's clock.
     #[must_use]
     pub fn now(&self) -> u32 {
         self.clock.now.get()

@@ -25,9 +25,7 @@ pub struct Shares {
     pub allowed: usize,
     /// Set aside for everything else.
     pub reserve: usize,
-    /// Clients' connections, at most.
     pub clients: usize,
-    /// Connections to upstreams, at most.
     pub upstreams: usize,
 }
 

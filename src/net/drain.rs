@@ -31,13 +31,11 @@ pub struct Lifecycle(watch::Sender<Stage>);
 pub type Follower = watch::Receiver<Stage>;
 
 impl Lifecycle {
-    /// A process that is starting.
     #[must_use]
     pub fn new() -> Self {
         Self(watch::Sender::new(Stage::Starting))
     }
 
-    /// Someone who follows the stage.
     #[must_use]
     pub fn follow(&self) -> Follower {
         self.0.subscribe()

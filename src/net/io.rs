@@ -66,7 +66,6 @@ impl StrictIo {
         }
     }
 
-    /// The connection that it belongs to.
     #[must_use]
     pub fn connection(&self) -> &Rc<Connection> {
         &self.connection

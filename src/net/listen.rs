@@ -12,9 +12,7 @@ use thiserror::Error;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// An address and a port.
     Tcp(SocketAddr),
-    /// A socket in the file system.
     Unix {
         path: PathBuf,
         /// Who may connect: its permission bits.
@@ -135,9 +133,6 @@ impl Registered {
 }
 
 /// Listens on `address`; `key` is the configuration's name for it.
-///
-/// # Errors
-/// See [`ListenError`].
 pub fn listen_on(key: &'static str, address: &Address) -> Result<Listener, ListenError> {
     match address {
         Address::Tcp(address) => listen(key, *address).map(Listener::Tcp),
@@ -153,9 +148,6 @@ pub fn listen_on(key: &'static str, address: &Address) -> Result<Listener, Liste
 ///
 /// Options that accepted sockets inherit are set here once: no delay (small answers leave at once), and questions of the
 /// kernel's to a peer that is silent, since one that is gone without a word is noticed by nothing else while an answer is quiet.
-///
-/// # Errors
-/// See [`ListenError`].
 pub fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, ListenError> {
     bind(address).map_err(|source| wrong(key, address.into(), source))
 }

@@ -77,9 +77,6 @@ impl From<ProxyError> for io::Error {
 }
 
 /// Reads a whole line of version 1, its CRLF included.
-///
-/// # Errors
-/// See [`ProxyError`].
 pub fn v1(line: &[u8]) -> Result<Source, ProxyError> {
     if line.len() > LONGEST_LINE {
         return Err(ProxyError::TooLong);
@@ -124,9 +121,6 @@ fn rest_of_v2(start: &[u8]) -> Result<usize, ProxyError> {
 }
 
 /// Reads a whole header of version 2.
-///
-/// # Errors
-/// See [`ProxyError`].
 pub fn v2(header: &[u8]) -> Result<Source, ProxyError> {
     let rest = header.strip_prefix(SIGNATURE).ok_or(ProxyError::Missing)?;
     let [command, family, _, _, rest @ ..] = rest else { return Err(ProxyError::Malformed) };

@@ -21,7 +21,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Duplex for T {}
 #[derive(Debug)]
 pub enum Stream {
     Tcp(TcpStream),
-    /// A Unix socket.
     Unix(UnixStream),
     /// TLS over one of the others.
     Tls(Box<TlsStream<Stream>>),
@@ -31,7 +30,6 @@ pub enum Stream {
 #[derive(Debug)]
 pub enum Detached {
     Tcp(std::net::TcpStream),
-    /// A Unix socket.
     Unix(std::os::unix::net::UnixStream),
 }
 

@@ -12,7 +12,6 @@ use std::task::{Context, Poll, ready};
 /// So much is thrown away.
 pub const MOST: usize = 4 * 1024 * 1024;
 
-/// A body that nobody reads.
 pub struct UnreadBody {
     body: Incoming,
     bytes: usize,
@@ -28,7 +27,6 @@ pub enum Discarded {
 }
 
 impl UnreadBody {
-    /// The rest of this body.
     #[must_use]
     pub const fn new(body: Incoming) -> Self {
         Self { body, bytes: 0 }

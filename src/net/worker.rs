@@ -37,10 +37,8 @@ pub struct Settings {
     /// Connections in all; further ones wait in the kernel's queue.
     pub connections: usize,
     pub per_address: usize,
-    /// Size and number of headers.
     pub head: Limits,
     pub timeouts: Timeouts,
-    /// Limits of HTTP/2.
     pub http2: http2::Limits,
     /// TLS, where the port speaks it.
     pub tls: Option<Arc<Tls>>,
@@ -84,14 +82,12 @@ struct WorkerHandle {
     queue: mpsc::UnboundedSender<Handover>,
 }
 
-/// All workers of a listener.
 pub struct Workers {
     threads: Vec<std::thread::JoinHandle<()>>,
     loads: Vec<Load>,
 }
 
 impl Workers {
-    /// Connections that are open now.
     #[must_use]
     pub fn open(&self) -> usize {
         self.loads.iter().map(|load| load.load(Ordering::Relaxed)).sum()

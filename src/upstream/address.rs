@@ -33,9 +33,7 @@ pub enum Protocol {
     /// What its addresses say: `http` and `unix` the first, `h2c` the second, `https` what the handshake agrees on.
     #[default]
     Auto,
-    /// HTTP/1.1.
     Http1,
-    /// HTTP/2.
     Http2,
 }
 
@@ -54,15 +52,16 @@ impl Protocol {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// A host name or an IP address (IPv6 without brackets), and a port.
-    Host { host: Box<str>, port: u16 },
-    /// A Unix socket.
+    Host {
+        host: Box<str>,
+        port: u16,
+    },
     Unix(PathBuf),
 }
 
 /// One configured address of an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// How it is spoken to.
     pub scheme: Scheme,
     pub location: Location,
     /// The same as a `Host` header.
@@ -170,9 +169,6 @@ impl Address {
 
 impl Upstream {
     /// An upstream of one address, see [`Address::parse`].
-    ///
-    /// # Errors
-    /// See [`AddressError`].
     pub fn parse(name: &str, url: &str, host: HostHeader) -> Result<Self, AddressError> {
         let addresses = vec![Address::parse(url)?];
         let (protocol, tls) = (Protocol::default(), tls::Settings::default());

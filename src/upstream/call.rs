@@ -13,7 +13,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// A request's head.
 pub enum Head {
     /// Written: HTTP/1.1 is what will be spoken.
     Http1(h1::Request),
@@ -105,9 +104,6 @@ impl<B: http_body::Body<Data = Bytes> + Unpin + 'static> Call<B> {
     }
 
     /// Sends on, and waits for the answer's head.
-    ///
-    /// # Errors
-    /// See [`Failed`].
     pub fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Failed>> {
         either!(self, call => call.poll_answer(cx))
     }

@@ -95,9 +95,6 @@ impl Destinations {
     }
 
     /// The same, for a thread that may wait.
-    ///
-    /// # Errors
-    /// See [`Destinations::open`].
     pub fn open_blocking(&self, upstreams: &[Arc<Upstream>]) -> Result<Vec<Arc<Destination>>, TlsError> {
         self.control.block_on(self.open(upstreams))
     }

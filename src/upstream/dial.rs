@@ -56,9 +56,6 @@ pub async fn dial(resolved: &ResolvedAddress, address: &Address, dial: &Dial) ->
 }
 
 /// Opens a connection to a configured address; a host name is resolved now, and each of its addresses tried.
-///
-/// # Errors
-/// See [`dial`].
 pub async fn dial_by_name(address: &Address, dial: &Dial) -> Result<Stream> {
     match &address.location {
         Location::Host { host, port } => secured(TcpStream::connect((&**host, *port)).await?, address, dial).await,

@@ -120,7 +120,6 @@ async fn before<F: Future>(deadlines: &Deadlines, phase: Phase, future: F) -> Op
 }
 
 impl Pool {
-    /// An empty pool, which reads with `memory`; its connections take `descriptors`.
     #[must_use]
     pub fn new(
         destination: Arc<Destination>,
@@ -146,7 +145,6 @@ impl Pool {
         self.destination.upstream()
     }
 
-    /// The cluster that it is, where it is one.
     #[must_use]
     pub fn cluster(&self) -> Option<&Arc<Cluster>> {
         self.destination.cluster()
@@ -157,13 +155,11 @@ impl Pool {
         &self.destination
     }
 
-    /// The time limits in force.
     #[must_use]
     pub fn timeouts(&self) -> &Timeouts {
         &self.timeouts
     }
 
-    /// What was counted so far.
     #[must_use]
     pub fn counts(&self) -> &Counts {
         &self.counts

@@ -57,18 +57,12 @@ impl std::fmt::Debug for Tls {
 
 impl Tls {
     /// Reads the files.
-    ///
-    /// # Errors
-    /// See [`TlsError`].
     pub fn load(settings: Settings) -> Result<Self, TlsError> {
         let current = ArcSwap::from_pointee(read(&settings)?);
         Ok(Self { settings, current })
     }
 
     /// Reads the files again; `None` where they say what is in force.
-    ///
-    /// # Errors
-    /// See [`TlsError`].
     pub fn read_again(&self) -> Result<Option<Loaded>, TlsError> {
         let loaded = read(&self.settings)?;
         Ok((loaded.digest != self.current.load().digest).then_some(loaded))

@@ -25,7 +25,6 @@ pub enum Violation {
     AbsoluteForm,
     /// A target that is not in origin form, or has bytes that no target has.
     Target(TargetError),
-    /// The preface of HTTP/2.
     Http2Preface,
     /// Another version than HTTP/1.1 and HTTP/1.0.
     Version,
@@ -36,7 +35,6 @@ pub enum Violation {
     FoldedField,
     /// A field line without a colon.
     NoColon,
-    /// A blank before the colon.
     BlankBeforeColon,
     /// A field name that is empty or not a token.
     FieldName,
@@ -57,7 +55,6 @@ pub enum Violation {
     /// A `Transfer-Encoding` other than `chunked`.
     Coding,
     CodingRepeated,
-    /// `Transfer-Encoding` in HTTP/1.0.
     CodingInHttp10,
     /// A chunk size that is not 1 to 16 hexadecimal digits.
     ChunkSize,

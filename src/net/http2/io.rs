@@ -78,7 +78,6 @@ impl Socket {
         }
     }
 
-    /// The connection that it belongs to.
     #[must_use]
     pub fn connection(&self) -> &Rc<Connection> {
         &self.connection

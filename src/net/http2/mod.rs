@@ -28,7 +28,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// Limits of HTTP/2 connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Streams that a connection may have open at once.
@@ -44,7 +43,6 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Bytes of answers that may wait in memory for a stream whose client does not take them.
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// A connection that speaks HTTP/2.
 pub(super) struct Driven<S: Serve> {
     hyper: Pin<Box<http2::Connection<FrameIo, Service<S>, StreamExecutor>>>,
     socket: Rc<RefCell<Socket>>,
@@ -63,7 +61,6 @@ impl<S: Serve> Driven<S> {
     }
 }
 
-/// Begins to speak HTTP/2.
 pub(super) fn drive<S: Serve>(socket: Socket, service: S::Service, serve: &Rc<S>, settings: &Settings) -> Driven<S> {
     settings.counts.http2_connections.add_shared(1);
     let connection = Rc::clone(socket.connection());

@@ -82,9 +82,6 @@ pub struct Loaded(Live);
 
 impl Tls {
     /// Reads the files.
-    ///
-    /// # Errors
-    /// See [`TlsError`].
     pub fn load(files: &Files) -> Result<Arc<Self>, TlsError> {
         let live = Live::load(files, version(files)?)?;
         Ok(Arc::new(Self { live: ArcSwap::from_pointee(live) }))

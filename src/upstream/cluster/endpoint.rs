@@ -12,7 +12,6 @@ use std::time::Duration;
 pub enum ResolvedAddress {
     /// An IP address and a port.
     Inet(SocketAddr),
-    /// A Unix socket.
     Unix(PathBuf),
 }
 

@@ -110,7 +110,6 @@ impl Cluster {
         either!(&self.balancer, balancer => BackgroundService::start(balancer, stop).await);
     }
 
-    /// The upstream that it is.
     #[must_use]
     pub fn upstream(&self) -> &Arc<Upstream> {
         &self.upstream

@@ -100,9 +100,6 @@ where
     }
 
     /// Sends on, and waits for the answer's head.
-    ///
-    /// # Errors
-    /// See [`Failed`].
     pub fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Failed>> {
         match self.poll_upload(cx) {
             Poll::Ready(Err(Fault::Io(_))) if self.reused && !self.begun => {

@@ -95,9 +95,6 @@ impl<B: HttpBody<Data = Bytes> + Unpin + 'static> Call<B> {
     }
 
     /// Sends on, and waits for the answer's head.
-    ///
-    /// # Errors
-    /// See [`Failed`].
     pub fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Failed>> {
         if let Some(permit) = self.permit.take() {
             self.open(permit)?;

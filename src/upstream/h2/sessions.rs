@@ -54,7 +54,6 @@ impl SessionGroup {
 }
 
 impl Sessions {
-    /// The connections to this address.
     #[must_use]
     pub fn group(&self, endpoint: &EndpointRef) -> Rc<SessionGroup> {
         let mut groups = self.0.borrow_mut();
@@ -82,7 +81,6 @@ impl Sessions {
         });
     }
 
-    /// Connections without a stream.
     #[must_use]
     pub fn idle(&self) -> usize {
         self.0.borrow().iter().map(|group| group.idle()).sum()
