@@ -7,8 +7,9 @@
 
 use slab::Slab;
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::rc::Rc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// The clock's step, and the greatest delay of a deadline.
@@ -368,6 +369,26 @@ impl Pace {
             self.budget.spend(Ticks(waited));
             self.budget.earn(bytes);
         }
+    }
+
+    /// Notes what a poll says: the peer moved so much, or keeps us waiting, which is an error when it does so for too long.
+    pub fn note(
+        &mut self,
+        polled: Poll<io::Result<usize>>,
+        deadlines: &Deadlines,
+        phase: Phase,
+    ) -> Poll<io::Result<usize>> {
+        match &polled {
+            Poll::Ready(Ok(bytes)) => self.moved(*bytes, deadlines, phase),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => {
+                self.waiting(deadlines, phase);
+                if deadlines.expired(phase) {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+            }
+        }
+        polled
     }
 
     /// A new message: a full budget again.

@@ -259,21 +259,10 @@ impl StrictIo {
 
     fn wrote(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let deadlines = &self.connection.deadlines;
-        match &written {
-            Poll::Ready(Ok(bytes)) => {
-                self.write_pace.moved(*bytes, deadlines, Phase::Write);
-                if deadlines.armed(Phase::Idle) {
-                    // The tail of an answer whose body has already been handed over: not idle yet.
-                    deadlines.arm(Phase::Idle, self.connection.timeouts.idle);
-                }
-            }
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending => {
-                self.write_pace.waiting(deadlines, Phase::Write);
-                if deadlines.expired(Phase::Write) {
-                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-                }
-            }
+        let written = self.write_pace.note(written, deadlines, Phase::Write);
+        if matches!(written, Poll::Ready(Ok(_))) && deadlines.armed(Phase::Idle) {
+            // The tail of an answer whose body has already been handed over: not idle yet.
+            deadlines.arm(Phase::Idle, self.connection.timeouts.idle);
         }
         written
     }

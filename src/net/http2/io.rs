@@ -138,19 +138,9 @@ impl Socket {
     }
 
     fn wrote(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        let deadlines = &self.connection.deadlines;
-        match &written {
-            Poll::Ready(Ok(bytes)) => {
-                self.write_pace.moved(*bytes, deadlines, Phase::Write);
-                self.meter.moved(*bytes);
-            }
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending => {
-                self.write_pace.waiting(deadlines, Phase::Write);
-                if deadlines.expired(Phase::Write) {
-                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-                }
-            }
+        let written = self.write_pace.note(written, &self.connection.deadlines, Phase::Write);
+        if let Poll::Ready(Ok(bytes)) = &written {
+            self.meter.moved(*bytes);
         }
         written
     }

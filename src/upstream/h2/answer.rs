@@ -34,15 +34,7 @@ pub(super) fn read(parts: Parts, to_head: bool, passes: fn(&str) -> bool) -> Res
     if status.is_informational() {
         return Err(NO_SWITCH);
     }
-    if headers.len() > FIELDS {
-        return Err(Fault::Rule("it is too large"));
-    }
-    if !headers.keys().all(|name| field_is_name(name.as_str())) {
-        return Err(Fault::Rule("a name is no name"));
-    }
-    if headers.values().any(is_padded) {
-        return Err(Fault::Rule("a value begins or ends with a blank"));
-    }
+    check(&headers)?;
     let tells_only = to_head || status == StatusCode::NOT_MODIFIED;
     let length = length(&headers)?;
     // As over HTTP/1.1 it is said once, and only where no body says it.
@@ -64,14 +56,24 @@ pub(super) fn interim(parts: Parts, passes: fn(&str) -> bool) -> Result<Option<A
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(NO_SWITCH);
     }
-    let is_good = headers.len() <= FIELDS
-        && headers.keys().all(|name| field_is_name(name.as_str()))
-        && !headers.values().any(is_padded);
-    if status == StatusCode::CONTINUE || !is_good {
+    if status == StatusCode::CONTINUE || check(&headers).is_err() {
         return Ok(None);
     }
     remove_unless(&mut headers, |name| passes(name) && !is_hop_by_hop(name));
     Ok(Some(Answer { status, headers }))
+}
+
+fn check(headers: &HeaderMap) -> Result<(), Fault> {
+    if headers.len() > FIELDS {
+        return Err(Fault::Rule("it is too large"));
+    }
+    if !headers.keys().all(|name| field_is_name(name.as_str())) {
+        return Err(Fault::Rule("a name is no name"));
+    }
+    if headers.values().any(is_padded) {
+        return Err(Fault::Rule("a value begins or ends with a blank"));
+    }
+    Ok(())
 }
 
 /// RFC 9113, 8.2.1.
