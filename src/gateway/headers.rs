@@ -14,8 +14,8 @@ use crate::request_target::hop::{Options, is_hop_by_hop};
 use crate::upstream::{HostHeader, PutField, Upstream};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-/// What postern itself says about the way of a request, in any spelling.
-pub fn is_about_the_way(name: &str) -> bool {
+/// Whether a header says where a request came from, in any spelling: postern says that itself.
+pub fn is_forwarding_header(name: &str) -> bool {
     const WAY: [&str; 7] =
         ["forwarded", "traceparent", "tracestate", "xrequestid", "xrealip", "xclientip", "xclusterclientip"];
     // Most names are out of the question by their first byte (hyper gives names in lower case).
@@ -56,7 +56,7 @@ impl Passing<'_> {
         if is_ours || is_hop_by_hop(text) || is_like_authorization(text) {
             return false;
         }
-        let is_told = is_about_the_way(text) || self.policy.strips(text, self.authorization);
+        let is_told = is_forwarding_header(text) || self.policy.strips(text, self.authorization);
         !is_told || (self.kept.contains(name) && !self.policy.strip().injects(text))
     }
 }
@@ -106,7 +106,7 @@ impl<H: PutField> Stripped<H> {
     }
 }
 
-/// What the upstream is told about the way of a request.
+/// What the upstream is told of where a request came from.
 pub struct ForwardingHeaders<'h> {
     pub origin: Origin,
     /// The `Host` that was asked for, or that the upstream sees instead.

@@ -1,6 +1,6 @@
 //! Which fields behind a body go on, in either direction.
 
-use super::headers::{self, is_about_the_way};
+use super::headers::{self, is_forwarding_header};
 use crate::net::framing::{field_is_name, field_is_value};
 use crate::normalized_name::same_name;
 use crate::policy::Policy;
@@ -47,7 +47,7 @@ pub fn of_request(trailers: &HeaderMap, policy: &Policy) -> HeaderMap {
         let text = name.as_str();
         let stays = !field_is_name(text)
             || is_hop_by_hop(text)
-            || is_about_the_way(text)
+            || is_forwarding_header(text)
             || policy.strip().contains(text)
             || policy.finds_organization_in(text)
             || ["if", "accept", "transfer", "upgrade", "sec", "proxy"].iter().any(|word| begins(text, word))

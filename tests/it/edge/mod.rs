@@ -3,11 +3,11 @@
 mod abuse;
 mod conformance;
 mod grpc;
+mod hibernated;
 mod hostile;
 mod http2;
 mod matrix;
 mod proxy;
-mod resting;
 mod tls;
 mod unix;
 

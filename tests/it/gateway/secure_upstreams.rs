@@ -1,6 +1,6 @@
 //! Upstreams within TLS: verified always, and told who we are where that is asked.
 
-use crate::support::{Gate, Options, ROUTES, Upstream, Who, eventually, get};
+use crate::support::{Gate, Options, ROUTES, Upstream, Who, eventually, get, request};
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -105,6 +105,25 @@ fn a_certificate_of_the_configured_authority_is_believed() {
     // Counters are put together a few times a second.
     let opened = || Some(gate.postern.metric("postern_upstream_connections_total")).filter(|opened| *opened > 0.0);
     assert_eq!(eventually("the connection is counted", opened), 1.0, "and it is kept");
+}
+
+#[test]
+fn a_head_is_the_same_where_the_handshake_decides_what_is_spoken() {
+    let (home, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let (address, _) = secure(&authority, "localhost", None);
+    let gate = gate(address, "ca: HOME/ca.pem", home.path(), &authority);
+    let headers = [("X-Twice", "1"), ("x-other", "a: b\tc"), ("x-twice", "2"), ("x-empty", ""), ("te", "trailers")];
+    let asked = request(Who::mA, "GET", "/api/v1/org/a/x?y=%20z", &headers, "");
+    let plain = String::from_utf8(Gate::new().forwarded(&asked).head).unwrap();
+    let secure = gate.send(&asked).text();
+    let lines = |head: &str| -> Vec<String> {
+        let differ = ["x-request-id: ", "traceparent: "];
+        let lines = head.lines().filter(|line| !line.is_empty() && !differ.iter().any(|name| line.starts_with(name)));
+        lines.map(str::to_owned).collect()
+    };
+    // What speaks HTTP/1.1 alone is not told of trailers.
+    let told = ["te: trailers", "connection: te"].map(str::to_owned);
+    assert_eq!(lines(&secure), [lines(&plain), told.to_vec()].concat());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A connection that nobody has used for a while rests without its parser; whoever asks then notices nothing of it.
+//! A connection that nobody has used for a while hibernates without its parser; whoever asks then notices nothing of it.
 
 use super::secure_gate;
 use crate::support::frames::Peer;
