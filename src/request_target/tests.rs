@@ -1,6 +1,6 @@
 //! The attack rows that a target can carry, as stories: each class in several spellings, and what must stay possible.
 
-use super::query::{Ambiguous, single};
+use super::query::{Ambiguous, all, single, spells, without};
 use super::{Target, TargetError, check_carriable};
 use std::borrow::Cow;
 
@@ -151,6 +151,11 @@ fn what_decodes_twice_or_not_at_all_is_refused() {
         ],
         TargetError::DoubleEncoding,
     );
+    for (raw, decoded) in
+        [("/a/%254z", "/a/%4z"), ("/a/%25z4", "/a/%z4"), ("/a/%25u12", "/a/%u12"), ("/a/%25u002z", "/a/%u002z")]
+    {
+        assert_eq!(kept(raw).decoded(), decoded, "no reader takes it for an escape");
+    }
     refused(&["/a%", "/a%4", "/a%zz", "/a%u002e", "/a%4/x", "/a%%41"], TargetError::BadEscape);
     refused(&["/public/%e0%80%af..", "/%c0%ae", "/a%ff", "/a%ed%a0%80", "/a%c3"], TargetError::NotUtf8);
 }
@@ -314,4 +319,59 @@ fn a_parameter_that_could_be_read_in_two_ways_is_ambiguous() {
 fn a_name_that_is_encoded_without_end_is_followed_only_so_far() {
     let key = format!("%{}6f=B", "25".repeat(20_000));
     assert_eq!(single(Some(&key), "organization"), Ok(None));
+}
+
+#[test]
+fn a_name_is_found_however_it_is_spelt() {
+    for key in [
+        "organization",
+        "Organization",
+        "organ_ization",
+        "org[anization]",
+        "org[anization",
+        "organization[0]",
+        "organization%00x",
+        "%256frganization",
+    ] {
+        assert!(spells(key.as_bytes(), "organization"), "{key}");
+    }
+    for key in ["organizations", "org", "[0]organization1", ""] {
+        assert!(!spells(key.as_bytes(), "organization"), "{key}");
+    }
+}
+
+#[test]
+fn a_half_escape_is_malformed_and_no_character() {
+    for query in ["organization=%4z", "organization=%z4", "organization=%"] {
+        assert_eq!(single(Some(query), "organization"), Err(Ambiguous::Malformed), "{query}");
+        assert_eq!(all(Some(query)), Err(Ambiguous::Malformed), "{query}");
+    }
+}
+
+#[test]
+fn a_parameter_is_taken_out_in_every_spelling_and_the_others_stay_as_they_came() {
+    for (query, rest) in [
+        ("a=1&sesame=x&b=%2f", Some("a=1&b=%2f")),
+        ("SESAME=x", Some("")),
+        ("a=1;sesame=x&b", Some("b")),
+        ("a=1&b=sesame", None),
+        ("", None),
+    ] {
+        assert_eq!(without(query, "sesame").as_deref(), rest, "{query}");
+    }
+}
+
+#[test]
+fn all_parameters_are_read_where_every_reader_finds_the_same() {
+    fn pairs(query: &str) -> Result<Vec<String>, Ambiguous> {
+        all(Some(query)).map(|all| all.into_iter().map(|(k, v)| format!("{k}:{v}")).collect())
+    }
+    assert_eq!(pairs("a=1&&b=x+y&c"), Ok(vec!["a:1".to_owned(), "b:x y".to_owned(), "c:".to_owned()]));
+    for query in ["a=1;b=2", "a%26b=1", "a%3bb=1", "a=1%26b=2", "a=1%3bb"] {
+        assert_eq!(pairs(query), Err(Ambiguous::Separator), "{query}");
+    }
+    assert_eq!(pairs("a-b=1&A_B=2"), Err(Ambiguous::Repeated));
+    let many = |count: usize| (0..count).map(|n| format!("a{n}=1")).collect::<Vec<_>>().join("&");
+    assert_eq!(pairs(&many(64)).map(|all| all.len()), Ok(64));
+    assert_eq!(pairs(&many(65)), Err(Ambiguous::Repeated));
 }
