@@ -21,14 +21,7 @@ fn an_allowed_request_finds_claims_and_is_decided_without_allocating() {
         let mut passed = false;
         let used = measure(|| {
             let target = Target::parse(&raw).unwrap();
-            let view = RequestView {
-                method: &Method::GET,
-                host: "api.example.com",
-                target: &target,
-                headers: &headers,
-                client: None,
-                claims: None,
-            };
+            let view = RequestView::new(&Method::GET, "api.example.com", &target, &headers);
             passed = fixture::pass(&policy, &view, &ann).is_ok();
         });
         assert!(passed, "{raw}");

@@ -119,14 +119,7 @@ fn request(credential: fn(&World) -> &String) -> Box<dyn FnMut(usize)> {
         let Credential::Presented(kind, text) = read(presented, schemes, &Places::default()) else { panic!("none") };
         let found = world.memberships.remembered(kind, &text, now);
         assert!(matches!(found, Some(Lookup::Known(_))), "remembered");
-        let view = RequestView {
-            method: &Method::GET,
-            host: "api.example.com",
-            target: &target,
-            headers: &headers,
-            client: None,
-            claims: None,
-        };
+        let view = RequestView::new(&Method::GET, "api.example.com", &target, &headers);
         black_box(pass(&policy, &view, &caller)).expect("a member reads");
         let head = HeadWriter::new(Vec::with_capacity(2048), &Method::GET, raw);
         let host = headers.get(HOST);

@@ -1,7 +1,7 @@
 //! What is measured and held: policies of many routes, a caller of many organizations, and requests as curl and a browser
 //! send them.
 
-use postern::decision::{Caller, Denial, Facts, Permit, RequestView, admit, claim, decide, find};
+use postern::decision::{Caller, Evaluation, Halt, Need, Permit, RequestView};
 use postern::facts::{Membership, Organization, Snapshot, User, Value};
 use postern::id::{OrgId, UserId};
 use postern::policy::{Policy, load};
@@ -92,16 +92,23 @@ pub fn member(organizations: usize) -> Arc<Snapshot> {
     Arc::new(Snapshot::new(user, (0..organizations).map(membership).collect()))
 }
 
-/// The way of an ordinary request through the pure core: route, claim, decision.
+/// The way of an ordinary request through the pure core: its credential is the only thing that is asked for.
 ///
 /// # Errors
-/// What the decision says, where it is no.
-pub fn pass<'p>(policy: &'p Policy, view: &RequestView<'_>, caller: &Arc<Snapshot>) -> Result<Permit<'p>, Denial> {
-    let caller = Caller::User(caller);
-    let matched = find(policy, view)?;
-    admit(&matched, caller)?;
-    let claim = claim(&matched, view)?;
-    decide(&matched, &claim, view, caller, &Facts::none())
+/// What the evaluation comes to, where it permits nothing.
+pub fn pass<'p>(
+    policy: &'p Policy,
+    view: &RequestView<'_>,
+    caller: &Arc<Snapshot>,
+) -> Result<Permit<&'p Policy>, Halt> {
+    let mut evaluation = Evaluation::new(policy);
+    if let Err(halt) = evaluation.step(view)
+        && !matches!(halt, Halt::Need(Need::Credential(_)))
+    {
+        return Err(halt);
+    }
+    evaluation.identify(Caller::of(Some(caller)));
+    evaluation.step(view)
 }
 
 /// A request's target and headers, read as hyper reads them.

@@ -81,14 +81,7 @@ fn decide(routes: usize) -> Work {
     let headers = HeaderMap::new();
     Box::new(move |number| {
         let target = &targets[number % targets.len()];
-        let view = RequestView {
-            method: &Method::GET,
-            host: "api.example.com",
-            target,
-            headers: &headers,
-            client: None,
-            claims: None,
-        };
+        let view = RequestView::new(&Method::GET, "api.example.com", target, &headers);
         black_box(pass(&policy, &view, &caller)).expect("a member reads");
     })
 }

@@ -209,5 +209,5 @@ fn request(args: &Args, world: Option<&World>) -> Result<Request, (String, Strin
         None => None,
     };
     let client = args.client.map(|address| address.to_canonical());
-    Ok(Request { method, target: fill(&args.target)?, headers, client, claims })
+    Ok(Request { headers, client, claims, ..Request::new(method, fill(&args.target)?) })
 }

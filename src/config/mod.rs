@@ -249,6 +249,7 @@ impl Config {
             .with_secrets(secrets)
             .with_schemes(self.identity.schemes())
             .with_list_limit(self.limits.identity_header)
+            .with_body_limit(self.limits.body)
             .with_identity_api(self.accounts.api.then(|| self.accounts.prefix.clone()))
             .with_appointed_managers(self.compat == Compat::Openwisp)
     }
@@ -327,7 +328,7 @@ impl Default for Config {
                 resets: 200,
                 header_bytes: 32 * 1024,
                 headers: 100,
-                body: 100 << 20,
+                body: crate::policy::BODY_LIMIT,
                 identity_header: crate::policy::LIST_LIMIT,
                 min_rate: 2 * 1024,
             },

@@ -1,32 +1,32 @@
-//! The decision: pure. A policy, a request, a caller and facts go in; a [`Permit`] or a [`Denial`] comes out.
+//! The decision: pure. A policy, a request and facts go in; a [`Permit`] or a [`Denial`] comes out.
 //!
-//! In stages, so that whoever asks knows what to fetch between them, and so that the first reason in the pipeline's order is
-//! the one that is told: [`find`] names the route and whether a credential is needed, [`admit`] wants somebody to be there,
-//! [`claim()`] reads the organizations that the request names, [`OrgReferences::unknown`] says which must be looked up, and
-//! [`decide()`] judges. [`judge`] runs them all, for tools and tests;
-//! [`trace()`] runs them and tells what each found. There is no clock, no store and no lock in here.
+//! An [`Evaluation`] goes through the [`Stage`]s of the pipeline, and stops where it needs what only its caller can know ([`Need`]); with
+//! the answer it goes on from there. So the first reason in the pipeline's order is the one that is told, whoever asks: the gateway,
+//! an open WebSocket, `explain`, `test` or `matrix`. There is no clock, no store and no lock in here.
 
-mod decide;
 mod denial;
+mod evaluation;
 mod matching;
 mod org_references;
 mod permit;
 mod preflight;
-pub mod strict_source;
-mod trace;
+mod rule;
+mod sources;
+mod strict_source;
+mod websocket;
 
 pub use crate::policy::CredentialNeed;
-pub use decide::{admit, decide};
 pub use denial::{Denial, Reason};
-pub use matching::{Matched, find};
-pub use org_references::{Facts, OrgKey, OrgReferences, claim};
+pub use evaluation::{Evaluation, Halt, Need, Stage};
+pub use org_references::OrgKey;
 pub use permit::{Permit, RequestContext};
 pub use preflight::{Preflight, preflight};
-pub use trace::{Reading, Ruled, Says, Stage, Trace, trace};
+pub use sources::{Reading, Says};
+pub use websocket::Upgrade;
 
 use crate::claims::Claims;
-use crate::facts::{Organization, Snapshot};
-use crate::policy::Policy;
+use crate::facts::{Membership, Snapshot};
+use crate::policy::{Route, Rule};
 use crate::request_target::Target;
 use http::{HeaderMap, Method};
 use std::fmt;
@@ -48,11 +48,24 @@ pub struct RequestView<'a> {
     pub headers: &'a HeaderMap,
     /// The client's address, behind trusted proxies; `None` where it is not known.
     pub client: Option<IpAddr>,
-    /// What the caller's credential says besides who they are.
-    pub claims: Option<&'a Arc<Claims>>,
+    /// In which form it may ask to become a WebSocket.
+    pub upgrade: Upgrade,
+    /// How long its body is; `None` where that is not said before it comes.
+    pub body_length: Option<u64>,
+    /// Its body, where all of it was read.
+    pub body: Option<&'a [u8]>,
 }
 
-/// Without the headers: they carry credentials.
+impl<'a> RequestView<'a> {
+    /// A request without a body that becomes nothing else, of whatever client.
+    #[must_use]
+    pub const fn new(method: &'a Method, host: &'a str, target: &'a Target<'a>, headers: &'a HeaderMap) -> Self {
+        let (client, upgrade, body_length, body) = (None, Upgrade::None, Some(0), None);
+        Self { method, host, target, headers, client, upgrade, body_length, body }
+    }
+}
+
+/// Without the headers and the body: they carry credentials and secrets.
 impl fmt::Debug for RequestView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { method, host, target, .. } = self;
@@ -60,30 +73,25 @@ impl fmt::Debug for RequestView<'_> {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-pub enum Caller<'a> {
-    /// No credential was sent, or none was looked at.
-    Anonymous,
-    /// A good credential of this user.
-    User(&'a Arc<Snapshot>),
+/// Who sent a request, as far as a good credential says it.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// `None`: no credential was sent.
+    pub user: Option<Arc<Snapshot>>,
+    /// What the credential says besides.
+    pub claims: Option<Arc<Claims>>,
 }
 
-/// The whole way in one call. `lookup` is asked only for organizations that a superuser names without belonging to them.
-///
-/// # Errors
-/// The first refusal on the way.
-pub fn judge<'p>(
-    policy: &'p Policy,
-    view: &RequestView<'_>,
-    caller: Caller<'_>,
-    lookup: &mut dyn FnMut(&OrgKey<'_>) -> Option<Arc<Organization>>,
-) -> Result<Permit<'p>, Denial> {
-    let matched = find(policy, view)?;
-    admit(&matched, caller)?;
-    let claim = claim(&matched, view)?;
-    let mut facts = Facts::none();
-    for key in claim.unknown(caller) {
-        facts.learn(key.clone(), lookup(key));
+impl Caller {
+    #[must_use]
+    pub fn of(user: Option<&Arc<Snapshot>>) -> Self {
+        Self { user: user.cloned(), claims: None }
     }
-    decide(&matched, &claim, view, caller, &facts)
+
+    fn memberships(&self) -> &[Membership] {
+        self.user.as_ref().map(|user| user.memberships()).unwrap_or_default()
+    }
 }
+
+/// A route, and its rule of a request's method.
+pub type Ruled<'p> = (&'p Route, &'p Rule);

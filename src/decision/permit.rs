@@ -1,14 +1,15 @@
-//! The permit: that a request may pass, and everything that must be known to pass it on. Only `decide` makes one.
+//! The permit: that a request may pass, and everything that must be known to pass it on. Only an evaluation makes one.
 
-use super::matching::Matched;
-use super::org_references::captured;
-use super::{Denial, Reason};
-use crate::claims::Claims;
+use super::matching::Hit;
+use super::rule::Verdict;
+use super::{Caller, Denial, Reason, Upgrade};
 use crate::facts::{Level, Organization, Snapshot, Value, header_value};
-use crate::policy::{InjectValue, Route, Rule};
+use crate::policy::{Inject, InjectValue, Policy, Route, Rule, RuleId};
 use crate::request_target::plain;
+use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use std::borrow::Cow;
+use std::ops::Deref;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -34,80 +35,90 @@ pub struct RequestContext<'a> {
     pub client_name: Option<&'a [u8]>,
 }
 
-/// A request that may pass.
-#[derive(Clone, Debug)]
-pub struct Permit<'p> {
-    route: &'p Route,
-    rule: &'p Rule,
-    /// Who sent it; `None` on a public route and for an anonymous caller.
-    snapshot: Option<Arc<Snapshot>>,
-    /// What their credential says besides.
-    claims: Option<Arc<Claims>>,
-    standing: Option<OrgAccess>,
+/// A request that may pass, and everything that must be known to pass it on, until its answer has ended. `P` is a cheap handle of the
+/// policy that permitted it.
+#[derive(Clone)]
+pub struct Permit<P> {
+    policy: P,
+    rule: RuleId,
+    /// Nobody on a public route.
+    caller: Caller,
+    access: Option<OrgAccess>,
     by_superuser: bool,
     /// The target to forward, where the route rewrites it.
     rewritten: Option<Arc<str>>,
-    /// The rule that the rewritten target falls under, which permits it too.
-    rewritten_rule: Option<&'p Rule>,
     /// The variables of the path that are injected, by number.
     variables: Vec<(usize, HeaderValue)>,
+    upgrade: Upgrade,
 }
 
-impl<'p> Permit<'p> {
+impl<P: Deref<Target = Policy>> Permit<P> {
     pub(super) fn new(
-        matched: &Matched<'p>,
-        path: &str,
-        (snapshot, claims): (Option<Arc<Snapshot>>, Option<Arc<Claims>>),
-        standing: Option<OrgAccess>,
-        by_superuser: bool,
+        policy: P,
+        (rule, hit): (RuleId, &Hit<'_>),
+        caller: Caller,
+        Verdict { access, by_superuser }: Verdict,
+        rewritten: Option<Arc<str>>,
+        upgrade: Upgrade,
     ) -> Self {
-        let hit = &matched.hit;
-        let variable = |inject: &crate::policy::Inject| match inject.value {
-            InjectValue::Path(at) => Some((at, header_value(&plain(captured(path, &hit.path, at)?)))),
+        let variable = |inject: &Inject| match inject.value {
+            InjectValue::Path(at) => Some((at, header_value(&plain(hit.variable(at)?)))),
             _ => None,
         };
-        Self {
-            route: hit.route,
-            rule: hit.rule,
-            snapshot,
-            claims,
-            standing,
-            by_superuser,
-            rewritten: matched.rewritten.as_ref().map(|r| r.raw.clone()),
-            rewritten_rule: matched.rewritten.as_ref().and_then(|r| r.hit.as_ref()).map(|hit| hit.rule),
-            variables: hit.rule.inject.iter().filter_map(variable).collect(),
-        }
+        let variables = hit.rule.inject.iter().filter_map(variable).collect();
+        Self { policy, rule, caller, access, by_superuser, rewritten, variables, upgrade }
     }
 
     /// The route that the request came in by.
     #[must_use]
-    pub const fn route(&self) -> &'p Route {
-        self.route
+    pub fn route(&self) -> &Route {
+        self.policy.rule(self.rule).0
     }
 
     /// The rule that permitted it.
     #[must_use]
-    pub const fn rule(&self) -> &'p Rule {
-        self.rule
+    pub fn rule(&self) -> &Rule {
+        self.policy.rule(self.rule).1
+    }
+
+    /// Bytes of its body at most.
+    #[must_use]
+    pub fn body_limit(&self) -> u64 {
+        let (route, rule) = self.policy.rule(self.rule);
+        route.body_limit(rule)
+    }
+
+    /// Whether it becomes a WebSocket, and in which form it asks for that.
+    #[must_use]
+    pub const fn upgrade(&self) -> Upgrade {
+        self.upgrade
+    }
+
+    /// Whether a header that the client sent stays behind, since the upstream is told it, or only told it.
+    #[must_use]
+    pub fn strips(&self, header: &HeaderName) -> bool {
+        let keeps_credential = self.rule().forward_authorization;
+        let is_credential = *header == AUTHORIZATION && !keeps_credential;
+        is_credential || self.policy.strips(header.as_str(), keeps_credential)
     }
 
     /// Who sent it; `None` on a public route and for an anonymous caller.
     #[must_use]
-    pub const fn snapshot(&self) -> Option<&Arc<Snapshot>> {
-        self.snapshot.as_ref()
+    pub const fn user(&self) -> Option<&Arc<Snapshot>> {
+        self.caller.user.as_ref()
     }
 
     /// The organization of the request.
     #[must_use]
     pub fn organization(&self) -> Option<&Arc<Organization>> {
-        self.standing.as_ref().map(|s| &s.organization)
+        self.access.as_ref().map(|s| &s.organization)
     }
 
     /// The caller's level in the organization of the request: `member`, `manager`, `owner`, or `superuser` for one who does
     /// not belong to it.
     #[must_use]
     pub fn level(&self) -> Option<&'static str> {
-        self.standing.as_ref().map(OrgAccess::level_text)
+        self.access.as_ref().map(OrgAccess::level_text)
     }
 
     /// Whether a superuser passed where their membership would have refused. Every such pass is logged and counted.
@@ -122,19 +133,13 @@ impl<'p> Permit<'p> {
         self.rewritten.as_deref()
     }
 
-    /// The parameters of the query that the body must not name again.
-    pub fn strict_sources(&self) -> impl Iterator<Item = &'p str> + Clone + use<'p> {
-        let rules = std::iter::once(self.rule).chain(self.rewritten_rule);
-        rules.filter(|rule| rule.is_strict_source()).flat_map(Rule::query_sources)
-    }
-
     /// Gives every header that the upstream is told to `put`, whose names [`crate::policy::StripSet`] has removed before. A
     /// name without a value is not put. Values are those of a [`HeaderValue`], given as bytes since most are only copied.
     ///
     /// # Errors
     /// 431 `identity_too_large`: the caller belongs to more organizations than the header may list.
     pub fn inject(&self, told: RequestContext<'_>, mut put: impl FnMut(&HeaderName, &[u8])) -> Result<(), Denial> {
-        for inject in self.rule.inject.iter() {
+        for inject in self.rule().inject.iter() {
             let put = |value: &[u8]| {
                 if !value.is_empty() {
                     put(&inject.name, value);
@@ -146,7 +151,7 @@ impl<'p> Permit<'p> {
     }
 
     fn tell(&self, value: &InjectValue, of: RequestContext<'_>, mut put: impl FnMut(&[u8])) -> Result<(), Denial> {
-        let user = self.snapshot.as_ref().map(|s| &s.user);
+        let user = self.user().map(|s| &s.user);
         let organization = self.organization();
         let mut text = Uuid::encode_buffer();
         let value: Option<&[u8]> = match value {
@@ -156,7 +161,7 @@ impl<'p> Permit<'p> {
             InjectValue::Issuer => user.and_then(|u| u.issuer.as_deref()).map(told),
             InjectValue::UserExternalId => user.and_then(|u| u.external_id.as_deref()).map(told),
             InjectValue::Groups => {
-                if let Some(snapshot) = &self.snapshot {
+                if let Some(snapshot) = self.user() {
                     let names: Vec<_> = snapshot.groups().iter().map(|name| Cow::Borrowed(&**name)).collect();
                     put(&self.list(&names)?);
                 }
@@ -170,14 +175,14 @@ impl<'p> Permit<'p> {
             InjectValue::OrgExternalId => organization.and_then(|o| o.external_id.as_deref()).map(told),
             InjectValue::OrgLevel => self.level().map(str::as_bytes),
             InjectValue::Orgs(level) => {
-                if let Some(snapshot) = &self.snapshot {
+                if let Some(snapshot) = self.user() {
                     put(self.organizations(snapshot, *level)?.as_bytes());
                 }
                 None
             }
             InjectValue::Path(at) => self.variables.iter().find(|(n, _)| n == at).map(|(_, v)| v.as_bytes()),
             InjectValue::Claim(name) => {
-                if let Some(texts) = self.claims.as_ref().and_then(|claims| claims.texts(name)) {
+                if let Some(texts) = self.caller.claims.as_ref().and_then(|claims| claims.texts(name)) {
                     put(self.list(&texts)?.as_slice());
                 }
                 None
@@ -200,9 +205,9 @@ impl<'p> Permit<'p> {
     fn list(&self, texts: &[Cow<'_, str>]) -> Result<Vec<u8>, Denial> {
         let list: Vec<HeaderValue> = texts.iter().map(|text| header_value(text)).collect();
         let list = list.iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b',');
-        if texts.len() > 1 && list.len() > self.route.list_limit {
+        if texts.len() > 1 && list.len() > self.route().list_limit {
             let hint = "a list that is injected would be longer than `limits.identity_header`";
-            return Err(Denial::new(Reason::IdentityTooLarge).at(self.route.index).with_hint(hint));
+            return Err(Denial::new(Reason::IdentityTooLarge).at(self.route().index).with_hint(hint));
         }
         Ok(list)
     }
@@ -215,8 +220,8 @@ impl<'p> Permit<'p> {
                 list.push(',');
             }
             list.push_str(membership.organization.id.0.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()));
-            if list.len() > self.route.list_limit {
-                return Err(Denial::new(Reason::IdentityTooLarge).at(self.route.index).with_hint(
+            if list.len() > self.route().list_limit {
+                return Err(Denial::new(Reason::IdentityTooLarge).at(self.route().index).with_hint(
                     "`orgs.…` would be longer than `limits.identity_header`: raise it as far as the service takes such headers, or let \
                      the route name one organization and inject `org.id`",
                 ));

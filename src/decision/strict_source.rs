@@ -12,7 +12,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::fmt;
 
 /// Bytes of a body at most that is held back until it was read.
-pub const MOST_HELD: u64 = 1024 * 1024;
+pub(super) const MOST_HELD: u64 = 1024 * 1024;
 
 const NAMED_AGAIN: &str = "the body names again what the organization is read from the query by";
 const ENCODED: &str = "`strict_source` reads no body with a `Content-Encoding`";
@@ -26,7 +26,11 @@ const OTHER_TYPE: &str =
 ///
 /// # Errors
 /// 400 `ambiguous`: it does. 400 `body_invalid`: nobody can tell.
-pub fn check<'n>(headers: &HeaderMap, body: &[u8], names: impl Iterator<Item = &'n str> + Clone) -> Result<(), Denial> {
+pub(super) fn check<'n>(
+    headers: &HeaderMap,
+    body: &[u8],
+    names: impl Iterator<Item = &'n str> + Clone,
+) -> Result<(), Denial> {
     if body.is_empty() {
         return Ok(());
     }

@@ -1,10 +1,13 @@
 //! The rules of the language, told as stories about two tenants.
 
 use super::*;
+use crate::facts::Organization;
 use crate::facts::{Membership, User, Value};
 use crate::id::{OrgId, UserId};
-use crate::policy::{Names, load};
+use crate::limit::Verdict;
+use crate::policy::{Names, Policy, load};
 use http::{HeaderName, HeaderValue, StatusCode};
+use std::time::Duration;
 
 /// acme and bolt are tenants, gone is disabled.
 struct World {
@@ -33,6 +36,7 @@ enum Is {
 use Is::{Manager, Member, Owner};
 
 mod details;
+mod evaluation;
 mod options;
 mod organizations;
 
@@ -70,6 +74,31 @@ fn policy(routes: &str) -> Policy {
     load(&[("routes.yaml", routes)], None).unwrap_or_else(|f| panic!("{}", f.to_lines()))
 }
 
+/// The whole way, where whoever is counted comes for the first time.
+fn evaluate<'p>(
+    policy: &'p Policy,
+    view: &RequestView<'_>,
+    caller: &Caller,
+    lookup: &mut dyn FnMut(&OrgKey<'_>) -> Option<Arc<Organization>>,
+) -> Result<Permit<&'p Policy>, Denial> {
+    let mut evaluation = Evaluation::new(policy);
+    loop {
+        match evaluation.step(view) {
+            Ok(permit) => return Ok(permit),
+            Err(Halt::Denied(denial)) => return Err(denial),
+            Err(Halt::Need(Need::Credential(_))) => evaluation.identify(caller.clone()),
+            Err(Halt::Need(Need::Organization(key))) => {
+                let found = lookup(&key);
+                evaluation.learn(key, found);
+            }
+            Err(Halt::Need(Need::Throttle(..))) => evaluation.count(PASS),
+            Err(Halt::Need(Need::Body(most))) => panic!("a body of {most} bytes at most is asked for"),
+        }
+    }
+}
+
+const PASS: Verdict = Verdict::Pass { remaining: 0, reset: Duration::ZERO };
+
 /// `METHOD target [Name: value]…`, with `<name>` standing for an organization's id.
 fn ask(policy: &Policy, world: &World, caller: Option<&Arc<Snapshot>>, request: &str) -> Result<String, Denial> {
     let mut words = request.split('|').map(str::trim);
@@ -84,16 +113,9 @@ fn ask(policy: &Policy, world: &World, caller: Option<&Arc<Snapshot>>, request: 
     }
     let (target, host) = target.split_once(" @").unwrap_or((target, "api.example.com"));
     let target = Target::parse(target).unwrap();
-    let view = RequestView {
-        method: &method.parse().unwrap(),
-        host,
-        target: &target,
-        headers: &headers,
-        client: None,
-        claims: None,
-    };
-    let caller = caller.map_or(Caller::Anonymous, Caller::User);
-    let permit = judge(policy, &view, caller, &mut |key| world.find(key))?;
+    let method = method.parse().unwrap();
+    let view = RequestView::new(&method, host, &target, &headers);
+    let permit = evaluate(policy, &view, &Caller::of(caller), &mut |key| world.find(key))?;
     let mut told = Vec::new();
     permit.inject(RequestContext { request_id: "req-1", client_name: None }, |name, value| {
         told.push(format!("{name}={}", std::str::from_utf8(value).unwrap()));
@@ -400,7 +422,7 @@ fn a_rewritten_target_is_judged_by_the_routes_of_its_own_upstream() {
     let names = Names::new(["app", "docs"]);
     let (bob, root) = (world.user("bob", &[]), world.user("root", &[]));
     let ext = "  /ext/**: { level: authenticated, rewrite: { strip_prefix: /ext } }\n";
-    let judge = |files: &[(&str, &str)], caller, request: &str| {
+    let evaluate = |files: &[(&str, &str)], caller, request: &str| {
         verdict(
             &load(files, Some(&names)).unwrap_or_else(|f| panic!("{}", f.to_lines())),
             &world,
@@ -416,14 +438,14 @@ fn a_rewritten_target_is_judged_by_the_routes_of_its_own_upstream() {
     for other in ["/admin/docs/**", "/admin/{page}/x", "/admin/docs/x", "/admin/{page:slug}/{part}"] {
         let files = one("superuser", other);
         let files = [("r", files.as_str())];
-        assert_eq!(judge(&files, &bob, "GET /ext/admin/docs/x"), "403 superuser_only", "{other}");
-        assert_eq!(judge(&files, &root, "GET /ext/admin/docs/x"), "allow", "{other}");
-        assert_eq!(judge(&files, &bob, "GET /admin/docs/x"), "allow", "{other}");
+        assert_eq!(evaluate(&files, &bob, "GET /ext/admin/docs/x"), "403 superuser_only", "{other}");
+        assert_eq!(evaluate(&files, &root, "GET /ext/admin/docs/x"), "allow", "{other}");
+        assert_eq!(evaluate(&files, &bob, "GET /admin/docs/x"), "allow", "{other}");
         let files = one("deny", other);
-        assert_eq!(judge(&[("r", files.as_str())], &root, "GET /ext/admin/docs/x"), "403 denied", "{other}");
+        assert_eq!(evaluate(&[("r", files.as_str())], &root, "GET /ext/admin/docs/x"), "403 denied", "{other}");
         let files = one("{ GET: superuser }", other);
         let files = [("r", files.as_str())];
-        assert_eq!(judge(&files, &root, "POST /ext/admin/docs/x"), "405 method_not_allowed", "{other}");
+        assert_eq!(evaluate(&files, &root, "POST /ext/admin/docs/x"), "405 method_not_allowed", "{other}");
     }
     // A file of that very host, of a host pattern, of every host: each is a tier, and the first with a route of the
     // upstream decides.
@@ -436,13 +458,17 @@ fn a_rewritten_target_is_judged_by_the_routes_of_its_own_upstream() {
         for (level, expected) in [("superuser", "403 superuser_only"), ("deny", "403 denied")] {
             let (app, docs) = (app(ours, level), docs(theirs));
             let files = [("ext", ext.as_str()), ("app", &app), ("docs", &docs)];
-            assert_eq!(judge(&files, &bob, "GET /ext/admin/docs/x"), expected, "{ours:?} {theirs:?}");
+            assert_eq!(evaluate(&files, &bob, "GET /ext/admin/docs/x"), expected, "{ours:?} {theirs:?}");
         }
     }
     let (first, second) = (app(wild, "deny"), app("", "authenticated"));
     let files = [("ext", ext.as_str()), ("first", &first), ("second", &second), ("docs", &docs(exact))];
-    assert_eq!(judge(&files, &bob, "GET /ext/admin/x"), "403 denied", "the nearer tier of its upstream counts");
-    assert_eq!(judge(&files, &bob, "GET /ext/other"), "404 no_route", "the other upstream's `/**` says nothing of it");
+    assert_eq!(evaluate(&files, &bob, "GET /ext/admin/x"), "403 denied", "the nearer tier of its upstream counts");
+    assert_eq!(
+        evaluate(&files, &bob, "GET /ext/other"),
+        "404 no_route",
+        "the other upstream's `/**` says nothing of it"
+    );
 }
 
 #[test]
@@ -450,8 +476,7 @@ fn a_request_that_is_printed_shows_no_credential() {
     let mut headers = HeaderMap::new();
     headers.insert("authorization", HeaderValue::from_static("Bearer secret"));
     let target = Target::parse("/x?token=secret").unwrap();
-    let view =
-        RequestView { method: &Method::GET, host: "h", target: &target, headers: &headers, client: None, claims: None };
+    let view = RequestView::new(&Method::GET, "h", &target, &headers);
     let shown = format!("{view:?}");
     assert!(shown.contains("/x") && !shown.contains("secret"), "{shown}");
 }

@@ -8,6 +8,7 @@ use crate::policy::Policy;
 use crate::telemetry::metrics::{Metrics, RouteShard};
 use crate::upstream::{Destination, Pool};
 use arc_swap::ArcSwap;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -93,5 +94,24 @@ impl Rules {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.in_force.policy
+    }
+}
+
+/// The policy of a worker's rules, for what outlives a borrow of them.
+#[derive(Clone)]
+pub struct PolicyHandle(Rc<Rules>);
+
+impl PolicyHandle {
+    #[must_use]
+    pub fn new(rules: &Rc<Rules>) -> Self {
+        Self(Rc::clone(rules))
+    }
+}
+
+impl Deref for PolicyHandle {
+    type Target = Policy;
+
+    fn deref(&self) -> &Policy {
+        self.0.policy()
     }
 }

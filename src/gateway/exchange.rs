@@ -3,11 +3,11 @@
 //! It stays in one place in memory and travels as a pointer: with the judging, then with the sending, at last with the
 //! answer's body. However a request ends — answered, refused, broken off — its end is noted once, when this is dropped.
 
-mod admit;
+mod evaluate;
 
 use super::active_policy::Rules;
 use super::client_connection::ClientConnection;
-use super::judge::{Fetched, RequestInfo};
+use super::evaluate::{Paused, Permit, RequestInfo};
 use super::request_body::RequestBody;
 use super::request_id::RequestId;
 use super::span::{SpanExtras, Traced};
@@ -41,15 +41,16 @@ pub struct Exchange {
     pub sending: Option<InFlight>,
     /// Its place among the requests at a cluster, until its answer has ended.
     pub seat: ConcurrencyPermit,
-    fetched: Fetched,
+    /// Its evaluation, while something is fetched for it.
+    paused: Option<Box<Paused>>,
     start: Instant,
     ours: Option<Duration>,
     upstream: Option<Duration>,
     /// What was found on the way.
     pub info: RequestInfo,
     organization: Option<Arc<Organization>>,
-    level: Option<&'static str>,
-    superuser_pass: bool,
+    /// What lets it pass, to the end of its answer.
+    permit: Option<Permit>,
     /// What only the access line needs.
     shown: Option<Box<Shown>>,
     request_id: RequestId,
@@ -104,14 +105,13 @@ impl Exchange {
             rules: worker.rules(),
             link: Rc::clone(link),
             request: Some(request.map(|body| RequestBody::new(body, limit, Rc::clone(link)))),
-            fetched: Fetched::default(),
+            paused: None,
             start,
             ours: None,
             upstream: None,
             info: RequestInfo::default(),
             organization: None,
-            level: None,
-            superuser_pass: false,
+            permit: None,
             shown,
             request_id,
             traced,
@@ -202,7 +202,7 @@ impl Exchange {
         if let Some(cell) = self.rules.routes.cell(self.info.route) {
             cell.observe(outcome, ours, self.upstream);
         }
-        if self.superuser_pass {
+        if self.permit.as_ref().is_some_and(Permit::by_superuser) {
             self.worker.shard.superuser_passes.inc();
         }
     }
@@ -253,8 +253,8 @@ impl Exchange {
             org: organization
                 .map(|id| &*id.as_hyphenated().encode_lower(&mut organization_text))
                 .or(self.info.asked.as_deref()),
-            level: self.level,
-            superuser_pass: self.superuser_pass,
+            level: self.permit.as_ref().and_then(Permit::level),
+            superuser_pass: self.permit.as_ref().is_some_and(Permit::by_superuser),
             sent: self.sent,
             ours: self.ours.unwrap_or(total),
             upstream: self.upstream,

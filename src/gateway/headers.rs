@@ -13,6 +13,7 @@ use crate::policy::Policy;
 use crate::request_target::hop::{Options, is_hop_by_hop};
 use crate::upstream::{HostHeader, PutField, Upstream};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use std::ops::Deref;
 
 /// Whether a header says where a request came from, in any spelling: postern says that itself.
 pub fn is_forwarding_header(name: &str) -> bool {
@@ -87,7 +88,7 @@ impl<H: PutField> Stripped<H> {
     /// It cannot be told.
     pub fn tell(
         self,
-        permit: &Permit<'_>,
+        permit: &Permit<impl Deref<Target = Policy>>,
         request_id: &RequestId,
         forwarding: &ForwardingHeaders<'_>,
     ) -> Result<H, Denial> {

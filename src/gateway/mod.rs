@@ -1,9 +1,9 @@
 //! The data path, as a service: one request in, one answer out.
 //!
-//! A request becomes an [`Exchange`], which goes through the phases, each a file: [`judge`] (target, route, credential,
-//! organization, decision), then [`reply`] for a refusal, or [`mod@forward`] for a permit: [`headers`] strips and injects
-//! while it writes, `upstream` carries, [`body`] streams. Judging never waits: what it cannot know from memory it asks for, the answer is
-//! fetched on the side, and it judges again. When the answer ends, the exchange leaves one access line and the metrics
+//! A request becomes an [`Exchange`], which goes through the phases, each a file: [`mod@evaluate`] (the stages of
+//! `decision`), then [`reply`] for a refusal, or [`mod@forward`] for a permit: [`headers`] strips and injects while it writes, `upstream`
+//! carries, [`body`] streams. Evaluating never waits: what it cannot know from memory it asks for, the answer is fetched on the side, and
+//! it goes on from there. When the answer ends, the exchange leaves one access line and the metrics
 //! behind, whatever became of it.
 
 pub mod active_policy;
@@ -12,6 +12,7 @@ pub mod body;
 pub mod client;
 pub mod client_connection;
 pub mod entropy;
+pub mod evaluate;
 pub mod exchange;
 pub mod failures;
 pub mod forward;
@@ -19,7 +20,6 @@ pub mod forwarded;
 pub mod grpc;
 pub mod handshake;
 pub mod headers;
-pub mod judge;
 pub mod map_back;
 pub mod prepare;
 pub mod problems;
@@ -43,12 +43,12 @@ use crate::net::serve::Serve;
 pub use active_policy::{ActivePolicy, InForce, Rules};
 use body::AnswerBody;
 use client_connection::ClientConnection;
+use evaluate::{Interrupt, LinkLogin};
 use exchange::Exchange;
 use forward::{Answer, forward};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::Service;
-use judge::{Interrupt, LinkLogin};
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -112,7 +112,9 @@ impl Service<Request<Incoming>> for Gateway {
             Err(Interrupt::Needs(need)) => Answer::Later(Box::pin(async move {
                 let mut need = need;
                 loop {
-                    exchange.fetch(need).await;
+                    if let Err(denial) = exchange.fetch(need).await {
+                        return reply::refuse(exchange, &denial);
+                    }
                     match exchange.prepare() {
                         Ok(prepared) => return forward(exchange, prepared).settled().await,
                         Err(Interrupt::Denied(denial)) => return reply::refuse(exchange, &denial),

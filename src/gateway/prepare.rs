@@ -1,6 +1,7 @@
 //! A permit becomes a request to the upstream: stripped, told whose it is, and where it goes.
 
 use super::active_policy::Rules;
+use super::evaluate::Permit;
 use super::exchange::Exchange;
 use super::handshake::handshake;
 use super::headers::{ForwardingHeaders, Passing, Stripped, host};
@@ -10,10 +11,10 @@ use super::traceparent::Trace;
 use super::trailers;
 use super::upstream_target::{Key, UpstreamTarget, choose};
 use super::worker::Worker;
-use crate::decision::{CredentialNeed, Denial, Permit, Reason};
+use crate::decision::{CredentialNeed, Denial, Reason};
 use crate::identity::cookie::remove_ours;
 use crate::net::deadline::Ticks;
-use crate::policy::{BodyLimit, Timeout};
+use crate::policy::Timeout;
 use crate::request_target::query;
 use crate::upstream::cluster::Balance;
 use crate::upstream::h1::HeadWriter;
@@ -41,26 +42,18 @@ pub struct Prepared {
 pub fn prepare(
     worker: &Worker,
     rules: &Rc<Rules>,
-    permit: &Permit<'_>,
+    permit: &Permit,
     mut request: Request<RequestBody>,
     exchange: &Exchange,
 ) -> Result<Prepared, Denial> {
     let unreachable = || Denial::new(Reason::UpstreamUnreachable).with_hint("the route's upstream is not configured");
     let pool = rules.pools.get(permit.route().upstream).ok_or_else(unreachable)?;
-    let (mut timeouts, mut total, mut limit) = (*pool.timeouts(), Ticks(0), worker.shared.body_limit);
-    if let Some(options) = &permit.rule().options {
-        (timeouts, total) = limits(timeouts, options.timeout.unwrap_or_default());
-        if let Some(BodyLimit(own)) = options.body_limit {
-            limit = own;
-            request.body_mut().limit(limit);
-        }
-    }
+    let own = permit.rule().options.as_ref().and_then(|options| options.timeout);
+    let (timeouts, total) = limits(*pool.timeouts(), own.unwrap_or_default());
+    request.body_mut().limit(permit.body_limit());
     let hint = request.body().size_hint();
-    if hint.lower() > limit {
-        return Err(Denial::new(Reason::BodyTooLarge));
-    }
     // Before the credential is taken out: what is judged again is the request as it came.
-    let handshake = handshake(permit, &request, &worker.entropy)?;
+    let handshake = handshake(permit, &request, &worker.entropy);
     if handshake.is_some() && pool.upstream().spoken() == Protocol::Http2 {
         let hint = "a WebSocket goes to an upstream that speaks HTTP/1.1";
         return Err(Denial::new(Reason::UpstreamUnreachable).with_hint(hint));
@@ -136,7 +129,7 @@ pub fn prepare(
 
 /// What the upstream is told of a request, but for its body.
 struct RequestHead<'a> {
-    permit: &'a Permit<'a>,
+    permit: &'a Permit,
     exchange: &'a Exchange,
     headers: &'a HeaderMap,
     host: Option<&'a HeaderValue>,
@@ -160,7 +153,7 @@ pub fn without_parameter(target: &str, name: &str) -> Option<String> {
 }
 
 /// The user or the organization, as the cluster wants it; else the client's address. Without a cluster nothing asks for it.
-fn key(pool: &Pool, permit: &Permit<'_>, exchange: &Exchange) -> Key {
+fn key(pool: &Pool, permit: &Permit, exchange: &Exchange) -> Key {
     let id = match pool.cluster().map(|cluster| cluster.settings().balance) {
         None | Some(Balance::RoundRobin) => return Key::new(),
         Some(Balance::User) => exchange.info.user.as_ref().map(|snapshot| snapshot.user.id.0),

@@ -105,6 +105,12 @@ impl RequestBody {
         self.held.as_deref()
     }
 
+    /// How long it is, where that is known.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        if self.is_end_stream() { Some(0) } else { self.size_hint().exact() }
+    }
+
     /// Trailers pass, as far as these rules let them.
     pub fn pass_trailers(&mut self, rules: Rc<Rules>) {
         self.trailers = Some(rules);

@@ -3,9 +3,9 @@
 //! They are known before the answer is there, and few requests have any.
 
 use super::worker::Worker;
-use crate::decision::{Denial, Permit, Preflight, Reason};
+use crate::decision::{Denial, Preflight, Reason};
 use crate::limit::{Key, Quota, Verdict, Who};
-use crate::policy::{Cors, CountedBy, Throttle};
+use crate::policy::{Cors, Throttle};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -85,28 +85,8 @@ impl ResponseHeaders {
     }
 }
 
-/// Who is counted, and for what, when a permitted request counts towards its rule's limit.
-#[must_use]
-pub fn counted(permit: &Permit<'_>, throttle: &Throttle, client: IpAddr) -> Key {
-    let user = permit.snapshot().map_or_else(|| Who::address(client), |snapshot| Who::User(snapshot.user.id));
-    let who = match throttle.by {
-        CountedBy::Address => Who::address(client),
-        CountedBy::User => user,
-        CountedBy::Org => permit.organization().map_or(user, |organization| Who::Organization(organization.id)),
-    };
-    Key { limit: throttle.id, who }
-}
-
-/// Tells a permitted request what became of it at its rule's limit.
-///
-/// # Errors
-/// 429 `throttled`, with `Retry-After` in `besides`.
-pub fn throttle(
-    permit: &Permit<'_>,
-    throttle: &Throttle,
-    verdict: Verdict,
-    besides: &mut ResponseHeaders,
-) -> Result<(), Denial> {
+/// Tells what became of a request at its rule's limit.
+pub fn throttle(throttle: &Throttle, verdict: Verdict, besides: &mut ResponseHeaders) {
     let (remaining, reset) = match verdict {
         Verdict::Pass { remaining, reset } => (remaining, reset),
         Verdict::Wait(wait) => (0, wait),
@@ -116,12 +96,8 @@ pub fn throttle(
         besides.add(RATE_LIMIT_POLICY, throttle.policy.clone());
         besides.add(RATE_LIMIT, state);
     }
-    match verdict {
-        Verdict::Pass { .. } => Ok(()),
-        Verdict::Wait(wait) => {
-            besides.add(RETRY_AFTER, HeaderValue::from(seconds(wait)));
-            Err(Denial::new(Reason::Throttled).at(permit.route().index))
-        }
+    if let Verdict::Wait(wait) = verdict {
+        besides.add(RETRY_AFTER, HeaderValue::from(seconds(wait)));
     }
 }
 

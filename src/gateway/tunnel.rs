@@ -3,11 +3,14 @@
 //! Once a second the handshake is judged again, by the policy and the facts of then; what is no longer permitted is
 //! closed with 1008, and all are closed with 1001 when the process drains.
 
+use super::active_policy::PolicyHandle;
+use super::evaluate::{
+    CredentialFacts, Evaluation, Interrupt, Need, RequestInfo, evaluate, find_out, validate_request,
+};
 use super::exchange::Exchange;
-use super::judge::{Fetched, Interrupt, Need, RequestInfo, judge};
 use super::splice::Splice;
 use super::worker::Worker;
-use crate::decision::Reason;
+use crate::decision::{Reason, RequestView};
 use crate::net::connection::Timeouts;
 use crate::net::deadline::{Budget, Phase, Ticks};
 use crate::net::stream::Duplex;
@@ -163,29 +166,39 @@ async fn leave<S: AsyncRead + AsyncWrite + Unpin>(side: &mut S, frame: Option<Ve
 /// be believed; then it ends like any other right that cannot be proved.
 async fn may_go_on(exchange: &Exchange, asked: &Request<()>) -> bool {
     let worker = exchange.worker();
-    let rules = worker.rules();
-    let mut fetched = Fetched::default();
+    let Ok((target, host)) = validate_request(exchange.link(), asked) else { return false };
+    // It was counted when it began, and it was then that its page was looked at.
+    let view = RequestView {
+        client: Some(exchange.client()),
+        ..RequestView::new(asked.method(), &host, &target, asked.headers())
+    };
+    let mut evaluation = Evaluation::new(PolicyHandle::new(&worker.rules()));
+    let mut credential = CredentialFacts::default();
     loop {
         let now = crate::clock::monotonic();
-        let from = (&**exchange.link(), exchange.client());
-        let verdict = judge(worker, &rules, from, asked, &fetched, now, &mut RequestInfo::default());
-        let need = match verdict {
-            Ok(_) => return true,
-            Err(Interrupt::Needs(Need::Credential(wanted))) => Need::Credential(match &exchange.info.user {
-                Some(snapshot) => worker.shared.identity.wanted_again(wanted, snapshot.user.id),
-                None => wanted,
-            }),
-            Err(Interrupt::Needs(need)) => need,
+        let info = &mut RequestInfo::default();
+        match evaluate(worker, &mut evaluation, &view, &mut credential, now, info) {
+            Ok(_) | Err(Interrupt::Needs(Need::Throttle(..))) => return true,
+            Err(Interrupt::Needs(Need::Credential(query))) => {
+                let query = match &exchange.info.user {
+                    Some(snapshot) => worker.shared.identity.wanted_again(query, snapshot.user.id),
+                    None => query,
+                };
+                credential.fetched = Some(find_out(&worker.shared, &query).await);
+            }
+            Err(Interrupt::Needs(Need::Organization(key))) => {
+                match worker.shared.fact_cache.organization(&key, now).await {
+                    Ok(found) => evaluation.learn(key, found),
+                    Err(_) => return false,
+                }
+            }
             Err(Interrupt::Denied(denial)) => {
                 tracing::debug!(reason = Reason::code(denial.reason), "a WebSocket is no longer permitted");
                 return false;
             }
             // None of these is an open WebSocket.
-            Err(Interrupt::Preflight | Interrupt::BeginSession(..) | Interrupt::AskFirst | Interrupt::Identity) => {
-                return false;
-            }
-        };
-        fetched.fetch(&worker.shared, need, now).await;
+            Err(_) => return false,
+        }
     }
 }
 

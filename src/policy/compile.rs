@@ -37,6 +37,7 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
         hosts: Vec::new(),
         reserved: names.and_then(Names::identity_api),
         list_limit: names.map_or(super::LIST_LIMIT, Names::list_limit),
+        body_limit: names.and_then(|names| names.body_limit).unwrap_or(super::BODY_LIMIT),
     };
     for file in files {
         compiler.file(file);
@@ -62,6 +63,7 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
     credentials.dedup();
     Policy {
         routes,
+        closed: Box::new(Route::closed()),
         table,
         upstreams: upstreams.names.into(),
         strip,
@@ -88,6 +90,8 @@ struct Compiler<'a> {
     reserved: Option<&'a str>,
     /// Longest list of organizations in a header.
     list_limit: usize,
+    /// Longest body where a rule says no other.
+    body_limit: u64,
 }
 
 /// What of a route holds for all its rules.
@@ -211,6 +215,7 @@ impl Compiler<'_> {
         self.organizations_are_there(&base, &rules);
         Route {
             list_limit: self.list_limit,
+            body_limit: self.body_limit,
             index: number,
             pattern: pattern.text.clone(),
             file: name,

@@ -36,7 +36,7 @@ pub use options::{
 pub(crate) use options::{ROUTE_KEYS, RULE_KEYS, option_schema};
 pub(crate) use pattern::NAMELESS;
 pub use pattern::{HostPattern, Kind, MAX_VARIABLES, Pattern, Segment, is_slug};
-pub use route::{Route, Rule};
+pub use route::{Route, Rule, RuleId};
 pub use secret::{Secret, is_secret_name};
 pub(crate) use source::GROUP_KEYS;
 pub use strip::StripSet;
@@ -58,11 +58,15 @@ pub struct Names {
     reserved: Option<Box<str>>,
     schemes: Option<Schemes>,
     list_limit: Option<usize>,
+    body_limit: Option<u64>,
     managers_are_appointed: bool,
 }
 
 /// Longest list of organizations that is put in a header where nothing is said, in bytes: services commonly take 8 KiB.
 pub const LIST_LIMIT: usize = 8 * 1024;
+
+/// Longest body of a request where nothing is said, in bytes.
+pub const BODY_LIMIT: u64 = 100 << 20;
 
 impl Names {
     /// The names of all upstreams, in an order that [`Policy::upstreams`] keeps.
@@ -118,6 +122,12 @@ impl Names {
         self.list_limit.unwrap_or(LIST_LIMIT)
     }
 
+    /// The same, with the length of a request's body, at most, where a rule says no other.
+    #[must_use]
+    pub fn with_body_limit(self, limit: u64) -> Self {
+        Self { body_limit: Some(limit), ..self }
+    }
+
     /// The same, where a manager of any organization is one who was appointed, as openwisp-users has it: its
     /// `organizations_managed` leaves owners out who are no managers.
     #[must_use]
@@ -146,6 +156,8 @@ impl Names {
 #[derive(Debug)]
 pub struct Policy {
     routes: Vec<Route>,
+    /// Where a [`RuleId`] of another policy leads.
+    closed: Box<(Route, Rule)>,
     table: table::Table,
     upstreams: Box<[Box<str>]>,
     strip: StripSet,
@@ -249,6 +261,13 @@ impl Policy {
     #[must_use]
     pub fn routes(&self) -> &[Route] {
         &self.routes
+    }
+
+    /// A rule of this policy with its route.
+    #[must_use]
+    pub fn rule(&self, RuleId { route, rule }: RuleId) -> (&Route, &Rule) {
+        let found = self.routes.get(route).and_then(|route| Some((route, route.rules().get(rule)?)));
+        found.unwrap_or((&self.closed.0, &self.closed.1))
     }
 
     /// The names of the upstreams: those of [`Names`] in its order; without it, those that are mentioned, and an empty name

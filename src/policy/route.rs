@@ -4,7 +4,7 @@ use super::access::Access;
 use super::options::authenticate::Schemes;
 use super::options::inject::Inject;
 use super::options::org::{Item, Source};
-use super::options::{Foreign, RouteOptions, RuleOptions, Shared};
+use super::options::{BodyLimit, Foreign, RouteOptions, RuleOptions, Shared, Throttle};
 use super::pattern::{HostPattern, Pattern};
 use http::{HeaderValue, Method};
 use std::sync::Arc;
@@ -14,6 +14,8 @@ use std::sync::Arc;
 pub struct Route {
     /// Longest list of organizations that is put in a header, in bytes.
     pub list_limit: usize,
+    /// Bytes of a request's body at most, where its rule says no other limit.
+    pub body_limit: u64,
     /// Its number in the policy, from 0: a label for metrics that is small and bounded.
     pub index: usize,
     /// The pattern as it was written.
@@ -31,6 +33,13 @@ pub struct Route {
     pub(super) variables: Box<[Box<str>]>,
     pub(super) shape: Pattern,
     pub(super) hosts: Arc<[HostPattern]>,
+}
+
+/// Which rule of a policy: what outlives a borrow of it. See [`super::Policy::rule`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuleId {
+    pub(super) route: usize,
+    pub(super) rule: usize,
 }
 
 /// What a route says about some of its methods.
@@ -60,15 +69,23 @@ impl Rule {
         self.options.as_ref().and_then(|options| options.shared).unwrap_or_default()
     }
 
+    /// How often it may be asked.
+    #[must_use]
+    pub fn throttle(&self) -> Option<&Throttle> {
+        self.options.as_ref()?.throttle.as_ref()
+    }
+
     /// Whether a body must not name again what the query names.
     #[must_use]
     pub fn is_strict_source(&self) -> bool {
         self.options.as_ref().is_some_and(|options| options.strict_source.is_some())
     }
 
-    /// The parameters of the query that name an organization.
-    pub fn query_sources(&self) -> impl Iterator<Item = &str> + Clone {
-        self.origin.iter().flat_map(|item| &item.sources).filter_map(|source| match source {
+    /// The parameters of the query that name an organization, and that a body must not name again.
+    pub fn strict_sources(&self) -> impl Iterator<Item = &str> + Clone {
+        let is_strict = self.is_strict_source();
+        let sources = self.origin.iter().filter(move |_| is_strict).flat_map(|item| &item.sources);
+        sources.filter_map(|source| match source {
             Source::Query(name, _) => Some(&**name),
             _ => None,
         })
@@ -85,8 +102,8 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    /// The rule of a method: its own, then for HEAD that of GET, then `read` or `write`.
-    fn of(&self, method: &Method) -> Option<&Rule> {
+    /// The number of a method's rule: its own, then for HEAD that of GET, then `read` or `write`.
+    fn number(&self, method: &Method) -> Option<usize> {
         if matches!(*method, Method::TRACE | Method::CONNECT) {
             return None;
         }
@@ -94,7 +111,11 @@ impl Rules {
         let is_read = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
         let class = if is_read { self.read } else { self.write };
         let own = named(method).or_else(|| if *method == Method::HEAD { named(&Method::GET) } else { None });
-        self.all.get(own.or(class)?)
+        own.or(class)
+    }
+
+    fn of(&self, method: &Method) -> Option<&Rule> {
+        self.all.get(self.number(method)?)
     }
 
     /// The methods that are not refused for everybody, in one fixed order.
@@ -113,6 +134,49 @@ impl Route {
     #[must_use]
     pub fn rule(&self, method: &Method) -> Option<&Rule> {
         self.rules.of(method)
+    }
+
+    /// The same with its number, which outlives the policy's borrow.
+    #[must_use]
+    pub fn numbered_rule(&self, method: &Method) -> Option<(RuleId, &Rule)> {
+        let rule = self.rules.number(method)?;
+        Some((RuleId { route: self.index, rule }, self.rules.all.get(rule)?))
+    }
+
+    /// Bytes of a request's body at most, by one of its rules.
+    #[must_use]
+    pub fn body_limit(&self, rule: &Rule) -> u64 {
+        rule.options.as_ref().and_then(|options| options.body_limit).map_or(self.body_limit, |BodyLimit(own)| own)
+    }
+
+    /// What lets nobody pass: where a number leads that is not of its policy.
+    pub(super) fn closed() -> (Self, Rule) {
+        let rule = Rule {
+            access: Access::Deny,
+            origin: Arc::default(),
+            foreign: Foreign::Forbidden,
+            inject: Arc::default(),
+            schemes: Schemes::default(),
+            appointed: false,
+            forward_authorization: false,
+            options: None,
+        };
+        let route = Self {
+            list_limit: 0,
+            body_limit: 0,
+            index: usize::MAX,
+            pattern: Box::default(),
+            file: Arc::default(),
+            line: 0,
+            upstream: usize::MAX,
+            allow: HeaderValue::from_static(""),
+            options: RouteOptions::default(),
+            rules: Rules::default(),
+            variables: Box::default(),
+            shape: Pattern { text: Box::default(), segments: Box::default(), rest: false },
+            hosts: Arc::default(),
+        };
+        (route, rule)
     }
 
     #[must_use]

@@ -104,6 +104,7 @@ pub struct Policies {
     upstreams: Vec<Upstream>,
     destinations: Arc<Destinations>,
     list_limit: usize,
+    body_limit: u64,
 }
 
 impl Policies {
@@ -120,6 +121,7 @@ impl Policies {
             upstreams: config.upstreams.clone(),
             destinations,
             list_limit: config.limits.identity_header,
+            body_limit: config.limits.body,
         }
     }
 
@@ -182,8 +184,8 @@ impl Reloadable for Policies {
             return Ok(None);
         }
         // The identity API stays where it was at the start, and so does what no route can be under.
-        let names =
-            config.names().with_identity_api(now.policy.identity_api().map(Box::from)).with_list_limit(self.list_limit);
+        let names = config.names().with_identity_api(now.policy.identity_api().map(Box::from));
+        let names = names.with_list_limit(self.list_limit).with_body_limit(self.body_limit);
         let next = compile(config, &texts, &names)?;
         let upstreams = resolve(&next, &config.upstreams)?;
         let comparison = self.judge(&now, &next, &upstreams)?;

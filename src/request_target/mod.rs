@@ -31,10 +31,11 @@ const ENCODED_SLASH: char = '\0';
 /// A request target in origin form (RFC 9112, 3.2.1) that has one meaning only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Target<'a> {
-    raw: &'a str,
-    path: &'a str,
-    query: Option<&'a str>,
-    decoded: Cow<'a, str>,
+    raw: Cow<'a, str>,
+    /// The length of the path.
+    path: usize,
+    /// Its path percent-decoded, where that is another text.
+    decoded: Option<String>,
     oddities: Oddities,
 }
 
@@ -65,15 +66,17 @@ impl<'a> Target<'a> {
         if let Some(query) = query {
             check_query(query)?;
         }
-        let decoded = if seen & bytes::PERCENT == 0 {
-            Cow::Borrowed(path)
-        } else {
-            Cow::Owned(text::decode(path, &mut oddities)?)
-        };
+        let decoded = if seen & bytes::PERCENT == 0 { None } else { Some(text::decode(path, &mut oddities)?) };
         if seen & (bytes::DOT | bytes::PERCENT) != 0 {
-            text::check_segments(&decoded)?;
+            text::check_segments(decoded.as_deref().unwrap_or(path))?;
         }
-        Ok(Self { raw, path, query, decoded, oddities })
+        Ok(Self { raw: Cow::Borrowed(raw), path: path.len(), decoded, oddities })
+    }
+
+    /// The same, free of the text that it was read from.
+    #[must_use]
+    pub fn into_owned(self) -> Target<'static> {
+        Target { raw: Cow::Owned(self.raw.into_owned()), ..self }
     }
 
     /// What of it is refused unless the route takes it.
@@ -84,32 +87,32 @@ impl<'a> Target<'a> {
 
     /// The whole target as it came, to be forwarded.
     #[must_use]
-    pub const fn raw(&self) -> &'a str {
-        self.raw
+    pub fn raw(&self) -> &str {
+        &self.raw
     }
 
     /// The path as it came, without the query.
     #[must_use]
-    pub const fn path(&self) -> &'a str {
-        self.path
+    pub fn path(&self) -> &str {
+        self.raw.get(..self.path).unwrap_or_default()
     }
 
     /// The path percent-decoded once, to be matched. It begins with `/`, and each `/` in it was a raw one; an encoded slash is a
     /// NUL in it, which [`plain`] and [`shown`] know.
     #[must_use]
     pub fn decoded(&self) -> &str {
-        &self.decoded
+        self.decoded.as_deref().unwrap_or_else(|| self.path())
     }
 
     /// What follows the first `?`, as it came; `Some("")` for a bare `?`.
     #[must_use]
-    pub const fn query(&self) -> Option<&'a str> {
-        self.query
+    pub fn query(&self) -> Option<&str> {
+        self.raw.get(self.path + 1..)
     }
 
     /// The decoded segments: `/` has one, empty; `/a/` has `a` and an empty one.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
-        self.decoded.get(1..).unwrap_or_default().split('/')
+        self.decoded().get(1..).unwrap_or_default().split('/')
     }
 }
 
@@ -128,7 +131,7 @@ pub fn shown(path: &str) -> Cow<'_, str> {
 /// Shows the path alone: a query may carry a credential.
 impl fmt::Debug for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Target").field(&self.path).finish()
+        f.debug_tuple("Target").field(&self.path()).finish()
     }
 }
 

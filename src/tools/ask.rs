@@ -1,21 +1,23 @@
-//! One request, put to the decision engine as the gateway would put it.
+//! One request, put to the evaluation as the gateway would put it.
 //!
 //! The gateway's own part is small: what no target and no host can be is refused, and a credential is read where the route
 //! asks for one. Here the caller is given, so that a credential in the headers is one that nobody has.
 
 use crate::claims::Claims;
-use crate::decision::{self, Caller, CredentialNeed, Denial, OrgKey, Permit, Reason, RequestView, find};
+use crate::decision::{Caller, Denial, Evaluation, Halt, Need, OrgKey, Permit, Reason, RequestView, Upgrade};
 use crate::facts::{Organization, Snapshot};
 use crate::identity::{self, Credential, Places, Presented, credential};
+use crate::limit::Verdict;
 use crate::policy::{HostPattern, Policy, Schemes, Segment};
 use crate::request_target::Target;
 use crate::request_target::field::FieldError;
 use crate::request_target::host::{HostError, canonical_host};
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The host of requests that name none, where the policy is for every host.
 pub const DEFAULT_HOST: &str = "localhost";
@@ -32,6 +34,19 @@ pub struct Request {
     pub client: Option<IpAddr>,
     /// What the caller's credential says besides.
     pub claims: Option<Arc<Claims>>,
+    pub body: Body,
+    /// Whoever is counted has come as often as they may.
+    pub throttled: bool,
+}
+
+/// What is said of a body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Body {
+    #[default]
+    None,
+    /// How long it is; what is in it would be refused by nobody.
+    Length(u64),
+    Bytes(Box<[u8]>),
 }
 
 /// Without the headers and the query: they may carry credentials.
@@ -50,6 +65,36 @@ pub struct Readable<'r> {
 }
 
 impl Request {
+    /// A request without headers and body.
+    #[must_use]
+    pub fn new(method: Method, target: impl Into<String>) -> Self {
+        Self {
+            method,
+            target: target.into(),
+            headers: HeaderMap::new(),
+            client: None,
+            claims: None,
+            body: Body::None,
+            throttled: false,
+        }
+    }
+
+    /// The same as a handshake, where it asks for a WebSocket: what such a one must have besides, and nobody wants to write.
+    #[must_use]
+    pub fn as_handshake(mut self) -> Self {
+        let asks = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"websocket");
+        if self.headers.get(header::UPGRADE).is_some_and(asks) {
+            for (name, value) in [
+                (header::CONNECTION, "Upgrade"),
+                (header::SEC_WEBSOCKET_VERSION, "13"),
+                (header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ=="),
+            ] {
+                self.headers.entry(name).or_insert(HeaderValue::from_static(value));
+            }
+        }
+        self
+    }
+
     /// Reads target and host as the gateway does.
     ///
     /// # Errors
@@ -96,13 +141,17 @@ fn literal(host: &HostPattern) -> Option<String> {
 impl<'r> Readable<'r> {
     #[must_use]
     pub fn view(&self) -> RequestView<'_> {
+        let (body_length, body): (_, Option<&[u8]>) = match &self.request.body {
+            Body::None => (0, None),
+            Body::Length(length) => (*length, Some(&[])),
+            Body::Bytes(bytes) => (bytes.len() as u64, Some(bytes)),
+        };
         RequestView {
-            method: &self.request.method,
-            host: &self.host,
-            target: &self.target,
-            headers: &self.request.headers,
             client: self.request.client,
-            claims: self.request.claims.as_ref(),
+            upgrade: Upgrade::Connection,
+            body_length: Some(body_length),
+            body,
+            ..RequestView::new(&self.request.method, &self.host, &self.target, &self.request.headers)
         }
     }
 
@@ -130,40 +179,61 @@ impl<'r> Readable<'r> {
     /// Who the request is judged as: the given user, unless the headers carry a credential of their own.
     ///
     /// # Errors
-    /// The route looks at credentials, and those in the headers are nobody's: 401, or 400 for several.
-    pub fn caller<'c>(
-        &self,
-        need: CredentialNeed,
-        schemes: &Schemes,
-        given: Option<&'c Arc<Snapshot>>,
-    ) -> Result<Caller<'c>, Denial> {
-        let given = given.map_or(Caller::Anonymous, Caller::User);
-        if need == CredentialNeed::Ignored {
-            return Ok(given);
-        }
+    /// The credentials in the headers are nobody's: 401, or 400 for several.
+    fn caller(&self, schemes: &Schemes, given: Option<&Arc<Snapshot>>) -> Result<Caller, Denial> {
         match self.credential(schemes) {
-            Credential::None => Ok(given),
+            Credential::None => Ok(Caller { user: given.cloned(), claims: self.request.claims.clone() }),
             Credential::Ambiguous => Err(Denial::new(Reason::Ambiguous).with_fault(credential::SEVERAL)),
             Credential::NotAscii => Err(FieldError::NotAscii.into()),
             Credential::Refused(_) | Credential::Presented(..) => Err(Denial::new(Reason::CredentialsInvalid)),
         }
     }
+
+    /// Takes an evaluation of the request to its end. `lookup` finds organizations that a superuser names.
+    ///
+    /// # Errors
+    /// The first refusal on the way.
+    pub fn settle<'p>(
+        &self,
+        evaluation: &mut Evaluation<&'p Policy>,
+        user: Option<&Arc<Snapshot>>,
+        lookup: &mut dyn FnMut(&OrgKey<'_>) -> Option<Arc<Organization>>,
+    ) -> Result<Permit<&'p Policy>, Denial> {
+        let view = self.view();
+        loop {
+            let need = match evaluation.step(&view) {
+                Ok(permit) => return Ok(permit),
+                Err(Halt::Denied(denial)) => return Err(denial),
+                Err(Halt::Need(need)) => need,
+            };
+            match need {
+                Need::Credential(schemes) => {
+                    let route = evaluation.ruled().map(|(route, _)| route.index);
+                    let caller = self.caller(&schemes, user);
+                    evaluation.identify(caller.map_err(|denial| Denial { route, ..denial })?);
+                }
+                Need::Organization(key) => {
+                    let found = lookup(&key);
+                    evaluation.learn(key, found);
+                }
+                Need::Throttle(..) if self.request.throttled => evaluation.count(Verdict::Wait(Duration::ZERO)),
+                Need::Throttle(..) => evaluation.count(Verdict::Pass { remaining: 0, reset: Duration::ZERO }),
+                // All that is said of a body is in the view.
+                Need::Body(_) => return Err(Denial::new(Reason::BodyInvalid)),
+            }
+        }
+    }
 }
 
-/// Judges a request of a user, or of nobody. `lookup` finds organizations that a superuser names.
+/// Evaluates a request of a user, or of nobody. `lookup` finds organizations that a superuser names.
 ///
 /// # Errors
 /// The first refusal on the way.
-pub fn judge<'p>(
+pub fn evaluate<'p>(
     policy: &'p Policy,
     request: &Request,
     user: Option<&Arc<Snapshot>>,
     lookup: &mut dyn FnMut(&OrgKey<'_>) -> Option<Arc<Organization>>,
-) -> Result<Permit<'p>, Denial> {
-    let request = request.read(policy)?;
-    let view = request.view();
-    let route = find(policy, &view)?;
-    let caller = request.caller(route.credential(), &route.schemes(), user);
-    let caller = caller.map_err(|denial| denial.at(route.route().index))?;
-    decision::judge(policy, &view, caller, lookup)
+) -> Result<Permit<&'p Policy>, Denial> {
+    request.read(policy)?.settle(&mut Evaluation::new(policy), user, lookup)
 }

@@ -1,7 +1,7 @@
 //! `postern explain`: why a request is let through or refused, step by step, in the order of the pipeline.
 
 use super::ask::Request;
-use crate::decision::{Denial, OrgKey, Permit, RequestContext, Stage, Trace, trace};
+use crate::decision::{Caller, Denial, Evaluation, OrgKey, Permit, Reason, RequestContext, Stage};
 use crate::facts::{Organization, Snapshot};
 use crate::policy::{InjectValue, Policy, Route};
 use serde_json::{Value as Json, json};
@@ -42,7 +42,7 @@ pub struct Step {
 pub struct Explanation<'p> {
     /// The steps, in order.
     pub steps: Vec<Step>,
-    pub verdict: Result<Permit<'p>, Denial>,
+    pub verdict: Result<Permit<&'p Policy>, Denial>,
     /// The headers that would be injected; secrets are `***`.
     pub inject: Vec<(String, String)>,
     /// The route that decided: the first that refused, otherwise the one that the request fell under.
@@ -72,26 +72,29 @@ impl<'p> Explanation<'p> {
             }
         };
         let view = readable.view();
-        let mut sent = user.is_some();
-        let caller = |need, schemes: &crate::policy::Schemes| {
-            sent |= readable.carries_credential(schemes);
-            readable.caller(need, schemes, user)
+        let mut evaluation = Evaluation::new(policy);
+        let verdict = readable.settle(&mut evaluation, user, lookup);
+        let decided = match &verdict {
+            Ok(permit) => Some(permit.route().index),
+            Err(denial) => denial.route,
         };
-        let trace = trace(policy, &view, caller, lookup);
-        let mut steps = vec![steps::target(&view)];
-        steps.push(steps::route(policy, &view, &trace));
-        if trace.hit.is_some() || trace.refused_at != Some(Stage::Route) {
-            steps.push(steps::rule(policy, &view, &trace));
+        let decided = decided.and_then(|at| policy.routes().get(at));
+        let outcome = steps::Outcome { policy, view: &view, evaluation: &evaluation, verdict: &verdict, decided };
+        let mut steps = vec![steps::target(&view), steps::route(&outcome)];
+        if evaluation.ruled().is_some() || evaluation.stage() != Stage::Route {
+            steps.push(steps::rule(&outcome));
         }
-        if let Some(need) = trace.need {
-            steps.push(steps::credential(need, sent, &trace));
+        if let Some(need) = evaluation.credential(&view) {
+            let sent = user.is_some() || evaluation.schemes(&view).is_some_and(|s| readable.carries_credential(&s));
+            steps.push(steps::credential(need, sent, &outcome));
             steps.push(steps::identity(user));
-            steps.extend(steps::organization(&trace, user));
-            steps.extend(steps::level(&trace));
-            steps.extend(steps::options(&trace));
+            let caller = Caller { user: user.cloned(), claims: request.claims.clone() };
+            let readings = evaluation.readings(&view, &caller, lookup);
+            steps.extend(steps::organization(&readings, user, &outcome));
+            steps.extend(steps::level(&outcome));
+            steps.extend(steps::options(&outcome));
         }
-        let Trace { verdict, decided, .. } = trace;
-        let mut explanation = Self::refused(steps, Denial::new(crate::decision::Reason::Denied));
+        let mut explanation = Self::refused(steps, Denial::new(Reason::Denied));
         explanation.route = decided;
         explanation.verdict = verdict;
         explanation.end(policy, view.target.raw());
@@ -199,13 +202,13 @@ impl<'p> Explanation<'p> {
             }),
         };
         let permit = self.verdict.as_ref().ok();
-        let organization = permit.and_then(Permit::organization);
+        let organization = permit.and_then(|permit| permit.organization());
         json!({
             "verdict": verdict,
             "route": self.route.map(|r| json!({ "pattern": r.pattern, "file": &*r.file, "line": r.line })),
             "organization": organization.map(|o| json!({ "id": o.id, "slug": o.slug.as_str() })),
-            "level": permit.and_then(Permit::level),
-            "by_superuser": permit.is_some_and(Permit::by_superuser),
+            "level": permit.and_then(|permit| permit.level()),
+            "by_superuser": permit.is_some_and(|permit| permit.by_superuser()),
             "forwarded": self.forwarded,
             "upstream": self.upstream,
             "inject": self.inject.iter().map(|(n, v)| (n.clone(), Json::from(v.as_str()))).collect::<serde_json::Map<_, _>>(),

@@ -232,15 +232,9 @@ fn a_number_names_an_organization_by_its_digits() {
         let ann = Arc::new(Snapshot::new(user, vec![membership]));
         let claims = Arc::new(Claims::new(&format!("{{\"tenant\":{claim}}}")));
         let headers = HeaderMap::new();
-        let view = RequestView {
-            method: &Method::GET,
-            host: "h",
-            target: &target,
-            headers: &headers,
-            client: None,
-            claims: Some(&claims),
-        };
-        assert_eq!(judge(&policy, &view, Caller::User(&ann), &mut |_| None).is_ok(), passes, "{claim} {key}");
+        let view = RequestView::new(&Method::GET, "h", &target, &headers);
+        let ann = Caller { user: Some(ann), claims: Some(claims) };
+        assert_eq!(evaluate(&policy, &view, &ann, &mut |_| None).is_ok(), passes, "{claim} {key}");
     }
 }
 

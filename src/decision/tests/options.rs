@@ -116,16 +116,18 @@ fn shared_objects_are_for_managers_to_read_and_superusers_to_change_unless_said_
     let ask = |policy: &Policy, who: &Arc<Snapshot>, method: &str| {
         let target = Target::parse("/acme").unwrap();
         let (method, headers) = (method.parse().unwrap(), HeaderMap::new());
-        let view =
-            RequestView { method: &method, host: "x", target: &target, headers: &headers, client: None, claims: None };
-        let matched = find(policy, &view).unwrap();
-        let claim = OrgReferences::of_shared_object();
-        match decide(&matched, &claim, &view, Caller::User(who), &Facts::none()) {
+        let view = RequestView::new(&method, "x", &target, &headers);
+        let mut evaluation = Evaluation::new(policy);
+        assert!(matches!(evaluation.step(&view), Err(Halt::Need(Need::Credential(_)))));
+        evaluation.identify(Caller::of(Some(who)));
+        evaluation.share();
+        match evaluation.step(&view) {
             Ok(permit) => {
                 assert!(permit.organization().is_none() && permit.level().is_none());
                 "allow".to_owned()
             }
-            Err(denial) => format!("{} {}", denial.status.as_u16(), denial.reason.code()),
+            Err(Halt::Denied(denial)) => format!("{} {}", denial.status.as_u16(), denial.reason.code()),
+            Err(Halt::Need(need)) => panic!("{need:?}"),
         }
     };
     let usual = routes("");

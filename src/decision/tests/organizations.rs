@@ -105,21 +105,3 @@ fn the_host_names_the_tenant() {
     assert_eq!(verdict(&policy, &world, Some(&bob), "GET /x @a.acme.example.com"), "404 no_route");
     assert_eq!(verdict(&policy, &world, Some(&bob), "GET /x @example.com"), "404 no_route");
 }
-
-#[test]
-fn a_superuser_s_organization_that_nobody_looked_up_is_our_fault() {
-    let (world, policy) = (World::new(), policy(TENANTS));
-    let root = world.user("root", &[(&world.acme, Member)]);
-    let target = format!("/org/{}/x", world.bolt.id);
-    let target = Target::parse(&target).unwrap();
-    let headers = HeaderMap::new();
-    let view =
-        RequestView { method: &Method::GET, host: "h", target: &target, headers: &headers, client: None, claims: None };
-    let matched = find(&policy, &view).unwrap();
-    let claim = claim(&matched, &view).unwrap();
-    let unknown: Vec<_> = claim.unknown(Caller::User(&root)).collect();
-    assert_eq!(unknown, [&OrgKey::Id(world.bolt.id)]);
-    assert_eq!(claim.unknown(Caller::Anonymous).count(), 0);
-    let denial = decide(&matched, &claim, &view, Caller::User(&root), &Facts::none()).unwrap_err();
-    assert_eq!(denial.status, StatusCode::SERVICE_UNAVAILABLE);
-}

@@ -67,7 +67,9 @@ pub enum Judged {
     Level,
     Permission,
     Condition,
-    /// No reason to refuse in itself, or one that only the running gateway knows.
+    StrictSource,
+    Throttle,
+    /// No reason to refuse in itself, or none of every request.
     Afterwards,
 }
 

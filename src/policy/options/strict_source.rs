@@ -1,6 +1,6 @@
 //! `strict_source:`: a body must not name again what the query names. `decision::strict_source` reads the body.
 
-use super::option::{Compiled, PolicyOption, RuleContext, Said};
+use super::option::{Compiled, Judged, PolicyOption, RuleContext, Said};
 use crate::policy::applicable::Needs;
 use crate::yaml::{Findings, Node};
 use serde_json::{Value as Json, json};
@@ -23,6 +23,8 @@ impl PolicyOption for StrictSource {
 }
 
 impl Compiled<RuleContext<'_>> for StrictSource {
+    const JUDGED: Judged = Judged::StrictSource;
+
     fn compile(said: &Said<'_, Self>, rule: &RuleContext<'_>, _: &mut Findings) -> Option<Self> {
         (said.merged()? && rule.place.has(Needs::Query)).then_some(Self)
     }

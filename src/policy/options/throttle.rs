@@ -1,6 +1,6 @@
 //! `throttle:`: how often, and who is counted.
 
-use super::option::{Compiled, PolicyOption, RuleContext, Said};
+use super::option::{Compiled, Judged, PolicyOption, RuleContext, Said};
 use crate::limit::Quota;
 use crate::policy::applicable::Needs;
 use crate::yaml::{Findings, Keys, Node, Rate, Scalar, Span, Spanned, Value};
@@ -121,6 +121,8 @@ impl PolicyOption for Throttle {
 }
 
 impl Compiled<RuleContext<'_>> for Throttle {
+    const JUDGED: Judged = Judged::Throttle;
+
     fn compile(said: &Said<'_, Self>, rule: &RuleContext<'_>, _: &mut Findings) -> Option<Self> {
         // A throttle above the rules is one limit for all of them; a rule's own is its own.
         let (raw, methods) = match (said.own, said.above) {

@@ -1,13 +1,43 @@
 //! The steps on the way of a request, in the order of the pipeline: one function each.
 
 use super::{Mark, Step};
-use crate::decision::{CredentialNeed, OrgKey, Reading, Reason, RequestView, Says, Stage, Trace};
+use crate::decision::{
+    CredentialNeed, Denial, Evaluation, OrgKey, Permit, Reading, Reason, RequestView, Says, Stage, Upgrade,
+};
 use crate::facts::Snapshot;
-use crate::policy::{Access, HostPattern, Judged, Kind, Policy, Route, Segment};
-use crate::request_target::shown;
+use crate::policy::{Access, Found, HostPattern, Judged, Kind, NAMELESS, Policy, Route, Segment};
+use crate::request_target::{plain, shown};
+use http::HeaderValue;
+use http::header::ORIGIN;
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
+
+/// An evaluation that has ended, and how.
+pub(super) struct Outcome<'a, 'p> {
+    pub(super) policy: &'p Policy,
+    pub(super) view: &'a RequestView<'a>,
+    pub(super) evaluation: &'a Evaluation<&'p Policy>,
+    pub(super) verdict: &'a Result<Permit<&'p Policy>, Denial>,
+    /// The route that decided.
+    pub(super) decided: Option<&'p Route>,
+}
+
+impl Outcome<'_, '_> {
+    /// Whether the request came so far.
+    fn reached(&self, stage: Stage) -> bool {
+        self.evaluation.stage() >= stage
+    }
+
+    fn is_refused_at(&self, stage: Stage) -> bool {
+        self.evaluation.stage() == stage
+    }
+
+    /// How a stage ended that the request came to.
+    fn mark(&self, stage: Stage) -> Mark {
+        if self.is_refused_at(stage) { Mark::No } else { Mark::Yes }
+    }
+}
 
 pub(super) fn target(view: &RequestView<'_>) -> Step {
     let step = Step::new("target", Mark::Yes, format!("{} {} on {}", view.method, view.target.raw(), view.host));
@@ -23,7 +53,8 @@ fn place(route: &Route) -> String {
     format!("{} ({}:{})", route.pattern, route.file, route.line)
 }
 
-pub(super) fn route(policy: &Policy, view: &RequestView<'_>, trace: &Trace<'_>) -> Step {
+pub(super) fn route(outcome: &Outcome<'_, '_>) -> Step {
+    let Outcome { policy, view, .. } = outcome;
     let path = view.target.decoded();
     let mut matching = policy.matching(view.host, path).into_iter();
     let Some(route) = matching.next() else {
@@ -44,8 +75,8 @@ pub(super) fn route(policy: &Policy, view: &RequestView<'_>, trace: &Trace<'_>) 
         };
     };
     let mut step = Step::new("route", Mark::Yes, place(route));
-    for (name, value) in &trace.variables {
-        step = step.note(format!("{name} = {value}"));
+    if let Some(found) = policy.find(view.host, path) {
+        step.notes = variables(&found, path);
     }
     let mut seen = vec![route.index];
     for other in matching {
@@ -55,6 +86,16 @@ pub(super) fn route(policy: &Policy, view: &RequestView<'_>, trace: &Trace<'_>) 
         }
     }
     step
+}
+
+/// What the variables of the path matched: `org = acme`.
+fn variables(found: &Found<'_>, path: &str) -> Vec<String> {
+    let value = |at: usize| {
+        let (start, end) = found.path.get(at)?;
+        path.get(usize::try_from(*start).ok()?..usize::try_from(*end).ok()?)
+    };
+    let named = found.route.variables().enumerate().filter(|(_, name)| *name != NAMELESS);
+    named.map(|(at, name)| format!("{name} = {}", plain(value(at).unwrap_or_default()))).collect()
 }
 
 /// Routes that a value of the wrong type keeps away, and which value it is; a few of them.
@@ -92,46 +133,46 @@ fn misfits<'s>(segments: &'s [Segment], rest: bool, parts: &[&'s str]) -> Option
     Some(list)
 }
 
-pub(super) fn rule(policy: &Policy, view: &RequestView<'_>, trace: &Trace<'_>) -> Step {
-    if let Err(denial) = &trace.verdict
+pub(super) fn rule(outcome: &Outcome<'_, '_>) -> Step {
+    let Outcome { policy, view, evaluation, verdict, decided } = outcome;
+    if let Err(denial) = verdict
         && denial.reason == Reason::MethodNotAllowed
+        && evaluation.stage() == Stage::Method
     {
         let allow = denial.allow.as_ref().and_then(|allow| allow.to_str().ok()).unwrap_or_default();
         let at = denial.route.and_then(|at| policy.routes().get(at)).map(place).unwrap_or_default();
         let step = Step::new("method", Mark::No, format!("{at} does not have {}", view.method));
         return step.note(format!("it has: {allow}; there is no fall-through to a wider route"));
     }
-    let Some((route, rule)) = trace.hit else {
+    let Some((route, rule)) = evaluation.ruled() else {
         return Step::new("method", Mark::No, "a route of the rewritten target refuses");
     };
-    // Without a question about the credential, nothing came after this.
-    let refused = trace.need.is_none();
-    let mark = if refused { Mark::No } else { Mark::Yes };
-    let mut step = Step::new("method", mark, format!("{} needs: {}", view.method, rule.access.as_str()));
-    if let (true, Err(denial)) = (refused, &trace.verdict)
+    let refused = outcome.is_refused_at(Stage::Method);
+    let needs = format!("{} needs: {}", view.method, rule.access.as_str());
+    let mut step = Step::new("method", outcome.mark(Stage::Method), needs);
+    let rewritten = evaluation.rewritten();
+    if let (true, Err(denial)) = (refused, verdict)
         && rule.access != Access::Deny
     {
-        let by = trace.decided.filter(|decided| decided.index != route.index).map(place);
+        let by = decided.filter(|decided| decided.index != route.index).map(place);
         let by = by.map_or_else(String::new, |by| format!(" by {by}"));
-        let raw = trace.rewritten.as_ref().map_or("", |(raw, _)| raw);
+        let raw = rewritten.map_or("", |(raw, _)| raw);
         let why = denial.fault.or(denial.hint).unwrap_or(denial.reason.code());
         return step.note(format!("rewritten to {raw}, which is refused{by}: {why}"));
     }
     if !rule.origin.is_empty() {
         step = step.note(format!("org: {}", route.origin_words(rule)));
     }
-    if let Some((raw, second)) = &trace.rewritten {
-        step = step.note(match second {
-            Some((route, rule)) => {
-                format!("rewritten to {raw}, which must pass {} too: {}", place(route), rule.access.as_str())
-            }
-            None => format!("rewritten to {raw}, which no other route judges"),
-        });
+    match rewritten {
+        Some((raw, Some((route, rule)))) => {
+            step.note(format!("rewritten to {raw}, which must pass {} too: {}", place(route), rule.access.as_str()))
+        }
+        Some((raw, None)) => step.note(format!("rewritten to {raw}, which no other route judges")),
+        None => step,
     }
-    step
 }
 
-pub(super) fn credential(need: CredentialNeed, sent: bool, trace: &Trace<'_>) -> Step {
+pub(super) fn credential(need: CredentialNeed, sent: bool, outcome: &Outcome<'_, '_>) -> Step {
     let text = match need {
         CredentialNeed::Ignored => "none is looked at",
         CredentialNeed::Optional if sent => "optional, and one was sent: it must be good",
@@ -139,10 +180,9 @@ pub(super) fn credential(need: CredentialNeed, sent: bool, trace: &Trace<'_>) ->
         CredentialNeed::Required if sent => "required, and one was sent",
         CredentialNeed::Required => "required, and none is sent",
     };
-    let refused = trace.refused_at == Some(Stage::Credential);
-    let step = Step::new("credential", if refused { Mark::No } else { Mark::Yes }, text);
-    match &trace.verdict {
-        Err(denial) if refused => step.note(denial.reason.title().to_owned()),
+    let step = Step::new("credential", outcome.mark(Stage::Credential), text);
+    match outcome.verdict {
+        Err(denial) if outcome.is_refused_at(Stage::Credential) => step.note(denial.reason.title().to_owned()),
         _ => step,
     }
 }
@@ -173,13 +213,16 @@ pub(super) fn identity(user: Option<&Arc<Snapshot>>) -> Step {
     }
 }
 
-pub(super) fn organization(trace: &Trace<'_>, user: Option<&Arc<Snapshot>>) -> Option<Step> {
-    let refused = trace.refused_at == Some(Stage::Organization);
-    let reached = trace.refused_at.is_none_or(|at| at >= Stage::Organization);
-    if !reached || (trace.readings.is_empty() && !refused) {
+pub(super) fn organization(
+    readings: &[Reading],
+    user: Option<&Arc<Snapshot>>,
+    outcome: &Outcome<'_, '_>,
+) -> Option<Step> {
+    let refused = outcome.is_refused_at(Stage::Organization);
+    if !outcome.reached(Stage::Organization) || (readings.is_empty() && !refused) {
         return None;
     }
-    let text = match &trace.verdict {
+    let text = match outcome.verdict {
         Ok(permit) => match permit.organization() {
             Some(organization) => format!("{} ({})", organization.slug.as_str(), organization.id),
             None => "none".to_owned(),
@@ -187,13 +230,13 @@ pub(super) fn organization(trace: &Trace<'_>, user: Option<&Arc<Snapshot>>) -> O
         Err(denial) if refused => denial.reason.code().to_owned(),
         Err(_) => "named".to_owned(),
     };
-    let mut step = Step::new("organization", if refused { Mark::No } else { Mark::Yes }, text);
+    let mut step = Step::new("organization", outcome.mark(Stage::Organization), text);
     let who = user.map_or(Cow::Borrowed("anonymous"), |s| s.user.known_as());
-    step.notes = trace.readings.iter().map(|reading| told(reading, &who)).collect();
+    step.notes = readings.iter().map(|reading| told(reading, &who)).collect();
     Some(step)
 }
 
-fn told(reading: &Reading<'_>, who: &str) -> String {
+fn told(reading: &Reading, who: &str) -> String {
     let source = &reading.source;
     match &reading.says {
         Says::Shared => format!("{source}: null, the object is shared"),
@@ -225,46 +268,62 @@ fn told(reading: &Reading<'_>, who: &str) -> String {
     }
 }
 
-pub(super) fn level(trace: &Trace<'_>) -> Option<Step> {
-    let (_, rule) = trace.hit?;
-    let reached = trace.refused_at.is_none_or(|at| at >= Stage::Level);
-    if !reached || matches!(rule.access, Access::Public | Access::Deny) {
+pub(super) fn level(outcome: &Outcome<'_, '_>) -> Option<Step> {
+    let (_, rule) = outcome.evaluation.ruled()?;
+    if !outcome.reached(Stage::Level) || matches!(rule.access, Access::Public | Access::Deny) {
         return None;
     }
-    let refused = trace.refused_at == Some(Stage::Level);
     let needs = match (&rule.access, rule.origin.is_empty()) {
         (Access::In(level), true) => format!("{} in at least one organization", level.as_str()),
         (access, _) => access.as_str().to_owned(),
     };
-    let step = Step::new("level", if refused { Mark::No } else { Mark::Yes }, format!("needs {needs}"));
-    Some(match &trace.verdict {
+    let step = Step::new("level", outcome.mark(Stage::Level), format!("needs {needs}"));
+    Some(match outcome.verdict {
         Ok(permit) if permit.by_superuser() => step.note("passes as a superuser, which the access log marks"),
         Ok(permit) => match permit.level() {
             Some(level) => step.note(format!("is {level}")),
             None => step,
         },
-        Err(denial) if refused => step.note(denial.reason.code().to_owned()),
+        Err(denial) if outcome.is_refused_at(Stage::Level) => step.note(denial.reason.code().to_owned()),
         Err(_) => step,
     })
 }
 
-/// What the rule asks besides, as far as the request came.
-pub(super) fn options(trace: &Trace<'_>) -> Vec<Step> {
-    let options = trace.hit.and_then(|(_, rule)| rule.options.as_ref());
-    let mut words = options.map(|options| options.words()).unwrap_or_default();
+/// What the rule asks besides and what limits it, as far as the request came; then how long its body is, and whose page opens a
+/// WebSocket.
+pub(super) fn options(outcome: &Outcome<'_, '_>) -> Vec<Step> {
+    let Outcome { view, evaluation, .. } = outcome;
+    let Some((route, rule)) = evaluation.ruled() else { return Vec::new() };
+    let has_body = view.body_length != Some(0);
+    let mut words = rule.options.as_ref().map(|options| options.words()).unwrap_or_default();
     // In the order in which they are judged.
     words.sort_by_key(|(_, judged, _)| *judged);
     let step = |(name, judged, words): (&'static str, Judged, String)| {
-        let stage = match judged {
-            Judged::Permission => Stage::Permission,
-            Judged::Condition => Stage::Condition,
-            // Nothing that is decided here.
-            Judged::Level | Judged::Afterwards => {
-                return trace.verdict.is_ok().then(|| Step::new(name, Mark::Note, words));
-            }
+        let (stage, is_asked) = match judged {
+            Judged::Permission => (Stage::Permission, true),
+            Judged::Condition => (Stage::Condition, true),
+            Judged::StrictSource => (Stage::StrictSource, has_body),
+            // Nothing is counted here, unless it is said that there was too much.
+            Judged::Throttle => (Stage::Throttle, outcome.is_refused_at(Stage::Throttle)),
+            Judged::Level | Judged::Afterwards => (Stage::Permitted, false),
         };
-        let mark = if trace.refused_at == Some(stage) { Mark::No } else { Mark::Yes };
-        trace.refused_at.is_none_or(|at| at >= stage).then(|| Step::new(name, mark, words))
+        let mark = if is_asked { outcome.mark(stage) } else { Mark::Note };
+        outcome.reached(stage).then(|| Step::new(name, mark, words))
     };
-    words.into_iter().filter_map(step).collect()
+    let mut steps: Vec<Step> = words.into_iter().filter_map(step).collect();
+    if has_body && outcome.reached(Stage::StrictSource) {
+        let limit = route.body_limit(rule);
+        let text = format!("{} bytes, of {limit} at most", view.body_length.unwrap_or_default());
+        steps.push(Step::new("body", outcome.mark(Stage::Body), text));
+    }
+    let is_upgrade = outcome.verdict.as_ref().is_ok_and(|permit| permit.upgrade() != Upgrade::None);
+    if is_upgrade || outcome.is_refused_at(Stage::Origin) {
+        let origin = view.headers.get(ORIGIN).map(HeaderValue::as_bytes).map(String::from_utf8_lossy);
+        let text = origin.map_or_else(
+            || "none: no page opens the WebSocket".to_owned(),
+            |origin| format!("{origin} opens the WebSocket"),
+        );
+        steps.push(Step::new("origin", outcome.mark(Stage::Origin), text));
+    }
+    steps
 }

@@ -36,7 +36,7 @@ fn told<T>(user: &str, line: &str, headers: &[(&str, &str)], look: impl FnOnce(&
     let pair = |(n, v): &(&str, &str)| (HeaderName::try_from(*n).unwrap(), HeaderValue::from_str(v).unwrap());
     let headers: HeaderMap = headers.iter().map(pair).collect();
     let target = world.fill(target).unwrap().into_owned();
-    let request = Request { method: method.parse().unwrap(), target, headers, client: None, claims: None };
+    let request = Request { headers, ..Request::new(method.parse().unwrap(), target) };
     look(&Explanation::of(&policy, &request, world.user(user), &mut |key| world.organization(key)))
 }
 
@@ -56,13 +56,7 @@ fn a_route_that_a_type_keeps_away_is_named() {
         )],
         None,
     );
-    let request = Request {
-        method: http::Method::GET,
-        target: "/o/acme/seven".to_owned(),
-        headers: HeaderMap::new(),
-        client: None,
-        claims: None,
-    };
+    let request = Request::new(http::Method::GET, "/o/acme/seven");
     let policy = policy.unwrap_or_else(|f| panic!("{}", f.to_lines()));
     let told = Explanation::of(&policy, &request, None, &mut |_| None).to_text(false);
     let note =
@@ -146,13 +140,7 @@ fn a_missing_slash_is_hinted_at() {
     let text = "version: 1\nroutes: { /x/: public, /y: public }\n";
     let policy = load(&[("routes.yaml", text)], None).unwrap();
     for (target, other) in [("/x", "`/x/` is a route: /x/ (routes.yaml:2)"), ("/y/", "`/y` is a route")] {
-        let request = Request {
-            method: http::Method::GET,
-            target: target.to_owned(),
-            headers: HeaderMap::new(),
-            client: None,
-            claims: None,
-        };
+        let request = Request::new(http::Method::GET, target);
         let told = Explanation::of(&policy, &request, None, &mut |_| None).to_text(false);
         assert!(told.contains(other) && told.contains("404 no_route"), "{told}");
     }

@@ -162,14 +162,14 @@ impl<'p> Run<'p> {
                 let Some((request, world)) = aim.request(policy, cast) else { continue };
                 let spelt = format!("{}\n{}", request.target, spelt(&request.headers));
                 if self.seen.insert((aim.method.clone(), spelt, whose)) {
-                    self.judge(&request, &world, whose);
+                    self.evaluate(&request, &world, whose);
                 }
             }
         }
     }
 
     /// Judges one request of everybody by both policies.
-    fn judge(&mut self, request: &Request, world: &World, whose: Relation) {
+    fn evaluate(&mut self, request: &Request, world: &World, whose: Relation) {
         let (old, new) = (falls_under(self.old, request), falls_under(self.new, request));
         let pair = (old.map(|r| r.index), new.map(|r| r.index));
         if let (Some(old), Some(new)) = (old, new)
@@ -178,8 +178,8 @@ impl<'p> Run<'p> {
             return;
         }
         for column in COLUMNS.into_iter().filter(|(_, of)| *of == whose) {
-            let was = Verdict::of(&world.judge(self.old, request, column.0));
-            let now = Verdict::of(&world.judge(self.new, request, column.0));
+            let was = Verdict::of(&world.evaluate(self.old, request, column.0));
+            let now = Verdict::of(&world.evaluate(self.new, request, column.0));
             if was.may_pass()
                 && now.may_pass()
                 && let (Some(old), Some(new)) = (old, new)

@@ -170,8 +170,8 @@ impl<'p> Matrix<'p> {
                 Relation::Own => Some(&own),
                 Relation::Foreign => foreign.as_ref(),
             };
-            let judge = |(who, whose)| Some(Verdict::of(&world.judge(policy, request(whose)?, who)));
-            let cells = COLUMNS.into_iter().map(judge).collect();
+            let evaluate = |(who, whose)| Some(Verdict::of(&world.evaluate(policy, request(whose)?, who)));
+            let cells = COLUMNS.into_iter().map(evaluate).collect();
             Some(Probed { cells, own, foreign })
         })
     }

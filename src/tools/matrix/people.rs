@@ -67,17 +67,17 @@ impl<'p> Matrix<'p> {
         Self::asking(policy, heads, |aim| {
             let named = probe::names_it_so(aim.rule, aim.alternative);
             let mut first = None;
-            let judge = |seat: &Seat| {
+            let evaluate = |seat: &Seat| {
                 if seat.is_elsewhere && !named {
                     return None;
                 }
                 let request = aim.naming(policy, seat.organization.as_ref().unwrap_or(&nobodys))?;
-                let verdict = ask::judge(policy, &request, seat.snapshot.as_ref(), &mut |key| known(key));
+                let verdict = ask::evaluate(policy, &request, seat.snapshot.as_ref(), &mut |key| known(key));
                 let verdict = Verdict::of(&verdict);
                 first.get_or_insert(request);
                 Some(verdict)
             };
-            let cells = seats.iter().map(judge).collect();
+            let cells = seats.iter().map(evaluate).collect();
             Some(Probed { cells, own: first?, foreign: None })
         })
     }

@@ -126,15 +126,15 @@ impl World {
     }
 
     /// Judges a request of somebody.
-    pub(super) fn judge<'p>(
+    pub(super) fn evaluate<'p>(
         &self,
         policy: &'p Policy,
         request: &Request,
         who: Principal,
-    ) -> Result<Permit<'p>, Denial> {
+    ) -> Result<Permit<&'p Policy>, Denial> {
         let mut lookup =
             |key: &crate::decision::OrgKey<'_>| [&self.own, &self.foreign].into_iter().find(|o| key.names(o)).cloned();
-        ask::judge(policy, request, self.people.get(&who), &mut lookup)
+        ask::evaluate(policy, request, self.people.get(&who), &mut lookup)
     }
 }
 
@@ -254,8 +254,8 @@ impl Probe<'_> {
         for sample in 0..SAMPLES {
             for rest in rests {
                 let target = format!("{}{query}", self.path(organization, sample, rest));
-                let (method, headers) = (self.method.clone(), headers.clone());
-                let request = Request { method, target, headers, client: None, claims: claims.clone() };
+                let (headers, claims) = (headers.clone(), claims.clone());
+                let request = Request { headers, claims, ..Request::new(self.method.clone(), target) };
                 let falls_here = request.read(policy).is_ok_and(|readable| {
                     let found = policy.find(readable.host(), readable.target().decoded());
                     found.is_some_and(|found| found.route.index == self.route.index)

@@ -19,7 +19,7 @@ use super::world::World;
 use crate::decision::{Permit, RequestContext};
 use crate::facts::header_value;
 use crate::policy::{Policy, Route};
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue};
 use std::fmt;
 
 /// The request id of every case.
@@ -108,7 +108,7 @@ impl Case {
 
     fn run(&self, policy: &Policy, world: &World) -> Outcome {
         let user = self.user.as_deref().and_then(|name| world.user(name));
-        let judged = ask::judge(policy, &self.request, user, &mut |key| world.organization(key));
+        let judged = ask::evaluate(policy, &self.request, user, &mut |key| world.organization(key));
         let told = judged.and_then(|permit| {
             let mut sent = Vec::new();
             permit.inject(RequestContext { request_id: REQUEST_ID, client_name: None }, |name, value| {
@@ -118,11 +118,12 @@ impl Case {
         });
         let (verdict, route, wrong) = match &told {
             Ok((permit, sent)) => {
-                let wrong = [self.headers_differ(policy, permit, sent), self.goes_elsewhere(policy, permit)].concat();
-                ("allow".to_owned(), Some(permit.route()), wrong)
+                let wrong = [self.headers_differ(permit, sent), self.goes_elsewhere(policy, permit)].concat();
+                ("allow".to_owned(), Some(permit.route().index), wrong)
             }
-            Err(denial) => (told_as(denial), denial.route.and_then(|at| policy.routes().get(at)), Vec::new()),
+            Err(denial) => (told_as(denial), denial.route, Vec::new()),
         };
+        let route = route.and_then(|at| policy.routes().get(at));
         let is_expected = match self.expect {
             Expect::Allow => verdict == "allow",
             Expect::Refuse(_, Some(_)) => verdict == self.expect.to_string(),
@@ -142,17 +143,12 @@ impl Case {
     }
 
     /// Pairs of what must be sent and what is sent in its place.
-    fn headers_differ(
-        &self,
-        policy: &Policy,
-        permit: &Permit<'_>,
-        sent: &[(HeaderName, HeaderValue)],
-    ) -> Vec<(String, String)> {
+    fn headers_differ(&self, permit: &Permit<&Policy>, sent: &[(HeaderName, HeaderValue)]) -> Vec<(String, String)> {
         let mut wrong = Vec::new();
         for (name, expected) in &self.inject {
             let found = sent.iter().find(|(sent, _)| sent == name).map(|(_, value)| value);
             let Some(expected) = expected else {
-                let passes = || self.passed_on(name, policy, permit);
+                let passes = || self.passed_on(name, permit);
                 if let Some(value) = found.or_else(passes) {
                     wrong.push((format!("no {name}"), format!("{name}: {}", shown(value))));
                 }
@@ -171,16 +167,12 @@ impl Case {
 
 impl Case {
     /// What the client sent under that name, where nothing takes it away.
-    fn passed_on(&self, name: &HeaderName, policy: &Policy, permit: &Permit<'_>) -> Option<&HeaderValue> {
-        let is_removed = match *name {
-            header::AUTHORIZATION => !permit.rule().forward_authorization,
-            _ => policy.strip().contains(name.as_str()),
-        };
-        self.request.headers.get(name).filter(|_| !is_removed)
+    fn passed_on(&self, name: &HeaderName, permit: &Permit<&Policy>) -> Option<&HeaderValue> {
+        self.request.headers.get(name).filter(|_| !permit.strips(name))
     }
 
     /// Pairs of where it must go and where it goes.
-    fn goes_elsewhere(&self, policy: &Policy, permit: &Permit<'_>) -> Vec<(String, String)> {
+    fn goes_elsewhere(&self, policy: &Policy, permit: &Permit<&Policy>) -> Vec<(String, String)> {
         let Forwarded { target, upstream } = &self.forwarded;
         let goes_to = permit.rewritten().unwrap_or(&self.request.target);
         let its = policy.upstreams().get(permit.route().upstream).map_or("", |name| &**name);

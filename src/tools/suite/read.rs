@@ -105,7 +105,7 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
         }
     }
     let (method, written, target) = line.flatten()?;
-    let request = Request { method, target, headers, client, claims };
+    let request = Request { headers, client, claims, ..Request::new(method, target) };
     let line = findings.place(map.entries.first()?.key.span).line;
     Some(Case { line, title, user: user?, written, request, expect: expect?, inject, forwarded })
 }

@@ -1,0 +1,329 @@
+//! The evaluation of one request: the stages of the pipeline, in their order, for whoever asks.
+
+use super::matching::{Hits, Matched};
+use super::org_references::{Facts, OrgReferences};
+use super::permit::OrgAccess;
+use super::rule::{Question, Verdict, require_authentication};
+use super::strict_source::{self, MOST_HELD};
+use super::{Caller, CredentialNeed, Denial, OrgKey, Permit, Reason, RequestView, Ruled, websocket};
+use crate::facts::Organization;
+use crate::limit::{self, Key, Quota, Who};
+use crate::policy::{Access, CountedBy, Policy, Rule, Schemes, Throttle};
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// The stages of the pipeline, in its order: what is looked at in each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Target and host are canonical.
+    Target,
+    Route,
+    /// The route has the method, and does not close it.
+    Method,
+    /// There is a good credential, where one is needed.
+    Credential,
+    /// The request names its organization, which is the caller's.
+    Organization,
+    /// The caller stands high enough.
+    Level,
+    Permission,
+    Condition,
+    /// The body does not name again what the organization was read from.
+    StrictSource,
+    Throttle,
+    /// The body is not too long.
+    Body,
+    /// The page may open a WebSocket.
+    Origin,
+    /// Everything was: there is a permit.
+    Permitted,
+}
+
+/// What must be known before an evaluation can go on. Asked for again until it is answered.
+#[derive(Clone, Debug)]
+pub enum Need {
+    /// Who sent the request, by a credential of these schemes: [`Evaluation::identify`].
+    Credential(Schemes),
+    /// The organization that a superuser named: [`Evaluation::learn`].
+    Organization(OrgKey<'static>),
+    /// All of the body, of so many bytes at most: [`RequestView::body`].
+    Body(u64),
+    /// Whether one more is within a limit: [`Evaluation::count`].
+    Throttle(Key, Quota),
+}
+
+/// Why there is no permit yet, or none at all.
+#[derive(Debug)]
+pub enum Halt {
+    Need(Need),
+    Denied(Denial),
+}
+
+impl From<Denial> for Halt {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial)
+    }
+}
+
+/// The evaluation of a request by a policy, which `P` is a cheap handle of. What was found so far stays in it while its caller finds out
+/// what it needs; it borrows nothing of the request.
+#[derive(Clone)]
+pub struct Evaluation<P> {
+    policy: P,
+    stage: Stage,
+    matched: Matched,
+    caller: Option<Caller>,
+    /// While organizations are looked up.
+    references: Option<OrgReferences<'static>>,
+    facts: Facts,
+    verdict: Verdict,
+    limit: Option<limit::Verdict>,
+    asked: Option<Box<str>>,
+}
+
+/// Shows nothing of the caller.
+impl<P> fmt::Debug for Evaluation<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Evaluation").field("stage", &self.stage).finish_non_exhaustive()
+    }
+}
+
+impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
+    /// The evaluation of a request whose target and host are canonical already.
+    #[must_use]
+    pub fn new(policy: P) -> Self {
+        Self {
+            policy,
+            stage: Stage::Route,
+            matched: Matched::default(),
+            caller: None,
+            references: None,
+            facts: Facts::default(),
+            verdict: Verdict::default(),
+            limit: None,
+            asked: None,
+        }
+    }
+
+    /// Goes on as far as what is known leads. `view` is the same request each time, of whose body more may be known.
+    ///
+    /// # Errors
+    /// The first refusal of the pipeline, or what must be known before it can go on.
+    pub fn step(&mut self, view: &RequestView<'_>) -> Result<Permit<P>, Halt> {
+        let Self { policy, stage, matched, caller, references, facts, verdict, limit, asked } = self;
+        if *stage <= Stage::Method {
+            matched.find(policy, view, stage)?;
+            *stage = Stage::Credential;
+        }
+        // A match was found before; whoever steps on after a permit gets no second one.
+        let used_up = || Denial::new(Reason::Denied);
+        let hits = matched.hits(policy, view).filter(|_| *stage < Stage::Permitted).ok_or_else(used_up)?;
+        if *stage == Stage::Credential && caller.is_none() {
+            if hits.credential() != CredentialNeed::Ignored {
+                return Err(Halt::Need(Need::Credential(hits.schemes())));
+            }
+            *caller = Some(Caller::default());
+        }
+        let caller = caller.get_or_insert_default();
+        if *stage == Stage::Credential {
+            for hit in hits.iter() {
+                require_authentication(hit, caller)?;
+            }
+            *stage = Stage::Organization;
+        }
+        if *stage <= Stage::Condition {
+            *stage = Stage::Organization;
+            let named = match references.take() {
+                Some(references) => references,
+                None => OrgReferences::read(&hits, view, caller.claims.as_deref())?,
+            };
+            if let Some(key) = named.unknown(caller, facts) {
+                let key = key.clone().into_owned();
+                *references = Some(named.into_owned());
+                return Err(Halt::Need(Need::Organization(key)));
+            }
+            match decide(&hits, &named, view, caller, facts, stage) {
+                Ok(decided) => *verdict = decided,
+                Err(denial) => {
+                    *asked = named.asked(caller, facts);
+                    return Err(denial.into());
+                }
+            }
+            *stage = Stage::StrictSource;
+        }
+        if *stage == Stage::StrictSource {
+            check_strict_sources(&hits, view)?;
+            *stage = Stage::Throttle;
+        }
+        if *stage == Stage::Throttle {
+            check_throttle(&hits, view, caller, verdict.access.as_ref(), *limit)?;
+            *stage = Stage::Body;
+        }
+        if *stage == Stage::Body {
+            let first = &hits.first;
+            if view.body_length.is_some_and(|length| length > first.route.body_limit(first.rule)) {
+                return Err(first.deny(Reason::BodyTooLarge).into());
+            }
+            *stage = Stage::Origin;
+        }
+        let upgrade = websocket::evaluate(&hits.first, view)?;
+        *stage = Stage::Permitted;
+        // A public route knows nobody, whoever they are.
+        let is_known = caller.user.is_some() && hits.first.rule.access != Access::Public;
+        let caller = if is_known { std::mem::take(caller) } else { Caller::default() };
+        let rewritten = matched.rewritten.as_ref().map(|rewritten| Arc::clone(&rewritten.raw));
+        let rule = matched.first.as_ref().map(|first| first.rule).ok_or_else(used_up)?;
+        Ok(Permit::new(policy.clone(), (rule, &hits.first), caller, std::mem::take(verdict), rewritten, upgrade))
+    }
+
+    /// Says who sent the request: to [`Need::Credential`].
+    pub fn identify(&mut self, caller: Caller) {
+        self.caller = Some(caller);
+    }
+
+    /// Takes back who sent the request, since what was known of them has changed; it is asked for again.
+    pub fn forget_caller(&mut self) {
+        if (Stage::Credential..Stage::Permitted).contains(&self.stage) {
+            (self.stage, self.caller, self.references) = (Stage::Credential, None, None);
+        }
+    }
+
+    /// Says which organization it is, or that there is none: to [`Need::Organization`].
+    pub fn learn(&mut self, key: OrgKey<'static>, organization: Option<Arc<Organization>>) {
+        self.facts.learn(key, organization);
+    }
+
+    /// Says that the object belongs to no organization, whatever the request names. For tools, as long as no source can tell.
+    pub fn share(&mut self) {
+        self.references = Some(OrgReferences::of_shared_object());
+    }
+
+    /// Says whether it is within the limit, where it was counted: to [`Need::Throttle`].
+    pub fn count(&mut self, verdict: limit::Verdict) {
+        self.limit = Some(verdict);
+    }
+
+    /// The stage that it has come to: the one that refused, or that needs something.
+    #[must_use]
+    pub const fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The route that the request came in by, and its rule.
+    #[must_use]
+    pub fn ruled(&self) -> Option<Ruled<'_>> {
+        self.matched.first.as_ref().map(|first| self.policy.rule(first.rule))
+    }
+
+    /// The target after the rewrite, and what judges it too.
+    #[must_use]
+    pub fn rewritten(&self) -> Option<(&str, Option<Ruled<'_>>)> {
+        let rewritten = self.matched.rewritten.as_ref()?;
+        Some((&rewritten.raw, rewritten.found.as_ref().map(|found| self.policy.rule(found.rule))))
+    }
+
+    /// What must be known of the caller; `None` before that is known.
+    #[must_use]
+    pub fn credential(&self, view: &RequestView<'_>) -> Option<CredentialNeed> {
+        self.hits(view).filter(|_| self.stage >= Stage::Credential).map(|hits| hits.credential())
+    }
+
+    /// The credentials that are taken; `None` before that is known.
+    #[must_use]
+    pub fn schemes(&self, view: &RequestView<'_>) -> Option<Schemes> {
+        self.hits(view).map(|hits| hits.schemes())
+    }
+
+    /// The limit that the request counts towards, and what became of it there.
+    #[must_use]
+    pub fn throttle(&self) -> Option<(&Throttle, Option<limit::Verdict>)> {
+        Some((self.ruled()?.1.throttle()?, self.limit))
+    }
+
+    /// The organization of the request, once its rules have let it pass and before there is a permit.
+    #[must_use]
+    pub fn organization(&self) -> Option<&Arc<Organization>> {
+        self.verdict.access.as_ref().map(|access| &access.organization)
+    }
+
+    /// The organization that a refused request asked for: its id where it is known, or else what the request calls it.
+    pub fn take_asked(&mut self) -> Option<Box<str>> {
+        self.asked.take()
+    }
+
+    pub(super) fn hits<'p>(&'p self, view: &RequestView<'p>) -> Option<Hits<'p>> {
+        self.matched.hits(&self.policy, view)
+    }
+}
+
+/// Asks the rule of the route that the request came in by, and then that of the rewritten target.
+fn decide(
+    hits: &Hits<'_>,
+    references: &OrgReferences<'_>,
+    view: &RequestView<'_>,
+    caller: &Caller,
+    facts: &Facts,
+    stage: &mut Stage,
+) -> Result<Verdict, Denial> {
+    let mut verdict =
+        Question { hit: &hits.first, view, caller, references: &references.first, facts }.evaluate(stage)?;
+    if let Some(hit) = &hits.second {
+        let references = references.second.as_deref().ok_or_else(|| hit.deny(Reason::OrgMissing))?;
+        verdict.by_superuser |= Question { hit, view, caller, references, facts }.evaluate(stage)?.by_superuser;
+    }
+    Ok(verdict)
+}
+
+/// Sees to it that the body, where it has to be read for that, does not name again what the organization was read from.
+fn check_strict_sources(hits: &Hits<'_>, view: &RequestView<'_>) -> Result<(), Halt> {
+    let names = hits.iter().flat_map(|hit| hit.rule.strict_sources());
+    if names.clone().next().is_none() {
+        return Ok(());
+    }
+    let first = &hits.first;
+    let most = MOST_HELD.min(first.route.body_limit(first.rule));
+    match (view.body, view.body_length) {
+        (_, Some(length)) if length > most => Err(first.deny(Reason::BodyTooLarge).into()),
+        (Some(body), _) => {
+            Ok(strict_source::check(view.headers, body, names).map_err(|denial| denial.at(first.route.index))?)
+        }
+        (None, Some(0)) => Ok(()),
+        (None, _) => Err(Halt::Need(Need::Body(most))),
+    }
+}
+
+fn check_throttle(
+    hits: &Hits<'_>,
+    view: &RequestView<'_>,
+    caller: &Caller,
+    access: Option<&OrgAccess>,
+    limit: Option<limit::Verdict>,
+) -> Result<(), Halt> {
+    let Some(throttle) = hits.first.rule.throttle() else { return Ok(()) };
+    match limit {
+        Some(limit::Verdict::Pass { .. }) => Ok(()),
+        Some(limit::Verdict::Wait(_)) => Err(hits.first.deny(Reason::Throttled).into()),
+        None => {
+            let who = counted(hits.first.rule, throttle.by, view, caller, access);
+            Err(Halt::Need(Need::Throttle(Key { limit: throttle.id, who }, throttle.quota)))
+        }
+    }
+}
+
+/// Who is counted when a request counts towards its rule's limit.
+fn counted(rule: &Rule, by: CountedBy, view: &RequestView<'_>, caller: &Caller, access: Option<&OrgAccess>) -> Who {
+    let address = || view.client.map_or(Who::Crowd, Who::address);
+    let is_known = rule.access != Access::Public;
+    let user = || caller.user.as_ref().filter(|_| is_known).map_or_else(address, |user| Who::User(user.user.id));
+    match by {
+        CountedBy::Address => address(),
+        CountedBy::User => user(),
+        CountedBy::Org => access.map_or_else(user, |access| Who::Organization(access.organization.id)),
+    }
+}

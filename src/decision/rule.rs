@@ -1,0 +1,333 @@
+//! What one rule says: everything is known of the request and its caller. Allocates nothing where it says yes.
+
+use super::matching::Hit;
+use super::org_references::{Facts, OrgKey, OrgReference, Referent, RuleReferences, TWO};
+use super::permit::OrgAccess;
+use super::{Caller, Denial, Reason, RequestView, Stage};
+use crate::facts::{Level, Membership, Organization, Snapshot};
+use crate::id::OrgId;
+use crate::policy::{Access, Asked, Failure, Foreign, RuleOptions, Subject};
+use crate::request_target::{plain, shown};
+use http::StatusCode;
+use std::sync::Arc;
+
+/// The active user whom a rule judges; `None` where it lets anybody pass.
+///
+/// # Errors
+/// 401 `credentials_missing`: a credential is required and none was sent. 401 `user_inactive`.
+pub(super) fn require_authentication<'c>(
+    hit: &Hit<'_>,
+    caller: &'c Caller,
+) -> Result<Option<&'c Arc<Snapshot>>, Denial> {
+    match (hit.rule.access, &caller.user) {
+        (Access::Deny, _) => Err(hit.deny(Reason::Denied)),
+        (Access::Public, _) | (Access::Optional, None) => Ok(None),
+        (_, None) => Err(hit.deny(Reason::CredentialsMissing)),
+        (_, Some(snapshot)) if !snapshot.user.is_active => Err(hit.deny(Reason::UserInactive)),
+        (_, Some(snapshot)) => Ok(Some(snapshot)),
+    }
+}
+
+/// What a rule says when it says yes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Verdict {
+    /// The organization of the request and how the caller stands in it.
+    pub(super) access: Option<OrgAccess>,
+    /// A superuser passed where their membership would not have been enough.
+    pub(super) by_superuser: bool,
+}
+
+/// What a rule is asked about.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'a> {
+    pub(super) hit: &'a Hit<'a>,
+    pub(super) view: &'a RequestView<'a>,
+    pub(super) caller: &'a Caller,
+    /// What the request says of the organization.
+    pub(super) references: &'a RuleReferences<'a>,
+    pub(super) facts: &'a Facts,
+}
+
+impl Question<'_> {
+    /// Asks the rule: the organization, the level, then what else it asks. `stage` is where it came to.
+    ///
+    /// # Errors
+    /// The first reason of the pipeline's order. 503 `store_unavailable` when an organization was not looked up.
+    pub(super) fn evaluate(&self, stage: &mut Stage) -> Result<Verdict, Denial> {
+        *stage = Stage::Organization;
+        let somebody = require_authentication(self.hit, self.caller)?;
+        let resolver = somebody.map(|snapshot| Resolver { question: *self, snapshot });
+        let verdict = match &resolver {
+            Some(resolver) => resolver.access(stage)?,
+            None => Verdict::default(),
+        };
+        if let Some(options) = &self.hit.rule.options {
+            *stage = Stage::Permission;
+            // A public rule knows nobody, whoever they are.
+            if let Some(resolver) = &resolver {
+                resolver.permissions(options, &verdict)?;
+            }
+            if options.asks_condition() {
+                *stage = Stage::Condition;
+                self.hold(options, somebody, &verdict)?;
+            }
+        }
+        Ok(verdict)
+    }
+
+    /// The rule's `when` and its like, about the request as the rule sees it.
+    fn hold(&self, options: &RuleOptions, snapshot: Option<&Arc<Snapshot>>, verdict: &Verdict) -> Result<(), Denial> {
+        let Self { hit, view, .. } = self;
+        let subject = Subject {
+            method: view.method,
+            path: &shown(hit.path),
+            host: view.host,
+            client: view.client,
+            query: view.target.query(),
+            headers: view.headers,
+            user: snapshot.map(|snapshot| &**snapshot),
+            claims: self.caller.claims.as_deref(),
+            organization: verdict.access.as_ref().map(|access| (&*access.organization, access.level_text())),
+            variable: &|at| hit.variable(at).map(plain),
+        };
+        match options.hold(&subject) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(hit.deny(Reason::ConditionFalse)),
+            Err(Failure::Parameter(error)) => Err(Denial::from(error).at(hit.route.index)),
+            Err(Failure::Header(error)) => Err(Denial::from(error).at(hit.route.index)),
+            Err(Failure::Undefined) => {
+                Err(hit.deny(Reason::ConditionFalse).with_hint("`when` asks something that this request does not have"))
+            }
+        }
+    }
+}
+
+/// The caller's access to the organizations that a request names.
+struct NamedOrgs {
+    /// That of the request: of the primary item, or of all.
+    of_request: Option<OrgAccess>,
+    /// The lowest level among them; `None` where the caller does not belong to one, or none is named.
+    lowest: Option<Level>,
+}
+
+/// Resolves what was said to organizations, for one user.
+struct Resolver<'a> {
+    question: Question<'a>,
+    snapshot: &'a Arc<Snapshot>,
+}
+
+impl Resolver<'_> {
+    /// Whether the user stands high enough where the rule wants it.
+    fn access(&self, stage: &mut Stage) -> Result<Verdict, Denial> {
+        let access = self.question.hit.rule.access;
+        let is_shared = |said: &OrgReference<'_>| matches!(said.named, Referent::Shared);
+        if access.asks_organization() && self.question.references.iter().any(is_shared) {
+            // Null in one place and an organization in another are two things.
+            if !self.question.references.iter().all(is_shared) {
+                let fault = "one place names an organization, and another says that there is none";
+                return Err(self.deny(Reason::Ambiguous).with_fault(fault));
+            }
+            *stage = Stage::Level;
+            return self.shared();
+        }
+        let orgs = match self.named() {
+            Ok(orgs) => orgs,
+            // The organization only goes into headers here: one that is not the caller's is simply not told.
+            Err(denial)
+                if !access.asks_organization() && matches!(denial.reason, Reason::OrgForeign | Reason::OrgMissing) =>
+            {
+                NamedOrgs { of_request: None, lowest: None }
+            }
+            Err(denial) => return Err(denial),
+        };
+        *stage = Stage::Level;
+        self.level(orgs)
+    }
+
+    fn level(&self, orgs: NamedOrgs) -> Result<Verdict, Denial> {
+        let (rule, user) = (self.question.hit.rule, &self.snapshot.user);
+        let needed = match rule.access {
+            Access::In(needed) => needed,
+            Access::Staff if !user.is_staff => return Err(self.deny(Reason::StaffOnly)),
+            Access::Superuser if !user.is_superuser => return Err(self.deny(Reason::SuperuserOnly)),
+            _ => return Ok(Verdict { access: orgs.of_request, by_superuser: false }),
+        };
+        let enough = if rule.origin.is_empty() {
+            let appointed = rule.appointed && needed == Level::Manager;
+            self.snapshot.memberships().iter().any(|m| if appointed { m.is_admin } else { m.level() >= needed })
+        } else {
+            orgs.lowest >= Some(needed)
+        };
+        if enough || user.is_superuser {
+            Ok(Verdict { access: orgs.of_request, by_superuser: !enough })
+        } else {
+            Err(self.deny(Reason::OrgLevelMissing))
+        }
+    }
+
+    /// Every item must resolve, and all to one organization, unless one is primary.
+    fn named(&self) -> Result<NamedOrgs, Denial> {
+        let mut of_request: Option<OrgAccess> = None;
+        let mut lowest = None;
+        let origin = &self.question.hit.rule.origin;
+        let has_primary = origin.iter().any(|i| i.primary);
+        for item in self.question.references.chunk_by(|a, b| a.item == b.item) {
+            let access = self.item(item)?;
+            lowest = if of_request.is_none() { access.level } else { lowest.min(access.level) };
+            let is_primary = item.first().and_then(|said| origin.get(said.item)).is_some_and(|i| i.primary);
+            match &of_request {
+                Some(known) if !has_primary && known.organization.id != access.organization.id => {
+                    return Err(self.deny(Reason::Ambiguous).with_fault(TWO));
+                }
+                Some(_) if !is_primary => {}
+                _ => of_request = Some(access),
+            }
+        }
+        Ok(NamedOrgs { of_request, lowest })
+    }
+
+    /// The first of one item's sources counts; the others must name the same organization.
+    fn item(&self, item: &[OrgReference<'_>]) -> Result<OrgAccess, Denial> {
+        let mut found: Option<OrgAccess> = None;
+        for said in item {
+            let access = match &said.named {
+                Referent::Only => match self.snapshot.memberships() {
+                    [only] => OrgAccess::of(only),
+                    _ => continue,
+                },
+                // Only where the organization does not decide: it is simply not told.
+                Referent::Shared => continue,
+                Referent::Key(key) => match (self.resolve(key)?, &found) {
+                    (Some(access), _) => access,
+                    (None, None) => return Err(self.foreign()),
+                    // Whatever it is, it is not the one that was named before.
+                    (None, Some(_)) => return Err(self.deny(Reason::Ambiguous).with_fault(TWO)),
+                },
+            };
+            match &found {
+                Some(known) if known.organization.id != access.organization.id => {
+                    return Err(self.deny(Reason::Ambiguous).with_fault(TWO));
+                }
+                Some(_) => {}
+                None => found = Some(access),
+            }
+        }
+        found.ok_or_else(|| {
+            let fault = "nothing names the organization, and you do not belong to exactly one";
+            self.deny(Reason::OrgMissing).with_fault(fault)
+        })
+    }
+
+    /// `None`: foreign, disabled or unknown, which nobody may tell apart.
+    fn resolve(&self, key: &OrgKey<'_>) -> Result<Option<OrgAccess>, Denial> {
+        let membership = match key {
+            OrgKey::Id(id) => self.snapshot.membership(*id),
+            _ => self.snapshot.memberships().iter().find(|m| key.names(&m.organization)),
+        };
+        if let Some(membership) = membership {
+            return Ok(Some(OrgAccess::of(membership)));
+        }
+        if !self.snapshot.user.is_superuser {
+            return Ok(None);
+        }
+        // Superusers pass everywhere, into disabled organizations too, but not into one that does not exist.
+        match self.question.facts.organization(key) {
+            Some(found) => Ok(found.map(|o| OrgAccess { organization: o.clone(), level: None })),
+            None => Err(self.deny(Reason::StoreUnavailable).with_hint("the organization was not looked up")),
+        }
+    }
+
+    /// An object that belongs to no organization is judged by the levels of `shared`, in any organization.
+    fn shared(&self) -> Result<Verdict, Denial> {
+        let (rule, user) = (self.question.hit.rule, &self.snapshot.user);
+        let asked = rule.shared().of(self.question.view.method);
+        if rule.access == Access::Superuser && !user.is_superuser {
+            return Err(self.deny(Reason::SuperuserOnly));
+        }
+        let enough = match asked {
+            Access::Public | Access::Optional | Access::Authenticated => true,
+            Access::Staff => user.is_staff,
+            Access::In(level) => self.snapshot.memberships().iter().any(|m| m.level() >= level),
+            Access::Superuser | Access::Deny => false,
+        };
+        if enough || (user.is_superuser && asked != Access::Deny) {
+            Ok(Verdict { access: None, by_superuser: !enough && asked != Access::Superuser })
+        } else {
+            Err(self.deny(Reason::SharedDenied))
+        }
+    }
+
+    /// The permissions that the rule names, and those of its model: in the organization of the request (in each of them,
+    /// where one is primary); in any, where the rule names none.
+    fn permissions(&self, options: &RuleOptions, verdict: &Verdict) -> Result<(), Denial> {
+        let asked = options.model.as_ref().map_or(Asked::Nothing, |model| model.asks(self.question.view.method));
+        if options.permissions.is_none() && asked == Asked::Nothing {
+            return Ok(());
+        }
+        let has = |scope: Scope| {
+            let held = |permission: &str| scope.holds(self.snapshot, permission);
+            options.permissions.as_ref().is_none_or(|permissions| permissions.are_met(held))
+                && match asked {
+                    Asked::Nothing => true,
+                    Asked::One(permission) => held(permission),
+                    Asked::Either(one, other) => held(one) || held(other),
+                    Asked::Refused => false,
+                }
+        };
+        let origin = &self.question.hit.rule.origin;
+        let all = match &verdict.access {
+            None if origin.is_empty() => has(Scope::Anywhere),
+            // A role in some other organization does not count for one that could not be read, or that is foreign.
+            None => has(Scope::Everywhere),
+            Some(access) => {
+                let mut all = has(Scope::In(access.organization.id));
+                if origin.iter().any(|item| item.primary) {
+                    for item in self.question.references.chunk_by(|a, b| a.item == b.item) {
+                        all &= has(Scope::In(self.item(item)?.organization.id));
+                    }
+                }
+                all
+            }
+        };
+        if all { Ok(()) } else { Err(self.deny(Reason::PermissionMissing)) }
+    }
+
+    fn foreign(&self) -> Denial {
+        let status = match self.question.hit.rule.foreign {
+            Foreign::Forbidden => StatusCode::FORBIDDEN,
+            Foreign::NotFound => StatusCode::NOT_FOUND,
+        };
+        self.deny(Reason::OrgForeign).with_status(status)
+    }
+
+    fn deny(&self, reason: Reason) -> Denial {
+        self.question.hit.deny(reason)
+    }
+}
+
+/// Where a permission must hold.
+#[derive(Clone, Copy)]
+enum Scope {
+    /// In any organization, or everywhere.
+    Anywhere,
+    /// In this organization, or everywhere.
+    In(OrgId),
+    /// By no role of one organization alone.
+    Everywhere,
+}
+
+impl Scope {
+    fn holds(self, snapshot: &Snapshot, permission: &str) -> bool {
+        match self {
+            Self::Anywhere => snapshot.has_permission(permission, None),
+            Self::In(organization) => snapshot.has_permission(permission, Some(organization)),
+            Self::Everywhere => snapshot.has_permission_everywhere(permission),
+        }
+    }
+}
+
+impl OrgAccess {
+    fn of(membership: &Membership) -> Self {
+        Self { organization: Arc::<Organization>::clone(&membership.organization), level: Some(membership.level()) }
+    }
+}

@@ -1,0 +1,73 @@
+//! What each source of an organization says, for whoever asks why: also those that no stage came to.
+
+use super::matching::Hit;
+use super::org_references::{self, Referent};
+use super::{Caller, Denial, Evaluation, OrgKey, RequestView};
+use crate::facts::{Level, Membership, Organization};
+use crate::policy::{Policy, Source};
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// What one source of an organization says.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The source, in the policy's words.
+    pub source: String,
+    pub says: Says,
+}
+
+#[derive(Clone, Debug)]
+pub enum Says {
+    Nothing,
+    Unreadable(Denial),
+    /// That the object belongs to none.
+    Shared,
+    /// The caller's only organization.
+    Only(Option<(Arc<Organization>, Level)>),
+    /// This one; the organization where there is one, and the caller's level where they belong to it.
+    Key(OrgKey<'static>, Option<Arc<Organization>>, Option<Level>),
+}
+
+impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
+    /// Reads every source of every rule that the request falls under. `lookup` may be asked for any organization that is named.
+    pub fn readings(
+        &self,
+        view: &RequestView<'_>,
+        caller: &Caller,
+        lookup: &mut dyn FnMut(&OrgKey<'_>) -> Option<Arc<Organization>>,
+    ) -> Vec<Reading> {
+        let Some(hits) = self.hits(view) else { return Vec::new() };
+        let mut list = Vec::new();
+        for hit in hits.iter() {
+            for source in hit.rule.origin.iter().flat_map(|item| item.sources.iter()) {
+                let says = says(source, hit, view, caller, lookup);
+                list.push(Reading { source: hit.route.source_words(source), says });
+            }
+        }
+        list
+    }
+}
+
+fn says(
+    source: &Source,
+    hit: &Hit<'_>,
+    view: &RequestView<'_>,
+    caller: &Caller,
+    lookup: &mut dyn FnMut(&OrgKey<'_>) -> Option<Arc<Organization>>,
+) -> Says {
+    let memberships = caller.memberships();
+    match org_references::read(source, hit, view, caller.claims.as_deref()) {
+        Ok(None) => Says::Nothing,
+        Err(denial) => Says::Unreadable(denial),
+        Ok(Some(Referent::Shared)) => Says::Shared,
+        Ok(Some(Referent::Only)) => Says::Only(match memberships {
+            [only] => Some((only.organization.clone(), only.level())),
+            _ => None,
+        }),
+        Ok(Some(Referent::Key(key))) => {
+            let membership = memberships.iter().find(|m| key.names(&m.organization));
+            let organization = membership.map(|m| m.organization.clone()).or_else(|| lookup(&key));
+            Says::Key(key.into_owned(), organization, membership.map(Membership::level))
+        }
+    }
+}

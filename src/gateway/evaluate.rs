@@ -1,0 +1,327 @@
+//! From the request's head to a permit or a denial. It never waits: what memory does not hold, it asks for.
+
+use super::active_policy::PolicyHandle;
+use super::client_connection::ClientConnection;
+use super::response_headers::ResponseHeaders;
+use super::worker::{Shared, Worker};
+use crate::decision::{self, Caller, Denial, Halt, OrgKey, Reason, RequestView, Stage, preflight};
+use crate::fact_cache::{Kind, Known, Lookup};
+use crate::facts::Snapshot;
+use crate::id::UserId;
+use crate::identity::credential;
+use crate::identity::session;
+use crate::identity::{self, Credential, CredentialQuery, Presented};
+use crate::limit::{Key, Quota};
+use crate::policy::{Policy, Route, Scheme, Schemes};
+use crate::request_target::field::FieldError;
+use crate::request_target::{Target, query};
+use http::header::{CACHE_CONTROL, HOST, ORIGIN, REFERRER_POLICY, VARY};
+use http::{HeaderValue, Request};
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Why there is no permit.
+#[derive(Debug)]
+pub enum Interrupt {
+    Denied(Denial),
+    /// This must be fetched first.
+    Needs(Need),
+    /// It is a browser's question, and what is noted answers it.
+    Preflight,
+    /// It is allowed; whoever sent it goes on with a session.
+    BeginSession(Box<LinkLogin>),
+    /// Another site may have opened a link that would end the browser's session: its user is asked first.
+    AskFirst,
+    /// It is for the identity API.
+    Identity,
+}
+
+/// Somebody who came by a link.
+pub struct LinkLogin {
+    pub user: UserId,
+    /// Where to: the same target without the token.
+    pub target: String,
+    /// The session that their browser has, which ends.
+    pub old: Option<String>,
+}
+
+/// Shows nothing of the session.
+impl fmt::Debug for LinkLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinkLogin").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+impl From<Denial> for Interrupt {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial)
+    }
+}
+
+/// What memory does not hold.
+#[derive(Debug)]
+pub enum Need {
+    Credential(CredentialQuery),
+    /// The organization that a superuser named.
+    Organization(OrgKey<'static>),
+    /// Whether one more is within a limit that all replicas share.
+    Throttle(Key, Quota),
+    /// The whole body, which decides too: so many bytes at most.
+    Body(u64),
+}
+
+/// An evaluation by the policy that was in force when its request began.
+pub type Evaluation = decision::Evaluation<PolicyHandle>;
+
+/// What such an evaluation permits.
+pub type Permit = decision::Permit<PolicyHandle>;
+
+/// An evaluation that waits for a fact, with what was read of its request.
+pub struct Paused {
+    pub target: Target<'static>,
+    pub host: Rc<str>,
+    pub evaluation: Evaluation,
+    pub credential: CredentialFacts,
+}
+
+/// What is known of a request's credential.
+#[derive(Default)]
+pub struct CredentialFacts {
+    /// What was fetched and not looked at yet, and since when it was asked for.
+    pub fetched: Option<(Lookup, Instant)>,
+    /// It is nobody's, and too much of its address was nobody's already.
+    pub is_one_too_many: bool,
+    /// Whom it was taken for, and since when.
+    believed: Option<(Arc<Known>, Instant)>,
+}
+
+impl CredentialFacts {
+    /// Whether what was believed of it has changed, or may have changed without our knowing.
+    #[must_use]
+    pub fn have_changed(&self, worker: &Worker) -> bool {
+        let fact_cache = &worker.shared.fact_cache;
+        self.believed.as_ref().is_some_and(|(known, since)| !fact_cache.is_current(known) || fact_cache.is_late(*since))
+    }
+}
+
+/// A credential whose user has changed while it was asked for is asked for again, so often.
+const AGAIN: u8 = 3;
+
+/// Asks the store whose a credential is, through the cache, and says since when. What took so long that it may have changed without our
+/// knowing is not used.
+pub async fn find_out(shared: &Shared, query: &CredentialQuery) -> (Lookup, Instant) {
+    let mut asked = crate::clock::monotonic();
+    for _ in 0..=AGAIN {
+        asked = crate::clock::monotonic();
+        match shared.identity.resolve(query).await {
+            Lookup::Known(_) if shared.fact_cache.is_late(asked) => break,
+            Lookup::Known(known) if !shared.fact_cache.is_current(&known) => {}
+            found => return (found, asked),
+        }
+    }
+    (Lookup::Unavailable, asked)
+}
+
+/// What was found on the way, also of a request that is refused later.
+#[derive(Default)]
+pub struct RequestInfo {
+    /// The index of the route.
+    pub route: Option<usize>,
+    pub user: Option<Arc<Snapshot>>,
+    /// The organization that a refused request asked for: its id where it is known, or else what the request calls it.
+    pub asked: Option<Box<str>>,
+    /// The credentials that are taken.
+    pub schemes: Schemes,
+    /// The answer was marked for caches and other pages: the credential stands where they would look.
+    is_marked: bool,
+    /// A credential stands in the query.
+    pub by_parameter: bool,
+    /// What the answer gets besides.
+    pub besides: Option<Box<ResponseHeaders>>,
+}
+
+impl RequestInfo {
+    /// The route that it falls under, once; and what that says to browsers.
+    fn falls_under(&mut self, route: Option<&Route>, origin: Option<&HeaderValue>) {
+        let Some(route) = route.filter(|_| self.route.is_none()) else { return };
+        self.route = Some(route.index);
+        if let Some(cors) = &route.options.cors {
+            self.besides.get_or_insert_default().cors(cors, origin);
+        }
+    }
+
+    /// What caches and other pages must know of the answer, once.
+    fn mark(&mut self, worker: &Worker, presented: &Presented<'_>) {
+        let places = &worker.shared.identity.places;
+        if std::mem::replace(&mut self.is_marked, true) {
+            return;
+        }
+        if places.cookie.is_some() && self.schemes.has(Scheme::Session) {
+            self.besides.get_or_insert_default().add(VARY, HeaderValue::from_static("Cookie"));
+        }
+        for name in self.schemes.headers() {
+            self.besides.get_or_insert_default().add(VARY, HeaderValue::from_name(name.clone()));
+        }
+        if let (Some(name), Some(query), true) = (&places.parameter, presented.query, self.schemes.has(Scheme::Sesame))
+            && query::without(query, name).is_some()
+        {
+            self.by_parameter = true;
+            let besides = self.besides.get_or_insert_default();
+            besides.add(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            besides.add(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        }
+    }
+}
+
+/// Reads the target and the host of a request that can be judged.
+///
+/// # Errors
+/// 400 `bad_framing`, 400 `bad_target`.
+pub fn validate_request<'r, B>(
+    link: &ClientConnection,
+    request: &'r Request<B>,
+) -> Result<(Target<'r>, Rc<str>), Denial> {
+    // A lenient upstream could take `get` for GET, which was not judged.
+    if request.method().as_str().bytes().any(|b| b.is_ascii_lowercase()) {
+        return Err(Denial::new(Reason::BadFraming).with_fault("the method is written in lower case"));
+    }
+    let target = Target::read(request.uri().path_and_query().map_or("", |target| target.as_str()))?;
+    // The scanner has seen to it that there is exactly one `Host`, and a valid one; HTTP/1.0 may have none, and is for routes of
+    // every host.
+    let host = request.headers().get(HOST).map_or_else(|| Ok("".into()), |host| link.canonical_host(host))?;
+    Ok((target, host))
+}
+
+/// What is answered by postern itself, whatever routes there are.
+///
+/// # Errors
+/// It is such a request.
+pub fn own_answers(
+    worker: &Worker,
+    policy: &Policy,
+    view: &RequestView<'_>,
+    info: &mut RequestInfo,
+) -> Result<(), Interrupt> {
+    if let Some(preflight) = preflight(policy, view) {
+        info.route = Some(preflight.route.index);
+        info.besides.get_or_insert_default().preflight(&preflight);
+        preflight.verdict?;
+        return Err(Interrupt::Preflight);
+    }
+    let is_page = |page: &&str| view.target.decoded().starts_with(page);
+    if view.target.oddities().is_empty() && worker.shared.pages.iter().any(is_page) {
+        return Err(Interrupt::Identity);
+    }
+    Ok(())
+}
+
+/// Goes on with an evaluation for as long as memory knows what it asks for. The route and the user are noted as soon as they are known,
+/// also of a request that is refused later.
+///
+/// # Errors
+/// The first refusal of the pipeline, or what must be fetched before going on; whether it is within a limit is always asked for.
+pub fn evaluate(
+    worker: &Worker,
+    evaluation: &mut Evaluation,
+    view: &RequestView<'_>,
+    credential: &mut CredentialFacts,
+    now: Instant,
+    info: &mut RequestInfo,
+) -> Result<Permit, Interrupt> {
+    let origin = view.headers.get(ORIGIN);
+    loop {
+        let halt = match evaluation.step(view) {
+            Ok(permit) => {
+                info.falls_under(Some(permit.route()), origin);
+                return Ok(permit);
+            }
+            Err(halt) => halt,
+        };
+        let need = match halt {
+            Halt::Denied(denial) if evaluation.stage() < Stage::Credential => {
+                let policy = evaluation.policy();
+                info.falls_under(denial.route.and_then(|at| policy.routes().get(at)), origin);
+                // A path under it has no route, so nothing else is ever asked this.
+                let is_api = evaluation.stage() == Stage::Route
+                    && worker.shared.api.is_some()
+                    && view.target.oddities().is_empty()
+                    && policy.is_reserved(view.target.decoded());
+                return Err(if is_api { Interrupt::Identity } else { denial.into() });
+            }
+            Halt::Denied(denial) => {
+                info.falls_under(evaluation.ruled().map(|(route, _)| route), origin);
+                info.asked = evaluation.take_asked();
+                return Err(denial.into());
+            }
+            Halt::Need(need) => need,
+        };
+        info.falls_under(evaluation.ruled().map(|(route, _)| route), origin);
+        match need {
+            decision::Need::Credential(schemes) => {
+                let presented = Presented { method: view.method, headers: view.headers, query: view.target.query() };
+                info.schemes = schemes;
+                info.mark(worker, &presented);
+                let caller = authenticate(worker, presented, &info.schemes, credential, now)?;
+                info.user.clone_from(&caller.user);
+                evaluation.identify(caller);
+            }
+            decision::Need::Organization(key) => return Err(Interrupt::Needs(Need::Organization(key))),
+            decision::Need::Body(most) => return Err(Interrupt::Needs(Need::Body(most))),
+            decision::Need::Throttle(key, quota) => return Err(Interrupt::Needs(Need::Throttle(key, quota))),
+        }
+    }
+}
+
+/// What is wrong with a credential the access line says, and never the answer.
+fn invalid(fault: &'static str) -> Interrupt {
+    Denial::new(Reason::CredentialsInvalid).with_hint(fault).into()
+}
+
+/// Who sent the request: nobody where nobody says who they are.
+fn authenticate(
+    worker: &Worker,
+    presented: Presented<'_>,
+    schemes: &Schemes,
+    facts: &mut CredentialFacts,
+    now: Instant,
+) -> Result<Caller, Interrupt> {
+    let identity = &worker.shared.identity;
+    let (kind, text) = match identity::read(presented, schemes, &identity.places) {
+        Credential::None => return Ok(Caller::default()),
+        Credential::Ambiguous => return Err(Denial::new(Reason::Ambiguous).with_fault(credential::SEVERAL).into()),
+        Credential::NotAscii => return Err(Denial::from(FieldError::NotAscii).into()),
+        Credential::Refused(fault) => return Err(invalid(fault)),
+        Credential::Presented(kind, text) => (kind, text),
+    };
+    let (found, since) = if let Some(fetched) = facts.fetched.take() {
+        fetched
+    } else if let Some(found) = worker.shared.fact_cache.remembered(kind, &text, now) {
+        worker.shard.cache_hits.inc();
+        (found, now)
+    } else if let Some(wanted) = std::str::from_utf8(&text).ok().and_then(|text| identity.wanted(kind, text)) {
+        return Err(Interrupt::Needs(Need::Credential(wanted)));
+    } else {
+        worker.shard.cache_refused.inc();
+        (Lookup::Refused(if kind == Kind::Token { "bad_checksum" } else { "malformed" }), now)
+    };
+    match found {
+        Lookup::Known(known) if known.snapshot.user.is_active => {
+            if kind == Kind::Session {
+                if worker.shared.fact_cache.has_old_password(&known) {
+                    return Err(Denial::new(Reason::PasswordExpired).into());
+                }
+                let session = std::str::from_utf8(&text).map_err(|_| invalid("malformed"))?;
+                session::is_ours(presented.method, presented.headers, session)?;
+            }
+            let caller = Caller { user: Some(Arc::clone(&known.snapshot)), claims: known.claims.clone() };
+            facts.believed = Some((known, since));
+            Ok(caller)
+        }
+        Lookup::Known(_) => Err(Denial::new(Reason::UserInactive).into()),
+        Lookup::Unknown => Err(invalid("unknown")),
+        Lookup::Refused(fault) => Err(invalid(fault)),
+        Lookup::Unavailable => Err(Denial::new(Reason::StoreUnavailable).into()),
+    }
+}

@@ -1,0 +1,197 @@
+//! From a request that has arrived to one that is ready for the upstream: evaluated, counted against its limits, and written anew. What
+//! must be known first is asked for, and fetched; then the evaluation goes on from where it was.
+
+use super::super::active_policy::PolicyHandle;
+use super::super::evaluate::{
+    self, CredentialFacts, Evaluation, Interrupt, LinkLogin, Need, Paused, Permit, RequestInfo,
+};
+use super::super::prepare::{Prepared, prepare, without_parameter};
+use super::super::response_headers;
+use super::super::worker::Worker;
+use super::Exchange;
+use crate::decision::{Denial, Reason, RequestView, Stage, Upgrade};
+use crate::fact_cache::Lookup;
+use crate::identity::CredentialQuery;
+use crate::identity::cookie::cookies;
+use crate::identity::session;
+use crate::limit::{Verdict, Who};
+use crate::policy::Scheme;
+use http::{HeaderMap, Request, Version};
+use hyper::ext::Protocol;
+use std::rc::Rc;
+
+impl Exchange {
+    /// Evaluates the request and, with the permit, makes it ready for the upstream.
+    ///
+    /// # Errors
+    /// It is refused, or something must be fetched first.
+    pub fn prepare(&mut self) -> Result<Prepared, Interrupt> {
+        let Self { worker, rules, link, request, paused, start, info, client, organization, .. } = self;
+        let (worker, rules) = (Rc::clone(worker), Rc::clone(rules));
+        // It is there until it is permitted.
+        let Some(request) = request else { return Err(Denial::new(Reason::BadFraming).into()) };
+        let before = paused.take();
+        let is_new = before.is_none();
+        let (target, host, mut evaluation, mut credential, now) = match before {
+            None => {
+                let (target, host) = evaluate::validate_request(link, request)?;
+                let evaluation = Evaluation::new(PolicyHandle::new(&rules));
+                (target, host, evaluation, CredentialFacts::default(), *start)
+            }
+            Some(before) => {
+                let Paused { target, host, mut evaluation, credential } = *before;
+                if credential.have_changed(&worker) {
+                    evaluation.forget_caller();
+                }
+                // What was fetched took time, in which a proof may have ended.
+                (target, host, evaluation, credential, crate::clock::monotonic())
+            }
+        };
+        let view = RequestView {
+            client: Some(*client),
+            upgrade: upgrade(request),
+            body_length: request.body().length(),
+            body: request.body().held().map(|body| &**body),
+            ..RequestView::new(request.method(), &host, &target, request.headers())
+        };
+        if is_new {
+            evaluate::own_answers(&worker, rules.policy(), &view, info)?;
+        }
+        let permit = loop {
+            let outcome = evaluate::evaluate(&worker, &mut evaluation, &view, &mut credential, now, info);
+            if matches!(outcome, Err(Interrupt::Denied(_))) && credential.is_one_too_many {
+                let besides = info.besides.get_or_insert_default();
+                return Err(response_headers::too_many(&worker, *client, *start, besides).into());
+            }
+            let is_decided = evaluation.stage() > Stage::Condition;
+            // Before the store is asked whose a link is, and where nothing but limits could keep it from going on.
+            if (is_decided || matches!(outcome, Err(Interrupt::Needs(Need::Credential(_)))))
+                && replaces_unasked(&worker, request.headers(), info)
+            {
+                return Err(Interrupt::AskFirst);
+            }
+            if is_decided {
+                let organization_of = outcome.as_ref().map_or_else(|_| evaluation.organization(), Permit::organization);
+                *organization = organization_of.cloned();
+            }
+            match outcome {
+                Ok(permit) => break permit,
+                Err(Interrupt::Needs(need)) => {
+                    if let Need::Throttle(key, quota) = need
+                        && let Some(verdict) = worker.shared.limits.try_spend(key, quota, *start)
+                    {
+                        count(&mut evaluation, verdict, info);
+                        continue;
+                    }
+                    *paused = Some(Box::new(Paused { target: target.into_owned(), host, evaluation, credential }));
+                    return Err(Interrupt::Needs(need));
+                }
+                Err(interrupt) => return Err(interrupt),
+            }
+        };
+        let places = &worker.shared.identity.places;
+        if info.by_parameter
+            && places.exchange
+            && info.schemes.has(Scheme::Session)
+            && let Some(user) = permit.user()
+            && let Some(name) = &places.parameter
+            && let Some(target) =
+                request.uri().path_and_query().and_then(|target| without_parameter(target.as_str(), name))
+        {
+            let old = places.cookie.as_deref().and_then(|name| cookies(request.headers(), name).flatten().last());
+            let entry = LinkLogin { user: user.user.id, target, old: old.map(str::to_owned) };
+            return Err(Interrupt::BeginSession(Box::new(entry)));
+        }
+        let Some(request) = self.request.take() else { return Err(Denial::new(Reason::BadFraming).into()) };
+        let prepared = prepare(&worker, &rules, &permit, request, self);
+        self.permit = Some(permit);
+        Ok(prepared?)
+    }
+
+    /// Fetches what the evaluation asked for.
+    ///
+    /// # Errors
+    /// It is refused without that.
+    pub async fn fetch(&mut self, need: Need) -> Result<(), Denial> {
+        let worker = Rc::clone(&self.worker);
+        match need {
+            Need::Body(limit) => {
+                if let Some(request) = &mut self.request {
+                    request.body_mut().hold(limit).await?;
+                }
+            }
+            Need::Throttle(key, quota) => {
+                let verdict = worker.shared.limits.spend(key, quota, crate::clock::monotonic()).await;
+                if let Some(paused) = &mut self.paused {
+                    count(&mut paused.evaluation, verdict, &mut self.info);
+                }
+            }
+            Need::Organization(key) => {
+                worker.shard.cache_misses.inc();
+                let found = worker.shared.fact_cache.organization(&key, crate::clock::monotonic()).await;
+                let found = found.map_err(|_| Denial::new(Reason::StoreUnavailable))?;
+                if let Some(paused) = &mut self.paused {
+                    paused.evaluation.learn(key, found);
+                }
+            }
+            Need::Credential(query) => {
+                worker.shard.cache_misses.inc();
+                self.find_out(&worker, &query).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the store whose the credential is; by the narrow way alone, where too much of its address was nobody's.
+    async fn find_out(&mut self, worker: &Worker, query: &CredentialQuery) {
+        let is_strained = query.asks_for_strangers() && response_headers::is_strained(worker, self.client, self.start);
+        let turn = match is_strained {
+            true => worker.shared.unauthenticated_quota.turn(Who::address(self.client)).await,
+            false => None,
+        };
+        let found = if is_strained && turn.is_none() {
+            // Too many wait for that.
+            (Lookup::Unknown, crate::clock::monotonic())
+        } else {
+            let found = evaluate::find_out(&worker.shared, query).await;
+            if query.is_foreign() && matches!(found.0, Lookup::Unknown | Lookup::Refused(_)) {
+                response_headers::was_unknown(worker, self.client, self.start);
+            }
+            found
+        };
+        if let Some(paused) = &mut self.paused {
+            paused.credential.is_one_too_many = is_strained && matches!(found.0, Lookup::Unknown);
+            paused.credential.fetched = Some(found);
+        }
+    }
+}
+
+/// Tells an evaluation what became of its request at its rule's limit, and the client too.
+fn count(evaluation: &mut Evaluation, verdict: Verdict, info: &mut RequestInfo) {
+    if let Some((throttle, _)) = evaluation.throttle() {
+        response_headers::throttle(throttle, verdict, info.besides.get_or_insert_default());
+    }
+    evaluation.count(verdict);
+}
+
+/// In which form a request may ask to become a WebSocket.
+fn upgrade<B>(request: &Request<B>) -> Upgrade {
+    match request.version() {
+        _ if request.extensions().get::<Protocol>().is_some() => Upgrade::Stream,
+        Version::HTTP_11 => Upgrade::Connection,
+        _ => Upgrade::None,
+    }
+}
+
+/// Whether a link would put a session in the place of the browser's, and no page of ours and nobody's hand has opened it: another site
+/// could log its visitors in as somebody else.
+fn replaces_unasked(worker: &Worker, headers: &HeaderMap, info: &RequestInfo) -> bool {
+    let places = &worker.shared.identity.places;
+    let begins = info.by_parameter && places.exchange && info.schemes.has(Scheme::Session);
+    // A strict cookie does not come along with what another site opens.
+    let has_session = || {
+        let is_strict = worker.shared.identity.sessions().is_some_and(|sessions| sessions.strict);
+        is_strict || places.cookie.as_deref().is_some_and(|name| cookies(headers, name).next().is_some())
+    };
+    begins && !session::is_opened_here(headers) && has_session()
+}
