@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::decision::OrgKey;
 use crate::directory::token::quoted;
 use crate::policy::Policy;
-use crate::tools::ask::Request;
+use crate::tools::ask::{Body, Request};
 use crate::tools::explain::{Explanation, Provenance};
 use crate::tools::world::{ANONYMOUS, World};
 use crate::yaml::suggest;
@@ -42,9 +42,15 @@ pub struct Args {
     /// The client's address, for `when`
     #[arg(long, value_name = "ADDRESS")]
     pub client: Option<IpAddr>,
-    /// The body; no rule of this version reads one
-    #[arg(long, value_name = "TEXT")]
+    /// The body, as it stands
+    #[arg(long, value_name = "TEXT", conflicts_with = "body_bytes")]
     pub data: Option<String>,
+    /// How long the body is, whatever is in it
+    #[arg(long, value_name = "BYTES")]
+    pub body_bytes: Option<u64>,
+    /// Whoever is counted by `throttle` has come as often as they may
+    #[arg(long)]
+    pub throttled: bool,
     /// What the credential says besides who it is of, as JSON: `{"tenant": "acme"}`
     #[arg(long, value_name = "JSON")]
     pub claims: Option<String>,
@@ -209,5 +215,12 @@ fn request(args: &Args, world: Option<&World>) -> Result<Request, (String, Strin
         None => None,
     };
     let client = args.client.map(|address| address.to_canonical());
-    Ok(Request { headers, client, claims, ..Request::new(method, fill(&args.target)?) })
+    let body = match (&args.data, args.body_bytes) {
+        (Some(text), _) => Body::Bytes(fill(text)?.into_bytes().into()),
+        (None, Some(length)) => Body::Length(length),
+        (None, None) => Body::None,
+    };
+    let throttled = args.throttled;
+    let request = Request { headers, client, claims, body, throttled, ..Request::new(method, fill(&args.target)?) };
+    Ok(request.as_handshake())
 }

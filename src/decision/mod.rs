@@ -22,6 +22,7 @@ pub use org_references::OrgKey;
 pub use permit::{Permit, RequestContext};
 pub use preflight::{Preflight, preflight};
 pub use sources::{Reading, Says};
+pub use strict_source::MOST_HELD;
 pub use websocket::Upgrade;
 
 use crate::claims::Claims;

@@ -132,7 +132,12 @@ fn case_key(key: &str) -> Json {
         Reason::ALL.iter().map(|reason| format!("{} {}", reason.status().as_u16(), reason.code())).collect();
     match key {
         "as" => json!({ "description": "Who asks: a user of `given`, or `anonymous`.", "type": "string" }),
-        "body" => json!({ "description": "The body; no rule of this version reads one." }),
+        "body" => json!({ "description": "The body: a text as it stands, or a map or list as JSON." }),
+        "body_bytes" => json!({
+            "description": "How long the body is, whatever is in it: `64KiB`, `20MiB`.",
+            "type": ["integer", "string"],
+        }),
+        "throttled" => json!({ "description": "Whoever is counted has come as often as they may.", "type": "boolean" }),
         "claims" => json!({
             "description": "What the credential says besides, as a JWT does: read by `claim.NAME` and `claims`.",
             "type": "object",
@@ -143,7 +148,7 @@ fn case_key(key: &str) -> Json {
             "anyOf": [{ "const": "allow" }, { "enum": codes }, { "type": ["integer", "string"] }],
         }),
         "headers" => json!({
-            "description": "Headers of the request; a list sends one several times. `Host` names the host.",
+            "description": "Headers of the request; a list sends one several times. `Host` names the host; `Upgrade: websocket` makes it a handshake.",
             "type": "object",
         }),
         "forwarded" => json!({

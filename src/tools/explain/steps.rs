@@ -2,7 +2,7 @@
 
 use super::{Mark, Step};
 use crate::decision::{
-    CredentialNeed, Denial, Evaluation, OrgKey, Permit, Reading, Reason, RequestView, Says, Stage, Upgrade,
+    CredentialNeed, Denial, Evaluation, MOST_HELD, OrgKey, Permit, Reading, Reason, RequestView, Says, Stage, Upgrade,
 };
 use crate::facts::Snapshot;
 use crate::policy::{Access, Found, HostPattern, Judged, Kind, NAMELESS, Policy, Route, Segment};
@@ -74,9 +74,12 @@ pub(super) fn route(outcome: &Outcome<'_, '_>) -> Step {
             None => nearly(policy, view.host, path).into_iter().fold(step, Step::note),
         };
     };
-    let mut step = Step::new("route", Mark::Yes, place(route));
+    let mut step = Step::new("route", outcome.mark(Stage::Route), place(route));
     if let Some(found) = policy.find(view.host, path) {
         step.notes = variables(&found, path);
+    }
+    if let (true, Err(Denial { fault: Some(fault), .. })) = (outcome.is_refused_at(Stage::Route), outcome.verdict) {
+        step = step.note(*fault);
     }
     let mut seen = vec![route.index];
     for other in matching {
@@ -311,10 +314,12 @@ pub(super) fn options(outcome: &Outcome<'_, '_>) -> Vec<Step> {
         outcome.reached(stage).then(|| Step::new(name, mark, words))
     };
     let mut steps: Vec<Step> = words.into_iter().filter_map(step).collect();
-    if has_body && outcome.reached(Stage::StrictSource) {
+    let is_too_long = matches!(outcome.verdict, Err(denial) if denial.reason == Reason::BodyTooLarge);
+    if has_body && (is_too_long || outcome.reached(Stage::Body)) {
         let limit = route.body_limit(rule);
+        let limit = if outcome.is_refused_at(Stage::StrictSource) { limit.min(MOST_HELD) } else { limit };
         let text = format!("{} bytes, of {limit} at most", view.body_length.unwrap_or_default());
-        steps.push(Step::new("body", outcome.mark(Stage::Body), text));
+        steps.push(Step::new("body", if is_too_long { Mark::No } else { Mark::Yes }, text));
     }
     let is_upgrade = outcome.verdict.as_ref().is_ok_and(|permit| permit.upgrade() != Upgrade::None);
     if is_upgrade || outcome.is_refused_at(Stage::Origin) {

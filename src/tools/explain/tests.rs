@@ -2,7 +2,7 @@
 
 use super::Explanation;
 use crate::policy::{Names, load};
-use crate::tools::ask::Request;
+use crate::tools::ask::{Body, Request};
 use crate::tools::suite::read_world;
 use crate::yaml::Findings;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -253,4 +253,51 @@ fn a_credential_that_was_sent_and_is_not_good_is_not_told_as_missing() {
     assert!(text.contains("NO method"), "{text}");
     let text = told("GET /ext/hole", &[]);
     assert!(text.contains("NO method        GET needs: authenticated\n                 rewritten to /hole, which is refused by /hole (routes.yaml:10): denied"), "{text}");
+}
+
+#[test]
+fn limits_are_steps_of_the_way() {
+    const LIMITED: &str = "version: 1
+routes:
+  /x: { POST: { level: public, throttle: { rate: 5/m, by: address }, body_limit: 10 } }
+  /q: { org: query.o as slug, POST: { level: member, strict_source: true } }
+  /live: { GET: { level: public, upgrade: [websocket], origins: ['https://a.example'] } }
+";
+    let policy = load(&[("routes.yaml", LIMITED)], None).unwrap_or_else(|f| panic!("{}", f.to_lines()));
+    let told = |request: Request| Explanation::of(&policy, &request, None, &mut |_| None).to_text(false);
+    let post = |body, throttled| told(Request { body, throttled, ..Request::new(http::Method::POST, "/x") });
+    let text = post(Body::None, false);
+    for line in ["-- throttle      5 in 60 s by address\n", "-- body_limit    10 bytes\n", "=> verdict       allow"] {
+        assert!(text.contains(line), "{text}");
+    }
+    let text = post(Body::Length(10), false);
+    assert!(text.contains("ok body          10 bytes, of 10 at most\n") && text.contains("allow"), "{text}");
+    let text = post(Body::Bytes(vec![0; 11].into()), false);
+    assert!(
+        text.contains("NO body          11 bytes, of 10 at most\n") && text.contains("413 body_too_large"),
+        "{text}"
+    );
+    let text = post(Body::Length(11), true);
+    assert!(text.contains("NO throttle      5 in 60 s by address\n=> verdict       429 throttled"), "{text}");
+    let live = |origin: Option<&'static str>| {
+        let mut request = Request::new(http::Method::GET, "/live");
+        request.headers.insert("upgrade", HeaderValue::from_static("websocket"));
+        if let Some(origin) = origin {
+            request.headers.insert("origin", HeaderValue::from_static(origin));
+        }
+        told(request.as_handshake())
+    };
+    assert!(live(None).contains("ok origin        none: no page opens the WebSocket\n"), "{}", live(None));
+    let listed = live(Some("https://a.example"));
+    assert!(listed.contains("ok origin        https://a.example opens the WebSocket\n"), "{listed}");
+    let other = live(Some("https://b.example"));
+    assert!(other.contains("NO origin        https://b.example opens the WebSocket\n"), "{other}");
+    assert!(other.contains("403 origin_denied"), "{other}");
+}
+
+#[test]
+fn a_target_that_the_route_does_not_take_is_refused_by_the_route() {
+    let told = text("bob", "GET /a//b");
+    assert!(told.contains("NO route         /** (routes.yaml:6)") && told.contains("empty segment"), "{told}");
+    assert!(!told.contains("method"), "{told}");
 }

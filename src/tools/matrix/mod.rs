@@ -17,7 +17,7 @@ pub use probe::{Principal, Relation};
 
 use super::ask::Request;
 use crate::decision::Denial;
-use crate::policy::{Policy, Route};
+use crate::policy::{Judged, Policy, Route};
 use http::Method;
 use probe::{Cast, Probe};
 use serde_json::{Value as Json, json};
@@ -135,6 +135,39 @@ impl Head {
     }
 }
 
+/// What limits requests that pass, by methods of one route that are limited alike.
+#[derive(Debug)]
+pub struct Limits<'p> {
+    pub route: &'p Route,
+    /// As those of a [`Row`].
+    pub methods: String,
+    pub words: LimitWords,
+}
+
+/// Limits, each by its option: `("throttle", "5 in 60 s by user")`.
+type LimitWords = Vec<(&'static str, String)>;
+
+impl<'p> Limits<'p> {
+    fn of(route: &'p Route) -> Vec<Self> {
+        let mut groups: Vec<(LimitWords, Vec<Method>)> = Vec::new();
+        for method in methods(route) {
+            let options = route.rule(&method).and_then(|rule| rule.options.as_ref());
+            let mut words = options.map(|options| options.words()).unwrap_or_default();
+            words.retain(|(name, judged, _)| *judged > Judged::Condition && *name != "timeout");
+            words.sort_by_key(|(_, judged, _)| *judged);
+            if words.is_empty() {
+                continue;
+            }
+            let words = words.into_iter().map(|(name, _, words)| (name, words)).collect();
+            match groups.iter_mut().find(|(known, _)| *known == words) {
+                Some((_, methods)) => methods.push(method),
+                None => groups.push((words, vec![method])),
+            }
+        }
+        groups.into_iter().map(|(words, methods)| Self { route, methods: label(&methods), words }).collect()
+    }
+}
+
 /// Methods that are judged alike, and the first one's requests.
 struct Group {
     methods: Vec<Method>,
@@ -149,6 +182,8 @@ pub struct Matrix<'p> {
     pub heads: Vec<Head>,
     /// The rows, in the order of the files.
     pub rows: Vec<Row<'p>>,
+    /// What limits requests that pass, whoever sends them, in the order of the files.
+    pub limits: Vec<Limits<'p>>,
     /// Routes that no request could be found for: more specific ones take them all.
     pub unreachable: Vec<&'p Route>,
     /// The prefix under which postern answers itself, and no route counts.
@@ -178,7 +213,9 @@ impl<'p> Matrix<'p> {
 
     /// Asks for every route, method and way to name an organization; `None` where no such request falls under the route.
     fn asking(policy: &'p Policy, heads: Vec<Head>, mut ask: impl FnMut(Probe<'_>) -> Option<Probed>) -> Self {
-        let mut matrix = Self { heads, rows: Vec::new(), unreachable: Vec::new(), identity_api: policy.identity_api() };
+        let limits = policy.routes().iter().flat_map(Limits::of).collect();
+        let identity_api = policy.identity_api();
+        let mut matrix = Self { heads, rows: Vec::new(), limits, unreachable: Vec::new(), identity_api };
         for route in policy.routes() {
             let mut groups: Vec<Group> = Vec::new();
             let mut reached = false;
@@ -252,6 +289,10 @@ impl<'p> Matrix<'p> {
             out.push_str(line.trim_end());
             out.push('\n');
         }
+        for Limits { route, methods, words } in &self.limits {
+            let words: Vec<String> = words.iter().map(|(name, words)| format!("{name} {words}")).collect();
+            let _ = writeln!(out, "{} {methods}: whoever passes is limited by {}", route.pattern, words.join("; "));
+        }
         for route in &self.unreachable {
             let _ = writeln!(
                 out,
@@ -265,7 +306,7 @@ impl<'p> Matrix<'p> {
         out
     }
 
-    /// For machines: `{rows: [{pattern, file, line, methods, cells: [{who, whose, allow, status, code}]}], unreachable, identity_api}`.
+    /// For machines: `{rows: [{pattern, file, line, methods, cells: [{who, whose, allow, status, code}]}], limits, unreachable, identity_api}`.
     #[must_use]
     pub fn to_json(&self) -> Json {
         let cell = |(Head { who, whose }, cell): (&Head, &Option<Verdict>)| {
@@ -288,7 +329,15 @@ impl<'p> Matrix<'p> {
             })
             .collect();
         let unreachable: Vec<&str> = self.unreachable.iter().map(|r| &*r.pattern).collect();
-        json!({ "rows": rows, "unreachable": unreachable, "identity_api": self.identity_api })
+        let limits = |Limits { route, methods, words }: &Limits<'_>| {
+            let words: serde_json::Map<_, _> =
+                words.iter().map(|(name, words)| ((*name).to_owned(), Json::from(words.as_str()))).collect();
+            json!({
+                "pattern": route.pattern, "file": &*route.file, "line": route.line, "methods": methods, "limits": words,
+            })
+        };
+        let limits: Vec<Json> = self.limits.iter().map(limits).collect();
+        json!({ "rows": rows, "limits": limits, "unreachable": unreachable, "identity_api": self.identity_api })
     }
 }
 

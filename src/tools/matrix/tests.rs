@@ -363,3 +363,28 @@ fn where_a_condition_asks_for_the_organization_there_are_foreign_columns() {
         ]
     );
 }
+
+#[test]
+fn what_limits_those_who_pass_is_told_beside_the_rows() {
+    let policy = policy(
+        "defaults: { throttle: { rate: 5/m, by: address } }
+routes:
+  /x: { read: public, POST: { level: member, body_limit: 1KiB } }
+  /live: { GET: { level: public, upgrade: [websocket], origins: ['https://a.example'], throttle: { rate: none, by: address } } }
+  /q: { read: public, throttle: { rate: none, by: address } }
+",
+    );
+    let matrix = Matrix::of(&policy);
+    let text = matrix.to_text(false);
+    for line in [
+        "/x read: whoever passes is limited by throttle 5 in 60 s by address\n",
+        "/x POST: whoever passes is limited by throttle 5 in 60 s by address; body_limit 1024 bytes\n",
+        "/live GET,HEAD: whoever passes is limited by upgrade websocket, origins https://a.example\n",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert_eq!(text.matches("whoever").count(), 3, "{text}");
+    let json = matrix.to_json();
+    assert_eq!(json["limits"][1]["methods"], "POST");
+    assert_eq!(json["limits"][1]["limits"]["body_limit"], "1024 bytes");
+}

@@ -1,6 +1,6 @@
 //! A tests file as it is written, every mistake at its place.
 
-use super::super::ask::Request;
+use super::super::ask::{Body, Request};
 use super::super::world::{ANONYMOUS, World, text};
 use super::{Case, Expect, Forwarded, Suite};
 use crate::claims::Claims;
@@ -14,7 +14,8 @@ use std::sync::Arc;
 /// The keys of a tests file.
 pub const FILE_KEYS: [&str; 2] = ["given", "tests"];
 /// The keys of a case beside its method.
-pub const CASE_KEYS: [&str; 9] = ["as", "body", "claims", "client", "expect", "forwarded", "headers", "inject", "name"];
+pub const CASE_KEYS: [&str; 11] =
+    ["as", "body", "body_bytes", "claims", "client", "expect", "forwarded", "headers", "inject", "name", "throttled"];
 /// Keys of a case whose features do not exist yet.
 const NOT_YET: [&str; 1] = ["upstream"];
 /// Methods that no policy names and that a test may still send.
@@ -63,20 +64,22 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
     let mut headers = HeaderMap::new();
     let (mut expect, mut inject, mut claims, mut client) = (None, Vec::new(), None, None);
     let (mut title, mut forwarded) = (None, Forwarded::default());
+    let (mut body, mut throttled) = (Body::None, false);
     // What seems to be missing may be what is misspelt.
     let mut is_doubtful = false;
     for Entry { key, value } in &map.entries {
         match key.text.as_str() {
             "as" => user = caller(value, world, findings),
             "headers" => headers = self::headers(value, world, findings),
-            // No rule reads a body yet, so that none changes a verdict.
-            "body" => {}
+            "body" => body = self::body(value, world, findings),
+            "body_bytes" => body = value.expect_size("`body_bytes`", findings).map_or(Body::None, Body::Length),
             "claims" => claims = self::claims(value, world, findings),
             "client" => client = address(value, findings),
             "expect" => expect = expectation(value, findings),
             "inject" => inject = injected(value, world, findings),
             "name" => title = text(value, "`name`", findings).map(Box::from),
             "forwarded" => forwarded = self::forwarded(value, world, findings),
+            "throttled" => throttled = value.expect_bool("`throttled`", findings) == Some(true),
             word if METHODS.contains(&word) || REFUSED.contains(&word) => {
                 request_line(key, value, world, &mut line, findings)
             }
@@ -96,6 +99,14 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
             .error("two_credentials", at, "`as` already says whose credential is sent")
             .help("leave `Authorization` out, or write `as: anonymous` to test a credential that is nobody's");
     }
+    if let (Some(_), Some(entry)) = (map.get("body"), map.entry("body_bytes")) {
+        findings
+            .error("wrong_value", entry.key.span, "`body` already says how long the body is")
+            .help("leave one of them out");
+    }
+    if matches!(map.get("body").map(|node| &node.value), Some(Value::Map(_) | Value::Seq(_))) {
+        headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    }
     for (key, message) in [
         ("inject", "a request that is refused sends no headers on"),
         ("forwarded", "a request that is refused goes nowhere"),
@@ -105,7 +116,7 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
         }
     }
     let (method, written, target) = line.flatten()?;
-    let request = Request { headers, client, claims, ..Request::new(method, target) };
+    let request = Request { headers, client, claims, body, throttled, ..Request::new(method, target) }.as_handshake();
     let line = findings.place(map.entries.first()?.key.span).line;
     Some(Case { line, title, user: user?, written, request, expect: expect?, inject, forwarded })
 }
@@ -138,6 +149,15 @@ fn address(node: &Node, findings: &mut Findings) -> Option<IpAddr> {
         findings.error("wrong_value", node.span, message).help("write `10.1.2.3` or `2001:db8::1`");
     }
     address
+}
+
+/// A text is the body as it stands; anything else is JSON.
+fn body(node: &Node, world: &World, findings: &mut Findings) -> Body {
+    let text = match &node.value {
+        Value::Scalar(scalar) => world.filled(&scalar.text, node, findings).map(String::from),
+        _ => json(node, world, findings).map(|json| json.to_string()),
+    };
+    text.map_or(Body::None, |text| Body::Bytes(text.into_bytes().into()))
 }
 
 /// What the credential says besides: any YAML, with each `<name>` filled in.

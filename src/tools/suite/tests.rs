@@ -324,3 +324,54 @@ routes:
         [("wrong_value", 2, 40, "write `10.1.2.3` or `2001:db8::1`".to_owned())]
     );
 }
+
+const LIMITED: &str = "version: 1
+defaults: { throttle: { rate: 5/m, by: user } }
+routes:
+  /x: { GET: authenticated, POST: { level: authenticated, body_limit: 1KiB } }
+  /q: { org: query.o as slug, write: { level: member, strict_source: true } }
+  /live: { GET: { level: authenticated, upgrade: [websocket], origins: ['https://app.example.com'] } }
+";
+
+#[test]
+fn a_case_says_what_limits_look_at() {
+    let policy = load(&[("routes.yaml", LIMITED)], None).unwrap_or_else(|f| panic!("{}", f.to_lines()));
+    let json = "{ Content-Type: application/json }";
+    let cases = [
+        "as: eve, GET: /x, expect: allow".to_owned(),
+        "as: eve, GET: /x, throttled: false, expect: allow".to_owned(),
+        "as: eve, GET: /x, throttled: true, expect: 429 throttled".to_owned(),
+        // What is told first is what stands first in the pipeline.
+        "as: anonymous, GET: /x, throttled: true, expect: 401".to_owned(),
+        "as: eve, POST: /x, body_bytes: 1KiB, expect: allow".to_owned(),
+        "as: eve, POST: /x, body_bytes: 1025, expect: 413 body_too_large".to_owned(),
+        "as: eve, POST: /x, body_bytes: 1025, throttled: true, expect: 429".to_owned(),
+        // The configuration's limit, where none is known.
+        "as: eve, GET: /x, body_bytes: 100MiB, expect: allow".to_owned(),
+        "as: eve, GET: /x, body_bytes: 101MiB, expect: 413".to_owned(),
+        format!("as: eve, POST: /x, body: {}, expect: 413 body_too_large", "x".repeat(1025)),
+        "as: bob, POST: /q?o=acme, body: o=bolt, expect: 400 ambiguous".to_owned(),
+        "as: bob, POST: /q?o=acme, body: a=1, expect: allow".to_owned(),
+        "as: bob, POST: /q?o=acme, body: { o: bolt }, expect: 400 ambiguous".to_owned(),
+        "as: bob, POST: /q?o=acme, body: { a: { o: <bolt> } }, expect: allow".to_owned(),
+        format!("as: bob, POST: /q?o=acme, headers: {json}, body: o=bolt, expect: 400 body_invalid"),
+        "as: bob, POST: /q?o=acme, body_bytes: 1MiB, expect: allow".to_owned(),
+        "as: bob, POST: /q?o=acme, body_bytes: 2MiB, expect: 413 body_too_large".to_owned(),
+        "as: eve, GET: /live, headers: { Upgrade: websocket }, expect: allow".to_owned(),
+        "as: eve, GET: /live, headers: { Upgrade: websocket, Origin: 'https://app.example.com' }, expect: allow"
+            .to_owned(),
+        "as: eve, GET: /live, headers: { Upgrade: websocket, Origin: 'https://b.example' }, expect: 403 origin_denied"
+            .to_owned(),
+        // It is a GET like any other.
+        "as: eve, GET: /live, headers: { Origin: 'https://b.example' }, expect: allow".to_owned(),
+        "as: eve, GET: /x, headers: { Upgrade: websocket, Origin: 'https://b.example' }, expect: allow".to_owned(),
+    ];
+    let text: String = cases.iter().map(|case| format!("- {{ {case} }}\n")).collect();
+    let suite = suite(&format!("{GIVEN}tests:\n{text}")).unwrap_or_else(|f| panic!("{}", f.to_lines()));
+    let report = suite.run(&policy);
+    assert_eq!((report.failed(), report.outcomes.len()), (0, cases.len()), "{}", report.to_text(false));
+    let two = mistakes(GIVEN, "- { as: eve, POST: /me, body: x, body_bytes: 2B, expect: allow }\n");
+    assert_eq!((two.len(), two[0].0, two[0].2), (1, "wrong_value", 34), "{two:?}");
+    assert_eq!(mistakes(GIVEN, "- { as: eve, GET: /me, body_bytes: much, expect: 413 }\n")[0].0, "wrong_value");
+    assert_eq!(mistakes(GIVEN, "- { as: eve, GET: /me, throttled: often, expect: 429 }\n").len(), 1);
+}
