@@ -11,7 +11,7 @@ use crate::compat::openwisp::fields::{FieldErrors, TextField};
 use crate::compat::openwisp::{body, negotiate};
 use crate::directory::name::Text;
 use crate::directory::token::Token;
-use crate::directory::{DirectoryError, NewSealedToken, NewToken, SealedToken};
+use crate::directory::{DirectoryError, NewSealedToken, NewToken, SealedToken, Viewer};
 use crate::id::UserId;
 use crate::login::{Attempt, LoginError};
 use axum::extract::{Extension, Request, State};
@@ -99,10 +99,11 @@ async fn another(api: &Api, user: UserId) -> Result<Token, IssueError> {
     let new = NewToken {
         user: user.into(),
         digest: token.digest(),
-        name: Text::new("name", "login", 200)?,
+        name: Text::new("name", "login")?,
         expires_at: lifetime.map(|lifetime| clock::unix_seconds().saturating_add(lifetime)),
     };
-    api.store.create_tokens(vec![new]).await.map_err(|error| error.error)?;
+    let store = api.store.as_seen_by(Viewer::Oneself(user));
+    store.create_tokens(vec![new]).await.map_err(|error| error.error)?;
     Ok(token)
 }
 

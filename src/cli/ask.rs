@@ -12,7 +12,7 @@ fn is_somebody_there() -> bool {
 
 /// That a record is to be deleted.
 #[derive(clap::Args)]
-pub(super) struct Sure {
+pub struct Sure {
     /// Do not ask; without a terminal nobody is asked anyway
     #[arg(long, short)]
     yes: bool,
@@ -23,8 +23,8 @@ impl Sure {
     ///
     /// # Errors
     /// The answer cannot be read.
-    pub fn of(&self, what: &str, along: &[(usize, &str)], out: &mut Output) -> anyhow::Result<bool> {
-        let counted = |(count, noun): &(usize, &str)| {
+    pub fn of(&self, what: &str, along: &[(u64, &str)], out: &mut Output) -> anyhow::Result<bool> {
+        let counted = |(count, noun): &(u64, &str)| {
             let plural = match (count, noun.strip_suffix('s')) {
                 (1, _) => String::new(),
                 (_, Some(_)) => "es".to_owned(),

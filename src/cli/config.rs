@@ -15,8 +15,7 @@ pub struct Args {
 }
 
 impl Record for Setting {
-    const FIELDS: &'static [&'static str] = &["key", "value", "source"];
-    const COLUMNS: &'static [&'static str] = Self::FIELDS;
+    const COLUMNS: &'static [&'static str] = &["key", "value", "source"];
 }
 
 /// Shows it.

@@ -10,11 +10,10 @@ use crate::clock;
 use crate::config::{Config, Database};
 use crate::directory::name::Text;
 use crate::directory::token::Token;
-use crate::directory::{Change, Directory, NewToken, NewUser, postgres};
+use crate::directory::{Change, Directory, NewToken, NewUser, View, Viewer, postgres};
 use serde::Serialize;
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How long to wait for anything.
@@ -64,8 +63,7 @@ struct Finding {
 }
 
 impl Record for Finding {
-    const FIELDS: &'static [&'static str] = &["check", "state", "detail"];
-    const COLUMNS: &'static [&'static str] = Self::FIELDS;
+    const COLUMNS: &'static [&'static str] = &["check", "state", "detail"];
 }
 
 #[derive(Default)]
@@ -189,7 +187,8 @@ fn server(found: &postgres::Inspection, wanted: usize, findings: &mut Findings) 
 }
 
 /// Makes somebody, and measures how soon their end is known: by the feed, and at each replica.
-async fn revocation(store: &Arc<Directory>, urls: &[Url], findings: &mut Findings) -> anyhow::Result<()> {
+async fn revocation(store: &Directory, urls: &[Url], findings: &mut Findings) -> anyhow::Result<()> {
+    let store = &store.as_seen_by(Viewer::Operator);
     let name = format!("postern-doctor-{}", uuid::Uuid::now_v7().simple());
     let user = store.create_users(vec![NewUser::named(&name)?]).await?.into_iter().next().map(|user| user.id);
     let Some(user) = user else { anyhow::bail!("no user was made") };
@@ -199,7 +198,7 @@ async fn revocation(store: &Arc<Directory>, urls: &[Url], findings: &mut Finding
     measured
 }
 
-async fn measure(store: &Arc<Directory>, name: &str, urls: &[Url], findings: &mut Findings) -> anyhow::Result<()> {
+async fn measure(store: &View, name: &str, urls: &[Url], findings: &mut Findings) -> anyhow::Result<()> {
     let token = Token::generate(store.checksum_key())?;
     let new = NewToken { user: name.into(), digest: token.digest(), name: Text::empty(), expires_at: None };
     let record = store.create_tokens(vec![new]).await?.into_iter().next();

@@ -5,8 +5,8 @@ use super::policies::{Early, Pages};
 use super::store;
 use crate::config::Database;
 use crate::decision::OrgKey;
-use crate::directory::{Directory, DirectoryError, MembershipFilter, OrgRef, Page, StoreError, UserSelector};
-use crate::facts::{Level, Organization, Snapshot};
+use crate::directory::{Directory, DirectoryError, List, OrgRef, Page, StoreError, UserSelector, View, Viewer};
+use crate::facts::{Organization, Snapshot};
 use crate::tools::explain::{Provenance, Record};
 use crate::tools::suite;
 use crate::tools::world::World;
@@ -63,7 +63,8 @@ impl StoredFacts {
         /// One more than what people usually belong to.
         const LOOKED_AT: u32 = 500;
         self.runtime.block_on(async {
-            for found in self.store.organizations(Page { limit: Some(LOOKED_AT), offset: 0 }).await? {
+            let page = Page { limit: Some(LOOKED_AT), offset: 0 };
+            for found in self.view().organizations(&page.into()).await?.rows {
                 if user.is_some_and(|user| user.membership(found.id).is_some()) {
                     continue;
                 }
@@ -77,10 +78,14 @@ impl StoredFacts {
         })
     }
 
+    fn view(&self) -> View {
+        self.store.as_seen_by(Viewer::Operator)
+    }
+
     /// A user by what a person would write; `None`: there is none.
     pub(super) fn user(&self, name: &str) -> anyhow::Result<Option<Arc<Snapshot>>> {
         self.runtime.block_on(async {
-            let record = match self.store.user(&UserSelector::Text(name.to_owned())).await {
+            let record = match self.view().user(&UserSelector::Text(name.to_owned())).await {
                 Ok(record) => record,
                 Err(DirectoryError::NotFound { .. }) => return Ok(None),
                 Err(error) => return Err(error.into()),
@@ -100,17 +105,12 @@ impl StoredFacts {
         self.runtime.block_on(async {
             let mut records = Vec::new();
             if let Some(user) = user {
-                let selector = || UserSelector::Id(user.user.id);
-                let found = self.store.user(&selector()).await?;
+                let found = self.view().user(&user.user.id.into()).await?;
                 records.push(record(format!("user {}", found.username), found.modified));
-                let filter = MembershipFilter { user: Some(selector()), ..MembershipFilter::default() };
-                for found in self.store.memberships(&filter, Page { limit: Some(SHOWN), offset: 0 }).await? {
-                    let level = match (found.is_owner, found.is_admin) {
-                        (true, _) => Level::Owner,
-                        (false, true) => Level::Manager,
-                        (false, false) => Level::Member,
-                    };
-                    records.push(record(format!("{} of {}", level.as_str(), found.slug), found.modified));
+                let page = Page { limit: Some(SHOWN), offset: 0 };
+                let list = List { page, ..List::of_user(user.user.id) };
+                for found in self.view().memberships(&list).await?.rows {
+                    records.push(record(format!("{} of {}", found.level, found.slug), found.modified));
                 }
             }
             let position = self.store.position().await?.to_string();

@@ -1,35 +1,18 @@
 //! `postern group`: groups, what they permit everywhere, and who is in them.
 
 use super::ask::Sure;
-use super::batch;
-use super::fields::{PageArgs, made_or_found};
-use super::output::{Exit, Output, Record};
+use super::noun::{Begins, ListArgs, Noun, Shown, made_or_found, make_all, show_rows};
+use super::output::{Exit, Output};
 use super::rights::{Changes, Permissions, Users, permissions};
-use super::user;
 use crate::directory::name::RightsName;
-use crate::directory::{BundleEdit, Directory, DirectoryError, GroupRecord, NewGroup, Unique, UserSelector};
-use serde::{Deserialize, Serialize};
+use crate::directory::{BundleEdit, Directory, DirectoryError, List, NewGroup, Unique, UserSelector, Viewer};
+use serde::Deserialize;
+
+pub type Args = Noun<Verb>;
 
 /// Groups, whose permissions count everywhere: create, list, show, edit, delete, grant, revoke, add, remove, users
-#[derive(clap::Args)]
-pub struct Args {
-    /// Print JSON
-    #[arg(long, global = true)]
-    json: bool,
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-impl Args {
-    /// Whether it may be the first that is done to a new directory.
-    #[must_use]
-    pub const fn begins(&self) -> bool {
-        matches!(self.verb, Verb::Create { .. })
-    }
-}
-
 #[derive(clap::Subcommand)]
-enum Verb {
+pub enum Verb {
     /// Create a group and print its id, or many
     #[command(override_usage = "postern group create <NAME> [OPTIONS]\n       postern group create --batch <FILE>")]
     Create {
@@ -49,7 +32,7 @@ enum Verb {
         #[arg(long)]
         user: Option<String>,
         #[command(flatten)]
-        page: PageArgs,
+        list: ListArgs,
     },
     /// Show one group
     Show {
@@ -103,14 +86,20 @@ enum Verb {
         /// Name or id
         group: String,
         #[command(flatten)]
-        page: PageArgs,
+        list: ListArgs,
     },
+}
+
+impl Begins for Verb {
+    fn begins(&self) -> bool {
+        matches!(self, Self::Create { .. })
+    }
 }
 
 /// A group to be made, from flags or from a line of a batch.
 #[derive(clap::Args, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Spec {
+pub struct Spec {
     /// Its name; may stand without its flag
     #[arg(long, required_unless_present_any = ["batch", "bare_name"])]
     name: Option<String>,
@@ -139,32 +128,13 @@ impl Spec {
     }
 }
 
-/// A group as it is shown.
-#[derive(Serialize)]
-struct Shown {
-    id: i64,
-    name: String,
-    permissions: Vec<String>,
-    users: u32,
-}
-
-impl Record for Shown {
-    const FIELDS: &'static [&'static str] = &["id", "name", "permissions", "users"];
-    const COLUMNS: &'static [&'static str] = &["id", "name", "users", "permissions"];
-}
-
-impl From<GroupRecord> for Shown {
-    fn from(group: GroupRecord) -> Self {
-        Self { id: group.id.0, name: group.name, permissions: group.permissions, users: group.users }
-    }
-}
-
 /// Runs the command.
 ///
 /// # Errors
 /// What the directory refuses ([`DirectoryError`]), a batch that cannot be read, an output that cannot be written.
 pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
+    let store = &store.as_seen_by(Viewer::Operator);
     let (group, edit) = match args.verb {
         Verb::Create { new, if_absent, batch: None } => {
             let made = store.create_groups(vec![new.check()?]).await;
@@ -174,42 +144,35 @@ pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Res
                 Ok(Some(store.group(&name.as_str().into()).await?).filter(|group| group.name == name))
             };
             let (group, made) = made_or_found(made, if_absent, found).await?;
-            let group = Shown::from(group);
             let note = made.told(format!("created group {}", group.name), &format!("group {}", group.name));
             out.done(&group, Some(&group.id.to_string()), &note)?;
             return Ok(Exit::Ok);
         }
         Verb::Create { batch: Some(path), .. } => {
-            let mut batch = batch::read::<Spec>(&path)?.convert(Spec::check)?;
-            let created = store.create_groups(batch.take()).await.map_err(|e| batch.locate(e))?;
-            let created: Vec<Shown> = created.into_iter().map(Shown::from).collect();
-            out.list(&created)?;
-            out.note(&format!("created {} groups", created.len()));
-            return Ok(Exit::Ok);
+            let make = async |new| store.create_groups(new).await;
+            return make_all(&path, Spec::check, make, ("created", "groups"), out).await;
         }
-        Verb::List { user, page } => {
-            let found = store.groups(user.map(UserSelector::from).as_ref(), page.into()).await?;
-            out.list(&found.into_iter().map(Shown::from).collect::<Vec<_>>())?;
-            return Ok(Exit::Ok);
+        Verb::List { user, list } => {
+            let list = List { user: user.map(Into::into), ..list.into() };
+            return show_rows(store.groups(&list).await?, out);
         }
         Verb::Show { group } => {
-            out.show(&Shown::from(store.group(&group.as_str().into()).await?))?;
+            out.show(&Shown(store.group(&group.as_str().into()).await?))?;
             return Ok(Exit::Ok);
         }
         Verb::Delete { group, sure } => {
             let group = store.group(&group.as_str().into()).await?;
-            let along = [(group.users as usize, "membership"), (group.permissions.len(), "granted permission")];
+            let along =
+                [(u64::from(group.users), "membership"), (group.permissions.len() as u64, "granted permission")];
             if !sure.of(&format!("group {}", group.name), &along, out)? {
                 return Ok(Exit::No);
             }
-            let group = Shown::from(store.delete_group(&group.id.into()).await?);
+            let group = Shown(store.delete_group(&group.id.into()).await?);
             out.done(&group, None, &format!("deleted group {}", group.name))?;
             return Ok(Exit::Ok);
         }
-        Verb::Users { group, page } => {
-            let users = store.group_users(&group.as_str().into(), page.into()).await?;
-            user::list(users, out)?;
-            return Ok(Exit::Ok);
+        Verb::Users { group, list } => {
+            return show_rows(store.group_users(&group.as_str().into(), &list.into()).await?, out);
         }
         Verb::Edit { group, changes } => (group, changes.check()?),
         Verb::Grant { group, permissions } => {
@@ -221,7 +184,7 @@ pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Res
         Verb::Add { group, users } => (group, users.added()),
         Verb::Remove { group, users } => (group, users.removed()),
     };
-    let group = Shown::from(store.edit_group(&group.as_str().into(), edit).await?);
+    let group = Shown(store.edit_group(&group.as_str().into(), edit).await?);
     let (permissions, users) = (group.permissions.len(), group.users);
     out.done(&group, None, &format!("changed group {}: permissions: {permissions}, users: {users}", group.name))?;
     Ok(Exit::Ok)

@@ -1,27 +1,16 @@
 //! `postern member`: who belongs to which organization, and as what.
 
 use super::ask::Sure;
-use super::batch;
-use super::fields::{PageArgs, made_or_found};
-use super::moment::stamp;
-use super::output::{Exit, Output, Record};
-use crate::directory::{
-    Directory, DirectoryError, MembershipFilter, MembershipRecord, NewMembership, OrgSelector, UserSelector,
-};
-use serde::{Deserialize, Serialize};
+use super::noun::{ListArgs, Noun, Shown, made_or_found, make_all, show_rows};
+use super::output::{Exit, Output};
+use crate::directory::{Directory, DirectoryError, List, NewMembership, OrgSelector, UserSelector, Viewer};
+use serde::Deserialize;
+
+pub type Args = Noun<Verb>;
 
 /// Memberships: add, list, show, edit, remove
-#[derive(clap::Args)]
-pub struct Args {
-    /// Print JSON
-    #[arg(long, global = true)]
-    json: bool,
-    #[command(subcommand)]
-    verb: Verb,
-}
-
 #[derive(clap::Subcommand)]
-enum Verb {
+pub enum Verb {
     /// Add a user to an organization, or many; the first manager added to one without owner becomes its owner
     #[command(
         name = "create",
@@ -48,7 +37,7 @@ enum Verb {
         #[arg(long)]
         user: Option<String>,
         #[command(flatten)]
-        page: PageArgs,
+        list: ListArgs,
     },
     /// Show one membership
     Show {
@@ -83,7 +72,7 @@ enum Verb {
 /// A membership to be made, from flags or from a line of a batch.
 #[derive(clap::Args, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Spec {
+pub struct Spec {
     /// The organization: id or slug
     #[arg(long, alias = "organization", required_unless_present = "batch")]
     #[serde(alias = "organization")]
@@ -109,7 +98,7 @@ impl Spec {
 
 /// Which membership.
 #[derive(clap::Args)]
-struct Member {
+pub struct Member {
     /// The organization: id or slug
     #[arg(long, alias = "organization")]
     org: String,
@@ -124,52 +113,13 @@ impl Member {
     }
 }
 
-/// A membership as it is shown.
-#[derive(Serialize)]
-struct Shown {
-    org: String,
-    org_id: String,
-    user: String,
-    user_id: String,
-    level: &'static str,
-    manager: bool,
-    owner: bool,
-    created: String,
-    modified: String,
-}
-
-impl Record for Shown {
-    const FIELDS: &'static [&'static str] =
-        &["org", "org_id", "user", "user_id", "level", "manager", "owner", "created", "modified"];
-    const COLUMNS: &'static [&'static str] = &["org", "user", "level"];
-}
-
-impl From<MembershipRecord> for Shown {
-    fn from(membership: MembershipRecord) -> Self {
-        Self {
-            org: membership.slug,
-            org_id: membership.organization.to_string(),
-            user: membership.username,
-            user_id: membership.user.to_string(),
-            level: match (membership.is_owner, membership.is_admin) {
-                (true, _) => "owner",
-                (false, true) => "manager",
-                (false, false) => "member",
-            },
-            manager: membership.is_admin,
-            owner: membership.is_owner,
-            created: stamp(membership.created),
-            modified: stamp(membership.modified),
-        }
-    }
-}
-
 /// Runs the command.
 ///
 /// # Errors
 /// What the directory refuses ([`DirectoryError`]), a batch that cannot be read, an output that cannot be written.
 pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
+    let store = &store.as_seen_by(Viewer::Operator);
     match args.verb {
         Verb::Create { new, if_absent, batch: None } => {
             let new = new.check()?;
@@ -177,29 +127,24 @@ pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Res
             let made = store.create_memberships(vec![new]).await;
             let found = async { store.membership(&org, &user).await.map(Some) };
             let (member, _) = made_or_found(made, if_absent, found).await?;
-            let member = Shown::from(member);
-            out.done(&member, None, &format!("{} is {} of {}", member.user, member.level, member.org))?;
+            out.done(&member, None, &format!("{} is {} of {}", member.username, member.level, member.slug))?;
         }
         Verb::Create { batch: Some(path), .. } => {
-            let mut batch = batch::read::<Spec>(&path)?.convert(Spec::check)?;
-            let created = store.create_memberships(batch.take()).await.map_err(|e| batch.locate(e))?;
-            let created: Vec<Shown> = created.into_iter().map(Shown::from).collect();
-            out.list(&created)?;
-            out.note(&format!("added {} members", created.len()));
+            let make = async |new| store.create_memberships(new).await;
+            return make_all(&path, Spec::check, make, ("added", "members"), out).await;
         }
-        Verb::List { org, user, page } => {
-            let filter = MembershipFilter { user: user.map(Into::into), organization: org.map(Into::into) };
-            let found = store.memberships(&filter, page.into()).await?;
-            out.list(&found.into_iter().map(Shown::from).collect::<Vec<_>>())?;
+        Verb::List { org, user, list } => {
+            let list = List { user: user.map(Into::into), organization: org.map(Into::into), ..list.into() };
+            return show_rows(store.memberships(&list).await?, out);
         }
         Verb::Show { member } => {
             let (org, user) = member.selectors();
-            out.show(&Shown::from(store.membership(&org, &user).await?))?;
+            out.show(&Shown(store.membership(&org, &user).await?))?;
         }
         Verb::Edit { member, manager } => {
             let (org, user) = member.selectors();
-            let edited = Shown::from(store.edit_membership(&org, &user, manager).await?);
-            out.done(&edited, None, &format!("{} is {} of {}", edited.user, edited.level, edited.org))?;
+            let edited = Shown(store.edit_membership(&org, &user, manager).await?);
+            out.done(&edited, None, &format!("{} is {} of {}", edited.username, edited.level, edited.slug))?;
         }
         Verb::Delete { member, sure } => {
             let (org, user) = member.selectors();
@@ -207,8 +152,8 @@ pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Res
             if !sure.of(&format!("the membership of {} in {}", found.username, found.slug), &[], out)? {
                 return Ok(Exit::No);
             }
-            let removed = Shown::from(store.delete_membership(&org, &user).await?);
-            out.done(&removed, None, &format!("removed {} from {}", removed.user, removed.org))?;
+            let removed = Shown(store.delete_membership(&org, &user).await?);
+            out.done(&removed, None, &format!("removed {} from {}", removed.username, removed.slug))?;
         }
     }
     Ok(Exit::Ok)

@@ -34,8 +34,7 @@ struct Step {
 }
 
 impl Record for Step {
-    const FIELDS: &'static [&'static str] = &["version", "name", "state", "applied"];
-    const COLUMNS: &'static [&'static str] = Self::FIELDS;
+    const COLUMNS: &'static [&'static str] = &["version", "name", "state", "applied"];
 }
 
 /// Runs the command on the database.

@@ -8,6 +8,12 @@ pub fn stamp(seconds: i64) -> String {
     Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |time| time.to_string())
 }
 
+/// The same of microseconds since the Unix epoch.
+#[must_use]
+pub fn stamp_micros(micros: i64) -> String {
+    Timestamp::from_microsecond(micros).map_or_else(|_| micros.to_string(), |time| time.to_string())
+}
+
 /// Reads an RFC 3339 time, with any offset.
 ///
 /// # Errors

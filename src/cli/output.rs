@@ -40,10 +40,13 @@ impl From<Exit> for ExitCode {
 
 /// A result that can be shown. Its JSON has a stable shape.
 pub trait Record: Serialize {
-    /// All fields, in the order in which one record is shown.
-    const FIELDS: &'static [&'static str];
     /// The fields that a list shows.
     const COLUMNS: &'static [&'static str];
+
+    /// All fields, in the order in which one record is shown.
+    fn fields() -> Vec<&'static str> {
+        Self::COLUMNS.to_vec()
+    }
 }
 
 pub struct Output {
@@ -92,8 +95,9 @@ impl Output {
         if self.json {
             return self.write_json(record);
         }
-        let cells = cells(record, R::FIELDS)?;
-        let rows = R::FIELDS.iter().zip(cells).map(|(field, cell)| vec![(*field).to_owned(), cell]).collect();
+        let fields = R::fields();
+        let cells = cells(record, &fields)?;
+        let rows = fields.iter().zip(cells).map(|(field, cell)| vec![(*field).to_owned(), cell]).collect();
         self.write_rows(rows)
     }
 
@@ -354,7 +358,6 @@ mod tests {
     }
 
     impl Record for Thing {
-        const FIELDS: &'static [&'static str] = &["name", "size"];
         const COLUMNS: &'static [&'static str] = &["name", "size"];
     }
 
@@ -383,7 +386,6 @@ mod tests {
                 list: Value,
             }
             impl Record for Listed {
-                const FIELDS: &'static [&'static str] = &["list"];
                 const COLUMNS: &'static [&'static str] = &["list"];
             }
             let (mut output, out, _) = output(false);

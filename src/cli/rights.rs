@@ -5,7 +5,7 @@ use crate::directory::{BundleEdit, DirectoryError, Grants, UserSelector};
 
 /// Permissions that must be named.
 #[derive(clap::Args)]
-pub(super) struct Permissions {
+pub struct Permissions {
     /// Permissions, app.codename each
     #[arg(required = true, value_name = "PERMISSION", value_delimiter = ',')]
     permissions: Vec<String>,
@@ -25,7 +25,7 @@ impl Permissions {
 
 /// Users who must be named, with the flag or without.
 #[derive(clap::Args)]
-pub(super) struct Users {
+pub struct Users {
     /// Users: id, username or e-mail address
     #[arg(value_name = "USER", value_delimiter = ',', required_unless_present = "flagged")]
     users: Vec<String>,
@@ -53,7 +53,7 @@ impl Users {
 /// What to change of a group or a role.
 #[derive(clap::Args)]
 #[group(required = true, multiple = true)]
-pub(super) struct Changes {
+pub struct Changes {
     /// Its name
     #[arg(long)]
     name: Option<String>,

@@ -1,41 +1,24 @@
 //! `postern role`: roles in an organization, super roles in all of them, what they permit, and who holds them.
 
 use super::ask::Sure;
-use super::batch;
-use super::fields::{PageArgs, made_or_found};
-use super::output::{Exit, Output, Record};
+use super::noun::{Begins, ListArgs, Noun, Shown, made_or_found, make_all, show_rows};
+use super::output::{Exit, Output};
 use super::rights::{Changes, Permissions, Users, permissions};
-use super::user;
 use crate::directory::name::RightsName;
 use crate::directory::{
-    BundleEdit, Directory, DirectoryError, NewRole, OrgSelector, RoleFilter, RoleRecord, RoleSelector, Scope,
-    UserSelector,
+    BundleEdit, Directory, DirectoryError, List, NewRole, OrgSelector, RoleRecord, RoleSelector, Scope, UserSelector,
+    Viewer,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+
+pub type Args = Noun<Verb>;
 
 /// Roles of an organization, and super roles: create, list, show, edit, delete, grant, revoke, add, remove, users
 ///
 /// A role counts in one organization (--org) and for its members only; who leaves it loses it. A super role (--super) counts
 /// in every organization.
-#[derive(clap::Args)]
-pub struct Args {
-    /// Print JSON
-    #[arg(long, global = true)]
-    json: bool,
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-impl Args {
-    /// Whether it may be the first that is done to a new directory.
-    #[must_use]
-    pub const fn begins(&self) -> bool {
-        matches!(self.verb, Verb::Create { .. })
-    }
-}
-
 #[derive(clap::Subcommand)]
-enum Verb {
+pub enum Verb {
     /// Create a role and print its id, or many
     #[command(
         override_usage = "postern role create <NAME> --org <ORG> [OPTIONS]\n       postern role create <NAME> --super [OPTIONS]\n       postern role create --batch <FILE>"
@@ -59,7 +42,7 @@ enum Verb {
         #[arg(long)]
         user: Option<String>,
         #[command(flatten)]
-        page: PageArgs,
+        list: ListArgs,
     },
     /// Show one role
     Show {
@@ -113,13 +96,19 @@ enum Verb {
         #[command(flatten)]
         role: Role,
         #[command(flatten)]
-        page: PageArgs,
+        list: ListArgs,
     },
+}
+
+impl Begins for Verb {
+    fn begins(&self) -> bool {
+        matches!(self, Self::Create { .. })
+    }
 }
 
 /// Where roles count.
 #[derive(clap::Args)]
-struct Place {
+pub struct Place {
     /// In this organization: id or slug
     #[arg(long, alias = "organization")]
     org: Option<String>,
@@ -139,7 +128,7 @@ impl From<Place> for Option<Scope<OrgSelector>> {
 
 /// Which role.
 #[derive(clap::Args)]
-struct Role {
+pub struct Role {
     /// Name or id; a name that several have needs --org or --super
     role: String,
     #[command(flatten)]
@@ -155,7 +144,7 @@ impl From<Role> for RoleSelector {
 /// A role to be made, from flags or from a line of a batch.
 #[derive(clap::Args, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Spec {
+pub struct Spec {
     /// Its name; may stand without its flag
     #[arg(long, required_unless_present_any = ["batch", "bare_name"])]
     name: Option<String>,
@@ -199,49 +188,11 @@ impl Spec {
     }
 }
 
-/// A role as it is shown.
-#[derive(Serialize)]
-struct Shown {
-    id: String,
-    name: String,
-    org: Option<String>,
-    org_id: Option<String>,
-    #[serde(rename = "super")]
-    everywhere: bool,
-    permissions: Vec<String>,
-    users: u32,
-}
-
-impl Record for Shown {
-    const FIELDS: &'static [&'static str] = &["id", "name", "org", "org_id", "super", "permissions", "users"];
-    const COLUMNS: &'static [&'static str] = &["org", "name", "super", "users", "permissions"];
-}
-
-impl From<RoleRecord> for Shown {
-    fn from(role: RoleRecord) -> Self {
-        let (everywhere, organization) = match role.scope {
-            Scope::Organization(organization) => (false, Some(organization)),
-            Scope::Everywhere => (true, None),
-        };
-        Self {
-            id: role.id.to_string(),
-            name: role.name,
-            org_id: organization.as_ref().map(|organization| organization.id.to_string()),
-            org: organization.map(|organization| organization.slug),
-            everywhere,
-            permissions: role.permissions,
-            users: role.users,
-        }
-    }
-}
-
-impl Shown {
-    /// For people.
-    fn title(&self) -> String {
-        match &self.org {
-            Some(org) => format!("role {} of {org}", self.name),
-            None => format!("super role {}", self.name),
-        }
+/// What a role is called, for people.
+fn title(role: &RoleRecord) -> String {
+    match &role.slug {
+        Some(org) => format!("role {} of {org}", role.name),
+        None => format!("super role {}", role.name),
     }
 }
 
@@ -251,6 +202,7 @@ impl Shown {
 /// What the directory refuses ([`DirectoryError`]), a batch that cannot be read, an output that cannot be written.
 pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
+    let store = &store.as_seen_by(Viewer::Operator);
     let (role, edit) = match args.verb {
         Verb::Create { new, if_absent, batch: None } => {
             let new = new.check()?;
@@ -258,43 +210,38 @@ pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Res
             let made = store.create_roles(vec![new]).await;
             let found = async { Ok(Some(store.role(&same).await?).filter(|role| role.name == same.text)) };
             let (role, made) = made_or_found(made, if_absent, found).await?;
-            let role = Shown::from(role);
-            out.done(&role, Some(&role.id), &made.told(format!("created {}", role.title()), &role.title()))?;
+            let title = title(&role);
+            out.done(&role, Some(&role.id.to_string()), &made.told(format!("created {title}"), &title))?;
             return Ok(Exit::Ok);
         }
         Verb::Create { batch: Some(path), .. } => {
-            let mut batch = batch::read::<Spec>(&path)?.convert(Spec::check)?;
-            let created = store.create_roles(batch.take()).await.map_err(|e| batch.locate(e))?;
-            let created: Vec<Shown> = created.into_iter().map(Shown::from).collect();
-            out.list(&created)?;
-            out.note(&format!("created {} roles", created.len()));
-            return Ok(Exit::Ok);
+            let make = async |new| store.create_roles(new).await;
+            return make_all(&path, Spec::check, make, ("created", "roles"), out).await;
         }
-        Verb::List { place, user, page } => {
-            let filter = RoleFilter { scope: place.into(), user: user.map(Into::into) };
-            let found = store.roles(&filter, page.into()).await?;
-            out.list(&found.into_iter().map(Shown::from).collect::<Vec<_>>())?;
-            return Ok(Exit::Ok);
+        Verb::List { place, user, list } => {
+            let mut list = List { user: user.map(Into::into), ..list.into() };
+            match place.into() {
+                Some(Scope::Organization(organization)) => list.organization = Some(organization),
+                Some(Scope::Everywhere) => list.filter.push(("super".to_owned(), "true".to_owned())),
+                None => {}
+            }
+            return show_rows(store.roles(&list).await?, out);
         }
         Verb::Show { role } => {
-            out.show(&Shown::from(store.role(&role.into()).await?))?;
+            out.show(&Shown(store.role(&role.into()).await?))?;
             return Ok(Exit::Ok);
         }
         Verb::Delete { role, sure } => {
             let role = store.role(&role.into()).await?;
-            let (id, along) =
-                (role.id, [(role.users as usize, "holder"), (role.permissions.len(), "granted permission")]);
-            if !sure.of(&Shown::from(role).title(), &along, out)? {
+            let along = [(u64::from(role.users), "holder"), (role.permissions.len() as u64, "granted permission")];
+            if !sure.of(&title(&role), &along, out)? {
                 return Ok(Exit::No);
             }
-            let role = Shown::from(store.delete_role(&id.into()).await?);
-            out.done(&role, None, &format!("deleted {}", role.title()))?;
+            let role = Shown(store.delete_role(&role.id.into()).await?);
+            out.done(&role, None, &format!("deleted {}", title(&role)))?;
             return Ok(Exit::Ok);
         }
-        Verb::Users { role, page } => {
-            user::list(store.role_users(&role.into(), page.into()).await?, out)?;
-            return Ok(Exit::Ok);
-        }
+        Verb::Users { role, list } => return show_rows(store.role_users(&role.into(), &list.into()).await?, out),
         Verb::Edit { role, changes } => (role, changes.check()?),
         Verb::Grant { role, permissions } => {
             (role, BundleEdit { grants: permissions.granted()?, ..BundleEdit::default() })
@@ -305,8 +252,8 @@ pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Res
         Verb::Add { role, users } => (role, users.added()),
         Verb::Remove { role, users } => (role, users.removed()),
     };
-    let role = Shown::from(store.edit_role(&role.into(), edit).await?);
+    let role = Shown(store.edit_role(&role.into(), edit).await?);
     let (permissions, users) = (role.permissions.len(), role.users);
-    out.done(&role, None, &format!("changed {}: permissions: {permissions}, users: {users}", role.title()))?;
+    out.done(&role, None, &format!("changed {}: permissions: {permissions}, users: {users}", title(&role)))?;
     Ok(Exit::Ok)
 }

@@ -1,9 +1,10 @@
 //! `postern sesame mint`: a link's token for somebody, as django-sesame would make it.
 
 use super::moment::parse_duration;
+use super::noun::Noun;
 use super::output::{Exit, Output, Record};
 use crate::clock;
-use crate::directory::{Directory, UserKey};
+use crate::directory::{Directory, UserKey, Viewer};
 use crate::identity::sesame::primary_key::{Field, KeyType, PrimaryKey};
 use crate::identity::sesame::{Person, Sesame, isoformat};
 use crate::identity::settings::SesameSettings;
@@ -12,18 +13,11 @@ use data_encoding::HEXLOWER;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-/// Sesame tokens: mint
-#[derive(clap::Args)]
-pub struct Args {
-    /// Print JSON
-    #[arg(long, global = true)]
-    json: bool,
-    #[command(subcommand)]
-    verb: Verb,
-}
+pub type Args = Noun<Verb>;
 
+/// Sesame tokens: mint
 #[derive(clap::Subcommand)]
-enum Verb {
+pub enum Verb {
     /// Make a token and print it: LINK="https://app.example.com/?sesame=$(postern sesame mint --user ann)"
     Mint {
         /// Whose it will be: id, username or e-mail address
@@ -40,7 +34,7 @@ enum Verb {
 
 /// A new token; this once.
 #[derive(Serialize)]
-struct Minted {
+pub struct Minted {
     user: String,
     username: String,
     scope: String,
@@ -48,8 +42,11 @@ struct Minted {
 }
 
 impl Record for Minted {
-    const FIELDS: &'static [&'static str] = &["user", "username", "scope", "token"];
     const COLUMNS: &'static [&'static str] = &["username", "token"];
+
+    fn fields() -> Vec<&'static str> {
+        vec!["user", "username", "scope", "token"]
+    }
 }
 
 /// Runs the command.
@@ -68,7 +65,7 @@ pub async fn run(
         settings.context("sesame tokens are not configured: `identity: { sesame: { key: { env: NAME } } }`")?;
     let scope = scope.unwrap_or_else(|| settings.scope.to_string());
     let sesame = Sesame::new(settings.secret()?);
-    let user = store.user(&user.into()).await?;
+    let user = store.as_seen_by(Viewer::Operator).user(&user.into()).await?;
     let found = store.revocation(&UserKey::Id(user.id)).await?.context("the user has just gone")?;
     if !user.is_active {
         bail!("{} is inactive: no token would be good", user.username);

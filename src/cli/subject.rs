@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// Somebody, as an issuer names them.
 #[derive(clap::Args)]
-pub(super) struct Subject {
+pub struct Subject {
     /// What the tokens say in `iss`
     #[arg(long)]
     pub issuer: String,
@@ -27,8 +27,11 @@ pub(super) struct ShownSubject {
 }
 
 impl Record for ShownSubject {
-    const FIELDS: &'static [&'static str] = &["user", "username", "issuer", "subject", "created"];
     const COLUMNS: &'static [&'static str] = &["username", "issuer", "subject", "created"];
+
+    fn fields() -> Vec<&'static str> {
+        vec!["user", "username", "issuer", "subject", "created"]
+    }
 }
 
 impl From<SubjectRecord> for ShownSubject {

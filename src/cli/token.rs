@@ -5,29 +5,22 @@
 
 use super::ask::Sure;
 use super::batch;
-use super::fields::PageArgs;
 use super::moment::{parse_duration, parse_time, stamp};
+use super::noun::{ListArgs, Noun, Shown, show_rows};
 use super::output::{Exit, Output, Record};
 use crate::clock;
 use crate::directory::name::Text;
 use crate::directory::token::{self, ChecksumKey, Shape, Token};
-use crate::directory::{Directory, DirectoryError, NewToken, StoreError, TokenEdit, TokenRecord};
+use crate::directory::{Directory, DirectoryError, List, NewToken, StoreError, TokenEdit, TokenRecord, Viewer};
 use crate::id::TokenId;
 use anyhow::Context;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Tokens: create, list, show, edit, revoke, delete
-#[derive(clap::Args)]
-pub struct Args {
-    /// Print JSON
-    #[arg(long, global = true)]
-    json: bool,
-    #[command(subcommand)]
-    verb: Verb,
-}
+pub type Args = Noun<Verb>;
 
+/// Tokens: create, list, show, edit, revoke, delete
 #[derive(clap::Subcommand)]
-enum Verb {
+pub enum Verb {
     /// Create a token and print it, this once: TOKEN=$(postern token create --user ann)
     #[command(override_usage = "postern token create <USER> [OPTIONS]\n       postern token create --batch <FILE>")]
     Create {
@@ -47,7 +40,7 @@ enum Verb {
         #[arg(long)]
         user: Option<String>,
         #[command(flatten)]
-        page: PageArgs,
+        list: ListArgs,
     },
     /// Show one token's record
     Show {
@@ -78,7 +71,7 @@ enum Verb {
 /// A token to be made, from flags or from a line of a batch.
 #[derive(clap::Args, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Spec {
+pub struct Spec {
     /// Whose it will be: id, username or e-mail address; may stand without its flag
     #[arg(long, required_unless_present_any = ["batch", "bare_user"])]
     user: Option<String>,
@@ -113,7 +106,7 @@ impl Spec {
     /// The record to keep, and the token itself where it is a new one.
     fn check(self, key: &ChecksumKey, now: i64) -> Result<(NewToken, Option<Token>), DirectoryError> {
         let user = self.user.or(self.bare_user).ok_or_else(|| DirectoryError::invalid("user", "it is missing"))?;
-        let name = Text::new("name", &self.name.unwrap_or_default(), 200)?;
+        let name = Text::new("name", &self.name.unwrap_or_default())?;
         let expires_at = expiry(self.expires_in.as_deref(), self.expires_at.as_deref(), now)?;
         let (digest, token) = match self.token {
             Some(text) => match token::parse(&text, key) {
@@ -155,7 +148,7 @@ fn expiry(within: Option<&str>, at: Option<&str>, now: i64) -> Result<Option<i64
 /// What to change.
 #[derive(clap::Args)]
 #[group(required = true, multiple = true)]
-struct Changes {
+pub struct Changes {
     /// What it is for
     #[arg(long)]
     name: Option<String>,
@@ -174,63 +167,26 @@ impl Changes {
     fn check(self, now: i64) -> Result<TokenEdit, DirectoryError> {
         let expires_at = expiry(self.expires_in.as_deref(), self.expires_at.as_deref(), now)?;
         Ok(TokenEdit {
-            name: self.name.map(|v| Text::new("name", &v, 200)).transpose()?,
+            name: self.name.map(|v| Text::new("name", &v)).transpose()?,
             expires_at: if self.never_expires { Some(None) } else { expires_at.map(Some) },
         })
     }
 }
 
-/// A token's record as it is shown.
-#[derive(Serialize)]
-struct Shown {
-    id: String,
-    user: String,
-    user_id: String,
-    name: String,
-    state: &'static str,
-    created: String,
-    expires_at: Option<String>,
-    revoked_at: Option<String>,
-    last_used: Option<String>,
-}
-
-impl Record for Shown {
-    const FIELDS: &'static [&'static str] =
-        &["id", "user", "user_id", "name", "state", "created", "expires_at", "revoked_at", "last_used"];
-    const COLUMNS: &'static [&'static str] = &["id", "user", "name", "state", "expires_at", "last_used"];
-}
-
-impl Shown {
-    fn new(token: TokenRecord, now: i64) -> Self {
-        Self {
-            id: token.id.to_string(),
-            user: token.username,
-            user_id: token.user.to_string(),
-            name: token.name,
-            state: match (token.revoked_at, token.expires_at) {
-                (Some(_), _) => "revoked",
-                (None, Some(at)) if at <= now => "expired",
-                _ => "active",
-            },
-            created: stamp(token.created),
-            expires_at: token.expires_at.map(stamp),
-            revoked_at: token.revoked_at.map(stamp),
-            last_used: token.last_used.map(stamp),
-        }
-    }
-}
-
 /// A token that was just made: its record and, this once, the token. An imported one is not repeated.
 #[derive(Serialize)]
-struct Issued {
+pub struct Issued {
     #[serde(flatten)]
-    record: Shown,
+    record: Shown<TokenRecord>,
     token: Option<String>,
 }
 
 impl Record for Issued {
-    const FIELDS: &'static [&'static str] = &["id", "user", "name", "expires_at", "token"];
     const COLUMNS: &'static [&'static str] = &["id", "user", "token"];
+
+    fn fields() -> Vec<&'static str> {
+        vec!["id", "user", "name", "expires_at", "token"]
+    }
 }
 
 /// Runs the command.
@@ -239,6 +195,7 @@ impl Record for Issued {
 /// What the directory refuses ([`DirectoryError`]), a batch that cannot be read, an output that cannot be written.
 pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
+    let store = &store.as_seen_by(Viewer::Operator);
     let now = clock::unix_seconds();
     match args.verb {
         Verb::Create { new, import, batch: None } => {
@@ -246,16 +203,18 @@ pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Res
             let token = token.map(|text| text.trim_end_matches(['\r', '\n']).to_owned());
             let (new, secret) = Spec { token, ..new }.check(store.checksum_key(), now)?;
             let created = store.create_tokens(vec![new]).await.map_err(|e| e.error)?;
-            for issued in issued(created, vec![secret], now) {
-                let Shown { id, user, expires_at, .. } = &issued.record;
-                let until = expires_at.as_deref().map(|at| format!(", until {at}")).unwrap_or_default();
+            for issued in issued(created, vec![secret]) {
+                let TokenRecord { id, username: user, expires_at, .. } = &*issued.record;
+                let until = expires_at.map(|at| format!(", until {}", stamp(at))).unwrap_or_default();
                 let (plain, note) = match &issued.token {
-                    Some(token) => (token, format!("created token {id} for {user}{until}; it is shown only this once")),
-                    None => (id, format!("imported token {id} for {user}{until}")),
+                    Some(token) => {
+                        (token.clone(), format!("created token {id} for {user}{until}; it is shown only this once"))
+                    }
+                    None => (id.to_string(), format!("imported token {id} for {user}{until}")),
                 };
                 // A token that nobody saw is nobody's, but good.
                 let unseen = || format!("the token was made and cannot be shown; end it: postern token revoke {id}");
-                out.done(&issued, Some(plain), &note).with_context(unseen)?;
+                out.done(&issued, Some(&plain), &note).with_context(unseen)?;
             }
         }
         Verb::Create { batch: Some(path), .. } => {
@@ -267,39 +226,38 @@ pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Res
                 Ok(new)
             })?;
             let created = store.create_tokens(batch.take()).await.map_err(|e| batch.locate(e))?;
-            let created = issued(created, secrets, now);
+            let created = issued(created, secrets);
             out.list(&created)?;
             out.note(&format!("created {} tokens; they are shown only this once", created.len()));
         }
-        Verb::List { user, page } => {
-            let user = user.map(Into::into);
-            let found = store.tokens(user.as_ref(), page.into()).await?;
-            out.list(&found.into_iter().map(|token| Shown::new(token, now)).collect::<Vec<_>>())?;
+        Verb::List { user, list } => {
+            let list = List { user: user.map(Into::into), ..list.into() };
+            return show_rows(store.tokens(&list).await?, out);
         }
-        Verb::Show { id } => out.show(&Shown::new(store.token(parse_id(&id)?).await?, now))?,
+        Verb::Show { id } => out.show(&Shown(store.token(parse_id(&id)?).await?))?,
         Verb::Edit { id, changes } => {
-            let token = Shown::new(store.edit_token(parse_id(&id)?, changes.check(now)?).await?, now);
-            out.done(&token, None, &format!("changed token {} of {}", token.id, token.user))?;
+            let token = Shown(store.edit_token(parse_id(&id)?, changes.check(now)?).await?);
+            out.done(&token, None, &format!("changed token {} of {}", token.id, token.username))?;
         }
         Verb::Revoke { id } => {
-            let token = Shown::new(store.revoke_token(parse_id(&id)?).await?, now);
-            out.done(&token, None, &format!("revoked token {} of {}", token.id, token.user))?;
+            let token = Shown(store.revoke_token(parse_id(&id)?).await?);
+            out.done(&token, None, &format!("revoked token {} of {}", token.id, token.username))?;
         }
         Verb::Delete { id, sure } => {
             let token = store.token(parse_id(&id)?).await?;
             if !sure.of(&format!("token {} of {}", token.id, token.username), &[], out)? {
                 return Ok(Exit::No);
             }
-            let token = Shown::new(store.delete_token(parse_id(&id)?).await?, now);
-            out.done(&token, None, &format!("deleted token {} of {}", token.id, token.user))?;
+            let token = Shown(store.delete_token(parse_id(&id)?).await?);
+            out.done(&token, None, &format!("deleted token {} of {}", token.id, token.username))?;
         }
     }
     Ok(Exit::Ok)
 }
 
-fn issued(records: Vec<TokenRecord>, secrets: Vec<Option<Token>>, now: i64) -> Vec<Issued> {
+fn issued(records: Vec<TokenRecord>, secrets: Vec<Option<Token>>) -> Vec<Issued> {
     let pair = |(record, secret): (TokenRecord, Option<Token>)| Issued {
-        record: Shown::new(record, now),
+        record: Shown(record),
         token: secret.map(|token| token.expose().to_owned()),
     };
     records.into_iter().zip(secrets).map(pair).collect()

@@ -1,13 +1,13 @@
 //! What the directory knows of credentials that are not tokens of its own: subjects of issuers, sessions, and what sesame
 //! tokens rest on.
 
-use super::engine::Directory;
+use super::engine::{Directory, operations};
 use super::error::{DirectoryError, Noun, StoreError, Unique};
-use super::model::UserSelector;
+use super::lookup;
+use super::selector::UserSelector;
 use super::sql::Row;
 use super::token::TokenDigest;
 use super::tx::Tx;
-use super::users;
 use crate::facts::Snapshot;
 use crate::id::UserId;
 use jiff::civil::Date;
@@ -114,7 +114,7 @@ impl Directory {
             Box::pin(async move {
                 let sql = "SELECT user_id FROM subjects WHERE issuer = $1 AND subject = $2";
                 match tx.row(sql, &[&issuer, &subject]).await? {
-                    Some(row) => tx.snapshot(row.get("user_id")?).await,
+                    Some(row) => tx.session.snapshot(row.get("user_id")?).await,
                     None => Ok(None),
                 }
             })
@@ -157,8 +157,8 @@ impl Directory {
                            JOIN users u ON u.id = s.user_id WHERE s.digest = $1";
                 let Some(row) = tx.row(sql, &[&digest]).await? else { return Ok(None) };
                 let (session, expires_at) = (row.get("id")?, row.get("expires_at")?);
-                let (by_password, password_updated) = (row.get("by_password")?, row.date("password_updated")?);
-                let found = tx.snapshot(row.get("user_id")?).await?;
+                let (by_password, password_updated) = (row.get("by_password")?, row.get("password_updated")?);
+                let found = tx.session.snapshot(row.get("user_id")?).await?;
                 Ok(found.map(|snapshot| SessionSnapshot {
                     session,
                     expires_at,
@@ -198,66 +198,59 @@ impl Directory {
         })
         .await
     }
+}
 
+operations! {
     /// Binds an issuer's subject to a user. The same binding again changes nothing; one to another user is refused.
-    pub async fn bind_subject(
-        &self,
-        user: &UserSelector,
-        issuer: &str,
-        subject: &str,
-    ) -> Result<SubjectRecord, DirectoryError> {
-        check_subject(issuer, subject)?;
-        let (user, issuer, subject) = (user.clone(), issuer.to_owned(), subject.to_owned());
-        self.write(move |tx| {
-            Box::pin(async move {
-                let user = users::find(tx, &user).await?;
-                let sql = "INSERT INTO subjects (issuer, subject, user_id, created) VALUES ($1, $2, $3, $4)
-                           ON CONFLICT (issuer, subject) DO NOTHING";
-                tx.execute(sql, &[&issuer, &subject, &user.id, &tx.now]).await?;
-                let bound = bound(tx, &issuer, &subject).await?.filter(|bound| bound.user == user.id);
-                let bound = bound.ok_or(DirectoryError::Taken { unique: Unique::Subject, value: subject })?;
-                tx.created("subject.bind", &bound);
-                Ok(bound)
-            })
-        })
-        .await
-    }
-
-    pub async fn unbind_subject(
-        &self,
-        user: &UserSelector,
-        issuer: &str,
-        subject: &str,
-    ) -> Result<SubjectRecord, DirectoryError> {
-        let (user, issuer, subject) = (user.clone(), issuer.to_owned(), subject.to_owned());
-        self.write(move |tx| {
-            Box::pin(async move {
-                let user = users::find(tx, &user).await?;
-                let Some(bound) = bound(tx, &issuer, &subject).await?.filter(|bound| bound.user == user.id) else {
-                    return Err(DirectoryError::NotFound { noun: Noun::Subject, reference: subject });
-                };
-                tx.execute("DELETE FROM subjects WHERE issuer = $1 AND subject = $2", &[&issuer, &subject]).await?;
-                tx.deleted("subject.unbind", &bound);
-                Ok(bound)
-            })
-        })
-        .await
-    }
-
+    write bind_subject(user: &UserSelector; issuer: String, subject: String) -> SubjectRecord = bind;
+    write unbind_subject(user: &UserSelector; issuer: String, subject: String) -> SubjectRecord = unbind;
     /// The bindings of a user, by issuer and subject.
-    pub async fn subjects(&self, user: &UserSelector) -> Result<Vec<SubjectRecord>, DirectoryError> {
-        let user = user.clone();
-        self.read(move |tx| {
-            Box::pin(async move {
-                let user = users::find(tx, &user).await?;
-                let sql = "SELECT s.user_id, u.username, s.issuer, s.subject, s.created FROM subjects s
-                           JOIN users u ON u.id = s.user_id WHERE s.user_id = $1 ORDER BY s.issuer, s.subject";
-                let rows = tx.rows(sql, &[&user.id]).await?;
-                Ok(rows.iter().map(record).collect::<Result<_, _>>()?)
-            })
-        })
-        .await
-    }
+    read subjects(user: &UserSelector) -> Vec<SubjectRecord> = of_user;
+}
+
+const WRITE: &str = "say whom an issuer's subject is";
+
+async fn bind(
+    tx: &Tx<'_>,
+    by: &UserSelector,
+    issuer: String,
+    subject: String,
+) -> Result<SubjectRecord, DirectoryError> {
+    tx.viewer.must_be_superuser(WRITE)?;
+    check_subject(&issuer, &subject)?;
+    let user = lookup::user(tx, by).await?;
+    let sql = "INSERT INTO subjects (issuer, subject, user_id, created) VALUES ($1, $2, $3, $4)
+               ON CONFLICT (issuer, subject) DO NOTHING";
+    tx.execute(sql, &[&issuer, &subject, &user.id, &tx.now]).await?;
+    let bound = bound(tx, &issuer, &subject).await?.filter(|bound| bound.user == user.id);
+    let bound = bound.ok_or(DirectoryError::Taken { unique: Unique::Subject, value: subject })?;
+    tx.created("subject.bind", &bound);
+    Ok(bound)
+}
+
+async fn unbind(
+    tx: &Tx<'_>,
+    by: &UserSelector,
+    issuer: String,
+    subject: String,
+) -> Result<SubjectRecord, DirectoryError> {
+    tx.viewer.must_be_superuser(WRITE)?;
+    let user = lookup::user(tx, by).await?;
+    let Some(bound) = bound(tx, &issuer, &subject).await?.filter(|bound| bound.user == user.id) else {
+        return Err(DirectoryError::NotFound { noun: Noun::Subject, reference: subject });
+    };
+    tx.execute("DELETE FROM subjects WHERE issuer = $1 AND subject = $2", &[&issuer, &subject]).await?;
+    tx.deleted("subject.unbind", &bound);
+    Ok(bound)
+}
+
+async fn of_user(tx: &Tx<'_>, by: &UserSelector) -> Result<Vec<SubjectRecord>, DirectoryError> {
+    let user = lookup::user(tx, by).await?;
+    let may = tx.viewer.is_unbounded() || tx.viewer.user() == Some(user.id);
+    tx.viewer.unless(may, || "see which subjects somebody else is".to_owned())?;
+    let sql = "SELECT s.user_id, u.username, s.issuer, s.subject, s.created FROM subjects s
+               JOIN users u ON u.id = s.user_id WHERE s.user_id = $1 ORDER BY s.issuer, s.subject";
+    Ok(tx.rows(sql, &[&user.id]).await?.iter().map(record).collect::<Result<_, _>>()?)
 }
 
 async fn bound(tx: &Tx<'_>, issuer: &str, subject: &str) -> Result<Option<SubjectRecord>, DirectoryError> {
@@ -293,6 +286,6 @@ async fn revocation(tx: &Tx<'_>, key: &UserKey) -> Result<Option<Revocation>, St
     let password: Option<String> = row.get("password")?;
     let email: Option<String> = row.get("email")?;
     let last_login = row.get("last_login")?;
-    let found = tx.snapshot(row.get("id")?).await?;
+    let found = tx.session.snapshot(row.get("id")?).await?;
     Ok(found.map(|snapshot| Revocation { password: password.map(SecretString::from), email, last_login, snapshot }))
 }

@@ -4,7 +4,9 @@ use super::audit::{self, Audit, Who};
 use super::error::{BatchError, DirectoryError, StoreError};
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
-use super::tx::{Tx, Work};
+use super::tx::{Caller, Tx, Work};
+use super::viewer::Viewer;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// The engines that there are.
@@ -16,8 +18,8 @@ pub(super) enum Engine {
 
 /// The directory: users, organizations, memberships, rights and credentials.
 ///
-/// Each operation is one transaction, with the rules that it keeps; it stands in the file of its noun. Callers may be on any
-/// async runtime. Clones share the engine.
+/// What the data path and logins ask is here; the operations on records are those of a [`View`], since who asks decides what they do.
+/// Each is one transaction. Callers may be on any async runtime. Clones share the engine.
 #[derive(Clone)]
 pub struct Directory {
     pub(super) engine: Arc<Engine>,
@@ -44,6 +46,12 @@ impl Directory {
         Self { engine: Arc::clone(&self.engine), audit }
     }
 
+    /// The same directory, as somebody sees it and may change it.
+    #[must_use]
+    pub fn as_seen_by(&self, viewer: Viewer) -> View {
+        View { directory: self.clone(), viewer }
+    }
+
     pub(super) async fn read<T, E>(
         &self,
         look: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E> + Send + 'static,
@@ -52,10 +60,7 @@ impl Directory {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        match &*self.engine {
-            Engine::Sqlite(store) => store.transaction(true, None, look).await,
-            Engine::Postgres(store) => store.transaction(true, None, look).await,
-        }
+        self.transaction(true, Caller::default(), look).await
     }
 
     /// All of it or nothing, with its lines in the audit log.
@@ -67,11 +72,70 @@ impl Directory {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let audit = self.audit.clone();
+        self.transaction(false, Caller { audit: self.audit.clone(), ..Caller::default() }, work).await
+    }
+
+    async fn transaction<T, E>(
+        &self,
+        read_only: bool,
+        caller: Caller,
+        work: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         match &*self.engine {
-            Engine::Sqlite(store) => store.transaction(false, audit, work).await,
-            Engine::Postgres(store) => store.transaction(false, audit, work).await,
+            Engine::Sqlite(store) => store.transaction(read_only, caller, work).await,
+            Engine::Postgres(store) => store.transaction(read_only, caller, work).await,
         }
+    }
+}
+
+/// The directory as one viewer sees it and may change it.
+#[derive(Clone)]
+pub struct View {
+    directory: Directory,
+    viewer: Viewer,
+}
+
+impl Deref for View {
+    type Target = Directory;
+
+    fn deref(&self) -> &Directory {
+        &self.directory
+    }
+}
+
+impl View {
+    /// Without anybody who asks, for the data path.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    pub(super) async fn read<T, E>(
+        &self,
+        look: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let caller = Caller { viewer: self.viewer.clone(), audit: None };
+        self.directory.transaction(true, caller, look).await
+    }
+
+    pub(super) async fn write<T, E>(
+        &self,
+        work: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let caller = Caller { viewer: self.viewer.clone(), audit: self.directory.audit.clone() };
+        self.directory.transaction(false, caller, work).await
     }
 
     /// Does the same to every item, in one transaction.
@@ -96,3 +160,24 @@ impl Directory {
         .await
     }
 }
+
+/// Operations of a [`View`]: what each takes, first what is borrowed, and the rule that does it in a transaction.
+macro_rules! operations {
+    ($(
+        $(#[$doc:meta])*
+        $kind:ident $name:ident($($by:ident: &$by_type:ty),* $(; $($arg:ident: $arg_type:ty),+)?) -> $done:ty = $rule:path;
+    )*) => {
+        impl $crate::directory::engine::View {$(
+            $(#[$doc])*
+            pub async fn $name(
+                &self,
+                $($by: &$by_type,)*
+                $($($arg: $arg_type,)+)?
+            ) -> Result<$done, $crate::directory::DirectoryError> {
+                $(let $by = $by.clone();)*
+                self.$kind(move |tx| Box::pin(async move { $rule(tx, $(&$by,)* $($($arg),+)?).await })).await
+            }
+        )*}
+    };
+}
+pub(super) use operations;

@@ -39,7 +39,14 @@ pub enum Noun {
 
 impl fmt::Display for Noun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.write_str(if *self == Self::Email { "e-mail address" } else { self.word() })
+    }
+}
+
+impl Noun {
+    /// Its name in the audit log.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
             Self::User => "user",
             Self::Organization => "organization",
             Self::Membership => "membership",
@@ -48,8 +55,8 @@ impl fmt::Display for Noun {
             Self::Group => "group",
             Self::Role => "role",
             Self::Subject => "subject",
-            Self::Email => "e-mail address",
-        })
+            Self::Email => "email",
+        }
     }
 }
 
@@ -163,6 +170,9 @@ pub enum DirectoryError {
     /// Only the owner or a superuser moves ownership.
     #[error("only the owner of `{organization}` or a superuser can move its ownership")]
     NotOwner { organization: String },
+    /// Whoever asks may not do that.
+    #[error("they may not {what}")]
+    Forbidden { what: String },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -204,6 +214,7 @@ impl DirectoryError {
             Self::NotFound { .. } | Self::NotMember { .. } => "not_found",
             Self::Ambiguous { .. } => "ambiguous",
             Self::Taken { .. } | Self::AlreadyMember { .. } => "exists",
+            Self::Forbidden { .. } => "forbidden",
             Self::Store(_) => "unavailable",
             _ => "refused",
         }
@@ -248,6 +259,7 @@ impl DirectoryError {
                 "move ownership first (postern org owner ORG --user OTHER_MEMBER), or delete the organization".into()
             }
             Self::NotOwner { .. } => "ask the owner, or a superuser".into(),
+            Self::Forbidden { .. } => "ask a superuser".into(),
             Self::Store(StoreError::Unavailable(_)) => {
                 "try again; if it stays, see whether another process holds the database, and whether its disk is full"
                     .into()

@@ -1,12 +1,14 @@
 //! How people log in: whom an identifier means, their passwords, and the tokens that they get for them.
 
-use super::engine::Directory;
+use super::engine::{Directory, operations};
 use super::error::{DirectoryError, Noun, StoreError};
-use super::model::{UserRecord, UserSelector};
+use super::resources::UserRecord;
+use super::selector::UserSelector;
 use super::sql::Row;
 use super::token::TokenDigest;
 use super::tx::Tx;
-use super::{tokens, users};
+use super::viewer::Action;
+use super::{lookup, tokens, users};
 use crate::id::{TokenId, UserId};
 use crate::password::PasswordHash;
 use jiff::civil::Date;
@@ -85,17 +87,6 @@ impl Directory {
         self.read(move |tx| Box::pin(async move { candidates(tx, &login).await })).await
     }
 
-    /// Gives a user a password, or none, that was chosen on a day.
-    pub async fn set_password(
-        &self,
-        user: &UserSelector,
-        password: Option<PasswordHash>,
-        chosen: Date,
-    ) -> Result<UserRecord, DirectoryError> {
-        let user = user.clone();
-        self.write(move |tx| Box::pin(async move { set_password(tx, &user, password.as_ref(), chosen).await })).await
-    }
-
     /// Keeps a better hash of the same password, unless it was changed meanwhile; whether it was kept. The password stays the
     /// same, so there is nothing to be told in the audit log.
     pub async fn upgrade_password(
@@ -135,6 +126,11 @@ impl Directory {
     }
 }
 
+operations! {
+    /// Gives a user a password, or none, that was chosen on a day.
+    write set_password(user: &UserSelector; password: Option<PasswordHash>, chosen: Date) -> UserRecord = set_password;
+}
+
 /// Whom an identifier means: by phone, then by e-mail address, then by username; each once.
 async fn candidates(tx: &Tx<'_>, login: &LoginQuery) -> Result<Vec<LoginCandidate>, StoreError> {
     /// The rest of a query; `$2` is an organization's slug, or NULL where logins name none.
@@ -171,25 +167,27 @@ fn candidate(row: &Row) -> Result<LoginCandidate, StoreError> {
         username: row.get("username")?,
         is_active: row.get("is_active")?,
         is_staff: row.get("is_staff")?,
-        password_updated: row.date("password_updated")?,
+        password_updated: row.get("password_updated")?,
         password: row.get::<Option<String>>("password")?.map(PasswordHash::from_stored),
     })
 }
 
-async fn set_password(
+pub(super) async fn set_password(
     tx: &Tx<'_>,
     by: &UserSelector,
-    password: Option<&PasswordHash>,
+    password: Option<PasswordHash>,
     chosen: Date,
 ) -> Result<UserRecord, DirectoryError> {
-    let user = users::find(tx, by).await?;
+    tx.viewer.may::<UserRecord>(Action::Change)?;
+    let user = lookup::user(tx, by).await?;
+    users::must_be_changeable(tx, &user).await?;
     let sql = "UPDATE users SET password = $2, password_updated = $3, modified = $4, modified_micros = 0
                WHERE id = $1";
-    tx.execute(sql, &[&user.id, &password.map(PasswordHash::expose), &chosen, &tx.now]).await?;
-    let user = UserRecord { modified: tx.now, ..user };
+    tx.execute(sql, &[&user.id, &password.as_ref().map(PasswordHash::expose), &chosen, &tx.now]).await?;
+    let after = lookup::user(tx, &user.id.into()).await?;
     let asked = json!({ "password": if password.is_some() { "set" } else { "taken" } });
-    tx.changed_as("user.password", asked, &user, &user);
-    Ok(user)
+    tx.changed_as("user.password", asked, &user, &after);
+    Ok(after)
 }
 
 /// Only where it is still the old one: a password that was changed meanwhile stays.
@@ -205,7 +203,7 @@ async fn exchange_password(
     if tx.execute(sql, &[&user, &old.expose(), &new.expose(), &chosen, &tx.now]).await? != 1 {
         return Ok(false);
     }
-    let user = users::find(tx, &user.into()).await.map_err(|error| match error {
+    let user = lookup::user(tx, &user.into()).await.map_err(|error| match error {
         DirectoryError::Store(error) => error,
         other => StoreError::Broken(other.to_string()),
     })?;

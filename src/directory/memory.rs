@@ -1,14 +1,19 @@
 //! A directory in memory, for tests of the rules: one connection, neither threads nor files.
 
 use super::audit::{Audit, Target, Who};
-use super::tx::{Tx, Work};
-use super::{DirectoryError, MembershipRecord, NewMembership, NewOrganization, NewUser, StoreError, sqlite};
-use super::{memberships, organizations, users};
+use super::error::{DirectoryError, StoreError};
+use super::resources::{MembershipRecord, NewMembership, NewOrganization, NewUser};
+use super::tx::{Caller, Tx, Work};
+use super::viewer::Viewer;
+use super::{lookup, memberships, organizations, sqlite, users};
+use crate::facts::{Permissions, Snapshot};
+use crate::id::UserId;
 use rusqlite::Connection;
+use std::sync::Arc;
 
 pub(super) struct Memory {
     db: Connection,
-    audit: Option<Audit>,
+    caller: Caller,
 }
 
 impl Memory {
@@ -16,12 +21,46 @@ impl Memory {
         let mut db = Connection::open_in_memory().unwrap();
         db.pragma_update(None, "foreign_keys", true).unwrap();
         sqlite::migrate::migrate(&mut db, 0).unwrap();
-        Self { db, audit: None }
+        Self { db, caller: Caller::default() }
     }
 
     /// The same, with a log of what is changed from now on.
     pub(super) fn audited(self, target: Target) -> Self {
-        Self { audit: Some(Audit { target, who: Who::Server }), ..self }
+        let audit = Some(Arc::new(Audit { target, who: Who::Server }));
+        Self { caller: Caller { audit, ..self.caller }, ..self }
+    }
+
+    /// What comes is done by the operator.
+    pub(super) fn as_operator(&mut self) {
+        self.caller.viewer = Viewer::Operator;
+    }
+
+    /// … by a user who has these permissions everywhere.
+    pub(super) fn as_manager(&mut self, username: &str, permissions: &[&str]) {
+        let id = self.id_of(username);
+        let snapshot = self.caller_snapshot(id);
+        let everywhere = permissions.iter().map(|permission| Arc::from(*permission)).collect();
+        let snapshot = snapshot.with_permissions(Permissions::new(everywhere, Vec::new()));
+        self.caller.viewer = Viewer::of(Arc::new(snapshot));
+    }
+
+    /// … by a user, on what is their own.
+    pub(super) fn as_oneself(&mut self, username: &str) {
+        self.caller.viewer = Viewer::Oneself(self.id_of(username));
+    }
+
+    pub(super) fn as_superuser(&mut self, user: UserId) {
+        self.caller.viewer = Viewer::Superuser(user);
+    }
+
+    pub(super) fn id_of(&mut self, username: &str) -> UserId {
+        self.as_operator();
+        let by = username.into();
+        self.write(|tx| Box::pin(async move { lookup::user(tx, &by).await })).unwrap().id
+    }
+
+    fn caller_snapshot(&mut self, id: UserId) -> Snapshot {
+        self.write::<_, StoreError>(|tx| Box::pin(tx.session.snapshot(id))).unwrap().unwrap()
     }
 
     /// An operation that changes something, at second 7.
@@ -29,7 +68,7 @@ impl Memory {
         &mut self,
         work: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E>,
     ) -> Result<T, E> {
-        sqlite::transaction(&mut self.db, false, || 7, self.audit.as_ref(), work)
+        sqlite::transaction(&mut self.db, false, || 7, &self.caller, work)
     }
 
     pub(super) fn users(mut self, names: &[&str]) -> Self {

@@ -1,14 +1,14 @@
 //! The directory: users, organizations, memberships, owners, rights, people and their credentials, with their rules.
 //!
-//! [`Directory`] is what everybody else holds. Its operations stand in the file of their noun (`users`, `memberships`, `roles` …),
-//! each one transaction with its statements, its rules and its notes for the [`audit`] log; `tx` and `sql` are what they are
-//! written in. `engine` takes them to [`sqlite`], a file of this process, or to [`postgres`], a server that many replicas share.
-//! `facts` is what the data path asks, which each engine answers in its own way; a [`position::Position`] tells how far somebody
-//! is in the outbox of changes.
+//! [`Directory`] is what everybody else holds; a [`View`] is the same as somebody sees it ([`Viewer`]), with the operations. They
+//! stand in the file of their noun (`users`, `memberships`, `roles` …), each one transaction with its statements, its rules and its
+//! notes for the [`audit`] log; `tx` and `sql` are what they are written in. `engine` takes them to [`sqlite`], a file of this process,
+//! or to [`postgres`], a server that many replicas share. `facts` is what the data path asks, which each engine answers in its own way; a
+//! [`position::Position`] tells how far somebody is in the outbox of changes.
 //!
-//! [`name`] holds the checked words (a username, an e-mail address, a slug), [`token`] the bearer tokens; `model` and `rights` the
-//! records and what creates or edits them. What goes wrong is a [`DirectoryError`], or, for the gateway, a [`StoreError`].
-//! `tests/it/directory` tells the rules as stories, and runs them on both engines.
+//! `resources` defines the records, once for everybody; `records` reads and writes them by that, `list` lists them. [`name`] holds the
+//! checked words (a username, an e-mail address, a slug), [`token`] the bearer tokens. What goes wrong is a [`DirectoryError`], or, for the
+//! gateway, a [`StoreError`]. `tests/it/directory` tells the rules as stories, and runs them on both engines.
 
 pub mod audit;
 mod credentials;
@@ -17,23 +17,27 @@ pub mod encryption;
 mod engine;
 mod error;
 mod facts;
+mod grants;
 mod groups;
 mod import;
+mod list;
 mod logins;
+mod lookup;
 mod memberships;
 #[cfg(test)]
 mod memory;
-mod model;
 pub mod name;
 mod organizations;
+mod ownership;
 mod permission_holder;
 mod permissions;
 pub mod position;
 pub mod postgres;
-mod profile;
-mod rights;
+mod records;
+mod resources;
 mod roles;
 pub mod schema;
+mod selector;
 mod sql;
 pub mod sqlite;
 mod store;
@@ -41,24 +45,23 @@ pub mod token;
 mod tokens;
 mod tx;
 mod users;
+mod viewer;
 
 pub use credentials::{NewSession, Revocation, SessionSnapshot, SubjectRecord, UserKey};
-pub use emails::{EmailRecord, NewEmail};
-pub use engine::Directory;
+pub use engine::{Directory, View};
 pub use error::{BatchError, DirectoryError, Noun, StoreError, Unique};
-pub use import::{
-    Import, ImportReport, ImportStream, ImportedEmail, ImportedMembership, ImportedOrganization, ImportedToken,
-    ImportedUser, Micros, Sender, SkippedRecord,
-};
+pub use grants::{BundleEdit, GrantRecord, Grants, Through};
+pub use import::{Import, ImportReport, ImportStream, ImportedToken, ImportedUser, Micros, Sender, SkippedRecord};
+pub use list::{List, Page, Rows};
 pub use logins::{LoginCandidate, LoginQuery, NewSealedToken, SealedToken};
-pub use model::{
-    Actor, MembershipFilter, MembershipRecord, NewMembership, NewOrganization, NewToken, NewUser, OrgSelector,
-    OrganizationEdit, OrganizationRecord, Page, TokenEdit, TokenRecord, UserEdit, UserRecord, UserSelector,
-};
 pub use position::Position;
-pub use profile::{Profile, ProfileEdit};
-pub use rights::{
-    BundleEdit, GrantRecord, Grants, GroupRecord, GroupSelector, NewGroup, NewPermission, NewRole, PermissionEdit,
-    PermissionRecord, RoleFilter, RoleOrganization, RoleRecord, RoleSelector, Scope, Through,
+pub use resources::{
+    Blank, EmailEdit, EmailRecord, Field, Given, GroupRecord, HasPassword, Input, Kind, MembershipRecord, NewEmail,
+    NewGroup, NewMembership, NewOrganization, NewPermission, NewRole, NewToken, NewUser, OrganizationEdit,
+    OrganizationRecord, PermissionEdit, PermissionRecord, Resource, RoleRecord, TokenEdit, TokenRecord, UserEdit,
+    UserRecord, record_of,
 };
+pub use selector::{GroupSelector, OrgSelector, RoleSelector, Scope, UserSelector};
+pub use sql::Cell;
 pub use store::{Change, Changes, MEMBERS_AT_MOST, OrgRef, TokenSnapshot};
+pub use viewer::Viewer;

@@ -17,6 +17,10 @@ macro_rules! word {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            pub(super) fn into_inner(self) -> String {
+                self.0
+            }
         }
 
         impl fmt::Display for $name {
@@ -61,9 +65,13 @@ word! {
     RightsName
 }
 word! {
-    /// Free text of at most 2,000 characters, perhaps empty, without control characters.
-    Text
+    /// Text of several lines, perhaps empty: at most 10,000 characters, no control characters but tabs and ends of lines.
+    Prose
 }
+
+/// Text of one line and at most so many characters, perhaps empty, without control characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Text<const MAX: usize>(String);
 
 impl Username {
     /// # Errors
@@ -202,17 +210,53 @@ impl RightsName {
     }
 }
 
-impl Text {
-    /// `field` names the text in the error; `max` bounds its characters.
+impl<const MAX: usize> Text<MAX> {
+    /// `field` names the text in the error.
     ///
     /// # Errors
     /// [`DirectoryError::Invalid`].
-    pub fn new(field: &'static str, text: &str, max: usize) -> Result<Self, DirectoryError> {
-        line(field, text, 0, max.min(2000)).map(Self)
+    pub fn new(field: &'static str, text: &str) -> Result<Self, DirectoryError> {
+        line(field, text, 0, MAX).map(Self)
     }
 
     #[must_use]
-    pub fn empty() -> Self {
+    pub const fn empty() -> Self {
+        Self(String::new())
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn into_inner(self) -> String {
+        self.0
+    }
+}
+
+impl Text<8> {
+    /// The language of those who say nothing of it, as in the reference.
+    #[must_use]
+    pub(super) fn english() -> Self {
+        Self("en-gb".to_owned())
+    }
+}
+
+impl Prose {
+    /// `field` names the text in the error.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Invalid`].
+    pub fn new(field: &'static str, text: &str) -> Result<Self, DirectoryError> {
+        let fits = |c: char| !c.is_control() || "\t\r\n".contains(c);
+        if text.chars().count() <= 10_000 && text.chars().all(fits) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(DirectoryError::invalid(field, "at most 10000 characters, without control characters but ends of lines"))
+    }
+
+    #[must_use]
+    pub const fn empty() -> Self {
         Self(String::new())
     }
 }

@@ -1,9 +1,12 @@
 //! What groups, roles and super roles have in common: permissions, and users who hold them.
 
-use super::sql::{Param, Row};
+use super::error::DirectoryError;
+use super::grants::BundleEdit;
+use super::resources::OrganizationRecord;
+use super::selector::UserSelector;
+use super::sql::Param;
 use super::tx::Tx;
-use super::{BundleEdit, DirectoryError, OrganizationRecord};
-use super::{StoreError, UserSelector, memberships, permissions, users};
+use super::{lookup, memberships, permissions};
 use crate::id::PermissionId;
 use serde_json::{Value, json};
 
@@ -15,7 +18,7 @@ pub(super) struct PermissionHolder {
     pub(super) held: &'static str,
     pub(super) add: &'static str,
     pub(super) remove: &'static str,
-    /// Selects the ids of the users of `$3`.
+    /// The users who hold `$?`.
     pub(super) users: &'static str,
 }
 
@@ -46,29 +49,11 @@ macro_rules! bundle {
             ),
             add: $add,
             remove: concat!("DELETE FROM ", $word, "_users WHERE ", $word, "_id = $1 AND user_id = $2"),
-            users: concat!("SELECT user_id FROM ", $word, "_users WHERE ", $word, "_id = $3"),
+            users: concat!("u.id IN (SELECT user_id FROM ", $word, "_users WHERE ", $word, "_id = $?)"),
         }
     };
 }
 pub(super) use bundle;
-
-/// The columns `permissions` and `users` of [`permissions_of`] and [`users_of`]; `b` is the table of the bundle.
-macro_rules! contents {
-    ($word:literal) => {
-        concat!(
-            "(SELECT string_agg(p.codename, ',' ORDER BY p.codename) FROM ",
-            $word,
-            "_permissions x JOIN permissions p ON p.id = x.permission_id WHERE x.",
-            $word,
-            "_id = b.id) AS permissions, (SELECT count(*) FROM ",
-            $word,
-            "_users x WHERE x.",
-            $word,
-            "_id = b.id) AS users "
-        )
-    };
-}
-pub(super) use contents;
 
 impl PermissionHolder {
     /// Applies all of an edit but the name; only members of `organization` may hold it, where there is one.
@@ -88,20 +73,28 @@ impl PermissionHolder {
                 }
             }
         }
+        let scope = organization.map(|organization| organization.id);
         for permission in &grants.revoke {
             let permission = permissions::find(tx, permission).await?.id;
             tx.execute(self.revoke, &[id, &permission]).await?;
         }
         for permission in exactly.iter().flatten().chain(&grants.grant) {
+            tx.viewer.may_give(permission.as_str(), scope)?;
             let permission = permissions::find(tx, permission).await?.id;
             tx.execute(self.grant, &[id, &permission]).await?;
         }
         for user in remove {
-            let user = users::find(tx, user).await?.id;
+            let user = lookup::user(tx, user).await?.id;
             tx.execute(self.remove, &[id, &user]).await?;
         }
+        if !add.is_empty() && !tx.viewer.is_unbounded() {
+            // Whoever gives it gives all of what it permits.
+            for held in tx.rows(self.held, &[id]).await? {
+                tx.viewer.may_give(&held.get::<String>("codename")?, scope)?;
+            }
+        }
         for user in add {
-            let user = users::find(tx, user).await?;
+            let user = lookup::user(tx, user).await?;
             if let Some(organization) = organization {
                 memberships::find(tx, organization, &user).await?;
             }
@@ -115,15 +108,4 @@ impl PermissionHolder {
 pub(super) fn asked(edit: &BundleEdit) -> Value {
     let users = |users: &[UserSelector]| users.iter().map(ToString::to_string).collect::<Vec<_>>();
     json!({ "add": users(&edit.add), "remove": users(&edit.remove) })
-}
-
-/// The column `permissions`: codenames, which have no commas.
-pub(super) fn permissions_of(row: &Row) -> Result<Vec<String>, StoreError> {
-    let joined: Option<String> = row.get("permissions")?;
-    Ok(joined.iter().flat_map(|joined| joined.split(',')).map(str::to_owned).collect())
-}
-
-/// The column `users`: how many.
-pub(super) fn users_of(row: &Row) -> Result<u32, StoreError> {
-    row.get("users")
 }

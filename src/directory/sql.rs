@@ -6,12 +6,13 @@
 use super::error::{DirectoryError, StoreError};
 use crate::id::{GroupId, OrgId, PermissionId, RoleId, TokenId, UserId};
 use jiff::civil::Date;
+use std::fmt;
 use std::sync::Arc;
 use uuid::Uuid;
 
 /// A parameter's value; what is absent has a type too, which PostgreSQL wants to know.
-#[derive(Debug)]
-pub(super) enum Value<'a> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value<'a> {
     Bool(Option<bool>),
     Int(Option<i64>),
     Text(Option<&'a str>),
@@ -20,11 +21,39 @@ pub(super) enum Value<'a> {
     Date(Option<Date>),
 }
 
+impl Value<'_> {
+    /// Whether it says nothing: absent, empty, no.
+    pub(super) fn is_blank(&self) -> bool {
+        match self {
+            Self::Bool(value) => !matches!(value, Some(true)),
+            Self::Int(value) => matches!(value, None | Some(0)),
+            Self::Text(value) => matches!(value, None | Some("")),
+            Self::Bytes(value) => value.is_none(),
+            Self::Uuid(value) => value.is_none(),
+            Self::Date(value) => value.is_none(),
+        }
+    }
+}
+
+/// For people; nothing of what is absent, or of bytes.
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(Some(value)) => value.fmt(f),
+            Self::Int(Some(value)) => value.fmt(f),
+            Self::Text(Some(value)) => value.fmt(f),
+            Self::Uuid(Some(value)) => value.fmt(f),
+            Self::Date(Some(value)) => value.fmt(f),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Parameters of a statement: the first is `$1`.
 pub(super) type Params<'p> = &'p [&'p dyn Param];
 
 /// What can be a parameter.
-pub(super) trait Param: Sync {
+pub trait Param: Sync {
     fn value(&self) -> Value<'_>;
 
     /// What stands for one that is absent.
@@ -51,6 +80,7 @@ macro_rules! param {
 param! {
     bool: Bool(it => *it),
     i64: Int(it => *it),
+    u32: Int(it => i64::from(*it)),
     PermissionId: Int(it => it.0),
     GroupId: Int(it => it.0),
     String: Text(it => it),
@@ -78,6 +108,27 @@ impl<T: Param> Param for Option<T> {
     }
 }
 
+impl Param for Value<'_> {
+    fn value(&self) -> Value<'_> {
+        *self
+    }
+
+    fn absent() -> Value<'static> {
+        Value::Text(None)
+    }
+}
+
+/// A list of words is read, and never kept in one column.
+impl Param for Vec<String> {
+    fn value(&self) -> Value<'_> {
+        Self::absent()
+    }
+
+    fn absent() -> Value<'static> {
+        Value::Text(None)
+    }
+}
+
 impl<T: Param> Param for &T {
     fn value(&self) -> Value<'_> {
         (*self).value()
@@ -91,21 +142,15 @@ impl<T: Param> Param for &T {
 /// How records of an import are kept.
 pub(super) struct Insert {
     pub(super) table: &'static str,
-    /// `name type, …`, with PostgreSQL's types.
-    pub(super) columns: &'static str,
+    /// Names, with PostgreSQL's types.
+    pub(super) columns: Vec<(&'static str, &'static str)>,
     /// What stands behind ON CONFLICT; `None`: the record of the same first column takes all the new values.
-    pub(super) conflict: Option<&'static str>,
-}
-
-impl Insert {
-    pub(super) fn columns(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        self.columns.split(',').filter_map(|column| column.trim().split_once(' '))
-    }
+    pub(super) conflict: Option<String>,
 }
 
 /// A value of a row.
 #[derive(Clone, Debug)]
-pub(super) enum Cell {
+pub enum Cell {
     Null,
     Bool(bool),
     Int(i64),
@@ -117,7 +162,7 @@ pub(super) enum Cell {
 
 /// A row of an answer.
 #[derive(Debug)]
-pub(super) struct Row {
+pub struct Row {
     pub(super) names: Arc<[String]>,
     pub(super) cells: Vec<Cell>,
 }
@@ -130,80 +175,115 @@ impl Row {
     pub(super) fn get<T: FromCell>(&self, column: &str) -> Result<T, StoreError> {
         let at = self.names.iter().position(|name| name == column);
         let cell = at.and_then(|at| self.cells.get(at));
-        cell.and_then(T::from_cell).ok_or_else(|| StoreError::Broken(format!("the column {column} cannot be read")))
+        cell.cloned().and_then(T::from_cell).ok_or_else(|| unreadable(column))
     }
 
-    /// A date. One that raw SQL made impossible, such as the 31st of February, is none.
-    pub(super) fn date(&self, column: &str) -> Result<Option<Date>, StoreError> {
-        match self.get::<Cell>(column)? {
-            Cell::Date(date) => Ok(Some(date)),
-            Cell::Text(text) => Ok(text.parse().ok()),
-            _ => Ok(None),
-        }
+    /// The values, one after the other.
+    pub(super) fn into_cells(self) -> Cells {
+        Cells(self.cells.into_iter())
     }
+}
+
+/// The values of a row that are left to be read.
+pub(super) struct Cells(std::vec::IntoIter<Cell>);
+
+impl Cells {
+    /// The next one; `name` is for the error.
+    pub(super) fn next<T: FromCell>(&mut self, name: &str) -> Result<T, StoreError> {
+        self.0.next().and_then(T::from_cell).ok_or_else(|| unreadable(name))
+    }
+}
+
+fn unreadable(column: &str) -> StoreError {
+    StoreError::Broken(format!("the column {column} cannot be read"))
 }
 
 /// What a column can be read as; `None` where its value is of another type.
-pub(super) trait FromCell: Sized {
-    fn from_cell(cell: &Cell) -> Option<Self>;
+pub trait FromCell: Sized {
+    /// A value that is none is taken for an absent one.
+    const IS_LENIENT: bool = false;
+
+    fn from_cell(cell: Cell) -> Option<Self>;
 }
 
 impl FromCell for Cell {
-    fn from_cell(cell: &Cell) -> Option<Self> {
-        Some(cell.clone())
+    fn from_cell(cell: Cell) -> Option<Self> {
+        Some(cell)
     }
 }
 
 impl<T: FromCell> FromCell for Option<T> {
-    fn from_cell(cell: &Cell) -> Option<Self> {
+    fn from_cell(cell: Cell) -> Option<Self> {
         match cell {
             Cell::Null => Some(None),
-            cell => T::from_cell(cell).map(Some),
+            cell => T::from_cell(cell).map(Some).or(if T::IS_LENIENT { Some(None) } else { None }),
         }
     }
 }
 
 impl FromCell for bool {
-    fn from_cell(cell: &Cell) -> Option<Self> {
+    fn from_cell(cell: Cell) -> Option<Self> {
         match cell {
-            Cell::Bool(value) => Some(*value),
+            Cell::Bool(value) => Some(value),
             // SQLite has no type of its own for them.
-            Cell::Int(value) => Some(*value != 0),
+            Cell::Int(value) => Some(value != 0),
             _ => None,
         }
     }
 }
 
 impl FromCell for i64 {
-    fn from_cell(cell: &Cell) -> Option<Self> {
-        if let Cell::Int(value) = cell { Some(*value) } else { None }
+    fn from_cell(cell: Cell) -> Option<Self> {
+        if let Cell::Int(value) = cell { Some(value) } else { None }
     }
 }
 
 impl FromCell for u32 {
-    fn from_cell(cell: &Cell) -> Option<Self> {
+    fn from_cell(cell: Cell) -> Option<Self> {
         i64::from_cell(cell)?.try_into().ok()
     }
 }
 
 impl FromCell for String {
-    fn from_cell(cell: &Cell) -> Option<Self> {
-        if let Cell::Text(value) = cell { Some(value.clone()) } else { None }
+    fn from_cell(cell: Cell) -> Option<Self> {
+        if let Cell::Text(value) = cell { Some(value) } else { None }
+    }
+}
+
+/// Words that have no commas, joined by such.
+impl FromCell for Vec<String> {
+    fn from_cell(cell: Cell) -> Option<Self> {
+        let joined = Option::<String>::from_cell(cell)?;
+        Some(joined.iter().flat_map(|joined| joined.split(',')).map(str::to_owned).collect())
     }
 }
 
 impl FromCell for Vec<u8> {
-    fn from_cell(cell: &Cell) -> Option<Self> {
-        if let Cell::Bytes(value) = cell { Some(value.clone()) } else { None }
+    fn from_cell(cell: Cell) -> Option<Self> {
+        if let Cell::Bytes(value) = cell { Some(value) } else { None }
+    }
+}
+
+/// A date. One that raw SQL made impossible, such as the 31st of February, is none.
+impl FromCell for Date {
+    const IS_LENIENT: bool = true;
+
+    fn from_cell(cell: Cell) -> Option<Self> {
+        match cell {
+            Cell::Date(date) => Some(date),
+            // SQLite keeps them as text.
+            Cell::Text(text) => text.parse().ok(),
+            _ => None,
+        }
     }
 }
 
 impl FromCell for Uuid {
-    fn from_cell(cell: &Cell) -> Option<Self> {
+    fn from_cell(cell: Cell) -> Option<Self> {
         match cell {
-            Cell::Uuid(value) => Some(*value),
+            Cell::Uuid(value) => Some(value),
             // SQLite keeps them as text.
-            Cell::Text(text) => Self::try_parse(text).ok(),
+            Cell::Text(text) => Self::try_parse(&text).ok(),
             _ => None,
         }
     }
@@ -212,7 +292,7 @@ impl FromCell for Uuid {
 macro_rules! ids {
     ($($id:ident of $inner:ty),*) => {$(
         impl FromCell for $id {
-            fn from_cell(cell: &Cell) -> Option<Self> {
+            fn from_cell(cell: Cell) -> Option<Self> {
                 <$inner>::from_cell(cell).map(Self)
             }
         }

@@ -2,52 +2,92 @@
 
 use super::audit::{Audit, Note, value};
 use super::error::StoreError;
-use super::import::{Import, ImportStream};
-use super::model::Page;
-use super::sql::{self, Failure, Insert, Param, Params, Row};
-use super::{postgres, sqlite};
+use super::sql::{Failure, Insert, Param, Params, Row, Value as Parameter};
+use super::viewer::Viewer;
 use crate::facts::Snapshot;
 use crate::id::UserId;
+use async_trait::async_trait;
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// What an operation does with its transaction.
 pub(super) type Work<'t, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 't>>;
 
-/// A transaction, and the time that stamps its records.
-pub(super) struct Tx<'c> {
-    session: Session<'c>,
-    /// Whole seconds since the Unix epoch.
-    pub(super) now: i64,
-    notes: Option<Mutex<Vec<Note>>>,
+/// An engine's side of a transaction. SQLite's never waits, so a future over it is ready when it is polled once.
+#[async_trait]
+pub(super) trait Session: Send + Sync {
+    async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure>;
+
+    /// How many rows were changed.
+    async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, Failure>;
+
+    /// Keeps everybody else from changing a record until this transaction ends.
+    async fn lock(&self, table: &'static str, id: &dyn Param) -> Result<(), Failure>;
+
+    /// The same for something that has no record yet, by a name that all who want it use.
+    async fn lock_name(&self, name: &str) -> Result<(), Failure>;
+
+    /// All facts of a user, within this look.
+    async fn snapshot(&self, user: UserId) -> Result<Option<Snapshot>, StoreError>;
+
+    /// Whether the work has a thread of its own, which may wait.
+    fn has_thread(&self) -> bool;
+
+    /// Begins an import; what it gives is for its end.
+    async fn begin_import(&self) -> Result<i64, StoreError>;
+
+    /// Keeps records of an import, in the way that is fast on this engine; says of those that a rule refused which they are, and why.
+    async fn insert(&self, insert: &Insert, rows: &[Vec<Parameter<'_>>]) -> Result<Vec<(usize, String)>, StoreError>;
+
+    /// Whether references are looked at when all is done, or with each statement.
+    fn defer_foreign_keys(&self, deferred: bool) -> Result<(), StoreError>;
+
+    /// Ends an import that went well or did not.
+    async fn end_import(&self, begun: i64, is_good: bool) -> Result<(), StoreError>;
 }
 
-/// The engine's side of a transaction.
-pub(super) enum Session<'c> {
-    /// Never waits, so a future over it is ready when it is polled once.
-    Sqlite(sqlite::Session<'c>),
-    Postgres(postgres::Session<'c>),
+/// Who asks for an operation, and where it is written down.
+#[derive(Clone)]
+pub(super) struct Caller {
+    pub(super) viewer: Viewer,
+    pub(super) audit: Option<Arc<Audit>>,
+}
+
+/// Nobody but postern itself, for what needs no log.
+impl Default for Caller {
+    fn default() -> Self {
+        Self { viewer: Viewer::Operator, audit: None }
+    }
+}
+
+/// A transaction, and the time that stamps its records.
+pub(super) struct Tx<'c> {
+    pub(super) session: &'c dyn Session,
+    pub(super) viewer: &'c Viewer,
+    /// Whole seconds since the Unix epoch.
+    pub(super) now: i64,
+    audit: Option<&'c Audit>,
+    notes: Mutex<Vec<Note>>,
 }
 
 impl<'c> Tx<'c> {
     /// A transaction that has begun; notes are taken where there is an audit log.
-    pub(super) fn new(session: Session<'c>, now: i64, audit: Option<&Audit>) -> Self {
-        Self { session, now, notes: audit.map(|_| Mutex::default()) }
+    pub(super) fn new(session: &'c dyn Session, now: i64, caller: &'c Caller) -> Self {
+        let Caller { viewer, audit } = caller;
+        Self { session, viewer, now, audit: audit.as_deref(), notes: Mutex::default() }
     }
 
-    /// What is left when the work is done: the engine's side, to end it, and the notes, to be written before.
-    pub(super) fn into_parts(self) -> (Session<'c>, Vec<Note>) {
-        (self.session, self.notes.map(Mutex::into_inner).unwrap_or_default())
+    /// Writes the notes down: the work is done, and the engine commits next.
+    pub(super) fn end(self) -> Result<(), StoreError> {
+        self.audit.map_or(Ok(()), |audit| audit.write(&self.notes.into_inner()))
     }
 
     pub(super) async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
-        match &self.session {
-            Session::Sqlite(session) => session.rows(sql, params),
-            Session::Postgres(session) => session.rows(sql, params).await,
-        }
+        self.session.rows(sql, params).await
     }
 
     /// The first row, where there is one.
@@ -57,117 +97,34 @@ impl<'c> Tx<'c> {
 
     /// How many rows were changed.
     pub(super) async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, Failure> {
-        match &self.session {
-            Session::Sqlite(session) => session.execute(sql, params),
-            Session::Postgres(session) => session.execute(sql, params).await,
-        }
-    }
-
-    /// Keeps everybody else from changing a record until this transaction ends. SQLite has one writer at a time anyway.
-    pub(super) async fn lock(&self, table: &'static str, id: &dyn Param) -> Result<(), Failure> {
-        if let Session::Postgres(session) = &self.session {
-            let sql = format!("SELECT 1 FROM {table} WHERE id = $1 FOR NO KEY UPDATE");
-            session.execute(&sql, &[id]).await?;
-        }
-        Ok(())
-    }
-
-    /// The same for something that has no record yet, by a name that all who want it use.
-    pub(super) async fn lock_name(&self, name: &str) -> Result<(), Failure> {
-        if let Session::Postgres(session) = &self.session {
-            session.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", &[&name]).await?;
-        }
-        Ok(())
-    }
-
-    /// All facts of a user, within this look.
-    pub(super) async fn snapshot(&self, user: UserId) -> Result<Option<Snapshot>, StoreError> {
-        match &self.session {
-            Session::Sqlite(session) => session.snapshot(user),
-            Session::Postgres(session) => session.snapshot(user).await,
-        }
-    }
-
-    /// Begins an import; what it gives is for its end.
-    pub(super) async fn begin_import(&self) -> Result<i64, StoreError> {
-        match &self.session {
-            Session::Sqlite(session) => session.begin_import(),
-            Session::Postgres(session) => session.begin_import().await.map(|()| 0),
-        }
-    }
-
-    /// The next piece of an import, where there is another. SQLite's thread waits for it.
-    pub(super) async fn next_piece(&self, pieces: &mut ImportStream) -> Result<Option<Import>, StoreError> {
-        match &self.session {
-            Session::Sqlite(_) => pieces.wait(),
-            Session::Postgres(_) => pieces.next().await,
-        }
-    }
-
-    /// Keeps records of an import, in the way that is fast on this engine; says of those that a rule refused which they are, and why.
-    pub(super) async fn insert(
-        &self,
-        insert: &Insert,
-        rows: &[Vec<sql::Value<'_>>],
-    ) -> Result<Vec<(usize, String)>, StoreError> {
-        match &self.session {
-            Session::Sqlite(session) => session.insert(insert, rows),
-            Session::Postgres(session) => session.insert(insert, rows).await,
-        }
-    }
-
-    /// Whether references are looked at when all is done, or with each statement. PostgreSQL's follow by themselves.
-    pub(super) fn defer_foreign_keys(&self, deferred: bool) -> Result<(), StoreError> {
-        match &self.session {
-            Session::Sqlite(session) => session.defer_foreign_keys(deferred),
-            Session::Postgres(_) => Ok(()),
-        }
-    }
-
-    /// Ends an import that went well or did not.
-    pub(super) async fn end_import(&self, begun: i64, is_good: bool) -> Result<(), StoreError> {
-        match &self.session {
-            Session::Sqlite(session) => session.end_import(begun),
-            Session::Postgres(session) if is_good => session.end_import().await,
-            Session::Postgres(_) => Ok(()),
-        }
+        self.session.execute(sql, params).await
     }
 
     /// Notes for the audit log that a record was made.
-    pub(super) fn created(&self, action: &'static str, record: &impl Serialize) {
-        self.note(|| Note::new(action, None, Value::Null, value(record)));
+    pub(super) fn created(&self, action: &str, record: &impl Serialize) {
+        self.note(|| Note::new(action.to_owned(), None, Value::Null, value(record)));
     }
 
     /// … that a record was changed.
-    pub(super) fn changed<R: Serialize>(&self, action: &'static str, before: &R, after: &R) {
-        self.note(|| Note::new(action, None, value(before), value(after)));
+    pub(super) fn changed<R: Serialize>(&self, action: &str, before: &R, after: &R) {
+        self.note(|| Note::new(action.to_owned(), None, value(before), value(after)));
     }
 
     /// … that a record was changed, where the records do not tell all that was asked for.
-    pub(super) fn changed_as<R: Serialize>(&self, action: &'static str, asked: Value, before: &R, after: &R) {
-        self.note(|| Note::new(action, Some(asked), value(before), value(after)));
+    pub(super) fn changed_as<R: Serialize>(&self, action: &str, asked: Value, before: &R, after: &R) {
+        self.note(|| Note::new(action.to_owned(), Some(asked), value(before), value(after)));
     }
 
     /// … that a record was deleted.
-    pub(super) fn deleted(&self, action: &'static str, record: &impl Serialize) {
-        self.note(|| Note::new(action, None, value(record), Value::Null));
+    pub(super) fn deleted(&self, action: &str, record: &impl Serialize) {
+        self.note(|| Note::new(action.to_owned(), None, value(record), Value::Null));
     }
 
     fn note(&self, note: impl FnOnce() -> Note) {
-        if let Some(notes) = &self.notes {
-            notes.lock().push(note());
+        if self.audit.is_some() {
+            self.notes.lock().push(note());
         }
     }
-}
-
-/// The limit of a page; where it has none, more than there are.
-pub(super) fn limit(page: Page) -> i64 {
-    i64::from(page.limit.unwrap_or(u32::MAX))
-}
-
-/// How many records to pass over.
-pub(super) fn offset(page: Page) -> i64 {
-    i64::from(page.offset)
 }
 
 #[cfg(test)]

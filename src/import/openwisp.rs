@@ -4,13 +4,14 @@ use super::{Source, SourceError, TABLES, TELLTALE, table_name};
 use crate::directory::encryption::Sealer;
 use crate::directory::token::{TokenDigest, is_possible};
 use crate::directory::{
-    Import, ImportedEmail, ImportedMembership, ImportedOrganization, ImportedToken, ImportedUser, Sender, SkippedRecord,
+    Cell, EmailRecord, Field, Import, ImportedToken, ImportedUser, Kind, MembershipRecord, OrganizationRecord,
+    PermissionRecord, Resource, Sender, SkippedRecord, UserRecord, record_of,
 };
-use crate::id::{OrgId, UserId};
+use crate::id::{OrgId, PermissionId, UserId};
 use crate::password::PasswordHash;
 use ahash::{AHashMap, AHashSet};
 use jiff::Timestamp;
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -94,14 +95,49 @@ impl<'t> Row<'t> {
         Ok(moment.map_err(|_| (column, "it is not a time"))?.as_microsecond())
     }
 
-    fn optional_moment(&self, column: &'static str) -> Result<Option<i64>, Unfit> {
-        self.optional(column).map(|_| self.moment(column)).transpose()
+    fn date(&self, column: &'static str) -> Result<Option<Date>, Unfit> {
+        let parse = |text: &str| text.parse().map_err(|_| (column, "it is not a date"));
+        self.optional(column).map(parse).transpose()
     }
 
-    fn date(&self, column: &'static str) -> Result<Option<String>, Unfit> {
-        let Some(text) = self.optional(column) else { return Ok(None) };
-        let date: jiff::civil::Date = text.parse().map_err(|_| (column, "it is not a date"))?;
-        Ok(Some(date.to_string()))
+    /// The record of the row, by its definition; `renamed` are the fields whose columns have other names here.
+    fn record<R: Resource>(&self, renamed: &[(&str, &'static str)]) -> Result<R, Unfit> {
+        let cells = R::FIELDS.iter().map(|field| {
+            let is_there = field.is_column() && field.imported;
+            let of = field.name.strip_suffix("_micros").unwrap_or(field.name);
+            let column = renamed.iter().find(|(name, _)| *name == of).map(|(_, column)| *column);
+            let column = column.unwrap_or_else(|| if of == field.name { field.column() } else { of });
+            if is_there { self.cell(field, column) } else { Ok(nothing(field)) }
+        });
+        record_of(cells.collect::<Result<_, _>>()?).map_err(|_| ("id", "it does not fit"))
+    }
+
+    fn cell(&self, field: &Field, column: &'static str) -> Result<Cell, Unfit> {
+        let is_absent = field.nullable && self.optional(column).is_none_or(str::is_empty);
+        Ok(match field.kind {
+            _ if is_absent => Cell::Null,
+            Kind::Text if field.required || !field.unique.is_empty() => Cell::Text(self.text(column)?.to_owned()),
+            Kind::Text | Kind::Words => Cell::Text(self.filled(column).unwrap_or_else(|| field.blank.to_owned())),
+            Kind::Flag => Cell::Bool(self.truth(column)?),
+            Kind::Id => Cell::Uuid(self.uuid(column)?),
+            Kind::Date => self.date(column)?.map_or(Cell::Null, Cell::Date),
+            Kind::Time => Cell::Int(self.moment(column)?.div_euclid(1_000_000)),
+            Kind::Moment => Cell::Int(self.moment(column)?),
+            // What the seconds of a time leave out.
+            Kind::Number if field.name.ends_with("_micros") => Cell::Int(self.moment(column)?.rem_euclid(1_000_000)),
+            Kind::Number => Cell::Int(self.number(column)?),
+        })
+    }
+}
+
+/// What stands for a field that the tables do not have.
+fn nothing(field: &Field) -> Cell {
+    match field.kind {
+        _ if field.nullable => Cell::Null,
+        Kind::Flag => Cell::Bool(false),
+        Kind::Words => Cell::Null,
+        Kind::Number | Kind::Time | Kind::Moment => Cell::Int(0),
+        _ => Cell::Text(String::new()),
     }
 }
 
@@ -201,7 +237,11 @@ impl Reading<'_> {
                 Some(known) => drop(same.insert(id, *known)),
                 None => {
                     first.insert(codename.clone(), id);
-                    piece.permissions.push((id, codename, row.owned("name")));
+                    piece.permissions.push(PermissionRecord {
+                        id: PermissionId(id),
+                        codename,
+                        name: row.owned("name"),
+                    });
                 }
             }
             Ok(())
@@ -221,19 +261,9 @@ impl Reading<'_> {
     fn organizations(&mut self) -> Result<(), ReadError> {
         let mut ids = Ids::of("organization");
         self.each(TABLES[1], "organization", &["id", "slug", "is_active"], "slug", |row, piece| {
-            let id = row.uuid("id")?;
-            ids.note(id);
-            piece.organizations.push(ImportedOrganization {
-                id: OrgId(id),
-                name: row.owned("name"),
-                slug: row.text("slug")?.to_owned(),
-                is_active: row.truth("is_active")?,
-                description: row.owned("description"),
-                email: row.owned("email"),
-                url: row.owned("url"),
-                created: row.moment("created")?,
-                modified: row.moment("modified")?,
-            });
+            let organization: OrganizationRecord = row.record(&[])?;
+            ids.note(organization.id.0);
+            piece.organizations.push(organization);
             Ok(())
         })?;
         ids.once()
@@ -242,7 +272,7 @@ impl Reading<'_> {
     fn users(&mut self) -> Result<(), ReadError> {
         let (mut addresses, mut ids) = (AHashSet::new(), Ids::of("user"));
         self.each(TABLES[0], "user", &["id", "username", "password", "is_active"], "username", |row, piece| {
-            let mut user = user(row)?;
+            let mut user: UserRecord = row.record(&[("created", "date_joined"), ("modified", "date_joined")])?;
             ids.note(user.id.0);
             // Django keeps addresses that differ in case alone as two; a login cannot tell them apart, so the first user keeps
             // it. What is remembered of each is short, since there may be millions.
@@ -251,7 +281,8 @@ impl Reading<'_> {
                 piece.skipped.push(SkippedRecord { kind: "user", record: user.username.clone(), problem });
                 user.email = None;
             }
-            piece.users.push(user);
+            let password = row.filled("password").map(PasswordHash::from_stored);
+            piece.users.push(ImportedUser { user, password });
             Ok(())
         })?;
         ids.once()
@@ -268,14 +299,7 @@ impl Reading<'_> {
         let mut owners: AHashMap<Uuid, Option<UserId>> =
             owned.iter().map(|(_, membership)| (*membership, None)).collect();
         self.each(TABLES[2], "membership", &["id", "user_id", "organization_id"], "id", |row, piece| {
-            let membership = ImportedMembership {
-                id: row.uuid("id")?,
-                user: UserId(row.uuid("user_id")?),
-                organization: OrgId(row.uuid("organization_id")?),
-                is_admin: row.truth("is_admin")?,
-                created: row.moment("created")?,
-                modified: row.moment("modified")?,
-            };
+            let membership: MembershipRecord = row.record(&[])?;
             if let Some(owner) = owners.get_mut(&membership.id) {
                 *owner = Some(membership.user);
             }
@@ -309,13 +333,8 @@ impl Reading<'_> {
             Ok(())
         })?;
         self.each(TABLES[6], "e-mail address", &["id", "email", "user_id"], "id", |row, piece| {
-            piece.emails.push(ImportedEmail {
-                id: row.number("id")?,
-                user: UserId(row.uuid("user_id")?),
-                email: row.text("email")?.to_owned(),
-                verified: row.truth("verified")?,
-                is_primary: row.truth("primary")?,
-            });
+            let email: EmailRecord = row.record(&[("is_primary", "primary")])?;
+            piece.emails.push(email);
             Ok(())
         })?;
         self.each(TABLES[10], "token", &["key", "user_id"], "user_id", |row, piece| {
@@ -395,34 +414,6 @@ fn short(text: &str) -> [u8; 16] {
     let mut short = [0; 16];
     short.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
     short
-}
-
-fn user(row: &Row<'_>) -> Result<ImportedUser, Unfit> {
-    let truth_if_there = |column: &'static str| row.optional(column).map(|_| row.truth(column)).transpose();
-    Ok(ImportedUser {
-        id: UserId(row.uuid("id")?),
-        username: row.text("username")?.to_owned(),
-        email: row.filled("email"),
-        phone_number: row.filled("phone_number"),
-        first_name: row.owned("first_name"),
-        last_name: row.owned("last_name"),
-        password: row.filled("password").map(PasswordHash::from_stored),
-        is_active: row.truth("is_active")?,
-        is_staff: row.truth("is_staff")?,
-        is_superuser: row.truth("is_superuser")?,
-        joined: row.moment("date_joined")?,
-        last_login: row.optional_moment("last_login")?,
-        bio: row.owned("bio"),
-        url: row.owned("url"),
-        company: row.owned("company"),
-        location: row.owned("location"),
-        notes: row.owned("notes"),
-        language: row.filled("language").unwrap_or_else(|| "en-gb".to_owned()),
-        birth_date: row.date("birth_date")?,
-        password_updated: row.date("password_updated")?,
-        expiration_date: row.date("expiration_date")?,
-        password_based_token: truth_if_there("password_based_token")?,
-    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use super::reset::{Resets, Subject};
 use super::{Login, LoginError};
 use crate::clock;
-use crate::directory::{DirectoryError, LoginCandidate, Revocation, StoreError, UserKey};
+use crate::directory::{DirectoryError, List, LoginCandidate, Revocation, StoreError, UserKey, Viewer};
 use crate::id::UserId;
 use crate::limit::Who;
 use crate::password::PasswordHash;
@@ -90,8 +90,8 @@ impl Login {
 
     async fn rests_on(&self, user: UserId) -> Result<Option<(Revocation, Vec<String>)>, StoreError> {
         let Some(found) = self.store.revocation(&UserKey::Id(user)).await? else { return Ok(None) };
-        let emails = match self.store.emails(&user.into()).await {
-            Ok(emails) => emails,
+        let emails = match self.store.as_seen_by(Viewer::Operator).emails(&List::of_user(user)).await {
+            Ok(emails) => emails.rows,
             Err(DirectoryError::Store(error)) => return Err(error),
             // Deleted in this very moment.
             Err(_) => return Ok(None),

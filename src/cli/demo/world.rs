@@ -4,7 +4,8 @@ use crate::clock;
 use crate::directory::name::{Slug, Text};
 use crate::directory::token::Token;
 use crate::directory::{
-    Directory, DirectoryError, NewMembership, NewOrganization, NewToken, NewUser, OrgSelector, UserSelector,
+    Blank, Directory, DirectoryError, NewMembership, NewOrganization, NewToken, NewUser, OrgSelector, UserSelector,
+    Viewer,
 };
 use crate::password::Hasher;
 use std::net::SocketAddr;
@@ -21,8 +22,9 @@ impl World {
     /// # Errors
     /// The store cannot be written.
     pub async fn build(store: &Directory, hasher: &Hasher) -> anyhow::Result<Self> {
+        let store = &store.as_seen_by(Viewer::Operator);
         let organization = |name: &str, slug: &str| -> Result<NewOrganization, DirectoryError> {
-            Ok(NewOrganization { slug: Some(Slug::new(slug)?), ..NewOrganization::named(name)? })
+            Ok(NewOrganization { slug: Blank(Some(Slug::new(slug)?)), ..NewOrganization::named(name)? })
         };
         let organizations = vec![organization("Acme", "acme")?, organization("Bolt", "bolt")?];
         store.create_organizations(organizations).await.map_err(|failed| failed.error)?;
@@ -45,7 +47,7 @@ impl World {
             let new = NewToken {
                 user: UserSelector::Text(user.to_owned()),
                 digest: token.digest(),
-                name: Text::new("name", "demo", 150)?,
+                name: Text::new("name", "demo")?,
                 expires_at: None,
             };
             store.create_tokens(vec![new]).await.map_err(|failed| failed.error)?;

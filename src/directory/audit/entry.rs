@@ -33,8 +33,8 @@ impl Who {
 }
 
 /// Fields that change with every edit, and say nothing.
-const BOOKKEEPING: [&str; 2] = ["modified", "last_used"];
-/// Words of field names whose values nobody may read here. Records hold none today.
+const BOOKKEEPING: [&str; 3] = ["modified", "modified_micros", "last_used"];
+/// Last words of the names of fields whose values nobody may read here. Records hold none today.
 const HIDDEN: [&str; 5] = ["password", "digest", "hash", "secret", "encrypted"];
 
 /// Appends a line: when, who, what, before, after, and which fields differ.
@@ -69,7 +69,7 @@ pub fn entry(
 fn shown(record: &Value) -> Value {
     let Value::Object(fields) = record else { return record.clone() };
     let show = |(key, value): (&String, &Value)| {
-        let is_hidden = HIDDEN.iter().any(|word| key.contains(word)) && !value.is_null();
+        let is_hidden = HIDDEN.iter().any(|word| key.ends_with(word)) && !matches!(value, Value::Null | Value::Bool(_));
         (key.clone(), if is_hidden { json!("(hidden)") } else { value.clone() })
     };
     Value::Object(fields.iter().filter(|(key, _)| !BOOKKEEPING.contains(&key.as_str())).map(show).collect())

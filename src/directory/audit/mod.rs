@@ -83,7 +83,7 @@ pub(super) struct Audit {
 /// A record that an operation made, changed or deleted.
 #[derive(Debug)]
 pub(super) struct Note {
-    action: &'static str,
+    action: String,
     /// What was asked for, where the records do not tell it.
     asked: Option<Value>,
     before: Value,
@@ -91,7 +91,7 @@ pub(super) struct Note {
 }
 
 impl Note {
-    pub(super) const fn new(action: &'static str, asked: Option<Value>, before: Value, after: Value) -> Self {
+    pub(super) const fn new(action: String, asked: Option<Value>, before: Value, after: Value) -> Self {
         Self { action, asked, before, after }
     }
 }

@@ -7,13 +7,13 @@
 mod writer;
 
 use super::engine::Directory;
+use super::error::{DirectoryError, StoreError};
+use super::resources::{EmailRecord, MembershipRecord, OrganizationRecord, PermissionRecord, UserRecord};
 use super::token::TokenDigest;
-use super::{DirectoryError, StoreError};
 use crate::id::{OrgId, UserId};
 use crate::password::PasswordHash;
 use serde::Serialize;
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
 /// Pieces that wait to be kept, at most.
 const WAITING: usize = 4;
@@ -23,76 +23,11 @@ const NAMED: usize = 10_000;
 /// A moment in microseconds since the Unix epoch.
 pub type Micros = i64;
 
-/// A user. Dates are `2026-01-31`.
+/// A user, and the password that nobody reads out.
 #[derive(Clone, Debug)]
 pub struct ImportedUser {
-    pub id: UserId,
-    pub username: String,
-    pub email: Option<String>,
-    /// Phone number, as it was kept.
-    pub phone_number: Option<String>,
-    pub first_name: String,
-    pub last_name: String,
+    pub user: UserRecord,
     pub password: Option<PasswordHash>,
-    pub is_active: bool,
-    pub is_staff: bool,
-    pub is_superuser: bool,
-    /// When the record was made.
-    pub joined: Micros,
-    pub last_login: Option<Micros>,
-    pub bio: String,
-    pub url: String,
-    pub company: String,
-    pub location: String,
-    pub notes: String,
-    pub language: String,
-    pub birth_date: Option<String>,
-    /// When the password was chosen.
-    pub password_updated: Option<String>,
-    /// Last day of the account.
-    pub expiration_date: Option<String>,
-    /// How the token was got.
-    pub password_based_token: Option<bool>,
-}
-
-#[derive(Clone, Debug)]
-pub struct ImportedOrganization {
-    pub id: OrgId,
-    pub name: String,
-    pub slug: String,
-    pub is_active: bool,
-    pub description: String,
-    pub email: String,
-    pub url: String,
-    /// When the record was made.
-    pub created: Micros,
-    /// When it was last changed.
-    pub modified: Micros,
-}
-
-#[derive(Clone, Debug)]
-pub struct ImportedMembership {
-    /// Its id, which an owner refers to.
-    pub id: Uuid,
-    pub user: UserId,
-    pub organization: OrgId,
-    /// Manager, or a plain member.
-    pub is_admin: bool,
-    /// When the record was made.
-    pub created: Micros,
-    /// When it was last changed.
-    pub modified: Micros,
-}
-
-#[derive(Clone, Debug)]
-pub struct ImportedEmail {
-    pub id: i64,
-    pub user: UserId,
-    pub email: String,
-    /// Whether it is known to be theirs.
-    pub verified: bool,
-    /// The one that mails go to.
-    pub is_primary: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -109,18 +44,18 @@ pub struct ImportedToken {
 /// permissions, groups and what groups give come together.
 #[derive(Clone, Debug, Default)]
 pub struct Import {
-    pub permissions: Vec<(i64, String, String)>,
+    pub permissions: Vec<PermissionRecord>,
     pub groups: Vec<(i64, String)>,
     /// Groups and the permissions that they give; a group that is named has these and no others.
     pub group_permissions: Vec<(i64, i64)>,
-    pub organizations: Vec<ImportedOrganization>,
+    pub organizations: Vec<OrganizationRecord>,
     pub users: Vec<ImportedUser>,
-    pub memberships: Vec<ImportedMembership>,
+    pub memberships: Vec<MembershipRecord>,
     pub owners: Vec<(OrgId, UserId)>,
     pub user_groups: Vec<(UserId, i64)>,
     /// Users and what they may do of their own.
     pub user_permissions: Vec<(UserId, i64)>,
-    pub emails: Vec<ImportedEmail>,
+    pub emails: Vec<EmailRecord>,
     pub tokens: Vec<ImportedToken>,
     /// What did not even become a record.
     pub skipped: Vec<SkippedRecord>,
@@ -170,14 +105,10 @@ impl ImportStream {
         Self(receive)
     }
 
-    /// The next piece, where there is another.
-    pub(super) async fn next(&mut self) -> Result<Option<Import>, StoreError> {
-        self.0.recv().await.ok_or_else(ended)
-    }
-
-    /// The same, for a thread that may wait.
-    pub(super) fn wait(&mut self) -> Result<Option<Import>, StoreError> {
-        self.0.blocking_recv().ok_or_else(ended)
+    /// The next piece, where there is another; a thread of its own may wait for it.
+    pub(super) async fn next(&mut self, has_thread: bool) -> Result<Option<Import>, StoreError> {
+        let piece = if has_thread { self.0.blocking_recv() } else { self.0.recv().await };
+        piece.ok_or_else(ended)
     }
 }
 

@@ -18,71 +18,68 @@ const ANALYZE: &str =
 /// Records in one statement, at most.
 const AT_ONCE: usize = 500;
 
-impl Session<'_> {
-    pub(in crate::directory) async fn begin_import(&self) -> Result<(), StoreError> {
-        // Each record is judged when it is kept, and not all of them at the end.
-        self.modify("SET CONSTRAINTS ALL IMMEDIATE", &[]).await?;
-        Ok(())
-    }
+pub(super) async fn begin(session: &Session<'_>) -> Result<(), StoreError> {
+    // Each record is judged when it is kept, and not all of them at the end.
+    session.modify("SET CONSTRAINTS ALL IMMEDIATE", &[]).await?;
+    Ok(())
+}
 
-    pub(in crate::directory) async fn end_import(&self) -> Result<(), StoreError> {
-        // Whoever comes next gets a number behind those that came along.
-        for table in ["permissions", "groups", "email_addresses"] {
-            let sql = format!(
-                "SELECT setval(pg_get_serial_sequence('{table}', 'id'), greatest(coalesce(max(id), 1), 1)) FROM {table}"
-            );
-            self.modify(&sql, &[]).await?;
-        }
-        self.modify(ANALYZE, &[]).await?;
-        Ok(())
+pub(super) async fn end(session: &Session<'_>) -> Result<(), StoreError> {
+    // Whoever comes next gets a number behind those that came along.
+    for table in ["permissions", "groups", "email_addresses"] {
+        let sql = format!(
+            "SELECT setval(pg_get_serial_sequence('{table}', 'id'), greatest(coalesce(max(id), 1), 1)) FROM {table}"
+        );
+        session.modify(&sql, &[]).await?;
     }
+    session.modify(ANALYZE, &[]).await?;
+    Ok(())
+}
 
-    pub(in crate::directory) async fn insert(
-        &self,
-        insert: &Insert,
-        rows: &[Vec<Value<'_>>],
-    ) -> Result<Vec<(usize, String)>, StoreError> {
-        let sql = statement(insert);
-        let mut refused = Vec::new();
-        // Where each begins; the last is the next.
-        let mut left: Vec<(usize, &[Vec<Value<'_>>])> =
-            rows.chunks(AT_ONCE).enumerate().map(|(chunk, some)| (chunk * AT_ONCE, some)).rev().collect();
-        while let Some((at, some)) = left.pop() {
-            self.modify("SAVEPOINT records", &[]).await?;
-            let columns = columns(some);
-            let params: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| column as _).collect();
-            if let Err(failure) = self.modify(&sql, &params).await {
-                let problem = refusal(&failure).ok_or(failure)?;
-                self.modify("ROLLBACK TO SAVEPOINT records", &[]).await?;
-                if some.len() == 1 {
-                    refused.push((at, problem));
-                } else {
-                    let half = some.len() / 2;
-                    let (first, second) = some.split_at(half);
-                    left.extend([(at + half, second), (at, first)]);
-                }
+pub(super) async fn insert(
+    session: &Session<'_>,
+    insert: &Insert,
+    rows: &[Vec<Value<'_>>],
+) -> Result<Vec<(usize, String)>, StoreError> {
+    let sql = statement(insert);
+    let mut refused = Vec::new();
+    // Where each begins; the last is the next.
+    let mut left: Vec<(usize, &[Vec<Value<'_>>])> =
+        rows.chunks(AT_ONCE).enumerate().map(|(chunk, some)| (chunk * AT_ONCE, some)).rev().collect();
+    while let Some((at, some)) = left.pop() {
+        session.modify("SAVEPOINT records", &[]).await?;
+        let columns = columns(some);
+        let params: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| column as _).collect();
+        if let Err(failure) = session.modify(&sql, &params).await {
+            let problem = refusal(&failure).ok_or(failure)?;
+            session.modify("ROLLBACK TO SAVEPOINT records", &[]).await?;
+            if some.len() == 1 {
+                refused.push((at, problem));
+            } else {
+                let half = some.len() / 2;
+                let (first, second) = some.split_at(half);
+                left.extend([(at + half, second), (at, first)]);
             }
-            self.modify("RELEASE SAVEPOINT records", &[]).await?;
         }
-        Ok(refused)
+        session.modify("RELEASE SAVEPOINT records", &[]).await?;
     }
+    Ok(refused)
 }
 
 /// Takes an array for each column.
 fn statement(insert: &Insert) -> String {
     let (mut names, mut values, mut arrays) = (Vec::new(), Vec::new(), Vec::new());
-    for (at, (name, ty)) in insert.columns().enumerate() {
-        names.push(name);
+    for (at, (name, ty)) in insert.columns.iter().enumerate() {
+        names.push(*name);
         values.push(format!("{name}::{ty}"));
-        // Dates come as texts, and are judged as dates one by one.
-        arrays.push(format!("${}::{}[]", at + 1, if ty == "date" { "text" } else { ty }));
+        arrays.push(format!("${}::{ty}[]", at + 1));
     }
-    let conflict = match (insert.conflict, names.as_slice()) {
+    let conflict = match (&insert.conflict, names.as_slice()) {
         (None, [key, others @ ..]) => {
             let set: Vec<String> = others.iter().map(|name| format!("{name} = excluded.{name}")).collect();
             format!("({key}) DO UPDATE SET {}", set.join(", "))
         }
-        (conflict, _) => conflict.unwrap_or_default().to_owned(),
+        (conflict, _) => conflict.clone().unwrap_or_default(),
     };
     let (table, names, values, arrays) = (insert.table, names.join(", "), values.join(", "), arrays.join(", "));
     format!(

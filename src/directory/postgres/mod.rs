@@ -21,6 +21,7 @@ mod session;
 mod statement;
 mod tls;
 mod value;
+mod work;
 
 pub use connect::{Target, TargetError};
 pub use feed::KEEP;
@@ -29,14 +30,13 @@ pub use open::{migrate, status};
 pub use problem::{OpenError, OpenProblem};
 
 use super::StoreError;
-use super::audit::Audit;
 use super::token::ChecksumKey;
-use super::tx::{self, Tx, Work};
+use super::tx::{Caller, Tx, Work};
 use crate::clock;
 use deadpool_postgres::{Object, Pool};
 use feed::Feed;
 use outage::Outage;
-pub(super) use session::Session;
+use session::Session;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,7 +114,7 @@ impl PostgresStore {
     pub(super) async fn transaction<T, E>(
         &self,
         read_only: bool,
-        audit: Option<Arc<Audit>>,
+        caller: Caller,
         work: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E> + Send + 'static,
     ) -> Result<T, E>
     where
@@ -122,7 +122,7 @@ impl PostgresStore {
         E: From<StoreError> + Send + 'static,
     {
         let inner = Arc::clone(&self.inner);
-        self.run(async move { inner.transaction(read_only, audit.as_deref(), work).await }).await
+        self.run(async move { inner.transaction(read_only, &caller, work).await }).await
     }
 }
 
@@ -130,7 +130,7 @@ impl Inner {
     async fn transaction<T, E>(
         &self,
         read_only: bool,
-        audit: Option<&Audit>,
+        caller: &Caller,
         work: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E>,
     ) -> Result<T, E>
     where
@@ -142,15 +142,10 @@ impl Inner {
             let now = (self.options.now)();
             let session =
                 Session::begin(&mut connection, self.direct, read_only, limit).await.map_err(StoreError::from)?;
-            let tx = Tx::new(tx::Session::Postgres(session), now, audit);
+            let tx = Tx::new(&session, now, caller);
             let done = work(&tx).await?;
-            let (session, notes) = tx.into_parts();
-            if let Some(audit) = audit {
-                audit.write(&notes)?;
-            }
-            if let tx::Session::Postgres(session) = session {
-                session.commit().await.map_err(StoreError::from)?;
-            }
+            tx.end()?;
+            session.commit().await.map_err(StoreError::from)?;
             Ok(done)
         };
         let done = done.await;

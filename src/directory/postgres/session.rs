@@ -2,18 +2,13 @@
 
 use super::error::Failure;
 use super::statement::{Params, typed};
-use super::{gateway, value};
-use crate::directory::{StoreError, sql};
-use crate::facts::Snapshot;
-use crate::id::UserId;
 use deadpool_postgres::{Object, Transaction};
 use std::future::Future;
 use std::time::Duration;
-use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row};
 
 /// A connection within a transaction.
-pub(in crate::directory) struct Session<'c> {
+pub(super) struct Session<'c> {
     tx: Transaction<'c>,
     /// Statements may be kept under names.
     direct: bool,
@@ -46,26 +41,6 @@ impl<'c> Session<'c> {
 
     pub(super) async fn commit(self) -> Result<(), Failure> {
         within(self.limit, self.tx.commit()).await
-    }
-
-    pub(in crate::directory) async fn rows(
-        &self,
-        sql: &str,
-        params: sql::Params<'_>,
-    ) -> Result<Vec<sql::Row>, sql::Failure> {
-        let values: Vec<sql::Value<'_>> = params.iter().map(|param| param.value()).collect();
-        let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
-        Ok(value::rows(&self.query(sql, &values).await?)?)
-    }
-
-    pub(in crate::directory) async fn execute(&self, sql: &str, params: sql::Params<'_>) -> Result<u64, sql::Failure> {
-        let values: Vec<sql::Value<'_>> = params.iter().map(|param| param.value()).collect();
-        let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
-        Ok(self.modify(sql, &values).await?)
-    }
-
-    pub(in crate::directory) async fn snapshot(&self, user: UserId) -> Result<Option<Snapshot>, StoreError> {
-        gateway::snapshot(self, user).await
     }
 
     /// All rows, as the server's own.

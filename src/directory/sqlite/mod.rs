@@ -18,19 +18,16 @@ mod workers;
 pub use open::{OpenError, OpenProblem, migrate, status};
 
 use super::StoreError;
-use super::audit::Audit;
 use super::token::ChecksumKey;
-use super::tx::{Tx, Work};
+use super::tx::{Caller, Tx, Work};
 use crate::clock;
 use feed::Feed;
 use open::Role;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-pub(super) use session::Session;
 #[cfg(test)]
 pub(super) use session::transaction;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 use workers::Workers;
 
@@ -151,7 +148,7 @@ impl SqliteStore {
     pub(super) async fn transaction<T, E>(
         &self,
         read_only: bool,
-        audit: Option<Arc<Audit>>,
+        caller: Caller,
         work: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E> + Send + 'static,
     ) -> Result<T, E>
     where
@@ -160,6 +157,6 @@ impl SqliteStore {
     {
         let now = self.now;
         let workers = if read_only { &self.readers } else { &self.writer };
-        workers.run(move |db| session::transaction(db, read_only, now, audit.as_deref(), work)).await
+        workers.run(move |db| session::transaction(db, read_only, now, &caller, work)).await
     }
 }

@@ -1,13 +1,13 @@
 //! Statements of a transaction in SQLite. Nothing in it waits, so a future over it is ready when it is polled once.
 
-use super::{feed, gateway};
+use super::{feed, gateway, import};
 use crate::directory::StoreError;
-use crate::directory::audit::Audit;
-use crate::directory::sql::{Cell, Failure, Params, Row, Value};
-use crate::directory::tx::{self, Tx, Work};
+use crate::directory::sql::{Cell, Failure, Insert, Param, Params, Row, Value};
+use crate::directory::tx::{self, Caller, Tx, Work};
 use crate::facts::Snapshot;
 use crate::id::UserId;
-use parking_lot::{Mutex, MutexGuard};
+use async_trait::async_trait;
+use parking_lot::Mutex;
 use rusqlite::types::{ToSqlOutput, Type, ValueRef};
 use rusqlite::{CachedStatement, Connection, ToSql};
 use std::pin::pin;
@@ -15,20 +15,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// A connection within a transaction. Behind a lock, since futures must be sendable; nobody ever waits for it.
-pub(in crate::directory) struct Session<'c>(Mutex<&'c mut Connection>);
+struct Session<'c>(Mutex<&'c mut Connection>);
 
 /// Runs an operation in a transaction: one consistent look, or all of it or nothing.
 pub(in crate::directory) fn transaction<T, E: From<StoreError>>(
     db: &mut Connection,
     read_only: bool,
     now: fn() -> i64,
-    audit: Option<&Audit>,
+    caller: &Caller,
     work: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E>,
 ) -> Result<T, E> {
     // Immediate: a lock that is taken only at the first write may fail without waiting.
     db.execute_batch(if read_only { "BEGIN" } else { "BEGIN IMMEDIATE" }).map_err(StoreError::from)?;
     let now = now();
-    let ended = run(db, now, audit, work).and_then(|done| {
+    let ended = run(db, now, caller, work).and_then(|done| {
         if !read_only {
             feed::trim(db, now).map_err(StoreError::from)?;
         }
@@ -46,23 +46,22 @@ pub(in crate::directory) fn transaction<T, E: From<StoreError>>(
 fn run<T, E: From<StoreError>>(
     db: &mut Connection,
     now: i64,
-    audit: Option<&Audit>,
+    caller: &Caller,
     work: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E>,
 ) -> Result<T, E> {
-    let tx = Tx::new(tx::Session::Sqlite(Session(Mutex::new(db))), now, audit);
+    let session = Session(Mutex::new(db));
+    let tx = Tx::new(&session, now, caller);
     let done = match pin!(work(&tx)).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(done) => done?,
         Poll::Pending => return Err(StoreError::Broken("an operation waited".to_owned()).into()),
     };
-    let (_, notes) = tx.into_parts();
-    if let Some(audit) = audit {
-        audit.write(&notes)?;
-    }
+    tx.end()?;
     Ok(done)
 }
 
-impl<'c> Session<'c> {
-    pub(in crate::directory) fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
+#[async_trait]
+impl tx::Session for Session<'_> {
+    async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
         let db = self.0.lock();
         let mut statement = bound(&db, sql, params)?;
         let names: Arc<[String]> = statement.column_names().map(str::to_owned).collect();
@@ -75,18 +74,43 @@ impl<'c> Session<'c> {
         Ok(rows)
     }
 
-    pub(in crate::directory) fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, Failure> {
+    async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, Failure> {
         let db = self.0.lock();
         let changed = bound(&db, sql, params)?.raw_execute()?;
         Ok(changed as u64)
     }
 
-    pub(in crate::directory) fn snapshot(&self, user: UserId) -> Result<Option<Snapshot>, StoreError> {
+    /// There is one writer at a time anyway.
+    async fn lock(&self, _: &'static str, _: &dyn Param) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn lock_name(&self, _: &str) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn snapshot(&self, user: UserId) -> Result<Option<Snapshot>, StoreError> {
         gateway::user_snapshot(&self.0.lock(), user)
     }
 
-    pub(super) fn connection(&self) -> MutexGuard<'_, &'c mut Connection> {
-        self.0.lock()
+    fn has_thread(&self) -> bool {
+        true
+    }
+
+    async fn begin_import(&self) -> Result<i64, StoreError> {
+        import::begin(&self.0.lock())
+    }
+
+    async fn insert(&self, insert: &Insert, rows: &[Vec<Value<'_>>]) -> Result<Vec<(usize, String)>, StoreError> {
+        import::insert(&self.0.lock(), insert, rows)
+    }
+
+    fn defer_foreign_keys(&self, deferred: bool) -> Result<(), StoreError> {
+        Ok(self.0.lock().pragma_update(None, "defer_foreign_keys", deferred)?)
+    }
+
+    async fn end_import(&self, begun: i64, _: bool) -> Result<(), StoreError> {
+        import::end(&self.0.lock(), begun)
     }
 }
 

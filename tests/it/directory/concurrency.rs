@@ -2,7 +2,7 @@
 
 use super::feed::look;
 use super::{Backend, organization, stories, user};
-use postern::directory::{Directory, DirectoryError, MembershipFilter, NewMembership, NewOrganization, NewUser, Page};
+use postern::directory::{DirectoryError, List, NewMembership, NewOrganization, NewUser, View};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -18,13 +18,13 @@ async fn writers_of_two_processes_wait_for_each_other(on: &dyn Backend) {
     let beginning = stores[1].position().await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..40 {
-        let store: Arc<Directory> = Arc::clone(&stores[n % 2]);
+        let store: Arc<View> = Arc::clone(&stores[n % 2]);
         tasks.spawn(async move { store.create_users(vec![NewUser::named(&format!("u{n}")).unwrap()]).await.map(drop) });
     }
     while let Some(done) = tasks.join_next().await {
         done.unwrap().unwrap();
     }
-    assert_eq!(stores[0].users(Page::default()).await.unwrap().len(), 40);
+    assert_eq!(stores[0].users(&List::default()).await.unwrap().rows.len(), 40);
     let told = look(&stores[1], &beginning).await;
     assert_eq!((told.changes.len(), told.lost), (40, false));
 }
@@ -71,7 +71,7 @@ async fn of_many_first_managers_one_becomes_the_owner(on: &dyn Backend) {
         });
     }
     assert_eq!(tasks.join_all().await.into_iter().filter(|owner| *owner).count(), 1);
-    let all = stores[1].memberships(&MembershipFilter::default(), Page::default()).await.unwrap();
+    let all = stores[1].memberships(&List::default()).await.unwrap().rows;
     assert_eq!(all.iter().filter(|m| m.is_owner).count(), 1);
 }
 
@@ -84,7 +84,7 @@ async fn readers_see_whole_transactions(on: &dyn Backend) {
         }
     });
     loop {
-        let count = reader.users(Page::default()).await.unwrap().len();
+        let count = reader.users(&List::default()).await.unwrap().rows.len();
         assert_eq!(count % 2, 0);
         if count == 60 {
             break;

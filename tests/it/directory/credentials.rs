@@ -15,20 +15,24 @@ async fn a_subject_is_one_user_s_and_is_told(backend: &dyn Backend) {
     let store = backend.store();
     let (ann, bob) = (user(&store, "ann").await, user(&store, "bob").await);
     let before = store.position().await.unwrap();
-    let bound = store.bind_subject(&"ann".into(), "https://id", "1").await.unwrap();
+    let bound = store.bind_subject(&"ann".into(), "https://id".into(), "1".into()).await.unwrap();
     assert_eq!((bound.user, bound.subject.as_str()), (ann.id, "1"));
-    assert_eq!(store.bind_subject(&"ann".into(), "https://id", "1").await.unwrap(), bound, "again is no change");
+    assert_eq!(
+        store.bind_subject(&"ann".into(), "https://id".into(), "1".into()).await.unwrap(),
+        bound,
+        "again is no change"
+    );
     assert!(store.changes(&before).await.unwrap().changes.contains(&Change::User(ann.id)));
-    let taken = store.bind_subject(&"bob".into(), "https://id", "1").await.unwrap_err();
+    let taken = store.bind_subject(&"bob".into(), "https://id".into(), "1".into()).await.unwrap_err();
     assert!(matches!(taken, DirectoryError::Taken { .. }), "{taken}");
-    store.bind_subject(&"bob".into(), "https://other", "1").await.unwrap();
+    store.bind_subject(&"bob".into(), "https://other".into(), "1".into()).await.unwrap();
     let whose = async |issuer: &str| store.subject_snapshot(issuer, "1").await.unwrap().map(|found| found.user.id);
     assert_eq!((whose("https://id").await, whose("https://other").await), (Some(ann.id), Some(bob.id)));
     assert_eq!(whose("https://nobody").await, None);
-    assert!(store.bind_subject(&"ann".into(), "", "1").await.is_err());
-    let unbound = store.unbind_subject(&"bob".into(), "https://id", "1").await.unwrap_err();
+    assert!(store.bind_subject(&"ann".into(), "".into(), "1".into()).await.is_err());
+    let unbound = store.unbind_subject(&"bob".into(), "https://id".into(), "1".into()).await.unwrap_err();
     assert!(matches!(unbound, DirectoryError::NotFound { .. }), "it is not bob's to end: {unbound}");
-    store.unbind_subject(&"ann".into(), "https://id", "1").await.unwrap();
+    store.unbind_subject(&"ann".into(), "https://id".into(), "1".into()).await.unwrap();
     assert_eq!(whose("https://id").await, None);
     store.delete_user(&"bob".into()).await.unwrap();
     assert_eq!(whose("https://other").await, None);

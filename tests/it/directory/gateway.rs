@@ -2,7 +2,7 @@
 
 use super::{Backend, join, organization, stories, token, user};
 use postern::directory::name::{Email, ExternalId};
-use postern::directory::{Actor, NewUser, OrgRef, OrganizationEdit, TokenEdit, UserEdit};
+use postern::directory::{NewUser, OrgRef, OrganizationEdit, TokenEdit, UserEdit};
 use postern::facts::Level;
 use postern::id::{OrgId, UserId};
 
@@ -60,7 +60,7 @@ async fn an_owner_who_is_not_appointed_stands_as_owner(on: &dyn Backend) {
     let acme = organization(&store, "Acme").await.id;
     user(&store, "ann").await;
     join(&store, "acme", "ann", false).await;
-    store.transfer_ownership(&"acme".into(), &"ann".into(), Actor::Superuser).await.unwrap();
+    store.transfer_ownership(&"acme".into(), &"ann".into()).await.unwrap();
     let (secret, _) = token(&store, "ann").await;
     let found = store.token_snapshot(&secret.digest()).await.unwrap().unwrap();
     let membership = found.snapshot.membership(acme).unwrap();
@@ -76,7 +76,7 @@ async fn a_disabled_organization_drops_out_of_snapshots_and_comes_back(on: &dyn 
     let (secret, _) = token(&store, "ann").await;
     for active in [false, true] {
         let edit = OrganizationEdit { is_active: Some(active), ..Default::default() };
-        store.edit_organization(&"acme".into(), edit, Actor::Superuser).await.unwrap();
+        store.edit_organization(&"acme".into(), edit).await.unwrap();
         let found = store.token_snapshot(&secret.digest()).await.unwrap().unwrap();
         assert_eq!(found.snapshot.membership(acme).is_some(), active);
         let told = store.organization(&OrgRef::Id(acme)).await.unwrap().unwrap();
@@ -114,7 +114,7 @@ async fn an_organization_is_found_by_what_the_request_says_it_is(on: &dyn Backen
     let store = on.store();
     let acme = organization(&store, "Acme").await;
     let edit = OrganizationEdit { external_id: Some(Some(ExternalId::new("bolt").unwrap())), ..Default::default() };
-    store.edit_organization(&"acme".into(), edit, Actor::Superuser).await.unwrap();
+    store.edit_organization(&"acme".into(), edit).await.unwrap();
     let bolt = organization(&store, "Bolt").await;
     let find = |by| {
         let store = on.store();
@@ -136,7 +136,7 @@ async fn members_are_told_even_of_a_disabled_organization(on: &dyn Backend) {
     user(&store, "out").await;
     join(&store, "acme", "ann", false).await;
     let edit = OrganizationEdit { is_active: Some(false), ..Default::default() };
-    store.edit_organization(&"acme".into(), edit, Actor::Superuser).await.unwrap();
+    store.edit_organization(&"acme".into(), edit).await.unwrap();
     assert_eq!(store.members_of(&[acme]).await, Ok(vec![ann]));
     assert_eq!(store.members_of(&[OrgId::generate()]).await, Ok(vec![]));
 }

@@ -25,8 +25,8 @@ use postern::directory::postgres::{self, PostgresStore, Target};
 use postern::directory::sqlite::{Options, SqliteStore};
 use postern::directory::token::Token;
 use postern::directory::{
-    Directory, DirectoryError, MembershipRecord, NewMembership, NewOrganization, NewToken, NewUser, OrganizationRecord,
-    TokenRecord, UserRecord,
+    Blank, Directory, DirectoryError, MembershipRecord, NewMembership, NewOrganization, NewToken, NewUser,
+    OrganizationRecord, TokenRecord, UserRecord, View, Viewer,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,9 +37,9 @@ use tempfile::TempDir;
 #[async_trait]
 pub trait Backend: Send + Sync {
     /// The store under test.
-    fn store(&self) -> Arc<Directory>;
+    fn store(&self) -> Arc<View>;
     /// The same database as another process opens it.
-    async fn another(&self) -> Arc<Directory>;
+    async fn another(&self) -> Arc<View>;
     /// Raw SQL on a connection of its own; how many rows it changed, or why it was refused.
     fn sql(&self, sql: &str) -> Result<usize, String>;
     /// Every byte that is on disk.
@@ -50,7 +50,7 @@ pub trait Backend: Send + Sync {
 
 /// The embedded store in a directory that goes with it.
 pub struct Sqlite {
-    store: Arc<Directory>,
+    store: Arc<View>,
     directory: TempDir,
 }
 
@@ -66,17 +66,18 @@ impl Sqlite {
     }
 }
 
-fn open(path: &std::path::Path) -> Arc<Directory> {
-    Arc::new(SqliteStore::open(path, Options { busy: Duration::from_secs(30), ..Options::default() }).unwrap().into())
+fn open(path: &std::path::Path) -> Arc<View> {
+    let store = SqliteStore::open(path, Options { busy: Duration::from_secs(30), ..Options::default() }).unwrap();
+    Arc::new(Directory::from(store).as_seen_by(Viewer::Operator))
 }
 
 #[async_trait]
 impl Backend for Sqlite {
-    fn store(&self) -> Arc<Directory> {
+    fn store(&self) -> Arc<View> {
         Arc::clone(&self.store)
     }
 
-    async fn another(&self) -> Arc<Directory> {
+    async fn another(&self) -> Arc<View> {
         open(&self.path())
     }
 
@@ -104,7 +105,7 @@ impl Backend for Sqlite {
 
 /// The shared store in a database of the run's PostgreSQL.
 pub struct Postgres {
-    store: Arc<Directory>,
+    store: Arc<View>,
     database: Database,
 }
 
@@ -115,18 +116,19 @@ impl Postgres {
     }
 }
 
-pub async fn open_postgres(url: &str) -> Arc<Directory> {
+pub async fn open_postgres(url: &str) -> Arc<View> {
     let options = postgres::Options { connections: 4, ..postgres::Options::default() };
-    Arc::new(PostgresStore::open(&Target::parse(url).unwrap(), options).await.unwrap().into())
+    let store = PostgresStore::open(&Target::parse(url).unwrap(), options).await.unwrap();
+    Arc::new(Directory::from(store).as_seen_by(Viewer::Operator))
 }
 
 #[async_trait]
 impl Backend for Postgres {
-    fn store(&self) -> Arc<Directory> {
+    fn store(&self) -> Arc<View> {
         Arc::clone(&self.store)
     }
 
-    async fn another(&self) -> Arc<Directory> {
+    async fn another(&self) -> Arc<View> {
         open_postgres(&self.database.url()).await
     }
 
@@ -172,33 +174,40 @@ use stories;
 
 // Short words for the stories' beginnings.
 
-pub async fn user(store: &Directory, username: &str) -> UserRecord {
+pub async fn user(store: &View, username: &str) -> UserRecord {
     store.create_users(vec![NewUser::named(username).unwrap()]).await.unwrap().remove(0)
 }
 
-pub async fn user_with_email(store: &Directory, username: &str, email: &str) -> Result<UserRecord, DirectoryError> {
+pub async fn user_with_email(store: &View, username: &str, email: &str) -> Result<UserRecord, DirectoryError> {
     let new = NewUser { email: Some(Email::new(email).unwrap()), ..NewUser::named(username).unwrap() };
     store.create_users(vec![new]).await.map(|mut made| made.remove(0)).map_err(|e| e.error)
 }
 
-pub async fn organization(store: &Directory, name: &str) -> OrganizationRecord {
+pub async fn organization(store: &View, name: &str) -> OrganizationRecord {
     store.create_organizations(vec![NewOrganization::named(name).unwrap()]).await.unwrap().remove(0)
 }
 
-pub async fn organization_with_slug(store: &Directory, slug: &str) -> Result<OrganizationRecord, DirectoryError> {
-    let new = NewOrganization { slug: Some(Slug::new(slug).unwrap()), ..NewOrganization::named("Any").unwrap() };
+pub async fn organization_with_slug(store: &View, slug: &str) -> Result<OrganizationRecord, DirectoryError> {
+    let new = NewOrganization { slug: Blank(Some(Slug::new(slug).unwrap())), ..NewOrganization::named("Any").unwrap() };
     store.create_organizations(vec![new]).await.map(|mut made| made.remove(0)).map_err(|e| e.error)
 }
 
-pub async fn join(store: &Directory, organization: &str, user: &str, is_admin: bool) -> MembershipRecord {
+pub async fn join(store: &View, organization: &str, user: &str, is_admin: bool) -> MembershipRecord {
     let new = NewMembership { user: user.into(), organization: organization.into(), is_admin };
     store.create_memberships(vec![new]).await.unwrap().remove(0)
 }
 
-pub async fn token(store: &Directory, user: &str) -> (Token, TokenRecord) {
+pub async fn token(store: &View, user: &str) -> (Token, TokenRecord) {
     let token = Token::generate(store.checksum_key()).unwrap();
     let name = postern::directory::name::Text::empty();
     let new = NewToken { user: user.into(), digest: token.digest(), name, expires_at: None };
     let record = store.create_tokens(vec![new]).await.unwrap().remove(0);
     (token, record)
+}
+
+/// The directory as a user sees it who manages what they manage.
+pub async fn as_manager(store: &View, username: &str) -> View {
+    let user = store.user(&username.into()).await.unwrap().id;
+    let snapshot = store.user_snapshot(user).await.unwrap().unwrap();
+    store.as_seen_by(Viewer::of(Arc::new(snapshot)))
 }

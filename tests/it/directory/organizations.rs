@@ -1,11 +1,11 @@
 //! Organizations: slugs that are never reused, and who may change what.
 
-use super::{Backend, join, organization, organization_with_slug, stories, user};
-use postern::directory::name::{ExternalId, OrgName, Slug};
+use super::{Backend, as_manager, join, organization, organization_with_slug, stories, user};
+use postern::directory::name::{ExternalId, OrgName, PermissionName, Slug};
 use postern::directory::{
-    Actor, DirectoryError, MembershipFilter, NewOrganization, Noun, OrgRef, OrganizationEdit, Page, Unique,
+    Blank, DirectoryError, Grants, List, NewOrganization, Noun, OrgRef, OrganizationEdit, Unique,
 };
-use postern::id::{OrgId, UserId};
+use postern::id::OrgId;
 
 stories!(
     a_slug_is_made_of_the_name_and_numbered_when_taken,
@@ -21,7 +21,7 @@ stories!(
 );
 
 fn new_slug(slug: &str) -> OrganizationEdit {
-    OrganizationEdit { slug: Some(Slug::new(slug).unwrap()), ..Default::default() }
+    OrganizationEdit { slug: Some(Blank(Some(Slug::new(slug).unwrap()))), ..Default::default() }
 }
 
 async fn a_slug_is_made_of_the_name_and_numbered_when_taken(on: &dyn Backend) {
@@ -46,12 +46,12 @@ async fn a_slug_is_never_reused_after_deletion_or_renaming(on: &dyn Backend) {
     organization_with_slug(&store, "acme").await.unwrap();
     organization_with_slug(&store, "bolt").await.unwrap();
     store.delete_organization(&"acme".into()).await.unwrap();
-    store.edit_organization(&"bolt".into(), new_slug("bolts"), Actor::Superuser).await.unwrap();
+    store.edit_organization(&"bolt".into(), new_slug("bolts")).await.unwrap();
     for slug in ["acme", "bolt"] {
         let error = organization_with_slug(&store, slug).await.unwrap_err();
         assert_eq!(error, DirectoryError::SlugOnceUsed { slug: slug.into() });
         let other = organization(&store, "Other").await;
-        let error = store.edit_organization(&other.id.into(), new_slug(slug), Actor::Superuser).await.unwrap_err();
+        let error = store.edit_organization(&other.id.into(), new_slug(slug)).await.unwrap_err();
         assert_eq!(error, DirectoryError::SlugOnceUsed { slug: slug.into() });
     }
 }
@@ -59,18 +59,22 @@ async fn a_slug_is_never_reused_after_deletion_or_renaming(on: &dyn Backend) {
 async fn an_organization_may_take_back_its_own_slug(on: &dyn Backend) {
     let store = on.store();
     let acme = organization_with_slug(&store, "acme").await.unwrap();
-    store.edit_organization(&acme.id.into(), new_slug("acme-inc"), Actor::Superuser).await.unwrap();
-    let back = store.edit_organization(&acme.id.into(), new_slug("acme"), Actor::Superuser).await.unwrap();
+    store.edit_organization(&acme.id.into(), new_slug("acme-inc")).await.unwrap();
+    let back = store.edit_organization(&acme.id.into(), new_slug("acme")).await.unwrap();
     assert_eq!(back.slug, "acme");
 }
 
 async fn only_a_superuser_changes_a_slug(on: &dyn Backend) {
     let store = on.store();
     organization_with_slug(&store, "acme").await.unwrap();
-    let somebody = Actor::User(UserId::generate());
-    let refused = store.edit_organization(&"acme".into(), new_slug("other"), somebody).await;
+    user(&store, "ann").await;
+    join(&store, "acme", "ann", true).await;
+    let may = PermissionName::new("openwisp_users.change_organization").unwrap();
+    store.edit_user_permissions(&"ann".into(), Grants { grant: vec![may], revoke: Vec::new() }).await.unwrap();
+    let somebody = as_manager(&store, "ann").await;
+    let refused = somebody.edit_organization(&"acme".into(), new_slug("other")).await;
     assert_eq!(refused, Err(DirectoryError::SlugImmutable));
-    let same = store.edit_organization(&"acme".into(), new_slug("acme"), somebody).await.unwrap();
+    let same = somebody.edit_organization(&"acme".into(), new_slug("acme")).await.unwrap();
     assert_eq!(same.slug, "acme", "the same slug is no change");
 }
 
@@ -113,7 +117,7 @@ async fn an_edit_changes_what_it_names(on: &dyn Backend) {
         is_active: Some(false),
         ..Default::default()
     };
-    let edited = store.edit_organization(&"acme".into(), edit, Actor::Superuser).await.unwrap();
+    let edited = store.edit_organization(&"acme".into(), edit).await.unwrap();
     assert_eq!((edited.name.as_str(), edited.slug.as_str(), edited.is_active), ("Acme Inc", "acme", false));
     assert_eq!(edited.external_id.as_deref(), Some("7"));
     assert_eq!(store.organization_record(&acme.id.into()).await, Ok(edited));
@@ -125,7 +129,7 @@ async fn a_deleted_organization_takes_memberships_along_even_its_owner_s(on: &dy
     user(&store, "ann").await;
     join(&store, "acme", "ann", true).await;
     store.delete_organization(&"acme".into()).await.unwrap();
-    assert!(store.memberships(&MembershipFilter::default(), Page::default()).await.unwrap().is_empty());
+    assert!(store.memberships(&List::default()).await.unwrap().rows.is_empty());
     store.delete_user(&"ann".into()).await.unwrap();
 }
 

@@ -2,13 +2,13 @@
 
 use super::{Backend, join, organization, stories, token, user, user_with_email};
 use jiff::civil::date;
-use postern::directory::name::Email;
+use postern::directory::name::{Email, Prose, Slug};
 use postern::directory::token::TokenDigest;
 use postern::directory::{
-    Change, DirectoryError, Import, ImportStream, ImportedMembership, ImportedOrganization, ImportedUser, LoginQuery,
-    NewEmail, NewSealedToken, ProfileEdit, UserEdit,
+    Blank, Change, DirectoryError, EmailEdit, Import, ImportStream, ImportedUser, List, LoginQuery, MembershipRecord,
+    NewEmail, NewOrganization, NewSealedToken, NewUser, OrganizationRecord, PermissionRecord, UserEdit, UserRecord,
 };
-use postern::id::{OrgId, UserId};
+use postern::id::{OrgId, PermissionId, UserId};
 use postern::password::PasswordHash;
 use uuid::Uuid;
 
@@ -57,8 +57,8 @@ async fn an_identifier_means_users_by_phone_address_and_name(on: &dyn Backend) {
     }
     // In an organization, those whose primary one it is.
     let one = organization(&store, "One").await;
-    let edit = ProfileEdit { organization: Some(Some(one.id)), ..ProfileEdit::default() };
-    store.edit_profile(&twin.id.into(), edit).await.unwrap();
+    let edit = UserEdit { organization: Some(Some(one.id)), ..UserEdit::default() };
+    store.edit_user(&twin.id.into(), edit).await.unwrap();
     let query = |slug: &str| LoginQuery {
         email: text(),
         username: text(),
@@ -82,13 +82,13 @@ async fn a_password_is_kept_and_upgraded_only_where_it_is_still_the_old_one(on: 
     assert!(!store.upgrade_password(ann.id, hash("other"), hash("two")).await.unwrap());
     assert!(store.upgrade_password(ann.id, hash("one"), hash("two")).await.unwrap());
     assert_eq!(stored().await.as_deref(), Some("two"));
-    let profile = store.profile(&ann.id.into()).await.unwrap();
-    assert_eq!((profile.password_updated, profile.has_password), (Some(date(2026, 1, 31)), false));
+    let profile = store.user(&ann.id.into()).await.unwrap();
+    assert_eq!((profile.password_updated, profile.has_password.0), (Some(date(2026, 1, 31)), false));
     assert!(!store.exchange_password(ann.id, hash("one"), hash("three"), date(2026, 2, 1)).await.unwrap());
     assert!(store.exchange_password(ann.id, hash("two"), hash("three"), date(2026, 2, 1)).await.unwrap());
     assert!(!store.exchange_password(ann.id, hash("two"), hash("four"), date(2026, 2, 1)).await.unwrap(), "once");
     assert_eq!(stored().await.as_deref(), Some("three"));
-    assert_eq!(store.profile(&ann.id.into()).await.unwrap().password_updated, Some(date(2026, 2, 1)));
+    assert_eq!(store.user(&ann.id.into()).await.unwrap().password_updated, Some(date(2026, 2, 1)));
     store.set_password(&ann.id.into(), None, date(2026, 2, 1)).await.unwrap();
     assert_eq!(stored().await, None);
     assert!(!store.exchange_password(ann.id, hash(""), hash("x"), date(2026, 2, 1)).await.unwrap());
@@ -98,8 +98,9 @@ async fn a_new_password_is_told_and_a_last_login_is_not(on: &dyn Backend) {
     let store = on.store();
     let ann = user(&store, "ann").await;
     let before = store.position().await.unwrap();
-    let edit = ProfileEdit { last_login: Some(Some(1)), bio: Some("x".into()), ..ProfileEdit::default() };
-    store.edit_profile(&ann.id.into(), edit).await.unwrap();
+    let edit =
+        UserEdit { last_login: Some(Some(1)), bio: Some(Prose::new("bio", "x").unwrap()), ..UserEdit::default() };
+    store.edit_user(&ann.id.into(), edit).await.unwrap();
     assert_eq!(store.changes(&before).await.unwrap().changes, []);
     store.set_password(&ann.id.into(), Some(hash("one")), date(2026, 1, 31)).await.unwrap();
     assert_eq!(store.changes(&before).await.unwrap().changes, [Change::User(ann.id)]);
@@ -108,18 +109,18 @@ async fn a_new_password_is_told_and_a_last_login_is_not(on: &dyn Backend) {
 async fn a_profile_changes_where_it_is_named(on: &dyn Backend) {
     let store = on.store();
     let ann = user(&store, "ann").await;
-    let edit = ProfileEdit {
-        notes: Some("a note".into()),
+    let edit = UserEdit {
+        notes: Some(Prose::new("notes", "a note").unwrap()),
         birth_date: Some(Some(date(1990, 12, 31))),
         password_based_token: Some(Some(true)),
-        ..ProfileEdit::default()
+        ..UserEdit::default()
     };
-    let told = store.edit_profile(&ann.id.into(), edit).await.unwrap();
-    let edit = ProfileEdit { birth_date: Some(None), ..ProfileEdit::default() };
-    let then = store.edit_profile(&ann.id.into(), edit).await.unwrap();
-    assert_eq!(then, store.profile(&ann.id.into()).await.unwrap());
+    let told = store.edit_user(&ann.id.into(), edit).await.unwrap();
+    let edit = UserEdit { birth_date: Some(None), ..UserEdit::default() };
+    let then = store.edit_user(&ann.id.into(), edit).await.unwrap();
+    assert_eq!(then, store.user(&ann.id.into()).await.unwrap());
     assert_eq!((then.birth_date, &then.notes, then.language.as_str()), (None, &told.notes, "en-gb"));
-    assert!(store.profile(&UserId::generate().into()).await.is_err());
+    assert!(store.user(&UserId::generate().into()).await.is_err());
 }
 
 async fn whose_name_is_of_an_organization_stays_a_member_of_it(on: &dyn Backend) {
@@ -129,8 +130,8 @@ async fn whose_name_is_of_an_organization_stays_a_member_of_it(on: &dyn Backend)
     for slug in ["acme", "bolt"] {
         join(&store, slug, "ann", false).await;
     }
-    let home = |organization| ProfileEdit { organization: Some(organization), ..ProfileEdit::default() };
-    store.edit_profile(&ann.id.into(), home(Some(acme.id))).await.unwrap();
+    let home = |organization| UserEdit { organization: Some(organization), ..UserEdit::default() };
+    store.edit_user(&ann.id.into(), home(Some(acme.id))).await.unwrap();
     assert_eq!(
         store.delete_membership(&"acme".into(), &ann.id.into()).await,
         Err(DirectoryError::NameRemoved { user: "ann".into(), organization: "acme".into() })
@@ -138,10 +139,10 @@ async fn whose_name_is_of_an_organization_stays_a_member_of_it(on: &dyn Backend)
     store.delete_membership(&"bolt".into(), &ann.id.into()).await.unwrap();
     // The name is free elsewhere, and not there.
     let other = user(&store, "ann").await;
-    let taken = store.edit_profile(&other.id.into(), home(Some(acme.id))).await;
+    let taken = store.edit_user(&other.id.into(), home(Some(acme.id))).await;
     assert!(matches!(taken, Err(DirectoryError::Taken { .. })), "{taken:?}");
-    store.edit_profile(&other.id.into(), home(Some(bolt.id))).await.unwrap();
-    store.edit_profile(&ann.id.into(), home(None)).await.unwrap();
+    store.edit_user(&other.id.into(), home(Some(bolt.id))).await.unwrap();
+    store.edit_user(&ann.id.into(), home(None)).await.unwrap();
     store.delete_membership(&"acme".into(), &ann.id.into()).await.unwrap();
 }
 
@@ -154,12 +155,13 @@ async fn an_address_is_one_user_s_where_it_is_verified(on: &dyn Backend) {
     assert!(!store.email(ann.id, first.id).await.unwrap().is_primary);
     let stolen = store.create_email(&bob.id.into(), new("A@X.org", true, false)).await;
     assert!(matches!(stolen, Err(DirectoryError::Taken { .. })), "{stolen:?}");
+    let edit = EmailEdit { verified: Some(true), is_primary: None };
     let claimed = store.create_email(&bob.id.into(), new("A@X.org", false, false)).await.unwrap();
-    assert!(store.edit_email(bob.id, claimed.id, Some(true), None).await.is_err());
-    assert!(store.edit_email(bob.id, first.id, Some(true), None).await.is_err(), "not his");
-    assert!(store.edit_email(ann.id, second.id, Some(true), None).await.unwrap().verified);
+    assert!(store.edit_email(bob.id, claimed.id, edit).await.is_err());
+    assert!(store.edit_email(bob.id, first.id, edit).await.is_err(), "not his");
+    assert!(store.edit_email(ann.id, second.id, edit).await.unwrap().verified);
     store.delete_email(ann.id, first.id).await.unwrap();
-    assert_eq!(store.emails(&ann.id.into()).await.unwrap().len(), 1);
+    assert_eq!(store.emails(&List::of_user(ann.id)).await.unwrap().total, 1);
     store.delete_user(&ann.id.into()).await.unwrap();
     assert!(store.email(ann.id, second.id).await.is_err());
 }
@@ -183,7 +185,7 @@ async fn the_encrypted_token_of_a_user_is_one(on: &dyn Backend) {
     store.revoke_token(third.token).await.unwrap();
     assert!(store.sealed_token(ann.id).await.unwrap().is_none());
     store.create_sealed_token(new("fourth", None)).await.unwrap();
-    let profile = store.profile(&ann.id.into()).await.unwrap();
+    let profile = store.user(&ann.id.into()).await.unwrap();
     assert_eq!(profile.password_based_token, Some(true));
     let nobody = NewSealedToken { user: UserId::generate(), ..new("fifth", None) };
     assert!(store.create_sealed_token(nobody).await.is_err());
@@ -193,55 +195,43 @@ async fn an_import_can_be_repeated_and_leaves_out_what_breaks_a_rule(on: &dyn Ba
     let store = on.store();
     let (ann, other, org) = (UserId::generate(), UserId::generate(), OrgId::generate());
     let someone = |id, username: &str| ImportedUser {
-        id,
-        username: username.into(),
-        email: None,
-        phone_number: None,
-        first_name: String::new(),
-        last_name: String::new(),
+        user: UserRecord {
+            created: 1_700_000_000,
+            created_micros: 123_456,
+            password_updated: Some(date(2024, 1, 31)),
+            ..NewUser::named(username).unwrap().into_record(id)
+        },
         password: Some(hash("md5$salt$x")),
-        is_active: true,
-        is_staff: false,
-        is_superuser: false,
-        joined: 1_700_000_000_123_456,
-        last_login: None,
-        bio: String::new(),
-        url: String::new(),
-        company: String::new(),
-        location: String::new(),
-        notes: String::new(),
-        language: "en-gb".into(),
-        birth_date: None,
-        password_updated: Some("2024-01-31".into()),
-        expiration_date: None,
-        password_based_token: None,
+    };
+    let acme = NewOrganization { slug: Blank(Slug::new("acme").ok()), ..NewOrganization::named("Acme").unwrap() };
+    let permission = |id, codename: &str, name: &str| PermissionRecord {
+        id: PermissionId(id),
+        codename: codename.into(),
+        name: name.into(),
     };
     let import = Import {
-        organizations: vec![ImportedOrganization {
-            id: org,
-            name: "Acme".into(),
-            slug: "acme".into(),
-            is_active: true,
-            description: String::new(),
-            email: String::new(),
-            url: String::new(),
-            created: 1_000_001,
-            modified: 2_000_002,
+        organizations: vec![OrganizationRecord {
+            created: 1,
+            created_micros: 1,
+            modified: 2,
+            modified_micros: 2,
+            ..acme.into_record(org)
         }],
         users: vec![someone(ann, "ann"), someone(other, "ann")],
-        memberships: vec![ImportedMembership {
+        memberships: vec![MembershipRecord {
             id: Uuid::now_v7(),
             user: ann,
             organization: org,
             is_admin: true,
             created: 0,
             modified: 0,
+            username: String::new(),
+            slug: String::new(),
+            level: String::new(),
+            is_owner: false,
         }],
         owners: vec![(org, ann)],
-        permissions: vec![
-            (1000, "openwisp_users.view_user".into(), "Can view user".into()),
-            (1, "x.y".into(), "y".into()),
-        ],
+        permissions: vec![permission(1000, "openwisp_users.view_user", "Can view user"), permission(1, "x.y", "y")],
         groups: vec![(7, "Operator".into())],
         group_permissions: vec![(7, 1000)],
         user_groups: vec![(ann, 7)],
@@ -254,7 +244,7 @@ async fn an_import_can_be_repeated_and_leaves_out_what_breaks_a_rule(on: &dyn Ba
         assert_eq!((report.skipped[0].kind, report.skipped[0].record.as_str()), ("user", "ann"));
         let record = store.user(&"ann".into()).await.unwrap();
         assert_eq!((record.id, record.created), (ann, 1_700_000_000));
-        assert_eq!(store.profile(&ann.into()).await.unwrap().created_micros, 123_456);
+        assert_eq!(store.user(&ann.into()).await.unwrap().created_micros, 123_456);
         assert_eq!(store.organization_record(&"acme".into()).await.unwrap().owner, Some(ann));
         let group = store.group(&"Operator".into()).await.unwrap();
         assert_eq!((group.id.0, group.permissions), (7, vec!["openwisp_users.view_user".to_owned()]));

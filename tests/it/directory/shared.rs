@@ -7,7 +7,7 @@ use crate::support::tls::Authority;
 use postern::directory::postgres::migrate::{MIGRATIONS, MigrateError};
 use postern::directory::postgres::{OpenError, OpenProblem, Options, PostgresStore, Target, inspect, migrate, status};
 use postern::directory::schema::Mismatch;
-use postern::directory::{Change, Directory};
+use postern::directory::{Change, Directory, Viewer};
 use postern::fact_cache::{Capacity, FactCache, Lookup};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -157,11 +157,13 @@ async fn a_crowd_asks_once_for_each_credential() {
     // Whoever waits for a connection waits as long as a busy machine takes.
     let options = Options { connections: 4, answer: Duration::from_secs(60), ..Options::default() };
     let store = PostgresStore::open(&Target::parse(&server.url("postern")).unwrap(), options).await.unwrap();
-    let store = Arc::new(Directory::from(store));
+    let store = Directory::from(store).as_seen_by(Viewer::Operator);
     user(&store, "ann").await;
     let (secret, _) = token(&store, "ann").await;
     let position = store.position().await.unwrap();
-    let memberships = FactCache::new(store, position, Duration::from_secs(60), Capacity::default()).unwrap();
+    let memberships =
+        FactCache::new(Arc::new(store.directory().clone()), position, Duration::from_secs(60), Capacity::default())
+            .unwrap();
     let memberships = Arc::new(memberships);
     memberships.catch_up().await.unwrap();
     let questions = || server.questions();

@@ -1,7 +1,7 @@
 //! Opening the embedded store: what can be in the way, and what the operator is told.
 
 use super::{Backend, Sqlite, open, user};
-use postern::directory::Page;
+use postern::directory::List;
 use postern::directory::schema::Mismatch;
 use postern::directory::sqlite::migrate::{MIGRATIONS, MigrateError};
 use postern::directory::sqlite::{OpenError, OpenProblem, Options, SqliteStore, migrate, status};
@@ -86,8 +86,8 @@ async fn another_s_open_write_does_not_keep_a_server_from_starting_and_reading()
     let holder = Connection::open(on.path()).unwrap();
     holder.execute_batch("BEGIN IMMEDIATE; UPDATE users SET first_name = 'x'").unwrap();
     let store = SqliteStore::open(&on.path(), Options { busy: SOON, ..Options::default() }).unwrap();
-    let store = postern::directory::Directory::from(store);
-    assert_eq!(store.users(Page::default()).await.unwrap().len(), 1);
+    let store = postern::directory::Directory::from(store).as_seen_by(postern::directory::Viewer::Operator);
+    assert_eq!(store.users(&List::default()).await.unwrap().rows.len(), 1);
     let error = store.delete_user(&"ann".into()).await.unwrap_err();
     assert!(matches!(error, postern::directory::DirectoryError::Store(postern::directory::StoreError::Unavailable(_))));
     holder.execute_batch("COMMIT").unwrap();

@@ -4,9 +4,10 @@ use super::{Backend, stories, token, user};
 use postern::clock;
 use postern::directory::name::Text;
 use postern::directory::token::{Shape, TokenDigest, parse};
-use postern::directory::{DirectoryError, NewToken, Noun, Page, TokenEdit, Unique};
+use postern::directory::{DirectoryError, List, NewToken, Noun, TokenEdit, Unique};
 use postern::fact_cache::{Capacity, FactCache, Kind, Lookup};
 use postern::id::TokenId;
+use std::sync::Arc;
 use std::time::Duration;
 
 stories!(
@@ -59,7 +60,7 @@ async fn a_token_is_renamed_and_its_expiry_moved(on: &dyn Backend) {
     let store = on.store();
     user(&store, "ann").await;
     let (_, record) = token(&store, "ann").await;
-    let name = Text::new("name", "ci", 100).unwrap();
+    let name = Text::new("name", "ci").unwrap();
     let edit = TokenEdit { name: Some(name), expires_at: Some(Some(2_000_000_000)) };
     let edited = store.edit_token(record.id, edit).await.unwrap();
     assert_eq!((edited.name.as_str(), edited.expires_at), ("ci", Some(2_000_000_000)));
@@ -100,9 +101,9 @@ async fn last_use_only_moves_forward(on: &dyn Backend) {
     let (_, second) = token(&store, "bob").await;
     store.touch_tokens(&[(first.id, 100), (second.id, 50), (TokenId::generate(), 1)]).await.unwrap();
     store.touch_tokens(&[(first.id, 90), (second.id, 60)]).await.unwrap();
-    let used: Vec<_> = store.tokens(None, Page::default()).await.unwrap().into_iter().map(|t| t.last_used).collect();
+    let used: Vec<_> = store.tokens(&List::default()).await.unwrap().rows.into_iter().map(|t| t.last_used).collect();
     assert_eq!(used, [Some(100), Some(60)]);
-    let of_bob = store.tokens(Some(&"bob".into()), Page::default()).await.unwrap();
+    let of_bob = store.tokens(&List::of_user("bob")).await.unwrap().rows;
     assert_eq!(of_bob.into_iter().map(|t| t.id).collect::<Vec<_>>(), [second.id]);
 }
 
@@ -112,7 +113,9 @@ async fn a_token_in_use_is_written_once_in_ten_minutes(on: &dyn Backend) {
     user(&store, "ann").await;
     let (secret, record) = token(&store, "ann").await;
     let position = store.position().await.unwrap();
-    let memberships = FactCache::new(store, position, Duration::from_secs(60), Capacity::default()).unwrap();
+    let memberships =
+        FactCache::new(Arc::new(store.directory().clone()), position, Duration::from_secs(60), Capacity::default())
+            .unwrap();
     memberships.catch_up().await.unwrap();
     let text = secret.expose();
     let uses =

@@ -2,7 +2,7 @@
 
 use super::{Backend, join, organization, stories, token, user, user_with_email};
 use postern::directory::name::{Email, ExternalId, PhoneNumber, Username};
-use postern::directory::{DirectoryError, MembershipFilter, NewUser, Noun, Page, Unique, UserEdit, UserSelector};
+use postern::directory::{DirectoryError, List, NewUser, Noun, Page, Unique, UserEdit, UserSelector};
 use postern::id::UserId;
 
 stories!(
@@ -16,6 +16,7 @@ stories!(
     a_batch_is_kept_whole_or_not_at_all,
     a_deleted_user_takes_memberships_and_tokens_along,
     lists_are_sorted_and_come_in_pages,
+    lists_are_filtered_searched_and_ordered_by_fields,
     the_database_refuses_what_the_store_would_refuse,
 );
 
@@ -113,7 +114,7 @@ async fn a_batch_is_kept_whole_or_not_at_all(on: &dyn Backend) {
     let error = store.create_users(batch).await.unwrap_err();
     assert_eq!(error.index, 2);
     assert_eq!(error.to_string(), "item 3: a user with this username already exists: `carl`");
-    assert_eq!(store.users(Page::default()).await.unwrap().len(), 1);
+    assert_eq!(store.users(&List::default()).await.unwrap().rows.len(), 1);
 }
 
 async fn a_deleted_user_takes_memberships_and_tokens_along(on: &dyn Backend) {
@@ -124,8 +125,8 @@ async fn a_deleted_user_takes_memberships_and_tokens_along(on: &dyn Backend) {
     let (secret, _) = token(&store, "ann").await;
     store.delete_user(&"ann".into()).await.unwrap();
     assert!(store.token_snapshot(&secret.digest()).await.unwrap().is_none());
-    assert!(store.memberships(&MembershipFilter::default(), Page::default()).await.unwrap().is_empty());
-    assert!(store.tokens(None, Page::default()).await.unwrap().is_empty());
+    assert!(store.memberships(&List::default()).await.unwrap().rows.is_empty());
+    assert!(store.tokens(&List::default()).await.unwrap().rows.is_empty());
 }
 
 async fn lists_are_sorted_and_come_in_pages(on: &dyn Backend) {
@@ -135,11 +136,72 @@ async fn lists_are_sorted_and_come_in_pages(on: &dyn Backend) {
     }
     let names = |page| {
         let store = on.store();
-        async move { store.users(page).await.unwrap().into_iter().map(|u| u.username).collect::<Vec<_>>() }
+        async move { store.users(&List::from(page)).await.unwrap().rows.into_iter().map(|u| u.username).collect::<Vec<_>>() }
     };
     assert_eq!(names(Page::default()).await, ["ann", "bob", "carl", "dora"]);
     assert_eq!(names(Page { limit: Some(2), offset: 1 }).await, ["bob", "carl"]);
     assert!(names(Page { limit: None, offset: 9 }).await.is_empty());
+    let total = async |page| store.users(&List { page, ..List::default() }).await.unwrap().total;
+    for page in [
+        Page::default(),
+        Page { limit: Some(2), offset: 1 },
+        Page { limit: Some(9), offset: 0 },
+        Page { limit: None, offset: 9 },
+        Page { limit: Some(2), offset: 9 },
+        Page { limit: Some(0), offset: 0 },
+    ] {
+        assert_eq!(total(page).await, 4, "{page:?}");
+    }
+}
+
+async fn lists_are_filtered_searched_and_ordered_by_fields(on: &dyn Backend) {
+    let store = on.store();
+    user_with_email(&store, "ann", "Ann@Example.org").await.unwrap();
+    user_with_email(&store, "bob", "bob_b@example.org").await.unwrap();
+    user(&store, "carl").await;
+    store.edit_user(&"carl".into(), UserEdit { is_staff: Some(true), ..Default::default() }).await.unwrap();
+    let acme = organization(&store, "Acme").await;
+    join(&store, "acme", "bob", false).await;
+    let names = async |list: List| {
+        let found = store.users(&list).await?;
+        assert_eq!(found.total, found.rows.len() as u64);
+        Ok::<_, DirectoryError>(found.rows.into_iter().map(|user| user.username).collect::<Vec<_>>().join(" "))
+    };
+    let filter = |field: &str, value: &str| List { filter: vec![(field.into(), value.into())], ..List::default() };
+    let search = |text: &str| List { search: Some(text.into()), ..List::default() };
+    let order = |names: &[&str]| List { order: names.iter().map(ToString::to_string).collect(), ..List::default() };
+    for (list, found) in [
+        (filter("is_staff", "true"), "carl"),
+        (filter("staff", "false"), "ann bob"),
+        (filter("email", ""), "carl"),
+        (filter("username", "Ann"), ""),
+        (filter("id", &acme.id.to_string()), ""),
+        (search("EXAMPLE"), "ann bob"),
+        (search("example ann"), "ann"),
+        // What is special in a pattern is not in a word.
+        (search("b_b"), "bob"),
+        (search("n_e"), ""),
+        (search("%"), ""),
+        (search("'; DROP TABLE users; --"), ""),
+        (order(&["-username"]), "carl bob ann"),
+        (order(&["first_name", "-username"]), "carl bob ann"),
+        (List::of_organization(acme.id), "bob"),
+        (List { search: Some("ann".into()), ..List::of_organization(acme.id) }, ""),
+    ] {
+        assert_eq!(names(list.clone()).await.as_deref(), Ok(found), "{list:?}");
+    }
+    for list in [
+        filter("password", "x"),
+        filter("is_staff", "perhaps"),
+        filter("id", "1"),
+        filter("1 = 1 --", "x"),
+        order(&["password"]),
+        order(&["username; --"]),
+        List::of_user("ann"),
+    ] {
+        let refused = names(list.clone()).await;
+        assert!(matches!(refused, Err(DirectoryError::Invalid { .. })), "{list:?}: {refused:?}");
+    }
 }
 
 async fn the_database_refuses_what_the_store_would_refuse(on: &dyn Backend) {

@@ -3,7 +3,7 @@
 use crate::support::{Gate, Options, Postern, World, eventually};
 use postern::directory::sqlite::{Options as StoreOptions, SqliteStore};
 use postern::directory::token::TokenDigest;
-use postern::directory::{Directory, NewSession};
+use postern::directory::{Directory, NewSession, Viewer};
 use postern::identity::session::csrf;
 
 const ROUTES: &str = r#"
@@ -27,7 +27,7 @@ fn gate() -> Gate {
 /// A session of uA with that token, made as a login makes it.
 fn begin(postern: &Postern, seconds: i64, instead_of: Option<TokenDigest>) {
     let store = SqliteStore::open(&postern.home().join("postern.db"), StoreOptions::default()).unwrap();
-    let store = Directory::from(store);
+    let store = Directory::from(store).as_seen_by(Viewer::Operator);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let user = store.user(&"uA".into()).await.unwrap().id;

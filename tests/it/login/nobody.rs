@@ -2,7 +2,7 @@
 
 use postern::config::accounts::Accounts;
 use postern::directory::sqlite::{Options, SqliteStore};
-use postern::directory::{Directory, NewUser, UserEdit};
+use postern::directory::{Directory, NewUser, UserEdit, Viewer};
 use postern::login::{Attempt, Login, LoginError};
 use postern::password::{Algorithm, PasswordHash};
 use std::collections::BTreeMap;
@@ -25,7 +25,8 @@ struct Town {
 async fn people() -> Town {
     let home = TempDir::new().unwrap();
     let store = SqliteStore::open(&home.path().join("postern.db"), Options::default()).unwrap();
-    let store = Arc::new(Directory::from(store));
+    let directory = Directory::from(store);
+    let store = directory.as_seen_by(Viewer::Operator);
     let users = (0..120).map(|n| {
         let new = NewUser::named(&format!("u{n}")).unwrap();
         NewUser { email: Some(postern::directory::name::Email::new(&format!("u{n}@example.org")).unwrap()), ..new }
@@ -49,7 +50,7 @@ async fn people() -> Town {
     let mut accounts = Accounts { throttle: None, ..Accounts::default() };
     accounts.passwords.algorithm = Algorithm::Argon2id { memory: 64, passes: 1, lanes: 1 };
     accounts.phone_prefixes = vec!["+39".to_owned()];
-    Town { login: Login::new(store, accounts, None), _home: home }
+    Town { login: Login::new(Arc::new(directory), accounts, None), _home: home }
 }
 
 fn from(n: u32) -> IpAddr {

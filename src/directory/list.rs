@@ -1,0 +1,208 @@
+//! Lists: which records, in which order, and which part of them; the same for every front end.
+
+use super::error::DirectoryError;
+use super::lookup;
+use super::records::Conditions;
+use super::resources::{Field, Kind, Resource};
+use super::selector::{OrgSelector, UserSelector};
+use super::sql::{FromCell, Value};
+use super::tx::Tx;
+use super::viewer::{Action, Viewer};
+use jiff::civil::Date;
+use uuid::Uuid;
+
+/// A part of a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// At most so many records; where absent, all for who sees everything at the command line, and a usual page for others.
+    pub limit: Option<u32>,
+    pub offset: u32,
+}
+
+/// A usual page, and the longest, but for the command line.
+const USUAL: u32 = 100;
+const LONGEST: u32 = 1_000;
+/// So many filters, words and sort keys are enough for anybody.
+const PARTS: usize = 20;
+
+/// What to list; everything where nothing is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct List {
+    /// Those of this user.
+    pub user: Option<UserSelector>,
+    /// Those of this organization.
+    pub organization: Option<OrgSelector>,
+    /// Names of fields, and what they must be; an empty text where there must be nothing.
+    pub filter: Vec<(String, String)>,
+    /// Words that must all be found in some field, whatever their case.
+    pub search: Option<String>,
+    /// Names of fields, the first first; one behind `-` from high to low.
+    pub order: Vec<String>,
+    pub page: Page,
+}
+
+impl From<Page> for List {
+    fn from(page: Page) -> Self {
+        Self { page, ..Self::default() }
+    }
+}
+
+impl List {
+    #[must_use]
+    pub fn of_user(user: impl Into<UserSelector>) -> Self {
+        Self { user: Some(user.into()), ..Self::default() }
+    }
+
+    #[must_use]
+    pub fn of_organization(organization: impl Into<OrgSelector>) -> Self {
+        Self { organization: Some(organization.into()), ..Self::default() }
+    }
+
+    /// Their number alone.
+    #[must_use]
+    pub fn counted(self) -> Self {
+        Self { page: Page { limit: Some(0), offset: 0 }, ..self }
+    }
+}
+
+/// A part of a list, and how many records there are in all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rows<R> {
+    pub rows: Vec<R>,
+    pub total: u64,
+}
+
+/// Lists what the viewer sees.
+pub(super) async fn all<R: Resource>(tx: &Tx<'_>, wanted: &List) -> Result<Rows<R>, DirectoryError> {
+    list(tx, wanted, None).await
+}
+
+/// Lists what the viewer sees, of the records for which `also` holds: a condition in which `$?` is the value.
+pub(super) async fn list<R: Resource>(
+    tx: &Tx<'_>,
+    list: &List,
+    also: Option<(&str, Value<'_>)>,
+) -> Result<Rows<R>, DirectoryError> {
+    tx.viewer.may::<R>(Action::View)?;
+    let mut conditions = Conditions::default();
+    let fields = tx.seen::<R>(&mut conditions);
+    let none_such = |what| DirectoryError::invalid("filter", format!("{}s are no {what}'s", R::NOUN));
+    if let Some(by) = &list.user {
+        let of = Some(R::OF_USER).filter(|of| !of.is_empty()).ok_or_else(|| none_such("user"))?;
+        conditions.and(of, Value::Uuid(Some(lookup::user(tx, by).await?.id.0)));
+    }
+    if let Some(by) = &list.organization {
+        let of = Some(R::OF_ORGANIZATION).filter(|of| !of.is_empty()).ok_or_else(|| none_such("organization"))?;
+        conditions.and(of, Value::Uuid(Some(lookup::organization(tx, by).await?.id.0)));
+    }
+    if let Some((condition, value)) = also {
+        conditions.and(condition, value);
+    }
+    for (name, value) in list.filter.iter().take(PARTS) {
+        let field = named::<R>("filter", name, |field| field.filter)?;
+        let expression = field.expression::<R>();
+        match filter_value(field, value)? {
+            Some(value) => conditions.and(&format!("({expression}) = $?"), value),
+            None => conditions.and_plain(&format!("({expression}) IS NULL")),
+        }
+    }
+    let words: Vec<String> =
+        list.search.iter().flat_map(|text| text.split_whitespace()).take(PARTS).map(pattern).collect();
+    for word in &words {
+        let found: Vec<String> = R::FIELDS
+            .iter()
+            .filter(|field| field.search)
+            .map(|field| format!(r"lower({}) LIKE $? ESCAPE '\'", field.expression::<R>()))
+            .collect();
+        if found.is_empty() {
+            return Err(DirectoryError::invalid("search", format!("{}s cannot be searched", R::NOUN)));
+        }
+        conditions.and(&found.join(" OR "), Value::Text(Some(word)));
+    }
+    let order = order::<R>(&list.order)?;
+    let (from, clause) = (&R::statements().from, conditions.clause());
+    let mut count = format!("SELECT count(*) AS total FROM {from} {clause}");
+    if fields.contains('$') {
+        // Each value must be named in a statement.
+        count = format!("SELECT count(*) AS total FROM (SELECT {fields} FROM {from} {clause}) AS listed");
+    }
+    let (limit, offset) = (limit(tx, list.page), list.page.offset);
+    let mut rows = Vec::new();
+    if limit != Some(0) {
+        // The number of all comes along where this may not be all.
+        let total = if limit.is_some() { format!(", ({count})") } else { String::new() };
+        let most = conditions.place(Value::Int(Some(i64::from(limit.unwrap_or(u32::MAX)))));
+        let first = conditions.place(Value::Int(Some(i64::from(offset))));
+        let sql = format!("SELECT {fields}{total} FROM {from} {clause} ORDER BY {order} LIMIT {most} OFFSET {first}");
+        rows = tx.rows(&sql, &conditions.params()).await?;
+        conditions.forget(2);
+    }
+    let total = match rows.last().filter(|_| limit.is_some()).and_then(|row| row.cells.last().cloned()) {
+        Some(total) => i64::from_cell(total).unwrap_or_default().unsigned_abs(),
+        None if rows.is_empty() && (offset > 0 || limit == Some(0)) => {
+            let row = tx.row(&count, &conditions.params()).await?;
+            row.map_or(Ok(0), |row| row.get::<i64>("total"))?.unsigned_abs()
+        }
+        None => u64::from(offset) + rows.len() as u64,
+    };
+    let rows = rows.into_iter().map(|row| tx.read(row)).collect::<Result<_, _>>()?;
+    Ok(Rows { rows, total })
+}
+
+fn limit(tx: &Tx<'_>, page: Page) -> Option<u32> {
+    if matches!(tx.viewer, Viewer::Operator) { page.limit } else { Some(page.limit.unwrap_or(USUAL).min(LONGEST)) }
+}
+
+/// A field by its name, or by its word at the command line, where lists can do this with it.
+fn named<R: Resource>(
+    what: &'static str,
+    name: &str,
+    can: impl Fn(&Field) -> bool,
+) -> Result<&'static Field, DirectoryError> {
+    let fields = || R::FIELDS.iter().filter(|field| can(field));
+    fields().find(|field| field.name == name || field.word == name).ok_or_else(|| {
+        let names: Vec<_> = fields().map(|field| field.word).collect();
+        DirectoryError::invalid(what, format!("for {}s it is one of {}", R::NOUN, names.join(", ")))
+    })
+}
+
+/// What a field must be; `None` where it must be absent.
+fn filter_value<'v>(field: &Field, text: &'v str) -> Result<Option<Value<'v>>, DirectoryError> {
+    let wrong = |what: &str| DirectoryError::invalid("filter", format!("{} is {what}", field.word));
+    if text.is_empty() && field.nullable {
+        return Ok(None);
+    }
+    Ok(Some(match field.kind {
+        Kind::Text | Kind::Words => Value::Text(Some(text)),
+        Kind::Flag => Value::Bool(Some(text.parse().map_err(|_| wrong("true or false"))?)),
+        Kind::Number | Kind::Time | Kind::Moment => {
+            Value::Int(Some(text.parse().map_err(|_| wrong("a whole number"))?))
+        }
+        Kind::Id => Value::Uuid(Some(Uuid::try_parse(text).map_err(|_| wrong("a UUID"))?)),
+        Kind::Date => Value::Date(Some(text.parse::<Date>().map_err(|_| wrong("a date such as 2026-01-31"))?)),
+    }))
+}
+
+/// What is like a word wherever it stands.
+fn pattern(word: &str) -> String {
+    let mut pattern = "%".to_owned();
+    for c in word.to_lowercase().chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern + "%"
+}
+
+/// What stands behind ORDER BY. The key comes last, so that each page begins where the one before ended.
+fn order<R: Resource>(names: &[String]) -> Result<String, DirectoryError> {
+    let mut order = String::new();
+    for name in names.iter().take(PARTS) {
+        let (name, descending) = name.strip_prefix('-').map_or((name.as_str(), ""), |name| (name, " DESC"));
+        let field = named::<R>("order", name, |field| field.sort)?;
+        order += &format!("{}{descending}, ", field.expression::<R>());
+    }
+    let key = R::FIELDS.first().map(Field::expression::<R>).unwrap_or_default();
+    Ok(if order.is_empty() { R::ORDER.to_owned() } else { order + &key })
+}

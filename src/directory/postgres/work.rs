@@ -1,0 +1,66 @@
+//! A transaction in PostgreSQL, as the directory's operations use it.
+
+use super::session::Session;
+use super::{gateway, import, value};
+use crate::directory::sql::{Failure, Insert, Param, Params, Row, Value};
+use crate::directory::{StoreError, tx};
+use crate::facts::Snapshot;
+use crate::id::UserId;
+use async_trait::async_trait;
+use tokio_postgres::types::ToSql;
+
+#[async_trait]
+impl tx::Session for Session<'_> {
+    async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
+        let values = values(params);
+        Ok(value::rows(&self.query(sql, &references(&values)).await?)?)
+    }
+
+    async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, Failure> {
+        let values = values(params);
+        Ok(self.modify(sql, &references(&values)).await?)
+    }
+
+    async fn lock(&self, table: &'static str, id: &dyn Param) -> Result<(), Failure> {
+        let sql = format!("SELECT 1 FROM {table} WHERE id = $1 FOR NO KEY UPDATE");
+        tx::Session::execute(self, &sql, &[id]).await.map(drop)
+    }
+
+    async fn lock_name(&self, name: &str) -> Result<(), Failure> {
+        let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+        tx::Session::execute(self, sql, &[&name]).await.map(drop)
+    }
+
+    async fn snapshot(&self, user: UserId) -> Result<Option<Snapshot>, StoreError> {
+        gateway::snapshot(self, user).await
+    }
+
+    fn has_thread(&self) -> bool {
+        false
+    }
+
+    async fn begin_import(&self) -> Result<i64, StoreError> {
+        import::begin(self).await.map(|()| 0)
+    }
+
+    async fn insert(&self, insert: &Insert, rows: &[Vec<Value<'_>>]) -> Result<Vec<(usize, String)>, StoreError> {
+        import::insert(self, insert, rows).await
+    }
+
+    /// They follow by themselves.
+    fn defer_foreign_keys(&self, _: bool) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn end_import(&self, _: i64, is_good: bool) -> Result<(), StoreError> {
+        if is_good { import::end(self).await } else { Ok(()) }
+    }
+}
+
+fn values<'p>(params: Params<'p>) -> Vec<Value<'p>> {
+    params.iter().map(|param| param.value()).collect()
+}
+
+fn references<'v>(values: &'v [Value<'_>]) -> Vec<&'v (dyn ToSql + Sync)> {
+    values.iter().map(|value| value as _).collect()
+}

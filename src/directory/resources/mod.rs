@@ -1,0 +1,27 @@
+//! What the directory keeps: one definition of each record.
+//!
+//! From it derive the record itself, what makes and edits it ([`Input`]), the statements that read and write it, the fields of the
+//! audit log, the arguments and the output of the command line, what an import brings, and what lists filter, search and order
+//! by. So a new field is a line in its record's file here, and a column in a migration.
+
+mod content;
+mod definition;
+mod email;
+mod group;
+mod membership;
+mod organization;
+mod permission;
+mod role;
+mod token;
+mod user;
+
+pub use content::{Blank, Given, HasPassword, Kind};
+pub use definition::{Field, Input, Resource, Writer, record_of};
+pub use email::{EmailEdit, EmailRecord, NewEmail};
+pub use group::{GroupRecord, NewGroup};
+pub use membership::{MembershipRecord, NewMembership};
+pub use organization::{NewOrganization, OrganizationEdit, OrganizationRecord};
+pub use permission::{NewPermission, PermissionEdit, PermissionRecord};
+pub use role::{NewRole, RoleRecord};
+pub use token::{NewToken, TokenEdit, TokenRecord};
+pub use user::{NewUser, UserEdit, UserRecord};
