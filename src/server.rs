@@ -153,7 +153,7 @@ impl Server {
         let counts = Arc::new(Counts::default());
         let destinations = Destinations::new(control.clone());
         let opened = destinations.open(&resolve(&policy, &config.upstreams)?).await.map_err(PolicyError::from)?;
-        let capacity = Capacity { known: config.cache_credentials, ..Capacity::default() };
+        let capacity = Capacity { known: config.cache.credentials, ..Capacity::default() };
         let position = store.position().await?;
         let metrics = Arc::new(Metrics::default());
         let redis = redis(&config, control)?;
@@ -164,7 +164,7 @@ impl Server {
         let redis_cache = redis
             .as_ref()
             .map(|redis| RedisCache::new(Arc::clone(redis), &store, &position, control.clone(), metrics.shard()));
-        let fact_cache = FactCache::new(Arc::clone(&store), position, config.max_staleness, capacity);
+        let fact_cache = FactCache::new(Arc::clone(&store), position, config.cache.max_staleness, capacity);
         let mut fact_cache = fact_cache.map_err(std::io::Error::from)?;
         if let Some(redis_cache) = redis_cache {
             fact_cache = fact_cache.with_redis_cache(redis_cache).await?;
@@ -176,18 +176,21 @@ impl Server {
         fact_cache.catch_up().await?;
         control.spawn(Arc::clone(&fact_cache).watch());
 
-        let keys = Keys::look(&config.identity);
+        let keys = Keys::look(&config.identity.settings);
         let identity = Identity::start(
-            &config.identity,
-            config.accounts.passwords,
+            &config.identity.settings,
+            config.identity.accounts.passwords,
             Arc::clone(&fact_cache),
             Arc::clone(&store),
             control,
         )?;
         let identity = Arc::new(identity);
         let mail = config.mail.as_ref().map(|mail| Mailer::start(mail, control).map(Arc::new)).transpose()?;
-        let links =
-            Links::new(config.public_url.clone(), config.accounts.prefix.clone(), config.compat == Compat::Openwisp);
+        let links = Links::new(
+            config.public_url.clone(),
+            config.identity.accounts.prefix.clone(),
+            config.compat == Compat::Openwisp,
+        );
         let letters = (mail.clone(), links.clone());
         let api = identity_api(&config, &store, &identity, shared_limits.clone(), letters)?;
 
@@ -207,8 +210,8 @@ impl Server {
         metrics.also(Arc::new(Report(move || clusters.clusters())));
         let mut reloadables: Vec<Box<dyn Reloadable>> =
             vec![Box::new(policies), Box::new(UpstreamCertificates(destinations))];
-        if config.identity.files().next().is_some() || !config.identity.jwt.is_empty() {
-            reloadables.push(Box::new(Keys::new(Arc::clone(&identity), &config.identity, keys)));
+        if config.identity.settings.files().next().is_some() || !config.identity.settings.jwt.is_empty() {
+            reloadables.push(Box::new(Keys::new(Arc::clone(&identity), &config.identity.settings, keys)));
         }
         if let Some(tls) = &tls {
             reloadables.push(Box::new(Certificates(Arc::clone(tls))));
@@ -337,7 +340,7 @@ fn identity_api(
     limits: Option<Arc<limit::Shared>>,
     letters: (Option<Arc<Mailer>>, Links),
 ) -> Result<Option<Arc<Api>>, StartError> {
-    let accounts = &config.accounts;
+    let accounts = &config.identity.accounts;
     if !accounts.api {
         return Ok(None);
     }
@@ -432,7 +435,11 @@ fn observe(metrics: &Metrics, fact_cache: &Arc<FactCache>, config: &Config) {
         limit(config.limits.connections as f64),
     );
     metrics.gauge("postern_limit_body_bytes", "Greatest request body", limit(config.limits.body as f64));
-    metrics.gauge("postern_max_staleness_seconds", "Greatest age of a fact", limit(config.max_staleness.as_secs_f64()));
+    metrics.gauge(
+        "postern_max_staleness_seconds",
+        "Greatest age of a fact",
+        limit(config.cache.max_staleness.as_secs_f64()),
+    );
 }
 
 /// What the data port counts, and its limits.

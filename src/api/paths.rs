@@ -1,7 +1,7 @@
 //! Where everything is, where nothing moves it: under [`PREFIX`], in whose place another prefix may be configured.
 
 /// What the paths of the identity API begin with, unless `identity.prefix` says otherwise.
-pub const PREFIX: &str = "/api/v1/users/";
+pub use crate::config::accounts::PREFIX;
 
 /// The path of the token endpoint.
 pub const TOKEN: &str = "/api/v1/users/token/";

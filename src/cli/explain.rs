@@ -75,7 +75,7 @@ pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
     let is_needed = common.config.is_some() || args.policy.is_empty() || args.world.is_none();
     let config = if is_needed { Some(Common::configuration(&sources)?) } else { None };
     let facts = match (&args.world, &config) {
-        (None, Some(config)) => Some(StoredFacts::open(&config.database, config.max_staleness)?),
+        (None, Some(config)) => Some(StoredFacts::open(&config.database, config.cache.max_staleness)?),
         _ => None,
     };
     Ok(super::policies::on_standard_pages(|pages| explain(args, config.as_ref(), facts.as_ref(), pages)))

@@ -59,7 +59,7 @@ struct Shown<'r> {
 pub async fn run(args: Args, config: &Config, store: &Directory, out: &mut Output) -> anyhow::Result<Exit> {
     let From::Openwisp { from, sql, app, schema, json } = args.from;
     out.set_json(json);
-    let sealer = match &config.accounts.token_key {
+    let sealer = match &config.identity.accounts.token_key {
         Some(key) => Some(Sealer::new(&key.text()?)?),
         None => None,
     };

@@ -268,7 +268,7 @@ pub fn main() -> ExitCode {
         Command::Config(args) => config::run(&common, &args),
         Command::Completions(args) => Ok(completions::run(args, Cli::command())),
         Command::User(args) => common.on_the_directory(args.begins(), |config, store, mut output| async move {
-            let passwords = config.accounts.passwords;
+            let passwords = config.identity.accounts.passwords;
             let hasher = Hasher::new(passwords.algorithm, passwords.md5);
             (user::run(args, &hasher, &store, &mut output).await, output)
         }),
@@ -318,7 +318,7 @@ fn check(common: &Common, args: &check::Args) -> Result<ExitCode, Failure> {
 /// Tokens are made with the settings that the gate reads them with.
 fn sesame(common: &Common, args: sesame::Args) -> Result<ExitCode, Failure> {
     common.on_the_directory(false, |config, store, mut output| async move {
-        (sesame::run(args, config.identity.sesame.as_ref(), &store, &mut output).await, output)
+        (sesame::run(args, config.identity.settings.sesame.as_ref(), &store, &mut output).await, output)
     })
 }
 

@@ -166,7 +166,7 @@ fn load_policy(config: &Config) -> Result<Policy, Failure> {
 
 /// Said here alone, and not by each command that reads the configuration.
 fn warn_of_insecure_cookie(config: &Config) {
-    if config.identity.session.as_ref().is_some_and(|session| !session.secure) {
+    if config.identity.settings.session.as_ref().is_some_and(|session| !session.secure) {
         tracing::warn!(
             "`identity.session.secure: false`: the session's cookie may be sent without TLS. For trying things out alone"
         );

@@ -1,17 +1,16 @@
 //! `identity: api, login, token, passwords` — how people log in, and what they get.
 
-use super::part::{section, set};
-use super::{Compat, secret};
-use crate::api::paths;
+use super::Compat;
+use super::keys::{FLAG, Reader, SIZE, Section, Shape, TIME, count, custom, keys, one_of};
+use super::secret::SECRET;
 use crate::password::{Algorithm, Passwords};
 use crate::secret::SecretSource;
-use crate::yaml::{Findings, Keys, Map, Node, Rate};
+use crate::yaml::{Node, Rate, Value};
 use std::num::NonZeroU32;
-use std::path::Path;
 use std::time::Duration;
 
-/// The keys of `identity` that are read here.
-pub(super) const KEYS: [&str; 5] = ["api", "prefix", "login", "token", "passwords"];
+/// Where the identity API is, unless `identity.prefix` says otherwise.
+pub const PREFIX: &str = "/api/v1/users/";
 
 /// A word by which people may name themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +54,7 @@ impl Default for Accounts {
     fn default() -> Self {
         Self {
             api: false,
-            prefix: paths::PREFIX.into(),
+            prefix: PREFIX.into(),
             identifiers: Identifier::WORDS.iter().map(|(_, identifier)| *identifier).collect(),
             phone_prefixes: Vec::new(),
             per_organization: false,
@@ -81,88 +80,177 @@ impl Accounts {
     }
 }
 
-/// Reads the keys of `identity`; what was reported is left out.
-pub(super) fn read(map: &Map, base: &Path, compat: Compat, findings: &mut Findings) -> Accounts {
-    let mut accounts = Accounts::of(compat);
-    if let Some(node) = map.get("api") {
-        match node.expect_word("`api`", findings) {
-            Some("off") => accounts.api = false,
-            Some("token") => accounts.api = true,
-            None => {}
-            Some("all") => {
-                let message = "`api: all` is not yet supported by this version of postern";
-                findings.error("not_yet", node.span, message).help("write `token` for the token endpoint alone");
-            }
-            Some(other) => {
-                let message = format!("`api` must be `off` or `token`, not `{other}`");
-                findings.error("wrong_value", node.span, message);
-            }
-        }
+pub(super) struct Login;
+
+keys! {
+    Login for Accounts {
+        identifiers, custom(Shape::SomeOf(&["email", "phone", "username"]), identifiers),
+            "What people may name themselves by. [all]";
+        phone_prefixes, custom(Shape::Texts, phone_prefixes), "Put before national numbers: `[\"+39\"]`, at most 16.";
+        per_organization ("usernames"), one_of!("global" => false, "per_organization" => true),
+            "`per_organization`: a login names one, by its slug, as `organization`. [global]";
     }
-    login(map, &mut accounts, findings);
-    if let Some(node) = map.get("prefix") {
-        set(&mut accounts.prefix, prefix(node, compat, findings));
-    }
-    token(map, base, compat, &mut accounts, findings);
-    passwords(map, &mut accounts.passwords, findings);
-    accounts
 }
 
-fn login(map: &Map, accounts: &mut Accounts, findings: &mut Findings) {
-    let keys = Keys { known: &["identifiers", "phone_prefixes", "usernames"], not_yet: &[] };
-    let Some(map) = section(map, "login", keys, findings) else { return };
-    if let Some(node) = map.get("identifiers") {
-        accounts.identifiers.clear();
-        for (word, span) in node.expect_strs("`identifiers`", findings).unwrap_or_default() {
-            match Identifier::WORDS.iter().find(|(known, _)| *known == word) {
-                Some((_, identifier)) if !accounts.identifiers.contains(identifier) => {
-                    accounts.identifiers.push(*identifier);
-                }
-                Some(_) => {}
-                None => {
-                    let message = format!("`identifiers` are `email`, `phone` and `username`, not `{word}`");
-                    findings.error("wrong_value", span, message);
-                }
+pub(super) struct Token;
+
+keys! {
+    Token for Accounts {
+        throttle, custom(Shape::Rate, throttle),
+            "Requests of one client address; `none` turns limits off. [10/minute; 20/day with `compat: openwisp`]";
+        lifetime, custom(Shape::Any(&[Shape::Words(&["never"]), Shape::Time]), lifetime),
+            "How long a token of a login is good: `12h`, `30d`, or `never`. [30d; never with `compat: openwisp`]";
+        token_key ("key"), SECRET,
+            "Encrypts tokens that are told again (`compat: openwisp`); 16 characters or more.";
+    }
+}
+
+keys! {
+    struct Hashing {
+        pbkdf2 ("algorithm"): bool = false, one_of!("argon2id" => false, "pbkdf2_sha256" => true),
+            "How new ones are hashed. [argon2id]";
+        memory: u64 = 19 << 20, SIZE, "argon2id's memory. [19MiB]";
+        passes: u32 = 2, count::<u32, 1, 64>(), "argon2id's passes. [2]";
+        lanes: u32 = 1, count::<u32, 1, 64>(), "argon2id's lanes. [1]";
+        iterations: u32 = 1_000_000, count::<u32, 1000, 10_000_000>(), "pbkdf2_sha256's iterations. [1000000]";
+        md5: bool = false, FLAG, "Whether Django's salted MD5 is believed. [false]";
+        upgrade: bool = true, FLAG, "Whether a login rewrites an older hash. [true]";
+        workers: usize = Passwords::default().workers, count::<usize, 1, 64>(),
+            "Computed at the same time. [half of the processors]";
+        queue: usize = 64, count::<usize, 0, 10_000>(), "Waiting; more is 503. [64]";
+        // Days: what is longer than a century is a mistake.
+        expire_after: u32 = 0, count::<u32, 0, 36_525>(),
+            "Days after which a password must be changed; 0 is never. [0]";
+        expire_after_staff: u32 = 0, count::<u32, 0, 36_525>(), "The same for staff, where it is not 0. [0]";
+        min_length: Option<u32> = None, count::<u32, 1, 128>(),
+            "Characters of a new one that people choose. [8; 1 with `compat: openwisp`]";
+        link_lifetime: Option<Duration> = None, custom(Shape::Time, link_lifetime),
+            "How long a link to choose a new one is good, 1m or more. [1h; 3d with `compat: openwisp`]";
+    }
+}
+
+pub(super) const PASSWORDS: Shape = Shape::Map(Hashing::KEYS, 0);
+
+pub(super) fn passwords(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Passwords> {
+    let map = node.expect_map("`passwords`", reader.findings)?;
+    let said = reader.read::<Hashing>(key, "`passwords`", map);
+    let Hashing { passes, lanes, iterations, md5, upgrade, workers, queue, expire_after, .. } = said;
+    let Hashing { expire_after_staff, min_length, link_lifetime, .. } = said;
+    let memory = u32::try_from(said.memory / 1024).unwrap_or(u32::MAX);
+    let algorithm = if said.pbkdf2 {
+        Algorithm::Pbkdf2Sha256 { iterations }
+    } else {
+        Algorithm::Argon2id { memory, passes, lanes }
+    };
+    if let Some(node) = ["memory", "passes", "lanes"].iter().find_map(|key| map.get(key))
+        && !algorithm.is_bounded()
+    {
+        let message = "the cost of a password must be at least 8KiB of memory for each lane, and at most 256MiB of it \
+                       and 2GiB written";
+        reader.findings.error("wrong_value", node.span, message);
+    }
+    Some(Passwords {
+        algorithm,
+        md5,
+        upgrade,
+        workers,
+        queue,
+        expire_after,
+        expire_after_staff,
+        min_length,
+        link_lifetime,
+    })
+}
+
+fn link_lifetime(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Duration> {
+    let lifetime = (TIME.read)(key, node, reader)?;
+    if lifetime < Duration::from_secs(60) {
+        reader.findings.error("wrong_value", node.span, "`link_lifetime` is at least 1m");
+    }
+    Some(lifetime)
+}
+
+pub(super) fn api(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<bool> {
+    match node.expect_word("`api`", reader.findings)? {
+        "off" => return Some(false),
+        "token" => return Some(true),
+        "all" => {
+            let message = "`api: all` is not yet supported by this version of postern";
+            let detail = reader.findings.error("not_yet", node.span, message);
+            detail.help("write `token` for the token endpoint alone");
+        }
+        other => {
+            let message = format!("`api` must be `off` or `token`, not `{other}`");
+            reader.findings.error("wrong_value", node.span, message);
+        }
+    }
+    None
+}
+
+fn identifiers(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Vec<Identifier>> {
+    let mut list = Vec::new();
+    for (word, span) in node.expect_strs("`identifiers`", reader.findings)? {
+        match Identifier::WORDS.iter().find(|(known, _)| *known == word) {
+            Some((_, identifier)) if !list.contains(identifier) => list.push(*identifier),
+            Some(_) => {}
+            None => {
+                let message = format!("`identifiers` are `email`, `phone` and `username`, not `{word}`");
+                reader.findings.error("wrong_value", span, message);
             }
         }
     }
-    if let Some(node) = map.get("phone_prefixes") {
-        let prefixes = node.expect_strs("`phone_prefixes`", findings).unwrap_or_default();
-        if prefixes.len() > 16 {
-            findings.error("wrong_value", node.span, "`phone_prefixes` are at most 16: each is tried at each login");
-        }
-        for (prefix, span) in prefixes {
-            if prefix.len() > 32 {
-                findings.error("wrong_value", span, "a phone prefix has at most 32 characters");
-            } else if !prefix.contains('+') {
-                findings.warning(
-                    "useless_prefix",
-                    span,
-                    format!("the prefix `{prefix}` has no `+`, so no number matches it"),
-                );
-            }
-            accounts.phone_prefixes.push(prefix.to_owned());
+    Some(list)
+}
+
+fn phone_prefixes(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Vec<String>> {
+    let findings = &mut *reader.findings;
+    let prefixes = node.expect_strs("`phone_prefixes`", findings)?;
+    if prefixes.len() > 16 {
+        findings.error("wrong_value", node.span, "`phone_prefixes` are at most 16: each is tried at each login");
+    }
+    for (prefix, span) in &prefixes {
+        if prefix.len() > 32 {
+            findings.error("wrong_value", *span, "a phone prefix has at most 32 characters");
+        } else if !prefix.contains('+') {
+            let message = format!("the prefix `{prefix}` has no `+`, so no number matches it");
+            findings.warning("useless_prefix", *span, message);
         }
     }
-    if let Some(node) = map.get("usernames") {
-        match node.expect_str("`usernames`", findings) {
-            Some("global") | None => {}
-            Some("per_organization") => accounts.per_organization = true,
-            Some(other) => {
-                let message = format!("`usernames` must be `global` or `per_organization`, not `{other}`");
-                findings.error("wrong_value", node.span, message);
-            }
-        }
+    Some(prefixes.into_iter().map(|(prefix, _)| prefix.to_owned()).collect())
+}
+
+#[allow(clippy::option_option)] // `Some(None)`: nothing is limited, nothing ends
+fn throttle(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Throttle> {
+    let rate = match reader.compat {
+        Compat::None => node.expect_rate("`throttle`", reader.findings),
+        Compat::Openwisp => node.expect_drf_rate("`throttle`", reader.findings),
+    };
+    Some(match rate? {
+        Rate::Off => None,
+        Rate::Each { count, period } => Some((count, period)),
+    })
+}
+
+#[allow(clippy::option_option)] // `Some(None)`: for ever
+fn lifetime(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Option<Duration>> {
+    if matches!(&node.value, Value::Scalar(scalar) if scalar.text == "never") {
+        return Some(None);
     }
+    let lifetime = (TIME.read)(key, node, reader)?;
+    if lifetime < Duration::from_secs(1) {
+        reader.findings.error("wrong_value", node.span, "`lifetime` must be at least 1s, or `never`");
+    }
+    Some(Some(lifetime))
 }
 
 /// Where the identity API is: literal segments.
-fn prefix(node: &Node, compat: Compat, findings: &mut Findings) -> Option<Box<str>> {
+pub(super) fn prefix(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Box<str>> {
+    let findings = &mut *reader.findings;
     let text = node.expect_str("`prefix`", findings)?;
-    if compat == Compat::Openwisp {
+    if reader.compat == Compat::Openwisp {
         findings
             .error("wrong_value", node.span, "`compat: openwisp` has the identity API where openwisp-users has it")
-            .help(format!("leave `prefix` out: it is {}", paths::PREFIX));
+            .help(format!("leave `prefix` out: it is {}", PREFIX));
         return None;
     }
     let trimmed = text.trim_matches('/');
@@ -182,106 +270,4 @@ fn prefix(node: &Node, compat: Compat, findings: &mut Findings) -> Option<Box<st
         return None;
     }
     Some(format!("/{trimmed}/").into())
-}
-
-fn token(map: &Map, base: &Path, compat: Compat, accounts: &mut Accounts, findings: &mut Findings) {
-    let keys = Keys { known: &["throttle", "lifetime", "key"], not_yet: &[] };
-    let Some(map) = section(map, "token", keys, findings) else { return };
-    if let Some(rate) = map.get("throttle").and_then(|node| match compat {
-        Compat::None => node.expect_rate("`throttle`", findings),
-        Compat::Openwisp => node.expect_drf_rate("`throttle`", findings),
-    }) {
-        accounts.throttle = match rate {
-            Rate::Off => None,
-            Rate::Each { count, period } => Some((count, period)),
-        };
-    }
-    if let Some(node) = map.get("lifetime") {
-        let never = matches!(&node.value, crate::yaml::Value::Scalar(scalar) if scalar.text == "never");
-        accounts.lifetime = if never { None } else { node.expect_duration("`lifetime`", findings) };
-        if accounts.lifetime.is_some_and(|lifetime| lifetime < Duration::from_secs(1)) {
-            findings.error("wrong_value", node.span, "`lifetime` must be at least 1s, or `never`");
-        }
-    }
-    if let Some(node) = map.get("key") {
-        accounts.token_key = secret::one("identity.token.key", node, base, findings);
-    }
-}
-
-const PASSWORDS: Keys<'static> = Keys {
-    known: &[
-        "algorithm",
-        "memory",
-        "passes",
-        "lanes",
-        "iterations",
-        "md5",
-        "upgrade",
-        "workers",
-        "queue",
-        "expire_after",
-        "expire_after_staff",
-        "min_length",
-        "link_lifetime",
-    ],
-    not_yet: &[],
-};
-
-fn passwords(map: &Map, passwords: &mut Passwords, findings: &mut Findings) {
-    let Some(map) = section(map, "passwords", PASSWORDS, findings) else { return };
-    let mut pbkdf2 = false;
-    if let Some(node) = map.get("algorithm") {
-        match node.expect_str("`algorithm`", findings) {
-            Some("argon2id") | None => {}
-            Some("pbkdf2_sha256") => pbkdf2 = true,
-            Some(other) => {
-                let message = format!("`algorithm` must be `argon2id` or `pbkdf2_sha256`, not `{other}`");
-                findings.error("wrong_value", node.span, message);
-            }
-        }
-    }
-    let mut number = |key: &str, range: std::ops::RangeInclusive<u64>, default: u32| {
-        let read = map.get(key).and_then(|node| node.expect_u64(&format!("`{key}`"), range, findings));
-        read.and_then(|number| u32::try_from(number).ok()).unwrap_or(default)
-    };
-    let (passes, lanes) = (number("passes", 1..=64, 2), number("lanes", 1..=64, 1));
-    let iterations = number("iterations", 1000..=10_000_000, 1_000_000);
-    let workers = number("workers", 1..=64, 0);
-    let queue = number("queue", 0..=10_000, 64);
-    // Days: what is longer than a century is a mistake.
-    passwords.expire_after = number("expire_after", 0..=36_525, 0);
-    passwords.expire_after_staff = number("expire_after_staff", 0..=36_525, 0);
-    passwords.min_length = map.get("min_length").is_some().then(|| number("min_length", 1..=128, 8));
-    if let Some(node) = map.get("link_lifetime") {
-        passwords.link_lifetime = node.expect_duration("`link_lifetime`", findings);
-        if passwords.link_lifetime.is_some_and(|lifetime| lifetime < Duration::from_secs(60)) {
-            findings.error("wrong_value", node.span, "`link_lifetime` is at least 1m");
-        }
-    }
-    let mut memory = 19 * 1024;
-    if let Some(node) = map.get("memory")
-        && let Some(bytes) = node.expect_size("`memory`", findings)
-    {
-        memory = u32::try_from(bytes / 1024).unwrap_or(u32::MAX);
-    }
-    passwords.algorithm =
-        if pbkdf2 { Algorithm::Pbkdf2Sha256 { iterations } } else { Algorithm::Argon2id { memory, passes, lanes } };
-    if !passwords.algorithm.is_bounded() {
-        let span = map.get("memory").or(map.get("passes")).or(map.get("lanes")).map(|node| node.span);
-        if let Some(span) = span {
-            let message = "the cost of a password must be at least 8KiB of memory for each lane, and at most 256MiB of it \
-                           and 2GiB written";
-            findings.error("wrong_value", span, message);
-        }
-    }
-    if workers > 0 {
-        passwords.workers = usize::try_from(workers).unwrap_or(1);
-    }
-    passwords.queue = usize::try_from(queue).unwrap_or(64);
-    if let Some(md5) = map.get("md5").and_then(|node| node.expect_bool("`md5`", findings)) {
-        passwords.md5 = md5;
-    }
-    if let Some(upgrade) = map.get("upgrade").and_then(|node| node.expect_bool("`upgrade`", findings)) {
-        passwords.upgrade = upgrade;
-    }
 }

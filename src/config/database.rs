@@ -1,13 +1,13 @@
 //! `database:` — a URL, or a map with the URL and what does not belong into it.
 
-use super::part::count;
-use super::secret;
+use super::Schema;
+use super::keys::{FILE, Reader, Section, Shape, count, custom, keys};
+use super::secret::SECRET;
 use crate::directory::postgres::Target;
 use crate::secret::{SecretError, SecretSource};
-use crate::yaml::{Findings, Keys, Map, Node, Value};
+use crate::yaml::{Node, Value};
 use std::path::{Path, PathBuf};
 
-const KEYS: Keys<'static> = Keys { known: &["url", "password", "root_certificate", "connections"], not_yet: &[] };
 const EXAMPLES: &str =
     "write `sqlite:///var/lib/postern/postern.db`, the embedded store, or `postgres://postern@db/postern`";
 
@@ -56,44 +56,74 @@ impl Postgres {
     }
 }
 
+impl Default for Database {
+    fn default() -> Self {
+        Self::Sqlite(format!("sqlite:{}", super::data_dir().join("postern.db").display()))
+    }
+}
+
+/// Connections of each replica where nothing is said.
+const CONNECTIONS: usize = 8;
+
+keys! {
+    struct Said {
+        place ("url"): Option<Database> = None, custom(Shape::Text, url),
+            "`sqlite:///PATH` or `postgres://USER@HOST:PORT/DATABASE`";
+        password: Option<SecretSource> = None, SECRET, "The password. [the URL's, else PGPASSWORD]";
+        root_certificate: Option<PathBuf> = None, FILE,
+            "PEM: authorities of the server's certificate. [those that browsers trust]";
+        connections: usize = CONNECTIONS, count::<usize, 1, 1000>(),
+            "Of this replica, besides the one that follows the changes. [8]";
+    }
+}
+
+pub(super) const SHAPE: Shape = Shape::Any(&[Shape::Text, Shape::Map(Said::KEYS, 1)]);
+
 /// Reads the section; what cannot be used is reported.
-pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Option<Database> {
-    let Value::Map(_) = &node.value else {
-        return url(node, base, findings);
+pub(super) fn read(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Database> {
+    let Value::Map(map) = &node.value else {
+        return url(key, node, reader);
     };
-    let map = node.expect_map("`database`", findings)?;
-    map.expect_keys("`database`", KEYS, findings);
-    let Some(place) = map.get("url") else {
-        findings.error("missing_key", node.span, "`database` has no `url`").help(EXAMPLES);
-        return None;
-    };
-    match url(place, base, findings)? {
-        Database::Postgres(mut postgres) => {
-            options(&mut postgres, map, base, findings);
-            Some(Database::Postgres(postgres))
+    let Said { place, password, root_certificate, connections } = reader.read::<Said>(key, "`database`", map);
+    if map.get("url").is_none() {
+        reader.findings.error("missing_key", node.span, "`database` has no `url`").help(EXAMPLES);
+    }
+    let mut database = place?;
+    match &mut database {
+        Database::Postgres(postgres) => {
+            if root_certificate.is_some() {
+                postgres.target = postgres.target.clone().with_root(root_certificate);
+            }
+            (postgres.password, postgres.connections) = (password, connections);
         }
-        file @ Database::Sqlite(_) => {
+        Database::Sqlite(_) => {
             for entry in map.entries.iter().filter(|entry| entry.key.text != "url") {
                 let message = format!("`{}` is for a `postgres://` database", entry.key.text);
-                findings.error("wrong_value", entry.key.span, message);
+                reader.findings.error("wrong_value", entry.key.span, message);
             }
-            Some(file)
         }
     }
+    Some(database)
 }
 
-fn options(postgres: &mut Postgres, map: &Map, base: &Path, findings: &mut Findings) {
-    count(map, "connections", 1..=1000, &mut postgres.connections, findings);
-    if let Some(node) = map.get("password") {
-        postgres.password = secret::one("database.password", node, base, findings);
+/// A database of which this version does one kind alone.
+pub(super) fn schema(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Schema> {
+    match node.expect_word("`schema`", reader.findings)? {
+        "postern" => return Some(Schema::Postern),
+        "openwisp" => {
+            let message = "`schema: openwisp` is not yet supported by this version of postern";
+            reader.findings.error("not_yet", node.span, message);
+        }
+        other => {
+            let message = format!("`schema` must be `postern`, not `{other}`");
+            reader.findings.error("wrong_value", node.span, message);
+        }
     }
-    if let Some(node) = map.get("root_certificate") {
-        let file: Option<PathBuf> = node.expect_str("`root_certificate`", findings).map(|file| base.join(file));
-        postgres.target = postgres.target.clone().with_root(file);
-    }
+    None
 }
 
-fn url(node: &Node, base: &Path, findings: &mut Findings) -> Option<Database> {
+fn url(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Database> {
+    let (base, findings) = (reader.base, &mut *reader.findings);
     let url = node.expect_str("`database`", findings)?;
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         let target = match Target::parse(url) {
@@ -115,7 +145,7 @@ fn url(node: &Node, base: &Path, findings: &mut Findings) -> Option<Database> {
                 .warning("literal_secret", node.span, "the password of the database stands in the configuration itself")
                 .help("write `database: { url: …, password: { env: DATABASE_PASSWORD } }` or `{ file: PATH }`");
         }
-        return Some(Database::Postgres(Box::new(Postgres { target, password: None, connections: 8 })));
+        return Some(Database::Postgres(Box::new(Postgres { target, password: None, connections: CONNECTIONS })));
     }
     let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).filter(|path| !path.is_empty());
     let Some(path) = path else {

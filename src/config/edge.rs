@@ -1,117 +1,169 @@
-//! The data port: where it listens, TLS, the PROXY protocol.
+//! The listeners: where they listen, TLS on the data port, the PROXY protocol.
 
-use super::part::{section, set};
-use super::{Config, tcp_address};
+use super::Config;
+use super::keys::{ADDRESS, FILE, Reader, Section, Shape, custom, keys, one_of};
+use crate::address::Server;
 use crate::net::listen::Address;
 use crate::net::tls::{Files, Pair};
-use crate::yaml::{Findings, Keys, Map, Node, Value};
-use std::path::Path;
+use crate::yaml::{Findings, Map, Node, Value};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 /// Who may connect to a Unix socket where nothing is said: the owner and the group.
 const MODE: u32 = 0o660;
 
-pub(super) fn read(tree: &Map, base: &Path, config: &mut Config, findings: &mut Findings) {
-    if let Some(node) = tree.get("listen") {
-        set(&mut config.listen, listen(node, base, findings));
+/// What of listeners must fit together.
+pub(super) fn check(tree: &Map, config: &mut Config, findings: &mut Findings) {
+    if let (Some(node), Some(said)) = (tree.get("listen_mode"), config.listen_mode) {
+        match &mut config.listen {
+            Address::Unix { mode, .. } => *mode = said,
+            Address::Tcp(_) => {
+                let message = "`listen_mode` is for a Unix socket, and `listen` names none";
+                findings.error("wrong_value", node.span, message);
+            }
+        }
     }
-    mode(tree, config, findings);
-    config.tls = tls(tree, base, findings);
     if let (Some(_), Address::Unix { .. }, Some(node)) = (&config.tls, &config.listen, tree.get("tls")) {
         findings.error("wrong_value", node.span, "TLS is not spoken on a Unix socket").help("remove `tls`");
     }
-    if let Some(node) = tree.get("proxy_protocol") {
-        set(&mut config.proxy_protocol, node.expect_bool("`proxy_protocol`", findings));
-        if config.proxy_protocol && config.trusted_proxies.is_empty() {
-            findings
-                .error("wrong_value", node.span, "`proxy_protocol` believes `trusted_proxies`, and there are none")
-                .help("name the networks that your proxies are in under `trusted_proxies`");
+    if let Some(node) = tree.get("proxy_protocol")
+        && config.proxy_protocol
+        && config.trusted_proxies.is_empty()
+    {
+        findings
+            .error("wrong_value", node.span, "`proxy_protocol` believes `trusted_proxies`, and there are none")
+            .help("name the networks that your proxies are in under `trusted_proxies`");
+    }
+    listeners_differ(tree, config, findings);
+}
+
+/// No two listeners on one address; a port of 0 is another one each time.
+fn listeners_differ(tree: &Map, config: &Config, findings: &mut Findings) {
+    let all = [("listen", config.listen.tcp()), ("management", Some(config.management)), ("probes", config.probes)];
+    let all: Vec<_> = all.into_iter().filter_map(|(key, address)| Some((key, address?))).collect();
+    let meet = |one: &SocketAddr, other: &SocketAddr| {
+        let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
+        // `[::]` takes IPv4 as well.
+        let is_all = |ip: IpAddr, of: IpAddr| ip.is_unspecified() && (ip.is_ipv6() || of.is_ipv4());
+        one.port() == other.port() && one.port() != 0 && (a == b || is_all(a, b) || is_all(b, a))
+    };
+    for (at, (key, address)) in all.iter().enumerate() {
+        let Some((first, _)) = all.iter().take(at).find(|(_, other)| meet(address, other)) else { continue };
+        let message = format!("`{key}` and `{first}` would both listen on port {}", address.port());
+        let written = tree.get(key).or_else(|| tree.get(first)).map(|node| node.span);
+        if let Some(span) = written {
+            findings.error("wrong_value", span, message).help(format!("choose another port for `{key}`"));
         }
     }
 }
 
-fn listen(node: &Node, base: &Path, findings: &mut Findings) -> Option<Address> {
-    let text = node.expect_word("`listen`", findings)?;
+pub(super) fn listen(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Address> {
+    let text = node.expect_word("`listen`", reader.findings)?;
     let Some(path) = text.strip_prefix("unix:") else {
-        return tcp_address("listen", node, findings).map(Address::Tcp);
+        return (ADDRESS.read)(key, node, reader).map(Address::Tcp);
     };
     let path = path.strip_prefix("//").unwrap_or(path);
     // The system's limit for the name of a socket, its end included.
     if path.is_empty() || path.len() > 107 {
         let message = "the path of a Unix socket has 1 to 107 bytes";
-        findings.error("wrong_value", node.span, message).help("write `unix:///run/postern/postern.sock`");
+        reader.findings.error("wrong_value", node.span, message).help("write `unix:///run/postern/postern.sock`");
         return None;
     }
-    Some(Address::Unix { path: base.join(path), mode: MODE })
+    Some(Address::Unix { path: reader.base.join(path), mode: MODE })
 }
 
-fn mode(tree: &Map, config: &mut Config, findings: &mut Findings) {
-    let Some(node) = tree.get("listen_mode") else { return };
+pub(super) fn mode(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<u32> {
     let text = if let Value::Scalar(scalar) = &node.value { scalar.text.as_str() } else { "" };
     let octal = (3..=4).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     let read = u32::from_str_radix(text, 8).ok().filter(|mode| octal && *mode <= 0o777);
-    match (read, &mut config.listen) {
-        (Some(read), Address::Unix { mode, .. }) => *mode = read,
-        (Some(_), Address::Tcp(_)) => {
-            findings.error("wrong_value", node.span, "`listen_mode` is for a Unix socket, and `listen` names none");
+    if read.is_none() {
+        let message = "`listen_mode` must be three octal digits";
+        reader.findings.error("wrong_value", node.span, message).help("write `0660`: the owner and the group");
+    }
+    read
+}
+
+pub(super) fn probes(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<SocketAddr> {
+    if node.is_off() { None } else { (ADDRESS.read)(key, node, reader) }
+}
+
+/// Names and addresses, without ports: whatever port somebody goes through is theirs to know.
+pub(super) fn management_hosts(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Vec<Box<str>>> {
+    let findings = &mut *reader.findings;
+    let mut hosts = Vec::new();
+    for (text, span) in node.expect_strs("`management_hosts`", findings).unwrap_or_default() {
+        let bare = if text.parse::<std::net::Ipv6Addr>().is_ok() { format!("[{text}]") } else { text.to_owned() };
+        match Server::parse(&bare) {
+            Ok(Server { host, port: None }) => hosts.push(host.into()),
+            Ok(Server { host, .. }) => {
+                let message = "`management_hosts` are names and addresses without a port: all ports are meant";
+                findings.error("wrong_value", span, message).help(format!("write `{host}`"));
+            }
+            Err(error) => {
+                findings.error("wrong_value", span, format!("`{text}` is no host: {error}"));
+            }
         }
-        (None, _) => {
-            let message = "`listen_mode` must be three octal digits";
-            findings.error("wrong_value", node.span, message).help("write `0660`: the owner and the group");
-        }
+    }
+    Some(hosts)
+}
+
+keys! {
+    struct Tls {
+        cert: Option<PathBuf> = None, FILE,
+            "PEM: the certificate and its chain; shown for names that no other certificate has.";
+        key: Option<PathBuf> = None, FILE, "PEM: its key.";
+        certificates: Vec<Pair> = Vec::new(), custom(Shape::List(&Shape::Map(Certificate::KEYS, 2)), certificates),
+            "Further ones, chosen by the name that the client asks for.";
+        client_ca: Option<PathBuf> = None, FILE,
+            "PEM: authorities of clients' certificates; without it none is asked for.";
+        client_optional ("client_certificate"): bool = false, one_of!("required" => false, "optional" => true),
+            "Whether a client must have one; a wrong one is always refused. [required]";
     }
 }
 
-fn tls(tree: &Map, base: &Path, findings: &mut Findings) -> Option<Files> {
-    let keys = Keys { known: &["cert", "key", "certificates", "client_ca", "client_certificate"], not_yet: &[] };
-    let map = section(tree, "tls", keys, findings)?;
-    let mut pairs: Vec<Pair> = pair("`tls`", map, base, findings).into_iter().collect();
-    if let Some(Node { value: Value::Seq(items), .. }) = map.get("certificates") {
-        for item in items {
-            let Some(map) = item.expect_map("a certificate", findings) else { continue };
-            map.expect_keys("a certificate", Keys { known: &["cert", "key"], not_yet: &[] }, findings);
-            pairs.extend(pair("a certificate", map, base, findings));
-        }
-    } else if let Some(node) = map.get("certificates") {
-        findings.error("wrong_type", node.span, "`certificates` must be a list of `{ cert: FILE, key: FILE }`");
+keys! {
+    struct Certificate {
+        cert: Option<PathBuf> = None, FILE, "PEM: the certificate and its chain.";
+        key: Option<PathBuf> = None, FILE, "PEM: its key.";
     }
-    if pairs.is_empty()
-        && !findings.has_errors()
-        && let Some(node) = tree.get("tls")
-    {
-        findings.error("missing_key", node.span, "`tls` has no certificate").help("write `cert: FILE` and `key: FILE`");
+}
+
+pub(super) const TLS: Shape = Shape::Map(Tls::KEYS, 0);
+
+pub(super) fn tls(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Files> {
+    let map = node.expect_map("`tls`", reader.findings)?;
+    let Tls { cert, key, certificates, client_ca, client_optional } = reader.read::<Tls>(key, "`tls`", map);
+    let mut pairs: Vec<Pair> = pair("`tls`", map, cert, key, reader.findings).into_iter().collect();
+    pairs.extend(certificates);
+    if pairs.is_empty() && !reader.findings.has_errors() {
+        let detail = reader.findings.error("missing_key", node.span, "`tls` has no certificate");
+        detail.help("write `cert: FILE` and `key: FILE`");
     }
-    let file = |key: &str, findings: &mut Findings| {
-        map.get(key).and_then(|node| node.expect_str(&format!("`{key}`"), findings)).map(|file| base.join(file))
-    };
-    let client_ca = file("client_ca", findings);
-    let mut client_optional = false;
-    if let Some(node) = map.get("client_certificate") {
-        match node.expect_word("`client_certificate`", findings) {
-            _ if client_ca.is_none() => {
-                let message = "`client_certificate` needs `client_ca`: whose certificates are good?";
-                findings.error("wrong_value", node.span, message);
-            }
-            Some("required") | None => {}
-            Some("optional") => client_optional = true,
-            Some(other) => {
-                let message = format!("`client_certificate` must be `required` or `optional`, not `{other}`");
-                findings.error("wrong_value", node.span, message);
-            }
-        }
+    if let (Some(node), None) = (map.get("client_certificate"), &client_ca) {
+        let message = "`client_certificate` needs `client_ca`: whose certificates are good?";
+        reader.findings.error("wrong_value", node.span, message);
     }
     Some(Files { pairs, client_ca, client_optional })
 }
 
-/// A certificate and its key; either alone is a mistake.
-fn pair(what: &str, map: &Map, base: &Path, findings: &mut Findings) -> Option<Pair> {
-    let (cert, key) = match (map.get("cert"), map.get("key")) {
-        (Some(cert), Some(key)) => (cert, key),
-        (None, None) => return None,
-        (Some(node), None) | (None, Some(node)) => {
-            findings.error("missing_key", node.span, format!("{what} needs both `cert` and `key`"));
-            return None;
-        }
+fn certificates(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Vec<Pair>> {
+    let Value::Seq(items) = &node.value else {
+        let message = "`certificates` must be a list of `{ cert: FILE, key: FILE }`";
+        reader.findings.error("wrong_type", node.span, message);
+        return None;
     };
-    let cert = base.join(cert.expect_str("`cert`", findings)?);
-    Some(Pair { cert, key: base.join(key.expect_str("`key`", findings)?) })
+    let one = |item: &Node| {
+        let map = item.expect_map("a certificate", reader.findings)?;
+        let Certificate { cert, key } = reader.read::<Certificate>("", "a certificate", map);
+        pair("a certificate", map, cert, key, reader.findings)
+    };
+    Some(items.iter().filter_map(one).collect())
+}
+
+/// A certificate and its key; either alone is a mistake.
+fn pair(what: &str, map: &Map, cert: Option<PathBuf>, key: Option<PathBuf>, findings: &mut Findings) -> Option<Pair> {
+    if let (Some(node), None) | (None, Some(node)) = (map.get("cert"), map.get("key")) {
+        findings.error("missing_key", node.span, format!("{what} needs both `cert` and `key`"));
+    }
+    Some(Pair { cert: cert?, key: key? })
 }

@@ -1,11 +1,12 @@
 //! `mail:` and `public_url:` — who sends letters for us, and what their links begin with.
 
-use super::secret;
+use super::keys::{FILE, Reader, Section, Shape, TEXT, TIME, custom, keys, one_of};
+use super::secret::SECRET;
 use crate::address::{Server, Url};
 use crate::secret::SecretSource;
-use crate::yaml::{Findings, Keys, Map, Node};
+use crate::yaml::Node;
 use lettre::message::Mailbox;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How the way to the server is protected.
@@ -20,9 +21,6 @@ pub enum Tls {
 }
 
 impl Tls {
-    const WORDS: [(&'static str, Self); 3] =
-        [("starttls", Self::StartTls), ("tls", Self::Implicit), ("none", Self::None)];
-
     const fn port(self) -> u16 {
         match self {
             Self::StartTls => 587,
@@ -45,68 +43,78 @@ pub struct Mail {
     pub timeout: Duration,
 }
 
-const KEYS: Keys<'static> =
-    Keys { known: &["server", "tls", "ca", "user", "password", "from", "timeout"], not_yet: &[] };
+keys! {
+    struct Said {
+        server: Option<(String, Option<u16>)> = None, custom(Shape::Text, server),
+            "The SMTP server: `HOST` or `HOST:PORT`. [port 587; 465 with `tls`, 25 with `none`]";
+        from: Option<Mailbox> = None, custom(Shape::Text, sender),
+            "Whose letters they are: `postern@example.com` or `Example <postern@example.com>`.";
+        tls: Tls = Tls::default(), one_of!("starttls" => Tls::StartTls, "tls" => Tls::Implicit, "none" => Tls::None),
+            "`starttls` within the conversation and never without, `tls` from the first byte, or `none`. [starttls]";
+        ca: Option<PathBuf> = None, FILE, "PEM: certificates that the server is verified with. [the public ones]";
+        user: Option<String> = None, TEXT, "Who we are there.";
+        password: Option<SecretSource> = None, SECRET, "The password there.";
+        timeout: Duration = Duration::from_secs(30), custom(Shape::Time, timeout), "For one try, 1s to 5m. [30s]";
+    }
+}
+
+pub(super) const SHAPE: Shape = Shape::Map(Said::KEYS, 2);
 
 /// Reads the section; `None` when something was reported without which there is none.
-pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Option<Mail> {
-    let map = node.expect_map("`mail`", findings)?;
-    map.expect_keys("`mail`", KEYS, findings);
-    let tls = map.get("tls").map_or(Some(Tls::default()), |node| node.expect_one_of("`tls`", &Tls::WORDS, findings));
-    let tls = tls.unwrap_or_default();
-    let server = server(node, map, tls, findings);
-    let from = sender(node, map, findings);
-    let user = map.get("user").and_then(|node| node.expect_str("`user`", findings)).map(Box::from);
-    let password = map.get("password").map(|node| secret::one("mail.password", node, base, findings));
-    if user.is_some() != password.is_some() {
+pub(super) fn read(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Mail> {
+    let map = node.expect_map("`mail`", reader.findings)?;
+    let Said { server, from, tls, ca, user, password, timeout } = reader.read::<Said>(key, "`mail`", map);
+    let findings = &mut *reader.findings;
+    for (key, help) in [("server", "write `server: smtp.example.com`"), ("from", "write `from: postern@example.com`")] {
+        if map.get(key).is_none() {
+            findings.error("missing_key", node.span, format!("`mail` has no `{key}`")).help(help);
+        }
+    }
+    if map.get("user").is_some() != map.get("password").is_some() {
         findings.error("missing_key", node.span, "`mail` has one of `user` and `password`, and needs the other");
     }
-    let login = user.zip(password.flatten());
+    let login = user.map(Box::from).zip(password);
     if login.is_some() && tls == Tls::None {
         findings.warning("insecure", node.span, "the password of `mail` is sent without TLS");
     }
-    let timeout = map.get("timeout").and_then(|node| node.expect_duration("`timeout`", findings));
-    let timeout = timeout.unwrap_or(Duration::from_secs(30));
-    if !(Duration::from_secs(1)..=Duration::from_secs(300)).contains(&timeout) {
-        findings.error("wrong_value", node.span, "`timeout` of `mail` is from 1s to 5m");
-    }
-    let ca = map.get("ca").and_then(|node| node.expect_str("`ca`", findings)).map(|file| base.join(file));
     let (host, port) = server?;
+    let port = port.unwrap_or(tls.port());
     Some(Mail { host: host.into(), port, tls, ca, login, from: from?, timeout })
 }
 
-fn sender(node: &Node, map: &Map, findings: &mut Findings) -> Option<Mailbox> {
-    let Some(sender) = map.get("from") else {
-        findings.error("missing_key", node.span, "`mail` has no `from`").help("write `from: postern@example.com`");
-        return None;
-    };
-    let from = sender.expect_str("`from`", findings)?.parse::<Mailbox>();
+fn timeout(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Duration> {
+    let timeout = (TIME.read)(key, node, reader)?;
+    if !(Duration::from_secs(1)..=Duration::from_secs(300)).contains(&timeout) {
+        reader.findings.error("wrong_value", node.span, "`timeout` of `mail` is from 1s to 5m");
+    }
+    Some(timeout)
+}
+
+fn sender(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Mailbox> {
+    let from = node.expect_str("`from`", reader.findings)?.parse::<Mailbox>();
     if from.is_err() {
-        findings
-            .error("wrong_value", sender.span, "`from` is no address of letters")
+        reader
+            .findings
+            .error("wrong_value", node.span, "`from` is no address of letters")
             .help("write `postern@example.com` or `Example <postern@example.com>`");
     }
     from.ok()
 }
 
-fn server<'m>(node: &Node, map: &'m Map, tls: Tls, findings: &mut Findings) -> Option<(&'m str, u16)> {
-    let Some(server) = map.get("server") else {
-        findings.error("missing_key", node.span, "`mail` has no `server`").help("write `server: smtp.example.com`");
-        return None;
-    };
-    let text = server.expect_str("`server`", findings)?;
-    match Server::parse(text) {
-        Ok(Server { host, port }) => Some((host, port.unwrap_or(tls.port()))),
+fn server(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<(String, Option<u16>)> {
+    match Server::parse(node.expect_str("`server`", reader.findings)?) {
+        Ok(Server { host, port }) => Some((host.to_owned(), port)),
         Err(error) => {
-            findings.error("wrong_value", server.span, format!("`server` must be HOST or HOST:PORT: {error}"));
+            let message = format!("`server` must be HOST or HOST:PORT: {error}");
+            reader.findings.error("wrong_value", node.span, message);
             None
         }
     }
 }
 
 /// Reads `public_url`: a scheme and an authority, without a slash behind.
-pub(super) fn public_url(node: &Node, findings: &mut Findings) -> Option<Box<str>> {
-    let text = node.expect_str("`public_url`", findings)?;
+pub(super) fn public_url(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Box<str>> {
+    let text = node.expect_str("`public_url`", reader.findings)?;
     let is_web = |url: &Url<'_>| url.is_origin() && (url.has_scheme("http") || url.has_scheme("https"));
     let url = Url::parse(text);
     if let Some(url) = url.ok().filter(is_web) {
@@ -114,6 +122,6 @@ pub(super) fn public_url(node: &Node, findings: &mut Findings) -> Option<Box<str
     }
     let why = url.err().map(|error| format!(": {error}")).unwrap_or_default();
     let message = format!("`public_url` must be what addresses of this service begin with{why}");
-    findings.error("wrong_value", node.span, message).help("write `https://app.example.com`");
+    reader.findings.error("wrong_value", node.span, message).help("write `https://app.example.com`");
     None
 }

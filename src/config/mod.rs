@@ -1,40 +1,42 @@
 //! `postern.yaml`: the file, then the environment, then flags; every finding at once, with its place.
 //!
-//! `overlay` brings the three together into one tree, in which each value knows where it came from; `sections` reads
-//! the tree. What comes out is [`Config`], about which nothing is left to check.
+//! `overlay` brings the three together into one tree, in which each value knows where it came from. `keys` reads the tree by rows, one
+//! for each key, which are here and in the files of the sections. What comes out is [`Config`], about which nothing is left to check.
 
 pub mod accounts;
 mod database;
 mod edge;
+mod headers;
 mod identity;
+mod keys;
 pub mod mail;
 mod overlay;
-mod part;
 mod redis;
 pub mod schema;
 mod secret;
-mod sections;
+mod tracing;
 mod upstreams;
 mod written;
 
 pub use database::{Database, Postgres};
+pub use identity::Identity;
 pub use redis::RedisConfig;
 pub use secret::{are_filled, fill};
 pub use written::Written;
 
 use crate::directory::audit;
-use crate::identity::settings::Settings;
 use crate::net;
 use crate::net::deadline::Rate;
 use crate::policy::Names;
 use crate::secret::SecretSource;
-use crate::telemetry;
+use crate::telemetry::{self, log::Format};
 use crate::upstream::{self, Protocol, Upstream};
-use crate::yaml::Findings;
+use crate::yaml::{Findings, Map, Node};
 use http::HeaderName;
 use ipnet::IpNet;
-use part::tcp_address;
+use keys::{ADDRESS, FLAG, Kind, Reader, SIZE, Shape, TIME, count, custom, keys, one_of, within};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,113 +101,153 @@ pub enum Compat {
     Openwisp,
 }
 
+/// Whose tables the database has.
 #[derive(Clone, Copy, Debug)]
-pub struct Log {
-    pub format: telemetry::log::Format,
-    /// Whether there is an access line for each request.
-    pub access: bool,
-}
-
-/// Limits of what a stranger can hold or grow.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    pub connections: usize,
-    /// Open client connections of one address.
-    pub per_address: usize,
-    /// Open streams of an HTTP/2 connection.
-    pub streams: u32,
-    /// Streams of an HTTP/2 connection that its client may reset in ten seconds.
-    pub resets: u32,
-    /// Bytes of a request head.
-    pub header_bytes: usize,
-    pub headers: usize,
-    /// Bytes of a request body.
-    pub body: u64,
-    /// Bytes of a header that lists the organizations of a caller.
-    pub identity_header: usize,
-    /// Bytes a second that a body must have on average, whoever sends or takes it; zero is none.
-    pub min_rate: u32,
-}
-
-/// Time limits; zero is none.
-#[derive(Clone, Copy, Debug)]
-pub struct Timeouts {
-    pub idle: Duration,
-    /// For a whole request head.
-    pub head: Duration,
-    /// What a client may stall while sending or receiving.
-    pub stall: Duration,
-    /// To be connected to the upstream.
-    pub connect: Duration,
-    pub first_byte: Duration,
-    /// Between two pieces of the upstream's answer.
-    pub upstream_idle: Duration,
-    /// How long an unused upstream connection is kept.
-    pub keep: Duration,
+pub enum Schema {
+    Postern,
 }
 
 /// What a reload does with a policy that lets more through than the one in force.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wider {
     /// It comes into force, and the log says what became wider.
-    #[default]
     Allow,
     /// It does not come into force before the next start.
     Refuse,
 }
 
-#[derive(Clone, Debug)]
-pub struct Config {
-    pub listen: net::listen::Address,
-    /// TLS on the data port.
-    pub tls: Option<net::tls::Files>,
-    /// Connections of trusted proxies begin with a PROXY header.
-    pub proxy_protocol: bool,
-    pub management: SocketAddr,
-    /// Names that the listeners of metrics and probes answer to, besides their addresses.
-    pub management_hosts: Vec<Box<str>>,
-    pub probes: Option<SocketAddr>,
-    pub upstreams: Vec<Upstream>,
-    /// Policy files; without any nothing is served.
-    pub policy: Vec<PathBuf>,
-    /// Whoever started the process said that it has no policy, and that every active user may do everything.
-    pub any_authenticated: bool,
-    /// Secrets that policies may name.
-    pub secrets: Vec<SecretSource>,
-    /// Who may say who they are.
-    pub identity: Settings,
-    /// How people log in, and what they get.
-    pub accounts: accounts::Accounts,
-    /// Who sends letters for us.
-    pub mail: Option<mail::Mail>,
-    /// What addresses of this service begin with, as people know them: no slash behind.
-    pub public_url: Option<Box<str>>,
-    pub compat: Compat,
-    /// Clients of HTTP/1.1 are told names of headers `Like-This`.
-    pub title_case: bool,
-    pub database: Database,
-    /// Redis, where there is one.
-    pub redis: Option<RedisConfig>,
-    /// Whose forwarded headers are believed.
-    pub trusted_proxies: Vec<IpNet>,
-    /// Which identity headers they may set.
-    pub keep_headers: Vec<HeaderName>,
-    /// How old a proven fact may be.
-    pub max_staleness: Duration,
-    pub cache_credentials: usize,
-    pub log: Log,
-    pub workers: usize,
-    pub limits: Limits,
-    pub timeouts: Timeouts,
-    /// Where spans go, if anywhere.
-    pub tracing: Option<telemetry::trace::Settings>,
-    /// Where changes of the directory are written down, where the configuration says it.
-    pub audit: Option<audit::Target>,
-    pub drain: net::drain::Timing,
-    /// What a reload does with a wider policy.
-    pub wider: Wider,
-    /// What was written, for whoever asks what has changed.
-    pub written: Written,
+keys! {
+    #[derive(Clone, Debug)]
+    pub struct Config, not yet "ext_authz" "forward_auth" "databases" "assertion" {
+        listen: net::listen::Address = loopback(8080).into(), custom(Shape::Text, edge::listen),
+            "The data port: `ADDRESS:PORT`, or `unix:///PATH`. [127.0.0.1:8080]";
+        listen_mode: Option<u32> = None, custom(Shape::Mode, edge::mode),
+            "Permissions of the Unix socket, in octal digits. [0660]";
+        tls: Option<net::tls::Files> = None, custom(edge::TLS, edge::tls),
+            "TLS on the data port; without it the port speaks plain HTTP. [none]";
+        proxy_protocol: bool = false, FLAG,
+            "Connections of `trusted_proxies` must begin with a PROXY header, version 1 or 2. [false]";
+        management: SocketAddr = loopback(9090), ADDRESS,
+            "The address of /metrics, /livez and /readyz. [127.0.0.1:9090]";
+        management_hosts: Vec<Box<str>> = Vec::new(), custom(Shape::Texts, edge::management_hosts),
+            "Names and addresses that /metrics answers to, besides the listener's own addresses and localhost. [none]";
+        probes: Option<SocketAddr> = None, custom(Shape::Text, edge::probes),
+            "An address for /livez and /readyz alone, or `off`. [off]";
+        upstreams: Vec<Upstream> = Vec::new(), custom(upstreams::SHAPE, upstreams::read),
+            "Services behind the gate, by the names that policies use.";
+        policy: Vec<PathBuf> = Vec::new(), FILES, "Policy files, together one policy. Without any, nothing is served.";
+        secrets: Vec<SecretSource> = Vec::new(), custom(Shape::Named(&Shape::Secret), secret::read),
+            "Secrets that policies may send, by name: `inject: { X-Key: { secret: NAME } }`. Read at the start and at each reload.";
+        identity: Identity = Identity::default(), within::<Identity>(), "Who may say who they are, and how.";
+        public_url: Option<Box<str>> = None, custom(Shape::Text, mail::public_url),
+            "What addresses of this service begin with, as people know them: `https://app.example.com`.";
+        mail: Option<mail::Mail> = None, custom(mail::SHAPE, mail::read),
+            "The server that sends letters; needs `public_url`. [none are sent]";
+        database: Database = Database::default(), custom(database::SHAPE, database::read),
+            "The directory: `sqlite:///PATH` for one replica, `postgres://USER@HOST/DATABASE` for many. [postern.db in the data directory]";
+        schema: Schema = Schema::Postern, custom(Shape::Words(&["postern"]), database::schema),
+            "Whose schema the database has; no other value yet. [postern]";
+        compat: Compat = Compat::None, one_of!("none" => Compat::None, "openwisp" => Compat::Openwisp),
+            "Whose manner answers follow, quirks included; `openwisp` needs `identity.token.key`. [none]";
+        title_case ("header_case"): bool = false, one_of!("lower" => false, "title" => true),
+            "Names of headers that clients of HTTP/1.1 are told: in `lower` case, or `title`: `Like-This`. [lower; with `compat: openwisp`, title]";
+        redis: Option<RedisConfig> = None, custom(redis::SHAPE, redis::read),
+            "Redis, where replicas share what they have read: a URL, a map, or `off`. [off]";
+        trusted_proxies: Vec<IpNet> = Vec::new(), custom(Shape::Texts, headers::trusted_proxies),
+            "Networks whose X-Forwarded-*, X-Request-Id and traceparent are believed; never the whole world. [none]";
+        keep_headers: Vec<HeaderName> = Vec::new(), custom(Shape::Texts, headers::kept),
+            "Identity headers that `trusted_proxies` may set: they go on as they came. Of anybody else they are removed.";
+        cache: Cache = Cache::default(), within::<Cache>(), "Facts in memory.";
+        log: Log = Log::default(), within::<Log>(), "Operational lines and access lines.";
+        workers: usize = std::thread::available_parallelism().map_or(1, std::num::NonZero::get), count::<usize, 1, 1024>(),
+            "Data-plane threads. [one for each processor]";
+        limits: Limits = Limits::default(), within::<Limits>(), "What a stranger can hold or grow.";
+        timeouts: Timeouts = Timeouts::default(), within::<Timeouts>(), "Time limits; 0 is none.";
+        drain: net::drain::Timing = DRAIN, within::<Drain>(), "The way down, at SIGTERM.";
+        reload: Reload = Reload::default(), within::<Reload>(), "New files while it serves.";
+        tracing: Option<telemetry::trace::Settings> = None, custom(tracing::SHAPE, tracing::read),
+            "Spans for an OpenTelemetry collector, by OTLP over gRPC. [none]";
+        audit: Option<audit::Target> = None, custom(Shape::Text, audit_target),
+            "Where changes of the directory are written down: a file, `stderr` or `off`. [audit.jsonl beside the embedded store, else in the data directory]";
+    } and {
+        /// Whoever started the process said that it has no policy, and that every active user may do everything.
+        any_authenticated: bool = false;
+        /// What was written, for whoever asks what has changed.
+        written: Written = Written::default();
+    }
+}
+
+keys! {
+    #[derive(Clone, Copy, Debug)]
+    pub struct Cache {
+        max_staleness: Duration = Duration::from_secs(5), custom(Shape::Time, max_staleness),
+            "Greatest age of the proof behind a cached fact: it bounds how late a revocation can take effect; at least 250ms. [5s]";
+        credentials: usize = 100_000, count::<usize, 1, 100_000_000>(), "Credentials kept in memory. [100000]";
+    }
+}
+
+keys! {
+    #[derive(Clone, Copy, Debug)]
+    pub struct Log {
+        format: Format = Format::Text, one_of!("text" => Format::Text, "json" => Format::Json),
+            "Operational lines on standard error. [text]";
+        access: bool = true, FLAG, "One JSON line a request on standard output. [true]";
+    }
+}
+
+keys! {
+    /// Limits of what a stranger can hold or grow.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Limits {
+        connections: usize = 10_000, count::<usize, 1, 1_000_000>(),
+            "Client connections; further ones wait in the kernel's queue. [10000]";
+        per_address: usize = 7_500, count::<usize, 1, 1_000_000>(),
+            "Of one address (IPv6: one /64), but for `trusted_proxies`. [7500]";
+        streams: u32 = 100, count::<u32, 1, 10_000>(), "Open streams of an HTTP/2 connection. [100]";
+        resets: u32 = 200, count::<u32, 1, 10_000>(), "Streams that an HTTP/2 client may reset in ten seconds. [200]";
+        header_bytes: usize = 32 << 10, custom(Shape::Size, header_bytes),
+            "A request head, 1KiB to 1MiB; more is 431. [32KiB]";
+        headers: usize = 100, count::<usize, 1, 1_000>(), "Header fields; more is 431. [100]";
+        identity_header: usize = crate::policy::LIST_LIMIT, custom(Shape::Size, identity_header),
+            "A header that lists all organizations of a caller (`inject: orgs.…`), 1KiB to 64KiB; more is 431. [8KiB]";
+        body: u64 = crate::policy::BODY_LIMIT, SIZE, "A request body; more is 413. [100MiB]";
+        min_rate: u32 = 2 << 10, custom(Shape::Size, min_rate),
+            "Bytes a second that a body must have on average, both ways; `0B` is none. [2KiB]";
+    }
+}
+
+keys! {
+    /// Time limits; zero is none.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Timeouts, not yet "total" {
+        idle: Duration = Duration::from_secs(75), TIME, "A client connection between requests. [75s]";
+        head: Duration = Duration::from_secs(10), TIME, "A request head, from its first byte to its last. [10s]";
+        stall: Duration = Duration::from_secs(30), TIME,
+            "What a client may stall over a body before it must keep `limits.min_rate`. [30s]";
+        connect: Duration = Duration::from_secs(5), TIME, "To be connected to the upstream. [5s]";
+        first_byte: Duration = Duration::from_secs(60), TIME, "Until the upstream begins its answer. [60s]";
+        upstream_idle: Duration = Duration::from_secs(60), TIME, "Between two pieces of the upstream's answer. [60s]";
+        keep: Duration = Duration::from_secs(4), TIME, "An unused upstream connection is kept. [4s]";
+    }
+}
+
+struct Drain;
+const DRAIN: net::drain::Timing =
+    net::drain::Timing { lame_duck: Duration::from_secs(3), limit: Duration::from_secs(25) };
+
+keys! {
+    Drain for net::drain::Timing {
+        lame_duck, TIME, "Not ready, still serving: load balancers take their time to notice. [3s]";
+        limit, TIME, "For what is in flight. [25s]";
+    }
+}
+
+keys! {
+    #[derive(Clone, Copy, Debug)]
+    pub struct Reload {
+        wider: Wider = Wider::Allow, one_of!("allow" => Wider::Allow, "refuse" => Wider::Refuse),
+            "What becomes of a policy that lets more through than the one in force. [allow]";
+    }
 }
 
 impl Config {
@@ -217,13 +259,46 @@ impl Config {
         let mut findings = Findings::new();
         let base = sources.file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
         let tree = overlay::merge(sources, &mut findings)?;
-        let mut config = sections::read(&tree, &base, &mut findings);
+        let mut config = Self::read(&tree, &base, &mut findings);
         config.written = Written::of(&tree);
-        if findings.has_errors() {
-            findings.sort();
-            return Err(ConfigError::Findings(findings));
+        findings.sort();
+        if findings.has_errors() { Err(ConfigError::Findings(findings)) } else { Ok((config, findings)) }
+    }
+
+    /// Reads everything; what is wrong is in `findings`, and the default stands in its place.
+    fn read(tree: &Map, base: &Path, findings: &mut Findings) -> Self {
+        let tree = &renamed(tree, findings);
+        let mut quiet = Findings::new();
+        let compat = one_of!("none" => Compat::None, "openwisp" => Compat::Openwisp);
+        let said = tree
+            .get("compat")
+            .and_then(|node| (compat.read)("compat", node, &mut Reader::new(base, Compat::None, &mut quiet)));
+        let compat = said.unwrap_or_default();
+        let mut config =
+            Self { identity: Identity::of(compat), title_case: compat == Compat::Openwisp, ..Self::default() };
+        Reader::new(base, compat, findings).section::<Self>(&mut config, "", "the configuration", tree);
+        if let Some(node) = tree.get("mail").filter(|_| tree.get("public_url").is_none()) {
+            findings
+                .error(
+                    "missing_key",
+                    node.span,
+                    "letters have links, and there is no `public_url` that they begin with",
+                )
+                .help("write `public_url: https://app.example.com`");
         }
-        Ok((config, findings))
+        if let Some(node) = tree.get("compat").filter(|_| compat == Compat::Openwisp)
+            && config.identity.accounts.api
+            && config.identity.accounts.token_key.is_none()
+        {
+            let message = "`compat: openwisp` tells a user the same token at each login, and needs a key to keep it";
+            findings
+                .error("missing_key", node.span, message)
+                .help("write `identity: { token: { key: { env: POSTERN_TOKEN_KEY } } }`, or `api: off`");
+        }
+        identity::check(tree, &config.identity, findings);
+        edge::check(tree, &mut config, findings);
+        headers::check(tree, &config, findings);
+        config
     }
 
     /// Where changes of the directory are written down: as configured; else `audit.jsonl` beside the embedded store, or in the
@@ -247,10 +322,10 @@ impl Config {
         Names::new(self.upstreams.iter().map(|upstream| upstream.name.to_string()))
             .with_http2_only(http2_only.map(|upstream| upstream.name.to_string()))
             .with_secrets(secrets)
-            .with_schemes(self.identity.schemes())
+            .with_schemes(self.identity.settings.schemes())
             .with_list_limit(self.limits.identity_header)
             .with_body_limit(self.limits.body)
-            .with_identity_api(self.accounts.api.then(|| self.accounts.prefix.clone()))
+            .with_identity_api(self.identity.accounts.api.then(|| self.identity.accounts.prefix.clone()))
             .with_appointed_managers(self.compat == Compat::Openwisp)
     }
 
@@ -293,61 +368,67 @@ impl Config {
     }
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-        Self {
-            listen: loopback(8080).into(),
-            tls: None,
-            proxy_protocol: false,
-            management: loopback(9090),
-            management_hosts: Vec::new(),
-            probes: None,
-            upstreams: Vec::new(),
-            policy: Vec::new(),
-            any_authenticated: false,
-            secrets: Vec::new(),
-            identity: Settings::default(),
-            accounts: accounts::Accounts::default(),
-            mail: None,
-            public_url: None,
-            compat: Compat::default(),
-            title_case: false,
-            database: Database::Sqlite(format!("sqlite:{}", data_dir().join("postern.db").display())),
-            redis: None,
-            trusted_proxies: Vec::new(),
-            keep_headers: Vec::new(),
-            max_staleness: Duration::from_secs(5),
-            cache_credentials: 100_000,
-            log: Log { format: telemetry::log::Format::Text, access: true },
-            workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            limits: Limits {
-                connections: 10_000,
-                per_address: 7_500,
-                streams: 100,
-                resets: 200,
-                header_bytes: 32 * 1024,
-                headers: 100,
-                body: crate::policy::BODY_LIMIT,
-                identity_header: crate::policy::LIST_LIMIT,
-                min_rate: 2 * 1024,
-            },
-            timeouts: Timeouts {
-                idle: Duration::from_secs(75),
-                head: Duration::from_secs(10),
-                stall: Duration::from_secs(30),
-                connect: Duration::from_secs(5),
-                first_byte: Duration::from_secs(60),
-                upstream_idle: Duration::from_secs(60),
-                keep: Duration::from_secs(4),
-            },
-            tracing: None,
-            audit: None,
-            drain: net::drain::Timing { lame_duck: Duration::from_secs(3), limit: Duration::from_secs(25) },
-            wider: Wider::default(),
-            written: Written::default(),
-        }
+const FILES: Kind<Vec<PathBuf>> = Kind {
+    shape: Shape::Texts,
+    read: |key, node, reader| {
+        let files = node.expect_strs(&format!("`{key}`"), reader.findings)?;
+        Some(files.into_iter().map(|(file, _)| reader.base.join(file)).collect())
+    },
+};
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+fn max_staleness(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Duration> {
+    let age = (TIME.read)(key, node, reader)?;
+    if age < Duration::from_millis(250) {
+        let message =
+            "`max_staleness` must be at least 250ms: below that, ordinary scheduling would make every fact too old";
+        reader.findings.error("wrong_value", node.span, message);
     }
+    Some(age)
+}
+
+fn header_bytes(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<usize> {
+    size(key, node, 1024..=1 << 20, "from 1KiB to 1MiB", reader)?.try_into().ok()
+}
+
+fn identity_header(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<usize> {
+    size(key, node, 1024..=64 << 10, "from 1KiB to 64KiB", reader)?.try_into().ok()
+}
+
+fn min_rate(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<u32> {
+    size(key, node, 0..=1 << 20, "from 0B (none) to 1MiB a second", reader)?.try_into().ok()
+}
+
+fn size(key: &str, node: &Node, range: RangeInclusive<u64>, words: &str, reader: &mut Reader<'_>) -> Option<u64> {
+    let bytes = (SIZE.read)(key, node, reader)?;
+    if !range.contains(&bytes) {
+        reader.findings.error("wrong_value", node.span, format!("`{key}` must be {words}"));
+    }
+    range.contains(&bytes).then_some(bytes)
+}
+
+fn audit_target(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<audit::Target> {
+    if node.is_off() {
+        return Some(audit::Target::Off);
+    }
+    Some(match node.expect_str("`audit`", reader.findings)? {
+        "stderr" => audit::Target::Stderr,
+        file => audit::Target::File(reader.base.join(file)),
+    })
+}
+
+/// Reports what had another name before, and says the new one.
+fn renamed(tree: &Map, findings: &mut Findings) -> Map {
+    const OLD: &str = "admin";
+    if let Some(entry) = tree.entries.iter().find(|entry| entry.key.text == OLD) {
+        findings
+            .error("renamed_key", entry.key.span, "`admin` is `management` now: the address of metrics and probes")
+            .help("write `management: 127.0.0.1:9090`; as a variable, `POSTERN__MANAGEMENT`");
+    }
+    Map { entries: tree.entries.iter().filter(|entry| entry.key.text != OLD).cloned().collect() }
 }
 
 /// Where the embedded store lives: `POSTERN_DATA_DIR`; else `/var/lib/postern` where that is a directory (a container, a

@@ -1,14 +1,12 @@
 //! `redis:` — a URL, or a map of it and what a URL has no room for.
 
-use super::secret;
+use super::keys::{FILE, Reader, Section, Shape, TIME, custom, keys};
+use super::secret::SECRET;
 use crate::redis::{Address, ConnectError, Settings};
 use crate::secret::SecretSource;
-use crate::yaml::{Findings, Keys, Node, Value};
-use std::path::{Path, PathBuf};
+use crate::yaml::{Node, Value};
+use std::path::PathBuf;
 use std::time::Duration;
-
-const KEYS: Keys<'static> =
-    Keys { known: &["url", "password", "sentinel_password", "ca", "prefix", "budget"], not_yet: &[] };
 
 /// Where Redis is and how it is used.
 #[derive(Clone, Debug)]
@@ -41,37 +39,41 @@ impl RedisConfig {
     }
 }
 
-/// Reads `redis:`; `None` where it is off, or was reported.
-pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Option<RedisConfig> {
-    let Value::Map(map) = &node.value else {
-        if node.is_off() {
-            return None;
-        }
-        return Some(RedisConfig {
-            address: address(node, findings)?,
-            password: None,
-            sentinel_password: None,
-            ca: None,
-            prefix: "postern:".into(),
-            budget: Duration::from_millis(50),
-        });
-    };
-    map.expect_keys("`redis`", KEYS, findings);
-    let Some(url) = map.get("url") else {
-        findings.error("missing_key", node.span, "`redis` has no `url`").help("write `url: redis://HOST:6379`");
-        return None;
-    };
-    let mut secret =
-        |key: &str| map.get(key).and_then(|node| secret::one(&format!("redis.{key}"), node, base, findings));
-    let (password, sentinel_password) = (secret("password"), secret("sentinel_password"));
-    let ca = map.get("ca").and_then(|node| node.expect_str("`ca`", findings)).map(|path| base.join(path));
-    let prefix = map.get("prefix").map_or(Some("postern:".into()), |node| prefix(node, findings));
-    let budget = map.get("budget").map_or(Some(Duration::from_millis(50)), |node| budget(node, findings));
-    let address = address(url, findings)?;
-    Some(RedisConfig { address, password, sentinel_password, ca, prefix: prefix?, budget: budget? })
+keys! {
+    struct Said {
+        address ("url"): Option<Address> = None, custom(Shape::Text, address),
+            "`redis://`, `rediss://`, `redis+cluster://`, `redis+sentinel://` and their kind.";
+        password: Option<SecretSource> = None, SECRET, "The password. [the URL's]";
+        sentinel_password: Option<SecretSource> = None, SECRET, "The sentinels' password.";
+        ca: Option<PathBuf> = None, FILE, "PEM: certificates to trust. [the system's]";
+        prefix: Box<str> = "postern:".into(), custom(Shape::Text, prefix), "How every key begins. [postern:]";
+        budget: Duration = Duration::from_millis(50), custom(Shape::Time, budget),
+            "How long a request waits for it at most, 1ms to 5s. [50ms]";
+    }
 }
 
-fn address(node: &Node, findings: &mut Findings) -> Option<Address> {
+pub(super) const SHAPE: Shape = Shape::Any(&[Shape::Text, Shape::Map(Said::KEYS, 1)]);
+
+/// Reads `redis:`; `None` where it is off, or was reported.
+pub(super) fn read(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<RedisConfig> {
+    let said = match &node.value {
+        Value::Map(map) => {
+            let said = reader.read::<Said>(key, "`redis`", map);
+            if map.get("url").is_none() {
+                let detail = reader.findings.error("missing_key", node.span, "`redis` has no `url`");
+                detail.help("write `url: redis://HOST:6379`");
+            }
+            said
+        }
+        _ if node.is_off() => return None,
+        _ => Said { address: address(key, node, reader), ..Said::default() },
+    };
+    let Said { address, password, sentinel_password, ca, prefix, budget } = said;
+    Some(RedisConfig { address: address?, password, sentinel_password, ca, prefix, budget })
+}
+
+fn address(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Address> {
+    let findings = &mut *reader.findings;
     let url = node.expect_str("`redis`", findings)?;
     match Address::parse(url) {
         Ok(address) => {
@@ -94,22 +96,22 @@ fn address(node: &Node, findings: &mut Findings) -> Option<Address> {
     }
 }
 
-fn prefix(node: &Node, findings: &mut Findings) -> Option<Box<str>> {
-    let text = node.expect_str("`prefix`", findings)?;
+fn prefix(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Box<str>> {
+    let text = node.expect_str("`prefix`", reader.findings)?;
     let fits =
         (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/".contains(&b));
     if !fits {
         let message = "`prefix` must be 1 to 64 letters, digits, `-`, `_`, `.`, `:` and `/`";
-        findings.error("wrong_value", node.span, message);
+        reader.findings.error("wrong_value", node.span, message);
     }
     fits.then(|| text.into())
 }
 
-fn budget(node: &Node, findings: &mut Findings) -> Option<Duration> {
-    let budget = node.expect_duration("`budget`", findings)?;
+fn budget(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Duration> {
+    let budget = (TIME.read)(key, node, reader)?;
     let fits = (Duration::from_millis(1)..=Duration::from_secs(5)).contains(&budget);
     if !fits {
-        findings.error("wrong_value", node.span, "`budget` must be from 1ms to 5s");
+        reader.findings.error("wrong_value", node.span, "`budget` must be from 1ms to 5s");
     }
     fits.then_some(budget)
 }

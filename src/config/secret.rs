@@ -1,9 +1,20 @@
 //! `secrets:`, and secrets of single keys: where each one is. A policy's own are given their values.
 
+use super::keys::{Key, Kind, Reader, Shape, expect};
 use crate::policy::{Policy, is_secret_name};
 use crate::secret::{Place, SecretError, SecretSource};
-use crate::yaml::{Findings, Keys, Node, Value};
+use crate::yaml::{Findings, Node, Value};
 use std::path::Path;
+
+/// Where a secret may be.
+pub(super) const KEYS: &[Key] = &[
+    Key("env", "The variable that has it.", Shape::Text),
+    Key("file", "The file that it is in, relative to this one.", Shape::Text),
+];
+
+/// A secret of one key.
+pub(super) const SECRET: Kind<SecretSource> =
+    Kind { shape: Shape::Secret, read: |key, node, reader| one(&reader.path(key), node, reader.base, reader.findings) };
 
 /// Gives the secrets that a policy names their values.
 ///
@@ -42,8 +53,9 @@ fn named<'s>(declared: &'s [SecretSource], name: &str) -> Result<&'s SecretSourc
 }
 
 /// Reads `secrets:`; what was reported is left out.
-pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Vec<SecretSource> {
-    let Some(map) = node.expect_map("`secrets`", findings) else { return Vec::new() };
+pub(super) fn read(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Vec<SecretSource>> {
+    let (base, findings) = (reader.base, &mut *reader.findings);
+    let map = node.expect_map("`secrets`", findings)?;
     let mut list = Vec::new();
     for entry in &map.entries {
         let name = entry.key.text.as_str();
@@ -57,7 +69,7 @@ pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Vec<Sec
             list.push(SecretSource::new(name, place));
         }
     }
-    list
+    Some(list)
 }
 
 /// Reads one secret that is not among `secrets:`; `None` when it was reported.
@@ -76,7 +88,7 @@ fn place(name: &str, node: &Node, base: &Path, findings: &mut Findings) -> Optio
         );
         return Some(Place::Literal(text.to_owned().into()));
     };
-    map.expect_keys(&what, Keys { known: &["env", "file"], not_yet: &[] }, findings);
+    expect(map, &what, KEYS, &[], findings);
     match (map.get("env"), map.get("file")) {
         (Some(node), None) => Some(Place::Env(node.expect_str("`env`", findings)?.into())),
         (None, Some(node)) => Some(Place::File(base.join(node.expect_str("`file`", findings)?))),
@@ -90,7 +102,8 @@ fn place(name: &str, node: &Node, base: &Path, findings: &mut Findings) -> Optio
 
 #[cfg(test)]
 mod tests {
-    use super::{fill, read};
+    use super::{Reader, fill, read};
+    use crate::config::Compat;
     use crate::policy::{Names, Policy, load};
     use crate::secret::SecretError;
     use crate::yaml::{Findings, parse};
@@ -111,7 +124,7 @@ mod tests {
         let text = "a: { file: key }\nb: { file: none }\nc: { env: POSTERN_TEST_NO_SUCH }\nd: { file: bad }\ne: s3cret-inline\n";
         let id = findings.add_source("postern.yaml", text);
         let node = parse(&mut findings, id).unwrap();
-        let declared = read(&node, dir.path(), &mut findings);
+        let declared = read("", &node, &mut Reader::new(dir.path(), Compat::None, &mut findings)).unwrap();
         assert_eq!(findings.list().iter().map(|f| f.code).collect::<Vec<_>>(), ["literal_secret"]);
         assert!(!findings.to_text(false).contains("s3cret"));
         let good = policy("a");
@@ -147,7 +160,8 @@ mod tests {
         let id =
             findings.add_source("postern.yaml", "a: { env: X, file: y }\nb: {}\n1c: { env: X }\nd: { vault: x }\n");
         let node = parse(&mut findings, id).unwrap();
-        assert!(read(&node, Path::new(""), &mut findings).is_empty());
+        let declared = read("", &node, &mut Reader::new(Path::new(""), Compat::None, &mut findings));
+        assert!(declared.unwrap().is_empty());
         assert_eq!(findings.list().len(), 5, "{}", findings.to_lines());
     }
 }

@@ -34,7 +34,7 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
     let config = load(text, &environment, &[("--listen", "listen", "127.0.0.1:100")]).unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:100");
     assert_eq!(config.management.port(), 20);
-    assert_eq!(config.max_staleness, Duration::from_secs(7));
+    assert_eq!(config.cache.max_staleness, Duration::from_secs(7));
 }
 
 #[test]

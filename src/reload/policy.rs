@@ -70,7 +70,7 @@ fn texts(config: &Config) -> Result<Vec<(String, String)>, PolicyError> {
             return Err(PolicyError::None);
         }
         // By every scheme that is served.
-        let schemes = config.identity.schemes();
+        let schemes = config.identity.settings.schemes();
         let text = format!("version: 1\nauthenticate: {schemes}\nroutes: {{ /**: authenticated }}\n");
         texts.push(("--any-authenticated".to_owned(), text));
     }
@@ -117,7 +117,7 @@ impl Policies {
         Self {
             live,
             status,
-            wider: config.wider,
+            wider: config.reload.wider,
             upstreams: config.upstreams.clone(),
             destinations,
             list_limit: config.limits.identity_header,

@@ -27,11 +27,13 @@ pub fn obstacles(config: &Config) -> Vec<String> {
     if let Some(redis) = &config.redis {
         note(&mut found, redis.settings());
     }
-    found.extend(identity::obstacles(&config.identity).into_iter().map(|error| error.to_string()));
+    found.extend(identity::obstacles(&config.identity.settings).into_iter().map(|error| error.to_string()));
     if let Some(mail) = &config.mail {
         note(&mut found, mail::Mailer::check(mail));
     }
-    if let (true, Compat::Openwisp, Some(key)) = (config.accounts.api, config.compat, &config.accounts.token_key) {
+    if let (true, Compat::Openwisp, Some(key)) =
+        (config.identity.accounts.api, config.compat, &config.identity.accounts.token_key)
+    {
         match key.text() {
             Ok(key) => note(&mut found, Sealer::new(&key).map_err(|error| format!("identity.token.key: {error}"))),
             Err(error) => found.push(error.to_string()),

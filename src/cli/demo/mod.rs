@@ -43,7 +43,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         drain: Timing { lame_duck: Duration::ZERO, limit: Duration::from_secs(5) },
         ..Config::default()
     };
-    config.accounts.api = true;
+    config.identity.accounts.api = true;
     config.management.set_port(0);
     let listeners = match args.listen {
         Some(listen) => {
@@ -58,7 +58,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     let runtime = serve::control_plane()?;
     let store: Arc<Directory> = runtime.block_on(store::open(&config.database))?;
     runtime.block_on(async {
-        let passwords = config.accounts.passwords;
+        let passwords = config.identity.accounts.passwords;
         let world = World::build(&store, &Hasher::new(passwords.algorithm, passwords.md5)).await?;
         let upstream = echo::start().await?;
         let upstream = Upstream::parse("legacy", &format!("http://{upstream}"), HostHeader::Preserve)?;

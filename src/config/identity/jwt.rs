@@ -2,25 +2,27 @@
 
 use crate::address::{Server, Url};
 use crate::claims::ClaimName;
-use crate::config::secret;
+use crate::config::keys::{Reader, Section, Shape, TEXT, expect, keys, one_of};
+use crate::config::{Compat, secret};
 use crate::directory::name::Username;
 use crate::facts::Level;
 use crate::identity::jwt::key::Algorithm;
 use crate::identity::jwt::principal::{ClaimIs, OrgBy, Outsiders, Principal, Tenants, Verified};
 use crate::identity::jwt::ring::Pace;
 use crate::identity::settings::{JwtIssuer, JwtKeys};
-use crate::yaml::{Findings, Keys, Map, Node, Span, Value, suggest};
+use crate::yaml::{Findings, Map, Node, Span, Value, suggest};
 use http::Uri;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
 /// Reads the section; what was reported is left out.
-pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Vec<JwtIssuer> {
+pub(super) fn read(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Vec<JwtIssuer>> {
+    let (base, findings) = (reader.base, &mut *reader.findings);
     let mut list: Vec<JwtIssuer> = Vec::new();
-    for node in node.expect_seq("`jwt`", findings).unwrap_or_default() {
+    for node in node.expect_seq("`jwt`", findings)? {
         let Some(map) = node.expect_map("an issuer", findings) else { continue };
-        let Some(issuer) = (Reader { map, base, span: node.span }).issuer(findings) else { continue };
+        let Some(issuer) = (Issuer { map, base, span: node.span }).issuer(findings) else { continue };
         if list.iter().any(|known| known.issuer == issuer.issuer) {
             findings.error("wrong_value", node.span, format!("the issuer `{}` is there twice", issuer.issuer));
             continue;
@@ -36,40 +38,62 @@ pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Vec<Jwt
         }
         list.push(issuer);
     }
-    list
+    Some(list)
 }
 
-const ISSUER: Keys<'static> = Keys {
-    known: &[
-        "issuer",
-        "audience",
-        "algorithms",
-        "leeway",
-        "jwks",
-        "ca",
-        "key",
-        "user",
-        "username",
-        "username_prefix",
-        "email",
-        "email_verified_text",
-        "memberships",
-        "refresh",
-        "min_interval",
-        "keep",
-    ],
-    not_yet: &[],
-};
+keys! {
+    const ISSUER {
+        issuer, Shape::Text, "What `iss` must be.";
+        audience, Shape::Texts, "What `aud` must be or contain: a text, a list, or `any` in so many words.";
+        algorithms, Shape::SomeOf(&[
+            "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512",
+            "EdDSA", "Ed25519",
+        ]), "How it signs. [RS256]";
+        leeway, Shape::Time, "How far its clock may be from ours, up to 10m. [30s]";
+        jwks, Shape::Text, "Its keys: an https address, an http one on the same machine, or a file.";
+        ca, Shape::Text, "PEM: certificates that its address is verified with. [the public ones]";
+        key, Shape::Secret, "Instead of `jwks`: one public key in PEM, or an HMAC secret.";
+        user, Shape::Any(&[Shape::Words(&["sub", "email", "claims"]), Shape::Map(USER, 2)]),
+            "Who its subjects are: users whom `sub` is bound to, the user with that verified e-mail address, what another claim names, or whoever the claims alone say. [sub]";
+        username, Shape::Text, "With `user: claims`, the claim that is their `user.username`. [none]";
+        username_prefix, Shape::Text, "What stands before it, so that it is nobody's in the directory: `example:`.";
+        email, Shape::Text, "With `user: claims`, the claim that is their `user.email`. [none]";
+        email_verified_text, Shape::Flag, "`email_verified` may be the text `\"true\"`, as some issuers write it. [false]";
+        memberships, Shape::Map(Memberships::KEYS, 1), "With `user: claims`, the claim that lists organizations.";
+        refresh, Shape::Time, "How often its keys are fetched. [5m]";
+        min_interval, Shape::Time, "How often at most because a token names an unknown key. [5s]";
+        keep, Shape::Time, "How long its keys are believed while nobody answers. [24h]";
+    }
+}
 
-struct Reader<'n> {
+keys! {
+    const USER {
+        claim, Shape::Text, "The claim.";
+        is, Shape::Words(&["id", "username", "email", "external_id"]), "What of a user it is.";
+    }
+}
+
+keys! {
+    struct Memberships {
+        claim: Option<String> = None, TEXT, "The claim.";
+        by: OrgBy = OrgBy::Id, one_of!("id" => OrgBy::Id, "slug" => OrgBy::Slug, "external" => OrgBy::External),
+            "What of an organization it lists. [id]";
+        level: Level = Level::Member, one_of!("member" => Level::Member, "manager" => Level::Manager),
+            "The level in each. [member]";
+    }
+}
+
+pub(super) const SHAPE: Shape = Shape::List(&Shape::Map(ISSUER, 2));
+
+struct Issuer<'n> {
     map: &'n Map,
     base: &'n Path,
     span: Span,
 }
 
-impl Reader<'_> {
+impl Issuer<'_> {
     fn issuer(&self, findings: &mut Findings) -> Option<JwtIssuer> {
-        self.map.expect_keys("an issuer", ISSUER, findings);
+        expect(self.map, "an issuer", ISSUER, &[], findings);
         let issuer =
             self.need("issuer", "what tokens say in `iss`", findings).and_then(|n| n.expect_str("`issuer`", findings));
         let audiences = self.audiences(findings);
@@ -200,7 +224,7 @@ impl Reader<'_> {
         };
         let principal = match &node.value {
             Value::Map(map) => {
-                map.expect_keys("`user`", Keys { known: &["claim", "is"], not_yet: &[] }, findings);
+                expect(map, "`user`", USER, &[], findings);
                 let claim = map.get("claim").and_then(|node| node.expect_str("`claim`", findings));
                 let is = map.get("is").and_then(|node| {
                     node.expect_one_of(
@@ -256,7 +280,7 @@ impl Reader<'_> {
 
     fn outsiders(&self, verified: Verified, findings: &mut Findings) -> Option<Outsiders> {
         let tenants = match self.map.get("memberships") {
-            Some(node) => Some(tenants(node, findings)?),
+            Some(node) => Some(tenants(node, self.base, findings)?),
             None => None,
         };
         let mut text = |key: &str| {
@@ -316,26 +340,13 @@ fn is_loopback(Server { host, .. }: Server<'_>) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn tenants(node: &Node, findings: &mut Findings) -> Option<Tenants> {
+fn tenants(node: &Node, base: &Path, findings: &mut Findings) -> Option<Tenants> {
     let map = node.expect_map("`memberships`", findings)?;
-    map.expect_keys("`memberships`", Keys { known: &["claim", "by", "level"], not_yet: &[] }, findings);
-    let Some(claim) = map.get("claim").and_then(|node| node.expect_str("`claim`", findings)) else {
+    let mut reader = Reader::new(base, Compat::None, findings);
+    let Memberships { claim, by, level } = reader.read::<Memberships>("memberships", "`memberships`", map);
+    let Some(claim) = claim else {
         findings.error("missing_key", node.span, "`memberships` has no `claim`");
         return None;
     };
-    let by = match map.get("by") {
-        Some(node) => node.expect_one_of(
-            "`by`",
-            &[("id", OrgBy::Id), ("slug", OrgBy::Slug), ("external", OrgBy::External)],
-            findings,
-        )?,
-        None => OrgBy::Id,
-    };
-    let level = match map.get("level") {
-        Some(node) => {
-            node.expect_one_of("`level`", &[("member", Level::Member), ("manager", Level::Manager)], findings)?
-        }
-        None => Level::Member,
-    };
-    Some(Tenants { claim: ClaimName::of_value(claim), by, level })
+    Some(Tenants { claim: ClaimName::of_value(&claim), by, level })
 }

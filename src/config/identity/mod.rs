@@ -6,32 +6,58 @@ mod jwt;
 mod sesame;
 mod session;
 
+use super::Compat;
+use super::accounts::{self, Accounts};
+use super::keys::{Shape, custom, keys, within};
 use crate::identity::settings::Settings;
-use crate::yaml::{Findings, Map, Node};
-use std::path::Path;
+use crate::yaml::{Findings, Map, Value};
 
-/// The keys of `identity` that are read here.
-pub(super) const KEYS: [&str; 3] = ["jwt", "sesame", "session"];
+/// Who may say who they are.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// How people log in, and what they get.
+    pub accounts: Accounts,
+    /// The credentials of callers.
+    pub settings: Settings,
+}
 
-/// Reads the section; what was reported is left out.
-pub(super) fn read(node: &Node, map: &Map, base: &Path, findings: &mut Findings) -> Settings {
-    let mut identity = Settings::default();
-    if let Some(node) = map.get("jwt") {
-        identity.jwt = jwt::read(node, base, findings);
+impl Identity {
+    /// What counts where nothing is said.
+    pub(super) fn of(compat: Compat) -> Self {
+        Self { accounts: Accounts::of(compat), settings: Settings::default() }
     }
-    if let Some(node) = map.get("session") {
-        identity.session = Some(session::read(node, findings));
+}
+
+keys! {
+    Identity for Identity {
+        accounts.api ("api"), custom(Shape::Words(&["off", "token"]), accounts::api),
+            "What of the identity API is served: `token` is what is about logins, tokens and passwords. [off]";
+        accounts.prefix ("prefix"), custom(Shape::Text, accounts::prefix),
+            "Where the identity API is; not with `compat: openwisp`. [/api/v1/users/]";
+        accounts ("login"), within::<accounts::Login>(), "How people name themselves.";
+        accounts ("token"), within::<accounts::Token>(), "Tokens of logins.";
+        accounts.passwords ("passwords"), custom(accounts::PASSWORDS, accounts::passwords), "How passwords are hashed.";
+        settings.jwt ("jwt"), custom(jwt::SHAPE, jwt::read), "Issuers of JWTs.";
+        settings.sesame ("sesame"), custom(sesame::SHAPE, sesame::read),
+            "Sesame tokens, as Django's settings have them. [off]";
+        settings.session ("session"), custom(session::SHAPE, session::read), "Sessions. [off]";
     }
-    if let Some(node) = map.get("sesame") {
-        identity.sesame = sesame::read(node, base, findings);
-    }
-    if let Some(sesame) = &identity.sesame
-        && sesame.exchange
-        && identity.session.is_none()
-    {
+}
+
+/// Checks that sessions begin where people log in, which must be served; or by a link.
+pub(super) fn check(tree: &Map, Identity { settings, .. }: &Identity, findings: &mut Findings) {
+    let Some(node) = tree.get("identity") else { return };
+    if settings.sesame.as_ref().is_some_and(|sesame| sesame.exchange) && settings.session.is_none() {
         findings
             .error("missing_key", node.span, "`exchange` makes sessions, and `identity` has no `session`")
             .help("write `session: {}`");
     }
-    identity
+    if let Value::Map(map) = &node.value
+        && let (Some(node), None) = (map.get("session"), map.get("api"))
+        && settings.session.is_some()
+        && settings.sesame.is_none()
+    {
+        let message = "nobody can begin a session: the login page is part of the identity API, which is off";
+        findings.warning("no_login", node.span, message).help("write `api: token`; or `api: off`, where that is meant");
+    }
 }

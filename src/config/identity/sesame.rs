@@ -1,135 +1,158 @@
 //! `identity.sesame` — Django's settings of sesame tokens, by their names without `SESAME_`.
 
-use crate::config::secret;
+use crate::config::keys::{FLAG, Reader, Section, Shape, TEXT, TIME, count, custom, keys, one_of};
+use crate::config::secret::SECRET;
 use crate::identity::sesame::primary_key::{Field, KeyType};
 use crate::identity::sesame::{Settings, Version};
 use crate::identity::settings::SesameSettings;
-use crate::yaml::{Findings, Keys, Map, Node, Value};
-use std::path::Path;
+use crate::secret::SecretSource;
+use crate::yaml::{Node, Value};
 
-const SESAME: Keys<'static> = Keys {
-    known: &[
-        "key",
-        "fallbacks",
-        "sesame_key",
-        "max_age",
-        "one_time",
-        "scope",
-        "query",
-        "invalidate_on_password_change",
-        "invalidate_on_email_change",
-        "packer",
-        "primary_key_field",
-        "key_type",
-        "user",
-        "signature_size",
-        "salt",
-        "iterations",
-        "versions",
-    ],
-    not_yet: &[],
-};
+struct Sesame;
+
+/// What is said, as far as it is no setting of tokens themselves.
+#[derive(Default)]
+struct Said {
+    key: Option<SecretSource>,
+    fallbacks: Vec<SecretSource>,
+    own_key: Option<SecretSource>,
+    scope: Box<str>,
+    query: Query,
+    user: Option<Field>,
+    settings: Settings,
+}
+
+const KEY_TYPES: &[&str] = &[
+    "uuid",
+    "auto",
+    "big_auto",
+    "small_auto",
+    "positive_integer",
+    "positive_big_integer",
+    "positive_small_integer",
+    "char",
+    "binary",
+];
+
+keys! {
+    Sesame for Said {
+        key, SECRET, "SECRET_KEY";
+        fallbacks, custom(Shape::List(&Shape::Secret), fallbacks), "SECRET_KEY_FALLBACKS";
+        own_key ("sesame_key"), SECRET, "SESAME_KEY";
+        settings.max_age ("max_age"), custom(Shape::Any(&[Shape::Words(&["none"]), Shape::Time]), max_age),
+            "SESAME_MAX_AGE, or `none`. [5m]";
+        settings.one_time ("one_time"), FLAG, "SESAME_ONE_TIME [false]";
+        scope, TEXT, "What tokens must be made for; others are refused. [those without a scope]";
+        query, custom(Shape::Any(&[Shape::Text, Shape::Map(Query::KEYS, 1)]), query),
+            "The parameter that carries a token. [none]";
+        settings.invalidate_on_password_change ("invalidate_on_password_change"), FLAG,
+            "SESAME_INVALIDATE_ON_PASSWORD_CHANGE [true]";
+        settings.invalidate_on_email_change ("invalidate_on_email_change"), FLAG,
+            "SESAME_INVALIDATE_ON_EMAIL_CHANGE [false]";
+        settings.packer ("packer"), TEXT, "SESAME_PACKER";
+        settings.primary_key_field ("primary_key_field"), TEXT, "SESAME_PRIMARY_KEY_FIELD [pk]";
+        settings.key_type ("key_type"), custom(Shape::Words(KEY_TYPES), key_type),
+            "The type of Django's primary key. [uuid]";
+        user, one_of!(
+            "id" => Field::Id, "username" => Field::Username, "email" => Field::Email, "external_id" => Field::ExternalId,
+        ), "Which field of ours it is. [by the two above]";
+        settings.signature_size ("signature_size"), count::<usize, 1, 64>(), "SESAME_SIGNATURE_SIZE [10]";
+        settings.salt ("salt"), TEXT, "SESAME_SALT [sesame]";
+        settings.iterations ("iterations"), count::<u32, 1, 1_000_000>(), "SESAME_ITERATIONS [10000]";
+        settings.versions ("versions"), custom(Shape::SomeOf(&["v2", "v1"]), versions),
+            "SESAME_TOKENS: which versions are tried, in which order. [v2, v1]";
+    }
+}
+
+keys! {
+    struct Query {
+        name: Option<String> = None, TEXT, "The parameter's name.";
+        exchange: bool = false, FLAG, "A token becomes a session, and leaves the address. [false]";
+    }
+}
+
+pub(super) const SHAPE: Shape = Shape::Map(Sesame::KEYS, 1);
 
 /// Reads the section; `None` when something was reported without which there is none.
-pub(super) fn read(node: &Node, base: &Path, findings: &mut Findings) -> Option<SesameSettings> {
-    let map = node.expect_map("`sesame`", findings)?;
-    map.expect_keys("`sesame`", SESAME, findings);
-    let mut settings = Settings { max_age: Some(300), ..Settings::default() };
-    let Some(key) = map.get("key") else {
+pub(super) fn read(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<SesameSettings> {
+    let map = node.expect_map("`sesame`", reader.findings)?;
+    let mut said = Said { settings: Settings { max_age: Some(300), ..Settings::default() }, ..Said::default() };
+    reader.section::<Sesame>(&mut said, key, "`sesame`", map);
+    let Said { key, fallbacks, own_key, scope, query, user, settings } = said;
+    let findings = &mut *reader.findings;
+    if map.get("key").is_none() {
         findings
             .error("missing_key", node.span, "`sesame` has no `key`")
             .help("Django's SECRET_KEY: `key: { env: NAME }`");
-        return None;
-    };
-    let mut keys = vec![secret::one("identity.sesame.key", key, base, findings)?];
-    if let Some(list) = map.get("fallbacks").and_then(|node| node.expect_seq("`fallbacks`", findings)) {
-        keys.extend(list.iter().filter_map(|node| secret::one("identity.sesame.fallbacks", node, base, findings)));
     }
-    let own_key =
-        map.get("sesame_key").and_then(|node| secret::one("identity.sesame.sesame_key", node, base, findings));
-    if let Some(node) = map.get("max_age") {
-        let is_none = matches!(&node.value, Value::Scalar(scalar) if scalar.text == "none");
-        let age = if is_none { None } else { node.expect_duration("`max_age`", findings).map(|age| age.as_secs()) };
-        settings.max_age = age.and_then(|age| i64::try_from(age).ok());
-    }
-    let flags = [
-        ("one_time", &mut settings.one_time),
-        ("invalidate_on_password_change", &mut settings.invalidate_on_password_change),
-        ("invalidate_on_email_change", &mut settings.invalidate_on_email_change),
-    ];
-    for (key, place) in flags {
-        if let Some(flag) = map.get(key).and_then(|node| node.expect_bool(&format!("`{key}`"), findings)) {
-            *place = flag;
-        }
-    }
+    let keys = std::iter::once(key?).chain(fallbacks).collect();
     if settings.max_age.is_none() && !settings.invalidate_on_password_change {
-        findings.error(
-            "wrong_value",
-            node.span,
-            "a token without `max_age` that outlives the password would never end",
-        );
+        let message = "a token without `max_age` that outlives the password would never end";
+        findings.error("wrong_value", node.span, message);
     }
-    let text = |key: &str, findings: &mut Findings| {
-        map.get(key).and_then(|node| node.expect_str(&format!("`{key}`"), findings)).map(str::to_owned)
-    };
-    settings.packer = text("packer", findings);
-    if let Some(field) = text("primary_key_field", findings) {
-        settings.primary_key_field = field;
-    }
-    if let Some(salt) = text("salt", findings) {
-        settings.salt = salt;
-    }
-    if let Some(node) = map.get("key_type") {
-        settings.key_type = node.expect_one_of("`key_type`", &KeyType::WORDS, findings).unwrap_or(settings.key_type);
-    }
-    if let Some(size) = map.get("signature_size").and_then(|n| n.expect_u64("`signature_size`", 1..=64, findings)) {
-        settings.signature_size = usize::try_from(size).unwrap_or(10);
-    }
-    if let Some(count) = map.get("iterations").and_then(|n| n.expect_u64("`iterations`", 1..=1_000_000, findings)) {
-        settings.iterations = u32::try_from(count).unwrap_or(10_000);
-    }
-    if let Some(node) = map.get("versions") {
-        let words = [("v2", Version::V2), ("v1", Version::V1)];
-        let nodes = if let Value::Seq(nodes) = &node.value { nodes } else { std::slice::from_ref(node) };
-        let list = nodes.iter().map(|node| node.expect_one_of("an element of `versions`", &words, findings));
-        settings.versions = list.collect::<Vec<_>>().into_iter().flatten().collect();
-        if nodes.is_empty() {
-            findings.error("wrong_value", node.span, "`versions` is an empty list").help("write `[v2, v1]`");
-        }
-    }
-    let words =
-        [("id", Field::Id), ("username", Field::Username), ("email", Field::Email), ("external_id", Field::ExternalId)];
     let usual = match (settings.primary_key_field.as_str(), settings.key_type) {
         ("username", _) => Field::Username,
         ("email", _) => Field::Email,
         (_, KeyType::Uuid) => Field::Id,
         _ => Field::ExternalId,
     };
-    let user = map.get("user").map_or(Some(usual), |node| node.expect_one_of("`user`", &words, findings))?;
-    let scope: Box<str> = text("scope", findings).unwrap_or_default().into();
     if !scope.is_empty() && !settings.versions.contains(&Version::V2) {
         findings.error("no_meaning", node.span, "`scope` is for version 2: tokens of version 1 have none");
     }
-    let (query, exchange) = query(map, findings);
-    Some(SesameSettings { keys, own_key, settings, user, scope, query, exchange })
+    let user = user.unwrap_or(usual);
+    Some(SesameSettings {
+        keys,
+        own_key,
+        settings,
+        user,
+        scope,
+        query: query.name.map(Box::from),
+        exchange: query.exchange,
+    })
+}
+
+fn key_type(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<KeyType> {
+    node.expect_one_of("`key_type`", &KeyType::WORDS, reader.findings)
+}
+
+fn fallbacks(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Vec<SecretSource>> {
+    let list = node.expect_seq("`fallbacks`", reader.findings)?;
+    Some(list.iter().filter_map(|node| (SECRET.read)(key, node, reader)).collect())
+}
+
+#[allow(clippy::option_option)] // `Some(None)`: at any age
+fn max_age(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Option<i64>> {
+    if matches!(&node.value, Value::Scalar(scalar) if scalar.text == "none") {
+        return Some(None);
+    }
+    Some(i64::try_from((TIME.read)(key, node, reader)?.as_secs()).ok())
+}
+
+fn versions(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Vec<Version>> {
+    let words = [("v2", Version::V2), ("v1", Version::V1)];
+    let nodes = if let Value::Seq(nodes) = &node.value { nodes } else { std::slice::from_ref(node) };
+    if nodes.is_empty() {
+        reader.findings.error("wrong_value", node.span, "`versions` is an empty list").help("write `[v2, v1]`");
+    }
+    let list = nodes.iter().filter_map(|node| node.expect_one_of("an element of `versions`", &words, reader.findings));
+    Some(list.collect())
 }
 
 /// The parameter that carries a token, and whether it becomes a session.
-fn query(map: &Map, findings: &mut Findings) -> (Option<Box<str>>, bool) {
-    let Some(node) = map.get("query") else { return (None, false) };
-    let (name, exchange) = if let Value::Map(query) = &node.value {
-        query.expect_keys("`query`", Keys { known: &["name", "exchange"], not_yet: &[] }, findings);
-        let name = query.get("name").and_then(|node| node.expect_str("`name`", findings));
-        if name.is_none() {
-            findings.error("missing_key", node.span, "`query` has no `name`");
+fn query(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Query> {
+    let query = if let Value::Map(map) = &node.value {
+        let query = reader.read::<Query>(key, "`query`", map);
+        if query.name.is_none() {
+            reader.findings.error("missing_key", node.span, "`query` has no `name`");
         }
-        let exchange = query.get("exchange").and_then(|node| node.expect_bool("`exchange`", findings));
-        (name, exchange.unwrap_or_default())
+        query
     } else {
-        (node.expect_str("`query`", findings), false)
+        Query { name: (TEXT.read)(key, node, reader), exchange: false }
     };
-    if name.is_some_and(|name| !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))) {
-        findings.error("wrong_value", node.span, "`query` is the name of a parameter: letters, digits, `-` and `_`");
+    let is_good = |name: &String| name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    if !query.name.as_ref().is_none_or(is_good) {
+        let message = "`query` is the name of a parameter: letters, digits, `-` and `_`";
+        reader.findings.error("wrong_value", node.span, message);
     }
-    (name.map(Box::from), exchange)
+    Some(query)
 }

@@ -1,26 +1,28 @@
 //! `identity.session` — sessions of people.
 
+use crate::config::keys::{FLAG, Reader, Section, Shape, TIME, keys, one_of};
 use crate::identity::session::Settings;
-use crate::yaml::{Findings, Keys, Node};
+use crate::yaml::Node;
 use std::time::Duration;
 
+struct Session;
+
+keys! {
+    Session for Settings {
+        lifetime, TIME, "At least 1m. [12h]";
+        strict ("same_site"), one_of!("lax" => false, "strict" => true), "The cookie's SameSite. [lax]";
+        secure, FLAG, "Whether the cookie needs TLS; `false` is for trying things out. [true]";
+    }
+}
+
+pub(super) const SHAPE: Shape = Shape::Map(Session::KEYS, 0);
+
 /// Reads the section; what was reported is left out.
-pub(super) fn read(node: &Node, findings: &mut Findings) -> Settings {
-    let mut settings = Settings::default();
-    let Some(map) = node.expect_map("`session`", findings) else { return settings };
-    map.expect_keys("`session`", Keys { known: &["lifetime", "same_site", "secure"], not_yet: &[] }, findings);
-    if let Some(lifetime) = map.get("lifetime").and_then(|node| node.expect_duration("`lifetime`", findings)) {
-        settings.lifetime = lifetime;
-    }
+pub(super) fn read(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Settings> {
+    let Some(map) = node.expect_map("`session`", reader.findings) else { return Some(Settings::default()) };
+    let settings = reader.read::<Session>(key, "`session`", map);
     if settings.lifetime < Duration::from_secs(60) {
-        findings.error("wrong_value", node.span, "`lifetime` of a session is at least 1m");
+        reader.findings.error("wrong_value", node.span, "`lifetime` of a session is at least 1m");
     }
-    if let Some(node) = map.get("same_site") {
-        let strict = node.expect_one_of("`same_site`", &[("lax", false), ("strict", true)], findings);
-        settings.strict = strict.unwrap_or_default();
-    }
-    if let Some(secure) = map.get("secure").and_then(|node| node.expect_bool("`secure`", findings)) {
-        settings.secure = secure;
-    }
-    settings
+    Some(settings)
 }

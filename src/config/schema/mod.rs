@@ -1,10 +1,8 @@
 //! What editors should know of `postern.yaml`: a JSON Schema (draft 07, which YAML language servers read best).
 //!
-//! `keys` says every key once, with its words and its shape; here shapes become JSON. That the keys are those that the
-//! readers know, and the words those that they take, a test finds out by asking the readers themselves. What a schema cannot
-//! say, `postern check --config` does.
+//! The rows of the keys (`keys!`) say each once, with its words and its shape; here shapes become JSON. That the readers take what shapes
+//! say, a test finds out by asking them. What a schema cannot say, `postern check --config` does.
 
-mod keys;
 mod settings;
 
 pub use settings::{Setting, settings};
@@ -12,41 +10,13 @@ pub use settings::{Setting, settings};
 #[cfg(test)]
 mod tests;
 
+use super::keys::{Key, Section, Shape};
+use super::{Config, secret};
 use serde_json::{Map, Value as Json, json};
-
-/// A key: its name, the words that an editor shows, and what stands under it.
-struct Key(&'static str, &'static str, Shape);
-
-/// What may stand under a key.
-enum Shape {
-    Text,
-    /// A text, or a list of texts.
-    Texts,
-    Flag,
-    /// A whole number from the one to the other.
-    Count(u64, u64),
-    /// A number from 0 to 1.
-    Ratio,
-    /// `5s`
-    Time,
-    /// `1MiB`
-    Size,
-    /// `20/day`, or `none`
-    Rate,
-    Mode,
-    Words(&'static [&'static str]),
-    SomeOf(&'static [&'static str]),
-    Secret,
-    /// These keys, the first so many of which there must be.
-    Map(&'static [Key], usize),
-    Named(&'static Shape),
-    List(&'static Shape),
-    Any(&'static [Shape]),
-}
 
 #[must_use]
 pub fn config() -> Json {
-    let Json::Object(mut schema) = Shape::Map(keys::TOP, 0).json() else { return Json::Null };
+    let Json::Object(mut schema) = Shape::Map(Config::KEYS, 0).json() else { return Json::Null };
     let head = json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "postern configuration",
@@ -78,7 +48,7 @@ impl Shape {
             Self::Words(words) => json!({ "enum": words }),
             Self::SomeOf(words) => texts(json!({ "enum": words })),
             Self::Secret => json!({
-                "anyOf": [Self::Map(keys::SECRET, 0).json(), { "description": "The secret itself, against advice.", "type": "string" }],
+                "anyOf": [Self::Map(secret::KEYS, 0).json(), { "description": "The secret itself, against advice.", "type": "string" }],
             }),
             Self::Map(keys, required) => {
                 let property = |Key(name, words, shape): &Key| ((*name).to_owned(), described(shape.json(), words));

@@ -1,8 +1,8 @@
 //! What is in force, key by key, and who said so: for `postern config`.
 
-use super::{Key, Shape, keys};
+use crate::config::keys::{Key, Section, Shape};
 use crate::config::overlay::{self, PREFIX};
-use crate::config::{ConfigError, Sources};
+use crate::config::{Config, ConfigError, Sources, secret};
 use crate::yaml::{Findings, Map, Node, Value};
 use serde::Serialize;
 
@@ -31,7 +31,7 @@ pub fn settings(sources: &Sources) -> Result<Vec<Setting>, ConfigError> {
     }
     let compat = tree.get("compat").is_some_and(|node| text(node) == Some("openwisp"));
     let mut list = List { findings: &findings, compat, settings: Vec::new() };
-    list.map("", keys::TOP, &tree);
+    list.map("", Config::KEYS, &tree);
     Ok(list.settings)
 }
 
@@ -65,7 +65,7 @@ impl List<'_> {
                     self.written(&format!("{key}.{}", entry.key.text), shape, &entry.value);
                 }
             }
-            (Value::Map(map), _) => self.map(key, keys::SECRET, map),
+            (Value::Map(map), _) => self.map(key, secret::KEYS, map),
             (Value::Seq(items), Shape::List(shape)) => {
                 for (at, item) in items.iter().enumerate() {
                     self.written(&format!("{key}.{at}"), shape, item);

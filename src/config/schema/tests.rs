@@ -1,7 +1,8 @@
 //! The schema says what the readers read: they are asked.
 
-use super::{Key, Shape, config, keys};
-use crate::config::{Config, ConfigError, Sources};
+use super::config;
+use crate::config::keys::{Key, Section, Shape};
+use crate::config::{Config, ConfigError, Sources, Written, secret};
 use crate::yaml::Findings;
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
@@ -23,23 +24,70 @@ const COMPANY: [(&str, &[(&str, &str)]); 6] = [
     ("identity.jwt.-.memberships", &[("claim", "c")]),
 ];
 
-/// What is found in a configuration that says this at this path; a list is written for the step `-`.
-fn found(path: &[&str], value: &str) -> Findings {
-    let mut text = value.to_owned();
+/// A configuration that says this at this path, and what must stand beside it; a list is written for the step `-`.
+fn text(path: &[&str], value: Option<&str>) -> String {
+    let mut text = value.map(str::to_owned);
     for (at, step) in path.iter().enumerate().rev() {
         let above = path[..at].join(".");
         let company = COMPANY.iter().filter(|(place, _)| *place == above).flat_map(|(_, keys)| *keys);
-        let company: String =
-            company.filter(|(key, _)| key != step).map(|(key, value)| format!(", {key}: {value}")).collect();
-        text = if *step == "-" { format!("[{text}]") } else { format!("{{ {step}: {text}{company} }}") };
+        let company = company.filter(|(key, _)| key != step).map(|(key, value)| format!("{key}: {value}"));
+        let own = text.map(|text| if *step == "-" { format!("[{text}]") } else { format!("{step}: {text}") });
+        let all: Vec<String> = own.into_iter().chain(company).collect();
+        text = Some(if *step == "-" { all.concat() } else { format!("{{ {} }}", all.join(", ")) });
     }
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("postern.yaml");
+    text.unwrap_or_default()
+}
+
+fn load(dir: &Path, text: &str) -> Result<(Config, Findings), ConfigError> {
+    let file = dir.join("postern.yaml");
     std::fs::write(&file, text).unwrap();
-    match Config::load(&Sources { file: Some(file), ..Sources::default() }) {
+    Config::load(&Sources { file: Some(file), ..Sources::default() })
+}
+
+fn found(path: &[&str], value: &str) -> Findings {
+    let dir = tempfile::tempdir().unwrap();
+    match load(dir.path(), &text(path, Some(value))) {
         Ok((_, findings)) | Err(ConfigError::Findings(findings)) => findings,
         Err(error) => panic!("{error}"),
     }
+}
+
+/// The default that a row shows is the one that counts.
+#[test]
+fn what_a_row_calls_the_default_is_what_counts_where_nothing_is_said() {
+    fn compare(path: &[&'static str], keys: &'static [Key], compared: &mut usize) {
+        for Key(name, words, shape) in keys {
+            let path = [path, &[*name]].concat();
+            if let Shape::Map(keys, _) = shape {
+                compare(&path, keys, compared);
+            }
+            let shown = words.strip_suffix(']').and_then(|words| words.rsplit_once('[')).map(|(_, shown)| shown);
+            let shown = shown.and_then(|shown| shown.split("; ").next());
+            let is_read = match shape {
+                Shape::Count(..) => shown.is_some_and(|shown| shown.parse::<u64>().is_ok()),
+                Shape::Flag | Shape::Time | Shape::Size | Shape::Rate | Shape::Ratio => true,
+                _ => false,
+            };
+            // What `compat` or another key decides is no text that could stand there.
+            let is_fixed = match (shape, shown) {
+                (Shape::Words(words), Some(shown)) => words.contains(&shown),
+                _ => is_read && !words.contains("`compat: openwisp`"),
+            };
+            let Some(shown) = shown.filter(|_| is_fixed) else { continue };
+            let dir = tempfile::tempdir().unwrap();
+            let [said, nothing] = [Some(shown), None].map(|value| {
+                let (config, _) = load(dir.path(), &text(&path, value)).ok()?;
+                Some(format!("{:?}", Config { written: Written::default(), ..config }))
+            });
+            // A section that lacks something else says nothing of its defaults.
+            let Some(nothing) = nothing else { continue };
+            assert_eq!(said, Some(nothing), "{path:?}");
+            *compared += 1;
+        }
+    }
+    let mut compared = 0;
+    compare(&[], Config::KEYS, &mut compared);
+    assert!(compared > 40, "{compared}");
 }
 
 /// The keys that the readers know at this path; none where they take no map there.
@@ -72,7 +120,7 @@ fn compare(path: &[&'static str], shape: &Shape, wrong: &mut Vec<String>) {
             let others = shapes.iter().filter(|shape| map.is_none() || !matches!(shape, Shape::Text | Shape::Texts));
             others.for_each(|shape| compare(path, shape, wrong));
         }
-        Shape::Secret => compare(path, &Shape::Map(keys::SECRET, 0), wrong),
+        Shape::Secret => compare(path, &Shape::Map(secret::KEYS, 0), wrong),
         Shape::Words(words) | Shape::SomeOf(words) => {
             let refused = |word: &str| {
                 let findings = found(path, word);
@@ -105,8 +153,8 @@ fn compare(path: &[&'static str], shape: &Shape, wrong: &mut Vec<String>) {
 #[test]
 fn the_schema_has_the_keys_and_words_that_the_readers_have() {
     let mut wrong = Vec::new();
-    compare(&[], &Shape::Map(keys::TOP, 0), &mut wrong);
-    assert!(wrong.is_empty(), "mend src/config/schema/keys.rs:\n{}", wrong.join("\n"));
+    compare(&[], &Shape::Map(Config::KEYS, 0), &mut wrong);
+    assert!(wrong.is_empty(), "mend the rows of src/config:\n{}", wrong.join("\n"));
 }
 
 /// The numbers and limits of the schema are those that the readers refuse by.
@@ -126,7 +174,7 @@ fn numbers_from_the_schema_s_bounds_are_read_and_others_are_not() {
         }
     }
     let mut list = Vec::new();
-    counts(&[], keys::TOP, &mut list);
+    counts(&[], Config::KEYS, &mut list);
     assert!(list.len() > 10);
     for (path, low, high) in list {
         let refused = |number: String| {
