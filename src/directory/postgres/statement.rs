@@ -10,7 +10,7 @@ use tokio_postgres::types::{ToSql, Type};
 pub(super) type Params<'p> = &'p [&'p (dyn ToSql + Sync)];
 
 /// What the parameters of our statements are.
-const TYPES: [Type; 14] = [
+const TYPES: [Type; 15] = [
     Type::TEXT,
     Type::UUID,
     Type::INT8,
@@ -25,6 +25,7 @@ const TYPES: [Type; 14] = [
     Type::INT4_ARRAY,
     Type::BYTEA_ARRAY,
     Type::BOOL_ARRAY,
+    Type::DATE_ARRAY,
 ];
 
 /// The type that a value has by itself.
