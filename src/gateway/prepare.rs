@@ -100,14 +100,18 @@ pub fn prepare(
             prefix: rewrite.map_or("", |rewrite| &rewrite.stripped),
         },
     };
-    let head = if handshake.is_some() || !pool.may_speak_http2() {
+    let takes_trailers = pool.may_speak_http2() && handshake.is_none() && trailers::takes(headers);
+    let head = if handshake.is_some() || !pool.may_speak_http2() || pool.keeps_http1(&endpoint) {
         let mut head = told.put(HeadWriter::new(pool.buffer(), request.method(), target))?;
         if let Some(handshake) = &handshake {
             handshake.tell(&mut head);
         }
+        if takes_trailers {
+            head.tell_of_trailers();
+        }
         Head::Http1(head.end(framing, pool.upstream().title_case))
     } else {
-        let fields = Fields::new(request.method(), target, framing, trailers::takes(headers));
+        let fields = Fields::new(request.method(), target, framing, takes_trailers);
         Head::Either(told.put(fields.map_err(|_| Denial::new(Reason::BadTarget))?)?)
     };
     let back = rewrite.filter(|rewrite| rewrite.maps_answers).map(|rewrite| {

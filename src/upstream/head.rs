@@ -1,7 +1,7 @@
 //! A request's head as data: its fields, in the order in which they are said, which each version of HTTP encodes in its own way.
 //!
 //! Whoever tells an upstream something tells it to [`PutField`]. Where HTTP/1.1 will be spoken, that writes the bytes at once
-//! ([`h1::HeadWriter`](super::h1::HeadWriter)). Where the connection decides, they are kept as [`Fields`] until it is there.
+//! ([`h1::HeadWriter`](super::h1::HeadWriter)). Where the next connection decides, they are kept as [`Fields`] until it is there.
 
 use super::fault::Fault;
 use bytes::{Bytes, BytesMut};
@@ -46,7 +46,7 @@ pub struct Fields {
     pub(super) host: Option<Bytes>,
     pub(super) headers: HeaderMap,
     pub(super) framing: Framing,
-    /// The client takes trailers, which gRPC servers want to hear; over HTTP/1.1 it is a hop-by-hop field.
+    /// The client takes trailers, which gRPC servers want to hear.
     pub(super) takes_trailers: bool,
     /// There was something that cannot be said.
     is_malformed: bool,

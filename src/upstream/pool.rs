@@ -184,14 +184,23 @@ impl Pool {
     /// What is there already to send a request on; `http1_only`: HTTP/2 will not do.
     #[must_use]
     pub fn ready(&self, endpoint: &EndpointRef, http1_only: bool) -> Option<Transport> {
-        if let Some(connection) = self.take(endpoint) {
+        if let Some(Idle { connection, .. }) = self.take(endpoint) {
             return Some(Transport::Http1 { connection, reused: true });
         }
         if http1_only { None } else { self.sessions.group(endpoint).permit().map(Transport::Http2) }
     }
 
+    /// Whether a connection of HTTP/1.1 is there to send a request on.
+    #[must_use]
+    pub fn keeps_http1(&self, endpoint: &EndpointRef) -> bool {
+        let kept = self.take(endpoint);
+        let is_kept = kept.is_some();
+        self.idle.borrow_mut().extend(kept);
+        is_kept
+    }
+
     /// The last used connection to an address that can serve; those that cannot are closed.
-    fn take(&self, endpoint: &EndpointRef) -> Option<Box<Connection>> {
+    fn take(&self, endpoint: &EndpointRef) -> Option<Idle> {
         let mut idle = self.idle.borrow_mut();
         let mut at = idle.len();
         while let Some(last) = at.checked_sub(1).and_then(|at| idle.get(at)) {
@@ -206,7 +215,7 @@ impl Pool {
                 && let Some(mut taken) = idle.remove(at)
                 && taken.connection.is_quiet()
             {
-                return Some(taken.connection);
+                return Some(taken);
             }
         }
         None

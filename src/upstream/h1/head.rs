@@ -49,6 +49,12 @@ impl HeadWriter {
         &self.bytes
     }
 
+    /// Says that the client takes trailers: over HTTP/1.1 that is a hop-by-hop field.
+    pub fn tell_of_trailers(&mut self) {
+        self.put(&TE, b"trailers");
+        self.put(&CONNECTION, b"te");
+    }
+
     /// Says how the body is framed, and ends the head. `title_case`: for services that compare names by the letter they are written
     /// `Like-This`, although names have no case (RFC 9110, 5.1).
     #[must_use]
@@ -86,8 +92,7 @@ impl Request {
             head.put(name, value.as_bytes());
         }
         if fields.takes_trailers {
-            head.put(&TE, b"trailers");
-            head.put(&CONNECTION, b"te");
+            head.tell_of_trailers();
         }
         Ok(head.end(fields.framing, title_case))
     }

@@ -115,7 +115,7 @@ fn a_head_is_the_same_where_the_handshake_decides_what_is_spoken() {
     let headers = [("X-Twice", "1"), ("x-other", "a: b\tc"), ("x-twice", "2"), ("x-empty", ""), ("te", "trailers")];
     let asked = request(Who::mA, "GET", "/api/v1/org/a/x?y=%20z", &headers, "");
     let plain = String::from_utf8(Gate::new().forwarded(&asked).head).unwrap();
-    let secure = gate.send(&asked).text();
+    let mut raw = gate.raw();
     let lines = |head: &str| -> Vec<String> {
         let differ = ["x-request-id: ", "traceparent: "];
         let lines = head.lines().filter(|line| !line.is_empty() && !differ.iter().any(|name| line.starts_with(name)));
@@ -123,7 +123,10 @@ fn a_head_is_the_same_where_the_handshake_decides_what_is_spoken() {
     };
     // What speaks HTTP/1.1 alone is not told of trailers.
     let told = ["te: trailers", "connection: te"].map(str::to_owned);
-    assert_eq!(lines(&secure), [lines(&plain), told.to_vec()].concat());
+    for connection in ["a new one", "the one that was kept"] {
+        raw.send(&asked);
+        assert_eq!(lines(&raw.answer().text()), [lines(&plain), told.to_vec()].concat(), "{connection}");
+    }
 }
 
 #[test]
