@@ -39,6 +39,7 @@ mod details;
 mod evaluation;
 mod options;
 mod organizations;
+mod refusals;
 
 impl World {
     fn new() -> Self {
