@@ -32,8 +32,8 @@ impl Who {
     }
 }
 
-/// Fields that change with every edit, and say nothing.
-const BOOKKEEPING: [&str; 3] = ["modified", "modified_micros", "last_used"];
+/// Fields that change with every edit, and say nothing; and those that follow from others.
+const BOOKKEEPING: [&str; 5] = ["modified", "modified_micros", "last_used", "level", "state"];
 /// Last words of the names of fields whose values nobody may read here. Records hold none today.
 const HIDDEN: [&str; 5] = ["password", "digest", "hash", "secret", "encrypted"];
 
