@@ -310,7 +310,6 @@ impl Compiler<'_> {
         };
         let place = place(access, &origin, methods);
         own.check_applicable(std::iter::once(place), self.findings);
-        let said = own.over(&base.options);
         let variables: Vec<_> = route.pattern.value.typed_variables().collect();
         let hosts: Vec<&str> = file.hosts.iter().map(|host| &*host.value.text).collect();
         let pattern = &route.pattern.value.text;
@@ -319,10 +318,11 @@ impl Compiler<'_> {
             access,
             origin,
             appointed: self.managers_are_appointed,
-            foreign: said.foreign.map_or(Foreign::Forbidden, |foreign| foreign.value),
+            foreign: nearest(&own.foreign, &base.options.foreign).copied().unwrap_or(Foreign::Forbidden),
             inject,
-            schemes: said.authenticate.map(|schemes| schemes.value).unwrap_or_default(),
-            forward_authorization: said.forward_authorization.is_some_and(|is| is.value),
+            schemes: nearest(&own.authenticate, &base.options.authenticate).cloned().unwrap_or_default(),
+            forward_authorization: nearest(&own.forward_authorization, &base.options.forward_authorization)
+                == Some(&true),
             options: of_rule(own, &base.options, &context, self.findings),
         }
     }
@@ -440,4 +440,9 @@ fn lies_under(segments: &[Segment], rest: bool, prefix: &str) -> bool {
     let steps: Vec<&str> = prefix.trim_matches('/').split('/').collect();
     let is = |(segment, step): (&Segment, &&str)| matches!(segment, Segment::Literal(text) if **text == **step);
     segments.len() >= steps.len() && segments.iter().zip(&steps).all(is) && (rest || segments.len() > steps.len())
+}
+
+/// What is said here, else what is said above.
+fn nearest<'a, T>(own: &'a Option<Spanned<T>>, above: &'a Option<Spanned<T>>) -> Option<&'a T> {
+    own.as_ref().or(above.as_ref()).map(|said| &said.value)
 }

@@ -121,6 +121,10 @@ macro_rules! compiled_options {
                 }
             }
 
+            pub fn is_empty(&self) -> bool {
+                $(self.$key.is_none())&&*
+            }
+
             /// Says what is said, in the words of the language, and which stage looks at it.
             pub fn words(&self) -> Vec<(&'static str, Judged, String)> {
                 let mut words = Vec::new();
@@ -254,6 +258,5 @@ pub(super) fn of_rule(
     let mut options = RuleOptions::compile(own, above, rule, findings);
     let origins = Said { own: own.origins.as_ref(), above: above.origins.as_ref() };
     upgrade::for_pages(&mut options.upgrade, &origins, findings);
-    let says_something = !options.words().is_empty();
-    says_something.then(|| Box::new(options))
+    (!options.is_empty()).then(|| Box::new(options))
 }
