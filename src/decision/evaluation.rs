@@ -2,9 +2,9 @@
 
 use super::matching::{Hits, Matched};
 use super::org_references::{Facts, OrgReferences};
-use super::permit::OrgAccess;
-use super::rule::{Question, Verdict, require_authentication};
+use super::rule::{Question, require_authentication};
 use super::strict_source::{self, MOST_HELD};
+use super::verdict::{OrgAccess, Verdict};
 use super::{Caller, CredentialNeed, Denial, OrgKey, Permit, Reason, RequestView, Ruled, websocket};
 use crate::facts::Organization;
 use crate::limit::{self, Key, Quota, Who};

@@ -13,6 +13,7 @@ mod preflight;
 mod rule;
 mod sources;
 mod strict_source;
+mod verdict;
 mod websocket;
 
 pub use crate::policy::CredentialNeed;

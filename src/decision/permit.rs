@@ -1,7 +1,7 @@
 //! The permit: that a request may pass, and everything that must be known to pass it on. Only an evaluation makes one.
 
 use super::matching::Hit;
-use super::rule::Verdict;
+use super::verdict::{OrgAccess, Verdict};
 use super::{Caller, Denial, Reason, Upgrade};
 use crate::facts::{Level, Organization, Snapshot, Value, header_value};
 use crate::policy::{Inject, InjectValue, Policy, Route, Rule, RuleId};
@@ -12,20 +12,6 @@ use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
 use uuid::Uuid;
-
-/// How the caller stands in an organization.
-#[derive(Clone, Debug)]
-pub(super) struct OrgAccess {
-    pub(super) organization: Arc<Organization>,
-    /// `None`: a superuser who does not belong to it.
-    pub(super) level: Option<Level>,
-}
-
-impl OrgAccess {
-    pub(super) fn level_text(&self) -> &'static str {
-        self.level.map_or("superuser", Level::as_str)
-    }
-}
 
 /// What is known of a request beside what it was judged by, and may be told to the upstream.
 #[derive(Clone, Copy, Debug)]

@@ -2,9 +2,9 @@
 
 use super::matching::Hit;
 use super::org_references::{Facts, OrgKey, OrgReference, Referent, RuleReferences, TWO};
-use super::permit::OrgAccess;
+use super::verdict::{OrgAccess, Verdict};
 use super::{Caller, Denial, Reason, RequestView, Stage};
-use crate::facts::{Level, Membership, Organization, Snapshot};
+use crate::facts::{Level, Snapshot};
 use crate::id::OrgId;
 use crate::policy::{Access, Asked, Failure, Foreign, RuleOptions, Subject};
 use crate::request_target::{plain, shown};
@@ -26,15 +26,6 @@ pub(super) fn require_authentication<'c>(
         (_, Some(snapshot)) if !snapshot.user.is_active => Err(hit.deny(Reason::UserInactive)),
         (_, Some(snapshot)) => Ok(Some(snapshot)),
     }
-}
-
-/// What a rule says when it says yes.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Verdict {
-    /// The organization of the request and how the caller stands in it.
-    pub(super) access: Option<OrgAccess>,
-    /// A superuser passed where their membership would not have been enough.
-    pub(super) by_superuser: bool,
 }
 
 /// What a rule is asked about.
@@ -323,11 +314,5 @@ impl Scope {
             Self::In(organization) => snapshot.has_permission(permission, Some(organization)),
             Self::Everywhere => snapshot.has_permission_everywhere(permission),
         }
-    }
-}
-
-impl OrgAccess {
-    fn of(membership: &Membership) -> Self {
-        Self { organization: Arc::<Organization>::clone(&membership.organization), level: Some(membership.level()) }
     }
 }

@@ -28,11 +28,12 @@ pub use options::authenticate::{Scheme, Schemes};
 pub(crate) use options::inject::WORDS as INJECT_WORDS;
 pub use options::inject::{Inject, InjectValue};
 pub use options::org::{By, Item, MAX_SOURCES, Source};
-pub use options::when::{Condition, Failure, Subject};
+pub use options::when::Condition;
 pub use options::{
     Asked, BodyLimit, Cors, CountedBy, Foreign, Judged, Model, OptionChange, Permissions, Rewrite, RouteOptions,
     RuleOptions, Shared, StrictSource, Throttle, Timeout, Upgrade,
 };
+pub use options::{Failure, Subject};
 pub(crate) use options::{ROUTE_KEYS, RULE_KEYS, option_schema};
 pub(crate) use pattern::NAMELESS;
 pub use pattern::{HostPattern, Kind, MAX_VARIABLES, Pattern, Segment, is_slug};

@@ -18,6 +18,7 @@ mod permissions;
 mod rewrite;
 mod shared;
 mod strict_source;
+mod subject;
 mod target;
 mod throttle;
 mod timeout;
@@ -36,6 +37,7 @@ pub use permissions::Permissions;
 pub use rewrite::Rewrite;
 pub use shared::Shared;
 pub use strict_source::StrictSource;
+pub use subject::{Failure, Subject};
 pub use throttle::{CountedBy, Throttle};
 pub use timeout::Timeout;
 pub use upgrade::Upgrade;
@@ -55,7 +57,7 @@ use origins::Origins;
 use serde_json::Value as Json;
 use trailing_slash::TrailingSlash;
 use upstream::UpstreamName;
-use when::{Condition, Failure, Subject};
+use when::Condition;
 
 macro_rules! written_options {
     ($($(#[$doc:meta])* $keys:ident { $($key:ident: $option:ty,)* })*) => {

@@ -1,6 +1,6 @@
 //! What is known of an option of the language. Each has a file beside this one, which says all of it; [`super`] lists them.
 
-use super::when::{Failure, Subject};
+use super::subject::{Failure, Subject};
 use crate::policy::applicable::{Needs, RulePlace};
 use crate::policy::methods::Methods;
 use crate::policy::pattern::{Kind, Pattern};

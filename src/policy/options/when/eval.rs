@@ -3,56 +3,22 @@
 use super::Condition;
 use super::types::{Field, is_secret};
 use crate::claims::{Claim, Claims};
-use crate::facts::{Organization, Snapshot, Value as FactValue};
+use crate::facts::{Snapshot, Value as FactValue};
 use crate::normalized_name::normalized_key;
+use crate::policy::options::subject::{Failure, Subject};
 use crate::policy::pattern::Kind;
 use crate::request_target::field::{self, FieldError};
 use crate::request_target::hop::{Options, is_hop_by_hop};
-use crate::request_target::query::{self, Ambiguous};
+use crate::request_target::query;
 use cel::objects::{Key, Map};
 use cel::{Context, Env, Value};
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Most headers that are looked through as a whole.
 const MAX_HEADERS: usize = 128;
-
-/// What a condition is about.
-#[derive(Clone, Copy)]
-pub struct Subject<'r> {
-    pub method: &'r Method,
-    /// `request.path`: decoded, as it was matched.
-    pub path: &'r str,
-    pub host: &'r str,
-    /// `client.address`: as it is known behind trusted proxies.
-    pub client: Option<IpAddr>,
-    pub query: Option<&'r str>,
-    /// `request.headers`: as the client sent them.
-    pub headers: &'r HeaderMap,
-    /// `user`; null where nobody is known.
-    pub user: Option<&'r Snapshot>,
-    /// `claims`: what the credential says besides.
-    pub claims: Option<&'r Claims>,
-    /// `org` and `org.level`; null where there is none.
-    pub organization: Option<(&'r Organization, &'static str)>,
-    /// `path`: what the variable with that number matched.
-    pub variable: &'r dyn Fn(usize) -> Option<Cow<'r, str>>,
-}
-
-/// Why a condition neither holds nor does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// A parameter that it asks has no one value.
-    Parameter(Ambiguous),
-    /// A header that it asks cannot be judged by.
-    Header(FieldError),
-    /// It asks something that is not there, or that is of another kind.
-    Undefined,
-}
 
 thread_local! {
     /// The functions of the language: made once, never changed.

@@ -11,9 +11,8 @@ mod expand;
 mod networks;
 mod types;
 
-pub use eval::{Failure, Subject};
-
 use super::option::{Compiled, Judged, PolicyOption, RuleContext, Said};
+use super::subject::{Failure, Subject};
 use crate::policy::applicable::Needs;
 use crate::policy::pattern::Kind;
 use crate::yaml::{Findings, Node, Span, Value};
