@@ -170,7 +170,8 @@ impl Server {
             fact_cache = fact_cache.with_redis_cache(redis_cache).await?;
         }
         if let Some(redis) = &redis {
-            fact_cache = fact_cache.with_relay(Broadcast::new(Arc::clone(redis), Seal::of(&store), metrics.shard()));
+            fact_cache =
+                fact_cache.with_broadcast(Broadcast::new(Arc::clone(redis), Seal::of(&store), metrics.shard()));
         }
         let fact_cache = Arc::new(fact_cache);
         fact_cache.catch_up().await?;

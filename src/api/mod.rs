@@ -3,7 +3,7 @@
 //! It runs on the control plane; a data-plane worker hands a request over ([`Service::call`]) once its body is here, and waits for
 //! the answer like for an upstream's. [`router`] has all routes and layers in one list, by their [`paths`]; each operation and page is a
 //! file ([`token`], [`login`], [`logout`], those of [`password`]).
-//! What comes in is read by [`body`] (JSON, forms: each a file) and [`fields`] in the manner of the reference (Django REST
+//! What comes in is read by [`crate::compat::openwisp`] in the manner of the reference (Django REST
 //! framework), whose answers clients of an existing installation know; what goes wrong becomes an answer in [`error`] alone.
 
 pub mod error;

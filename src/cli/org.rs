@@ -67,7 +67,7 @@ impl Begins for Verb {
 /// Runs the command.
 ///
 /// # Errors
-/// What the directory refuses ([`DirectoryError`]), a batch that cannot be read, an output that cannot be written.
+/// What the directory refuses ([`crate::directory::DirectoryError`]), a batch that cannot be read, an output that cannot be written.
 pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     let store = &store.as_seen_by(Viewer::Operator);

@@ -18,7 +18,10 @@ pub type Args = Noun<Verb>;
 /// Sesame tokens: mint
 #[derive(clap::Subcommand)]
 pub enum Verb {
-    /// Make a token and print it: LINK="https://app.example.com/?sesame=$(postern sesame mint --user ann)"
+    // No doc comment: rustdoc takes the address for a link that somebody forgot to mark.
+    #[command(
+        about = r#"Make a token and print it: LINK="https://app.example.com/?sesame=$(postern sesame mint --user ann)""#
+    )]
     Mint {
         /// Whose it will be: id, username or e-mail address
         #[arg(long)]

@@ -173,7 +173,7 @@ fn read_password(from_stdin: bool, hasher: &Hasher) -> anyhow::Result<PasswordHa
 /// Runs the command.
 ///
 /// # Errors
-/// What the directory refuses ([`DirectoryError`]), a batch that cannot be read, an output that cannot be written.
+/// What the directory refuses ([`crate::directory::DirectoryError`]), a batch that cannot be read, an output that cannot be written.
 pub async fn run(args: Args, hasher: &Hasher, store: &Directory, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     let store = &store.as_seen_by(Viewer::Operator);

@@ -1,4 +1,4 @@
-//! The fence between old facts and the present: at which position of the outbox each user and token last changed, and until
+//! What divides old facts from the present: at which position of the outbox each user and token last changed, and until
 //! when postern knows that it has caught up.
 //!
 //! They share 4096 slots by the last bytes of their ids: a collision costs a needless load, never a stale answer. The check
@@ -37,7 +37,7 @@ pub struct ChangeVersions {
 }
 
 impl ChangeVersions {
-    /// A fence that has caught up with `position`, and holds no proof yet.
+    /// What has caught up with `position`, and holds no proof yet.
     #[must_use]
     pub fn new(position: u64, max_staleness: Duration) -> Self {
         Self {

@@ -32,7 +32,7 @@ pub struct Known {
 }
 
 impl Known {
-    /// What was found when the fence stood at `read_at`.
+    /// What was found when changes up to `read_at` were noted.
     pub(super) fn new(found: Found, read_at: u64) -> Self {
         let user = found.snapshot.user.id.0;
         Self {

@@ -2,7 +2,7 @@
 //!
 //! Facts are cached, decisions never. One entry a credential holds the snapshot of its user, with the position of the
 //! store's outbox that it was read at. The [`watch`] task follows the outbox; it notes at which position each user last
-//! changed ([`versions`]), so an entry is good while it was read no earlier than that — nothing has to be found and removed,
+//! changed ([`change_versions`]), so an entry is good while it was read no earlier than that — nothing has to be found and removed,
 //! and a load that began before a change can be stored at any later time without ever being believed.
 //!
 //! Concurrent misses of one credential make one query ([`flight`]). Unknown credentials live in a bounded cache of their
@@ -81,7 +81,7 @@ impl std::fmt::Debug for TokenKey {
 /// The cache over the directory. One for the whole process.
 pub struct FactCache {
     store: Arc<Directory>,
-    /// Where the watcher is in the store's outbox. The fence counts its own looks, which only grow.
+    /// Where the watcher is in the store's outbox. [`ChangeVersions`] counts its own looks, which only grow.
     read_to: Mutex<Position>,
     /// When the last look began that was answered.
     looked: Mutex<Instant>,
@@ -143,12 +143,12 @@ impl FactCache {
 
     /// The same with a way to the other replicas.
     #[must_use]
-    pub fn with_relay(mut self, broadcast: Broadcast) -> Self {
+    pub fn with_broadcast(mut self, broadcast: Broadcast) -> Self {
         self.broadcast = Some(Arc::new(broadcast));
         self
     }
 
-    /// The tier between memory and the store, where there is one.
+    /// The cache in Redis between memory and the store, where there is one.
     #[must_use]
     pub fn redis_cache(&self) -> Option<&RedisCache> {
         self.redis_cache.as_ref()
@@ -160,7 +160,7 @@ impl FactCache {
         &self.lag
     }
 
-    /// The fence, for the watcher and for metrics.
+    /// The change versions, for the watcher and for metrics.
     #[must_use]
     pub fn versions(&self) -> &ChangeVersions {
         &self.versions

@@ -1,4 +1,4 @@
-//! Fill against invalidate, step by step: the fence and the ledger as they are, and around them a store, a Redis and
+//! Fill against invalidate, step by step: the change versions and the change log as they are, and around them a store, a Redis and
 //! replicas whose every step can come before or after any step of another.
 //!
 //! The promise in one line: what a replica uses is never older than what it has followed. It is checked after each step, in
@@ -35,7 +35,7 @@ struct Replica {
     writes: Vec<Entry>,
     /// What was got from Redis and not judged yet.
     got: Option<Entry>,
-    /// A look at the outbox under way: where it ends, and what the fence counts it as once it is noted.
+    /// A look at the outbox under way: where it ends, and what it is counted as once it is noted.
     look: Option<(u64, Option<u64>)>,
 }
 
@@ -297,7 +297,7 @@ proptest! {
     }
 }
 
-/// The model can see a mistake: a ledger that notes nothing lets an old entry in.
+/// The model can see a mistake: a change log that notes nothing lets an old entry in.
 #[test]
 fn the_model_is_not_blind() {
     let mut world = World::new(2);

@@ -40,26 +40,26 @@ impl FactCache {
         let news = self.store.changes(&read_to).await?;
         let members = self.members_of(&news.changes).await?;
         // From here on nothing is waited for: a load that begins meanwhile would be void before it ends, again and again.
-        // The fence counts the looks that found something: whatever becomes of the store, it never goes back.
+        // The change versions count the looks that found something: whatever becomes of the store, it never goes back.
         let position = self.versions.position().saturating_add(u64::from(news.lost || !news.changes.is_empty()));
         if news.lost {
             self.versions.forget_all(position);
-            self.in_ledger(|change_log| change_log.missed(news.position.horizon(), crate::clock::unix().as_secs()));
+            self.in_change_log(|change_log| change_log.missed(news.position.horizon(), crate::clock::unix().as_secs()));
             if let Some(redis_cache) = &self.redis_cache {
-                // After the ledger: whoever sees this store's number sees its position.
+                // After the change log: whoever sees this store's number sees its position.
                 redis_cache.follow(news.position.store());
             }
         }
         if members.len() > MEMBERS_AT_MOST {
             self.versions.forget_all(position);
-            self.in_ledger(|change_log| change_log.much_changed(news.position.limit()));
+            self.in_change_log(|change_log| change_log.much_changed(news.position.limit()));
         }
         for change in &news.changes {
             match *change {
                 Change::User(user) => self.user_changed(user, position, news.position.limit()),
                 Change::Token(token) => {
                     self.versions.token_changed(token, position);
-                    self.in_ledger(|change_log| change_log.changed(token.0, news.position.limit()));
+                    self.in_change_log(|change_log| change_log.changed(token.0, news.position.limit()));
                 }
                 Change::Organization(_) => self.versions.organization_changed(position),
             }
@@ -67,7 +67,7 @@ impl FactCache {
         for member in &members {
             self.user_changed(*member, position, news.position.limit());
         }
-        self.in_ledger(|change_log| change_log.followed(news.position.horizon()));
+        self.in_change_log(|change_log| change_log.followed(news.position.horizon()));
         *self.read_to.lock() = news.position.clone();
         self.versions.caught_up(position, asked);
         let before = std::mem::replace(&mut *self.looked.lock(), asked);
@@ -104,7 +104,7 @@ impl FactCache {
                 Change::User(user) => self.user_changed(user, position, news.limit),
                 Change::Token(token) => {
                     self.versions.token_changed(token, position);
-                    self.in_ledger(|change_log| change_log.changed(token.0, news.limit));
+                    self.in_change_log(|change_log| change_log.changed(token.0, news.limit));
                 }
                 Change::Organization(_) => self.versions.organization_changed(position),
             }
@@ -114,16 +114,16 @@ impl FactCache {
 
     fn user_changed(&self, user: UserId, position: u64, visible_at: u64) {
         self.versions.user_changed(user, position);
-        self.in_ledger(|change_log| change_log.changed(user.0, visible_at));
+        self.in_change_log(|change_log| change_log.changed(user.0, visible_at));
     }
 
-    fn in_ledger(&self, note: impl FnOnce(&ChangeLog)) {
+    fn in_change_log(&self, note: impl FnOnce(&ChangeLog)) {
         if let Some(redis_cache) = &self.redis_cache {
             note(&redis_cache.change_log);
         }
     }
 
-    /// Notes in the ledger what changed before the beginning, as far back as the store tells: so that a replica that has
+    /// Notes in the change log what changed before the beginning, as far back as the store tells: so that a replica that has
     /// just started can use what the others have left in Redis.
     ///
     /// Each look goes twice as far back as the one before. What it tells anew has not changed since the one before began.

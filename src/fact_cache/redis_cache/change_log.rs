@@ -1,6 +1,6 @@
 //! At which position of the store each user and token last changed, as far as this replica has followed.
 //!
-//! The [fence](super::super::fence) counts in steps of its own, which only this process knows. What replicas share names the
+//! [`ChangeVersions`](super::super::change_versions::ChangeVersions) counts in steps of its own, which only this process knows. What replicas share names the
 //! store's positions, which all of them know. An entry says "read when every change up to here was visible"; it is believed
 //! where none of its subjects changed later, this replica has followed all changes since, and has followed at least as far.
 //! So a writer that is slow, a copy that is old, a Redis that was put back: none of them brings an old fact back.

@@ -101,7 +101,7 @@ impl RedisCache {
         (name, format!("{}{kind}:{}", self.prefix, name.text()))
     }
 
-    /// What Redis has, as it is; whether it is [believed](Ledger::believes) is to be asked afterwards.
+    /// What Redis has, as it is; whether it is [believed](ChangeLog::believes) is to be asked afterwards.
     pub async fn get(&self, subject: &Subject<'_>) -> Option<Entry<Snapshot>> {
         let (name, key) = self.name(self.store.load(Ordering::Acquire), subject);
         let value = match self.redis.ask(redis::cmd("GET").arg(&key)).await {
