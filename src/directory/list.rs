@@ -98,7 +98,16 @@ pub(super) async fn list<R: Resource>(
     if let Some((condition, value)) = also {
         conditions.and(condition, value);
     }
-    for (name, value) in list.filter.iter().take(PARTS) {
+    let words: Vec<&str> = list.search.iter().flat_map(|text| text.split_whitespace()).collect();
+    for (what, parts) in [("filter", list.filter.len()), ("search", words.len()), ("order", list.order.len())] {
+        if parts > PARTS {
+            return Err(DirectoryError::invalid(
+                what,
+                format!("at most {PARTS} parts are taken, and {parts} are there"),
+            ));
+        }
+    }
+    for (name, value) in &list.filter {
         let field = named::<R>("filter", name, |field| field.filter)?;
         let expression = field.expression::<R>();
         match filter_value(field, value)? {
@@ -106,8 +115,7 @@ pub(super) async fn list<R: Resource>(
             None => conditions.and_plain(&format!("({expression}) IS NULL")),
         }
     }
-    let words: Vec<String> =
-        list.search.iter().flat_map(|text| text.split_whitespace()).take(PARTS).map(pattern).collect();
+    let words: Vec<String> = words.into_iter().map(pattern).collect();
     for word in &words {
         let found: Vec<String> = R::FIELDS
             .iter()
@@ -198,7 +206,7 @@ fn pattern(word: &str) -> String {
 /// What stands behind ORDER BY. The key comes last, so that each page begins where the one before ended.
 fn order<R: Resource>(names: &[String]) -> Result<String, DirectoryError> {
     let mut order = String::new();
-    for name in names.iter().take(PARTS) {
+    for name in names {
         let (name, descending) = name.strip_prefix('-').map_or((name.as_str(), ""), |name| (name, " DESC"));
         let field = named::<R>("order", name, |field| field.sort)?;
         order += &format!("{}{descending}, ", field.expression::<R>());

@@ -87,6 +87,22 @@ fn manager_sees_the_users_of_their_organizations_and_no_superuser() {
 }
 
 #[test]
+fn list_takes_all_that_is_asked_or_says_that_it_is_too_much() {
+    let mut memory = manager();
+    let all = |name: &str, count: usize| vec![(name.to_owned(), "true".to_owned()); count];
+    assert_eq!(usernames(&mut memory, List { filter: all("active", 20), ..List::default() }), ["ann", "bob", "olga"]);
+    let order = |count| vec!["-username".to_owned(); count];
+    assert_eq!(usernames(&mut memory, List { order: order(20), ..List::default() }), ["olga", "bob", "ann"]);
+    for list in [
+        List { filter: all("active", 21), ..List::default() },
+        List { search: Some("a ".repeat(21)), ..List::default() },
+        List { order: order(21), ..List::default() },
+    ] {
+        assert!(matches!(listed::<UserRecord>(&mut memory, list), Err(DirectoryError::Invalid { .. })));
+    }
+}
+
+#[test]
 fn manager_sees_the_users_of_a_disabled_organization_and_not_the_organization() {
     let mut memory = tenants();
     let off = OrganizationEdit { is_active: Some(false), ..OrganizationEdit::default() };
