@@ -199,7 +199,7 @@ async fn revocation(store: &Directory, urls: &[Url], findings: &mut Findings) ->
 }
 
 async fn measure(store: &View, name: &str, urls: &[Url], findings: &mut Findings) -> anyhow::Result<()> {
-    let token = Token::generate(store.checksum_key())?;
+    let token = Token::generate(store.directory().checksum_key())?;
     let new = NewToken { user: name.into(), digest: token.digest(), name: Text::empty(), expires_at: None };
     let record = store.create_tokens(vec![new]).await?.into_iter().next();
     let Some(record) = record else { anyhow::bail!("no token was made") };
@@ -223,7 +223,7 @@ async fn measure(store: &View, name: &str, urls: &[Url], findings: &mut Findings
             Err(error) => findings.of(&url.text, Err(error.context("it does not know a token that was just made"))),
         }
     }
-    let mut at = store.position().await?;
+    let mut at = store.directory().position().await?;
     store.revoke_token(record.id).await?;
     let start = clock::monotonic();
     let waits = known.into_iter().map(|url| {
@@ -235,13 +235,13 @@ async fn measure(store: &View, name: &str, urls: &[Url], findings: &mut Findings
     });
     let waits: Vec<_> = waits.collect();
     loop {
-        let news = store.changes(&at).await?;
+        let news = store.directory().changes(&at).await?;
         if news.lost || news.changes.contains(&Change::Token(record.id)) {
             break;
         }
         anyhow::ensure!(start.elapsed() < PATIENCE, "the feed does not tell of a revocation: are the triggers there?");
         at = news.position;
-        store.wait_for_changes().await;
+        store.directory().wait_for_changes().await;
     }
     findings.add("feed", "ok", format!("tells of a revocation after {} ms", start.elapsed().as_millis()));
     for wait in waits {

@@ -201,7 +201,7 @@ pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Res
         Verb::Create { new, import, batch: None } => {
             let token = import.as_deref().map(batch::read_text).transpose()?;
             let token = token.map(|text| text.trim_end_matches(['\r', '\n']).to_owned());
-            let (new, secret) = Spec { token, ..new }.check(store.checksum_key(), now)?;
+            let (new, secret) = Spec { token, ..new }.check(store.directory().checksum_key(), now)?;
             let created = store.create_tokens(vec![new]).await.map_err(|e| e.error)?;
             for issued in issued(created, vec![secret]) {
                 let TokenRecord { id, username: user, expires_at, .. } = &*issued.record;
@@ -218,7 +218,7 @@ pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Res
             }
         }
         Verb::Create { batch: Some(path), .. } => {
-            let key = store.checksum_key();
+            let key = store.directory().checksum_key();
             let mut secrets = Vec::new();
             let mut batch = batch::read::<Spec>(&path)?.convert(|spec| {
                 let (new, secret) = spec.check(key, now)?;

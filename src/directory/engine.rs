@@ -6,7 +6,6 @@ use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::tx::{Caller, Tx, Work};
 use super::viewer::Viewer;
-use std::ops::Deref;
 use std::sync::Arc;
 
 /// The engines that there are.
@@ -99,16 +98,8 @@ pub struct View {
     viewer: Viewer,
 }
 
-impl Deref for View {
-    type Target = Directory;
-
-    fn deref(&self) -> &Directory {
-        &self.directory
-    }
-}
-
 impl View {
-    /// Without anybody who asks, for the data path.
+    /// The directory without anybody who asks. Not by `Deref`: what stands there would be done as if nobody had to be asked.
     #[must_use]
     pub fn directory(&self) -> &Directory {
         &self.directory

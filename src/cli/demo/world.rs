@@ -43,7 +43,7 @@ impl World {
         store.create_memberships(members).await.map_err(|failed| failed.error)?;
         let mut tokens = Vec::new();
         for user in ["ann", "bob"] {
-            let token = Token::generate(store.checksum_key())?;
+            let token = Token::generate(store.directory().checksum_key())?;
             let new = NewToken {
                 user: UserSelector::Text(user.to_owned()),
                 digest: token.digest(),

@@ -15,7 +15,7 @@ stories!(
 
 async fn writers_of_two_processes_wait_for_each_other(on: &dyn Backend) {
     let stores = [on.store(), on.another().await];
-    let beginning = stores[1].position().await.unwrap();
+    let beginning = stores[1].directory().position().await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..40 {
         let store: Arc<View> = Arc::clone(&stores[n % 2]);

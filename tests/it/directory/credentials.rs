@@ -14,7 +14,7 @@ stories!(
 async fn a_subject_is_one_user_s_and_is_told(backend: &dyn Backend) {
     let store = backend.store();
     let (ann, bob) = (user(&store, "ann").await, user(&store, "bob").await);
-    let before = store.position().await.unwrap();
+    let before = store.directory().position().await.unwrap();
     let bound = store.bind_subject(&"ann".into(), "https://id".into(), "1".into()).await.unwrap();
     assert_eq!((bound.user, bound.subject.as_str()), (ann.id, "1"));
     assert_eq!(
@@ -22,11 +22,12 @@ async fn a_subject_is_one_user_s_and_is_told(backend: &dyn Backend) {
         bound,
         "again is no change"
     );
-    assert!(store.changes(&before).await.unwrap().changes.contains(&Change::User(ann.id)));
+    assert!(store.directory().changes(&before).await.unwrap().changes.contains(&Change::User(ann.id)));
     let taken = store.bind_subject(&"bob".into(), "https://id".into(), "1".into()).await.unwrap_err();
     assert!(matches!(taken, DirectoryError::Taken { .. }), "{taken}");
     store.bind_subject(&"bob".into(), "https://other".into(), "1".into()).await.unwrap();
-    let whose = async |issuer: &str| store.subject_snapshot(issuer, "1").await.unwrap().map(|found| found.user.id);
+    let whose =
+        async |issuer: &str| store.directory().subject_snapshot(issuer, "1").await.unwrap().map(|found| found.user.id);
     assert_eq!((whose("https://id").await, whose("https://other").await), (Some(ann.id), Some(bob.id)));
     assert_eq!(whose("https://nobody").await, None);
     assert!(store.bind_subject(&"ann".into(), "".into(), "1".into()).await.is_err());
@@ -41,11 +42,11 @@ async fn a_subject_is_one_user_s_and_is_told(backend: &dyn Backend) {
 async fn a_login_moves_once_of_many_at_a_time(backend: &dyn Backend) {
     let store = backend.store();
     let ann = user(&store, "ann").await.id;
-    let before = store.position().await.unwrap();
+    let before = store.directory().position().await.unwrap();
     let tries: Vec<_> = (0..20)
         .map(|n| {
             let store = std::sync::Arc::clone(&store);
-            tokio::spawn(async move { store.move_last_login(ann, None, 1_000 + n).await.unwrap() })
+            tokio::spawn(async move { store.directory().move_last_login(ann, None, 1_000 + n).await.unwrap() })
         })
         .collect();
     let mut moved = 0;
@@ -53,11 +54,17 @@ async fn a_login_moves_once_of_many_at_a_time(backend: &dyn Backend) {
         moved += usize::from(one.await.unwrap());
     }
     assert_eq!(moved, 1);
-    let was = store.revocation(&UserKey::Id(ann)).await.unwrap().unwrap().last_login;
+    let was = store.directory().revocation(&UserKey::Id(ann)).await.unwrap().unwrap().last_login;
     assert!(was.is_some_and(|was| (1_000..1_020).contains(&was)));
-    assert!(store.move_last_login(ann, was, 5).await.unwrap(), "a clock that was put back moves on all the same");
-    assert_eq!(store.revocation(&UserKey::Id(ann)).await.unwrap().unwrap().last_login, was.map(|was| was + 1));
-    assert!(store.changes(&before).await.unwrap().changes.is_empty(), "bookkeeping is silent");
+    assert!(
+        store.directory().move_last_login(ann, was, 5).await.unwrap(),
+        "a clock that was put back moves on all the same"
+    );
+    assert_eq!(
+        store.directory().revocation(&UserKey::Id(ann)).await.unwrap().unwrap().last_login,
+        was.map(|was| was + 1)
+    );
+    assert!(store.directory().changes(&before).await.unwrap().changes.is_empty(), "bookkeeping is silent");
 }
 
 async fn a_session_ends_with_its_row_its_user_and_the_password(backend: &dyn Backend) {
@@ -67,25 +74,32 @@ async fn a_session_ends_with_its_row_its_user_and_the_password(backend: &dyn Bac
     let digest = |name: &str| TokenDigest::of(name);
     let begin = async |name: &str, instead_of: Option<TokenDigest>| {
         let (digest, by_password) = (digest(name), name == "one");
-        store.create_session(NewSession { user: ann, digest, expires_at: far, by_password, instead_of }).await.unwrap()
+        store
+            .directory()
+            .create_session(NewSession { user: ann, digest, expires_at: far, by_password, instead_of })
+            .await
+            .unwrap()
     };
-    let is_there = async |name: &str| store.session_snapshot(&digest(name)).await.unwrap().is_some();
-    let before = store.position().await.unwrap();
+    let is_there = async |name: &str| store.directory().session_snapshot(&digest(name)).await.unwrap().is_some();
+    let before = store.directory().position().await.unwrap();
     let one = begin("one", None).await;
-    let changes = store.changes(&before).await.unwrap().changes;
+    let changes = store.directory().changes(&before).await.unwrap().changes;
     assert!(changes.contains(&Change::Token(postern::id::TokenId(one))), "{changes:?}");
-    let found = store.session_snapshot(&digest("one")).await.unwrap().unwrap();
+    let found = store.directory().session_snapshot(&digest("one")).await.unwrap().unwrap();
     assert_eq!((found.session, found.expires_at, found.snapshot.user.id), (one, far, ann));
     assert_eq!((found.by_password, found.password_updated), (true, None));
-    let before = store.position().await.unwrap();
+    let before = store.directory().position().await.unwrap();
     backend.sql("UPDATE users SET password_updated = '2026-01-31'").unwrap();
-    assert!(store.changes(&before).await.unwrap().changes.contains(&Change::User(ann)), "a password that is older");
+    assert!(
+        store.directory().changes(&before).await.unwrap().changes.contains(&Change::User(ann)),
+        "a password that is older"
+    );
     begin("two", Some(digest("one"))).await;
-    let found = store.session_snapshot(&digest("two")).await.unwrap().unwrap();
+    let found = store.directory().session_snapshot(&digest("two")).await.unwrap().unwrap();
     assert_eq!((found.by_password, found.password_updated), (false, Some(jiff::civil::date(2026, 1, 31))));
     assert_eq!((is_there("one").await, is_there("two").await), (false, true));
-    assert!(store.delete_session(&digest("two")).await.unwrap());
-    assert!(!store.delete_session(&digest("two")).await.unwrap());
+    assert!(store.directory().delete_session(&digest("two")).await.unwrap());
+    assert!(!store.directory().delete_session(&digest("two")).await.unwrap());
     begin("three", None).await;
     backend.sql("UPDATE users SET password = 'a$b'").unwrap();
     assert!(!is_there("three").await, "a new password ends it");
@@ -113,10 +127,10 @@ async fn a_user_is_found_by_what_a_credential_names(backend: &dyn Backend) {
         UserKey::Email("ann@a.EXAMPLE".into()),
         UserKey::ExternalId("7".into()),
     ] {
-        let found = store.revocation(&key).await.unwrap().unwrap();
+        let found = store.directory().revocation(&key).await.unwrap().unwrap();
         assert_eq!((found.snapshot.user.id, found.email.as_deref()), (ann, Some("Ann@A.example")));
         assert!(!format!("{found:?}").contains("a$b"));
-        assert_eq!(store.snapshot_by(&key).await.unwrap().unwrap().user.id, ann);
+        assert_eq!(store.directory().snapshot_by(&key).await.unwrap().unwrap().user.id, ann);
     }
-    assert!(store.snapshot_by(&UserKey::Username("Ann".into())).await.unwrap().is_none());
+    assert!(store.directory().snapshot_by(&UserKey::Username("Ann".into())).await.unwrap().is_none());
 }

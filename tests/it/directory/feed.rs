@@ -30,11 +30,11 @@ stories!(
 pub async fn look(store: &View, since: &Position) -> Changes {
     let start = postern::clock::monotonic();
     loop {
-        match store.changes(since).await {
+        match store.directory().changes(since).await {
             Ok(changes) => return changes,
             Err(error) => assert!(start.elapsed() < crate::support::PATIENCE, "{error}"),
         }
-        store.wait_for_changes().await;
+        store.directory().wait_for_changes().await;
     }
 }
 
@@ -52,19 +52,19 @@ pub async fn silent_since(on: &dyn Backend, position: &Position) {
 
 /// A position of the embedded store, whose rows are numbered.
 async fn row(on: &dyn Backend, row: u64) -> Position {
-    Position::after_row(on.store().position().await.unwrap().store(), row)
+    Position::after_row(on.store().directory().position().await.unwrap().store(), row)
 }
 
 async fn a_new_database_is_at_its_beginning(on: &dyn Backend) {
     let store = on.store();
-    let beginning = store.position().await.unwrap();
+    let beginning = store.directory().position().await.unwrap();
     let nothing = Changes { position: beginning.clone(), changes: vec![], age: None, lost: false };
-    assert_eq!(store.changes(&beginning).await, Ok(nothing));
+    assert_eq!(store.directory().changes(&beginning).await, Ok(nothing));
 }
 
 async fn every_change_of_a_fact_is_told_in_order(on: &dyn Backend) {
     let store = on.store();
-    let beginning = store.position().await.unwrap();
+    let beginning = store.directory().position().await.unwrap();
     let ann = user(&store, "ann").await.id;
     let acme = organization(&store, "Acme").await.id;
     join(&store, "acme", "ann", false).await;
@@ -106,8 +106,8 @@ async fn bookkeeping_is_silent(on: &dyn Backend) {
     user(&store, "ann").await;
     organization(&store, "Acme").await;
     let (_, record) = token(&store, "ann").await;
-    let before = store.position().await.unwrap();
-    store.touch_tokens(&[(record.id, 5)]).await.unwrap();
+    let before = store.directory().position().await.unwrap();
+    store.directory().touch_tokens(&[(record.id, 5)]).await.unwrap();
     let (name, first, what) = (Text::new("name", "ci"), Text::new("first_name", "ci"), Text::new("description", "ci"));
     store.edit_token(record.id, TokenEdit { name: name.ok(), expires_at: None }).await.unwrap();
     store.edit_user(&"ann".into(), UserEdit { first_name: first.ok(), ..Default::default() }).await.unwrap();
@@ -122,7 +122,7 @@ async fn what_did_not_change_is_not_told(on: &dyn Backend) {
     user(&store, "ann").await;
     organization(&store, "Acme").await;
     join(&store, "acme", "ann", true).await;
-    let before = store.position().await.unwrap();
+    let before = store.directory().position().await.unwrap();
     store.edit_user(&"ann".into(), UserEdit { is_active: Some(true), ..Default::default() }).await.unwrap();
     store.edit_membership(&"acme".into(), &"ann".into(), true).await.unwrap();
     store.transfer_ownership(&"acme".into(), &"ann".into()).await.unwrap();
@@ -136,7 +136,7 @@ async fn raw_sql_is_told_to_every_process(on: &dyn Backend) {
     let acme = organization(&store, "Acme").await.id;
     join(&store, "acme", "ann", false).await;
     let (_, record) = token(&store, "ann").await;
-    let mut at = store.position().await.unwrap();
+    let mut at = store.directory().position().await.unwrap();
     // Both have looked, so both must notice what comes.
     for store in [&store, &other] {
         assert!(look(store, &at).await.changes.is_empty());
@@ -156,7 +156,7 @@ async fn raw_sql_is_told_to_every_process(on: &dyn Backend) {
             assert!(!told.lost);
             assert_eq!(told.changes.iter().copied().collect::<HashSet<_>>(), expected.iter().copied().collect());
         }
-        at = store.position().await.unwrap();
+        at = store.directory().position().await.unwrap();
     }
 }
 
@@ -166,7 +166,7 @@ async fn deletions_are_told_for_all_that_goes_along(on: &dyn Backend) {
     let acme = organization(&store, "Acme").await.id;
     join(&store, "acme", "ann", true).await;
     let (_, record) = token(&store, "ann").await;
-    let at = store.position().await.unwrap();
+    let at = store.directory().position().await.unwrap();
     store.delete_organization(&"acme".into()).await.unwrap();
     let (told, at) = since(on, &at).await;
     assert_eq!(told, HashSet::from([Change::Organization(acme), Change::User(ann)]));
@@ -181,7 +181,7 @@ async fn raw_deletions_take_along_and_tell_the_same(on: &dyn Backend) {
     let acme = organization(&store, "Acme").await.id;
     join(&store, "acme", "ann", true).await;
     let (_, record) = token(&store, "ann").await;
-    let at = store.position().await.unwrap();
+    let at = store.directory().position().await.unwrap();
     on.sql("DELETE FROM organizations").unwrap();
     let (told, at) = since(on, &at).await;
     assert_eq!(told, HashSet::from([Change::Organization(acme), Change::User(ann)]));
@@ -200,7 +200,7 @@ async fn rows_that_raw_sql_replaces_are_told_too(on: &dyn Backend) {
     let (secret, record) = token(&store, "ann").await;
     let (_, others) = token(&store, "bob").await;
     let digest: String = secret.digest().0.iter().map(|b| format!("{b:02x}")).collect();
-    let mut at = store.position().await.unwrap();
+    let mut at = store.directory().position().await.unwrap();
     let other = UserId::generate();
     for (sql, expected) in [
         (
@@ -226,7 +226,7 @@ async fn rows_that_raw_sql_replaces_are_told_too(on: &dyn Backend) {
 async fn a_refused_operation_is_not_told(on: &dyn Backend) {
     let store = on.store();
     user(&store, "ann").await;
-    let at = store.position().await.unwrap();
+    let at = store.directory().position().await.unwrap();
     let batch = ["bob", "ann"].iter().map(|name| NewUser::named(name).unwrap()).collect();
     store.create_users(batch).await.unwrap_err();
     silent_since(on, &at).await;
@@ -237,7 +237,7 @@ async fn a_refused_operation_is_not_told(on: &dyn Backend) {
 
 async fn who_is_too_far_behind_is_told_so(on: &dyn Backend) {
     let store = on.store();
-    let beginning = store.position().await.unwrap();
+    let beginning = store.directory().position().await.unwrap();
     on.crowd(10_001);
     let told = look(&store, &beginning).await;
     assert!(told.lost && told.changes.is_empty());
@@ -248,7 +248,7 @@ async fn who_is_too_far_behind_is_told_so(on: &dyn Backend) {
 
 async fn the_same_look_again_tells_nothing_new(on: &dyn Backend) {
     let store = on.store();
-    let beginning = store.position().await.unwrap();
+    let beginning = store.directory().position().await.unwrap();
     user(&store, "ann").await;
     let first = look(&store, &beginning).await;
     assert_eq!(first.changes.len(), 1);
@@ -259,7 +259,7 @@ async fn the_same_look_again_tells_nothing_new(on: &dyn Backend) {
 
 async fn a_position_of_another_store_is_lost(on: &dyn Backend) {
     let store = on.store();
-    let here = store.position().await.unwrap();
+    let here = store.directory().position().await.unwrap();
     let elsewhere = Position::after_row(here.store().wrapping_add(1), here.horizon());
     assert!(look(&store, &elsewhere).await.lost);
     // A copy of a database becomes another one by the number that it is given.
@@ -271,7 +271,7 @@ async fn a_position_of_another_store_is_lost(on: &dyn Backend) {
 
 async fn an_outbox_that_was_emptied_is_lost(on: &dyn Backend) {
     let store = on.store();
-    let beginning = store.position().await.unwrap();
+    let beginning = store.directory().position().await.unwrap();
     user(&store, "ann").await;
     on.sql("DELETE FROM changes").unwrap();
     let told = look(&store, &beginning).await;
@@ -290,8 +290,8 @@ async fn old_changes_are_forgotten_and_the_position_stays(on: &dyn Backend) {
     assert!(look(&store, &row(on, 1).await).await.lost, "the second was forgotten");
     assert_eq!(look(&store, &row(on, 2).await).await.changes.len(), 2);
     on.sql("UPDATE changes SET at = 0").unwrap();
-    store.touch_tokens(&[]).await.unwrap();
-    assert_eq!(store.position().await, Ok(row(on, 4).await));
+    store.directory().touch_tokens(&[]).await.unwrap();
+    assert_eq!(store.directory().position().await, Ok(row(on, 4).await));
     assert!(look(&store, &row(on, 3).await).await.lost);
     silent_since(on, &row(on, 4).await).await;
 }

@@ -38,7 +38,7 @@ async fn a_snapshot_tells_the_user_and_where_they_stand(on: &dyn Backend) {
     organization(&store, "Elsewhere").await;
     let (secret, record) = token(&store, "ann").await;
 
-    let found = store.token_snapshot(&secret.digest()).await.unwrap().unwrap();
+    let found = store.directory().token_snapshot(&secret.digest()).await.unwrap().unwrap();
     assert_eq!((found.token, found.expires_at, found.revoked), (record.id, None, false));
     let snapshot = &found.snapshot;
     assert_eq!((snapshot.user.id, snapshot.user.known_as().as_ref()), (ann.id, "ann"));
@@ -50,9 +50,9 @@ async fn a_snapshot_tells_the_user_and_where_they_stand(on: &dyn Backend) {
     assert_eq!(snapshot.memberships().len(), 3);
     assert_eq!(snapshot.membership(ids[1]).unwrap().organization.slug.as_str(), "bolt");
 
-    let same = store.user_snapshot(ann.id).await.unwrap().unwrap();
+    let same = store.directory().user_snapshot(ann.id).await.unwrap().unwrap();
     assert_eq!(format!("{same:?}"), format!("{snapshot:?}"));
-    assert!(store.user_snapshot(UserId::generate()).await.unwrap().is_none());
+    assert!(store.directory().user_snapshot(UserId::generate()).await.unwrap().is_none());
 }
 
 async fn an_owner_who_is_not_appointed_stands_as_owner(on: &dyn Backend) {
@@ -62,7 +62,7 @@ async fn an_owner_who_is_not_appointed_stands_as_owner(on: &dyn Backend) {
     join(&store, "acme", "ann", false).await;
     store.transfer_ownership(&"acme".into(), &"ann".into()).await.unwrap();
     let (secret, _) = token(&store, "ann").await;
-    let found = store.token_snapshot(&secret.digest()).await.unwrap().unwrap();
+    let found = store.directory().token_snapshot(&secret.digest()).await.unwrap().unwrap();
     let membership = found.snapshot.membership(acme).unwrap();
     assert!(membership.is_owner && !membership.is_admin);
     assert!(membership.level() >= Level::Manager);
@@ -77,9 +77,9 @@ async fn a_disabled_organization_drops_out_of_snapshots_and_comes_back(on: &dyn 
     for active in [false, true] {
         let edit = OrganizationEdit { is_active: Some(active), ..Default::default() };
         store.edit_organization(&"acme".into(), edit).await.unwrap();
-        let found = store.token_snapshot(&secret.digest()).await.unwrap().unwrap();
+        let found = store.directory().token_snapshot(&secret.digest()).await.unwrap().unwrap();
         assert_eq!(found.snapshot.membership(acme).is_some(), active);
-        let told = store.organization(&OrgRef::Id(acme)).await.unwrap().unwrap();
+        let told = store.directory().organization(&OrgRef::Id(acme)).await.unwrap().unwrap();
         assert_eq!(told.is_active, active, "superusers must still find it");
     }
 }
@@ -89,7 +89,7 @@ async fn an_inactive_user_is_told_as_inactive(on: &dyn Backend) {
     user(&store, "ann").await;
     let (secret, _) = token(&store, "ann").await;
     store.edit_user(&"ann".into(), UserEdit { is_active: Some(false), ..Default::default() }).await.unwrap();
-    assert!(!store.token_snapshot(&secret.digest()).await.unwrap().unwrap().snapshot.user.is_active);
+    assert!(!store.directory().token_snapshot(&secret.digest()).await.unwrap().unwrap().snapshot.user.is_active);
 }
 
 async fn expiry_and_revocation_are_told_not_judged(on: &dyn Backend) {
@@ -98,7 +98,7 @@ async fn expiry_and_revocation_are_told_not_judged(on: &dyn Backend) {
     let (secret, record) = token(&store, "ann").await;
     store.edit_token(record.id, TokenEdit { name: None, expires_at: Some(Some(7)) }).await.unwrap();
     store.revoke_token(record.id).await.unwrap();
-    let found = store.token_snapshot(&secret.digest()).await.unwrap().unwrap();
+    let found = store.directory().token_snapshot(&secret.digest()).await.unwrap().unwrap();
     assert_eq!((found.expires_at, found.revoked), (Some(7), true));
 }
 
@@ -106,8 +106,8 @@ async fn nobody_has_an_unknown_token(on: &dyn Backend) {
     let store = on.store();
     user(&store, "ann").await;
     token(&store, "ann").await;
-    let other = postern::directory::token::Token::generate(store.checksum_key()).unwrap();
-    assert!(store.token_snapshot(&other.digest()).await.unwrap().is_none());
+    let other = postern::directory::token::Token::generate(store.directory().checksum_key()).unwrap();
+    assert!(store.directory().token_snapshot(&other.digest()).await.unwrap().is_none());
 }
 
 async fn an_organization_is_found_by_what_the_request_says_it_is(on: &dyn Backend) {
@@ -118,7 +118,7 @@ async fn an_organization_is_found_by_what_the_request_says_it_is(on: &dyn Backen
     let bolt = organization(&store, "Bolt").await;
     let find = |by| {
         let store = on.store();
-        async move { store.organization(&by).await.unwrap().map(|o| o.id) }
+        async move { store.directory().organization(&by).await.unwrap().map(|o| o.id) }
     };
     assert_eq!(find(OrgRef::Slug("bolt".into())).await, Some(bolt.id));
     assert_eq!(find(OrgRef::External("bolt".into())).await, Some(acme.id));
@@ -137,6 +137,6 @@ async fn members_are_told_even_of_a_disabled_organization(on: &dyn Backend) {
     join(&store, "acme", "ann", false).await;
     let edit = OrganizationEdit { is_active: Some(false), ..Default::default() };
     store.edit_organization(&"acme".into(), edit).await.unwrap();
-    assert_eq!(store.members_of(&[acme]).await, Ok(vec![ann]));
-    assert_eq!(store.members_of(&[OrgId::generate()]).await, Ok(vec![]));
+    assert_eq!(store.directory().members_of(&[acme]).await, Ok(vec![ann]));
+    assert_eq!(store.directory().members_of(&[OrgId::generate()]).await, Ok(vec![]));
 }

@@ -101,7 +101,7 @@ async fn only_the_owner_or_a_superuser_moves_ownership(on: &dyn Backend) {
     let to_bob = async |by: View| by.transfer_ownership(&"acme".into(), &"bob".into()).await;
     let refused = Err(DirectoryError::NotOwner { organization: "acme".into() });
     assert_eq!(to_bob(as_manager(&store, "bob").await).await, refused);
-    let stranger = store.as_seen_by(Viewer::Oneself(UserId::generate()));
+    let stranger = store.directory().as_seen_by(Viewer::Oneself(UserId::generate()));
     assert!(matches!(to_bob(stranger).await, Err(DirectoryError::NotFound { .. })), "nothing that they see");
     assert_eq!(to_bob(as_manager(&store, "ann").await).await.unwrap().owner, Some(bob.id));
     assert_eq!(to_bob(as_manager(&store, "ann").await).await, refused, "ann is the owner no more");

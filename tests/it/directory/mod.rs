@@ -198,7 +198,7 @@ pub async fn join(store: &View, organization: &str, user: &str, is_admin: bool) 
 }
 
 pub async fn token(store: &View, user: &str) -> (Token, TokenRecord) {
-    let token = Token::generate(store.checksum_key()).unwrap();
+    let token = Token::generate(store.directory().checksum_key()).unwrap();
     let name = postern::directory::name::Text::empty();
     let new = NewToken { user: user.into(), digest: token.digest(), name, expires_at: None };
     let record = store.create_tokens(vec![new]).await.unwrap().remove(0);
@@ -208,6 +208,6 @@ pub async fn token(store: &View, user: &str) -> (Token, TokenRecord) {
 /// The directory as a user sees it who manages what they manage.
 pub async fn as_manager(store: &View, username: &str) -> View {
     let user = store.user(&username.into()).await.unwrap().id;
-    let snapshot = store.user_snapshot(user).await.unwrap().unwrap();
-    store.as_seen_by(Viewer::of(Arc::new(snapshot)))
+    let snapshot = store.directory().user_snapshot(user).await.unwrap().unwrap();
+    store.directory().as_seen_by(Viewer::of(Arc::new(snapshot)))
 }

@@ -87,7 +87,7 @@ async fn external_ids_are_unique(on: &dyn Backend) {
     let first = store.create_organizations(vec![with("First")]).await.unwrap().remove(0);
     let error = store.create_organizations(vec![with("Second")]).await.unwrap_err().error;
     assert!(matches!(error, DirectoryError::Taken { unique: Unique::OrganizationExternalId, .. }));
-    let found = store.organization(&OrgRef::External("legacy-7".into())).await.unwrap().unwrap();
+    let found = store.directory().organization(&OrgRef::External("legacy-7".into())).await.unwrap().unwrap();
     assert_eq!(found.id, first.id);
 }
 

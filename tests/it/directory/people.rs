@@ -34,7 +34,7 @@ async fn an_identifier_means_users_by_phone_address_and_name(on: &dyn Backend) {
     store.edit_user(&ann.id.into(), UserEdit { phone_number: Some(Some(phone)), ..UserEdit::default() }).await.unwrap();
     let twin = user(&store, "ann@example.org").await;
     let names = async |query: LoginQuery| {
-        let found = store.login_candidates(&query).await.unwrap();
+        let found = store.directory().login_candidates(&query).await.unwrap();
         found.into_iter().map(|candidate| candidate.username).collect::<Vec<_>>()
     };
     let text = || Some("ann@example.org".to_owned());
@@ -75,35 +75,39 @@ async fn a_password_is_kept_and_upgraded_only_where_it_is_still_the_old_one(on: 
     let store = on.store();
     let ann = user(&store, "ann").await;
     let query = LoginQuery { username: Some("ann".into()), ..LoginQuery::default() };
-    let stored =
-        async || store.login_candidates(&query).await.unwrap().remove(0).password.map(|p| p.expose().to_owned());
+    let stored = async || {
+        store.directory().login_candidates(&query).await.unwrap().remove(0).password.map(|p| p.expose().to_owned())
+    };
     assert_eq!(stored().await, None);
     store.set_password(&ann.id.into(), Some(hash("one")), date(2026, 1, 31)).await.unwrap();
-    assert!(!store.upgrade_password(ann.id, hash("other"), hash("two")).await.unwrap());
-    assert!(store.upgrade_password(ann.id, hash("one"), hash("two")).await.unwrap());
+    assert!(!store.directory().upgrade_password(ann.id, hash("other"), hash("two")).await.unwrap());
+    assert!(store.directory().upgrade_password(ann.id, hash("one"), hash("two")).await.unwrap());
     assert_eq!(stored().await.as_deref(), Some("two"));
     let profile = store.user(&ann.id.into()).await.unwrap();
     assert_eq!((profile.password_updated, profile.has_password.0), (Some(date(2026, 1, 31)), false));
-    assert!(!store.exchange_password(ann.id, hash("one"), hash("three"), date(2026, 2, 1)).await.unwrap());
-    assert!(store.exchange_password(ann.id, hash("two"), hash("three"), date(2026, 2, 1)).await.unwrap());
-    assert!(!store.exchange_password(ann.id, hash("two"), hash("four"), date(2026, 2, 1)).await.unwrap(), "once");
+    assert!(!store.directory().exchange_password(ann.id, hash("one"), hash("three"), date(2026, 2, 1)).await.unwrap());
+    assert!(store.directory().exchange_password(ann.id, hash("two"), hash("three"), date(2026, 2, 1)).await.unwrap());
+    assert!(
+        !store.directory().exchange_password(ann.id, hash("two"), hash("four"), date(2026, 2, 1)).await.unwrap(),
+        "once"
+    );
     assert_eq!(stored().await.as_deref(), Some("three"));
     assert_eq!(store.user(&ann.id.into()).await.unwrap().password_updated, Some(date(2026, 2, 1)));
     store.set_password(&ann.id.into(), None, date(2026, 2, 1)).await.unwrap();
     assert_eq!(stored().await, None);
-    assert!(!store.exchange_password(ann.id, hash(""), hash("x"), date(2026, 2, 1)).await.unwrap());
+    assert!(!store.directory().exchange_password(ann.id, hash(""), hash("x"), date(2026, 2, 1)).await.unwrap());
 }
 
 async fn a_new_password_is_told_and_a_last_login_is_not(on: &dyn Backend) {
     let store = on.store();
     let ann = user(&store, "ann").await;
-    let before = store.position().await.unwrap();
+    let before = store.directory().position().await.unwrap();
     let edit =
         UserEdit { last_login: Some(Some(1)), bio: Some(Prose::new("bio", "x").unwrap()), ..UserEdit::default() };
     store.edit_user(&ann.id.into(), edit).await.unwrap();
-    assert_eq!(store.changes(&before).await.unwrap().changes, []);
+    assert_eq!(store.directory().changes(&before).await.unwrap().changes, []);
     store.set_password(&ann.id.into(), Some(hash("one")), date(2026, 1, 31)).await.unwrap();
-    assert_eq!(store.changes(&before).await.unwrap().changes, [Change::User(ann.id)]);
+    assert_eq!(store.directory().changes(&before).await.unwrap().changes, [Change::User(ann.id)]);
 }
 
 async fn a_profile_changes_where_it_is_named(on: &dyn Backend) {
@@ -170,25 +174,25 @@ async fn the_encrypted_token_of_a_user_is_one(on: &dyn Backend) {
     let store = on.store();
     let ann = user(&store, "ann").await;
     token(&store, "ann").await;
-    assert!(store.sealed_token(ann.id).await.unwrap().is_none());
+    assert!(store.directory().sealed_token(ann.id).await.unwrap().is_none());
     let new = |text: &str, instead_of| NewSealedToken {
         user: ann.id,
         digest: TokenDigest::of(text),
         sealed: text.as_bytes().to_vec(),
         instead_of,
     };
-    let first = store.create_sealed_token(new("first", None)).await.unwrap();
-    let second = store.create_sealed_token(new("second", None)).await.unwrap();
+    let first = store.directory().create_sealed_token(new("first", None)).await.unwrap();
+    let second = store.directory().create_sealed_token(new("second", None)).await.unwrap();
     assert_eq!((first.token, second.sealed), (second.token, b"first".to_vec()));
-    let third = store.create_sealed_token(new("third", Some(first.token))).await.unwrap();
-    assert_eq!(store.sealed_token(ann.id).await.unwrap().unwrap().token, third.token);
+    let third = store.directory().create_sealed_token(new("third", Some(first.token))).await.unwrap();
+    assert_eq!(store.directory().sealed_token(ann.id).await.unwrap().unwrap().token, third.token);
     store.revoke_token(third.token).await.unwrap();
-    assert!(store.sealed_token(ann.id).await.unwrap().is_none());
-    store.create_sealed_token(new("fourth", None)).await.unwrap();
+    assert!(store.directory().sealed_token(ann.id).await.unwrap().is_none());
+    store.directory().create_sealed_token(new("fourth", None)).await.unwrap();
     let profile = store.user(&ann.id.into()).await.unwrap();
     assert_eq!(profile.password_based_token, Some(true));
     let nobody = NewSealedToken { user: UserId::generate(), ..new("fifth", None) };
-    assert!(store.create_sealed_token(nobody).await.is_err());
+    assert!(store.directory().create_sealed_token(nobody).await.is_err());
 }
 
 async fn an_import_can_be_repeated_and_leaves_out_what_breaks_a_rule(on: &dyn Backend) {
@@ -239,7 +243,7 @@ async fn an_import_can_be_repeated_and_leaves_out_what_breaks_a_rule(on: &dyn Ba
         ..Import::default()
     };
     for _ in 0..2 {
-        let report = store.import(ImportStream::of(import.clone())).await.unwrap();
+        let report = store.directory().import(ImportStream::of(import.clone())).await.unwrap();
         assert_eq!(report.skipped.len(), 1, "{:?}", report.skipped);
         assert_eq!((report.skipped[0].kind, report.skipped[0].record.as_str()), ("user", "ann"));
         let record = store.user(&"ann".into()).await.unwrap();

@@ -85,7 +85,7 @@ async fn role(store: &View, at: Option<&str>, called: &str, permissions: &[&str]
 }
 
 async fn snapshot(on: &dyn Backend, user: UserId) -> Snapshot {
-    on.store().user_snapshot(user).await.unwrap().unwrap()
+    on.store().directory().user_snapshot(user).await.unwrap().unwrap()
 }
 
 /// Acme and Bolt; ann and bob in Acme; the permissions `app.one` and `app.two`.
@@ -395,7 +395,7 @@ async fn a_batch_is_kept_whole_or_not_at_all(on: &dyn Backend) {
 async fn every_change_of_a_right_is_told_for_whom_it_concerns(on: &dyn Backend) {
     let World { ann, bob, .. } = world(on).await;
     let store = on.store();
-    let mut at = store.position().await.unwrap();
+    let mut at = store.directory().position().await.unwrap();
     macro_rules! tells {
         ($operation:expr, $($user:expr),*) => {
             $operation.await.unwrap();
@@ -434,7 +434,7 @@ async fn what_changes_no_right_is_silent(on: &dyn Backend) {
     role(&store, Some("acme"), "editor", &["app.one"], &["ann"]).await;
     role(&store, None, "support", &["app.one"], &["ann"]).await;
     store.edit_user_permissions(&"ann".into(), grants(&["app.one"], &[])).await.unwrap();
-    let before = store.position().await.unwrap();
+    let before = store.directory().position().await.unwrap();
     store.edit_user_permissions(&"ann".into(), grants(&["app.one"], &["app.two"])).await.unwrap();
     let same = || BundleEdit {
         permissions: Some(vec![word("app.one")]),
@@ -461,7 +461,7 @@ async fn raw_sql_is_told_for_whom_it_concerns(on: &dyn Backend) {
     role(&store, Some("acme"), "editor", &["app.one"], &["ann"]).await;
     role(&store, None, "support", &["app.one"], &["bob"]).await;
     store.edit_user_permissions(&"ann".into(), grants(&["app.one"], &[])).await.unwrap();
-    let mut at = store.position().await.unwrap();
+    let mut at = store.directory().position().await.unwrap();
     for store in [&store, &other] {
         assert!(look(store, &at).await.changes.is_empty());
     }
@@ -486,7 +486,7 @@ async fn raw_sql_is_told_for_whom_it_concerns(on: &dyn Backend) {
             let told: HashSet<_> = told.changes.into_iter().collect();
             assert_eq!(told, expected.iter().map(|user| Change::User(*user)).collect(), "{sql}");
         }
-        at = store.position().await.unwrap();
+        at = store.directory().position().await.unwrap();
     }
     for user in [ann, bob] {
         let facts = snapshot(on, user).await;
@@ -521,7 +521,7 @@ async fn raw_sql_leaves_no_right_behind(on: &dyn Backend) {
     let store = on.store();
     role(&store, Some("acme"), "editor", &["app.one"], &["ann", "bob"]).await;
     group(&store, "writers", &["app.one"], &["bob"]).await;
-    let at = store.position().await.unwrap();
+    let at = store.directory().position().await.unwrap();
     on.sql(&format!("DELETE FROM memberships WHERE user_id = '{ann}'")).unwrap();
     assert_eq!(since(on, &at).await.0, HashSet::from([Change::User(ann)]));
     on.sql(&format!(
@@ -546,7 +546,7 @@ async fn rights_that_raw_sql_replaces_are_told_too(on: &dyn Backend) {
     group(&store, "writers", &["app.one"], &["ann"]).await;
     let editor = role(&store, Some("acme"), "editor", &["app.one"], &["bob"]).await.id;
     role(&store, None, "support", &["app.one"], &["bob"]).await;
-    let (new, mut at) = (UserId::generate(), store.position().await.unwrap());
+    let (new, mut at) = (UserId::generate(), store.directory().position().await.unwrap());
     for (sql, expected) in [
         ("INSERT OR REPLACE INTO groups (name) VALUES ('writers')".into(), vec![ann]),
         (
@@ -578,7 +578,7 @@ async fn a_change_of_very_many_users_makes_followers_forget_all(on: &dyn Backend
     permission(&store, "app.one").await;
     on.crowd(10_001);
     on.sql("INSERT INTO group_users SELECT g.id, u.id FROM groups g, users u WHERE g.name = 'Operator'").unwrap();
-    let at = store.position().await.unwrap();
+    let at = store.directory().position().await.unwrap();
     let edit = BundleEdit { grants: grants(&["app.one"], &[]), ..Default::default() };
     assert_eq!(store.edit_group(&"Operator".into(), edit).await.unwrap().users, 10_001);
     assert!(look(&store, &at).await.lost);

@@ -32,7 +32,7 @@ async fn transactions_that_commit_in_another_order_than_they_began_are_all_told(
     let on = Postgres::new().await;
     let store = on.store();
     let (ann, bob) = (user(&store, "ann").await.id, user(&store, "bob").await.id);
-    let at = store.position().await.unwrap();
+    let at = store.directory().position().await.unwrap();
     let (first, second) = (connect(&on.url()).await, connect(&on.url()).await);
     first.batch_execute("BEGIN; UPDATE users SET is_staff = true WHERE username = 'ann'").await.unwrap();
     second.batch_execute("BEGIN; UPDATE users SET is_staff = true WHERE username = 'bob'; COMMIT").await.unwrap();
@@ -52,7 +52,7 @@ async fn a_transaction_that_stays_open_hides_nobody_else_s_changes_and_is_told_a
     let (ann, bob) = (user(&store, "ann").await.id, user(&store, "bob").await.id);
     let open = connect(&on.url()).await;
     open.batch_execute("BEGIN; UPDATE users SET is_active = false WHERE username = 'ann'").await.unwrap();
-    let mut at = store.position().await.unwrap();
+    let mut at = store.directory().position().await.unwrap();
     for flag in ["true", "false", "true"] {
         on.sql(&format!("UPDATE users SET is_staff = {flag} WHERE username = 'bob'")).unwrap();
         let (told, next) = feed::since(&on, &at).await;
@@ -74,12 +74,12 @@ async fn a_transaction_that_stays_open_hides_nobody_else_s_changes_and_is_told_a
 async fn the_outbox_is_trimmed_behind_everybody() {
     let server = Server::own();
     let store = open_postgres(&server.url("postern")).await;
-    let beginning = store.position().await.unwrap();
+    let beginning = store.directory().position().await.unwrap();
     user(&store, "ann").await;
     let rows = || server.text("postern", "SELECT count(*)::text FROM changes");
     server.sql("postern", "SELECT trim_changes()");
     assert_eq!(rows(), "1", "too young");
-    let at = store.position().await.unwrap();
+    let at = store.directory().position().await.unwrap();
     for _ in 0..2 {
         server.sql("postern", "UPDATE changes_kept SET marked = '-infinity'; SELECT trim_changes()");
     }
@@ -93,7 +93,7 @@ async fn the_outbox_is_trimmed_behind_everybody() {
 async fn a_change_tells_its_age() {
     let on = Postgres::new().await;
     let store = on.store();
-    let at = store.position().await.unwrap();
+    let at = store.directory().position().await.unwrap();
     on.sql("INSERT INTO users (id, username) VALUES (gen_random_uuid(), 'ann')").unwrap();
     let told = look(&store, &at).await;
     assert_eq!(told.changes.len(), 1);
@@ -106,7 +106,7 @@ async fn tables_that_are_emptied_void_everything() {
         let on = Postgres::new().await;
         let store = on.store();
         user(&store, "ann").await;
-        let at = store.position().await.unwrap();
+        let at = store.directory().position().await.unwrap();
         on.sql(&format!("TRUNCATE {table}")).unwrap();
         assert!(look(&store, &at).await.lost, "{table}");
     }
@@ -118,7 +118,7 @@ async fn a_killed_connection_is_made_anew_and_nothing_was_missed() {
     let store = on.store();
     let ann = user(&store, "ann").await.id;
     let (secret, _) = token(&store, "ann").await;
-    let at = store.position().await.unwrap();
+    let at = store.directory().position().await.unwrap();
     for flag in ["false", "true"] {
         on.sql(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -128,7 +128,12 @@ async fn a_killed_connection_is_made_anew_and_nothing_was_missed() {
         on.sql(&format!("UPDATE users SET is_active = {flag} WHERE username = 'ann'")).unwrap();
         let told = look(&store, &at).await;
         assert!(!told.lost && told.changes.contains(&Change::User(ann)));
-        let found = store.token_snapshot(&secret.digest()).await.unwrap().expect("the pool connects again by itself");
+        let found = store
+            .directory()
+            .token_snapshot(&secret.digest())
+            .await
+            .unwrap()
+            .expect("the pool connects again by itself");
         assert_eq!(found.snapshot.user.is_active, flag == "true");
     }
 }
@@ -139,14 +144,14 @@ async fn a_restarted_server_is_another_life_and_needs_no_restart_of_ours() {
     let store = open_postgres(&server.url("postern")).await;
     user(&store, "ann").await;
     let (secret, _) = token(&store, "ann").await;
-    let at = store.position().await.unwrap();
+    let at = store.directory().position().await.unwrap();
     server.stop();
-    assert!(store.changes(&at).await.is_err());
-    assert!(store.token_snapshot(&secret.digest()).await.is_err());
+    assert!(store.directory().changes(&at).await.is_err());
+    assert!(store.directory().token_snapshot(&secret.digest()).await.is_err());
     server.start();
     let told = look(&store, &at).await;
     assert!(told.lost, "what was remembered may have been of commits that the disk never saw");
-    assert!(store.token_snapshot(&secret.digest()).await.unwrap().is_some());
+    assert!(store.directory().token_snapshot(&secret.digest()).await.unwrap().is_some());
 }
 
 /// A stampede: as many as ask at once for one cold credential make one question, and each of many makes one of its own.
@@ -160,7 +165,7 @@ async fn a_crowd_asks_once_for_each_credential() {
     let store = Directory::from(store).as_seen_by(Viewer::Operator);
     user(&store, "ann").await;
     let (secret, _) = token(&store, "ann").await;
-    let position = store.position().await.unwrap();
+    let position = store.directory().position().await.unwrap();
     let memberships =
         FactCache::new(Arc::new(store.directory().clone()), position, Duration::from_secs(60), Capacity::default())
             .unwrap();
@@ -226,7 +231,7 @@ async fn connections_are_encrypted_and_the_server_is_known_by_its_certificate() 
     };
     let store = open_postgres(&url("localhost", &authority)).await;
     user(&store, "ann").await;
-    store.position().await.unwrap();
+    store.directory().position().await.unwrap();
     let plain = "SELECT count(*) FILTER (WHERE ssl)::text || ' of ' || count(*)::text FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
                  WHERE application_name = 'postern'";
     let encrypted = server.text("postern", plain);
@@ -307,13 +312,13 @@ async fn the_documented_roles_are_enough_and_no_more() {
     assert_eq!(surplus().await, Vec::<String>::new());
 
     let store = open_postgres(&as_role("postern")).await;
-    let at = store.position().await.unwrap();
+    let at = store.directory().position().await.unwrap();
     let ann = user(&store, "ann").await.id;
     super::organization(&store, "Acme").await;
     super::join(&store, "acme", "ann", true).await;
     let (secret, record) = token(&store, "ann").await;
-    store.touch_tokens(&[(record.id, 5)]).await.unwrap();
-    assert!(store.token_snapshot(&secret.digest()).await.unwrap().is_some());
+    store.directory().touch_tokens(&[(record.id, 5)]).await.unwrap();
+    assert!(store.directory().token_snapshot(&secret.digest()).await.unwrap().is_some());
     assert!(look(&store, &at).await.changes.contains(&Change::User(ann)));
     let role = connect(&as_role("postern")).await;
     role.batch_execute("SELECT trim_changes(); UPDATE users SET is_staff = true").await.unwrap();

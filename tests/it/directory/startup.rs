@@ -102,9 +102,9 @@ fn many_processes_may_make_the_database_at_once() {
         let openers: Vec<_> = (0..6).map(|_| scope.spawn(|| open(&path))).collect();
         openers.into_iter().map(|opener| opener.join().unwrap()).collect()
     });
-    let token = postern::directory::token::Token::generate(keys[0].checksum_key()).unwrap();
+    let token = postern::directory::token::Token::generate(keys[0].directory().checksum_key()).unwrap();
     for store in keys {
-        let shape = postern::directory::token::parse(token.expose(), store.checksum_key());
+        let shape = postern::directory::token::parse(token.expose(), store.directory().checksum_key());
         assert!(matches!(shape, postern::directory::token::Shape::Ours(_)), "one key for all");
     }
 }

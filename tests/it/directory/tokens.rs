@@ -39,8 +39,8 @@ async fn every_process_knows_a_token_of_the_installation(on: &dyn Backend) {
     user(&store, "ann").await;
     let (secret, _) = token(&store, "ann").await;
     let other = on.another().await;
-    assert_eq!(parse(secret.expose(), other.checksum_key()), Shape::Ours(secret.digest()));
-    assert!(other.token_snapshot(&secret.digest()).await.unwrap().is_some());
+    assert_eq!(parse(secret.expose(), other.directory().checksum_key()), Shape::Ours(secret.digest()));
+    assert!(other.directory().token_snapshot(&secret.digest()).await.unwrap().is_some());
 }
 
 async fn an_imported_token_works_and_belongs_to_one_user_only(on: &dyn Backend) {
@@ -52,7 +52,7 @@ async fn an_imported_token_works_and_belongs_to_one_user_only(on: &dyn Backend) 
     store.create_tokens(vec![import("ann")]).await.unwrap();
     let twice = store.create_tokens(vec![import("bob")]).await.unwrap_err().error;
     assert_eq!(twice, DirectoryError::Taken { unique: Unique::Token, value: String::new() });
-    let found = store.token_snapshot(&digest).await.unwrap().unwrap();
+    let found = store.directory().token_snapshot(&digest).await.unwrap().unwrap();
     assert_eq!(found.snapshot.user.known_as(), "ann");
 }
 
@@ -76,7 +76,7 @@ async fn a_revoked_token_stays_revoked_from_the_first_time(on: &dyn Backend) {
     store.revoke_token(record.id).await.unwrap();
     assert_eq!(on.sql("UPDATE tokens SET revoked_at = 5"), Ok(1));
     assert_eq!(store.revoke_token(record.id).await.unwrap().revoked_at, Some(5));
-    assert!(store.token_snapshot(&secret.digest()).await.unwrap().unwrap().revoked);
+    assert!(store.directory().token_snapshot(&secret.digest()).await.unwrap().unwrap().revoked);
 }
 
 async fn a_deleted_token_is_forgotten(on: &dyn Backend) {
@@ -84,7 +84,7 @@ async fn a_deleted_token_is_forgotten(on: &dyn Backend) {
     user(&store, "ann").await;
     let (secret, record) = token(&store, "ann").await;
     store.delete_token(record.id).await.unwrap();
-    assert!(store.token_snapshot(&secret.digest()).await.unwrap().is_none());
+    assert!(store.directory().token_snapshot(&secret.digest()).await.unwrap().is_none());
     for id in [record.id, TokenId::generate()] {
         let gone = DirectoryError::NotFound { noun: Noun::Token, reference: id.to_string() };
         assert_eq!(store.revoke_token(id).await, Err(gone.clone()));
@@ -99,8 +99,8 @@ async fn last_use_only_moves_forward(on: &dyn Backend) {
     user(&store, "bob").await;
     let (_, first) = token(&store, "ann").await;
     let (_, second) = token(&store, "bob").await;
-    store.touch_tokens(&[(first.id, 100), (second.id, 50), (TokenId::generate(), 1)]).await.unwrap();
-    store.touch_tokens(&[(first.id, 90), (second.id, 60)]).await.unwrap();
+    store.directory().touch_tokens(&[(first.id, 100), (second.id, 50), (TokenId::generate(), 1)]).await.unwrap();
+    store.directory().touch_tokens(&[(first.id, 90), (second.id, 60)]).await.unwrap();
     let used: Vec<_> = store.tokens(&List::default()).await.unwrap().rows.into_iter().map(|t| t.last_used).collect();
     assert_eq!(used, [Some(100), Some(60)]);
     let of_bob = store.tokens(&List::of_user("bob")).await.unwrap().rows;
@@ -112,7 +112,7 @@ async fn a_token_in_use_is_written_once_in_ten_minutes(on: &dyn Backend) {
     let store = on.store();
     user(&store, "ann").await;
     let (secret, record) = token(&store, "ann").await;
-    let position = store.position().await.unwrap();
+    let position = store.directory().position().await.unwrap();
     let memberships =
         FactCache::new(Arc::new(store.directory().clone()), position, Duration::from_secs(60), Capacity::default())
             .unwrap();

@@ -124,7 +124,7 @@ async fn a_deleted_user_takes_memberships_and_tokens_along(on: &dyn Backend) {
     join(&store, "acme", "ann", false).await;
     let (secret, _) = token(&store, "ann").await;
     store.delete_user(&"ann".into()).await.unwrap();
-    assert!(store.token_snapshot(&secret.digest()).await.unwrap().is_none());
+    assert!(store.directory().token_snapshot(&secret.digest()).await.unwrap().is_none());
     assert!(store.memberships(&List::default()).await.unwrap().rows.is_empty());
     assert!(store.tokens(&List::default()).await.unwrap().rows.is_empty());
 }

@@ -33,6 +33,7 @@ fn begin(postern: &Postern, seconds: i64, instead_of: Option<TokenDigest>) {
         let user = store.user(&"uA".into()).await.unwrap().id;
         let expires_at = postern::clock::unix_seconds() + seconds;
         store
+            .directory()
             .create_session(NewSession {
                 user,
                 digest: TokenDigest::of(TOKEN),
