@@ -33,7 +33,7 @@ fn fields(headers: &HeaderMap, body: &[u8]) -> Result<Fields, RequestError> {
     let charset = header.parameter("charset").and_then(Charset::named).unwrap_or(Charset::UTF8);
     if header.is("application/x-www-form-urlencoded") {
         let pairs = form::pairs(body, charset).ok_or(RequestError::TooManyFields)?;
-        Ok(pairs.into_iter().map(|(name, value)| (name, value.into())).collect())
+        Ok(Fields::of_form(pairs.into_iter().map(|(name, value)| (name, value.into())).collect()))
     } else if header.is("multipart/form-data") {
         multipart::fields(content_type, &header, body, charset).map_err(|error| match error {
             MultipartError::Broken(problem) => RequestError::Parse(format!("Multipart form parse error - {problem}")),

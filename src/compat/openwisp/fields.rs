@@ -1,23 +1,51 @@
 //! Fields as Django REST framework takes them: what is text, what is blank, and what is said when it is not.
 
+use super::object::list;
 pub use super::value::Fields;
 use super::value::{self, Value};
 use serde_json::json;
 
-/// Errors by field, in the order of the operation's fields.
+/// Errors by field, in the order in which they were noted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FieldErrors(Vec<(String, String)>);
+pub struct FieldErrors(Vec<(String, FieldError)>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum FieldError {
+    Message(String),
+    /// Of a field's own fields.
+    Within(FieldErrors),
+    /// Of each of a list.
+    Each(Vec<FieldErrors>),
+}
 
 impl FieldErrors {
     /// One error that concerns no field of its own.
     #[must_use]
     pub fn of_all(message: &str) -> Self {
-        Self(vec![("non_field_errors".to_owned(), message.to_owned())])
+        Self::of("non_field_errors", message)
+    }
+
+    /// One error of one field.
+    #[must_use]
+    pub fn of(field: &str, message: impl Into<String>) -> Self {
+        Self(vec![(field.to_owned(), FieldError::Message(message.into()))])
     }
 
     /// Notes an error of a field.
     pub fn add(&mut self, field: &str, message: impl Into<String>) {
-        self.0.push((field.to_owned(), message.into()));
+        self.0.push((field.to_owned(), FieldError::Message(message.into())));
+    }
+
+    /// Notes the errors of a field's own fields, where there are any.
+    pub fn add_within(&mut self, field: &str, errors: Self) {
+        if !errors.is_empty() {
+            self.0.push((field.to_owned(), FieldError::Within(errors)));
+        }
+    }
+
+    /// Notes the errors of each object of a list.
+    pub fn add_each(&mut self, field: &str, each: Vec<Self>) {
+        self.0.push((field.to_owned(), FieldError::Each(each)));
     }
 
     #[must_use]
@@ -25,17 +53,39 @@ impl FieldErrors {
         self.0.is_empty()
     }
 
-    /// `{"field":["message"]}`, in the order of the fields: clients see it.
+    #[must_use]
+    pub fn concerns(&self, field: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == field)
+    }
+
+    /// Brings them into the order of the operation's fields, however they were found.
+    #[must_use]
+    pub fn in_order_of(mut self, fields: impl Fn(&str) -> usize) -> Self {
+        self.0.sort_by_key(|(field, _)| fields(field));
+        self
+    }
+
+    /// `{"field":["message"]}`, in their order: clients see it.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let mut fields: Vec<(&str, Vec<&str>)> = Vec::new();
-        for (field, message) in &self.0 {
-            match fields.iter_mut().find(|(known, _)| known == field) {
-                Some((_, messages)) => messages.push(message),
-                None => fields.push((field, vec![message])),
+        let mut fields: Vec<(&str, Vec<&str>, Option<String>)> = Vec::new();
+        for (field, error) in &self.0 {
+            let at = fields.iter().position(|(known, ..)| known == field).unwrap_or_else(|| {
+                fields.push((field, Vec::new(), None));
+                fields.len() - 1
+            });
+            if let Some((_, messages, within)) = fields.get_mut(at) {
+                match error {
+                    FieldError::Message(message) => messages.push(message),
+                    FieldError::Within(errors) => *within = Some(errors.to_json()),
+                    FieldError::Each(each) => *within = Some(list(each.iter().map(Self::to_json))),
+                }
             }
         }
-        let fields = fields.iter().map(|(field, messages)| format!("{}:{}", json!(field), json!(messages)));
+        let fields = fields.into_iter().map(|(field, messages, within)| {
+            let errors = within.unwrap_or_else(|| json!(messages).to_string());
+            format!("{}:{errors}", json!(field))
+        });
         format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
     }
 }
@@ -90,7 +140,7 @@ impl TextField {
 }
 
 /// Without what Python calls blank at its ends: the separators of ASCII are that too.
-fn trimmed(text: &str) -> &str {
+pub(super) fn trimmed(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
 }
 

@@ -1,12 +1,12 @@
-//! JSON bodies. Only the outermost object is taken apart: no operation has a field that is more than text or a number.
+//! JSON bodies, as Python's reader takes them.
 
 use super::RequestError;
 use super::charset::Charset;
 use super::fields::{FieldErrors, Fields};
 use super::value::{Text, Value};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use std::collections::HashMap;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 /// Of a whole number: Python, and so the reference, reads no longer one.
 const MOST_DIGITS: usize = 4300;
@@ -19,10 +19,7 @@ pub(super) fn fields(body: &[u8], charset: Charset) -> Result<Fields, RequestErr
     let text = charset.strict(body).ok_or_else(|| parse_error("the body is not in the charset that it names"))?;
     let document: &RawValue = serde_json::from_str(&text).map_err(parse_error)?;
     let message = match value(document)? {
-        Value::Object => {
-            let fields: HashMap<Text, &RawValue> = serde_json::from_str(document.get()).map_err(parse_error)?;
-            return fields.into_iter().map(|(name, raw)| Ok((name.text, value(raw)?))).collect();
-        }
+        Value::Object(fields) => return Ok(fields),
         Value::Null => "No data provided".to_owned(),
         other => format!("Invalid data. Expected a dictionary, but got {}.", other.kind()),
     };
@@ -37,10 +34,18 @@ fn parse_error(problem: impl Display) -> RequestError {
 fn value(raw: &RawValue) -> Result<Value, RequestError> {
     let json = raw.get();
     Ok(match json.as_bytes().first() {
-        Some(b'{') => Value::Object,
-        Some(b'[') => Value::List,
+        Some(b'{') => {
+            let Entries(entries) = serde_json::from_str(json).map_err(parse_error)?;
+            let fields = entries.into_iter().map(|(name, raw)| Ok((name.text, value(raw)?)));
+            Value::Object(fields.collect::<Result<_, RequestError>>()?)
+        }
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(json).map_err(parse_error)?;
+            Value::List(items.into_iter().map(value).collect::<Result<_, _>>()?)
+        }
         Some(b'"') => Value::Text(serde_json::from_str(json).map_err(parse_error)?),
-        Some(b't' | b'f') => Value::Bool,
+        Some(b't') => Value::Bool(true),
+        Some(b'f') => Value::Bool(false),
         Some(b'n') => Value::Null,
         _ if json.contains(['.', 'e', 'E']) => Value::Float(json.parse().map_err(parse_error)?),
         _ if json == "-0" => Value::Int("0".to_owned()),
@@ -51,11 +56,36 @@ fn value(raw: &RawValue) -> Result<Value, RequestError> {
     })
 }
 
+/// The entries of an object, in their order.
+struct Entries<'r>(Vec<(Text, &'r RawValue)>);
+
+impl<'de> Deserialize<'de> for Entries<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Map;
+        impl<'de> Visitor<'de> for Map {
+            type Value = Entries<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<'de>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(Map)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::fields;
     use crate::compat::openwisp::charset::Charset;
-    use crate::compat::openwisp::value::{Text, Value};
+    use crate::compat::openwisp::value::{Fields, Text, Value};
     use proptest::prelude::*;
 
     #[test]
@@ -100,11 +130,11 @@ mod tests {
             ("\"\\ud83d\\ude00\\/\"", text("\u{1F600}/", None)),
             ("\"\\ud83dx\"", text("\u{FFFD}\u{FFFD}\u{FFFD}x", Some(0xd83d))),
             ("\"\u{d7ff}\\udbff\"", text("\u{d7ff}\u{FFFD}\u{FFFD}\u{FFFD}", Some(0xdbff))),
-            ("[1, null]", Value::List),
-            ("{\"b\": {}}", Value::Object),
+            ("[1, null]", Value::List(vec![Value::Int("1".into()), Value::Null])),
+            ("{\"b\": {}}", Value::Object([("b".to_owned(), Value::Object(Fields::default()))].into_iter().collect())),
             ("null", Value::Null),
-            ("false", Value::Bool),
-            ("1, \"a\": true", Value::Bool),
+            ("false", Value::Bool(false)),
+            ("1, \"a\": true", Value::Bool(true)),
             ("1, \"\\ud800\": 1", Value::Int("1".into())),
         ] {
             let body = format!(" {{\"a\" : {json} }}\n");

@@ -36,6 +36,16 @@ impl Header {
         self.parameters.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// How specific a range is: one with parameters more than one without, one of a type more than `*/*`.
+    pub(super) fn precedence(&self) -> u8 {
+        match self.main.split_once('/') {
+            Some(("*", _)) | None => 0,
+            Some((_, "*")) => 1,
+            Some(_) if self.parameters.iter().all(|(name, _)| name == "q") => 2,
+            Some(_) => 3,
+        }
+    }
+
     /// Whether a type such as `application/json` is meant; `*` stands for any.
     pub(super) fn is(&self, media: &str) -> bool {
         let (main, sub) = self.main.split_once('/').unwrap_or((&self.main, ""));

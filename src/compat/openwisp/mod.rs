@@ -7,13 +7,16 @@
 
 pub mod body;
 mod charset;
+mod checks;
 pub mod fields;
 mod form;
 mod json;
 mod media;
 mod multipart;
 pub mod negotiate;
-mod value;
+pub mod object;
+pub mod serializer;
+pub mod value;
 
 use fields::FieldErrors;
 use thiserror::Error;

@@ -45,7 +45,7 @@ pub(super) fn fields(
         return Err(broken(format!("Invalid boundary in multipart: {}", boundary.unwrap_or("None"))));
     };
     let separator = format!("--{boundary}");
-    let (mut texts, mut files) = (Fields::default(), Vec::new());
+    let (mut texts, mut files) = (Fields::of_form(Vec::new()), Vec::new());
     // The one before the first boundary and the one behind the last count too.
     let (mut others, mut found_files) = (0, 0);
     let mut pieces = parts(body, separator.as_bytes()).into_iter().peekable();
@@ -236,7 +236,7 @@ mod tests {
             ),
             ("multipart/form-data; boundary=x", "y".repeat(1024), broken("Request max total header size exceeded.")),
             ("multipart/form-data; boundary=x", "--x\r\n\r\n".repeat(1003), Err(MultipartError::TooMany)),
-            ("multipart/form-data; boundary=x", "--x\r\n\r\n".repeat(1000), Ok(Fields::default())),
+            ("multipart/form-data; boundary=x", "--x\r\n\r\n".repeat(1000), Ok(Fields::of_form(Vec::new()))),
             (
                 "multipart/form-data; boundary=x",
                 part("form-data; name=a; filename=f", "").repeat(101),

@@ -1,7 +1,6 @@
 //! Which representation a client takes, as Django REST framework decides it.
 //!
-//! JSON is what there is; a browser that asks for HTML gets JSON too until there is a page for it. Quality values count for
-//! nothing, more specific types win, and `?format=` goes first.
+//! Quality values count for nothing, more specific types win, and `?format=` goes first.
 
 use super::RequestError;
 use super::charset::Charset;
@@ -13,26 +12,52 @@ use http::header::ACCEPT;
 /// The reference's representations: what `?format=` calls them, and their types.
 const OURS: [(&str, &str); 2] = [("json", "application/json"), ("api", "text/html")];
 
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Representation {
+    /// As a page for people.
+    pub html: bool,
+    /// Blanks before each level of JSON, where it has lines.
+    pub indent: Option<u8>,
+}
+
+/// The parameters of a query.
+///
+/// # Errors
+/// [`RequestError::TooManyFields`].
+pub fn query(query: Option<&str>) -> Result<Vec<(String, String)>, RequestError> {
+    form::pairs(query.unwrap_or_default().as_bytes(), Charset::UTF8).ok_or(RequestError::TooManyFields)
+}
+
 /// # Errors
 /// [`RequestError::NoFormat`], [`RequestError::NotAcceptable`], [`RequestError::TooManyFields`].
-pub fn negotiate(query: Option<&str>, headers: &HeaderMap) -> Result<(), RequestError> {
-    let query = query.unwrap_or_default();
-    let pairs = form::pairs(query.as_bytes(), Charset::UTF8).ok_or(RequestError::TooManyFields)?;
+pub fn negotiate(text: Option<&str>, headers: &HeaderMap) -> Result<Representation, RequestError> {
+    let pairs = query(text)?;
     let format = pairs.iter().rev().find(|(name, _)| name == "format").map(|(_, format)| format.as_str());
     let wanted = |name: &str| format.is_none_or(|format| format.is_empty() || format == name);
-    let mut left = OURS.iter().filter(|(name, _)| wanted(name)).peekable();
-    if left.peek().is_none() {
-        return Err(RequestError::NoFormat);
+    let left: Vec<_> = OURS.iter().filter(|(name, _)| wanted(name)).collect();
+    let Some((first, _)) = left.first() else { return Err(RequestError::NoFormat) };
+    if !headers.contains_key(ACCEPT) {
+        return Ok(Representation { html: *first == "api", indent: None });
     }
-    let ranges: Vec<Header> = headers
+    let mut ranges: Vec<Header> = headers
         .get_all(ACCEPT)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|range| Header::parse(range.trim()))
         .collect();
-    let takes = |media: &str| !headers.contains_key(ACCEPT) || ranges.iter().any(|range| range.is(media));
-    if left.any(|(_, media)| takes(media)) { Ok(()) } else { Err(RequestError::NotAcceptable) }
+    // The most specific go first; among those that are alike ours in our order.
+    ranges.sort_by_key(|range| std::cmp::Reverse(range.precedence()));
+    for alike in ranges.chunk_by(|one, other| one.precedence() == other.precedence()) {
+        for (name, media) in &left {
+            if let Some(range) = alike.iter().find(|range| range.is(media)) {
+                let indent = range.parameter("indent").and_then(|text| text.parse().ok()).filter(|indent| *indent <= 8);
+                return Ok(Representation { html: *name == "api", indent });
+            }
+        }
+    }
+    Err(RequestError::NotAcceptable)
 }
 
 #[cfg(test)]

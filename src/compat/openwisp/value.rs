@@ -1,19 +1,18 @@
 //! What a body says, as Python would hold it: that is what error texts and numbers used as texts come from.
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
-use std::collections::HashMap;
 use std::fmt;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     Null,
-    Bool,
+    Bool(bool),
     /// A whole number of any size, in its digits.
     Int(String),
     Float(f64),
     Text(Text),
-    List,
-    Object,
+    List(Vec<Value>),
+    Object(Fields),
     /// A part of a multipart form that is a file.
     File,
 }
@@ -25,11 +24,50 @@ pub struct Text {
     pub surrogate: Option<u16>,
 }
 
-/// Fields by name; where one came twice, the last.
+/// Fields in the order in which they came; where one came twice, the last counts.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Fields(HashMap<String, Value>);
+pub struct Fields {
+    entries: Vec<(String, Value)>,
+    /// They are of a form, in which what was not ticked is not there.
+    is_form: bool,
+}
 
 impl Fields {
+    /// The fields of a form.
+    #[must_use]
+    pub fn of_form(entries: Vec<(String, Value)>) -> Self {
+        Self { entries, is_form: true }
+    }
+
+    #[must_use]
+    pub fn is_form(&self) -> bool {
+        self.is_form
+    }
+
+    /// All values of a field.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &Value> {
+        self.entries.iter().filter(move |(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// What a form says of a field's own fields: `owner.user` is `user` of `owner`.
+    #[must_use]
+    pub fn nested(&self, name: &str) -> Self {
+        let inner = |(field, value): &(String, Value)| {
+            let inner = field.strip_prefix(name)?.strip_prefix('.')?;
+            Some((inner.to_owned(), value.clone()))
+        };
+        Self { entries: self.entries.iter().filter_map(inner).collect(), is_form: self.is_form }
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|(name, _)| name.as_str())
+    }
+
     /// What was written into a field of a form; nothing where it is not there.
     #[must_use]
     pub fn text(&self, name: &str) -> &str {
@@ -52,12 +90,12 @@ impl Value {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "NoneType",
-            Self::Bool => "bool",
+            Self::Bool(_) => "bool",
             Self::Int(_) => "int",
             Self::Float(_) => "float",
             Self::Text(_) => "str",
-            Self::List => "list",
-            Self::Object => "dict",
+            Self::List(_) => "list",
+            Self::Object(_) => "dict",
             Self::File => "InMemoryUploadedFile",
         }
     }
@@ -104,17 +142,17 @@ impl Fields {
     /// The value of a field.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        self.entries.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
     pub fn insert(&mut self, name: String, value: Value) {
-        self.0.insert(name, value);
+        self.entries.push((name, value));
     }
 }
 
 impl FromIterator<(String, Value)> for Fields {
     fn from_iter<I: IntoIterator<Item = (String, Value)>>(fields: I) -> Self {
-        Self(fields.into_iter().collect())
+        Self { entries: fields.into_iter().collect(), is_form: false }
     }
 }
 

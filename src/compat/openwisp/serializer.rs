@@ -1,0 +1,531 @@
+//! Serializers of Django REST framework: the fields that an operation takes and tells, how what is sent for them is read, and how
+//! `OPTIONS` describes them.
+
+use super::checks;
+use super::fields::{FieldErrors, trimmed};
+use super::object::Object;
+use super::value::{self, Fields, Text, Value};
+use jiff::civil::{Date, ISOWeekDate, Weekday};
+use std::borrow::Cow;
+
+/// A field, as clients see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    pub name: &'static str,
+    pub shape: Shape,
+    /// What `OPTIONS` calls it, where that is not its name.
+    label: &'static str,
+    help: &'static str,
+    pub required: bool,
+    /// It may be `null`.
+    pub nullable: bool,
+    /// A text that may be empty.
+    blank: bool,
+    /// Characters of a text.
+    pub longest: Option<usize>,
+    pub access: Access,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Both,
+    ReadOnly,
+    WriteOnly,
+}
+
+/// What its value is.
+#[derive(Clone, Copy, Debug)]
+pub enum Shape {
+    Text,
+    /// A text that keeps the blanks around it.
+    Untrimmed,
+    Username,
+    Email,
+    Url,
+    Slug,
+    /// A text that some country has as a telephone number.
+    Phone,
+    Flag,
+    Date,
+    Moment,
+    Number,
+    Uuid,
+    /// Keys of other records.
+    Keys,
+    /// The key of another record.
+    Key,
+    Nested(&'static [Field]),
+    /// The same, or a list of which the first counts.
+    First(&'static [Field]),
+    /// One object, or a list of them.
+    Each(&'static [Field]),
+}
+
+impl Field {
+    pub const fn new(name: &'static str, shape: Shape) -> Self {
+        Self {
+            name,
+            shape,
+            label: "",
+            help: "",
+            required: false,
+            nullable: false,
+            blank: false,
+            longest: None,
+            access: Access::Both,
+        }
+    }
+
+    pub const fn text(name: &'static str) -> Self {
+        Self::new(name, Shape::Text)
+    }
+
+    pub const fn flag(name: &'static str) -> Self {
+        Self::new(name, Shape::Flag)
+    }
+
+    pub const fn date(name: &'static str) -> Self {
+        Self { nullable: true, ..Self::new(name, Shape::Date) }
+    }
+
+    pub const fn label(self, label: &'static str) -> Self {
+        Self { label, ..self }
+    }
+
+    pub const fn help(self, help: &'static str) -> Self {
+        Self { help, ..self }
+    }
+
+    pub const fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+
+    pub const fn nullable(self) -> Self {
+        Self { nullable: true, ..self }
+    }
+
+    /// A text that may be empty.
+    pub const fn blank(self) -> Self {
+        Self { blank: true, ..self }
+    }
+
+    pub const fn at_most(self, longest: usize) -> Self {
+        Self { longest: Some(longest), ..self }
+    }
+
+    pub const fn read_only(self) -> Self {
+        Self { access: Access::ReadOnly, ..self }
+    }
+
+    pub const fn write_only(self) -> Self {
+        Self { access: Access::WriteOnly, ..self }
+    }
+
+    /// What is sent for it; `None` where nothing is.
+    fn sent<'f>(&self, fields: &'f Fields, partial: bool) -> Option<Cow<'f, Value>> {
+        if fields.is_form() {
+            return self.sent_by_form(fields, partial);
+        }
+        fields.get(self.name).map(Cow::Borrowed)
+    }
+
+    /// In a form what was not ticked or chosen is not there, and what was left empty is an empty text.
+    fn sent_by_form<'f>(&self, fields: &'f Fields, partial: bool) -> Option<Cow<'f, Value>> {
+        match self.shape {
+            Shape::Nested(_) | Shape::First(_) | Shape::Each(_) => {
+                let within = fields.nested(self.name);
+                if within.is_empty() { None } else { Some(Cow::Owned(Value::Object(within))) }
+            }
+            Shape::Keys => {
+                let values: Vec<Value> = fields.all(self.name).cloned().collect();
+                if values.is_empty() && partial { None } else { Some(Cow::Owned(Value::List(values))) }
+            }
+            _ => match fields.get(self.name) {
+                None if matches!(self.shape, Shape::Flag) && !partial => Some(Cow::Owned(Value::Bool(false))),
+                Some(Value::Text(text)) if text.text.is_empty() && self.nullable && !self.blank => {
+                    Some(Cow::Owned(Value::Null))
+                }
+                Some(Value::Text(text)) if text.text.is_empty() && !self.required && !self.blank && !self.nullable => {
+                    None
+                }
+                other => other.map(Cow::Borrowed),
+            },
+        }
+    }
+
+    /// Reads what is sent for it, as the framework's classes of fields do.
+    fn read(&self, value: &Value, partial: bool) -> Result<Datum, Problem> {
+        if matches!(value, Value::Null) {
+            return if self.nullable { Ok(Datum::Null) } else { Err("This field may not be null.".into()) };
+        }
+        match self.shape {
+            Shape::Flag => flag(value).map(Datum::Flag).ok_or_else(|| "Must be a valid boolean.".into()),
+            Shape::Date => date(value)
+                .map(Datum::Date)
+                .ok_or_else(|| "Date has wrong format. Use one of these formats instead: YYYY-MM-DD.".into()),
+            Shape::Keys => match value {
+                Value::List(items) => Ok(Datum::Keys(items.clone())),
+                Value::Object(fields) => Ok(Datum::Keys(fields.names().map(Value::from).collect())),
+                other => Err(format!("Expected a list of items but got type \"{}\".", other.kind()).into()),
+            },
+            Shape::Key => Ok(match value {
+                Value::Text(text) if text.text.is_empty() => {
+                    return if self.nullable { Ok(Datum::Null) } else { Err("This field may not be null.".into()) };
+                }
+                other => Datum::Keys(vec![other.clone()]),
+            }),
+            Shape::Nested(fields) => nested(fields, value, partial).map(Datum::Nested).map_err(Problem::Within),
+            Shape::First(fields) => {
+                let empty = Value::Object(Fields::default());
+                let first = if let Value::List(items) = value { items.first().unwrap_or(&empty) } else { value };
+                nested(fields, first, partial).map(Datum::Nested).map_err(Problem::Within)
+            }
+            Shape::Each(fields) => {
+                let items = if let Value::List(items) = value { items.as_slice() } else { std::slice::from_ref(value) };
+                let read: Vec<_> = items.iter().map(|item| nested(fields, item, false)).collect();
+                if read.iter().all(Result::is_ok) {
+                    return Ok(Datum::Each(read.into_iter().flatten().collect()));
+                }
+                Err(Problem::Each(read.into_iter().map(|item| item.err().unwrap_or_default()).collect()))
+            }
+            Shape::Moment | Shape::Number | Shape::Uuid => Ok(Datum::Null),
+            _ => self.read_text(value).map(Datum::Text),
+        }
+    }
+
+    fn read_text(&self, value: &Value) -> Result<String, Problem> {
+        let (text, surrogate) = match value {
+            Value::Text(Text { text, surrogate }) => (text.clone(), *surrogate),
+            Value::Int(digits) => (digits.clone(), None),
+            Value::Float(number) => (value::float(*number), None),
+            _ => return Err("Not a valid string.".into()),
+        };
+        let text = if matches!(self.shape, Shape::Untrimmed) { text } else { trimmed(&text).to_owned() };
+        if text.is_empty() {
+            return if self.blank { Ok(text) } else { Err("This field may not be blank.".into()) };
+        }
+        let mut messages = Vec::new();
+        if matches!(self.shape, Shape::Username) && !checks::is_username(&text) {
+            messages.push(
+                "Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters."
+                    .to_owned(),
+            );
+        }
+        if matches!(self.shape, Shape::Phone) {
+            return match crate::phone::e164(&text) {
+                Some(number) if surrogate.is_none() => Ok(number),
+                _ => Err("The phone number entered is not valid.".into()),
+            };
+        }
+        if let Some(longest) = self.longest.filter(|longest| text.chars().count() > *longest) {
+            messages.push(format!("Ensure this field has no more than {longest} characters."));
+        }
+        if text.contains('\0') {
+            messages.push("Null characters are not allowed.".to_owned());
+        }
+        if let Some(surrogate) = surrogate {
+            messages.push(format!("Surrogate characters are not allowed: U+{surrogate:X}."));
+        }
+        let format = match self.shape {
+            Shape::Email if !checks::is_email(&text) => "Enter a valid email address.",
+            Shape::Url if !checks::is_url(&text) => "Enter a valid URL.",
+            Shape::Slug if !checks::is_slug(&text) => {
+                "Enter a valid \"slug\" consisting of letters, numbers, underscores or hyphens."
+            }
+            _ => "",
+        };
+        if !format.is_empty() {
+            messages.push(format.to_owned());
+        }
+        if messages.is_empty() { Ok(text) } else { Err(Problem::Messages(messages)) }
+    }
+
+    /// What `OPTIONS` says of it.
+    fn describe(&self) -> String {
+        let kind = match self.shape {
+            Shape::Text | Shape::Untrimmed | Shape::Username | Shape::Phone | Shape::Uuid => "string",
+            Shape::Email => "email",
+            Shape::Url => "url",
+            Shape::Slug => "slug",
+            Shape::Flag => "boolean",
+            Shape::Date => "date",
+            Shape::Moment => "datetime",
+            Shape::Number => "integer",
+            Shape::Keys | Shape::Key => "field",
+            Shape::Nested(_) | Shape::First(_) | Shape::Each(_) => "nested object",
+        };
+        let mut told = Object::default();
+        told.put("type", kind);
+        told.put("required", &self.required);
+        told.put("read_only", &(self.access == Access::ReadOnly));
+        told.put("label", &self.told_as());
+        if !self.help.is_empty() {
+            told.put("help_text", self.help);
+        }
+        if let Some(longest) = self.longest {
+            told.put("max_length", &longest);
+        }
+        if let Shape::Nested(fields) | Shape::First(fields) | Shape::Each(fields) = self.shape {
+            told.put_json("children", &describe(fields));
+        }
+        told.end()
+    }
+
+    fn told_as(&self) -> String {
+        if !self.label.is_empty() {
+            return self.label.to_owned();
+        }
+        let mut words = self.name.replace('_', " ");
+        if let Some(first) = words.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        words
+    }
+}
+
+/// What was sent for a field, read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Datum {
+    Null,
+    Text(String),
+    Flag(bool),
+    Date(Date),
+    /// As they were sent: whether there are such records shows the directory.
+    Keys(Vec<Value>),
+    Nested(Data),
+    Each(Vec<Data>),
+}
+
+/// What was sent, by field.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Data(Vec<(&'static str, Datum)>);
+
+impl Data {
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Datum> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, datum)| datum)
+    }
+
+    /// A text, where one was sent.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        if let Some(Datum::Text(text)) = self.get(name) { Some(text) } else { None }
+    }
+
+    #[must_use]
+    pub fn flag(&self, name: &str) -> Option<bool> {
+        if let Some(Datum::Flag(flag)) = self.get(name) { Some(*flag) } else { None }
+    }
+
+    #[must_use]
+    pub fn keys(&self, name: &str) -> Option<&[Value]> {
+        if let Some(Datum::Keys(keys)) = self.get(name) { Some(keys) } else { None }
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Datum)> {
+        self.0.iter().map(|(name, datum)| (*name, datum))
+    }
+}
+
+/// Why a field's value is not taken.
+enum Problem {
+    Messages(Vec<String>),
+    Within(FieldErrors),
+    Each(Vec<FieldErrors>),
+}
+
+impl<T: Into<String>> From<T> for Problem {
+    fn from(message: T) -> Self {
+        Self::Messages(vec![message.into()])
+    }
+}
+
+/// Reads what was sent for some fields: all that is read, and all that is wrong. Where `partial`, nothing is required.
+#[must_use]
+pub fn read(serializer: &[Field], fields: &Fields, partial: bool) -> (Data, FieldErrors) {
+    let (mut data, mut errors) = (Data::default(), FieldErrors::default());
+    for field in serializer.iter().filter(|field| field.access != Access::ReadOnly) {
+        let Some(sent) = field.sent(fields, partial) else {
+            if field.required && !partial {
+                errors.add(field.name, "This field is required.");
+            }
+            continue;
+        };
+        match field.read(&sent, partial) {
+            Ok(datum) => data.0.push((field.name, datum)),
+            Err(Problem::Messages(messages)) => {
+                messages.into_iter().for_each(|message| errors.add(field.name, message))
+            }
+            Err(Problem::Within(within)) => errors.add_within(field.name, within),
+            Err(Problem::Each(each)) => errors.add_each(field.name, each),
+        }
+    }
+    (data, errors)
+}
+
+fn nested(serializer: &[Field], value: &Value, partial: bool) -> Result<Data, FieldErrors> {
+    let Value::Object(given) = value else {
+        let message = format!("Invalid data. Expected a dictionary, but got {}.", value.kind());
+        return Err(FieldErrors::of_all(&message));
+    };
+    let (data, errors) = read(serializer, given, partial);
+    if errors.is_empty() { Ok(data) } else { Err(errors) }
+}
+
+/// What `OPTIONS` says of fields.
+#[must_use]
+pub fn describe(serializer: &[Field]) -> String {
+    let mut told = Object::default();
+    for field in serializer {
+        told.put_json(field.name, &field.describe());
+    }
+    told.end()
+}
+
+/// What Django REST framework takes for a yes or a no.
+fn flag(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::Int(digits) if digits == "1" => Some(true),
+        Value::Int(digits) if digits == "0" => Some(false),
+        Value::Float(1.0) => Some(true),
+        Value::Float(0.0) => Some(false),
+        Value::Text(text) => match text.text.as_str() {
+            "t" | "T" | "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" | "1" => {
+                Some(true)
+            }
+            "f" | "F" | "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" | "0" => {
+                Some(false)
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// What Python's `date.fromisoformat` takes, and days and months of one digit.
+fn date(value: &Value) -> Option<Date> {
+    let Value::Text(Text { text, surrogate: None }) = value else { return None };
+    let number = |digits: &str| -> Option<i16> {
+        if digits.bytes().all(|b| b.is_ascii_digit()) { digits.parse().ok() } else { None }
+    };
+    let of = |year: &str, month: &str, day: &str| {
+        Date::new(number(year)?, number(month)?.try_into().ok()?, number(day)?.try_into().ok()?).ok()
+    };
+    if let Some((year, rest)) =
+        text.split_once("-W").or_else(|| text.split_once('W')).filter(|(year, _)| year.len() == 4)
+    {
+        let (week, day) = match rest.len() {
+            2 => (rest, "1"),
+            3 => rest.split_at_checked(2)?,
+            4 => rest.split_once('-')?,
+            _ => return None,
+        };
+        let day = Weekday::from_monday_one_offset(number(day)?.try_into().ok()?).ok()?;
+        return ISOWeekDate::new(number(year)?, number(week)?.try_into().ok()?, day).ok().map(ISOWeekDate::date);
+    }
+    if text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit()) {
+        return of(text.get(..4)?, text.get(4..6)?, text.get(6..)?);
+    }
+    let mut parts = text.split('-');
+    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+    let fits = |part: &str| (1..=2).contains(&part.len());
+    if year.len() != 4 || !fits(month) || !fits(day) || parts.next().is_some() {
+        return None;
+    }
+    of(year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Datum, Field, Shape, date, read};
+    use crate::compat::openwisp::charset::Charset;
+    use crate::compat::openwisp::json;
+    use crate::compat::openwisp::value::{Fields, Value};
+
+    fn sent(text: &str) -> Fields {
+        json::fields(text.as_bytes(), Charset::UTF8).unwrap()
+    }
+
+    fn form(pairs: &[(&str, &str)]) -> Fields {
+        Fields::of_form(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect())
+    }
+
+    const INNER: &[Field] = &[Field::new("organization", Shape::Key).required().nullable(), Field::flag("is_admin")];
+    const FIELDS: &[Field] = &[
+        Field::text("name").required().at_most(3),
+        Field::flag("is_active"),
+        Field::new("groups", Shape::Keys),
+        Field::new("url", Shape::Url).blank(),
+        Field::date("birth_date"),
+        Field::new("ties", Shape::First(INNER)),
+    ];
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once_in_the_order_of_the_fields() {
+        let (_, errors) = read(
+            FIELDS,
+            &sent(r#"{"url": "bad", "name": "long", "groups": 1, "is_active": null, "ties": "x"}"#),
+            false,
+        );
+        assert_eq!(
+            errors.to_json(),
+            concat!(
+                r#"{"name":["Ensure this field has no more than 3 characters."],"is_active":["This field may not be null."],"#,
+                r#""groups":["Expected a list of items but got type \"int\"."],"url":["Enter a valid URL."],"#,
+                r#""ties":{"non_field_errors":["Invalid data. Expected a dictionary, but got str."]}}"#
+            )
+        );
+        let (data, errors) = read(FIELDS, &sent("{}"), true);
+        assert!(errors.is_empty() && data.is_empty());
+        assert_eq!(read(FIELDS, &sent("{}"), false).1.to_json(), r#"{"name":["This field is required."]}"#);
+    }
+
+    #[test]
+    fn a_form_without_a_box_says_no_and_without_a_list_none() {
+        let (data, errors) =
+            read(FIELDS, &form(&[("name", "a"), ("birth_date", ""), ("ties.organization", "x")]), false);
+        assert!(errors.is_empty(), "{errors:?}");
+        assert_eq!(data.flag("is_active"), Some(false));
+        assert_eq!(data.keys("groups"), Some(&[][..]));
+        assert_eq!(data.get("birth_date"), Some(&Datum::Null));
+        let Some(Datum::Nested(ties)) = data.get("ties") else { panic!("nested") };
+        assert_eq!(ties.keys("organization"), Some(&[Value::from("x")][..]));
+        let (data, _) = read(FIELDS, &form(&[("groups", "1"), ("groups", "2")]), true);
+        assert_eq!((data.flag("is_active"), data.keys("groups").map(<[_]>::len)), (None, Some(2)));
+    }
+
+    #[test]
+    fn of_a_list_the_first_counts() {
+        let (data, errors) = read(FIELDS, &sent(r#"{"ties": [{"organization": null}, 5]}"#), true);
+        assert!(errors.is_empty(), "{errors:?}");
+        let Some(Datum::Nested(ties)) = data.get("ties") else { panic!("nested") };
+        assert_eq!(ties.get("organization"), Some(&Datum::Null));
+        let (_, errors) = read(FIELDS, &sent(r#"{"name": "a", "ties": []}"#), false);
+        assert_eq!(errors.to_json(), r#"{"ties":{"organization":["This field is required."]}}"#);
+    }
+
+    #[test]
+    fn dates_are_read_as_python_reads_them() {
+        for (text, day) in [
+            ("1990-02-03", Some("1990-02-03")),
+            ("1990-2-3", Some("1990-02-03")),
+            ("19900203", Some("1990-02-03")),
+            ("2020-W01-1", Some("2019-12-30")),
+            ("2020W017", Some("2020-01-05")),
+            ("", None),
+            ("03/02/1990", None),
+            ("1990-02-03T00:00:00Z", None),
+            ("1990-13-01", None),
+            (" 1990-02-03", None),
+            ("990-02-03", None),
+        ] {
+            assert_eq!(date(&text.into()).map(|day| day.to_string()).as_deref(), day, "{text}");
+        }
+    }
+}
