@@ -1,7 +1,7 @@
 //! A user's e-mail addresses.
 
 use super::engine::operations;
-use super::error::{DirectoryError, StoreError};
+use super::error::{DirectoryError, StoreError, Unique};
 use super::list::{List, Rows, all};
 use super::lookup;
 use super::records::refused;
@@ -38,12 +38,25 @@ async fn create(tx: &Tx<'_>, by: &UserSelector, new: NewEmail) -> Result<EmailRe
     tx.viewer.may::<EmailRecord>(Action::Add)?;
     let user = lookup::user(tx, by).await?;
     must_be_changeable(tx, &user).await?;
+    insert(tx, user.id, new, false).await
+}
+
+/// `unchecked`: whoever makes a user may say whatever they want of the address.
+pub(super) async fn insert(
+    tx: &Tx<'_>,
+    user: UserId,
+    new: NewEmail,
+    unchecked: bool,
+) -> Result<EmailRecord, DirectoryError> {
     if new.is_primary {
-        no_primary(tx, user.id).await?;
+        no_primary(tx, user).await?;
     }
     let NewEmail { email, verified, is_primary } = new;
-    let mut record = EmailRecord { id: 0, user: user.id, email: email.to_string(), verified, is_primary };
-    tx.viewer.may_write(None, &record)?;
+    let mut record = EmailRecord { id: 0, user, email: email.to_string(), verified, is_primary };
+    if !unchecked {
+        tx.viewer.may_write(None, &record)?;
+    }
+    must_differ(tx, &record).await?;
     let sql = "INSERT INTO email_addresses (user_id, email, verified, is_primary) VALUES ($1, $2, $3, $4) RETURNING id";
     let row = tx.row(sql, &[&record.user, &record.email, &record.verified, &record.is_primary]).await;
     let row = row.map_err(|failure| refused(failure, &record))?;
@@ -58,11 +71,14 @@ async fn edit(tx: &Tx<'_>, user: UserId, id: i64, edit: EmailEdit) -> Result<Ema
     if edit.is_primary == Some(true) {
         no_primary(tx, user).await?;
     }
+    let email = edit.email.map_or_else(|| before.email.clone(), |email| email.to_string());
     let after = EmailRecord {
-        verified: edit.verified.unwrap_or(before.verified),
+        verified: edit.verified.unwrap_or(before.verified && email == before.email),
+        email,
         is_primary: edit.is_primary.unwrap_or(before.is_primary),
         ..before.clone()
     };
+    must_differ(tx, &after).await?;
     tx.update(&before, &after).await?;
     Ok(after)
 }
@@ -78,6 +94,15 @@ async fn found_changeable(tx: &Tx<'_>, user: UserId, id: i64) -> Result<EmailRec
     let email = find(tx, user, id).await?;
     must_be_changeable(tx, &lookup::user(tx, &user.into()).await?).await?;
     Ok(email)
+}
+
+/// A user has an address once, whatever its case. openwisp-users compares what is new in lower case with what is kept as it was sent.
+async fn must_differ(tx: &Tx<'_>, email: &EmailRecord) -> Result<(), DirectoryError> {
+    let sql = "SELECT 1 FROM email_addresses WHERE user_id = $1 AND lower(email) = lower($2) AND id <> $3";
+    if tx.viewer.is_lenient() || tx.row(sql, &[&email.user, &email.email, &email.id]).await?.is_none() {
+        return Ok(());
+    }
+    Err(DirectoryError::Taken { unique: Unique::EmailAddress, value: email.email.clone() })
 }
 
 async fn no_primary(tx: &Tx<'_>, user: UserId) -> Result<(), DirectoryError> {

@@ -47,6 +47,11 @@ async fn create(tx: &Tx<'_>, new: NewGroup) -> Result<GroupRecord, DirectoryErro
     Ok(group)
 }
 
+/// That the viewer may give a group to somebody: all of what it permits.
+pub(super) async fn may_be_given(tx: &Tx<'_>, group: GroupId) -> Result<(), DirectoryError> {
+    find(tx, &group.into()).await?.permissions.iter().try_for_each(|permission| tx.viewer.may_give(permission, None))
+}
+
 /// The one group that a selector means.
 async fn find(tx: &Tx<'_>, by: &GroupSelector) -> Result<GroupRecord, DirectoryError> {
     let (id, name) = match by {

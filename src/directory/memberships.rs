@@ -19,6 +19,7 @@ impl View {
 
 operations! {
     read membership(organization: &OrgSelector, user: &UserSelector) -> MembershipRecord = show;
+    read membership_by_id(; membership: Uuid) -> MembershipRecord = show_by_id;
     /// Memberships by slug, then username.
     read memberships(list: &List) -> Rows<MembershipRecord> = all;
     /// Makes a member a manager, or a manager a plain member; an owner cannot be demoted.
@@ -31,23 +32,35 @@ pub(super) async fn create(tx: &Tx<'_>, new: NewMembership) -> Result<Membership
     tx.viewer.may::<MembershipRecord>(Action::Add)?;
     let user = lookup::user(tx, &new.user).await?;
     let organization = lookup::organization(tx, &new.organization).await?;
+    insert(tx, &user, &organization, new.is_admin).await?;
+    let membership = find(tx, &organization, &user).await?;
+    tx.created("membership.create", &membership);
+    Ok(membership)
+}
+
+/// Ties a user to an organization, which is theirs where they are its first manager.
+pub(super) async fn insert(
+    tx: &Tx<'_>,
+    user: &UserRecord,
+    organization: &OrganizationRecord,
+    is_admin: bool,
+) -> Result<(), DirectoryError> {
     let sql = "INSERT INTO memberships (id, user_id, organization_id, is_admin, created, modified)
                VALUES ($1, $2, $3, $4, $5, $5)";
     let id = Uuid::now_v7();
-    match tx.execute(sql, &[&id, &user.id, &organization.id, &new.is_admin, &tx.now]).await {
+    match tx.execute(sql, &[&id, &user.id, &organization.id, &is_admin, &tx.now]).await {
         Err(failure) if failure.violates("memberships_user_organization") => {
-            return Err(DirectoryError::AlreadyMember { user: user.username, organization: organization.slug });
+            let (user, organization) = (user.username.clone(), organization.slug.clone());
+            return Err(DirectoryError::AlreadyMember { user, organization });
         }
         done => done?,
     };
-    if new.is_admin && organization.owner.is_none() {
+    if is_admin && organization.owner.is_none() {
         // Of several first managers at once, one.
         let sql = "INSERT INTO owners (organization_id, user_id, created) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
         tx.execute(sql, &[&organization.id, &user.id, &tx.now]).await?;
     }
-    let membership = find(tx, &organization, &user).await?;
-    tx.created("membership.create", &membership);
-    Ok(membership)
+    Ok(())
 }
 
 pub(super) async fn find(
@@ -70,6 +83,11 @@ async fn select(
     find(tx, &lookup::organization(tx, organization).await?, &lookup::user(tx, user).await?).await
 }
 
+async fn show_by_id(tx: &Tx<'_>, id: Uuid) -> Result<MembershipRecord, DirectoryError> {
+    tx.viewer.may::<MembershipRecord>(Action::View)?;
+    tx.find("m.id = $1", &[&id], id).await
+}
+
 async fn show(
     tx: &Tx<'_>,
     organization: &OrgSelector,
@@ -79,7 +97,7 @@ async fn show(
     select(tx, organization, user).await
 }
 
-async fn edit(
+pub(super) async fn edit(
     tx: &Tx<'_>,
     organization: &OrgSelector,
     user: &UserSelector,
@@ -97,7 +115,7 @@ async fn edit(
     Ok(new)
 }
 
-async fn delete(
+pub(super) async fn delete(
     tx: &Tx<'_>,
     organization: &OrgSelector,
     user: &UserSelector,

@@ -4,7 +4,7 @@ use super::audit::{Audit, Target, Who};
 use super::error::{DirectoryError, StoreError};
 use super::resources::{MembershipRecord, NewMembership, NewOrganization, NewUser};
 use super::tx::{Caller, Tx, Work};
-use super::viewer::Viewer;
+use super::viewer::{Rules, Viewer};
 use super::{lookup, memberships, organizations, sqlite, users};
 use crate::facts::{Permissions, Snapshot};
 use crate::id::UserId;
@@ -41,7 +41,7 @@ impl Memory {
         let snapshot = self.caller_snapshot(id);
         let everywhere = permissions.iter().map(|permission| Arc::from(*permission)).collect();
         let snapshot = snapshot.with_permissions(Permissions::new(everywhere, Vec::new()));
-        self.caller.viewer = Viewer::of(Arc::new(snapshot));
+        self.caller.viewer = Viewer::of(Arc::new(snapshot), Rules::Safe);
     }
 
     /// … by a user, on what is their own.
@@ -50,7 +50,7 @@ impl Memory {
     }
 
     pub(super) fn as_superuser(&mut self, user: UserId) {
-        self.caller.viewer = Viewer::Superuser(user);
+        self.caller.viewer = Viewer::Superuser(user, Rules::Safe);
     }
 
     pub(super) fn id_of(&mut self, username: &str) -> UserId {

@@ -18,6 +18,7 @@ mod engine;
 mod error;
 mod facts;
 mod grants;
+mod group_permissions;
 mod groups;
 mod import;
 mod list;
@@ -29,6 +30,7 @@ mod memory;
 pub mod name;
 mod organizations;
 mod ownership;
+mod people;
 mod permission_holder;
 mod permissions;
 pub mod position;
@@ -51,9 +53,11 @@ pub use credentials::{NewSession, Revocation, SessionSnapshot, SubjectRecord, Us
 pub use engine::{Directory, View};
 pub use error::{BatchError, DirectoryError, Noun, StoreError, Unique};
 pub use grants::{BundleEdit, GrantRecord, Grants, Through};
+pub use group_permissions::GroupWithPermissions;
 pub use import::{Import, ImportReport, ImportStream, ImportedToken, ImportedUser, Micros, Sender, SkippedRecord};
 pub use list::{List, Page, Rows};
 pub use logins::{LoginCandidate, LoginQuery, NewSealedToken, SealedToken};
+pub use people::{Keyed, NewPerson, Person, PersonEdit, Taken, TieChange, UserWords};
 pub use position::Position;
 pub use resources::{
     Blank, EmailEdit, EmailRecord, Field, Given, GroupRecord, HasPassword, Input, Kind, MembershipRecord, NewEmail,
@@ -64,4 +68,4 @@ pub use resources::{
 pub use selector::{GroupSelector, OrgSelector, RoleSelector, Scope, UserSelector};
 pub use sql::Cell;
 pub use store::{Change, Changes, MEMBERS_AT_MOST, OrgRef, TokenSnapshot};
-pub use viewer::Viewer;
+pub use viewer::{Rules, Viewer};

@@ -3,13 +3,14 @@
 use super::engine::{View, operations};
 use super::error::{BatchError, DirectoryError, Unique};
 use super::list::{List, Rows, all};
-use super::lookup;
 use super::name::Slug;
 use super::resources::{NewOrganization, OrganizationEdit, OrganizationRecord};
 use super::selector::OrgSelector;
 use super::tx::Tx;
 use super::viewer::Action;
+use super::{lookup, ownership};
 use crate::id::OrgId;
+use uuid::Uuid;
 
 impl View {
     /// Makes organizations, all or none. A slug is unique and never reused; without one, it is made of the name.
@@ -26,6 +27,10 @@ operations! {
     read organizations(list: &List) -> Rows<OrganizationRecord> = all;
     /// Changes an organization; its slug, only for a superuser.
     write edit_organization(organization: &OrgSelector; new: OrganizationEdit) -> OrganizationRecord = edit;
+    /// The same, and whose it is where that is said: the member of a membership, or nobody.
+    write edit_organization_and_owner(
+        ; organization: OrgId, new: OrganizationEdit, owner: Option<Option<Uuid>>
+    ) -> OrganizationRecord = edit_with_owner;
     /// Deletes an organization with its memberships and ownership. Its slugs stay used.
     write delete_organization(organization: &OrgSelector) -> OrganizationRecord = delete;
 }
@@ -64,7 +69,7 @@ pub(super) async fn edit(
     if let Some(slug) = &edit.slug {
         let slug = slug.0.as_ref().map_or_else(|| Slug::new(""), |slug| Ok(slug.clone()))?;
         if slug.as_str() != before.slug {
-            if !tx.viewer.is_unbounded() {
+            if !tx.viewer.is_unchecked() {
                 return Err(DirectoryError::SlugImmutable);
             }
             slug_is_free(tx, &slug, before.id).await?;
@@ -76,10 +81,26 @@ pub(super) async fn edit(
     Ok(after)
 }
 
+async fn edit_with_owner(
+    tx: &Tx<'_>,
+    organization: OrgId,
+    new: OrganizationEdit,
+    owner: Option<Option<Uuid>>,
+) -> Result<OrganizationRecord, DirectoryError> {
+    let edited = edit(tx, &organization.into(), new).await?;
+    match owner {
+        Some(owner) if owner != edited.owner_membership => {
+            // A manager who disables their organization does not see it any more.
+            ownership::set_owner(tx, &edited, owner).await
+        }
+        _ => Ok(edited),
+    }
+}
+
 async fn delete(tx: &Tx<'_>, by: &OrgSelector) -> Result<OrganizationRecord, DirectoryError> {
     tx.viewer.may::<OrganizationRecord>(Action::Delete)?;
     let organization = lookup::organization(tx, by).await?;
-    let may = tx.viewer.is_unbounded() || organization.owner.is_none() || organization.owner == tx.viewer.user();
+    let may = tx.viewer.is_unchecked() || organization.owner.is_none() || organization.owner == tx.viewer.user();
     tx.viewer.unless(may, || format!("delete `{}`, which somebody else owns", organization.slug))?;
     tx.delete(&organization).await?;
     Ok(organization)

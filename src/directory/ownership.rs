@@ -1,12 +1,14 @@
 //! Whose an organization is.
 
 use super::engine::operations;
-use super::error::DirectoryError;
+use super::error::{DirectoryError, Noun};
 use super::organizations::locked;
 use super::resources::OrganizationRecord;
 use super::selector::{OrgSelector, UserSelector};
 use super::tx::Tx;
 use super::{lookup, memberships};
+use crate::id::UserId;
+use uuid::Uuid;
 
 operations! {
     /// Makes a member the owner; only the owner and superusers may. The old owner keeps their membership.
@@ -15,21 +17,51 @@ operations! {
 
 async fn transfer(tx: &Tx<'_>, by: &OrgSelector, to: &UserSelector) -> Result<OrganizationRecord, DirectoryError> {
     let organization = locked(tx, by).await?;
-    if !tx.viewer.is_unbounded() && organization.owner != tx.viewer.user() {
-        return Err(DirectoryError::NotOwner { organization: organization.slug });
-    }
+    must_be_movable(tx, &organization)?;
     let user = lookup::user(tx, to).await?;
     // The owner is a member: this fails where they are not.
-    memberships::find(tx, &organization, &user).await?;
-    if organization.owner != Some(user.id) {
-        let sql = "INSERT INTO owners (organization_id, user_id, created) VALUES ($1, $2, $3)
-                   ON CONFLICT (organization_id) DO UPDATE SET user_id = $2, created = $3";
-        tx.execute(sql, &[&organization.id, &user.id, &tx.now]).await?;
-    }
-    let after =
-        OrganizationRecord { owner: Some(user.id), owner_username: Some(user.username), ..organization.clone() };
-    tx.changed("organization.transfer", &organization, &after);
+    let membership = memberships::find(tx, &organization, &user).await?;
+    set_owner(tx, &organization, Some(membership.id)).await
+}
+
+/// Makes the member of a membership the owner of an organization that is locked, or leaves it without one.
+pub(super) async fn set_owner(
+    tx: &Tx<'_>,
+    organization: &OrganizationRecord,
+    membership: Option<Uuid>,
+) -> Result<OrganizationRecord, DirectoryError> {
+    must_be_movable(tx, organization)?;
+    let owner = match membership {
+        Some(id) => {
+            let sql = "SELECT u.id, u.username FROM memberships m JOIN users u ON u.id = m.user_id
+                       WHERE m.id = $1 AND m.organization_id = $2";
+            let row = tx.row(sql, &[&id, &organization.id]).await?;
+            let not_found = || DirectoryError::NotFound { noun: Noun::Membership, reference: id.to_string() };
+            let row = row.ok_or_else(not_found)?;
+            Some((row.get::<UserId>("id")?, row.get::<String>("username")?))
+        }
+        None => None,
+    };
+    match &owner {
+        Some((user, _)) if organization.owner == Some(*user) => 0,
+        Some((user, _)) => {
+            let sql = "INSERT INTO owners (organization_id, user_id, created) VALUES ($1, $2, $3)
+                       ON CONFLICT (organization_id) DO UPDATE SET user_id = $2, created = $3";
+            tx.execute(sql, &[&organization.id, user, &tx.now]).await?
+        }
+        None => tx.execute("DELETE FROM owners WHERE organization_id = $1", &[&organization.id]).await?,
+    };
+    let (owner, owner_username) = owner.unzip();
+    let after = OrganizationRecord { owner, owner_username, owner_membership: membership, ..organization.clone() };
+    tx.changed("organization.transfer", organization, &after);
     Ok(after)
+}
+
+fn must_be_movable(tx: &Tx<'_>, organization: &OrganizationRecord) -> Result<(), DirectoryError> {
+    if tx.viewer.is_unchecked() || organization.owner.is_some() && organization.owner == tx.viewer.user() {
+        return Ok(());
+    }
+    Err(DirectoryError::NotOwner { organization: organization.slug.clone() })
 }
 
 #[cfg(test)]

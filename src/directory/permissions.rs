@@ -6,6 +6,7 @@ use super::list::{List, Rows, all};
 use super::name::PermissionName;
 use super::records::refused;
 use super::resources::{NewPermission, PermissionEdit, PermissionRecord};
+use super::sql::Param;
 use super::tx::Tx;
 use crate::id::PermissionId;
 
@@ -22,6 +23,8 @@ impl View {
 operations! {
     read permission(permission: &PermissionName) -> PermissionRecord = find;
     read permissions(list: &List) -> Rows<PermissionRecord> = all;
+    /// The codenames of permissions, by their numbers.
+    read permission_names(; permissions: Vec<i64>) -> Vec<(i64, String)> = names;
     /// Changes a permission; whoever had it has the new one.
     write edit_permission(permission: &PermissionName; new: PermissionEdit) -> PermissionRecord = edit;
     /// Deletes a permission, and takes it from whoever has it.
@@ -44,6 +47,19 @@ async fn create(tx: &Tx<'_>, new: NewPermission) -> Result<PermissionRecord, Dir
 
 pub(super) async fn find(tx: &Tx<'_>, by: &PermissionName) -> Result<PermissionRecord, DirectoryError> {
     tx.find("p.codename = $1", &[&by.as_str()], by).await
+}
+
+async fn names(tx: &Tx<'_>, permissions: Vec<i64>) -> Result<Vec<(i64, String)>, DirectoryError> {
+    let mut found = Vec::new();
+    for some in permissions.chunks(500) {
+        let places: Vec<String> = (1..=some.len()).map(|number| format!("${number}")).collect();
+        let params: Vec<&dyn Param> = some.iter().map(|id| id as _).collect();
+        let sql = format!("SELECT id, codename FROM permissions WHERE id IN ({})", places.join(", "));
+        for row in tx.rows(&sql, &params).await? {
+            found.push((row.get("id")?, row.get("codename")?));
+        }
+    }
+    Ok(found)
 }
 
 async fn edit(tx: &Tx<'_>, by: &PermissionName, edit: PermissionEdit) -> Result<PermissionRecord, DirectoryError> {

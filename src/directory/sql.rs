@@ -185,7 +185,7 @@ impl Row {
 }
 
 /// The values of a row that are left to be read.
-pub(super) struct Cells(std::vec::IntoIter<Cell>);
+pub struct Cells(std::vec::IntoIter<Cell>);
 
 impl Cells {
     /// The next one; `name` is for the error.

@@ -23,6 +23,8 @@ operations! {
     write edit_user(user: &UserSelector; new: UserEdit) -> UserRecord = edit;
     /// Deletes a user with their memberships and tokens; refused while they own an organization.
     write delete_user(user: &UserSelector) -> UserRecord = delete;
+    /// Deletes a user with what they own: organizations that were theirs are nobody's.
+    write delete_user_and_ownership(user: &UserSelector) -> UserRecord = delete_with_ownership;
 }
 
 pub(super) async fn create(tx: &Tx<'_>, new: NewUser) -> Result<UserRecord, DirectoryError> {
@@ -73,9 +75,18 @@ pub(super) async fn delete(tx: &Tx<'_>, by: &UserSelector) -> Result<UserRecord,
     Ok(user)
 }
 
+async fn delete_with_ownership(tx: &Tx<'_>, by: &UserSelector) -> Result<UserRecord, DirectoryError> {
+    tx.viewer.may::<UserRecord>(Action::Delete)?;
+    let user = lookup::user(tx, by).await?;
+    must_be_changeable(tx, &user).await?;
+    tx.execute("DELETE FROM owners WHERE user_id = $1", &[&user.id]).await?;
+    tx.delete(&user).await?;
+    Ok(user)
+}
+
 /// That the viewer may change a user whom they see: owners of organizations are changed by superusers and themselves alone.
 pub(super) async fn must_be_changeable(tx: &Tx<'_>, user: &UserRecord) -> Result<(), DirectoryError> {
-    let may = tx.viewer.is_unbounded() || tx.viewer.user() == Some(user.id) || owned(tx, user.id).await?.is_empty();
+    let may = tx.viewer.is_unchecked() || tx.viewer.user() == Some(user.id) || owned(tx, user.id).await?.is_empty();
     tx.viewer.unless(may, || format!("change `{}`", user.username))
 }
 

@@ -2,7 +2,7 @@
 //! what does not exist.
 //!
 //! The rules are those of openwisp-users, made safe where those are not: owners are changed by superusers and themselves alone,
-//! and nobody gives what they lack.
+//! and nobody gives what they lack. [`Rules`] says whether its own are wanted.
 
 use super::error::{DirectoryError, Noun};
 use super::resources::{Resource, Writer};
@@ -15,11 +15,20 @@ use std::sync::Arc;
 pub enum Viewer {
     /// Whoever has a shell on this machine, and postern itself.
     Operator,
-    Superuser(UserId),
+    Superuser(UserId, Rules),
     /// Sees what belongs to the organizations that they manage, and does with it what their permissions let them.
-    Manager(Arc<Snapshot>),
+    Manager(Arc<Snapshot>, Rules),
     /// Sees and changes what is their own.
     Oneself(UserId),
+}
+
+/// What managers may, besides what their permissions say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rules {
+    #[default]
+    Safe,
+    /// Whatever openwisp-users' API lets them: they change owners, and give groups and flags that they lack.
+    OpenwispUsers,
 }
 
 /// What is done with a record, as Django's permissions name it.
@@ -45,29 +54,39 @@ impl Action {
 impl Viewer {
     /// How an active user sees the directory that they manage a part of, or all.
     #[must_use]
-    pub fn of(user: Arc<Snapshot>) -> Self {
-        if user.user.is_superuser { Self::Superuser(user.user.id) } else { Self::Manager(user) }
+    pub fn of(user: Arc<Snapshot>, rules: Rules) -> Self {
+        if user.user.is_superuser { Self::Superuser(user.user.id, rules) } else { Self::Manager(user, rules) }
     }
 
     /// Who it is, where it is a user.
     pub(super) fn user(&self) -> Option<UserId> {
         match self {
             Self::Operator => None,
-            Self::Superuser(user) | Self::Oneself(user) => Some(*user),
-            Self::Manager(user) => Some(user.user.id),
+            Self::Superuser(user, _) | Self::Oneself(user) => Some(*user),
+            Self::Manager(user, _) => Some(user.user.id),
         }
     }
 
     /// Whether everything is theirs to see and to change.
     pub(super) const fn is_unbounded(&self) -> bool {
-        matches!(self, Self::Operator | Self::Superuser(_))
+        matches!(self, Self::Operator | Self::Superuser(..))
+    }
+
+    /// Whether nothing but their permissions bounds what they do with what they see.
+    pub(super) const fn is_unchecked(&self) -> bool {
+        self.is_unbounded() || matches!(self, Self::Manager(_, Rules::OpenwispUsers))
+    }
+
+    /// Whether openwisp-users' own rules are wanted.
+    pub(super) const fn is_lenient(&self) -> bool {
+        matches!(self, Self::Manager(_, Rules::OpenwispUsers) | Self::Superuser(_, Rules::OpenwispUsers))
     }
 
     /// The condition on the records that they see, where they do not see all; `$?` in it is the value.
     pub(super) fn sees<R: Resource>(&self) -> Option<(&'static str, Value<'static>)> {
         let (condition, user) = match self {
-            Self::Operator | Self::Superuser(_) => return None,
-            Self::Manager(user) => (R::SEEN_BY_MANAGER, user.user.id),
+            Self::Operator | Self::Superuser(..) => return None,
+            Self::Manager(user, _) => (R::SEEN_BY_MANAGER, user.user.id),
             Self::Oneself(user) => (R::SEEN_BY_ONESELF, *user),
         };
         (!condition.is_empty()).then_some((condition, Value::Uuid(Some(user.0))))
@@ -79,10 +98,10 @@ impl Viewer {
             user.has_permission_everywhere(&R::PERMISSION.replace("{}", action.word()))
         };
         let may = match self {
-            Self::Operator | Self::Superuser(_) => true,
+            Self::Operator | Self::Superuser(..) => true,
             // Tokens are one's own, for whoever has any.
-            Self::Manager(_) if R::NOUN == Noun::Token => true,
-            Self::Manager(user) => has(user, action) || action == Action::View && has(user, Action::Change),
+            Self::Manager(..) if R::NOUN == Noun::Token => true,
+            Self::Manager(user, _) => has(user, action) || action == Action::View && has(user, Action::Change),
             Self::Oneself(_) => match R::NOUN {
                 Noun::Email | Noun::Token => true,
                 Noun::User => matches!(action, Action::View | Action::Change),
@@ -95,8 +114,8 @@ impl Viewer {
     /// That they may make such a record, or change one so: each field has somebody who must be at least that.
     pub(super) fn may_write<R: Resource>(&self, before: Option<&R>, after: &R) -> Result<(), DirectoryError> {
         let least = match self {
-            Self::Operator | Self::Superuser(_) => return Ok(()),
-            Self::Manager(_) => Writer::Manager,
+            Self::Operator | Self::Superuser(..) => return Ok(()),
+            Self::Manager(..) => Writer::Manager,
             Self::Oneself(_) => Writer::Oneself,
         };
         let old = before.map(Resource::values);
@@ -114,9 +133,10 @@ impl Viewer {
     /// That they may give a permission, which counts in an organization or everywhere.
     pub(super) fn may_give(&self, permission: &str, organization: Option<OrgId>) -> Result<(), DirectoryError> {
         let has = match self {
-            Self::Operator | Self::Superuser(_) => true,
-            Self::Manager(user) if organization.is_some() => user.has_permission(permission, organization),
-            Self::Manager(user) => user.has_permission_everywhere(permission),
+            Self::Operator | Self::Superuser(..) => true,
+            Self::Manager(_, Rules::OpenwispUsers) => true,
+            Self::Manager(user, _) if organization.is_some() => user.has_permission(permission, organization),
+            Self::Manager(user, _) => user.has_permission_everywhere(permission),
             Self::Oneself(_) => false,
         };
         self.unless(has, || format!("give the permission {permission}, which they lack"))
@@ -124,8 +144,8 @@ impl Viewer {
 
     /// That they may make staff of somebody.
     pub(super) fn may_give_staff(&self) -> Result<(), DirectoryError> {
-        let is_staff = matches!(self, Self::Manager(user) if user.user.is_staff);
-        self.unless(is_staff || self.is_unbounded(), || "give the staff flag, which they lack".to_owned())
+        let is_staff = matches!(self, Self::Manager(user, _) if user.user.is_staff);
+        self.unless(is_staff || self.is_unchecked(), || "give the staff flag, which they lack".to_owned())
     }
 
     /// That they may do what superusers alone do.

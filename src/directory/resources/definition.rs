@@ -2,7 +2,7 @@
 
 use super::content::{Given, Kept, Kind};
 use crate::directory::error::{DirectoryError, Noun, StoreError, Unique};
-use crate::directory::sql::{Cell, Row, Value};
+use crate::directory::sql::{Cell, Cells, Row, Value};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -130,7 +130,13 @@ pub trait Resource: Clone + Serialize + Send + Sync + Sized + 'static {
 
     /// # Errors
     /// A column cannot be read.
-    fn read(row: Row) -> Result<Self, StoreError>;
+    fn take(cells: &mut Cells) -> Result<Self, StoreError>;
+
+    /// # Errors
+    /// A column cannot be read.
+    fn read(row: Row) -> Result<Self, StoreError> {
+        Self::take(&mut row.into_cells())
+    }
 
     /// The fields' values, in order.
     fn values(&self) -> Vec<Value<'_>>;
@@ -230,8 +236,7 @@ macro_rules! record {
             ),*];
             $($item)*
 
-            fn read(row: $crate::directory::sql::Row) -> Result<Self, $crate::directory::StoreError> {
-                let mut cells = row.into_cells();
+            fn take(cells: &mut $crate::directory::sql::Cells) -> Result<Self, $crate::directory::StoreError> {
                 Ok(Self { $($field: cells.next(stringify!($field))?),* })
             }
 

@@ -44,8 +44,10 @@ pub struct NewEmail {
 }
 
 /// What to change of an address; what is `None` stays.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct EmailEdit {
+    /// Another address; it is not known to be theirs, unless `verified` says so.
+    pub email: Option<Email>,
     pub verified: Option<bool>,
     pub is_primary: Option<bool>,
 }

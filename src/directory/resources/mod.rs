@@ -16,7 +16,7 @@ mod token;
 mod user;
 
 pub use content::{Blank, Given, HasPassword, Kind};
-pub use definition::{Field, Input, Resource, Writer, record_of};
+pub use definition::{Field, Input, Resource, Statements, Writer, record_of};
 pub use email::{EmailEdit, EmailRecord, NewEmail};
 pub use group::{GroupRecord, NewGroup};
 pub use membership::{MembershipRecord, NewMembership};

@@ -5,6 +5,7 @@ use super::definition::{Input, Writer, resource};
 use crate::directory::error::{DirectoryError, Unique};
 use crate::directory::name::{Email, ExternalId, OrgName, Slug, Text};
 use crate::id::{OrgId, UserId};
+use uuid::Uuid;
 
 resource! {
     /// An organization. Times are whole seconds since the Unix epoch.
@@ -12,7 +13,7 @@ resource! {
     Organization, "openwisp_users.{}_organization", "organizations" as "o"
     "LEFT JOIN owners w ON w.organization_id = o.id LEFT JOIN users u ON u.id = w.user_id", by "o.slug" {
         id: OrgId => {
-            given: true, help: "A chosen id, for organizations that come from elsewhere", filter: true,
+            given: true, help: "A chosen id, for organizations that come from elsewhere", filter: true, sort: true,
             unique: &[("organizations_pkey", Unique::OrganizationId)],
         }
         given {
@@ -40,9 +41,13 @@ resource! {
             /// The username of its owner.
             owner_username "owner": Option<String> => { sql: "u.username", sort: true, }
             owner "owner_id": Option<UserId> => { sql: "u.id", filter: true, }
+            owner_membership: Option<Uuid> => {
+                shown: false,
+                sql: "(SELECT x.id FROM memberships x WHERE x.user_id = w.user_id AND x.organization_id = o.id)",
+            }
             created: i64 => { sort: true, fixed: true, }
             /// What `created` leaves out, in microseconds.
-            created_micros: u32 => { shown: false, fixed: true, }
+            created_micros: u32 => { shown: false, sort: true, fixed: true, }
             modified: i64 => { sort: true, }
             modified_micros: u32 => { shown: false, }
         }

@@ -13,7 +13,7 @@ resource! {
     User, "openwisp_users.{}_user", "users" as "u" "LEFT JOIN organizations o ON o.id = u.organization_id",
     by "u.username, u.id" {
         id: UserId => {
-            given: true, help: "A chosen id, for users who come from elsewhere", filter: true,
+            given: true, help: "A chosen id, for users who come from elsewhere", filter: true, sort: true,
             unique: &[("users_pkey", Unique::UserId)],
         }
         given {
@@ -75,6 +75,11 @@ resource! {
             last_login: Option<i64> = None => {
                 kind: Kind::Moment, flag: false, sort: true, writer: Writer::Superuser,
             }
+            /// openwisp-users tells an address or a number that was taken away as an empty text, and one that never was as none.
+            email_blank: bool = false => { flag: false, shown: false, imported: false, unique: &[("users_email_blank", Unique::Email)], }
+            phone_blank: bool = false => {
+                flag: false, shown: false, imported: false, unique: &[("users_phone_blank", Unique::PhoneNumber)],
+            }
             /// Whether the user's token was got by password; `None`: by the old installation, nobody knows how.
             password_based_token: Option<bool> = None => { flag: false, shown: false, writer: Writer::Superuser, }
         }
@@ -86,7 +91,7 @@ resource! {
             has_password: HasPassword => { sql: "u.password", }
             created: i64 => { sort: true, fixed: true, }
             /// What `created` leaves out, in microseconds.
-            created_micros: u32 => { shown: false, fixed: true, }
+            created_micros: u32 => { shown: false, sort: true, fixed: true, }
             modified: i64 => { sort: true, writer: Writer::Oneself, }
             modified_micros: u32 => { shown: false, writer: Writer::Oneself, }
         }

@@ -41,7 +41,10 @@ impl From<Error> for Failure {
 }
 
 /// What SQLite says of a unique index that refused (`table.column, …`), and the name that the index has in the migrations.
-const INDEXES: [(&str, &str); 12] = [
+const INDEXES: [(&str, &str); 15] = [
+    ("users.email_blank", "users_email_blank"),
+    ("users.phone_blank", "users_phone_blank"),
+    ("email_addresses.user_id, email_addresses.email", "email_addresses_user_email"),
     ("users.phone_number", "users_phone_number"),
     ("users.external_id", "users_external_id"),
     ("users.id", "users_pkey"),

@@ -26,7 +26,7 @@ use postern::directory::sqlite::{Options, SqliteStore};
 use postern::directory::token::Token;
 use postern::directory::{
     Blank, Directory, DirectoryError, MembershipRecord, NewMembership, NewOrganization, NewToken, NewUser,
-    OrganizationRecord, TokenRecord, UserRecord, View, Viewer,
+    OrganizationRecord, Rules, TokenRecord, UserRecord, View, Viewer,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -209,5 +209,5 @@ pub async fn token(store: &View, user: &str) -> (Token, TokenRecord) {
 pub async fn as_manager(store: &View, username: &str) -> View {
     let user = store.user(&username.into()).await.unwrap().id;
     let snapshot = store.directory().user_snapshot(user).await.unwrap().unwrap();
-    store.directory().as_seen_by(Viewer::of(Arc::new(snapshot)))
+    store.directory().as_seen_by(Viewer::of(Arc::new(snapshot), Rules::Safe))
 }

@@ -159,10 +159,10 @@ async fn an_address_is_one_user_s_where_it_is_verified(on: &dyn Backend) {
     assert!(!store.email(ann.id, first.id).await.unwrap().is_primary);
     let stolen = store.create_email(&bob.id.into(), new("A@X.org", true, false)).await;
     assert!(matches!(stolen, Err(DirectoryError::Taken { .. })), "{stolen:?}");
-    let edit = EmailEdit { verified: Some(true), is_primary: None };
+    let edit = EmailEdit { verified: Some(true), ..EmailEdit::default() };
     let claimed = store.create_email(&bob.id.into(), new("A@X.org", false, false)).await.unwrap();
-    assert!(store.edit_email(bob.id, claimed.id, edit).await.is_err());
-    assert!(store.edit_email(bob.id, first.id, edit).await.is_err(), "not his");
+    assert!(store.edit_email(bob.id, claimed.id, edit.clone()).await.is_err());
+    assert!(store.edit_email(bob.id, first.id, edit.clone()).await.is_err(), "not his");
     assert!(store.edit_email(ann.id, second.id, edit).await.unwrap().verified);
     store.delete_email(ann.id, first.id).await.unwrap();
     assert_eq!(store.emails(&List::of_user(ann.id)).await.unwrap().total, 1);

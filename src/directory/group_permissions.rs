@@ -1,0 +1,76 @@
+//! Groups with what they permit, told by number and by what people call it; read by one statement.
+
+use super::engine::operations;
+use super::error::{DirectoryError, Noun, StoreError};
+use super::list::{List, Rows, all};
+use super::resources::{Field, GroupRecord, Resource, Statements};
+use super::sql::{Cells, Value};
+use super::tx::Tx;
+use super::viewer::Action;
+use crate::id::GroupId;
+use serde::Serialize;
+use std::sync::LazyLock;
+
+/// A group, and its permissions: number, codename and name of each.
+#[derive(Clone, Debug, Serialize)]
+pub struct GroupWithPermissions {
+    pub group: GroupRecord,
+    pub permissions: Vec<(i64, String, String)>,
+}
+
+/// Between the parts of a permission, and between permissions: no name has control characters.
+const PART: char = '\u{1f}';
+const NEXT: char = '\u{1e}';
+
+impl Resource for GroupWithPermissions {
+    const NOUN: Noun = GroupRecord::NOUN;
+    const PERMISSION: &'static str = GroupRecord::PERMISSION;
+    const TABLE: &'static str = GroupRecord::TABLE;
+    const ALIAS: &'static str = GroupRecord::ALIAS;
+    const JOINS: &'static str = GroupRecord::JOINS;
+    const ORDER: &'static str = GroupRecord::ORDER;
+    const FIELDS: &'static [Field] = GroupRecord::FIELDS;
+    const COLUMNS: &'static [&'static str] = GroupRecord::COLUMNS;
+    const OF_USER: &'static str = GroupRecord::OF_USER;
+    const SEEN_BY_MANAGER: &'static str = GroupRecord::SEEN_BY_MANAGER;
+    const SEEN_BY_ONESELF: &'static str = GroupRecord::SEEN_BY_ONESELF;
+
+    fn take(cells: &mut Cells) -> Result<Self, StoreError> {
+        let group = GroupRecord::take(cells)?;
+        let joined = cells.next::<Option<String>>("permissions")?.unwrap_or_default();
+        let part = |text: &str| {
+            let mut parts = text.split(PART);
+            Some((parts.next()?.parse().ok()?, parts.next()?.to_owned(), parts.next()?.to_owned()))
+        };
+        let permissions = joined.split(NEXT).filter(|text| !text.is_empty()).map(part).collect::<Option<_>>();
+        let broken = || StoreError::Broken("a permission of a group cannot be read".to_owned());
+        Ok(Self { group, permissions: permissions.ok_or_else(broken)? })
+    }
+
+    fn values(&self) -> Vec<Value<'_>> {
+        self.group.values()
+    }
+
+    fn statements() -> &'static Statements {
+        static STATEMENTS: LazyLock<Statements> = LazyLock::new(|| {
+            let mut statements = Statements::of::<GroupRecord>();
+            statements.fields += &format!(
+                ", (SELECT string_agg(CAST(p.id AS text) || '{PART}' || p.codename || '{PART}' || p.name, '{NEXT}')
+                    FROM group_permissions x JOIN permissions p ON p.id = x.permission_id WHERE x.group_id = b.id)"
+            );
+            statements
+        });
+        &STATEMENTS
+    }
+}
+
+operations! {
+    read group_with_permissions(; group: GroupId) -> GroupWithPermissions = show;
+    /// Groups by name.
+    read groups_with_permissions(list: &List) -> Rows<GroupWithPermissions> = all;
+}
+
+async fn show(tx: &Tx<'_>, group: GroupId) -> Result<GroupWithPermissions, DirectoryError> {
+    tx.viewer.may::<GroupRecord>(Action::View)?;
+    tx.find("b.id = $1", &[&group], group).await
+}
