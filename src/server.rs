@@ -342,7 +342,7 @@ fn identity_api(
     letters: (Option<Arc<Mailer>>, Links),
 ) -> Result<Option<Arc<Api>>, StartError> {
     let accounts = &config.identity.accounts;
-    if !accounts.api {
+    if accounts.api == crate::config::accounts::Served::Off {
         return Ok(None);
     }
     let sealer = match (&accounts.token_key, config.compat) {

@@ -31,6 +31,14 @@ pub enum ApiError {
     /// There is no such path.
     #[error("there is no such path")]
     NoRoute,
+    /// There is no such record, for who asks. What it would be is told as Django's models are called.
+    #[error("No {0} matches the given query.")]
+    NotFound(&'static str),
+    /// What the path's record belongs to is not there.
+    #[error("Not found.")]
+    Missing,
+    #[error("Invalid page.")]
+    NoPage,
     /// It cannot be read, or its fields are wrong.
     #[error(transparent)]
     Request(#[from] RequestError),
@@ -66,7 +74,8 @@ impl ApiError {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::NoRoute | Self::Request(RequestError::NoFormat) => StatusCode::NOT_FOUND,
+            Self::NoRoute | Self::NotFound(_) | Self::Missing | Self::NoPage => StatusCode::NOT_FOUND,
+            Self::Request(RequestError::NoFormat) => StatusCode::NOT_FOUND,
             Self::Request(RequestError::NotAcceptable) => StatusCode::NOT_ACCEPTABLE,
             Self::Request(RequestError::MediaType(_)) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Request(RequestError::BrokenOff) => StatusCode::SERVICE_UNAVAILABLE,
@@ -83,6 +92,7 @@ impl ApiError {
     fn reason(&self) -> Option<Reason> {
         match self {
             Self::NoRoute => Some(Reason::NoRoute),
+            Self::NotFound(_) | Self::Missing | Self::NoPage => Some(Reason::LookupNotFound),
             Self::Unauthenticated(reason, _) | Self::Forbidden(reason, _) => Some(*reason),
             Self::Throttled { .. } => Some(Reason::Throttled),
             Self::Unavailable | Self::Request(RequestError::BrokenOff) => Some(Reason::StoreUnavailable),

@@ -14,12 +14,13 @@ mod operation;
 pub mod page;
 pub mod password;
 pub mod paths;
+mod rest;
 pub mod router;
 pub mod secret_path;
 pub mod token;
 pub mod who;
 
-use crate::config::accounts::Accounts;
+use crate::config::accounts::{Accounts, Served};
 use crate::directory::Directory;
 use crate::directory::encryption::Sealer;
 use crate::identity::Identity;
@@ -49,6 +50,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug)]
 pub struct Client(pub IpAddr);
 
+/// What absolute links of an answer begin with, `https://id.example.com`: as the client asked for it.
+#[derive(Clone, Debug)]
+pub struct Origin(pub String);
+
 /// What the operations work with.
 pub struct Api {
     pub store: Arc<Directory>,
@@ -66,6 +71,8 @@ pub struct Api {
     pub links: Links,
     /// Whether answers are the reference's where ours would be better.
     pub compat: bool,
+    /// Whether records are served too.
+    pub records: bool,
     /// One permit for each request for a letter that is being looked into.
     letters: Arc<Semaphore>,
     /// Whether the log knows already that letters are wanted and cannot be sent.
@@ -89,6 +96,7 @@ impl Api {
             store,
             identity,
             compat: sealer.is_some(),
+            records: accounts.api == Served::All,
             sealer,
             lifetime: accounts.lifetime,
             passwords: accounts.passwords,
@@ -120,7 +128,7 @@ impl Service {
     }
 
     /// Answers a request; its work stops when nobody waits for the answer any more.
-    pub async fn call(&self, request: Request<Bytes>, client: IpAddr) -> Response<Bytes> {
+    pub async fn call(&self, request: Request<Bytes>, client: IpAddr, origin: Origin) -> Response<Bytes> {
         let mut request = request.map(axum::body::Body::from);
         if let Some(target) = self.links.unmoved(request.uri().path_and_query().map_or("", |target| target.as_str()))
             && let Ok(target) = target.parse()
@@ -128,6 +136,7 @@ impl Service {
             *request.uri_mut() = target;
         }
         request.extensions_mut().insert(Client(client));
+        request.extensions_mut().insert(origin);
         let router = self.router.clone();
         let task = self.control.spawn(async move {
             let answer = async {

@@ -36,6 +36,11 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 });
 
+/// What a page's policy is.
+pub(super) fn policy() -> HeaderValue {
+    POLICY.clone()
+}
+
 /// A browser, as its cookies tell it.
 pub(super) struct Visitor {
     /// What its session's cookie holds, if there is exactly one.

@@ -6,7 +6,7 @@ use super::paths::{
     CHANGE, CHANGE_PAGE, CHANGE_PAGE_COMPAT, CONFIRM, FORGOTTEN, FORGOTTEN_COMPAT, LOGIN, LOGOUT, RESET, RESET_PAGE,
     RESET_PAGE_COMPAT, TOKEN,
 };
-use super::{Api, login, logout, token};
+use super::{Api, login, logout, rest, token};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
@@ -38,6 +38,9 @@ pub fn router(api: Arc<Api>) -> Router {
         .route(CONFIRM, any(confirm::answer))
         .route(&format!("{RESET_PAGE}{{link}}/"), any(reset_page::answer))
         .route(&format!("{RESET_PAGE_COMPAT}{{link}}/"), any(reset_page::answer));
+    if api.records {
+        router = router.merge(rest::router());
+    }
     if api.mail.is_some() {
         router = router.route(FORGOTTEN, any(ask_page::answer)).route(FORGOTTEN_COMPAT, any(ask_page::answer));
     }
@@ -63,7 +66,8 @@ async fn everywhere(request: Request, next: Next) -> Response {
 async fn unknown(State(api): State<Arc<Api>>, uri: Uri) -> Response {
     let path = uri.path();
     let pages: &[&str] = if api.has_pages() { &PAGES } else { &[] };
-    if PATHS.iter().chain(pages).any(|known| known.strip_suffix('/') == Some(path)) {
+    let is_record = || api.records && !path.ends_with('/') && rest::is_path(path);
+    if PATHS.iter().chain(pages).any(|known| known.strip_suffix('/') == Some(path)) || is_record() {
         let query = uri.query().filter(|query| !query.is_empty()).map(|query| format!("?{query}")).unwrap_or_default();
         if let Ok(location) = HeaderValue::try_from(format!("{}/{query}", api.links.at(path))) {
             let headers = [

@@ -25,14 +25,24 @@ impl Identifier {
         [("email", Self::Email), ("phone", Self::Phone), ("username", Self::Username)];
 }
 
+/// What of the identity API is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served {
+    Off,
+    /// Logins, tokens of logins, and passwords.
+    Logins,
+    /// Users, organizations and groups too.
+    All,
+}
+
 /// How often, of one client address, and what happens when that is `None`: nothing is limited.
 pub type Throttle = Option<(NonZeroU32, Duration)>;
 
 /// The part of `identity:` about people.
 #[derive(Clone, Debug)]
 pub struct Accounts {
-    /// Whether the identity API is served on the data port.
-    pub api: bool,
+    /// What of the identity API is served on the data port.
+    pub api: Served,
     /// What its paths begin with; a slash at both ends.
     pub prefix: Box<str>,
     /// What people may name themselves by.
@@ -53,7 +63,7 @@ pub struct Accounts {
 impl Default for Accounts {
     fn default() -> Self {
         Self {
-            api: false,
+            api: Served::Off,
             prefix: PREFIX.into(),
             identifiers: Identifier::WORDS.iter().map(|(_, identifier)| *identifier).collect(),
             phone_prefixes: Vec::new(),
@@ -168,23 +178,6 @@ fn link_lifetime(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Dura
         reader.findings.error("wrong_value", node.span, "`link_lifetime` is at least 1m");
     }
     Some(lifetime)
-}
-
-pub(super) fn api(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<bool> {
-    match node.expect_word("`api`", reader.findings)? {
-        "off" => return Some(false),
-        "token" => return Some(true),
-        "all" => {
-            let message = "`api: all` is not yet supported by this version of postern";
-            let detail = reader.findings.error("not_yet", node.span, message);
-            detail.help("write `token` for the token endpoint alone");
-        }
-        other => {
-            let message = format!("`api` must be `off` or `token`, not `{other}`");
-            reader.findings.error("wrong_value", node.span, message);
-        }
-    }
-    None
 }
 
 fn identifiers(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Vec<Identifier>> {

@@ -287,7 +287,7 @@ impl Config {
                 .help("write `public_url: https://app.example.com`");
         }
         if let Some(node) = tree.get("compat").filter(|_| compat == Compat::Openwisp)
-            && config.identity.accounts.api
+            && config.identity.accounts.api != accounts::Served::Off
             && config.identity.accounts.token_key.is_none()
         {
             let message = "`compat: openwisp` tells a user the same token at each login, and needs a key to keep it";
@@ -325,7 +325,9 @@ impl Config {
             .with_schemes(self.identity.settings.schemes())
             .with_list_limit(self.limits.identity_header)
             .with_body_limit(self.limits.body)
-            .with_identity_api(self.identity.accounts.api.then(|| self.identity.accounts.prefix.clone()))
+            .with_identity_api(
+                (self.identity.accounts.api != accounts::Served::Off).then(|| self.identity.accounts.prefix.clone()),
+            )
             .with_appointed_managers(self.compat == Compat::Openwisp)
     }
 

@@ -128,14 +128,22 @@ impl Login {
         Ok(if is_same { Err(Unfit::Reused) } else { Ok(()) })
     }
 
+    /// A new password as it is kept.
+    ///
+    /// # Errors
+    /// It cannot be computed.
+    pub async fn hash(&self, new: SecretString) -> Result<PasswordHash, LoginError> {
+        let hash = self.pool.hash(new).await?;
+        Ok(hash.map_err(|error| StoreError::Unavailable(format!("a password cannot be hashed: {error}")))?)
+    }
+
     /// Puts a new password in the place of the stored one, unless that has changed meanwhile; whether it did. All of the user's
     /// sessions end with it.
     ///
     /// # Errors
     /// It cannot be computed or kept.
     pub async fn renew(&self, stored: &Stored, new: SecretString) -> Result<bool, LoginError> {
-        let hash = self.pool.hash(new).await?;
-        let hash = hash.map_err(|error| StoreError::Unavailable(format!("a password cannot be hashed: {error}")))?;
+        let hash = self.hash(new).await?;
         let old = stored.password.clone();
         Ok(self.store.exchange_password(stored.user, old, hash, clock::today()).await?)
     }

@@ -1,6 +1,7 @@
 //! What would keep a process from starting, found without starting one: files, keys and secrets that are not there or cannot be
 //! used. Nothing is listened on, connected to or made.
 
+use crate::config::accounts::Served;
 use crate::config::{Compat, Config, Database};
 use crate::directory::encryption::Sealer;
 use crate::identity;
@@ -32,7 +33,7 @@ pub fn obstacles(config: &Config) -> Vec<String> {
         note(&mut found, mail::Mailer::check(mail));
     }
     if let (true, Compat::Openwisp, Some(key)) =
-        (config.identity.accounts.api, config.compat, &config.identity.accounts.token_key)
+        (config.identity.accounts.api != Served::Off, config.compat, &config.identity.accounts.token_key)
     {
         match key.text() {
             Ok(key) => note(&mut found, Sealer::new(&key).map_err(|error| format!("identity.token.key: {error}"))),

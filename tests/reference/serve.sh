@@ -88,7 +88,7 @@ trusted_proxies: [127.0.0.0/8, "::1"]
 log: { format: json, access: false }
 drain: { lame_duck: 0s }
 identity:
-  api: token
+  api: all
   login: { phone_prefixes: ["+39"] }
   token: { throttle: 20/day, key: { env: POSTERN_TOKEN_KEY } }
   passwords: { algorithm: pbkdf2_sha256, iterations: ${POSTERN_REFERENCE_ITERATIONS:-1000000}, md5: true }

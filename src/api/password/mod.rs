@@ -106,7 +106,7 @@ fn of_field(field: &str, message: &str) -> FieldErrors {
 }
 
 /// Where no password is wrong, and something else is.
-fn of_login(error: LoginError) -> ApiError {
+pub(super) fn of_login(error: LoginError) -> ApiError {
     match error {
         LoginError::Throttled(wait) => ApiError::Throttled { wait, state: None },
         LoginError::Busy(_) => ApiError::Busy,

@@ -43,7 +43,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         drain: Timing { lame_duck: Duration::ZERO, limit: Duration::from_secs(5) },
         ..Config::default()
     };
-    config.identity.accounts.api = true;
+    config.identity.accounts.api = crate::config::accounts::Served::Logins;
     config.management.set_port(0);
     let listeners = match args.listen {
         Some(listen) => {

@@ -7,8 +7,9 @@ mod sesame;
 mod session;
 
 use super::Compat;
+use super::accounts::Served;
 use super::accounts::{self, Accounts};
-use super::keys::{Shape, custom, keys, within};
+use super::keys::{Shape, custom, keys, one_of, within};
 use crate::identity::settings::Settings;
 use crate::yaml::{Findings, Map, Value};
 
@@ -30,8 +31,8 @@ impl Identity {
 
 keys! {
     Identity for Identity {
-        accounts.api ("api"), custom(Shape::Words(&["off", "token"]), accounts::api),
-            "What of the identity API is served: `token` is what is about logins, tokens and passwords. [off]";
+        accounts.api ("api"), one_of!("off" => Served::Off, "token" => Served::Logins, "all" => Served::All),
+            "What of the identity API is served: `token` is what is about logins, tokens and passwords, `all` users, organizations and groups too. [off]";
         accounts.prefix ("prefix"), custom(Shape::Text, accounts::prefix),
             "Where the identity API is; not with `compat: openwisp`. [/api/v1/users/]";
         accounts ("login"), within::<accounts::Login>(), "How people name themselves.";
@@ -58,6 +59,8 @@ pub(super) fn check(tree: &Map, Identity { settings, .. }: &Identity, findings: 
         && settings.sesame.is_none()
     {
         let message = "nobody can begin a session: the login page is part of the identity API, which is off";
-        findings.warning("no_login", node.span, message).help("write `api: token`; or `api: off`, where that is meant");
+        findings
+            .warning("no_login", node.span, message)
+            .help("write `api: token` or `api: all`; or `api: off`, where that is meant");
     }
 }

@@ -10,5 +10,6 @@ mod old_passwords;
 mod pages;
 mod passwords;
 mod place;
+mod recorded;
 mod reference;
 mod story;

@@ -1,0 +1,300 @@
+//! The REST API over the directory's records, as openwisp-users has it: `organization/`, `user/`, a user's `email/` and `password/`,
+//! `group/`.
+//!
+//! A resource is a file: its paths, its fields, what each method does. What they have in common is here: [`run`] takes a
+//! request through the order in which Django REST framework decides, so that the same error wins: representation, who asks, what they may
+//! (even where the method or the record does not exist), the method, the record, the body, its fields. Who sees and changes what is a
+//! rule of the directory: everything goes through a [`View`].
+
+mod emails;
+mod groups;
+mod keys;
+mod moment;
+mod organizations;
+mod paging;
+mod refused;
+mod show;
+mod user_password;
+mod users;
+
+use super::error::{ApiError, json_answer};
+use super::who;
+use super::{Api, Client, Origin};
+use crate::compat::openwisp::body;
+use crate::compat::openwisp::fields::{FieldErrors, Fields};
+use crate::compat::openwisp::negotiate::negotiate;
+use crate::compat::openwisp::object::{Object, list};
+use crate::compat::openwisp::serializer::{self, Data, Field};
+use crate::decision::Reason;
+use crate::directory::{Rules, View, Viewer};
+use crate::facts::Snapshot;
+use crate::id::{GroupId, OrgId, UserId};
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Extension, RawPathParams, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, any};
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use std::sync::Arc;
+
+/// What a method of an endpoint does, as Django's permissions and its metadata call it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    List,
+    Create,
+    Read,
+    /// `PUT`, or `PATCH`, in which what is not sent stays.
+    Update {
+        partial: bool,
+    },
+    Delete,
+}
+
+/// What is at one path of the API.
+#[async_trait]
+trait Endpoint: Send + Sync {
+    /// What `OPTIONS` calls it.
+    const NAME: &'static str;
+    /// What permits to use it, as Django names it; `{}` is the action.
+    const PERMISSION: &'static str;
+    const METHODS: Methods = RECORD;
+
+    /// Whose own it is, who needs no permission.
+    fn own(&self) -> Option<UserId> {
+        None
+    }
+
+    fn fields(&self, call: &Call) -> &'static [Field];
+
+    /// What is settled before the method is looked at.
+    async fn initial(&self, _: &Call) -> Result<(), ApiError> {
+        Ok(())
+    }
+
+    /// Does what the method means, once all before it is settled.
+    async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError>;
+}
+
+/// What methods there are, and what each means.
+struct Methods {
+    allow: &'static str,
+    verbs: &'static [(Method, Verb)],
+}
+
+const LIST: Methods = Methods {
+    allow: "GET, POST, HEAD, OPTIONS",
+    verbs: &[(Method::GET, Verb::List), (Method::POST, Verb::Create), (Method::HEAD, Verb::List)],
+};
+const RECORD: Methods = Methods {
+    allow: "GET, PUT, PATCH, DELETE, HEAD, OPTIONS",
+    verbs: &[
+        (Method::GET, Verb::Read),
+        (Method::PUT, Verb::Update { partial: false }),
+        (Method::PATCH, Verb::Update { partial: true }),
+        (Method::DELETE, Verb::Delete),
+        (Method::HEAD, Verb::Read),
+    ],
+};
+
+/// A request that is being answered.
+struct Call {
+    api: Arc<Api>,
+    client: Client,
+    asker: Arc<Snapshot>,
+    /// The directory, as who asks sees it.
+    view: View,
+    request: Parts,
+    /// What absolute links of the answer begin with.
+    origin: Origin,
+}
+
+/// What was done.
+enum Done {
+    Told(String),
+    Made { body: String, location: Option<String> },
+    Gone,
+}
+
+/// The routes of all resources.
+pub(super) fn router() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/api/v1/users/organization/", at(|_| Some(organizations::Organizations)))
+        .route(
+            "/api/v1/users/organization/{id}/",
+            at(|keys| keys::uuid(keys.first()?).map(|id| organizations::One(OrgId(id)))),
+        )
+        .route("/api/v1/users/user/", at(|_| Some(users::Users)))
+        .route("/api/v1/users/user/{id}/", at(|keys| user(keys).map(users::One)))
+        .route("/api/v1/users/user/{id}/password/", at(|keys| user(keys).map(user_password::Password)))
+        .route("/api/v1/users/user/{id}/email/", at(|keys| user(keys).map(emails::Emails)))
+        .route(
+            "/api/v1/users/user/{id}/email/{number}/",
+            at(|keys| Some(emails::One(user(keys)?, number(keys.get(1)?)?))),
+        )
+        .route("/api/v1/users/group/", at(|_| Some(groups::Groups)))
+        .route(
+            "/api/v1/users/group/{number}/",
+            at(|keys| number(keys.first()?).map(|number| groups::One(GroupId(number)))),
+        )
+}
+
+fn user(keys: &[&str]) -> Option<UserId> {
+    keys::uuid(keys.first()?).map(UserId)
+}
+
+fn number(key: &str) -> Option<i64> {
+    keys::is_number(key).then(|| keys::number(key))
+}
+
+/// What is at a path, where its keys are of their shapes; otherwise nothing is there.
+fn at<E: Endpoint + 'static>(of: fn(&[&str]) -> Option<E>) -> MethodRouter<Arc<Api>> {
+    any(
+        move |State(api): State<Arc<Api>>,
+              client: Extension<Client>,
+              origin: Extension<Origin>,
+              keys: RawPathParams,
+              request: Request| async move {
+            let keys: Vec<&str> = keys.iter().map(|(_, key)| key).collect();
+            match of(&keys) {
+                Some(endpoint) => run(&endpoint, api, (client.0, origin.0), request).await,
+                None => ApiError::NoRoute.answer(&api, ""),
+            }
+        },
+    )
+}
+
+/// The paths that a slash is added to where it is missing.
+pub(super) fn is_path(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix(super::paths::PREFIX) else { return false };
+    let parts: Vec<&str> = rest.trim_end_matches('/').split('/').collect();
+    match parts.as_slice() {
+        ["organization" | "user" | "group"] => true,
+        ["organization" | "user", id] | ["user", id, "email" | "password"] => keys::uuid(id).is_some(),
+        ["group", id] => keys::is_number(id),
+        ["user", id, "email", number] => keys::uuid(id).is_some() && keys::is_number(number),
+        _ => false,
+    }
+}
+
+impl Call {
+    /// Reads and checks what was sent.
+    async fn data(&self, serializer: &[Field], body: Body, partial: bool) -> Result<(Data, FieldErrors), ApiError> {
+        let fields = self.fields(body).await?;
+        Ok(serializer::read(serializer, &fields, partial))
+    }
+
+    async fn fields(&self, body: Body) -> Result<Fields, ApiError> {
+        Ok(body::read(&self.request, body).await?)
+    }
+
+    fn is_superuser(&self) -> bool {
+        self.asker.user.is_superuser
+    }
+
+    fn is_compat(&self) -> bool {
+        self.api.compat
+    }
+
+    /// Whether Django's permission for a method is there.
+    fn is_permitted<E: Endpoint>(&self, endpoint: &E, method: &Method) -> bool {
+        let has = |action: &str| self.asker.has_permission_everywhere(&E::PERMISSION.replace("{}", action));
+        self.is_superuser()
+            || endpoint.own() == Some(self.asker.user.id)
+            || match *method {
+                Method::GET => has("view") || has("change"),
+                Method::HEAD => has("view"),
+                Method::POST => has("add"),
+                Method::PUT | Method::PATCH => has("change"),
+                Method::DELETE => has("delete"),
+                // Of others nobody can have one; that there are none is told below.
+                _ => true,
+            }
+    }
+}
+
+/// Takes a request through.
+async fn run<E: Endpoint>(
+    endpoint: &E,
+    api: Arc<Api>,
+    (client, origin): (Client, Origin),
+    request: Request,
+) -> Response {
+    let (request, body) = request.into_parts();
+    let as_asked = negotiate(request.uri.query(), &request.headers);
+    let shown = as_asked.as_ref().copied().unwrap_or_default();
+    let done = match as_asked {
+        Ok(_) => answer(endpoint, &api, (client, origin), (request, body)).await,
+        Err(error) => Err(error.into()),
+    };
+    let allow = E::METHODS.allow;
+    let response = done.map_or_else(|error| error.answer(&api, allow), |done| done.answer(allow));
+    show::show(response, shown, E::NAME).await
+}
+
+async fn answer<E: Endpoint>(
+    endpoint: &E,
+    api: &Arc<Api>,
+    (client, origin): (Client, Origin),
+    (request, body): (Parts, Body),
+) -> Result<Done, ApiError> {
+    let asker = Arc::new(who::asks(api, client.0, &request).await?.snapshot);
+    let rules = if api.compat { Rules::OpenwispUsers } else { Rules::Safe };
+    let view = api.store.as_seen_by(Viewer::of(Arc::clone(&asker), rules));
+    let call = Call { api: Arc::clone(api), client, asker, view, request, origin };
+    let method = &call.request.method;
+    if !call.is_permitted(endpoint, method) {
+        return Err(ApiError::Forbidden(Reason::PermissionMissing, FORBIDDEN));
+    }
+    endpoint.initial(&call).await?;
+    if *method == Method::OPTIONS {
+        return Ok(Done::Told(describe(endpoint, &call).await));
+    }
+    let verb = E::METHODS.verbs.iter().find(|(known, _)| known == method).map(|(_, verb)| *verb);
+    let verb = verb.ok_or_else(|| ApiError::Method(method.to_string()))?;
+    endpoint.act(&call, verb, body).await
+}
+
+/// What `OPTIONS` tells: the fields too, of whoever may send them.
+async fn describe<E: Endpoint>(endpoint: &E, call: &Call) -> String {
+    let media = |types: &[&str]| list(types.iter().map(|media| format!("\"{media}\"")));
+    let mut told = Object::default();
+    told.put("name", E::NAME);
+    told.put("description", "");
+    told.put_json("renders", &media(&["application/json", "text/html"]));
+    let parses = ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"];
+    told.put_json("parses", &media(&parses));
+    for (method, _) in E::METHODS.verbs.iter().filter(|(method, _)| matches!(*method, Method::POST | Method::PUT)) {
+        let is_there = *method == Method::POST || endpoint.act(call, Verb::Read, Body::empty()).await.is_ok();
+        if call.is_permitted(endpoint, method) && is_there {
+            let mut actions = Object::default();
+            actions.put_json(method.as_str(), &serializer::describe(endpoint.fields(call)));
+            told.put_json("actions", &actions.end());
+        }
+    }
+    told.end()
+}
+
+impl Done {
+    fn answer(self, allow: &'static str) -> Response {
+        let mut response = match self {
+            Self::Told(body) => json_answer(StatusCode::OK, body),
+            Self::Made { body, location } => {
+                let mut response = json_answer(StatusCode::CREATED, body);
+                if let Some(location) = location.and_then(|text| HeaderValue::try_from(text).ok()) {
+                    response.headers_mut().insert(header::LOCATION, location);
+                }
+                response
+            }
+            Self::Gone => StatusCode::NO_CONTENT.into_response(),
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        headers.insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
+        response
+    }
+}
+
+const FORBIDDEN: &str = "You do not have permission to perform this action.";

@@ -1,0 +1,86 @@
+//! Pages by number, as openwisp-utils' pagination has them.
+
+use super::super::error::ApiError;
+use super::Call;
+use crate::compat::openwisp::negotiate::query;
+use crate::compat::openwisp::object::{Object, list};
+use crate::directory::{List, Page, Rows};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+const USUAL: u32 = 10;
+const LONGEST: u32 = 100;
+
+/// What Python's `urlencode` leaves as it is, but for the blank.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b' ');
+
+/// The page that a request asks for.
+pub(super) struct Paging {
+    /// `None`: the last, whichever that is.
+    number: Option<u32>,
+    size: u32,
+    query: Vec<(String, String)>,
+}
+
+impl Paging {
+    /// # Errors
+    /// The number is none.
+    pub(super) fn of(call: &Call) -> Result<Self, ApiError> {
+        let query = query(call.request.uri.query())?;
+        let said = |name: &str| query.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        let size = said("page_size").and_then(|text| text.trim().parse::<u64>().ok()).filter(|size| *size > 0);
+        let size = size.map_or(USUAL, |size| u32::try_from(size).unwrap_or(LONGEST).min(LONGEST));
+        let number = match said("page").unwrap_or_default() {
+            "" => Some(1),
+            "last" => None,
+            text => Some(text.trim().parse::<u32>().ok().filter(|number| *number > 0).ok_or(ApiError::NoPage)?),
+        };
+        Ok(Self { number, size, query })
+    }
+
+    /// What to list for it. The last page is known once all are counted.
+    pub(super) fn list(&self, list: List) -> List {
+        let offset = self.number.map_or(0, |number| (number - 1).saturating_mul(self.size));
+        List { page: Page { limit: Some(self.size), offset }, ..list }
+    }
+
+    /// What is told of the rows. `again` lists another part of the same.
+    pub(super) async fn tell<R>(
+        mut self,
+        call: &Call,
+        mut rows: Rows<R>,
+        again: impl AsyncFnOnce(Page) -> Result<Rows<R>, ApiError>,
+        tell: impl Fn(&R) -> String,
+    ) -> Result<String, ApiError> {
+        let pages = u32::try_from(rows.total.div_ceil(u64::from(self.size))).unwrap_or(u32::MAX).max(1);
+        if self.number.is_none() && pages > 1 {
+            rows = again(Page { limit: Some(self.size), offset: (pages - 1) * self.size }).await?;
+        }
+        let number = *self.number.get_or_insert(pages);
+        if number > pages {
+            return Err(ApiError::NoPage);
+        }
+        let mut told = Object::default();
+        told.put("count", &rows.total);
+        told.put("next", &(number < pages).then(|| self.link(call, number + 1)));
+        told.put("previous", &(number > 1).then(|| self.link(call, number - 1)));
+        told.put_json("results", &list(rows.rows.iter().map(tell)));
+        Ok(told.end())
+    }
+
+    /// The address of another page: the other parameters stay, sorted by their names.
+    fn link(&self, call: &Call, number: u32) -> String {
+        let others = self.query.iter().filter(|(name, _)| name != "page");
+        let mut query: Vec<(&str, &str)> = others.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let number = number.to_string();
+        if number != "1" {
+            query.push(("page", &number));
+        }
+        query.sort_by_key(|(name, _)| *name);
+        let encoded = |text: &str| utf8_percent_encode(text, ENCODED).to_string().replace(' ', "+");
+        let query: Vec<String> =
+            query.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+        let path = call.api.links.at(call.request.uri.path());
+        let sign = if query.is_empty() { "" } else { "?" };
+        format!("{}{path}{sign}{}", call.origin.0, query.join("&"))
+    }
+}

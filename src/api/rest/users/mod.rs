@@ -1,0 +1,161 @@
+//! `user/` and `user/{id}/`.
+
+mod fields;
+mod input;
+mod tell;
+
+use super::super::error::ApiError;
+use super::paging::Paging;
+use super::refused::refused;
+use super::{Call, Done, Endpoint, LIST, Methods, Verb};
+use crate::clock;
+use crate::compat::openwisp::serializer::Field;
+use crate::directory::name::Email;
+use crate::directory::{Input as _, List, NewEmail, NewPerson, NewUser, PersonEdit, UserEdit, UserRecord, Viewer};
+use crate::id::UserId;
+use async_trait::async_trait;
+use axum::body::Body;
+use input::{Input, changes};
+
+/// The list.
+pub(super) struct Users;
+
+pub(super) struct One(pub UserId);
+
+#[async_trait]
+impl Endpoint for Users {
+    const NAME: &'static str = "Users List Create";
+    const PERMISSION: &'static str = "openwisp_users.{}_user";
+    const METHODS: Methods = LIST;
+
+    fn fields(&self, call: &Call) -> &'static [Field] {
+        fields::in_lists(call.is_superuser(), call.is_compat())
+    }
+
+    async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {
+        match verb {
+            Verb::Create => create(call, body).await,
+            _ => all(call).await,
+        }
+    }
+}
+
+#[async_trait]
+impl Endpoint for One {
+    const NAME: &'static str = "User Detail";
+    const PERMISSION: &'static str = "openwisp_users.{}_user";
+
+    fn fields(&self, call: &Call) -> &'static [Field] {
+        fields::alone(call.is_superuser(), call.is_compat())
+    }
+
+    async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {
+        let Self(id) = *self;
+        match verb {
+            Verb::Update { partial } => edit(call, id, body, partial).await,
+            Verb::Delete => delete(call, id).await,
+            _ => {
+                let found = call.view.person(id).await.map_err(refused::<UserRecord>)?;
+                Ok(Done::Told(tell::alone(&found, call.is_superuser())))
+            }
+        }
+    }
+}
+
+/// The newest first.
+async fn all(call: &Call) -> Result<Done, ApiError> {
+    let paging = Paging::of(call)?;
+    let order = ["-created", "-created_micros", "-id"].map(str::to_owned).to_vec();
+    let list = paging.list(List { order, ..List::default() });
+    let read = async |list: &List| call.view.people(list).await.map_err(refused::<UserRecord>);
+    let rows = read(&list).await?;
+    let again = async |page| read(&List { page, ..list }).await;
+    let tell = |person: &_| tell::in_list(person, call.is_superuser());
+    Ok(Done::Told(paging.tell(call, rows, again, tell).await?))
+}
+
+async fn create(call: &Call, body: Body) -> Result<Done, ApiError> {
+    let serializer = fields::in_lists(call.is_superuser(), call.is_compat());
+    let mut input = Input::new(call.data(serializer, body, false).await?, serializer);
+    if input.data().get("email").is_some() && input.data().text("email").unwrap_or_default().is_empty() {
+        input.refuse("email", "This field cannot be blank.");
+    }
+    let groups = input.groups(call).await?;
+    let ties = input.ties(call).await?;
+    if ties.is_empty() && !call.is_superuser() && !call.is_compat() {
+        // Nobody but superusers would see them.
+        input.refuse("organization_users", "This field is required.");
+    }
+    let in_another_case = input.must_be_unique(call, None).await?;
+    input.settle()?;
+    if in_another_case {
+        input.refuse("email", "User with this Email address already exists.");
+    } else {
+        input.must_not_be_over(None, clock::today());
+    }
+    input.settle()?;
+    let data = input.data();
+    let password = data.text("password").unwrap_or_default().to_owned();
+    let hash = call.api.login.hash(password.into()).await.map_err(super::super::password::of_login)?;
+    let mut given = input.given(false);
+    given.retain(|(name, _)| !matches!(*name, "password" | "email_verified"));
+    let user = NewUser::read(given).map_err(refused::<UserRecord>)?;
+    let email =
+        address(call, data.text("email").unwrap_or_default(), data.flag("email_verified") == Some(true)).await?;
+    let new = NewPerson {
+        user,
+        password: Some((hash, clock::today())),
+        email,
+        ties: ties.iter().map(|tie| (tie.organization, tie.is_admin.unwrap_or(false))).collect(),
+        groups: groups.unwrap_or_default(),
+    };
+    let made = call.view.create_person(new).await.map_err(refused::<UserRecord>)?;
+    let location = (!call.is_compat())
+        .then(|| call.api.links.at(&format!("{}user/{}/", super::super::paths::PREFIX, made.user.id)));
+    Ok(Done::Made { body: tell::in_list(&made, call.is_superuser()), location })
+}
+
+/// The address as one of the user's, in lower case. One that somebody else has shown to be theirs is not known to be this user's.
+async fn address(call: &Call, email: &str, verified: bool) -> Result<Option<NewEmail>, ApiError> {
+    let email = email.to_lowercase();
+    let mut verified = verified;
+    if verified {
+        let filter = vec![("email".to_owned(), email.clone()), ("verified".to_owned(), "true".to_owned())];
+        let everything = call.api.store.as_seen_by(Viewer::Operator);
+        let others = everything.emails(&List { filter, ..List::default() }).await.map_err(refused::<UserRecord>)?;
+        verified = others.total == 0;
+    }
+    let email = Email::new(&email).map_err(refused::<UserRecord>)?;
+    Ok(Some(NewEmail { email, verified, is_primary: verified }))
+}
+
+async fn edit(call: &Call, id: UserId, body: Body, partial: bool) -> Result<Done, ApiError> {
+    let failed = refused::<UserRecord>;
+    let before = call.view.person(id).await.map_err(failed)?;
+    let serializer = fields::alone(call.is_superuser(), call.is_compat());
+    let mut input = Input::new(call.data(serializer, body, partial).await?, serializer);
+    let groups = input.groups(call).await?;
+    let permissions = input.permissions(call).await?;
+    let ties = input.ties(call).await?;
+    let in_another_case = input.must_be_unique(call, Some(id)).await?;
+    input.settle()?;
+    if in_another_case {
+        input.refuse("email", "User with this Email address already exists.");
+    } else {
+        input.must_not_be_over(Some(&before.user), clock::today());
+    }
+    input.settle()?;
+    let user = UserEdit::read(input.given(call.is_compat())).map_err(failed)?;
+    let new = PersonEdit { user, ties: changes(ties, call.is_compat()), groups, permissions };
+    let edited = call.view.edit_person(id, new).await.map_err(failed)?;
+    Ok(Done::Told(tell::alone(&edited, call.is_superuser())))
+}
+
+async fn delete(call: &Call, id: UserId) -> Result<Done, ApiError> {
+    let deleted = if call.is_compat() {
+        call.view.delete_user_and_ownership(&id.into()).await
+    } else {
+        call.view.delete_user(&id.into()).await
+    };
+    deleted.map(|_| Done::Gone).map_err(refused::<UserRecord>)
+}

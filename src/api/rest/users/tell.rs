@@ -1,0 +1,75 @@
+//! What is told of a user.
+
+use super::super::moment;
+use crate::compat::openwisp::object::{Object, list};
+use crate::directory::{Person, UserRecord};
+
+pub(super) fn in_list(person: &Person, to_superuser: bool) -> String {
+    let user = &person.user;
+    let mut told = Object::default();
+    told.put("id", &user.id);
+    told.put("username", &user.username);
+    told.put("email", &email(user));
+    told.put("first_name", &user.first_name);
+    told.put("last_name", &user.last_name);
+    told.put("phone_number", &phone_number(user));
+    told.put("birth_date", &user.birth_date);
+    flags(&mut told, user, to_superuser);
+    told.put("expiration_date", &user.expiration_date);
+    told.put("groups", &person.groups);
+    ties(&mut told, person);
+    told.end()
+}
+
+pub(super) fn alone(person: &Person, to_superuser: bool) -> String {
+    let user = &person.user;
+    let mut told = Object::default();
+    told.put("id", &user.id);
+    told.put("username", &user.username);
+    told.put("first_name", &user.first_name);
+    told.put("last_name", &user.last_name);
+    told.put("email", &email(user));
+    told.put("bio", &user.bio);
+    told.put("url", &user.url);
+    told.put("company", &user.company);
+    told.put("location", &user.location);
+    told.put("phone_number", &phone_number(user));
+    told.put("birth_date", &user.birth_date);
+    told.put("notes", &user.notes);
+    flags(&mut told, user, to_superuser);
+    told.put("last_login", &user.last_login.map(moment::of_micros));
+    told.put("expiration_date", &user.expiration_date);
+    told.put("date_joined", &moment::written(user.created, user.created_micros));
+    told.put("groups", &person.groups);
+    if to_superuser {
+        told.put("user_permissions", &person.permissions);
+    }
+    ties(&mut told, person);
+    told.end()
+}
+
+fn email(user: &UserRecord) -> Option<&str> {
+    user.email.as_deref().or_else(|| user.email_blank.then_some(""))
+}
+
+fn phone_number(user: &UserRecord) -> Option<&str> {
+    user.phone_number.as_deref().or_else(|| user.phone_blank.then_some(""))
+}
+
+fn flags(told: &mut Object, user: &UserRecord, to_superuser: bool) {
+    told.put("is_active", &user.is_active);
+    told.put("is_staff", &user.is_staff);
+    if to_superuser {
+        told.put("is_superuser", &user.is_superuser);
+    }
+}
+
+fn ties(told: &mut Object, person: &Person) {
+    let tie = |(organization, is_admin): &(_, bool)| {
+        let mut tie = Object::default();
+        tie.put("is_admin", is_admin);
+        tie.put("organization", organization);
+        tie.end()
+    };
+    told.put_json("organization_users", &list(person.ties.iter().map(tie)));
+}
