@@ -21,7 +21,7 @@ use crate::login::limits::State as Limit;
 use crate::login::{Attempt, LoginError};
 use crate::policy::{Scheme, Schemes};
 use data_encoding::BASE64;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HeaderValue};
 use http::request::Parts;
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -147,14 +147,16 @@ fn authenticate_native<'r>(api: &Api, request: &'r Parts) -> Result<Read<'r>, Ap
 /// `Bearer` where it is one; else the session's cookie, of which the last counts.
 fn authenticate_drf<'r>(api: &Api, request: &'r Parts) -> Result<Read<'r>, ApiError> {
     let refused = |message| Err(ApiError::Unauthenticated(Reason::CredentialsInvalid, message));
-    let value = request.headers.get(AUTHORIZATION).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let words: Vec<&str> = value.as_deref().unwrap_or_default().split_ascii_whitespace().collect();
+    // Several are one, with commas between them.
+    let values: Vec<&[u8]> = request.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
+    let value = values.join(&b","[..]);
+    let is_utf8 = std::str::from_utf8(&value).is_ok();
+    let value = String::from_utf8_lossy(&value);
+    let words: Vec<&str> = value.split_ascii_whitespace().collect();
     match words.as_slice() {
         [scheme, rest @ ..] if scheme.eq_ignore_ascii_case("bearer") => match rest {
             [] => refused("Invalid token header. No credentials provided."),
-            [token] if !token.is_ascii() => {
-                refused("Invalid token header. Token string should not contain invalid characters.")
-            }
+            [_] if !is_utf8 => refused("Invalid token header. Token string should not contain invalid characters."),
             [token] => Ok(Some((Kind::Token, Cow::Owned((*token).to_owned())))),
             _ => refused("Invalid token header. Token string should not contain spaces."),
         },

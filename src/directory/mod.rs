@@ -57,7 +57,7 @@ pub use group_permissions::GroupWithPermissions;
 pub use import::{Import, ImportReport, ImportStream, ImportedToken, ImportedUser, Micros, Sender, SkippedRecord};
 pub use list::{List, Page, Rows};
 pub use logins::{LoginCandidate, LoginQuery, NewSealedToken, SealedToken};
-pub use people::{Keyed, NewPerson, Person, PersonEdit, Taken, TieChange, UserWords};
+pub use people::{Keyed, NewPerson, Person, PersonEdit, Taken, TieChange, UserWords, by_model};
 pub use position::Position;
 pub use resources::{
     Blank, EmailEdit, EmailRecord, Field, Given, GroupRecord, HasPassword, Input, Kind, MembershipRecord, NewEmail,

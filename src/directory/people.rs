@@ -22,8 +22,15 @@ pub struct Person {
     /// By the name of the organization; those of disabled ones too. Whether they are a manager.
     pub ties: Vec<(OrgId, bool)>,
     pub groups: Vec<GroupId>,
-    /// Their own.
+    /// Their own, by application, model and name.
     pub permissions: Vec<PermissionId>,
+}
+
+/// What Django orders permissions by: the application, the model and the codename of `app.action_model`.
+#[must_use]
+pub fn by_model(permission: &str) -> [&str; 3] {
+    let (app, codename) = permission.split_once('.').unwrap_or(("", permission));
+    [app, codename.split_once('_').map_or(codename, |(_, model)| model), codename]
 }
 
 /// A person to be made.
@@ -71,8 +78,8 @@ const BEYOND: &str = "
             ORDER BY x.name, m.organization_id)
      FROM memberships m JOIN organizations x ON x.id = m.organization_id WHERE m.user_id = u.id),
     (SELECT string_agg(CAST(x.group_id AS text), ',' ORDER BY x.group_id) FROM group_users x WHERE x.user_id = u.id),
-    (SELECT string_agg(CAST(x.permission_id AS text), ',' ORDER BY x.permission_id) FROM user_permissions x
-     WHERE x.user_id = u.id)";
+    (SELECT string_agg(CAST(p.id AS text) || ':' || p.codename, ',') FROM user_permissions x
+     JOIN permissions p ON p.id = x.permission_id WHERE x.user_id = u.id)";
 
 impl Resource for Person {
     const NOUN: Noun = UserRecord::NOUN;
@@ -98,12 +105,18 @@ impl Resource for Person {
         let number = |text: &String| text.parse::<i64>().ok();
         let ties = cells.next::<Vec<String>>("memberships")?.iter().map(tie).collect::<Option<_>>();
         let groups = cells.next::<Vec<String>>("groups")?.iter().map(number).collect::<Option<Vec<_>>>();
-        let permissions = cells.next::<Vec<String>>("permissions")?.iter().map(number).collect::<Option<Vec<_>>>();
+        let named = |text: &String| {
+            let (id, name) = text.split_once(':')?;
+            Some((by_model(name).map(str::to_owned), PermissionId(id.parse().ok()?)))
+        };
+        let permissions = cells.next::<Vec<String>>("permissions")?.iter().map(named).collect::<Option<Vec<_>>>();
+        let mut permissions = permissions.ok_or_else(|| broken("a permission"))?;
+        permissions.sort();
         Ok(Self {
             user,
             ties: ties.ok_or_else(|| broken("a membership"))?,
             groups: groups.ok_or_else(|| broken("a group"))?.into_iter().map(GroupId).collect(),
-            permissions: permissions.ok_or_else(|| broken("a permission"))?.into_iter().map(PermissionId).collect(),
+            permissions: permissions.into_iter().map(|(_, id)| id).collect(),
         })
     }
 

@@ -16,6 +16,7 @@ mod policies;
 mod recipes;
 mod redis;
 mod replicas;
+mod rest;
 mod strict;
 mod support;
 mod tools;

@@ -1,14 +1,14 @@
 //! `user/{id}/email/` and `user/{id}/email/{number}/`.
 
 use super::super::error::ApiError;
-use super::paging::Paging;
+use super::records::page;
 use super::refused::{refused, taken};
 use super::{Call, Done, Endpoint, LIST, Methods, Verb};
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Field, Shape};
 use crate::directory::name::Email;
-use crate::directory::{DirectoryError, EmailEdit, EmailRecord, List, NewEmail, Unique, Viewer};
+use crate::directory::{DirectoryError, EmailEdit, EmailRecord, List, NewEmail, Unique, View, Viewer};
 use crate::id::UserId;
 use async_trait::async_trait;
 use axum::body::Body;
@@ -89,12 +89,8 @@ async fn is_there(call: &Call, user: UserId) -> Result<(), ApiError> {
 }
 
 async fn all(call: &Call, user: UserId) -> Result<Done, ApiError> {
-    let paging = Paging::of(call)?;
-    let list = paging.list(List::of_user(user));
-    let read = async |list: &List| call.view.emails(list).await.map_err(refused::<EmailRecord>);
-    let rows = read(&list).await?;
-    let again = async |page| read(&List { page, ..list }).await;
-    Ok(Done::Told(paging.tell(call, rows, again, tell).await?))
+    let read = |view: View, list: List| async move { view.emails(&list).await };
+    page::<EmailRecord, _, _>(call, List::of_user(user), read, tell).await
 }
 
 async fn create(call: &Call, user: UserId, body: Body) -> Result<Done, ApiError> {
@@ -107,8 +103,7 @@ async fn create(call: &Call, user: UserId, body: Body) -> Result<Done, ApiError>
     let email = Email::new(email).map_err(refused::<EmailRecord>)?;
     let new = NewEmail { email, verified: false, is_primary };
     let made = call.view.create_email(&user.into(), new).await.map_err(refused::<EmailRecord>)?;
-    let location = (!call.is_compat())
-        .then(|| call.api.links.at(&format!("{}user/{user}/email/{}/", super::super::paths::PREFIX, made.id)));
+    let location = (!call.is_compat()).then(|| call.path(&format!("user/{user}/email/{}/", made.id)));
     Ok(Done::Made { body: tell(&made), location })
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::error::ApiError;
 use super::keys;
-use super::paging::Paging;
+use super::records::page;
 use super::refused::{refused, taken};
 use super::{Call, Done, Endpoint, LIST, Methods, Verb};
 use crate::compat::openwisp::fields::FieldErrors;
@@ -10,7 +10,9 @@ use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Data, Field, Shape};
 use crate::compat::openwisp::value::Value;
 use crate::directory::name::{PermissionName, RightsName};
-use crate::directory::{BundleEdit, GroupRecord, GroupSelector, GroupWithPermissions, List, NewGroup, Unique, Viewer};
+use crate::directory::{
+    BundleEdit, GroupRecord, GroupSelector, GroupWithPermissions, List, NewGroup, Unique, View, Viewer, by_model,
+};
 use crate::id::GroupId;
 use async_trait::async_trait;
 use axum::body::Body;
@@ -73,12 +75,8 @@ async fn found(call: &Call, id: GroupId) -> Result<GroupWithPermissions, ApiErro
 
 /// By name.
 async fn all(call: &Call) -> Result<Done, ApiError> {
-    let paging = Paging::of(call)?;
-    let list = paging.list(List::default());
-    let read = async |list: &List| call.view.groups_with_permissions(list).await.map_err(refused::<GroupRecord>);
-    let rows = read(&list).await?;
-    let again = async |page| read(&List { page, ..list }).await;
-    Ok(Done::Told(paging.tell(call, rows, again, tell).await?))
+    let read = |view: View, list: List| async move { view.groups_with_permissions(&list).await };
+    page::<GroupRecord, _, _>(call, List::default(), read, tell).await
 }
 
 async fn create(call: &Call, body: Body) -> Result<Done, ApiError> {
@@ -94,8 +92,7 @@ async fn create(call: &Call, body: Body) -> Result<Done, ApiError> {
     let made = made.into_iter().next().ok_or(ApiError::Unavailable)?;
     let everything = call.api.store.as_seen_by(Viewer::Operator);
     let told = everything.group_with_permissions(made.id).await.map_err(refused::<GroupRecord>)?;
-    let location =
-        (!call.is_compat()).then(|| call.api.links.at(&format!("{}group/{}/", super::super::paths::PREFIX, made.id)));
+    let location = (!call.is_compat()).then(|| call.path(&format!("group/{}/", made.id)));
     Ok(Done::Made { body: tell(&told), location })
 }
 
@@ -135,6 +132,9 @@ async fn read(
             None => key.clone(),
         };
         let sent: Vec<Value> = sent.iter().map(number).collect();
+        if let Some(other) = sent.iter().find(|key| matches!(key, Value::Float(_))) {
+            errors.add("permissions", keys::wrong_type(other));
+        }
         let there =
             everything.permission_names(keys::numbers(&sent).collect()).await.map_err(refused::<GroupRecord>)?;
         let known: HashSet<i64> = there.iter().map(|(id, _)| *id).collect();
@@ -159,9 +159,8 @@ fn tell(group: &GroupWithPermissions) -> String {
         .permissions
         .iter()
         .map(|(id, codename, name)| {
-            let (app, action) = codename.split_once('.').unwrap_or(("", codename));
-            let model = action.split_once('_').map_or(action, |(_, model)| model);
-            ((app, model, action), format!("{id}: {model} | {name}"))
+            let order = by_model(codename);
+            (order, format!("{id}: {} | {name}", order[1]))
         })
         .collect();
     permissions.sort();

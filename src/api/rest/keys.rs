@@ -26,32 +26,47 @@ pub(super) fn numbers(keys: &[Value]) -> impl Iterator<Item = i64> {
     keys.iter().filter_map(as_number)
 }
 
+/// Numbers as Python's `int()` reads them; what is too great is the greatest.
 fn as_number(key: &Value) -> Option<i64> {
     match key {
-        Value::Int(digits) => digits.parse().ok(),
-        Value::Text(text) => text.text.trim().parse().ok(),
+        Value::Int(digits) => whole(digits),
+        Value::Text(text) => whole(&text.text),
         #[allow(clippy::cast_possible_truncation)]
         Value::Float(number) if number.is_finite() => Some(number.trunc() as i64),
         _ => None,
     }
 }
 
+/// A whole number as Python's `int()` reads it: blanks around it, a sign, `_` between digits. What is too great is the greatest.
+pub(super) fn whole(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let (sign, digits) = match text.strip_prefix(['-', '+']) {
+        Some(digits) => (if text.starts_with('-') { -1 } else { 1 }, digits),
+        None => (1, text),
+    };
+    let is_number = digits.split('_').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+    is_number.then(|| digits.replace('_', "").parse::<i64>().map_or(i64::MAX, |number| sign * number))
+}
+
 /// The keys of a list, in their order and each once, where there are records with them; otherwise what is wrong with the first that is.
 pub(super) fn known(keys: &[Value], there: &HashSet<i64>) -> Result<Vec<i64>, String> {
     let mut known = Vec::new();
     for key in keys {
-        if matches!(key, Value::Null) || key.as_str() == Some("") {
-            return Err("This field may not be null.".to_owned());
-        }
-        let is_number = matches!(key, Value::Int(_) | Value::Float(_)) || as_number(key).is_some();
-        match as_number(key).filter(|number| there.contains(number)) {
-            Some(number) if !known.contains(&number) => known.push(number),
-            Some(_) => {}
-            None if is_number => return Err(unknown(key)),
-            None => return Err(format!("Incorrect type. Expected pk value, received {}.", key.kind())),
+        match as_number(key) {
+            Some(number) if there.contains(&number) => {
+                if !known.contains(&number) {
+                    known.push(number);
+                }
+            }
+            None if !matches!(key, Value::Null) => return Err(wrong_type(key)),
+            _ => return Err(unknown(key)),
         }
     }
     Ok(known)
+}
+
+pub(super) fn wrong_type(key: &Value) -> String {
+    format!("Incorrect type. Expected pk value, received {}.", key.kind())
 }
 
 fn unknown(key: &Value) -> String {
@@ -63,6 +78,7 @@ fn written(key: &Value) -> String {
         Value::Int(digits) => digits.clone(),
         Value::Float(number) => crate::compat::openwisp::value::float(*number),
         Value::Text(text) => text.text.clone(),
+        Value::Null => "None".to_owned(),
         Value::Bool(flag) => if *flag { "True" } else { "False" }.to_owned(),
         other => other.kind().to_owned(),
     }
@@ -75,7 +91,10 @@ fn written(key: &Value) -> String {
 pub(super) fn named(keys: &[Value]) -> Result<(Uuid, String), String> {
     match keys.first() {
         Some(Value::Bool(_)) => Err("Incorrect type. Expected pk value, received bool.".to_owned()),
-        Some(key @ Value::Int(digits)) => Ok((Uuid::from_u128(digits.parse().unwrap_or_default()), unknown(key))),
+        Some(key @ Value::Int(digits)) => match digits.parse() {
+            Ok(number) => Ok((Uuid::from_u128(number), unknown(key))),
+            Err(_) => Err(format!("“{digits}” is not a valid UUID.")),
+        },
         Some(key) => {
             let text = written(key);
             let plain = text.replace("urn:", "").replace("uuid:", "");
@@ -113,12 +132,14 @@ mod tests {
     fn keys_of_bodies_are_told_by_the_first_that_is_wrong() {
         let there = HashSet::from([1, 2]);
         let int = |digits: &str| Value::Int(digits.to_owned());
-        assert_eq!(known(&[int("1"), "2".into(), int("1")], &there), Ok(vec![1, 2]));
+        assert_eq!(known(&[int("1"), " +0_2 ".into(), int("1")], &there), Ok(vec![1, 2]));
         for (key, problem) in [
             (int("999"), "Invalid pk \"999\" - object does not exist."),
             ("x".into(), "Incorrect type. Expected pk value, received str."),
             (Value::Bool(true), "Incorrect type. Expected pk value, received bool."),
-            (Value::Null, "This field may not be null."),
+            (Value::Null, "Invalid pk \"None\" - object does not exist."),
+            ("".into(), "Incorrect type. Expected pk value, received str."),
+            ("99999999999999999999".into(), "Invalid pk \"99999999999999999999\" - object does not exist."),
         ] {
             assert_eq!(known(&[key, int("777")], &there), Err(problem.to_owned()));
         }

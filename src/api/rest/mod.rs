@@ -9,10 +9,15 @@
 mod emails;
 mod groups;
 mod keys;
+mod me;
+mod members;
 mod moment;
 mod organizations;
 mod paging;
+mod permissions;
+mod records;
 mod refused;
+mod roles;
 mod show;
 mod user_password;
 mod users;
@@ -26,9 +31,9 @@ use crate::compat::openwisp::negotiate::negotiate;
 use crate::compat::openwisp::object::{Object, list};
 use crate::compat::openwisp::serializer::{self, Data, Field};
 use crate::decision::Reason;
-use crate::directory::{Rules, View, Viewer};
+use crate::directory::{OrganizationRecord, Rules, View, Viewer};
 use crate::facts::Snapshot;
-use crate::id::{GroupId, OrgId, UserId};
+use crate::id::{GroupId, OrgId, RoleId, UserId};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
@@ -122,10 +127,25 @@ enum Done {
 pub(super) fn router() -> Router<Arc<Api>> {
     Router::new()
         .route("/api/v1/users/organization/", at(|_| Some(organizations::Organizations)))
+        .route("/api/v1/users/organization/{id}/", at(|keys| org(keys).map(organizations::One)))
+        .route("/api/v1/users/organization/{id}/member/", at(|keys| org(keys).map(members::Members)))
         .route(
-            "/api/v1/users/organization/{id}/",
-            at(|keys| keys::uuid(keys.first()?).map(|id| organizations::One(OrgId(id)))),
+            "/api/v1/users/organization/{id}/member/{user}/",
+            at(|keys| Some(members::One(org(keys)?, UserId(keys::uuid(keys.get(1)?)?)))),
         )
+        .route("/api/v1/users/organization/{id}/role/", at(|keys| org(keys).map(|id| roles::Roles(Some(id)))))
+        .route(
+            "/api/v1/users/organization/{id}/role/{role}/",
+            at(|keys| Some(roles::One(Some(org(keys)?), RoleId(keys::uuid(keys.get(1)?)?)))),
+        )
+        .route("/api/v1/users/super-role/", at(|_| Some(roles::Roles(None))))
+        .route(
+            "/api/v1/users/super-role/{role}/",
+            at(|keys| Some(roles::One(None, RoleId(keys::uuid(keys.first()?)?)))),
+        )
+        .route("/api/v1/users/permission/", at(|_| Some(permissions::Permissions)))
+        .route("/api/v1/users/permission/{number}/", at(|keys| number(keys.first()?).map(permissions::One)))
+        .route("/api/v1/users/me/", at(|_| Some(me::Me)))
         .route("/api/v1/users/user/", at(|_| Some(users::Users)))
         .route("/api/v1/users/user/{id}/", at(|keys| user(keys).map(users::One)))
         .route("/api/v1/users/user/{id}/password/", at(|keys| user(keys).map(user_password::Password)))
@@ -139,6 +159,10 @@ pub(super) fn router() -> Router<Arc<Api>> {
             "/api/v1/users/group/{number}/",
             at(|keys| number(keys.first()?).map(|number| groups::One(GroupId(number)))),
         )
+}
+
+fn org(keys: &[&str]) -> Option<OrgId> {
+    keys::uuid(keys.first()?).map(OrgId)
 }
 
 fn user(keys: &[&str]) -> Option<UserId> {
@@ -171,9 +195,11 @@ pub(super) fn is_path(path: &str) -> bool {
     let Some(rest) = path.strip_prefix(super::paths::PREFIX) else { return false };
     let parts: Vec<&str> = rest.trim_end_matches('/').split('/').collect();
     match parts.as_slice() {
-        ["organization" | "user" | "group"] => true,
+        ["organization" | "user" | "group" | "super-role" | "permission" | "me"] => true,
+        ["organization", id, "member" | "role"] | ["super-role", id] => keys::uuid(id).is_some(),
+        ["organization", id, "member" | "role", one] => keys::uuid(id).and(keys::uuid(one)).is_some(),
         ["organization" | "user", id] | ["user", id, "email" | "password"] => keys::uuid(id).is_some(),
-        ["group", id] => keys::is_number(id),
+        ["group" | "permission", id] => keys::is_number(id),
         ["user", id, "email", number] => keys::uuid(id).is_some() && keys::is_number(number),
         _ => false,
     }
@@ -187,7 +213,34 @@ impl Call {
     }
 
     async fn fields(&self, body: Body) -> Result<Fields, ApiError> {
-        Ok(body::read(&self.request, body).await?)
+        Ok(body::read_record(&self.request, body).await?)
+    }
+
+    /// That nothing of what was sent is wrong.
+    fn settle(&self, errors: FieldErrors) -> Result<(), ApiError> {
+        if errors.is_empty() { Ok(()) } else { Err(ApiError::of_fields(errors)) }
+    }
+
+    /// That who asks manages an organization, or all: for others it is not there.
+    async fn must_manage(&self, organization: OrgId) -> Result<(), ApiError> {
+        let manages = self.asker.membership(organization).is_some_and(|tie| tie.is_admin);
+        if manages {
+            return Ok(());
+        }
+        if !self.is_superuser() {
+            return Err(ApiError::Missing);
+        }
+        let found = self.view.organization_record(&organization.into()).await;
+        found.map(drop).map_err(refused::refused::<OrganizationRecord>)
+    }
+
+    fn forbidden(&self) -> ApiError {
+        ApiError::Forbidden(Reason::PermissionMissing, FORBIDDEN)
+    }
+
+    /// Where something of the API is.
+    fn path(&self, rest: &str) -> String {
+        self.api.links.at(&format!("{}{rest}", super::paths::PREFIX))
     }
 
     fn is_superuser(&self) -> bool {
@@ -202,6 +255,7 @@ impl Call {
     fn is_permitted<E: Endpoint>(&self, endpoint: &E, method: &Method) -> bool {
         let has = |action: &str| self.asker.has_permission_everywhere(&E::PERMISSION.replace("{}", action));
         self.is_superuser()
+            || E::PERMISSION.is_empty()
             || endpoint.own() == Some(self.asker.user.id)
             || match *method {
                 Method::GET => has("view") || has("change"),
@@ -246,7 +300,7 @@ async fn answer<E: Endpoint>(
     let call = Call { api: Arc::clone(api), client, asker, view, request, origin };
     let method = &call.request.method;
     if !call.is_permitted(endpoint, method) {
-        return Err(ApiError::Forbidden(Reason::PermissionMissing, FORBIDDEN));
+        return Err(call.forbidden());
     }
     endpoint.initial(&call).await?;
     if *method == Method::OPTIONS {

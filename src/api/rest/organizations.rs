@@ -1,14 +1,14 @@
 //! `organization/` and `organization/{id}/`.
 
 use super::super::error::ApiError;
-use super::paging::Paging;
+use super::records::page;
 use super::refused::{refused, taken};
 use super::{Call, Done, Endpoint, LIST, Methods, Verb, keys, moment};
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Data, Datum, Field, Shape};
 use crate::directory::{
-    DirectoryError, Given, Input, List, NewOrganization, OrganizationEdit, OrganizationRecord, Unique, Viewer,
+    DirectoryError, Given, Input, List, NewOrganization, OrganizationEdit, OrganizationRecord, Unique, View, Viewer,
 };
 use crate::id::OrgId;
 use async_trait::async_trait;
@@ -83,13 +83,9 @@ impl Endpoint for One {
 
 /// The newest first.
 async fn all(call: &Call) -> Result<Done, ApiError> {
-    let paging = Paging::of(call)?;
     let order = ["-created", "-created_micros", "-id"].map(str::to_owned).to_vec();
-    let list = paging.list(List { order, ..List::default() });
-    let read = async |list: &List| call.view.organizations(list).await.map_err(refused::<OrganizationRecord>);
-    let rows = read(&list).await?;
-    let again = async |page| read(&List { page, ..list }).await;
-    Ok(Done::Told(paging.tell(call, rows, again, |organization| tell(organization, false)).await?))
+    let read = |view: View, list: List| async move { view.organizations(&list).await };
+    page::<OrganizationRecord, _, _>(call, List { order, ..List::default() }, read, |one| tell(one, false)).await
 }
 
 async fn create(call: &Call, body: Body) -> Result<Done, ApiError> {
@@ -119,12 +115,9 @@ async fn create(call: &Call, body: Body) -> Result<Done, ApiError> {
     let made =
         call.view.create_organizations(vec![new]).await.map_err(|error| refused::<OrganizationRecord>(error.error))?;
     let made = made.into_iter().next().ok_or(ApiError::Unavailable)?;
-    let location = Some(if call.is_compat() { made.url.clone() } else { call.api.links.at(&path(made.id)) });
+    let location =
+        Some(if call.is_compat() { made.url.clone() } else { call.path(&format!("organization/{}/", made.id)) });
     Ok(Done::Made { body: tell(&made, false), location })
-}
-
-fn path(id: OrgId) -> String {
-    format!("{}organization/{id}/", super::super::paths::PREFIX)
 }
 
 async fn edit(call: &Call, id: OrgId, body: Body, partial: bool) -> Result<Done, ApiError> {
@@ -139,7 +132,8 @@ async fn edit(call: &Call, id: OrgId, body: Body, partial: bool) -> Result<Done,
             },
             Some,
         ),
-        Some(Datum::Nested(_)) => {
+        // The reference fails there, once all else is right.
+        Some(Datum::Nested(_)) if errors.is_empty() => {
             errors.add_within("owner", FieldErrors::of("organization_user", "This field is required."));
             None
         }

@@ -1,7 +1,7 @@
 //! Pages by number, as openwisp-utils' pagination has them.
 
 use super::super::error::ApiError;
-use super::Call;
+use super::{Call, keys};
 use crate::compat::openwisp::negotiate::query;
 use crate::compat::openwisp::object::{Object, list};
 use crate::directory::{List, Page, Rows};
@@ -27,14 +27,22 @@ impl Paging {
     pub(super) fn of(call: &Call) -> Result<Self, ApiError> {
         let query = query(call.request.uri.query())?;
         let said = |name: &str| query.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-        let size = said("page_size").and_then(|text| text.trim().parse::<u64>().ok()).filter(|size| *size > 0);
+        let size = said("page_size").and_then(keys::whole).filter(|size| *size > 0);
         let size = size.map_or(USUAL, |size| u32::try_from(size).unwrap_or(LONGEST).min(LONGEST));
         let number = match said("page").unwrap_or_default() {
             "" => Some(1),
             "last" => None,
-            text => Some(text.trim().parse::<u32>().ok().filter(|number| *number > 0).ok_or(ApiError::NoPage)?),
+            text => {
+                let number = keys::whole(text).and_then(|number| u32::try_from(number).ok());
+                Some(number.filter(|number| *number > 0).ok_or(ApiError::NoPage)?)
+            }
         };
         Ok(Self { number, size, query })
+    }
+
+    /// The parameters of the request.
+    pub(super) fn query(&self) -> &[(String, String)] {
+        &self.query
     }
 
     /// What to list for it. The last page is known once all are counted.
@@ -43,19 +51,25 @@ impl Paging {
         List { page: Page { limit: Some(self.size), offset }, ..list }
     }
 
-    /// What is told of the rows. `again` lists another part of the same.
-    pub(super) async fn tell<R>(
-        mut self,
-        call: &Call,
-        mut rows: Rows<R>,
-        again: impl AsyncFnOnce(Page) -> Result<Rows<R>, ApiError>,
-        tell: impl Fn(&R) -> String,
-    ) -> Result<String, ApiError> {
-        let pages = u32::try_from(rows.total.div_ceil(u64::from(self.size))).unwrap_or(u32::MAX).max(1);
-        if self.number.is_none() && pages > 1 {
-            rows = again(Page { limit: Some(self.size), offset: (pages - 1) * self.size }).await?;
-        }
-        let number = *self.number.get_or_insert(pages);
+    /// Where the last page begins, where that is asked for and another one was read.
+    pub(super) fn last(&mut self, total: u64) -> Option<Page> {
+        let pages = self.pages(total);
+        let is_unread = self.number.is_none() && pages > 1;
+        self.number.get_or_insert(pages);
+        is_unread.then(|| Page { limit: Some(self.size), offset: (pages - 1) * self.size })
+    }
+
+    fn pages(&self, total: u64) -> u32 {
+        u32::try_from(total.div_ceil(u64::from(self.size))).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// What is told of the rows.
+    ///
+    /// # Errors
+    /// There is no such page.
+    pub(super) fn tell<R>(&self, call: &Call, rows: &Rows<R>, tell: impl Fn(&R) -> String) -> Result<String, ApiError> {
+        let pages = self.pages(rows.total);
+        let number = self.number.unwrap_or(pages);
         if number > pages {
             return Err(ApiError::NoPage);
         }

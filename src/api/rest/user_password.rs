@@ -49,19 +49,25 @@ impl Endpoint for Password {
 
 /// The directory, as who asks sees the user in it: as a manager, or as themselves; the reference lets its staff alone do that.
 async fn seen(call: &Call, id: UserId) -> Result<(View, UserRecord), ApiError> {
-    let is_own = call.asker.user.id == id && (call.asker.user.is_staff || !call.is_compat());
-    let found = match call.view.user(&id.into()).await {
-        Ok(found) => Some((call.view.clone(), found)),
-        Err(DirectoryError::NotFound { .. } | DirectoryError::Forbidden { .. }) if is_own => None,
-        Err(DirectoryError::Forbidden { .. }) => return Err(ApiError::NotFound("User")),
-        Err(error) => return Err(refused::<UserRecord>(error)),
-    };
-    if let Some(found) = found {
-        return Ok(found);
+    let is_own =
+        call.asker.user.id == id && (!call.is_compat() || call.asker.user.is_staff || manages_oneself(call).await?);
+    if is_own && !call.is_superuser() {
+        let view = call.api.store.as_seen_by(Viewer::Oneself(id));
+        let found = view.user(&id.into()).await.map_err(refused::<UserRecord>)?;
+        return Ok((view, found));
     }
-    let view = call.api.store.as_seen_by(Viewer::Oneself(id));
-    let found = view.user(&id.into()).await.map_err(refused::<UserRecord>)?;
-    Ok((view, found))
+    match call.view.user(&id.into()).await {
+        Ok(found) => Ok((call.view.clone(), found)),
+        Err(DirectoryError::Forbidden { .. }) => Err(ApiError::NotFound("User")),
+        Err(error) => Err(refused::<UserRecord>(error)),
+    }
+}
+
+/// Whether who asks is among those whom they manage: a manager of any organization is, a disabled one too.
+async fn manages_oneself(call: &Call) -> Result<bool, ApiError> {
+    let everything = call.api.store.as_seen_by(Viewer::Operator);
+    let found = everything.person(call.asker.user.id).await.map_err(refused::<UserRecord>)?;
+    Ok(found.ties.iter().any(|(_, is_admin)| *is_admin))
 }
 
 async fn set(call: &Call, id: UserId, body: Body) -> Result<Done, ApiError> {

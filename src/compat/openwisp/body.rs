@@ -21,6 +21,22 @@ pub async fn read(request: &Parts, body: Body) -> Result<Fields, RequestError> {
     fields(&request.headers, &body)
 }
 
+/// The same of a record, for which JSON is tried first.
+///
+/// # Errors
+/// See [`read`].
+pub async fn read_record(request: &Parts, body: Body) -> Result<Fields, RequestError> {
+    let body = body.collect().await.map_err(|_| RequestError::BrokenOff)?.to_bytes();
+    let content_type = request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match Header::parse(content_type) {
+        Some(header) if !body.is_empty() && header.is("application/json") => {
+            let charset = header.parameter("charset").and_then(Charset::named).unwrap_or(Charset::UTF8);
+            json::fields(&body, charset)
+        }
+        _ => fields(&request.headers, &body),
+    }
+}
+
 /// An empty body has none, whatever its type. Types are tried in the reference's order: a client may say `*/*`.
 fn fields(headers: &HeaderMap, body: &[u8]) -> Result<Fields, RequestError> {
     if body.is_empty() {

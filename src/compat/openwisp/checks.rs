@@ -1,6 +1,8 @@
 //! What Django's validators take for an address of mail or of the web, and for a slug.
 
+use regex::Regex;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::LazyLock;
 
 const LONGEST_EMAIL: usize = 320;
 const LONGEST_URL: usize = 2048;
@@ -99,7 +101,9 @@ pub(super) fn is_slug(text: &str) -> bool {
 
 /// `UnicodeUsernameValidator`.
 pub(super) fn is_username(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "_.@+-".contains(c))
+    /// Python's `\w` is letters and numbers; Rust's alphabetic characters are marks and signs too.
+    static USERNAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\A[\p{L}\p{N}_.@+-]+\z").ok());
+    USERNAME.as_ref().is_some_and(|username| username.is_match(text))
 }
 
 #[cfg(test)]

@@ -52,7 +52,9 @@ pub fn negotiate(text: Option<&str>, headers: &HeaderMap) -> Result<Representati
     for alike in ranges.chunk_by(|one, other| one.precedence() == other.precedence()) {
         for (name, media) in &left {
             if let Some(range) = alike.iter().find(|range| range.is(media)) {
-                let indent = range.parameter("indent").and_then(|text| text.parse().ok()).filter(|indent| *indent <= 8);
+                let indent = range.parameter("indent").and_then(|text| text.parse::<i64>().ok());
+                let indent =
+                    indent.and_then(|indent| u8::try_from(indent.clamp(0, 8)).ok()).filter(|indent| *indent > 0);
                 return Ok(Representation { html: *name == "api", indent });
             }
         }

@@ -198,7 +198,7 @@ impl Field {
             Value::Text(Text { text, surrogate }) => (text.clone(), *surrogate),
             Value::Int(digits) => (digits.clone(), None),
             Value::Float(number) => (value::float(*number), None),
-            _ => return Err("Not a valid string.".into()),
+            _ => return Err(self.format().unwrap_or("Not a valid string.").into()),
         };
         let text = if matches!(self.shape, Shape::Untrimmed) { text } else { trimmed(&text).to_owned() };
         if text.is_empty() {
@@ -211,11 +211,9 @@ impl Field {
                     .to_owned(),
             );
         }
-        if matches!(self.shape, Shape::Phone) {
-            return match crate::phone::e164(&text) {
-                Some(number) if surrogate.is_none() => Ok(number),
-                _ => Err("The phone number entered is not valid.".into()),
-            };
+        let number = if matches!(self.shape, Shape::Phone) { crate::phone::e164(&text) } else { None };
+        if matches!(self.shape, Shape::Phone) && number.is_none() {
+            messages.push("The phone number entered is not valid.".to_owned());
         }
         if let Some(longest) = self.longest.filter(|longest| text.chars().count() > *longest) {
             messages.push(format!("Ensure this field has no more than {longest} characters."));
@@ -226,18 +224,24 @@ impl Field {
         if let Some(surrogate) = surrogate {
             messages.push(format!("Surrogate characters are not allowed: U+{surrogate:X}."));
         }
-        let format = match self.shape {
-            Shape::Email if !checks::is_email(&text) => "Enter a valid email address.",
-            Shape::Url if !checks::is_url(&text) => "Enter a valid URL.",
-            Shape::Slug if !checks::is_slug(&text) => {
-                "Enter a valid \"slug\" consisting of letters, numbers, underscores or hyphens."
-            }
-            _ => "",
+        let fits = match self.shape {
+            Shape::Email => checks::is_email(&text),
+            Shape::Url => checks::is_url(&text),
+            Shape::Slug => checks::is_slug(&text),
+            _ => true,
         };
-        if !format.is_empty() {
-            messages.push(format.to_owned());
+        messages.extend(self.format().filter(|_| !fits).map(str::to_owned));
+        if messages.is_empty() { Ok(number.unwrap_or(text)) } else { Err(Problem::Messages(messages)) }
+    }
+
+    /// What is said of a text that is not of the field's format.
+    const fn format(&self) -> Option<&'static str> {
+        match self.shape {
+            Shape::Email => Some("Enter a valid email address."),
+            Shape::Url => Some("Enter a valid URL."),
+            Shape::Slug => Some("Enter a valid \"slug\" consisting of letters, numbers, underscores or hyphens."),
+            _ => None,
         }
-        if messages.is_empty() { Ok(text) } else { Err(Problem::Messages(messages)) }
     }
 
     /// What `OPTIONS` says of it.
@@ -395,13 +399,9 @@ fn flag(value: &Value) -> Option<bool> {
         Value::Int(digits) if digits == "0" => Some(false),
         Value::Float(1.0) => Some(true),
         Value::Float(0.0) => Some(false),
-        Value::Text(text) => match text.text.as_str() {
-            "t" | "T" | "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" | "1" => {
-                Some(true)
-            }
-            "f" | "F" | "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" | "0" => {
-                Some(false)
-            }
+        Value::Text(text) => match text.text.to_lowercase().as_str() {
+            "t" | "y" | "yes" | "true" | "on" | "1" => Some(true),
+            "f" | "n" | "no" | "false" | "off" | "0" => Some(false),
             _ => None,
         },
         _ => None,
@@ -420,10 +420,10 @@ fn date(value: &Value) -> Option<Date> {
     if let Some((year, rest)) =
         text.split_once("-W").or_else(|| text.split_once('W')).filter(|(year, _)| year.len() == 4)
     {
-        let (week, day) = match rest.len() {
-            2 => (rest, "1"),
-            3 => rest.split_at_checked(2)?,
-            4 => rest.split_once('-')?,
+        let (week, day) = match (rest.len(), text.contains("-W")) {
+            (2, _) => (rest, "1"),
+            (3, false) => rest.split_at_checked(2)?,
+            (4, true) => rest.split_once('-')?,
             _ => return None,
         };
         let day = Weekday::from_monday_one_offset(number(day)?.try_into().ok()?).ok()?;
@@ -432,7 +432,8 @@ fn date(value: &Value) -> Option<Date> {
     if text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit()) {
         return of(text.get(..4)?, text.get(4..6)?, text.get(6..)?);
     }
-    let mut parts = text.split('-');
+    // `$` of a regular expression stands before a line feed at the end too.
+    let mut parts = text.strip_suffix('\n').unwrap_or(text).split('-');
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
     let fits = |part: &str| (1..=2).contains(&part.len());
     if year.len() != 4 || !fits(month) || !fits(day) || parts.next().is_some() {
@@ -518,6 +519,8 @@ mod tests {
             ("19900203", Some("1990-02-03")),
             ("2020-W01-1", Some("2019-12-30")),
             ("2020W017", Some("2020-01-05")),
+            ("2020-W017", None),
+            ("2020W01-7", None),
             ("", None),
             ("03/02/1990", None),
             ("1990-02-03T00:00:00Z", None),

@@ -5,13 +5,15 @@ mod input;
 mod tell;
 
 use super::super::error::ApiError;
-use super::paging::Paging;
+use super::records::page;
 use super::refused::refused;
 use super::{Call, Done, Endpoint, LIST, Methods, Verb};
 use crate::clock;
 use crate::compat::openwisp::serializer::Field;
 use crate::directory::name::Email;
-use crate::directory::{Input as _, List, NewEmail, NewPerson, NewUser, PersonEdit, UserEdit, UserRecord, Viewer};
+use crate::directory::{
+    Input as _, List, NewEmail, NewPerson, NewUser, PersonEdit, UserEdit, UserRecord, View, Viewer,
+};
 use crate::id::UserId;
 use async_trait::async_trait;
 use axum::body::Body;
@@ -64,14 +66,10 @@ impl Endpoint for One {
 
 /// The newest first.
 async fn all(call: &Call) -> Result<Done, ApiError> {
-    let paging = Paging::of(call)?;
     let order = ["-created", "-created_micros", "-id"].map(str::to_owned).to_vec();
-    let list = paging.list(List { order, ..List::default() });
-    let read = async |list: &List| call.view.people(list).await.map_err(refused::<UserRecord>);
-    let rows = read(&list).await?;
-    let again = async |page| read(&List { page, ..list }).await;
+    let read = |view: View, list: List| async move { view.people(&list).await };
     let tell = |person: &_| tell::in_list(person, call.is_superuser());
-    Ok(Done::Told(paging.tell(call, rows, again, tell).await?))
+    page::<UserRecord, _, _>(call, List { order, ..List::default() }, read, tell).await
 }
 
 async fn create(call: &Call, body: Body) -> Result<Done, ApiError> {
@@ -110,8 +108,7 @@ async fn create(call: &Call, body: Body) -> Result<Done, ApiError> {
         groups: groups.unwrap_or_default(),
     };
     let made = call.view.create_person(new).await.map_err(refused::<UserRecord>)?;
-    let location = (!call.is_compat())
-        .then(|| call.api.links.at(&format!("{}user/{}/", super::super::paths::PREFIX, made.user.id)));
+    let location = (!call.is_compat()).then(|| call.path(&format!("user/{}/", made.user.id)));
     Ok(Done::Made { body: tell::in_list(&made, call.is_superuser()), location })
 }
 

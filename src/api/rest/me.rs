@@ -1,0 +1,86 @@
+//! `me/`: who asks, and what they may.
+
+use super::super::error::ApiError;
+use super::{Call, Done, Endpoint, Methods, Verb};
+use crate::compat::openwisp::object::Object;
+use crate::compat::openwisp::serializer::{Field, Shape};
+use crate::facts::{Level, Membership, Value};
+use crate::id::UserId;
+use async_trait::async_trait;
+use axum::body::Body;
+use http::Method;
+
+const FIELDS: &[Field] = &[
+    Field::new("id", Shape::Uuid).read_only(),
+    Field::text("username").read_only(),
+    Field::new("email", Shape::Email).read_only(),
+    Field::flag("is_staff").read_only(),
+    Field::flag("is_superuser").read_only(),
+];
+
+pub(super) struct Me;
+
+#[async_trait]
+impl Endpoint for Me {
+    const NAME: &'static str = "Me";
+    /// Everybody may know who they are.
+    const PERMISSION: &'static str = "";
+    const METHODS: Methods =
+        Methods { allow: "GET, HEAD, OPTIONS", verbs: &[(Method::GET, Verb::Read), (Method::HEAD, Verb::Read)] };
+
+    fn own(&self) -> Option<UserId> {
+        None
+    }
+
+    fn fields(&self, _: &Call) -> &'static [Field] {
+        FIELDS
+    }
+
+    async fn act(&self, call: &Call, _: Verb, _: Body) -> Result<Done, ApiError> {
+        Ok(Done::Told(tell(call)))
+    }
+}
+
+fn tell(call: &Call) -> String {
+    let asker = &call.asker;
+    let text = |value: Option<&Value>| value.map(|value| value.as_str().to_owned());
+    let mut told = Object::default();
+    told.put("id", &asker.user.id);
+    told.put("username", &text(asker.user.username.as_ref()));
+    told.put("email", &text(asker.user.email.as_deref()));
+    told.put("is_staff", &asker.user.is_staff);
+    told.put("is_superuser", &asker.user.is_superuser);
+    let mut organizations = Object::default();
+    for tie in asker.memberships() {
+        organizations.put_json(&tie.organization.id.to_string(), &organization(tie));
+    }
+    told.put_json("organizations", &organizations.end());
+    let ids = |has: fn(&Membership) -> bool| {
+        asker.memberships().iter().filter(|tie| has(tie)).map(|tie| tie.organization.id).collect::<Vec<_>>()
+    };
+    let manages = if call.is_compat() {
+        |tie: &Membership| tie.is_admin
+    } else {
+        |tie: &Membership| tie.level() >= Level::Manager
+    };
+    told.put("organizations_managed", &ids(manages));
+    told.put("organizations_owned", &ids(|tie| tie.is_owner));
+    told.put("groups", &asker.groups().iter().map(|name| &**name).collect::<Vec<_>>());
+    let everywhere = asker.permissions().map(|all| all.all_everywhere().iter().map(|name| &**name).collect::<Vec<_>>());
+    told.put("permissions", &everywhere.unwrap_or_default());
+    let mut by_organization = Object::default();
+    for (id, names) in asker.permissions().into_iter().flat_map(|all| all.all_by_organization()) {
+        by_organization.put(&id.to_string(), &names.iter().map(|name| &**name).collect::<Vec<_>>());
+    }
+    told.put_json("organization_permissions", &by_organization.end());
+    told.end()
+}
+
+fn organization(tie: &Membership) -> String {
+    let mut told = Object::default();
+    told.put("slug", tie.organization.slug.as_str());
+    told.put("name", tie.organization.name.as_str());
+    told.put("is_admin", &tie.is_admin);
+    told.put("is_owner", &tie.is_owner);
+    told.end()
+}

@@ -1,0 +1,133 @@
+//! `organization/{id}/role/`, `super-role/`: what permits things in an organization, or everywhere; and who holds it.
+
+use super::super::error::ApiError;
+use super::records::{page, permissions, tell, users};
+use super::refused::refused;
+use super::{Call, Done, Endpoint, LIST, Methods, Verb};
+use crate::compat::openwisp::fields::FieldErrors;
+use crate::compat::openwisp::serializer::{Data, Field, Shape};
+use crate::directory::name::RightsName;
+use crate::directory::{
+    BundleEdit, DirectoryError, Grants, List, NewRole, Noun, RoleRecord, RoleSelector, Scope, Unique, View,
+};
+use crate::id::{OrgId, RoleId};
+use async_trait::async_trait;
+use axum::body::Body;
+
+const NAME: Field = Field::text("name").required().at_most(150);
+const PERMISSIONS: Field = Field::new("permissions", Shape::Keys).help("All of them, such as config.add_device");
+const ADD: Field = Field::new("add", Shape::Keys).write_only().help("Users who are to hold it");
+const REMOVE: Field = Field::new("remove", Shape::Keys).write_only().help("Users who are to hold it no more");
+const FIELDS: &[Field] = &[Field::new("id", Shape::Uuid).read_only(), NAME, PERMISSIONS, ADD, REMOVE];
+
+const PERMISSION: &str = "openwisp_users.{}_role";
+
+/// The list of an organization's roles, or of super roles.
+pub(super) struct Roles(pub Option<OrgId>);
+
+pub(super) struct One(pub Option<OrgId>, pub RoleId);
+
+async fn initial(call: &Call, organization: Option<OrgId>) -> Result<(), ApiError> {
+    match organization {
+        Some(organization) => call.must_manage(organization).await,
+        None if call.is_superuser() => Ok(()),
+        None => Err(call.forbidden()),
+    }
+}
+
+fn scope<O: From<OrgId>>(organization: Option<OrgId>) -> Scope<O> {
+    organization.map_or(Scope::Everywhere, |id| Scope::Organization(id.into()))
+}
+
+fn failed(error: DirectoryError) -> ApiError {
+    let of = |field, message: &str| ApiError::of_fields(FieldErrors::of(field, message));
+    match &error {
+        DirectoryError::Taken { unique: Unique::RoleName | Unique::SuperRoleName, .. } => {
+            of("name", "role with this name already exists.")
+        }
+        DirectoryError::NotFound { noun: Noun::Permission, .. } => of("permissions", &error.to_string()),
+        DirectoryError::NotFound { noun: Noun::User, .. } | DirectoryError::NotMember { .. } => {
+            of("add", "There is no such member.")
+        }
+        _ => refused::<RoleRecord>(error),
+    }
+}
+
+#[async_trait]
+impl Endpoint for Roles {
+    const NAME: &'static str = "Roles";
+    const PERMISSION: &'static str = PERMISSION;
+    const METHODS: Methods = LIST;
+
+    fn fields(&self, _: &Call) -> &'static [Field] {
+        FIELDS
+    }
+
+    async fn initial(&self, call: &Call) -> Result<(), ApiError> {
+        initial(call, self.0).await
+    }
+
+    async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {
+        let Self(organization) = *self;
+        if verb != Verb::Create {
+            let read = |view: View, list: List| async move { view.roles(&list).await };
+            let list = match organization {
+                Some(organization) => List::of_organization(organization),
+                None => List { filter: vec![("is_super".to_owned(), "true".to_owned())], ..List::default() },
+            };
+            return page::<RoleRecord, _, _>(call, list, read, tell).await;
+        }
+        let (data, mut errors) = call.data(FIELDS, body, false).await?;
+        let permissions = permissions("permissions", data.keys("permissions"), &mut errors);
+        call.settle(errors)?;
+        let name = RightsName::new(data.text("name").unwrap_or_default()).map_err(failed)?;
+        let permissions = permissions.unwrap_or_default();
+        let new = NewRole { scope: scope(organization), name, permissions, users: users(data.keys("add")) };
+        let made = call.view.create_roles(vec![new]).await.map_err(|error| failed(error.error))?;
+        let made = made.into_iter().next().ok_or(ApiError::Unavailable)?;
+        let path = match organization {
+            Some(organization) => format!("organization/{organization}/role/{}/", made.id),
+            None => format!("super-role/{}/", made.id),
+        };
+        Ok(Done::Made { body: tell(&made), location: Some(call.path(&path)) })
+    }
+}
+
+#[async_trait]
+impl Endpoint for One {
+    const NAME: &'static str = "Role";
+    const PERMISSION: &'static str = PERMISSION;
+
+    fn fields(&self, _: &Call) -> &'static [Field] {
+        FIELDS
+    }
+
+    async fn initial(&self, call: &Call) -> Result<(), ApiError> {
+        initial(call, self.0).await
+    }
+
+    async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {
+        let by = RoleSelector { text: self.1.to_string(), scope: Some(scope(self.0)) };
+        let found = call.view.role(&by).await.map_err(failed)?;
+        match verb {
+            Verb::Update { partial } => {
+                let (data, mut errors) = call.data(FIELDS, body, partial).await?;
+                let edit = read(&data, &mut errors)?;
+                call.settle(errors)?;
+                Ok(Done::Told(tell(&call.view.edit_role(&by, edit).await.map_err(failed)?)))
+            }
+            Verb::Delete => call.view.delete_role(&by).await.map(|_| Done::Gone).map_err(failed),
+            _ => Ok(Done::Told(tell(&found))),
+        }
+    }
+}
+
+fn read(data: &Data, errors: &mut FieldErrors) -> Result<BundleEdit, ApiError> {
+    Ok(BundleEdit {
+        name: data.text("name").map(RightsName::new).transpose().map_err(failed)?,
+        permissions: permissions("permissions", data.keys("permissions"), errors),
+        grants: Grants::default(),
+        add: users(data.keys("add")),
+        remove: users(data.keys("remove")),
+    })
+}
