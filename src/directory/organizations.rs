@@ -42,7 +42,13 @@ pub(super) async fn create(tx: &Tx<'_>, mut new: NewOrganization) -> Result<Orga
         Some(slug) => slug_is_free(tx, slug, id).await?,
         None => new.slug.0 = Some(slug_of_name(tx, new.name.as_str()).await?),
     }
-    let organization = OrganizationRecord { created: tx.now, modified: tx.now, ..new.into_record(id) };
+    let organization = OrganizationRecord {
+        created: tx.now,
+        created_micros: tx.micros,
+        modified: tx.now,
+        modified_micros: tx.micros,
+        ..new.into_record(id)
+    };
     tx.insert(&organization).await?;
     Ok(organization)
 }
@@ -75,7 +81,7 @@ pub(super) async fn edit(
             slug_is_free(tx, &slug, before.id).await?;
         }
     }
-    let mut after = OrganizationRecord { modified: tx.now, modified_micros: 0, ..before.clone() };
+    let mut after = OrganizationRecord { modified: tx.now, modified_micros: tx.micros, ..before.clone() };
     edit.apply(&mut after);
     tx.update(&before, &after).await?;
     Ok(after)

@@ -70,6 +70,8 @@ pub(super) struct Tx<'c> {
     pub(super) viewer: &'c Viewer,
     /// Whole seconds since the Unix epoch.
     pub(super) now: i64,
+    /// What that leaves out, in microseconds: clients of an imported installation compare such times.
+    pub(super) micros: u32,
     audit: Option<&'c Audit>,
     notes: Mutex<Vec<Note>>,
 }
@@ -78,7 +80,8 @@ impl<'c> Tx<'c> {
     /// A transaction that has begun; notes are taken where there is an audit log.
     pub(super) fn new(session: &'c dyn Session, now: i64, caller: &'c Caller) -> Self {
         let Caller { viewer, audit } = caller;
-        Self { session, viewer, now, audit: audit.as_deref(), notes: Mutex::default() }
+        let micros = crate::clock::unix().subsec_micros();
+        Self { session, viewer, now, micros, audit: audit.as_deref(), notes: Mutex::default() }
     }
 
     /// Writes the notes down: the work is done, and the engine commits next.

@@ -34,7 +34,14 @@ pub(super) async fn create(tx: &Tx<'_>, new: NewUser) -> Result<UserRecord, Dire
     }
     let organization_slug = slug_of(tx, new.organization).await?;
     let id = new.id.unwrap_or_else(UserId::generate);
-    let user = UserRecord { organization_slug, created: tx.now, modified: tx.now, ..new.into_record(id) };
+    let user = UserRecord {
+        organization_slug,
+        created: tx.now,
+        created_micros: tx.micros,
+        modified: tx.now,
+        modified_micros: tx.micros,
+        ..new.into_record(id)
+    };
     tx.insert(&user).await?;
     Ok(user)
 }
@@ -51,7 +58,7 @@ pub(super) async fn edit(tx: &Tx<'_>, by: &UserSelector, edit: UserEdit) -> Resu
     tx.session.lock("users", &id).await?;
     let before = lookup::user(tx, &id.into()).await?;
     must_be_changeable(tx, &before).await?;
-    let mut after = UserRecord { modified: tx.now, modified_micros: 0, ..before.clone() };
+    let mut after = UserRecord { modified: tx.now, modified_micros: tx.micros, ..before.clone() };
     if let Some(organization) = edit.organization {
         after.organization_slug = slug_of(tx, organization).await?;
     }

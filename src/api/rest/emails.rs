@@ -129,7 +129,8 @@ async fn edit(call: &Call, user: UserId, id: i64, body: Body, partial: bool) -> 
 }
 
 fn settle(errors: FieldErrors) -> Result<(), ApiError> {
-    if errors.is_empty() { Ok(()) } else { Err(ApiError::of_fields(errors)) }
+    let order = |name: &str| FIELDS.iter().position(|field| field.name == name).unwrap_or(usize::MAX);
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::of_fields(errors.in_order_of(order))) }
 }
 
 /// That nobody has shown that the address is theirs.

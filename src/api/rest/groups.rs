@@ -81,11 +81,12 @@ async fn all(call: &Call) -> Result<Done, ApiError> {
 
 async fn create(call: &Call, body: Body) -> Result<Done, ApiError> {
     let (data, mut errors) = call.data(FIELDS, body, false).await?;
-    if data.get("permissions").is_none() && !errors.concerns("permissions") && call.is_compat() {
-        // The reference fails there.
-        errors.add("permissions", "This field is required.");
+    let permissions = read(call, &data, &mut errors, None).await?;
+    if permissions.is_none() && call.is_compat() {
+        // The reference fails there, once all else is right.
+        return Err(ApiError::of_fields(FieldErrors::of("permissions", "This field is required.")));
     }
-    let permissions = read(call, &data, &mut errors, None).await?.unwrap_or_default();
+    let permissions = permissions.unwrap_or_default();
     let name = RightsName::new(data.text("name").unwrap_or_default()).map_err(refused::<GroupRecord>)?;
     let new = NewGroup { name, permissions, users: Vec::new() };
     let made = call.view.create_groups(vec![new]).await.map_err(|error| refused::<GroupRecord>(error.error))?;

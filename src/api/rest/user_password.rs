@@ -7,6 +7,7 @@ use super::{Call, Done, Endpoint, Methods, Verb};
 use crate::clock;
 use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Datum, Field, read};
+use crate::compat::openwisp::value::Value;
 use crate::directory::{DirectoryError, UserRecord, View, Viewer};
 use crate::id::UserId;
 use crate::login::LoginError;
@@ -71,10 +72,17 @@ async fn manages_oneself(call: &Call) -> Result<bool, ApiError> {
 }
 
 async fn set(call: &Call, id: UserId, body: Body) -> Result<Done, ApiError> {
-    let (view, _) = seen(call, id).await?;
     let sent = call.fields(body).await?;
+    let (view, _) = seen(call, id).await?;
     let (data, mut errors) = read(FIELDS, &sent, false);
-    let is_said = |name: &str| sent.get(name).is_some_and(|value| value.as_str() != Some(""));
+    // What Python takes for true.
+    let is_said = |name: &str| match sent.get(name) {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::Text(text)) => !text.text.is_empty(),
+        Some(Value::List(items)) => !items.is_empty(),
+        Some(Value::Object(fields)) => !fields.is_empty(),
+        Some(_) => true,
+    };
     let manages = call.is_superuser() || call.asker.memberships().iter().any(|tie| tie.is_admin);
     // The reference asks managers for no password at all, not even for their own.
     let must_know = if call.is_compat() { !manages } else { call.asker.user.id == id };

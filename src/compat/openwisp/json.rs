@@ -8,6 +8,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt::{self, Display};
 
+/// Objects and lists in each other.
+const DEEPEST: usize = 32;
 /// Of a whole number: Python, and so the reference, reads no longer one.
 const MOST_DIGITS: usize = 4300;
 
@@ -18,7 +20,7 @@ const MOST_DIGITS: usize = 4300;
 pub(super) fn fields(body: &[u8], charset: Charset) -> Result<Fields, RequestError> {
     let text = charset.strict(body).ok_or_else(|| parse_error("the body is not in the charset that it names"))?;
     let document: &RawValue = serde_json::from_str(&text).map_err(parse_error)?;
-    let message = match value(document)? {
+    let message = match value(document, DEEPEST)? {
         Value::Object(fields) => return Ok(fields),
         Value::Null => "No data provided".to_owned(),
         other => format!("Invalid data. Expected a dictionary, but got {}.", other.kind()),
@@ -31,17 +33,22 @@ fn parse_error(problem: impl Display) -> RequestError {
 }
 
 /// From the text and not by serde's types: numbers have any size, and texts may hold half a surrogate pair.
-fn value(raw: &RawValue) -> Result<Value, RequestError> {
+///
+/// `deeper`: levels that may still stand in it. Raw values are split without recursion, so that nothing else bounds it.
+fn value(raw: &RawValue, deeper: usize) -> Result<Value, RequestError> {
     let json = raw.get();
+    let inner = || deeper.checked_sub(1).ok_or_else(|| parse_error("objects and lists are too deep in each other"));
     Ok(match json.as_bytes().first() {
         Some(b'{') => {
             let Entries(entries) = serde_json::from_str(json).map_err(parse_error)?;
-            let fields = entries.into_iter().map(|(name, raw)| Ok((name.text, value(raw)?)));
+            let inner = inner()?;
+            let fields = entries.into_iter().map(|(name, raw)| Ok((name.text, value(raw, inner)?)));
             Value::Object(fields.collect::<Result<_, RequestError>>()?)
         }
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(json).map_err(parse_error)?;
-            Value::List(items.into_iter().map(value).collect::<Result<_, _>>()?)
+            let inner = inner()?;
+            Value::List(items.into_iter().map(|raw| value(raw, inner)).collect::<Result<_, _>>()?)
         }
         Some(b'"') => Value::Text(serde_json::from_str(json).map_err(parse_error)?),
         Some(b't') => Value::Bool(true),
@@ -91,6 +98,8 @@ mod tests {
     #[test]
     fn what_is_no_json_is_a_parse_error() {
         let nested = format!("{{\"a\": {}}}", "[".repeat(60_000));
+        let closed = format!("{{\"a\": {}{}}}", "[".repeat(30_000), "]".repeat(30_000));
+        let objects = format!("{}1{}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
         let long = format!("{{\"a\": -{}}}", "9".repeat(4301));
         for text in [
             "{bad",
@@ -109,6 +118,8 @@ mod tests {
             "{\"a\": 01}",
             "\u{FEFF}{}",
             &nested,
+            &closed,
+            &objects,
             &long,
         ] {
             let error = fields(text.as_bytes(), Charset::UTF8).unwrap_err().to_string();

@@ -15,7 +15,12 @@ impl Default for Object {
 impl Object {
     pub fn put(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
         // Nothing that is told here has keys that are no texts, or fails to be serialized.
-        self.put_json(name, &serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned()));
+        let json = serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned());
+        // As Django REST framework does: both end lines in JavaScript.
+        if json.contains(['\u{2028}', '\u{2029}']) {
+            return self.put_json(name, &json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029"));
+        }
+        self.put_json(name, &json);
     }
 
     /// A value that is JSON already.

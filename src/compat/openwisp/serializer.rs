@@ -411,11 +411,17 @@ fn flag(value: &Value) -> Option<bool> {
 /// What Python's `date.fromisoformat` takes, and days and months of one digit.
 fn date(value: &Value) -> Option<Date> {
     let Value::Text(Text { text, surrogate: None }) = value else { return None };
+    // Python's dates begin with the year 1.
     let number = |digits: &str| -> Option<i16> {
         if digits.bytes().all(|b| b.is_ascii_digit()) { digits.parse().ok() } else { None }
     };
     let of = |year: &str, month: &str, day: &str| {
-        Date::new(number(year)?, number(month)?.try_into().ok()?, number(day)?.try_into().ok()?).ok()
+        Date::new(
+            number(year).filter(|year| *year > 0)?,
+            number(month)?.try_into().ok()?,
+            number(day)?.try_into().ok()?,
+        )
+        .ok()
     };
     if let Some((year, rest)) =
         text.split_once("-W").or_else(|| text.split_once('W')).filter(|(year, _)| year.len() == 4)

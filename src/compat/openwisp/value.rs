@@ -53,7 +53,7 @@ impl Fields {
     #[must_use]
     pub fn nested(&self, name: &str) -> Self {
         let inner = |(field, value): &(String, Value)| {
-            let inner = field.strip_prefix(name)?.strip_prefix('.')?;
+            let inner = field.strip_prefix(name)?.strip_prefix('.').filter(|inner| !inner.is_empty())?;
             Some((inner.to_owned(), value.clone()))
         };
         Self { entries: self.entries.iter().filter_map(inner).collect(), is_form: self.is_form }
