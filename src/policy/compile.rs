@@ -11,6 +11,7 @@ use super::options::inject::{Inject, RawInject};
 use super::options::org::{self, Item, Source};
 use super::options::trailing_slash::TrailingSlash;
 use super::options::{Foreign, RawOptions, RouteContext, RouteOptions, RuleContext, of_rule};
+use super::own::Reserved;
 use super::pattern::{HostPattern, Pattern, Segment};
 use super::route::{Route, Rule, Rules};
 use super::secret::Secrets;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 /// Compiles all files together; the policy is only worth something when `findings` has no error afterwards.
 pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Findings) -> Policy {
+    let reserved = names.map(|names| names.reserved.clone()).unwrap_or_default();
     let mut compiler = Compiler {
         managers_are_appointed: names.is_some_and(|names| names.managers_are_appointed),
         findings,
@@ -35,7 +37,7 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
         routes: Vec::new(),
         places: Vec::new(),
         hosts: Vec::new(),
-        reserved: names.and_then(Names::identity_api),
+        reserved: &reserved,
         list_limit: names.map_or(super::LIST_LIMIT, Names::list_limit),
         body_limit: names.and_then(|names| names.body_limit).unwrap_or(super::BODY_LIMIT),
     };
@@ -49,8 +51,7 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
             let named = names.zip(upstreams.names.get(upstream));
             named.is_some_and(|(names, upstream)| names.is_http2_only(upstream))
         };
-        let reserved = names.and_then(Names::identity_api);
-        let known = lint::Known { identity_api: reserved, schemes: served, list_limit: names.map(Names::list_limit) };
+        let known = lint::Known { reserved: &reserved, schemes: served, list_limit: names.map(Names::list_limit) };
         lint::lint(files, &routes, &table, http2_only, known, findings);
     }
     let rules = || routes.iter().flat_map(|route: &Route| route.rules());
@@ -72,7 +73,7 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
         hosts: hosts.into(),
         warnings: Findings::new(),
         fingerprint: Box::default(),
-        reserved: names.and_then(Names::identity_api).map(Box::from),
+        reserved,
     }
 }
 
@@ -86,8 +87,7 @@ struct Compiler<'a> {
     /// Where each pattern stands, by the number of its route.
     places: Vec<Span>,
     hosts: Vec<Arc<[HostPattern]>>,
-    /// The prefix of the identity API.
-    reserved: Option<&'a str>,
+    reserved: &'a Reserved,
     /// Longest list of organizations in a header.
     list_limit: usize,
     /// Longest body where a rule says no other.
@@ -149,10 +149,11 @@ impl Compiler<'_> {
         let either = slash.is_some_and(|slash| slash.value == TrailingSlash::Either);
         let variants = [Some(pattern.segments.to_vec()), either.then(|| slashed(pattern)).flatten()];
         for segments in variants.into_iter().flatten() {
-            if let Some(prefix) = self.reserved.filter(|prefix| lies_under(&segments, pattern.rest, prefix)) {
+            let mut places = self.reserved.places();
+            if let Some((place, own)) = places.find(|(place, _)| lies_under(&segments, pattern.rest, place)) {
                 self.findings
-                    .error("reserved_path", *span, format!("`{prefix}` is postern's own identity API"))
-                    .help("no route can stand under it; `identity: { prefix: … }` in postern.yaml moves it, `api: off` turns it off");
+                    .error("reserved_path", *span, format!("`{place}` is postern's own {}", own.words()))
+                    .help(format!("no route can stand under it; {}", own.help()));
             }
             for table in tables {
                 if let Err(conflict) = self.table.insert(*table, &segments, pattern.rest, number) {
@@ -439,7 +440,12 @@ fn slashed(pattern: &Pattern) -> Option<Vec<Segment>> {
 fn lies_under(segments: &[Segment], rest: bool, prefix: &str) -> bool {
     let steps: Vec<&str> = prefix.trim_matches('/').split('/').collect();
     let is = |(segment, step): (&Segment, &&str)| matches!(segment, Segment::Literal(text) if **text == **step);
-    segments.len() >= steps.len() && segments.iter().zip(&steps).all(is) && (rest || segments.len() > steps.len())
+    // What does not end in a slash is one path and no prefix.
+    let is_there = match prefix.ends_with('/') {
+        true => segments.len() > steps.len() || (rest && segments.len() == steps.len()),
+        false => segments.len() == steps.len(),
+    };
+    is_there && segments.iter().zip(&steps).all(is)
 }
 
 /// What is said here, else what is said above.

@@ -7,6 +7,7 @@ use super::options::authenticate::{Scheme, Schemes};
 use super::options::inject::InjectValue;
 use super::options::org::Source;
 use super::options::{Compiled, RawOptions};
+use super::own::{Own, Reserved};
 use super::pattern::Segment;
 use super::route::{Route, Rule};
 use super::source::{File, RawRoute};
@@ -18,8 +19,8 @@ use std::collections::HashMap;
 /// What the configuration says; `None` where there is none to ask.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known<'c> {
-    /// The prefix under which postern answers itself, where it does.
-    pub(super) identity_api: Option<&'c str>,
+    /// Where postern answers itself.
+    pub(super) reserved: &'c Reserved,
     /// The schemes that `identity` has.
     pub(super) schemes: Option<&'c Schemes>,
     /// Bytes of a header that lists organizations, at most.
@@ -52,8 +53,8 @@ pub(super) fn lint(
             }
             parents.check(raw, route, routes, findings);
             rewrite(raw, route, routes, findings);
-            if let Some(prefix) = known.identity_api {
-                reaches_over(raw, route, prefix, findings);
+            for own in [Own::Identity, Own::Authzen] {
+                reaches_over(raw, route, known.reserved, own, findings);
             }
             if let Some(served) = known.schemes {
                 unserved(raw, route, served, findings);
@@ -163,23 +164,32 @@ fn unslashed(segments: &[Segment]) -> &[Segment] {
     }
 }
 
-/// A pattern that matches paths of the identity API, which it never decides on.
-fn reaches_over(raw: &RawRoute, route: &Route, prefix: &str, findings: &mut Findings) {
+/// A pattern that matches paths which postern answers itself, and which it never decides on.
+fn reaches_over(raw: &RawRoute, route: &Route, reserved: &Reserved, own: Own, findings: &mut Findings) {
     let shape = route.shape();
-    let steps: Vec<&str> = prefix.trim_matches('/').split('/').collect();
-    let fits = |(segment, step): (&Segment, &&str)| match segment {
-        Segment::Literal(text) => **text == **step,
-        Segment::Variable { kind, .. } => kind.matches(step),
+    let covers = |place: &str| {
+        let steps: Vec<&str> = place.trim_matches('/').split('/').collect();
+        let fits = |(segment, step): (&Segment, &&str)| match segment {
+            Segment::Literal(text) => **text == **step,
+            Segment::Variable { kind, .. } => kind.matches(step),
+        };
+        let is_long = match place.ends_with('/') {
+            true => shape.segments.len() > steps.len(),
+            // What does not end in a slash is one path and no prefix.
+            false => shape.segments.len() == steps.len(),
+        };
+        (shape.rest || is_long) && shape.segments.iter().zip(&steps).all(fits)
     };
-    let is_long = shape.rest || shape.segments.len() > steps.len();
-    if is_long && shape.segments.iter().zip(&steps).all(fits) {
+    let mut places = reserved.places().filter(|(_, owner)| *owner == own).map(|(place, _)| place);
+    if let Some(place) = places.find(|place| covers(place)) {
         let pattern = &route.pattern;
+        let under = if place.ends_with('/') { "under" } else { "at" };
         let message = format!(
-            "`{pattern}` does not count under `{prefix}`, where postern answers itself: its identity API is on"
+            "`{pattern}` does not count {under} `{place}`, where postern answers itself: its {} is on",
+            own.words()
         );
-        findings.warning("covers_identity_api", raw.pattern.span, message).help(
-            "`identity: { prefix: … }` in postern.yaml moves it, `api: off` turns it off; or `allow_lint` says that it is known",
-        );
+        let help = format!("{}; or `allow_lint` says that it is known", own.help());
+        findings.warning(own.lint(), raw.pattern.span, message).help(help);
     }
 }
 

@@ -12,6 +12,7 @@ mod index;
 mod lint;
 mod methods;
 mod options;
+mod own;
 mod pattern;
 mod route;
 mod secret;
@@ -35,6 +36,7 @@ pub use options::{
 };
 pub use options::{Failure, Subject};
 pub(crate) use options::{ROUTE_KEYS, RULE_KEYS, option_schema};
+pub use own::Own;
 pub(crate) use pattern::NAMELESS;
 pub use pattern::{HostPattern, Kind, MAX_VARIABLES, Pattern, Segment, is_slug};
 pub use route::{Route, Rule, RuleId};
@@ -44,6 +46,7 @@ pub use strip::StripSet;
 
 use crate::normalized_name::same_name;
 use crate::yaml::Findings;
+use own::Reserved;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -56,7 +59,7 @@ pub struct Names {
     upstreams: Vec<String>,
     http2_only: Vec<String>,
     secrets: Vec<String>,
-    reserved: Option<Box<str>>,
+    reserved: Reserved,
     schemes: Option<Schemes>,
     list_limit: Option<usize>,
     body_limit: Option<u64>,
@@ -65,6 +68,9 @@ pub struct Names {
 
 /// Longest list of organizations that is put in a header where nothing is said, in bytes: services commonly take 8 KiB.
 pub const LIST_LIMIT: usize = 8 * 1024;
+
+/// The host of requests that name none, where the policy is for every host.
+pub const DEFAULT_HOST: &str = "localhost";
 
 /// Longest body of a request where nothing is said, in bytes.
 pub const BODY_LIMIT: u64 = 100 << 20;
@@ -90,13 +96,13 @@ impl Names {
     /// The same, with the prefix under which postern answers itself: `/api/v1/users/`.
     #[must_use]
     pub fn with_identity_api(self, prefix: Option<Box<str>>) -> Self {
-        Self { reserved: prefix, ..self }
+        Self { reserved: Reserved { identity: prefix, ..self.reserved }, ..self }
     }
 
-    /// The prefix under which postern answers itself, where it does.
+    /// The same, where AuthZEN's paths are postern's own.
     #[must_use]
-    pub fn identity_api(&self) -> Option<&str> {
-        self.reserved.as_deref()
+    pub fn with_authzen(self, is: bool) -> Self {
+        Self { reserved: Reserved { authzen: is, ..self.reserved }, ..self }
     }
 
     /// The same, with the schemes that the configuration can check.
@@ -168,7 +174,7 @@ pub struct Policy {
     hosts: Box<[Arc<[HostPattern]>]>,
     warnings: Findings,
     fingerprint: Box<str>,
-    reserved: Option<Box<str>>,
+    reserved: Reserved,
 }
 
 /// A route that was found, and what its variables matched.
@@ -246,16 +252,36 @@ impl Policy {
         self.table.all(host, path).into_iter().filter_map(|route| self.routes.get(route)).collect()
     }
 
-    /// Whether a decoded path is the identity API's.
+    /// Whose a decoded path is, where postern answers it itself.
+    #[must_use]
+    pub fn own(&self, path: &str) -> Option<Own> {
+        self.reserved.owner(path)
+    }
+
+    /// Whether a decoded path is postern's own.
     #[must_use]
     pub fn is_reserved(&self, path: &str) -> bool {
-        self.reserved.as_deref().is_some_and(|prefix| path.starts_with(prefix))
+        self.own(path).is_some()
+    }
+
+    /// Whether AuthZEN is served.
+    #[must_use]
+    pub const fn serves_authzen(&self) -> bool {
+        self.reserved.authzen
+    }
+
+    /// The host of a request for a path, where nobody says which: the first that the policy names and that has a route for it.
+    #[must_use]
+    pub fn usual_host(&self, path: &str) -> String {
+        let hosts = || self.hosts().filter_map(HostPattern::literal);
+        let fitting = hosts().find(|host| self.find(host, path).is_some());
+        fitting.or_else(|| hosts().next()).unwrap_or_else(|| DEFAULT_HOST.to_owned())
     }
 
     /// The prefix of the identity API, where it is served.
     #[must_use]
     pub fn identity_api(&self) -> Option<&str> {
-        self.reserved.as_deref()
+        self.reserved.identity.as_deref()
     }
 
     /// All routes, in the order of the files; each stands at its [`Route::index`].

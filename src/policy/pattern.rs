@@ -227,6 +227,16 @@ impl HostPattern {
         self.labels.iter().filter_map(Segment::variable)
     }
 
+    /// The host of a pattern without variables.
+    #[must_use]
+    pub fn literal(&self) -> Option<String> {
+        let label = |label: &Segment| match label {
+            Segment::Literal(text) => Some(text.to_string()),
+            Segment::Variable { .. } => None,
+        };
+        Some(self.labels.iter().map(label).collect::<Option<Vec<_>>>()?.join("."))
+    }
+
     /// Reads one element of `hosts:`; `None` when it was reported.
     pub fn read(text: &str, span: Span, findings: &mut Findings) -> Option<Self> {
         let labels: Vec<&str> = if text.starts_with('[') { vec![text] } else { text.split('.').collect() };

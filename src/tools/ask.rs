@@ -8,7 +8,7 @@ use crate::decision::{Caller, Denial, Evaluation, Halt, Need, OrgKey, Permit, Re
 use crate::facts::{Organization, Snapshot};
 use crate::identity::{self, Credential, Places, Presented, credential};
 use crate::limit::Verdict;
-use crate::policy::{HostPattern, Policy, Schemes, Segment};
+use crate::policy::{Policy, Schemes};
 use crate::request_target::Target;
 use crate::request_target::field::FieldError;
 use crate::request_target::host::{HostError, canonical_host};
@@ -18,9 +18,6 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The host of requests that name none, where the policy is for every host.
-pub const DEFAULT_HOST: &str = "localhost";
 
 /// A request as somebody wrote it down.
 #[derive(Clone)]
@@ -107,7 +104,7 @@ impl Request {
         let target = Target::read(&self.target)?;
         let mut hosts = self.headers.get_all(header::HOST).iter();
         let host = match (hosts.next(), hosts.next()) {
-            (None, _) => Cow::Owned(default_host(policy, target.decoded())),
+            (None, _) => Cow::Owned(policy.usual_host(target.decoded())),
             (Some(host), None) => {
                 let host = host.to_str().map_err(|_| HostError::Character)?;
                 canonical_host(host)?
@@ -116,26 +113,6 @@ impl Request {
         };
         Ok(Readable { request: self, target, host })
     }
-}
-
-/// The host of a request that names none: the first that the policy names and that has a route for the path.
-fn default_host(policy: &Policy, path: &str) -> String {
-    let hosts = || policy.hosts().filter_map(literal);
-    let fitting = hosts().find(|host| policy.find(host, path).is_some());
-    fitting.or_else(|| hosts().next()).unwrap_or_else(|| DEFAULT_HOST.to_owned())
-}
-
-/// The host of a pattern without variables.
-fn literal(host: &HostPattern) -> Option<String> {
-    let labels: Option<Vec<&str>> = host
-        .labels
-        .iter()
-        .map(|label| match label {
-            Segment::Literal(text) => Some(&**text),
-            Segment::Variable { .. } => None,
-        })
-        .collect();
-    Some(labels?.join("."))
 }
 
 impl<'r> Readable<'r> {

@@ -1,6 +1,6 @@
 //! One mistake each: `tests/policies/NAME/*.yaml` are checked together and must give `expected.txt`, word for word.
 //!
-//! `upstreams.txt` and `secrets.txt` beside them list the names that a configuration declares, `http2_only.txt` the upstreams that speak nothing else, `identity_api.txt` the prefix of the identity API; where there is `schemes.txt`, tokens alone are served. `BLESS=1 cargo test --test it` writes what is
+//! `upstreams.txt` and `secrets.txt` beside them list the names that a configuration declares, `http2_only.txt` the upstreams that speak nothing else, `identity_api.txt` the prefix of the identity API, and `authzen.txt` that AuthZEN is served; where there is `schemes.txt`, tokens alone are served. `BLESS=1 cargo test --test it` writes what is
 //! found to the expectations; read the difference before you commit it.
 
 use postern::policy::{Names, Schemes, load};
@@ -27,9 +27,15 @@ fn found(dir: &Path) -> (String, BTreeSet<&'static str>) {
     let secrets = fs::read_to_string(dir.join("secrets.txt")).unwrap_or_default();
     let http2_only = fs::read_to_string(dir.join("http2_only.txt")).unwrap_or_default();
     let api = fs::read_to_string(dir.join("identity_api.txt")).ok().map(|text| text.trim().into());
-    let tokens_alone = dir.join("schemes.txt").exists();
+    let (tokens_alone, authzen) = (dir.join("schemes.txt").exists(), dir.join("authzen.txt").exists());
     let names = names
-        .map(|names| names.with_secrets(secrets.lines()).with_http2_only(http2_only.lines()).with_identity_api(api))
+        .map(|names| {
+            names
+                .with_secrets(secrets.lines())
+                .with_http2_only(http2_only.lines())
+                .with_identity_api(api)
+                .with_authzen(authzen)
+        })
         .map(|names| if tokens_alone { names.with_schemes(Schemes::default()) } else { names });
     let (verdict, findings) = match load(&files, names.as_ref()) {
         Ok(policy) => ("usable", policy.warnings().clone()),

@@ -27,6 +27,7 @@ const LINTS: &[&str] = &[
     "shadowed",
     "unused_level",
     "covers_identity_api",
+    "covers_authzen",
     "scheme_unserved",
     "long_list",
     "public_write",

@@ -5,7 +5,7 @@ use crate::decision::{
     CredentialNeed, Denial, Evaluation, MOST_HELD, OrgKey, Permit, Reading, Reason, RequestView, Says, Stage, Upgrade,
 };
 use crate::facts::Snapshot;
-use crate::policy::{Access, Found, HostPattern, Judged, Kind, NAMELESS, Policy, Route, Segment};
+use crate::policy::{Access, Found, HostPattern, Judged, Kind, NAMELESS, Own, Policy, Route, Segment};
 use crate::request_target::{plain, shown};
 use http::HeaderValue;
 use http::header::ORIGIN;
@@ -59,8 +59,12 @@ pub(super) fn route(outcome: &Outcome<'_, '_>) -> Step {
     let mut matching = policy.matching(view.host, path).into_iter();
     let Some(route) = matching.next() else {
         let step = Step::new("route", Mark::No, "no route matches");
-        if let Some(prefix) = policy.identity_api().filter(|_| policy.is_reserved(path)) {
-            return step.note(format!("`{prefix}` is postern's own identity API, and no route reaches into it"));
+        match (policy.own(path), policy.identity_api()) {
+            (Some(Own::Identity), Some(prefix)) => {
+                return step.note(format!("`{prefix}` is postern's own identity API, and no route reaches into it"));
+            }
+            (Some(_), _) => return step.note(format!("`{path}` is of postern's own AuthZEN API, and no route's")),
+            _ => {}
         }
         let other = match path.strip_suffix('/') {
             Some(without) => without.to_owned(),

@@ -1,0 +1,62 @@
+//! What no route can be written for, since postern answers it itself.
+
+/// Who answers a path that is postern's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    Identity,
+    Authzen,
+}
+
+/// The paths of AuthZEN: what begins so, and where what it can is told (AuthZEN 1.0, 10.1 and 9.2).
+const AUTHZEN: &str = "/access/v1/";
+const WELL_KNOWN: &str = "/.well-known/authzen-configuration";
+
+/// The paths that are postern's own.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reserved {
+    /// The prefix of the identity API, where it is served.
+    pub(super) identity: Option<Box<str>>,
+    pub(super) authzen: bool,
+}
+
+impl Reserved {
+    pub(super) fn owner(&self, path: &str) -> Option<Own> {
+        if self.identity.as_deref().is_some_and(|prefix| path.starts_with(prefix)) {
+            return Some(Own::Identity);
+        }
+        let is_authzen = self.authzen && (path.starts_with(AUTHZEN) || path == WELL_KNOWN);
+        is_authzen.then_some(Own::Authzen)
+    }
+
+    /// The places where no route can be; whose they are.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&str, Own)> {
+        let authzen = [AUTHZEN, WELL_KNOWN].into_iter().filter(|_| self.authzen).map(|place| (place, Own::Authzen));
+        self.identity.as_deref().map(|place| (place, Own::Identity)).into_iter().chain(authzen)
+    }
+}
+
+impl Own {
+    /// What messages call it.
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::Identity => "identity API",
+            Self::Authzen => "AuthZEN API",
+        }
+    }
+
+    /// What the configuration can do about it.
+    pub(super) const fn help(self) -> &'static str {
+        match self {
+            Self::Identity => "`identity: { prefix: … }` in postern.yaml moves it, `api: off` turns it off",
+            Self::Authzen => "`authzen: off` in postern.yaml turns it off",
+        }
+    }
+
+    /// The lint of a wider pattern over it.
+    pub(super) const fn lint(self) -> &'static str {
+        match self {
+            Self::Identity => "covers_identity_api",
+            Self::Authzen => "covers_authzen",
+        }
+    }
+}
