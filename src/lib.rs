@@ -3,6 +3,7 @@
 pub mod address;
 
 pub mod api;
+pub mod authzen;
 pub mod claims;
 pub mod cli;
 pub mod clock;

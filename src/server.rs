@@ -6,13 +6,14 @@ pub use obstacles::obstacles;
 
 use crate::api::links::Links;
 use crate::api::{self, Api, paths};
+use crate::authzen;
 use crate::config::{Compat, Config, Database};
 use crate::directory::Directory;
 use crate::directory::encryption::Sealer;
 use crate::fact_cache::broadcast::Broadcast;
 use crate::fact_cache::redis_cache::RedisCache;
 use crate::fact_cache::{Capacity, FactCache};
-use crate::gateway::{ActivePolicy, Shared, Worker};
+use crate::gateway::{self, ActivePolicy, Shared, Worker};
 use crate::identity::Identity;
 use crate::limit::{self, Limiter};
 use crate::mail::{self, Mailer};
@@ -195,6 +196,12 @@ impl Server {
         let letters = (mail.clone(), links.clone());
         let api = identity_api(&config, &store, &identity, shared_limits.clone(), letters)?;
 
+        let authzen = config.authzen.clone().map(|settings| {
+            let (fact_cache, identity, store) = (Arc::clone(&fact_cache), Arc::clone(&identity), Arc::clone(&store));
+            let service = authzen::Authzen::new(settings, fact_cache, identity, store, config.public_url.clone());
+            gateway::Authzen { service: Arc::new(service), control: control.clone() }
+        });
+
         let limits = Arc::new(Limiter::new(crate::clock::monotonic(), shared_limits));
         let (access, writer) = if config.log.access {
             let (log, writer) = AccessLog::start(std::io::stdout(), metrics.shard())?;
@@ -231,6 +238,7 @@ impl Server {
             trusted_proxies: config.trusted_proxies.clone(),
             keep_headers: config.keep_headers.clone(),
             api: api.clone().map(|api| api::Service::new(api, control.clone())),
+            authzen,
             limits: Arc::clone(&limits),
             unauthenticated_quota: limit::Lane::default(),
             pages: if config.compat == Compat::Openwisp && api.is_some() { &paths::COMPAT } else { &[] },

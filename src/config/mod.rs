@@ -4,6 +4,7 @@
 //! for each key, which are here and in the files of the sections. What comes out is [`Config`], about which nothing is left to check.
 
 pub mod accounts;
+mod authzen;
 mod database;
 mod edge;
 mod headers;
@@ -141,6 +142,8 @@ keys! {
         identity: Identity = Identity::default(), within::<Identity>(), "Who may say who they are, and how.";
         public_url: Option<Box<str>> = None, custom(Shape::Text, mail::public_url),
             "What addresses of this service begin with, as people know them: `https://app.example.com`.";
+        authzen: Option<crate::authzen::settings::Settings> = None, custom(authzen::SHAPE, authzen::read),
+            "Whether services may ask what would be decided (AuthZEN 1.0): `on`, a map, or `off`. [off]";
         mail: Option<mail::Mail> = None, custom(mail::SHAPE, mail::read),
             "The server that sends letters; needs `public_url`. [none are sent]";
         database: Database = Database::default(), custom(database::SHAPE, database::read),
@@ -328,6 +331,7 @@ impl Config {
             .with_identity_api(
                 (self.identity.accounts.api != accounts::Served::Off).then(|| self.identity.accounts.prefix.clone()),
             )
+            .with_authzen(self.authzen.is_some())
             .with_appointed_managers(self.compat == Compat::Openwisp)
     }
 

@@ -12,6 +12,7 @@ mod permit;
 mod preflight;
 mod rule;
 mod sources;
+mod standing;
 mod strict_source;
 mod verdict;
 mod websocket;
@@ -23,6 +24,7 @@ pub use org_references::OrgKey;
 pub use permit::{Permit, RequestContext};
 pub use preflight::{Preflight, preflight};
 pub use sources::{Reading, Says};
+pub use standing::{Standing, standing};
 pub use strict_source::MOST_HELD;
 pub use websocket::Upgrade;
 

@@ -3,7 +3,7 @@
 use super::matching::{Hit, Hits};
 use super::{Caller, CredentialNeed, Denial, Reason, RequestView};
 use crate::claims::Claims;
-use crate::facts::{Organization, Snapshot};
+use crate::facts::{Membership, Organization, Snapshot};
 use crate::id::OrgId;
 use crate::policy::{By, MAX_SOURCES, Source, is_slug};
 use crate::request_target::field::{self, FieldError};
@@ -46,11 +46,11 @@ impl OrgKey<'_> {
         }
     }
 
-    /// Whether the caller belongs to it.
-    fn is_known(&self, snapshot: &Snapshot) -> bool {
+    /// How somebody belongs to it, where they do.
+    pub(super) fn membership<'s>(&self, snapshot: &'s Snapshot) -> Option<&'s Membership> {
         match self {
-            Self::Id(id) => snapshot.membership(*id).is_some(),
-            _ => snapshot.memberships().iter().any(|m| self.names(&m.organization)),
+            Self::Id(id) => snapshot.membership(*id),
+            _ => snapshot.memberships().iter().find(|m| self.names(&m.organization)),
         }
     }
 }
@@ -157,7 +157,7 @@ impl<'r> OrgReferences<'r> {
             Referent::Key(key) => Some(key),
             Referent::Only | Referent::Shared => None,
         });
-        keys.find(|key| !key.is_known(superuser) && facts.organization(key).is_none())
+        keys.find(|key| key.membership(superuser).is_none() && facts.organization(key).is_none())
     }
 }
 

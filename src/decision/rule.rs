@@ -211,11 +211,7 @@ impl Resolver<'_> {
 
     /// `None`: foreign, disabled or unknown, which nobody may tell apart.
     fn resolve(&self, key: &OrgKey<'_>) -> Result<Option<OrgAccess>, Denial> {
-        let membership = match key {
-            OrgKey::Id(id) => self.snapshot.membership(*id),
-            _ => self.snapshot.memberships().iter().find(|m| key.names(&m.organization)),
-        };
-        if let Some(membership) = membership {
+        if let Some(membership) = key.membership(self.snapshot) {
             return Ok(Some(OrgAccess::of(membership)));
         }
         if !self.snapshot.user.is_superuser {

@@ -11,6 +11,7 @@
 //! gateway, a [`StoreError`]. `tests/it/directory` tells the rules as stories, and runs them on both engines.
 
 pub mod audit;
+mod candidates;
 mod credentials;
 mod emails;
 pub mod encryption;
@@ -49,6 +50,7 @@ mod tx;
 mod users;
 mod viewer;
 
+pub use candidates::Holders;
 pub use credentials::{NewSession, Revocation, SessionSnapshot, SubjectRecord, UserKey};
 pub use engine::{Directory, View};
 pub use error::{BatchError, DirectoryError, Noun, StoreError, Unique};

@@ -108,6 +108,25 @@ impl PolicyHandle {
     }
 }
 
+/// The policy in force, for what goes on on another thread.
+#[derive(Clone)]
+pub struct SharedPolicy(Arc<InForce>);
+
+impl SharedPolicy {
+    #[must_use]
+    pub fn new(rules: &Rules) -> Self {
+        Self(Arc::clone(&rules.in_force))
+    }
+}
+
+impl Deref for SharedPolicy {
+    type Target = Policy;
+
+    fn deref(&self) -> &Policy {
+        &self.0.policy
+    }
+}
+
 impl Deref for PolicyHandle {
     type Target = Policy;
 

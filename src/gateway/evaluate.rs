@@ -12,7 +12,7 @@ use crate::identity::credential;
 use crate::identity::session;
 use crate::identity::{self, Credential, CredentialQuery, Presented};
 use crate::limit::{Key, Quota};
-use crate::policy::{Policy, Route, Scheme, Schemes};
+use crate::policy::{Own, Policy, Route, Scheme, Schemes};
 use crate::request_target::field::FieldError;
 use crate::request_target::{Target, query};
 use http::header::{CACHE_CONTROL, HOST, ORIGIN, REFERRER_POLICY, VARY};
@@ -36,6 +36,8 @@ pub enum Interrupt {
     AskFirst,
     /// It is for the identity API.
     Identity,
+    /// It is for AuthZEN.
+    Authzen,
 }
 
 /// Somebody who came by a link.
@@ -243,12 +245,14 @@ pub fn evaluate(
             Halt::Denied(denial) if evaluation.stage() < Stage::Credential => {
                 let policy = evaluation.policy();
                 info.falls_under(denial.route.and_then(|at| policy.routes().get(at)), origin);
-                // A path under it has no route, so nothing else is ever asked this.
-                let is_api = evaluation.stage() == Stage::Route
-                    && worker.shared.api.is_some()
-                    && view.target.oddities().is_empty()
-                    && policy.is_reserved(view.target.decoded());
-                return Err(if is_api { Interrupt::Identity } else { denial.into() });
+                // A path of ours has no route, so nothing else is ever asked this.
+                let may_be_own = evaluation.stage() == Stage::Route && view.target.oddities().is_empty();
+                let own = may_be_own.then(|| policy.own(view.target.decoded())).flatten();
+                return Err(match own {
+                    Some(Own::Identity) if worker.shared.api.is_some() => Interrupt::Identity,
+                    Some(Own::Authzen) if worker.shared.authzen.is_some() => Interrupt::Authzen,
+                    _ => denial.into(),
+                });
             }
             Halt::Denied(denial) => {
                 info.falls_under(evaluation.ruled().map(|(route, _)| route), origin);
@@ -280,7 +284,10 @@ fn invalid(fault: &'static str) -> Interrupt {
 }
 
 /// Who sent the request: nobody where nobody says who they are.
-fn authenticate(
+///
+/// # Errors
+/// It is refused, or must be fetched first.
+pub(super) fn authenticate(
     worker: &Worker,
     presented: Presented<'_>,
     schemes: &Schemes,

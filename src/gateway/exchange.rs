@@ -5,7 +5,7 @@
 
 mod evaluate;
 
-use super::active_policy::Rules;
+use super::active_policy::{Rules, SharedPolicy};
 use super::client_connection::ClientConnection;
 use super::evaluate::{Paused, Permit, RequestInfo};
 use super::request_body::RequestBody;
@@ -16,11 +16,12 @@ use super::worker::Worker;
 use crate::api::secret_path;
 use crate::facts::Organization;
 use crate::net::deadline::{Deadlines, Phase};
+use crate::request_target::Target;
 use crate::telemetry::access::Line;
 use crate::telemetry::metrics::Outcome;
 use crate::upstream;
 use crate::upstream::cluster::admission::ConcurrencyPermit;
-use http::header::{HOST, HeaderValue};
+use http::header::{HOST, HeaderName, HeaderValue};
 use http::{Method, Request, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use std::borrow::Cow;
@@ -151,6 +152,26 @@ impl Exchange {
     #[must_use]
     pub fn link(&self) -> &Rc<ClientConnection> {
         &self.link
+    }
+
+    /// The method and the decoded path of the request, before it is taken.
+    #[must_use]
+    pub fn asked(&self) -> Option<(Method, String)> {
+        let request = self.request.as_ref()?;
+        let target = Target::read(request.uri().path_and_query()?.as_str()).ok()?;
+        Some((request.method().clone(), target.decoded().to_owned()))
+    }
+
+    /// A header of the request, before it is taken.
+    #[must_use]
+    pub fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.request.as_ref()?.headers().get(name)
+    }
+
+    /// The policy that was in force when it began.
+    #[must_use]
+    pub fn policy(&self) -> SharedPolicy {
+        SharedPolicy::new(&self.rules)
     }
 
     /// The request as the client sent it; once.

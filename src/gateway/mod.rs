@@ -8,6 +8,7 @@
 
 pub mod active_policy;
 mod api;
+mod authzen;
 pub mod body;
 pub mod client;
 pub mod client_connection;
@@ -41,6 +42,7 @@ use crate::net::connection::Connection;
 use crate::net::framing::to_origin_form;
 use crate::net::serve::Serve;
 pub use active_policy::{ActivePolicy, InForce, Rules};
+pub use authzen::Authzen;
 use body::AnswerBody;
 use client_connection::ClientConnection;
 use evaluate::{Interrupt, LinkLogin};
@@ -109,6 +111,7 @@ impl Service<Request<Incoming>> for Gateway {
             Err(Interrupt::AskFirst) => Answer::Now(Some(reply::ask_first(exchange))),
             Err(Interrupt::BeginSession(entry)) => Answer::Later(Box::pin(begin_session(exchange, entry))),
             Err(Interrupt::Identity) => Answer::Later(Box::pin(api::answer(exchange))),
+            Err(Interrupt::Authzen) => Answer::Later(Box::pin(authzen::answer(exchange))),
             Err(Interrupt::Needs(need)) => Answer::Later(Box::pin(async move {
                 let mut need = need;
                 loop {
@@ -122,6 +125,7 @@ impl Service<Request<Incoming>> for Gateway {
                         Err(Interrupt::AskFirst) => return reply::ask_first(exchange),
                         Err(Interrupt::BeginSession(entry)) => return begin_session(exchange, entry).await,
                         Err(Interrupt::Identity) => return api::answer(exchange).await,
+                        Err(Interrupt::Authzen) => return authzen::answer(exchange).await,
                         Err(Interrupt::Needs(next)) => need = next,
                     }
                 }

@@ -1,6 +1,7 @@
 //! What the gate is made of: the part that all workers share, and each worker's own.
 
 use super::active_policy::{ActivePolicy, Rules};
+use super::authzen::Authzen;
 use super::entropy::Entropy;
 use super::problems::Problems;
 use crate::api;
@@ -35,6 +36,8 @@ pub struct Shared {
     pub keep_headers: Vec<HeaderName>,
     /// What postern answers itself, under the prefix of its identity API.
     pub api: Option<api::Service>,
+    /// What answers services that ask, where they may.
+    pub authzen: Option<Authzen>,
     /// What paths begin with that it answers besides.
     pub pages: &'static [&'static str],
     /// What a session is told whose password has grown old.

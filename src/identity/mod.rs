@@ -193,6 +193,24 @@ impl Identity {
         }
     }
 
+    /// A user of the directory by what somebody calls them who may: superusers too, unlike by the word of an issuer.
+    pub async fn user(&self, key: &UserKey) -> Lookup {
+        let name = match key {
+            UserKey::Id(id) => format!("named:id:{id}"),
+            UserKey::Username(name) => format!("named:username:{name}"),
+            UserKey::Email(email) => format!("named:email:{email}"),
+            UserKey::ExternalId(key) => format!("named:external:{key}"),
+        };
+        let now = crate::clock::monotonic();
+        if let Some(known) = self.fact_cache.remembered(Kind::Subject, name.as_bytes(), now) {
+            return known;
+        }
+        // It holds what it works with itself, so that whoever waits for it may go from thread to thread.
+        let (store, key) = (Arc::clone(&self.store), key.clone());
+        let look = async move || Ok(store.snapshot_by(&key).await?.map(|found| Found::of(Arc::new(found))));
+        self.fact_cache.load_subject(&name, look).await
+    }
+
     /// What must be found out of a credential that `user` was let in with and that is looked at again: where it was used up
     /// by that, its user stands for it.
     #[must_use]

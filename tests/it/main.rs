@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod attacks;
+mod authzen;
 mod deploy;
 mod directory;
 mod docs;

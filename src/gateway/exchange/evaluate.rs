@@ -11,14 +11,17 @@ use super::super::worker::Worker;
 use super::Exchange;
 use crate::decision::{Denial, Reason, RequestView, Stage, Upgrade};
 use crate::fact_cache::Lookup;
-use crate::identity::CredentialQuery;
+use crate::facts::Snapshot;
 use crate::identity::cookie::cookies;
 use crate::identity::session;
+use crate::identity::{CredentialQuery, Presented};
 use crate::limit::{Verdict, Who};
-use crate::policy::Scheme;
+use crate::policy::{Scheme, Schemes};
 use http::{HeaderMap, Request, Version};
 use hyper::ext::Protocol;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
 
 impl Exchange {
     /// Evaluates the request and, with the permit, makes it ready for the upstream.
@@ -135,15 +138,53 @@ impl Exchange {
                 }
             }
             Need::Credential(query) => {
-                worker.shard.cache_misses.inc();
-                self.find_out(&worker, &query).await;
+                let (found, is_one_too_many) = self.find_out(&worker, &query).await;
+                if let Some(paused) = &mut self.paused {
+                    paused.credential.is_one_too_many = is_one_too_many;
+                    paused.credential.fetched = Some(found);
+                }
             }
         }
         Ok(())
     }
 
-    /// Asks the store whose the credential is; by the narrow way alone, where too much of its address was nobody's.
-    async fn find_out(&mut self, worker: &Worker, query: &CredentialQuery) {
+    /// Who sent a request that no route stands for, by a credential of these schemes.
+    ///
+    /// # Errors
+    /// Nobody did, or the credential is not good.
+    pub async fn authenticate(&mut self, schemes: &Schemes) -> Result<Arc<Snapshot>, Denial> {
+        let worker = Rc::clone(&self.worker);
+        let mut credential = CredentialFacts::default();
+        let mut now = self.start;
+        self.info.schemes = schemes.clone();
+        loop {
+            let Some(request) = &self.request else { return Err(Denial::new(Reason::BadFraming)) };
+            let presented = Presented { method: request.method(), headers: request.headers(), query: None };
+            match evaluate::authenticate(&worker, presented, schemes, &mut credential, now) {
+                Ok(caller) => {
+                    self.info.user.clone_from(&caller.user);
+                    return caller.user.ok_or_else(|| Denial::new(Reason::CredentialsMissing));
+                }
+                Err(Interrupt::Needs(Need::Credential(query))) => {
+                    let (found, is_one_too_many) = self.find_out(&worker, &query).await;
+                    (credential.is_one_too_many, credential.fetched) = (is_one_too_many, Some(found));
+                    // What was fetched took time, in which a proof may have ended.
+                    now = crate::clock::monotonic();
+                }
+                Err(Interrupt::Denied(_)) if credential.is_one_too_many => {
+                    let besides = self.info.besides.get_or_insert_default();
+                    return Err(response_headers::too_many(&worker, self.client, self.start, besides));
+                }
+                Err(Interrupt::Denied(denial)) => return Err(denial),
+                Err(_) => return Err(Denial::new(Reason::Denied)),
+            }
+        }
+    }
+
+    /// Asks the store whose the credential is; by the narrow way alone, where too much of its address was nobody's. Then it may be one
+    /// too many.
+    async fn find_out(&self, worker: &Worker, query: &CredentialQuery) -> ((Lookup, Instant), bool) {
+        worker.shard.cache_misses.inc();
         let is_strained = query.asks_for_strangers() && response_headers::is_strained(worker, self.client, self.start);
         let turn = match is_strained {
             true => worker.shared.unauthenticated_quota.turn(Who::address(self.client)).await,
@@ -159,10 +200,8 @@ impl Exchange {
             }
             found
         };
-        if let Some(paused) = &mut self.paused {
-            paused.credential.is_one_too_many = is_strained && matches!(found.0, Lookup::Unknown);
-            paused.credential.fetched = Some(found);
-        }
+        let is_one_too_many = is_strained && matches!(found.0, Lookup::Unknown);
+        (found, is_one_too_many)
     }
 }
 
