@@ -42,6 +42,7 @@ properties() {
     # Where a test says itself how many cases it takes, that stands.
     PROPTEST_CASES=$cases cargo test --locked --lib
     PROPTEST_CASES=$cases cargo test --locked --test it strict::
+    POSTERN_NARROWINGS=1000000 cargo test --locked --lib scopes::
 }
 
 judge() {

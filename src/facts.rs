@@ -4,6 +4,10 @@
 //! it, `gateway` writes its header values. Values that go into headers are encoded once, when the snapshot is made, and not
 //! once a request.
 
+mod scope;
+
+pub use scope::{MOST as MOST_IN_A_SCOPE, Scope};
+
 use crate::id::{OrgId, UserId};
 use http::HeaderValue;
 use std::borrow::Cow;
@@ -254,6 +258,8 @@ pub struct Snapshot {
 struct Rights {
     permissions: Permissions,
     groups: Box<[Arc<str>]>,
+    /// What the token is narrowed to that they were found by.
+    scope: Option<Box<Scope>>,
 }
 
 impl Snapshot {
@@ -297,23 +303,6 @@ impl Snapshot {
     #[must_use]
     pub fn permissions(&self) -> Option<&Permissions> {
         self.rights.as_ref().map(|rights| &rights.permissions)
-    }
-
-    /// Whether the user has a permission (`app.codename`): in an organization, or, where none is named, anywhere.
-    ///
-    /// The order is the reference's: inactive, nothing; superuser, everything; what holds everywhere; then the roles in the
-    /// organization, if the user belongs to it.
-    #[must_use]
-    pub fn has_permission(&self, permission: &str, organization: Option<OrgId>) -> bool {
-        let granted = || self.rights.as_ref().is_some_and(|rights| rights.permissions.hold(permission, organization));
-        self.user.is_active && (self.user.is_superuser || granted())
-    }
-
-    /// Whether the user has a permission everywhere, and not by a role in some organization alone.
-    #[must_use]
-    pub fn has_permission_everywhere(&self, permission: &str) -> bool {
-        let granted = || self.rights.as_ref().is_some_and(|rights| rights.permissions.everywhere(permission));
-        self.user.is_active && (self.user.is_superuser || granted())
     }
 
     /// All memberships, sorted by organization id.

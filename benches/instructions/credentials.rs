@@ -13,7 +13,7 @@ use postern::decision::RequestView;
 use postern::directory::name::Text;
 use postern::directory::sqlite::{Options, SqliteStore};
 use postern::directory::token::Token;
-use postern::directory::{Directory, NewToken, NewUser, Viewer};
+use postern::directory::{Directory, NewScope, NewToken, NewUser, Viewer};
 use postern::fact_cache::{Capacity, FactCache, Lookup};
 use postern::gateway::headers::{Passing, Stripped};
 use postern::identity::jwt::key::{Algorithm, Key};
@@ -64,7 +64,13 @@ fn world() -> World {
         operator.create_users(vec![NewUser::named("ann").expect("a name")]).await.expect("ann");
         operator.bind_subject(&"ann".into(), ISSUER.into(), "248289761001".into()).await.expect("bound");
         let token = Token::generate(store.checksum_key()).expect("a token");
-        let new = NewToken { user: "ann".into(), digest: token.digest(), name: Text::empty(), expires_at: None };
+        let new = NewToken {
+            user: "ann".into(),
+            digest: token.digest(),
+            name: Text::empty(),
+            expires_at: None,
+            scope: NewScope::default(),
+        };
         operator.create_tokens(vec![new]).await.expect("kept");
         let position = store.position().await.expect("a position");
         // As long as the bench may take under valgrind.

@@ -11,7 +11,7 @@ use crate::compat::openwisp::fields::{FieldErrors, TextField};
 use crate::compat::openwisp::{body, negotiate};
 use crate::directory::name::Text;
 use crate::directory::token::Token;
-use crate::directory::{DirectoryError, NewSealedToken, NewToken, SealedToken, Viewer};
+use crate::directory::{DirectoryError, NewScope, NewSealedToken, NewToken, SealedToken, Viewer};
 use crate::id::UserId;
 use crate::login::{Attempt, LoginError};
 use axum::extract::{Extension, Request, State};
@@ -101,6 +101,7 @@ async fn another(api: &Api, user: UserId) -> Result<Token, IssueError> {
         digest: token.digest(),
         name: Text::new("name", "login")?,
         expires_at: lifetime.map(|lifetime| clock::unix_seconds().saturating_add(lifetime)),
+        scope: NewScope::default(),
     };
     let store = api.store.as_seen_by(Viewer::Oneself(user));
     store.create_tokens(vec![new]).await.map_err(|error| error.error)?;

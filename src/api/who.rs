@@ -19,8 +19,9 @@ use crate::identity::credential::{self, Credential, Places, Presented};
 use crate::identity::session::{self, CSRF_COOKIE, CSRF_HEADER};
 use crate::login::limits::State as Limit;
 use crate::login::{Attempt, LoginError};
-use crate::policy::{Scheme, Schemes};
+use crate::policy::{Scheme, Schemes, is_read};
 use data_encoding::BASE64;
+use http::Method;
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::request::Parts;
 use std::borrow::Cow;
@@ -65,7 +66,19 @@ pub async fn asks(api: &Api, client: IpAddr, request: &Parts) -> Result<Authenti
     if is_session {
         is_ours(api, request, &text)?;
     }
+    must_be_within(&asker.snapshot, &request.method)?;
     Ok(asker)
+}
+
+/// A token that is narrowed is good for nothing here that it is not made for: what is one's own is neither an organization's nor a
+/// permission's, and what changes it is no reading.
+fn must_be_within(asker: &Snapshot, method: &Method) -> Result<(), ApiError> {
+    match asker.scope() {
+        Some(scope) if scope.narrows_rights() || !is_read(method) => {
+            Err(ApiError::Forbidden(Reason::ScopeExceeded, Reason::ScopeExceeded.detail()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Counts a request to what takes no credential: of its address. With `compat: openwisp`, whoever shows a session or, by Basic, a

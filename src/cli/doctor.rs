@@ -10,7 +10,7 @@ use crate::clock;
 use crate::config::{Config, Database};
 use crate::directory::name::Text;
 use crate::directory::token::Token;
-use crate::directory::{Change, Directory, NewToken, NewUser, View, Viewer, postgres};
+use crate::directory::{Change, Directory, NewScope, NewToken, NewUser, View, Viewer, postgres};
 use serde::Serialize;
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -200,7 +200,15 @@ async fn revocation(store: &Directory, urls: &[Url], findings: &mut Findings) ->
 
 async fn measure(store: &View, name: &str, urls: &[Url], findings: &mut Findings) -> anyhow::Result<()> {
     let token = Token::generate(store.directory().checksum_key())?;
-    let new = NewToken { user: name.into(), digest: token.digest(), name: Text::empty(), expires_at: None };
+    // It is gone when this is done, and where tokens must end, it does.
+    let soon = Some(crate::clock::unix_seconds().saturating_add(60));
+    let new = NewToken {
+        user: name.into(),
+        digest: token.digest(),
+        name: Text::empty(),
+        expires_at: soon,
+        scope: NewScope::default(),
+    };
     let record = store.create_tokens(vec![new]).await?.into_iter().next();
     let Some(record) = record else { anyhow::bail!("no token was made") };
     let mut known = Vec::new();

@@ -185,7 +185,11 @@ impl Common {
             if begins { store::open(database).await } else { store::open_existing(database).await }
         });
         let store = match opened {
-            Ok(store) => Arc::new(store.audited(config.audit(), Who::at_the_command_line())),
+            Ok(store) => Arc::new(
+                store
+                    .audited(config.audit(), Who::at_the_command_line())
+                    .with_longest_token(config.identity.accounts.longest_token),
+            ),
             Err(error) => return Ok(output.failure(&error).into()),
         };
         let (done, mut output) = runtime.block_on(run(config, store, output));

@@ -65,7 +65,8 @@ pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
             "nobody can log in here: name a file that this user may write, `stderr` or `off` with `audit`"
         );
     }
-    let store = Arc::new(store.audited(audit, Who::Server));
+    let longest_token = config.identity.accounts.longest_token;
+    let store = Arc::new(store.audited(audit, Who::Server).with_longest_token(longest_token));
     let given = Args { policy: args.policy.clone(), any_authenticated: args.any_authenticated, ..Args::default() };
     let source = reload::Source {
         file: sources.file.clone(),

@@ -1,4 +1,4 @@
-//! `postern token`: create, list, show, edit, revoke and delete bearer tokens.
+//! `postern token`: create, list, show, edit, rotate, revoke and delete bearer tokens.
 //!
 //! A new token is printed once, alone on its line; an imported one is read from a file or stdin, never from an argument,
 //! and never printed.
@@ -9,16 +9,18 @@ use super::moment::{parse_duration, parse_time, stamp};
 use super::noun::{ListArgs, Noun, Shown, show_rows};
 use super::output::{Exit, Output, Record};
 use crate::clock;
-use crate::directory::name::Text;
+use crate::directory::name::{PermissionName, Text};
 use crate::directory::token::{self, ChecksumKey, Shape, Token};
-use crate::directory::{Directory, DirectoryError, List, NewToken, StoreError, TokenEdit, TokenRecord, Viewer};
+use crate::directory::{
+    Directory, DirectoryError, List, NewScope, NewToken, OrgSelector, StoreError, TokenEdit, TokenRecord, Viewer,
+};
 use crate::id::TokenId;
 use anyhow::Context;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub type Args = Noun<Verb>;
 
-/// Tokens: create, list, show, edit, revoke, delete
+/// Tokens: create, list, show, edit, rotate, revoke, delete
 #[derive(clap::Subcommand)]
 pub enum Verb {
     /// Create a token and print it, this once: TOKEN=$(postern token create --user ann)
@@ -30,7 +32,7 @@ pub enum Verb {
         #[arg(long, value_name = "FILE", conflicts_with = "batch")]
         import: Option<String>,
         /// Create one token for each line of a file (- for stdin): JSON objects with the fields user, name, expires_in,
-        /// expires_at, and token, to keep one that another system made; all of them or none
+        /// expires_at, orgs, permissions, read_only, and token, to keep one that another system made; all of them or none
         #[arg(long, value_name = "FILE", conflicts_with = "Spec")]
         batch: Option<String>,
     },
@@ -53,6 +55,17 @@ pub enum Verb {
         id: String,
         #[command(flatten)]
         changes: Changes,
+    },
+    /// Give a token another secret and print it, this once; the old one is refused from now on
+    Rotate {
+        /// Its id
+        id: String,
+        /// Expires so long from now: 90s, 15m, 12h, 30d, 8w; else when it did
+        #[arg(long, value_name = "DURATION", conflicts_with = "expires_at")]
+        expires_in: Option<String>,
+        /// Expires at this time (RFC 3339)
+        #[arg(long, value_name = "TIME")]
+        expires_at: Option<String>,
     },
     /// Refuse a token from now on, and keep its record
     Revoke {
@@ -88,6 +101,18 @@ pub struct Spec {
     /// Expires at this time (RFC 3339)
     #[arg(long, value_name = "TIME")]
     expires_at: Option<String>,
+    /// Good for this organization alone, id or slug; again for more
+    #[arg(long = "org", value_name = "ORG")]
+    #[serde(default)]
+    orgs: Vec<String>,
+    /// Good for this permission alone, app.codename; again for more
+    #[arg(long = "permission", value_name = "PERMISSION")]
+    #[serde(default)]
+    permissions: Vec<String>,
+    /// Good for requests alone that change nothing: GET, HEAD, OPTIONS
+    #[arg(long)]
+    #[serde(default)]
+    read_only: bool,
     /// The value of a token that another system made.
     #[arg(skip)]
     #[serde(default, deserialize_with = "secret")]
@@ -108,6 +133,9 @@ impl Spec {
         let user = self.user.or(self.bare_user).ok_or_else(|| DirectoryError::invalid("user", "it is missing"))?;
         let name = Text::new("name", &self.name.unwrap_or_default())?;
         let expires_at = expiry(self.expires_in.as_deref(), self.expires_at.as_deref(), now)?;
+        let permissions = self.permissions.iter().map(|name| PermissionName::new(name)).collect::<Result<_, _>>()?;
+        let organizations = self.orgs.into_iter().map(OrgSelector::from).collect();
+        let scope = NewScope { organizations, permissions, read_only: self.read_only };
         let (digest, token) = match self.token {
             Some(text) => match token::parse(&text, key) {
                 Shape::Foreign(digest) | Shape::Ours(digest) => (digest, None),
@@ -120,13 +148,17 @@ impl Spec {
                 }
             },
             None => {
-                let token = Token::generate(key)
-                    .map_err(|e| StoreError::Unavailable(format!("the system gives no random bytes: {e}")))?;
+                let token = generate(key)?;
                 (token.digest(), Some(token))
             }
         };
-        Ok((NewToken { user: user.into(), digest, name, expires_at }, token))
+        Ok((NewToken { user: user.into(), digest, name, expires_at, scope }, token))
     }
+}
+
+fn generate(key: &ChecksumKey) -> Result<Token, DirectoryError> {
+    let told = |error| StoreError::Unavailable(format!("the system gives no random bytes: {error}"));
+    Ok(Token::generate(key).map_err(told)?)
 }
 
 /// When a token expires. A new one cannot have expired already.
@@ -185,7 +217,7 @@ impl Record for Issued {
     const COLUMNS: &'static [&'static str] = &["id", "user", "token"];
 
     fn fields() -> Vec<&'static str> {
-        vec!["id", "user", "name", "expires_at", "token"]
+        vec!["id", "user", "name", "expires_at", "token", "read_only", "organizations", "permissions"]
     }
 }
 
@@ -238,6 +270,18 @@ pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Res
         Verb::Edit { id, changes } => {
             let token = Shown(store.edit_token(parse_id(&id)?, changes.check(now)?).await?);
             out.done(&token, None, &format!("changed token {} of {}", token.id, token.username))?;
+        }
+        Verb::Rotate { id, expires_in, expires_at } => {
+            let secret = generate(store.directory().checksum_key())?;
+            let end = expiry(expires_in.as_deref(), expires_at.as_deref(), now)?.map(Some);
+            let record = store.rotate_token(parse_id(&id)?, secret.digest(), end).await?;
+            for issued in issued(vec![record], vec![Some(secret)]) {
+                let note = format!(
+                    "token {} of {} has a new secret, shown only this once; the old one is refused",
+                    issued.record.id, issued.record.username
+                );
+                out.done(&issued, issued.token.as_deref(), &note)?;
+            }
         }
         Verb::Revoke { id } => {
             let token = Shown(store.revoke_token(parse_id(&id)?).await?);

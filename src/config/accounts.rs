@@ -55,6 +55,8 @@ pub struct Accounts {
     pub throttle: Throttle,
     /// How long a token of a login is good; `None`: for ever.
     pub lifetime: Option<Duration>,
+    /// How long any token is good at most; `None`: it need not end.
+    pub longest_token: Option<Duration>,
     /// What tokens are encrypted with that must be told again.
     pub token_key: Option<SecretSource>,
     pub passwords: Passwords,
@@ -70,6 +72,7 @@ impl Default for Accounts {
             per_organization: false,
             throttle: NonZeroU32::new(10).map(|count| (count, Duration::from_secs(60))),
             lifetime: Some(Duration::from_secs(30 * 86_400)),
+            longest_token: None,
             token_key: None,
             passwords: Passwords::default(),
         }
@@ -110,6 +113,8 @@ keys! {
             "Requests of one client address; `none` turns limits off. [10/minute; 20/day with `compat: openwisp`]";
         lifetime, custom(Shape::Any(&[Shape::Words(&["never"]), Shape::Time]), lifetime),
             "How long a token of a login is good: `12h`, `30d`, or `never`. [30d; never with `compat: openwisp`]";
+        longest_token ("max_lifetime"), custom(Shape::Any(&[Shape::Words(&["none"]), Shape::Time]), longest_token),
+            "Every token that is made must expire, within this time: `90d`; or `none`. [none]";
         token_key ("key"), SECRET,
             "Encrypts tokens that are told again (`compat: openwisp`); 16 characters or more.";
     }
@@ -234,6 +239,18 @@ fn lifetime(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Option<Du
         reader.findings.error("wrong_value", node.span, "`lifetime` must be at least 1s, or `never`");
     }
     Some(Some(lifetime))
+}
+
+#[allow(clippy::option_option)] // `Some(None)`: tokens need not end
+fn longest_token(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Option<Duration>> {
+    if matches!(&node.value, Value::Scalar(scalar) if scalar.text == "none") {
+        return Some(None);
+    }
+    let longest = (TIME.read)(key, node, reader)?;
+    if longest < Duration::from_secs(60) {
+        reader.findings.error("wrong_value", node.span, "`max_lifetime` must be at least 1m, or `none`");
+    }
+    Some(Some(longest))
 }
 
 /// Where the identity API is: literal segments.

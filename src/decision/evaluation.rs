@@ -2,11 +2,11 @@
 
 use super::matching::{Hits, Matched};
 use super::org_references::{Facts, OrgReferences};
-use super::rule::{Question, require_authentication};
+use super::rule::{Question, READ_ONLY, require_authentication};
 use super::strict_source::{self, MOST_HELD};
 use super::verdict::{OrgAccess, Verdict};
-use super::{Caller, CredentialNeed, Denial, OrgKey, Permit, Reason, RequestView, Ruled, websocket};
-use crate::facts::Organization;
+use super::{Caller, CredentialNeed, Denial, OrgKey, Permit, Reason, RequestView, Ruled, Upgrade, websocket};
+use crate::facts::{Organization, Scope};
 use crate::limit::{self, Key, Quota, Who};
 use crate::policy::{Access, CountedBy, Policy, Rule, Schemes, Throttle};
 use std::fmt;
@@ -128,7 +128,7 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
         let caller = caller.get_or_insert_default();
         if *stage == Stage::Credential {
             for hit in hits.iter() {
-                require_authentication(hit, caller)?;
+                require_authentication(hit, caller, view.method)?;
             }
             *stage = Stage::Organization;
         }
@@ -168,6 +168,11 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
             *stage = Stage::Origin;
         }
         let upgrade = websocket::evaluate(&hits.first, view)?;
+        // It begins with a GET, and who knows what it changes.
+        let is_read_only = || caller.user.as_ref().and_then(|user| user.scope()).is_some_and(Scope::is_read_only);
+        if upgrade != Upgrade::None && hits.first.rule.access != Access::Public && is_read_only() {
+            return Err(hits.first.deny(Reason::ScopeExceeded).with_fault(READ_ONLY).into());
+        }
         *stage = Stage::Permitted;
         // A public route knows nobody, whoever they are.
         let is_known = caller.user.is_some() && hits.first.rule.access != Access::Public;

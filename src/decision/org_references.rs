@@ -152,7 +152,7 @@ impl<'r> OrgReferences<'r> {
     /// The first organization that must be looked up before deciding: one that a superuser names without belonging to it. Everybody
     /// else's organizations are in their snapshot.
     pub(super) fn unknown(&self, caller: &Caller, facts: &Facts) -> Option<&OrgKey<'r>> {
-        let superuser = caller.user.as_ref().filter(|user| user.user.is_superuser && user.user.is_active)?;
+        let superuser = caller.user.as_ref().filter(|user| user.is_superuser_somewhere() && user.user.is_active)?;
         let mut keys = self.iter().filter_map(|said| match &said.named {
             Referent::Key(key) => Some(key),
             Referent::Only | Referent::Shared => None,

@@ -4,26 +4,35 @@ use super::matching::Hit;
 use super::org_references::{Facts, OrgKey, OrgReference, Referent, RuleReferences, TWO};
 use super::verdict::{OrgAccess, Verdict};
 use super::{Caller, Denial, Reason, RequestView, Stage};
-use crate::facts::{Level, Snapshot};
+use crate::facts::{Level, Scope, Snapshot};
 use crate::id::OrgId;
-use crate::policy::{Access, Asked, Failure, Foreign, RuleOptions, Subject};
+use crate::policy::{Access, Asked, Failure, Foreign, RuleOptions, Subject, is_read};
 use crate::request_target::{plain, shown};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use std::sync::Arc;
+
+/// What a token is not good for, for whoever has it.
+pub(super) const READ_ONLY: &str = "the token is for reading alone";
+const NO_PERMISSION: &str = "the token is narrowed to permissions, and nothing here asks for one";
 
 /// The active user whom a rule judges; `None` where it lets anybody pass.
 ///
 /// # Errors
-/// 401 `credentials_missing`: a credential is required and none was sent. 401 `user_inactive`.
+/// 401 `credentials_missing`: a credential is required and none was sent. 401 `user_inactive`. 403 `scope_exceeded`: the token is
+/// for reading.
 pub(super) fn require_authentication<'c>(
     hit: &Hit<'_>,
     caller: &'c Caller,
+    method: &Method,
 ) -> Result<Option<&'c Arc<Snapshot>>, Denial> {
     match (hit.rule.access, &caller.user) {
         (Access::Deny, _) => Err(hit.deny(Reason::Denied)),
         (Access::Public, _) | (Access::Optional, None) => Ok(None),
         (_, None) => Err(hit.deny(Reason::CredentialsMissing)),
         (_, Some(snapshot)) if !snapshot.user.is_active => Err(hit.deny(Reason::UserInactive)),
+        (_, Some(snapshot)) if snapshot.scope().is_some_and(Scope::is_read_only) && !is_read(method) => {
+            Err(hit.deny(Reason::ScopeExceeded).with_fault(READ_ONLY))
+        }
         (_, Some(snapshot)) => Ok(Some(snapshot)),
     }
 }
@@ -46,7 +55,7 @@ impl Question<'_> {
     /// The first reason of the pipeline's order. 503 `store_unavailable` when an organization was not looked up.
     pub(super) fn evaluate(&self, stage: &mut Stage) -> Result<Verdict, Denial> {
         *stage = Stage::Organization;
-        let somebody = require_authentication(self.hit, self.caller)?;
+        let somebody = require_authentication(self.hit, self.caller, self.view.method)?;
         let resolver = somebody.map(|snapshot| Resolver { question: *self, snapshot });
         let verdict = match &resolver {
             Some(resolver) => resolver.access(stage)?,
@@ -111,6 +120,11 @@ impl Resolver<'_> {
     /// Whether the user stands high enough where the rule wants it.
     fn access(&self, stage: &mut Stage) -> Result<Verdict, Denial> {
         let access = self.question.hit.rule.access;
+        let is_of_permissions = self.snapshot.scope().is_some_and(|scope| !scope.permissions().is_empty());
+        if is_of_permissions && !matches!(access, Access::Authenticated | Access::Optional) && !self.asks_permission() {
+            *stage = Stage::Level;
+            return Err(self.deny(Reason::ScopeExceeded).with_fault(NO_PERMISSION));
+        }
         let is_shared = |said: &OrgReference<'_>| matches!(said.named, Referent::Shared);
         if access.asks_organization() && self.question.references.iter().any(is_shared) {
             // Null in one place and an organization in another are two things.
@@ -149,7 +163,8 @@ impl Resolver<'_> {
         } else {
             orgs.lowest >= Some(needed)
         };
-        if enough || user.is_superuser {
+        let passes = |access: &OrgAccess| self.snapshot.is_superuser_in(access.organization.id);
+        if enough || user.is_superuser || orgs.of_request.as_ref().is_some_and(passes) {
             Ok(Verdict { access: orgs.of_request, by_superuser: !enough })
         } else {
             Err(self.deny(Reason::OrgLevelMissing))
@@ -182,9 +197,9 @@ impl Resolver<'_> {
         let mut found: Option<OrgAccess> = None;
         for said in item {
             let access = match &said.named {
-                Referent::Only => match self.snapshot.memberships() {
-                    [only] => OrgAccess::of(only),
-                    _ => continue,
+                Referent::Only => match self.snapshot.only_membership() {
+                    Some(only) => OrgAccess::of(only),
+                    None => continue,
                 },
                 // Only where the organization does not decide: it is simply not told.
                 Referent::Shared => continue,
@@ -214,12 +229,15 @@ impl Resolver<'_> {
         if let Some(membership) = key.membership(self.snapshot) {
             return Ok(Some(OrgAccess::of(membership)));
         }
-        if !self.snapshot.user.is_superuser {
+        if !self.snapshot.is_superuser_somewhere() {
             return Ok(None);
         }
-        // Superusers pass everywhere, into disabled organizations too, but not into one that does not exist.
+        // Superusers pass everywhere that their token is good for, into disabled organizations too, but not into one that does not exist.
         match self.question.facts.organization(key) {
-            Some(found) => Ok(found.map(|o| OrgAccess { organization: o.clone(), level: None })),
+            Some(found) => {
+                let within = found.filter(|organization| self.snapshot.is_superuser_in(organization.id));
+                Ok(within.map(|o| OrgAccess { organization: o.clone(), level: None }))
+            }
             None => Err(self.deny(Reason::StoreUnavailable).with_hint("the organization was not looked up")),
         }
     }
@@ -251,8 +269,8 @@ impl Resolver<'_> {
         if options.permissions.is_none() && asked == Asked::Nothing {
             return Ok(());
         }
-        let has = |scope: Scope| {
-            let held = |permission: &str| scope.holds(self.snapshot, permission);
+        let has = |place: Where| {
+            let held = |permission: &str| place.holds(self.snapshot, permission);
             options.permissions.as_ref().is_none_or(|permissions| permissions.are_met(held))
                 && match asked {
                     Asked::Nothing => true,
@@ -263,20 +281,28 @@ impl Resolver<'_> {
         };
         let origin = &self.question.hit.rule.origin;
         let all = match &verdict.access {
-            None if origin.is_empty() => has(Scope::Anywhere),
+            None if origin.is_empty() => has(Where::Anywhere),
             // A role in some other organization does not count for one that could not be read, or that is foreign.
-            None => has(Scope::Everywhere),
+            None => has(Where::Everywhere),
             Some(access) => {
-                let mut all = has(Scope::In(access.organization.id));
+                let mut all = has(Where::In(access.organization.id));
                 if origin.iter().any(|item| item.primary) {
                     for item in self.question.references.chunk_by(|a, b| a.item == b.item) {
-                        all &= has(Scope::In(self.item(item)?.organization.id));
+                        all &= has(Where::In(self.item(item)?.organization.id));
                     }
                 }
                 all
             }
         };
         if all { Ok(()) } else { Err(self.deny(Reason::PermissionMissing)) }
+    }
+
+    /// Whether the rule asks this request for a permission.
+    fn asks_permission(&self) -> bool {
+        self.question.hit.rule.options.as_ref().is_some_and(|options| {
+            let asked = options.model.as_ref().map_or(Asked::Nothing, |model| model.asks(self.question.view.method));
+            options.permissions.is_some() || asked != Asked::Nothing
+        })
     }
 
     fn foreign(&self) -> Denial {
@@ -294,7 +320,7 @@ impl Resolver<'_> {
 
 /// Where a permission must hold.
 #[derive(Clone, Copy)]
-enum Scope {
+enum Where {
     /// In any organization, or everywhere.
     Anywhere,
     /// In this organization, or everywhere.
@@ -303,7 +329,7 @@ enum Scope {
     Everywhere,
 }
 
-impl Scope {
+impl Where {
     fn holds(self, snapshot: &Snapshot, permission: &str) -> bool {
         match self {
             Self::Anywhere => snapshot.has_permission(permission, None),

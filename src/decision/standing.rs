@@ -29,19 +29,19 @@ pub fn standing(
     let membership = key.membership(user);
     // What holds everywhere holds in organizations that are somebody else's too.
     let may_be_foreign = match asked {
-        Standing::Level(_) => user.user.is_superuser,
-        Standing::Permission(permission) => user.has_permission_everywhere(permission),
+        Standing::Level(_) => user.is_superuser_somewhere(),
+        Standing::Permission(permission) => user.is_superuser_somewhere() || user.has_permission_everywhere(permission),
     };
     let organization = match membership {
         Some(membership) => &*membership.organization,
         None if !may_be_foreign => return Err(Some(Reason::OrgForeign)),
         None => {
-            let there = found.ok_or(None)?.filter(|found| found.is_active || user.user.is_superuser);
+            let there = found.ok_or(None)?.filter(|found| found.is_active || user.is_superuser_in(found.id));
             there.ok_or(Some(Reason::OrgForeign))?
         }
     };
     match asked {
-        _ if user.user.is_superuser => Ok(()),
+        Standing::Level(_) if user.is_superuser_in(organization.id) => Ok(()),
         Standing::Level(level) if membership.is_some_and(|membership| membership.level() >= level) => Ok(()),
         Standing::Level(_) => Err(Some(Reason::OrgLevelMissing)),
         Standing::Permission(permission) if user.has_permission(permission, Some(organization.id)) => Ok(()),

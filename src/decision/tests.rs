@@ -40,6 +40,7 @@ mod evaluation;
 mod options;
 mod organizations;
 mod refusals;
+mod scopes;
 
 impl World {
     fn new() -> Self {

@@ -7,6 +7,7 @@ use super::sqlite::SqliteStore;
 use super::tx::{Caller, Tx, Work};
 use super::viewer::Viewer;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The engines that there are.
 pub(super) enum Engine {
@@ -23,17 +24,18 @@ pub(super) enum Engine {
 pub struct Directory {
     pub(super) engine: Arc<Engine>,
     audit: Option<Arc<Audit>>,
+    longest_token: Option<i64>,
 }
 
 impl From<SqliteStore> for Directory {
     fn from(store: SqliteStore) -> Self {
-        Self { engine: Arc::new(Engine::Sqlite(store)), audit: None }
+        Self { engine: Arc::new(Engine::Sqlite(store)), audit: None, longest_token: None }
     }
 }
 
 impl From<PostgresStore> for Directory {
     fn from(store: PostgresStore) -> Self {
-        Self { engine: Arc::new(Engine::Postgres(store)), audit: None }
+        Self { engine: Arc::new(Engine::Postgres(store)), audit: None, longest_token: None }
     }
 }
 
@@ -42,7 +44,14 @@ impl Directory {
     #[must_use]
     pub fn audited(&self, target: audit::Target, who: Who) -> Self {
         let audit = (target != audit::Target::Off).then(|| Arc::new(Audit { target, who }));
-        Self { engine: Arc::clone(&self.engine), audit }
+        Self { engine: Arc::clone(&self.engine), audit, ..*self }
+    }
+
+    /// The same directory, in which every token that is made from now on ends within this time, where there is one.
+    #[must_use]
+    pub fn with_longest_token(&self, longest: Option<Duration>) -> Self {
+        let longest_token = longest.map(|longest| i64::try_from(longest.as_secs()).unwrap_or(i64::MAX));
+        Self { longest_token, ..self.clone() }
     }
 
     /// The same directory, as somebody sees it and may change it.
@@ -71,7 +80,8 @@ impl Directory {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.transaction(false, Caller { audit: self.audit.clone(), ..Caller::default() }, work).await
+        let (audit, longest_token) = (self.audit.clone(), self.longest_token);
+        self.transaction(false, Caller { audit, longest_token, ..Caller::default() }, work).await
     }
 
     async fn transaction<T, E>(
@@ -113,7 +123,7 @@ impl View {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let caller = Caller { viewer: self.viewer.clone(), audit: None };
+        let caller = Caller { viewer: self.viewer.clone(), ..Caller::default() };
         self.directory.transaction(true, caller, look).await
     }
 
@@ -125,7 +135,8 @@ impl View {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let caller = Caller { viewer: self.viewer.clone(), audit: self.directory.audit.clone() };
+        let Directory { audit, longest_token, .. } = self.directory.clone();
+        let caller = Caller { viewer: self.viewer.clone(), audit, longest_token };
         self.directory.transaction(false, caller, work).await
     }
 

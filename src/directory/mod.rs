@@ -63,7 +63,7 @@ pub use people::{Keyed, NewPerson, Person, PersonEdit, Taken, TieChange, UserWor
 pub use position::Position;
 pub use resources::{
     Blank, EmailEdit, EmailRecord, Field, Given, GroupRecord, HasPassword, Input, Kind, MembershipRecord, NewEmail,
-    NewGroup, NewMembership, NewOrganization, NewPermission, NewRole, NewToken, NewUser, OrganizationEdit,
+    NewGroup, NewMembership, NewOrganization, NewPermission, NewRole, NewScope, NewToken, NewUser, OrganizationEdit,
     OrganizationRecord, PermissionEdit, PermissionRecord, Resource, RoleRecord, TokenEdit, TokenRecord, UserEdit,
     UserRecord, record_of,
 };

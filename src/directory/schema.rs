@@ -23,7 +23,8 @@ impl Migration {
 macro_rules! migrations {
     ($engine:literal) => {
         $crate::directory::schema::migrations!($engine:
-            1 "directory", 2 "rights", 3 "people", 4 "credentials", 5 "old_passwords", 6 "inactive_sessions", 7 "blank_words")
+            1 "directory", 2 "rights", 3 "people", 4 "credentials", 5 "old_passwords", 6 "inactive_sessions", 7 "blank_words",
+            8 "token_scopes")
     };
     ($engine:literal: $($version:literal $name:literal),+) => {
         &[$($crate::directory::schema::Migration {

@@ -5,10 +5,14 @@
 //! elsewhere (imported) have no checksum and are looked up by digest. Digests need no salt and no slow hash, since nobody
 //! guesses 190 random bits.
 
+use super::StoreError;
+use crate::facts::Scope;
+use crate::id::OrgId;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use sha2::{Digest, Sha256};
 use std::fmt;
+use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 /// How a token of ours begins. No other token may begin so.
@@ -160,6 +164,18 @@ impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(..)")
     }
+}
+
+/// The scope of a token, as its record has it.
+///
+/// # Errors
+/// Somebody's raw SQL: what cannot be read narrows to nothing, so that the token is good for nothing.
+pub(super) fn scope_of(read_only: bool, organizations: &str, permissions: &str) -> Result<Scope, StoreError> {
+    let parts = |list: &str| list.split(',').filter(|_| !list.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    let organizations = parts(organizations).iter().map(|id| OrgId::parse(id)).collect::<Result<_, _>>();
+    let organizations =
+        organizations.map_err(|_| StoreError::Broken("the scope of a token cannot be read".to_owned()))?;
+    Ok(Scope::new(organizations, parts(permissions).into_iter().map(Arc::from).collect(), read_only))
 }
 
 /// What the text of a credential looks like, before anybody asks a store.

@@ -55,12 +55,14 @@ pub(super) trait Session: Send + Sync {
 pub(super) struct Caller {
     pub(super) viewer: Viewer,
     pub(super) audit: Option<Arc<Audit>>,
+    /// Seconds that a token is good for at most, where tokens must end.
+    pub(super) longest_token: Option<i64>,
 }
 
 /// Nobody but postern itself, for what needs no log.
 impl Default for Caller {
     fn default() -> Self {
-        Self { viewer: Viewer::Operator, audit: None }
+        Self { viewer: Viewer::Operator, audit: None, longest_token: None }
     }
 }
 
@@ -72,6 +74,8 @@ pub(super) struct Tx<'c> {
     pub(super) now: i64,
     /// What that leaves out, in microseconds: clients of an imported installation compare such times.
     pub(super) micros: u32,
+    /// Seconds that a token is good for at most, where tokens must end.
+    pub(super) longest_token: Option<i64>,
     audit: Option<&'c Audit>,
     notes: Mutex<Vec<Note>>,
 }
@@ -79,9 +83,10 @@ pub(super) struct Tx<'c> {
 impl<'c> Tx<'c> {
     /// A transaction that has begun; notes are taken where there is an audit log.
     pub(super) fn new(session: &'c dyn Session, now: i64, caller: &'c Caller) -> Self {
-        let Caller { viewer, audit } = caller;
-        let micros = crate::clock::unix().subsec_micros();
-        Self { session, viewer, now, micros, audit: audit.as_deref(), notes: Mutex::default() }
+        let Caller { viewer, audit, longest_token } = caller;
+        let (micros, longest_token) = (crate::clock::unix().subsec_micros(), *longest_token);
+        let audit = audit.as_deref();
+        Self { session, viewer, now, micros, longest_token, audit, notes: Mutex::default() }
     }
 
     /// Writes the notes down: the work is done, and the engine commits next.

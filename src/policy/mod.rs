@@ -39,7 +39,7 @@ pub(crate) use options::{ROUTE_KEYS, RULE_KEYS, option_schema};
 pub use own::Own;
 pub(crate) use pattern::NAMELESS;
 pub use pattern::{HostPattern, Kind, MAX_VARIABLES, Pattern, Segment, is_slug};
-pub use route::{Route, Rule, RuleId};
+pub use route::{Route, Rule, RuleId, is_read};
 pub use secret::{Secret, is_secret_name};
 pub(crate) use source::GROUP_KEYS;
 pub use strip::StripSet;

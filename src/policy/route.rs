@@ -92,6 +92,12 @@ impl Rule {
     }
 }
 
+/// Whether a method is one of those that `read` is about: safe ones (RFC 9110, 9.2.1).
+#[must_use]
+pub const fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
 /// The rules of a route, by method.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
@@ -108,8 +114,7 @@ impl Rules {
             return None;
         }
         let named = |m: &Method| self.named.iter().find(|(name, _)| name == m).map(|(_, at)| *at);
-        let is_read = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        let class = if is_read { self.read } else { self.write };
+        let class = if is_read(method) { self.read } else { self.write };
         let own = named(method).or_else(|| if *method == Method::HEAD { named(&Method::GET) } else { None });
         own.or(class)
     }

@@ -4,8 +4,8 @@ use crate::clock;
 use crate::directory::name::{Slug, Text};
 use crate::directory::token::Token;
 use crate::directory::{
-    Blank, Directory, DirectoryError, NewMembership, NewOrganization, NewToken, NewUser, OrgSelector, UserSelector,
-    Viewer,
+    Blank, Directory, DirectoryError, NewMembership, NewOrganization, NewScope, NewToken, NewUser, OrgSelector,
+    UserSelector, Viewer,
 };
 use crate::password::Hasher;
 use std::net::SocketAddr;
@@ -49,6 +49,7 @@ impl World {
                 digest: token.digest(),
                 name: Text::new("name", "demo")?,
                 expires_at: None,
+                scope: NewScope::default(),
             };
             store.create_tokens(vec![new]).await.map_err(|failed| failed.error)?;
             tokens.push(token);

@@ -46,8 +46,15 @@ keys! {
 }
 
 /// Checks that sessions begin where people log in, which must be served; or by a link.
-pub(super) fn check(tree: &Map, Identity { settings, .. }: &Identity, findings: &mut Findings) {
+pub(super) fn check(tree: &Map, Identity { settings, accounts, .. }: &Identity, findings: &mut Findings) {
     let Some(node) = tree.get("identity") else { return };
+    if let Some(longest) = accounts.longest_token
+        && accounts.api != accounts::Served::Off
+        && accounts.lifetime.is_none_or(|lifetime| lifetime > longest)
+    {
+        let message = "a token of a login would be good for longer than `max_lifetime` lets any be";
+        findings.error("wrong_value", node.span, message).help("write a `lifetime` under `token` that is no longer");
+    }
     if settings.sesame.as_ref().is_some_and(|sesame| sesame.exchange) && settings.session.is_none() {
         findings
             .error("missing_key", node.span, "`exchange` makes sessions, and `identity` has no `session`")

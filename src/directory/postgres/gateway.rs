@@ -4,7 +4,7 @@ use super::Inner;
 use super::error::Failure;
 use super::session::{Session, within};
 use super::statement::{Params, typed};
-use crate::directory::token::TokenDigest;
+use crate::directory::token::{TokenDigest, scope_of};
 use crate::directory::{OrgRef, StoreError, TokenSnapshot};
 use crate::facts::{Membership, Organization, Permissions, Snapshot, User, Value};
 use crate::id::{OrgId, TokenId, UserId};
@@ -25,30 +25,30 @@ macro_rules! facts {
             ")
             SELECT 'user' AS kind, u.id AS id, u.username AS word, u.email AS name, u.external_id AS key,
                    u.is_active AS first, u.is_staff AS second, u.is_superuser AS third,
-                   w.token, w.expires_at, w.revoked
+                   w.token, w.expires_at, w.revoked, w.scope
             FROM who w JOIN users u ON u.id = w.user_id
             UNION ALL
             SELECT 'membership', o.id, o.slug, o.name, o.external_id, m.is_admin, x.user_id IS NOT NULL, o.is_active,
-                   NULL, NULL, NULL
+                   NULL, NULL, NULL, NULL
             FROM who w JOIN memberships m ON m.user_id = w.user_id JOIN organizations o ON o.id = m.organization_id
             LEFT JOIN owners x ON x.organization_id = m.organization_id AND x.user_id = m.user_id
             WHERE o.is_active
             UNION ALL
-            SELECT 'group', NULL, g.name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+            SELECT 'group', NULL, g.name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
             FROM who w JOIN group_users u ON u.user_id = w.user_id JOIN groups g ON g.id = u.group_id
             UNION ALL
-            SELECT 'permission', NULL, p.codename, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+            SELECT 'permission', NULL, p.codename, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
             FROM who w JOIN user_permissions u ON u.user_id = w.user_id JOIN permissions p ON p.id = u.permission_id
             UNION ALL
-            SELECT 'permission', NULL, p.codename, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+            SELECT 'permission', NULL, p.codename, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
             FROM who w JOIN group_users u ON u.user_id = w.user_id JOIN groups g ON g.id = u.group_id
             JOIN group_permissions x ON x.group_id = g.id JOIN permissions p ON p.id = x.permission_id
             UNION ALL
-            SELECT 'permission', NULL, p.codename, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+            SELECT 'permission', NULL, p.codename, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
             FROM who w JOIN super_role_users u ON u.user_id = w.user_id JOIN super_roles r ON r.id = u.super_role_id
             JOIN super_role_permissions x ON x.super_role_id = r.id JOIN permissions p ON p.id = x.permission_id
             UNION ALL
-            SELECT 'permission', r.organization_id, p.codename, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+            SELECT 'permission', r.organization_id, p.codename, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
             FROM who w JOIN role_users u ON u.user_id = w.user_id
             JOIN roles r ON r.id = u.role_id AND r.organization_id = u.organization_id
             JOIN role_permissions x ON x.role_id = r.id JOIN permissions p ON p.id = x.permission_id"
@@ -57,10 +57,14 @@ macro_rules! facts {
 }
 
 const BY_TOKEN: &str = facts!(
-    "SELECT t.user_id, t.id AS token, t.expires_at, t.revoked_at IS NOT NULL AS revoked FROM tokens t WHERE t.digest = $1"
+    "SELECT t.user_id, t.id AS token, t.expires_at, t.revoked_at IS NOT NULL AS revoked,
+            CASE WHEN t.read_only THEN '1' ELSE '' END || '|' || t.organizations || '|' || t.permissions AS scope
+     FROM tokens t WHERE t.digest = $1"
 );
-const BY_USER: &str =
-    facts!("SELECT $1::uuid AS user_id, NULL::uuid AS token, NULL::bigint AS expires_at, false AS revoked");
+const BY_USER: &str = facts!(
+    "SELECT $1::uuid AS user_id, NULL::uuid AS token, NULL::bigint AS expires_at, false AS revoked,
+            NULL::text AS scope"
+);
 
 impl Inner {
     /// Asks once more where the connection turns out to have gone, as after a restart of the server.
@@ -91,7 +95,7 @@ impl Inner {
 
     pub(super) async fn token_snapshot(&self, digest: TokenDigest) -> Result<Option<TokenSnapshot>, StoreError> {
         let digest: &[u8] = &digest.0;
-        Ok(found(&self.ask(BY_TOKEN, &[&digest]).await?)?)
+        found(&self.ask(BY_TOKEN, &[&digest]).await?)
     }
 
     pub(super) async fn user_snapshot(&self, id: UserId) -> Result<Option<Snapshot>, StoreError> {
@@ -138,20 +142,20 @@ fn of_user(rows: &[Row]) -> Result<Option<Snapshot>, Error> {
     Ok(user.map(|user| rest.of(user)))
 }
 
-fn found(rows: &[Row]) -> Result<Option<TokenSnapshot>, Error> {
+fn found(rows: &[Row]) -> Result<Option<TokenSnapshot>, StoreError> {
     let mut rest = Rest::default();
     let mut found = None;
     for row in rows {
         if !rest.take(row)? {
-            found = Some((row.try_get("token")?, row.try_get("expires_at")?, row.try_get("revoked")?, read_user(row)?));
+            let token = (row.try_get("token")?, row.try_get("expires_at")?, row.try_get("revoked")?);
+            found = Some((token, row.try_get::<_, &str>("scope")?, read_user(row)?));
         }
     }
-    Ok(found.map(|(token, expires_at, revoked, user)| TokenSnapshot {
-        token,
-        expires_at,
-        revoked,
-        snapshot: rest.of(user),
-    }))
+    let Some(((token, expires_at, revoked), scope, user)) = found else { return Ok(None) };
+    let mut parts = scope.splitn(3, '|');
+    let mut part = || parts.next().unwrap_or_default();
+    let scope = scope_of(!part().is_empty(), part(), part())?;
+    Ok(Some(TokenSnapshot { token, expires_at, revoked, snapshot: rest.of(user).narrowed(scope) }))
 }
 
 /// What belongs to a user, row by row.

@@ -23,5 +23,5 @@ pub use membership::{MembershipRecord, NewMembership};
 pub use organization::{NewOrganization, OrganizationEdit, OrganizationRecord};
 pub use permission::{NewPermission, PermissionEdit, PermissionRecord};
 pub use role::{NewRole, RoleRecord};
-pub use token::{NewToken, TokenEdit, TokenRecord};
+pub use token::{NewScope, NewToken, TokenEdit, TokenRecord};
 pub use user::{NewUser, UserEdit, UserRecord};

@@ -1,8 +1,8 @@
 //! A bearer token's record; the token itself is nowhere.
 
 use super::definition::record;
-use crate::directory::name::Text;
-use crate::directory::selector::UserSelector;
+use crate::directory::name::{PermissionName, Text};
+use crate::directory::selector::{OrgSelector, UserSelector};
 use crate::directory::token::TokenDigest;
 use crate::id::{TokenId, UserId};
 
@@ -24,9 +24,17 @@ record! {
         revoked_at: Option<i64> => { sort: true, fixed: true, }
         /// When it was last used, to the minute or so.
         last_used: Option<i64> => { sort: true, fixed: true, }
+        /// It is good for requests alone that change nothing.
+        read_only: bool => { filter: true, fixed: true, }
+        /// The organizations that it is narrowed to, by their ids; none is all that its user has.
+        organizations: Vec<String> => { sql: "NULLIF(t.organizations, '')", }
+        /// The permissions that it is narrowed to; none is all that its user has.
+        permissions: Vec<String> => { sql: "NULLIF(t.permissions, '')", }
     }
 
-    const COLUMNS: &'static [&'static str] = &["id", "user", "name", "state", "expires_at", "last_used"];
+    const COLUMNS: &'static [&'static str] = &[
+        "id", "user", "name", "state", "expires_at", "last_used", "read_only", "organizations", "permissions",
+    ];
     const OF_USER: &'static str = "t.user_id = $?";
     // Not those of others: they may be good elsewhere.
     const SEEN_BY_MANAGER: &'static str = "t.user_id = $?";
@@ -51,6 +59,16 @@ pub struct NewToken {
     pub name: Text<200>,
     /// It is refused from this second on.
     pub expires_at: Option<i64>,
+    /// What it is narrowed to.
+    pub scope: NewScope,
+}
+
+/// What a token is to be narrowed to; what is empty narrows nothing. A scope stays what it was when its token was made.
+#[derive(Clone, Debug, Default)]
+pub struct NewScope {
+    pub organizations: Vec<OrgSelector>,
+    pub permissions: Vec<PermissionName>,
+    pub read_only: bool,
 }
 
 /// What to change of a token; what is `None` stays. `Some(None)` clears.

@@ -1,6 +1,6 @@
 //! The gateway's reads, each within one read transaction, and the one write that it makes.
 
-use crate::directory::token::TokenDigest;
+use crate::directory::token::{TokenDigest, scope_of};
 use crate::directory::{MEMBERS_AT_MOST, OrgRef, StoreError, TokenSnapshot};
 use crate::facts::{Membership, Organization, Permissions, Snapshot, User, Value};
 use crate::id::{OrgId, TokenId, UserId};
@@ -26,16 +26,24 @@ macro_rules! organization_columns {
 
 pub(super) fn token_snapshot(tx: &Connection, digest: &TokenDigest) -> Result<Option<TokenSnapshot>, StoreError> {
     const SQL: &str = concat!(
-        "SELECT t.id, t.expires_at, t.revoked_at IS NOT NULL AS revoked, ",
+        "SELECT t.id, t.expires_at, t.revoked_at IS NOT NULL AS revoked, t.read_only, t.organizations, t.permissions, ",
         user_columns!(),
         " FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.digest = ?1"
     );
     let found = tx
         .prepare_cached(SQL)?
-        .query_row([digest.0], |row| Ok((row.get("id")?, row.get("expires_at")?, row.get("revoked")?, user(row)?)))
+        .query_row([digest.0], |row| {
+            let token = (row.get("id")?, row.get("expires_at")?, row.get("revoked")?);
+            let scope: (bool, String, String) =
+                (row.get("read_only")?, row.get("organizations")?, row.get("permissions")?);
+            Ok((token, scope, user(row)?))
+        })
         .optional()?;
-    let Some((token, expires_at, revoked, user)) = found else { return Ok(None) };
-    Ok(Some(TokenSnapshot { token, expires_at, revoked, snapshot: snapshot(tx, user)? }))
+    let Some(((token, expires_at, revoked), (read_only, organizations, permissions), user)) = found else {
+        return Ok(None);
+    };
+    let scope = scope_of(read_only, &organizations, &permissions)?;
+    Ok(Some(TokenSnapshot { token, expires_at, revoked, snapshot: snapshot(tx, user)?.narrowed(scope) }))
 }
 
 pub(super) fn user_snapshot(tx: &Connection, id: UserId) -> Result<Option<Snapshot>, StoreError> {

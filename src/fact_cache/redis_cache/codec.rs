@@ -4,7 +4,7 @@
 //! padding and no default: bytes that are left over, or missing, are no snapshot. Version and origin are the
 //! [seal](crate::redis::seal)'s business.
 
-use crate::facts::{Membership, Organization, Permissions, Snapshot, User, Value};
+use crate::facts::{Membership, Organization, Permissions, Scope, Snapshot, User, Value};
 use crate::id::{OrgId, TokenId, UserId};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -65,6 +65,10 @@ const EXTERNAL: u8 = 16;
 const NAMELESS: u8 = 32;
 const ISSUER: u8 = 64;
 const ADMIN: u8 = 1;
+const NARROWED: u8 = 1;
+const READ_ONLY: u8 = 2;
+const OF_SUPERUSER: u8 = 4;
+const ELSEWHERE: u8 = 8;
 const OWNER: u8 = 2;
 
 fn flag(flag: u8, set: bool) -> u8 {
@@ -108,6 +112,21 @@ fn snapshot(out: &mut Vec<u8>, snapshot: &Snapshot) {
         out.extend(organization.0.as_bytes());
         words(out, list);
     }
+    scope(out, snapshot.scope());
+}
+
+/// Nothing, or what a token is narrowed to.
+fn scope(out: &mut Vec<u8>, scope: Option<&Scope>) {
+    let Some(scope) = scope else { return out.push(0) };
+    let elsewhere = flag(ELSEWHERE, scope.is_of_one_elsewhere());
+    out.push(
+        NARROWED | flag(READ_ONLY, scope.is_read_only()) | flag(OF_SUPERUSER, scope.is_of_superuser()) | elsewhere,
+    );
+    number(out, scope.organizations().len() as u64);
+    for organization in scope.organizations() {
+        out.extend(organization.0.as_bytes());
+    }
+    words(out, scope.permissions());
 }
 
 fn number(out: &mut Vec<u8>, mut number: u64) {
@@ -204,7 +223,24 @@ impl<'b> Rest<'b> {
         let by_organization =
             (0..self.count()?).map(|_| Some((OrgId(self.id()?), self.words()?))).collect::<Option<Vec<_>>>()?;
         let permissions = Permissions::new(everywhere, by_organization);
-        Some(Snapshot::new(user, memberships).with_permissions(permissions).with_groups(groups))
+        let scope = self.scope()?;
+        let snapshot = Snapshot::new(user, memberships).with_permissions(permissions).with_groups(groups);
+        Some(match scope {
+            // It was narrowed when it was written, and narrowing twice is narrowing once.
+            Some(scope) => snapshot.narrowed(scope),
+            None => snapshot,
+        })
+    }
+
+    fn scope(&mut self) -> Option<Option<Scope>> {
+        let flags = self.byte()?;
+        if flags & NARROWED == 0 {
+            return (flags == 0).then_some(None);
+        }
+        let organizations = (0..self.count()?).map(|_| Some(OrgId(self.id()?))).collect::<Option<_>>()?;
+        let scope = Scope::new(organizations, self.words()?, flags & READ_ONLY != 0);
+        let scope = scope.of_superuser(flags & OF_SUPERUSER != 0);
+        Some(Some(scope.of_one_elsewhere(flags & ELSEWHERE != 0)))
     }
 
     fn membership(&mut self) -> Option<Membership> {
@@ -224,7 +260,7 @@ impl<'b> Rest<'b> {
 #[cfg(test)]
 mod tests {
     use super::{Entry, decode, encode};
-    use crate::facts::{Membership, Organization, Permissions, Snapshot, User, Value};
+    use crate::facts::{Membership, Organization, Permissions, Scope, Snapshot, User, Value};
     use crate::id::{OrgId, TokenId, UserId};
     use proptest::collection::vec;
     use proptest::option::of;
@@ -265,11 +301,16 @@ mod tests {
 
     prop_compose! {
         fn snapshot()(user in user(), memberships in vec(membership(), 0..6), groups in vec(word(), 0..4),
-                      everywhere in vec(word(), 0..4), roles in vec(vec(word(), 1..4), 0..6)) -> Snapshot {
+                      everywhere in vec(word(), 0..4), roles in vec(vec(word(), 1..4), 0..6), within in 0..8_usize,
+                      scope in (vec(any::<u128>(), 0..3), vec(word(), 0..3), any::<bool>())) -> Snapshot {
+            let others = scope.0.into_iter().map(|id| OrgId(Uuid::from_u128(id)));
+            let own = memberships.iter().map(|m| m.organization.id).take(within);
+            let scope = Scope::new(others.chain(own).take(within).collect(), scope.1, scope.2);
             let by_organization = memberships.iter().map(|m| m.organization.id).zip(roles).collect();
             Snapshot::new(user, memberships)
                 .with_permissions(Permissions::new(everywhere, by_organization))
                 .with_groups(groups)
+                .narrowed(scope)
         }
     }
 

@@ -462,7 +462,7 @@ async fn migrate_tells_and_does() {
     let sh = Shell::new();
     let before = sh.run("migrate --status --json").await;
     assert_eq!((before.exit, &before.json()[0]["state"]), (Exit::No, &json!("pending")));
-    assert!(sh.run("migrate").await.err.starts_with("applied 7 to "));
+    assert!(sh.run("migrate").await.err.starts_with("applied 8 to "));
     let after = sh.run("migrate --status --json").await;
     assert_eq!((after.exit, &after.json()[0]["state"]), (Exit::Ok, &json!("applied")));
     assert!(sh.run("migrate").await.err.contains("up to date"));

@@ -25,7 +25,7 @@ use postern::directory::postgres::{self, PostgresStore, Target};
 use postern::directory::sqlite::{Options, SqliteStore};
 use postern::directory::token::Token;
 use postern::directory::{
-    Blank, Directory, DirectoryError, MembershipRecord, NewMembership, NewOrganization, NewToken, NewUser,
+    Blank, Directory, DirectoryError, MembershipRecord, NewMembership, NewOrganization, NewScope, NewToken, NewUser,
     OrganizationRecord, Rules, TokenRecord, UserRecord, View, Viewer,
 };
 use std::path::PathBuf;
@@ -200,7 +200,8 @@ pub async fn join(store: &View, organization: &str, user: &str, is_admin: bool) 
 pub async fn token(store: &View, user: &str) -> (Token, TokenRecord) {
     let token = Token::generate(store.directory().checksum_key()).unwrap();
     let name = postern::directory::name::Text::empty();
-    let new = NewToken { user: user.into(), digest: token.digest(), name, expires_at: None };
+    let new =
+        NewToken { user: user.into(), digest: token.digest(), name, expires_at: None, scope: NewScope::default() };
     let record = store.create_tokens(vec![new]).await.unwrap().remove(0);
     (token, record)
 }

@@ -5,6 +5,7 @@ mod header;
 mod jwt;
 mod jwt_as_issued;
 mod rotation;
+mod scopes;
 mod sesame;
 mod session;
 

@@ -1,0 +1,183 @@
+//! What a token is narrowed to. Its right is its scope *and* its user's right: a snapshot is narrowed once, when it is read, and whoever
+//! asks it afterwards is answered within the scope.
+
+use super::{Membership, Permissions, Snapshot, among};
+use crate::id::OrgId;
+use std::sync::Arc;
+
+/// Organizations, or permissions, that a token names at most.
+pub const MOST: usize = 100;
+
+/// The narrowing of a token. What is empty narrows nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Sorted.
+    organizations: Box<[OrgId]>,
+    /// Sorted.
+    permissions: Box<[Arc<str>]>,
+    read_only: bool,
+    /// Its user is a superuser, and so is whoever has it, within it and nowhere else.
+    superuser: bool,
+    /// Its user belongs to organizations outside of it too.
+    elsewhere: bool,
+}
+
+impl Scope {
+    #[must_use]
+    pub fn new(mut organizations: Vec<OrgId>, mut permissions: Vec<Arc<str>>, read_only: bool) -> Self {
+        organizations.sort_unstable();
+        organizations.dedup();
+        permissions.sort_unstable();
+        permissions.dedup();
+        let (organizations, permissions) = (organizations.into(), permissions.into());
+        Self { organizations, permissions, read_only, superuser: false, elsewhere: false }
+    }
+
+    /// The same of a superuser's token.
+    #[must_use]
+    pub fn of_superuser(self, is: bool) -> Self {
+        Self { superuser: is, ..self }
+    }
+
+    /// The same of somebody who belongs to organizations outside of it too.
+    #[must_use]
+    pub fn of_one_elsewhere(self, is: bool) -> Self {
+        Self { elsewhere: is, ..self }
+    }
+
+    #[must_use]
+    pub fn organizations(&self) -> &[OrgId] {
+        &self.organizations
+    }
+
+    #[must_use]
+    pub fn permissions(&self) -> &[Arc<str>] {
+        &self.permissions
+    }
+
+    /// Whether it is good for requests alone that change nothing.
+    #[must_use]
+    pub const fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// Whether its user is a superuser, who is one within it.
+    #[must_use]
+    pub const fn is_of_superuser(&self) -> bool {
+        self.superuser
+    }
+
+    /// Whether its user belongs to organizations outside of it too.
+    #[must_use]
+    pub const fn is_of_one_elsewhere(&self) -> bool {
+        self.elsewhere
+    }
+
+    /// Whether it narrows what somebody is and has, and not only how they use it.
+    #[must_use]
+    pub const fn narrows_rights(&self) -> bool {
+        !(self.organizations.is_empty() && self.permissions.is_empty())
+    }
+
+    /// Whether an organization lies within it.
+    #[must_use]
+    pub fn includes(&self, organization: OrgId) -> bool {
+        self.organizations.is_empty() || self.organizations.binary_search(&organization).is_ok()
+    }
+
+    /// Whether a permission lies within it: in an organization, or in any of its organizations where none is named.
+    fn permits(&self, permission: &str, organization: Option<OrgId>) -> bool {
+        (self.permissions.is_empty() || among(&self.permissions, permission))
+            && organization.is_none_or(|organization| self.includes(organization))
+    }
+}
+
+impl Snapshot {
+    /// The same, of a token with this scope. Somebody who is narrowed in what they are is a superuser, or staff, no more, but for
+    /// [`Snapshot::is_superuser_in`]; and is in no group, since what a group may do elsewhere nobody here can tell.
+    #[must_use]
+    pub fn narrowed(mut self, scope: Scope) -> Self {
+        if !scope.read_only && !scope.narrows_rights() {
+            return self;
+        }
+        let mut scope = scope;
+        if scope.narrows_rights() {
+            scope.superuser |= self.user.is_superuser;
+            (self.user.is_superuser, self.user.is_staff) = (false, false);
+            let memberships = std::mem::take(&mut self.memberships).into_vec();
+            let before = memberships.len();
+            self.memberships = memberships.into_iter().filter(|m| scope.includes(m.organization.id)).collect();
+            scope.elsewhere |= self.memberships.len() < before;
+            if let Some(rights) = &mut self.rights {
+                rights.groups = Box::default();
+                rights.permissions.narrow(&scope);
+            }
+        }
+        self.rights.get_or_insert_default().scope = Some(Box::new(scope));
+        self
+    }
+
+    /// What its token is narrowed to, where it is.
+    #[must_use]
+    pub fn scope(&self) -> Option<&Scope> {
+        self.rights.as_ref()?.scope.as_deref()
+    }
+
+    /// The organization that they belong to, where it is the only one, within the scope and outside of it.
+    #[must_use]
+    pub fn only_membership(&self) -> Option<&Membership> {
+        match &*self.memberships {
+            [only] if !self.scope().is_some_and(|scope| scope.elsewhere) => Some(only),
+            _ => None,
+        }
+    }
+
+    /// Whether they pass in an organization whatever they are there.
+    #[must_use]
+    pub fn is_superuser_in(&self, organization: OrgId) -> bool {
+        self.user.is_superuser || self.scope().is_some_and(|scope| scope.superuser && scope.includes(organization))
+    }
+
+    /// Whether there may be an organization in which they pass so.
+    #[must_use]
+    pub fn is_superuser_somewhere(&self) -> bool {
+        self.user.is_superuser || self.scope().is_some_and(|scope| scope.superuser)
+    }
+
+    /// Whether the user has a permission (`app.codename`): in an organization, or, where none is named, anywhere.
+    ///
+    /// The order is the reference's: inactive, nothing; superuser, everything; what holds everywhere; then the roles in the
+    /// organization, if the user belongs to it.
+    #[must_use]
+    pub fn has_permission(&self, permission: &str, organization: Option<OrgId>) -> bool {
+        let Some(rights) = &self.rights else { return self.user.is_active && self.user.is_superuser };
+        let is_within = rights.scope.as_ref().is_none_or(|scope| scope.permits(permission, organization));
+        self.user.is_active
+            && is_within
+            && (self.is_superuser_somewhere() || rights.permissions.hold(permission, organization))
+    }
+
+    /// Whether the user has a permission everywhere, and not by a role in some organization alone.
+    #[must_use]
+    pub fn has_permission_everywhere(&self, permission: &str) -> bool {
+        let Some(rights) = &self.rights else { return self.user.is_active && self.user.is_superuser };
+        let is_everywhere = |scope: &Scope| scope.organizations.is_empty() && scope.permits(permission, None);
+        self.user.is_active
+            && rights.scope.as_deref().is_none_or(is_everywhere)
+            && (self.is_superuser_somewhere() || rights.permissions.everywhere(permission))
+    }
+}
+
+impl Permissions {
+    fn narrow(&mut self, scope: &Scope) {
+        let within = |list: &mut Box<[Arc<str>]>| {
+            let all = std::mem::take(list).into_vec();
+            *list = all.into_iter().filter(|one| scope.permits(one, None)).collect();
+        };
+        within(&mut self.everywhere);
+        let roles = std::mem::take(&mut self.by_organization).into_vec();
+        let mut roles: Vec<_> = roles.into_iter().filter(|(organization, _)| scope.includes(*organization)).collect();
+        roles.iter_mut().for_each(|(_, list)| within(list));
+        self.by_organization = roles.into();
+    }
+}
