@@ -36,7 +36,6 @@ pub mod user;
 use crate::config::{Config, ConfigError, Sources};
 use crate::directory::Directory;
 use crate::directory::audit::Who;
-use crate::password::Hasher;
 use crate::policy::Names;
 use crate::telemetry::log::colour;
 use crate::yaml::Severity;
@@ -273,8 +272,7 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => Ok(completions::run(args, Cli::command())),
         Command::User(args) => common.on_the_directory(args.begins(), |config, store, mut output| async move {
             let passwords = config.identity.accounts.passwords;
-            let hasher = Hasher::new(passwords.algorithm, passwords.md5);
-            (user::run(args, &hasher, &store, &mut output).await, output)
+            (user::run(args, &passwords, &store, &mut output).await, output)
         }),
         Command::Import(args) => common.on_the_directory(true, |config, store, mut output| async move {
             (import::run(args, &config, &store, &mut output).await, output)

@@ -8,11 +8,14 @@ use super::store::Missing;
 use super::usage::{NoArgument, NoTerminal};
 use crate::directory::DirectoryError;
 use crate::directory::{postgres, sqlite};
+use crate::password::validate::UnfitPassword;
 use crate::yaml::Findings;
 use serde::Serialize;
 use serde_json::Value;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+
+const UNFIT: &str = "choose another one; `validators` and `min_length` of `identity.passwords` say what is looked at";
 
 /// The exit status of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -267,7 +270,7 @@ pub fn code(error: &anyhow::Error) -> &'static str {
     let directory = error.chain().find_map(|e| e.downcast_ref().map(DirectoryError::code));
     match directory {
         Some(code) => code,
-        None if error.is::<Mistakes>() => "invalid",
+        None if error.is::<Mistakes>() || error.is::<UnfitPassword>() => "invalid",
         None if is_usage(error) => "usage",
         None => "failed",
     }
@@ -295,7 +298,8 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
         let file = || cause.downcast_ref().map(sqlite::OpenError::hint);
         let server = || cause.downcast_ref().map(postgres::OpenError::hint);
         let missing = || cause.downcast_ref().map(|_: &Missing| Missing::hint().to_owned());
-        directory.or_else(file).or_else(server).or_else(missing)
+        let password = || cause.is::<UnfitPassword>().then(|| UNFIT.to_owned());
+        directory.or_else(password).or_else(file).or_else(server).or_else(missing)
     })
 }
 

@@ -8,7 +8,8 @@ use super::subject::{ShownSubject, Subject};
 use super::usage::NoArgument;
 use crate::clock;
 use crate::directory::{Directory, GrantRecord, List, NewUser, UserEdit, UserSelector, Viewer};
-use crate::password::{Hasher, PasswordHash};
+use crate::password::validate::Personal;
+use crate::password::{Hasher, PasswordHash, Passwords};
 use anyhow::{Context, ensure};
 use serde::Serialize;
 
@@ -155,8 +156,8 @@ fn list_grants(grants: Vec<GrantRecord>, out: &mut Output) -> anyhow::Result<()>
     out.list(&grants.into_iter().map(ShownGrant::from).collect::<Vec<_>>())
 }
 
-/// Reads a password from stdin, or asks for it on the terminal, and hashes it.
-fn read_password(from_stdin: bool, hasher: &Hasher) -> anyhow::Result<PasswordHash> {
+/// Reads somebody's password from stdin, or asks for it on the terminal, and hashes it where it will do.
+fn read_password(from_stdin: bool, passwords: &Passwords, whose: Personal<'_>) -> anyhow::Result<PasswordHash> {
     let text = if from_stdin {
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).context("cannot read the password from stdin")?;
@@ -167,14 +168,15 @@ fn read_password(from_stdin: bool, hasher: &Hasher) -> anyhow::Result<PasswordHa
     let password = text.trim_end_matches(['\r', '\n']);
     ensure!(!password.is_empty(), "there is no password{}", if from_stdin { " on stdin" } else { "" });
     ensure!(password.len() <= 4096 && !password.contains('\0'), "a password has at most 4096 bytes, none of them NUL");
-    Ok(hasher.hash(password)?)
+    passwords.validators.check(password, whose)?;
+    Ok(Hasher::new(passwords.algorithm, passwords.md5).hash(password)?)
 }
 
 /// Runs the command.
 ///
 /// # Errors
 /// What the directory refuses ([`crate::directory::DirectoryError`]), a batch that cannot be read, an output that cannot be written.
-pub async fn run(args: Args, hasher: &Hasher, store: &Directory, out: &mut Output) -> anyhow::Result<Exit> {
+pub async fn run(args: Args, passwords: &Passwords, store: &Directory, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     let store = &store.as_seen_by(Viewer::Operator);
     match args.verb {
@@ -182,7 +184,10 @@ pub async fn run(args: Args, hasher: &Hasher, store: &Directory, out: &mut Outpu
             ensure!(!matches!(password, Some(Some(_))), NoArgument);
             let new = new.check()?;
             let asked = password_stdin || password.is_some();
-            let password = if asked { Some(read_password(password_stdin, hasher)?) } else { None };
+            let password = match asked {
+                true => Some(read_password(password_stdin, passwords, new.personal())?),
+                false => None,
+            };
             let username = new.username.as_str().to_owned();
             let made = store.create_users(vec![new]).await;
             let found = async {
@@ -207,8 +212,12 @@ pub async fn run(args: Args, hasher: &Hasher, store: &Directory, out: &mut Outpu
         }
         Verb::Password { user, argument, password_stdin, none } => {
             ensure!(argument.is_none(), NoArgument);
-            let password = if none { None } else { Some(read_password(password_stdin, hasher)?) };
-            let user = store.set_password(&user.into(), password, clock::today()).await?;
+            let user = store.user(&user.into()).await?;
+            let password = match none {
+                true => None,
+                false => Some(read_password(password_stdin, passwords, user.personal())?),
+            };
+            let user = store.set_password(&user.id.into(), password, clock::today()).await?;
             let done = if none { "took the password of" } else { "changed the password of" };
             out.note(&format!("{done} user {}", user.username));
         }

@@ -3,6 +3,7 @@
 use super::Compat;
 use super::keys::{FLAG, Reader, SIZE, Section, Shape, TIME, count, custom, keys, one_of};
 use super::secret::SECRET;
+use crate::password::validate::Validators;
 use crate::password::{Algorithm, Passwords};
 use crate::secret::SecretSource;
 use crate::yaml::{Node, Rate, Value};
@@ -60,6 +61,8 @@ pub struct Accounts {
     /// What tokens are encrypted with that must be told again.
     pub token_key: Option<SecretSource>,
     pub passwords: Passwords,
+    /// Whether somebody logs in whose account has expired, until they are made inactive.
+    pub expired_log_in: bool,
 }
 
 impl Default for Accounts {
@@ -75,6 +78,7 @@ impl Default for Accounts {
             longest_token: None,
             token_key: None,
             passwords: Passwords::default(),
+            expired_log_in: false,
         }
     }
 }
@@ -87,6 +91,8 @@ impl Accounts {
             Compat::Openwisp => Self {
                 throttle: NonZeroU32::new(20).map(|count| (count, Duration::from_secs(86_400))),
                 lifetime: None,
+                expired_log_in: true,
+                passwords: Passwords::openwisp(),
                 ..Self::default()
             },
         }
@@ -138,7 +144,9 @@ keys! {
             "Days after which a password must be changed; 0 is never. [0]";
         expire_after_staff: u32 = 0, count::<u32, 0, 36_525>(), "The same for staff, where it is not 0. [0]";
         min_length: Option<u32> = None, count::<u32, 1, 128>(),
-            "Characters of a new one that people choose. [8; 1 with `compat: openwisp`]";
+            "Characters of a new one. [8; 1 with `compat: openwisp`]";
+        validators: Option<Vec<String>> = None, custom(Shape::SomeOf(&["similarity", "common", "numeric"]), validators),
+            "What a new one must not be: like its user's name or address, one that many have, of digits alone. [all; none with `compat: openwisp`]";
         link_lifetime: Option<Duration> = None, custom(Shape::Time, link_lifetime),
             "How long a link to choose a new one is good, 1m or more. [1h; 3d with `compat: openwisp`]";
     }
@@ -151,6 +159,13 @@ pub(super) fn passwords(key: &str, node: &Node, reader: &mut Reader<'_>) -> Opti
     let said = reader.read::<Hashing>(key, "`passwords`", map);
     let Hashing { passes, lanes, iterations, md5, upgrade, workers, queue, expire_after, .. } = said;
     let Hashing { expire_after_staff, min_length, link_lifetime, .. } = said;
+    let usual = Accounts::of(reader.compat).passwords;
+    let mut validators = usual.validators;
+    if let Some(words) = said.validators {
+        let has = |word: &str| words.iter().any(|known| known == word);
+        validators =
+            Validators { similarity: has("similarity"), common: has("common"), numeric: has("numeric"), ..validators };
+    }
     let memory = u32::try_from(said.memory / 1024).unwrap_or(u32::MAX);
     let algorithm = if said.pbkdf2 {
         Algorithm::Pbkdf2Sha256 { iterations }
@@ -172,9 +187,20 @@ pub(super) fn passwords(key: &str, node: &Node, reader: &mut Reader<'_>) -> Opti
         queue,
         expire_after,
         expire_after_staff,
-        min_length,
-        link_lifetime,
+        validators: Validators { min_length: min_length.unwrap_or(validators.min_length), ..validators },
+        link_lifetime: link_lifetime.unwrap_or(usual.link_lifetime),
     })
+}
+
+fn validators(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Vec<String>> {
+    let words = node.expect_strs("`validators`", reader.findings)?;
+    for (word, span) in &words {
+        if !["similarity", "common", "numeric"].contains(word) {
+            let message = format!("`validators` are `similarity`, `common` and `numeric`, not `{word}`");
+            reader.findings.error("wrong_value", *span, message);
+        }
+    }
+    Some(words.into_iter().map(|(word, _)| word.to_owned()).collect())
 }
 
 fn link_lifetime(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Duration> {

@@ -50,6 +50,8 @@ pub struct LoginCandidate {
     pub username: String,
     /// An inactive user does not log in.
     pub is_active: bool,
+    /// The last day of their account.
+    pub expiration_date: Option<Date>,
     /// Their passwords may last for another time.
     pub is_staff: bool,
     /// When they chose their password, where that is known.
@@ -137,7 +139,7 @@ async fn candidates(tx: &Tx<'_>, login: &LoginQuery) -> Result<Vec<LoginCandidat
     macro_rules! by {
         ($column:literal) => {
             concat!(
-                "SELECT id, username, is_active, is_staff, password_updated, password FROM users WHERE ",
+                "SELECT id, username, is_active, expiration_date, is_staff, password_updated, password FROM users WHERE ",
                 $column,
                 " AND (CAST($2 AS text) IS NULL
                        OR organization_id = (SELECT id FROM organizations WHERE lower(slug) = lower($2) LIMIT 1)
@@ -166,6 +168,7 @@ fn candidate(row: &Row) -> Result<LoginCandidate, StoreError> {
         user: row.get("id")?,
         username: row.get("username")?,
         is_active: row.get("is_active")?,
+        expiration_date: row.get("expiration_date")?,
         is_staff: row.get("is_staff")?,
         password_updated: row.get("password_updated")?,
         password: row.get::<Option<String>>("password")?.map(PasswordHash::from_stored),

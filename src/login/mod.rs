@@ -1,7 +1,7 @@
 //! Logging in: an identifier and a password to a user, at a bounded price.
 //!
 //! [`Login::check`] finds whom the identifier may mean, asks [`limits`] whether more attempts are allowed, and has the
-//! password compared in the pool. Whoever has no account, is inactive or has no password costs what somebody would (`census`)
+//! password compared in the pool. Whoever has no account, is inactive, has expired or has no password costs what somebody would (`census`)
 //! and hears the same as a wrong password. Where the stored hash is not what would be written today, a right password has it rewritten. People
 //! choose new passwords by [`renew`], who forgot theirs with a link that carries a token of [`reset`].
 
@@ -143,7 +143,7 @@ impl Login {
         let decoy = self.decoy(&name, &candidates).await;
         let active: Vec<(LoginCandidate, PasswordHash)> = candidates
             .into_iter()
-            .filter(|candidate| candidate.is_active && allowed.contains(&candidate.user))
+            .filter(|candidate| self.may_log_in(candidate) && allowed.contains(&candidate.user))
             .filter_map(|mut candidate| candidate.password.take().map(|password| (candidate, password)))
             .collect();
         let stored = active.iter().map(|(_, password)| password.clone()).collect();
@@ -164,6 +164,12 @@ impl Login {
             user,
             password_until: self.accounts.passwords.until(candidate.password_updated, candidate.is_staff),
         })
+    }
+
+    /// Whether somebody may at all: who is inactive may not, nor whose account has expired.
+    fn may_log_in(&self, candidate: &LoginCandidate) -> bool {
+        let has_expired = candidate.expiration_date.is_some_and(|last| last < clock::today());
+        candidate.is_active && (!has_expired || self.accounts.expired_log_in)
     }
 
     /// `None`: nobody can be meant.

@@ -10,9 +10,9 @@ use crate::directory::{DirectoryError, List, LoginCandidate, Revocation, StoreEr
 use crate::id::UserId;
 use crate::limit::Who;
 use crate::password::PasswordHash;
+use crate::password::validate::{Unfit, UnfitPassword, Validators};
 use secrecy::{ExposeSecret, SecretString};
 use std::net::IpAddr;
-use thiserror::Error;
 
 /// Whose password may be replaced, and what it must still be.
 #[derive(Clone, Debug)]
@@ -31,16 +31,6 @@ pub enum NoLink {
     Token,
 }
 
-/// Why a password cannot be chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Unfit {
-    #[error("This password is too short. It must contain at least {0} characters.")]
-    Short(u32),
-    /// It is the one that they have.
-    #[error("You cannot re-use your current password. Enter a new password.")]
-    Reused,
-}
-
 impl Login {
     /// Whom a link may be sent to because of an identifier: active users with a password and an address.
     ///
@@ -53,7 +43,7 @@ impl Login {
     ) -> Result<Vec<LoginCandidate>, StoreError> {
         let Some(query) = self.query(identifier, organization) else { return Ok(Vec::new()) };
         let mut found = self.store.login_candidates(&query).await?;
-        found.retain(|person| person.is_active && person.password.as_ref().is_some_and(PasswordHash::is_usable));
+        found.retain(|person| self.may_log_in(person) && person.password.as_ref().is_some_and(PasswordHash::is_usable));
         Ok(found)
     }
 
@@ -115,17 +105,28 @@ impl Login {
         Ok(Stored { user, username: found.snapshot.user.known_as().into_owned(), password: stored })
     }
 
-    /// Whether a new password will do. `least`: its characters, at least.
+    /// What new passwords are looked at for.
+    #[must_use]
+    pub fn validators(&self) -> Validators {
+        self.accounts.passwords.validators
+    }
+
+    /// Whether a new password will do.
     ///
     /// # Errors
     /// Within, why not; too many passwords are being computed.
-    pub async fn fits(&self, stored: &Stored, new: SecretString, least: u32) -> Result<Result<(), Unfit>, LoginError> {
-        let is_short = u32::try_from(new.expose_secret().chars().count()).is_ok_and(|count| count < least);
-        if is_short {
-            return Ok(Err(Unfit::Short(least)));
+    pub async fn fits(&self, stored: &Stored, new: SecretString) -> Result<Result<(), UnfitPassword>, LoginError> {
+        let user = match self.store.as_seen_by(Viewer::Operator).user(&stored.user.into()).await {
+            Ok(user) => user,
+            Err(DirectoryError::Store(error)) => return Err(error.into()),
+            // Deleted in this very moment.
+            Err(_) => return Err(LoginError::Wrong),
+        };
+        if let Err(unfit) = self.validators().check(new.expose_secret(), user.personal()) {
+            return Ok(Err(unfit));
         }
         let is_same = self.pool.first_match(new, vec![stored.password.clone()], None).await?.is_some();
-        Ok(if is_same { Err(Unfit::Reused) } else { Ok(()) })
+        Ok(if is_same { Err(UnfitPassword(vec![Unfit::Reused])) } else { Ok(()) })
     }
 
     /// A new password as it is kept.

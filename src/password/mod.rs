@@ -2,7 +2,7 @@
 //!
 //! `stored` reads Django's forms and computes them; a form that it does not know, or whose cost is beyond all reason, is
 //! never right. [`Hasher`] holds what the installation wants: with what new passwords are hashed, what older forms are
-//! still believed. [`Pool`] is the only way in for servers: few threads, a short queue, and for a user who does not exist the
+//! still believed; [`validate`] says which may be new ones. [`Pool`] is the only way in for servers: few threads, a short queue, and for a user who does not exist the
 //! work of one of the [`Kinds`] that the directory has.
 
 mod kinds;
@@ -11,6 +11,7 @@ mod settings;
 mod stored;
 #[cfg(test)]
 mod tests;
+pub mod validate;
 
 pub use kinds::Kinds;
 pub use pool::{Busy, Pool, PoolSettings};

@@ -1,6 +1,7 @@
 //! What an installation wants of passwords: their cost, and how long they are good. The configuration is read into this.
 
 use super::Algorithm;
+use super::validate::Validators;
 use jiff::Span;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -23,13 +24,19 @@ pub struct Passwords {
     pub expire_after: u32,
     /// The same for staff, where it is not 0.
     pub expire_after_staff: u32,
-    /// Characters of a new one, at least; `None`: as many as is usual.
-    pub min_length: Option<u32>,
-    /// How long a link is good with which a new one is chosen; `None`: as long as is usual.
-    pub link_lifetime: Option<Duration>,
+    /// What new ones are looked at for.
+    pub validators: Validators,
+    /// How long a link is good with which a new one is chosen.
+    pub link_lifetime: Duration,
 }
 
 impl Passwords {
+    /// What counts with `compat: openwisp` where nothing is said: a link is good for Django's `PASSWORD_RESET_TIMEOUT`.
+    #[must_use]
+    pub fn openwisp() -> Self {
+        Self { validators: Validators::NONE, link_lifetime: Duration::from_secs(3 * 86_400), ..Self::default() }
+    }
+
     /// Days for which somebody's password is good, behind the one on which it was chosen; `None`: for ever.
     #[must_use]
     pub fn good_for(&self, is_staff: bool) -> Option<u32> {
@@ -58,8 +65,8 @@ impl Default for Passwords {
             queue: 64,
             expire_after: 0,
             expire_after_staff: 0,
-            min_length: None,
-            link_lifetime: None,
+            validators: Validators::USUAL,
+            link_lifetime: Duration::from_secs(3600),
         }
     }
 }

@@ -19,37 +19,25 @@ use super::error::ApiError;
 use crate::compat::openwisp::fields::{FieldErrors, Fields, TextField};
 use crate::directory::StoreError;
 use crate::login::LoginError;
-use crate::login::renew::{Stored, Unfit};
+use crate::login::renew::Stored;
 use crate::login::reset::Resets;
+use crate::password::validate::UnfitPassword;
 use data_encoding::HEXLOWER;
 use secrecy::SecretString;
-use std::time::Duration;
 
 const MISMATCH: &str = "The two password fields didn’t match.";
 /// Characters of a password's field.
 const LONGEST: usize = 128;
-/// Of a new password, where nothing is configured: what NIST SP 800-63B asks for. The reference asks for none.
-const USUAL_LENGTH: u32 = 8;
-/// How long a link is good, where nothing is configured.
-const USUAL_LIFETIME: Duration = Duration::from_secs(3600);
-/// The same in Django (`PASSWORD_RESET_TIMEOUT`).
-const DJANGO_LIFETIME: Duration = Duration::from_secs(3 * 86_400);
 
 impl Api {
     /// What makes the tokens of links, and knows them: Django's secret where it is configured, else one of this installation.
     pub(super) fn resets(&self) -> Resets {
-        let usual = if self.compat { DJANGO_LIFETIME } else { USUAL_LIFETIME };
         let mut secrets = self.identity.django_keys();
         if secrets.is_empty() {
             let ours = self.store.checksum_key().derive("postern password resets 1");
             secrets.push(HEXLOWER.encode(&ours).into());
         }
-        Resets::new(&secrets, self.passwords.link_lifetime.unwrap_or(usual))
-    }
-
-    /// Characters that a new password must have.
-    pub(super) fn min_length(&self) -> u32 {
-        self.passwords.min_length.unwrap_or(if self.compat { 1 } else { USUAL_LENGTH })
+        Resets::new(&secrets, self.passwords.link_lifetime)
     }
 }
 
@@ -66,7 +54,7 @@ fn password(api: &Api, name: &'static str, fields: &Fields, errors: &mut FieldEr
 /// What goes wrong between a good request and a new password.
 enum Refused {
     Mismatch,
-    Unfit(Unfit),
+    Unfit(UnfitPassword),
     /// It has been changed meanwhile.
     Late,
     /// It could not be tried, computed or kept.
@@ -85,7 +73,7 @@ async fn renew(api: &Api, stored: &Stored, one: String, two: &str) -> Result<(),
         return Err(Refused::Mismatch);
     }
     let new = SecretString::from(one);
-    api.login.fits(stored, new.clone(), api.min_length()).await?.map_err(Refused::Unfit)?;
+    api.login.fits(stored, new.clone()).await?.map_err(Refused::Unfit)?;
     if api.login.renew(stored, new).await? { Ok(()) } else { Err(Refused::Late) }
 }
 
@@ -93,7 +81,11 @@ async fn renew(api: &Api, stored: &Stored, one: String, two: &str) -> Result<(),
 fn of_refused(refused: Refused, late: impl FnOnce() -> FieldErrors) -> ApiError {
     ApiError::of_fields(match refused {
         Refused::Mismatch => of_field("new_password2", MISMATCH),
-        Refused::Unfit(unfit) => of_field("new_password2", &unfit.to_string()),
+        Refused::Unfit(UnfitPassword(unfit)) => {
+            let mut errors = FieldErrors::default();
+            unfit.iter().for_each(|why| errors.add("new_password2", why.to_string()));
+            errors
+        }
         Refused::Late => late(),
         Refused::Login(error) => return of_login(error),
     })

@@ -135,7 +135,11 @@ impl Problem {
 
 pub(super) fn show(api: &Api, visitor: &Visitor, status: StatusCode, form: Form<'_>) -> Response {
     let Ok((csrf, cookie)) = visitor.form() else { return ApiError::Unavailable.answer(api, ALLOW) };
-    page::answer(status, &Form { csrf: &csrf, style: page::STYLE, least: api.min_length(), ..form }, cookie)
+    page::answer(
+        status,
+        &Form { csrf: &csrf, style: page::STYLE, least: api.login.validators().min_length, ..form },
+        cookie,
+    )
 }
 
 impl Default for Form<'_> {

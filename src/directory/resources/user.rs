@@ -5,6 +5,7 @@ use super::definition::{Input, Writer, resource};
 use crate::directory::error::{DirectoryError, Unique};
 use crate::directory::name::{Email, ExternalId, PhoneNumber, Prose, Text, Username};
 use crate::id::{OrgId, UserId};
+use crate::password::validate::Personal;
 use jiff::civil::Date;
 
 resource! {
@@ -106,7 +107,31 @@ resource! {
     const SEEN_BY_ONESELF: &'static str = "u.id = $?";
 }
 
+impl UserRecord {
+    /// What a password of theirs must not be like.
+    #[must_use]
+    pub fn personal(&self) -> Personal<'_> {
+        Personal {
+            username: &self.username,
+            first_name: &self.first_name,
+            last_name: &self.last_name,
+            email: self.email.as_deref().unwrap_or_default(),
+        }
+    }
+}
+
 impl NewUser {
+    /// What a password of theirs must not be like.
+    #[must_use]
+    pub fn personal(&self) -> Personal<'_> {
+        Personal {
+            username: self.username.as_str(),
+            first_name: self.first_name.as_str(),
+            last_name: self.last_name.as_str(),
+            email: self.email.as_ref().map_or("", Email::as_str),
+        }
+    }
+
     /// An active user with nothing but a name.
     ///
     /// # Errors

@@ -156,7 +156,7 @@ fn guessed(throttle: &str) -> Gate {
     let gate = Gate::with(&options);
     let new =
         ["user", "create", "lena", "--email", "lena@example.org", "--phone", "+39 366 524 3702", "--password-stdin"];
-    gate.postern.cli_with(&new, "s3cret\n");
+    gate.postern.cli_with(&new, "s3cret-word\n");
     gate
 }
 
@@ -165,7 +165,7 @@ fn guessed(throttle: &str) -> Gate {
 fn who_exists_cannot_be_told_by_what_a_login_costs_or_says() {
     let gate = guessed("none");
     gate.postern.cli(&["user", "create", "no-password"]);
-    gate.postern.cli_with(&["user", "create", "inactive", "--password-stdin"], "s3cret\n");
+    gate.postern.cli_with(&["user", "create", "inactive", "--password-stdin"], "s3cret-word\n");
     gate.postern.cli(&["user", "edit", "inactive", "--active=false"]);
     let computed = || gate.postern.metric("postern_password_computations");
     let mut told = Vec::new();
@@ -261,7 +261,7 @@ fn a_link_is_good_once_for_one_thing_and_in_no_log() {
     std::thread::sleep(std::time::Duration::from_secs(2));
     tried(short, 401, "too late");
     let before = mint(&[]);
-    gate.postern.cli_with(&["user", "password", "uA", "--password-stdin"], "another\n");
+    gate.postern.cli_with(&["user", "password", "uA", "--password-stdin"], "another one\n");
     tried(before, 401, "of the password before");
     let gone = mint(&[]);
     gate.postern.cli(&["user", "edit", "uA", "--active=false"]);

@@ -6,7 +6,7 @@ use postern::cli::output::{Exit, Output};
 use postern::cli::{group, member, migrate, org, permission, role, store, token, user};
 use postern::config::{Config, Database, Sources};
 use postern::directory::token::TokenDigest;
-use postern::password::Hasher;
+use postern::password::Passwords;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -162,7 +162,7 @@ impl Shell {
             Ok(command) => {
                 let store = store::open(&self.database()).await.unwrap();
                 match command {
-                    Command::User(args) => user::run(args, &Hasher::default(), &store, &mut output).await,
+                    Command::User(args) => user::run(args, &Passwords::default(), &store, &mut output).await,
                     Command::Org(args) => org::run(args, &store, &mut output).await,
                     Command::Member(args) => member::run(args, &store, &mut output).await,
                     Command::Group(args) => group::run(args, &store, &mut output).await,

@@ -13,3 +13,4 @@ mod place;
 mod recorded;
 mod reference;
 mod story;
+mod validators;

@@ -26,7 +26,8 @@ fn with_passwords(more: &str, identity: &str) -> Gate {
     let passwords = format!("  passwords: {{ memory: 64KiB, passes: 1{more} }}\n");
     options.config = format!("identity:\n  api: token\n  session: {{ secure: false }}\n{passwords}{identity}");
     let gate = Gate::with(&options);
-    gate.postern.cli_with(&["user", "create", "lena", "--email", "lena@example.org", "--password-stdin"], "s3cret\n");
+    gate.postern
+        .cli_with(&["user", "create", "lena", "--email", "lena@example.org", "--password-stdin"], "s3cret-word\n");
     gate
 }
 
@@ -55,7 +56,7 @@ fn curl_logs_in_goes_on_and_logs_out() {
     let next = format!("next={}", field(&page, "next").unwrap());
     let filled = ["--data-urlencode", &csrf, "--data-urlencode", &next];
     let (_, told) = curl(
-        &[&filled[..], &["--data-urlencode", "username=LENA@example.org", "-d", "password=s3cret", &url(LOGIN)]]
+        &[&filled[..], &["--data-urlencode", "username=LENA@example.org", "-d", "password=s3cret-word", &url(LOGIN)]]
             .concat(),
     );
     assert_eq!(told, format!("303 {}", url("/me/first?a=b")));
@@ -84,7 +85,7 @@ fn over_tls_and_http2_the_cookies_are_this_host_s_alone() {
         "tls: {{ {pair} }}\nidentity: {{ api: token, session: {{}}, passwords: {{ memory: 64KiB, passes: 1 }} }}\n"
     );
     let gate = Gate::with(&options);
-    gate.postern.cli_with(&["user", "create", "lena", "--password-stdin"], "s3cret\n");
+    gate.postern.cli_with(&["user", "create", "lena", "--password-stdin"], "s3cret-word\n");
     let (jar, port) = (gate.postern.home().join("jar"), gate.postern.data.port());
     let origin = format!("https://app.example.com:{port}");
     let curl = |path: &str, args: &[&str]| {
@@ -103,7 +104,7 @@ fn over_tls_and_http2_the_cookies_are_this_host_s_alone() {
     let csrf = format!("csrf={}", field(&page, "csrf").unwrap());
     let ours = format!("Origin: {origin}");
     let send = |origin: &str| {
-        curl(LOGIN, &["-H", origin, "--data-urlencode", &csrf, "-d", "username=lena", "-d", "password=s3cret"])
+        curl(LOGIN, &["-H", origin, "--data-urlencode", &csrf, "-d", "username=lena", "-d", "password=s3cret-word"])
     };
     assert!(send("Origin: https://app.example.com").starts_with("HTTP/2 403"), "another port is another origin");
     let begun = send(&ours);
@@ -156,7 +157,7 @@ fn the_pages_need_no_script_and_are_for_this_browser_alone() {
 fn whatever_is_wrong_the_page_says_the_same_and_repeats_nothing_dangerous() {
     let gate = gate("");
     gate.postern.cli(&["user", "create", "no-password"]);
-    gate.postern.cli_with(&["user", "create", "inactive", "--password-stdin"], "s3cret\n");
+    gate.postern.cli_with(&["user", "create", "inactive", "--password-stdin"], "s3cret-word\n");
     gate.postern.cli(&["user", "edit", "inactive", "--active=false"]);
     let said = |answer: &Answer| {
         let text = answer.text();
@@ -164,9 +165,13 @@ fn whatever_is_wrong_the_page_says_the_same_and_repeats_nothing_dangerous() {
     };
     let computed = || gate.postern.metric("postern_password_computations");
     let mut told = Vec::new();
-    for (name, password) in
-        [("lena", "guess"), ("nobody", "s3cret"), ("no-password", "s3cret"), ("inactive", "s3cret"), ("Lena", "s3cret")]
-    {
+    for (name, password) in [
+        ("lena", "guess"),
+        ("nobody", "s3cret-word"),
+        ("no-password", "s3cret-word"),
+        ("inactive", "s3cret-word"),
+        ("Lena", "s3cret-word"),
+    ] {
         let before = computed();
         let answer = Browser::of(&gate).log_in(name, password);
         assert_eq!((answer.status, answer.text().contains("<title>Error: Log in</title>")), (400, true));
@@ -181,7 +186,7 @@ fn whatever_is_wrong_the_page_says_the_same_and_repeats_nothing_dangerous() {
     assert_eq!(Browser::of(&gate).log_in("", "x").status, 400);
     assert_eq!(Browser::of(&gate).log_in("lena", "").status, 400);
     let log = format!("{:?}{:?}", gate.postern.stderr(), gate.postern.stdout());
-    assert!(!log.contains("s3cret") && !log.contains("p4ssword"));
+    assert!(!log.contains("s3cret-word") && !log.contains("p4ssword"));
 }
 
 #[test]
@@ -189,7 +194,7 @@ fn only_a_form_of_ours_logs_in_or_out() {
     let gate = gate("  token: { throttle: 5/day }\n");
     let computed = || gate.postern.metric("postern_password_computations");
     let before = computed();
-    let fields = [("username", "lena"), ("password", "s3cret")];
+    let fields = [("username", "lena"), ("password", "s3cret-word")];
     let mut browser = Browser::of(&gate);
     // No cookie, no field, a field of somebody else's browser.
     assert_eq!(browser.ask("POST", LOGIN, Some(&fields)).status, 403);
@@ -203,15 +208,15 @@ fn only_a_form_of_ours_logs_in_or_out() {
     // A page of another origin, even with all of it.
     for origin in ["https://evil.example", "null", "https://app.example.evil.example"] {
         browser.headers = format!("Origin: {origin}\r\n");
-        assert_eq!(browser.log_in("lena", "s3cret").status, 403, "{origin}");
+        assert_eq!(browser.log_in("lena", "s3cret-word").status, 403, "{origin}");
     }
     // Two cookies of one name: somebody has put one there.
     browser.headers = "Cookie: postern_form=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n".to_owned();
-    assert_eq!(browser.log_in("lena", "s3cret").status, 403);
+    assert_eq!(browser.log_in("lena", "s3cret-word").status, 403);
     assert!((computed() - before).abs() < f64::EPSILON, "no password was looked at");
     // All that has cost the browser's owner nothing, either.
     browser.headers = "Origin: https://app.example\r\n".to_owned();
-    assert_eq!((browser.log_in("lena", "s3cret").status, browser.whoami()), (303, 200));
+    assert_eq!((browser.log_in("lena", "s3cret-word").status, browser.whoami()), (303, 200));
     browser.headers.clear();
     assert_eq!(browser.whoami(), 200);
     browser.headers = "Origin: https://evil.example\r\n".to_owned();
@@ -235,7 +240,7 @@ fn nobody_is_sent_on_to_another_site() {
     ] {
         // By the address, and by a form that was tampered with.
         let encoded = percent_encoding::utf8_percent_encode(next, percent_encoding::NON_ALPHANUMERIC);
-        let fields = [("username", "lena"), ("password", "s3cret")];
+        let fields = [("username", "lena"), ("password", "s3cret-word")];
         let mut browser = Browser::of(&gate);
         let answer = browser.send(&format!("{LOGIN}?next={encoded}"), &fields);
         // What the gate refuses as a target never comes so far.
@@ -251,12 +256,12 @@ fn nobody_is_sent_on_to_another_site() {
 #[test]
 fn a_login_ends_the_session_of_before_and_begins_one_that_a_password_ends() {
     let gate = gate("");
-    gate.postern.cli_with(&["user", "create", "bob", "--password-stdin"], "s3cret\n");
+    gate.postern.cli_with(&["user", "create", "bob", "--password-stdin"], "s3cret-word\n");
     let mut browser = Browser::of(&gate);
-    assert_eq!(browser.log_in("lena", "s3cret").status, 303);
+    assert_eq!(browser.log_in("lena", "s3cret-word").status, 303);
     let old = browser.cookies[SESSION].clone();
     // A session that somebody else has put there is not the one that goes on.
-    let fields = [("username", "bob"), ("password", "s3cret"), ("csrf", &csrf_of(&mut browser))];
+    let fields = [("username", "bob"), ("password", "s3cret-word"), ("csrf", &csrf_of(&mut browser))];
     assert_eq!(browser.ask("POST", LOGIN, Some(&fields)).status, 303);
     assert_ne!(browser.cookies[SESSION], old);
     assert_eq!(
@@ -267,7 +272,7 @@ fn a_login_ends_the_session_of_before_and_begins_one_that_a_password_ends() {
     before.cookies.insert(SESSION.to_owned(), old);
     eventually("the old session has ended", || (before.whoami() == 401).then_some(()));
     assert_eq!(gate.postern.query("SELECT (last_login IS NOT NULL) || '' FROM users WHERE username = 'bob'"), "1");
-    gate.postern.cli_with(&["user", "password", "bob", "--password-stdin"], "another\n");
+    gate.postern.cli_with(&["user", "password", "bob", "--password-stdin"], "another one\n");
     eventually("a new password has ended it", || (browser.whoami() == 401).then_some(()));
 }
 
@@ -292,7 +297,7 @@ fn the_form_and_the_token_endpoint_share_their_limits() {
         }
     }
     assert_eq!(gate.send(&token).status, 400);
-    let answer = Browser::of(&gate).log_in("lena", "s3cret");
+    let answer = Browser::of(&gate).log_in("lena", "s3cret-word");
     assert_eq!(answer.status, 429);
     assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() > 10_000);
     assert!(answer.header("ratelimit").is_some() && answer.text().contains("too many attempts"));

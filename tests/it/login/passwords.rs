@@ -18,19 +18,22 @@ defaults: { inject: { X-Postern-User: user.username } }
 routes:
   /me/**: authenticated
 ";
-const CHANGE: &str = "/api/v1/users/user/password/change/";
+pub const CHANGE: &str = "/api/v1/users/user/password/change/";
 const RESET: &str = "/api/v1/users/password/reset/";
 const CONFIRM: &str = "/api/v1/users/password/reset/confirm/";
 const PAGE: &str = "/api/v1/users/password/change/";
 const SAID: &str = r#"{"detail":"Password reset e-mail has been sent."}"#;
 
 /// A gate with lena; `top` is more of the configuration, `identity` of that section.
-fn gate(top: &str, identity: &str) -> Gate {
+pub fn gate(top: &str, identity: &str) -> Gate {
+    gate_with(top, "token: { throttle: none }", identity)
+}
+
+pub fn gate_with(top: &str, token: &str, identity: &str) -> Gate {
     let mut options = Options::policy(ROUTES);
     let passwords = "passwords: { memory: 64KiB, passes: 1 }";
-    options.config = format!(
-        "{top}identity:\n  api: token\n  session: {{ secure: false }}\n  {passwords}\n  token: {{ throttle: none }}\n{identity}"
-    );
+    options.config =
+        format!("{top}identity:\n  api: token\n  session: {{ secure: false }}\n  {passwords}\n  {token}\n{identity}");
     let gate = Gate::with(&options);
     let args = ["user", "create", "lena", "--email", "lena@example.org", "--phone", "+39 366 524 3702"];
     gate.postern.cli_with(&[&args[..], &["--password-stdin"]].concat(), "the old one\n");
@@ -43,7 +46,7 @@ fn with_letters(letters: &Letters, more: &str) -> Gate {
     gate(&format!("public_url: https://app.example\nmail: {{ {mail}{tls}{more} }}\n"), "")
 }
 
-fn post(gate: &Gate, path: &str, headers: &str, body: &Value) -> Answer {
+pub fn post(gate: &Gate, path: &str, headers: &str, body: &Value) -> Answer {
     let body = body.to_string();
     gate.send(format!(
         "POST {path} HTTP/1.1\r\nHost: evil.example\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n{body}",
@@ -51,12 +54,12 @@ fn post(gate: &Gate, path: &str, headers: &str, body: &Value) -> Answer {
     ))
 }
 
-fn log_in(gate: &Gate, username: &str, password: &str) -> Option<String> {
+pub fn log_in(gate: &Gate, username: &str, password: &str) -> Option<String> {
     let answer = post(gate, "/api/v1/users/token/", "", &json!({ "username": username, "password": password }));
     (answer.status == 200).then(|| answer.json()["token"].as_str().unwrap().to_owned())
 }
 
-fn twice(old: &str, new: &str) -> Value {
+pub fn twice(old: &str, new: &str) -> Value {
     json!({ "old_password": old, "new_password1": new, "new_password2": new })
 }
 
@@ -192,8 +195,8 @@ fn who_is_nobody_inactive_or_without_a_password_gets_no_letter_and_the_same_answ
     let letters = Letters::serve(&json!({}));
     let gate = with_letters(&letters, "");
     gate.postern.cli(&["user", "create", "no-password", "--email", "a@example.org"]);
-    gate.postern.cli_with(&["user", "create", "no-address", "--password-stdin"], "s3cret\n");
-    gate.postern.cli_with(&["user", "create", "left", "--email", "b@example.org", "--password-stdin"], "s3cret\n");
+    gate.postern.cli_with(&["user", "create", "no-address", "--password-stdin"], "s3cret-word\n");
+    gate.postern.cli_with(&["user", "create", "left", "--email", "b@example.org", "--password-stdin"], "s3cret-word\n");
     gate.postern.cli(&["user", "edit", "left", "--active=false"]);
     let computed = gate.postern.metric("postern_password_computations");
     for input in ["nobody", "no-password", "a@example.org", "no-address", "left", "b@example.org", &"x".repeat(10_000)]
@@ -223,7 +226,7 @@ fn letters_go_through_tls_with_a_password_and_are_tried_again() {
     authority.sign("mail", &["localhost"]);
     let files = |name: &str| authority.file(name).display().to_string();
     let letters = Letters::serve(&json!({
-        "cert": files("mail.crt"), "key": files("mail.key"), "user": "postern", "password": "s3cret of mail", "fail": 1,
+        "cert": files("mail.crt"), "key": files("mail.key"), "user": "postern", "password": "s3cret-word of mail", "fail": 1,
     }));
     let secret = authority.file("password");
     std::fs::write(&secret, "the one before\n").unwrap();
@@ -236,7 +239,7 @@ fn letters_go_through_tls_with_a_password_and_are_tried_again() {
     };
     let good = gate(&config("starttls"), "");
     // It is read for each letter.
-    std::fs::write(&secret, "s3cret of mail\n").unwrap();
+    std::fs::write(&secret, "s3cret-word of mail\n").unwrap();
     post(&good, RESET, "", &json!({ "input": "lena" }));
     let letter = letters.next();
     assert_eq!((&letter["tls"], &letter["helo"]), (&json!(true), &json!("app.example")));
@@ -245,7 +248,7 @@ fn letters_go_through_tls_with_a_password_and_are_tried_again() {
     post(&bad, RESET, "", &json!({ "input": "lena" }));
     assert!(letters.is_quiet());
     let log = format!("{:?}{:?}", good.postern.stderr(), bad.postern.stderr());
-    assert!(!log.contains("s3cret") && !log.contains("lena@") && !log.contains(&link(&letter).2), "{log}");
+    assert!(!log.contains("s3cret-word") && !log.contains("lena@") && !log.contains(&link(&letter).2), "{log}");
 }
 
 #[test]

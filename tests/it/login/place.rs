@@ -10,12 +10,12 @@ fn gate(identity: &str) -> Gate {
     let mut options = Options::policy(ROUTES);
     options.config = format!("identity:\n  {CHEAP}\n{identity}");
     let gate = Gate::with(&options);
-    gate.postern.cli_with(&["user", "create", "lena", "--password-stdin"], "s3cret\n");
+    gate.postern.cli_with(&["user", "create", "lena", "--password-stdin"], "s3cret-word\n");
     gate
 }
 
 fn login(prefix: &str) -> Vec<u8> {
-    let body = json!({ "username": "lena", "password": "s3cret" }).to_string();
+    let body = json!({ "username": "lena", "password": "s3cret-word" }).to_string();
     request(Who::nobody, "POST", &format!("{prefix}token/"), &[("Content-Type", "application/json")], &body)
 }
 
@@ -56,8 +56,8 @@ fn a_path_is_the_same_however_its_characters_are_spelt() {
     let home = Postern::prepare(Some(upstream.address()), &options);
     let mut command = Postern::serve(home.path(), &options);
     let gate = Gate { postern: Postern::run(home, command.env("KEY", "k".repeat(64))), upstream };
-    gate.postern.cli_with(&["user", "create", "lena", "--password-stdin"], "s3cret\n");
-    let body = json!({ "username": "lena", "password": "s3cret" }).to_string();
+    gate.postern.cli_with(&["user", "create", "lena", "--password-stdin"], "s3cret-word\n");
+    let body = json!({ "username": "lena", "password": "s3cret-word" }).to_string();
     let shown = |method: &str, target: &str| {
         let body = if method == "POST" { body.as_str() } else { "" };
         let answer = gate.send(request(Who::nobody, method, target, &[("Content-Type", "application/json")], body));

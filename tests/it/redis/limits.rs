@@ -129,7 +129,7 @@ fn logins(redis: &RedisServer, throttle: &str) -> Fleet {
         "trusted_proxies: [127.0.0.0/8]\nidentity: {{ api: token, token: {{ throttle: {throttle} }}, passwords: {{ memory: 64KiB, passes: 1 }} }}\n"
     );
     let fleet = Fleet::with(&[url(redis), url(redis), url(redis)], &options);
-    fleet.replicas[0].cli_with(&["user", "create", "lena", "--password-stdin"], "s3cret\n");
+    fleet.replicas[0].cli_with(&["user", "create", "lena", "--password-stdin"], "s3cret-word\n");
     for replica in &fleet.replicas {
         eventually("all replicas are known", || (replica.metric("postern_replicas") == 3.0).then_some(()));
     }
@@ -158,16 +158,16 @@ fn failures_are_counted_by_all_replicas_and_lock_nobody_out_of_their_own() {
     let redis = RedisServer::start();
     let fleet = logins(&redis, "none");
     let home = "198.51.100.1";
-    assert_eq!(login(&fleet.replicas[0], "s3cret", home), 200);
+    assert_eq!(login(&fleet.replicas[0], "s3cret-word", home), 200);
     // Successes cost nothing, however many there are.
     for n in 0..20 {
-        assert_eq!(login(&fleet.replicas[n % 3], "s3cret", &format!("203.0.113.{n}")), 200);
+        assert_eq!(login(&fleet.replicas[n % 3], "s3cret-word", &format!("203.0.113.{n}")), 200);
     }
     let guess = |n: usize| login(&fleet.replicas[n % 3], "guess", &format!("192.0.2.{n}"));
     assert_eq!((0..150).filter(|n| guess(*n) == 400).count(), 100);
     for replica in &fleet.replicas {
-        assert_eq!(login(replica, "s3cret", "192.0.2.200"), 429);
-        assert_eq!(login(replica, "s3cret", home), 200, "what one replica has seen, all know");
+        assert_eq!(login(replica, "s3cret-word", "192.0.2.200"), 429);
+        assert_eq!(login(replica, "s3cret-word", home), 200, "what one replica has seen, all know");
     }
     // Neither names nor addresses are to be read there.
     let keys = redis.keys("postern:*").join(" ");

@@ -91,8 +91,8 @@ fn tls_and_an_acl_user_with_few_rights() {
     serves(&good);
     assert!(!redis.keys("postern:t:*").is_empty());
     // Limits too, of routes and of logins: what is counted, what is counted no more, and what replicas tell each other.
-    good.replicas[0].cli_with(&["user", "create", "lena", "--password-stdin"], "s3cret\n");
-    for (password, status) in [("guess", 400), ("s3cret", 200), ("guess", 400), ("s3cret", 200)] {
+    good.replicas[0].cli_with(&["user", "create", "lena", "--password-stdin"], "s3cret-word\n");
+    for (password, status) in [("guess", 400), ("s3cret-word", 200), ("guess", 400), ("s3cret-word", 200)] {
         assert_eq!(login(&good.replicas[1], password, "192.0.2.1"), status);
     }
     assert_eq!(good.status(0, Who::uA, "/counted/x"), 200);

@@ -183,7 +183,12 @@ impl Postern {
 
     /// Runs a command with the directory's configuration: standard output, or standard error where it fails.
     pub fn try_cli(&self, args: &[&str]) -> Result<String, String> {
-        command(self.home.path(), args, "")
+        self.try_cli_with(args, "")
+    }
+
+    /// The same, with this on standard input.
+    pub fn try_cli_with(&self, args: &[&str], input: &str) -> Result<String, String> {
+        command(self.home.path(), args, input)
     }
 
     /// Raw SQL on a connection of its own, as another program would.
