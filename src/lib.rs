@@ -11,6 +11,7 @@ pub mod compat;
 pub mod config;
 pub mod decision;
 pub mod directory;
+pub mod export;
 pub mod fact_cache;
 pub mod facts;
 pub mod gateway;

@@ -1,7 +1,7 @@
 //! `postern import openwisp`: an existing OpenWISP or Django installation, or its dump, into the directory.
 
+use super::bar::Bar;
 use super::output::{Exit, Output};
-use crate::clock;
 use crate::config::Config;
 use crate::directory::encryption::Sealer;
 use crate::directory::{Directory, ImportReport, ImportStream};
@@ -10,8 +10,7 @@ use crate::import::live::Live;
 use crate::import::openwisp::{self, ReadError};
 use crate::import::{Source, SourceError, TABLES, TELLTALE, anchor, table_name};
 use serde::Serialize;
-use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::io::Write;
 
 /// Import: openwisp
 #[derive(clap::Args)]
@@ -123,45 +122,6 @@ fn scan(files: &[String], app: &str, schema: Option<&str>) -> Result<Dump, Sourc
     let mut dump = dump?;
     dump.choose(&anchor(app), schema)?;
     Ok(dump)
-}
-
-/// A bar on a terminal; nothing elsewhere.
-struct Bar {
-    what: &'static str,
-    shown: bool,
-    begun: Instant,
-    told: Option<Instant>,
-}
-
-impl Bar {
-    /// As often as somebody can see it.
-    const EVERY: Duration = Duration::from_millis(100);
-
-    fn new(what: &'static str) -> Self {
-        Self { what, shown: std::io::stderr().is_terminal(), begun: clock::monotonic(), told: None }
-    }
-
-    fn tell(&mut self, done: u64, total: u64) {
-        let now = clock::monotonic();
-        if !self.shown || total == 0 || self.told.is_some_and(|last| now.duration_since(last) < Self::EVERY) {
-            return;
-        }
-        self.told = Some(now);
-        let part = (done as f64 / total as f64).min(1.0);
-        let filled = (part * 40.0) as usize;
-        let spent = now.duration_since(self.begun).as_secs_f64();
-        let left = if part > 0.01 { format!(", {:.0} s left", spent / part - spent) } else { String::new() };
-        let bar = format!("{}{}", "#".repeat(filled), " ".repeat(40 - filled));
-        eprint!("\r{:9} [{bar}] {:3.0} %{left}   ", self.what, part * 100.0);
-        let _ = std::io::stderr().flush();
-    }
-
-    /// What follows begins a line of its own.
-    fn end(self) {
-        if self.told.is_some() {
-            eprintln!();
-        }
-    }
 }
 
 fn show_json(report: &ImportReport) -> anyhow::Result<()> {

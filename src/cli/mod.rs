@@ -1,6 +1,7 @@
 //! The command line: one file a command. Exit 0 is yes, 1 is no, 2 is wrong usage; errors go to standard error, with a hint.
 
 mod ask;
+mod bar;
 pub mod batch;
 pub mod check;
 pub mod completions;
@@ -8,6 +9,7 @@ pub mod config;
 pub mod demo;
 pub mod doctor;
 pub mod explain;
+pub mod export_users;
 mod facts;
 pub mod group;
 pub mod health;
@@ -100,6 +102,7 @@ enum Command {
     Sesame(sesame::Args),
     /// Bring an existing installation in
     Import(import::Args),
+    ExportUsers(export_users::Args),
     /// The database's schema
     Migrate(migrate::Args),
     Doctor(doctor::Args),
@@ -276,6 +279,9 @@ pub fn main() -> ExitCode {
         }),
         Command::Import(args) => common.on_the_directory(true, |config, store, mut output| async move {
             (import::run(args, &config, &store, &mut output).await, output)
+        }),
+        Command::ExportUsers(args) => common.on_the_directory(false, |config, store, mut output| async move {
+            (export_users::run(args, &config.export_users.fields, &store, &mut output).await, output)
         }),
         Command::Org(args) => noun!(org, args, args.begins()),
         Command::Member(args) => noun!(member, args, false),

@@ -7,6 +7,7 @@ pub mod accounts;
 mod authzen;
 mod database;
 mod edge;
+mod export;
 mod headers;
 mod identity;
 mod keys;
@@ -170,6 +171,7 @@ keys! {
         reload: Reload = Reload::default(), within::<Reload>(), "New files while it serves.";
         tracing: Option<telemetry::trace::Settings> = None, custom(tracing::SHAPE, tracing::read),
             "Spans for an OpenTelemetry collector, by OTLP over gRPC. [none]";
+        export_users: export::Export = export::Export::default(), within::<export::Export>(), "What `postern export-users` writes.";
         audit: Option<audit::Target> = None, custom(Shape::Text, audit_target),
             "Where changes of the directory are written down: a file, `stderr` or `off`. [audit.jsonl beside the embedded store, else in the data directory]";
     } and {

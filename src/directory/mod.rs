@@ -17,6 +17,7 @@ mod emails;
 pub mod encryption;
 mod engine;
 mod error;
+mod export;
 mod facts;
 mod grants;
 mod group_permissions;
@@ -54,6 +55,7 @@ pub use candidates::Holders;
 pub use credentials::{NewSession, Revocation, SessionSnapshot, SubjectRecord, UserKey};
 pub use engine::{Directory, View};
 pub use error::{BatchError, DirectoryError, Noun, StoreError, Unique};
+pub use export::{ExportError, ExportedGroup, ExportedMembership, ExportedUser};
 pub use grants::{BundleEdit, GrantRecord, Grants, Through};
 pub use group_permissions::GroupWithPermissions;
 pub use import::{Import, ImportReport, ImportStream, ImportedToken, ImportedUser, Micros, Sender, SkippedRecord};
@@ -68,6 +70,6 @@ pub use resources::{
     UserRecord, record_of,
 };
 pub use selector::{GroupSelector, OrgSelector, RoleSelector, Scope, UserSelector};
-pub use sql::Cell;
+pub use sql::{Cell, Value};
 pub use store::{Change, Changes, MEMBERS_AT_MOST, OrgRef, TokenSnapshot};
 pub use viewer::{Rules, Viewer};

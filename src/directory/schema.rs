@@ -24,7 +24,7 @@ macro_rules! migrations {
     ($engine:literal) => {
         $crate::directory::schema::migrations!($engine:
             1 "directory", 2 "rights", 3 "people", 4 "credentials", 5 "old_passwords", 6 "inactive_sessions", 7 "blank_words",
-            8 "token_scopes")
+            8 "token_scopes", 9 "lifecycle")
     };
     ($engine:literal: $($version:literal $name:literal),+) => {
         &[$($crate::directory::schema::Migration {

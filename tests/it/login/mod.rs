@@ -2,6 +2,7 @@
 
 mod browser;
 mod dumps;
+mod export;
 mod flood;
 mod import;
 mod letters;
