@@ -40,6 +40,8 @@ pub struct Mail {
     pub ca: Option<PathBuf>,
     pub login: Option<(Box<str>, SecretSource)>,
     pub from: Mailbox,
+    /// A folder with templates in the place of ours.
+    pub templates: Option<PathBuf>,
     pub timeout: Duration,
 }
 
@@ -54,6 +56,7 @@ keys! {
         ca: Option<PathBuf> = None, FILE, "PEM: certificates that the server is verified with. [the public ones]";
         user: Option<String> = None, TEXT, "Who we are there.";
         password: Option<SecretSource> = None, SECRET, "The password there.";
+        templates: Option<PathBuf> = None, FILE, "A folder with templates of letters, in the place of the built-in ones.";
         timeout: Duration = Duration::from_secs(30), custom(Shape::Time, timeout), "For one try, 1s to 5m. [30s]";
     }
 }
@@ -63,7 +66,7 @@ pub(super) const SHAPE: Shape = Shape::Map(Said::KEYS, 2);
 /// Reads the section; `None` when something was reported without which there is none.
 pub(super) fn read(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Mail> {
     let map = node.expect_map("`mail`", reader.findings)?;
-    let Said { server, from, tls, ca, user, password, timeout } = reader.read::<Said>(key, "`mail`", map);
+    let Said { server, from, tls, ca, user, password, templates, timeout } = reader.read::<Said>(key, "`mail`", map);
     let findings = &mut *reader.findings;
     for (key, help) in [("server", "write `server: smtp.example.com`"), ("from", "write `from: postern@example.com`")] {
         if map.get(key).is_none() {
@@ -79,7 +82,7 @@ pub(super) fn read(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Ma
     }
     let (host, port) = server?;
     let port = port.unwrap_or(tls.port());
-    Some(Mail { host: host.into(), port, tls, ca, login, from: from?, timeout })
+    Some(Mail { host: host.into(), port, tls, ca, login, from: from?, templates, timeout })
 }
 
 fn timeout(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Duration> {

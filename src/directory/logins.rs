@@ -48,6 +48,8 @@ impl LoginQuery {
 pub struct LoginCandidate {
     pub user: UserId,
     pub username: String,
+    /// That of letters to them.
+    pub language: String,
     /// An inactive user does not log in.
     pub is_active: bool,
     /// The last day of their account.
@@ -139,7 +141,7 @@ async fn candidates(tx: &Tx<'_>, login: &LoginQuery) -> Result<Vec<LoginCandidat
     macro_rules! by {
         ($column:literal) => {
             concat!(
-                "SELECT id, username, is_active, expiration_date, is_staff, password_updated, password FROM users WHERE ",
+                "SELECT id, username, language, is_active, expiration_date, is_staff, password_updated, password FROM users WHERE ",
                 $column,
                 " AND (CAST($2 AS text) IS NULL
                        OR organization_id = (SELECT id FROM organizations WHERE lower(slug) = lower($2) LIMIT 1)
@@ -167,6 +169,7 @@ fn candidate(row: &Row) -> Result<LoginCandidate, StoreError> {
     Ok(LoginCandidate {
         user: row.get("id")?,
         username: row.get("username")?,
+        language: row.get("language")?,
         is_active: row.get("is_active")?,
         expiration_date: row.get("expiration_date")?,
         is_staff: row.get("is_staff")?,

@@ -2,14 +2,16 @@
 //!
 //! [`Mailer::post`] takes a letter or drops it, at once: so many may wait, and a few are sent at a time. What goes wrong for now is
 //! tried again, each time later; what the server refuses for good is not. A letter's text is a secret: logs say that one was not
-//! sent, and why, but not what it says nor to whom.
+//! sent, and why, but not what it says nor to whom. What letters say is in [`templates`].
+
+pub mod templates;
 
 use crate::config::mail::{Mail, Tls};
 use crate::secret::SecretError;
 use crate::telemetry::counters::Count;
 use lettre::address::AddressError;
-use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, Message};
+use lettre::message::header::{Header, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, Message, MultiPart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{self, Certificate, CertificateStore, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
@@ -19,9 +21,10 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use templates::{Kind, TemplateError, Templates, Values, Written};
 use thiserror::Error;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 /// Letters that wait or are being sent.
@@ -38,11 +41,9 @@ const PAUSES: [Duration; 5] = [
 ];
 
 /// A letter. What it says is a secret, so it has no `Debug`.
-pub struct Letter {
-    pub to: String,
-    pub subject: String,
-    /// What it says: plain text.
-    pub text: String,
+struct Letter {
+    to: String,
+    written: Written,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +80,8 @@ pub enum MailError {
     Unreadable(PathBuf, std::io::Error),
     #[error("mail: the certificates cannot be used: {0}")]
     Tls(lettre::transport::smtp::Error),
+    #[error("mail: {0}")]
+    Template(#[from] TemplateError),
 }
 
 /// Why one try to send a letter failed.
@@ -132,6 +135,7 @@ impl Header for AutoSubmitted {
 pub struct Mailer {
     settings: Mail,
     from: Mailbox,
+    templates: Templates,
     /// One permit for each letter that waits or is sent.
     waiting: Arc<Semaphore>,
     /// One permit for each that is sent.
@@ -151,6 +155,7 @@ impl Mailer {
         Ok(Self {
             settings: settings.clone(),
             from: settings.from.clone(),
+            templates: Templates::load(settings.templates.as_deref())?,
             waiting: Arc::new(Semaphore::new(WAITING as usize)),
             sending: Semaphore::new(AT_ONCE),
             control: control.clone(),
@@ -169,14 +174,37 @@ impl Mailer {
         if let Some((_, password)) = &settings.login {
             password.text()?;
         }
+        Templates::load(settings.templates.as_deref())?;
         Ok(())
     }
 
-    /// Sends a letter, some time. Returns at once.
-    pub fn post(self: &Arc<Self>, letter: Letter) {
+    /// Sends a letter in somebody's language, some time. Returns at once.
+    pub fn post(self: &Arc<Self>, to: String, kind: Kind, language: &str, values: &Values<'_>) {
         let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned() else {
             self.counts.dropped.inc();
             return tracing::warn!("a letter is dropped: too many are waiting");
+        };
+        self.post_at(place, to, kind, language, values);
+    }
+
+    /// The same, for who has many of them and can wait until there is room for one more.
+    pub async fn post_in_turn(self: &Arc<Self>, to: String, kind: Kind, language: &str, values: &Values<'_>) {
+        // It is never closed.
+        let Ok(place) = Arc::clone(&self.waiting).acquire_owned().await else { return };
+        self.post_at(place, to, kind, language, values);
+    }
+
+    fn post_at(
+        self: &Arc<Self>,
+        place: OwnedSemaphorePermit,
+        to: String,
+        kind: Kind,
+        language: &str,
+        values: &Values<'_>,
+    ) {
+        let letter = match self.templates.write(kind, language, values) {
+            Ok(written) => Letter { to, written },
+            Err(error) => return self.give_up(&error),
         };
         let mailer = Arc::clone(self);
         self.control.spawn(async move {
@@ -222,11 +250,10 @@ impl Mailer {
         let builder = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, letter.to.parse()?))
-            .subject(letter.subject)
+            .subject(letter.written.subject)
             .message_id(Some(id))
-            .header(AutoSubmitted)
-            .header(ContentType::TEXT_PLAIN);
-        Ok(builder.body(letter.text)?)
+            .header(AutoSubmitted);
+        Ok(builder.multipart(MultiPart::alternative_plain_html(letter.written.text, letter.written.html))?)
     }
 
     /// Servers like to repeat addresses in what they say, so of theirs the code alone is told.

@@ -34,7 +34,8 @@ class Box:
                     "to": envelope.rcpt_tos,
                     "from": envelope.mail_from,
                     "headers": {name: str(value) for name, value in letter.items()},
-                    "text": letter.get_content(),
+                    "text": letter.get_body(("plain",)).get_content(),
+                    "html": letter.get_body(("html",)).get_content(),
                     "tls": session.ssl is not None,
                     "helo": session.host_name,
                 }

@@ -2,7 +2,8 @@
 
 use super::super::Api;
 use crate::directory::StoreError;
-use crate::mail::{Letter, Mailer};
+use crate::mail::Mailer;
+use crate::mail::templates::{Kind, Values};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -46,14 +47,8 @@ async fn write(
         let Some((token, to)) = api.login.link(person.user, &resets).await? else { continue };
         // Without it there is no `mail`.
         let (Some(link), Some(site)) = (api.links.reset(person.user, &token), api.links.site()) else { continue };
-        let text = format!(
-            "Somebody, most likely you, asked for a new password for your account at {site}.\n\n\
-             Your username there: {}\n\n\
-             Choose a new password here; the link works once:\n\n{link}\n\n\
-             If you did not ask for it, do nothing: your password stays as it is.\n",
-            person.username
-        );
-        mail.post(Letter { to, subject: format!("Password reset on {site}"), text });
+        let values = Values { site, username: &person.username, link: &link, ..Values::default() };
+        mail.post(to, Kind::PasswordReset, &person.language, &values);
     }
     Ok(())
 }

@@ -171,6 +171,7 @@ fn a_letter_s_link_gives_a_new_password_once_however_its_owner_names_themselves(
         assert!(letter["text"].as_str().unwrap().contains("Your username there: lena"), "{letter}");
         let (link, uid, token) = link(&letter);
         assert!(link.starts_with("https://app.example/api/v1/users/password/reset/key/"), "{link}");
+        assert!(letter["html"].as_str().unwrap().contains(&link.replace('/', "&#x2f;")), "{letter}");
         let new = format!("new password {at}");
         let body = json!({ "uid": uid, "token": token, "new_password1": new, "new_password2": new });
         // Many at once use it once.
@@ -218,6 +219,29 @@ fn who_is_nobody_inactive_or_without_a_password_gets_no_letter_and_the_same_answ
     eventually("the others are counted", || {
         ((gate.postern.metric("postern_mails_dropped_total") - 4.0).abs() < f64::EPSILON).then_some(())
     });
+}
+
+#[test]
+fn a_letter_is_in_the_language_of_its_user_and_by_the_installation_s_own_template() {
+    let letters = Letters::serve(&json!({}));
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::write(folder.path().join("password_reset.de.txt"), "Neues Kennwort\n\nHier: {{ link }}\n").unwrap();
+    let gate = with_letters(&letters, &format!(", templates: {}", folder.path().display()));
+    for (language, subject) in [
+        ("it", "Nuova password per app.example"),
+        ("es", "Nueva contraseña para app.example"),
+        ("de", "Neues Kennwort"),
+        ("en-gb", "Password reset on app.example"),
+    ] {
+        gate.postern.cli(&["user", "edit", "lena", "--language", language]);
+        post(&gate, RESET, "", &json!({ "input": "lena" }));
+        let letter = letters.next();
+        assert_eq!(letter["headers"]["Subject"], subject);
+        assert!(link(&letter).0.starts_with("https://app.example/api/v1/users/password/reset/key/"));
+    }
+    std::fs::write(folder.path().join("password_reset.de.txt"), "Neues Kennwort\n\n{{ lnik }}\n").unwrap();
+    let checked = gate.postern.try_cli(&["check"]).unwrap_err();
+    assert!(checked.contains("password_reset.de.txt:3"), "{checked}");
 }
 
 #[test]
