@@ -18,6 +18,7 @@ pub mod gateway;
 pub mod id;
 pub mod identity;
 pub mod import;
+pub mod jobs;
 pub mod limit;
 pub mod login;
 pub mod mail;

@@ -15,6 +15,7 @@ use crate::fact_cache::redis_cache::RedisCache;
 use crate::fact_cache::{Capacity, FactCache};
 use crate::gateway::{self, ActivePolicy, Shared, Worker};
 use crate::identity::Identity;
+use crate::jobs;
 use crate::limit::{self, Limiter};
 use crate::mail::{self, Mailer};
 use crate::management::{Hosts, Management, Readiness};
@@ -193,6 +194,13 @@ impl Server {
             config.identity.accounts.prefix.clone(),
             config.compat == Compat::Openwisp,
         );
+        let jobs = jobs::Runner {
+            store: Arc::clone(&store),
+            jobs: config.jobs,
+            passwords: config.identity.accounts.passwords,
+            post: mail.clone().and_then(|mailer| jobs::Post::new(mailer, &links)),
+        };
+        control.spawn(jobs.keep());
         let letters = (mail.clone(), links.clone());
         let api = identity_api(&config, &store, &identity, shared_limits.clone(), letters)?;
 

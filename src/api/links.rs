@@ -53,6 +53,12 @@ impl Links {
         self.base.as_deref()?.split("://").nth(1)
     }
 
+    /// The whole address of a path, as people know it.
+    #[must_use]
+    pub fn absolute(&self, path: &str) -> Option<String> {
+        Some(format!("{}{path}", self.base.as_deref()?))
+    }
+
     /// The page on which who has a token chooses a password.
     #[must_use]
     pub fn reset(&self, user: UserId, token: &str) -> Option<String> {

@@ -14,6 +14,7 @@ mod facts;
 pub mod group;
 pub mod health;
 pub mod import;
+pub mod job;
 pub mod matrix;
 pub mod member;
 pub mod migrate;
@@ -103,6 +104,8 @@ enum Command {
     /// Bring an existing installation in
     Import(import::Args),
     ExportUsers(export_users::Args),
+    /// What is done once a day
+    Job(job::Args),
     /// The database's schema
     Migrate(migrate::Args),
     Doctor(doctor::Args),
@@ -282,6 +285,9 @@ pub fn main() -> ExitCode {
         }),
         Command::ExportUsers(args) => common.on_the_directory(false, |config, store, mut output| async move {
             (export_users::run(args, &config.export_users.fields, &store, &mut output).await, output)
+        }),
+        Command::Job(args) => common.on_the_directory(false, |config, store, mut output| async move {
+            (job::run(args, &config, &store, &mut output).await, output)
         }),
         Command::Org(args) => noun!(org, args, args.begins()),
         Command::Member(args) => noun!(member, args, false),

@@ -10,6 +10,7 @@ mod edge;
 mod export;
 mod headers;
 mod identity;
+pub mod jobs;
 mod keys;
 pub mod mail;
 mod overlay;
@@ -171,6 +172,7 @@ keys! {
         reload: Reload = Reload::default(), within::<Reload>(), "New files while it serves.";
         tracing: Option<telemetry::trace::Settings> = None, custom(tracing::SHAPE, tracing::read),
             "Spans for an OpenTelemetry collector, by OTLP over gRPC. [none]";
+        jobs: jobs::Jobs = jobs::Jobs::default(), within::<jobs::Jobs>(), "What one of the replicas does once a day.";
         export_users: export::Export = export::Export::default(), within::<export::Export>(), "What `postern export-users` writes.";
         audit: Option<audit::Target> = None, custom(Shape::Text, audit_target),
             "Where changes of the directory are written down: a file, `stderr` or `off`. [audit.jsonl beside the embedded store, else in the data directory]";

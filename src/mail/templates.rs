@@ -32,7 +32,9 @@ impl Kind {
         Self::PasswordExpiration,
     ];
 
-    const fn name(self) -> &'static str {
+    /// What its templates and notices are called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::PasswordReset => "password_reset",
             Self::EmailConfirmation => "email_confirmation",

@@ -58,6 +58,9 @@ const TABLES: [&str; 20] = [
     "sessions",
 ];
 
+/// Those that every replica changes too, and that no fact is in.
+const BOOKS: [&str; 2] = ["jobs", "notices"];
+
 /// The tables that they rest on, and only read.
 const KEPT: [&str; 4] = ["settings", "changes", "changes_kept", "schema_migrations"];
 
@@ -125,7 +128,7 @@ pub async fn inspect(target: &Target, options: &Options) -> Result<Inspection, O
             let rows = db.query_typed(sql, &typed(params)).await.map_err(OpenProblem::of)?;
             rows.iter().map(|row| row.try_get(0).map_err(OpenProblem::of)).collect()
         };
-        let (tables, kept) = (TABLES.to_vec(), KEPT.to_vec());
+        let (tables, kept) = ([&TABLES[..], &BOOKS].concat(), KEPT.to_vec());
         let missing = texts(missing, &[&tables, &kept]).await?;
         let surplus = texts(surplus, &[&kept]).await?;
         let silent = texts(silent, &[&triggers()]).await?;

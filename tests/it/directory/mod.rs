@@ -9,6 +9,7 @@ mod concurrency;
 mod credentials;
 mod feed;
 mod gateway;
+mod jobs;
 mod memberships;
 mod organizations;
 mod people;

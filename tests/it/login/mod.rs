@@ -5,7 +5,7 @@ mod dumps;
 mod export;
 mod flood;
 mod import;
-mod letters;
+pub mod letters;
 mod nobody;
 mod old_passwords;
 mod pages;

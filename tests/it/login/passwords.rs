@@ -240,8 +240,8 @@ fn a_letter_is_in_the_language_of_its_user_and_by_the_installation_s_own_templat
         assert!(link(&letter).0.starts_with("https://app.example/api/v1/users/password/reset/key/"));
     }
     std::fs::write(folder.path().join("password_reset.de.txt"), "Neues Kennwort\n\n{{ lnik }}\n").unwrap();
-    let checked = gate.postern.try_cli(&["check"]).unwrap_err();
-    assert!(checked.contains("password_reset.de.txt:3"), "{checked}");
+    let refused = gate.postern.try_cli(&["job", "run", "password-reminder"]).unwrap_err();
+    assert!(refused.contains("password_reset.de.txt:3"), "{refused}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod access_lines;
 mod audit;
 mod down;
+mod jobs;
 mod machine;
 mod metrics;
 mod postgres;
