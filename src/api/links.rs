@@ -66,6 +66,12 @@ impl Links {
         Some(format!("{}{}{}-{token}/", self.base.as_deref()?, self.at(page), user.0.simple()))
     }
 
+    /// The page on which who has a token shows that an e-mail address is theirs.
+    #[must_use]
+    pub fn confirm_email(&self, user: UserId, token: &str) -> Option<String> {
+        self.absolute(&self.at(&format!("{}{}-{token}/", paths::CONFIRM_EMAIL, user.0.simple())))
+    }
+
     /// The page on which who is logged in changes their password.
     #[must_use]
     pub fn change(&self) -> String {

@@ -21,6 +21,8 @@ pub const CHANGE_PAGE: &str = "/api/v1/users/password/change/";
 pub const FORGOTTEN: &str = "/api/v1/users/password/forgotten/";
 /// What the path of a link begins with.
 pub const RESET_PAGE: &str = "/api/v1/users/password/reset/key/";
+/// What the path of a link begins with that shows whose an e-mail address is.
+pub const CONFIRM_EMAIL: &str = "/api/v1/users/email/confirm/";
 /// What is ours outside of the prefix with `compat: openwisp`: links that an old installation has sent.
 pub const COMPAT: [&str; 2] = [CHANGE_PAGE_COMPAT, FORGOTTEN_COMPAT];
 /// [`CHANGE_PAGE`], where the reference has it.

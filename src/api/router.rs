@@ -3,10 +3,10 @@
 use super::error::ApiError;
 use super::password::{ask_page, change, change_page, confirm, reset, reset_page};
 use super::paths::{
-    CHANGE, CHANGE_PAGE, CHANGE_PAGE_COMPAT, CONFIRM, FORGOTTEN, FORGOTTEN_COMPAT, LOGIN, LOGOUT, RESET, RESET_PAGE,
-    RESET_PAGE_COMPAT, TOKEN,
+    CHANGE, CHANGE_PAGE, CHANGE_PAGE_COMPAT, CONFIRM, CONFIRM_EMAIL, FORGOTTEN, FORGOTTEN_COMPAT, LOGIN, LOGOUT, RESET,
+    RESET_PAGE, RESET_PAGE_COMPAT, TOKEN,
 };
-use super::{Api, login, logout, rest, token};
+use super::{Api, email_page, login, logout, rest, token};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
@@ -36,6 +36,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route(CHANGE, any(change::answer))
         .route(RESET, any(reset::answer))
         .route(CONFIRM, any(confirm::answer))
+        .route(&format!("{CONFIRM_EMAIL}{{link}}/"), any(email_page::answer))
         .route(&format!("{RESET_PAGE}{{link}}/"), any(reset_page::answer))
         .route(&format!("{RESET_PAGE_COMPAT}{{link}}/"), any(reset_page::answer));
     if api.records {

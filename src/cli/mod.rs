@@ -14,6 +14,7 @@ mod facts;
 pub mod group;
 pub mod health;
 pub mod import;
+mod invite;
 pub mod job;
 pub mod matrix;
 pub mod member;
@@ -277,8 +278,7 @@ pub fn main() -> ExitCode {
         Command::Config(args) => config::run(&common, &args),
         Command::Completions(args) => Ok(completions::run(args, Cli::command())),
         Command::User(args) => common.on_the_directory(args.begins(), |config, store, mut output| async move {
-            let passwords = config.identity.accounts.passwords;
-            (user::run(args, &passwords, &store, &mut output).await, output)
+            (user::run(args, &config, &store, &mut output).await, output)
         }),
         Command::Import(args) => common.on_the_directory(true, |config, store, mut output| async move {
             (import::run(args, &config, &store, &mut output).await, output)

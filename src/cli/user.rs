@@ -1,12 +1,14 @@
 //! `postern user`: create, list, show, edit and delete users, and what they may do.
 
 use super::ask::{Sure, new_password};
+use super::invite;
 use super::noun::{Begins, ListArgs, Made, Noun, Shown, Words, made_or_found, make_all, show_rows};
 use super::output::{Exit, Output, Record};
 use super::rights::Permissions;
 use super::subject::{ShownSubject, Subject};
 use super::usage::NoArgument;
 use crate::clock;
+use crate::config::Config;
 use crate::directory::{Directory, GrantRecord, List, NewUser, UserEdit, UserSelector, Viewer};
 use crate::password::validate::Personal;
 use crate::password::{Hasher, PasswordHash, Passwords};
@@ -15,7 +17,7 @@ use serde::Serialize;
 
 pub type Args = Noun<Verb>;
 
-/// Users: create, list, show, edit, password, organization, delete, grant, revoke, permissions
+/// Users: create, list, show, edit, password, invite, confirm-email, organization, delete, grant, revoke, permissions
 #[derive(clap::Subcommand)]
 pub enum Verb {
     /// Create a user and print the id, or many
@@ -67,6 +69,25 @@ pub enum Verb {
         /// Take the password: only tokens and the like are left to the user
         #[arg(long, conflicts_with = "password_stdin")]
         none: bool,
+    },
+    /// Send a user without a password a letter with a link, by which they choose their first one
+    Invite {
+        /// Id, username or e-mail address
+        user: String,
+        /// Print the link instead
+        #[arg(long)]
+        print: bool,
+    },
+    /// Send a letter with a link, by which a user shows that an e-mail address is theirs
+    ConfirmEmail {
+        /// Id, username or e-mail address
+        user: String,
+        /// Which of their addresses; without it, the one that they log in with
+        #[arg(long)]
+        email: Option<String>,
+        /// Print the link instead
+        #[arg(long)]
+        print: bool,
     },
     /// Say of which organization a user's name is, where usernames are per organization: one that they belong to
     Organization {
@@ -176,10 +197,15 @@ fn read_password(from_stdin: bool, passwords: &Passwords, whose: Personal<'_>) -
 ///
 /// # Errors
 /// What the directory refuses ([`crate::directory::DirectoryError`]), a batch that cannot be read, an output that cannot be written.
-pub async fn run(args: Args, passwords: &Passwords, store: &Directory, out: &mut Output) -> anyhow::Result<Exit> {
+pub async fn run(args: Args, config: &Config, store: &Directory, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     let store = &store.as_seen_by(Viewer::Operator);
+    let passwords = &config.identity.accounts.passwords;
     match args.verb {
+        Verb::Invite { user, print } => invite::invite(config, store, &user.into(), print, out).await?,
+        Verb::ConfirmEmail { user, email, print } => {
+            invite::confirm_email(config, store, &user.into(), email.as_deref(), print, out).await?;
+        }
         Verb::Create { new, password, password_stdin, if_absent, batch: None } => {
             ensure!(!matches!(password, Some(Some(_))), NoArgument);
             let new = new.check()?;

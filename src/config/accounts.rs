@@ -149,6 +149,8 @@ keys! {
             "What a new one must not be: like its user's name or address, one that many have, of digits alone. [all; none with `compat: openwisp`]";
         link_lifetime: Option<Duration> = None, custom(Shape::Time, link_lifetime),
             "How long a link to choose a new one is good, 1m or more. [1h; 3d with `compat: openwisp`]";
+        invitation_lifetime: Duration = Duration::from_secs(7 * 86_400), custom(Shape::Time, link_lifetime),
+            "How long an invitation is good, with which somebody chooses their first. [7d]";
     }
 }
 
@@ -189,6 +191,7 @@ pub(super) fn passwords(key: &str, node: &Node, reader: &mut Reader<'_>) -> Opti
         expire_after_staff,
         validators: Validators { min_length: min_length.unwrap_or(validators.min_length), ..validators },
         link_lifetime: link_lifetime.unwrap_or(usual.link_lifetime),
+        invitation_lifetime: said.invitation_lifetime,
     })
 }
 
@@ -206,7 +209,7 @@ fn validators(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Vec<Strin
 fn link_lifetime(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Duration> {
     let lifetime = (TIME.read)(key, node, reader)?;
     if lifetime < Duration::from_secs(60) {
-        reader.findings.error("wrong_value", node.span, "`link_lifetime` is at least 1m");
+        reader.findings.error("wrong_value", node.span, format!("`{key}` is at least 1m"));
     }
     Some(lifetime)
 }

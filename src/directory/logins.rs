@@ -196,7 +196,7 @@ pub(super) async fn set_password(
     Ok(after)
 }
 
-/// Only where it is still the old one: a password that was changed meanwhile stays.
+/// Only where it is still the old one: a password that was changed meanwhile stays. The empty text is that of who has none.
 async fn exchange_password(
     tx: &Tx<'_>,
     user: UserId,
@@ -205,7 +205,7 @@ async fn exchange_password(
     chosen: Date,
 ) -> Result<bool, StoreError> {
     let sql = "UPDATE users SET password = $3, password_updated = $4, modified = $5, modified_micros = 0
-               WHERE id = $1 AND password = $2";
+               WHERE id = $1 AND coalesce(password, '') = $2";
     if tx.execute(sql, &[&user, &old.expose(), &new.expose(), &chosen, &tx.now]).await? != 1 {
         return Ok(false);
     }

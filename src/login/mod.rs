@@ -7,6 +7,7 @@
 
 mod census;
 pub mod limits;
+pub mod links;
 pub mod renew;
 pub mod reset;
 

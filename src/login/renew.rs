@@ -4,9 +4,9 @@
 //! there: of two who use a link at once, one succeeds. The old password is tried within the limits of logins.
 
 use super::reset::{Resets, Subject};
-use super::{Login, LoginError};
+use super::{Login, LoginError, links};
 use crate::clock;
-use crate::directory::{DirectoryError, List, LoginCandidate, Revocation, StoreError, UserKey, Viewer};
+use crate::directory::{DirectoryError, LoginCandidate, Revocation, StoreError, UserKey, Viewer};
 use crate::id::UserId;
 use crate::limit::Who;
 use crate::password::PasswordHash;
@@ -69,7 +69,12 @@ impl Login {
         inactive: bool,
     ) -> Result<Result<Stored, NoLink>, StoreError> {
         let Some((found, emails)) = self.rests_on(user).await? else { return Ok(Err(NoLink::User)) };
-        let is_good = resets.is_good(token, subject(user, &found, &emails), clock::unix_seconds());
+        let subject = subject(user, &found, &emails);
+        let invitations = links::invitations(&self.store, self.accounts.passwords.invitation_lifetime);
+        // An invitation is for who has no password.
+        let has_none = || !PasswordHash::from_stored(found.password()).is_usable();
+        let is_good = resets.is_good(token, subject, clock::unix_seconds())
+            || has_none() && invitations.is_good(token, subject, clock::unix_seconds());
         let whose = &found.snapshot.user;
         if !is_good || !(inactive || whose.is_active) {
             return Ok(Err(NoLink::Token));
@@ -80,13 +85,7 @@ impl Login {
 
     async fn rests_on(&self, user: UserId) -> Result<Option<(Revocation, Vec<String>)>, StoreError> {
         let Some(found) = self.store.revocation(&UserKey::Id(user)).await? else { return Ok(None) };
-        let emails = match self.store.as_seen_by(Viewer::Operator).emails(&List::of_user(user)).await {
-            Ok(emails) => emails.rows,
-            Err(DirectoryError::Store(error)) => return Err(error),
-            // Deleted in this very moment.
-            Err(_) => return Ok(None),
-        };
-        Ok(Some((found, emails.into_iter().map(|email| email.email).collect())))
+        Ok(Some((found, links::addresses(&self.store, user).await?)))
     }
 
     /// Whether somebody who is known already knows their password too.

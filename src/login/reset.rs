@@ -14,7 +14,7 @@ use std::fmt;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 
-/// Part of the key (`key_salt` in Django).
+/// Part of the key of links to another password (`key_salt` in Django).
 const SALT: &str = "django.contrib.auth.tokens.PasswordResetTokenGenerator";
 /// The second from which tokens count: 2001-01-01.
 const EPOCH: i64 = 978_307_200;
@@ -50,8 +50,14 @@ impl Resets {
     /// Tokens under these secrets, the first of which makes new ones.
     #[must_use]
     pub fn new(secrets: &[SecretString], lifetime: Duration) -> Self {
+        Self::of(SALT, secrets, lifetime)
+    }
+
+    /// The same for another purpose: what is good for one is good for no other.
+    #[must_use]
+    pub fn of(purpose: &str, secrets: &[SecretString], lifetime: Duration) -> Self {
         let key = |secret: &SecretString| {
-            let digest = Sha256::new().chain_update(SALT).chain_update(secret.expose_secret()).finalize();
+            let digest = Sha256::new().chain_update(purpose).chain_update(secret.expose_secret()).finalize();
             SecretBox::new(Box::new(digest.into()))
         };
         Self { keys: secrets.iter().map(key).collect(), lifetime }

@@ -28,6 +28,8 @@ pub struct Passwords {
     pub validators: Validators,
     /// How long a link is good with which a new one is chosen.
     pub link_lifetime: Duration,
+    /// The same of an invitation, with which somebody chooses their first.
+    pub invitation_lifetime: Duration,
 }
 
 impl Passwords {
@@ -67,6 +69,7 @@ impl Default for Passwords {
             expire_after_staff: 0,
             validators: Validators::USUAL,
             link_lifetime: Duration::from_secs(3600),
+            invitation_lifetime: Duration::from_secs(7 * 86_400),
         }
     }
 }

@@ -89,7 +89,7 @@ async fn owner(api: &Api, link: &str) -> Result<Option<Stored>, StoreError> {
 }
 
 /// The user and the token of a link. A user's id may have hyphens, and so do tokens.
-fn parts(link: &str) -> Option<(UserId, &str)> {
+pub(in crate::api) fn parts(link: &str) -> Option<(UserId, &str)> {
     let split = |at: usize| {
         let (user, rest) = link.split_at_checked(at)?;
         Some((confirm::user(user)?, rest.strip_prefix('-')?))
@@ -116,7 +116,7 @@ async fn choose(
 }
 
 /// A page that says something, and leads to the login page where there is one.
-pub(super) fn notice(api: &Api, status: StatusCode, (title, text): (&str, &str)) -> Response {
+pub(in crate::api) fn notice(api: &Api, status: StatusCode, (title, text): (&str, &str)) -> Response {
     let login = if api.has_pages() { &*api.links.at(LOGIN) } else { "" };
     let page = page::answer(status, &Notice { style: page::STYLE, title, text, login }, None);
     let is_busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);

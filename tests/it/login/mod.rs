@@ -5,6 +5,7 @@ mod dumps;
 mod export;
 mod flood;
 mod import;
+mod invitations;
 pub mod letters;
 mod nobody;
 mod old_passwords;

@@ -40,7 +40,7 @@ pub fn gate_with(top: &str, token: &str, identity: &str) -> Gate {
     gate
 }
 
-fn with_letters(letters: &Letters, more: &str) -> Gate {
+pub fn with_letters(letters: &Letters, more: &str) -> Gate {
     let mail = format!("server: \"127.0.0.1:{}\", from: \"Postern <postern@app.example>\"", letters.port);
     let tls = if more.contains("tls:") { "" } else { ", tls: none" };
     gate(&format!("public_url: https://app.example\nmail: {{ {mail}{tls}{more} }}\n"), "")
