@@ -113,14 +113,20 @@ struct Turn {
 }
 
 impl Runner {
-    /// Does what is due, every day, for ever.
+    /// Does what is due, every day, for ever. A job that was never done waits for its time: what an import brings is as it was until then.
     pub async fn keep(self) {
+        let (first, begun) = (clock::today(), clock::unix_seconds().rem_euclid(SECONDS));
         let mut done: [Option<Date>; 3] = [None; 3];
         loop {
             let (today, second) = (clock::today(), clock::unix_seconds().rem_euclid(SECONDS));
             for (job, done) in Job::ALL.into_iter().zip(&mut done) {
                 let is_due = job.at(&self.jobs).is_some_and(|at| i64::from(at) <= second);
                 if !is_due || *done == Some(today) {
+                    continue;
+                }
+                let is_late = today == first && job.at(&self.jobs).is_some_and(|at| i64::from(at) < begun);
+                if is_late && !self.was_done(job).await {
+                    *done = Some(today);
                     continue;
                 }
                 match self.run_once(job, today).await {
@@ -139,10 +145,15 @@ impl Runner {
         }
     }
 
+    /// Whether it was done on some day, as far as can be known.
+    async fn was_done(&self, job: Job) -> bool {
+        self.store.jobs().await.map_or(true, |jobs| jobs.iter().any(|known| known.name == job.name()))
+    }
+
     async fn is_done(&self, job: Job, today: Date) -> bool {
-        let is_it = |known: &crate::directory::JobRecord| known.name == job.name();
         let jobs = self.store.jobs().await.unwrap_or_default();
-        jobs.iter().find(|known| is_it(known)).is_some_and(|last| last.day >= today && last.finished.is_some())
+        let last = jobs.iter().find(|known| known.name == job.name());
+        last.is_some_and(|last| last.day >= today && last.finished.is_some())
     }
 
     /// Does a job of a day, unless somebody has done it or does it now; what came of it.

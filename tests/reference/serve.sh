@@ -87,6 +87,7 @@ compat: openwisp
 trusted_proxies: [127.0.0.0/8, "::1"]
 log: { format: json, access: false }
 drain: { lame_duck: 0s }
+jobs: { deactivate_expired: off, expiration_reminder: off, password_reminder: off }
 identity:
   api: all
   login: { phone_prefixes: ["+39"] }

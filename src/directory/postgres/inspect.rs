@@ -91,6 +91,7 @@ fn triggers() -> Vec<String> {
         "sessions.sessions_of_inactive_refused",
         "users.deactivation_ends_sessions",
         "users.passwords_end_sessions",
+        "users.users_told_of_fields",
     ];
     of_tables.chain(others.map(str::to_owned)).collect()
 }

@@ -95,7 +95,10 @@ async fn a_password_is_kept_and_upgraded_only_where_it_is_still_the_old_one(on: 
     assert_eq!(store.user(&ann.id.into()).await.unwrap().password_updated, Some(date(2026, 2, 1)));
     store.set_password(&ann.id.into(), None, date(2026, 2, 1)).await.unwrap();
     assert_eq!(stored().await, None);
+    // The empty text is nobody's password, and stands for none.
+    assert!(store.directory().exchange_password(ann.id, hash(""), hash("first"), date(2026, 2, 1)).await.unwrap());
     assert!(!store.directory().exchange_password(ann.id, hash(""), hash("x"), date(2026, 2, 1)).await.unwrap());
+    assert_eq!(stored().await.as_deref(), Some("first"));
 }
 
 async fn a_new_password_is_told_and_a_last_login_is_not(on: &dyn Backend) {
