@@ -19,6 +19,7 @@ mod records;
 mod refused;
 mod roles;
 mod show;
+mod tokens;
 mod user_password;
 mod users;
 
@@ -33,7 +34,8 @@ use crate::compat::openwisp::serializer::{self, Data, Field};
 use crate::decision::Reason;
 use crate::directory::{OrganizationRecord, Rules, View, Viewer};
 use crate::facts::Snapshot;
-use crate::id::{GroupId, OrgId, RoleId, UserId};
+use crate::id::{GroupId, OrgId, RoleId, TokenId, UserId};
+use crate::password::validate::{Personal, UnfitPassword};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
@@ -146,6 +148,10 @@ pub(super) fn router() -> Router<Arc<Api>> {
         .route("/api/v1/users/permission/", at(|_| Some(permissions::Permissions)))
         .route("/api/v1/users/permission/{number}/", at(|keys| number(keys.first()?).map(permissions::One)))
         .route("/api/v1/users/me/", at(|_| Some(me::Me)))
+        .route("/api/v1/users/me/token/", at(|_| Some(tokens::Tokens)))
+        .route("/api/v1/users/me/token/{id}/", at(|keys| token(keys).map(tokens::One)))
+        .route("/api/v1/users/me/token/{id}/rotate/", at(|keys| token(keys).map(tokens::Rotate)))
+        .route("/api/v1/users/me/token/{id}/revoke/", at(|keys| token(keys).map(tokens::Revoke)))
         .route("/api/v1/users/user/", at(|_| Some(users::Users)))
         .route("/api/v1/users/user/{id}/", at(|keys| user(keys).map(users::One)))
         .route("/api/v1/users/user/{id}/password/", at(|keys| user(keys).map(user_password::Password)))
@@ -163,6 +169,10 @@ pub(super) fn router() -> Router<Arc<Api>> {
 
 fn org(keys: &[&str]) -> Option<OrgId> {
     keys::uuid(keys.first()?).map(OrgId)
+}
+
+fn token(keys: &[&str]) -> Option<TokenId> {
+    keys::uuid(keys.first()?).map(TokenId)
 }
 
 fn user(keys: &[&str]) -> Option<UserId> {
@@ -199,6 +209,8 @@ pub(super) fn is_path(path: &str) -> bool {
         ["organization", id, "member" | "role"] | ["super-role", id] => keys::uuid(id).is_some(),
         ["organization", id, "member" | "role", one] => keys::uuid(id).and(keys::uuid(one)).is_some(),
         ["organization" | "user", id] | ["user", id, "email" | "password"] => keys::uuid(id).is_some(),
+        ["me", "token"] => true,
+        ["me", "token", id] | ["me", "token", id, "rotate" | "revoke"] => keys::uuid(id).is_some(),
         ["group" | "permission", id] => keys::is_number(id),
         ["user", id, "email", number] => keys::uuid(id).is_some() && keys::is_number(number),
         _ => false,
@@ -219,6 +231,17 @@ impl Call {
     /// That nothing of what was sent is wrong.
     fn settle(&self, errors: FieldErrors) -> Result<(), ApiError> {
         if errors.is_empty() { Ok(()) } else { Err(ApiError::of_fields(errors)) }
+    }
+
+    /// Why a password will not do for somebody; the reference looks at none that is set for others.
+    fn unfit(&self, field: &str, password: &str, whose: Personal<'_>) -> FieldErrors {
+        let mut errors = FieldErrors::default();
+        if !self.is_compat()
+            && let Err(UnfitPassword(unfit)) = self.api.login.validators().check(password, whose)
+        {
+            unfit.iter().for_each(|why| errors.add(field, why.to_string()));
+        }
+        errors
     }
 
     /// That who asks manages an organization, or all: for others it is not there.

@@ -73,7 +73,7 @@ async fn manages_oneself(call: &Call) -> Result<bool, ApiError> {
 
 async fn set(call: &Call, id: UserId, body: Body) -> Result<Done, ApiError> {
     let sent = call.fields(body).await?;
-    let (view, _) = seen(call, id).await?;
+    let (view, user) = seen(call, id).await?;
     let (data, mut errors) = read(FIELDS, &sent, false);
     // What Python takes for true.
     let is_said = |name: &str| match sent.get(name) {
@@ -109,6 +109,7 @@ async fn set(call: &Call, id: UserId, body: Body) -> Result<Done, ApiError> {
         return Err(ApiError::of_fields(errors.in_order_of(order)));
     }
     let password = data.text("new_password").unwrap_or_default().to_owned();
+    call.settle(call.unfit("new_password", &password, user.personal()))?;
     let hash = call.api.login.hash(password.into()).await.map_err(of_login)?;
     view.set_password(&id.into(), Some(hash), clock::today()).await.map_err(refused::<UserRecord>)?;
     let mut told = Object::default();

@@ -2,7 +2,7 @@
 
 mod tenants;
 
-use crate::support::{Answer, Gate, ORG_A, Options, Who, request};
+use crate::support::{Answer, Gate, ORG_A, ORG_B, Options, Who, request};
 use serde_json::{Value, json};
 
 /// What Administrators may, in openwisp-users.
@@ -158,4 +158,43 @@ fn permissions_are_made_by_superusers_before_they_are_given() {
     assert_eq!(get(&gate, Who::mA, "permission/?search=sells")["count"], 1);
     assert_eq!(ask(&gate, Who::su, "DELETE", &one, &Value::Null).status, 204);
     assert_eq!(ask(&gate, Who::su, "GET", &one, &Value::Null).status, 404);
+}
+
+#[test]
+fn whoever_asks_has_named_tokens_that_are_narrowed_rotated_and_revoked() {
+    let gate = gate();
+    let with = |token: &str, method: &str, path: &str| {
+        gate.send(format!("{method} /api/v1/users/{path} HTTP/1.1\r\nHost: a.example\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n"))
+    };
+    let new = json!({ "name": "ci", "read_only": true, "expires_at": "2099-01-31T12:00:00+01:00" });
+    let made = ask(&gate, Who::uA, "POST", "me/token/", &new);
+    assert_eq!(
+        (made.status, made.json()["expires_at"].as_str()),
+        (201, Some("2099-01-31T11:00:00Z")),
+        "{}",
+        made.text()
+    );
+    let secret = made.json()["token"].as_str().unwrap().to_owned();
+    let one = made.header("location").unwrap().strip_prefix("/api/v1/users/").unwrap().to_owned();
+    assert_eq!((with(&secret, "GET", "me/").status, with(&secret, "POST", "me/token/").status), (200, 403));
+    let listed = get(&gate, Who::uA, "me/token/?name=ci");
+    assert_eq!((listed["count"].as_u64(), listed["results"][0]["read_only"].as_bool()), (Some(1), Some(true)));
+    assert!(!listed.to_string().contains(&secret) && listed["results"][0].get("token").is_none());
+    assert_eq!(ask(&gate, Who::uB, "GET", &one, &Value::Null).status, 404, "theirs alone");
+    let rotated = ask(&gate, Who::uA, "POST", &format!("{one}rotate/"), &json!({}));
+    let fresh = rotated.json()["token"].as_str().unwrap().to_owned();
+    assert_eq!((with(&secret, "GET", "me/").status, with(&fresh, "GET", "me/").status), (401, 200));
+    for (body, field) in [
+        (json!({ "name": "x", "organizations": [ORG_B] }), "organizations"),
+        (json!({ "name": "x", "permissions": ["nothing"] }), "permissions"),
+        (json!({ "name": "x", "expires_at": "tomorrow" }), "expires_at"),
+        (json!({}), "name"),
+    ] {
+        let refused = ask(&gate, Who::uA, "POST", "me/token/", &body);
+        assert!(refused.status == 400 && refused.json().get(field).is_some(), "{body}: {}", refused.text());
+    }
+    let revoked = ask(&gate, Who::uA, "POST", &format!("{one}revoke/"), &Value::Null);
+    assert_eq!(revoked.json()["state"], "revoked");
+    assert_eq!(with(&fresh, "GET", "me/").status, 401);
+    assert_eq!(ask(&gate, Who::uA, "DELETE", &one, &Value::Null).status, 204);
 }

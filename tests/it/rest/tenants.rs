@@ -96,6 +96,10 @@ fn a_manager_makes_users_in_their_organizations_alone() {
     let foreign = ask(&gate, Who::mA, "POST", "user/", &new(json!([tie(ORG_A), tie(ORG_B)])));
     assert_eq!(foreign.status, 400);
     assert!(foreign.text().contains("object does not exist"), "{}", foreign.text());
+    let mut weak = new(json!([tie(ORG_A)]));
+    weak["password"] = "password".into();
+    let refused = ask(&gate, Who::mA, "POST", "user/", &weak);
+    assert_eq!(refused.json(), json!({ "password": ["This password is too common."] }));
     let made = ask(&gate, Who::mA, "POST", "user/", &new(json!([tie(ORG_A)])));
     assert_eq!(made.status, 201, "{}", made.text());
     assert_eq!(made.json()["organization_users"], json!([{ "is_admin": false, "organization": ORG_A }]));

@@ -94,10 +94,11 @@ async fn create(call: &Call, body: Body) -> Result<Done, ApiError> {
     input.settle()?;
     let data = input.data();
     let password = data.text("password").unwrap_or_default().to_owned();
-    let hash = call.api.login.hash(password.into()).await.map_err(super::super::password::of_login)?;
     let mut given = input.given(false);
     given.retain(|(name, _)| !matches!(*name, "password" | "email_verified"));
     let user = NewUser::read(given).map_err(refused::<UserRecord>)?;
+    call.settle(call.unfit("password", &password, user.personal()))?;
+    let hash = call.api.login.hash(password.into()).await.map_err(super::super::password::of_login)?;
     let email =
         address(call, data.text("email").unwrap_or_default(), data.flag("email_verified") == Some(true)).await?;
     let new = NewPerson {

@@ -1,0 +1,207 @@
+//! `me/token/`: named tokens of who asks, each narrowed to what it is for. The secret is told once, when it is made or rotated.
+
+use super::super::error::ApiError;
+use super::keys;
+use super::records::{page, permissions, tell, told};
+use super::refused::refused;
+use super::{Call, Done, Endpoint, LIST, Methods, Verb};
+use crate::clock;
+use crate::compat::openwisp::fields::FieldErrors;
+use crate::compat::openwisp::serializer::{Data, Datum, Field, Shape};
+use crate::directory::name::Text;
+use crate::directory::token::Token;
+use crate::directory::{
+    DirectoryError, List, NewScope, NewToken, Noun, OrgSelector, TokenEdit, TokenRecord, View, Viewer,
+};
+use crate::id::TokenId;
+use async_trait::async_trait;
+use axum::body::Body;
+use http::Method;
+use jiff::Timestamp;
+
+const NAME: Field = Field::text("name").required().at_most(200).help("What it is for");
+const EXPIRES_AT: Field =
+    Field::text("expires_at").nullable().help("It is refused from then on, such as 2027-01-31T12:00:00Z");
+const NEW: &[Field] = &[
+    NAME,
+    EXPIRES_AT,
+    Field::flag("read_only").help("Whether it is good for requests alone that change nothing"),
+    Field::new("organizations", Shape::Keys).help("Ids of organizations; none is all"),
+    Field::new("permissions", Shape::Keys).help("Such as config.add_device; none is all"),
+];
+const EDIT: &[Field] = &[NAME, EXPIRES_AT];
+const ROTATE: &[Field] = &[EXPIRES_AT];
+
+const WRONG_TIME: &str =
+    "Datetime has wrong format. Use one of these formats instead: YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z].";
+
+/// Makes another secret, or none any more.
+const ACT: Methods = Methods { allow: "POST, OPTIONS", verbs: &[(Method::POST, Verb::Create)] };
+
+/// The list.
+pub(super) struct Tokens;
+
+pub(super) struct One(pub TokenId);
+
+pub(super) struct Rotate(pub TokenId);
+
+pub(super) struct Revoke(pub TokenId);
+
+/// The directory as a place for one's own tokens, superusers' too.
+fn own(call: &Call) -> View {
+    call.api.store.as_seen_by(Viewer::Oneself(call.asker.user.id))
+}
+
+fn failed(error: DirectoryError) -> ApiError {
+    let of = |field, message: String| ApiError::of_fields(FieldErrors::of(field, message));
+    match error {
+        DirectoryError::NotFound { noun: Noun::Organization, .. } => {
+            of("organizations", "There is no such organization of theirs.".to_owned())
+        }
+        DirectoryError::NotFound { noun: Noun::Permission, .. } => of("permissions", error.to_string()),
+        error => refused::<TokenRecord>(error),
+    }
+}
+
+fn generate(call: &Call) -> Result<Token, ApiError> {
+    Token::generate(call.api.store.checksum_key()).map_err(|error| {
+        tracing::warn!(%error, "a token cannot be made");
+        ApiError::Unavailable
+    })
+}
+
+/// When it is to end: `None` where nothing is said of it.
+fn end(data: &Data, errors: &mut FieldErrors) -> Option<Option<i64>> {
+    match data.get("expires_at")? {
+        Datum::Text(text) => match text.parse::<Timestamp>() {
+            Ok(end) => Some(Some(end.as_second())),
+            Err(_) => {
+                errors.add("expires_at", WRONG_TIME);
+                None
+            }
+        },
+        _ => Some(None),
+    }
+}
+
+fn with_secret(record: &TokenRecord, token: &Token) -> String {
+    let mut told = told(record);
+    told.put("token", token.expose());
+    told.end()
+}
+
+#[async_trait]
+impl Endpoint for Tokens {
+    const NAME: &'static str = "My Tokens";
+    const PERMISSION: &'static str = "";
+    const METHODS: Methods = LIST;
+
+    fn fields(&self, _: &Call) -> &'static [Field] {
+        NEW
+    }
+
+    async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {
+        if verb != Verb::Create {
+            let view = own(call);
+            let read = |_: View, list: List| {
+                let view = view.clone();
+                async move { view.tokens(&list).await }
+            };
+            return page::<TokenRecord, _, _>(call, List::default(), read, tell).await;
+        }
+        let (data, mut errors) = call.data(NEW, body, false).await?;
+        let expires_at = end(&data, &mut errors).or_else(|| usual_end(call));
+        let permissions = permissions("permissions", data.keys("permissions"), &mut errors).unwrap_or_default();
+        let mut organizations = Vec::new();
+        for key in data.keys("organizations").unwrap_or_default() {
+            match keys::organization(std::slice::from_ref(key)) {
+                Ok((id, _)) => organizations.push(OrgSelector::Id(id)),
+                Err(problem) => errors.add("organizations", problem),
+            }
+        }
+        call.settle(errors)?;
+        let token = generate(call)?;
+        let new = NewToken {
+            user: call.asker.user.id.into(),
+            digest: token.digest(),
+            name: Text::new("name", data.text("name").unwrap_or_default()).map_err(failed)?,
+            expires_at: expires_at.flatten(),
+            scope: NewScope { organizations, permissions, read_only: data.flag("read_only") == Some(true) },
+        };
+        let made = own(call).create_tokens(vec![new]).await.map_err(|error| failed(error.error))?;
+        let made = made.into_iter().next().ok_or(ApiError::Unavailable)?;
+        let location = Some(call.path(&format!("me/token/{}/", made.id)));
+        Ok(Done::Made { body: with_secret(&made, &token), location })
+    }
+}
+
+/// As long as a token of a login, where nothing is said.
+fn usual_end(call: &Call) -> Option<Option<i64>> {
+    let lifetime = call.api.lifetime?;
+    let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+    Some(Some(clock::unix_seconds().saturating_add(lifetime)))
+}
+
+#[async_trait]
+impl Endpoint for One {
+    const NAME: &'static str = "My Token";
+    const PERMISSION: &'static str = "";
+
+    fn fields(&self, _: &Call) -> &'static [Field] {
+        EDIT
+    }
+
+    async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {
+        let (view, id) = (own(call), self.0);
+        let found = view.token(id).await.map_err(failed)?;
+        match verb {
+            Verb::Update { partial } => {
+                let (data, mut errors) = call.data(EDIT, body, partial).await?;
+                let expires_at = end(&data, &mut errors);
+                call.settle(errors)?;
+                let name = data.text("name").map(|name| Text::new("name", name)).transpose().map_err(failed)?;
+                let edit = TokenEdit { name, expires_at };
+                Ok(Done::Told(tell(&view.edit_token(id, edit).await.map_err(failed)?)))
+            }
+            Verb::Delete => view.delete_token(id).await.map(|_| Done::Gone).map_err(failed),
+            _ => Ok(Done::Told(tell(&found))),
+        }
+    }
+}
+
+#[async_trait]
+impl Endpoint for Rotate {
+    const NAME: &'static str = "Another Secret";
+    const PERMISSION: &'static str = "";
+    const METHODS: Methods = ACT;
+
+    fn fields(&self, _: &Call) -> &'static [Field] {
+        ROTATE
+    }
+
+    async fn act(&self, call: &Call, _: Verb, body: Body) -> Result<Done, ApiError> {
+        let view = own(call);
+        view.token(self.0).await.map_err(failed)?;
+        let (data, mut errors) = call.data(ROTATE, body, true).await?;
+        let expires_at = end(&data, &mut errors);
+        call.settle(errors)?;
+        let token = generate(call)?;
+        let rotated = view.rotate_token(self.0, token.digest(), expires_at).await.map_err(failed)?;
+        Ok(Done::Told(with_secret(&rotated, &token)))
+    }
+}
+
+#[async_trait]
+impl Endpoint for Revoke {
+    const NAME: &'static str = "No Secret any more";
+    const PERMISSION: &'static str = "";
+    const METHODS: Methods = ACT;
+
+    fn fields(&self, _: &Call) -> &'static [Field] {
+        &[]
+    }
+
+    async fn act(&self, call: &Call, _: Verb, _: Body) -> Result<Done, ApiError> {
+        Ok(Done::Told(tell(&own(call).revoke_token(self.0).await.map_err(failed)?)))
+    }
+}
