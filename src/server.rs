@@ -8,8 +8,8 @@ use crate::api::links::Links;
 use crate::api::{self, Api, paths};
 use crate::authzen;
 use crate::config::{Compat, Config, Database};
-use crate::directory::Directory;
 use crate::directory::encryption::Sealer;
+use crate::directory::{Directory, Usernames};
 use crate::fact_cache::broadcast::Broadcast;
 use crate::fact_cache::redis_cache::RedisCache;
 use crate::fact_cache::{Capacity, FactCache};
@@ -69,6 +69,12 @@ pub enum StartError {
     /// The store cannot be asked.
     #[error("cannot start: {0}")]
     Store(#[from] crate::directory::StoreError),
+    /// The configuration says otherwise than the directory.
+    #[error(
+        "cannot start: usernames are {0} in the directory, and the configuration says otherwise: write `identity.login.usernames: {0}`, or change \
+         the directory with `postern usernames`"
+    )]
+    Usernames(Usernames),
     /// A secret of the configuration is not there.
     #[error(transparent)]
     Secret(#[from] crate::secret::SecretError),
@@ -156,7 +162,10 @@ impl Server {
         let destinations = Destinations::new(control.clone());
         let opened = destinations.open(&resolve(&policy, &config.upstreams)?).await.map_err(PolicyError::from)?;
         let capacity = Capacity { known: config.cache.credentials, ..Capacity::default() };
-        let position = store.position().await?;
+        let (usernames, position) = (store.usernames().await?, store.position().await?);
+        if usernames != config.identity.accounts.usernames {
+            return Err(StartError::Usernames(usernames));
+        }
         let metrics = Arc::new(Metrics::default());
         let redis = redis(&config, control)?;
         let shared_limits = match &redis {

@@ -10,7 +10,9 @@ use crate::clock;
 use crate::config::{Config, Database};
 use crate::directory::name::Text;
 use crate::directory::token::Token;
-use crate::directory::{Change, Directory, NewScope, NewToken, NewUser, View, Viewer, postgres};
+use crate::directory::{
+    Change, Directory, NewOrganization, NewScope, NewToken, NewUser, People, Usernames, View, Viewer, postgres,
+};
 use serde::Serialize;
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -107,6 +109,7 @@ pub async fn run(args: Args, config: &Config, out: &mut Output) -> anyhow::Resul
     if usable {
         match store::open(&config.database).await {
             Ok(store) => {
+                usernames(&store, config.identity.accounts.usernames, &mut findings).await;
                 let measured = revocation(&store, &args.url, &mut findings).await;
                 if let Err(error) = measured {
                     findings.of("revocation", Err(error));
@@ -186,15 +189,63 @@ fn server(found: &postgres::Inspection, wanted: usize, findings: &mut Findings) 
     findings.add("connections", state, format!("{used} of {most} at the server; a replica takes up to {}", wanted + 1));
 }
 
+/// How usernames are unique, and whether a server of this configuration starts.
+async fn usernames(store: &Directory, configured: Usernames, findings: &mut Findings) {
+    let kept = match store.usernames().await {
+        Ok(kept) => kept,
+        Err(error) => return findings.of("usernames", Err(error.into())),
+    };
+    if kept != configured {
+        let detail = format!(
+            "{kept} in the directory, and `identity.login.usernames` says {configured}: no server starts; \
+             change the one or, with `postern usernames`, the other"
+        );
+        return findings.add("usernames", "failed", detail);
+    }
+    if kept == Usernames::Global {
+        return findings.add("usernames", "ok", kept.word());
+    }
+    match store.as_seen_by(Viewer::Operator).without_primary().await {
+        Ok(People { count: 0, .. }) => findings.add("usernames", "ok", kept.word()),
+        Ok(People { count, first }) => {
+            let some = first.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let detail = format!(
+                "{kept}; users without a primary organization do not log in by name: {count} ({some}): \
+                 postern user organization USER --org ORG"
+            );
+            findings.add("usernames", "warning", detail);
+        }
+        Err(error) => findings.of("usernames", Err(error.into())),
+    }
+}
+
 /// Makes somebody, and measures how soon their end is known: by the feed, and at each replica.
 async fn revocation(store: &Directory, urls: &[Url], findings: &mut Findings) -> anyhow::Result<()> {
     let store = &store.as_seen_by(Viewer::Operator);
     let name = format!("postern-doctor-{}", uuid::Uuid::now_v7().simple());
-    let user = store.create_users(vec![NewUser::named(&name)?]).await?.into_iter().next().map(|user| user.id);
-    let Some(user) = user else { anyhow::bail!("no user was made") };
-    let measured = measure(store, &name, urls, findings).await;
+    let mut user = NewUser::named(&name)?;
+    let organization = match store.directory().usernames().await? {
+        Usernames::Global => None,
+        // Then everybody is of some organization, and so is this one: of a disabled one, in which nobody may do anything.
+        Usernames::PerOrganization => {
+            let new = NewOrganization { is_active: false, ..NewOrganization::named(&name)? };
+            store.create_organizations(vec![new]).await?.into_iter().next().map(|organization| organization.id)
+        }
+    };
+    user.organization_slug = organization.map(Into::into);
+    let made = store.create_users(vec![user]).await;
+    let measured = match &made {
+        Ok(_) => measure(store, &name, urls, findings).await,
+        Err(_) => Ok(()),
+    };
     // Whatever became of it, nothing of it stays.
-    store.delete_user(&user.into()).await?;
+    if let Some(user) = made.as_ref().ok().and_then(|made| made.first()) {
+        store.delete_user(&user.id.into()).await?;
+    }
+    if let Some(organization) = organization {
+        store.delete_organization(&organization.into()).await?;
+    }
+    made?;
     measured
 }
 

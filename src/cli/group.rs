@@ -28,7 +28,7 @@ pub enum Verb {
     },
     /// List groups by name
     List {
-        /// Those of this user: id, username or e-mail address
+        /// Those of this user: id, username (acme/ann) or e-mail address
         #[arg(long)]
         user: Option<String>,
         #[command(flatten)]
@@ -111,7 +111,7 @@ pub struct Spec {
     #[arg(long, alias = "permission", value_name = "PERMISSION", value_delimiter = ',')]
     #[serde(default)]
     permissions: Vec<String>,
-    /// Who is in it: id, username or e-mail address, with commas or repeated
+    /// Who is in it: id, username (acme/ann) or e-mail address, with commas or repeated
     #[arg(long, alias = "user", value_name = "USER", value_delimiter = ',')]
     #[serde(default)]
     users: Vec<String>,

@@ -71,11 +71,12 @@ pub async fn run(args: Args, config: &Config, store: &Directory, out: &mut Outpu
     };
     // One reads and makes records, the other keeps them: neither waits for all of the other's work.
     let (sender, pieces) = ImportStream::channel();
-    let is_sealed = sealer.is_some();
+    let (is_sealed, usernames) = (sealer.is_some(), store.usernames().await?);
     let reader = tokio::task::spawn_blocking(move || {
         let mut bar = Bar::new("importing");
-        let done =
-            openwisp::read(&mut *source, &app, sealer.as_ref(), sender, &mut |done, total| bar.tell(done, total));
+        let done = openwisp::read(&mut *source, &app, sealer.as_ref(), usernames, sender, &mut |done, total| {
+            bar.tell(done, total)
+        });
         bar.end();
         done
     });

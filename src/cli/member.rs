@@ -33,7 +33,7 @@ pub enum Verb {
         /// Of this organization: id or slug
         #[arg(long, alias = "organization")]
         org: Option<String>,
-        /// Of this user: id, username or e-mail address
+        /// Of this user: id, username (acme/ann) or e-mail address
         #[arg(long)]
         user: Option<String>,
         #[command(flatten)]
@@ -77,7 +77,7 @@ pub struct Spec {
     #[arg(long, alias = "organization", required_unless_present = "batch")]
     #[serde(alias = "organization")]
     org: Option<String>,
-    /// The user: id, username or e-mail address
+    /// The user: id, username (acme/ann) or e-mail address
     #[arg(long, required_unless_present = "batch")]
     user: Option<String>,
     /// As a manager
@@ -102,7 +102,7 @@ pub struct Member {
     /// The organization: id or slug
     #[arg(long, alias = "organization")]
     org: String,
-    /// The user: id, username or e-mail address
+    /// The user: id, username (acme/ann) or e-mail address
     #[arg(long)]
     user: String,
 }

@@ -36,6 +36,7 @@ pub mod test;
 pub mod token;
 mod usage;
 pub mod user;
+pub mod usernames;
 
 use crate::config::{Config, ConfigError, Sources};
 use crate::directory::Directory;
@@ -88,6 +89,7 @@ enum Command {
     Completions(completions::Args),
     /// Users
     User(user::Args),
+    Usernames(usernames::Args),
     /// Organizations
     Org(org::Args),
     /// Who belongs to which organization, and how
@@ -289,6 +291,7 @@ pub fn main() -> ExitCode {
         Command::Job(args) => common.on_the_directory(false, |config, store, mut output| async move {
             (job::run(args, &config, &store, &mut output).await, output)
         }),
+        Command::Usernames(args) => noun!(usernames, args, false),
         Command::Org(args) => noun!(org, args, args.begins()),
         Command::Member(args) => noun!(member, args, false),
         Command::Group(args) => noun!(group, args, args.begins()),

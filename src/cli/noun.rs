@@ -200,6 +200,7 @@ impl<R: Resource> Serialize for Shown<R> {
 
 impl<R: Resource> Record for Shown<R> {
     const COLUMNS: &'static [&'static str] = R::COLUMNS;
+    const COLUMNS_IF_ANY: &'static [&'static str] = R::COLUMNS_IF_ANY;
 
     fn fields() -> Vec<&'static str> {
         R::FIELDS.iter().filter(|field| field.shown).map(|field| field.word).collect()

@@ -45,7 +45,7 @@ pub enum Verb {
     Owner {
         /// Id or slug
         org: String,
-        /// Id, username or e-mail address of a member
+        /// Id, username (acme/ann) or e-mail address of a member
         #[arg(long)]
         user: String,
     },

@@ -45,6 +45,8 @@ impl From<Exit> for ExitCode {
 pub trait Record: Serialize {
     /// The fields that a list shows.
     const COLUMNS: &'static [&'static str];
+    /// Those that it shows behind them where some record has one.
+    const COLUMNS_IF_ANY: &'static [&'static str] = &[];
 
     /// All fields, in the order in which one record is shown.
     fn fields() -> Vec<&'static str> {
@@ -112,13 +114,19 @@ impl Output {
         if self.json {
             return self.write_json(records);
         }
+        let columns = [R::COLUMNS, R::COLUMNS_IF_ANY].concat();
         let mut rows = Vec::with_capacity(records.len() + 1);
-        if self.terminal {
-            rows.push(R::COLUMNS.iter().map(|column| column.to_uppercase()).collect());
-        }
+        let mut shown = R::COLUMNS.len();
         for record in records {
-            rows.push(cells(record, R::COLUMNS)?);
+            let row = cells(record, &columns)?;
+            let filled = row.iter().rposition(|cell| !cell.is_empty()).map_or(0, |last| last + 1);
+            shown = shown.max(filled);
+            rows.push(row);
         }
+        if self.terminal {
+            rows.insert(0, columns.iter().map(|column| column.to_uppercase()).collect());
+        }
+        rows.iter_mut().for_each(|row: &mut Vec<String>| row.truncate(shown));
         self.write_rows(rows)
     }
 

@@ -38,7 +38,7 @@ pub enum Verb {
     List {
         #[command(flatten)]
         place: Place,
-        /// Those that this user holds: id, username or e-mail address
+        /// Those that this user holds: id, username (acme/ann) or e-mail address
         #[arg(long)]
         user: Option<String>,
         #[command(flatten)]
@@ -164,7 +164,7 @@ pub struct Spec {
     #[arg(long, alias = "permission", value_name = "PERMISSION", value_delimiter = ',')]
     #[serde(default)]
     permissions: Vec<String>,
-    /// Who holds it: id, username or e-mail address, with commas or repeated
+    /// Who holds it: id, username (acme/ann) or e-mail address, with commas or repeated
     #[arg(long, alias = "user", value_name = "USER", value_delimiter = ',')]
     #[serde(default)]
     users: Vec<String>,

@@ -4,7 +4,7 @@ use super::moment::parse_duration;
 use super::noun::Noun;
 use super::output::{Exit, Output, Record};
 use crate::clock;
-use crate::directory::{Directory, UserKey, Viewer};
+use crate::directory::{Directory, UserKey, Usernames, Viewer, login_of};
 use crate::identity::sesame::primary_key::{Field, KeyType, PrimaryKey};
 use crate::identity::sesame::{Person, Sesame, isoformat};
 use crate::identity::settings::SesameSettings;
@@ -23,7 +23,7 @@ pub enum Verb {
         about = r#"Make a token and print it: LINK="https://app.example.com/?sesame=$(postern sesame mint --user ann)""#
     )]
     Mint {
-        /// Whose it will be: id, username or e-mail address
+        /// Whose it will be: id, username (acme/ann) or e-mail address
         #[arg(long)]
         user: String,
         /// What it is for; other services may ask for another scope than the gate [default: `scope` of the configuration]
@@ -76,6 +76,9 @@ pub async fn run(
     let text = |value: Option<String>, what| value.with_context(|| format!("{} has no {what}", user.username));
     let named = match settings.user {
         Field::Id => user.id.to_string(),
+        Field::Username if store.usernames().await? == Usernames::PerOrganization => {
+            login_of(user.organization_slug.as_deref(), &user.username)
+        }
         Field::Username => user.username.clone(),
         Field::Email => text(user.email.clone(), "e-mail address")?,
         Field::ExternalId => text(user.external_id.clone(), "external id")?,

@@ -38,7 +38,7 @@ pub enum Verb {
     },
     /// List tokens by user, then age
     List {
-        /// Of this user: id, username or e-mail address
+        /// Of this user: id, username (acme/ann) or e-mail address
         #[arg(long)]
         user: Option<String>,
         #[command(flatten)]
@@ -85,10 +85,10 @@ pub enum Verb {
 #[derive(clap::Args, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// Whose it will be: id, username or e-mail address; may stand without its flag
+    /// Whose it will be: id, username (acme/ann) or e-mail address; may stand without its flag
     #[arg(long, required_unless_present_any = ["batch", "bare_user"])]
     user: Option<String>,
-    /// Whose it will be: id, username or e-mail address
+    /// Whose it will be: id, username (acme/ann) or e-mail address
     #[arg(value_name = "USER", conflicts_with = "user")]
     #[serde(skip)]
     bare_user: Option<String>,

@@ -9,7 +9,7 @@ use super::subject::{ShownSubject, Subject};
 use super::usage::NoArgument;
 use crate::clock;
 use crate::config::Config;
-use crate::directory::{Directory, GrantRecord, List, NewUser, UserEdit, UserSelector, Viewer};
+use crate::directory::{Directory, GrantRecord, List, NewUser, UserEdit, UserSelector, Viewer, login_of};
 use crate::password::validate::Personal;
 use crate::password::{Hasher, PasswordHash, Passwords};
 use anyhow::{Context, ensure};
@@ -46,19 +46,19 @@ pub enum Verb {
     },
     /// Show one user
     Show {
-        /// Id, username or e-mail address
+        /// Id, username (acme/ann) or e-mail address
         user: String,
     },
     /// Change a user
     Edit {
-        /// Id, username or e-mail address
+        /// Id, username (acme/ann) or e-mail address
         user: String,
         #[command(flatten)]
         changes: Words<UserEdit>,
     },
     /// Give a user another password, or none. Without more it is asked for, on a terminal
     Password {
-        /// Id, username or e-mail address
+        /// Id, username (acme/ann) or e-mail address
         user: String,
         /// Who writes one here is told that it belongs elsewhere.
         #[arg(hide = true)]
@@ -89,9 +89,9 @@ pub enum Verb {
         #[arg(long)]
         print: bool,
     },
-    /// Say of which organization a user's name is, where usernames are per organization: one that they belong to
+    /// Move a user's name to another organization, one that they belong to: their primary one
     Organization {
-        /// Id, username or e-mail address
+        /// Id, username (acme/ann) or e-mail address
         user: String,
         /// Id or slug
         #[arg(long, required_unless_present = "none")]
@@ -102,47 +102,47 @@ pub enum Verb {
     },
     /// Delete a user with their memberships and tokens. On a terminal it asks
     Delete {
-        /// Id, username or e-mail address
+        /// Id, username (acme/ann) or e-mail address
         user: String,
         #[command(flatten)]
         sure: Sure,
     },
     /// Grant permissions to a user, everywhere
     Grant {
-        /// Id, username or e-mail address
+        /// Id, username (acme/ann) or e-mail address
         user: String,
         #[command(flatten)]
         permissions: Permissions,
     },
     /// Revoke permissions that were granted to a user; what they have by groups and roles stays
     Revoke {
-        /// Id, username or e-mail address
+        /// Id, username (acme/ann) or e-mail address
         user: String,
         #[command(flatten)]
         permissions: Permissions,
     },
     /// Say that an issuer's subject is this user: JWTs with that `iss` and `sub` are theirs
     Bind {
-        /// Id, username or e-mail address
+        /// Id, username (acme/ann) or e-mail address
         user: String,
         #[command(flatten)]
         subject: Subject,
     },
     /// End such a binding
     Unbind {
-        /// Id, username or e-mail address
+        /// Id, username (acme/ann) or e-mail address
         user: String,
         #[command(flatten)]
         subject: Subject,
     },
     /// List the issuers' subjects that are a user
     Subjects {
-        /// Id, username or e-mail address
+        /// Id, username (acme/ann) or e-mail address
         user: String,
     },
     /// List what a user may do, where, and how they came by it
     Permissions {
-        /// Id, username or e-mail address
+        /// Id, username (acme/ann) or e-mail address
         user: String,
     },
 }
@@ -214,10 +214,15 @@ pub async fn run(args: Args, config: &Config, store: &Directory, out: &mut Outpu
                 true => Some(read_password(password_stdin, passwords, new.personal())?),
                 false => None,
             };
-            let username = new.username.as_str().to_owned();
+            let (username, org) = (new.username.as_str().to_owned(), new.organization_slug.clone());
             let made = store.create_users(vec![new]).await;
             let found = async {
-                Ok(Some(store.user(&username.as_str().into()).await?).filter(|user| user.username == username))
+                let slug = match org {
+                    Some(org) => Some(store.organization_record(&org).await?.slug),
+                    None => None,
+                };
+                let by = login_of(slug.as_deref(), &username);
+                Ok(Some(store.user(&by.into()).await?).filter(|user| user.username == username))
             };
             let (user, made) = made_or_found(made, if_absent, found).await?;
             if let Some(password) = password.filter(|_| made == Made::Now) {
@@ -248,14 +253,9 @@ pub async fn run(args: Args, config: &Config, store: &Directory, out: &mut Outpu
             out.note(&format!("{done} user {}", user.username));
         }
         Verb::Organization { user, org, none: _ } => {
-            let user = store.user(&user.into()).await?;
-            let membership = match org {
-                Some(org) => Some(store.membership(&org.into(), &user.id.into()).await?),
-                None => None,
-            };
-            let organization = Some(membership.as_ref().map(|membership| membership.organization));
-            store.edit_user(&user.id.into(), UserEdit { organization, ..UserEdit::default() }).await?;
-            let of = membership.map_or_else(|| "no organization".to_owned(), |membership| membership.slug);
+            let edit = UserEdit { organization_slug: Some(org.map(Into::into)), ..UserEdit::default() };
+            let user = store.edit_user(&user.into(), edit).await?;
+            let of = user.organization_slug.as_deref().unwrap_or("no organization");
             out.note(&format!("the name {} is of {of}", user.username));
         }
         Verb::Delete { user, sure } => {

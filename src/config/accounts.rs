@@ -3,6 +3,7 @@
 use super::Compat;
 use super::keys::{FLAG, Reader, SIZE, Section, Shape, TIME, count, custom, keys, one_of};
 use super::secret::SECRET;
+use crate::directory::Usernames;
 use crate::password::validate::Validators;
 use crate::password::{Algorithm, Passwords};
 use crate::secret::SecretSource;
@@ -50,8 +51,8 @@ pub struct Accounts {
     pub identifiers: Vec<Identifier>,
     /// Put before what is written like a phone number.
     pub phone_prefixes: Vec<String>,
-    /// Usernames are unique in an organization, which a login then names.
-    pub per_organization: bool,
+    /// How usernames are unique; the directory must say the same.
+    pub usernames: Usernames,
     /// Requests of one address to the endpoints that take passwords.
     pub throttle: Throttle,
     /// How long a token of a login is good; `None`: for ever.
@@ -72,7 +73,7 @@ impl Default for Accounts {
             prefix: PREFIX.into(),
             identifiers: Identifier::WORDS.iter().map(|(_, identifier)| *identifier).collect(),
             phone_prefixes: Vec::new(),
-            per_organization: false,
+            usernames: Usernames::Global,
             throttle: NonZeroU32::new(10).map(|count| (count, Duration::from_secs(60))),
             lifetime: Some(Duration::from_secs(30 * 86_400)),
             longest_token: None,
@@ -106,8 +107,8 @@ keys! {
         identifiers, custom(Shape::SomeOf(&["email", "phone", "username"]), identifiers),
             "What people may name themselves by. [all]";
         phone_prefixes, custom(Shape::Texts, phone_prefixes), "Put before national numbers: `[\"+39\"]`, at most 16.";
-        per_organization ("usernames"), one_of!("global" => false, "per_organization" => true),
-            "`per_organization`: a login names one, by its slug, as `organization`. [global]";
+        usernames, one_of!("global" => Usernames::Global, "per_organization" => Usernames::PerOrganization),
+            "As `postern usernames` says of the directory. `per_organization`: a login by name says of which, as `organization`. [global]";
     }
 }
 

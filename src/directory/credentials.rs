@@ -8,6 +8,7 @@ use super::selector::UserSelector;
 use super::sql::Row;
 use super::token::TokenDigest;
 use super::tx::Tx;
+use super::usernames::Usernames;
 use crate::facts::Snapshot;
 use crate::id::UserId;
 use jiff::civil::Date;
@@ -20,7 +21,7 @@ use uuid::Uuid;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum UserKey {
     Id(UserId),
-    /// By login name, as spelt.
+    /// By login name, as spelt; where usernames are per organization, as `acme/ann`.
     Username(String),
     /// By e-mail address, whatever the case.
     Email(String),
@@ -277,7 +278,19 @@ async fn revocation(tx: &Tx<'_>, key: &UserKey) -> Result<Option<Revocation>, St
     }
     let rows = match key {
         UserKey::Id(id) => tx.rows(by!("id = $1"), &[id]).await?,
-        UserKey::Username(name) => tx.rows(by!("username = $1"), &[name]).await?,
+        UserKey::Username(name) => match (Usernames::of(tx).await?, name.split_once('/')) {
+            (Usernames::Global, _) => tx.rows(by!("username = $1"), &[name]).await?,
+            // A name that is one person's today may be two people's tomorrow.
+            (Usernames::PerOrganization, None) => {
+                tx.rows(by!("username = $1 AND organization_id IS NULL"), &[name]).await?
+            }
+            (Usernames::PerOrganization, Some((slug, name))) => {
+                const OF: &str = by!(
+                    "username = $1 AND organization_id = (SELECT id FROM organizations WHERE lower(slug) = lower($2))"
+                );
+                tx.rows(OF, &[&name, &slug]).await?
+            }
+        },
         UserKey::Email(email) => tx.rows(by!("lower(email) = lower($1)"), &[email]).await?,
         UserKey::ExternalId(key) => tx.rows(by!("external_id = $1"), &[key]).await?,
     };

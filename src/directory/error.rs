@@ -164,6 +164,12 @@ pub enum DirectoryError {
     /// Whose name is of an organization stays a member of it.
     #[error("the name of `{user}` is of `{organization}`, so they cannot be removed from it")]
     NameRemoved { user: String, organization: String },
+    /// Where usernames are per organization, everybody but superusers has a primary one.
+    #[error("`{user}` has no primary organization, and usernames are per organization")]
+    NoPrimary { user: String },
+    /// The organization is the primary one of users.
+    #[error("`{organization}` is the primary organization of {users} user{}", if *users == 1 { "" } else { "s" })]
+    PrimaryOfUsers { organization: String, users: u64 },
     /// Who owns organizations cannot be deleted.
     #[error("`{user}` owns {} and cannot be deleted until ownership has moved", ticked(organizations))]
     OwnerDeleted { user: String, organizations: Vec<String> },
@@ -242,6 +248,9 @@ impl DirectoryError {
                 "say whose it is, --org ORG or --super; `role list` shows all roles".into()
             }
             Self::Ambiguous { noun: Noun::Role, .. } => "say whose it is, --org ORG or --super".into(),
+            Self::Ambiguous { noun: Noun::User, .. } => {
+                "write the primary organization before the name, as in acme/ann, or give the id".into()
+            }
             Self::Ambiguous { noun, .. } => format!("name the {noun} by its id"),
             Self::NotFound { noun: Noun::Subject, .. } => "see `user subjects`".into(),
             Self::Taken { unique: Unique::Subject, .. } => "end the other binding first, with `user unbind`".into(),
@@ -254,7 +263,13 @@ impl DirectoryError {
             Self::OwnerDemoted { organization, .. } | Self::OwnerRemoved { organization, .. } => {
                 format!("move ownership first: postern org owner {organization} --user OTHER_MEMBER")
             }
-            Self::NameRemoved { .. } => "first: postern user organization USER --org OTHER (or --none)".into(),
+            Self::NameRemoved { .. } => "move it first: postern user organization USER --org OTHER".into(),
+            Self::NoPrimary { .. } => {
+                "name one of theirs: postern user organization USER --org ORG; at creation, --org ORG".into()
+            }
+            Self::PrimaryOfUsers { organization, .. } => format!(
+                "move them first: postern user list --filter org={organization}, then postern user organization USER --org OTHER; or delete them"
+            ),
             Self::OwnerDeleted { .. } => {
                 "move ownership first (postern org owner ORG --user OTHER_MEMBER), or delete the organization".into()
             }

@@ -127,7 +127,7 @@ pub(super) async fn list<R: Resource>(
         }
         conditions.and(&found.join(" OR "), Value::Text(Some(word)));
     }
-    let order = order::<R>(&list.order)?;
+    let order = conditions.narrowed(&order::<R>(&list.order)?);
     let (from, clause) = (&R::statements().from, conditions.clause());
     let mut count = format!("SELECT count(*) AS total FROM {from} {clause}");
     if fields.contains('$') {

@@ -7,6 +7,7 @@ use super::selector::UserSelector;
 use super::sql::Row;
 use super::token::TokenDigest;
 use super::tx::Tx;
+use super::usernames::Usernames;
 use super::viewer::Action;
 use super::{lookup, tokens, users};
 use crate::id::{TokenId, UserId};
@@ -22,7 +23,8 @@ pub struct LoginQuery {
     /// Phone numbers, as they are kept.
     pub phones: Vec<String>,
     pub username: Option<String>,
-    /// `Some`: of users whose primary organization has this slug, whatever its case; and of superusers who have none.
+    /// The slug of an organization, in any case, that the login names. Where usernames are per organization, a username means whose
+    /// primary organization it is, and without one a superuser who has none; everywhere it must be theirs.
     pub organization: Option<String>,
 }
 
@@ -137,22 +139,38 @@ operations! {
 
 /// Whom an identifier means: by phone, then by e-mail address, then by username; each once.
 async fn candidates(tx: &Tx<'_>, login: &LoginQuery) -> Result<Vec<LoginCandidate>, StoreError> {
-    /// The rest of a query; `$2` is an organization's slug, or NULL where logins name none.
+    /// A query; `$2` is the slug of the organization that was named, or NULL.
     macro_rules! by {
-        ($column:literal) => {
+        ($identifier:literal, $organization:expr) => {
             concat!(
                 "SELECT id, username, language, is_active, expiration_date, is_staff, password_updated, password FROM users WHERE ",
-                $column,
-                " AND (CAST($2 AS text) IS NULL
-                       OR organization_id = (SELECT id FROM organizations WHERE lower(slug) = lower($2) LIMIT 1)
-                       OR organization_id IS NULL AND is_superuser) ORDER BY id LIMIT 8"
+                $identifier,
+                " AND (",
+                $organization,
+                ") ORDER BY id LIMIT 8"
             )
         };
     }
-    let phones = login.phones.iter().map(|phone| (by!("phone_number = $1"), phone));
+    macro_rules! theirs {
+        () => {
+            "CAST($2 AS text) IS NULL OR EXISTS (
+                 SELECT 1 FROM memberships m JOIN organizations o ON o.id = m.organization_id
+                 WHERE m.user_id = users.id AND lower(o.slug) = lower($2))"
+        };
+    }
+    const HOME: &str = by!(
+        "username = $1",
+        "CASE WHEN CAST($2 AS text) IS NULL THEN organization_id IS NULL AND is_superuser
+              ELSE organization_id = (SELECT id FROM organizations WHERE lower(slug) = lower($2) AND is_active) END"
+    );
+    let phones = login.phones.iter().map(|phone| (by!("phone_number = $1", theirs!()), phone));
     let addresses = login.addresses();
-    let email = addresses.iter().map(|email| (by!("lower(email) = lower($1)"), email));
-    let username = login.username.iter().map(|username| (by!("username = $1"), username));
+    let email = addresses.iter().map(|email| (by!("lower(email) = lower($1)", theirs!()), email));
+    let by_name = match Usernames::of(tx).await? {
+        Usernames::Global => by!("username = $1", theirs!()),
+        Usernames::PerOrganization => HOME,
+    };
+    let username = login.username.iter().map(|username| (by_name, username));
     let mut found: Vec<LoginCandidate> = Vec::new();
     for (sql, value) in phones.chain(email).chain(username) {
         for row in tx.rows(sql, &[value, &login.organization]).await? {

@@ -49,6 +49,7 @@ mod store;
 pub mod token;
 mod tokens;
 mod tx;
+mod usernames;
 mod users;
 mod viewer;
 
@@ -74,4 +75,5 @@ pub use resources::{
 pub use selector::{GroupSelector, OrgSelector, RoleSelector, Scope, UserSelector};
 pub use sql::{Cell, Value};
 pub use store::{Change, Changes, MEMBERS_AT_MOST, OrgRef, TokenSnapshot};
+pub use usernames::{People, Usernames, UsernamesChange, login_of};
 pub use viewer::{Rules, Viewer};

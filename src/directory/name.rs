@@ -3,6 +3,7 @@
 //! A value of one of these types has been checked; stores take nothing else. Uniqueness is the store's to check.
 
 use super::error::DirectoryError;
+use crate::id::UserId;
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 
@@ -32,7 +33,8 @@ macro_rules! word {
 }
 
 word! {
-    /// A login name: letters and digits of any script, `_`, `.`, `@`, `+`, `-`; 1 to 150 characters; case matters.
+    /// A login name: letters and digits of any script, `_`, `.`, `@`, `+`, `-`; 1 to 150 characters; case matters. Never a UUID, since
+    /// people are named by id too.
     Username
 }
 word! {
@@ -78,6 +80,9 @@ impl Username {
     /// [`DirectoryError::Invalid`].
     pub fn new(text: &str) -> Result<Self, DirectoryError> {
         let fits = |c: char| c.is_alphanumeric() || "_.@+-".contains(c);
+        if UserId::parse(text).is_ok() {
+            return Err(DirectoryError::invalid("username", "any name but a UUID, which would be taken for an id"));
+        }
         if !text.is_empty() && text.chars().count() <= 150 && text.chars().all(fits) {
             return Ok(Self(text.to_owned()));
         }
@@ -295,7 +300,11 @@ mod tests {
         for good in ["ann", "ann@example.org", "A.n-n_+", "\u{e9}lo\u{ef}se", &"x".repeat(150)] {
             assert!(Username::new(good).is_ok(), "{good:?}");
         }
-        for bad in ["", "a b", "a\n", "a\0", "a,b", "a/b", &"x".repeat(151)] {
+        let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+        assert!(Username::new(&format!("{id}0")).is_ok());
+        for bad in
+            ["", "a b", "a\n", "a\0", "a,b", "a/b", &"x".repeat(151), id, &id.to_uppercase(), &id.replace('-', "")]
+        {
             assert!(Username::new(bad).is_err(), "{bad:?}");
         }
     }

@@ -13,7 +13,7 @@ use crate::id::OrgId;
 use uuid::Uuid;
 
 impl View {
-    /// Makes organizations, all or none. A slug is unique and never reused; without one, it is made of the name.
+    /// Makes organizations, all or none. A slug is unique and never reused, whatever its case; without one, it is made of the name.
     pub async fn create_organizations(
         &self,
         organizations: Vec<NewOrganization>,
@@ -105,31 +105,39 @@ async fn edit_with_owner(
 
 async fn delete(tx: &Tx<'_>, by: &OrgSelector) -> Result<OrganizationRecord, DirectoryError> {
     tx.viewer.may::<OrganizationRecord>(Action::Delete)?;
-    let organization = lookup::organization(tx, by).await?;
+    let organization = locked(tx, by).await?;
     let may = tx.viewer.is_unchecked() || organization.owner.is_none() || organization.owner == tx.viewer.user();
     tx.viewer.unless(may, || format!("delete `{}`, which somebody else owns", organization.slug))?;
+    let row = tx.row("SELECT count(*) AS users FROM users WHERE organization_id = $1", &[&organization.id]).await?;
+    let users = row.map_or(Ok(0), |row| row.get::<i64>("users"))?.unsigned_abs();
+    if users > 0 {
+        return Err(DirectoryError::PrimaryOfUsers { organization: organization.slug, users });
+    }
     tx.delete(&organization).await?;
     Ok(organization)
 }
 
-/// Whose a slug is, or was.
-async fn slug_holder(tx: &Tx<'_>, slug: &Slug) -> Result<Option<OrgId>, DirectoryError> {
-    let row = tx.row("SELECT organization_id FROM slugs WHERE slug = $1", &[&slug.as_str()]).await?;
+/// An organization that has, or once had, this slug in any case, and is not `but`.
+async fn slug_holder(tx: &Tx<'_>, slug: &Slug, but: Option<OrgId>) -> Result<Option<OrgId>, DirectoryError> {
+    let sql = "SELECT organization_id FROM slugs
+               WHERE lower(slug) = lower($1) AND (CAST($2 AS uuid) IS NULL OR organization_id <> $2) LIMIT 1";
+    let row = tx.row(sql, &[&slug.as_str(), &but]).await?;
     Ok(row.map(|row| row.get("organization_id")).transpose()?)
 }
 
-/// An organization may take a slug that nobody ever had, or one that was its own.
+/// An organization may take a slug that nobody ever had in any case, or one that was its own.
 async fn slug_is_free(tx: &Tx<'_>, slug: &Slug, id: OrgId) -> Result<(), DirectoryError> {
-    match slug_holder(tx, slug).await? {
-        Some(holder) if holder != id => {
-            let used = tx.row("SELECT 1 FROM organizations WHERE slug = $1", &[&slug.as_str()]).await?;
+    match slug_holder(tx, slug, Some(id)).await? {
+        Some(_) => {
+            let sql = "SELECT 1 FROM organizations WHERE lower(slug) = lower($1)";
+            let used = tx.row(sql, &[&slug.as_str()]).await?;
             Err(if used.is_some() {
                 DirectoryError::Taken { unique: Unique::Slug, value: slug.to_string() }
             } else {
                 DirectoryError::SlugOnceUsed { slug: slug.to_string() }
             })
         }
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 
@@ -138,20 +146,20 @@ async fn slug_of_name(tx: &Tx<'_>, name: &str) -> Result<Slug, DirectoryError> {
     let plain = Slug::from_name(name);
     // Whoever looks for a slug of this name waits, and then sees which was taken.
     tx.session.lock_name(&format!("slug:{plain}")).await?;
-    if slug_holder(tx, &plain).await?.is_none() {
+    if slug_holder(tx, &plain, None).await?.is_none() {
         return Ok(plain);
     }
     // Doubling, then halving: a thousand organizations of one name cost ten looks each, not a thousand. Where the numbers
     // have holes, the one found is free all the same, if perhaps not the first.
     let mut taken = 1;
     let mut free = 2;
-    while slug_holder(tx, &plain.numbered(free)).await?.is_some() {
+    while slug_holder(tx, &plain.numbered(free), None).await?.is_some() {
         taken = free;
         free *= 2;
     }
     while free - taken > 1 {
         let middle = taken + (free - taken) / 2;
-        if slug_holder(tx, &plain.numbered(middle)).await?.is_some() {
+        if slug_holder(tx, &plain.numbered(middle), None).await?.is_some() {
             taken = middle;
         } else {
             free = middle;
@@ -181,15 +189,17 @@ mod tests {
     #[test]
     fn slug_is_never_reused() {
         let mut memory = Memory::new().organization("Acme").organization("Bolt");
-        let taken = DirectoryError::Taken { unique: Unique::Slug, value: "acme".to_owned() };
-        assert_eq!(with_slug(&mut memory, "acme"), Err(taken));
+        for slug in ["acme", "aCMe"] {
+            let taken = DirectoryError::Taken { unique: Unique::Slug, value: slug.to_owned() };
+            assert_eq!(with_slug(&mut memory, slug), Err(taken));
+        }
         rename(&mut memory, "acme", "apex").unwrap();
         memory.write(|tx| Box::pin(async move { delete(tx, &"bolt".into()).await })).unwrap();
-        for slug in ["acme", "bolt"] {
+        for slug in ["acme", "bolt", "ACME", "Bolt"] {
             let refused = with_slug(&mut memory, slug);
             assert_eq!(refused, Err(DirectoryError::SlugOnceUsed { slug: slug.to_owned() }));
         }
-        assert_eq!(rename(&mut memory, "apex", "acme").as_deref(), Ok("acme"), "its own of before");
+        assert_eq!(rename(&mut memory, "apex", "ACME").as_deref(), Ok("ACME"), "its own of before");
     }
 
     #[test]

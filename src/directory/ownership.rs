@@ -33,12 +33,16 @@ pub(super) async fn set_owner(
     must_be_movable(tx, organization)?;
     let owner = match membership {
         Some(id) => {
-            let sql = "SELECT u.id, u.username FROM memberships m JOIN users u ON u.id = m.user_id
+            let sql = "SELECT u.id, u.username,
+                              (SELECT o.slug FROM organizations o WHERE o.id = u.organization_id) AS slug
+                       FROM memberships m JOIN users u ON u.id = m.user_id
                        WHERE m.id = $1 AND m.organization_id = $2";
             let row = tx.row(sql, &[&id, &organization.id]).await?;
             let not_found = || DirectoryError::NotFound { noun: Noun::Membership, reference: id.to_string() };
             let row = row.ok_or_else(not_found)?;
-            Some((row.get::<UserId>("id")?, row.get::<String>("username")?))
+            // Where their name is, only who sees all organizations is told.
+            let slug = if tx.viewer.sees::<OrganizationRecord>().is_none() { row.get("slug")? } else { None };
+            Some((row.get::<UserId>("id")?, (row.get::<String>("username")?, slug)))
         }
         None => None,
     };
@@ -51,8 +55,11 @@ pub(super) async fn set_owner(
         }
         None => tx.execute("DELETE FROM owners WHERE organization_id = $1", &[&organization.id]).await?,
     };
-    let (owner, owner_username) = owner.unzip();
-    let after = OrganizationRecord { owner, owner_username, owner_membership: membership, ..organization.clone() };
+    let (owner, named) = owner.unzip();
+    let (owner_username, owner_org) = named.unzip();
+    let owner_org: Option<String> = owner_org.flatten();
+    let after =
+        OrganizationRecord { owner, owner_username, owner_org, owner_membership: membership, ..organization.clone() };
     tx.changed("organization.transfer", organization, &after);
     Ok(after)
 }

@@ -10,6 +10,8 @@ use super::tx::Tx;
 pub(super) struct Conditions<'v> {
     all: Vec<String>,
     values: Vec<Value<'v>>,
+    /// Which primary organizations are told.
+    home: String,
 }
 
 impl<'v> Conditions<'v> {
@@ -40,7 +42,12 @@ impl<'v> Conditions<'v> {
 
     /// With its keyword, where there is any.
     pub(super) fn clause(&self) -> String {
-        if self.all.is_empty() { String::new() } else { format!("WHERE {}", self.all.join(" AND ")) }
+        if self.all.is_empty() { String::new() } else { self.narrowed(&format!("WHERE {}", self.all.join(" AND "))) }
+    }
+
+    /// A part of a statement, in which primary organizations are told that the viewer sees, and no others.
+    pub(super) fn narrowed(&self, sql: &str) -> String {
+        sql.replace(HOME, &self.home)
     }
 }
 
@@ -58,7 +65,13 @@ impl Tx<'_> {
             let condition = condition.replace("$?", &place);
             fields = fields.replace(SEEN, &format!("AND x.user_id IN (SELECT u.id FROM users u WHERE {condition})"));
         }
-        fields
+        if let Some((condition, value)) = self.viewer.sees::<super::OrganizationRecord>()
+            && R::FIELDS.iter().any(|field| field.sql.contains(HOME))
+        {
+            let place = conditions.place(value);
+            conditions.home = format!("AND {}", condition.replace("$?", &place));
+        }
+        conditions.narrowed(&fields)
     }
 
     /// Records that the viewer sees, of those for which a condition holds; `tail` orders and limits them.
@@ -137,6 +150,9 @@ impl Tx<'_> {
 
 /// Stands in a definition where a count of users may be narrowed.
 const SEEN: &str = "/*seen*/";
+
+/// … and where a primary organization, `o`, is told.
+const HOME: &str = "/*home*/";
 
 /// The values of a record's columns.
 fn columns<R: Resource>(record: &R, which: impl Fn(&super::resources::Field) -> bool) -> Vec<Value<'_>> {

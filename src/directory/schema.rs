@@ -23,15 +23,15 @@ impl Migration {
 macro_rules! migrations {
     ($engine:literal) => {
         $crate::directory::schema::migrations!($engine:
-            1 "directory", 2 "rights", 3 "people", 4 "credentials", 5 "old_passwords", 6 "inactive_sessions", 7 "blank_words",
-            8 "token_scopes", 9 "lifecycle")
+            1 "000" "directory", 2 "000" "rights", 3 "000" "people", 4 "000" "credentials", 5 "000" "old_passwords",
+            6 "000" "inactive_sessions", 7 "000" "blank_words", 8 "000" "token_scopes", 9 "000" "lifecycle", 10 "00" "accounts")
     };
-    ($engine:literal: $($version:literal $name:literal),+) => {
+    ($engine:literal: $($version:literal $zeros:literal $name:literal),+) => {
         &[$($crate::directory::schema::Migration {
             version: $version,
             name: $name,
             sql: include_str!(concat!(
-                env!("CARGO_MANIFEST_DIR"), "/migrations/", $engine, "/000", $version, "_", $name, ".sql"
+                env!("CARGO_MANIFEST_DIR"), "/migrations/", $engine, "/", $zeros, $version, "_", $name, ".sql"
             )),
         }),+]
     };

@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserSelector {
     Id(UserId),
-    /// By what a person would write: an id, a username, or an e-mail address. Several matches are an error.
+    /// By what a person would write: an id, a username, `acme/ann`, or an e-mail address. Several matches are an error.
     Text(String),
 }
 

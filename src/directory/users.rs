@@ -3,15 +3,17 @@
 use super::engine::{View, operations};
 use super::error::{BatchError, DirectoryError};
 use super::list::{List, Rows, all};
-use super::lookup;
-use super::resources::{NewUser, UserEdit, UserRecord};
-use super::selector::UserSelector;
+use super::resources::{NewUser, OrganizationRecord, UserEdit, UserRecord};
+use super::selector::{OrgSelector, UserSelector};
 use super::tx::Tx;
+use super::usernames::Usernames;
 use super::viewer::Action;
-use crate::id::{OrgId, UserId};
+use super::{lookup, memberships};
+use crate::id::UserId;
 
 impl View {
-    /// Makes users, all or none. Usernames, e-mail addresses (whatever the case), phone numbers and external ids are unique.
+    /// Makes users, all or none, members of their primary organizations. Usernames (or, where they are per organization, usernames in one
+    /// primary organization), e-mail addresses (whatever the case), phone numbers and external ids are unique.
     pub async fn create_users(&self, users: Vec<NewUser>) -> Result<Vec<UserRecord>, BatchError> {
         self.write_all(users, |tx, new| Box::pin(create(tx, new))).await
     }
@@ -32,18 +34,37 @@ pub(super) async fn create(tx: &Tx<'_>, new: NewUser) -> Result<UserRecord, Dire
     if new.is_staff {
         tx.viewer.may_give_staff()?;
     }
-    let organization_slug = slug_of(tx, new.organization).await?;
+    let primary = match &new.organization_slug {
+        Some(by) => Some(lookup::organization(tx, by).await?),
+        None => None,
+    };
     let id = new.id.unwrap_or_else(UserId::generate);
-    let user = UserRecord {
-        organization_slug,
+    let mut user = UserRecord {
         created: tx.now,
         created_micros: tx.micros,
         modified: tx.now,
         modified_micros: tx.micros,
         ..new.into_record(id)
     };
+    set_primary(&mut user, primary.as_ref());
+    must_have_primary(tx, &user).await?;
     tx.insert(&user).await?;
+    if let Some(organization) = primary {
+        // The store's rule made them a member.
+        tx.created("membership.create", &memberships::find(tx, &organization, &user).await?);
+    }
     Ok(user)
+}
+
+fn set_primary(user: &mut UserRecord, organization: Option<&OrganizationRecord>) {
+    user.organization = organization.map(|organization| organization.id);
+    user.organization_slug = organization.map(|organization| organization.slug.clone());
+}
+
+/// Where usernames are per organization, everybody has a primary one, but for superusers.
+async fn must_have_primary(tx: &Tx<'_>, user: &UserRecord) -> Result<(), DirectoryError> {
+    let is_fine = user.organization.is_some() || user.is_superuser || Usernames::of(tx).await? == Usernames::Global;
+    if is_fine { Ok(()) } else { Err(DirectoryError::NoPrimary { user: user.username.clone() }) }
 }
 
 async fn show(tx: &Tx<'_>, by: &UserSelector) -> Result<UserRecord, DirectoryError> {
@@ -51,7 +72,7 @@ async fn show(tx: &Tx<'_>, by: &UserSelector) -> Result<UserRecord, DirectoryErr
     lookup::user(tx, by).await
 }
 
-pub(super) async fn edit(tx: &Tx<'_>, by: &UserSelector, edit: UserEdit) -> Result<UserRecord, DirectoryError> {
+pub(super) async fn edit(tx: &Tx<'_>, by: &UserSelector, mut edit: UserEdit) -> Result<UserRecord, DirectoryError> {
     tx.viewer.may::<UserRecord>(Action::Change)?;
     // Two who edit one user do so one after the other.
     let id = lookup::user(tx, by).await?.id;
@@ -59,10 +80,15 @@ pub(super) async fn edit(tx: &Tx<'_>, by: &UserSelector, edit: UserEdit) -> Resu
     let before = lookup::user(tx, &id.into()).await?;
     must_be_changeable(tx, &before).await?;
     let mut after = UserRecord { modified: tx.now, modified_micros: tx.micros, ..before.clone() };
-    if let Some(organization) = edit.organization {
-        after.organization_slug = slug_of(tx, organization).await?;
-    }
+    let moved = edit.organization_slug.take();
     edit.apply(&mut after);
+    if let Some(to) = moved {
+        let primary = primary_of(tx, &before, to).await?;
+        set_primary(&mut after, primary.as_ref());
+    }
+    if (after.organization, after.is_superuser) != (before.organization, before.is_superuser) {
+        must_have_primary(tx, &after).await?;
+    }
     if after.is_staff && !before.is_staff {
         tx.viewer.may_give_staff()?;
     }
@@ -104,11 +130,26 @@ async fn owned(tx: &Tx<'_>, user: UserId) -> Result<Vec<String>, DirectoryError>
     Ok(tx.rows(sql, &[&user]).await?.iter().map(|row| row.get("slug")).collect::<Result<_, _>>()?)
 }
 
-async fn slug_of(tx: &Tx<'_>, organization: Option<OrgId>) -> Result<Option<String>, DirectoryError> {
-    match organization {
-        Some(id) => Ok(Some(lookup::organization(tx, &id.into()).await?.slug)),
-        None => Ok(None),
+/// Where the name of a user moves to: an organization that they belong to, or none. Who does not see where it is now does not take it
+/// from there.
+async fn primary_of(
+    tx: &Tx<'_>,
+    user: &UserRecord,
+    to: Option<OrgSelector>,
+) -> Result<Option<OrganizationRecord>, DirectoryError> {
+    let to = match &to {
+        Some(by) => Some(lookup::organization(tx, by).await?),
+        None => None,
+    };
+    let id = to.as_ref().map(|organization| organization.id);
+    if let Some(from) = user.organization.filter(|from| id != Some(*from)) {
+        let seen = lookup::organization(tx, &from.into()).await;
+        tx.viewer.unless(seen.is_ok(), || format!("move the name of `{}`", user.username))?;
     }
+    if let Some(organization) = &to {
+        memberships::find(tx, organization, user).await?;
+    }
+    Ok(to)
 }
 
 #[cfg(test)]

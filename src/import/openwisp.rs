@@ -5,7 +5,7 @@ use crate::directory::encryption::Sealer;
 use crate::directory::token::{TokenDigest, is_possible};
 use crate::directory::{
     Cell, EmailRecord, Field, Import, ImportedToken, ImportedUser, Kind, MembershipRecord, OrganizationRecord,
-    PermissionRecord, Resource, Sender, SkippedRecord, UserRecord, record_of,
+    PermissionRecord, Resource, Sender, SkippedRecord, UserRecord, Usernames, record_of,
 };
 use crate::id::{OrgId, PermissionId, UserId};
 use crate::password::PasswordHash;
@@ -145,6 +145,7 @@ fn nothing(field: &Field) -> Cell {
 struct Reading<'s> {
     source: &'s mut dyn Source,
     app: &'s str,
+    usernames: Usernames,
     to: &'s Sender,
     tell: &'s mut dyn FnMut(u64, u64),
     piece: Import,
@@ -269,11 +270,37 @@ impl Reading<'_> {
         ids.once()
     }
 
+    /// Which organization everybody's name is of: the one that they joined first.
+    fn primaries(&mut self) -> Result<AHashMap<Uuid, (i64, Uuid, OrgId)>, ReadError> {
+        let mut primaries = AHashMap::new();
+        self.each(TABLES[2], "membership", &["id", "user_id", "organization_id"], "id", |row, _| {
+            // What does not fit is told where memberships are kept.
+            let (Ok(id), Ok(user), Ok(organization)) =
+                (row.uuid("id"), row.uuid("user_id"), row.uuid("organization_id"))
+            else {
+                return Ok(());
+            };
+            let new = (row.moment("created").unwrap_or_default(), id, OrgId(organization));
+            let first = primaries.entry(user).or_insert(new);
+            *first = new.min(*first);
+            Ok(())
+        })?;
+        Ok(primaries)
+    }
+
     fn users(&mut self) -> Result<(), ReadError> {
+        let primaries = match self.usernames {
+            Usernames::Global => None,
+            Usernames::PerOrganization => Some(self.primaries()?),
+        };
         let (mut addresses, mut ids) = (AHashSet::new(), Ids::of("user"));
         self.each(TABLES[0], "user", &["id", "username", "password", "is_active"], "username", |row, piece| {
             let mut user: UserRecord = row.record(&[("created", "date_joined"), ("modified", "date_joined")])?;
             ids.note(user.id.0);
+            user.organization = primaries.as_ref().and_then(|primaries| Some(primaries.get(&user.id.0)?.2));
+            if primaries.is_some() && user.organization.is_none() && !user.is_superuser {
+                return Err(("organization", "they belong to none, and usernames are per organization"));
+            }
             // Django keeps addresses that differ in case alone as two; a login cannot tell them apart, so the first user keeps
             // it. What is remembered of each is short, since there may be millions.
             if user.email.as_ref().is_some_and(|email| !addresses.insert(short(&email.to_lowercase()))) {
@@ -379,7 +406,8 @@ impl Ids {
 }
 
 /// Makes records of the tables and sends them on, to the end. The tables that are not there and need not be. `app` is the users' app, `openwisp_users` where nothing was
-/// swapped; tokens are encrypted besides where there is a `sealer`; `tell` hears how much is read, and of how much.
+/// swapped; tokens are encrypted besides where there is a `sealer`; where `usernames` are per organization, each is of the one that its user
+/// joined first; `tell` hears how much is read, and of how much.
 ///
 /// # Errors
 /// See [`ReadError`].
@@ -387,11 +415,13 @@ pub fn read(
     source: &mut dyn Source,
     app: &str,
     sealer: Option<&Sealer>,
+    usernames: Usernames,
     to: Sender,
     tell: &mut dyn FnMut(u64, u64),
 ) -> Result<Vec<String>, ReadError> {
     let (piece, same, absent) = (Import::default(), HashMap::new(), Vec::new());
-    let mut reading = Reading { source, app, to: &to, tell, piece, waiting: 0, may_be_cut: true, absent, same };
+    let mut reading =
+        Reading { source, app, usernames, to: &to, tell, piece, waiting: 0, may_be_cut: true, absent, same };
     reading.organizations()?;
     reading.rights()?;
     reading.users()?;

@@ -13,7 +13,8 @@ pub mod reset;
 
 use crate::clock;
 use crate::config::accounts::{Accounts, Identifier};
-use crate::directory::{Directory, LoginCandidate, LoginQuery, StoreError};
+use crate::directory::name::Slug;
+use crate::directory::{Directory, LoginCandidate, LoginQuery, StoreError, Usernames, login_of};
 use crate::id::UserId;
 use crate::limit::{Shared, Who};
 use crate::password::{Busy, Hasher, PasswordHash, Pool, PoolSettings, Verdict};
@@ -37,7 +38,7 @@ pub struct Attempt {
     pub identifier: String,
     /// The password, as it was sent.
     pub password: SecretString,
-    /// The organization's slug, where usernames are per organization.
+    /// The slug of their organization, in any case, where one was named.
     pub organization: Option<String>,
     pub client: IpAddr,
 }
@@ -115,10 +116,10 @@ impl Login {
         &self.pool
     }
 
-    /// Whether a login must name an organization.
+    /// Whether a login by name says of which organization it is.
     #[must_use]
     pub fn per_organization(&self) -> bool {
-        self.accounts.per_organization
+        self.accounts.usernames == Usernames::PerOrganization
     }
 
     /// What people may name themselves by.
@@ -133,11 +134,11 @@ impl Login {
     /// See [`LoginError`].
     pub async fn check(&self, attempt: Attempt) -> Result<Person, LoginError> {
         let Attempt { identifier, password, organization, client } = attempt;
+        let name = self.name(&identifier, organization.as_deref());
         let candidates = match self.query(&identifier, organization) {
             Some(query) => self.store.login_candidates(&query).await?,
             None => Vec::new(),
         };
-        let name = self.name(&identifier);
         let users: Vec<UserId> = candidates.iter().map(|candidate| candidate.user).collect();
         let (allowed, counted) =
             self.limits.attempts(&name.forms, &users, client).await.map_err(LoginError::Throttled)?;
@@ -178,7 +179,11 @@ impl Login {
         if identifier.is_empty() || identifier.chars().count() > LONGEST || identifier.contains('\0') {
             return None;
         }
-        let mut query = LoginQuery::default();
+        let organization = organization.filter(|slug| !slug.is_empty());
+        if organization.as_ref().is_some_and(|slug| Slug::new(slug).is_err()) {
+            return None;
+        }
+        let mut query = LoginQuery { organization, ..LoginQuery::default() };
         for kind in &self.accounts.identifiers {
             match kind {
                 Identifier::Email => query.email = Some(identifier.to_owned()),
@@ -192,22 +197,22 @@ impl Login {
                 }
             }
         }
-        if self.accounts.per_organization {
-            // Nobody's organization has the empty slug; superusers without one need not name any.
-            query.organization = Some(organization.unwrap_or_default());
-        }
         Some(query)
     }
 
     /// An identifier as it is counted, and as it chooses what nobody costs. The spellings that mean one user have a form in common;
-    /// those that mean two may have it too.
-    fn name(&self, identifier: &str) -> Name {
+    /// those that mean two may have it too, but for the users of two organizations: nobody keeps another organization's `ann` out.
+    fn name(&self, identifier: &str, organization: Option<&str>) -> Name {
         // Twice, for letters that have no partner of their own: the capital of `\u{df}` is `SS`.
         let mut forms = vec![identifier.to_uppercase().to_lowercase()];
         if self.accounts.identifiers.contains(&Identifier::Phone) {
             let numbers = phone::candidates(identifier, &self.accounts.phone_prefixes);
             forms.extend(numbers.into_iter().filter(|number| number.valid).map(|number| number.lookup));
             forms.dedup();
+        }
+        // An address and a number mean the same user whatever organization is named, or none.
+        if let ([name], Some(organization), false) = (forms.as_mut_slice(), organization, identifier.contains('@')) {
+            *name = login_of(Some(&organization.to_lowercase()), name);
         }
         // Usernames are told apart by case, addresses are not; of a number, the last way to read it is the same for most spellings.
         let chooses = match forms.as_slice() {

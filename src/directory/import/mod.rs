@@ -8,7 +8,7 @@ mod writer;
 
 use super::engine::Directory;
 use super::error::{DirectoryError, StoreError};
-use super::resources::{EmailRecord, MembershipRecord, OrganizationRecord, PermissionRecord, UserRecord};
+use super::resources::{EmailRecord, MembershipRecord, OrganizationRecord, PermissionRecord, Resource, UserRecord};
 use super::token::TokenDigest;
 use crate::id::{OrgId, UserId};
 use crate::password::PasswordHash;
@@ -114,6 +114,20 @@ impl ImportStream {
 
 fn ended() -> StoreError {
     StoreError::Unavailable("what is imported ended before its end; nothing of it is kept".to_owned())
+}
+
+/// What a rule of the store refused, for people: by the name that the rule has in the migrations, where it is known.
+pub(super) fn in_words(constraint: Option<&str>, message: &str) -> String {
+    let fields = [UserRecord::FIELDS, OrganizationRecord::FIELDS, PermissionRecord::FIELDS, EmailRecord::FIELDS];
+    let mut rules = fields.into_iter().flatten().flat_map(|field| field.unique);
+    if let Some((_, unique)) = rules.find(|(rule, _)| Some(*rule) == constraint) {
+        return format!("{unique} already exists");
+    }
+    let is_reference = constraint.is_some_and(|rule| rule.ends_with("_fkey"));
+    if is_reference || message == "FOREIGN KEY constraint failed" {
+        return "whom or what it belongs to is not there".to_owned();
+    }
+    message.to_owned()
 }
 
 /// What was left out, and why.

@@ -89,8 +89,9 @@ impl Writer<'_, '_> {
         let insert = inserted::<OrganizationRecord>();
         self.each("organization", &insert, &piece.organizations, values, |o| o.slug.clone()).await?;
         self.each("user", &users(), &piece.users, user, |u| u.user.username.clone()).await?;
-        let conflict = "(user_id, organization_id) DO UPDATE SET is_admin = excluded.is_admin
-             WHERE memberships.is_admin <> excluded.is_admin";
+        // That of a primary organization is there since its user is.
+        let conflict = "(user_id, organization_id) DO UPDATE SET id = excluded.id, is_admin = excluded.is_admin
+             WHERE memberships.is_admin <> excluded.is_admin OR memberships.id <> excluded.id";
         let insert = Insert { conflict: Some(conflict.into()), ..inserted::<MembershipRecord>() };
         self.each("membership", &insert, &piece.memberships, values, |m| m.id.to_string()).await?;
         let (user, group) = (("user_id", "uuid"), ("group_id", "bigint"));
@@ -146,7 +147,9 @@ fn pair<A: Param, B: Param>((one, other): &(A, B)) -> Vec<Value<'_>> {
 fn users() -> Insert {
     let mut insert = inserted::<UserRecord>();
     insert.columns.push(("password", "text"));
-    let set = insert.columns.iter().filter(|(name, _)| !["id", "modified", "modified_micros"].contains(name));
+    // Their name stays where it has been put.
+    let stays = ["id", "modified", "modified_micros", "organization_id"];
+    let set = insert.columns.iter().filter(|(name, _)| !stays.contains(name));
     let set: Vec<String> = set.map(|(name, _)| format!("{name} = excluded.{name}")).collect();
     Insert { conflict: Some(format!("(id) DO UPDATE SET {}", set.join(", "))), ..insert }
 }

@@ -6,6 +6,7 @@
 use super::error::Failure;
 use super::session::Session;
 use crate::directory::StoreError;
+use crate::directory::import::in_words;
 use crate::directory::sql::{Insert, Value};
 use tokio_postgres::types::ToSql;
 
@@ -101,5 +102,5 @@ fn refusal(failure: &Failure) -> Option<String> {
     }
     let class = db.code().code().get(..2)?;
     // One record twice in a statement, broken rules, values that do not fit, and what our own triggers raise.
-    ["21", "22", "23", "P0"].contains(&class).then(|| db.message().to_owned())
+    ["21", "22", "23", "P0"].contains(&class).then(|| in_words(db.constraint(), db.message()))
 }

@@ -85,12 +85,18 @@ fn triggers() -> Vec<String> {
         "memberships.owner_is_not_demoted",
         "memberships.owner_stays_member",
         "memberships.owner_stays_member_too",
+        "memberships.primary_membership_stays",
+        "memberships.primary_membership_stays_too",
         "memberships.roles_stay_behind",
         "organizations.slug_is_not_reused",
         "roles.role_stays_in_its_organization",
         "sessions.sessions_of_inactive_refused",
+        "settings.usernames_changed",
         "users.deactivation_ends_sessions",
         "users.passwords_end_sessions",
+        "users.primary_organization_is_joined",
+        "users.primary_organization_is_theirs",
+        "users.username_is_no_id",
         "users.users_told_of_fields",
     ];
     of_tables.chain(others.map(str::to_owned)).collect()

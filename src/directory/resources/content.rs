@@ -4,6 +4,7 @@ use crate::directory::error::DirectoryError;
 use crate::directory::name::{
     Email, ExternalId, OrgName, PermissionName, PhoneNumber, Prose, RightsName, Slug, Text, Username,
 };
+use crate::directory::selector::OrgSelector;
 use crate::directory::sql::{Cell, FromCell, Param, Value};
 use crate::id::{GroupId, OrgId, PermissionId, RoleId, TokenId, UserId};
 use crate::password::PasswordHash;
@@ -145,6 +146,19 @@ macro_rules! words {
 }
 
 words!(Username Email PhoneNumber ExternalId OrgName Slug PermissionName RightsName);
+
+/// As it was written, until the directory has looked it up.
+impl Content for OrgSelector {
+    type Kept = String;
+
+    fn check(word: &'static str, given: Given) -> Result<Self, DirectoryError> {
+        text(word, given).map(Self::Text)
+    }
+
+    fn keep(self) -> String {
+        self.to_string()
+    }
+}
 
 impl<const MAX: usize> Content for Text<MAX> {
     type Kept = String;

@@ -121,6 +121,8 @@ pub trait Resource: Clone + Serialize + Send + Sync + Sized + 'static {
     const FIELDS: &'static [Field];
     /// What the command line shows of it in a list.
     const COLUMNS: &'static [&'static str];
+    /// … and behind it, where some of them have it.
+    const COLUMNS_IF_ANY: &'static [&'static str] = &[];
     /// Which are a user's, or an organization's: conditions in which `$?` is its id.
     const OF_USER: &'static str = "";
     const OF_ORGANIZATION: &'static str = "";

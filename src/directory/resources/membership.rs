@@ -9,11 +9,13 @@ record! {
     /// The tie of a user to an organization.
     MembershipRecord: Membership, "openwisp_users.{}_organizationuser", "memberships" as "m"
     "JOIN users u ON u.id = m.user_id JOIN organizations o ON o.id = m.organization_id
-     LEFT JOIN owners w ON w.organization_id = m.organization_id AND w.user_id = m.user_id", by "o.slug, u.username" {
+     LEFT JOIN owners w ON w.organization_id = m.organization_id AND w.user_id = m.user_id", by "o.slug, u.username, m.id" {
         id: Uuid => { shown: false, fixed: true, }
         slug "org": String => { sql: "o.slug", search: true, sort: true, }
         organization "org_id": OrgId => { column: "organization_id", fixed: true, filter: true, }
         username "user": String => { sql: "u.username", search: true, sort: true, }
+        /// The slug of their primary organization.
+        user_org: Option<String> => { sql: "(SELECT o.slug FROM organizations o WHERE o.id = u.organization_id /*home*/)", sort: true, }
         user "user_id": UserId => { column: "user_id", fixed: true, filter: true, }
         /// What counts where levels are asked: `owner`, `manager` or `member`.
         level: String => {
@@ -28,6 +30,7 @@ record! {
     }
 
     const COLUMNS: &'static [&'static str] = &["org", "user", "level"];
+    const COLUMNS_IF_ANY: &'static [&'static str] = &["user_org"];
     const OF_USER: &'static str = "m.user_id = $?";
     const OF_ORGANIZATION: &'static str = "m.organization_id = $?";
     const SEEN_BY_MANAGER: &'static str = "NOT u.is_superuser AND o.is_active AND m.organization_id IN (

@@ -20,9 +20,12 @@ resource! {
             name: OrgName => { help: "Name, for people", filter: true, search: true, sort: true, }
             /// Unique, never reused. Where absent it is made of the name, with a number where that is taken.
             slug: Blank<Slug> = Blank(None) => {
-                help: "Short name: letters, digits, - and _; never reused. Made of the name where absent",
+                help: "Short name: letters, digits, - and _; unique and never reused, whatever its case. Made of the name where absent",
                 edit_help: "Short name; the old one stays used", filter: true, search: true, sort: true,
-                unique: &[("organizations_slug", Unique::Slug), ("slug_is_not_reused", Unique::Slug)],
+                unique: &[
+                    ("organizations_slug", Unique::Slug), ("organizations_slug_any_case", Unique::Slug),
+                    ("slug_is_not_reused", Unique::Slug),
+                ],
             }
             external_id: Option<ExternalId> = None => {
                 help: "The key under which a legacy system knows it", filter: true, imported: false,
@@ -40,6 +43,8 @@ resource! {
         kept {
             /// The username of its owner.
             owner_username "owner": Option<String> => { sql: "u.username", sort: true, }
+            /// The slug of their primary organization.
+            owner_org: Option<String> => { sql: "(SELECT o.slug FROM organizations o WHERE o.id = u.organization_id /*home*/)", }
             owner "owner_id": Option<UserId> => { sql: "u.id", filter: true, }
             owner_membership: Option<Uuid> => {
                 shown: false,
@@ -54,6 +59,7 @@ resource! {
     }
 
     const COLUMNS: &'static [&'static str] = &["id", "slug", "name", "active", "owner"];
+    const COLUMNS_IF_ANY: &'static [&'static str] = &["owner_org"];
     const OF_USER: &'static str = "o.id IN (SELECT organization_id FROM memberships WHERE user_id = $?)";
     const SEEN_BY_MANAGER: &'static str =
         "o.is_active AND o.id IN (SELECT organization_id FROM memberships WHERE user_id = $? AND is_admin)";

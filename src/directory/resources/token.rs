@@ -12,6 +12,8 @@ record! {
     by "u.username, t.id" {
         id: TokenId => { fixed: true, filter: true, }
         username "user": String => { sql: "u.username", search: true, sort: true, }
+        /// The slug of their primary organization.
+        user_org: Option<String> => { sql: "(SELECT o.slug FROM organizations o WHERE o.id = u.organization_id /*home*/)", sort: true, }
         user "user_id": UserId => { column: "user_id", fixed: true, filter: true, }
         /// What it is for, in its owner's words; perhaps empty.
         name: String => { filter: true, search: true, sort: true, }
@@ -35,6 +37,7 @@ record! {
     const COLUMNS: &'static [&'static str] = &[
         "id", "user", "name", "state", "expires_at", "last_used", "read_only", "organizations", "permissions",
     ];
+    const COLUMNS_IF_ANY: &'static [&'static str] = &["user_org"];
     const OF_USER: &'static str = "t.user_id = $?";
     // Not those of others: they may be good elsewhere.
     const SEEN_BY_MANAGER: &'static str = "t.user_id = $?";

@@ -4,6 +4,7 @@ use super::content::{Given, HasPassword, Kind};
 use super::definition::{Input, Writer, resource};
 use crate::directory::error::{DirectoryError, Unique};
 use crate::directory::name::{Email, ExternalId, PhoneNumber, Prose, Text, Username};
+use crate::directory::selector::OrgSelector;
 use crate::id::{OrgId, UserId};
 use crate::password::validate::Personal;
 use jiff::civil::Date;
@@ -11,7 +12,7 @@ use jiff::civil::Date;
 resource! {
     /// A user. Times are whole seconds since the Unix epoch.
     UserRecord, NewUser, UserEdit:
-    User, "openwisp_users.{}_user", "users" as "u" "LEFT JOIN organizations o ON o.id = u.organization_id",
+    User, "openwisp_users.{}_user", "users" as "u" "",
     by "u.username, u.id" {
         id: UserId => {
             given: true, help: "A chosen id, for users who come from elsewhere", filter: true, sort: true,
@@ -68,9 +69,11 @@ resource! {
             expiration_date: Option<Date> = None => {
                 help: "Last day of the account, such as 2026-12-31", filter: true, sort: true,
             }
-            /// The primary organization, where usernames are per organization.
-            organization "org_id": Option<OrgId> = None => {
-                flag: false, shown: false, imported: false, column: "organization_id", filter: true,
+            /// The slug of the primary organization, one that they belong to; in an edit or of a new user, its id too.
+            organization_slug "org": Option<OrgSelector> = None => {
+                help: "Primary organization, by slug or id; the user becomes a member of it",
+                edit_help: "Primary organization, by slug or id: one that they belong to",
+                sql: "(SELECT o.slug FROM organizations o WHERE o.id = u.organization_id /*home*/)", filter: true, sort: true,
             }
             /// Microseconds since the Unix epoch.
             last_login: Option<i64> = None => {
@@ -85,8 +88,7 @@ resource! {
             password_based_token: Option<bool> = None => { flag: false, shown: false, writer: Writer::Superuser, }
         }
         kept {
-            /// The slug of the primary organization.
-            organization_slug "org": Option<String> => { sql: "o.slug", }
+            organization "org_id": Option<OrgId> => { shown: false, column: "organization_id", }
             /// When the person last chose the password.
             password_updated: Option<Date> => { filter: true, sort: true, writer: Writer::Superuser, }
             has_password: HasPassword => { sql: "u.password", }
@@ -99,6 +101,7 @@ resource! {
     }
 
     const COLUMNS: &'static [&'static str] = &["id", "username", "email", "active", "staff", "superuser"];
+    const COLUMNS_IF_ANY: &'static [&'static str] = &["org"];
     const OF_ORGANIZATION: &'static str = "u.id IN (SELECT user_id FROM memberships WHERE organization_id = $?)";
     // Disabled organizations count, and superusers are nobody's.
     const SEEN_BY_MANAGER: &'static str = "NOT u.is_superuser AND u.id IN (

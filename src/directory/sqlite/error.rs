@@ -41,7 +41,9 @@ impl From<Error> for Failure {
 }
 
 /// What SQLite says of a unique index that refused (`table.column, …`), and the name that the index has in the migrations.
-const INDEXES: [(&str, &str); 15] = [
+/// Some rules are triggers, which say what is wrong in words of their own.
+const RULES: [(&str, &str); 16] = [
+    ("a user with this username exists", "users_username"),
     ("users.email_blank", "users_email_blank"),
     ("users.phone_blank", "users_phone_blank"),
     ("email_addresses.user_id, email_addresses.email", "email_addresses_user_email"),
@@ -60,7 +62,7 @@ const INDEXES: [(&str, &str); 15] = [
 ];
 
 /// The index that refused, where one did. One over an expression is named by itself: `index 'users_email'`.
-fn constraint(error: &Error) -> Option<&str> {
+pub(super) fn constraint(error: &Error) -> Option<&str> {
     let Error::SqliteFailure(code, Some(message)) = error else { return None };
     if code.code != ErrorCode::ConstraintViolation {
         return None;
@@ -68,7 +70,7 @@ fn constraint(error: &Error) -> Option<&str> {
     let of = message.strip_prefix("UNIQUE constraint failed: ").unwrap_or(message);
     match of.strip_prefix("index '").and_then(|rest| rest.strip_suffix('\'')) {
         Some(index) => Some(index),
-        None => INDEXES.iter().find(|(columns, _)| *columns == of).map(|(_, index)| *index),
+        None => RULES.iter().find(|(columns, _)| *columns == of).map(|(_, index)| *index),
     }
 }
 

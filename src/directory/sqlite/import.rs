@@ -1,8 +1,10 @@
 //! An import's records into SQLite: one by one, with statements that are prepared once.
 
+use super::error::constraint;
 use super::feed;
 use crate::clock;
 use crate::directory::StoreError;
+use crate::directory::import::in_words;
 use crate::directory::sql::{Insert, Value};
 use rusqlite::{Connection, Error, ErrorCode, params_from_iter};
 
@@ -42,8 +44,9 @@ pub(super) fn insert(
     for (at, row) in rows.iter().enumerate() {
         match keep(db, old.as_deref(), &new, row) {
             Ok(()) => {}
-            Err(Error::SqliteFailure(code, message)) if code.code == ErrorCode::ConstraintViolation => {
-                refused.push((at, message.unwrap_or_default()));
+            Err(error @ Error::SqliteFailure(ffi, _)) if ffi.code == ErrorCode::ConstraintViolation => {
+                let Error::SqliteFailure(_, message) = &error else { continue };
+                refused.push((at, in_words(constraint(&error), message.as_deref().unwrap_or_default())));
             }
             Err(error) => return Err(error.into()),
         }

@@ -125,38 +125,3 @@ fn an_old_hash_is_rewritten_at_login_and_a_large_or_odd_body_is_refused() {
     let answer = login(&gate, &json!({ "username": "lena", "password": large }), "");
     assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"));
 }
-
-#[test]
-fn where_usernames_are_per_organization_a_login_names_one() {
-    let gate = gate("  login: { usernames: per_organization }\n  token: { throttle: none }\n");
-    for slug in ["one", "two"] {
-        gate.postern.cli(&["org", "create", "--name", slug]);
-    }
-    // The first one moves to an organization; then the name is free again.
-    let cli = |args: &[&str]| gate.postern.cli(args);
-    assert!(gate.postern.try_cli(&["user", "organization", "lena", "--org", "one"]).is_err(), "not a member yet");
-    cli(&["member", "create", "--org", "one", "--user", "lena"]);
-    cli(&["user", "organization", "lena", "--org", "one"]);
-    let other = gate.postern.cli_with(&["user", "create", "lena", "--password-stdin"], "other-words\n");
-    let other = other.trim();
-    cli(&["member", "create", "--org", "two", "--user", other]);
-    cli(&["member", "create", "--org", "one", "--user", other]);
-    let taken = gate.postern.try_cli(&["user", "organization", other, "--org", "one"]).unwrap_err();
-    assert!(taken.contains("lena"), "{taken}");
-    cli(&["user", "organization", other, "--org", "two"]);
-    for (organization, password, status) in [
-        (Some("one"), "s3cret-word", 200),
-        (Some("ONE"), "s3cret-word", 200),
-        (Some("two"), "other-words", 200),
-        (Some("two"), "s3cret-word", 400),
-        (Some("three"), "s3cret-word", 400),
-        (None, "s3cret-word", 400),
-    ] {
-        let answer =
-            login(&gate, &json!({ "username": "lena", "password": password, "organization": organization }), "");
-        assert_eq!(answer.status, status, "{organization:?} {password}");
-    }
-    // Superusers belong to none.
-    gate.postern.cli_with(&["user", "create", "root", "--superuser", "--password-stdin"], "s3cret-word\n");
-    assert_eq!(login(&gate, &json!({ "username": "root", "password": "s3cret-word" }), "").status, 200);
-}
