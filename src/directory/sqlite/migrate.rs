@@ -115,6 +115,61 @@ mod tests {
         assert!(matches!(migrate(&mut db, 0), Err(MigrateError::Mismatch(Mismatch::Changed { version: 1 }))));
     }
 
+    /// As it was before usernames had a setting.
+    fn before_accounts(sql: &str) -> Connection {
+        let mut db = Connection::open_in_memory().unwrap();
+        let older = MIGRATIONS.iter().take_while(|step| step.name != "accounts");
+        let tx = db.transaction().unwrap();
+        tx.execute_batch(
+            "CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY, name TEXT, checksum TEXT, applied INTEGER)",
+        )
+        .unwrap();
+        for step in older {
+            tx.execute_batch(step.sql).unwrap();
+            let row = (step.version, step.name, step.checksum());
+            tx.execute("INSERT INTO schema_migrations VALUES (?1, ?2, ?3, 0)", row).unwrap();
+        }
+        tx.execute_batch(sql).unwrap();
+        tx.commit().unwrap();
+        db
+    }
+
+    #[test]
+    fn usernames_are_after_an_upgrade_what_they_were() {
+        let user = |n: u32, name: &str, home: &str| {
+            format!("INSERT INTO users (id, username, organization_id) VALUES ('{n:036}', '{name}', {home});")
+        };
+        let acme = format!("INSERT INTO organizations (id, name, slug) VALUES ('{:036}', 'Acme', 'acme');", 9);
+        let home = format!("'{:036}'", 9);
+        let usernames = |db: &mut Connection| {
+            migrate(db, 0).unwrap();
+            let sql = "SELECT CAST(value AS TEXT) FROM settings WHERE name = 'usernames'";
+            db.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap()
+        };
+        let mut one = before_accounts(&[acme.as_str(), &user(1, "ann", &home), &user(2, "bob", "NULL")].concat());
+        assert_eq!(usernames(&mut one), "global");
+        // Nobody's name is of an organization that they do not belong to, unless it would be another's then.
+        assert_eq!(one.query_row("SELECT count(organization_id) FROM users", [], |row| row.get::<_, i64>(0)), Ok(0));
+        let mut two = before_accounts(&[acme.as_str(), &user(1, "ann", &home), &user(2, "ann", "NULL")].concat());
+        assert_eq!(usernames(&mut two), "per_organization");
+        assert_eq!(two.execute("UPDATE users SET first_name = 'Ann'", []), Ok(2), "they can still be edited");
+    }
+
+    #[test]
+    fn slugs_that_differ_in_case_alone_are_in_the_way_of_an_upgrade() {
+        let organization = |n: u32, slug: &str| {
+            format!("INSERT INTO organizations (id, name, slug) VALUES ('{n:036}', 'x', '{slug}');")
+        };
+        let mut db = before_accounts(&[organization(1, "acme"), organization(2, "Acme")].concat());
+        let refused = migrate(&mut db, 0).unwrap_err().to_string();
+        assert!(refused.contains("organizations_slug_any_case"), "{refused}");
+        assert!(db.execute("SELECT 1 FROM usernames_are_per_organization", []).is_err(), "nothing of it is kept");
+        db.execute("UPDATE organizations SET slug = 'apex' WHERE slug = 'Acme'", []).unwrap();
+        migrate(&mut db, 0).unwrap();
+        // The slug of before is in the way of nobody who has one of their own, and of nobody's edit.
+        assert_eq!(db.execute("UPDATE organizations SET slug = slug, name = 'y'", []), Ok(2));
+    }
+
     #[test]
     fn a_database_of_another_program_is_left_alone() {
         let mut db = Connection::open_in_memory().unwrap();
