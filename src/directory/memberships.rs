@@ -55,6 +55,28 @@ pub(super) async fn insert(
         }
         done => done?,
     };
+    own(tx, user, organization, is_admin).await
+}
+
+/// Makes a manager of a user who became a member when they were made.
+pub(super) async fn promote(
+    tx: &Tx<'_>,
+    user: &UserRecord,
+    organization: &OrganizationRecord,
+    is_admin: bool,
+) -> Result<(), DirectoryError> {
+    let sql = "UPDATE memberships SET is_admin = $3 WHERE user_id = $1 AND organization_id = $2";
+    tx.execute(sql, &[&user.id, &organization.id, &is_admin]).await?;
+    own(tx, user, organization, is_admin).await
+}
+
+/// An organization without an owner is its first manager's.
+async fn own(
+    tx: &Tx<'_>,
+    user: &UserRecord,
+    organization: &OrganizationRecord,
+    is_admin: bool,
+) -> Result<(), DirectoryError> {
     if is_admin && organization.owner.is_none() {
         // Of several first managers at once, one.
         let sql = "INSERT INTO owners (organization_id, user_id, created) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";

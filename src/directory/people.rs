@@ -3,9 +3,11 @@
 use super::engine::operations;
 use super::error::{DirectoryError, Noun, StoreError};
 use super::list::{List, Rows, all};
+use super::records::Conditions;
 use super::resources::{Field, NewEmail, NewUser, Resource, Statements, UserEdit, UserRecord};
 use super::sql::{Cells, Param, Value};
 use super::tx::Tx;
+use super::usernames::Usernames;
 use super::viewer::Action;
 use super::{emails, groups, lookup, memberships, users};
 use crate::id::{GroupId, OrgId, PermissionId, UserId};
@@ -178,6 +180,9 @@ pub enum Keyed {
 
 async fn taken(tx: &Tx<'_>, words: UserWords, but: Option<UserId>) -> Result<Taken, DirectoryError> {
     let UserWords { username, email, phone_number } = words;
+    let usernames = Usernames::of(tx).await?;
+    // A name of one organization is free in others, about which nobody hears anything here; the store refuses it where it is not.
+    let username = username.filter(|_| usernames == Usernames::Global);
     let sql = "SELECT username, email, phone_number FROM users
                WHERE (username = $1 OR lower(email) = lower($2) OR phone_number = $3) AND id <> $4 LIMIT 3";
     let but = but.unwrap_or(UserId(uuid::Uuid::nil()));
@@ -223,14 +228,24 @@ async fn find(tx: &Tx<'_>, user: UserId) -> Result<Person, DirectoryError> {
     tx.find("u.id = $1", &[&user], user).await
 }
 
-async fn create(tx: &Tx<'_>, new: NewPerson) -> Result<Person, DirectoryError> {
-    let has_sight = tx.viewer.is_unchecked() || !new.ties.is_empty();
+async fn create(tx: &Tx<'_>, mut new: NewPerson) -> Result<Person, DirectoryError> {
+    let primary = &mut new.user.organization_slug;
+    let has_sight = tx.viewer.is_unchecked() || !new.ties.is_empty() || primary.is_some();
     tx.viewer.unless(has_sight, || "make a user without an organization".to_owned())?;
+    if let (None, [(first, _), ..]) = (&primary, new.ties.as_slice())
+        && Usernames::of(tx).await? == Usernames::PerOrganization
+    {
+        *primary = Some((*first).into());
+    }
     let user = users::create(tx, new.user).await?;
     for (organization, is_admin) in &new.ties {
         // Those alone that the viewer sees.
         let organization = lookup::organization(tx, &(*organization).into()).await?;
-        memberships::insert(tx, &user, &organization, *is_admin).await?;
+        if user.organization == Some(organization.id) {
+            memberships::promote(tx, &user, &organization, *is_admin).await?;
+        } else {
+            memberships::insert(tx, &user, &organization, *is_admin).await?;
+        }
     }
     give_groups(tx, user.id, &[], &new.groups).await?;
     if let Some((password, chosen)) = &new.password {
@@ -246,8 +261,11 @@ async fn create(tx: &Tx<'_>, new: NewPerson) -> Result<Person, DirectoryError> {
 /// Whoever makes a user without an organization, or takes the last one away, does not see them any more, and is told once what they
 /// have done.
 async fn as_it_is(tx: &Tx<'_>, user: UserId) -> Result<Person, DirectoryError> {
-    let Statements { fields, from, .. } = Person::statements();
-    let row = tx.row(&format!("SELECT {fields} FROM {from} WHERE u.id = $1"), &[&user]).await?;
+    let mut conditions = Conditions::default();
+    conditions.and("u.id = $?", user.value());
+    let fields = tx.told::<Person>(&mut conditions);
+    let sql = format!("SELECT {fields} FROM {} {}", Person::statements().from, conditions.clause());
+    let row = tx.row(&sql, &conditions.params()).await?;
     let row = row.ok_or_else(|| DirectoryError::NotFound { noun: Noun::User, reference: user.to_string() })?;
     Ok(tx.read(row)?)
 }

@@ -54,10 +54,15 @@ impl<'v> Conditions<'v> {
 impl Tx<'_> {
     /// The fields of the records that the viewer sees. Counts of users are of those that they see.
     pub(super) fn seen<R: Resource>(&self, conditions: &mut Conditions<'_>) -> String {
-        let mut fields = R::statements().fields.clone();
         if let Some((condition, value)) = self.viewer.sees::<R>() {
             conditions.and(condition, value);
         }
+        self.told::<R>(conditions)
+    }
+
+    /// The fields of records, whether the viewer sees those or not: what of others they tell is what the viewer sees.
+    pub(super) fn told<R: Resource>(&self, conditions: &mut Conditions<'_>) -> String {
+        let mut fields = R::statements().fields.clone();
         if let Some((condition, value)) = self.viewer.sees::<super::UserRecord>()
             && fields.contains(SEEN)
         {

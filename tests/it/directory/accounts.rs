@@ -4,7 +4,8 @@ use super::{Backend, as_manager, join, organization, organization_with_slug, sto
 use postern::directory::name::{PermissionName, Slug};
 use postern::directory::{
     Blank, Change, DirectoryError, Grants, Import, ImportStream, ImportedUser, List, LoginQuery, MembershipRecord,
-    NewOrganization, NewUser, Noun, OrganizationEdit, Unique, UserEdit, UserKey, UserRecord, Usernames, View,
+    NewOrganization, NewPerson, NewUser, Noun, OrganizationEdit, Unique, UserEdit, UserKey, UserRecord, Usernames,
+    View,
 };
 use postern::id::{OrgId, UserId};
 
@@ -23,6 +24,7 @@ stories!(
     a_login_names_the_primary_organization,
     a_manager_moves_no_name_that_they_do_not_see,
     a_new_primary_organization_is_told,
+    a_person_is_of_the_first_organization_that_they_are_made_with,
     an_import_needs_primary_organizations_and_says_so,
 );
 
@@ -378,6 +380,31 @@ async fn a_new_primary_organization_is_told(on: &dyn Backend) {
     let before = store.directory().position().await.unwrap();
     store.edit_user(&ann.id.into(), moved(Some("acme"))).await.unwrap();
     assert_eq!(store.directory().changes(&before).await.unwrap().changes, [Change::User(ann.id)]);
+}
+
+async fn a_person_is_of_the_first_organization_that_they_are_made_with(on: &dyn Backend) {
+    let store = on.store();
+    accounts(&store).await;
+    let (carl, acme) = (organization(&store, "Carl").await.id, organization_id(&store, "acme").await);
+    let person = |name: &str, ties: Vec<(OrgId, bool)>| NewPerson {
+        user: NewUser::named(name).unwrap(),
+        password: None,
+        email: None,
+        ties,
+        groups: Vec::new(),
+    };
+    let zoe = store.create_person(person("zoe", vec![(carl, true), (acme, false)])).await.unwrap();
+    assert_eq!(zoe.user.organization_slug.as_deref(), Some("carl"));
+    assert_eq!(zoe.ties, [(acme, false), (carl, true)]);
+    assert_eq!(store.organization_record(&"carl".into()).await.unwrap().owner, Some(zoe.user.id), "its first manager");
+    let nowhere = store.create_person(person("eve", Vec::new())).await.map(|person| person.user.username);
+    assert_eq!(nowhere, Err(DirectoryError::NoPrimary { user: "eve".into() }));
+    let taken = store.create_person(person("ann", vec![(acme, false)])).await.map(|person| person.user.username);
+    assert!(matches!(taken, Err(DirectoryError::Taken { unique: Unique::Username, .. })), "{taken:?}");
+}
+
+async fn organization_id(store: &View, slug: &str) -> OrgId {
+    store.organization_record(&slug.into()).await.unwrap().id
 }
 
 async fn an_import_needs_primary_organizations_and_says_so(on: &dyn Backend) {
