@@ -31,9 +31,9 @@ fn accounts() -> Gate {
         cli(at, &["org", "create", name]);
     }
     cli(at, &["usernames", "per_organization"]);
-    with_password(at, &["user", "create", "lena", "--org", "one", "--email", "lena@one.example"], "s3cret");
-    with_password(at, &["user", "create", "lena", "--org", "two"], "other");
-    with_password(at, &["user", "create", "root", "--superuser"], "s3cret");
+    with_password(at, &["user", "create", "lena", "--org", "one", "--email", "lena@one.example"], "s3cret-word");
+    with_password(at, &["user", "create", "lena", "--org", "two"], "other-words");
+    with_password(at, &["user", "create", "root", "--superuser"], "s3cret-word");
     let mut command = Postern::serve(home.path(), &options);
     Gate { postern: Postern::run(home, &mut command), upstream }
 }
@@ -54,21 +54,21 @@ fn a_login_by_name_says_of_which_organization() {
     };
     let wrong = attempt("nobody", Some("nowhere"), "x").text();
     for (username, organization, password, status) in [
-        ("lena", Some("one"), "s3cret", 200),
-        ("lena", Some("ONE"), "s3cret", 200),
-        ("lena", Some("two"), "other", 200),
-        ("lena", Some("two"), "s3cret", 400),
-        ("lena", Some("three"), "s3cret", 400),
-        ("lena", Some("o'ne"), "s3cret", 400),
-        ("lena", None, "s3cret", 400),
-        ("lena@one.example", None, "s3cret", 200),
-        ("lena@one.example", Some(""), "s3cret", 200),
-        ("lena@one.example", Some("One"), "s3cret", 200),
-        ("lena@one.example", Some("two"), "s3cret", 400),
-        ("lena@one.example", Some("three"), "s3cret", 400),
-        ("root", None, "s3cret", 200),
-        ("root", Some("one"), "s3cret", 400),
-        ("root", Some("three"), "s3cret", 400),
+        ("lena", Some("one"), "s3cret-word", 200),
+        ("lena", Some("ONE"), "s3cret-word", 200),
+        ("lena", Some("two"), "other-words", 200),
+        ("lena", Some("two"), "s3cret-word", 400),
+        ("lena", Some("three"), "s3cret-word", 400),
+        ("lena", Some("o'ne"), "s3cret-word", 400),
+        ("lena", None, "s3cret-word", 400),
+        ("lena@one.example", None, "s3cret-word", 200),
+        ("lena@one.example", Some(""), "s3cret-word", 200),
+        ("lena@one.example", Some("One"), "s3cret-word", 200),
+        ("lena@one.example", Some("two"), "s3cret-word", 400),
+        ("lena@one.example", Some("three"), "s3cret-word", 400),
+        ("root", None, "s3cret-word", 200),
+        ("root", Some("one"), "s3cret-word", 400),
+        ("root", Some("three"), "s3cret-word", 400),
     ] {
         let answer = attempt(username, organization, password);
         assert_eq!(answer.status, status, "{username} {organization:?} {password}: {}", answer.text());
@@ -77,8 +77,8 @@ fn a_login_by_name_says_of_which_organization() {
         }
     }
     gate.postern.cli(&["org", "edit", "one", "--active=false"]);
-    assert_eq!(attempt("lena", Some("one"), "s3cret").text(), wrong, "a disabled one lets nobody in by name");
-    assert_eq!(attempt("lena@one.example", None, "s3cret").status, 200);
+    assert_eq!(attempt("lena", Some("one"), "s3cret-word").text(), wrong, "a disabled one lets nobody in by name");
+    assert_eq!(attempt("lena@one.example", None, "s3cret-word").status, 200);
 }
 
 /// Who guesses at the passwords of one organization keeps nobody of another out.
@@ -90,7 +90,7 @@ fn guesses_at_a_name_of_one_organization_are_not_another_s() {
     };
     let guessed = std::iter::repeat_with(|| attempt("one", "guess")).take(200).find(|status| *status == 429);
     assert_eq!(guessed, Some(429));
-    assert_eq!((attempt("one", "s3cret"), attempt("two", "other")), (429, 200));
+    assert_eq!((attempt("one", "s3cret-word"), attempt("two", "other-words")), (429, 200));
 }
 
 #[test]
