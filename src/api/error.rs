@@ -55,6 +55,9 @@ pub enum ApiError {
     /// It is clear who asks, and they may not.
     #[error("{1}")]
     Forbidden(Reason, &'static str),
+    /// Their session began with a password that is too old by now: it is good for a new one alone.
+    #[error("{}", Reason::PasswordExpired.detail())]
+    PasswordExpired,
     /// The path is there, the method is not.
     #[error("Method \"{0}\" not allowed.")]
     Method(String),
@@ -81,7 +84,7 @@ impl ApiError {
             Self::Request(RequestError::BrokenOff) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Request(_) => StatusCode::BAD_REQUEST,
             Self::Unauthenticated(..) => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(..) => StatusCode::FORBIDDEN,
+            Self::Forbidden(..) | Self::PasswordExpired => StatusCode::FORBIDDEN,
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Busy | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -105,6 +108,11 @@ impl ApiError {
         let status = self.status();
         let reason = self.reason().filter(|_| !api.compat);
         let mut response = match (&self, reason) {
+            // With the addresses where a new one is chosen, as the gate tells it.
+            (Self::PasswordExpired, _) => {
+                let problem = HeaderValue::from_static("application/problem+json");
+                (status, [(header::CONTENT_TYPE, problem)], api.links.password_expired()).into_response()
+            }
             (_, Some(reason)) => {
                 let denial = Denial::new(reason).with_status(status);
                 let problem = HeaderValue::from_static("application/problem+json");

@@ -317,7 +317,11 @@ async fn answer<E: Endpoint>(
     (client, origin): (Client, Origin),
     (request, body): (Parts, Body),
 ) -> Result<Done, ApiError> {
-    let asker = Arc::new(who::asks(api, client.0, &request).await?.snapshot);
+    let who = who::asks(api, client.0, &request).await?;
+    if who.has_old_password {
+        return Err(ApiError::PasswordExpired);
+    }
+    let asker = Arc::new(who.snapshot);
     let rules = if api.compat { Rules::OpenwispUsers } else { Rules::Safe };
     let view = api.store.as_seen_by(Viewer::of(Arc::clone(&asker), rules));
     let call = Call { api: Arc::clone(api), client, asker, view, request, origin };

@@ -17,7 +17,7 @@ fn gate() -> Gate {
     let mut options = Options::policy(ROUTES);
     let passwords = "passwords: { memory: 64KiB, passes: 1, expire_after: 30, expire_after_staff: 10 }";
     options.config = format!(
-        "public_url: https://app.example\nidentity: {{ api: token, session: {{ secure: false }}, {passwords}, token: {{ throttle: none }} }}\n"
+        "public_url: https://app.example\nidentity: {{ api: all, session: {{ secure: false }}, {passwords}, token: {{ throttle: none }} }}\n"
     );
     let gate = Gate::with(&options);
     gate.postern.cli_with(&["user", "create", "lena", "--password-stdin"], "the old one\n");
@@ -62,13 +62,17 @@ fn a_session_of_an_old_password_is_told_where_a_new_one_is_chosen() {
         assert_eq!(told[name], format!("https://app.example{path}"));
     }
     assert_eq!(browser.ask("POST", "/me/x", None).code(), "password_expired", "whatever page made it");
+    // Nor does the API of records take it, not for who they are.
+    let told = browser.get("/api/v1/users/me/");
+    assert_eq!((told.status, told.code().as_str()), (403, "password_expired"));
+    assert_eq!(told.json()["web_password_change_url"], format!("https://app.example{PAGE}"));
     // The way out is open: the page, and logging out.
     let page = browser.get(&format!("{PAGE}?next=/me/x"));
     assert!(page.status == 200 && page.text().contains("Your password is too old"), "{}", page.text());
     assert!(browser.get("/api/v1/users/logout/").text().contains("You are logged in as"));
     let new = [("old_password", "the old one"), ("new_password1", "a new one"), ("new_password2", "a new one")];
     assert_eq!(browser.send(PAGE, &new).status, 303);
-    assert_eq!(browser.whoami(), 200);
+    assert_eq!((browser.whoami(), browser.get("/api/v1/users/me/").status), (200, 200));
 }
 
 #[test]
