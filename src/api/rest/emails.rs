@@ -3,7 +3,7 @@
 use super::super::error::ApiError;
 use super::records::page;
 use super::refused::{refused, taken};
-use super::{Call, Done, Endpoint, LIST, Methods, Verb};
+use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb};
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Field, Shape};
@@ -31,7 +31,7 @@ impl Endpoint for Emails {
     const PERMISSION: &'static str = "account.{}_emailaddress";
     const METHODS: Methods = LIST;
 
-    fn fields(&self, _: &Call) -> &'static [Field] {
+    fn fields(_: Audience) -> &'static [Field] {
         FIELDS
     }
 
@@ -52,7 +52,7 @@ impl Endpoint for One {
     const NAME: &'static str = "Email Update";
     const PERMISSION: &'static str = "account.{}_emailaddress";
 
-    fn fields(&self, _: &Call) -> &'static [Field] {
+    fn fields(_: Audience) -> &'static [Field] {
         FIELDS
     }
 

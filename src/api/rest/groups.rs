@@ -4,7 +4,7 @@ use super::super::error::ApiError;
 use super::keys;
 use super::records::page;
 use super::refused::{refused, taken};
-use super::{Call, Done, Endpoint, LIST, Methods, Verb};
+use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb};
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Data, Field, Shape};
@@ -35,7 +35,7 @@ impl Endpoint for Groups {
     const PERMISSION: &'static str = "openwisp_users.{}_group";
     const METHODS: Methods = LIST;
 
-    fn fields(&self, _: &Call) -> &'static [Field] {
+    fn fields(_: Audience) -> &'static [Field] {
         FIELDS
     }
 
@@ -52,7 +52,7 @@ impl Endpoint for One {
     const NAME: &'static str = "Group Detail";
     const PERMISSION: &'static str = "openwisp_users.{}_group";
 
-    fn fields(&self, _: &Call) -> &'static [Field] {
+    fn fields(_: Audience) -> &'static [Field] {
         FIELDS
     }
 

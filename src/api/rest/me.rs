@@ -1,7 +1,7 @@
 //! `me/`: who asks, and what they may.
 
 use super::super::error::ApiError;
-use super::{Call, Done, Endpoint, Methods, Verb};
+use super::{Audience, Call, Done, Endpoint, Methods, Verb};
 use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Field, Shape};
 use crate::facts::{Level, Membership, Value};
@@ -32,7 +32,7 @@ impl Endpoint for Me {
         None
     }
 
-    fn fields(&self, _: &Call) -> &'static [Field] {
+    fn fields(_: Audience) -> &'static [Field] {
         FIELDS
     }
 

@@ -3,7 +3,7 @@
 use super::super::error::ApiError;
 use super::records::{page, tell};
 use super::refused::refused;
-use super::{Call, Done, Endpoint, LIST, Methods, Verb};
+use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb};
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::serializer::{Field, Shape};
 use crate::directory::{DirectoryError, List, MembershipRecord, NewMembership, Noun, View};
@@ -28,7 +28,7 @@ impl Endpoint for Members {
     const PERMISSION: &'static str = PERMISSION;
     const METHODS: Methods = LIST;
 
-    fn fields(&self, _: &Call) -> &'static [Field] {
+    fn fields(_: Audience) -> &'static [Field] {
         NEW
     }
 
@@ -67,7 +67,7 @@ impl Endpoint for One {
     const NAME: &'static str = "Organization Member";
     const PERMISSION: &'static str = PERMISSION;
 
-    fn fields(&self, _: &Call) -> &'static [Field] {
+    fn fields(_: Audience) -> &'static [Field] {
         EDIT
     }
 

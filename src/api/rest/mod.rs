@@ -1,7 +1,7 @@
 //! The REST API over the directory's records, as openwisp-users has it: `organization/`, `user/`, a user's `email/` and `password/`,
 //! `group/`.
 //!
-//! A resource is a file: its paths, its fields, what each method does. What they have in common is here: [`run`] takes a
+//! A resource is a file: its fields, what each method does; [`routes`] has the paths of all. What they have in common is here: [`run`] takes a
 //! request through the order in which Django REST framework decides, so that the same error wins: representation, who asks, what they may
 //! (even where the method or the record does not exist), the method, the record, the body, its fields. Who sees and changes what is a
 //! rule of the directory: everything goes through a [`View`].
@@ -18,10 +18,13 @@ mod permissions;
 mod records;
 mod refused;
 mod roles;
+mod routes;
 mod show;
 mod tokens;
 mod user_password;
 mod users;
+
+pub(super) use routes::{is_path, router};
 
 use super::error::{ApiError, json_answer};
 use super::who;
@@ -34,14 +37,12 @@ use crate::compat::openwisp::serializer::{self, Data, Field};
 use crate::decision::Reason;
 use crate::directory::{OrganizationRecord, Rules, View, Viewer};
 use crate::facts::Snapshot;
-use crate::id::{GroupId, OrgId, RoleId, TokenId, UserId};
+use crate::id::{OrgId, UserId};
 use crate::password::validate::{Personal, UnfitPassword};
 use async_trait::async_trait;
-use axum::Router;
 use axum::body::Body;
-use axum::extract::{Extension, RawPathParams, Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, any};
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
@@ -74,7 +75,8 @@ trait Endpoint: Send + Sync {
         None
     }
 
-    fn fields(&self, call: &Call) -> &'static [Field];
+    /// What is sent and told.
+    fn fields(audience: Audience) -> &'static [Field];
 
     /// What is settled before the method is looked at.
     async fn initial(&self, _: &Call) -> Result<(), ApiError> {
@@ -106,6 +108,14 @@ const RECORD: Methods = Methods {
     ],
 };
 
+/// Whom fields are for.
+#[derive(Clone, Copy, Debug)]
+struct Audience {
+    is_superuser: bool,
+    /// As openwisp-users has it.
+    is_compat: bool,
+}
+
 /// A request that is being answered.
 struct Call {
     api: Arc<Api>,
@@ -123,98 +133,6 @@ enum Done {
     Told(String),
     Made { body: String, location: Option<String> },
     Gone,
-}
-
-/// The routes of all resources.
-pub(super) fn router() -> Router<Arc<Api>> {
-    Router::new()
-        .route("/api/v1/users/organization/", at(|_| Some(organizations::Organizations)))
-        .route("/api/v1/users/organization/{id}/", at(|keys| org(keys).map(organizations::One)))
-        .route("/api/v1/users/organization/{id}/member/", at(|keys| org(keys).map(members::Members)))
-        .route(
-            "/api/v1/users/organization/{id}/member/{user}/",
-            at(|keys| Some(members::One(org(keys)?, UserId(keys::uuid(keys.get(1)?)?)))),
-        )
-        .route("/api/v1/users/organization/{id}/role/", at(|keys| org(keys).map(|id| roles::Roles(Some(id)))))
-        .route(
-            "/api/v1/users/organization/{id}/role/{role}/",
-            at(|keys| Some(roles::One(Some(org(keys)?), RoleId(keys::uuid(keys.get(1)?)?)))),
-        )
-        .route("/api/v1/users/super-role/", at(|_| Some(roles::Roles(None))))
-        .route(
-            "/api/v1/users/super-role/{role}/",
-            at(|keys| Some(roles::One(None, RoleId(keys::uuid(keys.first()?)?)))),
-        )
-        .route("/api/v1/users/permission/", at(|_| Some(permissions::Permissions)))
-        .route("/api/v1/users/permission/{number}/", at(|keys| number(keys.first()?).map(permissions::One)))
-        .route("/api/v1/users/me/", at(|_| Some(me::Me)))
-        .route("/api/v1/users/me/token/", at(|_| Some(tokens::Tokens)))
-        .route("/api/v1/users/me/token/{id}/", at(|keys| token(keys).map(tokens::One)))
-        .route("/api/v1/users/me/token/{id}/rotate/", at(|keys| token(keys).map(tokens::Rotate)))
-        .route("/api/v1/users/me/token/{id}/revoke/", at(|keys| token(keys).map(tokens::Revoke)))
-        .route("/api/v1/users/user/", at(|_| Some(users::Users)))
-        .route("/api/v1/users/user/{id}/", at(|keys| user(keys).map(users::One)))
-        .route("/api/v1/users/user/{id}/password/", at(|keys| user(keys).map(user_password::Password)))
-        .route("/api/v1/users/user/{id}/email/", at(|keys| user(keys).map(emails::Emails)))
-        .route(
-            "/api/v1/users/user/{id}/email/{number}/",
-            at(|keys| Some(emails::One(user(keys)?, number(keys.get(1)?)?))),
-        )
-        .route("/api/v1/users/group/", at(|_| Some(groups::Groups)))
-        .route(
-            "/api/v1/users/group/{number}/",
-            at(|keys| number(keys.first()?).map(|number| groups::One(GroupId(number)))),
-        )
-}
-
-fn org(keys: &[&str]) -> Option<OrgId> {
-    keys::uuid(keys.first()?).map(OrgId)
-}
-
-fn token(keys: &[&str]) -> Option<TokenId> {
-    keys::uuid(keys.first()?).map(TokenId)
-}
-
-fn user(keys: &[&str]) -> Option<UserId> {
-    keys::uuid(keys.first()?).map(UserId)
-}
-
-fn number(key: &str) -> Option<i64> {
-    keys::is_number(key).then(|| keys::number(key))
-}
-
-/// What is at a path, where its keys are of their shapes; otherwise nothing is there.
-fn at<E: Endpoint + 'static>(of: fn(&[&str]) -> Option<E>) -> MethodRouter<Arc<Api>> {
-    any(
-        move |State(api): State<Arc<Api>>,
-              client: Extension<Client>,
-              origin: Extension<Origin>,
-              keys: RawPathParams,
-              request: Request| async move {
-            let keys: Vec<&str> = keys.iter().map(|(_, key)| key).collect();
-            match of(&keys) {
-                Some(endpoint) => run(&endpoint, api, (client.0, origin.0), request).await,
-                None => ApiError::NoRoute.answer(&api, ""),
-            }
-        },
-    )
-}
-
-/// The paths that a slash is added to where it is missing.
-pub(super) fn is_path(path: &str) -> bool {
-    let Some(rest) = path.strip_prefix(super::paths::PREFIX) else { return false };
-    let parts: Vec<&str> = rest.trim_end_matches('/').split('/').collect();
-    match parts.as_slice() {
-        ["organization" | "user" | "group" | "super-role" | "permission" | "me"] => true,
-        ["organization", id, "member" | "role"] | ["super-role", id] => keys::uuid(id).is_some(),
-        ["organization", id, "member" | "role", one] => keys::uuid(id).and(keys::uuid(one)).is_some(),
-        ["organization" | "user", id] | ["user", id, "email" | "password"] => keys::uuid(id).is_some(),
-        ["me", "token"] => true,
-        ["me", "token", id] | ["me", "token", id, "rotate" | "revoke"] => keys::uuid(id).is_some(),
-        ["group" | "permission", id] => keys::is_number(id),
-        ["user", id, "email", number] => keys::uuid(id).is_some() && keys::is_number(number),
-        _ => false,
-    }
 }
 
 impl Call {
@@ -272,6 +190,10 @@ impl Call {
 
     fn is_compat(&self) -> bool {
         self.api.compat
+    }
+
+    fn audience(&self) -> Audience {
+        Audience { is_superuser: self.is_superuser(), is_compat: self.is_compat() }
     }
 
     /// Whether Django's permission for a method is there.
@@ -351,7 +273,7 @@ async fn describe<E: Endpoint>(endpoint: &E, call: &Call) -> String {
         let is_there = *method == Method::POST || endpoint.act(call, Verb::Read, Body::empty()).await.is_ok();
         if call.is_permitted(endpoint, method) && is_there {
             let mut actions = Object::default();
-            actions.put_json(method.as_str(), &serializer::describe(endpoint.fields(call)));
+            actions.put_json(method.as_str(), &serializer::describe(E::fields(call.audience())));
             told.put_json("actions", &actions.end());
         }
     }

@@ -3,7 +3,7 @@
 use super::super::error::ApiError;
 use super::records::page;
 use super::refused::{refused, taken};
-use super::{Call, Done, Endpoint, LIST, Methods, Verb, keys, moment};
+use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb, keys, moment};
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Data, Datum, Field, Shape};
@@ -44,7 +44,7 @@ impl Endpoint for Organizations {
     const PERMISSION: &'static str = "openwisp_users.{}_organization";
     const METHODS: Methods = LIST;
 
-    fn fields(&self, _: &Call) -> &'static [Field] {
+    fn fields(_: Audience) -> &'static [Field] {
         IN_LISTS
     }
 
@@ -61,7 +61,7 @@ impl Endpoint for One {
     const NAME: &'static str = "Organization Detail";
     const PERMISSION: &'static str = "openwisp_users.{}_organization";
 
-    fn fields(&self, _: &Call) -> &'static [Field] {
+    fn fields(_: Audience) -> &'static [Field] {
         ALONE
     }
 

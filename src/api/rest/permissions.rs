@@ -3,7 +3,7 @@
 use super::super::error::ApiError;
 use super::records::{page, tell};
 use super::refused::refused;
-use super::{Call, Done, Endpoint, LIST, Methods, Verb};
+use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb};
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::serializer::{Data, Datum, Field, Shape};
 use crate::directory::name::PermissionName;
@@ -32,7 +32,7 @@ impl Endpoint for Permissions {
     const PERMISSION: &'static str = PERMISSION;
     const METHODS: Methods = LIST;
 
-    fn fields(&self, _: &Call) -> &'static [Field] {
+    fn fields(_: Audience) -> &'static [Field] {
         FIELDS
     }
 
@@ -56,7 +56,7 @@ impl Endpoint for One {
     const NAME: &'static str = "Permission";
     const PERMISSION: &'static str = PERMISSION;
 
-    fn fields(&self, _: &Call) -> &'static [Field] {
+    fn fields(_: Audience) -> &'static [Field] {
         FIELDS
     }
 

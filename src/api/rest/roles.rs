@@ -3,7 +3,7 @@
 use super::super::error::ApiError;
 use super::records::{page, permissions, tell, users};
 use super::refused::refused;
-use super::{Call, Done, Endpoint, LIST, Methods, Verb};
+use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb};
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::serializer::{Data, Field, Shape};
 use crate::directory::name::RightsName;
@@ -59,7 +59,7 @@ impl Endpoint for Roles {
     const PERMISSION: &'static str = PERMISSION;
     const METHODS: Methods = LIST;
 
-    fn fields(&self, _: &Call) -> &'static [Field] {
+    fn fields(_: Audience) -> &'static [Field] {
         FIELDS
     }
 
@@ -98,7 +98,7 @@ impl Endpoint for One {
     const NAME: &'static str = "Role";
     const PERMISSION: &'static str = PERMISSION;
 
-    fn fields(&self, _: &Call) -> &'static [Field] {
+    fn fields(_: Audience) -> &'static [Field] {
         FIELDS
     }
 

@@ -4,7 +4,7 @@ use super::super::error::ApiError;
 use super::keys;
 use super::records::{page, permissions, tell, told};
 use super::refused::refused;
-use super::{Call, Done, Endpoint, LIST, Methods, Verb};
+use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb};
 use crate::clock;
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::serializer::{Data, Datum, Field, Shape};
@@ -96,7 +96,7 @@ impl Endpoint for Tokens {
     const PERMISSION: &'static str = "";
     const METHODS: Methods = LIST;
 
-    fn fields(&self, _: &Call) -> &'static [Field] {
+    fn fields(_: Audience) -> &'static [Field] {
         NEW
     }
 
@@ -147,7 +147,7 @@ impl Endpoint for One {
     const NAME: &'static str = "My Token";
     const PERMISSION: &'static str = "";
 
-    fn fields(&self, _: &Call) -> &'static [Field] {
+    fn fields(_: Audience) -> &'static [Field] {
         EDIT
     }
 
@@ -175,7 +175,7 @@ impl Endpoint for Rotate {
     const PERMISSION: &'static str = "";
     const METHODS: Methods = ACT;
 
-    fn fields(&self, _: &Call) -> &'static [Field] {
+    fn fields(_: Audience) -> &'static [Field] {
         ROTATE
     }
 
@@ -197,7 +197,7 @@ impl Endpoint for Revoke {
     const PERMISSION: &'static str = "";
     const METHODS: Methods = ACT;
 
-    fn fields(&self, _: &Call) -> &'static [Field] {
+    fn fields(_: Audience) -> &'static [Field] {
         &[]
     }
 

@@ -3,7 +3,7 @@
 use super::super::error::ApiError;
 use super::super::password::of_login;
 use super::refused::refused;
-use super::{Call, Done, Endpoint, Methods, Verb};
+use super::{Audience, Call, Done, Endpoint, Methods, Verb};
 use crate::clock;
 use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Datum, Field, read};
@@ -36,7 +36,7 @@ impl Endpoint for Password {
         Some(self.0)
     }
 
-    fn fields(&self, _: &Call) -> &'static [Field] {
+    fn fields(_: Audience) -> &'static [Field] {
         FIELDS
     }
 

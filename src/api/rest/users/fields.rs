@@ -1,5 +1,6 @@
 //! The fields of users, in lists and alone, as superusers and as others see them.
 
+use super::super::Audience;
 use crate::compat::openwisp::serializer::{Field, Shape};
 
 const ID: Field = Field::new("id", Shape::Uuid).read_only();
@@ -100,8 +101,8 @@ macro_rules! alone {
     };
 }
 
-pub(super) const fn in_lists(is_superuser: bool, compat: bool) -> &'static [Field] {
-    match (is_superuser, compat) {
+pub(super) const fn in_lists(audience: Audience) -> &'static [Field] {
+    match (audience.is_superuser, audience.is_compat) {
         (true, true) => in_lists!(FIRST_TIE, IS_SUPERUSER),
         (false, true) => in_lists!(FIRST_TIE),
         (true, false) => in_lists!(TIES, IS_SUPERUSER),
@@ -109,8 +110,8 @@ pub(super) const fn in_lists(is_superuser: bool, compat: bool) -> &'static [Fiel
     }
 }
 
-pub(super) const fn alone(is_superuser: bool, compat: bool) -> &'static [Field] {
-    match (is_superuser, compat) {
+pub(super) const fn alone(audience: Audience) -> &'static [Field] {
+    match (audience.is_superuser, audience.is_compat) {
         (true, true) => alone!(FIRST_TIE, [IS_SUPERUSER], [USER_PERMISSIONS]),
         (false, true) => alone!(FIRST_TIE.read_only(), [], []),
         (true, false) => alone!(TIES, [IS_SUPERUSER], [USER_PERMISSIONS]),

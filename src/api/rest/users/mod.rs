@@ -7,7 +7,7 @@ mod tell;
 use super::super::error::ApiError;
 use super::records::page;
 use super::refused::refused;
-use super::{Call, Done, Endpoint, LIST, Methods, Verb};
+use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb};
 use crate::clock;
 use crate::compat::openwisp::serializer::Field;
 use crate::directory::name::Email;
@@ -30,8 +30,8 @@ impl Endpoint for Users {
     const PERMISSION: &'static str = "openwisp_users.{}_user";
     const METHODS: Methods = LIST;
 
-    fn fields(&self, call: &Call) -> &'static [Field] {
-        fields::in_lists(call.is_superuser(), call.is_compat())
+    fn fields(audience: Audience) -> &'static [Field] {
+        fields::in_lists(audience)
     }
 
     async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {
@@ -47,8 +47,8 @@ impl Endpoint for One {
     const NAME: &'static str = "User Detail";
     const PERMISSION: &'static str = "openwisp_users.{}_user";
 
-    fn fields(&self, call: &Call) -> &'static [Field] {
-        fields::alone(call.is_superuser(), call.is_compat())
+    fn fields(audience: Audience) -> &'static [Field] {
+        fields::alone(audience)
     }
 
     async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {
@@ -73,7 +73,7 @@ async fn all(call: &Call) -> Result<Done, ApiError> {
 }
 
 async fn create(call: &Call, body: Body) -> Result<Done, ApiError> {
-    let serializer = fields::in_lists(call.is_superuser(), call.is_compat());
+    let serializer = fields::in_lists(call.audience());
     let mut input = Input::new(call.data(serializer, body, false).await?, serializer);
     if input.data().get("email").is_some() && input.data().text("email").unwrap_or_default().is_empty() {
         input.refuse("email", "This field cannot be blank.");
@@ -130,7 +130,7 @@ async fn address(call: &Call, email: &str, verified: bool) -> Result<Option<NewE
 async fn edit(call: &Call, id: UserId, body: Body, partial: bool) -> Result<Done, ApiError> {
     let failed = refused::<UserRecord>;
     let before = call.view.person(id).await.map_err(failed)?;
-    let serializer = fields::alone(call.is_superuser(), call.is_compat());
+    let serializer = fields::alone(call.audience());
     let mut input = Input::new(call.data(serializer, body, partial).await?, serializer);
     let groups = input.groups(call).await?;
     let permissions = input.permissions(call).await?;

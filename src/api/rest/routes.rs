@@ -1,0 +1,218 @@
+//! All paths of records, once: the router, the slash that is added where it is missing, and the API's description derive from this list.
+
+use super::super::error::ApiError;
+use super::super::paths::PREFIX;
+use super::super::{Api, Client, Origin};
+use super::{
+    Endpoint, emails, groups, keys, me, members, organizations, permissions, roles, run, tokens, user_password, users,
+};
+use crate::id::{GroupId, OrgId, RoleId, TokenId, UserId};
+use axum::Router;
+use axum::extract::{Extension, RawPathParams, Request, State};
+use axum::routing::{MethodRouter, any};
+use std::sync::{Arc, LazyLock};
+
+static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    vec![
+        route("organization/", || organizations::Organizations),
+        route("organization/{id}/", organizations::One),
+        route("organization/{id}/member/", members::Members),
+        route("organization/{id}/member/{user}/", members::One),
+        route("organization/{id}/role/", |id: OrgId| roles::Roles(Some(id))),
+        route("organization/{id}/role/{role}/", |id: OrgId, role: RoleId| roles::One(Some(id), role)),
+        route("super-role/", || roles::Roles(None)),
+        route("super-role/{role}/", |role: RoleId| roles::One(None, role)),
+        route("permission/", || permissions::Permissions),
+        route("permission/{number}/", permissions::One),
+        route("me/", || me::Me),
+        route("me/token/", || tokens::Tokens),
+        route("me/token/{id}/", tokens::One),
+        route("me/token/{id}/rotate/", tokens::Rotate),
+        route("me/token/{id}/revoke/", tokens::Revoke),
+        route("user/", || users::Users),
+        route("user/{id}/", users::One),
+        route("user/{id}/password/", user_password::Password),
+        route("user/{id}/email/", emails::Emails),
+        route("user/{id}/email/{number}/", emails::One),
+        route("group/", || groups::Groups),
+        route("group/{number}/", groups::One),
+    ]
+});
+
+/// A path, and what is there.
+struct Route {
+    /// Below the API's prefix; `{…}` are its keys.
+    path: &'static str,
+    /// Of its keys, in their order.
+    shapes: Vec<Shape>,
+    serve: Box<dyn Fn() -> MethodRouter<Arc<Api>> + Send + Sync>,
+}
+
+/// What a key of a path looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Uuid,
+    Number,
+}
+
+/// A key of a path.
+trait Key: Sized {
+    const SHAPE: Shape;
+
+    fn read(text: &str) -> Option<Self>;
+}
+
+macro_rules! keys {
+    ($($id:ident),+) => {$(
+        impl Key for $id {
+            const SHAPE: Shape = Shape::Uuid;
+
+            fn read(text: &str) -> Option<Self> {
+                keys::uuid(text).map($id)
+            }
+        }
+    )+};
+}
+
+keys!(OrgId, UserId, RoleId, TokenId);
+
+impl Key for i64 {
+    const SHAPE: Shape = Shape::Number;
+
+    fn read(text: &str) -> Option<Self> {
+        keys::is_number(text).then(|| keys::number(text))
+    }
+}
+
+impl Key for GroupId {
+    const SHAPE: Shape = Shape::Number;
+
+    fn read(text: &str) -> Option<Self> {
+        i64::read(text).map(Self)
+    }
+}
+
+/// What makes an endpoint of the keys of its path.
+trait Make<Keys>: Clone + Send + Sync + 'static {
+    type Endpoint: Endpoint + 'static;
+
+    fn shapes() -> Vec<Shape>;
+
+    /// `None` where a key is not of its shape: nothing is there.
+    fn make(&self, keys: &[&str]) -> Option<Self::Endpoint>;
+}
+
+impl<F: Fn() -> E + Clone + Send + Sync + 'static, E: Endpoint + 'static> Make<()> for F {
+    type Endpoint = E;
+
+    fn shapes() -> Vec<Shape> {
+        Vec::new()
+    }
+
+    fn make(&self, _: &[&str]) -> Option<E> {
+        Some(self())
+    }
+}
+
+impl<F: Fn(A) -> E + Clone + Send + Sync + 'static, A: Key, E: Endpoint + 'static> Make<(A,)> for F {
+    type Endpoint = E;
+
+    fn shapes() -> Vec<Shape> {
+        vec![A::SHAPE]
+    }
+
+    fn make(&self, keys: &[&str]) -> Option<E> {
+        Some(self(A::read(keys.first()?)?))
+    }
+}
+
+impl<F: Fn(A, B) -> E + Clone + Send + Sync + 'static, A: Key, B: Key, E: Endpoint + 'static> Make<(A, B)> for F {
+    type Endpoint = E;
+
+    fn shapes() -> Vec<Shape> {
+        vec![A::SHAPE, B::SHAPE]
+    }
+
+    fn make(&self, keys: &[&str]) -> Option<E> {
+        Some(self(A::read(keys.first()?)?, B::read(keys.get(1)?)?))
+    }
+}
+
+fn route<Keys, M: Make<Keys>>(path: &'static str, make: M) -> Route {
+    Route { path, shapes: M::shapes(), serve: Box::new(move || serve(make.clone())) }
+}
+
+fn serve<Keys, M: Make<Keys>>(make: M) -> MethodRouter<Arc<Api>> {
+    any(
+        move |State(api): State<Arc<Api>>,
+              client: Extension<Client>,
+              origin: Extension<Origin>,
+              keys: RawPathParams,
+              request: Request| async move {
+            let keys: Vec<&str> = keys.iter().map(|(_, key)| key).collect();
+            match make.make(&keys) {
+                Some(endpoint) => run(&endpoint, api, (client.0, origin.0), request).await,
+                None => ApiError::NoRoute.answer(&api, ""),
+            }
+        },
+    )
+}
+
+/// The routes of all resources.
+pub(in super::super) fn router() -> Router<Arc<Api>> {
+    ROUTES.iter().fold(Router::new(), |router, route| router.route(&format!("{PREFIX}{}", route.path), (route.serve)()))
+}
+
+/// Whether a path without the slash at its end is one of them.
+pub(in super::super) fn is_path(path: &str) -> bool {
+    path.strip_prefix(PREFIX).is_some_and(|path| ROUTES.iter().any(|route| route.is_at(path)))
+}
+
+impl Route {
+    fn is_at(&self, path: &str) -> bool {
+        let mut shapes = self.shapes.iter();
+        let mut parts = path.split('/');
+        let is_alike = self.path.trim_end_matches('/').split('/').all(|part| match parts.next() {
+            Some(key) if part.starts_with('{') => shapes.next().is_some_and(|shape| shape.has(key)),
+            other => other == Some(part),
+        });
+        is_alike && parts.next().is_none()
+    }
+}
+
+impl Shape {
+    fn has(self, key: &str) -> bool {
+        match self {
+            Self::Uuid => keys::uuid(key).is_some(),
+            Self::Number => keys::is_number(key),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ROUTES, is_path};
+
+    const ID: &str = "10000000-0000-4000-8000-0000000000aa";
+
+    #[test]
+    fn each_path_has_a_shape_for_each_of_its_keys() {
+        for route in &*ROUTES {
+            assert_eq!(route.path.matches('{').count(), route.shapes.len(), "{}", route.path);
+            assert!(route.path.ends_with('/'), "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn a_slash_is_added_where_a_path_with_it_is_there() {
+        for path in ["user", "me", "me/token", "user/ID", "user/ID/email/7", "organization/ID/role/ID", "group/7"] {
+            assert!(is_path(&format!("/api/v1/users/{}", path.replace("ID", ID))), "{path}");
+        }
+        for path in
+            ["", "users", "user/x", "user/7", "group/ID", "user/ID/email/x", "user/ID/other", "me/token/ID/x", "user//"]
+        {
+            assert!(!is_path(&format!("/api/v1/users/{}", path.replace("ID", ID))), "{path}");
+        }
+        assert!(!is_path("/api/v1/other/user"));
+    }
+}
