@@ -156,6 +156,8 @@ pub struct User {
     pub email: Option<Box<Value>>,
     /// The key under which a legacy system knows them.
     pub external_id: Option<Box<Value>>,
+    /// The primary organization, where there is one.
+    pub home: Option<Box<Home>>,
     /// An inactive user has no rights at all.
     pub is_active: bool,
     /// May enter routes of level `staff`.
@@ -163,12 +165,54 @@ pub struct User {
     pub is_superuser: bool,
 }
 
+/// A primary organization, and the name that its user has with it.
+#[derive(Debug)]
+pub struct Home {
+    id: OrgId,
+    slug: Value,
+    is_active: bool,
+    /// A narrowed token may not be good for it: then it is part of the name, and nothing else.
+    is_told: bool,
+    login: Value,
+}
+
+impl Home {
+    #[must_use]
+    pub fn new(id: OrgId, slug: &str, is_active: bool, username: &str) -> Self {
+        Self {
+            id,
+            slug: Value::new(slug),
+            is_active,
+            is_told: is_active,
+            login: Value::new(format!("{slug}/{username}")),
+        }
+    }
+
+    /// The organization's id and slug, and whether it is active.
+    #[must_use]
+    pub fn organization(&self) -> (OrgId, &str, bool) {
+        (self.id, self.slug.as_str(), self.is_active)
+    }
+}
+
 impl User {
+    /// What no other user is called: the login name, behind that of the primary organization where there is one, `acme/ann`.
+    #[must_use]
+    pub fn login(&self) -> Option<&Value> {
+        self.home.as_deref().map(|home| &home.login).or(self.username.as_ref())
+    }
+
+    /// The slug of the primary organization, while that is active and the token good for it.
+    #[must_use]
+    pub fn organization(&self) -> Option<&Value> {
+        self.home.as_deref().filter(|home| home.is_told).map(|home| &home.slug)
+    }
+
     /// The name that people know them by: the login name, else the id and who vouches for it.
     #[must_use]
     pub fn known_as(&self) -> Cow<'_, str> {
-        match (&self.username, &self.issuer) {
-            (Some(username), _) => Cow::Borrowed(username.as_str()),
+        match (self.login(), &self.issuer) {
+            (Some(login), _) => Cow::Borrowed(login.as_str()),
             (None, Some(issuer)) => Cow::Owned(format!("{} of {}", self.id, issuer.as_str())),
             (None, None) => Cow::Owned(self.id.to_string()),
         }
@@ -182,7 +226,30 @@ impl User {
 #[derive(Debug, Default)]
 pub struct Permissions {
     everywhere: Box<[Arc<str>]>,
+    /// Those of them that super roles give.
+    super_roles: Box<[Arc<str>]>,
     by_organization: Box<[Roles]>,
+}
+
+/// Where a permission must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In any organization, or everywhere.
+    Anywhere,
+    /// In this organization, or everywhere.
+    In(OrgId),
+    /// Everywhere, as far as the token is good for: in organizations that its user does not belong to.
+    Abroad,
+    /// Everywhere: by no role of one organization alone.
+    Everywhere,
+}
+
+/// What gives permissions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grants {
+    All,
+    /// Roles and super roles alone: not what a user has been granted, nor what their groups give.
+    Roles,
 }
 
 /// What somebody's roles in one organization permit.
@@ -205,11 +272,26 @@ impl Permissions {
             })
             .collect();
         by_organization.sort_unstable_by_key(|(organization, _)| *organization);
-        Self { everywhere: everywhere.into_boxed_slice(), by_organization: by_organization.into_boxed_slice() }
+        Self {
+            everywhere: everywhere.into_boxed_slice(),
+            super_roles: Box::default(),
+            by_organization: by_organization.into_boxed_slice(),
+        }
     }
 
-    fn everywhere(&self, permission: &str) -> bool {
-        among(&self.everywhere, permission)
+    /// The same with those that super roles give, which hold everywhere too.
+    #[must_use]
+    pub fn with_super_roles(self, mut super_roles: Vec<Arc<str>>) -> Self {
+        if super_roles.is_empty() {
+            return self;
+        }
+        super_roles.sort_unstable();
+        super_roles.dedup();
+        let mut everywhere = self.everywhere.into_vec();
+        everywhere.extend(super_roles.iter().cloned());
+        everywhere.sort_unstable();
+        everywhere.dedup();
+        Self { everywhere: everywhere.into_boxed_slice(), super_roles: super_roles.into_boxed_slice(), ..self }
     }
 
     /// Those that hold everywhere, sorted.
@@ -218,23 +300,30 @@ impl Permissions {
         &self.everywhere
     }
 
+    /// Those of them that super roles give, sorted.
+    #[must_use]
+    pub fn all_of_super_roles(&self) -> &[Arc<str>] {
+        &self.super_roles
+    }
+
     /// Those that hold in one organization, by organization.
     pub fn all_by_organization(&self) -> impl ExactSizeIterator<Item = (OrgId, &[Arc<str>])> {
         self.by_organization.iter().map(|(organization, list)| (*organization, &**list))
     }
 
-    /// Whether `permission` holds: everywhere, or in `organization`; where none is named, in any one.
-    fn hold(&self, permission: &str, organization: Option<OrgId>) -> bool {
-        if self.everywhere(permission) {
+    fn hold(&self, permission: &str, place: Place, grants: Grants) -> bool {
+        let everywhere = if grants == Grants::All { &self.everywhere } else { &self.super_roles };
+        if among(everywhere, permission) {
             return true;
         }
         let among = |list: &[Arc<str>]| among(list, permission);
-        match organization {
-            Some(id) => {
+        match place {
+            Place::Abroad | Place::Everywhere => false,
+            Place::In(id) => {
                 let at = self.by_organization.binary_search_by_key(&id, |(organization, _)| *organization);
                 at.ok().and_then(|at| self.by_organization.get(at)).is_some_and(|(_, list)| among(list))
             }
-            None => self.by_organization.iter().any(|(_, list)| among(list)),
+            Place::Anywhere => self.by_organization.iter().any(|(_, list)| among(list)),
         }
     }
 }
@@ -321,7 +410,7 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use super::{Membership, Organization, Permissions, Snapshot, User, Value, header_value};
+    use super::{Grants, Membership, Organization, Permissions, Place, Snapshot, User, Value, header_value};
     use crate::id::{OrgId, UserId};
     use std::sync::Arc;
 
@@ -341,6 +430,7 @@ mod tests {
                 issuer: None,
                 email: None,
                 external_id: None,
+                home: None,
                 is_active,
                 is_staff: false,
                 is_superuser,
@@ -362,6 +452,9 @@ mod tests {
         assert!(ann.has_permission_everywhere("app.own") && !ann.has_permission_everywhere("app.role"));
         assert!(snapshot(true, true).has_permission("app.other", Some(foreign)));
         assert!(!snapshot(false, true).has_permission("app.own", None));
+        let roles = |permission, place| ann.is_granted(permission, place, Grants::Roles);
+        assert!(roles("app.role", Place::In(own.id)) && !roles("app.role", Place::Everywhere));
+        assert!(!roles("app.own", Place::In(own.id)), "her own");
         let groups = ann.with_groups(vec!["b".into(), "a".into()]);
         assert_eq!(groups.groups().iter().map(|group| &**group).collect::<Vec<_>>(), ["a", "b"]);
     }

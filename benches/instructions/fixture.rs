@@ -74,6 +74,7 @@ pub fn member(organizations: usize) -> Arc<Snapshot> {
         issuer: None,
         email: None,
         external_id: None,
+        home: None,
         is_active: true,
         is_staff: false,
         is_superuser: false,

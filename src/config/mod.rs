@@ -27,7 +27,7 @@ pub use redis::RedisConfig;
 pub use secret::{are_filled, fill};
 pub use written::Written;
 
-use crate::directory::audit;
+use crate::directory::{Usernames, audit};
 use crate::net;
 use crate::net::deadline::Rate;
 use crate::policy::Names;
@@ -337,6 +337,7 @@ impl Config {
             )
             .with_authzen(self.authzen.is_some())
             .with_appointed_managers(self.compat == Compat::Openwisp)
+            .with_shared_usernames(self.identity.accounts.usernames == Usernames::PerOrganization)
     }
 
     /// Limits and times of client connections, as the network's edge wants them.

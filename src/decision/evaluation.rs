@@ -138,7 +138,7 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
                 Some(references) => references,
                 None => OrgReferences::read(&hits, view, caller.claims.as_deref())?,
             };
-            if let Some(key) = named.unknown(caller, facts) {
+            if let Some(key) = named.unknown(&hits, view.method, caller, facts) {
                 let key = key.clone().into_owned();
                 *references = Some(named.into_owned());
                 return Err(Halt::Need(Need::Organization(key)));

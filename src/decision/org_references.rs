@@ -1,6 +1,7 @@
 //! Which organization the request itself names. Nothing of the caller is needed here.
 
 use super::matching::{Hit, Hits};
+use super::rule::goes_abroad;
 use super::{Caller, CredentialNeed, Denial, Reason, RequestView};
 use crate::claims::Claims;
 use crate::facts::{Membership, Organization, Snapshot};
@@ -126,10 +127,6 @@ impl<'r> OrgReferences<'r> {
         OrgReferences { first: owned(self.first), second: self.second.map(|list| Box::new(owned(*list))) }
     }
 
-    fn iter(&self) -> impl Iterator<Item = &OrgReference<'r>> {
-        self.first.iter().chain(self.second.iter().flat_map(|list| list.iter()))
-    }
-
     /// The first organization that the request names, for the log: its id, or what the request calls it where neither the caller's
     /// memberships nor `facts` have it.
     pub(super) fn asked(&self, caller: &Caller, facts: &Facts) -> Option<Box<str>> {
@@ -149,15 +146,24 @@ impl<'r> OrgReferences<'r> {
         })
     }
 
-    /// The first organization that must be looked up before deciding: one that a superuser names without belonging to it. Everybody
-    /// else's organizations are in their snapshot.
-    pub(super) fn unknown(&self, caller: &Caller, facts: &Facts) -> Option<&OrgKey<'r>> {
-        let superuser = caller.user.as_ref().filter(|user| user.is_superuser_somewhere() && user.user.is_active)?;
-        let mut keys = self.iter().filter_map(|said| match &said.named {
+    /// The first organization that must be looked up before deciding: one that somebody names without belonging to it who may pass all the
+    /// same, a superuser or whom a permission lets in. Everybody else's organizations are in their snapshot.
+    pub(super) fn unknown(
+        &self,
+        hits: &Hits<'_>,
+        method: &Method,
+        caller: &Caller,
+        facts: &Facts,
+    ) -> Option<&OrgKey<'r>> {
+        let user = caller.user.as_ref()?;
+        let first = Some((&hits.first, &self.first));
+        let second = hits.second.as_ref().zip(self.second.as_deref());
+        let of_rules = first.into_iter().chain(second).filter(|(hit, _)| goes_abroad(hit, method, user));
+        let mut keys = of_rules.flat_map(|(_, list)| list).filter_map(|said| match &said.named {
             Referent::Key(key) => Some(key),
             Referent::Only | Referent::Shared => None,
         });
-        keys.find(|key| key.membership(superuser).is_none() && facts.organization(key).is_none())
+        keys.find(|key| key.membership(user).is_none() && facts.organization(key).is_none())
     }
 }
 

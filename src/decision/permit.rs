@@ -3,7 +3,7 @@
 use super::matching::Hit;
 use super::verdict::{OrgAccess, Verdict};
 use super::{Caller, Denial, Reason, Upgrade};
-use crate::facts::{Level, Organization, Snapshot, Value, header_value};
+use crate::facts::{Level, Organization, Snapshot, User, Value, header_value};
 use crate::policy::{Inject, InjectValue, Policy, Route, Rule, RuleId};
 use crate::request_target::plain;
 use http::header::AUTHORIZATION;
@@ -100,8 +100,8 @@ impl<P: Deref<Target = Policy>> Permit<P> {
         self.access.as_ref().map(|s| &s.organization)
     }
 
-    /// The caller's level in the organization of the request: `member`, `manager`, `owner`, or `superuser` for one who does
-    /// not belong to it.
+    /// The caller's level in the organization of the request: `member`, `manager`, `owner`; of who does not belong to it `superuser`, or
+    /// `permitted` where a permission lets them in.
     #[must_use]
     pub fn level(&self) -> Option<&'static str> {
         self.access.as_ref().map(OrgAccess::level_text)
@@ -143,6 +143,8 @@ impl<P: Deref<Target = Policy>> Permit<P> {
         let value: Option<&[u8]> = match value {
             InjectValue::UserId => user.map(|u| hyphenated(u.id.0, &mut text)),
             InjectValue::Username => user.and_then(|u| u.username.as_ref()).map(told),
+            InjectValue::Login => user.and_then(User::login).map(told),
+            InjectValue::Organization => user.and_then(User::organization).map(told),
             InjectValue::Email => user.and_then(|u| u.email.as_deref()).map(told),
             InjectValue::Issuer => user.and_then(|u| u.issuer.as_deref()).map(told),
             InjectValue::UserExternalId => user.and_then(|u| u.external_id.as_deref()).map(told),

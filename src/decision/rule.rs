@@ -4,9 +4,8 @@ use super::matching::Hit;
 use super::org_references::{Facts, OrgKey, OrgReference, Referent, RuleReferences, TWO};
 use super::verdict::{OrgAccess, Verdict};
 use super::{Caller, Denial, Reason, RequestView, Stage};
-use crate::facts::{Level, Scope, Snapshot};
-use crate::id::OrgId;
-use crate::policy::{Access, Asked, Failure, Foreign, RuleOptions, Subject, is_read};
+use crate::facts::{Grants, Level, Organization, Place, Scope, Snapshot};
+use crate::policy::{Access, Asked, Failure, Foreign, RuleOptions, Subject, UserPermissions, is_read};
 use crate::request_target::{plain, shown};
 use http::{Method, StatusCode};
 use std::sync::Arc;
@@ -65,7 +64,7 @@ impl Question<'_> {
             *stage = Stage::Permission;
             // A public rule knows nobody, whoever they are.
             if let Some(resolver) = &resolver {
-                resolver.permissions(options, &verdict)?;
+                resolver.permissions(&verdict)?;
             }
             if options.asks_condition() {
                 *stage = Stage::Condition;
@@ -151,8 +150,16 @@ impl Resolver<'_> {
 
     fn level(&self, orgs: NamedOrgs) -> Result<Verdict, Denial> {
         let (rule, user) = (self.question.hit.rule, &self.snapshot.user);
+        let passes = |access: &OrgAccess| self.snapshot.is_superuser_in(access.organization.id);
         let needed = match rule.access {
             Access::In(needed) => needed,
+            Access::Permitted => {
+                let access = orgs.of_request;
+                let granted = |permission: &str, place, grants| self.snapshot.is_granted(permission, place, grants);
+                let is_superuser = access.as_ref().is_some_and(passes);
+                let by_superuser = is_superuser && !self.are_permitted(access.as_ref(), granted)?;
+                return Ok(Verdict { access, by_superuser });
+            }
             Access::Staff if !user.is_staff => return Err(self.deny(Reason::StaffOnly)),
             Access::Superuser if !user.is_superuser => return Err(self.deny(Reason::SuperuserOnly)),
             _ => return Ok(Verdict { access: orgs.of_request, by_superuser: false }),
@@ -163,7 +170,6 @@ impl Resolver<'_> {
         } else {
             orgs.lowest >= Some(needed)
         };
-        let passes = |access: &OrgAccess| self.snapshot.is_superuser_in(access.organization.id);
         if enough || user.is_superuser || orgs.of_request.as_ref().is_some_and(passes) {
             Ok(Verdict { access: orgs.of_request, by_superuser: !enough })
         } else {
@@ -229,15 +235,19 @@ impl Resolver<'_> {
         if let Some(membership) = key.membership(self.snapshot) {
             return Ok(Some(OrgAccess::of(membership)));
         }
-        if !self.snapshot.is_superuser_somewhere() {
+        let (Question { hit, view, facts, .. }, snapshot) = (&self.question, self.snapshot);
+        if !goes_abroad(hit, view.method, snapshot) {
             return Ok(None);
         }
         // Superusers pass everywhere that their token is good for, into disabled organizations too, but not into one that does not exist.
-        match self.question.facts.organization(key) {
-            Some(found) => {
-                let within = found.filter(|organization| self.snapshot.is_superuser_in(organization.id));
-                Ok(within.map(|o| OrgAccess { organization: o.clone(), level: None }))
-            }
+        let is_superuser = |found: &Organization| snapshot.is_superuser_in(found.id);
+        let enters = |found: &Organization| is_superuser(found) || (found.is_active && snapshot.is_good_in(found.id));
+        match facts.organization(key) {
+            Some(found) => Ok(found.filter(|found| enters(found)).map(|found| OrgAccess {
+                organization: Arc::clone(found),
+                level: None,
+                by_permission: !is_superuser(found),
+            })),
             None => Err(self.deny(Reason::StoreUnavailable).with_hint("the organization was not looked up")),
         }
     }
@@ -253,7 +263,7 @@ impl Resolver<'_> {
             Access::Public | Access::Optional | Access::Authenticated => true,
             Access::Staff => user.is_staff,
             Access::In(level) => self.snapshot.memberships().iter().any(|m| m.level() >= level),
-            Access::Superuser | Access::Deny => false,
+            Access::Permitted | Access::Superuser | Access::Deny => false,
         };
         if enough || (user.is_superuser && asked != Access::Deny) {
             Ok(Verdict { access: None, by_superuser: !enough && asked != Access::Superuser })
@@ -264,45 +274,35 @@ impl Resolver<'_> {
 
     /// The permissions that the rule names, and those of its model: in the organization of the request (in each of them,
     /// where one is primary); in any, where the rule names none.
-    fn permissions(&self, options: &RuleOptions, verdict: &Verdict) -> Result<(), Denial> {
-        let asked = options.model.as_ref().map_or(Asked::Nothing, |model| model.asks(self.question.view.method));
-        if options.permissions.is_none() && asked == Asked::Nothing {
-            return Ok(());
-        }
-        let has = |place: Where| {
-            let held = |permission: &str| place.holds(self.snapshot, permission);
-            options.permissions.as_ref().is_none_or(|permissions| permissions.are_met(held))
-                && match asked {
-                    Asked::Nothing => true,
-                    Asked::One(permission) => held(permission),
-                    Asked::Either(one, other) => held(one) || held(other),
-                    Asked::Refused => false,
-                }
-        };
-        let origin = &self.question.hit.rule.origin;
-        let all = match &verdict.access {
-            None if origin.is_empty() => has(Where::Anywhere),
+    fn permissions(&self, verdict: &Verdict) -> Result<(), Denial> {
+        let has = |permission: &str, place, grants| self.snapshot.has(permission, place, grants);
+        let all = !self.asks_permission() || self.are_permitted(verdict.access.as_ref(), has)?;
+        if all { Ok(()) } else { Err(self.deny(Reason::PermissionMissing)) }
+    }
+
+    fn are_permitted(&self, access: Option<&OrgAccess>, has: impl Held) -> Result<bool, Denial> {
+        let Question { hit, view, references, .. } = &self.question;
+        let all_in = |place| permits(hit, view.method, place, &has);
+        let origin = &hit.rule.origin;
+        Ok(match access {
+            None if origin.is_empty() => all_in(Place::Anywhere),
             // A role in some other organization does not count for one that could not be read, or that is foreign.
-            None => has(Where::Everywhere),
+            None => all_in(Place::Everywhere),
             Some(access) => {
-                let mut all = has(Where::In(access.organization.id));
+                let mut all = all_in(Place::In(access.organization.id));
                 if origin.iter().any(|item| item.primary) {
-                    for item in self.question.references.chunk_by(|a, b| a.item == b.item) {
-                        all &= has(Where::In(self.item(item)?.organization.id));
+                    for item in references.chunk_by(|a, b| a.item == b.item) {
+                        all &= all_in(Place::In(self.item(item)?.organization.id));
                     }
                 }
                 all
             }
-        };
-        if all { Ok(()) } else { Err(self.deny(Reason::PermissionMissing)) }
+        })
     }
 
     /// Whether the rule asks this request for a permission.
     fn asks_permission(&self) -> bool {
-        self.question.hit.rule.options.as_ref().is_some_and(|options| {
-            let asked = options.model.as_ref().map_or(Asked::Nothing, |model| model.asks(self.question.view.method));
-            options.permissions.is_some() || asked != Asked::Nothing
-        })
+        asks_permission(self.question.hit, self.question.view.method)
     }
 
     fn foreign(&self) -> Denial {
@@ -318,23 +318,40 @@ impl Resolver<'_> {
     }
 }
 
-/// Where a permission must hold.
-#[derive(Clone, Copy)]
-enum Where {
-    /// In any organization, or everywhere.
-    Anywhere,
-    /// In this organization, or everywhere.
-    In(OrgId),
-    /// By no role of one organization alone.
-    Everywhere,
+/// Whether a permission is held in a place, by what gives it.
+trait Held: Fn(&str, Place, Grants) -> bool {}
+
+impl<F: Fn(&str, Place, Grants) -> bool> Held for F {}
+
+/// Whether somebody may pass in an organization that they do not belong to: then it is looked up, and nobody else's word makes that
+/// necessary.
+pub(super) fn goes_abroad(hit: &Hit<'_>, method: &Method, snapshot: &Snapshot) -> bool {
+    let is_permitted = || {
+        let granted = |permission: &str, place, grants| snapshot.is_granted(permission, place, grants);
+        hit.rule.access == Access::Permitted
+            && asks_permission(hit, method)
+            && permits(hit, method, Place::Abroad, granted)
+    };
+    snapshot.user.is_active && (snapshot.is_superuser_somewhere() || is_permitted())
 }
 
-impl Where {
-    fn holds(self, snapshot: &Snapshot, permission: &str) -> bool {
-        match self {
-            Self::Anywhere => snapshot.has_permission(permission, None),
-            Self::In(organization) => snapshot.has_permission(permission, Some(organization)),
-            Self::Everywhere => snapshot.has_permission_everywhere(permission),
+fn asks_permission(hit: &Hit<'_>, method: &Method) -> bool {
+    hit.rule.options.as_ref().is_some_and(|options| {
+        options.permissions.is_some()
+            || options.model.as_ref().is_some_and(|model| model.asks(method) != Asked::Nothing)
+    })
+}
+
+/// Whether those are held that a rule asks, those of its model included.
+fn permits(hit: &Hit<'_>, method: &Method, place: Place, has: impl Held) -> bool {
+    let Some(options) = &hit.rule.options else { return true };
+    let grants = UserPermissions::grants(options.user_permissions);
+    let held = |permission: &str| has(permission, place, grants);
+    options.permissions.as_ref().is_none_or(|permissions| permissions.are_met(held))
+        && match options.model.as_ref().map_or(Asked::Nothing, |model| model.asks(method)) {
+            Asked::Nothing => true,
+            Asked::One(permission) => held(permission),
+            Asked::Either(one, other) => held(one) || held(other),
+            Asked::Refused => false,
         }
-    }
 }

@@ -72,6 +72,7 @@ mod tests {
                 issuer: None,
                 email: None,
                 external_id: None,
+                home: None,
                 is_active,
                 is_staff: false,
                 is_superuser,

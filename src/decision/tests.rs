@@ -39,6 +39,7 @@ mod details;
 mod evaluation;
 mod options;
 mod organizations;
+mod permitted;
 mod refusals;
 mod scopes;
 
@@ -55,6 +56,7 @@ impl World {
             issuer: None,
             email: None,
             external_id: None,
+            home: None,
             is_active: name != "off",
             is_staff: name == "staff",
             is_superuser: name == "root",

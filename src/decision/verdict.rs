@@ -16,16 +16,26 @@ pub(super) struct Verdict {
 #[derive(Clone, Debug)]
 pub(super) struct OrgAccess {
     pub(super) organization: Arc<Organization>,
-    /// `None`: a superuser who does not belong to it.
+    /// `None`: they do not belong to it.
     pub(super) level: Option<Level>,
+    /// Whom a permission lets in, and not that they are a superuser.
+    pub(super) by_permission: bool,
 }
 
 impl OrgAccess {
     pub(super) fn of(membership: &Membership) -> Self {
-        Self { organization: Arc::clone(&membership.organization), level: Some(membership.level()) }
+        Self {
+            organization: Arc::clone(&membership.organization),
+            level: Some(membership.level()),
+            by_permission: false,
+        }
     }
 
     pub(super) fn level_text(&self) -> &'static str {
-        self.level.map_or("superuser", Level::as_str)
+        match self.level {
+            Some(level) => level.as_str(),
+            None if self.by_permission => "permitted",
+            None => "superuser",
+        }
     }
 }

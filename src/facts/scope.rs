@@ -1,7 +1,7 @@
 //! What a token is narrowed to. Its right is its scope *and* its user's right: a snapshot is narrowed once, when it is read, and whoever
 //! asks it afterwards is answered within the scope.
 
-use super::{Membership, Permissions, Snapshot, among};
+use super::{Grants, Membership, Permissions, Place, Rights, Snapshot, among};
 use crate::id::OrgId;
 use std::sync::Arc;
 
@@ -85,10 +85,14 @@ impl Scope {
         self.organizations.is_empty() || self.organizations.binary_search(&organization).is_ok()
     }
 
-    /// Whether a permission lies within it: in an organization, or in any of its organizations where none is named.
-    fn permits(&self, permission: &str, organization: Option<OrgId>) -> bool {
+    /// Whether a permission lies within it there.
+    fn permits(&self, permission: &str, place: Place) -> bool {
         (self.permissions.is_empty() || among(&self.permissions, permission))
-            && organization.is_none_or(|organization| self.includes(organization))
+            && match place {
+                Place::Anywhere | Place::Abroad => true,
+                Place::In(organization) => self.includes(organization),
+                Place::Everywhere => self.organizations.is_empty(),
+            }
     }
 }
 
@@ -108,6 +112,9 @@ impl Snapshot {
             let before = memberships.len();
             self.memberships = memberships.into_iter().filter(|m| scope.includes(m.organization.id)).collect();
             scope.elsewhere |= self.memberships.len() < before;
+            if let Some(home) = &mut self.user.home {
+                home.is_told &= scope.includes(home.id);
+            }
             if let Some(rights) = &mut self.rights {
                 rights.groups = Box::default();
                 rights.permissions.narrow(&scope);
@@ -132,6 +139,12 @@ impl Snapshot {
         }
     }
 
+    /// Whether the token is good for an organization.
+    #[must_use]
+    pub fn is_good_in(&self, organization: OrgId) -> bool {
+        self.scope().is_none_or(|scope| scope.includes(organization))
+    }
+
     /// Whether they pass in an organization whatever they are there.
     #[must_use]
     pub fn is_superuser_in(&self, organization: OrgId) -> bool {
@@ -145,26 +158,34 @@ impl Snapshot {
     }
 
     /// Whether the user has a permission (`app.codename`): in an organization, or, where none is named, anywhere.
-    ///
-    /// The order is the reference's: inactive, nothing; superuser, everything; what holds everywhere; then the roles in the
-    /// organization, if the user belongs to it.
     #[must_use]
     pub fn has_permission(&self, permission: &str, organization: Option<OrgId>) -> bool {
-        let Some(rights) = &self.rights else { return self.user.is_active && self.user.is_superuser };
-        let is_within = rights.scope.as_ref().is_none_or(|scope| scope.permits(permission, organization));
-        self.user.is_active
-            && is_within
-            && (self.is_superuser_somewhere() || rights.permissions.hold(permission, organization))
+        self.has(permission, organization.map_or(Place::Anywhere, Place::In), Grants::All)
     }
 
     /// Whether the user has a permission everywhere, and not by a role in some organization alone.
     #[must_use]
     pub fn has_permission_everywhere(&self, permission: &str) -> bool {
-        let Some(rights) = &self.rights else { return self.user.is_active && self.user.is_superuser };
-        let is_everywhere = |scope: &Scope| scope.organizations.is_empty() && scope.permits(permission, None);
-        self.user.is_active
-            && rights.scope.as_deref().is_none_or(is_everywhere)
-            && (self.is_superuser_somewhere() || rights.permissions.everywhere(permission))
+        self.has(permission, Place::Everywhere, Grants::All)
+    }
+
+    /// The order is the reference's: inactive, nothing; superuser, everything; what holds everywhere; then the roles in the
+    /// organization, if the user belongs to it.
+    #[must_use]
+    pub fn has(&self, permission: &str, place: Place, grants: Grants) -> bool {
+        let all = || self.is_superuser_somewhere() && self.is_within(permission, place);
+        self.user.is_active && (all() || self.is_granted(permission, place, grants))
+    }
+
+    /// Whether these grants give the user a permission there, as far as the token is good for it, whoever they are otherwise.
+    #[must_use]
+    pub fn is_granted(&self, permission: &str, place: Place, grants: Grants) -> bool {
+        let holds = |rights: &Rights| rights.permissions.hold(permission, place, grants);
+        self.rights.as_deref().is_some_and(holds) && self.is_within(permission, place)
+    }
+
+    fn is_within(&self, permission: &str, place: Place) -> bool {
+        self.scope().is_none_or(|scope| scope.permits(permission, place))
     }
 }
 
@@ -172,9 +193,10 @@ impl Permissions {
     fn narrow(&mut self, scope: &Scope) {
         let within = |list: &mut Box<[Arc<str>]>| {
             let all = std::mem::take(list).into_vec();
-            *list = all.into_iter().filter(|one| scope.permits(one, None)).collect();
+            *list = all.into_iter().filter(|one| scope.permits(one, Place::Anywhere)).collect();
         };
         within(&mut self.everywhere);
+        within(&mut self.super_roles);
         let roles = std::mem::take(&mut self.by_organization).into_vec();
         let mut roles: Vec<_> = roles.into_iter().filter(|(organization, _)| scope.includes(*organization)).collect();
         roles.iter_mut().for_each(|(_, list)| within(list));

@@ -14,6 +14,8 @@ pub enum Access {
     Staff,
     /// A user of at least that level in the organization of the request, or in any one where the rule names none.
     In(Level),
+    /// Whoever has the permissions of the rule in the organization of the request, member or not.
+    Permitted,
     Superuser,
     Deny,
 }
@@ -30,7 +32,7 @@ pub enum CredentialNeed {
 
 impl Access {
     /// All of them, in the order of the manual.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Public,
         Self::Optional,
         Self::Authenticated,
@@ -38,6 +40,7 @@ impl Access {
         Self::In(Level::Member),
         Self::In(Level::Manager),
         Self::In(Level::Owner),
+        Self::Permitted,
         Self::Superuser,
         Self::Deny,
     ];
@@ -51,6 +54,7 @@ impl Access {
             Self::Authenticated => "authenticated",
             Self::Staff => "staff",
             Self::In(level) => level.as_str(),
+            Self::Permitted => "permitted",
             Self::Superuser => "superuser",
             Self::Deny => "deny",
         }
@@ -62,14 +66,16 @@ impl Access {
         match self {
             Self::Public | Self::Deny => CredentialNeed::Ignored,
             Self::Optional => CredentialNeed::Optional,
-            Self::Authenticated | Self::Staff | Self::In(_) | Self::Superuser => CredentialNeed::Required,
+            Self::Authenticated | Self::Staff | Self::In(_) | Self::Permitted | Self::Superuser => {
+                CredentialNeed::Required
+            }
         }
     }
 
     /// Whether the organization decides. Where it does not, it is read for the headers alone, if it can be.
     #[must_use]
     pub const fn asks_organization(self) -> bool {
-        matches!(self, Self::In(_) | Self::Superuser)
+        matches!(self, Self::In(_) | Self::Permitted | Self::Superuser)
     }
 
     /// The level that another program calls so.

@@ -3,7 +3,7 @@
 //! Everything is reported, nothing stops at the first problem; afterwards nothing can fail.
 
 use super::access::Access;
-use super::applicable::{RulePlace, takes_body};
+use super::applicable::{Needs, RulePlace, takes_body};
 use super::index::Conflict;
 use super::lint;
 use super::methods::Methods;
@@ -51,7 +51,12 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
             let named = names.zip(upstreams.names.get(upstream));
             named.is_some_and(|(names, upstream)| names.is_http2_only(upstream))
         };
-        let known = lint::Known { reserved: &reserved, schemes: served, list_limit: names.map(Names::list_limit) };
+        let known = lint::Known {
+            reserved: &reserved,
+            schemes: served,
+            list_limit: names.map(Names::list_limit),
+            usernames_are_shared: names.is_some_and(|names| names.usernames_are_shared),
+        };
         lint::lint(files, &routes, &table, http2_only, known, findings);
     }
     let rules = || routes.iter().flat_map(|route: &Route| route.rules());
@@ -315,6 +320,19 @@ impl Compiler<'_> {
         let hosts: Vec<&str> = file.hosts.iter().map(|host| &*host.value.text).collect();
         let pattern = &route.pattern.value.text;
         let context = RuleContext { methods, place, variables: &variables, span, pattern, hosts: &hosts };
+        let options = of_rule(own, &base.options, &context, self.findings);
+        let asks_permission =
+            options.as_ref().is_some_and(|options| options.permissions.is_some() || options.model.is_some());
+        let alone = methods.is_none().then_some(&route.options);
+        let switch = own.user_permissions.as_ref().or(alone.and_then(|route| route.user_permissions.as_ref()));
+        if let Some(switch) = switch.filter(|_| !asks_permission && place.has(Needs::Somebody)) {
+            self.findings
+                .error("no_meaning", switch.span, "`user_permissions` has no meaning here: no permission is asked for")
+                .help("it takes `permissions` or a `model`; or leave it out");
+        }
+        if access == Access::Permitted && !base.route.is_doubtful {
+            self.permitted(span, asks_permission, place.has_organization);
+        }
         Rule {
             access,
             origin,
@@ -324,7 +342,21 @@ impl Compiler<'_> {
             schemes: nearest(&own.authenticate, &base.options.authenticate).cloned().unwrap_or_default(),
             forward_authorization: nearest(&own.forward_authorization, &base.options.forward_authorization)
                 == Some(&true),
-            options: of_rule(own, &base.options, &context, self.findings),
+            options,
+        }
+    }
+
+    /// `permitted` asks for permissions, in an organization.
+    fn permitted(&mut self, span: Span, asks_permission: bool, has_organization: bool) {
+        if !asks_permission {
+            self.findings
+                .error("permission_needed", span, "`permitted` asks for a permission, and none is named")
+                .help("say which: `permissions: [app.codename]`, or `model: app.model`");
+        }
+        if !has_organization {
+            self.findings
+                .error("org_needed", span, "`permitted` asks in an organization, and there is none")
+                .help("say where it comes from: `org: path.org`; or ask `authenticated` with the permissions");
         }
     }
 

@@ -6,6 +6,7 @@ use super::methods::Methods;
 use super::options::authenticate::{Scheme, Schemes};
 use super::options::inject::InjectValue;
 use super::options::org::Source;
+use super::options::when::Condition;
 use super::options::{Compiled, RawOptions};
 use super::own::{Own, Reserved};
 use super::pattern::Segment;
@@ -25,6 +26,8 @@ pub(super) struct Known<'c> {
     pub(super) schemes: Option<&'c Schemes>,
     /// Bytes of a header that lists organizations, at most.
     pub(super) list_limit: Option<usize>,
+    /// Usernames are unique in an organization alone.
+    pub(super) usernames_are_shared: bool,
 }
 
 /// Looks at all routes, which stand in the order of the files, and then drops what is allowed. `http2_only`: whether the
@@ -61,6 +64,9 @@ pub(super) fn lint(
             }
             if let Some(limit) = known.list_limit {
                 long_list(raw, route, limit, findings);
+            }
+            if known.usernames_are_shared {
+                ambiguous_username(raw, route, findings);
             }
             target(raw, route, findings);
             websocket(raw, route, http2_only(route.upstream), findings);
@@ -233,6 +239,25 @@ fn long_list(raw: &RawRoute, route: &Route, limit: usize, findings: &mut Finding
     }
 }
 
+/// A username that is told, or asked, and not of which organization it is, where several users may have it.
+fn ambiguous_username(raw: &RawRoute, route: &Route, findings: &mut Findings) {
+    let told = |rule: &Rule| {
+        let names = |is: fn(&InjectValue) -> bool| rule.inject.iter().any(|inject| is(&inject.value));
+        names(|value| matches!(value, InjectValue::Username))
+            && !names(|value| matches!(value, InjectValue::Login | InjectValue::Organization | InjectValue::UserId))
+    };
+    let asked = |rule: &Rule| {
+        let condition = rule.options.as_ref().and_then(|options| options.when.as_ref());
+        condition.is_some_and(Condition::asks_username_alone)
+    };
+    if let Some((_, span, _)) = placed(raw, route).find(|(_, _, rule)| told(rule) || asked(rule)) {
+        let message = format!("`{}` goes by `user.username`, which is unique in an organization alone", route.pattern);
+        findings
+            .warning("ambiguous_username", span, message)
+            .help("`user.login` is one user's, as in `acme/ann`; or name `user.organization` or `user.id` beside it");
+    }
+}
+
 /// An organization that is named in the query of a request with a body: frameworks that join both read the body's first.
 fn query_beside_body(raw: &RawRoute, route: &Route, findings: &mut Findings) {
     for (_, span, rule) in placed(raw, route).filter(|(methods, ..)| takes_body(*methods)) {
@@ -378,9 +403,14 @@ fn is_wider(ours: Access, theirs: Access) -> bool {
         Access::Authenticated => 2,
         Access::Staff => 3,
         Access::In(level) => 3 + level as usize,
+        Access::Permitted => 4,
         Access::Superuser => 6,
         Access::Deny => 7,
     };
-    let differs = matches!((ours, theirs), (Access::Staff, Access::In(_)) | (Access::In(_), Access::Staff));
+    // So are those who have a permission, whatever their level.
+    let differs = matches!((ours, theirs), (Access::Staff, Access::In(_)) | (Access::In(_), Access::Staff))
+        || [(ours, theirs), (theirs, ours)]
+            .iter()
+            .any(|pair| matches!(pair, (Access::Permitted, Access::In(_) | Access::Staff)));
     !differs && rank(ours) < rank(theirs)
 }

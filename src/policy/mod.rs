@@ -32,7 +32,7 @@ pub use options::org::{By, Item, MAX_SOURCES, Source};
 pub use options::when::Condition;
 pub use options::{
     Asked, BodyLimit, Cors, CountedBy, Foreign, Judged, Model, OptionChange, Permissions, Rewrite, RouteOptions,
-    RuleOptions, Shared, StrictSource, Throttle, Timeout, Upgrade,
+    RuleOptions, Shared, StrictSource, Throttle, Timeout, Upgrade, UserPermissions,
 };
 pub use options::{Failure, Subject};
 pub(crate) use options::{ROUTE_KEYS, RULE_KEYS, option_schema};
@@ -64,6 +64,7 @@ pub struct Names {
     list_limit: Option<usize>,
     body_limit: Option<u64>,
     managers_are_appointed: bool,
+    usernames_are_shared: bool,
 }
 
 /// Longest list of organizations that is put in a header where nothing is said, in bytes: services commonly take 8 KiB.
@@ -140,6 +141,12 @@ impl Names {
     #[must_use]
     pub fn with_appointed_managers(self, is: bool) -> Self {
         Self { managers_are_appointed: is, ..self }
+    }
+
+    /// The same, where usernames are unique in an organization alone.
+    #[must_use]
+    pub fn with_shared_usernames(self, are: bool) -> Self {
+        Self { usernames_are_shared: are, ..self }
     }
 
     /// Whether an upstream speaks HTTP/2 and nothing else.

@@ -51,6 +51,8 @@ impl Route {
         match value {
             InjectValue::UserId => "user.id".to_owned(),
             InjectValue::Username => "user.username".to_owned(),
+            InjectValue::Login => "user.login".to_owned(),
+            InjectValue::Organization => "user.organization".to_owned(),
             InjectValue::Email => "user.email".to_owned(),
             InjectValue::Issuer => "user.issuer".to_owned(),
             InjectValue::Groups => "user.groups".to_owned(),

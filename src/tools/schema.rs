@@ -116,7 +116,9 @@ fn given_key(key: &str) -> Json {
                             "username": { "description": "Their login name. [the name here; with `issuer`, none]", "type": "string" },
                             "external_id": { "type": ["string", "number"] },
                             "groups": { "description": "Names of groups, for `when`.", "type": ["array", "string"] },
+                            "organization": { "description": "The primary organization.", "type": "string" },
                             "permissions": { "description": "`app.codename`, everywhere.", "type": ["array", "string"] },
+                            "super_roles": { "description": "`app.codename`, everywhere, by super roles.", "type": ["array", "string"] },
                             "roles": { "description": "Permissions by organization.", "type": "object" },
                         },
                         "additionalProperties": { "description": "The level in that organization.", "enum": LEVELS },
@@ -271,6 +273,9 @@ const fn level(access: Access) -> &'static str {
         Access::In(crate::facts::Level::Member) => "A member of the organization; without `org`, of at least one.",
         Access::In(crate::facts::Level::Manager) => "A manager or the owner of the organization.",
         Access::In(crate::facts::Level::Owner) => "The owner of the organization.",
+        Access::Permitted => {
+            "Whoever has the `permissions` of the rule, or those of its `model`, in the organization: by roles, members alone; by super roles or of their own, members or not."
+        }
         Access::Superuser => "A superuser.",
         Access::Deny => "Nobody, superusers included: closes a hole under a wider pattern.",
     }

@@ -3,7 +3,7 @@
 //! A name is a slug, and its id is a fixed UUIDv5 of the name, whatever kind of thing it names; `<name>` stands for the id.
 
 use crate::decision::OrgKey;
-use crate::facts::{Membership, Organization, Permissions, Snapshot, User, Value};
+use crate::facts::{Home, Membership, Organization, Permissions, Snapshot, User, Value};
 use crate::id::{OrgId, UserId};
 use crate::policy::is_slug;
 use crate::yaml::{Entry, Findings, Key, Keys, Map, Node, Span, Value as Yaml, suggest};
@@ -153,22 +153,34 @@ pub(super) const GIVEN_KEYS: [&str; 2] = ["organizations", "users"];
 /// The keys of an organization in `given`.
 pub(super) const ORGANIZATION_KEYS: [&str; 3] = ["active", "external_id", "name"];
 /// The keys of a user in `given`, beside the names of organizations.
-pub(super) const USER_KEYS: [&str; 11] = [
+pub(super) const USER_KEYS: [&str; 13] = [
     "active",
     "email",
     "external_id",
     "groups",
     "inactive",
     "issuer",
+    "organization",
     "permissions",
     "roles",
     "staff",
+    "super_roles",
     "superuser",
     "username",
 ];
 /// Those of them that only the directory says of somebody.
-const OF_DIRECTORY: [&str; 8] =
-    ["active", "external_id", "groups", "inactive", "permissions", "roles", "staff", "superuser"];
+const OF_DIRECTORY: [&str; 10] = [
+    "active",
+    "external_id",
+    "groups",
+    "inactive",
+    "organization",
+    "permissions",
+    "roles",
+    "staff",
+    "super_roles",
+    "superuser",
+];
 /// Users who are said in one word.
 pub(super) const USER_WORDS: [&str; 4] = ["user", "staff", "superuser", "inactive"];
 pub(super) const LEVELS: [&str; 3] = ["member", "manager", "owner"];
@@ -202,6 +214,8 @@ pub(super) fn text<'n>(node: &'n Node, what: &str, findings: &mut Findings) -> O
 struct Given {
     memberships: Vec<Membership>,
     everywhere: Vec<Arc<str>>,
+    super_roles: Vec<Arc<str>>,
+    primary: Option<Arc<Organization>>,
     roles: Vec<(OrgId, Vec<Arc<str>>)>,
     groups: Vec<Arc<str>>,
     username: Option<String>,
@@ -276,17 +290,22 @@ impl Given {
                 self.groups.extend(names.into_iter().map(|(name, _)| name.into()));
             }
             "permissions" => self.everywhere.extend(permissions(value, findings)),
+            "super_roles" => self.super_roles.extend(permissions(value, findings)),
+            "organization" => {
+                let Some(slug) = text(value, "`organization`", findings) else { return };
+                self.primary = find((slug, value.span), world, &[], findings);
+            }
             "roles" => {
                 let Some(map) = value.expect_map("`roles`", findings) else { return };
                 for Entry { key, value } in &map.entries {
                     let list = permissions(value, findings);
-                    if let Some(organization) = find(key, world, &[], findings) {
+                    if let Some(organization) = find((&key.text, key.span), world, &[], findings) {
                         self.roles.push((organization.id, list));
                     }
                 }
             }
             _ => {
-                let organization = find(key, world, &USER_KEYS, findings);
+                let organization = find((&key.text, key.span), world, &USER_KEYS, findings);
                 let level = level(value, findings);
                 let (Some(organization), Some((is_admin, is_owner))) = (organization, level) else { return };
                 self.memberships.push(Membership { organization, is_admin, is_owner });
@@ -298,31 +317,40 @@ impl Given {
         let id = UserId(id_of(name));
         // The name in the file stands for the directory's; an issuer's is said.
         let username = self.username.or_else(|| self.issuer.is_none().then(|| name.to_owned()));
+        let home = self.primary.zip(username.as_ref()).map(|(organization, username)| {
+            Box::new(Home::new(organization.id, organization.slug.as_str(), organization.is_active, username))
+        });
         let user = User {
             id,
             username: username.map(Value::new),
             issuer: self.issuer.map(|issuer| Box::new(Value::new(issuer))),
             email: self.email.map(|text| Box::new(Value::new(text))),
             external_id: self.external_id.map(|text| Box::new(Value::new(text))),
+            home,
             is_active: !self.is_inactive,
             is_staff: self.is_staff,
             is_superuser: self.is_superuser,
         };
-        let permissions = Permissions::new(self.everywhere, self.roles);
+        let permissions = Permissions::new(self.everywhere, self.roles).with_super_roles(self.super_roles);
         Snapshot::new(user, self.memberships).with_permissions(permissions).with_groups(self.groups)
     }
 }
 
 /// The organization of that name; an unknown one is reported with the nearest of the organizations and `others`.
-fn find(key: &Key, world: &World, others: &[&str], findings: &mut Findings) -> Option<Arc<Organization>> {
+fn find(
+    (text, span): (&str, Span),
+    world: &World,
+    others: &[&str],
+    findings: &mut Findings,
+) -> Option<Arc<Organization>> {
     let names = || world.organizations.iter().map(|o| o.slug.as_str());
-    let found = world.organizations.iter().find(|o| o.slug.as_str() == key.text);
+    let found = world.organizations.iter().find(|o| o.slug.as_str() == text);
     if found.is_none() {
-        let near = suggest(&key.text, names().chain(others.iter().copied())).map(|w| format!("did you mean `{w}`?"));
+        let near = suggest(text, names().chain(others.iter().copied())).map(|w| format!("did you mean `{w}`?"));
         let known = names().collect::<Vec<_>>().join(", ");
         let help = near.unwrap_or_else(|| format!("the organizations in `given` are: {known}"));
         findings
-            .error("unknown_organization", key.span, format!("no organization in `given` is named `{}`", key.text))
+            .error("unknown_organization", span, format!("no organization in `given` is named `{text}`"))
             .help(help);
     }
     found.cloned()

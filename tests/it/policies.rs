@@ -1,6 +1,7 @@
 //! One mistake each: `tests/policies/NAME/*.yaml` are checked together and must give `expected.txt`, word for word.
 //!
-//! `upstreams.txt` and `secrets.txt` beside them list the names that a configuration declares, `http2_only.txt` the upstreams that speak nothing else, `identity_api.txt` the prefix of the identity API, and `authzen.txt` that AuthZEN is served; where there is `schemes.txt`, tokens alone are served. `BLESS=1 cargo test --test it` writes what is
+//! `upstreams.txt` and `secrets.txt` beside them list the names that a configuration declares, `http2_only.txt` the upstreams that speak nothing else, `identity_api.txt` the prefix of the identity API, and `authzen.txt` that AuthZEN is served; where there is `schemes.txt`, tokens alone are served,
+//! where there is `shared_usernames.txt`, usernames are per organization. `BLESS=1 cargo test --test it` writes what is
 //! found to the expectations; read the difference before you commit it.
 
 use postern::policy::{Names, Schemes, load};
@@ -35,6 +36,7 @@ fn found(dir: &Path) -> (String, BTreeSet<&'static str>) {
                 .with_http2_only(http2_only.lines())
                 .with_identity_api(api)
                 .with_authzen(authzen)
+                .with_shared_usernames(dir.join("shared_usernames.txt").exists())
         })
         .map(|names| if tokens_alone { names.with_schemes(Schemes::default()) } else { names });
     let (verdict, findings) = match load(&files, names.as_ref()) {

@@ -35,6 +35,8 @@ def world(rng, ids):
             "external_id": None,
             "levels": levels,
             "permissions": sorted(p for p in PERMISSIONS if rng.random() < 0.15),
+            "super_roles": sorted(p for p in PERMISSIONS if rng.random() < 0.15),
+            "home": rng.choice(sorted(levels)) if levels and rng.random() < 0.5 else None,
             "roles": {slug: sorted(p for p in PERMISSIONS if rng.random() < 0.3) for slug in levels if rng.random() < 0.6},
         }
         users[name]["roles"] = {slug: held for slug, held in users[name]["roles"].items() if held}
@@ -134,6 +136,9 @@ def tree(rng, variables, levels, depth=0):
         leaves += [
             ("get", "user", "is_staff"), ("get", "user", "is_superuser"),
             ("eq", ("get", "user", "username"), ("lit", "user1")),
+            ("eq", ("get", "user", "login"), ("lit", rng.choice(["user1", "acme/user1", "bolt/user2"]))),
+            ("ne", ("get", "user", "organization"), ("lit", "acme")),
+            ("has", "user", "organization"),
             ("ne", ("get", "user", "email"), ("lit", "user1@example.com")),
             ("has", "user", "email"),
             ("contains", ("get", "user", "email"), "example"),
@@ -154,23 +159,27 @@ def tree(rng, variables, levels, depth=0):
 
 
 def rule(rng, text, names, of_host, public=True):
-    level = rng.choice(["authenticated", "optional", "staff", "superuser", "member", "member", "manager", "manager", "owner"]
+    level = rng.choice(["authenticated", "optional", "staff", "superuser", "member", "member", "manager", "manager", "owner", "permitted", "permitted"]
                        + (["public", "deny"] if public else []))
     made = {"level": level}
     if level == "deny":
         return made
     if level not in ("public",):
-        if rng.random() < 0.6:
+        if level == "permitted" or rng.random() < 0.6:
             made["org"] = org(rng, names, of_host)
-            if level in LEVELS and rng.random() < 0.2:
+            if level in LEVELS + ["permitted"] and rng.random() < 0.2:
                 made["foreign"] = rng.choice([403, 404])
         if level != "optional" and rng.random() < 0.15:
             made["permissions"] = rng.sample(PERMISSIONS, rng.randint(1, 2))
         if level != "optional" and rng.random() < 0.15:
             made["model"] = "app.thing"
+        if level == "permitted" and "permissions" not in made:
+            made["model"] = "app.thing"
+        if ("permissions" in made or "model" in made) and rng.random() < 0.3:
+            made["user_permissions"] = rng.choice(["off", "off", "on"])
         if rng.random() < 0.5:
             made["inject"] = {}
-            for name, what in [("X-User", "user.username"), ("X-Mail", "user.email"), ("X-Staff", "user.is_staff"),
+            for name, what in [("X-User", "user.username"), ("X-Login", "user.login"), ("X-Home", "user.organization"), ("X-Mail", "user.email"), ("X-Staff", "user.is_staff"),
                                ("X-Orgs", "orgs.manager")]:
                 if rng.random() < 0.4:
                     made["inject"][name] = what

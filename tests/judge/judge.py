@@ -2,7 +2,8 @@
 documentation or this file is wrong.
 
 A world:  {"organizations": {SLUG: {"id", "active", "external_id"}}, "users": {NAME: {"id", "active", "superuser", "staff",
-          "email", "external_id", "groups": [...], "levels": {SLUG: LEVEL}, "permissions": [...], "roles": {SLUG: [...]}}}}
+          "email", "external_id", "groups": [...], "levels": {SLUG: LEVEL}, "permissions": [...], "super_roles": [...], "roles": {SLUG: [...]},
+          "home": SLUG | None}}}
 A file of a policy: what the YAML says, as Python has it, but `when` is a tree of conditions.py.
 A request: {"method", "target", "host", "headers": [(NAME, VALUE)], "as": NAME | "anonymous" | "stranger"}
           (a stranger sends a bearer token that nobody has).
@@ -15,7 +16,7 @@ import targets
 READ = ("GET", "HEAD", "OPTIONS")
 RANKS = {"member": 1, "manager": 2, "owner": 3}
 # The levels that an organization of the rule decides.
-DECIDE = ("member", "manager", "owner", "superuser")
+DECIDE = ("member", "manager", "owner", "permitted", "superuser")
 
 
 class Refused(Exception):
@@ -223,7 +224,7 @@ def read_organizations(world, rule, request, variables, of_host, user):
     return entries
 
 
-def organizations(world, rule, entries, user):
+def organizations(world, rule, entries, user, method):
     """The organizations of what was read, the primary one first; [] where none is told."""
     if user is None:
         return []
@@ -231,7 +232,7 @@ def organizations(world, rule, entries, user):
     any_primary, named = any(primary for _, primary in entries), []
     try:
         for present, primary in entries:
-            slug = judged(world, present, user, rule.get("foreign", 403))
+            slug = judged(world, rule, present, user, method)
             if not any_primary and named and slug != named[0]:
                 raise Refused(400, "ambiguous")
             named.insert(0 if primary else len(named), slug)
@@ -242,7 +243,7 @@ def organizations(world, rule, entries, user):
     return named
 
 
-def judged(world, present, user, foreign):
+def judged(world, rule, present, user, method):
     """The organization of one entry: that of the first source, and the others must name the same."""
     found = None
     for kind, text in present:
@@ -252,14 +253,22 @@ def judged(world, present, user, foreign):
                 raise Refused(400, "org_missing")
             return mine[0]
         slug = resolve(world, kind, text)
-        if slug is not None and not (user["superuser"] or level_in(world, user, slug)):
+        if slug is not None and not (user["superuser"] or level_in(world, user, slug) or permitted(world, rule, method, user, slug)):
             slug = None
         if found is None and slug is None:
-            raise Refused(foreign, "org_foreign")
+            raise Refused(rule.get("foreign", 403), "org_foreign")
         if found is not None and slug != found:
             raise Refused(400, "ambiguous")
         found = slug
     return found
+
+
+def permitted(world, rule, method, user, slug):
+    """Whether a permission that holds everywhere lets somebody into an organization that they do not belong to."""
+    if rule["level"] != "permitted" or not world["organizations"][slug]["active"]:
+        return False
+    asked = wanted(rule, method)
+    return bool(asked) and all(any(p in everywhere(rule, user) for p in any_of) for any_of in asked)
 
 
 # --- the verdict -----------------------------------------------------------------------------------------------------
@@ -297,8 +306,14 @@ def check_level(world, rule, user, orgs):
             raise Refused(403, "org_level_missing")
 
 
-def has_permission(world, user, permission, orgs, asked):
-    if user["superuser"] or permission in user["permissions"]:
+def everywhere(rule, user):
+    """The permissions that hold in every organization."""
+    own = [] if rule.get("user_permissions") == "off" else user["permissions"]
+    return own + user["super_roles"]
+
+
+def has_permission(world, rule, user, permission, orgs, asked):
+    if user["superuser"] or permission in everywhere(rule, user):
         return True
     roles = {slug: held for slug, held in user["roles"].items() if level_in(world, user, slug)}
     if asked:
@@ -311,22 +326,27 @@ def check_permissions(world, rule, request, user, orgs):
         if user is None and rule["level"] == "optional" and ("permissions" in rule or "model" in rule):
             raise Refused(403, "permission_missing")
         return
-    wanted = []
+    asked = "org" in rule
+    for any_of in wanted(rule, request["method"]):
+        if user["superuser"] and any_of:
+            continue
+        if not any(has_permission(world, rule, user, p, orgs, asked) for p in any_of):
+            raise Refused(403, "permission_missing")
+
+
+def wanted(rule, method):
+    """Lists of permissions, one of each of which is needed."""
+    found = []
     if "permissions" in rule:
         listed = rule["permissions"]
-        wanted += [[p] for p in ([listed] if isinstance(listed, str) else listed)]
+        found += [[p] for p in ([listed] if isinstance(listed, str) else listed)]
     if "model" in rule:
         app, model = rule["model"].split(".")
         verbs = {"GET": ("view", "change"), "HEAD": ("view", "change"), "POST": ("add",), "PUT": ("change",),
-                 "PATCH": ("change",), "DELETE": ("delete",), "OPTIONS": None}.get(request["method"], ())
+                 "PATCH": ("change",), "DELETE": ("delete",), "OPTIONS": None}.get(method, ())
         if verbs is not None:
-            wanted.append([f"{app}.{verb}_{model}" for verb in verbs])
-    asked = "org" in rule
-    for any_of in wanted:
-        if user["superuser"] and any_of:
-            continue
-        if not any(has_permission(world, user, p, orgs, asked) for p in any_of):
-            raise Refused(403, "permission_missing")
+            found.append([f"{app}.{verb}_{model}" for verb in verbs])
+    return found
 
 
 def org_level(world, user, slug):
@@ -335,9 +355,17 @@ def org_level(world, user, slug):
     rank = level_in(world, user, slug)
     if rank:
         return user["levels"][slug]
-    if user["superuser"]:
-        return "superuser"
-    return None
+    # Nobody else gets here without belonging to it.
+    return "superuser" if user["superuser"] else "permitted"
+
+
+def named(world, user):
+    """What tells a user from every other, and the primary organization while it is active."""
+    home = user["home"]
+    return {
+        "login": f"{home}/{user['name']}" if home else user["name"],
+        "organization": home if home and world["organizations"][home]["active"] else None,
+    }
 
 
 def facts_of(world, request, variables, user, orgs, path):
@@ -356,7 +384,7 @@ def facts_of(world, request, variables, user, orgs, path):
         "client": {"address": request["client"]},
         "user": None if user is None else {
             "id": user["id"], "username": user["name"], "email": user["email"], "is_staff": user["staff"],
-            "is_superuser": user["superuser"],
+            "is_superuser": user["superuser"], **named(world, user),
         },
         "org": org,
         "path": variables,
@@ -425,12 +453,12 @@ def judge(policy, world, request):
             read.append(read_organizations(world, rule, seen, variables, of_host, user))
         orgs = []
         for ((_, _, text, variables, _, rule), seen, path), user, entries in zip(asked, users, read):
-            named = organizations(world, rule, entries, user)
-            orgs.append(named)
+            said = organizations(world, rule, entries, user, seen["method"])
+            orgs.append(said)
             if rule["level"] != "public":
-                check_level(world, rule, user, named)
-                check_permissions(world, rule, seen, user, named)
-            check_condition(world, rule, seen, typed(text, variables), user, named, "/" + "/".join(path))
+                check_level(world, rule, user, said)
+                check_permissions(world, rule, seen, user, said)
+            check_condition(world, rule, seen, typed(text, variables), user, said, "/" + "/".join(path))
         file, route, _, variables, _, rule = first
         return "allow", {
             "target": target, "upstream": upstream_of(file, route),
@@ -464,7 +492,7 @@ def injected(world, rule, request, user, orgs, variables):
             if root == "user":
                 found = None if user is None else {
                     "id": user["id"], "username": user["name"], "email": user["email"], "external_id": user["external_id"],
-                    "is_staff": str(user["staff"]).lower(), "is_superuser": str(user["superuser"]).lower(),
+                    "is_staff": str(user["staff"]).lower(), "is_superuser": str(user["superuser"]).lower(), **named(world, user),
                 }[field]
             elif root == "org":
                 found = None if org is None else {

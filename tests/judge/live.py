@@ -62,7 +62,7 @@ class Directory:
         self.postern, self.folder = postern, folder
         self.url = f"sqlite://{folder}/postern.db"
         run = self.run
-        run("permission", [{"permission": p} for p in sorted({p for u in world["users"].values() for p in u["permissions"]}
+        run("permission", [{"permission": p} for p in sorted({p for u in world["users"].values() for p in u["permissions"] + u["super_roles"]}
             | {p for u in world["users"].values() for held in u["roles"].values() for p in held})])
         run("org", [{"name": slug, "slug": slug, "id": org["id"], "active": org["active"],
                      **({"external_id": org["external_id"]} if org["external_id"] else {})}
@@ -75,7 +75,11 @@ class Directory:
         run("member", [{"org": slug, "user": name, "manager": level != "member"} for slug, name, level in members])
         run("role", [{"name": f"role-{name}-{slug}", "org": slug, "permissions": held, "users": [name]}
                      for name, user in world["users"].items() for slug, held in user["roles"].items()])
+        run("role", [{"name": f"role-{name}", "super": True, "permissions": user["super_roles"], "users": [name]}
+                     for name, user in world["users"].items() if user["super_roles"]])
         for name, user in world["users"].items():
+            if user["home"]:
+                self.call("user", "organization", name, "--org", user["home"])
             for permission in user["permissions"]:
                 self.call("user", "grant", name, permission)
         told = run("token", [{"user": name} for name in world["users"]])

@@ -37,6 +37,10 @@ def given(world):
             made["email"] = user["email"]
         if user["permissions"]:
             made["permissions"] = user["permissions"]
+        if user["super_roles"]:
+            made["super_roles"] = user["super_roles"]
+        if user["home"]:
+            made["organization"] = user["home"]
         if user["roles"]:
             made["roles"] = user["roles"]
         users[name] = made

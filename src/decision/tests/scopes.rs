@@ -1,11 +1,11 @@
 //! Tokens with scopes: their right is the scope and their user's right, and never wider.
 
 use super::*;
-use crate::facts::{Permissions, Scope};
+use crate::facts::{Home, Permissions, Scope};
 
 const ROUTES: &str = r#"
 version: 1
-defaults: { inject: { X-Orgs: orgs.member, X-Super: user.is_superuser, X-Staff: user.is_staff, X-Groups: user.groups } }
+defaults: { inject: { X-Orgs: orgs.member, X-Super: user.is_superuser, X-Staff: user.is_staff, X-Groups: user.groups, X-Home: user.organization } }
 routes:
   /public: public
   /optional: optional
@@ -25,6 +25,10 @@ routes:
   /model/{org:slug}: { org: path.org as slug, level: member, model: app.thing }
   /move/{org:slug}/{to:slug}: { org: [path.org as slug, path.to as slug primary], level: manager }
   /when/{org:slug}: { org: path.org as slug, level: member, when: 'user.is_superuser || "ops" in user.groups || org.level == "owner"' }
+  /permitted/{org:slug}: { org: path.org as slug, level: permitted, permissions: app.a, foreign: 404, inject: { X-Org: org.id } }
+  /roles/{org:slug}: { org: path.org as slug, level: permitted, model: app.thing, user_permissions: off, inject: { X-Org: org.id } }
+  /of-roles/{org:slug}: { org: path.org as slug, level: member, permissions: app.b, user_permissions: off }
+  /between/{org:slug}/{to:slug}: { org: [path.org as slug, path.to as slug primary], level: permitted, permissions: { any: [app.a, app.b] } }
   /ws: { GET: { level: authenticated, upgrade: [websocket], origins: [https://app.example.com] } }
 "#;
 
@@ -40,7 +44,9 @@ const fn asks(target: &'static str, level: bool, permissions: &'static [&'static
     Asks { target, level, permissions }
 }
 
-const ALL: [Asks; 27] = [
+const THING: &[&str] = &["app.view_thing", "app.change_thing", "app.add_thing", "app.delete_thing"];
+
+const ALL: [Asks; 38] = [
     asks("/public", false, &[]),
     asks("/optional", false, &[]),
     asks("/me", false, &[]),
@@ -62,11 +68,22 @@ const ALL: [Asks; 27] = [
     asks("/told/p/bolt", false, &["app.b"]),
     asks("/perm/a", false, &["app.a"]),
     asks("/perm/staff", true, &["app.a"]),
-    asks("/model/acme", true, &["app.view_thing", "app.change_thing", "app.add_thing", "app.delete_thing"]),
+    asks("/model/acme", true, THING),
     asks("/move/acme/bolt", true, &[]),
     asks("/move/bolt/acme", true, &[]),
     asks("/when/acme", true, &[]),
     asks("/when/bolt", true, &[]),
+    asks("/permitted/acme", true, &["app.a"]),
+    asks("/permitted/bolt", true, &["app.a"]),
+    asks("/permitted/gone", true, &["app.a"]),
+    asks("/permitted/none", true, &["app.a"]),
+    asks("/roles/acme", true, THING),
+    asks("/roles/bolt", true, THING),
+    asks("/roles/gone", true, THING),
+    asks("/of-roles/acme", true, &["app.b"]),
+    asks("/of-roles/bolt", true, &["app.b"]),
+    asks("/between/acme/bolt", true, &["app.a", "app.b"]),
+    asks("/between/bolt/gone", true, &["app.a", "app.b"]),
     asks("/ws", false, &[]),
 ];
 
@@ -114,12 +131,15 @@ fn somebody(random: &mut Random, world: &World) -> Snapshot {
         issuer: None,
         email: None,
         external_id: None,
+        home: (!random.one_in(3)).then(|| Box::new(Home::new(world.acme.id, "acme", true, "ann"))),
         is_active: !random.one_in(16),
         is_staff: random.one_in(3),
         is_superuser: random.one_in(4),
     };
     Snapshot::new(user, memberships)
-        .with_permissions(Permissions::new(random.some(&words()), roles.to_vec()))
+        .with_permissions(
+            Permissions::new(random.some(&words()), roles.to_vec()).with_super_roles(random.some(&words())),
+        )
         .with_groups(random.some(&["ops".into(), "other".into()]))
 }
 
@@ -159,7 +179,8 @@ fn a_token_s_right_is_its_scope_and_its_user_s_right() {
             let Some(organization) = organization_of(target).filter(|o| scope.includes(o.id)) else { continue };
             // Of an organization that is somebody else's nothing is looked up here, so that it is none of the scope's.
             let is_told = target.starts_with("/told") && full.membership(organization.id).is_none();
-            let is_besides = target.starts_with("/move") || target.starts_with("/when") || is_told;
+            let is_besides =
+                target.starts_with("/move") || target.starts_with("/between") || target.starts_with("/when") || is_told;
             let within = |word: &&str| scope.permissions().iter().any(|known| **known == **word);
             let is_permitted =
                 scope.permissions().is_empty() || (!permissions.is_empty() && permissions.iter().all(within));
@@ -176,7 +197,7 @@ fn a_token_s_right_is_its_scope_and_its_user_s_right() {
         assert!(!scope.is_read_only() || matches!(method, "GET" | "HEAD" | "OPTIONS"), "{what}");
         if !scope.permissions().is_empty() {
             let asked = permissions.iter().any(|p| scope.permissions().iter().any(|s| **s == **p));
-            let asks_nothing = !level && permissions.is_empty() || target.starts_with("/model") && method == "OPTIONS";
+            let asks_nothing = !level && permissions.is_empty() || *permissions == THING && method == "OPTIONS";
             assert!(asked || asks_nothing, "{what}");
             assert!(!(*level && permissions.is_empty()), "{what}");
         }
@@ -186,10 +207,11 @@ fn a_token_s_right_is_its_scope_and_its_user_s_right() {
             assert!(told_of.map(|o| o.id).all(|id| scope.includes(id)), "{what} {told}");
             let named = organization_of(target).filter(|_| *level || !permissions.is_empty());
             assert!(named.is_none_or(|o| scope.includes(o.id)), "{what}");
+            assert!(scope.includes(world.acme.id) || !told.contains("x-home"), "{what} {told}");
         }
         if scope.narrows_rights() {
             assert!(
-                !told.contains("X-Super=true") && !told.contains("X-Staff=true") && !told.contains("ops"),
+                !told.contains("x-super=true") && !told.contains("x-staff=true") && !told.contains("ops"),
                 "{told}"
             );
             assert!(!["/super", "/staff", "/perm/staff"].contains(target), "{what}");

@@ -2,7 +2,7 @@
 
 use crate::directory::token::{TokenDigest, scope_of};
 use crate::directory::{MEMBERS_AT_MOST, OrgRef, StoreError, TokenSnapshot};
-use crate::facts::{Membership, Organization, Permissions, Snapshot, User, Value};
+use crate::facts::{Home, Membership, Organization, Permissions, Snapshot, User, Value};
 use crate::id::{OrgId, TokenId, UserId};
 use crate::password::Kinds;
 use ahash::AHashSet;
@@ -13,7 +13,8 @@ use std::sync::Arc;
 /// The columns of [`user`]; `u` is the table.
 macro_rules! user_columns {
     () => {
-        "u.id AS user_id, u.username, u.email, u.external_id, u.is_active, u.is_staff, u.is_superuser"
+        "u.id AS user_id, u.username, u.email, u.external_id, u.is_active, u.is_staff, u.is_superuser,
+         h.id AS home, h.slug AS home_slug, h.is_active AS home_is_active"
     };
 }
 
@@ -28,7 +29,7 @@ pub(super) fn token_snapshot(tx: &Connection, digest: &TokenDigest) -> Result<Op
     const SQL: &str = concat!(
         "SELECT t.id, t.expires_at, t.revoked_at IS NOT NULL AS revoked, t.read_only, t.organizations, t.permissions, ",
         user_columns!(),
-        " FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.digest = ?1"
+        " FROM tokens t JOIN users u ON u.id = t.user_id LEFT JOIN organizations h ON h.id = u.organization_id WHERE t.digest = ?1"
     );
     let found = tx
         .prepare_cached(SQL)?
@@ -47,7 +48,11 @@ pub(super) fn token_snapshot(tx: &Connection, digest: &TokenDigest) -> Result<Op
 }
 
 pub(super) fn user_snapshot(tx: &Connection, id: UserId) -> Result<Option<Snapshot>, StoreError> {
-    const SQL: &str = concat!("SELECT ", user_columns!(), " FROM users u WHERE u.id = ?1");
+    const SQL: &str = concat!(
+        "SELECT ",
+        user_columns!(),
+        " FROM users u LEFT JOIN organizations h ON h.id = u.organization_id WHERE u.id = ?1"
+    );
     let Some(user) = tx.prepare_cached(SQL)?.query_row([id], user).optional()? else { return Ok(None) };
     Ok(Some(snapshot(tx, user)?))
 }
@@ -118,7 +123,7 @@ fn rights(tx: &Connection, user: UserId) -> rusqlite::Result<(Permissions, Vec<A
         FROM group_users u JOIN groups g ON g.id = u.group_id JOIN group_permissions x ON x.group_id = g.id
         JOIN permissions p ON p.id = x.permission_id WHERE u.user_id = ?1
         UNION ALL
-        SELECT 'permission', NULL, p.codename
+        SELECT 'super role', NULL, p.codename
         FROM super_role_users u JOIN super_roles r ON r.id = u.super_role_id
         JOIN super_role_permissions x ON x.super_role_id = r.id
         JOIN permissions p ON p.id = x.permission_id WHERE u.user_id = ?1
@@ -131,7 +136,7 @@ fn rights(tx: &Connection, user: UserId) -> rusqlite::Result<(Permissions, Vec<A
     let mut rows = statement.query([user])?;
     // One text for the same permission in a thousand organizations.
     let mut words: AHashSet<Arc<str>> = AHashSet::new();
-    let (mut groups, mut everywhere) = (Vec::new(), Vec::new());
+    let (mut groups, mut everywhere, mut super_roles) = (Vec::new(), Vec::new(), Vec::new());
     let mut by_organization: BTreeMap<OrgId, Vec<Arc<str>>> = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let text = row.get_ref("word")?.as_str()?;
@@ -140,11 +145,13 @@ fn rights(tx: &Connection, user: UserId) -> rusqlite::Result<(Permissions, Vec<A
         let organization: Option<OrgId> = row.get("organization_id")?;
         match (row.get_ref("kind")?.as_str()?, organization) {
             ("group", _) => groups.push(word),
+            ("super role", _) => super_roles.push(word),
             (_, Some(organization)) => by_organization.entry(organization).or_default().push(word),
             (_, None) => everywhere.push(word),
         }
     }
-    Ok((Permissions::new(everywhere, by_organization.into_iter().collect()), groups))
+    let permissions = Permissions::new(everywhere, by_organization.into_iter().collect());
+    Ok((permissions.with_super_roles(super_roles), groups))
 }
 
 fn memberships(tx: &Connection, user: UserId) -> rusqlite::Result<Vec<Membership>> {
@@ -165,12 +172,21 @@ fn memberships(tx: &Connection, user: UserId) -> rusqlite::Result<Vec<Membership
 
 pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     let id: UserId = row.get("user_id")?;
+    let username: Box<str> = row.get("username")?;
+    let home = match row.get("home")? {
+        Some(id) => {
+            let slug: Box<str> = row.get("home_slug")?;
+            Some(Box::new(Home::new(id, &slug, row.get("home_is_active")?, &username)))
+        }
+        None => None,
+    };
     Ok(User {
         id,
-        username: Some(text(row, "username")?),
+        username: Some(Value::new(username)),
         issuer: None,
         email: optional(row, "email")?,
         external_id: optional(row, "external_id")?,
+        home,
         is_active: row.get("is_active")?,
         is_staff: row.get("is_staff")?,
         is_superuser: row.get("is_superuser")?,

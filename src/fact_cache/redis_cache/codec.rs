@@ -4,7 +4,7 @@
 //! padding and no default: bytes that are left over, or missing, are no snapshot. Version and origin are the
 //! [seal](crate::redis::seal)'s business.
 
-use crate::facts::{Membership, Organization, Permissions, Scope, Snapshot, User, Value};
+use crate::facts::{Home, Membership, Organization, Permissions, Scope, Snapshot, User, Value};
 use crate::id::{OrgId, TokenId, UserId};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -64,6 +64,7 @@ const EMAIL: u8 = 8;
 const EXTERNAL: u8 = 16;
 const NAMELESS: u8 = 32;
 const ISSUER: u8 = 64;
+const HOME: u8 = 128;
 const ADMIN: u8 = 1;
 const NARROWED: u8 = 1;
 const READ_ONLY: u8 = 2;
@@ -76,7 +77,7 @@ fn flag(flag: u8, set: bool) -> u8 {
 }
 
 fn snapshot(out: &mut Vec<u8>, snapshot: &Snapshot) {
-    let User { id, username, issuer, email, external_id, is_active, is_staff, is_superuser } = &snapshot.user;
+    let User { id, username, issuer, email, external_id, home, is_active, is_staff, is_superuser } = &snapshot.user;
     out.extend(id.0.as_bytes());
     out.push(
         flag(ACTIVE, *is_active)
@@ -85,10 +86,16 @@ fn snapshot(out: &mut Vec<u8>, snapshot: &Snapshot) {
             | flag(EMAIL, email.is_some())
             | flag(EXTERNAL, external_id.is_some())
             | flag(NAMELESS, username.is_none())
-            | flag(ISSUER, issuer.is_some()),
+            | flag(ISSUER, issuer.is_some())
+            | flag(HOME, home.is_some()),
     );
     for value in username.iter().chain([issuer, email, external_id].into_iter().flatten().map(|value| &**value)) {
         text(out, value.as_str());
+    }
+    if let Some((id, slug, is_active)) = home.as_deref().map(Home::organization) {
+        out.extend(id.0.as_bytes());
+        out.push(flag(ACTIVE, is_active));
+        text(out, slug);
     }
     number(out, snapshot.memberships().len() as u64);
     for Membership { organization, is_admin, is_owner } in snapshot.memberships() {
@@ -106,6 +113,7 @@ fn snapshot(out: &mut Vec<u8>, snapshot: &Snapshot) {
     let none = Permissions::default();
     let permissions = snapshot.permissions().unwrap_or(&none);
     words(out, permissions.all_everywhere());
+    words(out, permissions.all_of_super_roles());
     let by_organization = permissions.all_by_organization();
     number(out, by_organization.len() as u64);
     for (organization, list) in by_organization {
@@ -208,21 +216,27 @@ impl<'b> Rest<'b> {
     fn snapshot(&mut self) -> Option<Snapshot> {
         let (id, flags) = (UserId(self.id()?), self.byte()?);
         let has = |flag| flags & flag != 0;
-        let user = User {
+        let mut user = User {
             id,
             username: if has(NAMELESS) { None } else { Some(Value::new(self.text()?)) },
             issuer: self.boxed(has(ISSUER))?,
             email: self.boxed(has(EMAIL))?,
             external_id: self.boxed(has(EXTERNAL))?,
+            home: None,
             is_active: has(ACTIVE),
             is_staff: has(STAFF),
             is_superuser: has(SUPERUSER),
         };
+        if has(HOME) {
+            let (id, is_active) = (OrgId(self.id()?), self.byte()? == ACTIVE);
+            let username = user.username.as_ref().map_or("", Value::as_str);
+            user.home = Some(Box::new(Home::new(id, self.text()?, is_active, username)));
+        }
         let memberships = (0..self.count()?).map(|_| self.membership()).collect::<Option<Vec<_>>>()?;
-        let (groups, everywhere) = (self.words()?, self.words()?);
+        let (groups, everywhere, super_roles) = (self.words()?, self.words()?, self.words()?);
         let by_organization =
             (0..self.count()?).map(|_| Some((OrgId(self.id()?), self.words()?))).collect::<Option<Vec<_>>>()?;
-        let permissions = Permissions::new(everywhere, by_organization);
+        let permissions = Permissions::new(everywhere, by_organization).with_super_roles(super_roles);
         let scope = self.scope()?;
         let snapshot = Snapshot::new(user, memberships).with_permissions(permissions).with_groups(groups);
         Some(match scope {
@@ -260,7 +274,7 @@ impl<'b> Rest<'b> {
 #[cfg(test)]
 mod tests {
     use super::{Entry, decode, encode};
-    use crate::facts::{Membership, Organization, Permissions, Scope, Snapshot, User, Value};
+    use crate::facts::{Home, Membership, Organization, Permissions, Scope, Snapshot, User, Value};
     use crate::id::{OrgId, TokenId, UserId};
     use proptest::collection::vec;
     use proptest::option::of;
@@ -269,8 +283,10 @@ mod tests {
     use uuid::Uuid;
 
     prop_compose! {
-        fn user()(id: u128, texts in ("\\PC{0,20}", of("\\PC{0,20}"), of("\\PC{0,20}")), flags: (bool, bool, bool)) -> User {
+        fn user()(id: u128, texts in ("\\PC{0,20}", of("\\PC{0,20}"), of("\\PC{0,20}")), home in of((any::<u128>(), "[a-z]{1,9}", any::<bool>())),
+                  flags: (bool, bool, bool)) -> User {
             let (username, email, external) = texts;
+            let home = home.map(|(id, slug, is_active)| Box::new(Home::new(OrgId(Uuid::from_u128(id)), &slug, is_active, &username)));
             let boxed = |text: Option<String>| text.map(|text| Box::new(Value::new(text)));
             User {
                 id: UserId(Uuid::from_u128(id)),
@@ -278,6 +294,7 @@ mod tests {
                 issuer: None,
                 email: boxed(email),
                 external_id: boxed(external),
+                home,
                 is_active: flags.0,
                 is_staff: flags.1,
                 is_superuser: flags.2,
@@ -301,14 +318,15 @@ mod tests {
 
     prop_compose! {
         fn snapshot()(user in user(), memberships in vec(membership(), 0..6), groups in vec(word(), 0..4),
-                      everywhere in vec(word(), 0..4), roles in vec(vec(word(), 1..4), 0..6), within in 0..8_usize,
+                      everywhere in vec(word(), 0..4), super_roles in vec(word(), 0..3),
+                      roles in vec(vec(word(), 1..4), 0..6), within in 0..8_usize,
                       scope in (vec(any::<u128>(), 0..3), vec(word(), 0..3), any::<bool>())) -> Snapshot {
             let others = scope.0.into_iter().map(|id| OrgId(Uuid::from_u128(id)));
             let own = memberships.iter().map(|m| m.organization.id).take(within);
             let scope = Scope::new(others.chain(own).take(within).collect(), scope.1, scope.2);
             let by_organization = memberships.iter().map(|m| m.organization.id).zip(roles).collect();
             Snapshot::new(user, memberships)
-                .with_permissions(Permissions::new(everywhere, by_organization))
+                .with_permissions(Permissions::new(everywhere, by_organization).with_super_roles(super_roles))
                 .with_groups(groups)
                 .narrowed(scope)
         }
@@ -361,6 +379,7 @@ mod tests {
             issuer: None,
             email: None,
             external_id: None,
+            home: None,
             is_active: true,
             is_staff: false,
             is_superuser: false,
@@ -368,6 +387,6 @@ mod tests {
         let snapshot = Snapshot::new(user, (0..3).map(member).collect());
         let token = Some((TokenId::generate(), None));
         let size = encode(&Entry { read_at: 1_000_000, until: 1_800_000_000, token, snapshot: &snapshot }).len();
-        assert!(size < 160, "{size}");
+        assert!(size < 161, "{size}");
     }
 }

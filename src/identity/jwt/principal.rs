@@ -284,6 +284,7 @@ impl Alone {
             issuer: Some(Box::new(Value::new(&self.issuer))),
             email: self.email.as_deref().map(|email| Box::new(Value::new(email))),
             external_id: None,
+            home: None,
             is_active: true,
             is_staff: false,
             is_superuser: false,

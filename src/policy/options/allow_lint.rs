@@ -40,6 +40,7 @@ const LINTS: &[&str] = &[
     "lenient_target",
     "websocket_without_origins",
     "query_beside_body",
+    "ambiguous_username",
     "update_may_move",
     "list_unfiltered",
 ];

@@ -27,6 +27,10 @@ pub struct Inject {
 pub enum InjectValue {
     UserId,
     Username,
+    /// `user.login`: `acme/ann`, what no other user is called
+    Login,
+    /// `user.organization`: the slug of the primary organization, while that is active
+    Organization,
     Email,
     /// `user.issuer`: who vouches for somebody who is in no directory
     Issuer,
@@ -39,7 +43,7 @@ pub enum InjectValue {
     OrgSlug,
     OrgName,
     OrgExternalId,
-    /// `org.level`: the caller's level in the organization; `superuser` for one who does not belong to it
+    /// `org.level`: the caller's level in the organization; `superuser` or `permitted` for one who does not belong to it
     OrgLevel,
     /// `orgs.member`, `orgs.manager`, `orgs.owner`: sorted ids of the organizations where the caller is at least that
     Orgs(Level),
@@ -66,6 +70,8 @@ impl InjectValue {
         match self {
             Self::UserId
             | Self::Username
+            | Self::Login
+            | Self::Organization
             | Self::Email
             | Self::IsStaff
             | Self::IsSuperuser
@@ -87,6 +93,8 @@ impl InjectValue {
         Some(match word {
             "user.id" => Self::UserId,
             "user.username" => Self::Username,
+            "user.login" => Self::Login,
+            "user.organization" => Self::Organization,
             "user.email" => Self::Email,
             "user.issuer" => Self::Issuer,
             "user.groups" => Self::Groups,
@@ -108,9 +116,11 @@ impl InjectValue {
     }
 }
 
-pub(crate) const WORDS: [&str; 18] = [
+pub(crate) const WORDS: [&str; 20] = [
     "user.id",
     "user.username",
+    "user.login",
+    "user.organization",
     "user.email",
     "user.issuer",
     "user.groups",

@@ -25,6 +25,7 @@ mod timeout;
 pub(super) mod trailing_slash;
 mod upgrade;
 mod upstream;
+mod user_permissions;
 pub(super) mod when;
 
 pub use body_limit::BodyLimit;
@@ -41,6 +42,7 @@ pub use subject::{Failure, Subject};
 pub use throttle::{CountedBy, Throttle};
 pub use timeout::Timeout;
 pub use upgrade::Upgrade;
+pub use user_permissions::UserPermissions;
 
 use crate::policy::access::Access;
 use crate::policy::applicable::{Needs, RulePlace};
@@ -182,6 +184,7 @@ written_options! {
         description: Description,
         permissions: Permissions,
         model: Model,
+        user_permissions: UserPermissions,
         shared: Shared,
         when: Condition,
         throttle: Throttle,
@@ -207,6 +210,7 @@ compiled_options! {
     RuleOptions, for each RuleContext<'_> {
         permissions: Permissions,
         model: Model,
+        user_permissions: UserPermissions,
         shared: Shared,
         when: Condition,
         throttle: Throttle,

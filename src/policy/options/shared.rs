@@ -82,6 +82,12 @@ impl Compiled<RuleContext<'_>> for Shared {
 fn level(map: &Map, key: &str, findings: &mut Findings) -> Option<Access> {
     let node = map.get(key)?;
     let access = Access::read(node, findings)?;
+    if access == Access::Permitted {
+        findings
+            .error("wrong_value", node.span, "nobody is `permitted` where there is no organization to be permitted in")
+            .help("`shared` takes the other levels, from `authenticated` on");
+        return None;
+    }
     if matches!(access, Access::Public | Access::Optional) {
         findings
             .error("wrong_value", node.span, format!("`shared` asks who somebody is: `{}` does not", access.as_str()))

@@ -1,6 +1,6 @@
 //! The parts of two rules that differ, where verdicts do not tell, and whether such an edit only takes away.
 
-use crate::policy::{Foreign, Inject, Item, OptionChange, Policy, Route, RouteOptions, Rule, RuleOptions};
+use crate::policy::{Access, Foreign, Inject, Item, OptionChange, Policy, Route, RouteOptions, Rule, RuleOptions};
 use std::collections::BTreeSet;
 
 /// The parts of two rules that differ, where verdicts do not tell.
@@ -17,6 +17,12 @@ pub(super) fn parts(
     if need(old) != access.credential() {
         let words = |rule: &Rule| rule.access.as_str().to_owned();
         differ("level", words(old), words(new), access.credential() > need(old));
+    }
+    let permits = |access: Access| access == Access::Permitted;
+    if permits(old.access) != permits(*access) {
+        // The people here have no permissions: whom they let in without a membership, no verdict tells.
+        let words = |rule: &Rule| rule.access.as_str().to_owned();
+        differ("level", words(old), words(new), matches!(access, Access::In(_) | Access::Superuser | Access::Deny));
     }
     // Sources are compared by what they read, not by the names of variables.
     let shown = |item: &Item| format!("{item:?}");

@@ -146,6 +146,7 @@ fn person(who: Principal, own: &Arc<Organization>) -> Snapshot {
         issuer: None,
         email: None,
         external_id: None,
+        home: None,
         is_active: true,
         is_staff: who == Principal::Staff,
         is_superuser: who == Principal::Superuser,

@@ -228,6 +228,26 @@ fn what_is_asked_besides_is_wider_when_it_goes_and_hides_no_level() {
     }
 }
 
+/// Whoever has the permission everywhere passes without a membership, which no verdict of the people here tells.
+#[test]
+fn to_ask_no_membership_any_more_is_wider() {
+    let rule = |level: &str, more: &str| {
+        format!("routes:\n  /x/{{org}}: {{ org: path.org as slug, level: {level}, permissions: a.b{more} }}\n")
+    };
+    let (member, permitted) = (rule("member", ""), rule("permitted", ""));
+    assert_eq!(differences(&member, &permitted), ["wider /x/{org} any: all: level: member -> level: permitted"]);
+    assert_eq!(differences(&permitted, &member), ["narrower /x/{org} any: all: level: permitted -> level: member"]);
+    let roles = rule("permitted", ", user_permissions: off");
+    assert_eq!(
+        differences(&roles, &permitted),
+        ["wider /x/{org} any: all: user_permissions: off -> user_permissions: none"]
+    );
+    assert_eq!(
+        differences(&permitted, &roles),
+        ["narrower /x/{org} any: all: user_permissions: none -> user_permissions: off"]
+    );
+}
+
 /// `A or B`: where the first names nothing, the second may.
 #[test]
 fn every_way_to_name_an_organization_is_tried() {

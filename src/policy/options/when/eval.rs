@@ -3,7 +3,7 @@
 use super::Condition;
 use super::types::{Field, is_secret};
 use crate::claims::{Claim, Claims};
-use crate::facts::{Snapshot, Value as FactValue};
+use crate::facts::{Snapshot, User, Value as FactValue};
 use crate::normalized_name::normalized_key;
 use crate::policy::options::subject::{Failure, Subject};
 use crate::policy::pattern::Kind;
@@ -97,6 +97,10 @@ impl Values {
             Field::UserId => known(&mut self.user, "id", user.map(|u| u.id.to_string()).as_deref()),
             Field::Username => {
                 known(&mut self.user, "username", user.and_then(|u| u.username.as_ref()).map(FactValue::as_str))
+            }
+            Field::Login => known(&mut self.user, "login", user.and_then(User::login).map(FactValue::as_str)),
+            Field::Organization => {
+                known(&mut self.user, "organization", user.and_then(User::organization).map(FactValue::as_str))
             }
             Field::Email => {
                 known(&mut self.user, "email", user.and_then(|u| u.email.as_deref()).map(FactValue::as_str))

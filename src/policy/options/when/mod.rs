@@ -51,6 +51,13 @@ impl Condition {
         check::names(&self.expression, "org")
     }
 
+    /// Whether it asks for the username, and neither of which organization it is nor for the id.
+    #[must_use]
+    pub fn asks_username_alone(&self) -> bool {
+        let asks = |field: &Field| self.fields.contains(field);
+        asks(&Field::Username) && ![Field::Login, Field::Organization, Field::UserId].iter().any(asks)
+    }
+
     /// The expression as it was written.
     #[must_use]
     pub fn text(&self) -> &str {

@@ -20,6 +20,8 @@ pub(super) enum Field {
     Headers,
     UserId,
     Username,
+    Login,
+    Organization,
     Email,
     Issuer,
     IsStaff,
@@ -99,9 +101,11 @@ impl Type {
 pub(super) const REQUEST: [(&str, Field, Type); 3] =
     [("method", Field::Method, Type::Text), ("path", Field::Path, Type::Text), ("host", Field::Host, Type::Text)];
 pub(super) const CLIENT: [(&str, Field, Type); 1] = [("address", Field::Address, Type::Address)];
-pub(super) const USER: [(&str, Field, Type); 7] = [
+pub(super) const USER: [(&str, Field, Type); 9] = [
     ("id", Field::UserId, Type::Text),
     ("username", Field::Username, Type::Text),
+    ("login", Field::Login, Type::Text),
+    ("organization", Field::Organization, Type::Text),
     ("email", Field::Email, Type::Text),
     ("issuer", Field::Issuer, Type::Text),
     ("is_staff", Field::IsStaff, Type::Bool),
