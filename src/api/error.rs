@@ -61,6 +61,12 @@ pub enum ApiError {
     /// The path is there, the method is not.
     #[error("Method \"{0}\" not allowed.")]
     Method(String),
+    /// The record is another by now than the one that they have read.
+    #[error("It has changed since it was read.")]
+    Changed,
+    /// Whoever changes a record must say which state of it they have read.
+    #[error("If-Match is required, with the ETag of what is to be changed.")]
+    NoCondition,
     /// Too much is being done already; a moment later it may work.
     #[error("The service is busy, try again.")]
     Busy,
@@ -87,6 +93,8 @@ impl ApiError {
             Self::Forbidden(..) | Self::PasswordExpired => StatusCode::FORBIDDEN,
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Changed => StatusCode::PRECONDITION_FAILED,
+            Self::NoCondition => StatusCode::PRECONDITION_REQUIRED,
             Self::Busy | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }

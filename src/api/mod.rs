@@ -34,6 +34,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use links::Links;
+use rest::TagKey;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -74,6 +75,10 @@ pub struct Api {
     pub compat: bool,
     /// Whether records are served too.
     pub records: bool,
+    /// What makes the records' ETags, where they have any.
+    pub tags: Option<TagKey>,
+    /// Whether a record is changed only by who says which state of it they have read.
+    pub require_if_match: bool,
     /// One permit for each request for a letter that is being looked into.
     letters: Arc<Semaphore>,
     /// Whether the log knows already that letters are wanted and cannot be sent.
@@ -94,6 +99,10 @@ impl Api {
     ) -> Self {
         Self {
             login: Login::new(Arc::clone(&store), accounts.clone(), shared),
+            // Clients of the reference know none, unless they are asked for.
+            tags: (sealer.is_none() || accounts.require_if_match)
+                .then(|| TagKey::new(store.checksum_key().derive("tags of records"))),
+            require_if_match: accounts.require_if_match,
             store,
             identity,
             compat: sealer.is_some(),

@@ -45,6 +45,8 @@ pub type Throttle = Option<(NonZeroU32, Duration)>;
 pub struct Accounts {
     /// What of the identity API is served on the data port.
     pub api: Served,
+    /// Whether records are changed only by who says, by `If-Match`, which state of them they have read.
+    pub require_if_match: bool,
     /// What its paths begin with; a slash at both ends.
     pub prefix: Box<str>,
     /// What people may name themselves by.
@@ -70,6 +72,7 @@ impl Default for Accounts {
     fn default() -> Self {
         Self {
             api: Served::Off,
+            require_if_match: false,
             prefix: PREFIX.into(),
             identifiers: Identifier::WORDS.iter().map(|(_, identifier)| *identifier).collect(),
             phone_prefixes: Vec::new(),

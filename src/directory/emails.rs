@@ -30,7 +30,7 @@ async fn show(tx: &Tx<'_>, user: UserId, id: i64) -> Result<EmailRecord, Directo
     find(tx, user, id).await
 }
 
-async fn find(tx: &Tx<'_>, user: UserId, id: i64) -> Result<EmailRecord, DirectoryError> {
+pub(super) async fn find(tx: &Tx<'_>, user: UserId, id: i64) -> Result<EmailRecord, DirectoryError> {
     tx.find("e.id = $1 AND e.user_id = $2", &[&id, &user], id).await
 }
 
@@ -91,9 +91,11 @@ async fn delete(tx: &Tx<'_>, user: UserId, id: i64) -> Result<EmailRecord, Direc
 }
 
 async fn found_changeable(tx: &Tx<'_>, user: UserId, id: i64) -> Result<EmailRecord, DirectoryError> {
-    let email = find(tx, user, id).await?;
+    find(tx, user, id).await?;
     must_be_changeable(tx, &lookup::user(tx, &user.into()).await?).await?;
-    Ok(email)
+    // Two who change a user's addresses do so one after the other.
+    tx.session.lock("users", &user).await?;
+    find(tx, user, id).await
 }
 
 /// A user has an address once, whatever its case. openwisp-users compares what is new in lower case with what is kept as it was sent.

@@ -4,6 +4,7 @@ use super::audit::{self, Audit, Who};
 use super::error::{BatchError, DirectoryError, StoreError};
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
+use super::terms::Terms;
 use super::tx::{Caller, Tx, Work};
 use super::viewer::Viewer;
 use std::sync::Arc;
@@ -57,7 +58,7 @@ impl Directory {
     /// The same directory, as somebody sees it and may change it.
     #[must_use]
     pub fn as_seen_by(&self, viewer: Viewer) -> View {
-        View { directory: self.clone(), viewer }
+        View { directory: self.clone(), viewer, terms: Terms::default() }
     }
 
     pub(super) async fn read<T, E>(
@@ -106,6 +107,7 @@ impl Directory {
 pub struct View {
     directory: Directory,
     viewer: Viewer,
+    terms: Terms,
 }
 
 impl View {
@@ -113,6 +115,21 @@ impl View {
     #[must_use]
     pub fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    /// The same, as somebody else sees it, on the same terms.
+    #[must_use]
+    pub fn as_seen_by(&self, viewer: Viewer) -> Self {
+        Self { viewer, ..self.clone() }
+    }
+
+    /// The same, in which something is changed on these terms alone.
+    pub(super) fn on(&self, terms: Terms) -> Self {
+        Self { terms, ..self.clone() }
+    }
+
+    pub(super) fn has_terms(&self) -> bool {
+        self.terms.are_any()
     }
 
     pub(super) async fn read<T, E>(
@@ -133,11 +150,18 @@ impl View {
     ) -> Result<T, E>
     where
         T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
+        E: From<StoreError> + From<DirectoryError> + Send + 'static,
     {
         let Directory { audit, longest_token, .. } = self.directory.clone();
         let caller = Caller { viewer: self.viewer.clone(), audit, longest_token };
-        self.directory.transaction(false, caller, work).await
+        let terms = self.terms.clone();
+        let on_terms = self.directory.transaction(false, caller, move |tx| {
+            Box::pin(async move {
+                terms.begin(tx).await?;
+                work(tx).await
+            })
+        });
+        on_terms.await
     }
 
     /// Does the same to every item, in one transaction.

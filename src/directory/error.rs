@@ -176,6 +176,9 @@ pub enum DirectoryError {
     /// Only the owner or a superuser moves ownership.
     #[error("only the owner of `{organization}` or a superuser can move its ownership")]
     NotOwner { organization: String },
+    /// A record is not any more what it was when it was read.
+    #[error("it has changed since it was read")]
+    Changed,
     /// Whoever asks may not do that.
     #[error("they may not {what}")]
     Forbidden { what: String },
@@ -221,6 +224,7 @@ impl DirectoryError {
             Self::Ambiguous { .. } => "ambiguous",
             Self::Taken { .. } | Self::AlreadyMember { .. } => "exists",
             Self::Forbidden { .. } => "forbidden",
+            Self::Changed => "changed",
             Self::Store(_) => "unavailable",
             _ => "refused",
         }
@@ -273,6 +277,7 @@ impl DirectoryError {
             Self::OwnerDeleted { .. } => {
                 "move ownership first (postern org owner ORG --user OTHER_MEMBER), or delete the organization".into()
             }
+            Self::Changed => "read it again, and see whether your change is still meant".into(),
             Self::NotOwner { .. } => "ask the owner, or a superuser".into(),
             Self::Forbidden { .. } => "ask a superuser".into(),
             Self::Store(StoreError::Unavailable(_)) => {
@@ -299,6 +304,12 @@ pub struct BatchError {
 
 impl From<StoreError> for BatchError {
     fn from(error: StoreError) -> Self {
-        Self { index: 0, error: error.into() }
+        DirectoryError::from(error).into()
+    }
+}
+
+impl From<DirectoryError> for BatchError {
+    fn from(error: DirectoryError) -> Self {
+        Self { index: 0, error }
     }
 }

@@ -76,8 +76,10 @@ pub(super) async fn edit(tx: &Tx<'_>, by: &GroupSelector, edit: BundleEdit) -> R
     } else {
         tx.viewer.may::<UserRecord>(Action::Change)?;
     }
-    let before = find(tx, by).await?;
-    let id = before.id;
+    let id = find(tx, by).await?.id;
+    // Two who change one do so one after the other.
+    tx.session.lock("groups", &id).await?;
+    let before = find(tx, &id.into()).await?;
     if let Some(name) = &edit.name {
         let renamed = GroupRecord { name: name.to_string(), ..before.clone() };
         let saved = tx.execute("UPDATE groups SET name = $2 WHERE id = $1", &[&id, &renamed.name]).await;

@@ -8,6 +8,7 @@ use super::resources::{MembershipRecord, NewMembership, OrganizationRecord, User
 use super::selector::{OrgSelector, UserSelector};
 use super::tx::Tx;
 use super::viewer::Action;
+use crate::id::{OrgId, UserId};
 use uuid::Uuid;
 
 impl View {
@@ -105,6 +106,21 @@ async fn select(
     find(tx, &lookup::organization(tx, organization).await?, &lookup::user(tx, user).await?).await
 }
 
+/// The same, which nobody else changes before this transaction ends; nor does anybody move the user's name.
+async fn locked(
+    tx: &Tx<'_>,
+    organization: &OrgSelector,
+    user: &UserSelector,
+) -> Result<MembershipRecord, DirectoryError> {
+    let found = select(tx, organization, user).await?;
+    tx.session.lock("users", &found.user).await?;
+    of(tx, found.organization, found.user).await
+}
+
+pub(super) async fn of(tx: &Tx<'_>, organization: OrgId, user: UserId) -> Result<MembershipRecord, DirectoryError> {
+    tx.find("m.organization_id = $1 AND m.user_id = $2", &[&organization, &user], user).await
+}
+
 async fn show_by_id(tx: &Tx<'_>, id: Uuid) -> Result<MembershipRecord, DirectoryError> {
     tx.viewer.may::<MembershipRecord>(Action::View)?;
     tx.find("m.id = $1", &[&id], id).await
@@ -126,7 +142,7 @@ pub(super) async fn edit(
     is_admin: bool,
 ) -> Result<MembershipRecord, DirectoryError> {
     tx.viewer.may::<MembershipRecord>(Action::Change)?;
-    let old = select(tx, organization, user).await?;
+    let old = locked(tx, organization, user).await?;
     if old.is_owner && !is_admin {
         return Err(DirectoryError::OwnerDemoted { user: old.username, organization: old.slug });
     }
@@ -143,12 +159,10 @@ pub(super) async fn delete(
     user: &UserSelector,
 ) -> Result<MembershipRecord, DirectoryError> {
     tx.viewer.may::<MembershipRecord>(Action::Delete)?;
-    let old = select(tx, organization, user).await?;
+    let old = locked(tx, organization, user).await?;
     if old.is_owner {
         return Err(DirectoryError::OwnerRemoved { user: old.username, organization: old.slug });
     }
-    // Whoever moves the name here at the same moment waits.
-    tx.session.lock("users", &old.user).await?;
     let of_name = "SELECT 1 FROM users WHERE id = $1 AND organization_id = $2";
     if tx.row(of_name, &[&old.user, &old.organization]).await?.is_some() {
         return Err(DirectoryError::NameRemoved { user: old.username, organization: old.slug });

@@ -46,6 +46,7 @@ mod selector;
 mod sql;
 pub mod sqlite;
 mod store;
+mod terms;
 pub mod token;
 mod tokens;
 mod tx;

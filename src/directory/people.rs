@@ -224,7 +224,7 @@ async fn show(tx: &Tx<'_>, user: UserId) -> Result<Person, DirectoryError> {
     find(tx, user).await
 }
 
-async fn find(tx: &Tx<'_>, user: UserId) -> Result<Person, DirectoryError> {
+pub(super) async fn find(tx: &Tx<'_>, user: UserId) -> Result<Person, DirectoryError> {
     tx.find("u.id = $1", &[&user], user).await
 }
 

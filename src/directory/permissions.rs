@@ -64,7 +64,10 @@ async fn names(tx: &Tx<'_>, permissions: Vec<i64>) -> Result<Vec<(i64, String)>,
 
 async fn edit(tx: &Tx<'_>, by: &PermissionName, edit: PermissionEdit) -> Result<PermissionRecord, DirectoryError> {
     tx.viewer.must_be_superuser(WRITE)?;
-    let before = find(tx, by).await?;
+    let id = find(tx, by).await?.id;
+    // Two who change one do so one after the other.
+    tx.session.lock("permissions", &id).await?;
+    let before: PermissionRecord = tx.find("p.id = $1", &[&id], by).await?;
     let mut after = before.clone();
     edit.apply(&mut after);
     tx.update(&before, &after).await?;

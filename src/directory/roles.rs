@@ -64,7 +64,7 @@ async fn create(tx: &Tx<'_>, new: NewRole) -> Result<RoleRecord, DirectoryError>
 }
 
 /// The one role that a selector means.
-async fn find(tx: &Tx<'_>, by: &RoleSelector) -> Result<RoleRecord, DirectoryError> {
+pub(super) async fn find(tx: &Tx<'_>, by: &RoleSelector) -> Result<RoleRecord, DirectoryError> {
     let (id, name, reference) = (RoleId::parse(&by.text).ok(), &by.text, &by.text);
     match &by.scope {
         Some(Scope::Organization(organization)) => {
@@ -121,7 +121,14 @@ async fn found_changeable(tx: &Tx<'_>, by: &RoleSelector) -> Result<RoleRecord, 
     if role.organization.is_none() {
         tx.viewer.must_be_superuser("change super roles")?;
     }
-    Ok(role)
+    // Two who change one do so one after the other.
+    tx.session.lock(if role.organization.is_some() { "roles" } else { "super_roles" }, &role.id).await?;
+    tx.find("b.id = $1", &[&role.id], role.id).await
+}
+
+/// Where the role of a selector is kept that says whose it is.
+pub(super) const fn table(by: &RoleSelector) -> &'static str {
+    if matches!(by.scope, Some(Scope::Organization(_))) { "roles" } else { "super_roles" }
 }
 
 /// The statements on a role of an organization, or on a super role.

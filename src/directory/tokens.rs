@@ -129,6 +129,8 @@ async fn rotate(
 }
 
 async fn edit(tx: &Tx<'_>, id: TokenId, edit: TokenEdit) -> Result<TokenRecord, DirectoryError> {
+    // Two who change one do so one after the other.
+    tx.session.lock("tokens", &id).await?;
     let old = find(tx, id).await?;
     if let Some(end) = edit.expires_at {
         must_end_in_time(tx, end)?;

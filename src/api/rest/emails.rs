@@ -3,7 +3,7 @@
 use super::super::error::ApiError;
 use super::records::page;
 use super::refused::{refused, taken};
-use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb};
+use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb, Versions};
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Field, Shape};
@@ -51,9 +51,14 @@ impl Endpoint for Emails {
 impl Endpoint for One {
     const NAME: &'static str = "Email Update";
     const PERMISSION: &'static str = "account.{}_emailaddress";
+    const HAS_VERSIONS: bool = true;
 
     fn fields(_: Audience) -> &'static [Field] {
         FIELDS
+    }
+
+    fn while_it_is(&self, call: &Call, versions: Versions) -> View {
+        call.view.while_email((self.0, self.1), move |email| versions.hold(&tell(email)))
     }
 
     async fn initial(&self, call: &Call) -> Result<(), ApiError> {
@@ -104,7 +109,7 @@ async fn create(call: &Call, user: UserId, body: Body) -> Result<Done, ApiError>
     let new = NewEmail { email, verified: false, is_primary };
     let made = call.view.create_email(&user.into(), new).await.map_err(refused::<EmailRecord>)?;
     let location = (!call.is_compat()).then(|| call.path(&format!("user/{user}/email/{}/", made.id)));
-    Ok(Done::Made { body: tell(&made), location })
+    Ok(Done::Made { body: tell(&made), location, alone: None })
 }
 
 async fn edit(call: &Call, user: UserId, id: i64, body: Body, partial: bool) -> Result<Done, ApiError> {

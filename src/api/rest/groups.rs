@@ -4,7 +4,7 @@ use super::super::error::ApiError;
 use super::keys;
 use super::records::page;
 use super::refused::{refused, taken};
-use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb};
+use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb, Versions};
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Data, Field, Shape};
@@ -51,9 +51,14 @@ impl Endpoint for Groups {
 impl Endpoint for One {
     const NAME: &'static str = "Group Detail";
     const PERMISSION: &'static str = "openwisp_users.{}_group";
+    const HAS_VERSIONS: bool = true;
 
     fn fields(_: Audience) -> &'static [Field] {
         FIELDS
+    }
+
+    fn while_it_is(&self, call: &Call, versions: Versions) -> View {
+        call.view.while_group(self.0, move |group| versions.hold(&tell(group)))
     }
 
     async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {
@@ -94,7 +99,7 @@ async fn create(call: &Call, body: Body) -> Result<Done, ApiError> {
     let everything = call.api.store.as_seen_by(Viewer::Operator);
     let told = everything.group_with_permissions(made.id).await.map_err(refused::<GroupRecord>)?;
     let location = (!call.is_compat()).then(|| call.path(&format!("group/{}/", made.id)));
-    Ok(Done::Made { body: tell(&told), location })
+    Ok(Done::Made { body: tell(&told), location, alone: None })
 }
 
 async fn edit(call: &Call, id: GroupId, body: Body, partial: bool) -> Result<Done, ApiError> {
@@ -105,6 +110,8 @@ async fn edit(call: &Call, id: GroupId, body: Body, partial: bool) -> Result<Don
     let new = BundleEdit { name, permissions, ..BundleEdit::default() };
     if new.name.is_some() || new.permissions.is_some() {
         call.view.edit_group(&GroupSelector::Id(id), new).await.map_err(refused::<GroupRecord>)?;
+    } else {
+        call.view.holds().await.map_err(refused::<GroupRecord>)?;
     }
     Ok(Done::Told(tell(&found(call, id).await?)))
 }

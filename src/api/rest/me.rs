@@ -25,6 +25,7 @@ impl Endpoint for Me {
     const NAME: &'static str = "Me";
     /// Everybody may know who they are.
     const PERMISSION: &'static str = "";
+    const HAS_VERSIONS: bool = true;
     const METHODS: Methods =
         Methods { allow: "GET, HEAD, OPTIONS", verbs: &[(Method::GET, Verb::Read), (Method::HEAD, Verb::Read)] };
 

@@ -3,7 +3,7 @@
 use super::super::error::ApiError;
 use super::records::{page, tell};
 use super::refused::refused;
-use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb};
+use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb, Versions};
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::serializer::{Field, Shape};
 use crate::directory::{DirectoryError, List, MembershipRecord, NewMembership, Noun, View};
@@ -58,7 +58,7 @@ impl Endpoint for Members {
         })?;
         let made = made.into_iter().next().ok_or(ApiError::Unavailable)?;
         let location = call.path(&format!("organization/{organization}/member/{}/", made.user));
-        Ok(Done::Made { body: tell(&made), location: Some(location) })
+        Ok(Done::Made { body: tell(&made), location: Some(location), alone: None })
     }
 }
 
@@ -66,9 +66,14 @@ impl Endpoint for Members {
 impl Endpoint for One {
     const NAME: &'static str = "Organization Member";
     const PERMISSION: &'static str = PERMISSION;
+    const HAS_VERSIONS: bool = true;
 
     fn fields(_: Audience) -> &'static [Field] {
         EDIT
+    }
+
+    fn while_it_is(&self, call: &Call, versions: Versions) -> View {
+        call.view.while_membership((self.0, self.1), move |membership| versions.hold(&tell(membership)))
     }
 
     async fn initial(&self, call: &Call) -> Result<(), ApiError> {
@@ -87,7 +92,10 @@ impl Endpoint for One {
                 call.settle(errors)?;
                 match data.flag("is_admin") {
                     Some(is_admin) => call.view.edit_membership(&organization, &user, is_admin).await,
-                    None => call.view.membership(&organization, &user).await,
+                    None => {
+                        call.view.holds().await.map_err(failed)?;
+                        call.view.membership(&organization, &user).await
+                    }
                 }
             }
             Verb::Delete => {

@@ -23,6 +23,7 @@ mod show;
 mod tokens;
 mod user_password;
 mod users;
+mod versions;
 
 pub(super) use routes::{is_path, router};
 
@@ -31,7 +32,7 @@ use super::who;
 use super::{Api, Client, Origin};
 use crate::compat::openwisp::body;
 use crate::compat::openwisp::fields::{FieldErrors, Fields};
-use crate::compat::openwisp::negotiate::negotiate;
+use crate::compat::openwisp::negotiate::{Representation, negotiate};
 use crate::compat::openwisp::object::{Object, list};
 use crate::compat::openwisp::serializer::{self, Data, Field};
 use crate::decision::Reason;
@@ -47,6 +48,8 @@ use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use std::sync::Arc;
+pub use versions::TagKey;
+use versions::Versions;
 
 /// What a method of an endpoint does, as Django's permissions and its metadata call it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +72,8 @@ trait Endpoint: Send + Sync {
     /// What permits to use it, as Django names it; `{}` is the action.
     const PERMISSION: &'static str;
     const METHODS: Methods = RECORD;
+    /// Whether it is one record, with an ETag.
+    const HAS_VERSIONS: bool = false;
 
     /// Whose own it is, who needs no permission.
     fn own(&self) -> Option<UserId> {
@@ -81,6 +86,11 @@ trait Endpoint: Send + Sync {
     /// What is settled before the method is looked at.
     async fn initial(&self, _: &Call) -> Result<(), ApiError> {
         Ok(())
+    }
+
+    /// The directory, in which the record is changed only while it is told as these want it.
+    fn while_it_is(&self, call: &Call, _: Versions) -> View {
+        call.view.clone()
     }
 
     /// Does what the method means, once all before it is settled.
@@ -131,8 +141,15 @@ struct Call {
 /// What was done.
 enum Done {
     Told(String),
-    Made { body: String, location: Option<String> },
+    /// `alone`: how it is told at its own address, where that is another than the body.
+    Made {
+        body: String,
+        location: Option<String>,
+        alone: Option<String>,
+    },
     Gone,
+    /// Who asks has it already.
+    Same,
 }
 
 impl Call {
@@ -225,12 +242,12 @@ async fn run<E: Endpoint>(
     let as_asked = negotiate(request.uri.query(), &request.headers);
     let shown = as_asked.as_ref().copied().unwrap_or_default();
     let done = match as_asked {
-        Ok(_) => answer(endpoint, &api, (client, origin), (request, body)).await,
+        Ok(_) => answer(endpoint, &api, (client, origin), (request, body), shown).await,
         Err(error) => Err(error.into()),
     };
     let allow = E::METHODS.allow;
-    let response = done.map_or_else(|error| error.answer(&api, allow), |done| done.answer(allow));
-    show::show(response, shown, E::NAME).await
+    let response = done.map_or_else(|error| error.answer(&api, allow), |(done, tag)| done.answer(allow, tag));
+    if response.status() == StatusCode::NOT_MODIFIED { response } else { show::show(response, shown, E::NAME).await }
 }
 
 async fn answer<E: Endpoint>(
@@ -238,7 +255,8 @@ async fn answer<E: Endpoint>(
     api: &Arc<Api>,
     (client, origin): (Client, Origin),
     (request, body): (Parts, Body),
-) -> Result<Done, ApiError> {
+    shown: Representation,
+) -> Result<(Done, Option<String>), ApiError> {
     let who = who::asks(api, client.0, &request).await?;
     if who.has_old_password {
         return Err(ApiError::PasswordExpired);
@@ -246,18 +264,38 @@ async fn answer<E: Endpoint>(
     let asker = Arc::new(who.snapshot);
     let rules = if api.compat { Rules::OpenwispUsers } else { Rules::Safe };
     let view = api.store.as_seen_by(Viewer::of(Arc::clone(&asker), rules));
-    let call = Call { api: Arc::clone(api), client, asker, view, request, origin };
+    let mut call = Call { api: Arc::clone(api), client, asker, view, request, origin };
     let method = &call.request.method;
     if !call.is_permitted(endpoint, method) {
         return Err(call.forbidden());
     }
     endpoint.initial(&call).await?;
     if *method == Method::OPTIONS {
-        return Ok(Done::Told(describe(endpoint, &call).await));
+        return Ok((Done::Told(describe(endpoint, &call).await), None));
     }
     let verb = E::METHODS.verbs.iter().find(|(known, _)| known == method).map(|(_, verb)| *verb);
     let verb = verb.ok_or_else(|| ApiError::Method(method.to_string()))?;
-    endpoint.act(&call, verb, body).await
+    let Some(versions) = Versions::of(&call, shown).filter(|_| E::HAS_VERSIONS || verb == Verb::Create) else {
+        return Ok((endpoint.act(&call, verb, body).await?, None));
+    };
+    if matches!(verb, Verb::Update { .. } | Verb::Delete) {
+        if api.require_if_match && !versions.has_condition() {
+            return Err(ApiError::NoCondition);
+        }
+        if versions.is_conditional() {
+            call.view = endpoint.while_it_is(&call, versions.clone());
+        }
+    }
+    let done = endpoint.act(&call, verb, body).await?;
+    // A token that was rotated is told with its secret, which is not how it is told otherwise.
+    let has_record = E::HAS_VERSIONS || matches!(done, Done::Made { .. });
+    let Some(told) = done.record().filter(|_| has_record) else { return Ok((done, None)) };
+    let tag = Some(versions.tag(told));
+    match verb {
+        Verb::Read if !versions.is_wanted(told) => Err(ApiError::Changed),
+        Verb::Read if versions.is_known(told) => Ok((Done::Same, tag)),
+        _ => Ok((done, tag)),
+    }
 }
 
 /// What `OPTIONS` tells: the fields too, of whoever may send them.
@@ -281,10 +319,19 @@ async fn describe<E: Endpoint>(endpoint: &E, call: &Call) -> String {
 }
 
 impl Done {
-    fn answer(self, allow: &'static str) -> Response {
+    /// How the record is told that this leaves behind, at its own address.
+    fn record(&self) -> Option<&str> {
+        match self {
+            Self::Told(body) | Self::Made { body, alone: None, .. } => Some(body),
+            Self::Made { alone, .. } => alone.as_deref(),
+            Self::Gone | Self::Same => None,
+        }
+    }
+
+    fn answer(self, allow: &'static str, tag: Option<String>) -> Response {
         let mut response = match self {
             Self::Told(body) => json_answer(StatusCode::OK, body),
-            Self::Made { body, location } => {
+            Self::Made { body, location, .. } => {
                 let mut response = json_answer(StatusCode::CREATED, body);
                 if let Some(location) = location.and_then(|text| HeaderValue::try_from(text).ok()) {
                     response.headers_mut().insert(header::LOCATION, location);
@@ -292,10 +339,14 @@ impl Done {
                 response
             }
             Self::Gone => StatusCode::NO_CONTENT.into_response(),
+            Self::Same => StatusCode::NOT_MODIFIED.into_response(),
         };
         let headers = response.headers_mut();
         headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         headers.insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
+        if let Some(tag) = tag.and_then(|tag| HeaderValue::try_from(tag).ok()) {
+            headers.insert(header::ETAG, tag);
+        }
         response
     }
 }

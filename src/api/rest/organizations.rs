@@ -3,7 +3,7 @@
 use super::super::error::ApiError;
 use super::records::page;
 use super::refused::{refused, taken};
-use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb, keys, moment};
+use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb, Versions, keys, moment};
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Data, Datum, Field, Shape};
@@ -60,9 +60,14 @@ impl Endpoint for Organizations {
 impl Endpoint for One {
     const NAME: &'static str = "Organization Detail";
     const PERMISSION: &'static str = "openwisp_users.{}_organization";
+    const HAS_VERSIONS: bool = true;
 
     fn fields(_: Audience) -> &'static [Field] {
         ALONE
+    }
+
+    fn while_it_is(&self, call: &Call, versions: Versions) -> View {
+        call.view.while_organization(self.0, move |organization| versions.hold(&tell(organization, true)))
     }
 
     async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {
@@ -117,7 +122,7 @@ async fn create(call: &Call, body: Body) -> Result<Done, ApiError> {
     let made = made.into_iter().next().ok_or(ApiError::Unavailable)?;
     let location =
         Some(if call.is_compat() { made.url.clone() } else { call.path(&format!("organization/{}/", made.id)) });
-    Ok(Done::Made { body: tell(&made, false), location })
+    Ok(Done::Made { body: tell(&made, false), location, alone: Some(tell(&made, true)) })
 }
 
 async fn edit(call: &Call, id: OrgId, body: Body, partial: bool) -> Result<Done, ApiError> {

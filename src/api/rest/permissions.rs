@@ -3,13 +3,14 @@
 use super::super::error::ApiError;
 use super::records::{page, tell};
 use super::refused::refused;
-use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb};
+use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb, Versions};
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::serializer::{Data, Datum, Field, Shape};
 use crate::directory::name::PermissionName;
 use crate::directory::{
     DirectoryError, Given, Input, List, NewPermission, PermissionEdit, PermissionRecord, Unique, View,
 };
+use crate::id::PermissionId;
 use async_trait::async_trait;
 use axum::body::Body;
 
@@ -47,7 +48,7 @@ impl Endpoint for Permissions {
         let made = call.view.create_permissions(vec![new]).await.map_err(|error| failed(error.error))?;
         let made = made.into_iter().next().ok_or(ApiError::Unavailable)?;
         let location = call.path(&format!("permission/{}/", made.id.0));
-        Ok(Done::Made { body: tell(&made), location: Some(location) })
+        Ok(Done::Made { body: tell(&made), location: Some(location), alone: None })
     }
 }
 
@@ -55,9 +56,14 @@ impl Endpoint for Permissions {
 impl Endpoint for One {
     const NAME: &'static str = "Permission";
     const PERMISSION: &'static str = PERMISSION;
+    const HAS_VERSIONS: bool = true;
 
     fn fields(_: Audience) -> &'static [Field] {
         FIELDS
+    }
+
+    fn while_it_is(&self, call: &Call, versions: Versions) -> View {
+        call.view.while_permission(PermissionId(self.0), move |permission| versions.hold(&tell(permission)))
     }
 
     async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {

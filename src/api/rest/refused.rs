@@ -14,6 +14,7 @@ pub(super) fn refused<R: Resource>(error: DirectoryError) -> ApiError {
             tracing::debug!(%error, "the identity API refuses");
             ApiError::Forbidden(Reason::PermissionMissing, FORBIDDEN)
         }
+        DirectoryError::Changed => ApiError::Changed,
         DirectoryError::Invalid { field, problem } => {
             let name = R::FIELDS.iter().find(|known| known.word == field).map_or(field, |known| known.name);
             ApiError::of_fields(FieldErrors::of(name, problem))

@@ -3,7 +3,7 @@
 use super::super::error::ApiError;
 use super::records::{page, permissions, tell, users};
 use super::refused::refused;
-use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb};
+use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb, Versions};
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::serializer::{Data, Field, Shape};
 use crate::directory::name::RightsName;
@@ -89,7 +89,7 @@ impl Endpoint for Roles {
             Some(organization) => format!("organization/{organization}/role/{}/", made.id),
             None => format!("super-role/{}/", made.id),
         };
-        Ok(Done::Made { body: tell(&made), location: Some(call.path(&path)) })
+        Ok(Done::Made { body: tell(&made), location: Some(call.path(&path)), alone: None })
     }
 }
 
@@ -97,9 +97,14 @@ impl Endpoint for Roles {
 impl Endpoint for One {
     const NAME: &'static str = "Role";
     const PERMISSION: &'static str = PERMISSION;
+    const HAS_VERSIONS: bool = true;
 
     fn fields(_: Audience) -> &'static [Field] {
         FIELDS
+    }
+
+    fn while_it_is(&self, call: &Call, versions: Versions) -> View {
+        call.view.while_role((self.1, self.selector()), move |role| versions.hold(&tell(role)))
     }
 
     async fn initial(&self, call: &Call) -> Result<(), ApiError> {
@@ -107,7 +112,7 @@ impl Endpoint for One {
     }
 
     async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {
-        let by = RoleSelector { text: self.1.to_string(), scope: Some(scope(self.0)) };
+        let by = self.selector();
         let found = call.view.role(&by).await.map_err(failed)?;
         match verb {
             Verb::Update { partial } => {
@@ -119,6 +124,12 @@ impl Endpoint for One {
             Verb::Delete => call.view.delete_role(&by).await.map(|_| Done::Gone).map_err(failed),
             _ => Ok(Done::Told(tell(&found))),
         }
+    }
+}
+
+impl One {
+    fn selector(&self) -> RoleSelector {
+        RoleSelector { text: self.1.to_string(), scope: Some(scope(self.0)) }
     }
 }
 

@@ -4,7 +4,7 @@ use super::super::error::ApiError;
 use super::keys;
 use super::records::{page, permissions, tell, told};
 use super::refused::refused;
-use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb};
+use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb, Versions};
 use crate::clock;
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::serializer::{Data, Datum, Field, Shape};
@@ -49,7 +49,7 @@ pub(super) struct Revoke(pub TokenId);
 
 /// The directory as a place for one's own tokens, superusers' too.
 fn own(call: &Call) -> View {
-    call.api.store.as_seen_by(Viewer::Oneself(call.asker.user.id))
+    call.view.as_seen_by(Viewer::Oneself(call.asker.user.id))
 }
 
 fn failed(error: DirectoryError) -> ApiError {
@@ -131,7 +131,7 @@ impl Endpoint for Tokens {
         let made = own(call).create_tokens(vec![new]).await.map_err(|error| failed(error.error))?;
         let made = made.into_iter().next().ok_or(ApiError::Unavailable)?;
         let location = Some(call.path(&format!("me/token/{}/", made.id)));
-        Ok(Done::Made { body: with_secret(&made, &token), location })
+        Ok(Done::Made { body: with_secret(&made, &token), location, alone: Some(tell(&made)) })
     }
 }
 
@@ -146,9 +146,14 @@ fn usual_end(call: &Call) -> Option<Option<i64>> {
 impl Endpoint for One {
     const NAME: &'static str = "My Token";
     const PERMISSION: &'static str = "";
+    const HAS_VERSIONS: bool = true;
 
     fn fields(_: Audience) -> &'static [Field] {
         EDIT
+    }
+
+    fn while_it_is(&self, call: &Call, versions: Versions) -> View {
+        own(call).while_token(self.0, move |token| versions.hold(&tell(token)))
     }
 
     async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {

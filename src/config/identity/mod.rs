@@ -9,7 +9,7 @@ mod session;
 use super::Compat;
 use super::accounts::Served;
 use super::accounts::{self, Accounts};
-use super::keys::{Shape, custom, keys, one_of, within};
+use super::keys::{FLAG, Shape, custom, keys, one_of, within};
 use crate::identity::settings::Settings;
 use crate::yaml::{Findings, Map, Value};
 
@@ -35,6 +35,8 @@ keys! {
             "What of the identity API is served: `token` is what is about logins, tokens and passwords, `all` users, organizations and groups too. [off]";
         accounts.prefix ("prefix"), custom(Shape::Text, accounts::prefix),
             "Where the identity API is; not with `compat: openwisp`. [/api/v1/users/]";
+        accounts.require_if_match ("require_if_match"), FLAG,
+            "Whether a record is changed or deleted only with the ETag that it was read with, in `If-Match`; 428 otherwise. [false]";
         accounts ("login"), within::<accounts::Login>(), "How people name themselves.";
         accounts ("token"), within::<accounts::Token>(), "Tokens of logins.";
         accounts.passwords ("passwords"), custom(accounts::PASSWORDS, accounts::passwords), "How passwords are hashed.";

@@ -1,6 +1,8 @@
 //! The identity API's records over HTTP, by the safe rules: who sees what, who may change whom, and what is told of others.
 
+mod engines;
 mod tenants;
+mod versions;
 
 use crate::support::{Answer, Gate, ORG_A, ORG_B, Options, Who, request};
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ mod tell;
 use super::super::error::ApiError;
 use super::records::page;
 use super::refused::refused;
-use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb};
+use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb, Versions};
 use crate::clock;
 use crate::compat::openwisp::serializer::Field;
 use crate::directory::name::Email;
@@ -46,9 +46,15 @@ impl Endpoint for Users {
 impl Endpoint for One {
     const NAME: &'static str = "User Detail";
     const PERMISSION: &'static str = "openwisp_users.{}_user";
+    const HAS_VERSIONS: bool = true;
 
     fn fields(audience: Audience) -> &'static [Field] {
         fields::alone(audience)
+    }
+
+    fn while_it_is(&self, call: &Call, versions: Versions) -> View {
+        let is_superuser = call.is_superuser();
+        call.view.while_person(self.0, move |person| versions.hold(&tell::alone(person, is_superuser)))
     }
 
     async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {
@@ -110,7 +116,9 @@ async fn create(call: &Call, body: Body) -> Result<Done, ApiError> {
     };
     let made = call.view.create_person(new).await.map_err(refused::<UserRecord>)?;
     let location = (!call.is_compat()).then(|| call.path(&format!("user/{}/", made.user.id)));
-    Ok(Done::Made { body: tell::in_list(&made, call.is_superuser()), location })
+    let is_superuser = call.is_superuser();
+    let alone = Some(tell::alone(&made, is_superuser));
+    Ok(Done::Made { body: tell::in_list(&made, is_superuser), location, alone })
 }
 
 /// The address as one of the user's, in lower case. One that somebody else has shown to be theirs is not known to be this user's.
