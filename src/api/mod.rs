@@ -29,6 +29,7 @@ use crate::limit::Shared;
 use crate::login::Login;
 use crate::mail::Mailer;
 use crate::password::Passwords;
+use crate::redis::seal::Seal;
 use axum::Router;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -77,6 +78,8 @@ pub struct Api {
     pub records: bool,
     /// What makes the records' ETags, where they have any.
     pub tags: Option<TagKey>,
+    /// Seals the cursors of lists.
+    pub seal: Seal,
     /// Whether a record is changed only by who says which state of it they have read.
     pub require_if_match: bool,
     /// One permit for each request for a letter that is being looked into.
@@ -102,6 +105,7 @@ impl Api {
             // Clients of the reference know none, unless they are asked for.
             tags: (sealer.is_none() || accounts.require_if_match)
                 .then(|| TagKey::new(store.checksum_key().derive("tags of records"))),
+            seal: Seal::of(&store),
             require_if_match: accounts.require_if_match,
             store,
             identity,

@@ -28,7 +28,7 @@ impl Resource for GroupWithPermissions {
     const TABLE: &'static str = GroupRecord::TABLE;
     const ALIAS: &'static str = GroupRecord::ALIAS;
     const JOINS: &'static str = GroupRecord::JOINS;
-    const ORDER: &'static str = GroupRecord::ORDER;
+    const ORDER: &'static [&'static str] = GroupRecord::ORDER;
     const FIELDS: &'static [Field] = GroupRecord::FIELDS;
     const COLUMNS: &'static [&'static str] = GroupRecord::COLUMNS;
     const OF_USER: &'static str = GroupRecord::OF_USER;

@@ -1,6 +1,7 @@
 //! Lists: which records, in which order, and which part of them; the same for every front end.
 
 use super::error::DirectoryError;
+use super::keyset::{self, Key, Keyset, Reach};
 use super::lookup;
 use super::records::Conditions;
 use super::resources::{Field, Kind, Resource};
@@ -39,6 +40,8 @@ pub struct List {
     /// Names of fields, the first first; one behind `-` from high to low.
     pub order: Vec<String>,
     pub page: Page,
+    /// The part that begins behind a record, in the place of the page's offset.
+    pub keyset: Option<Keyset>,
 }
 
 impl From<Page> for List {
@@ -65,11 +68,12 @@ impl List {
     }
 }
 
-/// A part of a list, and how many records there are in all of it.
+/// A part of a list, and how many records there are in all of it; of one by its neighbour, how many it has and how far it reaches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rows<R> {
     pub rows: Vec<R>,
     pub total: u64,
+    pub reach: Option<Reach>,
 }
 
 /// Lists what the viewer sees.
@@ -127,7 +131,12 @@ pub(super) async fn list<R: Resource>(
         }
         conditions.and(&found.join(" OR "), Value::Text(Some(word)));
     }
-    let order = conditions.narrowed(&order::<R>(&list.order)?);
+    let keys = keys::<R>(&list.order)?;
+    if let Some(keyset) = &list.keyset {
+        let limit = limit(tx, list.page).unwrap_or(LONGEST);
+        return keyset::rows(tx, (keyset, &keys), limit, &fields, conditions).await;
+    }
+    let order = conditions.narrowed(&keyset::order(&keys, false));
     let (from, clause) = (&R::statements().from, conditions.clause());
     let mut count = format!("SELECT count(*) AS total FROM {from} {clause}");
     if fields.contains('$') {
@@ -154,7 +163,7 @@ pub(super) async fn list<R: Resource>(
         None => u64::from(offset) + rows.len() as u64,
     };
     let rows = rows.into_iter().map(|row| tx.read(row)).collect::<Result<_, _>>()?;
-    Ok(Rows { rows, total })
+    Ok(Rows { rows, total, reach: None })
 }
 
 fn limit(tx: &Tx<'_>, page: Page) -> Option<u32> {
@@ -203,14 +212,20 @@ fn pattern(word: &str) -> String {
     pattern + "%"
 }
 
-/// What stands behind ORDER BY. The key comes last, so that each page begins where the one before ended.
-fn order<R: Resource>(names: &[String]) -> Result<String, DirectoryError> {
-    let mut order = String::new();
+/// What a list is ordered by. The key comes last, so that each part begins where the one before ended.
+fn keys<R: Resource>(names: &[String]) -> Result<Vec<Key>, DirectoryError> {
+    let key = R::FIELDS.first();
+    let mut order = Vec::new();
     for name in names {
-        let (name, descending) = name.strip_prefix('-').map_or((name.as_str(), ""), |name| (name, " DESC"));
-        let field = named::<R>("order", name, |field| field.sort)?;
-        order += &format!("{}{descending}, ", field.expression::<R>());
+        let (name, descending) = name.strip_prefix('-').map_or((name.as_str(), false), |name| (name, true));
+        order.push((named::<R>("order", name, |field| field.sort)?, descending));
     }
-    let key = R::FIELDS.first().map(Field::expression::<R>).unwrap_or_default();
-    Ok(if order.is_empty() { R::ORDER.to_owned() } else { order + &key })
+    if order.is_empty() {
+        let usual = R::ORDER.iter().filter_map(|name| R::FIELDS.iter().find(|field| field.name == *name));
+        order.extend(usual.map(|field| (field, false)));
+    }
+    if let Some(key) = key.filter(|key| !order.iter().any(|(field, _)| field.name == key.name)) {
+        order.push((key, false));
+    }
+    Ok(order.into_iter().map(|(field, descending)| Key::of::<R>(field, descending)).collect())
 }

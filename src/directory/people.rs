@@ -89,7 +89,7 @@ impl Resource for Person {
     const TABLE: &'static str = UserRecord::TABLE;
     const ALIAS: &'static str = UserRecord::ALIAS;
     const JOINS: &'static str = UserRecord::JOINS;
-    const ORDER: &'static str = UserRecord::ORDER;
+    const ORDER: &'static [&'static str] = UserRecord::ORDER;
     const FIELDS: &'static [Field] = UserRecord::FIELDS;
     const COLUMNS: &'static [&'static str] = UserRecord::COLUMNS;
     const OF_USER: &'static str = UserRecord::OF_USER;

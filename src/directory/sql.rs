@@ -6,6 +6,7 @@
 use super::error::{DirectoryError, StoreError};
 use crate::id::{GroupId, OrgId, PermissionId, RoleId, TokenId, UserId};
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -149,7 +150,7 @@ pub(super) struct Insert {
 }
 
 /// A value of a row.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cell {
     Null,
     Bool(bool),
@@ -158,6 +159,21 @@ pub enum Cell {
     Bytes(Vec<u8>),
     Uuid(Uuid),
     Date(Date),
+}
+
+impl Cell {
+    /// The same as a parameter; absent ones have no type.
+    pub(super) fn value(&self) -> Option<Value<'_>> {
+        Some(match self {
+            Self::Null => return None,
+            Self::Bool(value) => Value::Bool(Some(*value)),
+            Self::Int(value) => Value::Int(Some(*value)),
+            Self::Text(value) => Value::Text(Some(value)),
+            Self::Bytes(value) => Value::Bytes(Some(value)),
+            Self::Uuid(value) => Value::Uuid(Some(*value)),
+            Self::Date(value) => Value::Date(Some(*value)),
+        })
+    }
 }
 
 /// A row of an answer.

@@ -6,6 +6,7 @@
 //! (even where the method or the record does not exist), the method, the record, the body, its fields. Who sees and changes what is a
 //! rule of the directory: everything goes through a [`View`].
 
+mod cursors;
 mod emails;
 mod groups;
 mod keys;

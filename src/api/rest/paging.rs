@@ -1,4 +1,4 @@
-//! Pages by number, as openwisp-utils' pagination has them.
+//! Pages by number, as openwisp-utils' pagination has them. Those by cursor are in [`super::cursors`].
 
 use super::super::error::ApiError;
 use super::{Call, keys};
@@ -45,6 +45,10 @@ impl Paging {
         &self.query
     }
 
+    pub(super) const fn size(&self) -> u32 {
+        self.size
+    }
+
     /// What to list for it. The last page is known once all are counted.
     pub(super) fn list(&self, list: List) -> List {
         let offset = self.number.map_or(0, |number| (number - 1).saturating_mul(self.size));
@@ -81,20 +85,22 @@ impl Paging {
         Ok(told.end())
     }
 
-    /// The address of another page: the other parameters stay, sorted by their names.
     fn link(&self, call: &Call, number: u32) -> String {
-        let others = self.query.iter().filter(|(name, _)| name != "page");
-        let mut query: Vec<(&str, &str)> = others.map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let number = number.to_string();
-        if number != "1" {
-            query.push(("page", &number));
-        }
-        query.sort_by_key(|(name, _)| *name);
-        let encoded = |text: &str| utf8_percent_encode(text, ENCODED).to_string().replace(' ', "+");
-        let query: Vec<String> =
-            query.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
-        let path = call.api.links.at(call.request.uri.path());
-        let sign = if query.is_empty() { "" } else { "?" };
-        format!("{}{path}{sign}{}", call.origin.0, query.join("&"))
+        let number = (number != 1).then(|| number.to_string());
+        link(call, &self.query, "page", number.as_deref())
     }
+}
+
+/// The address of another page: the other parameters of the request stay, sorted by their names.
+pub(super) fn link(call: &Call, query: &[(String, String)], name: &str, value: Option<&str>) -> String {
+    let others = query.iter().filter(|(known, _)| known != name);
+    let mut query: Vec<(&str, &str)> = others.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    query.extend(value.map(|value| (name, value)));
+    query.sort_by_key(|(name, _)| *name);
+    let encoded = |text: &str| utf8_percent_encode(text, ENCODED).to_string().replace(' ', "+");
+    let query: Vec<String> =
+        query.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+    let path = call.api.links.at(call.request.uri.path());
+    let sign = if query.is_empty() { "" } else { "?" };
+    format!("{}{path}{sign}{}", call.origin.0, query.join("&"))
 }

@@ -1,6 +1,7 @@
 //! Records that are told as the directory defines them, and lists of them that are filtered, searched and ordered by its fields.
 
 use super::super::error::ApiError;
+use super::cursors::Cursors;
 use super::paging::Paging;
 use super::refused::refused;
 use super::{Call, Done, moment};
@@ -67,7 +68,12 @@ where
     F: Future<Output = Result<Rows<T>, DirectoryError>> + Send,
 {
     let mut paging = Paging::of(call)?;
-    let list = paging.list(wanted::<R>(call, &paging, list));
+    let list = wanted::<R>(call, &paging, list);
+    if let Some(cursors) = Cursors::of(call, &paging, &list)? {
+        let rows = read(call.view.clone(), cursors.list(list)).await.map_err(refused::<R>)?;
+        return Ok(Done::Told(cursors.tell(call, &rows, tell)?));
+    }
+    let list = paging.list(list);
     let mut rows = read(call.view.clone(), list.clone()).await.map_err(refused::<R>)?;
     if let Some(page) = paging.last(rows.total) {
         rows = read(call.view.clone(), List { page, ..list }).await.map_err(refused::<R>)?;

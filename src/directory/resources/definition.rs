@@ -116,7 +116,8 @@ pub trait Resource: Clone + Serialize + Send + Sync + Sized + 'static {
     const ALIAS: &'static str;
     /// What the table is joined with.
     const JOINS: &'static str;
-    const ORDER: &'static str;
+    /// What lists are ordered by where nothing is said: names of fields.
+    const ORDER: &'static [&'static str];
     /// The first is the key.
     const FIELDS: &'static [Field];
     /// What the command line shows of it in a list.
@@ -209,7 +210,7 @@ macro_rules! word {
 macro_rules! record {
     (
         $(#[$doc:meta])*
-        $record:ident: $noun:ident, $permission:literal, $table:literal as $alias:literal $joins:literal, by $order:literal {
+        $record:ident: $noun:ident, $permission:literal, $table:literal as $alias:literal $joins:literal, by $($order:ident)+ {
             $($(#[$field_doc:meta])* $field:ident $($word:literal)?: $type:ty => { $($option:tt)* })*
         }
         $($item:item)*
@@ -226,7 +227,7 @@ macro_rules! record {
             const TABLE: &'static str = $table;
             const ALIAS: &'static str = $alias;
             const JOINS: &'static str = $joins;
-            const ORDER: &'static str = $order;
+            const ORDER: &'static [&'static str] = &[$(stringify!($order)),+];
             const FIELDS: &'static [$crate::directory::resources::definition::Field] = &[$(
                 $crate::directory::resources::definition::Field {
                     $($option)*
@@ -280,7 +281,7 @@ macro_rules! resource {
     (
         $(#[$doc:meta])*
         $record:ident, $new:ident, $edit:ident:
-        $noun:ident, $permission:literal, $table:literal as $alias:literal $joins:literal, by $order:literal {
+        $noun:ident, $permission:literal, $table:literal as $alias:literal $joins:literal, by $($order:ident)+ {
             $key:ident: $key_type:ty => { $($key_option:tt)* }
             given {
                 $(
@@ -296,7 +297,7 @@ macro_rules! resource {
     ) => {
         $crate::directory::resources::definition::record! {
             $(#[$doc])*
-            $record: $noun, $permission, $table as $alias $joins, by $order {
+            $record: $noun, $permission, $table as $alias $joins, by $($order)+ {
                 $key: $key_type => { fixed: true, $($key_option)* }
                 $($(#[$field_doc])* $field $($word)?: <$type as $crate::directory::resources::content::Content>::Kept => {
                     given: true,

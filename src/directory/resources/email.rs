@@ -8,7 +8,7 @@ use crate::id::UserId;
 
 record! {
     /// An e-mail address of a user.
-    EmailRecord: Email, "account.{}_emailaddress", "email_addresses" as "e" "", by "e.id" {
+    EmailRecord: Email, "account.{}_emailaddress", "email_addresses" as "e" "", by id {
         id: i64 => { kind: Kind::Number, fixed: true, }
         user "user_id": UserId => { column: "user_id", fixed: true, filter: true, }
         email: String => {

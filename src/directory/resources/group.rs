@@ -8,7 +8,7 @@ use crate::id::GroupId;
 
 record! {
     /// A group.
-    GroupRecord: Group, "openwisp_users.{}_group", "groups" as "b" "", by "b.name" {
+    GroupRecord: Group, "openwisp_users.{}_group", "groups" as "b" "", by name {
         id: GroupId => { fixed: true, filter: true, }
         /// Unique; policies may ask for it.
         name: String => { filter: true, search: true, sort: true, unique: &[("groups_name", Unique::GroupName)], }

@@ -9,7 +9,7 @@ record! {
     /// The tie of a user to an organization.
     MembershipRecord: Membership, "openwisp_users.{}_organizationuser", "memberships" as "m"
     "JOIN users u ON u.id = m.user_id JOIN organizations o ON o.id = m.organization_id
-     LEFT JOIN owners w ON w.organization_id = m.organization_id AND w.user_id = m.user_id", by "o.slug, u.username, m.id" {
+     LEFT JOIN owners w ON w.organization_id = m.organization_id AND w.user_id = m.user_id", by slug username {
         id: Uuid => { shown: false, fixed: true, }
         slug "org": String => { sql: "o.slug", search: true, sort: true, }
         organization "org_id": OrgId => { column: "organization_id", fixed: true, filter: true, }

@@ -11,7 +11,7 @@ resource! {
     /// An organization. Times are whole seconds since the Unix epoch.
     OrganizationRecord, NewOrganization, OrganizationEdit:
     Organization, "openwisp_users.{}_organization", "organizations" as "o"
-    "LEFT JOIN owners w ON w.organization_id = o.id LEFT JOIN users u ON u.id = w.user_id", by "o.slug" {
+    "LEFT JOIN owners w ON w.organization_id = o.id LEFT JOIN users u ON u.id = w.user_id", by slug {
         id: OrgId => {
             given: true, help: "A chosen id, for organizations that come from elsewhere", filter: true, sort: true,
             unique: &[("organizations_pkey", Unique::OrganizationId)],

@@ -8,7 +8,7 @@ use crate::id::PermissionId;
 resource! {
     /// A permission. It is made before it is granted, so that a slip of the pen grants nothing.
     PermissionRecord, NewPermission, PermissionEdit:
-    Permission, "auth.{}_permission", "permissions" as "p" "", by "p.codename" {
+    Permission, "auth.{}_permission", "permissions" as "p" "", by codename {
         id: PermissionId => { filter: true, }
         given {
             codename "permission": PermissionName => {

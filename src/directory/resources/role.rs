@@ -18,7 +18,7 @@ record! {
          (SELECT string_agg(p.codename, ',' ORDER BY p.codename) FROM super_role_permissions x
           JOIN permissions p ON p.id = x.permission_id WHERE x.super_role_id = r.id),
          (SELECT count(*) FROM super_role_users x WHERE x.super_role_id = r.id)
-      FROM super_roles r)" as "b" "", by "b.slug NULLS FIRST, b.name" {
+      FROM super_roles r)" as "b" "", by slug name {
         id: RoleId => { filter: true, }
         /// Unique in its organization, or among the super roles.
         name: String => { filter: true, search: true, sort: true, }

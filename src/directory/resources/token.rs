@@ -9,7 +9,7 @@ use crate::id::{TokenId, UserId};
 record! {
     /// A bearer token's record. Times are whole seconds since the Unix epoch.
     TokenRecord: Token, "openwisp_users.{}_apikey", "tokens" as "t" "JOIN users u ON u.id = t.user_id",
-    by "u.username, t.id" {
+    by username {
         id: TokenId => { fixed: true, filter: true, }
         username "user": String => { sql: "u.username", search: true, sort: true, }
         /// The slug of their primary organization.

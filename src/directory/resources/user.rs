@@ -13,7 +13,7 @@ resource! {
     /// A user. Times are whole seconds since the Unix epoch.
     UserRecord, NewUser, UserEdit:
     User, "openwisp_users.{}_user", "users" as "u" "",
-    by "u.username, u.id" {
+    by username {
         id: UserId => {
             given: true, help: "A chosen id, for users who come from elsewhere", filter: true, sort: true,
             unique: &[("users_pkey", Unique::UserId)],

@@ -11,6 +11,7 @@ mod credentials;
 mod feed;
 mod gateway;
 mod jobs;
+mod keysets;
 mod memberships;
 mod organizations;
 mod people;
