@@ -67,6 +67,12 @@ pub enum ApiError {
     /// Whoever changes a record must say which state of it they have read.
     #[error("If-Match is required, with the ETag of what is to be changed.")]
     NoCondition,
+    /// The same is being asked under the same key.
+    #[error("A request with this Idempotency-Key is being answered.")]
+    Repeated,
+    /// A key belongs to the request that it was first sent with.
+    #[error("This Idempotency-Key was sent with another request.")]
+    KeyOfAnother,
     /// Too much is being done already; a moment later it may work.
     #[error("The service is busy, try again.")]
     Busy,
@@ -94,6 +100,8 @@ impl ApiError {
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Changed => StatusCode::PRECONDITION_FAILED,
+            Self::Repeated => StatusCode::CONFLICT,
+            Self::KeyOfAnother => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NoCondition => StatusCode::PRECONDITION_REQUIRED,
             Self::Busy | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -148,7 +156,7 @@ impl ApiError {
                     tell_limit(headers, state);
                 }
             }
-            Self::Busy | Self::Unavailable => {
+            Self::Busy | Self::Unavailable | Self::Repeated => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}

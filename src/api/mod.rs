@@ -35,7 +35,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use links::Links;
-use rest::TagKey;
+use rest::{BeingAnswered, TagKey};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -78,6 +78,8 @@ pub struct Api {
     pub records: bool,
     /// What makes the records' ETags, where they have any.
     pub tags: Option<TagKey>,
+    /// Requests that may be sent again, while they are being answered.
+    pub running: BeingAnswered,
     /// Seals the cursors of lists.
     pub seal: Seal,
     /// Whether a record is changed only by who says which state of it they have read.
@@ -105,6 +107,7 @@ impl Api {
             // Clients of the reference know none, unless they are asked for.
             tags: (sealer.is_none() || accounts.require_if_match)
                 .then(|| TagKey::new(store.checksum_key().derive("tags of records"))),
+            running: BeingAnswered::default(),
             seal: Seal::of(&store),
             require_if_match: accounts.require_if_match,
             store,

@@ -128,8 +128,8 @@ impl View {
         Self { terms, ..self.clone() }
     }
 
-    pub(super) fn has_terms(&self) -> bool {
-        self.terms.are_any()
+    pub(super) fn terms(&self) -> Terms {
+        self.terms.clone()
     }
 
     pub(super) async fn read<T, E>(
@@ -158,7 +158,10 @@ impl View {
         let on_terms = self.directory.transaction(false, caller, move |tx| {
             Box::pin(async move {
                 terms.begin(tx).await?;
-                work(tx).await
+                let done = work(tx).await?;
+                let answer = terms.answer(&done)?;
+                terms.end(tx, answer).await?;
+                Ok(done)
             })
         });
         on_terms.await

@@ -179,6 +179,12 @@ pub enum DirectoryError {
     /// A record is not any more what it was when it was read.
     #[error("it has changed since it was read")]
     Changed,
+    /// The same was done meanwhile, for another request with the same key.
+    #[error("a request with this key is being answered")]
+    Repeated,
+    /// A key belongs to a request, and this is another one.
+    #[error("this key was sent with another request")]
+    KeyOfAnother,
     /// Whoever asks may not do that.
     #[error("they may not {what}")]
     Forbidden { what: String },
@@ -234,7 +240,11 @@ impl DirectoryError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Invalid { .. } | Self::AlreadyMember { .. } | Self::SlugImmutable => return None,
+            Self::Invalid { .. }
+            | Self::AlreadyMember { .. }
+            | Self::SlugImmutable
+            | Self::Repeated
+            | Self::KeyOfAnother => return None,
             Self::NotFound { noun: Noun::User, .. } => "name a user by id, username or e-mail address".into(),
             Self::NotFound { noun: Noun::Organization, .. } => "name an organization by id or slug".into(),
             Self::NotFound { noun: Noun::Token, .. } => "name a token by its id, as `token list` shows it".into(),

@@ -2,8 +2,9 @@
 
 use super::engine::operations;
 use super::error::{DirectoryError, Noun, StoreError};
+use super::groups;
 use super::list::{List, Rows, all};
-use super::resources::{Field, GroupRecord, Resource, Statements};
+use super::resources::{Field, GroupRecord, NewGroup, Resource, Statements};
 use super::sql::{Cells, Value};
 use super::tx::Tx;
 use super::viewer::Action;
@@ -65,9 +66,16 @@ impl Resource for GroupWithPermissions {
 }
 
 operations! {
+    write create_group(; new: NewGroup) -> GroupWithPermissions = create;
     read group_with_permissions(; group: GroupId) -> GroupWithPermissions = show;
     /// Groups by name.
     read groups_with_permissions(list: &List) -> Rows<GroupWithPermissions> = all;
+}
+
+/// Whoever makes a group is told what they have made.
+async fn create(tx: &Tx<'_>, new: NewGroup) -> Result<GroupWithPermissions, DirectoryError> {
+    let group = groups::create(tx, new).await?.id;
+    tx.find("b.id = $1", &[&group], group).await
 }
 
 async fn show(tx: &Tx<'_>, group: GroupId) -> Result<GroupWithPermissions, DirectoryError> {

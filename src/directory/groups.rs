@@ -34,7 +34,7 @@ operations! {
     write delete_group(group: &GroupSelector) -> GroupRecord = delete;
 }
 
-async fn create(tx: &Tx<'_>, new: NewGroup) -> Result<GroupRecord, DirectoryError> {
+pub(super) async fn create(tx: &Tx<'_>, new: NewGroup) -> Result<GroupRecord, DirectoryError> {
     tx.viewer.may::<GroupRecord>(Action::Add)?;
     let named = GroupRecord { id: GroupId(0), name: new.name.to_string(), permissions: Vec::new(), users: 0 };
     let row = tx.row("INSERT INTO groups (name) VALUES ($1) RETURNING id", &[&named.name]).await;

@@ -10,6 +10,7 @@
 //! checked words (a username, an e-mail address, a slug), [`token`] the bearer tokens. What goes wrong is a [`DirectoryError`], or, for the
 //! gateway, a [`StoreError`]. `tests/it/directory` tells the rules as stories, and runs them on both engines.
 
+mod answers;
 pub mod audit;
 mod candidates;
 mod credentials;
@@ -55,6 +56,7 @@ mod usernames;
 mod users;
 mod viewer;
 
+pub use answers::Repeatable;
 pub use candidates::Holders;
 pub use credentials::{NewSession, Revocation, SessionSnapshot, SubjectRecord, UserKey};
 pub use engine::{Directory, View};

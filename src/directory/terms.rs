@@ -1,40 +1,61 @@
-//! The terms on which something is changed: while a record is still what somebody has read. They are looked at in the transaction that
-//! changes it, once nobody else can; so of many who have read the same, one changes it.
+//! The terms on which something is changed: while a record is still what somebody has read, and once, however often it is asked for
+//! ([`super::answers`]). They are looked at in the transaction that changes it, when nobody else can; so of many who have read the same,
+//! or ask for the same, one does it.
 
+use super::answers::Keep;
 use super::engine::View;
-use super::error::DirectoryError;
+use super::error::{DirectoryError, StoreError};
 use super::resources::{EmailRecord, MembershipRecord, OrganizationRecord, PermissionRecord, RoleRecord, TokenRecord};
 use super::selector::RoleSelector;
 use super::tx::{Tx, Work};
 use super::{GroupWithPermissions, Person, emails, memberships, people, roles, tokens};
 use crate::id::{GroupId, OrgId, PermissionId, RoleId, TokenId, UserId};
+use std::any::Any;
 use std::sync::Arc;
 
 /// Looks at terms within a transaction.
-type Check = Arc<dyn for<'t, 'c> Fn(&'t Tx<'c>) -> Work<'t, (), DirectoryError> + Send + Sync>;
+pub(super) type Check = Arc<dyn for<'t, 'c> Fn(&'t Tx<'c>) -> Work<'t, (), DirectoryError> + Send + Sync>;
 
 /// The terms of a [`View`]'s changes; none where nothing is said.
 #[derive(Clone, Default)]
 pub(super) struct Terms {
-    check: Option<Check>,
+    pub(super) check: Option<Check>,
+    pub(super) keep: Option<Keep>,
 }
 
 impl Terms {
     fn checking(
+        self,
         check: impl for<'t, 'c> Fn(&'t Tx<'c>) -> Work<'t, (), DirectoryError> + Send + Sync + 'static,
     ) -> Self {
-        Self { check: Some(Arc::new(check)) }
+        Self { check: Some(Arc::new(check)), ..self }
     }
 
     pub(super) fn are_any(&self) -> bool {
-        self.check.is_some()
+        self.check.is_some() || self.keep.is_some()
     }
 
     /// Before anything is changed.
     pub(super) async fn begin(&self, tx: &Tx<'_>) -> Result<(), DirectoryError> {
+        if let Some(keep) = &self.keep {
+            keep.begin(tx).await?;
+        }
         match &self.check {
             Some(check) => check(tx).await,
             None => Ok(()),
+        }
+    }
+
+    /// What is to be kept of what was done.
+    pub(super) fn answer(&self, done: &dyn Any) -> Result<Option<Vec<u8>>, StoreError> {
+        self.keep.as_ref().map(|keep| keep.answer(done)).transpose()
+    }
+
+    /// When all is done.
+    pub(super) async fn end(&self, tx: &Tx<'_>, answer: Option<Vec<u8>>) -> Result<(), DirectoryError> {
+        match (&self.keep, answer) {
+            (Some(keep), Some(answer)) => keep.end(tx, &answer).await,
+            _ => Ok(()),
         }
     }
 }
@@ -47,7 +68,7 @@ macro_rules! while_it_is {
             #[must_use]
             pub fn $name(&self, $key: $key_type, holds: impl Fn(&$record) -> bool + Send + Sync + 'static) -> Self {
                 let holds = Arc::new(holds);
-                self.on(Terms::checking(move |$tx| {
+                self.on(self.terms().checking(move |$tx| {
                     let (holds, $key) = (Arc::clone(&holds), Clone::clone(&$key));
                     Box::pin(async move {
                         $tx.session.lock($table, &$row).await?;
@@ -78,6 +99,6 @@ impl View {
     /// # Errors
     /// The terms do not hold.
     pub async fn holds(&self) -> Result<(), DirectoryError> {
-        if self.has_terms() { self.write(|_| Box::pin(async { Ok(()) })).await } else { Ok(()) }
+        if self.terms().are_any() { self.write(|_| Box::pin(async { Ok(()) })).await } else { Ok(()) }
     }
 }

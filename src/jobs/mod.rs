@@ -32,10 +32,12 @@ pub enum Job {
     DeactivateExpired,
     ExpirationReminder,
     PasswordReminder,
+    ForgetAnswers,
 }
 
 impl Job {
-    pub const ALL: [Self; 3] = [Self::DeactivateExpired, Self::ExpirationReminder, Self::PasswordReminder];
+    pub const ALL: [Self; 4] =
+        [Self::DeactivateExpired, Self::ExpirationReminder, Self::PasswordReminder, Self::ForgetAnswers];
 
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -43,6 +45,7 @@ impl Job {
             Self::DeactivateExpired => "deactivate-expired",
             Self::ExpirationReminder => "expiration-reminder",
             Self::PasswordReminder => "password-reminder",
+            Self::ForgetAnswers => "forget-answers",
         }
     }
 
@@ -58,6 +61,8 @@ impl Job {
             Self::DeactivateExpired => jobs.deactivate_expired,
             Self::ExpirationReminder => jobs.expiration_reminder,
             Self::PasswordReminder => jobs.password_reminder,
+            // Nobody wants to keep them.
+            Self::ForgetAnswers => Some(2 * 3600),
         }
     }
 }
@@ -116,7 +121,7 @@ impl Runner {
     /// Does what is due, every day, for ever. A job that was never done waits for its time: what an import brings is as it was until then.
     pub async fn keep(self) {
         let (first, begun) = (clock::today(), clock::unix_seconds().rem_euclid(SECONDS));
-        let mut done: [Option<Date>; 3] = [None; 3];
+        let mut done: [Option<Date>; Job::ALL.len()] = [None; Job::ALL.len()];
         loop {
             let (today, second) = (clock::today(), clock::unix_seconds().rem_euclid(SECONDS));
             for (job, done) in Job::ALL.into_iter().zip(&mut done) {
@@ -180,6 +185,7 @@ impl Runner {
             Job::DeactivateExpired => self.deactivate_expired(&turn).await?,
             Job::ExpirationReminder => self.remind_of_expiration(&turn).await?,
             Job::PasswordReminder => self.remind_of_password(&turn).await?,
+            Job::ForgetAnswers => self.forget_answers(&turn).await?,
         };
         self.store.finish_job(turn.job.name(), turn.today, outcome.clone()).await?;
         Ok(outcome)
@@ -230,6 +236,17 @@ impl Runner {
         }
         let told = self.tell(turn, Kind::PasswordExpiration, turn.today).await?;
         Ok(format!("{told} told"))
+    }
+
+    async fn forget_answers(&self, turn: &Turn) -> Result<String, JobError> {
+        let mut forgotten = 0;
+        loop {
+            match self.store.forget_answers().await? {
+                0 => return Ok(format!("{forgotten} forgotten")),
+                count => forgotten += count,
+            }
+            self.go_on(turn).await?;
+        }
     }
 
     /// Writes the letters that wait, of those that are about a day from `first` on; how many.

@@ -107,9 +107,13 @@ async fn create(call: &Call, user: UserId, body: Body) -> Result<Done, ApiError>
     fits(call, user, (None, email, is_primary, false)).await?;
     let email = Email::new(email).map_err(refused::<EmailRecord>)?;
     let new = NewEmail { email, verified: false, is_primary };
-    let made = call.view.create_email(&user.into(), new).await.map_err(refused::<EmailRecord>)?;
-    let location = (!call.is_compat()).then(|| call.path(&format!("user/{user}/email/{}/", made.id)));
-    Ok(Done::Made { body: tell(&made), location, alone: None })
+    let path = (!call.is_compat()).then(|| call.path(&format!("user/{user}/email/")));
+    let tell = move |made: &EmailRecord| {
+        let location = path.as_ref().map(|path| format!("{path}{}/", made.id));
+        Some(Done::Made { body: tell(made), location, alone: None })
+    };
+    let make = |view: View| async move { view.create_email(&user.into(), new).await.map_err(refused::<EmailRecord>) };
+    call.make(call.view.clone(), tell, make).await
 }
 
 async fn edit(call: &Call, user: UserId, id: i64, body: Body, partial: bool) -> Result<Done, ApiError> {

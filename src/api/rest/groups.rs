@@ -94,12 +94,13 @@ async fn create(call: &Call, body: Body) -> Result<Done, ApiError> {
     let permissions = permissions.unwrap_or_default();
     let name = RightsName::new(data.text("name").unwrap_or_default()).map_err(refused::<GroupRecord>)?;
     let new = NewGroup { name, permissions, users: Vec::new() };
-    let made = call.view.create_groups(vec![new]).await.map_err(|error| refused::<GroupRecord>(error.error))?;
-    let made = made.into_iter().next().ok_or(ApiError::Unavailable)?;
-    let everything = call.api.store.as_seen_by(Viewer::Operator);
-    let told = everything.group_with_permissions(made.id).await.map_err(refused::<GroupRecord>)?;
-    let location = (!call.is_compat()).then(|| call.path(&format!("group/{}/", made.id)));
-    Ok(Done::Made { body: tell(&told), location, alone: None })
+    let path = (!call.is_compat()).then(|| call.path("group/"));
+    let tell = move |made: &GroupWithPermissions| {
+        let location = path.as_ref().map(|path| format!("{path}{}/", made.group.id));
+        Some(Done::Made { body: tell(made), location, alone: None })
+    };
+    let make = |view: View| async move { view.create_group(new).await.map_err(refused::<GroupRecord>) };
+    call.make(call.view.clone(), tell, make).await
 }
 
 async fn edit(call: &Call, id: GroupId, body: Body, partial: bool) -> Result<Done, ApiError> {

@@ -6,7 +6,7 @@ use super::refused::refused;
 use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb, Versions};
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::serializer::{Field, Shape};
-use crate::directory::{DirectoryError, List, MembershipRecord, NewMembership, Noun, View};
+use crate::directory::{BatchError, DirectoryError, List, MembershipRecord, NewMembership, Noun, View};
 use crate::id::{OrgId, UserId};
 use async_trait::async_trait;
 use axum::body::Body;
@@ -47,7 +47,7 @@ impl Endpoint for Members {
         let user = data.text("user").unwrap_or_default();
         let is_admin = data.flag("is_admin") == Some(true);
         let new = NewMembership { user: user.into(), organization: organization.into(), is_admin };
-        let made = call.view.create_memberships(vec![new]).await.map_err(|error| match error.error {
+        let failed = |error: BatchError| match error.error {
             DirectoryError::NotFound { noun: Noun::User, .. } | DirectoryError::Ambiguous { .. } => {
                 ApiError::of_fields(FieldErrors::of("user", "There is no such user."))
             }
@@ -55,10 +55,15 @@ impl Endpoint for Members {
                 ApiError::of_fields(FieldErrors::of("user", error.to_string()))
             }
             error => refused::<MembershipRecord>(error),
-        })?;
-        let made = made.into_iter().next().ok_or(ApiError::Unavailable)?;
-        let location = call.path(&format!("organization/{organization}/member/{}/", made.user));
-        Ok(Done::Made { body: tell(&made), location: Some(location), alone: None })
+        };
+        let path = call.path(&format!("organization/{organization}/member/"));
+        let told = move |made: &Vec<MembershipRecord>| {
+            let made = made.first()?;
+            let location = Some(format!("{path}{}/", made.user));
+            Some(Done::Made { body: tell(made), location, alone: None })
+        };
+        let make = |view: View| async move { view.create_memberships(vec![new]).await.map_err(failed) };
+        call.make(call.view.clone(), told, make).await
     }
 }
 

@@ -13,6 +13,7 @@ mod keys;
 mod me;
 mod members;
 mod moment;
+mod once;
 mod organizations;
 mod paging;
 mod permissions;
@@ -48,6 +49,9 @@ use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
+pub use once::BeingAnswered;
+use once::Once;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 pub use versions::TagKey;
 use versions::Versions;
@@ -137,9 +141,12 @@ struct Call {
     request: Parts,
     /// What absolute links of the answer begin with.
     origin: Origin,
+    /// What it does is done once, where it says so.
+    once: Option<Once>,
 }
 
 /// What was done.
+#[derive(Deserialize, Serialize)]
 enum Done {
     Told(String),
     /// `alone`: how it is told at its own address, where that is another than the body.
@@ -162,6 +169,23 @@ impl Call {
 
     async fn fields(&self, body: Body) -> Result<Fields, ApiError> {
         Ok(body::read_record(&self.request, body).await?)
+    }
+
+    /// Does what makes something, and tells what was made; a request that may be sent again is told the same then.
+    async fn make<T, F>(
+        &self,
+        view: View,
+        tell: impl Fn(&T) -> Option<Done> + Send + Sync + 'static,
+        make: impl FnOnce(View) -> F + Send,
+    ) -> Result<Done, ApiError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, ApiError>> + Send,
+    {
+        let tell = Arc::new(tell);
+        let told = Arc::clone(&tell);
+        let view = self.once.as_ref().map_or(view.clone(), |once| once.keeping(&view, move |made| told(made)));
+        tell(&make(view).await?).ok_or(ApiError::Unavailable)
     }
 
     /// That nothing of what was sent is wrong.
@@ -265,7 +289,7 @@ async fn answer<E: Endpoint>(
     let asker = Arc::new(who.snapshot);
     let rules = if api.compat { Rules::OpenwispUsers } else { Rules::Safe };
     let view = api.store.as_seen_by(Viewer::of(Arc::clone(&asker), rules));
-    let mut call = Call { api: Arc::clone(api), client, asker, view, request, origin };
+    let mut call = Call { api: Arc::clone(api), client, asker, view, request, origin, once: None };
     let method = &call.request.method;
     if !call.is_permitted(endpoint, method) {
         return Err(call.forbidden());
@@ -276,10 +300,10 @@ async fn answer<E: Endpoint>(
     }
     let verb = E::METHODS.verbs.iter().find(|(known, _)| known == method).map(|(_, verb)| *verb);
     let verb = verb.ok_or_else(|| ApiError::Method(method.to_string()))?;
-    let Some(versions) = Versions::of(&call, shown).filter(|_| E::HAS_VERSIONS || verb == Verb::Create) else {
-        return Ok((endpoint.act(&call, verb, body).await?, None));
-    };
-    if matches!(verb, Verb::Update { .. } | Verb::Delete) {
+    let versions = Versions::of(&call, shown);
+    if let Some(versions) = versions.as_ref().filter(|_| E::HAS_VERSIONS)
+        && matches!(verb, Verb::Update { .. } | Verb::Delete)
+    {
         if api.require_if_match && !versions.has_condition() {
             return Err(ApiError::NoCondition);
         }
@@ -287,10 +311,16 @@ async fn answer<E: Endpoint>(
             call.view = endpoint.while_it_is(&call, versions.clone());
         }
     }
-    let done = endpoint.act(&call, verb, body).await?;
+    let done = match *method {
+        // The reference knows none that may be sent again.
+        Method::POST if !call.is_compat() => once::act(endpoint, call, verb, body).await?,
+        _ => endpoint.act(&call, verb, body).await?,
+    };
     // A token that was rotated is told with its secret, which is not how it is told otherwise.
     let has_record = E::HAS_VERSIONS || matches!(done, Done::Made { .. });
-    let Some(told) = done.record().filter(|_| has_record) else { return Ok((done, None)) };
+    let (Some(versions), Some(told)) = (versions, done.record().filter(|_| has_record)) else {
+        return Ok((done, None));
+    };
     let tag = Some(versions.tag(told));
     match verb {
         Verb::Read if !versions.is_wanted(told) => Err(ApiError::Changed),

@@ -117,12 +117,16 @@ async fn create(call: &Call, body: Body) -> Result<Done, ApiError> {
         given.retain(|(name, _)| *name != "slug");
     }
     let new = NewOrganization::read(given).map_err(refused::<OrganizationRecord>)?;
-    let made =
-        call.view.create_organizations(vec![new]).await.map_err(|error| refused::<OrganizationRecord>(error.error))?;
-    let made = made.into_iter().next().ok_or(ApiError::Unavailable)?;
-    let location =
-        Some(if call.is_compat() { made.url.clone() } else { call.path(&format!("organization/{}/", made.id)) });
-    Ok(Done::Made { body: tell(&made, false), location, alone: Some(tell(&made, true)) })
+    let path = (!call.is_compat()).then(|| call.path("organization/"));
+    let tell = move |made: &Vec<OrganizationRecord>| {
+        let made = made.first()?;
+        let location = path.as_ref().map_or_else(|| made.url.clone(), |path| format!("{path}{}/", made.id));
+        Some(Done::Made { body: tell(made, false), location: Some(location), alone: Some(tell(made, true)) })
+    };
+    let make = |view: View| async move {
+        view.create_organizations(vec![new]).await.map_err(|error| refused::<OrganizationRecord>(error.error))
+    };
+    call.make(call.view.clone(), tell, make).await
 }
 
 async fn edit(call: &Call, id: OrgId, body: Body, partial: bool) -> Result<Done, ApiError> {

@@ -45,10 +45,14 @@ impl Endpoint for Permissions {
         let (data, errors) = call.data(FIELDS, body, false).await?;
         call.settle(errors)?;
         let new = NewPermission::read(given(&data)).map_err(failed)?;
-        let made = call.view.create_permissions(vec![new]).await.map_err(|error| failed(error.error))?;
-        let made = made.into_iter().next().ok_or(ApiError::Unavailable)?;
-        let location = call.path(&format!("permission/{}/", made.id.0));
-        Ok(Done::Made { body: tell(&made), location: Some(location), alone: None })
+        let path = call.path("permission/");
+        let told = move |made: &Vec<PermissionRecord>| {
+            let made = made.first()?;
+            Some(Done::Made { body: tell(made), location: Some(format!("{path}{}/", made.id.0)), alone: None })
+        };
+        let make =
+            |view: View| async move { view.create_permissions(vec![new]).await.map_err(|error| failed(error.error)) };
+        call.make(call.view.clone(), told, make).await
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) fn refused<R: Resource>(error: DirectoryError) -> ApiError {
             ApiError::Forbidden(Reason::PermissionMissing, FORBIDDEN)
         }
         DirectoryError::Changed => ApiError::Changed,
+        DirectoryError::Repeated => ApiError::Repeated,
+        DirectoryError::KeyOfAnother => ApiError::KeyOfAnother,
         DirectoryError::Invalid { field, problem } => {
             let name = R::FIELDS.iter().find(|known| known.word == field).map_or(field, |known| known.name);
             ApiError::of_fields(FieldErrors::of(name, problem))

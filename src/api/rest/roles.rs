@@ -83,13 +83,16 @@ impl Endpoint for Roles {
         let name = RightsName::new(data.text("name").unwrap_or_default()).map_err(failed)?;
         let permissions = permissions.unwrap_or_default();
         let new = NewRole { scope: scope(organization), name, permissions, users: users(data.keys("add")) };
-        let made = call.view.create_roles(vec![new]).await.map_err(|error| failed(error.error))?;
-        let made = made.into_iter().next().ok_or(ApiError::Unavailable)?;
         let path = match organization {
-            Some(organization) => format!("organization/{organization}/role/{}/", made.id),
-            None => format!("super-role/{}/", made.id),
+            Some(organization) => call.path(&format!("organization/{organization}/role/")),
+            None => call.path("super-role/"),
         };
-        Ok(Done::Made { body: tell(&made), location: Some(call.path(&path)), alone: None })
+        let told = move |made: &Vec<RoleRecord>| {
+            let made = made.first()?;
+            Some(Done::Made { body: tell(made), location: Some(format!("{path}{}/", made.id)), alone: None })
+        };
+        let make = |view: View| async move { view.create_roles(vec![new]).await.map_err(|error| failed(error.error)) };
+        call.make(call.view.clone(), told, make).await
     }
 }
 

@@ -128,10 +128,14 @@ impl Endpoint for Tokens {
             expires_at: expires_at.flatten(),
             scope: NewScope { organizations, permissions, read_only: data.flag("read_only") == Some(true) },
         };
-        let made = own(call).create_tokens(vec![new]).await.map_err(|error| failed(error.error))?;
-        let made = made.into_iter().next().ok_or(ApiError::Unavailable)?;
-        let location = Some(call.path(&format!("me/token/{}/", made.id)));
-        Ok(Done::Made { body: with_secret(&made, &token), location, alone: Some(tell(&made)) })
+        let path = call.path("me/token/");
+        let told = move |made: &Vec<TokenRecord>| {
+            let made = made.first()?;
+            let location = Some(format!("{path}{}/", made.id));
+            Some(Done::Made { body: with_secret(made, &token), location, alone: Some(tell(made)) })
+        };
+        let make = |view: View| async move { view.create_tokens(vec![new]).await.map_err(|error| failed(error.error)) };
+        call.make(own(call), told, make).await
     }
 }
 
@@ -191,8 +195,10 @@ impl Endpoint for Rotate {
         let expires_at = end(&data, &mut errors);
         call.settle(errors)?;
         let token = generate(call)?;
-        let rotated = view.rotate_token(self.0, token.digest(), expires_at).await.map_err(failed)?;
-        Ok(Done::Told(with_secret(&rotated, &token)))
+        let (id, digest) = (self.0, token.digest());
+        let told = move |rotated: &TokenRecord| Some(Done::Told(with_secret(rotated, &token)));
+        let rotate = |view: View| async move { view.rotate_token(id, digest, expires_at).await.map_err(failed) };
+        call.make(view, told, rotate).await
     }
 }
 
@@ -207,6 +213,8 @@ impl Endpoint for Revoke {
     }
 
     async fn act(&self, call: &Call, _: Verb, _: Body) -> Result<Done, ApiError> {
-        Ok(Done::Told(tell(&own(call).revoke_token(self.0).await.map_err(failed)?)))
+        let id = self.0;
+        let told = |revoked: &TokenRecord| Some(Done::Told(tell(revoked)));
+        call.make(own(call), told, |view: View| async move { view.revoke_token(id).await.map_err(failed) }).await
     }
 }

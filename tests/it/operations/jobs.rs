@@ -116,7 +116,8 @@ fn three_race(home: &Path, letters: &Letters) {
     let (_, listed) = done(&mut postern(home, &["job", "list", "--json"]));
     let listed: Value = serde_json::from_str(&listed).unwrap();
     assert_eq!((&listed[0]["name"], &listed[0]["at"]), (&json!("deactivate-expired"), &json!("00:01")));
-    assert!(listed.as_array().unwrap().iter().all(|job| job["finished"].is_string()), "{listed}");
+    let others = listed.as_array().unwrap().iter().filter(|job| job["name"] != "forget-answers");
+    assert!(others.clone().count() == 3 && others.into_iter().all(|job| job["finished"].is_string()), "{listed}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod cursors;
 mod engines;
+mod once;
 mod tenants;
 mod versions;
 

@@ -12,7 +12,7 @@ use crate::clock;
 use crate::compat::openwisp::serializer::Field;
 use crate::directory::name::Email;
 use crate::directory::{
-    Input as _, List, NewEmail, NewPerson, NewUser, PersonEdit, UserEdit, UserRecord, View, Viewer,
+    Input as _, List, NewEmail, NewPerson, NewUser, Person, PersonEdit, UserEdit, UserRecord, View, Viewer,
 };
 use crate::id::UserId;
 use async_trait::async_trait;
@@ -114,11 +114,14 @@ async fn create(call: &Call, body: Body) -> Result<Done, ApiError> {
         ties: ties.iter().map(|tie| (tie.organization, tie.is_admin.unwrap_or(false))).collect(),
         groups: groups.unwrap_or_default(),
     };
-    let made = call.view.create_person(new).await.map_err(refused::<UserRecord>)?;
-    let location = (!call.is_compat()).then(|| call.path(&format!("user/{}/", made.user.id)));
-    let is_superuser = call.is_superuser();
-    let alone = Some(tell::alone(&made, is_superuser));
-    Ok(Done::Made { body: tell::in_list(&made, is_superuser), location, alone })
+    let (is_superuser, path) = (call.is_superuser(), (!call.is_compat()).then(|| call.path("user/")));
+    let tell = move |made: &Person| {
+        let location = path.as_ref().map(|path| format!("{path}{}/", made.user.id));
+        let alone = Some(tell::alone(made, is_superuser));
+        Some(Done::Made { body: tell::in_list(made, is_superuser), location, alone })
+    };
+    let make = |view: View| async move { view.create_person(new).await.map_err(refused::<UserRecord>) };
+    call.make(call.view.clone(), tell, make).await
 }
 
 /// The address as one of the user's, in lower case. One that somebody else has shown to be theirs is not known to be this user's.
