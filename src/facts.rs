@@ -394,6 +394,32 @@ impl Snapshot {
         self.rights.as_ref().map(|rights| &rights.permissions)
     }
 
+    /// Whether they may whatever somebody else may, as far as anything is known of either.
+    #[must_use]
+    pub fn may_all_of(&self, other: &Self) -> bool {
+        let has_flags = !other.user.is_superuser && (self.user.is_staff || !other.user.is_staff);
+        let has_ties = || {
+            let of_own = |tie: &Membership| self.membership(tie.organization.id).map(Membership::level);
+            other.memberships.iter().all(|tie| of_own(tie) >= Some(tie.level()))
+        };
+        // Policies may ask for the names of groups.
+        let has_groups = || other.groups().iter().all(|group| self.groups().contains(group));
+        let has_permissions = || {
+            other.permissions().is_none_or(|of| {
+                let everywhere = of.all_everywhere().iter().all(|name| self.has_permission_everywhere(name));
+                // Where a rule counts roles alone, what they have by other ways is none.
+                let by_role = |name: &Arc<str>, place| self.is_granted(name, place, Grants::Roles);
+                let by_super_role = of.all_of_super_roles().iter().all(|name| by_role(name, Place::Everywhere));
+                let there = |(id, names): (OrgId, &[Arc<str>])| names.iter().all(|name| by_role(name, Place::In(id)));
+                everywhere && by_super_role && of.all_by_organization().all(there)
+            })
+        };
+        let is_bounded = self.scope().is_some_and(Scope::narrows_rights);
+        self.user.is_active
+            && !is_bounded
+            && (self.user.is_superuser || has_flags && has_ties() && has_groups() && has_permissions())
+    }
+
     /// All memberships, sorted by organization id.
     #[must_use]
     pub fn memberships(&self) -> &[Membership] {

@@ -3,14 +3,11 @@
 use super::moment::parse_duration;
 use super::noun::Noun;
 use super::output::{Exit, Output, Record};
-use crate::clock;
-use crate::directory::{Directory, UserKey, Usernames, Viewer, login_of};
-use crate::identity::sesame::primary_key::{Field, KeyType, PrimaryKey};
-use crate::identity::sesame::{Person, Sesame, isoformat};
+use crate::directory::{Directory, Viewer};
+use crate::identity::sesame::Sesame;
+use crate::identity::sesame::mint::mint;
 use crate::identity::settings::SesameSettings;
-use anyhow::{Context, bail};
-use data_encoding::HEXLOWER;
-use secrecy::ExposeSecret;
+use anyhow::Context;
 use serde::Serialize;
 
 pub type Args = Noun<Verb>;
@@ -69,45 +66,8 @@ pub async fn run(
     let scope = scope.unwrap_or_else(|| settings.scope.to_string());
     let sesame = Sesame::new(settings.secret()?);
     let user = store.as_seen_by(Viewer::Operator).user(&user.into()).await?;
-    let found = store.revocation(&UserKey::Id(user.id)).await?.context("the user has just gone")?;
-    if !user.is_active {
-        bail!("{} is inactive: no token would be good", user.username);
-    }
-    let text = |value: Option<String>, what| value.with_context(|| format!("{} has no {what}", user.username));
-    let named = match settings.user {
-        Field::Id => user.id.to_string(),
-        Field::Username if store.usernames().await? == Usernames::PerOrganization => {
-            login_of(user.organization_slug.as_deref(), &user.username)
-        }
-        Field::Username => user.username.clone(),
-        Field::Email => text(user.email.clone(), "e-mail address")?,
-        Field::ExternalId => text(user.external_id.clone(), "external id")?,
-    };
-    let key = match sesame.settings().key_type {
-        KeyType::Uuid => PrimaryKey::Uuid(named.parse()?),
-        KeyType::Text => PrimaryKey::Text(named),
-        KeyType::Binary => {
-            let bytes = HEXLOWER.decode(named.as_bytes());
-            PrimaryKey::Binary(bytes.with_context(|| format!("{named} is no key in lower-case hex"))?)
-        }
-        KeyType::Signed(_) | KeyType::Unsigned(_) => PrimaryKey::Integer(named.parse()?),
-    };
-    let mut made = clock::unix_seconds();
-    if let Some(wanted) = max_age {
-        let wanted = parse_duration(&wanted).map_err(anyhow::Error::msg)?;
-        let usual = sesame.settings().max_age.context("tokens have no age here: `max_age` is `none`")?;
-        // A token carries the time that it was made at, and whoever reads it knows how long it is good.
-        made = made.saturating_add(wanted).saturating_sub(usual);
-    }
-    let last_login = found.last_login.map(isoformat);
-    if sesame.settings().invalidate_on_email_change && found.email.is_none() {
-        bail!("{} has no e-mail address, which tokens rest on here: `invalidate_on_email_change`", user.username);
-    }
-    let password = found.password.as_ref().map(|password| password.expose_secret());
-    let person = Person { password, email: found.email.as_deref(), last_login: last_login.as_deref() };
-    let token = sesame.mint(&key, person, &scope, made);
-    let token = token
-        .context("the settings cannot make such a token: version 1 has no scopes, and keys must fit `key_type`")?;
+    let max_age = max_age.map(|wanted| parse_duration(&wanted)).transpose().map_err(anyhow::Error::msg)?;
+    let token = mint((&sesame, settings.user), store, &user, (&scope, max_age)).await?.token;
     let minted = Minted { user: user.id.to_string(), username: user.username, scope, token };
     out.done(&minted, Some(&minted.token), &format!("a token for {}: whoever has it is them", minted.username))?;
     Ok(Exit::Ok)

@@ -48,6 +48,13 @@ impl Directory {
         Self { engine: Arc::clone(&self.engine), audit, ..*self }
     }
 
+    /// The same directory, in which `who` changes everything from here on; what is not written down stays so.
+    #[must_use]
+    pub fn changed_by(&self, who: Who) -> Self {
+        let audit = self.audit.as_ref().map(|audit| Arc::new(Audit { target: audit.target.clone(), who }));
+        Self { audit, ..self.clone() }
+    }
+
     /// The same directory, in which every token that is made from now on ends within this time, where there is one.
     #[must_use]
     pub fn with_longest_token(&self, longest: Option<Duration>) -> Self {

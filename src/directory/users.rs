@@ -10,6 +10,7 @@ use super::usernames::Usernames;
 use super::viewer::Action;
 use super::{lookup, memberships};
 use crate::id::UserId;
+use serde_json::json;
 
 impl View {
     /// Makes users, all or none, members of their primary organizations. Usernames (or, where they are per organization, usernames in one
@@ -22,6 +23,8 @@ impl View {
 operations! {
     read user(user: &UserSelector) -> UserRecord = show;
     read users(list: &List) -> Rows<UserRecord> = all;
+    /// Writes down that a link was made with which somebody logs in as this user.
+    write note_magic_link(user: &UserSelector) -> UserRecord = note_magic_link;
     write edit_user(user: &UserSelector; new: UserEdit) -> UserRecord = edit;
     /// Deletes a user with their memberships and tokens; refused while they own an organization.
     write delete_user(user: &UserSelector) -> UserRecord = delete;
@@ -114,6 +117,13 @@ async fn delete_with_ownership(tx: &Tx<'_>, by: &UserSelector) -> Result<UserRec
     must_be_changeable(tx, &user).await?;
     tx.execute("DELETE FROM owners WHERE user_id = $1", &[&user.id]).await?;
     tx.delete(&user).await?;
+    Ok(user)
+}
+
+async fn note_magic_link(tx: &Tx<'_>, by: &UserSelector) -> Result<UserRecord, DirectoryError> {
+    let user = show(tx, by).await?;
+    must_be_changeable(tx, &user).await?;
+    tx.created("user.magic-link", &json!({ "id": user.id, "username": user.username }));
     Ok(user)
 }
 

@@ -16,7 +16,7 @@ pub mod settings;
 pub use credential::{Credential, Places, Presented, read};
 
 use crate::directory::token::TokenDigest;
-use crate::directory::{Directory, NewSession, SessionSnapshot, StoreError, UserKey};
+use crate::directory::{Directory, NewSession, SessionSnapshot, StoreError, UserKey, UserRecord};
 use crate::fact_cache::{self, FactCache, Found, KeyGeneration, Kind, Lookup};
 use crate::id::UserId;
 use crate::password::Passwords;
@@ -28,6 +28,7 @@ use jwt::key::{KeyError, KeySet};
 use jwt::principal::Who;
 use jwt::ring::{Ring, Source};
 use secrecy::{ExposeSecret, SecretString};
+use sesame::mint::{MintError, Minted, mint};
 use sesame::primary_key::Field;
 use sesame::{Opened, Person, Sesame, Version};
 use session::SessionToken;
@@ -220,6 +221,28 @@ impl Identity {
             CredentialQuery::Sesame(_) if self.sesame.as_ref().is_some_and(is_used_up) => CredentialQuery::User(user),
             other => other,
         }
+    }
+
+    /// Whether tokens for links are made and taken here.
+    #[must_use]
+    pub fn makes_links(&self) -> bool {
+        self.sesame.is_some()
+    }
+
+    /// The query parameter that such a token is read from.
+    #[must_use]
+    pub fn parameter(&self) -> Option<&str> {
+        self.places.parameter.as_deref()
+    }
+
+    /// A token that logs a user in, as the gate takes it.
+    ///
+    /// # Errors
+    /// None are made, or not for them.
+    pub async fn mint(&self, user: &UserRecord) -> Result<Minted, MintError> {
+        let Some((signer, field)) = &self.sesame else { return Err(MintError::Unfit("there are no links".to_owned())) };
+        let signer = signer.load_full();
+        mint((&signer.sesame, *field), &self.store, user, (&self.scope, None)).await
     }
 
     /// How sessions are, where they are taken.

@@ -10,6 +10,7 @@ mod cursors;
 mod emails;
 mod groups;
 mod keys;
+mod magic_link;
 mod me;
 mod members;
 mod moment;
@@ -38,6 +39,7 @@ use crate::compat::openwisp::negotiate::{Representation, negotiate};
 use crate::compat::openwisp::object::{Object, list};
 use crate::compat::openwisp::serializer::{self, Data, Field};
 use crate::decision::Reason;
+use crate::directory::audit::Who;
 use crate::directory::{OrganizationRecord, Rules, View, Viewer};
 use crate::facts::Snapshot;
 use crate::id::{OrgId, UserId};
@@ -288,7 +290,8 @@ async fn answer<E: Endpoint>(
     }
     let asker = Arc::new(who.snapshot);
     let rules = if api.compat { Rules::OpenwispUsers } else { Rules::Safe };
-    let view = api.store.as_seen_by(Viewer::of(Arc::clone(&asker), rules));
+    let store = api.store.changed_by(Who::Api { user: asker.user.id });
+    let view = store.as_seen_by(Viewer::of(Arc::clone(&asker), rules));
     let mut call = Call { api: Arc::clone(api), client, asker, view, request, origin, once: None };
     let method = &call.request.method;
     if !call.is_permitted(endpoint, method) {

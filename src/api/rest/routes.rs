@@ -4,7 +4,8 @@ use super::super::error::ApiError;
 use super::super::paths::PREFIX;
 use super::super::{Api, Client, Origin};
 use super::{
-    Endpoint, emails, groups, keys, me, members, organizations, permissions, roles, run, tokens, user_password, users,
+    Endpoint, emails, groups, keys, magic_link, me, members, organizations, permissions, roles, run, tokens,
+    user_password, users,
 };
 use crate::id::{GroupId, OrgId, RoleId, TokenId, UserId};
 use axum::Router;
@@ -32,6 +33,7 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         route("user/", || users::Users),
         route("user/{id}/", users::One),
         route("user/{id}/password/", user_password::Password),
+        route("user/{id}/magic-link/", magic_link::MagicLink),
         route("user/{id}/email/", emails::Emails),
         route("user/{id}/email/{number}/", emails::One),
         route("group/", || groups::Groups),

@@ -53,7 +53,7 @@ async fn seen(call: &Call, id: UserId) -> Result<(View, UserRecord), ApiError> {
     let is_own =
         call.asker.user.id == id && (!call.is_compat() || call.asker.user.is_staff || manages_oneself(call).await?);
     if is_own && !call.is_superuser() {
-        let view = call.api.store.as_seen_by(Viewer::Oneself(id));
+        let view = call.view.as_seen_by(Viewer::Oneself(id));
         let found = view.user(&id.into()).await.map_err(refused::<UserRecord>)?;
         return Ok((view, found));
     }

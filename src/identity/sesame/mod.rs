@@ -4,6 +4,7 @@
 //! should end it: the password, perhaps the e-mail address or the last login. So the token is read first, then the store is asked
 //! what it rests on, then it is verified. What it rests on goes no further than here.
 
+pub mod mint;
 pub mod primary_key;
 
 use blake2::Blake2bVarCore;

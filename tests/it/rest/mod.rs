@@ -2,6 +2,7 @@
 
 mod cursors;
 mod engines;
+mod links;
 mod once;
 mod tenants;
 mod versions;
