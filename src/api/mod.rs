@@ -35,6 +35,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use links::Links;
+pub use rest::told_of_oneself;
 use rest::{BeingAnswered, TagKey};
 use std::net::IpAddr;
 use std::sync::Arc;

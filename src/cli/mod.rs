@@ -17,6 +17,7 @@ pub mod import;
 mod invite;
 pub mod job;
 pub mod matrix;
+pub mod me;
 pub mod member;
 pub mod migrate;
 pub mod moment;
@@ -38,7 +39,7 @@ mod usage;
 pub mod user;
 pub mod usernames;
 
-use crate::config::{Config, ConfigError, Sources};
+use crate::config::{Compat, Config, ConfigError, Sources};
 use crate::directory::Directory;
 use crate::directory::audit::Who;
 use crate::policy::Names;
@@ -102,6 +103,7 @@ enum Command {
     Role(role::Args),
     /// Bearer tokens
     Token(token::Args),
+    Me(me::Args),
     /// Links that log somebody in
     Sesame(sesame::Args),
     /// Bring an existing installation in
@@ -299,6 +301,9 @@ pub fn main() -> ExitCode {
         Command::Role(args) => noun!(role, args, args.begins()),
         Command::Token(args) => noun!(token, args, false),
         Command::Sesame(args) => sesame(&common, args),
+        Command::Me(args) => common.on_the_directory(false, |config, store, mut output| async move {
+            (me::run(args, config.compat == Compat::Openwisp, &store, &mut output).await, output)
+        }),
         Command::Migrate(args) => migrate(&common, &args),
         Command::Doctor(args) => doctor(&common, args),
         Command::Health(args) => health::run(&common, args),

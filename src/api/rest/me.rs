@@ -4,7 +4,7 @@ use super::super::error::ApiError;
 use super::{Audience, Call, Done, Endpoint, Methods, Verb};
 use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Field, Shape};
-use crate::facts::{Level, Membership, Value};
+use crate::facts::{Level, Membership, Snapshot, Value};
 use crate::id::UserId;
 use async_trait::async_trait;
 use axum::body::Body;
@@ -38,12 +38,13 @@ impl Endpoint for Me {
     }
 
     async fn act(&self, call: &Call, _: Verb, _: Body) -> Result<Done, ApiError> {
-        Ok(Done::Told(tell(call)))
+        Ok(Done::Told(tell(&call.asker, call.is_compat())))
     }
 }
 
-fn tell(call: &Call) -> String {
-    let asker = &call.asker;
+/// Who somebody is, and what they may; `is_compat`: as openwisp-users counts managers.
+#[must_use]
+pub fn tell(asker: &Snapshot, is_compat: bool) -> String {
     let text = |value: Option<&Value>| value.map(|value| value.as_str().to_owned());
     let mut told = Object::default();
     told.put("id", &asker.user.id);
@@ -59,11 +60,8 @@ fn tell(call: &Call) -> String {
     let ids = |has: fn(&Membership) -> bool| {
         asker.memberships().iter().filter(|tie| has(tie)).map(|tie| tie.organization.id).collect::<Vec<_>>()
     };
-    let manages = if call.is_compat() {
-        |tie: &Membership| tie.is_admin
-    } else {
-        |tie: &Membership| tie.level() >= Level::Manager
-    };
+    let manages =
+        if is_compat { |tie: &Membership| tie.is_admin } else { |tie: &Membership| tie.level() >= Level::Manager };
     told.put("organizations_managed", &ids(manages));
     told.put("organizations_owned", &ids(|tie| tie.is_owner));
     told.put("groups", &asker.groups().iter().map(|name| &**name).collect::<Vec<_>>());

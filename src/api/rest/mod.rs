@@ -51,6 +51,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
+pub use me::tell as told_of_oneself;
 pub use once::BeingAnswered;
 use once::Once;
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@ mod once;
 mod tenants;
 mod versions;
 
-use crate::support::{Answer, Gate, ORG_A, ORG_B, Options, Who, request};
+use crate::support::{Answer, Gate, ORG_A, ORG_B, Options, Who, World, request};
 use serde_json::{Value, json};
 
 /// What Administrators may, in openwisp-users.
@@ -202,4 +202,23 @@ fn whoever_asks_has_named_tokens_that_are_narrowed_rotated_and_revoked() {
     assert_eq!(revoked.json()["state"], "revoked");
     assert_eq!(with(&fresh, "GET", "me/").status, 401);
     assert_eq!(ask(&gate, Who::uA, "DELETE", &one, &Value::Null).status, 204);
+}
+
+#[test]
+fn the_command_line_tells_who_somebody_is_as_the_api_does() {
+    let gate = gate();
+    let token = World::get().token(Who::mA).unwrap();
+    let me = get(&gate, Who::mA, "me/");
+    for told in [
+        gate.postern.cli_with(&["me", "--json"], &format!("{token}\n")),
+        gate.postern.cli(&["me", "--user", "mA", "--json"]),
+    ] {
+        assert_eq!(serde_json::from_str::<Value>(&told).unwrap(), me);
+    }
+    let shown = gate.postern.cli_with(&["me"], token);
+    assert!(shown.contains("username\tmA") && shown.contains("a:manager"), "{shown}");
+    let refused = gate.postern.try_cli_with(&["me"], "pst_nobody").unwrap_err();
+    assert!(refused.contains("nobody's") && !refused.contains("pst_"), "{refused}");
+    let inactive = gate.postern.try_cli_with(&["me"], World::get().token(Who::off).unwrap());
+    assert!(inactive.unwrap_err().contains("inactive"));
 }
