@@ -155,7 +155,7 @@ operations! {
 }
 
 /// Texts that only one user may have.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserWords {
     pub username: Option<String>,
     pub email: Option<String>,

@@ -27,12 +27,15 @@ const BY_SUBJECT: u64 = 2;
 const SESSIONS: u64 = 3;
 const BY_USER: u64 = 4;
 const LETTERS: u64 = 5;
+const CONFLICTS: u64 = 6;
 /// Credentials of one address that are nobody's, in each minute, before the store is asked by the narrow way alone.
 const PAGES: NonZeroU32 = NonZeroU32::new(120).unwrap();
 /// Failures on one user from strange addresses: so many at once, and as many in each hour.
 const FAILURES: NonZeroU32 = NonZeroU32::new(100).unwrap();
 /// Letters to one user: so many at once, and as many in each hour.
 const LETTERS_EACH: NonZeroU32 = NonZeroU32::new(5).unwrap();
+/// Names and addresses of others that somebody who manages users hits upon: so many at once, and as many in each hour.
+const CONFLICTS_EACH: NonZeroU32 = NonZeroU32::new(30).unwrap();
 const HOUR: Duration = Duration::from_secs(3600);
 /// Successes that are remembered here.
 const SUCCESSES: usize = 50_000;
@@ -137,6 +140,24 @@ impl Limits {
         let key = Key { limit: LETTERS, who: Who::User(user) };
         let spent = self.limiter.spend(key, Quota::new(LETTERS_EACH, HOUR), clock::monotonic());
         matches!(spent.await, Verdict::Pass { .. })
+    }
+
+    /// Counts that somebody hits upon what another user has, who may be of another tenant, until it is given back.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub async fn conflict(&self, user: UserId) -> Result<(), Duration> {
+        let key = Key { limit: CONFLICTS, who: Who::User(user) };
+        match self.limiter.spend(key, Quota::new(CONFLICTS_EACH, HOUR), clock::monotonic()).await {
+            Verdict::Pass { .. } => Ok(()),
+            Verdict::Wait(wait) => Err(wait),
+        }
+    }
+
+    /// They did not.
+    pub async fn no_conflict(&self, user: UserId) {
+        let key = Key { limit: CONFLICTS, who: Who::User(user) };
+        self.limiter.give_back(key, Quota::new(CONFLICTS_EACH, HOUR)).await;
     }
 
     /// A number for a name, which nobody can tell beforehand; another for each purpose.

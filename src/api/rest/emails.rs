@@ -8,7 +8,7 @@ use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Field, Shape};
 use crate::directory::name::Email;
-use crate::directory::{DirectoryError, EmailEdit, EmailRecord, List, NewEmail, Unique, View, Viewer};
+use crate::directory::{DirectoryError, EmailEdit, EmailRecord, List, NewEmail, Rows, Unique, View, Viewer};
 use crate::id::UserId;
 use async_trait::async_trait;
 use axum::body::Body;
@@ -146,8 +146,11 @@ fn settle(errors: FieldErrors) -> Result<(), ApiError> {
 async fn must_be_free(call: &Call, errors: &mut FieldErrors, email: &str, but: Option<i64>) -> Result<(), ApiError> {
     let filter = vec![("email".to_owned(), email.to_owned()), ("verified".to_owned(), "true".to_owned())];
     let everything = call.api.store.as_seen_by(Viewer::Operator);
-    let others = everything.emails(&List { filter, ..List::default() }).await.map_err(refused::<EmailRecord>)?;
-    if !errors.concerns("email") && others.rows.iter().any(|other| Some(other.id) != but) {
+    let list = List { filter, ..List::default() };
+    let look = async { everything.emails(&list).await.map_err(refused::<EmailRecord>) };
+    let is_taken = |others: &Rows<EmailRecord>| others.rows.iter().any(|other| Some(other.id) != but);
+    let others = call.is_taken(look, is_taken).await?;
+    if !errors.concerns("email") && is_taken(&others) {
         let (field, message) = taken(Unique::EmailAddress);
         errors.add(field, message);
     }

@@ -191,6 +191,25 @@ impl Call {
         tell(&make(view).await?).ok_or(ApiError::Unavailable)
     }
 
+    /// Looks whether somebody has what only one may have, who may be of another tenant. Who is no superuser hits upon few of them in an
+    /// hour: one by one nobody guesses whom others have. In openwisp-users they may.
+    async fn is_taken<T>(
+        &self,
+        look: impl Future<Output = Result<T, ApiError>> + Send,
+        is_taken: impl Fn(&T) -> bool + Send,
+    ) -> Result<T, ApiError> {
+        if self.is_superuser() || self.is_compat() {
+            return look.await;
+        }
+        let (limits, asker) = (self.api.login.limits(), self.asker.user.id);
+        limits.conflict(asker).await.map_err(|wait| ApiError::Throttled { wait, state: None })?;
+        let found = look.await;
+        if found.as_ref().is_ok_and(|found| !is_taken(found)) {
+            limits.no_conflict(asker).await;
+        }
+        found
+    }
+
     /// That nothing of what was sent is wrong.
     fn settle(&self, errors: FieldErrors) -> Result<(), ApiError> {
         if errors.is_empty() { Ok(()) } else { Err(ApiError::of_fields(errors)) }

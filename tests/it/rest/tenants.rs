@@ -111,3 +111,45 @@ fn a_manager_makes_users_in_their_organizations_alone() {
     let login = json!({ "username": "new", "password": "Tr0ub4dor&3x" });
     assert_eq!(ask(&gate, Who::nobody, "POST", "token/", &login).status, 200);
 }
+
+#[test]
+fn nobody_tries_a_list_of_whom_others_have() {
+    let gate = gate();
+    let new = |name: &str, email: &str| {
+        let ties = json!([{ "organization": ORG_A, "is_admin": false }]);
+        json!({ "username": name, "email": email, "password": "tester-of-9-tags", "organization_users": ties })
+    };
+    let emails = format!("user/{}/email/", id(&gate, "uB"));
+    ask(&gate, Who::su, "POST", &emails, &json!({ "email": "verified@b.example" }));
+    gate.postern.sql("UPDATE email_addresses SET verified = 1 WHERE email = 'verified@b.example'");
+    // Whoever has it, and however it is written, the answer is one.
+    gate.postern.sql("UPDATE users SET email = 'uB@b.example' WHERE username = 'uB'");
+    let said = |email: &str| ask(&gate, Who::mA, "POST", "user/", &new("fresh", email)).text();
+    assert_eq!(said("uB@b.example"), said("ub@B.example"));
+    assert_eq!(said("uB@b.example"), said("ma@a.example"));
+    // What is free costs nothing.
+    for number in 0..40 {
+        let made =
+            ask(&gate, Who::mA, "POST", "user/", &new(&format!("free{number}"), &format!("free{number}@a.example")));
+        assert_eq!(made.status, 201, "{number}: {}", made.text());
+    }
+    let of_ann = format!("user/{}/email/", id(&gate, "uA"));
+    let taken: Vec<u16> = (0..40)
+        .map(|number| match number % 3 {
+            0 => ask(&gate, Who::mA, "POST", "user/", &new("su", "x@a.example")),
+            1 => ask(&gate, Who::mA, "PATCH", &of_ann.replace("email/", ""), &json!({ "username": "uB" })),
+            _ => ask(&gate, Who::mA, "POST", &of_ann, &json!({ "email": "verified@b.example" })),
+        })
+        .map(|answer| answer.status)
+        .collect();
+    // 30 in an hour, four of them above; a slow machine sees one come back in two minutes.
+    let told = taken.iter().filter(|status| **status == 400).count();
+    assert!((26..=28).contains(&told) && taken.iter().all(|status| matches!(status, 400 | 429)), "{taken:?}");
+    let free = ask(&gate, Who::mA, "POST", "user/", &new("freer", "freer@a.example"));
+    assert_eq!((free.status, free.header("retry-after").is_some()), (429, true), "nor is it told what is free");
+    assert_eq!(
+        ask(&gate, Who::su, "POST", "user/", &new("su", "x@a.example")).status,
+        400,
+        "a superuser sees all anyway"
+    );
+}
