@@ -145,7 +145,7 @@ impl Membership {
 }
 
 /// A user, as decisions and headers need them. Revocation material (password hashes) is never here.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct User {
     pub id: UserId,
     /// Login name. Everybody in the directory has one; of somebody else, the issuer's where it is configured to name them.
@@ -166,7 +166,7 @@ pub struct User {
 }
 
 /// A primary organization, and the name that its user has with it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Home {
     id: OrgId,
     slug: Value,
@@ -223,7 +223,7 @@ impl User {
 ///
 /// Those that hold everywhere (a user's own, their groups', their super roles') and those that hold in one organization
 /// (their roles there). All lists are sorted.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Permissions {
     everywhere: Box<[Arc<str>]>,
     /// Those of them that super roles give.
@@ -333,7 +333,7 @@ fn among(list: &[Arc<str>], permission: &str) -> bool {
 }
 
 /// Everything that is cached of a user: who they are and where they belong, read in one consistent look at the store.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     pub user: User,
     /// Memberships of active organizations, sorted by organization id (see [`Snapshot::membership`]).
@@ -343,7 +343,7 @@ pub struct Snapshot {
 }
 
 /// What a user has besides levels.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Rights {
     permissions: Permissions,
     groups: Box<[Arc<str>]>,

@@ -130,6 +130,8 @@ pub fn explain(
         is_asked = true;
         lookup(key)
     });
+    let unnarrowed = world.as_ref().and_then(|world| world.unnarrowed(user?));
+    explanation = explanation.beside(&policy, &request, unnarrowed, &mut lookup);
     if let Some(error) = problem {
         return failed(&error.into(), pages);
     }

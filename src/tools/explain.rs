@@ -113,6 +113,27 @@ impl<'p> Explanation<'p> {
         }
     }
 
+    /// Says of a refusal whether it is the token's scope that refuses: whether `user`, who is the caller without it, would pass.
+    #[must_use]
+    pub fn beside(
+        mut self,
+        policy: &Policy,
+        request: &Request,
+        user: Option<&Arc<Snapshot>>,
+        lookup: &mut dyn FnMut(&OrgKey<'_>) -> Option<Arc<Organization>>,
+    ) -> Self {
+        let refusing = self.steps.iter_mut().rev().find(|step| step.mark == Mark::No);
+        if let (Err(_), Some(step), Some(_)) = (&self.verdict, refusing, user) {
+            step.notes.push(match super::ask::evaluate(policy, request, user, lookup) {
+                Ok(_) => "it is the scope of the token that refuses: without it, the request would pass".to_owned(),
+                Err(_) => {
+                    "it is not the scope of the token alone: without it, the request would be refused too".to_owned()
+                }
+            });
+        }
+        self
+    }
+
     /// Tells where the facts come from, in front of the first that is told.
     #[must_use]
     pub fn with_facts(mut self, facts: Provenance) -> Self {

@@ -4,7 +4,7 @@
 //! a test sees to it that each has its words here. What a schema cannot say, `postern check` does.
 
 use super::suite::{CASE_KEYS, FILE_KEYS};
-use super::world::{GIVEN_KEYS, LEVELS, ORGANIZATION_KEYS, USER_WORDS};
+use super::world::{GIVEN_KEYS, LEVELS, ORGANIZATION_KEYS, TOKEN_KEYS, USER_WORDS};
 use crate::decision::Reason;
 use crate::policy::{Access, GROUP_KEYS, INJECT_WORDS, METHODS, ROUTE_KEYS, RULE_KEYS, Scheme, option_schema};
 use serde_json::{Map, Value as Json, json};
@@ -70,6 +70,11 @@ pub fn tests() -> Json {
                 "additionalProperties": false,
                 "properties": GIVEN_KEYS.iter().map(|key| ((*key).to_owned(), given_key(key))).collect::<Map<_, _>>(),
             },
+            "token": {
+                "description": "What the token is narrowed to.",
+                "type": "object", "additionalProperties": false, "minProperties": 1,
+                "properties": TOKEN_KEYS.iter().map(|key| ((*key).to_owned(), token_key(key))).collect::<Map<_, _>>(),
+            },
             "case": { "type": "object", "required": ["as", "expect"], "additionalProperties": false, "properties": case },
         },
     })
@@ -84,6 +89,16 @@ fn file_key(key: &str) -> Json {
             "description": "The cases: one request each.", "type": "array", "minItems": 1,
             "items": { "$ref": "#/definitions/case" },
         }),
+    }
+}
+
+fn token_key(key: &str) -> Json {
+    match key {
+        "organizations" => {
+            json!({ "description": "Organizations by their names.", "type": ["array", "string"], "minItems": 1 })
+        }
+        "permissions" => json!({ "description": "`app.codename`", "type": ["array", "string"], "minItems": 1 }),
+        _ => json!({ "description": "For GET, HEAD and OPTIONS alone.", "type": "boolean" }),
     }
 }
 
@@ -120,6 +135,7 @@ fn given_key(key: &str) -> Json {
                             "permissions": { "description": "`app.codename`, everywhere.", "type": ["array", "string"] },
                             "super_roles": { "description": "`app.codename`, everywhere, by super roles.", "type": ["array", "string"] },
                             "roles": { "description": "Permissions by organization.", "type": "object" },
+                            "token": { "$ref": "#/definitions/token" },
                         },
                         "additionalProperties": { "description": "The level in that organization.", "enum": LEVELS },
                     },
@@ -139,6 +155,7 @@ fn case_key(key: &str) -> Json {
             "description": "How long the body is, whatever is in it: `64KiB`, `20MiB`.",
             "type": ["integer", "string"],
         }),
+        "token" => json!({ "$ref": "#/definitions/token" }),
         "throttled" => json!({ "description": "Whoever is counted has come as often as they may.", "type": "boolean" }),
         "claims" => json!({
             "description": "What the credential says besides, as a JWT does: read by `claim.NAME` and `claims`.",

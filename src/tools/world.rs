@@ -3,7 +3,7 @@
 //! A name is a slug, and its id is a fixed UUIDv5 of the name, whatever kind of thing it names; `<name>` stands for the id.
 
 use crate::decision::OrgKey;
-use crate::facts::{Home, Membership, Organization, Permissions, Snapshot, User, Value};
+use crate::facts::{Home, MOST_IN_A_SCOPE, Membership, Organization, Permissions, Scope, Snapshot, User, Value};
 use crate::id::{OrgId, UserId};
 use crate::policy::is_slug;
 use crate::yaml::{Entry, Findings, Key, Keys, Map, Node, Span, Value as Yaml, suggest};
@@ -27,6 +27,8 @@ pub fn id_of(name: &str) -> Uuid {
 pub struct World {
     organizations: Vec<Arc<Organization>>,
     users: HashMap<Box<str>, Arc<Snapshot>>,
+    /// Those of them whose token is narrowed, as they are without it.
+    unnarrowed: HashMap<Box<str>, Arc<Snapshot>>,
     /// Every name that may be written as `<name>`.
     names: HashMap<Box<str>, Uuid>,
 }
@@ -35,6 +37,12 @@ impl World {
     #[must_use]
     pub fn user(&self, name: &str) -> Option<&Arc<Snapshot>> {
         self.users.get(name)
+    }
+
+    /// A user as they are without their token's scope, where it has one.
+    #[must_use]
+    pub fn unnarrowed(&self, name: &str) -> Option<&Arc<Snapshot>> {
+        self.unnarrowed.get(name)
     }
 
     /// The users' names, in no order.
@@ -103,8 +111,13 @@ impl World {
             if key.text == ANONYMOUS {
                 findings.error("bad_name", key.span, "`anonymous` is nobody, and needs no user");
             } else if world.name(key, findings) {
-                let user = Given::read(value, &world, findings);
-                let snapshot = user.snapshot(&key.text);
+                let mut user = Given::read(value, &world, findings);
+                let token = user.token.take();
+                let mut snapshot = user.snapshot(&key.text);
+                if let Some(scope) = token {
+                    world.unnarrowed.insert(key.text.as_str().into(), Arc::new(snapshot.clone()));
+                    snapshot = snapshot.narrowed(scope);
+                }
                 world.users.insert(key.text.as_str().into(), Arc::new(snapshot));
             }
         }
@@ -153,7 +166,7 @@ pub(super) const GIVEN_KEYS: [&str; 2] = ["organizations", "users"];
 /// The keys of an organization in `given`.
 pub(super) const ORGANIZATION_KEYS: [&str; 3] = ["active", "external_id", "name"];
 /// The keys of a user in `given`, beside the names of organizations.
-pub(super) const USER_KEYS: [&str; 13] = [
+pub(super) const USER_KEYS: [&str; 14] = [
     "active",
     "email",
     "external_id",
@@ -166,10 +179,13 @@ pub(super) const USER_KEYS: [&str; 13] = [
     "staff",
     "super_roles",
     "superuser",
+    "token",
     "username",
 ];
+/// What a token is narrowed to.
+pub(super) const TOKEN_KEYS: [&str; 3] = ["organizations", "permissions", "read_only"];
 /// Those of them that only the directory says of somebody.
-const OF_DIRECTORY: [&str; 10] = [
+const OF_DIRECTORY: [&str; 11] = [
     "active",
     "external_id",
     "groups",
@@ -180,6 +196,7 @@ const OF_DIRECTORY: [&str; 10] = [
     "staff",
     "super_roles",
     "superuser",
+    "token",
 ];
 /// Users who are said in one word.
 pub(super) const USER_WORDS: [&str; 4] = ["user", "staff", "superuser", "inactive"];
@@ -225,6 +242,7 @@ struct Given {
     is_inactive: bool,
     is_staff: bool,
     is_superuser: bool,
+    token: Option<Scope>,
 }
 
 impl Given {
@@ -295,6 +313,7 @@ impl Given {
                 let Some(slug) = text(value, "`organization`", findings) else { return };
                 self.primary = find((slug, value.span), world, &[], findings);
             }
+            "token" => self.token = scope(value, world, findings),
             "roles" => {
                 let Some(map) = value.expect_map("`roles`", findings) else { return };
                 for Entry { key, value } in &map.entries {
@@ -369,6 +388,36 @@ fn level(node: &Node, findings: &mut Findings) -> Option<(bool, bool)> {
             None
         }
     }
+}
+
+/// What a token is narrowed to, as `given` and cases say it.
+pub(super) fn scope(node: &Node, world: &World, findings: &mut Findings) -> Option<Scope> {
+    let map = node.expect_map("`token`", findings)?;
+    map.expect_keys("a token", Keys { known: &TOKEN_KEYS, not_yet: &[] }, findings);
+    let mut organizations = Vec::new();
+    let named = map.get("organizations").and_then(|node| node.expect_strs("an organization", findings));
+    for (slug, span) in named.unwrap_or_default() {
+        organizations.extend(find((slug, span), world, &[], findings).map(|organization| organization.id));
+    }
+    let permissions = map.get("permissions").map(|node| permissions(node, findings)).unwrap_or_default();
+    let read_only = map.get("read_only").and_then(|node| node.expect_bool("`read_only`", findings)) == Some(true);
+    // What narrows nothing here is a mistake, and would pass where a narrowed token does not.
+    for key in ["organizations", "permissions"] {
+        if let Some(Yaml::Seq(list)) = map.get(key).map(|node| &node.value) {
+            let message = match list.len() {
+                0 => format!("`{key}` is empty"),
+                count if count > MOST_IN_A_SCOPE => format!("a token names {MOST_IN_A_SCOPE} {key} at most"),
+                _ => continue,
+            };
+            findings.error("wrong_value", node.span, message).help(format!("leave `{key}` out, or say which"));
+        }
+    }
+    if !read_only && map.entries.iter().all(|entry| entry.key.text == "read_only") {
+        findings
+            .error("wrong_value", node.span, "the token is narrowed to nothing")
+            .help("for example `token: { organizations: [acme], read_only: true }`");
+    }
+    Some(Scope::new(organizations, permissions, read_only))
 }
 
 fn permissions(node: &Node, findings: &mut Findings) -> Vec<Arc<str>> {

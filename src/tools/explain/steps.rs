@@ -4,7 +4,8 @@ use super::{Mark, Step};
 use crate::decision::{
     CredentialNeed, Denial, Evaluation, MOST_HELD, OrgKey, Permit, Reading, Reason, RequestView, Says, Stage, Upgrade,
 };
-use crate::facts::Snapshot;
+use crate::facts::{Scope, Snapshot};
+use crate::id::OrgId;
 use crate::policy::{Access, Found, HostPattern, Judged, Kind, NAMELESS, Own, Policy, Route, Segment};
 use crate::request_target::{plain, shown};
 use http::HeaderValue;
@@ -213,11 +214,36 @@ pub(super) fn identity(user: Option<&Arc<Snapshot>>) -> Step {
     for membership in snapshot.memberships().iter().take(SHOWN) {
         step = step.note(format!("{} of {}", membership.level().as_str(), membership.organization.slug.as_str()));
     }
-    match snapshot.memberships().len() {
+    step = match snapshot.memberships().len() {
+        0 if snapshot.scope().is_some_and(Scope::narrows_rights) => step,
         0 => step.note("belongs to no active organization"),
         n if n > SHOWN => step.note(format!("and {} organizations more", n - SHOWN)),
         _ => step,
+    };
+    match snapshot.scope() {
+        Some(scope) => step.note(narrowing(scope, snapshot)),
+        None => step,
     }
+}
+
+/// What a token is narrowed to, in words.
+fn narrowing(scope: &Scope, snapshot: &Snapshot) -> String {
+    let mut parts = Vec::new();
+    if !scope.organizations().is_empty() {
+        let slug = |id: &OrgId| match snapshot.membership(*id) {
+            Some(membership) => membership.organization.slug.as_str().to_owned(),
+            None => id.to_string(),
+        };
+        parts.push(format!("organizations {}", scope.organizations().iter().map(slug).collect::<Vec<_>>().join(", ")));
+    }
+    if !scope.permissions().is_empty() {
+        parts.push(format!("permissions {}", scope.permissions().join(", ")));
+    }
+    if scope.is_read_only() {
+        parts.push("reading".to_owned());
+    }
+    let superuser = if scope.is_of_superuser() { "; a superuser within that" } else { "" };
+    format!("the token is narrowed to {}{superuser}", parts.join("; "))
 }
 
 pub(super) fn organization(

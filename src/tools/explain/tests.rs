@@ -1,6 +1,7 @@
 //! What a person reads, word for word, and what a machine reads.
 
 use super::Explanation;
+use crate::decision::OrgKey;
 use crate::policy::{Names, load};
 use crate::tools::ask::{Body, Request};
 use crate::tools::suite::read_world;
@@ -23,7 +24,7 @@ routes:
 ";
 const GIVEN: &str = "given:
   organizations: { acme: {}, bolt: {}, gone: { active: false } }
-  users: { bob: { acme: member }, ann: { permissions: [app.see] }, two: { acme: owner, bolt: member }, root: superuser, off: inactive }
+  users: { bob: { acme: member }, ann: { permissions: [app.see] }, two: { acme: owner, bolt: member }, narrow: { acme: member, bolt: member, permissions: [app.see], token: { organizations: [acme], permissions: [app.see], read_only: true } }, root: superuser, off: inactive }
 ";
 
 fn told<T>(user: &str, line: &str, headers: &[(&str, &str)], look: impl FnOnce(&Explanation<'_>) -> T) -> T {
@@ -37,7 +38,9 @@ fn told<T>(user: &str, line: &str, headers: &[(&str, &str)], look: impl FnOnce(&
     let headers: HeaderMap = headers.iter().map(pair).collect();
     let target = world.fill(target).unwrap().into_owned();
     let request = Request { headers, ..Request::new(method.parse().unwrap(), target) };
-    look(&Explanation::of(&policy, &request, world.user(user), &mut |key| world.organization(key)))
+    let lookup = &mut |key: &OrgKey<'_>| world.organization(key);
+    let explanation = Explanation::of(&policy, &request, world.user(user), lookup);
+    look(&explanation.beside(&policy, &request, world.unnarrowed(user), lookup))
 }
 
 fn text(user: &str, line: &str) -> String {
@@ -300,4 +303,27 @@ fn a_target_that_the_route_does_not_take_is_refused_by_the_route() {
     let told = text("bob", "GET /a//b");
     assert!(told.contains("NO route         /** (routes.yaml:6)") && told.contains("empty segment"), "{told}");
     assert!(!told.contains("method"), "{told}");
+}
+
+#[test]
+fn a_refusal_says_whether_it_is_the_scope_of_the_token() {
+    let refused = |line: &str| {
+        let told = text("narrow", line);
+        assert!(told.contains("the token is narrowed to organizations acme; permissions app.see; reading"), "{told}");
+        let mut lines = told.lines().skip_while(|line| !line.starts_with("NO"));
+        let step = lines.next().unwrap().split_whitespace().nth(1).unwrap();
+        format!("{step} | {}", lines.take_while(|line| line.starts_with(' ')).last().unwrap().trim())
+    };
+    const SCOPE: &str = "it is the scope of the token that refuses: without it, the request would pass";
+    const BOTH: &str = "it is not the scope of the token alone: without it, the request would be refused too";
+    for (line, expected) in [
+        ("GET /o/<bolt>/x", format!("level | {SCOPE}")),
+        ("GET /o/<acme>/x", format!("level | {SCOPE}")),
+        ("POST /p/y", format!("credential | {SCOPE}")),
+        ("GET /admin/x", format!("level | {BOTH}")),
+        ("GET /p/x", format!("when | {BOTH}")),
+    ] {
+        assert_eq!(refused(line), expected, "{line}");
+    }
+    assert!(text("narrow", "GET /p/y").contains("=> verdict       allow"));
 }

@@ -1,7 +1,9 @@
 //! The table of a small policy, and edits that open or close a door.
 
-use super::{COLUMNS, Comparison, Matrix, compare};
+use super::{COLUMNS, Comparison, Matrix, Person, compare};
 use crate::policy::{Policy, load};
+use crate::tools::suite::read_world;
+use crate::yaml::Findings;
 
 fn policy(routes: &str) -> Policy {
     let text = format!("version: 1\n{routes}");
@@ -407,4 +409,38 @@ routes:
     let json = matrix.to_json();
     assert_eq!(json["limits"][1]["methods"], "POST");
     assert_eq!(json["limits"][1]["limits"]["body_limit"], "1024 bytes");
+}
+
+/// Side by side: somebody with a token of everything, and with one that is narrowed.
+#[test]
+fn a_narrowed_token_s_matrix_is_what_it_is_good_for() {
+    let text = "given:
+  organizations: { acme: {}, bolt: {} }
+  users:
+    ann: { acme: manager, bolt: manager }
+    narrow: { acme: manager, bolt: manager, token: { organizations: [acme], read_only: true } }
+";
+    let mut findings = Findings::new();
+    let id = findings.add_source("world.yaml", text);
+    let world = read_world(id, &mut findings).unwrap();
+    let policy = policy("routes:\n  /o/{org:slug}: { org: path.org as slug, read: member, write: manager }\n");
+    let person = |name: &str, elsewhere: &str| Person {
+        snapshot: world.user(name).cloned(),
+        elsewhere: world.organizations().iter().find(|one| one.slug.as_str() == elsewhere).cloned(),
+    };
+    let matrix = Matrix::of_people(&policy, &[person("ann", ""), person("narrow", "bolt")]);
+    let heads: Vec<String> = matrix.heads.iter().map(|head| format!("{} {}", head.who, head.whose)).collect();
+    assert_eq!(heads, ["ann bolt", "ann acme", "narrow acme", "narrow elsewhere"]);
+    let told: Vec<String> = matrix
+        .rows
+        .iter()
+        .map(|row| {
+            let cells = row.cells.iter().map(|cell| cell.map_or("-".to_owned(), |verdict| verdict.to_string()));
+            format!("{}: {}", row.methods, cells.collect::<Vec<_>>().join(", "))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        ["read: allow, allow, allow, 403 org_foreign", "write: allow, allow, 403 scope_exceeded, 403 scope_exceeded"]
+    );
 }

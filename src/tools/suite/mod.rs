@@ -16,11 +16,12 @@ pub use report::{Broken, Report, junit};
 use super::ask::{self, Request};
 use super::explain::{self, Explanation};
 use super::world::World;
-use crate::decision::{Permit, RequestContext};
-use crate::facts::header_value;
+use crate::decision::{OrgKey, Permit, RequestContext};
+use crate::facts::{Scope, Snapshot, header_value};
 use crate::policy::{Policy, Route};
 use http::{HeaderName, HeaderValue};
 use std::fmt;
+use std::sync::Arc;
 
 /// The request id of every case.
 const REQUEST_ID: &str = "test";
@@ -40,6 +41,8 @@ pub struct Case {
     pub title: Option<Box<str>>,
     /// The user's name; `None`: nobody.
     pub user: Option<Box<str>>,
+    /// What their token is narrowed to, where the case says it.
+    pub token: Option<Scope>,
     /// The target as written, with its `<name>`s.
     pub written: Box<str>,
     pub request: Request,
@@ -106,8 +109,21 @@ impl Case {
         format!("{user} {} {}", self.request.method, self.written)
     }
 
+    /// Who asks; and as they are without their token's scope, where it has one.
+    fn caller(&self, world: &World) -> (Option<Arc<Snapshot>>, Option<Arc<Snapshot>>) {
+        let Some(name) = &self.user else { return (None, None) };
+        match (world.user(name), &self.token) {
+            (Some(user), Some(scope)) => {
+                let narrowed = Snapshot::clone(user).narrowed(scope.clone());
+                (Some(Arc::new(narrowed)), Some(Arc::clone(user)))
+            }
+            (user, _) => (user.cloned(), world.unnarrowed(name).cloned()),
+        }
+    }
+
     fn run(&self, policy: &Policy, world: &World) -> Outcome {
-        let user = self.user.as_deref().and_then(|name| world.user(name));
+        let (user, unnarrowed) = self.caller(world);
+        let user = user.as_ref();
         let judged = ask::evaluate(policy, &self.request, user, &mut |key| world.organization(key));
         let told = judged.and_then(|permit| {
             let mut sent = Vec::new();
@@ -136,7 +152,9 @@ impl Case {
             (false, _) => Some((self.expect.to_string(), verdict.clone())),
         };
         let failure = differs.map(|(expected, got)| {
-            let explanation = Explanation::of(policy, &self.request, user, &mut |key| world.organization(key));
+            let lookup = &mut |key: &OrgKey<'_>| world.organization(key);
+            let explanation = Explanation::of(policy, &self.request, user, lookup);
+            let explanation = explanation.beside(policy, &self.request, unnarrowed.as_ref(), lookup);
             Failure { expected, got, why: explain::reasons(&explanation) }
         });
         Outcome { verdict, route: route.map(told_place), failure }

@@ -1,7 +1,7 @@
 //! A tests file as it is written, every mistake at its place.
 
 use super::super::ask::{Body, Request};
-use super::super::world::{ANONYMOUS, World, text};
+use super::super::world::{ANONYMOUS, World, scope, text};
 use super::{Case, Expect, Forwarded, Suite};
 use crate::claims::Claims;
 use crate::decision::Reason;
@@ -14,8 +14,20 @@ use std::sync::Arc;
 /// The keys of a tests file.
 pub const FILE_KEYS: [&str; 2] = ["given", "tests"];
 /// The keys of a case beside its method.
-pub const CASE_KEYS: [&str; 11] =
-    ["as", "body", "body_bytes", "claims", "client", "expect", "forwarded", "headers", "inject", "name", "throttled"];
+pub const CASE_KEYS: [&str; 12] = [
+    "as",
+    "body",
+    "body_bytes",
+    "claims",
+    "client",
+    "expect",
+    "forwarded",
+    "headers",
+    "inject",
+    "name",
+    "throttled",
+    "token",
+];
 /// Keys of a case whose features do not exist yet.
 const NOT_YET: [&str; 1] = ["upstream"];
 /// Methods that no policy names and that a test may still send.
@@ -64,7 +76,7 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
     let mut headers = HeaderMap::new();
     let (mut expect, mut inject, mut claims, mut client) = (None, Vec::new(), None, None);
     let (mut title, mut forwarded) = (None, Forwarded::default());
-    let (mut body, mut throttled) = (Body::None, false);
+    let (mut body, mut throttled, mut token) = (Body::None, false, None);
     // What seems to be missing may be what is misspelt.
     let mut is_doubtful = false;
     for Entry { key, value } in &map.entries {
@@ -80,6 +92,7 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
             "name" => title = text(value, "`name`", findings).map(Box::from),
             "forwarded" => forwarded = self::forwarded(value, world, findings),
             "throttled" => throttled = value.expect_bool("`throttled`", findings) == Some(true),
+            "token" => token = scope(value, world, findings),
             word if METHODS.contains(&word) || REFUSED.contains(&word) => {
                 request_line(key, value, world, &mut line, findings)
             }
@@ -98,6 +111,18 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
         findings
             .error("two_credentials", at, "`as` already says whose credential is sent")
             .help("leave `Authorization` out, or write `as: anonymous` to test a credential that is nobody's");
+    }
+    if let (Some(user), Some(entry)) = (&user, map.entry("token")) {
+        let in_claims = |name: &str| world.user(name).is_some_and(|user| user.user.issuer.is_some());
+        let message = match user.as_deref() {
+            None => "whoever is anonymous has no token",
+            Some(name) if world.unnarrowed(name).is_some() => "`given` already says what the token is narrowed to",
+            Some(name) if in_claims(name) => "only tokens of the directory are narrowed",
+            Some(_) => "",
+        };
+        if !message.is_empty() {
+            findings.error("no_meaning", entry.key.span, message).help("leave it out");
+        }
     }
     if let (Some(_), Some(entry)) = (map.get("body"), map.entry("body_bytes")) {
         findings
@@ -118,7 +143,7 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
     let (method, written, target) = line.flatten()?;
     let request = Request { headers, client, claims, body, throttled, ..Request::new(method, target) }.as_handshake();
     let line = findings.place(map.entries.first()?.key.span).line;
-    Some(Case { line, title, user: user?, written, request, expect: expect?, inject, forwarded })
+    Some(Case { line, title, user: user?, token, written, request, expect: expect?, inject, forwarded })
 }
 
 /// What every case must say.

@@ -375,3 +375,66 @@ fn a_case_says_what_limits_look_at() {
     assert_eq!(mistakes(GIVEN, "- { as: eve, GET: /me, body_bytes: much, expect: 413 }\n")[0].0, "wrong_value");
     assert_eq!(mistakes(GIVEN, "- { as: eve, GET: /me, throttled: often, expect: 429 }\n").len(), 1);
 }
+
+#[test]
+fn a_token_is_what_it_is_narrowed_to() {
+    const NARROWED: &str = "
+given:
+  organizations: { acme: {}, bolt: {} }
+  users:
+    ann: { acme: manager, bolt: manager }
+    reader: { acme: manager, bolt: manager, token: { organizations: acme, read_only: true } }
+    root: { superuser: true, token: { organizations: [acme] } }
+tests:
+";
+    const CASES: &str = "  - { as: reader, GET: /o/<acme>/x, expect: allow, inject: { X-Postern-Role: manager } }
+  - { as: reader, POST: /o/<acme>/x, expect: 403 scope_exceeded }
+  - { as: reader, GET: /o/<bolt>/x, expect: 403 org_foreign }
+  - { as: root, GET: /o/<acme>/x, expect: allow, inject: { X-Postern-Role: superuser } }
+  - { as: root, GET: /o/<bolt>/x, expect: 403 org_foreign }
+  - { as: ann, GET: /o/<bolt>/x, expect: allow }
+  - { as: ann, token: { organizations: [acme] }, GET: /o/<bolt>/x, expect: 403 org_foreign }
+  - { as: ann, token: { permissions: [app.see] }, GET: /o/<acme>/x, expect: 403 scope_exceeded }
+  - { as: ann, token: { permissions: app.see }, GET: /me, expect: allow }
+  - { as: ann, token: { read_only: true }, POST: /o/<acme>/x, expect: 403 scope_exceeded }
+  - { as: ann, token: { organizations: [acme] }, GET: /o/<bolt>/x, expect: allow }
+  - { as: reader, GET: /staff, expect: allow }
+";
+    let suite = suite(&format!("{NARROWED}{CASES}")).unwrap_or_else(|f| panic!("{}", f.to_lines()));
+    let failed = suite.run(&policy()).outcomes.into_iter().filter_map(|(_, outcome)| outcome.failure);
+    let told: Vec<String> =
+        failed.map(|failure| format!("{} {:?}", failure.got, failure.why.last().unwrap())).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("403 org_foreign") && told[0].contains("it is the scope of the token that refuses"));
+    assert!(told[1].starts_with("403 staff_only") && told[1].contains("it is not the scope of the token alone"));
+}
+
+#[test]
+fn a_scope_that_says_nothing_or_has_no_meaning_is_a_mistake() {
+    let codes = |user: &str, case: &str| -> Vec<String> {
+        let given = format!("given:\n  organizations: {{ acme: {{}} }}\n  users: {{ ann: {user} }}");
+        mistakes(&given, &format!("  - {{ {case}, GET: /me, expect: allow }}"))
+            .into_iter()
+            .map(|m| m.0.to_owned())
+            .collect()
+    };
+    for (user, case, expected) in [
+        ("{ token: {} }", "as: ann", "wrong_value"),
+        ("{ token: { organizations: [] } }", "as: ann", "wrong_value"),
+        ("{ token: { organizations: [], read_only: true } }", "as: ann", "wrong_value"),
+        ("{ token: { organizations: [acne] } }", "as: ann", "unknown_organization"),
+        ("{ token: { permissions: [see] } }", "as: ann", "wrong_value"),
+        ("{ token: { readonly: true } }", "as: ann", "unknown_key"),
+        ("{ issuer: x, token: { read_only: true } }", "as: ann", "no_meaning"),
+        ("{ token: { read_only: true } }", "as: ann, token: { read_only: true }", "no_meaning"),
+        ("{ issuer: x }", "as: ann, token: { read_only: true }", "no_meaning"),
+        ("{}", "as: anonymous, token: { read_only: true }", "no_meaning"),
+    ] {
+        let found = codes(user, case);
+        assert!(
+            !found.is_empty() && found.iter().all(|code| expected.contains(code.as_str())),
+            "{user} {case}: {found:?}"
+        );
+        assert!(found.contains(&expected.split(' ').next().unwrap().to_owned()), "{user} {case}: {found:?}");
+    }
+}
