@@ -4,6 +4,7 @@
 #   fuzz         each target of fuzz/, from its seeds; what is found stays in fuzz/corpus and fuzz/artifacts
 #   properties   the property tests, with more cases
 #   judge        verdicts beside those of the independent judge, a million of them
+#   narrowings   a million of narrowed tokens: beside the judge, and beside what their users may without them; optimized
 #   targets      every target of up to seven bytes behind the slash, as readers behind a gate read it
 #   mutants      faults put into the decision, targets, hygiene of headers and the cache of facts, each to be noticed by a test
 #   budgets      instructions per request, and throughput beside HAProxy and nginx
@@ -23,7 +24,7 @@ while [ $# -gt 0 ]; do
         *) break ;;
     esac
 done
-[ $# -gt 0 ] || set -- fuzz properties judge targets mutants budgets fresh
+[ $# -gt 0 ] || set -- fuzz properties judge narrowings targets mutants budgets fresh
 . scripts/cargo.sh
 
 fuzz() {
@@ -42,7 +43,12 @@ properties() {
     # Where a test says itself how many cases it takes, that stands.
     PROPTEST_CASES=$cases cargo test --locked --lib
     PROPTEST_CASES=$cases cargo test --locked --test it strict::
-    POSTERN_NARROWINGS=1000000 cargo test --locked --lib scopes::
+}
+
+narrowings() {
+    POSTERN_NARROWINGS=1000000 cargo test --release --locked --lib scopes::
+    cargo build --release --locked
+    python3 -B tests/judge/run.py target/release/postern --cases 1000000 --live 0 --narrowed --seed "$(date +%j)"
 }
 
 judge() {
@@ -74,7 +80,7 @@ fresh() {
 failed=()
 for section in "$@"; do
     case $section in
-        fuzz | properties | judge | targets | budgets | fresh) ;;
+        fuzz | properties | judge | narrowings | targets | mutants | budgets | fresh) ;;
         *) echo "nightly.sh knows no section $section" >&2; exit 2 ;;
     esac
     printf '\n=== %s (%s s)\n' "$section" "$SECONDS"

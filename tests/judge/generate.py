@@ -12,7 +12,18 @@ ODD = ["a%2Fb", "..", ".", "%2e%2e", "a;b", "a%5Cb", "a\\b", "%00", "%252e", "a%
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000001"
 
 
-def world(rng, ids):
+def token(rng, narrowed):
+    """What somebody's token is narrowed to, where it is."""
+    if not narrowed and rng.random() < 0.5:
+        return None
+    some = lambda names, share: sorted(name for name in names if rng.random() < share) if rng.random() < 0.5 else []
+    made = {"organizations": some(ORGS, 0.5), "permissions": some(PERMISSIONS, 0.6), "read_only": rng.random() < 0.3}
+    if narrowed and not any(made.values()):
+        made["read_only"] = True
+    return made if any(made.values()) else None
+
+
+def world(rng, ids, narrowed=False):
     organizations = {}
     for at, slug in enumerate(ORGS):
         organizations[slug] = {"id": ids(slug), "active": rng.random() < 0.8, "external_id": rng.choice([None, str(100 + at)])}
@@ -39,6 +50,7 @@ def world(rng, ids):
             "home": rng.choice(sorted(levels)) if levels and rng.random() < 0.5 else None,
             "roles": {slug: sorted(p for p in PERMISSIONS if rng.random() < 0.3) for slug in levels if rng.random() < 0.6},
         }
+        users[name]["token"] = token(rng, narrowed)
         users[name]["roles"] = {slug: held for slug, held in users[name]["roles"].items() if held}
     # An organization with a manager has an owner: its first manager, where nobody was chosen.
     for slug in ORGS:

@@ -3,7 +3,7 @@ documentation or this file is wrong.
 
 A world:  {"organizations": {SLUG: {"id", "active", "external_id"}}, "users": {NAME: {"id", "active", "superuser", "staff",
           "email", "external_id", "groups": [...], "levels": {SLUG: LEVEL}, "permissions": [...], "super_roles": [...], "roles": {SLUG: [...]},
-          "home": SLUG | None}}}
+          "home": SLUG | None, "token": None | {"organizations": [SLUG...], "permissions": [...], "read_only"}}}}
 A file of a policy: what the YAML says, as Python has it, but `when` is a tree of conditions.py.
 A request: {"method", "target", "host", "headers": [(NAME, VALUE)], "as": NAME | "anonymous" | "stranger"}
           (a stranger sends a bearer token that nobody has).
@@ -249,11 +249,11 @@ def judged(world, rule, present, user, method):
     for kind, text in present:
         if kind == "only":
             mine = [s for s in user["levels"] if level_in(world, user, s)]
-            if len(mine) != 1:
+            if len(mine) != 1 or user.get("elsewhere"):
                 raise Refused(400, "org_missing")
             return mine[0]
         slug = resolve(world, kind, text)
-        if slug is not None and not (user["superuser"] or level_in(world, user, slug) or permitted(world, rule, method, user, slug)):
+        if slug is not None and not (superuser_in(user, slug) or level_in(world, user, slug) or permitted(world, rule, method, user, slug)):
             slug = None
         if found is None and slug is None:
             raise Refused(rule.get("foreign", 403), "org_foreign")
@@ -265,7 +265,7 @@ def judged(world, rule, present, user, method):
 
 def permitted(world, rule, method, user, slug):
     """Whether a permission that holds everywhere lets somebody into an organization that they do not belong to."""
-    if rule["level"] != "permitted" or not world["organizations"][slug]["active"]:
+    if rule["level"] != "permitted" or not world["organizations"][slug]["active"] or not within(user, slug):
         return False
     asked = wanted(rule, method)
     return bool(asked) and all(any(p in everywhere(rule, user) for p in any_of) for any_of in asked)
@@ -288,7 +288,40 @@ def authenticate(world, rule, request):
     user = world["users"][who]
     if not user["active"]:
         raise Refused(401, "user_inactive")
-    return user
+    token = user["token"]
+    if token and token["read_only"] and request["method"] not in READ:
+        raise Refused(403, "scope_exceeded")
+    return narrowed(world, user, token) if token and (token["organizations"] or token["permissions"]) else user
+
+
+def narrowed(world, user, token):
+    """What is left of a user whose token is narrowed to organizations, or permissions."""
+    inside = lambda slug: not token["organizations"] or slug in token["organizations"]
+    good = lambda held: [p for p in held if not token["permissions"] or p in token["permissions"]]
+    return {
+        **user, "staff": False, "superuser": False, "lifted": user["superuser"], "narrowed": token,
+        "levels": {slug: level for slug, level in user["levels"].items() if inside(slug)},
+        "elsewhere": any(level_in(world, user, slug) and not inside(slug) for slug in user["levels"]),
+        "permissions": good(user["permissions"]), "super_roles": good(user["super_roles"]),
+        "roles": {slug: good(held) for slug, held in user["roles"].items() if inside(slug)},
+    }
+
+
+def within(user, slug):
+    """Whether the token is good for an organization."""
+    token = user.get("narrowed")
+    return not token or not token["organizations"] or slug in token["organizations"]
+
+
+def superuser_in(user, slug):
+    return user["superuser"] or (user.get("lifted", False) and within(user, slug))
+
+
+def check_scope(rule, method, user):
+    """A token of permissions is good for nothing that asks a level and no permission."""
+    token = user and user.get("narrowed")
+    if token and token["permissions"] and rule["level"] not in ("public", "optional", "authenticated") and not wanted(rule, method):
+        raise Refused(403, "scope_exceeded")
 
 
 def check_level(world, rule, user, orgs):
@@ -298,6 +331,8 @@ def check_level(world, rule, user, orgs):
     if level == "staff" and not user["staff"]:
         raise Refused(403, "staff_only")
     if level in RANKS and not user["superuser"]:
+        if "org" in rule and orgs and superuser_in(user, orgs[0]):
+            return
         if "org" in rule:
             ranks = [level_in(world, user, slug) for slug in orgs]
             if any(rank < RANKS[level] for rank in ranks):
@@ -313,7 +348,13 @@ def everywhere(rule, user):
 
 
 def has_permission(world, rule, user, permission, orgs, asked):
-    if user["superuser"] or permission in everywhere(rule, user):
+    token = user.get("narrowed")
+    if token and token["permissions"] and permission not in token["permissions"]:
+        return False
+    # Where no organization could be told, it must hold in all there are.
+    if token and token["organizations"] and asked and not orgs:
+        return False
+    if user["superuser"] or user.get("lifted") or permission in everywhere(rule, user):
         return True
     roles = {slug: held for slug, held in user["roles"].items() if level_in(world, user, slug)}
     if asked:
@@ -356,7 +397,7 @@ def org_level(world, user, slug):
     if rank:
         return user["levels"][slug]
     # Nobody else gets here without belonging to it.
-    return "superuser" if user["superuser"] else "permitted"
+    return "superuser" if superuser_in(user, slug) else "permitted"
 
 
 def named(world, user):
@@ -364,7 +405,7 @@ def named(world, user):
     home = user["home"]
     return {
         "login": f"{home}/{user['name']}" if home else user["name"],
-        "organization": home if home and world["organizations"][home]["active"] else None,
+        "organization": home if home and world["organizations"][home]["active"] and within(user, home) else None,
     }
 
 
@@ -453,6 +494,7 @@ def judge(policy, world, request):
             read.append(read_organizations(world, rule, seen, variables, of_host, user))
         orgs = []
         for ((_, _, text, variables, _, rule), seen, path), user, entries in zip(asked, users, read):
+            check_scope(rule, seen["method"], user)
             said = organizations(world, rule, entries, user, seen["method"])
             orgs.append(said)
             if rule["level"] != "public":

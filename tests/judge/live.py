@@ -63,7 +63,8 @@ class Directory:
         self.url = f"sqlite://{folder}/postern.db"
         run = self.run
         run("permission", [{"permission": p} for p in sorted({p for u in world["users"].values() for p in u["permissions"] + u["super_roles"]}
-            | {p for u in world["users"].values() for held in u["roles"].values() for p in held})])
+            | {p for u in world["users"].values() for held in u["roles"].values() for p in held}
+            | {p for u in world["users"].values() for p in (u["token"] or {}).get("permissions", [])})])
         run("org", [{"name": slug, "slug": slug, "id": org["id"], "active": org["active"],
                      **({"external_id": org["external_id"]} if org["external_id"] else {})}
                     for slug, org in world["organizations"].items()])
@@ -82,7 +83,9 @@ class Directory:
                 self.call("user", "organization", name, "--org", user["home"])
             for permission in user["permissions"]:
                 self.call("user", "grant", name, permission)
-        told = run("token", [{"user": name} for name in world["users"]])
+        told = run("token", [{"user": name, "orgs": scope.get("organizations", []), "permissions": scope.get("permissions", []),
+                              "read_only": scope.get("read_only", False)}
+                             for name, user in world["users"].items() for scope in [user["token"] or {}]])
         self.tokens = {line.split("\t")[1]: line.split("\t")[2] for line in told.splitlines() if line}
 
     def run(self, noun, lines):

@@ -41,6 +41,8 @@ def given(world):
             made["super_roles"] = user["super_roles"]
         if user["home"]:
             made["organization"] = user["home"]
+        if user["token"]:
+            made["token"] = {key: value for key, value in user["token"].items() if value}
         if user["roles"]:
             made["roles"] = user["roles"]
         users[name] = made
@@ -180,6 +182,7 @@ def main():
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--live", type=int, default=0)
     arguments.add_argument("--keep")
+    arguments.add_argument("--narrowed", action="store_true", help="every token is narrowed")
     options = arguments.parse_args()
     folder = options.keep or tempfile.mkdtemp(prefix="judge-")
     os.makedirs(folder, exist_ok=True)
@@ -193,7 +196,7 @@ def main():
         files = generate.files(rng)
         if not files:
             continue
-        world = generate.world(rng, fixed_id)
+        world = generate.world(rng, fixed_id, options.narrowed)
         policy = judge.Policy(files)
         paths = write_policy(folder, seed - 1, files)
         requests = [generate.request(rng, files, world) for _ in range(PER_POLICY)]
