@@ -75,6 +75,7 @@ pub fn member(organizations: usize) -> Arc<Snapshot> {
         email: None,
         external_id: None,
         home: None,
+        fields: None,
         is_active: true,
         is_staff: false,
         is_superuser: false,

@@ -62,7 +62,7 @@ pub async fn run(args: Args, compat: bool, store: &Directory, out: &mut Output) 
         None => of_token(store).await?,
     };
     if out.is_json() {
-        out.show(&Told(serde_json::from_str(&told_of_oneself(&snapshot, compat))?))?;
+        out.show(&Told(serde_json::from_str(&told_of_oneself(&snapshot, compat, store.declared()))?))?;
     } else {
         out.show(&shown(&snapshot))?;
     }

@@ -198,6 +198,7 @@ impl Common {
             Ok(store) => Arc::new(
                 store
                     .audited(config.audit(), Who::at_the_command_line())
+                    .declaring(config.identity.fields.clone())
                     .with_longest_token(config.identity.accounts.longest_token),
             ),
             Err(error) => return Ok(output.failure(&error).into()),

@@ -82,6 +82,11 @@ fn argument(field: &'static Field, edits: bool) -> Arg {
             .require_equals(true)
             .default_missing_value("true");
     }
+    if field.kind == Kind::Map {
+        // One at a time, and called so.
+        let flag = flag.long(field.word.trim_end_matches('s'));
+        return flag.value_name("NAME=VALUE").value_parser(filter).action(ArgAction::Append);
+    }
     flag.value_name(field.word.to_uppercase()).action(ArgAction::Set)
 }
 
@@ -118,6 +123,9 @@ impl<I: Input> FromArgMatches for Words<I> {
         for field in Self::flags() {
             let value = match field.kind {
                 Kind::Flag => matches.get_one(field.name).copied().map(Given::Flag),
+                Kind::Map => matches.get_many::<(String, String)>(field.name).map(|given| {
+                    Given::Map(given.map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect())
+                }),
                 _ => text(field.name),
             };
             given.extend(value.map(|value| (field.name, value)));
@@ -158,6 +166,7 @@ impl<'de, I: Input> Deserialize<'de> for Words<I> {
                     }
                     let value = match field.kind {
                         Kind::Flag => map.next_value::<Option<bool>>()?.map(Given::Flag),
+                        Kind::Map => map.next_value::<Option<_>>()?.map(Given::Map),
                         _ => map.next_value::<Option<String>>()?.map(Given::Text),
                     };
                     given.extend(value.map(|value| (field.name, value)));

@@ -66,7 +66,8 @@ pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
         );
     }
     let longest_token = config.identity.accounts.longest_token;
-    let store = Arc::new(store.audited(audit, Who::Server).with_longest_token(longest_token));
+    let store = store.declaring(config.identity.fields.clone()).audited(audit, Who::Server);
+    let store = Arc::new(store.with_longest_token(longest_token));
     let given = Args { policy: args.policy.clone(), any_authenticated: args.any_authenticated, ..Args::default() };
     let source = reload::Source {
         file: sources.file.clone(),

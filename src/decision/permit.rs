@@ -3,7 +3,7 @@
 use super::matching::Hit;
 use super::verdict::{OrgAccess, Verdict};
 use super::{Caller, Denial, Reason, Upgrade};
-use crate::facts::{Level, Organization, Snapshot, User, Value, header_value};
+use crate::facts::{FieldValue, Level, Organization, Snapshot, User, Value, header_value};
 use crate::policy::{Inject, InjectValue, Policy, Route, Rule, RuleId};
 use crate::request_target::plain;
 use http::header::AUTHORIZATION;
@@ -147,6 +147,7 @@ impl<P: Deref<Target = Policy>> Permit<P> {
             InjectValue::Organization => user.and_then(User::organization).map(told),
             InjectValue::Email => user.and_then(|u| u.email.as_deref()).map(told),
             InjectValue::Issuer => user.and_then(|u| u.issuer.as_deref()).map(told),
+            InjectValue::UserField(name) => user.and_then(|u| u.fields.as_deref()?.get(name)).map(FieldValue::header),
             InjectValue::UserExternalId => user.and_then(|u| u.external_id.as_deref()).map(told),
             InjectValue::Groups => {
                 if let Some(snapshot) = self.user() {

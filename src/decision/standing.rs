@@ -73,6 +73,7 @@ mod tests {
                 email: None,
                 external_id: None,
                 home: None,
+                fields: None,
                 is_active,
                 is_staff: false,
                 is_superuser,

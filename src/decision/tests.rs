@@ -57,6 +57,7 @@ impl World {
             email: None,
             external_id: None,
             home: None,
+            fields: None,
             is_active: name != "off",
             is_staff: name == "staff",
             is_superuser: name == "root",

@@ -2,6 +2,7 @@
 
 use super::audit::{self, Audit, Who};
 use super::error::{BatchError, DirectoryError, StoreError};
+use super::fields::DeclaredFields;
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::terms::Terms;
@@ -26,17 +27,28 @@ pub struct Directory {
     pub(super) engine: Arc<Engine>,
     audit: Option<Arc<Audit>>,
     longest_token: Option<i64>,
+    declared: DeclaredFields,
 }
 
 impl From<SqliteStore> for Directory {
     fn from(store: SqliteStore) -> Self {
-        Self { engine: Arc::new(Engine::Sqlite(store)), audit: None, longest_token: None }
+        Self {
+            engine: Arc::new(Engine::Sqlite(store)),
+            audit: None,
+            longest_token: None,
+            declared: DeclaredFields::default(),
+        }
     }
 }
 
 impl From<PostgresStore> for Directory {
     fn from(store: PostgresStore) -> Self {
-        Self { engine: Arc::new(Engine::Postgres(store)), audit: None, longest_token: None }
+        Self {
+            engine: Arc::new(Engine::Postgres(store)),
+            audit: None,
+            longest_token: None,
+            declared: DeclaredFields::default(),
+        }
     }
 }
 
@@ -45,7 +57,7 @@ impl Directory {
     #[must_use]
     pub fn audited(&self, target: audit::Target, who: Who) -> Self {
         let audit = (target != audit::Target::Off).then(|| Arc::new(Audit { target, who }));
-        Self { engine: Arc::clone(&self.engine), audit, ..*self }
+        Self { audit, ..self.clone() }
     }
 
     /// The same directory, in which `who` changes everything from here on; what is not written down stays so.
@@ -60,6 +72,18 @@ impl Directory {
     pub fn with_longest_token(&self, longest: Option<Duration>) -> Self {
         let longest_token = longest.map(|longest| i64::try_from(longest.as_secs()).unwrap_or(i64::MAX));
         Self { longest_token, ..self.clone() }
+    }
+
+    /// The same directory, whose users have these fields besides.
+    #[must_use]
+    pub fn declaring(&self, declared: DeclaredFields) -> Self {
+        Self { declared, ..self.clone() }
+    }
+
+    /// What fields users have besides.
+    #[must_use]
+    pub fn declared(&self) -> &DeclaredFields {
+        &self.declared
     }
 
     /// The same directory, as somebody sees it and may change it.
@@ -88,8 +112,8 @@ impl Directory {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (audit, longest_token) = (self.audit.clone(), self.longest_token);
-        self.transaction(false, Caller { audit, longest_token, ..Caller::default() }, work).await
+        let Self { audit, longest_token, declared, .. } = self.clone();
+        self.transaction(false, Caller { audit, longest_token, declared, ..Caller::default() }, work).await
     }
 
     async fn transaction<T, E>(
@@ -147,7 +171,8 @@ impl View {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let caller = Caller { viewer: self.viewer.clone(), ..Caller::default() };
+        let (viewer, declared) = (self.viewer.clone(), self.directory.declared.clone());
+        let caller = Caller { viewer, declared, ..Caller::default() };
         self.directory.transaction(true, caller, look).await
     }
 
@@ -159,19 +184,9 @@ impl View {
         T: Send + 'static,
         E: From<StoreError> + From<DirectoryError> + Send + 'static,
     {
-        let Directory { audit, longest_token, .. } = self.directory.clone();
-        let caller = Caller { viewer: self.viewer.clone(), audit, longest_token };
-        let terms = self.terms.clone();
-        let on_terms = self.directory.transaction(false, caller, move |tx| {
-            Box::pin(async move {
-                terms.begin(tx).await?;
-                let done = work(tx).await?;
-                let answer = terms.answer(&done)?;
-                terms.end(tx, answer).await?;
-                Ok(done)
-            })
-        });
-        on_terms.await
+        let Directory { audit, longest_token, declared, .. } = self.directory.clone();
+        let caller = Caller { viewer: self.viewer.clone(), audit, longest_token, declared };
+        self.directory.transaction(false, caller, work).await
     }
 
     /// Does the same to every item, in one transaction.

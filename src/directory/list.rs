@@ -111,10 +111,22 @@ pub(super) async fn list<R: Resource>(
             ));
         }
     }
-    for (name, value) in &list.filter {
+    let members = list.filter.iter().map(|(name, value)| {
+        let of_map = named::<R>("filter", name, |field| field.filter)?.kind == Kind::Map;
+        of_map.then(|| tx.declared.wanted(name, value)).transpose()
+    });
+    let members = members.collect::<Result<Vec<_>, DirectoryError>>()?;
+    for ((name, value), member) in list.filter.iter().zip(&members) {
         let field = named::<R>("filter", name, |field| field.filter)?;
-        let expression = field.expression::<R>();
-        match filter_value(field, value)? {
+        let mut expression = field.expression::<R>();
+        let value = match member {
+            Some((name, json)) => {
+                expression = tx.session.member(&expression, &conditions.place(Value::Text(Some(name))));
+                json.as_deref().map(|json| Value::Text(Some(json)))
+            }
+            None => filter_value(field, value)?,
+        };
+        match value {
             Some(value) => conditions.and(&format!("({expression}) = $?"), value),
             None => conditions.and_plain(&format!("({expression}) IS NULL")),
         }
@@ -177,8 +189,10 @@ fn named<R: Resource>(
     can: impl Fn(&Field) -> bool,
 ) -> Result<&'static Field, DirectoryError> {
     let fields = || R::FIELDS.iter().filter(|field| can(field));
-    fields().find(|field| field.name == name || field.word == name).ok_or_else(|| {
-        let names: Vec<_> = fields().map(|field| field.word).collect();
+    fields().find(|field| field.is_called(name)).ok_or_else(|| {
+        let names: Vec<_> = fields()
+            .map(|field| if field.kind == Kind::Map { format!("{}.NAME", field.word) } else { field.word.to_owned() })
+            .collect();
         DirectoryError::invalid(what, format!("for {}s it is one of {}", R::NOUN, names.join(", ")))
     })
 }
@@ -190,7 +204,7 @@ fn filter_value<'v>(field: &Field, text: &'v str) -> Result<Option<Value<'v>>, D
         return Ok(None);
     }
     Ok(Some(match field.kind {
-        Kind::Text | Kind::Words => Value::Text(Some(text)),
+        Kind::Text | Kind::Words | Kind::Map => Value::Text(Some(text)),
         Kind::Flag => Value::Bool(Some(text.parse().map_err(|_| wrong("true or false"))?)),
         Kind::Number | Kind::Time | Kind::Moment => {
             Value::Int(Some(text.parse().map_err(|_| wrong("a whole number"))?))

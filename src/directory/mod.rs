@@ -20,6 +20,7 @@ mod engine;
 mod error;
 mod export;
 mod facts;
+mod fields;
 mod grants;
 mod group_permissions;
 mod groups;
@@ -62,6 +63,7 @@ pub use credentials::{NewSession, Revocation, SessionSnapshot, SubjectRecord, Us
 pub use engine::{Directory, View};
 pub use error::{BatchError, DirectoryError, Noun, StoreError, Unique};
 pub use export::{ExportError, ExportedGroup, ExportedMembership, ExportedUser};
+pub use fields::{CustomFields, DeclaredFields, FieldType, UnfitFields};
 pub use grants::{BundleEdit, GrantRecord, Grants, Through};
 pub use group_permissions::GroupWithPermissions;
 pub use import::{Import, ImportReport, ImportStream, ImportedToken, ImportedUser, Micros, Sender, SkippedRecord};

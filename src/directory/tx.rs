@@ -2,6 +2,7 @@
 
 use super::audit::{Audit, Note, value};
 use super::error::StoreError;
+use super::fields::DeclaredFields;
 use super::sql::{Failure, Insert, Param, Params, Row, Value as Parameter};
 use super::viewer::Viewer;
 use crate::facts::Snapshot;
@@ -31,6 +32,9 @@ pub(super) trait Session: Send + Sync {
     /// The same for something that has no record yet, by a name that all who want it use.
     async fn lock_name(&self, name: &str) -> Result<(), Failure>;
 
+    /// What gives a member of a JSON object, as JSON: both as expressions of a statement.
+    fn member(&self, object: &str, name: &str) -> String;
+
     /// All facts of a user, within this look.
     async fn snapshot(&self, user: UserId) -> Result<Option<Snapshot>, StoreError>;
 
@@ -57,12 +61,14 @@ pub(super) struct Caller {
     pub(super) audit: Option<Arc<Audit>>,
     /// Seconds that a token is good for at most, where tokens must end.
     pub(super) longest_token: Option<i64>,
+    /// What fields users have besides.
+    pub(super) declared: DeclaredFields,
 }
 
 /// Nobody but postern itself, for what needs no log.
 impl Default for Caller {
     fn default() -> Self {
-        Self { viewer: Viewer::Operator, audit: None, longest_token: None }
+        Self { viewer: Viewer::Operator, audit: None, longest_token: None, declared: DeclaredFields::default() }
     }
 }
 
@@ -76,6 +82,8 @@ pub(super) struct Tx<'c> {
     pub(super) micros: u32,
     /// Seconds that a token is good for at most, where tokens must end.
     pub(super) longest_token: Option<i64>,
+    /// What fields users have besides.
+    pub(super) declared: &'c DeclaredFields,
     audit: Option<&'c Audit>,
     notes: Mutex<Vec<Note>>,
 }
@@ -83,10 +91,10 @@ pub(super) struct Tx<'c> {
 impl<'c> Tx<'c> {
     /// A transaction that has begun; notes are taken where there is an audit log.
     pub(super) fn new(session: &'c dyn Session, now: i64, caller: &'c Caller) -> Self {
-        let Caller { viewer, audit, longest_token } = caller;
+        let Caller { viewer, audit, longest_token, declared } = caller;
         let (micros, longest_token) = (crate::clock::unix().subsec_micros(), *longest_token);
         let audit = audit.as_deref();
-        Self { session, viewer, now, micros, longest_token, audit, notes: Mutex::default() }
+        Self { session, viewer, now, micros, longest_token, declared, audit, notes: Mutex::default() }
     }
 
     /// Writes the notes down: the work is done, and the engine commits next.

@@ -2,6 +2,7 @@
 
 use super::engine::{View, operations};
 use super::error::{BatchError, DirectoryError};
+use super::fields::CustomFields;
 use super::list::{List, Rows, all};
 use super::resources::{NewUser, OrganizationRecord, UserEdit, UserRecord};
 use super::selector::{OrgSelector, UserSelector};
@@ -42,7 +43,9 @@ pub(super) async fn create(tx: &Tx<'_>, new: NewUser) -> Result<UserRecord, Dire
         None => None,
     };
     let id = new.id.unwrap_or_else(UserId::generate);
+    let fields = tx.declared.put(&CustomFields::default(), &new.fields)?;
     let mut user = UserRecord {
+        fields,
         created: tx.now,
         created_micros: tx.micros,
         modified: tx.now,
@@ -84,6 +87,10 @@ pub(super) async fn edit(tx: &Tx<'_>, by: &UserSelector, mut edit: UserEdit) -> 
     must_be_changeable(tx, &before).await?;
     let mut after = UserRecord { modified: tx.now, modified_micros: tx.micros, ..before.clone() };
     let moved = edit.organization_slug.take();
+    // Those that are not named stay, also such as only another replica has declared.
+    if let Some(fields) = edit.fields.take() {
+        after.fields = tx.declared.put(&before.fields, &fields)?;
+    }
     edit.apply(&mut after);
     if let Some(to) = moved {
         let primary = primary_of(tx, &before, to).await?;

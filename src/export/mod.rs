@@ -21,6 +21,8 @@ enum Source {
     Joined,
     /// The password's hash.
     Password,
+    /// A field of the installation's own.
+    Custom(String),
     /// Of what there are several: parts of each.
     Organizations(Vec<Part<ExportedMembership>>),
     Groups(Vec<Part<ExportedGroup>>),
@@ -95,9 +97,12 @@ impl Column {
             (Some(_), None, Some(parts)) if !parts.is_empty() => parts.clone(),
             (Some(usual), None, None) => usual.to_vec(),
             (None, None, None) => Vec::new(),
+            (None, Some(_), None) if whole == "fields" => Vec::new(),
             _ => return Err(format!("`{name}` has no `fields` of its own")),
         };
+        let custom = rest.filter(|_| whole == "fields");
         let source = match several {
+            None if let Some(custom) = custom => Source::Custom(custom.to_owned()),
             None => source(name)?,
             Some(_) if whole == "groups" => Source::Groups(find(whole, &parts, &OF_GROUP)?),
             Some(_) => Source::Organizations(find(whole, &parts, &OF_MEMBERSHIP)?),
@@ -124,6 +129,12 @@ impl Column {
             Source::Field(at) => field(&of.user, *at),
             Source::Joined => moment(of.user.created, of.user.created_micros),
             Source::Password => of.password.as_ref().map(|hash| hash.expose().to_owned()).unwrap_or_default(),
+            Source::Custom(name) => match of.user.fields.all().remove(name) {
+                Some(serde_json::Value::String(text)) => text,
+                Some(serde_json::Value::Bool(flag)) => truth(flag),
+                Some(value) => value.to_string(),
+                None => String::new(),
+            },
             Source::Organizations(parts) => rows(&of.memberships, parts),
             Source::Groups(parts) => rows(&of.groups, parts),
         }

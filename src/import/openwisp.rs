@@ -117,7 +117,9 @@ impl<'t> Row<'t> {
         Ok(match field.kind {
             _ if is_absent => Cell::Null,
             Kind::Text if field.required || !field.unique.is_empty() => Cell::Text(self.text(column)?.to_owned()),
-            Kind::Text | Kind::Words => Cell::Text(self.filled(column).unwrap_or_else(|| field.blank.to_owned())),
+            Kind::Text | Kind::Words | Kind::Map => {
+                Cell::Text(self.filled(column).unwrap_or_else(|| field.blank.to_owned()))
+            }
             Kind::Flag => Cell::Bool(self.truth(column)?),
             Kind::Id => Cell::Uuid(self.uuid(column)?),
             Kind::Date => self.date(column)?.map_or(Cell::Null, Cell::Date),
@@ -136,6 +138,7 @@ fn nothing(field: &Field) -> Cell {
         _ if field.nullable => Cell::Null,
         Kind::Flag => Cell::Bool(false),
         Kind::Words => Cell::Null,
+        Kind::Map => Cell::Text("{}".to_owned()),
         Kind::Number | Kind::Time | Kind::Moment => Cell::Int(0),
         _ => Cell::Text(String::new()),
     }

@@ -59,6 +59,7 @@ impl Route {
             InjectValue::IsStaff => "user.is_staff".to_owned(),
             InjectValue::IsSuperuser => "user.is_superuser".to_owned(),
             InjectValue::UserExternalId => "user.external_id".to_owned(),
+            InjectValue::UserField(name) => format!("user.fields.{name}"),
             InjectValue::OrgId => "org.id".to_owned(),
             InjectValue::OrgSlug => "org.slug".to_owned(),
             InjectValue::OrgName => "org.name".to_owned(),

@@ -130,6 +130,7 @@ fn given_key(key: &str) -> Json {
                             "issuer": { "description": "Who vouches for somebody who is in no directory.", "type": "string" },
                             "username": { "description": "Their login name. [the name here; with `issuer`, none]", "type": "string" },
                             "external_id": { "type": ["string", "number"] },
+                            "fields": { "description": "Fields of the installation's own: texts, whole numbers, flags.", "type": "object" },
                             "groups": { "description": "Names of groups, for `when`.", "type": ["array", "string"] },
                             "organization": { "description": "The primary organization.", "type": "string" },
                             "permissions": { "description": "`app.codename`, everywhere.", "type": ["array", "string"] },
@@ -233,7 +234,7 @@ fn definitions() -> Json {
             "additionalProperties": {
                 "anyOf": [
                     { "enum": INJECT_WORDS },
-                    { "type": "string", "pattern": "^path\\.[A-Za-z][A-Za-z0-9_]*$|^claim\\.\\S" },
+                    { "type": "string", "pattern": "^(path|user\\.fields)\\.[A-Za-z][A-Za-z0-9_]*$|^claim\\.\\S" },
                     {
                         "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": false,
                         "properties": {

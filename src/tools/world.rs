@@ -3,7 +3,9 @@
 //! A name is a slug, and its id is a fixed UUIDv5 of the name, whatever kind of thing it names; `<name>` stands for the id.
 
 use crate::decision::OrgKey;
-use crate::facts::{Home, MOST_IN_A_SCOPE, Membership, Organization, Permissions, Scope, Snapshot, User, Value};
+use crate::facts::{
+    Home, MOST_IN_A_SCOPE, Membership, Organization, Permissions, Scope, Snapshot, User, UserFields, Value,
+};
 use crate::id::{OrgId, UserId};
 use crate::policy::is_slug;
 use crate::yaml::{Entry, Findings, Key, Keys, Map, Node, Span, Value as Yaml, suggest};
@@ -166,10 +168,11 @@ pub(super) const GIVEN_KEYS: [&str; 2] = ["organizations", "users"];
 /// The keys of an organization in `given`.
 pub(super) const ORGANIZATION_KEYS: [&str; 3] = ["active", "external_id", "name"];
 /// The keys of a user in `given`, beside the names of organizations.
-pub(super) const USER_KEYS: [&str; 14] = [
+pub(super) const USER_KEYS: [&str; 15] = [
     "active",
     "email",
     "external_id",
+    "fields",
     "groups",
     "inactive",
     "issuer",
@@ -185,9 +188,10 @@ pub(super) const USER_KEYS: [&str; 14] = [
 /// What a token is narrowed to.
 pub(super) const TOKEN_KEYS: [&str; 3] = ["organizations", "permissions", "read_only"];
 /// Those of them that only the directory says of somebody.
-const OF_DIRECTORY: [&str; 11] = [
+const OF_DIRECTORY: [&str; 12] = [
     "active",
     "external_id",
+    "fields",
     "groups",
     "inactive",
     "organization",
@@ -239,6 +243,7 @@ struct Given {
     issuer: Option<String>,
     email: Option<String>,
     external_id: Option<String>,
+    fields: serde_json::Map<String, serde_json::Value>,
     is_inactive: bool,
     is_staff: bool,
     is_superuser: bool,
@@ -303,6 +308,14 @@ impl Given {
             "issuer" => self.issuer = text(value, "`issuer`", findings).map(str::to_owned),
             "email" => self.email = text(value, "`email`", findings).map(str::to_owned),
             "external_id" => self.external_id = text(value, "`external_id`", findings).map(str::to_owned),
+            "fields" => {
+                let Some(map) = value.expect_map("`fields`", findings) else { return };
+                for Entry { key, value } in &map.entries {
+                    if let Some(value) = field(value, findings) {
+                        self.fields.insert(key.text.clone(), value);
+                    }
+                }
+            }
             "groups" => {
                 let names = value.expect_strs("a group", findings).unwrap_or_default();
                 self.groups.extend(names.into_iter().map(|(name, _)| name.into()));
@@ -346,12 +359,25 @@ impl Given {
             email: self.email.map(|text| Box::new(Value::new(text))),
             external_id: self.external_id.map(|text| Box::new(Value::new(text))),
             home,
+            fields: UserFields::parse(&serde_json::Value::Object(self.fields).to_string()),
             is_active: !self.is_inactive,
             is_staff: self.is_staff,
             is_superuser: self.is_superuser,
         };
         let permissions = Permissions::new(self.everywhere, self.roles).with_super_roles(self.super_roles);
         Snapshot::new(user, self.memberships).with_permissions(permissions).with_groups(self.groups)
+    }
+}
+
+/// A field's value: a number or a flag where it is written as one without quotes, else a text.
+fn field(node: &Node, findings: &mut Findings) -> Option<serde_json::Value> {
+    match &node.value {
+        Yaml::Scalar(scalar) if scalar.plain => Some(match (scalar.text.parse::<i64>(), scalar.text.parse::<bool>()) {
+            (Ok(number), _) => number.into(),
+            (_, Ok(flag)) => flag.into(),
+            _ => scalar.text.clone().into(),
+        }),
+        _ => Some(node.expect_str("a field", findings)?.into()),
     }
 }
 

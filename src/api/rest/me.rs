@@ -4,7 +4,8 @@ use super::super::error::ApiError;
 use super::{Audience, Call, Done, Endpoint, Methods, Verb};
 use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Field, Shape};
-use crate::facts::{Level, Membership, Snapshot, Value};
+use crate::directory::{CustomFields, DeclaredFields};
+use crate::facts::{Level, Membership, Snapshot, UserFields, Value};
 use crate::id::UserId;
 use async_trait::async_trait;
 use axum::body::Body;
@@ -38,13 +39,13 @@ impl Endpoint for Me {
     }
 
     async fn act(&self, call: &Call, _: Verb, _: Body) -> Result<Done, ApiError> {
-        Ok(Done::Told(tell(&call.asker, call.is_compat())))
+        Ok(Done::Told(tell(&call.asker, call.is_compat(), call.api.store.declared())))
     }
 }
 
-/// Who somebody is, and what they may; `is_compat`: as openwisp-users counts managers.
+/// Who somebody is with what is declared of users, and what they may; `is_compat`: as openwisp-users counts managers.
 #[must_use]
-pub fn tell(asker: &Snapshot, is_compat: bool) -> String {
+pub fn tell(asker: &Snapshot, is_compat: bool, declared: &DeclaredFields) -> String {
     let text = |value: Option<&Value>| value.map(|value| value.as_str().to_owned());
     let mut told = Object::default();
     told.put("id", &asker.user.id);
@@ -72,6 +73,10 @@ pub fn tell(asker: &Snapshot, is_compat: bool) -> String {
         by_organization.put(&id.to_string(), &names.iter().map(|name| &**name).collect::<Vec<_>>());
     }
     told.put_json("organization_permissions", &by_organization.end());
+    if !declared.is_empty() {
+        let kept = asker.user.fields.as_deref().map(UserFields::json).and_then(CustomFields::parse);
+        told.put("fields", &declared.told(&kept.unwrap_or_default()));
+    }
     told.end()
 }
 

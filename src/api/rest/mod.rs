@@ -132,6 +132,8 @@ struct Audience {
     is_superuser: bool,
     /// As openwisp-users has it.
     is_compat: bool,
+    /// Where users have fields that are declared.
+    has_fields: bool,
 }
 
 /// A request that is being answered.
@@ -257,7 +259,11 @@ impl Call {
     }
 
     fn audience(&self) -> Audience {
-        Audience { is_superuser: self.is_superuser(), is_compat: self.is_compat() }
+        Audience {
+            is_superuser: self.is_superuser(),
+            is_compat: self.is_compat(),
+            has_fields: !self.api.store.declared().is_empty(),
+        }
     }
 
     /// Whether Django's permission for a method is there.

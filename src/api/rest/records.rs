@@ -46,7 +46,7 @@ pub(super) fn wanted<R: Resource>(call: &Call, paging: &Paging, list: List) -> L
             "search" => list.search = Some(value.clone()).filter(|text| !text.is_empty()),
             "ordering" if !value.is_empty() => list.order = value.split(',').map(str::to_owned).collect(),
             name if OTHERS.contains(&name) => {}
-            name if R::FIELDS.iter().any(|field| field.filter && field.name == name) => {
+            name if R::FIELDS.iter().any(|field| field.filter && field.is_called(name)) => {
                 list.filter.push((name.to_owned(), value.clone()));
             }
             _ => {}

@@ -54,6 +54,8 @@ pub enum Shape {
     Keys,
     /// The key of another record.
     Key,
+    /// Values by name.
+    Map,
     Nested(&'static [Field]),
     /// The same, or a list of which the first counts.
     First(&'static [Field]),
@@ -132,7 +134,7 @@ impl Field {
     /// In a form what was not ticked or chosen is not there, and what was left empty is an empty text.
     fn sent_by_form<'f>(&self, fields: &'f Fields, partial: bool) -> Option<Cow<'f, Value>> {
         match self.shape {
-            Shape::Nested(_) | Shape::First(_) | Shape::Each(_) => {
+            Shape::Map | Shape::Nested(_) | Shape::First(_) | Shape::Each(_) => {
                 let within = fields.nested(self.name);
                 if within.is_empty() { None } else { Some(Cow::Owned(Value::Object(within))) }
             }
@@ -174,6 +176,10 @@ impl Field {
                 }
                 other => Datum::Keys(vec![other.clone()]),
             }),
+            Shape::Map => match value {
+                Value::Object(fields) => Ok(Datum::Map(fields.clone())),
+                other => Err(format!("Expected a dictionary of items but got type \"{}\".", other.kind()).into()),
+            },
             Shape::Nested(fields) => nested(fields, value, partial).map(Datum::Nested).map_err(Problem::Within),
             Shape::First(fields) => {
                 let empty = Value::Object(Fields::default());
@@ -256,7 +262,7 @@ impl Field {
             Shape::Moment => "datetime",
             Shape::Number => "integer",
             Shape::Keys | Shape::Key => "field",
-            Shape::Nested(_) | Shape::First(_) | Shape::Each(_) => "nested object",
+            Shape::Map | Shape::Nested(_) | Shape::First(_) | Shape::Each(_) => "nested object",
         };
         let mut told = Object::default();
         told.put("type", kind);
@@ -296,6 +302,8 @@ pub enum Datum {
     Date(Date),
     /// As they were sent: whether there are such records shows the directory.
     Keys(Vec<Value>),
+    /// As they were sent, by name.
+    Map(Fields),
     Nested(Data),
     Each(Vec<Data>),
 }

@@ -2,6 +2,7 @@
 //!
 //! Each scheme has a file: `jwt`, `sesame`, `session`; how people log in is in [`super::accounts`].
 
+mod fields;
 mod jwt;
 mod sesame;
 mod session;
@@ -10,6 +11,7 @@ use super::Compat;
 use super::accounts::Served;
 use super::accounts::{self, Accounts};
 use super::keys::{FLAG, Shape, custom, keys, one_of, within};
+use crate::directory::DeclaredFields;
 use crate::identity::settings::Settings;
 use crate::yaml::{Findings, Map, Value};
 
@@ -18,6 +20,8 @@ use crate::yaml::{Findings, Map, Value};
 pub struct Identity {
     /// How people log in, and what they get.
     pub accounts: Accounts,
+    /// What users have besides.
+    pub fields: DeclaredFields,
     /// The credentials of callers.
     pub settings: Settings,
 }
@@ -25,7 +29,7 @@ pub struct Identity {
 impl Identity {
     /// What counts where nothing is said.
     pub(super) fn of(compat: Compat) -> Self {
-        Self { accounts: Accounts::of(compat), settings: Settings::default() }
+        Self { accounts: Accounts::of(compat), ..Self::default() }
     }
 }
 
@@ -40,6 +44,8 @@ keys! {
         accounts ("login"), within::<accounts::Login>(), "How people name themselves.";
         accounts ("token"), within::<accounts::Token>(), "Tokens of logins.";
         accounts.passwords ("passwords"), custom(accounts::PASSWORDS, accounts::passwords), "How passwords are hashed.";
+        fields, custom(fields::SHAPE, fields::read),
+            "Fields of users of the installation's own, by name: `team: { type: text }`. [none]";
         settings.jwt ("jwt"), custom(jwt::SHAPE, jwt::read), "Issuers of JWTs.";
         settings.sesame ("sesame"), custom(sesame::SHAPE, sesame::read),
             "Sesame tokens, as Django's settings have them. [off]";

@@ -132,6 +132,7 @@ fn somebody(random: &mut Random, world: &World) -> Snapshot {
         email: None,
         external_id: None,
         home: (!random.one_in(3)).then(|| Box::new(Home::new(world.acme.id, "acme", true, "ann"))),
+        fields: None,
         is_active: !random.one_in(16),
         is_staff: random.one_in(3),
         is_superuser: random.one_in(4),

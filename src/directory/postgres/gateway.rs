@@ -6,7 +6,7 @@ use super::session::{Session, within};
 use super::statement::{Params, typed};
 use crate::directory::token::{TokenDigest, scope_of};
 use crate::directory::{OrgRef, StoreError, TokenSnapshot};
-use crate::facts::{Home, Membership, Organization, Permissions, Snapshot, User, Value};
+use crate::facts::{Home, Membership, Organization, Permissions, Snapshot, User, UserFields, Value};
 use crate::id::{OrgId, TokenId, UserId};
 use ahash::AHashSet;
 use deadpool_postgres::Object;
@@ -25,30 +25,30 @@ macro_rules! facts {
             ")
             SELECT 'user' AS kind, u.id AS id, u.username AS word, u.email AS name, u.external_id AS key,
                    u.is_active AS first, u.is_staff AS second, u.is_superuser AS third,
-                   w.token, w.expires_at, w.revoked, w.scope, h.id AS home, h.slug AS home_slug, h.is_active AS home_is_active
+                   w.token, w.expires_at, w.revoked, w.scope, h.id AS home, h.slug AS home_slug, h.is_active AS home_is_active, u.fields
             FROM who w JOIN users u ON u.id = w.user_id LEFT JOIN organizations h ON h.id = u.organization_id
             UNION ALL
             SELECT 'membership', o.id, o.slug, o.name, o.external_id, m.is_admin, x.user_id IS NOT NULL, o.is_active,
-                   NULL, NULL, NULL, NULL, NULL, NULL, NULL
+                   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
             FROM who w JOIN memberships m ON m.user_id = w.user_id JOIN organizations o ON o.id = m.organization_id
             LEFT JOIN owners x ON x.organization_id = m.organization_id AND x.user_id = m.user_id
             WHERE o.is_active
             UNION ALL
-            SELECT 'group', NULL, g.name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+            SELECT 'group', NULL, g.name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
             FROM who w JOIN group_users u ON u.user_id = w.user_id JOIN groups g ON g.id = u.group_id
             UNION ALL
-            SELECT 'permission', NULL, p.codename, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+            SELECT 'permission', NULL, p.codename, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
             FROM who w JOIN user_permissions u ON u.user_id = w.user_id JOIN permissions p ON p.id = u.permission_id
             UNION ALL
-            SELECT 'permission', NULL, p.codename, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+            SELECT 'permission', NULL, p.codename, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
             FROM who w JOIN group_users u ON u.user_id = w.user_id JOIN groups g ON g.id = u.group_id
             JOIN group_permissions x ON x.group_id = g.id JOIN permissions p ON p.id = x.permission_id
             UNION ALL
-            SELECT 'super role', NULL, p.codename, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+            SELECT 'super role', NULL, p.codename, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
             FROM who w JOIN super_role_users u ON u.user_id = w.user_id JOIN super_roles r ON r.id = u.super_role_id
             JOIN super_role_permissions x ON x.super_role_id = r.id JOIN permissions p ON p.id = x.permission_id
             UNION ALL
-            SELECT 'permission', r.organization_id, p.codename, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+            SELECT 'permission', r.organization_id, p.codename, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
             FROM who w JOIN role_users u ON u.user_id = w.user_id
             JOIN roles r ON r.id = u.role_id AND r.organization_id = u.organization_id
             JOIN role_permissions x ON x.role_id = r.id JOIN permissions p ON p.id = x.permission_id"
@@ -226,6 +226,7 @@ fn read_user(row: &Row) -> Result<User, Error> {
         email: optional(row, "name")?,
         external_id: optional(row, "key")?,
         home,
+        fields: row.try_get::<_, Option<&str>>("fields")?.and_then(UserFields::parse),
         is_active: row.try_get("first")?,
         is_staff: row.try_get("second")?,
         is_superuser: row.try_get("third")?,

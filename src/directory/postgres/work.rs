@@ -26,6 +26,10 @@ impl tx::Session for Session<'_> {
         tx::Session::execute(self, &sql, &[id]).await.map(drop)
     }
 
+    fn member(&self, object: &str, name: &str) -> String {
+        format!("CAST(CAST({object} AS json) -> CAST({name} AS text) AS text)")
+    }
+
     async fn lock_name(&self, name: &str) -> Result<(), Failure> {
         let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
         tx::Session::execute(self, sql, &[&name]).await.map(drop)

@@ -10,6 +10,7 @@ use crate::id::{GroupId, OrgId, PermissionId, RoleId, TokenId, UserId};
 use crate::password::PasswordHash;
 use jiff::civil::Date;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// What a value is, to whoever reads or shows it.
@@ -26,6 +27,8 @@ pub enum Kind {
     Time,
     /// Microseconds since the Unix epoch.
     Moment,
+    /// Values by name.
+    Map,
 }
 
 /// What a record can hold.
@@ -97,6 +100,7 @@ impl FromCell for HasPassword {
 pub enum Given {
     Text(String),
     Flag(bool),
+    Map(BTreeMap<String, serde_json::Value>),
 }
 
 /// A checked value, and what is kept of it.
@@ -125,7 +129,7 @@ pub(in crate::directory) fn take<T: Content>(
 fn text(word: &'static str, given: Given) -> Result<String, DirectoryError> {
     match given {
         Given::Text(text) => Ok(text),
-        Given::Flag(_) => Err(DirectoryError::invalid(word, "a text")),
+        Given::Flag(_) | Given::Map(_) => Err(DirectoryError::invalid(word, "a text")),
     }
 }
 
@@ -222,6 +226,7 @@ impl Content for bool {
         match given {
             Given::Flag(flag) => Ok(flag),
             Given::Text(text) => text.parse().map_err(|_| DirectoryError::invalid(word, "true or false")),
+            Given::Map(_) => Err(DirectoryError::invalid(word, "true or false")),
         }
     }
 

@@ -91,6 +91,14 @@ impl Field {
         }
     }
 
+    /// Whether a list that names it so means it: a map is named with what is looked at in it, `fields.team`.
+    pub fn is_called(&self, name: &str) -> bool {
+        match self.kind {
+            Kind::Map => name.split_once('.').is_some_and(|(whole, _)| whole == self.name),
+            _ => name == self.name || name == self.word,
+        }
+    }
+
     /// Whether it is a column of the record's own table.
     pub const fn is_column(&self) -> bool {
         self.sql.is_empty()

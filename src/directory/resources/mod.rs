@@ -16,6 +16,7 @@ mod token;
 mod user;
 
 pub use content::{Blank, Given, HasPassword, Kind};
+pub(in crate::directory) use content::{Content, Kept};
 pub use definition::{Field, Input, Resource, Statements, Writer, record_of};
 pub use email::{EmailEdit, EmailRecord, NewEmail};
 pub use group::{GroupRecord, NewGroup};

@@ -3,6 +3,7 @@
 use super::content::{Given, HasPassword, Kind};
 use super::definition::{Input, Writer, resource};
 use crate::directory::error::{DirectoryError, Unique};
+use crate::directory::fields::CustomFields;
 use crate::directory::name::{Email, ExternalId, PhoneNumber, Prose, Text, Username};
 use crate::directory::selector::OrgSelector;
 use crate::id::{OrgId, UserId};
@@ -74,6 +75,10 @@ resource! {
                 help: "Primary organization, by slug or id; the user becomes a member of it",
                 edit_help: "Primary organization, by slug or id: one that they belong to",
                 sql: "(SELECT o.slug FROM organizations o WHERE o.id = u.organization_id /*home*/)", filter: true, sort: true,
+            }
+            /// What the installation declares besides.
+            fields: CustomFields = CustomFields::default() => {
+                help: "A field of the installation's own; may be repeated", imported: false, filter: true,
             }
             /// Microseconds since the Unix epoch.
             last_login: Option<i64> = None => {

@@ -2,7 +2,7 @@
 
 use crate::directory::token::{TokenDigest, scope_of};
 use crate::directory::{MEMBERS_AT_MOST, OrgRef, StoreError, TokenSnapshot};
-use crate::facts::{Home, Membership, Organization, Permissions, Snapshot, User, Value};
+use crate::facts::{Home, Membership, Organization, Permissions, Snapshot, User, UserFields, Value};
 use crate::id::{OrgId, TokenId, UserId};
 use crate::password::Kinds;
 use ahash::AHashSet;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// The columns of [`user`]; `u` is the table.
 macro_rules! user_columns {
     () => {
-        "u.id AS user_id, u.username, u.email, u.external_id, u.is_active, u.is_staff, u.is_superuser,
+        "u.id AS user_id, u.username, u.email, u.external_id, u.fields, u.is_active, u.is_staff, u.is_superuser,
          h.id AS home, h.slug AS home_slug, h.is_active AS home_is_active"
     };
 }
@@ -187,6 +187,7 @@ pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
         email: optional(row, "email")?,
         external_id: optional(row, "external_id")?,
         home,
+        fields: UserFields::parse(&row.get::<_, Box<str>>("fields")?),
         is_active: row.get("is_active")?,
         is_staff: row.get("is_staff")?,
         is_superuser: row.get("is_superuser")?,

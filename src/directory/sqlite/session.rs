@@ -89,6 +89,10 @@ impl tx::Session for Session<'_> {
         Ok(())
     }
 
+    fn member(&self, object: &str, name: &str) -> String {
+        format!("{object} -> {name}")
+    }
+
     async fn snapshot(&self, user: UserId) -> Result<Option<Snapshot>, StoreError> {
         gateway::user_snapshot(&self.0.lock(), user)
     }

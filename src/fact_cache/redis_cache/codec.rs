@@ -4,7 +4,7 @@
 //! padding and no default: bytes that are left over, or missing, are no snapshot. Version and origin are the
 //! [seal](crate::redis::seal)'s business.
 
-use crate::facts::{Home, Membership, Organization, Permissions, Scope, Snapshot, User, Value};
+use crate::facts::{Home, Membership, Organization, Permissions, Scope, Snapshot, User, UserFields, Value};
 use crate::id::{OrgId, TokenId, UserId};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -77,7 +77,8 @@ fn flag(flag: u8, set: bool) -> u8 {
 }
 
 fn snapshot(out: &mut Vec<u8>, snapshot: &Snapshot) {
-    let User { id, username, issuer, email, external_id, home, is_active, is_staff, is_superuser } = &snapshot.user;
+    let User { id, username, issuer, email, external_id, fields, home, is_active, is_staff, is_superuser } =
+        &snapshot.user;
     out.extend(id.0.as_bytes());
     out.push(
         flag(ACTIVE, *is_active)
@@ -92,6 +93,7 @@ fn snapshot(out: &mut Vec<u8>, snapshot: &Snapshot) {
     for value in username.iter().chain([issuer, email, external_id].into_iter().flatten().map(|value| &**value)) {
         text(out, value.as_str());
     }
+    text(out, fields.as_deref().map_or("", UserFields::json));
     if let Some((id, slug, is_active)) = home.as_deref().map(Home::organization) {
         out.extend(id.0.as_bytes());
         out.push(flag(ACTIVE, is_active));
@@ -222,6 +224,7 @@ impl<'b> Rest<'b> {
             issuer: self.boxed(has(ISSUER))?,
             email: self.boxed(has(EMAIL))?,
             external_id: self.boxed(has(EXTERNAL))?,
+            fields: UserFields::parse(self.text()?),
             home: None,
             is_active: has(ACTIVE),
             is_staff: has(STAFF),
@@ -274,7 +277,7 @@ impl<'b> Rest<'b> {
 #[cfg(test)]
 mod tests {
     use super::{Entry, decode, encode};
-    use crate::facts::{Home, Membership, Organization, Permissions, Scope, Snapshot, User, Value};
+    use crate::facts::{Home, Membership, Organization, Permissions, Scope, Snapshot, User, UserFields, Value};
     use crate::id::{OrgId, TokenId, UserId};
     use proptest::collection::vec;
     use proptest::option::of;
@@ -295,6 +298,7 @@ mod tests {
                 email: boxed(email),
                 external_id: boxed(external),
                 home,
+                fields: UserFields::parse(if flags.0 { r#"{"a":1,"b":"x","c":true}"# } else { "{}" }),
                 is_active: flags.0,
                 is_staff: flags.1,
                 is_superuser: flags.2,
@@ -380,6 +384,7 @@ mod tests {
             email: None,
             external_id: None,
             home: None,
+            fields: None,
             is_active: true,
             is_staff: false,
             is_superuser: false,

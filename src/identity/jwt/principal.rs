@@ -285,6 +285,7 @@ impl Alone {
             email: self.email.as_deref().map(|email| Box::new(Value::new(email))),
             external_id: None,
             home: None,
+            fields: None,
             is_active: true,
             is_staff: false,
             is_superuser: false,

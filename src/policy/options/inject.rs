@@ -39,6 +39,8 @@ pub enum InjectValue {
     IsStaff,
     IsSuperuser,
     UserExternalId,
+    /// `user.fields.NAME`: what the installation knows besides
+    UserField(Box<str>),
     OrgId,
     OrgSlug,
     OrgName,
@@ -76,6 +78,7 @@ impl InjectValue {
             | Self::IsStaff
             | Self::IsSuperuser
             | Self::UserExternalId
+            | Self::UserField(_)
             | Self::Issuer
             | Self::Groups
             | Self::OrgId
@@ -296,6 +299,9 @@ fn value(node: &Node, findings: &mut Findings) -> Option<Spanned<RawValue>> {
     match word.split_once('.') {
         Some(("path", name)) if is_name(name) => {
             return Some(Spanned { value: RawValue::Path(name.to_owned()), span });
+        }
+        Some(("user", field)) if let Some(name) = field.strip_prefix("fields.").filter(|name| is_name(name)) => {
+            return Some(Spanned { value: RawValue::Ready(InjectValue::UserField(name.into())), span });
         }
         Some(("claim", name)) if let Some(claim) = ClaimName::parse(name) => {
             org::warn_of_dots(name, span, findings);

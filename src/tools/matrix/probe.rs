@@ -147,6 +147,7 @@ fn person(who: Principal, own: &Arc<Organization>) -> Snapshot {
         email: None,
         external_id: None,
         home: None,
+        fields: None,
         is_active: true,
         is_staff: who == Principal::Staff,
         is_superuser: who == Principal::Superuser,

@@ -1,6 +1,7 @@
 //! Who somebody is, by every scheme: tokens that other programs make, and the ways in which they are refused.
 
 mod basic;
+mod fields;
 mod header;
 mod jwt;
 mod jwt_as_issued;

@@ -1,9 +1,6 @@
 //! The identity API's records over HTTP, by the safe rules: who sees what, who may change whom, and what is told of others.
 
-mod cursors;
-mod engines;
-mod links;
-mod once;
+mod fields;
 mod tenants;
 mod versions;
 

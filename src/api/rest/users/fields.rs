@@ -37,6 +37,9 @@ const GROUPS: Field = Field::new("groups", Shape::Keys)
     .help("The groups this user belongs to. A user will get all permissions granted to each of their groups.");
 const USER_PERMISSIONS: Field = Field::new("user_permissions", Shape::Keys).help("Specific permissions for this user.");
 
+/// What the installation declares.
+const FIELDS: Field = Field::new("fields", Shape::Map);
+
 const TIE: &[Field] = &[
     Field::new("organization", Shape::Key).required().nullable(),
     Field::flag("is_admin").label("Organization manager"),
@@ -46,9 +49,9 @@ const FIRST_TIE: Field = Field::new("organization_users", Shape::First(TIE));
 const TIES: Field = Field::new("organization_users", Shape::Each(TIE));
 
 macro_rules! in_lists {
-    ($ties:expr $(, $superuser:expr)*) => {
+    ($ties:expr, [$($superuser:expr)?], [$($own:expr)?]) => {
         {
-            const FIELDS: &[Field] = &[
+            const ALL: &[Field] = &[
             ID,
             USERNAME,
             EMAIL.required(),
@@ -60,20 +63,21 @@ macro_rules! in_lists {
             BIRTH_DATE,
             IS_ACTIVE,
             IS_STAFF,
-            $($superuser,)*
+            $($superuser,)?
             EXPIRATION_DATE,
             GROUPS,
             $ties,
+            $($own,)?
             ];
-            FIELDS
+            ALL
         }
     };
 }
 
 macro_rules! alone {
-    ($ties:expr, [$($superuser:expr)?], [$($permissions:expr)?]) => {
+    ($ties:expr, [$($superuser:expr)?], [$($permissions:expr)?], [$($own:expr)?]) => {
         {
-            const FIELDS: &[Field] = &[
+            const ALL: &[Field] = &[
             ID,
             USERNAME,
             FIRST_NAME,
@@ -95,26 +99,35 @@ macro_rules! alone {
             GROUPS,
             $($permissions,)?
             $ties,
+            $($own,)?
             ];
-            FIELDS
+            ALL
         }
     };
 }
 
 pub(super) const fn in_lists(audience: Audience) -> &'static [Field] {
-    match (audience.is_superuser, audience.is_compat) {
-        (true, true) => in_lists!(FIRST_TIE, IS_SUPERUSER),
-        (false, true) => in_lists!(FIRST_TIE),
-        (true, false) => in_lists!(TIES, IS_SUPERUSER),
-        (false, false) => in_lists!(TIES),
+    match (audience.is_superuser, audience.is_compat, audience.has_fields) {
+        (true, true, false) => in_lists!(FIRST_TIE, [IS_SUPERUSER], []),
+        (false, true, false) => in_lists!(FIRST_TIE, [], []),
+        (true, false, false) => in_lists!(TIES, [IS_SUPERUSER], []),
+        (false, false, false) => in_lists!(TIES, [], []),
+        (true, true, true) => in_lists!(FIRST_TIE, [IS_SUPERUSER], [FIELDS]),
+        (false, true, true) => in_lists!(FIRST_TIE, [], [FIELDS]),
+        (true, false, true) => in_lists!(TIES, [IS_SUPERUSER], [FIELDS]),
+        (false, false, true) => in_lists!(TIES, [], [FIELDS]),
     }
 }
 
 pub(super) const fn alone(audience: Audience) -> &'static [Field] {
-    match (audience.is_superuser, audience.is_compat) {
-        (true, true) => alone!(FIRST_TIE, [IS_SUPERUSER], [USER_PERMISSIONS]),
-        (false, true) => alone!(FIRST_TIE.read_only(), [], []),
-        (true, false) => alone!(TIES, [IS_SUPERUSER], [USER_PERMISSIONS]),
-        (false, false) => alone!(TIES, [], []),
+    match (audience.is_superuser, audience.is_compat, audience.has_fields) {
+        (true, true, false) => alone!(FIRST_TIE, [IS_SUPERUSER], [USER_PERMISSIONS], []),
+        (false, true, false) => alone!(FIRST_TIE.read_only(), [], [], []),
+        (true, false, false) => alone!(TIES, [IS_SUPERUSER], [USER_PERMISSIONS], []),
+        (false, false, false) => alone!(TIES, [], [], []),
+        (true, true, true) => alone!(FIRST_TIE, [IS_SUPERUSER], [USER_PERMISSIONS], [FIELDS]),
+        (false, true, true) => alone!(FIRST_TIE.read_only(), [], [], [FIELDS]),
+        (true, false, true) => alone!(TIES, [IS_SUPERUSER], [USER_PERMISSIONS], [FIELDS]),
+        (false, false, true) => alone!(TIES, [], [], [FIELDS]),
     }
 }

@@ -4,11 +4,16 @@ use super::super::super::error::ApiError;
 use super::super::Call;
 use super::super::keys;
 use super::super::refused::{refused, taken};
-use crate::compat::openwisp::fields::FieldErrors;
+use crate::compat::openwisp::fields::{FieldErrors, Fields};
 use crate::compat::openwisp::serializer::{Data, Datum, Field};
-use crate::directory::{DirectoryError, Given, Keyed, Taken, TieChange, Unique, UserRecord, UserWords, Viewer};
+use crate::compat::openwisp::value::{Text, Value};
+use crate::directory::{
+    CustomFields, DirectoryError, Given, Keyed, Taken, TieChange, UnfitFields, Unique, UserRecord, UserWords, Viewer,
+};
 use crate::id::{GroupId, OrgId, PermissionId, UserId};
 use jiff::civil::Date;
+use serde_json::{Map, Value as Json};
+use std::collections::BTreeMap;
 
 /// What was sent, with what is wrong of it.
 pub(super) struct Input {
@@ -77,6 +82,16 @@ impl Input {
         Ok(others.email_in_another_case)
     }
 
+    /// That fields of the installation's own are declared, and of their types.
+    pub(super) fn must_be_declared(&mut self, call: &Call, kept: &CustomFields) {
+        let Some(Datum::Map(sent)) = self.data.get("fields") else { return };
+        if let Err(UnfitFields(unfit)) = call.api.store.declared().put(kept, &members(sent).into_iter().collect()) {
+            let mut errors = FieldErrors::default();
+            unfit.iter().for_each(|(name, problem)| errors.add(name, problem.as_str()));
+            self.errors.add_within("fields", errors);
+        }
+    }
+
     /// The groups that were sent.
     pub(super) async fn groups(&mut self, call: &Call) -> Result<Option<Vec<GroupId>>, ApiError> {
         let known = self.keys(call, "groups", Keyed::Groups).await?;
@@ -139,6 +154,10 @@ impl Input {
                 Datum::Text(text) => text.clone(),
                 Datum::Date(date) => date.to_string(),
                 Datum::Null => String::new(),
+                Datum::Map(fields) => {
+                    given.push((name, Given::Map(members(fields))));
+                    continue;
+                }
                 Datum::Keys(_) | Datum::Nested(_) | Datum::Each(_) => continue,
             };
             let blank = match name {
@@ -171,10 +190,7 @@ impl Input {
     }
 }
 
-async fn organization(
-    call: &Call,
-    keys: &[crate::compat::openwisp::value::Value],
-) -> Result<Result<Option<OrgId>, String>, ApiError> {
+async fn organization(call: &Call, keys: &[Value]) -> Result<Result<Option<OrgId>, String>, ApiError> {
     let (id, unknown) = match keys::organization(keys) {
         Ok(named) => named,
         Err(problem) => return Ok(Err(problem)),
@@ -188,6 +204,18 @@ async fn organization(
         Err(DirectoryError::NotFound { .. }) => Ok(Err(unknown)),
         Err(error) => Err(refused::<UserRecord>(error)),
     }
+}
+
+/// Values by name. What no field can be, such as a list, is an object without anything, which no field is either.
+fn members(sent: &Fields) -> BTreeMap<String, Json> {
+    let value = |value: &Value| match value {
+        Value::Null => Json::Null,
+        Value::Bool(flag) => Json::Bool(*flag),
+        Value::Int(digits) => digits.parse::<i64>().map_or_else(|_| Json::Object(Map::new()), Json::from),
+        Value::Text(Text { text, surrogate: None }) => Json::String(text.clone()),
+        _ => Json::Object(Map::new()),
+    };
+    sent.names().filter_map(|name| Some((name.to_owned(), value(sent.get(name)?)))).collect()
 }
 
 /// What memberships become: openwisp-users' API takes away what is sent again as it is.

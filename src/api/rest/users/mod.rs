@@ -12,12 +12,14 @@ use crate::clock;
 use crate::compat::openwisp::serializer::Field;
 use crate::directory::name::Email;
 use crate::directory::{
-    Input as _, List, NewEmail, NewPerson, NewUser, Person, PersonEdit, UserEdit, UserRecord, View, Viewer,
+    CustomFields, Input as _, List, NewEmail, NewPerson, NewUser, Person, PersonEdit, UserEdit, UserRecord, View,
+    Viewer,
 };
 use crate::id::UserId;
 use async_trait::async_trait;
 use axum::body::Body;
 use input::{Input, changes};
+use tell::Reader;
 
 /// The list.
 pub(super) struct Users;
@@ -53,8 +55,8 @@ impl Endpoint for One {
     }
 
     fn while_it_is(&self, call: &Call, versions: Versions) -> View {
-        let is_superuser = call.is_superuser();
-        call.view.while_person(self.0, move |person| versions.hold(&tell::alone(person, is_superuser)))
+        let reader = Reader::of(call);
+        call.view.while_person(self.0, move |person| versions.hold(&tell::alone(person, &reader)))
     }
 
     async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {
@@ -64,7 +66,7 @@ impl Endpoint for One {
             Verb::Delete => delete(call, id).await,
             _ => {
                 let found = call.view.person(id).await.map_err(refused::<UserRecord>)?;
-                Ok(Done::Told(tell::alone(&found, call.is_superuser())))
+                Ok(Done::Told(tell::alone(&found, &Reader::of(call))))
             }
         }
     }
@@ -74,7 +76,8 @@ impl Endpoint for One {
 async fn all(call: &Call) -> Result<Done, ApiError> {
     let order = ["-created", "-created_micros", "-id"].map(str::to_owned).to_vec();
     let read = |view: View, list: List| async move { view.people(&list).await };
-    let tell = |person: &_| tell::in_list(person, call.is_superuser());
+    let reader = Reader::of(call);
+    let tell = |person: &_| tell::in_list(person, &reader);
     page::<UserRecord, _, _>(call, List { order, ..List::default() }, read, tell).await
 }
 
@@ -90,6 +93,7 @@ async fn create(call: &Call, body: Body) -> Result<Done, ApiError> {
         // Nobody but superusers would see them.
         input.refuse("organization_users", "This field is required.");
     }
+    input.must_be_declared(call, &CustomFields::default());
     let in_another_case = input.must_be_unique(call, None).await?;
     input.settle()?;
     if in_another_case {
@@ -114,11 +118,11 @@ async fn create(call: &Call, body: Body) -> Result<Done, ApiError> {
         ties: ties.iter().map(|tie| (tie.organization, tie.is_admin.unwrap_or(false))).collect(),
         groups: groups.unwrap_or_default(),
     };
-    let (is_superuser, path) = (call.is_superuser(), (!call.is_compat()).then(|| call.path("user/")));
+    let (reader, path) = (Reader::of(call), (!call.is_compat()).then(|| call.path("user/")));
     let tell = move |made: &Person| {
         let location = path.as_ref().map(|path| format!("{path}{}/", made.user.id));
-        let alone = Some(tell::alone(made, is_superuser));
-        Some(Done::Made { body: tell::in_list(made, is_superuser), location, alone })
+        let alone = Some(tell::alone(made, &reader));
+        Some(Done::Made { body: tell::in_list(made, &reader), location, alone })
     };
     let make = |view: View| async move { view.create_person(new).await.map_err(refused::<UserRecord>) };
     call.make(call.view.clone(), tell, make).await
@@ -146,6 +150,7 @@ async fn edit(call: &Call, id: UserId, body: Body, partial: bool) -> Result<Done
     let groups = input.groups(call).await?;
     let permissions = input.permissions(call).await?;
     let ties = input.ties(call).await?;
+    input.must_be_declared(call, &before.user.fields);
     let in_another_case = input.must_be_unique(call, Some(id)).await?;
     input.settle()?;
     if in_another_case {
@@ -157,7 +162,7 @@ async fn edit(call: &Call, id: UserId, body: Body, partial: bool) -> Result<Done
     let user = UserEdit::read(input.given(call.is_compat())).map_err(failed)?;
     let new = PersonEdit { user, ties: changes(ties, call.is_compat()), groups, permissions };
     let edited = call.view.edit_person(id, new).await.map_err(failed)?;
-    Ok(Done::Told(tell::alone(&edited, call.is_superuser())))
+    Ok(Done::Told(tell::alone(&edited, &Reader::of(call))))
 }
 
 async fn delete(call: &Call, id: UserId) -> Result<Done, ApiError> {

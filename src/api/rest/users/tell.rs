@@ -1,10 +1,25 @@
 //! What is told of a user.
 
-use super::super::moment;
+use super::super::{Call, moment};
 use crate::compat::openwisp::object::{Object, list};
-use crate::directory::{Person, UserRecord};
+use crate::directory::{DeclaredFields, Person, UserRecord};
 
-pub(super) fn in_list(person: &Person, to_superuser: bool) -> String {
+/// Whom users are told to, and in which installation.
+#[derive(Clone)]
+pub(super) struct Reader {
+    is_superuser: bool,
+    is_compat: bool,
+    declared: DeclaredFields,
+}
+
+impl Reader {
+    pub(super) fn of(call: &Call) -> Self {
+        let declared = call.api.store.declared().clone();
+        Self { is_superuser: call.is_superuser(), is_compat: call.is_compat(), declared }
+    }
+}
+
+pub(super) fn in_list(person: &Person, reader: &Reader) -> String {
     let user = &person.user;
     let mut told = Object::default();
     told.put("id", &user.id);
@@ -14,14 +29,15 @@ pub(super) fn in_list(person: &Person, to_superuser: bool) -> String {
     told.put("last_name", &user.last_name);
     told.put("phone_number", &phone_number(user));
     told.put("birth_date", &user.birth_date);
-    flags(&mut told, user, to_superuser);
+    flags(&mut told, user, reader.is_superuser);
     told.put("expiration_date", &user.expiration_date);
     told.put("groups", &person.groups);
     ties(&mut told, person);
+    own(&mut told, user, reader);
     told.end()
 }
 
-pub(super) fn alone(person: &Person, to_superuser: bool) -> String {
+pub(super) fn alone(person: &Person, reader: &Reader) -> String {
     let user = &person.user;
     let mut told = Object::default();
     told.put("id", &user.id);
@@ -36,15 +52,16 @@ pub(super) fn alone(person: &Person, to_superuser: bool) -> String {
     told.put("phone_number", &phone_number(user));
     told.put("birth_date", &user.birth_date);
     told.put("notes", &user.notes);
-    flags(&mut told, user, to_superuser);
+    flags(&mut told, user, reader.is_superuser);
     told.put("last_login", &user.last_login.map(moment::of_micros));
     told.put("expiration_date", &user.expiration_date);
     told.put("date_joined", &moment::written(user.created, user.created_micros));
     told.put("groups", &person.groups);
-    if to_superuser {
+    if reader.is_superuser {
         told.put("user_permissions", &person.permissions);
     }
     ties(&mut told, person);
+    own(&mut told, user, reader);
     told.end()
 }
 
@@ -61,6 +78,13 @@ fn flags(told: &mut Object, user: &UserRecord, to_superuser: bool) {
     told.put("is_staff", &user.is_staff);
     if to_superuser {
         told.put("is_superuser", &user.is_superuser);
+    }
+}
+
+/// What the installation declares.
+fn own(told: &mut Object, user: &UserRecord, reader: &Reader) {
+    if !reader.declared.is_empty() {
+        told.put("fields", &reader.declared.told(&user.fields));
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Condition;
 use super::types::{Field, is_secret};
 use crate::claims::{Claim, Claims};
-use crate::facts::{Snapshot, User, Value as FactValue};
+use crate::facts::{FieldValue, Snapshot, User, UserFields, Value as FactValue};
 use crate::normalized_name::normalized_key;
 use crate::policy::options::subject::{Failure, Subject};
 use crate::policy::pattern::Kind;
@@ -117,6 +117,11 @@ impl Values {
                 let list = groups.iter().map(|group| text(group)).collect();
                 set(&mut self.user, "groups", Value::List(Arc::new(list)));
             }
+            Field::UserFields => {
+                let fields = user.and_then(|u| u.fields.as_deref()).map(UserFields::all).unwrap_or_default();
+                let all = fields.iter().map(|(name, value)| (key(name), of_field(value))).collect();
+                set(&mut self.user, "fields", map(all));
+            }
             Field::OrgId => known(&mut self.organization, "id", organization.map(|o| o.id.to_string()).as_deref()),
             Field::Slug => known(&mut self.organization, "slug", organization.map(|o| o.slug.as_str())),
             Field::ExternalId => {
@@ -185,6 +190,14 @@ fn of_claim(raw: &RawValue) -> Value {
         Some(Claim::Map(members)) => {
             map(members.into_iter().map(|(name, value)| (key(&name), of_claim(value))).collect())
         }
+    }
+}
+
+fn of_field(value: &FieldValue) -> Value {
+    match value {
+        FieldValue::Text(known) => text(known.as_str()),
+        FieldValue::Number(number, _) => Value::Int(*number),
+        FieldValue::Flag(flag) => Value::Bool(*flag),
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) enum Field {
     IsStaff,
     IsSuperuser,
     Groups,
+    /// What the installation knows of the user besides.
+    UserFields,
     OrgId,
     Slug,
     ExternalId,
@@ -101,7 +103,7 @@ impl Type {
 pub(super) const REQUEST: [(&str, Field, Type); 3] =
     [("method", Field::Method, Type::Text), ("path", Field::Path, Type::Text), ("host", Field::Host, Type::Text)];
 pub(super) const CLIENT: [(&str, Field, Type); 1] = [("address", Field::Address, Type::Address)];
-pub(super) const USER: [(&str, Field, Type); 9] = [
+pub(super) const USER: [(&str, Field, Type); 10] = [
     ("id", Field::UserId, Type::Text),
     ("username", Field::Username, Type::Text),
     ("login", Field::Login, Type::Text),
@@ -111,6 +113,7 @@ pub(super) const USER: [(&str, Field, Type); 9] = [
     ("is_staff", Field::IsStaff, Type::Bool),
     ("is_superuser", Field::IsSuperuser, Type::Bool),
     ("groups", Field::Groups, Type::Texts),
+    ("fields", Field::UserFields, Type::Map),
 ];
 pub(super) const ORG: [(&str, Field, Type); 4] = [
     ("id", Field::OrgId, Type::Text),
