@@ -1,7 +1,7 @@
 //! Logging in on the data port, by token and by page, and an existing installation's people.
 
 mod accounts;
-mod browser;
+pub mod browser;
 mod dumps;
 mod export;
 mod flood;

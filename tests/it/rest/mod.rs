@@ -1,6 +1,7 @@
 //! The identity API's records over HTTP, by the safe rules: who sees what, who may change whom, and what is told of others.
 
 mod fields;
+mod letters;
 mod tenants;
 mod versions;
 

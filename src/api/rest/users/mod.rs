@@ -2,6 +2,7 @@
 
 mod fields;
 mod input;
+mod letter;
 mod tell;
 
 use super::super::error::ApiError;
@@ -124,7 +125,11 @@ async fn create(call: &Call, body: Body) -> Result<Done, ApiError> {
         let alone = Some(tell::alone(made, &reader));
         Some(Done::Made { body: tell::in_list(made, &reader), location, alone })
     };
-    let make = |view: View| async move { view.create_person(new).await.map_err(refused::<UserRecord>) };
+    let make = |view: View| async move {
+        let made = view.create_person(new).await.map_err(refused::<UserRecord>)?;
+        letter::ask_to_confirm(call, &made).await;
+        Ok(made)
+    };
     call.make(call.view.clone(), tell, make).await
 }
 
