@@ -6,10 +6,12 @@ use super::paths::{
     CHANGE, CHANGE_PAGE, CHANGE_PAGE_COMPAT, CONFIRM, CONFIRM_EMAIL, FORGOTTEN, FORGOTTEN_COMPAT, LOGIN, LOGOUT, RESET,
     RESET_PAGE, RESET_PAGE_COMPAT, TOKEN,
 };
+use super::rest::show::show;
 use super::{Api, email_page, login, logout, rest, token};
+use crate::compat::openwisp::negotiate::negotiate;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{self, Next};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http::header::{self, HeaderName, HeaderValue};
@@ -32,10 +34,10 @@ const EVERYWHERE: [(HeaderName, HeaderValue); 5] = [
 pub fn router(api: Arc<Api>) -> Router {
     // Each operation sees to its methods itself: the reference looks at them after the limits.
     let mut router = Router::new()
-        .route(TOKEN, any(token::answer))
-        .route(CHANGE, any(change::answer))
-        .route(RESET, any(reset::answer))
-        .route(CONFIRM, any(confirm::answer))
+        .route(TOKEN, any(token::answer).layer(from_fn(|r, next| as_asked("Obtain Auth Token", r, next))))
+        .route(CHANGE, any(change::answer).layer(from_fn(|r, next| as_asked("Password Change", r, next))))
+        .route(RESET, any(reset::answer).layer(from_fn(|r, next| as_asked("Password Reset", r, next))))
+        .route(CONFIRM, any(confirm::answer).layer(from_fn(|r, next| as_asked("Password Reset Confirm", r, next))))
         .route(&format!("{CONFIRM_EMAIL}{{link}}/"), any(email_page::answer))
         .route(&format!("{RESET_PAGE}{{link}}/"), any(reset_page::answer))
         .route(&format!("{RESET_PAGE_COMPAT}{{link}}/"), any(reset_page::answer));
@@ -52,7 +54,13 @@ pub fn router(api: Arc<Api>) -> Router {
             .route(CHANGE_PAGE, any(change_page::answer))
             .route(CHANGE_PAGE_COMPAT, any(change_page::answer));
     }
-    router.fallback(unknown).layer(middleware::from_fn(everywhere)).with_state(api)
+    router.fallback(unknown).layer(from_fn(everywhere)).with_state(api)
+}
+
+/// Shows what is answered in the representation that was asked for: JSON with lines, or a page of this name.
+async fn as_asked(name: &'static str, request: Request, next: Next) -> Response {
+    let shown = negotiate(request.uri().query(), request.headers()).unwrap_or_default();
+    show(next.run(request).await, shown, name).await
 }
 
 async fn everywhere(request: Request, next: Next) -> Response {

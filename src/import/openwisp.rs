@@ -120,6 +120,8 @@ impl<'t> Row<'t> {
             Kind::Text | Kind::Words | Kind::Map => {
                 Cell::Text(self.filled(column).unwrap_or_else(|| field.blank.to_owned()))
             }
+            // That a text was taken away, which is not that it never was there.
+            Kind::Flag if field.name.ends_with("_blank") => Cell::Bool(self.optional(column) == Some("")),
             Kind::Flag => Cell::Bool(self.truth(column)?),
             Kind::Id => Cell::Uuid(self.uuid(column)?),
             Kind::Date => self.date(column)?.map_or(Cell::Null, Cell::Date),
@@ -143,6 +145,14 @@ fn nothing(field: &Field) -> Cell {
         _ => Cell::Text(String::new()),
     }
 }
+
+/// Which columns fields of users are in, where those have other names.
+const USER_COLUMNS: [(&str, &str); 4] = [
+    ("created", "date_joined"),
+    ("modified", "date_joined"),
+    ("email_blank", "email"),
+    ("phone_blank", "phone_number"),
+];
 
 /// An installation on its way.
 struct Reading<'s> {
@@ -298,7 +308,7 @@ impl Reading<'_> {
         };
         let (mut addresses, mut ids) = (AHashSet::new(), Ids::of("user"));
         self.each(TABLES[0], "user", &["id", "username", "password", "is_active"], "username", |row, piece| {
-            let mut user: UserRecord = row.record(&[("created", "date_joined"), ("modified", "date_joined")])?;
+            let mut user: UserRecord = row.record(&USER_COLUMNS)?;
             ids.note(user.id.0);
             user.organization = primaries.as_ref().and_then(|primaries| Some(primaries.get(&user.id.0)?.2));
             if primaries.is_some() && user.organization.is_none() && !user.is_superuser {

@@ -8,6 +8,8 @@
 mod plan;
 mod text;
 
+pub use text::digit;
+
 /// Longer texts are no numbers (libphonenumber's own limit, in characters).
 const LONGEST: usize = 250;
 

@@ -108,7 +108,9 @@ const ZEROS: [u32; 66] = [
     0x16AC0, 0x16B50, 0x1D7CE, 0x1D7D8, 0x1D7E2, 0x1D7EC, 0x1D7F6, 0x1E140, 0x1E2F0, 0x1E950, 0x1FBF0,
 ];
 
-fn digit(c: char) -> Option<char> {
+/// The decimal digit that one of any script is.
+#[must_use]
+pub fn digit(c: char) -> Option<char> {
     let zero = ZEROS.iter().rev().find(|zero| **zero <= u32::from(c))?;
     char::from_digit(u32::from(c) - zero, 10)
 }

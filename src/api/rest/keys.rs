@@ -2,6 +2,7 @@
 
 use crate::compat::openwisp::value::Value;
 use crate::id::OrgId;
+use crate::phone::digit;
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -37,12 +38,13 @@ fn as_number(key: &Value) -> Option<i64> {
     }
 }
 
-/// A whole number as Python's `int()` reads it: blanks around it, a sign, `_` between digits. What is too great is the greatest.
+/// A whole number as Python's `int()` reads it: blanks around it, a sign, digits of any script, `_` between them. What is too great is the
+/// greatest.
 pub(super) fn whole(text: &str) -> Option<i64> {
-    let text = text.trim();
+    let text: String = text.trim().chars().map(|c| digit(c).unwrap_or(c)).collect();
     let (sign, digits) = match text.strip_prefix(['-', '+']) {
         Some(digits) => (if text.starts_with('-') { -1 } else { 1 }, digits),
-        None => (1, text),
+        None => (1, text.as_str()),
     };
     let is_number = digits.split('_').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
     is_number.then(|| digits.replace('_', "").parse::<i64>().map_or(i64::MAX, |number| sign * number))
@@ -133,11 +135,14 @@ mod tests {
         let there = HashSet::from([1, 2]);
         let int = |digits: &str| Value::Int(digits.to_owned());
         assert_eq!(known(&[int("1"), " +0_2 ".into(), int("1")], &there), Ok(vec![1, 2]));
+        // As Python 3.11 and Django 5.2 read them: Arabic, full width, mathematical.
+        assert_eq!(known(&["\u{661}".into(), "\u{ff12}".into(), "\u{1d7d9}".into()], &there), Ok(vec![1, 2]));
         for (key, problem) in [
             (int("999"), "Invalid pk \"999\" - object does not exist."),
             ("x".into(), "Incorrect type. Expected pk value, received str."),
             (Value::Bool(true), "Incorrect type. Expected pk value, received bool."),
             (Value::Null, "Invalid pk \"None\" - object does not exist."),
+            ("1\u{b2}".into(), "Incorrect type. Expected pk value, received str."),
             ("".into(), "Incorrect type. Expected pk value, received str."),
             ("99999999999999999999".into(), "Invalid pk \"99999999999999999999\" - object does not exist."),
         ] {

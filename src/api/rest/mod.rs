@@ -22,7 +22,7 @@ mod records;
 mod refused;
 mod roles;
 mod routes;
-mod show;
+pub(super) mod show;
 mod tokens;
 mod user_password;
 mod users;

@@ -18,6 +18,8 @@ pub(super) fn refused<R: Resource>(error: DirectoryError) -> ApiError {
         DirectoryError::Repeated => ApiError::Repeated,
         DirectoryError::KeyOfAnother => ApiError::KeyOfAnother,
         DirectoryError::Invalid { field, problem } => {
+            // What a client knows, also of an address that Django would take.
+            let problem = if field == "email" { "Enter a valid email address.".to_owned() } else { problem };
             let name = R::FIELDS.iter().find(|known| known.word == field).map_or(field, |known| known.name);
             ApiError::of_fields(FieldErrors::of(name, problem))
         }

@@ -21,7 +21,7 @@ struct Page<'a> {
 }
 
 /// What was answered, as it was asked for. Whatever is no JSON stays as it is.
-pub(super) async fn show(response: Response, as_asked: Representation, name: &str) -> Response {
+pub(in crate::api) async fn show(response: Response, as_asked: Representation, name: &str) -> Response {
     if as_asked == Representation::default() {
         return response;
     }

@@ -36,10 +36,16 @@ impl FieldErrors {
         self.0.push((field.to_owned(), FieldError::Message(message.into())));
     }
 
-    /// Notes the errors of a field's own fields, where there are any.
+    /// Notes the errors of a field's own fields, where there are any; before those that are known, since keys stand first in objects.
     pub fn add_within(&mut self, field: &str, errors: Self) {
-        if !errors.is_empty() {
-            self.0.push((field.to_owned(), FieldError::Within(errors)));
+        let known = self.0.iter_mut().find_map(|(name, error)| match error {
+            FieldError::Within(known) if name == field => Some(known),
+            _ => None,
+        });
+        match known {
+            Some(known) => drop(known.0.splice(0..0, errors.0)),
+            None if errors.is_empty() => {}
+            None => self.0.push((field.to_owned(), FieldError::Within(errors))),
         }
     }
 

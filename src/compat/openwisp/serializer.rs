@@ -180,11 +180,15 @@ impl Field {
                 Value::Object(fields) => Ok(Datum::Map(fields.clone())),
                 other => Err(format!("Expected a dictionary of items but got type \"{}\".", other.kind()).into()),
             },
-            Shape::Nested(fields) => nested(fields, value, partial).map(Datum::Nested).map_err(Problem::Within),
+            Shape::Nested(fields) => nested(fields, value, partial)
+                .map(Datum::Nested)
+                .map_err(|(right, wrong)| Problem::Within(right, wrong)),
             Shape::First(fields) => {
                 let empty = Value::Object(Fields::default());
                 let first = if let Value::List(items) = value { items.first().unwrap_or(&empty) } else { value };
-                nested(fields, first, partial).map(Datum::Nested).map_err(Problem::Within)
+                nested(fields, first, partial)
+                    .map(Datum::Nested)
+                    .map_err(|(right, wrong)| Problem::Within(right, wrong))
             }
             Shape::Each(fields) => {
                 let items = if let Value::List(items) = value { items.as_slice() } else { std::slice::from_ref(value) };
@@ -192,7 +196,7 @@ impl Field {
                 if read.iter().all(Result::is_ok) {
                     return Ok(Datum::Each(read.into_iter().flatten().collect()));
                 }
-                Err(Problem::Each(read.into_iter().map(|item| item.err().unwrap_or_default()).collect()))
+                Err(Problem::Each(read.into_iter().map(|item| item.err().unwrap_or_default().1).collect()))
             }
             Shape::Moment | Shape::Number | Shape::Uuid => Ok(Datum::Null),
             _ => self.read_text(value).map(Datum::Text),
@@ -347,7 +351,8 @@ impl Data {
 /// Why a field's value is not taken.
 enum Problem {
     Messages(Vec<String>),
-    Within(FieldErrors),
+    /// What is right of an object's own fields, and what is wrong.
+    Within(Data, FieldErrors),
     Each(Vec<FieldErrors>),
 }
 
@@ -373,20 +378,24 @@ pub fn read(serializer: &[Field], fields: &Fields, partial: bool) -> (Data, Fiel
             Err(Problem::Messages(messages)) => {
                 messages.into_iter().for_each(|message| errors.add(field.name, message))
             }
-            Err(Problem::Within(within)) => errors.add_within(field.name, within),
+            Err(Problem::Within(right, wrong)) => {
+                // More may be wrong of what is right as far as it can be seen here.
+                data.0.push((field.name, Datum::Nested(right)));
+                errors.add_within(field.name, wrong);
+            }
             Err(Problem::Each(each)) => errors.add_each(field.name, each),
         }
     }
     (data, errors)
 }
 
-fn nested(serializer: &[Field], value: &Value, partial: bool) -> Result<Data, FieldErrors> {
+fn nested(serializer: &[Field], value: &Value, partial: bool) -> Result<Data, (Data, FieldErrors)> {
     let Value::Object(given) = value else {
         let message = format!("Invalid data. Expected a dictionary, but got {}.", value.kind());
-        return Err(FieldErrors::of_all(&message));
+        return Err((Data::default(), FieldErrors::of_all(&message)));
     };
     let (data, errors) = read(serializer, given, partial);
-    if errors.is_empty() { Ok(data) } else { Err(errors) }
+    if errors.is_empty() { Ok(data) } else { Err((data, errors)) }
 }
 
 /// What `OPTIONS` says of fields.

@@ -85,9 +85,9 @@ resource! {
                 kind: Kind::Moment, flag: false, sort: true, writer: Writer::Superuser,
             }
             /// openwisp-users tells an address or a number that was taken away as an empty text, and one that never was as none.
-            email_blank: bool = false => { flag: false, shown: false, imported: false, unique: &[("users_email_blank", Unique::Email)], }
+            email_blank: bool = false => { flag: false, shown: false, unique: &[("users_email_blank", Unique::Email)], }
             phone_blank: bool = false => {
-                flag: false, shown: false, imported: false, unique: &[("users_phone_blank", Unique::PhoneNumber)],
+                flag: false, shown: false, unique: &[("users_phone_blank", Unique::PhoneNumber)],
             }
             /// Whether the user's token was got by password; `None`: by the old installation, nobody knows how.
             password_based_token: Option<bool> = None => { flag: false, shown: false, writer: Writer::Superuser, }

@@ -66,6 +66,39 @@ fn dumps_and_a_live_database_bring_the_same_into_either_store_and_again() {
 }
 
 #[test]
+fn an_address_and_a_number_that_were_taken_away_are_that_after_an_import() {
+    let (home, postgres) = (TempDir::new().unwrap(), Server::shared().database());
+    let seed = std::fs::read_to_string(dump("seed_core_inserts.sql")).unwrap();
+    let taken = |line: &str| match line.starts_with("INSERT INTO public.openwisp_users_user ") {
+        true => line.replace("'alpha_operator@example.org'", "''").replace(
+            "'', '', '', '', NULL, NULL, ''",
+            if line.contains("'alpha_operator'") {
+                "'', '', '', '', '', NULL, ''"
+            } else {
+                "'', '', '', '', NULL, NULL, ''"
+            },
+        ),
+        false => line.to_owned(),
+    };
+    let seed: Vec<String> = seed.lines().map(taken).collect();
+    std::fs::write(home.path().join("seed.sql"), seed.join("\n")).unwrap();
+    let sql = "SELECT count(*) || ' ' || max(username) FROM users WHERE email_blank AND phone_blank AND email IS NULL AND phone_number IS NULL";
+    let schema = dump("schema_core.sql");
+    let url = postgres.url();
+    for store in ["sqlite:postern.db", &url] {
+        for _ in 0..2 {
+            import(&home, store, &["--sql", schema.to_str().unwrap(), "seed.sql"]);
+        }
+    }
+    let embedded = rusqlite::Connection::open(home.path().join("postern.db")).unwrap();
+    let found: String = embedded.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(
+        (found.as_str(), postgres.server.text(&postgres.name, sql).as_str()),
+        ("1 alpha_operator", "1 alpha_operator")
+    );
+}
+
+#[test]
 fn what_is_no_such_installation_is_refused_in_words() {
     let home = TempDir::new().unwrap();
     let run = |args: &[&str]| {

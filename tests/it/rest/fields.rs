@@ -4,7 +4,7 @@ use super::{ask, get, id};
 use crate::support::{Gate, Options, Postern, Upstream, Who};
 use serde_json::{Value, json};
 
-fn gate(fields: &str, compat: bool) -> Gate {
+pub fn gate(fields: &str, compat: bool) -> Gate {
     let mut options = Options::policy("version: 1\nupstream: echo\nroutes:\n  /me/**: authenticated\n");
     let more = "api: all\n  passwords: { memory: 64KiB, passes: 1 }\n  token: { key: { env: KEY } }";
     let compat = if compat { "compat: openwisp\n" } else { "" };

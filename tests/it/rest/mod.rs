@@ -1,5 +1,6 @@
 //! The identity API's records over HTTP, by the safe rules: who sees what, who may change whom, and what is told of others.
 
+mod compat;
 mod fields;
 mod letters;
 mod tenants;

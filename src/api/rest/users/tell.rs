@@ -24,10 +24,10 @@ pub(super) fn in_list(person: &Person, reader: &Reader) -> String {
     let mut told = Object::default();
     told.put("id", &user.id);
     told.put("username", &user.username);
-    told.put("email", &email(user));
+    told.put("email", &email(user, reader));
     told.put("first_name", &user.first_name);
     told.put("last_name", &user.last_name);
-    told.put("phone_number", &phone_number(user));
+    told.put("phone_number", &phone_number(user, reader));
     told.put("birth_date", &user.birth_date);
     flags(&mut told, user, reader.is_superuser);
     told.put("expiration_date", &user.expiration_date);
@@ -44,12 +44,12 @@ pub(super) fn alone(person: &Person, reader: &Reader) -> String {
     told.put("username", &user.username);
     told.put("first_name", &user.first_name);
     told.put("last_name", &user.last_name);
-    told.put("email", &email(user));
+    told.put("email", &email(user, reader));
     told.put("bio", &user.bio);
     told.put("url", &user.url);
     told.put("company", &user.company);
     told.put("location", &user.location);
-    told.put("phone_number", &phone_number(user));
+    told.put("phone_number", &phone_number(user, reader));
     told.put("birth_date", &user.birth_date);
     told.put("notes", &user.notes);
     flags(&mut told, user, reader.is_superuser);
@@ -65,12 +65,12 @@ pub(super) fn alone(person: &Person, reader: &Reader) -> String {
     told.end()
 }
 
-fn email(user: &UserRecord) -> Option<&str> {
-    user.email.as_deref().or_else(|| user.email_blank.then_some(""))
+fn email<'u>(user: &'u UserRecord, reader: &Reader) -> Option<&'u str> {
+    user.email.as_deref().or_else(|| (user.email_blank && reader.is_compat).then_some(""))
 }
 
-fn phone_number(user: &UserRecord) -> Option<&str> {
-    user.phone_number.as_deref().or_else(|| user.phone_blank.then_some(""))
+fn phone_number<'u>(user: &'u UserRecord, reader: &Reader) -> Option<&'u str> {
+    user.phone_number.as_deref().or_else(|| (user.phone_blank && reader.is_compat).then_some(""))
 }
 
 fn flags(told: &mut Object, user: &UserRecord, to_superuser: bool) {
