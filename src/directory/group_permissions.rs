@@ -12,11 +12,20 @@ use crate::id::GroupId;
 use serde::Serialize;
 use std::sync::LazyLock;
 
-/// A group, and its permissions: number, codename and name of each.
+/// A group, and its permissions.
 #[derive(Clone, Debug, Serialize)]
 pub struct GroupWithPermissions {
     pub group: GroupRecord,
-    pub permissions: Vec<(i64, String, String)>,
+    pub permissions: Vec<GroupPermission>,
+}
+
+/// A permission of a group: its number, what it is called, and the model that it is of, where that is known.
+#[derive(Clone, Debug, Serialize)]
+pub struct GroupPermission {
+    pub id: i64,
+    pub codename: String,
+    pub model: String,
+    pub name: String,
 }
 
 /// Between the parts of a permission, and between permissions: no name has control characters.
@@ -41,7 +50,9 @@ impl Resource for GroupWithPermissions {
         let joined = cells.next::<Option<String>>("permissions")?.unwrap_or_default();
         let part = |text: &str| {
             let mut parts = text.split(PART);
-            Some((parts.next()?.parse().ok()?, parts.next()?.to_owned(), parts.next()?.to_owned()))
+            let id = parts.next()?.parse().ok()?;
+            let mut text = || parts.next().map(str::to_owned);
+            Some(GroupPermission { id, codename: text()?, model: text()?, name: text()? })
         };
         let permissions = joined.split(NEXT).filter(|text| !text.is_empty()).map(part).collect::<Option<_>>();
         let broken = || StoreError::Broken("a permission of a group cannot be read".to_owned());
@@ -56,7 +67,7 @@ impl Resource for GroupWithPermissions {
         static STATEMENTS: LazyLock<Statements> = LazyLock::new(|| {
             let mut statements = Statements::of::<GroupRecord>();
             statements.fields += &format!(
-                ", (SELECT string_agg(CAST(p.id AS text) || '{PART}' || p.codename || '{PART}' || p.name, '{NEXT}')
+                ", (SELECT string_agg(CAST(p.id AS text) || '{PART}' || p.codename || '{PART}' || p.model || '{PART}' || p.name, '{NEXT}')
                     FROM group_permissions x JOIN permissions p ON p.id = x.permission_id WHERE x.group_id = b.id)"
             );
             statements

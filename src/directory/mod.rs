@@ -65,7 +65,7 @@ pub use error::{BatchError, DirectoryError, Noun, StoreError, Unique};
 pub use export::{ExportError, ExportedGroup, ExportedMembership, ExportedUser};
 pub use fields::{CustomFields, DeclaredFields, FieldType, UnfitFields};
 pub use grants::{BundleEdit, GrantRecord, Grants, Through};
-pub use group_permissions::GroupWithPermissions;
+pub use group_permissions::{GroupPermission, GroupWithPermissions};
 pub use import::{Import, ImportReport, ImportStream, ImportedToken, ImportedUser, Micros, Sender, SkippedRecord};
 pub use jobs::{Aging, JobRecord, Notice};
 pub use keyset::{Keyset, Place, Reach};

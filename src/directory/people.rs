@@ -28,11 +28,12 @@ pub struct Person {
     pub permissions: Vec<PermissionId>,
 }
 
-/// What Django orders permissions by: the application, the model and the codename of `app.action_model`.
+/// What Django orders permissions by: the application, the model and the codename of `app.action_model`, which need not name the model.
 #[must_use]
-pub fn by_model(permission: &str) -> [&str; 3] {
+pub fn by_model<'p>(permission: &'p str, model: &'p str) -> [&'p str; 3] {
     let (app, codename) = permission.split_once('.').unwrap_or(("", permission));
-    [app, codename.split_once('_').map_or(codename, |(_, model)| model), codename]
+    let said = codename.split_once('_').map_or(codename, |(_, model)| model);
+    [app, if model.is_empty() { said } else { model }, codename]
 }
 
 /// A person to be made.
@@ -80,7 +81,7 @@ const BEYOND: &str = "
             ORDER BY x.name, m.organization_id)
      FROM memberships m JOIN organizations x ON x.id = m.organization_id WHERE m.user_id = u.id),
     (SELECT string_agg(CAST(x.group_id AS text), ',' ORDER BY x.group_id) FROM group_users x WHERE x.user_id = u.id),
-    (SELECT string_agg(CAST(p.id AS text) || ':' || p.codename, ',') FROM user_permissions x
+    (SELECT string_agg(CAST(p.id AS text) || ':' || p.model || ':' || p.codename, ',') FROM user_permissions x
      JOIN permissions p ON p.id = x.permission_id WHERE x.user_id = u.id)";
 
 impl Resource for Person {
@@ -108,8 +109,9 @@ impl Resource for Person {
         let ties = cells.next::<Vec<String>>("memberships")?.iter().map(tie).collect::<Option<_>>();
         let groups = cells.next::<Vec<String>>("groups")?.iter().map(number).collect::<Option<Vec<_>>>();
         let named = |text: &String| {
-            let (id, name) = text.split_once(':')?;
-            Some((by_model(name).map(str::to_owned), PermissionId(id.parse().ok()?)))
+            let mut parts = text.splitn(3, ':');
+            let (id, model, name) = (parts.next()?, parts.next()?, parts.next()?);
+            Some((by_model(name, model).map(str::to_owned), PermissionId(id.parse().ok()?)))
         };
         let permissions = cells.next::<Vec<String>>("permissions")?.iter().map(named).collect::<Option<Vec<_>>>();
         let mut permissions = permissions.ok_or_else(|| broken("a permission"))?;

@@ -235,14 +235,14 @@ impl Reading<'_> {
     /// Permissions, groups and what they give: a few hundred, which go together.
     fn rights(&mut self) -> Result<(), ReadError> {
         self.may_be_cut = false;
-        let mut apps: HashMap<i64, String> = HashMap::new();
-        self.each(TABLES[11], "content type", &["id", "app_label"], "id", |row, _| {
-            apps.insert(row.number("id")?, row.text("app_label")?.to_owned());
+        let mut models: HashMap<i64, (String, String)> = HashMap::new();
+        self.each(TABLES[11], "content type", &["id", "app_label", "model"], "id", |row, _| {
+            models.insert(row.number("id")?, (row.text("app_label")?.to_owned(), row.text("model")?.to_owned()));
             Ok(())
         })?;
         let (mut first, mut same) = (HashMap::<String, i64>::new(), HashMap::new());
         self.each(TABLES[8], "permission", &["id", "codename", "content_type_id"], "codename", |row, piece| {
-            let app = apps
+            let (app, model) = models
                 .get(&row.number("content_type_id")?)
                 .ok_or(("content_type_id", "there is no such content type"))?;
             let (id, codename) = (row.number("id")?, format!("{app}.{}", row.text("codename")?));
@@ -255,6 +255,7 @@ impl Reading<'_> {
                         id: PermissionId(id),
                         codename,
                         name: row.owned("name"),
+                        model: model.clone(),
                     });
                 }
             }

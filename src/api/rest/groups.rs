@@ -11,7 +11,8 @@ use crate::compat::openwisp::serializer::{Data, Field, Shape};
 use crate::compat::openwisp::value::Value;
 use crate::directory::name::{PermissionName, RightsName};
 use crate::directory::{
-    BundleEdit, GroupRecord, GroupSelector, GroupWithPermissions, List, NewGroup, Unique, View, Viewer, by_model,
+    BundleEdit, GroupPermission, GroupRecord, GroupSelector, GroupWithPermissions, List, NewGroup, Unique, View,
+    Viewer, by_model,
 };
 use crate::id::GroupId;
 use async_trait::async_trait;
@@ -167,8 +168,8 @@ fn tell(group: &GroupWithPermissions) -> String {
     let mut permissions: Vec<_> = group
         .permissions
         .iter()
-        .map(|(id, codename, name)| {
-            let order = by_model(codename);
+        .map(|GroupPermission { id, codename, model, name }| {
+            let order = by_model(codename, model);
             (order, format!("{id}: {} | {name}", order[1]))
         })
         .collect();

@@ -65,7 +65,9 @@ impl Writer<'_, '_> {
         renumber(self.tx, piece).await?;
         let insert = Insert {
             conflict: Some(
-                "(codename) DO UPDATE SET name = excluded.name WHERE permissions.name <> excluded.name".into(),
+                "(codename) DO UPDATE SET name = excluded.name, model = excluded.model
+                 WHERE permissions.name <> excluded.name OR permissions.model <> excluded.model"
+                    .into(),
             ),
             ..inserted::<PermissionRecord>()
         };

@@ -18,7 +18,10 @@ resource! {
             }
             name: Text<255> = Text::empty() => { help: "What it permits, for people", search: true, sort: true, }
         }
-        kept {}
+        kept {
+            /// As Django calls it; empty where the codename says it.
+            model: String => { shown: false, }
+        }
     }
 
     const COLUMNS: &'static [&'static str] = &["permission", "name"];

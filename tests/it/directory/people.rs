@@ -8,7 +8,7 @@ use postern::directory::{
     Blank, Change, DirectoryError, EmailEdit, Import, ImportStream, ImportedUser, List, LoginQuery, MembershipRecord,
     NewEmail, NewOrganization, NewSealedToken, NewUser, OrganizationRecord, PermissionRecord, UserEdit, UserRecord,
 };
-use postern::id::{OrgId, PermissionId, UserId};
+use postern::id::{GroupId, OrgId, PermissionId, UserId};
 use postern::password::PasswordHash;
 use uuid::Uuid;
 
@@ -212,6 +212,7 @@ async fn an_import_can_be_repeated_and_leaves_out_what_breaks_a_rule(on: &dyn Ba
         id: PermissionId(id),
         codename: codename.into(),
         name: name.into(),
+        model: "organization".into(),
     };
     let import = Import {
         organizations: vec![OrganizationRecord {
@@ -253,6 +254,8 @@ async fn an_import_can_be_repeated_and_leaves_out_what_breaks_a_rule(on: &dyn Ba
         assert_eq!(store.organization_record(&"acme".into()).await.unwrap().owner, Some(ann));
         let group = store.group(&"Operator".into()).await.unwrap();
         assert_eq!((group.id.0, group.permissions), (7, vec!["openwisp_users.view_user".to_owned()]));
+        let group = store.group_with_permissions(GroupId(7)).await.unwrap();
+        assert_eq!(group.permissions[0].model, "organization", "what the import says, not the codename");
         let grants = store.user_permissions(&ann.into()).await.unwrap();
         let codenames: Vec<&str> = grants.iter().map(|grant| grant.permission.as_str()).collect();
         assert_eq!(codenames, ["openwisp_users.view_user", "x.y"]);
