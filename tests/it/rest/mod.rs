@@ -1,8 +1,12 @@
 //! The identity API's records over HTTP, by the safe rules: who sees what, who may change whom, and what is told of others.
 
 mod compat;
+mod cursors;
+mod engines;
 mod fields;
 mod letters;
+mod links;
+mod once;
 mod tenants;
 mod versions;
 
