@@ -151,7 +151,7 @@ class World:
             for count, (_, definition) in enumerate(indexes, 1):
                 self.sql("SET maintenance_work_mem = '1GB'; " + definition)
                 bar.at(count)
-        self.sql("ANALYZE; INSERT INTO changes (kind) VALUES ('everything')")
+        self.sql("ANALYZE; SELECT recount(); INSERT INTO changes (kind) VALUES ('everything')")
         self.memberships = int(self.sql("SELECT count(*) FROM memberships"))
 
 

@@ -14,9 +14,9 @@ use crate::id::UserId;
 
 operations! {
     /// E-mail addresses, in the order in which they were made.
-    read emails(list: &List) -> Rows<EmailRecord> = all;
+    look emails(list: &List) -> Rows<EmailRecord> = all;
     /// One of a user's e-mail addresses.
-    read email(; user: UserId, id: i64) -> EmailRecord = show;
+    look email(; user: UserId, id: i64) -> EmailRecord = show;
     /// Gives a user an e-mail address; a primary one takes the place of the former.
     write create_email(user: &UserSelector; new: NewEmail) -> EmailRecord = create;
     /// Changes an address; making it primary takes that from the former.

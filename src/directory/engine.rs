@@ -6,7 +6,7 @@ use super::fields::DeclaredFields;
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::terms::Terms;
-use super::tx::{Caller, Tx, Work};
+use super::tx::{Caller, Sight, Tx, Work};
 use super::viewer::Viewer;
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,7 +100,7 @@ impl Directory {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.transaction(true, Caller::default(), look).await
+        self.transaction(Sight::Moment, Caller::default(), look).await
     }
 
     /// All of it or nothing, with its lines in the audit log.
@@ -113,12 +113,13 @@ impl Directory {
         E: From<StoreError> + Send + 'static,
     {
         let Self { audit, longest_token, declared, .. } = self.clone();
-        self.transaction(false, Caller { audit, longest_token, declared, ..Caller::default() }, work).await
+        let caller = Caller { audit, longest_token, declared, ..Caller::default() };
+        self.transaction(Sight::Change, caller, work).await
     }
 
     async fn transaction<T, E>(
         &self,
-        read_only: bool,
+        sight: Sight,
         caller: Caller,
         work: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E> + Send + 'static,
     ) -> Result<T, E>
@@ -127,8 +128,8 @@ impl Directory {
         E: From<StoreError> + Send + 'static,
     {
         match &*self.engine {
-            Engine::Sqlite(store) => store.transaction(read_only, caller, work).await,
-            Engine::Postgres(store) => store.transaction(read_only, caller, work).await,
+            Engine::Sqlite(store) => store.transaction(sight, caller, work).await,
+            Engine::Postgres(store) => store.transaction(sight, caller, work).await,
         }
     }
 }
@@ -171,9 +172,33 @@ impl View {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        self.see(Sight::Moment, look).await
+    }
+
+    /// A look that is one statement, or tells of one: it needs no transaction.
+    pub(super) async fn look<T, E>(
+        &self,
+        look: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.see(Sight::Statement, look).await
+    }
+
+    async fn see<T, E>(
+        &self,
+        sight: Sight,
+        look: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         let (viewer, declared) = (self.viewer.clone(), self.directory.declared.clone());
         let caller = Caller { viewer, declared, ..Caller::default() };
-        self.directory.transaction(true, caller, look).await
+        self.directory.transaction(sight, caller, look).await
     }
 
     pub(super) async fn write<T, E>(
@@ -186,7 +211,17 @@ impl View {
     {
         let Directory { audit, longest_token, declared, .. } = self.directory.clone();
         let caller = Caller { viewer: self.viewer.clone(), audit, longest_token, declared };
-        self.directory.transaction(false, caller, work).await
+        let terms = self.terms.clone();
+        let on_terms = self.directory.transaction(Sight::Change, caller, move |tx| {
+            Box::pin(async move {
+                terms.begin(tx).await?;
+                let done = work(tx).await?;
+                let answer = terms.answer(&done)?;
+                terms.end(tx, answer).await?;
+                Ok(done)
+            })
+        });
+        on_terms.await
     }
 
     /// Does the same to every item, in one transaction.
@@ -212,7 +247,7 @@ impl View {
     }
 }
 
-/// Operations of a [`View`]: what each takes, first what is borrowed, and the rule that does it in a transaction.
+/// Operations of a [`View`], which look, read or write: what each takes, first what is borrowed, and the rule that does it in a transaction.
 macro_rules! operations {
     ($(
         $(#[$doc:meta])*

@@ -78,9 +78,9 @@ impl Resource for GroupWithPermissions {
 
 operations! {
     write create_group(; new: NewGroup) -> GroupWithPermissions = create;
-    read group_with_permissions(; group: GroupId) -> GroupWithPermissions = show;
+    look group_with_permissions(; group: GroupId) -> GroupWithPermissions = show;
     /// Groups by name.
-    read groups_with_permissions(list: &List) -> Rows<GroupWithPermissions> = all;
+    look groups_with_permissions(list: &List) -> Rows<GroupWithPermissions> = all;
 }
 
 /// Whoever makes a group is told what they have made.

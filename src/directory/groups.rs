@@ -25,7 +25,7 @@ impl View {
 operations! {
     read group(group: &GroupSelector) -> GroupRecord = show;
     /// Groups by name.
-    read groups(list: &List) -> Rows<GroupRecord> = all;
+    look groups(list: &List) -> Rows<GroupRecord> = all;
     /// The users of a group, by username.
     read group_users(group: &GroupSelector, list: &List) -> Rows<UserRecord> = users;
     /// Changes a group, its permissions and its users.

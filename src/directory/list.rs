@@ -127,6 +127,9 @@ pub(super) async fn list<R: Resource>(
             None => filter_value(field, value)?,
         };
         match value {
+            Some(value) if !field.found_by.is_empty() => {
+                conditions.and(&format!("{} AND ({expression}) = $?", field.found_by), value);
+            }
             Some(value) => conditions.and(&format!("({expression}) = $?"), value),
             None => conditions.and_plain(&format!("({expression}) IS NULL")),
         }
@@ -151,7 +154,9 @@ pub(super) async fn list<R: Resource>(
     let order = conditions.narrowed(&keyset::order(&keys, false));
     let (from, clause) = (&R::statements().from, conditions.clause());
     let mut count = format!("SELECT count(*) AS total FROM {from} {clause}");
-    if fields.contains('$') {
+    if R::IS_TOTALLED && clause.is_empty() {
+        count = format!("SELECT CAST(sum(number) AS bigint) AS total FROM totals WHERE name = '{}'", R::TABLE);
+    } else if fields.contains('$') {
         // Each value must be named in a statement.
         count = format!("SELECT count(*) AS total FROM (SELECT {fields} FROM {from} {clause}) AS listed");
     }
@@ -159,12 +164,27 @@ pub(super) async fn list<R: Resource>(
     let mut rows = Vec::new();
     if limit != Some(0) {
         // The number of all comes along where this may not be all.
-        let total = if limit.is_some() { format!(", ({count})") } else { String::new() };
-        let most = conditions.place(Value::Int(Some(i64::from(limit.unwrap_or(u32::MAX)))));
-        let first = conditions.place(Value::Int(Some(i64::from(offset))));
-        let sql = format!("SELECT {fields}{total} FROM {from} {clause} ORDER BY {order} LIMIT {most} OFFSET {first}");
+        let first = (offset > 0).then(|| conditions.place(Value::Int(Some(i64::from(offset)))));
+        let part = match (limit, &first) {
+            (Some(most), None) => format!("LIMIT {most}"),
+            (Some(most), Some(first)) => format!("LIMIT {most} OFFSET {first}"),
+            (None, None) => String::new(),
+            // SQLite takes none without a limit.
+            (None, Some(first)) => format!("LIMIT {} OFFSET {first}", u32::MAX),
+        };
+        let sql = if limit.is_some() {
+            // Which records these are is found first: of those that others stand before, nothing else is read.
+            let key = R::FIELDS.first().map(Field::expression::<R>).unwrap_or_default();
+            format!(
+                "SELECT {fields}, ({count}) FROM {from}
+                 JOIN (SELECT {key} AS picked FROM {from} {clause} ORDER BY {order} {part}) AS page ON page.picked = {key}
+                 ORDER BY {order}"
+            )
+        } else {
+            format!("SELECT {fields} FROM {from} {clause} ORDER BY {order} {part}")
+        };
         rows = tx.rows(&sql, &conditions.params()).await?;
-        conditions.forget(2);
+        conditions.forget(usize::from(first.is_some()));
     }
     let total = match rows.last().filter(|_| limit.is_some()).and_then(|row| row.cells.last().cloned()) {
         Some(total) => i64::from_cell(total).unwrap_or_default().unsigned_abs(),

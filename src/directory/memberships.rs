@@ -20,9 +20,9 @@ impl View {
 
 operations! {
     read membership(organization: &OrgSelector, user: &UserSelector) -> MembershipRecord = show;
-    read membership_by_id(; membership: Uuid) -> MembershipRecord = show_by_id;
+    look membership_by_id(; membership: Uuid) -> MembershipRecord = show_by_id;
     /// Memberships by slug, then username.
-    read memberships(list: &List) -> Rows<MembershipRecord> = all;
+    look memberships(list: &List) -> Rows<MembershipRecord> = all;
     /// Makes a member a manager, or a manager a plain member; an owner cannot be demoted.
     write edit_membership(organization: &OrgSelector, user: &UserSelector; is_admin: bool) -> MembershipRecord = edit;
     /// Removes a member; refused for the owner.

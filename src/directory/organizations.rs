@@ -23,8 +23,8 @@ impl View {
 }
 
 operations! {
-    read organization_record(organization: &OrgSelector) -> OrganizationRecord = show;
-    read organizations(list: &List) -> Rows<OrganizationRecord> = all;
+    look organization_record(organization: &OrgSelector) -> OrganizationRecord = show;
+    look organizations(list: &List) -> Rows<OrganizationRecord> = all;
     /// Changes an organization; its slug, only for a superuser.
     write edit_organization(organization: &OrgSelector; new: OrganizationEdit) -> OrganizationRecord = edit;
     /// The same, and whose it is where that is said: the member of a membership, or nobody.

@@ -93,6 +93,7 @@ impl Resource for Person {
     const ORDER: &'static [&'static str] = UserRecord::ORDER;
     const FIELDS: &'static [Field] = UserRecord::FIELDS;
     const COLUMNS: &'static [&'static str] = UserRecord::COLUMNS;
+    const IS_TOTALLED: bool = UserRecord::IS_TOTALLED;
     const OF_USER: &'static str = UserRecord::OF_USER;
     const OF_ORGANIZATION: &'static str = UserRecord::OF_ORGANIZATION;
     const SEEN_BY_MANAGER: &'static str = UserRecord::SEEN_BY_MANAGER;
@@ -146,8 +147,8 @@ impl Person {
 }
 
 operations! {
-    read person(; user: UserId) -> Person = show;
-    read people(list: &List) -> Rows<Person> = all;
+    look person(; user: UserId) -> Person = show;
+    look people(list: &List) -> Rows<Person> = all;
     /// What other users have of what only one may have.
     read taken(; words: UserWords, but: Option<UserId>) -> Taken = taken;
     /// Which of these keys there are.

@@ -21,8 +21,8 @@ impl View {
 }
 
 operations! {
-    read permission(permission: &PermissionName) -> PermissionRecord = find;
-    read permissions(list: &List) -> Rows<PermissionRecord> = all;
+    look permission(permission: &PermissionName) -> PermissionRecord = find;
+    look permissions(list: &List) -> Rows<PermissionRecord> = all;
     /// The codenames of permissions, by their numbers.
     read permission_names(; permissions: Vec<i64>) -> Vec<(i64, String)> = names;
     /// Changes a permission; whoever had it has the new one.

@@ -32,7 +32,7 @@ impl View {
 operations! {
     read role(role: &RoleSelector) -> RoleRecord = show;
     /// Super roles, then roles by slug; both by name.
-    read roles(list: &List) -> Rows<RoleRecord> = all;
+    look roles(list: &List) -> Rows<RoleRecord> = all;
     /// The users who hold a role, by username.
     read role_users(role: &RoleSelector, list: &List) -> Rows<UserRecord> = users;
     /// Changes a role, its permissions and who holds it.

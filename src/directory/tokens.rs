@@ -21,9 +21,9 @@ impl View {
 }
 
 operations! {
-    read token(; token: TokenId) -> TokenRecord = find;
+    look token(; token: TokenId) -> TokenRecord = find;
     /// Tokens by username, then age.
-    read tokens(list: &List) -> Rows<TokenRecord> = all;
+    look tokens(list: &List) -> Rows<TokenRecord> = all;
     /// Renames a token, or changes when it expires.
     write edit_token(; token: TokenId, new: TokenEdit) -> TokenRecord = edit;
     /// Puts another secret in the place of a token's, which is refused from now on; its record stays, with its scope.

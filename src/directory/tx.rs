@@ -54,6 +54,17 @@ pub(super) trait Session: Send + Sync {
     async fn end_import(&self, begun: i64, is_good: bool) -> Result<(), StoreError>;
 }
 
+/// What the statements of an operation see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// Each the moment that it is run at: for what is one statement, or tells of one.
+    Statement,
+    /// All of them the same moment.
+    Moment,
+    /// What others have committed, and what it changes itself.
+    Change,
+}
+
 /// Who asks for an operation, and where it is written down.
 #[derive(Clone)]
 pub(super) struct Caller {

@@ -22,8 +22,8 @@ impl View {
 }
 
 operations! {
-    read user(user: &UserSelector) -> UserRecord = show;
-    read users(list: &List) -> Rows<UserRecord> = all;
+    look user(user: &UserSelector) -> UserRecord = show;
+    look users(list: &List) -> Rows<UserRecord> = all;
     /// Writes down that a link was made with which somebody logs in as this user.
     write note_magic_link(user: &UserSelector) -> UserRecord = note_magic_link;
     write edit_user(user: &UserSelector; new: UserEdit) -> UserRecord = edit;

@@ -2,7 +2,7 @@
 
 use super::PostgresStore;
 use crate::directory::token::{ChecksumKey, TokenDigest};
-use crate::directory::tx::Caller;
+use crate::directory::tx::{Caller, Sight};
 use crate::directory::{Changes, OrgRef, Position, StoreError, TokenSnapshot};
 use crate::facts;
 use crate::id::{OrgId, TokenId, UserId};
@@ -74,7 +74,7 @@ impl PostgresStore {
     }
 
     pub(in crate::directory) async fn password_kinds(&self) -> Result<Kinds, StoreError> {
-        self.transaction(true, Caller::default(), |tx| {
+        self.transaction(Sight::Statement, Caller::default(), |tx| {
             Box::pin(async move {
                 let mut kinds = Kinds::default();
                 for row in tx.rows(KINDS, &[]).await? {

@@ -31,7 +31,7 @@ pub use problem::{OpenError, OpenProblem};
 
 use super::StoreError;
 use super::token::ChecksumKey;
-use super::tx::{Caller, Tx, Work};
+use super::tx::{Caller, Sight, Tx, Work};
 use crate::clock;
 use deadpool_postgres::{Object, Pool};
 use feed::Feed;
@@ -113,7 +113,7 @@ impl PostgresStore {
     /// An operation on the directory: one consistent look, or all of it or nothing.
     pub(super) async fn transaction<T, E>(
         &self,
-        read_only: bool,
+        sight: Sight,
         caller: Caller,
         work: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E> + Send + 'static,
     ) -> Result<T, E>
@@ -122,14 +122,14 @@ impl PostgresStore {
         E: From<StoreError> + Send + 'static,
     {
         let inner = Arc::clone(&self.inner);
-        self.run(async move { inner.transaction(read_only, &caller, work).await }).await
+        self.run(async move { inner.transaction(sight, &caller, work).await }).await
     }
 }
 
 impl Inner {
     async fn transaction<T, E>(
         &self,
-        read_only: bool,
+        sight: Sight,
         caller: &Caller,
         work: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E>,
     ) -> Result<T, E>
@@ -138,18 +138,20 @@ impl Inner {
     {
         let mut connection = self.connection().await.map_err(StoreError::from)?;
         let limit = self.options.statement;
+        let mut is_spoilt = true;
         let done = async {
             let now = (self.options.now)();
-            let session =
-                Session::begin(&mut connection, self.direct, read_only, limit).await.map_err(StoreError::from)?;
+            let session = Session::begin(&mut connection, self.direct, sight, limit).await.map_err(StoreError::from)?;
             let tx = Tx::new(&session, now, caller);
-            let done = work(&tx).await?;
+            let done = work(&tx).await;
+            is_spoilt = session.is_spoilt();
+            let done = done?;
             tx.end()?;
             session.commit().await.map_err(StoreError::from)?;
             Ok(done)
         };
         let done = done.await;
-        if done.is_err() {
+        if done.is_err() && is_spoilt {
             // It may still be busy with what nobody waits for any more. Refusals are rare, and a connection is quickly made.
             drop(Object::take(connection));
         }

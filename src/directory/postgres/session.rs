@@ -1,18 +1,44 @@
-//! Statements of a transaction in PostgreSQL: prepared once a connection, each with a time limit.
+//! Statements of an operation in PostgreSQL: prepared once a connection, each with a time limit; within a transaction where they
+//! must see the same moment.
 
 use super::error::Failure;
 use super::statement::{Params, typed};
+use crate::directory::tx::Sight;
 use deadpool_postgres::{Object, Transaction};
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio_postgres::{IsolationLevel, Row};
 
-/// A connection within a transaction.
+/// So many statements are kept by one connection: filters and orders of lists can be put together in more ways than anybody uses.
+const KEPT: usize = 500;
+
+/// A connection, most often within a transaction.
 pub(super) struct Session<'c> {
-    tx: Transaction<'c>,
+    on: On<'c>,
     /// Statements may be kept under names.
     direct: bool,
     limit: Duration,
+    has_failed: AtomicBool,
+}
+
+enum On<'c> {
+    Connection(&'c Object),
+    Transaction(Transaction<'c>),
+}
+
+/// Asks whichever there is.
+macro_rules! ask {
+    ($session:ident.$method:ident($($argument:expr),*)) => {{
+        let answer = match &$session.on {
+            On::Connection(connection) => within($session.limit, connection.$method($($argument),*)).await,
+            On::Transaction(tx) => within($session.limit, tx.$method($($argument),*)).await,
+        };
+        if answer.is_err() {
+            $session.has_failed.store(true, Ordering::Relaxed);
+        }
+        answer
+    }};
 }
 
 /// Waits for an answer no longer than `limit`.
@@ -27,37 +53,56 @@ pub(super) async fn within<T>(
 }
 
 impl<'c> Session<'c> {
-    /// A reading one sees one moment; a writing one sees, with each statement, what others have committed.
+    /// One that changes something sees, with each statement, what others have committed.
     pub(super) async fn begin(
         connection: &'c mut Object,
         direct: bool,
-        read_only: bool,
+        sight: Sight,
         limit: Duration,
     ) -> Result<Self, Failure> {
-        let level = if read_only { IsolationLevel::RepeatableRead } else { IsolationLevel::ReadCommitted };
-        let begin = connection.build_transaction().isolation_level(level).read_only(read_only).start();
-        Ok(Self { tx: within(limit, begin).await?, direct, limit })
+        if connection.statement_cache.size() > KEPT {
+            connection.statement_cache.clear();
+        }
+        let level = match sight {
+            Sight::Statement => return Ok(Self::on(On::Connection(connection), direct, limit)),
+            Sight::Moment => IsolationLevel::RepeatableRead,
+            Sight::Change => IsolationLevel::ReadCommitted,
+        };
+        let begin = connection.build_transaction().isolation_level(level).read_only(sight == Sight::Moment).start();
+        Ok(Self::on(On::Transaction(within(limit, begin).await?), direct, limit))
+    }
+
+    const fn on(on: On<'c>, direct: bool, limit: Duration) -> Self {
+        Self { on, direct, limit, has_failed: AtomicBool::new(false) }
+    }
+
+    /// Whether an operation that fails leaves something open on the connection.
+    pub(super) fn is_spoilt(&self) -> bool {
+        matches!(self.on, On::Transaction(_)) || self.has_failed.load(Ordering::Relaxed)
     }
 
     pub(super) async fn commit(self) -> Result<(), Failure> {
-        within(self.limit, self.tx.commit()).await
+        match self.on {
+            On::Connection(_) => Ok(()),
+            On::Transaction(tx) => within(self.limit, tx.commit()).await,
+        }
     }
 
     /// All rows, as the server's own.
     pub(super) async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
         if self.direct {
-            let statement = within(self.limit, self.tx.prepare_cached(sql)).await?;
-            return within(self.limit, self.tx.query(&statement, params)).await;
+            let statement = ask!(self.prepare_cached(sql))?;
+            return ask!(self.query(&statement, params));
         }
-        within(self.limit, self.tx.query_typed(sql, &typed(params))).await
+        ask!(self.query_typed(sql, &typed(params)))
     }
 
     /// How many rows were changed.
     pub(super) async fn modify(&self, sql: &str, params: Params<'_>) -> Result<u64, Failure> {
         if self.direct {
-            let statement = within(self.limit, self.tx.prepare_cached(sql)).await?;
-            return within(self.limit, self.tx.execute(&statement, params)).await;
+            let statement = ask!(self.prepare_cached(sql))?;
+            return ask!(self.execute(&statement, params));
         }
-        within(self.limit, self.tx.execute_typed(sql, &typed(params))).await
+        ask!(self.execute_typed(sql, &typed(params)))
     }
 }

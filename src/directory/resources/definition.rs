@@ -48,6 +48,8 @@ pub struct Field {
     pub unique: &'static [(&'static str, Unique)],
     /// What lists can do with it.
     pub filter: bool,
+    /// A condition that holds wherever it has the value `$?`, and that an index answers; empty where the field has one itself.
+    pub found_by: &'static str,
     pub search: bool,
     pub sort: bool,
 }
@@ -86,6 +88,7 @@ impl Field {
             sql_type: T::SQL_TYPE,
             unique: &[],
             filter: false,
+            found_by: "",
             search: false,
             sort: false,
         }
@@ -135,6 +138,8 @@ pub trait Resource: Clone + Serialize + Send + Sync + Sized + 'static {
     /// Which are a user's, or an organization's: conditions in which `$?` is its id.
     const OF_USER: &'static str = "";
     const OF_ORGANIZATION: &'static str = "";
+    /// Whether the number of all is kept, in `totals`.
+    const IS_TOTALLED: bool = false;
     /// Which somebody sees who manages organizations, and which are one's own; `$?` is who that is.
     const SEEN_BY_MANAGER: &'static str;
     const SEEN_BY_ONESELF: &'static str;

@@ -60,6 +60,7 @@ resource! {
 
     const COLUMNS: &'static [&'static str] = &["id", "slug", "name", "active", "owner"];
     const COLUMNS_IF_ANY: &'static [&'static str] = &["owner_org"];
+    const IS_TOTALLED: bool = true;
     const OF_USER: &'static str = "o.id IN (SELECT organization_id FROM memberships WHERE user_id = $?)";
     const SEEN_BY_MANAGER: &'static str =
         "o.is_active AND o.id IN (SELECT organization_id FROM memberships WHERE user_id = $? AND is_admin)";

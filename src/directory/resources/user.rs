@@ -27,7 +27,7 @@ resource! {
             }
             /// Unique, whatever the case.
             email: Option<Email> = None => {
-                help: "E-mail address", filter: true, search: true, sort: true,
+                help: "E-mail address", filter: true, search: true, sort: true, found_by: "lower(u.email) = lower($?)",
                 unique: &[("users_email", Unique::Email)],
             }
             phone_number "phone": Option<PhoneNumber> = None => {
@@ -75,6 +75,7 @@ resource! {
                 help: "Primary organization, by slug or id; the user becomes a member of it",
                 edit_help: "Primary organization, by slug or id: one that they belong to",
                 sql: "(SELECT o.slug FROM organizations o WHERE o.id = u.organization_id /*home*/)", filter: true, sort: true,
+                found_by: "u.organization_id = (SELECT o.id FROM organizations o WHERE o.slug = $?)",
             }
             /// What the installation declares besides.
             fields: CustomFields = CustomFields::default() => {
@@ -107,6 +108,7 @@ resource! {
 
     const COLUMNS: &'static [&'static str] = &["id", "username", "email", "active", "staff", "superuser"];
     const COLUMNS_IF_ANY: &'static [&'static str] = &["org"];
+    const IS_TOTALLED: bool = true;
     const OF_ORGANIZATION: &'static str = "u.id IN (SELECT user_id FROM memberships WHERE organization_id = $?)";
     // Disabled organizations count, and superusers are nobody's.
     const SEEN_BY_MANAGER: &'static str = "NOT u.is_superuser AND u.id IN (

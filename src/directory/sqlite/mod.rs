@@ -19,7 +19,7 @@ pub use open::{OpenError, OpenProblem, migrate, status};
 
 use super::StoreError;
 use super::token::ChecksumKey;
-use super::tx::{Caller, Tx, Work};
+use super::tx::{Caller, Sight, Tx, Work};
 use crate::clock;
 use feed::Feed;
 use open::Role;
@@ -147,7 +147,7 @@ impl SqliteStore {
     /// An operation on the directory: one consistent look, or all of it or nothing.
     pub(super) async fn transaction<T, E>(
         &self,
-        read_only: bool,
+        sight: Sight,
         caller: Caller,
         work: impl for<'t, 'c> FnOnce(&'t Tx<'c>) -> Work<'t, T, E> + Send + 'static,
     ) -> Result<T, E>
@@ -156,7 +156,7 @@ impl SqliteStore {
         E: From<StoreError> + Send + 'static,
     {
         let now = self.now;
-        let workers = if read_only { &self.readers } else { &self.writer };
-        workers.run(move |db| session::transaction(db, read_only, now, &caller, work)).await
+        let workers = if sight == Sight::Change { &self.writer } else { &self.readers };
+        workers.run(move |db| session::transaction(db, sight != Sight::Change, now, &caller, work)).await
     }
 }
