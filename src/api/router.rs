@@ -9,9 +9,10 @@ use super::paths::{
 use super::rest::show::show;
 use super::{Api, email_page, login, logout, rest, token};
 use crate::compat::openwisp::negotiate::negotiate;
+use crate::policy::is_read;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http::header::{self, HeaderName, HeaderValue};
@@ -54,7 +55,8 @@ pub fn router(api: Arc<Api>) -> Router {
             .route(CHANGE_PAGE, any(change_page::answer))
             .route(CHANGE_PAGE_COMPAT, any(change_page::answer));
     }
-    router.fallback(unknown).layer(from_fn(everywhere)).with_state(api)
+    let router = router.fallback(unknown).layer(from_fn_with_state(Arc::clone(&api), heard));
+    router.layer(from_fn(everywhere)).with_state(api)
 }
 
 /// Shows what is answered in the representation that was asked for: JSON with lines, or a page of this name.
@@ -67,6 +69,16 @@ async fn everywhere(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     for (name, value) in EVERYWHERE {
         response.headers_mut().entry(name).or_insert(value);
+    }
+    response
+}
+
+/// Whoever has changed something finds it changed with the next request: by then what this replica knows of people has heard of it.
+async fn heard(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let only_reads = is_read(request.method());
+    let response = next.run(request).await;
+    if !only_reads && !response.status().is_client_error() {
+        api.identity.catch_up().await;
     }
     response
 }

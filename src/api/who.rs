@@ -11,7 +11,7 @@ use crate::compat::openwisp::RequestError;
 use crate::decision::Reason;
 use crate::directory::StoreError;
 use crate::directory::token::TokenDigest;
-use crate::fact_cache::Kind;
+use crate::fact_cache::{Kind, Lookup};
 use crate::facts::{Snapshot, Value};
 use crate::id::UserId;
 use crate::identity::cookie::cookies;
@@ -26,6 +26,7 @@ use http::header::{AUTHORIZATION, HeaderValue};
 use http::request::Parts;
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 const MISSING: &str = "Authentication credentials were not provided.";
@@ -33,7 +34,7 @@ const UNKNOWN: &str = "Invalid token.";
 const INACTIVE: &str = "User inactive or deleted.";
 
 pub struct Authenticated {
-    pub snapshot: Snapshot,
+    pub snapshot: Arc<Snapshot>,
     /// Their session, where it is one.
     pub session: Option<String>,
     /// Their session is good for nothing but a new password.
@@ -56,7 +57,7 @@ pub async fn asks(api: &Api, client: IpAddr, request: &Parts) -> Result<Authenti
     let (kind, text) = if api.compat { authenticate_drf(api, request)? } else { authenticate_native(api, request)? }
         .ok_or_else(missing)?;
     let is_session = kind == Kind::Session;
-    let asker = match look(api, client, kind, &text).await? {
+    let asker = match look(api, client, kind, &text, is_read(&request.method)).await? {
         Some(asker) if asker.snapshot.user.is_active => asker,
         // Django forgets such a session.
         _ if is_session && api.compat => return Err(missing()),
@@ -99,7 +100,7 @@ pub async fn counts(api: &Api, client: IpAddr, request: &Parts) -> Result<Option
 /// Who shows a session, or Basic with a password, as the reference's usual classes read them.
 async fn known(api: &Api, client: IpAddr, request: &Parts) -> Result<Option<UserId>, ApiError> {
     if let Some(cookie) = last_session(api, request)
-        && let Some(asker) = look(api, client, Kind::Session, cookie).await?
+        && let Some(asker) = look(api, client, Kind::Session, cookie, false).await?
         && asker.snapshot.user.is_active
     {
         is_ours(api, request, cookie)?;
@@ -185,20 +186,45 @@ fn last_session<'r>(api: &Api, request: &'r Parts) -> Option<&'r str> {
     cookies(&request.headers, api.identity.places.cookie.as_deref()?).last().flatten()
 }
 
-/// Whose it is, as the store says now; `None` where it is nobody's. What is nobody's counts, since anybody can make a credential up;
-/// what is good does not.
-async fn look(api: &Api, client: IpAddr, kind: Kind, text: &str) -> Result<Option<Authenticated>, ApiError> {
-    let Some(wanted) = api.identity.wanted(kind, text) else { return Ok(None) };
-    if !wanted.is_foreign() {
-        return ask(api, kind, text).await;
+/// Whose it is; `None` where it is nobody's. For what only reads, as the gate knows it, within the same bound; for what changes
+/// something, as the store says now. What is nobody's counts, since anybody can make a credential up; what is good does not.
+async fn look(
+    api: &Api,
+    client: IpAddr,
+    kind: Kind,
+    text: &str,
+    only_reads: bool,
+) -> Result<Option<Authenticated>, ApiError> {
+    let known = if only_reads { api.identity.remembered(kind, text) } else { None };
+    if let Some(known) = known {
+        return as_known(api, kind, text, known);
     }
+    let Some(wanted) = api.identity.wanted(kind, text) else { return Ok(None) };
     let too_many = || ApiError::Throttled { wait: Duration::from_secs(1), state: None };
-    let leave = api.login.limits().ask(client).await.ok_or_else(too_many)?;
-    let found = ask(api, kind, text).await;
-    if matches!(found, Ok(None)) {
+    let leave = match wanted.is_foreign() {
+        true => Some(api.login.limits().ask(client).await.ok_or_else(too_many)?),
+        false => None,
+    };
+    let found = match only_reads {
+        true => as_known(api, kind, text, api.identity.of_record(&wanted).await),
+        false => ask(api, kind, text).await,
+    };
+    if let (Ok(None), Some(leave)) = (&found, leave) {
         leave.was_nobody();
     }
     found
+}
+
+fn as_known(api: &Api, kind: Kind, text: &str, known: Lookup) -> Result<Option<Authenticated>, ApiError> {
+    match known {
+        Lookup::Known(known) => Ok(Some(Authenticated {
+            has_old_password: api.identity.has_old_password(&known),
+            session: (kind == Kind::Session).then(|| text.to_owned()),
+            snapshot: Arc::clone(&known.snapshot),
+        })),
+        Lookup::Unknown | Lookup::Refused(_) => Ok(None),
+        Lookup::Unavailable => Err(ApiError::Unavailable),
+    }
 }
 
 async fn ask(api: &Api, kind: Kind, text: &str) -> Result<Option<Authenticated>, ApiError> {
@@ -212,7 +238,7 @@ async fn ask(api: &Api, kind: Kind, text: &str) -> Result<Option<Authenticated>,
     let found = api.store.token_snapshot(&TokenDigest::of(text)).await.map_err(failed)?;
     let now = clock::unix_seconds();
     let found = found.filter(|found| !found.revoked && found.expires_at.is_none_or(|end| end > now));
-    Ok(found.map(|found| Authenticated { snapshot: found.snapshot, session: None, has_old_password: false }))
+    Ok(found.map(|found| Authenticated { snapshot: found.snapshot.into(), session: None, has_old_password: false }))
 }
 
 /// Whose session it is, as the store says now.
@@ -225,7 +251,7 @@ pub(super) async fn of_session(api: &Api, text: &str) -> Result<Option<Authentic
     Ok(found.map(|found| Authenticated {
         has_old_password: api.identity.password_until(&found).is_some_and(|until| until <= now),
         session: Some(text.to_owned()),
-        snapshot: found.snapshot,
+        snapshot: found.snapshot.into(),
     }))
 }
 

@@ -39,6 +39,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 pub use tag::Kind;
 use tag::{Tag, TagState, Tagger};
+use tokio::sync::Notify;
+use tokio::sync::watch::Sender;
 
 type TagCache<V> = Cache<Tag, V, quick_cache::UnitWeighter, TagState>;
 
@@ -84,7 +86,9 @@ pub struct FactCache {
     /// Where the watcher is in the store's outbox. [`ChangeVersions`] counts its own looks, which only grow.
     read_to: Mutex<Position>,
     /// When the last look began that was answered.
-    looked: Mutex<Instant>,
+    looked: Sender<Instant>,
+    /// Somebody waits for the next look.
+    wanted: Notify,
     lag: Arc<Lag>,
     versions: ChangeVersions,
     tagger: Tagger,
@@ -117,7 +121,8 @@ impl FactCache {
         Ok(Self {
             store,
             read_to: Mutex::new(position),
-            looked: Mutex::new(crate::clock::monotonic()),
+            looked: Sender::new(crate::clock::monotonic()),
+            wanted: Notify::new(),
             lag: Arc::default(),
             versions: ChangeVersions::new(0, max_staleness),
             tagger: Tagger::new()?,

@@ -13,6 +13,8 @@ use tokio::task::JoinHandle;
 
 /// How often last uses are written.
 const BOOK: Duration = Duration::from_secs(60);
+/// For a look that somebody waits for.
+const HEARD: Duration = Duration::from_secs(1);
 /// Minutes for which a token's last use is not written again: every replica writes for every token in use.
 const BOOK_AGAIN: u32 = 10;
 /// So many looks back at the beginning, each twice as far as the one before.
@@ -70,7 +72,7 @@ impl FactCache {
         self.in_change_log(|change_log| change_log.followed(news.position.horizon()));
         *self.read_to.lock() = news.position.clone();
         self.versions.caught_up(position, asked);
-        let before = std::mem::replace(&mut *self.looked.lock(), asked);
+        let before = self.looked.send_replace(asked);
         if !news.changes.is_empty() {
             // What took time since the answer counts too.
             let noting = crate::clock::monotonic().saturating_duration_since(asked);
@@ -83,6 +85,14 @@ impl FactCache {
             broadcast.tell(&news.position, &news.changes, &members).await;
         }
         Ok(())
+    }
+
+    /// Waits for a look that begins from now on: whoever is told that their change was made finds it made. Not for long, since it was.
+    pub async fn hear(&self) {
+        let now = crate::clock::monotonic();
+        let mut looked = self.looked.subscribe();
+        self.wanted.notify_one();
+        let _ = tokio::time::timeout(HEARD, looked.wait_for(|began| *began >= now)).await;
     }
 
     /// Whom the organizations among these changes concern.
@@ -212,6 +222,7 @@ impl FactCache {
             if !told {
                 tokio::select! {
                     () = self.store.wait_for_changes() => {}
+                    () = self.wanted.notified() => {}
                     news = next(&mut heard) => self.note(&news),
                 }
             }

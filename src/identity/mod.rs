@@ -17,7 +17,7 @@ pub use credential::{Credential, Places, Presented, read};
 
 use crate::directory::token::TokenDigest;
 use crate::directory::{Directory, NewSession, SessionSnapshot, StoreError, UserKey, UserRecord};
-use crate::fact_cache::{self, FactCache, Found, KeyGeneration, Kind, Lookup};
+use crate::fact_cache::{self, FactCache, Found, KeyGeneration, Kind, Known, Lookup};
 use crate::id::UserId;
 use crate::password::Passwords;
 use crate::secret::SecretError;
@@ -162,25 +162,29 @@ impl Identity {
         }
     }
 
+    /// Whose it is, where memory has it and can prove it.
+    #[must_use]
+    pub fn remembered(&self, kind: Kind, credential: &str) -> Option<Lookup> {
+        self.fact_cache.remembered(kind, credential.as_bytes(), crate::clock::monotonic())
+    }
+
+    /// Whether somebody must choose a new password first.
+    #[must_use]
+    pub fn has_old_password(&self, known: &Known) -> bool {
+        self.fact_cache.has_old_password(known)
+    }
+
+    /// Waits until memory has heard of everything that has changed until now, but not for long.
+    pub async fn catch_up(&self) {
+        self.fact_cache.hear().await;
+    }
+
     /// Finds it out, and remembers it where it may.
     pub async fn resolve(&self, wanted: &CredentialQuery) -> Lookup {
         match wanted {
-            CredentialQuery::Token(wanted) => self.fact_cache.load(*wanted).await,
+            CredentialQuery::Token(_) | CredentialQuery::Session(_) => self.of_record(wanted).await,
             CredentialQuery::Jwt(token) => self.issuers.resolve(&self.fact_cache, &self.store, token).await,
             CredentialQuery::Sesame(token) => self.sesame(token).await,
-            CredentialQuery::Session(token) => {
-                let digest = TokenDigest::of(token);
-                let look = async || {
-                    let found = self.store.session_snapshot(&digest).await?;
-                    Ok(found.map(|found| Found {
-                        record: Some(found.session),
-                        expires_at: found.expires_at,
-                        password_until: self.password_until(&found).unwrap_or(i64::MAX),
-                        ..Found::of(Arc::new(found.snapshot))
-                    }))
-                };
-                self.fact_cache.load_by(Kind::Session, token, look).await
-            }
             CredentialQuery::User(user) => {
                 let key = Who::User(UserKey::Id(*user)).key().unwrap_or_default();
                 if let Some(known) =
@@ -192,6 +196,26 @@ impl Identity {
                 self.fact_cache.load_by(Kind::Subject, &key, look).await
             }
         }
+    }
+
+    /// The same, of what the directory has a record of: tokens and sessions.
+    pub async fn of_record(&self, wanted: &CredentialQuery) -> Lookup {
+        let token = match wanted {
+            CredentialQuery::Token(wanted) => return self.fact_cache.load(*wanted).await,
+            CredentialQuery::Session(token) => token,
+            _ => return Lookup::Unknown,
+        };
+        // It holds what it works with itself, so that whoever waits for it may go from thread to thread.
+        let (store, passwords, digest) = (Arc::clone(&self.store), self.passwords, TokenDigest::of(token));
+        let look = async move || {
+            Ok(store.session_snapshot(&digest).await?.map(|found| Found {
+                record: Some(found.session),
+                expires_at: found.expires_at,
+                password_until: until(passwords, &found).unwrap_or(i64::MAX),
+                ..Found::of(Arc::new(found.snapshot))
+            }))
+        };
+        self.fact_cache.load_by(Kind::Session, token, look).await
     }
 
     /// A user of the directory by what somebody calls them who may: superusers too, unlike by the word of an issuer.
@@ -254,8 +278,7 @@ impl Identity {
     /// From which second (Unix) on a session is good for nothing but a new password.
     #[must_use]
     pub fn password_until(&self, session: &SessionSnapshot) -> Option<i64> {
-        let is_staff = session.snapshot.user.is_staff;
-        self.passwords.until(session.password_updated.filter(|_| session.by_password), is_staff)
+        until(self.passwords, session)
     }
 
     /// Django's secret keys, the one that signs first; none where sesame is not configured.
@@ -352,6 +375,10 @@ impl Identity {
         let found = Found::of(Arc::new(found.snapshot));
         Ok(Some(Found { expires_at: end.unwrap_or(i64::MAX), ..found }))
     }
+}
+
+fn until(passwords: Passwords, session: &SessionSnapshot) -> Option<i64> {
+    passwords.until(session.password_updated.filter(|_| session.by_password), session.snapshot.user.is_staff)
 }
 
 /// What is in the way of these settings: secrets and files that are not there, or cannot be used.

@@ -314,7 +314,7 @@ async fn answer<E: Endpoint>(
     if who.has_old_password {
         return Err(ApiError::PasswordExpired);
     }
-    let asker = Arc::new(who.snapshot);
+    let asker = who.snapshot;
     let rules = if api.compat { Rules::OpenwispUsers } else { Rules::Safe };
     let store = api.store.changed_by(Who::Api { user: asker.user.id });
     let view = store.as_seen_by(Viewer::of(Arc::clone(&asker), rules));

@@ -67,6 +67,116 @@ fn a_cold_request_is_two_statements_at_most_however_many_organizations() {
     assert_eq!(after("su", "/org/many-2/x", 200), 2, "the superuser, and the organization");
 }
 
+/// The same, and what begins and ends transactions.
+fn with_transactions(site: &Site) -> Vec<String> {
+    let log = site.server.log();
+    let asked = |line: &&str| {
+        let text = line.split_once("execute ").or_else(|| line.split_once("LOG:  statement: "));
+        text.is_some_and(|(_, rest)| !rest.ends_with(": ") && !rest.contains("trim_changes"))
+    };
+    log.lines().filter(asked).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_record_and_a_list_of_any_length_are_one_statement_each_and_no_transaction() {
+    let site = Site::new(1, &[("identity", "{ api: all }")]);
+    site.sql(
+        "INSERT INTO users (id, username) SELECT gen_random_uuid(), 'many-' || n FROM generate_series(1, 300) n;
+         INSERT INTO organizations (id, name, slug) SELECT gen_random_uuid(), 'n', 'many-' || n FROM generate_series(1, 300) n;
+         INSERT INTO memberships (user_id, organization_id)
+         SELECT u.id, o.id FROM users u, organizations o WHERE u.username = 'uA' AND o.slug LIKE 'many-%'",
+    );
+    let id = |table: &str, column: &str, name: &str| {
+        site.server.text("postern", &format!("SELECT id::text FROM {table} WHERE {column} = '{name}'"))
+    };
+    let (user, organization) = (id("users", "username", "uA"), id("organizations", "slug", "a"));
+    let paths = [
+        format!("user/{user}/"),
+        format!("organization/{organization}/"),
+        "user/?page_size=1".to_owned(),
+        "user/?page_size=10".to_owned(),
+        "user/?page_size=100".to_owned(),
+        "user/?page_size=100&page=3".to_owned(),
+        "user/?page_size=7&search=many&ordering=-username".to_owned(),
+        "user/?email=ma@a.example".to_owned(),
+        "organization/?page_size=1".to_owned(),
+        "organization/?page_size=100".to_owned(),
+        "group/".to_owned(),
+    ];
+    let ask = |who: &str, path: &str| {
+        let before = with_transactions(&site).len();
+        assert_eq!(site.status(0, who, &format!("/api/v1/users/{path}")), 200, "{path}");
+        with_transactions(&site).split_off(before)
+    };
+    for path in &paths {
+        // One connection after the other prepares it.
+        for _ in 0..10 {
+            ask("su", path);
+        }
+        let asked = ask("su", path);
+        assert_eq!(asked.len(), 1, "{path}: {asked:#?}");
+    }
+    let learnt = || site.replicas[0].postern.metric("postern_revocation_lag_seconds_count");
+    ask("uA", "me/");
+    let before = learnt();
+    site.sql("UPDATE users SET is_staff = true WHERE username = 'uA'");
+    crate::support::eventually("the change is known", || (learnt() > before).then_some(()));
+    assert_eq!(ask("uA", "me/").len(), 1, "a member of 301 organizations, read again");
+    assert_eq!(ask("uA", "me/").len(), 0, "and known from then on");
+}
+
+#[test]
+fn totals_are_exact_whoever_writes_and_whatever_is_taken_back() {
+    let site = Site::new(0, &[]);
+    let text = |sql: &str| site.server.text("postern", sql);
+    let totals = || {
+        text(
+            "SELECT string_agg(name || ' ' || number, ', ') FROM (SELECT name, sum(number) AS number FROM totals GROUP BY 1 ORDER BY 1) t",
+        )
+    };
+    let counted = || {
+        text(
+            "SELECT 'organizations ' || (SELECT count(*) FROM organizations) || ', users ' || (SELECT count(*) FROM users)",
+        )
+    };
+    assert_eq!(totals(), counted());
+    let make = |prefix: &str, many: u32| {
+        format!(
+            "INSERT INTO users (id, username) SELECT gen_random_uuid(), '{prefix}-' || n FROM generate_series(1, {many}) n"
+        )
+    };
+    std::thread::scope(|scope| {
+        for writer in 0..8 {
+            let (server, make) = (&site.server, &make);
+            scope.spawn(move || {
+                let session = server.session("postern");
+                for round in 0..20 {
+                    session.run("BEGIN");
+                    session.run(&make(&format!("w{writer}-{round}"), 3));
+                    session.run(&format!("DELETE FROM users WHERE username = 'w{writer}-{round}-1'"));
+                    session.run(if round % 3 == 0 { "ROLLBACK" } else { "COMMIT" });
+                }
+            });
+        }
+        for _ in 0..10 {
+            let at_once =
+                "SELECT ((SELECT sum(number) FROM totals WHERE name = 'users') = (SELECT count(*) FROM users))::text";
+            assert_eq!(text(at_once), "true", "while they write, in one snapshot");
+        }
+    });
+    assert_eq!(totals(), counted());
+    site.sql(
+        "INSERT INTO users (id, username) SELECT id, username FROM users WHERE username = 'uA' ON CONFLICT (id) DO UPDATE SET is_staff = true;
+         INSERT INTO users (id, username) VALUES (gen_random_uuid(), 'uA') ON CONFLICT DO NOTHING;
+         UPDATE changes_kept SET marked = '2000-01-01'; SELECT trim_changes()",
+    );
+    assert_eq!((totals(), text("SELECT count(*)::text FROM totals")), (counted(), "2".to_owned()), "put together");
+    site.sql("SET session_replication_role = replica; INSERT INTO users (id, username) VALUES (gen_random_uuid(), 'past'); SELECT recount()");
+    assert_eq!(totals(), counted(), "loaded without triggers, and counted anew");
+    site.sql("TRUNCATE users CASCADE");
+    assert_eq!((totals(), counted().ends_with("users 0")), (counted(), true));
+}
+
 /// In a database of some size, every fact is found by an index.
 #[test]
 fn no_question_reads_a_table_from_end_to_end() {

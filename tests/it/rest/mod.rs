@@ -74,6 +74,23 @@ fn everybody_knows_who_they_are() {
     assert_eq!(ask(&gate, Who::su, "POST", "me/", &Value::Null).status, 405);
 }
 
+/// Who reads is known from memory, which has heard of a change by the time that it is answered.
+#[test]
+fn what_was_just_changed_counts_with_the_next_request() {
+    let gate = gate();
+    let user = format!("user/{}/", id(&gate, "uA"));
+    assert_eq!(get(&gate, Who::uA, "me/")["is_staff"], false);
+    for round in 0..20 {
+        let is_even = round % 2 == 0;
+        assert_eq!(ask(&gate, Who::su, "PATCH", &user, &json!({ "is_staff": is_even })).status, 200);
+        assert_eq!(get(&gate, Who::uA, "me/")["is_staff"], is_even, "round {round}");
+    }
+    for (is_active, status) in [(false, 401), (true, 200), (false, 401)] {
+        assert_eq!(ask(&gate, Who::su, "PATCH", &user, &json!({ "is_active": is_active })).status, 200);
+        assert_eq!(ask(&gate, Who::uA, "GET", "me/", &Value::Null).status, status);
+    }
+}
+
 #[test]
 fn lists_are_filtered_searched_ordered_and_paged() {
     let gate = gate();
