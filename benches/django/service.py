@@ -21,7 +21,7 @@ settings.configure(
                            "CONN_MAX_AGE": None}},
     INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions", "django.contrib.messages",
                     "django.contrib.sites", "allauth", "allauth.account", "allauth.socialaccount", "django_extensions", "organizations",
-                    "openwisp_users", "openwisp_users.accounts", "phonenumber_field", "rest_framework", "rest_framework.authtoken"],
+                    "openwisp_users", "openwisp_users.accounts", "phonenumber_field", "django_filters", "rest_framework", "rest_framework.authtoken"],
     # The first tells the length of answers, on the second allauth insists.
     MIDDLEWARE=["django.middleware.common.CommonMiddleware", "allauth.account.middleware.AccountMiddleware"],
     SITE_ID=1,
@@ -36,7 +36,7 @@ import django  # noqa: E402
 django.setup()
 
 from django.core.wsgi import get_wsgi_application  # noqa: E402
-from django.urls import path  # noqa: E402
+from django.urls import include, path  # noqa: E402
 from openwisp_users.api.authentication import BearerAuthentication  # noqa: E402
 from rest_framework.exceptions import PermissionDenied  # noqa: E402
 from rest_framework.permissions import IsAuthenticated  # noqa: E402
@@ -54,7 +54,8 @@ class Thing(APIView):
         return Response({"organization": str(organization), "user": request.user.username, "name": "Example", "is_active": True})
 
 
-urlpatterns = [path("org/<uuid:organization>/x", Thing.as_view())]
+# The reference's own API too, which benches/identity.sh asks.
+urlpatterns = [path("org/<uuid:organization>/x", Thing.as_view()), path("api/v1/", include("openwisp_users.api.urls"))]
 application = get_wsgi_application()
 
 if __name__ == "__main__":
