@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod compat;
 pub mod config;
+pub mod control;
 pub mod decision;
 pub mod directory;
 pub mod export;

@@ -8,6 +8,7 @@ use crate::api::links::Links;
 use crate::api::{self, Api, paths};
 use crate::authzen;
 use crate::config::{Compat, Config, Database};
+use crate::control::Control;
 use crate::directory::encryption::Sealer;
 use crate::directory::{Directory, Usernames};
 use crate::fact_cache::broadcast::Broadcast;
@@ -216,7 +217,7 @@ impl Server {
         let authzen = config.authzen.clone().map(|settings| {
             let (fact_cache, identity, store) = (Arc::clone(&fact_cache), Arc::clone(&identity), Arc::clone(&store));
             let service = authzen::Authzen::new(settings, fact_cache, identity, store, config.public_url.clone());
-            gateway::Authzen { service: Arc::new(service), control: control.clone() }
+            gateway::Authzen { service: Arc::new(service), control: Control(control.clone()) }
         });
 
         let limits = Arc::new(Limiter::new(crate::clock::monotonic(), shared_limits));
@@ -254,7 +255,7 @@ impl Server {
             identity,
             trusted_proxies: config.trusted_proxies.clone(),
             keep_headers: config.keep_headers.clone(),
-            api: api.clone().map(|api| api::Service::new(api, control.clone())),
+            api: api.clone().map(|api| api::Service::new(api, Control(control.clone()))),
             authzen,
             limits: Arc::clone(&limits),
             unauthenticated_quota: limit::Lane::default(),

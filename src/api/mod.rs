@@ -22,6 +22,7 @@ pub mod token;
 pub mod who;
 
 use crate::config::accounts::{Accounts, Served};
+use crate::control::{Control, Unanswered};
 use crate::directory::Directory;
 use crate::directory::encryption::Sealer;
 use crate::identity::Identity;
@@ -29,6 +30,7 @@ use crate::limit::Shared;
 use crate::login::Login;
 use crate::mail::Mailer;
 use crate::password::Passwords;
+use crate::policy::is_read;
 use crate::redis::seal::Seal;
 use axum::Router;
 use bytes::Bytes;
@@ -41,7 +43,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
@@ -136,12 +137,12 @@ impl Api {
 pub struct Service {
     router: Router,
     links: Links,
-    control: Handle,
+    control: Control,
 }
 
 impl Service {
     #[must_use]
-    pub fn new(api: Arc<Api>, control: Handle) -> Self {
+    pub fn new(api: Arc<Api>, control: Control) -> Self {
         Self { links: api.links.clone(), router: router::router(api), control }
     }
 
@@ -156,19 +157,20 @@ impl Service {
         request.extensions_mut().insert(Client(client));
         request.extensions_mut().insert(origin);
         let router = self.router.clone();
-        let task = self.control.spawn(async move {
-            let answer = async {
-                let Ok(response) = router.oneshot(request).await;
-                let (parts, body) = response.into_parts();
-                Some(Response::from_parts(parts, body.collect().await.ok()?.to_bytes()))
-            };
-            tokio::time::timeout(PATIENCE, answer).await
-        });
-        let task = Running(task);
-        match task.await {
-            Ok(Ok(Some(response))) => response,
-            Ok(Ok(None)) | Err(_) => empty(StatusCode::INTERNAL_SERVER_ERROR),
-            Ok(Err(_)) => empty(StatusCode::SERVICE_UNAVAILABLE),
+        let reads = is_read(request.method());
+        let answer = async {
+            let Ok(response) = router.oneshot(request).await;
+            let (parts, body) = response.into_parts();
+            Some(Response::from_parts(parts, body.collect().await.ok()?.to_bytes()))
+        };
+        let answered = match reads {
+            true => self.control.run_from_here(PATIENCE, answer).await,
+            false => self.control.run(PATIENCE, answer).await,
+        };
+        match answered {
+            Ok(Some(response)) => response,
+            Ok(None) | Err(Unanswered::Broken) => empty(StatusCode::INTERNAL_SERVER_ERROR),
+            Err(Unanswered::Late) => empty(StatusCode::SERVICE_UNAVAILABLE),
         }
     }
 }
@@ -177,21 +179,4 @@ fn empty(status: StatusCode) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = status;
     response
-}
-
-/// A task that ends when nobody waits for it.
-struct Running<T>(tokio::task::JoinHandle<T>);
-
-impl<T> Future for Running<T> {
-    type Output = Result<T, tokio::task::JoinError>;
-
-    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
-        std::pin::Pin::new(&mut self.0).poll(cx)
-    }
-}
-
-impl<T> Drop for Running<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }

@@ -6,6 +6,7 @@ use super::reply;
 use super::request_id::X_REQUEST_ID;
 use crate::authzen::endpoint::CONFIGURATION;
 use crate::authzen::{self, Endpoint, LARGEST_BODY};
+use crate::control::Control;
 use crate::decision::{Denial, Reason};
 use crate::policy::{Scheme, Schemes};
 use crate::telemetry::metrics::Outcome;
@@ -14,16 +15,16 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 
 /// For a whole body, and for a whole answer once it is here.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The body of a question that a worker answers itself, where memory has what it is about.
+const SMALL: usize = 4096;
 
 /// What answers, and where it works.
 pub struct Authzen {
     pub service: Arc<authzen::Authzen>,
-    pub control: Handle,
+    pub control: Control,
 }
 
 pub(super) async fn answer(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
@@ -60,13 +61,15 @@ async fn operate(exchange: &mut Exchange) -> Result<Answer, Denial> {
     service.admits(endpoint, &asker)?;
     let (headers, body) = gather(exchange, LARGEST_BODY.min(worker.body_limit)).await?;
     let (service, policy) = (Arc::clone(service), exchange.policy());
-    let task = control.spawn(async move {
-        let answer = service.answer(endpoint, &headers, &body, &asker, policy);
-        tokio::time::timeout(PATIENCE, answer).await
-    });
-    match Running(task).await {
-        Ok(Ok(answer)) => Ok(Answer { body: answer?, cache: HeaderValue::from_static("no-store") }),
-        Ok(Err(_)) | Err(_) => Err(Denial::new(Reason::StoreUnavailable).with_hint("the answer took too long")),
+    let is_small = endpoint == Endpoint::Evaluation && body.len() <= SMALL;
+    let answer = async move { service.answer(endpoint, &headers, &body, &asker, policy).await };
+    let answered = match is_small {
+        true => control.run_from_here(PATIENCE, answer).await,
+        false => control.run(PATIENCE, answer).await,
+    };
+    match answered {
+        Ok(answer) => Ok(Answer { body: answer?, cache: HeaderValue::from_static("no-store") }),
+        Err(_) => Err(Denial::new(Reason::StoreUnavailable).with_hint("the answer took too long")),
     }
 }
 
@@ -96,21 +99,4 @@ fn told(mut exchange: Box<Exchange>, Answer { body, cache }: Answer) -> Response
     headers.insert(CACHE_CONTROL, cache);
     headers.insert(X_REQUEST_ID, request_id);
     response
-}
-
-/// Work that ends when nobody waits for it.
-struct Running<T>(JoinHandle<T>);
-
-impl<T> Future for Running<T> {
-    type Output = Result<T, tokio::task::JoinError>;
-
-    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
-        std::pin::Pin::new(&mut self.0).poll(cx)
-    }
-}
-
-impl<T> Drop for Running<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }

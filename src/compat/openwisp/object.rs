@@ -4,40 +4,56 @@ use serde::Serialize;
 
 /// An object that is being written, compact as the reference writes it.
 #[derive(Debug)]
-pub struct Object(String);
+pub struct Object(Vec<u8>);
+
+/// What the two ends of lines in JavaScript begin with, in UTF-8.
+const LINE_END: u8 = 0xe2;
 
 impl Default for Object {
     fn default() -> Self {
-        Self("{".to_owned())
+        let mut text = Vec::with_capacity(512);
+        text.push(b'{');
+        Self(text)
     }
 }
 
 impl Object {
     pub fn put(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
+        self.name(name);
+        let begin = self.0.len();
         // Nothing that is told here has keys that are no texts, or fails to be serialized.
-        let json = serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned());
-        // As Django REST framework does: both end lines in JavaScript.
-        if json.contains(['\u{2028}', '\u{2029}']) {
-            return self.put_json(name, &json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029"));
+        if serde_json::to_writer(&mut self.0, value).is_err() {
+            self.0.truncate(begin);
+            self.0.extend_from_slice(b"null");
         }
-        self.put_json(name, &json);
+        // As Django REST framework does: both end lines in JavaScript.
+        if self.0.get(begin..).is_some_and(|json| json.contains(&LINE_END)) {
+            let json = String::from_utf8(self.0.split_off(begin)).unwrap_or_default();
+            let json = json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
+            self.0.extend_from_slice(json.as_bytes());
+        }
     }
 
     /// A value that is JSON already.
     pub fn put_json(&mut self, name: &str, json: &str) {
+        self.name(name);
+        self.0.extend_from_slice(json.as_bytes());
+    }
+
+    fn name(&mut self, name: &str) {
         if self.0.len() > 1 {
-            self.0.push(',');
+            self.0.push(b',');
         }
-        self.0.push('"');
-        self.0.push_str(name);
-        self.0.push_str("\":");
-        self.0.push_str(json);
+        self.0.push(b'"');
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
     }
 
     #[must_use]
     pub fn end(mut self) -> String {
-        self.0.push('}');
-        self.0
+        self.0.push(b'}');
+        // Nothing but texts was put there.
+        String::from_utf8(self.0).unwrap_or_default()
     }
 }
 
