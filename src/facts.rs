@@ -4,8 +4,10 @@
 //! it, `gateway` writes its header values. Values that go into headers are encoded once, when the snapshot is made, and not
 //! once a request.
 
+mod object;
 mod scope;
 
+pub use object::{Column, Object};
 pub use scope::{MOST as MOST_IN_A_SCOPE, Scope};
 
 use crate::id::{OrgId, UserId};

@@ -22,6 +22,7 @@ pub mod import;
 pub mod jobs;
 pub mod limit;
 pub mod login;
+pub mod lookup;
 pub mod mail;
 pub mod management;
 pub mod normalized_name;

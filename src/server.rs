@@ -18,6 +18,7 @@ use crate::gateway::{self, ActivePolicy, Shared, Worker};
 use crate::identity::Identity;
 use crate::jobs;
 use crate::limit::{self, Limiter};
+use crate::lookup::{self, Lookups};
 use crate::mail::{self, Mailer};
 use crate::management::{Hosts, Management, Readiness};
 use crate::net::counts::Counts;
@@ -40,7 +41,7 @@ use crate::upstream::Destinations;
 use crate::upstream::cluster::Report;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use thiserror::Error;
@@ -84,6 +85,9 @@ pub enum StartError {
     /// The policy and the configuration do not fit each other.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A database of lookups cannot be used as configured.
+    #[error(transparent)]
+    Lookup(#[from] lookup::DatabaseError),
     /// Redis cannot be used as configured; that it is away is no error.
     #[error(transparent)]
     Redis(#[from] ConnectError),
@@ -214,9 +218,15 @@ impl Server {
         let letters = (mail.clone(), links.clone());
         let api = identity_api(&config, &store, &identity, shared_limits.clone(), letters)?;
 
+        let databases = config.databases.iter().map(lookup::Database::new).collect::<Result<Vec<_>, _>>()?;
+        let lookups = Arc::new(Lookups::new(databases, control.clone()));
+        lookups.follow();
+
         let authzen = config.authzen.clone().map(|settings| {
             let (fact_cache, identity, store) = (Arc::clone(&fact_cache), Arc::clone(&identity), Arc::clone(&store));
-            let service = authzen::Authzen::new(settings, fact_cache, identity, store, config.public_url.clone());
+            let lookups = Arc::clone(&lookups);
+            let service =
+                authzen::Authzen::new(settings, fact_cache, identity, store, lookups, config.public_url.clone());
             gateway::Authzen { service: Arc::new(service), control: Control(control.clone()) }
         });
 
@@ -252,6 +262,7 @@ impl Server {
         let shared = Arc::new(Shared {
             live,
             fact_cache: Arc::clone(&fact_cache),
+            lookups: Arc::clone(&lookups),
             identity,
             trusted_proxies: config.trusted_proxies.clone(),
             keep_headers: config.keep_headers.clone(),
@@ -269,6 +280,7 @@ impl Server {
             tracer,
         });
         observe(&metrics, &fact_cache, &config);
+        observe_lookups(&metrics, &lookups);
         if let Some(api) = api {
             observe_logins(&metrics, &api);
         }
@@ -393,6 +405,15 @@ fn limits_in(redis: &Arc<Redis>, store: &Directory, control: &Handle) -> std::io
     let beating = Arc::clone(&shared);
     control.spawn(async move { beating.beat().await });
     Ok(shared)
+}
+
+fn observe_lookups(metrics: &Metrics, lookups: &Arc<Lookups>) {
+    let of = |read: fn(&lookup::Counts) -> &AtomicU64| {
+        let lookups = Arc::clone(lookups);
+        move || read(&lookups.counts).load(Ordering::Relaxed)
+    };
+    metrics.counter("postern_lookups", "Questions of lookups that were put to a database", of(|counts| &counts.asked));
+    metrics.counter("postern_lookups_failed", "Lookups without a usable answer", of(|counts| &counts.failed));
 }
 
 #[allow(clippy::cast_precision_loss)]

@@ -186,6 +186,10 @@ impl<'a, P: Handle> Evaluator<'a, P> {
                     let found = self.organization(&key).await?;
                     evaluation.learn(key, found);
                 }
+                Err(Halt::Need(Need::Lookup(key))) => {
+                    let answer = self.authzen.lookups.find(&key).await;
+                    evaluation.learn_object(key, answer);
+                }
                 // A question is no request: it counts towards no limit, and has no body.
                 Err(Halt::Need(Need::Throttle(..))) => {
                     evaluation.count(Verdict::Pass { remaining: 0, reset: Duration::ZERO });

@@ -22,6 +22,7 @@ use crate::directory::Directory;
 use crate::fact_cache::FactCache;
 use crate::facts::Snapshot;
 use crate::identity::Identity;
+use crate::lookup::Lookups;
 use bytes::Bytes;
 use evaluate::{Evaluator, Unavailable};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -42,6 +43,7 @@ pub struct Authzen {
     fact_cache: Arc<FactCache>,
     identity: Arc<Identity>,
     store: Arc<Directory>,
+    lookups: Arc<Lookups>,
     pages: PageKey,
     /// What addresses of this service begin with, where that is configured.
     public_url: Option<Box<str>>,
@@ -64,10 +66,11 @@ impl Authzen {
         fact_cache: Arc<FactCache>,
         identity: Arc<Identity>,
         store: Arc<Directory>,
+        lookups: Arc<Lookups>,
         public_url: Option<Box<str>>,
     ) -> Self {
         let pages = PageKey::new(store.checksum_key());
-        Self { settings, fact_cache, identity, store, pages, public_url }
+        Self { settings, fact_cache, identity, store, lookups, pages, public_url }
     }
 
     /// Whether somebody may call an endpoint. A permission in some organization alone is not enough: the answers are about all.

@@ -13,6 +13,8 @@ use crate::directory::token::Token;
 use crate::directory::{
     Change, Directory, NewOrganization, NewScope, NewToken, NewUser, People, Usernames, View, Viewer, postgres,
 };
+use crate::lookup::{self, Lookups};
+use crate::reload::load_policy;
 use serde::Serialize;
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -118,9 +120,43 @@ pub async fn run(args: Args, config: &Config, out: &mut Output) -> anyhow::Resul
             Err(error) => findings.of("database", Err(error)),
         }
     }
+    if !config.databases.is_empty() {
+        lookups(config, &mut findings).await;
+    }
     out.list(&findings.0)?;
     let failed = findings.0.iter().any(|finding| finding.state == "failed");
     Ok(if failed { Exit::No } else { Exit::Ok })
+}
+
+/// Whether the databases of services take the statements of the policy's lookups, and give the columns that it reads.
+async fn lookups(config: &Config, findings: &mut Findings) {
+    let policy = match load_policy(config) {
+        Ok(policy) => policy,
+        Err(error) => return findings.of("lookups", Err(error.into())),
+    };
+    let databases: Result<Vec<_>, _> = config.databases.iter().map(lookup::Database::new).collect();
+    let lookups = match databases {
+        Ok(databases) => Lookups::new(databases, tokio::runtime::Handle::current()),
+        Err(error) => return findings.of("lookups", Err(error.into())),
+    };
+    for lookup in policy.lookups() {
+        let check = format!("lookup {}", lookup.name);
+        match lookups.check(lookup).await {
+            Ok(given) => {
+                match policy.columns_of(lookup).into_iter().find(|column| !given.iter().any(|it| it == column)) {
+                    Some(column) => {
+                        findings.add(
+                            check,
+                            "failed",
+                            format!("the policy reads `{column}`, and it gives {}", given.join(", ")),
+                        );
+                    }
+                    None => findings.add(check, "ok", format!("gives {}", given.join(", "))),
+                }
+            }
+            Err(error) => findings.add(check, "failed", error),
+        }
+    }
 }
 
 /// Whether the schema is what this program works on.

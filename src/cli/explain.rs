@@ -7,10 +7,11 @@ use super::policies::{Early, Pages};
 use super::{Common, Failure};
 use crate::claims::Claims;
 use crate::config::Config;
-use crate::decision::OrgKey;
+use crate::decision::{LookupAnswer, LookupFailure, OrgKey};
 use crate::directory::token::quoted;
-use crate::policy::Policy;
-use crate::tools::ask::{Body, Request};
+use crate::facts::Organization;
+use crate::policy::{LookupKey, Policy};
+use crate::tools::ask::{Body, Facts, Request};
 use crate::tools::explain::{Explanation, Provenance};
 use crate::tools::world::{ANONYMOUS, World};
 use crate::yaml::suggest;
@@ -75,7 +76,7 @@ pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
     let is_needed = common.config.is_some() || args.policy.is_empty() || args.world.is_none();
     let config = if is_needed { Some(Common::configuration(&sources)?) } else { None };
     let facts = match (&args.world, &config) {
-        (None, Some(config)) => Some(StoredFacts::open(&config.database, config.cache.max_staleness)?),
+        (None, Some(config)) => Some(StoredFacts::open(config)?),
         _ => None,
     };
     Ok(super::policies::on_standard_pages(|pages| explain(args, config.as_ref(), facts.as_ref(), pages)))
@@ -117,23 +118,13 @@ pub fn explain(
         let hint = hint.unwrap_or_else(|| "name a user by id, username or e-mail address, or `anonymous`".to_owned());
         return Err(pages.usage(&format!("there is no user {}", quoted(name)), &hint));
     }
-    let (mut problem, mut is_asked) = (None, false);
-    let mut lookup = |key: &OrgKey<'_>| match (&world, directory) {
-        (Some(world), _) => world.organization(key),
-        (None, Some(directory)) => directory.organization(key).unwrap_or_else(|error| {
-            problem = Some(error);
-            None
-        }),
-        (None, None) => None,
-    };
-    let mut explanation = Explanation::of(&policy, &request, found.as_ref(), &mut |key| {
-        is_asked = true;
-        lookup(key)
-    });
+    let mut known = Known { world: world.as_ref(), directory, policy: &policy, problem: None, is_asked: false };
+    let mut explanation = Explanation::of(&policy, &request, found.as_ref(), &mut known);
+    let is_asked = known.is_asked;
     let unnarrowed = world.as_ref().and_then(|world| world.unnarrowed(user?));
-    explanation = explanation.beside(&policy, &request, unnarrowed, &mut lookup);
-    if let Some(error) = problem {
-        return failed(&error.into(), pages);
+    explanation = explanation.beside(&policy, &request, unnarrowed, &mut known);
+    if let Some(error) = known.problem {
+        return failed(&error, pages);
     }
     if found.is_some() || is_asked {
         let facts = match (&args.world, directory) {
@@ -152,6 +143,36 @@ pub fn explain(
         write!(pages.out, "{}", explanation.to_text(pages.colour))?;
     }
     Ok(u8::from(explanation.verdict.is_err()))
+}
+
+/// What the explanation is given: the tests file's world, or the directory and the databases of lookups as they stand.
+struct Known<'a> {
+    world: Option<&'a World>,
+    directory: Option<&'a StoredFacts>,
+    policy: &'a Policy,
+    problem: Option<anyhow::Error>,
+    is_asked: bool,
+}
+
+impl Facts for Known<'_> {
+    fn organization(&mut self, key: &OrgKey<'_>) -> Option<Arc<Organization>> {
+        self.is_asked = true;
+        if let Some(world) = self.world {
+            return world.organization(key);
+        }
+        self.directory?.organization(key).unwrap_or_else(|error| {
+            self.problem = Some(error.into());
+            None
+        })
+    }
+
+    fn object(&mut self, key: &LookupKey) -> LookupAnswer {
+        match (self.world, self.directory) {
+            (Some(world), _) => world.facts(self.policy).object(key),
+            (None, Some(directory)) => directory.object(key),
+            (None, None) => Err(LookupFailure("there is no database to ask")),
+        }
+    }
 }
 
 fn failed<T>(error: &anyhow::Error, pages: &mut Pages<'_>) -> Result<T, Early> {

@@ -3,10 +3,12 @@
 use super::moment::stamp;
 use super::policies::{Early, Pages};
 use super::store;
-use crate::config::Database;
-use crate::decision::OrgKey;
+use crate::config::Config;
+use crate::decision::{LookupAnswer, OrgKey};
 use crate::directory::{Directory, DirectoryError, List, OrgRef, Page, StoreError, UserSelector, View, Viewer};
 use crate::facts::{Organization, Snapshot};
+use crate::lookup::{self, Lookups};
+use crate::policy::LookupKey;
 use crate::tools::explain::{Provenance, Record};
 use crate::tools::suite;
 use crate::tools::world::World;
@@ -36,6 +38,7 @@ pub struct StoredFacts {
     store: Arc<Directory>,
     place: String,
     max_staleness: Duration,
+    lookups: Lookups,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -44,7 +47,8 @@ impl StoredFacts {
     ///
     /// # Errors
     /// There is none, or it cannot be opened.
-    pub fn open(database: &Database, max_staleness: Duration) -> anyhow::Result<Self> {
+    pub fn open(config: &Config) -> anyhow::Result<Self> {
+        let database = &config.database;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
         let elsewhere = |error| anyhow::anyhow!("{error}; take the facts from a tests file: --world routes_test.yaml");
         store::is_there(database).map_err(elsewhere)?;
@@ -55,7 +59,9 @@ impl StoredFacts {
             }
             anyhow::Ok((store::open(database).await?, place))
         })?;
-        Ok(Self { store, place, max_staleness, runtime })
+        let databases = config.databases.iter().map(lookup::Database::new).collect::<Result<Vec<_>, _>>()?;
+        let lookups = Lookups::new(databases, runtime.handle().clone());
+        Ok(Self { store, place, max_staleness: config.cache.max_staleness, lookups, runtime })
     }
 
     /// An active organization that the user does not belong to; `None` where every one of the first few is theirs.
@@ -116,6 +122,10 @@ impl StoredFacts {
             let position = self.store.position().await?.to_string();
             Ok(Provenance::Store { place: self.place.clone(), position, max_staleness: self.max_staleness, records })
         })
+    }
+
+    pub(super) fn object(&self, key: &LookupKey) -> LookupAnswer {
+        self.runtime.block_on(self.lookups.find(key))
     }
 
     pub(super) fn organization(&self, key: &OrgKey<'_>) -> Result<Option<Arc<Organization>>, StoreError> {

@@ -48,7 +48,7 @@ pub fn run(common: &Common, args: &Args) -> Result<ExitCode, Failure> {
         None
     } else {
         let config = Common::configuration(&common.sources())?;
-        Some(StoredFacts::open(&config.database, config.cache.max_staleness)?)
+        Some(StoredFacts::open(&config)?)
     };
     Ok(on_standard_pages(|pages| show(args, &files, names.as_ref(), directory.as_ref(), pages)))
 }

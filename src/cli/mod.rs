@@ -16,6 +16,7 @@ pub mod health;
 pub mod import;
 mod invite;
 pub mod job;
+pub mod lookup;
 pub mod matrix;
 pub mod me;
 pub mod member;
@@ -87,6 +88,7 @@ enum Command {
     Matrix(matrix::Args),
     Schema(schema::Args),
     Config(config::Args),
+    Lookup(lookup::Args),
     Completions(completions::Args),
     /// Users
     User(user::Args),
@@ -281,6 +283,7 @@ pub fn main() -> ExitCode {
         Command::Matrix(args) => matrix::run(&common, &args),
         Command::Schema(args) => Ok(schema::run(&args)),
         Command::Config(args) => config::run(&common, &args),
+        Command::Lookup(args) => lookup::run(&common, args),
         Command::Completions(args) => Ok(completions::run(args, Cli::command())),
         Command::User(args) => common.on_the_directory(args.begins(), |config, store, mut output| async move {
             (user::run(args, &config, &store, &mut output).await, output)

@@ -5,8 +5,9 @@ use super::keys::{FILE, Reader, Section, Shape, count, custom, keys};
 use super::secret::SECRET;
 use crate::directory::postgres::Target;
 use crate::secret::{SecretError, SecretSource};
-use crate::yaml::{Node, Value};
+use crate::yaml::{Findings, Node, Value};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const EXAMPLES: &str =
     "write `sqlite:///var/lib/postern/postern.db`, the embedded store, or `postgres://postern@db/postern`";
@@ -125,26 +126,8 @@ pub(super) fn schema(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Sc
 fn url(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Database> {
     let (base, findings) = (reader.base, &mut *reader.findings);
     let url = node.expect_str("`database`", findings)?;
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        let target = match Target::parse(url) {
-            Ok(target) => target,
-            Err(error) => {
-                findings.hide(node.span.file);
-                findings
-                    .error("wrong_value", node.span, format!("`database`: {error}"))
-                    .help("write `postgres://USER@HOST:PORT/DATABASE`");
-                return None;
-            }
-        };
-        // Variables and flags are nobody's file.
-        let given = |name: &str| name.starts_with(super::overlay::PREFIX) || name.starts_with("--");
-        let written = findings.source(node.span.file).is_some_and(|source| !given(&source.name));
-        if target.has_password() && written {
-            findings.hide(node.span.file);
-            findings
-                .warning("literal_secret", node.span, "the password of the database stands in the configuration itself")
-                .help("write `database: { url: …, password: { env: DATABASE_PASSWORD } }` or `{ file: PATH }`");
-        }
+    if is_postgres(url) {
+        let target = target("database", url, node, findings)?;
         return Some(Database::Postgres(Box::new(Postgres { target, password: None, connections: CONNECTIONS })));
     }
     let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).filter(|path| !path.is_empty());
@@ -161,4 +144,97 @@ fn url(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Database> {
         return None;
     }
     Some(Database::Sqlite(format!("sqlite:{}", base.join(path).display())))
+}
+
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+/// Reads the URL of a PostgreSQL database. `key` is what messages call it.
+fn target(key: &str, url: &str, node: &Node, findings: &mut Findings) -> Option<Target> {
+    let target = match Target::parse(url) {
+        Ok(target) => target,
+        Err(error) => {
+            findings.hide(node.span.file);
+            findings
+                .error("wrong_value", node.span, format!("`{key}`: {error}"))
+                .help("write `postgres://USER@HOST:PORT/DATABASE`");
+            return None;
+        }
+    };
+    // Variables and flags are nobody's file.
+    let given = |name: &str| name.starts_with(super::overlay::PREFIX) || name.starts_with("--");
+    let written = findings.source(node.span.file).is_some_and(|source| !given(&source.name));
+    if target.has_password() && written {
+        findings.hide(node.span.file);
+        findings
+            .warning("literal_secret", node.span, "the password of the database stands in the configuration itself")
+            .help(format!("write `{key}: {{ url: …, password: {{ env: DATABASE_PASSWORD }} }}` or `{{ file: PATH }}`"));
+    }
+    Some(target)
+}
+
+/// A database of a service, which lookups ask.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub name: Box<str>,
+    pub postgres: Postgres,
+    /// For one answer.
+    pub timeout: Duration,
+}
+
+const SOURCE_EXAMPLE: &str = "write `databases: { legacy: postgres://USER@HOST:PORT/DATABASE }`";
+
+keys! {
+    struct SaidSource {
+        place ("url"): Option<Target> = None, custom(Shape::Text, |_, node, reader| source_url(node, reader)),
+            "`postgres://USER@HOST:PORT/DATABASE`; a role that may only read.";
+        password: Option<SecretSource> = None, SECRET, "The password. [the URL's]";
+        root_certificate: Option<PathBuf> = None, FILE,
+            "PEM: authorities of the server's certificate. [those that browsers trust]";
+        connections: usize = CONNECTIONS, count::<usize, 1, 1000>(), "Of this replica. [8]";
+        timeout: Duration = Duration::from_secs(2), custom(Shape::Time, source_timeout), "For one answer; at least 10ms. [2s]";
+    }
+}
+
+pub(super) const SOURCES: Shape = Shape::Named(&Shape::Any(&[Shape::Text, Shape::Map(SaidSource::KEYS, 1)]));
+
+/// Reads `databases:`; what cannot be used is reported.
+pub(super) fn sources(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Vec<Source>> {
+    let map = node.expect_map_like("`databases`", SOURCE_EXAMPLE, reader.findings)?;
+    let sources = map.entries.iter().filter_map(|entry| {
+        let name: Box<str> = entry.key.text.as_str().into();
+        let said = match &entry.value.value {
+            Value::Map(map) => reader.read::<SaidSource>(&name, &format!("the database `{name}`"), map),
+            _ => SaidSource { place: source_url(&entry.value, reader), ..SaidSource::default() },
+        };
+        let SaidSource { place, password, root_certificate, connections, timeout } = said;
+        let is_missing = matches!(&entry.value.value, Value::Map(map) if map.get("url").is_none());
+        if is_missing {
+            let message = format!("the database `{name}` has no `url`");
+            reader.findings.error("missing_key", entry.key.span, message).help(SOURCE_EXAMPLE);
+        }
+        let target = place?.with_root(root_certificate);
+        Some(Source { name, postgres: Postgres { target, password, connections }, timeout })
+    });
+    Some(sources.collect())
+}
+
+fn source_url(node: &Node, reader: &mut Reader<'_>) -> Option<Target> {
+    let url = node.expect_str("`url`", reader.findings)?;
+    if !is_postgres(url) {
+        let message = "a database that lookups ask must be a `postgres://` URL";
+        reader.findings.error("wrong_value", node.span, message).help(SOURCE_EXAMPLE);
+        return None;
+    }
+    target("databases", url, node, reader.findings)
+}
+
+fn source_timeout(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Duration> {
+    let time = node.expect_duration(&format!("`{key}`"), reader.findings)?;
+    if time < Duration::from_millis(10) {
+        reader.findings.error("wrong_value", node.span, format!("`{key}` must be at least 10ms"));
+        return None;
+    }
+    Some(time)
 }

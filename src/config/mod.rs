@@ -5,7 +5,7 @@
 
 pub mod accounts;
 mod authzen;
-mod database;
+pub mod database;
 mod edge;
 mod export;
 mod headers;
@@ -121,7 +121,7 @@ pub enum Wider {
 
 keys! {
     #[derive(Clone, Debug)]
-    pub struct Config, not yet "ext_authz" "forward_auth" "databases" "assertion" {
+    pub struct Config, not yet "ext_authz" "forward_auth" "assertion" {
         listen: net::listen::Address = loopback(8080).into(), custom(Shape::Text, edge::listen),
             "The data port: `ADDRESS:PORT`, or `unix:///PATH`. [127.0.0.1:8080]";
         listen_mode: Option<u32> = None, custom(Shape::Mode, edge::mode),
@@ -150,6 +150,8 @@ keys! {
             "The server that sends letters; needs `public_url`. [none are sent]";
         database: Database = Database::default(), custom(database::SHAPE, database::read),
             "The directory: `sqlite:///PATH` for one replica, `postgres://USER@HOST/DATABASE` for many. [postern.db in the data directory]";
+        databases: Vec<database::Source> = Vec::new(), custom(database::SOURCES, database::sources),
+            "Databases of services, by the names that lookups of policies use.";
         schema: Schema = Schema::Postern, custom(Shape::Words(&["postern"]), database::schema),
             "Whose schema the database has; no other value yet. [postern]";
         compat: Compat = Compat::None, one_of!("none" => Compat::None, "openwisp" => Compat::Openwisp),
@@ -329,6 +331,7 @@ impl Config {
         Names::new(self.upstreams.iter().map(|upstream| upstream.name.to_string()))
             .with_http2_only(http2_only.map(|upstream| upstream.name.to_string()))
             .with_secrets(secrets)
+            .with_databases(self.databases.iter().map(|source| source.name.clone()))
             .with_schemes(self.identity.settings.schemes())
             .with_list_limit(self.limits.identity_header)
             .with_body_limit(self.limits.body)

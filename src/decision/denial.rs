@@ -358,8 +358,8 @@ impl Denial {
         Self { route: Some(route), ..self }
     }
 
-    /// What the caller is told is the reason. A foreign organization under 404 is told like a missing route: nothing says that there is
-    /// something to find.
+    /// What the caller is told is the reason. A foreign organization under 404 is told like a missing route, and so is an object that is
+    /// not there: nothing says that there is something to find.
     #[must_use]
     pub fn told_as(&self) -> Reason {
         if self.is_hidden() { Reason::NoRoute } else { self.reason }
@@ -368,7 +368,7 @@ impl Denial {
     /// Whether the caller is not told the reason.
     #[must_use]
     pub fn is_hidden(&self) -> bool {
-        self.status == StatusCode::NOT_FOUND && self.reason == Reason::OrgForeign
+        self.status == StatusCode::NOT_FOUND && matches!(self.reason, Reason::OrgForeign | Reason::LookupNotFound)
     }
 
     /// What the caller reads: what is wrong with the request, where that is known; else what its reason says.

@@ -1,6 +1,7 @@
 //! The evaluation of one request: the stages of the pipeline, in their order, for whoever asks.
 
 use super::matching::{Hits, Matched};
+use super::objects::{self, LookupAnswer, Objects};
 use super::org_references::{Facts, OrgReferences};
 use super::rule::{Question, READ_ONLY, require_authentication};
 use super::strict_source::{self, MOST_HELD};
@@ -8,7 +9,7 @@ use super::verdict::{OrgAccess, Verdict};
 use super::{Caller, CredentialNeed, Denial, OrgKey, Permit, Reason, RequestView, Ruled, Upgrade, websocket};
 use crate::facts::{Organization, Scope};
 use crate::limit::{self, Key, Quota, Who};
-use crate::policy::{Access, CountedBy, Policy, Rule, Schemes, Throttle};
+use crate::policy::{Access, CountedBy, LookupKey, Policy, Rule, Schemes, Throttle};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -47,6 +48,8 @@ pub enum Need {
     Credential(Schemes),
     /// The organization that a superuser named: [`Evaluation::learn`].
     Organization(OrgKey<'static>),
+    /// What a database says of an object: [`Evaluation::learn_object`].
+    Lookup(LookupKey),
     /// All of the body, of so many bytes at most: [`RequestView::body`].
     Body(u64),
     /// Whether one more is within a limit: [`Evaluation::count`].
@@ -77,6 +80,8 @@ pub struct Evaluation<P> {
     /// While organizations are looked up.
     references: Option<OrgReferences<'static>>,
     facts: Facts,
+    /// What was found of its objects, for its rule and for that of the rewritten target.
+    objects: [Objects; 2],
     verdict: Verdict,
     limit: Option<limit::Verdict>,
     asked: Option<Box<str>>,
@@ -100,6 +105,7 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
             caller: None,
             references: None,
             facts: Facts::default(),
+            objects: Default::default(),
             verdict: Verdict::default(),
             limit: None,
             asked: None,
@@ -111,7 +117,7 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
     /// # Errors
     /// The first refusal of the pipeline, or what must be known before it can go on.
     pub fn step(&mut self, view: &RequestView<'_>) -> Result<Permit<P>, Halt> {
-        let Self { policy, stage, matched, caller, references, facts, verdict, limit, asked } = self;
+        let Self { policy, stage, matched, caller, references, facts, objects, verdict, limit, asked } = self;
         if *stage <= Stage::Method {
             matched.find(policy, view, stage)?;
             *stage = Stage::Credential;
@@ -134,16 +140,20 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
         }
         if *stage <= Stage::Condition {
             *stage = Stage::Organization;
+            for (hit, objects) in hits.iter().zip(objects.iter_mut()) {
+                objects::find(hit, view, caller.claims.as_deref(), facts, objects)?;
+            }
+            let of_rules = objects.each_ref();
             let named = match references.take() {
                 Some(references) => references,
-                None => OrgReferences::read(&hits, view, caller.claims.as_deref())?,
+                None => OrgReferences::read(&hits, view, caller.claims.as_deref(), of_rules)?,
             };
             if let Some(key) = named.unknown(&hits, view.method, caller, facts) {
                 let key = key.clone().into_owned();
                 *references = Some(named.into_owned());
                 return Err(Halt::Need(Need::Organization(key)));
             }
-            match decide(&hits, &named, view, caller, facts, stage) {
+            match decide(&hits, &named, view, caller, facts, of_rules, stage) {
                 Ok(decided) => *verdict = decided,
                 Err(denial) => {
                     *asked = named.asked(caller, facts);
@@ -179,7 +189,9 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
         let caller = if is_known { std::mem::take(caller) } else { Caller::default() };
         let rewritten = matched.rewritten.as_ref().map(|rewritten| Arc::clone(&rewritten.raw));
         let rule = matched.first.as_ref().map(|first| first.rule).ok_or_else(used_up)?;
-        Ok(Permit::new(policy.clone(), (rule, &hits.first), caller, std::mem::take(verdict), rewritten, upgrade))
+        let [objects, _] = objects;
+        let found = (std::mem::take(verdict), objects.clone());
+        Ok(Permit::new(policy.clone(), (rule, &hits.first), caller, found, rewritten, upgrade))
     }
 
     /// Says who sent the request: to [`Need::Credential`].
@@ -197,6 +209,11 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
     /// Says which organization it is, or that there is none: to [`Need::Organization`].
     pub fn learn(&mut self, key: OrgKey<'static>, organization: Option<Arc<Organization>>) {
         self.facts.learn(key, organization);
+    }
+
+    /// Says what was found of an object: to [`Need::Lookup`].
+    pub fn learn_object(&mut self, key: LookupKey, answer: LookupAnswer) {
+        self.facts.learn_object(key, answer);
     }
 
     /// Says that the object belongs to no organization, whatever the request names. For tools, as long as no source can tell.
@@ -262,6 +279,11 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
         self.asked.take()
     }
 
+    /// What was found of the objects of its rules.
+    pub(super) const fn objects(&self) -> &[Objects; 2] {
+        &self.objects
+    }
+
     pub(super) fn hits<'p>(&'p self, view: &RequestView<'p>) -> Option<Hits<'p>> {
         self.matched.hits(&self.policy, view)
     }
@@ -274,13 +296,15 @@ fn decide(
     view: &RequestView<'_>,
     caller: &Caller,
     facts: &Facts,
+    [objects, of_second]: [&Objects; 2],
     stage: &mut Stage,
 ) -> Result<Verdict, Denial> {
-    let mut verdict =
-        Question { hit: &hits.first, view, caller, references: &references.first, facts }.evaluate(stage)?;
+    let question = Question { hit: &hits.first, view, caller, references: &references.first, facts, objects };
+    let mut verdict = question.evaluate(stage)?;
     if let Some(hit) = &hits.second {
         let references = references.second.as_deref().ok_or_else(|| hit.deny(Reason::OrgMissing))?;
-        verdict.by_superuser |= Question { hit, view, caller, references, facts }.evaluate(stage)?.by_superuser;
+        let question = Question { hit, view, caller, references, facts, objects: of_second };
+        verdict.by_superuser |= question.evaluate(stage)?.by_superuser;
     }
     Ok(verdict)
 }

@@ -7,6 +7,7 @@
 mod denial;
 mod evaluation;
 mod matching;
+mod objects;
 mod org_references;
 mod permit;
 mod preflight;
@@ -20,6 +21,7 @@ mod websocket;
 pub use crate::policy::CredentialNeed;
 pub use denial::{Denial, Reason};
 pub use evaluation::{Evaluation, Halt, Need, Stage};
+pub use objects::{LookupAnswer, LookupFailure};
 pub use org_references::OrgKey;
 pub use permit::{Permit, RequestContext};
 pub use preflight::{Preflight, preflight};

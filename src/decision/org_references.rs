@@ -1,12 +1,13 @@
 //! Which organization the request itself names. Nothing of the caller is needed here.
 
 use super::matching::{Hit, Hits};
+use super::objects::{LookupAnswer, LookupFailure, Objects};
 use super::rule::goes_abroad;
 use super::{Caller, CredentialNeed, Denial, Reason, RequestView};
 use crate::claims::Claims;
-use crate::facts::{Membership, Organization, Snapshot};
+use crate::facts::{Membership, Object, Organization, Snapshot};
 use crate::id::OrgId;
-use crate::policy::{By, MAX_SOURCES, Source, is_slug};
+use crate::policy::{By, LookupKey, MAX_SOURCES, Source, is_slug};
 use crate::request_target::field::{self, FieldError};
 use crate::request_target::{plain, query};
 use arrayvec::ArrayVec;
@@ -99,10 +100,13 @@ impl<'r> OrgReferences<'r> {
         hits: &Hits<'r>,
         view: &RequestView<'r>,
         claims: Option<&'r Claims>,
+        objects: [&'r Objects; 2],
     ) -> Result<OrgReferences<'r>, Denial> {
         credential_goes_on(&hits.first, view)?;
-        let first = references_of_rule(&hits.first, view, claims)?;
-        let second = hits.second.as_ref().map(|hit| references_of_rule(hit, view, claims).map(Box::new)).transpose()?;
+        let [of_first, of_second] = objects;
+        let first = references_of_rule(&hits.first, view, claims, of_first)?;
+        let second = hits.second.as_ref().map(|hit| references_of_rule(hit, view, claims, of_second).map(Box::new));
+        let second = second.transpose()?;
         Ok(OrgReferences { first, second })
     }
 
@@ -181,6 +185,7 @@ fn references_of_rule<'r>(
     hit: &Hit<'r>,
     view: &RequestView<'r>,
     claims: Option<&'r Claims>,
+    objects: &'r Objects,
 ) -> Result<RuleReferences<'r>, Denial> {
     let mut references = RuleReferences::new();
     let access = hit.rule.access;
@@ -190,7 +195,7 @@ fn references_of_rule<'r>(
     for (number, item) in hit.rule.origin.iter().enumerate() {
         let before = references.len();
         for source in &item.sources {
-            let named = read(source, hit, view, claims).map_err(|denial| denial.at(hit.route.index))?;
+            let named = read(source, hit, view, claims, objects).map_err(|denial| denial.at(hit.route.index))?;
             let Some(named) = named else { continue };
             let said = references.get(before..).unwrap_or_default();
             // `user.only` is what the caller falls back to: it is asked for only where the request says nothing before.
@@ -230,20 +235,64 @@ fn is_other(said: &Referent<'_>, key: &OrgKey<'_>) -> bool {
 }
 
 pub(super) fn read<'r>(
-    source: &Source,
+    source: &'r Source,
     hit: &Hit<'r>,
     view: &RequestView<'r>,
     claims: Option<&'r Claims>,
+    objects: &'r Objects,
 ) -> Result<Option<Referent<'r>>, Denial> {
-    let (text, by) = match source {
-        Source::UserOnly => return Ok(Some(Referent::Only)),
-        Source::Path(at, by) => (hit.variable(*at).map(plain), *by),
-        Source::Host(at, by) => (hit.host_variable(*at, view.host).map(Cow::Borrowed), *by),
-        Source::Query(name, by) => (query::single(view.target.query(), name)?, *by),
-        Source::Claim(name, by) => (claims.and_then(|claims| claims.text(name)), *by),
-        Source::Header(name, by) => (field::single(view.headers, name)?.map(Cow::Borrowed), *by),
+    if let Source::Lookup(at, column, by) = source {
+        return of_object(hit, objects.get(*at), column.as_deref(), *by);
+    }
+    let Some(by) = source.by() else { return Ok(Some(Referent::Only)) };
+    text(source, hit, view, claims, objects)?.map(|text| key(text, by).map(Referent::Key)).transpose()
+}
+
+/// What a source says, as a text; `None` where it says nothing.
+pub(super) fn text<'r>(
+    source: &'r Source,
+    hit: &Hit<'r>,
+    view: &RequestView<'r>,
+    claims: Option<&'r Claims>,
+    objects: &Objects,
+) -> Result<Option<Cow<'r, str>>, Denial> {
+    Ok(match source {
+        Source::UserOnly => None,
+        Source::Path(at, _) => hit.variable(*at).map(plain),
+        Source::Host(at, _) => hit.host_variable(*at, view.host).map(Cow::Borrowed),
+        Source::Query(name, _) => query::single(view.target.query(), name)?,
+        Source::Claim(name, _) => claims.and_then(|claims| claims.text(name)),
+        Source::Header(name, _) => field::single(view.headers, name)?.map(Cow::Borrowed),
+        Source::Lookup(at, column, _) => match objects.get(*at) {
+            Some(Some(object)) => column_text(hit, object, column.as_deref())?.map(|text| Cow::Owned(text.into())),
+            _ => None,
+        },
+    })
+}
+
+fn column_text(hit: &Hit<'_>, object: &Object, column: Option<&str>) -> Result<Option<Box<str>>, Denial> {
+    let Some(column) = column else { return Ok(object.organization().map(Box::from)) };
+    match object.column(column) {
+        Some(column) => Ok(column.text()),
+        None => Err(hit.deny(Reason::LookupFailed).with_hint("the lookup gives no column of that name")),
+    }
+}
+
+/// Whose an object is; null is shared. What cannot be read is our own fault, not the request's.
+fn of_object<'r>(
+    hit: &Hit<'_>,
+    object: Option<&'r Option<Arc<Object>>>,
+    column: Option<&str>,
+    by: By,
+) -> Result<Option<Referent<'r>>, Denial> {
+    let Some(Some(object)) = object else { return Ok(None) };
+    let text = match column {
+        None => object.organization().map(Cow::Borrowed),
+        Some(_) => column_text(hit, object, column)?.map(|text| Cow::Owned(text.into())),
     };
-    text.map(|text| key(text, by).map(Referent::Key)).transpose()
+    let Some(text) = text else { return Ok(Some(Referent::Shared)) };
+    let hint = "what the lookup gives is no organization in the form that the rule reads: `as slug`, `as external`";
+    key(text, by).map(|key| Some(Referent::Key(key))).map_err(|_| hit.deny(Reason::LookupFailed).with_hint(hint))
 }
 
 /// Text to key, in the form that the rule reads and no other.
@@ -259,10 +308,11 @@ fn key(text: Cow<'_, str>, by: By) -> Result<OrgKey<'_>, Denial> {
     }
 }
 
-/// What was looked up of organizations that the caller does not belong to.
+/// What was looked up: organizations that the caller does not belong to, and objects.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     organizations: Vec<(OrgKey<'static>, Option<Arc<Organization>>)>,
+    objects: Vec<(LookupKey, LookupAnswer)>,
 }
 
 impl Facts {
@@ -273,5 +323,15 @@ impl Facts {
 
     pub(super) fn organization(&self, key: &OrgKey<'_>) -> Option<Option<&Arc<Organization>>> {
         self.organizations.iter().find(|(known, _)| known == key).map(|(_, found)| found.as_ref())
+    }
+
+    /// Remembers what was found of an object.
+    pub(super) fn learn_object(&mut self, key: LookupKey, answer: LookupAnswer) {
+        self.objects.push((key, answer));
+    }
+
+    pub(super) fn object(&self, key: &LookupKey) -> Option<Result<Option<&Arc<Object>>, LookupFailure>> {
+        let (_, answer) = self.objects.iter().find(|(known, _)| known == key)?;
+        Some(answer.as_ref().map(Option::as_ref).map_err(|failure| *failure))
     }
 }

@@ -1,6 +1,7 @@
 //! The permit: that a request may pass, and everything that must be known to pass it on. Only an evaluation makes one.
 
 use super::matching::Hit;
+use super::objects::Objects;
 use super::verdict::{OrgAccess, Verdict};
 use super::{Caller, Denial, Reason, Upgrade};
 use crate::facts::{FieldValue, Level, Organization, Snapshot, User, Value, header_value};
@@ -31,6 +32,8 @@ pub struct Permit<P> {
     caller: Caller,
     access: Option<OrgAccess>,
     by_superuser: bool,
+    /// What was found of its objects; few routes have any.
+    objects: Option<Box<Objects>>,
     /// The target to forward, where the route rewrites it.
     rewritten: Option<Arc<str>>,
     /// The variables of the path that are injected, by number.
@@ -43,7 +46,7 @@ impl<P: Deref<Target = Policy>> Permit<P> {
         policy: P,
         (rule, hit): (RuleId, &Hit<'_>),
         caller: Caller,
-        Verdict { access, by_superuser }: Verdict,
+        (Verdict { access, by_superuser }, objects): (Verdict, Objects),
         rewritten: Option<Arc<str>>,
         upgrade: Upgrade,
     ) -> Self {
@@ -52,7 +55,8 @@ impl<P: Deref<Target = Policy>> Permit<P> {
             _ => None,
         };
         let variables = hit.rule.inject.iter().filter_map(variable).collect();
-        Self { policy, rule, caller, access, by_superuser, rewritten, variables, upgrade }
+        let objects = (!objects.is_empty()).then(|| Box::new(objects));
+        Self { policy, rule, caller, access, by_superuser, objects, rewritten, variables, upgrade }
     }
 
     /// The route that the request came in by.
@@ -177,6 +181,18 @@ impl<P: Deref<Target = Policy>> Permit<P> {
                 None
             }
             InjectValue::RequestId => Some(of.request_id.as_bytes()),
+            InjectValue::Lookup(at, name) => {
+                if let Some(Some(object)) = self.objects.as_ref().and_then(|objects| objects.get(*at)) {
+                    let column = object.column(name).ok_or_else(|| {
+                        let hint = "the lookup gives no column of the name that is injected";
+                        Denial::new(Reason::LookupFailed).at(self.route().index).with_hint(hint)
+                    })?;
+                    if let Some(value) = column.header() {
+                        put(value.as_bytes());
+                    }
+                }
+                None
+            }
             InjectValue::ClientName => of.client_name,
             InjectValue::Literal(value) => Some(value.as_bytes()),
             InjectValue::Secret(secret) => {

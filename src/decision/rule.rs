@@ -1,6 +1,7 @@
 //! What one rule says: everything is known of the request and its caller. Allocates nothing where it says yes.
 
 use super::matching::Hit;
+use super::objects::Objects;
 use super::org_references::{Facts, OrgKey, OrgReference, Referent, RuleReferences, TWO};
 use super::verdict::{OrgAccess, Verdict};
 use super::{Caller, Denial, Reason, RequestView, Stage};
@@ -45,6 +46,8 @@ pub(super) struct Question<'a> {
     /// What the request says of the organization.
     pub(super) references: &'a RuleReferences<'a>,
     pub(super) facts: &'a Facts,
+    /// What was found of its objects.
+    pub(super) objects: &'a Objects,
 }
 
 impl Question<'_> {
@@ -88,6 +91,7 @@ impl Question<'_> {
             claims: self.caller.claims.as_deref(),
             organization: verdict.access.as_ref().map(|access| (&*access.organization, access.level_text())),
             variable: &|at| hit.variable(at).map(plain),
+            object: &|at| self.objects.get(at)?.as_deref(),
         };
         match options.hold(&subject) {
             Ok(true) => Ok(()),

@@ -1,6 +1,7 @@
 //! What each source of an organization says, for whoever asks why: also those that no stage came to.
 
 use super::matching::Hit;
+use super::objects::Objects;
 use super::org_references::{self, Referent};
 use super::{Caller, Denial, Evaluation, OrgKey, RequestView};
 use crate::facts::{Level, Membership, Organization};
@@ -38,9 +39,9 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
     ) -> Vec<Reading> {
         let Some(hits) = self.hits(view) else { return Vec::new() };
         let mut list = Vec::new();
-        for hit in hits.iter() {
+        for (hit, objects) in hits.iter().zip(self.objects()) {
             for source in hit.rule.origin.iter().flat_map(|item| item.sources.iter()) {
-                let says = says(source, hit, view, caller, lookup);
+                let says = says((source, hit, objects), view, caller, lookup);
                 list.push(Reading { source: hit.route.source_words(source), says });
             }
         }
@@ -49,14 +50,13 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
 }
 
 fn says(
-    source: &Source,
-    hit: &Hit<'_>,
+    (source, hit, objects): (&Source, &Hit<'_>, &Objects),
     view: &RequestView<'_>,
     caller: &Caller,
     lookup: &mut dyn FnMut(&OrgKey<'_>) -> Option<Arc<Organization>>,
 ) -> Says {
     let memberships = caller.memberships();
-    match org_references::read(source, hit, view, caller.claims.as_deref()) {
+    match org_references::read(source, hit, view, caller.claims.as_deref(), objects) {
         Ok(None) => Says::Nothing,
         Err(denial) => Says::Unreadable(denial),
         Ok(Some(Referent::Shared)) => Says::Shared,

@@ -12,7 +12,7 @@ use crate::identity::credential;
 use crate::identity::session;
 use crate::identity::{self, Credential, CredentialQuery, Presented};
 use crate::limit::{Key, Quota};
-use crate::policy::{Own, Policy, Route, Scheme, Schemes};
+use crate::policy::{LookupKey, Own, Policy, Route, Scheme, Schemes};
 use crate::request_target::field::FieldError;
 use crate::request_target::{Target, query};
 use http::header::{CACHE_CONTROL, HOST, ORIGIN, REFERRER_POLICY, VARY};
@@ -68,6 +68,8 @@ pub enum Need {
     Credential(CredentialQuery),
     /// The organization that a superuser named.
     Organization(OrgKey<'static>),
+    /// What a database says of an object.
+    Lookup(LookupKey),
     /// Whether one more is within a limit that all replicas share.
     Throttle(Key, Quota),
     /// The whole body, which decides too: so many bytes at most.
@@ -272,6 +274,10 @@ pub fn evaluate(
                 evaluation.identify(caller);
             }
             decision::Need::Organization(key) => return Err(Interrupt::Needs(Need::Organization(key))),
+            decision::Need::Lookup(key) => match worker.shared.lookups.remembered(&key, now) {
+                Some(answer) => evaluation.learn_object(key, answer),
+                None => return Err(Interrupt::Needs(Need::Lookup(key))),
+            },
             decision::Need::Body(most) => return Err(Interrupt::Needs(Need::Body(most))),
             decision::Need::Throttle(key, quota) => return Err(Interrupt::Needs(Need::Throttle(key, quota))),
         }

@@ -192,6 +192,10 @@ async fn may_go_on(exchange: &Exchange, asked: &Request<()>) -> bool {
                     Err(_) => return false,
                 }
             }
+            Err(Interrupt::Needs(Need::Lookup(key))) => {
+                let answer = worker.shared.lookups.find(&key).await;
+                evaluation.learn_object(key, answer);
+            }
             Err(Interrupt::Denied(denial)) => {
                 tracing::debug!(reason = Reason::code(denial.reason), "a WebSocket is no longer permitted");
                 return false;

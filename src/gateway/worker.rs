@@ -8,6 +8,7 @@ use crate::api;
 use crate::fact_cache::FactCache;
 use crate::identity::Identity;
 use crate::limit::{Lane, Limiter};
+use crate::lookup::Lookups;
 use crate::net::deadline::Ticker;
 use crate::net::descriptors::Descriptors;
 use crate::telemetry::access::{AccessLog, LineBuffer};
@@ -30,6 +31,8 @@ pub struct Shared {
     pub fact_cache: Arc<FactCache>,
     /// Who is who, where memory does not know.
     pub identity: Arc<Identity>,
+    /// What objects belong to, where databases of services must say it.
+    pub lookups: Arc<Lookups>,
     /// Whose forwarded headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Which identity headers of theirs pass.

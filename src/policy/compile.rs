@@ -6,10 +6,12 @@ use super::access::Access;
 use super::applicable::{Needs, RulePlace, takes_body};
 use super::index::Conflict;
 use super::lint;
+use super::lookup::{Binder, LookupTable};
 use super::methods::Methods;
 use super::options::inject::{Inject, RawInject};
 use super::options::org::{self, Item, Source};
 use super::options::trailing_slash::TrailingSlash;
+use super::options::when::Condition;
 use super::options::{Foreign, RawOptions, RouteContext, RouteOptions, RuleContext, of_rule};
 use super::own::Reserved;
 use super::pattern::{HostPattern, Pattern, Segment};
@@ -28,7 +30,9 @@ use std::sync::Arc;
 /// Compiles all files together; the policy is only worth something when `findings` has no error afterwards.
 pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Findings) -> Policy {
     let reserved = names.map(|names| names.reserved.clone()).unwrap_or_default();
+    let lookups = LookupTable::new(files, names, findings);
     let mut compiler = Compiler {
+        lookups: &lookups,
         managers_are_appointed: names.is_some_and(|names| names.managers_are_appointed),
         findings,
         upstreams: Upstreams::new(files, names),
@@ -45,6 +49,10 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
         compiler.file(file);
     }
     let Compiler { findings, upstreams, secrets, table, routes, hosts, .. } = compiler;
+    // What could not be read may be what would have used it.
+    if !findings.has_errors() {
+        lookups.check_used(findings);
+    }
     if !findings.has_errors() {
         let served = names.and_then(Names::schemes);
         let http2_only = |upstream: usize| {
@@ -75,6 +83,7 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
         strip,
         credentials: credentials.into(),
         secrets: secrets.list.into(),
+        lookups: lookups.all().cloned().collect(),
         hosts: hosts.into(),
         warnings: Findings::new(),
         fingerprint: Box::default(),
@@ -85,6 +94,7 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
 struct Compiler<'a> {
     managers_are_appointed: bool,
     findings: &'a mut Findings,
+    lookups: &'a LookupTable,
     upstreams: Upstreams<'a>,
     secrets: Secrets<'a>,
     table: Table,
@@ -103,6 +113,7 @@ struct Compiler<'a> {
 struct Base<'a> {
     file: &'a File,
     route: &'a RawRoute,
+    binder: Binder<'a>,
     /// What the route says, and what stands above it.
     options: RawOptions,
     origin: Arc<[Item]>,
@@ -207,9 +218,10 @@ impl Compiler<'_> {
         // The defaults' `org` is for the rules that read one: `/healthz: public` need not bind its variables.
         let default = route.above.org.as_ref().filter(|_| reads_organization(route));
         let org = route.options.org.as_ref().or(default);
-        let origin = org.and_then(|org| self.origin(&org.value, route, file)).unwrap_or_default();
-        let inject = self.inject(&[], &[injected(&route.above), injected(&route.options)], route);
-        let base = Base { file, route, options: route.options.over(&route.above), origin, inject };
+        let binder = Binder::new(self.lookups, &route.pattern, &file.hosts);
+        let origin = org.and_then(|org| self.origin(&org.value, &binder)).unwrap_or_default();
+        let inject = self.inject(&[], &[injected(&route.above), injected(&route.options)], &binder);
+        let base = Base { file, route, binder, options: route.options.over(&route.above), origin, inject };
         let rules = self.rules(&base);
         if !route.is_doubtful && self.findings.list().len() == before {
             let methods = route.rules.iter().map(|raw| Some(&raw.methods)).chain([None]);
@@ -234,6 +246,7 @@ impl Compiler<'_> {
                 self.findings,
             ),
             allow: rules.allow(),
+            lookups: base.binder.into_calls(),
             rules,
             variables: pattern.variables().map(Box::from).collect(),
             shape: pattern.clone(),
@@ -241,12 +254,12 @@ impl Compiler<'_> {
         }
     }
 
-    fn origin(&mut self, items: &[org::RawItem], route: &RawRoute, file: &File) -> Option<Arc<[Item]>> {
-        org::bind(items, &route.pattern, &file.hosts, self.findings).map(Arc::from)
+    fn origin(&mut self, items: &[org::RawItem], binder: &Binder<'_>) -> Option<Arc<[Item]>> {
+        org::bind(items, binder, self.findings).map(Arc::from)
     }
 
     /// Binds the maps, the later of which win, over what is bound already.
-    fn inject(&mut self, below: &[Inject], maps: &[&[RawInject]], route: &RawRoute) -> Arc<[Inject]> {
+    fn inject(&mut self, below: &[Inject], maps: &[&[RawInject]], binder: &Binder<'_>) -> Arc<[Inject]> {
         let mut winners: Vec<&RawInject> = Vec::new();
         for raw in maps.iter().copied().flatten() {
             match winners.iter_mut().find(|w| w.normalized == raw.normalized) {
@@ -256,7 +269,7 @@ impl Compiler<'_> {
         }
         let is_replaced = |i: &&Inject| winners.iter().any(|w| same_name(i.name.as_str(), &*w.normalized));
         let mut list: Vec<Inject> = below.iter().filter(|i| !is_replaced(i)).cloned().collect();
-        list.extend(winners.iter().filter_map(|w| w.bind(&route.pattern, &mut self.secrets, self.findings)));
+        list.extend(winners.iter().filter_map(|w| w.bind(binder, &mut self.secrets, self.findings)));
         list.into()
     }
 
@@ -305,21 +318,21 @@ impl Compiler<'_> {
         span: Span,
         own: &RawOptions,
     ) -> Rule {
-        let Base { file, route, .. } = base;
+        let Base { file, route, binder, .. } = base;
         let origin = match &own.org {
-            Some(org) => self.origin(&org.value, route, file).unwrap_or_default(),
+            Some(org) => self.origin(&org.value, binder).unwrap_or_default(),
             None => base.origin.clone(),
         };
         let inject = match injected(own) {
             [] => base.inject.clone(),
-            own => self.inject(&base.inject, &[own], route),
+            own => self.inject(&base.inject, &[own], binder),
         };
         let place = place(access, &origin, methods);
         own.check_applicable(std::iter::once(place), self.findings);
         let variables: Vec<_> = route.pattern.value.typed_variables().collect();
         let hosts: Vec<&str> = file.hosts.iter().map(|host| &*host.value.text).collect();
         let pattern = &route.pattern.value.text;
-        let context = RuleContext { methods, place, variables: &variables, span, pattern, hosts: &hosts };
+        let context = RuleContext { methods, place, variables: &variables, span, pattern, hosts: &hosts, binder };
         let options = of_rule(own, &base.options, &context, self.findings);
         let asks_permission =
             options.as_ref().is_some_and(|options| options.permissions.is_some() || options.model.is_some());
@@ -333,11 +346,18 @@ impl Compiler<'_> {
         if access == Access::Permitted && !base.route.is_doubtful {
             self.permitted(span, asks_permission, place.has_organization);
         }
+        let by_origin = origin.iter().flat_map(|item| &item.sources).filter_map(Source::lookup);
+        let by_inject = inject.iter().filter_map(|inject| inject.value.lookup());
+        let by_condition = options.iter().filter_map(|options| options.when.as_ref()).flat_map(Condition::lookups);
+        // What a lookup found is the caller's business no more than a foreign organization is.
+        let usual = if by_origin.clone().next().is_some() { Foreign::NotFound } else { Foreign::Forbidden };
+        let lookups = binder.closed(by_origin.chain(by_inject).chain(by_condition));
         Rule {
             access,
-            origin,
+            lookups,
             appointed: self.managers_are_appointed,
-            foreign: nearest(&own.foreign, &base.options.foreign).copied().unwrap_or(Foreign::Forbidden),
+            foreign: nearest(&own.foreign, &base.options.foreign).copied().unwrap_or(usual),
+            origin,
             inject,
             schemes: nearest(&own.authenticate, &base.options.authenticate).cloned().unwrap_or_default(),
             forward_authorization: nearest(&own.forward_authorization, &base.options.forward_authorization)
@@ -364,9 +384,10 @@ impl Compiler<'_> {
         let Base { route, .. } = base;
         let options = || [&*route.above, &route.options].into_iter().chain(route.rules.iter().map(|r| &r.options));
         for name in route.pattern.value.variables().filter(|name| promises(name)) {
-            let by_origin = options().filter_map(|o| o.org.as_ref()).any(|o| org::used(&o.value).any(|v| v == name));
-            let by_inject = options().flat_map(injected).any(|i| i.used() == Some(name));
-            let by_condition = options().filter_map(|o| o.when.as_ref()).any(|when| when.value.uses(name));
+            let by_origin = options().filter_map(|o| o.org.as_ref()).any(|o| org::uses(&o.value, name, self.lookups));
+            let by_inject = options().flat_map(injected).any(|i| i.uses(name, self.lookups));
+            let by_condition =
+                options().filter_map(|o| o.when.as_ref()).any(|when| when.value.uses(name, self.lookups));
             if !by_origin && !by_inject && !by_condition {
                 let message =
                     format!("the variable `{name}` is not used, and its name promises that somebody looks at it");

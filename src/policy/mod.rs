@@ -10,6 +10,7 @@ mod applicable;
 mod compile;
 mod index;
 mod lint;
+mod lookup;
 mod methods;
 mod options;
 mod own;
@@ -24,6 +25,7 @@ mod words;
 
 pub use access::{Access, CredentialNeed};
 pub use index::{Captures, Conflict, Trie};
+pub use lookup::{Lookup, LookupCall, LookupKey};
 pub(crate) use methods::METHODS;
 pub use options::authenticate::{Scheme, Schemes};
 pub(crate) use options::inject::WORDS as INJECT_WORDS;
@@ -59,6 +61,7 @@ pub struct Names {
     upstreams: Vec<String>,
     http2_only: Vec<String>,
     secrets: Vec<String>,
+    databases: Vec<Box<str>>,
     reserved: Reserved,
     schemes: Option<Schemes>,
     list_limit: Option<usize>,
@@ -86,6 +89,18 @@ impl Names {
     #[must_use]
     pub fn with_secrets(self, secrets: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { secrets: secrets.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// The same, with the names of the databases that lookups may ask.
+    #[must_use]
+    pub fn with_databases(self, names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        Self { databases: names.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// The names of the databases.
+    #[must_use]
+    pub fn databases(&self) -> &[Box<str>] {
+        &self.databases
     }
 
     /// The same, with the names of those upstreams that speak HTTP/2 and nothing else.
@@ -178,6 +193,7 @@ pub struct Policy {
     /// Folded names of headers that hold tokens, and nothing that is injected.
     credentials: Box<[Box<str>]>,
     secrets: Box<[Arc<Secret>]>,
+    lookups: Box<[Arc<Lookup>]>,
     hosts: Box<[Arc<[HostPattern]>]>,
     warnings: Findings,
     fingerprint: Box<str>,
@@ -337,6 +353,12 @@ impl Policy {
     #[must_use]
     pub fn secrets(&self) -> &[Arc<Secret>] {
         &self.secrets
+    }
+
+    /// What it asks of databases.
+    #[must_use]
+    pub fn lookups(&self) -> &[Arc<Lookup>] {
+        &self.lookups
     }
 
     /// The hosts that files name, in their order.

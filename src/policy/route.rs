@@ -1,6 +1,7 @@
 //! What a policy is when it runs: routes and rules, everything bound, nothing left that could fail.
 
 use super::access::Access;
+use super::lookup::LookupCall;
 use super::options::authenticate::Schemes;
 use super::options::inject::Inject;
 use super::options::org::{Item, Source};
@@ -29,6 +30,8 @@ pub struct Route {
     /// The `Allow` header of its 405.
     pub allow: HeaderValue,
     pub options: RouteOptions,
+    /// What its rules may ask of databases, each behind those that its arguments come from.
+    pub lookups: Box<[LookupCall]>,
     pub(super) rules: Rules,
     pub(super) variables: Box<[Box<str>]>,
     pub(super) shape: Pattern,
@@ -48,6 +51,8 @@ pub struct Rule {
     pub access: Access,
     /// Where the organization comes from; empty: no organization.
     pub origin: Arc<[Item]>,
+    /// The route's lookups that it needs, in the order in which they can be asked.
+    pub lookups: Box<[usize]>,
     /// The status of a foreign organization.
     pub foreign: Foreign,
     /// What the upstream is told.
@@ -159,6 +164,7 @@ impl Route {
         let rule = Rule {
             access: Access::Deny,
             origin: Arc::default(),
+            lookups: Box::default(),
             foreign: Foreign::Forbidden,
             inject: Arc::default(),
             schemes: Schemes::default(),
@@ -176,6 +182,7 @@ impl Route {
             upstream: usize::MAX,
             allow: HeaderValue::from_static(""),
             options: RouteOptions::default(),
+            lookups: Box::default(),
             rules: Rules::default(),
             variables: Box::default(),
             shape: Pattern { text: Box::default(), segments: Box::default(), rest: false },

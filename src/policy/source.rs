@@ -4,6 +4,7 @@
 //! `compile`'s business.
 
 use super::access::Access;
+use super::lookup::{self, RawLookup};
 use super::methods::{METHODS, Methods};
 use super::options::{ROUTE_KEYS, RULE_KEYS, RawOptions};
 use super::pattern::{HostPattern, Pattern};
@@ -15,6 +16,7 @@ pub(super) struct File {
     pub(super) id: FileId,
     pub(super) hosts: Vec<Spanned<HostPattern>>,
     pub(super) defaults: Arc<RawOptions>,
+    pub(super) lookups: Vec<RawLookup>,
     /// The routes, those of groups too: a group is a shorter way to write its routes.
     pub(super) routes: Vec<RawRoute>,
     /// What groups say, and where they stand.
@@ -69,6 +71,7 @@ pub(super) fn read(id: FileId, findings: &mut Findings) -> Option<File> {
     defaults = defaults.over(&of_file);
     let hosts = map.get("hosts").map_or_else(Vec::new, |node| hosts(node, findings));
     let defaults = Arc::new(defaults);
+    let lookups = map.get("lookups").map_or_else(Vec::new, |node| lookup::read(node, findings));
     let mut list = match map.get("routes") {
         Some(node) => routes(node, &Above { options: &defaults, prefix: None }, findings),
         None if map.get("groups").is_some() || is_misspelt(map, "routes") => Vec::new(),
@@ -84,7 +87,7 @@ pub(super) fn read(id: FileId, findings: &mut Findings) -> Option<File> {
     for node in groups.unwrap_or_default() {
         group(node, &defaults, (&mut list, &mut said), findings);
     }
-    Some(File { id, hosts, defaults, routes: list, groups: said })
+    Some(File { id, hosts, defaults, lookups, routes: list, groups: said })
 }
 
 /// Whether a word is an option of a route or of a rule.
@@ -98,7 +101,8 @@ fn is_misspelt(map: &Map, word: &'static str) -> bool {
 }
 
 fn file_keys(map: &Map, findings: &mut Findings) {
-    const KNOWN: [&str; 7] = ["version", "upstream", "hosts", "authenticate", "defaults", "routes", "groups"];
+    const KNOWN: [&str; 8] =
+        ["version", "upstream", "hosts", "authenticate", "defaults", "lookups", "routes", "groups"];
     for Entry { key, .. } in &map.entries {
         let word = key.text.as_str();
         if KNOWN.contains(&word) {
@@ -109,7 +113,7 @@ fn file_keys(map: &Map, findings: &mut Findings) {
         } else if is_option(word) {
             "`defaults:` or a route"
         } else {
-            Keys { known: &KNOWN, not_yet: &["lookups"] }.refuse(key, "a policy", findings);
+            Keys { known: &KNOWN, not_yet: &[] }.refuse(key, "a policy", findings);
             continue;
         };
         let help = format!("indent it below {home}");

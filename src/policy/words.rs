@@ -1,31 +1,51 @@
 //! Compiled parts back in the policy's own words, for explanations and comparisons.
 
+use super::lookup::LookupCall;
 use super::options::inject::{Inject, InjectValue};
 use super::options::org::{By, Item, Source};
 use super::route::{Route, Rule};
 
 impl Route {
+    /// A source and how it names an organization.
     #[must_use]
     pub fn source_words(&self, source: &Source) -> String {
-        let unknown = String::new;
-        let (text, by) = match source {
-            Source::Path(at, by) => {
-                (format!("path.{}", self.variables().nth(*at).map_or_else(unknown, str::to_owned)), *by)
-            }
-            Source::Host(at, by) => {
-                let name = self.hosts().first().and_then(|host| host.variables().nth(*at));
-                (format!("host.{}", name.map_or_else(unknown, str::to_owned)), *by)
-            }
-            Source::Query(name, by) => (format!("query.{name}"), *by),
-            Source::Claim(name, by) => (format!("claim.{name}"), *by),
-            Source::Header(name, by) => (format!("header.{name}"), *by),
-            Source::UserOnly => return "user.only".to_owned(),
-        };
-        match by {
-            By::Id => text,
-            By::Slug => format!("{text} as slug"),
-            By::External => format!("{text} as external"),
+        let text = self.text_words(source);
+        match source.by() {
+            None | Some(By::Id) => text,
+            Some(By::Slug) => format!("{text} as slug"),
+            Some(By::External) => format!("{text} as external"),
         }
+    }
+
+    /// A source, whatever it is read as.
+    fn text_words(&self, source: &Source) -> String {
+        let unknown = String::new;
+        match source {
+            Source::Path(at, _) => {
+                format!("path.{}", self.variables().nth(*at).map_or_else(unknown, str::to_owned))
+            }
+            Source::Host(at, _) => {
+                let name = self.hosts().first().and_then(|host| host.variables().nth(*at));
+                format!("host.{}", name.map_or_else(unknown, str::to_owned))
+            }
+            Source::Query(name, _) => format!("query.{name}"),
+            Source::Claim(name, _) => format!("claim.{name}"),
+            Source::Header(name, _) => format!("header.{name}"),
+            Source::Lookup(at, column, _) => {
+                let name = self.lookups.get(*at).map_or_else(unknown, |call| call.lookup.name.to_string());
+                column.iter().fold(format!("lookup.{name}"), |text, column| format!("{text}.{column}"))
+            }
+            Source::UserOnly => "user.only".to_owned(),
+        }
+    }
+
+    /// `device(path.id): SELECT …`
+    #[must_use]
+    pub fn call_words(&self, call: &LookupCall) -> String {
+        let args: Vec<_> = call.args.iter().map(|source| self.text_words(source)).collect();
+        let database = if call.lookup.database.is_empty() { "" } else { " in " };
+        let LookupCall { lookup, .. } = call;
+        format!("{}({}){database}{}: {}", lookup.name, args.join(", "), lookup.database, lookup.statement)
     }
 
     /// `header.x-org as slug or user.only`
@@ -68,6 +88,10 @@ impl Route {
             InjectValue::Orgs(level) => format!("orgs.{}", level.as_str()),
             InjectValue::Claim(name) => format!("claim.{name}"),
             InjectValue::Path(at) => format!("path.{}", self.variables().nth(*at).unwrap_or_default()),
+            InjectValue::Lookup(at, column) => {
+                let name = self.lookups.get(*at).map_or("", |call| &call.lookup.name);
+                format!("lookup.{name}.{column}")
+            }
             InjectValue::RequestId => "request.id".to_owned(),
             InjectValue::ClientName => "client.name".to_owned(),
             InjectValue::Secret(secret) => format!("{{ secret: {} }}", secret.name()),

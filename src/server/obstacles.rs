@@ -5,6 +5,7 @@ use crate::config::accounts::Served;
 use crate::config::{Compat, Config, Database};
 use crate::directory::encryption::Sealer;
 use crate::identity;
+use crate::lookup;
 use crate::mail;
 use crate::net::tls::Tls;
 use crate::reload::PolicyError;
@@ -42,6 +43,9 @@ pub fn obstacles(config: &Config) -> Vec<String> {
     }
     if let Some(file) = config.tracing.as_ref().and_then(|tracing| tracing.ca.as_deref()) {
         is_readable(&mut found, "tracing.ca", file);
+    }
+    for source in &config.databases {
+        note(&mut found, lookup::Database::new(source));
     }
     database(&mut found, &config.database);
     found

@@ -4,11 +4,13 @@
 //! asks for one. Here the caller is given, so that a credential in the headers is one that nobody has.
 
 use crate::claims::Claims;
-use crate::decision::{Caller, Denial, Evaluation, Halt, Need, OrgKey, Permit, Reason, RequestView, Upgrade};
+use crate::decision::{
+    Caller, Denial, Evaluation, Halt, LookupAnswer, Need, OrgKey, Permit, Reason, RequestView, Upgrade,
+};
 use crate::facts::{Organization, Snapshot};
 use crate::identity::{self, Credential, Places, Presented, credential};
 use crate::limit::Verdict;
-use crate::policy::{Policy, Schemes};
+use crate::policy::{LookupKey, Policy, Schemes};
 use crate::request_target::Target;
 use crate::request_target::field::FieldError;
 use crate::request_target::host::{HostError, canonical_host};
@@ -52,6 +54,15 @@ impl fmt::Debug for Request {
         let path = self.target.split('?').next().unwrap_or_default();
         f.debug_struct("Request").field("method", &self.method).field("path", &path).finish_non_exhaustive()
     }
+}
+
+/// What a request is judged by, besides its caller.
+pub trait Facts {
+    /// The organization that a superuser names.
+    fn organization(&mut self, key: &OrgKey<'_>) -> Option<Arc<Organization>>;
+
+    /// What a lookup finds.
+    fn object(&mut self, key: &LookupKey) -> LookupAnswer;
 }
 
 /// A request whose target and host are canonical.
@@ -166,7 +177,7 @@ impl<'r> Readable<'r> {
         }
     }
 
-    /// Takes an evaluation of the request to its end. `lookup` finds organizations that a superuser names.
+    /// Takes an evaluation of the request to its end.
     ///
     /// # Errors
     /// The first refusal on the way.
@@ -174,7 +185,7 @@ impl<'r> Readable<'r> {
         &self,
         evaluation: &mut Evaluation<&'p Policy>,
         user: Option<&Arc<Snapshot>>,
-        lookup: &mut dyn FnMut(&OrgKey<'_>) -> Option<Arc<Organization>>,
+        facts: &mut dyn Facts,
     ) -> Result<Permit<&'p Policy>, Denial> {
         let view = self.view();
         loop {
@@ -190,8 +201,12 @@ impl<'r> Readable<'r> {
                     evaluation.identify(caller.map_err(|denial| Denial { route, ..denial })?);
                 }
                 Need::Organization(key) => {
-                    let found = lookup(&key);
+                    let found = facts.organization(&key);
                     evaluation.learn(key, found);
+                }
+                Need::Lookup(key) => {
+                    let answer = facts.object(&key);
+                    evaluation.learn_object(key, answer);
                 }
                 Need::Throttle(..) if self.request.throttled => evaluation.count(Verdict::Wait(Duration::ZERO)),
                 Need::Throttle(..) => evaluation.count(Verdict::Pass { remaining: 0, reset: Duration::ZERO }),
@@ -202,7 +217,7 @@ impl<'r> Readable<'r> {
     }
 }
 
-/// Evaluates a request of a user, or of nobody. `lookup` finds organizations that a superuser names.
+/// Evaluates a request of a user, or of nobody.
 ///
 /// # Errors
 /// The first refusal on the way.
@@ -210,7 +225,7 @@ pub fn evaluate<'p>(
     policy: &'p Policy,
     request: &Request,
     user: Option<&Arc<Snapshot>>,
-    lookup: &mut dyn FnMut(&OrgKey<'_>) -> Option<Arc<Organization>>,
+    facts: &mut dyn Facts,
 ) -> Result<Permit<&'p Policy>, Denial> {
-    request.read(policy)?.settle(&mut Evaluation::new(policy), user, lookup)
+    request.read(policy)?.settle(&mut Evaluation::new(policy), user, facts)
 }

@@ -1,8 +1,8 @@
 //! `postern explain`: why a request is let through or refused, step by step, in the order of the pipeline.
 
-use super::ask::Request;
-use crate::decision::{Caller, Denial, Evaluation, OrgKey, Permit, Reason, RequestContext, Stage};
-use crate::facts::{Organization, Snapshot};
+use super::ask::{Facts, Request};
+use crate::decision::{Caller, Denial, Evaluation, Permit, Reason, RequestContext, Stage};
+use crate::facts::Snapshot;
 use crate::policy::{InjectValue, Policy, Route};
 use serde_json::{Value as Json, json};
 use std::fmt::Write;
@@ -56,13 +56,8 @@ pub struct Explanation<'p> {
 }
 
 impl<'p> Explanation<'p> {
-    /// Judges a request and tells the way. `lookup` may be asked for any organization that the request names.
-    pub fn of(
-        policy: &'p Policy,
-        request: &Request,
-        user: Option<&Arc<Snapshot>>,
-        lookup: &mut dyn FnMut(&OrgKey<'_>) -> Option<Arc<Organization>>,
-    ) -> Self {
+    /// Judges a request and tells the way. `facts` may be asked for any organization that the request names.
+    pub fn of(policy: &'p Policy, request: &Request, user: Option<&Arc<Snapshot>>, facts: &mut dyn Facts) -> Self {
         let readable = match request.read(policy) {
             Ok(readable) => readable,
             Err(denial) => {
@@ -73,7 +68,7 @@ impl<'p> Explanation<'p> {
         };
         let view = readable.view();
         let mut evaluation = Evaluation::new(policy);
-        let verdict = readable.settle(&mut evaluation, user, lookup);
+        let verdict = readable.settle(&mut evaluation, user, facts);
         let decided = match &verdict {
             Ok(permit) => Some(permit.route().index),
             Err(denial) => denial.route,
@@ -89,7 +84,7 @@ impl<'p> Explanation<'p> {
             steps.push(steps::credential(need, sent, &outcome));
             steps.push(steps::identity(user));
             let caller = Caller { user: user.cloned(), claims: request.claims.clone() };
-            let readings = evaluation.readings(&view, &caller, lookup);
+            let readings = evaluation.readings(&view, &caller, &mut |key| facts.organization(key));
             steps.extend(steps::organization(&readings, user, &outcome));
             steps.extend(steps::level(&outcome));
             steps.extend(steps::options(&outcome));
@@ -120,11 +115,11 @@ impl<'p> Explanation<'p> {
         policy: &Policy,
         request: &Request,
         user: Option<&Arc<Snapshot>>,
-        lookup: &mut dyn FnMut(&OrgKey<'_>) -> Option<Arc<Organization>>,
+        facts: &mut dyn Facts,
     ) -> Self {
         let refusing = self.steps.iter_mut().rev().find(|step| step.mark == Mark::No);
         if let (Err(_), Some(step), Some(_)) = (&self.verdict, refusing, user) {
-            step.notes.push(match super::ask::evaluate(policy, request, user, lookup) {
+            step.notes.push(match super::ask::evaluate(policy, request, user, facts) {
                 Ok(_) => "it is the scope of the token that refuses: without it, the request would pass".to_owned(),
                 Err(_) => {
                     "it is not the scope of the token alone: without it, the request would be refused too".to_owned()

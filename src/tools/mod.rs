@@ -7,6 +7,7 @@
 pub mod ask;
 pub mod explain;
 pub mod matrix;
+mod objects;
 pub mod schema;
 pub mod suite;
 pub mod world;

@@ -38,6 +38,11 @@ pub fn policy() -> Json {
                 "additionalProperties": false,
                 "properties": options(RULE_KEYS.iter().chain(ROUTE_KEYS)),
             },
+            "lookups": {
+                "description": "What databases of services say of objects whose organization the request does not name, by name.",
+                "type": "object",
+                "additionalProperties": lookup(),
+            },
             "routes": { "$ref": "#/definitions/routes" },
             "groups": {
                 "description": "Routes that share a prefix and options: a shorter way to write them.",
@@ -104,6 +109,17 @@ fn token_key(key: &str) -> Json {
 
 fn given_key(key: &str) -> Json {
     match key {
+        "lookups" => json!({
+            "description": "By lookup, then by the objects' names: their organization, null, or a map with other columns.",
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": {
+                    "type": ["string", "null", "object"],
+                    "properties": { "organization": { "type": ["string", "null"] } },
+                },
+            },
+        }),
         "organizations" => json!({
             "description": "By name, which is the slug: `{ acme: {}, gone: { active: false } }`.",
             "type": "object",
@@ -144,6 +160,20 @@ fn given_key(key: &str) -> Json {
             },
         }),
     }
+}
+
+fn lookup() -> Json {
+    json!({
+        "type": "object", "required": ["sql"], "additionalProperties": false,
+        "properties": {
+            "sql": { "description": "One SELECT; its first column is the organization, `$1` the first of `args`.", "type": "string" },
+            "database": { "description": "A name from `databases` of the configuration. [the only one]", "type": "string" },
+            "args": {
+                "description": "Where the arguments stand: `path.id`, `lookup.parent.column`.", "$ref": "#/definitions/texts",
+            },
+            "cache": { "description": "How long an answer is kept, at most 1h: `30s`. [not at all]", "type": "string" },
+        },
+    })
 }
 
 fn case_key(key: &str) -> Json {
@@ -215,7 +245,7 @@ fn definitions() -> Json {
             },
         ],
     });
-    let source = "^(path|query|header|host|claim)\\.\\S+|^user\\.only";
+    let source = "^(path|query|header|host|claim|lookup)\\.\\S+|^user\\.only";
     json!({
         "name": { "type": "string", "minLength": 1 },
         "texts": { "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 }] },

@@ -2,12 +2,13 @@
 //!
 //! A name is a slug, and its id is a fixed UUIDv5 of the name, whatever kind of thing it names; `<name>` stands for the id.
 
+use super::objects::{Objects, WorldFacts};
 use crate::decision::OrgKey;
 use crate::facts::{
     Home, MOST_IN_A_SCOPE, Membership, Organization, Permissions, Scope, Snapshot, User, UserFields, Value,
 };
 use crate::id::{OrgId, UserId};
-use crate::policy::is_slug;
+use crate::policy::{Policy, is_slug};
 use crate::yaml::{Entry, Findings, Key, Keys, Map, Node, Span, Value as Yaml, suggest};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -33,6 +34,7 @@ pub struct World {
     unnarrowed: HashMap<Box<str>, Arc<Snapshot>>,
     /// Every name that may be written as `<name>`.
     names: HashMap<Box<str>, Uuid>,
+    objects: Objects,
 }
 
 impl World {
@@ -62,6 +64,21 @@ impl World {
     #[must_use]
     pub fn organization(&self, key: &OrgKey<'_>) -> Option<Arc<Organization>> {
         self.organizations.iter().find(|o| key.names(o)).cloned()
+    }
+
+    pub(super) const fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// All that it says, put to the evaluation of a policy.
+    #[must_use]
+    pub const fn facts<'a>(&'a self, policy: &'a Policy) -> WorldFacts<'a> {
+        WorldFacts { world: self, policy }
+    }
+
+    /// The organization of that name; reports one that there is not.
+    pub(super) fn named(&self, name: &str, span: Span, findings: &mut Findings) -> Option<Arc<Organization>> {
+        find((name, span), self, &[], findings)
     }
 
     /// The text with every `<name>` replaced by the id; an unknown name is the error.
@@ -104,7 +121,7 @@ impl World {
     pub fn read(node: &Node, findings: &mut Findings) -> Self {
         let mut world = Self::default();
         let Some(map) = node.expect_map("`given`", findings) else { return world };
-        map.expect_keys("`given`", Keys { known: &GIVEN_KEYS, not_yet: &["lookups"] }, findings);
+        map.expect_keys("`given`", Keys { known: &GIVEN_KEYS, not_yet: &[] }, findings);
         for (entry, options) in maps(map, "organizations", findings) {
             world.organization_given(entry, options, findings);
         }
@@ -122,6 +139,11 @@ impl World {
                 }
                 world.users.insert(key.text.as_str().into(), Arc::new(snapshot));
             }
+        }
+        if let Some(map) = map.get("lookups").and_then(|node| node.expect_map("`lookups`", findings)) {
+            let mut names = Vec::new();
+            world.objects = Objects::read(map, &world, |name| names.push(name.into()), findings);
+            world.names.extend(names.into_iter().map(|name: Box<str>| (name.clone(), id_of(&name))));
         }
         world
     }
@@ -164,7 +186,7 @@ impl World {
     }
 }
 
-pub(super) const GIVEN_KEYS: [&str; 2] = ["organizations", "users"];
+pub(super) const GIVEN_KEYS: [&str; 3] = ["lookups", "organizations", "users"];
 /// The keys of an organization in `given`.
 pub(super) const ORGANIZATION_KEYS: [&str; 3] = ["active", "external_id", "name"];
 /// The keys of a user in `given`, beside the names of organizations.

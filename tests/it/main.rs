@@ -12,6 +12,7 @@ mod identity;
 mod interop;
 mod judge;
 mod login;
+mod lookups;
 mod operations;
 mod policies;
 mod recipes;

@@ -9,6 +9,7 @@ fn step(evaluation: &mut Evaluation<&Policy>, view: &RequestView<'_>) -> String 
         Err(Halt::Denied(denial)) => format!("{} {}", denial.status.as_u16(), denial.reason.code()),
         Err(Halt::Need(Need::Credential(schemes))) => format!("credential {schemes}"),
         Err(Halt::Need(Need::Organization(key))) => format!("organization {key:?}"),
+        Err(Halt::Need(Need::Lookup(key))) => format!("lookup {} {:?}", key.lookup.name, key.args),
         Err(Halt::Need(Need::Body(most))) => format!("body {most}"),
         Err(Halt::Need(Need::Throttle(key, _))) => format!("throttle {:?}", key.who),
     }

@@ -21,7 +21,7 @@ use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// A connection to be driven.
-type Driven = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
+pub type Driven = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
 
 /// Where the database is, and who we are there. Made of a URL; nothing is looked up or read before it is used.
 #[derive(Clone)]
@@ -219,6 +219,34 @@ impl Target {
             let _ = driven.await;
         });
         Ok(client)
+    }
+
+    /// A connection of its own that is told what others notify of; whoever has it polls the second part.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn listener(&self, limit: Duration) -> Result<(Client, Driven), OpenError> {
+        let mut config = self.config.clone();
+        config.target_session_attrs(TargetSessionAttrs::Any);
+        self.connect_as(&config, limit).await.map_err(|problem| self.refused(problem))
+    }
+
+    /// A bounded pool for statements that only read: its sessions cannot write, and end what takes longer than `limit`.
+    ///
+    /// # Errors
+    /// The certificates cannot be read.
+    pub fn reading_pool(&self, connections: usize, limit: Duration) -> Result<Pool, OpenError> {
+        let mut target = self.clone();
+        // A standby will do.
+        target.config.target_session_attrs(TargetSessionAttrs::Any);
+        let options = format!(
+            "{} -c default_transaction_read_only=on -c statement_timeout={}",
+            self.config.get_options().unwrap_or_default(),
+            limit.as_millis()
+        );
+        target.config.options(options.trim());
+        let options = Options { connections, connect: limit, answer: limit, ..Options::default() };
+        target.pool(&options).map_err(|problem| self.refused(problem))
     }
 
     /// A bounded pool, which connects when it is used.

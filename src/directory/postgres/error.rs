@@ -86,7 +86,7 @@ impl From<Failure> for sql::Failure {
 }
 
 /// An error with what the server, or the system, says about it: its own words stop at "db error". No parameter is in it.
-pub(super) fn describe(error: &Error) -> String {
+pub fn describe(error: &Error) -> String {
     if let Some(db) = error.as_db_error() {
         return format!("{} ({})", db.message(), db.code().code());
     }

@@ -24,6 +24,7 @@ mod value;
 mod work;
 
 pub use connect::{Target, TargetError};
+pub use error::describe;
 pub use feed::KEEP;
 pub use inspect::{Inspection, inspect};
 pub use open::{migrate, status};

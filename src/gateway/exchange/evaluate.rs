@@ -137,6 +137,12 @@ impl Exchange {
                     paused.evaluation.learn(key, found);
                 }
             }
+            Need::Lookup(key) => {
+                let answer = worker.shared.lookups.find(&key).await;
+                if let Some(paused) = &mut self.paused {
+                    paused.evaluation.learn_object(key, answer);
+                }
+            }
             Need::Credential(query) => {
                 let (found, is_one_too_many) = self.find_out(&worker, &query).await;
                 if let Some(paused) = &mut self.paused {

@@ -6,7 +6,8 @@ use crate::claims::ClaimName;
 use crate::facts::Level;
 use crate::normalized_name::{normalized_key, same_name};
 use crate::policy::applicable::Needs;
-use crate::policy::pattern::{Pattern, is_name};
+use crate::policy::lookup::{Binder, LookupTable};
+use crate::policy::pattern::is_name;
 use crate::policy::secret::{self, Secret, Secrets};
 use crate::yaml::{Findings, Key, Keys, Map, Node, Span, Spanned, Value, suggest};
 use http::{HeaderName, HeaderValue};
@@ -53,6 +54,8 @@ pub enum InjectValue {
     Path(usize),
     /// `claim.NAME`: that claim of the caller's credential, a text, number or flag, or a list of such, comma-separated
     Claim(ClaimName),
+    /// `lookup.NAME.COLUMN`: that column of what the route's lookup of that number found
+    Lookup(usize, Box<str>),
     RequestId,
     /// `client.name`: of the certificate that the client has shown
     ClientName,
@@ -88,7 +91,20 @@ impl InjectValue {
             | Self::OrgLevel
             | Self::Orgs(_)
             | Self::Claim(_) => true,
-            Self::Path(_) | Self::RequestId | Self::ClientName | Self::Literal(_) | Self::Secret(_) => false,
+            Self::Path(_)
+            | Self::Lookup(..)
+            | Self::RequestId
+            | Self::ClientName
+            | Self::Literal(_)
+            | Self::Secret(_) => false,
+        }
+    }
+
+    /// The number of the lookup that it comes from.
+    pub(in crate::policy) const fn lookup(&self) -> Option<usize> {
+        match self {
+            Self::Lookup(at, _) => Some(*at),
+            _ => None,
         }
     }
 
@@ -178,6 +194,7 @@ pub(in crate::policy) struct RawInject {
 #[derive(Clone, Debug)]
 enum RawValue {
     Path(String),
+    Lookup(Box<str>, Box<str>),
     Secret(Spanned<Box<str>>),
     Ready(InjectValue),
 }
@@ -194,25 +211,28 @@ impl RawInject {
         matches!(&self.value.value, RawValue::Ready(value) if value.asks_credential())
     }
 
-    /// The variable of the path that it uses.
-    pub(in crate::policy) fn used(&self) -> Option<&str> {
+    /// Whether it uses the variable of the path.
+    pub(in crate::policy) fn uses(&self, variable: &str, lookups: &LookupTable) -> bool {
         match &self.value.value {
-            RawValue::Path(name) => Some(name),
-            RawValue::Ready(_) | RawValue::Secret(_) => None,
+            RawValue::Path(name) => name == variable,
+            RawValue::Lookup(name, _) => lookups.uses(name, variable),
+            RawValue::Ready(_) | RawValue::Secret(_) => false,
         }
     }
 
-    /// Binds it to the variables of a pattern; `None` when it was reported.
+    /// Binds it to a route; `None` when it was reported.
     pub(in crate::policy) fn bind(
         &self,
-        pattern: &Spanned<Pattern>,
+        binder: &Binder<'_>,
         secrets: &mut Secrets<'_>,
         findings: &mut Findings,
     ) -> Option<Inject> {
+        let span = self.value.span;
         let value = match &self.value.value {
             RawValue::Ready(value) => value.clone(),
             RawValue::Secret(Spanned { value, span }) => InjectValue::Secret(secrets.named(value, *span, findings)),
-            RawValue::Path(name) => InjectValue::Path(org::variable(name, self.value.span, pattern, findings)?),
+            RawValue::Path(name) => InjectValue::Path(binder.variable(name, span, findings)?),
+            RawValue::Lookup(name, column) => InjectValue::Lookup(binder.call(name, span, findings)?, column.clone()),
         };
         Some(Inject { name: self.name.value.clone(), value })
     }
@@ -302,6 +322,15 @@ fn value(node: &Node, findings: &mut Findings) -> Option<Spanned<RawValue>> {
         }
         Some(("user", field)) if let Some(name) = field.strip_prefix("fields.").filter(|name| is_name(name)) => {
             return Some(Spanned { value: RawValue::Ready(InjectValue::UserField(name.into())), span });
+        }
+        Some(("lookup", rest)) if let Some((name, Some(column))) = org::of_lookup(rest) => {
+            return Some(Spanned { value: RawValue::Lookup(name, column), span });
+        }
+        Some(("lookup", _)) => {
+            findings
+                .error("unknown_value", span, format!("`{word}` names no column of a lookup"))
+                .help("write `lookup.NAME.COLUMN`; the organization itself is `org.id`");
+            return None;
         }
         Some(("claim", name)) if let Some(claim) = ClaimName::parse(name) => {
             org::warn_of_dots(name, span, findings);

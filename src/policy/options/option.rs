@@ -2,6 +2,7 @@
 
 use super::subject::{Failure, Subject};
 use crate::policy::applicable::{Needs, RulePlace};
+use crate::policy::lookup::Binder;
 use crate::policy::methods::Methods;
 use crate::policy::pattern::{Kind, Pattern};
 use crate::yaml::{Findings, Node, Span, Spanned};
@@ -105,7 +106,7 @@ pub(in crate::policy) struct RouteContext<'a> {
 }
 
 /// A rule, as far as options may ask.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(in crate::policy) struct RuleContext<'a> {
     /// The methods that it is for; `None`: those of a route that is one level.
     pub(in crate::policy) methods: Option<&'a Methods>,
@@ -115,6 +116,8 @@ pub(in crate::policy) struct RuleContext<'a> {
     pub(in crate::policy) span: Span,
     pub(in crate::policy) pattern: &'a str,
     pub(in crate::policy) hosts: &'a [&'a str],
+    /// What binds lookups to its route.
+    pub(in crate::policy) binder: &'a Binder<'a>,
 }
 
 /// An edit of one option, in the words of the language.

@@ -7,6 +7,7 @@ use super::option::PolicyOption;
 use crate::claims::ClaimName;
 use crate::normalized_name::same_name;
 use crate::policy::applicable::Needs;
+use crate::policy::lookup::{Binder, LookupTable};
 use crate::policy::pattern::{HostPattern, NAMELESS, Pattern, is_name};
 use crate::yaml::{Findings, Node, Span, Spanned, Value, suggest};
 use http::HeaderName;
@@ -41,8 +42,34 @@ pub enum Source {
     Header(HeaderName, By),
     /// That claim of the caller's credential.
     Claim(ClaimName, By),
+    /// What the route's lookup of that number found: its organization, or another column.
+    Lookup(usize, Option<Box<str>>, By),
     /// The caller's only organization.
     UserOnly,
+}
+
+impl Source {
+    /// How it names an organization; `None`: it is one.
+    #[must_use]
+    pub const fn by(&self) -> Option<By> {
+        match self {
+            Self::Path(_, by)
+            | Self::Host(_, by)
+            | Self::Query(_, by)
+            | Self::Header(_, by)
+            | Self::Claim(_, by)
+            | Self::Lookup(.., by) => Some(*by),
+            Self::UserOnly => None,
+        }
+    }
+
+    /// The number of the lookup that it is read from.
+    pub(in crate::policy) const fn lookup(&self) -> Option<usize> {
+        match self {
+            Self::Lookup(at, ..) => Some(*at),
+            _ => None,
+        }
+    }
 }
 
 /// One element of an origin.
@@ -57,9 +84,10 @@ pub struct Item {
 }
 
 #[derive(Clone, Debug)]
-enum RawSource {
+pub(in crate::policy) enum RawSource {
     Path(String, By),
     Host(String, By),
+    Lookup(Box<str>, Option<Box<str>>, By),
     Ready(Source),
 }
 
@@ -198,9 +226,27 @@ fn by(word: Option<(Span, &str)>, before: Span, findings: &mut Findings) -> Opti
     found
 }
 
+/// What an argument of a lookup is read from: a source, as a text.
+pub(in crate::policy) fn argument(word: &str, span: Span, findings: &mut Findings) -> Option<Spanned<RawSource>> {
+    if word == "user.only" {
+        findings
+            .error("bad_source", span, "`user.only` is an organization, and an argument is a text")
+            .help("for example `path.id`");
+        return None;
+    }
+    source(word, Some(By::External), span, findings).map(|value| Spanned { value, span })
+}
+
+/// `NAME` or `NAME.COLUMN`, behind `lookup.`
+pub(in crate::policy) fn of_lookup(text: &str) -> Option<(Box<str>, Option<Box<str>>)> {
+    let (name, column) = text.split_once('.').map_or((text, None), |(name, column)| (name, Some(column)));
+    let is_good = is_name(name) && column.is_none_or(is_name);
+    is_good.then(|| (name.into(), column.map(Box::from)))
+}
+
 fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Option<RawSource> {
-    const KNOWN: [&str; 5] = ["path", "query", "header", "host", "claim"];
-    const NOT_YET: [&str; 3] = ["body", "lookup", "response"];
+    const KNOWN: [&str; 6] = ["path", "query", "header", "host", "claim", "lookup"];
+    const NOT_YET: [&str; 2] = ["body", "response"];
     if word == "user.only" {
         if by.is_some() {
             findings.error("bad_source", span, "`user.only` is an organization already").help("leave `as …` out");
@@ -213,7 +259,7 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
         findings
             .error("not_yet", span, format!("the source `{word}` is not yet supported by this version of postern"))
             .help(
-                "what names the organization must stand in the path, the host, the query, a header or a claim for now",
+                "what names the organization must stand in the path, the host, the query, a header, a claim or a lookup for now",
             );
         return None;
     }
@@ -221,10 +267,11 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
         let near = suggest(word, ["user.only"])
             .map(str::to_owned)
             .or_else(|| suggest(place, KNOWN.into_iter().chain(NOT_YET)).map(|near| format!("{near}.{name}")));
-        let all = "the sources are path.NAME, query.NAME, header.NAME, host.NAME, claim.NAME and user.only".to_owned();
+        let all =
+            "the sources are path.NAME, query.NAME, header.NAME, host.NAME, claim.NAME, lookup.NAME and user.only";
         // The name alone, as a pattern writes it.
         let near = near.or_else(|| (is_name(word) && name.is_empty()).then(|| format!("path.{word}")));
-        let help = near.map_or(all, |near| format!("did you mean `{near}`?"));
+        let help = near.map_or(all.to_owned(), |near| format!("did you mean `{near}`?"));
         findings.error("unknown_source", span, format!("`{word}` is not a source of an organization")).help(help);
         return None;
     }
@@ -232,6 +279,7 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
     let read = match place {
         "path" if is_name(name) => Some(RawSource::Path(name.to_owned(), by)),
         "host" if is_name(name) => Some(RawSource::Host(name.to_owned(), by)),
+        "lookup" => of_lookup(name).map(|(name, column)| RawSource::Lookup(name, column, by)),
         "claim" => ClaimName::parse(name).map(|claim| RawSource::Ready(Source::Claim(claim, by))),
         "query" if is_parameter(name) => Some(RawSource::Ready(Source::Query(name.into(), by))),
         "header" => {
@@ -256,6 +304,9 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
             }
             "header" => "the name of a header: letters, digits and `-`, as in `header.X-Org`",
             "path" | "host" if name == NAMELESS => "`{_}` has no name: give it one",
+            "lookup" => {
+                "the name of a lookup, and of one of its columns where another than the first is meant: `lookup.device`"
+            }
             "path" | "host" => "a variable's name is letters, digits and `_`, and begins with a letter",
             _ => "a name is letters, digits, `-`, `_`, `.` and `~`",
         };
@@ -293,40 +344,27 @@ fn carries_no_secret(name: &HeaderName) -> bool {
         .any(|bad| same_name(name.as_str(), bad))
 }
 
-/// Binds the variables of an origin to a route's pattern and its hosts; `None` when something was reported.
-pub(in crate::policy) fn bind(
-    items: &[RawItem],
-    pattern: &Spanned<Pattern>,
-    hosts: &[Spanned<HostPattern>],
-    findings: &mut Findings,
-) -> Option<Box<[Item]>> {
+/// Binds the sources of an origin to a route; `None` when something was reported.
+pub(in crate::policy) fn bind(items: &[RawItem], binder: &Binder<'_>, findings: &mut Findings) -> Option<Box<[Item]>> {
     let mut bound = Vec::with_capacity(items.len());
-    let mut good = true;
     for item in items {
-        let mut sources = Vec::with_capacity(item.sources.len());
-        for Spanned { value, span } in &item.sources {
-            let source = match value {
-                RawSource::Ready(source) => Some(source.clone()),
-                RawSource::Path(name, by) => variable(name, *span, pattern, findings).map(|at| Source::Path(at, *by)),
-                RawSource::Host(name, by) => {
-                    host_variable(name, *span, hosts, findings).map(|at| Source::Host(at, *by))
-                }
-            };
-            match source {
-                Some(source) => sources.push(source),
-                None => good = false,
-            }
-        }
-        bound.push(Item { sources: sources.into(), optional: item.optional, primary: item.primary });
+        let sources: Vec<_> = item.sources.iter().map(|source| binder.source(source, findings)).collect();
+        let sources = sources.into_iter().collect::<Option<Vec<_>>>();
+        bound.push(sources.map(|sources| Item {
+            sources: sources.into(),
+            optional: item.optional,
+            primary: item.primary,
+        }));
     }
-    good.then(|| bound.into())
+    bound.into_iter().collect()
 }
 
-/// Names of the path variables that an origin uses.
-pub(in crate::policy) fn used(items: &[RawItem]) -> impl Iterator<Item = &str> {
-    items.iter().flat_map(|i| &i.sources).filter_map(|s| match &s.value {
-        RawSource::Path(name, _) => Some(name.as_str()),
-        _ => None,
+/// Whether an origin uses the variable of the path.
+pub(in crate::policy) fn uses(items: &[RawItem], variable: &str, lookups: &LookupTable) -> bool {
+    items.iter().flat_map(|item| &item.sources).any(|source| match &source.value {
+        RawSource::Path(name, _) => name == variable,
+        RawSource::Lookup(name, ..) => lookups.uses(name, variable),
+        RawSource::Host(..) | RawSource::Ready(_) => false,
     })
 }
 
@@ -350,7 +388,12 @@ pub(in crate::policy) fn variable(
 }
 
 /// The number of a variable of the host: the same in every host of the file.
-fn host_variable(name: &str, span: Span, hosts: &[Spanned<HostPattern>], findings: &mut Findings) -> Option<usize> {
+pub(in crate::policy) fn host_variable(
+    name: &str,
+    span: Span,
+    hosts: &[Spanned<HostPattern>],
+    findings: &mut Findings,
+) -> Option<usize> {
     let mut place = None;
     for host in hosts {
         let at = host.value.variables().position(|v| v == name);

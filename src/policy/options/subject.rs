@@ -1,7 +1,7 @@
 //! A request as conditions see it, and why one cannot be told of it.
 
 use crate::claims::Claims;
-use crate::facts::{Organization, Snapshot};
+use crate::facts::{Object, Organization, Snapshot};
 use crate::request_target::field::FieldError;
 use crate::request_target::query::Ambiguous;
 use http::{HeaderMap, Method};
@@ -28,6 +28,8 @@ pub struct Subject<'r> {
     pub organization: Option<(&'r Organization, &'static str)>,
     /// `path`: what the variable with that number matched.
     pub variable: &'r dyn Fn(usize) -> Option<Cow<'r, str>>,
+    /// `lookup`: what the route's lookup of that number found.
+    pub object: &'r dyn Fn(usize) -> Option<&'r Object>,
 }
 
 /// Why a condition neither holds nor does not.

@@ -1,10 +1,10 @@
 //! What a person reads, word for word, and what a machine reads.
 
 use super::Explanation;
-use crate::decision::OrgKey;
 use crate::policy::{Names, load};
 use crate::tools::ask::{Body, Request};
 use crate::tools::suite::read_world;
+use crate::tools::world::World;
 use crate::yaml::Findings;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -38,9 +38,9 @@ fn told<T>(user: &str, line: &str, headers: &[(&str, &str)], look: impl FnOnce(&
     let headers: HeaderMap = headers.iter().map(pair).collect();
     let target = world.fill(target).unwrap().into_owned();
     let request = Request { headers, ..Request::new(method.parse().unwrap(), target) };
-    let lookup = &mut |key: &OrgKey<'_>| world.organization(key);
-    let explanation = Explanation::of(&policy, &request, world.user(user), lookup);
-    look(&explanation.beside(&policy, &request, world.unnarrowed(user), lookup))
+    let facts = &mut world.facts(&policy);
+    let explanation = Explanation::of(&policy, &request, world.user(user), facts);
+    look(&explanation.beside(&policy, &request, world.unnarrowed(user), facts))
 }
 
 fn text(user: &str, line: &str) -> String {
@@ -61,7 +61,7 @@ fn a_route_that_a_type_keeps_away_is_named() {
     );
     let request = Request::new(http::Method::GET, "/o/acme/seven");
     let policy = policy.unwrap_or_else(|f| panic!("{}", f.to_lines()));
-    let told = Explanation::of(&policy, &request, None, &mut |_| None).to_text(false);
+    let told = Explanation::of(&policy, &request, None, &mut World::default().facts(&policy)).to_text(false);
     let note =
         "/o/{org:uuid}/{n:int} (routes.yaml:3) would match, but `acme` is no uuid for `org`, `seven` is no int for `n`";
     assert!(told.contains("NO route         no route matches") && told.contains(note), "{told}");
@@ -144,7 +144,7 @@ fn a_missing_slash_is_hinted_at() {
     let policy = load(&[("routes.yaml", text)], None).unwrap();
     for (target, other) in [("/x", "`/x/` is a route: /x/ (routes.yaml:2)"), ("/y/", "`/y` is a route")] {
         let request = Request::new(http::Method::GET, target);
-        let told = Explanation::of(&policy, &request, None, &mut |_| None).to_text(false);
+        let told = Explanation::of(&policy, &request, None, &mut World::default().facts(&policy)).to_text(false);
         assert!(told.contains(other) && told.contains("404 no_route"), "{told}");
     }
 }
@@ -267,7 +267,9 @@ routes:
   /live: { GET: { level: public, upgrade: [websocket], origins: ['https://a.example'] } }
 ";
     let policy = load(&[("routes.yaml", LIMITED)], None).unwrap_or_else(|f| panic!("{}", f.to_lines()));
-    let told = |request: Request| Explanation::of(&policy, &request, None, &mut |_| None).to_text(false);
+    let told = |request: Request| {
+        Explanation::of(&policy, &request, None, &mut World::default().facts(&policy)).to_text(false)
+    };
     let post = |body, throttled| told(Request { body, throttled, ..Request::new(http::Method::POST, "/x") });
     let text = post(Body::None, false);
     for line in ["-- throttle      5 in 60 s by address\n", "-- body_limit    10 bytes\n", "=> verdict       allow"] {

@@ -178,8 +178,8 @@ impl<'p> Run<'p> {
             return;
         }
         for column in COLUMNS.into_iter().filter(|(_, of)| *of == whose) {
-            let was = Verdict::of(&world.evaluate(self.old, request, column.0));
-            let now = Verdict::of(&world.evaluate(self.new, request, column.0));
+            let was = Verdict::of(&world.evaluate(self.old, request, column));
+            let now = Verdict::of(&world.evaluate(self.new, request, column));
             if was.may_pass()
                 && now.may_pass()
                 && let (Some(old), Some(new)) = (old, new)

@@ -205,7 +205,7 @@ impl<'p> Matrix<'p> {
                 Relation::Own => Some(&own),
                 Relation::Foreign => foreign.as_ref(),
             };
-            let evaluate = |(who, whose)| Some(Verdict::of(&world.evaluate(policy, request(whose)?, who)));
+            let evaluate = |(who, whose)| Some(Verdict::of(&world.evaluate(policy, request(whose)?, (who, whose))));
             let cells = COLUMNS.into_iter().map(evaluate).collect();
             Some(Probed { cells, own, foreign })
         })

@@ -9,7 +9,8 @@ pub(super) fn parts(
     (new_policy, new_route, new): (&Policy, &Route, &Rule),
 ) -> Vec<OptionChange> {
     // Whoever adds a part to a rule must say here what an edit of it means; options say it themselves.
-    let Rule { access, origin, foreign, inject, schemes, forward_authorization, appointed: _, options: _ } = new;
+    let Rule { access, origin, foreign, inject, schemes, forward_authorization, appointed: _, options: _, lookups } =
+        new;
     let mut parts = Vec::new();
     let mut differ =
         |name, was: String, now: String, is_narrower| parts.push(OptionChange { name, was, now, is_narrower });
@@ -32,6 +33,14 @@ pub(super) fn parts(
         let primary = |rule: &Rule| rule.origin.iter().any(|item| item.primary);
         let adds_only = was.iter().all(|item| now.contains(item)) && !primary(old) && !primary(new);
         differ("org", old_route.origin_words(old), new_route.origin_words(new), adds_only);
+    }
+    let asked = |route: &Route, lookups: &[usize]| {
+        let calls = lookups.iter().filter_map(|at| route.lookups.get(*at));
+        calls.map(|call| route.call_words(call)).collect::<Vec<_>>().join("; ")
+    };
+    let (was, now) = (asked(old_route, &old.lookups), asked(new_route, lookups));
+    if was != now {
+        differ("lookups", was, now, false);
     }
     // Who is told 403 knows that the organization, or something of it, is there; 404 says nothing.
     let hides = |rule: &Rule| rule.foreign == Foreign::NotFound;

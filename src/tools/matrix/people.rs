@@ -71,8 +71,10 @@ impl<'p> Matrix<'p> {
                 if seat.is_elsewhere && !named {
                     return None;
                 }
-                let request = aim.naming(policy, seat.organization.as_ref().unwrap_or(&nobodys))?;
-                let verdict = ask::evaluate(policy, &request, seat.snapshot.as_ref(), &mut |key| known(key));
+                let whose = seat.organization.as_ref().unwrap_or(&nobodys);
+                let request = aim.naming(policy, whose)?;
+                let mut facts = probe::Told { policy, find: known, whose };
+                let verdict = ask::evaluate(policy, &request, seat.snapshot.as_ref(), &mut facts);
                 let verdict = Verdict::of(&verdict);
                 first.get_or_insert(request);
                 Some(verdict)

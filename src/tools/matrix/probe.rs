@@ -3,10 +3,10 @@
 use super::super::ask::{self, Request};
 use super::super::world;
 use crate::claims::Claims;
-use crate::decision::{Denial, Permit, Ruled};
+use crate::decision::{Denial, LookupAnswer, OrgKey, Permit, Ruled};
 use crate::facts::{Membership, Organization, Permissions, Snapshot, User, Value};
 use crate::id::{OrgId, UserId};
-use crate::policy::{By, Condition, HostPattern, Kind, Policy, Route, Rule, Segment, Source};
+use crate::policy::{By, Condition, HostPattern, Kind, LookupKey, Policy, Route, Rule, Segment, Source};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::HashMap;
@@ -125,16 +125,34 @@ impl World {
         }
     }
 
-    /// Judges a request of somebody.
+    /// Judges a request of somebody, for something of that organization.
     pub(super) fn evaluate<'p>(
         &self,
         policy: &'p Policy,
         request: &Request,
-        who: Principal,
+        (who, whose): (Principal, Relation),
     ) -> Result<Permit<&'p Policy>, Denial> {
-        let mut lookup =
-            |key: &crate::decision::OrgKey<'_>| [&self.own, &self.foreign].into_iter().find(|o| key.names(o)).cloned();
-        ask::evaluate(policy, request, self.people.get(&who), &mut lookup)
+        let known = [&self.own, &self.foreign];
+        let find = |key: &OrgKey<'_>| known.into_iter().find(|o| key.names(o)).cloned();
+        let mut facts = Told { policy, find, whose: self.organization(whose) };
+        ask::evaluate(policy, request, self.people.get(&who), &mut facts)
+    }
+}
+
+/// The organizations that there are, and that whatever is looked up belongs to one of them.
+pub(super) struct Told<'a, F> {
+    pub(super) policy: &'a Policy,
+    pub(super) find: F,
+    pub(super) whose: &'a Organization,
+}
+
+impl<F: Fn(&OrgKey<'_>) -> Option<Arc<Organization>>> ask::Facts for Told<'_, F> {
+    fn organization(&mut self, key: &OrgKey<'_>) -> Option<Arc<Organization>> {
+        (self.find)(key)
+    }
+
+    fn object(&mut self, key: &LookupKey) -> LookupAnswer {
+        Ok(Some(Arc::new(self.policy.sample_object(&key.lookup, Some(self.whose), &[]))))
     }
 }
 

@@ -16,7 +16,7 @@ pub use report::{Broken, Report, junit};
 use super::ask::{self, Request};
 use super::explain::{self, Explanation};
 use super::world::World;
-use crate::decision::{OrgKey, Permit, RequestContext};
+use crate::decision::{Permit, RequestContext};
 use crate::facts::{Scope, Snapshot, header_value};
 use crate::policy::{Policy, Route};
 use http::{HeaderName, HeaderValue};
@@ -124,7 +124,7 @@ impl Case {
     fn run(&self, policy: &Policy, world: &World) -> Outcome {
         let (user, unnarrowed) = self.caller(world);
         let user = user.as_ref();
-        let judged = ask::evaluate(policy, &self.request, user, &mut |key| world.organization(key));
+        let judged = ask::evaluate(policy, &self.request, user, &mut world.facts(policy));
         let told = judged.and_then(|permit| {
             let mut sent = Vec::new();
             permit.inject(RequestContext { request_id: REQUEST_ID, client_name: None }, |name, value| {
@@ -152,9 +152,9 @@ impl Case {
             (false, _) => Some((self.expect.to_string(), verdict.clone())),
         };
         let failure = differs.map(|(expected, got)| {
-            let lookup = &mut |key: &OrgKey<'_>| world.organization(key);
-            let explanation = Explanation::of(policy, &self.request, user, lookup);
-            let explanation = explanation.beside(policy, &self.request, unnarrowed.as_ref(), lookup);
+            let facts = &mut world.facts(policy);
+            let explanation = Explanation::of(policy, &self.request, user, facts);
+            let explanation = explanation.beside(policy, &self.request, unnarrowed.as_ref(), facts);
             Failure { expected, got, why: explain::reasons(&explanation) }
         });
         Outcome { verdict, route: route.map(told_place), failure }

@@ -1,5 +1,7 @@
 //! Cases that pass, cases that must not, and mistakes at their places.
 
+mod lookups;
+
 use super::{Suite, junit, read};
 use crate::policy::{Policy, load};
 use crate::yaml::Findings;
@@ -174,7 +176,7 @@ fn mistakes_in_the_world_are_told_too() {
         assert!(found[0].3.contains(help), "{given}: {found:?}");
     };
     one("organisations: {}", "unknown_key", 10, "did you mean `organizations`?");
-    one("lookups: { device: { d3: null } }", "not_yet", 10, "");
+    one("lookups: { device: { d3: acmee } }", "unknown_organization", 30, "");
     one("organizations: { a b: {} }", "bad_name", 27, "slug");
     one("organizations: { staff: {} }", "bad_name", 27, "");
     one("organizations: { a: { activ: true } }", "unknown_key", 32, "did you mean `active`?");

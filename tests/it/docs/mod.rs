@@ -78,8 +78,10 @@ fn configuration_keys() -> BTreeSet<String> {
         keys.extend(below.iter().map(|inner| format!("{key}.{inner}")));
         keys.insert(key);
     }
-    let upstream = load(&format!("upstreams: {{ x: {{ {NONE}: 1 }} }}")).unwrap_err();
-    keys.extend(known_here(&upstream).iter().map(|inner| format!("upstreams.NAME.{inner}")));
+    for named in ["upstreams", "databases"] {
+        let below = load(&format!("{named}: {{ x: {{ {NONE}: 1 }} }}")).unwrap_err();
+        keys.extend(known_here(&below).iter().map(|inner| format!("{named}.NAME.{inner}")));
+    }
     keys
 }
 
@@ -102,7 +104,9 @@ fn every_configuration_key_is_explained_in_the_example_and_in_the_reference() {
         assert!(listed || is_section, "{key} is not in docs/reference/configuration.md");
     }
     for row in reference.iter().filter(|row| !row[0].contains('_') || row[0].contains('.')) {
-        let known = keys.contains(&row[0]) || row[0] == "upstreams.NAME" || row[0].starts_with("POSTERN");
+        let known = keys.contains(&row[0])
+            || ["upstreams.NAME", "databases.NAME"].contains(&row[0].as_str())
+            || row[0].starts_with("POSTERN");
         assert!(known, "the reference has {}, which the loader does not know", row[0]);
     }
 }

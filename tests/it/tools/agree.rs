@@ -235,7 +235,7 @@ fn explained(policy: &Policy, text: &str) -> (String, Vec<(String, String)>) {
     let suite = suite(text);
     let case = &suite.cases[0];
     let user = case.user.as_deref().and_then(|name| suite.world.user(name));
-    let explanation = Explanation::of(policy, &case.request, user, &mut |key| suite.world.organization(key));
+    let explanation = Explanation::of(policy, &case.request, user, &mut suite.world.facts(policy));
     (explanation.verdict_words(), explanation.inject.clone())
 }
 

@@ -19,6 +19,7 @@ pub(super) fn check(raw: &RawWhen, scope: Option<Scope<'_>>, findings: &mut Find
         findings,
         at: 0,
         fields: Vec::new(),
+        lookups: Vec::new(),
         locals: Vec::new(),
         is_inside: false,
         is_too_deep: false,
@@ -39,6 +40,16 @@ pub(super) fn names_variable(expression: &IdedExpr, name: &str) -> bool {
         Expr::Select(select) => is_path(&select.operand) && select.field == name,
         Expr::Call(call) => matches!(call.args.as_slice(), [operand, key] if call.func_name == operators::INDEX
             && is_path(operand) && text_of(key) == Some(name)),
+        _ => false,
+    })
+}
+
+/// Whether `lookup.NAME` stands in an expression, for a name that is so.
+pub(super) fn names_lookup(expression: &IdedExpr, is: &dyn Fn(&str) -> bool) -> bool {
+    any(expression, &|part| match &part.expr {
+        Expr::Select(select) => {
+            matches!(&select.operand.expr, Expr::Ident(name) if name == "lookup") && is(&select.field)
+        }
         _ => false,
     })
 }
@@ -80,6 +91,8 @@ struct Checker<'c, 's> {
     /// The number of the part that is looked at.
     at: u64,
     fields: Vec<Field>,
+    /// The lookups that were named, by number.
+    lookups: Vec<(usize, Box<str>)>,
     /// The variables of the comprehension that we are in.
     locals: Vec<(&'c str, Type)>,
     is_inside: bool,
@@ -180,6 +193,7 @@ impl<'c> Checker<'c, '_> {
             "user" => Name::User,
             "org" => Name::Org,
             "path" => Name::Path,
+            "lookup" => Name::Lookup,
             // Whatever an issuer may say: nothing of it is known before.
             "claims" => {
                 if let Some(scope) = self.scope
@@ -236,6 +250,8 @@ impl<'c> Checker<'c, '_> {
             Type::Name(Name::User) => self.known(field, &USER, "a value of `user`", &[]),
             Type::Name(Name::Org) => self.known(field, &ORG, "a value of `org`", &[]),
             Type::Name(Name::Path) => self.variable(field),
+            Type::Name(Name::Lookup) => self.lookup(field),
+            Type::Name(Name::Object(at)) => self.column(at, field),
             Type::Query => {
                 self.field(Field::Parameter(field.into()));
                 Type::Text
@@ -244,7 +260,7 @@ impl<'c> Checker<'c, '_> {
             Type::Map | Type::Unknown => Type::Unknown,
             other => {
                 let message = format!("`{field}` is asked of {}, which has no members", other.as_str());
-                self.error(field, message, "members belong to request, client, user, org and path".to_owned())
+                self.error(field, message, "members belong to request, client, user, org, path and lookup".to_owned())
             }
         }
     }
@@ -283,6 +299,26 @@ impl<'c> Checker<'c, '_> {
         let kind = scope.variables.get(at).map_or(Kind::Any, |(_, kind)| *kind);
         self.field(Field::Variable(at, name.into(), kind));
         if kind == Kind::Int { Type::Int } else { Type::Text }
+    }
+
+    fn lookup(&mut self, name: &str) -> Type {
+        let Some(scope) = self.scope else { return Type::Name(Name::Object(None)) };
+        let span = self.place(name);
+        match scope.binder.call(name, span, self.findings) {
+            Some(at) => {
+                self.lookups.push((at, name.into()));
+                Type::Name(Name::Object(Some(at)))
+            }
+            None => Type::Unknown,
+        }
+    }
+
+    fn column(&mut self, at: Option<usize>, column: &str) -> Type {
+        let known = self.lookups.iter().find(|(known, _)| Some(*known) == at);
+        if let Some((at, name)) = known.cloned() {
+            self.field(Field::Column(at, name, column.into()));
+        }
+        Type::Unknown
     }
 
     fn header(&mut self, name: &str) -> Type {

@@ -3,7 +3,7 @@
 use super::Condition;
 use super::types::{Field, is_secret};
 use crate::claims::{Claim, Claims};
-use crate::facts::{FieldValue, Snapshot, User, UserFields, Value as FactValue};
+use crate::facts::{Column, FieldValue, Snapshot, User, UserFields, Value as FactValue};
 use crate::normalized_name::normalized_key;
 use crate::policy::options::subject::{Failure, Subject};
 use crate::policy::pattern::Kind;
@@ -35,6 +35,7 @@ struct Values {
     organization: HashMap<Key, Value>,
     path: HashMap<Key, Value>,
     claims: HashMap<Key, Value>,
+    lookup: HashMap<Box<str>, HashMap<Key, Value>>,
 }
 
 impl Condition {
@@ -47,7 +48,7 @@ impl Condition {
         for field in &self.fields {
             values.take(field, subject)?;
         }
-        let Values { mut request, client, query, headers, user, organization, path, claims } = values;
+        let Values { mut request, client, query, headers, user, organization, path, claims, lookup } = values;
         request.insert(key("query"), map(query));
         request.insert(key("headers"), map(headers));
         let mut context = ENVIRONMENT.with(|env| Context::with_env(Arc::clone(env)));
@@ -57,6 +58,8 @@ impl Condition {
         context.add_variable_from_value("org", subject.organization.map_or(Value::Null, |_| map(organization)));
         context.add_variable_from_value("path", map(path));
         context.add_variable_from_value("claims", map(claims));
+        let lookup = lookup.into_iter().map(|(name, object)| (key(&name), map(object))).collect();
+        context.add_variable_from_value("lookup", map(lookup));
         match context.resolve(&self.expression) {
             Ok(Value::Bool(holds)) => Ok(holds),
             _ => Err(Failure::Undefined),
@@ -134,6 +137,12 @@ impl Values {
                     set(&mut self.claims, &name, of_claim(value));
                 }
             }
+            Field::Column(at, name, column) => {
+                let object = self.lookup.entry(name.clone()).or_default();
+                if let Some(found) = (subject.object)(*at).and_then(|object| object.column(column)) {
+                    set(object, column, of_column(found));
+                }
+            }
             Field::Variable(at, name, kind) => {
                 if let Some(value) = (subject.variable)(*at).and_then(|matched| variable(&matched, *kind)) {
                     set(&mut self.path, name, value);
@@ -172,6 +181,16 @@ fn variable(matched: &str, kind: Kind) -> Option<Value> {
         Kind::Uuid => text(&matched.to_ascii_lowercase()),
         Kind::Slug | Kind::Str | Kind::Any => text(matched),
     })
+}
+
+fn of_column(column: &Column) -> Value {
+    match column {
+        Column::Null => Value::Null,
+        Column::Flag(is) => Value::Bool(*is),
+        Column::Whole(number) => Value::Int(*number),
+        Column::Number(number) => Value::Float(*number),
+        Column::Text(found) => text(found),
+    }
 }
 
 /// A claim as CEL has it. A whole number that CEL has no room for is a text, as it is written. What was signed is bounded by the length of

@@ -14,6 +14,7 @@ mod types;
 use super::option::{Compiled, Judged, PolicyOption, RuleContext, Said};
 use super::subject::{Failure, Subject};
 use crate::policy::applicable::Needs;
+use crate::policy::lookup::{Binder, LookupTable};
 use crate::policy::pattern::Kind;
 use crate::yaml::{Findings, Node, Span, Value};
 use cel::common::ast::{IdedExpr, SourceInfo};
@@ -58,6 +59,19 @@ impl Condition {
         asks(&Field::Username) && ![Field::Login, Field::Organization, Field::UserId].iter().any(asks)
     }
 
+    /// The numbers of the lookups that it asks.
+    pub(in crate::policy) fn lookups(&self) -> impl Iterator<Item = usize> {
+        self.columns().map(|(at, _)| at)
+    }
+
+    /// The columns that it asks, each with the number of its lookup.
+    pub(in crate::policy) fn columns(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.fields.iter().filter_map(|field| match field {
+            Field::Column(at, _, column) => Some((*at, &**column)),
+            _ => None,
+        })
+    }
+
     /// The expression as it was written.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -84,6 +98,8 @@ pub(super) struct Scope<'a> {
     pub(super) organization: bool,
     /// The rule's place, for messages.
     pub(super) rule: Span,
+    /// What binds lookups to its route.
+    pub(super) binder: &'a Binder<'a>,
 }
 
 impl PolicyOption for Condition {
@@ -139,6 +155,7 @@ impl Compiled<RuleContext<'_>> for Condition {
             user: looks,
             organization: rule.place.has_organization && looks,
             rule: rule.span,
+            binder: rule.binder,
         };
         raw?.bind(scope, findings)
     }
@@ -238,8 +255,9 @@ impl RawWhen {
     }
 
     /// Whether the variable of the path is used.
-    pub(in crate::policy) fn uses(&self, variable: &str) -> bool {
+    pub(in crate::policy) fn uses(&self, variable: &str, lookups: &LookupTable) -> bool {
         check::names_variable(&self.expression, variable)
+            || check::names_lookup(&self.expression, &|name| lookups.uses(name, variable))
     }
 
     /// The place of a word in the part of that number; of the part itself where there is no word.

@@ -36,6 +36,8 @@ pub(super) enum Field {
     Claims,
     /// The variable of the path with that number, and its name.
     Variable(usize, Box<str>, Kind),
+    /// Of the lookup with that number and name, that column.
+    Column(usize, Box<str>, Box<str>),
 }
 
 /// What an expression can be, as far as it is known.
@@ -65,6 +67,9 @@ pub(super) enum Name {
     User,
     Org,
     Path,
+    Lookup,
+    /// What the lookup with that number found; of none, where there is no rule yet.
+    Object(Option<usize>),
 }
 
 impl Type {
@@ -121,7 +126,7 @@ pub(super) const ORG: [(&str, Field, Type); 4] = [
     ("external_id", Field::ExternalId, Type::Text),
     ("level", Field::Level, Type::Text),
 ];
-pub(super) const NAMES: [&str; 6] = ["request", "client", "user", "org", "path", "claims"];
+pub(super) const NAMES: [&str; 7] = ["request", "client", "user", "org", "path", "claims", "lookup"];
 pub(super) const FUNCTIONS: [&str; 14] = [
     "size",
     "contains",

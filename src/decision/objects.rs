@@ -1,0 +1,72 @@
+//! What lookups found of the objects that a request is about: asked for before a rule is, in an order in which each has its arguments.
+
+use super::evaluation::{Halt, Need};
+use super::matching::Hit;
+use super::org_references::{self, Facts};
+use super::{Reason, RequestView};
+use crate::claims::Claims;
+use crate::facts::Object;
+use crate::policy::LookupKey;
+use std::sync::Arc;
+
+/// What a database says of an object; `None`: there is no such object.
+pub type LookupAnswer = Result<Option<Arc<Object>>, LookupFailure>;
+
+/// Why a lookup has no answer, for the operator alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookupFailure(pub &'static str);
+
+/// What was found, by the number of the route's lookup; `None`: the rule does not need it, or the request names no object.
+pub(super) type Objects = Vec<Option<Arc<Object>>>;
+
+/// Longest argument, in bytes: longer ones name nothing.
+const MAX_ARG: usize = 1024;
+
+/// Finds what a rule needs.
+///
+/// # Errors
+/// 404 `lookup_not_found`, 503 `lookup_failed`; 400 where an argument cannot be read; or what must be looked up first.
+pub(super) fn find(
+    hit: &Hit<'_>,
+    view: &RequestView<'_>,
+    claims: Option<&Claims>,
+    facts: &Facts,
+    objects: &mut Objects,
+) -> Result<(), Halt> {
+    objects.clear();
+    if hit.rule.lookups.is_empty() {
+        return Ok(());
+    }
+    objects.resize(hit.route.lookups.len(), None);
+    for at in &hit.rule.lookups {
+        let Some(call) = hit.route.lookups.get(*at) else { continue };
+        let mut args: Vec<Box<str>> = Vec::with_capacity(call.args.len());
+        for source in &call.args {
+            let text = org_references::text(source, hit, view, claims, objects);
+            match text.map_err(|denial| denial.at(hit.route.index))? {
+                Some(text) => args.push(text.into()),
+                None => break,
+            }
+        }
+        // The request names no object here; whether it must is for the rule to say.
+        if args.len() < call.args.len() {
+            continue;
+        }
+        // PostgreSQL has no text with a NUL, and no key is so long.
+        if args.iter().any(|arg| arg.len() > MAX_ARG || arg.contains('\0')) {
+            return Err(hit.deny(Reason::LookupNotFound).into());
+        }
+        let key = LookupKey { lookup: Arc::clone(&call.lookup), args: args.into() };
+        match facts.object(&key) {
+            None => return Err(Halt::Need(Need::Lookup(key))),
+            Some(Ok(Some(object))) => {
+                if let Some(place) = objects.get_mut(*at) {
+                    *place = Some(Arc::clone(object));
+                }
+            }
+            Some(Ok(None)) => return Err(hit.deny(Reason::LookupNotFound).into()),
+            Some(Err(LookupFailure(hint))) => return Err(hit.deny(Reason::LookupFailed).with_hint(hint).into()),
+        }
+    }
+    Ok(())
+}

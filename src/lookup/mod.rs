@@ -1,0 +1,116 @@
+//! Lookups: what databases of services say of objects.
+//!
+//! A question ([`LookupKey`]) is asked once, however many wait for its answer, and its answer is kept for as long as the policy says and
+//! nothing told that the object has changed ([`follow`]). That there is no such object is never kept, and neither is a failure.
+
+mod cache;
+mod follow;
+mod postgres;
+pub mod trigger;
+
+pub use postgres::{Database, DatabaseError};
+
+use crate::decision::{LookupAnswer, LookupFailure};
+use crate::fact_cache::flight::Flights;
+use crate::policy::{Lookup, LookupKey};
+use cache::Kept;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+use tokio::runtime::Handle;
+
+/// What was asked and answered, since the start.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Questions that were put to a database.
+    pub asked: AtomicU64,
+    /// Those that got no usable answer.
+    pub failed: AtomicU64,
+}
+
+/// All databases of services, and what is kept of their answers. Asked by all workers.
+#[derive(Debug)]
+pub struct Lookups {
+    databases: HashMap<Box<str>, Arc<Database>>,
+    kept: Arc<Kept>,
+    flights: Flights<LookupKey, LookupAnswer>,
+    /// Where questions are put: connections outlive the worker that needed them first.
+    control: Handle,
+    pub counts: Counts,
+}
+
+impl Lookups {
+    /// Nothing is connected to before it is asked.
+    #[must_use]
+    pub fn new(databases: Vec<Database>, control: Handle) -> Self {
+        let databases = databases.into_iter().map(|database| (database.name.clone(), Arc::new(database))).collect();
+        Self {
+            databases,
+            kept: Arc::new(Kept::default()),
+            flights: Flights::default(),
+            control,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Follows what the databases' triggers tell.
+    pub fn follow(&self) {
+        for database in self.databases.values() {
+            self.control.spawn(follow::follow(Arc::clone(database), Arc::clone(&self.kept)));
+        }
+    }
+
+    /// The answer, where it is kept.
+    #[must_use]
+    pub fn remembered(&self, key: &LookupKey, now: Instant) -> Option<LookupAnswer> {
+        key.lookup.cache?;
+        self.kept.get(key, now).map(|object| Ok(Some(object)))
+    }
+
+    /// Asks the database.
+    pub async fn find(&self, key: &LookupKey) -> LookupAnswer {
+        self.flights.join(key.clone(), || self.load(key.clone())).await
+    }
+
+    /// Whether a lookup can be asked as it is written, and what it gives.
+    ///
+    /// # Errors
+    /// In words.
+    pub async fn check(&self, lookup: &Lookup) -> Result<Vec<String>, String> {
+        let Some(database) = self.database(lookup) else {
+            return Err("no database of its name is configured".to_owned());
+        };
+        database.check(lookup).await
+    }
+
+    async fn load(&self, key: LookupKey) -> LookupAnswer {
+        self.counts.asked.fetch_add(1, Ordering::Relaxed);
+        let Some(database) = self.database(&key.lookup) else {
+            self.counts.failed.fetch_add(1, Ordering::Relaxed);
+            return Err(LookupFailure("no database of the lookup's name is configured"));
+        };
+        let database = Arc::clone(database);
+        let version = self.kept.version(&key);
+        let question = key.clone();
+        let task = self.control.spawn(async move { database.ask(&question.lookup, &question.args).await });
+        let answer = task.await.unwrap_or(Err(LookupFailure("the lookup was broken off")));
+        match (&answer, key.lookup.cache) {
+            (Ok(Some(object)), Some(time)) => {
+                self.kept.put(&key, Arc::clone(object), version, crate::clock::monotonic() + time);
+            }
+            (Err(_), _) => {
+                self.counts.failed.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+        answer
+    }
+
+    /// The database of that lookup's name; a policy without a configuration names none, and there is only one.
+    fn database(&self, lookup: &Lookup) -> Option<&Arc<Database>> {
+        let only =
+            || self.databases.values().next().filter(|_| lookup.database.is_empty() && self.databases.len() == 1);
+        self.databases.get(&lookup.database).or_else(only)
+    }
+}

@@ -1,0 +1,480 @@
+//! `lookups:` — objects whose organization the request does not name: what is asked of which database, with which arguments.
+//!
+//! As written ([`RawLookup`]) a lookup names its arguments in the words of `org`; each route that uses it binds them to its own
+//! variables ([`LookupCall`]). A policy only says what is to be asked: see [`LookupKey`].
+
+use super::options::inject::InjectValue;
+use super::options::org::{self, By, RawSource, Source};
+use super::options::when::Condition;
+use super::pattern::{HostPattern, Pattern, is_name};
+use super::route::Route;
+use super::source::File;
+use super::{Names, Policy};
+use crate::facts::{Column, Object, Organization};
+use crate::yaml::{Entry, Findings, Key, Keys, Map, Node, Span, Spanned, suggest};
+use sha2::{Digest, Sha256};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Arguments of a lookup, at most.
+const MAX_ARGS: usize = 8;
+/// LookupTable that one route asks, at most, those for arguments of others among them.
+const MAX_CALLS: usize = 8;
+/// Longest that an answer is kept.
+const MAX_CACHE: Duration = Duration::from_secs(3600);
+const EXAMPLE: &str =
+    "write `device: { sql: \"SELECT organization_id FROM config_device WHERE id = $1\", args: [path.id] }`";
+
+/// What is asked about an object.
+#[derive(Debug)]
+pub struct Lookup {
+    pub name: Box<str>,
+    /// The name of the database; empty: the only one.
+    pub database: Box<str>,
+    pub statement: Box<str>,
+    /// How many arguments it takes.
+    pub arity: usize,
+    /// How long an answer may be kept; `None`: it is asked each time.
+    pub cache: Option<Duration>,
+    /// What tells it from every other: two of the same are one.
+    identity: [u8; 16],
+}
+
+impl PartialEq for Lookup {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity == other.identity
+    }
+}
+
+impl Eq for Lookup {}
+
+impl Hash for Lookup {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity.hash(state);
+    }
+}
+
+/// A question about one object: which lookup, with which arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LookupKey {
+    pub lookup: Arc<Lookup>,
+    pub args: Arc<[Box<str>]>,
+}
+
+/// A lookup as a route asks it.
+#[derive(Clone, Debug)]
+pub struct LookupCall {
+    pub lookup: Arc<Lookup>,
+    /// Where its arguments stand. What they are read by says nothing here: they are texts.
+    pub args: Box<[Source]>,
+}
+
+/// A lookup as it is written.
+#[derive(Debug)]
+pub(super) struct RawLookup {
+    name: Spanned<Box<str>>,
+    statement: Box<str>,
+    database: Option<Spanned<Box<str>>>,
+    args: Vec<Spanned<RawSource>>,
+    cache: Option<Duration>,
+}
+
+/// Reads `lookups:`; what was reported is left out.
+pub(super) fn read(node: &Node, findings: &mut Findings) -> Vec<RawLookup> {
+    let Some(map) = node.expect_map_like("`lookups`", EXAMPLE, findings) else { return Vec::new() };
+    map.entries.iter().filter_map(|Entry { key, value }| lookup(key, value, findings)).collect()
+}
+
+fn lookup(key: &Key, node: &Node, findings: &mut Findings) -> Option<RawLookup> {
+    if !is_name(&key.text) {
+        findings
+            .error("bad_lookup", key.span, format!("`{}` cannot be the name of a lookup", key.text))
+            .help("a name is letters, digits and `_`, and begins with a letter");
+        return None;
+    }
+    let map = node.expect_map_like(&format!("the lookup `{}`", key.text), EXAMPLE, findings)?;
+    map.expect_keys("a lookup", Keys { known: &["sql", "database", "args", "cache"], not_yet: &["http"] }, findings);
+    let statement = match map.get("sql") {
+        Some(node) => statement(node, findings),
+        None if map.get("http").is_some() => None,
+        None => {
+            let message = format!("the lookup `{}` does not say what it asks", key.text);
+            findings.error("bad_lookup", key.span, message).help(EXAMPLE);
+            None
+        }
+    };
+    let args = args(map, findings);
+    let cache = map.get("cache").and_then(|node| cache(node, findings));
+    let database = map.get("database").and_then(|node| {
+        let name = node.expect_word("`database`", findings)?;
+        Some(Spanned { value: name.into(), span: node.span })
+    });
+    let (statement, args) = (statement?, args?);
+    let wanted = parameters(&statement);
+    if wanted != args.len() {
+        let message = format!("the statement has {wanted} parameters, and `args` gives {}", args.len());
+        let span = map.get("sql").map_or(key.span, |node| node.span);
+        findings
+            .error("bad_lookup", span, message)
+            .help("`$1` is the first of `args`, `$2` the second: never put values into the text");
+        return None;
+    }
+    let name = Spanned { value: key.text.as_str().into(), span: key.span };
+    Some(RawLookup { name, statement, database, args, cache })
+}
+
+fn statement(node: &Node, findings: &mut Findings) -> Option<Box<str>> {
+    let text = node.expect_str("`sql`", findings)?.trim().trim_end_matches(';').trim_end();
+    let first = text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    if !["select", "with"].iter().any(|word| first.eq_ignore_ascii_case(word)) {
+        findings
+            .error("bad_lookup", node.span, "`sql` must be one SELECT")
+            .help("its first column is the organization; others are used as `lookup.NAME.COLUMN`");
+        return None;
+    }
+    Some(text.into())
+}
+
+fn args(map: &Map, findings: &mut Findings) -> Option<Vec<Spanned<RawSource>>> {
+    let Some(node) = map.get("args") else { return Some(Vec::new()) };
+    let words = node.expect_words("an argument", findings)?;
+    if words.len() > MAX_ARGS {
+        let message = format!("a lookup has at most {MAX_ARGS} arguments");
+        findings.error("bad_lookup", node.span, message).help("ask less in one statement");
+        return None;
+    }
+    let read: Vec<_> = words.into_iter().map(|(word, span)| org::argument(word, span, findings)).collect();
+    read.into_iter().collect()
+}
+
+fn cache(node: &Node, findings: &mut Findings) -> Option<Duration> {
+    let time = node.expect_duration("`cache`", findings)?;
+    if time.is_zero() || time > MAX_CACHE {
+        findings
+            .error("wrong_value", node.span, "`cache` must be more than nothing and at most an hour")
+            .help("for example `cache: 30s`; leave it out to ask each time");
+        return None;
+    }
+    Some(time)
+}
+
+/// The greatest `$N` of a statement, outside of quoted texts, names and comments.
+fn parameters(statement: &str) -> usize {
+    let mut greatest = 0;
+    let mut rest = statement;
+    while let Some(at) = rest.find(['\'', '"', '$', '-']) {
+        let (sign, after) = (rest.as_bytes().get(at).copied(), rest.get(at + 1..).unwrap_or_default());
+        rest = match sign {
+            Some(b'-') if after.starts_with('-') => {
+                after.find('\n').map_or("", |end| after.get(end..).unwrap_or_default())
+            }
+            Some(quote @ (b'\'' | b'"')) => {
+                after.find(char::from(quote)).map_or("", |end| after.get(end + 1..).unwrap_or_default())
+            }
+            Some(b'$') => {
+                let digits = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+                let number = after.get(..digits).and_then(|digits| digits.parse().ok()).unwrap_or(0);
+                greatest = greatest.max(number);
+                after.get(digits..).unwrap_or_default()
+            }
+            _ => after,
+        };
+    }
+    greatest
+}
+
+/// The lookups of all files, and which of them something uses.
+pub(super) struct LookupTable {
+    list: Vec<(Span, Vec<Spanned<RawSource>>, Arc<Lookup>)>,
+    used: RefCell<Vec<bool>>,
+}
+
+impl LookupTable {
+    pub(super) fn new(files: &[File], names: Option<&Names>, findings: &mut Findings) -> Self {
+        let mut list: Vec<(Span, Vec<Spanned<RawSource>>, Arc<Lookup>)> = Vec::new();
+        for raw in files.iter().flat_map(|file| &file.lookups) {
+            let Spanned { value: name, span } = &raw.name;
+            if let Some((first, ..)) = list.iter().find(|(.., known)| known.name == *name) {
+                findings
+                    .error("duplicate_key", *span, format!("the lookup `{name}` is there already"))
+                    .related(*first, "first here")
+                    .help("lookups are known in all files: leave one of them out, or give it another name");
+                continue;
+            }
+            let database = database(raw, names, findings);
+            let lookup = Lookup {
+                name: name.clone(),
+                statement: raw.statement.clone(),
+                arity: raw.args.len(),
+                cache: raw.cache,
+                identity: identity(name, &database, &raw.statement),
+                database,
+            };
+            list.push((*span, raw.args.clone(), Arc::new(lookup)));
+        }
+        let used = RefCell::new(vec![false; list.len()]);
+        Self { list, used }
+    }
+
+    /// All of them, in the order of the files.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Lookup>> {
+        self.list.iter().map(|(.., lookup)| lookup)
+    }
+
+    /// Whether the arguments of a lookup use a variable of the path, or those of its parents.
+    pub(super) fn uses(&self, name: &str, variable: &str) -> bool {
+        self.uses_within(name, variable, 0)
+    }
+
+    fn uses_within(&self, name: &str, variable: &str, depth: usize) -> bool {
+        let named = self.list.iter().find(|(.., lookup)| *lookup.name == *name);
+        depth < MAX_CALLS
+            && named.iter().flat_map(|(_, args, _)| args).any(|arg| match &arg.value {
+                RawSource::Path(found, _) => found == variable,
+                RawSource::Lookup(parent, ..) => self.uses_within(parent, variable, depth + 1),
+                RawSource::Host(..) | RawSource::Ready(_) => false,
+            })
+    }
+
+    /// Reports those that nothing uses: whoever wrote one believes that it decides something.
+    pub(super) fn check_used(&self, findings: &mut Findings) {
+        for ((span, _, lookup), used) in self.list.iter().zip(self.used.borrow().iter()) {
+            if !used {
+                let message = format!("nothing uses the lookup `{}`", lookup.name);
+                findings
+                    .error("unused_lookup", *span, message)
+                    .help(format!("use it: `org: lookup.{}`; or leave it out", lookup.name));
+            }
+        }
+    }
+}
+
+fn identity(name: &str, database: &str, statement: &str) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    for text in [name, database, statement] {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text);
+    }
+    let digest = hash.finalize();
+    digest.first_chunk().copied().unwrap_or_default()
+}
+
+/// The name of a lookup's database: declared, or the only one.
+fn database(raw: &RawLookup, names: Option<&Names>, findings: &mut Findings) -> Box<str> {
+    let declared = names.map(Names::databases);
+    match (&raw.database, declared) {
+        (Some(said), Some(declared)) if !declared.contains(&said.value) => {
+            let near = suggest(&said.value, declared.iter().map(|name| &**name));
+            let help = near.map_or_else(
+                || {
+                    format!(
+                        "declare it in postern.yaml: databases: {{ {}: postgres://USER@HOST/DATABASE }}",
+                        said.value
+                    )
+                },
+                |near| format!("did you mean `{near}`?"),
+            );
+            findings.error("unknown_database", said.span, format!("no database is named `{}`", said.value)).help(help);
+            Box::default()
+        }
+        (Some(said), _) => said.value.clone(),
+        (None, Some([only])) => only.clone(),
+        (None, Some(declared)) => {
+            let message = format!("the lookup `{}` does not say which database it asks", raw.name.value);
+            let help = match declared {
+                [] => "declare one in postern.yaml: databases: { legacy: postgres://USER@HOST/DATABASE }".to_owned(),
+                _ => format!("say which: {}", declared.join(", ")),
+            };
+            findings.error("unknown_database", raw.name.span, message).help(help);
+            Box::default()
+        }
+        (None, None) => Box::default(),
+    }
+}
+
+/// What a route asks: lookups are bound to it as it names them.
+pub(super) struct Binder<'a> {
+    lookups: &'a LookupTable,
+    pattern: &'a Spanned<Pattern>,
+    hosts: &'a [Spanned<HostPattern>],
+    calls: RefCell<Vec<LookupCall>>,
+    /// Those that are being bound: one that asks itself would never end.
+    open: RefCell<Vec<usize>>,
+}
+
+impl<'a> Binder<'a> {
+    pub(super) const fn new(
+        lookups: &'a LookupTable,
+        pattern: &'a Spanned<Pattern>,
+        hosts: &'a [Spanned<HostPattern>],
+    ) -> Self {
+        Self { lookups, pattern, hosts, calls: RefCell::new(Vec::new()), open: RefCell::new(Vec::new()) }
+    }
+
+    /// The number of the call of that name in this route; reports one that there is not.
+    pub(super) fn call(&self, name: &str, span: Span, findings: &mut Findings) -> Option<usize> {
+        let at = self.lookups.list.iter().position(|(.., lookup)| *lookup.name == *name);
+        let Some((at, (place, args, lookup))) = at.and_then(|at| Some((at, self.lookups.list.get(at)?))) else {
+            let near = suggest(name, self.lookups.all().map(|lookup| &*lookup.name));
+            let help = near.map_or_else(|| EXAMPLE.to_owned(), |near| format!("did you mean `lookup.{near}`?"));
+            findings.error("unknown_lookup", span, format!("no lookup is named `{name}`")).help(help);
+            return None;
+        };
+        if let Some(used) = self.lookups.used.borrow_mut().get_mut(at) {
+            *used = true;
+        }
+        let known = self.calls.borrow().iter().position(|call| call.lookup == *lookup);
+        if known.is_some() {
+            return known;
+        }
+        if self.open.borrow().contains(&at) {
+            let message = format!("the lookup `{name}` needs itself for its own arguments");
+            findings.error("bad_lookup", *place, message).help("give it an argument that the request has: `path.id`");
+            return None;
+        }
+        self.open.borrow_mut().push(at);
+        let bound: Vec<_> = args.iter().map(|arg| self.source(arg, findings)).collect();
+        self.open.borrow_mut().pop();
+        let args = bound.into_iter().collect::<Option<Vec<_>>>()?.into();
+        let mut calls = self.calls.borrow_mut();
+        if calls.len() == MAX_CALLS {
+            let message = format!("a route asks at most {MAX_CALLS} lookups");
+            findings.error("bad_lookup", span, message).help("join the tables in one statement");
+            return None;
+        }
+        calls.push(LookupCall { lookup: Arc::clone(lookup), args });
+        Some(calls.len() - 1)
+    }
+
+    /// The number of a variable of the path; reports one that the pattern does not bind.
+    pub(super) fn variable(&self, name: &str, span: Span, findings: &mut Findings) -> Option<usize> {
+        org::variable(name, span, self.pattern, findings)
+    }
+
+    /// Binds a source to the route's variables; `None` when it was reported.
+    pub(super) fn source(&self, raw: &Spanned<RawSource>, findings: &mut Findings) -> Option<Source> {
+        let Spanned { value, span } = raw;
+        Some(match value {
+            RawSource::Ready(source) => source.clone(),
+            RawSource::Path(name, by) => Source::Path(self.variable(name, *span, findings)?, *by),
+            RawSource::Host(name, by) => Source::Host(org::host_variable(name, *span, self.hosts, findings)?, *by),
+            RawSource::Lookup(name, column, by) => {
+                Source::Lookup(self.call(name, *span, findings)?, column.clone(), *by)
+            }
+        })
+    }
+
+    /// What was bound: each after those that its arguments come from.
+    pub(super) fn into_calls(self) -> Box<[LookupCall]> {
+        self.calls.into_inner().into()
+    }
+
+    /// The calls of these numbers with those that they need, in the order in which they can be asked.
+    pub(super) fn closed(&self, wanted: impl Iterator<Item = usize>) -> Box<[usize]> {
+        let calls = self.calls.borrow();
+        let mut needed = vec![false; calls.len()];
+        wanted.for_each(|at| needed.get_mut(at).into_iter().for_each(|needed| *needed = true));
+        // A call stands behind those that it needs: from the last to the first, one look is enough.
+        for at in (0..calls.len()).rev().collect::<Vec<_>>() {
+            if needed.get(at) == Some(&true) {
+                for source in calls.get(at).iter().flat_map(|call| call.args.iter()) {
+                    if let Source::Lookup(of, ..) = source
+                        && let Some(needed) = needed.get_mut(*of)
+                    {
+                        *needed = true;
+                    }
+                }
+            }
+        }
+        needed.iter().enumerate().filter(|(_, needed)| **needed).map(|(at, _)| at).collect()
+    }
+}
+
+impl Route {
+    /// What its rules read of lookups: the number of each, with the column, and in which form an organization is read of it.
+    fn reads(&self) -> impl Iterator<Item = (usize, Option<&str>, Option<By>)> {
+        let args = self.lookups.iter().flat_map(|call| &call.args).map(|source| (source, false));
+        let origins = self.rules().iter().flat_map(|rule| rule.origin.iter()).flat_map(|item| &item.sources);
+        let sources = args.chain(origins.map(|source| (source, true))).filter_map(|(source, names)| match source {
+            Source::Lookup(at, column, by) => Some((*at, column.as_deref(), names.then_some(*by))),
+            _ => None,
+        });
+        let injected =
+            self.rules().iter().flat_map(|rule| rule.inject.iter()).filter_map(|inject| match &inject.value {
+                InjectValue::Lookup(at, column) => Some((*at, Some(&**column), None)),
+                _ => None,
+            });
+        let options = self.rules().iter().filter_map(|rule| rule.options.as_ref());
+        let conditions = options.filter_map(|options| options.when.as_ref()).flat_map(Condition::columns);
+        sources.chain(injected).chain(conditions.map(|(at, column)| (at, Some(column), None)))
+    }
+}
+
+impl Policy {
+    fn reads_of<'p>(&'p self, lookup: &'p Lookup) -> impl Iterator<Item = (Option<&'p str>, Option<By>)> {
+        let reads = self.routes().iter().flat_map(|route| route.reads().map(move |read| (route, read)));
+        reads.filter_map(move |(route, (at, column, by))| {
+            route.lookups.get(at).is_some_and(|call| *call.lookup == *lookup).then_some((column, by))
+        })
+    }
+
+    /// The columns of a lookup that something reads by name.
+    #[must_use]
+    pub fn columns_of(&self, lookup: &Lookup) -> BTreeSet<&str> {
+        let known = self.lookups().iter().find(|known| ***known == *lookup);
+        known.map(|known| self.reads_of(known).filter_map(|(column, _)| column).collect()).unwrap_or_default()
+    }
+
+    /// An object as a lookup would find it that belongs to this organization, or to none: for tools. Of other columns it has `columns`,
+    /// and null for those that something reads besides.
+    #[must_use]
+    pub fn sample_object(
+        &self,
+        lookup: &Lookup,
+        organization: Option<&Organization>,
+        columns: &[(Box<str>, Column)],
+    ) -> Object {
+        let known = self.lookups().iter().find(|known| ***known == *lookup);
+        let named = known.and_then(|known| self.reads_of(known).find_map(|(column, by)| Some((column, by?))));
+        let (column, by) = named.unwrap_or((None, By::Id));
+        let text = organization.map_or(Column::Null, |organization| {
+            let text = match by {
+                By::Id => organization.id.to_string(),
+                By::Slug => organization.slug.as_str().to_owned(),
+                By::External => organization.external_id.as_ref().map_or_else(String::new, |id| id.as_str().to_owned()),
+            };
+            Column::Text(text.into())
+        });
+        let mut object = vec![(column.unwrap_or("organization").into(), text)];
+        object.extend(columns.iter().cloned());
+        for column in self.columns_of(lookup) {
+            if !object.iter().any(|(known, _)| **known == *column) {
+                object.push((column.into(), Column::Null));
+            }
+        }
+        Object::new(object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parameters;
+
+    #[test]
+    fn parameters_are_counted_where_they_are_parameters() {
+        for (statement, count) in [
+            ("SELECT o FROM d WHERE id = $1", 1),
+            ("SELECT o FROM d WHERE a = $2 AND b = $1", 2),
+            ("SELECT '$3', o FROM d WHERE id = $1", 1),
+            ("SELECT \"$4\" FROM d -- $5\nWHERE id = $1", 1),
+            ("SELECT 'it''s $3' FROM d WHERE id = $12", 12),
+            ("SELECT 1", 0),
+            ("SELECT 'open $1", 0),
+        ] {
+            assert_eq!(parameters(statement), count, "{statement}");
+        }
+    }
+}
