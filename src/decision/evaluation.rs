@@ -1,5 +1,6 @@
 //! The evaluation of one request: the stages of the pipeline, in their order, for whoever asks.
 
+use super::body;
 use super::matching::{Hits, Matched};
 use super::objects::{self, LookupAnswer, Objects};
 use super::org_references::{Facts, OrgReferences};
@@ -140,6 +141,9 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
         }
         if *stage <= Stage::Condition {
             *stage = Stage::Organization;
+            if hits.iter().any(|hit| hit.rule.reads_body) && body::is_read(view.method) {
+                require_body(&hits, view)?;
+            }
             for (hit, objects) in hits.iter().zip(objects.iter_mut()) {
                 objects::find(hit, view, caller.claims.as_deref(), facts, objects)?;
             }
@@ -315,14 +319,18 @@ fn check_strict_sources(hits: &Hits<'_>, view: &RequestView<'_>) -> Result<(), H
     if names.clone().next().is_none() {
         return Ok(());
     }
+    let Some(body) = require_body(hits, view)? else { return Ok(()) };
+    Ok(strict_source::check(view.headers, body, names).map_err(|denial| denial.at(hits.first.route.index))?)
+}
+
+/// The whole body, where there is one.
+fn require_body<'v>(hits: &Hits<'_>, view: &RequestView<'v>) -> Result<Option<&'v [u8]>, Halt> {
     let first = &hits.first;
     let most = MOST_HELD.min(first.route.body_limit(first.rule));
     match (view.body, view.body_length) {
         (_, Some(length)) if length > most => Err(first.deny(Reason::BodyTooLarge).into()),
-        (Some(body), _) => {
-            Ok(strict_source::check(view.headers, body, names).map_err(|denial| denial.at(first.route.index))?)
-        }
-        (None, Some(0)) => Ok(()),
+        (Some(body), _) => Ok(Some(body)),
+        (None, Some(0)) => Ok(None),
         (None, _) => Err(Halt::Need(Need::Body(most))),
     }
 }

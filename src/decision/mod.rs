@@ -4,6 +4,7 @@
 //! the answer it goes on from there. So the first reason in the pipeline's order is the one that is told, whoever asks: the gateway,
 //! an open WebSocket, `explain`, `test` or `matrix`. There is no clock, no store and no lock in here.
 
+mod body;
 mod denial;
 mod evaluation;
 mod matching;

@@ -1,5 +1,6 @@
 //! Which organization the request itself names. Nothing of the caller is needed here.
 
+use super::body::{self, Field};
 use super::matching::{Hit, Hits};
 use super::objects::{LookupAnswer, LookupFailure, Objects};
 use super::rule::goes_abroad;
@@ -7,7 +8,7 @@ use super::{Caller, CredentialNeed, Denial, Reason, RequestView};
 use crate::claims::Claims;
 use crate::facts::{Membership, Object, Organization, Snapshot};
 use crate::id::OrgId;
-use crate::policy::{By, LookupKey, MAX_SOURCES, Source, is_slug};
+use crate::policy::{By, LookupKey, MAX_SOURCES, Pointer, Source, is_slug};
 use crate::request_target::field::{self, FieldError};
 use crate::request_target::{plain, query};
 use arrayvec::ArrayVec;
@@ -192,27 +193,31 @@ fn references_of_rule<'r>(
     if access.credential() == CredentialNeed::Ignored {
         return Ok(references);
     }
+    let is_told_by_body = body::is_read(view.method);
     for (number, item) in hit.rule.origin.iter().enumerate() {
         let before = references.len();
+        // What only a body could say is not asked of requests that bring none.
+        if !is_told_by_body && item.sources.iter().all(|source| matches!(source, Source::Body(..))) {
+            continue;
+        }
+        let mut say = |named| said(&mut references, OrgReference { item: number, named }, before, hit);
+        let mut is_of_body = false;
         for source in &item.sources {
-            let named = read(source, hit, view, claims, objects).map_err(|denial| denial.at(hit.route.index))?;
-            let Some(named) = named else { continue };
-            let said = references.get(before..).unwrap_or_default();
-            // `user.only` is what the caller falls back to: it is asked for only where the request says nothing before.
-            let is_fallback = matches!(named, Referent::Only) && !said.is_empty();
-            // Whoever says the same in two places has said it once; two things in one form are two things.
-            match (is_fallback, &named) {
-                (false, Referent::Key(key)) if said.iter().any(|s| is_other(&s.named, key)) => {
-                    return Err(hit.deny(Reason::Ambiguous).with_fault(TWO));
+            if let (Source::Body(pointer, by), true) = (source, is_told_by_body) {
+                is_of_body = true;
+                let fields = of_body(pointer, view).map_err(|denial| denial.at(hit.route.index))?;
+                for field in fields {
+                    say(of_field(field, *by).map_err(|denial| denial.at(hit.route.index))?)?;
                 }
-                (false, _) => {
-                    // The policy's limit on sources is this vector's capacity; what did not fit would go unjudged.
-                    references
-                        .try_push(OrgReference { item: number, named })
-                        .map_err(|_| hit.deny(Reason::Ambiguous))?;
-                }
-                (true, _) => {}
+            } else if let Some(named) =
+                read(source, hit, view, claims, objects).map_err(|denial| denial.at(hit.route.index))?
+            {
+                say(named)?;
             }
+        }
+        // A field that is not sent is null, but where a part is edited.
+        if references.len() == before && is_of_body && *view.method != Method::PATCH && access.asks_organization() {
+            said(&mut references, OrgReference { item: number, named: Referent::Shared }, before, hit)?;
         }
         let may_be_absent = !access.asks_organization() || (item.optional && *view.method == Method::PATCH);
         if references.len() == before && !may_be_absent {
@@ -224,6 +229,27 @@ fn references_of_rule<'r>(
         return Err(hit.deny(Reason::OrgMissing).with_fault(NONE));
     }
     Ok(references)
+}
+
+/// Adds what one source says to what is said already, from `before` on by the same item.
+fn said<'r>(
+    references: &mut RuleReferences<'r>,
+    reference: OrgReference<'r>,
+    before: usize,
+    hit: &Hit<'_>,
+) -> Result<(), Denial> {
+    let earlier = references.get(before..).unwrap_or_default();
+    match &reference.named {
+        // What the caller falls back to is asked for only where the request says nothing before.
+        Referent::Only if !earlier.is_empty() => return Ok(()),
+        // Whoever says the same in two places has said it once; two things in one form are two things.
+        Referent::Key(key) if earlier.iter().any(|s| is_other(&s.named, key)) => {
+            return Err(hit.deny(Reason::Ambiguous).with_fault(TWO));
+        }
+        _ => {}
+    }
+    // The policy's limit on sources is this vector's capacity; what did not fit would go unjudged.
+    references.try_push(reference).map_err(|_| hit.deny(Reason::Ambiguous))
 }
 
 /// Whether two sources, in the same form, name two organizations. Forms that differ are compared when they are resolved.
@@ -244,6 +270,10 @@ pub(super) fn read<'r>(
     if let Source::Lookup(at, column, by) = source {
         return of_object(hit, objects.get(*at), column.as_deref(), *by);
     }
+    if let Source::Body(pointer, by) = source {
+        let first = if body::is_read(view.method) { of_body(pointer, view)?.into_iter().next() } else { None };
+        return first.map(|field| of_field(field, *by)).transpose();
+    }
     let Some(by) = source.by() else { return Ok(Some(Referent::Only)) };
     text(source, hit, view, claims, objects)?.map(|text| key(text, by).map(Referent::Key)).transpose()
 }
@@ -263,11 +293,29 @@ pub(super) fn text<'r>(
         Source::Query(name, _) => query::single(view.target.query(), name)?,
         Source::Claim(name, _) => claims.and_then(|claims| claims.text(name)),
         Source::Header(name, _) => field::single(view.headers, name)?.map(Cow::Borrowed),
+        Source::Body(pointer, _) if body::is_read(view.method) => match of_body(pointer, view)?.as_slice() {
+            [] | [Field::Null] => None,
+            [Field::Text(text)] => Some(Cow::Owned(text.to_string())),
+            _ => return Err(Denial::new(Reason::Ambiguous).with_fault(TWO)),
+        },
+        Source::Body(..) => None,
         Source::Lookup(at, column, _) => match objects.get(*at) {
             Some(Some(object)) => column_text(hit, object, column.as_deref())?.map(|text| Cow::Owned(text.into())),
             _ => None,
         },
     })
+}
+
+fn of_body(pointer: &Pointer, view: &RequestView<'_>) -> Result<Vec<Field>, Denial> {
+    body::read(view.headers, view.body.unwrap_or_default(), pointer)
+}
+
+/// Null is shared.
+fn of_field(field: Field, by: By) -> Result<Referent<'static>, Denial> {
+    match field {
+        Field::Null => Ok(Referent::Shared),
+        Field::Text(text) => key(Cow::Owned(text.into()), by).map(Referent::Key),
+    }
 }
 
 fn column_text(hit: &Hit<'_>, object: &Object, column: Option<&str>) -> Result<Option<Box<str>>, Denial> {

@@ -323,6 +323,7 @@ impl Compiler<'_> {
             Some(org) => self.origin(&org.value, binder).unwrap_or_default(),
             None => base.origin.clone(),
         };
+        let origin = self.without_body(origin, access, methods, span);
         let inject = match injected(own) {
             [] => base.inject.clone(),
             own => self.inject(&base.inject, &[own], binder),
@@ -352,9 +353,12 @@ impl Compiler<'_> {
         // What a lookup found is the caller's business no more than a foreign organization is.
         let usual = if by_origin.clone().next().is_some() { Foreign::NotFound } else { Foreign::Forbidden };
         let lookups = binder.closed(by_origin.chain(by_inject).chain(by_condition));
+        let mut sources = origin.iter().flat_map(|item| &item.sources);
+        let reads_body = sources.any(|source| matches!(source, Source::Body(..))) || binder.reads_body(&lookups);
         Rule {
             access,
             lookups,
+            reads_body,
             appointed: self.managers_are_appointed,
             foreign: nearest(&own.foreign, &base.options.foreign).copied().unwrap_or(usual),
             origin,
@@ -364,6 +368,31 @@ impl Compiler<'_> {
                 == Some(&true),
             options,
         }
+    }
+
+    /// What of an origin a rule can read whose requests bring no body; where nothing is left, that is no organization.
+    fn without_body(
+        &mut self,
+        origin: Arc<[Item]>,
+        access: Access,
+        methods: Option<&Methods>,
+        span: Span,
+    ) -> Arc<[Item]> {
+        let is_body = |source: &Source| matches!(source, Source::Body(..));
+        if takes_body(methods) || !origin.iter().flat_map(|item| &item.sources).any(is_body) {
+            return origin;
+        }
+        let left = origin.iter().filter_map(|item| {
+            let sources: Box<[Source]> = item.sources.iter().filter(|source| !is_body(source)).cloned().collect();
+            (!sources.is_empty()).then(|| Item { sources, ..item.clone() })
+        });
+        let left: Arc<[Item]> = left.collect();
+        if left.is_empty() && access.asks_organization() {
+            self.findings
+                .error("org_needed", span, "the organization is in the body, and these methods bring none")
+                .help("give them an `org` of their own: `GET: { level: member, org: lookup.device }`");
+        }
+        left
     }
 
     /// `permitted` asks for permissions, in an organization.

@@ -367,6 +367,13 @@ impl<'a> Binder<'a> {
         })
     }
 
+    /// Whether one of these calls has an argument in the body.
+    pub(super) fn reads_body(&self, calls: &[usize]) -> bool {
+        let all = self.calls.borrow();
+        let mut args = calls.iter().filter_map(|at| all.get(*at)).flat_map(|call| &call.args);
+        args.any(|source| matches!(source, Source::Body(..)))
+    }
+
     /// What was bound: each after those that its arguments come from.
     pub(super) fn into_calls(self) -> Box<[LookupCall]> {
         self.calls.into_inner().into()

@@ -53,6 +53,8 @@ pub struct Rule {
     pub origin: Arc<[Item]>,
     /// The route's lookups that it needs, in the order in which they can be asked.
     pub lookups: Box<[usize]>,
+    /// Whether it reads the body: its organization, or arguments of its lookups.
+    pub reads_body: bool,
     /// The status of a foreign organization.
     pub foreign: Foreign,
     /// What the upstream is told.
@@ -165,6 +167,7 @@ impl Route {
             access: Access::Deny,
             origin: Arc::default(),
             lookups: Box::default(),
+            reads_body: false,
             foreign: Foreign::Forbidden,
             inject: Arc::default(),
             schemes: Schemes::default(),

@@ -245,7 +245,7 @@ fn definitions() -> Json {
             },
         ],
     });
-    let source = "^(path|query|header|host|claim|lookup)\\.\\S+|^user\\.only";
+    let source = "^(path|query|header|host|claim|body|lookup)\\.\\S+|^user\\.only";
     json!({
         "name": { "type": "string", "minLength": 1 },
         "texts": { "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 }] },

@@ -9,6 +9,7 @@ use crate::normalized_name::same_name;
 use crate::policy::applicable::Needs;
 use crate::policy::lookup::{Binder, LookupTable};
 use crate::policy::pattern::{HostPattern, NAMELESS, Pattern, is_name};
+use crate::policy::pointer::Pointer;
 use crate::yaml::{Findings, Node, Span, Spanned, Value, suggest};
 use http::HeaderName;
 use serde_json::{Value as Json, json};
@@ -44,6 +45,8 @@ pub enum Source {
     Claim(ClaimName, By),
     /// What the route's lookup of that number found: its organization, or another column.
     Lookup(usize, Option<Box<str>>, By),
+    /// What stands at that place of the body.
+    Body(Pointer, By),
     /// The caller's only organization.
     UserOnly,
 }
@@ -58,7 +61,8 @@ impl Source {
             | Self::Query(_, by)
             | Self::Header(_, by)
             | Self::Claim(_, by)
-            | Self::Lookup(.., by) => Some(*by),
+            | Self::Lookup(.., by)
+            | Self::Body(_, by) => Some(*by),
             Self::UserOnly => None,
         }
     }
@@ -245,8 +249,8 @@ pub(in crate::policy) fn of_lookup(text: &str) -> Option<(Box<str>, Option<Box<s
 }
 
 fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Option<RawSource> {
-    const KNOWN: [&str; 6] = ["path", "query", "header", "host", "claim", "lookup"];
-    const NOT_YET: [&str; 2] = ["body", "response"];
+    const KNOWN: [&str; 7] = ["path", "query", "header", "host", "claim", "lookup", "body"];
+    const NOT_YET: [&str; 1] = ["response"];
     if word == "user.only" {
         if by.is_some() {
             findings.error("bad_source", span, "`user.only` is an organization already").help("leave `as …` out");
@@ -255,11 +259,11 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
         return Some(RawSource::Ready(Source::UserOnly));
     }
     let (place, name) = word.split_once('.').unwrap_or((word, ""));
-    if NOT_YET.contains(&place) || word.starts_with("body/") || word.starts_with("response/") {
+    if NOT_YET.contains(&place) || word.starts_with("response/") {
         findings
             .error("not_yet", span, format!("the source `{word}` is not yet supported by this version of postern"))
             .help(
-                "what names the organization must stand in the path, the host, the query, a header, a claim or a lookup for now",
+                "what names the organization must stand in the path, the host, the query, a header, a claim, the body or a lookup for now",
             );
         return None;
     }
@@ -267,8 +271,7 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
         let near = suggest(word, ["user.only"])
             .map(str::to_owned)
             .or_else(|| suggest(place, KNOWN.into_iter().chain(NOT_YET)).map(|near| format!("{near}.{name}")));
-        let all =
-            "the sources are path.NAME, query.NAME, header.NAME, host.NAME, claim.NAME, lookup.NAME and user.only";
+        let all = "the sources are path.NAME, query.NAME, header.NAME, host.NAME, claim.NAME, body.NAME, lookup.NAME and user.only";
         // The name alone, as a pattern writes it.
         let near = near.or_else(|| (is_name(word) && name.is_empty()).then(|| format!("path.{word}")));
         let help = near.map_or(all.to_owned(), |near| format!("did you mean `{near}`?"));
@@ -279,6 +282,7 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
     let read = match place {
         "path" if is_name(name) => Some(RawSource::Path(name.to_owned(), by)),
         "host" if is_name(name) => Some(RawSource::Host(name.to_owned(), by)),
+        "body" => Pointer::parse(name).map(|pointer| RawSource::Ready(Source::Body(pointer, by))),
         "lookup" => of_lookup(name).map(|(name, column)| RawSource::Lookup(name, column, by)),
         "claim" => ClaimName::parse(name).map(|claim| RawSource::Ready(Source::Claim(claim, by))),
         "query" if is_parameter(name) => Some(RawSource::Ready(Source::Query(name.into(), by))),
@@ -304,6 +308,9 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
             }
             "header" => "the name of a header: letters, digits and `-`, as in `header.X-Org`",
             "path" | "host" if name == NAMELESS => "`{_}` has no name: give it one",
+            "body" => {
+                "a field, `body.organization`, or a JSON pointer: `body./device/organization`, `body./*/organization`"
+            }
             "lookup" => {
                 "the name of a lookup, and of one of its columns where another than the first is meant: `lookup.device`"
             }

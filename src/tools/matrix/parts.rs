@@ -9,8 +9,18 @@ pub(super) fn parts(
     (new_policy, new_route, new): (&Policy, &Route, &Rule),
 ) -> Vec<OptionChange> {
     // Whoever adds a part to a rule must say here what an edit of it means; options say it themselves.
-    let Rule { access, origin, foreign, inject, schemes, forward_authorization, appointed: _, options: _, lookups } =
-        new;
+    let Rule {
+        access,
+        origin,
+        foreign,
+        inject,
+        schemes,
+        forward_authorization,
+        appointed: _,
+        options: _,
+        lookups,
+        reads_body: _,
+    } = new;
     let mut parts = Vec::new();
     let mut differ =
         |name, was: String, now: String, is_narrower| parts.push(OptionChange { name, was, now, is_narrower });

@@ -1,6 +1,6 @@
 //! Requests that really fall under a route, and people of every kind to send them.
 
-use super::super::ask::{self, Request};
+use super::super::ask::{self, Body, Request};
 use super::super::world;
 use crate::claims::Claims;
 use crate::decision::{Denial, LookupAnswer, OrgKey, Permit, Ruled};
@@ -246,6 +246,7 @@ impl Probe<'_> {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, HeaderValue::try_from(host.as_str()).ok()?);
         let (mut query, mut claims) = (String::new(), serde_json::Map::new());
+        let mut body: Option<serde_json::Value> = None;
         let ruled = std::iter::once((self.rule, self.alternative));
         let ruled = ruled.chain(self.theirs.map(|((_, rule), alternative)| (rule, alternative)));
         for source in ruled.flat_map(|(rule, alternative)| carriers(rule, alternative)) {
@@ -258,6 +259,7 @@ impl Probe<'_> {
                     query.push(if query.is_empty() { '?' } else { '&' });
                     query.push_str(&format!("{name}={}", utf8_percent_encode(&key(organization, *by), ESCAPED)));
                 }
+                Source::Body(pointer, by) => pointer.put(body.get_or_insert_default(), key(organization, *by).into()),
                 Source::Claim(name, by) => {
                     name.put(&mut claims, key(organization, *by).into());
                 }
@@ -265,6 +267,10 @@ impl Probe<'_> {
             }
         }
         let claims = Some(Arc::new(Claims::new(&serde_json::Value::Object(claims).to_string())));
+        let body = body.map_or(Body::None, |document| {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            Body::Bytes(document.to_string().into_bytes().into())
+        });
         let rests: &[&str] = match (self.route.shape().rest, self.is_slashed) {
             // `**` takes both, and both are tried.
             (true, true) => return None,
@@ -274,8 +280,8 @@ impl Probe<'_> {
         for sample in 0..SAMPLES {
             for rest in rests {
                 let target = format!("{}{query}", self.path(organization, sample, rest));
-                let (headers, claims) = (headers.clone(), claims.clone());
-                let request = Request { headers, claims, ..Request::new(self.method.clone(), target) };
+                let (headers, claims, body) = (headers.clone(), claims.clone(), body.clone());
+                let request = Request { headers, claims, body, ..Request::new(self.method.clone(), target) };
                 let falls_here = request.read(policy).is_ok_and(|readable| {
                     let found = policy.find(readable.host(), readable.target().decoded());
                     found.is_some_and(|found| found.route.index == self.route.index)

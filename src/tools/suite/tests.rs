@@ -1,5 +1,6 @@
 //! Cases that pass, cases that must not, and mistakes at their places.
 
+mod bodies;
 mod lookups;
 
 use super::{Suite, junit, read};
@@ -176,7 +177,7 @@ fn mistakes_in_the_world_are_told_too() {
         assert!(found[0].3.contains(help), "{given}: {found:?}");
     };
     one("organisations: {}", "unknown_key", 10, "did you mean `organizations`?");
-    one("lookups: { device: { d3: acmee } }", "unknown_organization", 30, "");
+    one("lookups: { device: { d3: acmee } }", "unknown_organization", 35, "");
     one("organizations: { a b: {} }", "bad_name", 27, "slug");
     one("organizations: { staff: {} }", "bad_name", 27, "");
     one("organizations: { a: { activ: true } }", "unknown_key", 32, "did you mean `active`?");

@@ -1,5 +1,6 @@
 //! Lookups: whose an object is, a database of the service behind the gate says.
 
+mod bodies;
 mod changes;
 mod trouble;
 

@@ -140,7 +140,7 @@ fn mistakes_in_lookups_are_told_at_their_places() {
     one("device: { sql: 'DELETE FROM d', args: [] }", by_device, "bad_lookup", "one SELECT");
     one("device: { sql: 'SELECT o FROM d WHERE id = $1' }", by_device, "bad_lookup", "`args` gives 0");
     one("device: { sql: 'SELECT 1', args: [path.id] }", by_device, "bad_lookup", "0 parameters");
-    one("device: { sql: 'SELECT $1', args: [path.nr] }", by_device, "unbound_variable", "path.nr");
+    one("device: { sql: 'SELECT $1', args: [path.nr] }", by_device, "unbound_variable", "bind it in the pattern");
     one("device: { sql: 'SELECT $1', args: [lookup.device] }", by_device, "bad_lookup", "needs itself");
     one("device: { sql: 'SELECT $1', args: [user.only] }", by_device, "bad_source", "path.id");
     one("device: { sql: 'SELECT $1', args: [path.id], cache: 2h }", by_device, "wrong_value", "at most an hour");

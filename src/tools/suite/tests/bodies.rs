@@ -1,0 +1,94 @@
+//! Organizations that bodies name: what is made, what is moved, and many at once.
+
+use super::super::read;
+use crate::policy::load;
+use crate::yaml::Findings;
+
+const POLICY: &str = "
+version: 1
+defaults: { shared: { read: manager, write: superuser }, inject: { X-Organization: org.slug } }
+lookups:
+  device: { sql: SELECT organization_id FROM device WHERE id = $1, args: [path.id] }
+  template: { sql: SELECT organization_id FROM template WHERE id = $1, args: [body.template] }
+routes:
+  /device/: { POST: { level: manager, org: body.organization }, GET: authenticated }
+  /device/{id:uuid}/: { org: [lookup.device, body.organization optional], read: member, write: manager }
+  /move/{id:uuid}/: { PUT: { level: manager, org: [lookup.device primary, body.organization] } }
+  /many/: { POST: { level: manager, org: 'body./*/organization' } }
+  /rpc: { POST: { level: member, org: body./params/arguments/org as slug } }
+  /from/: { POST: { level: manager, org: [body.organization, lookup.template] } }
+  /either: { POST: { level: member, org: query.org or body.org } }
+";
+
+const TESTS: &str = r#"
+given:
+  organizations: { acme: {}, bolt: {} }
+  users:
+    ann: { acme: manager }
+    both: { acme: manager, bolt: manager }
+    bob: { acme: member }
+    root: superuser
+  lookups: { device: { d1: acme, d2: bolt, d3: null }, template: { t1: acme, t2: bolt } }
+tests:
+- { as: ann, POST: /device/, body: { organization: <acme> }, expect: allow, inject: { X-Organization: acme } }
+- { as: ann, POST: /device/, body: { organization: <bolt> }, expect: 403 org_foreign }
+- { as: bob, POST: /device/, body: { organization: <acme> }, expect: 403 org_level_missing }
+- { as: ann, POST: /device/, body: { organization: null }, expect: 403 shared_denied }
+- { as: ann, POST: /device/, body: { name: x }, expect: 403 shared_denied }
+- { as: ann, POST: /device/, expect: 403 shared_denied }
+- { as: root, POST: /device/, body: { name: x }, expect: allow }
+- { as: ann, POST: /device/, body: { organization: x }, expect: 400 org_missing }
+- { as: ann, POST: /device/, body: '{"organization": 1, "organization": 2}', headers: { Content-Type: application/json }, expect: 400 ambiguous }
+- { as: ann, POST: /device/, body: '{', headers: { Content-Type: application/json }, expect: 400 body_invalid }
+- { as: ann, POST: /device/, body: x, headers: { Content-Type: text/plain }, expect: 415 body_type }
+- { as: ann, POST: /device/, body: 'organization=<acme>', headers: { Content-Type: application/x-www-form-urlencoded }, expect: allow }
+- { as: ann, POST: /device/, body_bytes: 2MiB, expect: 413 body_too_large }
+- { as: anonymous, POST: /device/, body: '{', headers: { Content-Type: application/json }, expect: 401 credentials_missing }
+- { as: bob, GET: /device/<d1>/, expect: allow }
+- { as: ann, PATCH: /device/<d1>/, body: { name: x }, expect: allow }
+- { as: ann, PATCH: /device/<d1>/, body: { organization: <acme> }, expect: allow }
+- { as: ann, PATCH: /device/<d1>/, body: { organization: <bolt> }, expect: 404 org_foreign }
+- { as: both, PATCH: /device/<d1>/, body: { organization: <bolt> }, expect: 400 ambiguous }
+- { as: ann, PATCH: /device/<d1>/, body: { organization: null }, expect: 400 ambiguous }
+- { as: ann, PATCH: /device/<d2>/, body: { organization: <acme> }, expect: 404 org_foreign }
+- { as: ann, DELETE: /device/<d1>/, expect: allow }
+- { as: both, PUT: /move/<d1>/, body: { organization: <bolt> }, expect: allow, inject: { X-Organization: acme } }
+- { as: ann, PUT: /move/<d1>/, body: { organization: <bolt> }, expect: 404 org_foreign }
+- { as: ann, POST: /many/, body: [ { organization: <acme> }, { organization: <acme> } ], expect: allow }
+- { as: both, POST: /many/, body: [ { organization: <acme> }, { organization: <bolt> } ], expect: 400 ambiguous }
+- { as: ann, POST: /many/, body: [ { organization: <acme> }, { name: x } ], expect: 400 ambiguous }
+- { as: ann, POST: /many/, body: [], expect: 403 shared_denied }
+- { as: bob, POST: /rpc, body: { method: tools/call, params: { arguments: { org: acme } } }, expect: allow }
+- { as: bob, POST: /rpc, body: { method: tools/call, params: { arguments: { org: bolt } } }, expect: 403 org_foreign }
+- { as: ann, POST: /from/, body: { organization: <acme>, template: <t1> }, expect: allow }
+- { as: ann, POST: /from/, body: { organization: <acme>, template: <t2> }, expect: 404 org_foreign }
+- { as: bob, POST: '/either?org=<acme>', body: { org: <bolt> }, expect: 400 ambiguous }
+- { as: bob, POST: '/either?org=<acme>', body: { x: 1 }, expect: allow }
+- { as: bob, POST: /either, body: { org: <acme> }, expect: allow }
+"#;
+
+#[test]
+fn bodies_name_organizations() {
+    let policy = load(&[("routes.yaml", POLICY)], None).unwrap_or_else(|found| panic!("{}", found.to_lines()));
+    let mut findings = Findings::new();
+    let id = findings.add_source("routes_test.yaml", TESTS);
+    let suite = read(id, &mut findings).unwrap_or_else(|| panic!("{}", findings.to_lines()));
+    assert!(findings.is_empty(), "{}", findings.to_lines());
+    let outcomes = suite.run(&policy).outcomes.into_iter();
+    let failed: Vec<_> =
+        outcomes.filter_map(|(case, outcome)| outcome.failure.map(|f| (case.name(), f.expected, f.got))).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn a_rule_without_a_body_needs_another_organization() {
+    let told = |routes: &str| {
+        let text = format!("version: 1\nroutes: {{ {routes} }}\n");
+        load(&[("routes.yaml", &text)], None).err().map(|found| found.to_lines()).unwrap_or_default()
+    };
+    assert!(told("/x: { org: body.org, read: member, write: member }").contains("org_needed"));
+    assert!(told("/x: { org: body.org, GET: { level: member } }").contains("org_needed"));
+    assert_eq!(told("/x: { org: body.org, read: authenticated, write: member }"), "");
+    assert!(told("/x: { org: body., write: member }").contains("bad_source"));
+    assert!(told("/x: { org: body./a//b, write: member }").contains("bad_source"));
+}
