@@ -1,7 +1,7 @@
 //! Lookups: what databases of services say of objects.
 //!
 //! A question ([`LookupKey`]) is asked once, however many wait for its answer, and its answer is kept for as long as the policy says and
-//! nothing told that the object has changed ([`follow`]). That there is no such object is never kept, and neither is a failure.
+//! nothing told that the object has changed (`follow`). That there is no such object is never kept, and neither is a failure.
 
 mod cache;
 mod follow;
