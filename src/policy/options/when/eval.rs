@@ -58,8 +58,11 @@ impl Condition {
         context.add_variable_from_value("org", subject.organization.map_or(Value::Null, |_| map(organization)));
         context.add_variable_from_value("path", map(path));
         context.add_variable_from_value("claims", map(claims));
-        let lookup = lookup.into_iter().map(|(name, object)| (key(&name), map(object))).collect();
-        context.add_variable_from_value("lookup", map(lookup));
+        // Few conditions ask one: the others pay nothing for it.
+        if !lookup.is_empty() {
+            let lookup = lookup.into_iter().map(|(name, object)| (key(&name), map(object))).collect();
+            context.add_variable_from_value("lookup", map(lookup));
+        }
         match context.resolve(&self.expression) {
             Ok(Value::Bool(holds)) => Ok(holds),
             _ => Err(Failure::Undefined),
