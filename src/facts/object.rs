@@ -58,8 +58,4 @@ impl Object {
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|(column, _)| **column == *name).map(|(_, column)| column)
     }
-
-    pub fn columns(&self) -> impl Iterator<Item = (&str, &Column)> {
-        self.columns.iter().map(|(name, column)| (&**name, column))
-    }
 }

@@ -35,8 +35,6 @@ pub struct Lookup {
     /// The name of the database; empty: the only one.
     pub database: Box<str>,
     pub statement: Box<str>,
-    /// How many arguments it takes.
-    pub arity: usize,
     /// How long an answer may be kept; `None`: it is asked each time.
     pub cache: Option<Duration>,
     /// What tells it from every other: two of the same are one.
@@ -208,7 +206,6 @@ impl LookupTable {
             let lookup = Lookup {
                 name: name.clone(),
                 statement: raw.statement.clone(),
-                arity: raw.args.len(),
                 cache: raw.cache,
                 identity: identity(name, &database, &raw.statement),
                 database,
