@@ -4,10 +4,10 @@ use super::Authzen;
 use super::question::{Fault, Question};
 use super::template::{Template, encoded};
 use crate::decision::{Caller, Denial, Evaluation, Halt, Need, OrgKey, Reason, RequestView, Standing, standing};
-use crate::directory::{StoreError, UserKey};
+use crate::directory::{HeldRole, StoreError, UserKey};
 use crate::fact_cache::Lookup;
 use crate::facts::{Level, Organization, Snapshot};
-use crate::id::OrgId;
+use crate::id::{OrgId, RoleId};
 use crate::limit::Verdict;
 use crate::policy::{Kind, Policy, is_slug};
 use crate::request_target::Target;
@@ -125,6 +125,11 @@ impl<'a, P: Handle> Evaluator<'a, P> {
                     false => Decision::Deny(Reason::UserInactive),
                 }),
             },
+            "role" if action.name == HAVE => match (user, question.property("organization")) {
+                (None, _) => Ok(Decision::Deny(Reason::CredentialsMissing)),
+                (_, Err(fault)) => Ok(Decision::Fault(fault)),
+                (Some(user), Ok(organization)) => self.role(user, resource.id, organization.as_deref()).await,
+            },
             kind => match self.authzen.settings.template(kind, action.name) {
                 None => Ok(Decision::Deny(Reason::NoRoute)),
                 Some(template) => self.template(question, template, user).await,
@@ -221,6 +226,34 @@ impl<'a, P: Handle> Evaluator<'a, P> {
             Err(Some(reason)) => Ok(Decision::Deny(reason)),
             Err(None) => Err(Unavailable),
         }
+    }
+
+    /// Whether somebody holds a role: one of that name in an organization of theirs, or where none is named, one of that id.
+    async fn role(&self, user: &Snapshot, role: &str, organization: Option<&str>) -> Result<Decision, Unavailable> {
+        if !user.user.is_active {
+            return Ok(Decision::Deny(Reason::UserInactive));
+        }
+        let mut named = None;
+        if let Some(text) = organization {
+            let Some(key) = org_key(text) else { return Ok(Decision::Deny(Reason::OrgForeign)) };
+            let own = user.memberships().iter().map(|membership| &membership.organization);
+            let Some(found) = own.into_iter().find(|own| key.names(own)) else {
+                return Ok(Decision::Deny(Reason::OrgForeign));
+            };
+            named = Some(found.id);
+        } else if RoleId::parse(role).is_err() {
+            return Ok(Decision::Fault(
+                "`properties.organization` is missing: a role's name is one of an organization",
+            ));
+        }
+        let most = u32::try_from(user.memberships().len()).unwrap_or(u32::MAX).saturating_add(1);
+        let held = self.authzen.store.roles_held(user.user.id, Some(role), RoleId::default(), most).await?;
+        let holds = |held: &HeldRole| match named {
+            Some(organization) => held.organization == organization,
+            None => held.id.to_string() == role.to_ascii_lowercase(),
+        };
+        let denied = Decision::Deny(Reason::PermissionMissing);
+        Ok(if held.iter().any(holds) { Decision::Permit } else { denied })
     }
 
     async fn organization(&self, key: &OrgKey<'_>) -> Result<Option<Arc<Organization>>, Unavailable> {

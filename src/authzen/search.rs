@@ -7,11 +7,12 @@ use super::evaluate::{Decision, Evaluator, HAVE, Handle, LEVELS, USERS, Unavaila
 use super::json::Map;
 use super::page::Page;
 use super::question::{Action, Entity, Question, Wanted};
+use super::settings::Ids;
 use super::{Authzen, wrong};
 use crate::decision::Denial;
-use crate::directory::{Holders, StoreError};
+use crate::directory::{HeldRole, Holders, StoreError};
 use crate::facts::Snapshot;
-use crate::id::{OrgId, UserId};
+use crate::id::{OrgId, RoleId, UserId};
 use crate::policy::METHODS;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -138,8 +139,17 @@ impl Authzen {
                 let told = routes.map(|route| (route.pattern.to_string(), Value::Null));
                 Candidates::of(told, &page.after)
             }
-            // Nothing is known of the others.
-            _ => return Ok(()),
+            ("role", Some(user)) if question.action.name == HAVE => self.roles(user, page).await?,
+            _ => match self.settings.resource(kind).and_then(|own| own.ids) {
+                Some(Ids::Organizations) => self.all_organizations(page).await?,
+                Some(Ids::Users) => {
+                    let after = UserId::parse(&page.after).unwrap_or_default();
+                    let all = self.store.holders(&Holders::Anybody, after, LOOKED_AT).await?;
+                    Candidates::read(all.into_iter().map(|id| (id.to_string(), Value::Null)).collect())
+                }
+                // Nothing is known of the others.
+                None => return Ok(()),
+            },
         };
         self.fill(Wanted::Resource, evaluator, question, candidates, results).await
     }
@@ -156,7 +166,7 @@ impl Authzen {
         };
         let candidates = match question.resource.kind {
             "route" => named(&METHODS),
-            "permission" => named(&[HAVE]),
+            "permission" | "role" => named(&[HAVE]),
             "organization" => {
                 let Candidates { list, are_all } = self.permissions(page).await?;
                 let end = list.last().filter(|_| !are_all).map(|(place, _)| place.clone());
@@ -220,20 +230,35 @@ impl Authzen {
             Some(_) => user.user.is_superuser,
             None => user.has_permission_everywhere(action),
         };
-        let told = |id: OrgId, slug: &str| (id.to_string(), json!({ "slug": slug }));
-        if !is_everywhere {
-            let own = user.memberships().iter().map(|membership| &membership.organization);
-            return Ok(Candidates::of(own.map(|own| told(own.id, own.slug.as_str())), &page.after));
+        if is_everywhere {
+            return self.all_organizations(page).await;
         }
+        let own = user.memberships().iter().map(|membership| &membership.organization);
+        Ok(Candidates::of(own.map(|own| with_slug(own.id, own.slug.as_str())), &page.after))
+    }
+
+    async fn all_organizations(&self, page: &Page) -> Result<Candidates<Value>, Unavailable> {
         let after = OrgId::parse(&page.after).unwrap_or_default();
         let all = self.store.organizations_after(after, LOOKED_AT).await?;
-        Ok(Candidates::read(all.iter().map(|(id, slug)| told(*id, slug)).collect()))
+        Ok(Candidates::read(all.iter().map(|(id, slug)| with_slug(*id, slug)).collect()))
+    }
+
+    /// The roles that somebody holds, by their ids.
+    async fn roles(&self, user: &Snapshot, page: &Page) -> Result<Candidates<Value>, Unavailable> {
+        let after = RoleId::parse(&page.after).unwrap_or_default();
+        let held = self.store.roles_held(user.user.id, None, after, LOOKED_AT).await?;
+        let told = |role: HeldRole| (role.id.to_string(), json!({ "name": role.name, "organization": role.slug }));
+        Ok(Candidates::read(held.into_iter().map(told).collect()))
     }
 
     async fn permissions(&self, page: &Page) -> Result<Candidates<Value>, Unavailable> {
         let all = self.store.permissions_after(&page.after, LOOKED_AT).await?;
         Ok(Candidates::read(all.into_iter().map(|codename| (codename, Value::Null)).collect()))
     }
+}
+
+fn with_slug(id: OrgId, slug: &str) -> (String, Value) {
+    (id.to_string(), json!({ "slug": slug }))
 }
 
 /// Who can be what a question asks for: nobody else has to be asked.
@@ -243,6 +268,7 @@ fn holders(question: &Question<'_>) -> Holders {
         "organization" if level(action).is_some() => Holders::Members(resource.id.to_owned()),
         "organization" => Holders::Permission(action.to_owned()),
         "permission" => Holders::Permission(resource.id.to_owned()),
+        "role" => Holders::Role(resource.id.to_owned()),
         _ => Holders::Anybody,
     }
 }

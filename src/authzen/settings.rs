@@ -48,10 +48,19 @@ impl SubjectIs {
     }
 }
 
+/// Whose ids those of a type of resource are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ids {
+    Organizations,
+    Users,
+}
+
 /// A type of resource that stands for requests.
 #[derive(Clone, Debug)]
 pub struct ResourceType {
     pub name: Box<str>,
+    /// What its ids are, where postern has a list of them.
+    pub ids: Option<Ids>,
     /// Its actions, sorted by name.
     pub actions: Vec<(Box<str>, Template)>,
 }

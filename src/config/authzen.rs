@@ -1,7 +1,7 @@
 //! `authzen:` — whether services may ask what would be decided, and what their words mean.
 
 use super::keys::{FLAG, Reader, Section, Shape, custom, keys, one_of};
-use crate::authzen::settings::{ResourceType, Settings, SubjectIs};
+use crate::authzen::settings::{Ids, ResourceType, Settings, SubjectIs};
 use crate::authzen::template::Template;
 use crate::directory::name::PermissionName;
 use crate::yaml::{Map, Node};
@@ -27,6 +27,9 @@ pub(super) const SHAPE: Shape = Shape::Any(&[Shape::Words(&["on", "off"]), Shape
 
 /// What the words of AuthZEN are, which no type of resource takes on.
 const TAKEN: [&str; 4] = ["route", "organization", "permission", "role"];
+
+/// What the ids of a type are, among its actions.
+const IDS: &str = "ids";
 
 #[allow(clippy::option_option)] // `Some(None)`: it is off
 pub(super) fn read(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Option<Settings>> {
@@ -61,7 +64,11 @@ fn resources(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Vec<Resour
             let message = format!("`{name}` is a type of AuthZEN's own here");
             reader.findings.error("wrong_value", entry.key.span, message).help("give it another name");
         } else if let Some(actions) = entry.value.expect_map(&format!("`{name}`"), reader.findings) {
-            list.push(ResourceType { name: name.into(), actions: self::actions(actions, reader) });
+            let ids = actions.get(IDS).and_then(|node| {
+                let known = [("organizations", Ids::Organizations), ("users", Ids::Users)];
+                node.expect_one_of(&format!("`{name}.{IDS}`"), &known, reader.findings)
+            });
+            list.push(ResourceType { name: name.into(), ids, actions: self::actions(actions, reader) });
         }
     }
     Some(list)
@@ -69,7 +76,7 @@ fn resources(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Vec<Resour
 
 fn actions(map: &Map, reader: &mut Reader<'_>) -> Vec<(Box<str>, Template)> {
     let mut list: Vec<(Box<str>, Template)> = Vec::new();
-    for entry in &map.entries {
+    for entry in map.entries.iter().filter(|entry| entry.key.text != IDS) {
         let name = entry.key.text.as_str();
         let Some(text) = entry.value.expect_str(&format!("`{name}`"), reader.findings) else { continue };
         match Template::parse(text) {

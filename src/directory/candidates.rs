@@ -3,7 +3,7 @@
 use super::StoreError;
 use super::engine::Directory;
 use super::tx::{Tx, Work};
-use crate::id::{OrgId, UserId};
+use crate::id::{OrgId, RoleId, UserId};
 
 /// Who can be what a search asks for. More may be told than are, and never fewer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,17 @@ pub enum Holders {
     Members(String),
     /// Whoever has a permission somewhere.
     Permission(String),
+    /// Whoever holds a role of that name, or id, in some organization.
+    Role(String),
+}
+
+/// A role that somebody holds in an organization that is active.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldRole {
+    pub id: RoleId,
+    pub name: String,
+    pub organization: OrgId,
+    pub slug: String,
 }
 
 impl Directory {
@@ -47,6 +58,14 @@ impl Directory {
                         );
                         tx.rows(&sql, &[&after, &limit, codename]).await?
                     }
+                    Holders::Role(role) => {
+                        let sql = format!(
+                            "SELECT u.id FROM users u WHERE u.id IN (
+                                 SELECT h.user_id FROM role_users h JOIN roles r ON r.id = h.role_id
+                                 WHERE r.id = $3 OR r.name = $4) AND {ORDER}"
+                        );
+                        tx.rows(&sql, &[&after, &limit, &RoleId::parse(role).ok(), role]).await?
+                    }
                 };
                 rows.iter().map(|row| row.get("id")).collect()
             })
@@ -64,6 +83,41 @@ impl Directory {
                 let sql = "SELECT id, slug FROM organizations WHERE id > $1 ORDER BY id LIMIT $2";
                 let rows = tx.rows(sql, &[&after, &limit]).await?;
                 rows.iter().map(|row| Ok((row.get("id")?, row.get("slug")?))).collect()
+            })
+        })
+        .await
+    }
+
+    /// The roles that a user holds behind `after`; with `named`, those alone that are called so, or have that id.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn roles_held(
+        &self,
+        user: UserId,
+        named: Option<&str>,
+        after: RoleId,
+        limit: u32,
+    ) -> Result<Vec<HeldRole>, StoreError> {
+        let (id, named) = (named.and_then(|named| RoleId::parse(named).ok()), named.map(str::to_owned));
+        self.read(move |tx: &Tx<'_>| -> Work<'_, _, StoreError> {
+            Box::pin(async move {
+                let which = if named.is_some() { "AND (r.id = $4 OR r.name = $5)" } else { "" };
+                let sql = format!(
+                    "SELECT r.id, r.name, r.organization_id, o.slug FROM role_users h
+                     JOIN roles r ON r.id = h.role_id AND r.organization_id = h.organization_id
+                     JOIN organizations o ON o.id = r.organization_id
+                     WHERE h.user_id = $1 AND o.is_active AND r.id > $2 {which} ORDER BY r.id LIMIT $3"
+                );
+                let rows = match &named {
+                    Some(named) => tx.rows(&sql, &[&user, &after, &limit, &id, named]).await?,
+                    None => tx.rows(&sql, &[&user, &after, &limit]).await?,
+                };
+                let held = rows.iter().map(|row| {
+                    let (id, name) = (row.get("id")?, row.get("name")?);
+                    Ok(HeldRole { id, name, organization: row.get("organization_id")?, slug: row.get("slug")? })
+                });
+                held.collect()
             })
         })
         .await

@@ -58,7 +58,7 @@ mod users;
 mod viewer;
 
 pub use answers::Repeatable;
-pub use candidates::Holders;
+pub use candidates::{HeldRole, Holders};
 pub use credentials::{NewSession, Revocation, SessionSnapshot, SubjectRecord, UserKey};
 pub use engine::{Directory, View};
 pub use error::{BatchError, DirectoryError, Noun, StoreError, Unique};

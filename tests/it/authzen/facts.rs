@@ -1,7 +1,7 @@
 //! What the mapping says: routes of the policy, organizations, permissions.
 
 use super::{Desk, question};
-use crate::support::{ORG_A, ORG_B, ORG_GONE, ROUTES, Who, World, get};
+use crate::support::{ORG_A, ORG_B, ORG_GONE, ROUTES, Who, World, eventually, get};
 use serde_json::{Value, json};
 
 fn route(id: &str) -> Value {
@@ -219,4 +219,61 @@ fn subjects_are_named_as_the_configuration_says() {
         let id = desk.gate.postern.query("SELECT id FROM users WHERE username = 'mA'");
         assert_eq!(desk.evaluate(&id, "manager", organization("a")), subject == "username", "{subject}");
     }
+}
+
+#[test]
+fn a_role_is_asked_by_its_name_in_an_organization_or_by_its_id() {
+    let desk = Desk::new(ROUTES, "authzen: { reasons: true }\n");
+    let cli = |line: &str| desk.gate.postern.cli(&line.split_whitespace().collect::<Vec<_>>());
+    cli("role create editor --org a --users both");
+    cli("role create editor --org b");
+    cli("role create auditor --org b --users both");
+    cli("role create leaver --org gone");
+    let role = |id: &str, organization: Option<&str>| {
+        let properties = organization.map(|organization| json!({ "organization": organization }));
+        json!({ "type": "role", "id": id, "properties": properties.unwrap_or(json!({})) })
+    };
+    for (who, name, organization, has) in [
+        ("both", "editor", "a", true),
+        ("both", "editor", ORG_A, true),
+        ("both", "editor", "b", false),
+        ("both", "auditor", "b", true),
+        ("both", "auditor", "a", false),
+        ("uA", "editor", "a", false),
+        // A role is held or not: nobody has one by being a superuser.
+        ("su", "editor", "a", false),
+        ("both", "leaver", "gone", false),
+        ("both", "editor", "none", false),
+        ("both", "none", "a", false),
+        ("nobody-there", "editor", "a", false),
+    ] {
+        assert_eq!(desk.evaluate(who, "have", role(name, Some(organization))), has, "{who} {name} {organization}");
+    }
+    assert!(!desk.evaluate("both", "member", role("editor", Some("a"))), "another action");
+    let query = json!({ "subject": { "type": "user", "id": "both" }, "action": { "name": "have" }, "resource": { "type": "role" } });
+    let mut found = desk.search("resource", &query, 1);
+    for one in &found {
+        assert!(desk.evaluate("both", "have", one.clone()), "{one}");
+        assert!(desk.evaluate("both", "have", role(one["id"].as_str().unwrap(), None)), "{one}");
+        assert!(!desk.evaluate("uA", "have", role(one["id"].as_str().unwrap(), None)), "{one}");
+    }
+    found.sort_by_key(|one| one["properties"]["name"].as_str().unwrap().to_owned());
+    let told: Vec<_> = found.iter().map(|one| one["properties"].clone()).collect();
+    assert_eq!(
+        told,
+        [json!({ "name": "auditor", "organization": "b" }), json!({ "name": "editor", "organization": "a" })]
+    );
+    let query =
+        json!({ "subject": { "type": "user" }, "action": { "name": "have" }, "resource": role("editor", Some("a")) });
+    assert_eq!(desk.search("subject", &query, 9), [json!({ "type": "user", "id": "both" })]);
+    let query = json!({ "subject": { "type": "user", "id": "both" }, "resource": role("editor", Some("a")) });
+    assert_eq!(desk.search("action", &query, 9), [json!({ "name": "have" })]);
+    // A name alone names no role.
+    let told = desk.told("/access/v1/evaluation", &question("both", "have", role("editor", None)));
+    assert_eq!((&told["decision"], &told["context"]["error"]["status"]), (&json!(false), &json!(400)), "{told}");
+    // It goes with the membership.
+    cli("member delete --org a --user both");
+    eventually("the role went with the membership", || {
+        (!desk.evaluate("both", "have", role("editor", Some("a")))).then_some(())
+    });
 }

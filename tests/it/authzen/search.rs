@@ -78,6 +78,34 @@ fn resources_are_those_whose_evaluation_is_true() {
 }
 
 #[test]
+fn resources_of_one_s_own_are_found_where_their_ids_are_known() {
+    let config = "authzen:
+  resources:
+    site: { ids: organizations, read: 'GET /api/v1/id/{id}/devices', write: 'POST /api/v1/id/{id}/devices' }
+    profile: { ids: users, see: 'GET /me/{id}', admin: 'GET /admin/{id}' }
+    device: { read: 'GET /api/v1/id/{id}/devices' }
+";
+    let desk = Desk::new(ROUTES, config);
+    let search = |who: &str, action: &str, kind: &str| {
+        let query = json!({ "subject": { "type": "user", "id": who }, "action": { "name": action }, "resource": { "type": kind } });
+        let all = desk.search("resource", &query, 100);
+        assert_eq!(desk.search("resource", &query, 1), all, "{query}");
+        for one in &all {
+            assert!(desk.evaluate(who, action, one.clone()), "{who} {one}");
+        }
+        all
+    };
+    assert_eq!(ids(&search("both", "read", "site")), [ORG_A, ORG_B]);
+    assert_eq!(ids(&search("mA", "write", "site")), [ORG_A]);
+    assert_eq!(ids(&search("uA", "write", "site")), [""; 0]);
+    assert_eq!(ids(&search("su", "read", "site")), [ORG_A, ORG_B, ORG_GONE]);
+    assert!(search("uA", "see", "profile").len() > 5);
+    assert_eq!(ids(&search("uA", "admin", "profile")), [""; 0]);
+    assert_eq!(ids(&search("both", "read", "device")), [""; 0], "postern has no list of them");
+    assert_eq!(ids(&search("both", "ids", "site")), [""; 0], "which is no action");
+}
+
+#[test]
 fn actions_are_those_whose_evaluation_is_true() {
     let desk = Desk::new(ROUTES, ON);
     let search = |who: &str, resource: Value| {

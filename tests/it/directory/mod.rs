@@ -3,6 +3,7 @@
 //! A story takes a [`Backend`] and knows nothing of what is behind it; [`stories!`] runs it on every kind there is.
 
 mod accounts;
+mod candidates;
 mod cli;
 mod cli_asks;
 mod cli_rights;
