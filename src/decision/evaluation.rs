@@ -315,6 +315,9 @@ fn decide(
 
 /// Sees to it that the body, where it has to be read for that, does not name again what the organization was read from.
 fn check_strict_sources(hits: &Hits<'_>, view: &RequestView<'_>) -> Result<(), Halt> {
+    if !hits.iter().any(|hit| hit.rule.is_strict_source()) {
+        return Ok(());
+    }
     let names = hits.iter().flat_map(|hit| hit.rule.strict_sources());
     if names.clone().next().is_none() {
         return Ok(());

@@ -5,6 +5,7 @@
 use crate::request_target::Target;
 use crate::yaml::{Findings, Span, suggest};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use uuid::Uuid;
 
 /// At most so many variables in a pattern: what was captured is kept in place, without allocating.
 pub const MAX_VARIABLES: usize = 16;
@@ -69,11 +70,8 @@ impl Kind {
     pub fn matches(self, segment: &str) -> bool {
         let bytes = segment.as_bytes();
         match self {
-            Self::Uuid => {
-                let dash = |at| matches!(at, 8 | 13 | 18 | 23);
-                let fits = |(at, b): (usize, &u8)| if dash(at) { *b == b'-' } else { b.is_ascii_hexdigit() };
-                bytes.len() == 36 && bytes.iter().enumerate().all(fits)
-            }
+            // Of this length only the form with dashes is one (`Uuid::try_parse`).
+            Self::Uuid => bytes.len() == 36 && Uuid::try_parse_ascii(bytes).is_ok(),
             Self::Int => match bytes {
                 [b'0'] => true,
                 [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
