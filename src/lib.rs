@@ -2,6 +2,7 @@
 
 pub mod address;
 
+pub mod answers;
 pub mod api;
 pub mod authzen;
 pub mod claims;

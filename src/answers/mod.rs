@@ -1,0 +1,84 @@
+//! Answers of services, read strictly as they stream by: what an item says of whose it is, and which items go on.
+
+pub mod json;
+pub mod lines;
+pub mod list;
+
+#[cfg(test)]
+mod tests;
+
+pub use json::{Said, Unreadable};
+pub use lines::{Framing, Stream};
+pub use list::{Counts, Envelope, List, Shape};
+use std::sync::Arc;
+
+/// Filters one answer, in the form that its `Content-Type` says.
+#[derive(Debug)]
+pub enum Filter {
+    /// One document.
+    List(List),
+    Stream(Stream),
+}
+
+impl Filter {
+    /// A filter for answers of this media type, in lower case and without parameters; `None`: it is not one that is read. No more than
+    /// `limit` bytes are held at once.
+    #[must_use]
+    pub fn of(media_type: &str, shape: &Arc<Shape>, limit: usize) -> Option<Self> {
+        let framing = match media_type {
+            "application/x-ndjson" | "application/jsonl" | "application/x-jsonlines" => Framing::Lines,
+            "text/event-stream" => Framing::Events,
+            "application/json" => return Some(Self::List(List::new(Arc::clone(shape), limit))),
+            _ if media_type.starts_with("application/") && media_type.ends_with("+json") => {
+                return Some(Self::List(List::new(Arc::clone(shape), limit)));
+            }
+            _ => return None,
+        };
+        Some(Self::Stream(Stream::new(Arc::clone(shape), framing, limit)))
+    }
+
+    /// Takes a piece of the answer, and writes to `out` what goes on of it. `keep` says so of each item.
+    ///
+    /// # Errors
+    /// It cannot be read. What has been written is good; nothing more follows.
+    pub fn feed(
+        &mut self,
+        piece: &[u8],
+        keep: &mut impl FnMut(&Said<'_>) -> bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Unreadable> {
+        match self {
+            Self::List(list) => list.feed(piece, keep, out),
+            Self::Stream(stream) => stream.feed(piece, keep, out),
+        }
+    }
+
+    /// Whether what has been written may leave: before a list has begun, the answer may still turn out to have none.
+    #[must_use]
+    pub const fn may_leave(&self) -> bool {
+        match self {
+            Self::List(list) => list.is_found(),
+            Self::Stream(_) => true,
+        }
+    }
+
+    /// The answer has ended; writes what is left of it.
+    ///
+    /// # Errors
+    /// It is not whole, or there was no list in it.
+    pub fn finish(self, keep: &mut impl FnMut(&Said<'_>) -> bool, out: &mut Vec<u8>) -> Result<Counts, Unreadable> {
+        match self {
+            Self::List(list) => list.finish(),
+            Self::Stream(stream) => stream.finish(keep, out),
+        }
+    }
+
+    /// How many items there were so far.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        match self {
+            Self::List(list) => list.counts(),
+            Self::Stream(stream) => stream.counts(),
+        }
+    }
+}
