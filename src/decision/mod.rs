@@ -7,6 +7,7 @@
 mod body;
 mod denial;
 mod evaluation;
+mod kept_items;
 mod matching;
 mod objects;
 mod org_references;
@@ -22,6 +23,7 @@ mod websocket;
 pub use crate::policy::CredentialNeed;
 pub use denial::{Denial, Reason};
 pub use evaluation::{Evaluation, Halt, Need, Stage};
+pub use kept_items::KeptItems;
 pub use objects::{LookupAnswer, LookupFailure};
 pub use org_references::OrgKey;
 pub use permit::{Permit, RequestContext};

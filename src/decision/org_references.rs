@@ -344,7 +344,7 @@ fn of_object<'r>(
 }
 
 /// Text to key, in the form that the rule reads and no other.
-fn key(text: Cow<'_, str>, by: By) -> Result<OrgKey<'_>, Denial> {
+pub(super) fn key(text: Cow<'_, str>, by: By) -> Result<OrgKey<'_>, Denial> {
     let fits = text.len() <= MAX_KEY;
     let not = |what| Denial::new(Reason::OrgMissing).with_fault(what);
     match by {

@@ -3,12 +3,12 @@
 use super::matching::Hit;
 use super::objects::Objects;
 use super::verdict::{OrgAccess, Verdict};
-use super::{Caller, Denial, Reason, Upgrade};
+use super::{Caller, Denial, KeptItems, Reason, Upgrade};
 use crate::facts::{FieldValue, Level, Organization, Snapshot, User, Value, header_value};
-use crate::policy::{Inject, InjectValue, Policy, Route, Rule, RuleId};
+use crate::policy::{Inject, InjectValue, List, Policy, Route, Rule, RuleId};
 use crate::request_target::plain;
 use http::header::AUTHORIZATION;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method};
 use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -115,6 +115,14 @@ impl<P: Deref<Target = Policy>> Permit<P> {
     #[must_use]
     pub const fn by_superuser(&self) -> bool {
         self.by_superuser
+    }
+
+    /// Which items of the answer's list the caller gets; `None`: it is no list, or the caller gets all of it.
+    #[must_use]
+    pub fn kept_items(&self, method: &Method) -> Option<(&List, KeptItems)> {
+        let rule = self.rule();
+        let list = rule.list()?;
+        Some((list, KeptItems::of(list, rule, method, self.caller.user.as_ref()?)?))
     }
 
     /// The target to forward where it is not the one that came.

@@ -6,7 +6,7 @@ use super::org_references::{Facts, OrgKey, OrgReference, Referent, RuleReference
 use super::verdict::{OrgAccess, Verdict};
 use super::{Caller, Denial, Reason, RequestView, Stage};
 use crate::facts::{Grants, Level, Organization, Place, Scope, Snapshot};
-use crate::policy::{Access, Asked, Failure, Foreign, RuleOptions, Subject, UserPermissions, is_read};
+use crate::policy::{Access, Asked, Failure, Foreign, Rule, RuleOptions, Subject, UserPermissions, is_read};
 use crate::request_target::{plain, shown};
 use http::{Method, StatusCode};
 use std::sync::Arc;
@@ -263,12 +263,7 @@ impl Resolver<'_> {
         if rule.access == Access::Superuser && !user.is_superuser {
             return Err(self.deny(Reason::SuperuserOnly));
         }
-        let enough = match asked {
-            Access::Public | Access::Optional | Access::Authenticated => true,
-            Access::Staff => user.is_staff,
-            Access::In(level) => self.snapshot.memberships().iter().any(|m| m.level() >= level),
-            Access::Permitted | Access::Superuser | Access::Deny => false,
-        };
+        let enough = stands_for_shared(asked, self.snapshot);
         if enough || (user.is_superuser && asked != Access::Deny) {
             Ok(Verdict { access: None, by_superuser: !enough && asked != Access::Superuser })
         } else {
@@ -320,6 +315,22 @@ impl Resolver<'_> {
     fn deny(&self, reason: Reason) -> Denial {
         self.question.hit.deny(reason)
     }
+}
+
+/// Whether somebody stands as high as an object that belongs to no organization asks, superuser or not.
+fn stands_for_shared(asked: Access, snapshot: &Snapshot) -> bool {
+    match asked {
+        Access::Public | Access::Optional | Access::Authenticated => true,
+        Access::Staff => snapshot.user.is_staff,
+        Access::In(level) => snapshot.memberships().iter().any(|m| m.level() >= level),
+        Access::Permitted | Access::Superuser | Access::Deny => false,
+    }
+}
+
+/// Whether somebody may touch objects that belong to no organization.
+pub(super) fn passes_shared(rule: &Rule, method: &Method, snapshot: &Snapshot) -> bool {
+    let asked = rule.shared().of(method);
+    stands_for_shared(asked, snapshot) || (snapshot.user.is_superuser && asked != Access::Deny)
 }
 
 /// Whether a permission is held in a place, by what gives it.

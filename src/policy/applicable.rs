@@ -11,6 +11,8 @@ pub(super) struct RulePlace {
     pub(super) has_organization: bool,
     pub(super) reads_query: bool,
     pub(super) takes_body: bool,
+    /// Its answers are lists.
+    pub(super) lists: bool,
 }
 
 /// What a rule must be for an option to mean something in it.
@@ -23,6 +25,8 @@ pub(super) enum Needs {
     /// That whoever passes has said who they are.
     Somebody,
     Organization,
+    /// That it is asked whose objects are: that of the request, or those of a list.
+    Objects,
     /// That users can be counted, an anonymous one by address.
     CountableUser,
     CountableOrganization,
@@ -55,6 +59,7 @@ impl RulePlace {
             Needs::CountableOrganization => self.has_organization && self.access != Access::Public,
             Needs::Somebody => !matches!(self.access, Access::Public | Access::Optional | Access::Deny),
             Needs::Organization => self.has_organization && (self.access == Access::Deny || self.asks_organization()),
+            Needs::Objects => self.lists && self.has(Needs::Somebody) || self.has(Needs::Organization),
             Needs::Body => self.takes_body,
             Needs::Query => self.reads_query && self.access != Access::Public,
         }
@@ -74,7 +79,7 @@ impl Needs {
                 "has no meaning here: nobody has to say who they are",
                 "raise the level to `authenticated` at least, or leave it out",
             ),
-            Self::Organization => (
+            Self::Organization | Self::Objects => (
                 "has no meaning here: no organization is asked for",
                 "it takes an `org` and a level in it; or leave it out",
             ),

@@ -226,7 +226,9 @@ impl Compiler<'_> {
         if !route.is_doubtful && self.findings.list().len() == before {
             let methods = route.rules.iter().map(|raw| Some(&raw.methods)).chain([None]);
             let places = rules.all.iter().zip(methods);
-            let places = places.map(|(rule, methods)| place(rule.access, &rule.origin, methods));
+            let lists = base.options.list.is_some();
+            let places =
+                places.map(|(rule, methods)| place(rule.access, &rule.origin, methods, lists || rule.list().is_some()));
             route.options.check_applicable(places, self.findings);
             self.variables_are_used(&base);
         }
@@ -328,7 +330,8 @@ impl Compiler<'_> {
             [] => base.inject.clone(),
             own => self.inject(&base.inject, &[own], binder),
         };
-        let place = place(access, &origin, methods);
+        let lists = own.list.is_some() || base.options.list.is_some();
+        let place = place(access, &origin, methods, lists);
         own.check_applicable(std::iter::once(place), self.findings);
         let variables: Vec<_> = route.pattern.value.typed_variables().collect();
         let hosts: Vec<&str> = file.hosts.iter().map(|host| &*host.value.text).collect();
@@ -451,10 +454,10 @@ fn injected(options: &RawOptions) -> &[RawInject] {
     options.inject.as_ref().map_or(&[], |inject| &inject.value)
 }
 
-fn place(access: Access, origin: &[Item], methods: Option<&Methods>) -> RulePlace {
+fn place(access: Access, origin: &[Item], methods: Option<&Methods>, lists: bool) -> RulePlace {
     let mut sources = origin.iter().flat_map(|item| &item.sources);
     let reads_query = sources.any(|source| matches!(source, Source::Query(..)));
-    RulePlace { access, has_organization: !origin.is_empty(), reads_query, takes_body: takes_body(methods) }
+    RulePlace { access, has_organization: !origin.is_empty(), reads_query, takes_body: takes_body(methods), lists }
 }
 
 /// Whether the name of a variable says whose something is: a reader takes it for granted that this is looked at.

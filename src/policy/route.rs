@@ -5,7 +5,7 @@ use super::lookup::LookupCall;
 use super::options::authenticate::Schemes;
 use super::options::inject::Inject;
 use super::options::org::{Item, Source};
-use super::options::{BodyLimit, Foreign, RouteOptions, RuleOptions, Shared, Throttle};
+use super::options::{BodyLimit, Foreign, List, RouteOptions, RuleOptions, Shared, Throttle};
 use super::pattern::{HostPattern, Pattern};
 use http::{HeaderValue, Method};
 use std::sync::Arc;
@@ -74,6 +74,12 @@ impl Rule {
     #[must_use]
     pub fn shared(&self) -> Shared {
         self.options.as_ref().and_then(|options| options.shared).unwrap_or_default()
+    }
+
+    /// Which items of its answers somebody gets, where they are lists.
+    #[must_use]
+    pub fn list(&self) -> Option<&List> {
+        self.options.as_ref()?.list.as_ref()
     }
 
     /// How often it may be asked.

@@ -10,6 +10,7 @@ mod foreign;
 mod forward_authorization;
 pub(super) mod inject;
 mod level;
+mod list;
 mod model;
 mod option;
 pub(super) mod org;
@@ -31,6 +32,7 @@ pub(super) mod when;
 pub use body_limit::BodyLimit;
 pub use cors::Cors;
 pub use foreign::Foreign;
+pub use list::{ItemBy, List};
 pub use model::{Asked, Model};
 pub(super) use option::{Compiled, RouteContext, RuleContext};
 pub use option::{Judged, OptionChange};
@@ -191,6 +193,7 @@ written_options! {
         timeout: Timeout,
         body_limit: BodyLimit,
         strict_source: StrictSource,
+        list: List,
         upgrade: Upgrade,
         origins: Origins,
     }
@@ -217,6 +220,7 @@ compiled_options! {
         timeout: Timeout,
         body_limit: BodyLimit,
         strict_source: StrictSource,
+        list: List,
         upgrade: Upgrade,
     }
 }

@@ -43,7 +43,7 @@ pub(in crate::policy) struct RawShared {
 
 impl PolicyOption for Shared {
     const ABOUT: &'static str = "Who may touch objects that belong to no organization.";
-    const NEEDS: Option<Needs> = Some(Needs::Organization);
+    const NEEDS: Option<Needs> = Some(Needs::Objects);
     type Raw = RawShared;
 
     fn schema() -> Json {
@@ -69,7 +69,7 @@ impl Compiled<RuleContext<'_>> for Shared {
     const JUDGED: Judged = Judged::Level;
 
     fn compile(said: &Said<'_, Self>, rule: &RuleContext<'_>, _: &mut Findings) -> Option<Self> {
-        let RawShared { read, write } = said.merged().filter(|_| rule.place.asks_organization())?;
+        let RawShared { read, write } = said.merged().filter(|_| rule.place.has(Needs::Objects))?;
         let usual = Self::default();
         Some(Self { read: read.unwrap_or(usual.read), write: write.unwrap_or(usual.write) })
     }
