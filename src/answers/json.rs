@@ -129,8 +129,7 @@ impl Reader {
     #[inline]
     pub fn read(&mut self, bytes: &[u8], steps: &[Box<str>]) -> Result<Option<usize>, Unreadable> {
         let Self { mut next, mut at, mut depth, mut objects, .. } = *self;
-        loop {
-            let Some(&first) = bytes.get(at) else { break };
+        while let Some(&first) = bytes.get(at) {
             let byte = if first <= b' ' {
                 match skip_space(bytes, &mut at)? {
                     Some(byte) => byte,

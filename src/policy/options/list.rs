@@ -107,8 +107,7 @@ impl Compiled<RuleContext<'_>> for List {
     fn words(&self) -> String {
         let Self { shape, by, keep, shows_shared } = self;
         let pointer = |steps: &[Box<str>]| {
-            let step = |step: &Box<str>| format!("/{}", step.replace('~', "~0").replace('/', "~1"));
-            steps.iter().map(step).collect::<String>()
+            steps.iter().map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1"))).collect::<String>()
         };
         let by = BY.iter().find(|(_, known)| known == by).map_or("", |(word, _)| word);
         let envelope = match &shape.envelope {
