@@ -76,12 +76,12 @@ async fn export(
         let mut users = piece(tx, behind).await?;
         let Some(last) = users.last().map(place) else { return Ok(()) };
         let at: HashMap<UserId, usize> = users.iter().enumerate().map(|(at, user)| (user.user.id, at)).collect();
-        for row in related(tx, MEMBERSHIPS, behind, last).await? {
+        for row in related(tx, MEMBERSHIPS, behind).await? {
             if let Some(user) = at.get(&row.get("user_id")?).and_then(|at| users.get_mut(*at)) {
                 user.memberships.push(membership(&row)?);
             }
         }
-        for row in related(tx, GROUPS, behind, last).await? {
+        for row in related(tx, GROUPS, behind).await? {
             if let Some(user) = at.get(&row.get("user_id")?).and_then(|at| users.get_mut(*at)) {
                 user.groups.push(ExportedGroup { id: row.get("id")?, name: row.get("name")? });
             }
@@ -113,21 +113,28 @@ async fn piece(tx: &Tx<'_>, behind: Place) -> Result<Vec<ExportedUser>, StoreErr
     tx.rows(&sql, &[&behind.0, &behind.1, &behind.2]).await?.into_iter().map(read).collect()
 }
 
-const MEMBERSHIPS: &str = "
-    SELECT m.user_id, m.organization_id, m.is_admin, w.user_id IS NOT NULL AS is_owner, o.slug, o.name, o.is_active
-    FROM users u JOIN memberships m ON m.user_id = u.id JOIN organizations o ON o.id = m.organization_id
-    LEFT JOIN owners w ON w.organization_id = o.id AND w.user_id = u.id
-    WHERE (u.created, u.created_micros, u.id) > ($1, $2, $3) AND (u.created, u.created_micros, u.id) <= ($4, $5, $6)
-    ORDER BY o.name, o.id";
+/// What is theirs, of the users of a piece, `u`: what is read, of what, in which order.
+type Related = [&'static str; 3];
 
-const GROUPS: &str = "
-    SELECT x.user_id, g.id, g.name FROM users u JOIN group_users x ON x.user_id = u.id JOIN groups g ON g.id = x.group_id
-    WHERE (u.created, u.created_micros, u.id) > ($1, $2, $3) AND (u.created, u.created_micros, u.id) <= ($4, $5, $6)
-    ORDER BY g.name";
+const MEMBERSHIPS: Related = [
+    "m.user_id, m.organization_id, m.is_admin, w.user_id IS NOT NULL AS is_owner, o.slug, o.name, o.is_active",
+    "memberships m ON m.user_id = u.id JOIN organizations o ON o.id = m.organization_id
+     LEFT JOIN owners w ON w.organization_id = o.id AND w.user_id = u.id",
+    "o.name, o.id",
+];
 
-/// What belongs to the users of a piece.
-async fn related(tx: &Tx<'_>, sql: &str, behind: Place, last: Place) -> Result<Vec<Row>, StoreError> {
-    Ok(tx.rows(sql, &[&behind.0, &behind.1, &behind.2, &last.0, &last.1, &last.2]).await?)
+const GROUPS: Related =
+    ["x.user_id, g.id, g.name", "group_users x ON x.user_id = u.id JOIN groups g ON g.id = x.group_id", "g.name"];
+
+/// The same users as [`piece`] reads. Their number is said: a planner that has to guess it reads the memberships of all for each piece.
+async fn related(tx: &Tx<'_>, [columns, of, order]: Related, behind: Place) -> Result<Vec<Row>, StoreError> {
+    let sql = format!(
+        "SELECT {columns} FROM (
+             SELECT u.id FROM users u WHERE (u.created, u.created_micros, u.id) > ($1, $2, $3)
+             ORDER BY u.created, u.created_micros, u.id LIMIT {PIECE}
+         ) AS u JOIN {of} ORDER BY {order}"
+    );
+    Ok(tx.rows(&sql, &[&behind.0, &behind.1, &behind.2]).await?)
 }
 
 fn membership(row: &Row) -> Result<ExportedMembership, StoreError> {
