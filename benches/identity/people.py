@@ -20,6 +20,7 @@ USER, ORGANIZATION, TIE = (lambda n, kind=kind: ID % (kind, n) for kind in (1, 2
 # Triggers tell each change, and look at each: nobody has begun to follow them.
 POSTERN = """
 SET session_replication_role = replica;
+DROP INDEX IF EXISTS users_searched, organizations_searched;
 INSERT INTO organizations (id, name, slug) SELECT {organization}, 'Organization ' || n, 'org-' || n FROM generate_series(0, {last_organization}) n;
 INSERT INTO slugs (slug, organization_id) SELECT slug, id FROM organizations;
 INSERT INTO users (id, username, email, first_name, last_name, phone_number, is_superuser, is_staff)
@@ -30,6 +31,7 @@ INSERT INTO owners (organization_id, user_id) SELECT {organization}, {user} FROM
 INSERT INTO tokens (id, digest, user_id) SELECT {tie}, sha256(convert_to(md5(n::text), 'UTF8')), {user} FROM generate_series(0, {last_token}) n;
 INSERT INTO tokens (id, digest, user_id) SELECT {many_token}, sha256(convert_to(md5('{many}'), 'UTF8')), {one} WHERE {many} > {last_token};
 SELECT recount();
+SELECT index_search();
 INSERT INTO changes (kind) VALUES ('everything');
 """
 

@@ -127,7 +127,7 @@ pub(super) async fn rows<'v, R: Resource>(
     let most = conditions.place(Value::Int(Some(i64::from(limit) + 1)));
     let from = &R::statements().from;
     let sql = format!("SELECT {fields}, {columns} FROM {from} {clause} ORDER BY {order} LIMIT {most}");
-    let mut found = tx.rows(&sql, &conditions.params()).await?;
+    let mut found = conditions.rows(tx, &sql).await?;
     let goes_on = found.len() > limit as usize;
     found.truncate(limit as usize);
     if backwards {
@@ -141,5 +141,5 @@ pub(super) async fn rows<'v, R: Resource>(
     }
     let ends = (places.first().cloned(), places.pop());
     let reach = if let (Some(first), Some(last)) = ends { Some(Reach { first, last, goes_on }) } else { None };
-    Ok(Rows { total: rows.len() as u64, rows, reach })
+    Ok(Rows { total: rows.len() as u64, rows, has_more: false, reach })
 }

@@ -42,6 +42,8 @@ pub struct List {
     pub page: Page,
     /// The part that begins behind a record, in the place of the page's offset.
     pub keyset: Option<Keyset>,
+    /// Where not all are meant, they are counted so far and no further; without it, to the end.
+    pub counted_to: Option<u32>,
 }
 
 impl From<Page> for List {
@@ -73,6 +75,8 @@ impl List {
 pub struct Rows<R> {
     pub rows: Vec<R>,
     pub total: u64,
+    /// There are more than were counted.
+    pub has_more: bool,
     pub reach: Option<Reach>,
 }
 
@@ -118,15 +122,15 @@ pub(super) async fn list<R: Resource>(
     let members = members.collect::<Result<Vec<_>, DirectoryError>>()?;
     for ((name, value), member) in list.filter.iter().zip(&members) {
         let field = named::<R>("filter", name, |field| field.filter)?;
-        let mut expression = field.expression::<R>();
-        let value = match member {
-            Some((name, json)) => {
-                expression = tx.session.member(&expression, &conditions.place(Value::Text(Some(name))));
-                json.as_deref().map(|json| Value::Text(Some(json)))
-            }
-            None => filter_value(field, value)?,
-        };
-        match value {
+        let expression = field.expression::<R>();
+        if let Some((name, json)) = member {
+            let name = conditions.place(Value::Text(Some(name)));
+            let json = json.as_deref().map(|json| conditions.place(Value::Text(Some(json))));
+            conditions.and_plain(&tx.session.has_member(&expression, &name, json.as_deref()));
+            conditions.plan_anew();
+            continue;
+        }
+        match filter_value(field, value)? {
             Some(value) if !field.found_by.is_empty() => {
                 conditions.and(&format!("{} AND ({expression}) = $?", field.found_by), value);
             }
@@ -135,16 +139,13 @@ pub(super) async fn list<R: Resource>(
         }
     }
     let words: Vec<String> = words.into_iter().map(pattern).collect();
+    let searched = &R::statements().searched;
+    if !words.is_empty() && searched.is_empty() {
+        return Err(DirectoryError::invalid("search", format!("{}s cannot be searched", R::NOUN)));
+    }
     for word in &words {
-        let found: Vec<String> = R::FIELDS
-            .iter()
-            .filter(|field| field.search)
-            .map(|field| format!(r"lower({}) LIKE $? ESCAPE '\'", field.expression::<R>()))
-            .collect();
-        if found.is_empty() {
-            return Err(DirectoryError::invalid("search", format!("{}s cannot be searched", R::NOUN)));
-        }
-        conditions.and(&found.join(" OR "), Value::Text(Some(word)));
+        conditions.and(&format!(r"{searched} LIKE $? ESCAPE '\'"), Value::Text(Some(word)));
+        conditions.plan_anew();
     }
     let keys = keys::<R>(&list.order)?;
     if let Some(keyset) = &list.keyset {
@@ -153,14 +154,18 @@ pub(super) async fn list<R: Resource>(
     }
     let order = conditions.narrowed(&keyset::order(&keys, false));
     let (from, clause) = (&R::statements().from, conditions.clause());
-    let mut count = format!("SELECT count(*) AS total FROM {from} {clause}");
-    if R::IS_TOTALLED && clause.is_empty() {
-        count = format!("SELECT CAST(sum(number) AS bigint) AS total FROM totals WHERE name = '{}'", R::TABLE);
-    } else if fields.contains('$') {
-        // Each value must be named in a statement.
-        count = format!("SELECT count(*) AS total FROM (SELECT {fields} FROM {from} {clause}) AS listed");
-    }
     let (limit, offset) = (limit(tx, list.page), list.page.offset);
+    // What is told is counted whatever the bound.
+    let told = u64::from(offset) + u64::from(limit.unwrap_or(0));
+    let bound = list.counted_to.filter(|_| !clause.is_empty()).map(|bound| told.max(bound.into()));
+    let count = if R::IS_TOTALLED && clause.is_empty() {
+        format!("SELECT CAST(sum(number) AS bigint) AS total FROM totals WHERE name = '{}'", R::TABLE)
+    } else {
+        // Each value must be named in a statement.
+        let counted = if fields.contains('$') { fields.as_str() } else { "1" };
+        let end = bound.map(|bound| format!("LIMIT {}", bound + 1)).unwrap_or_default();
+        format!("SELECT count(*) AS total FROM (SELECT {counted} FROM {from} {clause} {end}) AS listed")
+    };
     let mut rows = Vec::new();
     if limit != Some(0) {
         // The number of all comes along where this may not be all.
@@ -183,19 +188,23 @@ pub(super) async fn list<R: Resource>(
         } else {
             format!("SELECT {fields} FROM {from} {clause} ORDER BY {order} {part}")
         };
-        rows = tx.rows(&sql, &conditions.params()).await?;
+        rows = conditions.rows(tx, &sql).await?;
         conditions.forget(usize::from(first.is_some()));
     }
     let total = match rows.last().filter(|_| limit.is_some()).and_then(|row| row.cells.last().cloned()) {
         Some(total) => i64::from_cell(total).unwrap_or_default().unsigned_abs(),
         None if rows.is_empty() && (offset > 0 || limit == Some(0)) => {
-            let row = tx.row(&count, &conditions.params()).await?;
-            row.map_or(Ok(0), |row| row.get::<i64>("total"))?.unsigned_abs()
+            let counted = conditions.rows(tx, &count).await?;
+            counted.first().map_or(Ok(0), |row| row.get::<i64>("total"))?.unsigned_abs()
         }
         None => u64::from(offset) + rows.len() as u64,
     };
-    let rows = rows.into_iter().map(|row| tx.read(row)).collect::<Result<_, _>>()?;
-    Ok(Rows { rows, total, reach: None })
+    let mut read = Vec::with_capacity(rows.len());
+    for row in rows {
+        read.push(tx.read(row)?);
+    }
+    let most = bound.unwrap_or(u64::MAX);
+    Ok(Rows { rows: read, total: total.min(most), has_more: total > most, reach: None })
 }
 
 fn limit(tx: &Tx<'_>, page: Page) -> Option<u32> {

@@ -2,7 +2,7 @@
 
 use super::error::{DirectoryError, StoreError};
 use super::resources::Resource;
-use super::sql::{Failure, Param, Params, Value};
+use super::sql::{Failure, Param, Params, Row, Value};
 use super::tx::Tx;
 
 /// Conditions that all hold, and their values.
@@ -10,6 +10,8 @@ use super::tx::Tx;
 pub(super) struct Conditions<'v> {
     all: Vec<String>,
     values: Vec<Value<'v>>,
+    /// Which way to what is meant is short depends on the values.
+    is_planned_anew: bool,
     /// Which primary organizations are told.
     home: String,
 }
@@ -25,6 +27,11 @@ impl<'v> Conditions<'v> {
         self.all.push(format!("({condition})"));
     }
 
+    /// The engine looks at the values when it plans: how many records have a word, or a value of a field, differs too much between them.
+    pub(super) fn plan_anew(&mut self) {
+        self.is_planned_anew = true;
+    }
+
     /// The place of one more value.
     pub(super) fn place(&mut self, value: Value<'v>) -> String {
         self.values.push(value);
@@ -38,6 +45,14 @@ impl<'v> Conditions<'v> {
 
     pub(super) fn params(&self) -> Vec<&dyn Param> {
         self.values.iter().map(|value| value as _).collect()
+    }
+
+    /// The rows of a statement that takes these values.
+    pub(super) async fn rows(&self, tx: &Tx<'_>, sql: &str) -> Result<Vec<Row>, Failure> {
+        match self.is_planned_anew {
+            true => tx.session.rows_anew(sql, &self.params()).await,
+            false => tx.rows(sql, &self.params()).await,
+        }
     }
 
     /// With its keyword, where there is any.
@@ -97,7 +112,7 @@ impl Tx<'_> {
         rows.into_iter().map(|row| self.read(row)).collect()
     }
 
-    pub(super) fn read<R: Resource>(&self, row: super::sql::Row) -> Result<R, StoreError> {
+    pub(super) fn read<R: Resource>(&self, row: Row) -> Result<R, StoreError> {
         let mut record = R::read(row)?;
         record.at(self.now);
         Ok(record)

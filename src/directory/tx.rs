@@ -23,6 +23,11 @@ pub(super) type Work<'t, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Sen
 pub(super) trait Session: Send + Sync {
     async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure>;
 
+    /// The same of a statement that is planned for these values, and not kept for others.
+    async fn rows_anew(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
+        self.rows(sql, params).await
+    }
+
     /// How many rows were changed.
     async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, Failure>;
 
@@ -32,8 +37,8 @@ pub(super) trait Session: Send + Sync {
     /// The same for something that has no record yet, by a name that all who want it use.
     async fn lock_name(&self, name: &str) -> Result<(), Failure>;
 
-    /// What gives a member of a JSON object, as JSON: both as expressions of a statement.
-    fn member(&self, object: &str, name: &str) -> String;
+    /// That a JSON object has a member of this value, as JSON, or none where there is none: all are expressions of a statement.
+    fn has_member(&self, object: &str, name: &str, value: Option<&str>) -> String;
 
     /// All facts of a user, within this look.
     async fn snapshot(&self, user: UserId) -> Result<Option<Snapshot>, StoreError>;

@@ -9,6 +9,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 const USUAL: u32 = 10;
 const LONGEST: u32 = 100;
+/// So many are counted of what a request filters or searches, and no more: whoever may read a list may make the store count with every
+/// request.
+const COUNTED: u32 = 10_000;
 
 /// What Python's `urlencode` leaves as it is, but for the blank.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b' ');
@@ -18,6 +21,7 @@ pub(super) struct Paging {
     /// `None`: the last, whichever that is.
     number: Option<u32>,
     size: u32,
+    is_compat: bool,
     query: Vec<(String, String)>,
 }
 
@@ -37,7 +41,7 @@ impl Paging {
                 Some(number.filter(|number| *number > 0).ok_or(ApiError::NoPage)?)
             }
         };
-        Ok(Self { number, size, query })
+        Ok(Self { number, size, is_compat: call.is_compat(), query })
     }
 
     /// The parameters of the request.
@@ -52,15 +56,23 @@ impl Paging {
     /// What to list for it. The last page is known once all are counted.
     pub(super) fn list(&self, list: List) -> List {
         let offset = self.number.map_or(0, |number| (number - 1).saturating_mul(self.size));
-        List { page: Page { limit: Some(self.size), offset }, ..list }
+        // The reference counts all.
+        let counted_to = (!self.is_compat).then_some(COUNTED);
+        List { page: Page { limit: Some(self.size), offset }, counted_to, ..list }
     }
 
     /// Where the last page begins, where that is asked for and another one was read.
-    pub(super) fn last(&mut self, total: u64) -> Option<Page> {
-        let pages = self.pages(total);
+    ///
+    /// # Errors
+    /// Nobody knows which it is.
+    pub(super) fn last<R>(&mut self, rows: &Rows<R>) -> Result<Option<Page>, ApiError> {
+        let pages = self.pages(rows.total);
+        if self.number.is_none() && rows.has_more {
+            return Err(ApiError::NoPage);
+        }
         let is_unread = self.number.is_none() && pages > 1;
         self.number.get_or_insert(pages);
-        is_unread.then(|| Page { limit: Some(self.size), offset: (pages - 1) * self.size })
+        Ok(is_unread.then(|| Page { limit: Some(self.size), offset: (pages - 1) * self.size }))
     }
 
     fn pages(&self, total: u64) -> u32 {
@@ -79,7 +91,10 @@ impl Paging {
         }
         let mut told = Object::default();
         told.put("count", &rows.total);
-        told.put("next", &(number < pages).then(|| self.link(call, number + 1)));
+        if rows.has_more {
+            told.put("count_is_exact", &false);
+        }
+        told.put("next", &(number < pages || rows.has_more).then(|| self.link(call, number + 1)));
         told.put("previous", &(number > 1).then(|| self.link(call, number - 1)));
         told.put_json("results", &list(rows.rows.iter().map(tell)));
         Ok(told.end())

@@ -75,7 +75,7 @@ where
     }
     let list = paging.list(list);
     let mut rows = read(call.view.clone(), list.clone()).await.map_err(refused::<R>)?;
-    if let Some(page) = paging.last(rows.total) {
+    if let Some(page) = paging.last(&rows)? {
         rows = read(call.view.clone(), List { page, ..list }).await.map_err(refused::<R>)?;
     }
     Ok(Done::Told(paging.tell(call, &rows, tell)?))

@@ -94,6 +94,11 @@ impl<'c> Session<'c> {
             let statement = ask!(self.prepare_cached(sql))?;
             return ask!(self.query(&statement, params));
         }
+        self.query_anew(sql, params).await
+    }
+
+    /// The same of a statement without a name, which is planned for these values.
+    pub(super) async fn query_anew(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
         ask!(self.query_typed(sql, &typed(params)))
     }
 

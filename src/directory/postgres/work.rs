@@ -16,6 +16,11 @@ impl tx::Session for Session<'_> {
         Ok(value::rows(&self.query(sql, &references(&values)).await?)?)
     }
 
+    async fn rows_anew(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
+        let values = values(params);
+        Ok(value::rows(&self.query_anew(sql, &references(&values)).await?)?)
+    }
+
     async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, Failure> {
         let values = values(params);
         Ok(self.modify(sql, &references(&values)).await?)
@@ -26,8 +31,12 @@ impl tx::Session for Session<'_> {
         tx::Session::execute(self, &sql, &[id]).await.map(drop)
     }
 
-    fn member(&self, object: &str, name: &str) -> String {
-        format!("CAST(CAST({object} AS json) -> CAST({name} AS text) AS text)")
+    fn has_member(&self, object: &str, name: &str, value: Option<&str>) -> String {
+        let (object, name) = (format!("CAST({object} AS jsonb)"), format!("CAST({name} AS text)"));
+        match value {
+            Some(value) => format!("{object} @> jsonb_build_object({name}, CAST(CAST({value} AS text) AS jsonb))"),
+            None => format!("NOT {object} ? {name}"),
+        }
     }
 
     async fn lock_name(&self, name: &str) -> Result<(), Failure> {

@@ -186,6 +186,8 @@ pub trait Input: Sized + Send + 'static {
 pub struct Statements {
     pub(in crate::directory) fields: String,
     pub(in crate::directory) from: String,
+    /// What a word is searched in: all searched fields in small letters, with blanks between them, which no word has. Empty: nothing is.
+    pub(in crate::directory) searched: String,
     /// Takes the columns' values.
     pub(in crate::directory) insert: String,
     /// Takes the key and the values of the columns that are not fixed.
@@ -198,11 +200,17 @@ impl Statements {
         let columns: Vec<_> = R::FIELDS.iter().filter(|field| field.is_column()).map(Field::column).collect();
         let values: Vec<String> = (1..=columns.len()).map(|number| format!("${number}")).collect();
         let changing = R::FIELDS.iter().filter(|field| field.is_column() && !field.fixed);
+        let small = |field: &Field| match (field.expression::<R>(), field.nullable) {
+            (text, true) => format!("coalesce(lower({text}), '')"),
+            (text, false) => format!("lower({text})"),
+        };
+        let searched: Vec<String> = R::FIELDS.iter().filter(|field| field.search).map(small).collect();
         let set: Vec<String> = changing.zip(2..).map(|(field, at)| format!("{} = ${at}", field.column())).collect();
         let (table, alias, joins) = (R::TABLE, R::ALIAS, R::JOINS);
         Self {
             fields: all.join(", "),
             from: format!("{table} {alias} {joins}"),
+            searched: searched.join(" || ' ' || "),
             insert: format!("INSERT INTO {table} ({}) VALUES ({})", columns.join(", "), values.join(", ")),
             update: format!("UPDATE {table} SET {} WHERE id = $1", set.join(", ")),
         }

@@ -26,3 +26,20 @@ pub use permission::{NewPermission, PermissionEdit, PermissionRecord};
 pub use role::{NewRole, RoleRecord};
 pub use token::{NewScope, NewToken, TokenEdit, TokenRecord};
 pub use user::{NewUser, UserEdit, UserRecord};
+
+#[cfg(test)]
+mod tests {
+    use super::{OrganizationRecord, Resource, UserRecord};
+
+    /// PostgreSQL uses an index of an expression for that expression alone.
+    #[test]
+    fn what_is_searched_is_what_postgresql_indexes() {
+        let sql = include_str!("../../../migrations/postgres/0015_search.sql").replace("''", "'");
+        let indexed = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+        let of_users = UserRecord::statements().searched.replace("(u.", "(");
+        let of_organizations = OrganizationRecord::statements().searched.replace("(o.", "(");
+        for expression in [of_users, of_organizations] {
+            assert!(indexed.contains(&expression), "{expression}");
+        }
+    }
+}

@@ -89,8 +89,11 @@ impl tx::Session for Session<'_> {
         Ok(())
     }
 
-    fn member(&self, object: &str, name: &str) -> String {
-        format!("{object} -> {name}")
+    fn has_member(&self, object: &str, name: &str, value: Option<&str>) -> String {
+        match value {
+            Some(value) => format!("{object} -> {name} = {value}"),
+            None => format!("{object} -> {name} IS NULL"),
+        }
     }
 
     async fn snapshot(&self, user: UserId) -> Result<Option<Snapshot>, StoreError> {

@@ -1,11 +1,8 @@
-//! Pages by cursor: who may turn them, and that PostgreSQL finds each by an index.
+//! Pages by cursor: who may turn them, and what they tell. That PostgreSQL finds each by an index is in `large`.
 
 use super::engines::{Site, on_each_engine};
-use crate::support::postgres::Server;
-use crate::support::{Options, Postern, Upstream, World, command};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use tempfile::TempDir;
 
 on_each_engine!(
     cursors_walk_through_a_list_and_back,
@@ -18,7 +15,7 @@ fn names(page: &Value) -> Vec<String> {
 }
 
 /// The path and the query of a link.
-fn path(link: &Value) -> Option<String> {
+pub(super) fn path(link: &Value) -> Option<String> {
     Some(link.as_str()?.strip_prefix("http://api.example.com").unwrap().to_owned())
 }
 
@@ -127,54 +124,4 @@ fn of_a_list_that_changes_nobody_is_told_twice_or_left_out(site: &Site) {
     let all: BTreeSet<String> = walked.iter().cloned().collect();
     assert_eq!(all.len(), walked.len(), "{walked:?}");
     assert_eq!(all, constant);
-}
-
-#[test]
-fn postgresql_finds_every_page_by_an_index() {
-    let server = Server::own_with(
-        "session_preload_libraries = 'auto_explain'\nauto_explain.log_min_duration = 0\nauto_explain.log_analyze = on\n\
-         auto_explain.log_timing = off",
-    );
-    server.migrated("postern");
-    let (home, url) = (TempDir::new().unwrap(), server.url("postern"));
-    let tokens = World::fill(|args, input| {
-        let args: Vec<&str> = ["--database", &url].into_iter().chain(args.iter().copied()).collect();
-        command(home.path(), &args, input).unwrap_or_else(|error| panic!("{args:?}: {error}"))
-    });
-    server.sql("postern", "INSERT INTO users (id, username, created) SELECT gen_random_uuid(), 'n' || i, i FROM generate_series(1, 20000) i");
-    server.sql("postern", "INSERT INTO organizations (id, name, slug, created) SELECT gen_random_uuid(), 'n' || i, 'n' || i, i FROM generate_series(1, 20000) i");
-    server.sql("postern", "ANALYZE");
-    let upstream = Upstream::echo();
-    let mut options = Options::policy(super::ROUTES).set("database", &url);
-    options.world = false;
-    options.config = "identity:\n  api: all\n".to_owned();
-    let postern = Postern::start(upstream.address(), &options);
-    let get = |target: &str| {
-        let mut raw = postern.raw();
-        raw.send(crate::support::get_with(&tokens["su"], target));
-        let answer = raw.answer();
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()
-    };
-    for (list, key, index) in
-        [("user", "u.created", "users_created"), ("organization", "o.created", "organizations_created")]
-    {
-        let mut page = get(&format!("/api/v1/users/{list}/?cursor=&page_size=100"));
-        // Deep, and often enough that the server plans for every value.
-        for _ in 0..30 {
-            page = get(&path(&page["next"]).unwrap());
-        }
-        let log = server.log();
-        // Users tell of organizations too.
-        let of_list = format!("ORDER BY {key} ");
-        let plans: Vec<&str> =
-            log.split("Query Text: ").filter(|plan| plan.contains(&of_list) && plan.contains(") < ($1")).collect();
-        assert!(plans.len() >= 30, "{list}: {} plans", plans.len());
-        for plan in plans {
-            let by_index = format!("Index Scan Backward using {index}");
-            assert!(plan.contains(&by_index) && plan.contains("Index Cond: (ROW("), "{plan}");
-        }
-        let page = get(&format!("/api/v1/users/{list}/?cursor=&ordering=-created,-created_micros,-id&page_size=1"));
-        assert_eq!(page["results"].as_array().unwrap().len(), 1);
-    }
 }

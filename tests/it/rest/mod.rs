@@ -4,6 +4,7 @@ mod compat;
 mod cursors;
 mod engines;
 mod fields;
+mod large;
 mod letters;
 mod links;
 mod once;

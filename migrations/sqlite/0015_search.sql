@@ -1,0 +1,1 @@
+-- PostgreSQL has indexes for searches from here on. A single file is read to the end of a page, and no further.
