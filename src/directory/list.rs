@@ -107,6 +107,16 @@ pub(super) async fn list<R: Resource>(
         conditions.and(condition, value);
     }
     let words: Vec<&str> = list.search.iter().flat_map(|text| text.split_whitespace()).collect();
+    // No text of a record has one, and PostgreSQL takes none.
+    let has_nul = |text: &str| text.contains('\0');
+    for (what, has) in [
+        ("filter", list.filter.iter().any(|(_, value)| has_nul(value))),
+        ("search", list.search.as_deref().is_some_and(has_nul)),
+    ] {
+        if has {
+            return Err(DirectoryError::invalid(what, "null characters are not allowed"));
+        }
+    }
     for (what, parts) in [("filter", list.filter.len()), ("search", words.len()), ("order", list.order.len())] {
         if parts > PARTS {
             return Err(DirectoryError::invalid(

@@ -125,6 +125,11 @@ impl Tx<'_> {
         params: Params<'_>,
         reference: impl ToString + Send,
     ) -> Result<R, DirectoryError> {
+        // No text of a record has a NUL, and PostgreSQL takes none.
+        let has_nul = |param: &&dyn Param| matches!(param.value(), Value::Text(Some(text)) if text.contains('\0'));
+        if params.iter().any(has_nul) {
+            return Err(DirectoryError::NotFound { noun: R::NOUN, reference: reference.to_string() });
+        }
         let mut found = self.select(condition, params, "LIMIT 2").await?;
         let reference = || reference.to_string();
         match (found.pop(), found.is_empty()) {
