@@ -5,6 +5,7 @@ mod obstacles;
 pub use obstacles::obstacles;
 
 use crate::api::links::Links;
+use crate::api::openapi::Extent;
 use crate::api::{self, Api, paths};
 use crate::authzen;
 use crate::config::{Compat, Config, Database};
@@ -387,7 +388,8 @@ fn identity_api(
         (Some(key), Compat::Openwisp) => Some(Sealer::new(&key.text()?)?),
         _ => None,
     };
-    Ok(Some(Arc::new(Api::new(Arc::clone(store), Arc::clone(identity), accounts, sealer, limits, letters))))
+    let (store, identity, extent) = (Arc::clone(store), Arc::clone(identity), Extent::of(config));
+    Ok(Some(Arc::new(Api::new(store, identity, accounts, sealer, limits, letters, extent))))
 }
 
 /// Redis as configured, with the task that connects to it; nothing waits for that.

@@ -4,6 +4,7 @@
 use super::paths::{self, PREFIX};
 use crate::decision::{Denial, Reason};
 use crate::id::UserId;
+use crate::policy::description;
 use crate::request_target::Target;
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -29,6 +30,9 @@ impl Links {
     /// Where one of [`paths`] is.
     #[must_use]
     pub fn at(&self, path: &str) -> String {
+        if path == paths::DESCRIPTION {
+            return description(&self.prefix);
+        }
         path.strip_prefix(PREFIX).map_or_else(|| path.to_owned(), |rest| format!("{}{rest}", self.prefix))
     }
 
@@ -40,6 +44,8 @@ impl Links {
         let mut path = utf8_percent_encode(target.decoded(), ESCAPED).to_string();
         if let Some(rest) = path.strip_prefix(&*self.prefix) {
             path = format!("{PREFIX}{rest}");
+        } else if path == description(&self.prefix) {
+            paths::DESCRIPTION.clone_into(&mut path);
         }
         Some(match target.query() {
             Some(query) => format!("{path}?{query}"),
@@ -62,8 +68,13 @@ impl Links {
     /// The page on which who has a token chooses a password.
     #[must_use]
     pub fn reset(&self, user: UserId, token: &str) -> Option<String> {
-        let page = if self.compat { paths::RESET_PAGE_COMPAT } else { paths::RESET_PAGE };
-        Some(format!("{}{}{}-{token}/", self.base.as_deref()?, self.at(page), user.0.simple()))
+        Some(format!("{}{}{}-{token}/", self.base.as_deref()?, self.reset_page(), user.0.simple()))
+    }
+
+    /// What its path begins with.
+    #[must_use]
+    pub fn reset_page(&self) -> String {
+        self.at(if self.compat { paths::RESET_PAGE_COMPAT } else { paths::RESET_PAGE })
     }
 
     /// The page on which who has a token shows that an e-mail address is theirs.

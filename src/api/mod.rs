@@ -11,6 +11,7 @@ pub mod error;
 pub mod links;
 pub mod login;
 pub mod logout;
+pub mod openapi;
 mod operation;
 pub mod page;
 pub mod password;
@@ -40,8 +41,8 @@ use links::Links;
 pub use rest::told_of_oneself;
 use rest::{BeingAnswered, TagKey};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
@@ -86,6 +87,10 @@ pub struct Api {
     pub seal: Seal,
     /// Whether a record is changed only by who says which state of it they have read.
     pub require_if_match: bool,
+    /// What of all this is there.
+    extent: openapi::Extent,
+    /// What everybody may know of it, once somebody has asked.
+    description: OnceLock<Bytes>,
     /// One permit for each request for a letter that is being looked into.
     letters: Arc<Semaphore>,
     /// Whether the log knows already that letters are wanted and cannot be sent.
@@ -94,7 +99,7 @@ pub struct Api {
 
 impl Api {
     /// As it is configured. A `sealer` is what `compat: openwisp` needs; `shared` are the limits that replicas share; `mail` is who
-    /// sends letters, with what their `links` begin with.
+    /// sends letters, with what their `links` begin with; `extent` is what the description tells of.
     #[must_use]
     pub fn new(
         store: Arc<Directory>,
@@ -103,6 +108,7 @@ impl Api {
         sealer: Option<Sealer>,
         shared: Option<Arc<Shared>>,
         (mail, links): (Option<Arc<Mailer>>, Links),
+        extent: openapi::Extent,
     ) -> Self {
         Self {
             login: Login::new(Arc::clone(&store), accounts.clone(), shared),
@@ -121,6 +127,8 @@ impl Api {
             passwords: accounts.passwords,
             mail,
             links,
+            extent,
+            description: OnceLock::new(),
             letters: Arc::new(Semaphore::new(password::LETTERS_AT_ONCE)),
             told_of_mail: AtomicBool::new(false),
         }

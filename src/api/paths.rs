@@ -3,6 +3,8 @@
 /// What the paths of the identity API begin with, unless `identity.prefix` says otherwise.
 pub use crate::config::accounts::PREFIX;
 
+/// The path of the API's description; it stays beside the prefix, wherever that is.
+pub const DESCRIPTION: &str = "/api/v1/docs/openapi.json";
 /// The path of the token endpoint.
 pub const TOKEN: &str = "/api/v1/users/token/";
 /// The path of the login page.

@@ -3,11 +3,11 @@
 use super::error::ApiError;
 use super::password::{ask_page, change, change_page, confirm, reset, reset_page};
 use super::paths::{
-    CHANGE, CHANGE_PAGE, CHANGE_PAGE_COMPAT, CONFIRM, CONFIRM_EMAIL, FORGOTTEN, FORGOTTEN_COMPAT, LOGIN, LOGOUT, RESET,
-    RESET_PAGE, RESET_PAGE_COMPAT, TOKEN,
+    CHANGE, CHANGE_PAGE, CHANGE_PAGE_COMPAT, CONFIRM, CONFIRM_EMAIL, DESCRIPTION, FORGOTTEN, FORGOTTEN_COMPAT, LOGIN,
+    LOGOUT, RESET, RESET_PAGE, RESET_PAGE_COMPAT, TOKEN,
 };
 use super::rest::show::show;
-use super::{Api, email_page, login, logout, rest, token};
+use super::{Api, email_page, login, logout, openapi, rest, token};
 use crate::compat::openwisp::negotiate::negotiate;
 use crate::policy::is_read;
 use axum::Router;
@@ -35,6 +35,7 @@ const EVERYWHERE: [(HeaderName, HeaderValue); 5] = [
 pub fn router(api: Arc<Api>) -> Router {
     // Each operation sees to its methods itself: the reference looks at them after the limits.
     let mut router = Router::new()
+        .route(DESCRIPTION, any(openapi::answer))
         .route(TOKEN, any(token::answer).layer(from_fn(|r, next| as_asked("Obtain Auth Token", r, next))))
         .route(CHANGE, any(change::answer).layer(from_fn(|r, next| as_asked("Password Change", r, next))))
         .route(RESET, any(reset::answer).layer(from_fn(|r, next| as_asked("Password Reset", r, next))))

@@ -130,7 +130,7 @@ async fn same_again(
 }
 
 /// What `OPTIONS` tells, in the reference's order.
-const DESCRIPTION: &str = concat!(
+pub(super) const DESCRIPTION: &str = concat!(
     r#"{"name":"Obtain Auth Token","description":"","renders":["application/json","text/html"],"#,
     r#""parses":["application/x-www-form-urlencoded","multipart/form-data","application/json"],"actions":{"POST":{"#,
     r#""username":{"type":"string","required":true,"read_only":false,"label":"Username"},"#,

@@ -9,15 +9,22 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Questions of one call, at most.
-const MOST: usize = 1_000;
+pub const MOST: usize = 1_000;
 
 /// When the answers end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Semantic {
+pub enum Semantic {
     ExecuteAll,
     DenyOnFirstDeny,
     PermitOnFirstPermit,
 }
+
+/// What they are called.
+pub const SEMANTICS: [(&str, Semantic); 3] = [
+    ("execute_all", Semantic::ExecuteAll),
+    ("deny_on_first_deny", Semantic::DenyOnFirstDeny),
+    ("permit_on_first_permit", Semantic::PermitOnFirstPermit),
+];
 
 /// A decision as it is told.
 #[derive(Serialize)]
@@ -106,10 +113,7 @@ impl Authzen {
 fn semantic(asked: &Map<'_>) -> Result<Semantic, &'static str> {
     let Some(options) = asked.get("options") else { return Ok(Semantic::ExecuteAll) };
     let options = options.map().ok_or("`options` is not an object")?;
-    match options.get("evaluations_semantic").map(|semantic| semantic.text()) {
-        None | Some(Some("execute_all")) => Ok(Semantic::ExecuteAll),
-        Some(Some("deny_on_first_deny")) => Ok(Semantic::DenyOnFirstDeny),
-        Some(Some("permit_on_first_permit")) => Ok(Semantic::PermitOnFirstPermit),
-        Some(_) => Err("`evaluations_semantic` is `execute_all`, `deny_on_first_deny` or `permit_on_first_permit`"),
-    }
+    let Some(wanted) = options.get("evaluations_semantic") else { return Ok(Semantic::ExecuteAll) };
+    let known = SEMANTICS.iter().find(|(name, _)| wanted.text() == Some(name)).map(|(_, semantic)| *semantic);
+    known.ok_or("`evaluations_semantic` is `execute_all`, `deny_on_first_deny` or `permit_on_first_permit`")
 }

@@ -15,7 +15,9 @@ pub mod settings;
 pub mod template;
 
 pub use endpoint::Endpoint;
-pub use evaluate::Handle;
+pub use evaluate::{Handle, LEVELS, USERS};
+pub use evaluations::{MOST as MOST_QUESTIONS, SEMANTICS};
+pub use page::MOST as MOST_RESULTS;
 
 use crate::decision::{Denial, Reason};
 use crate::directory::Directory;

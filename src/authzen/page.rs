@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 const NONCE: usize = 24;
 /// Results of a page, where nobody says how many, and at most.
 const USUAL: u32 = 100;
-const MOST: u32 = 1_000;
+pub const MOST: u32 = 1_000;
 
 /// What encrypts tokens: the same for all replicas.
 pub struct PageKey(XChaCha20Poly1305);

@@ -23,6 +23,7 @@ pub mod member;
 pub mod migrate;
 pub mod moment;
 pub mod noun;
+mod openapi;
 pub mod org;
 pub mod output;
 pub mod permission;
@@ -87,6 +88,8 @@ enum Command {
     Explain(explain::Args),
     Matrix(matrix::Args),
     Schema(schema::Args),
+    /// Print the OpenAPI description of the identity API, as it is served at /api/v1/docs/openapi.json
+    Openapi,
     Config(config::Args),
     Lookup(lookup::Args),
     Completions(completions::Args),
@@ -282,6 +285,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&common, &args),
         Command::Matrix(args) => matrix::run(&common, &args),
         Command::Schema(args) => Ok(schema::run(&args)),
+        Command::Openapi => openapi::run(&common),
         Command::Config(args) => config::run(&common, &args),
         Command::Lookup(args) => lookup::run(&common, args),
         Command::Completions(args) => Ok(completions::run(args, Cli::command())),

@@ -15,8 +15,6 @@ pub struct CustomFields(String);
 
 /// All of a user's fields together, in bytes of JSON.
 const LONGEST: usize = 16 << 10;
-/// A text of a field, in characters, where nothing else is declared.
-const TEXT: u32 = 255;
 
 impl Default for CustomFields {
     fn default() -> Self {
@@ -109,13 +107,16 @@ pub enum FieldType {
 }
 
 impl FieldType {
+    /// A text, in characters, where nothing else is declared.
+    pub const LONGEST: u32 = 255;
+
     /// A value as it is kept: texts of the command line and of forms become what they are meant as.
     fn check(&self, value: &Json) -> Result<Json, String> {
         let text = value.as_str();
         match self {
             Self::Text { max_length, choices } => {
                 let text = text.ok_or("it is a text")?;
-                let most = max_length.unwrap_or(TEXT);
+                let most = max_length.unwrap_or(Self::LONGEST);
                 if text.chars().count() > most as usize {
                     return Err(format!("it has at most {most} characters"));
                 }
@@ -176,6 +177,11 @@ impl DeclaredFields {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// By name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &FieldType)> {
+        self.0.iter().map(|(name, of)| (name.as_str(), of))
     }
 
     /// What a user has, with others in the place of theirs. What is not named stays, also what only another replica declares; null, or an

@@ -11,17 +11,28 @@ pub enum Own {
 const AUTHZEN: &str = "/access/v1/";
 const WELL_KNOWN: &str = "/.well-known/authzen-configuration";
 
+/// Where an identity API under this prefix is described: beside it.
+#[must_use]
+pub fn description(prefix: &str) -> String {
+    let (above, _) = prefix.trim_end_matches('/').rsplit_once('/').unwrap_or_default();
+    format!("{above}/docs/openapi.json")
+}
+
 /// The paths that are postern's own.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reserved {
     /// The prefix of the identity API, where it is served.
     pub(super) identity: Option<Box<str>>,
+    /// Where that is described.
+    pub(super) description: Option<Box<str>>,
     pub(super) authzen: bool,
 }
 
 impl Reserved {
     pub(super) fn owner(&self, path: &str) -> Option<Own> {
-        if self.identity.as_deref().is_some_and(|prefix| path.starts_with(prefix)) {
+        if self.identity.as_deref().is_some_and(|prefix| path.starts_with(prefix))
+            || self.description.as_deref() == Some(path)
+        {
             return Some(Own::Identity);
         }
         let is_authzen = self.authzen && (path.starts_with(AUTHZEN) || path == WELL_KNOWN);
@@ -31,7 +42,8 @@ impl Reserved {
     /// The places where no route can be; whose they are.
     pub(super) fn places(&self) -> impl Iterator<Item = (&str, Own)> {
         let authzen = [AUTHZEN, WELL_KNOWN].into_iter().filter(|_| self.authzen).map(|place| (place, Own::Authzen));
-        self.identity.as_deref().map(|place| (place, Own::Identity)).into_iter().chain(authzen)
+        let identity = [&self.identity, &self.description].into_iter().flatten();
+        identity.map(|place| (&**place, Own::Identity)).chain(authzen)
     }
 }
 

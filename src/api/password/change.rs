@@ -78,7 +78,7 @@ async fn go_on(api: &Api, asker: &Authenticated) -> Result<Vec<HeaderValue>, Api
 }
 
 /// What `OPTIONS` tells, in the reference's order.
-const DESCRIPTION: &str = concat!(
+pub(in crate::api) const DESCRIPTION: &str = concat!(
     r#"{"name":"Password Change","description":"Self-service password change endpoint for authenticated users.","#,
     r#""renders":["application/json","text/html"],"#,
     r#""parses":["application/json","application/x-www-form-urlencoded","multipart/form-data"],"actions":{"POST":{"#,

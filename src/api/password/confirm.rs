@@ -64,7 +64,7 @@ pub(super) fn user(text: &str) -> Option<UserId> {
 }
 
 /// What `OPTIONS` tells, in the reference's order.
-const DESCRIPTION: &str = concat!(
+pub(in crate::api) const DESCRIPTION: &str = concat!(
     r#"{"name":"Password Reset Confirm","description":"Sets a new password given a valid uid/token pair.\n\n"#,
     r#"Unlike PasswordResetView, an invalid uid/token still returns a plain\n400: the pair is already an unguessable "#,
     r#"secret, so there is nothing\nleft to enumerate (see dj-rest-auth's PasswordResetConfirmSerializer,\nreused "#,

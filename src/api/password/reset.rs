@@ -40,7 +40,7 @@ async fn operate(api: &Arc<Api>, Client(client): Client, parts: &Parts, body: Bo
 }
 
 /// What `OPTIONS` tells, in the reference's order.
-const DESCRIPTION: &str = concat!(
+pub(in crate::api) const DESCRIPTION: &str = concat!(
     r#"{"name":"Password Reset","description":"Requests a password reset e-mail for a user identified by username,\n"#,
     r#"e-mail address or phone number, mirroring the identifiers accepted at\nlocal login.","#,
     r#""renders":["application/json","text/html"],"#,

@@ -8,7 +8,9 @@ use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Field, Shape};
 use crate::directory::name::Email;
-use crate::directory::{DirectoryError, EmailEdit, EmailRecord, List, NewEmail, Rows, Unique, View, Viewer};
+use crate::directory::{
+    self, DirectoryError, EmailEdit, EmailRecord, List, NewEmail, Resource, Rows, Unique, View, Viewer,
+};
 use crate::id::UserId;
 use async_trait::async_trait;
 use axum::body::Body;
@@ -30,6 +32,7 @@ impl Endpoint for Emails {
     const NAME: &'static str = "Email List Create";
     const PERMISSION: &'static str = "account.{}_emailaddress";
     const METHODS: Methods = LIST;
+    const LISTED: &'static [directory::Field] = EmailRecord::FIELDS;
 
     fn fields(_: Audience) -> &'static [Field] {
         FIELDS

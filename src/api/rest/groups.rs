@@ -7,12 +7,12 @@ use super::refused::{refused, taken};
 use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb, Versions};
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::object::Object;
-use crate::compat::openwisp::serializer::{Data, Field, Shape};
+use crate::compat::openwisp::serializer::{Data, Field, Keys, Shape};
 use crate::compat::openwisp::value::Value;
 use crate::directory::name::{PermissionName, RightsName};
 use crate::directory::{
-    BundleEdit, GroupPermission, GroupRecord, GroupSelector, GroupWithPermissions, List, NewGroup, Unique, View,
-    Viewer, by_model,
+    self, BundleEdit, GroupPermission, GroupRecord, GroupSelector, GroupWithPermissions, List, NewGroup, Resource,
+    Unique, View, Viewer, by_model,
 };
 use crate::id::GroupId;
 use async_trait::async_trait;
@@ -22,7 +22,7 @@ use std::collections::HashSet;
 const FIELDS: &[Field] = &[
     Field::new("id", Shape::Number).read_only().label("ID"),
     Field::text("name").required().at_most(150),
-    Field::new("permissions", Shape::Keys),
+    Field::new("permissions", Shape::Keys(Keys::Numbered)),
 ];
 
 /// The list.
@@ -35,6 +35,7 @@ impl Endpoint for Groups {
     const NAME: &'static str = "Group List Create";
     const PERMISSION: &'static str = "openwisp_users.{}_group";
     const METHODS: Methods = LIST;
+    const LISTED: &'static [directory::Field] = GroupRecord::FIELDS;
 
     fn fields(_: Audience) -> &'static [Field] {
         FIELDS

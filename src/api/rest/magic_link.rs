@@ -15,10 +15,10 @@ use http::Method;
 
 const FIELDS: &[Field] = &[
     Field::new("user", Shape::Uuid).read_only(),
-    Field::text("username").read_only(),
+    Field::text("username").read_only().or_none(),
     Field::text("token").read_only().help("Whoever has it is the user"),
-    Field::text("link").read_only().help("Where it logs them in, if tokens are read from the query"),
-    Field::new("expires_at", Shape::Moment).read_only(),
+    Field::text("link").read_only().help("Where it logs them in, if tokens are read from the query").or_none(),
+    Field::new("expires_at", Shape::Moment).read_only().or_none(),
 ];
 
 pub(super) struct MagicLink(pub UserId);

@@ -1,6 +1,7 @@
 //! `me/`: who asks, and what they may.
 
 use super::super::error::ApiError;
+use super::super::openapi::schema;
 use super::{Audience, Call, Done, Endpoint, Methods, Verb};
 use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Field, Shape};
@@ -10,14 +11,19 @@ use crate::id::UserId;
 use async_trait::async_trait;
 use axum::body::Body;
 use http::Method;
+use serde_json::{Value as Json, json};
 
 const FIELDS: &[Field] = &[
     Field::new("id", Shape::Uuid).read_only(),
-    Field::text("username").read_only(),
-    Field::new("email", Shape::Email).read_only(),
+    Field::text("username").read_only().or_none(),
+    Field::new("email", Shape::Email).read_only().or_none(),
     Field::flag("is_staff").read_only(),
     Field::flag("is_superuser").read_only(),
 ];
+
+/// By the organization's id.
+const ORGANIZATION: &[Field] =
+    &[Field::text("slug"), Field::text("name"), Field::flag("is_admin"), Field::flag("is_owner")];
 
 pub(super) struct Me;
 
@@ -36,6 +42,25 @@ impl Endpoint for Me {
 
     fn fields(_: Audience) -> &'static [Field] {
         FIELDS
+    }
+
+    fn told(audience: Audience, _: Verb) -> Json {
+        let ids = json!({ "type": "array", "items": { "type": "string", "format": "uuid" } });
+        let words = json!({ "type": "array", "items": { "type": "string" } });
+        let organization = schema::told(ORGANIZATION);
+        schema::with(
+            schema::told(FIELDS),
+            [
+                ("organizations", json!({ "type": "object", "additionalProperties": organization })),
+                ("organizations_managed", ids.clone()),
+                ("organizations_owned", ids),
+                ("groups", words.clone()),
+                ("permissions", words.clone()),
+                ("organization_permissions", json!({ "type": "object", "additionalProperties": words })),
+            ]
+            .into_iter()
+            .chain(audience.has_fields.then(|| ("fields", json!({ "type": "object" })))),
+        )
     }
 
     async fn act(&self, call: &Call, _: Verb, _: Body) -> Result<Done, ApiError> {

@@ -1,15 +1,17 @@
 //! `organization/{id}/member/` and `organization/{id}/member/{user}/`: who belongs to an organization.
 
 use super::super::error::ApiError;
+use super::super::openapi::schema;
 use super::records::{page, tell};
 use super::refused::refused;
 use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb, Versions};
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::serializer::{Field, Shape};
-use crate::directory::{BatchError, DirectoryError, List, MembershipRecord, NewMembership, Noun, View};
+use crate::directory::{self, BatchError, DirectoryError, List, MembershipRecord, NewMembership, Noun, Resource, View};
 use crate::id::{OrgId, UserId};
 use async_trait::async_trait;
 use axum::body::Body;
+use serde_json::Value as Json;
 
 const IS_ADMIN: Field = Field::flag("is_admin").label("Organization manager");
 const NEW: &[Field] = &[Field::text("user").required().help("Their id, username or e-mail address"), IS_ADMIN];
@@ -27,9 +29,14 @@ impl Endpoint for Members {
     const NAME: &'static str = "Organization Members";
     const PERMISSION: &'static str = PERMISSION;
     const METHODS: Methods = LIST;
+    const LISTED: &'static [directory::Field] = MembershipRecord::FIELDS;
 
     fn fields(_: Audience) -> &'static [Field] {
         NEW
+    }
+
+    fn told(_: Audience, _: Verb) -> Json {
+        schema::record::<MembershipRecord>(&[])
     }
 
     async fn initial(&self, call: &Call) -> Result<(), ApiError> {
@@ -79,6 +86,10 @@ impl Endpoint for One {
 
     fn while_it_is(&self, call: &Call, versions: Versions) -> View {
         call.view.while_membership((self.0, self.1), move |membership| versions.hold(&tell(membership)))
+    }
+
+    fn told(_: Audience, _: Verb) -> Json {
+        schema::record::<MembershipRecord>(&[])
     }
 
     async fn initial(&self, call: &Call) -> Result<(), ApiError> {

@@ -7,6 +7,7 @@
 //! rule of the directory: everything goes through a [`View`].
 
 mod cursors;
+mod description;
 mod emails;
 mod groups;
 mod keys;
@@ -28,9 +29,11 @@ mod user_password;
 mod users;
 mod versions;
 
+pub(super) use description::paths;
 pub(super) use routes::{is_path, router};
 
 use super::error::{ApiError, json_answer};
+use super::openapi::schema;
 use super::who;
 use super::{Api, Client, Origin};
 use crate::compat::openwisp::body;
@@ -40,7 +43,7 @@ use crate::compat::openwisp::object::{Object, list};
 use crate::compat::openwisp::serializer::{self, Data, Field};
 use crate::decision::Reason;
 use crate::directory::audit::Who;
-use crate::directory::{OrganizationRecord, Rules, View, Viewer};
+use crate::directory::{Field as RecordField, OrganizationRecord, Rules, View, Viewer};
 use crate::facts::Snapshot;
 use crate::id::{OrgId, UserId};
 use crate::password::validate::{Personal, UnfitPassword};
@@ -55,6 +58,7 @@ pub use me::tell as told_of_oneself;
 pub use once::BeingAnswered;
 use once::Once;
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use std::sync::Arc;
 pub use versions::TagKey;
 use versions::Versions;
@@ -88,8 +92,16 @@ trait Endpoint: Send + Sync {
         None
     }
 
-    /// What is sent and told.
+    /// What lists filter, search and order by.
+    const LISTED: &'static [RecordField] = &[];
+
+    /// What is sent, and told where [`Self::told`] says nothing else.
     fn fields(audience: Audience) -> &'static [Field];
+
+    /// The schema of what is told; of a list, of one of it.
+    fn told(audience: Audience, _: Verb) -> Json {
+        schema::told(Self::fields(audience))
+    }
 
     /// What is settled before the method is looked at.
     async fn initial(&self, _: &Call) -> Result<(), ApiError> {

@@ -8,7 +8,8 @@ use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Data, Datum, Field, Shape};
 use crate::directory::{
-    DirectoryError, Given, Input, List, NewOrganization, OrganizationEdit, OrganizationRecord, Unique, View, Viewer,
+    self, DirectoryError, Given, Input, List, NewOrganization, OrganizationEdit, OrganizationRecord, Resource, Unique,
+    View, Viewer,
 };
 use crate::id::OrgId;
 use async_trait::async_trait;
@@ -26,7 +27,7 @@ const DESCRIPTION: Field = Field::text("description").blank();
 const EMAIL: Field = Field::new("email", Shape::Email).blank().at_most(254);
 const URL: Field = Field::new("url", Shape::Url).blank().at_most(200).label("URL");
 const OWNER: Field =
-    Field::new("owner", Shape::Nested(&[Field::new("organization_user", Shape::Key).required().nullable()]));
+    Field::new("owner", Shape::Nested(&[Field::new("organization_user", Shape::Key).required().nullable()])).or_none();
 const CREATED: Field = Field::new("created", Shape::Moment).read_only();
 const MODIFIED: Field = Field::new("modified", Shape::Moment).read_only();
 
@@ -43,6 +44,7 @@ impl Endpoint for Organizations {
     const NAME: &'static str = "Organization List Create";
     const PERMISSION: &'static str = "openwisp_users.{}_organization";
     const METHODS: Methods = LIST;
+    const LISTED: &'static [directory::Field] = OrganizationRecord::FIELDS;
 
     fn fields(_: Audience) -> &'static [Field] {
         IN_LISTS

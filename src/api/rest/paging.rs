@@ -8,7 +8,7 @@ use crate::directory::{List, Page, Rows};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 const USUAL: u32 = 10;
-const LONGEST: u32 = 100;
+pub(super) const LONGEST: u32 = 100;
 /// So many are counted of what a request filters or searches, and no more: whoever may read a list may make the store count with every
 /// request.
 const COUNTED: u32 = 10_000;

@@ -1,6 +1,7 @@
 //! `permission/` and `permission/{number}/`: what can be given. Superusers make them; everybody who may see them does.
 
 use super::super::error::ApiError;
+use super::super::openapi::schema;
 use super::records::{page, tell};
 use super::refused::refused;
 use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb, Versions};
@@ -8,11 +9,12 @@ use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::serializer::{Data, Datum, Field, Shape};
 use crate::directory::name::PermissionName;
 use crate::directory::{
-    DirectoryError, Given, Input, List, NewPermission, PermissionEdit, PermissionRecord, Unique, View,
+    self, DirectoryError, Given, Input, List, NewPermission, PermissionEdit, PermissionRecord, Resource, Unique, View,
 };
 use crate::id::PermissionId;
 use async_trait::async_trait;
 use axum::body::Body;
+use serde_json::Value as Json;
 
 const FIELDS: &[Field] = &[
     Field::new("id", Shape::Number).read_only().label("ID"),
@@ -32,9 +34,14 @@ impl Endpoint for Permissions {
     const NAME: &'static str = "Permissions";
     const PERMISSION: &'static str = PERMISSION;
     const METHODS: Methods = LIST;
+    const LISTED: &'static [directory::Field] = PermissionRecord::FIELDS;
 
     fn fields(_: Audience) -> &'static [Field] {
         FIELDS
+    }
+
+    fn told(_: Audience, _: Verb) -> Json {
+        schema::record::<PermissionRecord>(&[])
     }
 
     async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {
@@ -68,6 +75,10 @@ impl Endpoint for One {
 
     fn while_it_is(&self, call: &Call, versions: Versions) -> View {
         call.view.while_permission(PermissionId(self.0), move |permission| versions.hold(&tell(permission)))
+    }
+
+    fn told(_: Audience, _: Verb) -> Json {
+        schema::record::<PermissionRecord>(&[])
     }
 
     async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {

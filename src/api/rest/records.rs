@@ -24,7 +24,7 @@ pub(super) fn told<R: Resource>(record: &R) -> Object {
     // A record has nothing that is no JSON.
     let mut values = serde_json::to_value(record).unwrap_or_default();
     let mut told = Object::default();
-    for field in R::FIELDS.iter().filter(|field| field.shown || field.name == "id") {
+    for field in R::FIELDS.iter().filter(|field| field.is_told()) {
         let value = values.get_mut(field.name).map(serde_json::Value::take).unwrap_or_default();
         match (field.kind, value.as_i64()) {
             (Kind::Time, Some(seconds)) => told.put(field.name, &moment::written(seconds, 0)),

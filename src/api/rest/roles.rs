@@ -1,23 +1,28 @@
 //! `organization/{id}/role/`, `super-role/`: what permits things in an organization, or everywhere; and who holds it.
 
 use super::super::error::ApiError;
+use super::super::openapi::schema;
 use super::records::{page, permissions, tell, users};
 use super::refused::refused;
 use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb, Versions};
 use crate::compat::openwisp::fields::FieldErrors;
-use crate::compat::openwisp::serializer::{Data, Field, Shape};
+use crate::compat::openwisp::serializer::{Data, Field, Keys, Shape};
 use crate::directory::name::RightsName;
 use crate::directory::{
-    BundleEdit, DirectoryError, Grants, List, NewRole, Noun, RoleRecord, RoleSelector, Scope, Unique, View,
+    self, BundleEdit, DirectoryError, Grants, List, NewRole, Noun, Resource, RoleRecord, RoleSelector, Scope, Unique,
+    View,
 };
 use crate::id::{OrgId, RoleId};
 use async_trait::async_trait;
 use axum::body::Body;
+use serde_json::Value as Json;
 
 const NAME: Field = Field::text("name").required().at_most(150);
-const PERMISSIONS: Field = Field::new("permissions", Shape::Keys).help("All of them, such as config.add_device");
-const ADD: Field = Field::new("add", Shape::Keys).write_only().help("Users who are to hold it");
-const REMOVE: Field = Field::new("remove", Shape::Keys).write_only().help("Users who are to hold it no more");
+const PERMISSIONS: Field =
+    Field::new("permissions", Shape::Keys(Keys::Words)).help("All of them, such as config.add_device");
+const ADD: Field = Field::new("add", Shape::Keys(Keys::Words)).write_only().help("Users who are to hold it");
+const REMOVE: Field =
+    Field::new("remove", Shape::Keys(Keys::Words)).write_only().help("Users who are to hold it no more");
 const FIELDS: &[Field] = &[Field::new("id", Shape::Uuid).read_only(), NAME, PERMISSIONS, ADD, REMOVE];
 
 const PERMISSION: &str = "openwisp_users.{}_role";
@@ -58,9 +63,14 @@ impl Endpoint for Roles {
     const NAME: &'static str = "Roles";
     const PERMISSION: &'static str = PERMISSION;
     const METHODS: Methods = LIST;
+    const LISTED: &'static [directory::Field] = RoleRecord::FIELDS;
 
     fn fields(_: Audience) -> &'static [Field] {
         FIELDS
+    }
+
+    fn told(_: Audience, _: Verb) -> Json {
+        schema::record::<RoleRecord>(&[])
     }
 
     async fn initial(&self, call: &Call) -> Result<(), ApiError> {
@@ -108,6 +118,10 @@ impl Endpoint for One {
 
     fn while_it_is(&self, call: &Call, versions: Versions) -> View {
         call.view.while_role((self.1, self.selector()), move |role| versions.hold(&tell(role)))
+    }
+
+    fn told(_: Audience, _: Verb) -> Json {
+        schema::record::<RoleRecord>(&[])
     }
 
     async fn initial(&self, call: &Call) -> Result<(), ApiError> {

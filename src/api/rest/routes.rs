@@ -4,16 +4,19 @@ use super::super::error::ApiError;
 use super::super::paths::PREFIX;
 use super::super::{Api, Client, Origin};
 use super::{
-    Endpoint, emails, groups, keys, magic_link, me, members, organizations, permissions, roles, run, tokens,
-    user_password, users,
+    Audience, Endpoint, Methods, Verb, emails, groups, keys, magic_link, me, members, organizations, permissions,
+    roles, run, tokens, user_password, users,
 };
+use crate::compat::openwisp::serializer::Field;
+use crate::directory::Field as RecordField;
 use crate::id::{GroupId, OrgId, RoleId, TokenId, UserId};
 use axum::Router;
 use axum::extract::{Extension, RawPathParams, Request, State};
 use axum::routing::{MethodRouter, any};
+use serde_json::Value as Json;
 use std::sync::{Arc, LazyLock};
 
-static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     vec![
         route("organization/", || organizations::Organizations),
         route("organization/{id}/", organizations::One),
@@ -42,17 +45,28 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
 });
 
 /// A path, and what is there.
-struct Route {
+pub(super) struct Route {
     /// Below the API's prefix; `{…}` are its keys.
-    path: &'static str,
+    pub path: &'static str,
     /// Of its keys, in their order.
-    shapes: Vec<Shape>,
+    pub shapes: Vec<Shape>,
+    pub about: About,
     serve: Box<dyn Fn() -> MethodRouter<Arc<Api>> + Send + Sync>,
+}
+
+/// What is told of an endpoint, to whoever does not ask it.
+pub(super) struct About {
+    pub permission: &'static str,
+    pub methods: Methods,
+    pub has_versions: bool,
+    pub listed: &'static [RecordField],
+    pub fields: fn(Audience) -> &'static [Field],
+    pub told: fn(Audience, Verb) -> Json,
 }
 
 /// What a key of a path looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
+pub(super) enum Shape {
     Uuid,
     Number,
 }
@@ -141,7 +155,15 @@ impl<F: Fn(A, B) -> E + Clone + Send + Sync + 'static, A: Key, B: Key, E: Endpoi
 }
 
 fn route<Keys, M: Make<Keys>>(path: &'static str, make: M) -> Route {
-    Route { path, shapes: M::shapes(), serve: Box::new(move || serve(make.clone())) }
+    let about = About {
+        permission: M::Endpoint::PERMISSION,
+        methods: M::Endpoint::METHODS,
+        has_versions: M::Endpoint::HAS_VERSIONS,
+        listed: M::Endpoint::LISTED,
+        fields: M::Endpoint::fields,
+        told: M::Endpoint::told,
+    };
+    Route { path, shapes: M::shapes(), about, serve: Box::new(move || serve(make.clone())) }
 }
 
 fn serve<Keys, M: Make<Keys>>(make: M) -> MethodRouter<Arc<Api>> {

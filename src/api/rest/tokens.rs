@@ -1,23 +1,25 @@
 //! `me/token/`: named tokens of who asks, each narrowed to what it is for. The secret is told once, when it is made or rotated.
 
 use super::super::error::ApiError;
+use super::super::openapi::schema;
 use super::keys;
 use super::records::{page, permissions, tell, told};
 use super::refused::refused;
 use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb, Versions};
 use crate::clock;
 use crate::compat::openwisp::fields::FieldErrors;
-use crate::compat::openwisp::serializer::{Data, Datum, Field, Shape};
+use crate::compat::openwisp::serializer::{Data, Datum, Field, Keys, Shape};
 use crate::directory::name::Text;
 use crate::directory::token::Token;
 use crate::directory::{
-    DirectoryError, List, NewScope, NewToken, Noun, OrgSelector, TokenEdit, TokenRecord, View, Viewer,
+    self, DirectoryError, List, NewScope, NewToken, Noun, OrgSelector, Resource, TokenEdit, TokenRecord, View, Viewer,
 };
 use crate::id::TokenId;
 use async_trait::async_trait;
 use axum::body::Body;
 use http::Method;
 use jiff::Timestamp;
+use serde_json::Value as Json;
 
 const NAME: Field = Field::text("name").required().at_most(200).help("What it is for");
 const EXPIRES_AT: Field =
@@ -26,11 +28,13 @@ const NEW: &[Field] = &[
     NAME,
     EXPIRES_AT,
     Field::flag("read_only").help("Whether it is good for requests alone that change nothing"),
-    Field::new("organizations", Shape::Keys).help("Ids of organizations; none is all"),
-    Field::new("permissions", Shape::Keys).help("Such as config.add_device; none is all"),
+    Field::new("organizations", Shape::Keys(Keys::Uuids)).help("Ids of organizations; none is all"),
+    Field::new("permissions", Shape::Keys(Keys::Words)).help("Such as config.add_device; none is all"),
 ];
 const EDIT: &[Field] = &[NAME, EXPIRES_AT];
 const ROTATE: &[Field] = &[EXPIRES_AT];
+/// What is told once, besides the record.
+const SECRET: &[Field] = &[Field::text("token").help("The secret; it is told this once")];
 
 const WRONG_TIME: &str =
     "Datetime has wrong format. Use one of these formats instead: YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z].";
@@ -95,9 +99,14 @@ impl Endpoint for Tokens {
     const NAME: &'static str = "My Tokens";
     const PERMISSION: &'static str = "";
     const METHODS: Methods = LIST;
+    const LISTED: &'static [directory::Field] = TokenRecord::FIELDS;
 
     fn fields(_: Audience) -> &'static [Field] {
         NEW
+    }
+
+    fn told(_: Audience, verb: Verb) -> Json {
+        schema::record::<TokenRecord>(if verb == Verb::Create { SECRET } else { &[] })
     }
 
     async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {
@@ -160,6 +169,10 @@ impl Endpoint for One {
         own(call).while_token(self.0, move |token| versions.hold(&tell(token)))
     }
 
+    fn told(_: Audience, _: Verb) -> Json {
+        schema::record::<TokenRecord>(&[])
+    }
+
     async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {
         let (view, id) = (own(call), self.0);
         let found = view.token(id).await.map_err(failed)?;
@@ -188,6 +201,10 @@ impl Endpoint for Rotate {
         ROTATE
     }
 
+    fn told(_: Audience, _: Verb) -> Json {
+        schema::record::<TokenRecord>(SECRET)
+    }
+
     async fn act(&self, call: &Call, _: Verb, body: Body) -> Result<Done, ApiError> {
         let view = own(call);
         view.token(self.0).await.map_err(failed)?;
@@ -210,6 +227,10 @@ impl Endpoint for Revoke {
 
     fn fields(_: Audience) -> &'static [Field] {
         &[]
+    }
+
+    fn told(_: Audience, _: Verb) -> Json {
+        schema::record::<TokenRecord>(&[])
     }
 
     async fn act(&self, call: &Call, _: Verb, _: Body) -> Result<Done, ApiError> {

@@ -1,6 +1,7 @@
 //! `user/{id}/password/`: somebody's password is set by who manages them, or by themselves.
 
 use super::super::error::ApiError;
+use super::super::openapi::schema;
 use super::super::password::of_login;
 use super::refused::refused;
 use super::{Audience, Call, Done, Endpoint, Methods, Verb};
@@ -14,6 +15,7 @@ use crate::login::LoginError;
 use async_trait::async_trait;
 use axum::body::Body;
 use http::Method;
+use serde_json::Value as Json;
 
 const FIELDS: &[Field] = &[
     Field::text("current_password").required().nullable(),
@@ -38,6 +40,10 @@ impl Endpoint for Password {
 
     fn fields(_: Audience) -> &'static [Field] {
         FIELDS
+    }
+
+    fn told(_: Audience, _: Verb) -> Json {
+        schema::told(&[Field::text("status"), Field::text("message")])
     }
 
     async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {

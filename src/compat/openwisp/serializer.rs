@@ -15,12 +15,14 @@ pub struct Field {
     pub shape: Shape,
     /// What `OPTIONS` calls it, where that is not its name.
     label: &'static str,
-    help: &'static str,
+    pub help: &'static str,
     pub required: bool,
     /// It may be `null`.
     pub nullable: bool,
+    /// It is told as `null` where there is none, and not taken so.
+    pub may_be_none: bool,
     /// A text that may be empty.
-    blank: bool,
+    pub blank: bool,
     /// Characters of a text.
     pub longest: Option<usize>,
     pub access: Access,
@@ -51,7 +53,7 @@ pub enum Shape {
     Number,
     Uuid,
     /// Keys of other records.
-    Keys,
+    Keys(Keys),
     /// The key of another record.
     Key,
     /// Values by name.
@@ -63,6 +65,17 @@ pub enum Shape {
     Each(&'static [Field]),
 }
 
+/// How other records are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    Numbers,
+    Uuids,
+    /// By a name of theirs.
+    Words,
+    /// Numbers, told as `12: model | name`.
+    Numbered,
+}
+
 impl Field {
     pub const fn new(name: &'static str, shape: Shape) -> Self {
         Self {
@@ -72,6 +85,7 @@ impl Field {
             help: "",
             required: false,
             nullable: false,
+            may_be_none: false,
             blank: false,
             longest: None,
             access: Access::Both,
@@ -106,6 +120,10 @@ impl Field {
         Self { nullable: true, ..self }
     }
 
+    pub const fn or_none(self) -> Self {
+        Self { may_be_none: true, ..self }
+    }
+
     /// A text that may be empty.
     pub const fn blank(self) -> Self {
         Self { blank: true, ..self }
@@ -138,7 +156,7 @@ impl Field {
                 let within = fields.nested(self.name);
                 if within.is_empty() { None } else { Some(Cow::Owned(Value::Object(within))) }
             }
-            Shape::Keys => {
+            Shape::Keys(_) => {
                 let values: Vec<Value> = fields.all(self.name).cloned().collect();
                 if values.is_empty() && partial { None } else { Some(Cow::Owned(Value::List(values))) }
             }
@@ -165,7 +183,7 @@ impl Field {
             Shape::Date => date(value)
                 .map(Datum::Date)
                 .ok_or_else(|| "Date has wrong format. Use one of these formats instead: YYYY-MM-DD.".into()),
-            Shape::Keys => match value {
+            Shape::Keys(_) => match value {
                 Value::List(items) => Ok(Datum::Keys(items.clone())),
                 Value::Object(fields) => Ok(Datum::Keys(fields.names().map(Value::from).collect())),
                 other => Err(format!("Expected a list of items but got type \"{}\".", other.kind()).into()),
@@ -265,7 +283,7 @@ impl Field {
             Shape::Date => "date",
             Shape::Moment => "datetime",
             Shape::Number => "integer",
-            Shape::Keys | Shape::Key => "field",
+            Shape::Keys(_) | Shape::Key => "field",
             Shape::Map | Shape::Nested(_) | Shape::First(_) | Shape::Each(_) => "nested object",
         };
         let mut told = Object::default();

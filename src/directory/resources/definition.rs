@@ -102,6 +102,11 @@ impl Field {
         }
     }
 
+    /// Whether the API tells it.
+    pub fn is_told(&self) -> bool {
+        self.shown || self.name == "id"
+    }
+
     /// Whether it is a column of the record's own table.
     pub const fn is_column(&self) -> bool {
         self.sql.is_empty()

@@ -35,32 +35,52 @@ macro_rules! on_each_engine {
 }
 pub(crate) use on_each_engine;
 
-fn options() -> Options {
+fn options(more: &str) -> Options {
     let mut options = Options::policy(super::ROUTES);
-    options.config = "identity:\n  api: all\n  passwords: { memory: 64KiB, passes: 1 }\n".to_owned();
+    options.config = format!("identity:\n  api: all\n  passwords: {{ memory: 64KiB, passes: 1 }}\n{more}");
     options
 }
 
 impl Site {
     pub fn sqlite() -> Self {
-        let upstream = Upstream::echo();
-        let postern = Postern::start(upstream.address(), &options());
+        Self::sqlite_with("")
+    }
+
+    /// The same, with more of `identity:`.
+    pub fn sqlite_with(more: &str) -> Self {
         let tokens =
             ["mA", "uA", "oA", "uB", "both", "su"].map(|who| (who.to_owned(), World::get().token_of(who).to_owned()));
-        Self { postern, _upstream: upstream, database: None, tokens: tokens.into() }
+        Self::start(&options(more), None, tokens.into())
     }
 
     pub fn postgres() -> Self {
-        let (upstream, database) = (Upstream::echo(), Server::shared().database());
+        Self::postgres_with("")
+    }
+
+    /// The same, with more of `identity:`.
+    pub fn postgres_with(more: &str) -> Self {
+        let database = Server::shared().database();
         let (home, url) = (TempDir::new().unwrap(), database.url());
         let tokens = World::fill(|args, input| {
             let args: Vec<&str> = ["--database", &url].into_iter().chain(args.iter().copied()).collect();
             command(home.path(), &args, input).unwrap_or_else(|error| panic!("{args:?}: {error}"))
         });
-        let mut options = options().set("database", &url);
+        let mut options = options(more).set("database", &url);
         options.world = false;
-        let postern = Postern::start(upstream.address(), &options);
-        Self { postern, _upstream: upstream, database: Some(database), tokens }
+        Self::start(&options, Some(database), tokens)
+    }
+
+    fn start(options: &Options, database: Option<Database>, tokens: BTreeMap<String, String>) -> Self {
+        let upstream = Upstream::echo();
+        let home = Postern::prepare(Some(upstream.address()), options);
+        std::fs::write(home.path().join("django.key"), "a-key-that-nobody-guesses").unwrap();
+        let mut command = Postern::serve(home.path(), options);
+        Self { postern: Postern::run(home, &mut command), _upstream: upstream, database, tokens }
+    }
+
+    /// Somebody's token.
+    pub fn token(&self, who: &str) -> &str {
+        self.tokens.get(who).unwrap_or_else(|| panic!("{who} has no token"))
     }
 
     /// Runs a command on the same directory, with this on standard input.
@@ -75,7 +95,7 @@ impl Site {
     pub fn request(&self, who: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Vec<u8> {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/api/v1/users/{path}") };
-        let token = self.tokens.get(who).unwrap_or_else(|| panic!("{who} has no token"));
+        let token = self.token(who);
         let mut text =
             format!("{method} {path} HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: Bearer {token}\r\n");
         for (name, value) in headers {
@@ -88,7 +108,10 @@ impl Site {
     pub fn ask(&self, who: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
         let mut raw = self.postern.raw();
         raw.send(self.request(who, method, path, headers, body));
-        raw.answer()
+        let answer = raw.answer();
+        let target = if path.starts_with('/') { path.to_owned() } else { format!("/api/v1/users/{path}") };
+        super::description::of(&self.postern).covers(method, &target, &answer);
+        answer
     }
 
     /// What somebody reads.

@@ -2,6 +2,7 @@
 
 mod compat;
 mod cursors;
+mod description;
 mod engines;
 mod fields;
 mod large;
@@ -44,7 +45,10 @@ pub fn gate() -> Gate {
 pub fn ask(gate: &Gate, who: Who, method: &str, path: &str, body: &Value) -> Answer {
     let text = if body.is_null() { String::new() } else { body.to_string() };
     let headers: &[_] = if body.is_null() { &[] } else { &[("Content-Type", "application/json")] };
-    gate.send(request(who, method, &format!("/api/v1/users/{path}"), headers, &text))
+    let target = format!("/api/v1/users/{path}");
+    let answer = gate.send(request(who, method, &target, headers, &text));
+    description::of(&gate.postern).covers(method, &target, &answer);
+    answer
 }
 
 pub fn get(gate: &Gate, who: Who, path: &str) -> Value {

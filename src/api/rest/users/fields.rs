@@ -1,7 +1,7 @@
 //! The fields of users, in lists and alone, as superusers and as others see them.
 
 use super::super::Audience;
-use crate::compat::openwisp::serializer::{Field, Shape};
+use crate::compat::openwisp::serializer::{Field, Keys, Shape};
 
 const ID: Field = Field::new("id", Shape::Uuid).read_only();
 const USERNAME: Field = Field::new("username", Shape::Username)
@@ -28,14 +28,15 @@ const IS_STAFF: Field =
 const IS_SUPERUSER: Field = Field::flag("is_superuser")
     .label("Superuser status")
     .help("Designates that this user has all permissions without explicitly assigning them.");
-const LAST_LOGIN: Field = Field::new("last_login", Shape::Moment).read_only();
+const LAST_LOGIN: Field = Field::new("last_login", Shape::Moment).read_only().or_none();
 const EXPIRATION_DATE: Field = Field::date("expiration_date").help(
     "If set, the account will be deactivated after this date passes and the user will no longer be able to log in.",
 );
 const DATE_JOINED: Field = Field::new("date_joined", Shape::Moment).read_only();
-const GROUPS: Field = Field::new("groups", Shape::Keys)
+const GROUPS: Field = Field::new("groups", Shape::Keys(Keys::Numbers))
     .help("The groups this user belongs to. A user will get all permissions granted to each of their groups.");
-const USER_PERMISSIONS: Field = Field::new("user_permissions", Shape::Keys).help("Specific permissions for this user.");
+const USER_PERMISSIONS: Field =
+    Field::new("user_permissions", Shape::Keys(Keys::Numbers)).help("Specific permissions for this user.");
 
 /// What the installation declares.
 const FIELDS: Field = Field::new("fields", Shape::Map);

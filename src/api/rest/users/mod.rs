@@ -13,8 +13,8 @@ use crate::clock;
 use crate::compat::openwisp::serializer::Field;
 use crate::directory::name::Email;
 use crate::directory::{
-    CustomFields, Input as _, List, NewEmail, NewPerson, NewUser, Person, PersonEdit, UserEdit, UserRecord, View,
-    Viewer,
+    self, CustomFields, Input as _, List, NewEmail, NewPerson, NewUser, Person, PersonEdit, Resource, UserEdit,
+    UserRecord, View, Viewer,
 };
 use crate::id::UserId;
 use async_trait::async_trait;
@@ -32,6 +32,7 @@ impl Endpoint for Users {
     const NAME: &'static str = "Users List Create";
     const PERMISSION: &'static str = "openwisp_users.{}_user";
     const METHODS: Methods = LIST;
+    const LISTED: &'static [directory::Field] = UserRecord::FIELDS;
 
     fn fields(audience: Audience) -> &'static [Field] {
         fields::in_lists(audience)

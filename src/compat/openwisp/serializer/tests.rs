@@ -1,4 +1,4 @@
-use super::{Datum, Field, Shape, date, read};
+use super::{Datum, Field, Keys, Shape, date, read};
 use crate::compat::openwisp::charset::Charset;
 use crate::compat::openwisp::json;
 use crate::compat::openwisp::value::{Fields, Value};
@@ -15,7 +15,7 @@ const INNER: &[Field] = &[Field::new("organization", Shape::Key).required().null
 const FIELDS: &[Field] = &[
     Field::text("name").required().at_most(3),
     Field::flag("is_active"),
-    Field::new("groups", Shape::Keys),
+    Field::new("groups", Shape::Keys(Keys::Numbers)),
     Field::new("url", Shape::Url).blank(),
     Field::date("birth_date"),
     Field::new("ties", Shape::First(INNER)),
