@@ -4,7 +4,7 @@
 use super::paths::{self, PREFIX};
 use crate::decision::{Denial, Reason};
 use crate::id::UserId;
-use crate::policy::description;
+use crate::policy::docs;
 use crate::request_target::Target;
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -30,8 +30,8 @@ impl Links {
     /// Where one of [`paths`] is.
     #[must_use]
     pub fn at(&self, path: &str) -> String {
-        if path == paths::DESCRIPTION {
-            return description(&self.prefix);
+        if let Some(rest) = path.strip_prefix(paths::DOCS) {
+            return format!("{}{rest}", docs(&self.prefix));
         }
         path.strip_prefix(PREFIX).map_or_else(|| path.to_owned(), |rest| format!("{}{rest}", self.prefix))
     }
@@ -44,8 +44,8 @@ impl Links {
         let mut path = utf8_percent_encode(target.decoded(), ESCAPED).to_string();
         if let Some(rest) = path.strip_prefix(&*self.prefix) {
             path = format!("{PREFIX}{rest}");
-        } else if path == description(&self.prefix) {
-            paths::DESCRIPTION.clone_into(&mut path);
+        } else if let Some(rest) = path.strip_prefix(&docs(&self.prefix)) {
+            path = format!("{}{rest}", paths::DOCS);
         }
         Some(match target.query() {
             Some(query) => format!("{path}?{query}"),

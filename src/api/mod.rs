@@ -41,8 +41,8 @@ use links::Links;
 pub use rest::told_of_oneself;
 use rest::{BeingAnswered, TagKey};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
@@ -89,8 +89,7 @@ pub struct Api {
     pub require_if_match: bool,
     /// What of all this is there.
     extent: openapi::Extent,
-    /// What everybody may know of it, once somebody has asked.
-    description: OnceLock<Bytes>,
+    told: openapi::Told,
     /// One permit for each request for a letter that is being looked into.
     letters: Arc<Semaphore>,
     /// Whether the log knows already that letters are wanted and cannot be sent.
@@ -128,7 +127,7 @@ impl Api {
             mail,
             links,
             extent,
-            description: OnceLock::new(),
+            told: openapi::Told::default(),
             letters: Arc::new(Semaphore::new(password::LETTERS_AT_ONCE)),
             told_of_mail: AtomicBool::new(false),
         }

@@ -28,13 +28,16 @@ const FORM_AGE: u32 = 3600;
 /// Longest way to go on.
 const LONGEST_NEXT: usize = 2048;
 
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let style = BASE64.encode(&Sha256::digest(STYLE));
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy_of(STYLE));
+
+/// What a page with this style sheet may do: nothing else.
+pub(super) fn policy_of(style: &str) -> HeaderValue {
+    let style = BASE64.encode(&Sha256::digest(style));
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     );
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
-});
+}
 
 /// What a page's policy is.
 pub(super) fn policy() -> HeaderValue {

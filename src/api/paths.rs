@@ -3,7 +3,9 @@
 /// What the paths of the identity API begin with, unless `identity.prefix` says otherwise.
 pub use crate::config::accounts::PREFIX;
 
-/// The path of the API's description; it stays beside the prefix, wherever that is.
+/// The page that describes the API; what describes it stays beside the prefix, wherever that is.
+pub const DOCS: &str = "/api/v1/docs/";
+/// The same for programs.
 pub const DESCRIPTION: &str = "/api/v1/docs/openapi.json";
 /// The path of the token endpoint.
 pub const TOKEN: &str = "/api/v1/users/token/";

@@ -3,8 +3,8 @@
 use super::error::ApiError;
 use super::password::{ask_page, change, change_page, confirm, reset, reset_page};
 use super::paths::{
-    CHANGE, CHANGE_PAGE, CHANGE_PAGE_COMPAT, CONFIRM, CONFIRM_EMAIL, DESCRIPTION, FORGOTTEN, FORGOTTEN_COMPAT, LOGIN,
-    LOGOUT, RESET, RESET_PAGE, RESET_PAGE_COMPAT, TOKEN,
+    CHANGE, CHANGE_PAGE, CHANGE_PAGE_COMPAT, CONFIRM, CONFIRM_EMAIL, DESCRIPTION, DOCS, FORGOTTEN, FORGOTTEN_COMPAT,
+    LOGIN, LOGOUT, RESET, RESET_PAGE, RESET_PAGE_COMPAT, TOKEN,
 };
 use super::rest::show::show;
 use super::{Api, email_page, login, logout, openapi, rest, token};
@@ -36,6 +36,7 @@ pub fn router(api: Arc<Api>) -> Router {
     // Each operation sees to its methods itself: the reference looks at them after the limits.
     let mut router = Router::new()
         .route(DESCRIPTION, any(openapi::answer))
+        .route(DOCS, any(openapi::page))
         .route(TOKEN, any(token::answer).layer(from_fn(|r, next| as_asked("Obtain Auth Token", r, next))))
         .route(CHANGE, any(change::answer).layer(from_fn(|r, next| as_asked("Password Change", r, next))))
         .route(RESET, any(reset::answer).layer(from_fn(|r, next| as_asked("Password Reset", r, next))))

@@ -328,6 +328,7 @@ impl Config {
     pub fn names(&self) -> Names {
         let secrets = self.secrets.iter().map(|secret| secret.name.to_string());
         let http2_only = self.upstreams.iter().filter(|upstream| upstream.spoken() == Protocol::Http2);
+        let accounts = &self.identity.accounts;
         Names::new(self.upstreams.iter().map(|upstream| upstream.name.to_string()))
             .with_http2_only(http2_only.map(|upstream| upstream.name.to_string()))
             .with_secrets(secrets)
@@ -335,12 +336,11 @@ impl Config {
             .with_schemes(self.identity.settings.schemes())
             .with_list_limit(self.limits.identity_header)
             .with_body_limit(self.limits.body)
-            .with_identity_api(
-                (self.identity.accounts.api != accounts::Served::Off).then(|| self.identity.accounts.prefix.clone()),
-            )
+            .with_shared_docs(self.compat == Compat::Openwisp)
+            .with_identity_api((accounts.api != accounts::Served::Off).then(|| accounts.prefix.clone()))
             .with_authzen(self.authzen.is_some())
             .with_appointed_managers(self.compat == Compat::Openwisp)
-            .with_shared_usernames(self.identity.accounts.usernames == Usernames::PerOrganization)
+            .with_shared_usernames(accounts.usernames == Usernames::PerOrganization)
     }
 
     /// Limits and times of client connections, as the network's edge wants them.

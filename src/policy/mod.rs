@@ -39,7 +39,7 @@ pub use options::{
 };
 pub use options::{Failure, Subject};
 pub(crate) use options::{ROUTE_KEYS, RULE_KEYS, option_schema};
-pub use own::{Own, description};
+pub use own::{Own, docs};
 pub(crate) use pattern::NAMELESS;
 pub use pattern::{HostPattern, Kind, MAX_VARIABLES, Pattern, Segment, is_slug};
 pub use pointer::Pointer;
@@ -111,11 +111,18 @@ impl Names {
         Self { http2_only: names.into_iter().map(Into::into).collect(), ..self }
     }
 
+    /// The same, where a service has the page that describes all, and postern what describes its API to programs. To be said first.
+    #[must_use]
+    pub fn with_shared_docs(self, shares_docs: bool) -> Self {
+        Self { reserved: Reserved { shares_docs, ..self.reserved }, ..self }
+    }
+
     /// The same, with the prefix under which postern answers itself, `/api/v1/users/`; what describes that stands beside it.
     #[must_use]
     pub fn with_identity_api(self, prefix: Option<Box<str>>) -> Self {
-        let description = prefix.as_deref().map(|prefix| own::description(prefix).into());
-        Self { reserved: Reserved { identity: prefix, description, ..self.reserved }, ..self }
+        let part = if self.reserved.shares_docs { "openapi.json" } else { "" };
+        let docs = prefix.as_deref().map(|prefix| format!("{}{part}", own::docs(prefix)).into());
+        Self { reserved: Reserved { identity: prefix, docs, ..self.reserved }, ..self }
     }
 
     /// The same, where AuthZEN's paths are postern's own.

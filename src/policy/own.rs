@@ -11,11 +11,11 @@ pub enum Own {
 const AUTHZEN: &str = "/access/v1/";
 const WELL_KNOWN: &str = "/.well-known/authzen-configuration";
 
-/// Where an identity API under this prefix is described: beside it.
+/// What the paths begin with at which an identity API under this prefix is described: beside it.
 #[must_use]
-pub fn description(prefix: &str) -> String {
+pub fn docs(prefix: &str) -> String {
     let (above, _) = prefix.trim_end_matches('/').rsplit_once('/').unwrap_or_default();
-    format!("{above}/docs/openapi.json")
+    format!("{above}/docs/")
 }
 
 /// The paths that are postern's own.
@@ -23,16 +23,17 @@ pub fn description(prefix: &str) -> String {
 pub(super) struct Reserved {
     /// The prefix of the identity API, where it is served.
     pub(super) identity: Option<Box<str>>,
-    /// Where that is described.
-    pub(super) description: Option<Box<str>>,
+    /// Where that is described: a path, or what paths begin with.
+    pub(super) docs: Option<Box<str>>,
+    /// A service describes all at the other paths beside.
+    pub(super) shares_docs: bool,
     pub(super) authzen: bool,
 }
 
 impl Reserved {
     pub(super) fn owner(&self, path: &str) -> Option<Own> {
-        if self.identity.as_deref().is_some_and(|prefix| path.starts_with(prefix))
-            || self.description.as_deref() == Some(path)
-        {
+        let is_at = |place: &str| if place.ends_with('/') { path.starts_with(place) } else { path == place };
+        if [&self.identity, &self.docs].into_iter().flatten().any(|place| is_at(place)) {
             return Some(Own::Identity);
         }
         let is_authzen = self.authzen && (path.starts_with(AUTHZEN) || path == WELL_KNOWN);
@@ -42,7 +43,7 @@ impl Reserved {
     /// The places where no route can be; whose they are.
     pub(super) fn places(&self) -> impl Iterator<Item = (&str, Own)> {
         let authzen = [AUTHZEN, WELL_KNOWN].into_iter().filter(|_| self.authzen).map(|place| (place, Own::Authzen));
-        let identity = [&self.identity, &self.description].into_iter().flatten();
+        let identity = [&self.identity, &self.docs].into_iter().flatten();
         identity.map(|place| (&**place, Own::Identity)).chain(authzen)
     }
 }

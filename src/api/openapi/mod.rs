@@ -4,6 +4,7 @@
 pub mod answers;
 mod authzen;
 mod operations;
+mod page;
 mod pages;
 pub mod schema;
 
@@ -15,10 +16,11 @@ use crate::config::{Compat, Config};
 use crate::directory::{DeclaredFields, Usernames};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 use serde_json::{Map, Value as Json, json};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What of the API is there, and how.
 #[derive(Clone, Debug)]
@@ -131,14 +133,34 @@ pub fn operation(id: &str, summary: &str, tag: &str) -> Map<String, Json> {
         .collect()
 }
 
-/// Answers a request of any method.
+/// What everybody may know of the API, once somebody has asked.
+#[derive(Debug, Default)]
+pub struct Told {
+    document: OnceLock<Bytes>,
+    page: OnceLock<Bytes>,
+}
+
+/// Answers a request of any method with the description.
 pub async fn answer(State(api): State<Arc<Api>>, request: Request) -> Response {
-    if ![Method::GET, Method::HEAD].contains(request.method()) {
-        return ApiError::Method(request.method().to_string()).answer(&api, "GET, HEAD");
+    if let Some(refused) = only_reads(&api, request.method()) {
+        return refused;
     }
-    let description = api.description.get_or_init(|| document(&api.extent).to_string().into()).clone();
-    (StatusCode::OK, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], description)
-        .into_response()
+    let told = api.told.document.get_or_init(|| document(&api.extent).to_string().into()).clone();
+    (StatusCode::OK, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], told).into_response()
+}
+
+/// The same with its page.
+pub async fn page(State(api): State<Arc<Api>>, request: Request) -> Response {
+    if let Some(refused) = only_reads(&api, request.method()) {
+        return refused;
+    }
+    let told = api.told.page.get_or_init(|| page::render(&document(&api.extent)).unwrap_or_default().into()).clone();
+    page::answer(told)
+}
+
+fn only_reads(api: &Api, method: &Method) -> Option<Response> {
+    let is_known = [Method::GET, Method::HEAD].contains(method);
+    (!is_known).then(|| ApiError::Method(method.to_string()).answer(api, "GET, HEAD"))
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 
 use super::gate;
 use crate::support::openapi::Description;
-use crate::support::{Gate, Options, Postern, Who, get, request};
+use crate::support::{Gate, Options, Postern, Upstream, Who, get, request};
+use data_encoding::BASE64;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -56,9 +58,53 @@ fn each_example_is_of_its_schema() {
     assert!(compared > 80, "{compared}");
 }
 
+#[test]
+fn people_read_the_same_on_a_page_that_needs_no_script_and_nothing_from_elsewhere() {
+    let gate = gate();
+    let page = gate.send(get(Who::nobody, "/api/v1/docs/"));
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    let html = page.text();
+    let style = html.split("<style>").nth(1).and_then(|rest| rest.split("</style>").next()).unwrap();
+    let digest = BASE64.encode(&Sha256::digest(style));
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.starts_with(&format!("default-src 'none'; style-src 'sha256-{digest}';")), "{policy}");
+    for foreign in ["<script", "<link", "<img", " src=", " style=", "@import", "url(", "javascript:"] {
+        assert!(!html.contains(foreign), "{foreign}");
+    }
+    let ids: HashSet<&str> = parts(&html, " id=\"");
+    for target in parts(&html, "href=\"") {
+        let is_there = target == "openapi.json" || target.strip_prefix('#').is_some_and(|id| ids.contains(id));
+        assert!(is_there, "{target}");
+    }
+    let mut shown = 0;
+    for (path, item) in read(&gate.postern)["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap().iter().filter(|(name, _)| *name != "parameters") {
+            assert!(html.contains(&format!("<b>{}</b> <code>{path}</code>", method.to_ascii_uppercase())), "{path}");
+            assert!(ids.contains(operation["operationId"].as_str().unwrap()), "{operation}");
+            shown += 1;
+        }
+    }
+    assert!(shown > 50 && html.contains("&#34;username&#34;: &#34;ann&#34;"), "{shown}");
+    assert_eq!(gate.send(request(Who::su, "POST", "/api/v1/docs/", &[], "")).status, 405);
+    assert_eq!(gate.send(get(Who::nobody, "/api/v1/docs/other")).status, 404);
+}
+
 /// What stands between these words and the next quote, wherever they are.
 fn parts<'t>(text: &'t str, before: &str) -> HashSet<&'t str> {
     text.split(before).skip(1).filter_map(|rest| rest.split('"').next()).collect()
+}
+
+#[test]
+fn with_openwisp_the_page_stays_with_the_service_behind() {
+    let mut options = Options::policy("version: 1\nupstream: echo\nroutes:\n  /api/v1/docs/: public\n");
+    options.config = "compat: openwisp\nidentity: { api: all, token: { key: { env: KEY } } }\n".to_owned();
+    let upstream = Upstream::echo();
+    let home = Postern::prepare(Some(upstream.address()), &options);
+    let mut command = Postern::serve(home.path(), &options);
+    let gate = Gate { postern: Postern::run(home, command.env("KEY", "k".repeat(64))), upstream };
+    let page = gate.send(get(Who::nobody, "/api/v1/docs/"));
+    assert_eq!((page.status, page.header("content-security-policy")), (200, None), "{}", page.text());
+    assert_eq!(read(&gate.postern)["openapi"], "3.1.1");
 }
 
 #[test]

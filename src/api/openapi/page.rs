@@ -1,0 +1,292 @@
+//! `docs/`: the description as a page for people, which needs no script and asks for nothing from elsewhere.
+
+use crate::api::page::policy_of;
+use askama::Template;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{self, HeaderValue};
+use serde_json::{Map, Value as Json};
+use std::collections::BTreeMap;
+
+const STYLE: &str = include_str!("../templates/docs.css");
+/// In the order in which operations of a path are shown.
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+#[derive(Template)]
+#[template(path = "docs.html")]
+struct Page {
+    style: &'static str,
+    title: String,
+    about: Prose,
+    version: String,
+    groups: Vec<Group>,
+    schemes: Vec<Row>,
+    errors: Vec<Answer>,
+    schemas: Vec<Schema>,
+}
+
+struct Group {
+    tag: String,
+    operations: Vec<Operation>,
+}
+
+struct Operation {
+    id: String,
+    method: String,
+    path: String,
+    summary: String,
+    about: Prose,
+    who: String,
+    parameters: Vec<Row>,
+    body: Option<Content>,
+    answers: Vec<Answer>,
+    /// Each status, and what it is called among all errors.
+    errors: Vec<(String, String)>,
+}
+
+/// A parameter, or a field.
+struct Row {
+    name: String,
+    place: String,
+    required: bool,
+    kind: Vec<Piece>,
+    about: Prose,
+}
+
+struct Answer {
+    name: String,
+    about: Prose,
+    headers: String,
+    contents: Vec<Content>,
+}
+
+struct Content {
+    media: String,
+    kind: Vec<Piece>,
+    example: String,
+}
+
+struct Schema {
+    name: String,
+    about: Prose,
+    kind: Vec<Piece>,
+    fields: Vec<Row>,
+}
+
+/// A part of what is said of a type: words, or the name of a schema.
+struct Piece {
+    text: String,
+    is_schema: bool,
+}
+
+/// What is said, in parts: every other is written as in a program.
+struct Prose(Vec<String>);
+
+impl Prose {
+    fn of(value: Option<&Json>) -> Self {
+        Self(value.and_then(Json::as_str).into_iter().flat_map(|text| text.split('`')).map(str::to_owned).collect())
+    }
+
+    /// Each part, and whether it is written so.
+    fn parts(&self) -> impl Iterator<Item = (bool, &String)> {
+        self.0.iter().enumerate().map(|(number, part)| (number % 2 == 1, part))
+    }
+}
+
+/// The page of a description.
+pub fn render(document: &Json) -> Result<String, askama::Error> {
+    let mut groups: BTreeMap<String, Vec<Operation>> = BTreeMap::new();
+    for (path, item) in members(document, "paths") {
+        for (method, operation) in METHODS.iter().filter_map(|method| Some((method, item.get(method)?))) {
+            let tag = text(operation.pointer("/tags/0"));
+            groups.entry(tag).or_default().push(self::operation(path, item, method, operation));
+        }
+    }
+    let components = document.get("components").unwrap_or(&Json::Null);
+    let page = Page {
+        style: STYLE,
+        title: text(document.pointer("/info/title")),
+        about: Prose::of(document.pointer("/info/description")),
+        version: text(document.get("openapi")),
+        groups: groups.into_iter().map(|(tag, operations)| Group { tag, operations }).collect(),
+        schemes: members(components, "securitySchemes").map(|(name, scheme)| self::scheme(name, scheme)).collect(),
+        errors: members(components, "responses").map(|(name, told)| self::told(name, told)).collect(),
+        schemas: members(components, "schemas").map(|(name, schema)| self::schema(name, schema)).collect(),
+    };
+    page.render()
+}
+
+/// The page as an answer.
+pub fn answer(html: Bytes) -> Response {
+    let mut response = (StatusCode::OK, html).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy_of(STYLE));
+    response
+}
+
+fn operation(path: &str, item: &Json, method: &str, operation: &Json) -> Operation {
+    let (errors, answers): (Vec<_>, Vec<_>) =
+        members(operation, "responses").partition(|(_, told)| told.get("$ref").is_some());
+    let parameters = list(item, "parameters").chain(list(operation, "parameters"));
+    Operation {
+        id: text(operation.get("operationId")),
+        method: method.to_ascii_uppercase(),
+        path: path.to_owned(),
+        summary: text(operation.get("summary")),
+        about: Prose::of(operation.get("description")),
+        who: who(operation),
+        parameters: parameters.map(parameter).collect(),
+        body: operation.get("requestBody").map(body),
+        answers: answers.into_iter().map(|(status, told)| self::told(status, told)).collect(),
+        errors: errors.into_iter().map(|(status, told)| (status.clone(), referred(told).unwrap_or_default())).collect(),
+    }
+}
+
+/// The ways to say who asks, each of which may be several things at once.
+fn who(operation: &Json) -> String {
+    let ways = list(operation, "security").filter_map(Json::as_object);
+    let ways: Vec<String> = ways.map(|way| way.keys().map(String::as_str).collect::<Vec<_>>().join(" and ")).collect();
+    if ways.is_empty() { "anybody".to_owned() } else { ways.join(", or ") }
+}
+
+fn parameter(told: &Json) -> Row {
+    Row {
+        name: text(told.get("name")),
+        place: text(told.get("in")),
+        required: told.get("required") == Some(&Json::Bool(true)),
+        kind: kind(told.get("schema").unwrap_or(&Json::Null)),
+        about: Prose::of(told.get("description")),
+    }
+}
+
+fn scheme(name: &str, told: &Json) -> Row {
+    let place = told.get("in").or_else(|| told.get("scheme"));
+    let kind = vec![Piece { text: text(told.get("name").or_else(|| told.get("type"))), is_schema: false }];
+    Row { name: name.to_owned(), place: text(place), required: false, kind, about: Prose::of(told.get("description")) }
+}
+
+/// One body for all types that it may be sent as.
+fn body(told: &Json) -> Content {
+    let media: Vec<&str> = members(told, "content").map(|(media, _)| media.as_str()).collect();
+    let first = members(told, "content").find(|(_, content)| content.get("example").is_some());
+    let (kind, example) = first.map(|(_, content)| (kind_of(content), example(content))).unwrap_or_default();
+    Content { media: media.join(", "), kind, example }
+}
+
+fn told(name: &str, told: &Json) -> Answer {
+    let headers: Vec<&str> = members(told, "headers").map(|(name, _)| name.as_str()).collect();
+    // A page of the same is there of all, and is told where there is nothing else.
+    let is_told = |media: &str| media != "text/html" || members(told, "content").count() == 1;
+    let contents = members(told, "content").filter(|(media, _)| is_told(media)).map(|(media, told)| Content {
+        media: media.clone(),
+        kind: kind_of(told),
+        example: example(told),
+    });
+    Answer {
+        name: name.to_owned(),
+        about: Prose::of(told.get("description")),
+        headers: headers.join(", "),
+        contents: contents.collect(),
+    }
+}
+
+fn schema(name: &str, schema: &Json) -> Schema {
+    let required: Vec<&Json> = list(schema, "required").collect();
+    let fields = members(schema, "properties").map(|(name, field)| Row {
+        name: name.clone(),
+        place: String::new(),
+        required: required.iter().any(|one| one.as_str() == Some(name)),
+        kind: kind(field),
+        about: Prose::of(field.get("description")),
+    });
+    Schema {
+        name: name.to_owned(),
+        about: Prose::of(schema.get("description")),
+        kind: kind(schema),
+        fields: fields.collect(),
+    }
+}
+
+fn kind_of(content: &Json) -> Vec<Piece> {
+    kind(content.get("schema").unwrap_or(&Json::Null))
+}
+
+fn example(content: &Json) -> String {
+    content.get("example").map(|example| format!("{example:#}")).unwrap_or_default()
+}
+
+/// What a schema says, in words.
+fn kind(schema: &Json) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    say(schema, &mut pieces);
+    pieces
+}
+
+fn say(schema: &Json, pieces: &mut Vec<Piece>) {
+    let mut word = |text: String| pieces.push(Piece { text, is_schema: false });
+    if let Some(name) = referred(schema) {
+        pieces.push(Piece { text: name, is_schema: true });
+    } else if let Some(only) = schema.get("const") {
+        word(only.to_string());
+    } else if schema.get("enum").is_some() {
+        word(list(schema, "enum").map(Json::to_string).collect::<Vec<_>>().join(" or "));
+    } else if schema.get("anyOf").is_some() {
+        for (number, one) in list(schema, "anyOf").enumerate() {
+            if number > 0 {
+                pieces.push(Piece { text: " or ".to_owned(), is_schema: false });
+            }
+            say(one, pieces);
+        }
+    } else {
+        word(simple(schema));
+        if let Some(items) = schema.get("items") {
+            pieces.push(Piece { text: " of ".to_owned(), is_schema: false });
+            say(items, pieces);
+        } else if let Some(values) = schema.get("additionalProperties") {
+            pieces.push(Piece { text: " by name, of ".to_owned(), is_schema: false });
+            say(values, pieces);
+        } else {
+            for (number, (name, field)) in members(schema, "properties").enumerate() {
+                let before = if number == 0 { ": " } else { "; " };
+                pieces.push(Piece { text: format!("{before}{name}, "), is_schema: false });
+                say(field, pieces);
+            }
+        }
+    }
+}
+
+/// A type with its bounds.
+fn simple(schema: &Json) -> String {
+    let kinds = match schema.get("type") {
+        Some(Json::Array(kinds)) => kinds.iter().filter_map(Json::as_str).collect(),
+        kind => vec![kind.and_then(Json::as_str).unwrap_or("anything")],
+    };
+    let format = schema.get("format").and_then(Json::as_str);
+    let kinds: Vec<&str> =
+        kinds.into_iter().map(|kind| if kind == "string" { format.unwrap_or(kind) } else { kind }).collect();
+    let mut text = kinds.join(" or ");
+    for (name, words) in [("maxLength", "characters at most"), ("maxItems", "at most")] {
+        if let Some(most) = schema.get(name) {
+            text += &format!(", {most} {words}");
+        }
+    }
+    text
+}
+
+fn referred(value: &Json) -> Option<String> {
+    value.get("$ref").and_then(Json::as_str).and_then(|target| target.rsplit('/').next()).map(str::to_owned)
+}
+
+fn text(value: Option<&Json>) -> String {
+    value.and_then(Json::as_str).unwrap_or_default().to_owned()
+}
+
+fn list<'j>(value: &'j Json, name: &str) -> impl Iterator<Item = &'j Json> + use<'j> {
+    value.get(name).and_then(Json::as_array).into_iter().flatten()
+}
+
+fn members<'j>(value: &'j Json, name: &str) -> impl Iterator<Item = (&'j String, &'j Json)> + use<'j> {
+    value.get(name).and_then(Json::as_object).into_iter().flat_map(Map::iter)
+}
