@@ -3,6 +3,7 @@
 #
 #   fuzz         each target of fuzz/, from its seeds; what is found stays in fuzz/corpus and fuzz/artifacts
 #   properties   the property tests, with more cases
+#   schemathesis more requests to the identity API, made of its own description, from another seed each day
 #   judge        verdicts beside those of the independent judge, a million of them
 #   narrowings   a million of narrowed tokens: beside the judge, and beside what their users may without them; optimized
 #   targets      every target of up to seven bytes behind the slash, as readers behind a gate read it
@@ -24,7 +25,7 @@ while [ $# -gt 0 ]; do
         *) break ;;
     esac
 done
-[ $# -gt 0 ] || set -- fuzz properties judge narrowings targets mutants budgets fresh
+[ $# -gt 0 ] || set -- fuzz properties schemathesis judge narrowings targets mutants budgets fresh
 . scripts/cargo.sh
 
 fuzz() {
@@ -49,6 +50,10 @@ narrowings() {
     POSTERN_NARROWINGS=1000000 cargo test --release --locked --lib scopes::
     cargo build --release --locked
     python3 -B tests/judge/run.py target/release/postern --cases 1000000 --live 0 --narrowed --seed "$(date +%j)"
+}
+
+schemathesis() {
+    SCHEMATHESIS_EXAMPLES=100 SCHEMATHESIS_SEED=$(date +%j) cargo test --locked --test it rest::schemathesis
 }
 
 judge() {
@@ -80,7 +85,7 @@ fresh() {
 failed=()
 for section in "$@"; do
     case $section in
-        fuzz | properties | judge | narrowings | targets | mutants | budgets | fresh) ;;
+        fuzz | properties | schemathesis | judge | narrowings | targets | mutants | budgets | fresh) ;;
         *) echo "nightly.sh knows no section $section" >&2; exit 2 ;;
     esac
     printf '\n=== %s (%s s)\n' "$section" "$SECONDS"

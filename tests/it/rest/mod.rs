@@ -9,6 +9,7 @@ mod large;
 mod letters;
 mod links;
 mod once;
+mod schemathesis;
 mod tenants;
 mod versions;
 
