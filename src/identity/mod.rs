@@ -259,14 +259,25 @@ impl Identity {
         self.places.parameter.as_deref()
     }
 
-    /// A token that logs a user in, as the gate takes it.
+    /// How long links are good, in seconds, where they have an age.
+    #[must_use]
+    pub fn link_age(&self) -> Option<i64> {
+        self.sesame.as_ref().and_then(|(signer, _)| signer.load().sesame.settings().max_age)
+    }
+
+    /// A token for a user: it logs them in at the gate, unless it is for something else, or good for as many seconds as all are, unless
+    /// others are named.
     ///
     /// # Errors
     /// None are made, or not for them.
-    pub async fn mint(&self, user: &UserRecord) -> Result<Minted, MintError> {
+    pub async fn mint(
+        &self,
+        user: &UserRecord,
+        (scope, max_age): (Option<&str>, Option<i64>),
+    ) -> Result<Minted, MintError> {
         let Some((signer, field)) = &self.sesame else { return Err(MintError::Unfit("there are no links".to_owned())) };
         let signer = signer.load_full();
-        mint((&signer.sesame, *field), &self.store, user, (&self.scope, None)).await
+        mint((&signer.sesame, *field), &self.store, user, (scope.unwrap_or(&self.scope), max_age)).await
     }
 
     /// How sessions are, where they are taken.

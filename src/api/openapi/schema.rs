@@ -303,6 +303,8 @@ fn exemplified(schema: Json, name: &str) -> Json {
         (_, _, "detail") => json!("It is done."),
         (_, _, "token") => json!("pst_…"),
         (_, _, "uid") => json!(ID),
+        (_, _, "scope") => json!("reports"),
+        (_, _, "max_age") => json!("5m"),
         (_, _, "next") => json!("/app/"),
         _ if name.contains("password") => json!("correct-horse-battery"),
         _ => json!("…"),

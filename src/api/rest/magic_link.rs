@@ -3,6 +3,7 @@
 use super::super::error::ApiError;
 use super::refused::refused;
 use super::{Audience, Call, Done, Endpoint, Methods, Verb, moment};
+use crate::clock;
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Field, Shape};
@@ -14,6 +15,16 @@ use axum::body::Body;
 use http::Method;
 
 const FIELDS: &[Field] = &[
+    Field::text("scope")
+        .write_only()
+        .blank()
+        .at_most(150)
+        .help("What it is for; other services may ask for another scope than the gate does"),
+    Field::text("max_age")
+        .write_only()
+        .blank()
+        .at_most(20)
+        .help("How long it is good, such as 90s, 5m or 12h; at most as long as all are"),
     Field::new("user", Shape::Uuid).read_only(),
     Field::text("username").read_only().or_none(),
     Field::text("token").read_only().help("Whoever has it is the user"),
@@ -34,7 +45,7 @@ impl Endpoint for MagicLink {
         FIELDS
     }
 
-    async fn act(&self, call: &Call, _: Verb, _: Body) -> Result<Done, ApiError> {
+    async fn act(&self, call: &Call, _: Verb, body: Body) -> Result<Done, ApiError> {
         let identity = &call.api.identity;
         if !identity.makes_links() {
             return Err(ApiError::Missing);
@@ -46,11 +57,28 @@ impl Endpoint for MagicLink {
         if !everything.is_some_and(|user| call.asker.may_all_of(&user)) {
             return Err(call.forbidden());
         }
-        let minted = identity.mint(&user).await.map_err(|error| match error {
+        let (data, mut errors) = call.data(FIELDS, body, true).await?;
+        let said = |name: &str| data.text(name).filter(|text| !text.is_empty());
+        let scope = said("scope");
+        let max_age = said("max_age").and_then(|text| match clock::parse_duration(text) {
+            Ok(age) if identity.link_age().is_none_or(|all| age <= all) => Some(age),
+            Ok(_) => {
+                errors.add("max_age", "No link is good for so long.");
+                None
+            }
+            Err(problem) => {
+                errors.add("max_age", format!("It is {problem}."));
+                None
+            }
+        });
+        call.settle(errors)?;
+        let minted = identity.mint(&user, (scope, max_age)).await.map_err(|error| match error {
             MintError::Directory(error) => refused::<UserRecord>(error),
             MintError::Unfit(why) => ApiError::of_fields(FieldErrors::of("__all__", why)),
         })?;
-        let link = identity.parameter().and_then(|name| call.api.links.absolute(&format!("/?{name}={}", minted.token)));
+        // One for something else logs nobody in at the gate.
+        let parameter = identity.parameter().filter(|_| scope.is_none());
+        let link = parameter.and_then(|name| call.api.links.absolute(&format!("/?{name}={}", minted.token)));
         let tell = move |user: &UserRecord| {
             let mut told = Object::default();
             told.put("user", &user.id);

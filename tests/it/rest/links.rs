@@ -51,6 +51,31 @@ fn a_link_logs_in_whom_it_was_made_for_and_leaves_a_line() {
 }
 
 #[test]
+fn a_link_is_for_what_it_is_made_for_and_good_no_longer_than_links_are() {
+    let gate = gate();
+    let of_ann = format!("user/{}/magic-link/", id(&gate, "uA"));
+    let make = |body: Value| ask(&gate, Who::mA, "POST", &of_ann, &body);
+    let passes = |token: &str| {
+        gate.send(format!("GET /me/x HTTP/1.1\r\nHost: a\r\nAuthorization: sesame {token}\r\n\r\n")).status == 200
+    };
+    let (usual, short) = (make(json!({})).json(), make(json!({ "max_age": "60s" })).json());
+    let end = |made: &Value| made["expires_at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_second();
+    assert!((end(&usual) - end(&short) - 240).abs() < 10, "{usual} {short}");
+    assert!(passes(short["token"].as_str().unwrap()));
+    let other = make(json!({ "scope": "reports" })).json();
+    assert_eq!(other["link"], Value::Null, "{other}");
+    assert!(!passes(other["token"].as_str().unwrap()));
+    for (age, problem) in
+        [("1h", "No link is good for so long."), ("soon", "It is a number and a unit"), ("0s", "It is a number")]
+    {
+        let refused = make(json!({ "max_age": age }));
+        let told = refused.json();
+        assert_eq!(refused.status, 400, "{told}");
+        assert!(told["max_age"][0].as_str().is_some_and(|text| text.starts_with(problem)), "{told}");
+    }
+}
+
+#[test]
 fn nobody_makes_a_link_of_somebody_with_more_rights_than_their_own() {
     let gate = gate();
     assert_eq!(mint(&gate, Who::uA, "uA").0, 403, "no permission");
