@@ -8,6 +8,7 @@ pub mod completions;
 pub mod config;
 pub mod demo;
 pub mod doctor;
+pub mod email;
 pub mod explain;
 pub mod export_users;
 mod facts;
@@ -100,6 +101,8 @@ enum Command {
     Org(org::Args),
     /// Who belongs to which organization, and how
     Member(member::Args),
+    /// The e-mail addresses of users
+    Email(email::Args),
     /// Groups of users, whose permissions count everywhere
     Group(group::Args),
     /// What can be permitted
@@ -304,6 +307,7 @@ pub fn main() -> ExitCode {
         Command::Usernames(args) => noun!(usernames, args, false),
         Command::Org(args) => noun!(org, args, args.begins()),
         Command::Member(args) => noun!(member, args, false),
+        Command::Email(args) => noun!(email, args, false),
         Command::Group(args) => noun!(group, args, args.begins()),
         Command::Permission(args) => noun!(permission, args, args.begins()),
         Command::Role(args) => noun!(role, args, args.begins()),

@@ -11,6 +11,7 @@ mod links;
 mod once;
 mod schemathesis;
 mod tenants;
+mod twins;
 mod versions;
 
 use crate::support::{Answer, Gate, ORG_A, ORG_B, Options, Who, World, request};
