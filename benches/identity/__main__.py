@@ -195,7 +195,8 @@ def one_by_one(server, store, kind, count=200, patience=5):
     return dict(costs, p50_us=times[len(times) // 2] * 1e6, p99_us=times[len(times) * 99 // 100] * 1e6, asked=len(times))
 
 
-def ask(client, method, path, body, secret, wanted=(200,)):
+def answer(client, method, path, body, secret):
+    """The status, the body, and how long they took."""
     head = "%s %s HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
         method, path, secret, len(body), body)
     begun = time.perf_counter()
@@ -207,8 +208,11 @@ def ask(client, method, path, body, secret, wanted=(200,)):
     length = int(re.search(rb"(?i)\r\ncontent-length: *(\d+)", top)[1])
     while len(got) < length:
         got += client.piece()
-    took = time.perf_counter() - begun
-    status = int(top.split(b" ", 2)[1])
+    return int(top.split(b" ", 2)[1]), got, time.perf_counter() - begun
+
+
+def ask(client, method, path, body, secret, wanted=(200,)):
+    status, got, took = answer(client, method, path, body, secret)
     if wanted and status not in wanted:
         raise SystemExit("%d for %s %s: %s" % (status, method, path, got[:300].decode()))
     return took if wanted else status
@@ -239,6 +243,22 @@ def measure(kind, ours, theirs, store):
     print("%-45s %7.0f µs%s" % (kind.name, found["cpu_us"], "; reference %7.0f µs, × %.0f" % (found["reference_us"], found["ratio"]) if "ratio" in found else ""),
           file=sys.stderr, flush=True)
     return found
+
+
+def walk(server, pages=2000):
+    """Through a list of 100 users a page by cursor, as deep as that goes."""
+    client, times, path = Client(server.port), [], "/api/v1/users/user/?page_size=100&cursor="
+    while path and len(times) < pages:
+        status, got, took = answer(client, "GET", path, "", token(0))
+        if status != 200:
+            raise SystemExit("%d for %s" % (status, path))
+        times.append(took * 1e6)
+        link = json.loads(got)["next"]
+        path = link and link[link.index("/api/"):]
+    middle = lambda some: sorted(some)[len(some) // 2]
+    tenth = max(1, len(times) // 10)
+    return {"pages": len(times), "p50_us": middle(times), "p99_us": sorted(times)[len(times) * 99 // 100],
+            "first_us": middle(times[:tenth]), "last_us": middle(times[-tenth:])}
 
 
 def sight(replicas):
@@ -292,6 +312,9 @@ def table(found):
         cells = [micros(row["cpu_us"]), micros(row["target_us"]), number(row["per_second"]), micros(row["p50_us"]), micros(row["p99_us"]),
                  "%d ms" % wanted if wanted else "", micros(row["database_us"]), micros(row.get("reference_us")), number(row.get("ratio"))]
         print("| %s | %s |" % (row["name"], " | ".join(cells)))
+    if "walk" in found:
+        print("\n%s pages of 100 users by cursor: %s (p50), %s (p99); the first tenth of them %s, the last %s." % (
+            number(found["walk"]["pages"]), *(micros(found["walk"][what]) for what in ("p50_us", "p99_us", "first_us", "last_us"))))
     if "sight" in found:
         print("\nA change is seen by three replicas after %s (p50), %s (p99), of %d." % (
             micros(found["sight"]["p50_us"]), micros(found["sight"]["p99_us"]), found["sight"]["changes"]))
@@ -315,6 +338,8 @@ def main():
         for kind in kinds():
             if not args.only or args.only in kind.name:
                 found["requests"].append(measure(kind, ours, theirs, store))
+        if not args.only or args.only in "cursors":
+            found["walk"] = walk(ours)
         if not args.only or args.only in "replicas":
             for name in ("second", "third"):
                 started.append(start(postern(name, store), place))

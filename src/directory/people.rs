@@ -101,26 +101,27 @@ impl Resource for Person {
 
     fn take(cells: &mut Cells) -> Result<Self, StoreError> {
         let user = UserRecord::take(cells)?;
-        let tie = |tie: &String| {
+        let tie = |tie: &str| {
             let (id, is_admin) = tie.split_at_checked(tie.len().saturating_sub(1))?;
             Some((OrgId::parse(id).ok()?, is_admin == "+"))
         };
         let broken = |what: &str| StoreError::Broken(format!("{what} of a user cannot be read"));
-        let number = |text: &String| text.parse::<i64>().ok();
-        let ties = cells.next::<Vec<String>>("memberships")?.iter().map(tie).collect::<Option<_>>();
-        let groups = cells.next::<Vec<String>>("groups")?.iter().map(number).collect::<Option<Vec<_>>>();
-        let named = |text: &String| {
-            let mut parts = text.splitn(3, ':');
+        let number = |text: &str| text.parse().ok().map(GroupId);
+        let named = |text| {
+            let mut parts = str::splitn(text, 3, ':');
             let (id, model, name) = (parts.next()?, parts.next()?, parts.next()?);
-            Some((by_model(name, model).map(str::to_owned), PermissionId(id.parse().ok()?)))
+            Some((by_model(name, model), PermissionId(id.parse().ok()?)))
         };
-        let permissions = cells.next::<Vec<String>>("permissions")?.iter().map(named).collect::<Option<Vec<_>>>();
+        let mut joined = |name| cells.next::<Option<String>>(name);
+        let (ties, groups) = (joined("memberships")?, joined("groups")?);
+        let permissions = joined("permissions")?;
+        let permissions = parts(permissions.as_ref()).map(named).collect::<Option<Vec<_>>>();
         let mut permissions = permissions.ok_or_else(|| broken("a permission"))?;
-        permissions.sort();
+        permissions.sort_unstable();
         Ok(Self {
             user,
-            ties: ties.ok_or_else(|| broken("a membership"))?,
-            groups: groups.ok_or_else(|| broken("a group"))?.into_iter().map(GroupId).collect(),
+            ties: parts(ties.as_ref()).map(tie).collect::<Option<_>>().ok_or_else(|| broken("a membership"))?,
+            groups: parts(groups.as_ref()).map(number).collect::<Option<_>>().ok_or_else(|| broken("a group"))?,
             permissions: permissions.into_iter().map(|(_, id)| id).collect(),
         })
     }
@@ -138,6 +139,11 @@ impl Resource for Person {
         });
         &STATEMENTS
     }
+}
+
+/// What was joined by commas.
+fn parts(joined: Option<&String>) -> impl Iterator<Item = &str> {
+    joined.into_iter().flat_map(|joined| joined.split(','))
 }
 
 impl Person {

@@ -7,7 +7,7 @@ use super::super::error::ApiError;
 use super::Call;
 use super::paging::{Paging, link};
 use crate::compat::openwisp::fields::FieldErrors;
-use crate::compat::openwisp::object::{Object, list};
+use crate::compat::openwisp::object::Object;
 use crate::directory::{Keyset, List, Page, Place, Rows};
 use crate::redis::seal::Name;
 use data_encoding::BASE64URL_NOPAD;
@@ -69,7 +69,7 @@ impl Cursors {
         let again = (rows.reach.is_none() && *backwards).then(|| link(call, &self.query, "cursor", Some("")));
         told.put("next", &self.link(call, next, false)?.or(again));
         told.put("previous", &self.link(call, previous, true)?);
-        told.put_json("results", &list(rows.rows.iter().map(tell)));
+        told.put_list("results", rows.rows.iter().map(tell));
         Ok(told.end())
     }
 

@@ -78,11 +78,11 @@ pub fn tell(asker: &Snapshot, is_compat: bool, declared: &DeclaredFields) -> Str
     told.put("email", &text(asker.user.email.as_deref()));
     told.put("is_staff", &asker.user.is_staff);
     told.put("is_superuser", &asker.user.is_superuser);
-    let mut organizations = Object::default();
-    for tie in asker.memberships() {
-        organizations.put_json(&tie.organization.id.to_string(), &organization(tie));
-    }
-    told.put_json("organizations", &organizations.end());
+    told.put_object("organizations", |organizations| {
+        for tie in asker.memberships() {
+            organizations.put_object(&tie.organization.id.to_string(), |told| organization(told, tie));
+        }
+    });
     let ids = |has: fn(&Membership) -> bool| {
         asker.memberships().iter().filter(|tie| has(tie)).map(|tie| tie.organization.id).collect::<Vec<_>>()
     };
@@ -93,11 +93,11 @@ pub fn tell(asker: &Snapshot, is_compat: bool, declared: &DeclaredFields) -> Str
     told.put("groups", &asker.groups().iter().map(|name| &**name).collect::<Vec<_>>());
     let everywhere = asker.permissions().map(|all| all.all_everywhere().iter().map(|name| &**name).collect::<Vec<_>>());
     told.put("permissions", &everywhere.unwrap_or_default());
-    let mut by_organization = Object::default();
-    for (id, names) in asker.permissions().into_iter().flat_map(|all| all.all_by_organization()) {
-        by_organization.put(&id.to_string(), &names.iter().map(|name| &**name).collect::<Vec<_>>());
-    }
-    told.put_json("organization_permissions", &by_organization.end());
+    told.put_object("organization_permissions", |by_organization| {
+        for (id, names) in asker.permissions().into_iter().flat_map(|all| all.all_by_organization()) {
+            by_organization.put(&id.to_string(), &names.iter().map(|name| &**name).collect::<Vec<_>>());
+        }
+    });
     if !declared.is_empty() {
         let kept = asker.user.fields.as_deref().map(UserFields::json).and_then(CustomFields::parse);
         told.put("fields", &declared.told(&kept.unwrap_or_default()));
@@ -105,11 +105,9 @@ pub fn tell(asker: &Snapshot, is_compat: bool, declared: &DeclaredFields) -> Str
     told.end()
 }
 
-fn organization(tie: &Membership) -> String {
-    let mut told = Object::default();
+fn organization(told: &mut Object, tie: &Membership) {
     told.put("slug", tie.organization.slug.as_str());
     told.put("name", tie.organization.name.as_str());
     told.put("is_admin", &tie.is_admin);
     told.put("is_owner", &tie.is_owner);
-    told.end()
 }

@@ -1,12 +1,11 @@
 //! Times as Django REST framework writes them: ISO 8601, with microseconds where there are any.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use jiff::tz::Offset;
 
 /// Seconds and microseconds since the Unix epoch.
 pub(super) fn written(seconds: i64, micros: u32) -> String {
-    let time = Timestamp::from_second(seconds).unwrap_or_default().to_zoned_datetime(TimeZone::UTC);
-    let whole = time.strftime("%Y-%m-%dT%H:%M:%S");
+    let whole = Offset::UTC.to_datetime(Timestamp::from_second(seconds).unwrap_or_default());
     if micros == 0 { format!("{whole}Z") } else { format!("{whole}.{micros:06}Z") }
 }
 

@@ -3,7 +3,7 @@
 use super::super::error::ApiError;
 use super::{Call, keys};
 use crate::compat::openwisp::negotiate::query;
-use crate::compat::openwisp::object::{Object, list};
+use crate::compat::openwisp::object::Object;
 use crate::directory::{List, Page, Rows};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -96,7 +96,7 @@ impl Paging {
         }
         told.put("next", &(number < pages || rows.has_more).then(|| self.link(call, number + 1)));
         told.put("previous", &(number > 1).then(|| self.link(call, number - 1)));
-        told.put_json("results", &list(rows.rows.iter().map(tell)));
+        told.put_list("results", rows.rows.iter().map(tell));
         Ok(told.end())
     }
 

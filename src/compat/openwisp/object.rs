@@ -40,8 +40,47 @@ impl Object {
         self.0.extend_from_slice(json.as_bytes());
     }
 
+    /// A list of what is JSON already.
+    pub fn put_list(&mut self, name: &str, items: impl IntoIterator<Item = String>) {
+        self.name(name);
+        self.0.push(b'[');
+        for (at, item) in items.into_iter().enumerate() {
+            if at > 0 {
+                self.0.push(b',');
+            }
+            self.0.extend_from_slice(item.as_bytes());
+        }
+        self.0.push(b']');
+    }
+
+    /// Another object, filled where it stands.
+    pub fn put_object(&mut self, name: &str, fill: impl FnOnce(&mut Self)) {
+        self.name(name);
+        self.object(fill);
+    }
+
+    /// A list of objects, each filled where it stands.
+    pub fn put_objects<T>(&mut self, name: &str, items: impl IntoIterator<Item = T>, fill: impl Fn(&mut Self, T)) {
+        self.name(name);
+        self.0.push(b'[');
+        for (at, item) in items.into_iter().enumerate() {
+            if at > 0 {
+                self.0.push(b',');
+            }
+            self.object(|object| fill(object, item));
+        }
+        self.0.push(b']');
+    }
+
+    fn object(&mut self, fill: impl FnOnce(&mut Self)) {
+        self.0.push(b'{');
+        fill(self);
+        self.0.push(b'}');
+    }
+
     fn name(&mut self, name: &str) {
-        if self.0.len() > 1 {
+        // Only what was just begun has nothing yet.
+        if self.0.last() != Some(&b'{') {
             self.0.push(b',');
         }
         self.0.push(b'"');

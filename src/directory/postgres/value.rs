@@ -59,24 +59,36 @@ impl<'a> FromSql<'a> for Days {
 pub(super) fn rows(rows: &[tokio_postgres::Row]) -> Result<Vec<Row>, StoreError> {
     let Some(first) = rows.first() else { return Ok(Vec::new()) };
     let names: Arc<[String]> = first.columns().iter().map(|column| column.name().to_owned()).collect();
-    let read = |row| Ok(Row { names: Arc::clone(&names), cells: cells(row)? });
-    rows.iter().map(read).collect()
+    let mut read = Vec::with_capacity(rows.len());
+    for row in rows {
+        // A long list has thousands of cells: each is written where it stays.
+        let mut cells = Vec::with_capacity(names.len());
+        for (at, column) in row.columns().iter().enumerate() {
+            cell(&mut cells, row, at, column.type_()).map_err(|error| StoreError::Broken(describe(&error)))?;
+        }
+        read.push(Row { names: Arc::clone(&names), cells });
+    }
+    Ok(read)
 }
 
-fn cells(row: &tokio_postgres::Row) -> Result<Vec<Cell>, StoreError> {
-    let broken = |error| StoreError::Broken(describe(&error));
-    let cell = |at: usize, ty: &Type| {
-        Ok(match *ty {
-            Type::BOOL => row.try_get::<_, Option<bool>>(at)?.map(Cell::Bool),
-            Type::INT8 => row.try_get::<_, Option<i64>>(at)?.map(Cell::Int),
-            Type::INT4 => row.try_get::<_, Option<i32>>(at)?.map(|value| Cell::Int(value.into())),
-            Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(at)?.map(Cell::Bytes),
-            Type::UUID => row.try_get::<_, Option<Uuid>>(at)?.map(Cell::Uuid),
-            Type::DATE => row.try_get::<_, Option<Days>>(at)?.and_then(|days| days.0).map(Cell::Date),
-            // Texts of all kinds; whatever else there is cannot be read as one, and says so.
-            _ => row.try_get::<_, Option<String>>(at)?.map(Cell::Text),
-        }
-        .unwrap_or(Cell::Null))
-    };
-    row.columns().iter().enumerate().map(|(at, column)| cell(at, column.type_()).map_err(broken)).collect()
+fn cell(cells: &mut Vec<Cell>, row: &tokio_postgres::Row, at: usize, ty: &Type) -> Result<(), tokio_postgres::Error> {
+    macro_rules! put {
+        ($type:ty, $kind:expr) => {
+            match row.try_get::<_, Option<$type>>(at)? {
+                Some(value) => cells.push($kind(value)),
+                None => cells.push(Cell::Null),
+            }
+        };
+    }
+    match *ty {
+        Type::BOOL => put!(bool, Cell::Bool),
+        Type::INT8 => put!(i64, Cell::Int),
+        Type::INT4 => put!(i32, |value: i32| Cell::Int(value.into())),
+        Type::BYTEA => put!(Vec<u8>, Cell::Bytes),
+        Type::UUID => put!(Uuid, Cell::Uuid),
+        Type::DATE => put!(Days, |days: Days| days.0.map_or(Cell::Null, Cell::Date)),
+        // Texts of all kinds; whatever else there is cannot be read as one, and says so.
+        _ => put!(String, Cell::Text),
+    }
+    Ok(())
 }

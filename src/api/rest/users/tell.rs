@@ -1,7 +1,7 @@
 //! What is told of a user.
 
 use super::super::{Call, moment};
-use crate::compat::openwisp::object::{Object, list};
+use crate::compat::openwisp::object::Object;
 use crate::directory::{DeclaredFields, Person, UserRecord};
 
 /// Whom users are told to, and in which installation.
@@ -89,11 +89,8 @@ fn own(told: &mut Object, user: &UserRecord, reader: &Reader) {
 }
 
 fn ties(told: &mut Object, person: &Person) {
-    let tie = |(organization, is_admin): &(_, bool)| {
-        let mut tie = Object::default();
+    told.put_objects("organization_users", &person.ties, |tie, (organization, is_admin)| {
         tie.put("is_admin", is_admin);
         tie.put("organization", organization);
-        tie.end()
-    };
-    told.put_json("organization_users", &list(person.ties.iter().map(tie)));
+    });
 }
