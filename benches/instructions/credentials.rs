@@ -130,8 +130,12 @@ fn request(credential: fn(&World) -> &String) -> Box<dyn FnMut(usize)> {
         black_box(pass(&policy, &view, &caller)).expect("a member reads");
         let head = HeadWriter::new(Vec::with_capacity(2048), &Method::GET, raw);
         let host = headers.get(HOST);
-        let stripped =
-            Stripped::put(head, &headers, host, &Passing { policy: &policy, kept: &[], authorization: false });
+        let stripped = Stripped::put(
+            head,
+            &headers,
+            host,
+            &Passing { policy: &policy, kept: &[], authorization: false, whole: false },
+        );
         black_box(stripped.0.as_bytes());
     })
 }

@@ -103,8 +103,12 @@ fn strip(head: &[u8]) -> Work {
     Box::new(move |_| {
         let head = HeadWriter::new(buffers.pop().expect("a buffer for each time"), &Method::GET, "/");
         let host = headers.get(http::header::HOST);
-        let stripped =
-            Stripped::put(head, &headers, host, &Passing { policy: &policy, kept: &[], authorization: false });
+        let stripped = Stripped::put(
+            head,
+            &headers,
+            host,
+            &Passing { policy: &policy, kept: &[], authorization: false, whole: false },
+        );
         std::mem::forget(black_box(stripped));
     })
 }

@@ -3,7 +3,9 @@
 use super::Authzen;
 use super::question::{Fault, Question};
 use super::template::{Template, encoded};
-use crate::decision::{Caller, Denial, Evaluation, Halt, Need, OrgKey, Reason, RequestView, Standing, standing};
+use crate::decision::{
+    Awaited, Caller, Denial, Evaluation, Halt, Need, OrgKey, Reason, RequestView, Standing, standing,
+};
 use crate::directory::{HeldRole, StoreError, UserKey};
 use crate::fact_cache::Lookup;
 use crate::facts::{Level, Organization, Snapshot};
@@ -181,6 +183,10 @@ impl<'a, P: Handle> Evaluator<'a, P> {
         let mut evaluation = Evaluation::new(self.policy.clone());
         loop {
             match evaluation.step(&view) {
+                // A question is no request: the service that would answer is not asked.
+                Ok(permit) if permit.awaits() != Awaited::Nothing => {
+                    return Ok(Decision::Deny(Reason::AnswerUnreadable));
+                }
                 Ok(_) => return Ok(Decision::Permit),
                 Err(Halt::Denied(Denial { reason: Reason::StoreUnavailable, .. })) => return Err(Unavailable),
                 Err(Halt::Denied(denial)) => return Ok(Decision::Deny(denial.reason)),

@@ -3,31 +3,21 @@
 //! A body that two readers could read in two ways is refused: keys that are there twice or in another spelling, another charset, an
 //! encoding, several types. What is judged is what is forwarded, byte for byte.
 
+use super::json::{self, Absent, Field, Problem};
+use super::media_type::{self, Unreadable};
 use super::{Denial, Reason};
 use crate::policy::Pointer;
-use crate::request_target::query::{self, spells};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use crate::request_target::query;
+use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Method};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-use std::borrow::Cow;
-use std::fmt;
 
 const ENCODED: &str = "a body that decides has no `Content-Encoding`";
 const TYPE_TWICE: &str = "`Content-Type` stands there twice, or is no text";
 const CHARSET: &str = "a body that decides is UTF-8";
 const NOT_JSON: &str = "the body is not the JSON that its `Content-Type` says";
 const TWICE: &str = "the body names the organization twice, or in another spelling";
+const SEVERAL: &str = "the body names several organizations";
 const NO_NAME: &str = "what names the organization in the body is neither a text nor a number nor null";
-/// Different values that one pointer may lead to: two are too many for a rule, but which they are is for it to say.
-const MOST_VALUES: usize = 4;
-
-/// What a body says at one place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Field {
-    Null,
-    Text(Box<str>),
-}
 
 /// Whether requests of this method are judged by their bodies: nothing says what a body of the others would mean (RFC 9110, 9.3).
 pub(super) fn is_read(method: &Method) -> bool {
@@ -47,206 +37,40 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8], pointer: &Pointer) -> Resul
     if headers.get_all(CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(refuse(Reason::BodyType, ENCODED));
     }
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let written = match (types.next().map(|value| value.to_str()), types.next()) {
-        (Some(Ok(value)), None) => value.to_ascii_lowercase(),
-        (None, _) => return Err(Denial::new(Reason::BodyType)),
-        _ => return Err(refuse(Reason::BodyType, TYPE_TWICE)),
+    let media_type = match media_type::read(headers) {
+        Ok(Some(media_type)) => media_type,
+        Ok(None) => return Err(Denial::new(Reason::BodyType)),
+        Err(Unreadable::Twice) => return Err(refuse(Reason::BodyType, TYPE_TWICE)),
+        Err(Unreadable::Charset) => return Err(refuse(Reason::BodyType, CHARSET)),
     };
-    let mut parts = written.split(';').map(str::trim);
-    let media_type = parts.next().unwrap_or_default();
-    for parameter in parts.filter(|parameter| !parameter.is_empty()) {
-        let charset =
-            parameter.strip_prefix("charset").map(|rest| rest.trim_start_matches([' ', '=']).trim_matches('"'));
-        if charset.is_some_and(|charset| !matches!(charset, "utf-8" | "utf8" | "us-ascii")) {
-            return Err(refuse(Reason::BodyType, CHARSET));
-        }
+    if media_type::is_json(&media_type) {
+        return json::read(body, pointer, Absent::Null).map_err(|problem| match problem {
+            Problem::NotUtf8 => refuse(Reason::BodyInvalid, CHARSET),
+            Problem::NotJson => refuse(Reason::BodyInvalid, NOT_JSON),
+            Problem::Twice => refuse(Reason::Ambiguous, TWICE),
+            Problem::TooManyValues => refuse(Reason::Ambiguous, SEVERAL),
+            Problem::NoName | Problem::Missing => refuse(Reason::OrgMissing, NO_NAME),
+        });
     }
-    let is_json =
-        media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"));
-    let mut found = Vec::new();
-    if is_json {
-        json(body, pointer, &mut found)?;
-    } else if media_type == "application/x-www-form-urlencoded" {
-        form(body, pointer, &mut found)?;
-    } else {
-        return Err(Denial::new(Reason::BodyType));
+    if media_type == "application/x-www-form-urlencoded" {
+        return form(body, pointer);
     }
-    Ok(found)
+    Err(Denial::new(Reason::BodyType))
 }
 
 /// An empty field of a form is null: forms have no other way to say it.
-fn form(body: &[u8], pointer: &Pointer, found: &mut Vec<Field>) -> Result<(), Denial> {
+fn form(body: &[u8], pointer: &Pointer) -> Result<Vec<Field>, Denial> {
     // A form has no depth: no pointer leads further than to a field.
-    let [name] = pointer.steps() else { return Ok(()) };
+    let [name] = pointer.steps() else { return Ok(Vec::new()) };
     let text = std::str::from_utf8(body).map_err(|_| Denial::new(Reason::BodyInvalid).with_fault(CHARSET))?;
-    if let Some(value) = query::single(Some(text), name)? {
-        found.push(if value.is_empty() { Field::Null } else { Field::Text(value.into()) });
-    }
-    Ok(())
-}
-
-fn json(body: &[u8], pointer: &Pointer, found: &mut Vec<Field>) -> Result<(), Denial> {
-    // What is skipped is not looked at: not whether it is UTF-8, so that is asked first.
-    let text = std::str::from_utf8(body).map_err(|_| Denial::new(Reason::BodyInvalid).with_fault(CHARSET))?;
-    let mut problem = None;
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let walk = Walk { steps: pointer.steps(), is_element: false, found, problem: &mut problem };
-    let read = walk.deserialize(&mut reader).and_then(|()| reader.end());
-    match (problem, read) {
-        (Some(problem), _) => Err(problem),
-        (None, Ok(())) => Ok(()),
-        (None, Err(_)) => Err(Denial::new(Reason::BodyInvalid).with_fault(NOT_JSON)),
-    }
-}
-
-/// The way of a pointer through a document. All of the document is read, so that what is no JSON behind it is refused too.
-struct Walk<'w> {
-    steps: &'w [Box<str>],
-    /// It is on its way through one of several elements, each of which says something: null, where there is nothing.
-    is_element: bool,
-    found: &'w mut Vec<Field>,
-    /// The first thing that is wrong, where the document itself is JSON so far.
-    problem: &'w mut Option<Denial>,
-}
-
-impl Walk<'_> {
-    fn refuse(&mut self, reason: Reason, fault: &'static str) {
-        self.problem.get_or_insert_with(|| Denial::new(reason).with_fault(fault));
-    }
-
-    fn find(&mut self, field: Field) {
-        if self.found.contains(&field) {
-            return;
-        }
-        match self.found.len() < MOST_VALUES {
-            true => self.found.push(field),
-            false => self.refuse(Reason::Ambiguous, "the body names several organizations"),
-        }
-    }
-
-    /// There is nothing where the rest of the pointer would lead.
-    fn miss(mut self) {
-        if self.is_element {
-            self.find(Field::Null);
-        }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Walk<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(mut self, reader: D) -> Result<(), D::Error> {
-        if !self.steps.is_empty() {
-            return reader.deserialize_any(self);
-        }
-        let raw: &RawValue = serde::Deserialize::deserialize(reader)?;
-        match leaf(raw.get()) {
-            Some(field) => self.find(field),
-            None => self.refuse(Reason::OrgMissing, NO_NAME),
-        }
-        Ok(())
-    }
-}
-
-/// A text, a number as it is written, or null.
-fn leaf(raw: &str) -> Option<Field> {
-    match raw.as_bytes().first()? {
-        b'n' => Some(Field::Null),
-        b'"' => serde_json::from_str::<Cow<'_, str>>(raw).ok().map(|text| Field::Text(text.into())),
-        b'-' | b'0'..=b'9' => Some(Field::Text(raw.into())),
-        _ => None,
-    }
-}
-
-impl<'de> Visitor<'de> for Walk<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        let Some((step, rest)) = self.steps.split_first() else { return Ok(()) };
-        let mut is_there = false;
-        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-            if *key == **step && !is_there {
-                is_there = true;
-                let (found, problem) = (&mut *self.found, &mut *self.problem);
-                map.next_value_seed(Walk { steps: rest, is_element: self.is_element, found, problem })?;
-                continue;
-            }
-            // Some readers take the first of two, some the last, and some any spelling.
-            if spells(key.as_bytes(), step) {
-                self.refuse(Reason::Ambiguous, TWICE);
-            }
-            map.next_value::<IgnoredAny>()?;
-        }
-        if !is_there {
-            self.miss();
-        }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let each = self.steps.split_first().filter(|(step, _)| &***step == "*").map(|(_, rest)| rest);
-        let mut at = 0_usize;
-        loop {
-            let is_it = || self.steps.first().is_some_and(|step| **step == *at.to_string());
-            let steps = match (each, self.steps.split_first()) {
-                (Some(rest), _) => Some(rest),
-                (None, Some((_, rest))) if is_it() => Some(rest),
-                _ => None,
-            };
-            let more = match steps {
-                Some(steps) => {
-                    let is_element = self.is_element || each.is_some();
-                    let (found, problem) = (&mut *self.found, &mut *self.problem);
-                    list.next_element_seed(Walk { steps, is_element, found, problem })?.is_some()
-                }
-                None => list.next_element::<IgnoredAny>()?.is_some(),
-            };
-            if !more {
-                return Ok(());
-            }
-            at += 1;
-        }
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        self.miss();
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        self.miss();
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        self.miss();
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        self.miss();
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        self.miss();
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        self.miss();
-        Ok(())
-    }
+    let value = query::single(Some(text), name)?;
+    Ok(value.map(|value| if value.is_empty() { Field::Null } else { Field::Text(value.into()) }).into_iter().collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Field, read};
+    use super::super::json::Field;
+    use super::read;
     use crate::decision::Reason;
     use crate::policy::Pointer;
     use http::header::{CONTENT_ENCODING, CONTENT_TYPE};

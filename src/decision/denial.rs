@@ -61,6 +61,8 @@ pub enum Reason {
     LookupFailed,
     /// The upstream's answer cannot be judged.
     AnswerUnreadable,
+    /// The upstream refuses or fails, where its answer would have decided.
+    UpstreamError,
     /// The upstream cannot be reached, or ends the connection without an answer.
     UpstreamUnreachable,
     /// The upstream's answer is not valid HTTP.
@@ -79,7 +81,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of the manual.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::NoRoute,
         Self::MethodNotAllowed,
         Self::BadTarget,
@@ -108,6 +110,7 @@ impl Reason {
         Self::LookupNotFound,
         Self::LookupFailed,
         Self::AnswerUnreadable,
+        Self::UpstreamError,
         Self::UpstreamUnreachable,
         Self::UpstreamInvalid,
         Self::UpstreamTimeout,
@@ -212,6 +215,9 @@ impl Reason {
             ),
             Self::AnswerUnreadable => {
                 ("answer_unreadable", S::BAD_GATEWAY, "Bad gateway", "The answer of the service cannot be judged.")
+            }
+            Self::UpstreamError => {
+                ("upstream_error", S::BAD_GATEWAY, "Not served", "The service behind the gateway did not serve this.")
             }
             Self::UpstreamUnreachable => (
                 "upstream_unreachable",
@@ -368,7 +374,8 @@ impl Denial {
     /// Whether the caller is not told the reason.
     #[must_use]
     pub fn is_hidden(&self) -> bool {
-        self.status == StatusCode::NOT_FOUND && matches!(self.reason, Reason::OrgForeign | Reason::LookupNotFound)
+        self.status == StatusCode::NOT_FOUND
+            && matches!(self.reason, Reason::OrgForeign | Reason::LookupNotFound | Reason::UpstreamError)
     }
 
     /// What the caller reads: what is wrong with the request, where that is known; else what its reason says.

@@ -5,9 +5,9 @@ use super::matching::{Hits, Matched};
 use super::objects::{self, LookupAnswer, Objects};
 use super::org_references::{Facts, OrgReferences};
 use super::rule::{Question, READ_ONLY, require_authentication};
-use super::strict_source::{self, MOST_HELD};
+use super::strict_source;
 use super::verdict::{OrgAccess, Verdict};
-use super::{Caller, CredentialNeed, Denial, OrgKey, Permit, Reason, RequestView, Ruled, Upgrade, websocket};
+use super::{Awaited, Caller, CredentialNeed, Denial, OrgKey, Permit, Reason, RequestView, Ruled, Upgrade, websocket};
 use crate::facts::{Organization, Scope};
 use crate::limit::{self, Key, Quota, Who};
 use crate::policy::{Access, CountedBy, LookupKey, Policy, Rule, Schemes, Throttle};
@@ -38,6 +38,8 @@ pub enum Stage {
     Body,
     /// The page may open a WebSocket.
     Origin,
+    /// There is a permit to ask the service, whose answer decides.
+    Answer,
     /// Everything was: there is a permit.
     Permitted,
 }
@@ -86,6 +88,8 @@ pub struct Evaluation<P> {
     verdict: Verdict,
     limit: Option<limit::Verdict>,
     asked: Option<Box<str>>,
+    /// The service has answered, which decides.
+    is_answered: bool,
 }
 
 /// Shows nothing of the caller.
@@ -110,21 +114,41 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
             verdict: Verdict::default(),
             limit: None,
             asked: None,
+            is_answered: false,
         }
     }
 
     /// Goes on as far as what is known leads. `view` is the same request each time, of whose body more may be known.
     ///
+    /// A permit that [awaits](Permit::awaits) the answer lets the request go to its service, and nothing of the answer to the caller: the
+    /// evaluation goes on with the answer in `view`, from the organization on, and ends in the permit for that, or in a denial.
+    ///
     /// # Errors
     /// The first refusal of the pipeline, or what must be known before it can go on.
     pub fn step(&mut self, view: &RequestView<'_>) -> Result<Permit<P>, Halt> {
-        let Self { policy, stage, matched, caller, references, facts, objects, verdict, limit, asked } = self;
+        let Self { policy, stage, matched, caller, references, facts, objects, verdict, limit, asked, is_answered } =
+            self;
         if *stage <= Stage::Method {
             matched.find(policy, view, stage)?;
             *stage = Stage::Credential;
         }
         // A match was found before; whoever steps on after a permit gets no second one.
         let used_up = || Denial::new(Reason::Denied);
+        if *stage == Stage::Answer {
+            let answer = view.answer.ok_or_else(used_up)?;
+            let hits = matched.hits(policy, view).ok_or_else(used_up)?;
+            let is_decided = Awaited::of(hits.rules()).is_decided_by_body(answer.status, answer.headers);
+            *stage = match (is_decided.map_err(|denial| denial.at(hits.first.route.index))?, &caller) {
+                (true, Some(_)) => Stage::Organization,
+                (true, None) => Stage::Credential,
+                (false, _) => Stage::Origin,
+            };
+            *is_answered = true;
+        }
+        // Nobody judges by an answer that nobody has asked for.
+        if view.answer.is_some() != *is_answered {
+            return Err(used_up().into());
+        }
         let hits = matched.hits(policy, view).filter(|_| *stage < Stage::Permitted).ok_or_else(used_up)?;
         if *stage == Stage::Credential && caller.is_none() {
             if hits.credential() != CredentialNeed::Ignored {
@@ -182,20 +206,34 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
             *stage = Stage::Origin;
         }
         let upgrade = websocket::evaluate(&hits.first, view)?;
+        let awaits = if *is_answered { Awaited::Nothing } else { Awaited::of(hits.rules()) };
+        if awaits != Awaited::Nothing && upgrade != Upgrade::None {
+            return Err(hits
+                .first
+                .deny(Reason::AnswerUnreadable)
+                .with_hint("a WebSocket has no answer to judge")
+                .into());
+        }
         // It begins with a GET, and who knows what it changes.
         let is_read_only = || caller.user.as_ref().and_then(|user| user.scope()).is_some_and(Scope::is_read_only);
         if upgrade != Upgrade::None && hits.first.rule.access != Access::Public && is_read_only() {
             return Err(hits.first.deny(Reason::ScopeExceeded).with_fault(READ_ONLY).into());
         }
-        *stage = Stage::Permitted;
+        let is_last = awaits == Awaited::Nothing;
+        *stage = if is_last { Stage::Permitted } else { Stage::Answer };
         // A public route knows nobody, whoever they are.
         let is_known = caller.user.is_some() && hits.first.rule.access != Access::Public;
-        let caller = if is_known { std::mem::take(caller) } else { Caller::default() };
+        let caller = match (is_known, is_last) {
+            (true, true) => std::mem::take(caller),
+            (true, false) => caller.clone(),
+            (false, _) => Caller::default(),
+        };
         let rewritten = matched.rewritten.as_ref().map(|rewritten| Arc::clone(&rewritten.raw));
         let rule = matched.first.as_ref().map(|first| first.rule).ok_or_else(used_up)?;
         let [objects, _] = objects;
-        let found = (std::mem::take(verdict), objects.clone());
-        Ok(Permit::new(policy.clone(), (rule, &hits.first), caller, found, rewritten, upgrade))
+        let verdict = if is_last { std::mem::take(verdict) } else { verdict.clone() };
+        let found = (verdict, objects.clone());
+        Ok(Permit::new(policy.clone(), (rule, &hits.first), caller, found, rewritten, (upgrade, awaits)))
     }
 
     /// Says who sent the request: to [`Need::Credential`].
@@ -206,7 +244,8 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
     /// Takes back who sent the request, since what was known of them has changed; it is asked for again.
     pub fn forget_caller(&mut self) {
         if (Stage::Credential..Stage::Permitted).contains(&self.stage) {
-            (self.stage, self.caller, self.references) = (Stage::Credential, None, None);
+            (self.stage, self.caller, self.references) =
+                (if self.stage == Stage::Answer { Stage::Answer } else { Stage::Credential }, None, None);
         }
     }
 
@@ -329,7 +368,7 @@ fn check_strict_sources(hits: &Hits<'_>, view: &RequestView<'_>) -> Result<(), H
 /// The whole body, where there is one.
 fn require_body<'v>(hits: &Hits<'_>, view: &RequestView<'v>) -> Result<Option<&'v [u8]>, Halt> {
     let first = &hits.first;
-    let most = MOST_HELD.min(first.route.body_limit(first.rule));
+    let most = first.rule.inspect_limit().min(first.route.body_limit(first.rule));
     match (view.body, view.body_length) {
         (_, Some(length)) if length > most => Err(first.deny(Reason::BodyTooLarge).into()),
         (Some(body), _) => Ok(Some(body)),

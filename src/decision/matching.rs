@@ -80,6 +80,10 @@ impl<'p> Hits<'p> {
         std::iter::once(&self.first).chain(&self.second)
     }
 
+    pub(super) fn rules(&self) -> impl Iterator<Item = &'p Rule> + Clone {
+        self.iter().map(|hit| hit.rule)
+    }
+
     /// What must be known of the caller: the stricter of both.
     pub(super) fn credential(&self) -> CredentialNeed {
         self.iter().map(|hit| hit.rule.access.credential()).max().unwrap_or(CredentialNeed::Required)

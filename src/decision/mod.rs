@@ -4,11 +4,14 @@
 //! the answer it goes on from there. So the first reason in the pipeline's order is the one that is told, whoever asks: the gateway,
 //! an open WebSocket, `explain`, `test` or `matrix`. There is no clock, no store and no lock in here.
 
+mod answer;
 mod body;
 mod denial;
 mod evaluation;
+mod json;
 mod kept_items;
 mod matching;
+mod media_type;
 mod objects;
 mod org_references;
 mod permit;
@@ -21,6 +24,7 @@ mod verdict;
 mod websocket;
 
 pub use crate::policy::CredentialNeed;
+pub use answer::{AnswerView, Awaited};
 pub use denial::{Denial, Reason};
 pub use evaluation::{Evaluation, Halt, Need, Stage};
 pub use kept_items::KeptItems;
@@ -30,7 +34,6 @@ pub use permit::{Permit, RequestContext};
 pub use preflight::{Preflight, preflight};
 pub use sources::{Reading, Says};
 pub use standing::{Standing, standing};
-pub use strict_source::MOST_HELD;
 pub use websocket::Upgrade;
 
 use crate::claims::Claims;
@@ -63,14 +66,16 @@ pub struct RequestView<'a> {
     pub body_length: Option<u64>,
     /// Its body, where all of it was read.
     pub body: Option<&'a [u8]>,
+    /// What the service answers, where that decides and is there.
+    pub answer: Option<AnswerView<'a>>,
 }
 
 impl<'a> RequestView<'a> {
     /// A request without a body that becomes nothing else, of whatever client.
     #[must_use]
     pub const fn new(method: &'a Method, host: &'a str, target: &'a Target<'a>, headers: &'a HeaderMap) -> Self {
-        let (client, upgrade, body_length, body) = (None, Upgrade::None, Some(0), None);
-        Self { method, host, target, headers, client, upgrade, body_length, body }
+        let (client, upgrade, body_length, body, answer) = (None, Upgrade::None, Some(0), None, None);
+        Self { method, host, target, headers, client, upgrade, body_length, body, answer }
     }
 }
 

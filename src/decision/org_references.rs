@@ -1,10 +1,12 @@
 //! Which organization the request itself names. Nothing of the caller is needed here.
 
-use super::body::{self, Field};
+use super::answer;
+use super::body;
+use super::json::Field;
 use super::matching::{Hit, Hits};
 use super::objects::{LookupAnswer, LookupFailure, Objects};
 use super::rule::goes_abroad;
-use super::{Caller, CredentialNeed, Denial, Reason, RequestView};
+use super::{AnswerView, Caller, CredentialNeed, Denial, Reason, RequestView};
 use crate::claims::Claims;
 use crate::facts::{Membership, Object, Organization, Snapshot};
 use crate::id::OrgId;
@@ -194,6 +196,7 @@ fn references_of_rule<'r>(
         return Ok(references);
     }
     let is_told_by_body = body::is_read(view.method);
+    let is_awaited = is_awaited(hit, view);
     for (number, item) in hit.rule.origin.iter().enumerate() {
         let before = references.len();
         // What only a body could say is not asked of requests that bring none.
@@ -201,6 +204,7 @@ fn references_of_rule<'r>(
             continue;
         }
         let mut say = |named| said(&mut references, OrgReference { item: number, named }, before, hit);
+        let is_of_answer = item.sources.iter().any(|source| matches!(source, Source::Answer(..)));
         let mut is_of_body = false;
         for source in &item.sources {
             if let (Source::Body(pointer, by), true) = (source, is_told_by_body) {
@@ -219,16 +223,26 @@ fn references_of_rule<'r>(
         if references.len() == before && is_of_body && *view.method != Method::PATCH && access.asks_organization() {
             said(&mut references, OrgReference { item: number, named: Referent::Shared }, before, hit)?;
         }
-        let may_be_absent = !access.asks_organization() || (item.optional && *view.method == Method::PATCH);
+        let may_be_absent = !access.asks_organization()
+            || (item.optional && *view.method == Method::PATCH)
+            || (is_of_answer && is_awaited);
         if references.len() == before && !may_be_absent {
-            return Err(hit.deny(Reason::OrgMissing).with_fault(NONE));
+            return Err(match is_of_answer {
+                true => answer::unreadable("nothing in the answer names the organization").at(hit.route.index),
+                false => hit.deny(Reason::OrgMissing).with_fault(NONE),
+            });
         }
     }
     // Every item was optional and absent: nothing says whose the object is.
-    if references.is_empty() && !hit.rule.origin.is_empty() && access.asks_organization() {
+    if references.is_empty() && !hit.rule.origin.is_empty() && access.asks_organization() && !is_awaited {
         return Err(hit.deny(Reason::OrgMissing).with_fault(NONE));
     }
     Ok(references)
+}
+
+/// Whether a rule goes by an answer that is not there yet.
+pub(super) fn is_awaited(hit: &Hit<'_>, view: &RequestView<'_>) -> bool {
+    hit.rule.reads_answer && view.answer.is_none()
 }
 
 /// Adds what one source says to what is said already, from `before` on by the same item.
@@ -274,6 +288,9 @@ pub(super) fn read<'r>(
         let first = if body::is_read(view.method) { of_body(pointer, view)?.into_iter().next() } else { None };
         return first.map(|field| of_field(field, *by)).transpose();
     }
+    if let Source::Answer(pointer, by) = source {
+        return view.answer.map_or(Ok(None), |answer| of_answer(answer, pointer, *by));
+    }
     let Some(by) = source.by() else { return Ok(Some(Referent::Only)) };
     text(source, hit, view, claims, objects)?.map(|text| key(text, by).map(Referent::Key)).transpose()
 }
@@ -287,7 +304,8 @@ pub(super) fn text<'r>(
     objects: &Objects,
 ) -> Result<Option<Cow<'r, str>>, Denial> {
     Ok(match source {
-        Source::UserOnly => None,
+        // An answer comes too late to be an argument.
+        Source::UserOnly | Source::Answer(..) => None,
         Source::Path(at, _) => hit.variable(*at).map(plain),
         Source::Host(at, _) => hit.host_variable(*at, view.host).map(Cow::Borrowed),
         Source::Query(name, _) => query::single(view.target.query(), name)?,
@@ -316,6 +334,13 @@ fn of_field(field: Field, by: By) -> Result<Referent<'static>, Denial> {
         Field::Null => Ok(Referent::Shared),
         Field::Text(text) => key(Cow::Owned(text.into()), by).map(Referent::Key),
     }
+}
+
+/// Whose the object of an answer is. What cannot be read is not the request's fault.
+fn of_answer(answer: AnswerView<'_>, pointer: &Pointer, by: By) -> Result<Option<Referent<'static>>, Denial> {
+    let Some(field) = answer::read(answer, pointer)? else { return Ok(None) };
+    let hint = "what the answer names is no organization in the form that the rule reads: `as slug`, `as external`";
+    of_field(field, by).map(Some).map_err(|_| answer::unreadable(hint))
 }
 
 fn column_text(hit: &Hit<'_>, object: &Object, column: Option<&str>) -> Result<Option<Box<str>>, Denial> {

@@ -3,7 +3,7 @@
 use super::matching::Hit;
 use super::objects::Objects;
 use super::verdict::{OrgAccess, Verdict};
-use super::{Caller, Denial, KeptItems, Reason, Upgrade};
+use super::{Awaited, Caller, Denial, KeptItems, Reason, Upgrade};
 use crate::facts::{FieldValue, Level, Organization, Snapshot, User, Value, header_value};
 use crate::policy::{Inject, InjectValue, List, Policy, Route, Rule, RuleId};
 use crate::request_target::plain;
@@ -39,6 +39,7 @@ pub struct Permit<P> {
     /// The variables of the path that are injected, by number.
     variables: Vec<(usize, HeaderValue)>,
     upgrade: Upgrade,
+    awaits: Awaited,
 }
 
 impl<P: Deref<Target = Policy>> Permit<P> {
@@ -48,7 +49,7 @@ impl<P: Deref<Target = Policy>> Permit<P> {
         caller: Caller,
         (Verdict { access, by_superuser }, objects): (Verdict, Objects),
         rewritten: Option<Arc<str>>,
-        upgrade: Upgrade,
+        (upgrade, awaits): (Upgrade, Awaited),
     ) -> Self {
         let variable = |inject: &Inject| match inject.value {
             InjectValue::Path(at) => Some((at, header_value(&plain(hit.variable(at)?)))),
@@ -56,7 +57,7 @@ impl<P: Deref<Target = Policy>> Permit<P> {
         };
         let variables = hit.rule.inject.iter().filter_map(variable).collect();
         let objects = (!objects.is_empty()).then(|| Box::new(objects));
-        Self { policy, rule, caller, access, by_superuser, objects, rewritten, variables, upgrade }
+        Self { policy, rule, caller, access, by_superuser, objects, rewritten, variables, upgrade, awaits }
     }
 
     /// The route that the request came in by.
@@ -82,6 +83,12 @@ impl<P: Deref<Target = Policy>> Permit<P> {
     #[must_use]
     pub const fn upgrade(&self) -> Upgrade {
         self.upgrade
+    }
+
+    /// Whether the answer must be judged before any of it reaches the caller.
+    #[must_use]
+    pub const fn awaits(&self) -> Awaited {
+        self.awaits
     }
 
     /// Whether a header that the client sent stays behind, since the upstream is told it, or only told it.

@@ -2,7 +2,7 @@
 
 use super::matching::Hit;
 use super::objects::Objects;
-use super::org_references::{Facts, OrgKey, OrgReference, Referent, RuleReferences, TWO};
+use super::org_references::{Facts, OrgKey, OrgReference, Referent, RuleReferences, TWO, is_awaited};
 use super::verdict::{OrgAccess, Verdict};
 use super::{Caller, Denial, Reason, RequestView, Stage};
 use crate::facts::{Grants, Level, Organization, Place, Scope, Snapshot};
@@ -51,7 +51,8 @@ pub(super) struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// Asks the rule: the organization, the level, then what else it asks. `stage` is where it came to.
+    /// Asks the rule: the organization, the level, then what else it asks. `stage` is where it came to. Where it goes by an answer that
+    /// is not there yet, it is asked as far as the request says something.
     ///
     /// # Errors
     /// The first reason of the pipeline's order. 503 `store_unavailable` when an organization was not looked up.
@@ -63,6 +64,9 @@ impl Question<'_> {
             Some(resolver) => resolver.access(stage)?,
             None => Verdict::default(),
         };
+        if is_awaited(self.hit, self.view) {
+            return Ok(verdict);
+        }
         if let Some(options) = &self.hit.rule.options {
             *stage = Stage::Permission;
             // A public rule knows nobody, whoever they are.
@@ -128,6 +132,10 @@ impl Resolver<'_> {
             *stage = Stage::Level;
             return Err(self.deny(Reason::ScopeExceeded).with_fault(NO_PERMISSION));
         }
+        if self.question.references.is_empty() && is_awaited(self.question.hit, self.question.view) {
+            *stage = Stage::Level;
+            return self.flags();
+        }
         let is_shared = |said: &OrgReference<'_>| matches!(said.named, Referent::Shared);
         if access.asks_organization() && self.question.references.iter().any(is_shared) {
             // Null in one place and an organization in another are two things.
@@ -150,6 +158,16 @@ impl Resolver<'_> {
         };
         *stage = Stage::Level;
         self.level(orgs)
+    }
+
+    /// Whether the user has the flag that the level asks, whatever the organization is.
+    fn flags(&self) -> Result<Verdict, Denial> {
+        let user = &self.snapshot.user;
+        match self.question.hit.rule.access {
+            Access::Staff if !user.is_staff => Err(self.deny(Reason::StaffOnly)),
+            Access::Superuser if !user.is_superuser => Err(self.deny(Reason::SuperuserOnly)),
+            _ => Ok(Verdict::default()),
+        }
     }
 
     fn level(&self, orgs: NamedOrgs) -> Result<Verdict, Denial> {

@@ -11,9 +11,6 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::fmt;
 
-/// Bytes of a body at most that is held back until it was read.
-pub const MOST_HELD: u64 = 1024 * 1024;
-
 const NAMED_AGAIN: &str = "the body names again what the organization is read from the query by";
 const ENCODED: &str = "`strict_source` reads no body with a `Content-Encoding`";
 const TYPE_TWICE: &str = "`Content-Type` stands there twice, or is no text";

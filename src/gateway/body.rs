@@ -4,11 +4,12 @@ use super::exchange::Exchange;
 use super::request_body::BodyError;
 use super::trailers::answer_passes;
 use crate::net::connection::Connection;
-use crate::net::deadline::{Pace, Phase, Rate, Ticks};
+use crate::net::deadline::{Deadlines, Pace, Phase, Rate, Ticks};
 use crate::upstream::Body;
 use bytes::Bytes;
 use http::HeaderName;
 use http_body::{Frame, SizeHint};
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -33,29 +34,43 @@ pub struct Transfer {
 impl Transfer {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Self { body, pace, exchange } = self;
-        let polled = http_body::Body::poll_frame(Pin::new(body), cx);
         let deadlines = &exchange.link().connection.deadlines;
-        let frame = match polled {
-            Poll::Pending if deadlines.expired(Phase::Upstream) || deadlines.expired(Phase::Total) => {
-                body.mark_suspect();
-                exchange.fault("the answer did not come in time");
-                return Poll::Ready(Some(Err(BodyError::Stalled)));
+        let frame = match ready!(poll_frame(body, pace, deadlines, cx)) {
+            Some(Err(error)) => {
+                exchange.fault(match error {
+                    BodyError::Stalled => "the answer did not come in time".into(),
+                    ref error => Cow::Owned(error.to_string()),
+                });
+                return Poll::Ready(Some(Err(error)));
             }
-            Poll::Pending => {
-                pace.waiting(deadlines, Phase::Upstream);
-                return Poll::Pending;
-            }
-            Poll::Ready(Some(Err(fault))) => {
-                exchange.fault(fault.to_string());
-                return Poll::Ready(Some(Err(fault.into())));
-            }
-            Poll::Ready(frame) => frame.transpose()?,
+            frame => frame.transpose()?,
         };
-        let size = frame.as_ref().and_then(Frame::data_ref).map_or(0, Bytes::len);
-        pace.moved(size, deadlines, Phase::Upstream);
-        exchange.sent(size);
+        exchange.sent(frame.as_ref().and_then(Frame::data_ref).map_or(0, Bytes::len));
         Poll::Ready(frame.and_then(passing).map(Ok))
     }
+}
+
+/// The next frame of an upstream's body, which must come at this pace.
+pub(super) fn poll_frame(
+    body: &mut Body,
+    pace: &mut Pace,
+    deadlines: &Deadlines,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    let frame = match http_body::Body::poll_frame(Pin::new(&mut *body), cx) {
+        Poll::Pending if deadlines.expired(Phase::Upstream) || deadlines.expired(Phase::Total) => {
+            body.mark_suspect();
+            return Poll::Ready(Some(Err(BodyError::Stalled)));
+        }
+        Poll::Pending => {
+            pace.waiting(deadlines, Phase::Upstream);
+            return Poll::Pending;
+        }
+        Poll::Ready(frame) => frame.transpose()?,
+    };
+    let size = frame.as_ref().and_then(Frame::data_ref).map_or(0, Bytes::len);
+    pace.moved(size, deadlines, Phase::Upstream);
+    Poll::Ready(frame.map(Ok))
 }
 
 /// A frame as it goes on: of trailers those that may.

@@ -82,12 +82,14 @@ pub type Evaluation = decision::Evaluation<PolicyHandle>;
 /// What such an evaluation permits.
 pub type Permit = decision::Permit<PolicyHandle>;
 
-/// An evaluation that waits for a fact, with what was read of its request.
+/// An evaluation that waits for a fact or for the service's answer, with what was read of its request.
 pub struct Paused {
     pub target: Target<'static>,
     pub host: Rc<str>,
     pub evaluation: Evaluation,
     pub credential: CredentialFacts,
+    /// The request as it came, where it was sent on and its answer decides.
+    pub asked: Option<Request<()>>,
 }
 
 /// What is known of a request's credential.

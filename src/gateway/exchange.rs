@@ -42,7 +42,7 @@ pub struct Exchange {
     pub sending: Option<InFlight>,
     /// Its place among the requests at a cluster, until its answer has ended.
     pub seat: ConcurrencyPermit,
-    /// Its evaluation, while something is fetched for it.
+    /// Its evaluation, while something is fetched for it, or its answer is waited for that decides.
     paused: Option<Box<Paused>>,
     start: Instant,
     ours: Option<Duration>,

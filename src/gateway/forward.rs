@@ -9,6 +9,7 @@ pub(super) mod outcome;
 use super::body::AnswerBody;
 use super::exchange::Exchange;
 use super::headers::answer_passes;
+use super::judge::judge;
 use super::prepare::Prepared;
 use super::request_body::RequestBody;
 use super::upgrade;
@@ -18,7 +19,7 @@ use crate::net::deadline::{Deadlines, Phase, Ticks};
 use crate::upstream::{self, Call, Failed, Head, SendError, Transport, Unseen};
 use connect::{MOST_TRIED, connect};
 use http::{Response, StatusCode};
-use outcome::{answered, failed};
+use outcome::{dress, failed, has_answered};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -35,7 +36,17 @@ pub enum Answer {
     Now(Option<Response<AnswerBody>>),
     /// The upstream is asked, on a connection that was there.
     InFlight(Option<Box<Exchange>>),
-    Later(Pin<Box<dyn Future<Output = Response<AnswerBody>>>>),
+    Later(Later),
+}
+
+type Later = Pin<Box<dyn Future<Output = Response<AnswerBody>>>>;
+
+/// Why there is no response yet where the upstream has said something.
+enum Detour {
+    /// Nobody has looked at the request: another connection is needed.
+    Again(Unseen),
+    /// There is an answer, and it must be judged first.
+    Judge(Later),
 }
 
 impl Answer {
@@ -61,7 +72,8 @@ impl Future for Answer {
                 Self::Later(answer) => break ready!(answer.as_mut().poll(cx)),
                 Self::InFlight(slot) => match ready!(poll(slot, cx)) {
                     Ok(response) => break response,
-                    Err(unseen) => {
+                    Err(Detour::Judge(answer)) => *self = Self::Later(answer),
+                    Err(Detour::Again(unseen)) => {
                         let Some(exchange) = slot.take() else { return Poll::Pending };
                         *self = Self::Later(Box::pin(send_again(exchange, unseen)));
                     }
@@ -114,8 +126,8 @@ fn begin(
     }
 }
 
-/// Sends on, until there is an answer; or another connection is needed, since nobody has looked at the request.
-fn poll(slot: &mut Option<Box<Exchange>>, cx: &mut Context<'_>) -> Poll<Result<Response<AnswerBody>, Unseen>> {
+/// Sends on, until there is an answer.
+fn poll(slot: &mut Option<Box<Exchange>>, cx: &mut Context<'_>) -> Poll<Result<Response<AnswerBody>, Detour>> {
     // Both are there until this is ready, and it is not polled after that.
     let Some(exchange) = slot.as_deref_mut() else { return Poll::Pending };
     let (deadlines, sending) = exchange.sending();
@@ -132,17 +144,20 @@ fn poll(slot: &mut Option<Box<Exchange>>, cx: &mut Context<'_>) -> Poll<Result<R
             return Poll::Pending;
         }
         Poll::Ready(Ok(answer)) => Ok(answer),
-        Poll::Ready(Err(Failed::Unseen(unseen))) => return Poll::Ready(Err(unseen)),
+        Poll::Ready(Err(Failed::Unseen(unseen))) => return Poll::Ready(Err(Detour::Again(unseen))),
         Poll::Ready(Err(Failed::Fault(fault))) => Err(target.pool.broken(&target.endpoint, fault)),
     };
     deadlines.disarm(Phase::Upstream);
     exchange.hint(interim);
     let Some(mut exchange) = slot.take() else { return Poll::Pending };
     let Some(InFlight { call, target }) = exchange.sending.take() else { return Poll::Pending };
-    Poll::Ready(Ok(match sent {
-        Ok(head) => answer(exchange, head, call, target),
-        Err(failure) => give_up(exchange, call, &target, &failure),
-    }))
+    Poll::Ready(match sent {
+        Ok(head) if exchange.awaits_answer() && head.status != StatusCode::SWITCHING_PROTOCOLS => {
+            Err(Detour::Judge(Box::pin(judge(exchange, head, call, target))))
+        }
+        Ok(head) => Ok(answer(exchange, head, call, target)),
+        Err(failure) => Ok(give_up(exchange, call, &target, &failure)),
+    })
 }
 
 /// Tells of a failure. What is left of the request is let go of first: its stream is reset before the client is told.
@@ -195,7 +210,8 @@ async fn send_again(exchange: Box<Exchange>, mut unseen: Unseen) -> Response<Ans
         }
         unseen = match poll_fn(|cx| poll(&mut slot, cx)).await {
             Ok(response) => return response,
-            Err(unseen) => unseen,
+            Err(Detour::Judge(answer)) => return answer.await,
+            Err(Detour::Again(unseen)) => unseen,
         };
     }
 }
@@ -248,7 +264,7 @@ async fn reconnect(
     Some(give_up(exchange, call, &target, &failure))
 }
 
-/// The answer's head is there. Its body has not begun: what of it decides whether the client gets it would be read here.
+/// The answer's head is there, and its body has not begun.
 fn answer(
     mut exchange: Box<Exchange>,
     head: upstream::Answer,
@@ -262,7 +278,8 @@ fn answer(
         return upgrade::not_switched(exchange);
     }
     let upstream::Answer { status, mut headers } = head;
-    answered(&mut exchange, &target, status, &mut headers, call.is_reused());
+    has_answered(&target, status, call.is_reused());
+    dress(&mut exchange, &target, status, &mut headers);
     let UpstreamTarget { pool, endpoint, timeouts, .. } = target;
     let body = call.receive(pool, endpoint, timeouts.idle.duration(), RequestBody::answered);
     let pace = timeouts.pace(body.left().is_some());

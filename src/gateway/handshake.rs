@@ -41,11 +41,17 @@ pub fn handshake<B>(permit: &Permit, request: &Request<B>, entropy: &Entropy) ->
         None => own_key.insert(new_key(entropy)).as_bytes(),
     };
     let accept = BASE64.encode(&Sha1::new().chain_update(key).chain_update(GUID).finalize());
+    Some(Box::new(Handshake { accept, of_stream, own_key, asked: head_of(request) }))
+}
+
+/// The head of a request, to be judged again.
+#[must_use]
+pub fn head_of<B>(request: &Request<B>) -> Request<()> {
     let mut asked = Request::new(());
     asked.method_mut().clone_from(request.method());
     asked.uri_mut().clone_from(request.uri());
-    asked.headers_mut().clone_from(headers);
-    Some(Box::new(Handshake { accept, of_stream, own_key, asked }))
+    asked.headers_mut().clone_from(request.headers());
+    asked
 }
 
 fn new_key(entropy: &Entropy) -> String {

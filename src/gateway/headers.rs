@@ -45,11 +45,32 @@ pub struct Passing<'a> {
     /// What a trusted proxy may send nevertheless; none of anybody else.
     pub kept: &'a [HeaderName],
     pub authorization: bool,
+    /// The answer is judged: all of it is asked for, as it is.
+    pub whole: bool,
+}
+
+/// Whether a header asks for less than a whole answer, or for one in another form.
+fn asks_for_less(name: &str) -> bool {
+    const LESS: [&str; 9] = [
+        "acceptencoding",
+        "aim",
+        "ifmatch",
+        "ifmodifiedsince",
+        "ifnonematch",
+        "ifrange",
+        "ifunmodifiedsince",
+        "range",
+        "requestrange",
+    ];
+    LESS.iter().any(|less| normalized(name).eq(less.bytes()))
 }
 
 impl Passing<'_> {
     fn passes(&self, name: &HeaderName) -> bool {
         let text = name.as_str();
+        if self.whole && asks_for_less(text) {
+            return false;
+        }
         if *name == header::AUTHORIZATION {
             return self.authorization && !self.policy.strips(text, true);
         }
@@ -78,6 +99,9 @@ impl<H: PutField> Stripped<H> {
             if passing.passes(name) && !options.names(name.as_str()) {
                 head.put(name, value.as_bytes());
             }
+        }
+        if passing.whole {
+            head.put(&header::ACCEPT_ENCODING, b"identity");
         }
         Self(head)
     }

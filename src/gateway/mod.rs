@@ -2,16 +2,18 @@
 //!
 //! A request becomes an [`Exchange`], which goes through the phases, each a file: [`mod@evaluate`] (the stages of
 //! `decision`), then [`reply`] for a refusal, or [`mod@forward`] for a permit: [`headers`] strips and injects while it writes, `upstream`
-//! carries, [`body`] streams. Evaluating never waits: what it cannot know from memory it asks for, the answer is fetched on the side, and
+//! carries, [`body`] streams. An answer that decides is held by `judge` until the evaluation has gone on with it. Evaluating never waits: what it cannot know from memory it asks for, the answer is fetched on the side, and
 //! it goes on from there. When the answer ends, the exchange leaves one access line and the metrics
 //! behind, whatever became of it.
 
 pub mod active_policy;
+mod answer_headers;
 mod api;
 mod authzen;
 pub mod body;
 pub mod client;
 pub mod client_connection;
+mod content_coding;
 pub mod entropy;
 pub mod evaluate;
 pub mod exchange;
@@ -21,6 +23,7 @@ pub mod forwarded;
 pub mod grpc;
 pub mod handshake;
 pub mod headers;
+mod judge;
 pub mod map_back;
 pub mod prepare;
 pub mod problems;

@@ -11,7 +11,7 @@ use super::traceparent::Trace;
 use super::trailers;
 use super::upstream_target::{Key, UpstreamTarget, choose};
 use super::worker::Worker;
-use crate::decision::{CredentialNeed, Denial, Reason};
+use crate::decision::{Awaited, CredentialNeed, Denial, Reason};
 use crate::identity::cookie::remove_ours;
 use crate::net::deadline::Ticks;
 use crate::policy::Timeout;
@@ -19,9 +19,9 @@ use crate::request_target::query;
 use crate::upstream::cluster::Balance;
 use crate::upstream::h1::HeadWriter;
 use crate::upstream::{Fields, Framing, Head, Pool, Protocol, PutField, Timeouts};
-use http::Request;
 use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
+use http::{Method, Request};
 use http_body::Body;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -59,6 +59,9 @@ pub fn prepare(
         return Err(Denial::new(Reason::UpstreamUnreachable).with_hint(hint));
     }
     let keep = permit.rule().forward_authorization;
+    let is_judged = permit.awaits() != Awaited::Nothing;
+    // What HEAD is told is known of the object alone.
+    let method = if is_judged && *request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
     let places = &worker.shared.identity.places;
     // They are no `Authorization`: whoever has them is the browser, to postern.
     remove_ours(request.headers_mut());
@@ -88,6 +91,7 @@ pub fn prepare(
             policy: rules.policy(),
             kept: if client.is_trusted() { &worker.shared.keep_headers } else { &[] },
             authorization: keep,
+            whole: is_judged,
         },
         forwarding: ForwardingHeaders {
             origin: client.origin(headers, &worker.shared.trusted_proxies),
@@ -102,7 +106,7 @@ pub fn prepare(
     };
     let takes_trailers = pool.may_speak_http2() && handshake.is_none() && trailers::takes(headers);
     let head = if handshake.is_some() || !pool.may_speak_http2() || pool.keeps_http1(&endpoint) {
-        let mut head = told.put(HeadWriter::new(pool.buffer(), request.method(), target))?;
+        let mut head = told.put(HeadWriter::new(pool.buffer(), &method, target))?;
         if let Some(handshake) = &handshake {
             handshake.tell(&mut head);
         }
@@ -111,7 +115,7 @@ pub fn prepare(
         }
         Head::Http1(head.end(framing, pool.upstream().title_case))
     } else {
-        let fields = Fields::new(request.method(), target, framing, takes_trailers);
+        let fields = Fields::new(&method, target, framing, takes_trailers);
         Head::Either(told.put(fields.map_err(|_| Denial::new(Reason::BadTarget))?)?)
     };
     let back = rewrite.filter(|rewrite| rewrite.maps_answers).map(|rewrite| {

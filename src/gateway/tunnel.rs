@@ -10,7 +10,7 @@ use super::evaluate::{
 use super::exchange::Exchange;
 use super::splice::Splice;
 use super::worker::Worker;
-use crate::decision::{Reason, RequestView};
+use crate::decision::{Awaited, Reason, RequestView};
 use crate::net::connection::Timeouts;
 use crate::net::deadline::{Budget, Phase, Ticks};
 use crate::net::stream::Duplex;
@@ -178,7 +178,9 @@ async fn may_go_on(exchange: &Exchange, asked: &Request<()>) -> bool {
         let now = crate::clock::monotonic();
         let info = &mut RequestInfo::default();
         match evaluate(worker, &mut evaluation, &view, &mut credential, now, info) {
-            Ok(_) | Err(Interrupt::Needs(Need::Throttle(..))) => return true,
+            // A WebSocket has no answer that could be judged.
+            Ok(permit) => return permit.awaits() == Awaited::Nothing,
+            Err(Interrupt::Needs(Need::Throttle(..))) => return true,
             Err(Interrupt::Needs(Need::Credential(query))) => {
                 let query = match &exchange.info.user {
                     Some(snapshot) => worker.shared.identity.wanted_again(query, snapshot.user.id),

@@ -2,6 +2,7 @@
 
 use super::access::Access;
 use super::methods::Methods;
+use super::route::is_read;
 use http::Method;
 
 /// What of a rule decides which options mean something.
@@ -13,6 +14,10 @@ pub(super) struct RulePlace {
     pub(super) takes_body: bool,
     /// Its answers are lists.
     pub(super) lists: bool,
+    /// Whether the answer decides.
+    pub(super) reads_answer: bool,
+    /// Whether the organization of the request is known before the answer is there.
+    pub(super) knows_organization: bool,
 }
 
 /// What a rule must be for an option to mean something in it.
@@ -34,6 +39,10 @@ pub(super) enum Needs {
     Body,
     /// That the organization is read from the query: Rack reads a body of GET too.
     Query,
+    /// That answers are judged.
+    Answer,
+    /// That the organization, where there is one, is known before the service is asked.
+    EarlyOrganization,
 }
 
 /// Whether requests of these methods bring a body; `None`: of all methods. Nothing says what a body of GET or HEAD would
@@ -43,6 +52,15 @@ pub(super) fn takes_body(methods: Option<&Methods>) -> bool {
         None | Some(Methods::Write) => true,
         Some(Methods::Read) => false,
         Some(Methods::One(method)) => !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS),
+    }
+}
+
+/// Whether requests of these methods change nothing (RFC 9110, 9.2.1); `None`: of all methods.
+pub(super) fn is_safe(methods: Option<&Methods>) -> bool {
+    match methods {
+        None | Some(Methods::Write) => false,
+        Some(Methods::Read) => true,
+        Some(Methods::One(method)) => is_read(method),
     }
 }
 
@@ -56,12 +74,16 @@ impl RulePlace {
             Needs::Passage => self.access != Access::Deny,
             // A route may be closed by its level alone: what it would do if it were open may stay.
             Needs::Credential | Needs::CountableUser => self.access != Access::Public,
-            Needs::CountableOrganization => self.has_organization && self.access != Access::Public,
+            Needs::CountableOrganization => {
+                self.has_organization && self.knows_organization && self.access != Access::Public
+            }
             Needs::Somebody => !matches!(self.access, Access::Public | Access::Optional | Access::Deny),
             Needs::Organization => self.has_organization && (self.access == Access::Deny || self.asks_organization()),
             Needs::Objects => self.lists && self.has(Needs::Somebody) || self.has(Needs::Organization),
             Needs::Body => self.takes_body,
             Needs::Query => self.reads_query && self.access != Access::Public,
+            Needs::Answer => self.reads_answer || self.lists,
+            Needs::EarlyOrganization => self.knows_organization,
         }
     }
 }
@@ -84,9 +106,18 @@ impl Needs {
                 "it takes an `org` and a level in it; or leave it out",
             ),
             Self::CountableUser => ("cannot count here: nobody has to say who they are", "count `by: address`"),
-            Self::CountableOrganization => {
-                ("cannot count here: there is no organization", "say where it comes from, `org: path.org`")
-            }
+            Self::CountableOrganization => (
+                "cannot count here: there is no organization when the request comes",
+                "say where it comes from, `org: path.org`",
+            ),
+            Self::Answer => (
+                "has no meaning here: no answer is judged",
+                "it takes an `org` that is read from the answer, `org: response./organization`; or leave it out",
+            ),
+            Self::EarlyOrganization => (
+                "has no meaning here: the organization is in the answer, and headers are sent before that is there",
+                "inject what is known of the caller, `user.id`; or leave it out",
+            ),
             Self::Query => (
                 "has no meaning here: no organization is read from the query",
                 "it takes `org: query.NAME`; or leave it out",

@@ -3,7 +3,7 @@
 //! Everything is reported, nothing stops at the first problem; afterwards nothing can fail.
 
 use super::access::Access;
-use super::applicable::{Needs, RulePlace, takes_body};
+use super::applicable::{Needs, RulePlace, is_safe, takes_body};
 use super::index::Conflict;
 use super::lint;
 use super::lookup::{Binder, LookupTable};
@@ -326,12 +326,17 @@ impl Compiler<'_> {
             None => base.origin.clone(),
         };
         let origin = self.without_body(origin, access, methods, span);
+        let origin = self.without_answer(origin, access, methods, span);
         let inject = match injected(own) {
             [] => base.inject.clone(),
             own => self.inject(&base.inject, &[own], binder),
         };
         let lists = own.list.is_some() || base.options.list.is_some();
         let place = place(access, &origin, methods, lists);
+        // What the answer says comes too late for a header, also for one that the defaults name.
+        let early = |inject: &&Inject| place.has(Needs::EarlyOrganization) || !inject.value.asks_organization();
+        let inject =
+            if inject.iter().all(|one| early(&one)) { inject } else { inject.iter().filter(early).cloned().collect() };
         own.check_applicable(std::iter::once(place), self.findings);
         let variables: Vec<_> = route.pattern.value.typed_variables().collect();
         let hosts: Vec<&str> = file.hosts.iter().map(|host| &*host.value.text).collect();
@@ -347,6 +352,17 @@ impl Compiler<'_> {
                 .error("no_meaning", switch.span, "`user_permissions` has no meaning here: no permission is asked for")
                 .help("it takes `permissions` or a `model`; or leave it out");
         }
+        if let (true, Some(upgrade)) =
+            (place.reads_answer, own.upgrade.as_ref().or(alone.and_then(|r| r.upgrade.as_ref())))
+        {
+            self.findings
+                .error(
+                    "no_meaning",
+                    upgrade.span,
+                    "`upgrade` has no meaning here: a WebSocket has no answer that names the organization",
+                )
+                .help("name the organization in the request: `org: path.org`");
+        }
         if access == Access::Permitted && !base.route.is_doubtful {
             self.permitted(span, asks_permission, place.has_organization);
         }
@@ -354,7 +370,8 @@ impl Compiler<'_> {
         let by_inject = inject.iter().filter_map(|inject| inject.value.lookup());
         let by_condition = options.iter().filter_map(|options| options.when.as_ref()).flat_map(Condition::lookups);
         // What a lookup found is the caller's business no more than a foreign organization is.
-        let usual = if by_origin.clone().next().is_some() { Foreign::NotFound } else { Foreign::Forbidden };
+        let is_of_object = by_origin.clone().next().is_some() || place.reads_answer;
+        let usual = if is_of_object { Foreign::NotFound } else { Foreign::Forbidden };
         let lookups = binder.closed(by_origin.chain(by_inject).chain(by_condition));
         let mut sources = origin.iter().flat_map(|item| &item.sources);
         let reads_body = sources.any(|source| matches!(source, Source::Body(..))) || binder.reads_body(&lookups);
@@ -362,6 +379,7 @@ impl Compiler<'_> {
             access,
             lookups,
             reads_body,
+            reads_answer: place.reads_answer,
             appointed: self.managers_are_appointed,
             foreign: nearest(&own.foreign, &base.options.foreign).copied().unwrap_or(usual),
             origin,
@@ -396,6 +414,36 @@ impl Compiler<'_> {
                 .help("give them an `org` of their own: `GET: { level: member, org: lookup.device }`");
         }
         left
+    }
+
+    /// What of an origin a rule can read whose requests change something before there is an answer: what only the answer says must not be
+    /// left out where it decides.
+    fn without_answer(
+        &mut self,
+        origin: Arc<[Item]>,
+        access: Access,
+        methods: Option<&Methods>,
+        span: Span,
+    ) -> Arc<[Item]> {
+        let is_looked_at = !matches!(access, Access::Public | Access::Deny);
+        let mut sources = origin.iter().flat_map(|item| &item.sources);
+        if !sources.any(Source::is_of_answer) || (is_looked_at && is_safe(methods)) {
+            return origin;
+        }
+        if access.asks_organization() {
+            self.findings
+                .error(
+                    "org_needed",
+                    span,
+                    "the organization is in the answer, and these methods change something before that is there",
+                )
+                .help("give them an `org` of their own: `write: { level: manager, org: lookup.device }`");
+        }
+        let left = origin.iter().filter_map(|item| {
+            let sources: Box<[Source]> = item.sources.iter().filter(|source| !source.is_of_answer()).cloned().collect();
+            (!sources.is_empty()).then(|| Item { sources, ..item.clone() })
+        });
+        left.collect()
     }
 
     /// `permitted` asks for permissions, in an organization.
@@ -457,7 +505,16 @@ fn injected(options: &RawOptions) -> &[RawInject] {
 fn place(access: Access, origin: &[Item], methods: Option<&Methods>, lists: bool) -> RulePlace {
     let mut sources = origin.iter().flat_map(|item| &item.sources);
     let reads_query = sources.any(|source| matches!(source, Source::Query(..)));
-    RulePlace { access, has_organization: !origin.is_empty(), reads_query, takes_body: takes_body(methods), lists }
+    let reads_answer = origin.iter().flat_map(|item| &item.sources).any(Source::is_of_answer);
+    RulePlace {
+        access,
+        has_organization: !origin.is_empty(),
+        reads_query,
+        takes_body: takes_body(methods),
+        lists,
+        reads_answer,
+        knows_organization: !reads_answer || org::is_known_early(origin),
+    }
 }
 
 /// Whether the name of a variable says whose something is: a reader takes it for granted that this is looked at.

@@ -5,7 +5,7 @@ use super::lookup::LookupCall;
 use super::options::authenticate::Schemes;
 use super::options::inject::Inject;
 use super::options::org::{Item, Source};
-use super::options::{BodyLimit, Foreign, List, RouteOptions, RuleOptions, Shared, Throttle};
+use super::options::{BodyLimit, Foreign, INSPECT_LIMIT, List, RouteOptions, RuleOptions, Shared, Throttle};
 use super::pattern::{HostPattern, Pattern};
 use http::{HeaderValue, Method};
 use std::sync::Arc;
@@ -55,6 +55,8 @@ pub struct Rule {
     pub lookups: Box<[usize]>,
     /// Whether it reads the body: its organization, or arguments of its lookups.
     pub reads_body: bool,
+    /// Whether it reads the organization from the service's answer.
+    pub reads_answer: bool,
     /// The status of a foreign organization.
     pub foreign: Foreign,
     /// What the upstream is told.
@@ -86,6 +88,18 @@ impl Rule {
     #[must_use]
     pub fn throttle(&self) -> Option<&Throttle> {
         self.options.as_ref()?.throttle.as_ref()
+    }
+
+    /// Bytes at most of what is held until it was judged.
+    #[must_use]
+    pub fn inspect_limit(&self) -> u64 {
+        self.options.as_ref().and_then(|options| options.inspect_limit).map_or(INSPECT_LIMIT, |limit| limit.0)
+    }
+
+    /// Whether refusals and failures of the service go on unjudged, where its answers are judged.
+    #[must_use]
+    pub fn passes_errors(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| options.error_passthrough.is_some())
     }
 
     /// Whether a body must not name again what the query names.
@@ -174,6 +188,7 @@ impl Route {
             origin: Arc::default(),
             lookups: Box::default(),
             reads_body: false,
+            reads_answer: false,
             foreign: Foreign::Forbidden,
             inject: Arc::default(),
             schemes: Schemes::default(),

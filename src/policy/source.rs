@@ -45,7 +45,7 @@ pub(super) struct RawRule {
 }
 
 /// The options that the language names and this version does not do.
-pub(crate) const NOT_YET: [&str; 2] = ["inspect_limit", "mode"];
+pub(crate) const NOT_YET: [&str; 1] = ["mode"];
 
 /// Reads one file; `None` when there is nothing to go on with. Problems are in `findings`.
 pub(super) fn read(id: FileId, findings: &mut Findings) -> Option<File> {

@@ -32,6 +32,7 @@ impl Route {
             Source::Claim(name, _) => format!("claim.{name}"),
             Source::Header(name, _) => format!("header.{name}"),
             Source::Body(pointer, _) => format!("body.{pointer}"),
+            Source::Answer(pointer, _) => format!("response.{pointer}"),
             Source::Lookup(at, column, _) => {
                 let name = self.lookups.get(*at).map_or_else(unknown, |call| call.lookup.name.to_string());
                 column.iter().fold(format!("lookup.{name}"), |text, column| format!("{text}.{column}"))

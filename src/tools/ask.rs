@@ -5,7 +5,8 @@
 
 use crate::claims::Claims;
 use crate::decision::{
-    Caller, Denial, Evaluation, Halt, LookupAnswer, Need, OrgKey, Permit, Reason, RequestView, Upgrade,
+    AnswerView, Awaited, Caller, Denial, Evaluation, Halt, LookupAnswer, Need, OrgKey, Permit, Reason, RequestView,
+    Upgrade,
 };
 use crate::facts::{Organization, Snapshot};
 use crate::identity::{self, Credential, Places, Presented, credential};
@@ -14,7 +15,7 @@ use crate::policy::{LookupKey, Policy, Schemes};
 use crate::request_target::Target;
 use crate::request_target::field::FieldError;
 use crate::request_target::host::{HostError, canonical_host};
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
@@ -36,6 +37,30 @@ pub struct Request {
     pub body: Body,
     /// Whoever is counted has come as often as they may.
     pub throttled: bool,
+    /// What the service answers, where that is said.
+    pub answer: Option<Answer>,
+}
+
+/// A service's answer as somebody wrote it down: JSON, whatever is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: StatusCode,
+    headers: HeaderMap,
+    body: Box<[u8]>,
+}
+
+impl Answer {
+    #[must_use]
+    pub fn new(status: StatusCode, body: impl Into<Box<[u8]>>) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Self { status, headers, body: body.into() }
+    }
+
+    #[must_use]
+    pub const fn view(&self) -> AnswerView<'_> {
+        AnswerView { status: self.status, headers: &self.headers, body: &self.body }
+    }
 }
 
 /// What is said of a body.
@@ -84,6 +109,7 @@ impl Request {
             claims: None,
             body: Body::None,
             throttled: false,
+            answer: None,
         }
     }
 
@@ -177,7 +203,13 @@ impl<'r> Readable<'r> {
         }
     }
 
-    /// Takes an evaluation of the request to its end.
+    /// The same with what the service answers, where that is said.
+    #[must_use]
+    pub fn answered(&self) -> RequestView<'_> {
+        RequestView { answer: self.request.answer.as_ref().map(Answer::view), ..self.view() }
+    }
+
+    /// Takes an evaluation of the request to its end; where its answer decides and is not said, to the permit to ask for that.
     ///
     /// # Errors
     /// The first refusal on the way.
@@ -187,9 +219,13 @@ impl<'r> Readable<'r> {
         user: Option<&Arc<Snapshot>>,
         facts: &mut dyn Facts,
     ) -> Result<Permit<&'p Policy>, Denial> {
-        let view = self.view();
+        let mut view = self.view();
         loop {
             let need = match evaluation.step(&view) {
+                Ok(permit) if permit.awaits() != Awaited::Nothing && self.request.answer.is_some() => {
+                    view = self.answered();
+                    continue;
+                }
                 Ok(permit) => return Ok(permit),
                 Err(Halt::Denied(denial)) => return Err(denial),
                 Err(Halt::Need(need)) => need,

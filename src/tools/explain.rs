@@ -1,7 +1,7 @@
 //! `postern explain`: why a request is let through or refused, step by step, in the order of the pipeline.
 
 use super::ask::{Facts, Request};
-use crate::decision::{Caller, Denial, Evaluation, Permit, Reason, RequestContext, Stage};
+use crate::decision::{Awaited, Caller, Denial, Evaluation, Permit, Reason, RequestContext, Stage};
 use crate::facts::Snapshot;
 use crate::policy::{InjectValue, Policy, Route};
 use serde_json::{Value as Json, json};
@@ -66,7 +66,7 @@ impl<'p> Explanation<'p> {
                 return Self::refused(steps, denial);
             }
         };
-        let view = readable.view();
+        let view = readable.answered();
         let mut evaluation = Evaluation::new(policy);
         let verdict = readable.settle(&mut evaluation, user, facts);
         let decided = match &verdict {
@@ -88,6 +88,7 @@ impl<'p> Explanation<'p> {
             steps.extend(steps::organization(&readings, user, &outcome));
             steps.extend(steps::level(&outcome));
             steps.extend(steps::options(&outcome));
+            steps.extend(steps::answer(&outcome));
         }
         let mut explanation = Self::refused(steps, Denial::new(Reason::Denied));
         explanation.route = decided;
@@ -170,6 +171,7 @@ impl<'p> Explanation<'p> {
     #[must_use]
     pub fn verdict_words(&self) -> String {
         match &self.verdict {
+            Ok(permit) if permit.awaits() != Awaited::Nothing => "ask the service, whose answer decides".to_owned(),
             Ok(_) => "allow".to_owned(),
             Err(denial) => format!("{} {}", denial.status.as_u16(), denial.reason.code()),
         }
@@ -224,6 +226,7 @@ impl<'p> Explanation<'p> {
             "route": self.route.map(|r| json!({ "pattern": r.pattern, "file": &*r.file, "line": r.line })),
             "organization": organization.map(|o| json!({ "id": o.id, "slug": o.slug.as_str() })),
             "level": permit.and_then(|permit| permit.level()),
+            "awaits_answer": permit.is_some_and(|permit| permit.awaits() != Awaited::Nothing),
             "by_superuser": permit.is_some_and(|permit| permit.by_superuser()),
             "forwarded": self.forwarded,
             "upstream": self.upstream,

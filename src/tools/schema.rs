@@ -212,6 +212,12 @@ fn case_key(key: &str) -> Json {
             ],
         }),
         "name" => json!({ "description": "What the case is called in reports.", "type": "string" }),
+        "upstream" => {
+            json!({ "description": "What the service answers, as JSON: a text as it stands, or a map or list." })
+        }
+        "upstream_status" => json!({
+            "description": "The status of its answer. [200]", "type": "integer", "minimum": 200, "maximum": 599,
+        }),
         _ => json!({
             "description": "Headers that the upstream must be told; null: one that must not reach it.",
             "type": "object",
@@ -245,7 +251,7 @@ fn definitions() -> Json {
             },
         ],
     });
-    let source = "^(path|query|header|host|claim|body|lookup)\\.\\S+|^user\\.only";
+    let source = "^(path|query|header|host|claim|body|lookup|response)\\.\\S+|^user\\.only";
     json!({
         "name": { "type": "string", "minLength": 1 },
         "texts": { "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 }] },

@@ -5,11 +5,12 @@ use super::super::active_policy::PolicyHandle;
 use super::super::evaluate::{
     self, CredentialFacts, Evaluation, Interrupt, LinkLogin, Need, Paused, Permit, RequestInfo,
 };
+use super::super::handshake::head_of;
 use super::super::prepare::{Prepared, prepare, without_parameter};
 use super::super::response_headers;
 use super::super::worker::Worker;
 use super::Exchange;
-use crate::decision::{Denial, Reason, RequestView, Stage, Upgrade};
+use crate::decision::{AnswerView, Awaited, Denial, Reason, RequestView, Stage, Upgrade};
 use crate::fact_cache::Lookup;
 use crate::facts::Snapshot;
 use crate::identity::cookie::cookies;
@@ -17,7 +18,7 @@ use crate::identity::session;
 use crate::identity::{CredentialQuery, Presented};
 use crate::limit::{Verdict, Who};
 use crate::policy::{Scheme, Schemes};
-use http::{HeaderMap, Request, Version};
+use http::{HeaderMap, Method, Request, StatusCode, Version};
 use hyper::ext::Protocol;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -42,7 +43,7 @@ impl Exchange {
                 (target, host, evaluation, CredentialFacts::default(), *start)
             }
             Some(before) => {
-                let Paused { target, host, mut evaluation, credential } = *before;
+                let Paused { target, host, mut evaluation, credential, .. } = *before;
                 if credential.have_changed(&worker) {
                     evaluation.forget_caller();
                 }
@@ -86,7 +87,8 @@ impl Exchange {
                         count(&mut evaluation, verdict, info);
                         continue;
                     }
-                    *paused = Some(Box::new(Paused { target: target.into_owned(), host, evaluation, credential }));
+                    let target = target.into_owned();
+                    *paused = Some(Box::new(Paused { target, host, evaluation, credential, asked: None }));
                     return Err(Interrupt::Needs(need));
                 }
                 Err(interrupt) => return Err(interrupt),
@@ -105,10 +107,79 @@ impl Exchange {
             let entry = LinkLogin { user: user.user.id, target, old: old.map(str::to_owned) };
             return Err(Interrupt::BeginSession(Box::new(entry)));
         }
+        if permit.awaits() != Awaited::Nothing {
+            let (target, asked) = (target.into_owned(), Some(head_of(request)));
+            *paused = Some(Box::new(Paused { target, host, evaluation, credential, asked }));
+            // Hints tell of an answer that nobody has judged.
+            self.takes_interim = false;
+        }
         let Some(request) = self.request.take() else { return Err(Denial::new(Reason::BadFraming).into()) };
         let prepared = prepare(&worker, &rules, &permit, request, self);
         self.permit = Some(permit);
         Ok(prepared?)
+    }
+
+    /// Whether the upstream's answer must be judged before any of it goes on.
+    #[must_use]
+    pub fn awaits_answer(&self) -> bool {
+        self.paused.is_some()
+    }
+
+    /// The method of a request that was sent on and whose answer decides.
+    #[must_use]
+    pub fn asked_method(&self) -> Option<&Method> {
+        Some(self.paused.as_ref()?.asked.as_ref()?.method())
+    }
+
+    /// Whether the body of an answer decides; `false`: it goes on as it comes.
+    ///
+    /// # Errors
+    /// Nothing of it may go on.
+    pub fn is_decided_by_body(&self, status: StatusCode, headers: &HeaderMap) -> Result<bool, Denial> {
+        self.permit.as_ref().map_or(Ok(false), |permit| permit.awaits().is_decided_by_body(status, headers))
+    }
+
+    /// Bytes of an answer, at most, that is held until it was judged.
+    #[must_use]
+    pub fn inspect_limit(&self) -> u64 {
+        self.permit.as_ref().map_or(0, |permit| permit.rule().inspect_limit())
+    }
+
+    /// Goes on with the evaluation of a request that was sent on, with its answer.
+    ///
+    /// # Errors
+    /// It is refused, or something must be fetched first.
+    pub fn judge(&mut self, answer: AnswerView<'_>) -> Result<(), Interrupt> {
+        let Self { worker, paused, info, client, organization, permit, .. } = self;
+        // What let it be sent lets nothing go on.
+        *permit = None;
+        let refused = || Denial::new(Reason::Denied);
+        let Paused { target, host, mut evaluation, mut credential, asked } = *paused.take().ok_or_else(refused)?;
+        let Some(head) = &asked else { return Err(refused().into()) };
+        if credential.have_changed(worker) {
+            evaluation.forget_caller();
+        }
+        let view = RequestView {
+            client: Some(*client),
+            answer: Some(answer),
+            ..RequestView::new(head.method(), &host, &target, head.headers())
+        };
+        let now = crate::clock::monotonic();
+        match evaluate::evaluate(worker, &mut evaluation, &view, &mut credential, now, info) {
+            Ok(permitted) => {
+                *organization = permitted.organization().cloned();
+                *permit = Some(permitted);
+                Ok(())
+            }
+            Err(Interrupt::Needs(need)) => {
+                *paused = Some(Box::new(Paused { target, host, evaluation, credential, asked }));
+                Err(Interrupt::Needs(need))
+            }
+            Err(interrupt) => {
+                *organization = None;
+                Err(interrupt)
+            }
+        }
     }
 
     /// Fetches what the evaluation asked for.

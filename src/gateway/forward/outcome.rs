@@ -11,15 +11,9 @@ use crate::telemetry::metrics::Outcome;
 use crate::upstream::SendError;
 use http::{HeaderMap, Response, StatusCode};
 
-/// Notes that the upstream has answered, and adds to its answer what we say.
-pub(super) fn answered(
-    exchange: &mut Exchange,
-    target: &UpstreamTarget,
-    status: StatusCode,
-    headers: &mut HeaderMap,
-    reused: bool,
-) {
-    let UpstreamTarget { pool, endpoint, depends_on_credential, back, .. } = target;
+/// Notes that the upstream has answered.
+pub fn has_answered(target: &UpstreamTarget, status: StatusCode, reused: bool) {
+    let UpstreamTarget { pool, endpoint, .. } = target;
     let counts = pool.counts();
     if reused {
         counts.reused.set(counts.reused.get() + 1);
@@ -35,6 +29,11 @@ pub(super) fn answered(
     if counts.failing.replace(false) {
         tracing::info!(upstream = %pool.upstream().name, "the upstream answers again");
     }
+}
+
+/// Notes that its answer goes on, and adds to that what we say.
+pub fn dress(exchange: &mut Exchange, target: &UpstreamTarget, status: StatusCode, headers: &mut HeaderMap) {
+    let UpstreamTarget { depends_on_credential, back, .. } = target;
     without_our_cookies(exchange, headers);
     exchange.answer(status, Outcome::Allowed);
     if let Some(back) = back {

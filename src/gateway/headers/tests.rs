@@ -22,7 +22,7 @@ fn policy(name: &str) -> Policy {
 }
 
 fn left(headers: &[(&str, &str)]) -> Vec<String> {
-    of(headers, &Passing { policy: &policy("X-Told"), kept: &[], authorization: false })
+    of(headers, &Passing { policy: &policy("X-Told"), kept: &[], authorization: false, whole: false })
 }
 
 fn of(headers: &[(&str, &str)], passing: &Passing<'_>) -> Vec<String> {
@@ -90,17 +90,17 @@ fn nobody_speaks_for_the_gate_in_any_spelling() {
 
 #[test]
 fn a_credential_passes_where_the_route_says_so_and_in_its_one_spelling() {
-    let passing = Passing { policy: &policy("X-Other"), kept: &[], authorization: true };
+    let passing = Passing { policy: &policy("X-Other"), kept: &[], authorization: true, whole: false };
     assert_eq!(of(&[("authorization", "Bearer x"), ("author_ization", "Bearer y")], &passing), ["authorization"]);
     // A policy that injects it has the last word.
-    let injected = Passing { policy: &policy("Authorization"), kept: &[], authorization: true };
+    let injected = Passing { policy: &policy("Authorization"), kept: &[], authorization: true, whole: false };
     assert!(of(&[("authorization", "Bearer x")], &injected).is_empty());
 }
 
 #[test]
 fn what_is_kept_of_a_trusted_proxy_passes_in_its_one_spelling() {
     let kept = ["x-ssl-client-verify", "x-forwarded-client-cert", "x-told"].map(HeaderName::from_static);
-    let passing = Passing { policy: &policy("X-Told"), kept: &kept, authorization: false };
+    let passing = Passing { policy: &policy("X-Told"), kept: &kept, authorization: false, whole: false };
     let sent = ["x-ssl-client-verify", "x_ssl_client_verify", "x-forwarded-client-cert", "x-ssl-client-dn", "x-told"];
     let left = of(&sent.map(|name| (name, "1")), &passing);
     assert_eq!(left, ["x-forwarded-client-cert", "x-ssl-client-verify"], "what a policy injects is never kept");

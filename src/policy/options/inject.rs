@@ -279,7 +279,9 @@ impl PolicyOption for Inject {
 
     fn needs(raw: &Spanned<Vec<RawInject>>) -> Vec<(Span, Needs)> {
         let told = raw.value.iter().filter(|inject| inject.asks_credential());
-        told.map(|inject| (inject.name.span, Needs::Credential)).collect()
+        let early = raw.value.iter().filter(|inject| inject.asks_organization().is_some());
+        let early = early.map(|inject| (inject.name.span, Needs::EarlyOrganization));
+        told.map(|inject| (inject.name.span, Needs::Credential)).chain(early).collect()
     }
 }
 

@@ -6,9 +6,11 @@ pub(super) mod authenticate;
 mod body_limit;
 mod cors;
 mod description;
+mod error_passthrough;
 mod foreign;
 mod forward_authorization;
 pub(super) mod inject;
+mod inspect_limit;
 mod level;
 mod list;
 mod model;
@@ -31,7 +33,9 @@ pub(super) mod when;
 
 pub use body_limit::BodyLimit;
 pub use cors::Cors;
+pub use error_passthrough::ErrorPassthrough;
 pub use foreign::Foreign;
+pub use inspect_limit::{INSPECT_LIMIT, InspectLimit};
 pub use list::{ItemBy, List};
 pub use model::{Asked, Model};
 pub(super) use option::{Compiled, RouteContext, RuleContext};
@@ -192,8 +196,10 @@ written_options! {
         throttle: Throttle,
         timeout: Timeout,
         body_limit: BodyLimit,
+        inspect_limit: InspectLimit,
         strict_source: StrictSource,
         list: List,
+        error_passthrough: ErrorPassthrough,
         upgrade: Upgrade,
         origins: Origins,
     }
@@ -219,8 +225,10 @@ compiled_options! {
         throttle: Throttle,
         timeout: Timeout,
         body_limit: BodyLimit,
+        inspect_limit: InspectLimit,
         strict_source: StrictSource,
         list: List,
+        error_passthrough: ErrorPassthrough,
         upgrade: Upgrade,
     }
 }

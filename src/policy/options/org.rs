@@ -47,6 +47,8 @@ pub enum Source {
     Lookup(usize, Option<Box<str>>, By),
     /// What stands at that place of the body.
     Body(Pointer, By),
+    /// What stands at that place of the service's answer.
+    Answer(Pointer, By),
     /// The caller's only organization.
     UserOnly,
 }
@@ -62,9 +64,16 @@ impl Source {
             | Self::Header(_, by)
             | Self::Claim(_, by)
             | Self::Lookup(.., by)
-            | Self::Body(_, by) => Some(*by),
+            | Self::Body(_, by)
+            | Self::Answer(_, by) => Some(*by),
             Self::UserOnly => None,
         }
+    }
+
+    /// Whether only the service's answer says it.
+    #[must_use]
+    pub const fn is_of_answer(&self) -> bool {
+        matches!(self, Self::Answer(..))
     }
 
     /// The number of the lookup that it is read from.
@@ -74,6 +83,13 @@ impl Source {
             _ => None,
         }
     }
+}
+
+/// Whether the organization of a request is known by the time the service is asked: whether some item that is not read from the answer names
+/// it.
+pub(in crate::policy) fn is_known_early(origin: &[Item]) -> bool {
+    let early = |item: &Item| !item.sources.iter().any(Source::is_of_answer);
+    origin.iter().any(early) && origin.iter().all(|item| early(item) || !item.primary)
 }
 
 /// One element of an origin.
@@ -183,6 +199,15 @@ fn item(node: &Node, findings: &mut Findings) -> Option<RawItem> {
             break;
         }
     }
+    let is = |wanted: fn(&Source) -> bool| {
+        item.sources.iter().find(|source| matches!(&source.value, RawSource::Ready(source) if wanted(source)))
+    };
+    if let (Some(_), Some(only)) = (is(Source::is_of_answer), is(|source| matches!(source, Source::UserOnly))) {
+        findings
+            .error("bad_source", only.span, "an object whose answer names nobody is not the caller's")
+            .help("leave `or user.only` out");
+        return None;
+    }
     for (span, word) in words {
         match word {
             "optional" if !item.optional => item.optional = true,
@@ -238,6 +263,12 @@ pub(in crate::policy) fn argument(word: &str, span: Span, findings: &mut Finding
             .help("for example `path.id`");
         return None;
     }
+    if word.starts_with("response") {
+        findings
+            .error("bad_source", span, "an answer comes after the lookups, and is no argument of theirs")
+            .help("for example `path.id`");
+        return None;
+    }
     source(word, Some(By::External), span, findings).map(|value| Spanned { value, span })
 }
 
@@ -249,8 +280,7 @@ pub(in crate::policy) fn of_lookup(text: &str) -> Option<(Box<str>, Option<Box<s
 }
 
 fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Option<RawSource> {
-    const KNOWN: [&str; 7] = ["path", "query", "header", "host", "claim", "lookup", "body"];
-    const NOT_YET: [&str; 1] = ["response"];
+    const KNOWN: [&str; 8] = ["path", "query", "header", "host", "claim", "lookup", "body", "response"];
     if word == "user.only" {
         if by.is_some() {
             findings.error("bad_source", span, "`user.only` is an organization already").help("leave `as …` out");
@@ -259,19 +289,11 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
         return Some(RawSource::Ready(Source::UserOnly));
     }
     let (place, name) = word.split_once('.').unwrap_or((word, ""));
-    if NOT_YET.contains(&place) || word.starts_with("response/") {
-        findings
-            .error("not_yet", span, format!("the source `{word}` is not yet supported by this version of postern"))
-            .help(
-                "what names the organization must stand in the path, the host, the query, a header, a claim, the body or a lookup for now",
-            );
-        return None;
-    }
     if !KNOWN.contains(&place) {
         let near = suggest(word, ["user.only"])
             .map(str::to_owned)
-            .or_else(|| suggest(place, KNOWN.into_iter().chain(NOT_YET)).map(|near| format!("{near}.{name}")));
-        let all = "the sources are path.NAME, query.NAME, header.NAME, host.NAME, claim.NAME, body.NAME, lookup.NAME and user.only";
+            .or_else(|| suggest(place, KNOWN).map(|near| format!("{near}.{name}")));
+        let all = "the sources are path.NAME, query.NAME, header.NAME, host.NAME, claim.NAME, body.NAME, lookup.NAME, response./POINTER and user.only";
         // The name alone, as a pattern writes it.
         let near = near.or_else(|| (is_name(word) && name.is_empty()).then(|| format!("path.{word}")));
         let help = near.map_or(all.to_owned(), |near| format!("did you mean `{near}`?"));
@@ -283,6 +305,7 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
         "path" if is_name(name) => Some(RawSource::Path(name.to_owned(), by)),
         "host" if is_name(name) => Some(RawSource::Host(name.to_owned(), by)),
         "body" => Pointer::parse(name).map(|pointer| RawSource::Ready(Source::Body(pointer, by))),
+        "response" => Pointer::parse(name).map(|pointer| RawSource::Ready(Source::Answer(pointer, by))),
         "lookup" => of_lookup(name).map(|(name, column)| RawSource::Lookup(name, column, by)),
         "claim" => ClaimName::parse(name).map(|claim| RawSource::Ready(Source::Claim(claim, by))),
         "query" if is_parameter(name) => Some(RawSource::Ready(Source::Query(name.into(), by))),
@@ -311,6 +334,7 @@ fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Op
             "body" => {
                 "a field, `body.organization`, or a JSON pointer: `body./device/organization`, `body./*/organization`"
             }
+            "response" => "a member of the answer, or a JSON pointer: `response./organization`",
             "lookup" => {
                 "the name of a lookup, and of one of its columns where another than the first is meant: `lookup.device`"
             }

@@ -2,7 +2,7 @@
 
 use super::{Mark, Step};
 use crate::decision::{
-    CredentialNeed, Denial, Evaluation, MOST_HELD, OrgKey, Permit, Reading, Reason, RequestView, Says, Stage, Upgrade,
+    Awaited, CredentialNeed, Denial, Evaluation, OrgKey, Permit, Reading, Reason, RequestView, Says, Stage, Upgrade,
 };
 use crate::facts::{Scope, Snapshot};
 use crate::id::OrgId;
@@ -256,6 +256,7 @@ pub(super) fn organization(
         return None;
     }
     let text = match outcome.verdict {
+        Ok(permit) if permit.awaits() != Awaited::Nothing => "the answer says".to_owned(),
         Ok(permit) => match permit.organization() {
             Some(organization) => format!("{} ({})", organization.slug.as_str(), organization.id),
             None => "none".to_owned(),
@@ -275,7 +276,7 @@ fn told(reading: &Reading, who: &str) -> String {
         Says::Shared => format!("{source}: null, the object is shared"),
         Says::Nothing => format!("{source}: absent"),
         Says::Unreadable(denial) => {
-            format!("{source}: {}", denial.fault.unwrap_or(denial.reason.code()))
+            format!("{source}: {}", denial.fault.or(denial.hint).unwrap_or(denial.reason.code()))
         }
         Says::Only(Some((organization, level))) => {
             format!("{source}: {}, where {who} is {}", organization.slug.as_str(), level.as_str())
@@ -347,7 +348,7 @@ pub(super) fn options(outcome: &Outcome<'_, '_>) -> Vec<Step> {
     let is_too_long = matches!(outcome.verdict, Err(denial) if denial.reason == Reason::BodyTooLarge);
     if has_body && (is_too_long || outcome.reached(Stage::Body)) {
         let limit = route.body_limit(rule);
-        let limit = if outcome.is_refused_at(Stage::StrictSource) { limit.min(MOST_HELD) } else { limit };
+        let limit = if outcome.is_refused_at(Stage::StrictSource) { limit.min(rule.inspect_limit()) } else { limit };
         let text = format!("{} bytes, of {limit} at most", view.body_length.unwrap_or_default());
         steps.push(Step::new("body", if is_too_long { Mark::No } else { Mark::Yes }, text));
     }
@@ -361,4 +362,19 @@ pub(super) fn options(outcome: &Outcome<'_, '_>) -> Vec<Step> {
         steps.push(Step::new("origin", outcome.mark(Stage::Origin), text));
     }
     steps
+}
+
+/// The answer, where it decides: that it will, or what of it could not be judged.
+pub(super) fn answer(outcome: &Outcome<'_, '_>) -> Option<Step> {
+    let limit = || outcome.evaluation.ruled().map_or(0, |(_, rule)| rule.inspect_limit());
+    match outcome.verdict {
+        Ok(permit) if permit.awaits() != Awaited::Nothing => {
+            let text = format!("decides: of {} bytes at most, judged before any of it reaches the caller", limit());
+            Some(Step::new("answer", Mark::Note, text))
+        }
+        Err(denial) if outcome.is_refused_at(Stage::Answer) => {
+            Some(Step::new("answer", Mark::No, denial.hint.unwrap_or(denial.reason.detail())))
+        }
+        _ => None,
+    }
 }

@@ -20,6 +20,7 @@ pub(super) fn parts(
         options: _,
         lookups,
         reads_body: _,
+        reads_answer: _,
     } = new;
     let mut parts = Vec::new();
     let mut differ =

@@ -1,13 +1,13 @@
 //! Requests that really fall under a route, and people of every kind to send them.
 
-use super::super::ask::{self, Body, Request};
+use super::super::ask::{self, Answer, Body, Request};
 use super::super::world;
 use crate::claims::Claims;
 use crate::decision::{Denial, LookupAnswer, OrgKey, Permit, Ruled};
 use crate::facts::{Membership, Organization, Permissions, Snapshot, User, Value};
 use crate::id::{OrgId, UserId};
 use crate::policy::{By, Condition, HostPattern, Kind, LookupKey, Policy, Route, Rule, Segment, Source};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -246,7 +246,7 @@ impl Probe<'_> {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, HeaderValue::try_from(host.as_str()).ok()?);
         let (mut query, mut claims) = (String::new(), serde_json::Map::new());
-        let mut body: Option<serde_json::Value> = None;
+        let (mut body, mut answer): (Option<serde_json::Value>, Option<serde_json::Value>) = (None, None);
         let ruled = std::iter::once((self.rule, self.alternative));
         let ruled = ruled.chain(self.theirs.map(|((_, rule), alternative)| (rule, alternative)));
         for source in ruled.flat_map(|(rule, alternative)| carriers(rule, alternative)) {
@@ -260,6 +260,9 @@ impl Probe<'_> {
                     query.push_str(&format!("{name}={}", utf8_percent_encode(&key(organization, *by), ESCAPED)));
                 }
                 Source::Body(pointer, by) => pointer.put(body.get_or_insert_default(), key(organization, *by).into()),
+                Source::Answer(pointer, by) => {
+                    pointer.put(answer.get_or_insert_default(), key(organization, *by).into());
+                }
                 Source::Claim(name, by) => {
                     name.put(&mut claims, key(organization, *by).into());
                 }
@@ -271,6 +274,7 @@ impl Probe<'_> {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             Body::Bytes(document.to_string().into_bytes().into())
         });
+        let answer = answer.map(|document| Answer::new(StatusCode::OK, document.to_string().into_bytes()));
         let rests: &[&str] = match (self.route.shape().rest, self.is_slashed) {
             // `**` takes both, and both are tried.
             (true, true) => return None,
@@ -280,8 +284,8 @@ impl Probe<'_> {
         for sample in 0..SAMPLES {
             for rest in rests {
                 let target = format!("{}{query}", self.path(organization, sample, rest));
-                let (headers, claims, body) = (headers.clone(), claims.clone(), body.clone());
-                let request = Request { headers, claims, body, ..Request::new(self.method.clone(), target) };
+                let (headers, claims, body, answer) = (headers.clone(), claims.clone(), body.clone(), answer.clone());
+                let request = Request { headers, claims, body, answer, ..Request::new(self.method.clone(), target) };
                 let falls_here = request.read(policy).is_ok_and(|readable| {
                     let found = policy.find(readable.host(), readable.target().decoded());
                     found.is_some_and(|found| found.route.index == self.route.index)

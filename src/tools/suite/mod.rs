@@ -16,12 +16,15 @@ pub use report::{Broken, Report, junit};
 use super::ask::{self, Request};
 use super::explain::{self, Explanation};
 use super::world::World;
-use crate::decision::{Permit, RequestContext};
+use crate::decision::{Awaited, Permit, RequestContext};
 use crate::facts::{Scope, Snapshot, header_value};
 use crate::policy::{Policy, Route};
 use http::{HeaderName, HeaderValue};
 use std::fmt;
 use std::sync::Arc;
+
+/// The verdict on a case that does not say what would decide.
+const UNDECIDED: &str = "undecided: the answer decides, and the case has no `upstream`";
 
 /// The request id of every case.
 const REQUEST_ID: &str = "test";
@@ -133,6 +136,9 @@ impl Case {
             Ok((permit, sent))
         });
         let (verdict, route, wrong) = match &told {
+            Ok((permit, _)) if permit.awaits() != Awaited::Nothing => {
+                (UNDECIDED.to_owned(), Some(permit.route().index), Vec::new())
+            }
             Ok((permit, sent)) => {
                 let wrong = [self.headers_differ(permit, sent), self.goes_elsewhere(policy, permit)].concat();
                 ("allow".to_owned(), Some(permit.route().index), wrong)

@@ -1,20 +1,20 @@
 //! A tests file as it is written, every mistake at its place.
 
-use super::super::ask::{Body, Request};
+use super::super::ask::{Answer, Body, Request};
 use super::super::world::{ANONYMOUS, World, scope, text};
 use super::{Case, Expect, Forwarded, Suite};
 use crate::claims::Claims;
 use crate::decision::Reason;
 use crate::policy::METHODS;
 use crate::yaml::{Entry, FileId, Findings, Key, Keys, Map, Node, Value, parse_with_null, suggest};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The keys of a tests file.
 pub const FILE_KEYS: [&str; 2] = ["given", "tests"];
 /// The keys of a case beside its method.
-pub const CASE_KEYS: [&str; 12] = [
+pub const CASE_KEYS: [&str; 14] = [
     "as",
     "body",
     "body_bytes",
@@ -27,9 +27,9 @@ pub const CASE_KEYS: [&str; 12] = [
     "name",
     "throttled",
     "token",
+    "upstream",
+    "upstream_status",
 ];
-/// Keys of a case whose features do not exist yet.
-const NOT_YET: [&str; 1] = ["upstream"];
 /// Methods that no policy names and that a test may still send.
 const REFUSED: [&str; 2] = ["TRACE", "CONNECT"];
 
@@ -77,6 +77,7 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
     let (mut expect, mut inject, mut claims, mut client) = (None, Vec::new(), None, None);
     let (mut title, mut forwarded) = (None, Forwarded::default());
     let (mut body, mut throttled, mut token) = (Body::None, false, None);
+    let (mut answer, mut status) = (None, None);
     // What seems to be missing may be what is misspelt.
     let mut is_doubtful = false;
     for Entry { key, value } in &map.entries {
@@ -93,13 +94,15 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
             "forwarded" => forwarded = self::forwarded(value, world, findings),
             "throttled" => throttled = value.expect_bool("`throttled`", findings) == Some(true),
             "token" => token = scope(value, world, findings),
+            "upstream" => answer = content(value, world, findings),
+            "upstream_status" => status = self::status(value, findings),
             word if METHODS.contains(&word) || REFUSED.contains(&word) => {
                 request_line(key, value, world, &mut line, findings)
             }
             _ => {
                 is_doubtful = true;
                 let known: Vec<&str> = CASE_KEYS.iter().chain(&METHODS).copied().collect();
-                Keys { known: &known, not_yet: &NOT_YET }.refuse(key, "a case", findings);
+                Keys { known: &known, not_yet: &[] }.refuse(key, "a case", findings);
             }
         }
     }
@@ -141,7 +144,14 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
         }
     }
     let (method, written, target) = line.flatten()?;
-    let request = Request { headers, client, claims, body, throttled, ..Request::new(method, target) }.as_handshake();
+    let answer = match (answer, status) {
+        (None, None) => None,
+        (content, status) => {
+            Some(Answer::new(status.unwrap_or(StatusCode::OK), content.unwrap_or_default().into_bytes()))
+        }
+    };
+    let request =
+        Request { headers, client, claims, body, throttled, answer, ..Request::new(method, target) }.as_handshake();
     let line = findings.place(map.entries.first()?.key.span).line;
     Some(Case { line, title, user: user?, token, written, request, expect: expect?, inject, forwarded })
 }
@@ -176,13 +186,26 @@ fn address(node: &Node, findings: &mut Findings) -> Option<IpAddr> {
     address
 }
 
-/// A text is the body as it stands; anything else is JSON.
+fn status(node: &Node, findings: &mut Findings) -> Option<StatusCode> {
+    let written = text(node, "`upstream_status`", findings)?;
+    let status = written.parse().ok().filter(|status| (200..600).contains(status));
+    if status.is_none() {
+        let message = format!("`{written}` is not the status of an answer");
+        findings.error("wrong_value", node.span, message).help("write a number from 200 to 599");
+    }
+    status.and_then(|status| StatusCode::from_u16(status).ok())
+}
+
 fn body(node: &Node, world: &World, findings: &mut Findings) -> Body {
-    let text = match &node.value {
+    content(node, world, findings).map_or(Body::None, |text| Body::Bytes(text.into_bytes().into()))
+}
+
+/// A text is the content as it stands; anything else is JSON.
+fn content(node: &Node, world: &World, findings: &mut Findings) -> Option<String> {
+    match &node.value {
         Value::Scalar(scalar) => world.filled(&scalar.text, node, findings).map(String::from),
         _ => json(node, world, findings).map(|json| json.to_string()),
-    };
-    text.map_or(Body::None, |text| Body::Bytes(text.into_bytes().into()))
+    }
 }
 
 /// What the credential says besides: any YAML, with each `<name>` filled in.

@@ -1,5 +1,6 @@
 //! Cases that pass, cases that must not, and mistakes at their places.
 
+mod answers;
 mod bodies;
 mod lookups;
 
@@ -160,7 +161,7 @@ fn every_mistake_is_told_at_its_place_with_a_suggestion() {
     one("as: bob, GET: /me, POST: /me, expect: allow", "two_requests", 24, "one request");
     one("as: bob, GET: /me, expect: { results: [] }", "not_yet", 32, "");
     one("as: bob, GET: /me, expect: allow, claims: x", "wrong_type", 47, "");
-    one("as: bob, GET: /me, expect: allow, upstream: { a: null }", "not_yet", 39, "");
+    one("as: bob, GET: /me, expect: allow, upstream_status: 99", "wrong_value", 56, "from 200 to 599");
     one("as: bob, GET: /me, expect: 403, inject: { X-A: b }", "wrong_value", 37, "leave it out");
     one("as: bob, GET: /me, headers: { \"a b\": c }, expect: allow", "bad_header", 35, "");
     one("as: bob, GET: /me, headers: { Authorization: x }, expect: allow", "two_credentials", 33, "anonymous");

@@ -1,0 +1,121 @@
+//! What is said of an answer that was judged before it reaches the caller: nothing that lets it be served to somebody else, and nothing that
+//! is true of what the service has sent and not of what goes on.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+/// What holds for the very bytes of an answer.
+const OF_ITS_BYTES: [HeaderName; 9] = [
+    header::CONTENT_LENGTH,
+    header::CONTENT_ENCODING,
+    header::ETAG,
+    header::LAST_MODIFIED,
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("signature"),
+];
+
+/// What lets parts of it be asked for.
+const OF_PARTS: [HeaderName; 2] = [header::ACCEPT_RANGES, header::CONTENT_RANGE];
+
+/// What shared caches are told besides.
+const OF_SHARED_CACHES: [HeaderName; 3] = [
+    HeaderName::from_static("cdn-cache-control"),
+    HeaderName::from_static("surrogate-control"),
+    HeaderName::from_static("x-accel-expires"),
+];
+
+/// An answer that goes on as it came, or decoded.
+pub fn of_whole(headers: &mut HeaderMap, is_decoded: bool) {
+    if is_decoded {
+        remove(headers, &OF_ITS_BYTES);
+    }
+    remove(headers, &OF_PARTS);
+    keep_private(headers);
+}
+
+fn remove(headers: &mut HeaderMap, names: &[HeaderName]) {
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+/// No cache on the way keeps it: whether somebody may have it is asked of each request.
+fn keep_private(headers: &mut HeaderMap) {
+    remove(headers, &OF_SHARED_CACHES);
+    let lines: Vec<String> = headers.get_all(header::CACHE_CONTROL).iter().map(text).collect();
+    let said = lines.iter().flat_map(|line| line.split(',')).map(str::trim).filter(|directive| !directive.is_empty());
+    // `private` alone: with names of fields behind it, it speaks of those.
+    let is_public = |directive: &str| {
+        let name = directive.split('=').next().unwrap_or_default().trim().to_ascii_lowercase();
+        matches!(name.as_str(), "public" | "s-maxage" | "private")
+    };
+    // The names of fields, in quotes, may be separated by commas: what is left of such a list says nothing.
+    let kept = said.filter(|directive| !directive.contains('"') && !is_public(directive));
+    let value = kept.chain(["private"]).collect::<Vec<_>>().join(", ");
+    headers.insert(header::CACHE_CONTROL, HeaderValue::try_from(value).unwrap_or(PRIVATE));
+}
+
+const PRIVATE: HeaderValue = HeaderValue::from_static("private");
+
+fn text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_whole;
+    use http::{HeaderMap, HeaderName, HeaderValue};
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        lines.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn what_is_true_of_other_bytes_is_not_said() {
+        let lines = [
+            ("etag", "\"1\""),
+            ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
+            ("content-md5", "x"),
+            ("digest", "x"),
+            ("repr-digest", "x"),
+            ("content-digest", "x"),
+            ("accept-ranges", "bytes"),
+            ("content-range", "items 0-24/66"),
+            ("content-encoding", "gzip"),
+        ];
+        let mut whole = headers(&lines);
+        of_whole(&mut whole, false);
+        assert!(
+            whole.contains_key("etag") && !whole.contains_key("accept-ranges") && !whole.contains_key("content-range")
+        );
+        let mut decoded = headers(&lines);
+        of_whole(&mut decoded, true);
+        assert_eq!(decoded, headers(&[("cache-control", "private")]));
+    }
+
+    #[test]
+    fn no_shared_cache_keeps_it() {
+        for (said, left) in [
+            (&[][..], "private"),
+            (&["no-store"], "no-store, private"),
+            (&["public, max-age=60"], "max-age=60, private"),
+            (&["S-MaxAge=60", "max-age=5"], "max-age=5, private"),
+            (&["private=\"set-cookie, x-public\", max-age=5"], "max-age=5, private"),
+            (&["Private"], "private"),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in said {
+                headers.append("cache-control", HeaderValue::from_static(value));
+            }
+            headers.insert("surrogate-control", HeaderValue::from_static("max-age=60"));
+            of_whole(&mut headers, false);
+            assert_eq!(headers.get("cache-control").unwrap(), left, "{said:?}");
+            assert_eq!(headers.len(), 1);
+        }
+    }
+}
