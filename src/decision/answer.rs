@@ -44,6 +44,20 @@ impl Awaited {
     /// 502 `answer_unreadable`: nothing of it can be judged. `upstream_error`: the service refuses or fails, with its own status; where
     /// that is 404, it is told like an object that is somebody else's.
     pub fn is_decided_by_body(self, status: StatusCode, headers: &HeaderMap) -> Result<bool, Denial> {
+        if !self.is_decided(status)? {
+            return Ok(false);
+        }
+        match media_type::is_json(&answer_type(headers)?) {
+            true => Ok(true),
+            false => Err(unreadable("the answer is not `application/json`, or another type that ends with `+json`")),
+        }
+    }
+
+    /// The same, by the status alone.
+    ///
+    /// # Errors
+    /// As of [`Awaited::is_decided_by_body`].
+    pub fn is_decided(self, status: StatusCode) -> Result<bool, Denial> {
         let is_error = matches!(status.as_u16(), 300..=303 | 305..=599);
         match self {
             Self::Nothing => return Ok(false),
@@ -57,11 +71,19 @@ impl Awaited {
         if !status.is_success() || matches!(status.as_u16(), 204..=206 | 226) {
             return Err(unreadable("the status of the answer has no object"));
         }
-        match media_type::read(headers) {
-            Ok(Some(media_type)) if media_type::is_json(&media_type) => Ok(true),
-            Ok(_) => Err(unreadable("the answer is not `application/json`, or another type that ends with `+json`")),
-            Err(_) => Err(unreadable("the answer says its `Content-Type` twice, or a charset other than UTF-8")),
-        }
+        Ok(true)
+    }
+}
+
+/// What an answer says that it is, in lower case and without parameters.
+///
+/// # Errors
+/// 502 `answer_unreadable`: it says so twice, or not at all, or it is not UTF-8.
+pub fn answer_type(headers: &HeaderMap) -> Result<String, Denial> {
+    match media_type::read(headers) {
+        Ok(Some(media_type)) => Ok(media_type),
+        Ok(None) => Err(unreadable("the answer has no `Content-Type`: it must be `application/json`, or the like")),
+        Err(_) => Err(unreadable("the answer says its `Content-Type` twice, or a charset other than UTF-8")),
     }
 }
 

@@ -219,6 +219,13 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
         if upgrade != Upgrade::None && hits.first.rule.access != Access::Public && is_read_only() {
             return Err(hits.first.deny(Reason::ScopeExceeded).with_fault(READ_ONLY).into());
         }
+        if hits
+            .second
+            .is_some_and(|second| second.rule.list().is_some() && second.rule.list() != hits.first.rule.list())
+        {
+            let hint = "the rewritten target is a list, of which the rule that rewrites says nothing: write the same `list` there";
+            return Err(hits.first.deny(Reason::AnswerUnreadable).with_hint(hint).into());
+        }
         let is_last = awaits == Awaited::Nothing;
         *stage = if is_last { Stage::Permitted } else { Stage::Answer };
         // A public route knows nobody, whoever they are.

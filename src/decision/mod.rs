@@ -24,7 +24,7 @@ mod verdict;
 mod websocket;
 
 pub use crate::policy::CredentialNeed;
-pub use answer::{AnswerView, Awaited};
+pub use answer::{AnswerView, Awaited, answer_type};
 pub use denial::{Denial, Reason};
 pub use evaluation::{Evaluation, Halt, Need, Stage};
 pub use kept_items::KeptItems;

@@ -1,6 +1,7 @@
 //! What is said of an answer that was judged before it reaches the caller: nothing that lets it be served to somebody else, and nothing that
 //! is true of what the service has sent and not of what goes on.
 
+use crate::normalized_name::normalized_key;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// What holds for the very bytes of an answer.
@@ -35,10 +36,30 @@ pub fn of_whole(headers: &mut HeaderMap, is_decoded: bool) {
     keep_private(headers);
 }
 
+/// An answer of which a part goes on.
+pub fn of_filtered(headers: &mut HeaderMap) {
+    remove(headers, &OF_ITS_BYTES);
+    remove(headers, &OF_PARTS);
+    headers.remove(header::LINK);
+    let counts: Vec<HeaderName> = headers.keys().filter(|name| tells_of_whole(name)).cloned().collect();
+    remove(headers, &counts);
+    keep_private(headers);
+}
+
 fn remove(headers: &mut HeaderMap, names: &[HeaderName]) {
     for name in names {
         headers.remove(name);
     }
+}
+
+/// Whether a header tells how many items there are, or how to get at others: `X-Total-Count`, `X-WP-TotalPages`, `X-Pagination`.
+fn tells_of_whole(name: &HeaderName) -> bool {
+    let folded = normalized_key(name.as_str());
+    let is_other = ["account", "discount"].iter().any(|word| folded.ends_with(word));
+    ["total", "paginat", "numpages", "pagecount", "nextpage", "prevpage", "lastpage"]
+        .iter()
+        .any(|word| folded.contains(word))
+        || (folded.ends_with("count") && !is_other)
 }
 
 /// No cache on the way keeps it: whether somebody may have it is asked of each request.
@@ -65,7 +86,7 @@ fn text(value: &HeaderValue) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::of_whole;
+    use super::{of_filtered, of_whole};
     use http::{HeaderMap, HeaderName, HeaderValue};
 
     fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -96,6 +117,22 @@ mod tests {
         let mut decoded = headers(&lines);
         of_whole(&mut decoded, true);
         assert_eq!(decoded, headers(&[("cache-control", "private")]));
+        let mut filtered = headers(&lines);
+        for (name, value) in [
+            ("link", "<http://internal/?page=2>; rel=next"),
+            ("x-total-count", "66"),
+            ("x-wp-totalpages", "7"),
+            ("x-pagination", "{}"),
+            ("x-result-count", "3"),
+            ("x-next-page", "2"),
+        ] {
+            filtered.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        filtered.insert("x-account", HeaderValue::from_static("17"));
+        filtered.insert("content-type", HeaderValue::from_static("application/json"));
+        of_filtered(&mut filtered);
+        let left = [("x-account", "17"), ("content-type", "application/json"), ("cache-control", "private")];
+        assert_eq!(filtered, headers(&left));
     }
 
     #[test]

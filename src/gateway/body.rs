@@ -1,6 +1,7 @@
 //! An answer's body on its way to the client: streamed, never held.
 
 use super::exchange::Exchange;
+use super::filter::Filtered;
 use super::request_body::BodyError;
 use super::trailers::answer_passes;
 use crate::net::connection::Connection;
@@ -18,6 +19,8 @@ use std::task::{Context, Poll, ready};
 pub enum AnswerBody {
     /// The upstream's as it comes, or postern's own.
     Answer(Transfer),
+    /// The upstream's list, without what is somebody else's.
+    Filtered(Box<Filtered>),
     /// It broke off, which the client is told when it has what came before.
     Broken(Option<BodyError>, Rc<Connection>),
     /// There is none, and the exchange goes on without HTTP.
@@ -109,6 +112,7 @@ impl AnswerBody {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self {
             Self::Answer(transfer) => transfer.poll(cx),
+            Self::Filtered(list) => list.poll_piece(cx).map(|piece| piece.map(|piece| piece.map(Frame::data))),
             Self::Broken(error, connection) => {
                 ready!(connection.poll_written(cx));
                 Poll::Ready(error.take().map(Err))
@@ -124,21 +128,27 @@ impl http_body::Body for AnswerBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        match (this.poll_next(cx), &*this) {
+        let polled = this.poll_next(cx);
+        let exchange = match &*this {
+            Self::Answer(transfer) => &transfer.exchange,
+            Self::Filtered(list) => &list.exchange,
+            Self::Broken(..) | Self::Nothing => return polled,
+        };
+        match polled {
             // Told now, the parser above would throw away what it has not written yet: all of an answer that breaks off at once.
-            (Poll::Ready(Some(Err(error))), Self::Answer(transfer)) => {
-                let connection = Rc::clone(&transfer.exchange.link().connection);
+            Poll::Ready(Some(Err(error))) => {
+                let connection = Rc::clone(&exchange.link().connection);
                 *this = Self::Broken(Some(error), connection);
                 this.poll_next(cx)
             }
-            (polled, _) => polled,
+            polled => polled,
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Answer(transfer) => transfer.body.is_end_stream(),
-            Self::Broken(..) => false,
+            Self::Filtered(_) | Self::Broken(..) => false,
             Self::Nothing => true,
         }
     }
@@ -146,7 +156,7 @@ impl http_body::Body for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Answer(transfer) => transfer.body.size_hint(),
-            Self::Broken(..) => SizeHint::default(),
+            Self::Filtered(_) | Self::Broken(..) => SizeHint::default(),
             Self::Nothing => SizeHint::with_exact(0),
         }
     }

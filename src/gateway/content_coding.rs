@@ -5,6 +5,7 @@ use bytes::{Buf, Bytes};
 use flate2::{Decompress, FlushDecompress, Status};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
+use thiserror::Error;
 
 /// What is decoded at a time, where much comes.
 pub const STEP: usize = 16 * 1024;
@@ -12,7 +13,8 @@ pub const STEP: usize = 16 * 1024;
 const WINDOW_BITS: u8 = 15;
 
 /// Why a body cannot be decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
 pub struct Undecodable(pub &'static str);
 
 const MALFORMED: Undecodable = Undecodable("the answer is not what its `Content-Encoding` says");

@@ -8,6 +8,7 @@ pub(super) mod outcome;
 
 use super::body::AnswerBody;
 use super::exchange::Exchange;
+use super::filter::filter;
 use super::headers::answer_passes;
 use super::judge::judge;
 use super::prepare::Prepared;
@@ -153,7 +154,10 @@ fn poll(slot: &mut Option<Box<Exchange>>, cx: &mut Context<'_>) -> Poll<Result<R
     let Some(InFlight { call, target }) = exchange.sending.take() else { return Poll::Pending };
     Poll::Ready(match sent {
         Ok(head) if exchange.awaits_answer() && head.status != StatusCode::SWITCHING_PROTOCOLS => {
-            Err(Detour::Judge(Box::pin(judge(exchange, head, call, target))))
+            Err(Detour::Judge(match exchange.take_listed() {
+                Some(listed) => Box::pin(filter(exchange, listed, head, call, target)),
+                None => Box::pin(judge(exchange, head, call, target)),
+            }))
         }
         Ok(head) => Ok(answer(exchange, head, call, target)),
         Err(failure) => Ok(give_up(exchange, call, &target, &failure)),

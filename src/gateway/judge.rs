@@ -67,7 +67,7 @@ pub(super) async fn judge(
     response(status, headers, AnswerBody::own(bytes, exchange))
 }
 
-fn response(status: StatusCode, headers: HeaderMap, body: AnswerBody) -> Response<AnswerBody> {
+pub(super) fn response(status: StatusCode, headers: HeaderMap, body: AnswerBody) -> Response<AnswerBody> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;

@@ -2,7 +2,8 @@
 //!
 //! A request becomes an [`Exchange`], which goes through the phases, each a file: [`mod@evaluate`] (the stages of
 //! `decision`), then [`reply`] for a refusal, or [`mod@forward`] for a permit: [`headers`] strips and injects while it writes, `upstream`
-//! carries, [`body`] streams. An answer that decides is held by `judge` until the evaluation has gone on with it. Evaluating never waits: what it cannot know from memory it asks for, the answer is fetched on the side, and
+//! carries, [`body`] streams. An answer that decides is held by `judge` until the evaluation has gone on with it; a list goes through
+//! `filter`. Evaluating never waits: what it cannot know from memory it asks for, the answer is fetched on the side, and
 //! it goes on from there. When the answer ends, the exchange leaves one access line and the metrics
 //! behind, whatever became of it.
 
@@ -18,6 +19,7 @@ pub mod entropy;
 pub mod evaluate;
 pub mod exchange;
 pub mod failures;
+mod filter;
 pub mod forward;
 pub mod forwarded;
 pub mod grpc;

@@ -2,7 +2,9 @@
 
 use super::active_policy::Rules;
 use super::client_connection::ClientConnection;
+use super::content_coding::Undecodable;
 use super::failures;
+use crate::answers::Unreadable;
 use crate::decision::{Denial, Reason};
 use crate::net::deadline::{Phase, Rate, Ticks};
 use crate::upstream::fault::Fault;
@@ -26,6 +28,10 @@ pub enum BodyError {
     TooLarge,
     #[error("nothing was sent for too long")]
     Stalled,
+    #[error("{0}")]
+    Unreadable(#[from] Unreadable),
+    #[error("{0}")]
+    Undecodable(#[from] Undecodable),
 }
 
 /// A request's body on its way to the upstream. Trailers stay behind, unless it is said which may pass.

@@ -352,16 +352,25 @@ impl Compiler<'_> {
                 .error("no_meaning", switch.span, "`user_permissions` has no meaning here: no permission is asked for")
                 .help("it takes `permissions` or a `model`; or leave it out");
         }
-        if let (true, Some(upgrade)) =
-            (place.reads_answer, own.upgrade.as_ref().or(alone.and_then(|r| r.upgrade.as_ref())))
-        {
+        let upgrade = own.upgrade.as_ref().or(base.options.upgrade.as_ref());
+        if let Some(upgrade) = upgrade.filter(|_| place.has(Needs::Answer)) {
             self.findings
                 .error(
                     "no_meaning",
                     upgrade.span,
-                    "`upgrade` has no meaning here: a WebSocket has no answer that names the organization",
+                    "`upgrade` has no meaning here: a WebSocket has no answer that can be judged",
                 )
                 .help("name the organization in the request: `org: path.org`");
+        }
+        let list = own.list.as_ref().or(base.options.list.as_ref());
+        if let Some(list) = list.filter(|_| place.reads_answer) {
+            self.findings
+                .error(
+                    "no_meaning",
+                    list.span,
+                    "`list` has no meaning here: the answer is one object, whose organization `org` reads",
+                )
+                .help("leave `list` out, or name the organization in the request: `org: path.org`");
         }
         if access == Access::Permitted && !base.route.is_doubtful {
             self.permitted(span, asks_permission, place.has_organization);

@@ -194,8 +194,8 @@ fn case_key(key: &str) -> Json {
         }),
         "client" => json!({ "description": "The client's address, for `when`.", "type": "string" }),
         "expect" => json!({
-            "description": "`allow`, or a status with an optional reason code.",
-            "anyOf": [{ "const": "allow" }, { "enum": codes }, { "type": ["integer", "string"] }],
+            "description": "`allow`, a status with an optional reason code, or what of the answer the caller gets.",
+            "anyOf": [{ "const": "allow" }, { "enum": codes }, { "type": ["integer", "string", "object", "array"] }],
         }),
         "headers" => json!({
             "description": "Headers of the request; a list sends one several times. `Host` names the host; `Upgrade: websocket` makes it a handshake.",

@@ -91,7 +91,6 @@ impl PolicyOption for List {
         let shown = [("show", true), ("hide", false)];
         let shared = map.get("shared").map(|node| node.expect_one_of("`shared`", &shown, findings));
         let envelope = envelope(map, findings);
-        findings.error("not_yet", node.span, "`list` is not of this version: answers are not filtered yet");
         let (org, by) = org?;
         let shape = Shape { items: items?, org, envelope: Envelope::These(envelope?) };
         let (keep, shows_shared) = (keep.unwrap_or(Some(Level::Member))?, shared.unwrap_or(Some(true))?);

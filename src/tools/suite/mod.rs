@@ -13,13 +13,15 @@ pub(super) use read::{CASE_KEYS, FILE_KEYS};
 pub use read::{read, read_world};
 pub use report::{Broken, Report, junit};
 
-use super::ask::{self, Request};
+use super::ask::{self, Answer, Request};
 use super::explain::{self, Explanation};
 use super::world::World;
-use crate::decision::{Awaited, Permit, RequestContext};
+use crate::answers::{Filter, Said};
+use crate::decision::{Awaited, Denial, Permit, Reason, RequestContext};
 use crate::facts::{Scope, Snapshot, header_value};
 use crate::policy::{Policy, Route};
 use http::{HeaderName, HeaderValue};
+use serde_json::Value as Json;
 use std::fmt;
 use std::sync::Arc;
 
@@ -65,9 +67,11 @@ pub struct Forwarded {
     pub upstream: Option<Box<str>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect {
     Allow,
+    /// It passes, and its caller gets this of the answer.
+    Answer(Json),
     /// It is refused with this status, and where a code is given, for this reason.
     Refuse(u16, Option<&'static str>),
 }
@@ -76,6 +80,7 @@ impl fmt::Display for Expect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Allow => f.write_str("allow"),
+            Self::Answer(answer) => answer.fmt(f),
             Self::Refuse(status, None) => status.fmt(f),
             Self::Refuse(status, Some(code)) => write!(f, "{status} {code}"),
         }
@@ -141,13 +146,19 @@ impl Case {
             }
             Ok((permit, sent)) => {
                 let wrong = [self.headers_differ(permit, sent), self.goes_elsewhere(policy, permit)].concat();
-                ("allow".to_owned(), Some(permit.route().index), wrong)
+                let verdict = match (self.gets(permit), &self.expect) {
+                    (Err(denial), _) => told_as(&denial),
+                    (Ok(Some(answer)), Expect::Answer(_)) => answer.to_string(),
+                    (Ok(None), Expect::Answer(_)) => UNDECIDED.to_owned(),
+                    (Ok(_), _) => "allow".to_owned(),
+                };
+                (verdict, Some(permit.route().index), wrong)
             }
             Err(denial) => (told_as(denial), denial.route, Vec::new()),
         };
         let route = route.and_then(|at| policy.routes().get(at));
-        let is_expected = match self.expect {
-            Expect::Allow => verdict == "allow",
+        let is_expected = match &self.expect {
+            Expect::Allow | Expect::Answer(_) => verdict == self.expect.to_string(),
             Expect::Refuse(_, Some(_)) => verdict == self.expect.to_string(),
             Expect::Refuse(status, None) => verdict.split(' ').next() == Some(&status.to_string()),
         };
@@ -195,6 +206,26 @@ impl Case {
         self.request.headers.get(name).filter(|_| !permit.strips(name))
     }
 
+    /// What of the answer its caller gets, where the case says what that is.
+    fn gets(&self, permit: &Permit<&Policy>) -> Result<Option<Json>, Denial> {
+        let Some(answer) = self.request.answer.as_ref().map(Answer::view) else { return Ok(None) };
+        let unreadable = || Denial::new(Reason::AnswerUnreadable).at(permit.route().index);
+        let Some((list, kept)) = permit.kept_items(&self.request.method) else {
+            return Ok(serde_json::from_slice(answer.body).ok());
+        };
+        let rule = permit.rule();
+        let errors = if rule.passes_errors() { Awaited::ObjectOrError } else { Awaited::Object };
+        if !errors.is_decided(answer.status)? {
+            return Ok(serde_json::from_slice(answer.body).ok());
+        }
+        let limit = usize::try_from(rule.inspect_limit()).unwrap_or(usize::MAX);
+        let (mut out, keep) = (Vec::new(), &mut |said: &Said<'_>| kept.keeps(said));
+        let mut filter = Filter::of("application/json", &list.shape, limit).ok_or_else(unreadable)?;
+        filter.feed(answer.body, keep, &mut out).map_err(|_| unreadable())?;
+        filter.finish(keep, &mut out).map_err(|_| unreadable())?;
+        serde_json::from_slice(&out).map(Some).map_err(|_| unreadable())
+    }
+
     /// Pairs of where it must go and where it goes.
     fn goes_elsewhere(&self, policy: &Policy, permit: &Permit<&Policy>) -> Vec<(String, String)> {
         let Forwarded { target, upstream } = &self.forwarded;
@@ -210,7 +241,7 @@ impl Case {
     }
 }
 
-fn told_as(denial: &crate::decision::Denial) -> String {
+fn told_as(denial: &Denial) -> String {
     format!("{} {}", denial.status.as_u16(), denial.reason.code())
 }
 

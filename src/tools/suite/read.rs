@@ -88,7 +88,7 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
             "body_bytes" => body = value.expect_size("`body_bytes`", findings).map_or(Body::None, Body::Length),
             "claims" => claims = self::claims(value, world, findings),
             "client" => client = address(value, findings),
-            "expect" => expect = expectation(value, findings),
+            "expect" => expect = expectation(value, world, findings),
             "inject" => inject = injected(value, world, findings),
             "name" => title = text(value, "`name`", findings).map(Box::from),
             "forwarded" => forwarded = self::forwarded(value, world, findings),
@@ -338,11 +338,9 @@ fn header_name(key: &Key, findings: &mut Findings) -> Option<HeaderName> {
     name
 }
 
-fn expectation(node: &Node, findings: &mut Findings) -> Option<Expect> {
+fn expectation(node: &Node, world: &World, findings: &mut Findings) -> Option<Expect> {
     if matches!(node.value, Value::Map(_) | Value::Seq(_)) {
-        let message = "a filtered answer is not yet supported by this version of postern";
-        findings.error("not_yet", node.span, message).help("write `allow`, or a status with an optional code");
-        return None;
+        return json(node, world, findings).map(Expect::Answer);
     }
     let words = text(node, "`expect`", findings)?;
     let (status, code) = match words.split_once(' ') {

@@ -159,7 +159,6 @@ fn every_mistake_is_told_at_its_place_with_a_suggestion() {
     one("as: bob, expect: allow", "incomplete_case", 5, "add a method");
     one("as: bob, GET: /me", "incomplete_case", 5, "add `expect: allow`");
     one("as: bob, GET: /me, POST: /me, expect: allow", "two_requests", 24, "one request");
-    one("as: bob, GET: /me, expect: { results: [] }", "not_yet", 32, "");
     one("as: bob, GET: /me, expect: allow, claims: x", "wrong_type", 47, "");
     one("as: bob, GET: /me, expect: allow, upstream_status: 99", "wrong_value", 56, "from 200 to 599");
     one("as: bob, GET: /me, expect: 403, inject: { X-A: b }", "wrong_value", 37, "leave it out");

@@ -1,5 +1,6 @@
 //! Answers that decide: the service says whose an object is, and nobody else sees a byte of it.
 
+mod lists;
 mod trouble;
 
 use crate::support::h2::{Ask, H2};

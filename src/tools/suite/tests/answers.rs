@@ -22,6 +22,8 @@ routes:
   /root/: { GET: { level: superuser, org: response./organization } }
   /errors/: { GET: { level: member, org: response./organization, error_passthrough: true } }
   /slow/: { GET: { level: member, org: response./organization, throttle: { rate: 1/minute, by: user } } }
+  /list/: { GET: { level: member, list: { items: /results, org: /organization }, inspect_limit: 64B } }
+  /map/**: { GET: authenticated, rewrite: { strip_prefix: /map, add_prefix: /list } }
   /ext/{id:uuid}/: { GET: authenticated, rewrite: { strip_prefix: /ext, add_prefix: /device } }
 ";
 
@@ -99,6 +101,15 @@ tests:
 - { as: bob, GET: /slow/, throttled: true, upstream: { organization: <acme> }, expect: 429 throttled }
 - { as: bob, GET: /slow/, upstream: { organization: <acme> }, expect: allow }
 - { as: bob, GET: /ext/<d1>/, upstream: { organization: <acme> }, expect: allow, forwarded: /device/<d1>/ }
+- { as: bob, GET: /list/, expect: allow }
+- { as: bob, GET: /list/, upstream: { count: 2, results: [ { organization: <acme> }, { organization: <bolt> } ] }, expect: { results: [ { organization: <acme> } ] } }
+- { as: bob, GET: /list/, upstream: { results: [ { organization: null }, { x: 1 } ] }, expect: { results: [] } }
+- { as: ann, GET: /list/, upstream: { results: [ { organization: null }, { x: 1 } ] }, expect: { results: [ { organization: null } ] } }
+- { as: root, GET: /list/, upstream: { count: 1, results: [ { x: 1 } ] }, expect: { count: 1, results: [ { x: 1 } ] } }
+- { as: bob, GET: /list/, upstream: { results: {} }, expect: 502 answer_unreadable }
+- { as: bob, GET: /list/, upstream: { results: [ { organization: <acme>, name: abcdefghijklmnopqrstuvwxyz } ] }, expect: 502 answer_unreadable }
+- { as: bob, GET: /list/, upstream: x, upstream_status: 503, expect: 503 upstream_error }
+- { as: bob, GET: /map/, upstream: { results: [] }, expect: 502 answer_unreadable }
 - { as: bob, GET: /ext/<d1>/, upstream: { organization: <bolt> }, expect: 404 org_foreign }
 "#;
 
