@@ -28,16 +28,24 @@ pub enum Unreadable {
     Cut,
 }
 
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Unreadable {
+    /// Says it to an operator.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
             Self::NotJson => "the answer is not the JSON that its `Content-Type` says",
             Self::Twice => "the answer names twice what decides about it",
             Self::TooDeep => "objects and lists in the answer are more than 128 within one another",
             Self::TooLong => "an item of the answer, or what stands beside its list, is longer than `inspect_limit`",
             Self::NoList => "there is no list in the answer where `list.items` says",
             Self::Cut => "the answer ended before it was whole",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
     }
 }
 

@@ -41,27 +41,25 @@ impl Awaited {
     /// Whether the body of an answer decides; `false`: the answer goes on as it comes.
     ///
     /// # Errors
-    /// 502 `answer_unreadable`: nothing of it can be judged. `upstream_error`: the service refuses or fails, with its own status; where
-    /// that is 404, it is told like an object that is somebody else's.
+    /// As [`Awaited::has_object`]; and 502 `answer_unreadable` where its type is another than JSON.
     pub fn is_decided_by_body(self, status: StatusCode, headers: &HeaderMap) -> Result<bool, Denial> {
-        if !self.is_decided(status)? {
-            return Ok(false);
-        }
-        match media_type::is_json(&answer_type(headers)?) {
-            true => Ok(true),
-            false => Err(unreadable("the answer is not `application/json`, or another type that ends with `+json`")),
+        match self.has_object(status, headers)? {
+            None => Ok(false),
+            Some(media_type) if media_type::is_json(&media_type) => Ok(true),
+            Some(_) => Err(unreadable("the answer is not `application/json`, or another type that ends with `+json`")),
         }
     }
 
-    /// The same, by the status alone.
+    /// The media type of an answer that has something to judge; `None`: it goes on as it comes.
     ///
     /// # Errors
-    /// As of [`Awaited::is_decided_by_body`].
-    pub fn is_decided(self, status: StatusCode) -> Result<bool, Denial> {
+    /// 502 `answer_unreadable`: nothing of it can be judged. `upstream_error`: the service refuses or fails, with its own status; where
+    /// that is 404, it is told like an object that is somebody else's.
+    pub fn has_object(self, status: StatusCode, headers: &HeaderMap) -> Result<Option<String>, Denial> {
         let is_error = matches!(status.as_u16(), 300..=303 | 305..=599);
         match self {
-            Self::Nothing => return Ok(false),
-            Self::ObjectOrError if is_error => return Ok(false),
+            Self::Nothing => return Ok(None),
+            Self::ObjectOrError if is_error => return Ok(None),
             Self::Object | Self::ObjectOrError => {}
         }
         if status.is_client_error() || status.is_server_error() {
@@ -71,19 +69,10 @@ impl Awaited {
         if !status.is_success() || matches!(status.as_u16(), 204..=206 | 226) {
             return Err(unreadable("the status of the answer has no object"));
         }
-        Ok(true)
-    }
-}
-
-/// What an answer says that it is, in lower case and without parameters.
-///
-/// # Errors
-/// 502 `answer_unreadable`: it says so twice, or not at all, or it is not UTF-8.
-pub fn answer_type(headers: &HeaderMap) -> Result<String, Denial> {
-    match media_type::read(headers) {
-        Ok(Some(media_type)) => Ok(media_type),
-        Ok(None) => Err(unreadable("the answer has no `Content-Type`: it must be `application/json`, or the like")),
-        Err(_) => Err(unreadable("the answer says its `Content-Type` twice, or a charset other than UTF-8")),
+        match media_type::read(headers) {
+            Ok(found) => Ok(Some(found.unwrap_or_default())),
+            Err(_) => Err(unreadable("the answer says its `Content-Type` twice, or a charset other than UTF-8")),
+        }
     }
 }
 

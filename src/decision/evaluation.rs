@@ -7,10 +7,13 @@ use super::org_references::{Facts, OrgReferences};
 use super::rule::{Question, READ_ONLY, require_authentication};
 use super::strict_source;
 use super::verdict::{OrgAccess, Verdict};
-use super::{Awaited, Caller, CredentialNeed, Denial, OrgKey, Permit, Reason, RequestView, Ruled, Upgrade, websocket};
+use super::{
+    Awaited, Caller, CredentialNeed, Denial, Listed, OrgKey, Permit, Reason, RequestView, Ruled, Upgrade, websocket,
+};
 use crate::facts::{Organization, Scope};
 use crate::limit::{self, Key, Quota, Who};
 use crate::policy::{Access, CountedBy, LookupKey, Policy, Rule, Schemes, Throttle};
+use http::Method;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -206,25 +209,14 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
             *stage = Stage::Origin;
         }
         let upgrade = websocket::evaluate(&hits.first, view)?;
-        let awaits = if *is_answered { Awaited::Nothing } else { Awaited::of(hits.rules()) };
-        if awaits != Awaited::Nothing && upgrade != Upgrade::None {
-            return Err(hits
-                .first
-                .deny(Reason::AnswerUnreadable)
-                .with_hint("a WebSocket has no answer to judge")
-                .into());
-        }
+        let (awaits, listed) = match hits.rules().any(Rule::judges_answer) && !*is_answered {
+            true => judged_answer(&hits, view.method, caller, upgrade)?,
+            false => (Awaited::Nothing, None),
+        };
         // It begins with a GET, and who knows what it changes.
         let is_read_only = || caller.user.as_ref().and_then(|user| user.scope()).is_some_and(Scope::is_read_only);
         if upgrade != Upgrade::None && hits.first.rule.access != Access::Public && is_read_only() {
             return Err(hits.first.deny(Reason::ScopeExceeded).with_fault(READ_ONLY).into());
-        }
-        if hits
-            .second
-            .is_some_and(|second| second.rule.list().is_some() && second.rule.list() != hits.first.rule.list())
-        {
-            let hint = "the rewritten target is a list, of which the rule that rewrites says nothing: write the same `list` there";
-            return Err(hits.first.deny(Reason::AnswerUnreadable).with_hint(hint).into());
         }
         let is_last = awaits == Awaited::Nothing;
         *stage = if is_last { Stage::Permitted } else { Stage::Answer };
@@ -240,7 +232,7 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
         let [objects, _] = objects;
         let verdict = if is_last { std::mem::take(verdict) } else { verdict.clone() };
         let found = (verdict, objects.clone());
-        Ok(Permit::new(policy.clone(), (rule, &hits.first), caller, found, rewritten, (upgrade, awaits)))
+        Ok(Permit::new(policy.clone(), (rule, &hits.first), caller, found, rewritten, (upgrade, awaits, listed)))
     }
 
     /// Says who sent the request: to [`Need::Credential`].
@@ -357,6 +349,22 @@ fn decide(
         verdict.by_superuser |= question.evaluate(stage)?.by_superuser;
     }
     Ok(verdict)
+}
+
+/// What must be judged of the answer, and what of it the caller gets.
+fn judged_answer(
+    hits: &Hits<'_>,
+    method: &Method,
+    caller: &Caller,
+    upgrade: Upgrade,
+) -> Result<(Awaited, Option<Box<Listed>>), Denial> {
+    let (awaits, listed) = (Awaited::of(hits.rules()), Listed::of(hits, method, caller)?);
+    let unreadable = |hint| Err(hits.first.deny(Reason::AnswerUnreadable).with_hint(hint));
+    match (awaits != Awaited::Nothing, listed.is_some()) {
+        (true, true) => unreadable("an answer that says whose it is, is no list of everybody's"),
+        _ if upgrade != Upgrade::None => unreadable("a WebSocket has no answer to judge"),
+        _ => Ok((awaits, listed)),
+    }
 }
 
 /// Sees to it that the body, where it has to be read for that, does not name again what the organization was read from.

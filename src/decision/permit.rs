@@ -3,12 +3,12 @@
 use super::matching::Hit;
 use super::objects::Objects;
 use super::verdict::{OrgAccess, Verdict};
-use super::{Awaited, Caller, Denial, KeptItems, Reason, Upgrade};
+use super::{Awaited, Caller, Denial, Listed, Reason, Upgrade};
 use crate::facts::{FieldValue, Level, Organization, Snapshot, User, Value, header_value};
-use crate::policy::{Inject, InjectValue, List, Policy, Route, Rule, RuleId};
+use crate::policy::{Inject, InjectValue, Policy, Route, Rule, RuleId};
 use crate::request_target::plain;
 use http::header::AUTHORIZATION;
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue};
 use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -32,14 +32,22 @@ pub struct Permit<P> {
     caller: Caller,
     access: Option<OrgAccess>,
     by_superuser: bool,
-    /// What was found of its objects; few routes have any.
-    objects: Option<Box<Objects>>,
+    few_have: Option<Box<FewHave>>,
     /// The target to forward, where the route rewrites it.
     rewritten: Option<Arc<str>>,
     /// The variables of the path that are injected, by number.
     variables: Vec<(usize, HeaderValue)>,
     upgrade: Upgrade,
     awaits: Awaited,
+}
+
+/// What few routes have.
+#[derive(Clone)]
+struct FewHave {
+    /// What was found of its objects.
+    objects: Objects,
+    /// What of the answer the caller gets.
+    listed: Option<Box<Listed>>,
 }
 
 impl<P: Deref<Target = Policy>> Permit<P> {
@@ -49,15 +57,16 @@ impl<P: Deref<Target = Policy>> Permit<P> {
         caller: Caller,
         (Verdict { access, by_superuser }, objects): (Verdict, Objects),
         rewritten: Option<Arc<str>>,
-        (upgrade, awaits): (Upgrade, Awaited),
+        (upgrade, awaits, listed): (Upgrade, Awaited, Option<Box<Listed>>),
     ) -> Self {
         let variable = |inject: &Inject| match inject.value {
             InjectValue::Path(at) => Some((at, header_value(&plain(hit.variable(at)?)))),
             _ => None,
         };
         let variables = hit.rule.inject.iter().filter_map(variable).collect();
-        let objects = (!objects.is_empty()).then(|| Box::new(objects));
-        Self { policy, rule, caller, access, by_superuser, objects, rewritten, variables, upgrade, awaits }
+        let has_any = !objects.is_empty() || listed.is_some();
+        let few_have = has_any.then(|| Box::new(FewHave { objects, listed }));
+        Self { policy, rule, caller, access, by_superuser, few_have, rewritten, variables, upgrade, awaits }
     }
 
     /// The route that the request came in by.
@@ -124,12 +133,10 @@ impl<P: Deref<Target = Policy>> Permit<P> {
         self.by_superuser
     }
 
-    /// Which items of the answer's list the caller gets; `None`: it is no list, or the caller gets all of it.
+    /// What of the answer the caller gets, where it is a list.
     #[must_use]
-    pub fn kept_items(&self, method: &Method) -> Option<(&List, KeptItems)> {
-        let rule = self.rule();
-        let list = rule.list()?;
-        Some((list, KeptItems::of(list, rule, method, self.caller.user.as_ref()?)?))
+    pub fn listed(&self) -> Option<&Listed> {
+        self.few_have.as_ref()?.listed.as_deref()
     }
 
     /// The target to forward where it is not the one that came.
@@ -197,7 +204,7 @@ impl<P: Deref<Target = Policy>> Permit<P> {
             }
             InjectValue::RequestId => Some(of.request_id.as_bytes()),
             InjectValue::Lookup(at, name) => {
-                if let Some(Some(object)) = self.objects.as_ref().and_then(|objects| objects.get(*at)) {
+                if let Some(Some(object)) = self.few_have.as_ref().and_then(|few| few.objects.get(*at)) {
                     let column = object.column(name).ok_or_else(|| {
                         let hint = "the lookup gives no column of the name that is injected";
                         Denial::new(Reason::LookupFailed).at(self.route().index).with_hint(hint)

@@ -2,7 +2,6 @@
 
 use super::active_policy::PolicyHandle;
 use super::client_connection::ClientConnection;
-use super::filter::Listed;
 use super::response_headers::ResponseHeaders;
 use super::worker::{Shared, Worker};
 use crate::decision::{self, Caller, Denial, Halt, OrgKey, Reason, RequestView, Stage, preflight};
@@ -91,14 +90,6 @@ pub struct Paused {
     pub credential: CredentialFacts,
     /// The request as it came, where it was sent on and its answer decides.
     pub asked: Option<Request<()>>,
-}
-
-/// What a request waits with. It lives in a box.
-#[allow(clippy::large_enum_variant)]
-pub enum Waiting {
-    Evaluation(Paused),
-    /// For a list, of which its caller gets these items.
-    List(Listed),
 }
 
 /// What is known of a request's credential.

@@ -7,7 +7,7 @@ mod evaluate;
 
 use super::active_policy::{Rules, SharedPolicy};
 use super::client_connection::ClientConnection;
-use super::evaluate::{Permit, RequestInfo, Waiting};
+use super::evaluate::{Paused, Permit, RequestInfo};
 use super::request_body::RequestBody;
 use super::request_id::RequestId;
 use super::span::{SpanExtras, Traced};
@@ -42,8 +42,8 @@ pub struct Exchange {
     pub sending: Option<InFlight>,
     /// Its place among the requests at a cluster, until its answer has ended.
     pub seat: ConcurrencyPermit,
-    /// Its evaluation, while something is fetched for it, or its answer is waited for that decides; or what of that goes on.
-    paused: Option<Box<Waiting>>,
+    /// Its evaluation, while something is fetched for it, or its answer is waited for that decides.
+    paused: Option<Box<Paused>>,
     start: Instant,
     ours: Option<Duration>,
     upstream: Option<Duration>,

@@ -11,28 +11,16 @@ use super::judge::response;
 use super::reply;
 use super::request_body::{BodyError, RequestBody};
 use super::upstream_target::UpstreamTarget;
-use crate::answers::{Filter, Said, Shape, Unreadable};
-use crate::decision::{Awaited, Denial, KeptItems, Reason, answer_type};
+use crate::answers::{Filter, Said, Unreadable};
+use crate::decision::{Denial, KeptItems, Listed, Reason};
 use crate::net::deadline::Pace;
 use crate::upstream::{self, Body, Call};
 use bytes::Bytes;
+use http::Response;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Response};
+use http_body::Body as _;
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-
-/// Which items of an answer its caller gets.
-pub struct Listed {
-    pub shape: Arc<Shape>,
-    pub kept: KeptItems,
-    /// Bytes of what is held at once, at most.
-    pub limit: usize,
-    /// What becomes of refusals and failures of the service.
-    pub errors: Awaited,
-    /// The client has asked for the head alone.
-    pub is_head: bool,
-}
 
 /// A list that is filtered while it comes.
 pub struct Filtered {
@@ -47,19 +35,22 @@ pub struct Filtered {
     limit: usize,
     /// What may leave.
     out: Vec<u8>,
+    /// Why nothing more does.
+    failed: Option<BodyError>,
     pub(super) exchange: Box<Exchange>,
 }
 
 impl Filtered {
     /// Reads on until some of the list may leave, or it has ended.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
-        let Self { body, pace, decoder, encoded, filter, kept, limit, out, exchange } = self;
+        let Self { body, pace, decoder, encoded, filter, kept, limit, out, exchange, failed: _ } = self;
         let mut room = Vec::new();
         while let Some(reading) = filter {
-            if reading.may_leave() && !out.is_empty() {
+            // A short answer is read to its end: then it is refused for whatever is wrong with it.
+            if reading.may_leave() && !out.is_empty() && !(encoded.is_empty() && body.is_end_stream()) {
                 return Poll::Ready(Ok(()));
             }
-            if out.len() > *limit {
+            if !reading.may_leave() && out.len() > *limit {
                 return Poll::Ready(Err(Unreadable::TooLong.into()));
             }
             let keep = &mut |said: &Said<'_>| kept.keeps(said);
@@ -89,16 +80,16 @@ impl Filtered {
         Poll::Ready(Ok(()))
     }
 
-    /// The next piece of the list; `None` at its end.
+    /// The next piece of the list; `None` at its end. What was the caller's own before something could not be read leaves before that is
+    /// told.
     pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         if let Err(error) = ready!(self.poll_ready(cx)) {
             self.exchange.fault(error.to_string());
             self.exchange.aborted();
-            self.filter = None;
-            return Poll::Ready(Some(Err(error)));
+            (self.filter, self.failed) = (None, Some(error));
         }
         if self.out.is_empty() {
-            return Poll::Ready(None);
+            return Poll::Ready(self.failed.take().map(Err));
         }
         let piece = Bytes::from(std::mem::take(&mut self.out));
         self.exchange.sent(piece.len());
@@ -106,46 +97,44 @@ impl Filtered {
     }
 }
 
-/// What reads an answer with these headers.
-fn reader(headers: &HeaderMap, shape: &Arc<Shape>, limit: usize) -> Result<(Decoder, Filter), Denial> {
-    let unreadable = |hint| Denial::new(Reason::AnswerUnreadable).with_hint(hint);
-    let decoder = Decoder::of(headers).map_err(|Undecodable(hint)| unreadable(hint))?;
-    let filter = Filter::of(&answer_type(headers)?, shape, limit);
-    Ok((decoder, filter.ok_or_else(|| unreadable("the answer is of a type in which no items are read"))?))
-}
-
 /// Answers with what of the upstream's list is whoever's has asked.
 pub(super) async fn filter(
     mut exchange: Box<Exchange>,
-    listed: Listed,
     head: upstream::Answer,
     call: Call<RequestBody>,
     target: UpstreamTarget,
 ) -> Response<AnswerBody> {
     let upstream::Answer { status, mut headers } = head;
-    let Listed { shape, kept, limit, errors, is_head } = listed;
     has_answered(&target, status, call.is_reused());
     let idle = target.timeouts.idle.duration();
     let body = call.receive(target.pool.clone(), target.endpoint.clone(), idle, RequestBody::answered);
     let pace = target.timeouts.pace(body.left().is_some());
-    let read = match errors.is_decided(status) {
-        Ok(true) => reader(&headers, &shape, limit),
-        Ok(false) => {
-            answer_headers::of_whole(&mut headers, false);
+    let filter = exchange.listed().map_or(Ok(None), |listed| listed.filter(status, &headers));
+    let unreadable = |Undecodable(hint)| Denial::new(Reason::AnswerUnreadable).with_hint(hint);
+    let begun = filter.and_then(|filter| match filter {
+        Some((filter, kept)) => Ok(Some((filter, kept, Decoder::of(&headers).map_err(unreadable)?))),
+        None => Ok(None),
+    });
+    let (filter, kept, decoder) = match begun {
+        Ok(Some(begun)) => begun,
+        Ok(None) => {
+            // The head of a list tells of all of it, also where there is no body.
+            match exchange.listed().is_some_and(Listed::is_whole) || !status.is_success() {
+                true => answer_headers::of_whole(&mut headers, false),
+                false => answer_headers::of_filtered(&mut headers),
+            }
             dress(&mut exchange, &target, status, &mut headers);
             return response(status, headers, AnswerBody::upstream(body, pace, exchange));
         }
-        Err(denial) => Err(denial),
-    };
-    let (decoder, filter) = match read {
-        Ok((decoder, filter)) => (decoder, Some(filter)),
         Err(denial) => {
             drop(body);
             return reply::refuse(exchange, &denial);
         }
     };
+    let (filter, limit) = (Some(filter), usize::try_from(exchange.inspect_limit()).unwrap_or(usize::MAX));
     let (encoded, out) = (Bytes::new(), Vec::new());
-    let mut filtered = Box::new(Filtered { body, pace, decoder, encoded, filter, kept, limit, out, exchange });
+    let mut filtered =
+        Box::new(Filtered { body, pace, decoder, encoded, filter, kept, limit, out, failed: None, exchange });
     // Of events the client wants to hear that there will be some.
     let is_live = headers.get(CONTENT_TYPE).is_some_and(|said| said.as_bytes().starts_with(b"text/event-stream"));
     let ready = if is_live { Ok(()) } else { poll_fn(|cx| filtered.poll_ready(cx)).await };
@@ -163,9 +152,10 @@ pub(super) async fn filter(
     }
     answer_headers::of_filtered(&mut headers);
     dress(&mut filtered.exchange, &target, status, &mut headers);
-    let body = match is_head {
-        true => AnswerBody::own(Bytes::new(), filtered.exchange),
-        false => AnswerBody::Filtered(filtered),
+    // A short one is there already.
+    let body = match filtered.filter {
+        None => AnswerBody::own(filtered.out.into(), filtered.exchange),
+        Some(_) => AnswerBody::Filtered(filtered),
     };
     response(status, headers, body)
 }

@@ -154,8 +154,8 @@ fn poll(slot: &mut Option<Box<Exchange>>, cx: &mut Context<'_>) -> Poll<Result<R
     let Some(InFlight { call, target }) = exchange.sending.take() else { return Poll::Pending };
     Poll::Ready(match sent {
         Ok(head) if exchange.awaits_answer() && head.status != StatusCode::SWITCHING_PROTOCOLS => {
-            Err(Detour::Judge(match exchange.take_listed() {
-                Some(listed) => Box::pin(filter(exchange, listed, head, call, target)),
+            Err(Detour::Judge(match exchange.listed() {
+                Some(_) => Box::pin(filter(exchange, head, call, target)),
                 None => Box::pin(judge(exchange, head, call, target)),
             }))
         }

@@ -11,7 +11,7 @@ use super::traceparent::Trace;
 use super::trailers;
 use super::upstream_target::{Key, UpstreamTarget, choose};
 use super::worker::Worker;
-use crate::decision::{CredentialNeed, Denial, Reason};
+use crate::decision::{Awaited, CredentialNeed, Denial, Reason};
 use crate::identity::cookie::remove_ours;
 use crate::net::deadline::Ticks;
 use crate::policy::Timeout;
@@ -59,7 +59,7 @@ pub fn prepare(
         return Err(Denial::new(Reason::UpstreamUnreachable).with_hint(hint));
     }
     let keep = permit.rule().forward_authorization;
-    let is_judged = exchange.awaits_answer();
+    let is_judged = permit.awaits() != Awaited::Nothing;
     // What HEAD is told is known of the object alone.
     let method = if is_judged && *request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
     let places = &worker.shared.identity.places;
@@ -91,7 +91,7 @@ pub fn prepare(
             policy: rules.policy(),
             kept: if client.is_trusted() { &worker.shared.keep_headers } else { &[] },
             authorization: keep,
-            whole: is_judged,
+            whole: is_judged || permit.listed().is_some(),
         },
         forwarding: ForwardingHeaders {
             origin: client.origin(headers, &worker.shared.trusted_proxies),

@@ -78,6 +78,12 @@ impl Rule {
         self.options.as_ref().and_then(|options| options.shared).unwrap_or_default()
     }
 
+    /// Whether something of the answer is judged before it reaches the caller.
+    #[must_use]
+    pub fn judges_answer(&self) -> bool {
+        self.reads_answer || self.list().is_some()
+    }
+
     /// Which items of its answers somebody gets, where they are lists.
     #[must_use]
     pub fn list(&self) -> Option<&List> {

@@ -3,15 +3,14 @@
 
 use super::super::active_policy::PolicyHandle;
 use super::super::evaluate::{
-    self, CredentialFacts, Evaluation, Interrupt, LinkLogin, Need, Paused, Permit, RequestInfo, Waiting,
+    self, CredentialFacts, Evaluation, Interrupt, LinkLogin, Need, Paused, Permit, RequestInfo,
 };
-use super::super::filter::Listed;
 use super::super::handshake::head_of;
 use super::super::prepare::{Prepared, prepare, without_parameter};
 use super::super::response_headers;
 use super::super::worker::Worker;
 use super::Exchange;
-use crate::decision::{AnswerView, Awaited, Denial, Reason, RequestView, Stage, Upgrade};
+use crate::decision::{AnswerView, Awaited, Denial, Listed, Reason, RequestView, Stage, Upgrade};
 use crate::fact_cache::Lookup;
 use crate::facts::Snapshot;
 use crate::identity::cookie::cookies;
@@ -35,10 +34,7 @@ impl Exchange {
         let (worker, rules) = (Rc::clone(worker), Rc::clone(rules));
         // It is there until it is permitted.
         let Some(request) = request else { return Err(Denial::new(Reason::BadFraming).into()) };
-        let before = paused.take().and_then(|waiting| match *waiting {
-            Waiting::Evaluation(before) => Some(before),
-            Waiting::List(_) => None,
-        });
+        let before = paused.take();
         let is_new = before.is_none();
         let (target, host, mut evaluation, mut credential, now) = match before {
             None => {
@@ -47,7 +43,7 @@ impl Exchange {
                 (target, host, evaluation, CredentialFacts::default(), *start)
             }
             Some(before) => {
-                let Paused { target, host, mut evaluation, credential, .. } = before;
+                let Paused { target, host, mut evaluation, credential, .. } = *before;
                 if credential.have_changed(&worker) {
                     evaluation.forget_caller();
                 }
@@ -92,8 +88,7 @@ impl Exchange {
                         continue;
                     }
                     let target = target.into_owned();
-                    let waiting = Paused { target, host, evaluation, credential, asked: None };
-                    *paused = Some(Box::new(Waiting::Evaluation(waiting)));
+                    *paused = Some(Box::new(Paused { target, host, evaluation, credential, asked: None }));
                     return Err(Interrupt::Needs(need));
                 }
                 Err(interrupt) => return Err(interrupt),
@@ -114,19 +109,10 @@ impl Exchange {
         }
         if permit.awaits() != Awaited::Nothing {
             let (target, asked) = (target.into_owned(), Some(head_of(request)));
-            let waiting = Paused { target, host, evaluation, credential, asked };
-            *paused = Some(Box::new(Waiting::Evaluation(waiting)));
-        } else if let Some((list, kept)) = permit.kept_items(request.method()) {
-            *paused = Some(Box::new(Waiting::List(Listed {
-                shape: Arc::clone(&list.shape),
-                kept,
-                limit: usize::try_from(permit.rule().inspect_limit()).unwrap_or(usize::MAX),
-                errors: if permit.rule().passes_errors() { Awaited::ObjectOrError } else { Awaited::Object },
-                is_head: *request.method() == Method::HEAD,
-            })));
+            *paused = Some(Box::new(Paused { target, host, evaluation, credential, asked }));
         }
         // Hints tell of an answer that nobody has judged.
-        self.takes_interim &= self.paused.is_none();
+        self.takes_interim &= permit.awaits() == Awaited::Nothing && permit.listed().is_none();
         let Some(request) = self.request.take() else { return Err(Denial::new(Reason::BadFraming).into()) };
         let prepared = prepare(&worker, &rules, &permit, request, self);
         self.permit = Some(permit);
@@ -136,34 +122,19 @@ impl Exchange {
     /// Whether the upstream's answer must be judged before any of it goes on.
     #[must_use]
     pub fn awaits_answer(&self) -> bool {
-        self.paused.is_some()
+        self.paused.is_some() || self.listed().is_some()
     }
 
-    fn evaluation(&mut self) -> Option<&mut Paused> {
-        match self.paused.as_deref_mut()? {
-            Waiting::Evaluation(paused) => Some(paused),
-            Waiting::List(_) => None,
-        }
-    }
-
-    /// What of its answer goes on, where that is a list; once.
-    pub fn take_listed(&mut self) -> Option<Listed> {
-        match *self.paused.take()? {
-            Waiting::List(listed) => Some(listed),
-            waiting => {
-                self.paused = Some(Box::new(waiting));
-                None
-            }
-        }
+    /// Whether the upstream's answer is a list, of which the caller gets their own.
+    #[must_use]
+    pub fn listed(&self) -> Option<&Listed> {
+        self.permit.as_ref()?.listed()
     }
 
     /// The method of a request that was sent on and whose answer decides.
     #[must_use]
     pub fn asked_method(&self) -> Option<&Method> {
-        match self.paused.as_deref()? {
-            Waiting::Evaluation(paused) => Some(paused.asked.as_ref()?.method()),
-            Waiting::List(_) => None,
-        }
+        Some(self.paused.as_ref()?.asked.as_ref()?.method())
     }
 
     /// Whether the body of an answer decides; `false`: it goes on as it comes.
@@ -189,8 +160,7 @@ impl Exchange {
         // What let it be sent lets nothing go on.
         *permit = None;
         let refused = || Denial::new(Reason::Denied);
-        let Waiting::Evaluation(before) = *paused.take().ok_or_else(refused)? else { return Err(refused().into()) };
-        let Paused { target, host, mut evaluation, mut credential, asked } = before;
+        let Paused { target, host, mut evaluation, mut credential, asked } = *paused.take().ok_or_else(refused)?;
         let Some(head) = &asked else { return Err(refused().into()) };
         if credential.have_changed(worker) {
             evaluation.forget_caller();
@@ -208,8 +178,7 @@ impl Exchange {
                 Ok(())
             }
             Err(Interrupt::Needs(need)) => {
-                let waiting = Paused { target, host, evaluation, credential, asked };
-                *paused = Some(Box::new(Waiting::Evaluation(waiting)));
+                *paused = Some(Box::new(Paused { target, host, evaluation, credential, asked }));
                 Err(Interrupt::Needs(need))
             }
             Err(interrupt) => {
@@ -233,7 +202,7 @@ impl Exchange {
             }
             Need::Throttle(key, quota) => {
                 let verdict = worker.shared.limits.spend(key, quota, crate::clock::monotonic()).await;
-                if let Some(Waiting::Evaluation(paused)) = self.paused.as_deref_mut() {
+                if let Some(paused) = &mut self.paused {
                     count(&mut paused.evaluation, verdict, &mut self.info);
                 }
             }
@@ -241,19 +210,19 @@ impl Exchange {
                 worker.shard.cache_misses.inc();
                 let found = worker.shared.fact_cache.organization(&key, crate::clock::monotonic()).await;
                 let found = found.map_err(|_| Denial::new(Reason::StoreUnavailable))?;
-                if let Some(paused) = self.evaluation() {
+                if let Some(paused) = &mut self.paused {
                     paused.evaluation.learn(key, found);
                 }
             }
             Need::Lookup(key) => {
                 let answer = worker.shared.lookups.find(&key).await;
-                if let Some(paused) = self.evaluation() {
+                if let Some(paused) = &mut self.paused {
                     paused.evaluation.learn_object(key, answer);
                 }
             }
             Need::Credential(query) => {
                 let (found, is_one_too_many) = self.find_out(&worker, &query).await;
-                if let Some(paused) = self.evaluation() {
+                if let Some(paused) = &mut self.paused {
                     paused.credential.is_one_too_many = is_one_too_many;
                     paused.credential.fetched = Some(found);
                 }

@@ -16,8 +16,7 @@ pub use report::{Broken, Report, junit};
 use super::ask::{self, Answer, Request};
 use super::explain::{self, Explanation};
 use super::world::World;
-use crate::answers::{Filter, Said};
-use crate::decision::{Awaited, Denial, Permit, Reason, RequestContext};
+use crate::decision::{Awaited, Denial, Permit, RequestContext};
 use crate::facts::{Scope, Snapshot, header_value};
 use crate::policy::{Policy, Route};
 use http::{HeaderName, HeaderValue};
@@ -209,21 +208,10 @@ impl Case {
     /// What of the answer its caller gets, where the case says what that is.
     fn gets(&self, permit: &Permit<&Policy>) -> Result<Option<Json>, Denial> {
         let Some(answer) = self.request.answer.as_ref().map(Answer::view) else { return Ok(None) };
-        let unreadable = || Denial::new(Reason::AnswerUnreadable).at(permit.route().index);
-        let Some((list, kept)) = permit.kept_items(&self.request.method) else {
-            return Ok(serde_json::from_slice(answer.body).ok());
-        };
-        let rule = permit.rule();
-        let errors = if rule.passes_errors() { Awaited::ObjectOrError } else { Awaited::Object };
-        if !errors.is_decided(answer.status)? {
-            return Ok(serde_json::from_slice(answer.body).ok());
+        match permit.listed() {
+            Some(listed) => Ok(serde_json::from_slice(&listed.left(answer)?).ok()),
+            None => Ok(serde_json::from_slice(answer.body).ok()),
         }
-        let limit = usize::try_from(rule.inspect_limit()).unwrap_or(usize::MAX);
-        let (mut out, keep) = (Vec::new(), &mut |said: &Said<'_>| kept.keeps(said));
-        let mut filter = Filter::of("application/json", &list.shape, limit).ok_or_else(unreadable)?;
-        filter.feed(answer.body, keep, &mut out).map_err(|_| unreadable())?;
-        filter.finish(keep, &mut out).map_err(|_| unreadable())?;
-        serde_json::from_slice(&out).map(Some).map_err(|_| unreadable())
     }
 
     /// Pairs of where it must go and where it goes.

@@ -2,6 +2,7 @@
 
 mod answers;
 mod bodies;
+mod lists;
 mod lookups;
 
 use super::{Suite, junit, read};

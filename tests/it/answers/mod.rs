@@ -1,6 +1,7 @@
 //! Answers that decide: the service says whose an object is, and nobody else sees a byte of it.
 
 mod lists;
+mod lists_of_all_kinds;
 mod trouble;
 
 use crate::support::h2::{Ask, H2};

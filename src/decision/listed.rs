@@ -1,0 +1,141 @@
+//! Which items of a list its caller gets: decided by what is known of them when the answer begins, and the same to its end.
+
+use super::matching::Hits;
+use super::org_references::key;
+use super::rule::passes_shared;
+use super::{AnswerView, Awaited, Caller, Denial, OrgKey, Reason};
+use crate::answers::{Filter, Said, Shape};
+use crate::facts::{Level, Membership, Snapshot};
+use crate::policy::{Access, By, ItemBy, List, Rule};
+use http::{HeaderMap, Method, StatusCode};
+use std::sync::Arc;
+
+/// An answer that is a list, and what of it the caller gets.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    shape: Arc<Shape>,
+    /// `None`: all of it, as superusers do.
+    kept: Option<KeptItems>,
+    limit: usize,
+    awaited: Awaited,
+    /// The answer has no body.
+    is_head: bool,
+}
+
+impl Listed {
+    /// What rules say that a request falls under; `None`: its answer is no list.
+    ///
+    /// # Errors
+    /// 502 `answer_unreadable`: two of them say it differently.
+    pub(super) fn of(hits: &Hits<'_>, method: &Method, caller: &Caller) -> Result<Option<Box<Self>>, Denial> {
+        let mut lists = hits.rules().filter_map(|rule| rule.list());
+        let Some(list) = lists.next() else { return Ok(None) };
+        let refuse = |hint| hits.first.deny(Reason::AnswerUnreadable).with_hint(hint);
+        if lists.any(|other| other != list) {
+            return Err(refuse("the rewritten target falls under a rule with another `list`"));
+        }
+        let Some(user) = &caller.user else { return Err(refuse("nobody is known whose items could be told")) };
+        let limit = hits.rules().map(Rule::inspect_limit).min().unwrap_or_default();
+        let passes_errors = hits.rules().filter(|rule| rule.list().is_some()).all(Rule::passes_errors);
+        Ok(Some(Box::new(Self {
+            shape: Arc::clone(&list.shape),
+            kept: KeptItems::of(list, hits, method, user),
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            awaited: if passes_errors { Awaited::ObjectOrError } else { Awaited::Object },
+            is_head: *method == Method::HEAD,
+        })))
+    }
+
+    /// The filter for an answer with this head; `None`: it goes on as it is, but for what its head says of others' items.
+    ///
+    /// # Errors
+    /// 502 `answer_unreadable`, or the service's own refusal: see [`Awaited::has_object`].
+    pub fn filter(&self, status: StatusCode, headers: &HeaderMap) -> Result<Option<(Filter, KeptItems)>, Denial> {
+        let Some(media_type) = self.awaited.has_object(status, headers)? else { return Ok(None) };
+        let (Some(kept), false) = (&self.kept, self.is_head) else { return Ok(None) };
+        let filter = Filter::of(&media_type, &self.shape, self.limit).ok_or_else(|| {
+            let hint = "the answer is neither JSON nor lines or events of it: give its type a route of its own";
+            Denial::new(Reason::AnswerUnreadable).with_hint(hint)
+        })?;
+        Ok(Some((filter, kept.clone())))
+    }
+
+    /// What is left of an answer that is all there: for tools.
+    ///
+    /// # Errors
+    /// As [`Listed::filter`]; and 502 `answer_unreadable` where it cannot be read.
+    pub fn left(&self, answer: AnswerView<'_>) -> Result<Vec<u8>, Denial> {
+        let Some((mut filter, kept)) = self.filter(answer.status, answer.headers)? else {
+            return Ok(answer.body.to_vec());
+        };
+        let (mut out, mut keep) = (Vec::new(), |said: &Said<'_>| kept.keeps(said));
+        let fed = filter.feed(answer.body, &mut keep, &mut out).and_then(|()| filter.finish(&mut keep, &mut out));
+        fed.map_err(|error| Denial::new(Reason::AnswerUnreadable).with_hint(error.words()))?;
+        Ok(out)
+    }
+
+    /// Whether the caller gets all of the list.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.kept.is_none()
+    }
+}
+
+/// The items of somebody's own.
+#[derive(Clone, Debug)]
+pub struct KeptItems {
+    caller: Arc<Snapshot>,
+    keep: Level,
+    by: ItemBy,
+    keeps_shared: bool,
+    /// Keys of the caller's organizations, sorted, where items do not name them by id.
+    keys: Box<[Box<str>]>,
+}
+
+impl KeptItems {
+    /// `None`: everything.
+    fn of(list: &List, hits: &Hits<'_>, method: &Method, caller: &Arc<Snapshot>) -> Option<Self> {
+        let is_closed = |rule: &Rule| rule.shared().of(method) == Access::Deny;
+        let keeps_shared = list.shows_shared && hits.rules().all(|rule| passes_shared(rule, method, caller));
+        if caller.user.is_superuser && list.shows_shared && !hits.rules().any(is_closed) {
+            return None;
+        }
+        let keep = list.keep;
+        let text = |membership: &Membership| {
+            let organization = &membership.organization;
+            match list.by {
+                ItemBy::Key(By::Id) => None,
+                ItemBy::Key(By::Slug) => Some(organization.slug.as_str().into()),
+                ItemBy::Key(By::External) => organization.external_id.as_ref().map(|id| id.as_str().into()),
+                ItemBy::Name => Some(organization.name.as_str().into()),
+            }
+        };
+        let mut keys: Vec<Box<str>> =
+            caller.memberships().iter().filter(|membership| membership.level() >= keep).filter_map(text).collect();
+        keys.sort_unstable();
+        Some(Self { caller: Arc::clone(caller), keep, by: list.by, keeps_shared, keys: keys.into() })
+    }
+
+    /// Whether the caller gets an item that says this of its organization. What cannot be read is nobody's.
+    #[must_use]
+    pub fn keeps(&self, said: &Said<'_>) -> bool {
+        let text = match said {
+            Said::Text(text) => text,
+            Said::Null => return self.keeps_shared,
+            Said::Nothing | Said::Other => return false,
+        };
+        let caller = &self.caller;
+        match self.by {
+            // Whoever passes everywhere has none of these keys; of a narrowed token only ids are known.
+            _ if caller.user.is_superuser => true,
+            ItemBy::Key(By::Id) => match key(text.as_ref().into(), By::Id) {
+                Ok(OrgKey::Id(id)) => {
+                    caller.is_superuser_in(id)
+                        || caller.membership(id).is_some_and(|membership| membership.level() >= self.keep)
+                }
+                _ => false,
+            },
+            ItemBy::Key(_) | ItemBy::Name => self.keys.binary_search_by(|known| (**known).cmp(text)).is_ok(),
+        }
+    }
+}
