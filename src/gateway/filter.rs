@@ -13,7 +13,7 @@ use super::request_body::{BodyError, RequestBody};
 use super::upstream_target::UpstreamTarget;
 use crate::answers::{Filter, Said, Unreadable};
 use crate::decision::{Denial, KeptItems, Listed, Reason};
-use crate::net::deadline::Pace;
+use crate::net::deadline::{Deadlines, Pace};
 use crate::upstream::{self, Body, Call};
 use bytes::Bytes;
 use http::Response;
@@ -22,8 +22,16 @@ use http_body::Body as _;
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
-/// A list that is filtered while it comes.
+/// A list on its way, and the exchange that ends with it.
 pub struct Filtered {
+    list: Incoming,
+    /// Why nothing more leaves.
+    failed: Option<BodyError>,
+    pub(super) exchange: Box<Exchange>,
+}
+
+/// A list that is filtered while it comes.
+struct Incoming {
     body: Body,
     pace: Pace,
     decoder: Decoder,
@@ -35,19 +43,17 @@ pub struct Filtered {
     limit: usize,
     /// What may leave.
     out: Vec<u8>,
-    /// Why nothing more does.
-    failed: Option<BodyError>,
-    pub(super) exchange: Box<Exchange>,
 }
 
-impl Filtered {
+impl Incoming {
     /// Reads on until some of the list may leave, or it has ended.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
-        let Self { body, pace, decoder, encoded, filter, kept, limit, out, exchange, failed: _ } = self;
+    fn poll_ready(&mut self, deadlines: &Deadlines, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        let Self { body, pace, decoder, encoded, filter, kept, limit, out } = self;
         let mut room = Vec::new();
         while let Some(reading) = filter {
             // A short answer is read to its end: then it is refused for whatever is wrong with it.
-            if reading.may_leave() && !out.is_empty() && !(encoded.is_empty() && body.is_end_stream()) {
+            let is_all_there = decoder.is_identity() && body.is_end_stream();
+            if reading.may_leave() && !out.is_empty() && !is_all_there {
                 return Poll::Ready(Ok(()));
             }
             if !reading.may_leave() && out.len() > *limit {
@@ -62,7 +68,7 @@ impl Filtered {
                     continue;
                 }
             }
-            match ready!(poll_frame(body, pace, &exchange.link().connection.deadlines, cx)) {
+            match ready!(poll_frame(body, pace, deadlines, cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(piece) if decoder.is_identity() => reading.feed(&piece, keep, out)?,
                     Ok(piece) => *encoded = piece,
@@ -79,21 +85,33 @@ impl Filtered {
         }
         Poll::Ready(Ok(()))
     }
+}
 
+impl Filtered {
     /// The next piece of the list; `None` at its end. What was the caller's own before something could not be read leaves before that is
     /// told.
     pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        if let Err(error) = ready!(self.poll_ready(cx)) {
-            self.exchange.fault(error.to_string());
-            self.exchange.aborted();
-            (self.filter, self.failed) = (None, Some(error));
+        let Self { list, failed, exchange } = self;
+        if let Err(error) = ready!(list.poll_ready(&exchange.link().connection.deadlines, cx)) {
+            exchange.fault(error.to_string());
+            exchange.aborted();
+            (list.filter, *failed) = (None, Some(error));
         }
-        if self.out.is_empty() {
-            return Poll::Ready(self.failed.take().map(Err));
+        if list.out.is_empty() {
+            return Poll::Ready(failed.take().map(Err));
         }
-        let piece = Bytes::from(std::mem::take(&mut self.out));
-        self.exchange.sent(piece.len());
+        let piece = Bytes::from(std::mem::take(&mut list.out));
+        exchange.sent(piece.len());
         Poll::Ready(Some(Ok(piece)))
+    }
+}
+
+impl Drop for Filtered {
+    fn drop(&mut self) {
+        // The client went away before its end.
+        if self.list.filter.is_some() {
+            self.exchange.aborted();
+        }
     }
 }
 
@@ -133,14 +151,13 @@ pub(super) async fn filter(
     };
     let (filter, limit) = (Some(filter), usize::try_from(exchange.inspect_limit()).unwrap_or(usize::MAX));
     let (encoded, out) = (Bytes::new(), Vec::new());
-    let mut filtered =
-        Box::new(Filtered { body, pace, decoder, encoded, filter, kept, limit, out, failed: None, exchange });
+    let mut list = Incoming { body, pace, decoder, encoded, filter, kept, limit, out };
     // Of events the client wants to hear that there will be some.
     let is_live = headers.get(CONTENT_TYPE).is_some_and(|said| said.as_bytes().starts_with(b"text/event-stream"));
-    let ready = if is_live { Ok(()) } else { poll_fn(|cx| filtered.poll_ready(cx)).await };
+    let deadlines = &exchange.link().connection.deadlines;
+    let ready = if is_live { Ok(()) } else { poll_fn(|cx| list.poll_ready(deadlines, cx)).await };
     if let Err(error) = ready {
-        let Filtered { mut exchange, body, .. } = *filtered;
-        drop(body);
+        drop(list);
         let reason = match error {
             BodyError::Stalled => Reason::UpstreamTimeout,
             error => {
@@ -151,11 +168,11 @@ pub(super) async fn filter(
         return reply::refuse(exchange, &Denial::new(reason));
     }
     answer_headers::of_filtered(&mut headers);
-    dress(&mut filtered.exchange, &target, status, &mut headers);
+    dress(&mut exchange, &target, status, &mut headers);
     // A short one is there already.
-    let body = match filtered.filter {
-        None => AnswerBody::own(filtered.out.into(), filtered.exchange),
-        Some(_) => AnswerBody::Filtered(filtered),
+    let body = match list.filter {
+        None => AnswerBody::own(list.out.into(), exchange),
+        Some(_) => AnswerBody::Filtered(Box::new(Filtered { list, failed: None, exchange })),
     };
     response(status, headers, body)
 }

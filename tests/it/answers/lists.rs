@@ -138,6 +138,27 @@ fn the_first_item_leaves_before_the_second_is_there() {
     assert!(seen.contains("\"id\": 3") && !seen.contains("\"id\": 2"), "{seen}");
 }
 
+/// Whoever goes away in the middle of a list has not had all of it.
+#[test]
+fn a_client_that_goes_away_ends_the_list() {
+    let upstream = Upstream::with(|exchange| {
+        exchange.body()?;
+        exchange
+            .write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{\"results\":[")?;
+        loop {
+            exchange
+                .write(format!("{{\"organization\": \"{ORG_A}\", \"x\": \"{}\"}},", "x".repeat(4000)).as_bytes())?;
+        }
+    });
+    let gate = Gate::before(upstream, &Options::policy(POLICY));
+    let mut raw = gate.raw();
+    raw.send(get(Who::uA, "/device/"));
+    assert!(!raw.bytes().unwrap().is_empty());
+    drop(raw);
+    let line = gate.postern.access_lines(1).remove(0);
+    assert_eq!((line["aborted"].as_bool(), line["status"].as_u64()), (Some(true), Some(200)));
+}
+
 /// A million items, in the memory of one.
 #[test]
 fn a_long_list_is_never_held() {
