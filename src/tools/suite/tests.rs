@@ -49,6 +49,17 @@ fn suite(text: &str) -> Result<Suite, Findings> {
     if findings.is_empty() { Ok(suite.unwrap()) } else { Err(findings) }
 }
 
+/// Fails where one of these cases does not come out as it says.
+fn all_hold(policy: &str, tests: &str) {
+    let policy = load(&[("routes.yaml", policy)], None).unwrap_or_else(|f| panic!("{}", f.to_lines()));
+    let suite = suite(tests).unwrap_or_else(|f| panic!("{}", f.to_lines()));
+    let failed = |(case, outcome): (super::Case, super::Outcome)| {
+        outcome.failure.map(|f| (case.line, case.name(), f.expected, f.got))
+    };
+    let failed: Vec<_> = suite.run(&policy).outcomes.into_iter().filter_map(failed).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
 /// Line, what was expected and what was got of each failed case.
 fn failures(cases: &str) -> Vec<(usize, String, String)> {
     let suite = suite(&format!("{GIVEN}tests:\n{cases}")).unwrap_or_else(|f| panic!("{}", f.to_lines()));

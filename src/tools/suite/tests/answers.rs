@@ -1,6 +1,7 @@
 //! Organizations that answers name: the service is asked, and what it says is judged.
 
 use super::super::read;
+use super::all_hold;
 use crate::policy::load;
 use crate::yaml::Findings;
 
@@ -115,16 +116,7 @@ tests:
 
 #[test]
 fn answers_name_organizations() {
-    let policy = load(&[("routes.yaml", POLICY)], None).unwrap_or_else(|found| panic!("{}", found.to_lines()));
-    let mut findings = Findings::new();
-    let id = findings.add_source("routes_test.yaml", TESTS);
-    let suite = read(id, &mut findings).unwrap_or_else(|| panic!("{}", findings.to_lines()));
-    assert!(findings.is_empty(), "{}", findings.to_lines());
-    let outcomes = suite.run(&policy).outcomes.into_iter();
-    let failed: Vec<_> = outcomes
-        .filter_map(|(case, outcome)| outcome.failure.map(|f| (case.line, case.name(), f.expected, f.got)))
-        .collect();
-    assert!(failed.is_empty(), "{failed:#?}");
+    all_hold(POLICY, TESTS);
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! Objects whose organization a lookup finds: every kind of caller, every kind of object.
 
-use super::super::read;
+use super::all_hold;
 use crate::decision::Reason;
 use crate::policy::load;
-use crate::yaml::Findings;
 
 const POLICY: &str = r#"
 version: 1
@@ -96,18 +95,7 @@ tests:
 
 #[test]
 fn objects_belong_to_whom_lookups_say() {
-    let policy = load(&[("routes.yaml", POLICY)], None).unwrap_or_else(|found| panic!("{}", found.to_lines()));
-    let mut findings = Findings::new();
-    let id = findings.add_source("routes_test.yaml", TESTS);
-    let suite = read(id, &mut findings).unwrap_or_else(|| panic!("{}", findings.to_lines()));
-    assert!(findings.is_empty(), "{}", findings.to_lines());
-    let failed: Vec<_> = suite
-        .run(&policy)
-        .outcomes
-        .into_iter()
-        .filter_map(|(case, outcome)| outcome.failure.map(|found| (case.name(), found.expected, found.got)))
-        .collect();
-    assert!(failed.is_empty(), "{failed:#?}");
+    all_hold(POLICY, TESTS);
 }
 
 /// A stranger must not learn from an answer whether an object of somebody else is there.
