@@ -6,8 +6,8 @@ use super::answer_headers;
 use super::body::{AnswerBody, poll_frame};
 use super::content_coding::{Decoder, STEP, Undecodable};
 use super::exchange::Exchange;
-use super::forward::outcome::{dress, has_answered};
-use super::judge::response;
+use super::forward::outcome::dress;
+use super::judge::{receive, response};
 use super::reply;
 use super::request_body::{BodyError, RequestBody};
 use super::upstream_target::UpstreamTarget;
@@ -123,10 +123,7 @@ pub(super) async fn filter(
     target: UpstreamTarget,
 ) -> Response<AnswerBody> {
     let upstream::Answer { status, mut headers } = head;
-    has_answered(&target, status, call.is_reused());
-    let idle = target.timeouts.idle.duration();
-    let body = call.receive(target.pool.clone(), target.endpoint.clone(), idle, RequestBody::answered);
-    let pace = target.timeouts.pace(body.left().is_some());
+    let (body, pace) = receive(&target, call, status);
     let filter = exchange.listed().map_or(Ok(None), |listed| listed.filter(status, &headers));
     let unreadable = |Undecodable(hint)| Denial::new(Reason::AnswerUnreadable).with_hint(hint);
     let begun = filter.and_then(|filter| match filter {

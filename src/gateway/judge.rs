@@ -27,10 +27,7 @@ pub(super) async fn judge(
     target: UpstreamTarget,
 ) -> Response<AnswerBody> {
     let upstream::Answer { status, mut headers } = head;
-    has_answered(&target, status, call.is_reused());
-    let idle = target.timeouts.idle.duration();
-    let mut body = call.receive(target.pool.clone(), target.endpoint.clone(), idle, RequestBody::answered);
-    let mut pace = target.timeouts.pace(body.left().is_some());
+    let (mut body, mut pace) = receive(&target, call, status);
     match exchange.is_decided_by_body(status, &headers) {
         Ok(true) => {}
         Ok(false) => {
@@ -65,6 +62,15 @@ pub(super) async fn judge(
         false => bytes,
     };
     response(status, headers, AnswerBody::own(bytes, exchange))
+}
+
+/// The body of an answer that has begun, and the pace that it must come at.
+pub(super) fn receive(target: &UpstreamTarget, call: Call<RequestBody>, status: StatusCode) -> (Body, Pace) {
+    has_answered(target, status, call.is_reused());
+    let UpstreamTarget { pool, endpoint, timeouts, .. } = target;
+    let body = call.receive(pool.clone(), endpoint.clone(), timeouts.idle.duration(), RequestBody::answered);
+    let pace = timeouts.pace(body.left().is_some());
+    (body, pace)
 }
 
 pub(super) fn response(status: StatusCode, headers: HeaderMap, body: AnswerBody) -> Response<AnswerBody> {
