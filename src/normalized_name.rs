@@ -18,7 +18,10 @@ pub fn same_name<A: AsRef<[u8]> + ?Sized, B: AsRef<[u8]> + ?Sized>(a: &A, b: &B)
 /// The normalized name as text, to be the key of a table.
 #[must_use]
 pub fn normalized_key(text: &str) -> Box<str> {
-    normalized(text).map(char::from).collect()
+    // At most as long as the text: made at once, where a collection would grow.
+    let mut key = String::with_capacity(text.len());
+    key.extend(normalized(text).map(char::from));
+    key.into_boxed_str()
 }
 
 #[cfg(test)]

@@ -171,7 +171,7 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
             if hits.iter().any(|hit| hit.rule.reads_body) && body::is_read(view.method) {
                 require_body(&hits, view)?;
             }
-            for (hit, objects) in hits.iter().zip(objects.iter_mut()) {
+            for (hit, objects) in hits.iter().zip(objects.iter_mut()).filter(|(hit, _)| !hit.rule.lookups.is_empty()) {
                 objects::find(hit, view, caller.claims.as_deref(), facts, objects)?;
             }
             let of_rules = objects.each_ref();

@@ -22,7 +22,7 @@ pub(super) type Objects = Vec<Option<Arc<Object>>>;
 /// Longest argument, in bytes: longer ones name nothing.
 const MAX_ARG: usize = 1024;
 
-/// Finds what a rule needs.
+/// Finds what a rule needs that has lookups.
 ///
 /// # Errors
 /// 404 `lookup_not_found`, 503 `lookup_failed`; 400 where an argument cannot be read; or what must be looked up first.
@@ -34,9 +34,6 @@ pub(super) fn find(
     objects: &mut Objects,
 ) -> Result<(), Halt> {
     objects.clear();
-    if hit.rule.lookups.is_empty() {
-        return Ok(());
-    }
     objects.resize(hit.route.lookups.len(), None);
     for at in &hit.rule.lookups {
         let Some(call) = hit.route.lookups.get(*at) else { continue };

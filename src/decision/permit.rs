@@ -63,7 +63,12 @@ impl<P: Deref<Target = Policy>> Permit<P> {
             InjectValue::Path(at) => Some((at, header_value(&plain(hit.variable(at)?)))),
             _ => None,
         };
-        let variables = hit.rule.inject.iter().filter_map(variable).collect();
+        // Few rules inject any.
+        let is_variable = |inject: &Inject| matches!(inject.value, InjectValue::Path(_));
+        let variables = match hit.rule.inject.iter().any(is_variable) {
+            true => hit.rule.inject.iter().filter_map(variable).collect(),
+            false => Vec::new(),
+        };
         let has_any = !objects.is_empty() || listed.is_some();
         let few_have = has_any.then(|| Box::new(FewHave { objects, listed }));
         Self { policy, rule, caller, access, by_superuser, few_have, rewritten, variables, upgrade, awaits }

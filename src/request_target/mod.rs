@@ -119,13 +119,17 @@ impl<'a> Target<'a> {
 /// A piece of [`Target::decoded`] as the service reads it: an encoded slash is text of its segment.
 #[must_use]
 pub fn plain(piece: &str) -> Cow<'_, str> {
-    if piece.contains(ENCODED_SLASH) { Cow::Owned(piece.replace(ENCODED_SLASH, "/")) } else { Cow::Borrowed(piece) }
+    if has_encoded_slash(piece) { Cow::Owned(piece.replace(ENCODED_SLASH, "/")) } else { Cow::Borrowed(piece) }
 }
 
 /// A whole decoded path for people and conditions: an encoded slash stays encoded, so that it is not taken for another one.
 #[must_use]
 pub fn shown(path: &str) -> Cow<'_, str> {
-    if path.contains(ENCODED_SLASH) { Cow::Owned(path.replace(ENCODED_SLASH, "%2F")) } else { Cow::Borrowed(path) }
+    if has_encoded_slash(path) { Cow::Owned(path.replace(ENCODED_SLASH, "%2F")) } else { Cow::Borrowed(path) }
+}
+
+fn has_encoded_slash(text: &str) -> bool {
+    memchr::memchr(ENCODED_SLASH as u8, text.as_bytes()).is_some()
 }
 
 /// Shows the path alone: a query may carry a credential.

@@ -4,7 +4,7 @@ use super::option::PolicyOption;
 use super::org;
 use crate::claims::ClaimName;
 use crate::facts::Level;
-use crate::normalized_name::{normalized_key, same_name};
+use crate::normalized_name::{normalized, normalized_key, same_name};
 use crate::policy::applicable::Needs;
 use crate::policy::lookup::{Binder, LookupTable};
 use crate::policy::pattern::is_name;
@@ -287,7 +287,7 @@ impl PolicyOption for Inject {
 
 fn header(key: &Key, findings: &mut Findings) -> Option<HeaderName> {
     // The length keeps the name within what `StripSet` compares as a whole.
-    let fits = |n: &HeaderName| n.as_str().len() <= MAX_NAME && !normalized_key(n.as_str()).is_empty();
+    let fits = |n: &HeaderName| n.as_str().len() <= MAX_NAME && normalized(n.as_str()).next().is_some();
     let name = HeaderName::try_from(key.text.as_str()).ok().filter(fits);
     let Some(name) = name else {
         findings
