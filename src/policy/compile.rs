@@ -3,7 +3,7 @@
 //! Everything is reported, nothing stops at the first problem; afterwards nothing can fail.
 
 use super::access::Access;
-use super::applicable::{Needs, RulePlace, is_safe, takes_body};
+use super::applicable::{Needs, RulePlace, takes_body};
 use super::index::Conflict;
 use super::lint;
 use super::lookup::{Binder, LookupTable};
@@ -13,6 +13,7 @@ use super::options::org::{self, Item, Source};
 use super::options::trailing_slash::TrailingSlash;
 use super::options::when::Condition;
 use super::options::{Foreign, RawOptions, RouteContext, RouteOptions, RuleContext, of_rule};
+use super::origin;
 use super::own::Reserved;
 use super::pattern::{HostPattern, Pattern, Segment};
 use super::route::{Route, Rule, Rules};
@@ -325,8 +326,7 @@ impl Compiler<'_> {
             Some(org) => self.origin(&org.value, binder).unwrap_or_default(),
             None => base.origin.clone(),
         };
-        let origin = self.without_body(origin, access, methods, span);
-        let origin = self.without_answer(origin, access, methods, span);
+        let origin = origin::readable(origin, (access, methods), span, self.findings);
         let inject = match injected(own) {
             [] => base.inject.clone(),
             own => self.inject(&base.inject, &[own], binder),
@@ -398,61 +398,6 @@ impl Compiler<'_> {
                 == Some(&true),
             options,
         }
-    }
-
-    /// What of an origin a rule can read whose requests bring no body; where nothing is left, that is no organization.
-    fn without_body(
-        &mut self,
-        origin: Arc<[Item]>,
-        access: Access,
-        methods: Option<&Methods>,
-        span: Span,
-    ) -> Arc<[Item]> {
-        let is_body = |source: &Source| matches!(source, Source::Body(..));
-        if takes_body(methods) || !origin.iter().flat_map(|item| &item.sources).any(is_body) {
-            return origin;
-        }
-        let left = origin.iter().filter_map(|item| {
-            let sources: Box<[Source]> = item.sources.iter().filter(|source| !is_body(source)).cloned().collect();
-            (!sources.is_empty()).then(|| Item { sources, ..item.clone() })
-        });
-        let left: Arc<[Item]> = left.collect();
-        if left.is_empty() && access.asks_organization() {
-            self.findings
-                .error("org_needed", span, "the organization is in the body, and these methods bring none")
-                .help("give them an `org` of their own: `GET: { level: member, org: lookup.device }`");
-        }
-        left
-    }
-
-    /// What of an origin a rule can read whose requests change something before there is an answer: what only the answer says must not be
-    /// left out where it decides.
-    fn without_answer(
-        &mut self,
-        origin: Arc<[Item]>,
-        access: Access,
-        methods: Option<&Methods>,
-        span: Span,
-    ) -> Arc<[Item]> {
-        let is_looked_at = !matches!(access, Access::Public | Access::Deny);
-        let mut sources = origin.iter().flat_map(|item| &item.sources);
-        if !sources.any(Source::is_of_answer) || (is_looked_at && is_safe(methods)) {
-            return origin;
-        }
-        if access.asks_organization() {
-            self.findings
-                .error(
-                    "org_needed",
-                    span,
-                    "the organization is in the answer, and these methods change something before that is there",
-                )
-                .help("give them an `org` of their own: `write: { level: manager, org: lookup.device }`");
-        }
-        let left = origin.iter().filter_map(|item| {
-            let sources: Box<[Source]> = item.sources.iter().filter(|source| !source.is_of_answer()).cloned().collect();
-            (!sources.is_empty()).then(|| Item { sources, ..item.clone() })
-        });
-        left.collect()
     }
 
     /// `permitted` asks for permissions, in an organization.

@@ -13,6 +13,7 @@ mod lint;
 mod lookup;
 mod methods;
 mod options;
+mod origin;
 mod own;
 mod pattern;
 mod pointer;
