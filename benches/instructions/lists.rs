@@ -2,7 +2,7 @@
 
 use super::Work;
 use super::tools::Bench;
-use postern::answers::{Envelope, List, Said, Shape};
+use postern::answers::{List, Said, Shape};
 use serde::de::IgnoredAny;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ fn page() -> String {
 }
 
 fn filtering() -> Work {
-    let (page, envelope) = (page(), Envelope::These(Box::default()));
+    let (page, envelope) = (page(), Box::default());
     let shape = Arc::new(Shape { items: ["results".into()].into(), org: ["organization".into()].into(), envelope });
     Box::new(move |_| {
         let mut filter = List::new(Arc::clone(&shape), 1 << 20);

@@ -37,9 +37,10 @@ impl Stream {
         Self { shape, framing, limit, line, event, data, is_behind_return: false, counts }
     }
 
+    /// Whether items come as they arise.
     #[must_use]
-    pub const fn counts(&self) -> Counts {
-        self.counts
+    pub const fn is_live(&self) -> bool {
+        matches!(self.framing, Framing::Events)
     }
 
     /// See [`super::Filter::feed`].

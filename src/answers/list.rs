@@ -14,15 +14,8 @@ pub struct Shape {
     pub items: Box<[Box<str>]>,
     /// The way to what names an item's organization, within the item. None: the item itself.
     pub org: Box<[Box<str>]>,
-    /// What passes of the objects around the list.
-    pub envelope: Envelope,
-}
-
-/// Which members of the objects around a list pass.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Envelope {
-    All,
-    These(Box<[Box<str>]>),
+    /// Members that pass of the objects around the list.
+    pub envelope: Box<[Box<str>]>,
 }
 
 /// How many items there were.
@@ -97,11 +90,6 @@ impl List {
     #[must_use]
     pub const fn is_found(&self) -> bool {
         self.is_found
-    }
-
-    #[must_use]
-    pub const fn counts(&self) -> Counts {
-        self.counts
     }
 
     /// Takes a piece of the answer, and writes to `out` what goes on of it. `keep` says so of each item.
@@ -267,10 +255,7 @@ impl List {
             self.place = Place::Start;
             return Ok(value);
         }
-        let passes = match &shape.envelope {
-            Envelope::All => true,
-            Envelope::These(names) => names.iter().any(|name| is(name)),
-        };
+        let passes = shape.envelope.iter().any(|name| is(name));
         self.reader = Reader::default();
         self.place = Place::Beside { value, passes };
         self.beside(shape, bytes, (value, passes), out)

@@ -9,8 +9,14 @@ mod tests;
 
 pub use json::{Said, Unreadable};
 pub use lines::{Framing, Stream};
-pub use list::{Counts, Envelope, List, Shape};
+pub use list::{Counts, List, Shape};
 use std::sync::Arc;
+
+/// Whether a media type, in lower case and without parameters, is one document of JSON (RFC 6839, 3.1).
+#[must_use]
+pub fn is_json(media_type: &str) -> bool {
+    media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}
 
 /// Filters one answer, in the form that its `Content-Type` says.
 #[derive(Debug)]
@@ -28,10 +34,7 @@ impl Filter {
         let framing = match media_type {
             "application/x-ndjson" | "application/jsonl" | "application/x-jsonlines" => Framing::Lines,
             "text/event-stream" => Framing::Events,
-            "application/json" => return Some(Self::List(List::new(Arc::clone(shape), limit))),
-            _ if media_type.starts_with("application/") && media_type.ends_with("+json") => {
-                return Some(Self::List(List::new(Arc::clone(shape), limit)));
-            }
+            _ if is_json(media_type) => return Some(Self::List(List::new(Arc::clone(shape), limit))),
             _ => return None,
         };
         Some(Self::Stream(Stream::new(Arc::clone(shape), framing, limit)))
@@ -62,6 +65,15 @@ impl Filter {
         }
     }
 
+    /// Whether items come as they arise, and not because the list is there.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
+        match self {
+            Self::List(_) => false,
+            Self::Stream(stream) => stream.is_live(),
+        }
+    }
+
     /// The answer has ended; writes what is left of it.
     ///
     /// # Errors
@@ -70,15 +82,6 @@ impl Filter {
         match self {
             Self::List(list) => list.finish(),
             Self::Stream(stream) => stream.finish(keep, out),
-        }
-    }
-
-    /// How many items there were so far.
-    #[must_use]
-    pub const fn counts(&self) -> Counts {
-        match self {
-            Self::List(list) => list.counts(),
-            Self::Stream(stream) => stream.counts(),
         }
     }
 }

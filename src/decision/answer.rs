@@ -6,6 +6,7 @@
 use super::json::{self, Absent, Field, Problem};
 use super::media_type;
 use super::{Denial, Reason};
+use crate::answers::is_json;
 use crate::policy::{Pointer, Rule};
 use http::{HeaderMap, StatusCode};
 
@@ -45,7 +46,7 @@ impl Awaited {
     pub fn is_decided_by_body(self, status: StatusCode, headers: &HeaderMap) -> Result<bool, Denial> {
         match self.has_object(status, headers)? {
             None => Ok(false),
-            Some(media_type) if media_type::is_json(&media_type) => Ok(true),
+            Some(media_type) if is_json(&media_type) => Ok(true),
             Some(_) => Err(unreadable("the answer is not `application/json`, or another type that ends with `+json`")),
         }
     }

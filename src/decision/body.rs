@@ -6,6 +6,7 @@
 use super::json::{self, Absent, Field, Problem};
 use super::media_type::{self, Unreadable};
 use super::{Denial, Reason};
+use crate::answers::is_json;
 use crate::policy::Pointer;
 use crate::request_target::query;
 use http::header::CONTENT_ENCODING;
@@ -43,7 +44,7 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8], pointer: &Pointer) -> Resul
         Err(Unreadable::Twice) => return Err(refuse(Reason::BodyType, TYPE_TWICE)),
         Err(Unreadable::Charset) => return Err(refuse(Reason::BodyType, CHARSET)),
     };
-    if media_type::is_json(&media_type) {
+    if is_json(&media_type) {
         return json::read(body, pointer, Absent::Null).map_err(|problem| match problem {
             Problem::NotUtf8 => refuse(Reason::BodyInvalid, CHARSET),
             Problem::NotJson => refuse(Reason::BodyInvalid, NOT_JSON),

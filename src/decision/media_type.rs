@@ -34,7 +34,3 @@ pub(super) fn read(headers: &HeaderMap) -> Result<Option<String>, Unreadable> {
     }
     Ok(Some(media_type.to_owned()))
 }
-
-pub(super) fn is_json(media_type: &str) -> bool {
-    media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
-}

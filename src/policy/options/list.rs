@@ -2,7 +2,7 @@
 
 use super::option::{Compiled, PolicyOption, RuleContext, Said};
 use super::org::By;
-use crate::answers::{Envelope, Shape};
+use crate::answers::Shape;
 use crate::facts::Level;
 use crate::policy::applicable::Needs;
 use crate::policy::pointer::Pointer;
@@ -92,7 +92,7 @@ impl PolicyOption for List {
         let shared = map.get("shared").map(|node| node.expect_one_of("`shared`", &shown, findings));
         let envelope = envelope(map, findings);
         let (org, by) = org?;
-        let shape = Shape { items: items?, org, envelope: Envelope::These(envelope?) };
+        let shape = Shape { items: items?, org, envelope: envelope? };
         let (keep, shows_shared) = (keep.unwrap_or(Some(Level::Member))?, shared.unwrap_or(Some(true))?);
         Some(Self { shape: Arc::new(shape), by, keep, shows_shared })
     }
@@ -109,10 +109,7 @@ impl Compiled<RuleContext<'_>> for List {
             steps.iter().map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1"))).collect::<String>()
         };
         let by = BY.iter().find(|(_, known)| known == by).map_or("", |(word, _)| word);
-        let envelope = match &shape.envelope {
-            Envelope::These(names) => names.iter().skip(HARMLESS.len()).map(|name| format!(" {name}")).collect(),
-            Envelope::All => " everything".to_owned(),
-        };
+        let envelope: String = shape.envelope.iter().skip(HARMLESS.len()).map(|name| format!(" {name}")).collect();
         format!(
             "{:?} by {} as {by}, keep {}, shared {}{}{envelope}",
             pointer(&shape.items),
