@@ -7,7 +7,7 @@ use super::body::{AnswerBody, poll_frame};
 use super::content_coding::{Decoder, STEP, Undecodable};
 use super::exchange::Exchange;
 use super::forward::outcome::dress;
-use super::judge::{receive, response};
+use super::judge::{receive, response, unread};
 use super::reply;
 use super::request_body::{BodyError, RequestBody};
 use super::upstream_target::UpstreamTarget;
@@ -17,7 +17,6 @@ use crate::net::deadline::{Deadlines, Pace};
 use crate::upstream::{self, Body, Call};
 use bytes::Bytes;
 use http::Response;
-use http::header::CONTENT_TYPE;
 use http_body::Body as _;
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
@@ -150,19 +149,13 @@ pub(super) async fn filter(
     let (encoded, out) = (Bytes::new(), Vec::new());
     let mut list = Incoming { body, pace, decoder, encoded, filter, kept, limit, out };
     // Of events the client wants to hear that there will be some.
-    let is_live = headers.get(CONTENT_TYPE).is_some_and(|said| said.as_bytes().starts_with(b"text/event-stream"));
+    let is_live = list.filter.as_ref().is_some_and(Filter::is_live);
     let deadlines = &exchange.link().connection.deadlines;
     let ready = if is_live { Ok(()) } else { poll_fn(|cx| list.poll_ready(deadlines, cx)).await };
     if let Err(error) = ready {
         drop(list);
-        let reason = match error {
-            BodyError::Stalled => Reason::UpstreamTimeout,
-            error => {
-                exchange.fault(error.to_string());
-                Reason::AnswerUnreadable
-            }
-        };
-        return reply::refuse(exchange, &Denial::new(reason));
+        let denial = unread(&mut exchange, &error);
+        return reply::refuse(exchange, &denial);
     }
     answer_headers::of_filtered(&mut headers);
     dress(&mut exchange, &target, status, &mut headers);

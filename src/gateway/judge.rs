@@ -73,6 +73,15 @@ pub(super) fn receive(target: &UpstreamTarget, call: Call<RequestBody>, status: 
     (body, pace)
 }
 
+/// The refusal where an answer could not be read, before anything of it has left.
+pub(super) fn unread(exchange: &mut Exchange, error: &BodyError) -> Denial {
+    if let BodyError::Stalled = error {
+        return Denial::new(Reason::UpstreamTimeout);
+    }
+    exchange.fault(error.to_string());
+    Denial::new(Reason::AnswerUnreadable)
+}
+
 pub(super) fn response(status: StatusCode, headers: HeaderMap, body: AnswerBody) -> Response<AnswerBody> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -113,11 +122,7 @@ async fn hold(
         let piece = match poll_fn(|cx| poll_frame(body, pace, deadlines, cx)).await {
             None => break,
             Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
-            Some(Err(BodyError::Stalled)) => return Err(Denial::new(Reason::UpstreamTimeout)),
-            Some(Err(error)) => {
-                exchange.fault(error.to_string());
-                return Err(Denial::new(Reason::AnswerUnreadable));
-            }
+            Some(Err(error)) => return Err(unread(exchange, &error)),
         };
         if is_identity {
             held.add(piece, limit).map_err(unreadable)?;
