@@ -138,14 +138,11 @@ fn all() -> Vec<Error> {
     ]
 }
 
-/// The errors, as components.
-pub fn responses(extent: &Extent) -> Json {
+/// The errors, as components, and refusals for these reasons.
+pub fn responses(extent: &Extent, reasons: &[Reason]) -> Json {
     let mut named: Map<_, _> =
         all().into_iter().map(|error| (error.name.to_owned(), response(extent, error))).collect();
-    if extent.authzen.is_some() {
-        let reasons = super::authzen::ERRORS.iter().chain(&super::authzen::NOWHERE);
-        named.extend(reasons.map(|reason| (name_of(*reason), refused(*reason))));
-    }
+    named.extend(reasons.iter().map(|reason| (name_of(*reason), refused(*reason))));
     named.into()
 }
 

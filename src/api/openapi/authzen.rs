@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 const TAG: &str = "authzen";
 /// Why a call is not answered.
-pub(super) const ERRORS: [Reason; 7] = [
+const ERRORS: [Reason; 7] = [
     Reason::BodyInvalid,
     Reason::CredentialsMissing,
     Reason::PermissionMissing,
@@ -19,7 +19,12 @@ pub(super) const ERRORS: [Reason; 7] = [
     Reason::StoreUnavailable,
 ];
 /// Why nobody is told where to call.
-pub(super) const NOWHERE: [Reason; 2] = [Reason::NoRoute, Reason::MethodNotAllowed];
+const NOWHERE: [Reason; 2] = [Reason::NoRoute, Reason::MethodNotAllowed];
+
+/// All of them, where there are such endpoints.
+pub(super) fn reasons(extent: &Extent) -> Vec<Reason> {
+    extent.authzen.iter().flat_map(|_| ERRORS.into_iter().chain(NOWHERE)).collect()
+}
 
 pub(super) fn paths(extent: &Extent, described: &mut Described) {
     let Some(settings) = &extent.authzen else { return };

@@ -82,7 +82,7 @@ pub fn document(extent: &Extent) -> Json {
         "paths": described.paths,
         "components": {
             "schemas": described.schemas,
-            "responses": answers::responses(extent),
+            "responses": answers::responses(extent, &authzen::reasons(extent)),
             "securitySchemes": answers::schemes(extent),
         },
     })
