@@ -2,8 +2,9 @@
 
 use super::body;
 use super::matching::{Hits, Matched};
-use super::objects::{self, LookupAnswer, Objects};
-use super::org_references::{Facts, OrgReferences};
+use super::need::{Facts, Halt, LookupAnswer, Need, Objects};
+use super::objects;
+use super::org_references::OrgReferences;
 use super::rule::{Question, READ_ONLY, require_authentication};
 use super::strict_source;
 use super::verdict::{OrgAccess, Verdict};
@@ -11,7 +12,7 @@ use super::{
     Awaited, Caller, CredentialNeed, Denial, Listed, OrgKey, Permit, Reason, RequestView, Ruled, Upgrade, websocket,
 };
 use crate::facts::{Organization, Scope};
-use crate::limit::{self, Key, Quota, Who};
+use crate::limit::{self, Key, Who};
 use crate::policy::{Access, CountedBy, LookupKey, Policy, Rule, Schemes, Throttle};
 use http::Method;
 use std::fmt;
@@ -45,34 +46,6 @@ pub enum Stage {
     Answer,
     /// Everything was: there is a permit.
     Permitted,
-}
-
-/// What must be known before an evaluation can go on. Asked for again until it is answered.
-#[derive(Clone, Debug)]
-pub enum Need {
-    /// Who sent the request, by a credential of these schemes: [`Evaluation::identify`].
-    Credential(Schemes),
-    /// The organization that a superuser named: [`Evaluation::learn`].
-    Organization(OrgKey<'static>),
-    /// What a database says of an object: [`Evaluation::learn_object`].
-    Lookup(LookupKey),
-    /// All of the body, of so many bytes at most: [`RequestView::body`].
-    Body(u64),
-    /// Whether one more is within a limit: [`Evaluation::count`].
-    Throttle(Key, Quota),
-}
-
-/// Why there is no permit yet, or none at all.
-#[derive(Debug)]
-pub enum Halt {
-    Need(Need),
-    Denied(Denial),
-}
-
-impl From<Denial> for Halt {
-    fn from(denial: Denial) -> Self {
-        Self::Denied(denial)
-    }
 }
 
 /// The evaluation of a request by a policy, which `P` is a cheap handle of. What was found so far stays in it while its caller finds out

@@ -1,23 +1,12 @@
 //! What lookups found of the objects that a request is about: asked for before a rule is, in an order in which each has its arguments.
 
-use super::evaluation::{Halt, Need};
 use super::matching::Hit;
-use super::org_references::{self, Facts};
+use super::need::{Facts, Halt, LookupFailure, Need, Objects};
+use super::org_references;
 use super::{Reason, RequestView};
 use crate::claims::Claims;
-use crate::facts::Object;
 use crate::policy::LookupKey;
 use std::sync::Arc;
-
-/// What a database says of an object; `None`: there is no such object.
-pub type LookupAnswer = Result<Option<Arc<Object>>, LookupFailure>;
-
-/// Why a lookup has no answer, for the operator alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LookupFailure(pub &'static str);
-
-/// What was found, by the number of the route's lookup; `None`: the rule does not need it, or the request names no object.
-pub(super) type Objects = Vec<Option<Arc<Object>>>;
 
 /// Longest argument, in bytes: longer ones name nothing.
 const MAX_ARG: usize = 1024;

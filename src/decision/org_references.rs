@@ -4,13 +4,14 @@ use super::answer;
 use super::body;
 use super::json::Field;
 use super::matching::{Hit, Hits};
-use super::objects::{LookupAnswer, LookupFailure, Objects};
+use super::need::{Facts, Objects};
+use super::org_key::OrgKey;
 use super::rule::goes_abroad;
 use super::{AnswerView, Caller, CredentialNeed, Denial, Reason, RequestView};
 use crate::claims::Claims;
-use crate::facts::{Membership, Object, Organization, Snapshot};
+use crate::facts::Object;
 use crate::id::OrgId;
-use crate::policy::{By, LookupKey, MAX_SOURCES, Pointer, Source, is_slug};
+use crate::policy::{By, MAX_SOURCES, Pointer, Source, is_slug};
 use crate::request_target::field::{self, FieldError};
 use crate::request_target::{plain, query};
 use arrayvec::ArrayVec;
@@ -21,44 +22,6 @@ use std::sync::Arc;
 
 /// Longest slug or external id that is looked up.
 const MAX_KEY: usize = 255;
-
-/// How a request names an organization.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum OrgKey<'r> {
-    Id(OrgId),
-    Slug(Cow<'r, str>),
-    External(Cow<'r, str>),
-}
-
-impl OrgKey<'_> {
-    /// The same key, free of the request.
-    #[must_use]
-    pub fn into_owned(self) -> OrgKey<'static> {
-        match self {
-            Self::Id(id) => OrgKey::Id(id),
-            Self::Slug(text) => OrgKey::Slug(Cow::Owned(text.into_owned())),
-            Self::External(text) => OrgKey::External(Cow::Owned(text.into_owned())),
-        }
-    }
-
-    /// Whether it names this organization.
-    #[must_use]
-    pub fn names(&self, organization: &Organization) -> bool {
-        match self {
-            Self::Id(id) => organization.id == *id,
-            Self::Slug(slug) => organization.slug.as_str() == slug,
-            Self::External(key) => organization.external_id.as_ref().is_some_and(|e| e.as_str() == key),
-        }
-    }
-
-    /// How somebody belongs to it, where they do.
-    pub(super) fn membership<'s>(&self, snapshot: &'s Snapshot) -> Option<&'s Membership> {
-        match self {
-            Self::Id(id) => snapshot.membership(*id),
-            _ => snapshot.memberships().iter().find(|m| self.names(&m.organization)),
-        }
-    }
-}
 
 #[derive(Clone, Debug)]
 pub(super) enum Referent<'r> {
@@ -378,33 +341,5 @@ pub(super) fn key(text: Cow<'_, str>, by: By) -> Result<OrgKey<'_>, Denial> {
         By::Slug => Err(not("what names the organization is not a slug")),
         By::External if fits && !text.is_empty() && !text.chars().any(char::is_control) => Ok(OrgKey::External(text)),
         By::External => Err(not("what names the organization is not an external id")),
-    }
-}
-
-/// What was looked up: organizations that the caller does not belong to, and objects.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Facts {
-    organizations: Vec<(OrgKey<'static>, Option<Arc<Organization>>)>,
-    objects: Vec<(LookupKey, LookupAnswer)>,
-}
-
-impl Facts {
-    /// Remembers what a lookup found; `None`: there is no such organization.
-    pub(super) fn learn(&mut self, key: OrgKey<'static>, organization: Option<Arc<Organization>>) {
-        self.organizations.push((key, organization));
-    }
-
-    pub(super) fn organization(&self, key: &OrgKey<'_>) -> Option<Option<&Arc<Organization>>> {
-        self.organizations.iter().find(|(known, _)| known == key).map(|(_, found)| found.as_ref())
-    }
-
-    /// Remembers what was found of an object.
-    pub(super) fn learn_object(&mut self, key: LookupKey, answer: LookupAnswer) {
-        self.objects.push((key, answer));
-    }
-
-    pub(super) fn object(&self, key: &LookupKey) -> Option<Result<Option<&Arc<Object>>, LookupFailure>> {
-        let (_, answer) = self.objects.iter().find(|(known, _)| known == key)?;
-        Some(answer.as_ref().map(Option::as_ref).map_err(|failure| *failure))
     }
 }

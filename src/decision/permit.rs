@@ -1,7 +1,7 @@
 //! The permit: that a request may pass, and everything that must be known to pass it on. Only an evaluation makes one.
 
 use super::matching::Hit;
-use super::objects::Objects;
+use super::need::Objects;
 use super::verdict::{OrgAccess, Verdict};
 use super::{Awaited, Caller, Denial, Listed, Reason, Upgrade};
 use crate::facts::{FieldValue, Level, Organization, Snapshot, User, Value, header_value};

@@ -1,8 +1,9 @@
 //! What one rule says: everything is known of the request and its caller. Allocates nothing where it says yes.
 
 use super::matching::Hit;
-use super::objects::Objects;
-use super::org_references::{Facts, OrgKey, OrgReference, Referent, RuleReferences, TWO, is_awaited};
+use super::need::{Facts, Objects};
+use super::org_key::OrgKey;
+use super::org_references::{OrgReference, Referent, RuleReferences, TWO, is_awaited};
 use super::verdict::{OrgAccess, Verdict};
 use super::{Caller, Denial, Reason, RequestView, Stage};
 use crate::facts::{Grants, Level, Organization, Place, Scope, Snapshot};

@@ -1,7 +1,7 @@
 //! What each source of an organization says, for whoever asks why: also those that no stage came to.
 
 use super::matching::Hit;
-use super::objects::Objects;
+use super::need::Objects;
 use super::org_references::{self, Referent};
 use super::{Caller, Denial, Evaluation, OrgKey, RequestView};
 use crate::facts::{Level, Membership, Organization};
