@@ -15,8 +15,15 @@ class Client:
     def ask(self, path, secret):
         """Seconds until the whole answer was there, which must be 200."""
         head = b"GET %s HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n" % (path.encode(), secret.encode())
+        status, body, took = self.exchange(head)
+        if status != 200:
+            raise SystemExit("%d for %s: %s" % (status, path, body[:200].decode()))
+        return took
+
+    def exchange(self, request):
+        """The status and the body of the answer, and how long they took."""
         begun = time.perf_counter()
-        self.stream.sendall(head)
+        self.stream.sendall(request)
         text = b""
         while b"\r\n\r\n" not in text:
             text += self.piece()
@@ -24,10 +31,7 @@ class Client:
         length = int(re.search(rb"(?i)\r\ncontent-length: *(\d+)", top)[1])
         while len(body) < length:
             body += self.piece()
-        took = time.perf_counter() - begun
-        if not top.startswith(b"HTTP/1.1 200"):
-            raise SystemExit("%s for %s: %s" % (top.split(b"\r\n")[0].decode(), path, body[:200].decode()))
-        return took
+        return int(top.split(b" ", 2)[1]), body, time.perf_counter() - begun
 
     def piece(self):
         got = self.stream.recv(65536)

@@ -49,18 +49,22 @@ fn subjects_are_those_whose_evaluation_is_true() {
     assert_eq!(desk.search("subject", &query("robot"), 9), [Value::Null; 0]);
 }
 
+/// What somebody may do this to: page by page as at once, and each is what an evaluation says.
+fn resources(desk: &Desk, who: &str, action: &str, kind: &str) -> Vec<Value> {
+    let query =
+        json!({ "subject": { "type": "user", "id": who }, "action": { "name": action }, "resource": { "type": kind } });
+    let all = desk.search("resource", &query, 100);
+    assert_eq!(desk.search("resource", &query, 1), all, "{query}");
+    for one in &all {
+        assert!(desk.evaluate(who, action, one.clone()), "{who} {one}");
+    }
+    all
+}
+
 #[test]
 fn resources_are_those_whose_evaluation_is_true() {
     let desk = Desk::new(ROUTES, ON);
-    let search = |who: &str, action: &str, kind: &str| {
-        let query = json!({ "subject": { "type": "user", "id": who }, "action": { "name": action }, "resource": { "type": kind } });
-        let all = desk.search("resource", &query, 100);
-        assert_eq!(desk.search("resource", &query, 1), all, "{query}");
-        for one in &all {
-            assert!(desk.evaluate(who, action, one.clone()), "{who} {one}");
-        }
-        all
-    };
+    let search = |who: &str, action: &str, kind: &str| resources(&desk, who, action, kind);
     let told = search("both", "member", "organization");
     assert_eq!(ids(&told), [ORG_A, ORG_B]);
     assert_eq!(told[0], json!({ "type": "organization", "id": ORG_A, "properties": { "slug": "a" } }));
@@ -86,15 +90,7 @@ fn resources_of_one_s_own_are_found_where_their_ids_are_known() {
     device: { read: 'GET /api/v1/id/{id}/devices' }
 ";
     let desk = Desk::new(ROUTES, config);
-    let search = |who: &str, action: &str, kind: &str| {
-        let query = json!({ "subject": { "type": "user", "id": who }, "action": { "name": action }, "resource": { "type": kind } });
-        let all = desk.search("resource", &query, 100);
-        assert_eq!(desk.search("resource", &query, 1), all, "{query}");
-        for one in &all {
-            assert!(desk.evaluate(who, action, one.clone()), "{who} {one}");
-        }
-        all
-    };
+    let search = |who: &str, action: &str, kind: &str| resources(&desk, who, action, kind);
     assert_eq!(ids(&search("both", "read", "site")), [ORG_A, ORG_B]);
     assert_eq!(ids(&search("mA", "write", "site")), [ORG_A]);
     assert_eq!(ids(&search("uA", "write", "site")), [""; 0]);
