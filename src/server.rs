@@ -219,7 +219,7 @@ impl Server {
         let letters = (mail.clone(), links.clone());
         let api = identity_api(&config, &store, &identity, shared_limits.clone(), letters)?;
 
-        let databases = config.databases.iter().map(lookup::Database::new).collect::<Result<Vec<_>, _>>()?;
+        let databases = config.databases.iter().map(|source| source.database()).collect::<Result<Vec<_>, _>>()?;
         let lookups = Arc::new(Lookups::new(databases, control.clone()));
         lookups.follow();
 

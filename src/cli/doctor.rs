@@ -13,7 +13,7 @@ use crate::directory::token::Token;
 use crate::directory::{
     Change, Directory, NewOrganization, NewScope, NewToken, NewUser, People, Usernames, View, Viewer, postgres,
 };
-use crate::lookup::{self, Lookups};
+use crate::lookup::Lookups;
 use crate::reload::load_policy;
 use serde::Serialize;
 use std::io::{Read, Write};
@@ -134,7 +134,7 @@ async fn lookups(config: &Config, findings: &mut Findings) {
         Ok(policy) => policy,
         Err(error) => return findings.of("lookups", Err(error.into())),
     };
-    let databases: Result<Vec<_>, _> = config.databases.iter().map(lookup::Database::new).collect();
+    let databases: Result<Vec<_>, _> = config.databases.iter().map(|source| source.database()).collect();
     let lookups = match databases {
         Ok(databases) => Lookups::new(databases, tokio::runtime::Handle::current()),
         Err(error) => return findings.of("lookups", Err(error.into())),

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::decision::{LookupAnswer, OrgKey};
 use crate::directory::{Directory, DirectoryError, List, OrgRef, Page, StoreError, UserSelector, View, Viewer};
 use crate::facts::{Organization, Snapshot};
-use crate::lookup::{self, Lookups};
+use crate::lookup::Lookups;
 use crate::policy::LookupKey;
 use crate::tools::explain::{Provenance, Record};
 use crate::tools::suite;
@@ -59,7 +59,7 @@ impl StoredFacts {
             }
             anyhow::Ok((store::open(database).await?, place))
         })?;
-        let databases = config.databases.iter().map(lookup::Database::new).collect::<Result<Vec<_>, _>>()?;
+        let databases = config.databases.iter().map(|source| source.database()).collect::<Result<Vec<_>, _>>()?;
         let lookups = Lookups::new(databases, runtime.handle().clone());
         Ok(Self { store, place, max_staleness: config.cache.max_staleness, lookups, runtime })
     }

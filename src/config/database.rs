@@ -4,6 +4,7 @@ use super::Schema;
 use super::keys::{FILE, Reader, Section, Shape, count, custom, keys};
 use super::secret::SECRET;
 use crate::directory::postgres::Target;
+use crate::lookup;
 use crate::secret::{SecretError, SecretSource};
 use crate::yaml::{Findings, Node, Value};
 use std::path::{Path, PathBuf};
@@ -181,6 +182,18 @@ pub struct Source {
     pub postgres: Postgres,
     /// For one answer.
     pub timeout: Duration,
+}
+
+impl Source {
+    /// Connects to nothing yet.
+    ///
+    /// # Errors
+    /// A password or certificates cannot be read.
+    pub fn database(&self) -> Result<lookup::Database, lookup::DatabaseError> {
+        let Self { name, postgres, timeout } = self;
+        let password = |error| lookup::DatabaseError::Password(name.clone(), error);
+        lookup::Database::new(name.clone(), postgres.target().map_err(password)?, postgres.connections, *timeout)
+    }
 }
 
 const SOURCE_EXAMPLE: &str = "write `databases: { legacy: postgres://USER@HOST:PORT/DATABASE }`";

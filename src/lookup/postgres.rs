@@ -1,6 +1,5 @@
 //! Questions to PostgreSQL: one prepared statement, arguments as bound texts, at most two rows.
 
-use crate::config::database::Source;
 use crate::decision::{LookupAnswer, LookupFailure};
 use crate::directory::postgres::{OpenError, Target, describe};
 use crate::facts::{Column, Object};
@@ -86,16 +85,15 @@ impl Failure {
 }
 
 impl Database {
-    /// Connects to nothing yet.
+    /// A database with so many connections at most, that has so long for one answer. Connects to nothing yet.
     ///
     /// # Errors
-    /// A password or certificates cannot be read.
-    pub fn new(source: &Source) -> Result<Self, DatabaseError> {
-        let Source { name, postgres, timeout } = source;
-        let target = postgres.target().map_err(|error| DatabaseError::Password(name.clone(), error))?;
-        let pool = target.reading_pool(postgres.connections, *timeout);
-        let pool = pool.map_err(|error| DatabaseError::Open(name.clone(), error))?;
-        Ok(Self { name: name.clone(), target, pool, timeout: *timeout })
+    /// Certificates cannot be read.
+    pub fn new(name: Box<str>, target: Target, connections: usize, timeout: Duration) -> Result<Self, DatabaseError> {
+        match target.reading_pool(connections, timeout) {
+            Ok(pool) => Ok(Self { name, target, pool, timeout }),
+            Err(error) => Err(DatabaseError::Open(name, error)),
+        }
     }
 
     pub(super) const fn target(&self) -> &Target {

@@ -5,7 +5,6 @@ use crate::config::accounts::Served;
 use crate::config::{Compat, Config, Database};
 use crate::directory::encryption::Sealer;
 use crate::identity;
-use crate::lookup;
 use crate::mail;
 use crate::net::tls::Tls;
 use crate::reload::PolicyError;
@@ -45,7 +44,7 @@ pub fn obstacles(config: &Config) -> Vec<String> {
         is_readable(&mut found, "tracing.ca", file);
     }
     for source in &config.databases {
-        note(&mut found, lookup::Database::new(source));
+        note(&mut found, source.database());
     }
     database(&mut found, &config.database);
     found
