@@ -137,15 +137,24 @@ impl Resolver<'_> {
             *stage = Stage::Level;
             return self.flags();
         }
-        let is_shared = |said: &OrgReference<'_>| matches!(said.named, Referent::Shared);
-        if access.asks_organization() && self.question.references.iter().any(is_shared) {
-            // Null in one place and an organization in another are two things.
-            if !self.question.references.iter().all(is_shared) {
+        let references = self.question.references;
+        let mut by_superuser = false;
+        if access.asks_organization() && references.iter().any(is_shared) {
+            // Null in one place and an organization in another are two things, but of what may move from one to the other.
+            let is_one = match self.has_primary() {
+                true => self.items().all(|item| item.iter().all(is_shared) || !item.iter().any(is_shared)),
+                false => references.iter().all(is_shared),
+            };
+            if !is_one {
                 let fault = "one place names an organization, and another says that there is none";
                 return Err(self.deny(Reason::Ambiguous).with_fault(fault));
             }
             *stage = Stage::Level;
-            return self.shared();
+            let verdict = self.shared()?;
+            if references.iter().all(is_shared) {
+                return Ok(verdict);
+            }
+            by_superuser = verdict.by_superuser;
         }
         let orgs = match self.named() {
             Ok(orgs) => orgs,
@@ -158,7 +167,18 @@ impl Resolver<'_> {
             Err(denial) => return Err(denial),
         };
         *stage = Stage::Level;
-        self.level(orgs)
+        let verdict = self.level(orgs)?;
+        Ok(Verdict { by_superuser: by_superuser || verdict.by_superuser, ..verdict })
+    }
+
+    /// What is said, item by item of the origin.
+    fn items(&self) -> impl Iterator<Item = &[OrgReference<'_>]> {
+        self.question.references.chunk_by(|a, b| a.item == b.item)
+    }
+
+    /// Whether one item is the request's organization, whatever the others are.
+    fn has_primary(&self) -> bool {
+        self.question.hit.rule.origin.iter().any(|item| item.primary)
     }
 
     /// Whether the user has the flag that the level asks, whatever the organization is.
@@ -205,11 +225,16 @@ impl Resolver<'_> {
         let mut of_request: Option<OrgAccess> = None;
         let mut lowest = None;
         let origin = &self.question.hit.rule.origin;
-        let has_primary = origin.iter().any(|i| i.primary);
-        for item in self.question.references.chunk_by(|a, b| a.item == b.item) {
+        let (has_primary, mut primary_is_shared) = (self.has_primary(), false);
+        for item in self.items() {
+            let is_primary = item.first().and_then(|said| origin.get(said.item)).is_some_and(|i| i.primary);
+            // The levels of `shared` are for those.
+            if has_primary && item.iter().all(is_shared) {
+                primary_is_shared |= is_primary;
+                continue;
+            }
             let access = self.item(item)?;
             lowest = if of_request.is_none() { access.level } else { lowest.min(access.level) };
-            let is_primary = item.first().and_then(|said| origin.get(said.item)).is_some_and(|i| i.primary);
             match &of_request {
                 Some(known) if !has_primary && known.organization.id != access.organization.id => {
                     return Err(self.deny(Reason::Ambiguous).with_fault(TWO));
@@ -218,7 +243,7 @@ impl Resolver<'_> {
                 _ => of_request = Some(access),
             }
         }
-        Ok(NamedOrgs { of_request, lowest })
+        Ok(NamedOrgs { of_request: of_request.filter(|_| !primary_is_shared), lowest })
     }
 
     /// The first of one item's sources counts; the others must name the same organization.
@@ -299,7 +324,7 @@ impl Resolver<'_> {
     }
 
     fn are_permitted(&self, access: Option<&OrgAccess>, has: impl Held) -> Result<bool, Denial> {
-        let Question { hit, view, references, .. } = &self.question;
+        let Question { hit, view, .. } = &self.question;
         let all_in = |place| permits(hit, view.method, place, &has);
         let origin = &hit.rule.origin;
         Ok(match access {
@@ -308,9 +333,14 @@ impl Resolver<'_> {
             None => all_in(Place::Everywhere),
             Some(access) => {
                 let mut all = all_in(Place::In(access.organization.id));
-                if origin.iter().any(|item| item.primary) {
-                    for item in references.chunk_by(|a, b| a.item == b.item) {
-                        all &= all_in(Place::In(self.item(item)?.organization.id));
+                if self.has_primary() {
+                    for item in self.items() {
+                        let is_shared = item.iter().all(is_shared);
+                        all &= all_in(if is_shared {
+                            Place::Everywhere
+                        } else {
+                            Place::In(self.item(item)?.organization.id)
+                        });
                     }
                 }
                 all
@@ -334,6 +364,10 @@ impl Resolver<'_> {
     fn deny(&self, reason: Reason) -> Denial {
         self.question.hit.deny(reason)
     }
+}
+
+fn is_shared(said: &OrgReference<'_>) -> bool {
+    matches!(said.named, Referent::Shared)
 }
 
 /// Whether somebody stands as high as an object that belongs to no organization asks, superuser or not.

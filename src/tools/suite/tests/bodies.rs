@@ -53,6 +53,10 @@ tests:
 - { as: ann, DELETE: /device/<d1>/, expect: allow }
 - { as: both, PUT: /move/<d1>/, body: { organization: <bolt> }, expect: allow, inject: { X-Organization: acme } }
 - { as: ann, PUT: /move/<d1>/, body: { organization: <bolt> }, expect: 404 org_foreign }
+- { as: ann, PUT: /move/<d1>/, body: { organization: null }, expect: 403 shared_denied }
+- { as: root, PUT: /move/<d1>/, body: { organization: null }, expect: allow, inject: { X-Organization: acme } }
+- { as: ann, PUT: /move/<d3>/, body: { organization: <acme> }, expect: 403 shared_denied }
+- { as: root, PUT: /move/<d3>/, body: { organization: <acme> }, expect: allow, inject: { X-Organization: null } }
 - { as: ann, POST: /many/, body: [ { organization: <acme> }, { organization: <acme> } ], expect: allow }
 - { as: both, POST: /many/, body: [ { organization: <acme> }, { organization: <bolt> } ], expect: 400 ambiguous }
 - { as: ann, POST: /many/, body: [ { organization: <acme> }, { name: x } ], expect: 400 ambiguous }
