@@ -220,7 +220,9 @@ impl Server {
         let api = identity_api(&config, &store, &identity, shared_limits.clone(), letters)?;
 
         let databases = config.databases.iter().map(|source| source.database()).collect::<Result<Vec<_>, _>>()?;
-        let lookups = Arc::new(Lookups::new(databases, control.clone()));
+        let descriptors = Descriptors::new(shares.upstreams);
+        let services = lookup::Services::new(Arc::clone(&destinations), descriptors.clone(), config.timeouts.keep);
+        let lookups = Arc::new(Lookups::new(databases, services, control.clone()));
         lookups.follow();
 
         let authzen = config.authzen.clone().map(|settings| {
@@ -275,7 +277,7 @@ impl Server {
             password_expired: links.password_expired(),
             body_limit: config.limits.body,
             timeouts: config.upstream_timeouts(),
-            descriptors: Descriptors::new(shares.upstreams),
+            descriptors,
             metrics: Arc::clone(&metrics),
             access,
             tracer,
@@ -414,7 +416,11 @@ fn observe_lookups(metrics: &Metrics, lookups: &Arc<Lookups>) {
         let lookups = Arc::clone(lookups);
         move || read(&lookups.counts).load(Ordering::Relaxed)
     };
-    metrics.counter("postern_lookups", "Questions of lookups that were put to a database", of(|counts| &counts.asked));
+    metrics.counter(
+        "postern_lookups",
+        "Questions of lookups that were put to a database or a service",
+        of(|counts| &counts.asked),
+    );
     metrics.counter("postern_lookups_failed", "Lookups without a usable answer", of(|counts| &counts.failed));
 }
 

@@ -13,11 +13,13 @@ use crate::directory::token::Token;
 use crate::directory::{
     Change, Directory, NewOrganization, NewScope, NewToken, NewUser, People, Usernames, View, Viewer, postgres,
 };
-use crate::lookup::Lookups;
+use crate::lookup::{Lookups, Services};
 use crate::reload::load_policy;
+use crate::upstream::Destinations;
 use serde::Serialize;
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long to wait for anything.
@@ -120,25 +122,34 @@ pub async fn run(args: Args, config: &Config, out: &mut Output) -> anyhow::Resul
             Err(error) => findings.of("database", Err(error)),
         }
     }
-    if !config.databases.is_empty() {
-        lookups(config, &mut findings).await;
-    }
+    lookups(config, &mut findings).await;
     out.list(&findings.0)?;
     let failed = findings.0.iter().any(|finding| finding.state == "failed");
     Ok(if failed { Exit::No } else { Exit::Ok })
 }
 
-/// Whether the databases of services take the statements of the policy's lookups, and give the columns that it reads.
+/// Whether the databases of services take the statements of the policy's lookups, and give the columns that it reads; and whether services
+/// that are asked can be connected to.
 async fn lookups(config: &Config, findings: &mut Findings) {
     let policy = match load_policy(config) {
+        Ok(policy) if policy.lookups().is_empty() => return,
         Ok(policy) => policy,
+        Err(_) if config.databases.is_empty() => return,
         Err(error) => return findings.of("lookups", Err(error.into())),
     };
     let databases: Result<Vec<_>, _> = config.databases.iter().map(|source| source.database()).collect();
-    let lookups = match databases {
-        Ok(databases) => Lookups::new(databases, tokio::runtime::Handle::current()),
+    let databases = match databases {
+        Ok(databases) => databases,
         Err(error) => return findings.of("lookups", Err(error.into())),
     };
+    let control = tokio::runtime::Handle::current();
+    let destinations = Destinations::new(control.clone());
+    let upstreams: Vec<_> = config.upstreams.iter().cloned().map(Arc::new).collect();
+    let opened = destinations.open(&upstreams).await;
+    if let Err(error) = opened.as_ref() {
+        findings.add("lookups", "failed", error.to_string());
+    }
+    let lookups = Lookups::new(databases, Services::of_a_tool(destinations), control);
     for lookup in policy.lookups() {
         let check = format!("lookup {}", lookup.name);
         match lookups.check(lookup).await {

@@ -7,13 +7,16 @@ use crate::config::Config;
 use crate::decision::{LookupAnswer, OrgKey};
 use crate::directory::{Directory, DirectoryError, List, OrgRef, Page, StoreError, UserSelector, View, Viewer};
 use crate::facts::{Organization, Snapshot};
-use crate::lookup::Lookups;
-use crate::policy::LookupKey;
+use crate::lookup::{Lookups, Services};
+use crate::policy::{LookupKey, Policy, Question};
+use crate::reload::load_policy;
 use crate::tools::explain::{Provenance, Record};
 use crate::tools::suite;
 use crate::tools::world::World;
+use crate::upstream::{Destination, Destinations};
 use crate::yaml::Findings;
 use anyhow::{Context, bail};
+use std::cell::OnceCell;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,9 +40,17 @@ pub(super) fn world(file: &Path, pages: &mut Pages<'_>) -> Result<World, Early> 
 pub struct StoredFacts {
     store: Arc<Directory>,
     place: String,
-    max_staleness: Duration,
+    config: Config,
     lookups: Lookups,
+    destinations: Arc<Destinations>,
+    served: OnceCell<Served>,
     runtime: tokio::runtime::Runtime,
+}
+
+/// What lookups that ask services need: the upstreams, and the policy as it is served, with its secrets.
+struct Served {
+    policy: Option<Policy>,
+    _opened: Vec<Arc<Destination>>,
 }
 
 impl StoredFacts {
@@ -60,8 +71,11 @@ impl StoredFacts {
             anyhow::Ok((store::open(database).await?, place))
         })?;
         let databases = config.databases.iter().map(|source| source.database()).collect::<Result<Vec<_>, _>>()?;
-        let lookups = Lookups::new(databases, runtime.handle().clone());
-        Ok(Self { store, place, max_staleness: config.cache.max_staleness, lookups, runtime })
+        let destinations = Destinations::new(runtime.handle().clone());
+        let services = Services::of_a_tool(Arc::clone(&destinations));
+        let lookups = Lookups::new(databases, services, runtime.handle().clone());
+        let (config, served) = (config.clone(), OnceCell::new());
+        Ok(Self { store, place, config, lookups, destinations, served, runtime })
     }
 
     /// An active organization that the user does not belong to; `None` where every one of the first few is theirs.
@@ -120,12 +134,33 @@ impl StoredFacts {
                 }
             }
             let position = self.store.position().await?.to_string();
-            Ok(Provenance::Store { place: self.place.clone(), position, max_staleness: self.max_staleness, records })
+            Ok(Provenance::Store {
+                place: self.place.clone(),
+                position,
+                max_staleness: self.config.cache.max_staleness,
+                records,
+            })
         })
     }
 
     pub(super) fn object(&self, key: &LookupKey) -> LookupAnswer {
-        self.runtime.block_on(self.lookups.find(key))
+        let mut key = key.clone();
+        if matches!(key.lookup.question, Question::Http(_)) {
+            let policy = self.served.get_or_init(|| self.serve()).policy.as_ref();
+            // The policy that is explained knows no secrets, so that none can be shown.
+            let same = policy.and_then(|policy| policy.lookups().iter().find(|known| **known == key.lookup));
+            key.lookup = same.map_or(key.lookup, Arc::clone);
+        }
+        self.runtime.block_on(self.lookups.find(&key))
+    }
+
+    fn serve(&self) -> Served {
+        let upstreams: Vec<_> = self.config.upstreams.iter().cloned().map(Arc::new).collect();
+        let opened = self.runtime.block_on(self.destinations.open(&upstreams));
+        if let Err(error) = &opened {
+            tracing::warn!(%error, "the upstreams cannot be used");
+        }
+        Served { policy: load_policy(&self.config).ok(), _opened: opened.unwrap_or_default() }
     }
 
     pub(super) fn organization(&self, key: &OrgKey<'_>) -> Result<Option<Arc<Organization>>, StoreError> {

@@ -13,6 +13,8 @@ use std::fmt;
 /// Different values that one pointer may lead to: two are too many for a rule, but which they are is for it to say.
 const MOST_VALUES: usize = 4;
 
+const NULL: &str = "null";
+
 /// What a document says at one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Field {
@@ -46,9 +48,22 @@ pub(super) enum Absent {
 /// # Errors
 /// See [`Problem`].
 pub(super) fn read(document: &[u8], pointer: &Pointer, absent: Absent) -> Result<Vec<Field>, Problem> {
+    read_as(document, pointer, absent, leaf)
+}
+
+/// The same, where `leaf` says what a value is, or that it is none.
+///
+/// # Errors
+/// See [`Problem`].
+pub(super) fn read_as<T: PartialEq>(
+    document: &[u8],
+    pointer: &Pointer,
+    absent: Absent,
+    leaf: fn(&str) -> Option<T>,
+) -> Result<Vec<T>, Problem> {
     // What is skipped is not looked at: not whether it is UTF-8, so that is asked first.
     let text = std::str::from_utf8(document).map_err(|_| Problem::NotUtf8)?;
-    let mut found = Found { values: Vec::new(), problem: None, absent };
+    let mut found = Found { values: Vec::new(), problem: None, absent, leaf };
     let mut reader = serde_json::Deserializer::from_str(text);
     let walk = Walk { steps: pointer.steps(), is_element: false, found: &mut found };
     let read = walk.deserialize(&mut reader).and_then(|()| reader.end());
@@ -60,49 +75,49 @@ pub(super) fn read(document: &[u8], pointer: &Pointer, absent: Absent) -> Result
 }
 
 /// What was found so far.
-struct Found {
-    values: Vec<Field>,
+struct Found<T> {
+    values: Vec<T>,
     /// The first thing that is wrong, where the document itself is JSON so far.
     problem: Option<Problem>,
     absent: Absent,
+    leaf: fn(&str) -> Option<T>,
 }
 
-impl Found {
+impl<T: PartialEq> Found<T> {
     fn refuse(&mut self, problem: Problem) {
         self.problem.get_or_insert(problem);
     }
 
-    fn find(&mut self, field: Field) {
-        if self.values.contains(&field) {
-            return;
-        }
-        match self.values.len() < MOST_VALUES {
-            true => self.values.push(field),
-            false => self.refuse(Problem::TooManyValues),
+    fn find(&mut self, raw: &str) {
+        match (self.leaf)(raw) {
+            None => self.refuse(Problem::NoName),
+            Some(value) if self.values.contains(&value) => {}
+            Some(value) if self.values.len() < MOST_VALUES => self.values.push(value),
+            Some(_) => self.refuse(Problem::TooManyValues),
         }
     }
 }
 
 /// The way of a pointer through a document. All of the document is read, so that what is no JSON behind it is refused too.
-struct Walk<'w> {
+struct Walk<'w, T> {
     steps: &'w [Box<str>],
     /// It is on its way through one of several elements, each of which says something.
     is_element: bool,
-    found: &'w mut Found,
+    found: &'w mut Found<T>,
 }
 
-impl Walk<'_> {
+impl<T: PartialEq> Walk<'_, T> {
     /// There is nothing where the rest of the pointer would lead.
     fn miss(self) {
         match self.found.absent {
-            Absent::Null if self.is_element => self.found.find(Field::Null),
+            Absent::Null if self.is_element => self.found.find(NULL),
             Absent::Problem if self.is_element => self.found.refuse(Problem::Missing),
             Absent::Null | Absent::Problem => {}
         }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Walk<'_> {
+impl<'de, T: PartialEq> DeserializeSeed<'de> for Walk<'_, T> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
@@ -110,10 +125,7 @@ impl<'de> DeserializeSeed<'de> for Walk<'_> {
             return reader.deserialize_any(self);
         }
         let raw: &RawValue = serde::Deserialize::deserialize(reader)?;
-        match leaf(raw.get()) {
-            Some(field) => self.found.find(field),
-            None => self.found.refuse(Problem::NoName),
-        }
+        self.found.find(raw.get());
         Ok(())
     }
 }
@@ -128,7 +140,7 @@ fn leaf(raw: &str) -> Option<Field> {
     }
 }
 
-impl<'de> Visitor<'de> for Walk<'_> {
+impl<'de, T: PartialEq> Visitor<'de> for Walk<'_, T> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

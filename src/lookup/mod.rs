@@ -1,18 +1,20 @@
-//! Lookups: what databases of services say of objects.
+//! Lookups: what services, or their databases, say of objects.
 //!
 //! A question ([`LookupKey`]) is asked once, however many wait for its answer, and its answer is kept for as long as the policy says and
 //! nothing told that the object has changed (`follow`). That there is no such object is never kept, and neither is a failure.
 
 mod cache;
 mod follow;
+mod http;
 mod postgres;
 pub mod trigger;
 
+pub use http::Services;
 pub use postgres::{Database, DatabaseError};
 
 use crate::decision::{LookupAnswer, LookupFailure};
 use crate::fact_cache::flight::Flights;
-use crate::policy::{Lookup, LookupKey};
+use crate::policy::{Lookup, LookupKey, Question};
 use cache::Kept;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,16 +25,17 @@ use tokio::runtime::Handle;
 /// What was asked and answered, since the start.
 #[derive(Debug, Default)]
 pub struct Counts {
-    /// Questions that were put to a database.
+    /// Questions that were put to a database or a service.
     pub asked: AtomicU64,
     /// Those that got no usable answer.
     pub failed: AtomicU64,
 }
 
-/// All databases of services, and what is kept of their answers. Asked by all workers.
+/// All services that are asked and their databases, and what is kept of their answers. Asked by all workers.
 #[derive(Debug)]
 pub struct Lookups {
     databases: HashMap<Box<str>, Arc<Database>>,
+    services: Arc<Services>,
     kept: Arc<Kept>,
     flights: Flights<LookupKey, LookupAnswer>,
     /// Where questions are put: connections outlive the worker that needed them first.
@@ -43,10 +46,11 @@ pub struct Lookups {
 impl Lookups {
     /// Nothing is connected to before it is asked.
     #[must_use]
-    pub fn new(databases: Vec<Database>, control: Handle) -> Self {
+    pub fn new(databases: Vec<Database>, services: Services, control: Handle) -> Self {
         let databases = databases.into_iter().map(|database| (database.name.clone(), Arc::new(database))).collect();
         Self {
             databases,
+            services: Arc::new(services),
             kept: Arc::new(Kept::default()),
             flights: Flights::default(),
             control,
@@ -68,7 +72,7 @@ impl Lookups {
         self.kept.get(key, now).map(|object| Ok(Some(object)))
     }
 
-    /// Asks the database.
+    /// Asks.
     pub async fn find(&self, key: &LookupKey) -> LookupAnswer {
         self.flights.join(key.clone(), || self.load(key.clone())).await
     }
@@ -78,22 +82,19 @@ impl Lookups {
     /// # Errors
     /// In words.
     pub async fn check(&self, lookup: &Lookup) -> Result<Vec<String>, String> {
-        let Some(database) = self.database(lookup) else {
-            return Err("no database of its name is configured".to_owned());
-        };
-        database.check(lookup).await
+        match &lookup.question {
+            Question::Sql(statement) => match self.database(&statement.database) {
+                Some(database) => database.check(statement).await,
+                None => Err("no database of its name is configured".to_owned()),
+            },
+            Question::Http(resource) => self.services.check(resource).await,
+        }
     }
 
     async fn load(&self, key: LookupKey) -> LookupAnswer {
         self.counts.asked.fetch_add(1, Ordering::Relaxed);
-        let Some(database) = self.database(&key.lookup) else {
-            self.counts.failed.fetch_add(1, Ordering::Relaxed);
-            return Err(LookupFailure("no database of the lookup's name is configured"));
-        };
-        let database = Arc::clone(database);
         let version = self.kept.version(&key);
-        let question = key.clone();
-        let task = self.control.spawn(async move { database.ask(&question.lookup, &question.args).await });
+        let task = self.control.spawn(self.question(key.clone()));
         let answer = task.await.unwrap_or(Err(LookupFailure("the lookup was broken off")));
         match (&answer, key.lookup.cache) {
             (Ok(Some(object)), Some(time)) => {
@@ -107,10 +108,26 @@ impl Lookups {
         answer
     }
 
-    /// The database of that lookup's name; a policy without a configuration names none, and there is only one.
-    fn database(&self, lookup: &Lookup) -> Option<&Arc<Database>> {
-        let only =
-            || self.databases.values().next().filter(|_| lookup.database.is_empty() && self.databases.len() == 1);
-        self.databases.get(&lookup.database).or_else(only)
+    /// What asks, wherever it is driven from.
+    fn question(&self, key: LookupKey) -> impl Future<Output = LookupAnswer> + Send + use<> {
+        let database = match &key.lookup.question {
+            Question::Sql(statement) => self.database(&statement.database).cloned(),
+            Question::Http(_) => None,
+        };
+        let services = Arc::clone(&self.services);
+        async move {
+            let LookupKey { lookup, args } = &key;
+            match (&lookup.question, database) {
+                (Question::Sql(statement), Some(database)) => database.ask(lookup, statement, args).await,
+                (Question::Sql(_), None) => Err(LookupFailure("no database of the lookup's name is configured")),
+                (Question::Http(resource), _) => services.ask(lookup, resource, args).await,
+            }
+        }
+    }
+
+    /// The database of that name; a policy without a configuration names none, and there is only one.
+    fn database(&self, name: &str) -> Option<&Arc<Database>> {
+        let only = || self.databases.values().next().filter(|_| name.is_empty() && self.databases.len() == 1);
+        self.databases.get(name).or_else(only)
     }
 }

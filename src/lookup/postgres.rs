@@ -3,7 +3,7 @@
 use crate::decision::{LookupAnswer, LookupFailure};
 use crate::directory::postgres::{OpenError, Target, describe};
 use crate::facts::{Column, Object};
-use crate::policy::Lookup;
+use crate::policy::{self, Lookup};
 use crate::secret::SecretError;
 use bytes::BytesMut;
 use deadpool_postgres::{Object as Connection, Pool, PoolError};
@@ -105,8 +105,8 @@ impl Database {
     }
 
     /// Asks; what is wrong is logged, and never told to the caller.
-    pub(super) async fn ask(&self, lookup: &Lookup, args: &[Box<str>]) -> LookupAnswer {
-        let answer = tokio::time::timeout(self.timeout, self.rows(lookup, args)).await;
+    pub(super) async fn ask(&self, lookup: &Lookup, statement: &policy::Statement, args: &[Box<str>]) -> LookupAnswer {
+        let answer = tokio::time::timeout(self.timeout, self.rows(statement, args)).await;
         let rows = match answer.unwrap_or(Err(Failure::Slow)) {
             Ok(rows) => rows,
             Err(failure) if failure.is_bad_argument() => return Ok(None),
@@ -139,10 +139,10 @@ impl Database {
     ///
     /// # Errors
     /// In words.
-    pub async fn check(&self, lookup: &Lookup) -> Result<Vec<String>, String> {
+    pub async fn check(&self, statement: &policy::Statement) -> Result<Vec<String>, String> {
         let prepared = async {
             let connection = self.pool.get().await?;
-            Ok(connection.prepare_cached(&bounded(lookup)).await?)
+            Ok(connection.prepare_cached(&bounded(statement)).await?)
         };
         match tokio::time::timeout(self.timeout, prepared).await.unwrap_or(Err(Failure::Slow)) {
             Ok(statement) if statement.columns().is_empty() => Err("it gives no column".to_owned()),
@@ -156,9 +156,9 @@ impl Database {
         }
     }
 
-    async fn rows(&self, lookup: &Lookup, args: &[Box<str>]) -> Result<Vec<Row>, Failure> {
+    async fn rows(&self, statement: &policy::Statement, args: &[Box<str>]) -> Result<Vec<Row>, Failure> {
         let connection = self.pool.get().await?;
-        let sql = bounded(lookup);
+        let sql = bounded(statement);
         match query(&connection, &sql, args).await {
             Err(failure) if failure.is_stale() => {
                 connection.statement_cache.clear();
@@ -189,8 +189,8 @@ impl Database {
 }
 
 /// Two rows tell already that there are too many.
-fn bounded(lookup: &Lookup) -> String {
-    format!("SELECT * FROM (\n{}\n) AS object LIMIT 2", lookup.statement)
+fn bounded(statement: &policy::Statement) -> String {
+    format!("SELECT * FROM (\n{}\n) AS object LIMIT 2", statement.text)
 }
 
 async fn query(connection: &Connection, sql: &str, args: &[Box<str>]) -> Result<Vec<Row>, Failure> {

@@ -31,13 +31,14 @@ use std::sync::Arc;
 /// Compiles all files together; the policy is only worth something when `findings` has no error afterwards.
 pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Findings) -> Policy {
     let reserved = names.map(|names| names.reserved.clone()).unwrap_or_default();
-    let lookups = LookupTable::new(files, names, findings);
+    let (mut upstreams, mut secrets) = (Upstreams::new(files, names), Secrets::new(names));
+    let lookups = LookupTable::new(files, names, (&mut upstreams, &mut secrets), findings);
     let mut compiler = Compiler {
         lookups: &lookups,
         managers_are_appointed: names.is_some_and(|names| names.managers_are_appointed),
         findings,
-        upstreams: Upstreams::new(files, names),
-        secrets: Secrets::new(names),
+        upstreams,
+        secrets,
         table: Table::new(),
         routes: Vec::new(),
         places: Vec::new(),

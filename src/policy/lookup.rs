@@ -1,14 +1,25 @@
-//! `lookups:` — objects whose organization the request does not name: what is asked of which database, with which arguments.
+//! `lookups:` — objects whose organization the request does not name: what is asked of which database ([`sql`]) or service ([`http`]), with
+//! which arguments.
 //!
 //! As written ([`RawLookup`]) a lookup names its arguments in the words of `org`; each route that uses it binds them to its own
 //! variables ([`LookupCall`]). A policy only says what is to be asked: see [`LookupKey`].
 
+mod http;
+mod sql;
+
+pub use http::Resource;
+pub use sql::Statement;
+
+use self::http::RawResource;
+use self::sql::RawStatement;
 use super::options::inject::InjectValue;
 use super::options::org::{self, By, RawSource, Source};
 use super::options::when::Condition;
 use super::pattern::{HostPattern, Pattern, is_name};
 use super::route::Route;
+use super::secret::Secrets;
 use super::source::File;
+use super::upstreams::Upstreams;
 use super::{Names, Policy};
 use crate::facts::{Column, Object, Organization};
 use crate::yaml::{Entry, Findings, Key, Keys, Map, Node, Span, Spanned, suggest};
@@ -32,13 +43,52 @@ const EXAMPLE: &str =
 #[derive(Debug)]
 pub struct Lookup {
     pub name: Box<str>,
-    /// The name of the database; empty: the only one.
-    pub database: Box<str>,
-    pub statement: Box<str>,
+    pub question: Question,
     /// How long an answer may be kept; `None`: it is asked each time.
     pub cache: Option<Duration>,
     /// What tells it from every other: two of the same are one.
     identity: [u8; 16],
+}
+
+/// Whom a lookup asks, and what.
+#[derive(Debug)]
+pub enum Question {
+    Sql(Statement),
+    Http(Resource),
+}
+
+impl Lookup {
+    fn new(name: &str, question: Question, cache: Option<Duration>) -> Self {
+        let mut lookup = Self { name: name.into(), question, cache, identity: [0; 16] };
+        let mut hash = Sha256::new();
+        for text in [name, &lookup.place_words(), &lookup.question_words()] {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        }
+        let digest = hash.finalize();
+        lookup.identity = digest.first_chunk().copied().unwrap_or_default();
+        lookup
+    }
+
+    /// Whom it asks: ` in legacy_db`, ` at legacy`, or nothing where there is only one.
+    #[must_use]
+    pub fn place_words(&self) -> String {
+        match &self.question {
+            Question::Sql(Statement { database, .. }) if database.is_empty() => String::new(),
+            Question::Sql(Statement { database, .. }) => format!(" in {database}"),
+            Question::Http(Resource { upstream, .. }) if upstream.is_empty() => String::new(),
+            Question::Http(Resource { upstream, .. }) => format!(" at {upstream}"),
+        }
+    }
+
+    /// What it asks.
+    #[must_use]
+    pub fn question_words(&self) -> String {
+        match &self.question {
+            Question::Sql(statement) => statement.text.to_string(),
+            Question::Http(resource) => resource.words(),
+        }
+    }
 }
 
 impl PartialEq for Lookup {
@@ -74,10 +124,25 @@ pub struct LookupCall {
 #[derive(Debug)]
 pub(super) struct RawLookup {
     name: Spanned<Box<str>>,
-    statement: Box<str>,
-    database: Option<Spanned<Box<str>>>,
+    question: RawQuestion,
     args: Vec<Spanned<RawSource>>,
     cache: Option<Duration>,
+}
+
+#[derive(Debug)]
+enum RawQuestion {
+    Sql(RawStatement),
+    Http(Box<RawResource>),
+}
+
+impl RawLookup {
+    /// The upstream that it names.
+    pub(super) fn upstream(&self) -> Option<&str> {
+        match &self.question {
+            RawQuestion::Sql(_) => None,
+            RawQuestion::Http(resource) => resource.upstream(),
+        }
+    }
 }
 
 /// Reads `lookups:`; what was reported is left out.
@@ -94,46 +159,34 @@ fn lookup(key: &Key, node: &Node, findings: &mut Findings) -> Option<RawLookup> 
         return None;
     }
     let map = node.expect_map_like(&format!("the lookup `{}`", key.text), EXAMPLE, findings)?;
-    map.expect_keys("a lookup", Keys { known: &["sql", "database", "args", "cache"], not_yet: &["http"] }, findings);
-    let statement = match map.get("sql") {
-        Some(node) => statement(node, findings),
-        None if map.get("http").is_some() => None,
-        None => {
-            let message = format!("the lookup `{}` does not say what it asks", key.text);
-            findings.error("bad_lookup", key.span, message).help(EXAMPLE);
-            None
-        }
-    };
+    map.expect_keys("a lookup", Keys { known: &["sql", "http", "database", "args", "cache"], not_yet: &[] }, findings);
     let args = args(map, findings);
     let cache = map.get("cache").and_then(|node| cache(node, findings));
-    let database = map.get("database").and_then(|node| {
-        let name = node.expect_word("`database`", findings)?;
-        Some(Spanned { value: name.into(), span: node.span })
-    });
-    let (statement, args) = (statement?, args?);
-    let wanted = parameters(&statement);
-    if wanted != args.len() {
-        let message = format!("the statement has {wanted} parameters, and `args` gives {}", args.len());
-        let span = map.get("sql").map_or(key.span, |node| node.span);
-        findings
-            .error("bad_lookup", span, message)
-            .help("`$1` is the first of `args`, `$2` the second: never put values into the text");
-        return None;
-    }
+    let question = question(key, map, args.as_deref(), findings);
+    let (question, args) = (question?, args?);
     let name = Spanned { value: key.text.as_str().into(), span: key.span };
-    Some(RawLookup { name, statement, database, args, cache })
+    Some(RawLookup { name, question, args, cache })
 }
 
-fn statement(node: &Node, findings: &mut Findings) -> Option<Box<str>> {
-    let text = node.expect_str("`sql`", findings)?.trim().trim_end_matches(';').trim_end();
-    let first = text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
-    if !["select", "with"].iter().any(|word| first.eq_ignore_ascii_case(word)) {
-        findings
-            .error("bad_lookup", node.span, "`sql` must be one SELECT")
-            .help("its first column is the organization; others are used as `lookup.NAME.COLUMN`");
-        return None;
+fn question(key: &Key, map: &Map, args: Option<&[Spanned<RawSource>]>, findings: &mut Findings) -> Option<RawQuestion> {
+    match (map.get("sql"), map.get("http")) {
+        (Some(node), None) => {
+            sql::read(node, map.get("database"), args.map(<[_]>::len), findings).map(RawQuestion::Sql)
+        }
+        (None, Some(node)) => {
+            if let Some(database) = map.get("database") {
+                findings
+                    .error("bad_lookup", database.span, "`database` has no meaning beside `http`")
+                    .help("leave it out: `upstream` says whom it asks");
+            }
+            http::read(key, node, args, findings).map(|resource| RawQuestion::Http(Box::new(resource)))
+        }
+        (found, _) => {
+            let what = if found.is_some() { "asks a database and a service" } else { "does not say what it asks" };
+            findings.error("bad_lookup", key.span, format!("the lookup `{}` {what}", key.text)).help(EXAMPLE);
+            None
+        }
     }
-    Some(text.into())
 }
 
 fn args(map: &Map, findings: &mut Findings) -> Option<Vec<Spanned<RawSource>>> {
@@ -159,31 +212,6 @@ fn cache(node: &Node, findings: &mut Findings) -> Option<Duration> {
     Some(time)
 }
 
-/// The greatest `$N` of a statement, outside of quoted texts, names and comments.
-fn parameters(statement: &str) -> usize {
-    let mut greatest = 0;
-    let mut rest = statement;
-    while let Some(at) = rest.find(['\'', '"', '$', '-']) {
-        let (sign, after) = (rest.as_bytes().get(at).copied(), rest.get(at + 1..).unwrap_or_default());
-        rest = match sign {
-            Some(b'-') if after.starts_with('-') => {
-                after.find('\n').map_or("", |end| after.get(end..).unwrap_or_default())
-            }
-            Some(quote @ (b'\'' | b'"')) => {
-                after.find(char::from(quote)).map_or("", |end| after.get(end + 1..).unwrap_or_default())
-            }
-            Some(b'$') => {
-                let digits = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
-                let number = after.get(..digits).and_then(|digits| digits.parse().ok()).unwrap_or(0);
-                greatest = greatest.max(number);
-                after.get(digits..).unwrap_or_default()
-            }
-            _ => after,
-        };
-    }
-    greatest
-}
-
 /// The lookups of all files, and which of them something uses.
 pub(super) struct LookupTable {
     list: Vec<(Span, Vec<Spanned<RawSource>>, Arc<Lookup>)>,
@@ -191,7 +219,12 @@ pub(super) struct LookupTable {
 }
 
 impl LookupTable {
-    pub(super) fn new(files: &[File], names: Option<&Names>, findings: &mut Findings) -> Self {
+    pub(super) fn new(
+        files: &[File],
+        names: Option<&Names>,
+        (upstreams, secrets): (&mut Upstreams<'_>, &mut Secrets<'_>),
+        findings: &mut Findings,
+    ) -> Self {
         let mut list: Vec<(Span, Vec<Spanned<RawSource>>, Arc<Lookup>)> = Vec::new();
         for raw in files.iter().flat_map(|file| &file.lookups) {
             let Spanned { value: name, span } = &raw.name;
@@ -202,14 +235,11 @@ impl LookupTable {
                     .help("lookups are known in all files: leave one of them out, or give it another name");
                 continue;
             }
-            let database = database(raw, names, findings);
-            let lookup = Lookup {
-                name: name.clone(),
-                statement: raw.statement.clone(),
-                cache: raw.cache,
-                identity: identity(name, &database, &raw.statement),
-                database,
+            let question = match &raw.question {
+                RawQuestion::Sql(statement) => Question::Sql(statement.compile(&raw.name, names, findings)),
+                RawQuestion::Http(resource) => Question::Http(resource.compile(upstreams, secrets, findings)),
             };
+            let lookup = Lookup::new(name, question, raw.cache);
             list.push((*span, raw.args.clone(), Arc::new(lookup)));
         }
         let used = RefCell::new(vec![false; list.len()]);
@@ -249,49 +279,6 @@ impl LookupTable {
     }
 }
 
-fn identity(name: &str, database: &str, statement: &str) -> [u8; 16] {
-    let mut hash = Sha256::new();
-    for text in [name, database, statement] {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text);
-    }
-    let digest = hash.finalize();
-    digest.first_chunk().copied().unwrap_or_default()
-}
-
-/// The name of a lookup's database: declared, or the only one.
-fn database(raw: &RawLookup, names: Option<&Names>, findings: &mut Findings) -> Box<str> {
-    let declared = names.map(Names::databases);
-    match (&raw.database, declared) {
-        (Some(said), Some(declared)) if !declared.contains(&said.value) => {
-            let near = suggest(&said.value, declared.iter().map(|name| &**name));
-            let help = near.map_or_else(
-                || {
-                    format!(
-                        "declare it in postern.yaml: databases: {{ {}: postgres://USER@HOST/DATABASE }}",
-                        said.value
-                    )
-                },
-                |near| format!("did you mean `{near}`?"),
-            );
-            findings.error("unknown_database", said.span, format!("no database is named `{}`", said.value)).help(help);
-            Box::default()
-        }
-        (Some(said), _) => said.value.clone(),
-        (None, Some([only])) => only.clone(),
-        (None, Some(declared)) => {
-            let message = format!("the lookup `{}` does not say which database it asks", raw.name.value);
-            let help = match declared {
-                [] => "declare one in postern.yaml: databases: { legacy: postgres://USER@HOST/DATABASE }".to_owned(),
-                _ => format!("say which: {}", declared.join(", ")),
-            };
-            findings.error("unknown_database", raw.name.span, message).help(help);
-            Box::default()
-        }
-        (None, None) => Box::default(),
-    }
-}
-
 /// What a route asks: lookups are bound to it as it names them.
 pub(super) struct Binder<'a> {
     lookups: &'a LookupTable,
@@ -309,6 +296,16 @@ impl<'a> Binder<'a> {
         hosts: &'a [Spanned<HostPattern>],
     ) -> Self {
         Self { lookups, pattern, hosts, calls: RefCell::new(Vec::new()), open: RefCell::new(Vec::new()) }
+    }
+
+    /// The number of the call of that name in this route, for one of its columns; reports what there is not.
+    pub(super) fn column(&self, name: &str, column: &str, span: Span, findings: &mut Findings) -> Option<usize> {
+        let at = self.call(name, span, findings)?;
+        let lookup = self.calls.borrow().get(at).map(|call| Arc::clone(&call.lookup))?;
+        match &lookup.question {
+            Question::Sql(_) => Some(at),
+            Question::Http(resource) => http::check_column(name, resource, column, span, findings).then_some(at),
+        }
     }
 
     /// The number of the call of that name in this route; reports one that there is not.
@@ -358,10 +355,22 @@ impl<'a> Binder<'a> {
             RawSource::Ready(source) => source.clone(),
             RawSource::Path(name, by) => Source::Path(self.variable(name, *span, findings)?, *by),
             RawSource::Host(name, by) => Source::Host(org::host_variable(name, *span, self.hosts, findings)?, *by),
-            RawSource::Lookup(name, column, by) => {
-                Source::Lookup(self.call(name, *span, findings)?, column.clone(), *by)
+            RawSource::Lookup(name, Some(column), by) => {
+                Source::Lookup(self.column(name, column, *span, findings)?, Some(column.clone()), *by)
+            }
+            RawSource::Lookup(name, None, by) => {
+                let at = self.call(name, *span, findings)?;
+                Source::Lookup(at, None, self.usual_form(at).filter(|_| *by == By::Id).unwrap_or(*by))
             }
         })
+    }
+
+    /// As what the lookup itself says that its organization is named.
+    fn usual_form(&self, at: usize) -> Option<By> {
+        match &self.calls.borrow().get(at)?.lookup.question {
+            Question::Sql(_) => None,
+            Question::Http(resource) => Some(resource.by),
+        }
     }
 
     /// Whether one of these calls has an argument in the body.
@@ -460,25 +469,5 @@ impl Policy {
             }
         }
         Object::new(object)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parameters;
-
-    #[test]
-    fn parameters_are_counted_where_they_are_parameters() {
-        for (statement, count) in [
-            ("SELECT o FROM d WHERE id = $1", 1),
-            ("SELECT o FROM d WHERE a = $2 AND b = $1", 2),
-            ("SELECT '$3', o FROM d WHERE id = $1", 1),
-            ("SELECT \"$4\" FROM d -- $5\nWHERE id = $1", 1),
-            ("SELECT 'it''s $3' FROM d WHERE id = $12", 12),
-            ("SELECT 1", 0),
-            ("SELECT 'open $1", 0),
-        ] {
-            assert_eq!(parameters(statement), count, "{statement}");
-        }
     }
 }

@@ -27,7 +27,7 @@ mod words;
 
 pub use access::{Access, CredentialNeed};
 pub use index::{Captures, Conflict, Trie};
-pub use lookup::{Lookup, LookupCall, LookupKey};
+pub use lookup::{Lookup, LookupCall, LookupKey, Question, Resource, Statement};
 pub(crate) use methods::METHODS;
 pub use options::authenticate::{Scheme, Schemes};
 pub(crate) use options::inject::WORDS as INJECT_WORDS;
@@ -367,7 +367,7 @@ impl Policy {
         &self.secrets
     }
 
-    /// What it asks of databases.
+    /// What it asks of databases and services.
     #[must_use]
     pub fn lookups(&self) -> &[Arc<Lookup>] {
         &self.lookups

@@ -1,6 +1,7 @@
 //! The names of upstreams: those of the configuration, or where it is not known, those that are mentioned.
 
 use super::Names;
+use super::lookup::RawLookup;
 use super::source::File;
 use crate::yaml::{Findings, Span, Spanned, suggest};
 
@@ -19,8 +20,9 @@ impl<'n> Upstreams<'n> {
             None => {
                 let of_routes = files.iter().flat_map(|f| &f.routes).flat_map(|r| [&*r.above, &r.options]);
                 let options = files.iter().map(|f| &*f.defaults).chain(of_routes);
-                let mut names: Vec<Box<str>> =
-                    options.filter_map(|o| o.upstream.as_ref()).map(|u| u.value.as_str().into()).collect();
+                let of_lookups = files.iter().flat_map(|f| &f.lookups).filter_map(RawLookup::upstream);
+                let named = options.filter_map(|o| o.upstream.as_ref()).map(|u| u.value.as_str());
+                let mut names: Vec<Box<str>> = named.chain(of_lookups).map(Box::from).collect();
                 names.sort();
                 names.dedup();
                 names

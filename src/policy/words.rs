@@ -45,9 +45,8 @@ impl Route {
     #[must_use]
     pub fn call_words(&self, call: &LookupCall) -> String {
         let args: Vec<_> = call.args.iter().map(|source| self.text_words(source)).collect();
-        let database = if call.lookup.database.is_empty() { "" } else { " in " };
-        let LookupCall { lookup, .. } = call;
-        format!("{}({}){database}{}: {}", lookup.name, args.join(", "), lookup.database, lookup.statement)
+        let lookup = &call.lookup;
+        format!("{}({}){}: {}", lookup.name, args.join(", "), lookup.place_words(), lookup.question_words())
     }
 
     /// `header.x-org as slug or user.only`

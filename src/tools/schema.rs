@@ -164,14 +164,50 @@ fn given_key(key: &str) -> Json {
 
 fn lookup() -> Json {
     json!({
-        "type": "object", "required": ["sql"], "additionalProperties": false,
+        "type": "object", "additionalProperties": false,
+        "oneOf": [{ "required": ["sql"] }, { "required": ["http"] }],
         "properties": {
+            "http": lookup_over_http(),
             "sql": { "description": "One SELECT; its first column is the organization, `$1` the first of `args`.", "type": "string" },
             "database": { "description": "A name from `databases` of the configuration. [the only one]", "type": "string" },
             "args": {
                 "description": "Where the arguments stand: `path.id`, `lookup.parent.column`.", "$ref": "#/definitions/texts",
             },
             "cache": { "description": "How long an answer is kept, at most 1h: `30s`. [not at all]", "type": "string" },
+        },
+    })
+}
+
+fn lookup_over_http() -> Json {
+    json!({
+        "description": "What a service is asked.",
+        "type": "object", "required": ["get", "org"], "additionalProperties": false,
+        "properties": {
+            "upstream": { "description": "A name from `upstreams` of the configuration. [the only one]", "$ref": "#/definitions/name" },
+            "get": { "description": "The target; `{1}` is the first of `args`: `/api/v1/build/{1}/`.", "type": "string", "pattern": "^/" },
+            "org": {
+                "description": "Where the answer names the organization: `/category/organization`, `/slug as slug`.", "type": "string",
+            },
+            "columns": {
+                "description": "What else is read, by the names in `lookup.NAME.COLUMN`.",
+                "type": "object", "additionalProperties": { "type": "string" },
+            },
+            "headers": {
+                "description": "What it is sent: `Authorization: { secret: NAME }`, and nothing of the caller's.",
+                "type": "object", "additionalProperties": fixed_value(),
+            },
+            "timeout": { "description": "For the whole answer, 10ms to 30s. [2s]", "type": "string" },
+        },
+    })
+}
+
+/// `{ literal: … }` or `{ secret: … }`.
+fn fixed_value() -> Json {
+    json!({
+        "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": false,
+        "properties": {
+            "literal": { "description": "A fixed text.", "type": "string", "minLength": 1 },
+            "secret": { "description": "A secret of postern.yaml, by name.", "type": "string" },
         },
     })
 }
@@ -270,14 +306,8 @@ fn definitions() -> Json {
             "additionalProperties": {
                 "anyOf": [
                     { "enum": INJECT_WORDS },
-                    { "type": "string", "pattern": "^(path|user\\.fields)\\.[A-Za-z][A-Za-z0-9_]*$|^claim\\.\\S" },
-                    {
-                        "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": false,
-                        "properties": {
-                            "literal": { "description": "A fixed text.", "type": "string", "minLength": 1 },
-                            "secret": { "description": "A secret of postern.yaml, by name.", "type": "string" },
-                        },
-                    },
+                    { "type": "string", "pattern": "^(path|user\\.fields|lookup\\.[A-Za-z][A-Za-z0-9_]*)\\.[A-Za-z][A-Za-z0-9_]*$|^claim\\.\\S" },
+                    fixed_value(),
                 ],
             },
         },

@@ -85,12 +85,10 @@ impl Destinations {
             });
         }
         let mut open = self.open.lock();
-        open.retain(|known| known.strong_count() > 0);
-        for new in &found {
-            if !open.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(new))) {
-                open.push(Arc::downgrade(new));
-            }
-        }
+        let is_found =
+            |known: &Weak<Destination>| found.iter().any(|new| std::ptr::eq(known.as_ptr(), Arc::as_ptr(new)));
+        open.retain(|known| known.strong_count() > 0 && !is_found(known));
+        open.extend(found.iter().map(Arc::downgrade));
         Ok(found)
     }
 
@@ -103,6 +101,14 @@ impl Destinations {
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Destination>> {
         self.open.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// The one of that name that was opened last; an empty name is the only one.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<Arc<Destination>> {
+        let open = self.open.lock();
+        let mut alive = open.iter().rev().filter_map(Weak::upgrade);
+        alive.find(|destination| name.is_empty() || *destination.upstream.name == *name)
     }
 
     #[must_use]

@@ -232,7 +232,28 @@ impl RawInject {
             RawValue::Ready(value) => value.clone(),
             RawValue::Secret(Spanned { value, span }) => InjectValue::Secret(secrets.named(value, *span, findings)),
             RawValue::Path(name) => InjectValue::Path(binder.variable(name, span, findings)?),
-            RawValue::Lookup(name, column) => InjectValue::Lookup(binder.call(name, span, findings)?, column.clone()),
+            RawValue::Lookup(name, column) => {
+                InjectValue::Lookup(binder.column(name, column, span, findings)?, column.clone())
+            }
+        };
+        Some(Inject { name: self.name.value.clone(), value })
+    }
+
+    /// The header of a request that is nobody's; reports a value that somebody gives it.
+    pub(in crate::policy) fn fixed(&self, secrets: &mut Secrets<'_>, findings: &mut Findings) -> Option<Inject> {
+        let value = match &self.value.value {
+            RawValue::Ready(value @ InjectValue::Literal(_)) => value.clone(),
+            RawValue::Secret(Spanned { value, span }) => InjectValue::Secret(secrets.named(value, *span, findings)),
+            RawValue::Ready(_) | RawValue::Path(_) | RawValue::Lookup(..) => {
+                findings
+                    .error(
+                        "unknown_value",
+                        self.value.span,
+                        "a lookup is asked for everybody alike, and tells nothing of a request",
+                    )
+                    .help("write `{ secret: NAME }` or `{ literal: \"text\" }`");
+                return None;
+            }
         };
         Some(Inject { name: self.name.value.clone(), value })
     }
@@ -246,28 +267,17 @@ impl PolicyOption for Inject {
         json!({ "$ref": "#/definitions/inject" })
     }
 
-    /// Reads the headers; what was reported is left out.
     fn read(node: &Node, findings: &mut Findings) -> Option<Vec<RawInject>> {
         let help = "write headers and their values: `inject: { X-Postern-User: user.id }`";
-        let map = node.expect_map_like("`inject`", help, findings)?;
-        let mut list: Vec<RawInject> = Vec::with_capacity(map.entries.len());
-        for entry in &map.entries {
-            let name = header(&entry.key, findings);
-            let value = value(&entry.value, findings);
-            let (Some(name), Some(value)) = (name, value) else { continue };
-            let normalized = normalized_key(name.as_str());
-            if let Some(first) = list.iter().find(|i| i.normalized == normalized) {
-                findings
-                    .error(
-                        "duplicate_key",
-                        entry.key.span,
-                        format!("`{}` is another spelling of a header that is there already", entry.key.text),
-                    )
-                    .related(first.name.span, "first here")
-                    .help("upper and lower case, `-` and `_` make no difference: leave one of them out");
-                continue;
-            }
-            list.push(RawInject { name: Spanned { value: name, span: entry.key.span }, normalized, value });
+        let list = read_headers(node, ("`inject`", help), findings)?;
+        for RawInject { name, .. } in list.iter().filter(|inject| inject.name.value == http::header::COOKIE) {
+            findings
+                .warning(
+                    "inject_cookie",
+                    name.span,
+                    "`Cookie` takes the place of all cookies, on every route of every file",
+                )
+                .help("what is injected is stripped from requests: choose another name, for example `X-Postern-User`");
         }
         Some(list)
     }
@@ -285,6 +295,35 @@ impl PolicyOption for Inject {
     }
 }
 
+/// Reads the headers; what was reported is left out.
+pub(in crate::policy) fn read_headers(
+    node: &Node,
+    (what, help): (&str, &str),
+    findings: &mut Findings,
+) -> Option<Vec<RawInject>> {
+    let map = node.expect_map_like(what, help, findings)?;
+    let mut list: Vec<RawInject> = Vec::with_capacity(map.entries.len());
+    for entry in &map.entries {
+        let name = header(&entry.key, findings);
+        let value = value(&entry.value, findings);
+        let (Some(name), Some(value)) = (name, value) else { continue };
+        let normalized = normalized_key(name.as_str());
+        if let Some(first) = list.iter().find(|i| i.normalized == normalized) {
+            findings
+                .error(
+                    "duplicate_key",
+                    entry.key.span,
+                    format!("`{}` is another spelling of a header that is there already", entry.key.text),
+                )
+                .related(first.name.span, "first here")
+                .help("upper and lower case, `-` and `_` make no difference: leave one of them out");
+            continue;
+        }
+        list.push(RawInject { name: Spanned { value: name, span: entry.key.span }, normalized, value });
+    }
+    Some(list)
+}
+
 fn header(key: &Key, findings: &mut Findings) -> Option<HeaderName> {
     // The length keeps the name within what `StripSet` compares as a whole.
     let fits = |n: &HeaderName| n.as_str().len() <= MAX_NAME && normalized(n.as_str()).next().is_some();
@@ -300,11 +339,6 @@ fn header(key: &Key, findings: &mut Findings) -> Option<HeaderName> {
             .error("bad_header", key.span, format!("`{}` frames the message and cannot be injected", key.text))
             .help("choose another name, for example `X-Postern-User`");
         return None;
-    }
-    if name == http::header::COOKIE {
-        findings
-            .warning("inject_cookie", key.span, "`Cookie` takes the place of all cookies, on every route of every file")
-            .help("what is injected is stripped from requests: choose another name, for example `X-Postern-User`");
     }
     Some(name)
 }

@@ -245,6 +245,11 @@ fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 fn by(word: Option<(Span, &str)>, before: Span, findings: &mut Findings) -> Option<By> {
     let (span, word) = word.unwrap_or((before, ""));
+    by_word(word, span, findings)
+}
+
+/// What stands behind `as`.
+pub(in crate::policy) fn by_word(word: &str, span: Span, findings: &mut Findings) -> Option<By> {
     let found = By::WORDS.iter().find(|(w, _)| *w == word).map(|(_, by)| *by);
     if found.is_none() {
         let near = suggest(word, By::WORDS.iter().map(|(w, _)| *w));

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod changes;
+mod http;
 mod trouble;
 
 use crate::support::postgres::{Database, Server};

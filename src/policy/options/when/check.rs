@@ -315,7 +315,10 @@ impl<'c> Checker<'c, '_> {
 
     fn column(&mut self, at: Option<usize>, column: &str) -> Type {
         let known = self.lookups.iter().find(|(known, _)| Some(*known) == at);
-        if let Some((at, name)) = known.cloned() {
+        let Some((at, name)) = known.cloned() else { return Type::Unknown };
+        let span = self.place(column);
+        let binder = self.scope.map(|scope| scope.binder);
+        if binder.is_some_and(|binder| binder.column(&name, column, span, self.findings).is_some()) {
             self.field(Field::Column(at, name, column.into()));
         }
         Type::Unknown
