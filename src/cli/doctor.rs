@@ -167,6 +167,13 @@ async fn lookups(config: &Config, findings: &mut Findings) {
             }
             Err(error) => findings.add(check, "failed", error),
         }
+        if lookup.has_trigger && !lookups.has_trigger(lookup).await {
+            let name = &lookup.name;
+            let missing = format!(
+                "the policy says that it is installed, and no database has it: `postern lookup trigger {name}`"
+            );
+            findings.add(format!("trigger of lookup {name}"), "failed", missing);
+        }
     }
 }
 

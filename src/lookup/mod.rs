@@ -91,6 +91,16 @@ impl Lookups {
         }
     }
 
+    /// Whether a database has the trigger that tells when the lookup's objects change.
+    pub async fn has_trigger(&self, lookup: &Lookup) -> bool {
+        for database in self.databases.values() {
+            if database.has_trigger(&lookup.name).await {
+                return true;
+            }
+        }
+        false
+    }
+
     async fn load(&self, key: LookupKey) -> LookupAnswer {
         self.counts.asked.fetch_add(1, Ordering::Relaxed);
         let version = self.kept.version(&key);

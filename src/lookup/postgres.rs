@@ -1,5 +1,6 @@
 //! Questions to PostgreSQL: one prepared statement, arguments as bound texts, at most two rows.
 
+use super::trigger;
 use crate::decision::{LookupAnswer, LookupFailure};
 use crate::directory::postgres::{OpenError, Target, describe};
 use crate::facts::{Column, Object};
@@ -154,6 +155,18 @@ impl Database {
             },
             Err(failure) => Err(self.words(&failure)),
         }
+    }
+
+    /// Whether some table has the trigger of this lookup.
+    pub(super) async fn has_trigger(&self, lookup: &str) -> bool {
+        let asked = async {
+            let connection = self.pool.get().await?;
+            let names = "SELECT 1 FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid \
+                         WHERE p.proname = $1 AND NOT t.tgisinternal AND t.tgenabled <> 'D' LIMIT 1";
+            let function = trigger::function(lookup).to_ascii_lowercase();
+            query(&connection, names, &[function.into()]).await
+        };
+        matches!(tokio::time::timeout(self.timeout, asked).await, Ok(Ok(rows)) if !rows.is_empty())
     }
 
     async fn rows(&self, statement: &policy::Statement, args: &[Box<str>]) -> Result<Vec<Row>, Failure> {

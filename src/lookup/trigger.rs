@@ -9,7 +9,7 @@ pub const CHANNEL: &str = "postern_lookup";
 /// drops all that is kept.
 #[must_use]
 pub fn statements(lookup: &str, table: &str, key: Option<&str>) -> String {
-    let function = format!("postern_lookup_{lookup}");
+    let function = function(lookup);
     let table: Vec<String> = table.split('.').map(quoted).collect();
     let table = table.join(".");
     let mut sql = String::new();
@@ -33,6 +33,11 @@ pub fn statements(lookup: &str, table: &str, key: Option<&str>) -> String {
          CREATE TRIGGER {function}_all AFTER TRUNCATE ON {table}\n    \
          FOR EACH STATEMENT EXECUTE FUNCTION {function}();\n"
     )
+}
+
+/// The function of a lookup's trigger, as it is written: without quotes.
+pub(super) fn function(lookup: &str) -> String {
+    format!("postern_lookup_{lookup}")
 }
 
 fn quoted(name: &str) -> String {

@@ -73,6 +73,9 @@ pub(super) fn lint(
             query_beside_body(raw, route, findings);
         }
     }
+    for lookup in files.iter().flat_map(|file| &file.lookups) {
+        lookup.lint(findings);
+    }
     for file in files {
         silence(&file.defaults, Span { file: file.id, start: 0, end: usize::MAX }, findings);
         for (group, span) in &file.groups {

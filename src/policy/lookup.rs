@@ -12,6 +12,8 @@ pub use sql::Statement;
 
 use self::http::RawResource;
 use self::sql::RawStatement;
+use super::options::PolicyOption;
+use super::options::allow_lint::AllowLint;
 use super::options::inject::InjectValue;
 use super::options::org::{self, By, RawSource, Source};
 use super::options::when::Condition;
@@ -30,6 +32,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The keys of a lookup.
+const KEYS: [&str; 7] = ["sql", "http", "database", "args", "cache", "trigger", "allow_lint"];
 /// Arguments of a lookup, at most.
 const MAX_ARGS: usize = 8;
 /// LookupTable that one route asks, at most, those for arguments of others among them.
@@ -46,6 +50,8 @@ pub struct Lookup {
     pub question: Question,
     /// How long an answer may be kept; `None`: it is asked each time.
     pub cache: Option<Duration>,
+    /// Whether a trigger tells when an answer that is kept has become wrong, as the policy says.
+    pub has_trigger: bool,
     /// What tells it from every other: two of the same are one.
     identity: [u8; 16],
 }
@@ -58,8 +64,10 @@ pub enum Question {
 }
 
 impl Lookup {
-    fn new(name: &str, question: Question, cache: Option<Duration>) -> Self {
-        let mut lookup = Self { name: name.into(), question, cache, identity: [0; 16] };
+    fn new(raw: &RawLookup, question: Question) -> Self {
+        let name = &*raw.name.value;
+        let (cache, has_trigger) = (raw.cache, raw.has_trigger);
+        let mut lookup = Self { name: name.into(), question, cache, has_trigger, identity: [0; 16] };
         let mut hash = Sha256::new();
         for text in [name, &lookup.place_words(), &lookup.question_words()] {
             hash.update((text.len() as u64).to_be_bytes());
@@ -127,6 +135,9 @@ pub(super) struct RawLookup {
     question: RawQuestion,
     args: Vec<Spanned<RawSource>>,
     cache: Option<Duration>,
+    has_trigger: bool,
+    lints: Vec<&'static str>,
+    span: Span,
 }
 
 #[derive(Debug)]
@@ -136,6 +147,20 @@ enum RawQuestion {
 }
 
 impl RawLookup {
+    /// Warns where what is kept may be wrong for a while, unless that is known.
+    pub(super) fn lint(&self, findings: &mut Findings) {
+        let Spanned { value: name, span } = &self.name;
+        if let Some(time) = self.cache.filter(|_| !self.has_trigger) {
+            let message = format!("what is kept of the lookup `{name}` may be wrong for {time:?} after a change");
+            findings.warning("cached_lookup", *span, message).help(format!(
+                "install what `postern lookup trigger {name}` prints, and say `trigger: installed`; or `allow_lint` says that it is known"
+            ));
+        }
+        for lint in &self.lints {
+            findings.silence(lint, self.span);
+        }
+    }
+
     /// The upstream that it names.
     pub(super) fn upstream(&self) -> Option<&str> {
         match &self.question {
@@ -159,13 +184,31 @@ fn lookup(key: &Key, node: &Node, findings: &mut Findings) -> Option<RawLookup> 
         return None;
     }
     let map = node.expect_map_like(&format!("the lookup `{}`", key.text), EXAMPLE, findings)?;
-    map.expect_keys("a lookup", Keys { known: &["sql", "http", "database", "args", "cache"], not_yet: &[] }, findings);
+    map.expect_keys("a lookup", Keys { known: &KEYS, not_yet: &[] }, findings);
     let args = args(map, findings);
     let cache = map.get("cache").and_then(|node| cache(node, findings));
+    let has_trigger = map.get("trigger").is_some_and(|node| trigger(node, cache.is_some(), findings));
+    let lints = map.get("allow_lint").and_then(|node| AllowLint::read(node, findings)).unwrap_or_default();
     let question = question(key, map, args.as_deref(), findings);
     let (question, args) = (question?, args?);
     let name = Spanned { value: key.text.as_str().into(), span: key.span };
-    Some(RawLookup { name, question, args, cache })
+    let span = Span { end: node.span.end.max(key.span.end), ..key.span };
+    Some(RawLookup { name, question, args, cache, has_trigger, lints, span })
+}
+
+/// Whether it is said that the trigger is there.
+fn trigger(node: &Node, is_kept: bool, findings: &mut Findings) -> bool {
+    let word = node.expect_word("`trigger`", findings);
+    if word.is_some_and(|word| word != "installed") {
+        findings
+            .error("wrong_value", node.span, "`trigger` can only be `installed`")
+            .help("say so when what `postern lookup trigger` prints has been run; else leave it out");
+    } else if !is_kept {
+        findings
+            .error("no_meaning", node.span, "`trigger` has no meaning here: nothing is kept that it could drop")
+            .help("leave it out, or say how long answers are kept: `cache: 30s`");
+    }
+    word.is_some()
 }
 
 fn question(key: &Key, map: &Map, args: Option<&[Spanned<RawSource>]>, findings: &mut Findings) -> Option<RawQuestion> {
@@ -239,7 +282,7 @@ impl LookupTable {
                 RawQuestion::Sql(statement) => Question::Sql(statement.compile(&raw.name, names, findings)),
                 RawQuestion::Http(resource) => Question::Http(resource.compile(upstreams, secrets, findings)),
             };
-            let lookup = Lookup::new(name, question, raw.cache);
+            let lookup = Lookup::new(raw, question);
             list.push((*span, raw.args.clone(), Arc::new(lookup)));
         }
         let used = RefCell::new(vec![false; list.len()]);

@@ -174,6 +174,8 @@ fn lookup() -> Json {
                 "description": "Where the arguments stand: `path.id`, `lookup.parent.column`.", "$ref": "#/definitions/texts",
             },
             "cache": { "description": "How long an answer is kept, at most 1h: `30s`. [not at all]", "type": "string" },
+            "trigger": { "description": "What `postern lookup trigger` prints drops what is kept.", "const": "installed" },
+            "allow_lint": option_schema("allow_lint"),
         },
     })
 }

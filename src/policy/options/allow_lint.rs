@@ -41,6 +41,7 @@ const LINTS: &[&str] = &[
     "websocket_without_origins",
     "query_beside_body",
     "ambiguous_username",
+    "cached_lookup",
     "update_may_move",
     "list_unfiltered",
 ];

@@ -19,10 +19,16 @@ fn an_answer_is_kept_and_a_trigger_drops_it() {
     legacy.sql(&format!("UPDATE device SET name = 'moved' WHERE id = '{OF_A}'"));
     assert_eq!(legacy.gate.forwarded(get(Who::uA, &kept)).header("x-name"), Some("K%C3%BCche"));
 
+    // A policy that says that the trigger is installed is believed by `check`, and looked after by `doctor`.
+    let policy = legacy.gate.postern.home().join("routes.yaml");
+    let said = std::fs::read_to_string(&policy).unwrap().replace("cache: 1h", "cache: 1h\n    trigger: installed");
+    std::fs::write(&policy, said).unwrap();
+    assert!(legacy.gate.postern.try_cli(&["doctor"]).is_err());
     let trigger = legacy.gate.postern.cli(&["lookup", "trigger", "kept", "--table", "device", "--key", "id"]);
     legacy.sql(&trigger);
     // Printed twice, installed twice: the second time changes nothing.
     legacy.sql(&trigger);
+    legacy.gate.postern.cli(&["doctor"]);
     legacy.sql(&format!("UPDATE device SET organization_id = '{ORG_B}' WHERE id = '{OF_A}'"));
     eventually_within(Duration::from_secs(5), "the change is known", || {
         (legacy.status(Who::uA, &kept) == 404).then_some(())
