@@ -122,10 +122,23 @@ pub async fn run(args: Args, config: &Config, out: &mut Output) -> anyhow::Resul
             Err(error) => findings.of("database", Err(error)),
         }
     }
+    shadow(config, &mut findings);
     lookups(config, &mut findings).await;
     out.list(&findings.0)?;
     let failed = findings.0.iter().any(|finding| finding.state == "failed");
     Ok(if failed { Exit::No } else { Exit::Ok })
+}
+
+/// How much of the policy protects nothing.
+fn shadow(config: &Config, findings: &mut Findings) {
+    let Ok(policy) = load_policy(config) else { return };
+    let routes: Vec<&str> =
+        policy.routes().iter().filter(|route| route.is_shadow()).map(|route| &*route.pattern).collect();
+    if let Some(first) = routes.first() {
+        let detail =
+            format!("what is refused goes through on {} of {} routes ({first})", routes.len(), policy.routes().len());
+        findings.add("shadow mode", "warning", detail);
+    }
 }
 
 /// Whether the databases of services take the statements of the policy's lookups, and give the columns that it reads; and whether services

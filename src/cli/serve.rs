@@ -151,6 +151,7 @@ fn load_policy(config: &Config) -> Result<Policy, Failure> {
     match reload::load_policy(config) {
         Ok(policy) => {
             output::say(&policy.warnings().to_text(telemetry::log::colour()));
+            reload::tell_of_shadow(&policy);
             Ok(policy)
         }
         Err(PolicyError::Findings(findings)) => {

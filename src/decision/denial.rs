@@ -269,6 +269,50 @@ impl Reason {
         self.facts().0
     }
 
+    /// Whether a rule in shadow mode only records it. What a request must be for anybody to judge it, what a policy closes, and what keeps
+    /// postern and its services from harm stays in force; a service's own failure is no verdict.
+    #[must_use]
+    pub const fn is_shadowed(self) -> bool {
+        match self {
+            Self::BadField
+            | Self::Ambiguous
+            | Self::CredentialsMissing
+            | Self::CredentialsInvalid
+            | Self::UserInactive
+            | Self::ScopeExceeded
+            | Self::PasswordExpired
+            | Self::OrgMissing
+            | Self::OrgForeign
+            | Self::OrgLevelMissing
+            | Self::SharedDenied
+            | Self::PermissionMissing
+            | Self::SuperuserOnly
+            | Self::StaffOnly
+            | Self::ConditionFalse
+            | Self::OriginDenied
+            | Self::Throttled
+            | Self::BodyInvalid
+            | Self::BodyType
+            | Self::LookupNotFound
+            | Self::LookupFailed
+            | Self::StoreUnavailable => true,
+            Self::NoRoute
+            | Self::MethodNotAllowed
+            | Self::BadTarget
+            | Self::BadFraming
+            | Self::Denied
+            | Self::BodyTooLarge
+            | Self::AnswerUnreadable
+            | Self::UpstreamError
+            | Self::UpstreamUnreachable
+            | Self::UpstreamInvalid
+            | Self::UpstreamTimeout
+            | Self::UpstreamOverloaded
+            | Self::UpstreamUnhealthy
+            | Self::IdentityTooLarge => false,
+        }
+    }
+
     /// The status, where the policy does not say another (`foreign:`).
     #[must_use]
     pub const fn status(self) -> StatusCode {

@@ -9,7 +9,8 @@ use super::rule::{Question, READ_ONLY, require_authentication};
 use super::strict_source;
 use super::verdict::{OrgAccess, Verdict};
 use super::{
-    Awaited, Caller, CredentialNeed, Denial, Listed, OrgKey, Permit, Reason, RequestView, Ruled, Upgrade, websocket,
+    Awaited, Caller, CredentialNeed, Denial, Listed, OrgKey, Permit, Reason, RequestView, Ruled, ShadowVerdict,
+    Upgrade, websocket,
 };
 use crate::facts::{Organization, Scope};
 use crate::limit::{self, Key, Who};
@@ -205,7 +206,39 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
         let [objects, _] = objects;
         let verdict = if is_last { std::mem::take(verdict) } else { verdict.clone() };
         let found = (verdict, objects.clone());
-        Ok(Permit::new(policy.clone(), (rule, &hits.first), caller, found, rewritten, (upgrade, awaits, listed)))
+        let shadow = hits.are_shadow().then_some(ShadowVerdict::Allowed);
+        let passage = (upgrade, awaits, listed, shadow);
+        Ok(Permit::new(policy.clone(), (rule, &hits.first), caller, found, rewritten, passage))
+    }
+
+    /// What becomes of a refusal in shadow mode: a permit for the request as it came, in nobody's name, which says what it would be
+    /// refused for. [`Evaluation::step`] knows nothing of that, so that whoever only asks hears what the policy says.
+    ///
+    /// # Errors
+    /// The refusal, where it is enforced: one of its rules is not in shadow mode, or the [reason](Reason::is_shadowed) is none that
+    /// shadow mode is about. 413 `body_too_large`.
+    #[cold]
+    pub fn shadow(&mut self, view: &RequestView<'_>, denial: Denial) -> Result<Permit<P>, Denial> {
+        let Self { policy, stage, matched, .. } = self;
+        let is_open = denial.reason.is_shadowed() && (Stage::Credential..Stage::Answer).contains(stage);
+        let Some(hits) = matched.hits(policy, view).filter(|hits| is_open && hits.are_shadow()) else {
+            return Err(denial);
+        };
+        let Some(rule) = matched.first.as_ref().map(|first| first.rule) else { return Err(denial) };
+        let first = &hits.first;
+        if view.body_length.is_some_and(|length| length > first.route.body_limit(first.rule)) {
+            return Err(first.deny(Reason::BodyTooLarge));
+        }
+        // It may be refused for more than one reason, of which the first is told.
+        let upgrade = match websocket::evaluate(first, view) {
+            Ok(upgrade) => upgrade,
+            Err(next) if next.reason.is_shadowed() => view.upgrade,
+            Err(next) => return Err(next),
+        };
+        *stage = Stage::Permitted;
+        let rewritten = matched.rewritten.as_ref().map(|rewritten| Arc::clone(&rewritten.raw));
+        let passage = (upgrade, Awaited::Nothing, None, Some(ShadowVerdict::Refused(denial)));
+        Ok(Permit::new(policy.clone(), (rule, first), Caller::default(), Default::default(), rewritten, passage))
     }
 
     /// Says who sent the request: to [`Need::Credential`].

@@ -84,6 +84,11 @@ impl<'p> Hits<'p> {
         self.iter().map(|hit| hit.rule)
     }
 
+    /// Whether what they refuse is only recorded: where one of them is enforced, so is what both say.
+    pub(super) fn are_shadow(&self) -> bool {
+        self.first.rule.is_shadow() && self.second.is_none_or(|second| second.rule.is_shadow())
+    }
+
     /// What must be known of the caller: the stricter of both.
     pub(super) fn credential(&self) -> CredentialNeed {
         self.iter().map(|hit| hit.rule.access.credential()).max().unwrap_or(CredentialNeed::Required)

@@ -34,7 +34,7 @@ pub use listed::{KeptItems, Listed};
 pub use looked_up::looked_up;
 pub use need::{Halt, LookupAnswer, LookupFailure, Need};
 pub use org_key::OrgKey;
-pub use permit::{Permit, RequestContext};
+pub use permit::{Permit, RequestContext, ShadowVerdict};
 pub use preflight::{Preflight, preflight};
 pub use sources::{Reading, Says};
 pub use standing::{Standing, standing};

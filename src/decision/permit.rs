@@ -41,6 +41,25 @@ pub struct Permit<P> {
     awaits: Awaited,
 }
 
+/// What a rule in shadow mode says of a request, which goes on whatever it says.
+#[derive(Clone, Debug)]
+pub enum ShadowVerdict {
+    Allowed,
+    /// It would be refused: it goes on as it came and in nobody's name.
+    Refused(Denial),
+}
+
+impl ShadowVerdict {
+    /// `allow`, or the reason code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Allowed => "allow",
+            Self::Refused(denial) => denial.reason.code(),
+        }
+    }
+}
+
 /// What few routes have.
 #[derive(Clone)]
 struct FewHave {
@@ -48,16 +67,19 @@ struct FewHave {
     objects: Objects,
     /// What of the answer the caller gets.
     listed: Option<Box<Listed>>,
+    /// What the rule says, where it is in shadow mode.
+    shadow: Option<ShadowVerdict>,
 }
 
 impl<P: Deref<Target = Policy>> Permit<P> {
+    #[inline]
     pub(super) fn new(
         policy: P,
         (rule, hit): (RuleId, &Hit<'_>),
         caller: Caller,
         (Verdict { access, by_superuser }, objects): (Verdict, Objects),
         rewritten: Option<Arc<str>>,
-        (upgrade, awaits, listed): (Upgrade, Awaited, Option<Box<Listed>>),
+        (upgrade, awaits, listed, shadow): (Upgrade, Awaited, Option<Box<Listed>>, Option<ShadowVerdict>),
     ) -> Self {
         let variable = |inject: &Inject| match inject.value {
             InjectValue::Path(at) => Some((at, header_value(&plain(hit.variable(at)?)))),
@@ -69,8 +91,8 @@ impl<P: Deref<Target = Policy>> Permit<P> {
             true => hit.rule.inject.iter().filter_map(variable).collect(),
             false => Vec::new(),
         };
-        let has_any = !objects.is_empty() || listed.is_some();
-        let few_have = has_any.then(|| Box::new(FewHave { objects, listed }));
+        let has_any = !objects.is_empty() || listed.is_some() || shadow.is_some();
+        let few_have = has_any.then(|| Box::new(FewHave { objects, listed, shadow }));
         Self { policy, rule, caller, access, by_superuser, few_have, rewritten, variables, upgrade, awaits }
     }
 
@@ -105,10 +127,31 @@ impl<P: Deref<Target = Policy>> Permit<P> {
         self.awaits
     }
 
+    /// What its rule says, where that is in shadow mode.
+    #[must_use]
+    pub fn shadow(&self) -> Option<&ShadowVerdict> {
+        self.few_have.as_ref()?.shadow.as_ref()
+    }
+
+    /// Why it would be refused, if its rule were not in shadow mode.
+    #[must_use]
+    pub fn shadowed(&self) -> Option<&Denial> {
+        match self.shadow()? {
+            ShadowVerdict::Allowed => None,
+            ShadowVerdict::Refused(denial) => Some(denial),
+        }
+    }
+
+    /// Whether the upstream sees the credential.
+    #[must_use]
+    pub fn forwards_credential(&self) -> bool {
+        self.rule().forward_authorization || self.shadowed().is_some()
+    }
+
     /// Whether a header that the client sent stays behind, since the upstream is told it, or only told it.
     #[must_use]
     pub fn strips(&self, header: &HeaderName) -> bool {
-        let keeps_credential = self.rule().forward_authorization;
+        let keeps_credential = self.forwards_credential();
         let is_credential = *header == AUTHORIZATION && !keeps_credential;
         is_credential || self.policy.strips(header.as_str(), keeps_credential)
     }
@@ -151,11 +194,15 @@ impl<P: Deref<Target = Policy>> Permit<P> {
     }
 
     /// Gives every header that the upstream is told to `put`, whose names [`crate::policy::StripSet`] has removed before. A
-    /// name without a value is not put. Values are those of a [`HeaderValue`], given as bytes since most are only copied.
+    /// name without a value is not put. Values are those of a [`HeaderValue`], given as bytes since most are only copied. Of a request
+    /// that goes on in spite of its rule nothing is told.
     ///
     /// # Errors
     /// 431 `identity_too_large`: the caller belongs to more organizations than the header may list.
     pub fn inject(&self, told: RequestContext<'_>, mut put: impl FnMut(&HeaderName, &[u8])) -> Result<(), Denial> {
+        if self.shadowed().is_some() {
+            return Ok(());
+        }
         for inject in self.rule().inject.iter() {
             let put = |value: &[u8]| {
                 if !value.is_empty() {

@@ -42,6 +42,7 @@ mod organizations;
 mod permitted;
 mod refusals;
 mod scopes;
+mod shadow;
 
 impl World {
     fn new() -> Self {

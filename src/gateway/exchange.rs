@@ -14,6 +14,7 @@ use super::span::{SpanExtras, Traced};
 use super::upstream_target::InFlight;
 use super::worker::Worker;
 use crate::api::secret_path;
+use crate::decision::ShadowVerdict;
 use crate::facts::Organization;
 use crate::net::deadline::{Deadlines, Phase};
 use crate::request_target::Target;
@@ -142,6 +143,12 @@ impl Exchange {
         }
     }
 
+    /// Whether it goes on in nobody's name, in spite of its rule.
+    #[must_use]
+    pub fn is_shadowed(&self) -> bool {
+        self.permit.as_ref().is_some_and(|permit| permit.shadowed().is_some())
+    }
+
     /// The worker that serves it.
     #[must_use]
     pub fn worker(&self) -> &Rc<Worker> {
@@ -222,6 +229,9 @@ impl Exchange {
         self.outcome = Some(outcome);
         if let Some(cell) = self.rules.routes.cell(self.info.route) {
             cell.observe(outcome, ours, self.upstream);
+            if let Some(verdict) = self.permit.as_ref().and_then(Permit::shadow) {
+                cell.observe_shadow(verdict, status);
+            }
         }
         if self.permit.as_ref().is_some_and(Permit::by_superuser) {
             self.worker.shard.superuser_passes.inc();
@@ -258,6 +268,7 @@ impl Exchange {
         let parameter = self.worker.shared.identity.places.parameter.as_deref();
         let host = head.map(|head| secret_path::shown(text(head.host.as_ref()), parameter));
         let path = head.map(|head| secret_path::shown(head.uri.path(), parameter));
+        let shadowed = self.permit.as_ref().and_then(Permit::shadowed);
         let line = Line {
             at: shown.at,
             request_id: self.request_id.as_str(),
@@ -269,7 +280,8 @@ impl Exchange {
             route: self.info.route.and_then(|at| self.rules.in_force.labels.get(at)).map(|label| &**label),
             status,
             code,
-            fault: shown.fault.as_deref(),
+            fault: shown.fault.as_deref().or(shadowed.and_then(|denial| denial.hint.or(denial.fault))),
+            shadow: self.permit.as_ref().and_then(Permit::shadow).map(ShadowVerdict::code),
             user: user.map(|id| &*id.as_hyphenated().encode_lower(&mut user_text)),
             org: organization
                 .map(|id| &*id.as_hyphenated().encode_lower(&mut organization_text))

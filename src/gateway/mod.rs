@@ -121,7 +121,10 @@ impl Service<Request<Incoming>> for Gateway {
                 let mut need = need;
                 loop {
                     if let Err(denial) = exchange.fetch(need).await {
-                        return reply::refuse(exchange, &denial);
+                        return match exchange.go_on_without(denial) {
+                            Ok(prepared) => forward(exchange, prepared).settled().await,
+                            Err(denial) => reply::refuse(exchange, &denial),
+                        };
                     }
                     match exchange.prepare() {
                         Ok(prepared) => return forward(exchange, prepared).settled().await,

@@ -58,7 +58,7 @@ pub fn prepare(
         let hint = "a WebSocket goes to an upstream that speaks HTTP/1.1";
         return Err(Denial::new(Reason::UpstreamUnreachable).with_hint(hint));
     }
-    let keep = permit.rule().forward_authorization;
+    let keep = permit.forwards_credential();
     let is_judged = permit.awaits() != Awaited::Nothing;
     // What HEAD is told is known of the object alone.
     let method = if is_judged && *request.method() == Method::HEAD { Method::GET } else { request.method().clone() };

@@ -40,6 +40,11 @@ impl ResponseHeaders {
         self.headers.push((name, value));
     }
 
+    /// Nothing of a limit that its request is over, but goes on all the same.
+    pub fn without_limits(&mut self) {
+        self.headers.retain(|(name, _)| ![RATE_LIMIT, RATE_LIMIT_POLICY, RETRY_AFTER].contains(name));
+    }
+
     /// What browsers are told of an answer: whether a page of that origin may read it.
     pub fn cors(&mut self, cors: &Cors, origin: Option<&HeaderValue>) {
         self.cors = true;

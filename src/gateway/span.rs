@@ -147,6 +147,7 @@ fn attributes(line: &Line<'_>, extras: SpanExtras) -> Vec<KeyValue> {
         ("user.id", line.user),
         ("postern.organization", line.org),
         ("postern.level", line.level),
+        ("postern.shadow", line.shadow),
     ];
     let mut attributes: Vec<KeyValue> = some.into_iter().filter_map(|(name, value)| Some(text(name, value?))).collect();
     attributes.push(KeyValue::new("http.response.status_code", i64::from(line.status)));

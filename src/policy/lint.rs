@@ -77,12 +77,28 @@ pub(super) fn lint(
         lookup.lint(findings);
     }
     for file in files {
+        shadow_mode(file, findings);
         silence(&file.defaults, Span { file: file.id, start: 0, end: usize::MAX }, findings);
         for (group, span) in &file.groups {
             silence(group, *span, findings);
         }
         for route in &file.routes {
             silence(&route.options, route.span, findings);
+        }
+    }
+}
+
+/// Wherever `mode: shadow` is written: what is below it is not protected.
+fn shadow_mode(file: &File, findings: &mut Findings) {
+    let routes = file.routes.iter();
+    let below = routes.flat_map(|route| std::iter::once(&route.options).chain(route.rules.iter().map(|r| &r.options)));
+    let groups = file.groups.iter().map(|(group, _)| group);
+    for mode in std::iter::once(&*file.defaults).chain(groups).chain(below).filter_map(|options| options.mode.as_ref())
+    {
+        if mode.value {
+            findings
+                .warning("shadow_mode", mode.span, "in shadow mode what would be refused goes through, without identity")
+                .help("`postern shadow report` tells when it can be `enforce`; until then `allow_lint` says that it is meant");
         }
     }
 }

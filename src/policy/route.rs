@@ -108,6 +108,12 @@ impl Rule {
         self.options.as_ref().is_some_and(|options| options.error_passthrough.is_some())
     }
 
+    /// Whether what it refuses goes on, and is only recorded.
+    #[must_use]
+    pub fn is_shadow(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| options.mode.is_some())
+    }
+
     /// Whether a body must not name again what the query names.
     #[must_use]
     pub fn is_strict_source(&self) -> bool {
@@ -219,6 +225,12 @@ impl Route {
             hosts: Arc::default(),
         };
         (route, rule)
+    }
+
+    /// Whether one of its rules only records what it refuses.
+    #[must_use]
+    pub fn is_shadow(&self) -> bool {
+        self.rules.all.iter().any(Rule::is_shadow)
     }
 
     #[must_use]

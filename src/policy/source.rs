@@ -44,9 +44,6 @@ pub(super) struct RawRule {
     pub(super) options: RawOptions,
 }
 
-/// The options that the language names and this version does not do.
-pub(crate) const NOT_YET: [&str; 1] = ["mode"];
-
 /// Reads one file; `None` when there is nothing to go on with. Problems are in `findings`.
 pub(super) fn read(id: FileId, findings: &mut Findings) -> Option<File> {
     let root = parse(findings, id)?;
@@ -359,7 +356,7 @@ fn unknown(key: &Key, place: Place, findings: &mut Findings) {
         findings.error("unknown_key", key.span, message).help(*meant);
         return;
     }
-    Keys { known: &known, not_yet: &NOT_YET }.refuse(key, place.name(), findings);
+    Keys { known: &known, not_yet: &[] }.refuse(key, place.name(), findings);
 }
 
 /// Words of other programs, and what says the same here.

@@ -14,7 +14,7 @@ mod watch;
 pub use certificates::{Certificates, UpstreamCertificates};
 pub use keys::Keys;
 pub(crate) use policy::resolve;
-pub use policy::{Policies, PolicyError, SMALLEST, load_policy};
+pub use policy::{Policies, PolicyError, SMALLEST, load_policy, tell_of_shadow};
 pub use status::{Outcome, Status};
 
 use crate::config::{Config, ConfigError};

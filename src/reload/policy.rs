@@ -214,11 +214,20 @@ async fn let_go(before: Arc<InForce>) {
     }
 }
 
+/// Says how much of a policy protects nothing, whatever its lints are allowed to say.
+pub fn tell_of_shadow(policy: &Policy) {
+    let routes = policy.routes().iter().filter(|route| route.is_shadow()).count();
+    if routes > 0 {
+        tracing::warn!(routes, "shadow mode: what these routes would refuse goes through, without identity");
+    }
+}
+
 /// What the next policy is, and what it changes, line by line.
 fn tell(next: &Policy, Comparison { wider, narrower }: &Comparison) {
     for warning in next.warnings().to_lines().lines().take(LINES) {
         tracing::warn!(what = "policy", "{warning}");
     }
+    tell_of_shadow(next);
     for difference in wider.iter().take(LINES) {
         tracing::warn!(what = "policy", public = difference.is_public(), "wider: {difference}");
     }

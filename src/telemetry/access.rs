@@ -48,6 +48,8 @@ pub struct Line<'a> {
     pub superuser_pass: bool,
     /// Body bytes sent to the client.
     pub sent: u64,
+    /// What a rule in shadow mode says: `allow`, or the reason code of what it would refuse.
+    pub shadow: Option<&'a str>,
     /// Time in postern before the request went on.
     pub ours: Duration,
     /// Time from there to the answer's head.
@@ -76,6 +78,7 @@ impl Line<'_> {
         text(out, "org", self.org);
         text(out, "level", self.level);
         text(out, "fault", self.fault);
+        text(out, "shadow", self.shadow);
         if self.superuser_pass {
             out.extend_from_slice(b",\"superuser_pass\":true");
         }
@@ -279,6 +282,7 @@ mod tests {
             org: None,
             level: None,
             fault: None,
+            shadow: None,
             superuser_pass: false,
             sent: 12,
             ours: Duration::from_micros(15),

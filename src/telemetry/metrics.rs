@@ -4,7 +4,8 @@
 //! when the route is first used, so that a policy of ten thousand routes costs what its busy ones cost.
 
 use super::counters::{BOUNDS, Count, Latency, LatencyTotal};
-use crate::decision::Reason;
+use crate::decision::{Reason, ShadowVerdict};
+use http::StatusCode;
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
@@ -39,6 +40,45 @@ pub struct RouteCell {
     refused: EachReason<Count>,
     ours: Latency,
     upstream: Latency,
+    /// Allocated for routes in shadow mode.
+    shadow: OnceLock<Box<Shadow<Count>>>,
+}
+
+/// What became of requests of a route in shadow mode: by what would have been done with them, and by the class of the answer.
+#[derive(Clone, Debug, Default)]
+struct Shadow<T> {
+    allowed: Classes<T>,
+    refused: EachReason<Classes<T>>,
+}
+
+/// By class of status.
+type Classes<T> = [T; CLASSES.len()];
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+impl<T> Shadow<T> {
+    fn of(&self, verdict: &ShadowVerdict) -> Option<&Classes<T>> {
+        match verdict {
+            ShadowVerdict::Allowed => Some(&self.allowed),
+            ShadowVerdict::Refused(denial) => self.refused.0.get(denial.reason as usize),
+        }
+    }
+
+    /// By decision and reason, as labels.
+    fn each(&self) -> impl Iterator<Item = (&'static str, &'static str, &Classes<T>)> {
+        let refused = Reason::ALL.iter().zip(&self.refused.0).map(|(reason, counts)| ("refuse", reason.code(), counts));
+        std::iter::once(("allow", "ok", &self.allowed)).chain(refused)
+    }
+}
+
+impl Shadow<u64> {
+    fn add(&mut self, counts: &Shadow<Count>) {
+        let sums = std::iter::once(&mut self.allowed).chain(&mut self.refused.0);
+        let counts = std::iter::once(&counts.allowed).chain(&counts.refused.0);
+        for (sum, count) in sums.flatten().zip(counts.flatten()) {
+            *sum += count.get();
+        }
+    }
 }
 
 impl RouteCell {
@@ -56,6 +96,15 @@ impl RouteCell {
         self.ours.observe(ours);
         if let Some(upstream) = upstream {
             self.upstream.observe(upstream);
+        }
+    }
+
+    /// Counts what a rule in shadow mode says of a request, beside what was answered.
+    pub fn observe_shadow(&self, verdict: &ShadowVerdict, answer: StatusCode) {
+        let class = usize::from(answer.as_u16() / 100).wrapping_sub(1);
+        let count = self.shadow.get_or_init(Box::default).of(verdict).and_then(|counts| counts.get(class));
+        if let Some(count) = count {
+            count.inc();
         }
     }
 }
@@ -88,6 +137,9 @@ impl RouteShard {
             }
             cell.ours.add_to(&mut total.ours);
             cell.upstream.add_to(&mut total.upstream);
+            if let Some(shadow) = cell.shadow.get() {
+                total.shadow.get_or_insert_default().add(shadow);
+            }
         }
     }
 }
@@ -288,6 +340,7 @@ struct RouteTotal {
     refused: EachReason<u64>,
     ours: LatencyTotal,
     upstream: LatencyTotal,
+    shadow: Option<Box<Shadow<u64>>>,
 }
 
 impl Collector for Metrics {
@@ -307,6 +360,17 @@ impl Collector for Metrics {
             for (reason, count) in Reason::ALL.iter().zip(&total.refused.0).filter(|(_, count)| **count > 0) {
                 let labels = [("route", route.as_str()), ("decision", "refuse"), ("reason", reason.code())];
                 requests.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
+            }
+        }
+        let help = "Requests of routes in shadow mode by route, by the decision that would be enforced, its reason, and the class of the answer";
+        let mut shadow = encoder.encode_descriptor("postern_shadow", help, None, MetricType::Counter)?;
+        for (route, total) in &totals {
+            for (decision, reason, counts) in total.shadow.iter().flat_map(|shadow| shadow.each()) {
+                for (answer, count) in CLASSES.iter().zip(counts).filter(|(_, count)| **count > 0) {
+                    let labels =
+                        [("route", route.as_str()), ("decision", decision), ("reason", reason), ("answer", *answer)];
+                    shadow.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
+                }
             }
         }
         type Of = fn(&RouteTotal) -> &LatencyTotal;

@@ -43,6 +43,8 @@ pub struct Explanation<'p> {
     /// The steps, in order.
     pub steps: Vec<Step>,
     pub verdict: Result<Permit<&'p Policy>, Denial>,
+    /// It is refused, and goes through all the same, in nobody's name.
+    pub shadow: bool,
     /// The headers that would be injected; secrets are `***`.
     pub inject: Vec<(String, String)>,
     /// The route that decided: the first that refused, otherwise the one that the request fell under.
@@ -92,6 +94,8 @@ impl<'p> Explanation<'p> {
         }
         let mut explanation = Self::refused(steps, Denial::new(Reason::Denied));
         explanation.route = decided;
+        let refusal = verdict.as_ref().err();
+        explanation.shadow = refusal.is_some_and(|denial| evaluation.shadow(&view, denial.clone()).is_ok());
         explanation.verdict = verdict;
         explanation.end(policy, view.target.raw());
         explanation
@@ -101,6 +105,7 @@ impl<'p> Explanation<'p> {
         Self {
             steps,
             verdict: Err(denial),
+            shadow: false,
             inject: Vec::new(),
             route: None,
             forwarded: None,
@@ -159,7 +164,7 @@ impl<'p> Explanation<'p> {
         let upstream = if upstream.is_empty() { "the only upstream" } else { upstream };
         let mut step = Step::new("forward", Mark::Note, format!("{forwarded} to {upstream}"));
         step.notes = sent.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-        if permit.rule().forward_authorization {
+        if permit.forwards_credential() {
             step = step.note("the credential is forwarded");
         }
         self.steps.push(step);
@@ -197,7 +202,11 @@ impl<'p> Explanation<'p> {
         let verdict = paint(if self.verdict.is_ok() { "1;32" } else { "1;31" }, &words);
         let _ = writeln!(out, "=> verdict       {verdict}");
         if let Err(denial) = &self.verdict {
-            let _ = writeln!(out, "{:17}the caller reads: {}", "", denial.detail());
+            let told = match self.shadow {
+                true => SHADOW.to_owned(),
+                false => format!("the caller reads: {}", denial.detail()),
+            };
+            let _ = writeln!(out, "{:17}{told}", "");
         }
         out
     }
@@ -213,9 +222,9 @@ impl<'p> Explanation<'p> {
             json!({ "step": step.name, "mark": mark, "text": step.text, "notes": step.notes })
         };
         let verdict = match &self.verdict {
-            Ok(_) => json!({ "allow": true, "status": null, "code": null }),
+            Ok(_) => json!({ "allow": true, "shadow": false, "status": null, "code": null }),
             Err(denial) => json!({
-                "allow": false, "status": denial.status.as_u16(), "code": denial.reason.code(),
+                "allow": false, "shadow": self.shadow, "status": denial.status.as_u16(), "code": denial.reason.code(),
                 "title": denial.told_as().title(), "detail": denial.detail(),
             }),
         };
@@ -258,8 +267,14 @@ pub fn reasons(explanation: &Explanation<'_>) -> Vec<String> {
         lines.push(format!("{}: {}", step.name, step.text));
         lines.extend(step.notes.iter().map(|note| format!("  {note}")));
     }
+    if explanation.shadow {
+        lines.push(SHADOW.to_owned());
+    }
     lines
 }
+
+/// What is said of a refusal that is only recorded.
+const SHADOW: &str = "would be refused (shadow): it goes through as it came, without identity";
 
 /// A value that is never shown.
 const fn is_secret(value: &InjectValue) -> bool {

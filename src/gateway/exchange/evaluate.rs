@@ -1,12 +1,13 @@
 //! From a request that has arrived to one that is ready for the upstream: evaluated, counted against its limits, and written anew. What
 //! must be known first is asked for, and fetched; then the evaluation goes on from where it was.
 
-use super::super::active_policy::PolicyHandle;
+use super::super::active_policy::{PolicyHandle, Rules};
 use super::super::evaluate::{
     self, CredentialFacts, Evaluation, Interrupt, LinkLogin, Need, Paused, Permit, RequestInfo,
 };
 use super::super::handshake::head_of;
 use super::super::prepare::{Prepared, prepare, without_parameter};
+use super::super::request_body::RequestBody;
 use super::super::response_headers;
 use super::super::worker::Worker;
 use super::Exchange;
@@ -18,8 +19,10 @@ use crate::identity::session;
 use crate::identity::{CredentialQuery, Presented};
 use crate::limit::{Verdict, Who};
 use crate::policy::{Scheme, Schemes};
+use crate::request_target::Target;
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use hyper::ext::Protocol;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -51,13 +54,7 @@ impl Exchange {
                 (target, host, evaluation, credential, crate::clock::monotonic())
             }
         };
-        let view = RequestView {
-            client: Some(*client),
-            upgrade: upgrade(request),
-            body_length: request.body().length(),
-            body: request.body().held().map(|body| &**body),
-            ..RequestView::new(request.method(), &host, &target, request.headers())
-        };
+        let view = view(request, *client, &host, &target);
         if is_new {
             evaluate::own_answers(&worker, rules.policy(), &view, info)?;
         }
@@ -65,7 +62,8 @@ impl Exchange {
             let outcome = evaluate::evaluate(&worker, &mut evaluation, &view, &mut credential, now, info);
             if matches!(outcome, Err(Interrupt::Denied(_))) && credential.is_one_too_many {
                 let besides = info.besides.get_or_insert_default();
-                return Err(response_headers::too_many(&worker, *client, *start, besides).into());
+                let denial = response_headers::too_many(&worker, *client, *start, besides);
+                break in_shadow(&mut evaluation, &view, denial, info)?;
             }
             let is_decided = evaluation.stage() > Stage::Condition;
             // Before the store is asked whose a link is, and where nothing but limits could keep it from going on.
@@ -91,6 +89,7 @@ impl Exchange {
                     *paused = Some(Box::new(Paused { target, host, evaluation, credential, asked: None }));
                     return Err(Interrupt::Needs(need));
                 }
+                Err(Interrupt::Denied(denial)) => break in_shadow(&mut evaluation, &view, denial, info)?,
                 Err(interrupt) => return Err(interrupt),
             }
         };
@@ -111,12 +110,34 @@ impl Exchange {
             let (target, asked) = (target.into_owned(), Some(head_of(request)));
             *paused = Some(Box::new(Paused { target, host, evaluation, credential, asked }));
         }
+        Ok(self.with_permit(permit, &worker, &rules)?)
+    }
+
+    /// Makes the request ready for the upstream.
+    ///
+    /// # Errors
+    /// It cannot be sent after all.
+    #[inline]
+    fn with_permit(&mut self, permit: Permit, worker: &Worker, rules: &Rc<Rules>) -> Result<Prepared, Denial> {
         // Hints tell of an answer that nobody has judged.
         self.takes_interim &= permit.awaits() == Awaited::Nothing && permit.listed().is_none();
-        let Some(request) = self.request.take() else { return Err(Denial::new(Reason::BadFraming).into()) };
-        let prepared = prepare(&worker, &rules, &permit, request, self);
+        let Some(request) = self.request.take() else { return Err(Denial::new(Reason::BadFraming)) };
+        let prepared = prepare(worker, rules, &permit, request, self);
         self.permit = Some(permit);
-        Ok(prepared?)
+        prepared
+    }
+
+    /// Goes on where something could not be fetched for a rule in shadow mode.
+    ///
+    /// # Errors
+    /// The refusal, which is enforced.
+    pub fn go_on_without(&mut self, denial: Denial) -> Result<Prepared, Denial> {
+        let (Some(paused), Some(request)) = (self.paused.take(), &self.request) else { return Err(denial) };
+        let Paused { target, host, mut evaluation, .. } = *paused;
+        let view = view(request, self.client, &host, &target);
+        let permit = in_shadow(&mut evaluation, &view, denial, &mut self.info)?;
+        let (worker, rules) = (Rc::clone(&self.worker), Rc::clone(&self.rules));
+        self.with_permit(permit, &worker, &rules)
     }
 
     /// Whether the upstream's answer must be judged before any of it goes on.
@@ -286,6 +307,41 @@ impl Exchange {
         let is_one_too_many = is_strained && matches!(found.0, Lookup::Unknown);
         (found, is_one_too_many)
     }
+}
+
+/// What a decision sees of a request that has not been sent on.
+fn view<'a>(
+    request: &'a Request<RequestBody>,
+    client: IpAddr,
+    host: &'a str,
+    target: &'a Target<'a>,
+) -> RequestView<'a> {
+    RequestView {
+        client: Some(client),
+        upgrade: upgrade(request),
+        body_length: request.body().length(),
+        body: request.body().held().map(|body| &**body),
+        ..RequestView::new(request.method(), host, target, request.headers())
+    }
+}
+
+/// What becomes of a refusal where it is only recorded. Who passes is told of no limit that they are over.
+///
+/// # Errors
+/// It is enforced.
+#[cold]
+fn in_shadow(
+    evaluation: &mut Evaluation,
+    view: &RequestView<'_>,
+    denial: Denial,
+    info: &mut RequestInfo,
+) -> Result<Permit, Denial> {
+    let is_over = denial.reason == Reason::Throttled;
+    let permit = evaluation.shadow(view, denial)?;
+    if let Some(besides) = info.besides.as_mut().filter(|_| is_over) {
+        besides.without_limits();
+    }
+    Ok(permit)
 }
 
 /// Tells an evaluation what became of its request at its rule's limit, and the client too.

@@ -42,6 +42,7 @@ const LINTS: &[&str] = &[
     "query_beside_body",
     "ambiguous_username",
     "cached_lookup",
+    "shadow_mode",
     "update_may_move",
     "list_unfiltered",
 ];

@@ -13,6 +13,7 @@ pub(super) mod inject;
 mod inspect_limit;
 mod level;
 mod list;
+mod mode;
 mod model;
 mod option;
 pub(super) mod org;
@@ -37,6 +38,7 @@ pub use error_passthrough::ErrorPassthrough;
 pub use foreign::Foreign;
 pub use inspect_limit::{INSPECT_LIMIT, InspectLimit};
 pub use list::{ItemBy, List};
+pub use mode::Shadow;
 pub use model::{Asked, Model};
 pub(super) use option::PolicyOption;
 pub(super) use option::{Compiled, RouteContext, RuleContext};
@@ -203,6 +205,7 @@ written_options! {
         error_passthrough: ErrorPassthrough,
         upgrade: Upgrade,
         origins: Origins,
+        mode: Shadow,
     }
     /// Options of a whole route, and of all above it.
     ROUTE_KEYS {
@@ -231,6 +234,7 @@ compiled_options! {
         list: List,
         error_passthrough: ErrorPassthrough,
         upgrade: Upgrade,
+        mode: Shadow,
     }
 }
 

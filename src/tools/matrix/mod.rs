@@ -153,7 +153,7 @@ impl<'p> Limits<'p> {
         for method in methods(route) {
             let options = route.rule(&method).and_then(|rule| rule.options.as_ref());
             let mut words = options.map(|options| options.words()).unwrap_or_default();
-            words.retain(|(name, judged, _)| *judged > Judged::Condition && *name != "timeout");
+            words.retain(|(name, judged, _)| *judged > Judged::Condition && !matches!(*name, "timeout" | "mode"));
             words.sort_by_key(|(_, judged, _)| *judged);
             if words.is_empty() {
                 continue;
@@ -184,6 +184,8 @@ pub struct Matrix<'p> {
     pub rows: Vec<Row<'p>>,
     /// What limits requests that pass, whoever sends them, in the order of the files.
     pub limits: Vec<Limits<'p>>,
+    /// Routes in shadow mode: the verdicts are what would be enforced.
+    pub shadow: Vec<&'p Route>,
     /// Routes that no request could be found for: more specific ones take them all.
     pub unreachable: Vec<&'p Route>,
     /// The prefix under which postern answers itself, and no route counts.
@@ -215,7 +217,8 @@ impl<'p> Matrix<'p> {
     fn asking(policy: &'p Policy, heads: Vec<Head>, mut ask: impl FnMut(Probe<'_>) -> Option<Probed>) -> Self {
         let limits = policy.routes().iter().flat_map(Limits::of).collect();
         let identity_api = policy.identity_api();
-        let mut matrix = Self { heads, rows: Vec::new(), limits, unreachable: Vec::new(), identity_api };
+        let shadow = policy.routes().iter().filter(|route| route.is_shadow()).collect();
+        let mut matrix = Self { heads, rows: Vec::new(), limits, shadow, unreachable: Vec::new(), identity_api };
         for route in policy.routes() {
             let mut groups: Vec<Group> = Vec::new();
             let mut reached = false;
@@ -293,6 +296,13 @@ impl<'p> Matrix<'p> {
             let words: Vec<String> = words.iter().map(|(name, words)| format!("{name} {words}")).collect();
             let _ = writeln!(out, "{} {methods}: whoever passes is limited by {}", route.pattern, words.join("; "));
         }
+        for route in &self.shadow {
+            let _ = writeln!(
+                out,
+                "{}: in shadow mode, where what is refused goes through, without identity",
+                route.pattern
+            );
+        }
         for route in &self.unreachable {
             let _ = writeln!(
                 out,
@@ -306,7 +316,7 @@ impl<'p> Matrix<'p> {
         out
     }
 
-    /// For machines: `{rows: [{pattern, file, line, methods, cells: [{who, whose, allow, status, code}]}], limits, unreachable, identity_api}`.
+    /// For machines: `{rows: [{pattern, file, line, methods, cells: [{who, whose, allow, status, code}]}], limits, shadow, unreachable, identity_api}`.
     #[must_use]
     pub fn to_json(&self) -> Json {
         let cell = |(Head { who, whose }, cell): (&Head, &Option<Verdict>)| {
@@ -337,7 +347,8 @@ impl<'p> Matrix<'p> {
             })
         };
         let limits: Vec<Json> = self.limits.iter().map(limits).collect();
-        json!({ "rows": rows, "limits": limits, "unreachable": unreachable, "identity_api": self.identity_api })
+        let shadow: Vec<&str> = self.shadow.iter().map(|route| &*route.pattern).collect();
+        json!({ "rows": rows, "limits": limits, "shadow": shadow, "unreachable": unreachable, "identity_api": self.identity_api })
     }
 }
 

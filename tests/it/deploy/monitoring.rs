@@ -51,7 +51,8 @@ fn metrics(expression: &str) -> BTreeSet<String> {
 /// A gate that has allowed, refused, forwarded and looked at its files again.
 fn busy() -> Gate {
     let upstream = Upstream::echo();
-    let mut options = Options::policy(ROUTES);
+    let tried = "  /tried: { level: authenticated, mode: shadow }\n";
+    let mut options = Options::policy(format!("{ROUTES}{tried}"));
     let address = upstream.address();
     options.upstreams = Some(format!("{{ echo: {{ addresses: [\"http://{address}\"], health: {{ every: 1s }} }} }}"));
     let options = options.set("identity.api", "token");
@@ -59,6 +60,7 @@ fn busy() -> Gate {
     for _ in 0..3 {
         assert_eq!(gate.get(Who::uA, "/me/x").status, 200);
         assert_eq!(gate.get(Who::nobody, "/me/x").status, 401);
+        assert_eq!(gate.get(Who::nobody, "/tried").status, 200);
     }
     gate.postern.signal(Signal::Hup);
     eventually("the files were looked at", || {
@@ -202,6 +204,7 @@ fn prometheus_scrapes_the_process_and_every_panel_shows_something() {
         eventually(&format!("{panel}: {expression}"), || {
             gate.get(Who::uA, "/me/x");
             gate.get(Who::nobody, "/me/x");
+            gate.get(Who::nobody, "/tried");
             turn += 1;
             gate.postern.sql(&format!("UPDATE users SET external_id = '{turn}' WHERE username = 'uB'"));
             let samples = prometheus.query(&expression);

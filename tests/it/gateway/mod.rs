@@ -15,6 +15,7 @@ mod own_cookies;
 mod refusals;
 mod rewrites;
 mod secure_upstreams;
+mod shadow;
 mod strict_source;
 mod targets;
 mod unread_bodies;

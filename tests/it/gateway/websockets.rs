@@ -49,7 +49,7 @@ pub fn gate(upstream: SocketAddr, options: Options) -> Gate {
 
 type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
-async fn open(gate: &Gate, who: Who, path: &str, origin: Option<&str>) -> Result<Socket, Error> {
+pub async fn open(gate: &Gate, who: Who, path: &str, origin: Option<&str>) -> Result<Socket, Error> {
     let mut request = format!("ws://{}{path}", gate.postern.data).into_client_request().unwrap();
     let headers = request.headers_mut();
     if let Some(token) = World::get().token(who) {

@@ -1,16 +1,8 @@
 //! The commands as a shell runs them.
 
+use super::run;
 use crate::support::{Gate, Options};
-use std::path::Path;
 use std::process::Command;
-
-/// Exit code, standard output, standard error.
-fn run(home: &Path, args: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_postern"));
-    let output = command.args(args).current_dir(home).env("POSTERN_DATA_DIR", home).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-}
 
 const POLICY: &str = "version: 1\ndefaults: { inject: { X-User: user.username } }\n\
                       routes:\n  /o/{org:slug}: { org: path.org as slug, read: member, write: manager }\n";

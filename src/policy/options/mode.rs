@@ -1,0 +1,49 @@
+//! `mode:`: whether a refusal is enforced, or only recorded (`shadow`).
+
+use super::option::{Compiled, PolicyOption, RuleContext, Said};
+use crate::policy::applicable::Needs;
+use crate::yaml::{Findings, Node};
+use serde_json::{Value as Json, json};
+
+/// What would be refused goes on, as it came and in nobody's name, and the refusal is recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct Shadow;
+
+impl PolicyOption for Shadow {
+    const ABOUT: &'static str =
+        "`shadow` lets through what would be refused, without identity, and records it. [enforce]";
+    const NEEDS: Option<Needs> = Some(Needs::Passage);
+    type Raw = bool;
+
+    fn schema() -> Json {
+        json!({ "enum": ["enforce", "shadow"] })
+    }
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<bool> {
+        node.expect_one_of("`mode`", &[("enforce", false), ("shadow", true)], findings)
+    }
+}
+
+impl Compiled<RuleContext<'_>> for Shadow {
+    fn compile(said: &Said<'_, Self>, rule: &RuleContext<'_>, findings: &mut Findings) -> Option<Self> {
+        if !said.merged()? || !rule.place.has(Needs::Passage) {
+            return None;
+        }
+        // What is judged of an answer is held back; to let it go on unjudged would be another way through the gate.
+        if rule.place.has(Needs::Answer) {
+            findings.error("shadow_answer", rule.span, "answers are judged here, which cannot be in shadow mode").help(
+                "say `mode: enforce` for this rule, or leave out what judges the answer while the policy is tried",
+            );
+            return None;
+        }
+        Some(Self)
+    }
+
+    fn words(&self) -> String {
+        "shadow".to_owned()
+    }
+
+    fn is_narrower(_: Option<&Self>, new: Option<&Self>) -> bool {
+        new.is_none()
+    }
+}
