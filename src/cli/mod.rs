@@ -1,5 +1,6 @@
 //! The command line: one file a command. Exit 0 is yes, 1 is no, 2 is wrong usage; errors go to standard error, with a hint.
 
+mod access_logs;
 mod ask;
 mod bar;
 pub mod batch;
@@ -29,11 +30,13 @@ pub mod org;
 pub mod output;
 pub mod permission;
 pub mod policies;
+pub mod replay;
 mod rights;
 pub mod role;
 pub mod schema;
 pub mod serve;
 pub mod sesame;
+pub mod shadow;
 pub mod store;
 mod subject;
 pub mod test;
@@ -88,6 +91,8 @@ enum Command {
     Test(test::Args),
     Explain(explain::Args),
     Matrix(matrix::Args),
+    Shadow(shadow::Args),
+    Replay(replay::Args),
     Schema(schema::Args),
     /// Print the OpenAPI description of the identity API, as it is served at /api/v1/docs/openapi.json
     Openapi,
@@ -287,6 +292,8 @@ pub fn main() -> ExitCode {
             .map(|(names, files)| policies::on_standard_pages(|pages| test::run(&args, names.as_ref(), &files, pages))),
         Command::Explain(args) => explain::run(&common, &args),
         Command::Matrix(args) => matrix::run(&common, &args),
+        Command::Shadow(args) => Ok(shadow::run(&args)),
+        Command::Replay(args) => replay::run(&common, &args),
         Command::Schema(args) => Ok(schema::run(&args)),
         Command::Openapi => openapi::run(&common),
         Command::Config(args) => config::run(&common, &args),

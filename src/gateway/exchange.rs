@@ -288,6 +288,7 @@ impl Exchange {
                 .or(self.info.asked.as_deref()),
             level: self.permit.as_ref().and_then(Permit::level),
             superuser_pass: self.permit.as_ref().is_some_and(Permit::by_superuser),
+            narrowed: self.info.user.as_ref().is_some_and(|user| user.scope().is_some()),
             sent: self.sent,
             ours: self.ours.unwrap_or(total),
             upstream: self.upstream,

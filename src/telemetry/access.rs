@@ -46,6 +46,8 @@ pub struct Line<'a> {
     pub level: Option<&'a str>,
     /// Only the superuser flag let this request into the organization.
     pub superuser_pass: bool,
+    /// The credential was good for a part of its user's right alone.
+    pub narrowed: bool,
     /// Body bytes sent to the client.
     pub sent: u64,
     /// What a rule in shadow mode says: `allow`, or the reason code of what it would refuse.
@@ -81,6 +83,9 @@ impl Line<'_> {
         text(out, "shadow", self.shadow);
         if self.superuser_pass {
             out.extend_from_slice(b",\"superuser_pass\":true");
+        }
+        if self.narrowed {
+            out.extend_from_slice(b",\"narrowed\":true");
         }
         number(out, "bytes", self.sent);
         number(out, "own_us", micros(self.ours));
@@ -284,6 +289,7 @@ mod tests {
             fault: None,
             shadow: None,
             superuser_pass: false,
+            narrowed: false,
             sent: 12,
             ours: Duration::from_micros(15),
             upstream: None,

@@ -1,5 +1,6 @@
 //! `postern explain`: why a request is let through or refused, step by step, in the order of the pipeline.
 
+use super::access_log::printable;
 use super::ask::{Facts, Request};
 use crate::decision::{Awaited, Caller, Denial, Evaluation, Permit, Reason, RequestContext, Stage};
 use crate::facts::Snapshot;
@@ -279,9 +280,4 @@ const SHADOW: &str = "would be refused (shadow): it goes through as it came, wit
 /// A value that is never shown.
 const fn is_secret(value: &InjectValue) -> bool {
     matches!(value, InjectValue::Secret(_))
-}
-
-/// Control characters of a target or a name never reach a terminal.
-fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
 }

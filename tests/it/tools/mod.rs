@@ -2,6 +2,7 @@
 
 mod agree;
 mod commands;
+mod logs;
 
 use std::path::Path;
 use std::process::Command;

@@ -59,6 +59,18 @@ impl Condition {
         asks(&Field::Username) && ![Field::Login, Field::Organization, Field::UserId].iter().any(asks)
     }
 
+    /// What it asks that access lines do not hold.
+    #[must_use]
+    pub fn asks_what_is_not_logged(&self) -> Option<&'static str> {
+        self.fields.iter().find_map(|field| match field {
+            Field::Parameter(_) | Field::Query => Some("the query"),
+            Field::Header(_) | Field::Headers => Some("a header"),
+            Field::Claims => Some("what the credential says"),
+            Field::Column(..) => Some("a lookup"),
+            _ => None,
+        })
+    }
+
     /// The numbers of the lookups that it asks.
     pub(in crate::policy) fn lookups(&self) -> impl Iterator<Item = usize> {
         self.columns().map(|(at, _)| at)
