@@ -18,6 +18,7 @@ pub mod health;
 pub mod import;
 mod invite;
 pub mod job;
+mod learn;
 pub mod lookup;
 pub mod matrix;
 pub mod me;
@@ -93,6 +94,7 @@ enum Command {
     Matrix(matrix::Args),
     Shadow(shadow::Args),
     Replay(replay::Args),
+    Learn(learn::Args),
     Schema(schema::Args),
     /// Print the OpenAPI description of the identity API, as it is served at /api/v1/docs/openapi.json
     Openapi,
@@ -293,6 +295,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&common, &args),
         Command::Matrix(args) => matrix::run(&common, &args),
         Command::Shadow(args) => Ok(shadow::run(&args)),
+        Command::Learn(args) => Ok(learn::run(&args)),
         Command::Replay(args) => replay::run(&common, &args),
         Command::Schema(args) => Ok(schema::run(&args)),
         Command::Openapi => openapi::run(&common),

@@ -101,3 +101,29 @@ fn a_replay_of_a_gate_s_log_says_what_another_policy_opens_and_closes() {
     let (_, out, _) = run(home, &["replay", "access.log"]);
     assert!(out.contains("  1: what the credential is good for\n"), "{out}");
 }
+
+/// The one document that is certainly of the real shape: postern's own.
+#[test]
+fn the_draft_of_postern_s_own_description_loads_and_lets_nobody_pass() {
+    let home = tempfile::tempdir().unwrap();
+    let policy = "version: 1\nroutes: { /x: public }\n";
+    std::fs::write(home.path().join("routes.yaml"), policy).unwrap();
+    std::fs::write(home.path().join("postern.yaml"), "policy: [routes.yaml]\nidentity: { api: all }\n").unwrap();
+    let (code, document, err) = run(home.path(), &["openapi"]);
+    assert_eq!(code, 0, "{err}");
+    std::fs::write(home.path().join("openapi.json"), &document).unwrap();
+    let (code, draft, err) = run(home.path(), &["learn", "--openapi", "openapi.json"]);
+    assert!(code == 0 && err.contains("all closed"), "{err}");
+    assert!(draft.contains("# guess: public") && draft.contains("# guess: authenticated"), "{draft}");
+    std::fs::write(home.path().join("draft.yaml"), &draft).unwrap();
+    let (code, out, _) = run(home.path(), &["check", "draft.yaml"]);
+    assert_eq!(code, 0, "{out}");
+    let (_, out, _) = run(home.path(), &["matrix", "--policy", "draft.yaml"]);
+    assert!(!out.contains("allow"), "{out}");
+    let yaml = "openapi: 3.0.0\ninfo: { title: Y, version: '1' }\npaths:\n  /a/{id}:\n    get:\n      deprecated: true\n      responses: { 200: { description: ok } }\n";
+    std::fs::write(home.path().join("openapi.yaml"), yaml).unwrap();
+    let (code, draft, _) = run(home.path(), &["learn", "--openapi", "openapi.yaml"]);
+    assert!(code == 0 && draft.contains("  /a/{id}:\n    # deprecated\n    GET: deny"), "{draft}");
+    assert_eq!(run(home.path(), &["learn", "--openapi", "routes.yaml"]).0, 1);
+    assert_eq!(run(home.path(), &["learn", "--openapi", "nowhere"]).0, 2);
+}
