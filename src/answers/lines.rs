@@ -1,7 +1,7 @@
 //! Lists that come an item at a time: a line each (NDJSON), or an event each (server-sent events, as the HTML standard reads them).
 
 use super::json::{Reader, Said, Unreadable};
-use super::{Counts, List, Shape};
+use super::{Counts, List, Pages, Shape};
 use std::sync::Arc;
 
 /// How items are set apart.
@@ -28,13 +28,26 @@ pub struct Stream {
     /// The last line ended with a carriage return, which a line feed may still belong to.
     is_behind_return: bool,
     counts: Counts,
+    /// See [`super::Filter::of`].
+    pages: Option<Arc<Pages>>,
 }
 
 impl Stream {
     #[must_use]
     pub fn new(shape: Arc<Shape>, framing: Framing, limit: usize) -> Self {
         let (line, event, data, counts) = (Vec::new(), Vec::new(), Vec::new(), Counts::default());
-        Self { shape, framing, limit, line, event, data, is_behind_return: false, counts }
+        Self { shape, framing, limit, line, event, data, is_behind_return: false, counts, pages: None }
+    }
+
+    /// The same of a list that was narrowed at its source.
+    #[must_use]
+    pub fn narrowed(self, pages: Option<&Arc<Pages>>) -> Self {
+        Self { pages: pages.cloned(), ..self }
+    }
+
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        self.counts
     }
 
     /// Whether items come as they arise.
@@ -169,7 +182,7 @@ impl Stream {
         out: &mut Vec<u8>,
     ) -> Result<bool, Unreadable> {
         if !self.shape.items.is_empty() {
-            let mut list = List::new(Arc::clone(&self.shape), self.limit);
+            let mut list = List::new(Arc::clone(&self.shape), self.limit).narrowed(self.pages.as_ref());
             let mut left = Vec::new();
             list.feed(text, keep, &mut left)?;
             let counts = list.finish()?;

@@ -2,9 +2,11 @@
 //!
 //! What decides about an item may stand anywhere in it, so an item is held until it has been read; nothing else is. Its bytes go on as
 //! they came, without the spaces between items. What stands beside the list on the way to it is dropped, unless it may pass: totals and
-//! links to other pages tell of what has been kept back.
+//! links to other pages tell of what has been kept back. Of a list that was narrowed at its source they hold as long as nothing else came, so
+//! they are written where their object ends, behind the list.
 
 use super::json::{Reader, Said, Unreadable, is_key, text};
+use super::pages::Pages;
 use std::sync::Arc;
 
 /// Where a list is in an answer, and what of it says whose an item is.
@@ -25,6 +27,9 @@ pub struct Counts {
     pub dropped: u64,
 }
 
+/// Members that wait, at most.
+const MOST_WAITING: usize = 64;
+
 /// What comes next in the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -35,7 +40,7 @@ enum Place {
     /// The value of a member beside the list, which begins so far behind its key.
     Beside {
         value: usize,
-        passes: bool,
+        passes: Passes,
     },
     /// Behind a member's value.
     AfterMember,
@@ -44,6 +49,15 @@ enum Place {
     AfterItem,
     /// Nothing but spaces.
     End,
+}
+
+/// Whether what stands beside the list goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Passes {
+    Never,
+    /// Where no item has been dropped.
+    WithAll,
+    Always,
 }
 
 /// Filters one answer.
@@ -66,6 +80,9 @@ pub struct List {
     reader: Reader,
     text_at: usize,
     counts: Counts,
+    pages: Option<Arc<Pages>>,
+    /// What passes where no item has been dropped: members, with the level of their object.
+    waiting: Vec<(usize, Vec<u8>)>,
 }
 
 impl List {
@@ -83,7 +100,21 @@ impl List {
             shape,
             text_at: 0,
             counts: Counts::default(),
+            pages: None,
+            waiting: Vec::new(),
         }
+    }
+
+    /// The same of a list that was narrowed at its source.
+    #[must_use]
+    pub fn narrowed(self, pages: Option<&Arc<Pages>>) -> Self {
+        Self { pages: pages.cloned(), ..self }
+    }
+
+    /// How many items there were so far.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        self.counts
     }
 
     /// Whether the list has begun: before that, nothing of what has been written needs to leave.
@@ -216,6 +247,7 @@ impl List {
             }
             (Place::AfterMember, b',') => self.place = Place::Member,
             (Place::AfterMember | Place::MemberOrEnd, b'}') => {
+                self.put_waiting(out);
                 out.push(byte);
                 self.level -= 1;
                 self.place = if self.level == 0 { Place::End } else { Place::AfterMember };
@@ -255,39 +287,77 @@ impl List {
             self.place = Place::Start;
             return Ok(value);
         }
-        let passes = shape.envelope.iter().any(|name| is(name));
+        let passes = match &self.pages {
+            _ if shape.envelope.iter().any(|name| is(name)) => Passes::Always,
+            Some(_) if Pages::tells_of_all(key) => Passes::WithAll,
+            _ => Passes::Never,
+        };
         self.reader = Reader::default();
         self.place = Place::Beside { value, passes };
         self.beside(shape, bytes, (value, passes), out)
     }
 
     fn put_key(&mut self, key: &[u8], out: &mut Vec<u8>) {
+        self.put_comma(out);
+        out.extend_from_slice(key);
+        out.push(b':');
+    }
+
+    fn put_comma(&mut self, out: &mut Vec<u8>) {
         let bit = 1 << self.level;
         if self.written & bit != 0 {
             out.push(b',');
         }
         self.written |= bit;
-        out.extend_from_slice(key);
-        out.push(b':');
     }
 
     fn beside(
         &mut self,
         shape: &Shape,
         bytes: &[u8],
-        (value, passes): (usize, bool),
+        (value, passes): (usize, Passes),
         out: &mut Vec<u8>,
     ) -> Result<usize, Unreadable> {
         let rest = bytes.get(value..).unwrap_or_default();
         let Some(length) = self.reader.read(rest, &[])? else { return Ok(0) };
         self.reader = Reader::new(&shape.org);
-        if passes {
+        if passes != Passes::Never {
             let mut at = 0;
             let Some((end, _)) = text(bytes, 0, &mut at)? else { return Ok(0) };
-            self.put_key(bytes.get(..end).unwrap_or_default(), out);
-            out.extend_from_slice(rest.get(..length).unwrap_or_default().trim_ascii_start());
+            let key = bytes.get(..end).unwrap_or_default();
+            let value = rest.get(..length).unwrap_or_default().trim_ascii_start();
+            match (passes, &self.pages) {
+                (Passes::WithAll, Some(pages)) => {
+                    let mut member = [key, b":"].concat();
+                    pages.put(value, &mut member);
+                    self.waiting.push((self.level, member));
+                    let held: usize = self.waiting.iter().map(|(_, member)| member.len()).sum();
+                    if held > self.limit || self.waiting.len() > MOST_WAITING {
+                        return Err(Unreadable::TooLong);
+                    }
+                }
+                (_, pages) => {
+                    let pages = pages.clone();
+                    self.put_key(key, out);
+                    match pages {
+                        Some(pages) => pages.put(value, out),
+                        None => out.extend_from_slice(value),
+                    }
+                }
+            }
         }
         self.place = Place::AfterMember;
         Ok(value + length)
+    }
+
+    /// An object ends: writes what has waited for that.
+    fn put_waiting(&mut self, out: &mut Vec<u8>) {
+        let of_others = self.waiting.partition_point(|(level, _)| *level < self.level);
+        for (_, member) in self.waiting.split_off(of_others) {
+            if self.counts.dropped == 0 {
+                self.put_comma(out);
+                out.extend_from_slice(&member);
+            }
+        }
     }
 }

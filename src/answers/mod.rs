@@ -3,6 +3,7 @@
 pub mod json;
 pub mod lines;
 pub mod list;
+pub mod pages;
 
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,7 @@ mod tests;
 pub use json::{Said, Unreadable};
 pub use lines::{Framing, Stream};
 pub use list::{Counts, List, Shape};
+pub use pages::Pages;
 use std::sync::Arc;
 
 /// Whether a media type, in lower case and without parameters, is one document of JSON (RFC 6839, 3.1).
@@ -28,16 +30,25 @@ pub enum Filter {
 
 impl Filter {
     /// A filter for answers of this media type, in lower case and without parameters; `None`: it is not one that is read. No more than
-    /// `limit` bytes are held at once.
+    /// `limit` bytes are held at once. `pages`: the list was narrowed at its source.
     #[must_use]
-    pub fn of(media_type: &str, shape: &Arc<Shape>, limit: usize) -> Option<Self> {
+    pub fn of(media_type: &str, shape: &Arc<Shape>, limit: usize, pages: Option<&Arc<Pages>>) -> Option<Self> {
         let framing = match media_type {
             "application/x-ndjson" | "application/jsonl" | "application/x-jsonlines" => Framing::Lines,
             "text/event-stream" => Framing::Events,
-            _ if is_json(media_type) => return Some(Self::List(List::new(Arc::clone(shape), limit))),
+            _ if is_json(media_type) => return Some(Self::List(List::new(Arc::clone(shape), limit).narrowed(pages))),
             _ => return None,
         };
-        Some(Self::Stream(Stream::new(Arc::clone(shape), framing, limit)))
+        Some(Self::Stream(Stream::new(Arc::clone(shape), framing, limit).narrowed(pages)))
+    }
+
+    /// How many items there were so far.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        match self {
+            Self::List(list) => list.counts(),
+            Self::Stream(stream) => stream.counts(),
+        }
     }
 
     /// Takes a piece of the answer, and writes to `out` what goes on of it. `keep` says so of each item.

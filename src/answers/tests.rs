@@ -259,7 +259,7 @@ fn a_value_ends_where_it_ends() {
 /// What goes on of a stream, the same however it is cut into pieces.
 fn streamed(media_type: &str, items: &str, answer: &str) -> Result<(String, Counts), Unreadable> {
     let run = |size: usize| {
-        let mut filter = Filter::of(media_type, &shape(items, "/org"), 64).expect("a type that is read");
+        let mut filter = Filter::of(media_type, &shape(items, "/org"), 64, None).expect("a type that is read");
         let mut out = Vec::new();
         for piece in answer.as_bytes().chunks(size) {
             filter.feed(piece, &mut is_ours, &mut out)?;
@@ -311,6 +311,45 @@ fn each_event_is_an_item() {
     assert_eq!(streamed("text/event-stream", "/result/tools", rpc).map(|(text, _)| text), Ok(left.to_owned()));
     assert_eq!(streamed("text/event-stream", "", &"data: x\n".repeat(40)), Err(Unreadable::TooLong));
     assert!(
-        Filter::of("text/csv", &shape("", ""), 64).is_none() && Filter::of("text/html", &shape("", ""), 64).is_none()
+        Filter::of("text/csv", &shape("", ""), 64, None).is_none()
+            && Filter::of("text/html", &shape("", ""), 64, None).is_none()
     );
+}
+
+/// What holds of a list that was narrowed at its source is written behind it, and not where something else came.
+#[test]
+fn totals_of_a_narrowed_list_wait_for_its_end() {
+    let [parameter, host, asked] = ["org", "api.example.com", ""].map(Box::from);
+    let [path, forwarded] = ["/x", "/x"].map(Box::from);
+    let pages = Arc::new(super::Pages { parameter, asked, host, path, forwarded });
+    let narrowed = |items: &str, answer: &str, size: usize| {
+        let mut filter = List::new(shape(items, "/org"), 64).narrowed(Some(&pages));
+        let mut out = Vec::new();
+        for piece in answer.as_bytes().chunks(size) {
+            filter.feed(piece, &mut is_ours, &mut out)?;
+        }
+        filter.finish()?;
+        Ok::<_, Unreadable>(String::from_utf8(out).expect("UTF-8"))
+    };
+    let long = format!(r#"{{"count":"{}","total":"{}","r":[]}}"#, "1".repeat(40), "2".repeat(40));
+    for (items, answer, left) in [
+        (
+            "/r",
+            r#"{"count":2,"next":"/x?org=a&page=2","facets":{},"type":"t","r":[{"org":"a"}],"prev" : null}"#,
+            Ok(r#"{"type":"t","r":[{"org":"a"}],"count":2,"next":"/x?page=2","prev":null}"#),
+        ),
+        ("/r", r#"{"count":2,"r":[{"org":"a"},{"org":"b"}],"next":"/x?page=2"}"#, Ok(r#"{"r":[{"org":"a"}]}"#)),
+        (
+            "/d/r",
+            r#"{"meta":{"total":1},"d":{"total":1,"r":[],"x":1},"links":{"next":"/x?org=a"}}"#,
+            Ok(r#"{"d":{"r":[],"total":1},"meta":{"total":1},"links":{"next":"/x"}}"#),
+        ),
+        ("", r#"[{"org":"a"}]"#, Ok(r#"[{"org":"a"}]"#)),
+        ("/r", r#"{"count":1}"#, Err(Unreadable::NoList)),
+        ("/r", &long, Err(Unreadable::TooLong)),
+    ] {
+        for size in [1, 5, 1 << 20] {
+            assert_eq!(narrowed(items, answer, size), left.map(str::to_owned), "{answer} in pieces of {size}");
+        }
+    }
 }

@@ -15,7 +15,6 @@ use super::{
 use crate::facts::{Organization, Scope};
 use crate::limit::{self, Key, Who};
 use crate::policy::{Access, CountedBy, LookupKey, Policy, Rule, Schemes, Throttle};
-use http::Method;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -184,7 +183,10 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
         }
         let upgrade = websocket::evaluate(&hits.first, view)?;
         let (awaits, listed) = match hits.rules().any(Rule::judges_answer) && !*is_answered {
-            true => judged_answer(&hits, view.method, caller, upgrade)?,
+            true => {
+                let target = matched.rewritten.as_ref().map_or(view.target.raw(), |rewritten| &rewritten.raw);
+                judged_answer(&hits, view, caller, upgrade, target)?
+            }
             false => (Awaited::Nothing, None),
         };
         // It begins with a GET, and who knows what it changes.
@@ -201,7 +203,8 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
             (true, false) => caller.clone(),
             (false, _) => Caller::default(),
         };
-        let rewritten = matched.rewritten.as_ref().map(|rewritten| Arc::clone(&rewritten.raw));
+        let narrowed = listed.as_ref().and_then(|listed| listed.target());
+        let rewritten = narrowed.or(matched.rewritten.as_ref().map(|rewritten| &rewritten.raw)).cloned();
         let rule = matched.first.as_ref().map(|first| first.rule).ok_or_else(used_up)?;
         let [objects, _] = objects;
         let verdict = if is_last { std::mem::take(verdict) } else { verdict.clone() };
@@ -360,11 +363,12 @@ fn decide(
 /// What must be judged of the answer, and what of it the caller gets.
 fn judged_answer(
     hits: &Hits<'_>,
-    method: &Method,
+    view: &RequestView<'_>,
     caller: &Caller,
     upgrade: Upgrade,
+    target: &str,
 ) -> Result<(Awaited, Option<Box<Listed>>), Denial> {
-    let (awaits, listed) = (Awaited::of(hits.rules()), Listed::of(hits, method, caller)?);
+    let (awaits, listed) = (Awaited::of(hits.rules()), Listed::of(hits, view, caller, target)?);
     let unreadable = |hint| Err(hits.first.deny(Reason::AnswerUnreadable).with_hint(hint));
     match (awaits != Awaited::Nothing, listed.is_some()) {
         (true, true) => unreadable("an answer that says whose it is, is no list of everybody's"),

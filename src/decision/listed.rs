@@ -2,10 +2,11 @@
 
 use super::matching::Hits;
 use super::org_references::key;
+use super::push::{Narrowed, narrow};
 use super::rule::passes_shared;
-use super::{AnswerView, Awaited, Caller, Denial, OrgKey, Reason};
-use crate::answers::{Filter, Said, Shape};
-use crate::facts::{Level, Membership, Snapshot};
+use super::{AnswerView, Awaited, Caller, Denial, OrgKey, Reason, RequestView};
+use crate::answers::{Filter, Pages, Said, Shape};
+use crate::facts::{Level, Organization, Snapshot};
 use crate::policy::{Access, By, ItemBy, List, Rule};
 use http::{HeaderMap, Method, StatusCode};
 use std::sync::Arc;
@@ -20,14 +21,21 @@ pub struct Listed {
     awaited: Awaited,
     /// The answer has no body.
     is_head: bool,
+    /// The service is asked for the caller's items alone.
+    narrowed: Option<Narrowed>,
 }
 
 impl Listed {
-    /// What rules say that a request falls under; `None`: its answer is no list.
+    /// What rules say that a request falls under, which would be forwarded to this target; `None`: its answer is no list.
     ///
     /// # Errors
-    /// 502 `answer_unreadable`: two of them say it differently.
-    pub(super) fn of(hits: &Hits<'_>, method: &Method, caller: &Caller) -> Result<Option<Box<Self>>, Denial> {
+    /// 502 `answer_unreadable`: two of them say it differently; or as [`narrow`].
+    pub(super) fn of(
+        hits: &Hits<'_>,
+        view: &RequestView<'_>,
+        caller: &Caller,
+        target: &str,
+    ) -> Result<Option<Box<Self>>, Denial> {
         let mut lists = hits.rules().filter_map(|rule| rule.list());
         let Some(list) = lists.next() else { return Ok(None) };
         let refuse = |hint| hits.first.deny(Reason::AnswerUnreadable).with_hint(hint);
@@ -37,13 +45,47 @@ impl Listed {
         let Some(user) = &caller.user else { return Err(refuse("nobody is known whose items could be told")) };
         let limit = hits.rules().map(Rule::inspect_limit).min().unwrap_or_default();
         let passes_errors = hits.rules().filter(|rule| rule.list().is_some()).all(Rule::passes_errors);
+        let kept = KeptItems::of(list, hits, view.method, user);
+        // No parameter names what belongs to nobody, and nobody's ids are a superuser's.
+        let is_narrow = kept.as_ref().is_some_and(|kept| !kept.keeps_shared) && !user.is_superuser_somewhere();
+        let narrowed = match list.push.as_ref().filter(|_| is_narrow) {
+            Some(push) => Some(narrow(push, list.keep, user, hits, view, target)?),
+            None => None,
+        };
         Ok(Some(Box::new(Self {
             shape: Arc::clone(&list.shape),
-            kept: KeptItems::of(list, hits, method, user),
+            kept,
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
             awaited: if passes_errors { Awaited::ObjectOrError } else { Awaited::Object },
-            is_head: *method == Method::HEAD,
+            is_head: *view.method == Method::HEAD,
+            narrowed,
         })))
+    }
+
+    /// The target that the service is asked for, where that is another than the client's.
+    pub(super) fn target(&self) -> Option<&Arc<str>> {
+        match &self.narrowed {
+            Some(Narrowed::Asks(target, _)) => Some(target),
+            Some(Narrowed::Nothing) | None => None,
+        }
+    }
+
+    /// What the client sees of a list that was narrowed at its source.
+    #[must_use]
+    pub fn pages(&self) -> Option<&Arc<Pages>> {
+        match &self.narrowed {
+            Some(Narrowed::Asks(_, pages)) => Some(pages),
+            Some(Narrowed::Nothing) | None => None,
+        }
+    }
+
+    /// The answer where nothing could be the caller's, so that nobody is asked: a list without items, where those would be.
+    #[must_use]
+    pub fn empty(&self) -> Option<String> {
+        matches!(self.narrowed, Some(Narrowed::Nothing)).then(|| {
+            let list = serde_json::Value::Array(Vec::new());
+            self.shape.items.iter().rev().fold(list, |inner, step| serde_json::json!({ &**step: inner })).to_string()
+        })
     }
 
     /// The filter for an answer with this head; `None`: it goes on as it is, but for what its head says of others' items.
@@ -53,7 +95,7 @@ impl Listed {
     pub fn filter(&self, status: StatusCode, headers: &HeaderMap) -> Result<Option<(Filter, KeptItems)>, Denial> {
         let Some(media_type) = self.awaited.has_object(status, headers)? else { return Ok(None) };
         let (Some(kept), false) = (&self.kept, self.is_head) else { return Ok(None) };
-        let filter = Filter::of(&media_type, &self.shape, self.limit).ok_or_else(|| {
+        let filter = Filter::of(&media_type, &self.shape, self.limit, self.pages()).ok_or_else(|| {
             let hint = "the answer is neither JSON nor lines or events of it: give its type a route of its own";
             Denial::new(Reason::AnswerUnreadable).with_hint(hint)
         })?;
@@ -101,17 +143,11 @@ impl KeptItems {
             return None;
         }
         let keep = list.keep;
-        let text = |membership: &Membership| {
-            let organization = &membership.organization;
-            match list.by {
-                ItemBy::Key(By::Id) => None,
-                ItemBy::Key(By::Slug) => Some(organization.slug.as_str().into()),
-                ItemBy::Key(By::External) => organization.external_id.as_ref().map(|id| id.as_str().into()),
-                ItemBy::Name => Some(organization.name.as_str().into()),
-            }
+        let theirs = caller.memberships().iter().filter(|membership| membership.level() >= keep);
+        let mut keys: Vec<Box<str>> = match list.by {
+            ItemBy::Key(By::Id) => Vec::new(),
+            by => theirs.filter_map(|membership| named(&membership.organization, by)).collect(),
         };
-        let mut keys: Vec<Box<str>> =
-            caller.memberships().iter().filter(|membership| membership.level() >= keep).filter_map(text).collect();
         keys.sort_unstable();
         Some(Self { caller: Arc::clone(caller), keep, by: list.by, keeps_shared, keys: keys.into() })
     }
@@ -137,5 +173,15 @@ impl KeptItems {
             },
             ItemBy::Key(_) | ItemBy::Name => self.keys.binary_search_by(|known| (**known).cmp(text)).is_ok(),
         }
+    }
+}
+
+/// What names an organization so; `None`: nothing does.
+pub(super) fn named(organization: &Organization, by: ItemBy) -> Option<Box<str>> {
+    match by {
+        ItemBy::Key(By::Id) => Some(organization.id.to_string().into()),
+        ItemBy::Key(By::Slug) => Some(organization.slug.as_str().into()),
+        ItemBy::Key(By::External) => organization.external_id.as_ref().map(|id| id.as_str().into()),
+        ItemBy::Name => Some(organization.name.as_str().into()),
     }
 }

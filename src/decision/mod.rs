@@ -19,6 +19,7 @@ mod org_key;
 mod org_references;
 mod permit;
 mod preflight;
+mod push;
 mod rule;
 mod sources;
 mod standing;

@@ -1,6 +1,7 @@
 //! What is said of an answer that was judged before it reaches the caller: nothing that lets it be served to somebody else, and nothing that
 //! is true of what the service has sent and not of what goes on.
 
+use crate::answers::Pages;
 use crate::normalized_name::normalized_key;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
@@ -46,6 +47,36 @@ pub fn of_filtered(headers: &mut HeaderMap) {
     keep_private(headers);
 }
 
+/// An answer of which a part goes on that was narrowed at its source. `is_whole`: all of it was the caller's, so that links and totals hold.
+pub fn of_narrowed(headers: &mut HeaderMap, pages: &Pages, is_whole: bool) {
+    let is_number = |value: &HeaderValue| !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
+    let holds = |(name, value): &(&HeaderName, &HeaderValue)| tells_of_whole(name) && is_number(value);
+    let totals = headers.iter().filter(|it| is_whole && holds(it)).map(|(name, value)| (name.clone(), value.clone()));
+    let totals: Vec<(HeaderName, HeaderValue)> = totals.collect();
+    let links = headers.get_all(header::LINK).iter().filter(|_| is_whole).filter_map(|value| value.to_str().ok());
+    let links: Vec<String> = links.filter_map(|links| pages.link_header(links)).collect();
+    of_filtered(headers);
+    headers.extend(totals);
+    headers.extend(links.into_iter().filter_map(|links| Some((header::LINK, HeaderValue::try_from(links).ok()?))));
+    show_asked(headers, pages);
+}
+
+/// Puts what the client has asked for in the place of what the service was asked for.
+pub fn show_asked(headers: &mut HeaderMap, pages: &Pages) {
+    for name in [header::LOCATION, header::CONTENT_LOCATION] {
+        let shown = headers.get(&name).and_then(|value| value.to_str().ok()).map(|link| pages.unpushed(link));
+        if let Some(shown) = shown.and_then(|shown| HeaderValue::try_from(&*shown).ok()) {
+            headers.insert(name, shown);
+        }
+    }
+}
+
+/// Whether an answer's head tells of all of its list.
+#[must_use]
+pub fn tell_of_whole(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| *name == header::LINK || tells_of_whole(name))
+}
+
 fn remove(headers: &mut HeaderMap, names: &[HeaderName]) {
     for name in names {
         headers.remove(name);
@@ -86,7 +117,8 @@ fn text(value: &HeaderValue) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{of_filtered, of_whole};
+    use super::{of_filtered, of_narrowed, of_whole};
+    use crate::answers::Pages;
     use http::{HeaderMap, HeaderName, HeaderValue};
 
     fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -133,6 +165,26 @@ mod tests {
         of_filtered(&mut filtered);
         let left = [("x-account", "17"), ("content-type", "application/json"), ("cache-control", "private")];
         assert_eq!(filtered, headers(&left));
+    }
+
+    #[test]
+    fn what_holds_of_a_narrowed_list_is_said_where_all_of_it_is_the_caller_s() {
+        let [parameter, host, path] = ["org", "api.example.com", "/x"].map(Box::from);
+        let pages = Pages { parameter, host, asked: Box::default(), forwarded: path.clone(), path };
+        let lines = [
+            ("link", "<http://internal/x?org=a&page=2>; rel=next"),
+            ("x-total-count", "4"),
+            ("x-pagination", "{\"next\": \"/x?org=a\"}"),
+            ("content-location", "/x?org=a&page=1"),
+            ("etag", "\"1\""),
+        ];
+        for (is_whole, left) in [(true, &[("x-total-count", "4"), ("link", "</x?page=2>; rel=next")][..]), (false, &[])]
+        {
+            let mut narrowed = headers(&lines);
+            of_narrowed(&mut narrowed, &pages, is_whole);
+            let always = [("content-location", "/x?page=1"), ("cache-control", "private")];
+            assert_eq!(narrowed, headers(&[&always, left].concat()), "{is_whole}");
+        }
     }
 
     #[test]

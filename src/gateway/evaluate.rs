@@ -32,6 +32,8 @@ pub enum Interrupt {
     Preflight,
     /// It is allowed; whoever sent it goes on with a session.
     BeginSession(Box<LinkLogin>),
+    /// It is allowed, and its answer a list of which nothing could be the caller's: this one, without asking.
+    Empty(String),
     /// Another site may have opened a link that would end the browser's session: its user is asked first.
     AskFirst,
     /// It is for the identity API.

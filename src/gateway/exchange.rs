@@ -243,6 +243,13 @@ impl Exchange {
         self.sent += bytes as u64;
     }
 
+    /// So many items of the answer were asked of nobody: the upstream should not have sent them.
+    pub fn count_foreign(&self, items: u64) {
+        if let Some(cell) = self.rules.routes.cell(self.info.route) {
+            cell.foreign_items.add(items);
+        }
+    }
+
     pub fn aborted(&mut self) {
         self.aborted = true;
         self.worker.shard.answers_aborted.inc();

@@ -40,6 +40,10 @@ struct Incoming {
     filter: Option<Filter>,
     kept: KeptItems,
     limit: usize,
+    /// Nothing leaves before all of it is there, if that is within the limit: what its head tells of all of it must hold.
+    is_held: bool,
+    /// Items that were dropped, once the filter is gone.
+    dropped: u64,
     /// What may leave.
     out: Vec<u8>,
 }
@@ -47,12 +51,13 @@ struct Incoming {
 impl Incoming {
     /// Reads on until some of the list may leave, or it has ended.
     fn poll_ready(&mut self, deadlines: &Deadlines, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
-        let Self { body, pace, decoder, encoded, filter, kept, limit, out } = self;
+        let Self { body, pace, decoder, encoded, filter, kept, limit, is_held, dropped, out } = self;
         let mut room = Vec::new();
         while let Some(reading) = filter {
             // A short answer is read to its end: then it is refused for whatever is wrong with it.
             let is_all_there = decoder.is_identity() && body.is_end_stream();
-            if reading.may_leave() && !out.is_empty() && !is_all_there {
+            let is_held = is_all_there || (*is_held && out.len() <= *limit);
+            if reading.may_leave() && !out.is_empty() && !is_held {
                 return Poll::Ready(Ok(()));
             }
             if !reading.may_leave() && out.len() > *limit {
@@ -77,12 +82,18 @@ impl Incoming {
                 None => {
                     decoder.finish()?;
                     if let Some(ended) = filter.take() {
-                        ended.finish(&mut |said: &Said<'_>| kept.keeps(said), out)?;
+                        *dropped = ended.counts().dropped;
+                        *dropped = ended.finish(&mut |said: &Said<'_>| kept.keeps(said), out)?.dropped;
                     }
                 }
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Items that were dropped so far.
+    fn dropped(&self) -> u64 {
+        self.filter.as_ref().map_or(self.dropped, |filter| filter.counts().dropped)
     }
 }
 
@@ -94,7 +105,7 @@ impl Filtered {
         if let Err(error) = ready!(list.poll_ready(&exchange.link().connection.deadlines, cx)) {
             exchange.fault(error.to_string());
             exchange.aborted();
-            (list.filter, *failed) = (None, Some(error));
+            (list.dropped, list.filter, *failed) = (list.dropped(), None, Some(error));
         }
         if list.out.is_empty() {
             return Poll::Ready(failed.take().map(Err));
@@ -111,6 +122,15 @@ impl Drop for Filtered {
         if self.list.filter.is_some() {
             self.exchange.aborted();
         }
+        count_foreign(&mut self.exchange, self.list.dropped());
+    }
+}
+
+/// Counts what an upstream should not have sent, since it was asked for the caller's items alone.
+fn count_foreign(exchange: &mut Exchange, items: u64) {
+    if items > 0 && exchange.listed().is_some_and(|listed| listed.pages().is_some()) {
+        exchange.count_foreign(items);
+        exchange.fault("the service has sent items that `push` did not ask for");
     }
 }
 
@@ -132,6 +152,9 @@ pub(super) async fn filter(
     let (filter, kept, decoder) = match begun {
         Ok(Some(begun)) => begun,
         Ok(None) => {
+            if let Some(pages) = exchange.listed().and_then(Listed::pages) {
+                answer_headers::show_asked(&mut headers, pages);
+            }
             // The head of a list tells of all of it, also where there is no body.
             match exchange.listed().is_some_and(Listed::is_whole) || !status.is_success() {
                 true => answer_headers::of_whole(&mut headers, false),
@@ -145,23 +168,37 @@ pub(super) async fn filter(
             return reply::refuse(exchange, &denial);
         }
     };
-    let (filter, limit) = (Some(filter), usize::try_from(exchange.inspect_limit()).unwrap_or(usize::MAX));
-    let (encoded, out) = (Bytes::new(), Vec::new());
-    let mut list = Incoming { body, pace, decoder, encoded, filter, kept, limit, out };
+    let limit = usize::try_from(exchange.inspect_limit()).unwrap_or(usize::MAX);
+    let pages = exchange.listed().and_then(Listed::pages).cloned();
     // Of events the client wants to hear that there will be some.
-    let is_live = list.filter.as_ref().is_some_and(Filter::is_live);
+    let is_live = filter.is_live();
+    let is_held = pages.is_some() && !is_live && answer_headers::tell_of_whole(&headers);
+    let (filter, encoded, dropped, out) = (Some(filter), Bytes::new(), 0, Vec::new());
+    let mut list = Incoming { body, pace, decoder, encoded, filter, kept, limit, is_held, dropped, out };
     let deadlines = &exchange.link().connection.deadlines;
-    let ready = if is_live { Ok(()) } else { poll_fn(|cx| list.poll_ready(deadlines, cx)).await };
-    if let Err(error) = ready {
+    let ready = poll_fn(|cx| match list.poll_ready(deadlines, cx) {
+        Poll::Pending if is_live => Poll::Ready(Ok(())),
+        ready => ready,
+    });
+    if let Err(error) = ready.await {
+        count_foreign(&mut exchange, list.dropped());
         drop(list);
         let denial = unread(&mut exchange, &error);
         return reply::refuse(exchange, &denial);
     }
-    answer_headers::of_filtered(&mut headers);
+    let is_whole = list.filter.is_none() && list.dropped == 0;
+    list.is_held = false;
+    match &pages {
+        Some(pages) => answer_headers::of_narrowed(&mut headers, pages, is_whole),
+        None => answer_headers::of_filtered(&mut headers),
+    }
     dress(&mut exchange, &target, status, &mut headers);
     // A short one is there already.
     let body = match list.filter {
-        None => AnswerBody::own(list.out.into(), exchange),
+        None => {
+            count_foreign(&mut exchange, list.dropped);
+            AnswerBody::own(list.out.into(), exchange)
+        }
         Some(_) => AnswerBody::Filtered(Box::new(Filtered { list, failed: None, exchange })),
     };
     response(status, headers, body)

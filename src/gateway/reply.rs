@@ -7,6 +7,7 @@ use super::body::AnswerBody;
 use super::exchange::Exchange;
 use super::failures;
 use super::grpc;
+use super::headers::vary_on_authorization;
 use super::request_id::X_REQUEST_ID;
 use crate::decision::{Denial, Reason};
 use crate::net::framing::Violation;
@@ -95,16 +96,33 @@ fn challenge(headers: &mut HeaderMap, schemes: &Schemes, bearer: &'static str) {
 }
 
 /// An answer of ours that is no refusal: what was noted for it, and no body but this one.
-fn ours(mut exchange: Box<Exchange>, status: StatusCode, outcome: Outcome, body: &'static str) -> Response<AnswerBody> {
+fn ours(
+    mut exchange: Box<Exchange>,
+    status: StatusCode,
+    outcome: Outcome,
+    body: impl Into<Bytes>,
+) -> Response<AnswerBody> {
     exchange.answer(status, outcome);
     let request_id = exchange.request_id().to_header();
     let besides = exchange.info.besides.take();
-    let mut response = Response::new(AnswerBody::own(Bytes::from_static(body.as_bytes()), exchange));
+    let mut response = Response::new(AnswerBody::own(body.into(), exchange));
     *response.status_mut() = status;
     response.headers_mut().insert(X_REQUEST_ID, request_id);
     if let Some(besides) = besides {
         besides.put(response.headers_mut());
     }
+    response
+}
+
+/// Answers with a list that has no items, as its service would.
+#[must_use]
+pub fn empty_list(mut exchange: Box<Exchange>, list: String) -> Response<AnswerBody> {
+    drop(exchange.take());
+    let mut response = ours(exchange, StatusCode::OK, Outcome::Allowed, list);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+    vary_on_authorization(headers);
     response
 }
 

@@ -36,8 +36,8 @@ pub use options::org::{By, Item, MAX_SOURCES, Source};
 pub use options::when::Condition;
 pub use options::{
     Asked, BodyLimit, Cors, CountedBy, ErrorPassthrough, Foreign, InspectLimit, ItemBy, Judged, List, Model,
-    OptionChange, Permissions, Rewrite, RouteOptions, RuleOptions, Shared, StrictSource, Throttle, Timeout, Upgrade,
-    UserPermissions,
+    OptionChange, Permissions, Push, Rewrite, RouteOptions, RuleOptions, Shared, StrictSource, Throttle, Timeout,
+    Upgrade, UserPermissions,
 };
 pub use options::{Failure, Subject};
 pub(crate) use options::{ROUTE_KEYS, RULE_KEYS, option_schema};

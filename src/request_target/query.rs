@@ -76,6 +76,19 @@ pub fn without(query: &str, name: &str) -> Option<String> {
     Some(query.split('&').filter(|pair| !is_it(pair)).collect::<Vec<_>>().join("&"))
 }
 
+/// The pairs of a parameter in the one spelling that a rule uses, as they stand in the query.
+pub fn pairs<'q>(query: &'q str, name: &str) -> impl Iterator<Item = &'q str> {
+    query.split('&').filter(move |pair| !pair.contains(';') && decode(split(pair).0).is_ok_and(|key| key == name))
+}
+
+/// The value of a pair, decoded once as a form.
+///
+/// # Errors
+/// [`Ambiguous::Malformed`].
+pub fn value(pair: &str) -> Result<Cow<'_, str>, Ambiguous> {
+    decode(split(pair).1)
+}
+
 /// Most parameters that [`all`] reads.
 const MAX_PARAMETERS: usize = 64;
 

@@ -40,6 +40,8 @@ pub struct RouteCell {
     refused: EachReason<Count>,
     ours: Latency,
     upstream: Latency,
+    /// Items of lists that an upstream sent and was not asked for.
+    pub foreign_items: Count,
     /// Allocated for routes in shadow mode.
     shadow: OnceLock<Box<Shadow<Count>>>,
 }
@@ -137,6 +139,7 @@ impl RouteShard {
             }
             cell.ours.add_to(&mut total.ours);
             cell.upstream.add_to(&mut total.upstream);
+            total.foreign_items += cell.foreign_items.get();
             if let Some(shadow) = cell.shadow.get() {
                 total.shadow.get_or_insert_default().add(shadow);
             }
@@ -340,6 +343,7 @@ struct RouteTotal {
     refused: EachReason<u64>,
     ours: LatencyTotal,
     upstream: LatencyTotal,
+    foreign_items: u64,
     shadow: Option<Box<Shadow<u64>>>,
 }
 
@@ -361,6 +365,16 @@ impl Collector for Metrics {
                 let labels = [("route", route.as_str()), ("decision", "refuse"), ("reason", reason.code())];
                 requests.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
             }
+        }
+        let mut foreign = encoder.encode_descriptor(
+            "postern_upstream_foreign_items",
+            "Items of lists that upstreams sent although the request was narrowed to the caller's, dropped",
+            None,
+            MetricType::Counter,
+        )?;
+        for (route, total) in &totals {
+            let labels = [("route", route.as_str())];
+            foreign.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&total.foreign_items, None)?;
         }
         let help = "Requests of routes in shadow mode by route, by the decision that would be enforced, its reason, and the class of the answer";
         let mut shadow = encoder.encode_descriptor("postern_shadow", help, None, MetricType::Counter)?;

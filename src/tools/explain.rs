@@ -2,7 +2,7 @@
 
 use super::access_log::printable;
 use super::ask::{Facts, Request};
-use crate::decision::{Awaited, Caller, Denial, Evaluation, Permit, Reason, RequestContext, Stage};
+use crate::decision::{Awaited, Caller, Denial, Evaluation, Listed, Permit, Reason, RequestContext, Stage};
 use crate::facts::Snapshot;
 use crate::policy::{InjectValue, Policy, Route};
 use serde_json::{Value as Json, json};
@@ -157,6 +157,11 @@ impl<'p> Explanation<'p> {
         });
         if let Err(denial) = told {
             self.verdict = Err(denial);
+            return;
+        }
+        if let Some(empty) = permit.listed().and_then(Listed::empty) {
+            let text = format!("nowhere: nothing of the list could be the caller's, who gets {empty}");
+            self.steps.push(Step::new("forward", Mark::Note, text));
             return;
         }
         let forwarded = permit.rewritten().unwrap_or(raw).to_owned();

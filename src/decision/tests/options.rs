@@ -395,3 +395,38 @@ fn the_names_of_the_caller_s_groups_are_told_and_asked() {
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     assert_eq!(verdict(&policy, &world, Some(&of(&many)), "PUT /x"), "431 identity_too_large");
 }
+
+#[test]
+fn what_a_list_is_narrowed_to_has_a_length_and_a_form() {
+    let world = World::new();
+    let policy = policy(
+        "version: 1\nroutes:\n  /ids: { level: authenticated, list: { items: '', org: /o, shared: hide, push: o } }\n  \
+         /keys: { level: authenticated, list: { items: '', org: /o, shared: hide, push: o as external } }\n  \
+         /each: { level: authenticated, list: { items: '', org: /o, shared: hide, push: o as external repeated } }\n  \
+         /names: { level: authenticated, list: { items: '', org: /o, shared: hide, push: o as name repeated } }\n",
+    );
+    let of = |keys: &[String]| {
+        let user = Arc::try_unwrap(world.user("ann", &[])).unwrap().user;
+        let organization = |key: &String| Organization {
+            id: OrgId::generate(),
+            slug: Value::new("acme"),
+            name: Value::new(key),
+            external_id: Some(Box::new(Value::new(key))),
+            is_active: true,
+        };
+        let member = |key| Membership { organization: Arc::new(organization(key)), is_admin: false, is_owner: false };
+        Arc::new(Snapshot::new(user, keys.iter().map(member).collect()))
+    };
+    let keys = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>();
+    assert_eq!(verdict(&policy, &world, Some(&of(&keys(200))), "GET /ids"), "allow");
+    assert_eq!(verdict(&policy, &world, Some(&of(&keys(300))), "GET /ids"), "431 identity_too_large");
+    let id = of(&keys(300)).memberships()[0].organization.id;
+    // What is asked for is less than what the caller has.
+    assert_eq!(verdict(&policy, &world, Some(&of(&keys(300))), &format!("GET /ids?o={id}")), "allow");
+    assert_eq!(verdict(&policy, &world, Some(&of(&keys(300))), "GET /keys"), "allow");
+    // A comma in a key is no separator.
+    let odd = of(&["a,b".to_owned(), "Zürich & Co".to_owned()]);
+    assert_eq!(verdict(&policy, &world, Some(&odd), "GET /keys"), "502 answer_unreadable");
+    assert_eq!(verdict(&policy, &world, Some(&odd), "GET /each"), "allow");
+    assert_eq!(verdict(&policy, &world, Some(&odd), "GET /names?o=a,b"), "allow");
+}

@@ -106,6 +106,10 @@ impl Exchange {
             let entry = LinkLogin { user: user.user.id, target, old: old.map(str::to_owned) };
             return Err(Interrupt::BeginSession(Box::new(entry)));
         }
+        if let Some(list) = permit.listed().and_then(Listed::empty) {
+            self.permit = Some(permit);
+            return Err(Interrupt::Empty(list));
+        }
         if permit.awaits() != Awaited::Nothing {
             let (target, asked) = (target.into_owned(), Some(head_of(request)));
             *paused = Some(Box::new(Paused { target, host, evaluation, credential, asked }));

@@ -1,5 +1,9 @@
 //! `list:`: the answer is a list of everybody's objects, of which the caller gets their own.
 
+mod push;
+
+pub use push::Push;
+
 use super::option::{Compiled, PolicyOption, RuleContext, Said};
 use super::org::By;
 use crate::answers::Shape;
@@ -37,6 +41,8 @@ pub struct List {
     pub keep: Level,
     /// Items that belong to no organization are kept for those whom `shared` lets read.
     pub shows_shared: bool,
+    /// How its source is told to send no others.
+    pub push: Option<Push>,
 }
 
 /// How an item names its organization.
@@ -54,7 +60,13 @@ const BY: [(&str, ItemBy); 4] = [
     ("name", ItemBy::Name),
 ];
 
-const KEYS: [&str; 5] = ["items", "org", "keep", "shared", "envelope"];
+impl ItemBy {
+    fn as_str(self) -> &'static str {
+        BY.iter().find(|(_, known)| *known == self).map_or("", |(word, _)| word)
+    }
+}
+
+const KEYS: [&str; 6] = ["items", "org", "keep", "shared", "envelope", "push"];
 const EXAMPLE: &str = "write `list: { items: /results, org: /organization }`";
 
 impl PolicyOption for List {
@@ -71,13 +83,17 @@ impl PolicyOption for List {
                 "keep": { "enum": ["member", "manager", "owner"] },
                 "shared": { "enum": ["show", "hide"] },
                 "envelope": { "type": "array", "items": { "type": "string" } },
+                "push": {
+                    "type": "string",
+                    "description": "The query parameter that narrows the list at its source: `organization__in`, `organization as slug repeated`.",
+                },
             },
         })
     }
 
     fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
         let map = node.expect_map_like("`list`", EXAMPLE, findings)?;
-        map.expect_keys("`list`", Keys { known: &KEYS, not_yet: &["push"] }, findings);
+        map.expect_keys("`list`", Keys { known: &KEYS, not_yet: &[] }, findings);
         for key in ["items", "org"] {
             if map.get(key).is_none() {
                 findings.error("missing_key", node.span, format!("`list` has no `{key}`")).help(EXAMPLE);
@@ -91,10 +107,12 @@ impl PolicyOption for List {
         let shown = [("show", true), ("hide", false)];
         let shared = map.get("shared").map(|node| node.expect_one_of("`shared`", &shown, findings));
         let envelope = envelope(map, findings);
+        let push = map.get("push").map(|node| Push::read(node, findings));
         let (org, by) = org?;
         let shape = Shape { items: items?, org, envelope: envelope? };
         let (keep, shows_shared) = (keep.unwrap_or(Some(Level::Member))?, shared.unwrap_or(Some(true))?);
-        Some(Self { shape: Arc::new(shape), by, keep, shows_shared })
+        let push = push.map_or(Some(None), |push| push.map(Some))?;
+        Some(Self { shape: Arc::new(shape), by, keep, shows_shared, push })
     }
 }
 
@@ -104,19 +122,20 @@ impl Compiled<RuleContext<'_>> for List {
     }
 
     fn words(&self) -> String {
-        let Self { shape, by, keep, shows_shared } = self;
+        let Self { shape, by, keep, shows_shared, push } = self;
         let pointer = |steps: &[Box<str>]| {
             steps.iter().map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1"))).collect::<String>()
         };
-        let by = BY.iter().find(|(_, known)| known == by).map_or("", |(word, _)| word);
         let envelope: String = shape.envelope.iter().skip(HARMLESS.len()).map(|name| format!(" {name}")).collect();
         format!(
-            "{:?} by {} as {by}, keep {}, shared {}{}{envelope}",
+            "{:?} by {} as {}, keep {}, shared {}{}{envelope}{}",
             pointer(&shape.items),
             pointer(&shape.org),
+            by.as_str(),
             keep.as_str(),
             if *shows_shared { "show" } else { "hide" },
             if envelope.is_empty() { "" } else { ", envelope" },
+            push.as_ref().map_or_else(String::new, |push| format!(", push {push}")),
         )
     }
 
@@ -124,7 +143,7 @@ impl Compiled<RuleContext<'_>> for List {
         match (old, new) {
             (None, Some(_)) => true,
             (Some(old), Some(new)) => {
-                let rest = |list: &Self| (Arc::clone(&list.shape), list.by);
+                let rest = |list: &Self| (Arc::clone(&list.shape), list.by, list.push.clone());
                 rest(old) == rest(new) && new.keep >= old.keep && new.shows_shared <= old.shows_shared
             }
             (_, None) => false,

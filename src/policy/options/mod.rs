@@ -37,7 +37,7 @@ pub use cors::Cors;
 pub use error_passthrough::ErrorPassthrough;
 pub use foreign::Foreign;
 pub use inspect_limit::{INSPECT_LIMIT, InspectLimit};
-pub use list::{ItemBy, List};
+pub use list::{ItemBy, List, Push};
 pub use mode::Shadow;
 pub use model::{Asked, Model};
 pub(super) use option::PolicyOption;

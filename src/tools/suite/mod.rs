@@ -16,7 +16,7 @@ pub use report::{Broken, Report, junit};
 use super::ask::{self, Answer, Request};
 use super::explain::{self, Explanation};
 use super::world::World;
-use crate::decision::{Awaited, Denial, Permit, RequestContext};
+use crate::decision::{Awaited, Denial, Listed, Permit, RequestContext};
 use crate::facts::{Scope, Snapshot, header_value};
 use crate::policy::{Policy, Route};
 use http::{HeaderName, HeaderValue};
@@ -207,6 +207,9 @@ impl Case {
 
     /// What of the answer its caller gets, where the case says what that is.
     fn gets(&self, permit: &Permit<&Policy>) -> Result<Option<Json>, Denial> {
+        if let Some(empty) = permit.listed().and_then(Listed::empty) {
+            return Ok(serde_json::from_str(&empty).ok());
+        }
         let Some(answer) = self.request.answer.as_ref().map(Answer::view) else { return Ok(None) };
         match permit.listed() {
             Some(listed) => Ok(serde_json::from_slice(&listed.left(answer)?).ok()),
@@ -217,7 +220,8 @@ impl Case {
     /// Pairs of where it must go and where it goes.
     fn goes_elsewhere(&self, policy: &Policy, permit: &Permit<&Policy>) -> Vec<(String, String)> {
         let Forwarded { target, upstream } = &self.forwarded;
-        let goes_to = permit.rewritten().unwrap_or(&self.request.target);
+        let is_asked = permit.listed().and_then(Listed::empty).is_none();
+        let goes_to = if is_asked { permit.rewritten().unwrap_or(&self.request.target) } else { "nowhere" };
         let its = policy.upstreams().get(permit.route().upstream).map_or("", |name| &**name);
         let pairs = [("forwarded", target, goes_to), ("upstream", upstream, its)];
         let differs = pairs.into_iter().filter_map(|(word, wanted, found)| {

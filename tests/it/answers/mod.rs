@@ -2,6 +2,7 @@
 
 mod lists;
 mod lists_of_all_kinds;
+mod narrowed;
 mod trouble;
 
 use crate::support::h2::{Ask, H2};
