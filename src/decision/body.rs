@@ -5,7 +5,7 @@
 
 use super::json::{self, Absent, Field, Problem};
 use super::media_type::{self, Unreadable};
-use super::{Denial, Reason};
+use super::{Denial, Reason, multipart};
 use crate::answers::is_json;
 use crate::policy::Pointer;
 use crate::request_target::query;
@@ -56,6 +56,13 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8], pointer: &Pointer) -> Resul
     if media_type == "application/x-www-form-urlencoded" {
         return form(body, pointer);
     }
+    if media_type == "multipart/form-data" {
+        let ([name], Ok(Some(written))) = (pointer.steps(), media_type::written(headers)) else {
+            return Ok(Vec::new());
+        };
+        let fields = multipart::read(written, body, name)?;
+        return if fields.len() > 1 { Err(refuse(Reason::Ambiguous, TWICE)) } else { Ok(fields) };
+    }
     Err(Denial::new(Reason::BodyType))
 }
 
@@ -80,6 +87,8 @@ mod tests {
 
     const JSON: &str = "application/json";
     const FORM: &str = "application/x-www-form-urlencoded";
+    const MULTIPART: &str = "multipart/form-data; boundary=x";
+    const PART: &str = "\r\nContent-Disposition: form-data; name=\"org\"\r\n\r\n";
 
     fn said(media_type: &str, body: &[u8], pointer: &str) -> Result<Vec<Field>, Reason> {
         let mut headers = HeaderMap::new();
@@ -118,6 +127,10 @@ mod tests {
         assert_eq!(said(FORM, b"a=1&org=x%20y", "org"), Ok(vec![text("x y")]));
         assert_eq!(said(FORM, b"org=", "org"), Ok(vec![Field::Null]));
         assert_eq!(said(FORM, b"a=1", "org"), Ok(vec![]));
+        let multipart = format!("--x{PART}a\r\n--x--");
+        assert_eq!(said(MULTIPART, multipart.as_bytes(), "org"), Ok(vec![text("a")]));
+        assert_eq!(said(MULTIPART, multipart.as_bytes(), "/org/id"), Ok(vec![]));
+        assert_eq!(said(MULTIPART, b"--x--", "org"), Ok(vec![]));
         assert_eq!(said("application/vnd.api+json; charset=\"UTF-8\"", br#"{"org":"a"}"#, "org"), Ok(vec![text("a")]));
     }
 
@@ -142,7 +155,9 @@ mod tests {
             (FORM, "org[]=a", Reason::Ambiguous),
             (FORM, "org=%zz", Reason::Ambiguous),
             ("text/plain", "org=a", Reason::BodyType),
-            ("multipart/form-data; boundary=x", "--x--", Reason::BodyType),
+            ("multipart/mixed; boundary=x", "--x--", Reason::BodyType),
+            (MULTIPART, "--x", Reason::BodyInvalid),
+            (MULTIPART, &format!("--x{PART}a\r\n--x{PART}a\r\n--x--"), Reason::Ambiguous),
             ("application/json; charset=utf-16", r#"{"org": "a"}"#, Reason::BodyType),
             ("application/json, text/plain", r#"{"org": "a"}"#, Reason::BodyType),
         ] {
@@ -191,7 +206,7 @@ mod tests {
 
         #[test]
         fn no_body_is_too_odd_to_be_refused_or_read(body: Vec<u8>, pointer in "[a-z*]{1,3}|/[a-z*/]{1,6}") {
-            for media_type in [JSON, FORM].into_iter().filter(|_| Pointer::parse(&pointer).is_some()) {
+            for media_type in [JSON, FORM, MULTIPART].into_iter().filter(|_| Pointer::parse(&pointer).is_some()) {
                 let _ = said(media_type, &body, &pointer);
             }
         }

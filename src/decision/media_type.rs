@@ -17,12 +17,28 @@ pub(super) enum Unreadable {
 /// # Errors
 /// See [`Unreadable`].
 pub(super) fn read(headers: &HeaderMap) -> Result<Option<String>, Unreadable> {
+    written(headers)?.map(parse).transpose()
+}
+
+/// What stands in `Content-Type`; `None` where there is none.
+///
+/// # Errors
+/// It is there twice, or is no text.
+pub(super) fn written(headers: &HeaderMap) -> Result<Option<&str>, Unreadable> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let written = match (types.next().map(|value| value.to_str()), types.next()) {
-        (Some(Ok(value)), None) => value.to_ascii_lowercase(),
-        (None, _) => return Ok(None),
-        _ => return Err(Unreadable::Twice),
-    };
+    match (types.next().map(|value| value.to_str()), types.next()) {
+        (Some(Ok(value)), None) => Ok(Some(value)),
+        (None, _) => Ok(None),
+        _ => Err(Unreadable::Twice),
+    }
+}
+
+/// The media type of such a text.
+///
+/// # Errors
+/// It names a charset that is not UTF-8.
+pub(super) fn parse(written: &str) -> Result<String, Unreadable> {
+    let written = written.to_ascii_lowercase();
     let mut parts = written.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default();
     for parameter in parts.filter(|parameter| !parameter.is_empty()) {
@@ -32,5 +48,5 @@ pub(super) fn read(headers: &HeaderMap) -> Result<Option<String>, Unreadable> {
             return Err(Unreadable::Charset);
         }
     }
-    Ok(Some(media_type.to_owned()))
+    Ok(media_type.to_owned())
 }

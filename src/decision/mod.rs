@@ -13,6 +13,7 @@ mod listed;
 mod looked_up;
 mod matching;
 mod media_type;
+mod multipart;
 mod need;
 mod objects;
 mod org_key;

@@ -124,7 +124,7 @@ fn parts_name(body: &[u8], is_it: impl Fn(&[u8]) -> bool) -> bool {
 
 /// Whether some `name=` in this line has that value, read in each way that there is. `name*` and its pieces, which RFC 7578, 4.2
 /// forbids, may be anything.
-fn disposition_names(line: &[u8], is_it: &impl Fn(&[u8]) -> bool) -> bool {
+pub(super) fn disposition_names(line: &[u8], is_it: &impl Fn(&[u8]) -> bool) -> bool {
     let mut rest = line;
     while let Some(at) = rest.windows(4).position(|word| word.eq_ignore_ascii_case(b"name")) {
         let (before, after) = rest.split_at_checked(at).unwrap_or_default();

@@ -61,3 +61,47 @@ fn an_update_is_judged_by_what_the_object_is_and_what_it_becomes() {
     gate.forwarded(sent("POST", "/copy/", &copy(OF_A)));
     gate.refused(sent("POST", "/copy/", &copy(OF_B)), 404, "no_route");
 }
+
+/// What a browser sends with a file.
+fn form(organization: &str, file: &[u8]) -> Vec<u8> {
+    let head = "------WebKitFormBoundary7MA4YWxk\r\nContent-Disposition: form-data; name=";
+    let mut body = format!("{head}\"organization\"\r\n\r\n{organization}\r\n{head}\"firmware\"; filename=\"a b;c.bin\"\r\nContent-Type: application/octet-stream\r\n\r\n").into_bytes();
+    body.extend(file);
+    body.extend(b"\r\n------WebKitFormBoundary7MA4YWxk--\r\n");
+    body
+}
+
+fn upload(body: &[u8]) -> Vec<u8> {
+    let token = crate::support::World::get().token(Who::uA).unwrap();
+    let mut request = format!(
+        "POST /device/ HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: multipart/form-data; boundary=----WebKitFormBoundary7MA4YWxk\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
+    request.extend(body);
+    request
+}
+
+#[test]
+fn a_form_with_a_file_is_judged_by_its_field_and_goes_on_as_it_came() {
+    let legacy = Legacy::with(POLICY);
+    let gate = &legacy.gate;
+    let file: Vec<u8> = (0..200_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let body = form(ORG_A, &file);
+    assert_eq!(gate.forwarded(upload(&body)).body, body);
+    gate.refused(upload(&form(ORG_B, &file)), 403, "org_foreign");
+    gate.refused(upload(&form("", &file)), 403, "shared_denied");
+    gate.refused(upload(&form(ORG_A, &vec![0; 1 << 20])), 413, "body_too_large");
+    gate.refused(upload(&body[..body.len() - 6]), 400, "body_invalid");
+    let boundary = b"------WebKitFormBoundary7MA4YWxk".len();
+    let twice = [&body[..body.len() - 4], &form(ORG_B, b"x")[boundary..]].concat();
+    gate.refused(upload(&twice), 400, "ambiguous");
+    // A file in which there is another form, in whatever lines.
+    for line in ["\r\n", "\n", ""] {
+        let inner = [line.as_bytes(), &form(ORG_B, b"x")].concat();
+        let answer = gate.send(upload(&form(ORG_A, &inner)));
+        assert_eq!(answer.status, 400, "{}", answer.text());
+    }
+    gate.upstream.assert_untouched("forms in files");
+}

@@ -7,6 +7,7 @@ mod answers;
 mod client;
 mod corpus;
 mod framing;
+mod multipart;
 mod parser;
 mod proxy;
 mod query;

@@ -41,6 +41,9 @@ tests:
 - { as: ann, POST: /device/, body: '{', headers: { Content-Type: application/json }, expect: 400 body_invalid }
 - { as: ann, POST: /device/, body: x, headers: { Content-Type: text/plain }, expect: 415 body_type }
 - { as: ann, POST: /device/, body: 'organization=<acme>', headers: { Content-Type: application/x-www-form-urlencoded }, expect: allow }
+- { as: ann, POST: /device/, body: "--x\r\nContent-Disposition: form-data; name=organization\r\n\r\n<acme>\r\n--x--", headers: { Content-Type: multipart/form-data; boundary=x }, expect: allow }
+- { as: ann, POST: /device/, body: "--x\r\nContent-Disposition: form-data; name=organization\r\n\r\n<bolt>\r\n--x--", headers: { Content-Type: multipart/form-data; boundary=x }, expect: 403 org_foreign }
+- { as: ann, POST: /device/, body: "--x\r\nContent-Disposition: form-data; name=organization; filename=a\r\n\r\n<acme>\r\n--x--", headers: { Content-Type: multipart/form-data; boundary=x }, expect: 400 ambiguous }
 - { as: ann, POST: /device/, body_bytes: 2MiB, expect: 413 body_too_large }
 - { as: anonymous, POST: /device/, body: '{', headers: { Content-Type: application/json }, expect: 401 credentials_missing }
 - { as: bob, GET: /device/<d1>/, expect: allow }
