@@ -3,7 +3,7 @@
 //! What two readers could read in two ways is refused, and so is whatever does not say whose it is. That is the service's fault or the
 //! operator's, never the caller's, who is told no more than that.
 
-use super::json::{self, Absent, Field, Problem};
+use super::json::{self, Absent, Expected, Field, Problem};
 use super::media_type;
 use super::{Denial, Reason};
 use crate::answers::is_json;
@@ -86,7 +86,7 @@ pub(super) fn unreadable(hint: &'static str) -> Denial {
 /// # Errors
 /// 502 `answer_unreadable`.
 pub(super) fn read(answer: AnswerView<'_>, pointer: &Pointer) -> Result<Option<Field>, Denial> {
-    let mut found = json::read(answer.body, pointer, Absent::Problem).map_err(|problem| {
+    let mut found = json::read(answer.body, pointer, Expected::one(Absent::Problem)).map_err(|problem| {
         unreadable(match problem {
             Problem::NotUtf8 => "the answer is not UTF-8",
             Problem::NotJson => "the answer is not one JSON document",

@@ -3,7 +3,7 @@
 //! A body that two readers could read in two ways is refused: keys that are there twice or in another spelling, another charset, an
 //! encoding, several types. What is judged is what is forwarded, byte for byte.
 
-use super::json::{self, Absent, Field, Problem};
+use super::json::{self, Absent, Expected, Field, Problem};
 use super::media_type::{self, Unreadable};
 use super::{Denial, Reason, multipart};
 use crate::answers::is_json;
@@ -16,9 +16,44 @@ const ENCODED: &str = "a body that decides has no `Content-Encoding`";
 const TYPE_TWICE: &str = "`Content-Type` stands there twice, or is no text";
 const CHARSET: &str = "a body that decides is UTF-8";
 const NOT_JSON: &str = "the body is not the JSON that its `Content-Type` says";
-const TWICE: &str = "the body names the organization twice, or in another spelling";
+const TWICE: &str = "the body names what decides twice, or in another spelling";
 const SEVERAL: &str = "the body names several organizations";
+const OBJECTS: &str = "the body points at too many objects";
 const NO_NAME: &str = "what names the organization in the body is neither a text nor a number nor null";
+const NO_OBJECT: &str =
+    "what points at an object in the body is neither a text nor a number nor null, nor a list of those";
+
+/// What is read from a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// The one organization that it names.
+    Organization,
+    /// The objects that it points at, one or a list.
+    Objects,
+}
+
+impl Wanted {
+    /// Different values at one place, at most.
+    pub(super) const MOST: usize = 64;
+
+    const fn expected(self) -> Expected {
+        match self {
+            Self::Organization => Expected::one(Absent::Null),
+            Self::Objects => Expected { absent: Absent::Null, most: Self::MOST, lists: true },
+        }
+    }
+
+    const fn no_name(self) -> (Reason, &'static str) {
+        if matches!(self, Self::Objects) { (Reason::BodyInvalid, NO_OBJECT) } else { (Reason::OrgMissing, NO_NAME) }
+    }
+
+    const fn too_many(self) -> (Reason, &'static str) {
+        match self {
+            Self::Organization => (Reason::Ambiguous, SEVERAL),
+            Self::Objects => (Reason::BodyInvalid, OBJECTS),
+        }
+    }
+}
 
 /// Whether requests of this method are judged by their bodies: nothing says what a body of the others would mean (RFC 9110, 9.3).
 pub(super) fn is_read(method: &Method) -> bool {
@@ -30,11 +65,12 @@ pub(super) fn is_read(method: &Method) -> bool {
 /// # Errors
 /// 415 `body_type`: of a type that is not read. 400 `body_invalid`: it is not what its type says. 400 `ambiguous`: two readers could
 /// find two values.
-pub(super) fn read(headers: &HeaderMap, body: &[u8], pointer: &Pointer) -> Result<Vec<Field>, Denial> {
+pub(super) fn read(headers: &HeaderMap, body: &[u8], pointer: &Pointer, wanted: Wanted) -> Result<Vec<Field>, Denial> {
     if body.is_empty() {
         return Ok(Vec::new());
     }
     let refuse = |reason, fault| Denial::new(reason).with_fault(fault);
+    let told = |(reason, fault)| refuse(reason, fault);
     if headers.get_all(CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(refuse(Reason::BodyType, ENCODED));
     }
@@ -45,40 +81,43 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8], pointer: &Pointer) -> Resul
         Err(Unreadable::Charset) => return Err(refuse(Reason::BodyType, CHARSET)),
     };
     if is_json(&media_type) {
-        return json::read(body, pointer, Absent::Null).map_err(|problem| match problem {
+        return json::read(body, pointer, wanted.expected()).map_err(|problem| match problem {
             Problem::NotUtf8 => refuse(Reason::BodyInvalid, CHARSET),
             Problem::NotJson => refuse(Reason::BodyInvalid, NOT_JSON),
             Problem::Twice => refuse(Reason::Ambiguous, TWICE),
-            Problem::TooManyValues => refuse(Reason::Ambiguous, SEVERAL),
-            Problem::NoName | Problem::Missing => refuse(Reason::OrgMissing, NO_NAME),
+            Problem::TooManyValues => told(wanted.too_many()),
+            Problem::NoName | Problem::Missing => told(wanted.no_name()),
         });
     }
-    if media_type == "application/x-www-form-urlencoded" {
-        return form(body, pointer);
+    // A form has no depth: no pointer leads further than to a field.
+    let found = match (media_type.as_str(), pointer.steps(), media_type::written(headers)) {
+        ("application/x-www-form-urlencoded" | "multipart/form-data", [_, _, ..], _) => return Ok(Vec::new()),
+        ("application/x-www-form-urlencoded", [name], _) => form(body, name, wanted)?,
+        ("multipart/form-data", [name], Ok(Some(written))) => multipart::read(written, body, name)?,
+        _ => return Err(Denial::new(Reason::BodyType)),
+    };
+    // Where several may stand, a form repeats the field.
+    match (wanted, found.len()) {
+        (Wanted::Objects, 0..=Wanted::MOST) | (_, 0 | 1) => Ok(found),
+        (Wanted::Objects, _) => Err(told(wanted.too_many())),
+        (Wanted::Organization, _) => Err(refuse(Reason::Ambiguous, TWICE)),
     }
-    if media_type == "multipart/form-data" {
-        let ([name], Ok(Some(written))) = (pointer.steps(), media_type::written(headers)) else {
-            return Ok(Vec::new());
-        };
-        let fields = multipart::read(written, body, name)?;
-        return if fields.len() > 1 { Err(refuse(Reason::Ambiguous, TWICE)) } else { Ok(fields) };
-    }
-    Err(Denial::new(Reason::BodyType))
 }
 
 /// An empty field of a form is null: forms have no other way to say it.
-fn form(body: &[u8], pointer: &Pointer) -> Result<Vec<Field>, Denial> {
-    // A form has no depth: no pointer leads further than to a field.
-    let [name] = pointer.steps() else { return Ok(Vec::new()) };
+fn form(body: &[u8], name: &str, wanted: Wanted) -> Result<Vec<Field>, Denial> {
     let text = std::str::from_utf8(body).map_err(|_| Denial::new(Reason::BodyInvalid).with_fault(CHARSET))?;
-    let value = query::single(Some(text), name)?;
-    Ok(value.map(|value| if value.is_empty() { Field::Null } else { Field::Text(value.into()) }).into_iter().collect())
+    let values = match wanted {
+        Wanted::Objects => query::each(text, name, Wanted::MOST + 1)?,
+        Wanted::Organization => query::single(Some(text), name)?.into_iter().collect(),
+    };
+    Ok(values.into_iter().map(|text| if text.is_empty() { Field::Null } else { Field::Text(text.into()) }).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::json::Field;
-    use super::read;
+    use super::{Wanted, read};
     use crate::decision::Reason;
     use crate::policy::Pointer;
     use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -93,7 +132,47 @@ mod tests {
     fn said(media_type: &str, body: &[u8], pointer: &str) -> Result<Vec<Field>, Reason> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_str(media_type).unwrap());
-        read(&headers, body, &Pointer::parse(pointer).unwrap()).map_err(|denial| denial.reason)
+        read(&headers, body, &Pointer::parse(pointer).unwrap(), Wanted::Organization).map_err(|denial| denial.reason)
+    }
+
+    fn pointed(media_type: &str, body: &str, pointer: &str) -> Result<Vec<Field>, Reason> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_str(media_type).unwrap());
+        let read = read(&headers, body.as_bytes(), &Pointer::parse(pointer).unwrap(), Wanted::Objects);
+        read.map_err(|denial| denial.reason)
+    }
+
+    #[test]
+    fn a_field_may_point_at_several_objects() {
+        let (one, two) = (text("1"), text("2"));
+        for (media_type, pointer, body, found) in [
+            (JSON, "t", r#"{"t": [1, "2", 1]}"#, vec![one.clone(), two.clone()]),
+            (JSON, "t", r#"{"t": 1}"#, vec![one.clone()]),
+            (JSON, "t", r#"{"t": []}"#, vec![Field::Null]),
+            (JSON, "t", r#"{"t": [null]}"#, vec![Field::Null]),
+            (JSON, "/*/t", r#"[{"t": [1]}, {"t": 2}, {}]"#, vec![one.clone(), two.clone(), Field::Null]),
+            (FORM, "t", "t=1&x=3&t=2", vec![one.clone(), two.clone()]),
+            (FORM, "t", "t=", vec![Field::Null]),
+            (MULTIPART, "org", &format!("--x{PART}1\r\n--x{PART}2\r\n--x--"), vec![one, two]),
+        ] {
+            assert_eq!(pointed(media_type, body, pointer), Ok(found), "{body}");
+        }
+        let many: Vec<usize> = (0..65).collect();
+        let form: String = many.iter().map(|i| format!("t={i}&")).collect();
+        for (media_type, body, reason) in [
+            (JSON, r#"{"t": {"id": 1}}"#.to_owned(), Reason::BodyInvalid),
+            (JSON, r#"{"t": [[1]]}"#.to_owned(), Reason::BodyInvalid),
+            (JSON, r#"{"t": [true]}"#.to_owned(), Reason::BodyInvalid),
+            (JSON, r#"{"t": 1, "T": 2}"#.to_owned(), Reason::Ambiguous),
+            (JSON, format!("{{\"t\": {many:?}}}"), Reason::BodyInvalid),
+            (FORM, form, Reason::BodyInvalid),
+            (FORM, "t=1&t[]=2".to_owned(), Reason::Ambiguous),
+            (FORM, "t=1&x;t=2".to_owned(), Reason::Ambiguous),
+            (FORM, "t=1%26t=2".to_owned(), Reason::Ambiguous),
+            (FORM, "t=%zz".to_owned(), Reason::Ambiguous),
+        ] {
+            assert_eq!(pointed(media_type, &body, "t"), Err(reason), "{body}");
+        }
     }
 
     fn text(text: &str) -> Field {
@@ -170,7 +249,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        assert_eq!(read(&headers, b"x", &Pointer::parse("org").unwrap()).unwrap_err().reason, Reason::BodyType);
+        assert_eq!(
+            read(&headers, b"x", &Pointer::parse("org").unwrap(), Wanted::Organization).unwrap_err().reason,
+            Reason::BodyType
+        );
     }
 
     fn document() -> impl Strategy<Value = serde_json::Value> {

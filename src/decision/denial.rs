@@ -38,6 +38,8 @@ pub enum Reason {
     OrgLevelMissing,
     /// The object belongs to no organization, and the caller may not touch such.
     SharedDenied,
+    /// A field of the body points at what is not there, or not of the organization.
+    FieldForeign,
     PermissionMissing,
     /// Only superusers pass.
     SuperuserOnly,
@@ -81,7 +83,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of the manual.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::NoRoute,
         Self::MethodNotAllowed,
         Self::BadTarget,
@@ -97,6 +99,7 @@ impl Reason {
         Self::OrgForeign,
         Self::OrgLevelMissing,
         Self::SharedDenied,
+        Self::FieldForeign,
         Self::PermissionMissing,
         Self::SuperuserOnly,
         Self::StaffOnly,
@@ -183,6 +186,12 @@ impl Reason {
             Self::SharedDenied => {
                 ("shared_denied", S::FORBIDDEN, "Forbidden", "You may not do this to a shared object.")
             }
+            Self::FieldForeign => (
+                "field_foreign",
+                S::FORBIDDEN,
+                "Forbidden",
+                "A field of the body points at something that does not exist, or that does not belong there.",
+            ),
             Self::PermissionMissing => {
                 ("permission_missing", S::FORBIDDEN, "Forbidden", "You lack the permission for this.")
             }
@@ -286,6 +295,7 @@ impl Reason {
             | Self::OrgLevelMissing
             | Self::SharedDenied
             | Self::PermissionMissing
+            | Self::FieldForeign
             | Self::SuperuserOnly
             | Self::StaffOnly
             | Self::ConditionFalse

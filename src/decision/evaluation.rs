@@ -1,6 +1,7 @@
 //! The evaluation of one request: the stages of the pipeline, in their order, for whoever asks.
 
 use super::body;
+use super::fields::{self, Pointed};
 use super::matching::{Hits, Matched};
 use super::need::{Facts, Halt, LookupAnswer, Need, Objects};
 use super::objects;
@@ -35,6 +36,8 @@ pub enum Stage {
     Level,
     Permission,
     Condition,
+    /// What fields of the body point at is of the same organization.
+    Fields,
     /// The body does not name again what the organization was read from.
     StrictSource,
     Throttle,
@@ -62,6 +65,8 @@ pub struct Evaluation<P> {
     /// What was found of its objects, for its rule and for that of the rewritten target.
     objects: [Objects; 2],
     verdict: Verdict,
+    /// What the body points at, for each of its rules.
+    pointed: Option<Box<[Pointed]>>,
     limit: Option<limit::Verdict>,
     asked: Option<Box<str>>,
     /// The service has answered, which decides.
@@ -88,6 +93,7 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
             facts: Facts::default(),
             objects: Default::default(),
             verdict: Verdict::default(),
+            pointed: None,
             limit: None,
             asked: None,
             is_answered: false,
@@ -102,8 +108,20 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
     /// # Errors
     /// The first refusal of the pipeline, or what must be known before it can go on.
     pub fn step(&mut self, view: &RequestView<'_>) -> Result<Permit<P>, Halt> {
-        let Self { policy, stage, matched, caller, references, facts, objects, verdict, limit, asked, is_answered } =
-            self;
+        let Self {
+            policy,
+            stage,
+            matched,
+            caller,
+            references,
+            facts,
+            objects,
+            verdict,
+            pointed,
+            limit,
+            asked,
+            is_answered,
+        } = self;
         if *stage <= Stage::Method {
             matched.find(policy, view, stage)?;
             *stage = Stage::Credential;
@@ -163,6 +181,12 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
                     *asked = named.asked(caller, facts);
                     return Err(denial.into());
                 }
+            }
+            (*stage, *pointed) = (Stage::Fields, None);
+        }
+        if *stage == Stage::Fields {
+            if hits.rules().any(Rule::points) && !*is_answered && body::is_read(view.method) {
+                check_fields(&hits, view, caller, facts, objects.each_ref(), pointed)?;
             }
             *stage = Stage::StrictSource;
         }
@@ -375,6 +399,26 @@ fn judged_answer(
         _ if upgrade != Upgrade::None => unreadable("a WebSocket has no answer to judge"),
         _ => Ok((awaits, listed)),
     }
+}
+
+/// Sees to it that what the body points at is there, and of the organization.
+fn check_fields(
+    hits: &Hits<'_>,
+    view: &RequestView<'_>,
+    caller: &Caller,
+    facts: &Facts,
+    objects: [&Objects; 2],
+    pointed: &mut Option<Box<[Pointed]>>,
+) -> Result<(), Halt> {
+    let pointed = match pointed {
+        Some(pointed) => pointed,
+        None => {
+            let body = require_body(hits, view)?.unwrap_or_default();
+            let references = OrgReferences::read(hits, view, caller.claims.as_deref(), objects)?;
+            pointed.insert(fields::read(hits, (view, body), caller, facts, &references)?)
+        }
+    };
+    fields::judge(pointed, hits, caller, facts)
 }
 
 /// Sees to it that the body, where it has to be read for that, does not name again what the organization was read from.

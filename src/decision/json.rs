@@ -10,9 +10,6 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Different values that one pointer may lead to: two are too many for a rule, but which they are is for it to say.
-const MOST_VALUES: usize = 4;
-
 const NULL: &str = "null";
 
 /// What a document says at one place.
@@ -43,12 +40,29 @@ pub(super) enum Absent {
     Problem,
 }
 
+/// What one pointer may lead to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected {
+    pub(super) absent: Absent,
+    /// Different values, at most.
+    pub(super) most: usize,
+    /// A list of values may stand in the place of one.
+    pub(super) lists: bool,
+}
+
+impl Expected {
+    /// One value; two are too many for a rule, but which they are is for it to say.
+    pub(super) const fn one(absent: Absent) -> Self {
+        Self { absent, most: 4, lists: false }
+    }
+}
+
 /// Reads what a document says at a place, each of its values once; nothing where there is no such place.
 ///
 /// # Errors
 /// See [`Problem`].
-pub(super) fn read(document: &[u8], pointer: &Pointer, absent: Absent) -> Result<Vec<Field>, Problem> {
-    read_as(document, pointer, absent, leaf)
+pub(super) fn read(document: &[u8], pointer: &Pointer, expected: Expected) -> Result<Vec<Field>, Problem> {
+    read_as(document, pointer, expected, leaf)
 }
 
 /// The same, where `leaf` says what a value is, or that it is none.
@@ -58,12 +72,12 @@ pub(super) fn read(document: &[u8], pointer: &Pointer, absent: Absent) -> Result
 pub(super) fn read_as<T: PartialEq>(
     document: &[u8],
     pointer: &Pointer,
-    absent: Absent,
+    expected: Expected,
     leaf: fn(&str) -> Option<T>,
 ) -> Result<Vec<T>, Problem> {
     // What is skipped is not looked at: not whether it is UTF-8, so that is asked first.
     let text = std::str::from_utf8(document).map_err(|_| Problem::NotUtf8)?;
-    let mut found = Found { values: Vec::new(), problem: None, absent, leaf };
+    let mut found = Found { values: Vec::new(), problem: None, expected, leaf };
     let mut reader = serde_json::Deserializer::from_str(text);
     let walk = Walk { steps: pointer.steps(), is_element: false, found: &mut found };
     let read = walk.deserialize(&mut reader).and_then(|()| reader.end());
@@ -79,7 +93,7 @@ struct Found<T> {
     values: Vec<T>,
     /// The first thing that is wrong, where the document itself is JSON so far.
     problem: Option<Problem>,
-    absent: Absent,
+    expected: Expected,
     leaf: fn(&str) -> Option<T>,
 }
 
@@ -88,12 +102,35 @@ impl<T: PartialEq> Found<T> {
         self.problem.get_or_insert(problem);
     }
 
-    fn find(&mut self, raw: &str) {
-        match (self.leaf)(raw) {
+    fn leaf(&mut self, raw: &str) {
+        if let Some(value) = (self.leaf)(raw) {
+            return self.find(value);
+        }
+        match serde_json::from_str::<Vec<&RawValue>>(raw).ok().filter(|_| self.expected.lists) {
+            // A list of nothing is what null is, and no field that was not sent.
+            Some(list) if list.is_empty() => self.null(),
+            Some(list) => list.iter().for_each(|raw| match (self.leaf)(raw.get()) {
+                Some(value) => self.find(value),
+                None => self.refuse(Problem::NoName),
+            }),
             None => self.refuse(Problem::NoName),
-            Some(value) if self.values.contains(&value) => {}
-            Some(value) if self.values.len() < MOST_VALUES => self.values.push(value),
-            Some(_) => self.refuse(Problem::TooManyValues),
+        }
+    }
+
+    fn null(&mut self) {
+        match (self.leaf)(NULL) {
+            Some(value) => self.find(value),
+            None => self.refuse(Problem::NoName),
+        }
+    }
+
+    fn find(&mut self, value: T) {
+        if self.values.contains(&value) {
+            return;
+        }
+        match self.values.len() < self.expected.most {
+            true => self.values.push(value),
+            false => self.refuse(Problem::TooManyValues),
         }
     }
 }
@@ -109,8 +146,8 @@ struct Walk<'w, T> {
 impl<T: PartialEq> Walk<'_, T> {
     /// There is nothing where the rest of the pointer would lead.
     fn miss(self) {
-        match self.found.absent {
-            Absent::Null if self.is_element => self.found.find(NULL),
+        match self.found.expected.absent {
+            Absent::Null if self.is_element => self.found.null(),
             Absent::Problem if self.is_element => self.found.refuse(Problem::Missing),
             Absent::Null | Absent::Problem => {}
         }
@@ -125,7 +162,7 @@ impl<'de, T: PartialEq> DeserializeSeed<'de> for Walk<'_, T> {
             return reader.deserialize_any(self);
         }
         let raw: &RawValue = serde::Deserialize::deserialize(reader)?;
-        self.found.find(raw.get());
+        self.found.leaf(raw.get());
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Whatever is not exactly what the lookup expects is a failure, and never an object that belongs to nobody.
 
-use super::json::{self, Absent, Field, Problem};
+use super::json::{self, Absent, Expected, Field, Problem};
 use super::media_type;
 use super::need::LookupFailure;
 use crate::answers::is_json;
@@ -10,6 +10,8 @@ use crate::facts::{Column, Object};
 use crate::policy::{Pointer, Resource};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
+
+const EXPECTED: Expected = Expected::one(Absent::Problem);
 
 /// Reads an answer that was found.
 ///
@@ -24,7 +26,7 @@ pub fn looked_up(headers: &HeaderMap, body: &[u8], resource: &Resource) -> Resul
         Ok(Some(media_type)) if is_json(&media_type) => {}
         _ => return Err(LookupFailure("the answer to the lookup is not `application/json` in UTF-8")),
     }
-    let organization = match one(json::read(body, &resource.organization, Absent::Problem))? {
+    let organization = match one(json::read(body, &resource.organization, EXPECTED))? {
         Field::Null => Column::Null,
         Field::Text(text) => Column::Text(text),
     };
@@ -37,7 +39,7 @@ pub fn looked_up(headers: &HeaderMap, body: &[u8], resource: &Resource) -> Resul
 }
 
 fn column(body: &[u8], pointer: &Pointer) -> Result<Column, LookupFailure> {
-    one(json::read_as(body, pointer, Absent::Problem, |raw| {
+    one(json::read_as(body, pointer, EXPECTED, |raw| {
         Some(match raw {
             "null" => Column::Null,
             "true" => Column::Flag(true),

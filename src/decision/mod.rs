@@ -8,6 +8,7 @@ mod answer;
 mod body;
 mod denial;
 mod evaluation;
+mod fields;
 mod json;
 mod listed;
 mod looked_up;

@@ -9,7 +9,7 @@ use crate::policy::LookupKey;
 use std::sync::Arc;
 
 /// Longest argument, in bytes: longer ones name nothing.
-const MAX_ARG: usize = 1024;
+pub(super) const MAX_ARG: usize = 1024;
 
 /// Finds what a rule needs that has lookups.
 ///

@@ -1,7 +1,7 @@
 //! Which organization the request itself names. Nothing of the caller is needed here.
 
 use super::answer;
-use super::body;
+use super::body::{self, Wanted};
 use super::json::Field;
 use super::matching::{Hit, Hits};
 use super::need::{Facts, Objects};
@@ -288,7 +288,7 @@ pub(super) fn text<'r>(
 }
 
 fn of_body(pointer: &Pointer, view: &RequestView<'_>) -> Result<Vec<Field>, Denial> {
-    body::read(view.headers, view.body.unwrap_or_default(), pointer)
+    body::read(view.headers, view.body.unwrap_or_default(), pointer, Wanted::Organization)
 }
 
 /// Null is shared.

@@ -119,9 +119,9 @@ struct NamedOrgs {
 }
 
 /// Resolves what was said to organizations, for one user.
-struct Resolver<'a> {
-    question: Question<'a>,
-    snapshot: &'a Arc<Snapshot>,
+pub(super) struct Resolver<'a> {
+    pub(super) question: Question<'a>,
+    pub(super) snapshot: &'a Arc<Snapshot>,
 }
 
 impl Resolver<'_> {
@@ -247,7 +247,7 @@ impl Resolver<'_> {
     }
 
     /// The first of one item's sources counts; the others must name the same organization.
-    fn item(&self, item: &[OrgReference<'_>]) -> Result<OrgAccess, Denial> {
+    pub(super) fn item(&self, item: &[OrgReference<'_>]) -> Result<OrgAccess, Denial> {
         let mut found: Option<OrgAccess> = None;
         for said in item {
             let access = match &said.named {

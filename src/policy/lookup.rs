@@ -18,7 +18,7 @@ use super::options::inject::InjectValue;
 use super::options::org::{self, By, RawSource, Source};
 use super::options::when::Condition;
 use super::pattern::{HostPattern, Pattern, is_name};
-use super::route::Route;
+use super::route::{Route, Rule};
 use super::secret::Secrets;
 use super::source::File;
 use super::upstreams::Upstreams;
@@ -322,6 +322,22 @@ impl LookupTable {
     }
 }
 
+/// Whether a lookup gives that column, as far as the policy knows; reports it where it does not.
+fn gives(lookup: &Lookup, column: &str, span: Span, findings: &mut Findings) -> bool {
+    match &lookup.question {
+        Question::Sql(_) => true,
+        Question::Http(resource) => http::check_column(&lookup.name, resource, column, span, findings),
+    }
+}
+
+/// As what the lookup itself says that its organization is named.
+fn usual_form(lookup: &Lookup) -> Option<By> {
+    match &lookup.question {
+        Question::Sql(_) => None,
+        Question::Http(resource) => Some(resource.by),
+    }
+}
+
 /// What a route asks: lookups are bound to it as it names them.
 pub(super) struct Binder<'a> {
     lookups: &'a LookupTable,
@@ -345,16 +361,12 @@ impl<'a> Binder<'a> {
     pub(super) fn column(&self, name: &str, column: &str, span: Span, findings: &mut Findings) -> Option<usize> {
         let at = self.call(name, span, findings)?;
         let lookup = self.calls.borrow().get(at).map(|call| Arc::clone(&call.lookup))?;
-        match &lookup.question {
-            Question::Sql(_) => Some(at),
-            Question::Http(resource) => http::check_column(name, resource, column, span, findings).then_some(at),
-        }
+        gives(&lookup, column, span, findings).then_some(at)
     }
 
-    /// The number of the call of that name in this route; reports one that there is not.
-    pub(super) fn call(&self, name: &str, span: Span, findings: &mut Findings) -> Option<usize> {
-        let at = self.lookups.list.iter().position(|(.., lookup)| *lookup.name == *name);
-        let Some((at, (place, args, lookup))) = at.and_then(|at| Some((at, self.lookups.list.get(at)?))) else {
+    /// The number of the lookup of that name, which is used now; reports one that there is not.
+    fn named(&self, name: &str, span: Span, findings: &mut Findings) -> Option<usize> {
+        let Some(at) = self.lookups.list.iter().position(|(.., lookup)| *lookup.name == *name) else {
             let near = suggest(name, self.lookups.all().map(|lookup| &*lookup.name));
             let help = near.map_or_else(|| EXAMPLE.to_owned(), |near| format!("did you mean `lookup.{near}`?"));
             findings.error("unknown_lookup", span, format!("no lookup is named `{name}`")).help(help);
@@ -363,6 +375,35 @@ impl<'a> Binder<'a> {
         if let Some(used) = self.lookups.used.borrow_mut().get_mut(at) {
             *used = true;
         }
+        Some(at)
+    }
+
+    /// The lookup of that name for fields of a body, whose values are its one argument, whatever it names itself; and as what the
+    /// organization is named.
+    pub(super) fn of_field(
+        &self,
+        (name, column, by): (&str, Option<&str>, By),
+        span: Span,
+        findings: &mut Findings,
+    ) -> Option<(Arc<Lookup>, By)> {
+        let (_, args, lookup) = self.lookups.list.get(self.named(name, span, findings)?)?;
+        if args.len() != 1 {
+            let message = format!("the lookup `{name}` has {} arguments, and a field is one", args.len());
+            let help = "ask another lookup, whose one argument a value of the field can be";
+            findings.error("bad_lookup", span, message).help(help);
+            return None;
+        }
+        let by = match column {
+            Some(column) => gives(lookup, column, span, findings).then_some(by)?,
+            None => usual_form(lookup).filter(|_| by == By::Id).unwrap_or(by),
+        };
+        Some((Arc::clone(lookup), by))
+    }
+
+    /// The number of the call of that name in this route; reports one that there is not.
+    pub(super) fn call(&self, name: &str, span: Span, findings: &mut Findings) -> Option<usize> {
+        let at = self.named(name, span, findings)?;
+        let (place, args, lookup) = self.lookups.list.get(at)?;
         let known = self.calls.borrow().iter().position(|call| call.lookup == *lookup);
         if known.is_some() {
             return known;
@@ -403,17 +444,10 @@ impl<'a> Binder<'a> {
             }
             RawSource::Lookup(name, None, by) => {
                 let at = self.call(name, *span, findings)?;
-                Source::Lookup(at, None, self.usual_form(at).filter(|_| *by == By::Id).unwrap_or(*by))
+                let usual = self.calls.borrow().get(at).and_then(|call| usual_form(&call.lookup));
+                Source::Lookup(at, None, usual.filter(|_| *by == By::Id).unwrap_or(*by))
             }
         })
-    }
-
-    /// As what the lookup itself says that its organization is named.
-    fn usual_form(&self, at: usize) -> Option<By> {
-        match &self.calls.borrow().get(at)?.lookup.question {
-            Question::Sql(_) => None,
-            Question::Http(resource) => Some(resource.by),
-        }
     }
 
     /// Whether one of these calls has an argument in the body.
@@ -472,9 +506,12 @@ impl Route {
 impl Policy {
     fn reads_of<'p>(&'p self, lookup: &'p Lookup) -> impl Iterator<Item = (Option<&'p str>, Option<By>)> {
         let reads = self.routes().iter().flat_map(|route| route.reads().map(move |read| (route, read)));
-        reads.filter_map(move |(route, (at, column, by))| {
+        let reads = reads.filter_map(move |(route, (at, column, by))| {
             route.lookups.get(at).is_some_and(|call| *call.lookup == *lookup).then_some((column, by))
-        })
+        });
+        let fields = self.routes().iter().flat_map(Route::rules).flat_map(Rule::fields);
+        let fields = fields.filter(move |field| *field.lookup == *lookup);
+        reads.chain(fields.map(|field| (field.column.as_deref(), Some(field.by))))
     }
 
     /// The columns of a lookup that something reads by name.

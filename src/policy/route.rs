@@ -5,7 +5,9 @@ use super::lookup::LookupCall;
 use super::options::authenticate::Schemes;
 use super::options::inject::Inject;
 use super::options::org::{Item, Source};
-use super::options::{BodyLimit, Foreign, INSPECT_LIMIT, List, RouteOptions, RuleOptions, Shared, Throttle};
+use super::options::{
+    BodyLimit, Foreign, INSPECT_LIMIT, List, RelatedField, RouteOptions, RuleOptions, Shared, Throttle,
+};
 use super::pattern::{HostPattern, Pattern};
 use http::{HeaderValue, Method};
 use std::sync::Arc;
@@ -88,6 +90,19 @@ impl Rule {
     #[must_use]
     pub fn list(&self) -> Option<&List> {
         self.options.as_ref()?.list.as_ref()
+    }
+
+    /// Whether fields of a body point at objects.
+    #[must_use]
+    pub fn points(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| options.fields.is_some())
+    }
+
+    /// The fields of a body that point at objects.
+    #[must_use]
+    pub fn fields(&self) -> &[RelatedField] {
+        let fields = self.options.as_ref().and_then(|options| options.fields.as_ref());
+        fields.map(|fields| &*fields.0).unwrap_or_default()
     }
 
     /// How often it may be asked.

@@ -9,12 +9,7 @@ impl Route {
     /// A source and how it names an organization.
     #[must_use]
     pub fn source_words(&self, source: &Source) -> String {
-        let text = self.text_words(source);
-        match source.by() {
-            None | Some(By::Id) => text,
-            Some(By::Slug) => format!("{text} as slug"),
-            Some(By::External) => format!("{text} as external"),
-        }
+        self.text_words(source) + source.by().map_or("", By::words)
     }
 
     /// A source, whatever it is read as.

@@ -66,6 +66,19 @@ pub fn single<'a>(query: Option<&'a str>, name: &str) -> Result<Option<Cow<'a, s
     Ok(Some(value))
 }
 
+/// The values of the parameter `name` in a text that may name it several times, a form's list: each once, and no more than `most`.
+///
+/// # Errors
+/// Some reader could find other values than these: see [`Ambiguous`].
+pub fn each<'a>(query: &'a str, name: &str, most: usize) -> Result<Vec<Cow<'a, str>>, Ambiguous> {
+    let mut found: Vec<Cow<'a, str>> = Vec::new();
+    for pair in query.split('&') {
+        let value = single(Some(pair), name)?;
+        found.extend(value.filter(|value| found.len() < most && !found.contains(value)));
+    }
+    Ok(found)
+}
+
 /// The query without a parameter, in whatever spelling; `None` where it is not there.
 #[must_use]
 pub fn without(query: &str, name: &str) -> Option<String> {

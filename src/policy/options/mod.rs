@@ -7,6 +7,7 @@ mod body_limit;
 mod cors;
 mod description;
 mod error_passthrough;
+mod fields;
 mod foreign;
 mod forward_authorization;
 pub(super) mod inject;
@@ -35,6 +36,7 @@ pub(super) mod when;
 pub use body_limit::BodyLimit;
 pub use cors::Cors;
 pub use error_passthrough::ErrorPassthrough;
+pub use fields::{Fields, RelatedField};
 pub use foreign::Foreign;
 pub use inspect_limit::{INSPECT_LIMIT, InspectLimit};
 pub use list::{ItemBy, List, Push};
@@ -201,6 +203,7 @@ written_options! {
         body_limit: BodyLimit,
         inspect_limit: InspectLimit,
         strict_source: StrictSource,
+        fields: Fields,
         list: List,
         error_passthrough: ErrorPassthrough,
         upgrade: Upgrade,
@@ -231,6 +234,7 @@ compiled_options! {
         body_limit: BodyLimit,
         inspect_limit: InspectLimit,
         strict_source: StrictSource,
+        fields: Fields,
         list: List,
         error_passthrough: ErrorPassthrough,
         upgrade: Upgrade,

@@ -68,6 +68,7 @@ pub enum Judged {
     Level,
     Permission,
     Condition,
+    Fields,
     StrictSource,
     Throttle,
     /// No reason to refuse in itself, or none of every request.

@@ -28,6 +28,16 @@ pub enum By {
 
 impl By {
     const WORDS: [(&'static str, Self); 3] = [("id", Self::Id), ("slug", Self::Slug), ("external", Self::External)];
+
+    /// As it stands behind a source: nothing, ` as slug`.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Id => "",
+            Self::Slug => " as slug",
+            Self::External => " as external",
+        }
+    }
 }
 
 /// A place in the request, or the caller, that names an organization.
@@ -77,7 +87,8 @@ impl Source {
     }
 
     /// The number of the lookup that it is read from.
-    pub(in crate::policy) const fn lookup(&self) -> Option<usize> {
+    #[must_use]
+    pub const fn lookup(&self) -> Option<usize> {
         match self {
             Self::Lookup(at, ..) => Some(*at),
             _ => None,
@@ -282,6 +293,18 @@ pub(in crate::policy) fn of_lookup(text: &str) -> Option<(Box<str>, Option<Box<s
     let (name, column) = text.split_once('.').map_or((text, None), |(name, column)| (name, Some(column)));
     let is_good = is_name(name) && column.is_none_or(is_name);
     is_good.then(|| (name.into(), column.map(Box::from)))
+}
+
+/// `NAME`, `NAME.COLUMN as slug`: a lookup, its column, and how that names an organization.
+pub(in crate::policy) fn object(text: &str) -> Option<(Box<str>, Option<Box<str>>, By)> {
+    let mut words = text.split_ascii_whitespace();
+    let (name, column) = of_lookup(words.next()?)?;
+    let by = match (words.next(), words.next(), words.next()) {
+        (None, ..) => By::Id,
+        (Some("as"), Some(word), None) => By::WORDS.iter().find(|(known, _)| *known == word)?.1,
+        _ => return None,
+    };
+    Some((name, column, by))
 }
 
 fn source(word: &str, by: Option<By>, span: Span, findings: &mut Findings) -> Option<RawSource> {

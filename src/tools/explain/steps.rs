@@ -336,19 +336,25 @@ pub(super) fn options(outcome: &Outcome<'_, '_>) -> Vec<Step> {
         let (stage, is_asked) = match judged {
             Judged::Permission => (Stage::Permission, true),
             Judged::Condition => (Stage::Condition, true),
+            Judged::Fields => (Stage::Fields, has_body),
             Judged::StrictSource => (Stage::StrictSource, has_body),
             // Nothing is counted here, unless it is said that there was too much.
             Judged::Throttle => (Stage::Throttle, outcome.is_refused_at(Stage::Throttle)),
             Judged::Level | Judged::Afterwards => (Stage::Permitted, false),
         };
         let mark = if is_asked { outcome.mark(stage) } else { Mark::Note };
-        outcome.reached(stage).then(|| Step::new(name, mark, words))
+        let mut step = Step::new(name, mark, words);
+        let why = outcome.verdict.as_ref().err().filter(|_| stage == Stage::Fields && outcome.is_refused_at(stage));
+        let why = why.and_then(|denial| denial.hint.or(denial.fault));
+        step.notes.extend(why.map(str::to_owned));
+        outcome.reached(stage).then_some(step)
     };
     let mut steps: Vec<Step> = words.into_iter().filter_map(step).collect();
     let is_too_long = matches!(outcome.verdict, Err(denial) if denial.reason == Reason::BodyTooLarge);
     if has_body && (is_too_long || outcome.reached(Stage::Body)) {
         let limit = route.body_limit(rule);
-        let limit = if outcome.is_refused_at(Stage::StrictSource) { limit.min(rule.inspect_limit()) } else { limit };
+        let is_held = outcome.is_refused_at(Stage::Fields) || outcome.is_refused_at(Stage::StrictSource);
+        let limit = if is_held { limit.min(rule.inspect_limit()) } else { limit };
         let text = format!("{} bytes, of {limit} at most", view.body_length.unwrap_or_default());
         steps.push(Step::new("body", if is_too_long { Mark::No } else { Mark::Yes }, text));
     }

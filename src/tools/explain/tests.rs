@@ -301,6 +301,30 @@ routes:
 }
 
 #[test]
+fn what_a_body_points_at_is_a_step_of_the_way() {
+    const POINTING: &str = "version: 1
+lookups: { device: { sql: SELECT organization_id FROM device WHERE id = $1, args: [path.id] } }
+routes: { /x: { POST: { level: member, org: 'body./*/org as slug', fields: { /*/device: { lookup: device } } } } }
+";
+    let policy = load(&[("routes.yaml", POINTING)], None).unwrap_or_else(|f| panic!("{}", f.to_lines()));
+    let mut findings = Findings::new();
+    let given = "given: { organizations: { acme: {}, bolt: {}, core: {} }, users: { bob: { acme: member, bolt: member } }, lookups: { device: { d1: acme, d2: core } } }";
+    let id = findings.add_source("world.yaml", given);
+    let world = read_world(id, &mut findings).unwrap();
+    let told = |body: &str| {
+        let mut request = Request::new(http::Method::POST, "/x");
+        request.headers.insert("content-type", HeaderValue::from_static("application/json"));
+        request.body = Body::Bytes(body.as_bytes().into());
+        Explanation::of(&policy, &request, world.user("bob"), &mut world.facts(&policy)).to_text(false)
+    };
+    let text = told(r#"[{"org": "acme", "device": "d1"}, {"org": "acme"}]"#);
+    assert!(text.contains("ok fields        /*/device by device\n") && text.contains("verdict       allow"), "{text}");
+    let text = told(r#"[{"org": "acme", "device": "d2"}]"#);
+    let step = "NO fields        /*/device by device\n                 a field points at what is another's\n";
+    assert!(text.contains(step) && text.contains("403 field_foreign"), "{text}");
+}
+
+#[test]
 fn a_target_that_the_route_does_not_take_is_refused_by_the_route() {
     let told = text("bob", "GET /a//b");
     assert!(told.contains("NO route         /** (routes.yaml:6)") && told.contains("empty segment"), "{told}");

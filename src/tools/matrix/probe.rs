@@ -193,7 +193,7 @@ pub(super) fn names_it_so(rule: &Rule, alternative: usize) -> bool {
     let so = |source: &Source| !matches!(source, Source::UserOnly);
     let by_condition = rule.options.as_ref().and_then(|options| options.when.as_ref());
     let decides = rule.access.asks_organization() || by_condition.is_some_and(Condition::asks_organization);
-    decides && (sources(rule).any(always) || carriers(rule, alternative).any(so))
+    rule.points() || (decides && (sources(rule).any(always) || carriers(rule, alternative).any(so)))
 }
 
 /// A host for each host pattern of a route, its variables still open; the empty one where the route is for every host.
@@ -268,6 +268,11 @@ impl Probe<'_> {
                 }
                 _ => {}
             }
+        }
+        // Whatever is pointed at is the organization's, as all that is looked up.
+        let rules = std::iter::once(self.rule).chain(self.theirs.map(|((_, rule), _)| rule));
+        for field in rules.flat_map(Rule::fields) {
+            field.place.put(body.get_or_insert_default(), "sample".into());
         }
         let claims = Some(Arc::new(Claims::new(&serde_json::Value::Object(claims).to_string())));
         let body = body.map_or(Body::None, |document| {

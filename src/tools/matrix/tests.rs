@@ -444,3 +444,14 @@ fn a_narrowed_token_s_matrix_is_what_it_is_good_for() {
         ["read: allow, allow, allow, 403 org_foreign", "write: allow, allow, 403 scope_exceeded, 403 scope_exceeded"]
     );
 }
+
+#[test]
+fn what_a_body_points_at_is_the_organization_s_own_or_a_foreign_one() {
+    let told = rows(&policy(
+        "lookups: { device: { sql: SELECT organization_id FROM device WHERE id = $1, args: [path.id] } }
+routes:
+  /note/: { POST: { level: manager, fields: { device: { lookup: device, required: true } } } }
+",
+    ));
+    assert_eq!(told, ["/note/ POST: 401 403 403 allow allow 403 403 403 403 allow",]);
+}

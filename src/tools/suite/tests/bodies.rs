@@ -78,6 +78,88 @@ fn bodies_name_organizations() {
     all_hold(POLICY, TESTS);
 }
 
+const FIELDS: &str = "
+version: 1
+defaults: { inject: { X-Organization: org.slug } }
+lookups:
+  device: { sql: SELECT organization_id FROM device WHERE id = $1, args: [path.id] }
+  template: { sql: SELECT organization_id FROM template WHERE id = $1, args: [body.template] }
+  tag: { sql: 'SELECT name, slug FROM tag WHERE id = $1', args: [body.tags] }
+routes:
+  /device/:
+    POST:
+      level: manager
+      org: body.organization
+      fields: { template: { lookup: template, shared: allow }, /config/parent: { lookup: device }, tags: { lookup: tag.slug as slug } }
+  /device/{id:uuid}/:
+    org: [lookup.device primary, body.organization optional]
+    write: { level: member, fields: { template: { lookup: template, required: true } } }
+  /note/: { POST: { level: manager, fields: { device: { lookup: device } } }, GET: authenticated }
+  /free/: { POST: { level: authenticated, fields: { device: { lookup: device } } }, GET: authenticated }
+";
+
+const FIELDS_TESTS: &str = r#"
+given:
+  organizations: { acme: {}, bolt: {}, gone: { active: false } }
+  users:
+    ann: { acme: manager, bolt: member }
+    both: { acme: manager, bolt: manager }
+    bob: { acme: member }
+    root: superuser
+  lookups:
+    device: { d1: acme, d2: bolt, d3: null, d4: gone }
+    template: { t1: acme, t2: bolt, t3: null, t7: acme }
+    tag: { g1: acme, g2: acme, g3: bolt }
+tests:
+- { as: ann, POST: /device/, body: { organization: <acme> }, expect: allow }
+- { as: ann, POST: /device/, body: { organization: <acme>, template: null }, expect: allow }
+- { as: ann, POST: /device/, body: { organization: <acme>, template: <t1> }, expect: allow, inject: { X-Organization: acme } }
+- { as: ann, POST: /device/, body: { organization: <acme>, template: <t2> }, expect: 403 field_foreign }
+- { as: both, POST: /device/, body: { organization: <acme>, template: <t2> }, expect: 403 field_foreign }
+- { as: root, POST: /device/, body: { organization: <acme>, template: <t2> }, expect: 403 field_foreign }
+- { as: ann, POST: /device/, body: { organization: <acme>, template: 00000000-0000-4000-8000-000000000009 }, expect: 403 field_foreign }
+- { as: ann, POST: /device/, body: { organization: <acme>, template: <t3> }, expect: allow }
+- { as: ann, POST: /device/, body: { organization: <acme>, template: { id: <t1> } }, expect: 400 body_invalid }
+- { as: ann, POST: /device/, body: { organization: <acme>, template: true }, expect: 400 body_invalid }
+- { as: ann, POST: /device/, body: { organization: <acme>, Template: <t1> }, expect: 400 ambiguous }
+- { as: ann, POST: /device/, body: { organization: <acme>, config: { parent: <d1> } }, expect: allow }
+- { as: ann, POST: /device/, body: { organization: <acme>, config: { parent: <d2> } }, expect: 403 field_foreign }
+- { as: ann, POST: /device/, body: { organization: <acme>, config: { parent: <d3> } }, expect: 403 field_foreign }
+- { as: root, POST: /device/, body: { organization: <acme>, config: { parent: <d3> } }, expect: allow }
+- { as: root, POST: /device/, body: { organization: null, template: <t1> }, expect: 403 field_foreign }
+- { as: root, POST: /device/, body: { organization: null, template: <t3> }, expect: allow }
+- { as: ann, POST: /device/, body: { organization: <acme>, tags: [ <g1>, <g2> ] }, expect: allow }
+- { as: ann, POST: /device/, body: { organization: <acme>, tags: [] }, expect: allow }
+- { as: ann, POST: /device/, body: { organization: <acme>, tags: [ <g1>, <g3> ] }, expect: 403 field_foreign }
+- { as: ann, POST: /device/, body: { organization: <acme>, tags: [ <g1>, { id: <g2> } ] }, expect: 400 body_invalid }
+- { as: ann, POST: /device/, body: 'organization=<acme>&tags=<g1>&tags=<g2>', headers: { Content-Type: application/x-www-form-urlencoded }, expect: allow }
+- { as: ann, POST: /device/, body: 'organization=<acme>&tags=<g1>&tags=<g3>', headers: { Content-Type: application/x-www-form-urlencoded }, expect: 403 field_foreign }
+- { as: ann, POST: /device/, body: 'organization=<acme>&template=', headers: { Content-Type: application/x-www-form-urlencoded }, expect: allow }
+- { as: bob, POST: /device/, body: { organization: <acme>, template: <t2> }, expect: 403 org_level_missing }
+- { as: ann, PATCH: /device/<d1>/, body: { name: x }, expect: allow }
+- { as: ann, PATCH: /device/<d1>/, body: { template: null }, expect: 400 body_invalid }
+- { as: ann, PATCH: /device/<d1>/, body: { template: [] }, expect: 400 body_invalid }
+- { as: ann, PATCH: /device/<d1>/, body: { template: <t1> }, expect: allow }
+- { as: ann, PATCH: /device/<d1>/, body: { template: <t2> }, expect: 403 field_foreign }
+- { as: ann, PATCH: /device/<d1>/, body: { organization: <bolt>, template: <t2> }, expect: allow, inject: { X-Organization: acme } }
+- { as: ann, PATCH: /device/<d1>/, body: { organization: <bolt>, template: <t1> }, expect: 403 field_foreign }
+- { as: ann, PUT: /device/<d1>/, body: { organization: <acme> }, expect: 400 body_invalid }
+- { as: ann, DELETE: /device/<d1>/, expect: allow }
+- { as: ann, POST: /note/, body: { device: <d1> }, expect: allow }
+- { as: ann, POST: /note/, body: { device: <d2> }, expect: 403 field_foreign }
+- { as: both, POST: /note/, body: { device: [ <d1>, <d2> ] }, expect: allow }
+- { as: ann, POST: /note/, body: { device: <d4> }, expect: 403 field_foreign }
+- { as: ann, POST: /free/, body: { device: <d2> }, expect: allow }
+- { as: bob, POST: /free/, body: { device: <d2> }, expect: 403 field_foreign }
+- { as: root, POST: /free/, body: { device: <d2> }, expect: allow }
+- { as: root, POST: /free/, body: { device: 00000000-0000-4000-8000-000000000009 }, expect: 403 field_foreign }
+"#;
+
+#[test]
+fn fields_point_at_objects_of_the_organization() {
+    all_hold(FIELDS, FIELDS_TESTS);
+}
+
 #[test]
 fn a_rule_without_a_body_needs_another_organization() {
     let told = |routes: &str| {
