@@ -17,7 +17,7 @@ const TYPE_TWICE: &str = "`Content-Type` stands there twice, or is no text";
 const CHARSET: &str = "a body that decides is UTF-8";
 const NOT_JSON: &str = "the body is not the JSON that its `Content-Type` says";
 const TWICE: &str = "the body names what decides twice, or in another spelling";
-const SEVERAL: &str = "the body names several organizations";
+const SEVERAL: &str = "the body names too many organizations";
 const OBJECTS: &str = "the body points at too many objects";
 const NO_NAME: &str = "what names the organization in the body is neither a text nor a number nor null";
 const NO_OBJECT: &str =
@@ -28,6 +28,8 @@ const NO_OBJECT: &str =
 pub(super) enum Wanted {
     /// The one organization that it names.
     Organization,
+    /// The organizations of its elements.
+    Organizations,
     /// The objects that it points at, one or a list.
     Objects,
 }
@@ -39,6 +41,7 @@ impl Wanted {
     const fn expected(self) -> Expected {
         match self {
             Self::Organization => Expected::one(Absent::Null),
+            Self::Organizations => Expected { absent: Absent::Null, most: Self::MOST, lists: false },
             Self::Objects => Expected { absent: Absent::Null, most: Self::MOST, lists: true },
         }
     }
@@ -50,6 +53,7 @@ impl Wanted {
     const fn too_many(self) -> (Reason, &'static str) {
         match self {
             Self::Organization => (Reason::Ambiguous, SEVERAL),
+            Self::Organizations => (Reason::BodyInvalid, SEVERAL),
             Self::Objects => (Reason::BodyInvalid, OBJECTS),
         }
     }
@@ -100,7 +104,7 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8], pointer: &Pointer, wanted: 
     match (wanted, found.len()) {
         (Wanted::Objects, 0..=Wanted::MOST) | (_, 0 | 1) => Ok(found),
         (Wanted::Objects, _) => Err(told(wanted.too_many())),
-        (Wanted::Organization, _) => Err(refuse(Reason::Ambiguous, TWICE)),
+        (Wanted::Organization | Wanted::Organizations, _) => Err(refuse(Reason::Ambiguous, TWICE)),
     }
 }
 
@@ -109,7 +113,7 @@ fn form(body: &[u8], name: &str, wanted: Wanted) -> Result<Vec<Field>, Denial> {
     let text = std::str::from_utf8(body).map_err(|_| Denial::new(Reason::BodyInvalid).with_fault(CHARSET))?;
     let values = match wanted {
         Wanted::Objects => query::each(text, name, Wanted::MOST + 1)?,
-        Wanted::Organization => query::single(Some(text), name)?.into_iter().collect(),
+        Wanted::Organization | Wanted::Organizations => query::single(Some(text), name)?.into_iter().collect(),
     };
     Ok(values.into_iter().map(|text| if text.is_empty() { Field::Null } else { Field::Text(text.into()) }).collect())
 }

@@ -8,7 +8,7 @@ use super::matching::{Hit, Hits};
 use super::need::{Facts, Halt, LookupFailure, Need, Objects};
 use super::objects::MAX_ARG;
 use super::org_key::OrgKey;
-use super::org_references::{OrgReferences, Referent, RuleReferences, key};
+use super::org_references::{OrgReference, OrgReferences, Referent, RuleReferences, key};
 use super::rule::{Question, Resolver};
 use super::{Caller, Denial, Reason, RequestView};
 use crate::facts::{Level, Object, Organization, Snapshot};
@@ -96,6 +96,10 @@ fn owner(resolver: &Resolver<'_>) -> Result<Owner, Denial> {
     let (rule, references): (&Rule, &RuleReferences<'_>) = (hit.rule, references);
     if !rule.access.asks_organization() || rule.origin.is_empty() {
         return Ok(Owner::Caller);
+    }
+    if let [OrgReference { named: Referent::Each(keys, _), .. }] = &references[..] {
+        let named = keys.iter().map(|key| resolver.resolve(key)).collect::<Result<Vec<_>, Denial>>()?;
+        return Ok(Owner::Of(named.into_iter().flatten().map(|access| access.organization).collect()));
     }
     let is_of_body = |item: usize| {
         let sources = rule.origin.get(item).map(|item| &*item.sources).unwrap_or_default();

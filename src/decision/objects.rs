@@ -5,11 +5,17 @@ use super::need::{Facts, Halt, LookupFailure, Need, Objects};
 use super::org_references;
 use super::{Reason, RequestView};
 use crate::claims::Claims;
-use crate::policy::LookupKey;
+use crate::policy::{Item, LookupKey};
 use std::sync::Arc;
 
 /// Longest argument, in bytes: longer ones name nothing.
 pub(super) const MAX_ARG: usize = 1024;
+
+/// Whether the object of a lookup need not be there: the request makes it.
+fn makes(hit: &Hit<'_>, view: &RequestView<'_>, at: usize) -> bool {
+    let reads = |item: &&Item| item.sources.iter().any(|source| source.lookup() == Some(at));
+    hit.rule.origin.iter().filter(reads).any(|item| org_references::may_be_created(item, view))
+}
 
 /// Finds what a rule needs that has lookups.
 ///
@@ -50,6 +56,7 @@ pub(super) fn find(
                     *place = Some(Arc::clone(object));
                 }
             }
+            Some(Ok(None)) if makes(hit, view, *at) => {}
             Some(Ok(None)) => return Err(hit.deny(Reason::LookupNotFound).into()),
             Some(Err(LookupFailure(hint))) => return Err(hit.deny(Reason::LookupFailed).with_hint(hint).into()),
         }

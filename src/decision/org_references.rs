@@ -11,7 +11,7 @@ use super::{AnswerView, Caller, CredentialNeed, Denial, Reason, RequestView};
 use crate::claims::Claims;
 use crate::facts::Object;
 use crate::id::OrgId;
-use crate::policy::{By, MAX_SOURCES, Pointer, Source, is_slug};
+use crate::policy::{By, Item, MAX_SOURCES, Pointer, Source, is_slug};
 use crate::request_target::field::{self, FieldError};
 use crate::request_target::{plain, query};
 use arrayvec::ArrayVec;
@@ -31,6 +31,19 @@ pub(super) enum Referent<'r> {
     Only,
     /// None: the object is shared.
     Shared,
+    /// Elements of the body name these, and some, where it says so, none: they are shared.
+    Each(Box<[OrgKey<'r>]>, bool),
+}
+
+impl<'r> Referent<'r> {
+    /// The organizations that are named.
+    pub(super) fn keys(&self) -> &[OrgKey<'r>] {
+        match self {
+            Self::Key(key) => std::slice::from_ref(key),
+            Self::Each(keys, _) => keys,
+            Self::Only | Self::Shared => &[],
+        }
+    }
 }
 
 /// What one item of an origin says: which item, and one of its sources.
@@ -89,6 +102,9 @@ impl<'r> OrgReferences<'r> {
                     Referent::Key(key) => Referent::Key(key.into_owned()),
                     Referent::Only => Referent::Only,
                     Referent::Shared => Referent::Shared,
+                    Referent::Each(keys, shared) => {
+                        Referent::Each(keys.into_iter().map(OrgKey::into_owned).collect(), shared)
+                    }
                 };
                 OrgReference { item, named }
             };
@@ -102,10 +118,10 @@ impl<'r> OrgReferences<'r> {
     pub(super) fn asked(&self, caller: &Caller, facts: &Facts) -> Option<Box<str>> {
         let memberships = caller.memberships();
         let said = self.first.iter().find(|said| !matches!(said.named, Referent::Shared))?;
-        let key = match (&said.named, memberships) {
-            (Referent::Key(key), _) => key,
-            (Referent::Only, [only]) => return Some(only.organization.id.to_string().into()),
-            (Referent::Only | Referent::Shared, _) => return None,
+        let key = match (said.named.keys(), &said.named, memberships) {
+            ([key, ..], ..) => key,
+            ([], Referent::Only, [only]) => return Some(only.organization.id.to_string().into()),
+            _ => return None,
         };
         let own = memberships.iter().map(|membership| &membership.organization).find(|own| key.names(own));
         let known = own.or_else(|| facts.organization(key).flatten()).map(|organization| organization.id);
@@ -129,10 +145,7 @@ impl<'r> OrgReferences<'r> {
         let first = Some((&hits.first, &self.first));
         let second = hits.second.as_ref().zip(self.second.as_deref());
         let of_rules = first.into_iter().chain(second).filter(|(hit, _)| goes_abroad(hit, method, user));
-        let mut keys = of_rules.flat_map(|(_, list)| list).filter_map(|said| match &said.named {
-            Referent::Key(key) => Some(key),
-            Referent::Only | Referent::Shared => None,
-        });
+        let mut keys = of_rules.flat_map(|(_, list)| list).flat_map(|said| said.named.keys());
         keys.find(|key| key.membership(user).is_none() && facts.organization(key).is_none())
     }
 }
@@ -172,6 +185,11 @@ fn references_of_rule<'r>(
         for source in &item.sources {
             if let (Source::Body(pointer, by), true) = (source, is_told_by_body) {
                 is_of_body = true;
+                if item.each {
+                    let named = each(pointer, *by, view).map_err(|denial| denial.at(hit.route.index))?;
+                    named.map_or(Ok(()), &mut say)?;
+                    continue;
+                }
                 let fields = of_body(pointer, view).map_err(|denial| denial.at(hit.route.index))?;
                 for field in fields {
                     say(of_field(field, *by).map_err(|denial| denial.at(hit.route.index))?)?;
@@ -188,6 +206,7 @@ fn references_of_rule<'r>(
         }
         let may_be_absent = !access.asks_organization()
             || (item.optional && *view.method == Method::PATCH)
+            || may_be_created(item, view)
             || (is_of_answer && is_awaited);
         if references.len() == before && !may_be_absent {
             return Err(match is_of_answer {
@@ -201,6 +220,29 @@ fn references_of_rule<'r>(
         return Err(hit.deny(Reason::OrgMissing).with_fault(NONE));
     }
     Ok(references)
+}
+
+/// Whether a lookup may find nothing: PUT makes what is not there, and other sources say whose it is to be.
+pub(super) fn may_be_created(item: &Item, view: &RequestView<'_>) -> bool {
+    item.optional && *view.method == Method::PUT && item.sources.iter().all(|source| source.lookup().is_some())
+}
+
+/// What elements of a body name: one, as if it stood there once; or each of several.
+pub(super) fn each(pointer: &Pointer, by: By, view: &RequestView<'_>) -> Result<Option<Referent<'static>>, Denial> {
+    let mut fields = body::read(view.headers, view.body.unwrap_or_default(), pointer, Wanted::Organizations)?;
+    if fields.len() < 2 {
+        return fields.pop().map(|field| of_field(field, by)).transpose();
+    }
+    let mut keys = Vec::new();
+    let mut is_shared = false;
+    for field in fields {
+        match of_field(field, by)? {
+            Referent::Key(key) if !keys.contains(&key) => keys.push(key),
+            Referent::Key(_) => {}
+            _ => is_shared = true,
+        }
+    }
+    Ok(Some(Referent::Each(keys.into(), is_shared)))
 }
 
 /// Whether a rule goes by an answer that is not there yet.
@@ -233,7 +275,7 @@ fn said<'r>(
 fn is_other(said: &Referent<'_>, key: &OrgKey<'_>) -> bool {
     match said {
         Referent::Key(said) => std::mem::discriminant(said) == std::mem::discriminant(key) && said != key,
-        Referent::Only | Referent::Shared => false,
+        Referent::Only | Referent::Shared | Referent::Each(..) => false,
     }
 }
 

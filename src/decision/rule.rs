@@ -139,7 +139,11 @@ impl Resolver<'_> {
         }
         let references = self.question.references;
         let mut by_superuser = false;
-        if access.asks_organization() && references.iter().any(is_shared) {
+        let is_odd = |said: &OrgReference<'_>| matches!(said.named, Referent::Shared | Referent::Each(..));
+        if access.asks_organization() && references.iter().any(is_odd) {
+            if let [OrgReference { named: Referent::Each(keys, is_shared), .. }] = &references[..] {
+                return self.each(keys, *is_shared, stage);
+            }
             // Null in one place and an organization in another are two things, but of what may move from one to the other.
             let is_one = match self.has_primary() {
                 true => self.items().all(|item| item.iter().all(is_shared) || !item.iter().any(is_shared)),
@@ -179,6 +183,23 @@ impl Resolver<'_> {
     /// Whether one item is the request's organization, whatever the others are.
     fn has_primary(&self) -> bool {
         self.question.hit.rule.origin.iter().any(|item| item.primary)
+    }
+
+    /// Each of several organizations must pass, and where something is shared, that too.
+    fn each(&self, keys: &[OrgKey<'_>], is_shared: bool, stage: &mut Stage) -> Result<Verdict, Denial> {
+        let named = keys.iter().map(|key| self.resolve(key)?.ok_or_else(|| self.foreign()));
+        let named = named.collect::<Result<Vec<_>, Denial>>()?;
+        *stage = Stage::Level;
+        let mut by_superuser = false;
+        for access in named {
+            let lowest = access.level;
+            by_superuser |= self.level(NamedOrgs { of_request: Some(access), lowest })?.by_superuser;
+        }
+        if is_shared {
+            by_superuser |= self.shared()?.by_superuser;
+        }
+        // None of them is that of the request.
+        Ok(Verdict { access: None, by_superuser })
     }
 
     /// Whether the user has the flag that the level asks, whatever the organization is.
@@ -256,7 +277,7 @@ impl Resolver<'_> {
                     None => continue,
                 },
                 // Only where the organization does not decide: it is simply not told.
-                Referent::Shared => continue,
+                Referent::Shared | Referent::Each(..) => continue,
                 Referent::Key(key) => match (self.resolve(key)?, &found) {
                     (Some(access), _) => access,
                     (None, None) => return Err(self.foreign()),
@@ -279,7 +300,7 @@ impl Resolver<'_> {
     }
 
     /// `None`: foreign, disabled or unknown, which nobody may tell apart.
-    fn resolve(&self, key: &OrgKey<'_>) -> Result<Option<OrgAccess>, Denial> {
+    pub(super) fn resolve(&self, key: &OrgKey<'_>) -> Result<Option<OrgAccess>, Denial> {
         if let Some(membership) = key.membership(self.snapshot) {
             return Ok(Some(OrgAccess::of(membership)));
         }
@@ -324,9 +345,16 @@ impl Resolver<'_> {
     }
 
     fn are_permitted(&self, access: Option<&OrgAccess>, has: impl Held) -> Result<bool, Denial> {
-        let Question { hit, view, .. } = &self.question;
+        let Question { hit, view, references, .. } = &self.question;
         let all_in = |place| permits(hit, view.method, place, &has);
         let origin = &hit.rule.origin;
+        if let [OrgReference { named: Referent::Each(keys, is_shared), .. }] = &references[..] {
+            let mut all = !is_shared || all_in(Place::Everywhere);
+            for key in keys {
+                all &= self.resolve(key)?.is_some_and(|access| all_in(Place::In(access.organization.id)));
+            }
+            return Ok(all);
+        }
         Ok(match access {
             None if origin.is_empty() => all_in(Place::Anywhere),
             // A role in some other organization does not count for one that could not be read, or that is foreign.

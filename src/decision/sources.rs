@@ -1,7 +1,6 @@
 //! What each source of an organization says, for whoever asks why: also those that no stage came to.
 
-use super::matching::Hit;
-use super::need::Objects;
+use super::body;
 use super::org_references::{self, Referent};
 use super::{Caller, Denial, Evaluation, OrgKey, RequestView};
 use crate::facts::{Level, Membership, Organization};
@@ -40,9 +39,23 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
         let Some(hits) = self.hits(view) else { return Vec::new() };
         let mut list = Vec::new();
         for (hit, objects) in hits.iter().zip(self.objects()) {
-            for source in hit.rule.origin.iter().flat_map(|item| item.sources.iter()) {
-                let says = says((source, hit, objects), view, caller, lookup);
-                list.push(Reading { source: hit.route.source_words(source), says });
+            for (item, source) in hit.rule.origin.iter().flat_map(|item| item.sources.iter().map(move |s| (item, s))) {
+                let words = || hit.route.source_words(source);
+                let read = match source {
+                    Source::Body(pointer, by) if item.each && body::is_read(view.method) => {
+                        org_references::each(pointer, *by, view)
+                    }
+                    _ => org_references::read(source, hit, view, caller.claims.as_deref(), objects),
+                };
+                if let Ok(Some(Referent::Each(keys, is_shared))) = &read {
+                    let keys = keys.iter().map(|key| Ok(Some(Referent::Key(key.clone()))));
+                    let shared = is_shared.then_some(Ok(Some(Referent::Shared)));
+                    for named in keys.chain(shared) {
+                        list.push(Reading { source: words(), says: says(named, caller, lookup) });
+                    }
+                } else {
+                    list.push(Reading { source: words(), says: says(read, caller, lookup) });
+                }
             }
         }
         list
@@ -50,14 +63,13 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
 }
 
 fn says(
-    (source, hit, objects): (&Source, &Hit<'_>, &Objects),
-    view: &RequestView<'_>,
+    read: Result<Option<Referent<'_>>, Denial>,
     caller: &Caller,
     lookup: &mut dyn FnMut(&OrgKey<'_>) -> Option<Arc<Organization>>,
 ) -> Says {
     let memberships = caller.memberships();
-    match org_references::read(source, hit, view, caller.claims.as_deref(), objects) {
-        Ok(None) => Says::Nothing,
+    match read {
+        Ok(None | Some(Referent::Each(..))) => Says::Nothing,
         Err(denial) => Says::Unreadable(denial),
         Ok(Some(Referent::Shared)) => Says::Shared,
         Ok(Some(Referent::Only)) => Says::Only(match memberships {

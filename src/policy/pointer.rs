@@ -31,6 +31,12 @@ impl Pointer {
         &self.0
     }
 
+    /// Whether it leads through all elements of a list.
+    #[must_use]
+    pub fn has_elements(&self) -> bool {
+        self.0.iter().any(|step| &**step == "*")
+    }
+
     /// Puts a value where it leads to, into a document that is made up for a tool.
     pub fn put(&self, document: &mut serde_json::Value, value: serde_json::Value) {
         let mut place = document;

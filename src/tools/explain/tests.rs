@@ -304,7 +304,7 @@ routes:
 fn what_a_body_points_at_is_a_step_of_the_way() {
     const POINTING: &str = "version: 1
 lookups: { device: { sql: SELECT organization_id FROM device WHERE id = $1, args: [path.id] } }
-routes: { /x: { POST: { level: member, org: 'body./*/org as slug', fields: { /*/device: { lookup: device } } } } }
+routes: { /x: { POST: { level: member, org: 'body./*/org as slug each', fields: { /*/device: { lookup: device } } } } }
 ";
     let policy = load(&[("routes.yaml", POINTING)], None).unwrap_or_else(|f| panic!("{}", f.to_lines()));
     let mut findings = Findings::new();
@@ -317,8 +317,12 @@ routes: { /x: { POST: { level: member, org: 'body./*/org as slug', fields: { /*/
         request.body = Body::Bytes(body.as_bytes().into());
         Explanation::of(&policy, &request, world.user("bob"), &mut world.facts(&policy)).to_text(false)
     };
-    let text = told(r#"[{"org": "acme", "device": "d1"}, {"org": "acme"}]"#);
+    let text = told(r#"[{"org": "acme", "device": "d1"}, {"org": "bolt"}]"#);
     assert!(text.contains("ok fields        /*/device by device\n") && text.contains("verdict       allow"), "{text}");
+    for name in ["acme", "bolt"] {
+        let line = format!("body./*/org as slug = {name}: {name}, where bob is member");
+        assert!(text.contains(&line), "{text}");
+    }
     let text = told(r#"[{"org": "acme", "device": "d2"}]"#);
     let step = "NO fields        /*/device by device\n                 a field points at what is another's\n";
     assert!(text.contains(step) && text.contains("403 field_foreign"), "{text}");

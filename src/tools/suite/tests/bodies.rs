@@ -78,6 +78,64 @@ fn bodies_name_organizations() {
     all_hold(POLICY, TESTS);
 }
 
+const BULK: &str = "
+version: 1
+defaults: { shared: { read: manager, write: owner }, inject: { X-Organization: org.slug } }
+lookups:
+  device: { sql: SELECT organization_id FROM device WHERE id = $1, args: [path.id] }
+  place: { sql: SELECT organization_id FROM place WHERE id = $1, args: [body.place] }
+routes:
+  /many/: { POST: { level: manager, org: 'body./*/organization each' } }
+  /items/: { POST: { level: permitted, org: 'body./items/*/org as slug each', permissions: [app.add_item] } }
+  /device/{id:uuid}/: { org: [lookup.device optional, body.organization optional], write: manager }
+  /at/{id:uuid}/: { PUT: { level: manager, org: [lookup.device optional, lookup.place] } }
+";
+
+const BULK_TESTS: &str = r#"
+given:
+  organizations: { acme: {}, bolt: {}, core: {} }
+  users:
+    ann: { acme: manager, bolt: manager, core: member }
+    own: { acme: owner, bolt: manager }
+    pam: { acme: member, bolt: member, core: member, roles: { acme: [app.add_item], bolt: [app.add_item] } }
+    root: superuser
+  lookups: { device: { d1: acme, d2: core, d3: null }, place: { p1: acme, p2: bolt, p3: core } }
+tests:
+- { as: ann, POST: /many/, body: [ { organization: <acme> }, { organization: <bolt> } ], expect: allow, inject: { X-Organization: null } }
+- { as: ann, POST: /many/, body: [ { organization: <acme> }, { organization: <acme> } ], expect: allow, inject: { X-Organization: acme } }
+- { as: ann, POST: /many/, body: [ { organization: <acme> }, { organization: <core> } ], expect: 403 org_level_missing }
+- { as: own, POST: /many/, body: [ { organization: <acme> }, { organization: <core> } ], expect: 403 org_foreign }
+- { as: ann, POST: /many/, body: [ { organization: <acme> }, { organization: null } ], expect: 403 shared_denied }
+- { as: ann, POST: /many/, body: [ { organization: <acme> }, { name: x } ], expect: 403 shared_denied }
+- { as: own, POST: /many/, body: [ { organization: <acme> }, { name: x }, { organization: <bolt> } ], expect: allow }
+- { as: ann, POST: /many/, body: [ { organization: <acme> }, { organization: x } ], expect: 400 org_missing }
+- { as: ann, POST: /many/, body: [ { organization: <acme> }, { organization: [ <bolt> ] } ], expect: 400 org_missing }
+- { as: ann, POST: /many/, body: [ { organization: <acme> }, { Organization: <core> } ], expect: 400 ambiguous }
+- { as: ann, POST: /many/, body: [], expect: 403 shared_denied }
+- { as: root, POST: /many/, body: [ { organization: <acme> }, { organization: <core> } ], expect: allow }
+- { as: root, POST: /many/, body: [ { organization: <acme> }, { organization: 00000000-0000-4000-8000-000000000000 } ], expect: 403 org_foreign }
+- { as: pam, POST: /items/, body: { items: [ { org: acme }, { org: bolt } ] }, expect: allow }
+- { as: pam, POST: /items/, body: { items: [ { org: acme }, { org: core } ] }, expect: 403 permission_missing }
+- { as: ann, PUT: /device/<d1>/, body: { organization: <acme> }, expect: allow }
+- { as: ann, PUT: /device/00000000-0000-4000-8000-000000000009/, body: { organization: <acme> }, expect: allow, inject: { X-Organization: acme } }
+- { as: ann, PUT: /device/00000000-0000-4000-8000-000000000009/, body: { organization: <core> }, expect: 403 org_level_missing }
+- { as: ann, PUT: /device/00000000-0000-4000-8000-000000000009/, body: { name: x }, expect: 403 shared_denied }
+- { as: ann, PUT: /device/<d2>/, body: { organization: <acme> }, expect: 400 ambiguous }
+- { as: own, PUT: /device/<d2>/, body: { organization: <acme> }, expect: 404 org_foreign }
+- { as: ann, PATCH: /device/00000000-0000-4000-8000-000000000009/, body: { organization: <acme> }, expect: 404 lookup_not_found }
+- { as: ann, DELETE: /device/00000000-0000-4000-8000-000000000009/, expect: 404 lookup_not_found }
+- { as: own, PUT: /at/00000000-0000-4000-8000-000000000009/, body: { place: <p2> }, expect: allow, inject: { X-Organization: bolt } }
+- { as: own, PUT: /at/00000000-0000-4000-8000-000000000009/, body: { place: <p3> }, expect: 404 org_foreign }
+- { as: own, PUT: /at/00000000-0000-4000-8000-000000000009/, body: { place: 00000000-0000-4000-8000-000000000009 }, expect: 404 lookup_not_found }
+- { as: own, PUT: /at/00000000-0000-4000-8000-000000000009/, body: { name: x }, expect: 400 org_missing }
+- { as: own, PUT: /at/<d1>/, body: { place: <p1> }, expect: allow }
+"#;
+
+#[test]
+fn many_at_once_and_what_put_makes() {
+    all_hold(BULK, BULK_TESTS);
+}
+
 const FIELDS: &str = "
 version: 1
 defaults: { inject: { X-Organization: org.slug } }
@@ -96,6 +154,7 @@ routes:
     write: { level: member, fields: { template: { lookup: template, required: true } } }
   /note/: { POST: { level: manager, fields: { device: { lookup: device } } }, GET: authenticated }
   /free/: { POST: { level: authenticated, fields: { device: { lookup: device } } }, GET: authenticated }
+  /many/: { POST: { level: manager, org: 'body./*/organization each', fields: { /*/template: { lookup: template } } } }
 ";
 
 const FIELDS_TESTS: &str = r#"
@@ -153,6 +212,8 @@ tests:
 - { as: bob, POST: /free/, body: { device: <d2> }, expect: 403 field_foreign }
 - { as: root, POST: /free/, body: { device: <d2> }, expect: allow }
 - { as: root, POST: /free/, body: { device: 00000000-0000-4000-8000-000000000009 }, expect: 403 field_foreign }
+- { as: both, POST: /many/, body: [ { organization: <acme>, template: <t1> }, { organization: <bolt>, template: <t2> } ], expect: allow }
+- { as: both, POST: /many/, body: [ { organization: <acme>, template: <t1> }, { organization: <acme>, template: <t2> } ], expect: 403 field_foreign }
 "#;
 
 #[test]
