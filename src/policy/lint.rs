@@ -4,7 +4,7 @@ use super::access::{Access, CredentialNeed};
 use super::applicable::takes_body;
 use super::methods::Methods;
 use super::options::authenticate::{Scheme, Schemes};
-use super::options::inject::InjectValue;
+use super::options::inject::{Inject, InjectValue};
 use super::options::org::Source;
 use super::options::when::Condition;
 use super::options::{Compiled, RawOptions};
@@ -51,6 +51,8 @@ pub(super) fn lint(
         if !raw.is_doubtful {
             rules(raw, route, findings);
             unused(raw, findings);
+            list_unfiltered(raw, route, findings);
+            update_may_move(raw, route, findings);
             if covered.contains(&route.index) {
                 shadowed(raw, route, findings);
             }
@@ -134,6 +136,77 @@ fn rules(raw: &RawRoute, route: &Route, findings: &mut Findings) {
             }
             _ => {}
         }
+    }
+}
+
+/// A list that gives each member of anything what belongs to everybody: nothing names an organization, and the last segment no object. What
+/// is under `**`, nobody knows; and a service that is told its caller's organizations, or sees the credential, may go by that.
+fn list_unfiltered(raw: &RawRoute, route: &Route, findings: &mut Findings) {
+    let shape = route.shape();
+    if shape.rest || !matches!(unslashed(&shape.segments).last(), Some(Segment::Literal(_))) {
+        return;
+    }
+    let found = placed(raw, route).find(|(methods, _, rule)| {
+        let is_told = |inject: &Inject| matches!(inject.value, InjectValue::Orgs(_));
+        let has_condition =
+            rule.options.as_ref().is_some_and(|options| options.when.is_some() || options.upgrade.is_some());
+        // Of a route that is one level for all methods, `write_without_org` speaks.
+        let is_read = match *methods {
+            Some(Methods::One(method)) => *method == Method::GET,
+            methods => methods == Some(&Methods::Read),
+        };
+        is_read
+            && matches!(rule.access, Access::In(_))
+            && rule.origin.is_empty()
+            && rule.list().is_none()
+            && !rule.forward_authorization
+            && !has_condition
+            && !rule.inject.iter().any(is_told)
+    });
+    if let Some((_, span, rule)) = found {
+        let level = rule.access.as_str();
+        let message = format!("`{}` gives a {level} of any organization what belongs to everybody", route.pattern);
+        findings.warning("list_unfiltered", span, message).help(
+            "say which items are whose: `list: { items: /results, org: /organization }`; if it is no list, `allow_lint` says so",
+        );
+    }
+}
+
+/// An update of an object whose present organization is judged, and not the one that its body may name.
+fn update_may_move(raw: &RawRoute, route: &Route, findings: &mut Findings) {
+    let shape = route.shape();
+    let segments = unslashed(&shape.segments);
+    let is_variable = |segment: &&Segment| matches!(segment, Segment::Variable { .. });
+    if shape.rest || !segments.last().as_ref().is_some_and(is_variable) {
+        return;
+    }
+    // The object of the path: the last of its variables.
+    let object = segments.iter().filter(is_variable).count() - 1;
+    let is_path = |source: &Source| matches!(source, Source::Path(at, _) if *at == object);
+    let is_looked_up = |at: usize| route.lookups.get(at).is_some_and(|call| call.args.iter().any(is_path));
+    let found = placed(raw, route).find(|(methods, _, rule)| {
+        let has_own =
+            |method: &Method| raw.rules.iter().any(|rule| matches!(&rule.methods, Methods::One(one) if one == method));
+        let is_update = match methods {
+            None => true,
+            Some(Methods::Read) => false,
+            Some(Methods::Write) => !(has_own(&Method::PUT) && has_own(&Method::PATCH)),
+            Some(Methods::One(method)) => matches!(*method, Method::PUT | Method::PATCH),
+        };
+        let mut sources = rule.origin.iter().flat_map(|item| &item.sources);
+        is_update
+            && matches!(rule.access, Access::In(_) | Access::Permitted)
+            && sources.clone().any(|source| source.lookup().is_some_and(is_looked_up))
+            && !sources.any(|source| matches!(source, Source::Body(..)))
+    });
+    if let Some((_, span, _)) = found {
+        let message = format!(
+            "`{}` is judged by what the object is, and its body may move it to another organization",
+            route.pattern
+        );
+        findings.warning("update_may_move", span, message).help(
+            "judge both: `org: [lookup.NAME, body.organization optional]`; if its service never moves an object, `allow_lint` says so",
+        );
     }
 }
 
