@@ -1,5 +1,6 @@
 //! Hostile strangers, by the class of what they try. Each class is tried in more spellings than those that made it known.
 
+mod bodies;
 mod body_and_slow;
 mod credentials;
 mod fields;
