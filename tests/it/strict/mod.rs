@@ -1,9 +1,11 @@
 //! Strictness against other readers: a lenient path reader, and hyper's own parser.
 //!
-//! `reader`, `parser`, `client` and `proxy` are the oracles; the fuzz targets use the same ones. `target` and `framing` are the properties,
+//! `reader`, `parser`, `client`, `body` and `proxy` are the oracles; the fuzz targets use the same ones. `target` and `framing` are the properties,
 //! `corpus` replays the fuzzers' seeds.
 
 mod answers;
+mod bodies;
+mod body;
 mod client;
 mod corpus;
 mod framing;
