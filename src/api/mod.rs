@@ -143,20 +143,20 @@ impl Api {
 #[derive(Clone)]
 pub struct Service {
     router: Router,
-    links: Links,
+    api: Arc<Api>,
     control: Control,
 }
 
 impl Service {
     #[must_use]
     pub fn new(api: Arc<Api>, control: Control) -> Self {
-        Self { links: api.links.clone(), router: router::router(api), control }
+        Self { router: router::router(Arc::clone(&api)), api, control }
     }
 
     /// Answers a request; its work stops when nobody waits for the answer any more.
     pub async fn call(&self, request: Request<Bytes>, client: IpAddr, origin: Origin) -> Response<Bytes> {
         let mut request = request.map(axum::body::Body::from);
-        if let Some(target) = self.links.unmoved(request.uri().path_and_query().map_or("", |target| target.as_str()))
+        if let Some(target) = self.api.links.unmoved(request.uri().path_and_query().map_or("", |target| target.as_str()))
             && let Ok(target) = target.parse()
         {
             *request.uri_mut() = target;
@@ -167,23 +167,27 @@ impl Service {
         let reads = is_read(request.method());
         let answer = async {
             let Ok(response) = router.oneshot(request).await;
-            let (parts, body) = response.into_parts();
-            Some(Response::from_parts(parts, body.collect().await.ok()?.to_bytes()))
+            whole(response).await
         };
         let answered = match reads {
             true => self.control.run_from_here(PATIENCE, answer).await,
             false => self.control.run(PATIENCE, answer).await,
         };
-        match answered {
-            Ok(Some(response)) => response,
-            Ok(None) | Err(Unanswered::Broken) => empty(StatusCode::INTERNAL_SERVER_ERROR),
-            Err(Unanswered::Late) => empty(StatusCode::SERVICE_UNAVAILABLE),
-        }
+        let response = match answered {
+            Ok(response) => response,
+            Err(Unanswered::Broken) => None,
+            Err(Unanswered::Late) => whole(error::ApiError::Unavailable.answer(&self.api, "")).await,
+        };
+        response.unwrap_or_else(|| {
+            let mut broken = Response::new(Bytes::new());
+            *broken.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            broken
+        })
     }
 }
 
-fn empty(status: StatusCode) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = status;
-    response
+/// An answer with all of its body; `None` where that breaks off.
+async fn whole(response: Response<axum::body::Body>) -> Option<Response<Bytes>> {
+    let (parts, body) = response.into_parts();
+    Some(Response::from_parts(parts, body.collect().await.ok()?.to_bytes()))
 }

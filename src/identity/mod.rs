@@ -253,10 +253,10 @@ impl Identity {
         self.sesame.is_some()
     }
 
-    /// The query parameter that such a token is read from.
+    /// The query parameter that a token of this scope (none: the gate's own) is read from, if it logs anybody in here.
     #[must_use]
-    pub fn parameter(&self) -> Option<&str> {
-        self.places.parameter.as_deref()
+    pub fn parameter(&self, scope: Option<&str>) -> Option<&str> {
+        self.places.parameter.as_deref().filter(|_| scope.is_none_or(|scope| *scope == *self.scope))
     }
 
     /// How long links are good, in seconds, where they have an age.

@@ -76,9 +76,7 @@ impl Endpoint for MagicLink {
             MintError::Directory(error) => refused::<UserRecord>(error),
             MintError::Unfit(why) => ApiError::of_fields(FieldErrors::of("__all__", why)),
         })?;
-        // One for something else logs nobody in at the gate.
-        let parameter = identity.parameter().filter(|_| scope.is_none());
-        let link = parameter.and_then(|name| call.api.links.absolute(&format!("/?{name}={}", minted.token)));
+        let link = identity.parameter(scope).and_then(|name| call.api.links.absolute(&format!("/?{name}={}", minted.token)));
         let tell = move |user: &UserRecord| {
             let mut told = Object::default();
             told.put("user", &user.id);

@@ -11,7 +11,7 @@ fn gate() -> Gate {
     let mut options =
         Options::policy(ROUTES.replace("upstream: echo", "upstream: echo\nauthenticate: [bearer, sesame]"));
     options.config = "public_url: https://app.example.com\nidentity:\n  api: all\n  \
-                      sesame: { key: { file: django.key }, max_age: 5m, query: key }\n  passwords: { memory: 64KiB, passes: 1 }\n"
+                      sesame: { key: { file: django.key }, max_age: 5m, query: key, scope: gate }\n  passwords: { memory: 64KiB, passes: 1 }\n"
         .to_owned();
     let upstream = Upstream::echo();
     let home = Postern::prepare(Some(upstream.address()), &options);
@@ -62,6 +62,8 @@ fn a_link_is_for_what_it_is_made_for_and_good_no_longer_than_links_are() {
     let end = |made: &Value| made["expires_at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_second();
     assert!((end(&usual) - end(&short) - 240).abs() < 10, "{usual} {short}");
     assert!(passes(short["token"].as_str().unwrap()));
+    let own = make(json!({ "scope": "gate" })).json();
+    assert!(own["link"].is_string() && passes(own["token"].as_str().unwrap()), "{own}");
     let other = make(json!({ "scope": "reports" })).json();
     assert_eq!(other["link"], Value::Null, "{other}");
     assert!(!passes(other["token"].as_str().unwrap()));
