@@ -6,6 +6,7 @@
 #   schemathesis more requests to the identity API, made of its own description, from another seed each day
 #   judge        verdicts beside those of the independent judge, a million of them
 #   narrowings   a million of narrowed tokens: beside the judge, and beside what their users may without them; optimized
+#   openwisp     every request to openwisp-users' building blocks, guarded by themselves and by the gate
 #   targets      every target of up to seven bytes behind the slash, as readers behind a gate read it
 #   mutants      faults put into the decision, targets, hygiene of headers and the cache of facts, each to be noticed by a test
 #   budgets      instructions per request, and throughput beside HAProxy and nginx
@@ -25,7 +26,7 @@ while [ $# -gt 0 ]; do
         *) break ;;
     esac
 done
-[ $# -gt 0 ] || set -- fuzz properties schemathesis judge narrowings targets mutants budgets fresh
+[ $# -gt 0 ] || set -- fuzz properties schemathesis judge narrowings openwisp targets mutants budgets fresh
 . scripts/cargo.sh
 
 fuzz() {
@@ -59,6 +60,10 @@ schemathesis() {
 judge() {
     cargo build --locked
     python3 -B tests/judge/run.py target/debug/postern --cases 1000000 --live 100000 --seed "$(date +%j)"
+}
+
+openwisp() {
+    OPENWISP_ALL=1 cargo test --locked --test it openwisp::
 }
 
 targets() {

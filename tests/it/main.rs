@@ -14,6 +14,7 @@ mod interop;
 mod judge;
 mod login;
 mod lookups;
+mod openwisp;
 mod operations;
 mod policies;
 mod recipes;
