@@ -156,7 +156,8 @@ impl Service {
     /// Answers a request; its work stops when nobody waits for the answer any more.
     pub async fn call(&self, request: Request<Bytes>, client: IpAddr, origin: Origin) -> Response<Bytes> {
         let mut request = request.map(axum::body::Body::from);
-        if let Some(target) = self.api.links.unmoved(request.uri().path_and_query().map_or("", |target| target.as_str()))
+        if let Some(target) =
+            self.api.links.unmoved(request.uri().path_and_query().map_or("", |target| target.as_str()))
             && let Ok(target) = target.parse()
         {
             *request.uri_mut() = target;

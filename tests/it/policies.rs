@@ -71,10 +71,13 @@ fn every_mistake_is_told_where_and_how_to_mend_it() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    // Each code that the sources report has a fixture. Too large a file is tested where it costs no repository.
+    // Each code that the sources report has a fixture. Too large a file is tested where it costs no repository, and what is not done yet
+    // by the reader's own tests: all that the language names is.
     let reported = codes_in_sources();
     assert!(reported.len() >= 30, "{reported:?}");
-    let missing: Vec<_> = reported.iter().filter(|c| !codes.contains(c.as_str()) && *c != "too_large").collect();
+    let elsewhere = ["too_large", "not_yet"];
+    let missing = reported.iter().filter(|c| !codes.contains(c.as_str()) && !elsewhere.contains(&c.as_str()));
+    let missing: Vec<_> = missing.collect();
     assert!(missing.is_empty(), "no fixture has {missing:?}");
 }
 

@@ -76,7 +76,8 @@ impl Endpoint for MagicLink {
             MintError::Directory(error) => refused::<UserRecord>(error),
             MintError::Unfit(why) => ApiError::of_fields(FieldErrors::of("__all__", why)),
         })?;
-        let link = identity.parameter(scope).and_then(|name| call.api.links.absolute(&format!("/?{name}={}", minted.token)));
+        let link =
+            identity.parameter(scope).and_then(|name| call.api.links.absolute(&format!("/?{name}={}", minted.token)));
         let tell = move |user: &UserRecord| {
             let mut told = Object::default();
             told.put("user", &user.id);
