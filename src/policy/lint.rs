@@ -183,7 +183,11 @@ fn update_may_move(raw: &RawRoute, route: &Route, findings: &mut Findings) {
     // The object of the path: the last of its variables.
     let object = segments.iter().filter(is_variable).count() - 1;
     let is_path = |source: &Source| matches!(source, Source::Path(at, _) if *at == object);
-    let is_looked_up = |at: usize| route.lookups.get(at).is_some_and(|call| call.args.iter().any(is_path));
+    let is_body = |source: &Source| matches!(source, Source::Body(..));
+    let is_asked_by = |source: &Source, arg: &dyn Fn(&Source) -> bool| {
+        let call = source.lookup().and_then(|at| route.lookups.get(at));
+        call.is_some_and(|call| call.args.iter().any(arg))
+    };
     let found = placed(raw, route).find(|(methods, _, rule)| {
         let has_own =
             |method: &Method| raw.rules.iter().any(|rule| matches!(&rule.methods, Methods::One(one) if one == method));
@@ -196,8 +200,8 @@ fn update_may_move(raw: &RawRoute, route: &Route, findings: &mut Findings) {
         let mut sources = rule.origin.iter().flat_map(|item| &item.sources);
         is_update
             && matches!(rule.access, Access::In(_) | Access::Permitted)
-            && sources.clone().any(|source| source.lookup().is_some_and(is_looked_up))
-            && !sources.any(|source| matches!(source, Source::Body(..)))
+            && sources.clone().any(|source| is_asked_by(source, &is_path))
+            && !sources.any(|source| is_body(source) || is_asked_by(source, &is_body))
     });
     if let Some((_, span, _)) = found {
         let message = format!(
