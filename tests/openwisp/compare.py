@@ -67,6 +67,8 @@ def library():
         yield from details(f"{LIBRARY}{level}/shelf/", "shelf")
         yield "GET", f"{LIBRARY}{level}s/shelf/", None, "list"
         yield from details(f"{LIBRARY}{level}s/shelf/", "shelf")
+        yield from made(f"{LIBRARY}{level}s/choose/", "shelf")
+        yield from made(f"{LIBRARY}{level}s/choose-shared/", "shelf")
         for owner in OWNERS:
             books = f"{LIBRARY}{level}s/branch/{id_of(f'branch of {owner}')}/book/"
             yield "GET", books, None, owner

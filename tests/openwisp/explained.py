@@ -50,7 +50,13 @@ def put_without(request, guarded, gate):
 
 @because("what a body refers to is refused before the service is asked, 403 or 404, where a serializer's choices make it 400")
 def referred(request, guarded, gate):
-    return "/ip-address/" in request.target and guarded.status == 400 and gate.status in (403, 404)
+    refers = "/ip-address/" in request.target or named(request, "template")
+    return refers and guarded.status == 400 and gate.by_gate and gate.status in (403, 404)
+
+
+@because("stricter: what a body points at is of the same organization, for superusers too, where serializers take what is of any of one's own")
+def points_at(request, guarded, gate):
+    return "/choose" in request.target and named(request, "template") and guarded.status == 201 and gate.status == 403
 
 
 @because("a filter's choice that is not one's own finds nothing, where it is 400 there")
@@ -78,7 +84,7 @@ def made_shared(request, guarded, gate):
 
 def reads_bodies(request):
     is_subnet = "/ipam/subnet/" in request.target and request.target.count("/") <= 6
-    return "/protected/shelf/" in request.target or is_subnet
+    return "/protected/shelf/" in request.target or "/choose" in request.target or is_subnet
 
 
 @because("an owner who is no manager (organizations_managed does not have them) counts as one wherever the organization is named")
