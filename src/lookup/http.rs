@@ -8,12 +8,11 @@ use crate::policy::{Lookup, Resource};
 use crate::upstream::cluster::ResolvedAddress;
 use crate::upstream::cluster::endpoint::EndpointRef;
 use crate::upstream::dial::{Dial, dial, dial_by_name, speaks_http2};
-use crate::upstream::{Address, Destination, Destinations, HostHeader, Scheme, Stream};
+use crate::upstream::{Address, Destination, Destinations, HostHeader, Protocol, Scheme, Stream};
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -218,10 +217,12 @@ impl Service {
             clients.retain(|(address, _)| endpoints.iter().any(|endpoint| Some(&endpoint.address) == address.as_ref()));
         }
         let address = connector.resolved.clone();
+        let is_http2 = connector.dial.protocol.at(connector.address.scheme) == Protocol::Http2;
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(keep)
             .pool_max_idle_per_host(IDLE)
+            .http2_only(is_http2)
             .http1_max_buf_size(HEAD_BYTES)
             .http1_title_case_headers(destination.upstream().title_case)
             .build(connector);
@@ -240,21 +241,22 @@ struct Connector {
 }
 
 impl Connector {
-    async fn connect(self) -> io::Result<Wire> {
+    async fn connect(self) -> io::Result<TokioIo<Stream>> {
         let descriptor = self.descriptors.take()?;
         let stream = match &self.resolved {
             Some(resolved) => dial(resolved, &self.address, &self.dial).await,
             None => dial_by_name(&self.address, &self.dial).await,
         }?;
-        let speaks_http2 = speaks_http2(&stream, &self.address, &self.dial)?;
-        Ok(Wire { socket: TokioIo::new(stream.with(descriptor)), speaks_http2 })
+        // An upstream that must speak HTTP/2 does.
+        speaks_http2(&stream, &self.address, &self.dial)?;
+        Ok(TokioIo::new(stream.with(descriptor)))
     }
 }
 
 impl tower::Service<Uri> for Connector {
-    type Response = Wire;
+    type Response = TokioIo<Stream>;
     type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Wire>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = io::Result<TokioIo<Stream>>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
@@ -265,36 +267,11 @@ impl tower::Service<Uri> for Connector {
     }
 }
 
-/// A connection, and what is spoken on it.
-struct Wire {
-    socket: TokioIo<Stream>,
-    speaks_http2: bool,
-}
-
-impl Connection for Wire {
+/// What TLS has agreed on decides which version is spoken, unless one is configured.
+impl Connection for Stream {
     fn connected(&self) -> Connected {
         let connected = Connected::new();
-        if self.speaks_http2 { connected.negotiated_h2() } else { connected }
-    }
-}
-
-impl Read for Wire {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(cx, into)
-    }
-}
-
-impl Write for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        if self.agreed_on_http2() { connected.negotiated_h2() } else { connected }
     }
 }
 
