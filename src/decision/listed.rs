@@ -6,7 +6,7 @@ use super::push::{Narrowed, narrow};
 use super::rule::passes_shared;
 use super::{AnswerView, Awaited, Caller, Denial, OrgKey, Reason, RequestView};
 use crate::answers::{Filter, Pages, Said, Shape};
-use crate::facts::{Level, Organization, Snapshot};
+use crate::facts::{Level, Snapshot};
 use crate::policy::{Access, By, ItemBy, List, Rule};
 use http::{HeaderMap, Method, StatusCode};
 use std::sync::Arc;
@@ -146,7 +146,7 @@ impl KeptItems {
         let theirs = caller.memberships().iter().filter(|membership| membership.level() >= keep);
         let mut keys: Vec<Box<str>> = match list.by {
             ItemBy::Key(By::Id) => Vec::new(),
-            by => theirs.filter_map(|membership| named(&membership.organization, by)).collect(),
+            by => theirs.filter_map(|membership| by.of(&membership.organization)).collect(),
         };
         keys.sort_unstable();
         Some(Self { caller: Arc::clone(caller), keep, by: list.by, keeps_shared, keys: keys.into() })
@@ -173,15 +173,5 @@ impl KeptItems {
             },
             ItemBy::Key(_) | ItemBy::Name => self.keys.binary_search_by(|known| (**known).cmp(text)).is_ok(),
         }
-    }
-}
-
-/// What names an organization so; `None`: nothing does.
-pub(super) fn named(organization: &Organization, by: ItemBy) -> Option<Box<str>> {
-    match by {
-        ItemBy::Key(By::Id) => Some(organization.id.to_string().into()),
-        ItemBy::Key(By::Slug) => Some(organization.slug.as_str().into()),
-        ItemBy::Key(By::External) => organization.external_id.as_ref().map(|id| id.as_str().into()),
-        ItemBy::Name => Some(organization.name.as_str().into()),
     }
 }

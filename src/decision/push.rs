@@ -1,7 +1,6 @@
 //! A list that is narrowed at its source: what a service is asked in the place of what the client has asked, and what the client sees of
 //! that.
 
-use super::listed::named;
 use super::matching::Hits;
 use super::{Denial, OrgKey, Reason, RequestView};
 use crate::answers::Pages;
@@ -43,7 +42,7 @@ pub(super) fn narrow(
     let name = utf8_percent_encode(&push.parameter, ESCAPED).to_string();
     let mut pushed = String::new();
     for membership in caller.memberships().iter().filter(|membership| membership.level() >= keep) {
-        let Some(key) = named(&membership.organization, push.by) else { continue };
+        let Some(key) = push.by.of(&membership.organization) else { continue };
         if wanted.as_ref().is_some_and(|wanted| !wanted.iter().any(|wanted| is_same(wanted, &key, push.by))) {
             continue;
         }

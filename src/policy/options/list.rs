@@ -7,7 +7,7 @@ pub use push::Push;
 use super::option::{Compiled, PolicyOption, RuleContext, Said};
 use super::org::By;
 use crate::answers::Shape;
-use crate::facts::Level;
+use crate::facts::{Level, Organization};
 use crate::policy::applicable::Needs;
 use crate::policy::pointer::Pointer;
 use crate::yaml::{Findings, Keys, Map, Node};
@@ -63,6 +63,17 @@ const BY: [(&str, ItemBy); 4] = [
 impl ItemBy {
     fn as_str(self) -> &'static str {
         BY.iter().find(|(_, known)| *known == self).map_or("", |(word, _)| word)
+    }
+
+    /// What names an organization so; `None`: nothing does.
+    #[must_use]
+    pub fn of(self, organization: &Organization) -> Option<Box<str>> {
+        match self {
+            Self::Key(By::Id) => Some(organization.id.to_string().into()),
+            Self::Key(By::Slug) => Some(organization.slug.as_str().into()),
+            Self::Key(By::External) => organization.external_id.as_ref().map(|id| id.as_str().into()),
+            Self::Name => Some(organization.name.as_str().into()),
+        }
     }
 }
 
