@@ -9,7 +9,7 @@ use super::need::{Facts, Halt, LookupFailure, Need, Objects};
 use super::objects::MAX_ARG;
 use super::org_key::OrgKey;
 use super::org_references::{OrgReference, OrgReferences, Referent, RuleReferences, key};
-use super::rule::{Question, Resolver};
+use super::rule::{Question, Resolver, is_shared};
 use super::{Caller, Denial, Reason, RequestView};
 use crate::facts::{Level, Object, Organization, Snapshot};
 use crate::policy::{Access, LookupKey, RelatedField, Rule, Source};
@@ -107,10 +107,9 @@ fn owner(resolver: &Resolver<'_>) -> Result<Owner, Denial> {
     };
     let says_so = references.iter().any(|said| is_of_body(said.item));
     let mut all = Vec::new();
-    for item in references.chunk_by(|a, b| a.item == b.item) {
+    for item in resolver.items() {
         let counts = !says_so || item.first().is_some_and(|said| is_of_body(said.item));
-        let is_shared = item.iter().all(|said| matches!(said.named, Referent::Shared));
-        if counts && !is_shared {
+        if counts && !item.iter().all(is_shared) {
             all.push(resolver.item(item)?.organization);
         }
     }

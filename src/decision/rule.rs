@@ -176,7 +176,7 @@ impl Resolver<'_> {
     }
 
     /// What is said, item by item of the origin.
-    fn items(&self) -> impl Iterator<Item = &[OrgReference<'_>]> {
+    pub(super) fn items(&self) -> impl Iterator<Item = &[OrgReference<'_>]> {
         self.question.references.chunk_by(|a, b| a.item == b.item)
     }
 
@@ -186,6 +186,7 @@ impl Resolver<'_> {
     }
 
     /// Each of several organizations must pass, and where something is shared, that too.
+    #[cold]
     fn each(&self, keys: &[OrgKey<'_>], is_shared: bool, stage: &mut Stage) -> Result<Verdict, Denial> {
         let named = keys.iter().map(|key| self.resolve(key)?.ok_or_else(|| self.foreign()));
         let named = named.collect::<Result<Vec<_>, Denial>>()?;
@@ -212,6 +213,7 @@ impl Resolver<'_> {
         }
     }
 
+    #[inline]
     fn level(&self, orgs: NamedOrgs) -> Result<Verdict, Denial> {
         let (rule, user) = (self.question.hit.rule, &self.snapshot.user);
         let passes = |access: &OrgAccess| self.snapshot.is_superuser_in(access.organization.id);
@@ -300,6 +302,7 @@ impl Resolver<'_> {
     }
 
     /// `None`: foreign, disabled or unknown, which nobody may tell apart.
+    #[inline]
     pub(super) fn resolve(&self, key: &OrgKey<'_>) -> Result<Option<OrgAccess>, Denial> {
         if let Some(membership) = key.membership(self.snapshot) {
             return Ok(Some(OrgAccess::of(membership)));
@@ -394,7 +397,7 @@ impl Resolver<'_> {
     }
 }
 
-fn is_shared(said: &OrgReference<'_>) -> bool {
+pub(super) fn is_shared(said: &OrgReference<'_>) -> bool {
     matches!(said.named, Referent::Shared)
 }
 
