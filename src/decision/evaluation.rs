@@ -10,8 +10,7 @@ use super::rule::{Question, READ_ONLY, require_authentication};
 use super::strict_source;
 use super::verdict::{OrgAccess, Verdict};
 use super::{
-    Awaited, Caller, CredentialNeed, Denial, Listed, OrgKey, Permit, Reason, RequestView, Ruled, ShadowVerdict,
-    Upgrade, websocket,
+    Awaited, Caller, CredentialNeed, Denial, Listed, OrgKey, Permit, Reason, RequestView, Ruled, Upgrade, websocket,
 };
 use crate::facts::{Organization, Scope};
 use crate::limit::{self, Key, Who};
@@ -159,7 +158,7 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
         }
         if *stage <= Stage::Condition {
             *stage = Stage::Organization;
-            if hits.iter().any(|hit| hit.rule.reads_body) && body::is_read(view.method) {
+            if body::is_read(view.method) && hits.any(|rule| rule.reads_body) {
                 require_body(&hits, view)?;
             }
             for (hit, objects) in hits.iter().zip(objects.iter_mut()).filter(|(hit, _)| !hit.rule.lookups.is_empty()) {
@@ -182,10 +181,10 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
                     return Err(denial.into());
                 }
             }
-            (*stage, *pointed) = (Stage::Fields, None);
+            *stage = Stage::Fields;
         }
         if *stage == Stage::Fields {
-            if hits.rules().any(Rule::points) && !*is_answered && body::is_read(view.method) {
+            if body::is_read(view.method) && !*is_answered && hits.any(Rule::points) {
                 check_fields(&hits, view, caller, facts, objects.each_ref(), pointed)?;
             }
             *stage = Stage::StrictSource;
@@ -206,7 +205,7 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
             *stage = Stage::Origin;
         }
         let upgrade = websocket::evaluate(&hits.first, view)?;
-        let (awaits, listed) = match hits.rules().any(Rule::judges_answer) && !*is_answered {
+        let (awaits, listed) = match hits.any(Rule::judges_answer) && !*is_answered {
             true => {
                 let target = matched.rewritten.as_ref().map_or(view.target.raw(), |rewritten| &rewritten.raw);
                 judged_answer(&hits, view, caller, upgrade, target)?
@@ -233,9 +232,12 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
         let [objects, _] = objects;
         let verdict = if is_last { std::mem::take(verdict) } else { verdict.clone() };
         let found = (verdict, objects.clone());
-        let shadow = hits.are_shadow().then_some(ShadowVerdict::Allowed);
-        let passage = (upgrade, awaits, listed, shadow);
-        Ok(Permit::new(policy.clone(), (rule, &hits.first), caller, found, rewritten, passage))
+        let passage = (upgrade, awaits, listed);
+        let mut permit = Permit::new(policy.clone(), (rule, &hits.first), caller, found, rewritten, passage);
+        if hits.are_shadow() {
+            permit.note_shadow();
+        }
+        Ok(permit)
     }
 
     /// What becomes of a refusal in shadow mode: a permit for the request as it came, in nobody's name, which says what it would be
@@ -264,8 +266,7 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
         };
         *stage = Stage::Permitted;
         let rewritten = matched.rewritten.as_ref().map(|rewritten| Arc::clone(&rewritten.raw));
-        let passage = (upgrade, Awaited::Nothing, None, Some(ShadowVerdict::Refused(denial)));
-        Ok(Permit::new(policy.clone(), (rule, first), Caller::default(), Default::default(), rewritten, passage))
+        Ok(Permit::in_spite(policy.clone(), rule, rewritten, upgrade, denial))
     }
 
     /// Says who sent the request: to [`Need::Credential`].
@@ -423,7 +424,7 @@ fn check_fields(
 
 /// Sees to it that the body, where it has to be read for that, does not name again what the organization was read from.
 fn check_strict_sources(hits: &Hits<'_>, view: &RequestView<'_>) -> Result<(), Halt> {
-    if !hits.iter().any(|hit| hit.rule.is_strict_source()) {
+    if !hits.any(Rule::is_strict_source) {
         return Ok(());
     }
     let names = hits.iter().flat_map(|hit| hit.rule.strict_sources());

@@ -84,6 +84,11 @@ impl<'p> Hits<'p> {
         self.iter().map(|hit| hit.rule)
     }
 
+    /// Whether one of the rules is so.
+    pub(super) fn any(&self, is: impl Fn(&Rule) -> bool) -> bool {
+        is(self.first.rule) || self.second.as_ref().is_some_and(|second| is(second.rule))
+    }
+
     /// Whether what they refuse is only recorded: where one of them is enforced, so is what both say.
     pub(super) fn are_shadow(&self) -> bool {
         self.first.rule.is_shadow() && self.second.is_none_or(|second| second.rule.is_shadow())

@@ -34,6 +34,7 @@ impl OrgKey<'_> {
     }
 
     /// How somebody belongs to it, where they do.
+    #[inline]
     pub(super) fn membership<'s>(&self, snapshot: &'s Snapshot) -> Option<&'s Membership> {
         match self {
             Self::Id(id) => snapshot.membership(*id),

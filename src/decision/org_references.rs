@@ -144,9 +144,10 @@ impl<'r> OrgReferences<'r> {
         let user = caller.user.as_ref()?;
         let first = Some((&hits.first, &self.first));
         let second = hits.second.as_ref().zip(self.second.as_deref());
-        let of_rules = first.into_iter().chain(second).filter(|(hit, _)| goes_abroad(hit, method, user));
-        let mut keys = of_rules.flat_map(|(_, list)| list).flat_map(|said| said.named.keys());
-        keys.find(|key| key.membership(user).is_none() && facts.organization(key).is_none())
+        let mut of_rules = first.into_iter().chain(second).filter(|(hit, _)| goes_abroad(hit, method, user));
+        let is_unknown = |key: &&OrgKey<'_>| key.membership(user).is_none() && facts.organization(key).is_none();
+        // Few callers go abroad.
+        of_rules.find_map(|(_, list)| list.iter().flat_map(|said| said.named.keys()).find(is_unknown))
     }
 }
 

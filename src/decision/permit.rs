@@ -61,7 +61,7 @@ impl ShadowVerdict {
 }
 
 /// What few routes have.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct FewHave {
     /// What was found of its objects.
     objects: Objects,
@@ -72,14 +72,13 @@ struct FewHave {
 }
 
 impl<P: Deref<Target = Policy>> Permit<P> {
-    #[inline]
     pub(super) fn new(
         policy: P,
         (rule, hit): (RuleId, &Hit<'_>),
         caller: Caller,
         (Verdict { access, by_superuser }, objects): (Verdict, Objects),
         rewritten: Option<Arc<str>>,
-        (upgrade, awaits, listed, shadow): (Upgrade, Awaited, Option<Box<Listed>>, Option<ShadowVerdict>),
+        (upgrade, awaits, listed): (Upgrade, Awaited, Option<Box<Listed>>),
     ) -> Self {
         let variable = |inject: &Inject| match inject.value {
             InjectValue::Path(at) => Some((at, header_value(&plain(hit.variable(at)?)))),
@@ -91,9 +90,38 @@ impl<P: Deref<Target = Policy>> Permit<P> {
             true => hit.rule.inject.iter().filter_map(variable).collect(),
             false => Vec::new(),
         };
-        let has_any = !objects.is_empty() || listed.is_some() || shadow.is_some();
-        let few_have = has_any.then(|| Box::new(FewHave { objects, listed, shadow }));
+        let has_any = !objects.is_empty() || listed.is_some();
+        let few_have = has_any.then(|| Box::new(FewHave { objects, listed, shadow: None }));
         Self { policy, rule, caller, access, by_superuser, few_have, rewritten, variables, upgrade, awaits }
+    }
+
+    /// The permit of a request that goes on in spite of its rule: in nobody's name, with what it would be refused for.
+    pub(super) fn in_spite(
+        policy: P,
+        rule: RuleId,
+        rewritten: Option<Arc<str>>,
+        upgrade: Upgrade,
+        denial: Denial,
+    ) -> Self {
+        let shadow = Some(ShadowVerdict::Refused(denial));
+        Self {
+            policy,
+            rule,
+            caller: Caller::default(),
+            access: None,
+            by_superuser: false,
+            few_have: Some(Box::new(FewHave { shadow, ..FewHave::default() })),
+            rewritten,
+            variables: Vec::new(),
+            upgrade,
+            awaits: Awaited::Nothing,
+        }
+    }
+
+    /// Notes that its rule is in shadow mode, and allows it.
+    #[cold]
+    pub(super) fn note_shadow(&mut self) {
+        self.few_have.get_or_insert_default().shadow = Some(ShadowVerdict::Allowed);
     }
 
     /// The route that the request came in by.
