@@ -197,9 +197,9 @@ impl<'a, P: Handle> Evaluator<'a, P> {
                     let found = self.organization(&key).await?;
                     evaluation.learn(key, found);
                 }
-                Err(Halt::Need(Need::Lookup(key))) => {
-                    let answer = self.authzen.lookups.find(&key).await;
-                    evaluation.learn_object(key, answer);
+                Err(Halt::Need(Need::Lookups(keys))) => {
+                    let found = self.authzen.lookups.find_all(keys).await;
+                    found.into_iter().for_each(|(key, answer)| evaluation.learn_object(key, answer));
                 }
                 // A question is no request: it counts towards no limit, and has no body.
                 Err(Halt::Need(Need::Throttle(..))) => {

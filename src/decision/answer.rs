@@ -86,16 +86,17 @@ pub(super) fn unreadable(hint: &'static str) -> Denial {
 /// # Errors
 /// 502 `answer_unreadable`.
 pub(super) fn read(answer: AnswerView<'_>, pointer: &Pointer) -> Result<Option<Field>, Denial> {
-    let mut found = json::read(answer.body, pointer, Expected::one(Absent::Problem)).map_err(|problem| {
-        unreadable(match problem {
-            Problem::NotUtf8 => "the answer is not UTF-8",
-            Problem::NotJson => "the answer is not one JSON document",
-            Problem::Twice => "the answer names the organization twice, or in another spelling",
-            Problem::TooManyValues => SEVERAL,
-            Problem::NoName => "what names the organization in the answer is neither a text nor a number nor null",
-            Problem::Missing => "an element of the answer does not name its organization",
-        })
-    })?;
+    let mut found =
+        json::read_one(answer.body, pointer, Expected::one(Absent::Problem), json::leaf).map_err(|problem| {
+            unreadable(match problem {
+                Problem::NotUtf8 => "the answer is not UTF-8",
+                Problem::NotJson => "the answer is not one JSON document",
+                Problem::Twice => "the answer names the organization twice, or in another spelling",
+                Problem::TooManyValues => SEVERAL,
+                Problem::NoName => "what names the organization in the answer is neither a text nor a number nor null",
+                Problem::Missing => "an element of the answer does not name its organization",
+            })
+        })?;
     match (found.pop(), found.pop()) {
         (field, None) => Ok(field),
         (_, Some(_)) => Err(unreadable(SEVERAL)),

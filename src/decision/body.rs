@@ -4,10 +4,11 @@
 //! encoding, several types. What is judged is what is forwarded, byte for byte.
 
 use super::json::{self, Absent, Expected, Field, Problem};
+use super::matching::Hits;
 use super::media_type::{self, Unreadable};
-use super::{Denial, Reason, multipart};
+use super::{Denial, Reason, RequestView, multipart};
 use crate::answers::is_json;
-use crate::policy::Pointer;
+use crate::policy::{Pointer, Source};
 use crate::request_target::query;
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Method};
@@ -59,53 +60,158 @@ impl Wanted {
     }
 }
 
+/// What is asked of a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Asked {
+    pointer: Pointer,
+    wanted: Wanted,
+    /// See [`json::Asked`].
+    through: usize,
+}
+
+/// What a body says at a place: [`json::Values`].
+pub(super) type Values = json::Values<Field>;
+
+/// All that the rules of a request ask of its body, which is read once for that. Asked for nothing, it says nothing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct BodyFacts(Vec<(Asked, Result<Values, Denial>)>);
+
+impl BodyFacts {
+    /// Reads all that the rules ask: sources of organizations, arguments of lookups, fields.
+    pub(super) fn read(hits: &Hits<'_>, view: &RequestView<'_>) -> Self {
+        let mut asked = Vec::new();
+        let mut ask = |pointer: &Pointer, wanted, through| {
+            let one = Asked { pointer: pointer.clone(), wanted, through };
+            if !asked.contains(&one) {
+                asked.push(one);
+            }
+        };
+        for hit in hits.iter() {
+            for item in hit.rule.origin.iter() {
+                for source in &item.sources {
+                    if let Source::Body(pointer, _) = source {
+                        ask(pointer, if item.each { Wanted::Organizations } else { Wanted::Organization }, 0);
+                    }
+                }
+            }
+            for call in hit.rule.lookups.iter().filter_map(|at| hit.route.lookups.get(*at)) {
+                for source in &call.args {
+                    if let Source::Body(pointer, _) = source {
+                        ask(pointer, Wanted::Organization, 0);
+                    }
+                }
+            }
+            for field in hit.rule.fields() {
+                let through = hit.rule.elements().map_or(0, |elements| elements.shared_elements(&field.place));
+                ask(&field.place, Wanted::Objects, through);
+                if let Some(elements) = hit.rule.elements().filter(|_| through > 0) {
+                    ask(elements, Wanted::Organizations, through);
+                }
+            }
+        }
+        let read = read(view.headers, view.body.unwrap_or_default(), &asked);
+        Self(asked.into_iter().zip(read).collect())
+    }
+
+    /// What the body says at a place that a rule asks for.
+    ///
+    /// # Errors
+    /// 415 `body_type`: of a type that is not read. 400 `body_invalid`: it is not what its type says. 400 `ambiguous`: two readers could
+    /// find two values.
+    pub(super) fn said(&self, pointer: &Pointer, wanted: Wanted, through: usize) -> Result<&Values, Denial> {
+        let is_it = |asked: &Asked| asked.pointer == *pointer && asked.wanted == wanted && asked.through == through;
+        match self.0.iter().find(|(asked, _)| is_it(asked)) {
+            Some((_, said)) => said.as_ref().map_err(Denial::clone),
+            None => Err(Denial::new(Reason::BodyInvalid).with_hint("the body was not read for this rule")),
+        }
+    }
+}
+
 /// Whether requests of this method are judged by their bodies: nothing says what a body of the others would mean (RFC 9110, 9.3).
 pub(super) fn is_read(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE)
 }
 
-/// Reads what a body says at a place, each of its values once; nothing where there is no such place.
-///
-/// # Errors
-/// 415 `body_type`: of a type that is not read. 400 `body_invalid`: it is not what its type says. 400 `ambiguous`: two readers could
-/// find two values.
-pub(super) fn read(headers: &HeaderMap, body: &[u8], pointer: &Pointer, wanted: Wanted) -> Result<Vec<Field>, Denial> {
-    if body.is_empty() {
-        return Ok(Vec::new());
+/// Reads what a body says at several places; nothing where there is no such place.
+fn read(headers: &HeaderMap, body: &[u8], asked: &[Asked]) -> Vec<Result<Values, Denial>> {
+    if body.is_empty() || asked.is_empty() {
+        return asked.iter().map(|_| Ok(of_form(Vec::new()))).collect();
     }
-    let refuse = |reason, fault| Denial::new(reason).with_fault(fault);
-    let told = |(reason, fault)| refuse(reason, fault);
+    match read_type(headers) {
+        Ok(Type::Json) => {
+            let questions = asked.iter().map(|Asked { pointer, wanted, through }| json::Asked {
+                pointer,
+                expected: wanted.expected(),
+                through: *through,
+            });
+            json::read(body, &questions.collect::<Vec<_>>())
+                .into_iter()
+                .zip(asked)
+                .map(|(read, asked)| read.map_err(|p| told(p, asked.wanted)))
+                .collect()
+        }
+        Ok(Type::Form) => asked.iter().map(|asked| of_field(asked, |name| form(body, name, asked.wanted))).collect(),
+        Ok(Type::Multipart(written)) => {
+            let parts = multipart::parts(written, body);
+            let named = |name: &str| multipart::values(parts.as_deref().map_err(Denial::clone)?, name);
+            asked.iter().map(|asked| of_field(asked, named)).collect()
+        }
+        Err(denial) => asked.iter().map(|_| Err(denial.clone())).collect(),
+    }
+}
+
+/// A type that is read.
+enum Type<'h> {
+    Json,
+    Form,
+    /// As it is written.
+    Multipart(&'h str),
+}
+
+fn read_type(headers: &HeaderMap) -> Result<Type<'_>, Denial> {
+    let refuse = |fault| Denial::new(Reason::BodyType).with_fault(fault);
     if headers.get_all(CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(refuse(Reason::BodyType, ENCODED));
+        return Err(refuse(ENCODED));
     }
     let media_type = match media_type::read(headers) {
         Ok(Some(media_type)) => media_type,
         Ok(None) => return Err(Denial::new(Reason::BodyType)),
-        Err(Unreadable::Twice) => return Err(refuse(Reason::BodyType, TYPE_TWICE)),
-        Err(Unreadable::Charset) => return Err(refuse(Reason::BodyType, CHARSET)),
+        Err(Unreadable::Twice) => return Err(refuse(TYPE_TWICE)),
+        Err(Unreadable::Charset) => return Err(refuse(CHARSET)),
     };
-    if is_json(&media_type) {
-        return json::read(body, pointer, wanted.expected()).map_err(|problem| match problem {
-            Problem::NotUtf8 => refuse(Reason::BodyInvalid, CHARSET),
-            Problem::NotJson => refuse(Reason::BodyInvalid, NOT_JSON),
-            Problem::Twice => refuse(Reason::Ambiguous, TWICE),
-            Problem::TooManyValues => told(wanted.too_many()),
-            Problem::NoName | Problem::Missing => told(wanted.no_name()),
-        });
+    match (media_type.as_str(), media_type::written(headers)) {
+        (media_type, _) if is_json(media_type) => Ok(Type::Json),
+        ("application/x-www-form-urlencoded", _) => Ok(Type::Form),
+        ("multipart/form-data", Ok(Some(written))) => Ok(Type::Multipart(written)),
+        _ => Err(Denial::new(Reason::BodyType)),
     }
-    // A form has no depth: no pointer leads further than to a field.
-    let found = match (media_type.as_str(), pointer.steps(), media_type::written(headers)) {
-        ("application/x-www-form-urlencoded" | "multipart/form-data", [_, _, ..], _) => return Ok(Vec::new()),
-        ("application/x-www-form-urlencoded", [name], _) => form(body, name, wanted)?,
-        ("multipart/form-data", [name], Ok(Some(written))) => multipart::read(written, body, name)?,
-        _ => return Err(Denial::new(Reason::BodyType)),
+}
+
+fn told(problem: Problem, wanted: Wanted) -> Denial {
+    let (reason, fault) = match problem {
+        Problem::NotUtf8 => (Reason::BodyInvalid, CHARSET),
+        Problem::NotJson => (Reason::BodyInvalid, NOT_JSON),
+        Problem::Twice => (Reason::Ambiguous, TWICE),
+        Problem::TooManyValues => wanted.too_many(),
+        Problem::NoName | Problem::Missing => wanted.no_name(),
     };
+    Denial::new(reason).with_fault(fault)
+}
+
+/// What a form says at a place. It has no depth: no pointer leads further than to a field.
+fn of_field(asked: &Asked, read: impl Fn(&str) -> Result<Vec<Field>, Denial>) -> Result<Values, Denial> {
+    let [name] = asked.pointer.steps() else { return Ok(of_form(Vec::new())) };
+    let found = read(name)?;
     // Where several may stand, a form repeats the field.
-    match (wanted, found.len()) {
-        (Wanted::Objects, 0..=Wanted::MOST) | (_, 0 | 1) => Ok(found),
-        (Wanted::Objects, _) => Err(told(wanted.too_many())),
-        (Wanted::Organization | Wanted::Organizations, _) => Err(refuse(Reason::Ambiguous, TWICE)),
+    match (asked.wanted, found.len()) {
+        (Wanted::Objects, 0..=Wanted::MOST) | (_, 0 | 1) => Ok(of_form(found)),
+        (Wanted::Objects, _) => Err(told(Problem::TooManyValues, asked.wanted)),
+        (Wanted::Organization | Wanted::Organizations, _) => Err(told(Problem::Twice, asked.wanted)),
     }
+}
+
+const fn of_form(all: Vec<Field>) -> Values {
+    Values { all, places: Vec::new() }
 }
 
 /// An empty field of a form is null: forms have no other way to say it.
@@ -121,8 +227,8 @@ fn form(body: &[u8], name: &str, wanted: Wanted) -> Result<Vec<Field>, Denial> {
 #[cfg(test)]
 mod tests {
     use super::super::json::Field;
-    use super::{Wanted, read};
-    use crate::decision::Reason;
+    use super::{Asked, Wanted};
+    use crate::decision::{Denial, Reason};
     use crate::policy::Pointer;
     use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
     use http::{HeaderMap, HeaderValue};
@@ -132,6 +238,11 @@ mod tests {
     const FORM: &str = "application/x-www-form-urlencoded";
     const MULTIPART: &str = "multipart/form-data; boundary=x";
     const PART: &str = "\r\nContent-Disposition: form-data; name=\"org\"\r\n\r\n";
+
+    fn read(headers: &HeaderMap, body: &[u8], pointer: &Pointer, wanted: Wanted) -> Result<Vec<Field>, Denial> {
+        let asked = [Asked { pointer: pointer.clone(), wanted, through: 0 }];
+        super::read(headers, body, &asked).pop().unwrap().map(|values| values.all)
+    }
 
     fn said(media_type: &str, body: &[u8], pointer: &str) -> Result<Vec<Field>, Reason> {
         let mut headers = HeaderMap::new();
@@ -288,6 +399,25 @@ mod tests {
                 Some(serde_json::Value::Number(there)) => prop_assert_eq!(found, Ok(vec![text(&there.to_string())])),
                 Some(_) => prop_assert_eq!(found, Err(Reason::OrgMissing)),
             }
+        }
+
+        /// Also where one pointer ends on the way of another, and in bodies that are no JSON behind all of them.
+        #[test]
+        fn what_is_asked_for_at_once_is_what_is_asked_for_one_by_one(
+            body in document(), behind in "|]", pointers in prop::collection::vec(prop::collection::vec("[a-c]|0|\\*", 1..4), 1..5),
+        ) {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+            let body = format!("{body}{behind}");
+            let wanted = [Wanted::Organization, Wanted::Organizations, Wanted::Objects];
+            let asked: Vec<Asked> = pointers.iter().zip(wanted.iter().cycle()).map(|(steps, wanted)| {
+                let pointer = Pointer::parse(&format!("/{}", steps.join("/"))).unwrap();
+                Asked { pointer, wanted: *wanted, through: 0 }
+            }).collect();
+            let told = |read: Result<super::Values, Denial>| read.map(|values| values.all).map_err(|denial| denial.reason);
+            let at_once = super::read(&headers, body.as_bytes(), &asked).into_iter().map(told);
+            let one_by_one = asked.iter().map(|asked| told(super::read(&headers, body.as_bytes(), std::slice::from_ref(asked)).remove(0)));
+            prop_assert_eq!(at_once.collect::<Vec<_>>(), one_by_one.collect::<Vec<_>>());
         }
 
         #[test]

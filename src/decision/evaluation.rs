@@ -1,6 +1,6 @@
 //! The evaluation of one request: the stages of the pipeline, in their order, for whoever asks.
 
-use super::body;
+use super::body::{self, BodyFacts};
 use super::fields::{self, Pointed};
 use super::matching::{Hits, Matched};
 use super::need::{Facts, Halt, LookupAnswer, Need, Objects};
@@ -64,6 +64,8 @@ pub struct Evaluation<P> {
     /// What was found of its objects, for its rule and for that of the rewritten target.
     objects: [Objects; 2],
     verdict: Verdict,
+    /// What the body says, once it was read.
+    said: Option<Box<BodyFacts>>,
     /// What the body points at, for each of its rules.
     pointed: Option<Box<[Pointed]>>,
     limit: Option<limit::Verdict>,
@@ -92,6 +94,7 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
             facts: Facts::default(),
             objects: Default::default(),
             verdict: Verdict::default(),
+            said: None,
             pointed: None,
             limit: None,
             asked: None,
@@ -116,6 +119,7 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
             facts,
             objects,
             verdict,
+            said,
             pointed,
             limit,
             asked,
@@ -160,14 +164,17 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
             *stage = Stage::Organization;
             if body::is_read(view.method) && hits.any(|rule| rule.reads_body) {
                 require_body(&hits, view)?;
+                said.get_or_insert_with(|| BodyFacts::read(&hits, view).into());
             }
+            let nothing = BodyFacts::default();
+            let said = said.as_deref().unwrap_or(&nothing);
             for (hit, objects) in hits.iter().zip(objects.iter_mut()).filter(|(hit, _)| !hit.rule.lookups.is_empty()) {
-                objects::find(hit, view, caller.claims.as_deref(), facts, objects)?;
+                objects::find(hit, view, caller.claims.as_deref(), facts, objects, said)?;
             }
             let of_rules = objects.each_ref();
             let named = match references.take() {
                 Some(references) => references,
-                None => OrgReferences::read(&hits, view, caller.claims.as_deref(), of_rules)?,
+                None => OrgReferences::read(&hits, view, caller.claims.as_deref(), of_rules, said)?,
             };
             if let Some(key) = named.unknown(&hits, view.method, caller, facts) {
                 let key = key.clone().into_owned();
@@ -185,7 +192,17 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
         }
         if *stage == Stage::Fields {
             if body::is_read(view.method) && !*is_answered && hits.any(Rule::points) {
-                check_fields(&hits, view, caller, facts, objects.each_ref(), pointed)?;
+                let pointed = match pointed {
+                    Some(pointed) => pointed,
+                    None => {
+                        require_body(&hits, view)?;
+                        let said = said.get_or_insert_with(|| BodyFacts::read(&hits, view).into());
+                        let claims = caller.claims.as_deref();
+                        let named = OrgReferences::read(&hits, view, claims, objects.each_ref(), said)?;
+                        pointed.insert(fields::read(&hits, view, caller, facts, (&named, said))?)
+                    }
+                };
+                fields::judge(pointed, &hits, caller, facts)?;
             }
             *stage = Stage::StrictSource;
         }
@@ -400,26 +417,6 @@ fn judged_answer(
         _ if upgrade != Upgrade::None => unreadable("a WebSocket has no answer to judge"),
         _ => Ok((awaits, listed)),
     }
-}
-
-/// Sees to it that what the body points at is there, and of the organization.
-fn check_fields(
-    hits: &Hits<'_>,
-    view: &RequestView<'_>,
-    caller: &Caller,
-    facts: &Facts,
-    objects: [&Objects; 2],
-    pointed: &mut Option<Box<[Pointed]>>,
-) -> Result<(), Halt> {
-    let pointed = match pointed {
-        Some(pointed) => pointed,
-        None => {
-            let body = require_body(hits, view)?.unwrap_or_default();
-            let references = OrgReferences::read(hits, view, caller.claims.as_deref(), objects)?;
-            pointed.insert(fields::read(hits, (view, body), caller, facts, &references)?)
-        }
-    };
-    fields::judge(pointed, hits, caller, facts)
 }
 
 /// Sees to it that the body, where it has to be read for that, does not name again what the organization was read from.

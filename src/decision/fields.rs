@@ -2,19 +2,20 @@
 //!
 //! Nothing tells an object of somebody else from one that is not there.
 
-use super::body::{self, Wanted};
+use super::body::{BodyFacts, Wanted};
 use super::json::Field;
 use super::matching::{Hit, Hits};
 use super::need::{Facts, Halt, LookupFailure, Need, Objects};
 use super::objects::MAX_ARG;
 use super::org_key::OrgKey;
-use super::org_references::{OrgReference, OrgReferences, Referent, RuleReferences, key};
+use super::org_references::{OrgReference, OrgReferences, Referent, RuleReferences, key, of_field};
 use super::rule::{Question, Resolver, is_shared};
 use super::{Caller, Denial, Reason, RequestView};
 use crate::facts::{Level, Object, Organization, Snapshot};
-use crate::policy::{Access, LookupKey, RelatedField, Rule, Source};
+use crate::policy::{Access, By, LookupKey, RelatedField, Rule, Source};
 use http::Method;
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const MANY: &str = "the body points at too many objects";
@@ -23,15 +24,26 @@ const NOTHING: &str = "a field that must point at something does not";
 /// What the fields of one rule point at, and whose it must be.
 #[derive(Clone, Debug)]
 pub(super) struct Pointed {
-    /// The number of the field, and the question whose the object is.
-    objects: Vec<(usize, LookupKey)>,
-    owner: Owner,
+    objects: Vec<Related>,
+    /// The first is that of the request; the others are those of its elements.
+    owners: Vec<Owner>,
+}
+
+/// An object that a field points at.
+#[derive(Clone, Debug)]
+struct Related {
+    /// The number of the field.
+    field: usize,
+    /// The question whose it is.
+    key: LookupKey,
+    /// The number of the owner.
+    owner: usize,
 }
 
 /// Whose the objects must be that a body points at.
 #[derive(Clone, Debug)]
 enum Owner {
-    /// One of these: the organization of the request.
+    /// One of these: the organization of the request, or of the element that points at it.
     Of(Vec<Arc<Organization>>),
     /// Nobody's: the object of the request is shared.
     Nobody,
@@ -45,49 +57,102 @@ enum Owner {
 /// It cannot be read, or points at nothing where it must; or it is still to come.
 pub(super) fn read(
     hits: &Hits<'_>,
-    (view, body): (&RequestView<'_>, &[u8]),
+    view: &RequestView<'_>,
     caller: &Caller,
     facts: &Facts,
-    references: &OrgReferences<'_>,
+    (references, body): (&OrgReferences<'_>, &BodyFacts),
 ) -> Result<Box<[Pointed]>, Denial> {
     let none = RuleReferences::new();
     let (first, second) = (&references.first, references.second.as_deref().unwrap_or(&none));
     let read = hits.iter().zip([first, second]).map(|(hit, references)| {
-        let pointed = pointed(hit, view, body).map_err(|denial| denial.at(hit.route.index))?;
-        let owner = match &caller.user {
-            Some(snapshot) if !pointed.is_empty() => {
+        let (objects, elements) = pointed(hit, view, body).map_err(|denial| denial.at(hit.route.index))?;
+        let owners = match &caller.user {
+            Some(snapshot) if !objects.is_empty() => {
                 let question = Question { hit, view, caller, references, facts, objects: &Objects::new() };
-                owner(&Resolver { question, snapshot })?
+                let resolver = Resolver { question, snapshot };
+                let of_elements = elements.iter().map(|named| of_elements(named, &resolver));
+                std::iter::once(owner(&resolver)).chain(of_elements).collect::<Result<_, _>>()?
             }
-            _ => Owner::Caller,
+            _ => vec![Owner::Caller],
         };
-        Ok(Pointed { objects: pointed, owner })
+        Ok(Pointed { objects, owners })
     });
     read.collect()
 }
 
-fn pointed(hit: &Hit<'_>, view: &RequestView<'_>, body: &[u8]) -> Result<Vec<(usize, LookupKey)>, Denial> {
-    let mut objects: Vec<(usize, LookupKey)> = Vec::new();
-    for (at, field) in hit.rule.fields().iter().enumerate() {
-        let values = body::read(view.headers, body, &field.place, Wanted::Objects)?;
+/// What elements of a body name: texts, or null.
+type Named = BTreeSet<Field>;
+
+/// What fields point at, and what is named by the elements that do, in the order of the owners from the second on.
+fn pointed(hit: &Hit<'_>, view: &RequestView<'_>, body: &BodyFacts) -> Result<(Vec<Related>, Vec<Named>), Denial> {
+    let mut objects: Vec<Related> = Vec::new();
+    let mut elements: Vec<Named> = Vec::new();
+    let mut many = 0;
+    for (number, field) in hit.rule.fields().iter().enumerate() {
+        let named_by = hit.rule.elements().map(|elements| (elements, elements.shared_elements(&field.place)));
+        let through = named_by.map_or(0, |(_, through)| through);
+        let values = body.said(&field.place, Wanted::Objects, through)?;
         // What is not sent stays as it is, where a part is edited.
-        let is_absent = values.is_empty() && *view.method != Method::PATCH;
-        if field.required && (is_absent || values.contains(&Field::Null)) {
+        let is_absent = values.all.is_empty() && *view.method != Method::PATCH;
+        if field.required && (is_absent || values.all.contains(&Field::Null)) {
             return Err(Denial::new(Reason::BodyInvalid).with_fault(NOTHING));
         }
-        for value in values {
+        // By which elements each of them is pointed at, those that name the same taken together.
+        let mut pairs: BTreeSet<(usize, usize)> = BTreeSet::new();
+        match named_by.filter(|_| through > 0) {
+            Some((pointer, _)) => {
+                let organizations = body.said(pointer, Wanted::Organizations, through)?;
+                let mut named: BTreeMap<u32, BTreeSet<u8>> = BTreeMap::new();
+                for (element, at) in &organizations.places {
+                    named.entry(*element).or_default().insert(*at);
+                }
+                for (element, value) in &values.places {
+                    let texts = named.get(element).into_iter().flatten();
+                    let texts: Named =
+                        texts.filter_map(|at| organizations.all.get(usize::from(*at)).cloned()).collect();
+                    let known = elements.iter().position(|known| *known == texts);
+                    let at = known.unwrap_or_else(|| {
+                        elements.push(texts);
+                        elements.len() - 1
+                    });
+                    pairs.insert((usize::from(*value), at + 1));
+                }
+            }
+            None => pairs.extend((0..values.all.len()).map(|value| (value, 0))),
+        }
+        for (at, value) in values.all.iter().enumerate() {
             let Field::Text(text) = value else { continue };
             // PostgreSQL has no text with a NUL, and no key is so long.
             if text.len() > MAX_ARG || text.contains('\0') {
                 return Err(foreign("a field is longer than any key"));
             }
-            if objects.len() == Wanted::MOST {
+            if many == Wanted::MOST {
                 return Err(Denial::new(Reason::BodyInvalid).with_fault(MANY));
             }
-            objects.push((at, LookupKey { lookup: Arc::clone(&field.lookup), args: [text].into() }));
+            many += 1;
+            let key = LookupKey { lookup: Arc::clone(&field.lookup), args: [text.clone()].into() };
+            for (_, owner) in pairs.range((at, 0)..=(at, usize::MAX)) {
+                objects.push(Related { field: number, key: key.clone(), owner: *owner });
+            }
         }
     }
-    Ok(objects)
+    Ok((objects, elements))
+}
+
+/// Whose the objects must be that elements point at: of the organization that those name.
+fn of_elements(named: &Named, resolver: &Resolver<'_>) -> Result<Owner, Denial> {
+    let rule = resolver.question.hit.rule;
+    if !rule.access.asks_organization() {
+        return Ok(Owner::Caller);
+    }
+    let by = rule.origin.first().and_then(|item| item.sources.first()).and_then(Source::by).unwrap_or(By::Id);
+    let mut all = Vec::new();
+    for text in named {
+        for key in of_field(text, by)?.keys() {
+            all.extend(resolver.resolve(key)?.map(|access| access.organization));
+        }
+    }
+    Ok(if all.is_empty() { Owner::Nobody } else { Owner::Of(all) })
 }
 
 /// Whose the objects must be: where the body itself says whose the object of the request is to be, theirs.
@@ -119,13 +184,22 @@ fn owner(resolver: &Resolver<'_>) -> Result<Owner, Denial> {
 /// Sees to it that every object is there, and whose it must be.
 ///
 /// # Errors
-/// 403 `field_foreign`, 503 `lookup_failed`; or what must be looked up first.
+/// 403 `field_foreign`, 503 `lookup_failed`; or what must be looked up first: all of it at once.
 pub(super) fn judge(pointed: &[Pointed], hits: &Hits<'_>, caller: &Caller, facts: &Facts) -> Result<(), Halt> {
+    let mut unknown: Vec<LookupKey> = Vec::new();
+    for Related { key, .. } in pointed.iter().flat_map(|pointed| &pointed.objects) {
+        if facts.object(key).is_none() && !unknown.contains(key) {
+            unknown.push(key.clone());
+        }
+    }
+    if !unknown.is_empty() {
+        return Err(Halt::Need(Need::Lookups(unknown)));
+    }
     for (hit, pointed) in hits.iter().zip(pointed) {
-        for (at, key) in &pointed.objects {
-            let Some(field) = hit.rule.fields().get(*at) else { continue };
+        for Related { field, key, owner: of } in &pointed.objects {
+            let Some(field) = hit.rule.fields().get(*field) else { continue };
             let object = match facts.object(key) {
-                None => return Err(Halt::Need(Need::Lookup(key.clone()))),
+                None => return Err(Halt::Need(Need::Lookups(vec![key.clone()]))),
                 Some(Err(LookupFailure(hint))) => return Err(hit.deny(Reason::LookupFailed).with_hint(hint).into()),
                 Some(Ok(None)) => {
                     return Err(foreign("a field points at what is not there").at(hit.route.index).into());
@@ -134,11 +208,11 @@ pub(super) fn judge(pointed: &[Pointed], hits: &Hits<'_>, caller: &Caller, facts
             };
             let owner = named(field, object).map_err(|denial| denial.at(hit.route.index))?;
             let snapshot = caller.user.as_deref();
-            let passes = match (&pointed.owner, &owner) {
+            let passes = match (pointed.owners.get(*of), &owner) {
                 (_, None) => field.shared || snapshot.is_some_and(|snapshot| snapshot.user.is_superuser),
-                (Owner::Of(organizations), Some(key)) => organizations.iter().any(|own| key.names(own)),
-                (Owner::Nobody, Some(_)) => false,
-                (Owner::Caller, Some(key)) => snapshot.is_some_and(|snapshot| is_own(hit.rule, key, snapshot)),
+                (Some(Owner::Of(organizations)), Some(key)) => organizations.iter().any(|own| key.names(own)),
+                (Some(Owner::Caller), Some(key)) => snapshot.is_some_and(|snapshot| is_own(hit.rule, key, snapshot)),
+                (Some(Owner::Nobody) | None, Some(_)) => false,
             };
             if !passes {
                 let hint = if owner.is_some() {

@@ -26,7 +26,7 @@ pub fn looked_up(headers: &HeaderMap, body: &[u8], resource: &Resource) -> Resul
         Ok(Some(media_type)) if is_json(&media_type) => {}
         _ => return Err(LookupFailure("the answer to the lookup is not `application/json` in UTF-8")),
     }
-    let organization = match one(json::read(body, &resource.organization, EXPECTED))? {
+    let organization = match one(json::read_one(body, &resource.organization, EXPECTED, json::leaf))? {
         Field::Null => Column::Null,
         Field::Text(text) => Column::Text(text),
     };
@@ -39,7 +39,7 @@ pub fn looked_up(headers: &HeaderMap, body: &[u8], resource: &Resource) -> Resul
 }
 
 fn column(body: &[u8], pointer: &Pointer) -> Result<Column, LookupFailure> {
-    one(json::read_as(body, pointer, EXPECTED, |raw| {
+    one(json::read_one(body, pointer, EXPECTED, |raw| {
         Some(match raw {
             "null" => Column::Null,
             "true" => Column::Flag(true),

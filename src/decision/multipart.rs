@@ -27,19 +27,27 @@ const FILE: &str = "what decides is a file in the form";
 const TEXT: &str = "the part that decides is no plain text in UTF-8";
 const CHARSET: &str = "a form that decides is UTF-8";
 
+/// The parts of a form.
+///
+/// # Errors
+/// 400 `body_invalid`: two parsers could find two forms in it. 415 `body_type`: it is in another charset.
+pub(super) fn parts<'b>(content_type: &str, body: &'b [u8]) -> Result<Vec<Part<'b>>, Denial> {
+    let parts = pieces(body, boundary(content_type)?)?.into_iter().map(Part::read).collect::<Result<Vec<_>, _>>()?;
+    let is_other =
+        |part: &Part<'_>| part.name.eq_ignore_ascii_case("_charset_") && !part.value.eq_ignore_ascii_case(b"utf-8");
+    if parts.iter().any(is_other) {
+        return Err(Denial::new(Reason::BodyType).with_fault(CHARSET));
+    }
+    Ok(parts)
+}
+
 /// What a form says of a field: each of its values.
 ///
 /// # Errors
-/// 400 `body_invalid`: two parsers could find two forms in it. 400 `ambiguous`: they could find the field twice, or as a file. 415
-/// `body_type`: it is in another charset.
-pub(super) fn read(content_type: &str, body: &[u8], name: &str) -> Result<Vec<Field>, Denial> {
+/// 400 `ambiguous`: parsers could find the field twice, or as a file. 415 `body_type`: it is no plain text.
+pub(super) fn values(parts: &[Part<'_>], name: &str) -> Result<Vec<Field>, Denial> {
     let mut found = Vec::new();
-    for piece in pieces(body, boundary(content_type)?)? {
-        let part = Part::read(piece)?;
-        if part.name.eq_ignore_ascii_case("_charset_") {
-            let is_utf8 = part.value.eq_ignore_ascii_case(b"utf-8");
-            is_utf8.then_some(()).ok_or(Denial::new(Reason::BodyType).with_fault(CHARSET))?;
-        }
+    for part in parts {
         if part.name == name {
             found.push(part.field()?);
         } else if spells(part.name.as_bytes(), name)
@@ -100,7 +108,8 @@ fn pieces<'b>(body: &'b [u8], boundary: &str) -> Result<Vec<&'b [u8]>, Denial> {
     }
 }
 
-struct Part<'b> {
+/// One part.
+pub(super) struct Part<'b> {
     name: &'b str,
     /// The field that the name stands in.
     disposition: &'b str,
@@ -212,14 +221,14 @@ fn is_token(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::json::Field;
-    use super::read;
+    use super::{parts, values};
     use crate::decision::Reason;
     use proptest::prelude::*;
 
     const TYPE: &str = "multipart/form-data; boundary=x";
 
     fn said(content_type: &str, body: &[u8]) -> Result<Vec<Field>, Reason> {
-        read(content_type, body, "org").map_err(|denial| denial.reason)
+        parts(content_type, body).and_then(|parts| values(&parts, "org")).map_err(|denial| denial.reason)
     }
 
     fn part(head: &str, value: &str) -> String {

@@ -14,8 +14,8 @@ pub enum Need {
     Credential(Schemes),
     /// The organization that a superuser named: [`super::Evaluation::learn`].
     Organization(OrgKey<'static>),
-    /// What a database says of an object: [`super::Evaluation::learn_object`].
-    Lookup(LookupKey),
+    /// What is said of these objects, each of them: [`super::Evaluation::learn_object`].
+    Lookups(Vec<LookupKey>),
     /// All of the body, of so many bytes at most: [`super::RequestView::body`].
     Body(u64),
     /// Whether one more is within a limit: [`super::Evaluation::count`].

@@ -1,5 +1,6 @@
 //! What lookups found of the objects that a request is about: asked for before a rule is, in an order in which each has its arguments.
 
+use super::body::BodyFacts;
 use super::matching::Hit;
 use super::need::{Facts, Halt, LookupFailure, Need, Objects};
 use super::org_references;
@@ -27,6 +28,7 @@ pub(super) fn find(
     claims: Option<&Claims>,
     facts: &Facts,
     objects: &mut Objects,
+    body: &BodyFacts,
 ) -> Result<(), Halt> {
     objects.clear();
     objects.resize(hit.route.lookups.len(), None);
@@ -34,7 +36,7 @@ pub(super) fn find(
         let Some(call) = hit.route.lookups.get(*at) else { continue };
         let mut args: Vec<Box<str>> = Vec::with_capacity(call.args.len());
         for source in &call.args {
-            let text = org_references::text(source, hit, view, claims, objects);
+            let text = org_references::text(source, hit, view, claims, objects, body);
             match text.map_err(|denial| denial.at(hit.route.index))? {
                 Some(text) => args.push(text.into()),
                 None => break,
@@ -50,7 +52,7 @@ pub(super) fn find(
         }
         let key = LookupKey { lookup: Arc::clone(&call.lookup), args: args.into() };
         match facts.object(&key) {
-            None => return Err(Halt::Need(Need::Lookup(key))),
+            None => return Err(Halt::Need(Need::Lookups(vec![key]))),
             Some(Ok(Some(object))) => {
                 if let Some(place) = objects.get_mut(*at) {
                     *place = Some(Arc::clone(object));

@@ -1,7 +1,7 @@
 //! Which organization the request itself names. Nothing of the caller is needed here.
 
 use super::answer;
-use super::body::{self, Wanted};
+use super::body::{self, BodyFacts, Wanted};
 use super::json::Field;
 use super::matching::{Hit, Hits};
 use super::need::{Facts, Objects};
@@ -80,11 +80,13 @@ impl<'r> OrgReferences<'r> {
         view: &RequestView<'r>,
         claims: Option<&'r Claims>,
         objects: [&'r Objects; 2],
+        body: &BodyFacts,
     ) -> Result<OrgReferences<'r>, Denial> {
         credential_goes_on(&hits.first, view)?;
         let [of_first, of_second] = objects;
-        let first = references_of_rule(&hits.first, view, claims, of_first)?;
-        let second = hits.second.as_ref().map(|hit| references_of_rule(hit, view, claims, of_second).map(Box::new));
+        let first = references_of_rule(&hits.first, view, claims, of_first, body)?;
+        let second =
+            hits.second.as_ref().map(|hit| references_of_rule(hit, view, claims, of_second, body).map(Box::new));
         let second = second.transpose()?;
         Ok(OrgReferences { first, second })
     }
@@ -166,6 +168,7 @@ fn references_of_rule<'r>(
     view: &RequestView<'r>,
     claims: Option<&'r Claims>,
     objects: &'r Objects,
+    body: &BodyFacts,
 ) -> Result<RuleReferences<'r>, Denial> {
     let mut references = RuleReferences::new();
     let access = hit.rule.access;
@@ -187,16 +190,16 @@ fn references_of_rule<'r>(
             if let (Source::Body(pointer, by), true) = (source, is_told_by_body) {
                 is_of_body = true;
                 if item.each {
-                    let named = each(pointer, *by, view).map_err(|denial| denial.at(hit.route.index))?;
+                    let named = each(pointer, *by, body).map_err(|denial| denial.at(hit.route.index))?;
                     named.map_or(Ok(()), &mut say)?;
                     continue;
                 }
-                let fields = of_body(pointer, view).map_err(|denial| denial.at(hit.route.index))?;
+                let fields = of_body(pointer, body).map_err(|denial| denial.at(hit.route.index))?;
                 for field in fields {
                     say(of_field(field, *by).map_err(|denial| denial.at(hit.route.index))?)?;
                 }
             } else if let Some(named) =
-                read(source, hit, view, claims, objects).map_err(|denial| denial.at(hit.route.index))?
+                read(source, hit, view, claims, objects, body).map_err(|denial| denial.at(hit.route.index))?
             {
                 say(named)?;
             }
@@ -229,10 +232,10 @@ pub(super) fn may_be_created(item: &Item, view: &RequestView<'_>) -> bool {
 }
 
 /// What elements of a body name: one, as if it stood there once; or each of several.
-pub(super) fn each(pointer: &Pointer, by: By, view: &RequestView<'_>) -> Result<Option<Referent<'static>>, Denial> {
-    let mut fields = body::read(view.headers, view.body.unwrap_or_default(), pointer, Wanted::Organizations)?;
+pub(super) fn each(pointer: &Pointer, by: By, body: &BodyFacts) -> Result<Option<Referent<'static>>, Denial> {
+    let fields = &body.said(pointer, Wanted::Organizations, 0)?.all;
     if fields.len() < 2 {
-        return fields.pop().map(|field| of_field(field, by)).transpose();
+        return fields.first().map(|field| of_field(field, by)).transpose();
     }
     let mut keys = Vec::new();
     let mut is_shared = false;
@@ -243,7 +246,14 @@ pub(super) fn each(pointer: &Pointer, by: By, view: &RequestView<'_>) -> Result<
             _ => is_shared = true,
         }
     }
-    Ok(Some(Referent::Each(keys.into(), is_shared)))
+    // Written in two ways it is one organization all the same.
+    Ok(Some(match keys.pop() {
+        Some(key) if keys.is_empty() && !is_shared => Referent::Key(key),
+        last => {
+            keys.extend(last);
+            Referent::Each(keys.into(), is_shared)
+        }
+    }))
 }
 
 /// Whether a rule goes by an answer that is not there yet.
@@ -286,19 +296,20 @@ pub(super) fn read<'r>(
     view: &RequestView<'r>,
     claims: Option<&'r Claims>,
     objects: &'r Objects,
+    body: &BodyFacts,
 ) -> Result<Option<Referent<'r>>, Denial> {
     if let Source::Lookup(at, column, by) = source {
         return of_object(hit, objects.get(*at), column.as_deref(), *by);
     }
     if let Source::Body(pointer, by) = source {
-        let first = if body::is_read(view.method) { of_body(pointer, view)?.into_iter().next() } else { None };
+        let first = if body::is_read(view.method) { of_body(pointer, body)?.first() } else { None };
         return first.map(|field| of_field(field, *by)).transpose();
     }
     if let Source::Answer(pointer, by) = source {
         return view.answer.map_or(Ok(None), |answer| of_answer(answer, pointer, *by));
     }
     let Some(by) = source.by() else { return Ok(Some(Referent::Only)) };
-    text(source, hit, view, claims, objects)?.map(|text| key(text, by).map(Referent::Key)).transpose()
+    text(source, hit, view, claims, objects, body)?.map(|text| key(text, by).map(Referent::Key)).transpose()
 }
 
 /// What a source says, as a text; `None` where it says nothing.
@@ -308,6 +319,7 @@ pub(super) fn text<'r>(
     view: &RequestView<'r>,
     claims: Option<&'r Claims>,
     objects: &Objects,
+    body: &BodyFacts,
 ) -> Result<Option<Cow<'r, str>>, Denial> {
     Ok(match source {
         // An answer comes too late to be an argument.
@@ -317,7 +329,7 @@ pub(super) fn text<'r>(
         Source::Query(name, _) => query::single(view.target.query(), name)?,
         Source::Claim(name, _) => claims.and_then(|claims| claims.text(name)),
         Source::Header(name, _) => field::single(view.headers, name)?.map(Cow::Borrowed),
-        Source::Body(pointer, _) if body::is_read(view.method) => match of_body(pointer, view)?.as_slice() {
+        Source::Body(pointer, _) if body::is_read(view.method) => match of_body(pointer, body)? {
             [] | [Field::Null] => None,
             [Field::Text(text)] => Some(Cow::Owned(text.to_string())),
             _ => return Err(Denial::new(Reason::Ambiguous).with_fault(TWO)),
@@ -330,15 +342,15 @@ pub(super) fn text<'r>(
     })
 }
 
-fn of_body(pointer: &Pointer, view: &RequestView<'_>) -> Result<Vec<Field>, Denial> {
-    body::read(view.headers, view.body.unwrap_or_default(), pointer, Wanted::Organization)
+fn of_body<'b>(pointer: &Pointer, body: &'b BodyFacts) -> Result<&'b [Field], Denial> {
+    body.said(pointer, Wanted::Organization, 0).map(|values| &*values.all)
 }
 
 /// Null is shared.
-fn of_field(field: Field, by: By) -> Result<Referent<'static>, Denial> {
+pub(super) fn of_field(field: &Field, by: By) -> Result<Referent<'static>, Denial> {
     match field {
         Field::Null => Ok(Referent::Shared),
-        Field::Text(text) => key(Cow::Owned(text.into()), by).map(Referent::Key),
+        Field::Text(text) => key(Cow::Owned(text.to_string()), by).map(Referent::Key),
     }
 }
 
@@ -346,7 +358,7 @@ fn of_field(field: Field, by: By) -> Result<Referent<'static>, Denial> {
 fn of_answer(answer: AnswerView<'_>, pointer: &Pointer, by: By) -> Result<Option<Referent<'static>>, Denial> {
     let Some(field) = answer::read(answer, pointer)? else { return Ok(None) };
     let hint = "what the answer names is no organization in the form that the rule reads: `as slug`, `as external`";
-    of_field(field, by).map(Some).map_err(|_| answer::unreadable(hint))
+    of_field(&field, by).map(Some).map_err(|_| answer::unreadable(hint))
 }
 
 fn column_text(hit: &Hit<'_>, object: &Object, column: Option<&str>) -> Result<Option<Box<str>>, Denial> {

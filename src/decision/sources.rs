@@ -1,6 +1,6 @@
 //! What each source of an organization says, for whoever asks why: also those that no stage came to.
 
-use super::body;
+use super::body::{self, BodyFacts};
 use super::org_references::{self, Referent};
 use super::{Caller, Denial, Evaluation, OrgKey, RequestView};
 use crate::facts::{Level, Membership, Organization};
@@ -37,15 +37,17 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
         lookup: &mut dyn FnMut(&OrgKey<'_>) -> Option<Arc<Organization>>,
     ) -> Vec<Reading> {
         let Some(hits) = self.hits(view) else { return Vec::new() };
+        let is_body_read = body::is_read(view.method) && hits.any(|rule| rule.reads_body);
+        let body = if is_body_read { BodyFacts::read(&hits, view) } else { BodyFacts::default() };
         let mut list = Vec::new();
         for (hit, objects) in hits.iter().zip(self.objects()) {
             for (item, source) in hit.rule.origin.iter().flat_map(|item| item.sources.iter().map(move |s| (item, s))) {
                 let words = || hit.route.source_words(source);
                 let read = match source {
                     Source::Body(pointer, by) if item.each && body::is_read(view.method) => {
-                        org_references::each(pointer, *by, view)
+                        org_references::each(pointer, *by, &body)
                     }
-                    _ => org_references::read(source, hit, view, caller.claims.as_deref(), objects),
+                    _ => org_references::read(source, hit, view, caller.claims.as_deref(), objects, &body),
                 };
                 if let Ok(Some(Referent::Each(keys, is_shared))) = &read {
                     let keys = keys.iter().map(|key| Ok(Some(Referent::Key(key.clone()))));

@@ -98,7 +98,7 @@ fn evaluate<'p>(
                 evaluation.learn(key, found);
             }
             Err(Halt::Need(Need::Throttle(..))) => evaluation.count(PASS),
-            Err(Halt::Need(Need::Lookup(key))) => panic!("the lookup {} is asked", key.lookup.name),
+            Err(Halt::Need(Need::Lookups(keys))) => panic!("lookups are asked: {keys:?}"),
             Err(Halt::Need(Need::Body(most))) => panic!("a body of {most} bytes at most is asked for"),
         }
     }

@@ -70,8 +70,8 @@ pub enum Need {
     Credential(CredentialQuery),
     /// The organization that a superuser named.
     Organization(OrgKey<'static>),
-    /// What a database says of an object.
-    Lookup(LookupKey),
+    /// What is said of these objects.
+    Lookups(Vec<LookupKey>),
     /// Whether one more is within a limit that all replicas share.
     Throttle(Key, Quota),
     /// The whole body, which decides too: so many bytes at most.
@@ -278,10 +278,18 @@ pub fn evaluate(
                 evaluation.identify(caller);
             }
             decision::Need::Organization(key) => return Err(Interrupt::Needs(Need::Organization(key))),
-            decision::Need::Lookup(key) => match worker.shared.lookups.remembered(&key, now) {
-                Some(answer) => evaluation.learn_object(key, answer),
-                None => return Err(Interrupt::Needs(Need::Lookup(key))),
-            },
+            decision::Need::Lookups(keys) => {
+                let mut unknown = Vec::new();
+                for key in keys {
+                    match worker.shared.lookups.remembered(&key, now) {
+                        Some(answer) => evaluation.learn_object(key, answer),
+                        None => unknown.push(key),
+                    }
+                }
+                if !unknown.is_empty() {
+                    return Err(Interrupt::Needs(Need::Lookups(unknown)));
+                }
+            }
             decision::Need::Body(most) => return Err(Interrupt::Needs(Need::Body(most))),
             decision::Need::Throttle(key, quota) => return Err(Interrupt::Needs(Need::Throttle(key, quota))),
         }

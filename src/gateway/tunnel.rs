@@ -194,9 +194,9 @@ async fn may_go_on(exchange: &Exchange, asked: &Request<()>) -> bool {
                     Err(_) => return exchange.is_shadowed(),
                 }
             }
-            Err(Interrupt::Needs(Need::Lookup(key))) => {
-                let answer = worker.shared.lookups.find(&key).await;
-                evaluation.learn_object(key, answer);
+            Err(Interrupt::Needs(Need::Lookups(keys))) => {
+                let found = worker.shared.lookups.find_all(keys).await;
+                found.into_iter().for_each(|(key, answer)| evaluation.learn_object(key, answer));
             }
             Err(Interrupt::Denied(denial)) => {
                 let reason = denial.reason.code();

@@ -16,11 +16,15 @@ use crate::decision::{LookupAnswer, LookupFailure};
 use crate::fact_cache::flight::Flights;
 use crate::policy::{Lookup, LookupKey, Question};
 use cache::Kept;
+use futures_util::stream::{self, StreamExt};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tokio::runtime::Handle;
+
+/// Questions of one request that are asked at once, at most: as many as a database has connections, where nothing else is said.
+const AT_ONCE: usize = 8;
 
 /// What was asked and answered, since the start.
 #[derive(Debug, Default)]
@@ -75,6 +79,15 @@ impl Lookups {
     /// Asks.
     pub async fn find(&self, key: &LookupKey) -> LookupAnswer {
         self.flights.join(key.clone(), || self.load(key.clone())).await
+    }
+
+    /// Asks all of them, some at once.
+    pub async fn find_all(&self, keys: Vec<LookupKey>) -> Vec<(LookupKey, LookupAnswer)> {
+        let find = |key: LookupKey| async move {
+            let answer = self.find(&key).await;
+            (key, answer)
+        };
+        stream::iter(keys).map(find).buffered(AT_ONCE).collect().await
     }
 
     /// Whether a lookup can be asked as it is written, and what it gives.

@@ -37,6 +37,13 @@ impl Pointer {
         self.0.iter().any(|step| &**step == "*")
     }
 
+    /// How many lists both lead through the same elements of.
+    #[must_use]
+    pub fn shared_elements(&self, other: &Self) -> usize {
+        let shared = self.0.iter().zip(&other.0).take_while(|(own, other)| own == other);
+        shared.filter(|(step, _)| &***step == "*").count()
+    }
+
     /// Puts a value where it leads to, into a document that is made up for a tool.
     pub fn put(&self, document: &mut serde_json::Value, value: serde_json::Value) {
         let mut place = document;

@@ -9,6 +9,7 @@ use super::options::{
     BodyLimit, Foreign, INSPECT_LIMIT, List, RelatedField, RouteOptions, RuleOptions, Shared, Throttle,
 };
 use super::pattern::{HostPattern, Pattern};
+use super::pointer::Pointer;
 use http::{HeaderValue, Method};
 use std::sync::Arc;
 
@@ -96,6 +97,18 @@ impl Rule {
     #[must_use]
     pub fn points(&self) -> bool {
         self.options.as_ref().is_some_and(|options| options.fields.is_some())
+    }
+
+    /// Where the elements of a body are that name the organization, each by itself.
+    #[must_use]
+    pub fn elements(&self) -> Option<&Pointer> {
+        match &*self.origin {
+            [Item { each: true, sources, .. }] => match &**sources {
+                [Source::Body(pointer, _)] => Some(pointer),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// The fields of a body that point at objects.

@@ -48,7 +48,7 @@ impl Route {
     #[must_use]
     pub fn item_words(&self, item: &Item) -> String {
         let mut text = item.sources.iter().map(|s| self.source_words(s)).collect::<Vec<_>>().join(" or ");
-        for (is, word) in [(item.primary, " primary"), (item.optional, " optional"), (item.each, " each")] {
+        for (is, word) in [(item.primary, " primary"), (item.optional, " optional")] {
             if is {
                 text.push_str(word);
             }

@@ -240,9 +240,11 @@ impl<'r> Readable<'r> {
                     let found = facts.organization(&key);
                     evaluation.learn(key, found);
                 }
-                Need::Lookup(key) => {
-                    let answer = facts.object(&key);
-                    evaluation.learn_object(key, answer);
+                Need::Lookups(keys) => {
+                    for key in keys {
+                        let answer = facts.object(&key);
+                        evaluation.learn_object(key, answer);
+                    }
                 }
                 Need::Throttle(..) if self.request.throttled => evaluation.count(Verdict::Wait(Duration::ZERO)),
                 Need::Throttle(..) => evaluation.count(Verdict::Pass { remaining: 0, reset: Duration::ZERO }),

@@ -131,7 +131,7 @@ impl<'p> Replay<'p> {
                     evaluation.learn(key, found);
                 }
                 Need::Throttle(..) => evaluation.count(Limit::Pass { remaining: 0, reset: Duration::ZERO }),
-                Need::Lookup(_) => return Err("a lookup"),
+                Need::Lookups(_) => return Err("a lookup"),
                 Need::Body(_) => return Err("a body"),
             }
         };

@@ -1,6 +1,7 @@
 //! What an evaluation asks for, in which order, and that it goes on from there.
 
 use super::*;
+use crate::policy::LookupKey;
 
 /// What a step comes to, in a word or two.
 fn step(evaluation: &mut Evaluation<&Policy>, view: &RequestView<'_>) -> String {
@@ -9,7 +10,10 @@ fn step(evaluation: &mut Evaluation<&Policy>, view: &RequestView<'_>) -> String 
         Err(Halt::Denied(denial)) => format!("{} {}", denial.status.as_u16(), denial.reason.code()),
         Err(Halt::Need(Need::Credential(schemes))) => format!("credential {schemes}"),
         Err(Halt::Need(Need::Organization(key))) => format!("organization {key:?}"),
-        Err(Halt::Need(Need::Lookup(key))) => format!("lookup {} {:?}", key.lookup.name, key.args),
+        Err(Halt::Need(Need::Lookups(keys))) => {
+            let words = |key: &LookupKey| format!("lookup {} {:?}", key.lookup.name, key.args);
+            keys.iter().map(words).collect::<Vec<_>>().join(", ")
+        }
         Err(Halt::Need(Need::Body(most))) => format!("body {most}"),
         Err(Halt::Need(Need::Throttle(key, _))) => format!("throttle {:?}", key.who),
     }

@@ -239,10 +239,10 @@ impl Exchange {
                     paused.evaluation.learn(key, found);
                 }
             }
-            Need::Lookup(key) => {
-                let answer = worker.shared.lookups.find(&key).await;
+            Need::Lookups(keys) => {
+                let found = worker.shared.lookups.find_all(keys).await;
                 if let Some(paused) = &mut self.paused {
-                    paused.evaluation.learn_object(key, answer);
+                    found.into_iter().for_each(|(key, answer)| paused.evaluation.learn_object(key, answer));
                 }
             }
             Need::Credential(query) => {

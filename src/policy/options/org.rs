@@ -112,7 +112,7 @@ pub struct Item {
     pub optional: bool,
     /// Others may name other organizations; this one is the request's.
     pub primary: bool,
-    /// Elements of the body may name several organizations, each of which must pass.
+    /// Nothing else names the organization but elements of the body: each is judged by itself.
     pub each: bool,
 }
 
@@ -129,7 +129,6 @@ pub(in crate::policy) struct RawItem {
     sources: Vec<Spanned<RawSource>>,
     optional: bool,
     primary: bool,
-    each: bool,
 }
 
 impl PolicyOption for Item {
@@ -161,11 +160,6 @@ impl PolicyOption for Item {
         if items.iter().map(|i| i.sources.len()).sum::<usize>() > MAX_SOURCES {
             let message = format!("`org` has at most {MAX_SOURCES} sources");
             findings.error("bad_source", node.span, message).help("make several routes of it");
-            return None;
-        }
-        if items.len() > 1 && items.iter().any(|i| i.each) {
-            let message = "`each` names several organizations, which no other source can name too";
-            findings.error("bad_source", node.span, message).help("leave the other sources out, or `each`");
             return None;
         }
         let primaries = items.iter().filter(|i| i.primary).count();
@@ -204,7 +198,7 @@ fn item(node: &Node, findings: &mut Findings) -> Option<RawItem> {
     let words: Vec<_> =
         words(text).map(|(at, word)| (findings.part(node.span, text, at, at + word.len()), word)).collect();
     let mut words = words.into_iter().peekable();
-    let mut item = RawItem { sources: Vec::new(), optional: false, primary: false, each: false };
+    let mut item = RawItem { sources: Vec::new(), optional: false, primary: false };
     loop {
         let Some((span, word)) = words.next() else {
             findings.error("bad_source", node.span, "a source is missing").help("for example `path.org`");
@@ -231,22 +225,13 @@ fn item(node: &Node, findings: &mut Findings) -> Option<RawItem> {
         match word {
             "optional" if !item.optional => item.optional = true,
             "primary" if !item.primary => item.primary = true,
-            "each" if !item.each => {
-                let is_list = |source: &Spanned<RawSource>| matches!(&source.value, RawSource::Ready(Source::Body(pointer, _)) if pointer.has_elements());
-                if item.sources.len() != 1 || !item.sources.iter().all(is_list) {
-                    let message = "`each` is for the elements of a body";
-                    findings.error("bad_source", span, message).help("for example `body./*/organization each`");
-                    return None;
-                }
-                item.each = true;
-            }
-            "optional" | "primary" | "each" => {
+            "optional" | "primary" => {
                 let message = format!("`{word}` stands here a second time");
                 findings.error("bad_source", span, message).help("leave one of them out");
                 return None;
             }
             _ => {
-                let near = suggest(word, ["or", "as", "optional", "primary", "each"]);
+                let near = suggest(word, ["or", "as", "optional", "primary"]);
                 let help = near.map_or("sources are joined by `or`".to_owned(), |w| format!("did you mean `{w}`?"));
                 findings.error("bad_source", span, format!("`{word}` is not understood here")).help(help);
                 return None;
@@ -427,10 +412,10 @@ pub(in crate::policy) fn bind(items: &[RawItem], binder: &Binder<'_>, findings: 
         let sources: Vec<_> = item.sources.iter().map(|source| binder.source(source, findings)).collect();
         let sources = sources.into_iter().collect::<Option<Vec<_>>>();
         bound.push(sources.map(|sources| Item {
+            each: items.len() == 1 && matches!(&sources[..], [Source::Body(pointer, _)] if pointer.has_elements()),
             sources: sources.into(),
             optional: item.optional,
             primary: item.primary,
-            each: item.each,
         }));
     }
     bound.into_iter().collect()

@@ -304,7 +304,7 @@ routes:
 fn what_a_body_points_at_is_a_step_of_the_way() {
     const POINTING: &str = "version: 1
 lookups: { device: { sql: SELECT organization_id FROM device WHERE id = $1, args: [path.id] } }
-routes: { /x: { POST: { level: member, org: 'body./*/org as slug each', fields: { /*/device: { lookup: device } } } } }
+routes: { /x: { POST: { level: member, org: 'body./*/org as slug', fields: { /*/device: { lookup: device } } } } }
 ";
     let policy = load(&[("routes.yaml", POINTING)], None).unwrap_or_else(|f| panic!("{}", f.to_lines()));
     let mut findings = Findings::new();

@@ -451,7 +451,7 @@ fn what_a_body_points_at_is_the_organization_s_own_or_a_foreign_one() {
         "lookups: { device: { sql: SELECT organization_id FROM device WHERE id = $1, args: [path.id] } }
 routes:
   /note/: { POST: { level: manager, fields: { device: { lookup: device, required: true } } } }
-  /many/: { POST: { level: member, org: \"body./*/organization each\", fields: { /*/device: { lookup: device } } } }
+  /many/: { POST: { level: member, org: \"body./*/organization\", fields: { /*/device: { lookup: device } } } }
 ",
     ));
     assert_eq!(

@@ -12,8 +12,8 @@ lookups:
   device: { sql: SELECT organization_id FROM device WHERE id = $1, args: [path.id] }
 routes:
   /device/: { GET: { level: member, org: user.only }, POST: { level: member, org: body.organization } }
-  /many/: { POST: { level: member, org: "body./*/organization" } }
-  /each/: { POST: { level: member, org: "body./*/organization each" } }
+  /each/: { POST: { level: member, org: "body./*/organization" } }
+  /of/{org:uuid}/: { POST: { level: member, org: [path.org, "body./*/organization"] } }
   /device/{id:uuid}/: { org: [lookup.device, body.organization optional], read: member, write: member }
   /linked/: { POST: { level: member, org: body.organization, fields: { device: { lookup: device } } } }
 "#;
@@ -152,7 +152,10 @@ fn every_element_of_a_list_is_judged() {
         let items: Vec<_> = organizations.iter().map(|id| format!(r#"{{"organization":"{id}"}}"#)).collect();
         format!("[{}]", items.join(", ")).into_bytes()
     };
-    attack.refused(Who::uA, ("POST", "/many/"), &json, &list(&[ORG_A, ORG_B]), (400, "ambiguous"));
+    let of_a = format!("/of/{ORG_A}/");
+    attack.refused(Who::uA, ("POST", &of_a), &json, &list(&[ORG_A, ORG_B]), (400, "ambiguous"));
+    attack.refused(Who::su, ("POST", &of_a), &json, &list(&[ORG_B, ORG_B]), (400, "ambiguous"));
+    attack.forwarded(Who::uA, ("POST", &of_a), &json, &list(&[ORG_A, ORG_A]));
     attack.refused(Who::uA, ("POST", "/each/"), &json, &list(&[ORG_A, ORG_B]), (403, "org_foreign"));
     let last = list(&[[ORG_A; 2000].as_slice(), &[ORG_B][..]].concat());
     attack.refused(Who::uA, ("POST", "/each/"), &json, &last, (403, "org_foreign"));

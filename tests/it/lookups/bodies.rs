@@ -105,3 +105,32 @@ fn a_form_with_a_file_is_judged_by_its_field_and_goes_on_as_it_came() {
     }
     gate.upstream.assert_untouched("forms in files");
 }
+
+/// As many as a body may point at take the time of a few, not of all of them.
+#[test]
+fn objects_that_a_body_points_at_are_asked_for_side_by_side() {
+    let legacy = Legacy::with(
+        "version: 1\nlookups:\n  slow: { sql: 'SELECT organization_id FROM device, pg_sleep(0.1) WHERE id = $1', args: [body.device] }\n\
+         routes:\n  /many/:\n    POST: { level: member, org: 'body./*/organization', fields: { /*/device: { lookup: slow } } }\n",
+    );
+    let id = |n: usize| format!("00000000-0000-4000-8000-0000000{n:05}");
+    let rows: Vec<_> =
+        (0..64).map(|n| format!("('{}', '{}')", id(n), if n % 2 == 0 { ORG_A } else { ORG_B })).collect();
+    legacy.sql(&format!("INSERT INTO device (id, organization_id) VALUES {}", rows.join(", ")));
+    let body = |crossed: usize| {
+        let element = |n: usize| {
+            let organization = if (n % 2 == 0) == (n != crossed) { ORG_A } else { ORG_B };
+            format!(r#"{{"organization": "{organization}", "device": "{}"}}"#, id(n))
+        };
+        format!("[{}]", (0..64).map(element).collect::<Vec<_>>().join(", "))
+    };
+    let post = |body: &str| request(Who::both, "POST", "/many/", &[("Content-Type", "application/json")], body);
+    let begun = postern::clock::monotonic();
+    legacy.gate.forwarded(post(&body(usize::MAX)));
+    assert!(begun.elapsed() < std::time::Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert_eq!(legacy.gate.postern.metric("postern_lookups_total"), 64.0);
+    // The element that points at what is another element's organization's is found, wherever it stands.
+    for crossed in [0, 31, 63] {
+        legacy.gate.refused(post(&body(crossed)), 403, "field_foreign");
+    }
+}

@@ -12,6 +12,9 @@ fn what_passes_and_what_does_not_is_told_apart() {
         (r#"{"org":"bolt","device":"d1"}"#, [false, false]),
         (r#"{"org":"acme","device":"d2"}"#, [false, false]),
         (r#"[{"org":"acme","device":"d1"},{"org":"bolt"}]"#, [false, true]),
+        (r#"[{"org":"acme","device":"d1"},{"org":"bolt","device":["d3"]}]"#, [false, true]),
+        (r#"[{"org":"acme","device":"d3"},{"org":"bolt","device":"d1"}]"#, [false, false]),
+        (r#"[{"org":"acme"},[]]"#, [false, false]),
         (r#"[{"org":"acme"},{"org":"core"}]"#, [false, false]),
         (r#"[{"org":"acme"},{}]"#, [false, false]),
         (r#"[{"org":"acme"},7]"#, [false, false]),
@@ -30,7 +33,7 @@ proptest! {
 
     #[test]
     fn and_so_it_is_of_documents_that_are_nearly_good(
-        items in prop::collection::vec((select(&["acme", "bolt", "acme", "core"][..]), prop::option::of(select(&["d1", "d1", "d2"][..]))), 0..4),
+        items in prop::collection::vec((select(&["acme", "bolt", "acme", "core"][..]), prop::option::of(select(&["d1", "d1", "d2", "d3"][..]))), 0..4),
         odd in select(&["", "", "", ",\"org\":\"acme\"", ",\"ORG\":\"core\"", ",\"devi\\u0063e\":\"d2\"", ",\"org[]\":1", ",\"x\":{\"org\":\"core\"}"][..]),
         is_list: bool,
     ) {

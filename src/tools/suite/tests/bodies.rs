@@ -14,6 +14,7 @@ routes:
   /device/{id:uuid}/: { org: [lookup.device, body.organization optional], read: member, write: manager }
   /move/{id:uuid}/: { PUT: { level: manager, org: [lookup.device primary, body.organization] } }
   /many/: { POST: { level: manager, org: 'body./*/organization' } }
+  /of/{org:slug}/: { POST: { level: manager, org: [path.org as slug, 'body./*/organization'] } }
   /rpc: { POST: { level: member, org: body./params/arguments/org as slug } }
   /from/: { POST: { level: manager, org: [body.organization, lookup.template] } }
   /either: { POST: { level: member, org: query.org or body.org } }
@@ -61,8 +62,11 @@ tests:
 - { as: ann, PUT: /move/<d3>/, body: { organization: <acme> }, expect: 403 shared_denied }
 - { as: root, PUT: /move/<d3>/, body: { organization: <acme> }, expect: allow, inject: { X-Organization: null } }
 - { as: ann, POST: /many/, body: [ { organization: <acme> }, { organization: <acme> } ], expect: allow }
-- { as: both, POST: /many/, body: [ { organization: <acme> }, { organization: <bolt> } ], expect: 400 ambiguous }
-- { as: ann, POST: /many/, body: [ { organization: <acme> }, { name: x } ], expect: 400 ambiguous }
+- { as: both, POST: /many/, body: [ { organization: <acme> }, { organization: <bolt> } ], expect: allow, inject: { X-Organization: null } }
+- { as: both, POST: /of/acme/, body: [ { organization: <acme> }, { organization: <acme> } ], expect: allow, inject: { X-Organization: acme } }
+- { as: both, POST: /of/acme/, body: [ { organization: <acme> }, { organization: <bolt> } ], expect: 400 ambiguous }
+- { as: both, POST: /of/acme/, body: [ { organization: <acme> }, { name: x } ], expect: 400 ambiguous }
+- { as: ann, POST: /of/bolt/, body: [ { organization: <acme> } ], expect: 403 org_foreign }
 - { as: ann, POST: /many/, body: [], expect: 403 shared_denied }
 - { as: bob, POST: /rpc, body: { method: tools/call, params: { arguments: { org: acme } } }, expect: allow }
 - { as: bob, POST: /rpc, body: { method: tools/call, params: { arguments: { org: bolt } } }, expect: 403 org_foreign }
@@ -85,8 +89,8 @@ lookups:
   device: { sql: SELECT organization_id FROM device WHERE id = $1, args: [path.id] }
   place: { sql: SELECT organization_id FROM place WHERE id = $1, args: [body.place] }
 routes:
-  /many/: { POST: { level: manager, org: 'body./*/organization each' } }
-  /items/: { POST: { level: permitted, org: 'body./items/*/org as slug each', permissions: [app.add_item] } }
+  /many/: { POST: { level: manager, org: 'body./*/organization' } }
+  /items/: { POST: { level: permitted, org: 'body./items/*/org as slug', permissions: [app.add_item] } }
   /device/{id:uuid}/: { org: [lookup.device optional, body.organization optional], write: manager }
   /at/{id:uuid}/: { PUT: { level: manager, org: [lookup.device optional, lookup.place] } }
 ";
@@ -154,7 +158,8 @@ routes:
     write: { level: member, fields: { template: { lookup: template, required: true } } }
   /note/: { POST: { level: manager, fields: { device: { lookup: device } } }, GET: authenticated }
   /free/: { POST: { level: authenticated, fields: { device: { lookup: device } } }, GET: authenticated }
-  /many/: { POST: { level: manager, org: 'body./*/organization each', fields: { /*/template: { lookup: template } } } }
+  /many/: { POST: { level: manager, org: 'body./*/organization', fields: { /*/template: { lookup: template }, /*/tags: { lookup: tag.slug as slug } } } }
+  /deep/: { POST: { level: manager, org: 'body./groups/*/items/*/org as slug', fields: { /groups/*/template: { lookup: template }, /groups/*/items/*/device: { lookup: device, shared: allow }, template: { lookup: template } } } }
 ";
 
 const FIELDS_TESTS: &str = r#"
@@ -214,6 +219,18 @@ tests:
 - { as: root, POST: /free/, body: { device: 00000000-0000-4000-8000-000000000009 }, expect: 403 field_foreign }
 - { as: both, POST: /many/, body: [ { organization: <acme>, template: <t1> }, { organization: <bolt>, template: <t2> } ], expect: allow }
 - { as: both, POST: /many/, body: [ { organization: <acme>, template: <t1> }, { organization: <acme>, template: <t2> } ], expect: 403 field_foreign }
+- { as: both, POST: /many/, body: [ { organization: <acme>, template: <t2> }, { organization: <bolt>, template: <t1> } ], expect: 403 field_foreign }
+- { as: both, POST: /many/, body: [ { organization: <acme> }, { organization: <bolt>, template: <t1> } ], expect: 403 field_foreign }
+- { as: both, POST: /many/, body: [ { organization: <acme>, template: <t1>, tags: [ <g1>, <g2> ] }, { template: <t2>, organization: <bolt>, tags: [ <g3> ] } ], expect: allow }
+- { as: both, POST: /many/, body: [ { organization: <acme>, tags: [ <g1> ] }, { organization: <bolt>, tags: [ <g3>, <g1> ] } ], expect: 403 field_foreign }
+- { as: root, POST: /many/, body: [ { organization: <acme>, template: <t1> }, { template: <t3> } ], expect: allow }
+- { as: root, POST: /many/, body: [ { organization: <acme>, template: <t1> }, { template: <t1> } ], expect: 403 field_foreign }
+- { as: both, POST: /deep/, body: { template: <t2>, groups: [ { template: <t1>, items: [ { org: acme, device: <d1> }, { org: acme, device: <d3> } ] }, { template: <t2>, items: [ { org: bolt, device: <d2> } ] } ] }, expect: allow }
+- { as: both, POST: /deep/, body: { groups: [ { template: <t2>, items: [ { org: acme }, { org: bolt } ] } ] }, expect: allow }
+- { as: both, POST: /deep/, body: { groups: [ { template: <t2>, items: [ { org: acme } ] }, { items: [ { org: bolt } ] } ] }, expect: 403 field_foreign }
+- { as: both, POST: /deep/, body: { groups: [ { items: [ { org: acme, device: <d1> }, { org: bolt, device: <d1> } ] } ] }, expect: 403 field_foreign }
+- { as: both, POST: /deep/, body: { groups: [ { items: [ { org: acme } ] }, { items: [] } ] }, expect: 403 shared_denied }
+- { as: both, POST: /deep/, body: { groups: [ { items: [ { org: acme } ] }, [] ] }, expect: 403 shared_denied }
 "#;
 
 #[test]
