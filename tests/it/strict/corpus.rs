@@ -1,6 +1,6 @@
 //! The seeds of the fuzzers, replayed: each keeps the promise, and its name tells the verdict.
 
-use super::{client, parser, proxy, reader};
+use super::{body, client, list, lookup_args, parser, proxy, reader};
 use http::Method;
 use postern::net::framing::Stop;
 use std::path::Path;
@@ -44,5 +44,29 @@ fn answers_are_read_or_refused_as_their_names_say() {
 fn proxy_headers_are_read_or_refused_as_their_names_say() {
     for (name, stream) in seeds("proxy") {
         assert_eq!(proxy::check(&stream).is_some(), !name.starts_with("refused-"), "{name}");
+    }
+}
+
+#[test]
+fn bodies_pass_or_are_refused_as_their_names_say() {
+    for (name, body) in seeds("body") {
+        assert_eq!(body::check(&body) != [false; 2], !name.starts_with("refused-"), "{name}");
+    }
+}
+
+#[test]
+fn lists_are_read_or_refused_as_their_names_say() {
+    for (name, answer) in seeds("list") {
+        assert_eq!(list::check(&answer) != [false; 2], !name.starts_with("refused-"), "{name}");
+    }
+}
+
+#[test]
+fn arguments_of_lookups_are_asked_or_refused_as_their_names_say() {
+    for (name, text) in seeds("lookup_args") {
+        let text = String::from_utf8(text).expect("arguments are text");
+        let mut args = text.splitn(3, '\n');
+        let args = [(); 3].map(|()| args.next().unwrap_or("x"));
+        assert_eq!(lookup_args::check(args), !name.starts_with("refused-"), "{name}");
     }
 }

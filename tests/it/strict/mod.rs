@@ -1,14 +1,18 @@
 //! Strictness against other readers: a lenient path reader, and hyper's own parser.
 //!
-//! `reader`, `parser`, `client`, `body` and `proxy` are the oracles; the fuzz targets use the same ones. `target` and `framing` are the properties,
+//! `reader`, `parser`, `client`, `body`, `list`, `lookup_args` and `proxy` are the oracles; the fuzz targets use the same ones. `target` and `framing` are the properties,
 //! `corpus` replays the fuzzers' seeds.
 
 mod answers;
+mod arguments;
 mod bodies;
 mod body;
 mod client;
 mod corpus;
 mod framing;
+mod list;
+mod lists;
+mod lookup_args;
 mod multipart;
 mod parser;
 mod proxy;
