@@ -1,6 +1,7 @@
 """Worlds, policies and requests from a seed. A policy is made to be valid: what the language refuses at load is another test's."""
 
 import json
+import re
 
 import conditions
 import patterns
@@ -10,6 +11,9 @@ LEVELS = ["member", "manager", "owner"]
 PERMISSIONS = ["app.view_thing", "app.add_thing", "app.change_thing", "app.delete_thing", "ops.reboot"]
 ODD = ["a%2Fb", "..", ".", "%2e%2e", "a;b", "a%5Cb", "a\\b", "%00", "%252e", "a%", "a%zz", "", "a%25b", "%C3%A9", "%ff", "a%3Bx", "%41cme"]
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000001"
+# What lookups are asked for: what variables of paths are, and names of objects.
+ARGUMENTS = ["0", "5", "17", "7", "a-b", "x_1", "q", "ab", UNKNOWN_ID, "t1", "t2", "t3", "t4", "t5", "t6"]
+PLACES = ["organization", "organization", "/data/organization", "/*/organization", "/items/*/organization"]
 
 
 def token(rng, narrowed):
@@ -57,7 +61,9 @@ def world(rng, ids, narrowed=False):
         managers = [user for user in users.values() if user["levels"].get(slug) in ("manager", "owner")]
         if managers and not any(user["levels"][slug] == "owner" for user in managers):
             managers[0]["levels"][slug] = "owner"
-    return {"organizations": organizations, "users": users}
+    # Some are nobody's, and some are not there.
+    objects = {name: rng.choice(ORGS * 2 + [None]) for name in ARGUMENTS if rng.random() < 0.85}
+    return {"organizations": organizations, "users": users, "objects": objects}
 
 
 def segment(rng, depth, names):
@@ -88,8 +94,18 @@ def shape(text):
     return "/".join("{}" if part.startswith("{") else part for part in text.split("/"))
 
 
-def source(rng, names, of_host):
+def source(rng, names, of_host, bodied=None):
+    """A source. `bodied`: whether all methods of the rule bring bodies; None: no bodies and no lookups."""
     kinds = ["query.organization", "header.X-Org", "query.tenant"]
+    if bodied is not None and rng.random() < 0.5:
+        lookups = ["lookup.of_query", "lookup.of_header"] + [f"lookup.of_{name}" for name in names if name != "org"] * 3
+        if bodied:
+            lookups.append("lookup.of_body")
+            if rng.random() < 0.6:
+                return f"body.{rng.choice(PLACES)}" + rng.choice(["", " as slug"])
+        # One statement gives one kind of key.
+        text = rng.choice(lookups)
+        return text if rng.random() < 0.7 else text.replace("lookup.of_", "lookup.slug_of_") + " as slug"
     if "org" in names:
         kinds += ["path.org"] * 6
     if of_host:
@@ -98,13 +114,13 @@ def source(rng, names, of_host):
     return place + rng.choice(["", " as slug", " as slug", " as external"])
 
 
-def org(rng, names, of_host):
-    def alternatives():
-        first = source(rng, names, of_host)
+def org(rng, names, of_host, bodied=None):
+    def alternatives(bodied=bodied):
+        first = source(rng, names, of_host, bodied)
         others = []
         if rng.random() < 0.25:
             # Behind a variable nothing else would ever count.
-            others = [s for s in [source(rng, names, of_host)] if s != first and not s.startswith(("path", "host"))]
+            others = [s for s in [source(rng, names, of_host, bodied)] if s != first and not s.startswith(("path", "host"))]
         if first.startswith(("path", "host")):
             others = []
         text = " or ".join([first] + others)
@@ -115,14 +131,21 @@ def org(rng, names, of_host):
     if rng.random() < 0.8:
         return alternatives()
     entries = [alternatives()]
+    # What a lookup finds, or a body says, may be there already, or not be sent.
+    if bodied is not None and rng.random() < 0.5:
+        name = rng.choice(["query", "header"] + [name for name in names if name != "org"] * 3)
+        entries = [f"lookup.of_{name}" + rng.choice(["", " optional"])]
+        if rng.random() < 0.8:
+            return entries + [f"body.{rng.choice(PLACES)}" + rng.choice(["", " as slug"]) + rng.choice(["", " optional"])]
     places = lambda text: {s.partition(" as ")[0] for s in text.split(" or ")}
     for _ in range(rng.choice([1, 1, 2])):
-        other = alternatives()
+        # Beside another source a body may be missing.
+        other = alternatives(bodied if bodied is None else True)
         if not any(places(other) & places(entry) for entry in entries):
             entries.append(other)
     if len(entries) == 1:
         return entries[0]
-    if rng.random() < 0.5:
+    if rng.random() < 0.5 and not entries[0].endswith(" optional"):
         entries[0] += " primary"
     return entries
 
@@ -170,7 +193,7 @@ def tree(rng, variables, levels, depth=0):
     return rng.choice(leaves)
 
 
-def rule(rng, text, names, of_host, public=True):
+def rule(rng, text, names, of_host, public=True, bodied=None):
     level = rng.choice(["authenticated", "optional", "staff", "superuser", "member", "member", "manager", "manager", "owner", "permitted", "permitted"]
                        + (["public", "deny"] if public else []))
     made = {"level": level}
@@ -178,7 +201,10 @@ def rule(rng, text, names, of_host, public=True):
         return made
     if level not in ("public",):
         if level == "permitted" or rng.random() < 0.6:
-            made["org"] = org(rng, names, of_host)
+            made["org"] = org(rng, names, of_host, bodied)
+            if bodied is not None and level in LEVELS + ["permitted", "superuser"] and says_null(made["org"]) and rng.random() < 0.3:
+                shared = ["authenticated", "staff", "member", "manager", "owner", "superuser", "deny"]
+                made["shared"] = {key: rng.choice(shared) for key in rng.choice([["read"], ["write"], ["read", "write"]])}
             if level in LEVELS + ["permitted"] and rng.random() < 0.2:
                 made["foreign"] = rng.choice([403, 404])
         if level != "optional" and rng.random() < 0.15:
@@ -206,14 +232,21 @@ def rule(rng, text, names, of_host, public=True):
     return made
 
 
-def route(rng, text, names, of_host):
-    made = rule(rng, text, names, of_host)
+def says_null(org):
+    return any(word in str(org) for word in ("body.", "lookup."))
+
+
+def route(rng, text, names, of_host, objects=False):
+    made = rule(rng, text, names, of_host, bodied=False if objects else None)
     if rng.random() < 0.4:
         result = made
     else:
         result = {}
-        for verb in rng.sample(["read", "write", "GET", "POST", "DELETE", "HEAD", "PATCH"], rng.randint(1, 4)):
-            result[verb] = rule(rng, text, names, of_host)
+        verbs = ["read", "write", "GET", "POST", "DELETE", "HEAD", "PATCH"]
+        if objects and rng.random() < 0.5:
+            verbs = ["write", "POST", "PATCH"]
+        for verb in rng.sample(verbs, rng.randint(1, min(4, len(verbs)))):
+            result[verb] = rule(rng, text, names, of_host, bodied=verb in ("POST", "PATCH", "write") if objects else None)
     if rng.random() < 0.12 and not text.endswith("/"):
         result["trailing_slash"] = "either"
     parts = text.split("/")[1:]
@@ -228,7 +261,19 @@ def route(rng, text, names, of_host):
     return result
 
 
-def files(rng):
+def lookups(made):
+    """Every lookup that is used, in one file: those of all files are known in each."""
+    used = sorted(set(re.findall(r"lookup\.(\w+)", json.dumps([file["routes"] for file in made], default=str))))
+    args = {"of_query": "query.object", "of_header": "header.X-Object", "of_body": "body.object"}
+    if used:
+        made[0]["lookups"] = {
+            name: {"sql": f"SELECT organization_id FROM {name} WHERE id = $1", "args": [args.get(name.removeprefix("slug_"), "path." + name.removeprefix("slug_").removeprefix("of_"))]}
+            for name in used
+        }
+
+
+def files(rng, objects=True):
+    """Files of a policy; without `objects`, one that needs no database and no body."""
     made, hosts = [], [None, ["api.example.com"], ["{org}.example.com"]]
     for at in range(rng.choice([1, 1, 2, 3])):
         of_host = "org" if hosts[at] and hosts[at][0].startswith("{") else None
@@ -250,12 +295,14 @@ def files(rng):
             shapes[key] = text
             for p in parents:
                 shapes.setdefault(shape(p), p) if "{" in p else None
-            routes[text] = route(rng, text, names, of_host)
+            routes[text] = route(rng, text, names, of_host, objects)
         if routes:
             file["routes"] = routes
             if rng.random() < 0.3:
                 file["defaults"] = {"inject": {"X-User": "user.id"}}
             made.append(file)
+    if made:
+        lookups(made)
     return made
 
 
@@ -307,6 +354,42 @@ def fill(rng, text, world_):
     return "/" + "/".join(parts)
 
 
+def body(rng, world_, route_, who):
+    """A body, or none: see bodies.py. Most are what the route reads, and of somebody's own organizations."""
+    rules = str(route_)
+    own = sorted(world_["users"].get(who, {"levels": {}})["levels"]) or ORGS
+
+    def value(of):
+        if of and rng.random() < 0.6:
+            slug = rng.choice(own)
+            return slug if re.search(r"body\.\S+ as slug", rules) else world_["organizations"][slug]["id"]
+        odd = [None, None, 17, True, ["x"], {"id": "x"}, "", "x y"]
+        return rng.choice(odd) if rng.random() < 0.2 else names_of(rng, world_, rng.choice(ORGS[:2] * 3 + ORGS + ["nowhere"])) if of else rng.choice(ARGUMENTS + [None])
+
+    def element():
+        made = {"x": 1}
+        if rng.random() < 0.85:
+            made[rng.choice(["organization"] * 12 + ["Organization", "organi-zation"])] = value(True)
+        if rng.random() < 0.04:
+            made[rng.choice(["ORGANIZATION", "organization[]"])] = value(True)
+        return made
+
+    if rng.random() < 0.1:
+        return None
+    if rng.random() < 0.04:
+        return "text", "organization=acme"
+    if rng.random() < (0.85 if "body./*/" in rules else 0.1):
+        return "json", [element() if rng.random() < 0.95 else rng.choice([7, None, []]) for _ in range(rng.choice([0, 1, 1, 2, 2, 3]))]
+    made = element()
+    if rng.random() < 0.5:
+        made["object"] = value(False)
+    if rng.random() < (0.9 if "body./data/" in rules else 0.1):
+        made["data"] = element()
+    if rng.random() < (0.9 if "body./items/" in rules else 0.1):
+        made["items"] = [element() for _ in range(rng.choice([0, 1, 2, 3]))]
+    return "json", made
+
+
 def request(rng, files_, world_):
     file = rng.choice(files_)
     text = rng.choice(list(file["routes"]))
@@ -320,6 +403,8 @@ def request(rng, files_, world_):
             spelled = name if rng.random() < 0.9 else rng.choice([name.title(), name + "[]", name + "%5B%5D", name.upper()])
             for _ in range(1 if rng.random() < 0.93 else 2):
                 query.append(f"{spelled}={names_of(rng, world_, rng.choice(ORGS + ['nowhere'])).replace(' ', '%20').replace('{', '%7B').replace('}', '%7D')}")
+    if rng.random() < 0.5:
+        query.append("object=" + rng.choice(ARGUMENTS))
     if rng.random() < 0.3:
         query.append("dry=" + rng.choice(["yes", "no", ""]))
         if rng.random() < 0.1:
@@ -335,9 +420,18 @@ def request(rng, files_, world_):
         headers.append(("X-Event", rng.choice(["push", "tag", "none"])))
         if rng.random() < 0.05:
             headers.append(("X_Event", "push"))
+    if rng.random() < 0.4:
+        headers.append(("X-Object", rng.choice(ARGUMENTS)))
     host = rng.choice(["api.example.com", "acme.example.com", "bolt.example.com", "other.test", "nowhere.example.com"])
+    # Half of the time one that the route has.
+    made = file["routes"][text]
+    verbs = [verb for verb in made if verb in ("read", "write", "GET", "POST", "DELETE", "HEAD", "PATCH")] if isinstance(made, dict) else []
+    method = rng.choice(["GET"] * 4 + ["POST"] * 2 + ["HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
+    if verbs and rng.random() < 0.6:
+        verb = rng.choice(verbs)
+        method = {"read": "GET", "write": rng.choice(["POST", "PUT", "PATCH"])}.get(verb, verb)
+    who = rng.choice(list(world_["users"]) * 3 + ["anonymous", "stranger"])
     return {
-        "method": rng.choice(["GET"] * 4 + ["POST"] * 2 + ["HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"]),
-        "target": target, "host": host, "headers": headers, "client": rng.choice([None, "127.0.0.1", "10.1.2.3", "2001:db8::1"]),
-        "as": rng.choice(list(world_["users"]) * 3 + ["anonymous", "stranger"]),
+        "method": method, "target": target, "host": host, "headers": headers, "body": body(rng, world_, made, who) if rng.random() < 0.9 else None, "client": rng.choice([None, "127.0.0.1", "10.1.2.3", "2001:db8::1"]),
+        "as": who,
     }

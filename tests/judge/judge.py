@@ -3,12 +3,14 @@ documentation or this file is wrong.
 
 A world:  {"organizations": {SLUG: {"id", "active", "external_id"}}, "users": {NAME: {"id", "active", "superuser", "staff",
           "email", "external_id", "groups": [...], "levels": {SLUG: LEVEL}, "permissions": [...], "super_roles": [...], "roles": {SLUG: [...]},
-          "home": SLUG | None, "token": None | {"organizations": [SLUG...], "permissions": [...], "read_only"}}}}
+          "home": SLUG | None, "token": None | {"organizations": [SLUG...], "permissions": [...], "read_only"}}},
+          "objects": {ARGUMENT: SLUG | None}}: what every lookup finds; None is shared
 A file of a policy: what the YAML says, as Python has it, but `when` is a tree of conditions.py.
-A request: {"method", "target", "host", "headers": [(NAME, VALUE)], "as": NAME | "anonymous" | "stranger"}
+A request: {"method", "target", "host", "headers": [(NAME, VALUE)], "as": NAME | "anonymous" | "stranger", "body": see bodies.py}
           (a stranger sends a bearer token that nobody has).
 """
 
+import bodies
 import conditions
 import patterns
 import targets
@@ -75,6 +77,7 @@ class Policy:
     def __init__(self, files):
         # Tiers of hosts: written out, with a variable, none.
         self.files = files
+        self.lookups = {name: what for file in files for name, what in file.get("lookups", {}).items()}
 
     def tiers(self, host):
         exact, variable, none = [], [], []
@@ -122,7 +125,54 @@ def upstream_of(file, route):
 # --- organizations ---------------------------------------------------------------------------------------------------
 
 
-def read_source(source, request, variables, of_host, user):
+def read_body(request, place):
+    """What the body says at a place."""
+    if request["method"] in bodies.BODILESS:
+        return []
+    try:
+        return bodies.said(request.get("body"), place)
+    except bodies.Unreadable as unreadable:
+        raise Refused(unreadable.status, unreadable.code) from None
+
+
+def lookup_of(source):
+    """The lookup that a source reads, or None."""
+    place = source.partition(" as ")[0]
+    return place.removeprefix("lookup.") if place.startswith("lookup.") else None
+
+
+def find_objects(policy, world, rule, request, variables, of_host):
+    """What the rule's lookups find, by name: a slug, or SHARED. An argument that is not there, or says null, names no object: nothing."""
+    found = {}
+    for alternatives, _, optional in groups_of(rule["org"]) if "org" in rule else []:
+        for source in alternatives:
+            name = lookup_of(source)
+            if name is None or name in found:
+                continue
+            arg = policy.lookups[name]["args"][0]
+            if arg.startswith("body."):
+                values = read_body(request, arg.removeprefix("body."))
+                if len(values) > 1:
+                    raise Refused(400, "ambiguous")
+                text = values[0] if values and values[0] is not bodies.SHARED else None
+            else:
+                text = read_source(arg, request, variables, of_host)
+            if text is None:
+                continue
+            if text in world["objects"]:
+                slug = world["objects"][text]
+                found[name] = bodies.SHARED if slug is None else slug
+            elif not creates(alternatives, optional, request["method"]):
+                raise Refused(404, "lookup_not_found")
+    return found
+
+
+def creates(alternatives, optional, method):
+    """PUT makes what an optional lookup does not find."""
+    return optional and method == "PUT" and all(lookup_of(source) for source in alternatives)
+
+
+def read_source(source, request, variables, of_host):
     """The text that names the organization, or None where nothing does; ambiguous is refused."""
     place, _, kind = source.partition(" as ")
     root, _, name = place.partition(".")
@@ -192,61 +242,143 @@ def level_in(world, user, slug):
 def same_kind_differs(present):
     """Two texts of one kind that differ name two organizations, whatever they name."""
     plain = lambda kind, text: text.lower().removeprefix("urn:uuid:").strip("{}").replace("-", "") if kind == "id" else text
-    first_kind, first = present[0]
-    return any(kind == first_kind and plain(kind, text) != plain(kind, first) for kind, text in present[1:])
+    texts = [(kind, plain(kind, text)) for kind, text in present if kind != "shared"]
+    return any(kind == other and text != against for at, (kind, text) in enumerate(texts) for other, against in texts[:at])
 
 
-def read_organizations(world, rule, request, variables, of_host, user):
-    """What the request says of organizations: an entry for each one of `org` that is there, with whether it is primary."""
+def read_organizations(world, rule, request, variables, of_host, objects):
+    """What the request says of organizations: an entry for each one of `org` that is there, with whether it is primary. An entry is a list
+    of (kind, text), or of ("shared", None); or, where elements of the body are judged by themselves, one ("each", [(kind, text)...])."""
     if "org" not in rule:
         return []
     decides = rule["level"] in DECIDE
+    bodiless = request["method"] in bodies.BODILESS
     # Every source is read, from left to right; the first that is refused is told.
-    entries = []
-    for alternatives, primary, optional in groups_of(rule["org"]):
-        present = []
+    entries, groups = [], groups_of(rule["org"])
+    for alternatives, primary, optional in groups:
+        present, of_body = [], False
+        if bodiless and all(source.startswith("body.") for source in alternatives):
+            continue
         for source in alternatives:
+            place, _, kind = source.partition(" as ")
+            kind = kind or "id"
             if source == "user.only":
                 continue
-            text = read_source(source, request, variables, of_host, user)
-            if text is not None:
-                kind = source.partition(" as ")[2] or "id"
-                resolve(world, kind, text)
+            if place.startswith("body."):
+                if bodiless:
+                    continue
+                of_body = True
+                values = [
+                    ("shared", None) if value is bodies.SHARED else (kind, value)
+                    for value in read_body(request, place.removeprefix("body."))
+                ]
+                if len(groups) == len(alternatives) == 1 and "*" in bodies.steps(place.removeprefix("body.")):
+                    for what, text in values:
+                        if what != "shared":
+                            resolve(world, kind, text)
+                    if len(values) > 1:
+                        present = [("each", values)]
+                        continue
+            elif lookup_of(source):
+                slug = objects.get(lookup_of(source))
+                if slug is None:
+                    continue
+                known = None if slug is bodies.SHARED else world["organizations"][slug]
+                values = [("shared", None) if known is None else (kind, known["id"] if kind == "id" else slug)]
+            else:
+                text = read_source(source, request, variables, of_host)
+                values = [] if text is None else [(kind, text)]
+            for kind, text in values:
+                if kind != "shared":
+                    resolve(world, kind, text)
                 present.append((kind, text))
                 if same_kind_differs(present):
                     raise Refused(400, "ambiguous")
         if not present and "user.only" in alternatives:
             present = [("only", None)]
-        if not present and decides and not (optional and request["method"] == "PATCH"):
+        # A field that is not sent is shared, but where a part is edited.
+        if not present and of_body and decides and request["method"] != "PATCH":
+            present = [("shared", None)]
+        absent = optional and request["method"] == "PATCH" or creates(alternatives, optional, request["method"])
+        if not present and decides and not absent:
             raise Refused(400, "org_missing")
         if present:
             entries.append((present, primary))
+    if not entries and decides:
+        raise Refused(400, "org_missing")
     return entries
 
 
+class Named:
+    """The organizations of a request."""
+
+    def __init__(self, orgs=(), of_request=None, shared=False, each=False):
+        # All of them; that of the request, where there is one; whether something of it is shared; whether they are those of elements.
+        self.orgs, self.of_request, self.shared, self.each = list(orgs), of_request, shared, each
+
+
 def organizations(world, rule, entries, user, method):
-    """The organizations of what was read, the primary one first; [] where none is told."""
+    """The organizations of what was read, each judged."""
     if user is None:
-        return []
+        return Named()
+    decides = rule["level"] in DECIDE
+    is_shared = lambda present: all(kind == "shared" for kind, _ in present)
+    any_primary = any(primary for _, primary in entries)
+    if decides and len(entries) == 1 and entries[0][0][0][0] == "each":
+        values = entries[0][0][0][1]
+        orgs = []
+        for kind, text in values:
+            slug = kind != "shared" and judged(world, rule, [(kind, text)], user, method)
+            if slug and slug not in orgs:
+                orgs.append(slug)
+        shared = any(kind == "shared" for kind, _ in values)
+        # Written in two ways it is one organization all the same.
+        return Named(orgs, orgs[0]) if len(orgs) == 1 and not shared else Named(orgs, None, shared, True)
+    shared = decides and any(kind == "shared" for present, _ in entries for kind, _ in present)
+    if shared:
+        # Null in one place and an organization in another are two things, but of what may move from one to the other.
+        mixed = lambda present: not is_shared(present) and any(kind == "shared" for kind, _ in present)
+        if any(mixed(present) for present, _ in entries) if any_primary else not all(is_shared(present) for present, _ in entries):
+            raise Refused(400, "ambiguous")
+        check_shared(world, rule, user, method)
+        if all(is_shared(present) for present, _ in entries):
+            return Named(shared=True)
     # From left to right each is judged, then compared with those before it.
-    any_primary, named = any(primary for _, primary in entries), []
+    named, of_primary = [], None
     try:
         for present, primary in entries:
+            if decides and is_shared(present):
+                continue
             slug = judged(world, rule, present, user, method)
             if not any_primary and named and slug != named[0]:
                 raise Refused(400, "ambiguous")
-            named.insert(0 if primary else len(named), slug)
+            named.append(slug)
+            of_primary = slug if primary else of_primary
     except Refused as refused:
-        if rule["level"] in DECIDE or refused.code == "ambiguous":
+        if decides or refused.code == "ambiguous":
             raise
-        return []
-    return named
+        return Named()
+    return Named(named, of_primary if any_primary else named[0] if named else None, shared)
+
+
+def check_shared(world, rule, user, method):
+    """Whether somebody may touch what belongs to no organization."""
+    if rule["level"] == "superuser" and not user["superuser"]:
+        raise Refused(403, "superuser_only")
+    asked = {"read": "manager", "write": "superuser", **rule.get("shared", {})}["read" if method in READ else "write"]
+    if user["superuser"] and asked != "deny" or asked == "authenticated" or asked == "staff" and user["staff"]:
+        return
+    if asked not in RANKS or not any(level_in(world, user, slug) >= RANKS[asked] for slug in user["levels"]):
+        raise Refused(403, "shared_denied")
 
 
 def judged(world, rule, present, user, method):
     """The organization of one entry: that of the first source, and the others must name the same."""
     found = None
     for kind, text in present:
+        # Only where the organization does not decide: it is not told.
+        if kind in ("shared", "each"):
+            continue
         if kind == "only":
             mine = [s for s in user["levels"] if level_in(world, user, s)]
             if len(mine) != 1 or user.get("elsewhere"):
@@ -256,10 +388,13 @@ def judged(world, rule, present, user, method):
         if slug is not None and not (superuser_in(user, slug) or level_in(world, user, slug) or permitted(world, rule, method, user, slug)):
             slug = None
         if found is None and slug is None:
-            raise Refused(rule.get("foreign", 403), "org_foreign")
+            looked_up = any(lookup_of(source) for alternatives, _, _ in groups_of(rule["org"]) for source in alternatives)
+            raise Refused(rule.get("foreign", 404 if looked_up else 403), "org_foreign")
         if found is not None and slug != found:
             raise Refused(400, "ambiguous")
         found = slug
+    if found is None:
+        raise Refused(400, "org_missing")
     return found
 
 
@@ -324,14 +459,22 @@ def check_scope(rule, method, user):
         raise Refused(403, "scope_exceeded")
 
 
-def check_level(world, rule, user, orgs):
-    level = rule["level"]
+def check_level(world, rule, user, named, method):
+    level, orgs = rule["level"], named.orgs
+    if named.each:
+        for slug in orgs:
+            check_level(world, rule, user, Named([slug], slug), method)
+        if named.shared:
+            check_shared(world, rule, user, method)
+        return
+    if named.shared and not orgs:
+        return
     if level == "superuser" and not user["superuser"]:
         raise Refused(403, "superuser_only")
     if level == "staff" and not user["staff"]:
         raise Refused(403, "staff_only")
     if level in RANKS and not user["superuser"]:
-        if "org" in rule and orgs and superuser_in(user, orgs[0]):
+        if "org" in rule and named.of_request and superuser_in(user, named.of_request):
             return
         if "org" in rule:
             ranks = [level_in(world, user, slug) for slug in orgs]
@@ -347,22 +490,24 @@ def everywhere(rule, user):
     return own + user["super_roles"]
 
 
-def has_permission(world, rule, user, permission, orgs, asked):
+def has_permission(world, rule, user, permission, named, asked):
+    orgs = named.orgs if named.each or named.of_request else []
+    # In no organization, or in one and in none, it must hold in all there are.
+    in_all = not orgs or named.shared
     token = user.get("narrowed")
     if token and token["permissions"] and permission not in token["permissions"]:
         return False
-    # Where no organization could be told, it must hold in all there are.
-    if token and token["organizations"] and asked and not orgs:
+    if token and token["organizations"] and asked and in_all:
         return False
     if user["superuser"] or user.get("lifted") or permission in everywhere(rule, user):
         return True
     roles = {slug: held for slug, held in user["roles"].items() if level_in(world, user, slug)}
     if asked:
-        return bool(orgs) and all(permission in roles.get(slug, []) for slug in orgs)
+        return not in_all and all(permission in roles.get(slug, []) for slug in orgs)
     return any(permission in held for held in roles.values())
 
 
-def check_permissions(world, rule, request, user, orgs):
+def check_permissions(world, rule, request, user, named):
     if rule["level"] == "public" or user is None:
         if user is None and rule["level"] == "optional" and ("permissions" in rule or "model" in rule):
             raise Refused(403, "permission_missing")
@@ -371,7 +516,7 @@ def check_permissions(world, rule, request, user, orgs):
     for any_of in wanted(rule, request["method"]):
         if user["superuser"] and any_of:
             continue
-        if not any(has_permission(world, rule, user, p, orgs, asked) for p in any_of):
+        if not any(has_permission(world, rule, user, p, named, asked) for p in any_of):
             raise Refused(403, "permission_missing")
 
 
@@ -409,8 +554,7 @@ def named(world, user):
     }
 
 
-def facts_of(world, request, variables, user, orgs, path):
-    slug = orgs[0] if orgs else None
+def facts_of(world, request, variables, user, slug, path):
     org = None
     if slug is not None and user is not None and org_level(world, user, slug):
         found = world["organizations"][slug]
@@ -432,7 +576,7 @@ def facts_of(world, request, variables, user, orgs, path):
     }
 
 
-def check_condition(world, rule, request, variables, user, orgs, path):
+def check_condition(world, rule, request, variables, user, slug, path):
     if "when" not in rule:
         return
     for where, name in conditions.names(rule["when"]):
@@ -443,7 +587,7 @@ def check_condition(world, rule, request, variables, user, orgs, path):
             found = [n for n, _ in request["headers"] if folded(n) == folded(name)]
             if len(found) > 1 or (found and found[0].lower() != name.lower()):
                 raise Refused(400, "ambiguous")
-    if not conditions.holds(rule["when"], facts_of(world, request, variables, user, orgs, path)):
+    if not conditions.holds(rule["when"], facts_of(world, request, variables, user, slug, path)):
         raise Refused(403, "condition_false")
 
 
@@ -489,22 +633,23 @@ def judge(policy, world, request):
                 raise Refused(404, "no_route")
         # Both rules' credentials, then what both read of organizations, then one rule after the other.
         users = [authenticate(world, of[5], request) for of, _, _ in asked]
+        found = [find_objects(policy, world, of[5], seen, of[3], of[4]) for of, seen, _ in asked]
         read = []
-        for ((_, _, _, variables, of_host, rule), seen, _), user in zip(asked, users):
-            read.append(read_organizations(world, rule, seen, variables, of_host, user))
+        for ((_, _, _, variables, of_host, rule), seen, _), objects in zip(asked, found):
+            read.append(read_organizations(world, rule, seen, variables, of_host, objects))
         orgs = []
         for ((_, _, text, variables, _, rule), seen, path), user, entries in zip(asked, users, read):
             check_scope(rule, seen["method"], user)
             said = organizations(world, rule, entries, user, seen["method"])
             orgs.append(said)
             if rule["level"] != "public":
-                check_level(world, rule, user, said)
+                check_level(world, rule, user, said, seen["method"])
                 check_permissions(world, rule, seen, user, said)
-            check_condition(world, rule, seen, typed(text, variables), user, said, "/" + "/".join(path))
+            check_condition(world, rule, seen, typed(text, variables), user, said.of_request, "/" + "/".join(path))
         file, route, _, variables, _, rule = first
         return "allow", {
             "target": target, "upstream": upstream_of(file, route),
-            "inject": injected(world, rule, request, users[0], orgs[0], variables),
+            "inject": injected(world, rule, request, users[0], orgs[0].of_request, variables),
         }
     except Refused as refused:
         return refused.status, refused.code
@@ -520,9 +665,8 @@ def typed(text, variables):
     return result
 
 
-def injected(world, rule, request, user, orgs, variables):
+def injected(world, rule, request, user, slug, variables):
     """The identity headers that the upstream must see, by name; None for one that must be absent."""
-    slug = orgs[0] if orgs else None
     level = org_level(world, user, slug)
     org = world["organizations"].get(slug) if level else None
     result = {}

@@ -24,7 +24,7 @@ def expected(verdict):
     return "allow" if status == "allow" else f"{status} {detail}"
 
 
-def given(world):
+def given(world, lookups):
     users = {}
     for name, user in world["users"].items():
         made = dict(user["levels"])
@@ -51,7 +51,10 @@ def given(world):
         organizations[slug] = {"active": org["active"]}
         if org["external_id"]:
             organizations[slug]["external_id"] = org["external_id"]
-    return {"organizations": organizations, "users": users}
+    made = {"organizations": organizations, "users": users}
+    if lookups:
+        made["lookups"] = {name: world["objects"] for name in lookups}
+    return made
 
 
 def fixed_id(name):
@@ -85,6 +88,10 @@ def case_of(request, verdict):
         case["as"] = "anonymous"
         headers["Authorization"] = "Bearer nobody-has-this"
     case["headers"] = headers
+    if request["body"]:
+        kind, case["body"] = request["body"]
+        if kind == "text":
+            headers["Content-Type"] = "text/plain"
     if request["client"]:
         case["client"] = request["client"]
     if verdict[0] == "allow":
@@ -136,7 +143,7 @@ def play_live(options, folder):
     while played < options.live:
         rng = random.Random(f"live {options.seed} {seed}")
         seed += 1
-        files = generate.files(rng)
+        files = generate.files(rng, objects=False)
         if not files:
             continue
         paths = write_policy(folder, f"live-{seed}", files)
@@ -148,7 +155,7 @@ def play_live(options, folder):
         async def play():
             nonlocal played, disagreed
             for _ in range(PER_POLICY):
-                request = {**generate.request(rng, files, world), "client": "127.0.0.1"}
+                request = {**generate.request(rng, files, world), "client": "127.0.0.1", "body": None}
                 token = {"anonymous": None, "stranger": "nobody-has-this"}.get(request["as"], directory.tokens.get(request["as"]))
                 verdict = judge.judge(policy, world, request)
                 difference = live_difference(request, verdict, await server.ask(request, token))
@@ -202,7 +209,7 @@ def main():
         requests = [generate.request(rng, files, world) for _ in range(PER_POLICY)]
         verdicts = [judge.judge(policy, world, request) for request in requests]
         with open(f"{folder}/{seed - 1}_test.yaml", "w") as out:
-            json.dump({"given": given(world), "tests": [case_of(r, v) for r, v in zip(requests, verdicts)]}, out, ensure_ascii=False)
+            json.dump({"given": given(world, policy.lookups), "tests": [case_of(r, v) for r, v in zip(requests, verdicts)]}, out, ensure_ascii=False)
         command = [options.postern, "test", "--json"] + [w for p in paths for w in ("--policy", p)] + [f"{folder}/{seed - 1}_test.yaml"]
         told = subprocess.run(command, capture_output=True, text=True)
         try:
