@@ -8,6 +8,7 @@ mod framing;
 mod headers;
 mod method_host;
 mod new_files;
+mod objects;
 mod operations;
 mod path;
 mod query;

@@ -1,7 +1,7 @@
 //! What the mapping says: routes of the policy, organizations, permissions.
 
-use super::{Desk, question};
-use crate::support::{ORG_A, ORG_B, ORG_GONE, ROUTES, Who, World, eventually, get};
+use super::{Desk, asker, question};
+use crate::support::{Gate, ORG_A, ORG_B, ORG_GONE, Options, ROUTES, Upstream, Who, World, eventually, get};
 use serde_json::{Value, json};
 
 fn route(id: &str) -> Value {
@@ -276,4 +276,54 @@ fn a_role_is_asked_by_its_name_in_an_organization_or_by_its_id() {
     eventually("the role went with the membership", || {
         (!desk.evaluate("both", "have", role("editor", Some("a")))).then_some(())
     });
+}
+
+/// Whose an object is, the service is asked for a question as for a request.
+#[test]
+fn a_question_about_an_object_is_answered_by_what_its_service_says() {
+    const POLICY: &str = "version: 1
+upstream: app
+defaults: { shared: { read: manager, write: superuser } }
+lookups:
+  build: { http: { upstream: legacy, get: '/build/{1}', org: /organization, columns: { is_locked: /is_locked } }, args: [path.id] }
+routes:
+  /build/{id}: { org: lookup.build, read: member, write: { level: manager, when: '!lookup.build.is_locked' } }
+";
+    let service = Upstream::with(|exchange| {
+        let body = match exchange.request.target.as_str() {
+            "/build/17" => format!(r#"{{"organization": "{ORG_A}", "is_locked": false}}"#),
+            "/build/locked" => format!(r#"{{"organization": "{ORG_A}", "is_locked": true}}"#),
+            "/build/shared" => r#"{"organization": null, "is_locked": false}"#.to_owned(),
+            "/build/odd" => "{}".to_owned(),
+            _ => return exchange.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
+        };
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+        exchange.write((head + &body).as_bytes())
+    });
+    let app = Upstream::echo();
+    let upstreams = format!("{{ app: \"http://{}\", legacy: \"http://{}\" }}", app.address(), service.address());
+    let config = "authzen: on\n".to_owned();
+    let gate = Gate::before(app, &Options { config, upstreams: Some(upstreams), ..Options::policy(POLICY) });
+    let token = asker(&gate, "desk", &["authzen.evaluate", "authzen.search"]);
+    let desk = Desk { gate, token };
+    for (who, method, id, expected) in [
+        ("uA", "GET", "17", true),
+        ("uB", "GET", "17", false),
+        ("uA", "PUT", "17", false),
+        ("mA", "PUT", "17", true),
+        ("mA", "PUT", "locked", false),
+        ("uA", "GET", "locked", true),
+        ("uA", "GET", "shared", false),
+        ("mA", "GET", "shared", true),
+        ("uA", "GET", "18", false),
+        ("uA", "GET", "..%2F17", false),
+        ("su", "GET", "18", false),
+        ("su", "GET", "odd", false),
+    ] {
+        let asked = service.recorded().len();
+        assert_eq!(desk.evaluate(who, method, route(&format!("/build/{id}"))), expected, "{who} {method} {id}");
+        assert_eq!(service.recorded().len() - asked, usize::from(!id.contains('%')), "{who} {method} {id}");
+    }
+    desk.gate.upstream.assert_untouched("questions");
 }

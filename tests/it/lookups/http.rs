@@ -1,12 +1,18 @@
 //! Lookups over HTTP: the service behind the gate, or another one, says whose an object is.
 
 use super::MISSING;
+use crate::gateway::websockets;
 use crate::support::{
     Answer, Exchange, Gate, H2Upstream, ORG_A, ORG_B, Options, Upstream, Who, eventually, get, request,
 };
 use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 const POLICY: &str = r#"
 version: 1
@@ -341,4 +347,54 @@ fn explain_and_doctor_ask_the_service_as_it_stands() {
     assert!(postern.try_cli(&["explain", "GET", "/build/18/", "--as", "uA"]).is_err());
     let told = postern.cli(&["doctor"]);
     assert!(told.contains("lookup build") && told.contains("organization, is_locked, model, name"), "{told}");
+}
+
+const LIVE: &str = r#"
+version: 1
+upstream: echo
+lookups:
+  build: { http: { upstream: legacy, get: '/build/{1}', org: /organization }, args: [path.id] }
+routes:
+  /live/{id}: { org: lookup.build, GET: { level: member, upgrade: [websocket] } }
+"#;
+
+/// A handshake is judged by what the service says of the object, and what it says later ends the connection.
+#[test]
+fn a_websocket_belongs_to_an_object_as_long_as_the_service_says_so() {
+    let is_moved = Arc::new(AtomicBool::new(false));
+    let moved = Arc::clone(&is_moved);
+    let service = Upstream::with(move |exchange| {
+        let organization = if moved.load(Ordering::Relaxed) { ORG_B } else { ORG_A };
+        let json = |body: &str| said("200 OK", "Content-Type: application/json\r\n", body.as_bytes());
+        let answer = match exchange.request.target.as_str() {
+            "/build/17" => json(&format!(r#"{{"organization": "{organization}"}}"#)),
+            "/build/odd" => json("{}"),
+            _ => said("404 Not Found", "", b""),
+        };
+        exchange.write(&answer)
+    });
+    let upstreams = format!("{{ echo: \"http://{}\", legacy: \"http://{}\" }}", websockets::echo(), service.address());
+    let options = Options { upstreams: Some(upstreams), ..Options::policy(LIVE) };
+    let gate = Gate::before(Upstream::echo(), &options);
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        for (who, target, status) in [
+            (Who::uB, "/live/17", 404),
+            (Who::uA, "/live/18", 404),
+            (Who::uA, "/live/a%20b", 404),
+            (Who::uA, "/live/odd", 503),
+            (Who::nobody, "/live/17", 401),
+        ] {
+            match websockets::open(&gate, who, target, None).await {
+                Err(Error::Http(answer)) => assert_eq!(answer.status().as_u16(), status, "{who:?} {target}"),
+                other => panic!("{who:?} {target}: {other:?}"),
+            }
+        }
+        let mut socket = websockets::open(&gate, Who::uA, "/live/17", None).await.unwrap();
+        socket.send(Message::text("x")).await.unwrap();
+        assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("x"));
+        is_moved.store(true, Ordering::Relaxed);
+        let end = tokio::time::timeout(Duration::from_secs(10), socket.next()).await.expect("it ends");
+        assert!(matches!(end, Some(Ok(Message::Close(Some(frame)))) if frame.code == CloseCode::Policy));
+        assert!(websockets::open(&gate, Who::uB, "/live/17", None).await.is_ok());
+    });
 }
