@@ -193,7 +193,7 @@ def tree(rng, variables, levels, depth=0):
     return rng.choice(leaves)
 
 
-def rule(rng, text, names, of_host, public=True, bodied=None):
+def rule(rng, text, names, of_host, public=True, bodied=None, reads=False):
     level = rng.choice(["authenticated", "optional", "staff", "superuser", "member", "member", "manager", "manager", "owner", "permitted", "permitted"]
                        + (["public", "deny"] if public else []))
     made = {"level": level}
@@ -202,6 +202,11 @@ def rule(rng, text, names, of_host, public=True, bodied=None):
     if level not in ("public",):
         if level == "permitted" or rng.random() < 0.6:
             made["org"] = org(rng, names, of_host, bodied)
+            # The service's answer says it, or agrees.
+            if reads and rng.random() < 0.25:
+                response = "response." + rng.choice(["organization", "/data/organization"]) + rng.choice(["", " as slug"])
+                first = made["org"] if isinstance(made["org"], str) and "user.only" not in made["org"] else None
+                made["org"] = [first, response] if first and rng.random() < 0.3 else response
             if bodied is not None and level in LEVELS + ["permitted", "superuser"] and says_null(made["org"]) and rng.random() < 0.3:
                 shared = ["authenticated", "staff", "member", "manager", "owner", "superuser", "deny"]
                 made["shared"] = {key: rng.choice(shared) for key in rng.choice([["read"], ["write"], ["read", "write"]])}
@@ -221,7 +226,7 @@ def rule(rng, text, names, of_host, public=True, bodied=None):
                                ("X-Orgs", "orgs.manager")]:
                 if rng.random() < 0.4:
                     made["inject"][name] = what
-            if "org" in made:
+            if "org" in made and "response." not in str(made["org"]):
                 made["inject"].update({"X-Org-Level": "org.level", "X-Org-Ext": "org.external_id"})
             if not made["inject"]:
                 del made["inject"]
@@ -233,7 +238,7 @@ def rule(rng, text, names, of_host, public=True, bodied=None):
 
 
 def says_null(org):
-    return any(word in str(org) for word in ("body.", "lookup."))
+    return any(word in str(org) for word in ("body.", "lookup.", "response."))
 
 
 def route(rng, text, names, of_host, objects=False):
@@ -246,7 +251,8 @@ def route(rng, text, names, of_host, objects=False):
         if objects and rng.random() < 0.5:
             verbs = ["write", "POST", "PATCH"]
         for verb in rng.sample(verbs, rng.randint(1, min(4, len(verbs)))):
-            result[verb] = rule(rng, text, names, of_host, bodied=verb in ("POST", "PATCH", "write") if objects else None)
+            result[verb] = rule(rng, text, names, of_host, bodied=verb in ("POST", "PATCH", "write") if objects else None,
+                                reads=objects and verb in ("GET", "read", "HEAD"))
     if rng.random() < 0.12 and not text.endswith("/"):
         result["trailing_slash"] = "either"
     parts = text.split("/")[1:]
@@ -390,6 +396,22 @@ def body(rng, world_, route_, who):
     return "json", made
 
 
+def answer_of(rng, world_, route_, who):
+    """What the service answers."""
+    own = sorted(world_["users"].get(who, {"levels": {}})["levels"]) or ORGS
+
+    def element():
+        slug = rng.choice(own if rng.random() < 0.6 else ORGS)
+        value = slug if re.search(r"response\.\S+ as slug", str(route_)) else world_["organizations"][slug]["id"]
+        odd = [None, None, 17, True, ["x"], {"id": "x"}, "", "x y", "nowhere", UNKNOWN_ID]
+        made = {rng.choice(["organization"] * 20 + ["Organization"]): rng.choice(odd) if rng.random() < 0.25 else value, "x": 1}
+        if rng.random() < 0.04:
+            made["ORGANIZATION"] = value
+        return made
+
+    return rng.choice([[], [element()], 7]) if rng.random() < 0.05 else {**element(), "data": element()}
+
+
 def request(rng, files_, world_):
     file = rng.choice(files_)
     text = rng.choice(list(file["routes"]))
@@ -433,5 +455,5 @@ def request(rng, files_, world_):
     who = rng.choice(list(world_["users"]) * 3 + ["anonymous", "stranger"])
     return {
         "method": method, "target": target, "host": host, "headers": headers, "body": body(rng, world_, made, who) if rng.random() < 0.9 else None, "client": rng.choice([None, "127.0.0.1", "10.1.2.3", "2001:db8::1"]),
-        "as": who,
+        "as": who, "answer": answer_of(rng, world_, made, who) if "response." in str(files_) else None,
     }

@@ -6,7 +6,8 @@ A world:  {"organizations": {SLUG: {"id", "active", "external_id"}}, "users": {N
           "home": SLUG | None, "token": None | {"organizations": [SLUG...], "permissions": [...], "read_only"}}},
           "objects": {ARGUMENT: SLUG | None}}: what every lookup finds; None is shared
 A file of a policy: what the YAML says, as Python has it, but `when` is a tree of conditions.py.
-A request: {"method", "target", "host", "headers": [(NAME, VALUE)], "as": NAME | "anonymous" | "stranger", "body": see bodies.py}
+A request: {"method", "target", "host", "headers": [(NAME, VALUE)], "as": NAME | "anonymous" | "stranger", "body": see bodies.py,
+          "answer": what the service answers, as JSON, where that decides}
           (a stranger sends a bearer token that nobody has).
 """
 
@@ -141,6 +142,11 @@ def lookup_of(source):
     return place.removeprefix("lookup.") if place.startswith("lookup.") else None
 
 
+def awaits(rule):
+    """Whether the service's answer decides."""
+    return "org" in rule and any(source.startswith("response.") for alternatives, _, _ in groups_of(rule["org"]) for source in alternatives)
+
+
 def find_objects(policy, world, rule, request, variables, of_host):
     """What the rule's lookups find, by name: a slug, or SHARED. An argument that is not there, or says null, names no object: nothing."""
     found = {}
@@ -246,7 +252,7 @@ def same_kind_differs(present):
     return any(kind == other and text != against for at, (kind, text) in enumerate(texts) for other, against in texts[:at])
 
 
-def read_organizations(world, rule, request, variables, of_host, objects):
+def read_organizations(world, rule, request, variables, of_host, objects, is_answered=True):
     """What the request says of organizations: an entry for each one of `org` that is there, with whether it is primary. An entry is a list
     of (kind, text), or of ("shared", None); or, where elements of the body are judged by themselves, one ("each", [(kind, text)...])."""
     if "org" not in rule:
@@ -257,6 +263,8 @@ def read_organizations(world, rule, request, variables, of_host, objects):
     entries, groups = [], groups_of(rule["org"])
     for alternatives, primary, optional in groups:
         present, of_body = [], False
+        if not is_answered and any(source.startswith("response.") for source in alternatives):
+            continue
         if bodiless and all(source.startswith("body.") for source in alternatives):
             continue
         for source in alternatives:
@@ -279,6 +287,19 @@ def read_organizations(world, rule, request, variables, of_host, objects):
                     if len(values) > 1:
                         present = [("each", values)]
                         continue
+            elif place.startswith("response."):
+                try:
+                    value = bodies.answered(request["answer"], place.removeprefix("response."))
+                    # Where it decides nothing it may be absent.
+                    if value is None and not decides:
+                        continue
+                    if value is None:
+                        raise Refused(502, "answer_unreadable")
+                    values = [("shared", None) if value is bodies.SHARED else (kind, value)]
+                    if value is not bodies.SHARED:
+                        resolve(world, kind, value)
+                except (bodies.Unreadable, Refused):
+                    raise Refused(502, "answer_unreadable") from None
             elif lookup_of(source):
                 slug = objects.get(lookup_of(source))
                 if slug is None:
@@ -304,7 +325,7 @@ def read_organizations(world, rule, request, variables, of_host, objects):
             raise Refused(400, "org_missing")
         if present:
             entries.append((present, primary))
-    if not entries and decides:
+    if not entries and decides and is_answered:
         raise Refused(400, "org_missing")
     return entries
 
@@ -388,7 +409,8 @@ def judged(world, rule, present, user, method):
         if slug is not None and not (superuser_in(user, slug) or level_in(world, user, slug) or permitted(world, rule, method, user, slug)):
             slug = None
         if found is None and slug is None:
-            looked_up = any(lookup_of(source) for alternatives, _, _ in groups_of(rule["org"]) for source in alternatives)
+            sources = [source for alternatives, _, _ in groups_of(rule["org"]) for source in alternatives]
+            looked_up = any(lookup_of(source) or source.startswith("response.") for source in sources)
             raise Refused(rule.get("foreign", 404 if looked_up else 403), "org_foreign")
         if found is not None and slug != found:
             raise Refused(400, "ambiguous")
@@ -609,6 +631,31 @@ def route_and_rule(policy, request, segments, upstream=None):
     return file, route, text, variables, of_host, rule
 
 
+def decide(world, asked, users, found, is_answered=True):
+    """What both rules say, one after the other: the organizations of each."""
+    read = []
+    for ((_, _, _, variables, of_host, rule), seen, _), objects in zip(asked, found):
+        read.append(read_organizations(world, rule, seen, variables, of_host, objects, is_answered))
+    orgs = []
+    for ((_, _, text, variables, _, rule), seen, path), user, entries in zip(asked, users, read):
+        check_scope(rule, seen["method"], user)
+        is_awaited = not is_answered and awaits(rule)
+        if is_awaited and not entries:
+            if rule["level"] in ("staff", "superuser"):
+                check_level(world, rule, user, Named(), seen["method"])
+            continue
+        said = organizations(world, rule, entries, user, seen["method"])
+        orgs.append(said)
+        if rule["level"] != "public":
+            check_level(world, rule, user, said, seen["method"])
+        if is_awaited:
+            continue
+        if rule["level"] != "public":
+            check_permissions(world, rule, seen, user, said)
+        check_condition(world, rule, seen, typed(text, variables), user, said.of_request, "/" + "/".join(path))
+    return orgs
+
+
 def judge(policy, world, request):
     """("allow", details) or (status, code)."""
     try:
@@ -634,18 +681,10 @@ def judge(policy, world, request):
         # Both rules' credentials, then what both read of organizations, then one rule after the other.
         users = [authenticate(world, of[5], request) for of, _, _ in asked]
         found = [find_objects(policy, world, of[5], seen, of[3], of[4]) for of, seen, _ in asked]
-        read = []
-        for ((_, _, _, variables, of_host, rule), seen, _), objects in zip(asked, found):
-            read.append(read_organizations(world, rule, seen, variables, of_host, objects))
-        orgs = []
-        for ((_, _, text, variables, _, rule), seen, path), user, entries in zip(asked, users, read):
-            check_scope(rule, seen["method"], user)
-            said = organizations(world, rule, entries, user, seen["method"])
-            orgs.append(said)
-            if rule["level"] != "public":
-                check_level(world, rule, user, said, seen["method"])
-                check_permissions(world, rule, seen, user, said)
-            check_condition(world, rule, seen, typed(text, variables), user, said.of_request, "/" + "/".join(path))
+        # Where the answer decides, everything else lets the request go to the service first.
+        if any(awaits(of[5]) for of, _, _ in asked):
+            decide(world, asked, users, found, is_answered=False)
+        orgs = decide(world, asked, users, found)
         file, route, _, variables, _, rule = first
         return "allow", {
             "target": target, "upstream": upstream_of(file, route),

@@ -92,6 +92,8 @@ def case_of(request, verdict):
         kind, case["body"] = request["body"]
         if kind == "text":
             headers["Content-Type"] = "text/plain"
+    if request["answer"] is not None:
+        case["upstream"] = request["answer"]
     if request["client"]:
         case["client"] = request["client"]
     if verdict[0] == "allow":
