@@ -131,6 +131,10 @@ fn pointed(hit: &Hit<'_>, view: &RequestView<'_>, body: &BodyFacts) -> Result<(V
             }
             many += 1;
             let key = LookupKey { lookup: Arc::clone(&field.lookup), args: [text.clone()].into() };
+            // What stands in no element, as in a form, is the request's.
+            if pairs.range((at, 0)..=(at, usize::MAX)).next().is_none() {
+                pairs.insert((at, 0));
+            }
             for (_, owner) in pairs.range((at, 0)..=(at, usize::MAX)) {
                 objects.push(Related { field: number, key: key.clone(), owner: *owner });
             }

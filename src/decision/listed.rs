@@ -48,7 +48,8 @@ impl Listed {
         let kept = KeptItems::of(list, hits, view.method, user);
         // No parameter names what belongs to nobody, and nobody's ids are a superuser's.
         let is_narrow = kept.as_ref().is_some_and(|kept| !kept.keeps_shared) && !user.is_superuser_somewhere();
-        let narrowed = match list.push.as_ref().filter(|_| is_narrow) {
+        // In shadow mode the service is asked as the client asks.
+        let narrowed = match list.push.as_ref().filter(|_| is_narrow && !hits.are_shadow()) {
             Some(push) => Some(narrow(push, list.keep, user, hits, view, target)?),
             None => None,
         };

@@ -155,6 +155,28 @@ impl<P: Deref<Target = Policy>> Permit<P> {
         self.awaits
     }
 
+    /// Whether nothing of the answer reaches the caller before it was judged, or filtered.
+    #[must_use]
+    pub fn holds_answer(&self) -> bool {
+        self.judges_answer() && self.shadow().is_none()
+    }
+
+    /// Whether the answer goes on as it comes, and is judged beside: in shadow mode.
+    #[must_use]
+    pub fn watches_answer(&self) -> bool {
+        self.judges_answer() && self.shadow().is_some()
+    }
+
+    fn judges_answer(&self) -> bool {
+        self.awaits != Awaited::Nothing || self.listed().is_some()
+    }
+
+    /// Notes what an answer would be refused for that goes on in shadow mode.
+    #[cold]
+    pub fn record(&mut self, denial: Denial) {
+        self.few_have.get_or_insert_default().shadow = Some(ShadowVerdict::Refused(denial));
+    }
+
     /// What its rule says, where that is in shadow mode.
     #[must_use]
     pub fn shadow(&self) -> Option<&ShadowVerdict> {

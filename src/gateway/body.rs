@@ -2,14 +2,16 @@
 
 use super::exchange::Exchange;
 use super::filter::Filtered;
+use super::judge::unread;
 use super::request_body::BodyError;
 use super::trailers::answer_passes;
+use super::watch::Watch;
 use crate::net::connection::Connection;
 use crate::net::deadline::{Deadlines, Pace, Phase, Rate, Ticks};
 use crate::upstream::Body;
 use bytes::Bytes;
 use http::HeaderName;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use std::borrow::Cow;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -32,11 +34,57 @@ pub struct Transfer {
     body: Body,
     pace: Pace,
     exchange: Box<Exchange>,
+    watch: Option<Box<Watched>>,
+}
+
+/// An answer that is judged beside: by the time that its last frame leaves it has been.
+struct Watched {
+    watch: Box<Watch>,
+    /// The last frame, or that there is no other.
+    last: Option<Option<Frame<Bytes>>>,
 }
 
 impl Transfer {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Self { body, pace, exchange } = self;
+        if self.watch.is_some() {
+            return self.poll_watched(cx);
+        }
+        let frame = ready!(self.poll_frame(cx)).transpose()?;
+        Poll::Ready(frame.and_then(passing).map(Ok))
+    }
+
+    #[cold]
+    fn poll_watched(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let is_last = |watched: &Watched| watched.last.is_some();
+        if !self.watch.as_deref().is_some_and(is_last) {
+            let frame = match ready!(self.poll_frame(cx)).transpose() {
+                Ok(frame) => frame,
+                Err(error) => {
+                    let denial = unread(&mut self.exchange, &error);
+                    self.exchange.record(denial);
+                    return Poll::Ready(Some(Err(error)));
+                }
+            };
+            let Some(watched) = &mut self.watch else { return Poll::Ready(frame.and_then(passing).map(Ok)) };
+            if let Some(data) = frame.as_ref().and_then(Frame::data_ref) {
+                watched.watch.feed(data);
+            }
+            // A client of HTTP/1.1 asks for no more when it has the length that was said.
+            if frame.is_some() && !self.body.is_end_stream() && self.body.left() != Some(0) {
+                return Poll::Ready(frame.and_then(passing).map(Ok));
+            }
+            watched.last = Some(frame);
+        }
+        let Self { exchange, watch, .. } = self;
+        if let Some(watched) = watch {
+            ready!(watched.watch.poll_end(exchange, cx));
+        }
+        let last = watch.take().and_then(|watched| watched.last).flatten();
+        Poll::Ready(last.and_then(passing).map(Ok))
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Self { body, pace, exchange, .. } = self;
         let deadlines = &exchange.link().connection.deadlines;
         let frame = match ready!(poll_frame(body, pace, deadlines, cx)) {
             Some(Err(error)) => {
@@ -49,7 +97,7 @@ impl Transfer {
             frame => frame.transpose()?,
         };
         exchange.sent(frame.as_ref().and_then(Frame::data_ref).map_or(0, Bytes::len));
-        Poll::Ready(frame.and_then(passing).map(Ok))
+        Poll::Ready(frame.map(Ok))
     }
 }
 
@@ -91,6 +139,8 @@ impl Drop for Transfer {
         // A client of HTTP/1.1 asks for no more when it has the length that was said.
         if self.body.is_cut() {
             self.exchange.aborted();
+        } else if let Some(watched) = self.watch.take() {
+            watched.watch.end_now(&mut self.exchange);
         }
     }
 }
@@ -99,7 +149,14 @@ impl AnswerBody {
     /// An upstream's, which must come at this pace.
     #[must_use]
     pub const fn upstream(body: Body, pace: Pace, exchange: Box<Exchange>) -> Self {
-        Self::Answer(Transfer { body, pace, exchange })
+        Self::Answer(Transfer { body, pace, exchange, watch: None })
+    }
+
+    /// An upstream's that goes on as it comes, and is judged beside.
+    #[must_use]
+    pub fn watched(body: Body, pace: Pace, exchange: Box<Exchange>, watch: Option<Box<Watch>>) -> Self {
+        let watch = watch.map(|watch| Box::new(Watched { watch, last: None }));
+        Self::Answer(Transfer { body, pace, exchange, watch })
     }
 
     /// Postern's own.
@@ -147,7 +204,7 @@ impl http_body::Body for AnswerBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Answer(transfer) => transfer.body.is_end_stream(),
+            Self::Answer(transfer) => transfer.body.is_end_stream() && transfer.watch.is_none(),
             Self::Filtered(_) | Self::Broken(..) => false,
             Self::Nothing => true,
         }

@@ -65,6 +65,10 @@ pub struct Exchange {
     status: StatusCode,
     outcome: Option<Outcome>,
     sent: u64,
+    /// Items of a list that would be dropped, if its rule were not in shadow mode.
+    would_drop: u64,
+    /// What its rule in shadow mode says is known when its answer has ended, and counted then.
+    is_watched: bool,
     aborted: bool,
 }
 
@@ -125,6 +129,8 @@ impl Exchange {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             outcome: None,
             sent: 0,
+            would_drop: 0,
+            is_watched: false,
             aborted: false,
         })
     }
@@ -227,15 +233,30 @@ impl Exchange {
         let ours = *self.ours.get_or_insert(elapsed);
         self.status = status;
         self.outcome = Some(outcome);
+        self.is_watched = self.watches_answer();
         if let Some(cell) = self.rules.routes.cell(self.info.route) {
             cell.observe(outcome, ours, self.upstream);
-            if let Some(verdict) = self.permit.as_ref().and_then(Permit::shadow) {
-                cell.observe_shadow(verdict, status);
-            }
+        }
+        if !self.is_watched {
+            self.observe_shadow();
         }
         if self.permit.as_ref().is_some_and(Permit::by_superuser) {
             self.worker.shard.superuser_passes.inc();
         }
+    }
+
+    /// Counts what a rule in shadow mode says, beside what was answered.
+    fn observe_shadow(&self) {
+        if let Some(verdict) = self.permit.as_ref().and_then(Permit::shadow)
+            && let Some(cell) = self.rules.routes.cell(self.info.route)
+        {
+            cell.observe_shadow(verdict, self.status);
+        }
+    }
+
+    /// So many items of the list that goes on would be dropped.
+    pub fn would_drop(&mut self, items: u64) {
+        self.would_drop = items;
     }
 
     /// So many bytes of the answer's body went out.
@@ -293,6 +314,7 @@ impl Exchange {
             org: organization
                 .map(|id| &*id.as_hyphenated().encode_lower(&mut organization_text))
                 .or(self.info.asked.as_deref()),
+            would_drop: self.would_drop,
             level: self.permit.as_ref().and_then(Permit::level),
             superuser_pass: self.permit.as_ref().is_some_and(Permit::by_superuser),
             narrowed: self.info.user.as_ref().is_some_and(|user| user.scope().is_some()),
@@ -320,6 +342,9 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         self.link.connection.deadlines.disarm(Phase::Total);
         self.link.connection.end();
+        if self.is_watched {
+            self.observe_shadow();
+        }
         self.log();
     }
 }

@@ -15,6 +15,7 @@ use super::prepare::Prepared;
 use super::request_body::RequestBody;
 use super::upgrade;
 use super::upstream_target::{InFlight, UpstreamTarget};
+use super::watch::Watch;
 use crate::net::date;
 use crate::net::deadline::{Deadlines, Phase, Ticks};
 use crate::upstream::{self, Call, Failed, Head, SendError, Transport, Unseen};
@@ -283,11 +284,12 @@ fn answer(
     }
     let upstream::Answer { status, mut headers } = head;
     has_answered(&target, status, call.is_reused());
+    let watch = Watch::begin(&mut exchange, status, &headers);
     dress(&mut exchange, &target, status, &mut headers);
     let UpstreamTarget { pool, endpoint, timeouts, .. } = target;
     let body = call.receive(pool, endpoint, timeouts.idle.duration(), RequestBody::answered);
     let pace = timeouts.pace(body.left().is_some());
-    let mut response = Response::new(AnswerBody::upstream(body, pace, exchange));
+    let mut response = Response::new(AnswerBody::watched(body, pace, exchange, watch));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response

@@ -17,7 +17,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use std::future::poll_fn;
 
-const TOO_LONG: Undecodable = Undecodable("the answer is longer than `inspect_limit`");
+pub(super) const TOO_LONG: Undecodable = Undecodable("the answer is longer than `inspect_limit`");
 
 /// Answers with what the upstream has answered, if whoever has asked may have it.
 pub(super) async fn judge(

@@ -40,6 +40,7 @@ pub mod trailers;
 pub mod tunnel;
 pub mod upgrade;
 pub mod upstream_target;
+mod watch;
 pub mod worker;
 
 use crate::decision::{Denial, Reason};

@@ -59,7 +59,8 @@ pub fn prepare(
         return Err(Denial::new(Reason::UpstreamUnreachable).with_hint(hint));
     }
     let keep = permit.forwards_credential();
-    let is_judged = permit.awaits() != Awaited::Nothing;
+    let is_held = permit.holds_answer();
+    let is_judged = is_held && permit.awaits() != Awaited::Nothing;
     // What HEAD is told is known of the object alone.
     let method = if is_judged && *request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
     let places = &worker.shared.identity.places;
@@ -91,7 +92,7 @@ pub fn prepare(
             policy: rules.policy(),
             kept: if client.is_trusted() { &worker.shared.keep_headers } else { &[] },
             authorization: keep,
-            whole: is_judged || permit.listed().is_some(),
+            whole: is_held,
         },
         forwarding: ForwardingHeaders {
             origin: client.origin(headers, &worker.shared.trusted_proxies),

@@ -52,6 +52,8 @@ pub struct Line<'a> {
     pub sent: u64,
     /// What a rule in shadow mode says: `allow`, or the reason code of what it would refuse.
     pub shadow: Option<&'a str>,
+    /// Items of a list that the rule would drop, if it were not in shadow mode.
+    pub would_drop: u64,
     /// Time in postern before the request went on.
     pub ours: Duration,
     /// Time from there to the answer's head.
@@ -81,6 +83,9 @@ impl Line<'_> {
         text(out, "level", self.level);
         text(out, "fault", self.fault);
         text(out, "shadow", self.shadow);
+        if self.would_drop > 0 {
+            number(out, "would_drop", self.would_drop);
+        }
         if self.superuser_pass {
             out.extend_from_slice(b",\"superuser_pass\":true");
         }
@@ -288,6 +293,7 @@ mod tests {
             level: None,
             fault: None,
             shadow: None,
+            would_drop: 0,
             superuser_pass: false,
             narrowed: false,
             sent: 12,

@@ -31,6 +31,9 @@ pub struct AccessLine<'a> {
     pub org: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub shadow: Option<Cow<'a, str>>,
+    /// Items that would be dropped of the list that was sent.
+    #[serde(default)]
+    pub would_drop: u64,
     /// The credential was good for a part of its user's right.
     #[serde(default)]
     pub narrowed: bool,

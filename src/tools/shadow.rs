@@ -11,6 +11,8 @@ pub enum Disagreement {
     Served,
     /// It would pass, and the service has refused it.
     Refused,
+    /// It would pass, but for some items of the list that the service has sent.
+    Dropped,
 }
 
 /// Route, and the reason of the policy or the status of the service.
@@ -29,6 +31,8 @@ pub struct Report {
     pub enforced: u64,
     /// What is no access line.
     pub unreadable: u64,
+    /// Items of lists that would be dropped.
+    pub items: u64,
 }
 
 impl Report {
@@ -36,7 +40,7 @@ impl Report {
     #[must_use]
     pub fn new(examples: usize) -> Self {
         let disagreements = Tally::new(examples);
-        Self { disagreements, judged: 0, agreed: 0, unanswered: 0, enforced: 0, unreadable: 0 }
+        Self { disagreements, judged: 0, agreed: 0, unanswered: 0, enforced: 0, unreadable: 0, items: 0 }
     }
 
     pub fn add(&mut self, line: &AccessLine<'_>) {
@@ -50,6 +54,10 @@ impl Report {
         // With a code it is postern that has answered, or nobody.
         let disagreement = match line.status {
             _ if line.code.is_some() => None,
+            101..=399 if passes && line.would_drop > 0 => {
+                self.items = self.items.saturating_add(line.would_drop);
+                Some((Disagreement::Dropped, route(), "items of others".into()))
+            }
             101..=399 if !passes => Some((Disagreement::Served, route(), verdict.into())),
             401 | 403 | 404 if passes => Some((Disagreement::Refused, route(), line.status.to_string().into())),
             // A service that fails says nothing of rights.
@@ -81,6 +89,7 @@ impl Report {
         for (kind, head) in [
             (Disagreement::Served, "would be refused, and the service serves it:"),
             (Disagreement::Refused, "would pass, and the service refuses it:"),
+            (Disagreement::Dropped, "would pass, but for items of the lists that the service sends:"),
         ] {
             let mut groups = self.of(kind).peekable();
             if groups.peek().is_some() {
@@ -92,6 +101,9 @@ impl Report {
                     let _ = writeln!(out, "    {}", example.words());
                 }
             }
+        }
+        if self.items > 0 {
+            let _ = writeln!(out, "{} items of lists would be dropped", self.items);
         }
         if self.disagreements.others > 0 {
             let _ = writeln!(out, "and {} on more routes than are told apart", self.disagreements.others);
@@ -115,6 +127,7 @@ impl Report {
         json!({
             "would_be_refused": list(Disagreement::Served, "reason"),
             "would_pass": list(Disagreement::Refused, "status"),
+            "would_drop": list(Disagreement::Dropped, "reason"), "items": self.items,
             "others": self.disagreements.others,
             "requests": self.judged, "disagree": self.disagreements(), "agree": self.agreed, "unanswered": self.unanswered,
             "enforced": self.enforced, "unreadable": self.unreadable,
@@ -142,6 +155,7 @@ mod tests {
             r#""status":200,"shadow":"allow""#,
             r#""status":404,"shadow":"allow""#,
             r#""status":409,"shadow":"allow""#,
+            r#""status":200,"shadow":"allow","would_drop":3"#,
             r#""status":500,"shadow":"allow""#,
             r#""status":502,"code":"upstream_unreachable","shadow":"org_foreign""#,
             r#""status":403,"code":"denied""#,
@@ -152,7 +166,7 @@ mod tests {
         let mut report = Report::new(1);
         report.unreadable = read(&mut (log + "nothing\n").as_bytes(), |line| report.add(line)).unwrap();
         let counts = (report.judged, report.disagreements(), report.agreed, report.unanswered, report.enforced);
-        assert_eq!((counts, report.unreadable), ((9, 4, 3, 2, 2), 1));
+        assert_eq!((counts, report.unreadable), ((10, 5, 3, 2, 2), 1));
         let text = report.to_text();
         assert!(
             text.starts_with(
@@ -161,7 +175,12 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("would pass, and the service refuses it:\n  /x 404: 1\n"), "{text}");
+        assert!(
+            text.contains("  /x items of others: 1\n") && text.contains("\n3 items of lists would be dropped\n"),
+            "{text}"
+        );
         let json = report.to_json();
+        assert_eq!((&json["would_drop"][0]["count"], &json["items"]), (&1.into(), &3.into()));
         assert_eq!(
             (&json["would_be_refused"][0]["count"], &json["would_pass"][0]["status"]),
             (&2.into(), &"404".into())

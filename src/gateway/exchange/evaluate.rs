@@ -11,9 +11,9 @@ use super::super::request_body::RequestBody;
 use super::super::response_headers;
 use super::super::worker::Worker;
 use super::Exchange;
-use crate::decision::{AnswerView, Awaited, Denial, Listed, Reason, RequestView, Stage, Upgrade};
+use crate::decision::{AnswerView, Awaited, Denial, Listed, OrgKey, Reason, RequestView, Stage, Upgrade};
 use crate::fact_cache::Lookup;
-use crate::facts::Snapshot;
+use crate::facts::{Organization, Snapshot};
 use crate::identity::cookie::cookies;
 use crate::identity::session;
 use crate::identity::{CredentialQuery, Presented};
@@ -124,7 +124,7 @@ impl Exchange {
     #[inline]
     fn with_permit(&mut self, permit: Permit, worker: &Worker, rules: &Rc<Rules>) -> Result<Prepared, Denial> {
         // Hints tell of an answer that nobody has judged.
-        self.takes_interim &= permit.awaits() == Awaited::Nothing && permit.listed().is_none();
+        self.takes_interim &= !permit.holds_answer();
         let Some(request) = self.request.take() else { return Err(Denial::new(Reason::BadFraming)) };
         let prepared = prepare(worker, rules, &permit, request, self);
         self.permit = Some(permit);
@@ -147,7 +147,41 @@ impl Exchange {
     /// Whether the upstream's answer must be judged before any of it goes on.
     #[must_use]
     pub fn awaits_answer(&self) -> bool {
-        self.paused.is_some() || self.listed().is_some()
+        self.permit.as_ref().is_some_and(Permit::holds_answer)
+    }
+
+    /// Whether the upstream's answer goes on as it comes, and is judged beside.
+    #[must_use]
+    pub fn watches_answer(&self) -> bool {
+        self.permit.as_ref().is_some_and(Permit::watches_answer)
+    }
+
+    /// Notes what the answer would be refused for, if it were not for shadow mode.
+    #[cold]
+    pub fn record(&mut self, denial: Denial) {
+        if let Some(permit) = &mut self.permit {
+            permit.record(denial);
+        }
+    }
+
+    /// The same as [`Exchange::judge`] of an answer that goes on whatever is said of it.
+    ///
+    /// # Errors
+    /// It would be refused, or something must be fetched first.
+    pub fn judge_beside(&mut self, answer: AnswerView<'_>) -> Result<(), Interrupt> {
+        let permit = self.permit.clone();
+        let judged = self.judge(answer);
+        if judged.is_err() {
+            self.permit = permit;
+        }
+        judged
+    }
+
+    /// Says which organization it is that the answer names, or that there is none.
+    pub fn learn_organization(&mut self, key: OrgKey<'static>, found: Option<Arc<Organization>>) {
+        if let Some(paused) = &mut self.paused {
+            paused.evaluation.learn(key, found);
+        }
     }
 
     /// Whether the upstream's answer is a list, of which the caller gets their own.

@@ -16,6 +16,7 @@ mod refusals;
 mod rewrites;
 mod secure_upstreams;
 mod shadow;
+mod shadow_answers;
 mod strict_source;
 mod targets;
 mod unread_bodies;

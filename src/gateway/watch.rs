@@ -1,0 +1,176 @@
+//! An answer in shadow mode: it goes on as it comes, and is judged beside, by a copy that is bounded.
+
+use super::content_coding::{Decoder, STEP, Undecodable};
+use super::evaluate::{Interrupt, Need};
+use super::exchange::Exchange;
+use crate::answers::{Filter, Said, Unreadable};
+use crate::decision::{AnswerView, Denial, KeptItems, OrgKey, Reason};
+use crate::facts::Organization;
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+/// What of an answer is judged beside.
+enum Copy {
+    /// All that has come, decoded.
+    Object(Vec<u8>),
+    /// Items are counted, and let go.
+    List(Filter, KeptItems),
+}
+
+/// An organization that is looked up.
+type Asked = Pin<Box<dyn Future<Output = Option<Option<Arc<Organization>>>>>>;
+
+/// An answer on its way, and what is known of it so far.
+pub struct Watch {
+    status: StatusCode,
+    headers: HeaderMap,
+    decoder: Decoder,
+    copy: Copy,
+    limit: usize,
+    /// Why it would not reach the caller.
+    failed: Option<Denial>,
+    asked: Option<(OrgKey<'static>, Asked)>,
+}
+
+fn unreadable(Undecodable(hint): Undecodable) -> Denial {
+    Denial::new(Reason::AnswerUnreadable).with_hint(hint)
+}
+
+fn no_list(error: Unreadable) -> Denial {
+    Denial::new(Reason::AnswerUnreadable).with_hint(error.words())
+}
+
+impl Watch {
+    /// Watches an answer, by its head as the upstream has sent it. `None`: nothing of it is judged, or its head has said all.
+    pub(super) fn begin(exchange: &mut Exchange, status: StatusCode, headers: &HeaderMap) -> Option<Box<Self>> {
+        if !exchange.watches_answer() {
+            return None;
+        }
+        // Enforced, the service would be asked for all of it.
+        let is_part = matches!(status, StatusCode::NOT_MODIFIED | StatusCode::PARTIAL_CONTENT);
+        if is_part || exchange.asked_method() == Some(&Method::HEAD) {
+            return None;
+        }
+        let copy = match exchange.listed() {
+            Some(listed) => {
+                listed.filter(status, headers).map(|found| found.map(|(filter, kept)| Copy::List(filter, kept)))
+            }
+            None => exchange.is_decided_by_body(status, headers).map(|it_is| it_is.then(|| Copy::Object(Vec::new()))),
+        };
+        let begun = copy.and_then(|copy| match copy {
+            Some(copy) => Ok(Some((copy, Decoder::of(headers).map_err(unreadable)?))),
+            None => Ok(None),
+        });
+        let limit = usize::try_from(exchange.inspect_limit()).unwrap_or(usize::MAX);
+        match begun {
+            Ok(found) => found.map(|(copy, decoder)| {
+                let headers = headers.clone();
+                Box::new(Self { status, headers, decoder, copy, limit, failed: None, asked: None })
+            }),
+            Err(denial) => {
+                exchange.record(denial);
+                None
+            }
+        }
+    }
+
+    /// Takes a piece that goes on.
+    pub(super) fn feed(&mut self, piece: &Bytes) {
+        if self.failed.is_none()
+            && let Err(denial) = self.take(piece.clone())
+        {
+            // Nothing more of it is looked at.
+            (self.failed, self.copy) = (Some(denial), Copy::Object(Vec::new()));
+        }
+    }
+
+    fn take(&mut self, mut piece: Bytes) -> Result<(), Denial> {
+        let Self { decoder, copy, limit, .. } = self;
+        if decoder.is_identity() {
+            return add(copy, *limit, &piece);
+        }
+        let mut room = vec![0; STEP];
+        loop {
+            let decoded = decoder.step(&mut piece, &mut room).map_err(unreadable)?;
+            if decoded.is_empty() {
+                return Ok(());
+            }
+            add(copy, *limit, decoded)?;
+        }
+    }
+
+    /// All of it has come: says what would have become of it. Only an organization may have to be looked up for that.
+    pub(super) fn poll_end(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Some((key, asked)) = &mut self.asked {
+                match ready!(asked.as_mut().poll(cx)) {
+                    Some(found) => exchange.learn_organization(key.clone(), found),
+                    None => return Poll::Ready(exchange.record(Denial::new(Reason::StoreUnavailable))),
+                }
+                self.asked = None;
+            }
+            match self.end(exchange) {
+                Ok(()) => return Poll::Ready(()),
+                Err(Interrupt::Denied(denial)) => return Poll::Ready(exchange.record(denial)),
+                Err(Interrupt::Needs(Need::Organization(key))) => {
+                    let (worker, wanted) = (Rc::clone(exchange.worker()), key.clone());
+                    let asked = async move {
+                        worker.shared.fact_cache.organization(&wanted, crate::clock::monotonic()).await.ok()
+                    };
+                    self.asked = Some((key, Box::pin(asked)));
+                }
+                // Whoever has sent it has changed meanwhile: nobody knows any more.
+                Err(_) => return Poll::Ready(exchange.record(Denial::new(Reason::StoreUnavailable))),
+            }
+        }
+    }
+
+    /// The same where nobody waits for it: there is nothing to come, or all that was said would come has gone on.
+    pub(super) fn end_now(mut self: Box<Self>, exchange: &mut Exchange) {
+        if let Err(interrupt) = self.end(exchange) {
+            exchange.record(match interrupt {
+                Interrupt::Denied(denial) => denial,
+                _ => Denial::new(Reason::StoreUnavailable),
+            });
+        }
+    }
+
+    fn end(&mut self, exchange: &mut Exchange) -> Result<(), Interrupt> {
+        if let Some(denial) = self.failed.take() {
+            return Err(denial.into());
+        }
+        self.decoder.finish().map_err(unreadable)?;
+        match std::mem::replace(&mut self.copy, Copy::Object(Vec::new())) {
+            Copy::List(filter, kept) => {
+                let counts =
+                    filter.finish(&mut |said: &Said<'_>| kept.keeps(said), &mut Vec::new()).map_err(no_list)?;
+                exchange.would_drop(counts.dropped);
+                Ok(())
+            }
+            Copy::Object(body) => {
+                let judged =
+                    exchange.judge_beside(AnswerView { status: self.status, headers: &self.headers, body: &body });
+                self.copy = Copy::Object(body);
+                judged
+            }
+        }
+    }
+}
+
+fn add(copy: &mut Copy, limit: usize, piece: &[u8]) -> Result<(), Denial> {
+    match copy {
+        Copy::Object(held) if held.len() + piece.len() > limit => Err(unreadable(super::judge::TOO_LONG)),
+        Copy::Object(held) => {
+            held.extend_from_slice(piece);
+            Ok(())
+        }
+        Copy::List(filter, kept) => {
+            filter.feed(piece, &mut |said: &Said<'_>| kept.keeps(said), &mut Vec::new()).map_err(no_list)
+        }
+    }
+}
