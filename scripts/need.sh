@@ -16,6 +16,7 @@ postgres  /usr/lib/postgresql/*/bin/initdb           postgresql
 redis     redis-server                               redis-server
 redis     redis-cli                                  redis-tools
 peers     pgbouncer                                  pgbouncer
+peers     mariadbd                                   mariadb-server
 peers     faketime                                   faketime
 peers     curl                                       curl
 peers     h2load                                     nghttp2-client

@@ -2,7 +2,7 @@
 # test.sh [--fast] [ARGUMENT…]: installs what the tests need, where it is missing, and runs them all. Arguments go to the test runner.
 # --fast: the tests of the library alone, which need nothing but Rust.
 #
-# The tests run PostgreSQL, PgBouncer and Redis of their own, as the user postgres, or as their own user where they are not root.
+# The tests run PostgreSQL, PgBouncer, MariaDB and Redis of their own, as the user postgres, or as their own user where they are not root.
 # scripts/need.sh has the list of what is installed; scripts/tools.sh brings what deploy/ is judged by, scripts/python.sh,
 # scripts/peers.sh and scripts/openwisp.sh other people's software in Python, and Envoy, all below target/. Used where present:
 # cargo-nextest (a process for each test), else cargo's own runner.

@@ -4,6 +4,7 @@
 //! secrets are not.
 
 use http::HeaderValue;
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -44,6 +45,34 @@ pub enum SecretError {
     Undeclared(Box<str>),
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Several(Vec<Self>),
+}
+
+/// A password that is read again for each connection. While it cannot be read the last one stands, and the server says so if it is
+/// not right any more.
+#[derive(Debug)]
+pub struct Renewed {
+    source: SecretSource,
+    last: Mutex<SecretString>,
+}
+
+impl Renewed {
+    /// The password that is there.
+    ///
+    /// # Errors
+    /// There is none now.
+    pub fn new(source: &SecretSource) -> Result<Self, SecretError> {
+        Ok(Self { last: Mutex::new(source.text()?), source: source.clone() })
+    }
+
+    /// As it is now.
+    #[must_use]
+    pub fn current(&self) -> SecretString {
+        match self.source.text() {
+            Ok(password) => self.last.lock().clone_from(&password),
+            Err(error) => tracing::warn!(%error, "the database is told the password that was read last"),
+        }
+        self.last.lock().clone()
+    }
 }
 
 impl SecretSource {

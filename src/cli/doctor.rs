@@ -163,6 +163,10 @@ async fn lookups(config: &Config, findings: &mut Findings) {
         findings.add("lookups", "failed", error.to_string());
     }
     let lookups = Lookups::new(databases, Services::of_a_tool(destinations), control);
+    for database in lookups.writable().await {
+        let detail = "lookups are asked with an account that may write, and only read: give it SELECT alone";
+        findings.add(format!("database {database}"), "warning", detail);
+    }
     for lookup in policy.lookups() {
         let check = format!("lookup {}", lookup.name);
         match lookups.check(lookup).await {

@@ -2,7 +2,9 @@
 
 use super::policies::on_standard_pages;
 use super::{Common, Failure};
+use crate::config::Config;
 use crate::lookup::trigger;
+use crate::policy::{Dialect, Lookup, Question};
 use crate::reload::load_policy;
 use crate::yaml::suggest;
 use std::process::ExitCode;
@@ -49,6 +51,11 @@ pub fn run(common: &Common, args: Args) -> Result<ExitCode, Failure> {
         });
         return Err(Failure::usage(format!("no lookup is named `{name}`"), hint));
     };
+    if asks_mysql(&config, lookup) {
+        let message = format!("no trigger can tell of changes of `{name}`: MySQL and MariaDB have no notifications");
+        let hint = "a short `cache` bounds how long an answer may be wrong".to_owned();
+        return Err(Failure::usage(message, hint));
+    }
     if lookup.cache.is_none() {
         super::output::say(&format!(
             "note: nothing is kept of `{name}`, so nothing is there to drop: it has no `cache`\n"
@@ -59,4 +66,10 @@ pub fn run(common: &Common, args: Args) -> Result<ExitCode, Failure> {
         write!(pages.out, "{statements}")?;
         Ok(0)
     }))
+}
+
+fn asks_mysql(config: &Config, lookup: &Lookup) -> bool {
+    let Question::Sql(statement) = &lookup.question else { return false };
+    let asked = config.databases.iter().find(|source| source.name == statement.database);
+    asked.is_some_and(|source| source.dialect() == Dialect::Mysql)
 }

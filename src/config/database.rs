@@ -4,7 +4,8 @@ use super::Schema;
 use super::keys::{FILE, Reader, Section, Shape, count, custom, keys};
 use super::secret::SECRET;
 use crate::directory::postgres::Target;
-use crate::lookup;
+use crate::lookup::{self, mysql};
+use crate::policy::Dialect;
 use crate::secret::{SecretError, SecretSource};
 use crate::yaml::{Findings, Node, Value};
 use std::path::{Path, PathBuf};
@@ -163,25 +164,38 @@ fn target(key: &str, url: &str, node: &Node, findings: &mut Findings) -> Option<
             return None;
         }
     };
+    warn_of_password(key, target.has_password(), node, findings);
+    Some(target)
+}
+
+/// Warns where a URL that is written in a file has a password.
+fn warn_of_password(key: &str, has_password: bool, node: &Node, findings: &mut Findings) {
     // Variables and flags are nobody's file.
     let given = |name: &str| name.starts_with(super::overlay::PREFIX) || name.starts_with("--");
     let written = findings.source(node.span.file).is_some_and(|source| !given(&source.name));
-    if target.has_password() && written {
+    if has_password && written {
         findings.hide(node.span.file);
         findings
             .warning("literal_secret", node.span, "the password of the database stands in the configuration itself")
             .help(format!("write `{key}: {{ url: …, password: {{ env: DATABASE_PASSWORD }} }}` or `{{ file: PATH }}`"));
     }
-    Some(target)
 }
 
 /// A database of a service, which lookups ask.
 #[derive(Clone, Debug)]
 pub struct Source {
     pub name: Box<str>,
-    pub postgres: Postgres,
+    place: Place,
+    password: Option<SecretSource>,
+    connections: usize,
     /// For one answer.
-    pub timeout: Duration,
+    timeout: Duration,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    Postgres(Box<Target>),
+    Mysql(Box<mysql::Target>),
 }
 
 impl Source {
@@ -190,18 +204,42 @@ impl Source {
     /// # Errors
     /// A password or certificates cannot be read.
     pub fn database(&self) -> Result<lookup::Database, lookup::DatabaseError> {
-        let Self { name, postgres, timeout } = self;
-        let password = |error| lookup::DatabaseError::Password(name.clone(), error);
-        lookup::Database::new(name.clone(), postgres.target().map_err(password)?, postgres.connections, *timeout)
+        let Self { name, place, password, connections, timeout } = self;
+        let missing = |error| lookup::DatabaseError::Password(name.clone(), error);
+        let (name, connections, timeout) = (name.clone(), *connections, *timeout);
+        match place {
+            Place::Postgres(target) => {
+                let (target, password) = ((**target).clone(), password.clone());
+                let target = Postgres { target, password, connections }.target().map_err(missing)?;
+                lookup::Database::postgres(name, target, connections, timeout)
+            }
+            Place::Mysql(target) => {
+                let target = (**target).clone();
+                let target = match password {
+                    Some(source) => target.with_password_of(source).map_err(missing)?,
+                    None => target,
+                };
+                lookup::Database::mysql(name, target, connections, timeout)
+            }
+        }
+    }
+
+    /// What its statements are written in.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        match self.place {
+            Place::Postgres(_) => Dialect::Postgres,
+            Place::Mysql(_) => Dialect::Mysql,
+        }
     }
 }
 
-const SOURCE_EXAMPLE: &str = "write `databases: { legacy: postgres://USER@HOST:PORT/DATABASE }`";
+const SOURCE_EXAMPLE: &str = "write `databases: { legacy: postgres://USER@HOST:PORT/DATABASE }`, or `mysql://…`";
 
 keys! {
     struct SaidSource {
-        place ("url"): Option<Target> = None, custom(Shape::Text, |_, node, reader| source_url(node, reader)),
-            "`postgres://USER@HOST:PORT/DATABASE`; a role that may only read.";
+        place ("url"): Option<Place> = None, custom(Shape::Text, |_, node, reader| source_url(node, reader)),
+            "`postgres://USER@HOST:PORT/DATABASE`, or `mysql://…`, for MariaDB too; a role that may only read.";
         password: Option<SecretSource> = None, SECRET, "The password. [the URL's]";
         root_certificate: Option<PathBuf> = None, FILE,
             "PEM: authorities of the server's certificate. [those that browsers trust]";
@@ -227,20 +265,36 @@ pub(super) fn sources(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<V
             let message = format!("the database `{name}` has no `url`");
             reader.findings.error("missing_key", entry.key.span, message).help(SOURCE_EXAMPLE);
         }
-        let target = place?.with_root(root_certificate);
-        Some(Source { name, postgres: Postgres { target, password, connections }, timeout })
+        let place = match place? {
+            Place::Postgres(target) => Place::Postgres(Box::new(target.with_root(root_certificate))),
+            Place::Mysql(target) => Place::Mysql(Box::new(target.with_root(root_certificate))),
+        };
+        Some(Source { name, place, password, connections, timeout })
     });
     Some(sources.collect())
 }
 
-fn source_url(node: &Node, reader: &mut Reader<'_>) -> Option<Target> {
+fn source_url(node: &Node, reader: &mut Reader<'_>) -> Option<Place> {
     let url = node.expect_str("`url`", reader.findings)?;
+    if mysql::Target::is_meant(url) {
+        let target = match mysql::Target::parse(url) {
+            Ok(target) => target,
+            Err(error) => {
+                reader.findings.hide(node.span.file);
+                let help = "write `mysql://USER@HOST:PORT/DATABASE`, or `mysql://USER@/DATABASE?socket=PATH`";
+                reader.findings.error("wrong_value", node.span, format!("`databases`: {error}")).help(help);
+                return None;
+            }
+        };
+        warn_of_password("databases", target.has_password(), node, reader.findings);
+        return Some(Place::Mysql(Box::new(target)));
+    }
     if !is_postgres(url) {
-        let message = "a database that lookups ask must be a `postgres://` URL";
+        let message = "a database that lookups ask must be a `postgres://` or a `mysql://` URL";
         reader.findings.error("wrong_value", node.span, message).help(SOURCE_EXAMPLE);
         return None;
     }
-    target("databases", url, node, reader.findings)
+    target("databases", url, node, reader.findings).map(|target| Place::Postgres(Box::new(target)))
 }
 
 fn source_timeout(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Duration> {

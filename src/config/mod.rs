@@ -332,7 +332,7 @@ impl Config {
         Names::new(self.upstreams.iter().map(|upstream| upstream.name.to_string()))
             .with_http2_only(http2_only.map(|upstream| upstream.name.to_string()))
             .with_secrets(secrets)
-            .with_databases(self.databases.iter().map(|source| source.name.clone()))
+            .with_databases(self.databases.iter().map(|source| (source.name.clone(), source.dialect())))
             .with_schemes(self.identity.settings.schemes())
             .with_list_limit(self.limits.identity_header)
             .with_body_limit(self.limits.body)

@@ -1,8 +1,9 @@
 //! What triggers tell: that an object has changed, so that what is kept of it is kept no longer.
 
 use super::cache::Kept;
-use super::postgres::Database;
+use super::database::Database;
 use super::trigger::CHANNEL;
+use crate::directory::postgres::Target;
 use futures_util::StreamExt;
 use futures_util::stream;
 use std::sync::Arc;
@@ -15,9 +16,10 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 /// Listens for as long as the process lives. While nobody is listened to, answers are kept for their time alone; whoever listens again may
 /// have missed a change, so nothing that was kept before is believed.
 pub(super) async fn follow(database: Arc<Database>, kept: Arc<Kept>) {
+    let Some(target) = database.tells() else { return };
     let mut pause = PAUSES.0;
     loop {
-        match listen(&database, &kept, &mut pause).await {
+        match listen(target, database.timeout(), &kept, &mut pause).await {
             Ok(()) => tracing::debug!(database = &*database.name, "changes of objects are not told any more"),
             // A standby tells nothing, and an operator who installed no trigger needs nothing.
             Err(error) => tracing::debug!(database = &*database.name, error, "changes of objects are not told"),
@@ -27,8 +29,8 @@ pub(super) async fn follow(database: Arc<Database>, kept: Arc<Kept>) {
     }
 }
 
-async fn listen(database: &Database, kept: &Kept, pause: &mut Duration) -> Result<(), String> {
-    let listener = database.target().listener(database.timeout()).await;
+async fn listen(target: &Target, limit: Duration, kept: &Kept, pause: &mut Duration) -> Result<(), String> {
+    let listener = target.listener(limit).await;
     let (client, mut connection) = listener.map_err(|error| error.to_string())?;
     let mut messages = stream::poll_fn(move |cx| connection.poll_message(cx));
     let statement = format!("LISTEN {CHANNEL}");

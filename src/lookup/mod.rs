@@ -4,13 +4,15 @@
 //! nothing told that the object has changed (`follow`). That there is no such object is never kept, and neither is a failure.
 
 mod cache;
+mod database;
 mod follow;
 mod http;
+pub mod mysql;
 mod postgres;
 pub mod trigger;
 
+pub use database::{Database, DatabaseError};
 pub use http::Services;
-pub use postgres::{Database, DatabaseError};
 
 use crate::decision::{LookupAnswer, LookupFailure};
 use crate::fact_cache::flight::Flights;
@@ -102,6 +104,18 @@ impl Lookups {
             },
             Question::Http(resource) => self.services.check(resource).await,
         }
+    }
+
+    /// The databases that are asked with an account that may do more than read.
+    pub async fn writable(&self) -> Vec<&str> {
+        let mut found = Vec::new();
+        for database in self.databases.values() {
+            if database.may_write().await {
+                found.push(&*database.name);
+            }
+        }
+        found.sort_unstable();
+        found
     }
 
     /// Whether a database has the trigger that tells when the lookup's objects change.

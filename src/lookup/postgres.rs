@@ -1,45 +1,31 @@
 //! Questions to PostgreSQL: one prepared statement, arguments as bound texts, at most two rows.
 
+use super::database::{Found, Given, NO_CONNECTION, STATEMENT_FAILED, UNREACHABLE, Unanswered, bounded};
 use super::trigger;
-use crate::decision::{LookupAnswer, LookupFailure};
 use crate::directory::postgres::{OpenError, Target, describe};
 use crate::facts::{Column, Object};
-use crate::policy::{self, Lookup};
-use crate::secret::SecretError;
+use crate::policy;
 use bytes::BytesMut;
 use deadpool_postgres::{Object as Connection, Pool, PoolError};
 use std::error::Error;
-use std::sync::Arc;
 use std::time::Duration;
-use thiserror::Error;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Row, Statement};
 use uuid::Uuid;
 
-/// A database of a service.
+/// A PostgreSQL database of a service.
 #[derive(Debug)]
-pub struct Database {
-    pub name: Box<str>,
+pub(super) struct Postgres {
     target: Target,
     pool: Pool,
     timeout: Duration,
-}
-
-/// Why a database cannot be used as configured.
-#[derive(Debug, Error)]
-pub enum DatabaseError {
-    #[error("databases.{0}: {1}")]
-    Password(Box<str>, SecretError),
-    #[error("databases.{0}: {1}")]
-    Open(Box<str>, OpenError),
 }
 
 /// Why a question was not answered.
 enum Failure {
     Postgres(tokio_postgres::Error),
     Pool(String),
-    Slow,
 }
 
 impl From<PoolError> for Failure {
@@ -57,11 +43,23 @@ impl From<tokio_postgres::Error> for Failure {
     }
 }
 
+impl From<Failure> for Unanswered {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Pool(why) => Self { told: NO_CONNECTION, why },
+            Failure::Postgres(error) => {
+                let told = if error.as_db_error().is_some() { STATEMENT_FAILED } else { UNREACHABLE };
+                Self { told, why: describe(&error) }
+            }
+        }
+    }
+}
+
 impl Failure {
     fn state(&self) -> Option<&SqlState> {
         match self {
             Self::Postgres(error) => error.code(),
-            Self::Pool(_) | Self::Slow => None,
+            Self::Pool(_) => None,
         }
     }
 
@@ -85,76 +83,50 @@ impl Failure {
     }
 }
 
-impl Database {
-    /// A database with so many connections at most, that has so long for one answer. Connects to nothing yet.
-    ///
-    /// # Errors
-    /// Certificates cannot be read.
-    pub fn new(name: Box<str>, target: Target, connections: usize, timeout: Duration) -> Result<Self, DatabaseError> {
-        match target.reading_pool(connections, timeout) {
-            Ok(pool) => Ok(Self { name, target, pool, timeout }),
-            Err(error) => Err(DatabaseError::Open(name, error)),
-        }
+impl Postgres {
+    /// With so many connections at most, and so long for one answer. Connects to nothing yet.
+    pub(super) fn new(target: Target, connections: usize, timeout: Duration) -> Result<Self, OpenError> {
+        let pool = target.reading_pool(connections, timeout)?;
+        Ok(Self { target, pool, timeout })
     }
 
     pub(super) const fn target(&self) -> &Target {
         &self.target
     }
 
-    pub(super) const fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
-    /// Asks; what is wrong is logged, and never told to the caller.
-    pub(super) async fn ask(&self, lookup: &Lookup, statement: &policy::Statement, args: &[Box<str>]) -> LookupAnswer {
-        let answer = tokio::time::timeout(self.timeout, self.rows(statement, args)).await;
-        let rows = match answer.unwrap_or(Err(Failure::Slow)) {
-            Ok(rows) => rows,
-            Err(failure) if failure.is_bad_argument() => return Ok(None),
-            Err(failure) => return Err(self.failed(lookup, &failure)),
-        };
-        match rows.as_slice() {
-            [] => Ok(None),
-            [row] => match object(row) {
-                Ok(object) => Ok(Some(Arc::new(object))),
-                Err(column) => {
-                    let (lookup, database) = (&*lookup.name, &*self.name);
-                    tracing::warn!(
-                        lookup,
-                        database,
-                        column,
-                        "a lookup's column has a type that is not read: cast it to text"
-                    );
-                    Err(LookupFailure("a column of the lookup has a type that is not read: cast it to text"))
-                }
-            },
-            _ => {
-                let (lookup, database) = (&*lookup.name, &*self.name);
-                tracing::warn!(lookup, database, "a lookup found two rows for one object");
-                Err(LookupFailure("the lookup found two rows"))
-            }
+    /// The first two rows.
+    pub(super) async fn objects(&self, statement: &policy::Statement, args: &[Box<str>]) -> Result<Found, Unanswered> {
+        match self.rows(statement, args).await {
+            Ok(rows) => Ok(rows.iter().map(object).collect()),
+            Err(failure) if failure.is_bad_argument() => Ok(Found::new()),
+            Err(failure) => Err(failure.into()),
         }
     }
 
-    /// Whether the statement can be asked as it is written: prepares it, and names the columns that it gives.
-    ///
-    /// # Errors
-    /// In words.
-    pub async fn check(&self, statement: &policy::Statement) -> Result<Vec<String>, String> {
+    /// The columns that the statement gives.
+    pub(super) async fn columns(&self, statement: &policy::Statement) -> Result<Vec<Given>, Unanswered> {
         let prepared = async {
             let connection = self.pool.get().await?;
-            Ok(connection.prepare_cached(&bounded(statement)).await?)
+            Ok::<_, Failure>(connection.prepare_cached(&bounded(statement)).await?)
         };
-        match tokio::time::timeout(self.timeout, prepared).await.unwrap_or(Err(Failure::Slow)) {
-            Ok(statement) if statement.columns().is_empty() => Err("it gives no column".to_owned()),
-            Ok(statement) => match statement.columns().iter().find(|column| !is_read(column.type_())) {
-                Some(column) => {
-                    Err(format!("its column `{}` is of the type {}: cast it to text", column.name(), column.type_()))
-                }
-                None => Ok(statement.columns().iter().map(|column| column.name().to_owned()).collect()),
-            },
-            Err(failure) => Err(self.words(&failure)),
-        }
+        let prepared = prepared.await?;
+        let given = prepared.columns().iter().map(|column| Given {
+            name: column.name().to_owned(),
+            unread: (!is_read(column.type_())).then(|| column.type_().to_string()),
+        });
+        Ok(given.collect())
+    }
+
+    /// Whether the role may do more than read.
+    pub(super) async fn may_write(&self) -> Result<bool, Unanswered> {
+        let asked = async {
+            let connection = self.pool.get().await?;
+            let tables = "SELECT 1 FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace::regnamespace::text \
+                          NOT IN ('pg_catalog', 'information_schema') \
+                          AND has_table_privilege(oid, 'INSERT, UPDATE, DELETE, TRUNCATE') LIMIT 1";
+            Ok::<_, Failure>(query(&connection, tables, &[]).await?)
+        };
+        Ok(!asked.await?.is_empty())
     }
 
     /// Whether some table has the trigger of this lookup.
@@ -180,30 +152,6 @@ impl Database {
             answer => answer,
         }
     }
-
-    fn failed(&self, lookup: &Lookup, failure: &Failure) -> LookupFailure {
-        let (lookup, database, error) = (&*lookup.name, &*self.name, self.words(failure));
-        tracing::warn!(lookup, database, error, "a lookup has no answer");
-        LookupFailure(match failure {
-            Failure::Slow => "the lookup took too long",
-            Failure::Pool(_) => "no connection to the lookup's database is free, or none can be made",
-            Failure::Postgres(error) if error.as_db_error().is_some() => "the lookup's statement failed",
-            Failure::Postgres(_) => "the lookup's database cannot be reached",
-        })
-    }
-
-    fn words(&self, failure: &Failure) -> String {
-        match failure {
-            Failure::Slow => format!("no answer within {:?}", self.timeout),
-            Failure::Pool(error) => error.clone(),
-            Failure::Postgres(error) => describe(error),
-        }
-    }
-}
-
-/// Two rows tell already that there are too many.
-fn bounded(statement: &policy::Statement) -> String {
-    format!("SELECT * FROM (\n{}\n) AS object LIMIT 2", statement.text)
 }
 
 async fn query(connection: &Connection, sql: &str, args: &[Box<str>]) -> Result<Vec<Row>, Failure> {

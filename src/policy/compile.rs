@@ -66,6 +66,7 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
             schemes: served,
             list_limit: names.map(Names::list_limit),
             usernames_are_shared: names.is_some_and(|names| names.usernames_are_shared),
+            names,
         };
         lint::lint(files, &routes, &table, http2_only, known, findings);
     }

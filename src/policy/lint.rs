@@ -1,5 +1,6 @@
 //! What a policy says that is allowed and probably not meant. Each lint is a warning, silenced by `allow_lint` with a reason.
 
+use super::Names;
 use super::access::{Access, CredentialNeed};
 use super::applicable::takes_body;
 use super::methods::Methods;
@@ -28,6 +29,7 @@ pub(super) struct Known<'c> {
     pub(super) list_limit: Option<usize>,
     /// Usernames are unique in an organization alone.
     pub(super) usernames_are_shared: bool,
+    pub(super) names: Option<&'c Names>,
 }
 
 /// Looks at all routes, which stand in the order of the files, and then drops what is allowed. `http2_only`: whether the
@@ -76,7 +78,7 @@ pub(super) fn lint(
         }
     }
     for lookup in files.iter().flat_map(|file| &file.lookups) {
-        lookup.lint(findings);
+        lookup.lint(known.names, findings);
     }
     for file in files {
         shadow_mode(file, findings);

@@ -8,7 +8,7 @@ mod http;
 mod sql;
 
 pub use http::Resource;
-pub use sql::Statement;
+pub use sql::{Dialect, Statement};
 
 use self::http::RawResource;
 use self::sql::RawStatement;
@@ -148,16 +148,29 @@ enum RawQuestion {
 
 impl RawLookup {
     /// Warns where what is kept may be wrong for a while, unless that is known.
-    pub(super) fn lint(&self, findings: &mut Findings) {
+    pub(super) fn lint(&self, names: Option<&Names>, findings: &mut Findings) {
         let Spanned { value: name, span } = &self.name;
         if let Some(time) = self.cache.filter(|_| !self.has_trigger) {
             let message = format!("what is kept of the lookup `{name}` may be wrong for {time:?} after a change");
-            findings.warning("cached_lookup", *span, message).help(format!(
-                "install what `postern lookup trigger {name}` prints, and say `trigger: installed`; or `allow_lint` says that it is known"
-            ));
+            let help = if self.dialect(names) == Some(Dialect::Mysql) {
+                "MySQL and MariaDB tell nobody of changes: keep it for as long as it may be wrong, and `allow_lint` says that it is known".to_owned()
+            } else {
+                format!(
+                    "install what `postern lookup trigger {name}` prints, and say `trigger: installed`; or `allow_lint` says that it is known"
+                )
+            };
+            findings.warning("cached_lookup", *span, message).help(help);
         }
         for lint in &self.lints {
             findings.silence(lint, self.span);
+        }
+    }
+
+    /// What its database is asked in, as far as that is known.
+    fn dialect(&self, names: Option<&Names>) -> Option<Dialect> {
+        match &self.question {
+            RawQuestion::Sql(statement) => statement.dialect(names),
+            RawQuestion::Http(_) => None,
         }
     }
 
@@ -282,6 +295,13 @@ impl LookupTable {
                 RawQuestion::Sql(statement) => Question::Sql(statement.compile(&raw.name, names, findings)),
                 RawQuestion::Http(resource) => Question::Http(resource.compile(upstreams, secrets, findings)),
             };
+            if raw.has_trigger && raw.dialect(names) == Some(Dialect::Mysql) {
+                let message = format!(
+                    "no trigger can tell of changes of the lookup `{name}`: MySQL and MariaDB have no notifications"
+                );
+                let help = "leave `trigger` out; a short `cache` bounds how long an answer may be wrong";
+                findings.error("no_meaning", *span, message).help(help);
+            }
             let lookup = Lookup::new(raw, question);
             list.push((*span, raw.args.clone(), Arc::new(lookup)));
         }

@@ -27,7 +27,7 @@ mod words;
 
 pub use access::{Access, CredentialNeed};
 pub use index::{Captures, Conflict, Trie};
-pub use lookup::{Lookup, LookupCall, LookupKey, Question, Resource, Statement};
+pub use lookup::{Dialect, Lookup, LookupCall, LookupKey, Question, Resource, Statement};
 pub(crate) use methods::METHODS;
 pub use options::authenticate::{Scheme, Schemes};
 pub(crate) use options::inject::WORDS as INJECT_WORDS;
@@ -65,7 +65,7 @@ pub struct Names {
     upstreams: Vec<String>,
     http2_only: Vec<String>,
     secrets: Vec<String>,
-    databases: Vec<Box<str>>,
+    databases: Vec<(Box<str>, Dialect)>,
     reserved: Reserved,
     schemes: Option<Schemes>,
     list_limit: Option<usize>,
@@ -95,15 +95,15 @@ impl Names {
         Self { secrets: secrets.into_iter().map(Into::into).collect(), ..self }
     }
 
-    /// The same, with the names of the databases that lookups may ask.
+    /// The same, with the names of the databases that lookups may ask, and what they are asked in.
     #[must_use]
-    pub fn with_databases(self, names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
-        Self { databases: names.into_iter().map(Into::into).collect(), ..self }
+    pub fn with_databases(self, names: impl IntoIterator<Item = (impl Into<Box<str>>, Dialect)>) -> Self {
+        Self { databases: names.into_iter().map(|(name, dialect)| (name.into(), dialect)).collect(), ..self }
     }
 
     /// The names of the databases.
     #[must_use]
-    pub fn databases(&self) -> &[Box<str>] {
+    pub fn databases(&self) -> &[(Box<str>, Dialect)] {
         &self.databases
     }
 

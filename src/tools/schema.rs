@@ -168,7 +168,7 @@ fn lookup() -> Json {
         "oneOf": [{ "required": ["sql"] }, { "required": ["http"] }],
         "properties": {
             "http": lookup_over_http(),
-            "sql": { "description": "One SELECT; its first column is the organization, `$1` the first of `args`.", "type": "string" },
+            "sql": { "description": "One SELECT; its first column is the organization, `$1` (MySQL: `?`) the first of `args`.", "type": "string" },
             "database": { "description": "A name from `databases` of the configuration. [the only one]", "type": "string" },
             "args": {
                 "description": "Where the arguments stand: `path.id`, `lookup.parent.column`.", "$ref": "#/definitions/texts",

@@ -1,10 +1,10 @@
 //! One mistake each: `tests/policies/NAME/*.yaml` are checked together and must give `expected.txt`, word for word.
 //!
-//! `upstreams.txt` and `secrets.txt` beside them list the names that a configuration declares, `http2_only.txt` the upstreams that speak nothing else, `identity_api.txt` the prefix of the identity API, and `authzen.txt` that AuthZEN is served; where there is `schemes.txt`, tokens alone are served,
+//! `upstreams.txt` and `secrets.txt` beside them list the names that a configuration declares, `http2_only.txt` the upstreams that speak nothing else, `databases.txt` databases of MySQL, `identity_api.txt` the prefix of the identity API, and `authzen.txt` that AuthZEN is served; where there is `schemes.txt`, tokens alone are served,
 //! where there is `shared_usernames.txt`, usernames are per organization. `BLESS=1 cargo test --test it` writes what is
 //! found to the expectations; read the difference before you commit it.
 
-use postern::policy::{Names, Schemes, load};
+use postern::policy::{Dialect, Names, Schemes, load};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,7 @@ fn found(dir: &Path) -> (String, BTreeSet<&'static str>) {
         yaml.map(|p| (p.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&p).unwrap())).collect();
     let names = fs::read_to_string(dir.join("upstreams.txt")).ok().map(|text| Names::new(text.lines()));
     let secrets = fs::read_to_string(dir.join("secrets.txt")).unwrap_or_default();
+    let databases = fs::read_to_string(dir.join("databases.txt")).unwrap_or_default();
     let http2_only = fs::read_to_string(dir.join("http2_only.txt")).unwrap_or_default();
     let api = fs::read_to_string(dir.join("identity_api.txt")).ok().map(|text| text.trim().into());
     let (tokens_alone, authzen) = (dir.join("schemes.txt").exists(), dir.join("authzen.txt").exists());
@@ -34,6 +35,7 @@ fn found(dir: &Path) -> (String, BTreeSet<&'static str>) {
             names
                 .with_secrets(secrets.lines())
                 .with_http2_only(http2_only.lines())
+                .with_databases(databases.lines().map(|name| (name, Dialect::Mysql)))
                 .with_identity_api(api)
                 .with_authzen(authzen)
                 .with_shared_usernames(dir.join("shared_usernames.txt").exists())

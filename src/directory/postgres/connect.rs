@@ -4,10 +4,9 @@ use super::Options;
 use super::problem::{OpenError, OpenProblem};
 use super::tls::{Assurance, connector};
 use crate::address::{self, AddressError, Server};
-use crate::secret::{SecretError, SecretSource};
+use crate::secret::{Renewed, SecretError, SecretSource};
 use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use futures_util::future::BoxFuture;
-use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
@@ -27,27 +26,10 @@ pub type Driven = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket
 #[derive(Clone)]
 pub struct Target {
     config: Config,
-    password: Option<Arc<Password>>,
+    password: Option<Arc<Renewed>>,
     assurance: Assurance,
     root: Option<PathBuf>,
     place: String,
-}
-
-/// A password that is read again for each connection. While it cannot be read the last one stands, and the server says so if it is
-/// not right any more.
-struct Password {
-    source: SecretSource,
-    last: Mutex<SecretString>,
-}
-
-impl Password {
-    fn current(&self) -> SecretString {
-        match self.source.text() {
-            Ok(password) => self.last.lock().clone_from(&password),
-            Err(error) => tracing::warn!(%error, "the database is told the password that was read last"),
-        }
-        self.last.lock().clone()
-    }
 }
 
 /// The URL is none of a database. Does not repeat it, since it may hold a password.
@@ -141,8 +123,7 @@ impl Target {
     /// # Errors
     /// There is none now.
     pub fn with_password_of(mut self, source: &SecretSource) -> Result<Self, SecretError> {
-        let last = Mutex::new(source.text()?);
-        self.password = Some(Arc::new(Password { source: source.clone(), last }));
+        self.password = Some(Arc::new(Renewed::new(source)?));
         Ok(self)
     }
 

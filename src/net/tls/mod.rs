@@ -172,7 +172,11 @@ impl Live {
     }
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
+/// The authorities of a PEM file, of which there must be one at least.
+///
+/// # Errors
+/// It cannot be read, or has none.
+pub(crate) fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in chain(path)? {
         roots.add(certificate).map_err(|error| TlsError::file(path, error))?;

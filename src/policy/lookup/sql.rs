@@ -1,7 +1,15 @@
 //! `sql:` — a lookup that asks a database: its statement, and which database that is.
 
 use crate::policy::Names;
-use crate::yaml::{Findings, Node, Spanned, suggest};
+use crate::yaml::{Findings, Node, Span, Spanned, suggest};
+
+/// What statements are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    Postgres,
+    /// And MariaDB.
+    Mysql,
+}
 
 /// What a lookup asks of a database.
 #[derive(Debug)]
@@ -9,13 +17,17 @@ pub struct Statement {
     /// The name of the database; empty: the only one.
     pub database: Box<str>,
     pub text: Box<str>,
+    /// How many arguments it is given.
+    pub args: usize,
 }
 
 /// The statement as it is written.
 #[derive(Debug)]
 pub(super) struct RawStatement {
     text: Box<str>,
+    args: usize,
     database: Option<Spanned<Box<str>>>,
+    span: Span,
 }
 
 impl RawStatement {
@@ -26,7 +38,54 @@ impl RawStatement {
         names: Option<&Names>,
         findings: &mut Findings,
     ) -> Statement {
-        Statement { database: database(self, lookup, names, findings), text: self.text.clone() }
+        let database = database(self, lookup, names, findings);
+        if let Some(dialect) = self.dialect(names) {
+            dialect.check(self, findings);
+        }
+        Statement { database, text: self.text.clone(), args: self.args }
+    }
+
+    /// What its database is asked in, as far as that is known.
+    pub(super) fn dialect(&self, names: Option<&Names>) -> Option<Dialect> {
+        let named = |(name, dialect): &(Box<str>, Dialect)| {
+            self.database.as_ref().is_some_and(|said| said.value == *name).then_some(*dialect)
+        };
+        match (names.map(Names::databases)?, &self.database) {
+            ([(_, dialect)], None) => Some(*dialect),
+            (declared, _) => declared.iter().find_map(named),
+        }
+    }
+}
+
+impl Dialect {
+    /// Reports parameters that are others than `args` gives.
+    fn check(self, statement: &RawStatement, findings: &mut Findings) -> bool {
+        let wanted = self.parameters(&statement.text);
+        let args = statement.args;
+        let (message, help) = match self {
+            Self::Mysql if numbered(&statement.text) > 0 => (
+                "a parameter of MySQL and MariaDB is `?`, without a number".to_owned(),
+                "the first `?` is the first of `args`: an argument that is needed twice stands there twice",
+            ),
+            _ if wanted == args => return true,
+            Self::Mysql => (
+                format!("the statement has {wanted} parameters, and `args` gives {args}"),
+                "the first `?` is the first of `args`: never put values into the text",
+            ),
+            Self::Postgres => (
+                format!("the statement has {wanted} parameters, and `args` gives {args}"),
+                "`$1` is the first of `args`, `$2` the second: never put values into the text",
+            ),
+        };
+        findings.error("bad_lookup", statement.span, message).help(help);
+        false
+    }
+
+    fn parameters(self, statement: &str) -> usize {
+        match self {
+            Self::Postgres => numbered(statement),
+            Self::Mysql => marks(statement),
+        }
     }
 }
 
@@ -42,16 +101,11 @@ pub(super) fn read(
         let name = node.expect_word("`database`", findings)?;
         Some(Spanned { value: name.into(), span: node.span })
     });
-    let (text, args) = (text?, args?);
-    let wanted = parameters(&text);
-    if wanted != args {
-        let message = format!("the statement has {wanted} parameters, and `args` gives {args}");
-        findings
-            .error("bad_lookup", node.span, message)
-            .help("`$1` is the first of `args`, `$2` the second: never put values into the text");
-        return None;
-    }
-    Some(RawStatement { text, database })
+    let raw = RawStatement { text: text?, args: args?, database, span: node.span };
+    // Which database it is for is known later: here it is enough that it may be for one.
+    let is_for_mysql = numbered(&raw.text) == 0 && marks(&raw.text) > 0;
+    let dialect = if is_for_mysql { Dialect::Mysql } else { Dialect::Postgres };
+    dialect.check(&raw, findings).then_some(raw)
 }
 
 fn statement(node: &Node, findings: &mut Findings) -> Option<Box<str>> {
@@ -75,8 +129,8 @@ fn database(
 ) -> Box<str> {
     let declared = names.map(Names::databases);
     match (&raw.database, declared) {
-        (Some(said), Some(declared)) if !declared.contains(&said.value) => {
-            let near = suggest(&said.value, declared.iter().map(|name| &**name));
+        (Some(said), Some(declared)) if !declared.iter().any(|(name, _)| *name == said.value) => {
+            let near = suggest(&said.value, declared.iter().map(|(name, _)| &**name));
             let help = near.map_or_else(
                 || {
                     format!(
@@ -90,12 +144,15 @@ fn database(
             Box::default()
         }
         (Some(said), _) => said.value.clone(),
-        (None, Some([only])) => only.clone(),
+        (None, Some([(only, _)])) => only.clone(),
         (None, Some(declared)) => {
             let message = format!("the lookup `{}` does not say which database it asks", lookup.value);
             let help = match declared {
                 [] => "declare one in postern.yaml: databases: { legacy: postgres://USER@HOST/DATABASE }".to_owned(),
-                _ => format!("say which: {}", declared.join(", ")),
+                _ => {
+                    let names: Vec<&str> = declared.iter().map(|(name, _)| &**name).collect();
+                    format!("say which: {}", names.join(", "))
+                }
             };
             findings.error("unknown_database", lookup.span, message).help(help);
             Box::default()
@@ -105,7 +162,7 @@ fn database(
 }
 
 /// The greatest `$N` of a statement, outside of quoted texts, names and comments.
-fn parameters(statement: &str) -> usize {
+fn numbered(statement: &str) -> usize {
     let mut greatest = 0;
     let mut rest = statement;
     while let Some(at) = rest.find(['\'', '"', '$', '-']) {
@@ -129,9 +186,61 @@ fn parameters(statement: &str) -> usize {
     greatest
 }
 
+/// The `?` of a statement for MySQL, outside of quoted texts, names and comments.
+fn marks(statement: &str) -> usize {
+    let (mut found, mut rest) = (0, statement);
+    while let Some(at) = rest.find(['\'', '"', '`', '?', '#', '-', '/']) {
+        let (sign, after) = (rest.as_bytes().get(at).copied(), rest.get(at + 1..).unwrap_or_default());
+        rest = match sign {
+            Some(b'?') => {
+                found += 1;
+                after
+            }
+            Some(quote @ (b'\'' | b'"' | b'`')) => quoted(after, quote),
+            Some(b'#') => behind(after, "\n"),
+            Some(b'-') if after.starts_with('-') => behind(after, "\n"),
+            Some(b'/') if after.starts_with('*') => behind(after, "*/"),
+            _ => after,
+        };
+    }
+    found
+}
+
+/// What follows the end of a quoted text; `\` takes a quote's meaning, but in names.
+fn quoted(text: &str, quote: u8) -> &str {
+    let mut bytes = text.bytes().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        if byte == b'\\' && quote != b'`' {
+            bytes.next();
+        } else if byte == quote {
+            return text.get(at + 1..).unwrap_or_default();
+        }
+    }
+    ""
+}
+
+fn behind<'t>(text: &'t str, end: &str) -> &'t str {
+    text.split_once(end).map_or("", |(_, rest)| rest)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::parameters;
+    use super::{marks, numbered as parameters};
+
+    #[test]
+    fn marks_are_counted_where_they_are_parameters() {
+        for (statement, count) in [
+            ("SELECT o FROM d WHERE id = ?", 1),
+            ("SELECT o FROM d WHERE a = ? AND b=?", 2),
+            ("SELECT '?', o FROM d WHERE id = ?", 1),
+            ("SELECT \"?\", `a?` FROM d -- ?\nWHERE id = ? # ?", 1),
+            ("SELECT 'it''s ?', 'it\\'s ?' FROM d /* '? */ WHERE id - 1 = ?", 1),
+            ("SELECT 'open ?", 0),
+            ("SELECT 1 / 2", 0),
+        ] {
+            assert_eq!(marks(statement), count, "{statement}");
+        }
+    }
 
     #[test]
     fn parameters_are_counted_where_they_are_parameters() {

@@ -3,6 +3,7 @@
 mod bodies;
 mod changes;
 mod http;
+mod mysql;
 mod trouble;
 
 use crate::support::postgres::{Database, Server};

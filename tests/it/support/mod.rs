@@ -9,6 +9,7 @@ mod gate;
 pub mod h2;
 pub mod h2_upstream;
 mod http;
+pub mod mariadb;
 pub mod openapi;
 pub mod pgbouncer;
 pub mod postgres;

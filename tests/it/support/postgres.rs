@@ -43,7 +43,7 @@ fn unprivileged() -> Option<(u32, u32)> {
 }
 
 /// A new directory, in which a server may write.
-fn belongs_to_the_server(directory: &Path, own: Option<&TempDir>) {
+pub fn belongs_to_the_server(directory: &Path, own: Option<&TempDir>) {
     std::fs::create_dir_all(directory).unwrap();
     let Some((user, group)) = unprivileged() else { return };
     for path in [Some(directory), own.map(TempDir::path)].into_iter().flatten() {
