@@ -56,7 +56,12 @@ pub(super) fn check<'n>(
     let is_named = (is_multipart && parts_name(body, names_again))
         || (is_form && form_names(body, names_again))
         || (is_json && json_names(body, names_again).ok_or_else(|| unreadable(UNREADABLE))?);
-    if is_named { Err(Denial::new(Reason::Ambiguous).with_fault(NAMED_AGAIN)) } else { Ok(()) }
+    if is_named { Err(named_again()) } else { Ok(()) }
+}
+
+/// 400 `ambiguous`.
+pub(super) fn named_again() -> Denial {
+    Denial::new(Reason::Ambiguous).with_fault(NAMED_AGAIN)
 }
 
 /// Types that no framework reads parameters from.

@@ -18,6 +18,7 @@ routes:
   /rpc: { POST: { level: member, org: body./params/arguments/org as slug } }
   /from/: { POST: { level: manager, org: [body.organization, lookup.template] } }
   /either: { POST: { level: member, org: query.org or body.org } }
+  /strict: { POST: { level: member, strict_source: true, org: [query.org, body.owner] } }
 ";
 
 const TESTS: &str = r#"
@@ -75,6 +76,13 @@ tests:
 - { as: bob, POST: '/either?org=<acme>', body: { org: <bolt> }, expect: 400 ambiguous }
 - { as: bob, POST: '/either?org=<acme>', body: { x: 1 }, expect: allow }
 - { as: bob, POST: /either, body: { org: <acme> }, expect: allow }
+- { as: bob, POST: '/strict?org=<acme>', body: { owner: <acme>, x: { org: <bolt> } }, expect: allow }
+- { as: bob, POST: '/strict?org=<acme>', body: { owner: <acme>, org: <acme> }, expect: 400 ambiguous }
+- { as: bob, POST: '/strict?org=<acme>', body: { owner: <acme>, ORG: { id: 1 } }, expect: 400 ambiguous }
+- { as: bob, POST: '/strict?org=<acme>', body: { owner: <acme>, "org[]": 1 }, expect: 400 ambiguous }
+- { as: bob, POST: '/strict?org=<acme>', body: { owner: <acme>, org: { id: 1 } }, expect: 400 ambiguous }
+- { as: bob, POST: '/strict?org=<acme>', body: 'owner=<acme>&x=1', headers: { Content-Type: application/x-www-form-urlencoded }, expect: allow }
+- { as: bob, POST: '/strict?org=<acme>', body: 'owner=<acme>&org=1', headers: { Content-Type: application/x-www-form-urlencoded }, expect: 400 ambiguous }
 "#;
 
 #[test]
