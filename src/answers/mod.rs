@@ -20,6 +20,21 @@ pub fn is_json(media_type: &str) -> bool {
     media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
+/// Whether answers of a media type, in lower case and without parameters, are filtered.
+#[must_use]
+pub fn is_read(media_type: &str) -> bool {
+    is_json(media_type) || framing(media_type).is_some()
+}
+
+/// How items are set apart in a stream of them.
+fn framing(media_type: &str) -> Option<Framing> {
+    match media_type {
+        "application/x-ndjson" | "application/jsonl" | "application/x-jsonlines" => Some(Framing::Lines),
+        "text/event-stream" => Some(Framing::Events),
+        _ => None,
+    }
+}
+
 /// Filters one answer, in the form that its `Content-Type` says.
 #[derive(Debug)]
 pub enum Filter {
@@ -33,12 +48,10 @@ impl Filter {
     /// `limit` bytes are held at once. `pages`: the list was narrowed at its source.
     #[must_use]
     pub fn of(media_type: &str, shape: &Arc<Shape>, limit: usize, pages: Option<&Arc<Pages>>) -> Option<Self> {
-        let framing = match media_type {
-            "application/x-ndjson" | "application/jsonl" | "application/x-jsonlines" => Framing::Lines,
-            "text/event-stream" => Framing::Events,
-            _ if is_json(media_type) => return Some(Self::List(List::new(Arc::clone(shape), limit).narrowed(pages))),
-            _ => return None,
-        };
+        if is_json(media_type) {
+            return Some(Self::List(List::new(Arc::clone(shape), limit).narrowed(pages)));
+        }
+        let framing = framing(media_type)?;
         Some(Self::Stream(Stream::new(Arc::clone(shape), framing, limit).narrowed(pages)))
     }
 

@@ -12,7 +12,7 @@ use super::org_references::{OrgReference, OrgReferences, Referent, RuleReference
 use super::rule::{Question, Resolver, is_shared};
 use super::{Caller, Denial, Reason, RequestView};
 use crate::facts::{Level, Object, Organization, Snapshot};
-use crate::policy::{Access, By, LookupKey, RelatedField, Rule, Source};
+use crate::policy::{Access, By, LookupKey, Rule, Source};
 use http::Method;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -210,7 +210,8 @@ pub(super) fn judge(pointed: &[Pointed], hits: &Hits<'_>, caller: &Caller, facts
                 }
                 Some(Ok(Some(object))) => object,
             };
-            let owner = named(field, object).map_err(|denial| denial.at(hit.route.index))?;
+            let owner =
+                owner_of(object, field.column.as_deref(), field.by).map_err(|denial| denial.at(hit.route.index))?;
             let snapshot = caller.user.as_deref();
             let passes = match (pointed.owners.get(*of), &owner) {
                 (_, None) => field.shared || snapshot.is_some_and(|snapshot| snapshot.user.is_superuser),
@@ -236,9 +237,12 @@ fn foreign(hint: &'static str) -> Denial {
 }
 
 /// Whose an object is; `None`: it is shared. What cannot be read is our own fault, not the request's.
-fn named<'o>(field: &RelatedField, object: &'o Object) -> Result<Option<OrgKey<'o>>, Denial> {
+///
+/// # Errors
+/// 503 `lookup_failed`.
+pub(super) fn owner_of<'o>(object: &'o Object, column: Option<&str>, by: By) -> Result<Option<OrgKey<'o>>, Denial> {
     let failed = |hint| Denial::new(Reason::LookupFailed).with_hint(hint);
-    let text: Option<Cow<'o, str>> = match &field.column {
+    let text: Option<Cow<'o, str>> = match column {
         None => object.organization().map(Cow::Borrowed),
         Some(column) => match object.column(column) {
             Some(column) => column.text().map(|text| Cow::Owned(text.into())),
@@ -246,8 +250,8 @@ fn named<'o>(field: &RelatedField, object: &'o Object) -> Result<Option<OrgKey<'
         },
     };
     let unreadable =
-        "what the lookup gives is no organization in the form that the field reads: `as slug`, `as external`";
-    text.map(|text| key(text, field.by)).transpose().map_err(|_| failed(unreadable))
+        "what the lookup gives is no organization in the form that the policy reads: `as slug`, `as external`";
+    text.map(|text| key(text, by)).transpose().map_err(|_| failed(unreadable))
 }
 
 /// Whether somebody stands as high in an organization as the rule asks; members where it asks no level.

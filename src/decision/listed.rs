@@ -1,13 +1,15 @@
 //! Which items of a list its caller gets: decided by what is known of them when the answer begins, and the same to its end.
 
+use super::items::{self, FoundItems, unreadable};
 use super::matching::Hits;
 use super::org_references::key;
 use super::push::{Narrowed, narrow};
 use super::rule::passes_shared;
-use super::{AnswerView, Awaited, Caller, Denial, OrgKey, Reason, RequestView};
-use crate::answers::{Filter, Pages, Said, Shape};
+use super::{AnswerView, Awaited, Caller, Denial, OrgKey, Reason, RequestView, media_type};
+use crate::answers::{Counts, Filter, Pages, Said, Shape};
 use crate::facts::{Level, Snapshot};
-use crate::policy::{Access, By, ItemBy, List, Rule};
+use crate::id::OrgId;
+use crate::policy::{Access, By, ItemBy, ItemLookup, List, Rule};
 use http::{HeaderMap, Method, StatusCode};
 use std::sync::Arc;
 
@@ -23,6 +25,10 @@ pub struct Listed {
     is_head: bool,
     /// The service is asked for the caller's items alone.
     narrowed: Option<Narrowed>,
+    /// What says whose an item is, where that only names another object.
+    lookup: Option<Arc<ItemLookup>>,
+    /// Media types of answers that go on as they come.
+    unfiltered: Arc<[Box<str>]>,
 }
 
 impl Listed {
@@ -60,6 +66,8 @@ impl Listed {
             awaited: if passes_errors { Awaited::ObjectOrError } else { Awaited::Object },
             is_head: *view.method == Method::HEAD,
             narrowed,
+            lookup: list.lookup.clone(),
+            unfiltered: Arc::clone(&list.unfiltered),
         })))
     }
 
@@ -96,31 +104,60 @@ impl Listed {
     pub fn filter(&self, status: StatusCode, headers: &HeaderMap) -> Result<Option<(Filter, KeptItems)>, Denial> {
         let Some(media_type) = self.awaited.has_object(status, headers)? else { return Ok(None) };
         let (Some(kept), false) = (&self.kept, self.is_head) else { return Ok(None) };
-        let filter = Filter::of(&media_type, &self.shape, self.limit, self.pages()).ok_or_else(|| {
-            let hint = "the answer is neither JSON nor lines or events of it: give its type a route of its own";
-            Denial::new(Reason::AnswerUnreadable).with_hint(hint)
-        })?;
-        Ok(Some((filter, kept.clone())))
+        let refuse = |hint| Denial::new(Reason::AnswerUnreadable).with_hint(hint);
+        match Filter::of(&media_type, &self.shape, self.limit, self.pages()) {
+            Some(filter) if filter.is_live() && self.lookup.is_some() => {
+                Err(refuse("whose items are is looked up for a page at once, and events have none"))
+            }
+            Some(filter) => Ok(Some((filter, kept.clone()))),
+            None if self.lets_through(&media_type) => Ok(None),
+            None => {
+                Err(refuse("the answer is neither JSON nor lines or events of it, nor of a type that is `unfiltered`"))
+            }
+        }
     }
 
-    /// What is left of an answer that is all there: for tools.
+    /// What says whose an item is, where that only names another object: then the page is held for it.
+    #[must_use]
+    pub fn lookup(&self) -> Option<&ItemLookup> {
+        self.lookup.as_deref()
+    }
+
+    /// The objects whose organizations the items of a page have, each once.
     ///
     /// # Errors
     /// As [`Listed::filter`]; and 502 `answer_unreadable` where it cannot be read.
-    pub fn left(&self, answer: AnswerView<'_>) -> Result<Vec<u8>, Denial> {
-        let Some((mut filter, kept)) = self.filter(answer.status, answer.headers)? else {
-            return Ok(answer.body.to_vec());
-        };
-        let (mut out, mut keep) = (Vec::new(), |said: &Said<'_>| kept.keeps(said));
-        let fed = filter.feed(answer.body, &mut keep, &mut out).and_then(|()| filter.finish(&mut keep, &mut out));
-        fed.map_err(|error| Denial::new(Reason::AnswerUnreadable).with_hint(error.words()))?;
-        Ok(out)
+    pub fn asks(&self, page: AnswerView<'_>) -> Result<Vec<Box<str>>, Denial> {
+        let filter = self.filter(page.status, page.headers)?;
+        filter.map_or_else(|| Ok(Vec::new()), |(filter, _)| items::keys(filter, page.body))
     }
 
-    /// Whether the caller gets all of the list.
+    /// What is left of an answer that is all there, with what was found of the objects that it names.
+    ///
+    /// # Errors
+    /// As [`Listed::filter`]; 502 `answer_unreadable` where it cannot be read; 503 `lookup_failed`.
+    pub fn left(&self, answer: AnswerView<'_>, found: &FoundItems) -> Result<(Vec<u8>, Counts), Denial> {
+        let Some((mut filter, kept)) = self.filter(answer.status, answer.headers)? else {
+            return Ok((answer.body.to_vec(), Counts::default()));
+        };
+        if let Some(lookup) = &self.lookup {
+            return items::left(filter, answer.body, (&kept, lookup), found);
+        }
+        let (mut out, mut keep) = (Vec::new(), |said: &Said<'_>| kept.keeps(said));
+        let fed = filter.feed(answer.body, &mut keep, &mut out).and_then(|()| filter.finish(&mut keep, &mut out));
+        Ok((out, fed.map_err(unreadable)?))
+    }
+
+    /// Whether an answer that is not filtered goes on with all that its head tells of it.
     #[must_use]
-    pub const fn is_whole(&self) -> bool {
-        self.kept.is_none()
+    pub fn is_whole(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+        let is_unfiltered =
+            || media_type::read(headers).is_ok_and(|found| found.is_some_and(|it| self.lets_through(&it)));
+        self.kept.is_none() || !status.is_success() || is_unfiltered()
+    }
+
+    fn lets_through(&self, media_type: &str) -> bool {
+        self.unfiltered.iter().any(|known| **known == *media_type)
     }
 }
 
@@ -166,13 +203,27 @@ impl KeptItems {
             // Whoever passes everywhere has none of these keys; of a narrowed token only ids are known.
             _ if caller.user.is_superuser => true,
             ItemBy::Key(By::Id) => match key(text.as_ref().into(), By::Id) {
-                Ok(OrgKey::Id(id)) => {
-                    caller.is_superuser_in(id)
-                        || caller.membership(id).is_some_and(|membership| membership.level() >= self.keep)
-                }
+                Ok(OrgKey::Id(id)) => self.keeps_of_id(id),
                 _ => false,
             },
             ItemBy::Key(_) | ItemBy::Name => self.keys.binary_search_by(|known| (**known).cmp(text)).is_ok(),
+        }
+    }
+
+    fn keeps_of_id(&self, id: OrgId) -> bool {
+        let caller = &self.caller;
+        caller.is_superuser_in(id) || caller.membership(id).is_some_and(|membership| membership.level() >= self.keep)
+    }
+
+    /// Whether the caller gets an item of this organization; `None`: it is shared.
+    pub(super) fn keeps_of(&self, owner: Option<&OrgKey<'_>>) -> bool {
+        match owner {
+            None => self.keeps_shared,
+            Some(_) if self.caller.user.is_superuser => true,
+            Some(OrgKey::Id(id)) => self.keeps_of_id(*id),
+            Some(OrgKey::Slug(text) | OrgKey::External(text)) => {
+                self.keys.binary_search_by(|known| (**known).cmp(text)).is_ok()
+            }
         }
     }
 }

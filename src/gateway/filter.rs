@@ -8,6 +8,7 @@ use super::content_coding::{Decoder, STEP, Undecodable};
 use super::exchange::Exchange;
 use super::forward::outcome::dress;
 use super::judge::{receive, response, unread};
+use super::page::page;
 use super::reply;
 use super::request_body::{BodyError, RequestBody};
 use super::upstream_target::UpstreamTarget;
@@ -127,7 +128,7 @@ impl Drop for Filtered {
 }
 
 /// Counts what an upstream should not have sent, since it was asked for the caller's items alone.
-fn count_foreign(exchange: &mut Exchange, items: u64) {
+pub(super) fn count_foreign(exchange: &mut Exchange, items: u64) {
     if items > 0 && exchange.listed().is_some_and(|listed| listed.pages().is_some()) {
         exchange.count_foreign(items);
         exchange.fault("the service has sent items that `push` did not ask for");
@@ -149,6 +150,9 @@ pub(super) async fn filter(
         Some((filter, kept)) => Ok(Some((filter, kept, Decoder::of(&headers).map_err(unreadable)?))),
         None => Ok(None),
     });
+    if exchange.listed().is_some_and(|listed| listed.lookup().is_some()) && matches!(begun, Ok(Some(_))) {
+        return page(exchange, (status, headers), (body, pace), target).await;
+    }
     let (filter, kept, decoder) = match begun {
         Ok(Some(begun)) => begun,
         Ok(None) => {
@@ -156,7 +160,7 @@ pub(super) async fn filter(
                 answer_headers::show_asked(&mut headers, pages);
             }
             // The head of a list tells of all of it, also where there is no body.
-            match exchange.listed().is_some_and(Listed::is_whole) || !status.is_success() {
+            match exchange.listed().is_some_and(|listed| listed.is_whole(status, &headers)) {
                 true => answer_headers::of_whole(&mut headers, false),
                 false => answer_headers::of_filtered(&mut headers),
             }

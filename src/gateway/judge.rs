@@ -103,7 +103,7 @@ async fn evaluate(exchange: &mut Exchange, answer: AnswerView<'_>) -> Result<(),
 }
 
 /// Reads all of a body, decoded, and says whether it was encoded.
-async fn hold(
+pub(super) async fn hold(
     exchange: &mut Exchange,
     headers: &HeaderMap,
     body: &mut Body,

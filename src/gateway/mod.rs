@@ -27,6 +27,7 @@ pub mod handshake;
 pub mod headers;
 mod judge;
 pub mod map_back;
+mod page;
 pub mod prepare;
 pub mod problems;
 pub mod reply;

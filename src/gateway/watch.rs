@@ -57,6 +57,8 @@ impl Watch {
             return None;
         }
         let copy = match exchange.listed() {
+            // Nobody is asked whose the items of a page are that goes on all the same.
+            Some(listed) if listed.lookup().is_some() => return None,
             Some(listed) => {
                 listed.filter(status, headers).map(|found| found.map(|(filter, kept)| Copy::List(filter, kept)))
             }

@@ -111,12 +111,40 @@ impl Database {
                 Engine::Mysql(mysql) => mysql.objects(statement, args).await,
             }
         });
-        let (lookup, database) = (&*lookup.name, &*self.name);
-        let found = found.await.map_err(|Unanswered { told, why }| {
-            tracing::warn!(lookup, database, error = why, "a lookup has no answer");
-            LookupFailure(told)
+        let found = found.await.map_err(|unanswered| self.failed(lookup, unanswered))?;
+        self.only(lookup, found)
+    }
+
+    /// The same of objects that one argument each names, by one statement; the answers are in their order.
+    pub(super) async fn ask_all(
+        &self,
+        lookup: &Lookup,
+        statement: &policy::Statement,
+        args: &[Box<str>],
+    ) -> Result<Vec<Option<Arc<Object>>>, LookupFailure> {
+        let found = self.in_time(async {
+            match &self.engine {
+                Engine::Postgres(postgres) => postgres.objects_of_all(statement, args).await,
+                // Its statements are refused where the policy is read.
+                Engine::Mysql(_) => {
+                    let why = "MySQL and MariaDB are not asked about many objects at once".to_owned();
+                    Err(Unanswered { told: STATEMENT_FAILED, why })
+                }
+            }
         });
-        let mut found = found?.into_iter();
+        let found = found.await.map_err(|unanswered| self.failed(lookup, unanswered))?;
+        found.into_iter().map(|found| self.only(lookup, found)).collect()
+    }
+
+    fn failed(&self, lookup: &Lookup, Unanswered { told, why }: Unanswered) -> LookupFailure {
+        tracing::warn!(lookup = &*lookup.name, database = &*self.name, error = why, "a lookup has no answer");
+        LookupFailure(told)
+    }
+
+    /// The object of an answer that has no more than one.
+    fn only(&self, lookup: &Lookup, found: Found) -> LookupAnswer {
+        let (lookup, database) = (&*lookup.name, &*self.name);
+        let mut found = found.into_iter();
         match (found.next(), found.next()) {
             (None, _) => Ok(None),
             (Some(Ok(object)), None) => Ok(Some(Arc::new(object))),

@@ -14,8 +14,9 @@ pub mod trigger;
 pub use database::{Database, DatabaseError};
 pub use http::Services;
 
-use crate::decision::{LookupAnswer, LookupFailure};
+use crate::decision::{FoundItems, LookupAnswer, LookupFailure};
 use crate::fact_cache::flight::Flights;
+use crate::facts::Object;
 use crate::policy::{Lookup, LookupKey, Question};
 use cache::Kept;
 use futures_util::stream::{self, StreamExt};
@@ -27,6 +28,9 @@ use tokio::runtime::Handle;
 
 /// Questions of one request that are asked at once, at most: as many as a database has connections, where nothing else is said.
 const AT_ONCE: usize = 8;
+
+const BROKEN_OFF: LookupFailure = LookupFailure("the lookup was broken off");
+const NO_DATABASE: LookupFailure = LookupFailure("no database of the lookup's name is configured");
 
 /// What was asked and answered, since the start.
 #[derive(Debug, Default)]
@@ -92,6 +96,42 @@ impl Lookups {
         stream::iter(keys).map(find).buffered(AT_ONCE).collect().await
     }
 
+    /// Asks about many objects, each named by one argument: one question for all that are not kept. What is not there is left out.
+    ///
+    /// # Errors
+    /// Nothing is known of any of them.
+    pub async fn find_page(&self, lookup: &Arc<Lookup>, args: Vec<Box<str>>) -> Result<FoundItems, LookupFailure> {
+        let now = crate::clock::monotonic();
+        let (mut found, mut asked) = (FoundItems::new(), Vec::new());
+        for arg in args {
+            let key = LookupKey { lookup: Arc::clone(lookup), args: [arg.clone()].into() };
+            match self.remembered(&key, now) {
+                Some(Ok(Some(object))) => {
+                    found.insert(arg, object);
+                }
+                _ => asked.push((key, arg)),
+            }
+        }
+        if asked.is_empty() {
+            return Ok(found);
+        }
+        self.counts.asked.fetch_add(1, Ordering::Relaxed);
+        let versions: Vec<_> = asked.iter().map(|(key, _)| self.kept.version(key)).collect();
+        let texts = asked.iter().map(|(_, arg)| arg.clone()).collect();
+        let task = self.control.spawn(self.question_for_all(Arc::clone(lookup), texts));
+        let objects = task.await.unwrap_or(Err(BROKEN_OFF)).inspect_err(|_| {
+            self.counts.failed.fetch_add(1, Ordering::Relaxed);
+        })?;
+        for (((key, arg), version), object) in asked.into_iter().zip(versions).zip(objects) {
+            let Some(object) = object else { continue };
+            if let Some(time) = lookup.cache {
+                self.kept.put(&key, Arc::clone(&object), version, crate::clock::monotonic() + time);
+            }
+            found.insert(arg, object);
+        }
+        Ok(found)
+    }
+
     /// Whether a lookup can be asked as it is written, and what it gives.
     ///
     /// # Errors
@@ -132,7 +172,7 @@ impl Lookups {
         self.counts.asked.fetch_add(1, Ordering::Relaxed);
         let version = self.kept.version(&key);
         let task = self.control.spawn(self.question(key.clone()));
-        let answer = task.await.unwrap_or(Err(LookupFailure("the lookup was broken off")));
+        let answer = task.await.unwrap_or(Err(BROKEN_OFF));
         match (&answer, key.lookup.cache) {
             (Ok(Some(object)), Some(time)) => {
                 self.kept.put(&key, Arc::clone(object), version, crate::clock::monotonic() + time);
@@ -156,8 +196,27 @@ impl Lookups {
             let LookupKey { lookup, args } = &key;
             match (&lookup.question, database) {
                 (Question::Sql(statement), Some(database)) => database.ask(lookup, statement, args).await,
-                (Question::Sql(_), None) => Err(LookupFailure("no database of the lookup's name is configured")),
+                (Question::Sql(_), None) => Err(NO_DATABASE),
                 (Question::Http(resource), _) => services.ask(lookup, resource, args).await,
+            }
+        }
+    }
+
+    /// What asks about many objects, each by one argument; the answers are in their order.
+    fn question_for_all(
+        &self,
+        lookup: Arc<Lookup>,
+        args: Vec<Box<str>>,
+    ) -> impl Future<Output = Result<Vec<Option<Arc<Object>>>, LookupFailure>> + Send + use<> {
+        let database = match &lookup.question {
+            Question::Sql(statement) => self.database(&statement.database).cloned(),
+            Question::Http(_) => None,
+        };
+        async move {
+            match (&lookup.question, database) {
+                (Question::Sql(statement), Some(database)) => database.ask_all(&lookup, statement, &args).await,
+                (Question::Sql(_), None) => Err(NO_DATABASE),
+                (Question::Http(_), _) => Err(LookupFailure("a service cannot be asked about many objects at once")),
             }
         }
     }

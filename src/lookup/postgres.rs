@@ -1,4 +1,6 @@
-//! Questions to PostgreSQL: one prepared statement, arguments as bound texts, at most two rows.
+//! Questions to PostgreSQL: one prepared statement, arguments as bound texts, at most two rows for an object.
+
+mod batch;
 
 use super::database::{Found, Given, NO_CONNECTION, STATEMENT_FAILED, UNREACHABLE, Unanswered, bounded};
 use super::trigger;
@@ -97,7 +99,7 @@ impl Postgres {
     /// The first two rows.
     pub(super) async fn objects(&self, statement: &policy::Statement, args: &[Box<str>]) -> Result<Found, Unanswered> {
         match self.rows(statement, args).await {
-            Ok(rows) => Ok(rows.iter().map(object).collect()),
+            Ok(rows) => Ok(rows.iter().map(|row| object(row, 0)).collect()),
             Err(failure) if failure.is_bad_argument() => Ok(Found::new()),
             Err(failure) => Err(failure.into()),
         }
@@ -136,29 +138,29 @@ impl Postgres {
             let names = "SELECT 1 FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid \
                          WHERE p.proname = $1 AND NOT t.tgisinternal AND t.tgenabled <> 'D' LIMIT 1";
             let function = trigger::function(lookup).to_ascii_lowercase();
-            query(&connection, names, &[function.into()]).await
+            query(&connection, names, &[&function]).await
         };
         matches!(tokio::time::timeout(self.timeout, asked).await, Ok(Ok(rows)) if !rows.is_empty())
     }
 
     async fn rows(&self, statement: &policy::Statement, args: &[Box<str>]) -> Result<Vec<Row>, Failure> {
         let connection = self.pool.get().await?;
-        let sql = bounded(statement);
-        match query(&connection, &sql, args).await {
-            Err(failure) if failure.is_stale() => {
-                connection.statement_cache.clear();
-                query(&connection, &sql, args).await
-            }
-            answer => answer,
-        }
+        let args: Vec<Arg<'_>> = args.iter().map(|arg| Arg(arg)).collect();
+        let args: Vec<&(dyn ToSql + Sync)> = args.iter().map(|arg| arg as _).collect();
+        query(&connection, &bounded(statement), &args).await
     }
 }
 
-async fn query(connection: &Connection, sql: &str, args: &[Box<str>]) -> Result<Vec<Row>, Failure> {
-    let statement: Statement = connection.prepare_cached(sql).await?;
-    let args: Vec<Arg<'_>> = args.iter().map(|arg| Arg(arg)).collect();
-    let args: Vec<&(dyn ToSql + Sync)> = args.iter().map(|arg| arg as _).collect();
-    Ok(connection.query(&statement, &args).await?)
+/// Prepared again where the tables have changed since.
+async fn query(connection: &Connection, sql: &str, args: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
+    for is_last in [false, true] {
+        let statement: Statement = connection.prepare_cached(sql).await?;
+        match connection.query(&statement, args).await.map_err(Failure::from) {
+            Err(failure) if failure.is_stale() && !is_last => connection.statement_cache.clear(),
+            answer => return answer,
+        }
+    }
+    Ok(Vec::new())
 }
 
 /// A text that the server reads as whatever type it is compared with: a bound parameter, never a part of the statement.
@@ -187,10 +189,10 @@ fn is_read(of: &Type) -> bool {
         || [Type::TEXT, Type::VARCHAR, Type::BPCHAR, Type::NAME, Type::UNKNOWN].contains(of)
 }
 
-/// The row as an object; the name of a column that cannot be read is the error.
-fn object(row: &Row) -> Result<Object, String> {
+/// The row from a column on as an object; the name of a column that cannot be read is the error.
+fn object(row: &Row, from: usize) -> Result<Object, String> {
     let mut columns = Vec::with_capacity(row.len());
-    for (at, column) in row.columns().iter().enumerate() {
+    for (at, column) in row.columns().iter().enumerate().skip(from) {
         let value = value(row, at, column.type_()).map_err(|_| column.name().to_owned())?;
         columns.push((column.name().into(), value.unwrap_or(Column::Null)));
     }

@@ -398,18 +398,19 @@ impl<'a> Binder<'a> {
         Some(at)
     }
 
-    /// The lookup of that name for fields of a body, whose values are its one argument, whatever it names itself; and as what the
+    /// The lookup of that name for values of `what`, which are its one argument, whatever it names itself; and as what the
     /// organization is named.
-    pub(super) fn of_field(
+    pub(super) fn of_value(
         &self,
         (name, column, by): (&str, Option<&str>, By),
+        what: &str,
         span: Span,
         findings: &mut Findings,
     ) -> Option<(Arc<Lookup>, By)> {
         let (_, args, lookup) = self.lookups.list.get(self.named(name, span, findings)?)?;
         if args.len() != 1 {
-            let message = format!("the lookup `{name}` has {} arguments, and a field is one", args.len());
-            let help = "ask another lookup, whose one argument a value of the field can be";
+            let message = format!("the lookup `{name}` has {} arguments, and {what} is one", args.len());
+            let help = "ask another lookup, whose one argument that can be";
             findings.error("bad_lookup", span, message).help(help);
             return None;
         }
@@ -531,7 +532,10 @@ impl Policy {
         });
         let fields = self.routes().iter().flat_map(Route::rules).flat_map(Rule::fields);
         let fields = fields.filter(move |field| *field.lookup == *lookup);
-        reads.chain(fields.map(|field| (field.column.as_deref(), Some(field.by))))
+        let items = self.routes().iter().flat_map(Route::rules).filter_map(|rule| rule.list()?.lookup.as_deref());
+        let items = items.filter(move |items| *items.lookup == *lookup);
+        let values = fields.map(|field| (&field.column, field.by)).chain(items.map(|items| (&items.column, items.by)));
+        reads.chain(values.map(|(column, by)| (column.as_deref(), Some(by))))
     }
 
     /// The columns of a lookup that something reads by name.

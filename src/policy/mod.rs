@@ -35,9 +35,9 @@ pub use options::inject::{Inject, InjectValue};
 pub use options::org::{By, Item, MAX_SOURCES, Source};
 pub use options::when::Condition;
 pub use options::{
-    Asked, BodyLimit, Cors, CountedBy, ErrorPassthrough, Fields, Foreign, InspectLimit, ItemBy, Judged, List, Model,
-    OptionChange, Permissions, Push, RelatedField, Rewrite, RouteOptions, RuleOptions, Shared, StrictSource, Throttle,
-    Timeout, Upgrade, UserPermissions,
+    Asked, BodyLimit, Cors, CountedBy, ErrorPassthrough, Fields, Foreign, InspectLimit, ItemBy, ItemLookup, Judged,
+    List, Model, OptionChange, Permissions, Push, RelatedField, Rewrite, RouteOptions, RuleOptions, Shared,
+    StrictSource, Throttle, Timeout, Upgrade, UserPermissions,
 };
 pub use options::{Failure, Subject};
 pub(crate) use options::{ROUTE_KEYS, RULE_KEYS, option_schema};

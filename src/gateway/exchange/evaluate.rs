@@ -11,14 +11,16 @@ use super::super::request_body::RequestBody;
 use super::super::response_headers;
 use super::super::worker::Worker;
 use super::Exchange;
-use crate::decision::{AnswerView, Awaited, Denial, Listed, OrgKey, Reason, RequestView, Stage, Upgrade};
+use crate::decision::{
+    AnswerView, Awaited, Denial, FoundItems, Listed, LookupFailure, OrgKey, Reason, RequestView, Stage, Upgrade,
+};
 use crate::fact_cache::Lookup;
 use crate::facts::{Organization, Snapshot};
 use crate::identity::cookie::cookies;
 use crate::identity::session;
 use crate::identity::{CredentialQuery, Presented};
 use crate::limit::{Verdict, Who};
-use crate::policy::{Scheme, Schemes};
+use crate::policy::{self, Scheme, Schemes};
 use crate::request_target::Target;
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use hyper::ext::Protocol;
@@ -208,6 +210,15 @@ impl Exchange {
     #[must_use]
     pub fn inspect_limit(&self) -> u64 {
         self.permit.as_ref().map_or(0, |permit| permit.rule().inspect_limit())
+    }
+
+    /// What a lookup finds of the objects that a page of a list names.
+    ///
+    /// # Errors
+    /// 503 `lookup_failed`.
+    pub async fn find_page(&self, lookup: &Arc<policy::Lookup>, args: Vec<Box<str>>) -> Result<FoundItems, Denial> {
+        let found = self.worker.shared.lookups.find_page(lookup, args).await;
+        found.map_err(|LookupFailure(hint)| Denial::new(Reason::LookupFailed).with_hint(hint))
     }
 
     /// Goes on with the evaluation of a request that was sent on, with its answer.

@@ -2,6 +2,7 @@
 
 use crate::policy::Names;
 use crate::yaml::{Findings, Node, Span, Spanned, suggest};
+use std::ops::Range;
 
 /// What statements are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,24 @@ pub struct Statement {
     pub text: Box<str>,
     /// How many arguments it is given.
     pub args: usize,
+}
+
+impl Statement {
+    /// Whether its parameters are numbered, as those of PostgreSQL alone are.
+    #[must_use]
+    pub fn is_numbered(&self) -> bool {
+        numbered(&self.text) > 0
+    }
+
+    /// The statement with another expression in the place of its parameters.
+    #[must_use]
+    pub fn with_parameter(&self, expression: &str) -> String {
+        let mut text = String::from(&*self.text);
+        for (place, _) in placeholders(&self.text).into_iter().rev() {
+            text.replace_range(place, expression);
+        }
+        text
+    }
 }
 
 /// The statement as it is written.
@@ -161,29 +180,32 @@ fn database(
     }
 }
 
-/// The greatest `$N` of a statement, outside of quoted texts, names and comments.
+/// The greatest `$N` of a statement.
 fn numbered(statement: &str) -> usize {
-    let mut greatest = 0;
-    let mut rest = statement;
-    while let Some(at) = rest.find(['\'', '"', '$', '-']) {
-        let (sign, after) = (rest.as_bytes().get(at).copied(), rest.get(at + 1..).unwrap_or_default());
-        rest = match sign {
-            Some(b'-') if after.starts_with('-') => {
-                after.find('\n').map_or("", |end| after.get(end..).unwrap_or_default())
-            }
-            Some(quote @ (b'\'' | b'"')) => {
-                after.find(char::from(quote)).map_or("", |end| after.get(end + 1..).unwrap_or_default())
-            }
-            Some(b'$') => {
-                let digits = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
-                let number = after.get(..digits).and_then(|digits| digits.parse().ok()).unwrap_or(0);
-                greatest = greatest.max(number);
-                after.get(digits..).unwrap_or_default()
-            }
-            _ => after,
-        };
+    placeholders(statement).into_iter().map(|(_, number)| number).max().unwrap_or(0)
+}
+
+/// Where a statement has a `$N`, and its number: outside of quoted texts, names and comments.
+fn placeholders(statement: &str) -> Vec<(Range<usize>, usize)> {
+    let (mut found, mut at) = (Vec::new(), 0);
+    let rest = |from: usize| statement.get(from..).unwrap_or_default();
+    while let Some(from) = rest(at).find(['\'', '"', '$', '-']).map(|more| at + more) {
+        let after = rest(from + 1);
+        at = from
+            + 1
+            + match statement.as_bytes().get(from) {
+                Some(b'-') if after.starts_with('-') => after.find('\n').unwrap_or(after.len()),
+                Some(quote @ (b'\'' | b'"')) => after.find(char::from(*quote)).map_or(after.len(), |end| end + 1),
+                Some(b'$') => {
+                    let digits = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+                    let number = after.get(..digits).and_then(|digits| digits.parse().ok());
+                    found.extend(number.map(|number| (from..from + 1 + digits, number)));
+                    digits
+                }
+                _ => 0,
+            };
     }
-    greatest
+    found
 }
 
 /// The `?` of a statement for MySQL, outside of quoted texts, names and comments.
@@ -225,7 +247,7 @@ fn behind<'t>(text: &'t str, end: &str) -> &'t str {
 
 #[cfg(test)]
 mod tests {
-    use super::{marks, numbered as parameters};
+    use super::{Statement, marks, numbered as parameters};
 
     #[test]
     fn marks_are_counted_where_they_are_parameters() {
@@ -255,5 +277,13 @@ mod tests {
         ] {
             assert_eq!(parameters(statement), count, "{statement}");
         }
+    }
+
+    #[test]
+    fn parameters_are_replaced_where_they_are_parameters() {
+        let text = "SELECT '$1', \"$1\" FROM d -- $1\nWHERE $1 < id AND k = lower($1::text)";
+        let replaced = "SELECT '$1', \"$1\" FROM d -- $1\nWHERE p.k < id AND k = lower(p.k::text)";
+        let statement = Statement { database: "".into(), text: text.into(), args: 1 };
+        assert_eq!(statement.with_parameter("p.k"), replaced);
     }
 }

@@ -115,7 +115,7 @@ impl Compiled<RuleContext<'_>> for Fields {
     fn compile(said: &Said<'_, Self>, rule: &RuleContext<'_>, findings: &mut Findings) -> Option<Self> {
         let raw = said.merged().filter(|_| rule.place.has(Needs::Body) && rule.place.has(Needs::Somebody))?;
         let bound = raw.into_iter().filter_map(|RawField { place, lookup, column, by, span, shared, required }| {
-            let (lookup, by) = rule.binder.of_field((&lookup, column.as_deref(), by), span, findings)?;
+            let (lookup, by) = rule.binder.of_value((&lookup, column.as_deref(), by), "a field", span, findings)?;
             Some(RelatedField { place, lookup, column, by, shared, required })
         });
         Some(Self(bound.collect()))

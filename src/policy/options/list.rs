@@ -1,13 +1,17 @@
 //! `list:`: the answer is a list of everybody's objects, of which the caller gets their own.
 
+mod owner;
 mod push;
+mod unfiltered;
 
+pub use owner::{ItemBy, ItemLookup};
 pub use push::Push;
 
+use owner::{BY, RawOwner};
+
 use super::option::{Compiled, PolicyOption, RuleContext, Said};
-use super::org::By;
 use crate::answers::Shape;
-use crate::facts::{Level, Organization};
+use crate::facts::Level;
 use crate::policy::applicable::Needs;
 use crate::policy::pointer::Pointer;
 use crate::yaml::{Findings, Keys, Map, Node};
@@ -35,62 +39,42 @@ const HARMLESS: [&str; 12] = [
 pub struct List {
     /// Where the items are, where each names its organization, and what else of the answer passes.
     pub shape: Arc<Shape>,
-    /// How an item names its organization.
+    /// How an item names its organization, or the lookup does.
     pub by: ItemBy,
+    /// What says whose an item is, where that only names another object.
+    pub lookup: Option<Arc<ItemLookup>>,
     /// Items of organizations are kept in which the caller is at least this.
     pub keep: Level,
     /// Items that belong to no organization are kept for those whom `shared` lets read.
     pub shows_shared: bool,
     /// How its source is told to send no others.
     pub push: Option<Push>,
+    /// Media types of answers that go on as they come.
+    pub unfiltered: Arc<[Box<str>]>,
 }
 
-/// How an item names its organization.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ItemBy {
-    Key(By),
-    /// By its name, which organizations may share.
-    Name,
+/// A list as it is written.
+#[derive(Clone, Debug)]
+pub(in crate::policy) struct RawList {
+    owner: RawOwner,
+    /// All else, with an owner that says nothing yet.
+    list: List,
 }
 
-const BY: [(&str, ItemBy); 4] = [
-    ("id", ItemBy::Key(By::Id)),
-    ("slug", ItemBy::Key(By::Slug)),
-    ("external", ItemBy::Key(By::External)),
-    ("name", ItemBy::Name),
-];
-
-impl ItemBy {
-    fn as_str(self) -> &'static str {
-        BY.iter().find(|(_, known)| *known == self).map_or("", |(word, _)| word)
-    }
-
-    /// What names an organization so; `None`: nothing does.
-    #[must_use]
-    pub fn of(self, organization: &Organization) -> Option<Box<str>> {
-        match self {
-            Self::Key(By::Id) => Some(organization.id.to_string().into()),
-            Self::Key(By::Slug) => Some(organization.slug.as_str().into()),
-            Self::Key(By::External) => organization.external_id.as_ref().map(|id| id.as_str().into()),
-            Self::Name => Some(organization.name.as_str().into()),
-        }
-    }
-}
-
-const KEYS: [&str; 6] = ["items", "org", "keep", "shared", "envelope", "push"];
+const KEYS: [&str; 7] = ["items", "org", "keep", "shared", "envelope", "push", "unfiltered"];
 const EXAMPLE: &str = "write `list: { items: /results, org: /organization }`";
 
 impl PolicyOption for List {
     const ABOUT: &'static str = "The answer is a list, of which the caller gets the items of their own organizations.";
     const NEEDS: Option<Needs> = Some(Needs::Somebody);
-    type Raw = Self;
+    type Raw = RawList;
 
     fn schema() -> Json {
         json!({
             "type": "object", "additionalProperties": false, "required": ["items", "org"],
             "properties": {
                 "items": { "type": "string", "description": "Where the items are: `/results`; `\"\"` where the answer itself is the list." },
-                "org": { "type": "string", "description": "Where an item names its organization: `/organization`, `/organization/slug as slug`." },
+                "org": owner::schema(),
                 "keep": { "enum": ["member", "manager", "owner"] },
                 "shared": { "enum": ["show", "hide"] },
                 "envelope": { "type": "array", "items": { "type": "string" } },
@@ -98,11 +82,15 @@ impl PolicyOption for List {
                     "type": "string",
                     "description": "The query parameter that narrows the list at its source: `organization__in`, `organization as slug repeated`.",
                 },
+                "unfiltered": {
+                    "$ref": "#/definitions/texts",
+                    "description": "Media types whose answers go on as they come, with everybody's items: `[text/csv]`.",
+                },
             },
         })
     }
 
-    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+    fn read(node: &Node, findings: &mut Findings) -> Option<RawList> {
         let map = node.expect_map_like("`list`", EXAMPLE, findings)?;
         map.expect_keys("`list`", Keys { known: &KEYS, not_yet: &[] }, findings);
         for key in ["items", "org"] {
@@ -111,7 +99,7 @@ impl PolicyOption for List {
             }
         }
         let items = map.get("items").and_then(|node| place(node, "`items`", findings));
-        let org = map.get("org").and_then(|node| organization(node, findings));
+        let org = map.get("org").and_then(|node| owner::read(node, findings));
         let level = |level: Level| (level.as_str(), level);
         let levels = [Level::Member, Level::Manager, Level::Owner].map(level);
         let keep = map.get("keep").map(|node| node.expect_one_of("`keep`", &levels, findings));
@@ -119,34 +107,45 @@ impl PolicyOption for List {
         let shared = map.get("shared").map(|node| node.expect_one_of("`shared`", &shown, findings));
         let envelope = envelope(map, findings);
         let push = map.get("push").map(|node| Push::read(node, findings));
-        let (org, by) = org?;
+        let unfiltered = map.get("unfiltered").map(|node| unfiltered::read(node, findings));
+        let (org, owner) = org?;
         let shape = Shape { items: items?, org, envelope: envelope? };
         let (keep, shows_shared) = (keep.unwrap_or(Some(Level::Member))?, shared.unwrap_or(Some(true))?);
         let push = push.map_or(Some(None), |push| push.map(Some))?;
-        Some(Self { shape: Arc::new(shape), by, keep, shows_shared, push })
+        let unfiltered = unfiltered.map_or(Some(Arc::default()), |types| types)?;
+        let (shape, by) = (Arc::new(shape), ItemBy::Name);
+        let list = Self { shape, by, lookup: None, keep, shows_shared, push, unfiltered };
+        Some(RawList { owner, list })
     }
 }
 
 impl Compiled<RuleContext<'_>> for List {
-    fn compile(said: &Said<'_, Self>, rule: &RuleContext<'_>, _: &mut Findings) -> Option<Self> {
-        said.merged().filter(|_| rule.place.has(Needs::Somebody))
+    fn compile(said: &Said<'_, Self>, rule: &RuleContext<'_>, findings: &mut Findings) -> Option<Self> {
+        let RawList { owner, list } = said.merged().filter(|_| rule.place.has(Needs::Somebody))?;
+        let (by, lookup) = owner.compile(rule, findings)?;
+        Some(Self { by, lookup, ..list })
     }
 
     fn words(&self) -> String {
-        let Self { shape, by, keep, shows_shared, push } = self;
+        let Self { shape, by, lookup, keep, shows_shared, push, unfiltered } = self;
         let pointer = |steps: &[Box<str>]| {
             steps.iter().map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1"))).collect::<String>()
         };
-        let envelope: String = shape.envelope.iter().skip(HARMLESS.len()).map(|name| format!(" {name}")).collect();
+        let asked = lookup.as_ref().map_or_else(String::new, |asked| format!(" in lookup.{}", asked.words()));
+        let named = |what: &str, names: &[Box<str>]| match names {
+            [] => String::new(),
+            names => format!(", {what} {}", names.join(" ")),
+        };
         format!(
-            "{:?} by {} as {}, keep {}, shared {}{}{envelope}{}",
+            "{:?} by {}{asked} as {}, keep {}, shared {}{}{}{}",
             pointer(&shape.items),
             pointer(&shape.org),
             by.as_str(),
             keep.as_str(),
             if *shows_shared { "show" } else { "hide" },
-            if envelope.is_empty() { "" } else { ", envelope" },
+            named("envelope", shape.envelope.get(HARMLESS.len()..).unwrap_or_default()),
             push.as_ref().map_or_else(String::new, |push| format!(", push {push}")),
+            named("unfiltered", unfiltered),
         )
     }
 
@@ -154,8 +153,11 @@ impl Compiled<RuleContext<'_>> for List {
         match (old, new) {
             (None, Some(_)) => true,
             (Some(old), Some(new)) => {
-                let rest = |list: &Self| (Arc::clone(&list.shape), list.by, list.push.clone());
-                rest(old) == rest(new) && new.keep >= old.keep && new.shows_shared <= old.shows_shared
+                let rest = |list: &Self| (Arc::clone(&list.shape), list.by, list.lookup.clone(), list.push.clone());
+                rest(old) == rest(new)
+                    && new.keep >= old.keep
+                    && new.shows_shared <= old.shows_shared
+                    && new.unfiltered.iter().all(|media_type| old.unfiltered.contains(media_type))
             }
             (_, None) => false,
         }
@@ -181,25 +183,6 @@ fn steps(text: &str, node: &Node, what: &str, findings: &mut Findings) -> Option
         return None;
     };
     Some(pointer.steps().into())
-}
-
-/// `/organization`, `/organization/slug as slug`.
-fn organization(node: &Node, findings: &mut Findings) -> Option<(Box<[Box<str>]>, ItemBy)> {
-    let text = node.expect_str("`org`", findings)?;
-    let mut words = text.split_ascii_whitespace();
-    let (pointer, word, by, rest) = (words.next().unwrap_or_default(), words.next(), words.next(), words.next());
-    let found = by.and_then(|by| BY.iter().find(|(known, _)| *known == by));
-    let by = match (word, by, rest) {
-        (None, ..) => ItemBy::Key(By::Id),
-        (Some("as"), Some(_), None) if found.is_some() => found?.1,
-        _ => {
-            findings
-                .error("bad_source", node.span, format!("`{text}` is not understood here"))
-                .help("write a JSON pointer, and how it names the organization: `/organization/slug as slug`, `as external`, `as name`");
-            return None;
-        }
-    };
-    Some((steps(pointer, node, "`org`", findings)?, by))
 }
 
 /// What passes besides: what is harmless, and what is named.

@@ -39,7 +39,7 @@ pub use error_passthrough::ErrorPassthrough;
 pub use fields::{Fields, RelatedField};
 pub use foreign::Foreign;
 pub use inspect_limit::{INSPECT_LIMIT, InspectLimit};
-pub use list::{ItemBy, List, Push};
+pub use list::{ItemBy, ItemLookup, List, Push};
 pub use mode::Shadow;
 pub use model::{Asked, Model};
 pub(super) use option::PolicyOption;

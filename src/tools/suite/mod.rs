@@ -16,9 +16,9 @@ pub use report::{Broken, Report, junit};
 use super::ask::{self, Answer, Request};
 use super::explain::{self, Explanation};
 use super::world::World;
-use crate::decision::{Awaited, Denial, Listed, Permit, RequestContext};
+use crate::decision::{Awaited, Denial, FoundItems, Listed, LookupFailure, Permit, Reason, RequestContext};
 use crate::facts::{Scope, Snapshot, header_value};
-use crate::policy::{Policy, Route};
+use crate::policy::{ItemLookup, LookupKey, Policy, Route};
 use http::{HeaderName, HeaderValue};
 use serde_json::Value as Json;
 use std::fmt;
@@ -145,7 +145,7 @@ impl Case {
             }
             Ok((permit, sent)) => {
                 let wrong = [self.headers_differ(permit, sent), self.goes_elsewhere(policy, permit)].concat();
-                let verdict = match (self.gets(permit), &self.expect) {
+                let verdict = match (self.gets(permit, &mut world.facts(policy)), &self.expect) {
                     (Err(denial), _) => told_as(&denial),
                     (Ok(Some(answer)), Expect::Answer(_)) => answer.to_string(),
                     (Ok(None), Expect::Answer(_)) => UNDECIDED.to_owned(),
@@ -206,15 +206,23 @@ impl Case {
     }
 
     /// What of the answer its caller gets, where the case says what that is.
-    fn gets(&self, permit: &Permit<&Policy>) -> Result<Option<Json>, Denial> {
+    fn gets(&self, permit: &Permit<&Policy>, facts: &mut dyn ask::Facts) -> Result<Option<Json>, Denial> {
         if let Some(empty) = permit.listed().and_then(Listed::empty) {
             return Ok(serde_json::from_str(&empty).ok());
         }
         let Some(answer) = self.request.answer.as_ref().map(Answer::view) else { return Ok(None) };
-        match permit.listed() {
-            Some(listed) => Ok(serde_json::from_slice(&listed.left(answer)?).ok()),
-            None => Ok(serde_json::from_slice(answer.body).ok()),
+        let Some(listed) = permit.listed() else { return Ok(serde_json::from_slice(answer.body).ok()) };
+        let mut found = FoundItems::new();
+        if let Some(ItemLookup { lookup, .. }) = listed.lookup() {
+            for arg in listed.asks(answer)? {
+                let key = LookupKey { lookup: Arc::clone(lookup), args: [arg.clone()].into() };
+                let object = facts
+                    .object(&key)
+                    .map_err(|LookupFailure(hint)| Denial::new(Reason::LookupFailed).with_hint(hint))?;
+                found.extend(object.map(|object| (arg, object)));
+            }
         }
+        Ok(serde_json::from_slice(&listed.left(answer, &found)?.0).ok())
     }
 
     /// Pairs of where it must go and where it goes.

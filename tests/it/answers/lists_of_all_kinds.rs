@@ -18,6 +18,7 @@ routes:
   /geo/: { GET: { level: member, list: { items: /features, org: /properties/organization, envelope: [name] } } }
   /small/: { GET: { level: member, inspect_limit: 1KiB, list: { items: /results, org: /organization } } }
   /passing/: { GET: { level: member, error_passthrough: true, list: { items: /results, org: /organization } } }
+  /export/: { GET: { level: member, list: { items: /results, org: /organization, unfiltered: [text/CSV, text/html] } } }
   /tenant/{org:slug}/: { GET: { level: member, org: path.org as slug, list: { items: /results, org: /organization } } }
 "#;
 
@@ -120,16 +121,45 @@ fn a_list_that_cannot_be_read_is_refused() {
     // What is encoded all the same is decoded; items are held within the limit.
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(page().as_bytes()).unwrap();
-    let bytes = encoder.finish().unwrap();
-    let head = format!("HTTP/1.1 200 OK\r\n{TYPE}Content-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", bytes.len());
-    script.say([head.into_bytes(), bytes].concat());
-    let answer = gate.get(Who::uA, "/device/");
-    assert_eq!((answer.json()["results"][0]["id"].as_i64(), answer.header("content-encoding")), (Some(1), None));
+    let mut brotli = Vec::new();
+    brotli::BrotliCompress(&mut page().as_bytes(), &mut brotli, &brotli::enc::BrotliEncoderParams::default()).unwrap();
+    for (coding, bytes) in [("gzip", encoder.finish().unwrap()), ("br", brotli)] {
+        let length = bytes.len();
+        let head = format!("HTTP/1.1 200 OK\r\n{TYPE}Content-Encoding: {coding}\r\nContent-Length: {length}\r\n\r\n");
+        script.say([head.into_bytes(), bytes].concat());
+        let answer = gate.get(Who::uA, "/device/");
+        assert_eq!(answer.text(), format!(r#"{{"results":[{{"id": 1, "organization": "{ORG_A}"}}]}}"#), "{coding}");
+        assert_eq!(answer.header("content-encoding"), None, "{coding}");
+    }
     let of = |size: usize| format!(r#"{{"results": [{{"x": "{}", "organization": "{ORG_A}"}}]}}"#, "x".repeat(size));
     script.answer(TYPE, &of(900));
     assert_eq!(gate.get(Who::uA, "/small/").status, 200);
     script.answer(TYPE, &of(1024));
     assert_eq!(gate.get(Who::uA, "/small/").code(), "answer_unreadable");
+}
+
+/// What nobody can filter goes on whole where the policy says so, and for those alone whom the rule lets pass.
+#[test]
+fn types_that_are_unfiltered_go_on_as_they_come() {
+    let (gate, script) = scripted(POLICY, |options| options);
+    let csv = format!("id,organization\n1,{ORG_A}\n2,{ORG_B}\n");
+    let caches = "ETag: \"1\"\r\nAccept-Ranges: bytes\r\nCache-Control: public\r\n";
+    script.answer(&format!("Content-Type: Text/CSV; charset=utf-8\r\nX-Total-Count: 2\r\n{caches}"), &csv);
+    let answer = gate.get(Who::uA, "/export/");
+    assert_eq!((answer.status, answer.text(), answer.header("x-total-count")), (200, csv.clone(), Some("2")));
+    assert_eq!((answer.header("cache-control"), answer.header("accept-ranges")), (Some("private"), None));
+    gate.upstream.forget();
+    gate.refused(get(Who::gone, "/export/"), 403, "org_level_missing");
+    assert_eq!(gate.get(Who::uA, "/device/").code(), "answer_unreadable");
+    // All else is as it was: JSON is filtered, other types, parts and refusals are not told.
+    script.answer(TYPE, &page());
+    assert_eq!(ids(&gate, Who::uA, "/export/"), [1]);
+    script.answer("Content-Type: text/plain\r\n", "sesame");
+    assert_eq!(gate.get(Who::uA, "/export/").code(), "answer_unreadable");
+    script.say("HTTP/1.1 206 Partial\r\nContent-Type: text/csv\r\nContent-Length: 6\r\n\r\nsesame");
+    assert_eq!(gate.get(Who::uA, "/export/").code(), "answer_unreadable");
+    script.say("HTTP/1.1 500 Oops\r\nContent-Type: text/csv\r\nContent-Length: 6\r\n\r\nsesame");
+    assert_eq!(gate.get(Who::uA, "/export/").code(), "upstream_error");
 }
 
 /// What has left is good; nothing more follows, and nobody takes it for the whole.

@@ -2,6 +2,7 @@
 
 mod lists;
 mod lists_of_all_kinds;
+mod looked_up;
 mod narrowed;
 mod trouble;
 

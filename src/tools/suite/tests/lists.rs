@@ -64,6 +64,38 @@ fn of_a_list_is_left_what_is_the_callers_own() {
     all_hold(POLICY, TESTS);
 }
 
+/// Items that name only another object, whose organization a lookup says.
+#[test]
+fn of_a_list_is_left_what_lookups_say_is_the_callers_own() {
+    const POLICY: &str = "
+version: 1
+defaults: { shared: { read: manager, write: superuser } }
+lookups:
+  device: { sql: SELECT tenant FROM device WHERE id = $1, args: [path.id] }
+routes:
+  /build/: { GET: { level: member, list: { items: /results, org: { lookup: device, key: /device } } } }
+  /hidden/: { GET: { level: authenticated, list: { items: '', org: { lookup: device, key: '' }, shared: hide, keep: manager } } }
+";
+    const TESTS: &str = r#"
+given:
+  organizations: { acme: {}, bolt: {}, gone: { active: false } }
+  users:
+    ann: { acme: manager, bolt: member }
+    bob: { acme: member }
+    root: superuser
+  lookups: { device: { 1: acme, 2: bolt, 3: { organization: null }, 4: gone, 5: acme } }
+tests:
+- { as: bob, GET: /build/, upstream: { count: 9, results: [ { device: 1 }, { device: "2" }, { device: 3 }, { device: 4 }, { device: "5" }, { device: 6 }, { device: [1] }, {} ] }, expect: { results: [ { device: 1 }, { device: "5" } ] } }
+- { as: ann, GET: /build/, upstream: { results: [ { device: 1 }, { device: 2 }, { device: 3 }, { device: 4 } ] }, expect: { results: [ { device: 1 }, { device: 2 }, { device: 3 } ] } }
+- { as: ann, GET: /hidden/, upstream: [ 1, 2, 3, null ], expect: [ 1 ] }
+- { as: root, GET: /build/, upstream: { count: 2, results: [ { device: 6 } ] }, expect: { count: 2, results: [ { device: 6 } ] } }
+- { as: root, token: { organizations: [bolt] }, GET: /hidden/, upstream: [ 1, 2, 3 ], expect: [ 2 ] }
+- { as: root, GET: /hidden/, upstream: [ 1, 2, 3, 4, 6 ], expect: [ 1, 2, 4 ] }
+- { as: bob, GET: /build/, upstream: '{"results": [{"device": 1, "device": 2}]}', expect: 502 answer_unreadable }
+"#;
+    all_hold(POLICY, TESTS);
+}
+
 #[test]
 fn a_list_says_where_its_items_are_and_whose_each_is() {
     for (list, code) in [
