@@ -172,10 +172,11 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
                 objects::find(hit, view, caller.claims.as_deref(), facts, objects, said)?;
             }
             let of_rules = objects.each_ref();
-            let named = match references.take() {
-                Some(references) => references,
-                None => OrgReferences::read(&hits, view, caller.claims.as_deref(), of_rules, said)?,
-            };
+            let mut named = OrgReferences::default();
+            match references.take() {
+                Some(references) => named = references,
+                None => named.read(&hits, view, caller.claims.as_deref(), of_rules, said)?,
+            }
             if let Some(key) = named.unknown(&hits, view.method, caller, facts) {
                 let key = key.clone().into_owned();
                 *references = Some(named.into_owned());
@@ -198,7 +199,8 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
                         require_body(&hits, view)?;
                         let said = said.get_or_insert_with(|| BodyFacts::read(&hits, view).into());
                         let claims = caller.claims.as_deref();
-                        let named = OrgReferences::read(&hits, view, claims, objects.each_ref(), said)?;
+                        let mut named = OrgReferences::default();
+                        named.read(&hits, view, claims, objects.each_ref(), said)?;
                         pointed.insert(fields::read(&hits, view, caller, facts, (&named, said))?)
                     }
                 };
@@ -248,9 +250,10 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
         let rule = matched.first.as_ref().map(|first| first.rule).ok_or_else(used_up)?;
         let [objects, _] = objects;
         let verdict = if is_last { std::mem::take(verdict) } else { verdict.clone() };
-        let found = (verdict, objects.clone());
+        let objects = if is_last { std::mem::take(objects) } else { objects.clone() };
         let passage = (upgrade, awaits, listed);
-        let mut permit = Permit::new(policy.clone(), (rule, &hits.first), caller, found, rewritten, passage);
+        let mut permit =
+            Permit::new(policy.clone(), (rule, &hits.first), caller, (verdict, objects), rewritten, passage);
         if hits.are_shadow() {
             permit.note_shadow();
         }

@@ -192,7 +192,7 @@ fn owner(resolver: &Resolver<'_>) -> Result<Owner, Denial> {
 pub(super) fn judge(pointed: &[Pointed], hits: &Hits<'_>, caller: &Caller, facts: &Facts) -> Result<(), Halt> {
     let mut unknown: Vec<LookupKey> = Vec::new();
     for Related { key, .. } in pointed.iter().flat_map(|pointed| &pointed.objects) {
-        if facts.object(key).is_none() && !unknown.contains(key) {
+        if facts.object(&key.lookup, &key.args).is_none() && !unknown.contains(key) {
             unknown.push(key.clone());
         }
     }
@@ -202,7 +202,7 @@ pub(super) fn judge(pointed: &[Pointed], hits: &Hits<'_>, caller: &Caller, facts
     for (hit, pointed) in hits.iter().zip(pointed) {
         for Related { field, key, owner: of } in &pointed.objects {
             let Some(field) = hit.rule.fields().get(*field) else { continue };
-            let object = match facts.object(key) {
+            let object = match facts.object(&key.lookup, &key.args) {
                 None => return Err(Halt::Need(Need::Lookups(vec![key.clone()]))),
                 Some(Err(LookupFailure(hint))) => return Err(hit.deny(Reason::LookupFailed).with_hint(hint).into()),
                 Some(Ok(None)) => {

@@ -4,7 +4,7 @@ use super::Denial;
 use super::org_key::OrgKey;
 use crate::facts::{Object, Organization};
 use crate::limit::{Key, Quota};
-use crate::policy::{LookupKey, Schemes};
+use crate::policy::{Lookup, LookupKey, Schemes};
 use std::sync::Arc;
 
 /// What must be known before an evaluation can go on. Asked for again until it is answered.
@@ -67,8 +67,15 @@ impl Facts {
         self.objects.push((key, answer));
     }
 
-    pub(super) fn object(&self, key: &LookupKey) -> Option<Result<Option<&Arc<Object>>, LookupFailure>> {
-        let (_, answer) = self.objects.iter().find(|(known, _)| known == key)?;
+    pub(super) fn object(
+        &self,
+        lookup: &Lookup,
+        args: &[impl AsRef<str>],
+    ) -> Option<Result<Option<&Arc<Object>>, LookupFailure>> {
+        let is_same = |known: &LookupKey| {
+            *known.lookup == *lookup && known.args.iter().map(AsRef::as_ref).eq(args.iter().map(AsRef::as_ref))
+        };
+        let (_, answer) = self.objects.iter().find(|(known, _)| is_same(known))?;
         Some(answer.as_ref().map(Option::as_ref).map_err(|failure| *failure))
     }
 }

@@ -6,7 +6,9 @@ use super::need::{Facts, Halt, LookupFailure, Need, Objects};
 use super::org_references;
 use super::{Reason, RequestView};
 use crate::claims::Claims;
-use crate::policy::{Item, LookupKey};
+use crate::policy::{Item, LookupKey, MAX_ARGS};
+use arrayvec::ArrayVec;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Longest argument, in bytes: longer ones name nothing.
@@ -34,11 +36,11 @@ pub(super) fn find(
     objects.resize(hit.route.lookups.len(), None);
     for at in &hit.rule.lookups {
         let Some(call) = hit.route.lookups.get(*at) else { continue };
-        let mut args: Vec<Box<str>> = Vec::with_capacity(call.args.len());
+        let mut args = ArrayVec::<Cow<'_, str>, MAX_ARGS>::new();
         for source in &call.args {
             let text = org_references::text(source, hit, view, claims, objects, body);
             match text.map_err(|denial| denial.at(hit.route.index))? {
-                Some(text) => args.push(text.into()),
+                Some(text) => args.push(text),
                 None => break,
             }
         }
@@ -50,9 +52,12 @@ pub(super) fn find(
         if args.iter().any(|arg| arg.len() > MAX_ARG || arg.contains('\0')) {
             return Err(hit.deny(Reason::LookupNotFound).into());
         }
-        let key = LookupKey { lookup: Arc::clone(&call.lookup), args: args.into() };
-        match facts.object(&key) {
-            None => return Err(Halt::Need(Need::Lookups(vec![key]))),
+        match facts.object(&call.lookup, &args) {
+            None => {
+                let args = args.iter().map(|arg| Box::from(&**arg)).collect();
+                let key = LookupKey { lookup: Arc::clone(&call.lookup), args };
+                return Err(Halt::Need(Need::Lookups(vec![key])));
+            }
             Some(Ok(Some(object))) => {
                 if let Some(place) = objects.get_mut(*at) {
                     *place = Some(Arc::clone(object));

@@ -62,7 +62,7 @@ const NONE: &str = "nothing names the organization";
 pub(super) type RuleReferences<'r> = ArrayVec<OrgReference<'r>, MAX_SOURCES>;
 
 /// Which organizations the request names.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct OrgReferences<'r> {
     pub(super) first: RuleReferences<'r>,
     /// For the rule of the rewritten target.
@@ -70,25 +70,26 @@ pub(super) struct OrgReferences<'r> {
 }
 
 impl<'r> OrgReferences<'r> {
-    /// Reads the organizations that the request names.
+    /// Reads the organizations that the request names, into their place: lists are long, and are not moved.
     ///
     /// # Errors
     /// 400 `org_missing`: one that must be there is not, or is not of the form that the rule reads. 400 `ambiguous`: it is there
     /// more than once or in another spelling, or two places name two.
     pub(super) fn read(
+        &mut self,
         hits: &Hits<'r>,
         view: &RequestView<'r>,
         claims: Option<&'r Claims>,
         objects: [&'r Objects; 2],
         body: &BodyFacts,
-    ) -> Result<OrgReferences<'r>, Denial> {
+    ) -> Result<(), Denial> {
         credential_goes_on(&hits.first, view)?;
         let [of_first, of_second] = objects;
-        let first = references_of_rule(&hits.first, view, claims, of_first, body)?;
-        let second =
-            hits.second.as_ref().map(|hit| references_of_rule(hit, view, claims, of_second, body).map(Box::new));
-        let second = second.transpose()?;
-        Ok(OrgReferences { first, second })
+        references_of_rule(&mut self.first, &hits.first, view, claims, of_first, body)?;
+        if let Some(hit) = &hits.second {
+            references_of_rule(self.second.get_or_insert_default(), hit, view, claims, of_second, body)?;
+        }
+        Ok(())
     }
 
     /// Those of a request for an object that belongs to no organization: what a source says that says null.
@@ -164,16 +165,16 @@ fn credential_goes_on(hit: &Hit<'_>, view: &RequestView<'_>) -> Result<(), Denia
 }
 
 fn references_of_rule<'r>(
+    references: &mut RuleReferences<'r>,
     hit: &Hit<'r>,
     view: &RequestView<'r>,
     claims: Option<&'r Claims>,
     objects: &'r Objects,
     body: &BodyFacts,
-) -> Result<RuleReferences<'r>, Denial> {
-    let mut references = RuleReferences::new();
+) -> Result<(), Denial> {
     let access = hit.rule.access;
     if access.credential() == CredentialNeed::Ignored {
-        return Ok(references);
+        return Ok(());
     }
     let is_told_by_body = body::is_read(view.method);
     let is_awaited = is_awaited(hit, view);
@@ -183,7 +184,7 @@ fn references_of_rule<'r>(
         if !is_told_by_body && item.sources.iter().all(|source| matches!(source, Source::Body(..))) {
             continue;
         }
-        let mut say = |named| said(&mut references, OrgReference { item: number, named }, before, hit);
+        let mut say = |named| said(references, OrgReference { item: number, named }, before, hit);
         let is_of_answer = item.sources.iter().any(|source| matches!(source, Source::Answer(..)));
         let mut is_of_body = false;
         for source in &item.sources {
@@ -206,7 +207,7 @@ fn references_of_rule<'r>(
         }
         // A field that is not sent is null, but where a part is edited.
         if references.len() == before && is_of_body && *view.method != Method::PATCH && access.asks_organization() {
-            said(&mut references, OrgReference { item: number, named: Referent::Shared }, before, hit)?;
+            said(references, OrgReference { item: number, named: Referent::Shared }, before, hit)?;
         }
         let may_be_absent = !access.asks_organization()
             || (item.optional && *view.method == Method::PATCH)
@@ -223,7 +224,7 @@ fn references_of_rule<'r>(
     if references.is_empty() && !hit.rule.origin.is_empty() && access.asks_organization() && !is_awaited {
         return Err(hit.deny(Reason::OrgMissing).with_fault(NONE));
     }
-    Ok(references)
+    Ok(())
 }
 
 /// Whether a lookup may find nothing: PUT makes what is not there, and other sources say whose it is to be.

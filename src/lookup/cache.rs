@@ -4,7 +4,6 @@ use crate::facts::Object;
 use crate::policy::LookupKey;
 use quick_cache::sync::Cache;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -31,6 +30,8 @@ pub(super) struct Version(u64, u64);
 pub(super) struct Kept {
     answers: Cache<LookupKey, Answer>,
     changes: Box<[AtomicU64]>,
+    /// By which an object finds its counter.
+    hash: ahash::RandomState,
     /// Of what is not one object's.
     all: AtomicU64,
 }
@@ -44,7 +45,7 @@ impl fmt::Debug for Kept {
 impl Default for Kept {
     fn default() -> Self {
         let changes = (0..COUNTERS).map(|_| AtomicU64::new(0)).collect();
-        Self { answers: Cache::new(MOST), changes, all: AtomicU64::new(0) }
+        Self { answers: Cache::new(MOST), changes, hash: ahash::RandomState::new(), all: AtomicU64::new(0) }
     }
 }
 
@@ -76,14 +77,12 @@ impl Kept {
     }
 
     fn counter(&self, lookup: &str, arg: &str) -> &AtomicU64 {
-        let mut hash = DefaultHasher::new();
-        lookup.hash(&mut hash);
         // A UUID has several spellings, and the database tells it in its own.
-        match Uuid::try_parse(arg) {
-            Ok(id) => id.hash(&mut hash),
-            Err(_) => arg.hash(&mut hash),
-        }
-        let at = usize::try_from(hash.finish() % COUNTERS as u64).unwrap_or_default();
+        let hash = match Uuid::try_parse(arg) {
+            Ok(id) => self.hash.hash_one((lookup, id.as_u128())),
+            Err(_) => self.hash.hash_one((lookup, arg)),
+        };
+        let at = usize::try_from(hash % COUNTERS as u64).unwrap_or_default();
         self.changes.get(at).unwrap_or(&self.all)
     }
 }

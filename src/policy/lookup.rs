@@ -35,7 +35,7 @@ use std::time::Duration;
 /// The keys of a lookup.
 const KEYS: [&str; 7] = ["sql", "http", "database", "args", "cache", "trigger", "allow_lint"];
 /// Arguments of a lookup, at most.
-const MAX_ARGS: usize = 8;
+pub const MAX_ARGS: usize = 8;
 /// LookupTable that one route asks, at most, those for arguments of others among them.
 const MAX_CALLS: usize = 8;
 /// Longest that an answer is kept.

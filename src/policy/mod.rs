@@ -27,7 +27,7 @@ mod words;
 
 pub use access::{Access, CredentialNeed};
 pub use index::{Captures, Conflict, Trie};
-pub use lookup::{Dialect, Lookup, LookupCall, LookupKey, Question, Resource, Statement};
+pub use lookup::{Dialect, Lookup, LookupCall, LookupKey, MAX_ARGS, Question, Resource, Statement};
 pub(crate) use methods::METHODS;
 pub use options::authenticate::{Scheme, Schemes};
 pub(crate) use options::inject::WORDS as INJECT_WORDS;
