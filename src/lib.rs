@@ -16,6 +16,7 @@ pub mod directory;
 pub mod export;
 pub mod fact_cache;
 pub mod facts;
+pub mod fronts;
 pub mod gateway;
 pub mod id;
 pub mod identity;

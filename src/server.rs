@@ -106,6 +106,8 @@ pub struct Listeners {
     data: Listener,
     management: TcpListener,
     probes: Option<TcpListener>,
+    /// Where a front asks.
+    forward_auth: Option<Listener>,
 }
 
 impl Listeners {
@@ -118,6 +120,11 @@ impl Listeners {
             data: listen_on("listen", &config.listen)?,
             management: listen("management", config.management)?,
             probes: config.probes.map(|address| listen("probes", address)).transpose()?,
+            forward_auth: config
+                .forward_auth
+                .as_ref()
+                .map(|asked| listen_on("forward_auth", &asked.listen))
+                .transpose()?,
         })
     }
 
@@ -141,7 +148,8 @@ impl Listeners {
 pub struct Server {
     lifecycle: Lifecycle,
     config: Config,
-    workers: Workers,
+    /// Of the data port, and of the port where a front asks.
+    workers: Vec<Workers>,
     access: Option<JoinHandle<()>>,
     mail: Option<Arc<Mailer>>,
     spans: Option<Exporting>,
@@ -309,10 +317,20 @@ impl Server {
             let probes = Management { readiness, metrics: None, hosts };
             control.spawn(async move { probes.serve(listener).await });
         }
-        let serve = move |_: usize, ticker: &_| Worker::new(Arc::clone(&shared), ticker);
-        let (mut settings, limit) = (config.connections(tls, counts), config.drain.limit);
+        let mut settings = config.connections(tls, counts);
         settings.connections = shares.clients;
-        let workers = worker::start(config.workers, listeners.data, settings, limit, &lifecycle.follow(), serve)?;
+        let start = |listener, settings, front| {
+            let shared = Arc::clone(&shared);
+            let serve = move |_: usize, ticker: &_| Worker::new(Arc::clone(&shared), ticker, front);
+            worker::start(config.workers, listener, settings, config.drain.limit, &lifecycle.follow(), serve)
+        };
+        let mut workers = Vec::new();
+        if let (Some(listener), Some(asked)) = (listeners.forward_auth, &config.forward_auth) {
+            settings.connections = (settings.connections / 2).max(1);
+            let settings = worker::Settings { tls: None, proxy_protocol: false, ..settings.clone() };
+            workers.push(start(listener, settings, Some(asked.front))?);
+        }
+        workers.push(start(listeners.data, settings, None)?);
         lifecycle.advance(Stage::Ready);
         Ok(Self { lifecycle, config, workers, access: writer, mail, spans, fact_cache, reloadables, reloads })
     }
@@ -335,7 +353,7 @@ impl Server {
         self.lifecycle.advance(Stage::Draining);
         let Self { workers, access, mail, spans, fact_cache, .. } = self;
         let joined = tokio::task::spawn_blocking(move || {
-            workers.join();
+            workers.into_iter().for_each(Workers::join);
             if let Some(writer) = access {
                 let _ = writer.join();
             }

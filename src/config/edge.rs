@@ -39,7 +39,19 @@ pub(super) fn check(tree: &Map, config: &mut Config, findings: &mut Findings) {
 
 /// No two listeners on one address; a port of 0 is another one each time.
 fn listeners_differ(tree: &Map, config: &Config, findings: &mut Findings) {
-    let all = [("listen", config.listen.tcp()), ("management", Some(config.management)), ("probes", config.probes)];
+    let asked = config.forward_auth.as_ref().map(|asked| &asked.listen);
+    if let (Some(Address::Unix { path, .. }), Address::Unix { path: data, .. }) = (asked, &config.listen)
+        && path == data
+        && let Some(node) = tree.get("forward_auth")
+    {
+        findings.error("wrong_value", node.span, "`forward_auth` and `listen` would be one socket");
+    }
+    let all = [
+        ("listen", config.listen.tcp()),
+        ("management", Some(config.management)),
+        ("probes", config.probes),
+        ("forward_auth", asked.and_then(Address::tcp)),
+    ];
     let all: Vec<_> = all.into_iter().filter_map(|(key, address)| Some((key, address?))).collect();
     let meet = |one: &SocketAddr, other: &SocketAddr| {
         let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());

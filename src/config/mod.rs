@@ -8,6 +8,7 @@ mod authzen;
 pub mod database;
 mod edge;
 mod export;
+pub mod forward_auth;
 mod headers;
 mod identity;
 pub mod jobs;
@@ -35,6 +36,7 @@ use crate::secret::SecretSource;
 use crate::telemetry::{self, log::Format};
 use crate::upstream::{self, Protocol, Upstream};
 use crate::yaml::{Findings, Map, Node};
+use forward_auth::ForwardAuth;
 use http::HeaderName;
 use ipnet::IpNet;
 use keys::{ADDRESS, FLAG, Kind, Reader, SIZE, Shape, TIME, count, custom, keys, one_of, within};
@@ -121,7 +123,7 @@ pub enum Wider {
 
 keys! {
     #[derive(Clone, Debug)]
-    pub struct Config, not yet "ext_authz" "forward_auth" "assertion" {
+    pub struct Config, not yet "ext_authz" "assertion" {
         listen: net::listen::Address = loopback(8080).into(), custom(Shape::Text, edge::listen),
             "The data port: `ADDRESS:PORT`, or `unix:///PATH`. [127.0.0.1:8080]";
         listen_mode: Option<u32> = None, custom(Shape::Mode, edge::mode),
@@ -136,6 +138,8 @@ keys! {
             "Names and addresses that /metrics answers to, besides the listener's own addresses and localhost. [none]";
         probes: Option<SocketAddr> = None, custom(Shape::Text, edge::probes),
             "An address for /livez and /readyz alone, or `off`. [off]";
+        forward_auth: Option<ForwardAuth> = None, custom(forward_auth::SHAPE, forward_auth::read),
+            "A listener where another proxy asks whether a request may pass, and forwards it itself; needs `trusted_proxies`. [off]";
         upstreams: Vec<Upstream> = Vec::new(), custom(upstreams::SHAPE, upstreams::read),
             "Services behind the gate, by the names that policies use.";
         policy: Vec<PathBuf> = Vec::new(), FILES, "Policy files, together one policy. Without any, nothing is served.";
@@ -307,6 +311,7 @@ impl Config {
         identity::check(tree, &config.identity, findings);
         edge::check(tree, &mut config, findings);
         headers::check(tree, &config, findings);
+        forward_auth::check(tree, &config, findings);
         config
     }
 

@@ -1,4 +1,5 @@
 use super::{Config, ConfigError, Sources};
+use crate::fronts::Front;
 use crate::upstream::Protocol;
 use crate::upstream::cluster::{Balance, Eject, Probe, Settings};
 use std::time::Duration;
@@ -39,7 +40,7 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
 
 #[test]
 fn every_mistake_is_reported_at_once_with_its_place() {
-    let text = "listen: somewhere\nuptreams: {}\nforward_auth: 127.0.0.1:1\ntimeouts:\n  idle: soon\n";
+    let text = "listen: somewhere\nuptreams: {}\next_authz: 127.0.0.1:1\ntimeouts:\n  idle: soon\n";
     let findings = load(text, &[("POSTERN__LOG__FROMAT", "json")], &[]).unwrap_err();
     for part in [
         ":1:9: error[wrong_value]: `listen` must be",
@@ -56,9 +57,28 @@ fn every_mistake_is_reported_at_once_with_its_place() {
 #[test]
 fn what_is_not_there_yet_may_be_off() {
     load("forward_auth: off\next_authz: off\n", &[], &[]).unwrap();
-    assert!(load("forward_auth: on\n", &[], &[]).unwrap_err().contains("error[not_yet]"));
+    assert!(load("ext_authz: on\n", &[], &[]).unwrap_err().contains("error[not_yet]"));
     let said = load("", &[], &[("--listen", "listen", "nowhere")]).unwrap_err();
     assert!(said.starts_with("--listen: error[wrong_value]"), "a flag has no lines: {said}");
+}
+
+#[test]
+fn who_asks_must_be_trusted_and_named() {
+    let trusting = |text: &str| load(&format!("trusted_proxies: [10.0.0.0/8]\n{text}\n"), &[], &[]);
+    let asked = trusting("forward_auth: { listen: 127.0.0.1:8081, front: caddy }").unwrap().forward_auth.unwrap();
+    assert_eq!((asked.listen.to_string().as_str(), asked.front), ("127.0.0.1:8081", Front::Caddy));
+    for (text, part) in [
+        ("forward_auth: { listen: 127.0.0.1:8081 }", "`forward_auth` has no `front`"),
+        ("forward_auth: { front: nginx }", "`forward_auth` has no `listen`"),
+        ("forward_auth: { listen: 127.0.0.1:8081, front: apache }", "`front`"),
+        ("forward_auth: { listen: 127.0.0.1:9090, front: nginx }", "would both listen on port 9090"),
+        ("listen: unix:///tmp/a\nforward_auth: { listen: unix:///tmp/a, front: nginx }", "would be one socket"),
+    ] {
+        let findings = trusting(text).unwrap_err();
+        assert!(findings.contains(part), "{text}: {findings}");
+    }
+    let alone = load("forward_auth: { listen: 127.0.0.1:8081, front: nginx }\n", &[], &[]).unwrap_err();
+    assert!(alone.contains("`forward_auth` answers `trusted_proxies` alone"), "{alone}");
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub enum Reason {
     MethodNotAllowed,
     /// The target has no single meaning.
     BadTarget,
+    /// The front in front of postern could forward another target than it tells.
+    AmbiguousTarget,
     /// The message has no single extent.
     BadFraming,
     /// A header that decides cannot be judged by.
@@ -57,6 +59,10 @@ pub enum Reason {
     BodyInvalid,
     /// The body is of a type that cannot be judged.
     BodyType,
+    /// The body decides, and the front that asks sends none.
+    BodyUnseen,
+    /// Only postern's own proxy can do what the route says.
+    ProxyOnly,
     /// The object does not exist.
     LookupNotFound,
     /// The object's organization could not be looked up.
@@ -83,10 +89,11 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of the manual.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 40] = [
         Self::NoRoute,
         Self::MethodNotAllowed,
         Self::BadTarget,
+        Self::AmbiguousTarget,
         Self::BadFraming,
         Self::BadField,
         Self::Ambiguous,
@@ -110,6 +117,8 @@ impl Reason {
         Self::BodyTooLarge,
         Self::BodyInvalid,
         Self::BodyType,
+        Self::BodyUnseen,
+        Self::ProxyOnly,
         Self::LookupNotFound,
         Self::LookupFailed,
         Self::AnswerUnreadable,
@@ -141,6 +150,12 @@ impl Reason {
                 S::BAD_REQUEST,
                 "Bad request target",
                 "The request target could be read in more than one way.",
+            ),
+            Self::AmbiguousTarget => (
+                "ambiguous_target",
+                S::BAD_REQUEST,
+                "Bad request target",
+                "The request target could be read in more than one way on its way.",
             ),
             Self::BadFraming => ("bad_framing", S::BAD_REQUEST, "Bad request", "The request is not valid HTTP."),
             Self::BadField => (
@@ -215,6 +230,10 @@ impl Reason {
                 "Unsupported media type",
                 "The body's type cannot be read here.",
             ),
+            Self::BodyUnseen => {
+                ("body_unseen", S::FORBIDDEN, "Forbidden", "The body of this request cannot be judged here.")
+            }
+            Self::ProxyOnly => ("proxy_only", S::FORBIDDEN, "Forbidden", "This cannot be judged here."),
             Self::LookupNotFound => ("lookup_not_found", S::NOT_FOUND, "Not found", "There is no such object."),
             Self::LookupFailed => (
                 "lookup_failed",
@@ -309,9 +328,12 @@ impl Reason {
             Self::NoRoute
             | Self::MethodNotAllowed
             | Self::BadTarget
+            | Self::AmbiguousTarget
             | Self::BadFraming
             | Self::Denied
             | Self::BodyTooLarge
+            | Self::BodyUnseen
+            | Self::ProxyOnly
             | Self::AnswerUnreadable
             | Self::UpstreamError
             | Self::UpstreamUnreachable

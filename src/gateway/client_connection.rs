@@ -1,9 +1,11 @@
 //! What the gate knows of one client connection, from request to request.
 
 use super::client::Client;
+use crate::decision::{Denial, Reason};
+use crate::fronts::Front;
 use crate::net::connection::Connection;
 use crate::request_target::host::{HostError, canonical_host};
-use http::HeaderValue;
+use http::{HeaderValue, Request};
 use ipnet::IpNet;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -15,6 +17,10 @@ pub struct ClientConnection {
     pub client: Rc<Client>,
     /// The current request's body was larger than the limit.
     pub body_too_large: Cell<bool>,
+    /// The front that asks, where this connection is one of questions.
+    pub front: Option<Front>,
+    /// The answer to the current question goes to the front's client as it is.
+    pub is_for_client: Cell<bool>,
     /// The current request's body broke off on the client's side.
     pub body_broken: Cell<bool>,
     /// The last request's `Host` and its canonical form: nearly always the next one's too. A copy, since the value is a piece of the
@@ -30,10 +36,12 @@ struct KnownHost {
 impl ClientConnection {
     /// A connection that was just accepted.
     #[must_use]
-    pub fn new(connection: Rc<Connection>, trusted_proxies: &[IpNet]) -> Self {
+    pub fn new(connection: Rc<Connection>, trusted_proxies: &[IpNet], front: Option<Front>) -> Self {
         Self {
             client: Rc::new(Client::new(connection.peer, connection.secured.as_deref(), trusted_proxies)),
             connection,
+            front,
+            is_for_client: Cell::new(false),
             body_too_large: Cell::new(false),
             body_broken: Cell::new(false),
             host: Rc::default(),
@@ -46,10 +54,26 @@ impl ClientConnection {
         Self {
             connection: stream,
             client: Rc::clone(&self.client),
+            front: self.front,
+            is_for_client: Cell::new(false),
             body_too_large: Cell::new(false),
             body_broken: Cell::new(false),
             host: Rc::clone(&self.host),
         }
+    }
+
+    /// Makes of a front's question the request that it is about.
+    ///
+    /// # Errors
+    /// Whoever asks is none of `trusted_proxies`; or see [`Front::read`].
+    #[cold]
+    pub fn asked<B>(&self, front: Front, question: &mut Request<B>) -> Result<(), Denial> {
+        if !self.client.is_trusted() {
+            let hint = "whoever asks is none of `trusted_proxies`";
+            return Err(Denial::new(Reason::Denied).with_hint(hint));
+        }
+        self.is_for_client.set(front.read(question)?);
+        Ok(())
     }
 
     /// The canonical form of a `Host`.

@@ -36,6 +36,8 @@ pub enum Interrupt {
     Empty(String),
     /// Another site may have opened a link that would end the browser's session: its user is asked first.
     AskFirst,
+    /// It is allowed, and who asks forwards it.
+    Permitted,
     /// It is for the identity API.
     Identity,
     /// It is for AuthZEN.

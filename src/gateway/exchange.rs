@@ -4,6 +4,7 @@
 //! answer's body. However a request ends — answered, refused, broken off — its end is noted once, when this is dropped.
 
 mod evaluate;
+mod front;
 
 use super::active_policy::{Rules, SharedPolicy};
 use super::client_connection::ClientConnection;
@@ -102,10 +103,12 @@ impl Exchange {
             let host = request.headers().get(HOST).cloned();
             Box::new(Shown { at: crate::clock::unix(), fault: None, head: Some(ShownHead { method, uri, host }) })
         });
-        let grpc = super::grpc::is_call(request.method(), request.headers());
+        // A front would take a gRPC call's refusal, whose status is 200, for a permission.
+        let grpc = link.front.is_none() && super::grpc::is_call(request.method(), request.headers());
         let limit = worker.shared.body_limit;
         // RFC 9110, 15.2: never to HTTP/1.0. The parser of HTTP/2 has no way for them.
-        let takes_interim = request.version() == Version::HTTP_11 && !link.connection.is_stream();
+        let takes_interim =
+            request.version() == Version::HTTP_11 && !link.connection.is_stream() && link.front.is_none();
         Box::new(Self {
             worker: Rc::clone(worker),
             rules: worker.rules(),

@@ -29,7 +29,7 @@ pub fn is_forwarding_header(name: &str) -> bool {
 }
 
 /// Whether a name is `Authorization` in another spelling, which a service may read as it.
-fn is_like_authorization(name: &str) -> bool {
+pub(super) fn is_like_authorization(name: &str) -> bool {
     match name.as_bytes().first() {
         Some(b'a') => {}
         Some(first) if !first.is_ascii_alphanumeric() => {}

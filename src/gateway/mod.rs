@@ -74,7 +74,7 @@ impl Gateway {
     #[must_use]
     pub fn new(worker: Rc<Worker>, connection: Rc<Connection>) -> Self {
         worker.shard.connections.inc();
-        let link = Rc::new(ClientConnection::new(connection, &worker.shared.trusted_proxies));
+        let link = Rc::new(ClientConnection::new(connection, &worker.shared.trusted_proxies, worker.front));
         Self { worker, link }
     }
 
@@ -105,11 +105,18 @@ impl Service<Request<Incoming>> for Gateway {
 
     fn call(&self, mut request: Request<Incoming>) -> Answer {
         let violation = self.link.connection.begin().or_else(|| to_origin_form(&mut request).err());
+        let unread = match (violation, self.link.front) {
+            (None, Some(front)) => self.link.asked(front, &mut request).err(),
+            _ => None,
+        };
         let mut exchange = Exchange::begin(&self.worker, &self.link, request);
         if let Some(violation) = violation {
             self.worker.shard.framing_refused.inc();
             exchange.unread();
             return Answer::Now(Some(reply::violation(exchange, violation)));
+        }
+        if let Some(denial) = unread {
+            return Answer::Now(Some(reply::refuse(exchange, &denial)));
         }
         match exchange.prepare() {
             Ok(prepared) => forward(exchange, prepared),
@@ -117,6 +124,7 @@ impl Service<Request<Incoming>> for Gateway {
             Err(Interrupt::Preflight) => Answer::Now(Some(reply::preflight(exchange))),
             Err(Interrupt::AskFirst) => Answer::Now(Some(reply::ask_first(exchange))),
             Err(Interrupt::Empty(list)) => Answer::Now(Some(reply::empty_list(exchange, list))),
+            Err(Interrupt::Permitted) => Answer::Now(Some(reply::permit(exchange))),
             Err(Interrupt::BeginSession(entry)) => Answer::Later(Box::pin(begin_session(exchange, entry))),
             Err(Interrupt::Identity) => Answer::Later(Box::pin(api::answer(exchange))),
             Err(Interrupt::Authzen) => Answer::Later(Box::pin(authzen::answer(exchange))),
@@ -135,6 +143,7 @@ impl Service<Request<Incoming>> for Gateway {
                         Err(Interrupt::Preflight) => return reply::preflight(exchange),
                         Err(Interrupt::AskFirst) => return reply::ask_first(exchange),
                         Err(Interrupt::Empty(list)) => return reply::empty_list(exchange, list),
+                        Err(Interrupt::Permitted) => return reply::permit(exchange),
                         Err(Interrupt::BeginSession(entry)) => return begin_session(exchange, entry).await,
                         Err(Interrupt::Identity) => return api::answer(exchange).await,
                         Err(Interrupt::Authzen) => return authzen::answer(exchange).await,

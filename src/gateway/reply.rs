@@ -10,6 +10,7 @@ use super::grpc;
 use super::headers::vary_on_authorization;
 use super::request_id::X_REQUEST_ID;
 use crate::decision::{Denial, Reason};
+use crate::fronts::Front;
 use crate::net::framing::Violation;
 use crate::policy::{Scheme, Schemes};
 use crate::telemetry::metrics::Outcome;
@@ -37,6 +38,8 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
     let request_id = exchange.request_id().to_header();
     let schemes = exchange.info.schemes.clone();
     let grpc = exchange.grpc;
+    let link = exchange.link();
+    let is_added_to = link.front.is_some_and(Front::adds_challenges) && !link.is_for_client.get();
     // A missing route has none of the route's headers either.
     let besides = exchange.info.besides.take().filter(|_| !denial.is_hidden());
     let mut response = Response::new(AnswerBody::own(if grpc { Bytes::new() } else { body }, exchange));
@@ -58,6 +61,9 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
     }
     if let Some(besides) = besides {
         besides.put(headers);
+    }
+    if is_added_to {
+        headers.remove(header::WWW_AUTHENTICATE);
     }
     if let Some(allow) = &denial.allow {
         headers.insert(header::ALLOW, allow.clone());
@@ -124,6 +130,24 @@ pub fn empty_list(mut exchange: Box<Exchange>, list: String) -> Response<AnswerB
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
     vary_on_authorization(headers);
     response
+}
+
+/// Answers a front that its client's request may pass, and with which headers.
+#[must_use]
+pub fn permit(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
+    let Some(front) = exchange.link().front.filter(|_| !exchange.link().is_for_client.get()) else {
+        let hint = "the front asked again, and now the request may pass";
+        return refuse(exchange, &Denial::new(Reason::StoreUnavailable).with_hint(hint));
+    };
+    match exchange.told(front) {
+        Ok(told) => {
+            let mut response = ours(exchange, StatusCode::OK, Outcome::Allowed, "");
+            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            response.headers_mut().extend(told);
+            response
+        }
+        Err(denial) => refuse(exchange, &denial),
+    }
 }
 
 /// Answers a browser's preflight.

@@ -6,6 +6,7 @@ use super::entropy::Entropy;
 use super::problems::Problems;
 use crate::api;
 use crate::fact_cache::FactCache;
+use crate::fronts::Front;
 use crate::identity::Identity;
 use crate::limit::{Lane, Limiter};
 use crate::lookup::Lookups;
@@ -82,6 +83,8 @@ pub struct Worker {
     /// Bodies of refusals that were written before.
     pub problems: Problems,
     pub websockets: Cell<u64>,
+    /// Who asks, where its listener answers questions and forwards nothing.
+    pub front: Option<Front>,
 }
 
 fn pool(shared: &Shared, destination: &Arc<Destination>, ticker: &Ticker, memory: &Memory) -> Rc<Pool> {
@@ -94,7 +97,7 @@ impl Worker {
     ///
     /// # Errors
     /// The system has no randomness.
-    pub fn new(shared: Arc<Shared>, ticker: &Ticker) -> std::io::Result<Rc<Self>> {
+    pub fn new(shared: Arc<Shared>, ticker: &Ticker, front: Option<Front>) -> std::io::Result<Rc<Self>> {
         let memory = Memory::default();
         let rules = Rules::new(&shared.live, &[], |upstream| pool(&shared, upstream, ticker, &memory));
         let worker = Rc::new(Self {
@@ -107,6 +110,7 @@ impl Worker {
             entropy: Entropy::seeded()?,
             problems: Problems::default(),
             websockets: Cell::new(0),
+            front,
             shared,
         });
         tokio::task::spawn_local(Rc::clone(&worker).run_maintenance());

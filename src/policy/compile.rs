@@ -71,11 +71,15 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
         lint::lint(files, &routes, &table, http2_only, known, findings);
     }
     let rules = || routes.iter().flat_map(|route: &Route| route.rules());
-    let injected = rules().flat_map(|rule| rule.inject.iter()).map(|inject| inject.name.as_str());
-    let credentials = rules().flat_map(|rule| rule.schemes.headers()).map(HeaderName::as_str);
-    let strip = StripSet::new(injected.clone().chain(credentials.clone()));
+    let injected = rules().flat_map(|rule| rule.inject.iter()).map(|inject| &inject.name);
+    let with_tokens = rules().flat_map(|rule| rule.schemes.headers());
+    let mut own_headers: Vec<HeaderName> = injected.clone().chain(with_tokens.clone()).cloned().collect();
+    own_headers.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+    own_headers.dedup();
+    let (injected, with_tokens) = (injected.map(HeaderName::as_str), with_tokens.map(HeaderName::as_str));
+    let strip = StripSet::new(injected.clone().chain(with_tokens.clone()));
     let ours = StripSet::new(injected);
-    let mut credentials: Vec<Box<str>> = credentials.filter(|name| !ours.contains(name)).map(normalized_key).collect();
+    let mut credentials: Vec<Box<str>> = with_tokens.filter(|name| !ours.contains(name)).map(normalized_key).collect();
     credentials.sort_unstable();
     credentials.dedup();
     Policy {
@@ -84,6 +88,7 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
         table,
         upstreams: upstreams.names.into(),
         strip,
+        own_headers: own_headers.into(),
         credentials: credentials.into(),
         secrets: secrets.list.into(),
         lookups: lookups.all().cloned().collect(),

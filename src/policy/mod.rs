@@ -52,6 +52,7 @@ pub use strip::StripSet;
 
 use crate::normalized_name::same_name;
 use crate::yaml::Findings;
+use http::HeaderName;
 use own::Reserved;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -202,6 +203,8 @@ pub struct Policy {
     table: table::Table,
     upstreams: Box<[Box<str>]>,
     strip: StripSet,
+    /// The headers that rules inject or read tokens from.
+    own_headers: Box<[HeaderName]>,
     /// Folded names of headers that hold tokens, and nothing that is injected.
     credentials: Box<[Box<str>]>,
     secrets: Box<[Arc<Secret>]>,
@@ -343,6 +346,12 @@ impl Policy {
     #[must_use]
     pub const fn strip(&self) -> &StripSet {
         &self.strip
+    }
+
+    /// The headers that any of its rules injects or reads a token from.
+    #[must_use]
+    pub const fn own_headers(&self) -> &[HeaderName] {
+        &self.own_headers
     }
 
     /// Whether a header is removed from a request: it could be taken for one that is injected, or it holds a token, which stays for a

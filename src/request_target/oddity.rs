@@ -58,6 +58,7 @@ pub struct Oddities(u8);
 
 impl Oddities {
     pub const NONE: Self = Self(0);
+    pub const ALL: Self = Self((1 << Oddity::ALL.len()) - 1);
 
     /// The set with one more.
     #[must_use]
@@ -74,6 +75,12 @@ impl Oddities {
     #[must_use]
     pub const fn has(self, oddity: Oddity) -> bool {
         self.0 & oddity.bit() != 0
+    }
+
+    /// Whether the sets have one in common.
+    #[must_use]
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 
     pub fn iter(self) -> impl Iterator<Item = Oddity> {

@@ -8,6 +8,7 @@ mod deploy;
 mod directory;
 mod docs;
 mod edge;
+mod fronts;
 mod gateway;
 mod identity;
 mod interop;

@@ -16,6 +16,7 @@ use crate::decision::{
 };
 use crate::fact_cache::Lookup;
 use crate::facts::{Organization, Snapshot};
+use crate::fronts::Front;
 use crate::identity::cookie::cookies;
 use crate::identity::session;
 use crate::identity::{CredentialQuery, Presented};
@@ -34,7 +35,16 @@ impl Exchange {
     ///
     /// # Errors
     /// It is refused, or something must be fetched first.
+    #[inline]
     pub fn prepare(&mut self) -> Result<Prepared, Interrupt> {
+        let prepared = self.go_on();
+        match self.link.front {
+            None => prepared,
+            Some(front) => prepared.map_err(|interrupt| self.for_front(front, interrupt)),
+        }
+    }
+
+    fn go_on(&mut self) -> Result<Prepared, Interrupt> {
         let Self { worker, rules, link, request, paused, start, info, client, organization, .. } = self;
         let (worker, rules) = (Rc::clone(worker), Rc::clone(rules));
         // It is there until it is permitted.
@@ -56,7 +66,7 @@ impl Exchange {
                 (target, host, evaluation, credential, crate::clock::monotonic())
             }
         };
-        let view = view(request, *client, &host, &target);
+        let view = view(request, *client, &host, &target, link.front);
         if is_new {
             evaluate::own_answers(&worker, rules.policy(), &view, info)?;
         }
@@ -108,6 +118,10 @@ impl Exchange {
             let entry = LinkLogin { user: user.user.id, target, old: old.map(str::to_owned) };
             return Err(Interrupt::BeginSession(Box::new(entry)));
         }
+        if link.front.is_some() {
+            self.permit = Some(permit);
+            return Err(Interrupt::Permitted);
+        }
         if let Some(list) = permit.listed().and_then(Listed::empty) {
             self.permit = Some(permit);
             return Err(Interrupt::Empty(list));
@@ -140,7 +154,7 @@ impl Exchange {
     pub fn go_on_without(&mut self, denial: Denial) -> Result<Prepared, Denial> {
         let (Some(paused), Some(request)) = (self.paused.take(), &self.request) else { return Err(denial) };
         let Paused { target, host, mut evaluation, .. } = *paused;
-        let view = view(request, self.client, &host, &target);
+        let view = view(request, self.client, &host, &target, self.link.front);
         let permit = in_shadow(&mut evaluation, &view, denial, &mut self.info)?;
         let (worker, rules) = (Rc::clone(&self.worker), Rc::clone(&self.rules));
         self.with_permit(permit, &worker, &rules)
@@ -364,11 +378,13 @@ fn view<'a>(
     client: IpAddr,
     host: &'a str,
     target: &'a Target<'a>,
+    front: Option<Front>,
 ) -> RequestView<'a> {
     RequestView {
         client: Some(client),
-        upgrade: upgrade(request),
-        body_length: request.body().length(),
+        upgrade: upgrade(request, front),
+        // What a front asks with has no body, whatever the request has that it asks about.
+        body_length: request.body().length().filter(|_| front.is_none()),
         body: request.body().held().map(|body| &**body),
         ..RequestView::new(request.method(), host, target, request.headers())
     }
@@ -402,8 +418,9 @@ fn count(evaluation: &mut Evaluation, verdict: Verdict, info: &mut RequestInfo) 
 }
 
 /// In which form a request may ask to become a WebSocket.
-fn upgrade<B>(request: &Request<B>) -> Upgrade {
+fn upgrade<B>(request: &Request<B>, front: Option<Front>) -> Upgrade {
     match request.version() {
+        _ if front.is_some() => Upgrade::Connection,
         _ if request.extensions().get::<Protocol>().is_some() => Upgrade::Stream,
         Version::HTTP_11 => Upgrade::Connection,
         _ => Upgrade::None,

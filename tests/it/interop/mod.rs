@@ -6,6 +6,8 @@ mod browser;
 mod clients;
 mod proxies;
 
+pub(crate) use proxies::{HTTP1, envoy, envoy_configuration, nginx};
+
 use crate::support::{Options, Postern, Upstream, eventually};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -78,7 +80,7 @@ fn http(address: SocketAddr) -> String {
 }
 
 /// A running server of others. It is killed when dropped.
-struct Server {
+pub(crate) struct Server {
     process: Child,
     _home: TempDir,
 }

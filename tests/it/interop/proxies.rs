@@ -78,7 +78,7 @@ fn journey(port: u16, websockets: bool) -> String {
 const TRUSTING: &str = "trusted_proxies: [127.0.0.1]\n";
 const ANNOUNCED: &str = "trusted_proxies: [127.0.0.1]\nproxy_protocol: true\n";
 
-fn nginx(configuration: &str, port: u16) -> Server {
+pub(crate) fn nginx(configuration: &str, port: u16) -> Server {
     let frame = "daemon off; master_process off; pid HOME/pid; error_log stderr warn; events {}\n";
     let stream = "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n";
     let module = if configuration.starts_with("stream") { stream } else { "" };
@@ -185,7 +185,7 @@ fn haproxy_behind_the_gate() {
 }
 
 /// Envoy's binary: that of its package, or what `ENVOY` names.
-fn envoy(configuration: &str, port: u16) -> Server {
+pub(crate) fn envoy(configuration: &str, port: u16) -> Server {
     let package = || {
         let library = succeeds(Command::new(python()).args(["-c", "import envoy; print(envoy.__path__[0])"]));
         PathBuf::from(library.trim()).join("_bin/envoy")
@@ -199,7 +199,7 @@ fn envoy(configuration: &str, port: u16) -> Server {
 }
 
 /// A listener of both versions before one cluster. `options`: of the cluster's protocol; `transport`: of its connections.
-fn envoy_configuration(port: u16, upstream: SocketAddr, options: &str, transport: &str) -> String {
+pub(crate) fn envoy_configuration(port: u16, upstream: SocketAddr, options: &str, transport: &str) -> String {
     let types = "type.googleapis.com/envoy.extensions";
     let host = upstream.port();
     format!(
@@ -238,7 +238,7 @@ static_resources:
     )
 }
 
-const HTTP1: &str = "http_protocol_options: {}";
+pub(crate) const HTTP1: &str = "http_protocol_options: {}";
 const HTTP2: &str = "http2_protocol_options: { allow_connect: true }";
 
 /// Its WebSockets come as extended CONNECT where it speaks HTTP/2.

@@ -1,0 +1,117 @@
+//! What a front is answered that asks about a request and forwards it itself.
+
+use super::super::evaluate::{Interrupt, Need};
+use super::super::headers::is_like_authorization;
+use super::Exchange;
+use crate::decision::{Awaited, Denial, Reason, RequestContext};
+use crate::fronts::{Front, Removal};
+use crate::identity::cookie::remove_ours;
+use http::StatusCode;
+use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
+
+const BLANK: HeaderValue = HeaderValue::from_static("");
+
+impl Exchange {
+    /// What becomes of a request that the front forwards, or not: it sends no body, changes no target and shows no answer.
+    #[cold]
+    pub(super) fn for_front(&mut self, front: Front, interrupt: Interrupt) -> Interrupt {
+        let denied = |reason, hint| Denial::new(reason).with_hint(hint).into();
+        match interrupt {
+            Interrupt::Needs(Need::Body(_)) => {
+                denied(Reason::BodyUnseen, "the body decides, and the front sends none: let postern forward the route")
+            }
+            Interrupt::Preflight if !self.link.is_for_client.get() && !front.is_refused_by(StatusCode::NO_CONTENT) => {
+                denied(Reason::ProxyOnly, "the front would let a preflight pass that postern has answered")
+            }
+            Interrupt::Identity | Interrupt::Authzen => {
+                denied(Reason::NoRoute, "postern answers this at its own port: let the front forward it there")
+            }
+            Interrupt::Permitted => match self.only_for_the_proxy() {
+                Some(hint) => {
+                    self.permit = None;
+                    denied(Reason::ProxyOnly, hint)
+                }
+                None => Interrupt::Permitted,
+            },
+            other => other,
+        }
+    }
+
+    /// What a permit asks for that no front does.
+    fn only_for_the_proxy(&self) -> Option<&'static str> {
+        let permit = self.permit.as_ref()?;
+        if self.info.by_parameter && !permit.forwards_credential() {
+            Some("the credential stands in the query, and the front would forward it")
+        } else if permit.rewritten().is_some() {
+            Some("the route rewrites the target: let postern forward it")
+        } else if permit.listed().is_some() || permit.awaits() != Awaited::Nothing {
+            Some("the route judges the answer, which the front does not show: let postern forward it")
+        } else {
+            None
+        }
+    }
+
+    /// The headers that a front puts in the place of the client's.
+    ///
+    /// # Errors
+    /// They cannot be told.
+    pub fn told(&mut self, front: Front) -> Result<HeaderMap, Denial> {
+        let refused = || Denial::new(Reason::Denied);
+        let request = self.request.take().ok_or_else(refused)?;
+        let permit = self.permit.as_ref().ok_or_else(refused)?;
+        let mut headers = request.into_parts().0.headers;
+        let cookies = headers.get_all(COOKIE).iter().cloned().collect::<Vec<_>>();
+        remove_ours(&mut headers);
+        let has_changed = !headers.get_all(COOKIE).iter().eq(&cookies);
+
+        let (policy, keep) = (self.rules.policy(), permit.forwards_credential());
+        let kept = &self.worker.shared.keep_headers;
+        let goes = |name: &HeaderName| match *name {
+            AUTHORIZATION => !keep,
+            _ if is_like_authorization(name.as_str()) => true,
+            _ => {
+                let is_kept = kept.contains(name) && !policy.strip().injects(name.as_str());
+                policy.strips(name.as_str(), keep) && !is_kept
+            }
+        };
+        let mut told = HeaderMap::new();
+        let context = RequestContext {
+            request_id: self.request_id.as_str(),
+            client_name: self.link.client.name().map(HeaderValue::as_bytes),
+        };
+        permit.inject(context, |name, value| {
+            if let Ok(value) = HeaderValue::from_bytes(value) {
+                told.insert(name.clone(), value);
+            }
+        })?;
+        match front.removal() {
+            Removal::Empty => {
+                // Whatever it copies must be there: where a name is missing, some fronts leave the client's own header.
+                for name in policy.own_headers().iter().chain([&AUTHORIZATION, &COOKIE]) {
+                    if told.contains_key(name) {
+                        continue;
+                    }
+                    let values: Vec<_> = headers.get_all(name).iter().filter(|_| !goes(name)).collect();
+                    let separator: &[u8] = if *name == COOKIE { b"; " } else { b", " };
+                    let joined = values.iter().map(|value| value.as_bytes()).collect::<Vec<_>>().join(separator);
+                    told.insert(name, HeaderValue::from_bytes(&joined).unwrap_or(BLANK));
+                }
+            }
+            Removal::Listed(list) => {
+                if has_changed && let Some(rest) = headers.get(COOKIE) {
+                    told.insert(COOKIE, rest.clone());
+                }
+                let is_gone = |name: &HeaderName| goes(name) && !name.as_str().starts_with("x-envoy-");
+                let mut gone: Vec<&str> = headers.keys().filter(|name| is_gone(name)).map(HeaderName::as_str).collect();
+                if has_changed && !headers.contains_key(COOKIE) {
+                    gone.push(COOKIE.as_str());
+                }
+                gone.retain(|name| !told.contains_key(*name));
+                if let Ok(gone) = HeaderValue::try_from(gone.join(",")) {
+                    told.insert(list, gone);
+                }
+            }
+        }
+        Ok(told)
+    }
+}
