@@ -67,7 +67,7 @@ pub struct Exchange {
     outcome: Option<Outcome>,
     sent: u64,
     /// Items of a list that would be dropped, if its rule were not in shadow mode.
-    would_drop: u64,
+    would_drop: u32,
     /// What its rule in shadow mode says is known when its answer has ended, and counted then.
     is_watched: bool,
     aborted: bool,
@@ -259,7 +259,7 @@ impl Exchange {
 
     /// So many items of the list that goes on would be dropped.
     pub fn would_drop(&mut self, items: u64) {
-        self.would_drop = items;
+        self.would_drop = items.try_into().unwrap_or(u32::MAX);
     }
 
     /// So many bytes of the answer's body went out.
@@ -317,7 +317,7 @@ impl Exchange {
             org: organization
                 .map(|id| &*id.as_hyphenated().encode_lower(&mut organization_text))
                 .or(self.info.asked.as_deref()),
-            would_drop: self.would_drop,
+            would_drop: self.would_drop.into(),
             level: self.permit.as_ref().and_then(Permit::level),
             superuser_pass: self.permit.as_ref().is_some_and(Permit::by_superuser),
             narrowed: self.info.user.as_ref().is_some_and(|user| user.scope().is_some()),

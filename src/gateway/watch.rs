@@ -19,7 +19,7 @@ enum Copy {
     /// All that has come, decoded.
     Object(Vec<u8>),
     /// Items are counted, and let go.
-    List(Filter, KeptItems),
+    List(Box<(Filter, KeptItems)>),
 }
 
 /// An organization that is looked up.
@@ -59,9 +59,9 @@ impl Watch {
         let copy = match exchange.listed() {
             // Nobody is asked whose the items of a page are that goes on all the same.
             Some(listed) if listed.lookup().is_some() => return None,
-            Some(listed) => {
-                listed.filter(status, headers).map(|found| found.map(|(filter, kept)| Copy::List(filter, kept)))
-            }
+            Some(listed) => listed
+                .filter(status, headers)
+                .map(|found| found.map(|(filter, kept)| Copy::List(Box::new((filter, kept))))),
             None => exchange.is_decided_by_body(status, headers).map(|it_is| it_is.then(|| Copy::Object(Vec::new()))),
         };
         let begun = copy.and_then(|copy| match copy {
@@ -108,17 +108,17 @@ impl Watch {
 
     /// All of it has come: says what would have become of it. Only an organization may have to be looked up for that.
     pub(super) fn poll_end(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
+        let refused = loop {
             if let Some((key, asked)) = &mut self.asked {
                 match ready!(asked.as_mut().poll(cx)) {
                     Some(found) => exchange.learn_organization(key.clone(), found),
-                    None => return Poll::Ready(exchange.record(Denial::new(Reason::StoreUnavailable))),
+                    None => break Denial::new(Reason::StoreUnavailable),
                 }
                 self.asked = None;
             }
             match self.end(exchange) {
                 Ok(()) => return Poll::Ready(()),
-                Err(Interrupt::Denied(denial)) => return Poll::Ready(exchange.record(denial)),
+                Err(Interrupt::Denied(denial)) => break denial,
                 Err(Interrupt::Needs(Need::Organization(key))) => {
                     let (worker, wanted) = (Rc::clone(exchange.worker()), key.clone());
                     let asked = async move {
@@ -127,9 +127,11 @@ impl Watch {
                     self.asked = Some((key, Box::pin(asked)));
                 }
                 // Whoever has sent it has changed meanwhile: nobody knows any more.
-                Err(_) => return Poll::Ready(exchange.record(Denial::new(Reason::StoreUnavailable))),
+                Err(_) => break Denial::new(Reason::StoreUnavailable),
             }
-        }
+        };
+        exchange.record(refused);
+        Poll::Ready(())
     }
 
     /// The same where nobody waits for it: there is nothing to come, or all that was said would come has gone on.
@@ -148,7 +150,8 @@ impl Watch {
         }
         self.decoder.finish().map_err(unreadable)?;
         match std::mem::replace(&mut self.copy, Copy::Object(Vec::new())) {
-            Copy::List(filter, kept) => {
+            Copy::List(list) => {
+                let (filter, kept) = *list;
                 let counts =
                     filter.finish(&mut |said: &Said<'_>| kept.keeps(said), &mut Vec::new()).map_err(no_list)?;
                 exchange.would_drop(counts.dropped);
@@ -171,7 +174,8 @@ fn add(copy: &mut Copy, limit: usize, piece: &[u8]) -> Result<(), Denial> {
             held.extend_from_slice(piece);
             Ok(())
         }
-        Copy::List(filter, kept) => {
+        Copy::List(list) => {
+            let (filter, kept) = &mut **list;
             filter.feed(piece, &mut |said: &Said<'_>| kept.keeps(said), &mut Vec::new()).map_err(no_list)
         }
     }

@@ -25,7 +25,7 @@ pub struct Database {
 
 #[derive(Debug)]
 enum Engine {
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
     Mysql(Mysql),
 }
 
@@ -70,7 +70,7 @@ impl Database {
         timeout: Duration,
     ) -> Result<Self, DatabaseError> {
         match Postgres::new(target, connections, timeout) {
-            Ok(postgres) => Ok(Self { name, timeout, engine: Engine::Postgres(postgres) }),
+            Ok(postgres) => Ok(Self { name, timeout, engine: Engine::Postgres(Box::new(postgres)) }),
             Err(error) => Err(DatabaseError::Open(name, error)),
         }
     }

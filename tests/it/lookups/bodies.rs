@@ -119,7 +119,7 @@ fn objects_that_a_body_points_at_are_asked_for_side_by_side() {
     legacy.sql(&format!("INSERT INTO device (id, organization_id) VALUES {}", rows.join(", ")));
     let body = |crossed: usize| {
         let element = |n: usize| {
-            let organization = if (n % 2 == 0) == (n != crossed) { ORG_A } else { ORG_B };
+            let organization = if n.is_multiple_of(2) == (n != crossed) { ORG_A } else { ORG_B };
             format!(r#"{{"organization": "{organization}", "device": "{}"}}"#, id(n))
         };
         format!("[{}]", (0..64).map(element).collect::<Vec<_>>().join(", "))

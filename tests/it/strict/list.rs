@@ -104,7 +104,7 @@ fn filtered(shape: &Arc<Shape>, answer: &[u8], size: usize) -> (Vec<u8>, Result<
 }
 
 /// The items of a document, and what stands around them.
-fn items<'a>(document: &'a str, is_inner: bool) -> Option<(Vec<&'a RawValue>, Vec<String>)> {
+fn items(document: &str, is_inner: bool) -> Option<(Vec<&RawValue>, Vec<String>)> {
     if !is_inner {
         return Some((serde_json::from_str(document).ok()?, Vec::new()));
     }
