@@ -24,7 +24,8 @@ fn a_rewrite_does_not_pass_by_a_rule_of_its_own_upstream() {
 #[test]
 fn an_answer_s_paths_are_mapped_back_where_asked() {
     let answer = "HTTP/1.1 302 Found\r\nLocation: http://api.example.com/v2/login?next=/v2/x\r\n\
-                  Set-Cookie: a=b; Path=/v2; HttpOnly\r\nSet-Cookie: c=d; Path=/v2/deep\r\nContent-Length: 0\r\n\r\n";
+                  Set-Cookie: a=b; Path=/v2; HttpOnly\r\nSet-Cookie: c=d; Path=/v2/deep\r\n\
+                  Connection: close\r\nContent-Length: 0\r\n\r\n";
     let policy = "version: 1\nroutes:\n  \
                   /ext/**: { level: public, rewrite: { strip_prefix: /ext, add_prefix: /v2, unmatched: allow, answers: true } }\n  \
                   /raw/**: { level: public, rewrite: { strip_prefix: /raw, add_prefix: /v2, unmatched: allow } }\n";
