@@ -66,8 +66,6 @@ pub struct Exchange {
     status: StatusCode,
     outcome: Option<Outcome>,
     sent: u64,
-    /// Items of a list that would be dropped, if its rule were not in shadow mode.
-    would_drop: u32,
     /// What its rule in shadow mode says is known when its answer has ended, and counted then.
     is_watched: bool,
     aborted: bool,
@@ -77,6 +75,8 @@ struct Shown {
     at: Duration,
     /// What was wrong with it.
     fault: Option<Cow<'static, str>>,
+    /// Items of a list that would be dropped, if its rule were not in shadow mode.
+    would_drop: u64,
     /// `None` when it could not be read.
     head: Option<ShownHead>,
 }
@@ -101,7 +101,12 @@ impl Exchange {
         let shown = is_shown.then(|| {
             let (method, uri) = (request.method().clone(), request.uri().clone());
             let host = request.headers().get(HOST).cloned();
-            Box::new(Shown { at: crate::clock::unix(), fault: None, head: Some(ShownHead { method, uri, host }) })
+            Box::new(Shown {
+                at: crate::clock::unix(),
+                fault: None,
+                would_drop: 0,
+                head: Some(ShownHead { method, uri, host }),
+            })
         });
         // A front would take a gRPC call's refusal, whose status is 200, for a permission.
         let grpc = link.front.is_none() && super::grpc::is_call(request.method(), request.headers());
@@ -132,7 +137,6 @@ impl Exchange {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             outcome: None,
             sent: 0,
-            would_drop: 0,
             is_watched: false,
             aborted: false,
         })
@@ -259,7 +263,9 @@ impl Exchange {
 
     /// So many items of the list that goes on would be dropped.
     pub fn would_drop(&mut self, items: u64) {
-        self.would_drop = items.try_into().unwrap_or(u32::MAX);
+        if let Some(shown) = &mut self.shown {
+            shown.would_drop = items;
+        }
     }
 
     /// So many bytes of the answer's body went out.
@@ -317,7 +323,7 @@ impl Exchange {
             org: organization
                 .map(|id| &*id.as_hyphenated().encode_lower(&mut organization_text))
                 .or(self.info.asked.as_deref()),
-            would_drop: self.would_drop.into(),
+            would_drop: shown.would_drop,
             level: self.permit.as_ref().and_then(Permit::level),
             superuser_pass: self.permit.as_ref().is_some_and(Permit::by_superuser),
             narrowed: self.info.user.as_ref().is_some_and(|user| user.scope().is_some()),
