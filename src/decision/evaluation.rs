@@ -307,7 +307,7 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
         self.facts.learn(key, organization);
     }
 
-    /// Says what was found of an object: to [`Need::Lookup`].
+    /// Says what was found of an object: to [`Need::Lookups`].
     pub fn learn_object(&mut self, key: LookupKey, answer: LookupAnswer) {
         self.facts.learn_object(key, answer);
     }

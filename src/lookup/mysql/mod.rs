@@ -2,7 +2,7 @@
 //!
 //! Their comparisons are kinder than PostgreSQL's: next to a number, a text counts for the number that it begins with, so that `17abc`
 //! finds row 17. They only warn of it. An argument that such a warning is about names no object, and so does one that is a number in an
-//! unusual spelling (`1e1`, `017`), of which they do not even warn: see [`spelled`].
+//! unusual spelling (`1e1`, `017`), of which they do not even warn: see `spelled`.
 
 mod target;
 mod value;
