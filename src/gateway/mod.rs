@@ -134,7 +134,9 @@ impl Service<Request<Incoming>> for Gateway {
                     if let Err(denial) = exchange.fetch(need).await {
                         return match exchange.go_on_without(denial) {
                             Ok(prepared) => forward(exchange, prepared).settled().await,
-                            Err(denial) => reply::refuse(exchange, &denial),
+                            Err(Interrupt::Permitted) => reply::permit(exchange),
+                            Err(Interrupt::Denied(denial)) => reply::refuse(exchange, &denial),
+                            Err(_) => reply::refuse(exchange, &Denial::new(Reason::Denied)),
                         };
                     }
                     match exchange.prepare() {

@@ -151,13 +151,17 @@ impl Exchange {
     ///
     /// # Errors
     /// The refusal, which is enforced.
-    pub fn go_on_without(&mut self, denial: Denial) -> Result<Prepared, Denial> {
-        let (Some(paused), Some(request)) = (self.paused.take(), &self.request) else { return Err(denial) };
+    pub fn go_on_without(&mut self, denial: Denial) -> Result<Prepared, Interrupt> {
+        let (Some(paused), Some(request)) = (self.paused.take(), &self.request) else { return Err(denial.into()) };
         let Paused { target, host, mut evaluation, .. } = *paused;
         let view = view(request, self.client, &host, &target, self.link.front);
         let permit = in_shadow(&mut evaluation, &view, denial, &mut self.info)?;
+        if let Some(front) = self.link.front {
+            self.permit = Some(permit);
+            return Err(self.for_front(front, Interrupt::Permitted));
+        }
         let (worker, rules) = (Rc::clone(&self.worker), Rc::clone(&self.rules));
-        self.with_permit(permit, &worker, &rules)
+        Ok(self.with_permit(permit, &worker, &rules)?)
     }
 
     /// Whether the upstream's answer must be judged before any of it goes on.
