@@ -59,7 +59,7 @@ impl Stream {
     /// See [`super::Filter::feed`].
     ///
     /// # Errors
-    /// A line is not JSON, or more than may be held.
+    /// A line or the data of an event is not JSON, or more than may be held.
     pub fn feed(
         &mut self,
         piece: &[u8],
@@ -121,10 +121,7 @@ impl Stream {
                 }
                 Ok(())
             }
-            Framing::Events if line.is_empty() => {
-                self.end_of_event(keep, out);
-                Ok(())
-            }
+            Framing::Events if line.is_empty() => self.end_of_event(keep, out),
             Framing::Events => {
                 let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
                 let value = |name: &[u8]| {
@@ -148,11 +145,15 @@ impl Stream {
     }
 
     /// An event is sent with what is left of its data; without data, a client gets nothing of it but comments and how long to wait before it
-    /// comes again. What is no JSON names no organization.
-    fn end_of_event(&mut self, keep: &mut impl FnMut(&Said<'_>) -> bool, out: &mut Vec<u8>) {
+    /// comes again. An event that has no list is nobody's, as an answer of JSON-RPC to something else.
+    fn end_of_event(&mut self, keep: &mut impl FnMut(&Said<'_>) -> bool, out: &mut Vec<u8>) -> Result<(), Unreadable> {
         let (fields, data) = (std::mem::take(&mut self.event), std::mem::take(&mut self.data));
         let mut left = Vec::new();
-        let is_kept = !data.is_empty() && self.item(&data, keep, &mut left).unwrap_or(false);
+        let is_kept = !data.trim_ascii().is_empty()
+            && match self.item(&data, keep, &mut left) {
+                Err(Unreadable::NoList) => false,
+                read => read?,
+            };
         let from = out.len();
         for field in fields.split_inclusive(|byte| *byte == b'\n') {
             if is_kept || field.starts_with(b":") || field.starts_with(b"retry") {
@@ -172,6 +173,7 @@ impl Stream {
         (self.event, self.data) = (fields, data);
         self.event.clear();
         self.data.clear();
+        Ok(())
     }
 
     /// Writes what goes on of one item, or of a document with a list in it; whether that is anything.

@@ -301,11 +301,17 @@ fn each_event_is_an_item() {
         ("\u{feff}event: x\r\ndata:{\"org\":\r\ndata: \"a\"}\r\n\r\n", "event: x\ndata: {\"org\":\ndata: \"a\"}\n\n"),
         (": alive\n\nretry: 5\rid: secret\r\r", ": alive\n\nretry: 5\n\n"),
         ("data: {\"org\":\"a\"}\n", ""),
-        ("data: [DONE]\n\ndata\n\n", ""),
-        ("data: {\"org\":\"a\"} {\"org\":\"a\"}\n\n", ""),
+        ("data\n\ndata: \n\nid: 7\n\n", ""),
     ] {
         assert_eq!(streamed("text/event-stream", "", answer).map(|(text, _)| text), Ok(left.to_owned()), "{answer:?}");
     }
+    for bad in ["data: [DONE]\n\n", "data: {\"org\":\"a\"} {\"org\":\"a\"}\n\n", "data: {\"org\":\n\n"] {
+        assert_eq!(streamed("text/event-stream", "", bad), Err(Unreadable::NotJson), "{bad:?}");
+    }
+    let twice = "data: {\"org\":\"b\",\"org\":\"a\"}\n\n";
+    assert_eq!(streamed("text/event-stream", "", twice), Err(Unreadable::Twice));
+    let other = "data: {\"result\":{\"content\":[]}}\n\n";
+    assert_eq!(streamed("text/event-stream", "/result/tools", other).map(|(text, _)| text), Ok(String::new()));
     let rpc = "data: {\"result\":{\"tools\":[{\"org\":\"a\"},{\"org\":\"b\"}]}}\n\n";
     let left = "data: {\"result\":{\"tools\":[{\"org\":\"a\"}]}}\n\n";
     assert_eq!(streamed("text/event-stream", "/result/tools", rpc).map(|(text, _)| text), Ok(left.to_owned()));
