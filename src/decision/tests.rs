@@ -39,6 +39,7 @@ mod details;
 mod evaluation;
 mod options;
 mod organizations;
+mod pages;
 mod permitted;
 mod refusals;
 mod scopes;

@@ -2,7 +2,7 @@
 
 use super::scripted;
 use crate::support::h2::{Ask, H2};
-use crate::support::{Gate, ORG_A, ORG_B, Options, Upstream, Who, get, request};
+use crate::support::{Gate, ORG_A, ORG_B, Options, Upstream, Who, eventually, get, request};
 use serde_json::{Value, json};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -136,6 +136,40 @@ fn the_first_item_leaves_before_the_second_is_there() {
     go.send(()).unwrap();
     seen += &String::from_utf8(raw.rest()).unwrap();
     assert!(seen.contains("\"id\": 3") && !seen.contains("\"id\": 2"), "{seen}");
+}
+
+/// Attack 89: who is a member of what is decided once, when the request comes.
+#[test]
+fn a_list_that_has_begun_ends_as_it_began() {
+    let (go, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    let upstream = Upstream::with(move |exchange| {
+        exchange.body()?;
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n";
+        if exchange.request.target != "/device/" {
+            exchange.hang_up();
+            return exchange.write(format!("{head}[]").as_bytes());
+        }
+        let item = |id: u32| format!("{{\"id\": {id}, \"organization\": \"{ORG_A}\"}}");
+        exchange.write(format!("{head}{{\"results\": [{}", item(1)).as_bytes())?;
+        let _ = wait.lock().unwrap().recv_timeout(Duration::from_secs(20));
+        exchange.write(format!(",{}]}}", item(2)).as_bytes())?;
+        exchange.hang_up();
+        Ok(())
+    });
+    let gate = Gate::before(upstream, &Options::policy(POLICY));
+    let mut raw = gate.raw();
+    raw.send(request(Who::uA, "GET", "/device/", &[("Connection", "close")], ""));
+    assert_eq!(raw.answer_head().unwrap().0.status, 200);
+    let mut seen = String::new();
+    while !seen.contains("\"id\": 1") {
+        seen += &String::from_utf8(raw.bytes().unwrap()).unwrap();
+    }
+    gate.postern.cli(&["member", "remove", "--org", "a", "--user", "uA"]);
+    eventually("whoever asks now is refused", || (gate.get(Who::uA, "/bare/").status == 403).then_some(()));
+    go.send(()).unwrap();
+    seen += &String::from_utf8(raw.rest()).unwrap();
+    assert!(seen.contains("\"id\": 2"), "{seen}");
 }
 
 /// Whoever goes away in the middle of a list has not had all of it.
