@@ -66,6 +66,7 @@ def library():
         yield from details(f"{LIBRARY}{level}/branch/", "branch")
         yield from details(f"{LIBRARY}{level}/shelf/", "shelf")
         yield "GET", f"{LIBRARY}{level}s/shelf/", None, "list"
+        yield "GET", f"{LIBRARY}{level}s/book/", None, "list"
         yield from details(f"{LIBRARY}{level}s/shelf/", "shelf")
         yield from made(f"{LIBRARY}{level}s/choose/", "shelf")
         yield from made(f"{LIBRARY}{level}s/choose-shared/", "shelf")
