@@ -4,6 +4,7 @@ pub mod address;
 
 pub mod answers;
 pub mod api;
+pub mod assertion;
 pub mod authzen;
 pub mod claims;
 pub mod cli;

@@ -7,6 +7,7 @@ pub use obstacles::obstacles;
 use crate::api::links::Links;
 use crate::api::openapi::Extent;
 use crate::api::{self, Api, paths};
+use crate::assertion::Assertions;
 use crate::authzen;
 use crate::config::{Compat, Config, Database};
 use crate::control::Control;
@@ -32,8 +33,8 @@ use crate::policy::Policy;
 use crate::redis::seal::Seal;
 use crate::redis::{ConnectError, Health, Redis};
 use crate::reload::{
-    Certificates, Keys, Policies, PolicyError, Reloadable, Reloader, Source, Status, Trigger, UpstreamCertificates,
-    resolve,
+    AssertionKeys, Certificates, Keys, Policies, PolicyError, Reloadable, Reloader, Source, Status, Trigger,
+    UpstreamCertificates, resolve,
 };
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
@@ -96,6 +97,8 @@ pub enum StartError {
     Mail(#[from] crate::mail::MailError),
     #[error(transparent)]
     Trace(#[from] TraceError),
+    #[error("assertion: {0}")]
+    Assertion(#[from] crate::assertion::KeyError),
     /// What `identity` needs is not there, or cannot be used.
     #[error(transparent)]
     Identity(#[from] crate::identity::SetupError),
@@ -263,6 +266,10 @@ impl Server {
         if let Some(tls) = &tls {
             reloadables.push(Box::new(Certificates(Arc::clone(tls))));
         }
+        let assertions = config.assertion.as_ref().map(|of| Assertions::new(of).map(Arc::new)).transpose()?;
+        if let Some(assertions) = &assertions {
+            reloadables.push(Box::new(AssertionKeys(Arc::clone(assertions))));
+        }
         let (tracer, spans) = match &config.tracing {
             Some(settings) => {
                 let (tracer, spans) = Exporting::start(settings, metrics.shard(), control)?;
@@ -277,6 +284,7 @@ impl Server {
             identity,
             trusted_proxies: config.trusted_proxies.clone(),
             keep_headers: config.keep_headers.clone(),
+            assertions: assertions.clone(),
             api: api.clone().map(|api| api::Service::new(api, Control(control.clone()))),
             authzen,
             limits: Arc::clone(&limits),
@@ -311,10 +319,11 @@ impl Server {
         let follower = lifecycle.follow();
         let readiness = Arc::new(Readiness::new(follower, Arc::clone(&fact_cache), Arc::clone(&reloads), redis));
         let hosts = Hosts::new(&config.management_hosts);
-        let management = Management { readiness: Arc::clone(&readiness), metrics: Some(metrics), hosts: hosts.clone() };
+        let (readable, hosts_of_it) = (Arc::clone(&readiness), hosts.clone());
+        let management = Management { readiness: readable, metrics: Some(metrics), hosts: hosts_of_it, assertions };
         control.spawn(async move { management.serve(listeners.management).await });
         if let Some(listener) = listeners.probes {
-            let probes = Management { readiness, metrics: None, hosts };
+            let probes = Management { readiness, metrics: None, hosts, assertions: None };
             control.spawn(async move { probes.serve(listener).await });
         }
         let mut settings = config.connections(tls, counts);

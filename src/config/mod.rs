@@ -4,6 +4,7 @@
 //! for each key, which are here and in the files of the sections. What comes out is [`Config`], about which nothing is left to check.
 
 pub mod accounts;
+mod assertion;
 mod authzen;
 pub mod database;
 mod edge;
@@ -123,7 +124,7 @@ pub enum Wider {
 
 keys! {
     #[derive(Clone, Debug)]
-    pub struct Config, not yet "ext_authz" "assertion" {
+    pub struct Config, not yet "ext_authz" {
         listen: net::listen::Address = loopback(8080).into(), custom(Shape::Text, edge::listen),
             "The data port: `ADDRESS:PORT`, or `unix:///PATH`. [127.0.0.1:8080]";
         listen_mode: Option<u32> = None, custom(Shape::Mode, edge::mode),
@@ -140,6 +141,8 @@ keys! {
             "An address for /livez and /readyz alone, or `off`. [off]";
         forward_auth: Option<ForwardAuth> = None, custom(forward_auth::SHAPE, forward_auth::read),
             "A listener where another proxy asks whether a request may pass, and forwards it itself; needs `trusted_proxies`. [off]";
+        assertion: Option<crate::assertion::Settings> = None, custom(assertion::SHAPE, assertion::read),
+            "A signed header that says whose a request is; services verify it with the keys of /.well-known/jwks.json of `management`. [none]";
         upstreams: Vec<Upstream> = Vec::new(), custom(upstreams::SHAPE, upstreams::read),
             "Services behind the gate, by the names that policies use.";
         policy: Vec<PathBuf> = Vec::new(), FILES, "Policy files, together one policy. Without any, nothing is served.";
@@ -346,6 +349,7 @@ impl Config {
             .with_authzen(self.authzen.is_some())
             .with_appointed_managers(self.compat == Compat::Openwisp)
             .with_shared_usernames(accounts.usernames == Usernames::PerOrganization)
+            .with_assertion(self.assertion.as_ref().map(|assertion| assertion.header.clone()))
     }
 
     /// Limits and times of client connections, as the network's edge wants them.

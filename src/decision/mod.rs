@@ -5,6 +5,7 @@
 //! an open WebSocket, `explain`, `test` or `matrix`. There is no clock, no store and no lock in here.
 
 mod answer;
+mod assertion;
 mod body;
 mod denial;
 mod evaluation;

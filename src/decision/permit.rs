@@ -3,7 +3,8 @@
 use super::matching::Hit;
 use super::need::Objects;
 use super::verdict::{OrgAccess, Verdict};
-use super::{Awaited, Caller, Denial, Listed, Reason, Upgrade};
+use super::{Awaited, Caller, Denial, Listed, Reason, Upgrade, assertion};
+use crate::assertion::Signing;
 use crate::facts::{FieldValue, Level, Organization, Snapshot, User, Value, header_value};
 use crate::policy::{Inject, InjectValue, Policy, Route, Rule, RuleId};
 use crate::request_target::plain;
@@ -15,11 +16,13 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// What is known of a request beside what it was judged by, and may be told to the upstream.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct RequestContext<'a> {
     pub request_id: &'a str,
     /// The name of the client's verified certificate.
     pub client_name: Option<&'a [u8]>,
+    /// What signs whose it is; `None` where nothing is sent.
+    pub signing: Option<Signing<'a>>,
 }
 
 /// A request that may pass, and everything that must be known to pass it on, until its answer has ended. `P` is a cheap handle of the
@@ -314,6 +317,16 @@ impl<P: Deref<Target = Policy>> Permit<P> {
                     if let Some(value) = column.header() {
                         put(value.as_bytes());
                     }
+                }
+                None
+            }
+            InjectValue::Assertion => {
+                if let (Some(signing), Some(snapshot)) = (of.signing, self.user()) {
+                    let claims = assertion::claims(self, snapshot, signing, of.request_id)?;
+                    let signed = signing.assertions.sign(&claims).ok_or_else(|| {
+                        Denial::new(Reason::StoreUnavailable).with_hint("the assertion cannot be signed: no randomness")
+                    })?;
+                    put(signed.as_bytes());
                 }
                 None
             }

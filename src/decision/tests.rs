@@ -125,7 +125,7 @@ fn ask(policy: &Policy, world: &World, caller: Option<&Arc<Snapshot>>, request: 
     let view = RequestView::new(&method, host, &target, &headers);
     let permit = evaluate(policy, &view, &Caller::of(caller), &mut |key| world.find(key))?;
     let mut told = Vec::new();
-    permit.inject(RequestContext { request_id: "req-1", client_name: None }, |name, value| {
+    permit.inject(RequestContext { request_id: "req-1", client_name: None, signing: None }, |name, value| {
         told.push(format!("{name}={}", std::str::from_utf8(value).unwrap()));
     })?;
     let marks = [permit.level(), permit.by_superuser().then_some("by superuser"), permit.rewritten()];

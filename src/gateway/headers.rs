@@ -6,6 +6,7 @@
 use super::client::{Origin, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PREFIX, X_FORWARDED_PROTO};
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::traceparent::{TRACEPARENT, TRACESTATE, Trace};
+use crate::assertion::Signing;
 use crate::decision::{Denial, Permit, RequestContext};
 use crate::identity::cookie::is_misspelt_set_cookie;
 use crate::normalized_name::normalized;
@@ -120,6 +121,7 @@ impl<H: PutField> Stripped<H> {
         let told = RequestContext {
             request_id: request_id.as_str(),
             client_name: forwarding.client.map(HeaderValue::as_bytes),
+            signing: forwarding.signing,
         };
         permit.inject(told, |name, value| {
             if !forwarding.tells(name) {
@@ -141,6 +143,8 @@ pub struct ForwardingHeaders<'h> {
     pub client: Option<&'h HeaderValue>,
     /// What the route takes off the front of paths; empty for nothing.
     pub prefix: &'h str,
+    /// What signs whose it is, where that is told.
+    pub signing: Option<Signing<'h>>,
 }
 
 impl ForwardingHeaders<'_> {
@@ -157,7 +161,7 @@ impl ForwardingHeaders<'_> {
     }
 
     fn tell(&self, request_id: &RequestId, head: &mut impl PutField) {
-        let Self { origin, asked, trace, client: _, prefix } = self;
+        let Self { origin, asked, trace, client: _, prefix, signing: _ } = self;
         if let Some(asked) = origin.x_forwarded_host.as_ref().or(*asked) {
             head.put(&X_FORWARDED_HOST, asked.as_bytes());
         }

@@ -5,6 +5,7 @@ use super::authzen::Authzen;
 use super::entropy::Entropy;
 use super::problems::Problems;
 use crate::api;
+use crate::assertion::Assertions;
 use crate::fact_cache::FactCache;
 use crate::fronts::Front;
 use crate::identity::Identity;
@@ -38,6 +39,8 @@ pub struct Shared {
     pub trusted_proxies: Vec<IpNet>,
     /// Which identity headers of theirs pass.
     pub keep_headers: Vec<HeaderName>,
+    /// What signs whose a request is, where services are told that.
+    pub assertions: Option<Arc<Assertions>>,
     /// What postern answers itself, under the prefix of its identity API.
     pub api: Option<api::Service>,
     /// What answers services that ask, where they may.

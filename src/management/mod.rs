@@ -9,6 +9,7 @@ mod readiness;
 pub use host::Hosts;
 pub use readiness::{Check, Readiness};
 
+use crate::assertion::Assertions;
 use crate::net::date;
 use crate::telemetry::metrics::Metrics;
 use bytes::Bytes;
@@ -43,6 +44,8 @@ pub struct Management {
     pub metrics: Option<Arc<Metrics>>,
     /// The names by which metrics are asked for, besides its addresses. Probes are no secret, and come with any name.
     pub hosts: Hosts,
+    /// Whose keys are shown, where requests are signed.
+    pub assertions: Option<Arc<Assertions>>,
 }
 
 impl Management {
@@ -80,6 +83,9 @@ impl Management {
     fn answer(&self, request: &Request<Incoming>, local: IpAddr) -> Response<Full<Bytes>> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here\n".to_owned());
+        }
+        if let ("/.well-known/jwks.json", Some(assertions)) = (request.uri().path(), &self.assertions) {
+            return typed(StatusCode::OK, "application/jwk-set+json", assertions.published().to_string());
         }
         match (request.uri().path(), &self.metrics) {
             ("/livez", _) => match self.readiness.needs_restart() {

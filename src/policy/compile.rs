@@ -8,7 +8,7 @@ use super::index::Conflict;
 use super::lint;
 use super::lookup::{Binder, LookupTable};
 use super::methods::Methods;
-use super::options::inject::{Inject, RawInject};
+use super::options::inject::{Inject, InjectValue, RawInject};
 use super::options::org::{self, Item, Source};
 use super::options::trailing_slash::TrailingSlash;
 use super::options::when::Condition;
@@ -22,7 +22,7 @@ use super::source::{File, RawRoute, RawRule};
 use super::strip::StripSet;
 use super::table::Table;
 use super::upstreams::Upstreams;
-use super::{Names, Policy};
+use super::{CredentialNeed, Names, Policy};
 use crate::normalized_name::{normalized_key, same_name};
 use crate::yaml::{Findings, Span, Spanned};
 use http::HeaderName;
@@ -46,6 +46,7 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
         reserved: &reserved,
         list_limit: names.map_or(super::LIST_LIMIT, Names::list_limit),
         body_limit: names.and_then(|names| names.body_limit).unwrap_or(super::BODY_LIMIT),
+        assertion: names.and_then(|names| names.assertion.as_ref()),
     };
     for file in files {
         compiler.file(file);
@@ -71,7 +72,8 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
         lint::lint(files, &routes, &table, http2_only, known, findings);
     }
     let rules = || routes.iter().flat_map(|route: &Route| route.rules());
-    let injected = rules().flat_map(|rule| rule.inject.iter()).map(|inject| &inject.name);
+    let assertion = names.and_then(|names| names.assertion.as_ref());
+    let injected = rules().flat_map(|rule| rule.inject.iter()).map(|inject| &inject.name).chain(assertion);
     let with_tokens = rules().flat_map(|rule| rule.schemes.headers());
     let mut own_headers: Vec<HeaderName> = injected.clone().chain(with_tokens.clone()).cloned().collect();
     own_headers.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
@@ -115,6 +117,8 @@ struct Compiler<'a> {
     list_limit: usize,
     /// Longest body where a rule says no other.
     body_limit: u64,
+    /// The header that says whose a request is, signed.
+    assertion: Option<&'a HeaderName>,
 }
 
 /// What of a route holds for all its rules.
@@ -278,6 +282,13 @@ impl Compiler<'_> {
             }
         }
         let is_replaced = |i: &&Inject| winners.iter().any(|w| same_name(i.name.as_str(), &*w.normalized));
+        let taken =
+            |raw: &&&RawInject| self.assertion.is_some_and(|assertion| same_name(assertion.as_str(), &*raw.normalized));
+        for RawInject { name, .. } in winners.iter().filter(taken) {
+            self.findings
+                .error("bad_header", name.span, format!("`{}` is the header of the signed assertion", name.value))
+                .help("choose another name, or another `assertion.header` in postern.yaml");
+        }
         let mut list: Vec<Inject> = below.iter().filter(|i| !is_replaced(i)).cloned().collect();
         list.extend(winners.iter().filter_map(|w| w.bind(binder, &mut self.secrets, self.findings)));
         list.into()
@@ -344,6 +355,13 @@ impl Compiler<'_> {
         let early = |inject: &&Inject| place.has(Needs::EarlyOrganization) || !inject.value.asks_organization();
         let inject =
             if inject.iter().all(|one| early(&one)) { inject } else { inject.iter().filter(early).cloned().collect() };
+        let inject = match self.assertion.filter(|_| access.credential() != CredentialNeed::Ignored) {
+            Some(name) => {
+                let signed = Inject { name: name.clone(), value: InjectValue::Assertion };
+                inject.iter().cloned().chain([signed]).collect()
+            }
+            None => inject,
+        };
         own.check_applicable(std::iter::once(place), self.findings);
         let variables: Vec<_> = route.pattern.value.typed_variables().collect();
         let hosts: Vec<&str> = file.hosts.iter().map(|host| &*host.value.text).collect();

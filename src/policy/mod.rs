@@ -31,7 +31,7 @@ pub use lookup::{Dialect, Lookup, LookupCall, LookupKey, MAX_ARGS, Question, Res
 pub(crate) use methods::METHODS;
 pub use options::authenticate::{Scheme, Schemes};
 pub(crate) use options::inject::WORDS as INJECT_WORDS;
-pub use options::inject::{Inject, InjectValue};
+pub use options::inject::{Inject, InjectValue, is_injectable};
 pub use options::org::{By, Item, MAX_SOURCES, Source};
 pub use options::when::Condition;
 pub use options::{
@@ -73,6 +73,7 @@ pub struct Names {
     body_limit: Option<u64>,
     managers_are_appointed: bool,
     usernames_are_shared: bool,
+    assertion: Option<HeaderName>,
 }
 
 /// Longest list of organizations that is put in a header where nothing is said, in bytes: services commonly take 8 KiB.
@@ -175,6 +176,12 @@ impl Names {
     #[must_use]
     pub fn with_shared_usernames(self, are: bool) -> Self {
         Self { usernames_are_shared: are, ..self }
+    }
+
+    /// The same, with the header that says whose a request is, signed.
+    #[must_use]
+    pub fn with_assertion(self, header: Option<HeaderName>) -> Self {
+        Self { assertion: header, ..self }
     }
 
     /// Whether an upstream speaks HTTP/2 and nothing else.

@@ -89,6 +89,7 @@ impl Route {
                 format!("lookup.{name}.{column}")
             }
             InjectValue::RequestId => "request.id".to_owned(),
+            InjectValue::Assertion => "the signed assertion".to_owned(),
             InjectValue::ClientName => "client.name".to_owned(),
             InjectValue::Secret(secret) => format!("{{ secret: {} }}", secret.name()),
             InjectValue::Literal(text) => format!("{{ literal: {text:?} }}"),

@@ -5,12 +5,14 @@
 //! each of them, one after the other. What does not load leaves what runs in force, and says so in the log, in [`Status`]'s
 //! metrics and in `/readyz`.
 
+mod assertions;
 mod certificates;
 mod keys;
 mod policy;
 mod status;
 mod watch;
 
+pub use assertions::AssertionKeys;
 pub use certificates::{Certificates, UpstreamCertificates};
 pub use keys::Keys;
 pub(crate) use policy::resolve;

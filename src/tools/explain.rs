@@ -150,15 +150,20 @@ impl<'p> Explanation<'p> {
     fn end(&mut self, policy: &Policy, raw: &str) {
         let Ok(permit) = &self.verdict else { return };
         let mut sent = Vec::new();
-        let told = permit.inject(RequestContext { request_id: REQUEST_ID, client_name: None }, |name, value| {
-            let secret = permit.rule().inject.iter().any(|i| i.name == *name && is_secret(&i.value));
-            let text = String::from_utf8_lossy(value).into_owned();
-            sent.push((name.to_string(), if secret { "***".to_owned() } else { text }));
-        });
+        let told = permit.inject(
+            RequestContext { request_id: REQUEST_ID, client_name: None, signing: None },
+            |name, value| {
+                let secret = permit.rule().inject.iter().any(|i| i.name == *name && is_secret(&i.value));
+                let text = String::from_utf8_lossy(value).into_owned();
+                sent.push((name.to_string(), if secret { "***".to_owned() } else { text }));
+            },
+        );
         if let Err(denial) = told {
             self.verdict = Err(denial);
             return;
         }
+        let signed = permit.rule().inject.iter().filter(|inject| matches!(inject.value, InjectValue::Assertion));
+        sent.extend(signed.filter(|_| permit.user().is_some()).map(|it| (it.name.to_string(), "(signed)".to_owned())));
         if let Some(empty) = permit.listed().and_then(Listed::empty) {
             let text = format!("nowhere: nothing of the list could be the caller's, who gets {empty}");
             self.steps.push(Step::new("forward", Mark::Note, text));

@@ -11,7 +11,7 @@ const SHADOW: &str = "version: 1\ndefaults: { inject: { X-User: user.username, X
 /// The names that a permit has injected.
 fn injected(permit: &Permit<&Policy>) -> Vec<String> {
     let mut names = Vec::new();
-    let told = RequestContext { request_id: "r", client_name: None };
+    let told = RequestContext { request_id: "r", client_name: None, signing: None };
     permit.inject(told, |name, _| names.push(name.to_string())).unwrap();
     names
 }

@@ -3,11 +3,14 @@
 use super::super::evaluate::{Interrupt, Need};
 use super::super::headers::is_like_authorization;
 use super::Exchange;
+use crate::assertion::Signing;
+use crate::clock;
 use crate::decision::{Awaited, Denial, Reason, RequestContext};
 use crate::fronts::{Front, Removal};
 use crate::identity::cookie::remove_ours;
 use http::StatusCode;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
 
 const BLANK: HeaderValue = HeaderValue::from_static("");
 
@@ -59,7 +62,7 @@ impl Exchange {
         let refused = || Denial::new(Reason::Denied);
         let request = self.request.take().ok_or_else(refused)?;
         let permit = self.permit.as_ref().ok_or_else(refused)?;
-        let mut headers = request.into_parts().0.headers;
+        let http::request::Parts { method, uri, mut headers, .. } = request.into_parts().0;
         let cookies = headers.get_all(COOKIE).iter().cloned().collect::<Vec<_>>();
         remove_ours(&mut headers);
         let has_changed = !headers.get_all(COOKIE).iter().eq(&cookies);
@@ -78,6 +81,13 @@ impl Exchange {
         let context = RequestContext {
             request_id: self.request_id.as_str(),
             client_name: self.link.client.name().map(HeaderValue::as_bytes),
+            signing: self.worker.shared.assertions.as_deref().map(|assertions| Signing {
+                assertions,
+                now: clock::unix_seconds(),
+                method: &method,
+                target: uri.path_and_query().map_or("/", PathAndQuery::as_str),
+                audience: self.rules.pools.get(permit.route().upstream).map_or("", |pool| &pool.upstream().name),
+            }),
         };
         permit.inject(context, |name, value| {
             if let Ok(value) = HeaderValue::from_bytes(value) {

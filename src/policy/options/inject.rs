@@ -61,6 +61,8 @@ pub enum InjectValue {
     ClientName,
     Literal(HeaderValue),
     Secret(Arc<Secret>),
+    /// `assertion` of the configuration: whose the request is, signed
+    Assertion,
 }
 
 impl InjectValue {
@@ -90,6 +92,7 @@ impl InjectValue {
             | Self::OrgExternalId
             | Self::OrgLevel
             | Self::Orgs(_)
+            | Self::Assertion
             | Self::Claim(_) => true,
             Self::Path(_)
             | Self::Lookup(..)
@@ -177,6 +180,13 @@ const FORBIDDEN: [&str; 12] = [
 /// Whether a header frames or routes the message, in any spelling.
 pub(in crate::policy) fn frames(name: &str) -> bool {
     FORBIDDEN.iter().any(|bad| same_name(*bad, name))
+}
+
+/// Whether a policy, or postern itself, may tell a header of that name.
+#[must_use]
+pub fn is_injectable(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    text.len() <= MAX_NAME && normalized(text).next().is_some() && !frames(text)
 }
 
 /// Longest name of an injected header.

@@ -134,9 +134,12 @@ impl Case {
         let judged = ask::evaluate(policy, &self.request, user, &mut world.facts(policy));
         let told = judged.and_then(|permit| {
             let mut sent = Vec::new();
-            permit.inject(RequestContext { request_id: REQUEST_ID, client_name: None }, |name, value| {
-                sent.extend(HeaderValue::from_bytes(value).map(|value| (name.clone(), value)));
-            })?;
+            permit.inject(
+                RequestContext { request_id: REQUEST_ID, client_name: None, signing: None },
+                |name, value| {
+                    sent.extend(HeaderValue::from_bytes(value).map(|value| (name.clone(), value)));
+                },
+            )?;
             Ok((permit, sent))
         });
         let (verdict, route, wrong) = match &told {

@@ -1,5 +1,6 @@
 //! Who somebody is, by every scheme: tokens that other programs make, and the ways in which they are refused.
 
+mod assertion;
 mod basic;
 mod fields;
 mod header;

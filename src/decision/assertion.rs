@@ -1,0 +1,70 @@
+//! What the signed assertion says of a request: the names are those of RFC 7519 and OpenID Connect where those have one.
+
+use super::permit::Permit;
+use super::{Denial, Reason};
+use crate::assertion::Signing;
+use crate::facts::{Organization, Snapshot, Value};
+use crate::policy::Policy;
+use serde_json::{Map, Value as Json, json};
+use std::ops::Deref;
+
+/// The claims of a caller's request.
+///
+/// # Errors
+/// 431 `identity_too_large`: what the caller's roles permit is longer than headers may be.
+pub(super) fn claims<P: Deref<Target = Policy>>(
+    permit: &Permit<P>,
+    caller: &Snapshot,
+    signing: Signing<'_>,
+    request_id: &str,
+) -> Result<Json, Denial> {
+    let (settings, user) = (signing.assertions.settings(), &caller.user);
+    let mut claims = Map::new();
+    let mut say = |name: &str, value: Json| {
+        if !value.is_null() {
+            claims.insert(name.to_owned(), value);
+        }
+    };
+    say("iss", json!(settings.issuer));
+    say("aud", json!(signing.audience));
+    say("iat", json!(signing.now));
+    say("exp", json!(signing.now.saturating_add_unsigned(settings.ttl.as_secs())));
+    say("jti", json!(request_id));
+    say("sub", json!(user.id.0));
+    say("preferred_username", json!(user.username.as_ref().map(Value::as_str)));
+    say("email", json!(user.email.as_deref().map(Value::as_str)));
+    say("user_issuer", json!(user.issuer.as_deref().map(Value::as_str)));
+    say("is_staff", json!(user.is_staff));
+    say("is_superuser", json!(user.is_superuser));
+    say("groups", caller.groups().iter().map(|name| &**name).collect());
+    if let Some(organization) = permit.organization() {
+        let Organization { id, slug, external_id, .. } = &**organization;
+        let external_id = external_id.as_deref().map(Value::as_str);
+        say("org", json!({ "id": id.0, "slug": slug.as_str(), "external_id": external_id }));
+        say("level", json!(permit.level()));
+        if settings.permissions {
+            say("permissions", json!(by_roles(caller, organization)));
+        }
+    }
+    say("route", json!(permit.route().pattern));
+    say("method", json!(signing.method.as_str()));
+    say("target", json!(signing.target));
+    let claims = Json::Object(claims);
+    if settings.permissions && claims.to_string().len() > permit.route().list_limit {
+        let hint =
+            "the signed assertion would be longer than `limits.identity_header`: leave `assertion.permissions` off";
+        return Err(Denial::new(Reason::IdentityTooLarge).at(permit.route().index).with_hint(hint));
+    }
+    Ok(claims)
+}
+
+/// What roles permit there: those in the organization, and super roles.
+fn by_roles<'c>(caller: &'c Snapshot, organization: &Organization) -> Vec<&'c str> {
+    let Some(permissions) = caller.permissions() else { return Vec::new() };
+    let there = permissions.all_by_organization().filter(|(id, _)| *id == organization.id);
+    let there = there.flat_map(|(_, list)| list);
+    let mut names: Vec<&str> = there.chain(permissions.all_of_super_roles()).map(|name| &**name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
