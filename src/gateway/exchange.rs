@@ -6,6 +6,8 @@
 mod evaluate;
 mod front;
 
+pub(super) use evaluate::find_page;
+
 use super::active_policy::{Rules, SharedPolicy};
 use super::client_connection::ClientConnection;
 use super::evaluate::{Paused, Permit, RequestInfo};

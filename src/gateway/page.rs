@@ -9,10 +9,11 @@ use super::judge::{hold, response};
 use super::reply;
 use super::upstream_target::UpstreamTarget;
 use crate::answers::Counts;
-use crate::decision::{AnswerView, Denial, FoundItems, Listed};
+use crate::decision::{AnswerView, Denial, Listed};
 use crate::net::deadline::Pace;
 use crate::upstream::Body;
 use http::{HeaderMap, Response, StatusCode};
+use std::sync::Arc;
 
 /// Answers with what of the upstream's page is whoever's has asked.
 pub(super) async fn page(
@@ -45,7 +46,7 @@ async fn keep(exchange: &Exchange, page: AnswerView<'_>) -> Result<(Vec<u8>, Cou
     let Some(listed) = exchange.listed() else { return Ok((Vec::new(), Counts::default())) };
     let found = match listed.lookup() {
         Some(items) => exchange.find_page(&items.lookup, listed.asks(page)?).await?,
-        None => FoundItems::new(),
+        None => Arc::default(),
     };
     listed.left(page, &found)
 }

@@ -2,9 +2,9 @@
 
 use super::content_coding::{Decoder, STEP, Undecodable};
 use super::evaluate::{Interrupt, Need};
-use super::exchange::Exchange;
+use super::exchange::{Exchange, find_page};
 use crate::answers::{Filter, Said, Unreadable};
-use crate::decision::{AnswerView, Denial, KeptItems, OrgKey, Reason};
+use crate::decision::{AnswerView, Denial, FoundItems, KeptItems, OrgKey, Reason};
 use crate::facts::Organization;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
@@ -18,12 +18,20 @@ use std::task::{Context, Poll, ready};
 enum Copy {
     /// All that has come, decoded.
     Object(Vec<u8>),
+    /// The same of a list whose items a lookup says.
+    Page(Vec<u8>),
     /// Items are counted, and let go.
     List(Box<(Filter, KeptItems)>),
 }
 
-/// An organization that is looked up.
-type Asked = Pin<Box<dyn Future<Output = Option<Option<Arc<Organization>>>>>>;
+type Waiting<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// What must be fetched to judge it.
+enum Asked {
+    Organization(OrgKey<'static>, Waiting<Option<Option<Arc<Organization>>>>),
+    /// The objects that a page names.
+    Page(Waiting<Result<Arc<FoundItems>, Denial>>),
+}
 
 /// An answer on its way, and what is known of it so far.
 pub struct Watch {
@@ -34,7 +42,7 @@ pub struct Watch {
     limit: usize,
     /// Why it would not reach the caller.
     failed: Option<Denial>,
-    asked: Option<(OrgKey<'static>, Asked)>,
+    asked: Option<Asked>,
 }
 
 fn unreadable(Undecodable(hint): Undecodable) -> Denial {
@@ -57,8 +65,9 @@ impl Watch {
             return None;
         }
         let copy = match exchange.listed() {
-            // Nobody is asked whose the items of a page are that goes on all the same.
-            Some(listed) if listed.lookup().is_some() => return None,
+            Some(listed) if listed.lookup().is_some() => {
+                listed.filter(status, headers).map(|found| found.map(|_| Copy::Page(Vec::new())))
+            }
             Some(listed) => listed
                 .filter(status, headers)
                 .map(|found| found.map(|(filter, kept)| Copy::List(Box::new((filter, kept))))),
@@ -106,15 +115,31 @@ impl Watch {
         }
     }
 
-    /// All of it has come: says what would have become of it. Only an organization may have to be looked up for that.
+    /// All of it has come: says what would have become of it. An organization may have to be looked up for that, or whose the items are.
     pub(super) fn poll_end(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Poll<()> {
         let refused = loop {
-            if let Some((key, asked)) = &mut self.asked {
-                match ready!(asked.as_mut().poll(cx)) {
+            match &mut self.asked {
+                Some(Asked::Organization(key, asked)) => match ready!(asked.as_mut().poll(cx)) {
                     Some(found) => exchange.learn_organization(key.clone(), found),
                     None => break Denial::new(Reason::StoreUnavailable),
+                },
+                Some(Asked::Page(asked)) => {
+                    let found = ready!(asked.as_mut().poll(cx));
+                    match found.and_then(|found| self.left(exchange, &found)) {
+                        Ok(()) => return Poll::Ready(()),
+                        Err(denial) => break denial,
+                    }
                 }
-                self.asked = None;
+                None => {}
+            }
+            self.asked = None;
+            match self.ask(exchange) {
+                Ok(None) => {}
+                Ok(asked) => {
+                    self.asked = asked;
+                    continue;
+                }
+                Err(denial) => break denial,
             }
             match self.end(exchange) {
                 Ok(()) => return Poll::Ready(()),
@@ -124,7 +149,7 @@ impl Watch {
                     let asked = async move {
                         worker.shared.fact_cache.organization(&wanted, crate::clock::monotonic()).await.ok()
                     };
-                    self.asked = Some((key, Box::pin(asked)));
+                    self.asked = Some(Asked::Organization(key, Box::pin(asked)));
                 }
                 // Whoever has sent it has changed meanwhile: nobody knows any more.
                 Err(_) => break Denial::new(Reason::StoreUnavailable),
@@ -144,6 +169,26 @@ impl Watch {
         }
     }
 
+    /// Asks whose the items of a page are.
+    fn ask(&mut self, exchange: &Exchange) -> Result<Option<Asked>, Denial> {
+        let (Copy::Page(body), None) = (&self.copy, &self.failed) else { return Ok(None) };
+        self.decoder.finish().map_err(unreadable)?;
+        let Some((listed, items)) = exchange.listed().and_then(|listed| Some((listed, listed.lookup()?))) else {
+            return Ok(None);
+        };
+        let keys = listed.asks(AnswerView { status: self.status, headers: &self.headers, body })?;
+        let (worker, lookup) = (Rc::clone(exchange.worker()), Arc::clone(&items.lookup));
+        Ok(Some(Asked::Page(Box::pin(async move { find_page(&worker, &lookup, keys).await }))))
+    }
+
+    /// Counts what of a page would have been left out.
+    fn left(&self, exchange: &mut Exchange, found: &FoundItems) -> Result<(), Denial> {
+        let (Copy::Page(body), Some(listed)) = (&self.copy, exchange.listed()) else { return Ok(()) };
+        let (_, counts) = listed.left(AnswerView { status: self.status, headers: &self.headers, body }, found)?;
+        exchange.would_drop(counts.dropped);
+        Ok(())
+    }
+
     fn end(&mut self, exchange: &mut Exchange) -> Result<(), Interrupt> {
         if let Some(denial) = self.failed.take() {
             return Err(denial.into());
@@ -157,6 +202,8 @@ impl Watch {
                 exchange.would_drop(counts.dropped);
                 Ok(())
             }
+            // Nobody waits for what a lookup says.
+            Copy::Page(_) => Err(Denial::new(Reason::LookupFailed).into()),
             Copy::Object(body) => {
                 let judged =
                     exchange.judge_beside(AnswerView { status: self.status, headers: &self.headers, body: &body });
@@ -169,8 +216,10 @@ impl Watch {
 
 fn add(copy: &mut Copy, limit: usize, piece: &[u8]) -> Result<(), Denial> {
     match copy {
-        Copy::Object(held) if held.len() + piece.len() > limit => Err(unreadable(super::judge::TOO_LONG)),
-        Copy::Object(held) => {
+        Copy::Object(held) | Copy::Page(held) if held.len() + piece.len() > limit => {
+            Err(unreadable(super::judge::TOO_LONG))
+        }
+        Copy::Object(held) | Copy::Page(held) => {
             held.extend_from_slice(piece);
             Ok(())
         }

@@ -125,11 +125,7 @@ impl Database {
         let found = self.in_time(async {
             match &self.engine {
                 Engine::Postgres(postgres) => postgres.objects_of_all(statement, args).await,
-                // Its statements are refused where the policy is read.
-                Engine::Mysql(_) => {
-                    let why = "MySQL and MariaDB are not asked about many objects at once".to_owned();
-                    Err(Unanswered { told: STATEMENT_FAILED, why })
-                }
+                Engine::Mysql(mysql) => mysql.objects_of_all(statement, args).await,
             }
         });
         let found = found.await.map_err(|unanswered| self.failed(lookup, unanswered))?;

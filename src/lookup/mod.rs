@@ -29,6 +29,9 @@ use tokio::runtime::Handle;
 /// Questions of one request that are asked at once, at most: as many as a database has connections, where nothing else is said.
 const AT_ONCE: usize = 8;
 
+/// Objects of one page that a service is asked about, at most: one by one.
+const MOST_OF_A_SERVICE: usize = 500;
+
 const BROKEN_OFF: LookupFailure = LookupFailure("the lookup was broken off");
 const NO_DATABASE: LookupFailure = LookupFailure("no database of the lookup's name is configured");
 
@@ -48,6 +51,8 @@ pub struct Lookups {
     services: Arc<Services>,
     kept: Arc<Kept>,
     flights: Flights<LookupKey, LookupAnswer>,
+    /// Of pages, by all that they ask about.
+    pages: Flights<LookupKey, Result<Arc<FoundItems>, LookupFailure>>,
     /// Where questions are put: connections outlive the worker that needed them first.
     control: Handle,
     pub counts: Counts,
@@ -63,6 +68,7 @@ impl Lookups {
             services: Arc::new(services),
             kept: Arc::new(Kept::default()),
             flights: Flights::default(),
+            pages: Flights::default(),
             control,
             counts: Counts::default(),
         }
@@ -96,11 +102,51 @@ impl Lookups {
         stream::iter(keys).map(find).buffered(AT_ONCE).collect().await
     }
 
-    /// Asks about many objects, each named by one argument: one question for all that are not kept. What is not there is left out.
+    /// Asks about many objects, each named by one argument: a database by one question for all that are not kept, a service for each of them.
+    /// What is not there is left out.
     ///
     /// # Errors
     /// Nothing is known of any of them.
-    pub async fn find_page(&self, lookup: &Arc<Lookup>, args: Vec<Box<str>>) -> Result<FoundItems, LookupFailure> {
+    pub async fn find_page(
+        &self,
+        lookup: &Arc<Lookup>,
+        mut args: Vec<Box<str>>,
+    ) -> Result<Arc<FoundItems>, LookupFailure> {
+        args.sort_unstable();
+        let page = LookupKey { lookup: Arc::clone(lookup), args: args.clone().into() };
+        self.pages
+            .join(page, || async {
+                let found = match &lookup.question {
+                    Question::Sql(_) => self.page_of_a_database(lookup, args).await,
+                    Question::Http(_) => self.page_of_a_service(lookup, args).await,
+                };
+                found.map(Arc::new)
+            })
+            .await
+    }
+
+    async fn page_of_a_service(&self, lookup: &Arc<Lookup>, args: Vec<Box<str>>) -> Result<FoundItems, LookupFailure> {
+        if args.len() > MOST_OF_A_SERVICE {
+            return Err(LookupFailure("the items of the answer name more objects than a service is asked about"));
+        }
+        let key = |arg: Box<str>| LookupKey { lookup: Arc::clone(lookup), args: [arg].into() };
+        let now = crate::clock::monotonic();
+        let (mut found, mut asked) = (FoundItems::new(), Vec::new());
+        for key in args.into_iter().map(key) {
+            match self.remembered(&key, now) {
+                Some(Ok(Some(object))) => put(&mut found, &key, object),
+                _ => asked.push(key),
+            }
+        }
+        for (key, answer) in self.find_all(asked).await {
+            if let Some(object) = answer? {
+                put(&mut found, &key, object);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn page_of_a_database(&self, lookup: &Arc<Lookup>, args: Vec<Box<str>>) -> Result<FoundItems, LookupFailure> {
         let now = crate::clock::monotonic();
         let (mut found, mut asked) = (FoundItems::new(), Vec::new());
         for arg in args {
@@ -216,7 +262,7 @@ impl Lookups {
             match (&lookup.question, database) {
                 (Question::Sql(statement), Some(database)) => database.ask_all(&lookup, statement, &args).await,
                 (Question::Sql(_), None) => Err(NO_DATABASE),
-                (Question::Http(_), _) => Err(LookupFailure("a service cannot be asked about many objects at once")),
+                (Question::Http(_), _) => Err(NO_DATABASE),
             }
         }
     }
@@ -225,5 +271,11 @@ impl Lookups {
     fn database(&self, name: &str) -> Option<&Arc<Database>> {
         let only = || self.databases.values().next().filter(|_| name.is_empty() && self.databases.len() == 1);
         self.databases.get(name).or_else(only)
+    }
+}
+
+fn put(found: &mut FoundItems, key: &LookupKey, object: Arc<Object>) {
+    if let [arg] = &*key.args {
+        found.insert(arg.clone(), object);
     }
 }

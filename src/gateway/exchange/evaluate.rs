@@ -234,9 +234,12 @@ impl Exchange {
     ///
     /// # Errors
     /// 503 `lookup_failed`.
-    pub async fn find_page(&self, lookup: &Arc<policy::Lookup>, args: Vec<Box<str>>) -> Result<FoundItems, Denial> {
-        let found = self.worker.shared.lookups.find_page(lookup, args).await;
-        found.map_err(|LookupFailure(hint)| Denial::new(Reason::LookupFailed).with_hint(hint))
+    pub async fn find_page(
+        &self,
+        lookup: &Arc<policy::Lookup>,
+        args: Vec<Box<str>>,
+    ) -> Result<Arc<FoundItems>, Denial> {
+        find_page(&self.worker, lookup, args).await
     }
 
     /// Goes on with the evaluation of a request that was sent on, with its answer.
@@ -442,4 +445,17 @@ fn replaces_unasked(worker: &Worker, headers: &HeaderMap, info: &RequestInfo) ->
         is_strict || places.cookie.as_deref().is_some_and(|name| cookies(headers, name).next().is_some())
     };
     begins && !session::is_opened_here(headers) && has_session()
+}
+
+/// What a lookup finds of the objects that a page of a list names.
+///
+/// # Errors
+/// 503 `lookup_failed`.
+pub(in crate::gateway) async fn find_page(
+    worker: &Worker,
+    lookup: &Arc<policy::Lookup>,
+    args: Vec<Box<str>>,
+) -> Result<Arc<FoundItems>, Denial> {
+    let found = worker.shared.lookups.find_page(lookup, args).await;
+    found.map_err(|LookupFailure(hint)| Denial::new(Reason::LookupFailed).with_hint(hint))
 }

@@ -4,6 +4,7 @@
 //! finds row 17. They only warn of it. An argument that such a warning is about names no object, and so does one that is a number in an
 //! unusual spelling (`1e1`, `017`), of which they do not even warn: see `spelled`.
 
+mod batch;
 mod target;
 mod value;
 
@@ -150,7 +151,7 @@ impl Mysql {
     pub(super) async fn objects(&self, statement: &policy::Statement, args: &[Box<str>]) -> Result<Found, Unanswered> {
         let sql = bounded(statement);
         match self.on_a_session(async |connection| found(connection, &sql, args).await).await {
-            Ok(rows) => Ok(rows.iter().map(value::object).collect()),
+            Ok(rows) => Ok(rows.iter().map(|row| value::object(row, 0)).collect()),
             Err(failure) if failure.is_bad_argument(args) => Ok(Found::new()),
             Err(failure) => Err(failure.unanswered(args)),
         }

@@ -76,9 +76,9 @@ pub(super) fn unread(field: &Field) -> Option<String> {
     Reading::of(field).is_none().then(name)
 }
 
-/// The row as an object; the name of a column that cannot be read is the error.
-pub(super) fn object(row: &Row) -> Result<Object, String> {
-    let columns = row.columns_ref().iter().enumerate().map(|(at, field)| {
+/// The columns from `from` on as an object; the name of one that cannot be read is the error.
+pub(super) fn object(row: &Row, from: usize) -> Result<Object, String> {
+    let columns = row.columns_ref().iter().enumerate().skip(from).map(|(at, field)| {
         let value = Reading::of(field).zip(row.as_ref(at)).and_then(|(reading, value)| reading.value(value));
         let name = field.name_str();
         value.map(|value| (name.as_ref().into(), value)).ok_or_else(|| name.into_owned())

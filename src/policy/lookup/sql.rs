@@ -23,12 +23,6 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// Whether its parameters are numbered, as those of PostgreSQL alone are.
-    #[must_use]
-    pub fn is_numbered(&self) -> bool {
-        numbered(&self.text) > 0
-    }
-
     /// The statement with another expression in the place of its parameters.
     #[must_use]
     pub fn with_parameter(&self, expression: &str) -> String {

@@ -3,6 +3,7 @@
 mod lists;
 mod lists_of_all_kinds;
 mod looked_up;
+mod looked_up_elsewhere;
 mod narrowed;
 mod trouble;
 
@@ -26,7 +27,7 @@ routes:
 "#;
 
 /// What a service says, and is made to say next.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Script(Arc<Mutex<Vec<u8>>>);
 
 impl Script {
@@ -45,6 +46,16 @@ impl Script {
         self.answer("Content-Type: application/json\r\n", body);
     }
 
+    /// A service that says it.
+    pub fn serve(&self) -> Upstream {
+        let said = self.clone();
+        Upstream::with(move |exchange| {
+            exchange.body()?;
+            let bytes = said.0.lock().unwrap().clone();
+            exchange.write(&bytes)
+        })
+    }
+
     pub fn object_of(&self, organization: &str) -> String {
         let body = format!("{{\"id\": 17, \"organization\": \"{organization}\", \"secret\": \"sesame\"}}");
         self.json(&body);
@@ -54,14 +65,8 @@ impl Script {
 
 /// A gate before a service that says what it is told to.
 pub fn scripted(policy: &str, change: impl FnOnce(Options) -> Options) -> (Gate, Script) {
-    let script = Script(Arc::default());
-    let said = script.clone();
-    let upstream = Upstream::with(move |exchange| {
-        exchange.body()?;
-        let bytes = said.0.lock().unwrap().clone();
-        exchange.write(&bytes)
-    });
-    (Gate::before(upstream, &change(Options::policy(policy))), script)
+    let script = Script::default();
+    (Gate::before(script.serve(), &change(Options::policy(policy))), script)
 }
 
 /// Everything that is said of an answer but when and to which request.

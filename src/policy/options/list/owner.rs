@@ -2,7 +2,7 @@
 
 use super::steps;
 use crate::facts::Organization;
-use crate::policy::lookup::{Lookup, Question};
+use crate::policy::lookup::Lookup;
 use crate::policy::options::option::RuleContext;
 use crate::policy::options::org::{self, By};
 use crate::yaml::{Findings, Keys, Map, Node, Span, Value};
@@ -141,17 +141,6 @@ impl RawOwner {
             Self::LookedUp { lookup, column, by, span } => (lookup, column, by, span),
         };
         let (lookup, by) = rule.binder.of_value((&name, column.as_deref(), by), "an item", span, findings)?;
-        let whom = match &lookup.question {
-            Question::Http(_) => Some("a service"),
-            Question::Sql(statement) => (!statement.is_numbered()).then_some("MySQL or MariaDB"),
-        };
-        if let Some(whom) = whom {
-            let message =
-                format!("the lookup `{name}` asks {whom}, which cannot be asked for all items of a list at once");
-            let help = "use a lookup that asks PostgreSQL, or let the service say in each item whose it is";
-            findings.error("bad_lookup", span, message).help(help);
-            return None;
-        }
         Some((ItemBy::Key(by), Some(Arc::new(ItemLookup { lookup, column, by }))))
     }
 }
