@@ -15,6 +15,12 @@ pub fn same_name<A: AsRef<[u8]> + ?Sized, B: AsRef<[u8]> + ?Sized>(a: &A, b: &B)
     normalized(a).eq(normalized(b))
 }
 
+/// Whether a name is letters, digits and hyphens: no two of these become one variable of CGI.
+#[must_use]
+pub fn is_plain(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
 /// The normalized name as text, to be the key of a table.
 #[must_use]
 pub fn normalized_key(text: &str) -> Box<str> {

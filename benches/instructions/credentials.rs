@@ -134,7 +134,7 @@ fn request(credential: fn(&World) -> &String) -> Box<dyn FnMut(usize)> {
             head,
             &headers,
             host,
-            &Passing { policy: &policy, kept: &[], authorization: false, whole: false },
+            &Passing { policy: &policy, kept: &[], authorization: false, whole: false, plain_names: false },
         );
         black_box(stripped.0.as_bytes());
     })

@@ -119,7 +119,7 @@ fn strip(head: &[u8]) -> Work {
             head,
             &headers,
             host,
-            &Passing { policy: &policy, kept: &[], authorization: false, whole: false },
+            &Passing { policy: &policy, kept: &[], authorization: false, whole: false, plain_names: false },
         );
         std::mem::forget(black_box(stripped));
     })

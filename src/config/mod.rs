@@ -336,9 +336,11 @@ impl Config {
     pub fn names(&self) -> Names {
         let secrets = self.secrets.iter().map(|secret| secret.name.to_string());
         let http2_only = self.upstreams.iter().filter(|upstream| upstream.spoken() == Protocol::Http2);
+        let uwsgi = self.upstreams.iter().filter(|upstream| upstream.is_uwsgi());
         let accounts = &self.identity.accounts;
         Names::new(self.upstreams.iter().map(|upstream| upstream.name.to_string()))
             .with_http2_only(http2_only.map(|upstream| upstream.name.to_string()))
+            .with_uwsgi(uwsgi.map(|upstream| upstream.name.to_string()))
             .with_secrets(secrets)
             .with_databases(self.databases.iter().map(|source| (source.name.clone(), source.dialect())))
             .with_schemes(self.identity.settings.schemes())

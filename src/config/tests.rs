@@ -94,6 +94,12 @@ fn upstreams_are_urls_or_maps() {
     assert_eq!(spoken("{ addresses: [\"https://a\"], protocol: http1 }"), Ok(Protocol::Http1));
     assert_eq!(spoken("{ addresses: [\"unix:///a\"], protocol: http2 }"), Ok(Protocol::Http2));
     assert!(spoken("{ addresses: [\"h2c://a\"], protocol: http1 }").unwrap_err().contains("contradicts"));
+    assert_eq!(spoken("uwsgi://a:3031"), Ok(Protocol::Http1));
+    for version in ["http1", "http2"] {
+        let text = format!("{{ addresses: [\"uwsgi+unix:///a\"], protocol: {version} }}");
+        assert!(spoken(&text).unwrap_err().contains("contradicts the scheme uwsgi"), "{version}");
+    }
+    assert!(spoken("uwsgi://a").unwrap_err().contains("has no port"));
     assert!(spoken("{ addresses: [\"http://a\"], protocol: spdy }").unwrap_err().contains("not `spdy`"));
     assert!(spoken("{ addresses: [\"http://a\", \"h2c://b\"] }").unwrap_err().contains("all h2c"));
     let title = |text: &str| load(&format!("upstreams: {{ a: {text} }}"), &[], &[]).map(|c| c.upstreams[0].title_case);
@@ -103,7 +109,11 @@ fn upstreams_are_urls_or_maps() {
     let answers = |text: &str| load(text, &[], &[]).map(|config| config.title_case);
     assert_eq!((answers("workers: 1"), answers("header_case: title")), (Ok(false), Ok(true)));
     assert_eq!((answers("compat: openwisp"), answers("compat: openwisp\nheader_case: lower")), (Ok(true), Ok(false)));
-    for http2 in ["{ addresses: [\"h2c://a\"]", "{ addresses: [\"https://a\"], protocol: http2"] {
+    for http2 in [
+        "{ addresses: [\"uwsgi://a:1\"]",
+        "{ addresses: [\"h2c://a\"]",
+        "{ addresses: [\"https://a\"], protocol: http2",
+    ] {
         assert!(title(&format!("{http2}, header_case: title }}")).unwrap_err().contains("no_meaning"), "{http2}");
     }
 }
@@ -133,6 +143,8 @@ fn an_upstream_with_several_addresses_or_checks_is_a_cluster() {
         ("addresses: []", "has no address"),
         ("addresses: [http://a, https://b]", "all http or all https, or all h2c"),
         ("addresses: [http://a], tls: { ca: x.pem }", "`tls` is for https"),
+        ("addresses: [uwsgi://a:1], tls: { ca: x.pem }", "`tls` is for https"),
+        ("addresses: [unix:///a, uwsgi+unix:///b]", "or all uwsgi"),
         ("addresses: [https://a], tls: { cert: x.pem }", "needs both `cert` and `key`"),
         ("addresses: [https://a], tls: { server_name: \"a b\" }", "must be a host name"),
         ("addresses: [{ url: http://a, weight: 0 }]", "`weight`"),

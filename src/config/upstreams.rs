@@ -13,7 +13,7 @@ use std::time::Duration;
 keys! {
     struct Said {
         addresses: Vec<Address> = Vec::new(), custom(Shape::Any(ADDRESSES), addresses),
-            "`http://HOST:PORT`, `https://HOST:PORT` or `unix:///PATH`, each also as `{ url: URL, weight: N }`; all http or all https.";
+            "`http://HOST:PORT`, `https://HOST:PORT`, `h2c://HOST:PORT`, `uwsgi://HOST:PORT`, `unix:///PATH` or `uwsgi+unix:///PATH`, each also as `{ url: URL, weight: N }`; all of one scheme.";
         host: HostHeader = HostHeader::Preserve, custom(Shape::Text, host),
             "The `Host` that it sees: `preserve`, `upstream`, or a host name. [preserve]";
         protocol: Protocol = Protocol::Auto,
@@ -49,7 +49,7 @@ keys! {
     struct Weighted {
         url: Option<Address> = None, custom(Shape::Text, |_, node, reader| {
                 address(node.expect_str("`url`", reader.findings)?, node.span, reader.findings)
-            }), "`http://HOST:PORT`, `https://HOST:PORT` or `unix:///PATH`";
+            }), "`http://HOST:PORT`, `https://HOST:PORT`, `h2c://HOST:PORT`, `uwsgi://HOST:PORT`, `unix:///PATH` or `uwsgi+unix:///PATH`";
         weight: Option<usize> = None, count::<usize, 1, 1000>(), "Its share beside the others. [1]";
     }
 }
@@ -127,14 +127,20 @@ fn upstream(entry: &Entry, reader: &mut Reader<'_>) -> Option<Upstream> {
     if let Some(node) = options.get("addresses")
         && addresses.iter().any(|other| other.scheme != first.scheme)
     {
-        let message = format!("{what}: the addresses of one upstream are all http or all https, or all h2c");
+        let message =
+            format!("{what}: the addresses of one upstream are all http or all https, or all h2c, or all uwsgi");
         findings.error("wrong_value", node.span, message).help("make two upstreams of them");
     }
-    if let (Some(node), Scheme::Http | Scheme::H2c) = (options.get("tls"), first.scheme) {
+    if let (Some(node), Scheme::Http | Scheme::H2c | Scheme::Uwsgi) = (options.get("tls"), first.scheme) {
         findings.error("wrong_value", node.span, format!("{what}: `tls` is for https addresses, and this one is not"));
     }
     if let (Some(node), Scheme::H2c, Protocol::Http1) = (options.get("protocol"), first.scheme, protocol) {
         findings.error("wrong_value", node.span, "`protocol: http1` contradicts the scheme h2c");
+    }
+    if let (Some(node), Scheme::Uwsgi, Protocol::Http1 | Protocol::Http2) =
+        (options.get("protocol"), first.scheme, protocol)
+    {
+        findings.error("wrong_value", node.span, "`protocol` is a version of HTTP, and contradicts the scheme uwsgi");
     }
     let is_cluster = addresses.len() > 1 || OF_CLUSTERS.iter().any(|key| options.get(key).is_some());
     let cluster = is_cluster.then_some(Settings {
@@ -150,6 +156,9 @@ fn upstream(entry: &Entry, reader: &mut Reader<'_>) -> Option<Upstream> {
         Upstream { name: entry.key.text.as_str().into(), addresses, host, protocol, title_case, tls, cluster };
     if let (Some(node), true, Protocol::Http2) = (options.get("header_case"), title_case, upstream.spoken()) {
         findings.error("no_meaning", node.span, "names of headers are in lower case in HTTP/2 (RFC 9113, 8.2)");
+    }
+    if let (Some(node), true, true) = (options.get("header_case"), title_case, upstream.is_uwsgi()) {
+        findings.error("no_meaning", node.span, "over uwsgi names of headers are those of variables: `HTTP_LIKE_THIS`");
     }
     Some(upstream)
 }

@@ -12,6 +12,7 @@ use super::filter::filter;
 use super::headers::answer_passes;
 use super::judge::judge;
 use super::prepare::Prepared;
+use super::reply;
 use super::request_body::RequestBody;
 use super::upgrade;
 use super::upstream_target::{InFlight, UpstreamTarget};
@@ -93,6 +94,24 @@ pub fn forward(mut exchange: Box<Exchange>, prepared: Prepared) -> Answer {
     if prepared.total != Ticks(0) {
         exchange.link().connection.deadlines.arm(Phase::Total, prepared.total);
     }
+    match prepared.hold {
+        Some(limit) => Answer::Later(Box::pin(hold_and_send(exchange, prepared, limit))),
+        None => send(exchange, prepared),
+    }
+}
+
+/// The body's length must be told, and is not known before its end.
+async fn hold_and_send(exchange: Box<Exchange>, mut prepared: Prepared, limit: u64) -> Response<AnswerBody> {
+    if let Err(denial) = prepared.body.hold(limit).await {
+        return reply::refuse(exchange, &denial);
+    }
+    if let Head::Uwsgi(packet) = &mut prepared.head {
+        packet.set_length(prepared.body.length().unwrap_or_default());
+    }
+    send(exchange, prepared).settled().await
+}
+
+fn send(mut exchange: Box<Exchange>, prepared: Prepared) -> Answer {
     let Prepared { head, body, target, .. } = prepared;
     let admitted = match target.pool.cluster().map(|cluster| cluster.admission.try_enter()) {
         None => true,

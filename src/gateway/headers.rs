@@ -9,7 +9,7 @@ use super::traceparent::{TRACEPARENT, TRACESTATE, Trace};
 use crate::assertion::Signing;
 use crate::decision::{Denial, Permit, RequestContext};
 use crate::identity::cookie::is_misspelt_set_cookie;
-use crate::normalized_name::normalized;
+use crate::normalized_name::{is_plain, normalized};
 use crate::policy::Policy;
 use crate::request_target::hop::{Options, is_hop_by_hop};
 use crate::upstream::{HostHeader, PutField, Upstream};
@@ -48,6 +48,8 @@ pub struct Passing<'a> {
     pub authorization: bool,
     /// The answer is judged: all of it is asked for, as it is.
     pub whole: bool,
+    /// Headers become variables of CGI, in whose names `-` and `_` are the same: names pass that are made of letters, digits and hyphens.
+    pub plain_names: bool,
 }
 
 /// Whether a header asks for less than a whole answer, or for one in another form.
@@ -70,6 +72,9 @@ impl Passing<'_> {
     fn passes(&self, name: &HeaderName) -> bool {
         let text = name.as_str();
         if self.whole && asks_for_less(text) {
+            return false;
+        }
+        if self.plain_names && !is_plain(text) && !self.kept.contains(name) {
             return false;
         }
         if *name == header::AUTHORIZATION {

@@ -20,10 +20,11 @@ use crate::policy::Timeout;
 use crate::request_target::query;
 use crate::upstream::cluster::Balance;
 use crate::upstream::h1::HeadWriter;
+use crate::upstream::uwsgi::{self, Packet, Unsayable};
 use crate::upstream::{Fields, Framing, Head, Pool, Protocol, PutField, Timeouts};
 use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{Method, Request};
+use http::{Method, Request, StatusCode};
 use http_body::Body;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -35,6 +36,8 @@ pub struct Prepared {
     pub(super) body: RequestBody,
     pub(super) target: UpstreamTarget,
     pub(super) total: Ticks,
+    /// All of the body must be there before any of it goes on, since its length must be told: at most so many bytes.
+    pub(super) hold: Option<u64>,
 }
 
 /// Makes a permitted request ready: strips, injects, says where it comes from.
@@ -56,7 +59,8 @@ pub fn prepare(
     let hint = request.body().size_hint();
     // Before the credential is taken out: what is judged again is the request as it came.
     let handshake = handshake(permit, &request, &worker.entropy);
-    if handshake.is_some() && pool.upstream().spoken() == Protocol::Http2 {
+    let is_uwsgi = pool.upstream().is_uwsgi();
+    if handshake.is_some() && (is_uwsgi || pool.upstream().spoken() == Protocol::Http2) {
         let hint = "a WebSocket goes to an upstream that speaks HTTP/1.1";
         return Err(Denial::new(Reason::UpstreamUnreachable).with_hint(hint));
     }
@@ -95,6 +99,7 @@ pub fn prepare(
             kept: if client.is_trusted() { &worker.shared.keep_headers } else { &[] },
             authorization: keep,
             whole: is_held,
+            plain_names: is_uwsgi,
         },
         forwarding: ForwardingHeaders {
             origin: client.origin(headers, &worker.shared.trusted_proxies),
@@ -115,7 +120,15 @@ pub fn prepare(
         },
     };
     let takes_trailers = pool.may_speak_http2() && handshake.is_none() && trailers::takes(headers);
-    let head = if handshake.is_some() || !pool.may_speak_http2() || pool.keeps_http1(&endpoint) {
+    let fields = |takes_trailers| {
+        let fields = Fields::new(&method, target, framing, takes_trailers);
+        told.put(fields.map_err(|_| Denial::new(Reason::BadTarget))?)
+    };
+    let head = if is_uwsgi {
+        let origin = &told.forwarding.origin;
+        let client = uwsgi::Client { address: origin.address, is_https: origin.x_forwarded_proto == "https" };
+        Head::Uwsgi(Packet::new(fields(false)?, client, pool.buffer()).map_err(unsayable)?)
+    } else if handshake.is_some() || !pool.may_speak_http2() || pool.keeps_http1(&endpoint) {
         let mut head = told.put(HeadWriter::new(pool.buffer(), &method, target))?;
         if let Some(handshake) = &handshake {
             handshake.tell(&mut head);
@@ -125,8 +138,7 @@ pub fn prepare(
         }
         Head::Http1(head.end(framing, pool.upstream().title_case))
     } else {
-        let fields = Fields::new(&method, target, framing, takes_trailers);
-        Head::Either(told.put(fields.map_err(|_| Denial::new(Reason::BadTarget))?)?)
+        Head::Either(fields(takes_trailers)?)
     };
     let back = rewrite.filter(|rewrite| rewrite.maps_answers).map(|rewrite| {
         let own = pool.upstream().addresses.get(at).map(|address| &address.authority);
@@ -140,9 +152,22 @@ pub fn prepare(
         body.pass_trailers(Rc::clone(rules));
     }
     let depends_on_credential = permit.rule().access.credential() != CredentialNeed::Ignored;
+    let hold =
+        (is_uwsgi && framing == Framing::Chunked).then(|| permit.rule().inspect_limit().min(permit.body_limit()));
     let pool = Rc::clone(pool);
     let target = UpstreamTarget { pool, endpoint, key, idempotent, timeouts, depends_on_credential, handshake, back };
-    Ok(Prepared { head, body, target, total })
+    Ok(Prepared { head, body, target, total, hold })
+}
+
+/// What a request is refused as that the uwsgi protocol cannot say.
+fn unsayable(why: Unsayable) -> Denial {
+    match why {
+        Unsayable::Path => Denial::new(Reason::AmbiguousTarget),
+        Unsayable::Fields => Denial::new(Reason::Ambiguous).with_fault("two headers would be one to the service"),
+        Unsayable::TooLarge => Denial::new(Reason::BadFraming)
+            .with_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+            .with_fault("the head is larger than the service can be told"),
+    }
 }
 
 /// What the upstream is told of a request, but for its body.

@@ -103,7 +103,7 @@ impl Services {
     /// Whether the service can be connected to, and the columns that answers are read for.
     pub(super) async fn check(&self, resource: &Resource) -> Result<Vec<String>, String> {
         let connected = async {
-            let destination = self.destinations.named(&resource.upstream).ok_or(Failure::NoService)?;
+            let destination = self.destination(resource)?;
             let endpoint = chosen(&destination, &[], &EndpointRef::None)?;
             self.connector(&destination, &endpoint)?.connect().await.map_err(Failure::Dial)
         };
@@ -116,7 +116,7 @@ impl Services {
     /// What stands there; `None`: nothing does.
     async fn get(&self, resource: &Resource, target: &str) -> Result<Option<(HeaderMap, Bytes)>, Failure> {
         let headers = resource.headers().ok_or(Failure::Secret)?;
-        let destination = self.destinations.named(&resource.upstream).ok_or(Failure::NoService)?;
+        let destination = self.destination(resource)?;
         let service = self.service(&destination);
         let _turn = service.turns.acquire().await.map_err(|_| Failure::Busy)?;
         let cluster = destination.cluster();
@@ -156,6 +156,12 @@ impl Services {
                 status => Err(Failure::Status(status)),
             };
         }
+    }
+
+    /// Where a question goes; over uwsgi none does, which the policy was told where the configuration was known.
+    fn destination(&self, resource: &Resource) -> Result<Arc<Destination>, Failure> {
+        let named = self.destinations.named(&resource.upstream);
+        named.filter(|destination| !destination.upstream().is_uwsgi()).ok_or(Failure::NoService)
     }
 
     /// What is known of a destination; of those that are no more, nothing.

@@ -58,18 +58,15 @@ pub(super) fn compile(files: &[File], names: Option<&Names>, findings: &mut Find
     }
     if !findings.has_errors() {
         let served = names.and_then(Names::schemes);
-        let http2_only = |upstream: usize| {
-            let named = names.zip(upstreams.names.get(upstream));
-            named.is_some_and(|(names, upstream)| names.is_http2_only(upstream))
-        };
         let known = lint::Known {
             reserved: &reserved,
             schemes: served,
             list_limit: names.map(Names::list_limit),
             usernames_are_shared: names.is_some_and(|names| names.usernames_are_shared),
             names,
+            upstreams: &upstreams.names,
         };
-        lint::lint(files, &routes, &table, http2_only, known, findings);
+        lint::lint(files, &routes, &table, known, findings);
     }
     let rules = || routes.iter().flat_map(|route: &Route| route.rules());
     let assertion = names.and_then(|names| names.assertion.as_ref());

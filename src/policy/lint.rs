@@ -14,6 +14,7 @@ use super::pattern::Segment;
 use super::route::{Route, Rule};
 use super::source::{File, RawRoute};
 use super::table::Table;
+use super::uwsgi;
 use crate::yaml::{Findings, Span};
 use http::Method;
 use std::collections::HashMap;
@@ -30,19 +31,19 @@ pub(super) struct Known<'c> {
     /// Usernames are unique in an organization alone.
     pub(super) usernames_are_shared: bool,
     pub(super) names: Option<&'c Names>,
+    /// The names of the upstreams, by the numbers that routes have.
+    pub(super) upstreams: &'c [Box<str>],
 }
 
-/// Looks at all routes, which stand in the order of the files, and then drops what is allowed. `http2_only`: whether the
-/// upstream of this number speaks HTTP/2 and nothing else; `known`: what else the
-/// configuration says.
-pub(super) fn lint(
-    files: &[File],
-    routes: &[Route],
-    table: &Table,
-    http2_only: impl Fn(usize) -> bool,
-    known: Known<'_>,
-    findings: &mut Findings,
-) {
+impl Known<'_> {
+    /// Whether the configuration says this of a route's upstream.
+    fn says(&self, route: &Route, is: fn(&Names, &str) -> bool) -> bool {
+        self.names.zip(self.upstreams.get(route.upstream)).is_some_and(|(names, upstream)| is(names, upstream))
+    }
+}
+
+/// Looks at all routes, which stand in the order of the files, and then drops what is allowed. `known`: what the configuration says.
+pub(super) fn lint(files: &[File], routes: &[Route], table: &Table, known: Known<'_>, findings: &mut Findings) {
     let covered = table.covered();
     let mut parents = Parents::default();
     for route in routes {
@@ -73,7 +74,11 @@ pub(super) fn lint(
                 ambiguous_username(raw, route, findings);
             }
             target(raw, route, findings);
-            websocket(raw, route, http2_only(route.upstream), findings);
+            let is_uwsgi = known.says(route, Names::is_uwsgi);
+            websocket(raw, route, known.says(route, Names::is_http2_only), is_uwsgi, findings);
+            if is_uwsgi {
+                uwsgi::lint(raw, route, findings);
+            }
             query_beside_body(raw, route, findings);
         }
     }
@@ -114,7 +119,10 @@ fn silence(options: &RawOptions, span: Span, findings: &mut Findings) {
 }
 
 /// A route's rules with their places: the pattern's, where the route is one level.
-fn placed<'r>(raw: &'r RawRoute, route: &'r Route) -> impl Iterator<Item = (Option<&'r Methods>, Span, &'r Rule)> {
+pub(super) fn placed<'r>(
+    raw: &'r RawRoute,
+    route: &'r Route,
+) -> impl Iterator<Item = (Option<&'r Methods>, Span, &'r Rule)> {
     let written = raw.rules.iter().map(|rule| (Some(&rule.methods), rule.span));
     let alone = raw.rules.is_empty().then_some((None, raw.pattern.span));
     alone.into_iter().chain(written).zip(route.rules()).map(|((methods, span), rule)| (methods, span, rule))
@@ -375,7 +383,7 @@ fn query_beside_body(raw: &RawRoute, route: &Route, findings: &mut Findings) {
 }
 
 /// A WebSocket that no page can open, and one to an upstream that takes none.
-fn websocket(raw: &RawRoute, route: &Route, is_http2_only: bool, findings: &mut Findings) {
+fn websocket(raw: &RawRoute, route: &Route, is_http2_only: bool, is_uwsgi: bool, findings: &mut Findings) {
     let begins = |methods: Option<&Methods>| match methods {
         None | Some(Methods::Read) => true,
         Some(Methods::Write) => false,
@@ -394,6 +402,12 @@ fn websocket(raw: &RawRoute, route: &Route, is_http2_only: bool, findings: &mut 
             let message = format!("`{}` takes WebSockets for an upstream that speaks HTTP/2 alone", route.pattern);
             findings.warning("websocket_over_http2", span, message).help(
                 "each handshake would be 502: WebSockets go to upstreams over HTTP/1.1; see `protocol` in postern.yaml",
+            );
+        }
+        if is_uwsgi {
+            let message = format!("`{}` takes WebSockets for an upstream over uwsgi", route.pattern);
+            findings.warning("not_over_uwsgi", span, message).help(
+                "each handshake would be 502: WebSockets go to an upstream over HTTP/1.1, such as daphne on a port of its own",
             );
         }
     }

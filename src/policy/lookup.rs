@@ -293,7 +293,7 @@ impl LookupTable {
             }
             let question = match &raw.question {
                 RawQuestion::Sql(statement) => Question::Sql(statement.compile(&raw.name, names, findings)),
-                RawQuestion::Http(resource) => Question::Http(resource.compile(upstreams, secrets, findings)),
+                RawQuestion::Http(resource) => Question::Http(resource.compile((upstreams, secrets), names, findings)),
             };
             if raw.has_trigger && raw.dialect(names) == Some(Dialect::Mysql) {
                 let message = format!(

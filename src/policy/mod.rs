@@ -23,6 +23,7 @@ mod source;
 mod strip;
 mod table;
 mod upstreams;
+mod uwsgi;
 mod words;
 
 pub use access::{Access, CredentialNeed};
@@ -65,6 +66,7 @@ mod tests;
 pub struct Names {
     upstreams: Vec<String>,
     http2_only: Vec<String>,
+    uwsgi: Vec<String>,
     secrets: Vec<String>,
     databases: Vec<(Box<str>, Dialect)>,
     reserved: Reserved,
@@ -113,6 +115,12 @@ impl Names {
     #[must_use]
     pub fn with_http2_only(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { http2_only: names.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// The same, with the names of those upstreams that are told requests in the uwsgi protocol.
+    #[must_use]
+    pub fn with_uwsgi(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { uwsgi: names.into_iter().map(Into::into).collect(), ..self }
     }
 
     /// The same, where a service has the page that describes all, and postern what describes its API to programs. To be said first.
@@ -188,6 +196,12 @@ impl Names {
     #[must_use]
     pub fn is_http2_only(&self, upstream: &str) -> bool {
         self.http2_only.iter().any(|name| name == upstream)
+    }
+
+    /// Whether an upstream is told requests in the uwsgi protocol.
+    #[must_use]
+    pub fn is_uwsgi(&self, upstream: &str) -> bool {
+        self.uwsgi.iter().any(|name| name == upstream)
     }
 
     /// The names of the secrets.

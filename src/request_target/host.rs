@@ -57,12 +57,17 @@ pub(crate) fn check(raw: &[u8]) -> Result<(), HostError> {
     parse(std::str::from_utf8(raw).map_err(|_| HostError::Character)?).map(|_| ())
 }
 
+/// What stands behind the colon of a `Host`; nothing where there is none.
+#[must_use]
+pub fn port(raw: &str) -> &str {
+    raw.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or("", |(_, port)| port)
+}
+
 /// Whether two values name one host and port; `port` is what stands for none.
 pub(crate) fn are_same(one: &[u8], other: &[u8], port: &str) -> bool {
     let read = |raw: &[u8]| {
         let raw = std::str::from_utf8(raw).ok()?;
-        let behind = raw.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or("", |(_, port)| port);
-        let number = behind.trim_start_matches('0');
+        let number = self::port(raw).trim_start_matches('0');
         Some((canonical_host(raw).ok()?.into_owned(), if number == port { String::new() } else { number.to_owned() }))
     };
     one.eq_ignore_ascii_case(other) || read(one).is_some_and(|one| Some(one) == read(other))

@@ -59,6 +59,9 @@ pub struct Oddities(u8);
 impl Oddities {
     pub const NONE: Self = Self(0);
     pub const ALL: Self = Self((1 << Oddity::ALL.len()) - 1);
+    /// What is lost where a service is told the path decoded once, as CGI's `PATH_INFO` has it: an encoded slash becomes one that
+    /// parts segments, and the path another one.
+    pub const LOST_DECODED: Self = Self::NONE.with(Oddity::EncodedSlash);
 
     /// The set with one more.
     #[must_use]

@@ -25,12 +25,15 @@ pub enum Scheme {
     Https,
     /// HTTP/2 in the clear, with prior knowledge (RFC 9113, 3.3).
     H2c,
+    /// The uwsgi protocol, in the clear: only the request's head differs from HTTP/1.1.
+    Uwsgi,
 }
 
 /// Which version of HTTP an upstream is spoken to in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
-    /// What its addresses say: `http` and `unix` the first, `h2c` the second, `https` what the handshake agrees on.
+    /// What its addresses say: `http` and `unix` the first, `h2c` the second, `https` what the handshake agrees on. Answers over `uwsgi`
+    /// are read as those of the first.
     #[default]
     Auto,
     Http1,
@@ -42,7 +45,7 @@ impl Protocol {
     #[must_use]
     pub const fn at(self, scheme: Scheme) -> Self {
         match (self, scheme) {
-            (Self::Auto, Scheme::Http) => Self::Http1,
+            (Self::Auto, Scheme::Http) | (_, Scheme::Uwsgi) => Self::Http1,
             (Self::Auto, Scheme::H2c) => Self::Http2,
             (Self::Auto, Scheme::Https) | (Self::Http1 | Self::Http2, _) => self,
         }
@@ -89,8 +92,13 @@ pub struct Upstream {
 /// Why an upstream's URL cannot be used.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum AddressError {
-    #[error("`{0}` is not a URL; write http://HOST:PORT, https://HOST:PORT, h2c://HOST:PORT or unix:///PATH")]
+    #[error(
+        "`{0}` is not a URL; write http://HOST:PORT, https://HOST:PORT, h2c://HOST:PORT, uwsgi://HOST:PORT, unix:///PATH or uwsgi+unix:///PATH"
+    )]
     NotUrl(String),
+    /// No port is usual for uwsgi.
+    #[error("`{0}` has no port; write uwsgi://HOST:PORT")]
+    NoPort(String),
     /// Its host or its port is none.
     #[error("`{0}`: {1}")]
     Server(String, address::AddressError),
@@ -112,21 +120,25 @@ impl fmt::Display for Address {
 }
 
 impl Address {
-    /// Reads `http://host[:port]`, `https://host[:port]`, `h2c://host[:port]` or `unix:///path`.
+    /// Reads `http://host[:port]`, `https://host[:port]`, `h2c://host[:port]`, `uwsgi://host:port`, `unix:///path` or `uwsgi+unix:///path`.
     ///
     /// # Errors
     /// See [`AddressError`]; a text with credentials in it is never repeated whole.
     pub fn parse(url: &str) -> Result<Self, AddressError> {
         let shown = || url.rsplit_once('@').map_or(url, |(_, after)| after).to_owned();
-        if let Some(path) = url.strip_prefix("unix://") {
+        let sockets = [("unix://", Scheme::Http), ("uwsgi+unix://", Scheme::Uwsgi)];
+        if let Some((scheme, path)) =
+            sockets.into_iter().find_map(|(prefix, scheme)| Some((scheme, url.strip_prefix(prefix)?)))
+        {
             // The kernel takes 107 bytes.
             if !path.starts_with('/') || path.len() > 107 || path.contains(['?', '#', '\0']) {
                 return Err(AddressError::NotUrl(shown()));
             }
-            let (scheme, location) = (Scheme::Http, Location::Unix(PathBuf::from(path)));
+            let location = Location::Unix(PathBuf::from(path));
             return Ok(Self { scheme, location, authority: HeaderValue::from_static("localhost"), weight: 1 });
         }
-        let schemes = [("http", Scheme::Http), ("https", Scheme::Https), ("h2c", Scheme::H2c)];
+        let schemes =
+            [("http", Scheme::Http), ("https", Scheme::Https), ("h2c", Scheme::H2c), ("uwsgi", Scheme::Uwsgi)];
         let written = url.split_once("://").map_or("", |(scheme, _)| scheme);
         let scheme = schemes.into_iter().find(|(name, _)| written.eq_ignore_ascii_case(name));
         let (_, scheme) = scheme.ok_or_else(|| AddressError::NotUrl(shown()))?;
@@ -140,8 +152,13 @@ impl Address {
             return Err(AddressError::MoreThanOrigin(shown()));
         }
         let authority = HeaderValue::from_str(read.authority).map_err(|_| AddressError::NotUrl(shown()))?;
-        let usual = if scheme == Scheme::Https { 443 } else { 80 };
-        let location = Location::Host { host: read.server.host.into(), port: read.server.port.unwrap_or(usual) };
+        let usual = match scheme {
+            Scheme::Https => Some(443),
+            Scheme::Http | Scheme::H2c => Some(80),
+            Scheme::Uwsgi => None,
+        };
+        let port = read.server.port.or(usual).ok_or_else(|| AddressError::NoPort(shown()))?;
+        let location = Location::Host { host: read.server.host.into(), port };
         Ok(Self { scheme, location, authority, weight: 1 })
     }
 }
@@ -159,10 +176,12 @@ impl HostHeader {
 impl Address {
     fn url(&self) -> String {
         match (&self.location, self.scheme) {
+            (Location::Unix(path), Scheme::Uwsgi) => format!("uwsgi+unix://{}", path.display()),
             (Location::Unix(_), _) => self.to_string(),
             (Location::Host { .. }, Scheme::Http) => format!("http://{self}"),
             (Location::Host { .. }, Scheme::Https) => format!("https://{self}"),
             (Location::Host { .. }, Scheme::H2c) => format!("h2c://{self}"),
+            (Location::Host { .. }, Scheme::Uwsgi) => format!("uwsgi://{self}"),
         }
     }
 }
@@ -196,6 +215,12 @@ impl Upstream {
         self.addresses.first().map_or(self.protocol, |address| self.protocol.at(address.scheme))
     }
 
+    /// Whether it is told requests in the uwsgi protocol.
+    #[must_use]
+    pub fn is_uwsgi(&self) -> bool {
+        self.addresses.iter().any(|address| address.scheme == Scheme::Uwsgi)
+    }
+
     /// Whether it is spoken to within TLS.
     #[must_use]
     pub fn is_secure(&self) -> bool {
@@ -217,8 +242,17 @@ mod tests {
         assert_eq!(parse("http://[::1]:8000"), of(Scheme::Http, "[::1]:8000"));
         assert_eq!(parse("unix:///run/a.sock"), of(Scheme::Http, "unix:///run/a.sock"));
         assert_eq!(parse("h2c://a"), of(Scheme::H2c, "a:80"));
+        assert_eq!(parse("uwsgi://a:3031"), of(Scheme::Uwsgi, "a:3031"));
+        assert_eq!(parse("uwsgi+unix:///run/a.sock"), of(Scheme::Uwsgi, "unix:///run/a.sock"));
+        assert!(matches!(parse("uwsgi://a"), Err(AddressError::NoPort(_))));
+        assert!(matches!(parse("uwsgi://a:1/base"), Err(AddressError::MoreThanOrigin(_))));
+        for url in ["uwsgi://[::1]:3031", "uwsgi+unix:///run/a.sock", "unix:///run/a.sock", "h2c://a:80"] {
+            assert_eq!(Address::parse(url).map(|address| address.url()), Ok(url.to_owned()));
+        }
         assert!(matches!(parse("http://a/base"), Err(AddressError::MoreThanOrigin(_))));
-        for not_a_url in ["127.0.0.1:8000", "legacy", "ftp://a", "unix://a", "unix://", "unix:/a"] {
+        for not_a_url in
+            ["127.0.0.1:8000", "legacy", "ftp://a", "unix://a", "unix://", "unix:/a", "uwsgi+unix://a", "uwsgis://a:1"]
+        {
             assert!(matches!(parse(not_a_url), Err(AddressError::NotUrl(_))), "{not_a_url}: {:?}", parse(not_a_url));
         }
         for no_server in ["http://a:0", "http://", "https://a:8O00", "h2c://a:99999", "http://[::1]:", "http://a:+80"] {

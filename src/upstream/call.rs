@@ -7,7 +7,7 @@ use super::fault::{Failed, Fault};
 use super::head::{CANNOT_BE_SAID, Fields};
 use super::pool::{Pool, Transport};
 use super::stream::Stream;
-use super::{h1, h2};
+use super::{h1, h2, uwsgi};
 use bytes::Bytes;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -18,13 +18,15 @@ pub enum Head {
     Http1(h1::Request),
     /// For whichever version the connection speaks.
     Either(Fields),
+    /// Written: the uwsgi protocol is what will be spoken.
+    Uwsgi(uwsgi::Packet),
 }
 
 impl Head {
     /// Whether HTTP/2 will not do.
     #[must_use]
     pub const fn is_http1(&self) -> bool {
-        matches!(self, Self::Http1(_))
+        matches!(self, Self::Http1(_) | Self::Uwsgi(_))
     }
 }
 
@@ -62,6 +64,7 @@ impl<B: http_body::Body<Data = Bytes> + Unpin + 'static> Call<B> {
             (Transport::Http1 { connection, reused }, head) => {
                 let request = match head {
                     Head::Http1(request) => request,
+                    Head::Uwsgi(packet) => packet.end(),
                     Head::Either(fields) => h1::Request::encode(fields, pool.buffer(), pool.upstream().title_case)?,
                 };
                 Self::Http1(h1::Call::new(connection, reused, request, body, passes))
@@ -70,7 +73,7 @@ impl<B: http_body::Body<Data = Bytes> + Unpin + 'static> Call<B> {
                 let secure = pool.upstream().is_secure();
                 Self::Http2(Box::new(h2::Call::new(permit, fields, body, secure, passes)?))
             }
-            (Transport::Http2(_), Head::Http1(_)) => return Err(CANNOT_BE_SAID),
+            (Transport::Http2(_), Head::Http1(_) | Head::Uwsgi(_)) => return Err(CANNOT_BE_SAID),
         })
     }
 

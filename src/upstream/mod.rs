@@ -4,7 +4,8 @@
 //! a [`Cluster`] says which address serves. [`dial`] opens connections.
 //! [`pool`] keeps connections. An exchange on one is a [`Call`], which is given a request's [`Head`] as data and gives an answer and its
 //! [`Body`], whichever version is spoken: [`h1`] runs in the task of the client's connection, so that an exchange wakes nobody else and
-//! passes through no channel; [`h2`] has many exchanges on one connection.
+//! passes through no channel; [`h2`] has many exchanges on one connection. [`uwsgi`] writes heads for services that are spoken to as by
+//! nginx's `uwsgi_pass`; what follows them is [`h1`]'s.
 
 pub mod address;
 pub mod answer;
@@ -20,6 +21,7 @@ pub mod head;
 pub mod pool;
 pub mod stream;
 pub mod tls;
+pub mod uwsgi;
 
 pub use address::{Address, AddressError, HostHeader, Location, Protocol, Scheme, Upstream};
 pub use answer::Answer;

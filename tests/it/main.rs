@@ -25,3 +25,4 @@ mod rest;
 mod strict;
 mod support;
 mod tools;
+mod uwsgi;

@@ -22,7 +22,10 @@ fn policy(name: &str) -> Policy {
 }
 
 fn left(headers: &[(&str, &str)]) -> Vec<String> {
-    of(headers, &Passing { policy: &policy("X-Told"), kept: &[], authorization: false, whole: false })
+    of(
+        headers,
+        &Passing { policy: &policy("X-Told"), kept: &[], authorization: false, whole: false, plain_names: false },
+    )
 }
 
 fn of(headers: &[(&str, &str)], passing: &Passing<'_>) -> Vec<String> {
@@ -90,20 +93,34 @@ fn nobody_speaks_for_the_gate_in_any_spelling() {
 
 #[test]
 fn a_credential_passes_where_the_route_says_so_and_in_its_one_spelling() {
-    let passing = Passing { policy: &policy("X-Other"), kept: &[], authorization: true, whole: false };
+    let passing =
+        Passing { policy: &policy("X-Other"), kept: &[], authorization: true, whole: false, plain_names: false };
     assert_eq!(of(&[("authorization", "Bearer x"), ("author_ization", "Bearer y")], &passing), ["authorization"]);
     // A policy that injects it has the last word.
-    let injected = Passing { policy: &policy("Authorization"), kept: &[], authorization: true, whole: false };
+    let injected =
+        Passing { policy: &policy("Authorization"), kept: &[], authorization: true, whole: false, plain_names: false };
     assert!(of(&[("authorization", "Bearer x")], &injected).is_empty());
 }
 
 #[test]
 fn what_is_kept_of_a_trusted_proxy_passes_in_its_one_spelling() {
     let kept = ["x-ssl-client-verify", "x-forwarded-client-cert", "x-told"].map(HeaderName::from_static);
-    let passing = Passing { policy: &policy("X-Told"), kept: &kept, authorization: false, whole: false };
+    let passing =
+        Passing { policy: &policy("X-Told"), kept: &kept, authorization: false, whole: false, plain_names: false };
     let sent = ["x-ssl-client-verify", "x_ssl_client_verify", "x-forwarded-client-cert", "x-ssl-client-dn", "x-told"];
     let left = of(&sent.map(|name| (name, "1")), &passing);
     assert_eq!(left, ["x-forwarded-client-cert", "x-ssl-client-verify"], "what a policy injects is never kept");
+}
+
+/// Variables of CGI have one letter for `-` and `_`.
+#[test]
+fn names_that_could_be_one_variable_do_not_pass_where_headers_become_variables() {
+    let kept = [HeaderName::from_static("x_kept")];
+    let policy = policy("X-Told");
+    let passing = Passing { policy: &policy, kept: &kept, authorization: true, whole: false, plain_names: true };
+    let sent =
+        ["accept", "x-own", "x_own", "x.own", "x~own", "x-1", "content_type", "x_told", "x_kept", "authorization"];
+    assert_eq!(of(&sent.map(|name| (name, "1")), &passing), ["accept", "authorization", "x-1", "x-own", "x_kept"]);
 }
 
 #[test]

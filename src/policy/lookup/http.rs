@@ -1,6 +1,7 @@
 //! `http:` — a lookup that asks a service: what is got from where, and what of its answer is read.
 
 use super::RawSource;
+use crate::policy::Names;
 use crate::policy::options::inject::{self, InjectValue, RawInject};
 use crate::policy::options::org::{self, By};
 use crate::policy::pattern::is_name;
@@ -165,11 +166,17 @@ impl RawResource {
 
     pub(super) fn compile(
         &self,
-        upstreams: &mut Upstreams<'_>,
-        secrets: &mut Secrets<'_>,
+        (upstreams, secrets): (&mut Upstreams<'_>, &mut Secrets<'_>),
+        names: Option<&Names>,
         findings: &mut Findings,
     ) -> Resource {
         let upstream = upstreams.index(self.upstream.as_ref(), self.span, findings);
+        let name = upstreams.names.get(upstream);
+        if let Some(name) = name.filter(|name| names.is_some_and(|names| names.is_uwsgi(name))) {
+            let message = format!("a lookup asks over HTTP, and `{name}` is spoken to over uwsgi");
+            let help = "declare another upstream with an `http` address of the same service, and name that";
+            findings.error("bad_lookup", self.span, message).help(help);
+        }
         let headers = self.headers.iter().filter_map(|header| header.fixed(secrets, findings));
         let (organization, by) = self.organization.clone();
         Resource {

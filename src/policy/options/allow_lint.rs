@@ -34,6 +34,7 @@ const LINTS: &[&str] = &[
     "write_without_org",
     "wider_than_parent",
     "websocket_over_http2",
+    "not_over_uwsgi",
     "rewrite_unmatched",
     "inject_cookie",
     "dotted_claim",

@@ -5,16 +5,17 @@ use super::Clock;
 use super::endpoint::Endpoint;
 use super::settings::Probe;
 use crate::upstream::dial::{Dial, dial, speaks_http2};
-use crate::upstream::{Address, Scheme, Stream, Upstream};
+use crate::upstream::{Address, Fields, Framing, PutField, Scheme, Stream, Upstream, uwsgi};
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::{HOST, USER_AGENT};
+use http::{Method, StatusCode};
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use pingora_core::{Error, ErrorType};
 use pingora_load_balancing::Backend;
 use pingora_load_balancing::health_check::HealthCheck;
+use std::net::Ipv4Addr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -35,21 +36,28 @@ impl Check {
         let address = self.upstream.addresses.get(endpoint.origin).ok_or("the address is no longer configured")?;
         let stream = dial(&endpoint.address, address, &self.dial).await.map_err(|error| error.to_string())?;
         let Some(path) = &self.probe.path else { return Ok(()) };
-        let asked = match speaks_http2(&stream, address, &self.dial) {
+        if address.scheme == Scheme::Uwsgi {
+            return well(over_uwsgi(stream, address, path).await);
+        }
+        well(match speaks_http2(&stream, address, &self.dial) {
             Ok(true) => over_http2(stream, address, path).await,
             Ok(false) => over_http1(stream, address, path).await,
             Err(error) => Err(error.into()),
-        };
-        let status = asked.map_err(|error| error.to_string())?;
-        if status.is_success() { Ok(()) } else { Err(format!("it answered {status}")) }
+        })
     }
+}
+
+fn well(asked: Asked) -> Result<(), String> {
+    let status = asked.map_err(|error| error.to_string())?;
+    if status.is_success() { Ok(()) } else { Err(format!("it answered {status}")) }
 }
 
 type Asked = Result<StatusCode, Box<dyn std::error::Error + Send + Sync>>;
 
+const AGENT: &str = concat!("postern/", env!("CARGO_PKG_VERSION"), " (health check)");
+
 fn asking(uri: &str) -> http::request::Builder {
-    let agent = concat!("postern/", env!("CARGO_PKG_VERSION"), " (health check)");
-    http::Request::get(uri).header(USER_AGENT, agent)
+    http::Request::get(uri).header(USER_AGENT, AGENT)
 }
 
 // A connection lives as long as the question: it is dropped, and so closed, with the answer's body unread. It may end behind the
@@ -76,6 +84,15 @@ async fn over_http2(stream: Stream, address: &Address, path: &str) -> Asked {
         _ = connection => answer.await,
     };
     Ok(answer?.status())
+}
+
+async fn over_uwsgi(mut stream: Stream, address: &Address, path: &str) -> Asked {
+    let mut fields = Fields::new(&Method::GET, path, Framing::None, false)?;
+    fields.put(&HOST, address.authority.as_bytes());
+    fields.put(&USER_AGENT, AGENT.as_bytes());
+    let client = uwsgi::Client { address: Ipv4Addr::LOCALHOST.into(), is_https: false };
+    let packet = uwsgi::Packet::new(fields, client, Vec::new())?;
+    Ok(packet.end().ask(&mut stream).await?)
 }
 
 #[async_trait]

@@ -22,6 +22,16 @@ pub enum BodyEnd {
     Close,
 }
 
+/// How an answer is read.
+pub(super) struct Reading {
+    /// It answers HEAD.
+    pub(super) to_head: bool,
+    /// It may be one of CGI.
+    pub(super) over_uwsgi: bool,
+    /// Says of a field's name, in lower case, whether it goes on.
+    pub(super) passes: fn(&str) -> bool,
+}
+
 /// A head, and what it says about what follows.
 #[derive(Debug)]
 pub(super) struct Parsed {
@@ -69,16 +79,9 @@ impl Interim {
 
 /// Reads the head at the beginning of `bytes`; `None` when it is not complete.
 ///
-/// `to_head`: it answers HEAD. `passes` says of a field's name, in lower case, whether it goes on.
-///
 /// # Errors
 /// It breaks a rule.
-pub(super) fn parse(
-    bytes: &Bytes,
-    to_head: bool,
-    passes: fn(&str) -> bool,
-    known: &mut Known,
-) -> Result<Option<Parsed>, Fault> {
+pub(super) fn parse(bytes: &Bytes, reading: &Reading, known: &mut Known) -> Result<Option<Parsed>, Fault> {
     let mut room = [const { MaybeUninit::uninit() }; FIELDS];
     let mut head = httparse::Response::new(&mut []);
     let read = httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut head, bytes, &mut room);
@@ -91,7 +94,7 @@ pub(super) fn parse(
     let status = head.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Fault::Rule("there is no status"))?;
     let version = if head.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
     let no_body = status.is_informational() || status == StatusCode::NO_CONTENT;
-    let tells_only = to_head || status == StatusCode::NOT_MODIFIED;
+    let tells_only = reading.to_head || status == StatusCode::NOT_MODIFIED;
     let mut options = Options::default();
     for field in head.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("connection")) {
         options.read(field.value);
@@ -120,7 +123,7 @@ pub(super) fn parse(
             continue;
         }
         let text = name.as_str();
-        if is_hop_by_hop(text) || options.names(text) || !passes(text) {
+        if is_hop_by_hop(text) || options.names(text) || !(reading.passes)(text) {
             continue;
         }
         let value = match value {

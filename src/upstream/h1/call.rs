@@ -1,6 +1,6 @@
 //! One exchange: the request goes out, its body behind it, and the answer's head comes in.
 
-use super::answer::{BodyEnd, Interim};
+use super::answer::{BodyEnd, Interim, Reading};
 use super::body::Body;
 use super::connection::Connection;
 use super::head::Request;
@@ -40,8 +40,7 @@ pub struct Call<B, S = Stream> {
     upload: Option<Upload<B>>,
     /// Why writing ended; an answer may have come before that.
     broken: Option<Fault>,
-    to_head: bool,
-    passes: fn(&str) -> bool,
+    reading: Reading,
     interim: Interim,
     /// How the body ends and whether the connection serves again, once the answer's head is there.
     framing: (BodyEnd, bool),
@@ -70,8 +69,7 @@ where
             begun: false,
             upload: (left != Some(0)).then_some(Upload { body, left }),
             broken: None,
-            to_head: request.to_head,
-            passes,
+            reading: Reading { to_head: request.to_head, over_uwsgi: request.over_uwsgi, passes },
             interim: Interim::default(),
             framing: (BodyEnd::Close, false),
         }
@@ -112,11 +110,12 @@ where
             Poll::Ready(Err(fault)) => return Poll::Ready(Err(fault.into())),
             Poll::Ready(Ok(())) | Poll::Pending => {}
         }
-        let parsed = match ready!(self.connection.poll_head(cx, self.to_head, self.passes, &mut self.interim)) {
+        let parsed = match ready!(self.connection.poll_head(cx, &self.reading, &mut self.interim)) {
             Ok(parsed) => parsed,
             Err(fault) => return Poll::Ready(Err(self.broken.take().unwrap_or(fault).into())),
         };
-        self.framing = (parsed.framing, parsed.keep);
+        // The uwsgi protocol has one request on a connection.
+        self.framing = (parsed.framing, parsed.keep && !self.reading.over_uwsgi);
         Poll::Ready(Ok(parsed.answer))
     }
 

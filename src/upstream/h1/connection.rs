@@ -3,7 +3,8 @@
 //! An idle connection owns no buffer. Heads and small bodies are read into the worker's scratch and copied out in one piece
 //! of their exact size; large bodies are read in large pieces, into memory that is used again once they are passed on.
 
-use super::answer::{self, Interim};
+use super::answer::{self, Interim, Reading};
+use super::cgi;
 use super::known::Known;
 use crate::upstream::fault::Fault;
 use crate::upstream::stream::Stream;
@@ -145,14 +146,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
-        to_head: bool,
-        passes: fn(&str) -> bool,
+        reading: &Reading,
         interim: &mut Interim,
     ) -> Poll<Result<answer::Parsed, Fault>> {
         loop {
             while !self.unread.is_empty() {
-                let Some(parsed) = answer::parse(&self.unread, to_head, passes, &mut self.memory.known.borrow_mut())?
-                else {
+                let Some(parsed) = cgi::parse(&self.unread, reading, &mut self.memory.known.borrow_mut())? else {
                     break;
                 };
                 let _ = self.unread.split_to(parsed.size.min(self.unread.len()));

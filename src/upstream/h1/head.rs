@@ -17,6 +17,8 @@ pub struct Request {
     /// The method is HEAD, which is answered without a body.
     pub(super) to_head: bool,
     pub(super) framing: Framing,
+    /// It is no head of HTTP/1.1 but a packet of the uwsgi protocol.
+    pub(super) over_uwsgi: bool,
 }
 
 impl PutField for HeadWriter {
@@ -73,11 +75,16 @@ impl HeadWriter {
         if title_case {
             capitalize(&mut bytes);
         }
-        Request { bytes, to_head, framing }
+        Request { bytes, to_head, framing, over_uwsgi: false }
     }
 }
 
 impl Request {
+    /// A packet of the uwsgi protocol, behind which its body follows as it is.
+    pub(in crate::upstream) const fn of_packet(bytes: Vec<u8>, to_head: bool, length: u64) -> Self {
+        Self { bytes, to_head, framing: Framing::Length(length), over_uwsgi: true }
+    }
+
     /// Encodes a head that was kept.
     ///
     /// # Errors
@@ -97,8 +104,9 @@ impl Request {
         Ok(head.end(fields.framing, title_case))
     }
 
-    #[cfg(test)]
-    pub(in crate::upstream) fn as_bytes(&self) -> &[u8] {
+    /// The head as it is sent.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 }

@@ -8,6 +8,7 @@
 pub mod answer;
 pub mod body;
 mod call;
+mod cgi;
 mod connection;
 mod head;
 mod known;

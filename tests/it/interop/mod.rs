@@ -35,7 +35,7 @@ fn program(name: &str) -> PathBuf {
 }
 
 /// The Python of scripts/peers.sh.
-fn python() -> &'static Path {
+pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/peers.sh");

@@ -7,7 +7,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use postern::request_target::hop::{Options, is_hop_by_hop};
 use postern::upstream::Framing;
-use postern::upstream::h1::{Call, Connection, HeadWriter, Memory, Received};
+use postern::upstream::h1::{Call, Connection, HeadWriter, Memory, Received, Request};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -38,20 +38,23 @@ fn headers(map: &HeaderMap) -> Vec<(String, Vec<u8>)> {
 
 /// Reads with ours, `size` bytes at a time; whether the connection would serve again.
 pub fn ours(stream: &[u8], size: usize, method: &Method) -> Result<(Seen, bool), String> {
+    answer_to(stream, size, || HeadWriter::new(Vec::new(), method, "/").end(Framing::None, false))
+}
+
+/// The same, as the answer to this request.
+pub fn answer_to(stream: &[u8], size: usize, request: impl Fn() -> Request) -> Result<(Seen, bool), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let wire = Wire::new(stream, size);
-        let request = HeadWriter::new(Vec::new(), method, "/").end(Framing::None, false);
         // As if the upstream had answered before, in the same words and in others.
         let memory = Memory::default();
         for before in [stream, b"HTTP/1.1 200 OK\r\nServer: a\r\nX-Y: q\r\n\r\n", stream] {
-            let request = HeadWriter::new(Vec::new(), method, "/").end(Framing::None, false);
             let connection = Connection::new(Wire::new(before, usize::MAX), &memory);
-            let mut call = Call::new(connection, false, request, Empty::<Bytes>::new(), |_| true);
+            let mut call = Call::new(connection, false, request(), Empty::<Bytes>::new(), |_| true);
             let _ = poll_fn(|cx| call.poll_answer(cx)).await;
         }
         let connection = Connection::new(wire, &memory);
-        let mut call = Call::new(connection, false, request, Empty::<Bytes>::new(), |_| true);
+        let mut call = Call::new(connection, false, request(), Empty::<Bytes>::new(), |_| true);
         let head = poll_fn(|cx| call.poll_answer(cx)).await.map_err(|failed| format!("{failed:?}"))?;
         let mut seen = Seen { status: head.status.as_u16(), headers: headers(&head.headers), body: Vec::new() };
         let again = match call.receive(None, |_| {}) {

@@ -1,6 +1,6 @@
 //! Strictness against other readers: a lenient path reader, and hyper's own parser.
 //!
-//! `reader`, `parser`, `client`, `body`, `list`, `lookup_args` and `proxy` are the oracles; the fuzz targets use the same ones. `target` and `framing` are the properties,
+//! `reader`, `parser`, `client`, `body`, `list`, `lookup_args`, `proxy` and `uwsgi` are the oracles; the fuzz targets use the same ones. `target` and `framing` are the properties,
 //! `corpus` replays the fuzzers' seeds.
 
 mod answers;
@@ -20,3 +20,4 @@ mod query;
 pub mod random;
 mod reader;
 mod target;
+pub mod uwsgi;
