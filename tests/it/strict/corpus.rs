@@ -1,6 +1,6 @@
 //! The seeds of the fuzzers, replayed: each keeps the promise, and its name tells the verdict.
 
-use super::{body, client, list, lookup_args, parser, proxy, reader};
+use super::{body, client, list, lookup_args, parser, proxy, reader, uwsgi};
 use http::Method;
 use postern::net::framing::Stop;
 use std::path::Path;
@@ -68,5 +68,12 @@ fn arguments_of_lookups_are_asked_or_refused_as_their_names_say() {
         let mut args = text.splitn(3, '\n');
         let args = [(); 3].map(|()| args.next().unwrap_or("x"));
         assert_eq!(lookup_args::check(args), !name.starts_with("refused-"), "{name}");
+    }
+}
+
+#[test]
+fn packets_are_written_and_answers_read_or_refused_as_their_names_say() {
+    for (name, bytes) in seeds("uwsgi") {
+        assert_eq!(uwsgi::check(&bytes), !name.starts_with("refused-"), "{name}");
     }
 }
