@@ -21,6 +21,8 @@ pub enum Front {
     Haproxy,
     /// The filter `ext_authz` of Envoy, over HTTP.
     Envoy,
+    /// The same over gRPC, which is `ext_authz` in the configuration.
+    EnvoyGrpc,
     /// `ExternalAuth` of the Gateway API (GEP-1494), over HTTP.
     GatewayApi,
 }
@@ -32,6 +34,8 @@ pub enum Removal {
     Empty,
     /// By its name in this header.
     Listed(HeaderName),
+    /// By its name, which the answer has a place for; and so it has for the headers of the request.
+    Apart,
 }
 
 /// What is peculiar to a front.
@@ -57,7 +61,7 @@ const TO_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-r
 const FOR_CLIENT: &str = "/answer";
 
 impl Front {
-    /// All of them, by the word of the configuration.
+    /// Those that ask over HTTP, by the word of the configuration.
     pub const ALL: [(&'static str, Self); 6] = [
         ("nginx", Self::Nginx),
         ("caddy", Self::Caddy),
@@ -100,7 +104,9 @@ impl Front {
                 misreads: Oddities::ALL,
                 only_200: false,
             },
-            Self::Envoy => Profile { method: None, target: None, host: None, misreads: Oddities::NONE, only_200: true },
+            Self::Envoy | Self::EnvoyGrpc => {
+                Profile { method: None, target: None, host: None, misreads: Oddities::NONE, only_200: true }
+            }
             // Nobody says how its implementations read paths.
             Self::GatewayApi => {
                 Profile { method: None, target: None, host: None, misreads: Oddities::ALL, only_200: false }
@@ -113,6 +119,7 @@ impl Front {
     pub const fn removal(self) -> Removal {
         match self {
             Self::Envoy => Removal::Listed(TO_REMOVE),
+            Self::EnvoyGrpc => Removal::Apart,
             _ => Removal::Empty,
         }
     }
@@ -143,12 +150,7 @@ impl Front {
         }
         if let Some(name) = target {
             let told = take(question.headers_mut(), &name)?;
-            let read = PathAndQuery::try_from(told.as_bytes()).ok();
-            // A fragment would be cut off.
-            let read =
-                read.filter(|read| told.as_bytes().starts_with(b"/") && read.as_str().as_bytes() == told.as_bytes());
-            let read = read.ok_or_else(|| Denial::new(Reason::BadTarget))?;
-            *question.uri_mut() = Uri::from(read);
+            *question.uri_mut() = Uri::from(target_of(told.as_bytes())?);
         }
         if let Some(name) = host {
             let told = take(question.headers_mut(), &name)?;
@@ -164,6 +166,17 @@ impl Front {
         }
         Ok(is_for_client)
     }
+}
+
+/// The target that a front tells, byte for byte.
+///
+/// # Errors
+/// 400 `bad_target`: it is none, or would not stay as it is.
+pub fn target_of(told: &[u8]) -> Result<PathAndQuery, Denial> {
+    let read = PathAndQuery::try_from(told).ok();
+    // A fragment would be cut off.
+    let read = read.filter(|read| told.starts_with(b"/") && read.as_str().as_bytes() == told);
+    read.ok_or_else(|| Denial::new(Reason::BadTarget))
 }
 
 /// Takes out the one value of a header.

@@ -15,6 +15,7 @@ pub mod control;
 pub mod decision;
 pub mod directory;
 pub mod export;
+pub mod ext_authz;
 pub mod fact_cache;
 pub mod facts;
 pub mod fronts;

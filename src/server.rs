@@ -16,6 +16,8 @@ use crate::directory::{Directory, Usernames};
 use crate::fact_cache::broadcast::Broadcast;
 use crate::fact_cache::redis_cache::RedisCache;
 use crate::fact_cache::{Capacity, FactCache};
+use crate::fronts::Front;
+use crate::gateway::ext_authz::{ExtAuthz, IsReady};
 use crate::gateway::{self, ActivePolicy, Shared, Worker};
 use crate::identity::Identity;
 use crate::jobs;
@@ -109,8 +111,9 @@ pub struct Listeners {
     data: Listener,
     management: TcpListener,
     probes: Option<TcpListener>,
-    /// Where a front asks.
+    /// Where a front asks, over HTTP and over gRPC.
     forward_auth: Option<Listener>,
+    ext_authz: Option<Listener>,
 }
 
 impl Listeners {
@@ -128,6 +131,7 @@ impl Listeners {
                 .as_ref()
                 .map(|asked| listen_on("forward_auth", &asked.listen))
                 .transpose()?,
+            ext_authz: config.ext_authz.as_ref().map(|address| listen_on("ext_authz", address)).transpose()?,
         })
     }
 
@@ -151,7 +155,7 @@ impl Listeners {
 pub struct Server {
     lifecycle: Lifecycle,
     config: Config,
-    /// Of the data port, and of the port where a front asks.
+    /// Of the data port, and of the ports where a front asks.
     workers: Vec<Workers>,
     access: Option<JoinHandle<()>>,
     mail: Option<Arc<Mailer>>,
@@ -323,21 +327,32 @@ impl Server {
         let management = Management { readiness: readable, metrics: Some(metrics), hosts: hosts_of_it, assertions };
         control.spawn(async move { management.serve(listeners.management).await });
         if let Some(listener) = listeners.probes {
-            let probes = Management { readiness, metrics: None, hosts, assertions: None };
+            let readable = Arc::clone(&readiness);
+            let probes = Management { readiness: readable, metrics: None, hosts, assertions: None };
             control.spawn(async move { probes.serve(listener).await });
         }
         let mut settings = config.connections(tls, counts);
-        settings.connections = shares.clients;
+        let ports = 1 + usize::from(listeners.forward_auth.is_some()) + usize::from(listeners.ext_authz.is_some());
+        settings.connections = (shares.clients / ports).max(1);
+        let asked = worker::Settings { tls: None, proxy_protocol: false, ..settings.clone() };
+        let (count, limit) = (config.workers, config.drain.limit);
         let start = |listener, settings, front| {
             let shared = Arc::clone(&shared);
             let serve = move |_: usize, ticker: &_| Worker::new(Arc::clone(&shared), ticker, front);
-            worker::start(config.workers, listener, settings, config.drain.limit, &lifecycle.follow(), serve)
+            worker::start(count, listener, settings, limit, &lifecycle.follow(), serve)
         };
         let mut workers = Vec::new();
-        if let (Some(listener), Some(asked)) = (listeners.forward_auth, &config.forward_auth) {
-            settings.connections = (settings.connections / 2).max(1);
-            let settings = worker::Settings { tls: None, proxy_protocol: false, ..settings.clone() };
-            workers.push(start(listener, settings, Some(asked.front))?);
+        if let (Some(listener), Some(forward_auth)) = (listeners.forward_auth, &config.forward_auth) {
+            workers.push(start(listener, asked.clone(), Some(forward_auth.front))?);
+        }
+        if let Some(listener) = listeners.ext_authz {
+            let (shared, head) = (Arc::clone(&shared), asked.head);
+            let is_ready: IsReady = Arc::new(move || readiness.is_ready());
+            let serve = move |_: usize, ticker: &_| {
+                let worker = Worker::new(Arc::clone(&shared), ticker, Some(Front::EnvoyGrpc))?;
+                Ok(ExtAuthz { worker, head, is_ready: Arc::clone(&is_ready) })
+            };
+            workers.push(worker::start(count, listener, asked, limit, &lifecycle.follow(), serve)?);
         }
         workers.push(start(listeners.data, settings, None)?);
         lifecycle.advance(Stage::Ready);

@@ -39,20 +39,26 @@ pub(super) fn check(tree: &Map, config: &mut Config, findings: &mut Findings) {
 
 /// No two listeners on one address; a port of 0 is another one each time.
 fn listeners_differ(tree: &Map, config: &Config, findings: &mut Findings) {
-    let asked = config.forward_auth.as_ref().map(|asked| &asked.listen);
-    if let (Some(Address::Unix { path, .. }), Address::Unix { path: data, .. }) = (asked, &config.listen)
-        && path == data
-        && let Some(node) = tree.get("forward_auth")
-    {
-        findings.error("wrong_value", node.span, "`forward_auth` and `listen` would be one socket");
-    }
     let all = [
-        ("listen", config.listen.tcp()),
-        ("management", Some(config.management)),
-        ("probes", config.probes),
-        ("forward_auth", asked.and_then(Address::tcp)),
+        ("listen", Some(&config.listen)),
+        ("forward_auth", config.forward_auth.as_ref().map(|asked| &asked.listen)),
+        ("ext_authz", config.ext_authz.as_ref()),
     ];
-    let all: Vec<_> = all.into_iter().filter_map(|(key, address)| Some((key, address?))).collect();
+    let path = |address: &Option<&Address>| match address {
+        Some(Address::Unix { path, .. }) => Some(path.clone()),
+        _ => None,
+    };
+    for (at, (key, address)) in all.iter().enumerate().filter(|(_, (_, address))| path(address).is_some()) {
+        let Some((first, _)) = all.iter().take(at).find(|(_, other)| path(other) == path(address)) else { continue };
+        if let Some(node) = tree.get(key) {
+            findings.error("wrong_value", node.span, format!("`{key}` and `{first}` would be one socket"));
+        }
+    }
+    let all = all.map(|(key, address)| (key, address.and_then(Address::tcp)));
+    let others = [("management", Some(config.management)), ("probes", config.probes)];
+    let [data, asked @ ..] = all;
+    let all = [data].into_iter().chain(others).chain(asked);
+    let all: Vec<_> = all.filter_map(|(key, address)| Some((key, address?))).collect();
     let meet = |one: &SocketAddr, other: &SocketAddr| {
         let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
         // `[::]` takes IPv4 as well.

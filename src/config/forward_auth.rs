@@ -1,4 +1,4 @@
-//! `forward_auth:` — the listener that a proxy asks whether a request may pass, which forwards it itself.
+//! `forward_auth:` and `ext_authz:` — the listeners that a proxy asks, over HTTP and over gRPC, whether a request may pass that it forwards itself.
 
 use super::keys::{Reader, Section, Shape, custom, keys};
 use super::{Config, edge};
@@ -43,13 +43,39 @@ fn front(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Front> {
     node.expect_one_of("`front`", &Front::ALL, reader.findings)
 }
 
+keys! {
+    struct SaidExtAuthz {
+        listen: Option<Address> = None, custom(Shape::Text, edge::listen),
+            "Where Envoy asks over gRPC: `ADDRESS:PORT`, or `unix:///PATH`.";
+    }
+}
+
+pub(super) const EXT_AUTHZ: Shape = Shape::Map(SaidExtAuthz::KEYS, 1);
+
+pub(super) fn read_ext_authz(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Address> {
+    if node.is_off() {
+        return None;
+    }
+    let map = node.expect_map("`ext_authz`", reader.findings)?;
+    let SaidExtAuthz { listen } = reader.read::<SaidExtAuthz>(key, "`ext_authz`", map);
+    if map.get("listen").is_none() {
+        let detail = reader.findings.error("missing_key", node.span, "`ext_authz` has no `listen`");
+        detail.help("write `ext_authz: { listen: 127.0.0.1:9191 }`");
+    }
+    listen
+}
+
 /// Whoever asks says whose request it is about, so it must be known who may.
 pub(super) fn check(tree: &Map, config: &Config, findings: &mut Findings) {
-    if let Some(node) = tree.get("forward_auth").filter(|_| config.forward_auth.is_some())
-        && config.trusted_proxies.is_empty()
+    for (key, is_there) in [("forward_auth", config.forward_auth.is_some()), ("ext_authz", config.ext_authz.is_some())]
     {
-        findings
-            .error("wrong_value", node.span, "`forward_auth` answers `trusted_proxies` alone, and there are none")
-            .help("name the address that your proxy asks from; over a Unix socket that is 127.0.0.1");
+        if let Some(node) = tree.get(key).filter(|_| is_there)
+            && config.trusted_proxies.is_empty()
+        {
+            let message = format!("`{key}` answers `trusted_proxies` alone, and there are none");
+            findings
+                .error("wrong_value", node.span, message)
+                .help("name the address that your proxy asks from; over a Unix socket that is 127.0.0.1");
+        }
     }
 }

@@ -124,7 +124,7 @@ pub enum Wider {
 
 keys! {
     #[derive(Clone, Debug)]
-    pub struct Config, not yet "ext_authz" {
+    pub struct Config {
         listen: net::listen::Address = loopback(8080).into(), custom(Shape::Text, edge::listen),
             "The data port: `ADDRESS:PORT`, or `unix:///PATH`. [127.0.0.1:8080]";
         listen_mode: Option<u32> = None, custom(Shape::Mode, edge::mode),
@@ -143,6 +143,8 @@ keys! {
             "A listener where another proxy asks whether a request may pass, and forwards it itself; needs `trusted_proxies`. [off]";
         assertion: Option<crate::assertion::Settings> = None, custom(assertion::SHAPE, assertion::read),
             "A signed header that says whose a request is; services verify it with the keys of /.well-known/jwks.json of `management`. [none]";
+        ext_authz: Option<net::listen::Address> = None, custom(forward_auth::EXT_AUTHZ, forward_auth::read_ext_authz),
+            "A listener where Envoy asks over gRPC whether a request may pass, and forwards it itself; needs `trusted_proxies`. [off]";
         upstreams: Vec<Upstream> = Vec::new(), custom(upstreams::SHAPE, upstreams::read),
             "Services behind the gate, by the names that policies use.";
         policy: Vec<PathBuf> = Vec::new(), FILES, "Policy files, together one policy. Without any, nothing is served.";

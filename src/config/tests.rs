@@ -40,14 +40,14 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
 
 #[test]
 fn every_mistake_is_reported_at_once_with_its_place() {
-    let text = "listen: somewhere\nuptreams: {}\next_authz: 127.0.0.1:1\ntimeouts:\n  idle: soon\n";
+    let text = "listen: somewhere\nuptreams: {}\ntimeouts:\n  idle: soon\n  total: 1s\n";
     let findings = load(text, &[("POSTERN__LOG__FROMAT", "json")], &[]).unwrap_err();
     for part in [
         ":1:9: error[wrong_value]: `listen` must be",
         ":2:1: error[unknown_key]",
         "upstreams",
-        ":3:1: error[not_yet]",
-        ":5:9: error[wrong_value]",
+        ":4:9: error[wrong_value]",
+        ":5:3: error[not_yet]",
         "POSTERN__LOG__FROMAT: error[unknown_key]",
     ] {
         assert!(findings.contains(part), "{part} is not in\n{findings}");
@@ -56,8 +56,9 @@ fn every_mistake_is_reported_at_once_with_its_place() {
 
 #[test]
 fn what_is_not_there_yet_may_be_off() {
-    load("forward_auth: off\next_authz: off\n", &[], &[]).unwrap();
-    assert!(load("ext_authz: on\n", &[], &[]).unwrap_err().contains("error[not_yet]"));
+    load("forward_auth: off\next_authz: off\nassertion: off\n", &[], &[]).unwrap();
+    load("timeouts: { total: off }\n", &[], &[]).unwrap();
+    assert!(load("timeouts: { total: 1s }\n", &[], &[]).unwrap_err().contains("error[not_yet]"));
     let said = load("", &[], &[("--listen", "listen", "nowhere")]).unwrap_err();
     assert!(said.starts_with("--listen: error[wrong_value]"), "a flag has no lines: {said}");
 }
@@ -73,12 +74,25 @@ fn who_asks_must_be_trusted_and_named() {
         ("forward_auth: { listen: 127.0.0.1:8081, front: apache }", "`front`"),
         ("forward_auth: { listen: 127.0.0.1:9090, front: nginx }", "would both listen on port 9090"),
         ("listen: unix:///tmp/a\nforward_auth: { listen: unix:///tmp/a, front: nginx }", "would be one socket"),
+        ("ext_authz: {}", "`ext_authz` has no `listen`"),
+        ("ext_authz: { listen: 127.0.0.1:8080 }", "would both listen on port 8080"),
+        (
+            "forward_auth: { listen: unix:///tmp/a, front: nginx }\next_authz: { listen: unix:///tmp/a }",
+            "`ext_authz` and `forward_auth` would be one socket",
+        ),
     ] {
         let findings = trusting(text).unwrap_err();
         assert!(findings.contains(part), "{text}: {findings}");
     }
-    let alone = load("forward_auth: { listen: 127.0.0.1:8081, front: nginx }\n", &[], &[]).unwrap_err();
-    assert!(alone.contains("`forward_auth` answers `trusted_proxies` alone"), "{alone}");
+    let asked = trusting("ext_authz: { listen: unix:///tmp/b }").unwrap().ext_authz.unwrap();
+    assert_eq!(asked.to_string(), "unix:///tmp/b");
+    for (key, text) in [
+        ("forward_auth", "forward_auth: { listen: 127.0.0.1:8081, front: nginx }\n"),
+        ("ext_authz", "ext_authz: { listen: 127.0.0.1:9191 }\n"),
+    ] {
+        let alone = load(text, &[], &[]).unwrap_err();
+        assert!(alone.contains(&format!("`{key}` answers `trusted_proxies` alone")), "{alone}");
+    }
 }
 
 #[test]

@@ -165,6 +165,23 @@ impl AnswerBody {
         Self::upstream(Body::Whole(bytes), Pace::new(Ticks(0), Rate::NONE), exchange)
     }
 
+    /// The exchange that ends with it.
+    #[must_use]
+    pub fn exchange(&self) -> Option<&Exchange> {
+        match self {
+            Self::Answer(transfer) => Some(&transfer.exchange),
+            Self::Filtered(list) => Some(&list.exchange),
+            Self::Broken(..) | Self::Nothing => None,
+        }
+    }
+
+    /// Takes all of it, where it is one of our own.
+    pub fn take_own(&mut self) -> Option<Bytes> {
+        let Self::Answer(Transfer { body: Body::Whole(bytes), exchange, .. }) = self else { return None };
+        exchange.sent(bytes.len());
+        Some(std::mem::take(bytes))
+    }
+
     /// The next frame, or why there is none.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self {
@@ -186,11 +203,7 @@ impl http_body::Body for AnswerBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let polled = this.poll_next(cx);
-        let exchange = match &*this {
-            Self::Answer(transfer) => &transfer.exchange,
-            Self::Filtered(list) => &list.exchange,
-            Self::Broken(..) | Self::Nothing => return polled,
-        };
+        let Some(exchange) = this.exchange() else { return polled };
         match polled {
             // Told now, the parser above would throw away what it has not written yet: all of an answer that breaks off at once.
             Poll::Ready(Some(Err(error))) => {

@@ -5,9 +5,10 @@ use crate::decision::{Denial, Reason};
 use crate::fronts::Front;
 use crate::net::connection::Connection;
 use crate::request_target::host::{HostError, canonical_host};
-use http::{HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request};
 use ipnet::IpNet;
 use std::cell::{Cell, RefCell};
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 pub struct ClientConnection {
@@ -21,6 +22,8 @@ pub struct ClientConnection {
     pub front: Option<Front>,
     /// The answer to the current question goes to the front's client as it is.
     pub is_for_client: Cell<bool>,
+    /// Who is connected to the front, where it says that.
+    pub source: Cell<Option<IpAddr>>,
     /// The current request's body broke off on the client's side.
     pub body_broken: Cell<bool>,
     /// The last request's `Host` and its canonical form: nearly always the next one's too. A copy, since the value is a piece of the
@@ -42,6 +45,7 @@ impl ClientConnection {
             connection,
             front,
             is_for_client: Cell::new(false),
+            source: Cell::new(None),
             body_too_large: Cell::new(false),
             body_broken: Cell::new(false),
             host: Rc::default(),
@@ -56,6 +60,7 @@ impl ClientConnection {
             client: Rc::clone(&self.client),
             front: self.front,
             is_for_client: Cell::new(false),
+            source: Cell::new(None),
             body_too_large: Cell::new(false),
             body_broken: Cell::new(false),
             host: Rc::clone(&self.host),
@@ -68,12 +73,28 @@ impl ClientConnection {
     /// Whoever asks is none of `trusted_proxies`; or see [`Front::read`].
     #[cold]
     pub fn asked<B>(&self, front: Front, question: &mut Request<B>) -> Result<(), Denial> {
-        if !self.client.is_trusted() {
-            let hint = "whoever asks is none of `trusted_proxies`";
-            return Err(Denial::new(Reason::Denied).with_hint(hint));
-        }
+        self.may_ask()?;
         self.is_for_client.set(front.read(question)?);
         Ok(())
+    }
+
+    /// # Errors
+    /// Whoever asks is none of `trusted_proxies`.
+    pub fn may_ask(&self) -> Result<(), Denial> {
+        let hint = "whoever asks is none of `trusted_proxies`";
+        if self.client.is_trusted() { Ok(()) } else { Err(Denial::new(Reason::Denied).with_hint(hint)) }
+    }
+
+    /// The address that a request really comes from. A front that says who is connected to it says that of its own: what the request's
+    /// headers say is believed only from there on.
+    #[must_use]
+    pub fn address(&self, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> IpAddr {
+        match self.source.get() {
+            None => self.client.address(headers, trusted_proxies),
+            Some(source) => {
+                Client::new(SocketAddr::new(source, 0), None, trusted_proxies).address(headers, trusted_proxies)
+            }
+        }
     }
 
     /// The canonical form of a `Host`.

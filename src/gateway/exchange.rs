@@ -4,7 +4,7 @@
 //! answer's body. However a request ends — answered, refused, broken off — its end is noted once, when this is dropped.
 
 mod evaluate;
-mod front;
+pub(super) mod front;
 
 pub(super) use evaluate::find_page;
 
@@ -27,7 +27,6 @@ use crate::upstream;
 use crate::upstream::cluster::admission::ConcurrencyPermit;
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::{Method, Request, StatusCode, Uri, Version};
-use hyper::body::Incoming;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -92,9 +91,9 @@ struct ShownHead {
 impl Exchange {
     /// A request that has just arrived.
     #[must_use]
-    pub fn begin(worker: &Rc<Worker>, link: &Rc<ClientConnection>, request: Request<Incoming>) -> Box<Self> {
+    pub fn begin(worker: &Rc<Worker>, link: &Rc<ClientConnection>, request: Request<RequestBody>) -> Box<Self> {
         let start = crate::clock::monotonic();
-        let client = link.client.address(request.headers(), &worker.shared.trusted_proxies);
+        let client = link.address(request.headers(), &worker.shared.trusted_proxies);
         let is_trusted = link.client.is_trusted();
         let request_id = RequestId::of(request.headers(), is_trusted, &worker.entropy);
         let tracer = worker.shared.tracer.as_ref();
@@ -112,7 +111,6 @@ impl Exchange {
         });
         // A front would take a gRPC call's refusal, whose status is 200, for a permission.
         let grpc = link.front.is_none() && super::grpc::is_call(request.method(), request.headers());
-        let limit = worker.shared.body_limit;
         // RFC 9110, 15.2: never to HTTP/1.0. The parser of HTTP/2 has no way for them.
         let takes_interim =
             request.version() == Version::HTTP_11 && !link.connection.is_stream() && link.front.is_none();
@@ -120,7 +118,7 @@ impl Exchange {
             worker: Rc::clone(worker),
             rules: worker.rules(),
             link: Rc::clone(link),
-            request: Some(request.map(|body| RequestBody::new(body, limit, Rc::clone(link)))),
+            request: Some(request),
             paused: None,
             start,
             ours: None,
@@ -287,6 +285,24 @@ impl Exchange {
         self.worker.shard.answers_aborted.inc();
     }
 
+    /// What a front may write into its own log: who asked for what, by the same names as the access line.
+    pub fn with_metadata<T>(&self, told: impl FnOnce(&[(&'static str, &str)]) -> T) -> T {
+        let user = self.info.user.as_ref().map(|user| user.user.id.0);
+        let organization = self.organization.as_ref().map(|organization| organization.id.0);
+        let (mut user_text, mut organization_text) = (Uuid::encode_buffer(), Uuid::encode_buffer());
+        told(&[
+            ("request_id", self.request_id.as_str()),
+            ("route", self.route().unwrap_or_default()),
+            ("user", user.map_or("", |id| &*id.as_hyphenated().encode_lower(&mut user_text))),
+            ("org", organization.map_or("", |id| &*id.as_hyphenated().encode_lower(&mut organization_text))),
+        ])
+    }
+
+    /// The route that it falls under, as the access line says it.
+    fn route(&self) -> Option<&str> {
+        self.info.route.and_then(|at| self.rules.in_force.labels.get(at)).map(|label| &**label)
+    }
+
     /// Leaves the access line and the spans.
     fn log(&self) {
         let Some(shown) = &self.shown else { return };
@@ -316,7 +332,7 @@ impl Exchange {
             method: head.map(|head| head.method.as_str()),
             host: host.as_deref(),
             path: path.as_deref(),
-            route: self.info.route.and_then(|at| self.rules.in_force.labels.get(at)).map(|label| &**label),
+            route: self.route(),
             status,
             code,
             fault: shown.fault.as_deref().or(shadowed.and_then(|denial| denial.hint.or(denial.fault))),

@@ -21,6 +21,17 @@ pub fn is_call(method: &Method, headers: &HeaderMap) -> bool {
 /// The status code of a denial.
 #[must_use]
 pub fn status(denial: &Denial) -> u8 {
+    const UNIMPLEMENTED: u8 = 12;
+    match denial.status {
+        // No such method; what is hidden reads the same.
+        StatusCode::NOT_FOUND if denial.told_as() == Reason::NoRoute => UNIMPLEMENTED,
+        status => code(status),
+    }
+}
+
+/// The status code of an answer of this status, which is no success of the call.
+#[must_use]
+pub fn code(status: StatusCode) -> u8 {
     const INVALID_ARGUMENT: u8 = 3;
     const DEADLINE_EXCEEDED: u8 = 4;
     const NOT_FOUND: u8 = 5;
@@ -30,11 +41,9 @@ pub fn status(denial: &Denial) -> u8 {
     const INTERNAL: u8 = 13;
     const UNAVAILABLE: u8 = 14;
     const UNAUTHENTICATED: u8 = 16;
-    match denial.status {
+    match status {
         StatusCode::UNAUTHORIZED => UNAUTHENTICATED,
         StatusCode::FORBIDDEN => PERMISSION_DENIED,
-        // No such method; what is hidden reads the same.
-        StatusCode::NOT_FOUND if denial.told_as() == Reason::NoRoute => UNIMPLEMENTED,
         StatusCode::NOT_FOUND => NOT_FOUND,
         StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => UNIMPLEMENTED,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
@@ -47,12 +56,25 @@ pub fn status(denial: &Denial) -> u8 {
     }
 }
 
+/// Says how a call has ended.
+pub fn put_status(headers: &mut HeaderMap, code: u8) {
+    headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(code)));
+}
+
+/// An answer whose messages are `body`, and whose end says how it went.
+#[must_use]
+pub fn response<B>(body: B) -> Response<B> {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, GRPC);
+    response
+}
+
 /// Turns a refusal without a body into one for a gRPC caller; its other headers remain.
 pub fn trailers_only<B>(response: &mut Response<B>, denial: &Denial) {
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, GRPC);
-    headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(status(denial))));
+    put_status(headers, status(denial));
     let told = denial.told_as();
     let message = format!("{}: {}", told.code(), denial.detail());
     headers.insert(GRPC_MESSAGE, message_value(&message));

@@ -18,6 +18,7 @@ mod content_coding;
 pub mod entropy;
 pub mod evaluate;
 pub mod exchange;
+pub mod ext_authz;
 pub mod failures;
 mod filter;
 pub mod forward;
@@ -46,7 +47,7 @@ pub mod worker;
 
 use crate::decision::{Denial, Reason};
 use crate::net::connection::Connection;
-use crate::net::framing::to_origin_form;
+use crate::net::framing::{Violation, to_origin_form};
 use crate::net::serve::Serve;
 pub use active_policy::{ActivePolicy, InForce, Rules};
 pub use authzen::Authzen;
@@ -58,6 +59,7 @@ use forward::{Answer, forward};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::Service;
+use request_body::RequestBody;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -105,16 +107,28 @@ impl Service<Request<Incoming>> for Gateway {
 
     fn call(&self, mut request: Request<Incoming>) -> Answer {
         let violation = self.link.connection.begin().or_else(|| to_origin_form(&mut request).err());
-        let unread = match (violation, self.link.front) {
-            (None, Some(front)) => self.link.asked(front, &mut request).err(),
-            _ => None,
-        };
-        let mut exchange = Exchange::begin(&self.worker, &self.link, request);
+        let limit = self.worker.shared.body_limit;
+        let mut request = request.map(|body| RequestBody::new(body, limit, Rc::clone(&self.link)));
         if let Some(violation) = violation {
-            self.worker.shard.framing_refused.inc();
-            exchange.unread();
-            return Answer::Now(Some(reply::violation(exchange, violation)));
+            return Answer::Now(Some(self.refuse(request, violation)));
         }
+        let unread = self.link.front.and_then(|front| self.link.asked(front, &mut request).err());
+        self.answer(request, unread)
+    }
+}
+
+impl Gateway {
+    /// Answers a head that cannot be judged.
+    fn refuse(&self, request: Request<RequestBody>, violation: Violation) -> Response<AnswerBody> {
+        let mut exchange = Exchange::begin(&self.worker, &self.link, request);
+        self.worker.shard.framing_refused.inc();
+        exchange.unread();
+        reply::violation(exchange, violation)
+    }
+
+    /// Answers a request: with this denial, where there is one.
+    fn answer(&self, request: Request<RequestBody>, unread: Option<Denial>) -> Answer {
+        let mut exchange = Exchange::begin(&self.worker, &self.link, request);
         if let Some(denial) = unread {
             return Answer::Now(Some(reply::refuse(exchange, &denial)));
         }

@@ -10,12 +10,12 @@ use super::grpc;
 use super::headers::vary_on_authorization;
 use super::request_id::X_REQUEST_ID;
 use crate::decision::{Denial, Reason};
-use crate::fronts::Front;
+use crate::fronts::{Front, Removal};
 use crate::net::framing::Violation;
 use crate::policy::{Scheme, Schemes};
 use crate::telemetry::metrics::Outcome;
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -140,10 +140,23 @@ pub fn permit(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
         return refuse(exchange, &Denial::new(Reason::StoreUnavailable).with_hint(hint));
     };
     match exchange.told(front) {
-        Ok(told) => {
+        Ok(mut told) => {
             let mut response = ours(exchange, StatusCode::OK, Outcome::Allowed, "");
-            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            response.headers_mut().extend(told);
+            let headers = response.headers_mut();
+            match front.removal() {
+                Removal::Apart => {
+                    told.headers.extend(headers.remove(X_REQUEST_ID).map(|id| (X_REQUEST_ID, id)));
+                    response.extensions_mut().insert(told);
+                    return response;
+                }
+                Removal::Listed(list) => {
+                    let removed = told.removed.iter().map(HeaderName::as_str).collect::<Vec<_>>().join(",");
+                    told.headers.extend(HeaderValue::try_from(removed).ok().map(|removed| (list, removed)));
+                }
+                Removal::Empty => {}
+            }
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            headers.extend(told.headers);
             response
         }
         Err(denial) => refuse(exchange, &denial),

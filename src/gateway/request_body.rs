@@ -57,13 +57,21 @@ impl RequestBody {
     /// At most `limit` bytes of `incoming`.
     #[must_use]
     pub fn new(incoming: Incoming, limit: u64, link: Rc<ClientConnection>) -> Self {
+        let incoming = Some(incoming).filter(|incoming| !incoming.is_end_stream());
+        let mut body = Self::shown(None, link);
+        (body.incoming, body.left) = (incoming, limit);
+        body
+    }
+
+    /// What a front shows of the body of the request that it asks about: all of it, or nothing.
+    #[must_use]
+    pub fn shown(body: Option<Bytes>, link: Rc<ClientConnection>) -> Self {
         link.body_too_large.set(false);
         link.body_broken.set(false);
-        let incoming = Some(incoming).filter(|incoming| !incoming.is_end_stream());
         Self {
-            incoming,
-            held: None,
-            left: limit,
+            incoming: None,
+            held: body.map(Box::new),
+            left: 0,
             link,
             first_byte: Ticks(0),
             rate: Rate::NONE,

@@ -65,11 +65,17 @@ impl Readiness {
         ended.then_some("the store's file was replaced or removed: only a restart helps")
     }
 
+    /// Ready or not.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        is_ready(&self.checks())
+    }
+
     /// Ready or not, and the conditions as JSON.
     #[must_use]
     pub fn report(&self) -> (bool, String) {
         let checks = self.checks();
-        let ready = checks.iter().all(|(_, check)| !matches!(check, Check::Failed(_)));
+        let ready = is_ready(&checks);
         let detail: serde_json::Map<String, serde_json::Value> = checks
             .iter()
             .map(|(name, check)| {
@@ -83,4 +89,8 @@ impl Readiness {
             .collect();
         (ready, serde_json::json!({ "ready": ready, "checks": detail }).to_string() + "\n")
     }
+}
+
+fn is_ready(checks: &[(&str, Check)]) -> bool {
+    checks.iter().all(|(_, check)| !matches!(check, Check::Failed(_)))
 }

@@ -390,8 +390,8 @@ fn view<'a>(
     RequestView {
         client: Some(client),
         upgrade: upgrade(request, front),
-        // What a front asks with has no body, whatever the request has that it asks about.
-        body_length: request.body().length().filter(|_| front.is_none()),
+        // What a front asks with has no body, whatever the request has that it asks about; unless it shows that.
+        body_length: request.body().length().filter(|_| front.is_none() || request.body().held().is_some()),
         body: request.body().held().map(|body| &**body),
         ..RequestView::new(request.method(), host, target, request.headers())
     }

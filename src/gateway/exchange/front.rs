@@ -12,6 +12,15 @@ use http::StatusCode;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 
+/// What a front does to the request that it forwards.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The headers that it puts in the place of the client's.
+    pub headers: HeaderMap,
+    /// Those of the client's that it takes away.
+    pub removed: Vec<HeaderName>,
+}
+
 const BLANK: HeaderValue = HeaderValue::from_static("");
 
 impl Exchange {
@@ -54,11 +63,11 @@ impl Exchange {
         }
     }
 
-    /// The headers that a front puts in the place of the client's.
+    /// What a front puts in the place of the client's headers.
     ///
     /// # Errors
     /// They cannot be told.
-    pub fn told(&mut self, front: Front) -> Result<HeaderMap, Denial> {
+    pub fn told(&mut self, front: Front) -> Result<Told, Denial> {
         let refused = || Denial::new(Reason::Denied);
         let request = self.request.take().ok_or_else(refused)?;
         let permit = self.permit.as_ref().ok_or_else(refused)?;
@@ -94,34 +103,33 @@ impl Exchange {
                 told.insert(name.clone(), value);
             }
         })?;
-        match front.removal() {
-            Removal::Empty => {
-                // Whatever it copies must be there: where a name is missing, some fronts leave the client's own header.
-                for name in policy.own_headers().iter().chain([&AUTHORIZATION, &COOKIE]) {
-                    if told.contains_key(name) {
-                        continue;
-                    }
-                    let values: Vec<_> = headers.get_all(name).iter().filter(|_| !goes(name)).collect();
-                    let separator: &[u8] = if *name == COOKIE { b"; " } else { b", " };
-                    let joined = values.iter().map(|value| value.as_bytes()).collect::<Vec<_>>().join(separator);
-                    told.insert(name, HeaderValue::from_bytes(&joined).unwrap_or(BLANK));
+        let removal = front.removal();
+        if removal == Removal::Empty {
+            // Whatever it copies must be there: where a name is missing, some fronts leave the client's own header.
+            for name in policy.own_headers().iter().chain([&AUTHORIZATION, &COOKIE]) {
+                if told.contains_key(name) {
+                    continue;
                 }
+                let values: Vec<_> = headers.get_all(name).iter().filter(|_| !goes(name)).collect();
+                let separator: &[u8] = if *name == COOKIE { b"; " } else { b", " };
+                let joined = values.iter().map(|value| value.as_bytes()).collect::<Vec<_>>().join(separator);
+                told.insert(name, HeaderValue::from_bytes(&joined).unwrap_or(BLANK));
             }
-            Removal::Listed(list) => {
-                if has_changed && let Some(rest) = headers.get(COOKIE) {
-                    told.insert(COOKIE, rest.clone());
-                }
-                let is_gone = |name: &HeaderName| goes(name) && !name.as_str().starts_with("x-envoy-");
-                let mut gone: Vec<&str> = headers.keys().filter(|name| is_gone(name)).map(HeaderName::as_str).collect();
-                if has_changed && !headers.contains_key(COOKIE) {
-                    gone.push(COOKIE.as_str());
-                }
-                gone.retain(|name| !told.contains_key(*name));
-                if let Ok(gone) = HeaderValue::try_from(gone.join(",")) {
-                    told.insert(list, gone);
-                }
-            }
+            return Ok(Told { headers: told, removed: Vec::new() });
         }
-        Ok(told)
+        if has_changed && let Some(rest) = headers.get(COOKIE) {
+            told.insert(COOKIE, rest.clone());
+        }
+        let is_gone = |name: &&HeaderName| goes(name) && !name.as_str().starts_with("x-envoy-");
+        let mut removed: Vec<_> = headers.keys().filter(is_gone).cloned().collect();
+        if has_changed && !headers.contains_key(COOKIE) {
+            removed.push(COOKIE);
+        }
+        if removal == Removal::Apart {
+            // Those that it was configured not to show.
+            removed.extend(policy.own_headers().iter().filter(|name| !headers.contains_key(*name)).cloned());
+        }
+        removed.retain(|name| !told.contains_key(name));
+        Ok(Told { headers: told, removed })
     }
 }

@@ -1,6 +1,8 @@
 //! Proxies that ask (`forward_auth:`) whether a request may pass, and forward it themselves.
 
 mod envoy;
+mod envoy_grpc;
+mod ext_authz;
 mod nginx;
 mod questions;
 

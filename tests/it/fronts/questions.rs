@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 const FRONTS: [&str; 6] = ["nginx", "caddy", "traefik", "haproxy", "envoy", "gateway-api"];
 
 /// Who asks for what: allowed, and refused in each way.
-const REQUESTS: [(Who, &str, &str); 20] = [
+pub(super) const REQUESTS: [(Who, &str, &str); 20] = [
     (Who::mA, "GET", "/api/v1/org/a/x"),
     (Who::mA, "POST", "/api/v1/org/a/x?y=1"),
     (Who::uA, "DELETE", "/api/v1/org/a/x"),
@@ -102,7 +102,7 @@ fn a_route_that_forwards_the_credential_has_the_front_forward_it() {
     assert!(!own.header("x-envoy-auth-headers-to-remove").unwrap_or_default().contains("authorization"), "{own:?}");
 }
 
-const ONLY_THE_PROXY: &str = "
+pub(super) const ONLY_THE_PROXY: &str = "
 version: 1
 upstream: echo
 routes:

@@ -59,8 +59,7 @@ fn a_configuration_that_cannot_be_read_is_named() {
 #[test]
 fn mistakes_in_the_configuration_are_told_all_at_once() {
     let mut options = Options::policy(ROUTES);
-    options.config =
-        "timeouts: { haed: 1s, idle: soon }\nlimits: { connections: 0 }\nlissten: 1\next_authz: x\n".into();
+    options.config = "timeouts: { haed: 1s, idle: soon, total: 1s }\nlimits: { connections: 0 }\nlissten: 1\n".into();
     fails_with(
         &options,
         &[
@@ -70,7 +69,7 @@ fn mistakes_in_the_configuration_are_told_all_at_once() {
             "`connections`",
             "lissten",
             "did you mean `listen`",
-            "ext_authz",
+            "total",
             "not yet",
             "postern.yaml:",
         ],

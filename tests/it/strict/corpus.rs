@@ -1,6 +1,6 @@
 //! The seeds of the fuzzers, replayed: each keeps the promise, and its name tells the verdict.
 
-use super::{body, client, list, lookup_args, parser, proxy, reader, uwsgi};
+use super::{body, check_request, client, list, lookup_args, parser, proxy, reader, uwsgi};
 use http::Method;
 use postern::net::framing::Stop;
 use std::path::Path;
@@ -75,5 +75,12 @@ fn arguments_of_lookups_are_asked_or_refused_as_their_names_say() {
 fn packets_are_written_and_answers_read_or_refused_as_their_names_say() {
     for (name, bytes) in seeds("uwsgi") {
         assert_eq!(uwsgi::check(&bytes), !name.starts_with("refused-"), "{name}");
+    }
+}
+
+#[test]
+fn questions_of_envoy_are_read_or_refused_as_their_names_say() {
+    for (name, message) in seeds("check_request") {
+        assert_eq!(check_request::check(&message), !name.starts_with("refused-"), "{name}");
     }
 }

@@ -1,12 +1,14 @@
 //! Strictness against other readers: a lenient path reader, and hyper's own parser.
 //!
-//! `reader`, `parser`, `client`, `body`, `list`, `lookup_args`, `proxy` and `uwsgi` are the oracles; the fuzz targets use the same ones. `target` and `framing` are the properties,
+//! `reader`, `parser`, `client`, `body`, `list`, `lookup_args`, `check_request`, `proxy` and `uwsgi` are the oracles; the fuzz targets use the same ones. `target` and `framing` are the properties,
 //! `corpus` replays the fuzzers' seeds.
 
 mod answers;
 mod arguments;
 mod bodies;
 mod body;
+mod check_request;
+mod check_requests;
 mod client;
 mod corpus;
 mod framing;
