@@ -16,6 +16,7 @@ mod list;
 mod lists;
 mod lookup_args;
 mod multipart;
+mod packets;
 mod parser;
 mod proxy;
 mod query;
