@@ -17,7 +17,7 @@ pub enum Front {
     Caddy,
     /// ForwardAuth of Traefik.
     Traefik,
-    /// HAProxy, with the headers that docs/fronts.md has it set.
+    /// HAProxy, with the action in Lua that `postern integrate` prints.
     Haproxy,
     /// The filter `ext_authz` of Envoy, over HTTP.
     Envoy,
@@ -55,7 +55,8 @@ const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
 const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
 const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const TO_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
+const TO_REMOVE_BY_ENVOY: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
+const TO_REMOVE_BY_HAPROXY: HeaderName = HeaderName::from_static("x-postern-remove");
 
 /// The path of a question whose answer goes to the client: nginx asks once more for that, since `auth_request` keeps nothing but the status.
 const FOR_CLIENT: &str = "/answer";
@@ -118,8 +119,9 @@ impl Front {
     #[must_use]
     pub const fn removal(self) -> Removal {
         match self {
-            Self::Envoy => Removal::Listed(TO_REMOVE),
+            Self::Envoy => Removal::Listed(TO_REMOVE_BY_ENVOY),
             Self::EnvoyGrpc => Removal::Apart,
+            Self::Haproxy => Removal::Listed(TO_REMOVE_BY_HAPROXY),
             _ => Removal::Empty,
         }
     }

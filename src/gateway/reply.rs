@@ -135,11 +135,11 @@ pub fn empty_list(mut exchange: Box<Exchange>, list: String) -> Response<AnswerB
 /// Answers a front that its client's request may pass, and with which headers.
 #[must_use]
 pub fn permit(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
-    let Some(front) = exchange.link().front.filter(|_| !exchange.link().is_for_client.get()) else {
-        let hint = "the front asked again, and now the request may pass";
-        return refuse(exchange, &Denial::new(Reason::StoreUnavailable).with_hint(hint));
-    };
+    let again =
+        || Denial::new(Reason::StoreUnavailable).with_hint("the front asked again, and now the request may pass");
+    let Some(front) = exchange.link().front else { return refuse(exchange, &again()) };
     match exchange.told(front) {
+        Ok(_) if exchange.link().is_for_client.get() => refuse(exchange, &again()),
         Ok(mut told) => {
             let mut response = ours(exchange, StatusCode::OK, Outcome::Allowed, "");
             let headers = response.headers_mut();

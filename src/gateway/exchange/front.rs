@@ -105,6 +105,12 @@ impl Exchange {
         })?;
         let removal = front.removal();
         if removal == Removal::Empty {
+            // What has no place in the answer the front would forward.
+            let is_told = |name: &HeaderName| *name == AUTHORIZATION || policy.own_headers().contains(name);
+            if headers.keys().any(|name| goes(name) && !is_told(name)) {
+                let hint = "a header tells who or where somebody is, and the front cannot take it away";
+                return Err(Denial::new(Reason::BadField).with_hint(hint));
+            }
             // Whatever it copies must be there: where a name is missing, some fronts leave the client's own header.
             for name in policy.own_headers().iter().chain([&AUTHORIZATION, &COOKIE]) {
                 if told.contains_key(name) {
@@ -120,7 +126,9 @@ impl Exchange {
         if has_changed && let Some(rest) = headers.get(COOKIE) {
             told.insert(COOKIE, rest.clone());
         }
-        let is_gone = |name: &&HeaderName| goes(name) && !name.as_str().starts_with("x-envoy-");
+        // Envoy's own headers are its own to write anew.
+        let is_kept = |name: &HeaderName| front != Front::Haproxy && name.as_str().starts_with("x-envoy-");
+        let is_gone = |name: &&HeaderName| goes(name) && !is_kept(name);
         let mut removed: Vec<_> = headers.keys().filter(is_gone).cloned().collect();
         if has_changed && !headers.contains_key(COOKIE) {
             removed.push(COOKIE);

@@ -69,22 +69,37 @@ fn a_front_is_told_what_the_proxy_itself_would_do() {
 
 #[test]
 fn what_the_client_sent_in_our_name_is_blanked_or_listed() {
-    let spoofed =
-        [("X-Postern-Role", "owner"), ("x.postern.user", "su"), ("X_Postern_User", "su"), ("Remote-User", "su")];
-    for front in ["nginx", "caddy", "traefik", "haproxy"] {
-        let told = Asked::new(front, ROUTES).ask(Who::nobody, "GET", "/public/x", &spoofed);
+    let spoofed = [
+        ("X-Postern-Role", "owner"),
+        ("X-Envoy-External-Address", "1.1.1.1"),
+        ("x.postern.user", "su"),
+        ("X_Postern_User", "su"),
+        ("Remote-User", "su"),
+    ];
+    for front in ["nginx", "caddy", "traefik", "gateway-api"] {
+        let asked = Asked::new(front, ROUTES);
+        for (name, value) in &spoofed[1..] {
+            let told = asked.ask(Who::su, "GET", "/public/x", &[(name, value)]);
+            assert_eq!((told.status, told.code().as_str()), (400, "bad_field"), "{front} cannot take {name} away");
+        }
+        let told = asked.ask(Who::nobody, "GET", "/public/x", &spoofed[..1]);
         assert_eq!(told.status, 200, "{front}");
         for name in ["x-postern-user", "x-postern-organization", "x-postern-organizations", "x-postern-role"] {
             assert_eq!(told.header(name), Some(""), "{front}: {name}");
         }
     }
-    let told = Asked::new("envoy", ROUTES).ask(Who::mA, "GET", "/api/v1/org/a/x", &spoofed);
-    let removed: Vec<_> = told.header("x-envoy-auth-headers-to-remove").unwrap().split(',').collect();
-    for name in ["authorization", "x.postern.user", "x_postern_user", "remote-user"] {
-        assert!(removed.contains(&name), "{name}: {removed:?}");
+    let kept = "trusted_proxies: [127.0.0.1]\nkeep_headers: [Remote-User]\n";
+    assert_eq!(Asked::with("nginx", ROUTES, kept).ask(Who::nobody, "GET", "/public/x", &spoofed[4..]).status, 200);
+    for (front, list) in [("envoy", "x-envoy-auth-headers-to-remove"), ("haproxy", "x-postern-remove")] {
+        let told = Asked::new(front, ROUTES).ask(Who::mA, "GET", "/api/v1/org/a/x", &spoofed);
+        let removed: Vec<_> = told.header(list).unwrap().split(',').collect();
+        for name in ["authorization", "x.postern.user", "x_postern_user", "remote-user"] {
+            assert!(removed.contains(&name), "{name}: {removed:?}");
+        }
+        assert_eq!(removed.contains(&"x-envoy-external-address"), front == "haproxy", "{removed:?}");
+        assert_eq!(told.header("x-postern-role"), Some("manager"), "it is told anew: {removed:?}");
+        assert!(!removed.contains(&"x-postern-role") && !removed.contains(&"host"), "{removed:?}");
     }
-    assert_eq!(told.header("x-postern-role"), Some("manager"), "it is told anew: {removed:?}");
-    assert!(!removed.contains(&"x-postern-role") && !removed.contains(&"host"), "{removed:?}");
 }
 
 #[test]
