@@ -16,6 +16,7 @@ mod facts;
 pub mod group;
 pub mod health;
 pub mod import;
+mod integrate;
 mod invite;
 pub mod job;
 mod learn;
@@ -95,6 +96,7 @@ enum Command {
     Shadow(shadow::Args),
     Replay(replay::Args),
     Learn(learn::Args),
+    Integrate(integrate::Args),
     Schema(schema::Args),
     /// Print the OpenAPI description of the identity API, as it is served at /api/v1/docs/openapi.json
     Openapi,
@@ -296,6 +298,7 @@ pub fn main() -> ExitCode {
         Command::Matrix(args) => matrix::run(&common, &args),
         Command::Shadow(args) => Ok(shadow::run(&args)),
         Command::Learn(args) => Ok(learn::run(&args)),
+        Command::Integrate(args) => integrate::run(&common, &args),
         Command::Replay(args) => replay::run(&common, &args),
         Command::Schema(args) => Ok(schema::run(&args)),
         Command::Openapi => openapi::run(&common),

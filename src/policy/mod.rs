@@ -323,6 +323,11 @@ impl Policy {
         self.own(path).is_some()
     }
 
+    /// The places of postern's own, where no route can be: paths, and, with a slash at their end, what paths begin with.
+    pub fn own_places(&self) -> impl Iterator<Item = &str> {
+        self.reserved.places().map(|(place, _)| place)
+    }
+
     /// Whether AuthZEN is served.
     #[must_use]
     pub const fn serves_authzen(&self) -> bool {

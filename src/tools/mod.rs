@@ -7,6 +7,7 @@
 pub mod access_log;
 pub mod ask;
 pub mod explain;
+pub mod integrate;
 pub mod learn;
 pub mod matrix;
 mod objects;

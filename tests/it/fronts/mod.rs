@@ -1,10 +1,12 @@
 //! Proxies that ask (`forward_auth:`) whether a request may pass, and forward it themselves.
 
-mod envoy;
 mod envoy_grpc;
 mod ext_authz;
-mod nginx;
+mod printed;
 mod questions;
+mod real;
+mod servers;
+mod targets;
 
 use crate::support::{Answer, Options, Postern, Raw, Who, World, free_port};
 use std::net::SocketAddr;
@@ -23,11 +25,15 @@ impl Asked {
     }
 
     fn with(front: &'static str, policy: &str, config: &str) -> Self {
+        Self::before(SocketAddr::from(([127, 0, 0, 1], 1)), front, policy, config)
+    }
+
+    /// One that has this service behind its own proxy, for what only that can serve.
+    fn before(service: SocketAddr, front: &'static str, policy: &str, config: &str) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let mut options = Options::policy(policy);
         options.config = format!("forward_auth: {{ listen: \"{address}\", front: {front} }}\n{config}");
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
-        Self { postern: Postern::start(nowhere, &options), address, front }
+        Self { postern: Postern::start(service, &options), address, front }
     }
 
     /// Asks about a request as its front would.

@@ -6,7 +6,7 @@ mod browser;
 mod clients;
 mod proxies;
 
-pub(crate) use proxies::{HTTP1, envoy, envoy_configuration, nginx};
+pub(crate) use proxies::{HTTP1, envoy, envoy_configuration, haproxy_program, nginx};
 
 use crate::support::{Options, Postern, Upstream, eventually};
 use std::net::{SocketAddr, TcpStream};
@@ -34,7 +34,7 @@ fn program(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/interop").join(name)
 }
 
-/// The Python of scripts/peers.sh.
+/// The Python of scripts/peers.sh; other programs are beside it.
 pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
@@ -87,7 +87,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts a program on a configuration, whose `HOME` is a directory of its own; returns when the port answers.
-    fn start(program: &str, arguments: &[&str], configuration: &str, port: u16) -> Self {
+    pub(crate) fn start(program: &str, arguments: &[&str], configuration: &str, port: u16) -> Self {
         let home = TempDir::new().unwrap();
         let place = home.path().to_str().unwrap();
         let file = home.path().join("configuration");

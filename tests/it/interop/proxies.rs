@@ -142,11 +142,15 @@ fn nginx_behind_the_gate() {
     journey(postern(&secure, &secure, "").data.port(), true);
 }
 
+/// HAProxy's program.
+pub(crate) fn haproxy_program() -> &'static str {
+    if std::path::Path::new("/usr/sbin/haproxy").exists() { "/usr/sbin/haproxy" } else { "haproxy" }
+}
+
 fn haproxy(configuration: &str, port: u16) -> Server {
-    let program = if std::path::Path::new("/usr/sbin/haproxy").exists() { "/usr/sbin/haproxy" } else { "haproxy" };
     let frame =
         "global\n maxconn 200\ndefaults\n mode http\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n";
-    Server::start(program, &["-db", "-f", "HOME/configuration"], &format!("{frame}{configuration}"), port)
+    Server::start(haproxy_program(), &["-db", "-f", "HOME/configuration"], &format!("{frame}{configuration}"), port)
 }
 
 #[test]
