@@ -7,6 +7,7 @@
 
 mod credentials;
 mod fixture;
+mod fronts;
 mod lists;
 mod lookups;
 mod messages;
@@ -59,14 +60,15 @@ const BENCHES: [Bench; 16] = [
     ("verifying an RS256 signature", 310_000, credentials::verify),
 ];
 
-/// All of them with how often each is run and how many things that is: the pure core's, then the author's tools' and lists.
+/// All of them with how often each is run and how many things that is: the pure core's, then the author's tools' and lists, and questions of fronts.
 fn all() -> impl Iterator<Item = (&'static str, u64, usize, u64, fn() -> Work)> {
     let core = BENCHES.into_iter().map(|(name, budget, make)| (name, budget, TIMES, TIMES as u64, make));
     core.chain(
         tools::BENCHES
             .into_iter()
             .chain(lists::BENCHES)
-            .map(|(name, budget, things, make)| (name, budget, 1, things, make)),
+            .map(|(name, budget, things, make)| (name, budget, 1, things, make))
+            .chain(fronts::BENCHES),
     )
 }
 
