@@ -3,6 +3,10 @@
 //! It changes one thing: a user without a name that anybody would choose, with a token, is made, revoked and deleted, and how
 //! long that takes to be known is what is measured: here, and at each replica that is named.
 
+mod advice;
+mod service;
+mod through;
+
 use super::output::{Exit, Output, Record};
 use super::{migrate, store};
 use crate::address;
@@ -18,7 +22,7 @@ use crate::reload::load_policy;
 use crate::upstream::Destinations;
 use serde::Serialize;
 use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +37,15 @@ pub struct Args {
     /// A running replica, http://HOST:PORT/PATH of a route that asks who calls; measured from outside. May be repeated
     #[arg(long, value_name = "URL", value_parser = Url::parse)]
     url: Vec<Url>,
+    /// A running proxy before the service, http://HOST:PORT/PATH of a route that asks who calls: what it does to requests
+    #[arg(long, value_name = "URL", value_parser = Url::parse, requires = "user", requires = "service")]
+    through: Option<Url>,
+    /// With --through: somebody who may GET that path; a token is made for them, and revoked
+    #[arg(long = "as", value_name = "USER", requires = "through")]
+    user: Option<String>,
+    /// With --through: where that proxy forwards to; doctor listens there in the place of the service
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "through")]
+    service: Option<SocketAddr>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -117,6 +130,12 @@ pub async fn run(args: Args, config: &Config, out: &mut Output) -> anyhow::Resul
                 let measured = revocation(&store, &args.url, &mut findings).await;
                 if let Err(error) = measured {
                     findings.of("revocation", Err(error));
+                }
+                if let (Some(url), Some(user), Some(service)) = (args.through, args.user, args.service) {
+                    let probed = through::Probed { url, user, service };
+                    if let Err(error) = through::through(probed, config, &store, &mut findings).await {
+                        findings.of("the way", Err(error));
+                    }
                 }
             }
             Err(error) => findings.of("database", Err(error)),

@@ -1,5 +1,6 @@
 //! Proxies that ask (`forward_auth:`) whether a request may pass, and forward it themselves.
 
+mod doctor;
 mod envoy_grpc;
 mod ext_authz;
 mod printed;
