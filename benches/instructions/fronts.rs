@@ -1,7 +1,7 @@
 //! What it costs to be asked, all included: a process's worth of postern in this one, asked over sockets by as little of a client as can
 //! be. It writes bytes that were made before, and reads until the answer has ended.
 
-use super::{TIMES, Work};
+use super::{Counted, TIMES, Work};
 use postern::config::{Config, Sources};
 use postern::directory::name::Text;
 use postern::directory::sqlite::{Options, SqliteStore};
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 
 /// Name, instructions at most, how often, how many that is, what to run.
-pub(crate) const BENCHES: [(&str, u64, usize, u64, fn() -> Work); 2] = [
+pub(crate) const BENCHES: [Counted; 2] = [
     ("a Check of Envoy's over gRPC, 13 headers", 40_000, TIMES, TIMES as u64, check),
     ("a question of nginx's over HTTP/1.1", 15_000, TIMES, TIMES as u64, forward_auth),
 ];

@@ -40,6 +40,9 @@ type Work = Box<dyn FnMut(usize)>;
 /// A name, instructions at most, and what to run.
 type Bench = (&'static str, u64, fn() -> Work);
 
+/// The same with how often it is run for one count, and of how many things that is.
+type Counted = (&'static str, u64, usize, u64, fn() -> Work);
+
 /// Everything that is measured: name, instructions at most, and what to run. First `decide`, in the order of [`ROUTES`].
 const BENCHES: [Bench; 16] = [
     ("decide, 10 routes, 100 memberships", 4_500, || decide(ROUTES[0])),
@@ -61,7 +64,7 @@ const BENCHES: [Bench; 16] = [
 ];
 
 /// All of them with how often each is run and how many things that is: the pure core's, then the author's tools' and lists, and questions of fronts.
-fn all() -> impl Iterator<Item = (&'static str, u64, usize, u64, fn() -> Work)> {
+fn all() -> impl Iterator<Item = Counted> {
     let core = BENCHES.into_iter().map(|(name, budget, make)| (name, budget, TIMES, TIMES as u64, make));
     core.chain(
         tools::BENCHES

@@ -41,7 +41,7 @@ impl Promise {
                 "the front must put what postern tells in the place of the client's header, in every spelling, and remove it where that is empty"
             }
             (Self::Credential, Some(Front::Nginx)) => {
-                "`proxy_set_header Authorization $authorization;`, `proxy_set_header Cookie $cookie;` with what `auth_request_set` took from the answer"
+                "`proxy_set_header Authorization $told_authorization;`, `proxy_set_header Cookie $told_cookie;` with what `auth_request_set` took from the answer"
             }
             (Self::Credential, _) => {
                 "the front must replace `Authorization` and `Cookie` by those of postern's answer, and remove them where those are empty"
@@ -65,7 +65,7 @@ impl Promise {
                 "the front must say itself what was asked for, and forward nothing that it has not asked about"
             }
             (Self::Refusal, Some(Front::Nginx)) => {
-                "`error_page 401 403 500 = @postern_refusal;` and the location of that name, as docs/fronts.md has them"
+                "`error_page 401 403 500 = @postern_refusal;` and the location of that name, as `postern integrate nginx` prints them"
             }
             (Self::Refusal, Some(Front::Envoy)) => "`allowed_client_headers` must not be set to less than all",
             (Self::Refusal, _) => "the front must pass status, headers and body of a refusal on",

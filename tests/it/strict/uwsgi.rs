@@ -7,8 +7,11 @@ use postern::upstream::uwsgi::{Client, Packet};
 use postern::upstream::{Fields, Framing, PutField};
 use std::collections::BTreeMap;
 
+/// Names and values.
+pub type Vars = Vec<(String, Vec<u8>)>;
+
 /// The variables of the packet that begins here, in their order, and what follows it; `None` where there is no whole one.
-pub fn decode(bytes: &[u8]) -> Option<(Vec<(String, Vec<u8>)>, &[u8])> {
+pub fn decode(bytes: &[u8]) -> Option<(Vars, &[u8])> {
     let [0, low, high, 0, rest @ ..] = bytes else { return None };
     let (mut packet, behind) = rest.split_at_checked(usize::from(*low) + 256 * usize::from(*high))?;
     let mut variables = Vec::new();
@@ -40,7 +43,7 @@ fn check_answer(stream: &[u8]) -> bool {
     let request = || {
         let mut fields = Fields::new(&Method::GET, "/", Framing::None, false).expect("a target");
         fields.put(&http::header::HOST, b"a");
-        Packet::new(fields, CLIENT, Vec::new()).ok().expect("a packet").end()
+        Packet::new(fields, CLIENT, Vec::new()).unwrap_or_else(|_| panic!("a packet")).end()
     };
     let whole = answer_to(stream, usize::MAX, request);
     match (&whole, &answer_to(stream, 3, request)) {
