@@ -209,7 +209,10 @@ impl Probes {
         ] {
             let target = format!("{path}{odd}");
             let told = self.get(&target, "");
-            let other = told.seen.iter().find(|seen| seen.target != target && !seen.target.ends_with(SMUGGLED));
+            // What a front makes of it before it asks is what was judged.
+            let fragment = target.replace('#', "%23");
+            let is_other = |seen: &&Seen| seen.target != target && seen.target != fragment;
+            let other = told.seen.iter().find(is_other);
             if let Some(seen) = other {
                 wrong.push(format!("`{odd}` behind the path reaches the service as `{}`", seen.target));
             }

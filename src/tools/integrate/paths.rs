@@ -32,7 +32,7 @@ impl Paths {
         self.regex(|text| text.chars().fold(String::new(), |regex, c| regex + &escaped(c)))
     }
 
-    /// Of paths as they come, in the spelling that clients use; what is spelled otherwise is refused by postern.
+    /// Of paths as they come, in the spelling that clients use.
     pub(super) fn raw(&self) -> String {
         self.regex(|text| {
             text.bytes().fold(String::new(), |regex, byte| match byte {

@@ -66,7 +66,6 @@ fn a_front_that_keeps_its_word_has_nothing_to_change() {
 fn one_wrong_line_is_named() {
     let wrong = [
         ("proxy_set_header X-Postern-User $told_x_postern_user;", "", "identity headers", "proxy_set_header"),
-        ("listen ", "underscores_in_headers on; listen ", "identity headers", "underscores_in_headers off"),
         ("proxy_set_header Authorization $told_authorization;", "", "credential", "proxy_set_header Authorization"),
         (
             "proxy_pass http://service;",
