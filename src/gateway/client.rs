@@ -78,25 +78,15 @@ impl Client {
     /// The address that a request really comes from: that of [`Client::origin`], without what is told of it.
     #[must_use]
     pub fn address(&self, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> IpAddr {
-        if self.trusted { self.origin(headers, trusted_proxies).address } else { self.peer }
+        if self.trusted {
+            self.chain(headers, trusted_proxies).0.last().copied().unwrap_or(self.peer)
+        } else {
+            self.peer
+        }
     }
 
-    /// Where a request really comes from: the peer, or what trusted proxies say in front of it.
-    ///
-    /// In `X-Forwarded-For`, the rightmost address that is not itself a trusted proxy is the client's; everything to its
-    /// left is the client's own word, and is dropped. `Forwarded` (RFC 7239) is read in the same way where there is no
-    /// `X-Forwarded-For`; where both are, it counts for nothing.
-    #[must_use]
-    pub fn origin(&self, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> Origin {
-        if !self.trusted {
-            return Origin {
-                address: self.peer,
-                x_forwarded_for: self.for_value.clone(),
-                x_forwarded_proto: self.proto.clone(),
-                x_forwarded_host: None,
-                forwarded: None,
-            };
-        }
+    /// The peer and those in front of it, as far as trusted proxies say; and what the last of them says besides.
+    fn chain(&self, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> (Vec<IpAddr>, Option<Hop>) {
         let listed = elements(headers, &X_FORWARDED_FOR);
         let mut hops: Vec<Hop> = if elements(headers, &X_FORWARDED_FOR).next().is_some() {
             listed.map(|hop| Hop { address: hop.and_then(bare_address), ..Hop::default() }).collect()
@@ -115,6 +105,26 @@ impl Client {
                 break;
             }
         }
+        (chain, nearest)
+    }
+
+    /// Where a request really comes from: the peer, or what trusted proxies say in front of it.
+    ///
+    /// In `X-Forwarded-For`, the rightmost address that is not itself a trusted proxy is the client's; everything to its
+    /// left is the client's own word, and is dropped. `Forwarded` (RFC 7239) is read in the same way where there is no
+    /// `X-Forwarded-For`; where both are, it counts for nothing.
+    #[must_use]
+    pub fn origin(&self, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> Origin {
+        if !self.trusted {
+            return Origin {
+                address: self.peer,
+                x_forwarded_for: self.for_value.clone(),
+                x_forwarded_proto: self.proto.clone(),
+                x_forwarded_host: None,
+                forwarded: None,
+            };
+        }
+        let (chain, nearest) = self.chain(headers, trusted_proxies);
         let (proto, host) = nearest.map(|hop| (hop.proto, hop.host)).unwrap_or_default();
         let address = chain.last().copied().unwrap_or(self.peer);
         let shown: Vec<String> = chain.iter().rev().map(IpAddr::to_string).collect();
