@@ -19,8 +19,8 @@ use tokio::runtime::Runtime;
 
 /// Name, instructions at most, how often, how many that is, what to run.
 pub(crate) const BENCHES: [Counted; 2] = [
-    ("a Check of Envoy's over gRPC, 13 headers", 40_000, TIMES, TIMES as u64, check),
-    ("a question of nginx's over HTTP/1.1", 15_000, TIMES, TIMES as u64, forward_auth),
+    ("a Check of Envoy's over gRPC, 13 headers", 95_000, TIMES, TIMES as u64, check),
+    ("a question of nginx's over HTTP/1.1", 52_000, TIMES, TIMES as u64, forward_auth),
 ];
 
 const POLICY: &str = "version: 1\nupstream: x\nroutes: { /api/**: { level: authenticated, inject: { X-Postern-User: user.username, \

@@ -58,10 +58,17 @@ pub(super) async fn through(
     let record = view.create_tokens(vec![new]).await?.into_iter().next();
     let Some(record) = record else { anyhow::bail!("no token was made") };
     let front = config.forward_auth.as_ref().map(|asked| asked.front);
+    let is_beside = front.is_some() || config.ext_authz.is_some();
     let url = probed.url.clone();
     let known = until(&url, token.expose(), |status| status == 200).await;
-    let probes =
-        Probes { url: probed.url, token: token.expose().to_owned(), service, front, findings: Findings::default() };
+    let probes = Probes {
+        url: probed.url,
+        token: token.expose().to_owned(),
+        service,
+        front,
+        is_beside,
+        findings: Findings::default(),
+    };
     let probes = tokio::task::spawn_blocking(move || probes.all(&policy)).await?;
     findings.0.extend(probes.findings.0);
     view.revoke_token(record.id).await?;
@@ -84,6 +91,8 @@ struct Probes {
     token: String,
     service: Service,
     front: Option<Front>,
+    /// Another proxy forwards, and postern sees no answer.
+    is_beside: bool,
     findings: Findings,
 }
 
@@ -344,7 +353,7 @@ impl Probes {
             wrong.push(format!("of two cookies that the service sets {cookies} reach the client"));
         }
         let leaks = told.head.contains("told-by-the-service");
-        if leaks && self.front.is_none() {
+        if leaks && !self.is_beside {
             wrong.push("what the service says in `X-Postern-User` reaches the client".to_owned());
         }
         self.report("answers", Promise::Answer, (1, "answer"), wrong);
