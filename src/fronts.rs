@@ -58,6 +58,25 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const TO_REMOVE_BY_ENVOY: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
 const TO_REMOVE_BY_HAPROXY: HeaderName = HeaderName::from_static("x-postern-remove");
 
+/// Headers of the way and of questions that a front takes away, by its configuration.
+pub const BLANKED: [&str; 12] = [
+    "forwarded",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-server",
+    "x-forwarded-method",
+    "x-forwarded-uri",
+    "x-original-method",
+    "x-original-uri",
+];
+
+/// Headers of the way that a front writes itself.
+pub const ITS_OWN: [&str; 5] = ["x-forwarded-for", "x-forwarded-proto", "x-request-id", "traceparent", "tracestate"];
+
 /// The path of a question whose answer goes to the client: nginx asks once more for that, since `auth_request` keeps nothing but the status.
 const FOR_CLIENT: &str = "/answer";
 

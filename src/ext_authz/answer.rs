@@ -56,8 +56,9 @@ fn put(message: &mut Writer, field: u32, name: &HeaderName, value: &HeaderValue)
     message.message(field, |option| {
         option.message(1, |header| {
             header.bytes(1, name.as_str().as_bytes());
-            // `value` is a text; Envoy takes either.
-            header.bytes(if value.as_bytes().is_ascii() { 2 } else { 3 }, value.as_bytes());
+            // `value` is a text. Envoy reads nothing of `raw_value` here, and sets the header to nothing.
+            let is_text = std::str::from_utf8(value.as_bytes()).is_ok();
+            header.bytes(if is_text { 2 } else { 3 }, value.as_bytes());
         });
         // What the service's answer varies by counts as well; `APPEND_IF_EXISTS_OR_ADD` is 0, which is not written.
         if *name != VARY {

@@ -19,8 +19,9 @@ use crate::fact_cache::flight::Flights;
 use crate::facts::Object;
 use crate::policy::{Lookup, LookupKey, Question};
 use cache::Kept;
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, Stream, StreamExt};
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -95,11 +96,15 @@ impl Lookups {
 
     /// Asks all of them, some at once.
     pub async fn find_all(&self, keys: Vec<LookupKey>) -> Vec<(LookupKey, LookupAnswer)> {
-        let find = |key: LookupKey| async move {
+        self.answers(keys).collect().await
+    }
+
+    fn answers(&self, keys: Vec<LookupKey>) -> impl Stream<Item = (LookupKey, LookupAnswer)> {
+        let find = move |key: LookupKey| async move {
             let answer = self.find(&key).await;
             (key, answer)
         };
-        stream::iter(keys).map(find).buffered(AT_ONCE).collect().await
+        stream::iter(keys).map(find).buffered(AT_ONCE)
     }
 
     /// Asks about many objects, each named by one argument: a database by one question for all that are not kept, a service for each of them.
@@ -138,7 +143,9 @@ impl Lookups {
                 _ => asked.push(key),
             }
         }
-        for (key, answer) in self.find_all(asked).await {
+        // One that is not answered ends the page: the others are not asked.
+        let mut answers = pin!(self.answers(asked));
+        while let Some((key, answer)) = answers.next().await {
             if let Some(object) = answer? {
                 put(&mut found, &key, object);
             }

@@ -1,12 +1,12 @@
 //! What a front is answered that asks about a request and forwards it itself.
 
 use super::super::evaluate::{Interrupt, Need};
-use super::super::headers::is_like_authorization;
+use super::super::headers::{is_forwarding_header, is_like_authorization};
 use super::Exchange;
 use crate::assertion::Signing;
 use crate::clock;
 use crate::decision::{Awaited, Denial, Reason, RequestContext};
-use crate::fronts::{Front, Removal};
+use crate::fronts::{BLANKED, Front, ITS_OWN, Removal};
 use crate::identity::cookie::remove_ours;
 use http::StatusCode;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
@@ -78,12 +78,17 @@ impl Exchange {
 
         let (policy, keep) = (self.rules.policy(), permit.forwards_credential());
         let kept = &self.worker.shared.keep_headers;
+        // The others take these away without being told.
+        let is_told_which = front.removal() != Removal::Empty;
         let goes = |name: &HeaderName| match *name {
             AUTHORIZATION => !keep,
             _ if is_like_authorization(name.as_str()) => true,
             _ => {
-                let is_kept = kept.contains(name) && !policy.strip().injects(name.as_str());
-                policy.strips(name.as_str(), keep) && !is_kept
+                let text = name.as_str();
+                let is_kept = kept.contains(name) && !policy.strip().injects(text);
+                let is_of_the_front = ITS_OWN.contains(&text) || (!is_told_which && BLANKED.contains(&text));
+                let tells_the_way = is_forwarding_header(text) && !is_of_the_front;
+                (tells_the_way || policy.strips(text, keep)) && !is_kept
             }
         };
         let mut told = HeaderMap::new();

@@ -233,11 +233,14 @@ async fn rows(connection: &mut Conn, sql: &str, args: &[Box<str>]) -> Result<Vec
 
 /// Whether the last statement warned of a value that is none.
 async fn has_bad_value(connection: &mut Conn) -> Result<bool, Failure> {
-    if connection.get_warnings() == 0 {
+    let count = connection.get_warnings();
+    if count == 0 {
         return Ok(false);
     }
     let warnings: Vec<(String, u16, String)> = connection.query("SHOW WARNINGS").await?;
-    Ok(warnings.iter().any(|(_, code, _)| is_bad_value(*code)))
+    // The server keeps the first ones alone (`max_error_count`): what was not kept may be one.
+    let is_cut = warnings.len() < usize::from(count);
+    Ok(is_cut || warnings.iter().any(|(_, code, _)| is_bad_value(*code)))
 }
 
 #[cfg(test)]

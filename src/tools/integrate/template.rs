@@ -1,6 +1,7 @@
 //! From a policy and a deployment to what the templates beside this file say.
 
 use super::{Deployment, Form, Place, Proxied};
+use crate::fronts::BLANKED;
 use crate::policy::Policy;
 use askama::Template;
 use std::net::IpAddr;
@@ -13,21 +14,6 @@ struct Facts<'a> {
     /// What else of a client's no service should believe: postern's own proxy takes it away or writes it anew.
     blanked: Vec<Header>,
 }
-
-const BLANKED: [&str; 12] = [
-    "forwarded",
-    "x-real-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-server",
-    "x-forwarded-method",
-    "x-forwarded-uri",
-    "x-original-method",
-    "x-original-uri",
-];
 
 impl Facts<'_> {
     /// Those of which a question says nothing itself.

@@ -40,7 +40,10 @@ pub struct Call<B, S = Stream> {
     upload: Option<Upload<B>>,
     /// Why writing ended; an answer may have come before that.
     broken: Option<Fault>,
-    reading: Reading,
+    /// See [`Reading`], whose parts would cost a word more together.
+    to_head: bool,
+    over_uwsgi: bool,
+    passes: fn(&str) -> bool,
     interim: Interim,
     /// How the body ends and whether the connection serves again, once the answer's head is there.
     framing: (BodyEnd, bool),
@@ -69,7 +72,9 @@ where
             begun: false,
             upload: (left != Some(0)).then_some(Upload { body, left }),
             broken: None,
-            reading: Reading { to_head: request.to_head, over_uwsgi: request.over_uwsgi, passes },
+            to_head: request.to_head,
+            over_uwsgi: request.over_uwsgi,
+            passes,
             interim: Interim::default(),
             framing: (BodyEnd::Close, false),
         }
@@ -110,12 +115,13 @@ where
             Poll::Ready(Err(fault)) => return Poll::Ready(Err(fault.into())),
             Poll::Ready(Ok(())) | Poll::Pending => {}
         }
-        let parsed = match ready!(self.connection.poll_head(cx, &self.reading, &mut self.interim)) {
+        let reading = Reading { to_head: self.to_head, over_uwsgi: self.over_uwsgi, passes: self.passes };
+        let parsed = match ready!(self.connection.poll_head(cx, &reading, &mut self.interim)) {
             Ok(parsed) => parsed,
             Err(fault) => return Poll::Ready(Err(self.broken.take().unwrap_or(fault).into())),
         };
         // The uwsgi protocol has one request on a connection.
-        self.framing = (parsed.framing, parsed.keep && !self.reading.over_uwsgi);
+        self.framing = (parsed.framing, parsed.keep && !self.over_uwsgi);
         Poll::Ready(Ok(parsed.answer))
     }
 

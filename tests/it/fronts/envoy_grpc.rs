@@ -80,6 +80,10 @@ fn envoy_forwards_what_was_judged_and_says_whose_it_is() {
         ("Remote-User", "su"),
         ("Cookie", "theme=dark"),
         ("X-Forwarded-For", "6.6.6.6"),
+        ("X-Forwarded-Host", "evil.example"),
+        ("x_forwarded_host", "evil.example"),
+        ("Forwarded", "host=evil.example"),
+        ("X-Real-Ip", "6.6.6.6"),
     ];
     for raw in [RAW, "encode_raw_headers: false"] {
         let (_envoy, front) = before(&grpc, service.address(), raw);
@@ -92,7 +96,9 @@ fn envoy_forwards_what_was_judged_and_says_whose_it_is() {
         assert_eq!((seen.target.as_str(), seen.body.as_slice()), ("/api/v1/org/a/caf%C3%A9?q=%2F", &b"hello"[..]));
         assert_eq!((seen.folded("x-postern-user"), seen.folded("x-postern-organization")), (vec!["mA"], vec!["a"]));
         assert_eq!((seen.header("authorization"), seen.header("cookie")), (None, Some("theme=dark")), "{raw}");
-        assert!(seen.folded("remote-user").is_empty(), "{seen:?}");
+        for gone in ["remote-user", "x-forwarded-host", "forwarded", "x-real-ip"] {
+            assert!(seen.folded(gone).is_empty(), "{gone}: {seen:?}");
+        }
         let told = seen.header("x-request-id").unwrap();
         let line = eventually("its line", || {
             grpc.postern.access_lines_now().into_iter().find(|line| line["request_id"] == told)

