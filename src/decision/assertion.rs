@@ -1,23 +1,25 @@
 //! What the signed assertion says of a request: the names are those of RFC 7519 and OpenID Connect where those have one.
 
-use super::permit::Permit;
 use super::{Denial, Reason};
 use crate::assertion::Signing;
 use crate::facts::{Organization, Snapshot, Value};
-use crate::policy::Policy;
+use crate::policy::Route;
 use serde_json::{Map, Value as Json, json};
-use std::ops::Deref;
+
+/// Whose a request is.
+pub(super) struct Told<'a> {
+    pub(super) caller: &'a Snapshot,
+    /// The organization of the request, and the caller's level in it.
+    pub(super) organization: Option<(&'a Organization, Option<&'static str>)>,
+    pub(super) route: &'a Route,
+}
 
 /// The claims of a caller's request.
 ///
 /// # Errors
 /// 431 `identity_too_large`: what the caller's roles permit is longer than headers may be.
-pub(super) fn claims<P: Deref<Target = Policy>>(
-    permit: &Permit<P>,
-    caller: &Snapshot,
-    signing: Signing<'_>,
-    request_id: &str,
-) -> Result<Json, Denial> {
+pub(super) fn claims(told: &Told<'_>, signing: Signing<'_>, request_id: &str) -> Result<Json, Denial> {
+    let Told { caller, organization, route } = *told;
     let (settings, user) = (signing.assertions.settings(), &caller.user);
     let mut claims = Map::new();
     let mut say = |name: &str, value: Json| {
@@ -37,23 +39,23 @@ pub(super) fn claims<P: Deref<Target = Policy>>(
     say("is_staff", json!(user.is_staff));
     say("is_superuser", json!(user.is_superuser));
     say("groups", caller.groups().iter().map(|name| &**name).collect());
-    if let Some(organization) = permit.organization() {
-        let Organization { id, slug, external_id, .. } = &**organization;
+    if let Some((organization, level)) = organization {
+        let Organization { id, slug, external_id, .. } = organization;
         let external_id = external_id.as_deref().map(Value::as_str);
         say("org", json!({ "id": id.0, "slug": slug.as_str(), "external_id": external_id }));
-        say("level", json!(permit.level()));
+        say("level", json!(level));
         if settings.permissions {
             say("permissions", json!(by_roles(caller, organization)));
         }
     }
-    say("route", json!(permit.route().pattern));
+    say("route", json!(route.pattern));
     say("method", json!(signing.method.as_str()));
     say("target", json!(signing.target));
     let claims = Json::Object(claims);
-    if settings.permissions && claims.to_string().len() > permit.route().list_limit {
+    if settings.permissions && claims.to_string().len() > route.list_limit {
         let hint =
             "the signed assertion would be longer than `limits.identity_header`: leave `assertion.permissions` off";
-        return Err(Denial::new(Reason::IdentityTooLarge).at(permit.route().index).with_hint(hint));
+        return Err(Denial::new(Reason::IdentityTooLarge).at(route.index).with_hint(hint));
     }
     Ok(claims)
 }

@@ -321,8 +321,10 @@ impl<P: Deref<Target = Policy>> Permit<P> {
                 None
             }
             InjectValue::Assertion => {
-                if let (Some(signing), Some(snapshot)) = (of.signing, self.user()) {
-                    let claims = assertion::claims(self, snapshot, signing, of.request_id)?;
+                if let (Some(signing), Some(caller)) = (of.signing, self.user()) {
+                    let organization = organization.map(|organization| (&**organization, self.level()));
+                    let told = assertion::Told { caller, organization, route: self.route() };
+                    let claims = assertion::claims(&told, signing, of.request_id)?;
                     let signed = signing.assertions.sign(&claims).ok_or_else(|| {
                         Denial::new(Reason::StoreUnavailable).with_hint("the assertion cannot be signed: no randomness")
                     })?;
