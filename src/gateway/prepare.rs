@@ -30,7 +30,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Bytes of a body without a length, at most, that are held for a route that asks for no credential.
+/// Bytes of a body without a length, at most, that are held of somebody who is not known.
 const HELD_OF_STRANGERS: u64 = 64 << 10;
 
 /// A request that is ready to be sent: it was permitted, and its head is ours.
@@ -155,9 +155,9 @@ pub fn prepare(
         body.pass_trailers(Rc::clone(rules));
     }
     let depends_on_credential = permit.rule().access.credential() != CredentialNeed::Ignored;
-    // Of whoever has no credential little is held.
-    let held = || if depends_on_credential { permit.rule().inspect_limit() } else { HELD_OF_STRANGERS };
-    let hold = (is_uwsgi && framing == Framing::Chunked).then(|| held().min(permit.body_limit()));
+    let known = if permit.user().is_some() { u64::MAX } else { HELD_OF_STRANGERS };
+    let held = || permit.rule().inspect_limit().min(permit.body_limit()).min(known);
+    let hold = (is_uwsgi && framing == Framing::Chunked).then(held);
     let pool = Rc::clone(pool);
     let target = UpstreamTarget { pool, endpoint, key, idempotent, timeouts, depends_on_credential, handshake, back };
     Ok(Prepared { head, body, target, total, hold })

@@ -2,7 +2,7 @@
 
 use super::{Recorder, Service, before, with};
 use crate::support::h2::{Ask, H2};
-use crate::support::{Options, Raw, Who, get, request};
+use crate::support::{Options, Raw, Who, World, get, request};
 use sha2::{Digest, Sha256};
 
 const MIB: usize = 1 << 20;
@@ -54,11 +54,12 @@ fn answers_of_any_size_reach_the_client_whole() {
 #[test]
 fn a_body_of_unknown_length_is_held_within_a_limit() {
     let service = Service::start();
-    let policy = "version: 1\nroutes: { /public/**: public, /small/**: { level: public, inspect_limit: 1KiB }, /less/**: { level: public, body_limit: 10B } }\n";
+    let policy = "version: 1\nroutes: { /public/**: public, /me/**: authenticated, /small/**: { level: public, inspect_limit: 1KiB }, /less/**: { level: public, body_limit: 10B } }\n";
     let postern = with(&Options::policy(policy), &format!("\"{}\"", service.url));
+    let credential = format!("Authorization: Bearer {}\r\n", World::get().token(Who::uA).unwrap());
     let chunked = |target: &str, pieces: &[&str]| {
         let mut raw = postern.raw();
-        raw.send(format!("POST {target} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"));
+        raw.send(format!("POST {target} HTTP/1.1\r\nHost: a\r\n{credential}Transfer-Encoding: chunked\r\n\r\n"));
         for piece in pieces {
             raw.send(format!("{:x}\r\n{piece}\r\n", piece.len()));
             std::thread::sleep(std::time::Duration::from_millis(20));
@@ -68,7 +69,7 @@ fn a_body_of_unknown_length_is_held_within_a_limit() {
     };
     let long = "x".repeat(64 * 1024);
     for (pieces, length) in [(&["hello"][..], 5), (&[], 0), (&["he", "llo", "!"], 6), (&[&long, &long], 131_072)] {
-        let answer = chunked("/public/x", pieces);
+        let answer = chunked("/me/x", pieces);
         assert_eq!(answer.status, 200, "{}", answer.text());
         let seen = answer.json();
         assert_eq!(seen["length"], length);
@@ -80,6 +81,9 @@ fn a_body_of_unknown_length_is_held_within_a_limit() {
         assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"), "{target}");
     }
     assert_eq!(chunked("/small/x", &["x".repeat(1024).as_str()]).json()["length"], 1024);
+    // Little is held of whoever is not known, and credentials count for nothing on a public route.
+    assert_eq!(chunked("/public/x", &[&long]).status, 200);
+    assert_eq!(chunked("/public/x", &[&long, "x"]).code(), "body_too_large");
     // One that tells its length is not held, whatever `inspect_limit` says.
     let answer = Raw::connect(postern.data).send(request(Who::nobody, "POST", "/small/x", &[], &long)).answer();
     assert_eq!((answer.status, answer.json()["length"].as_u64()), (200, Some(65_536)));
