@@ -15,7 +15,8 @@ use crate::config::{Config, Database};
 use crate::directory::name::Text;
 use crate::directory::token::Token;
 use crate::directory::{
-    Change, Directory, NewOrganization, NewScope, NewToken, NewUser, People, Usernames, View, Viewer, postgres,
+    Change, Directory, NewOrganization, NewScope, NewToken, NewUser, People, TokenRecord, Usernames, View, Viewer,
+    postgres,
 };
 use crate::lookup::{Lookups, Services};
 use crate::reload::load_policy;
@@ -340,18 +341,7 @@ async fn revocation(store: &Directory, urls: &[Url], findings: &mut Findings) ->
 }
 
 async fn measure(store: &View, name: &str, urls: &[Url], findings: &mut Findings) -> anyhow::Result<()> {
-    let token = Token::generate(store.directory().checksum_key())?;
-    // It is gone when this is done, and where tokens must end, it does.
-    let soon = Some(crate::clock::unix_seconds().saturating_add(60));
-    let new = NewToken {
-        user: name.into(),
-        digest: token.digest(),
-        name: Text::empty(),
-        expires_at: soon,
-        scope: NewScope::default(),
-    };
-    let record = store.create_tokens(vec![new]).await?.into_iter().next();
-    let Some(record) = record else { anyhow::bail!("no token was made") };
+    let (token, record) = short_lived(store, name, 60).await?;
     let mut known = Vec::new();
     for url in urls {
         let asked = url.clone();
@@ -404,6 +394,20 @@ async fn measure(store: &View, name: &str, urls: &[Url], findings: &mut Findings
         }
     }
     Ok(())
+}
+
+/// A token for somebody. It is gone when doctor is done, and where that is not so, it ends by itself in so many seconds.
+async fn short_lived(view: &View, user: &str, seconds: i64) -> anyhow::Result<(Token, TokenRecord)> {
+    let token = Token::generate(view.directory().checksum_key())?;
+    let new = NewToken {
+        user: user.into(),
+        digest: token.digest(),
+        name: Text::empty(),
+        expires_at: Some(clock::unix_seconds().saturating_add(seconds)),
+        scope: NewScope::default(),
+    };
+    let record = view.create_tokens(vec![new]).await?.into_iter().next();
+    Ok((token, record.ok_or_else(|| anyhow::anyhow!("no token was made"))?))
 }
 
 /// Asks with the token until the status fits.

@@ -2,7 +2,7 @@
 
 use super::answer_headers;
 use super::body::AnswerBody;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, find_page};
 use super::filter::count_foreign;
 use super::forward::outcome::dress;
 use super::judge::{hold, response};
@@ -45,7 +45,7 @@ pub(super) async fn page(
 async fn keep(exchange: &Exchange, page: AnswerView<'_>) -> Result<(Vec<u8>, Counts), Denial> {
     let Some(listed) = exchange.listed() else { return Ok((Vec::new(), Counts::default())) };
     let found = match listed.lookup() {
-        Some(items) => exchange.find_page(&items.lookup, listed.asks(page)?).await?,
+        Some(items) => find_page(exchange.worker(), &items.lookup, listed.asks(page)?).await?,
         None => Arc::default(),
     };
     listed.left(page, &found)

@@ -11,8 +11,6 @@ use super::traceparent::Trace;
 use super::trailers;
 use super::upstream_target::{Key, UpstreamTarget, choose};
 use super::worker::Worker;
-use crate::assertion::Signing;
-use crate::clock;
 use crate::decision::{Awaited, CredentialNeed, Denial, Reason};
 use crate::identity::cookie::remove_ours;
 use crate::net::deadline::Ticks;
@@ -113,13 +111,7 @@ pub fn prepare(
             },
             client: client.name(),
             prefix: rewrite.map_or("", |rewrite| &rewrite.stripped),
-            signing: worker.shared.assertions.as_deref().map(|assertions| Signing {
-                assertions,
-                now: clock::unix_seconds(),
-                method: &method,
-                target,
-                audience: &pool.upstream().name,
-            }),
+            signing: worker.signing(&method, target, &pool.upstream().name),
         },
     };
     let takes_trailers = pool.may_speak_http2() && handshake.is_none() && trailers::takes(headers);

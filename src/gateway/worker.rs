@@ -5,7 +5,7 @@ use super::authzen::Authzen;
 use super::entropy::Entropy;
 use super::problems::Problems;
 use crate::api;
-use crate::assertion::Assertions;
+use crate::assertion::{Assertions, Signing};
 use crate::fact_cache::FactCache;
 use crate::fronts::Front;
 use crate::identity::Identity;
@@ -19,7 +19,7 @@ use crate::telemetry::trace::Tracer;
 use crate::upstream::h1::Memory;
 use crate::upstream::{Destination, Pool, Timeouts};
 use bytes::Bytes;
-use http::HeaderName;
+use http::{HeaderName, Method};
 use ipnet::IpNet;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -96,6 +96,13 @@ fn pool(shared: &Shared, destination: &Arc<Destination>, ticker: &Ticker, memory
 }
 
 impl Worker {
+    /// What signs whose a request of this head is, which goes to the service of that name; `None` where nothing is signed.
+    #[must_use]
+    pub fn signing<'a>(&'a self, method: &'a Method, target: &'a str, audience: &'a str) -> Option<Signing<'a>> {
+        let assertions = self.shared.assertions.as_deref()?;
+        Some(Signing { assertions, now: crate::clock::unix_seconds(), method, target, audience })
+    }
+
     /// A worker's part; call it on the worker's own thread, within its runtime.
     ///
     /// # Errors

@@ -2,17 +2,16 @@
 
 use super::advice::Promise;
 use super::service::{BODY, Seen, Service};
-use super::{Findings, PATIENCE, Url, until};
+use super::{Findings, PATIENCE, Url, short_lived, until};
 use crate::clock;
 use crate::config::Config;
-use crate::directory::name::Text;
-use crate::directory::token::Token;
-use crate::directory::{Directory, NewScope, NewToken, Viewer};
+use crate::directory::{Directory, Viewer};
 use crate::fronts::Front;
 use crate::normalized_name::same_name;
 use crate::policy::Policy;
 use crate::reload::load_policy;
 use http::HeaderName;
+use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
@@ -46,17 +45,7 @@ pub(super) async fn through(
     let service = Service::start(probed.service)
         .map_err(|error| anyhow::anyhow!("cannot listen in the place of the service at {}: {error}", probed.service))?;
     let view = store.as_seen_by(Viewer::Operator);
-    let token = Token::generate(store.checksum_key())?;
-    let soon = Some(clock::unix_seconds().saturating_add(300));
-    let new = NewToken {
-        user: probed.user.as_str().into(),
-        digest: token.digest(),
-        name: Text::empty(),
-        expires_at: soon,
-        scope: NewScope::default(),
-    };
-    let record = view.create_tokens(vec![new]).await?.into_iter().next();
-    let Some(record) = record else { anyhow::bail!("no token was made") };
+    let (token, record) = short_lived(&view, &probed.user, 300).await?;
     let front = config.forward_auth.as_ref().map(|asked| asked.front);
     let is_beside = front.is_some() || config.ext_authz.is_some();
     let url = probed.url.clone();
@@ -67,6 +56,7 @@ pub(super) async fn through(
         service,
         front,
         is_beside,
+        sent: Cell::default(),
         findings: Findings::default(),
     };
     let probes = tokio::task::spawn_blocking(move || probes.all(&policy)).await?;
@@ -93,6 +83,8 @@ struct Probes {
     front: Option<Front>,
     /// Another proxy forwards, and postern sees no answer.
     is_beside: bool,
+    /// Probes of the check that is under way.
+    sent: Cell<usize>,
     findings: Findings,
 }
 
@@ -127,6 +119,7 @@ impl Probes {
             return self;
         };
         self.findings.add("the way", "ok", "the front asks, and forwards to the service");
+        self.sent.set(0);
         self.identity(policy.own_headers(), &usual);
         self.credential(policy, &usual);
         self.targets();
@@ -140,13 +133,11 @@ impl Probes {
 
     fn identity(&mut self, names: &[HeaderName], usual: &Seen) {
         let mut wrong = Vec::new();
-        let mut count = 0;
         for name in names.iter().filter(|name| **name != http::header::AUTHORIZATION && **name != http::header::COOKIE)
         {
             let name = name.as_str();
             let spellings = [name.to_owned(), name.to_uppercase(), name.replace('-', "_"), name.replace('-', ".")];
             for spelling in &spellings {
-                count += 1;
                 let told = self.get(&self.url.path, &format!("{spelling}: {FORGED}\r\n"));
                 let leaks = |seen: &Seen| {
                     seen.headers.iter().any(|(known, value)| same_name(known.as_str(), name) && value.contains(FORGED))
@@ -155,14 +146,13 @@ impl Probes {
                     wrong.push(format!("the client's `{spelling}` reaches the service"));
                 }
             }
-            count += 1;
             let told = self.get(&self.url.path, &format!("Connection: {name}\r\n{name}: {FORGED}\r\n"));
             let lost = |seen: &Seen| seen.header(name) != usual.header(name);
             if told.seen.iter().any(lost) {
                 wrong.push(format!("`Connection: {name}` takes `{name}` away, or changes it"));
             }
         }
-        self.report("identity headers", Promise::Identity, (count, "forged headers"), wrong);
+        self.report("identity headers", Promise::Identity, wrong);
     }
 
     fn credential(&mut self, policy: &Policy, usual: &Seen) {
@@ -179,7 +169,7 @@ impl Probes {
             }
         }
         wrong.dedup();
-        self.report("credential", Promise::Credential, (2, "requests"), wrong);
+        self.report("credential", Promise::Credential, wrong);
     }
 
     /// Each is refused, or reaches the service as it is.
@@ -232,7 +222,7 @@ impl Probes {
                 wrong.push(format!("{method} reaches the service as {}", seen.method));
             }
         }
-        self.report("targets and methods", Promise::Target, (35, "of them"), wrong);
+        self.report("targets and methods", Promise::Target, wrong);
     }
 
     /// What clients say of what was asked for counts for nothing.
@@ -268,7 +258,7 @@ impl Probes {
         if !told.seen.is_empty() {
             wrong.push("a preflight reaches the service without a credential".to_owned());
         }
-        self.report("the question", Promise::Question, (12, "requests that must not pass"), wrong);
+        self.report("the question", Promise::Question, wrong);
     }
 
     fn refusals(&mut self, policy: &Policy) {
@@ -289,7 +279,7 @@ impl Probes {
                 wrong.push(format!("404 `no_route` reaches the client as {} with another body", told.status));
             }
         }
-        self.report("refusals", Promise::Refusal, (3, "refusals"), wrong);
+        self.report("refusals", Promise::Refusal, wrong);
     }
 
     fn fresh(&mut self) {
@@ -304,7 +294,7 @@ impl Probes {
             }
         }
         wrong.dedup();
-        self.report("caches", Promise::Fresh, (4, "requests"), wrong);
+        self.report("caches", Promise::Fresh, wrong);
     }
 
     /// Bodies that end where it is not clear are refused; a request in one never stands alone.
@@ -342,7 +332,7 @@ impl Probes {
                 wrong.push(format!("a body reaches the service otherwise than it was sent ({framing})"));
             }
         }
-        self.report("bodies", Promise::Body, (8, "bodies"), wrong);
+        self.report("bodies", Promise::Body, wrong);
     }
 
     fn answers(&mut self) {
@@ -356,12 +346,13 @@ impl Probes {
         if leaks && !self.is_beside {
             wrong.push("what the service says in `X-Postern-User` reaches the client".to_owned());
         }
-        self.report("answers", Promise::Answer, (1, "answer"), wrong);
+        self.report("answers", Promise::Answer, wrong);
     }
 
-    fn report(&mut self, check: &str, promise: Promise, (count, of): (usize, &str), wrong: Vec<String>) {
+    fn report(&mut self, check: &str, promise: Promise, wrong: Vec<String>) {
+        let sent = self.sent.take();
         if wrong.is_empty() {
-            return self.findings.add(check, "ok", format!("{count} {of}"));
+            return self.findings.add(check, "ok", format!("{sent} requests"));
         }
         let more = wrong.len().saturating_sub(3);
         let mut detail = wrong.into_iter().take(3).collect::<Vec<_>>().join("; ");
@@ -378,6 +369,7 @@ impl Probes {
 
     /// Sends a request: its first line, and what stands behind `Host`.
     fn send(&self, line: &str, rest: &str, with_token: bool) -> Told {
+        self.sent.set(self.sent.get() + 1);
         self.service.take();
         let credential = if with_token { format!("Authorization: Bearer {}\r\n", self.token) } else { String::new() };
         let close = if rest.contains("Connection:") { "" } else { "Connection: close\r\n" };

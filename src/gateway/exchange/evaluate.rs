@@ -230,18 +230,6 @@ impl Exchange {
         self.permit.as_ref().map_or(0, |permit| permit.rule().inspect_limit())
     }
 
-    /// What a lookup finds of the objects that a page of a list names.
-    ///
-    /// # Errors
-    /// 503 `lookup_failed`.
-    pub async fn find_page(
-        &self,
-        lookup: &Arc<policy::Lookup>,
-        args: Vec<Box<str>>,
-    ) -> Result<Arc<FoundItems>, Denial> {
-        find_page(&self.worker, lookup, args).await
-    }
-
     /// Goes on with the evaluation of a request that was sent on, with its answer.
     ///
     /// # Errors

@@ -3,8 +3,6 @@
 use super::super::evaluate::{Interrupt, Need};
 use super::super::headers::{is_forwarding_header, is_like_authorization};
 use super::Exchange;
-use crate::assertion::Signing;
-use crate::clock;
 use crate::decision::{Awaited, Denial, Reason, RequestContext};
 use crate::fronts::{BLANKED, Front, ITS_OWN, Removal};
 use crate::identity::cookie::remove_ours;
@@ -95,13 +93,11 @@ impl Exchange {
         let context = RequestContext {
             request_id: self.request_id.as_str(),
             client_name: self.link.client.name().map(HeaderValue::as_bytes),
-            signing: self.worker.shared.assertions.as_deref().map(|assertions| Signing {
-                assertions,
-                now: clock::unix_seconds(),
-                method: &method,
-                target: uri.path_and_query().map_or("/", PathAndQuery::as_str),
-                audience: self.rules.pools.get(permit.route().upstream).map_or("", |pool| &pool.upstream().name),
-            }),
+            signing: self.worker.signing(
+                &method,
+                uri.path_and_query().map_or("/", PathAndQuery::as_str),
+                self.rules.pools.get(permit.route().upstream).map_or("", |pool| &pool.upstream().name),
+            ),
         };
         permit.inject(context, |name, value| {
             if let Ok(value) = HeaderValue::from_bytes(value) {
