@@ -354,7 +354,9 @@ impl Resolver<'_> {
         if let [OrgReference { named: Referent::Each(keys, is_shared), .. }] = &references[..] {
             let mut all = !is_shared || all_in(Place::Everywhere);
             for key in keys {
-                all &= self.resolve(key)?.is_some_and(|access| all_in(Place::In(access.organization.id)));
+                // Only where the organization does not decide: it is as if it were not named.
+                let place = self.resolve(key)?.map_or(Place::Everywhere, |access| Place::In(access.organization.id));
+                all &= all_in(place);
             }
             return Ok(all);
         }

@@ -230,6 +230,15 @@ def rule(rng, text, names, of_host, public=True, bodied=None, reads=False):
                 made["inject"].update({"X-Org-Level": "org.level", "X-Org-Ext": "org.external_id"})
             if not made["inject"]:
                 del made["inject"]
+    if bodied and level not in ("public", "optional") and rng.random() < 0.5:
+        made["fields"] = fields(rng)
+        if level in LEVELS and rng.random() < 0.5:
+            made["org"] = f"body.{rng.choice(PLACES)}" + rng.choice(["", " as slug"])
+    if reads and level not in ("public", "optional") and "response." not in str(made.get("org")) and rng.random() < 0.7:
+        made["list"] = listed(rng)
+        if level in LEVELS and rng.random() < 0.6:
+            for key in ("org", "shared", "foreign", "inject", "when"):
+                made.pop(key, None)
     if rng.random() < 0.25:
         variables = [(what[0], what[1]) for kind, what in patterns.parse(text) if kind in (patterns.TYPED, patterns.UNTYPED)]
         has = "org" if "org" in made else level != "public"
@@ -237,26 +246,57 @@ def rule(rng, text, names, of_host, public=True, bodied=None, reads=False):
     return made
 
 
+def fields(rng):
+    """Fields that point at objects; of forms too, and of elements."""
+    made = {}
+    for place in rng.sample(["tag", "tags", "/data/tag", "/*/tag", "/items/*/tag"], rng.choice([1, 1, 2])):
+        made[place] = {"lookup": rng.choice(["tagged", "slug_tagged as slug"])}
+        if rng.random() < 0.4:
+            made[place]["shared"] = rng.choice(["allow", "allow", "deny"])
+        if rng.random() < 0.3:
+            made[place]["required"] = True
+    return made
+
+
+def listed(rng):
+    """A list: where it is, how its items name whose they are, and who gets them."""
+    by = rng.choice(["", " as slug", " as external", " as name"])
+    owner = {"lookup": rng.choice(["tagged", "slug_tagged as slug"]), "key": rng.choice(["/tag", ""])} if rng.random() < 0.3 else rng.choice(["/organization" + by, "/properties/organization" + by, ""])
+    made = {"items": rng.choice(["", "/results", "/results", "/data/items"]), "org": owner}
+    if rng.random() < 0.4:
+        made["keep"] = rng.choice(LEVELS)
+    if rng.random() < 0.4:
+        made["shared"] = rng.choice(["show", "hide"])
+    if rng.random() < 0.3:
+        made["envelope"] = ["note"]
+    if rng.random() < 0.4:
+        made["push"] = rng.choice(["org__in", "organization", "tenant"]) + rng.choice(["", " as slug", " as external", " as name"]) + rng.choice(["", "", " repeated"])
+        if rng.random() < 0.6:
+            made["shared"] = "hide"
+    return made
+
+
 def says_null(org):
     return any(word in str(org) for word in ("body.", "lookup.", "response."))
 
 
-def route(rng, text, names, of_host, objects=False):
-    made = rule(rng, text, names, of_host, bodied=False if objects else None)
+def route(rng, text, names, of_host):
+    made = rule(rng, text, names, of_host, bodied=False)
     if rng.random() < 0.4:
         result = made
     else:
         result = {}
         verbs = ["read", "write", "GET", "POST", "DELETE", "HEAD", "PATCH"]
-        if objects and rng.random() < 0.5:
-            verbs = ["write", "POST", "PATCH"]
+        if rng.random() < 0.5:
+            verbs = rng.choice([["write", "POST", "PATCH"], ["GET", "POST"], ["read"]])
         for verb in rng.sample(verbs, rng.randint(1, min(4, len(verbs)))):
-            result[verb] = rule(rng, text, names, of_host, bodied=verb in ("POST", "PATCH", "write") if objects else None,
-                                reads=objects and verb in ("GET", "read", "HEAD"))
+            result[verb] = rule(rng, text, names, of_host, bodied=verb in ("POST", "PATCH", "write"),
+                                reads=verb in ("GET", "read", "HEAD"))
     if rng.random() < 0.12 and not text.endswith("/"):
         result["trailing_slash"] = "either"
     parts = text.split("/")[1:]
-    if rng.random() < 0.2 and parts[0].isascii() and not parts[0].startswith("{") and parts[0] not in ("", "**"):
+    is_list = "'list'" in str(result)
+    if rng.random() < 0.2 and not is_list and parts[0].isascii() and not parts[0].startswith("{") and parts[0] not in ("", "**"):
         result["rewrite"] = {"strip_prefix": "/" + parts[0]}
         if rng.random() < 0.5:
             result["rewrite"]["add_prefix"] = rng.choice(["/a", "/b/c"])
@@ -267,19 +307,19 @@ def route(rng, text, names, of_host, objects=False):
     return result
 
 
-def lookups(made):
-    """Every lookup that is used, in one file: those of all files are known in each."""
-    used = sorted(set(re.findall(r"lookup\.(\w+)", json.dumps([file["routes"] for file in made], default=str))))
-    args = {"of_query": "query.object", "of_header": "header.X-Object", "of_body": "body.object"}
-    if used:
-        made[0]["lookups"] = {
-            name: {"sql": f"SELECT organization_id FROM {name} WHERE id = $1", "args": [args.get(name.removeprefix("slug_"), "path." + name.removeprefix("slug_").removeprefix("of_"))]}
-            for name in used
-        }
+def lookups(made, over_http):
+    """Every lookup that is used, in one file: those of all files are known in each. Over HTTP it is the service `objects` that is asked."""
+    used = sorted(set(re.findall(r"(?:lookup\.|\"lookup\": \")(\w+)", json.dumps([file["routes"] for file in made], default=str))))
+    args = {"of_query": "query.object", "of_header": "header.X-Object", "of_body": "body.object", "tagged": "body.tag"}
+    for name in used:
+        bare = name.removeprefix("slug_")
+        place = "/slug as slug" if name != bare else "/organization"
+        asks = {"http": {"upstream": "objects", "get": "/object/{1}", "org": place}} if over_http else {"sql": f"SELECT organization_id FROM {name} WHERE id = $1"}
+        made[0].setdefault("lookups", {})[name] = {**asks, "args": [args.get(bare, "path." + bare.removeprefix("of_"))]}
 
 
-def files(rng, objects=True):
-    """Files of a policy; without `objects`, one that needs no database and no body."""
+def files(rng, over_http=False):
+    """Files of a policy; its lookups ask a database, or a service."""
     made, hosts = [], [None, ["api.example.com"], ["{org}.example.com"]]
     for at in range(rng.choice([1, 1, 2, 3])):
         of_host = "org" if hosts[at] and hosts[at][0].startswith("{") else None
@@ -301,14 +341,14 @@ def files(rng, objects=True):
             shapes[key] = text
             for p in parents:
                 shapes.setdefault(shape(p), p) if "{" in p else None
-            routes[text] = route(rng, text, names, of_host, objects)
+            routes[text] = route(rng, text, names, of_host)
         if routes:
             file["routes"] = routes
             if rng.random() < 0.3:
                 file["defaults"] = {"inject": {"X-User": "user.id"}}
             made.append(file)
     if made:
-        lookups(made)
+        lookups(made, over_http)
     return made
 
 
@@ -378,10 +418,35 @@ def body(rng, world_, route_, who):
             made[rng.choice(["organization"] * 12 + ["Organization", "organi-zation"])] = value(True)
         if rng.random() < 0.04:
             made[rng.choice(["ORGANIZATION", "organization[]"])] = value(True)
+        for name in ("tag", "tags"):
+            if name in rules and rng.random() < 0.8:
+                made[name if rng.random() < 0.97 else name.title()] = pointed(True)
         return made
+
+    def pointed(is_json):
+        """What a field points at: mostly what is of somebody's own organizations."""
+        one = lambda: rng.choice([name for name, slug in world_["objects"].items() if slug in own] * 2 + ARGUMENTS) if rng.random() < 0.9 or not is_json else rng.choice([None, 17, True, {"id": "t1"}, ""])
+        return [one() for _ in range(rng.choice([0, 1, 2, 2, 3]))] if is_json and rng.random() < 0.4 else one()
 
     if rng.random() < 0.1:
         return None
+    if rng.random() < 0.3 and not re.search(r"/\*/|/data/", rules) or rng.random() < 0.05:
+        pairs = []
+        for name, say in [("organization", lambda: value(True)), ("object", lambda: value(False)), ("tag", lambda: pointed(False)), ("tags", lambda: pointed(False)), ("tags", lambda: pointed(False)), ("x", lambda: 1)]:
+            if rng.random() < 0.7:
+                said = say()
+                said = "" if said is None or isinstance(said, (list, dict)) else str(said)
+                pairs.append((name if rng.random() < 0.97 else rng.choice([name.title(), name + "[]", name]), said))
+        rng.shuffle(pairs)
+        if rng.random() < 0.04 and pairs:
+            pairs.append(rng.choice(pairs))
+        if rng.random() < 0.4:
+            return "multipart", pairs
+        escaped = lambda text: "".join(c if c.isalnum() or c in "-_" else f"%{ord(c):02X}" if rng.random() < 0.8 or c != " " else "+" for c in text)
+        pairs = [(name, escaped(text)) for name, text in pairs]
+        if rng.random() < 0.02 and pairs:
+            pairs[0] = (pairs[0][0], "%zz")
+        return "form", pairs
     if rng.random() < 0.04:
         return "text", "organization=acme"
     if rng.random() < (0.85 if "body./*/" in rules else 0.1):
@@ -396,8 +461,39 @@ def body(rng, world_, route_, who):
     return "json", made
 
 
+def list_of(rng, world_, what, who):
+    """A list that the service answers with: as the rule reads it, but for a few."""
+    own = sorted(world_["users"].get(who, {"levels": {}})["levels"]) or ORGS
+
+    def name():
+        slug = rng.choice(own if rng.random() < 0.5 else ORGS)
+        org_ = world_["organizations"][slug]
+        if isinstance(what["org"], dict):
+            return rng.choice(ARGUMENTS)
+        spelled = {"id": org_["id"], "external": org_["external_id"] or "999"}.get(what["org"].partition(" as ")[2] or "id", slug)
+        return rng.choice([None, 17, True, ["x"], {"id": spelled}, "", "x y", "nowhere", UNKNOWN_ID, spelled.upper(), spelled.replace("-", ""), int(spelled) if spelled.isdigit() else spelled]) if rng.random() < 0.25 else spelled
+
+    def place(way, inner):
+        for step in reversed(way):
+            inner = {step: inner, **({"x": 2} if rng.random() < 0.5 else {})}
+        return inner
+
+    owner = what["org"]["key"] if isinstance(what["org"], dict) else what["org"].partition(" as ")[0]
+    split = lambda pointer: pointer.split("/")[1:]
+    items = [place(split(owner) if rng.random() < 0.95 else ["other"], name()) for _ in range(rng.choice([0, 1, 2, 3, 5]))]
+    if rng.random() < 0.04:
+        return rng.choice([{}, {"results": {}}, [], 7, {"data": []}])
+    made = place(split(what["items"]), items)
+    if isinstance(made, dict):
+        made.update({key: 3 for key in ("count", "page", "note", "next", "version") if rng.random() < 0.4})
+    return made
+
+
 def answer_of(rng, world_, route_, who):
     """What the service answers."""
+    lists = [rule_["list"] for rule_ in [route_, *(route_.values() if isinstance(route_, dict) else [])] if isinstance(rule_, dict) and "list" in rule_] if isinstance(route_, dict) else []
+    if lists:
+        return list_of(rng, world_, rng.choice(lists), who)
     own = sorted(world_["users"].get(who, {"levels": {}})["levels"]) or ORGS
 
     def element():
@@ -412,9 +508,24 @@ def answer_of(rng, world_, route_, who):
     return rng.choice([[], [element()], 7]) if rng.random() < 0.05 else {**element(), "data": element()}
 
 
+def allowed(rng, world_, rule_):
+    """Somebody whom the level of a rule lets pass, if there is one."""
+    ranks = {"member": 1, "manager": 2, "owner": 3}
+    def passes(user):
+        return user["active"] and (user["superuser"] or rule_["level"] == "authenticated" or rule_["level"] == "staff" and user["staff"]
+                                   or any(ranks[held] >= ranks.get(rule_["level"], 1) for held in user["levels"].values()))
+    return rng.choice([name for name, user in world_["users"].items() if passes(user)] or ["user0"])
+
+
 def request(rng, files_, world_):
     file = rng.choice(files_)
     text = rng.choice(list(file["routes"]))
+    # A third of them ask where a body or a list is judged.
+    telling = [(one, pattern_, verb) for one in files_ for pattern_, route_ in one["routes"].items() if isinstance(route_, dict)
+               for verb, rule_ in route_.items() if isinstance(rule_, dict) and ("list" in rule_ or "fields" in rule_)]
+    told = rng.choice(telling) if telling and rng.random() < 0.5 else None
+    if told:
+        file, text, _ = told
     target = fill(rng, text, world_)
     # What a rewrite leads to, asked directly, and the other way round.
     if rng.random() < 0.1:
@@ -453,7 +564,12 @@ def request(rng, files_, world_):
         verb = rng.choice(verbs)
         method = {"read": "GET", "write": rng.choice(["POST", "PUT", "PATCH"])}.get(verb, verb)
     who = rng.choice(list(world_["users"]) * 3 + ["anonymous", "stranger"])
+    if told:
+        made = made[told[2]]
+        method = {"read": "GET", "write": rng.choice(["POST", "PUT", "PATCH"])}.get(told[2], told[2])
+        if rng.random() < 0.7:
+            who = allowed(rng, world_, made)
     return {
         "method": method, "target": target, "host": host, "headers": headers, "body": body(rng, world_, made, who) if rng.random() < 0.9 else None, "client": rng.choice([None, "127.0.0.1", "10.1.2.3", "2001:db8::1"]),
-        "as": who, "answer": answer_of(rng, world_, made, who) if "response." in str(files_) else None,
+        "as": who, "answer": answer_of(rng, world_, made, who) if "response." in str(files_) or "'list'" in str(files_) else None,
     }

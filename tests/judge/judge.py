@@ -13,6 +13,7 @@ A request: {"method", "target", "host", "headers": [(NAME, VALUE)], "as": NAME |
 
 import bodies
 import conditions
+import lists
 import patterns
 import targets
 
@@ -39,7 +40,7 @@ def folded(name):
 
 ROUTE_ONLY = ("upstream", "rewrite", "trailing_slash", "cors", "allow_lint", "target")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-MERGED = ("inject", "shared", "timeout")
+MERGED = ("inject", "shared", "timeout", "fields")
 
 
 def options(*layers):
@@ -262,7 +263,7 @@ def read_organizations(world, rule, request, variables, of_host, objects, is_ans
     # Every source is read, from left to right; the first that is refused is told.
     entries, groups = [], groups_of(rule["org"])
     for alternatives, primary, optional in groups:
-        present, of_body = [], False
+        present, of_body, says_body = [], False, False
         if not is_answered and any(source.startswith("response.") for source in alternatives):
             continue
         if bodiless and all(source.startswith("body.") for source in alternatives):
@@ -280,6 +281,7 @@ def read_organizations(world, rule, request, variables, of_host, objects, is_ans
                     ("shared", None) if value is bodies.SHARED else (kind, value)
                     for value in read_body(request, place.removeprefix("body."))
                 ]
+                says_body = says_body or bool(values)
                 if len(groups) == len(alternatives) == 1 and "*" in bodies.steps(place.removeprefix("body.")):
                     for what, text in values:
                         if what != "shared":
@@ -319,12 +321,13 @@ def read_organizations(world, rule, request, variables, of_host, objects, is_ans
             present = [("only", None)]
         # A field that is not sent is shared, but where a part is edited.
         if not present and of_body and decides and request["method"] != "PATCH":
-            present = [("shared", None)]
+            present, says_body = [("shared", None)], True
         absent = optional and request["method"] == "PATCH" or creates(alternatives, optional, request["method"])
         if not present and decides and not absent:
             raise Refused(400, "org_missing")
         if present:
-            entries.append((present, primary))
+            # In the order of its alternatives, as docs/policy.md has it: what the body says counts as the body's.
+            entries.append((present, primary, says_body))
     if not entries and decides and is_answered:
         raise Refused(400, "org_missing")
     return entries
@@ -333,9 +336,10 @@ def read_organizations(world, rule, request, variables, of_host, objects, is_ans
 class Named:
     """The organizations of a request."""
 
-    def __init__(self, orgs=(), of_request=None, shared=False, each=False):
-        # All of them; that of the request, where there is one; whether something of it is shared; whether they are those of elements.
-        self.orgs, self.of_request, self.shared, self.each = list(orgs), of_request, shared, each
+    def __init__(self, orgs=(), of_request=None, shared=False, each=False, of_body=None):
+        # All of them; that of the request, where there is one; whether something of it is shared; whether they are those of elements;
+        # what the body says, a slug or SHARED, where it says it.
+        self.orgs, self.of_request, self.shared, self.each, self.of_body = list(orgs), of_request, shared, each, of_body
 
 
 def organizations(world, rule, entries, user, method):
@@ -344,7 +348,7 @@ def organizations(world, rule, entries, user, method):
         return Named()
     decides = rule["level"] in DECIDE
     is_shared = lambda present: all(kind == "shared" for kind, _ in present)
-    any_primary = any(primary for _, primary in entries)
+    any_primary = any(primary for _, primary, _ in entries)
     if decides and len(entries) == 1 and entries[0][0][0][0] == "each":
         values = entries[0][0][0][1]
         orgs = []
@@ -355,31 +359,218 @@ def organizations(world, rule, entries, user, method):
         shared = any(kind == "shared" for kind, _ in values)
         # Written in two ways it is one organization all the same.
         return Named(orgs, orgs[0]) if len(orgs) == 1 and not shared else Named(orgs, None, shared, True)
-    shared = decides and any(kind == "shared" for present, _ in entries for kind, _ in present)
+    if len(entries) == 1 and entries[0][0][0][0] == "each":
+        # Nothing is told of those that are not the caller's: for permissions it is as if the element named none.
+        known = []
+        for kind, text in entries[0][0][0][1]:
+            try:
+                slug = None if kind == "shared" else judged(world, rule, [(kind, text)], user, method)
+            except Refused:
+                slug = None
+            known.append(slug)
+        return Named([slug for slug in known if slug], None, None in known, True)
+    shared = decides and any(kind == "shared" for present, _, _ in entries for kind, _ in present)
     if shared:
         # Null in one place and an organization in another are two things, but of what may move from one to the other.
         mixed = lambda present: not is_shared(present) and any(kind == "shared" for kind, _ in present)
-        if any(mixed(present) for present, _ in entries) if any_primary else not all(is_shared(present) for present, _ in entries):
+        if any(mixed(present) for present, _, _ in entries) if any_primary else not all(is_shared(present) for present, _, _ in entries):
             raise Refused(400, "ambiguous")
         check_shared(world, rule, user, method)
-        if all(is_shared(present) for present, _ in entries):
+        if all(is_shared(present) for present, _, _ in entries):
             return Named(shared=True)
     # From left to right each is judged, then compared with those before it.
-    named, of_primary = [], None
+    named, of_primary, said = [], None, None
     try:
-        for present, primary in entries:
+        for present, primary, of_body in entries:
             if decides and is_shared(present):
+                said = bodies.SHARED if of_body else said
                 continue
             slug = judged(world, rule, present, user, method)
             if not any_primary and named and slug != named[0]:
                 raise Refused(400, "ambiguous")
             named.append(slug)
             of_primary = slug if primary else of_primary
+            said = slug if of_body else said
     except Refused as refused:
         if decides or refused.code == "ambiguous":
             raise
         return Named()
-    return Named(named, of_primary if any_primary else named[0] if named else None, shared)
+    return Named(named, of_primary if any_primary else named[0] if named else None, shared, of_body=said)
+
+
+def owners_of_fields(world, rule, request, named, place):
+    """Whose the objects must be that a field points at, for each element that `*` leads to: a set of slugs, or SHARED."""
+    asked = groups_of(rule["org"])
+    source = asked[0][0][0]
+    way, shared_way = bodies.steps(place), bodies.steps(source.partition(" as ")[0].removeprefix("body."))
+    # The same `*` leads to both: each element says its own.
+    common = 0
+    while common < min(len(way), len(shared_way)) and way[common] == shared_way[common]:
+        common += 1
+    if len(asked) == 1 and len(asked[0][0]) == 1 and source.startswith("body.") and "*" in way[:common] \
+            and request["body"] and request["body"][0] == "json":
+        kind = source.partition(" as ")[2] or "id"
+        own = []
+        bodies.elements(request["body"][1], shared_way, own)
+        return [bodies.SHARED if text is None else {resolve(world, kind, text)} for text in own]
+    if named.each:
+        return set(named.orgs)
+    owner = named.of_body if named.of_body is not None else named.of_request
+    return bodies.SHARED if owner is bodies.SHARED or (owner is None and named.shared) else {owner}
+
+
+def read_fields(rule, request):
+    """What the body points at: (place, field, what `bodies.pointed` says) of each field."""
+    read = []
+    for place, field in rule.get("fields", {}).items() if request["method"] not in bodies.BODILESS else []:
+        try:
+            values = bodies.pointed(request.get("body"), place)
+        except bodies.Unreadable as unreadable:
+            raise Refused(unreadable.status, unreadable.code) from None
+        for texts in values:
+            if field.get("required") and (texts is None and request["method"] != "PATCH" or texts and bodies.SHARED in texts):
+                raise Refused(400, "body_invalid")
+        read.append((place, field, values))
+    return read
+
+
+def check_fields(world, rule, request, user, named, read):
+    """Whether what the body points at belongs to the organization of the request."""
+    for place, field, values in read:
+        owners = None
+        if "org" in rule and rule["level"] in DECIDE:
+            owners = owners_of_fields(world, rule, request, named, place)
+        for at, texts in enumerate(values):
+            # Where no element is, nothing points.
+            owner = owners[at] if isinstance(owners, list) and texts else owners
+            for text in texts or []:
+                if text is bodies.SHARED:
+                    continue
+                if text not in world["objects"]:
+                    raise Refused(403, "field_foreign")
+                slug = world["objects"][text]
+                if slug is None:
+                    passes = user["superuser"] or field.get("shared") == "allow"
+                elif owner is bodies.SHARED:
+                    passes = False
+                elif owner is not None:
+                    passes = slug in owner
+                else:
+                    # Of a superuser's narrowed token only ids are known.
+                    lifted = user["superuser"] or " as " not in field["lookup"] and superuser_in(user, slug)
+                    passes = lifted or level_in(world, user, slug) >= RANKS.get(rule["level"], 1)
+                if not passes:
+                    raise Refused(403, "field_foreign")
+
+
+def listed(world, rule, request, user):
+    """What the caller gets of the list that the service answers with."""
+    what = rule["list"]
+    if user["superuser"] and what.get("shared") != "hide":
+        return request["answer"]
+    judged_items = []
+
+    def whose(text):
+        judged_items.append(keeps(world, rule, user, text))
+        return judged_items[-1]
+
+    try:
+        left = lists.kept(request["answer"], what, whose)
+        # Totals hold where the list was narrowed at its source, and nothing else came.
+        is_whole = pushed_to(world, rule, user) is not None and all(judged_items)
+        return lists.kept(request["answer"], what, whose, totals=True) if is_whole else left
+    except lists.Unreadable:
+        raise Refused(502, "answer_unreadable") from None
+
+
+def keeps(world, rule, user, text):
+    """Whether the caller gets an item that says this of its organization, or of the object that knows it."""
+    what, owner = rule["list"], rule["list"]["org"]
+    kind = (owner["lookup"] if isinstance(owner, dict) else owner).partition(" as ")[2] or "id"
+    if text is lists.DROPPED:
+        return False
+    if text is bodies.SHARED:
+        return sees_shared(world, rule, user)
+    if isinstance(owner, dict):
+        if text not in world["objects"]:
+            return False
+        slug = world["objects"][text]
+        if slug is None:
+            return sees_shared(world, rule, user)
+    elif user["superuser"]:
+        # What it names is not looked at: superusers pass everywhere.
+        return True
+    else:
+        try:
+            slug = by_name(world, text) if kind == "name" else resolve(world, kind, text)
+        except Refused:
+            return False
+    if slug is None:
+        # Whether there is one of that id is not looked at either.
+        return kind == "id" and user.get("lifted", False) and not user["narrowed"]["organizations"]
+    # Of a superuser's narrowed token only ids are known.
+    lifted = user["superuser"] or kind == "id" and superuser_in(user, slug)
+    return lifted or level_in(world, user, slug) >= RANKS[what.get("keep", "member")]
+
+
+def by_name(world, text):
+    return text if text in world["organizations"] else None
+
+
+def pushed_to(world, rule, user):
+    """The names of the organizations that the service is asked for, or None where nothing is pushed."""
+    what = rule["list"]
+    if "push" not in what or superuser_anywhere(user) or sees_shared(world, rule, user):
+        return None
+    mine = [slug for slug in user["levels"] if level_in(world, user, slug) >= RANKS[what.get("keep", "member")]]
+    kind = what["push"].removesuffix(" repeated").partition(" as ")[2] or "id"
+    # In the order of the organizations' ids.
+    known = sorted((world["organizations"][slug]["id"], slug) for slug in mine)
+    names = [{"id": id_, "external": world["organizations"][slug]["external_id"]}.get(kind, slug) for id_, slug in known]
+    return [name for name in names if name]
+
+
+def superuser_anywhere(user):
+    return user["superuser"] or user.get("lifted", False)
+
+
+def same_name(world, rule, text, other):
+    """Whether the client names the same: ids in any spelling."""
+    if rule["list"]["push"].removesuffix(" repeated").partition(" as ")[2]:
+        return text == other
+    try:
+        slug = resolve(world, "id", other)
+        return slug is not None and world["organizations"][slug]["id"] == text
+    except Refused:
+        return False
+
+
+def sees_shared(world, rule, user):
+    try:
+        check_shared(world, rule, user, "GET")
+        return rule["list"].get("shared") != "hide"
+    except Refused:
+        return False
+
+
+def push(world, rule, target, user):
+    """The target that the service is asked for; None where nothing is left that could be the caller's."""
+    names = pushed_to(world, rule, user)
+    if names is None:
+        return target
+    name = rule["list"]["push"].partition(" ")[0]
+    repeated = rule["list"]["push"].endswith(" repeated")
+    path, _, query = target.partition("?")
+    pieces = [piece for piece in query.split("&") if piece]
+    asked = [targets.decoded(piece.partition("=")[2]) for piece in pieces if targets.decoded(piece.partition("=")[0]) == name]
+    asked = [text for value in asked for text in ([value] if repeated else value.split(",")) if text]
+    if asked:
+        names = [text for text in names if any(same_name(world, rule, text, other) for other in asked)]
+    if not names:
+        return None
+    pieces = [piece for piece in pieces if targets.folded(piece.partition("=")[0]) != targets.folded(name)]
+    pieces += [f"{name}={text}" for text in names] if repeated else [f"{name}={','.join(names)}"]
+    return path + "?" + "&".join(pieces)
 
 
 def check_shared(world, rule, user, method):
@@ -483,13 +674,13 @@ def check_scope(rule, method, user):
 
 def check_level(world, rule, user, named, method):
     level, orgs = rule["level"], named.orgs
-    if named.each:
+    if named.each and level in DECIDE:
         for slug in orgs:
             check_level(world, rule, user, Named([slug], slug), method)
         if named.shared:
             check_shared(world, rule, user, method)
         return
-    if named.shared and not orgs:
+    if named.shared and not orgs and level in DECIDE:
         return
     if level == "superuser" and not user["superuser"]:
         raise Refused(403, "superuser_only")
@@ -636,7 +827,7 @@ def decide(world, asked, users, found, is_answered=True):
     read = []
     for ((_, _, _, variables, of_host, rule), seen, _), objects in zip(asked, found):
         read.append(read_organizations(world, rule, seen, variables, of_host, objects, is_answered))
-    orgs = []
+    orgs, judged_rules = [], []
     for ((_, _, text, variables, _, rule), seen, path), user, entries in zip(asked, users, read):
         check_scope(rule, seen["method"], user)
         is_awaited = not is_answered and awaits(rule)
@@ -653,6 +844,11 @@ def decide(world, asked, users, found, is_answered=True):
         if rule["level"] != "public":
             check_permissions(world, rule, seen, user, said)
         check_condition(world, rule, seen, typed(text, variables), user, said.of_request, "/" + "/".join(path))
+        judged_rules.append((rule, seen, user, said))
+    # What the fields of both point at comes behind all else: read first, then judged.
+    fields = [read_fields(rule, seen) for rule, seen, _, _ in judged_rules]
+    for (rule, seen, user, said), read in zip(judged_rules, fields):
+        check_fields(world, rule, seen, user, said, read)
     return orgs
 
 
@@ -686,8 +882,15 @@ def judge(policy, world, request):
             decide(world, asked, users, found, is_answered=False)
         orgs = decide(world, asked, users, found)
         file, route, _, variables, _, rule = first
+        of_list = next(((of[5], user) for (of, _, _), user in zip(asked, users) if "list" in of[5]), None)
+        told = {}
+        # Of a HEAD nothing comes that could be filtered.
+        if of_list:
+            target = push(world, of_list[0], target, of_list[1])
+            if request["method"] != "HEAD":
+                told["answer"] = listed(world, of_list[0], request, of_list[1]) if target else lists.empty(of_list[0]["list"])
         return "allow", {
-            "target": target, "upstream": upstream_of(file, route),
+            **told, "target": target, "upstream": upstream_of(file, route),
             "inject": injected(world, rule, request, users[0], orgs[0].of_request, variables),
         }
     except Refused as refused:

@@ -7,18 +7,23 @@ import signal
 import subprocess
 import threading
 import time
+from urllib.parse import unquote
+
+import bodies
 
 
 class Upstreams:
     """Services that answer with what they were sent: one for each name, on a port of its own."""
 
-    def __init__(self, names):
+    def __init__(self, names, objects):
         self.ports = {}
+        # Whose objects are: what the service `objects` tells. What the others answer to the request that is under way, as JSON.
+        self.objects, self.answer = objects, None
         self.loop = asyncio.new_event_loop()
         ready = threading.Event()
 
         async def start():
-            for name in names:
+            for name in [*names, "objects"]:
                 server = await asyncio.start_server(lambda r, w, name=name: self.serve(name, r, w), "127.0.0.1", 0)
                 self.ports[name] = server.sockets[0].getsockname()[1]
             ready.set()
@@ -38,10 +43,18 @@ class Upstreams:
                 headers = [line.split(": ", 1) for line in head[1:] if line]
                 length = next((int(v) for n, v in headers if n.lower() == "content-length"), 0)
                 await reader.readexactly(length)
+                if name == "objects":
+                    found = self.objects.get(unquote(target.removeprefix("/object/")))
+                    told = json.dumps(found).encode()
+                    status = b"404 Not Found" if found is None else b"200 OK"
+                    writer.write(b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (status, len(told), told))
+                    await writer.drain()
+                    continue
+                answer = b"ok" if self.answer is None else json.dumps(self.answer).encode()
                 body = json.dumps({"upstream": name, "target": target, "headers": headers}).encode()
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Saw: " + body + b"\r\nContent-Length: 2\r\n\r\n")
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Saw: " + body + b"\r\nContent-Length: %d\r\n\r\n" % len(answer))
                 if method != "HEAD":
-                    writer.write(b"ok")
+                    writer.write(answer)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
@@ -138,9 +151,12 @@ class Server:
         lines += [f"{name}: {value}" for name, value in request["headers"]]
         if token:
             lines.append(f"Authorization: Bearer {token}")
-        if request["method"] in ("POST", "PUT", "PATCH"):
-            lines.append("Content-Length: 0")
-        self.writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+        body, media_type = bodies.written(request["body"]) if request["body"] else ("", None)
+        if media_type:
+            lines.append(f"Content-Type: {media_type}")
+        if body or request["method"] in ("POST", "PUT", "PATCH"):
+            lines.append(f"Content-Length: {len(body.encode())}")
+        self.writer.write(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
         head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 20)).decode("latin-1").split("\r\n")
         status = int(head[0].split()[1])
         headers = {line.split(": ", 1)[0].lower(): line.split(": ", 1)[1] for line in head[1:] if ": " in line}

@@ -13,6 +13,7 @@ import tempfile
 import uuid
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import bodies
 import generate
 import judge
 
@@ -73,8 +74,8 @@ def learn_ids(postern, folder, names):
         tests = {"given": {"organizations": {}, "users": {name: {}}}, "tests": [{"as": name, "GET": "/x", "expect": "allow", "inject": {"X-Id": "?"}}]}
         with open(f"{folder}/ids_test.yaml", "w") as out:
             json.dump(tests, out)
-        told = subprocess.run([postern, "test", "--json", "--policy", f"{folder}/ids.yaml", f"{folder}/ids_test.yaml"], capture_output=True, text=True).stdout
-        found = next(word for word in told.replace('"', " ").replace(",", " ").split() if len(word) == 36 and word.count("-") == 4)
+        ran = subprocess.run([postern, "test", "--json", "--policy", f"{folder}/ids.yaml", f"{folder}/ids_test.yaml"], capture_output=True, text=True).stdout
+        found = next(word for word in ran.replace('"', " ").replace(",", " ").split() if len(word) == 36 and word.count("-") == 4)
         IDS[name] = str(uuid.UUID(found))
 
 
@@ -88,10 +89,10 @@ def case_of(request, verdict):
         case["as"] = "anonymous"
         headers["Authorization"] = "Bearer nobody-has-this"
     case["headers"] = headers
-    if request["body"]:
-        kind, case["body"] = request["body"]
-        if kind == "text":
-            headers["Content-Type"] = "text/plain"
+    if request["body"] and request["body"][0] == "json":
+        case["body"] = request["body"][1]
+    elif request["body"]:
+        case["body"], headers["Content-Type"] = bodies.written(request["body"])
     if request["answer"] is not None:
         case["upstream"] = request["answer"]
     if request["client"]:
@@ -100,8 +101,22 @@ def case_of(request, verdict):
         sent = {name: value for name, value in verdict[1]["inject"].items() if value is not None}
         if sent:
             case["inject"] = sent
-        case["forwarded"] = {"target": verdict[1]["target"], "upstream": verdict[1]["upstream"]}
+        if isinstance(verdict[1].get("answer"), (dict, list)):
+            case["expect"] = verdict[1]["answer"]
+        if verdict[1]["target"]:
+            case["forwarded"] = {"target": verdict[1]["target"], "upstream": verdict[1]["upstream"]}
     return case
+
+
+def count(tally, request, verdict):
+    word = expected(verdict)
+    if verdict[0] == "allow" and "answer" in verdict[1]:
+        word += ", a list" if verdict[1]["answer"] == request["answer"] else ", a part of a list"
+    tally[word] = tally.get(word, 0) + 1
+
+
+def told(tally):
+    return json.dumps(dict(sorted(tally.items(), key=lambda e: -e[1])))
 
 
 def live_difference(request, verdict, answer):
@@ -111,14 +126,19 @@ def live_difference(request, verdict, answer):
         if status != verdict[0]:
             return f"status {status} {body[:200]}"
         # `foreign: 404` is told like a missing route.
-        told = "no_route" if verdict == (404, "org_foreign") else verdict[1]
-        if request["method"] != "HEAD" and json.loads(body)["code"] != told:
+        code = "no_route" if verdict in ((404, "org_foreign"), (404, "lookup_not_found")) else verdict[1]
+        if request["method"] != "HEAD" and json.loads(body)["code"] != code:
             return f"code {json.loads(body)['code']}"
         return None
+    if verdict[1]["target"] is None and status == 200 and "x-saw" not in headers:
+        # Nothing could be the caller's: nobody was asked.
+        return None if request["method"] == "HEAD" or json.loads(body) == verdict[1]["answer"] else f"answered {body}"
     if status != 200 or "x-saw" not in headers:
         return f"status {status} {body[:200]}"
     saw = json.loads(headers["x-saw"])
     details = verdict[1]
+    if "answer" in details and json.loads(body) != details["answer"]:
+        return f"answered {body}"
     if saw["target"] != details["target"]:
         return f"forwarded {saw['target']}"
     if saw["upstream"] != details["upstream"]:
@@ -139,13 +159,15 @@ def play_live(options, folder):
 
     rng = random.Random(options.seed)
     world = generate.world(rng, lambda name: str(uuid.uuid5(uuid.NAMESPACE_URL, name)))
-    upstreams = live.Upstreams(["app", "docs"])
+    known = {name: {"organization": slug and world["organizations"][slug]["id"], "slug": slug} for name, slug in world["objects"].items()}
+    upstreams = live.Upstreams(["app", "docs"], known)
     directory = live.Directory(options.postern, folder, world)
     played = disagreed = seed = 0
+    tally = {}
     while played < options.live:
         rng = random.Random(f"live {options.seed} {seed}")
         seed += 1
-        files = generate.files(rng, objects=False)
+        files = generate.files(rng, over_http=True)
         if not files:
             continue
         paths = write_policy(folder, f"live-{seed}", files)
@@ -157,11 +179,13 @@ def play_live(options, folder):
         async def play():
             nonlocal played, disagreed
             for _ in range(PER_POLICY):
-                request = {**generate.request(rng, files, world), "client": "127.0.0.1", "body": None}
+                request = {**generate.request(rng, files, world), "client": "127.0.0.1"}
                 token = {"anonymous": None, "stranger": "nobody-has-this"}.get(request["as"], directory.tokens.get(request["as"]))
                 verdict = judge.judge(policy, world, request)
+                upstreams.answer = request["answer"]
                 difference = live_difference(request, verdict, await server.ask(request, token))
                 played += 1
+                count(tally, request, verdict)
                 if difference:
                     disagreed += 1
                     if disagreed <= 40:
@@ -171,6 +195,7 @@ def play_live(options, folder):
             asyncio.run(play())
         finally:
             server.stop()
+    print(told(tally))
     print(f"live: {played} cases, {disagreed} disagreements")
     return disagreed
 
@@ -213,25 +238,25 @@ def main():
         with open(f"{folder}/{seed - 1}_test.yaml", "w") as out:
             json.dump({"given": given(world, policy.lookups), "tests": [case_of(r, v) for r, v in zip(requests, verdicts)]}, out, ensure_ascii=False)
         command = [options.postern, "test", "--json"] + [w for p in paths for w in ("--policy", p)] + [f"{folder}/{seed - 1}_test.yaml"]
-        told = subprocess.run(command, capture_output=True, text=True)
+        ran = subprocess.run(command, capture_output=True, text=True)
         try:
-            answer = json.loads(told.stdout)
+            answer = json.loads(ran.stdout)
             cases = answer["files"][0]["cases"]
         except (ValueError, IndexError, KeyError):
-            answer, cases = {"findings": told.stderr[:2000]}, []
+            answer, cases = {"findings": ran.stderr[:2000]}, []
         if len(cases) != len(requests):
             refused_policies += 1
-            refused = [line for line in told.stderr.splitlines() if "error[" in line]
+            refused = [line for line in ran.stderr.splitlines() if "error[" in line]
             print(f"seed {seed - 1}: not run: {refused[:4]}")
             continue
         played += len(cases)
         for request, verdict, case in zip(requests, verdicts, cases):
-            tally[expected(verdict)] = tally.get(expected(verdict), 0) + 1
+            count(tally, request, verdict)
             if not case["ok"]:
                 disagreed += 1
                 if disagreed <= 40:
                     print(f"seed {seed - 1}: {json.dumps(request)}\n   judge: {case.get('expected')}\n   postern: {case.get('got')} {case.get('route')} {case.get('why')}")
-    print(json.dumps(dict(sorted(tally.items(), key=lambda e: -e[1]))))
+    print(told(tally))
     print(f"{played} cases, {disagreed} disagreements, {refused_policies} policies not taken")
     if options.live:
         disagreed += play_live(options, os.path.abspath(folder))
