@@ -33,8 +33,6 @@ pub(super) enum Wanted {
     Organizations,
     /// The objects that it points at, one or a list.
     Objects,
-    /// Whether it has the name at all, in whatever spelling.
-    Name,
 }
 
 impl Wanted {
@@ -44,7 +42,7 @@ impl Wanted {
     const fn expected(self) -> Expected {
         match self {
             Self::Organization => Expected::one(Absent::Null),
-            Self::Organizations | Self::Name => Expected { absent: Absent::Null, most: Self::MOST, lists: false },
+            Self::Organizations => Expected { absent: Absent::Null, most: Self::MOST, lists: false },
             Self::Objects => Expected { absent: Absent::Null, most: Self::MOST, lists: true },
         }
     }
@@ -56,7 +54,7 @@ impl Wanted {
     const fn too_many(self) -> (Reason, &'static str) {
         match self {
             Self::Organization => (Reason::Ambiguous, SEVERAL),
-            Self::Organizations | Self::Name => (Reason::BodyInvalid, SEVERAL),
+            Self::Organizations => (Reason::BodyInvalid, SEVERAL),
             Self::Objects => (Reason::BodyInvalid, OBJECTS),
         }
     }
@@ -110,27 +108,9 @@ impl BodyFacts {
                     ask(elements, Wanted::Organizations, through);
                 }
             }
-            // A list has numbers, and no names.
-            let is_name =
-                |name: &&str| name.parse::<usize>().is_err() && matches!(read_type(view.headers), Ok(Type::Json));
-            for name in hit.rule.strict_sources().filter(is_name) {
-                Pointer::parse(name).iter().for_each(|pointer| ask(pointer, Wanted::Name, 0));
-            }
         }
         let read = read(view.headers, view.body.unwrap_or_default(), &asked);
         Self(asked.into_iter().zip(read).collect())
-    }
-
-    /// Whether the outermost object has one of these names, in whatever spelling; `None`: it was not read for that, or is no JSON.
-    pub(super) fn has_name<'n>(&self, mut names: impl Iterator<Item = &'n str>) -> Option<bool> {
-        names.try_fold(false, |so_far, name| {
-            let said = self.said(&Pointer::parse(name)?, Wanted::Name, 0);
-            match said.map_err(|denial| denial.reason) {
-                Ok(values) => Some(so_far || !values.all.is_empty()),
-                Err(Reason::Ambiguous | Reason::OrgMissing) => Some(true),
-                Err(_) => None,
-            }
-        })
     }
 
     /// What the body says at a place that a rule asks for.
@@ -226,7 +206,7 @@ fn of_field(asked: &Asked, read: impl Fn(&str) -> Result<Vec<Field>, Denial>) ->
     match (asked.wanted, found.len()) {
         (Wanted::Objects, 0..=Wanted::MOST) | (_, 0 | 1) => Ok(of_form(found)),
         (Wanted::Objects, _) => Err(told(Problem::TooManyValues, asked.wanted)),
-        (Wanted::Organization | Wanted::Organizations | Wanted::Name, _) => Err(told(Problem::Twice, asked.wanted)),
+        (Wanted::Organization | Wanted::Organizations, _) => Err(told(Problem::Twice, asked.wanted)),
     }
 }
 
@@ -239,9 +219,7 @@ fn form(body: &[u8], name: &str, wanted: Wanted) -> Result<Vec<Field>, Denial> {
     let text = std::str::from_utf8(body).map_err(|_| Denial::new(Reason::BodyInvalid).with_fault(CHARSET))?;
     let values = match wanted {
         Wanted::Objects => query::each(text, name, Wanted::MOST + 1)?,
-        Wanted::Organization | Wanted::Organizations | Wanted::Name => {
-            query::single(Some(text), name)?.into_iter().collect()
-        }
+        Wanted::Organization | Wanted::Organizations => query::single(Some(text), name)?.into_iter().collect(),
     };
     Ok(values.into_iter().map(|text| if text.is_empty() { Field::Null } else { Field::Text(text.into()) }).collect())
 }

@@ -209,7 +209,7 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
             *stage = Stage::StrictSource;
         }
         if *stage == Stage::StrictSource {
-            check_strict_sources(&hits, view, said.as_deref())?;
+            check_strict_sources(&hits, view)?;
             *stage = Stage::Throttle;
         }
         if *stage == Stage::Throttle {
@@ -423,7 +423,7 @@ fn judged_answer(
 }
 
 /// Sees to it that the body, where it has to be read for that, does not name again what the organization was read from.
-fn check_strict_sources(hits: &Hits<'_>, view: &RequestView<'_>, said: Option<&BodyFacts>) -> Result<(), Halt> {
+fn check_strict_sources(hits: &Hits<'_>, view: &RequestView<'_>) -> Result<(), Halt> {
     if !hits.any(Rule::is_strict_source) {
         return Ok(());
     }
@@ -432,11 +432,7 @@ fn check_strict_sources(hits: &Hits<'_>, view: &RequestView<'_>, said: Option<&B
         return Ok(());
     }
     let Some(body) = require_body(hits, view)? else { return Ok(()) };
-    let checked = match said.and_then(|said| said.has_name(names.clone())) {
-        Some(true) => Err(strict_source::named_again()),
-        Some(false) => Ok(()),
-        None => strict_source::check(view.headers, body, names),
-    };
+    let checked = strict_source::check(view.headers, body, names);
     Ok(checked.map_err(|denial| denial.at(hits.first.route.index))?)
 }
 

@@ -2,14 +2,15 @@
 //!
 //! Frameworks that join query and body (`$_REQUEST` of PHP, `FormValue` of Go, Rack's `params`) read the body's first. Which of a body's
 //! names a framework would find differs among them, so whatever one of them could take for the name is refused, and a body
-//! that cannot be read as all of them read it is refused too.
+//! that cannot be read as all of them read it is refused too. Forms and JSON are read as where they decide; of multipart forms the words of any
+//! line count that could be the head of a part, and not what one reader takes for parts.
 
+use super::json::{self, Absent, Asked, Expected, Problem};
 use super::{Denial, Reason};
-use crate::request_target::query::spells;
+use crate::policy::Pointer;
+use crate::request_target::query::{self, spells};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use std::fmt;
 
 const NAMED_AGAIN: &str = "the body names again what the organization is read from the query by";
 const ENCODED: &str = "`strict_source` reads no body with a `Content-Encoding`";
@@ -54,14 +55,9 @@ pub(super) fn check<'n>(
         return Err(unreadable(CHARSET));
     }
     let is_named = (is_multipart && parts_name(body, names_again))
-        || (is_form && form_names(body, names_again))
-        || (is_json && json_names(body, names_again).ok_or_else(|| unreadable(UNREADABLE))?);
-    if is_named { Err(named_again()) } else { Ok(()) }
-}
-
-/// 400 `ambiguous`.
-pub(super) fn named_again() -> Denial {
-    Denial::new(Reason::Ambiguous).with_fault(NAMED_AGAIN)
+        || (is_form && names.clone().any(|name| query::is_in(body, name)))
+        || (is_json && json_names(body, names.clone()).ok_or_else(|| unreadable(UNREADABLE))?);
+    if is_named { Err(Denial::new(Reason::Ambiguous).with_fault(NAMED_AGAIN)) } else { Ok(()) }
 }
 
 /// Types that no framework reads parameters from.
@@ -80,37 +76,21 @@ fn is_ascii_superset(media_type: &str) -> bool {
     })
 }
 
-/// A form's names stand before `=`, behind `&` or, for some, `;`.
-fn form_names(body: &[u8], is_it: impl Fn(&[u8]) -> bool) -> bool {
-    body.split(|b| matches!(b, b'&' | b';')).any(|pair| is_it(pair.split(|&b| b == b'=').next().unwrap_or_default()))
-}
-
-/// The keys of the outermost object; `None` where it is no JSON.
-fn json_names(body: &[u8], is_it: impl Fn(&[u8]) -> bool) -> Option<bool> {
-    struct Names<F>(F);
-    impl<'de, F: Fn(&[u8]) -> bool> Visitor<'de> for Names<F> {
-        type Value = bool;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("JSON")
+/// Whether the outermost object has one of these keys, in whatever spelling; `None`: it is no JSON.
+fn json_names<'n>(body: &[u8], names: impl Iterator<Item = &'n str>) -> Option<bool> {
+    // An array, a text, a number: there are no names in it.
+    let is_object = body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
+    let keys: Vec<Pointer> = names.map(Pointer::to).collect();
+    let asked: Vec<_> =
+        keys.iter().map(|pointer| Asked { pointer, expected: Expected::one(Absent::Null), through: 0 }).collect();
+    json::read(body, &asked).into_iter().try_fold(false, |is_named, said| match said {
+        Ok(values) => Some(is_named || (is_object && !values.all.is_empty())),
+        Err(Problem::NotUtf8 | Problem::NotJson) => None,
+        // It stands there twice, in another spelling, or as what is no text.
+        Err(Problem::Twice | Problem::TooManyValues | Problem::NoName | Problem::Missing) => {
+            Some(is_named || is_object)
         }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-            let mut is_named = false;
-            while let Some((name, IgnoredAny)) = map.next_entry::<String, _>()? {
-                is_named |= (self.0)(name.as_bytes());
-            }
-            Ok(is_named)
-        }
-    }
-    let first = body.iter().find(|b| !b.is_ascii_whitespace());
-    if first != Some(&b'{') {
-        // An array, a text, a number: there are no names in it.
-        return serde_json::from_slice::<IgnoredAny>(body).is_ok().then_some(false);
-    }
-    let mut reader = serde_json::Deserializer::from_slice(body);
-    let is_named = reader.deserialize_map(Names(is_it)).ok()?;
-    reader.end().ok().map(|()| is_named)
+    })
 }
 
 /// Whether a line that could be a part's `Content-Disposition` has a `name` that is it. Where parts begin and end is

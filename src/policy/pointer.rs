@@ -26,6 +26,12 @@ impl Pointer {
         is_good.then_some(Self(steps))
     }
 
+    /// The member of the outermost object that has this name.
+    #[must_use]
+    pub fn to(name: &str) -> Self {
+        Self([name.into()].into())
+    }
+
     #[must_use]
     pub const fn steps(&self) -> &[Box<str>] {
         &self.0

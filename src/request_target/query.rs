@@ -45,7 +45,7 @@ impl Ambiguous {
 pub fn single<'a>(query: Option<&'a str>, name: &str) -> Result<Option<Cow<'a, str>>, Ambiguous> {
     let mut found = None;
     for pair in query.unwrap_or_default().split('&') {
-        if pair.contains(';') && pair.split(';').any(|piece| spells(split(piece).0.as_bytes(), name)) {
+        if pair.contains(';') && is_in(pair.as_bytes(), name) {
             return Err(Ambiguous::Separator);
         }
         let (key, value) = split(pair);
@@ -79,14 +79,20 @@ pub fn each<'a>(query: &'a str, name: &str, most: usize) -> Result<Vec<Cow<'a, s
     Ok(found)
 }
 
+/// Whether some reader finds the parameter in a query, or in a form: behind `&` or, for some, `;`, in whatever spelling.
+#[must_use]
+pub fn is_in(query: &[u8], name: &str) -> bool {
+    let mut keys = query.split(|b| matches!(b, b'&' | b';')).filter_map(|pair| pair.split(|b| *b == b'=').next());
+    keys.any(|key| spells(key, name))
+}
+
 /// The query without a parameter, in whatever spelling; `None` where it is not there.
 #[must_use]
 pub fn without(query: &str, name: &str) -> Option<String> {
-    let is_it = |pair: &&str| pair.split(';').any(|piece| spells(split(piece).0.as_bytes(), name));
-    if !query.split('&').any(|pair| is_it(&pair)) {
-        return None;
-    }
-    Some(query.split('&').filter(|pair| !is_it(pair)).collect::<Vec<_>>().join("&"))
+    is_in(query.as_bytes(), name).then(|| {
+        let others = query.split('&').filter(|pair| !is_in(pair.as_bytes(), name));
+        others.collect::<Vec<_>>().join("&")
+    })
 }
 
 /// The pairs of a parameter in the one spelling that a rule uses, as they stand in the query.
