@@ -19,6 +19,7 @@ use crate::fact_cache::flight::Flights;
 use crate::facts::Object;
 use crate::policy::{Lookup, LookupKey, Question};
 use cache::Kept;
+use futures_util::future::{join, join_all};
 use futures_util::stream::{self, Stream, StreamExt};
 use std::collections::HashMap;
 use std::pin::pin;
@@ -94,9 +95,41 @@ impl Lookups {
         self.flights.join(key.clone(), || self.load(key.clone())).await
     }
 
-    /// Asks all of them, some at once.
+    /// Asks all of them: where several objects of one database's lookup are each named by one argument, by one question for those; some of
+    /// the others at once.
     pub async fn find_all(&self, keys: Vec<LookupKey>) -> Vec<(LookupKey, LookupAnswer)> {
-        self.answers(keys).collect().await
+        let (mut alone, mut together): (Vec<LookupKey>, Vec<Vec<LookupKey>>) = Default::default();
+        for key in keys {
+            let is_like = |page: &&mut Vec<LookupKey>| page.first().is_some_and(|first| first.lookup == key.lookup);
+            match (&key.lookup.question, &*key.args) {
+                (Question::Sql(_), [_]) => match together.iter_mut().find(is_like) {
+                    Some(page) => page.push(key),
+                    None => together.push(vec![key]),
+                },
+                _ => alone.push(key),
+            }
+        }
+        for page in together.extract_if(.., |page| page.len() == 1) {
+            alone.extend(page);
+        }
+        let pages = join_all(together.into_iter().map(|page| self.find_together(page)));
+        let (mut found, pages) = join(self.answers(alone).collect::<Vec<_>>(), pages).await;
+        found.extend(pages.into_iter().flatten());
+        found
+    }
+
+    /// Asks about objects of one lookup by one question.
+    async fn find_together(&self, keys: Vec<LookupKey>) -> Vec<(LookupKey, LookupAnswer)> {
+        let Some(lookup) = keys.first().map(|key| Arc::clone(&key.lookup)) else { return Vec::new() };
+        let args = keys.iter().filter_map(|key| key.args.first().cloned()).collect();
+        let found = self.find_page(&lookup, args).await;
+        let answer = |key: &LookupKey| match (&found, key.args.first()) {
+            (Ok(found), Some(arg)) => Ok(found.get(arg).cloned()),
+            (Ok(_), None) => Ok(None),
+            (Err(failure), _) => Err(*failure),
+        };
+        let answers: Vec<LookupAnswer> = keys.iter().map(answer).collect();
+        keys.into_iter().zip(answers).collect()
     }
 
     fn answers(&self, keys: Vec<LookupKey>) -> impl Stream<Item = (LookupKey, LookupAnswer)> {

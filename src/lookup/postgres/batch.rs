@@ -1,4 +1,7 @@
 //! Many objects by one statement: the lookup's own, asked beside each of the keys that are given.
+//!
+//! One that is no value of the type that it is compared with fails the statement: where that is not known before, the keys are asked again, in
+//! halves, until the one is alone that it is about, which names nothing.
 
 use super::{Failure, Postgres, bounded, object, query};
 use crate::lookup::database::{Found, Unanswered};
@@ -15,10 +18,23 @@ impl Postgres {
         args: &[Box<str>],
     ) -> Result<Vec<Found>, Unanswered> {
         let mut found: Vec<Found> = args.iter().map(|_| Found::new()).collect();
-        for row in self.rows_of_all(statement, args).await? {
-            let at = row.try_get::<_, i64>(0).ok().and_then(|at| usize::try_from(at).ok()?.checked_sub(1));
-            if let Some(found) = at.and_then(|at| found.get_mut(at)) {
-                found.push(object(&row, 1));
+        let mut left = vec![(0, args)];
+        while let Some((from, args)) = left.pop() {
+            let rows = match self.rows_of_all(statement, args).await {
+                Ok(rows) => rows,
+                Err(failure) if !failure.is_bad_argument() => return Err(failure.into()),
+                Err(_) if args.len() > 1 => {
+                    let (one, other) = args.split_at(args.len() / 2);
+                    left.extend([(from, one), (from + one.len(), other)]);
+                    continue;
+                }
+                Err(_) => continue,
+            };
+            for row in rows {
+                let at = row.try_get::<_, i64>(0).ok().and_then(|at| usize::try_from(at).ok()?.checked_sub(1));
+                if let Some(found) = at.and_then(|at| found.get_mut(from + at)) {
+                    found.push(object(&row, 1));
+                }
             }
         }
         Ok(found)

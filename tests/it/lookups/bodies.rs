@@ -1,7 +1,8 @@
 //! Organizations that bodies name, through the gate: what was judged is what arrives.
 
 use super::{Legacy, OF_A, OF_B};
-use crate::support::{ORG_A, ORG_B, Who, request};
+use crate::support::postgres::Server;
+use crate::support::{Gate, ORG_A, ORG_B, Options, Who, request};
 
 const POLICY: &str = r#"
 version: 1
@@ -106,17 +107,31 @@ fn a_form_with_a_file_is_judged_by_its_field_and_goes_on_as_it_came() {
     gate.upstream.assert_untouched("forms in files");
 }
 
-/// As many as a body may point at take the time of a few, not of all of them.
+/// As many as a body may point at, of one lookup or of two.
 #[test]
-fn objects_that_a_body_points_at_are_asked_for_side_by_side() {
-    let legacy = Legacy::with(
-        "version: 1\nlookups:\n  slow: { sql: 'SELECT organization_id FROM device, pg_sleep(0.1) WHERE id = $1', args: [body.device] }\n\
-         routes:\n  /many/:\n    POST: { level: member, org: 'body./*/organization', fields: { /*/device: { lookup: slow } } }\n",
-    );
+fn objects_that_a_body_points_at_are_asked_for_by_one_statement_of_each_lookup() {
+    let server = Server::own_with("log_statement = 'all'");
     let id = |n: usize| format!("00000000-0000-4000-8000-0000000{n:05}");
     let rows: Vec<_> =
         (0..64).map(|n| format!("('{}', '{}')", id(n), if n % 2 == 0 { ORG_A } else { ORG_B })).collect();
-    legacy.sql(&format!("INSERT INTO device (id, organization_id) VALUES {}", rows.join(", ")));
+    let tables = format!(
+        "CREATE TABLE device (id uuid PRIMARY KEY, organization_id uuid);
+         INSERT INTO device VALUES {};
+         CREATE TABLE day (day date PRIMARY KEY, organization_id uuid);
+         INSERT INTO day VALUES ('2026-01-01', '{ORG_A}'), ('2026-01-02', '{ORG_A}'), ('2026-01-03', '{ORG_B}')",
+        rows.join(", ")
+    );
+    server.sql("postgres", &tables);
+    let policy = "version: 1\nlookups:\n  device: { sql: SELECT organization_id FROM device WHERE id = $1, args: [body.device] }\n  \
+                  day: { sql: SELECT organization_id FROM day WHERE day = $1, args: [body.day] }\nroutes:\n  \
+                  /many/: { POST: { level: member, org: 'body./*/organization', fields: { /*/device: { lookup: device } } } }\n  \
+                  /two/: { POST: { level: member, org: body.organization, fields: { devices: { lookup: device }, days: { lookup: day } } } }\n";
+    let config = format!("databases: {{ legacy: {{ url: \"{}\" }} }}\n", server.url("postgres"));
+    let gate = Gate::with(&Options { config, ..Options::policy(policy) });
+    let statements = || {
+        let is_one = |line: &&str| ["postern_page", "SELECT * FROM ("].iter().any(|begin| line.contains(begin));
+        server.log().lines().filter(|line| line.contains("execute ")).filter(is_one).count()
+    };
     let body = |crossed: usize| {
         let element = |n: usize| {
             let organization = if n.is_multiple_of(2) == (n != crossed) { ORG_A } else { ORG_B };
@@ -124,13 +139,36 @@ fn objects_that_a_body_points_at_are_asked_for_side_by_side() {
         };
         format!("[{}]", (0..64).map(element).collect::<Vec<_>>().join(", "))
     };
-    let post = |body: &str| request(Who::both, "POST", "/many/", &[("Content-Type", "application/json")], body);
-    let begun = postern::clock::monotonic();
-    legacy.gate.forwarded(post(&body(usize::MAX)));
-    assert!(begun.elapsed() < std::time::Duration::from_secs(4), "{:?}", begun.elapsed());
-    assert_eq!(legacy.gate.postern.metric("postern_lookups_total"), 64.0);
+    let post = |target: &str, media_type: &str, body: &str| {
+        request(Who::both, "POST", target, &[("Content-Type", media_type)], body)
+    };
+    let json = |target: &str, body: &str| post(target, "application/json", body);
+    gate.forwarded(json("/many/", &body(usize::MAX)));
+    assert_eq!(statements(), 1);
+    assert_eq!(gate.postern.metric("postern_lookups_total"), 1.0);
     // The element that points at what is another element's organization's is found, wherever it stands.
-    for crossed in [0, 31, 63] {
-        legacy.gate.refused(post(&body(crossed)), 403, "field_foreign");
+    for (crossed, asked) in [(0, 2), (31, 3), (63, 4)] {
+        gate.refused(json("/many/", &body(crossed)), 403, "field_foreign");
+        assert_eq!(statements(), asked);
     }
+    // Two lookups are two statements, and one object is asked for as ever.
+    let (one, two) = (id(0), id(2));
+    let of =
+        |devices: &str, days: &str| format!(r#"{{"organization": "{ORG_A}", "devices": {devices}, "days": {days}}}"#);
+    gate.forwarded(json("/two/", &of(&format!(r#"["{one}", "{two}"]"#), r#"["2026-01-01", "2026-01-02"]"#)));
+    assert_eq!(statements(), 6);
+    gate.forwarded(json("/two/", &of(&format!(r#""{one}""#), "[]")));
+    assert_eq!(statements(), 7);
+    let form = format!("organization={ORG_A}&devices={one}&devices={two}&devices={one}");
+    gate.forwarded(post("/two/", "application/x-www-form-urlencoded", &form));
+    assert_eq!(statements(), 8);
+    gate.refused(json("/two/", &of(&format!(r#"["{one}", "{}"]"#, id(1)), "null")), 403, "field_foreign");
+    // What is no value of the column's type is no object, and keeps none of the others from being found.
+    for days in
+        [r#"["2026-01-01", "never"]"#, r#"["never", "2026-02-30", "2026-01-01"]"#, r#"["2026-01-01", "2026-01-03"]"#]
+    {
+        gate.refused(json("/two/", &of("[]", days)), 403, "field_foreign");
+    }
+    server.sql("postgres", "DROP TABLE day");
+    gate.refused(json("/two/", &of("[]", r#"["2026-01-01", "2026-01-02"]"#)), 503, "lookup_failed");
 }

@@ -3,7 +3,7 @@
 use super::{MISSING, OF_A, OF_B, SHARED};
 use crate::support::mariadb::MariaDb;
 use crate::support::tls::Authority;
-use crate::support::{Gate, ORG_A, ORG_B, Options, Who, eventually_within, get};
+use crate::support::{Gate, ORG_A, ORG_B, Options, Who, eventually_within, get, request};
 use std::time::Duration;
 
 const POLICY: &str = r#"
@@ -155,6 +155,30 @@ routes:
   /good/{id}: { org: lookup.good as slug }
   /me: { level: authenticated }
 "#;
+
+#[test]
+fn objects_that_a_body_points_at_are_one_statement_of_mariadb() {
+    let server = MariaDb::start();
+    server.sql(&tables());
+    let policy = "version: 1\nlookups:\n  build: { sql: \"SELECT d.organization_id FROM build b JOIN device d ON d.id = b.device_id WHERE b.id = ?\", args: [body.build] }\n\
+                  routes:\n  /builds/: { POST: { level: member, org: body.organization, fields: { builds: { lookup: build } } } }\n";
+    let gate = gate(&server.url("reader:reads%2C%20only"), policy);
+    let statements = || {
+        server.number(
+            "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'COM_STMT_EXECUTE'",
+        )
+    };
+    let post = |builds: &str| {
+        let body = format!(r#"{{"organization": "{ORG_A}", "builds": {builds}}}"#);
+        request(Who::uA, "POST", "/builds/", &[("Content-Type", "application/json")], &body)
+    };
+    let before = statements();
+    gate.forwarded(post("[17, 10, 0, 9007199254740993]"));
+    assert_eq!(statements(), before + 1);
+    for builds in ["[17, 18]", "[17, 19]", "[17, \"17abc\"]", "[\"1e1\", 17]"] {
+        gate.refused(post(builds), 403, "field_foreign");
+    }
+}
 
 #[test]
 fn what_mariadb_cannot_tell_is_refused_as_our_own_fault() {
