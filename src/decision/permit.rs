@@ -50,15 +50,18 @@ pub enum ShadowVerdict {
     Allowed,
     /// It would be refused: it goes on as it came and in nobody's name.
     Refused(Denial),
+    /// The answer would decide, and what has come of it does not say how.
+    NotJudged,
 }
 
 impl ShadowVerdict {
-    /// `allow`, or the reason code.
+    /// `allow`, `not_judged`, or the reason code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Allowed => "allow",
             Self::Refused(denial) => denial.reason.code(),
+            Self::NotJudged => "not_judged",
         }
     }
 }
@@ -180,6 +183,14 @@ impl<P: Deref<Target = Policy>> Permit<P> {
         self.few_have.get_or_insert_default().shadow = Some(ShadowVerdict::Refused(denial));
     }
 
+    /// Notes that nobody can tell what would become of the answer, unless it is known that it would be refused.
+    #[cold]
+    pub fn note_not_judged(&mut self) {
+        if self.shadowed().is_none() {
+            self.few_have.get_or_insert_default().shadow = Some(ShadowVerdict::NotJudged);
+        }
+    }
+
     /// What its rule says, where that is in shadow mode.
     #[must_use]
     pub fn shadow(&self) -> Option<&ShadowVerdict> {
@@ -190,7 +201,7 @@ impl<P: Deref<Target = Policy>> Permit<P> {
     #[must_use]
     pub fn shadowed(&self) -> Option<&Denial> {
         match self.shadow()? {
-            ShadowVerdict::Allowed => None,
+            ShadowVerdict::Allowed | ShadowVerdict::NotJudged => None,
             ShadowVerdict::Refused(denial) => Some(denial),
         }
     }

@@ -62,6 +62,7 @@ impl Transfer {
                 Err(error) => {
                     let denial = unread(&mut self.exchange, &error);
                     self.exchange.record(denial);
+                    self.watch = None;
                     return Poll::Ready(Some(Err(error)));
                 }
             };
@@ -137,10 +138,14 @@ fn passing(mut frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
 impl Drop for Transfer {
     fn drop(&mut self) {
         // A client of HTTP/1.1 asks for no more when it has the length that was said.
-        if self.body.is_cut() {
+        let is_cut = self.body.is_cut();
+        match self.watch.take() {
+            Some(watched) if is_cut => watched.watch.break_off(&mut self.exchange),
+            Some(watched) => watched.watch.end_now(&mut self.exchange),
+            None => {}
+        }
+        if is_cut {
             self.exchange.aborted();
-        } else if let Some(watched) = self.watch.take() {
-            watched.watch.end_now(&mut self.exchange);
         }
     }
 }

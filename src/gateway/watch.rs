@@ -20,6 +20,8 @@ enum Copy {
     Object(Vec<u8>),
     /// The same of a list whose items a lookup says.
     Page(Vec<u8>),
+    /// Nothing: it could not be judged by that.
+    None,
     /// Items are counted, and let go.
     List(Box<(Filter, KeptItems)>),
 }
@@ -60,23 +62,32 @@ impl Watch {
             return None;
         }
         // Enforced, the service would be asked for all of it.
-        let is_part = matches!(status, StatusCode::NOT_MODIFIED | StatusCode::PARTIAL_CONTENT);
-        if is_part || exchange.asked_method() == Some(&Method::HEAD) {
+        if matches!(status, StatusCode::NOT_MODIFIED | StatusCode::PARTIAL_CONTENT) {
+            exchange.note_not_judged();
             return None;
         }
         let copy = match exchange.listed() {
-            Some(listed) if listed.lookup().is_some() => {
-                listed.filter(status, headers).map(|found| found.map(|_| Copy::Page(Vec::new())))
-            }
+            // Events end when somebody goes away, and whose they are would have to be asked before that.
+            Some(listed) if listed.lookup().is_some() => listed.filter(status, headers).map(|found| {
+                found.map(|(filter, _)| if filter.is_live() { Copy::None } else { Copy::Page(Vec::new()) })
+            }),
             Some(listed) => listed
                 .filter(status, headers)
                 .map(|found| found.map(|(filter, kept)| Copy::List(Box::new((filter, kept))))),
-            None => exchange.is_decided_by_body(status, headers).map(|it_is| it_is.then(|| Copy::Object(Vec::new()))),
+            // Its head is a list's too, and says all that is said of a list to HEAD. An object would be asked for with GET.
+            None => exchange.is_decided_by_body(status, headers).map(|it_is| {
+                let is_head = exchange.asked_method() == Some(&Method::HEAD);
+                it_is.then(|| if is_head { Copy::None } else { Copy::Object(Vec::new()) })
+            }),
         };
         let begun = copy.and_then(|copy| match copy {
             Some(copy) => Ok(Some((copy, Decoder::of(headers).map_err(unreadable)?))),
             None => Ok(None),
         });
+        if let Ok(Some((Copy::None, _))) = begun {
+            exchange.note_not_judged();
+            return None;
+        }
         let limit = usize::try_from(exchange.inspect_limit()).unwrap_or(usize::MAX);
         match begun {
             Ok(found) => found.map(|(copy, decoder)| {
@@ -161,12 +172,21 @@ impl Watch {
 
     /// The same where nobody waits for it: there is nothing to come, or all that was said would come has gone on.
     pub(super) fn end_now(mut self: Box<Self>, exchange: &mut Exchange) {
-        if let Err(interrupt) = self.end(exchange) {
-            exchange.record(match interrupt {
-                Interrupt::Denied(denial) => denial,
-                _ => Denial::new(Reason::StoreUnavailable),
-            });
+        match self.end(exchange) {
+            Ok(()) => {}
+            Err(Interrupt::Denied(denial)) => exchange.record(denial),
+            Err(_) => exchange.note_not_judged(),
         }
+    }
+
+    /// The client went away before the end: what has come may tell already that the rest would not have.
+    pub(super) fn break_off(self: Box<Self>, exchange: &mut Exchange) {
+        match (self.failed, self.copy) {
+            (Some(denial), _) => return exchange.record(denial),
+            (None, Copy::List(list)) => exchange.would_drop(list.0.counts().dropped),
+            (None, Copy::Object(_) | Copy::Page(_) | Copy::None) => {}
+        }
+        exchange.note_not_judged();
     }
 
     /// Asks whose the items of a page are.
@@ -203,7 +223,10 @@ impl Watch {
                 Ok(())
             }
             // Nobody waits for what a lookup says.
-            Copy::Page(_) => Err(Denial::new(Reason::LookupFailed).into()),
+            Copy::Page(_) | Copy::None => {
+                exchange.note_not_judged();
+                Ok(())
+            }
             Copy::Object(body) => {
                 let judged =
                     exchange.judge_beside(AnswerView { status: self.status, headers: &self.headers, body: &body });
@@ -223,6 +246,7 @@ fn add(copy: &mut Copy, limit: usize, piece: &[u8]) -> Result<(), Denial> {
             held.extend_from_slice(piece);
             Ok(())
         }
+        Copy::None => Ok(()),
         Copy::List(list) => {
             let (filter, kept) = &mut **list;
             filter.feed(piece, &mut |said: &Said<'_>| kept.keeps(said), &mut Vec::new()).map_err(no_list)

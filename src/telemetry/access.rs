@@ -50,7 +50,7 @@ pub struct Line<'a> {
     pub narrowed: bool,
     /// Body bytes sent to the client.
     pub sent: u64,
-    /// What a rule in shadow mode says: `allow`, or the reason code of what it would refuse.
+    /// What a rule in shadow mode says: `allow`, `not_judged`, or the reason code of what it would refuse.
     pub shadow: Option<&'a str>,
     /// Items of a list that the rule would drop, if it were not in shadow mode.
     pub would_drop: u64,

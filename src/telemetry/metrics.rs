@@ -50,6 +50,7 @@ pub struct RouteCell {
 #[derive(Clone, Debug, Default)]
 struct Shadow<T> {
     allowed: Classes<T>,
+    not_judged: Classes<T>,
     refused: EachReason<Classes<T>>,
 }
 
@@ -62,6 +63,7 @@ impl<T> Shadow<T> {
     fn of(&self, verdict: &ShadowVerdict) -> Option<&Classes<T>> {
         match verdict {
             ShadowVerdict::Allowed => Some(&self.allowed),
+            ShadowVerdict::NotJudged => Some(&self.not_judged),
             ShadowVerdict::Refused(denial) => self.refused.0.get(denial.reason as usize),
         }
     }
@@ -69,14 +71,14 @@ impl<T> Shadow<T> {
     /// By decision and reason, as labels.
     fn each(&self) -> impl Iterator<Item = (&'static str, &'static str, &Classes<T>)> {
         let refused = Reason::ALL.iter().zip(&self.refused.0).map(|(reason, counts)| ("refuse", reason.code(), counts));
-        std::iter::once(("allow", "ok", &self.allowed)).chain(refused)
+        [("allow", "ok", &self.allowed), ("unknown", "not_judged", &self.not_judged)].into_iter().chain(refused)
     }
 }
 
 impl Shadow<u64> {
     fn add(&mut self, counts: &Shadow<Count>) {
-        let sums = std::iter::once(&mut self.allowed).chain(&mut self.refused.0);
-        let counts = std::iter::once(&counts.allowed).chain(&counts.refused.0);
+        let sums = [&mut self.allowed, &mut self.not_judged].into_iter().chain(&mut self.refused.0);
+        let counts = [&counts.allowed, &counts.not_judged].into_iter().chain(&counts.refused.0);
         for (sum, count) in sums.flatten().zip(counts.flatten()) {
             *sum += count.get();
         }

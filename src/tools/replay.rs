@@ -223,6 +223,7 @@ impl<'p> Replay<'p> {
 fn recorded(line: &AccessLine<'_>) -> Result<Verdict, Undecidable> {
     let code = match (line.shadow.as_deref(), line.code.as_deref()) {
         (Some("allow"), _) => return Ok(Verdict::Allow),
+        (Some("not_judged"), _) => return Err("the service's answer"),
         (Some(reason), _) => reason,
         (None, None) if line.route.is_none() => return Err("postern's own answer"),
         (None, None) => return Ok(Verdict::Allow),

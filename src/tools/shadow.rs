@@ -25,6 +25,8 @@ pub struct Report {
     /// Requests of rules in shadow mode.
     pub judged: u64,
     pub agreed: u64,
+    /// Those whose answer would decide, and of which nobody can tell how.
+    pub not_judged: u64,
     /// What no service has answered, or one that has failed.
     pub unanswered: u64,
     /// Lines of other requests.
@@ -40,7 +42,7 @@ impl Report {
     #[must_use]
     pub fn new(examples: usize) -> Self {
         let disagreements = Tally::new(examples);
-        Self { disagreements, judged: 0, agreed: 0, unanswered: 0, enforced: 0, unreadable: 0, items: 0 }
+        Self { disagreements, judged: 0, agreed: 0, not_judged: 0, unanswered: 0, enforced: 0, unreadable: 0, items: 0 }
     }
 
     pub fn add(&mut self, line: &AccessLine<'_>) {
@@ -50,13 +52,19 @@ impl Report {
         };
         self.judged += 1;
         let route = || line.route.as_deref().unwrap_or("-").into();
-        let passes = verdict == "allow";
+        let is_known = verdict != "not_judged";
+        // Of an answer that broke off this many are known to be others'.
+        let passes = verdict == "allow" || !is_known;
         // With a code it is postern that has answered, or nobody.
         let disagreement = match line.status {
             _ if line.code.is_some() => None,
             101..=399 if passes && line.would_drop > 0 => {
                 self.items = self.items.saturating_add(line.would_drop);
                 Some((Disagreement::Dropped, route(), "items of others".into()))
+            }
+            _ if !is_known => {
+                self.not_judged += 1;
+                return;
             }
             101..=399 if !passes => Some((Disagreement::Served, route(), verdict.into())),
             401 | 403 | 404 if passes => Some((Disagreement::Refused, route(), line.status.to_string().into())),
@@ -108,10 +116,10 @@ impl Report {
         if self.disagreements.others > 0 {
             let _ = writeln!(out, "and {} on more routes than are told apart", self.disagreements.others);
         }
-        let Self { judged, agreed, unanswered, enforced, unreadable, .. } = self;
+        let Self { judged, agreed, not_judged, unanswered, enforced, unreadable, .. } = self;
         let _ = writeln!(
             out,
-            "{judged} requests of routes in shadow mode: {} disagree, {agreed} agree, {unanswered} without a service's word; {enforced} of \
+            "{judged} requests of routes in shadow mode: {} disagree, {agreed} agree, {not_judged} not judged, {unanswered} without a service's word; {enforced} of \
              other routes; {unreadable} lines that are none",
             self.disagreements()
         );
@@ -129,7 +137,7 @@ impl Report {
             "would_pass": list(Disagreement::Refused, "status"),
             "would_drop": list(Disagreement::Dropped, "reason"), "items": self.items,
             "others": self.disagreements.others,
-            "requests": self.judged, "disagree": self.disagreements(), "agree": self.agreed, "unanswered": self.unanswered,
+            "requests": self.judged, "disagree": self.disagreements(), "agree": self.agreed, "not_judged": self.not_judged, "unanswered": self.unanswered,
             "enforced": self.enforced, "unreadable": self.unreadable,
         })
     }
@@ -156,6 +164,9 @@ mod tests {
             r#""status":404,"shadow":"allow""#,
             r#""status":409,"shadow":"allow""#,
             r#""status":200,"shadow":"allow","would_drop":3"#,
+            r#""status":200,"shadow":"not_judged""#,
+            r#""status":304,"shadow":"not_judged""#,
+            r#""status":200,"shadow":"not_judged","would_drop":2"#,
             r#""status":500,"shadow":"allow""#,
             r#""status":502,"code":"upstream_unreachable","shadow":"org_foreign""#,
             r#""status":403,"code":"denied""#,
@@ -166,7 +177,7 @@ mod tests {
         let mut report = Report::new(1);
         report.unreadable = read(&mut (log + "nothing\n").as_bytes(), |line| report.add(line)).unwrap();
         let counts = (report.judged, report.disagreements(), report.agreed, report.unanswered, report.enforced);
-        assert_eq!((counts, report.unreadable), ((10, 5, 3, 2, 2), 1));
+        assert_eq!((counts, report.unreadable, report.not_judged), ((13, 6, 3, 2, 2), 1, 2));
         let text = report.to_text();
         assert!(
             text.starts_with(
@@ -176,11 +187,11 @@ mod tests {
         );
         assert!(text.contains("would pass, and the service refuses it:\n  /x 404: 1\n"), "{text}");
         assert!(
-            text.contains("  /x items of others: 1\n") && text.contains("\n3 items of lists would be dropped\n"),
+            text.contains("  /x items of others: 2\n") && text.contains("\n5 items of lists would be dropped\n"),
             "{text}"
         );
         let json = report.to_json();
-        assert_eq!((&json["would_drop"][0]["count"], &json["items"]), (&1.into(), &3.into()));
+        assert_eq!((&json["would_drop"][0]["count"], &json["items"]), (&2.into(), &5.into()));
         assert_eq!(
             (&json["would_be_refused"][0]["count"], &json["would_pass"][0]["status"]),
             (&2.into(), &"404".into())

@@ -184,6 +184,14 @@ impl Exchange {
         }
     }
 
+    /// Notes that nobody can tell what would become of the answer, if it were not for shadow mode.
+    #[cold]
+    pub fn note_not_judged(&mut self) {
+        if let Some(permit) = &mut self.permit {
+            permit.note_not_judged();
+        }
+    }
+
     /// The same as [`Exchange::judge`] of an answer that goes on whatever is said of it.
     ///
     /// # Errors

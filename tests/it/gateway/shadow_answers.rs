@@ -49,6 +49,7 @@ fn said(target: &str) -> (&'static str, Vec<(&'static str, &'static str)>, Vec<u
             ("200 OK", vec![json, ("Content-Encoding", "gzip")], encoder.finish().unwrap())
         }
         "html" => ("200 OK", vec![("Content-Type", "text/html")], b"<p>".to_vec()),
+        "part" => ("206 Partial Content", vec![json], b"{\"organization\"".to_vec()),
         "same" => ("304 Not Modified", vec![("ETag", "\"1\"")], Vec::new()),
         "missing" => ("404 Not Found", vec![json], b"{\"detail\": \"not here\"}".to_vec()),
         "/list/" | "/pushed/" => ok(list().into_bytes()),
@@ -60,6 +61,19 @@ fn gate() -> Gate {
     let upstream = Upstream::with(|exchange| {
         exchange.body()?;
         let (status, headers, body) = said(&exchange.request.target);
+        if exchange.request.method == "HEAD" && exchange.request.target.ends_with("/missing") {
+            return exchange.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n");
+        }
+        // What does not end while its client waits.
+        if exchange.request.target.ends_with("?endless") {
+            let begun = format!(r#"{{"results": [{{"organization": "{ORG_B}"}}, {{"organization": "{ORG_B}"}}, "#);
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n";
+            exchange.write(format!("{head}{begun}").as_bytes())?;
+            loop {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                exchange.write(b" ")?;
+            }
+        }
         if exchange.request.method == "HEAD" {
             return exchange.write(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nETag: \"1\"\r\nContent-Length: 9\r\n\r\n",
@@ -111,7 +125,8 @@ fn an_answer_in_shadow_mode_goes_on_as_it_came_and_is_judged_beside() {
         (Who::uA, "/device/long", "answer_unreadable", None),
         (Who::uA, "/device/zip", "org_foreign", Some(ORG_B)),
         (Who::uA, "/device/html", "answer_unreadable", None),
-        (Who::uA, "/device/same", "allow", None),
+        (Who::uA, "/device/same", "not_judged", None),
+        (Who::uA, "/device/part", "not_judged", None),
         (Who::uA, "/device/missing", "upstream_error", None),
         (Who::nobody, "/device/b", "credentials_missing", None),
         (Who::gone, "/device/a", "org_foreign", Some(ORG_A)),
@@ -137,6 +152,7 @@ fn an_answer_in_shadow_mode_goes_on_as_it_came_and_is_judged_beside() {
         gate.postern.metric(&format!("postern_shadow_total{{{labels}}}"))
     };
     assert_eq!((counted("org_foreign", "refuse"), counted("ok", "allow")), (6.0, 6.0));
+    assert_eq!(counted("not_judged", "unknown"), 2.0);
 }
 
 #[test]
@@ -181,6 +197,34 @@ fn a_list_in_shadow_mode_is_counted_and_goes_on_whole() {
     assert!(out.contains("would be refused, and the service serves it:\n  /list/ "), "{out}");
 }
 
+/// What can be told without the whole answer is told, and what cannot, as that.
+#[test]
+fn an_answer_that_does_not_come_whole_is_not_judged() {
+    let gate = gate();
+    let mut lines = 0;
+    let mut said = |method: &str, target: &str| {
+        let mut raw = gate.raw();
+        raw.send(request(Who::uA, method, target, &[], ""));
+        raw.answer_to_head();
+        // Of an answer that goes on its client has heard enough.
+        if method == "GET" {
+            assert!(!raw.bytes().unwrap().is_empty());
+        }
+        drop(raw);
+        let line = line(&gate, lines);
+        lines += 1;
+        (line["shadow"].as_str().unwrap().to_owned(), line["would_drop"].as_u64(), line["aborted"] == true)
+    };
+    let told = |verdict: &str| verdict.to_owned();
+    // Whoever asks for the head of an object would be told that of what GET gives; that of a list says nothing of its items.
+    assert_eq!(said("HEAD", "/device/b"), (told("not_judged"), None, false));
+    assert_eq!(said("HEAD", "/device/missing"), (told("upstream_error"), None, false));
+    assert_eq!(said("HEAD", "/list/"), (told("allow"), None, false));
+    assert_eq!(said("GET", "/device/b?endless"), (told("not_judged"), None, true));
+    // As many as had come by then.
+    assert_eq!(said("GET", "/list/?endless"), (told("not_judged"), Some(2), true));
+}
+
 #[test]
 fn head_and_what_the_service_fails_at_is_nothing_to_judge() {
     let gate = gate();
@@ -189,7 +233,7 @@ fn head_and_what_the_service_fails_at_is_nothing_to_judge() {
     let answer = raw.answer_to_head();
     assert_eq!((answer.status, answer.header("etag")), (200, Some("\"1\"")));
     assert_eq!(gate.upstream.last().method, "HEAD");
-    assert_eq!(line(&gate, 0)["shadow"], "allow");
+    assert_eq!(line(&gate, 0)["shadow"], "not_judged");
     let answer = gate.get(Who::uA, "/device/broken");
     assert_eq!((answer.status, answer.text().as_str()), (500, "oh"));
     assert_eq!(line(&gate, 1)["shadow"], "upstream_error");

@@ -39,7 +39,7 @@ fn a_report_of_a_gate_in_shadow_mode_lists_what_its_service_decides_otherwise() 
         ),
         "{out}"
     );
-    assert!(out.ends_with("6 requests of routes in shadow mode: 4 disagree, 2 agree, 0 without a service's word; 1 of other routes; 0 lines that are none\n"), "{out}");
+    assert!(out.ends_with("6 requests of routes in shadow mode: 4 disagree, 2 agree, 0 not judged, 0 without a service's word; 1 of other routes; 0 lines that are none\n"), "{out}");
     assert!(!out.contains("abc"), "{out}");
     let (code, out, _) = run(gate.postern.home(), &["shadow", "report", "access.log", "--json", "--examples", "1"]);
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
