@@ -13,6 +13,27 @@ pub enum Framing {
     Events,
 }
 
+/// Where events end, while they come in pieces: behind each empty line.
+#[derive(Debug, Default)]
+pub struct EventEnds {
+    is_in_line: bool,
+    /// As in [`Stream`].
+    is_behind_return: bool,
+}
+
+impl EventEnds {
+    /// The ends in the next piece, each as how much of the piece stands before it.
+    pub fn feed(&mut self, piece: &[u8]) -> impl Iterator<Item = usize> {
+        piece.iter().zip(1..).filter_map(|(byte, behind)| {
+            let is_second = std::mem::replace(&mut self.is_behind_return, *byte == b'\r') && *byte == b'\n';
+            let is_end = matches!(byte, b'\n' | b'\r') && !is_second;
+            let is_empty = is_end && !self.is_in_line;
+            self.is_in_line = !is_end && !is_second;
+            is_empty.then_some(behind)
+        })
+    }
+}
+
 /// Filters a stream of items; where the shape has a way to a list, each of them is a document with a list in it.
 #[derive(Debug)]
 pub struct Stream {

@@ -9,7 +9,7 @@ pub mod pages;
 mod tests;
 
 pub use json::{Said, Unreadable};
-pub use lines::{Framing, Stream};
+pub use lines::{EventEnds, Framing, Stream};
 pub use list::{Counts, List, Shape};
 pub use pages::Pages;
 use std::sync::Arc;

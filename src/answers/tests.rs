@@ -1,5 +1,5 @@
 use super::json::Reader;
-use super::{Counts, Filter, List, Said, Shape, Unreadable};
+use super::{Counts, EventEnds, Filter, List, Said, Shape, Unreadable};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -357,5 +357,37 @@ fn totals_of_a_narrowed_list_wait_for_its_end() {
         for size in [1, 5, 1 << 20] {
             assert_eq!(narrowed(items, answer, size), left.map(str::to_owned), "{answer} in pieces of {size}");
         }
+    }
+}
+
+proptest! {
+    /// Cut behind any of their ends, events are the same to whoever reads each part by itself.
+    #[test]
+    fn events_are_cut_where_they_end(
+        events in prop::collection::vec("(data: |data:|id: 1|: x|\u{feff}|\\{\"org\":\"[ab]\"\\}|\r\n|\n|\r){0,8}", 0..6), size in 1_usize..9,
+    ) {
+        let (text, shape) = (events.concat(), shape("", "/org"));
+        let filter = || Filter::of("text/event-stream", &shape, 1 << 10, None).unwrap();
+        let read = |text: &[u8]| {
+            let (mut filter, mut out) = (filter(), Vec::new());
+            let fed = filter.feed(text, &mut is_ours, &mut out).and_then(|()| filter.finish(&mut is_ours, &mut out));
+            (out, fed.is_ok())
+        };
+        let (mut ends, mut at) = (EventEnds::default(), Vec::new());
+        for (piece, from) in text.as_bytes().chunks(size).zip((0..).step_by(size)) {
+            at.extend(ends.feed(piece).map(|end| from + end));
+        }
+        at.push(text.len());
+        let (mut parts, mut from, mut is_good) = (Vec::new(), 0, true);
+        for end in at {
+            let (out, is_read) = read(&text.as_bytes()[from..end]);
+            parts.extend(out);
+            from = end;
+            is_good = is_read;
+            if !is_read {
+                break;
+            }
+        }
+        prop_assert_eq!((parts, is_good), read(text.as_bytes()), "{:?}", text);
     }
 }

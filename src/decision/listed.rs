@@ -106,9 +106,6 @@ impl Listed {
         let (Some(kept), false) = (&self.kept, self.is_head) else { return Ok(None) };
         let refuse = |hint| Denial::new(Reason::AnswerUnreadable).with_hint(hint);
         match Filter::of(&media_type, &self.shape, self.limit, self.pages()) {
-            Some(filter) if filter.is_live() && self.lookup.is_some() => {
-                Err(refuse("whose items are is looked up for a page at once, and events have none"))
-            }
             Some(filter) => Ok(Some((filter, kept.clone()))),
             None if self.lets_through(&media_type) => Ok(None),
             None => {
@@ -117,7 +114,7 @@ impl Listed {
         }
     }
 
-    /// What says whose an item is, where that only names another object: then the page is held for it.
+    /// What says whose an item is, where that only names another object: then the page is held for it, or so many events.
     #[must_use]
     pub fn lookup(&self) -> Option<&ItemLookup> {
         self.lookup.as_deref()

@@ -1,5 +1,6 @@
 //! An answer's body on its way to the client: streamed, never held.
 
+use super::events::Events;
 use super::exchange::Exchange;
 use super::filter::Filtered;
 use super::judge::unread;
@@ -23,6 +24,8 @@ pub enum AnswerBody {
     Answer(Transfer),
     /// The upstream's list, without what is somebody else's.
     Filtered(Box<Filtered>),
+    /// The upstream's events, without what a lookup says is somebody else's.
+    Events(Box<Events>),
     /// It broke off, which the client is told when it has what came before.
     Broken(Option<BodyError>, Rc<Connection>),
     /// There is none, and the exchange goes on without HTTP.
@@ -176,6 +179,7 @@ impl AnswerBody {
         match self {
             Self::Answer(transfer) => Some(&transfer.exchange),
             Self::Filtered(list) => Some(&list.exchange),
+            Self::Events(events) => Some(&events.exchange),
             Self::Broken(..) | Self::Nothing => None,
         }
     }
@@ -192,6 +196,7 @@ impl AnswerBody {
         match self {
             Self::Answer(transfer) => transfer.poll(cx),
             Self::Filtered(list) => list.poll_piece(cx).map(|piece| piece.map(|piece| piece.map(Frame::data))),
+            Self::Events(events) => events.poll_piece(cx).map(|piece| piece.map(|piece| piece.map(Frame::data))),
             Self::Broken(error, connection) => {
                 ready!(connection.poll_written(cx));
                 Poll::Ready(error.take().map(Err))
@@ -223,7 +228,7 @@ impl http_body::Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Answer(transfer) => transfer.body.is_end_stream() && transfer.watch.is_none(),
-            Self::Filtered(_) | Self::Broken(..) => false,
+            Self::Filtered(_) | Self::Events(_) | Self::Broken(..) => false,
             Self::Nothing => true,
         }
     }
@@ -231,7 +236,7 @@ impl http_body::Body for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Answer(transfer) => transfer.body.size_hint(),
-            Self::Filtered(_) | Self::Broken(..) => SizeHint::default(),
+            Self::Filtered(_) | Self::Events(_) | Self::Broken(..) => SizeHint::default(),
             Self::Nothing => SizeHint::with_exact(0),
         }
     }

@@ -5,6 +5,7 @@
 use super::answer_headers;
 use super::body::{AnswerBody, poll_frame};
 use super::content_coding::{Decoder, STEP, Undecodable};
+use super::events::follow;
 use super::exchange::Exchange;
 use super::forward::outcome::dress;
 use super::judge::{receive, response, unread};
@@ -150,10 +151,12 @@ pub(super) async fn filter(
         Some((filter, kept)) => Ok(Some((filter, kept, Decoder::of(&headers).map_err(unreadable)?))),
         None => Ok(None),
     });
-    if exchange.listed().is_some_and(|listed| listed.lookup().is_some()) && matches!(begun, Ok(Some(_))) {
-        return page(exchange, (status, headers), (body, pace), target).await;
-    }
+    let is_looked_up = exchange.listed().is_some_and(|listed| listed.lookup().is_some());
     let (filter, kept, decoder) = match begun {
+        Ok(Some((filter, _, decoder))) if is_looked_up && filter.is_live() => {
+            return follow(exchange, (status, headers), (body, pace, decoder), &target);
+        }
+        Ok(Some(_)) if is_looked_up => return page(exchange, (status, headers), (body, pace), target).await,
         Ok(Some(begun)) => begun,
         Ok(None) => {
             if let Some(pages) = exchange.listed().and_then(Listed::pages) {

@@ -17,6 +17,7 @@ pub mod client_connection;
 mod content_coding;
 pub mod entropy;
 pub mod evaluate;
+mod events;
 pub mod exchange;
 pub mod ext_authz;
 pub mod failures;

@@ -32,6 +32,15 @@ pub enum BodyError {
     Unreadable(#[from] Unreadable),
     #[error("{0}")]
     Undecodable(#[from] Undecodable),
+    /// What must be known of it is not.
+    #[error("{0}")]
+    Unknown(&'static str),
+}
+
+impl From<Denial> for BodyError {
+    fn from(denial: Denial) -> Self {
+        Self::Unknown(denial.hint.unwrap_or(denial.reason.code()))
+    }
 }
 
 /// A request's body on its way to the upstream. Trailers stay behind, unless it is said which may pass.

@@ -186,7 +186,6 @@ fn a_page_of_which_something_is_not_known_is_refused() {
         (TYPE, "{}"),
         (TYPE, &*format!("{}x", items("device", json!(DEVICES[0].0)))),
         ("Content-Type: text/csv\r\n", "sesame"),
-        ("Content-Type: text/event-stream\r\n", "data: {\"device\": \"sesame\"}\n\n"),
     ] {
         script.answer(headers, body);
         refused("/build/", 502, "answer_unreadable");

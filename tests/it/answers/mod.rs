@@ -4,6 +4,7 @@ mod lists;
 mod lists_of_all_kinds;
 mod looked_up;
 mod looked_up_elsewhere;
+mod looked_up_events;
 mod narrowed;
 mod trouble;
 
