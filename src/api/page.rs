@@ -8,8 +8,9 @@ use super::error::tell_limit;
 use super::paths::{LOGIN, LOGOUT};
 use super::who::{self, Authenticated};
 use super::{Api, Client};
+use crate::decision::csrf::{self, CsrfToken};
 use crate::identity::cookie::cookies;
-use crate::identity::session::{self, SessionToken, Settings};
+use crate::identity::session::{SessionToken, Settings};
 use crate::login::limits::State as Limit;
 use crate::request_target::Target;
 use askama::Template;
@@ -83,17 +84,17 @@ impl Visitor {
 
     /// Whether the form with this field is one that we have shown to this browser.
     pub fn sent_our_form(&self, headers: &HeaderMap, field: &str) -> bool {
-        session::is_of_our_origin(headers) && self.repeats(field)
+        csrf::is_of_our_origin(headers) && self.repeats(field)
     }
 
     /// The same where the page's address is a secret that is told to nobody: browsers then say `null` for its origin.
     pub fn sent_our_hidden_form(&self, headers: &HeaderMap, field: &str) -> bool {
         let is_null = headers.get(header::ORIGIN).is_some_and(|origin| origin == "null");
-        (is_null || session::is_of_our_origin(headers)) && self.repeats(field)
+        (is_null || csrf::is_of_our_origin(headers)) && self.repeats(field)
     }
 
     fn repeats(&self, field: &str) -> bool {
-        self.form.as_ref().is_some_and(|form| session::repeats(field.as_bytes(), form))
+        self.form.as_ref().is_some_and(|form| CsrfToken::of(form).is_repeated(field.as_bytes()))
     }
 
     /// What a form repeats, with the cookie that must be set for it. One that is there stays: forms may be open in two windows.
@@ -102,11 +103,11 @@ impl Visitor {
     /// The system has no randomness.
     pub fn form(&self) -> Result<(String, Option<HeaderValue>), getrandom::Error> {
         if let Some(form) = &self.form {
-            return Ok((session::csrf(form), None));
+            return Ok((CsrfToken::of(form).as_str().to_owned(), None));
         }
         let secret = SessionToken::generate()?;
         let cookie = self.form_cookie(secret.expose(), FORM_AGE);
-        Ok((session::csrf(secret.expose()), cookie))
+        Ok((CsrfToken::of(secret.expose()).as_str().to_owned(), cookie))
     }
 
     /// The cookies that end the session.

@@ -8,7 +8,8 @@ use super::error::ApiError;
 use super::operation::throttled;
 use crate::clock;
 use crate::compat::openwisp::RequestError;
-use crate::decision::Reason;
+use crate::decision::csrf::{self, CSRF_HEADER, CSRF_NAME, Proof};
+use crate::decision::{CsrfToken, Reason};
 use crate::directory::StoreError;
 use crate::directory::token::TokenDigest;
 use crate::fact_cache::{Kind, Lookup};
@@ -16,10 +17,9 @@ use crate::facts::{Snapshot, Value};
 use crate::id::UserId;
 use crate::identity::cookie::cookies;
 use crate::identity::credential::{self, Credential, Places, Presented};
-use crate::identity::session::{self, CSRF_COOKIE, CSRF_HEADER};
 use crate::login::limits::State as Limit;
 use crate::login::{Attempt, LoginError};
-use crate::policy::{Scheme, Schemes, is_read};
+use crate::policy::{Csrf, Scheme, Schemes, is_read};
 use data_encoding::BASE64;
 use http::Method;
 use http::header::{AUTHORIZATION, HeaderValue};
@@ -256,18 +256,24 @@ pub(super) async fn of_session(api: &Api, text: &str) -> Result<Option<Authentic
 }
 
 fn is_ours(api: &Api, request: &Parts, session: &str) -> Result<(), ApiError> {
-    let authenticate_native = session::is_ours(&request.method, &request.headers, session);
-    authenticate_native.map_err(|denial| ApiError::Forbidden(denial.reason, forged(api, request, denial.reason)))
+    if is_read(&request.method) {
+        return Ok(());
+    }
+    let by = if api.compat { Csrf::Token } else { Csrf::default() };
+    match csrf::proof(by, &CsrfToken::of(session), &request.headers) {
+        Proof::Given => Ok(()),
+        proof => Err(ApiError::Forbidden(Reason::CsrfFailed, forged(api, request, proof))),
+    }
 }
 
 /// What is said of a request that no page of ours has made.
-fn forged(api: &Api, request: &Parts, reason: Reason) -> &'static str {
+fn forged(api: &Api, request: &Parts, proof: Proof) -> &'static str {
     if !api.compat {
-        return reason.detail();
+        return Reason::CsrfFailed.detail();
     }
-    let has_cookie = cookies(&request.headers, CSRF_COOKIE).next().is_some();
-    match reason {
-        Reason::OriginDenied => "CSRF Failed: Origin checking failed.",
+    let has_cookie = cookies(&request.headers, CSRF_NAME).next().is_some();
+    match proof {
+        Proof::OtherOrigin => "CSRF Failed: Origin checking failed.",
         _ if !has_cookie => "CSRF Failed: CSRF cookie not set.",
         _ if !request.headers.contains_key(&CSRF_HEADER) => "CSRF Failed: CSRF token missing.",
         _ => "CSRF Failed: CSRF token incorrect.",

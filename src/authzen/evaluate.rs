@@ -191,7 +191,7 @@ impl<'a, P: Handle> Evaluator<'a, P> {
                 Err(Halt::Denied(Denial { reason: Reason::StoreUnavailable, .. })) => return Err(Unavailable),
                 Err(Halt::Denied(denial)) => return Ok(Decision::Deny(denial.reason)),
                 Err(Halt::Need(Need::Credential(_))) => {
-                    evaluation.identify(Caller { user: user.cloned(), claims: None });
+                    evaluation.identify(Caller::of(user));
                 }
                 Err(Halt::Need(Need::Organization(key))) => {
                     let found = self.organization(&key).await?;

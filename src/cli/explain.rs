@@ -49,6 +49,9 @@ pub struct Args {
     /// How long the body is, whatever is in it
     #[arg(long, value_name = "BYTES")]
     pub body_bytes: Option<u64>,
+    /// The credential is a session's cookie, whose CSRF token is `token`
+    #[arg(long)]
+    pub session: bool,
     /// Whoever is counted by `throttle` has come as often as they may
     #[arg(long)]
     pub throttled: bool,
@@ -243,7 +246,8 @@ fn request(args: &Args, world: Option<&World>) -> Result<Request, (String, Strin
         (None, Some(length)) => Body::Length(length),
         (None, None) => Body::None,
     };
-    let throttled = args.throttled;
-    let request = Request { headers, client, claims, body, throttled, ..Request::new(method, fill(&args.target)?) };
+    let (session, throttled) = (args.session, args.throttled);
+    let request =
+        Request { headers, client, claims, body, session, throttled, ..Request::new(method, fill(&args.target)?) };
     Ok(request.as_handshake())
 }

@@ -132,6 +132,20 @@ pub(super) fn is_read(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE)
 }
 
+/// Whether a request brings a form, as its headers say.
+pub(super) fn is_form(view: &RequestView<'_>) -> bool {
+    is_read(view.method) && matches!(read_type(view.headers), Ok(Type::Form | Type::Multipart(_)))
+}
+
+/// What stands once in that field of a form.
+pub(super) fn form_field(headers: &HeaderMap, form: &[u8], name: &str) -> Option<Box<str>> {
+    let asked = Asked { pointer: Pointer::parse(name)?, wanted: Wanted::Organization, through: 0 };
+    match read(headers, form, &[asked]).pop()?.ok()?.all.pop()? {
+        Field::Text(text) => Some(text),
+        Field::Null => None,
+    }
+}
+
 /// Reads what a body says at several places; nothing where there is no such place.
 fn read(headers: &HeaderMap, body: &[u8], asked: &[Asked]) -> Vec<Result<Values, Denial>> {
     if body.is_empty() || asked.is_empty() {

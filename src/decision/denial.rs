@@ -30,6 +30,8 @@ pub enum Reason {
     UserInactive,
     /// The credential is good, but not for this.
     ScopeExceeded,
+    /// Nothing shows that a page of this origin sent the session's cookie.
+    CsrfFailed,
     /// The session began with a password that is too old by now.
     PasswordExpired,
     /// The request names no organization that could be read.
@@ -89,7 +91,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of the manual.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::NoRoute,
         Self::MethodNotAllowed,
         Self::BadTarget,
@@ -101,6 +103,7 @@ impl Reason {
         Self::CredentialsInvalid,
         Self::UserInactive,
         Self::ScopeExceeded,
+        Self::CsrfFailed,
         Self::PasswordExpired,
         Self::OrgMissing,
         Self::OrgForeign,
@@ -181,6 +184,9 @@ impl Reason {
             }
             Self::ScopeExceeded => {
                 ("scope_exceeded", S::FORBIDDEN, "Forbidden", "The credentials are not good for this.")
+            }
+            Self::CsrfFailed => {
+                ("csrf_failed", S::FORBIDDEN, "Forbidden", "Nothing shows that a page of this site sent the request.")
             }
             Self::PasswordExpired => (
                 "password_expired",
@@ -308,6 +314,7 @@ impl Reason {
             | Self::CredentialsInvalid
             | Self::UserInactive
             | Self::ScopeExceeded
+            | Self::CsrfFailed
             | Self::PasswordExpired
             | Self::OrgMissing
             | Self::OrgForeign

@@ -1,6 +1,7 @@
 //! The evaluation of one request: the stages of the pipeline, in their order, for whoever asks.
 
 use super::body::{self, BodyFacts};
+use super::csrf;
 use super::fields::{self, Pointed};
 use super::matching::{Hits, Matched};
 use super::need::{Facts, Halt, LookupAnswer, Need, Objects};
@@ -157,6 +158,10 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
         if *stage == Stage::Credential {
             for hit in hits.iter() {
                 require_authentication(hit, caller, view.method)?;
+            }
+            // What was shown before the service was asked need not be shown again.
+            if !*is_answered {
+                csrf::check(&hits, caller, view)?;
             }
             *stage = Stage::Organization;
         }
@@ -437,7 +442,7 @@ fn check_strict_sources(hits: &Hits<'_>, view: &RequestView<'_>) -> Result<(), H
 }
 
 /// The whole body, where there is one.
-fn require_body<'v>(hits: &Hits<'_>, view: &RequestView<'v>) -> Result<Option<&'v [u8]>, Halt> {
+pub(super) fn require_body<'v>(hits: &Hits<'_>, view: &RequestView<'v>) -> Result<Option<&'v [u8]>, Halt> {
     let first = &hits.first;
     let most = first.rule.inspect_limit().min(first.route.body_limit(first.rule));
     match (view.body, view.body_length) {

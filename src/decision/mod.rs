@@ -7,6 +7,7 @@
 mod answer;
 mod assertion;
 mod body;
+pub mod csrf;
 mod denial;
 mod evaluation;
 mod fields;
@@ -33,6 +34,7 @@ mod websocket;
 
 pub use crate::policy::CredentialNeed;
 pub use answer::{AnswerView, Awaited};
+pub use csrf::CsrfToken;
 pub use denial::{Denial, Reason};
 pub use evaluation::{Evaluation, Stage};
 pub use items::FoundItems;
@@ -104,12 +106,14 @@ pub struct Caller {
     pub user: Option<Arc<Snapshot>>,
     /// What the credential says besides.
     pub claims: Option<Arc<Claims>>,
+    /// What pages repeat, where the credential is a session's cookie.
+    pub csrf: Option<CsrfToken>,
 }
 
 impl Caller {
     #[must_use]
     pub fn of(user: Option<&Arc<Snapshot>>) -> Self {
-        Self { user: user.cloned(), claims: None }
+        Self { user: user.cloned(), ..Self::default() }
     }
 
     fn memberships(&self) -> &[Membership] {

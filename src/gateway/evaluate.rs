@@ -4,12 +4,11 @@ use super::active_policy::PolicyHandle;
 use super::client_connection::ClientConnection;
 use super::response_headers::ResponseHeaders;
 use super::worker::{Shared, Worker};
-use crate::decision::{self, Caller, Denial, Halt, OrgKey, Reason, RequestView, Stage, preflight};
+use crate::decision::{self, Caller, CsrfToken, Denial, Halt, OrgKey, Reason, RequestView, Stage, preflight};
 use crate::fact_cache::{Kind, Known, Lookup};
 use crate::facts::Snapshot;
 use crate::id::UserId;
 use crate::identity::credential;
-use crate::identity::session;
 use crate::identity::{self, Credential, CredentialQuery, Presented};
 use crate::limit::{Key, Quota};
 use crate::policy::{LookupKey, Own, Policy, Route, Scheme, Schemes};
@@ -335,14 +334,14 @@ pub(super) fn authenticate(
     };
     match found {
         Lookup::Known(known) if known.snapshot.user.is_active => {
+            let mut caller = Caller { claims: known.claims.clone(), ..Caller::of(Some(&known.snapshot)) };
             if kind == Kind::Session {
                 if worker.shared.fact_cache.has_old_password(&known) {
                     return Err(Denial::new(Reason::PasswordExpired).into());
                 }
                 let session = std::str::from_utf8(&text).map_err(|_| invalid("malformed"))?;
-                session::is_ours(presented.method, presented.headers, session)?;
+                caller.csrf = Some(CsrfToken::of(session));
             }
-            let caller = Caller { user: Some(Arc::clone(&known.snapshot)), claims: known.claims.clone() };
             facts.believed = Some((known, since));
             Ok(caller)
         }

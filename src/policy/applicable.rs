@@ -12,6 +12,8 @@ pub(super) struct RulePlace {
     pub(super) has_organization: bool,
     pub(super) reads_query: bool,
     pub(super) takes_body: bool,
+    /// Its methods may change something.
+    pub(super) is_unsafe: bool,
     /// Its answers are lists.
     pub(super) lists: bool,
     /// Whether the answer decides.
@@ -37,6 +39,8 @@ pub(super) enum Needs {
     CountableOrganization,
     /// That its methods bring a body.
     Body,
+    /// That credentials are looked at, and its methods may change something.
+    Change,
     /// That the organization is read from the query: Rack reads a body of GET too.
     Query,
     /// That answers are judged.
@@ -81,6 +85,7 @@ impl RulePlace {
             Needs::Organization => self.has_organization && (self.access == Access::Deny || self.asks_organization()),
             Needs::Objects => self.lists && self.has(Needs::Somebody) || self.has(Needs::Organization),
             Needs::Body => self.takes_body,
+            Needs::Change => self.is_unsafe && self.has(Needs::Credential),
             Needs::Query => self.reads_query && self.access != Access::Public,
             Needs::Answer => self.reads_answer || self.lists,
             Needs::EarlyOrganization => self.knows_organization,
@@ -121,6 +126,10 @@ impl Needs {
             Self::Query => (
                 "has no meaning here: no organization is read from the query",
                 "it takes `org: query.NAME`; or leave it out",
+            ),
+            Self::Change => (
+                "has no meaning here: nothing is changed, or no credential is looked at",
+                "put it on methods that change something, where the level is `optional` at least",
             ),
             Self::Body => (
                 "has no meaning here: GET, HEAD and OPTIONS bring no body",

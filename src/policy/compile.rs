@@ -3,7 +3,7 @@
 //! Everything is reported, nothing stops at the first problem; afterwards nothing can fail.
 
 use super::access::Access;
-use super::applicable::{Needs, RulePlace, takes_body};
+use super::applicable::{Needs, RulePlace, is_safe, takes_body};
 use super::index::Conflict;
 use super::lint;
 use super::lookup::{Binder, LookupTable};
@@ -487,6 +487,7 @@ fn place(access: Access, origin: &[Item], methods: Option<&Methods>, lists: bool
         has_organization: !origin.is_empty(),
         reads_query,
         takes_body: takes_body(methods),
+        is_unsafe: !is_safe(methods),
         lists,
         reads_answer,
         knows_organization: !reads_answer || org::is_known_early(origin),

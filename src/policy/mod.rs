@@ -36,8 +36,8 @@ pub use options::inject::{Inject, InjectValue, is_injectable};
 pub use options::org::{By, Item, MAX_SOURCES, Source};
 pub use options::when::Condition;
 pub use options::{
-    Asked, BodyLimit, Cors, CountedBy, ErrorPassthrough, Fields, Foreign, InspectLimit, ItemBy, ItemLookup, Judged,
-    List, Model, OptionChange, Permissions, Push, RelatedField, Rewrite, RouteOptions, RuleOptions, Shared,
+    Asked, BodyLimit, Cors, CountedBy, Csrf, ErrorPassthrough, Fields, Foreign, InspectLimit, ItemBy, ItemLookup,
+    Judged, List, Model, OptionChange, Permissions, Push, RelatedField, Rewrite, RouteOptions, RuleOptions, Shared,
     StrictSource, Throttle, Timeout, Upgrade, UserPermissions,
 };
 pub use options::{Failure, Subject};

@@ -6,7 +6,7 @@ use super::options::authenticate::Schemes;
 use super::options::inject::Inject;
 use super::options::org::{Item, Source};
 use super::options::{
-    BodyLimit, Foreign, INSPECT_LIMIT, List, RelatedField, RouteOptions, RuleOptions, Shared, Throttle,
+    BodyLimit, Csrf, Foreign, INSPECT_LIMIT, List, RelatedField, RouteOptions, RuleOptions, Shared, Throttle,
 };
 use super::pattern::{HostPattern, Pattern};
 use super::pointer::Pointer;
@@ -116,6 +116,12 @@ impl Rule {
     pub fn fields(&self) -> &[RelatedField] {
         let fields = self.options.as_ref().and_then(|options| options.fields.as_ref());
         fields.map(|fields| &*fields.0).unwrap_or_default()
+    }
+
+    /// What shows that a page of this origin sent a session's cookie.
+    #[must_use]
+    pub fn csrf(&self) -> Csrf {
+        self.options.as_ref().and_then(|options| options.csrf).unwrap_or_default()
     }
 
     /// How often it may be asked.

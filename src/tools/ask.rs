@@ -5,13 +5,13 @@
 
 use crate::claims::Claims;
 use crate::decision::{
-    AnswerView, Awaited, Caller, Denial, Evaluation, Halt, LookupAnswer, Need, OrgKey, Permit, Reason, RequestView,
-    Upgrade,
+    AnswerView, Awaited, Caller, CsrfToken, Denial, Evaluation, Halt, LookupAnswer, Need, OrgKey, Permit, Reason,
+    RequestView, Upgrade,
 };
 use crate::facts::{Organization, Snapshot};
 use crate::identity::{self, Credential, Places, Presented, credential};
 use crate::limit::Verdict;
-use crate::policy::{LookupKey, Policy, Schemes};
+use crate::policy::{LookupKey, Policy, Scheme, Schemes};
 use crate::request_target::Target;
 use crate::request_target::field::FieldError;
 use crate::request_target::host::{HostError, canonical_host};
@@ -21,6 +21,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What stands for the token of a session, which only a real session has.
+pub const CSRF_TOKEN: &str = "token";
 
 /// A request as somebody wrote it down.
 #[derive(Clone)]
@@ -35,6 +38,8 @@ pub struct Request {
     /// What the caller's credential says besides.
     pub claims: Option<Arc<Claims>>,
     pub body: Body,
+    /// The caller's credential is a session's cookie.
+    pub session: bool,
     /// Whoever is counted has come as often as they may.
     pub throttled: bool,
     /// What the service answers, where that is said.
@@ -108,6 +113,7 @@ impl Request {
             client: None,
             claims: None,
             body: Body::None,
+            session: false,
             throttled: false,
             answer: None,
         }
@@ -196,7 +202,12 @@ impl<'r> Readable<'r> {
     /// The credentials in the headers are nobody's: 401, or 400 for several.
     fn caller(&self, schemes: &Schemes, given: Option<&Arc<Snapshot>>) -> Result<Caller, Denial> {
         match self.credential(schemes) {
-            Credential::None => Ok(Caller { user: given.cloned(), claims: self.request.claims.clone() }),
+            Credential::None if self.request.session && !schemes.has(Scheme::Session) => Ok(Caller::default()),
+            Credential::None => Ok(Caller {
+                claims: self.request.claims.clone(),
+                csrf: self.request.session.then(|| CsrfToken::written(CSRF_TOKEN)),
+                ..Caller::of(given)
+            }),
             Credential::Ambiguous => Err(Denial::new(Reason::Ambiguous).with_fault(credential::SEVERAL)),
             Credential::NotAscii => Err(FieldError::NotAscii.into()),
             Credential::Refused(_) | Credential::Presented(..) => Err(Denial::new(Reason::CredentialsInvalid)),

@@ -86,7 +86,7 @@ impl<'p> Explanation<'p> {
             let sent = user.is_some() || evaluation.schemes(&view).is_some_and(|s| readable.carries_credential(&s));
             steps.push(steps::credential(need, sent, &outcome));
             steps.push(steps::identity(user));
-            let caller = Caller { user: user.cloned(), claims: request.claims.clone() };
+            let caller = Caller { claims: request.claims.clone(), ..Caller::of(user) };
             let readings = evaluation.readings(&view, &caller, &mut |key| facts.organization(key));
             steps.extend(steps::organization(&readings, user, &outcome));
             steps.extend(steps::level(&outcome));

@@ -225,6 +225,9 @@ fn case_key(key: &str) -> Json {
             "type": ["integer", "string"],
         }),
         "token" => json!({ "$ref": "#/definitions/token" }),
+        "session" => json!({
+            "description": "The caller's credential is a session's cookie, whose CSRF token is `token`.", "type": "boolean"
+        }),
         "throttled" => json!({ "description": "Whoever is counted has come as often as they may.", "type": "boolean" }),
         "claims" => json!({
             "description": "What the credential says besides, as a JWT does: read by `claim.NAME` and `claims`.",

@@ -233,7 +233,7 @@ fn a_number_names_an_organization_by_its_digits() {
         let claims = Arc::new(Claims::new(&format!("{{\"tenant\":{claim}}}")));
         let headers = HeaderMap::new();
         let view = RequestView::new(&Method::GET, "h", &target, &headers);
-        let ann = Caller { user: Some(ann), claims: Some(claims) };
+        let ann = Caller { claims: Some(claims), ..Caller::of(Some(&ann)) };
         assert_eq!(evaluate(&policy, &view, &ann, &mut |_| None).is_ok(), passes, "{claim} {key}");
     }
 }

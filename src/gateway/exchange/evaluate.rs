@@ -11,6 +11,7 @@ use super::super::request_body::RequestBody;
 use super::super::response_headers;
 use super::super::worker::Worker;
 use super::Exchange;
+use crate::decision::csrf::is_opened_here;
 use crate::decision::{
     AnswerView, Awaited, Denial, FoundItems, Listed, LookupFailure, OrgKey, Reason, RequestView, Stage, Upgrade,
 };
@@ -18,7 +19,6 @@ use crate::fact_cache::Lookup;
 use crate::facts::{Organization, Snapshot};
 use crate::fronts::Front;
 use crate::identity::cookie::cookies;
-use crate::identity::session;
 use crate::identity::{CredentialQuery, Presented};
 use crate::limit::{Verdict, Who};
 use crate::policy::{self, Scheme, Schemes};
@@ -440,7 +440,7 @@ fn replaces_unasked(worker: &Worker, headers: &HeaderMap, info: &RequestInfo) ->
         let is_strict = worker.shared.identity.sessions().is_some_and(|sessions| sessions.strict);
         is_strict || places.cookie.as_deref().is_some_and(|name| cookies(headers, name).next().is_some())
     };
-    begins && !session::is_opened_here(headers) && has_session()
+    begins && !is_opened_here(headers) && has_session()
 }
 
 /// What a lookup finds of the objects that a page of a list names.

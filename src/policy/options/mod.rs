@@ -5,6 +5,7 @@ pub(super) mod allow_lint;
 pub(super) mod authenticate;
 mod body_limit;
 mod cors;
+mod csrf;
 mod description;
 mod error_passthrough;
 mod fields;
@@ -35,6 +36,7 @@ pub(super) mod when;
 
 pub use body_limit::BodyLimit;
 pub use cors::Cors;
+pub use csrf::Csrf;
 pub use error_passthrough::ErrorPassthrough;
 pub use fields::{Fields, RelatedField};
 pub use foreign::Foreign;
@@ -192,6 +194,7 @@ written_options! {
         inject: Inject,
         forward_authorization: ForwardAuthorization,
         authenticate: Schemes,
+        csrf: Csrf,
         description: Description,
         permissions: Permissions,
         model: Model,
@@ -238,6 +241,7 @@ compiled_options! {
         list: List,
         error_passthrough: ErrorPassthrough,
         upgrade: Upgrade,
+        csrf: Csrf,
         mode: Shadow,
     }
 }

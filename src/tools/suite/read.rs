@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// The keys of a tests file.
 pub const FILE_KEYS: [&str; 2] = ["given", "tests"];
 /// The keys of a case beside its method.
-pub const CASE_KEYS: [&str; 14] = [
+pub const CASE_KEYS: [&str; 15] = [
     "as",
     "body",
     "body_bytes",
@@ -25,6 +25,7 @@ pub const CASE_KEYS: [&str; 14] = [
     "headers",
     "inject",
     "name",
+    "session",
     "throttled",
     "token",
     "upstream",
@@ -76,7 +77,7 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
     let mut headers = HeaderMap::new();
     let (mut expect, mut inject, mut claims, mut client) = (None, Vec::new(), None, None);
     let (mut title, mut forwarded) = (None, Forwarded::default());
-    let (mut body, mut throttled, mut token) = (Body::None, false, None);
+    let (mut body, mut throttled, mut token, mut session) = (Body::None, false, None, false);
     let (mut answer, mut status) = (None, None);
     // What seems to be missing may be what is misspelt.
     let mut is_doubtful = false;
@@ -92,6 +93,7 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
             "inject" => inject = injected(value, world, findings),
             "name" => title = text(value, "`name`", findings).map(Box::from),
             "forwarded" => forwarded = self::forwarded(value, world, findings),
+            "session" => session = value.expect_bool("`session`", findings) == Some(true),
             "throttled" => throttled = value.expect_bool("`throttled`", findings) == Some(true),
             "token" => token = scope(value, world, findings),
             "upstream" => answer = content(value, world, findings),
@@ -114,6 +116,11 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
         findings
             .error("two_credentials", at, "`as` already says whose credential is sent")
             .help("leave `Authorization` out, or write `as: anonymous` to test a credential that is nobody's");
+    }
+    if let (Some(None), Some(entry), true) = (&user, map.entry("session"), session) {
+        findings
+            .error("no_meaning", entry.key.span, "whoever is anonymous has no session")
+            .help("leave it out, or say whose it is with `as`");
     }
     if let (Some(user), Some(entry)) = (&user, map.entry("token")) {
         let in_claims = |name: &str| world.user(name).is_some_and(|user| user.user.issuer.is_some());
@@ -150,8 +157,8 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
             Some(Answer::new(status.unwrap_or(StatusCode::OK), content.unwrap_or_default().into_bytes()))
         }
     };
-    let request =
-        Request { headers, client, claims, body, throttled, answer, ..Request::new(method, target) }.as_handshake();
+    let request = Request { headers, client, claims, body, session, throttled, answer, ..Request::new(method, target) }
+        .as_handshake();
     let line = findings.place(map.entries.first()?.key.span).line;
     Some(Case { line, title, user: user?, token, written, request, expect: expect?, inject, forwarded })
 }

@@ -1,10 +1,10 @@
 //! Sessions: a cookie that only the gate reads, and that changes nothing for a page of somebody else.
 
 use crate::support::{Gate, Options, Postern, World, eventually};
+use postern::decision::CsrfToken;
 use postern::directory::sqlite::{Options as StoreOptions, SqliteStore};
 use postern::directory::token::TokenDigest;
 use postern::directory::{Directory, NewSession, Viewer};
-use postern::identity::session::csrf;
 
 const ROUTES: &str = r#"
 version: 1
@@ -13,6 +13,7 @@ authenticate: [bearer, session]
 defaults: { inject: { X-Postern-User: user.username } }
 routes:
   /me: authenticated
+  /forms: { level: authenticated, authenticate: session, csrf: token }
   /opaque: { level: authenticated, authenticate: bearer }
   /browser: { level: authenticated, authenticate: session }
 "#;
@@ -97,17 +98,34 @@ fn a_session_expires() {
 fn a_page_of_somebody_else_changes_nothing() {
     let gate = gate();
     begin(&gate.postern, 600, None);
-    let token = format!("X-CSRF-Token: {}\r\n", csrf(TOKEN));
+    let token = format!("X-CSRF-Token: {}\r\n", CsrfToken::of(TOKEN).as_str());
     let ours = format!("Origin: https://app.example\r\n{token}");
     for good in [&token, &ours] {
         assert_eq!(gate.send(with_cookie("POST", good)).status, 200);
     }
     gate.upstream.forget();
-    gate.refused(with_cookie("POST", ""), 403, "scope_exceeded");
-    gate.refused(with_cookie("DELETE", "X-CSRF-Token: wrong\r\n"), 403, "scope_exceeded");
-    gate.refused(with_cookie("POST", &format!("{token}{token}")), 403, "scope_exceeded");
-    gate.refused(with_cookie("POST", &format!("Origin: https://evil.example\r\n{token}")), 403, "origin_denied");
-    gate.refused(with_cookie("PUT", &format!("Origin: null\r\n{token}")), 403, "origin_denied");
+    gate.refused(with_cookie("POST", ""), 403, "csrf_failed");
+    gate.refused(with_cookie("DELETE", "X-CSRF-Token: wrong\r\n"), 403, "csrf_failed");
+    gate.refused(with_cookie("POST", &format!("{token}{token}")), 403, "csrf_failed");
+    // What the browser says of the page is enough, and what it says of another page is in the way of everything.
+    let origin = "Origin: https://app.example\r\n";
+    let site = |said: &str| format!("Sec-Fetch-Site: {said}\r\n");
+    for good in [origin.to_owned(), site("same-origin"), site("same-origin") + origin, site("same-site") + &token] {
+        assert_eq!(gate.send(with_cookie("POST", &good)).status, 200, "{good}");
+    }
+    gate.upstream.forget();
+    for bad in [
+        site("none"),
+        site("same-site") + origin,
+        site("cross-site") + origin,
+        site("same-origin") + "Origin: https://evil.example\r\n",
+        site("same-origin") + &site("same-origin"),
+        "Referer: https://app.example/form\r\n".to_owned(),
+    ] {
+        gate.refused(with_cookie("POST", &bad), 403, "csrf_failed");
+    }
+    gate.refused(with_cookie("POST", &format!("Origin: https://evil.example\r\n{token}")), 403, "csrf_failed");
+    gate.refused(with_cookie("PUT", &format!("Origin: null\r\n{token}")), 403, "csrf_failed");
     // What no cookie carries needs no such proof.
     assert_eq!(gate.send(super::ask("POST", "/me", &format!("Bearer {}", World::get().token_of("uA")))).status, 200);
 }
@@ -125,4 +143,39 @@ fn a_session_of_somebody_who_was_inactive_stays_ended() {
     eventually("the user is active again", || (gate.send(by_token.clone()).status == 200).then_some(()));
     gate.upstream.forget();
     gate.refused(with_cookie("GET", ""), 401, "credentials_invalid");
+}
+
+#[test]
+fn a_form_may_repeat_the_token_where_what_a_browser_says_is_not_enough() {
+    let gate = gate();
+    begin(&gate.postern, 600, None);
+    let token = CsrfToken::of(TOKEN);
+    let post = |kind: &str, more: &str, body: &str| {
+        let form = format!("Content-Type: {kind}\r\n{more}Content-Length: {}\r\n\r\n{body}", body.len());
+        with_cookie("POST", "").replace("/me", "/forms").replace("Content-Length: 0\r\n\r\n", &form)
+    };
+    const FORM: &str = "application/x-www-form-urlencoded";
+    const MULTIPART: &str = "multipart/form-data; boundary=x";
+    let field = format!("a=1&postern_csrf={}&b=2", token.as_str());
+    let part =
+        format!("--x\r\nContent-Disposition: form-data; name=\"postern_csrf\"\r\n\r\n{}\r\n--x--", token.as_str());
+    for (kind, body) in [(FORM, &field), (MULTIPART, &part)] {
+        let forwarded = gate.forwarded(post(kind, "Origin: https://app.example\r\n", body));
+        assert_eq!(String::from_utf8(forwarded.body).unwrap(), *body, "it goes on as it came");
+    }
+    let header = format!("X-CSRF-Token: {}\r\n", token.as_str());
+    assert_eq!(gate.send(post("application/json", &header, "{}")).status, 200);
+    gate.upstream.forget();
+    let json = format!("{{\"postern_csrf\": \"{}\"}}", token.as_str());
+    for (kind, more, body) in [
+        (FORM, "Origin: https://app.example\r\nSec-Fetch-Site: same-origin\r\n", "a=1"),
+        (FORM, "", "postern_csrf="),
+        (FORM, "", &field.replace("postern_csrf=", "postern_csrf=x")),
+        (FORM, "", &format!("{field}&postern_csrf={}", token.as_str())),
+        (FORM, "Origin: https://evil.example\r\n", &field),
+        ("text/plain", "", &field),
+        ("application/json", "", &json),
+    ] {
+        gate.refused(post(kind, more, body), 403, "csrf_failed");
+    }
 }
