@@ -18,7 +18,7 @@ use crate::fact_cache::redis_cache::RedisCache;
 use crate::fact_cache::{Capacity, FactCache};
 use crate::fronts::Front;
 use crate::gateway::ext_authz::{ExtAuthz, IsReady};
-use crate::gateway::{self, ActivePolicy, Shared, Worker};
+use crate::gateway::{self, ActivePolicy, LoginPages, Shared, Worker};
 use crate::identity::Identity;
 use crate::jobs;
 use crate::limit::{self, Limiter};
@@ -294,6 +294,7 @@ impl Server {
             limits: Arc::clone(&limits),
             unauthenticated_quota: limit::Lane::default(),
             pages: if config.compat == Compat::Openwisp && api.is_some() { &paths::COMPAT } else { &[] },
+            login_pages: api.as_ref().filter(|api| api.has_pages()).map(|_| LoginPages::of(&links)),
             password_expired: links.password_expired(),
             body_limit: config.limits.body,
             timeouts: config.upstream_timeouts(),

@@ -134,7 +134,8 @@ impl Api {
     }
 
     /// Pages begin and end sessions, so they are there where sessions are taken.
-    fn has_pages(&self) -> bool {
+    #[must_use]
+    pub fn has_pages(&self) -> bool {
         self.identity.sessions().is_some()
     }
 }

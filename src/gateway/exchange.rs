@@ -20,12 +20,14 @@ use crate::api::secret_path;
 use crate::decision::ShadowVerdict;
 use crate::facts::Organization;
 use crate::net::deadline::{Deadlines, Phase};
+use crate::policy::is_read;
 use crate::request_target::Target;
 use crate::telemetry::access::Line;
 use crate::telemetry::metrics::Outcome;
 use crate::upstream;
 use crate::upstream::cluster::admission::ConcurrencyPermit;
 use http::header::{HOST, HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
 use http::{Method, Request, StatusCode, Uri, Version};
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -186,6 +188,13 @@ impl Exchange {
     #[must_use]
     pub fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
         self.request.as_ref()?.headers().get(name)
+    }
+
+    /// Its target, before it is taken, where a link can lead back to it.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        let request = self.request.as_ref().filter(|request| is_read(request.method()))?;
+        request.uri().path_and_query().map(PathAndQuery::as_str)
     }
 
     /// The policy that was in force when it began.

@@ -8,6 +8,7 @@ use super::exchange::Exchange;
 use super::failures;
 use super::grpc;
 use super::headers::vary_on_authorization;
+use super::login_page;
 use super::request_id::X_REQUEST_ID;
 use crate::decision::{Denial, Reason};
 use crate::fronts::{Front, Removal};
@@ -23,7 +24,9 @@ const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json"
 /// Answers a request that was refused or has failed.
 #[must_use]
 pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBody> {
-    exchange.answer(denial.status, Outcome::Refused(denial.reason));
+    let login = login_page::instead(&exchange, denial);
+    let status = if login.is_some() { StatusCode::SEE_OTHER } else { denial.status };
+    exchange.answer(status, Outcome::Refused(denial.reason));
     if let Some(hint) = denial.hint.or(denial.fault) {
         exchange.fault(hint);
         tracing::debug!(request_id = exchange.request_id().as_str(), code = denial.reason.code(), hint, "refused");
@@ -31,24 +34,35 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
     // What nobody reads of it decides whether there can be a next request.
     drop(exchange.take());
     let last = exchange.link().connection.hangs_up();
+    let grpc = exchange.grpc;
     let body = match denial.reason {
+        _ if grpc || login.is_some() => Bytes::new(),
         Reason::PasswordExpired => exchange.worker().shared.password_expired.clone(),
         _ => exchange.worker().problems.of(denial),
     };
     let request_id = exchange.request_id().to_header();
     let schemes = exchange.info.schemes.clone();
-    let grpc = exchange.grpc;
     let link = exchange.link();
     let is_added_to = link.front.is_some_and(Front::adds_challenges) && !link.is_for_client.get();
     // A missing route has none of the route's headers either.
     let besides = exchange.info.besides.take().filter(|_| !denial.is_hidden());
-    let mut response = Response::new(AnswerBody::own(if grpc { Bytes::new() } else { body }, exchange));
-    *response.status_mut() = denial.status;
+    let mut response = Response::new(AnswerBody::own(body, exchange));
+    *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, PROBLEM);
+    let is_sent_on = login.is_some();
+    match login {
+        Some(page) => {
+            headers.insert(header::LOCATION, page);
+            headers.insert(header::VARY, HeaderValue::from_static("Accept, Sec-Fetch-Mode"));
+        }
+        None => {
+            headers.insert(header::CONTENT_TYPE, PROBLEM);
+        }
+    }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_REQUEST_ID, request_id);
     match denial.reason {
+        _ if is_sent_on => {}
         // RFC 6750, section 3: no error code where no credential was sent.
         Reason::CredentialsMissing => challenge(headers, &schemes, "Bearer"),
         Reason::CredentialsInvalid | Reason::UserInactive => {

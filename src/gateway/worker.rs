@@ -3,6 +3,7 @@
 use super::active_policy::{ActivePolicy, Rules};
 use super::authzen::Authzen;
 use super::entropy::Entropy;
+use super::login_page::LoginPages;
 use super::problems::Problems;
 use crate::api;
 use crate::assertion::{Assertions, Signing};
@@ -47,6 +48,8 @@ pub struct Shared {
     pub authzen: Option<Authzen>,
     /// What paths begin with that it answers besides.
     pub pages: &'static [&'static str],
+    /// Where people log in, if they can.
+    pub login_pages: Option<LoginPages>,
     /// What a session is told whose password has grown old.
     pub password_expired: Bytes,
     pub limits: Arc<Limiter>,

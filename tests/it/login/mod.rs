@@ -8,6 +8,7 @@ mod flood;
 mod import;
 mod invitations;
 pub mod letters;
+mod navigation;
 mod nobody;
 mod old_passwords;
 mod pages;

@@ -1,0 +1,64 @@
+//! Browsers that come to a route that takes sessions, and have none: they go to the page on which people log in, and from there to where
+//! they wanted to.
+
+use super::exchange::Exchange;
+use crate::api::links::Links;
+use crate::api::paths::LOGIN;
+use crate::decision::{Denial, Reason};
+use crate::policy::Scheme;
+use http::header::{ACCEPT, HeaderName, HeaderValue};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+/// Longest target to come back to; the login page takes no longer one.
+const LONGEST_NEXT: usize = 2048;
+/// What may stand in a parameter as it is.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Where the pages are.
+#[derive(Debug)]
+pub struct LoginPages {
+    login: Box<str>,
+    new_password: Box<str>,
+}
+
+impl LoginPages {
+    #[must_use]
+    pub fn of(links: &Links) -> Self {
+        Self { login: links.at(LOGIN).into(), new_password: links.change().into() }
+    }
+}
+
+/// Where a refused request goes instead, if a browser navigates and a session is what it lacks. What a script asks for is refused as
+/// everything else is.
+#[must_use]
+pub fn instead(exchange: &Exchange, denial: &Denial) -> Option<HeaderValue> {
+    let lacks_session =
+        matches!(denial.reason, Reason::CredentialsMissing | Reason::CredentialsInvalid | Reason::UserInactive);
+    let is_old = denial.reason == Reason::PasswordExpired;
+    if !(lacks_session || is_old) || !exchange.info.schemes.has(Scheme::Session) || !navigates(exchange) {
+        return None;
+    }
+    let pages = exchange.worker().shared.login_pages.as_ref()?;
+    if is_old {
+        return HeaderValue::try_from(&*pages.new_password).ok();
+    }
+    // What was sent with another method is lost, and a secret in the query is for nobody's history.
+    let target = exchange.target().filter(|target| target.len() <= LONGEST_NEXT && !exchange.info.by_parameter);
+    let location = match target {
+        Some(target) => format!("{}?next={}", pages.login, utf8_percent_encode(target, ESCAPED)),
+        None => pages.login.to_string(),
+    };
+    HeaderValue::try_from(location).ok()
+}
+
+/// Whether a browser asks for a page to show, as it says itself; one that is too old to say it asks for HTML.
+fn navigates(exchange: &Exchange) -> bool {
+    match exchange.header(&SEC_FETCH_MODE) {
+        Some(mode) => mode == "navigate",
+        None => exchange.header(&ACCEPT).is_some_and(|accept| {
+            let ranges = accept.to_str().unwrap_or_default().split(',');
+            ranges.map(|range| range.split(';').next().unwrap_or_default().trim()).any(|range| range == "text/html")
+        }),
+    }
+}
