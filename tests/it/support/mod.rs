@@ -4,6 +4,7 @@
 //! Everything has a time limit, and every process ends with the test that started it; a postern that has panicked fails its
 //! test whatever else the test has seen.
 
+pub mod chromium;
 pub mod frames;
 mod gate;
 pub mod h2;
