@@ -9,11 +9,12 @@ use crate::api::openapi::Extent;
 use crate::api::{self, Api, paths};
 use crate::assertion::Assertions;
 use crate::authzen;
-use crate::config::{Compat, Config, Database};
+use crate::config::{Compat, Config, Database, Schema};
 use crate::control::Control;
 use crate::directory::encryption::Sealer;
 use crate::directory::{Directory, Usernames};
 use crate::fact_cache::broadcast::Broadcast;
+use crate::fact_cache::django_cache::DjangoCache;
 use crate::fact_cache::redis_cache::RedisCache;
 use crate::fact_cache::{Capacity, FactCache};
 use crate::fronts::Front;
@@ -204,6 +205,11 @@ impl Server {
         if let Some(redis) = &redis {
             fact_cache =
                 fact_cache.with_broadcast(Broadcast::new(Arc::clone(redis), Seal::of(&store), metrics.shard()));
+        }
+        if let Some(cache) = config.openwisp.cache().filter(|_| config.schema == Schema::Openwisp) {
+            let cache = kept(cache.settings()?, control);
+            fact_cache =
+                fact_cache.with_django_cache(DjangoCache::start(cache, &config.openwisp.cache_prefix, control));
         }
         let fact_cache = Arc::new(fact_cache);
         fact_cache.catch_up().await?;
@@ -430,6 +436,7 @@ fn identity_api(
         return Ok(None);
     }
     let sealer = match (&accounts.token_key, config.compat) {
+        (_, Compat::Openwisp) if config.schema == Schema::Openwisp => Some(Sealer::plain()),
         (Some(key), Compat::Openwisp) => Some(Sealer::new(&key.text()?)?),
         _ => None,
     };
@@ -440,10 +447,15 @@ fn identity_api(
 /// Redis as configured, with the task that connects to it; nothing waits for that.
 fn redis(config: &Config, control: &Handle) -> Result<Option<Arc<Redis>>, ConnectError> {
     let Some(config) = &config.redis else { return Ok(None) };
-    let redis = Arc::new(Redis::new(config.settings()?));
+    Ok(Some(kept(config.settings()?, control)))
+}
+
+/// One that is connected to, and again where it was away.
+fn kept(settings: crate::redis::Settings, control: &Handle) -> Arc<Redis> {
+    let redis = Arc::new(Redis::new(settings));
     let keeper = Arc::clone(&redis);
     control.spawn(async move { keeper.keep().await });
-    Ok(Some(redis))
+    redis
 }
 
 /// The limits that replicas share, with the task that counts the replicas.

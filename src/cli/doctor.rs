@@ -257,7 +257,13 @@ fn server(found: &postgres::Inspection, wanted: usize, findings: &mut Findings) 
         ),
         (true, false) => findings.add("rights", "ok", "enough, and the schema is safe from the role"),
     }
-    if found.silent.is_empty() {
+    if found.looked_over {
+        let detail = format!(
+            "the role that migrated may put none on Django's tables: nothing of them is written, and a change is learnt within {:?}",
+            postgres::LOOK_OVER
+        );
+        findings.add("triggers", "warning", detail);
+    } else if found.silent.is_empty() {
         findings.add("triggers", "ok", "all changes are told");
     } else {
         findings.add(

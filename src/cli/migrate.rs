@@ -7,6 +7,7 @@ use crate::clock;
 use crate::config::Database;
 use crate::directory::schema::Status;
 use crate::directory::{postgres, sqlite};
+use anyhow::bail;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -19,6 +20,12 @@ pub struct Args {
     /// Only tell what is applied and what is pending; exit 1 where something is pending
     #[arg(long)]
     status: bool,
+    /// Only tell what would be put on Django's tables, with `schema: openwisp`
+    #[arg(long, conflicts_with = "status")]
+    dry_run: bool,
+    /// Take all that is postern's out of OpenWISP's database, with all that it keeps there
+    #[arg(long, conflicts_with_all = ["status", "dry_run"])]
+    uninstall: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -37,12 +44,27 @@ impl Record for Step {
     const COLUMNS: &'static [&'static str] = &["version", "name", "state", "applied"];
 }
 
+/// A trigger of a table of Django's.
+#[derive(Serialize)]
+struct Trigger {
+    table: String,
+    trigger: String,
+    statement: String,
+}
+
+impl Record for Trigger {
+    const COLUMNS: &'static [&'static str] = &["table", "trigger", "statement"];
+}
+
 /// Runs the command on the database.
 ///
 /// # Errors
 /// The database cannot be opened; see [`sqlite::OpenError`] and [`postgres::OpenError`].
 pub async fn run(args: &Args, database: &Database, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
+    if args.dry_run || args.uninstall {
+        return live(args, database, out).await;
+    }
     let new = if args.status { 0 } else { apply(database).await? };
     let (place, steps) = status(database).await?;
     let steps: Vec<Step> = steps
@@ -63,6 +85,35 @@ pub async fn run(args: &Args, database: &Database, out: &mut Output) -> anyhow::
     }
     Ok(if pending == 0 { Exit::Ok } else { Exit::No })
 }
+
+/// What is about Django's tables alone.
+async fn live(args: &Args, database: &Database, out: &mut Output) -> anyhow::Result<Exit> {
+    let Database::Postgres(postgres) = database else { bail!(NO_DJANGO) };
+    let (target, options) = (postgres.target()?, postgres::Options::default());
+    let Some(openwisp) = target.openwisp() else { bail!(NO_DJANGO) };
+    let (schema, place) = (openwisp.schema(), postgres.place());
+    if args.uninstall {
+        let done = postgres::uninstall(&target, &options).await?;
+        out.note(&if done {
+            format!("the schema {schema} of {place} is gone, with all triggers on Django's tables")
+        } else {
+            format!("nothing of postern's is in {place}")
+        });
+        return Ok(Exit::Ok);
+    }
+    let watches = postgres::plan(&target, &options).await?;
+    let triggers =
+        watches.into_iter().map(|watch| Trigger { table: watch.table, trigger: watch.name, statement: watch.sql });
+    let triggers: Vec<_> = triggers.collect();
+    out.list(&triggers)?;
+    out.note(&format!(
+        "{} triggers on Django's tables, and a schema {schema} of postern's own, in {place}; nothing else there is changed",
+        triggers.len()
+    ));
+    Ok(Exit::Ok)
+}
+
+const NO_DJANGO: &str = "this is for `schema: openwisp` in the configuration, and a `postgres://` database";
 
 /// Applies what is pending; how many steps those were.
 async fn apply(database: &Database) -> anyhow::Result<usize> {

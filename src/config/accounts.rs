@@ -133,13 +133,13 @@ keys! {
 keys! {
     struct Hashing {
         pbkdf2 ("algorithm"): bool = false, one_of!("argon2id" => false, "pbkdf2_sha256" => true),
-            "How new ones are hashed. [argon2id]";
+            "How new ones are hashed. [argon2id; pbkdf2_sha256 with `schema: openwisp`]";
         memory: u64 = 19 << 20, SIZE, "argon2id's memory. [19MiB]";
         passes: u32 = 2, count::<u32, 1, 64>(), "argon2id's passes. [2]";
         lanes: u32 = 1, count::<u32, 1, 64>(), "argon2id's lanes. [1]";
         iterations: u32 = 1_000_000, count::<u32, 1000, 10_000_000>(), "pbkdf2_sha256's iterations. [1000000]";
         md5: bool = false, FLAG, "Whether Django's salted MD5 is believed. [false]";
-        upgrade: bool = true, FLAG, "Whether a login rewrites an older hash. [true]";
+        upgrade: bool = true, FLAG, "Whether a login rewrites an older hash. [true; false with `schema: openwisp`]";
         workers: usize = Passwords::default().workers, count::<usize, 1, 64>(),
             "Computed at the same time. [half of the processors]";
         queue: usize = 64, count::<usize, 0, 10_000>(), "Waiting; more is 503. [64]";

@@ -1,9 +1,8 @@
 //! `database:` — a URL, or a map with the URL and what does not belong into it.
 
-use super::Schema;
 use super::keys::{FILE, Reader, Section, Shape, count, custom, keys};
 use super::secret::SECRET;
-use crate::directory::postgres::Target;
+use crate::directory::postgres::{Openwisp, Target};
 use crate::lookup::{self, mysql};
 use crate::policy::Dialect;
 use crate::secret::{SecretError, SecretSource};
@@ -57,6 +56,11 @@ impl Postgres {
     pub fn place(&self) -> &str {
         self.target.place()
     }
+
+    /// The directory is OpenWISP's.
+    pub(super) fn live(&mut self, openwisp: &Openwisp) {
+        self.target = self.target.clone().with_openwisp(openwisp);
+    }
 }
 
 impl Default for Database {
@@ -107,22 +111,6 @@ pub(super) fn read(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Da
         }
     }
     Some(database)
-}
-
-/// A database of which this version does one kind alone.
-pub(super) fn schema(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Schema> {
-    match node.expect_word("`schema`", reader.findings)? {
-        "postern" => return Some(Schema::Postern),
-        "openwisp" => {
-            let message = "`schema: openwisp` is not yet supported by this version of postern";
-            reader.findings.error("not_yet", node.span, message);
-        }
-        other => {
-            let message = format!("`schema` must be `postern`, not `{other}`");
-            reader.findings.error("wrong_value", node.span, message);
-        }
-    }
-    None
 }
 
 fn url(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Database> {

@@ -15,6 +15,7 @@ mod identity;
 pub mod jobs;
 mod keys;
 pub mod mail;
+mod openwisp;
 mod overlay;
 mod redis;
 pub mod schema;
@@ -32,11 +33,12 @@ pub use written::Written;
 use crate::directory::{Usernames, audit};
 use crate::net;
 use crate::net::deadline::Rate;
+use crate::password::Algorithm;
 use crate::policy::Names;
 use crate::secret::SecretSource;
 use crate::telemetry::{self, log::Format};
 use crate::upstream::{self, Protocol, Upstream};
-use crate::yaml::{Findings, Map, Node};
+use crate::yaml::{Findings, Map, Node, Value};
 use forward_auth::ForwardAuth;
 use http::HeaderName;
 use ipnet::IpNet;
@@ -108,9 +110,10 @@ pub enum Compat {
 }
 
 /// Whose tables the database has.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schema {
     Postern,
+    Openwisp,
 }
 
 /// What a reload does with a policy that lets more through than the one in force.
@@ -161,8 +164,10 @@ keys! {
             "The directory: `sqlite:///PATH` for one replica, `postgres://USER@HOST/DATABASE` for many. [postern.db in the data directory]";
         databases: Vec<database::Source> = Vec::new(), custom(database::SOURCES, database::sources),
             "Databases of services, by the names that lookups of policies use.";
-        schema: Schema = Schema::Postern, custom(Shape::Words(&["postern"]), database::schema),
-            "Whose schema the database has; no other value yet. [postern]";
+        schema: Schema = Schema::Postern, one_of!("postern" => Schema::Postern, "openwisp" => Schema::Openwisp),
+            "Whose tables the database has: its own, or `openwisp`: those of an OpenWISP installation, as Django keeps them. [postern]";
+        openwisp: openwisp::Installation = openwisp::Installation::default(), within::<openwisp::Installation>(),
+            "Where the tables are, with `schema: openwisp`.";
         compat: Compat = Compat::None, one_of!("none" => Compat::None, "openwisp" => Compat::Openwisp),
             "Whose manner answers follow, quirks included; `openwisp` needs `identity.token.key`. [none]";
         title_case ("header_case"): bool = false, one_of!("lower" => false, "title" => true),
@@ -307,6 +312,7 @@ impl Config {
         if let Some(node) = tree.get("compat").filter(|_| compat == Compat::Openwisp)
             && config.identity.accounts.api != accounts::Served::Off
             && config.identity.accounts.token_key.is_none()
+            && config.schema != Schema::Openwisp
         {
             let message = "`compat: openwisp` tells a user the same token at each login, and needs a key to keep it";
             findings
@@ -314,10 +320,47 @@ impl Config {
                 .help("write `identity: { token: { key: { env: POSTERN_TOKEN_KEY } } }`, or `api: off`");
         }
         identity::check(tree, &config.identity, findings);
+        config.live(tree, findings);
         edge::check(tree, &mut config, findings);
         headers::check(tree, &config, findings);
         forward_auth::check(tree, &config, findings);
         config
+    }
+
+    /// With `schema: openwisp` the directory is Django's.
+    fn live(&mut self, tree: &Map, findings: &mut Findings) {
+        let Some(node) = tree.get("schema").filter(|_| self.schema == Schema::Openwisp) else { return };
+        let mut wrong = |message: &str, help: &str| drop(findings.error("wrong_value", node.span, message).help(help));
+        if self.openwisp.is_mixed() {
+            wrong(
+                "`openwisp.schema` is the schema of Django's tables",
+                "name one that is postern's alone, as `postern`",
+            );
+        }
+        if self.identity.accounts.usernames == Usernames::PerOrganization {
+            wrong("usernames of OpenWISP are `global`", "take `usernames: per_organization` away");
+        }
+        // Django reads what it writes itself, and whether hashes are upgraded is its own affair.
+        let said = |key: &str| {
+            let passwords =
+                ["identity", "passwords"].into_iter().try_fold(tree, |map, key| match &map.get(key)?.value {
+                    Value::Map(map) => Some(map),
+                    _ => None,
+                });
+            passwords.is_some_and(|map| map.get(key).is_some())
+        };
+        let passwords = &mut self.identity.accounts.passwords;
+        if !said("algorithm") {
+            passwords.algorithm = Algorithm::Pbkdf2Sha256 { iterations: 1_000_000 };
+        }
+        passwords.upgrade &= said("upgrade");
+        match &mut self.database {
+            Database::Postgres(postgres) => postgres.live(&self.openwisp.openwisp()),
+            Database::Sqlite(_) => wrong(
+                "`schema: openwisp` works on the PostgreSQL database of OpenWISP",
+                "write `database: postgres://postern@HOST/DATABASE`",
+            ),
+        }
     }
 
     /// Where changes of the directory are written down: as configured; else `audit.jsonl` beside the embedded store, or in the

@@ -21,6 +21,12 @@ pub struct RedisConfig {
 }
 
 impl RedisConfig {
+    /// One that only its URL, and perhaps a password, says something of.
+    pub(super) fn of(address: Address, password: Option<SecretSource>) -> Self {
+        let Said { prefix, budget, .. } = Said::default();
+        Self { address, password, sentinel_password: None, ca: None, prefix, budget }
+    }
+
     /// What a connection needs; its secrets and files are there now, and are read again for each connection.
     ///
     /// # Errors
@@ -72,7 +78,7 @@ pub(super) fn read(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Re
     Some(RedisConfig { address: address?, password, sentinel_password, ca, prefix, budget })
 }
 
-fn address(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Address> {
+pub(super) fn address(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Address> {
     let findings = &mut *reader.findings;
     let url = node.expect_str("`redis`", findings)?;
     match Address::parse(url) {

@@ -31,7 +31,8 @@ pub enum SealError {
     Cipher,
 }
 
-pub struct Sealer(XChaCha20Poly1305);
+/// Without a cipher where tokens are another program's, which keeps them in the plain.
+pub struct Sealer(Option<XChaCha20Poly1305>);
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,7 +51,13 @@ impl Sealer {
             return Err(SealError::ShortKey);
         }
         let key: [u8; 32] = Sha256::new().chain_update(LABEL).chain_update(secret).finalize().into();
-        Ok(Self(XChaCha20Poly1305::new(&key.into())))
+        Ok(Self(Some(XChaCha20Poly1305::new(&key.into()))))
+    }
+
+    /// One that keeps tokens as Django does.
+    #[must_use]
+    pub const fn plain() -> Self {
+        Self(None)
     }
 
     /// Encrypts a user's token.
@@ -58,19 +65,25 @@ impl Sealer {
     /// # Errors
     /// See [`SealError`].
     pub fn seal(&self, user: UserId, token: &str) -> Result<Vec<u8>, SealError> {
+        let Some(cipher) = &self.0 else { return Ok(token.as_bytes().to_vec()) };
         let mut nonce = [0_u8; NONCE];
         getrandom::fill(&mut nonce)?;
         let payload = Payload { msg: token.as_bytes(), aad: user.0.as_bytes() };
-        let sealed = self.0.encrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::Cipher)?;
+        let sealed = cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::Cipher)?;
         Ok([&nonce[..], &sealed].concat())
     }
 
     /// Decrypts a user's token; `None` where it was encrypted with another key, or for another user, or was changed.
     #[must_use]
     pub fn open(&self, user: UserId, sealed: &[u8]) -> Option<Token> {
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
-        let payload = Payload { msg: sealed, aad: user.0.as_bytes() };
-        let text = self.0.decrypt(&XNonce::from(*nonce), payload).ok()?;
+        let text = match &self.0 {
+            Some(cipher) => {
+                let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
+                let payload = Payload { msg: sealed, aad: user.0.as_bytes() };
+                cipher.decrypt(&XNonce::from(*nonce), payload).ok()?
+            }
+            None => sealed.to_vec(),
+        };
         String::from_utf8(text).ok().map(Token::from_elsewhere)
     }
 }

@@ -185,6 +185,9 @@ pub enum DirectoryError {
     /// A key belongs to a request, and this is another one.
     #[error("this key was sent with another request")]
     KeyOfAnother,
+    /// The directory is Django's, and that is done there.
+    #[error("{what}")]
+    KeptByDjango { what: String },
     /// Whoever asks may not do that.
     #[error("they may not {what}")]
     Forbidden { what: String },
@@ -244,6 +247,7 @@ impl DirectoryError {
             | Self::AlreadyMember { .. }
             | Self::SlugImmutable
             | Self::Repeated
+            | Self::KeptByDjango { .. }
             | Self::KeyOfAnother => return None,
             Self::NotFound { noun: Noun::User, .. } => "name a user by id, username or e-mail address".into(),
             Self::NotFound { noun: Noun::Organization, .. } => "name an organization by id or slug".into(),

@@ -5,6 +5,7 @@ use super::error::{DirectoryError, Noun};
 use super::organizations::locked;
 use super::resources::OrganizationRecord;
 use super::selector::{OrgSelector, UserSelector};
+use super::sql::Param;
 use super::tx::Tx;
 use super::{lookup, memberships};
 use crate::id::UserId;
@@ -49,9 +50,13 @@ pub(super) async fn set_owner(
     match &owner {
         Some((user, _)) if organization.owner == Some(*user) => 0,
         Some((user, _)) => {
-            let sql = "INSERT INTO owners (organization_id, user_id, created) VALUES ($1, $2, $3)
-                       ON CONFLICT (organization_id) DO UPDATE SET user_id = $2, created = $3";
-            tx.execute(sql, &[&organization.id, user, &tx.now]).await?
+            let params: [&dyn Param; 3] = [&organization.id, user, &tx.now];
+            let moved = "UPDATE owners SET user_id = $2, created = $3 WHERE organization_id = $1";
+            let first = "INSERT INTO owners (organization_id, user_id, created) VALUES ($1, $2, $3)";
+            match tx.execute(moved, &params).await? {
+                0 => tx.execute(first, &params).await?,
+                done => done,
+            }
         }
         None => tx.execute("DELETE FROM owners WHERE organization_id = $1", &[&organization.id]).await?,
     };

@@ -345,6 +345,11 @@ impl From<Failure> for StoreError {
 
 impl From<Failure> for DirectoryError {
     fn from(failure: Failure) -> Self {
-        Self::Store(failure.error)
+        match failure.error {
+            StoreError::Unavailable(what) if failure.constraint.as_deref() == Some("kept_by_django") => {
+                Self::KeptByDjango { what }
+            }
+            error => Self::Store(error),
+        }
     }
 }

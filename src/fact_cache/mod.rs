@@ -11,6 +11,7 @@
 
 pub mod broadcast;
 pub mod change_versions;
+pub mod django_cache;
 pub mod flight;
 mod known;
 pub mod lag;
@@ -27,6 +28,7 @@ use crate::facts::Organization;
 use crate::id::TokenId;
 use broadcast::Broadcast;
 use change_versions::ChangeVersions;
+use django_cache::DjangoCache;
 use flight::Flights;
 use known::EXPIRED;
 pub use known::{Found, KeyGeneration, Known, Lookup};
@@ -99,6 +101,7 @@ pub struct FactCache {
     searches: Flights<OrgRef, Result<Option<Arc<Organization>>, StoreError>>,
     redis_cache: Option<RedisCache>,
     broadcast: Option<Arc<Broadcast>>,
+    django_cache: Option<DjangoCache>,
 }
 
 /// A cache that grows as it is used, up to `capacity` entries.
@@ -133,6 +136,7 @@ impl FactCache {
             searches: Flights::default(),
             redis_cache: None,
             broadcast: None,
+            django_cache: None,
         })
     }
 
@@ -144,6 +148,13 @@ impl FactCache {
         self.redis_cache = Some(redis_cache);
         self.look_back().await?;
         Ok(self)
+    }
+
+    /// The same, which drops what Django remembers of whom changes concern.
+    #[must_use]
+    pub fn with_django_cache(mut self, django: DjangoCache) -> Self {
+        self.django_cache = Some(django);
+        self
     }
 
     /// The same with a way to the other replicas.

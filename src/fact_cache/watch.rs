@@ -41,6 +41,13 @@ impl FactCache {
         let read_to = self.read_to.lock().clone();
         let news = self.store.changes(&read_to).await?;
         let members = self.members_of(&news.changes).await?;
+        if let Some(django) = &self.django_cache {
+            if news.lost || members.len() > MEMBERS_AT_MOST {
+                django.all();
+            }
+            let user = |change: &Change| if let Change::User(user) = change { Some(*user) } else { None };
+            django.tell(news.changes.iter().filter_map(user).chain(members.iter().copied()).collect());
+        }
         // From here on nothing is waited for: a load that begins meanwhile would be void before it ends, again and again.
         // The change versions count the looks that found something: whatever becomes of the store, it never goes back.
         let position = self.versions.position().saturating_add(u64::from(news.lost || !news.changes.is_empty()));

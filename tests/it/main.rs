@@ -13,6 +13,7 @@ mod gateway;
 mod identity;
 mod interop;
 mod judge;
+mod live;
 mod login;
 mod lookups;
 mod openwisp;

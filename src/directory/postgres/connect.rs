@@ -1,6 +1,7 @@
 //! The way to the server: its URL, checked; and connections.
 
 use super::Options;
+use super::openwisp::Openwisp;
 use super::problem::{OpenError, OpenProblem};
 use super::tls::{Assurance, connector};
 use crate::address::{self, AddressError, Server};
@@ -30,6 +31,8 @@ pub struct Target {
     assurance: Assurance,
     root: Option<PathBuf>,
     place: String,
+    /// Whose tables the directory is, where they are not its own.
+    openwisp: Option<Arc<Openwisp>>,
 }
 
 /// The URL is none of a database. Does not repeat it, since it may hold a password.
@@ -102,7 +105,7 @@ impl Target {
             .keepalives_retries(3);
         config.tcp_user_timeout(Duration::from_secs(10));
         let place = format!("{}/{database}", hosts(&config));
-        Ok(Self { config, password: None, assurance, root, place })
+        Ok(Self { config, password: None, assurance, root, place, openwisp: None })
     }
 
     /// Whether the URL itself holds a password.
@@ -132,6 +135,21 @@ impl Target {
     pub fn with_root(mut self, root: Option<PathBuf>) -> Self {
         self.root = self.root.or(root);
         self
+    }
+
+    /// The same, where the directory is OpenWISP's.
+    #[must_use]
+    pub fn with_openwisp(mut self, openwisp: &Openwisp) -> Self {
+        let said = self.config.get_options().unwrap_or_default();
+        self.config.options(format!("{said} -c search_path={}", openwisp.search_path()).trim_start());
+        self.openwisp = Some(Arc::new(openwisp.clone()));
+        self
+    }
+
+    /// Whose tables the directory is, where they are not its own.
+    #[must_use]
+    pub fn openwisp(&self) -> Option<&Openwisp> {
+        self.openwisp.as_deref()
     }
 
     /// The file of root certificates, where one is named.

@@ -81,6 +81,11 @@ impl From<Failure> for sql::Failure {
     fn from(failure: Failure) -> Self {
         let of = |error: &Error| error.as_db_error().and_then(|db| db.constraint().map(str::to_owned));
         let constraint = if let Failure::Postgres(error) = &failure { of(error) } else { None };
+        // What our own triggers say is for people.
+        if let (Some("kept_by_django"), Failure::Postgres(error)) = (constraint.as_deref(), &failure) {
+            let words = error.as_db_error().map(|db| db.message().to_owned()).unwrap_or_default();
+            return Self { constraint, error: StoreError::Unavailable(words) };
+        }
         Self { constraint, error: failure.into() }
     }
 }

@@ -7,6 +7,7 @@
 
 use super::connect::Target;
 use super::error::Failure;
+use super::migrate;
 use super::outage::Outage;
 use super::session::within;
 use super::statement::typed;
@@ -65,9 +66,12 @@ const INCARNATION: &str = "
                      extract(epoch FROM pg_postmaster_start_time()),
                      (SELECT hashtextextended(string_agg(concat_ws(' ', t.oid, t.xmin, t.tgrelid), ',' ORDER BY t.oid), 0)
                       FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-                      WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())))";
+                      JOIN pg_proc p ON p.oid = t.tgfoid
+                      WHERE (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) IN (c.relnamespace, p.pronamespace)))";
 /// How often to see whether it is the same life, on the same connection.
 const SAME: Duration = Duration::from_secs(1);
+/// How often all that is remembered is forgotten where nothing tells of changes: OpenWISP's database, on which postern may put no triggers.
+pub const LOOK_OVER: Duration = Duration::from_secs(2);
 
 /// The follower's side of the outbox.
 pub(super) struct Feed {
@@ -98,6 +102,8 @@ struct Up {
     changes: Option<Statement>,
     life: String,
     read: Instant,
+    /// When all was forgotten last, where nothing tells of changes.
+    looked_over: Option<Instant>,
 }
 
 impl Feed {
@@ -154,12 +160,23 @@ impl Feed {
         let up = self.up(&mut link).await?;
         let since_then = since.snapshot();
         let now = clock::monotonic();
+        let (mut unwatched, mut is_over, mut is_anew) = (Vec::new(), false, false);
         let answer = within(LOOK, async {
             if now.saturating_duration_since(up.read) >= SAME {
                 // Before the changes are read: what they leave out is of another life by then.
-                up.life = up.client.query_typed_one(INCARNATION, &[]).await?.try_get(0)?;
-                up.read = now;
+                let life: String = up.client.query_typed_one(INCARNATION, &[]).await?.try_get(0)?;
+                is_anew = life != up.life && self.target.openwisp().is_some();
+                (up.life, up.read) = (life, now);
+                if let Some(openwisp) = self.target.openwisp() {
+                    let looked_over = openwisp.is_looked_over(&up.client).await?;
+                    up.looked_over = looked_over.then(|| up.looked_over.unwrap_or(now));
+                }
                 self.sees(&up.life);
+                unwatched = self.unwatched(&up.client).await?;
+            }
+            if up.looked_over.is_some_and(|last| now.saturating_duration_since(last) >= LOOK_OVER) {
+                up.client.batch_execute("SELECT index_tokens()").await?;
+                (up.looked_over, is_over) = (Some(now), true);
             }
             match &up.changes {
                 Some(kept) => up.client.query(kept, &[&since_then]).await,
@@ -167,7 +184,18 @@ impl Feed {
             }
         });
         let answer = answer.await;
-        let changes = answer.map_err(StoreError::from).and_then(|rows| read(&rows, &up.life, since));
+        if !unwatched.is_empty() {
+            return self.settle(&mut link, Err(silent(&unwatched)));
+        }
+        if is_anew {
+            // What was changed without triggers is put in order when we connect.
+            let anew = "the triggers on OpenWISP's tables are others than before: they are looked over";
+            return self.settle(&mut link, Err(StoreError::Unavailable(anew.to_owned())));
+        }
+        let mut changes = answer.map_err(StoreError::from).and_then(|rows| read(&rows, &up.life, since));
+        if let Ok(changes) = &mut changes {
+            changes.lost |= is_over;
+        }
         self.settle(&mut link, changes)
     }
 
@@ -182,6 +210,14 @@ impl Feed {
             .map_err(StoreError::from)
             .and_then(|rows| rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(StoreError::from));
         self.settle(&mut link, members)
+    }
+
+    /// Tables of Django's whose changes nobody tells.
+    async fn unwatched(&self, client: &Client) -> Result<Vec<String>, tokio_postgres::Error> {
+        match self.target.openwisp() {
+            Some(openwisp) => openwisp.unwatched(client).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// A link that failed is not used again: what it still says may be the answer to an older question.
@@ -228,7 +264,7 @@ impl Feed {
     async fn connect(&self) -> Result<Up, StoreError> {
         let limit = self.options.connect.min(LOOK);
         let connected = self.target.connect(limit).await;
-        let (client, mut connection) = connected.map_err(|problem| StoreError::Unavailable(problem.to_string()))?;
+        let (mut client, mut connection) = connected.map_err(|problem| StoreError::Unavailable(problem.to_string()))?;
         let news = Arc::clone(&self.news);
         tokio::spawn(async move {
             while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
@@ -246,8 +282,26 @@ impl Feed {
             Ok((life, if self.direct { Some(client.prepare(CHANGES).await?) } else { None }))
         };
         let (life, changes): (String, _) = within(limit, begun).await?;
+        if let Some(openwisp) = self.target.openwisp() {
+            // Django has made a table anew, or a dump was restored: what tells of changes is put in again, where this role may.
+            let unwatched = within(limit, self.unwatched(&client)).await.map_err(StoreError::from)?;
+            if unwatched.is_empty() {
+                // Tokens that came while triggers were off are not known by their digests yet.
+                let limit = self.options.statement;
+                within(limit, client.batch_execute("SELECT index_tokens()")).await.map_err(StoreError::from)?;
+            } else {
+                migrate::migrate(&mut client, Some(openwisp), (self.options.now)())
+                    .await
+                    .map_err(|error| StoreError::Unavailable(format!("{}, and {error}", silent(&unwatched))))?;
+            }
+        }
         self.sees(&life);
-        Ok(Up { client, changes, life, read: clock::monotonic() })
+        let looked_over = match self.target.openwisp() {
+            Some(openwisp) => within(limit, openwisp.is_looked_over(&client)).await.map_err(StoreError::from)?,
+            None => false,
+        };
+        let now = clock::monotonic();
+        Ok(Up { client, changes, life, read: now, looked_over: looked_over.then_some(now) })
     }
 }
 
@@ -281,6 +335,13 @@ impl Inner {
         let limit = self.options.statement.saturating_mul(10);
         within(limit, connection.batch_execute("SELECT trim_changes()")).await
     }
+}
+
+fn silent(tables: &[String]) -> StoreError {
+    let tables = tables.join(", ");
+    StoreError::Unavailable(format!(
+        "nothing tells of changes of {tables}, since triggers are missing: run `postern migrate`"
+    ))
 }
 
 fn position(row: &Row, life: &str) -> Result<Position, StoreError> {

@@ -121,7 +121,8 @@ impl Inner {
                           WHERE t.last_used IS NULL OR t.last_used < used.at ORDER BY t.id FOR NO KEY UPDATE OF t)
             UPDATE tokens t SET last_used = held.at FROM held WHERE t.id = held.id";
         let (ids, times): (Vec<TokenId>, Vec<i64>) = uses.iter().copied().unzip();
-        self.ask(SQL, &[&ids, &times]).await?;
+        let sql = if self.bridged { "SELECT put_uses($1::uuid[], $2::bigint[])" } else { SQL };
+        self.ask(sql, &[&ids, &times]).await?;
         Ok(())
     }
 }

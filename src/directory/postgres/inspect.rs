@@ -4,6 +4,7 @@
 use super::Options;
 use super::connect::Target;
 use super::open::ready;
+use super::openwisp::Openwisp;
 use super::problem::{OpenError, OpenProblem};
 use super::statement::{Params, typed};
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub struct Inspection {
     pub surplus: Vec<String>,
     /// Triggers that are missing or do not fire: changes of their tables are not told, or their rules not kept.
     pub silent: Vec<String>,
+    /// Nothing tells of changes: all is looked over now and then, and nothing of Django's is written.
+    pub looked_over: bool,
     /// Connections are sessions of our own, which notifications come through; no pooler stands between.
     pub direct: bool,
     pub outbox: i64,
@@ -142,9 +145,19 @@ pub async fn inspect(target: &Target, options: &Options) -> Result<Inspection, O
             rows.iter().map(|row| row.try_get(0).map_err(OpenProblem::of)).collect()
         };
         let (tables, kept) = ([&TABLES[..], &BOOKS].concat(), KEPT.to_vec());
-        let missing = texts(missing, &[&tables, &kept]).await?;
+        // Views are read with the rights of who asks.
+        let behind = target.openwisp().map(Openwisp::read).unwrap_or_default();
+        let read: Vec<&str> = kept.iter().copied().chain(behind.iter().map(String::as_str)).collect();
+        let missing = texts(missing, &[&tables, &read]).await?;
         let surplus = texts(surplus, &[&kept]).await?;
-        let silent = texts(silent, &[&triggers()]).await?;
+        let looked_over = match target.openwisp() {
+            Some(openwisp) => openwisp.is_looked_over(&db).await.map_err(OpenProblem::of)?,
+            None => false,
+        };
+        let silent = match target.openwisp() {
+            Some(openwisp) => openwisp.unwatched(&db).await.map_err(OpenProblem::of)?,
+            None => texts(silent, &[&triggers()]).await?,
+        };
         let row = db.query_typed_one(facts, &[]).await.map_err(OpenProblem::of)?;
         let read = || -> Result<Inspection, tokio_postgres::Error> {
             let oldest: f64 = row.try_get("oldest")?;
@@ -155,6 +168,7 @@ pub async fn inspect(target: &Target, options: &Options) -> Result<Inspection, O
                 missing,
                 surplus,
                 silent,
+                looked_over,
                 direct,
                 outbox: row.try_get("outbox")?,
                 oldest: Duration::try_from_secs_f64(oldest.max(0.0)).unwrap_or_default(),

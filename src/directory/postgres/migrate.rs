@@ -2,9 +2,10 @@
 //!
 //! The table `schema_migrations` keeps what was applied and the checksum of its text. All of it happens in one transaction
 //! under an advisory lock, so that ten replicas may start at once. A database of a newer postern is refused: an older
-//! program would not know the rules that it must keep.
+//! program would not know the rules that it must keep. On OpenWISP's database the steps are others: see `openwisp`.
 
 use super::error::describe;
+use super::openwisp::{self, Openwisp};
 use crate::directory::schema::{Applied, Migration, Mismatch, Status, compare, migrations, pending};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, GenericClient};
@@ -32,6 +33,9 @@ pub enum MigrateError {
         "it was copied from another server, by whose numbers its outbox counts, and this role may not change that: {why}"
     )]
     Copied { why: String },
+    /// Django's tables are not what they must be.
+    #[error("{0}")]
+    Openwisp(String),
     /// No randomness for the installation's key.
     #[error("the system gives no random bytes: {0}")]
     Random(#[from] getrandom::Error),
@@ -44,8 +48,19 @@ pub enum MigrateError {
 ///
 /// # Errors
 /// As [`migrate`], without the writing.
-pub async fn status(db: &impl GenericClient) -> Result<Vec<Status>, MigrateError> {
-    Ok(compare(MIGRATIONS, &applied(db).await?)?)
+pub async fn status(db: &impl GenericClient, of: Option<&Openwisp>) -> Result<Vec<Status>, MigrateError> {
+    let Some(openwisp) = of else { return Ok(compare(MIGRATIONS, &applied(db).await?)?) };
+    let mut applied = applied(db).await?;
+    // The last step is made anew where Django's tables are others: it has no one text.
+    let bridge = applied.iter().position(|step| step.version == openwisp::BRIDGE.version);
+    let bridge = bridge.map(|at| applied.remove(at));
+    let mut steps = compare(openwisp::MIGRATIONS, &applied)?;
+    let at = match bridge {
+        Some(step) if openwisp.is_current(db).await? => Some(step.at),
+        _ => None,
+    };
+    steps.push(Status { migration: &openwisp::BRIDGE, applied: at });
+    Ok(steps)
 }
 
 /// Applies what is pending and returns it; and begins the outbox anew in a copy of another server's database. Writes nothing, and
@@ -53,11 +68,15 @@ pub async fn status(db: &impl GenericClient) -> Result<Vec<Status>, MigrateError
 ///
 /// # Errors
 /// The database is newer, changed, foreign, or this role may not; nothing of it is kept then.
-pub async fn migrate(db: &mut Client, now: i64) -> Result<Vec<&'static Migration>, MigrateError> {
-    let missing = pending(status(db).await?).len();
+pub async fn migrate(
+    db: &mut Client,
+    of: Option<&Openwisp>,
+    now: i64,
+) -> Result<Vec<&'static Migration>, MigrateError> {
+    let missing = pending(status(db, of).await?).len();
     let done = match missing {
         0 => Vec::new(),
-        _ => apply(db, now).await.map_err(|error| match error {
+        _ => apply(db, of, now).await.map_err(|error| match error {
             MigrateError::Postgres(e) if is_forbidden(&e) => {
                 MigrateError::Forbidden { pending: missing, why: describe(&e) }
             }
@@ -70,6 +89,18 @@ pub async fn migrate(db: &mut Client, now: i64) -> Result<Vec<&'static Migration
             other => other,
         })?;
     }
+    Ok(done)
+}
+
+/// Takes all that is ours out of OpenWISP's database; whether there was anything.
+///
+/// # Errors
+/// This role may not, or somebody holds a table of Django's for long.
+pub async fn uninstall(db: &mut Client, openwisp: &Openwisp) -> Result<bool, MigrateError> {
+    let tx = db.transaction().await?;
+    tx.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    let done = openwisp.uninstall(&tx).await?;
+    tx.commit().await?;
     Ok(done)
 }
 
@@ -102,11 +133,14 @@ async fn adopt(db: &mut Client) -> Result<(), MigrateError> {
     Ok(())
 }
 
-async fn apply(db: &mut Client, now: i64) -> Result<Vec<&'static Migration>, MigrateError> {
+async fn apply(db: &mut Client, of: Option<&Openwisp>, now: i64) -> Result<Vec<&'static Migration>, MigrateError> {
     let tx = db.transaction().await?;
     tx.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    if let Some(openwisp) = of {
+        openwisp.begin(&tx).await?;
+    }
     // Another replica may have been first while we waited for the lock.
-    let pending = pending(status(&tx).await?);
+    let pending = pending(status(&tx, of).await?);
     // What functions keep as their search path: this schema, and temporary tables last.
     tx.batch_execute("SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true)").await?;
     tx.batch_execute(
@@ -119,9 +153,13 @@ async fn apply(db: &mut Client, now: i64) -> Result<Vec<&'static Migration>, Mig
     )
     .await?;
     for migration in &pending {
-        tx.batch_execute(migration.sql).await?;
+        match of.filter(|_| migration.version == openwisp::BRIDGE.version) {
+            Some(openwisp) => openwisp.install(&tx).await?,
+            None => tx.batch_execute(migration.sql).await?,
+        }
         let version = i32::try_from(migration.version).unwrap_or(i32::MAX);
-        let sql = "INSERT INTO schema_migrations (version, name, checksum, applied) VALUES ($1, $2, $3, $4)";
+        let sql = "INSERT INTO schema_migrations (version, name, checksum, applied) VALUES ($1, $2, $3, $4)
+                   ON CONFLICT (version) DO UPDATE SET applied = $4";
         tx.execute(sql, &[&version, &migration.name, &migration.checksum(), &now]).await?;
     }
     let (mut key, mut epoch) = ([0_u8; 32], [0_u8; 16]);

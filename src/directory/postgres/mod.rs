@@ -15,6 +15,7 @@ mod import;
 mod inspect;
 pub mod migrate;
 mod open;
+mod openwisp;
 mod outage;
 mod problem;
 mod session;
@@ -25,9 +26,10 @@ mod work;
 
 pub use connect::{Target, TargetError};
 pub use error::describe;
-pub use feed::KEEP;
+pub use feed::{KEEP, LOOK_OVER};
 pub use inspect::{Inspection, inspect};
-pub use open::{migrate, status};
+pub use open::{migrate, plan, status, uninstall};
+pub use openwisp::{Openwisp, TABLES, Watch};
 pub use problem::{OpenError, OpenProblem};
 
 use super::StoreError;
@@ -82,6 +84,8 @@ struct Inner {
     outage: Arc<Outage>,
     /// Connections are sessions of our own: no pooler stands between.
     direct: bool,
+    /// Our tables are views of Django's.
+    bridged: bool,
     options: Options,
     feed: Feed,
 }
@@ -96,7 +100,8 @@ impl PostgresStore {
         let pool = target.pool(&options).map_err(|problem| target.refused(problem))?;
         let outage = Arc::<Outage>::default();
         let feed = Feed::new(target.clone(), options, direct, Arc::clone(&outage));
-        let inner = Arc::new(Inner { pool, outage, direct, options, feed });
+        let bridged = target.openwisp().is_some();
+        let inner = Arc::new(Inner { pool, outage, direct, bridged, options, feed });
         Ok(Self { key, identity, inner, runtime: Handle::current() })
     }
 
@@ -142,7 +147,9 @@ impl Inner {
         let mut is_spoilt = true;
         let done = async {
             let now = (self.options.now)();
-            let session = Session::begin(&mut connection, self.direct, sight, limit).await.map_err(StoreError::from)?;
+            let session = Session::begin(&mut connection, (self.direct, self.bridged), sight, limit)
+                .await
+                .map_err(StoreError::from)?;
             let tx = Tx::new(&session, now, caller);
             let done = work(&tx).await;
             is_spoilt = session.is_spoilt();

@@ -3,6 +3,7 @@
 use super::Options;
 use super::connect::Target;
 use super::migrate::{self, MigrateError};
+use super::openwisp::Watch;
 use super::problem::{OpenError, OpenProblem};
 use crate::directory::schema::{Migration, Status};
 use crate::directory::token::ChecksumKey;
@@ -22,7 +23,7 @@ pub(super) async fn database(target: &Target, options: &Options) -> Result<Opene
     let opened = async {
         let direct = target.is_direct(options.connect).await?;
         let mut db = ready(target, options).await?;
-        migrate::migrate(&mut db, (options.now)()).await.map_err(schema)?;
+        migrate::migrate(&mut db, target.openwisp(), (options.now)()).await.map_err(schema)?;
         let sql = "SELECT value FROM settings WHERE name = 'token_checksum_key'";
         let row = db.query_typed_opt(sql, &[]).await.map_err(OpenProblem::of)?;
         let value: Option<Vec<u8>> = row.map(|row| row.try_get(0)).transpose().map_err(OpenProblem::of)?;
@@ -42,7 +43,7 @@ pub(super) async fn database(target: &Target, options: &Options) -> Result<Opene
 pub async fn migrate(target: &Target, options: &Options) -> Result<Vec<&'static Migration>, OpenError> {
     let done = async {
         let mut db = ready(target, options).await?;
-        migrate::migrate(&mut db, (options.now)()).await.map_err(schema)
+        migrate::migrate(&mut db, target.openwisp(), (options.now)()).await.map_err(schema)
     };
     done.await.map_err(|problem| target.refused(problem))
 }
@@ -54,9 +55,39 @@ pub async fn migrate(target: &Target, options: &Options) -> Result<Vec<&'static 
 pub async fn status(target: &Target, options: &Options) -> Result<Vec<Status>, OpenError> {
     let look = async {
         let db = ready(target, options).await?;
-        migrate::status(&db).await.map_err(schema)
+        migrate::status(&db, target.openwisp()).await.map_err(schema)
     };
     look.await.map_err(|problem| target.refused(problem))
+}
+
+/// What [`migrate`] would put on tables of Django's. Changes nothing.
+///
+/// # Errors
+/// [`OpenError`].
+pub async fn plan(target: &Target, options: &Options) -> Result<Vec<Watch>, OpenError> {
+    let look = async {
+        let db = ready(target, options).await?;
+        match target.openwisp() {
+            Some(openwisp) => openwisp.plan(&db).await.map_err(schema),
+            None => Ok(Vec::new()),
+        }
+    };
+    look.await.map_err(|problem| target.refused(problem))
+}
+
+/// Takes all that is ours out of OpenWISP's database; whether there was anything.
+///
+/// # Errors
+/// [`OpenError`].
+pub async fn uninstall(target: &Target, options: &Options) -> Result<bool, OpenError> {
+    let done = async {
+        let mut db = ready(target, options).await?;
+        match target.openwisp() {
+            Some(openwisp) => migrate::uninstall(&mut db, openwisp).await.map_err(schema),
+            None => Ok(false),
+        }
+    };
+    done.await.map_err(|problem| target.refused(problem))
 }
 
 /// A connection to a server that postern can work with. It ends with the client.

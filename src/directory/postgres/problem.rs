@@ -114,6 +114,9 @@ impl OpenError {
             OpenProblem::Schema(MigrateError::Forbidden { .. } | MigrateError::Copied { .. }) => {
                 "run `postern migrate` as the role that owns the schema, see docs/postgresql.md".into()
             }
+            OpenProblem::Schema(MigrateError::Openwisp(_)) => {
+                "see `database.url`, `openwisp` of the configuration, and docs/openwisp.md".into()
+            }
             OpenProblem::KeyMissing => {
                 "restore the table settings from a backup: without it every token is refused".into()
             }

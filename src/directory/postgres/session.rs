@@ -18,6 +18,8 @@ pub(super) struct Session<'c> {
     on: On<'c>,
     /// Statements may be kept under names.
     direct: bool,
+    /// Our tables are views of Django's.
+    pub(super) bridged: bool,
     limit: Duration,
     has_failed: AtomicBool,
 }
@@ -56,7 +58,7 @@ impl<'c> Session<'c> {
     /// One that changes something sees, with each statement, what others have committed.
     pub(super) async fn begin(
         connection: &'c mut Object,
-        direct: bool,
+        (direct, bridged): (bool, bool),
         sight: Sight,
         limit: Duration,
     ) -> Result<Self, Failure> {
@@ -64,16 +66,16 @@ impl<'c> Session<'c> {
             connection.statement_cache.clear();
         }
         let level = match sight {
-            Sight::Statement => return Ok(Self::on(On::Connection(connection), direct, limit)),
+            Sight::Statement => return Ok(Self::on(On::Connection(connection), (direct, bridged), limit)),
             Sight::Moment => IsolationLevel::RepeatableRead,
             Sight::Change => IsolationLevel::ReadCommitted,
         };
         let begin = connection.build_transaction().isolation_level(level).read_only(sight == Sight::Moment).start();
-        Ok(Self::on(On::Transaction(within(limit, begin).await?), direct, limit))
+        Ok(Self::on(On::Transaction(within(limit, begin).await?), (direct, bridged), limit))
     }
 
-    const fn on(on: On<'c>, direct: bool, limit: Duration) -> Self {
-        Self { on, direct, limit, has_failed: AtomicBool::new(false) }
+    const fn on(on: On<'c>, (direct, bridged): (bool, bool), limit: Duration) -> Self {
+        Self { on, direct, bridged, limit, has_failed: AtomicBool::new(false) }
     }
 
     /// Whether an operation that fails leaves something open on the connection.

@@ -27,6 +27,11 @@ impl tx::Session for Session<'_> {
     }
 
     async fn lock(&self, table: &'static str, id: &dyn Param) -> Result<(), Failure> {
+        if self.bridged {
+            // A view has no rows to lock: those behind it.
+            let id = id.value().to_string();
+            return tx::Session::execute(self, "SELECT put_lock($1, $2)", &[&table, &id]).await.map(drop);
+        }
         let sql = format!("SELECT 1 FROM {table} WHERE id = $1 FOR NO KEY UPDATE");
         tx::Session::execute(self, &sql, &[id]).await.map(drop)
     }
@@ -53,6 +58,9 @@ impl tx::Session for Session<'_> {
     }
 
     async fn begin_import(&self) -> Result<i64, StoreError> {
+        if self.bridged {
+            return Err(StoreError::Unavailable("it is OpenWISP's own: there is nothing to import".to_owned()));
+        }
         import::begin(self).await.map(|()| 0)
     }
 

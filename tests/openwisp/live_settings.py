@@ -1,0 +1,13 @@
+"""Django of an OpenWISP installation on which postern works too (`schema: openwisp`): its own API of users, and nothing kept in memory."""
+from settings import *  # noqa: F403
+
+MIDDLEWARE = ["allauth.account.middleware.AccountMiddleware"]
+ROOT_URLCONF = "live_urls"
+OPENWISP_USERS_AUTH_API = True
+OPENWISP_USERS_AUTH_THROTTLE_RATE = None
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+# Cheap, so that a thousand operations take little.
+PASSWORD_HASHERS = ["turns.Cheap"]
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+INSTALLED_APPS = [app for app in INSTALLED_APPS if app not in ("library", "openwisp_ipam", "reversion")]  # noqa: F405
