@@ -153,6 +153,8 @@ const NEXT_HEAD: [u8; 6] = [0x83, 0x86, 0xc1, 0xc0, 0xbf, 0xbe];
 
 /// What a connection brings, until a stream has ended.
 struct Frames {
+    /// What is read into: made once, since to make it costs more than to use it.
+    piece: Box<[u8; 4096]>,
     socket: UnixStream,
     read: Vec<u8>,
     used: usize,
@@ -181,10 +183,9 @@ impl Frames {
             }
             self.read.drain(..self.used);
             self.used = 0;
-            let mut more = [0; 4096];
-            let size = self.socket.read(&mut more).expect("an answer");
+            let size = self.socket.read(&mut *self.piece).expect("an answer");
             assert!(size > 0, "the connection was closed");
-            self.read.extend_from_slice(&more[..size]);
+            self.read.extend_from_slice(&self.piece[..size]);
         }
     }
 }
@@ -202,7 +203,7 @@ fn check() -> Work {
     };
     begin.extend(call(1, &first_head()));
     socket.write_all(&begin).expect("written");
-    let mut frames = Frames { socket, read: Vec::new(), used: 0 };
+    let mut frames = Frames { piece: Box::new([0; 4096]), socket, read: Vec::new(), used: 0 };
     let size = frames.end_of(1);
     assert!(size > 200, "a permission: {size} bytes");
     let calls: Vec<_> = (0..TIMES).map(|number| 3 + 2 * u32::try_from(number).expect("few")).collect();
@@ -223,9 +224,10 @@ fn forward_auth() -> Work {
          User-Agent: curl/8.14.1\r\nAccept: */*\r\nAuthorization: Bearer {}\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\n\r\n",
         asked.token
     );
+    let mut answer = Box::new([0; 4096]);
     let mut ask = move || {
         socket.write_all(question.as_bytes()).expect("written");
-        let (mut answer, mut used) = ([0; 4096], 0);
+        let mut used = 0;
         while !answer[..used].ends_with(b"\r\n\r\n") {
             used += socket.read(&mut answer[used..]).expect("an answer");
         }

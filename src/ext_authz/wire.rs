@@ -74,7 +74,20 @@ impl<'a> Fields<'a> {
         Self(message)
     }
 
+    /// Nearly all numbers have one byte.
+    #[inline]
     fn varint(&mut self) -> Result<u64, Malformed> {
+        match self.0 {
+            [byte, rest @ ..] if byte & 0x80 == 0 => {
+                self.0 = rest;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    #[inline(never)]
+    fn long_varint(&mut self) -> Result<u64, Malformed> {
         let mut number = 0;
         for at in 0..10 {
             let (byte, rest) = self.0.split_first().ok_or(Malformed::Truncated)?;
@@ -89,6 +102,7 @@ impl<'a> Fields<'a> {
         Err(Malformed::Varint)
     }
 
+    #[inline]
     fn take(&mut self, length: u64) -> Result<&'a [u8], Malformed> {
         let length = usize::try_from(length).map_err(|_| Malformed::Truncated)?;
         let (taken, rest) = self.0.split_at_checked(length).ok_or(Malformed::Truncated)?;
@@ -119,6 +133,7 @@ impl<'a> Fields<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<(u32, Value<'a>), Malformed>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.0.is_empty() {
             return None;

@@ -80,14 +80,15 @@ impl Passing<'_> {
 
     fn passes(&self, name: &HeaderName) -> bool {
         let text = name.as_str();
-        if (self.whole || self.plain_names) && !self.passes_here(name) {
-            return false;
+        match text {
+            "authorization" => return self.authorization && !self.policy.strips(text, true),
+            "host" | "content-length" => return false,
+            _ => {}
         }
-        if *name == header::AUTHORIZATION {
-            return self.authorization && !self.policy.strips(text, true);
-        }
-        let is_ours = *name == header::HOST || *name == header::CONTENT_LENGTH;
-        if is_ours || is_hop_by_hop(text) || is_like_authorization(text) {
+        if is_hop_by_hop(text)
+            || is_like_authorization(text)
+            || ((self.whole || self.plain_names) && !self.passes_here(name))
+        {
             return false;
         }
         let is_told = is_forwarding_header(text) || self.policy.strips(text, self.authorization);

@@ -169,8 +169,10 @@ pub fn permit(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
                 }
                 Removal::Empty => {}
             }
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            // The smaller into the larger.
+            std::mem::swap(headers, &mut told.headers);
             headers.extend(told.headers);
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             response
         }
         Err(denial) => refuse(exchange, &denial),

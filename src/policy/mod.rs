@@ -383,6 +383,7 @@ impl Policy {
     /// Whether a header is removed from a request: it could be taken for one that is injected, or it holds a token, which stays for a
     /// rule that says `forward_authorization`.
     #[must_use]
+    #[inline]
     pub fn strips(&self, header: &str, keeps_credential: bool) -> bool {
         let is_credential = || self.credentials.iter().any(|name| same_name(&**name, header));
         self.strip.contains(header) && !(keeps_credential && is_credential())

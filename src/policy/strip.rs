@@ -251,10 +251,12 @@ impl StripSet {
 
     /// Whether a header of that name is removed from every request.
     #[must_use]
+    #[inline]
     pub fn contains(&self, name: &str) -> bool {
-        if !self.begins.has(name.as_bytes()) {
-            return false;
-        }
+        self.begins.has(name.as_bytes()) && self.has_entry(name)
+    }
+
+    fn has_entry(&self, name: &str) -> bool {
         let key: ArrayVec<u8, MAX_FOLDED> = normalized(name).take(MAX_FOLDED).collect();
         if key.is_empty() {
             return false;

@@ -19,6 +19,8 @@ pub struct Told {
     pub removed: Vec<HeaderName>,
 }
 
+/// So many headers are told without a second allocation; nearly always it is enough.
+const FEW: usize = 12;
 const BLANK: HeaderValue = HeaderValue::from_static("");
 
 impl Exchange {
@@ -70,9 +72,11 @@ impl Exchange {
         let request = self.request.take().ok_or_else(refused)?;
         let permit = self.permit.as_ref().ok_or_else(refused)?;
         let http::request::Parts { method, uri, mut headers, .. } = request.into_parts().0;
-        let cookies = headers.get_all(COOKIE).iter().cloned().collect::<Vec<_>>();
-        remove_ours(&mut headers);
-        let has_changed = !headers.get_all(COOKIE).iter().eq(&cookies);
+        let has_changed = headers.contains_key(COOKIE) && {
+            let cookies = headers.get_all(COOKIE).iter().cloned().collect::<Vec<_>>();
+            remove_ours(&mut headers);
+            !headers.get_all(COOKIE).iter().eq(&cookies)
+        };
 
         let (policy, keep) = (self.rules.policy(), permit.forwards_credential());
         let kept = &self.worker.shared.keep_headers;
@@ -83,13 +87,13 @@ impl Exchange {
             _ if is_like_authorization(name.as_str()) => true,
             _ => {
                 let text = name.as_str();
-                let is_kept = kept.contains(name) && !policy.strip().injects(text);
-                let is_of_the_front = ITS_OWN.contains(&text) || (!is_told_which && BLANKED.contains(&text));
-                let tells_the_way = is_forwarding_header(text) && !is_of_the_front;
-                (tells_the_way || policy.strips(text, keep)) && !is_kept
+                let is_of_the_front = || ITS_OWN.contains(&text) || (!is_told_which && BLANKED.contains(&text));
+                let is_kept = || kept.contains(name) && !policy.strip().injects(text);
+                let tells_the_way = is_forwarding_header(text) && !is_of_the_front();
+                (tells_the_way || policy.strips(text, keep)) && !is_kept()
             }
         };
-        let mut told = HeaderMap::new();
+        let mut told = HeaderMap::with_capacity(FEW);
         let context = RequestContext {
             request_id: self.request_id.as_str(),
             client_name: self.link.client.name().map(HeaderValue::as_bytes),
@@ -117,7 +121,11 @@ impl Exchange {
                 if told.contains_key(name) {
                     continue;
                 }
-                let values: Vec<_> = headers.get_all(name).iter().filter(|_| !goes(name)).collect();
+                if goes(name) || !headers.contains_key(name) {
+                    told.insert(name, BLANK);
+                    continue;
+                }
+                let values: Vec<_> = headers.get_all(name).iter().collect();
                 let separator: &[u8] = if *name == COOKIE { b"; " } else { b", " };
                 let joined = values.iter().map(|value| value.as_bytes()).collect::<Vec<_>>().join(separator);
                 told.insert(name, HeaderValue::from_bytes(&joined).unwrap_or(BLANK));
