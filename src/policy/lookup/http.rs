@@ -1,9 +1,8 @@
 //! `http:` — a lookup that asks a service: what is got from where, and what of its answer is read.
 
-use super::RawSource;
 use crate::policy::Names;
 use crate::policy::options::inject::{self, InjectValue, RawInject};
-use crate::policy::options::org::{self, By};
+use crate::policy::options::org::{self, By, RawSource};
 use crate::policy::pattern::is_name;
 use crate::policy::pointer::Pointer;
 use crate::policy::secret::Secrets;
