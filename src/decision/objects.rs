@@ -48,11 +48,11 @@ pub(super) fn find(
         if args.len() < call.args.len() {
             continue;
         }
-        // PostgreSQL has no text with a NUL, and no key is so long.
-        if args.iter().any(|arg| arg.len() > MAX_ARG || arg.contains('\0')) {
-            return Err(hit.deny(Reason::LookupNotFound).into());
-        }
         match facts.object(&call.lookup, &args) {
+            // PostgreSQL has no text with a NUL, and no key is so long.
+            None if args.iter().any(|arg| arg.len() > MAX_ARG || arg.contains('\0')) => {
+                return Err(hit.deny(Reason::LookupNotFound).into());
+            }
             None => {
                 let args = args.iter().map(|arg| Box::from(&**arg)).collect();
                 let key = LookupKey { lookup: Arc::clone(&call.lookup), args };

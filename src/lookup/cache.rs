@@ -23,8 +23,13 @@ struct Answer {
 }
 
 /// How many changes were told of an object and its like, and of everything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Version(u64, u64);
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Version {
+    /// Which counter is the object's, if it has one.
+    counter: Option<usize>,
+    of_object: u64,
+    of_all: u64,
+}
 
 /// See the module.
 pub(super) struct Kept {
@@ -52,13 +57,22 @@ impl Default for Kept {
 impl Kept {
     pub(super) fn get(&self, key: &LookupKey, now: Instant) -> Option<Arc<Object>> {
         let answer = self.answers.get(key)?;
-        (now < answer.until && answer.version == self.version(key)).then_some(answer.object)
+        (now < answer.until && self.is_current(answer.version)).then_some(answer.object)
     }
 
     /// What changes were told so far: to be taken before the question is put.
     pub(super) fn version(&self, key: &LookupKey) -> Version {
-        let of_object = key.args.first().map_or(0, |arg| self.counter(&key.lookup.name, arg).load(Ordering::Acquire));
-        Version(of_object, self.all.load(Ordering::Acquire))
+        let counter = key.args.first().map(|arg| self.counter(&key.lookup.name, arg));
+        Version { counter, of_object: self.changes_of(counter), of_all: self.all.load(Ordering::Acquire) }
+    }
+
+    /// Whether no change was told since. The version knows its counter, so that whoever finds an answer hashes its object once.
+    fn is_current(&self, version: Version) -> bool {
+        self.changes_of(version.counter) == version.of_object && self.all.load(Ordering::Acquire) == version.of_all
+    }
+
+    fn changes_of(&self, counter: Option<usize>) -> u64 {
+        counter.and_then(|at| self.changes.get(at)).map_or(0, |changes| changes.load(Ordering::Acquire))
     }
 
     /// Keeps an answer; one that a change overtook is found no more.
@@ -68,7 +82,8 @@ impl Kept {
 
     /// The object that a lookup finds by this first argument has changed.
     pub(super) fn changed(&self, lookup: &str, arg: &str) {
-        self.counter(lookup, arg).fetch_add(1, Ordering::AcqRel);
+        let changes = self.changes.get(self.counter(lookup, arg)).unwrap_or(&self.all);
+        changes.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Anything may have changed.
@@ -76,13 +91,12 @@ impl Kept {
         self.all.fetch_add(1, Ordering::AcqRel);
     }
 
-    fn counter(&self, lookup: &str, arg: &str) -> &AtomicU64 {
+    fn counter(&self, lookup: &str, arg: &str) -> usize {
         // A UUID has several spellings, and the database tells it in its own.
         let hash = match Uuid::try_parse(arg) {
             Ok(id) => self.hash.hash_one((lookup, id.as_u128())),
             Err(_) => self.hash.hash_one((lookup, arg)),
         };
-        let at = usize::try_from(hash % COUNTERS as u64).unwrap_or_default();
-        self.changes.get(at).unwrap_or(&self.all)
+        usize::try_from(hash % COUNTERS as u64).unwrap_or_default()
     }
 }
