@@ -5,6 +5,7 @@
 //! Without `--bench` (as in `cargo test --benches`) everything runs once and nothing is counted.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod answers;
 mod credentials;
 mod fixture;
 mod fronts;
@@ -44,12 +45,13 @@ type Bench = (&'static str, u64, fn() -> Work);
 type Counted = (&'static str, u64, usize, u64, fn() -> Work);
 
 /// Everything that is measured: name, instructions at most, and what to run. First `decide`, in the order of [`ROUTES`].
-const BENCHES: [Bench; 16] = [
+const BENCHES: [Bench; 17] = [
     ("decide, 10 routes, 100 memberships", 4_500, || decide(ROUTES[0])),
     ("decide, 100 routes, 100 memberships", 4_500, || decide(ROUTES[1])),
     ("decide, 1,000 routes, 100 memberships", 4_500, || decide(ROUTES[2])),
     ("decide, 10,000 routes, 100 memberships", 4_500, || decide(ROUTES[3])),
     ("decide by a remembered lookup, 100 routes", 6_900, lookups::remembered),
+    ("judge an answer of 10 KiB, 100 routes", 200_000, answers::judged),
     ("canonical target, plain", 600, || canonical("/api/v1/devices/9531985d/config?page=2&ordering=-created")),
     ("canonical target, percent-encoded", 3_800, || canonical("/api/v1/devices/caf%C3%A9%20one/config?q=%2Fx")),
     ("framing of a curl GET", 3_050, || scan(CURL)),
