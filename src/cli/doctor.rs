@@ -257,6 +257,13 @@ fn server(found: &postgres::Inspection, wanted: usize, findings: &mut Findings) 
         ),
         (true, false) => findings.add("rights", "ok", "enough, and the schema is safe from the role"),
     }
+    if !found.unknown.is_empty() {
+        let columns = list(&found.unknown);
+        let detail = format!(
+            "columns that this postern does not know must be given: {columns}; new records of these tables are refused"
+        );
+        findings.add("tables", "warning", detail);
+    }
     if found.looked_over {
         let detail = format!(
             "the role that migrated may put none on Django's tables: nothing of them is written, and a change is learnt within {:?}",

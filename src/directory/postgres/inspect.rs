@@ -26,6 +26,8 @@ pub struct Inspection {
     pub silent: Vec<String>,
     /// Nothing tells of changes: all is looked over now and then, and nothing of Django's is written.
     pub looked_over: bool,
+    /// Columns of Django's that must be given and that nobody here knows: new records of these tables are refused.
+    pub unknown: Vec<String>,
     /// Connections are sessions of our own, which notifications come through; no pooler stands between.
     pub direct: bool,
     pub outbox: i64,
@@ -150,9 +152,12 @@ pub async fn inspect(target: &Target, options: &Options) -> Result<Inspection, O
         let read: Vec<&str> = kept.iter().copied().chain(behind.iter().map(String::as_str)).collect();
         let missing = texts(missing, &[&tables, &read]).await?;
         let surplus = texts(surplus, &[&kept]).await?;
-        let looked_over = match target.openwisp() {
-            Some(openwisp) => openwisp.is_looked_over(&db).await.map_err(OpenProblem::of)?,
-            None => false,
+        let (looked_over, unknown) = match target.openwisp() {
+            Some(openwisp) => (
+                openwisp.is_looked_over(&db).await.map_err(OpenProblem::of)?,
+                openwisp.unknown(&db).await.map_err(OpenProblem::of)?,
+            ),
+            None => (false, Vec::new()),
         };
         let silent = match target.openwisp() {
             Some(openwisp) => openwisp.unwatched(&db).await.map_err(OpenProblem::of)?,
@@ -169,6 +174,7 @@ pub async fn inspect(target: &Target, options: &Options) -> Result<Inspection, O
                 surplus,
                 silent,
                 looked_over,
+                unknown,
                 direct,
                 outbox: row.try_get("outbox")?,
                 oldest: Duration::try_from_secs_f64(oldest.max(0.0)).unwrap_or_default(),

@@ -60,7 +60,7 @@ pub async fn status(target: &Target, options: &Options) -> Result<Vec<Status>, O
     look.await.map_err(|problem| target.refused(problem))
 }
 
-/// What [`migrate`] would put on tables of Django's. Changes nothing.
+/// What [`migrate()`] would put on tables of Django's. Changes nothing.
 ///
 /// # Errors
 /// [`OpenError`].

@@ -32,15 +32,15 @@ fn tokens_that_came_while_triggers_were_off_count_when_they_are_on() {
     live.soon(token, "/admin/x", 200);
 }
 
-/// What a role needs that serves and owns nothing, as docs/openwisp.md has it.
+/// What a role needs that serves and owns nothing: as the page says.
 fn grants(role: &str) -> String {
-    format!(
-        "GRANT USAGE ON SCHEMA postern, public TO {role};
-         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA postern TO {role};
-         GRANT USAGE ON ALL SEQUENCES IN SCHEMA postern TO {role};
-         GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};
-         ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA postern GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}"
-    )
+    let (_, page) = include_str!("../../../docs/openwisp.md").split_once("```sql\n").unwrap();
+    let (block, _) = page.split_once("```").unwrap();
+    assert!(block.contains(" TO postern;") && block.contains(" FROM postern;"));
+    block.replace(" TO postern;", &format!(" TO {role};")).replace(" FROM postern;", &format!(" FROM {role};"))
+        + &format!(
+            "ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA postern GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}"
+        )
 }
 
 #[test]

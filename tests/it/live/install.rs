@@ -1,7 +1,7 @@
 //! What is put into Django's database, and taken out again.
 
 use super::{configured, django, postern, schema_of, text};
-use crate::support::postgres::Database;
+use crate::support::postgres::{Database, Server};
 
 fn migrate(database: &Database, more: &str, args: &[&str]) -> (bool, String) {
     let home = configured(database, more);
@@ -89,4 +89,44 @@ fn what_is_missing_is_said() {
     assert!(!done && told.contains("schema of Django's tables"), "{told}");
     let (done, told) = migrate(&database, "openwisp: { tables: { people: x } }", &[]);
     assert!(!done && told.contains("no table that postern knows"), "{told}");
+}
+
+#[test]
+fn it_works_on_what_openwisp_users_was_before() {
+    for (version, has_expiry) in [("1.0.2", false), ("1.3.2", true)] {
+        let database = Server::shared().database();
+        let server = database.server;
+        server.sql(&database.name, "DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+        let file = format!("{}/tests/reference/versions/{version}.sql", env!("CARGO_MANIFEST_DIR"));
+        let mut psql = std::process::Command::new("psql");
+        let read = psql.args(["-X", "-q", "-d", &database.url(), "-f", &file]).output().unwrap();
+        assert!(read.status.success(), "{}", text(&read));
+        let home = configured(&database, "");
+        let run = |args: &[&str]| text(&postern(home.path(), &database, args));
+        assert!(run(&["migrate"]).contains("applied 2"));
+        assert!(run(&["user", "list"]).contains("ann@example.org"), "{version}");
+        assert!(run(&["user", "create", "newer", "--email", "newer@example.org"]).contains("created"), "{version}");
+        let told = run(&["user", "edit", "newer", "--expiration-date", "2030-01-01"]);
+        assert_eq!(told.contains("has no expiration_date"), !has_expiry, "{version}: {told}");
+        assert!(run(&["user", "edit", "newer", "--first-name", "New"]).contains("changed"), "{version}");
+        assert!(run(&["user", "delete", "newer"]).contains("deleted"), "{version}");
+    }
+    // One that is newer.
+    let database = django();
+    database.server.sql(&database.name, "ALTER TABLE public.openwisp_users_user ADD COLUMN rank int; UPDATE public.openwisp_users_user SET rank = 1; ALTER TABLE public.openwisp_users_user ALTER rank SET NOT NULL");
+    assert!(migrate(&database, "", &[]).0);
+    let home = configured(&database, "");
+    let told = text(&postern(home.path(), &database, &["doctor"]));
+    assert!(told.contains("must be given: openwisp_users_user.rank"), "{told}");
+    let told = text(&postern(home.path(), &database, &["user", "create", "newer"]));
+    assert!(told.contains(r#"null value in column "rank""#), "{told}");
+    assert!(text(&postern(home.path(), &database, &["user", "list"])).contains("alpha_manager"));
+    // One that is too old, or something else.
+    let database = Server::shared().database();
+    database.server.sql(
+        &database.name,
+        "DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE TABLE openwisp_users_user (id uuid, username text)",
+    );
+    let (done, told) = migrate(&database, "", &[]);
+    assert!(!done && told.contains("has no column") && told.contains("1.0 to 1.3"), "{told}");
 }

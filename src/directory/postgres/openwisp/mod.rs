@@ -5,12 +5,17 @@
 //! another than what Django sees. Of Django's own, only tables get triggers: those that tell changes. `migrations/openwisp` has the
 //! texts; here they get the names of an installation's tables, and are put in and taken out.
 
+mod tables;
+
+pub use tables::TABLES;
+
 use super::migrate::MigrateError;
 use super::statement::typed;
 use crate::directory::schema::Migration;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use tables::{COLUMNS, TOLD, WRITTEN};
 use tokio_postgres::GenericClient;
 use tokio_postgres::types::ToSql;
 
@@ -28,60 +33,6 @@ pub(super) static BRIDGE: Migration = Migration { version: 2, name: "django", sq
 const BRIDGE_TEXTS: [&str; 4] = [text!("reads"), text!("told"), text!("writes"), text!("rights")];
 const READ_ONLY: &str = text!("read_only");
 const CLEAR: &str = text!("clear");
-
-/// Django's tables, by what they are called here, and how the name of each begins where nothing is said: `{app}` is that of the
-/// swappable models, a name in braces another table's.
-pub const TABLES: [(&str, &str); 13] = [
-    ("user", "{app}_user"),
-    ("organization", "{app}_organization"),
-    ("organization_user", "{app}_organizationuser"),
-    ("organization_owner", "{app}_organizationowner"),
-    ("group", "auth_group"),
-    ("permission", "auth_permission"),
-    ("content_type", "django_content_type"),
-    ("token", "authtoken_token"),
-    ("email", "account_emailaddress"),
-    ("user_groups", "{user}_groups"),
-    ("user_permissions", "{user}_user_permissions"),
-    ("group_permissions", "{group}_permissions"),
-    ("admin_log", "django_admin_log"),
-];
-
-/// What each must have.
-const COLUMNS: [(&str, &str); 12] = [
-    (
-        "user",
-        "id password last_login is_superuser username first_name last_name email is_staff is_active date_joined bio url company location phone_number birth_date notes language",
-    ),
-    ("organization", "id name slug is_active description email url created modified"),
-    ("organization_user", "id user_id organization_id is_admin created modified"),
-    ("organization_owner", "id organization_id organization_user_id created modified"),
-    ("group", "id name"),
-    ("permission", "id name content_type_id codename"),
-    ("content_type", "id app_label model"),
-    ("token", "key created user_id"),
-    ("email", "id user_id email verified primary"),
-    ("user_groups", "group_id"),
-    ("user_permissions", "permission_id"),
-    ("group_permissions", "group_id permission_id"),
-];
-
-/// Which trigger tells of which table: its function with what it takes, and when.
-const TOLD: [(&str, &str, &str); 12] = [
-    ("user", "told_user()", "INSERT OR UPDATE OR DELETE"),
-    ("organization", "told_organization()", "INSERT OR UPDATE OR DELETE"),
-    ("organization_user", "told_membership()", "INSERT OR UPDATE OR DELETE"),
-    ("organization_owner", "told_owner()", "INSERT OR UPDATE OR DELETE"),
-    ("token", "told_token()", "INSERT OR UPDATE OR DELETE"),
-    ("email", "told_user_of('user_id')", "INSERT OR UPDATE OR DELETE"),
-    ("user_groups", "told_user_of(@groups_user_text@)", "INSERT OR UPDATE OR DELETE"),
-    ("user_permissions", "told_user_of(@permissions_user_text@)", "INSERT OR UPDATE OR DELETE"),
-    ("group_permissions", "told_group_permission()", "INSERT OR UPDATE OR DELETE"),
-    // A group or a permission that comes is nobody's yet.
-    ("group", "told_group()", "UPDATE"),
-    ("permission", "told_permission()", "UPDATE OR DELETE"),
-    ("content_type", "told_emptied()", "UPDATE"),
-];
 
 /// Where an installation's tables are, and where ours go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,6 +132,19 @@ impl Openwisp {
         rows.iter().map(|row| row.try_get(0)).collect()
     }
 
+    /// Columns that must be given and that postern does not know: in an OpenWISP that is newer, or with a model of its own, new records
+    /// of these tables are refused.
+    pub(super) async fn unknown(&self, db: &impl GenericClient) -> Result<Vec<String>, tokio_postgres::Error> {
+        let mut unknown = Vec::new();
+        for (table, columns) in COLUMNS.iter().filter(|(table, _)| WRITTEN.contains(table)) {
+            let known: Vec<&str> = columns.split(' ').collect();
+            for row in db.query_typed(GIVEN, &typed(&[&self.table(table), &known])).await? {
+                unknown.push(format!("{}.{}", self.name(table), row.try_get::<_, String>(0)?));
+            }
+        }
+        Ok(unknown)
+    }
+
     /// What is to be put in, for the tables as they are; without triggers nothing of Django's is written.
     async fn bridge(&self, db: &impl GenericClient, with_triggers: bool) -> Result<Bridge, MigrateError> {
         let words = self.words(db).await?;
@@ -241,25 +205,33 @@ impl Openwisp {
             ("token", "token_user", "token_user_text"),
         ] {
             let params: [&(dyn ToSql + Sync); 2] = [&self.table(table), &self.table("user")];
-            let Some(row) = db.query_typed_opt(REFERENCE, &typed(&params)).await? else {
-                return Err(wrong(format!(
-                    "`{}` does not refer to `{}`: is another table the user model's? Name it with `openwisp.tables.user`",
-                    self.name(table),
-                    self.name("user")
-                )));
+            let column: String = match db.query_typed_opt(REFERENCE, &typed(&params)).await? {
+                Some(row) => row.try_get(0)?,
+                // Of whose model it is no constraint says.
+                None if table != "token" || self.referred(db).await?.is_none() => "user_id".to_owned(),
+                None => {
+                    return Err(wrong(format!(
+                        "`{}` does not refer to `{}`: is another table the user model's? Name it with `openwisp.tables.user`",
+                        self.name(table),
+                        self.name("user")
+                    )));
+                }
             };
-            let column: String = row.try_get(0)?;
             words.insert(literal, format!("'{}'", column.replace('\'', "''")));
             words.insert(word, quoted(&column));
         }
         Ok(words)
     }
 
+    /// The table that tokens are of.
+    async fn referred(&self, db: &impl GenericClient) -> Result<Option<String>, tokio_postgres::Error> {
+        let row = db.query_typed_opt(REFERRED, &typed(&[&self.table("token")])).await?;
+        row.map(|row| row.try_get(0)).transpose()
+    }
+
     async fn absent(&self, db: &impl GenericClient, table: &str) -> Result<String, tokio_postgres::Error> {
         let (name, place) = (self.name(table), &self.django);
-        let referred = db.query_typed_opt(REFERRED, &typed(&[&self.table("token")])).await?;
-        let referred: Option<String> = referred.map(|row| row.try_get(0)).transpose()?;
-        Ok(match referred {
+        Ok(match self.referred(db).await? {
             Some(user) if table == "user" => format!(
                 "there is no table `{name}` in the schema `{place}`; tokens are those of `{user}`: name it with `openwisp.tables.user`, or its app with `openwisp.app`"
             ),
@@ -350,6 +322,11 @@ const UNWATCHED: &str = "
 const COLUMNS_OF: &str = "
     SELECT attname::text, format_type(atttypid, NULL) FROM pg_attribute
     WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped";
+
+const GIVEN: &str = "
+    SELECT attname::text FROM pg_attribute
+    WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped AND attnotnull AND NOT atthasdef AND attidentity = ''
+      AND attname <> ALL ($2)";
 
 /// The column by which one table refers to another.
 const REFERENCE: &str = "
