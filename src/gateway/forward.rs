@@ -100,27 +100,53 @@ pub fn forward(mut exchange: Box<Exchange>, prepared: Prepared) -> Answer {
     }
 }
 
-/// The body's length must be told, and is not known before its end.
-async fn hold_and_send(exchange: Box<Exchange>, mut prepared: Prepared, limit: u64) -> Response<AnswerBody> {
-    if let Err(denial) = prepared.body.hold(limit).await {
+/// The body's length must be told, and is not known before its end. What is held is held for a request that has its place at the cluster:
+/// there are as few of them as over HTTP.
+async fn hold_and_send(mut exchange: Box<Exchange>, prepared: Prepared, limit: u64) -> Response<AnswerBody> {
+    let Prepared { mut head, mut body, target, .. } = prepared;
+    if !try_enter(&mut exchange, &target)
+        && let Err(failure) = enter(&mut exchange, &target).await
+    {
+        drop(body);
+        return failed(exchange, &target, &failure);
+    }
+    if let Err(denial) = body.hold(limit).await {
         return reply::refuse(exchange, &denial);
     }
-    if let Head::Uwsgi(packet) = &mut prepared.head {
-        packet.set_length(prepared.body.length().unwrap_or_default());
+    if let Head::Uwsgi(packet) = &mut head {
+        packet.set_length(body.length().unwrap_or_default());
     }
-    send(exchange, prepared).settled().await
+    dispatch(exchange, true, head, body, target).settled().await
 }
 
 fn send(mut exchange: Box<Exchange>, prepared: Prepared) -> Answer {
     let Prepared { head, body, target, .. } = prepared;
-    let admitted = match target.pool.cluster().map(|cluster| cluster.admission.try_enter()) {
+    let admitted = try_enter(&mut exchange, &target);
+    dispatch(exchange, admitted, head, body, target)
+}
+
+/// Takes a place at the cluster, where one is free; whether the request may be there.
+fn try_enter(exchange: &mut Exchange, target: &UpstreamTarget) -> bool {
+    match target.pool.cluster().map(|cluster| cluster.admission.try_enter()) {
         None => true,
         Some(Some(permit)) => {
             exchange.seat = permit;
             true
         }
         Some(None) => false,
-    };
+    }
+}
+
+/// Waits for a place at the cluster.
+async fn enter(exchange: &mut Exchange, target: &UpstreamTarget) -> Result<(), SendError> {
+    if let Some(cluster) = target.pool.cluster() {
+        let deadlines = &exchange.link().connection.deadlines;
+        exchange.seat = target.pool.enter(cluster, deadlines, target.timeouts.connect).await?;
+    }
+    Ok(())
+}
+
+fn dispatch(exchange: Box<Exchange>, admitted: bool, head: Head, body: RequestBody, target: UpstreamTarget) -> Answer {
     match admitted.then(|| target.pool.ready(&target.endpoint, head.is_http1())).flatten() {
         Some(transport) => begin(exchange, transport, head, body, target),
         None => Answer::Later(Box::pin(connect_and_send(exchange, admitted, head, body, target))),
@@ -218,9 +244,8 @@ async fn enter_and_connect(
     target: &mut UpstreamTarget,
     http1_only: bool,
 ) -> Result<Transport, SendError> {
-    if let (false, Some(cluster)) = (admitted, target.pool.cluster()) {
-        let deadlines = &exchange.link().connection.deadlines;
-        exchange.seat = target.pool.enter(cluster, deadlines, target.timeouts.connect).await?;
+    if !admitted {
+        enter(exchange, target).await?;
     }
     connect(target, &exchange.link().connection.deadlines, http1_only).await
 }

@@ -1,7 +1,7 @@
 //! Services that fail, several of them, and what keeps them from too much.
 
 use super::{Recorder, Service, before, with};
-use crate::support::{Options, ROUTES, Who, eventually, free_port, get};
+use crate::support::{Options, ROUTES, Who, World, eventually, free_port, get};
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -97,4 +97,24 @@ fn limits_and_timeouts_hold() {
     assert_eq!((second.status, second.code().as_str()), (503, "upstream_overloaded"));
     let first = first.answer();
     assert_eq!((first.status, first.code().as_str()), (504, "upstream_timeout"));
+}
+
+/// As one that streams over HTTP has.
+#[test]
+fn a_body_that_is_held_has_its_place_at_the_cluster() {
+    let recorder = Recorder::new();
+    let options = Options::policy(ROUTES).set("timeouts.connect", "100ms");
+    let upstream = format!("{{ addresses: [\"{}\"], limits: {{ connections: 1, pending: 1 }} }}", recorder.url());
+    let postern = with(&options, &upstream);
+    let token = World::get().token(Who::uA).unwrap();
+    let mut held = postern.raw();
+    held.send(format!(
+        "POST /me/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
+    ));
+    std::thread::sleep(Duration::from_millis(300));
+    let second = postern.get(Who::uA, "/me/x");
+    assert_eq!((second.status, second.code().as_str()), (503, "upstream_overloaded"));
+    held.send("0\r\n\r\n");
+    assert_eq!((held.answer().status, &*recorder.one().body), (200, &b"abc"[..]));
+    assert_eq!(postern.get(Who::uA, "/me/x").status, 200, "and gives it back");
 }
