@@ -18,7 +18,7 @@ use crate::fact_cache::django_cache::DjangoCache;
 use crate::fact_cache::redis_cache::RedisCache;
 use crate::fact_cache::{Capacity, FactCache};
 use crate::fronts::Front;
-use crate::gateway::ext_authz::{ExtAuthz, IsReady};
+use crate::gateway::ext_authz::{ExtAuthz, IsReady, Watchers};
 use crate::gateway::{self, ActivePolicy, LoginPages, Shared, Worker};
 use crate::identity::Identity;
 use crate::jobs;
@@ -357,7 +357,7 @@ impl Server {
             let is_ready: IsReady = Arc::new(move || readiness.is_ready());
             let serve = move |_: usize, ticker: &_| {
                 let worker = Worker::new(Arc::clone(&shared), ticker, Some(Front::EnvoyGrpc))?;
-                Ok(ExtAuthz { worker, head, is_ready: Arc::clone(&is_ready) })
+                Ok(ExtAuthz { worker, head, is_ready: Arc::clone(&is_ready), watchers: Watchers::default() })
             };
             workers.push(worker::start(count, listener, asked, limit, &lifecycle.follow(), serve)?);
         }

@@ -18,8 +18,24 @@ pub fn is_known(message: &[u8]) -> Result<bool, Malformed> {
     Ok(matches!(service, None | Some("" | "envoy.service.auth.v3.Authorization")))
 }
 
-/// The `HealthCheckResponse`, as it is sent.
-#[must_use]
-pub fn answer(is_serving: bool) -> Bytes {
-    frame::framed(|message| message.number(1, if is_serving { 1 } else { 2 }))
+/// How a service is: `HealthCheckResponse.ServingStatus`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    Serving = 1,
+    NotServing = 2,
+    /// There is no such service, and `Watch` waits until there is.
+    Unknown = 3,
+}
+
+impl Health {
+    #[must_use]
+    pub const fn of(is_serving: bool) -> Self {
+        if is_serving { Self::Serving } else { Self::NotServing }
+    }
+
+    /// The `HealthCheckResponse`, as it is sent.
+    #[must_use]
+    pub fn answer(self) -> Bytes {
+        frame::framed(|message| message.number(1, self as u64))
+    }
 }

@@ -4,12 +4,14 @@
 
 mod call;
 mod request;
+mod watch;
 
 use super::exchange::Exchange;
 use super::exchange::front::Told;
 use super::request_body::RequestBody;
 use super::{AnswerBody, Gateway, Worker, grpc, reply};
 use crate::decision::Denial;
+use crate::ext_authz::health::Health;
 use crate::ext_authz::{answer, frame, health};
 use crate::fronts::Front;
 use crate::net::connection::Connection;
@@ -27,9 +29,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use watch::Watch;
+pub use watch::Watchers;
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
+const WATCH: &str = "/grpc.health.v1.Health/Watch";
 
 /// What a question may have besides the body that it shows.
 const MESSAGE: u64 = 1024 * 1024;
@@ -45,13 +50,16 @@ pub struct ExtAuthz {
     /// How large the head of a request may be that is asked about.
     pub head: Limits,
     pub is_ready: IsReady,
+    pub watchers: Watchers,
 }
 
 /// A connection to it, or a stream.
+#[derive(Clone)]
 pub struct Asking {
     gateway: Rc<Gateway>,
     head: Limits,
     is_ready: IsReady,
+    watchers: Watchers,
 }
 
 impl Serve for ExtAuthz {
@@ -60,12 +68,12 @@ impl Serve for ExtAuthz {
 
     fn connection(&self, connection: Rc<Connection>) -> Asking {
         let gateway = Rc::new(Gateway::new(Rc::clone(&self.worker), connection));
-        Asking { gateway, head: self.head, is_ready: Arc::clone(&self.is_ready) }
+        Asking { gateway, head: self.head, is_ready: Arc::clone(&self.is_ready), watchers: self.watchers.clone() }
     }
 
     fn stream(&self, connection: &Asking, stream: Rc<Connection>) -> Asking {
         let gateway = Rc::new(connection.gateway.stream(stream));
-        Asking { gateway, head: self.head, is_ready: Arc::clone(&self.is_ready) }
+        Asking { gateway, head: self.head, is_ready: Arc::clone(&self.is_ready), watchers: self.watchers.clone() }
     }
 }
 
@@ -88,43 +96,54 @@ impl Service<Request<Incoming>> for Asking {
             let refused = self.gateway.refuse(request, violation).map(Reply::Other);
             return Box::pin(std::future::ready(Ok(refused)));
         }
-        let (gateway, head, is_ready) = (Rc::clone(&self.gateway), self.head, Arc::clone(&self.is_ready));
-        Box::pin(async move { Ok(answered(&gateway, head, &is_ready, request, limit, open).await) })
+        let asking = self.clone();
+        Box::pin(async move { Ok(asking.answered(request, limit, open).await) })
     }
 }
 
-/// Answers a call.
-async fn answered(
-    gateway: &Gateway,
-    head: Limits,
-    is_ready: &IsReady,
-    mut request: Request<RequestBody>,
-    limit: u64,
-    open: Open,
-) -> Response<Reply> {
-    let call = match Call::read(&request) {
-        Ok(call) => call,
-        Err(denial) => {
-            let is_grpc = denial.status != StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return refuse(gateway, request, &denial, is_grpc, open);
+impl Asking {
+    /// Answers a call.
+    async fn answered(&self, mut request: Request<RequestBody>, limit: u64, open: Open) -> Response<Reply> {
+        let gateway = &self.gateway;
+        let call = match Call::read(&request) {
+            Ok(call) => call,
+            Err(denial) => {
+                let is_grpc = denial.status != StatusCode::UNSUPPORTED_MEDIA_TYPE;
+                return refuse(gateway, request, &denial, is_grpc, open);
+            }
+        };
+        // Health is no secret.
+        let may = if call == Call::Check { gateway.link.may_ask() } else { Ok(()) };
+        let message = match may {
+            Ok(()) => {
+                request.body_mut().gather(limit).await.and_then(|body| frame::message(body).map_err(call::unread))
+            }
+            Err(denial) => Err(denial),
+        };
+        let answered = match (message, call) {
+            (Ok(message), Call::Check) => check(gateway, self.head, &message, open).await,
+            (Ok(message), _) => self.health(call, &message, open),
+            (Err(denial), _) => Err((denial, open)),
+        };
+        match answered {
+            Ok(reply) => grpc::response(reply),
+            Err((denial, open)) => refuse(gateway, request, &denial, true, open),
         }
-    };
-    let may = if call == Call::Health { Ok(()) } else { gateway.link.may_ask() };
-    let message = match may {
-        Ok(()) => request.body_mut().gather(limit).await.and_then(|body| frame::message(body).map_err(call::unread)),
-        Err(denial) => Err(denial),
-    };
-    let answered = match (message, call) {
-        (Ok(message), Call::Check) => check(gateway, head, &message, open).await,
-        (Ok(message), Call::Health) => match health::is_known(&message) {
-            Ok(is_known) => Ok(Reply::health(is_known.then(|| health::answer(is_ready())), open)),
-            Err(error) => Err((call::malformed(error), open)),
-        },
-        (Err(denial), _) => Err((denial, open)),
-    };
-    match answered {
-        Ok(reply) => grpc::response(reply),
-        Err((denial, open)) => refuse(gateway, request, &denial, true, open),
+    }
+
+    /// How a service is, once or until the end.
+    fn health(&self, call: Call, message: &[u8], open: Open) -> Result<Reply, (Denial, Open)> {
+        let is_known = match health::is_known(message) {
+            Ok(is_known) => is_known,
+            Err(error) => return Err((call::malformed(error), open)),
+        };
+        if call == Call::Health {
+            return Ok(Reply::health(is_known.then(|| Health::of((self.is_ready)()).answer()), open));
+        }
+        match self.watchers.place() {
+            Some(place) => Ok(Reply::Watch(Box::new(Watch::new(is_known, Arc::clone(&self.is_ready), place, open)))),
+            None => Err((call::watched(), open)),
+        }
     }
 }
 

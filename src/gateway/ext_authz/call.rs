@@ -1,6 +1,7 @@
 //! A call of gRPC, and its answer: one message each.
 
-use super::{CHECK, HEALTH};
+use super::watch::Watch;
+use super::{CHECK, HEALTH, WATCH};
 use crate::decision::{Denial, Reason};
 use crate::ext_authz::frame::FrameError;
 use crate::ext_authz::wire::Malformed;
@@ -24,6 +25,7 @@ const NOT_FOUND: u8 = 5;
 pub(super) enum Call {
     Check,
     Health,
+    Watch,
 }
 
 impl Call {
@@ -47,6 +49,7 @@ impl Call {
         match request.uri().path() {
             CHECK => Ok(Self::Check),
             HEALTH => Ok(Self::Health),
+            WATCH => Ok(Self::Watch),
             _ => Err(Denial::new(Reason::NoRoute)),
         }
     }
@@ -63,6 +66,12 @@ pub(super) fn unread(error: FrameError) -> Denial {
     }
 }
 
+/// What is said where too many watch already.
+pub(super) fn watched() -> Denial {
+    let denial = Denial::new(Reason::Denied).with_status(StatusCode::TOO_MANY_REQUESTS);
+    denial.with_hint("as many watch as may: ask `Check`, again and again")
+}
+
 /// What is said of a message that cannot be read.
 pub(super) fn malformed(error: Malformed) -> Denial {
     tracing::debug!(%error, "a message cannot be read");
@@ -76,6 +85,11 @@ impl Open {
     /// A call that the connection has begun.
     pub(super) fn new(connection: &Rc<Connection>) -> Self {
         Self(Some(Rc::clone(connection)))
+    }
+
+    /// Whether the process goes down, and waits for this call.
+    pub(super) fn is_last(&self) -> bool {
+        self.0.as_ref().is_some_and(|connection| connection.deadlines.draining())
     }
 
     /// From now on an exchange stands for it.
@@ -96,6 +110,8 @@ impl Drop for Open {
 pub enum Reply {
     /// One message, and that all went well.
     Message(Message),
+    /// One message after the other.
+    Watch(Box<Watch>),
     /// Another answer of ours: a refusal of gRPC, or one of HTTP.
     Other(AnswerBody),
 }
@@ -132,6 +148,7 @@ impl Body for Reply {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Message(message) => Poll::Ready(message.next().map(Ok)),
+            Self::Watch(watch) => watch.poll(cx).map(|frame| frame.map(Ok)),
             Self::Other(body) => Pin::new(body).poll_frame(cx),
         }
     }
@@ -139,13 +156,14 @@ impl Body for Reply {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Message(message) => message.code.is_none(),
+            Self::Watch(_) => false,
             Self::Other(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Message(_) => SizeHint::default(),
+            Self::Message(_) | Self::Watch(_) => SizeHint::default(),
             Self::Other(body) => body.size_hint(),
         }
     }

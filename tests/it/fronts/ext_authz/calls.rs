@@ -1,7 +1,9 @@
 //! Calls of gRPC: what is none, how the listener is, and how it goes down.
 
 use super::{Grpc, about, http};
+use crate::support::frames::{DATA, END_HEADERS, END_STREAM, HEADERS, Peer, RST_STREAM, block};
 use crate::support::h2::{Ask, H2};
+use crate::support::tls::Wire;
 use crate::support::{Options, Postern, ROUTES, Raw, Signal, Who, eventually, free_port};
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use prost::Message;
@@ -53,7 +55,7 @@ fn a_call_is_one_whole_message() {
         assert_eq!(status(&call(CHECK, body)), code, "{} bytes", body.len());
     }
     assert_eq!(status(&call("/envoy.service.auth.v2.Authorization/Check", &good)), "12");
-    assert_eq!(status(&call("/grpc.health.v1.Health/Watch", &good)), "12");
+    assert_eq!(status(&call("/grpc.health.v1.Health/List", &good)), "12");
     assert_eq!(status(&Ask::post(CHECK, &good).header("content-type", "application/grpc")), "3", "no `te: trailers`");
     drop(grpc);
     let small = Grpc::with(ROUTES, "trusted_proxies: [127.0.0.1]\nlimits: { body: 1KiB }\n");
@@ -138,4 +140,66 @@ fn envoy_may_ask_over_a_unix_socket() {
         client.check(about(http(true, Who::uA, "GET", "/me/x", &[]))).await.unwrap().into_inner()
     });
     assert_eq!(told.status.unwrap().code, 0);
+}
+
+/// Calls `Watch` on a stream.
+fn watch(peer: &mut Peer, stream: u32, service: &str) {
+    let fields: [(&str, &[u8]); 6] = [
+        (":method", b"POST"),
+        (":scheme", b"http"),
+        (":path", b"/grpc.health.v1.Health/Watch"),
+        (":authority", b"a"),
+        ("content-type", b"application/grpc"),
+        ("te", b"trailers"),
+    ];
+    peer.send(HEADERS, END_HEADERS, stream, &block(&fields));
+    let message = [&[10, u8::try_from(service.len()).unwrap()], service.as_bytes()].concat();
+    peer.send(DATA, END_STREAM, stream, &framed(&message));
+}
+
+/// The next status that is told, or the end of a call.
+fn told(peer: &mut Peer) -> (u32, Option<u8>) {
+    loop {
+        let frame = peer.frame().expect("the connection is open");
+        match (frame.kind, frame.flags & END_STREAM != 0) {
+            (DATA, false) => return (frame.stream, frame.payload.last().copied()),
+            (HEADERS, true) => return (frame.stream, None),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_watch_is_told_each_change_until_the_process_goes_down() {
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let mut options = Options::policy(ROUTES);
+    options.config = format!("ext_authz: {{ listen: \"{address}\" }}\ntrusted_proxies: [10.0.0.0/8]\n");
+    let options = options.set("drain.lame_duck", "1s");
+    let mut postern = Postern::start(SocketAddr::from(([127, 0, 0, 1], 1)), &options);
+    let mut peer = Peer::begin(Wire::plain(address), &[]);
+    watch(&mut peer, 1, "envoy.service.auth.v3.Authorization");
+    assert_eq!(told(&mut peer), (1, Some(1)));
+    watch(&mut peer, 3, "x");
+    assert_eq!(told(&mut peer), (3, Some(3)), "there is no such service yet");
+    postern.signal(Signal::Term);
+    assert_eq!(told(&mut peer), (1, Some(2)));
+    let mut ends = [told(&mut peer), told(&mut peer)];
+    ends.sort_unstable();
+    assert_eq!(ends, [(1, None), (3, None)]);
+    assert!(postern.wait().success(), "it waits for nobody who watches");
+}
+
+#[test]
+fn as_many_watch_as_may_and_who_ends_makes_room() {
+    const MOST: u32 = 32;
+    let grpc = Grpc::new(ROUTES);
+    let mut peer = Peer::begin(Wire::plain(grpc.address), &[]);
+    for at in 0..=MOST {
+        watch(&mut peer, 2 * at + 1, "");
+        assert_eq!(told(&mut peer), (2 * at + 1, (at < MOST).then_some(1)));
+    }
+    peer.send(RST_STREAM, 0, 1, &8_u32.to_be_bytes());
+    peer.assert_alive();
+    watch(&mut peer, 2 * MOST + 3, "");
+    assert_eq!(told(&mut peer), (2 * MOST + 3, Some(1)));
 }
