@@ -16,6 +16,8 @@ pub struct Question<'a> {
     pub fragment: &'a str,
     /// In the order of the message. Only so many as were asked for, and one more.
     pub headers: Vec<(&'a str, &'a [u8])>,
+    /// Headers of one name came as one, with commas between them.
+    pub is_joined: bool,
     /// The body, or its beginning, byte for byte.
     pub raw_body: Option<&'a [u8]>,
     /// Who is connected to Envoy.
@@ -106,6 +108,7 @@ impl<'a> Question<'a> {
             query: http.query.unwrap_or_default(),
             fragment: http.fragment.unwrap_or_default(),
             headers,
+            is_joined: http.header_map.is_none(),
             raw_body: http.raw_body,
             source: None,
         })

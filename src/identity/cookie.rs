@@ -35,14 +35,19 @@ fn is_ours(pair: &[u8]) -> bool {
     is(name) || (name.contains(&b'%') && is(&percent_decode(name).collect::<Vec<u8>>()))
 }
 
+/// Whether a pair is one of ours, or has one in it: old readers (RFC 2109, 4.4) take a comma for the end of a pair, and some proxies join by it.
+fn has_ours(pair: &[u8]) -> bool {
+    pair.split(|b| *b == b',').any(is_ours)
+}
+
 /// Takes our own cookies out of a request, and leaves the others.
 pub fn remove_ours(headers: &mut HeaderMap) {
-    let pairs = |value: &HeaderValue| value.as_bytes().split(|b| *b == b';').any(is_ours);
+    let pairs = |value: &HeaderValue| value.as_bytes().split(|b| *b == b';').any(has_ours);
     if !headers.get_all(COOKIE).iter().any(pairs) {
         return;
     }
     let kept = |value: &HeaderValue| {
-        let pairs = value.as_bytes().split(|b| *b == b';').filter(|pair| !is_ours(pair));
+        let pairs = value.as_bytes().split(|b| *b == b';').filter(|pair| !has_ours(pair));
         let pairs: Vec<&[u8]> = pairs.map(<[u8]>::trim_ascii).collect();
         HeaderValue::from_bytes(&pairs.join(&b"; "[..])).ok().filter(|value| !value.is_empty())
     };
@@ -96,6 +101,8 @@ mod tests {
             ("postern%5Fcsrf=x; a=b", Some("a=b")),
             ("=postern_csrf=x; a=b", Some("a=b")),
             ("postern_csrf; a=b", Some("a=b")),
+            ("a=1,postern_session=x; b=1,2", Some("b=1,2")),
+            ("a=1, __Host-postern_session=x", None),
             ("a=postern_session=x", Some("a=postern_session=x")),
             ("xpostern_session=x; a=b", Some("xpostern_session=x; a=b")),
         ] {

@@ -8,7 +8,7 @@ use crate::gateway::failures;
 use crate::net::framing::{Limits, Violation};
 use crate::net::http2::admit::admit;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use std::net::IpAddr;
 
@@ -91,10 +91,11 @@ fn fill(request: &mut Request<()>, question: &Question<'_>, message: &Bytes, hea
             // How it came is between the client and the front.
             TRANSFER_ENCODING => {}
             HOST if headers.get(HOST).is_some_and(|host| host.as_bytes() == *told) => {}
-            // Envoy joins more than one of them, also where it tells headers as they came: that is to be found out.
-            AUTHORIZATION => {
-                for one in told.split(|b| *b == b',') {
-                    append(headers, AUTHORIZATION, value(one.trim_ascii())?)?;
+            // What may be two is judged as two: joined, `a,b` would be another value than either. Of this one Envoy joins several even where it
+            // tells headers as they came. Cookies are joined by semicolons.
+            name if name == AUTHORIZATION || (question.is_joined && name != COOKIE) => {
+                for one in told.splitn(2, |b| *b == b',') {
+                    append(headers, name.clone(), value(one.trim_ascii())?)?;
                 }
             }
             name => append(headers, name, value(told)?)?,

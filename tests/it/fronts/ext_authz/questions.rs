@@ -81,6 +81,19 @@ fn two_credentials_are_ambiguous_however_they_are_told() {
     }
 }
 
+/// Joined, they would be one value that is none of both.
+#[test]
+fn a_header_that_decides_is_ambiguous_where_it_may_be_two() {
+    let grpc = Grpc::new(ROUTES);
+    for is_raw in BOTH {
+        let ask = |headers: &[(&str, &str)]| grpc.ask(http(is_raw, Who::both, "GET", "/header/x", headers));
+        assert_eq!(ask(&[("x-org", "a"), ("accept", "a/b, c/d")]).code(), 0);
+        for headers in [[("x-org", "a"), ("x-org", "a")], [("x-org", "a"), ("x-org", "b")]] {
+            assert_eq!(ask(&headers).refusal(), (400, "ambiguous".to_owned()), "raw: {is_raw}");
+        }
+    }
+}
+
 #[test]
 fn what_is_told_twice_must_be_the_same() {
     let grpc = Grpc::new(ROUTES);
