@@ -3,11 +3,12 @@
 use super::super::evaluate::{Interrupt, Need};
 use super::super::headers::{is_forwarding_header, is_like_authorization};
 use super::Exchange;
-use crate::decision::{Awaited, Denial, Reason, RequestContext};
+use crate::decision::{Awaited, Denial, Reason, RequestContext, Upgrade};
 use crate::fronts::{BLANKED, Front, ITS_OWN, Removal};
 use crate::identity::cookie::remove_ours;
+use crate::request_target::hop::is_hop_by_hop;
 use http::StatusCode;
-use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, CONNECTION, COOKIE, HeaderMap, HeaderName, HeaderValue, UPGRADE};
 use http::uri::PathAndQuery;
 
 /// What a front does to the request that it forwards.
@@ -52,7 +53,12 @@ impl Exchange {
     /// What a permit asks for that no front does.
     fn only_for_the_proxy(&self) -> Option<&'static str> {
         let permit = self.permit.as_ref()?;
-        if self.info.by_parameter && !permit.forwards_credential() {
+        let headers = self.request.as_ref().map(http::Request::headers);
+        if headers.is_some_and(|headers| headers.contains_key(UPGRADE)) && permit.upgrade() == Upgrade::None {
+            Some(
+                "the request asks for another protocol, which the route does not allow, and the front would pass that on",
+            )
+        } else if self.info.by_parameter && !permit.forwards_credential() {
             Some("the credential stands in the query, and the front would forward it")
         } else if permit.rewritten().is_some() {
             Some("the route rewrites the target: let postern forward it")
@@ -84,13 +90,17 @@ impl Exchange {
         let is_told_which = front.removal() != Removal::Empty;
         let goes = |name: &HeaderName| match *name {
             AUTHORIZATION => !keep,
+            // Of a WebSocket, which the route allows.
+            CONNECTION | UPGRADE => false,
             _ if is_like_authorization(name.as_str()) => true,
             _ => {
                 let text = name.as_str();
                 let is_of_the_front = || ITS_OWN.contains(&text) || (!is_told_which && BLANKED.contains(&text));
                 let is_kept = || kept.contains(name) && !policy.strip().injects(text);
                 let tells_the_way = is_forwarding_header(text) && !is_of_the_front();
-                (tells_the_way || policy.strips(text, keep)) && !is_kept()
+                let is_needed = || matches!(text, "te" | "transfer-encoding" | "expect");
+                let is_of_one_hop = is_told_which && is_hop_by_hop(text) && !is_needed();
+                (is_of_one_hop || tells_the_way || policy.strips(text, keep)) && !is_kept()
             }
         };
         let mut told = HeaderMap::with_capacity(FEW);
