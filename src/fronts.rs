@@ -4,14 +4,14 @@
 use crate::decision::{Denial, Reason};
 use crate::request_target::Target;
 use crate::request_target::oddity::{Oddities, Oddity};
-use http::header::{CONNECTION, HOST, UPGRADE};
+use http::header::{CONNECTION, COOKIE, HOST, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 
 /// A proxy that asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Front {
-    /// `auth_request` of nginx, with the headers that docs/fronts.md has it set.
+    /// `auth_request` of nginx, with the headers that docs/fronts has it set.
     Nginx,
     /// `forward_auth` of Caddy.
     Caddy,
@@ -48,6 +48,8 @@ struct Profile {
     misreads: Oddities,
     /// It lets pass by 200 alone, and not by every 2xx.
     only_200: bool,
+    /// It tells fields of one name as one.
+    joins: bool,
 }
 
 const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
@@ -101,6 +103,7 @@ impl Front {
                 host: None,
                 misreads: merges,
                 only_200: false,
+                joins: false,
             },
             Self::Haproxy => Profile {
                 method: Some(X_ORIGINAL_METHOD),
@@ -108,6 +111,7 @@ impl Front {
                 host: None,
                 misreads: Oddities::NONE,
                 only_200: true,
+                joins: false,
             },
             Self::Caddy => Profile {
                 method: Some(X_FORWARDED_METHOD),
@@ -115,6 +119,7 @@ impl Front {
                 host: None,
                 misreads: merges,
                 only_200: false,
+                joins: false,
             },
             // It writes the target anew (`RequestURI` of Go), and its rules read the decoded path.
             Self::Traefik => Profile {
@@ -123,14 +128,26 @@ impl Front {
                 host: Some(X_FORWARDED_HOST),
                 misreads: Oddities::ALL,
                 only_200: false,
+                joins: false,
             },
-            Self::Envoy | Self::EnvoyGrpc => {
-                Profile { method: None, target: None, host: None, misreads: Oddities::NONE, only_200: true }
-            }
+            // Over gRPC the message says whether it has joined them.
+            Self::Envoy | Self::EnvoyGrpc => Profile {
+                method: None,
+                target: None,
+                host: None,
+                misreads: Oddities::NONE,
+                only_200: true,
+                joins: matches!(self, Self::Envoy),
+            },
             // Nobody says how its implementations read paths.
-            Self::GatewayApi => {
-                Profile { method: None, target: None, host: None, misreads: Oddities::ALL, only_200: false }
-            }
+            Self::GatewayApi => Profile {
+                method: None,
+                target: None,
+                host: None,
+                misreads: Oddities::ALL,
+                only_200: false,
+                joins: false,
+            },
         }
     }
 
@@ -162,7 +179,7 @@ impl Front {
     /// # Errors
     /// It does not tell what was asked, or tells it twice; or the target is one that it cannot forward as it was told.
     pub fn read<B>(self, question: &mut Request<B>) -> Result<bool, Denial> {
-        let Profile { method, target, host, misreads, only_200: _ } = self.profile();
+        let Profile { method, target, host, misreads, joins, only_200: _ } = self.profile();
         let is_for_client = self == Self::Nginx && question.uri().path() == FOR_CLIENT;
         if let Some(name) = method {
             let told = take(question.headers_mut(), &name)?;
@@ -181,11 +198,31 @@ impl Front {
         if Target::read(asked)?.oddities().meets(misreads) {
             return Err(Denial::new(Reason::AmbiguousTarget));
         }
+        if joins {
+            part(question.headers_mut());
+        }
         // What asks to become a WebSocket is asked about over a connection that stays one of HTTP.
         if question.headers().contains_key(UPGRADE) {
             question.headers_mut().append(CONNECTION, HeaderValue::from_static("upgrade"));
         }
         Ok(is_for_client)
+    }
+}
+
+/// Judges as two what may be two: where fields of one name were joined by commas, `a,b` is another value than either. Cookies are joined by
+/// semicolons.
+pub fn part(headers: &mut HeaderMap) {
+    let is_joined = |name: &&HeaderName| {
+        **name != COOKIE && headers.get_all(*name).iter().any(|value| value.as_bytes().contains(&b','))
+    };
+    let joined: Vec<HeaderName> = headers.keys().filter(is_joined).cloned().collect();
+    for name in joined {
+        let parts = headers.get_all(&name).iter().flat_map(|value| value.as_bytes().splitn(2, |b| *b == b','));
+        let parts: Vec<_> = parts.filter_map(|part| HeaderValue::from_bytes(part.trim_ascii()).ok()).collect();
+        headers.remove(&name);
+        for part in parts {
+            headers.append(name.clone(), part);
+        }
     }
 }
 
@@ -259,6 +296,18 @@ mod tests {
         for target in ["*", "http://b/x", "/a#b", "x", ""] {
             let told = [("x-original-method", "GET"), ("x-original-uri", target)];
             assert_eq!(refused(&told), Reason::BadTarget, "{target}");
+        }
+    }
+
+    #[test]
+    fn what_a_front_may_have_joined_is_two() {
+        let told = [("x-org", "a,a"), ("x-one", "a"), ("cookie", "a=1,2; b=3")];
+        for (front, count) in [(Front::Envoy, 2), (Front::EnvoyGrpc, 1)] {
+            let mut question = question("/x", &told);
+            front.read(&mut question).unwrap();
+            let values: Vec<_> = question.headers().get_all("x-org").iter().collect();
+            assert_eq!((values.len(), values.iter().all(|value| *value == "a")), (count, count == 2));
+            assert_eq!(question.headers().len(), 2 + count);
         }
     }
 

@@ -3,12 +3,12 @@
 use crate::decision::{Denial, Reason};
 use crate::ext_authz::question::Question;
 use crate::ext_authz::wire::Malformed;
-use crate::fronts::target_of;
+use crate::fronts::{part, target_of};
 use crate::gateway::failures;
 use crate::net::framing::{Limits, Violation};
 use crate::net::http2::admit::admit;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use std::net::IpAddr;
 
@@ -91,15 +91,17 @@ fn fill(request: &mut Request<()>, question: &Question<'_>, message: &Bytes, hea
             // How it came is between the client and the front.
             TRANSFER_ENCODING => {}
             HOST if headers.get(HOST).is_some_and(|host| host.as_bytes() == *told) => {}
-            // What may be two is judged as two: joined, `a,b` would be another value than either. Of this one Envoy joins several even where it
-            // tells headers as they came. Cookies are joined by semicolons.
-            name if name == AUTHORIZATION || (question.is_joined && name != COOKIE) => {
-                for one in told.splitn(2, |b| *b == b',') {
-                    append(headers, name.clone(), value(one.trim_ascii())?)?;
+            // Envoy joins more than one of them, also where it tells headers as they came: that is to be found out.
+            AUTHORIZATION => {
+                for one in told.split(|b| *b == b',') {
+                    append(headers, AUTHORIZATION, value(one.trim_ascii())?)?;
                 }
             }
             name => append(headers, name, value(told)?)?,
         }
+    }
+    if question.is_joined {
+        part(headers);
     }
     admit(request, head).map_err(failures::of_violation)
 }
