@@ -14,7 +14,7 @@ use std::process::ExitCode;
 /// Print the whole configuration of a proxy that asks postern and forwards itself, for this policy
 ///
 /// It replaces exactly the headers that the policy injects, and sends to postern's own proxy what only that can serve. Addresses are
-/// those of the configuration; without one, those of docs/fronts.md. What is to be known besides stands on standard error.
+/// those of the configuration; without one, those of docs/fronts. What is to be known besides stands on standard error.
 /// Exit 0; 1 where it cannot be said in that proxy's configuration, or a file has mistakes; 2 where a file cannot be read.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
@@ -83,18 +83,22 @@ fn deployment(form: Form, policy: &Policy, config: Option<&Config>) -> (Deployme
         notes.push("127.0.0.1:8000 stands for the service: give --config, or put its address there".to_owned());
         service.push(host(8000));
     }
-    let asked = config.and_then(|config| config.forward_auth.as_ref());
-    match asked {
-        Some(asked) if asked.front != form.front() => {
+    let (key, usual, asked) = if form == Form::EnvoyGrpc {
+        ("ext_authz", 9191, config.and_then(|config| config.ext_authz.as_ref()))
+    } else {
+        let said = config.and_then(|config| config.forward_auth.as_ref());
+        if said.is_some_and(|said| said.front != form.front()) {
             notes.push(
                 "`forward_auth.front` of the configuration names another front: its questions would be misread"
                     .to_owned(),
             );
         }
-        Some(_) => {}
-        None => notes.push("127.0.0.1:8081 stands for `forward_auth.listen`, which no configuration says".to_owned()),
+        ("forward_auth", 8081, said.map(|said| &said.listen))
+    };
+    if asked.is_none() {
+        notes.push(format!("127.0.0.1:{usual} stands for `{key}.listen`, which no configuration says"));
     }
-    let asked = asked.map_or_else(|| host(8081), |asked| place(&asked.listen));
+    let asked = asked.map_or_else(|| host(usual), place);
     let proxy = config.map_or_else(|| host(8080), |config| place(&config.listen));
     (Deployment { asked, proxy, service, upstream }, notes)
 }

@@ -37,11 +37,24 @@ impl Promise {
             (Self::Identity, Some(Front::Envoy)) => {
                 "`allowed_headers` must show postern all headers (`safe_regex: .*`), and `allowed_upstream_headers` must have each of them"
             }
+            (Self::Identity, Some(Front::EnvoyGrpc)) => {
+                "no `allowed_headers` and no `disallowed_headers` in the filter: what postern is not shown it cannot take away"
+            }
+            (Self::Identity, Some(Front::Haproxy)) => {
+                "`replaced` of postern.lua must have each of them, and what `x-postern-remove` names must be taken away"
+            }
             (Self::Identity, _) => {
                 "the front must put what postern tells in the place of the client's header, in every spelling, and remove it where that is empty"
             }
             (Self::Credential, Some(Front::Nginx)) => {
                 "`proxy_set_header Authorization $told_authorization;`, `proxy_set_header Cookie $told_cookie;` with what `auth_request_set` took from the answer"
+            }
+            (Self::Credential, Some(Front::Caddy)) => "`copy_headers` must have `Authorization` and `Cookie`",
+            (Self::Credential, Some(Front::Haproxy)) => {
+                "`replaced` of postern.lua must have `authorization` and `cookie`"
+            }
+            (Self::Credential, Some(Front::Envoy)) => {
+                "`allowed_upstream_headers` must have `authorization` and `cookie`"
             }
             (Self::Credential, _) => {
                 "the front must replace `Authorization` and `Cookie` by those of postern's answer, and remove them where those are empty"
@@ -50,7 +63,7 @@ impl Promise {
                 "`proxy_pass http://NAME;` without a path behind the name, and no `rewrite … break` or `try_files` before it"
             }
             (Self::Target, Some(Front::Caddy)) => "no `rewrite`, `uri` or `handle_path` before `reverse_proxy`",
-            (Self::Target, Some(Front::Envoy)) => {
+            (Self::Target, Some(Front::Envoy | Front::EnvoyGrpc)) => {
                 "`normalize_path: false`, `merge_slashes: false`, `path_with_escaped_slashes_action: KEEP_UNCHANGED`, no `prefix_rewrite`"
             }
             (Self::Target, Some(Front::Haproxy)) => "no `http-request normalize-uri`, `set-path` or `replace-path`",
@@ -60,6 +73,12 @@ impl Promise {
             }
             (Self::Question, Some(Front::Caddy | Front::Traefik)) => {
                 "the front itself must set X-Forwarded-Method, -Uri and -Host, and forward nothing that it has not asked about"
+            }
+            (Self::Question, Some(Front::Haproxy)) => {
+                "`http-request lua.postern` in every frontend, before anything that forwards, and nothing that lets a request by"
+            }
+            (Self::Question, Some(Front::Envoy | Front::EnvoyGrpc)) => {
+                "`envoy.filters.http.ext_authz` among the `http_filters`, and no `disabled: true` for it on a route of the service"
             }
             (Self::Question, _) => {
                 "the front must say itself what was asked for, and forward nothing that it has not asked about"

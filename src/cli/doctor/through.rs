@@ -46,8 +46,8 @@ pub(super) async fn through(
         .map_err(|error| anyhow::anyhow!("cannot listen in the place of the service at {}: {error}", probed.service))?;
     let view = store.as_seen_by(Viewer::Operator);
     let (token, record) = short_lived(&view, &probed.user, 300).await?;
-    let front = config.forward_auth.as_ref().map(|asked| asked.front);
-    let is_beside = front.is_some() || config.ext_authz.is_some();
+    let over_http = config.forward_auth.as_ref().map(|asked| asked.front);
+    let front = over_http.or_else(|| config.ext_authz.as_ref().map(|_| Front::EnvoyGrpc));
     let url = probed.url.clone();
     let known = until(&url, token.expose(), |status| status == 200).await;
     let probes = Probes {
@@ -55,7 +55,6 @@ pub(super) async fn through(
         token: token.expose().to_owned(),
         service,
         front,
-        is_beside,
         sent: Cell::default(),
         findings: Findings::default(),
     };
@@ -80,9 +79,8 @@ struct Probes {
     url: Url,
     token: String,
     service: Service,
+    /// The proxy that asks; without one postern is the proxy itself.
     front: Option<Front>,
-    /// Another proxy forwards, and postern sees no answer.
-    is_beside: bool,
     /// Probes of the check that is under way.
     sent: Cell<usize>,
     findings: Findings,
@@ -343,7 +341,8 @@ impl Probes {
             wrong.push(format!("of two cookies that the service sets {cookies} reach the client"));
         }
         let leaks = told.head.contains("told-by-the-service");
-        if leaks && !self.is_beside {
+        // Where another proxy forwards, postern sees no answer.
+        if leaks && self.front.is_none() {
             wrong.push("what the service says in `X-Postern-User` reaches the client".to_owned());
         }
         self.report("answers", Promise::Answer, wrong);

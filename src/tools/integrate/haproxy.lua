@@ -14,10 +14,13 @@ local blanked = {
     '{{ header.lower() }}',
 {%- endfor %}
 }
--- Of one connection alone (RFC 9110, 7.6.1), or of a body that is not sent along.
-local own = {
-    "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "content-length", "expect",
-}
+-- Of one connection alone (RFC 9110, 7.6.1).
+local of_one_hop = { "keep-alive", "proxy-connection", "proxy-authorization", "te", "trailer", "http2-settings" }
+-- These too, or of a body that is not sent along.
+local own = { "connection", "transfer-encoding", "content-length", "expect", table.unpack(of_one_hop) }
+
+-- HAProxy's client ends the process where a question has more headers than `tune.http.maxhdr`, which is 101; it adds some.
+local most = 90
 
 -- HAProxy counts values from 0.
 local function list(values)
@@ -47,7 +50,21 @@ local function refuse(txn, answer)
 end
 
 core.register_action("postern", { "http-req" }, function(txn)
-    local sent = txn.http:req_get_headers()
+    local sent, count = txn.http:req_get_headers(), 0
+    if not sent["host"] then
+        return refuse(txn, { status = 400, reason = "Bad Request", headers = {}, body = "" })
+    end
+    for _, values in pairs(sent) do count = count + #list(values) end
+    if count > most then
+        return refuse(txn, { status = 431, reason = "Request Header Fields Too Large", headers = {}, body = "" })
+    end
+    -- Of upgrades a WebSocket alone goes on.
+    local upgrade = list(sent["upgrade"] or {})
+    local is_websocket = #upgrade == 1 and upgrade[1]:lower() == "websocket"
+    if not is_websocket then
+        sent["upgrade"] = nil
+        txn.http:req_del_header("upgrade")
+    end
     local asked, answer = pcall(ask, txn, sent)
     if not asked or not answer or not answer.headers or (answer.status or 0) < 200 then
         answer = { status = 503, reason = "Service Unavailable", headers = {}, body = "" }
@@ -55,7 +72,8 @@ core.register_action("postern", { "http-req" }, function(txn)
     if answer.status ~= 200 then return refuse(txn, answer) end
     -- What `Connection` names would be taken away behind us: nothing but an upgrade is left of it.
     txn.http:req_del_header("connection")
-    if sent["upgrade"] then txn.http:req_add_header("connection", "upgrade") end
+    if is_websocket then txn.http:req_add_header("connection", "upgrade") end
+    for _, name in ipairs(of_one_hop) do txn.http:req_del_header(name) end
     for _, names in ipairs(list(answer.headers["x-postern-remove"] or {})) do
         for name in names:gmatch("[^,]+") do txn.http:req_del_header(name) end
     end

@@ -1,4 +1,4 @@
-//! The whole configuration of a front (docs/fronts.md) for one policy: which headers it must replace, and which paths it sends to
+//! The whole configuration of a front (docs/fronts) for one policy: which headers it must replace, and which paths it sends to
 //! postern's own proxy because it cannot do itself what their routes say.
 
 mod paths;
@@ -7,7 +7,7 @@ mod template;
 mod tests;
 
 use crate::fronts::Front;
-use crate::policy::{Policy, Route};
+use crate::policy::{Access, Policy, Route, Rule};
 use paths::Paths;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -20,6 +20,8 @@ pub enum Form {
     Caddy,
     Traefik,
     Envoy,
+    /// Envoy that asks over gRPC.
+    EnvoyGrpc,
     /// The filter of Envoy, put into a gateway of Istio.
     Istio,
     Haproxy,
@@ -30,12 +32,13 @@ pub enum Form {
 
 impl Form {
     /// All of them, by the word of the command line.
-    pub const ALL: [(&'static str, Self); 9] = [
+    pub const ALL: [(&'static str, Self); 10] = [
         ("nginx", Self::Nginx),
         ("nginx-uwsgi", Self::NginxUwsgi),
         ("caddy", Self::Caddy),
         ("traefik", Self::Traefik),
         ("envoy", Self::Envoy),
+        ("envoy-grpc", Self::EnvoyGrpc),
         ("istio", Self::Istio),
         ("haproxy", Self::Haproxy),
         ("haproxy-lua", Self::HaproxyLua),
@@ -50,6 +53,7 @@ impl Form {
             Self::Caddy => Front::Caddy,
             Self::Traefik => Front::Traefik,
             Self::Envoy | Self::Istio => Front::Envoy,
+            Self::EnvoyGrpc => Front::EnvoyGrpc,
             Self::Haproxy | Self::HaproxyLua => Front::Haproxy,
             Self::GatewayApi => Front::GatewayApi,
         }
@@ -104,7 +108,7 @@ impl Place {
 /// Who is where.
 #[derive(Clone, Debug)]
 pub struct Deployment {
-    /// Where postern is asked: `forward_auth.listen`.
+    /// Where postern is asked: `forward_auth.listen`, or `ext_authz.listen`.
     pub asked: Place,
     /// Where it is a proxy itself: `listen`.
     pub proxy: Place,
@@ -121,13 +125,15 @@ pub struct Printed {
     pub findings: Vec<String>,
 }
 
-/// A route that the front must leave to postern's proxy.
+/// A route that a front cannot forward as it does all others.
 #[derive(Clone, Debug)]
-struct Proxied {
+struct Special {
     /// As the policy writes it.
     pattern: String,
     why: &'static str,
     paths: Paths,
+    /// The front shows so many bytes of the body, and forwards it itself; otherwise it leaves it to postern's proxy.
+    shown: Option<u64>,
 }
 
 /// Why a configuration cannot be printed.
@@ -157,48 +163,68 @@ pub fn print(form: Form, policy: &Policy, deployment: &Deployment) -> Result<Pri
             _ => {}
         }
     }
-    let proxied = proxied(policy, &deployment.upstream);
-    let findings = findings(form, policy, deployment, &proxied);
-    let text = template::render(form, policy, deployment, &proxied)?;
+    let special = special(form, policy, &deployment.upstream);
+    let findings = findings(form, policy, deployment, &special);
+    let text = template::render(form, policy, deployment, &special)?;
     Ok(Printed { text, findings })
 }
 
-/// What only the proxy can serve.
-fn proxied(policy: &Policy, upstream: &str) -> Vec<Proxied> {
-    let own = policy.own_places().map(|place| Proxied {
+/// What a front cannot forward without more.
+fn special(form: Form, policy: &Policy, upstream: &str) -> Vec<Special> {
+    let own = policy.own_places().map(|place| Special {
         pattern: if place.ends_with('/') { format!("{place}**") } else { place.to_owned() },
         why: "is postern's own",
         paths: Paths::below(place),
+        shown: None,
     });
     let routes = policy.routes().iter().filter_map(|route| {
-        let why = why(route).or_else(|| {
-            let name = policy.upstreams().get(route.upstream)?;
-            (**name != *upstream).then_some("goes to another upstream")
-        })?;
-        Some(Proxied { pattern: route.pattern.to_string(), why, paths: Paths::of(route.shape()) })
+        let is_elsewhere = policy.upstreams().get(route.upstream).is_some_and(|name| **name != *upstream);
+        let (why, shown) = match (only_for_the_proxy(route), judged_body(route)) {
+            (Some(why), _) => (why, None),
+            _ if is_elsewhere => ("goes to another upstream", None),
+            _ if form == Form::Traefik && rules(route).any(opens_sockets) => ("opens WebSockets", None),
+            (None, most) => ("judges the body", Some(most?).filter(|_| form == Form::EnvoyGrpc)),
+        };
+        Some(Special { pattern: route.pattern.to_string(), why, paths: Paths::of(route.shape()), shown })
     });
     own.chain(routes).collect()
 }
 
-/// Why a front cannot forward this route itself.
-fn why(route: &Route) -> Option<&'static str> {
-    let rules = || route.rules().iter().filter(|rule| rule.access != crate::policy::Access::Deny);
+fn opens_sockets(rule: &Rule) -> bool {
+    rule.options.as_ref().is_some_and(|options| options.upgrade.is_some())
+}
+
+fn rules(route: &Route) -> impl Iterator<Item = &Rule> {
+    route.rules().iter().filter(|rule| rule.access != Access::Deny)
+}
+
+/// Why no front can forward this route itself.
+fn only_for_the_proxy(route: &Route) -> Option<&'static str> {
     if route.options.rewrite.is_some() {
         Some("rewrites the target")
-    } else if rules().any(|rule| rule.reads_body || rule.points() || rule.strict_sources().next().is_some()) {
-        Some("judges the body")
-    } else if rules().any(crate::policy::Rule::judges_answer) {
+    } else if rules(route).any(Rule::judges_answer) {
         Some("judges the answer")
     } else {
         None
     }
 }
 
-fn findings(form: Form, policy: &Policy, deployment: &Deployment, proxied: &[Proxied]) -> Vec<String> {
+/// How large a body may be that this route judges, where it judges any.
+fn judged_body(route: &Route) -> Option<u64> {
+    let judging =
+        rules(route).filter(|rule| rule.reads_body || rule.points() || rule.strict_sources().next().is_some());
+    judging.map(|rule| rule.inspect_limit().min(route.body_limit(rule))).max()
+}
+
+fn findings(form: Form, policy: &Policy, deployment: &Deployment, special: &[Special]) -> Vec<String> {
     let mut findings = Vec::new();
     let routes_itself = form.routes_itself();
-    for Proxied { pattern, why, .. } in proxied {
-        findings.push(if routes_itself {
+    for Special { pattern, why, shown, .. } in special {
+        findings.push(if let Some(most) = shown {
+            format!(
+                "`{pattern}` {why}: of one with a `Content-Length` up to {most} bytes are shown, others are refused"
+            )
+        } else if routes_itself {
             format!("`{pattern}` {why}: it is sent to postern's `listen`")
         } else {
             format!("`{pattern}` {why}: route it to postern's `listen` by hand; until then it is refused")

@@ -1,21 +1,35 @@
 //! From a policy and a deployment to what the templates beside this file say.
 
-use super::{Deployment, Form, Place, Proxied};
-use crate::fronts::BLANKED;
+use super::{Deployment, Form, Place, Special};
+use crate::fronts::{BLANKED, Front};
 use crate::policy::Policy;
 use askama::Template;
 use std::net::IpAddr;
 
 /// What every template may say.
 struct Facts<'a> {
+    form: Form,
     deployment: &'a Deployment,
-    proxied: &'a [Proxied],
+    special: &'a [Special],
     headers: Vec<Header>,
     /// What else of a client's no service should believe: postern's own proxy takes it away or writes it anew.
     blanked: Vec<Header>,
 }
 
 impl Facts<'_> {
+    fn is_grpc(&self) -> bool {
+        self.form.front() == Front::EnvoyGrpc
+    }
+
+    /// How much of a body is shown at most.
+    fn most_shown(&self) -> Option<u64> {
+        self.special.iter().filter_map(|route| route.shown).max()
+    }
+
+    fn has_proxied(&self) -> bool {
+        self.special.iter().any(|route| route.shown.is_none())
+    }
+
     /// Those of which a question says nothing itself.
     fn blanked_in_questions(&self) -> impl Iterator<Item = &Header> {
         self.blanked.iter().filter(|header| !header.name.starts_with("X-Original-"))
@@ -143,19 +157,19 @@ pub(super) fn render(
     form: Form,
     policy: &Policy,
     deployment: &Deployment,
-    proxied: &[Proxied],
+    special: &[Special],
 ) -> Result<String, askama::Error> {
     let usual = ["authorization", "cookie", "x-request-id"];
     let own = policy.own_headers().iter().map(http::HeaderName::as_str).filter(|name| !usual.contains(name));
     let headers = usual.into_iter().chain(own).map(Header::of).collect();
     let blanked = BLANKED.into_iter().filter(|name| !policy.strip().injects(name)).map(Header::of).collect();
-    let facts = Facts { deployment, proxied, headers, blanked };
+    let facts = Facts { form, deployment, special, headers, blanked };
     let mut text = match form {
         Form::Nginx => Nginx(facts).render(),
         Form::NginxUwsgi => NginxUwsgi(facts).render(),
         Form::Caddy => Caddy(facts).render(),
         Form::Traefik => Traefik(facts).render(),
-        Form::Envoy => Envoy(facts).render(),
+        Form::Envoy | Form::EnvoyGrpc => Envoy(facts).render(),
         Form::Istio => Istio(facts).render(),
         Form::Haproxy => Haproxy(facts).render(),
         Form::HaproxyLua => HaproxyLua(facts).render(),
