@@ -28,6 +28,7 @@ fn pages() -> Vec<String> {
     let mut pages = vec!["README.md".to_owned(), "CHANGELOG.md".to_owned()];
     pages.extend(list("docs"));
     pages.extend(list("docs/reference"));
+    pages.extend(list("docs/fronts"));
     pages
 }
 

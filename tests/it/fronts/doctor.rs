@@ -62,31 +62,78 @@ fn a_front_that_keeps_its_word_has_nothing_to_change() {
     });
 }
 
+/// A front, one of its lines and what stands in its place, the check that finds it, and words of what doctor says to change.
+const WRONG: [(&str, &str, &str, &str, &str); 14] = [
+    (
+        "nginx",
+        "proxy_set_header X-Postern-User $told_x_postern_user;",
+        "",
+        "identity headers",
+        "`proxy_set_header NAME",
+    ),
+    (
+        "nginx",
+        "proxy_set_header Authorization $told_authorization;",
+        "",
+        "credential",
+        "`proxy_set_header Authorization",
+    ),
+    (
+        "nginx",
+        "proxy_pass http://service;",
+        "proxy_pass http://service/;",
+        "targets and methods",
+        "without a path behind the name",
+    ),
+    ("nginx", "auth_request /_postern;", "", "the question", "`auth_request` in every location"),
+    ("nginx", "proxy_set_header X-Original-URI $request_uri;", "", "the way", "is that where the front forwards to"),
+    ("nginx", "error_page 401 403 500 = @postern_refusal;", "", "refusals", "`error_page 401 403 500"),
+    ("caddy", "\t\t\t\t\t`X-Postern-User`\n", "", "identity headers", "`copy_headers`"),
+    (
+        "caddy",
+        "\t\t\treverse_proxy",
+        "\t\t\turi replace /%63af /caf\n\t\t\treverse_proxy",
+        "targets and methods",
+        "`uri`",
+    ),
+    ("haproxy", "    http-request lua.postern if !proxied\n", "", "the question", "`http-request lua.postern`"),
+    (
+        "haproxy",
+        "    default_backend service",
+        "    http-request replace-path (.*)/%63af(.*) \\1/caf\\2\n    default_backend service",
+        "targets and methods",
+        "`replace-path`",
+    ),
+    (
+        "envoy",
+        "allowed_headers: { patterns: [ { safe_regex: { regex: \".*\" } } ] }",
+        "",
+        "identity headers",
+        "`allowed_headers`",
+    ),
+    ("envoy", "normalize_path: false", "normalize_path: true", "targets and methods", "`normalize_path: false`"),
+    (
+        "envoy-grpc",
+        "encode_raw_headers: true",
+        "disallowed_headers: { patterns: [ { prefix: x_ } ] }",
+        "identity headers",
+        "`disallowed_headers`",
+    ),
+    ("envoy-grpc", "merge_slashes: false", "merge_slashes: true", "targets and methods", "`merge_slashes: false`"),
+];
+
 #[test]
 fn one_wrong_line_is_named() {
-    let wrong = [
-        ("proxy_set_header X-Postern-User $told_x_postern_user;", "", "identity headers", "proxy_set_header"),
-        ("proxy_set_header Authorization $told_authorization;", "", "credential", "proxy_set_header Authorization"),
-        (
-            "proxy_pass http://service;",
-            "proxy_pass http://service/;",
-            "targets and methods",
-            "without a path behind the name",
-        ),
-        ("auth_request /_postern;", "", "the question", "`auth_request` in every location"),
-        ("proxy_set_header X-Original-URI $request_uri;", "", "the way", "is that where the front forwards to"),
-        ("error_page 401 403 500 = @postern_refusal;", "", "refusals", "error_page 401 403 500"),
-    ];
     std::thread::scope(|scope| {
-        for (old, new, check, words) in wrong {
+        for (front, old, new, check, words) in WRONG {
             scope.spawn(move || {
-                let (code, said) = examine("nginx", |usual| {
-                    assert!(usual.contains(old), "{old}");
+                let (code, said) = examine(front, |usual| {
+                    assert!(usual.contains(old), "{front}: {old}");
                     usual.replacen(old, new, 1)
                 });
                 let (state, detail) = state(&said, check);
-                assert!(state == "failed" && detail.contains(words), "{old}: {said:#}");
-                assert_eq!(code, 1, "{old}");
+                assert!(state == "failed" && detail.contains(words), "{front}: {old}: {said:#}");
+                assert_eq!(code, 1, "{front}: {old}");
             });
         }
     });

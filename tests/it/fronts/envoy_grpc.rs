@@ -1,76 +1,44 @@
-//! Envoy asks by `ext_authz` over gRPC, with the filter and the cluster of docs/fronts.md, and forwards.
+//! What Envoy does over gRPC alone: headers as they came, bodies, who is connected to it, and more than one header of a name in an answer.
 
-use super::ext_authz::Grpc;
-use crate::gateway::websockets::echo;
-use crate::interop::{HTTP1, envoy, envoy_configuration};
-use crate::support::{Raw, Upstream, Who, World, eventually, free_port, request};
+use super::servers::Front;
+use super::{Asked, POLICY, TRUSTING};
+use crate::support::{Answer, Raw, Upstream, Who, eventually, request};
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::{Error, connect};
-
-const POLICY: &str = "
-version: 1
-upstream: echo
-defaults:
-  inject: { X-Postern-User: user.username, X-Postern-Organization: org.slug }
-routes:
-  /public/**: public
-  /me/**: authenticated
-  /api/v1/org/{org:slug}/**: { org: path.org as slug, read: member, write: manager }
-  /few: { level: public, throttle: { rate: 1/hour, by: address } }
-  /readonly: { GET: authenticated }
-  /ext/**: { level: authenticated, rewrite: { strip_prefix: /ext } }
-  /body: { POST: { level: member, org: body.organization as slug } }
-  /basic: { level: authenticated, authenticate: [bearer, basic] }
-  /cors: { level: authenticated, cors: { origins: [\"https://a.example\"], methods: [GET], headers: [Authorization], credentials: true } }
-  /ws/**: { GET: { level: authenticated, upgrade: [websocket] } }
-";
 
 const RAW: &str = "encode_raw_headers: true";
-const BODY: &str = "with_request_body: { max_request_bytes: 64, allow_partial_message: true, pack_as_bytes: true }";
 
-/// A block of the manual, further in by so many blanks.
-fn block(at: usize, blanks: usize) -> String {
-    let manual = include_str!("../../../docs/fronts.md");
-    let section = manual.split("## Envoy over gRPC").nth(1).unwrap();
-    let block = section.split("```yaml\n").nth(at + 1).and_then(|rest| rest.split("```").next()).unwrap();
-    block.lines().map(|line| format!("{:blanks$}{line}\n", "")).collect()
+/// A postern with this policy and configuration, Envoy that asks it, and a service behind both.
+struct All {
+    asked: Asked,
+    service: Upstream,
+    front: Front,
 }
 
-/// Envoy before this service, which asks. `raw`: what stands in the place of `encode_raw_headers: true`.
-fn before(grpc: &Grpc, service: SocketAddr, raw: &str) -> (impl Drop + use<>, SocketAddr) {
-    changed(grpc, service, raw, &|configuration| configuration)
-}
+impl All {
+    fn new() -> Self {
+        Self::with(POLICY, TRUSTING, "", "")
+    }
 
-/// The same with its configuration changed.
-fn changed(
-    grpc: &Grpc,
-    service: SocketAddr,
-    raw: &str,
-    change: &dyn Fn(String) -> String,
-) -> (impl Drop + use<>, SocketAddr) {
-    let filter = block(1, 10).replace(RAW, raw);
-    let cluster = block(2, 2).replace("port_value: 9191", &format!("port_value: {}", grpc.address.port()));
-    let port = free_port();
-    let configuration = envoy_configuration(port, service, HTTP1, "")
-        .replace("          http_filters:\n", &format!("          http_filters:\n{filter}"))
-        .replace("  clusters:\n", &format!("  clusters:\n{cluster}"));
-    (envoy(&change(configuration), port), SocketAddr::from(([127, 0, 0, 1], port)))
-}
+    /// With one text of Envoy's configuration in the place of another.
+    fn with(policy: &str, config: &str, old: &str, new: &str) -> Self {
+        let service = Upstream::echo();
+        let asked = Asked::before(service.address(), "envoy-grpc", policy, config);
+        let front = Front::with(&asked, |text| {
+            assert!(text.contains(old), "{old}: {text}");
+            text.replace(old, new)
+        });
+        Self { asked, service, front }
+    }
 
-/// Sends until Envoy has found out that postern is well.
-fn ready(front: SocketAddr) {
-    eventually("Envoy asks", || {
-        let answer = Raw::connect(front).send(request(Who::nobody, "GET", "/public/x", &[], "")).answer();
-        (answer.status == 200).then_some(())
-    });
+    fn send(&self, bytes: Vec<u8>) -> Answer {
+        Raw::connect(self.front.address).send(bytes).answer()
+    }
 }
 
 #[test]
-fn envoy_forwards_what_was_judged_and_says_whose_it_is() {
-    let (grpc, service) = (Grpc::new(POLICY), Upstream::echo());
+fn headers_that_come_joined_are_judged_alike() {
     let spoofed = [
         ("X-Postern-User", "su"),
         ("x_postern_user", "su"),
@@ -86,13 +54,10 @@ fn envoy_forwards_what_was_judged_and_says_whose_it_is() {
         ("X-Real-Ip", "6.6.6.6"),
     ];
     for raw in [RAW, "encode_raw_headers: false"] {
-        let (_envoy, front) = before(&grpc, service.address(), raw);
-        ready(front);
-        service.forget();
-        let send = |bytes: Vec<u8>| Raw::connect(front).send(bytes).answer();
-        let answer = send(request(Who::mA, "POST", "/api/v1/org/a/caf%C3%A9?q=%2F", &spoofed, "hello"));
+        let all = All::with(POLICY, TRUSTING, RAW, raw);
+        let answer = all.send(request(Who::mA, "POST", "/api/v1/org/a/caf%C3%A9?q=%2F", &spoofed, "hello"));
         assert_eq!(answer.status, 200, "{raw}: {answer:?}");
-        let seen = &service.recorded()[0];
+        let seen = all.service.last();
         assert_eq!((seen.target.as_str(), seen.body.as_slice()), ("/api/v1/org/a/caf%C3%A9?q=%2F", &b"hello"[..]));
         assert_eq!((seen.folded("x-postern-user"), seen.folded("x-postern-organization")), (vec!["mA"], vec!["a"]));
         assert_eq!((seen.header("authorization"), seen.header("cookie")), (None, Some("theme=dark")), "{raw}");
@@ -101,68 +66,43 @@ fn envoy_forwards_what_was_judged_and_says_whose_it_is() {
         }
         let told = seen.header("x-request-id").unwrap();
         let line = eventually("its line", || {
-            grpc.postern.access_lines_now().into_iter().find(|line| line["request_id"] == told)
+            all.asked.postern.access_lines_now().into_iter().find(|line| line["request_id"] == told)
         });
         assert_eq!(line["method"], "POST", "{line}");
         assert_ne!(line["client"], "6.6.6.6", "{line}");
-        service.forget();
-        assert_eq!(send(request(Who::nobody, "GET", "/public/x", &spoofed, "")).status, 200);
-        let seen = &service.recorded()[0];
-        assert_eq!((seen.folded("x-postern-user"), seen.folded("x-postern-organization")), (vec![], vec![]), "{raw}");
-        let twice = send(request(Who::mA, "GET", "/me/x", &[("Authorization", "Basic eDp5")], ""));
+        let twice = all.send(request(Who::mA, "GET", "/me/x", &[("Authorization", "Basic eDp5")], ""));
         assert_eq!((twice.status, twice.code().as_str()), (400, "ambiguous"), "{raw}");
+        for (target, headers) in
+            [("/header", [("X-Org", "a"), ("X-Org", "a")]), ("/when", [("X-Mode", "evil"), ("X-Mode", "good")])]
+        {
+            let twice = all.send(request(Who::uA, "GET", target, &headers, ""));
+            assert_eq!((twice.status, twice.code().as_str()), (400, "ambiguous"), "{raw}: {target}");
+        }
+        assert_eq!(all.send(request(Who::uA, "GET", "/header", &[("X-Org", "a")], "")).status, 200, "{raw}");
+        let cookies = [("Cookie", "theme=dark"), ("Cookie", "a=1,postern_session=x")];
+        assert_eq!(all.send(request(Who::nobody, "GET", "/public/x", &cookies, "")).status, 200, "{raw}");
+        assert!(!String::from_utf8_lossy(&all.service.last().head).contains("postern_session"), "{raw}");
     }
 }
 
 #[test]
-fn through_envoy_every_refusal_keeps_its_status_body_and_headers() {
-    let (grpc, service) = (Grpc::new(POLICY), Upstream::echo());
-    let (_envoy, front) = before(&grpc, service.address(), RAW);
-    ready(front);
-    service.forget();
-    let send = |bytes: Vec<u8>| Raw::connect(front).send(bytes).answer();
-    for (who, method, target, status, code) in [
-        (Who::nobody, "GET", "/me/x", 401, "credentials_missing"),
-        (Who::off, "GET", "/me/x", 401, "user_inactive"),
-        (Who::uB, "GET", "/api/v1/org/a/x", 403, "org_foreign"),
-        (Who::uA, "GET", "/nothing", 404, "no_route"),
-        (Who::uA, "PUT", "/readonly", 405, "method_not_allowed"),
-        (Who::uA, "GET", "/ext/me", 403, "proxy_only"),
-        (Who::uA, "POST", "/body", 403, "body_unseen"),
-        (Who::uA, "GET", "/me/a%2Fb", 400, "bad_target"),
-    ] {
-        let answer = send(request(who, method, target, &[], ""));
-        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{who:?} {method} {target}");
-        assert_eq!(answer.header("www-authenticate").is_some(), status == 401, "{answer:?}");
-        assert_eq!(answer.header("allow").is_some(), status == 405, "{answer:?}");
-        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{answer:?}");
-    }
-    let basic = send(request(Who::nobody, "GET", "/basic", &[], ""));
+fn an_answer_keeps_each_header_of_a_name_and_what_is_said_of_a_limit() {
+    let all = All::new();
+    let basic = all.send(request(Who::nobody, "GET", "/basic", &[], ""));
     assert_eq!(basic.all("www-authenticate").len(), 2, "both challenges: {basic:?}");
-    assert!(service.recorded().is_empty());
-    let passed = send(request(Who::nobody, "GET", "/few", &[], ""));
+    let passed = all.send(request(Who::nobody, "GET", "/few", &[], ""));
     assert!(passed.status == 200 && passed.header("ratelimit").is_some(), "{passed:?}");
-    let over = send(request(Who::nobody, "GET", "/few", &[], ""));
-    assert_eq!((over.status, over.code().as_str()), (429, "throttled"));
-    assert!(over.header("retry-after").is_some(), "{over:?}");
-    let preflight = [("Origin", "https://a.example"), ("Access-Control-Request-Method", "GET")];
-    let answer = send(request(Who::nobody, "OPTIONS", "/cors", &preflight, ""));
-    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, Some("https://a.example")));
-    assert_eq!(service.recorded().len(), 1, "nothing that was refused reached the service");
 }
 
 #[test]
 fn envoy_says_who_is_connected_to_it_and_nobody_else_does() {
-    let (grpc, service) = (Grpc::new(POLICY), Upstream::echo());
-    for (number, remote) in ["use_remote_address: true", "use_remote_address: false"].into_iter().enumerate() {
-        let (_envoy, front) = changed(&grpc, service.address(), RAW, &|configuration| {
-            configuration.replace("use_remote_address: true", remote)
-        });
-        ready(front);
+    const REMOTE: &str = "use_remote_address: true";
+    for (number, remote) in [REMOTE, "use_remote_address: false"].into_iter().enumerate() {
+        let all = All::with(POLICY, TRUSTING, REMOTE, remote);
         // Not the address that Envoy asks from, which is trusted.
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::from(([127, 0, 0, 2], 0)).into()).unwrap();
-        socket.connect(&front.into()).unwrap();
+        socket.connect(&all.front.address.into()).unwrap();
         let mut stream = std::net::TcpStream::from(socket);
         let head = format!(
             "GET /public/from{number} HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6\r\nConnection: close\r\n\r\n"
@@ -171,26 +111,21 @@ fn envoy_says_who_is_connected_to_it_and_nobody_else_does() {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-        let path = format!("/public/from{number}");
-        let line =
-            eventually("its line", || grpc.postern.access_lines_now().into_iter().find(|line| line["path"] == *path));
+        let line = &all.asked.postern.access_lines(1)[0];
         assert_eq!(line["client"], "127.0.0.2", "{remote}: {line}");
     }
 }
 
 #[test]
-fn through_envoy_a_whole_body_decides_and_a_part_never() {
-    let (grpc, service) = (Grpc::new(POLICY), Upstream::echo());
-    let (_envoy, front) = before(&grpc, service.address(), &format!("{RAW}\n              {BODY}"));
-    ready(front);
-    service.forget();
+fn a_whole_body_decides_and_a_part_never() {
+    let all = All::with(POLICY, TRUSTING, "max_request_bytes: 1048576", "max_request_bytes: 64");
     let json = [("Content-Type", "application/json")];
     let post = |who, body: &str| {
-        let answer = Raw::connect(front).send(request(who, "POST", "/body", &json, body)).answer();
+        let answer = all.send(request(who, "POST", "/body", &json, body));
         (answer.status, if answer.status == 200 { String::new() } else { answer.code() })
     };
     assert_eq!(post(Who::mA, r#"{"organization":"a"}"#), (200, String::new()));
-    assert_eq!(service.recorded()[0].body, br#"{"organization":"a"}"#);
+    assert_eq!(all.service.last().body, br#"{"organization":"a"}"#);
     assert_eq!(post(Who::mA, r#"{"organization":"b"}"#), (403, "org_foreign".to_owned()));
     // As long as what is shown of it, and longer.
     let long = |size: usize| format!("{:<size$}", r#"{"organization":"a"}"#);
@@ -198,70 +133,33 @@ fn through_envoy_a_whole_body_decides_and_a_part_never() {
     assert_eq!(post(Who::mA, &long(64)).0, 200);
     assert_eq!(post(Who::mA, &long(65)), (403, "body_unseen".to_owned()));
     let forged = [json[0], ("X-Envoy-Auth-Partial-Body", "false")];
-    let answer = Raw::connect(front).send(request(Who::mA, "POST", "/body", &forged, &long(65))).answer();
-    assert_eq!(answer.code(), "body_unseen");
+    assert_eq!(all.send(request(Who::mA, "POST", "/body", &forged, &long(65))).code(), "body_unseen");
+    // Where the body decides nothing, it is not held.
+    assert_eq!(all.send(request(Who::mA, "POST", "/api/v1/org/a/x", &json, &long(5000))).status, 200);
+    assert_eq!(all.service.last().body.len(), 5000);
 }
 
 #[test]
-fn through_envoy_a_revocation_holds_and_a_postern_that_is_away_lets_nothing_pass() {
-    let (grpc, service) = (Grpc::new(POLICY), Upstream::echo());
-    let (_envoy, front) = before(&grpc, service.address(), RAW);
-    ready(front);
-    let status = || Raw::connect(front).send(request(Who::uA, "GET", "/me/x", &[], "")).answer().status;
-    assert_eq!(status(), 200);
-    grpc.postern.cli(&["user", "edit", "uA", "--active=false"]);
-    let begun = postern::clock::monotonic();
-    eventually("it is refused", || (status() == 401).then_some(()));
-    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
-    drop(grpc);
-    let count = service.recorded().len();
-    let away = Raw::connect(front).send(request(Who::nobody, "GET", "/public/x", &[], "")).answer();
-    assert_eq!(away.status, 503, "{away:?}");
-    assert_eq!(service.recorded().len(), count);
-}
-
-#[test]
-fn through_envoy_a_link_becomes_a_session_by_two_cookies() {
+fn a_link_becomes_a_session_by_two_cookies() {
     let home = tempfile::tempdir().unwrap();
     let key = home.path().join("django.key");
     std::fs::write(&key, "fn)t*+$)ugeyip6-#txyy$5wf2ervc0d2n#h)qb)y5@ly$t*@w").unwrap();
     let config = format!(
-        "trusted_proxies: [127.0.0.1]\nidentity:\n  session: {{ secure: false }}\n  sesame: {{ key: {{ file: {} }}, query: {{ name: key, exchange: true }} }}\n",
+        "{TRUSTING}identity:\n  session: {{ secure: false }}\n  sesame: {{ key: {{ file: {} }}, query: {{ name: key, exchange: true }} }}\n",
         key.display()
     );
     let policy = format!("{POLICY}  /link/**: {{ level: authenticated, authenticate: [sesame, session] }}\n");
-    let (grpc, service) = (Grpc::with(&policy, &config), Upstream::echo());
-    let (_envoy, front) = before(&grpc, service.address(), RAW);
-    ready(front);
-    service.forget();
-    let token = grpc.postern.cli(&["sesame", "mint", "--user", "uA"]).trim().to_owned();
-    let send = |target: &str, headers: &[(&str, &str)]| {
-        Raw::connect(front).send(request(Who::nobody, "GET", target, headers, "")).answer()
-    };
+    let all = All::with(&policy, &config, "", "");
+    let token = all.asked.postern.cli(&["sesame", "mint", "--user", "uA"]).trim().to_owned();
+    let send = |target: &str, headers: &[(&str, &str)]| all.send(request(Who::nobody, "GET", target, headers, ""));
     let answer = send(&format!("/link/1?a=1&key={token}"), &[("Sec-Fetch-Site", "none")]);
     assert_eq!((answer.status, answer.header("location")), (303, Some("/link/1?a=1")), "{answer:?}");
     let cookies = answer.all("set-cookie");
     assert_eq!(cookies.len(), 2, "{cookies:?}");
-    assert!(service.recorded().is_empty());
+    assert!(all.service.recorded().is_empty());
     let session = cookies[0].split(';').next().unwrap();
     let cookie = format!("theme=dark; {session}");
     assert_eq!(send("/link/1?a=1", &[("Cookie", &cookie)]).status, 200);
-    let seen = &service.recorded()[0];
+    let seen = all.service.last();
     assert_eq!((seen.header("x-postern-user"), seen.header("cookie")), (Some("uA"), Some("theme=dark")));
-}
-
-#[test]
-fn through_envoy_a_websocket_is_judged_before_it_is_one() {
-    let (grpc, sockets) = (Grpc::new(POLICY), echo());
-    let (_envoy, front) = before(&grpc, sockets, RAW);
-    let open = |who| {
-        let mut request = format!("ws://{front}/ws/x").into_client_request().unwrap();
-        if let Some(token) = World::get().token(who) {
-            request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
-        }
-        connect(request)
-    };
-    eventually("Envoy asks", || open(Who::uA).is_ok().then_some(()));
-    let Err(Error::Http(refused)) = open(Who::nobody) else { panic!("it must be refused") };
-    assert_eq!(refused.status(), 401);
 }

@@ -17,20 +17,20 @@ use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
 /// A postern that Envoy asks over gRPC, in front of nothing.
-pub(super) struct Grpc {
-    pub(super) postern: Postern,
+struct Grpc {
+    postern: Postern,
     /// Where it is asked.
-    pub(super) address: SocketAddr,
+    address: SocketAddr,
     runtime: Runtime,
     channel: Channel,
 }
 
 impl Grpc {
-    pub(super) fn new(policy: &str) -> Self {
+    fn new(policy: &str) -> Self {
         Self::with(policy, "trusted_proxies: [127.0.0.1]\n")
     }
 
-    pub(super) fn with(policy: &str, config: &str) -> Self {
+    fn with(policy: &str, config: &str) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let mut options = Options::policy(policy);
         options.config = format!("ext_authz: {{ listen: \"{address}\" }}\n{config}");

@@ -1,32 +1,32 @@
-//! What `postern integrate` prints: the blocks of docs/fronts.md, and what the fronts themselves say to less usual policies.
+//! What `postern integrate` prints: the blocks of docs/fronts, and what the fronts themselves say to less usual policies.
 
-use super::Asked;
 use super::servers::{Front, RUN};
+use super::{Asked, TRUSTING, asking};
 use crate::support::{Options, Postern, Raw, Upstream, Who, request};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-const MANUAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/fronts.md");
+const PAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/fronts");
 
 /// The lines of the block behind a comment that says which command prints it, and what is before and after.
-fn block<'m>(manual: &'m str, form: &str) -> (&'m str, &'m str, &'m str) {
+fn block<'p>(page: &'p str, form: &str) -> Option<(&'p str, &'p str, &'p str)> {
     let mark = format!("<!-- postern integrate {form} -->\n```");
-    let at = manual.find(&mark).unwrap_or_else(|| panic!("docs/fronts.md does not show {form}")) + mark.len();
-    let start = at + manual[at..].find('\n').unwrap() + 1;
-    let end = start + manual[start..].find("```\n").unwrap();
-    (&manual[..start], &manual[start..end], &manual[end..])
+    let at = page.find(&mark)? + mark.len();
+    let start = at + page[at..].find('\n')? + 1;
+    let end = start + page[start..].find("```\n")?;
+    Some((&page[..start], &page[start..end], &page[end..]))
 }
 
 /// `BLESS=1` writes them.
 #[test]
-fn the_manual_shows_what_is_printed_for_its_policy() {
-    let mut manual = std::fs::read_to_string(MANUAL).unwrap();
-    let (_, policy, _) = manual.split_once("```yaml routes\n").map(|(_, rest)| ("", rest, "")).unwrap();
-    let policy = policy.split("```").next().unwrap().to_owned();
+fn the_pages_show_what_is_printed_for_their_policy() {
+    let about = std::fs::read_to_string(Path::new(PAGES).join("README.md")).unwrap();
+    let policy = about.split("```yaml routes\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let home = Postern::prepare(None, &Options::policy(""));
     std::fs::write(home.path().join("shown.yaml"), policy).unwrap();
+    let pages: Vec<_> = std::fs::read_dir(PAGES).unwrap().map(|entry| entry.unwrap().path()).collect();
     for (form, _) in postern::tools::integrate::Form::ALL {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_postern"))
             .args(["integrate", form, "--policy", "shown.yaml"])
@@ -36,13 +36,16 @@ fn the_manual_shows_what_is_printed_for_its_policy() {
             .unwrap();
         assert!(output.status.success(), "{form}: {}", String::from_utf8_lossy(&output.stderr));
         let printed = String::from_utf8(output.stdout).unwrap();
-        let (before, shown, after) = block(&manual, form);
-        if shown == printed {
-            continue;
-        }
-        assert!(std::env::var_os("BLESS").is_some(), "{form}: BLESS=1 renews docs/fronts.md\n{printed}");
-        manual = format!("{before}{printed}{after}");
-        std::fs::write(Path::new(MANUAL), &manual).unwrap();
+        let shown = pages.iter().filter(|page| {
+            let text = std::fs::read_to_string(page).unwrap();
+            let Some((before, shown, after)) = block(&text, form) else { return false };
+            if shown != printed {
+                assert!(std::env::var_os("BLESS").is_some(), "{form}: BLESS=1 renews {}\n{printed}", page.display());
+                std::fs::write(page, format!("{before}{printed}{after}")).unwrap();
+            }
+            true
+        });
+        assert_eq!(shown.count(), 1, "one page of docs/fronts shows {form}");
     }
 }
 
@@ -56,7 +59,7 @@ fn a_front_takes_many_headers_from_the_answer() {
     );
     for name in RUN {
         let service = Upstream::echo();
-        let asked = Asked::before(service.address(), name, &policy, "trusted_proxies: [127.0.0.1]\n");
+        let asked = Asked::before(service.address(), name, &policy, TRUSTING);
         let front = Front::before(&asked);
         let spoofed = [("X-Told-0", "x"), ("X-Told-39", "x")];
         let answer = Raw::connect(front.address).send(request(Who::nobody, "GET", "/public/x", &spoofed, "")).answer();
@@ -78,7 +81,7 @@ fn a_front_takes_headers_of_odd_names() {
     );
     for name in RUN {
         let service = Upstream::echo();
-        let asked = Asked::before(service.address(), name, &policy, "trusted_proxies: [127.0.0.1]\n");
+        let asked = Asked::before(service.address(), name, &policy, TRUSTING);
         if name == "nginx" {
             let refused = asked.postern.try_cli(&["integrate", "nginx"]).unwrap_err();
             assert!(refused.contains("can name the header"), "{refused}");
@@ -108,10 +111,7 @@ fn a_front_asks_and_forwards_over_unix_sockets() {
         });
         let mut options =
             Options::policy("version: 1\nupstream: echo\nroutes: { /public/**: public, /me: authenticated }\n");
-        options.config = format!(
-            "trusted_proxies: [127.0.0.1]\nforward_auth: {{ listen: \"unix://{}\", front: {name} }}\n",
-            ask.display()
-        );
+        options.config = asking(name, &format!("unix://{}", ask.display())) + TRUSTING;
         options.upstreams = Some(format!("{{ echo: \"unix://{}\" }}", service.display()));
         let nowhere = ([127, 0, 0, 1], 1).into();
         let postern = Postern::start(nowhere, &options);
@@ -155,7 +155,7 @@ fn behind_nginx_a_service_of_uwsgi_is_told_the_path_that_was_judged() {
         }
     });
     let policy = "version: 1\nupstream: echo\ndefaults: { inject: { X-Postern-User: user.username } }\nroutes: { /me/**: authenticated }\n";
-    let asked = Asked::before(service, "nginx", policy, "trusted_proxies: [127.0.0.1]\n");
+    let asked = Asked::before(service, "nginx", policy, TRUSTING);
     let front = Front::printed_as("nginx-uwsgi", &asked, |text| text);
     let send = |who, target, headers: &[(&str, &str)]| {
         Raw::connect(front.address).send(request(who, "GET", target, headers, "")).answer().status

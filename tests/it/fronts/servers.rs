@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use tempfile::TempDir;
 
 /// The fronts that are run.
-pub(super) const RUN: [&str; 4] = ["nginx", "caddy", "haproxy", "envoy"];
+pub(super) const RUN: [&str; 5] = ["nginx", "caddy", "haproxy", "envoy", "envoy-grpc"];
 
 /// A front that asks, and forwards to the service of its postern's configuration.
 pub(super) struct Front {

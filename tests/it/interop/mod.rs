@@ -6,7 +6,7 @@ mod browser;
 mod clients;
 mod proxies;
 
-pub(crate) use proxies::{HTTP1, envoy, envoy_configuration, haproxy_program, nginx};
+pub(crate) use proxies::{envoy, haproxy_program, nginx};
 
 use crate::support::{Options, Postern, Upstream, eventually};
 use std::net::{SocketAddr, TcpStream};

@@ -203,7 +203,7 @@ pub(crate) fn envoy(configuration: &str, port: u16) -> Server {
 }
 
 /// A listener of both versions before one cluster. `options`: of the cluster's protocol; `transport`: of its connections.
-pub(crate) fn envoy_configuration(port: u16, upstream: SocketAddr, options: &str, transport: &str) -> String {
+fn envoy_configuration(port: u16, upstream: SocketAddr, options: &str, transport: &str) -> String {
     let types = "type.googleapis.com/envoy.extensions";
     let host = upstream.port();
     format!(
@@ -242,7 +242,7 @@ static_resources:
     )
 }
 
-pub(crate) const HTTP1: &str = "http_protocol_options: {}";
+const HTTP1: &str = "http_protocol_options: {}";
 const HTTP2: &str = "http2_protocol_options: { allow_connect: true }";
 
 /// Its WebSockets come as extended CONNECT where it speaks HTTP/2.
