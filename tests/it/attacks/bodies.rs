@@ -5,7 +5,7 @@ use crate::lookups::{Legacy, MISSING, OF_A, OF_B, OF_GONE, SHARED};
 use crate::support::h2::{Ask, H2};
 use crate::support::{Answer, ORG_A, ORG_B, Who, World, request};
 
-const POLICY: &str = r#"
+pub(super) const POLICY: &str = r#"
 version: 1
 defaults: { shared: { read: manager, write: superuser } }
 lookups:
@@ -65,7 +65,7 @@ impl Attack {
 }
 
 #[test]
-fn a_key_that_is_there_twice_in_whatever_spelling_is_refused() {
+pub(super) fn a_key_that_is_there_twice_in_whatever_spelling_is_refused() {
     let mut attack = Attack::new();
     for body in [
         format!(r#"{{"organization":"{ORG_A}","organization":"{ORG_B}"}}"#),
@@ -84,7 +84,7 @@ fn a_key_that_is_there_twice_in_whatever_spelling_is_refused() {
 }
 
 #[test]
-fn a_type_that_says_something_else_is_never_a_body_without_an_organization() {
+pub(super) fn a_type_that_says_something_else_is_never_a_body_without_an_organization() {
     let mut attack = Attack::new();
     let body = format!(r#"{{"organization":"{ORG_A}"}}"#);
     let post = ("POST", "/device/");
@@ -118,7 +118,7 @@ fn a_type_that_says_something_else_is_never_a_body_without_an_organization() {
 }
 
 #[test]
-fn null_and_what_is_no_name_are_no_organization() {
+pub(super) fn null_and_what_is_no_name_are_no_organization() {
     let mut attack = Attack::new();
     let (post, json) = (("POST", "/device/"), [("content-type", JSON)]);
     for who in [Who::uA, Who::mA] {
@@ -145,7 +145,7 @@ fn null_and_what_is_no_name_are_no_organization() {
 }
 
 #[test]
-fn every_element_of_a_list_is_judged() {
+pub(super) fn every_element_of_a_list_is_judged() {
     let mut attack = Attack::new();
     let json = [("content-type", JSON)];
     let list = |organizations: &[&str]| {
@@ -197,7 +197,7 @@ fn what_is_deep_or_large_is_refused_in_bounded_memory() {
 }
 
 #[test]
-fn an_object_is_not_moved_into_or_out_of_another_organization() {
+pub(super) fn an_object_is_not_moved_into_or_out_of_another_organization() {
     let mut attack = Attack::new();
     let json = [("content-type", JSON)];
     let (own, other) = (format!("/device/{OF_A}/"), format!("/device/{OF_B}/"));
@@ -219,7 +219,7 @@ fn an_object_is_not_moved_into_or_out_of_another_organization() {
 
 /// Nothing tells an object of somebody else from one that is not there.
 #[test]
-fn an_object_that_is_pointed_at_is_told_like_one_that_is_not_there() {
+pub(super) fn an_object_that_is_pointed_at_is_told_like_one_that_is_not_there() {
     let mut attack = Attack::new();
     let json = [("content-type", JSON)];
     let link = |id: &str| format!(r#"{{"organization":"{ORG_A}","device":"{id}"}}"#).into_bytes();
@@ -237,7 +237,7 @@ fn an_object_that_is_pointed_at_is_told_like_one_that_is_not_there() {
 }
 
 #[test]
-fn what_the_end_of_a_body_or_a_get_says_is_not_read() {
+pub(super) fn what_the_end_of_a_body_or_a_get_says_is_not_read() {
     let mut attack = Attack::new();
     let body = format!(r#"{{"organization":"{ORG_B}"}}"#);
     // A GET is judged by what it names otherwise, and its body goes on.

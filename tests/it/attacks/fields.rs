@@ -99,7 +99,7 @@ fn bytes_above_ascii_in_a_header_that_decides_are_refused() {
 }
 
 #[test]
-fn hop_by_hop_headers_and_credentials_go_in_no_spelling() {
+pub(super) fn hop_by_hop_headers_and_credentials_go_in_no_spelling() {
     let gate = Gate::new();
     for name in [
         "Keep_Alive",
@@ -139,7 +139,7 @@ fn what_a_trusted_proxy_may_set_is_kept_of_it_alone() {
 
 /// Each 400 says what is wrong with the request, and repeats nothing of it.
 #[test]
-fn a_refused_request_is_told_its_own_fault() {
+pub(super) fn a_refused_request_is_told_its_own_fault() {
     let gate = Gate::new();
     for (target, detail) in [
         ("/public//x", "The path has an empty segment."),

@@ -5,18 +5,16 @@ use std::time::Duration;
 
 /// Sends a head that must be refused and ends the connection, whatever is smuggled behind it.
 fn refused(gate: &Gate, head: &str) {
-    let mut raw = gate.raw();
-    raw.send(format!("{head}GET /public/smuggled HTTP/1.1\r\nHost: a\r\n\r\n"));
-    let answer = raw.answer();
-    assert_eq!((answer.status, answer.code().as_str()), (400, "bad_framing"), "{head:?}");
-    assert_eq!(answer.header("connection"), Some("close"), "{head:?}");
+    let (answers, mut raw) = gate.stream(format!("{head}GET /public/smuggled HTTP/1.1\r\nHost: a\r\n\r\n"), 1);
+    assert_eq!((answers[0].status, answers[0].code().as_str()), (400, "bad_framing"), "{head:?}");
+    assert_eq!(answers[0].header("connection"), Some("close"), "{head:?}");
     raw.assert_closed();
     gate.upstream.assert_untouched(head);
 }
 
 /// Request smuggling: contradictory framing.
 #[test]
-fn ambiguous_lengths_are_refused_and_end_the_connection() {
+pub(super) fn ambiguous_lengths_are_refused_and_end_the_connection() {
     let gate = Gate::new();
     for fields in [
         "Content-Length: 4\r\nTransfer-Encoding: chunked",
@@ -76,7 +74,7 @@ fn ambiguous_lengths_are_refused_and_end_the_connection() {
 
 /// Request lines that some read and others do not.
 #[test]
-fn malformed_request_lines_are_refused() {
+pub(super) fn malformed_request_lines_are_refused() {
     let gate = Gate::new();
     for line in [
         "GET  /public/x HTTP/1.1",
@@ -92,9 +90,8 @@ fn malformed_request_lines_are_refused() {
         "GET",
         "/public/x HTTP/1.1",
     ] {
-        let mut raw = gate.raw();
-        raw.send(format!("{line}\r\nHost: a\r\n\r\n"));
-        assert_eq!(raw.answer().status, 400, "{line:?}");
+        let (answers, mut raw) = gate.stream(format!("{line}\r\nHost: a\r\n\r\n"), 1);
+        assert_eq!(answers[0].status, 400, "{line:?}");
         raw.assert_closed();
         gate.upstream.assert_untouched(line);
     }
@@ -115,7 +112,7 @@ fn malformed_request_lines_are_refused() {
 
 /// Chunk extensions: the part of framing. Extensions are grammar and not data; sizes are hexadecimal numbers alone.
 #[test]
-fn chunks_are_read_in_one_way_only() {
+pub(super) fn chunks_are_read_in_one_way_only() {
     let gate = Gate::new();
     let head = "POST /public/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     for body in [
@@ -149,10 +146,9 @@ fn chunks_are_read_in_one_way_only() {
         "3;x=\"\r\nabc\r\n0\r\n\r\n",
     ] {
         gate.upstream.forget();
-        let mut raw = gate.raw();
-        raw.send(format!("{head}{body}GET /public/smuggled HTTP/1.1\r\nHost: a\r\n\r\n"));
-        let answer = raw.answer();
-        assert_eq!((answer.status, answer.code().as_str()), (400, "bad_framing"), "{body:?}");
+        let (answers, mut raw) =
+            gate.stream(format!("{head}{body}GET /public/smuggled HTTP/1.1\r\nHost: a\r\n\r\n"), 1);
+        assert_eq!((answers[0].status, answers[0].code().as_str()), (400, "bad_framing"), "{body:?}");
         raw.assert_closed();
         let recorded = gate.upstream.recorded();
         assert!(
@@ -164,7 +160,7 @@ fn chunks_are_read_in_one_way_only() {
 
 /// The byte stream that goes to the upstream is postern's own: nothing of a client's framing is in it.
 #[test]
-fn the_upstream_s_framing_is_written_anew() {
+pub(super) fn the_upstream_s_framing_is_written_anew() {
     let gate = Gate::new();
     let sent = gate.forwarded("POST /public/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\nTE: trailers, deflate\r\n\r\n5;ext\r\nhello\r\n0\r\n\r\n");
     assert_eq!(sent.header("transfer-encoding"), Some("chunked"));
@@ -181,14 +177,13 @@ fn the_upstream_s_framing_is_written_anew() {
 
 /// Upgrade smuggling, the HTTP/1.1 part: an upgrade that no route allows is an ordinary request, and what follows it is a request too.
 #[test]
-fn an_upgrade_that_is_not_allowed_is_not_passed_on() {
+pub(super) fn an_upgrade_that_is_not_allowed_is_not_passed_on() {
     let gate = Gate::new();
     let upgrade =
         [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")];
-    let mut raw = gate.raw();
-    raw.send([request(Who::uA, "GET", "/me/x", &upgrade, ""), get(Who::uA, "/admin/x")].concat());
-    assert_eq!(raw.answer().status, 200);
-    assert_eq!(raw.answer().code(), "superuser_only");
+    let stream = [request(Who::uA, "GET", "/me/x", &upgrade, ""), get(Who::uA, "/admin/x")].concat();
+    let (answers, _) = gate.stream(stream, 2);
+    assert_eq!((answers[0].status, answers[1].code().as_str()), (200, "superuser_only"));
     let recorded = gate.upstream.recorded();
     assert_eq!(recorded.len(), 1);
     assert_eq!((recorded[0].header("upgrade"), recorded[0].header("connection")), (None, None));
@@ -208,9 +203,8 @@ fn an_upstream_cannot_switch_protocols_unasked() {
 
 /// Pipelining.
 #[test]
-fn pipelined_requests_are_judged_one_by_one() {
+pub(super) fn pipelined_requests_are_judged_one_by_one() {
     let gate = Gate::new();
-    let mut raw = gate.raw();
     let stream = [
         get(Who::uA, "/admin/x"),
         get(Who::uA, "/api/v1/org/a/1"),
@@ -221,9 +215,11 @@ fn pipelined_requests_are_judged_one_by_one() {
         get(Who::nobody, "/public/6"),
         get(Who::off, "/me/7"),
     ];
-    raw.send(stream.concat());
-    let statuses: Vec<u16> = stream.iter().map(|_| raw.answer().status).collect();
-    assert_eq!(statuses, [403, 200, 401, 403, 200, 403, 200, 401]);
+    let (answers, _) = gate.stream(stream.concat(), stream.len());
+    assert_eq!(
+        answers.iter().map(|answer| answer.status).collect::<Vec<_>>(),
+        [403, 200, 401, 403, 200, 403, 200, 401]
+    );
     let recorded = gate.upstream.recorded();
     let seen: Vec<_> = recorded.iter().map(|r| (r.target.as_str(), r.header("x-postern-user"))).collect();
     assert_eq!(seen, [("/api/v1/org/a/1", Some("uA")), ("/api/v1/org/a/4", Some("mA")), ("/public/6", None)]);

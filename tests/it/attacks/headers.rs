@@ -21,7 +21,7 @@ fn assert_identity(sent: &Recorded, who: Who, target: &str) {
 
 /// Forged identity headers; spellings of identity headers; repeated identity headers.
 #[test]
-fn identity_headers_come_from_postern_alone() {
+pub(super) fn identity_headers_come_from_postern_alone() {
     let gate = Gate::new();
     for (who, target) in ROUTES_OF {
         for name in [
@@ -60,7 +60,7 @@ fn identity_headers_come_from_postern_alone() {
 
 /// The usual names by which other software is told who somebody is.
 #[test]
-fn the_usual_identity_headers_do_not_pass() {
+pub(super) fn the_usual_identity_headers_do_not_pass() {
     let gate = Gate::new();
     for name in [
         "Remote-User",
@@ -107,7 +107,7 @@ fn a_name_that_any_file_injects_is_stripped_everywhere() {
 
 /// Hop-by-hop abuse: `Connection` names a header.
 #[test]
-fn what_connection_names_cannot_take_our_headers_away() {
+pub(super) fn what_connection_names_cannot_take_our_headers_away() {
     let gate = Gate::new();
     for connection in [
         "close, X-Postern-User",
@@ -147,7 +147,7 @@ fn what_connection_names_cannot_take_our_headers_away() {
 
 /// Hop-by-hop fields.
 #[test]
-fn headers_of_one_hop_stay_on_it() {
+pub(super) fn headers_of_one_hop_stay_on_it() {
     let gate = Gate::new();
     let hop = [
         ("Keep-Alive", "timeout=5"),
@@ -170,7 +170,7 @@ fn headers_of_one_hop_stay_on_it() {
 
 /// Hop-by-hop fields, in trailers.
 #[test]
-fn trailers_tell_the_upstream_nothing() {
+pub(super) fn trailers_tell_the_upstream_nothing() {
     let gate = Gate::new();
     let token = World::get().token(Who::mA).unwrap();
     for trailer in
@@ -203,7 +203,7 @@ fn trailers_tell_the_upstream_nothing() {
 
 /// Forged client addresses; forged `X-Forwarded-*`: from somebody who is no configured proxy.
 #[test]
-fn a_stranger_does_not_say_where_it_comes_from() {
+pub(super) fn a_stranger_does_not_say_where_it_comes_from() {
     let gate = Gate::new();
     let claims = [
         ("X-Forwarded-For", "1.2.3.4"),
@@ -250,7 +250,7 @@ fn a_stranger_does_not_say_where_it_comes_from() {
 
 /// Headers that override the target.
 #[test]
-fn headers_that_name_another_target_change_nothing() {
+pub(super) fn headers_that_name_another_target_change_nothing() {
     let gate = Gate::new();
     for (name, value) in [
         ("X-Forwarded-Uri", "/public/x"),
@@ -284,7 +284,7 @@ fn trusting_everybody_is_refused_at_the_start() {
 
 /// A probe's `User-Agent`.
 #[test]
-fn a_probe_s_name_opens_nothing() {
+pub(super) fn a_probe_s_name_opens_nothing() {
     let gate = Gate::new();
     for agent in ["kube-probe/1.30", "GoogleHC/1.0", "ELB-HealthChecker/2.0", "postern"] {
         gate.refused(
@@ -297,7 +297,7 @@ fn a_probe_s_name_opens_nothing() {
 
 /// Header injection: what a client sends.
 #[test]
-fn values_that_could_end_a_header_are_refused() {
+pub(super) fn values_that_could_end_a_header_are_refused() {
     let gate = Gate::new();
     for value in [&b"a\rb"[..], b"a\nX-Postern-User: su", b"a\0b", b"\x7f", b"a\x0bb", b"\x1b[31m"] {
         let head = [b"GET /public/x HTTP/1.1\r\nHost: a\r\nX-Some: ", value, b"\r\n\r\n"].concat();
@@ -328,7 +328,7 @@ fn names_of_the_directory_make_no_second_header() {
 
 /// Too many or too large headers.
 #[test]
-fn too_many_or_too_large_headers_are_431() {
+pub(super) fn too_many_or_too_large_headers_are_431() {
     let gate = Gate::new();
     let many =
         |count: usize, header: &str| format!("GET /public/x HTTP/1.1\r\nHost: a\r\n{}\r\n", header.repeat(count));

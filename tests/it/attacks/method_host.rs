@@ -4,7 +4,7 @@ use crate::support::{Gate, Options, Who, World, get, post, request};
 
 /// Method override headers; method override in a form.
 #[test]
-fn a_method_is_what_the_request_line_says() {
+pub(super) fn a_method_is_what_the_request_line_says() {
     let gate = Gate::new();
     for name in [
         "X-HTTP-Method-Override",
@@ -30,7 +30,7 @@ fn a_method_is_what_the_request_line_says() {
 
 /// Unknown methods.
 #[test]
-fn odd_methods_are_refused_or_count_as_writing() {
+pub(super) fn odd_methods_are_refused_or_count_as_writing() {
     let gate = Gate::new();
     for method in ["get", "Get", "gET", "post", "options", "GETt"] {
         gate.refused(request(Who::mA, method, "/api/v1/org/a/x", &[], ""), 400, "bad_framing");
@@ -48,7 +48,7 @@ fn odd_methods_are_refused_or_count_as_writing() {
 
 /// `OPTIONS *`, CONNECT, TRACE.
 #[test]
-fn requests_about_the_server_itself_are_refused() {
+pub(super) fn requests_about_the_server_itself_are_refused() {
     let gate = Gate::new();
     for head in [
         "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -127,7 +127,7 @@ fn a_host_in_any_spelling_is_one_host() {
 
 /// Two hosts, malformed hosts.
 #[test]
-fn a_host_that_is_no_host_or_two_is_refused() {
+pub(super) fn a_host_that_is_no_host_or_two_is_refused() {
     let gate = Gate::new();
     for host in [
         "user@api.example.com",
@@ -175,7 +175,7 @@ fn a_host_that_is_no_host_or_two_is_refused() {
 
 /// Names by which other software is told another host than `Host`.
 #[test]
-fn no_header_names_another_host() {
+pub(super) fn no_header_names_another_host() {
     let gate = Gate::new();
     for name in [
         "X-Forwarded-Host",

@@ -6,7 +6,7 @@ use crate::support::{Answer, Gate, ORG_A, ORG_B, Options, Upstream, Who, eventua
 use postern::clock::monotonic;
 use std::time::Duration;
 
-const POLICY: &str = r#"
+pub(super) const POLICY: &str = r#"
 version: 1
 defaults: { shared: { read: manager, write: superuser } }
 lookups:
@@ -56,7 +56,7 @@ fn told(answer: &Answer) -> (u16, String, Vec<(String, String)>) {
 
 /// Attacks 75 and 76.
 #[test]
-fn members_read_managers_write_and_nobody_enters_a_disabled_organization() {
+pub(super) fn members_read_managers_write_and_nobody_enters_a_disabled_organization() {
     let legacy = Legacy::with(POLICY);
     let mut both = Both::of(&legacy.gate);
     let foreign = (403, "org_foreign");
@@ -80,7 +80,7 @@ fn members_read_managers_write_and_nobody_enters_a_disabled_organization() {
 
 /// Attack 77.
 #[test]
-fn what_is_shared_is_read_by_managers_and_written_by_superusers() {
+pub(super) fn what_is_shared_is_read_by_managers_and_written_by_superusers() {
     let legacy = Legacy::with(POLICY);
     let mut both = Both::of(&legacy.gate);
     let (target, denied) = (format!("/device/{SHARED}/"), (403, "shared_denied"));
@@ -98,7 +98,7 @@ fn what_is_shared_is_read_by_managers_and_written_by_superusers() {
 
 /// Attacks 78 and 79: neither a byte nor the time tells an object of somebody else from one that is not there.
 #[test]
-fn a_foreign_object_a_missing_one_and_a_statement_are_told_alike_in_alike_time() {
+pub(super) fn a_foreign_object_a_missing_one_and_a_statement_are_told_alike_in_alike_time() {
     let legacy = Legacy::with(POLICY);
     let mut both = Both::of(&legacy.gate);
     let missing = both.ask(Who::mA, "GET", &format!("/device/{MISSING}/")).map(|answer| told(&answer));
@@ -138,7 +138,7 @@ fn a_foreign_object_a_missing_one_and_a_statement_are_told_alike_in_alike_time()
 
 /// Attack 79: a database that says two things, or none in time, says nothing. (Services that are asked: `lookups::http`.)
 #[test]
-fn two_rows_and_no_answer_in_time_are_no_object_of_anybody() {
+pub(super) fn two_rows_and_no_answer_in_time_are_no_object_of_anybody() {
     let legacy = Legacy::with(POLICY);
     let mut both = Both::of(&legacy.gate);
     for lookup in ["any", "slow"] {

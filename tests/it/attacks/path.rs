@@ -15,7 +15,7 @@ fn all_refused(targets: &[&str]) {
 
 /// Dot segments; dot segments, encoded.
 #[test]
-fn dot_segments_in_any_spelling_are_refused() {
+pub(super) fn dot_segments_in_any_spelling_are_refused() {
     all_refused(&[
         "/public/../admin/x",
         "/public/./x",
@@ -47,7 +47,7 @@ fn dot_segments_in_any_spelling_are_refused() {
 
 /// An encoded slash after dots.
 #[test]
-fn encoded_slashes_are_refused() {
+pub(super) fn encoded_slashes_are_refused() {
     all_refused(&[
         "/public/..%2fadmin",
         "/public/..%2Fadmin",
@@ -61,7 +61,7 @@ fn encoded_slashes_are_refused() {
 
 /// A backslash.
 #[test]
-fn backslashes_are_refused() {
+pub(super) fn backslashes_are_refused() {
     all_refused(&[
         "/public/..%5cadmin",
         "/public/..%5Cadmin",
@@ -74,7 +74,7 @@ fn backslashes_are_refused() {
 
 /// Double encoding.
 #[test]
-fn what_is_encoded_twice_is_refused() {
+pub(super) fn what_is_encoded_twice_is_refused() {
     all_refused(&[
         "/public/%252e%252e/admin",
         "/public/%25%32%65%25%32%65/admin",
@@ -88,7 +88,7 @@ fn what_is_encoded_twice_is_refused() {
 
 /// Doubled slashes; more dots than two.
 #[test]
-fn empty_segments_are_refused() {
+pub(super) fn empty_segments_are_refused() {
     all_refused(&[
         "//admin/x",
         "/public//../admin",
@@ -106,7 +106,7 @@ fn empty_segments_are_refused() {
 
 /// Path parameters (`;`).
 #[test]
-fn path_parameters_are_refused() {
+pub(super) fn path_parameters_are_refused() {
     all_refused(&[
         "/admin;a=b/x",
         "/public/..;/admin",
@@ -120,7 +120,7 @@ fn path_parameters_are_refused() {
 
 /// Control bytes and bytes beyond ASCII.
 #[test]
-fn control_characters_and_raw_bytes_are_refused() {
+pub(super) fn control_characters_and_raw_bytes_are_refused() {
     all_refused(&[
         "/public%00/admin",
         "/public/x%0d%0aX-Postern-User:%20su",
@@ -147,7 +147,7 @@ fn control_characters_and_raw_bytes_are_refused() {
 
 /// A sharp, bare and encoded.
 #[test]
-fn a_fragment_is_refused_and_an_encoded_one_is_text() {
+pub(super) fn a_fragment_is_refused_and_an_encoded_one_is_text() {
     all_refused(&["/public/x#/admin", "/public#", "/#/admin"]);
     let gate = Gate::new();
     let sent = gate.forwarded(get(Who::nobody, "/public/%23/x"));
@@ -157,7 +157,7 @@ fn a_fragment_is_refused_and_an_encoded_one_is_text() {
 
 /// An encoded question mark.
 #[test]
-fn an_encoded_question_mark_hides_no_dots() {
+pub(super) fn an_encoded_question_mark_hides_no_dots() {
     all_refused(&["/public%3f/../admin", "/public/x%3f/%2e%2e/admin", "/public/..%3fx"]);
     let gate = Gate::new();
     assert_eq!(gate.forwarded(get(Who::nobody, "/public/what%3F")).target, "/public/what%3F");
@@ -165,7 +165,7 @@ fn an_encoded_question_mark_hides_no_dots() {
 
 /// Another case.
 #[test]
-fn another_case_is_another_path_and_never_open() {
+pub(super) fn another_case_is_another_path_and_never_open() {
     let gate = Gate::new();
     for target in ["/ADMIN/x", "/Admin/x", "/PUBLIC/x", "/api/V1/org/a/x", "/API/v1/org/a/x", "/%41dmin/x"] {
         gate.refused(get(Who::uA, target), 404, "no_route");
@@ -174,7 +174,7 @@ fn another_case_is_another_path_and_never_open() {
 
 /// Trailing slashes.
 #[test]
-fn every_variant_of_a_closed_prefix_is_judged() {
+pub(super) fn every_variant_of_a_closed_prefix_is_judged() {
     let gate = Gate::new();
     for target in
         ["/admin", "/admin/", "/admin/x", "/admin/x/", "/admin?x=/public", "/admin/?", "/%61dmin", "/admin/public/x"]
@@ -191,7 +191,7 @@ fn every_variant_of_a_closed_prefix_is_judged() {
 
 /// An encoded slash in a variable; an empty variable.
 #[test]
-fn the_organization_of_the_path_is_one_segment() {
+pub(super) fn the_organization_of_the_path_is_one_segment() {
     let gate = Gate::new();
     for target in ["/api/v1/org/a%2f..%2fb/x", "/api/v1/org//device/", "/api/v1/org/a//x", "/api/v1/org/a/../b/x"] {
         gate.refused(get(Who::uA, target), 400, "bad_target");
@@ -212,7 +212,7 @@ fn the_organization_of_the_path_is_one_segment() {
 
 /// An encoded letter in a variable.
 #[test]
-fn a_variable_is_decoded_once_and_the_bytes_stay() {
+pub(super) fn a_variable_is_decoded_once_and_the_bytes_stay() {
     let gate = Gate::new();
     let sent = gate.forwarded(get(Who::uA, "/api/v1/org/%61/x%20y?q=%2e%2e"));
     assert_eq!(sent.target, "/api/v1/org/%61/x%20y?q=%2e%2e");
@@ -223,7 +223,7 @@ fn a_variable_is_decoded_once_and_the_bytes_stay() {
 
 /// The spellings of one organization's id are one organization.
 #[test]
-fn an_id_in_any_case_is_the_same_organization() {
+pub(super) fn an_id_in_any_case_is_the_same_organization() {
     let gate = Gate::new();
     for id in [crate::support::ORG_A.to_owned(), crate::support::ORG_A.to_uppercase()] {
         let sent = gate.forwarded(get(Who::uA, &format!("/api/v1/id/{id}/x")));
@@ -239,7 +239,7 @@ fn an_id_in_any_case_is_the_same_organization() {
 
 /// Absolute form.
 #[test]
-fn a_target_of_another_form_or_host_is_refused() {
+pub(super) fn a_target_of_another_form_or_host_is_refused() {
     let gate = Gate::new();
     for target in [
         "http://other-host/admin",
@@ -262,7 +262,7 @@ fn a_target_of_another_form_or_host_is_refused() {
 
 /// Overlong UTF-8.
 #[test]
-fn what_is_not_utf8_is_refused() {
+pub(super) fn what_is_not_utf8_is_refused() {
     all_refused(&[
         "/public/%e0%80%af..",
         "/public/%c0%ae%c0%ae/admin",
@@ -281,7 +281,7 @@ fn what_is_not_utf8_is_refused() {
 
 /// Format suffixes, `_method`.
 #[test]
-fn suffixes_and_overrides_in_the_query_change_no_rule() {
+pub(super) fn suffixes_and_overrides_in_the_query_change_no_rule() {
     let gate = Gate::new();
     for target in ["/readonly.json", "/readonly.api", "/readonly/.json", "/api/v1/owner/a.json"] {
         gate.refused(get(Who::uA, target), 404, "no_route");
@@ -298,7 +298,7 @@ fn suffixes_and_overrides_in_the_query_change_no_rule() {
 
 /// A rewritten target.
 #[test]
-fn a_rewritten_target_is_judged_again() {
+pub(super) fn a_rewritten_target_is_judged_again() {
     let gate = Gate::new();
     assert_eq!(gate.forwarded(get(Who::uA, "/ext/me/x?y=1")).target, "/me/x?y=1");
     for target in ["/ext/./admin", "/ext/%2e/admin", "/ext/../admin", "/ext//admin", "/ext/%2fadmin"] {
@@ -329,7 +329,7 @@ fn an_added_prefix_stays_in_front() {
 
 /// What is `deny` stays closed for everybody.
 #[test]
-fn a_hole_is_closed_for_superusers_too() {
+pub(super) fn a_hole_is_closed_for_superusers_too() {
     let gate = Gate::new();
     for who in [Who::nobody, Who::uA, Who::su] {
         gate.refused(get(who, "/closed/x"), 403, "denied");

@@ -4,7 +4,7 @@ use crate::support::{Gate, Options, Who, get, request};
 
 /// A repeated parameter.
 #[test]
-fn a_repeated_parameter_is_ambiguous() {
+pub(super) fn a_repeated_parameter_is_ambiguous() {
     let gate = Gate::new();
     for query in [
         "organization=a&organization=b",
@@ -22,7 +22,7 @@ fn a_repeated_parameter_is_ambiguous() {
 
 /// Spellings of a parameter.
 #[test]
-fn a_parameter_in_another_spelling_is_ambiguous() {
+pub(super) fn a_parameter_in_another_spelling_is_ambiguous() {
     let gate = Gate::new();
     for query in [
         "organization[]=b",
@@ -53,7 +53,7 @@ fn a_parameter_in_another_spelling_is_ambiguous() {
 
 /// A parameter that is absent, empty or no slug names no organization, and never "any".
 #[test]
-fn a_parameter_that_names_nothing_is_refused() {
+pub(super) fn a_parameter_that_names_nothing_is_refused() {
     let gate = Gate::new();
     for query in [
         "",
@@ -80,7 +80,7 @@ fn a_parameter_that_names_nothing_is_refused() {
 
 /// A repeated parameter, for headers.
 #[test]
-fn a_header_that_names_the_organization_is_there_once() {
+pub(super) fn a_header_that_names_the_organization_is_there_once() {
     let gate = Gate::new();
     let ask = |headers: &[(&str, &str)]| request(Who::both, "GET", "/header/x", headers, "");
     let sent = gate.forwarded(ask(&[("X-Org", "a")]));

@@ -10,7 +10,7 @@ fn outcome(gate: &Gate, request: Vec<u8>) -> String {
 
 /// Member, manager, owner.
 #[test]
-fn members_read_managers_and_owners_write() {
+pub(super) fn members_read_managers_and_owners_write() {
     let gate = Gate::new();
     let foreign = "403 org_foreign";
     for (who, read, write) in [
@@ -33,7 +33,7 @@ fn members_read_managers_and_owners_write() {
 
 /// Member, manager, owner: the owner's own routes.
 #[test]
-fn an_owner_is_more_than_a_manager() {
+pub(super) fn an_owner_is_more_than_a_manager() {
     let gate = Gate::new();
     for (who, expected) in
         [(Who::mA, "403 org_level_missing"), (Who::uA, "403 org_level_missing"), (Who::oA, "200"), (Who::su, "200")]
@@ -44,7 +44,7 @@ fn an_owner_is_more_than_a_manager() {
 
 /// What the upstream is told of each.
 #[test]
-fn the_upstream_is_told_the_level() {
+pub(super) fn the_upstream_is_told_the_level() {
     let gate = Gate::new();
     for (who, level) in [(Who::uA, "member"), (Who::mA, "manager"), (Who::oA, "owner"), (Who::su, "superuser")] {
         let sent = gate.forwarded(get(who, "/api/v1/org/a/x"));
@@ -60,7 +60,7 @@ fn the_upstream_is_told_the_level() {
 
 /// An organization that is deactivated.
 #[test]
-fn a_disabled_organization_has_no_members() {
+pub(super) fn a_disabled_organization_has_no_members() {
     let gate = Gate::new();
     for target in
         ["/api/v1/org/gone/x".to_owned(), format!("/api/v1/id/{ORG_GONE}/x"), "/query/x?organization=gone".into()]
@@ -76,7 +76,7 @@ fn a_disabled_organization_has_no_members() {
 
 /// An organization that does not exist, one that is disabled and a foreign one are told alike.
 #[test]
-fn nobody_learns_which_organizations_exist() {
+pub(super) fn nobody_learns_which_organizations_exist() {
     let gate = Gate::new();
     let told = |target: &str| {
         let answer = gate.get(Who::uA, target);
@@ -98,7 +98,7 @@ fn nobody_learns_which_organizations_exist() {
 
 /// A superuser passes everywhere, but not into what does not exist, and every such pass is counted.
 #[test]
-fn a_superuser_s_passes_are_marked() {
+pub(super) fn a_superuser_s_passes_are_marked() {
     let gate = Gate::new();
     gate.forwarded(get(Who::su, "/api/v1/org/a/x"));
     gate.forwarded(get(Who::su, "/api/v1/org/gone/x"));
@@ -112,7 +112,7 @@ fn a_superuser_s_passes_are_marked() {
 
 /// The only organization of whom has one, and of nobody else.
 #[test]
-fn the_caller_s_only_organization_is_theirs_alone() {
+pub(super) fn the_caller_s_only_organization_is_theirs_alone() {
     let gate = Gate::new();
     assert_eq!(gate.forwarded(get(Who::uA, "/mine/x")).header("x-postern-organization"), Some("a"));
     assert_eq!(gate.forwarded(get(Who::uB, "/mine/x")).header("x-postern-organization"), Some("b"));

@@ -9,7 +9,7 @@ fn with(authorization: &[&str]) -> impl Fn(&str) -> String + use<> {
 
 /// Malformed credentials.
 #[test]
-fn nothing_is_not_a_malformed_credential() {
+pub(super) fn nothing_is_not_a_malformed_credential() {
     let gate = Gate::new();
     let answer = gate.refused(get(Who::nobody, "/me/x"), 401, "credentials_missing");
     assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
@@ -18,7 +18,7 @@ fn nothing_is_not_a_malformed_credential() {
 
 /// Malformed credentials: on an optional route too, where nothing at all would pass.
 #[test]
-fn a_bad_credential_never_falls_through() {
+pub(super) fn a_bad_credential_never_falls_through() {
     let gate = Gate::new();
     let good = World::get().token(Who::uA).unwrap();
     let long = format!("Bearer {}", "x".repeat(20_000));
@@ -77,7 +77,7 @@ fn a_bad_credential_never_falls_through() {
 
 /// Malformed credentials: the scheme's case does not matter.
 #[test]
-fn the_scheme_is_written_in_any_case() {
+pub(super) fn the_scheme_is_written_in_any_case() {
     let gate = Gate::new();
     let good = World::get().token(Who::uA).unwrap();
     for value in [
@@ -93,7 +93,7 @@ fn the_scheme_is_written_in_any_case() {
 
 /// Malformed credentials: two credentials are none.
 #[test]
-fn two_credentials_are_ambiguous() {
+pub(super) fn two_credentials_are_ambiguous() {
     let gate = Gate::new();
     let world = World::get();
     let (a, su) =
@@ -107,7 +107,7 @@ fn two_credentials_are_ambiguous() {
 
 /// A token where no credential is read: it identifies nobody.
 #[test]
-fn a_token_counts_in_its_own_place_only() {
+pub(super) fn a_token_counts_in_its_own_place_only() {
     let gate = Gate::new();
     let good = World::get().token(Who::su).unwrap();
     let bearer = format!("Bearer {good}");
@@ -129,7 +129,7 @@ fn a_token_counts_in_its_own_place_only() {
 
 /// Who is inactive is nobody, and is told so.
 #[test]
-fn an_inactive_user_has_no_rights() {
+pub(super) fn an_inactive_user_has_no_rights() {
     let gate = Gate::new();
     for target in ["/me/x", "/optional/x", "/api/v1/org/a/x", "/admin/x", "/mine/x"] {
         gate.refused(get(Who::off, target), 401, "user_inactive");
@@ -139,7 +139,7 @@ fn an_inactive_user_has_no_rights() {
 
 /// The credential stops at the gate, unless the route says otherwise.
 #[test]
-fn a_credential_is_forwarded_only_where_the_route_says_so() {
+pub(super) fn a_credential_is_forwarded_only_where_the_route_says_so() {
     let gate = Gate::new();
     for target in ["/public/x", "/optional/x", "/me/x", "/api/v1/org/a/x"] {
         assert!(gate.forwarded(get(Who::uA, target)).folded("authorization").is_empty(), "{target}");

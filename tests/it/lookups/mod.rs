@@ -59,6 +59,13 @@ impl Legacy {
     }
 
     pub fn with(policy: &str) -> Self {
+        let (database, config) = Self::database();
+        let gate = Gate::with(&Options { config, ..Options::policy(policy) });
+        Self { gate, database }
+    }
+
+    /// A database of devices, and the configuration to find it by.
+    pub fn database() -> (Database, String) {
         let database = Server::shared().database();
         let sql = format!(
             "CREATE TABLE org (id uuid PRIMARY KEY, slug varchar(40));
@@ -72,8 +79,7 @@ impl Legacy {
         );
         database.server.sql(&database.name, &sql);
         let config = format!("databases: {{ legacy: {{ url: \"{}\", timeout: 500ms }} }}\n", database.url());
-        let gate = Gate::with(&Options { config, ..Options::policy(policy) });
-        Self { gate, database }
+        (database, config)
     }
 
     pub fn sql(&self, sql: &str) {

@@ -1,6 +1,6 @@
 //! Client, postern and upstream together, and the policy that most tests share.
 
-use super::{Answer, Options, Postern, Raw, Recorded, Upstream, Who, World};
+use super::{Answer, Options, Postern, Raw, Recorded, Upstream, Who, World, tape};
 
 /// The policy of the tests: each way to name an organization, open and closed routes side by side.
 pub const ROUTES: &str = r#"
@@ -75,9 +75,17 @@ impl Gate {
 
     /// Sends one request on a connection of its own, and reads the answer.
     pub fn send(&self, bytes: impl AsRef<[u8]>) -> Answer {
+        self.stream(bytes, 1).0.remove(0)
+    }
+
+    /// Sends a stream on a connection of its own, and reads so many answers.
+    pub fn stream(&self, bytes: impl AsRef<[u8]>, count: usize) -> (Vec<Answer>, Raw) {
+        let (bytes, before) = (bytes.as_ref(), self.upstream.recorded().len());
         let mut raw = self.raw();
         raw.send(bytes);
-        raw.answer()
+        let answers: Vec<_> = (0..count).map(|_| raw.answer()).collect();
+        tape::keep(self, bytes, &answers, before);
+        (answers, raw)
     }
 
     /// Somebody's GET.

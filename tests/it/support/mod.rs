@@ -18,6 +18,7 @@ mod process;
 mod raw;
 mod redis;
 pub mod reloads;
+pub mod tape;
 pub mod tls;
 mod upstream;
 mod world;

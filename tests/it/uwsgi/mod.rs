@@ -85,13 +85,13 @@ fn with(options: &Options, upstream: &str) -> Postern {
 
 /// A request as it came over uwsgi.
 #[derive(Clone, Debug)]
-struct Told {
-    variables: BTreeMap<String, String>,
-    body: Vec<u8>,
+pub struct Told {
+    pub variables: BTreeMap<String, String>,
+    pub body: Vec<u8>,
 }
 
 /// A socket that records requests over uwsgi, and says the same to each.
-struct Recorder {
+pub struct Recorder {
     address: SocketAddr,
     told: Arc<Mutex<Vec<Told>>>,
 }
@@ -115,16 +115,16 @@ impl Recorder {
     }
 
     /// One that is content with everything.
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self::saying("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("uwsgi://{}", self.address)
     }
 
     /// What it was told since the last time.
-    fn take(&self) -> Vec<Told> {
+    pub fn take(&self) -> Vec<Told> {
         std::mem::take(&mut self.told.lock().unwrap())
     }
 
@@ -150,7 +150,8 @@ fn read(stream: &mut TcpStream) -> Option<Told> {
             let text = |value: Vec<u8>| String::from_utf8_lossy(&value).into_owned();
             let variables: BTreeMap<_, _> = variables.into_iter().map(|(name, value)| (name, text(value))).collect();
             assert_eq!(variables.len(), count, "each variable once: {variables:?}");
-            let length = variables.get("CONTENT_LENGTH").map_or(0, |length| length.parse().unwrap());
+            let length = variables.get("CONTENT_LENGTH").filter(|length| !length.is_empty());
+            let length = length.map_or(0, |length| length.parse().unwrap());
             let mut body = body.to_vec();
             while body.len() < length {
                 more(&mut body)?;
