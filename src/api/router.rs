@@ -36,7 +36,8 @@ pub fn router(api: Arc<Api>) -> Router {
     // Each operation sees to its methods itself: the reference looks at them after the limits.
     let mut router = Router::new()
         .route(DESCRIPTION, any(openapi::answer))
-        .route(DOCS, any(openapi::page))
+        .route(DOCS, any(openapi::overview))
+        .route(&format!("{DOCS}{{page}}/"), any(openapi::page))
         .route(TOKEN, any(token::answer).layer(from_fn(|r, next| as_asked("Obtain Auth Token", r, next))))
         .route(CHANGE, any(change::answer).layer(from_fn(|r, next| as_asked("Password Change", r, next))))
         .route(RESET, any(reset::answer).layer(from_fn(|r, next| as_asked("Password Reset", r, next))))

@@ -14,7 +14,7 @@ use super::{Api, rest};
 use crate::config::accounts::Served;
 use crate::config::{Compat, Config};
 use crate::directory::{DeclaredFields, Usernames};
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
@@ -137,7 +137,7 @@ pub fn operation(id: &str, summary: &str, tag: &str) -> Map<String, Json> {
 #[derive(Debug, Default)]
 pub struct Told {
     document: OnceLock<Bytes>,
-    page: OnceLock<Bytes>,
+    pages: OnceLock<page::Pages>,
 }
 
 /// Answers a request of any method with the description.
@@ -149,13 +149,21 @@ pub async fn answer(State(api): State<Arc<Api>>, request: Request) -> Response {
     (StatusCode::OK, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], told).into_response()
 }
 
-/// The same with its page.
-pub async fn page(State(api): State<Arc<Api>>, request: Request) -> Response {
+/// The same with its first page.
+pub async fn overview(api: State<Arc<Api>>, request: Request) -> Response {
+    page(api, Path(String::new()), request).await
+}
+
+/// The same with another of its pages.
+pub async fn page(State(api): State<Arc<Api>>, Path(name): Path<String>, request: Request) -> Response {
     if let Some(refused) = only_reads(&api, request.method()) {
         return refused;
     }
-    let told = api.told.page.get_or_init(|| page::render(&document(&api.extent)).unwrap_or_default().into()).clone();
-    page::answer(told)
+    let pages = api.told.pages.get_or_init(|| page::render(&document(&api.extent)).unwrap_or_default());
+    match pages.get(&name) {
+        Some(told) => page::answer(told.clone()),
+        None => ApiError::NoRoute.answer(&api, "GET, HEAD"),
+    }
 }
 
 fn only_reads(api: &Api, method: &Method) -> Option<Response> {

@@ -1,4 +1,5 @@
-//! `docs/`: the description as a page for people, which needs no script and asks for nothing from elsewhere.
+//! `docs/`: the description as pages for people, which need no script and ask for nothing from elsewhere: what there is, each subject, and
+//! the schemas.
 
 use crate::api::page::policy_of;
 use askama::Template;
@@ -15,19 +16,26 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 #[derive(Template)]
 #[template(path = "docs.html")]
-struct Page {
+struct Page<'a> {
     style: &'static str,
     title: String,
+    /// The way to the first page: empty there.
+    base: &'static str,
     about: Prose,
-    version: String,
-    groups: Vec<Group>,
-    schemes: Vec<Row>,
-    errors: Vec<Answer>,
-    schemas: Vec<Schema>,
+    version: &'a str,
+    /// What there is, of whatever page.
+    groups: &'a [Group],
+    /// What the page tells.
+    operations: &'a [Operation],
+    schemes: &'a [Row],
+    errors: &'a [Answer],
+    schemas: &'a [Schema],
 }
 
 struct Group {
     tag: String,
+    /// As it stands in an address.
+    name: String,
     operations: Vec<Operation>,
 }
 
@@ -94,8 +102,14 @@ impl Prose {
     }
 }
 
-/// The page of a description.
-pub fn render(document: &Json) -> Result<String, askama::Error> {
+/// All pages, by their names; that of the first is empty.
+pub type Pages = BTreeMap<String, Bytes>;
+
+/// The name of the page of schemas.
+const SCHEMAS: &str = "schemas";
+
+/// The pages of a description.
+pub fn render(document: &Json) -> Result<Pages, askama::Error> {
     let mut groups: BTreeMap<String, Vec<Operation>> = BTreeMap::new();
     for (path, item) in members(document, "paths") {
         for (method, operation) in METHODS.iter().filter_map(|method| Some((method, item.get(method)?))) {
@@ -104,17 +118,36 @@ pub fn render(document: &Json) -> Result<String, askama::Error> {
         }
     }
     let components = document.get("components").unwrap_or(&Json::Null);
-    let page = Page {
+    let named = |tag: &str| tag.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let groups = groups.into_iter().map(|(tag, operations)| Group { name: named(&tag), tag, operations });
+    let groups: Vec<Group> = groups.collect();
+    let schemes: Vec<Row> = members(components, "securitySchemes").map(|(name, told)| scheme(name, told)).collect();
+    let errors: Vec<Answer> = members(components, "responses").map(|(name, told)| self::told(name, told)).collect();
+    let schemas: Vec<Schema> = members(components, "schemas").map(|(name, told)| schema(name, told)).collect();
+    let (title, version) = (text(document.pointer("/info/title")), text(document.get("openapi")));
+    let page = |of: &str| Page {
         style: STYLE,
-        title: text(document.pointer("/info/title")),
-        about: Prose::of(document.pointer("/info/description")),
-        version: text(document.get("openapi")),
-        groups: groups.into_iter().map(|(tag, operations)| Group { tag, operations }).collect(),
-        schemes: members(components, "securitySchemes").map(|(name, scheme)| self::scheme(name, scheme)).collect(),
-        errors: members(components, "responses").map(|(name, told)| self::told(name, told)).collect(),
-        schemas: members(components, "schemas").map(|(name, schema)| self::schema(name, schema)).collect(),
+        title: if of.is_empty() { title.clone() } else { format!("{of} · {title}") },
+        base: if of.is_empty() { "" } else { "../" },
+        about: Prose(Vec::new()),
+        version: &version,
+        groups: &groups,
+        operations: &[],
+        schemes: &[],
+        errors: &[],
+        schemas: &[],
     };
-    page.render()
+    let about = Prose::of(document.pointer("/info/description"));
+    let first = Page { about, schemes: &schemes, errors: &errors, ..page("") };
+    let mut pages = Pages::from([
+        (String::new(), first.render()?.into()),
+        (SCHEMAS.to_owned(), Page { schemas: &schemas, ..page("Schemas") }.render()?.into()),
+    ]);
+    for group in &groups {
+        let told = Page { operations: &group.operations, ..page(&group.tag) };
+        pages.insert(group.name.clone(), told.render()?.into());
+    }
+    Ok(pages)
 }
 
 /// The page as an answer.

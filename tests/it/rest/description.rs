@@ -59,34 +59,64 @@ fn each_example_is_of_its_schema() {
 }
 
 #[test]
-fn people_read_the_same_on_a_page_that_needs_no_script_and_nothing_from_elsewhere() {
+fn people_read_the_same_on_pages_that_need_no_script_and_nothing_from_elsewhere() {
+    const FIRST: &str = "/api/v1/docs/";
     let gate = gate();
-    let page = gate.send(get(Who::nobody, "/api/v1/docs/"));
-    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
-    let html = page.text();
-    let style = html.split("<style>").nth(1).and_then(|rest| rest.split("</style>").next()).unwrap();
-    let digest = BASE64.encode(&Sha256::digest(style));
-    let policy = page.header("content-security-policy").unwrap();
-    assert!(policy.starts_with(&format!("default-src 'none'; style-src 'sha256-{digest}';")), "{policy}");
-    for foreign in ["<script", "<link", "<img", " src=", " style=", "@import", "url(", "javascript:"] {
-        assert!(!html.contains(foreign), "{foreign}");
+    let mut pages = BTreeMap::new();
+    let mut left = vec![FIRST.to_owned()];
+    while let Some(path) = left.pop() {
+        let page = gate.send(get(Who::nobody, &path));
+        assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")), "{path}");
+        let html = page.text();
+        assert!(html.len() <= 100 << 10, "{path} has {} bytes", html.len());
+        let style = html.split("<style>").nth(1).and_then(|rest| rest.split("</style>").next()).unwrap();
+        let digest = BASE64.encode(&Sha256::digest(style));
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(policy.starts_with(&format!("default-src 'none'; style-src 'sha256-{digest}';")), "{policy}");
+        for foreign in ["<script", "<link", "<img", " src=", " style=", "@import", "url(", "javascript:"] {
+            assert!(!html.contains(foreign), "{path}: {foreign}");
+        }
+        for target in parts(&html, "href=\"").into_iter().filter(|target| *target != "openapi.json") {
+            let (page, _) = led(&path, target);
+            if !pages.contains_key(&page) && !left.contains(&page) && page != path {
+                left.push(page);
+            }
+        }
+        pages.insert(path, html);
     }
-    let ids: HashSet<&str> = parts(&html, " id=\"");
-    for target in parts(&html, "href=\"") {
-        let is_there = target == "openapi.json" || target.strip_prefix('#').is_some_and(|id| ids.contains(id));
-        assert!(is_there, "{target}");
+    for (path, html) in &pages {
+        for target in parts(html, "href=\"").into_iter().filter(|target| *target != "openapi.json") {
+            let (page, id) = led(path, target);
+            let ids = parts(&pages[&page], " id=\"");
+            assert!(id.is_empty() || ids.contains(id.as_str()), "{path}: {target}");
+        }
     }
     let mut shown = 0;
     for (path, item) in read(&gate.postern)["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap().iter().filter(|(name, _)| *name != "parameters") {
-            assert!(html.contains(&format!("<b>{}</b> <code>{path}</code>", method.to_ascii_uppercase())), "{path}");
-            assert!(ids.contains(operation["operationId"].as_str().unwrap()), "{operation}");
+            let id = operation["operationId"].as_str().unwrap();
+            let head = format!("id=\"{id}\"><b>{}</b> <code>{path}</code>", method.to_ascii_uppercase());
+            let told = pages.iter().filter(|(_, html)| html.contains(&head)).count();
+            assert_eq!((told, pages[FIRST].contains(&format!("#{id}\">"))), (1, true), "{method} {path}");
             shown += 1;
         }
     }
-    assert!(shown > 50 && html.contains("&#34;username&#34;: &#34;ann&#34;"), "{shown}");
-    assert_eq!(gate.send(request(Who::su, "POST", "/api/v1/docs/", &[], "")).status, 405);
-    assert_eq!(gate.send(get(Who::nobody, "/api/v1/docs/other")).status, 404);
+    let has_example = pages.values().any(|html| html.contains("&#34;username&#34;: &#34;ann&#34;"));
+    assert!(shown > 50 && pages.len() > 5 && has_example, "{shown} {}", pages.len());
+    assert_eq!(gate.send(request(Who::su, "POST", FIRST, &[], "")).status, 405);
+    for other in ["other", "other/", "users/x/"] {
+        assert_eq!(gate.send(get(Who::nobody, &format!("{FIRST}{other}"))).status, 404);
+    }
+}
+
+/// Where a link on a page leads: a page, and a place there.
+fn led(from: &str, target: &str) -> (String, String) {
+    let (page, id) = target.split_once('#').unwrap_or((target, ""));
+    let page = match page.strip_prefix("../") {
+        Some(rest) => format!("{}/{rest}", from.trim_end_matches('/').rsplit_once('/').unwrap().0),
+        None => format!("{from}{page}"),
+    };
+    (page, id.to_owned())
 }
 
 /// What stands between these words and the next quote, wherever they are.
