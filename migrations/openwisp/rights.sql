@@ -83,7 +83,12 @@ BEGIN
         VALUES (NEW.user_id, NEW.email, coalesce(NEW.verified, false), coalesce(NEW.is_primary, false)) RETURNING e.id INTO NEW.id;
         RETURN NEW;
     END IF;
-    UPDATE @email@ e SET email = NEW.email, verified = NEW.verified, "primary" = NEW.is_primary WHERE e.id = OLD.id;
+    -- It is verified only where it is still the address that was.
+    UPDATE @email@ e SET
+        email = CASE WHEN NEW.email = OLD.email THEN e.email ELSE NEW.email END,
+        verified = CASE WHEN NEW.verified = OLD.verified THEN e.verified ELSE NEW.verified END,
+        "primary" = CASE WHEN NEW.is_primary = OLD.is_primary THEN e."primary" ELSE NEW.is_primary END
+    WHERE e.id = OLD.id AND (OLD.verified OR NOT NEW.verified OR e.email = OLD.email);
     RETURN CASE WHEN FOUND THEN NEW END;
 EXCEPTION WHEN unique_violation THEN
     GET STACKED DIAGNOSTICS tbl = TABLE_NAME, refused = CONSTRAINT_NAME, words = MESSAGE_TEXT;
@@ -118,8 +123,13 @@ BEGIN
         END IF;
         RETURN CASE WHEN FOUND THEN OLD END;
     ELSIF is_own THEN
-        UPDATE own_tokens SET digest = NEW.digest, name = NEW.name, expires_at = NEW.expires_at, revoked_at = NEW.revoked_at
-        WHERE id = OLD.id;
+        -- What was revoked meanwhile stays so.
+        UPDATE own_tokens t SET
+            digest = CASE WHEN NEW.digest = OLD.digest THEN t.digest ELSE NEW.digest END,
+            name = CASE WHEN NEW.name = OLD.name THEN t.name ELSE NEW.name END,
+            expires_at = CASE WHEN NEW.expires_at IS NOT DISTINCT FROM OLD.expires_at THEN t.expires_at ELSE NEW.expires_at END,
+            revoked_at = NEW.revoked_at
+        WHERE t.id = OLD.id AND t.revoked_at IS NOT DISTINCT FROM OLD.revoked_at;
         RETURN CASE WHEN FOUND THEN NEW END;
     ELSIF NEW.revoked_at IS NOT NULL THEN
         -- Django keeps no token that it refuses: its record is ours from here on.

@@ -1,6 +1,7 @@
 -- What the directory's statements write is written into Django's tables, with all that Django itself would have written.
 --
--- An UPDATE writes the columns that it changes and no others: Django may have changed those meanwhile. What Django's indexes refuse is
+-- An UPDATE writes the columns that it changes and no others: Django may have changed those meanwhile. What a statement asks of a view
+-- holds for what it read there, before it waited for whoever was first: where the answer must still be true, the table is asked again. What Django's indexes refuse is
 -- told by the names that the directory's own indexes have.
 
 CREATE FUNCTION put_refused(what text) RETURNS void LANGUAGE plpgsql AS $$
@@ -93,8 +94,11 @@ BEGIN
             birth_date = CASE WHEN NEW.birth_date IS NOT DISTINCT FROM OLD.birth_date THEN u.birth_date ELSE NEW.birth_date END,
             last_login = CASE WHEN NEW.last_login IS NOT DISTINCT FROM OLD.last_login THEN u.last_login
                               ELSE put_time(0, 0) + NEW.last_login * interval '1 microsecond' END
-        -- A password is exchanged for another only where it is still the one that was read.
-        WHERE u.id = OLD.id AND (NEW.password IS NOT DISTINCT FROM OLD.password OR u.password = coalesce(OLD.password, ''));
+        -- A password, a last login and an activity are exchanged for another only where they are still those that were read.
+        WHERE u.id = OLD.id AND (NEW.password IS NOT DISTINCT FROM OLD.password OR u.password = coalesce(OLD.password, ''))
+          AND (NEW.is_active = OLD.is_active OR u.is_active = OLD.is_active)
+          AND (NEW.last_login IS NOT DISTINCT FROM OLD.last_login
+               OR floor(extract(epoch FROM u.last_login) * 1000000)::bigint IS NOT DISTINCT FROM OLD.last_login AND u.is_active = OLD.is_active);
         IF NOT FOUND THEN
             RETURN NULL;
         END IF;
@@ -117,8 +121,13 @@ BEGIN
     END IF;
     INSERT INTO user_more AS m (user_id, external_id, organization_id, fields, modified, modified_micros)
     VALUES (NEW.id, NEW.external_id, NEW.organization_id, coalesce(NEW.fields, '{}'), NEW.modified, coalesce(NEW.modified_micros, 0))
-    ON CONFLICT (user_id) DO UPDATE SET external_id = EXCLUDED.external_id, organization_id = EXCLUDED.organization_id,
-        fields = EXCLUDED.fields, modified = EXCLUDED.modified, modified_micros = EXCLUDED.modified_micros;
+    ON CONFLICT (user_id) DO UPDATE SET
+        external_id = CASE WHEN TG_OP = 'UPDATE' AND NEW.external_id IS NOT DISTINCT FROM OLD.external_id
+                           THEN m.external_id ELSE EXCLUDED.external_id END,
+        organization_id = CASE WHEN TG_OP = 'UPDATE' AND NEW.organization_id IS NOT DISTINCT FROM OLD.organization_id
+                               THEN m.organization_id ELSE EXCLUDED.organization_id END,
+        fields = CASE WHEN TG_OP = 'UPDATE' AND NEW.fields IS NOT DISTINCT FROM OLD.fields THEN m.fields ELSE EXCLUDED.fields END,
+        modified = EXCLUDED.modified, modified_micros = EXCLUDED.modified_micros;
     IF TG_OP = 'INSERT' AND NEW.organization_id IS NOT NULL THEN
         INSERT INTO memberships (user_id, organization_id, is_admin, created, modified)
         VALUES (NEW.id, NEW.organization_id, false, NEW.created, NEW.created);
@@ -254,7 +263,9 @@ CREATE TRIGGER put_gone INSTEAD OF DELETE ON memberships FOR EACH ROW EXECUTE FU
 CREATE FUNCTION put_owner() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     IF TG_OP = 'DELETE' THEN
-        DELETE FROM @organization_owner@ w WHERE w.organization_id = OLD.organization_id;
+        -- Not whose it has become meanwhile.
+        DELETE FROM @organization_owner@ w USING @organization_user@ m
+        WHERE w.organization_id = OLD.organization_id AND m.id = w.organization_user_id AND m.user_id = OLD.user_id;
         RETURN CASE WHEN FOUND THEN OLD END;
     ELSIF TG_OP = 'INSERT' THEN
         INSERT INTO @organization_owner@ (id, organization_id, organization_user_id, created, modified)

@@ -153,8 +153,9 @@ async fn deactivate(tx: &Tx<'_>, today: Date) -> Result<u64, DirectoryError> {
     let mut count = 0;
     for row in tx.rows(sql, &[&today, &PIECE]).await? {
         let id: UserId = row.get("id")?;
+        // Somebody may have given them more time meanwhile, and what is asked of a view says so only once their row is held.
+        tx.session.lock("users", &id).await?;
         let before = lookup::user(tx, &id.into()).await?;
-        // Somebody may have given them more time meanwhile.
         let sql = "UPDATE users SET is_active = false, modified = $3, modified_micros = 0
                    WHERE id = $1 AND is_active AND expiration_date < $2";
         if tx.execute(sql, &[&id, &today, &tx.now]).await? == 0 {

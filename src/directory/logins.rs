@@ -203,7 +203,10 @@ pub(super) async fn set_password(
     chosen: Date,
 ) -> Result<UserRecord, DirectoryError> {
     tx.viewer.may::<UserRecord>(Action::Change)?;
-    let user = lookup::user(tx, by).await?;
+    // Whoever exchanges it at the same time does so before: this is what it becomes.
+    let id = lookup::user(tx, by).await?.id;
+    tx.session.lock("users", &id).await?;
+    let user = lookup::user(tx, &id.into()).await?;
     users::must_be_changeable(tx, &user).await?;
     let sql = "UPDATE users SET password = $2, password_updated = $3, modified = $4, modified_micros = 0
                WHERE id = $1";

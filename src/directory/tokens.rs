@@ -110,6 +110,8 @@ async fn rotate(
     digest: TokenDigest,
     expires_at: Option<Option<i64>>,
 ) -> Result<TokenRecord, DirectoryError> {
+    // Whoever revokes it at the same time does so before, and it is refused; or after, and the new secret is.
+    tx.session.lock("tokens", &id).await?;
     let old = find(tx, id).await?;
     if old.revoked_at.is_some() {
         return Err(DirectoryError::invalid("token", "it is revoked, and stays so; make another"));

@@ -2,6 +2,7 @@
 
 mod healing;
 mod install;
+mod races;
 mod reads;
 mod turns;
 mod writes;
