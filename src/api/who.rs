@@ -260,7 +260,8 @@ fn is_ours(api: &Api, request: &Parts, session: &str) -> Result<(), ApiError> {
         return Ok(());
     }
     let by = if api.compat { Csrf::Token } else { Csrf::default() };
-    match csrf::proof(by, &CsrfToken::of(session), &request.headers) {
+    let is_secure = api.identity.sessions().is_none_or(|settings| settings.secure);
+    match csrf::proof(by, &CsrfToken::of_cookie(session, is_secure), &request.headers) {
         Proof::Given => Ok(()),
         proof => Err(ApiError::Forbidden(Reason::CsrfFailed, forged(api, request, proof))),
     }

@@ -5,7 +5,7 @@
 
 use super::evaluation::require_body;
 use super::matching::Hits;
-use super::{Caller, Halt, Reason, RequestView, body};
+use super::{Halt, Reason, RequestView, body};
 use crate::policy::{Csrf, is_read};
 use data_encoding::BASE64URL_NOPAD;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
@@ -29,31 +29,41 @@ const OTHER_ORIGIN: &str = "a page of another origin used the session";
 
 /// What pages of a session repeat. Nobody can tell the session's secret from it, or make it without that.
 #[derive(Clone)]
-pub struct CsrfToken(Arc<str>);
+pub struct CsrfToken {
+    text: Arc<str>,
+    /// The session's cookie is sent over TLS alone.
+    is_over_tls: bool,
+}
 
 impl CsrfToken {
-    /// That of the session whose cookie holds this.
+    /// That of the session whose cookie holds this, and is sent over TLS alone.
     #[must_use]
     pub fn of(session: &str) -> Self {
         let digest = Sha256::new().chain_update(b"postern csrf 1:").chain_update(session.as_bytes()).finalize();
-        Self(BASE64URL_NOPAD.encode(&digest).into())
+        Self::written(&BASE64URL_NOPAD.encode(&digest))
+    }
+
+    /// The same of a cookie that is sent in the clear too, unless it `is_secure`.
+    #[must_use]
+    pub fn of_cookie(session: &str, is_secure: bool) -> Self {
+        Self { is_over_tls: is_secure, ..Self::of(session) }
     }
 
     /// One as somebody wrote it down, for tools.
     #[must_use]
     pub fn written(text: &str) -> Self {
-        Self(text.into())
+        Self { text: text.into(), is_over_tls: true }
     }
 
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Whether a page repeats it.
     #[must_use]
     pub fn is_repeated(&self, said: &[u8]) -> bool {
-        said.ct_eq(self.0.as_bytes()).into()
+        said.ct_eq(self.text.as_bytes()).into()
     }
 
     /// Whether it is repeated in the header.
@@ -73,8 +83,8 @@ impl fmt::Debug for CsrfToken {
 ///
 /// # Errors
 /// 403 `csrf_failed`; or the body must be read first, where the field of a form may say it.
-pub(super) fn check(hits: &Hits<'_>, caller: &Caller, view: &RequestView<'_>) -> Result<(), Halt> {
-    let Some(token) = &caller.csrf else { return Ok(()) };
+pub(super) fn check(hits: &Hits<'_>, session: Option<&CsrfToken>, view: &RequestView<'_>) -> Result<(), Halt> {
+    let Some(token) = session else { return Ok(()) };
     if is_read(view.method) {
         return Ok(());
     }
@@ -110,7 +120,7 @@ pub enum Proof {
 pub fn proof(by: Csrf, token: &CsrfToken, headers: &HeaderMap) -> Proof {
     if !is_of_our_origin(headers) {
         Proof::OtherOrigin
-    } else if token.is_in_header(headers) || (by == Csrf::Origin && is_made_here(headers)) {
+    } else if token.is_in_header(headers) || (by == Csrf::Origin && is_made_here(headers, token.is_over_tls)) {
         Proof::Given
     } else {
         Proof::Missing
@@ -124,11 +134,13 @@ pub fn is_of_our_origin(headers: &HeaderMap) -> bool {
 }
 
 /// Whether the browser says that a page of this origin made the request: in `Sec-Fetch-Site`, or, where it is too old for that, in `Origin`.
-fn is_made_here(headers: &HeaderMap) -> bool {
-    match headers.contains_key(SEC_FETCH_SITE) {
-        true => only(headers, &SEC_FETCH_SITE) == Some(b"same-origin"),
-        false => headers.contains_key(ORIGIN) && is_of_our_origin(headers),
+/// A page in the clear of the same host may be anybody's on the way.
+fn is_made_here(headers: &HeaderMap, over_tls: bool) -> bool {
+    if headers.contains_key(SEC_FETCH_SITE) {
+        return only(headers, &SEC_FETCH_SITE) == Some(b"same-origin");
     }
+    let is_trusted = |origin: &[u8]| !over_tls || origin.starts_with(b"https://");
+    only(headers, &ORIGIN).is_some_and(|origin| is_trusted(origin) && is_here(headers, origin))
 }
 
 /// Whether a page of this origin, or the user by hand, opened the address: browsers say so in `Sec-Fetch-Site`, older ones in `Referer` at
@@ -195,13 +207,15 @@ mod tests {
         let origin = "https://app.example";
         for ours in [
             &[(ORIGIN, origin)][..],
-            &[(ORIGIN, "http://APP.example")],
+            &[(ORIGIN, "https://APP.example")],
             &[(site(), "same-origin")],
             &[(site(), "same-origin"), (ORIGIN, origin)],
         ] {
             let headers = headers(ours);
-            assert!(is_of_our_origin(&headers) && is_made_here(&headers), "{ours:?}");
+            assert!(is_of_our_origin(&headers) && is_made_here(&headers, true), "{ours:?}");
         }
+        let in_the_clear = headers(&[(ORIGIN, "http://app.example")]);
+        assert!(is_made_here(&in_the_clear, false) && !is_made_here(&in_the_clear, true));
         for other in [
             &[][..],
             &[(ORIGIN, "null")],
@@ -216,7 +230,7 @@ mod tests {
             &[(REFERER, "https://app.example/x")],
         ] {
             let headers = headers(other);
-            assert!(!(is_of_our_origin(&headers) && is_made_here(&headers)), "{other:?}");
+            assert!(!(is_of_our_origin(&headers) && is_made_here(&headers, false)), "{other:?}");
         }
     }
 

@@ -11,7 +11,8 @@ use super::rule::{Question, READ_ONLY, require_authentication};
 use super::strict_source;
 use super::verdict::{OrgAccess, Verdict};
 use super::{
-    Awaited, Caller, CredentialNeed, Denial, Listed, OrgKey, Permit, Reason, RequestView, Ruled, Upgrade, websocket,
+    Awaited, Caller, CredentialNeed, CsrfToken, Denial, Listed, OrgKey, Permit, Reason, RequestView, Ruled, Upgrade,
+    websocket,
 };
 use crate::facts::{Organization, Scope};
 use crate::limit::{self, Key, Who};
@@ -59,6 +60,8 @@ pub struct Evaluation<P> {
     stage: Stage,
     matched: Matched,
     caller: Option<Caller>,
+    /// What pages of the session repeat, where the caller came by one.
+    csrf: Option<CsrfToken>,
     /// While organizations are looked up.
     references: Option<OrgReferences<'static>>,
     facts: Facts,
@@ -91,6 +94,7 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
             stage: Stage::Route,
             matched: Matched::default(),
             caller: None,
+            csrf: None,
             references: None,
             facts: Facts::default(),
             objects: Default::default(),
@@ -116,6 +120,7 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
             stage,
             matched,
             caller,
+            csrf,
             references,
             facts,
             objects,
@@ -161,7 +166,7 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
             }
             // What was shown before the service was asked need not be shown again.
             if !*is_answered {
-                csrf::check(&hits, caller, view)?;
+                csrf::check(&hits, csrf.as_ref(), view)?;
             }
             *stage = Stage::Organization;
         }
@@ -299,11 +304,16 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
         self.caller = Some(caller);
     }
 
+    /// Says that the caller came by a session's cookie, which pages of others can send too, and what pages of its own repeat.
+    pub fn came_by_session(&mut self, csrf: CsrfToken) {
+        self.csrf = Some(csrf);
+    }
+
     /// Takes back who sent the request, since what was known of them has changed; it is asked for again.
     pub fn forget_caller(&mut self) {
         if (Stage::Credential..Stage::Permitted).contains(&self.stage) {
-            (self.stage, self.caller, self.references) =
-                (if self.stage == Stage::Answer { Stage::Answer } else { Stage::Credential }, None, None);
+            (self.caller, self.csrf, self.references) = (None, None, None);
+            self.stage = if self.stage == Stage::Answer { Stage::Answer } else { Stage::Credential };
         }
     }
 

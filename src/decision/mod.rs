@@ -106,14 +106,12 @@ pub struct Caller {
     pub user: Option<Arc<Snapshot>>,
     /// What the credential says besides.
     pub claims: Option<Arc<Claims>>,
-    /// What pages repeat, where the credential is a session's cookie.
-    pub csrf: Option<CsrfToken>,
 }
 
 impl Caller {
     #[must_use]
     pub fn of(user: Option<&Arc<Snapshot>>) -> Self {
-        Self { user: user.cloned(), ..Self::default() }
+        Self { user: user.cloned(), claims: None }
     }
 
     fn memberships(&self) -> &[Membership] {

@@ -274,9 +274,10 @@ pub fn evaluate(
                 let presented = Presented { method: view.method, headers: view.headers, query: view.target.query() };
                 info.schemes = schemes;
                 info.mark(worker, &presented);
-                let caller = authenticate(worker, presented, &info.schemes, credential, now)?;
+                let (caller, session) = authenticate(worker, presented, &info.schemes, credential, now)?;
                 info.user.clone_from(&caller.user);
                 evaluation.identify(caller);
+                session.into_iter().for_each(|csrf| evaluation.came_by_session(csrf));
             }
             decision::Need::Organization(key) => return Err(Interrupt::Needs(Need::Organization(key))),
             decision::Need::Lookups(keys) => {
@@ -302,7 +303,7 @@ fn invalid(fault: &'static str) -> Interrupt {
     Denial::new(Reason::CredentialsInvalid).with_hint(fault).into()
 }
 
-/// Who sent the request: nobody where nobody says who they are.
+/// Who sent the request: nobody where nobody says who they are. With what pages repeat of their session, where it is one.
 ///
 /// # Errors
 /// It is refused, or must be fetched first.
@@ -312,10 +313,10 @@ pub(super) fn authenticate(
     schemes: &Schemes,
     facts: &mut CredentialFacts,
     now: Instant,
-) -> Result<Caller, Interrupt> {
+) -> Result<(Caller, Option<CsrfToken>), Interrupt> {
     let identity = &worker.shared.identity;
     let (kind, text) = match identity::read(presented, schemes, &identity.places) {
-        Credential::None => return Ok(Caller::default()),
+        Credential::None => return Ok((Caller::default(), None)),
         Credential::Ambiguous => return Err(Denial::new(Reason::Ambiguous).with_fault(credential::SEVERAL).into()),
         Credential::NotAscii => return Err(Denial::from(FieldError::NotAscii).into()),
         Credential::Refused(fault) => return Err(invalid(fault)),
@@ -334,16 +335,18 @@ pub(super) fn authenticate(
     };
     match found {
         Lookup::Known(known) if known.snapshot.user.is_active => {
-            let mut caller = Caller { claims: known.claims.clone(), ..Caller::of(Some(&known.snapshot)) };
+            let mut csrf = None;
             if kind == Kind::Session {
                 if worker.shared.fact_cache.has_old_password(&known) {
                     return Err(Denial::new(Reason::PasswordExpired).into());
                 }
                 let session = std::str::from_utf8(&text).map_err(|_| invalid("malformed"))?;
-                caller.csrf = Some(CsrfToken::of(session));
+                let is_secure = identity.sessions().is_none_or(|settings| settings.secure);
+                csrf = Some(CsrfToken::of_cookie(session, is_secure));
             }
+            let caller = Caller { user: Some(Arc::clone(&known.snapshot)), claims: known.claims.clone() };
             facts.believed = Some((known, since));
-            Ok(caller)
+            Ok((caller, csrf))
         }
         Lookup::Known(_) => Err(Denial::new(Reason::UserInactive).into()),
         Lookup::Unknown => Err(invalid("unknown")),

@@ -11,6 +11,7 @@ const HOP_BY_HOP: [&str; 8] =
 /// Whether a field is hop-by-hop, whether `Connection` names it or not; `name` is in lower case. In every spelling, since a
 /// service may read `keep_alive` and `proxy_authorization` as the fields that they resemble.
 #[must_use]
+#[inline]
 pub fn is_hop_by_hop(name: &str) -> bool {
     let is = |hop: &str| normalized(name).eq(hop.bytes());
     let is_proxy = || normalized(name).take(5).eq("proxy".bytes());
@@ -70,6 +71,7 @@ impl<'h> Options<'h> {
 
     /// Whether a field, whose name is given in lower case, is meant for this connection alone.
     #[must_use]
+    #[inline]
     pub fn names(&self, name: &str) -> bool {
         !self.few.is_empty()
             && self.few.iter().chain(&self.more).any(|named| named.eq_ignore_ascii_case(name.as_bytes()))

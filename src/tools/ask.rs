@@ -203,11 +203,7 @@ impl<'r> Readable<'r> {
     fn caller(&self, schemes: &Schemes, given: Option<&Arc<Snapshot>>) -> Result<Caller, Denial> {
         match self.credential(schemes) {
             Credential::None if self.request.session && !schemes.has(Scheme::Session) => Ok(Caller::default()),
-            Credential::None => Ok(Caller {
-                claims: self.request.claims.clone(),
-                csrf: self.request.session.then(|| CsrfToken::written(CSRF_TOKEN)),
-                ..Caller::of(given)
-            }),
+            Credential::None => Ok(Caller { claims: self.request.claims.clone(), ..Caller::of(given) }),
             Credential::Ambiguous => Err(Denial::new(Reason::Ambiguous).with_fault(credential::SEVERAL)),
             Credential::NotAscii => Err(FieldError::NotAscii.into()),
             Credential::Refused(_) | Credential::Presented(..) => Err(Denial::new(Reason::CredentialsInvalid)),
@@ -246,6 +242,9 @@ impl<'r> Readable<'r> {
                     let route = evaluation.ruled().map(|(route, _)| route.index);
                     let caller = self.caller(&schemes, user);
                     evaluation.identify(caller.map_err(|denial| Denial { route, ..denial })?);
+                    if self.request.session {
+                        evaluation.came_by_session(CsrfToken::written(CSRF_TOKEN));
+                    }
                 }
                 Need::Organization(key) => {
                     let found = facts.organization(&key);

@@ -256,7 +256,14 @@ fn is_of_line(code: &str) -> Result<(), Undecidable> {
     if of(&[Reason::BodyTooLarge, Reason::BodyInvalid, Reason::BodyType]) {
         return Err("a body");
     }
-    if of(&[Reason::Ambiguous, Reason::BadField, Reason::OriginDenied, Reason::OrgMissing, Reason::LookupNotFound]) {
+    if of(&[
+        Reason::Ambiguous,
+        Reason::BadField,
+        Reason::OriginDenied,
+        Reason::CsrfFailed,
+        Reason::OrgMissing,
+        Reason::LookupNotFound,
+    ]) {
         return Err("what was refused is not in the line");
     }
     if of(&[Reason::ScopeExceeded, Reason::PasswordExpired]) {

@@ -331,7 +331,7 @@ impl Exchange {
             let Some(request) = &self.request else { return Err(Denial::new(Reason::BadFraming)) };
             let presented = Presented { method: request.method(), headers: request.headers(), query: None };
             match evaluate::authenticate(&worker, presented, schemes, &mut credential, now) {
-                Ok(caller) => {
+                Ok((caller, _)) => {
                     self.info.user.clone_from(&caller.user);
                     return caller.user.ok_or_else(|| Denial::new(Reason::CredentialsMissing));
                 }

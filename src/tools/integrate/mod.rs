@@ -7,7 +7,7 @@ mod template;
 mod tests;
 
 use crate::fronts::Front;
-use crate::policy::{Access, Policy, Route, Rule};
+use crate::policy::{Access, Csrf, Policy, Route, Rule, Scheme};
 use paths::Paths;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -211,8 +211,11 @@ fn only_for_the_proxy(route: &Route) -> Option<&'static str> {
 
 /// How large a body may be that this route judges, where it judges any.
 fn judged_body(route: &Route) -> Option<u64> {
-    let judging =
-        rules(route).filter(|rule| rule.reads_body || rule.points() || rule.strict_sources().next().is_some());
+    // A form may repeat the token of a session.
+    let by_form = |rule: &Rule| rule.csrf() == Csrf::Token && rule.schemes.has(Scheme::Session);
+    let judges =
+        |rule: &&Rule| rule.reads_body || rule.points() || rule.strict_sources().next().is_some() || by_form(rule);
+    let judging = rules(route).filter(judges);
     judging.map(|rule| rule.inspect_limit().min(route.body_limit(rule))).max()
 }
 

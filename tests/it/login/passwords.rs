@@ -107,10 +107,10 @@ fn a_session_changes_its_password_with_its_csrf_token_and_goes_on_under_a_new_co
         format!("Cookie: {}\r\n", cookies.join("; "))
     };
     let body = twice("the old one", "a new one");
-    assert_eq!(post(&gate, CHANGE, &cookie(&browser), &body).code(), "scope_exceeded");
+    assert_eq!(post(&gate, CHANGE, &cookie(&browser), &body).code(), "csrf_failed");
     let token = format!("X-CSRF-Token: {}\r\n", browser.cookies["postern_csrf"]);
     let foreign = format!("{}{token}Origin: https://evil.example.org\r\n", cookie(&browser));
-    assert_eq!(post(&gate, CHANGE, &foreign, &body).code(), "origin_denied");
+    assert_eq!(post(&gate, CHANGE, &foreign, &body).code(), "csrf_failed");
     let answer = post(&gate, CHANGE, &format!("{}{token}", cookie(&browser)), &body);
     assert_eq!(answer.status, 200, "{}", answer.text());
     let old = browser.cookies["postern_session"].clone();
