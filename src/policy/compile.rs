@@ -2,27 +2,27 @@
 //!
 //! Everything is reported, nothing stops at the first problem; afterwards nothing can fail.
 
+mod checks;
+mod rules;
+mod tables;
+
 use super::access::Access;
-use super::applicable::{Needs, RulePlace, is_safe, takes_body};
-use super::index::Conflict;
+use super::applicable::{RulePlace, is_safe, takes_body};
 use super::lint;
 use super::lookup::{Binder, LookupTable};
 use super::methods::Methods;
-use super::options::inject::{Inject, InjectValue, RawInject};
+use super::options::inject::{Inject, RawInject};
 use super::options::org::{self, Item, Source};
-use super::options::trailing_slash::TrailingSlash;
-use super::options::when::Condition;
-use super::options::{Foreign, RawOptions, RouteContext, RouteOptions, RuleContext, of_rule};
-use super::origin;
+use super::options::{RawOptions, RouteContext, RouteOptions};
 use super::own::Reserved;
-use super::pattern::{HostPattern, Pattern, Segment};
-use super::route::{Route, Rule, Rules};
+use super::pattern::HostPattern;
+use super::route::Route;
 use super::secret::Secrets;
 use super::source::{File, RawRoute, RawRule};
 use super::strip::StripSet;
 use super::table::Table;
 use super::upstreams::Upstreams;
-use super::{CredentialNeed, Names, Policy};
+use super::{Names, Policy};
 use crate::normalized_name::{normalized_key, same_name};
 use crate::yaml::{Findings, Span, Spanned};
 use http::HeaderName;
@@ -144,77 +144,6 @@ impl Compiler<'_> {
         }
     }
 
-    /// The tables that a file's routes go to.
-    fn tables(&mut self, file: &File) -> Vec<usize> {
-        if file.hosts.is_empty() {
-            return vec![0];
-        }
-        let mut tables = Vec::with_capacity(file.hosts.len());
-        for Spanned { value, span } in &file.hosts {
-            match self.table.host(value) {
-                Ok(table) if tables.contains(&table) => {
-                    let message = format!("`{}` is the same host as another one here", value.text);
-                    self.findings.error("conflict", *span, message).help("leave it out");
-                }
-                Ok(table) => tables.push(table),
-                Err(_) => {
-                    let message =
-                        format!("`{}` has a variable of another type than a host pattern like it", value.text);
-                    self.findings.error("type_overlap", *span, message).help("use the same type in both");
-                }
-            }
-        }
-        tables
-    }
-
-    /// Puts a route's pattern into the index of each of its hosts.
-    fn index(&mut self, tables: &[usize], route: &RawRoute, number: usize) {
-        let Spanned { value: pattern, span } = &route.pattern;
-        let slash = route.options.trailing_slash.as_ref().or(route.above.trailing_slash.as_ref());
-        let either = slash.is_some_and(|slash| slash.value == TrailingSlash::Either);
-        let variants = [Some(pattern.segments.to_vec()), either.then(|| slashed(pattern)).flatten()];
-        for segments in variants.into_iter().flatten() {
-            let mut places = self.reserved.places();
-            if let Some((place, own)) = places.find(|(place, _)| lies_under(&segments, pattern.rest, place)) {
-                self.findings
-                    .error("reserved_path", *span, format!("`{place}` is postern's own {}", own.words()))
-                    .help(format!("no route can stand under it; {}", own.help()));
-            }
-            for table in tables {
-                if let Err(conflict) = self.table.insert(*table, &segments, pattern.rest, number) {
-                    self.conflict(conflict, pattern, *span);
-                    return;
-                }
-            }
-        }
-    }
-
-    fn conflict(&mut self, conflict: Conflict, pattern: &Pattern, span: Span) {
-        let text = &pattern.text;
-        match conflict {
-            Conflict::Same(first) => {
-                let detail = self.findings.error(
-                    "conflict",
-                    span,
-                    format!("`{text}` matches the same targets as another route"),
-                );
-                let detail = detail.help("make one route of them, or make one more specific: a literal or a type");
-                if let Some(place) = self.places.get(first as usize) {
-                    detail.related(*place, "the other one; neither is more specific");
-                }
-            }
-            Conflict::Types { first, theirs, ours } => {
-                let (ours, theirs) = (ours.as_str(), theirs.as_str());
-                let message =
-                    format!("`{text}` has `{ours}` where another route has `{theirs}`, and a segment can be both");
-                let detail = self.findings.error("type_overlap", span, message);
-                if let Some(place) = self.places.get(first as usize) {
-                    detail.related(*place, "this route").help("use the same type in both, or none in one of them");
-                }
-            }
-        }
-    }
-
     fn route(
         &mut self,
         file: &File,
@@ -291,183 +220,6 @@ impl Compiler<'_> {
         list.into()
     }
 
-    fn rules(&mut self, base: &Base<'_>) -> Rules {
-        let mut rules = Rules::default();
-        let raw = &base.route.rules;
-        let level = base.options.level.as_ref().map(|level| level.value);
-        if raw.is_empty() {
-            let Some(access) = level else {
-                let Spanned { value, span } = &base.route.pattern;
-                self.grants_nothing(base, *span, format!("`{}` grants nothing to anybody", value.text));
-                return rules;
-            };
-            rules.all.push(self.rule(base, access, None, base.route.pattern.span, &RawOptions::default()));
-            (rules.read, rules.write) = (Some(0), Some(0));
-            return rules;
-        }
-        for RawRule { methods, span, options } in raw {
-            let Some(access) = options.level.as_ref().map(|level| level.value).or(level) else {
-                self.grants_nothing(base, *span, "this rule grants nothing to anybody".to_owned());
-                continue;
-            };
-            let at = rules.all.len();
-            rules.all.push(self.rule(base, access, Some(methods), *span, options));
-            match methods {
-                Methods::Read => rules.read = Some(at),
-                Methods::Write => rules.write = Some(at),
-                Methods::One(method) => rules.named.push((method.clone(), at)),
-            }
-        }
-        rules
-    }
-
-    fn grants_nothing(&mut self, base: &Base<'_>, span: Span, message: String) {
-        if !base.route.is_doubtful {
-            let help = "say who may pass: `level: member`, or `deny` to close it";
-            self.findings.error("grants_nothing", span, message).help(help);
-        }
-    }
-
-    fn rule(
-        &mut self,
-        base: &Base<'_>,
-        access: Access,
-        methods: Option<&Methods>,
-        span: Span,
-        own: &RawOptions,
-    ) -> Rule {
-        let Base { file, route, binder, .. } = base;
-        let origin = match &own.org {
-            Some(org) => self.origin(&org.value, binder).unwrap_or_default(),
-            None => base.origin.clone(),
-        };
-        let origin = origin::readable(origin, (access, methods), span, self.findings);
-        let inject = match injected(own) {
-            [] => base.inject.clone(),
-            own => self.inject(&base.inject, &[own], binder),
-        };
-        let lists = own.list.is_some() || base.options.list.is_some();
-        let place = place(access, &origin, methods, lists);
-        // What the answer says comes too late for a header, also for one that the defaults name.
-        let early = |inject: &&Inject| place.has(Needs::EarlyOrganization) || !inject.value.asks_organization();
-        let inject =
-            if inject.iter().all(|one| early(&one)) { inject } else { inject.iter().filter(early).cloned().collect() };
-        let inject = match self.assertion.filter(|_| access.credential() != CredentialNeed::Ignored) {
-            Some(name) => {
-                let signed = Inject { name: name.clone(), value: InjectValue::Assertion };
-                inject.iter().cloned().chain([signed]).collect()
-            }
-            None => inject,
-        };
-        own.check_applicable(std::iter::once(place), self.findings);
-        let variables: Vec<_> = route.pattern.value.typed_variables().collect();
-        let hosts: Vec<&str> = file.hosts.iter().map(|host| &*host.value.text).collect();
-        let pattern = &route.pattern.value.text;
-        let context = RuleContext { methods, place, variables: &variables, span, pattern, hosts: &hosts, binder };
-        let options = of_rule(own, &base.options, &context, self.findings);
-        let asks_permission =
-            options.as_ref().is_some_and(|options| options.permissions.is_some() || options.model.is_some());
-        let alone = methods.is_none().then_some(&route.options);
-        let switch = own.user_permissions.as_ref().or(alone.and_then(|route| route.user_permissions.as_ref()));
-        if let Some(switch) = switch.filter(|_| !asks_permission && place.has(Needs::Somebody)) {
-            self.findings
-                .error("no_meaning", switch.span, "`user_permissions` has no meaning here: no permission is asked for")
-                .help("it takes `permissions` or a `model`; or leave it out");
-        }
-        let upgrade = own.upgrade.as_ref().or(base.options.upgrade.as_ref());
-        if let Some(upgrade) = upgrade.filter(|_| place.has(Needs::Answer)) {
-            self.findings
-                .error(
-                    "no_meaning",
-                    upgrade.span,
-                    "`upgrade` has no meaning here: a WebSocket has no answer that can be judged",
-                )
-                .help("name the organization in the request: `org: path.org`");
-        }
-        let list = own.list.as_ref().or(base.options.list.as_ref());
-        if let Some(list) = list.filter(|_| place.reads_answer) {
-            self.findings
-                .error(
-                    "no_meaning",
-                    list.span,
-                    "`list` has no meaning here: the answer is one object, whose organization `org` reads",
-                )
-                .help("leave `list` out, or name the organization in the request: `org: path.org`");
-        }
-        if access == Access::Permitted && !base.route.is_doubtful {
-            self.permitted(span, asks_permission, place.has_organization);
-        }
-        let by_origin = origin.iter().flat_map(|item| &item.sources).filter_map(Source::lookup);
-        let by_inject = inject.iter().filter_map(|inject| inject.value.lookup());
-        let by_condition = options.iter().filter_map(|options| options.when.as_ref()).flat_map(Condition::lookups);
-        // What a lookup found is the caller's business no more than a foreign organization is.
-        let is_of_object = by_origin.clone().next().is_some() || place.reads_answer;
-        let usual = if is_of_object { Foreign::NotFound } else { Foreign::Forbidden };
-        let lookups = binder.closed(by_origin.chain(by_inject).chain(by_condition));
-        let mut sources = origin.iter().flat_map(|item| &item.sources);
-        let reads_body = sources.any(|source| matches!(source, Source::Body(..))) || binder.reads_body(&lookups);
-        Rule {
-            access,
-            lookups,
-            reads_body,
-            reads_answer: place.reads_answer,
-            appointed: self.managers_are_appointed,
-            foreign: nearest(&own.foreign, &base.options.foreign).copied().unwrap_or(usual),
-            origin,
-            inject,
-            schemes: nearest(&own.authenticate, &base.options.authenticate).cloned().unwrap_or_default(),
-            forward_authorization: nearest(&own.forward_authorization, &base.options.forward_authorization)
-                == Some(&true),
-            options,
-        }
-    }
-
-    /// `permitted` asks for permissions, in an organization.
-    fn permitted(&mut self, span: Span, asks_permission: bool, has_organization: bool) {
-        if !asks_permission {
-            self.findings
-                .error("permission_needed", span, "`permitted` asks for a permission, and none is named")
-                .help("say which: `permissions: [app.codename]`, or `model: app.model`");
-        }
-        if !has_organization {
-            self.findings
-                .error("org_needed", span, "`permitted` asks in an organization, and there is none")
-                .help("say where it comes from: `org: path.org`; or ask `authenticated` with the permissions");
-        }
-    }
-
-    fn variables_are_used(&mut self, base: &Base<'_>) {
-        let Base { route, .. } = base;
-        let options = || [&*route.above, &route.options].into_iter().chain(route.rules.iter().map(|r| &r.options));
-        for name in route.pattern.value.variables().filter(|name| promises(name)) {
-            let by_origin = options().filter_map(|o| o.org.as_ref()).any(|o| org::uses(&o.value, name, self.lookups));
-            let by_inject = options().flat_map(injected).any(|i| i.uses(name, self.lookups));
-            let by_condition =
-                options().filter_map(|o| o.when.as_ref()).any(|when| when.value.uses(name, self.lookups));
-            if !by_origin && !by_inject && !by_condition {
-                let message =
-                    format!("the variable `{name}` is not used, and its name promises that somebody looks at it");
-                self.findings
-                    .warning("unused_variable", route.pattern.span, message)
-                    .help(format!("use `path.{name}` in `org`, `inject` or `when`; or give it no name: `{{_}}`"));
-            }
-        }
-    }
-
-    /// A route that injects `org.…` by its own words must have an `org` somewhere; defaults are for those that do.
-    fn organizations_are_there(&mut self, base: &Base<'_>, rules: &Rules) {
-        let options = std::iter::once(&base.route.options).chain(base.route.rules.iter().map(|r| &r.options));
-        let org = base.route.above.org.is_some() || options.clone().any(|o| o.org.is_some());
-        if org || rules.all.iter().any(|r| !r.origin.is_empty()) {
-            return;
-        }
-        for span in options.flat_map(injected).filter_map(RawInject::asks_organization) {
-            self.findings
-                .error("org_needed", span, "there is no organization: the route has no `org`")
-                .help("say where it comes from: `org: path.org`");
-        }
-    }
-
     fn upstream(&mut self, base: &Base<'_>) -> usize {
         self.upstreams.index(base.options.upstream.as_ref(), base.route.pattern.span, self.findings)
     }
@@ -494,42 +246,6 @@ fn place(access: Access, origin: &[Item], methods: Option<&Methods>, lists: bool
     }
 }
 
-/// Whether the name of a variable says whose something is: a reader takes it for granted that this is looked at.
-fn promises(name: &str) -> bool {
-    const WORDS: [&str; 15] = [
-        "account",
-        "company",
-        "customer",
-        "member",
-        "org",
-        "organisation",
-        "organization",
-        "orgs",
-        "owner",
-        "team",
-        "tenant",
-        "user",
-        "userid",
-        "username",
-        "workspace",
-    ];
-    // `org_id`, `orgId`, `tenantSlug`
-    let mut words: Vec<String> = vec![String::new()];
-    let mut was_small = false;
-    for c in name.chars() {
-        if c == '_' || (was_small && c.is_ascii_uppercase()) {
-            words.push(String::new());
-        }
-        was_small = c.is_ascii_lowercase();
-        if let Some(word) = words.last_mut()
-            && c != '_'
-        {
-            word.push(c.to_ascii_lowercase());
-        }
-    }
-    words.iter().any(|word| WORDS.contains(&word.as_str()))
-}
-
 /// Whether some rule of a route takes its organization from above and does something with it.
 fn reads_organization(route: &RawRoute) -> bool {
     let level = |options: &RawOptions| options.level.as_ref().map(|level| level.value);
@@ -537,37 +253,4 @@ fn reads_organization(route: &RawRoute) -> bool {
     let reads = |access: Option<Access>| !matches!(access, None | Some(Access::Public | Access::Deny));
     let from_above = |rule: &RawRule| rule.options.org.is_none() && reads(level(&rule.options).or(above));
     if route.rules.is_empty() { reads(above) } else { route.rules.iter().any(from_above) }
-}
-
-/// The pattern with a slash at its end, or without it; `None` where there is no other one.
-fn slashed(pattern: &Pattern) -> Option<Vec<Segment>> {
-    if pattern.rest {
-        return None;
-    }
-    let empty = Segment::Literal("".into());
-    let mut segments = pattern.segments.to_vec();
-    if segments.last() == Some(&empty) {
-        segments.pop();
-        (!segments.is_empty()).then_some(segments)
-    } else {
-        segments.push(empty);
-        Some(segments)
-    }
-}
-
-/// Whether all that a pattern matches lies under a prefix, which ends with a slash.
-fn lies_under(segments: &[Segment], rest: bool, prefix: &str) -> bool {
-    let steps: Vec<&str> = prefix.trim_matches('/').split('/').collect();
-    let is = |(segment, step): (&Segment, &&str)| matches!(segment, Segment::Literal(text) if **text == **step);
-    // What does not end in a slash is one path and no prefix.
-    let is_there = match prefix.ends_with('/') {
-        true => segments.len() > steps.len() || (rest && segments.len() == steps.len()),
-        false => segments.len() == steps.len(),
-    };
-    is_there && segments.iter().zip(&steps).all(is)
-}
-
-/// What is said here, else what is said above.
-fn nearest<'a, T>(own: &'a Option<Spanned<T>>, above: &'a Option<Spanned<T>>) -> Option<&'a T> {
-    own.as_ref().or(above.as_ref()).map(|said| &said.value)
 }
