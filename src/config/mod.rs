@@ -330,7 +330,9 @@ impl Config {
     /// With `schema: openwisp` the directory is Django's.
     fn live(&mut self, tree: &Map, findings: &mut Findings) {
         let Some(node) = tree.get("schema").filter(|_| self.schema == Schema::Openwisp) else { return };
-        let mut wrong = |message: &str, help: &str| drop(findings.error("wrong_value", node.span, message).help(help));
+        let mut wrong = |message: &str, help: &str| {
+            findings.error("wrong_value", node.span, message).help(help);
+        };
         if self.openwisp.is_mixed() {
             wrong(
                 "`openwisp.schema` is the schema of Django's tables",

@@ -42,7 +42,7 @@ fn whoever_has_no_session_logs_in_and_comes_to_where_they_wanted_to() {
     assert_eq!(sent_on.header("cache-control"), Some("no-store"));
     let vary = sent_on.all("vary").join(", ");
     assert!(["Accept", "Sec-Fetch-Mode", "Cookie"].iter().all(|name| vary.contains(name)), "{vary}");
-    let logged_in = browser.send(&location, &[("username", "lena"), ("password", "s3cret-word")]);
+    let logged_in = browser.send(location, &[("username", "lena"), ("password", "s3cret-word")]);
     assert_eq!((logged_in.status, logged_in.header("location")), (303, Some("/app/devices?page=2&name=a%20b")));
     gate.upstream.forget();
     assert_eq!(browser.get("/app/devices?page=2&name=a%20b").status, 200);

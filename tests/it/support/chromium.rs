@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::{Message, WebSocket, client};
 
@@ -109,9 +109,9 @@ impl Chromium {
     fn and_wait(&mut self, act: impl FnOnce(&mut Self)) {
         let before = self.loads;
         act(self);
-        let until = Instant::now() + PATIENCE;
+        let until = postern::clock::monotonic() + PATIENCE;
         while self.loads == before {
-            assert!(Instant::now() < until, "no page has followed");
+            assert!(postern::clock::monotonic() < until, "no page has followed");
             self.read();
         }
     }
