@@ -52,4 +52,6 @@ pub struct Changes {
     /// Some changes since then are not known: they were trimmed, are too many, or this is another database, or an older
     /// copy. `changes` is empty; whoever keeps facts must drop all of them.
     pub lost: bool,
+    /// `lost` says no more than that nothing tells of changes here, and that it is time to forget.
+    pub looked_over: bool,
 }

@@ -42,7 +42,8 @@ impl FactCache {
         let news = self.store.changes(&read_to).await?;
         let members = self.members_of(&news.changes).await?;
         if let Some(django) = &self.django_cache {
-            if news.lost || members.len() > MEMBERS_AT_MOST {
+            // Who looks for themselves does not know what changed, and scans nothing for that every two seconds.
+            if news.lost && !news.looked_over || members.len() > MEMBERS_AT_MOST {
                 django.all();
             }
             let user = |change: &Change| if let Change::User(user) = change { Some(*user) } else { None };

@@ -194,6 +194,7 @@ impl Feed {
         }
         let mut changes = answer.map_err(StoreError::from).and_then(|rows| read(&rows, &up.life, since));
         if let Ok(changes) = &mut changes {
+            changes.looked_over = is_over && !changes.lost;
             changes.lost |= is_over;
         }
         self.settle(&mut link, changes)
@@ -355,7 +356,7 @@ fn position(row: &Row, life: &str) -> Result<Position, StoreError> {
 fn read(rows: &[Row], life: &str, since: &Position) -> Result<Changes, StoreError> {
     let first = rows.first().ok_or_else(|| StoreError::Broken("the outbox has lost its bookkeeping".to_owned()))?;
     let position = position(first, life)?;
-    let lost = |position| Ok(Changes { position, changes: Vec::new(), age: None, lost: true });
+    let lost = |position| Ok(Changes { position, changes: Vec::new(), age: None, lost: true, looked_over: false });
     let number = |column| first.try_get::<_, &str>(column).map(|text| text.parse().unwrap_or(u64::MAX));
     let (trimmed, emptied) = (number("trimmed")?, number("emptied")?);
     // A later look at the same database saw whatever an earlier one saw; and nothing that is gone is missing.
@@ -377,5 +378,5 @@ fn read(rows: &[Row], life: &str, since: &Position) -> Result<Changes, StoreErro
         oldest = Some(oldest.map_or(age, |oldest| oldest.max(age)));
     }
     let age = oldest.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok());
-    Ok(Changes { position, changes, age, lost: false })
+    Ok(Changes { position, changes, age, lost: false, looked_over: false })
 }

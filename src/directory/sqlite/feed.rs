@@ -33,7 +33,13 @@ impl Feed {
         // is seen twice rather than never.
         let version: i64 = self.db.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         if self.seen.as_ref().is_some_and(|(seen, position)| *seen == version && position == since) {
-            return Ok(Changes { position: since.clone(), changes: Vec::new(), age: None, lost: false });
+            return Ok(Changes {
+                position: since.clone(),
+                changes: Vec::new(),
+                age: None,
+                lost: false,
+                looked_over: false,
+            });
         }
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Deferred)?;
         let answer = read(&tx, since)?;
@@ -65,7 +71,13 @@ fn head(db: &Connection) -> rusqlite::Result<u64> {
 
 fn read(db: &Connection, since: &Position) -> Result<Changes, StoreError> {
     let (store, head) = (store(db)?, head(db)?);
-    let nothing = Changes { position: Position::after_row(store, head), changes: Vec::new(), age: None, lost: false };
+    let nothing = Changes {
+        position: Position::after_row(store, head),
+        changes: Vec::new(),
+        age: None,
+        lost: false,
+        looked_over: false,
+    };
     let lost = Changes { lost: true, ..nothing.clone() };
     if since.store() != store {
         return Ok(lost);

@@ -58,7 +58,7 @@ async fn row(on: &dyn Backend, row: u64) -> Position {
 async fn a_new_database_is_at_its_beginning(on: &dyn Backend) {
     let store = on.store();
     let beginning = store.directory().position().await.unwrap();
-    let nothing = Changes { position: beginning.clone(), changes: vec![], age: None, lost: false };
+    let nothing = Changes { position: beginning.clone(), changes: vec![], age: None, lost: false, looked_over: false };
     assert_eq!(store.directory().changes(&beginning).await, Ok(nothing));
 }
 
