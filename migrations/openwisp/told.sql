@@ -119,13 +119,23 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Those of before the triggers, or of when they were off.
+-- The digest of the password that there was when a session began: where nothing tells, another ends it all the same.
+ALTER TABLE sessions ADD COLUMN IF NOT EXISTS password bytea;
+
+-- What came and went before the triggers, or when they were off.
 CREATE FUNCTION index_tokens() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     DELETE FROM token_digests d WHERE NOT EXISTS (SELECT 1 FROM @token@ t WHERE t.user_id = d.user_id AND told_digest(t.key::text) = d.digest);
     INSERT INTO token_digests (digest, id, user_id)
     SELECT told_digest(t.key::text), told_id(told_digest(t.key::text)), t.user_id FROM @token@ t ON CONFLICT (digest) DO NOTHING;
     INSERT INTO slugs (slug, organization_id) SELECT o.slug, o.id FROM @organization@ o ON CONFLICT (slug) DO NOTHING;
+    DELETE FROM sessions s
+    WHERE NOT EXISTS (SELECT 1 FROM @user@ u WHERE u.id = s.user_id AND u.is_active AND told_digest(u.password::text) = s.password);
+    DELETE FROM role_users r
+    WHERE NOT EXISTS (SELECT 1 FROM @organization_user@ m WHERE m.user_id = r.user_id AND m.organization_id = r.organization_id);
+    UPDATE user_more h SET organization_id = NULL
+    WHERE organization_id IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM @organization_user@ m WHERE m.user_id = h.user_id AND m.organization_id = h.organization_id);
 END $$;
 
 CREATE FUNCTION told_group() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -155,7 +165,7 @@ END $$;
 -- A session does not begin for who was deactivated while they logged in.
 CREATE FUNCTION refuse_sessions_of_inactive() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    PERFORM 1 FROM @user@ u WHERE u.id = NEW.user_id AND u.is_active FOR SHARE;
+    SELECT told_digest(u.password::text) INTO NEW.password FROM @user@ u WHERE u.id = NEW.user_id AND u.is_active FOR SHARE;
     IF FOUND THEN
         RETURN NEW;
     END IF;

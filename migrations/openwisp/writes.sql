@@ -41,7 +41,7 @@ CREATE FUNCTION put_password(password text) RETURNS text LANGUAGE sql VOLATILE A
 $$;
 
 -- A column that openwisp-users 1.0 has not yet.
-CREATE FUNCTION put_later(whose uuid, col text, value text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+CREATE FUNCTION put_later(whose uuid, col text, value text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = '@user@'::regclass AND attname = col AND NOT attisdropped) THEN
         -- What follows a password by itself is not missed.

@@ -6,6 +6,7 @@
 
 use super::error::describe;
 use super::openwisp::{self, Openwisp};
+use super::statement::typed;
 use crate::directory::schema::{Applied, Migration, Mismatch, Status, compare, migrations, pending};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, GenericClient};
@@ -49,8 +50,8 @@ pub enum MigrateError {
 /// # Errors
 /// As [`migrate`], without the writing.
 pub async fn status(db: &impl GenericClient, of: Option<&Openwisp>) -> Result<Vec<Status>, MigrateError> {
-    let Some(openwisp) = of else { return Ok(compare(MIGRATIONS, &applied(db).await?)?) };
-    let mut applied = applied(db).await?;
+    let Some(openwisp) = of else { return Ok(compare(MIGRATIONS, &applied(db, false).await?)?) };
+    let mut applied = applied(db, true).await?;
     // The last step is made anew where Django's tables are others: it has no one text.
     let bridge = applied.iter().position(|step| step.version == openwisp::BRIDGE.version);
     let bridge = bridge.map(|at| applied.remove(at));
@@ -172,12 +173,15 @@ async fn apply(db: &mut Client, of: Option<&Openwisp>, now: i64) -> Result<Vec<&
     Ok(pending)
 }
 
-async fn applied(db: &impl GenericClient) -> Result<Vec<Applied>, MigrateError> {
-    let sql = "SELECT count(*) FILTER (WHERE tablename = 'schema_migrations') > 0 AS ours,
-                      count(*) FILTER (WHERE tablename IN ('users', 'organizations', 'django_migrations', 'auth_user')) > 0
+/// What was applied to this schema. One that is to hold ours `alone` has no table of anybody else's; another may have some.
+async fn applied(db: &impl GenericClient, alone: bool) -> Result<Vec<Applied>, MigrateError> {
+    // Other programs keep theirs in a `schema_migrations` too.
+    let sql = "SELECT count(*) FILTER (WHERE tablename = 'schema_migrations' AND EXISTS (
+                          SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('schema_migrations') AND attname = 'checksum')) > 0 AS ours,
+                      count(*) FILTER (WHERE $1 OR tablename IN ('users', 'organizations', 'django_migrations', 'auth_user')) > 0
                           AS used
                FROM pg_tables WHERE schemaname = current_schema()";
-    let tables = db.query_typed_one(sql, &[]).await?;
+    let tables = db.query_typed_one(sql, &typed(&[&alone])).await?;
     if !tables.try_get::<_, bool>("ours")? {
         return if tables.try_get("used")? { Err(MigrateError::Foreign) } else { Ok(Vec::new()) };
     }

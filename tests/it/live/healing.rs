@@ -3,6 +3,7 @@
 use super::{Live, django, options, postern, text, token_of};
 use crate::support::postgres::command;
 use crate::support::{Postern, RedisServer, Upstream, eventually};
+use postern::directory::postgres::LOOK_OVER;
 
 #[test]
 fn an_owner_puts_triggers_in_again_by_itself() {
@@ -169,7 +170,9 @@ fn a_role_that_may_only_read_looks_for_itself() {
         ),
     );
     let url = database.url().replace("postgres@", &format!("{role}@"));
-    let options = options(&database, "").set("database", &url);
+    let redis = RedisServer::start();
+    let cache = format!("openwisp: {{ cache: \"redis://127.0.0.1:{}\" }}\n", redis.port);
+    let options = options(&database, &cache).set("database", &url);
     let live = Live { postern: Postern::start(upstream.address(), &options), database, _upstream: upstream };
     let as_role = |args: &[&str]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_postern"));
@@ -184,6 +187,38 @@ fn a_role_that_may_only_read_looks_for_itself() {
     assert_eq!(live.text(triggers), "0");
     let token = token_of(&live, "alpha_manager");
     live.soon(&token, "/api/v1/org/alpha/x", 200);
+    // Sessions end with the password and the activity that they began with, and roles with the membership.
+    let of = |name: &str| format!("(SELECT id FROM public.openwisp_users_user WHERE username = '{name}')");
+    for name in ["admin", "alpha_manager", "alpha_member"] {
+        live.sql(&format!(
+            "INSERT INTO postern.sessions (id, digest, user_id, expires_at) VALUES (gen_random_uuid(), sha256('{name}'), {}, 99999999999)",
+            of(name)
+        ));
+    }
+    live.sql(&format!(
+        "INSERT INTO postern.roles SELECT gen_random_uuid(), id, 'r' FROM public.openwisp_users_organization WHERE slug = 'alpha';
+         INSERT INTO postern.role_users SELECT r.id, {}, r.organization_id FROM postern.roles r",
+        of("alpha_member")
+    ));
+    std::thread::sleep(LOOK_OVER + std::time::Duration::from_secs(1));
+    let left =
+        "SELECT concat_ws(' ', (SELECT count(*) FROM postern.sessions), (SELECT count(*) FROM postern.role_users))";
+    assert_eq!(live.text(left), "3 1");
+    live.sql(&format!(
+        "UPDATE public.openwisp_users_user SET password = '!' WHERE id = {};
+         UPDATE public.openwisp_users_user SET is_active = false WHERE id = {member};
+         DELETE FROM public.openwisp_users_organizationuser WHERE user_id = {member}",
+        of("alpha_manager"),
+        member = of("alpha_member")
+    ));
+    eventually("they end", || (live.text(left) == "1 0").then_some(()));
+    // Django's cache was searched when the following began, and not at each look.
+    let scans = || {
+        redis.cli(&["INFO", "commandstats"]).lines().find(|line| line.starts_with("cmdstat_scan:")).map(str::to_owned)
+    };
+    let before = scans();
+    std::thread::sleep(2 * LOOK_OVER);
+    assert_eq!(scans(), before);
     for sql in ["UPDATE public.openwisp_users_organization SET is_active = false", "DELETE FROM public.authtoken_token"]
     {
         let start = postern::clock::monotonic();
@@ -208,4 +243,13 @@ fn a_role_that_may_only_read_looks_for_itself() {
     assert_eq!(live.text(triggers), "24");
     drop(live);
     let _ = server.try_sql("postgres", &format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+}
+
+#[test]
+fn rows_that_are_loaded_as_a_replica_loads_them_are_told_too() {
+    let live = Live::new();
+    let token = token_of(&live, "alpha_manager");
+    live.soon(&token, "/me/x", 200);
+    live.sql("SET session_replication_role = replica; UPDATE public.openwisp_users_user SET is_active = false WHERE username = 'alpha_manager'");
+    live.soon(&token, "/me/x", 401);
 }

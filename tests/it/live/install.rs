@@ -130,3 +130,81 @@ fn it_works_on_what_openwisp_users_was_before() {
     let (done, told) = migrate(&database, "", &[]);
     assert!(!done && told.contains("has no column") && told.contains("1.0 to 1.3"), "{told}");
 }
+
+/// Definer functions that everybody may call, of a schema.
+fn open_functions(database: &Database, schema: &str, kind: &str) -> String {
+    let sql = format!(
+        "SELECT coalesce(string_agg(proname, ' '), '') FROM pg_proc WHERE pronamespace = '{schema}'::regnamespace AND prosecdef {kind}
+         AND EXISTS (SELECT 1 FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0 AND privilege_type = 'EXECUTE')"
+    );
+    database.server.text(&database.name, &sql)
+}
+
+#[test]
+fn functions_with_the_owner_s_rights_are_nobody_else_s() {
+    let own = Server::shared().database();
+    assert_eq!(open_functions(&own, "public", "AND prorettype = 'trigger'::regtype"), "");
+
+    let database = django();
+    assert!(migrate(&database, "", &[]).0);
+    assert_eq!(open_functions(&database, "postern", ""), "");
+    let (server, role) = (database.server, format!("r_{}", database.name));
+    let sql = |sql: &str| server.try_sql(&database.name, sql);
+    sql(&format!("CREATE ROLE {role}; GRANT USAGE ON SCHEMA postern TO {role}")).unwrap();
+    for forbidden in [
+        "CREATE TEMP TABLE t (id uuid); CREATE TRIGGER t BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION postern.put_token()",
+        "SELECT postern.put_lock('users', gen_random_uuid()::text)",
+        "SELECT postern.index_tokens()",
+        "SELECT postern.put_uses('{}', '{}')",
+        "SELECT postern.put_later(gen_random_uuid(), 'expiration_date', '2031-01-01')",
+    ] {
+        let told = sql(&format!("SET ROLE {role}; {forbidden}")).unwrap_err();
+        assert!(told.contains("permission denied"), "{forbidden}: {told}");
+    }
+    sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).unwrap();
+}
+
+#[test]
+fn triggers_are_not_taken_out_by_who_may_not_put_them_in() {
+    let database = django();
+    let (server, role) = (database.server, format!("r_{}", database.name));
+    let sql = |sql: &str| server.sql(&database.name, sql);
+    sql(&format!(
+        "CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {} TO {role}; GRANT USAGE ON SCHEMA public TO {role};
+         GRANT SELECT, TRIGGER ON ALL TABLES IN SCHEMA public TO {role}",
+        database.name
+    ));
+    let home = configured(&database, "");
+    let as_role = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_postern"));
+        command.current_dir(home.path()).env("POSTERN_DATA_DIR", home.path());
+        command.env("POSTERN__DATABASE", database.url().replace("postgres@", &format!("{role}@")));
+        text(&command.arg("migrate").output().unwrap())
+    };
+    assert!(as_role().contains("applied 2"));
+    sql(&format!(
+        "REVOKE TRIGGER ON ALL TABLES IN SCHEMA public FROM {role}; ALTER TABLE public.auth_group ALTER COLUMN id TYPE bigint"
+    ));
+    let told = as_role();
+    assert!(told.contains("may put none there"), "{told}");
+    let triggers = "SELECT count(*)::text FROM pg_trigger WHERE tgname LIKE 'postern_%'";
+    assert_eq!(server.text(&database.name, triggers), "24");
+    sql(&format!("GRANT TRIGGER ON ALL TABLES IN SCHEMA public TO {role}"));
+    assert!(as_role().contains("applied 1"));
+    sql(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"));
+}
+
+#[test]
+fn a_schema_of_somebody_else_s_is_left_alone() {
+    let database = django();
+    let sql = |sql: &str| database.server.sql(&database.name, sql);
+    sql(
+        "CREATE SCHEMA postern; CREATE TABLE postern.schema_migrations (version text); CREATE TABLE postern.articles (id int)",
+    );
+    for args in [&[][..], &["--uninstall"]] {
+        let (done, told) = migrate(&database, "", args);
+        assert!(!done && told.contains("tables of another program"), "{told}");
+    }
+    let kept = "SELECT count(*)::text FROM pg_class WHERE oid = to_regclass('postern.articles')";
+    assert_eq!(database.server.text(&database.name, kept), "1");
+}

@@ -83,3 +83,40 @@ fn a_rotation_does_not_undo_a_revocation() {
     assert!(refused.contains("it is revoked, and stays so"), "{refused}");
     assert_eq!(live.text("SELECT revoked_at::text FROM postern.own_tokens"), "7");
 }
+
+#[test]
+fn what_a_statement_does_not_change_stays_as_somebody_else_has_made_it() {
+    let live = Live::new();
+    // More time is given while the job of the day goes over them.
+    live.sql(&format!("UPDATE public.openwisp_users_user SET expiration_date = '2020-01-01' WHERE id = {MANAGER}"));
+    let longer = format!("UPDATE public.openwisp_users_user SET expiration_date = '2090-01-01' WHERE id = {MANAGER}");
+    let done = live
+        .behind(&longer, || text(&postern(live.postern.home(), &live.database, &["job", "run", "deactivate-expired"])));
+    let active = format!("SELECT is_active::text FROM public.openwisp_users_user WHERE id = {MANAGER}");
+    assert_eq!(live.text(&active), "true", "{done}");
+    // Django takes an address as verified no longer, and the user makes it their first.
+    live.sql(&format!(
+        "INSERT INTO public.account_emailaddress (email, verified, \"primary\", user_id) SELECT 'behind@example.org', true, false, {MANAGER}"
+    ));
+    let of = "email = 'behind@example.org'";
+    let other = format!("UPDATE public.account_emailaddress SET verified = false WHERE {of}");
+    let first = format!("UPDATE postern.email_addresses SET is_primary = true WHERE {of}");
+    live.sql(&format!("UPDATE public.account_emailaddress SET \"primary\" = false WHERE user_id = {MANAGER}"));
+    assert_eq!(live.changed_behind(&other, &first), 1);
+    let kept = format!("SELECT concat_ws(' ', verified, \"primary\") FROM public.account_emailaddress WHERE {of}");
+    assert_eq!(live.text(&kept), "f t");
+    // Another address is there by the time that the link to the old one is used.
+    let other = format!("UPDATE public.account_emailaddress SET email = 'beyond@example.org' WHERE {of}");
+    assert_eq!(
+        live.changed_behind(&other, &format!("UPDATE postern.email_addresses SET verified = true WHERE {of}")),
+        0
+    );
+    // An organization that has become somebody else's is not taken from them.
+    let transfer = "UPDATE public.openwisp_users_organizationowner w SET organization_user_id = m.id
+         FROM public.openwisp_users_organizationuser m JOIN public.openwisp_users_organization o ON o.id = m.organization_id AND o.slug = 'alpha'
+         WHERE w.organization_id = o.id AND m.user_id = (SELECT id FROM public.openwisp_users_user WHERE username = 'alpha_manager')";
+    let gone = "DELETE FROM postern.owners WHERE user_id = (SELECT id FROM public.openwisp_users_user WHERE username = 'alpha_owner')";
+    assert_eq!(live.changed_behind(transfer, gone), 0);
+    let owner = format!("SELECT count(*)::text FROM postern.owners WHERE user_id = {MANAGER}");
+    assert_eq!(live.text(&owner), "1");
+}

@@ -33,6 +33,7 @@ pub(super) static BRIDGE: Migration = Migration { version: 2, name: "django", sq
 const BRIDGE_TEXTS: [&str; 4] = [text!("reads"), text!("told"), text!("writes"), text!("rights")];
 const READ_ONLY: &str = text!("read_only");
 const CLEAR: &str = text!("clear");
+const CLOSED: &str = text!("closed");
 
 /// Where an installation's tables are, and where ours go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,7 +155,7 @@ impl Openwisp {
             // Whoever may only read may not lock either.
             sql = sql.replace(" FOR KEY SHARE", "").replace(" FOR SHARE", "") + READ_ONLY;
         }
-        let all = watches.iter().fold(sql.clone(), |all, watch| all + "\n" + &watch.sql);
+        let all = watches.iter().fold(sql.clone(), |all, watch| all + "\n" + &watch.sql) + CLOSED;
         Ok(Bridge { checksum: HEXLOWER.encode(&Sha256::digest(all.as_bytes())), sql, watches })
     }
 
@@ -269,6 +270,11 @@ impl Openwisp {
     /// Puts views and triggers in, in the place of those that are there. Within a transaction whose search path is ours.
     pub(super) async fn install(&self, db: &impl GenericClient) -> Result<(), MigrateError> {
         let with_triggers = self.may_watch(db).await?;
+        if !with_triggers && db.query_typed_one(IS_WATCHED, &[]).await?.try_get(0)? {
+            // They would go with their functions, and could not be put in again.
+            let forbidden = "Django's tables have triggers of postern's, and this role may put none there: run `postern migrate` as a role that may";
+            return Err(MigrateError::Openwisp(forbidden.to_owned()));
+        }
         let bridge = self.bridge(db, with_triggers).await?;
         // Django's requests that hold a table for long are not to keep all others waiting behind us.
         db.batch_execute("SET LOCAL lock_timeout = '10s'").await?;
@@ -277,6 +283,7 @@ impl Openwisp {
         for watch in &bridge.watches {
             db.batch_execute(&watch.sql).await?;
         }
+        db.batch_execute(CLOSED).await?;
         let told: &[u8] = if with_triggers { b"by triggers" } else { b"by looking" };
         let sql = "INSERT INTO settings (name, value) VALUES ('bridge', $1), ('told', $2)
                    ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value";
@@ -288,9 +295,12 @@ impl Openwisp {
 
     /// Takes all of it out; whether there was anything.
     pub(super) async fn uninstall(&self, db: &impl GenericClient) -> Result<bool, MigrateError> {
-        let sql = "SELECT 1 FROM pg_class WHERE relname = 'schema_migrations' AND relnamespace = to_regnamespace($1)";
-        if db.query_typed_opt(sql, &typed(&[&quoted(&self.schema)])).await?.is_none() {
-            return Ok(false);
+        let sql = "SELECT count(*) FILTER (WHERE relname IN ('schema_migrations', 'changes_kept')) = 2,
+                          count(*) FILTER (WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')) > 0
+                   FROM pg_class WHERE relnamespace = to_regnamespace($1)";
+        let found = db.query_typed_one(sql, &typed(&[&quoted(&self.schema)])).await?;
+        if !found.try_get::<_, bool>(0)? {
+            return if found.try_get(1)? { Err(MigrateError::Foreign) } else { Ok(false) };
         }
         db.batch_execute("SET LOCAL lock_timeout = '10s'").await?;
         // Triggers on Django's tables go with their functions.
@@ -318,6 +328,11 @@ const UNWATCHED: &str = "
     SELECT DISTINCT wanted.tbl FROM unnest($1::text[], $2::text[]) AS wanted (tbl, name) WHERE NOT EXISTS (
         SELECT 1 FROM pg_trigger t WHERE t.tgrelid = to_regclass(wanted.tbl) AND t.tgname = wanted.name AND t.tgenabled IN ('O', 'A'))
     ORDER BY 1";
+
+/// Whether a table of Django's has a trigger of ours.
+const IS_WATCHED: &str = "
+    SELECT EXISTS (SELECT 1 FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid
+                   WHERE p.pronamespace = current_schema()::regnamespace AND c.relnamespace <> p.pronamespace)";
 
 const COLUMNS_OF: &str = "
     SELECT attname::text, format_type(atttypid, NULL) FROM pg_attribute

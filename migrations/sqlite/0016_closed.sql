@@ -1,0 +1,1 @@
+-- Of functions with their owner's rights, which this store has none of: the step is of PostgreSQL alone.
