@@ -66,7 +66,8 @@ class GateUserMiddleware(RemoteUserMiddleware):
 
 class GateUserBackend(RemoteUserBackend):
     def configure_user(self, request, user, created=True):
-        user.is_staff = user.is_superuser = True
+        user.is_staff = True
+        user.is_superuser = request.META.get("HTTP_X_POSTERN_SUPERUSER") == "true"
         user.save()
         return user
 

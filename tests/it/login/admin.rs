@@ -35,7 +35,7 @@ fn journey(mut browser: Chromium) {
         "identity: { api: token, session: { secure: false }, passwords: { memory: 64KiB, passes: 1 } }\n".to_owned();
     let gate = Postern::start(django, &options);
     for name in ["ann", "bob"] {
-        gate.cli_with(&["user", "create", name, "--staff", "--password-stdin"], "s3cret-word\n");
+        gate.cli_with(&["user", "create", name, "--staff", "--superuser", "--password-stdin"], "s3cret-word\n");
     }
     gate.cli_with(&["user", "create", "eve", "--password-stdin"], "s3cret-word\n");
     eventually_within(Duration::from_secs(60), "Django serves", || TcpStream::connect(django).ok());
