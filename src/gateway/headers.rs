@@ -31,6 +31,9 @@ pub fn is_forwarding_header(name: &str) -> bool {
 
 /// Whether a name is `Authorization` in another spelling, which a service may read as it.
 pub(super) fn is_like_authorization(name: &str) -> bool {
+    if name.len() < header::AUTHORIZATION.as_str().len() {
+        return false;
+    }
     match name.as_bytes().first() {
         Some(b'a') => {}
         Some(first) if !first.is_ascii_alphanumeric() => {}
