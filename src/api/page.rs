@@ -26,8 +26,8 @@ use std::time::Duration;
 pub(super) const STYLE: &str = include_str!("templates/style.css");
 /// How long a form may lie open, in seconds.
 const FORM_AGE: u32 = 3600;
-/// Longest way to go on.
-const LONGEST_NEXT: usize = 2048;
+/// Longest way to go on, in bytes.
+pub const LONGEST_NEXT: usize = 2048;
 
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy_of(STYLE));
 

@@ -11,7 +11,7 @@ use crate::id::UserId;
 use crate::identity::credential;
 use crate::identity::{self, Credential, CredentialQuery, Presented};
 use crate::limit::{Key, Quota};
-use crate::policy::{LookupKey, Own, Policy, Route, Scheme, Schemes};
+use crate::policy::{LookupKey, Own, Policy, Route, Scheme, Schemes, is_read};
 use crate::request_target::field::FieldError;
 use crate::request_target::{Target, query};
 use http::header::{CACHE_CONTROL, HOST, ORIGIN, REFERRER_POLICY, VARY};
@@ -341,8 +341,11 @@ pub(super) fn authenticate(
                     return Err(Denial::new(Reason::PasswordExpired).into());
                 }
                 let session = std::str::from_utf8(&text).map_err(|_| invalid("malformed"))?;
-                let is_secure = identity.sessions().is_none_or(|settings| settings.secure);
-                csrf = Some(CsrfToken::of_cookie(session, is_secure));
+                // What changes nothing needs no proof, and costs no digest.
+                if !is_read(presented.method) {
+                    let is_secure = identity.sessions().is_none_or(|settings| settings.secure);
+                    csrf = Some(CsrfToken::of_cookie(session, is_secure));
+                }
             }
             let caller = Caller { user: Some(Arc::clone(&known.snapshot)), claims: known.claims.clone() };
             facts.believed = Some((known, since));

@@ -2,18 +2,15 @@
 //! they wanted to.
 
 use super::exchange::Exchange;
-use crate::api::links::Links;
+use crate::api::links::{ESCAPED, Links};
+use crate::api::page::LONGEST_NEXT;
 use crate::api::paths::LOGIN;
 use crate::decision::{Denial, Reason};
 use crate::policy::Scheme;
 use http::header::{ACCEPT, HeaderName, HeaderValue};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-/// Longest target to come back to; the login page takes no longer one.
-const LONGEST_NEXT: usize = 2048;
-/// What may stand in a parameter as it is.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Where the pages are.
 #[derive(Debug)]
