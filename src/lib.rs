@@ -32,6 +32,7 @@ pub mod management;
 pub mod normalized_name;
 
 pub mod net;
+pub mod oidc;
 pub mod password;
 pub mod phone;
 pub mod policy;

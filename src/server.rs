@@ -32,6 +32,7 @@ use crate::net::drain::{Lifecycle, Stage};
 use crate::net::listen::{Address, ListenError, Listener, listen, listen_on};
 use crate::net::tls::{Tls, TlsError};
 use crate::net::worker::{self, Workers};
+use crate::oidc::Providers;
 use crate::policy::Policy;
 use crate::redis::seal::Seal;
 use crate::redis::{ConnectError, Health, Redis};
@@ -102,6 +103,8 @@ pub enum StartError {
     Trace(#[from] TraceError),
     #[error("assertion: {0}")]
     Assertion(#[from] crate::assertion::KeyError),
+    #[error(transparent)]
+    Provider(#[from] crate::oidc::SetupError),
     /// What `identity` needs is not there, or cannot be used.
     #[error(transparent)]
     Identity(#[from] crate::identity::SetupError),
@@ -238,7 +241,7 @@ impl Server {
         };
         control.spawn(jobs.keep());
         let letters = (mail.clone(), links.clone());
-        let api = identity_api(&config, &store, &identity, shared_limits.clone(), letters)?;
+        let api = identity_api(&config, &store, &identity, shared_limits.clone(), letters, control)?;
 
         let databases = config.databases.iter().map(|source| source.database()).collect::<Result<Vec<_>, _>>()?;
         let descriptors = Descriptors::new(shares.upstreams);
@@ -313,6 +316,7 @@ impl Server {
         observe_lookups(&metrics, &lookups);
         if let Some(api) = api {
             observe_logins(&metrics, &api);
+            metrics.also(Arc::clone(&api.providers.counts));
         }
         for (name, help, read) in mail::Counts::DESCRIBED {
             let mail = mail.clone();
@@ -430,6 +434,7 @@ fn identity_api(
     identity: &Arc<Identity>,
     limits: Option<Arc<limit::Shared>>,
     letters: (Option<Arc<Mailer>>, Links),
+    control: &Handle,
 ) -> Result<Option<Arc<Api>>, StartError> {
     let accounts = &config.identity.accounts;
     if accounts.api == crate::config::accounts::Served::Off {
@@ -441,7 +446,8 @@ fn identity_api(
         _ => None,
     };
     let (store, identity, extent) = (Arc::clone(store), Arc::clone(identity), Extent::of(config));
-    Ok(Some(Arc::new(Api::new(store, identity, accounts, sealer, limits, letters, extent))))
+    let api = Api::new(store, identity, accounts, sealer, limits, letters, extent);
+    Ok(Some(Arc::new(api.with_providers(Providers::start(&accounts.providers, control)?))))
 }
 
 /// Redis as configured, with the task that connects to it; nothing waits for that.

@@ -122,6 +122,13 @@ END $$;
 -- The digest of the password that there was when a session began: where nothing tells, another ends it all the same.
 ALTER TABLE sessions ADD COLUMN IF NOT EXISTS password bytea;
 
+-- Logins that began at a provider and have ended: none ends twice.
+CREATE TABLE IF NOT EXISTS used_logins (
+    digest     bytea PRIMARY KEY CHECK (octet_length(digest) = 32),
+    expires_at bigint NOT NULL
+);
+CREATE INDEX IF NOT EXISTS used_logins_expires_at ON used_logins (expires_at);
+
 -- What came and went before the triggers, or when they were off.
 CREATE FUNCTION index_tokens() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN

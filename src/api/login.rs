@@ -5,7 +5,7 @@
 
 use super::error::ApiError;
 use super::page::{self, Account, Visitor};
-use super::paths::LOGIN;
+use super::paths::{LOGIN, PROVIDERS};
 use super::{Api, Client};
 use crate::clock;
 use crate::compat::openwisp::body;
@@ -14,6 +14,7 @@ use crate::directory::{StoreError, UserKey};
 use crate::id::UserId;
 use crate::login::limits::State as Limit;
 use crate::login::{Attempt, LoginError};
+use crate::oidc::provider::Provider;
 use crate::request_target::query;
 use askama::Template;
 use axum::body::Body;
@@ -53,6 +54,14 @@ struct Page<'a> {
     organizations: bool,
     organization: &'a str,
     forgotten: &'a str,
+    providers: Vec<Elsewhere<'a>>,
+}
+
+/// Where people log in besides.
+struct Elsewhere<'a> {
+    label: &'a str,
+    address: String,
+    is_away: bool,
 }
 
 /// Why the form is shown again.
@@ -99,8 +108,17 @@ fn ask(api: &Api, visitor: &Visitor, status: StatusCode, problem: &str, form: &F
         organizations: api.login.per_organization(),
         organization: &form.organization,
         forgotten: &if api.mail.is_some() { api.links.forgotten() } else { String::new() },
+        providers: api.providers.iter().map(|provider| elsewhere(api, provider, &form.next)).collect(),
     };
     page::answer(status, &page, cookie)
+}
+
+fn elsewhere<'a>(api: &Api, provider: &'a Provider, next: &str) -> Elsewhere<'a> {
+    let mut address = api.links.at(&format!("{PROVIDERS}{}/", provider.settings.name));
+    if !next.is_empty() {
+        address += &format!("?next={}", utf8_percent_encode(next, NON_ALPHANUMERIC));
+    }
+    Elsewhere { label: &provider.settings.label, address, is_away: provider.is_away() }
 }
 
 /// What people may name themselves by, in words.
@@ -183,7 +201,7 @@ fn unavailable(error: &StoreError) -> Refused {
 }
 
 /// The last login is that of a session, as in Django.
-async fn note_login(api: &Api, user: UserId) -> Result<(), StoreError> {
+pub(super) async fn note_login(api: &Api, user: UserId) -> Result<(), StoreError> {
     let Some(found) = api.store.revocation(&UserKey::Id(user)).await? else { return Ok(()) };
     let now = i64::try_from(clock::unix().as_micros()).unwrap_or(i64::MAX);
     // Where somebody else was quicker, theirs is the last.

@@ -16,6 +16,7 @@ mod operation;
 pub mod page;
 pub mod password;
 pub mod paths;
+mod provider;
 mod rest;
 pub mod router;
 pub mod secret_path;
@@ -30,6 +31,7 @@ use crate::identity::Identity;
 use crate::limit::Shared;
 use crate::login::Login;
 use crate::mail::Mailer;
+use crate::oidc::Providers;
 use crate::password::Passwords;
 use crate::policy::is_read;
 use crate::redis::seal::Seal;
@@ -75,6 +77,8 @@ pub struct Api {
     /// Sends letters, where that is configured.
     pub mail: Option<Arc<Mailer>>,
     pub links: Links,
+    /// Where people log in besides.
+    pub providers: Providers,
     /// Whether answers are the reference's where ours would be better.
     pub compat: bool,
     /// Whether records are served too.
@@ -126,11 +130,19 @@ impl Api {
             passwords: accounts.passwords,
             mail,
             links,
+            providers: Providers::default(),
             extent,
             told: openapi::Told::default(),
             letters: Arc::new(Semaphore::new(password::LETTERS_AT_ONCE)),
             told_of_mail: AtomicBool::new(false),
         }
+    }
+
+    /// The same, with providers that people log in at.
+    #[must_use]
+    pub fn with_providers(mut self, providers: Providers) -> Self {
+        self.providers = providers;
+        self
     }
 
     /// Pages begin and end sessions, so they are there where sessions are taken.

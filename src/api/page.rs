@@ -50,7 +50,9 @@ pub(super) struct Visitor {
     /// What its session's cookie holds, if there is exactly one.
     pub session: Option<String>,
     form: Option<String>,
-    settings: Settings,
+    /// What it keeps of a login that is under way at a provider.
+    pub attempt: Option<String>,
+    pub settings: Settings,
 }
 
 impl Visitor {
@@ -62,7 +64,8 @@ impl Visitor {
             values.next().is_none().then(|| value.to_owned())
         };
         let form = one(form_cookie(&settings)).filter(|value| value.len() == 43);
-        Self { session: one(settings.cookie()), form, settings }
+        let attempt = one(attempt_cookie(&settings));
+        Self { session: one(settings.cookie()), form, attempt, settings }
     }
 
     /// Whoever is logged in, where somebody is and that can be told.
@@ -115,10 +118,18 @@ impl Visitor {
         self.settings.clear().into_iter().flatten().chain(self.form_cookie("", 0))
     }
 
+    /// The cookie that keeps a login which is under way at a provider, or (an `age` of 0) ends it. `Lax`: the way back begins elsewhere.
+    pub fn attempt_cookie(&self, value: &str, age: u32) -> Option<HeaderValue> {
+        self.cookie((attempt_cookie(&self.settings), value), age, "Lax")
+    }
+
     fn form_cookie(&self, value: &str, age: u32) -> Option<HeaderValue> {
+        self.cookie((form_cookie(&self.settings), value), age, "Strict")
+    }
+
+    fn cookie(&self, (name, value): (&str, &str), age: u32, same_site: &str) -> Option<HeaderValue> {
         let secure = if self.settings.secure { "; Secure" } else { "" };
-        let name = form_cookie(&self.settings);
-        let text = format!("{name}={value}; Path=/; Max-Age={age}; SameSite=Strict{secure}; HttpOnly");
+        let text = format!("{name}={value}; Path=/; Max-Age={age}; SameSite={same_site}{secure}; HttpOnly");
         let mut value = HeaderValue::try_from(text).ok()?;
         value.set_sensitive(true);
         Some(value)
@@ -127,6 +138,10 @@ impl Visitor {
 
 const fn form_cookie(settings: &Settings) -> &'static str {
     if settings.secure { "__Host-postern_form" } else { "postern_form" }
+}
+
+const fn attempt_cookie(settings: &Settings) -> &'static str {
+    if settings.secure { "__Host-postern_login" } else { "postern_login" }
 }
 
 /// The page of somebody who is logged in, or is not any more.

@@ -4,10 +4,10 @@ use super::error::ApiError;
 use super::password::{ask_page, change, change_page, confirm, reset, reset_page};
 use super::paths::{
     CHANGE, CHANGE_PAGE, CHANGE_PAGE_COMPAT, CONFIRM, CONFIRM_EMAIL, DESCRIPTION, DOCS, FORGOTTEN, FORGOTTEN_COMPAT,
-    LOGIN, LOGOUT, RESET, RESET_PAGE, RESET_PAGE_COMPAT, TOKEN,
+    LOGIN, LOGOUT, PROVIDERS, RESET, RESET_PAGE, RESET_PAGE_COMPAT, TOKEN,
 };
 use super::rest::show::show;
-use super::{Api, email_page, login, logout, openapi, rest, token};
+use super::{Api, email_page, login, logout, openapi, provider, rest, token};
 use crate::compat::openwisp::negotiate::negotiate;
 use crate::policy::is_read;
 use axum::Router;
@@ -55,6 +55,8 @@ pub fn router(api: Arc<Api>) -> Router {
         router = router
             .route(LOGIN, any(login::answer))
             .route(LOGOUT, any(logout::answer))
+            .route(&format!("{PROVIDERS}{{name}}/"), any(provider::begin))
+            .route(&format!("{PROVIDERS}{{name}}/callback/"), any(provider::end))
             .route(CHANGE_PAGE, any(change_page::answer))
             .route(CHANGE_PAGE_COMPAT, any(change_page::answer));
     }

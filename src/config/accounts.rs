@@ -1,9 +1,11 @@
 //! `identity: api, login, token, passwords` — how people log in, and what they get.
 
 use super::Compat;
+use super::identity::providers;
 use super::keys::{FLAG, Reader, SIZE, Section, Shape, TIME, count, custom, keys, one_of};
 use super::secret::SECRET;
 use crate::directory::Usernames;
+use crate::oidc::settings::Settings as Provider;
 use crate::password::validate::Validators;
 use crate::password::{Algorithm, Passwords};
 use crate::secret::SecretSource;
@@ -66,6 +68,8 @@ pub struct Accounts {
     pub passwords: Passwords,
     /// Whether somebody logs in whose account has expired, until they are made inactive.
     pub expired_log_in: bool,
+    /// Where they log in besides.
+    pub providers: Vec<Provider>,
 }
 
 impl Default for Accounts {
@@ -83,6 +87,7 @@ impl Default for Accounts {
             token_key: None,
             passwords: Passwords::default(),
             expired_log_in: false,
+            providers: Vec::new(),
         }
     }
 }
@@ -112,6 +117,8 @@ keys! {
         phone_prefixes, custom(Shape::Texts, phone_prefixes), "Put before national numbers: `[\"+39\"]`, at most 16.";
         usernames, one_of!("global" => Usernames::Global, "per_organization" => Usernames::PerOrganization),
             "As `postern usernames` says of the directory. `per_organization`: a login by name says of which, as `organization`. [global]";
+        providers, custom(providers::SHAPE, providers::read),
+            "Providers of OpenID Connect that people log in at; needs `public_url` and `identity.session`. [none]";
     }
 }
 

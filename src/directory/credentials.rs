@@ -211,7 +211,7 @@ operations! {
 
 const WRITE: &str = "say whom an issuer's subject is";
 
-async fn bind(
+pub(super) async fn bind(
     tx: &Tx<'_>,
     by: &UserSelector,
     issuer: String,
@@ -254,7 +254,7 @@ async fn of_user(tx: &Tx<'_>, by: &UserSelector) -> Result<Vec<SubjectRecord>, D
     Ok(tx.rows(sql, &[&user.id]).await?.iter().map(record).collect::<Result<_, _>>()?)
 }
 
-async fn bound(tx: &Tx<'_>, issuer: &str, subject: &str) -> Result<Option<SubjectRecord>, DirectoryError> {
+pub(super) async fn bound(tx: &Tx<'_>, issuer: &str, subject: &str) -> Result<Option<SubjectRecord>, DirectoryError> {
     let sql = "SELECT s.user_id, u.username, s.issuer, s.subject, s.created
                FROM subjects s JOIN users u ON u.id = s.user_id WHERE s.issuer = $1 AND s.subject = $2";
     Ok(tx.row(sql, &[&issuer, &subject]).await?.as_ref().map(record).transpose()?)

@@ -53,7 +53,7 @@ pub(super) async fn may_be_given(tx: &Tx<'_>, group: GroupId) -> Result<(), Dire
 }
 
 /// The one group that a selector means.
-async fn find(tx: &Tx<'_>, by: &GroupSelector) -> Result<GroupRecord, DirectoryError> {
+pub(super) async fn find(tx: &Tx<'_>, by: &GroupSelector) -> Result<GroupRecord, DirectoryError> {
     let (id, name) = match by {
         GroupSelector::Id(id) => (Some(*id), None),
         GroupSelector::Text(text) => (text.parse().ok().map(GroupId), Some(text)),

@@ -41,6 +41,7 @@ mod permission_holder;
 mod permissions;
 pub mod position;
 pub mod postgres;
+mod provider_logins;
 mod records;
 mod resources;
 mod roles;
@@ -73,6 +74,7 @@ pub use list::{List, Page, Rows};
 pub use logins::{LoginCandidate, LoginQuery, NewSealedToken, SealedToken};
 pub use people::{Keyed, NewPerson, Person, PersonEdit, Taken, TieChange, UserWords, by_model};
 pub use position::Position;
+pub use provider_logins::{ProviderEntry, ProviderLogin, Ties};
 pub use resources::{
     Blank, EmailEdit, EmailRecord, Field, Given, GroupRecord, HasPassword, Input, Kind, MembershipRecord, NewEmail,
     NewGroup, NewMembership, NewOrganization, NewPermission, NewRole, NewScope, NewToken, NewUser, OrganizationEdit,

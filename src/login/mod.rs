@@ -128,6 +128,12 @@ impl Login {
         &self.accounts.identifiers
     }
 
+    /// Whether somebody logs in whose account has expired, until they are made inactive.
+    #[must_use]
+    pub fn lets_expired_in(&self) -> bool {
+        self.accounts.expired_log_in
+    }
+
     /// Who logs in with this.
     ///
     /// # Errors

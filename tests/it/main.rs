@@ -16,6 +16,7 @@ mod judge;
 mod live;
 mod login;
 mod lookups;
+mod oidc;
 mod openwisp;
 mod operations;
 mod policies;

@@ -336,7 +336,7 @@ fn may_share_names(one: &JwtIssuer, other: &JwtIssuer) -> bool {
     both.is_some_and(|(one, other)| one.starts_with(&*other) || other.starts_with(&*one))
 }
 
-fn is_loopback(Server { host, .. }: Server<'_>) -> bool {
+pub(super) fn is_loopback(Server { host, .. }: Server<'_>) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 

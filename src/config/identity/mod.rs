@@ -4,6 +4,7 @@
 
 mod fields;
 mod jwt;
+pub(super) mod providers;
 mod sesame;
 mod session;
 
@@ -62,6 +63,9 @@ pub(super) fn check(tree: &Map, Identity { settings, accounts, .. }: &Identity, 
     {
         let message = "a token of a login would be good for longer than `max_lifetime` lets any be";
         findings.error("wrong_value", node.span, message).help("write a `lifetime` under `token` that is no longer");
+    }
+    if !accounts.providers.is_empty() {
+        providers::check(tree, node, settings.session.is_some(), accounts, findings);
     }
     if settings.sesame.as_ref().is_some_and(|sesame| sesame.exchange) && settings.session.is_none() {
         findings

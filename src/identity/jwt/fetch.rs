@@ -1,10 +1,11 @@
-//! Gets a JWK set over the network: bounded in time and size, without redirects, over verified TLS.
+//! Gets JSON, such as a JWK set, over the network: bounded in time and size, without redirects, over verified TLS.
 //!
 //! Plain HTTP is for the same machine alone, which the configuration sees to.
 
 use bytes::Bytes;
-use http::{Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Empty, Limited};
+use http::header::{self, HeaderValue};
+use http::{Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -72,10 +73,55 @@ pub fn tls(ca: Option<&Path>) -> Result<Arc<ClientConfig>, FetchError> {
 /// # Errors
 /// See [`FetchError`].
 pub async fn fetch(uri: &Uri, tls: &Arc<ClientConfig>) -> Result<Bytes, FetchError> {
-    tokio::time::timeout(PATIENCE, get(uri, tls)).await.map_err(|_| FetchError::Timeout)?
+    let request = Request::get(target(uri)).header(header::ACCEPT, "application/jwk-set+json, application/json");
+    let (status, body) = send(uri, tls, request, Bytes::new()).await?;
+    if status == StatusCode::OK { Ok(body) } else { Err(FetchError::Status(status)) }
 }
 
-async fn get(uri: &Uri, tls: &Arc<ClientConfig>) -> Result<Bytes, FetchError> {
+/// Posts a form, and gives what is answered, whatever that is.
+///
+/// # Errors
+/// See [`FetchError`].
+pub async fn post(
+    uri: &Uri,
+    tls: &Arc<ClientConfig>,
+    form: String,
+    authorization: Option<HeaderValue>,
+) -> Result<(StatusCode, Bytes), FetchError> {
+    let mut request = Request::post(target(uri))
+        .header(header::ACCEPT, "application/json")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(header::CONTENT_LENGTH, form.len());
+    if let Some(authorization) = authorization {
+        request = request.header(header::AUTHORIZATION, authorization);
+    }
+    send(uri, tls, request, form.into()).await
+}
+
+fn target(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("/", |target| target.as_str())
+}
+
+async fn send(
+    uri: &Uri,
+    tls: &Arc<ClientConfig>,
+    request: http::request::Builder,
+    body: Bytes,
+) -> Result<(StatusCode, Bytes), FetchError> {
+    let authority = uri.authority().ok_or(FetchError::Address)?.as_str();
+    let request = request
+        .header(header::HOST, authority)
+        .header(header::USER_AGENT, concat!("postern/", env!("CARGO_PKG_VERSION")))
+        .body(Full::new(body))
+        .map_err(|_| FetchError::Address)?;
+    tokio::time::timeout(PATIENCE, over(uri, tls, request)).await.map_err(|_| FetchError::Timeout)?
+}
+
+async fn over(
+    uri: &Uri,
+    tls: &Arc<ClientConfig>,
+    request: Request<Full<Bytes>>,
+) -> Result<(StatusCode, Bytes), FetchError> {
     let host = uri.host().ok_or(FetchError::Address)?;
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let is_https = uri.scheme_str() == Some("https");
@@ -84,37 +130,30 @@ async fn get(uri: &Uri, tls: &Arc<ClientConfig>) -> Result<Bytes, FetchError> {
     if is_https {
         let name = ServerName::try_from(bare.to_owned()).map_err(|_| FetchError::Address)?;
         let stream = tokio_rustls::TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?;
-        exchange(uri, stream).await
+        exchange(request, stream).await
     } else {
-        exchange(uri, stream).await
+        exchange(request, stream).await
     }
 }
 
-async fn exchange<S>(uri: &Uri, stream: S) -> Result<Bytes, FetchError>
+async fn exchange<S>(request: Request<Full<Bytes>>, stream: S) -> Result<(StatusCode, Bytes), FetchError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // Ends with the answer, or when `sender` is dropped.
     let connection = tokio::spawn(connection);
-    let answer = ask(&mut sender, uri).await;
+    let answer = ask(&mut sender, request).await;
     connection.abort();
     answer
 }
 
-async fn ask(sender: &mut http1::SendRequest<Empty<Bytes>>, uri: &Uri) -> Result<Bytes, FetchError> {
-    let target = uri.path_and_query().map_or("/", |target| target.as_str());
-    let authority = uri.authority().ok_or(FetchError::Address)?.as_str();
-    let request = Request::get(target)
-        .header(header::HOST, authority)
-        .header(header::ACCEPT, "application/jwk-set+json, application/json")
-        .header(header::USER_AGENT, concat!("postern/", env!("CARGO_PKG_VERSION")))
-        .body(Empty::new())
-        .map_err(|_| FetchError::Address)?;
+async fn ask(
+    sender: &mut http1::SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> Result<(StatusCode, Bytes), FetchError> {
     let response = sender.send_request(request).await?;
-    if response.status() != StatusCode::OK {
-        return Err(FetchError::Status(response.status()));
-    }
+    let status = response.status();
     let body = Limited::new(response.into_body(), MAX_SIZE).collect().await.map_err(|_| FetchError::Body)?;
-    Ok(body.to_bytes())
+    Ok((status, body.to_bytes()))
 }

@@ -16,6 +16,7 @@ mod keysets;
 mod memberships;
 mod organizations;
 mod people;
+mod provider_logins;
 mod rights;
 mod shared;
 mod startup;
