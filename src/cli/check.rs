@@ -267,17 +267,4 @@ mod tests {
         let (code, ..) = run(&Args { files: vec![path], ..Args::default() }, None);
         assert_eq!(code, 0);
     }
-
-    #[test]
-    fn a_websocket_to_an_upstream_of_http_2_alone_is_told() {
-        let (_dir, path) = file(
-            "version: 1\nroutes:\n  /a: { upstream: new, GET: { level: authenticated, upgrade: [websocket] } }\n  \
-             /b: { upstream: old, GET: { level: authenticated, upgrade: [websocket] } }\n  /c: { upstream: new, GET: public }\n",
-        );
-        let names = Names::new(["new", "old"]).with_http2_only(["new"]);
-        let (code, out, _) = run(&Args::default(), Some(&Declared { names, files: vec![path], ..Declared::default() }));
-        assert_eq!(code, 0);
-        assert!(out.contains("3:24: warning[websocket_over_http2]"), "{out}");
-        assert_eq!(out.matches("websocket_over_http2").count(), 1, "{out}");
-    }
 }

@@ -37,7 +37,7 @@ use crate::password::Algorithm;
 use crate::policy::Names;
 use crate::secret::SecretSource;
 use crate::telemetry::{self, log::Format};
-use crate::upstream::{self, Protocol, Upstream};
+use crate::upstream::{self, Upstream};
 use crate::yaml::{Findings, Map, Node, Value};
 use forward_auth::ForwardAuth;
 use http::HeaderName;
@@ -382,11 +382,9 @@ impl Config {
     #[must_use]
     pub fn names(&self) -> Names {
         let secrets = self.secrets.iter().map(|secret| secret.name.to_string());
-        let http2_only = self.upstreams.iter().filter(|upstream| upstream.spoken() == Protocol::Http2);
         let uwsgi = self.upstreams.iter().filter(|upstream| upstream.is_uwsgi());
         let accounts = &self.identity.accounts;
         Names::new(self.upstreams.iter().map(|upstream| upstream.name.to_string()))
-            .with_http2_only(http2_only.map(|upstream| upstream.name.to_string()))
             .with_uwsgi(uwsgi.map(|upstream| upstream.name.to_string()))
             .with_secrets(secrets)
             .with_databases(self.databases.iter().map(|source| (source.name.clone(), source.dialect())))

@@ -30,6 +30,8 @@ pub fn of_failure(failure: &SendError) -> Denial {
         SendError::Timeout { .. } => Denial::new(Reason::UpstreamTimeout),
         SendError::Overloaded { .. } | SendError::Descriptors { .. } => Denial::new(Reason::UpstreamOverloaded),
         SendError::Broken { source, .. } if source.is_invalid() => Denial::new(Reason::UpstreamInvalid),
+        SendError::NoWebSockets { .. } => Denial::new(Reason::UpstreamUnreachable)
+            .with_hint("the upstream speaks HTTP/2 and takes no WebSockets over it"),
         SendError::Connect { .. } | SendError::Broken { .. } => Denial::new(Reason::UpstreamUnreachable),
     }
 }

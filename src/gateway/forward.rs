@@ -19,7 +19,7 @@ use super::upstream_target::{InFlight, UpstreamTarget};
 use super::watch::Watch;
 use crate::net::date;
 use crate::net::deadline::{Deadlines, Phase, Ticks};
-use crate::upstream::{self, Call, Failed, Head, SendError, Transport, Unseen};
+use crate::upstream::{self, Call, Failed, Head, SendError, Transport, Unseen, Wanted};
 use connect::{MOST_TRIED, connect};
 use http::{Response, StatusCode};
 use outcome::{dress, failed, has_answered};
@@ -147,7 +147,7 @@ async fn enter(exchange: &mut Exchange, target: &UpstreamTarget) -> Result<(), S
 }
 
 fn dispatch(exchange: Box<Exchange>, admitted: bool, head: Head, body: RequestBody, target: UpstreamTarget) -> Answer {
-    match admitted.then(|| target.pool.ready(&target.endpoint, head.is_http1())).flatten() {
+    match admitted.then(|| target.pool.ready(&target.endpoint, head.wanted())).flatten() {
         Some(transport) => begin(exchange, transport, head, body, target),
         None => Answer::Later(Box::pin(connect_and_send(exchange, admitted, head, body, target))),
     }
@@ -229,7 +229,7 @@ async fn connect_and_send(
     body: RequestBody,
     mut target: UpstreamTarget,
 ) -> Response<AnswerBody> {
-    match enter_and_connect(&mut exchange, admitted, &mut target, head.is_http1()).await {
+    match enter_and_connect(&mut exchange, admitted, &mut target, head.wanted()).await {
         Ok(transport) => begin(exchange, transport, head, body, target).settled().await,
         Err(failure) => {
             drop(body);
@@ -242,12 +242,12 @@ async fn enter_and_connect(
     exchange: &mut Exchange,
     admitted: bool,
     target: &mut UpstreamTarget,
-    http1_only: bool,
+    wanted: Wanted,
 ) -> Result<Transport, SendError> {
     if !admitted {
         enter(exchange, target).await?;
     }
-    connect(target, &exchange.link().connection.deadlines, http1_only).await
+    connect(target, &exchange.link().connection.deadlines, wanted).await
 }
 
 /// Sends a request that nobody has looked at on other connections, until there is an answer.
@@ -295,7 +295,7 @@ async fn reconnect(
     let InFlight { call, target } = sending?;
     deadlines.disarm(Phase::Upstream);
     let connected = match tried.may_again(&unseen, deadlines) {
-        true => connect(target, deadlines, call.is_http1()).await.map(Some),
+        true => connect(target, deadlines, call.wanted()).await.map(Some),
         false => Ok(None),
     };
     let failure = match connected {
@@ -321,7 +321,7 @@ fn answer(
     target: UpstreamTarget,
 ) -> Response<AnswerBody> {
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        return upgrade::switched(exchange, target.handshake, head, call.into_socket());
+        return upgrade::switched(exchange, target.handshake, head, call.into_switched());
     }
     if target.handshake.as_ref().is_some_and(|handshake| handshake.is_misread(head.status)) {
         return upgrade::not_switched(exchange);

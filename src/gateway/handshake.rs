@@ -17,7 +17,7 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// A handshake that may go on.
 pub struct Handshake {
     /// What the upstream must answer.
-    pub(super) accept: String,
+    pub(super) accept: HeaderValue,
     /// It is a stream that becomes a WebSocket, and not a connection.
     pub(super) of_stream: bool,
     /// The key that the upstream is asked with, where the client has none.
@@ -41,6 +41,7 @@ pub fn handshake<B>(permit: &Permit, request: &Request<B>, entropy: &Entropy) ->
         None => own_key.insert(new_key(entropy)).as_bytes(),
     };
     let accept = BASE64.encode(&Sha1::new().chain_update(key).chain_update(GUID).finalize());
+    let accept = HeaderValue::try_from(accept).ok()?;
     Some(Box::new(Handshake { accept, of_stream, own_key, asked: head_of(request) }))
 }
 

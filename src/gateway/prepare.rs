@@ -19,7 +19,7 @@ use crate::request_target::query;
 use crate::upstream::cluster::Balance;
 use crate::upstream::h1::HeadWriter;
 use crate::upstream::uwsgi::{self, Packet, Unsayable};
-use crate::upstream::{Fields, Framing, Head, Pool, Protocol, PutField, Timeouts};
+use crate::upstream::{Fields, Framing, Head, Pool, PutField, Timeouts};
 use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Request, StatusCode};
@@ -61,8 +61,8 @@ pub fn prepare(
     // Before the credential is taken out: what is judged again is the request as it came.
     let handshake = handshake(permit, &request, &worker.entropy);
     let is_uwsgi = pool.upstream().is_uwsgi();
-    if handshake.is_some() && (is_uwsgi || pool.upstream().spoken() == Protocol::Http2) {
-        let hint = "a WebSocket goes to an upstream that speaks HTTP/1.1";
+    if handshake.is_some() && is_uwsgi {
+        let hint = "a WebSocket goes to an upstream that speaks HTTP";
         return Err(Denial::new(Reason::UpstreamUnreachable).with_hint(hint));
     }
     let keep = permit.forwards_credential();
@@ -123,7 +123,7 @@ pub fn prepare(
         let origin = &told.forwarding.origin;
         let client = uwsgi::Client { address: origin.address, is_https: origin.x_forwarded_proto == "https" };
         Head::Uwsgi(Packet::new(fields(false)?, client, pool.buffer()).map_err(unsayable)?)
-    } else if handshake.is_some() || !pool.may_speak_http2() || pool.keeps_http1(&endpoint) {
+    } else if !pool.may_speak_http2() || pool.keeps_http1(&endpoint) {
         let mut head = told.put(HeadWriter::new(pool.buffer(), &method, target))?;
         if let Some(handshake) = &handshake {
             handshake.tell(&mut head);
@@ -133,7 +133,12 @@ pub fn prepare(
         }
         Head::Http1(head.end(framing, pool.upstream().title_case))
     } else {
-        Head::Either(fields(takes_trailers)?)
+        let mut fields = fields(takes_trailers)?;
+        if let Some(handshake) = &handshake {
+            handshake.tell(&mut fields);
+            fields.ask_for_websocket(handshake.accept.clone());
+        }
+        Head::Either(fields)
     };
     let back = rewrite.filter(|rewrite| rewrite.maps_answers).map(|rewrite| {
         let own = pool.upstream().addresses.get(at).map(|address| &address.authority);

@@ -23,6 +23,8 @@ pub(super) struct Frames {
     header: [u8; 14],
     have: usize,
     payload: u64,
+    /// A Close has begun.
+    closes: bool,
 }
 
 /// Bytes of a frame's header and of its payload, where all of the header is there (RFC 6455, 5.2).
@@ -37,6 +39,10 @@ fn sizes(bytes: &[u8]) -> Option<(usize, u64)> {
     (bytes.len() >= header).then_some((header, payload))
 }
 
+fn is_close(first: u8) -> bool {
+    first & 0x0f == 8
+}
+
 impl Frames {
     pub(super) fn feed(&mut self, mut bytes: &[u8]) {
         while let Some(first) = bytes.first() {
@@ -48,6 +54,7 @@ impl Frames {
                 && let Some((header, payload)) = sizes(bytes)
             {
                 self.payload = payload;
+                self.closes |= is_close(*first);
                 header
             } else {
                 // A header in pieces.
@@ -57,6 +64,8 @@ impl Frames {
                 self.have += 1;
                 if let Some((_, payload)) = self.header.get(..self.have).and_then(sizes) {
                     (self.payload, self.have) = (payload, 0);
+                    let [first, ..] = self.header;
+                    self.closes |= is_close(first);
                 }
                 1
             };
@@ -174,6 +183,11 @@ impl Direction {
         Ok(())
     }
 
+    /// Whether it has said Close, all of which is passed on: nothing comes behind that (RFC 6455, 5.5.1).
+    fn has_closed(&self) -> bool {
+        self.frames.closes && self.frames.is_between() && self.kept.is_empty()
+    }
+
     /// Whether a frame of ours may be written now.
     fn is_between(&self) -> bool {
         self.kept.is_empty() && self.frames.is_between() && !self.ended
@@ -194,7 +208,7 @@ impl Splice {
         Self { up: Direction::with(early), down: Direction::with(unread) }
     }
 
-    /// Passes on both ways until something must wait; ready when both sides have ended. Where one direction fails, what is there already
+    /// Passes on both ways until something must wait; ready when both sides have ended, or said Close. Where one direction fails, what is there already
     /// still goes the other way.
     pub fn poll<C, U>(&mut self, client: &mut C, upstream: &mut U, cx: &mut Context<'_>) -> Poll<()>
     where
@@ -209,7 +223,13 @@ impl Splice {
             (None, Some(Over::Failed)) => self.up.kept.is_empty(),
             _ => false,
         };
-        if is_over { Poll::Ready(()) } else { Poll::Pending }
+        if is_over || self.has_closed() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Whether both sides have said Close.
+    #[must_use]
+    pub fn has_closed(&self) -> bool {
+        self.up.has_closed() && self.down.has_closed()
     }
 
     /// Whether one side has ended already.
@@ -264,6 +284,16 @@ mod tests {
 
     proptest! {
         #[test]
+        fn a_close_is_noticed_however_it_comes(masked: bool, cut in 0..9_usize) {
+            let close = if masked { vec![0x88, 0x82, 0, 0, 0, 0, 3, 0xe8] } else { vec![0x88, 2, 3, 0xe8] };
+            let (mut frames, (piece, rest)) = (Frames::default(), close.split_at(cut.min(close.len())));
+            frames.feed(&frame(true, 300));
+            frames.feed(piece);
+            frames.feed(rest);
+            prop_assert!(frames.closes && frames.is_between());
+        }
+
+        #[test]
         fn the_ends_of_frames_are_found_however_they_come(
             sizes in prop::collection::vec((any::<bool>(), prop_oneof![0..200usize, 65_500..65_600usize]), 1..5),
             cuts in prop::collection::vec(1..70_000usize, 0..20),
@@ -278,6 +308,7 @@ mod tests {
                     frames.feed(piece);
                     rest = behind;
                     prop_assert_eq!(frames.is_between(), rest.is_empty());
+                    prop_assert!(!frames.closes);
                     if rest.is_empty() {
                         break;
                     }

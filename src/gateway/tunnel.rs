@@ -14,8 +14,7 @@ use crate::decision::{Awaited, RequestView};
 use crate::net::connection::Timeouts;
 use crate::net::deadline::{Budget, Phase, Ticks};
 use crate::net::stream::Duplex;
-use crate::upstream::Stream;
-use bytes::Bytes;
+use crate::upstream::Switched;
 use http::Request;
 use std::future::poll_fn;
 use std::io;
@@ -105,8 +104,9 @@ pub async fn run(
     asked: Request<()>,
     mut client: Box<dyn Duplex>,
     early: Vec<u8>,
-    (mut upstream, unread): (Stream, Bytes),
+    switched: Switched,
 ) {
+    let Switched { duplex: mut upstream, unread, is_stream } = switched;
     let _open = Open::begin(exchange.worker());
     let mut splice = Splice::with(&early, &unread);
     let mut again = tokio::time::interval(AGAIN);
@@ -148,17 +148,22 @@ pub async fn run(
     let (to_client, to_upstream) = splice.is_between();
     let to_client = end.filter(|_| to_client).map(|end| end.frame(false));
     let to_upstream = end.filter(|_| to_upstream).map(|end| end.frame(true));
-    let goodbye = async { tokio::join!(leave(&mut client, to_client), leave(&mut upstream, to_upstream)) };
+    // Behind a Close a stream is let go of, which resets it: to some servers (Hypercorn 0.18) it is over by then, and more of it ends the
+    // connection, with the WebSockets of others.
+    let ends = !is_stream || !(to_upstream.is_some() || splice.has_closed());
+    let goodbye = async { tokio::join!(leave(&mut client, to_client, true), leave(&mut upstream, to_upstream, ends)) };
     let _ = tokio::time::timeout(GOODBYE, goodbye).await;
 }
 
-/// Says a last frame, and throws away what comes until the other side has ended too: a socket that is closed with something unread takes
+/// Says a last frame, `ends` our side, and throws away what comes until the other side has ended too: a socket that is closed with something unread takes
 /// back what is not delivered yet.
-async fn leave<S: AsyncRead + AsyncWrite + Unpin>(side: &mut S, frame: Option<Vec<u8>>) -> io::Result<()> {
+async fn leave<S: AsyncRead + AsyncWrite + Unpin>(side: &mut S, frame: Option<Vec<u8>>, ends: bool) -> io::Result<()> {
     if let Some(frame) = frame {
         side.write_all(&frame).await?;
     }
-    side.shutdown().await?;
+    if ends {
+        side.shutdown().await?;
+    }
     tokio::io::copy(side, &mut tokio::io::sink()).await.map(drop)
 }
 

@@ -1,7 +1,7 @@
 //! What becomes of a connection (or of a stream of HTTP/2) that asked to be a WebSocket.
 //!
-//! It switches when the upstream has answered 101 with the one right `Sec-WebSocket-Accept`; until then nothing that the client
-//! sent behind its request reaches anybody.
+//! It switches when the upstream has answered 101 with the one right `Sec-WebSocket-Accept`, or over HTTP/2 what is the same; until then
+//! nothing that the client sent behind its request reaches anybody.
 
 use super::body::AnswerBody;
 use super::exchange::Exchange;
@@ -11,8 +11,7 @@ use super::reply;
 use super::tunnel;
 use crate::decision::{Denial, Reason};
 use crate::telemetry::metrics::Outcome;
-use crate::upstream::{Answer, Stream};
-use bytes::Bytes;
+use crate::upstream::{Answer, Switched};
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, UPGRADE};
 use http::{HeaderValue, Response, StatusCode};
 
@@ -28,12 +27,11 @@ pub fn switched(
     mut exchange: Box<Exchange>,
     handshake: Option<Box<Handshake>>,
     answer: Answer,
-    connection: Option<(Stream, Bytes)>,
+    connection: Option<Switched>,
 ) -> Response<AnswerBody> {
     let Answer { mut headers, .. } = answer;
-    let accepted = |handshake: &Handshake| {
-        only(&headers, &SEC_WEBSOCKET_ACCEPT).is_some_and(|accept| accept.as_bytes() == handshake.accept.as_bytes())
-    };
+    let accepted =
+        |handshake: &Handshake| only(&headers, &SEC_WEBSOCKET_ACCEPT).is_some_and(|accept| *accept == handshake.accept);
     let (handshake, connection) = match (handshake.filter(|handshake| accepted(handshake)), connection) {
         (Some(handshake), Some(connection)) => (handshake, connection),
         // Nobody asked it to switch, or not so; what would be spoken then passes no judge.

@@ -75,7 +75,7 @@ pub(super) fn lint(files: &[File], routes: &[Route], table: &Table, known: Known
             }
             target(raw, route, findings);
             let is_uwsgi = known.says(route, Names::is_uwsgi);
-            websocket(raw, route, known.says(route, Names::is_http2_only), is_uwsgi, findings);
+            websocket(raw, route, is_uwsgi, findings);
             if is_uwsgi {
                 uwsgi::lint(raw, route, findings);
             }
@@ -383,7 +383,7 @@ fn query_beside_body(raw: &RawRoute, route: &Route, findings: &mut Findings) {
 }
 
 /// A WebSocket that no page can open, and one to an upstream that takes none.
-fn websocket(raw: &RawRoute, route: &Route, is_http2_only: bool, is_uwsgi: bool, findings: &mut Findings) {
+fn websocket(raw: &RawRoute, route: &Route, is_uwsgi: bool, findings: &mut Findings) {
     let begins = |methods: Option<&Methods>| match methods {
         None | Some(Methods::Read) => true,
         Some(Methods::Write) => false,
@@ -398,16 +398,10 @@ fn websocket(raw: &RawRoute, route: &Route, is_http2_only: bool, is_uwsgi: bool,
                 "list whose pages may: `origins: [\"https://app.example.com\"]`; programs send no `Origin`: if they alone are meant, `allow_lint` says so",
             );
         }
-        if is_http2_only {
-            let message = format!("`{}` takes WebSockets for an upstream that speaks HTTP/2 alone", route.pattern);
-            findings.warning("websocket_over_http2", span, message).help(
-                "each handshake would be 502: WebSockets go to upstreams over HTTP/1.1; see `protocol` in postern.yaml",
-            );
-        }
         if is_uwsgi {
             let message = format!("`{}` takes WebSockets for an upstream over uwsgi", route.pattern);
             findings.warning("not_over_uwsgi", span, message).help(
-                "each handshake would be 502: WebSockets go to an upstream over HTTP/1.1, such as daphne on a port of its own",
+                "each handshake would be 502: WebSockets go to an upstream over HTTP, such as daphne on a port of its own",
             );
         }
     }

@@ -65,7 +65,6 @@ mod tests;
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     upstreams: Vec<String>,
-    http2_only: Vec<String>,
     uwsgi: Vec<String>,
     secrets: Vec<String>,
     databases: Vec<(Box<str>, Dialect)>,
@@ -109,12 +108,6 @@ impl Names {
     #[must_use]
     pub fn databases(&self) -> &[(Box<str>, Dialect)] {
         &self.databases
-    }
-
-    /// The same, with the names of those upstreams that speak HTTP/2 and nothing else.
-    #[must_use]
-    pub fn with_http2_only(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self { http2_only: names.into_iter().map(Into::into).collect(), ..self }
     }
 
     /// The same, with the names of those upstreams that are told requests in the uwsgi protocol.
@@ -190,12 +183,6 @@ impl Names {
     #[must_use]
     pub fn with_assertion(self, header: Option<HeaderName>) -> Self {
         Self { assertion: header, ..self }
-    }
-
-    /// Whether an upstream speaks HTTP/2 and nothing else.
-    #[must_use]
-    pub fn is_http2_only(&self, upstream: &str) -> bool {
-        self.http2_only.iter().any(|name| name == upstream)
     }
 
     /// Whether an upstream is told requests in the uwsgi protocol.

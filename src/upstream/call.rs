@@ -5,9 +5,9 @@ use super::body::Body;
 use super::cluster::endpoint::EndpointRef;
 use super::fault::{Failed, Fault};
 use super::head::{CANNOT_BE_SAID, Fields};
-use super::pool::{Pool, Transport};
-use super::stream::Stream;
+use super::pool::{Pool, Transport, Wanted};
 use super::{h1, h2, uwsgi};
+use crate::net::stream::Duplex;
 use bytes::Bytes;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -23,10 +23,14 @@ pub enum Head {
 }
 
 impl Head {
-    /// Whether HTTP/2 will not do.
+    /// What it can be sent on.
     #[must_use]
-    pub const fn is_http1(&self) -> bool {
-        matches!(self, Self::Http1(_) | Self::Uwsgi(_))
+    pub const fn wanted(&self) -> Wanted {
+        match self {
+            Self::Http1(_) | Self::Uwsgi(_) => Wanted::Http1,
+            Self::Either(fields) if fields.websocket.is_some() => Wanted::WebSocket,
+            Self::Either(_) => Wanted::Either,
+        }
     }
 }
 
@@ -38,6 +42,15 @@ macro_rules! either {
             Call::Http2($name) => $do,
         }
     };
+}
+
+/// A connection, or a stream, that speaks HTTP no longer.
+pub struct Switched {
+    pub duplex: Box<dyn Duplex>,
+    /// What was read already behind the answer's head.
+    pub unread: Bytes,
+    /// It is a stream of HTTP/2.
+    pub is_stream: bool,
 }
 
 /// A request on its way, and the answer that is waited for. It lives in its exchange: a box would cost each request over HTTP/1.1 an
@@ -77,10 +90,14 @@ impl<B: http_body::Body<Data = Bytes> + Unpin + 'static> Call<B> {
         })
     }
 
-    /// Whether it goes over HTTP/1.1, and can go over nothing else.
+    /// What it can be sent on again: what is written for HTTP/1.1 goes over nothing else.
     #[must_use]
-    pub const fn is_http1(&self) -> bool {
-        matches!(self, Self::Http1(_))
+    pub const fn wanted(&self) -> Wanted {
+        match self {
+            Self::Http1(_) => Wanted::Http1,
+            Self::Http2(call) if call.asks_for_websocket() => Wanted::WebSocket,
+            Self::Http2(_) => Wanted::Either,
+        }
     }
 
     /// Goes to another connection, after [`Failed::Unseen`]; `false` where that one speaks something else than the first one.
@@ -116,13 +133,18 @@ impl<B: http_body::Body<Data = Bytes> + Unpin + 'static> Call<B> {
         either!(self, call => call.interim())
     }
 
-    /// The socket, and what was read from it behind the answer's head, where the two sides no longer speak HTTP; `None` while
-    /// the request is still being sent.
+    /// What the two sides go on with that no longer speak HTTP; `None` while the request is still being sent.
     #[must_use]
-    pub fn into_socket(self) -> Option<(Stream, Bytes)> {
+    pub fn into_switched(self) -> Option<Switched> {
         match self {
-            Self::Http1(call) => call.into_socket(),
-            Self::Http2(_) => None,
+            Self::Http1(call) => {
+                let (socket, unread) = call.into_socket()?;
+                Some(Switched { duplex: Box::new(socket), unread, is_stream: false })
+            }
+            Self::Http2(call) => {
+                let tunnel = call.into_tunnel()?;
+                Some(Switched { duplex: Box::new(tunnel), unread: Bytes::new(), is_stream: true })
+            }
         }
     }
 

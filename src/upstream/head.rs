@@ -48,6 +48,8 @@ pub struct Fields {
     pub(super) framing: Framing,
     /// The client takes trailers, which gRPC servers want to hear.
     pub(super) takes_trailers: bool,
+    /// It asks for a WebSocket: the `Sec-WebSocket-Accept` that is right over HTTP/1.1.
+    pub(super) websocket: Option<HeaderValue>,
     /// There was something that cannot be said.
     is_malformed: bool,
     /// Where values are copied to: one piece of memory for all.
@@ -69,9 +71,15 @@ impl Fields {
             headers: HeaderMap::with_capacity(32),
             framing,
             takes_trailers,
+            websocket: None,
             is_malformed: false,
             values,
         })
+    }
+
+    /// It asks for a WebSocket, with the fields that do so over HTTP/1.1; `accept` is the answer to its key there.
+    pub fn ask_for_websocket(&mut self, accept: HeaderValue) {
+        self.websocket = Some(accept);
     }
 
     /// The head, where all of it can be said.

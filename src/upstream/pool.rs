@@ -59,6 +59,9 @@ pub enum SendError {
     /// This process may open no further connection.
     #[error("no file descriptor is left for a connection to {address}")]
     Descriptors { address: Box<str> },
+    /// It speaks HTTP/2 alone, and has not said that a stream may become a WebSocket.
+    #[error("{address} speaks HTTP/2 and takes no WebSockets over it: RFC 8441, SETTINGS_ENABLE_CONNECT_PROTOCOL")]
+    NoWebSockets { address: Box<str> },
     /// More requests are there and wait than may.
     #[error("{name} has as many requests as it may, and too many wait")]
     Overloaded { name: Box<str> },
@@ -85,6 +88,17 @@ pub enum Transport {
     Http1 { connection: Box<Connection>, reused: bool },
     /// A stream on one of HTTP/2.
     Http2(StreamPermit),
+}
+
+/// What a connection must be able to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Carry a request, in either version.
+    Either,
+    /// Carry one that HTTP/2 will not do for.
+    Http1,
+    /// Become a WebSocket: any connection of HTTP/1.1, and of HTTP/2 a stream where the upstream takes extended CONNECT.
+    WebSocket,
 }
 
 /// The largest buffer that is kept for the next request's head.
@@ -181,13 +195,19 @@ impl Pool {
         self.timeouts.keep.0 != 0 && self.ticker.now().saturating_sub(idle.since) >= self.timeouts.keep.0
     }
 
-    /// What is there already to send a request on; `http1_only`: HTTP/2 will not do.
+    /// What is there already to send a request on.
     #[must_use]
-    pub fn ready(&self, endpoint: &EndpointRef, http1_only: bool) -> Option<Transport> {
+    pub fn ready(&self, endpoint: &EndpointRef, wanted: Wanted) -> Option<Transport> {
         if let Some(Idle { connection, .. }) = self.take(endpoint) {
             return Some(Transport::Http1 { connection, reused: true });
         }
-        if http1_only { None } else { self.sessions.group(endpoint).permit().map(Transport::Http2) }
+        if wanted == Wanted::Http1 {
+            return None;
+        }
+        let permit = self.sessions.group(endpoint).permit();
+        permit
+            .filter(|permit| wanted == Wanted::Either || permit.takes_websockets() == Some(true))
+            .map(Transport::Http2)
     }
 
     /// Whether a connection of HTTP/1.1 is there to send a request on.
@@ -244,27 +264,46 @@ impl Pool {
     pub async fn connect(
         &self,
         endpoint: &EndpointRef,
-        http1_only: bool,
+        wanted: Wanted,
         deadlines: &Deadlines,
         limit: Ticks,
     ) -> Result<Transport, SendError> {
         deadlines.arm(Phase::Upstream, limit);
         let connecting = async {
-            if http1_only {
-                let (stream, _) = self.dial(endpoint, &self.destination.dial().for_http1()).await?;
-                return Ok(self.http1(stream));
+            match wanted {
+                Wanted::Either => self.connect_or_share(endpoint).await.map(Some),
+                Wanted::Http1 => self.connect_http1(endpoint).await.map(Some),
+                Wanted::WebSocket => self.connect_for_websocket(endpoint).await,
             }
-            self.connect_or_share(endpoint).await
         };
         let connected = before(deadlines, Phase::Upstream, connecting).await;
-        connected.ok_or_else(|| self.timeout(endpoint, "accept a connection"))?.map_err(|source| {
-            let address = self.address(endpoint);
-            if is_exhausted(&source) {
-                SendError::Descriptors { address }
-            } else {
-                SendError::Connect { address, source }
+        let connected = connected.ok_or_else(|| self.timeout(endpoint, "accept a connection"))?;
+        let address = || self.address(endpoint);
+        match connected {
+            Ok(Some(transport)) => Ok(transport),
+            Ok(None) => Err(SendError::NoWebSockets { address: address() }),
+            Err(source) if is_exhausted(&source) => Err(SendError::Descriptors { address: address() }),
+            Err(source) => Err(SendError::Connect { address: address(), source }),
+        }
+    }
+
+    /// A connection of HTTP/1.1: within TLS nothing else is offered.
+    async fn connect_http1(&self, endpoint: &EndpointRef) -> std::io::Result<Transport> {
+        let (stream, _) = self.dial(endpoint, &self.destination.dial().for_http1()).await?;
+        Ok(self.http1(stream))
+    }
+
+    /// A stream of a connection of HTTP/2 where that may become a WebSocket, or a connection of HTTP/1.1; `None` where neither can be had.
+    async fn connect_for_websocket(&self, endpoint: &EndpointRef) -> std::io::Result<Option<Transport>> {
+        let group = self.sessions.group(endpoint);
+        let is_http2_only = self.upstream().spoken() == Protocol::Http2;
+        if is_http2_only || !group.takes_no_websockets.get() {
+            match self.connect_or_share(endpoint).await? {
+                Transport::Http2(permit) if !permit.settled().await => group.takes_no_websockets.set(true),
+                transport => return Ok(Some(transport)),
             }
-        })
+        }
+        if is_http2_only { Ok(None) } else { self.connect_http1(endpoint).await.map(Some) }
     }
 
     fn http1(&self, stream: Stream) -> Transport {

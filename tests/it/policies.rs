@@ -1,6 +1,6 @@
 //! One mistake each: `tests/policies/NAME/*.yaml` are checked together and must give `expected.txt`, word for word.
 //!
-//! `upstreams.txt` and `secrets.txt` beside them list the names that a configuration declares, `http2_only.txt` the upstreams that speak nothing else, `uwsgi.txt` those that are spoken to over uwsgi, `databases.txt` databases of MySQL, `identity_api.txt` the prefix of the identity API, and `authzen.txt` that AuthZEN is served; where there is `schemes.txt`, tokens alone are served,
+//! `upstreams.txt` and `secrets.txt` beside them list the names that a configuration declares, `uwsgi.txt` those that are spoken to over uwsgi, `databases.txt` databases of MySQL, `identity_api.txt` the prefix of the identity API, and `authzen.txt` that AuthZEN is served; where there is `schemes.txt`, tokens alone are served,
 //! where there is `shared_usernames.txt`, usernames are per organization. `BLESS=1 cargo test --test it` writes what is
 //! found to the expectations; read the difference before you commit it.
 
@@ -27,7 +27,6 @@ fn found(dir: &Path) -> (String, BTreeSet<&'static str>) {
     let names = fs::read_to_string(dir.join("upstreams.txt")).ok().map(|text| Names::new(text.lines()));
     let secrets = fs::read_to_string(dir.join("secrets.txt")).unwrap_or_default();
     let databases = fs::read_to_string(dir.join("databases.txt")).unwrap_or_default();
-    let http2_only = fs::read_to_string(dir.join("http2_only.txt")).unwrap_or_default();
     let uwsgi = fs::read_to_string(dir.join("uwsgi.txt")).unwrap_or_default();
     let api = fs::read_to_string(dir.join("identity_api.txt")).ok().map(|text| text.trim().into());
     let (tokens_alone, authzen) = (dir.join("schemes.txt").exists(), dir.join("authzen.txt").exists());
@@ -35,7 +34,6 @@ fn found(dir: &Path) -> (String, BTreeSet<&'static str>) {
         .map(|names| {
             names
                 .with_secrets(secrets.lines())
-                .with_http2_only(http2_only.lines())
                 .with_uwsgi(uwsgi.lines())
                 .with_databases(databases.lines().map(|name| (name, Dialect::Mysql)))
                 .with_identity_api(api)

@@ -2,7 +2,7 @@
 
 use super::super::upstream_target::{UpstreamTarget, choose};
 use crate::net::deadline::{Deadlines, Phase};
-use crate::upstream::{HostHeader, SendError, Transport};
+use crate::upstream::{HostHeader, SendError, Transport, Wanted};
 use arrayvec::ArrayVec;
 use std::sync::Arc;
 
@@ -10,23 +10,23 @@ use std::sync::Arc;
 pub(super) const MOST_TRIED: usize = 3;
 
 /// A connection to the request's address. An address of a cluster that cannot be connected to gives way to another, as long as
-/// nothing was sent and the request may be repeated. `http1_only`: HTTP/2 will not do.
+/// nothing was sent and the request may be repeated.
 pub(super) async fn connect(
     target: &mut UpstreamTarget,
     deadlines: &Deadlines,
-    http1_only: bool,
+    wanted: Wanted,
 ) -> Result<Transport, SendError> {
     let mut tried = ArrayVec::<_, MOST_TRIED>::new();
     loop {
         let UpstreamTarget { pool, endpoint, timeouts, .. } = &*target;
-        if let Some(ready) = pool.ready(endpoint, http1_only) {
+        if let Some(ready) = pool.ready(endpoint, wanted) {
             return Ok(ready);
         }
-        let failure = match pool.connect(endpoint, http1_only, deadlines, timeouts.connect).await {
+        let failure = match pool.connect(endpoint, wanted, deadlines, timeouts.connect).await {
             Ok(connected) => return Ok(connected),
             Err(failure) => failure,
         };
-        if matches!(failure, SendError::Descriptors { .. }) {
+        if matches!(failure, SendError::Descriptors { .. } | SendError::NoWebSockets { .. }) {
             return Err(failure);
         }
         let (Some(cluster), Some(endpoint)) = (pool.cluster(), endpoint) else { return Err(failure) };

@@ -71,7 +71,7 @@ pub(super) fn failed(
     let pool = &target.pool;
     exchange.fault(failure.to_string());
     // No address is to blame.
-    if let SendError::Overloaded { .. } | SendError::Descriptors { .. } = failure {
+    if let SendError::Overloaded { .. } | SendError::Descriptors { .. } | SendError::NoWebSockets { .. } = failure {
         return reply::refuse(exchange, &failures::of_failure(failure));
     }
     if let (Some(cluster), Some(endpoint)) = (pool.cluster(), &target.endpoint) {

@@ -33,7 +33,6 @@ const LINTS: &[&str] = &[
     "public_write",
     "write_without_org",
     "wider_than_parent",
-    "websocket_over_http2",
     "not_over_uwsgi",
     "rewrite_unmatched",
     "inject_cookie",

@@ -4,6 +4,7 @@ use super::answer;
 use super::body::{Body, Rest};
 use super::head;
 use super::session::StreamPermit;
+use super::tunnel::Tunnel;
 use super::upload::Upload;
 use crate::upstream::answer::Answer;
 use crate::upstream::fault::{Failed, Fault, Unseen};
@@ -11,8 +12,9 @@ use crate::upstream::head::Fields;
 use ::h2::client::ResponseFuture;
 use ::h2::{Reason, RecvStream, SendStream};
 use bytes::Bytes;
+use http::header::SEC_WEBSOCKET_ACCEPT;
 use http::uri::Scheme;
-use http::{Method, Request};
+use http::{HeaderValue, Method, Request, StatusCode};
 use http_body::Body as HttpBody;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -38,6 +40,9 @@ pub struct Call<B> {
     /// Where it is to be sent now.
     permit: Option<StreamPermit>,
     upload: Option<Upload<B>>,
+    /// It asks for a WebSocket: its side of the stream stays open, and an answer that grants it is what 101 with this
+    /// `Sec-WebSocket-Accept` is over HTTP/1.1 (RFC 8441, 5).
+    websocket: Option<HeaderValue>,
     stream: Option<Stream>,
     passes: fn(&str) -> bool,
     interim: usize,
@@ -60,9 +65,10 @@ impl<B: HttpBody<Data = Bytes> + Unpin + 'static> Call<B> {
         passes: fn(&str) -> bool,
     ) -> Result<Self, Fault> {
         let upload = (fields.framing.length() != Some(0)).then(|| Upload::new(body));
+        let websocket = fields.websocket.clone();
         let request = head::encode(fields, if secure { Scheme::HTTPS } else { Scheme::HTTP })?;
         let (stream, passing, received, permit) = (None, Vec::new(), None, Some(permit));
-        Ok(Self { request, permit, upload, stream, passes, interim: 0, passing, received })
+        Ok(Self { request, permit, upload, websocket, stream, passes, interim: 0, passing, received })
     }
 
     /// Goes to another connection, from its beginning, after [`Failed::Unseen`].
@@ -74,9 +80,10 @@ impl<B: HttpBody<Data = Bytes> + Unpin + 'static> Call<B> {
         if self.upload.as_mut().is_some_and(|upload| !upload.begin_again()) {
             return Err(Fault::Request.into());
         }
-        let opened = permit.open(self.request.clone(), self.upload.is_none());
+        let ends = self.upload.is_none() && self.websocket.is_none();
+        let opened = permit.open(self.request.clone(), ends);
         let (answer, request) = opened.map_err(|error| Unseen::GoneAway(error.into()))?;
-        let request = self.upload.is_some().then_some(request);
+        let request = (!ends).then_some(request);
         self.stream = Some(Stream { answer, request, broken: false, permit });
         Ok(())
     }
@@ -120,7 +127,17 @@ impl<B: HttpBody<Data = Bytes> + Unpin + 'static> Call<B> {
             Ok(answer) => answer.into_parts(),
             Err(error) => return Poll::Ready(Err(self.failed(error))),
         };
-        let parsed = answer::read(parts, *self.request.method() == Method::HEAD, self.passes)?;
+        let mut parsed = answer::read(parts, *self.request.method() == Method::HEAD, self.passes)?;
+        if let Some(accept) = self.websocket.take() {
+            if parsed.answer.status.is_success() {
+                parsed.answer.status = StatusCode::SWITCHING_PROTOCOLS;
+                parsed.answer.headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+                parsed.has_body = true;
+            } else if let Some(mut request) = stream.request.take() {
+                // An answer like others, to a request that has ended.
+                let _ = request.send_data(Bytes::new(), true);
+            }
+        }
         self.received = parsed.has_body.then_some((incoming, parsed.length));
         Poll::Ready(Ok(parsed.answer))
     }
@@ -143,6 +160,19 @@ impl<B: HttpBody<Data = Bytes> + Unpin + 'static> Call<B> {
             (true, true) => Unseen::Refused(error.into()).into(),
             (true, false) => Unseen::GoneAway(error.into()).into(),
         }
+    }
+
+    /// Whether it asks for a WebSocket, and has no answer yet.
+    #[must_use]
+    pub const fn asks_for_websocket(&self) -> bool {
+        self.websocket.is_some()
+    }
+
+    /// The stream, where it has become a WebSocket.
+    #[must_use]
+    pub fn into_tunnel(self) -> Option<Tunnel> {
+        let ((incoming, _), Stream { request, permit, .. }) = (self.received?, self.stream?);
+        Some(Tunnel::new(incoming, request?, permit))
     }
 
     /// What is to be read behind the answer's head; `None` where it has no body. A request that is not sent whole by then goes on

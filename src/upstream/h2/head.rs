@@ -1,14 +1,16 @@
 //! A request's head as HTTP/2 has it.
 //!
 //! Both kinds of upstream are told the same, field by field. The fields that frame a message of HTTP/1.1 or speak of its
-//! connection stay behind (RFC 9113, 8.2.2), `Host` becomes `:authority` (8.3.1).
+//! connection stay behind (RFC 9113, 8.2.2), `Host` becomes `:authority` (8.3.1), and what asks for a WebSocket an extended CONNECT
+//! (RFC 8441, 4 and 5).
 
 use crate::request_target::hop::is_hop_by_hop;
 use crate::upstream::fault::Fault;
 use crate::upstream::head::{CANNOT_BE_SAID, Fields, Framing};
-use http::Request;
+use ::h2::ext::Protocol;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, Parts, Scheme, Uri};
+use http::{Method, Request};
 
 /// Values that no table of the connection's compression may keep: secrets, so that nobody's guess is confirmed by a size
 /// (RFC 7541, 7.1), and what differs with each request, which would push out what does not.
@@ -22,7 +24,7 @@ fn stays_out_of_tables(name: &HeaderName) -> bool {
 /// # Errors
 /// Its host is none that HTTP/2 can name.
 pub(super) fn encode(fields: Fields, scheme: Scheme) -> Result<Request<()>, Fault> {
-    let Fields { method, target, host, mut headers, framing, takes_trailers, .. } = fields.checked()?;
+    let Fields { method, target, host, mut headers, framing, takes_trailers, websocket, .. } = fields.checked()?;
     let authority = host.and_then(|host| Authority::from_maybe_shared(host).ok());
     let mut parts = Parts::default();
     (parts.scheme, parts.authority, parts.path_and_query) = (Some(scheme), authority, Some(target));
@@ -33,12 +35,18 @@ pub(super) fn encode(fields: Fields, scheme: Scheme) -> Result<Request<()>, Faul
     if takes_trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    if let Framing::Length(length) = framing {
+    if let Framing::Length(length) = framing
+        && websocket.is_none()
+    {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     let mut request = Request::new(());
     *request.method_mut() = method;
     *request.uri_mut() = Uri::from_parts(parts).map_err(|_| CANNOT_BE_SAID)?;
+    if websocket.is_some() {
+        *request.method_mut() = Method::CONNECT;
+        request.extensions_mut().insert(Protocol::from_static("websocket"));
+    }
     *request.headers_mut() = headers;
     Ok(request)
 }

@@ -3,7 +3,7 @@
 //! A [`Session`] is a connection, driven by a task of its own on the worker; [`Sessions`] are a worker's, by address. A request
 //! is sent as a [`Call`]: the body follows as fast as the upstream's windows
 //! allow, and the answer is [`Body`], which opens ours again only for what was passed on. What the upstream says it has not looked at
-//! (REFUSED_STREAM, a GOAWAY before it) can be sent again.
+//! (REFUSED_STREAM, a GOAWAY before it) can be sent again. A stream that becomes a WebSocket is a [`Tunnel`].
 
 mod answer;
 mod body;
@@ -11,12 +11,14 @@ mod call;
 mod head;
 mod session;
 mod sessions;
+mod tunnel;
 mod upload;
 
 pub use body::Body;
 pub use call::Call;
 pub use session::{Session, StreamPermit};
 pub use sessions::Sessions;
+pub use tunnel::Tunnel;
 
 use ::h2::client::Builder;
 

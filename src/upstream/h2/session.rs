@@ -1,7 +1,8 @@
 //! One connection that speaks HTTP/2, and how many streams are on it.
 //!
 //! Whether it is alive is asked only where there is a reason: a request that waited in vain makes it suspect, then it takes no
-//! more streams and gets one PING. Regular ones are what gRPC servers take for abuse.
+//! more streams and gets one PING. Regular ones are what gRPC servers take for abuse. The first WebSocket on a connection asks for one
+//! too: what its settings say is known when the PONG is there.
 
 use super::{STREAMS, builder};
 use crate::net::http2::data_coalescer::CoalescedStream;
@@ -17,6 +18,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::Sleep;
 
 /// How long a connection in doubt has for its PONG.
@@ -36,6 +38,12 @@ struct State {
     retired: Cell<bool>,
     /// A stream was in vain, and no PONG has come since.
     suspect: Cell<bool>,
+    /// What its settings say is asked for.
+    asked: Cell<bool>,
+    /// A PONG has come, and its settings have before (RFC 9113, 3.4); or it has ended.
+    settled: Cell<bool>,
+    /// Wakes those who wait for that.
+    settling: Notify,
     /// The task that drives it.
     driver: RefCell<Option<Waker>>,
 }
@@ -79,6 +87,20 @@ impl Session {
     }
 }
 
+impl State {
+    /// Wakes the task that drives it.
+    fn wake(&self) {
+        if let Some(driver) = self.driver.take() {
+            driver.wake();
+        }
+    }
+
+    fn settle(&self) {
+        self.settled.set(true);
+        self.settling.notify_waiters();
+    }
+}
+
 /// Permission to have a stream on a connection; dropping it gives it back.
 pub struct StreamPermit {
     session: Rc<Session>,
@@ -102,6 +124,28 @@ impl StreamPermit {
         self.reused
     }
 
+    /// Whether the upstream has said that its streams may become WebSockets (`SETTINGS_ENABLE_CONNECT_PROTOCOL`, RFC 8441, 3); `None`
+    /// while its settings may still be on their way.
+    #[must_use]
+    pub fn takes_websockets(&self) -> Option<bool> {
+        let Session { send, state } = &*self.session;
+        if send.is_extended_connect_protocol_enabled() { Some(true) } else { state.settled.get().then_some(false) }
+    }
+
+    /// The same when it is known.
+    pub async fn settled(&self) -> bool {
+        loop {
+            if let Some(takes) = self.takes_websockets() {
+                return takes;
+            }
+            let state = &self.session.state;
+            let settling = state.settling.notified();
+            state.asked.set(true);
+            state.wake();
+            settling.await;
+        }
+    }
+
     /// It takes no more streams.
     pub(super) fn retire(&self) {
         self.session.state.retired.set(true);
@@ -111,9 +155,7 @@ impl StreamPermit {
     pub(super) fn mark_suspect(&self) {
         let state = &self.session.state;
         state.suspect.set(true);
-        if let Some(driver) = state.driver.take() {
-            driver.wake();
-        }
+        state.wake();
     }
 }
 
@@ -135,12 +177,16 @@ async fn drive(connection: Connection<CoalescedStream<Stream>, Bytes>, mut pings
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
             return Poll::Ready(ended.map_err(|error| error.to_string()));
         }
-        let Some(pings) = pings.as_mut().filter(|_| state.suspect.get()) else { return Poll::Pending };
+        let Some(pings) = pings.as_mut().filter(|_| state.suspect.get() || (state.asked.get() && !state.settled.get()))
+        else {
+            return Poll::Pending;
+        };
         match poll_pong(pings, &mut asked, cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(true) => {
                 asked = None;
                 state.suspect.set(false);
+                state.settle();
                 Poll::Pending
             }
             Poll::Ready(false) => Poll::Ready(Err("a PING was not answered".to_owned())),
@@ -148,6 +194,7 @@ async fn drive(connection: Connection<CoalescedStream<Stream>, Bytes>, mut pings
     })
     .await;
     state.retired.set(true);
+    state.settle();
     if let Err(error) = ended {
         tracing::debug!(error, "an HTTP/2 connection to an upstream ended");
     }

@@ -15,6 +15,8 @@ pub struct SessionGroup {
     pub connecting: Mutex<()>,
     /// What the last handshake agreed on; where that is HTTP/1.1 nobody need wait for another.
     pub speaks_http1: Cell<bool>,
+    /// Its streams become no WebSockets, as the last connection has said.
+    pub takes_no_websockets: Cell<bool>,
 }
 
 /// One of them, and since which tick it has no stream.
@@ -35,6 +37,7 @@ impl SessionGroup {
 
     /// A new connection, which serves from now on.
     pub fn add(&self, session: Rc<Session>) {
+        self.takes_no_websockets.set(false);
         self.sessions.borrow_mut().push(Open { session, quiet: None });
     }
 
@@ -64,7 +67,8 @@ impl Sessions {
             endpoint: endpoint.clone(),
             sessions: RefCell::default(),
             connecting: Mutex::default(),
-            speaks_http1: Cell::new(false),
+            speaks_http1: Cell::default(),
+            takes_no_websockets: Cell::default(),
         });
         groups.push(Rc::clone(&group));
         group

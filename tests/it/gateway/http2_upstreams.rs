@@ -7,7 +7,6 @@ use crate::support::tls::{Authority, Wire};
 use crate::support::{Gate, H2Upstream, Options, Postern, ROUTES, Signal, Upstream, Who, World};
 use crate::support::{eventually, get, request};
 use bytes::Bytes;
-use futures_util::SinkExt;
 use h2::Reason;
 use http::{HeaderMap, Response};
 use std::net::SocketAddr;
@@ -24,7 +23,7 @@ pub(super) fn gate(upstream: &H2Upstream) -> Postern {
     Postern::start(upstream.address(), &options(upstream.address()))
 }
 
-fn secure(authority: &Authority, port: u16, more: &str) -> Options {
+pub(super) fn secure(authority: &Authority, port: u16, more: &str) -> Options {
     let mut options = Options::policy(ROUTES);
     let ca = authority.file("ca.pem");
     options.upstreams = Some(format!(
@@ -388,50 +387,6 @@ fn one_that_must_speak_http_2_is_told_nothing_where_it_does_not() {
     let postern = Postern::start(address, &secure(&authority, address.port(), ", protocol: http2"));
     assert_eq!(postern.get(Who::uA, "/me/x").status, 502);
     runtime.shutdown_background();
-}
-
-/// Within TLS a WebSocket gets a connection on which nothing but HTTP/1.1 was offered; without, there is no such choice.
-#[test]
-fn a_websocket_goes_over_http_1_1_where_both_are_spoken() {
-    let routes =
-        "version: 1\nupstream: echo\nroutes:\n  /ws: { GET: { level: authenticated, upgrade: [websocket] } }\n";
-    let handshake = [
-        ("Connection", "Upgrade"),
-        ("Upgrade", "websocket"),
-        ("Sec-WebSocket-Version", "13"),
-        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
-    ];
-    let authority = Authority::new();
-    let acceptor = acceptor(&authority, &["h2", "http/1.1"]);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-    let address = listener.local_addr().unwrap();
-    runtime.spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let stream = acceptor.accept(stream).await.unwrap();
-            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
-            let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
-            socket.send("hello".into()).await.unwrap();
-        }
-    });
-    let mut options = secure(&authority, address.port(), "");
-    options.policies = vec![("routes.yaml", routes.to_owned())];
-    let postern = Postern::start(address, &options);
-    let mut raw = postern.raw();
-    raw.send(request(Who::uA, "GET", "/ws", &handshake, ""));
-    assert_eq!(raw.answer_head().unwrap().0.status, 101);
-    assert_eq!(raw.bytes().unwrap(), b"\x81\x05hello");
-    runtime.shutdown_background();
-
-    let upstream = H2Upstream::echo();
-    let mut options = self::options(upstream.address());
-    options.policies = vec![("routes.yaml", routes.to_owned())];
-    let postern = Postern::start(upstream.address(), &options);
-    let mut raw = postern.raw();
-    raw.send(request(Who::uA, "GET", "/ws", &handshake, ""));
-    let answer = raw.answer();
-    assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_unreachable"));
-    assert!(upstream.seen().is_empty());
 }
 
 #[test]

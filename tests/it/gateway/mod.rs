@@ -22,4 +22,5 @@ mod targets;
 mod unread_bodies;
 mod way;
 pub mod websockets;
-mod websockets_http2;
+pub mod websockets_http2;
+mod websockets_to_http2;

@@ -17,11 +17,11 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-type Connection = SendRequest<Empty<Bytes>>;
+pub type Connection = SendRequest<Empty<Bytes>>;
 type Answer = Response<hyper::body::Incoming>;
 
 /// A connection whose settings have come.
-async fn connect(gate: &Gate) -> Connection {
+pub async fn connect(gate: &Gate) -> Connection {
     let socket = tokio::net::TcpStream::connect(gate.postern.data).await.unwrap();
     let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(socket));
     let (mut send, connection) = handshake.await.unwrap();
@@ -52,9 +52,17 @@ async fn ask(send: &mut Connection, who: Who, path: &str, protocol: &'static str
     send.send_request(request).await.unwrap()
 }
 
+/// A handshake of HTTP/1.1.
+pub const HANDSHAKE: [(&str, &str); 4] = [
+    ("Connection", "Upgrade"),
+    ("Upgrade", "websocket"),
+    ("Sec-WebSocket-Version", "13"),
+    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+];
+
 const USUAL: [(&str, &str); 1] = [("sec-websocket-version", "13")];
 
-async fn open(send: &mut Connection, who: Who, path: &str) -> (HeaderMap, WebSocketStream<TokioIo<Upgraded>>) {
+pub async fn open(send: &mut Connection, who: Who, path: &str) -> (HeaderMap, WebSocketStream<TokioIo<Upgraded>>) {
     let answer = ask(send, who, path, "websocket", &USUAL).await;
     assert_eq!(answer.status(), StatusCode::OK);
     let headers = answer.headers().clone();

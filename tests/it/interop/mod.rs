@@ -1,10 +1,11 @@
-//! Other people's software on either side of the gate: clients in Python and Node, a browser, nginx, HAProxy and Envoy.
+//! Other people's software on either side of the gate: clients in Python and Node, a browser, nginx, HAProxy, Envoy and Hypercorn.
 //!
 //! What each of them does on its own is in a program beside this (`*.py`, `*.mjs`); scripts/test.sh and scripts/peers.sh bring what they need.
 
 mod browser;
 mod clients;
 mod proxies;
+mod sockets;
 
 pub(crate) use proxies::{envoy, haproxy_program, nginx};
 

@@ -275,4 +275,9 @@ fn envoy_behind_the_gate() {
     for upstream in [format!("\"http://127.0.0.1:{port}\""), format!("\"h2c://127.0.0.1:{port}\"")] {
         journey(postern(&upstream, &sockets, "").data.port(), true);
     }
+    // It takes WebSockets over HTTP/2 as well.
+    let port = free_port();
+    let _sockets = envoy(&envoy_configuration(port, behind.sockets, HTTP1, ""), port);
+    let (service, sockets) = (http(behind.service.address()), format!("\"h2c://127.0.0.1:{port}\""));
+    journey(postern(&service, &sockets, "").data.port(), true);
 }
