@@ -4,6 +4,7 @@ mod attacks;
 mod doctor;
 mod envoy_grpc;
 mod ext_authz;
+mod navigation;
 mod printed;
 mod questions;
 mod real;

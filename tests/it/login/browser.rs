@@ -1,13 +1,16 @@
 //! A browser, as far as the pages need one.
 
-use crate::support::{Answer, Gate};
+use crate::support::{Answer, Gate, Raw};
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
 
 pub const LOGIN: &str = "/api/v1/users/login/";
 
 /// What a browser does with cookies and forms, as far as a test needs it.
 pub struct Browser<'g> {
-    gate: &'g Gate,
+    entrance: SocketAddr,
+    gate: PhantomData<&'g Gate>,
     pub cookies: BTreeMap<String, String>,
     /// Lines of the head besides.
     pub headers: String,
@@ -15,7 +18,12 @@ pub struct Browser<'g> {
 
 impl<'g> Browser<'g> {
     pub fn of(gate: &'g Gate) -> Self {
-        Self { gate, cookies: BTreeMap::new(), headers: String::new() }
+        Self::at(gate.postern.data)
+    }
+
+    /// One that goes another way to it.
+    pub fn at(entrance: SocketAddr) -> Self {
+        Self { entrance, gate: PhantomData, cookies: BTreeMap::new(), headers: String::new() }
     }
 
     pub fn ask(&mut self, method: &str, target: &str, form: Option<&[(&str, &str)]>) -> Answer {
@@ -30,7 +38,7 @@ impl<'g> Browser<'g> {
         let body = body.collect::<Vec<_>>().join("&");
         message +=
             &format!("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-        let answer = self.gate.send(message);
+        let answer = Raw::connect(self.entrance).send(message).answer();
         for cookie in answer.all("set-cookie") {
             let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
             if cookie.contains("Max-Age=0") {

@@ -18,15 +18,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 /// A uWSGI that serves `service.py`. It is killed when dropped.
-struct Service {
+pub struct Service {
     child: Child,
     /// As an upstream's URL.
-    url: String,
+    pub url: String,
 }
 
 impl Service {
     /// On a port of its own.
-    fn start() -> Self {
+    pub fn start() -> Self {
         Self::at(SocketAddr::from(([127, 0, 0, 1], free_port())))
     }
 
