@@ -24,6 +24,7 @@ peers     nghttpd                                    nghttp2-server
 peers     openssl                                    openssl
 peers     script                                     bsdutils
 peers     node                                       nodejs
+peers     go                                         golang-go
 peers     /usr/lib/nginx/modules/ngx_stream_module.so nginx libnginx-mod-stream
 peers     haproxy                                    haproxy
 peers     chromium                                   chromium

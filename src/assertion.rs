@@ -116,10 +116,10 @@ impl Assertions {
         Arc::clone(&self.keys.load().published)
     }
 
-    /// A JWT of these claims; `None`: the machine has no randomness.
+    /// A JWT of these claims, which are JSON; `None`: the machine has no randomness.
     #[must_use]
-    pub fn sign(&self, claims: &Value) -> Option<String> {
-        self.keys.load().signer.sign(claims.to_string().as_bytes())
+    pub fn sign(&self, claims: &str) -> Option<String> {
+        self.keys.load().signer.sign(claims.as_bytes())
     }
 }
 

@@ -410,11 +410,16 @@ pub struct Snapshot {
     rights: Option<Box<Rights>>,
 }
 
+/// The name of a role, and the organization that it is of; none for a super role.
+pub type RoleName = (Option<OrgId>, Arc<str>);
+
 /// What a user has besides levels.
 #[derive(Clone, Debug, Default)]
 struct Rights {
     permissions: Permissions,
     groups: Box<[Arc<str>]>,
+    /// Sorted: those of one organization are beside each other.
+    roles: Box<[RoleName]>,
     /// What the token is narrowed to that they were found by.
     scope: Option<Box<Scope>>,
 }
@@ -456,6 +461,29 @@ impl Snapshot {
         self.rights.as_ref().map_or(&[], |rights| &rights.groups)
     }
 
+    /// The same with the names of the user's roles, which count where their permissions do.
+    #[must_use]
+    pub fn with_roles(mut self, mut roles: Vec<RoleName>) -> Self {
+        roles.retain(|(organization, _)| organization.is_none_or(|id| self.membership(id).is_some()));
+        if !roles.is_empty() {
+            roles.sort_unstable();
+            self.rights.get_or_insert_default().roles = roles.into_boxed_slice();
+        }
+        self
+    }
+
+    /// The names of the user's roles and super roles, sorted by organization. What they permit is among the permissions already.
+    #[must_use]
+    pub fn roles(&self) -> &[RoleName] {
+        self.rights.as_ref().map_or(&[], |rights| &rights.roles)
+    }
+
+    /// The names of the roles that count in an organization: those in it, and super roles.
+    pub fn roles_in(&self, organization: OrgId) -> impl Iterator<Item = &str> {
+        let counts = move |(of, _): &&RoleName| of.is_none_or(|id| id == organization);
+        self.roles().iter().filter(counts).map(|(_, name)| &**name)
+    }
+
     /// Everything that the user may do besides levels, where there is anything.
     #[must_use]
     pub fn permissions(&self) -> Option<&Permissions> {
@@ -472,6 +500,8 @@ impl Snapshot {
         };
         // Policies may ask for the names of groups.
         let has_groups = || other.groups().iter().all(|group| self.groups().contains(group));
+        // And services for those of roles, which they are told.
+        let has_roles = || other.roles().iter().all(|role| self.roles().contains(role));
         let has_permissions = || {
             other.permissions().is_none_or(|of| {
                 let everywhere = of.all_everywhere().iter().all(|name| self.has_permission_everywhere(name));
@@ -485,7 +515,7 @@ impl Snapshot {
         let is_bounded = self.scope().is_some_and(Scope::narrows_rights);
         self.user.is_active
             && !is_bounded
-            && (self.user.is_superuser || has_flags && has_ties() && has_groups() && has_permissions())
+            && (self.user.is_superuser || has_flags && has_ties() && has_groups() && has_roles() && has_permissions())
     }
 
     /// All memberships, sorted by organization id.
@@ -504,7 +534,7 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use super::{Grants, Membership, Organization, Permissions, Place, Snapshot, User, Value, header_value};
+    use super::{Grants, Membership, Organization, Permissions, Place, Scope, Snapshot, User, Value, header_value};
     use crate::id::{OrgId, UserId};
     use std::sync::Arc;
 
@@ -550,6 +580,19 @@ mod tests {
         let roles = |permission, place| ann.is_granted(permission, place, Grants::Roles);
         assert!(roles("app.role", Place::In(own.id)) && !roles("app.role", Place::Everywhere));
         assert!(!roles("app.own", Place::In(own.id)), "her own");
+        let role = |of, name: &str| (of, Arc::from(name));
+        let named =
+            [role(Some(own.id), "keeper"), role(Some(foreign), "x"), role(None, "any"), role(Some(gone.id), "y")];
+        let ann = ann.with_roles(named.to_vec());
+        assert_eq!(ann.roles_in(own.id).collect::<Vec<_>>(), ["any", "keeper"]);
+        assert_eq!(ann.roles_in(foreign).collect::<Vec<_>>(), ["any"]);
+        let narrowed = |organizations, permissions| ann.clone().narrowed(Scope::new(organizations, permissions, false));
+        assert_eq!(narrowed(vec![own.id], vec![]).roles_in(own.id).collect::<Vec<_>>(), ["keeper"]);
+        assert!(narrowed(vec![foreign], vec![]).roles().is_empty());
+        assert!(
+            narrowed(vec![own.id], vec!["app.role".into()]).roles().is_empty(),
+            "a name says more than one permission"
+        );
         let groups = ann.with_groups(vec!["b".into(), "a".into()]);
         assert_eq!(groups.groups().iter().map(|group| &**group).collect::<Vec<_>>(), ["a", "b"]);
     }

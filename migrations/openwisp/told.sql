@@ -122,6 +122,22 @@ END $$;
 -- The digest of the password that there was when a session began: where nothing tells, another ends it all the same.
 ALTER TABLE sessions ADD COLUMN IF NOT EXISTS password bytea;
 
+-- The names of roles are facts, since services are told them: a new name is told as a change of each user who has the role.
+CREATE FUNCTION tell_renamed_super_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    INSERT INTO changes (kind, id) SELECT 'user', user_id FROM super_role_users WHERE super_role_id = NEW.id;
+    RETURN NULL;
+END $$;
+CREATE FUNCTION tell_renamed_role() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    INSERT INTO changes (kind, id) SELECT 'user', user_id FROM role_users WHERE role_id = NEW.id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER super_roles_told_of_updates AFTER UPDATE ON super_roles
+FOR EACH ROW WHEN (NEW.name <> OLD.name) EXECUTE FUNCTION tell_renamed_super_role();
+CREATE TRIGGER roles_told_of_updates AFTER UPDATE ON roles
+FOR EACH ROW WHEN (NEW.name <> OLD.name) EXECUTE FUNCTION tell_renamed_role();
+
 -- Logins that began at a provider and have ended: none ends twice.
 CREATE TABLE IF NOT EXISTS used_logins (
     digest     bytea PRIMARY KEY CHECK (octet_length(digest) = 32),

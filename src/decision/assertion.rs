@@ -14,11 +14,11 @@ pub(super) struct Told<'a> {
     pub(super) route: &'a Route,
 }
 
-/// The claims of a caller's request.
+/// The claims of a caller's request, in JSON.
 ///
 /// # Errors
-/// 431 `identity_too_large`: what the caller's roles permit is longer than headers may be.
-pub(super) fn claims(told: &Told<'_>, signing: Signing<'_>, request_id: &str) -> Result<Json, Denial> {
+/// 431 `identity_too_large`: they are longer than headers may be, as of somebody with many groups, roles or permissions.
+pub(super) fn claims(told: &Told<'_>, signing: Signing<'_>, request_id: &str) -> Result<String, Denial> {
     let Told { caller, organization, route } = *told;
     let (settings, user) = (signing.assertions.settings(), &caller.user);
     let mut claims = Map::new();
@@ -44,6 +44,7 @@ pub(super) fn claims(told: &Told<'_>, signing: Signing<'_>, request_id: &str) ->
         let external_id = external_id.as_deref().map(Value::as_str);
         say("org", json!({ "id": id.0, "slug": slug.as_str(), "external_id": external_id }));
         say("level", json!(level));
+        say("roles", caller.roles_in(organization.id).collect());
         if settings.permissions {
             say("permissions", json!(by_roles(caller, organization)));
         }
@@ -51,10 +52,9 @@ pub(super) fn claims(told: &Told<'_>, signing: Signing<'_>, request_id: &str) ->
     say("route", json!(route.pattern));
     say("method", json!(signing.method.as_str()));
     say("target", json!(signing.target));
-    let claims = Json::Object(claims);
-    if settings.permissions && claims.to_string().len() > route.list_limit {
-        let hint =
-            "the signed assertion would be longer than `limits.identity_header`: leave `assertion.permissions` off";
+    let claims = Json::Object(claims).to_string();
+    if claims.len() > route.list_limit {
+        let hint = "what the signed assertion says is longer than `limits.identity_header`";
         return Err(Denial::new(Reason::IdentityTooLarge).at(route.index).with_hint(hint));
     }
     Ok(claims)

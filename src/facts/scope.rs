@@ -98,7 +98,8 @@ impl Scope {
 
 impl Snapshot {
     /// The same, of a token with this scope. Somebody who is narrowed in what they are is a superuser, or staff, no more, but for
-    /// [`Snapshot::is_superuser_in`]; and is in no group, since what a group may do elsewhere nobody here can tell.
+    /// [`Snapshot::is_superuser_in`]; and is in no group, since what a group may do elsewhere nobody here can tell. Of roles they have those
+    /// of the organizations in it, and none where it names permissions.
     #[must_use]
     pub fn narrowed(mut self, scope: Scope) -> Self {
         if !scope.read_only && !scope.narrows_rights() {
@@ -117,6 +118,9 @@ impl Snapshot {
             }
             if let Some(rights) = &mut self.rights {
                 rights.groups = Box::default();
+                let roles = std::mem::take(&mut rights.roles).into_vec().into_iter();
+                let is_within = |id: OrgId| scope.permissions.is_empty() && scope.includes(id);
+                rights.roles = roles.filter(|(organization, _)| organization.is_some_and(is_within)).collect();
                 rights.permissions.narrow(&scope);
             }
         }

@@ -6,7 +6,7 @@ use super::session::{Session, within};
 use super::statement::{Params, typed};
 use crate::directory::token::{TokenDigest, scope_of};
 use crate::directory::{OrgRef, StoreError, TokenSnapshot};
-use crate::facts::{Home, Membership, Organization, Permissions, Snapshot, User, UserFields, Value};
+use crate::facts::{Home, Membership, Organization, Permissions, RoleName, Snapshot, User, UserFields, Value};
 use crate::id::{OrgId, TokenId, UserId};
 use ahash::AHashSet;
 use deadpool_postgres::Object;
@@ -51,7 +51,14 @@ macro_rules! facts {
             SELECT 'permission', r.organization_id, p.codename, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
             FROM who w JOIN role_users u ON u.user_id = w.user_id
             JOIN roles r ON r.id = u.role_id AND r.organization_id = u.organization_id
-            JOIN role_permissions x ON x.role_id = r.id JOIN permissions p ON p.id = x.permission_id"
+            JOIN role_permissions x ON x.role_id = r.id JOIN permissions p ON p.id = x.permission_id
+            UNION ALL
+            SELECT 'role', NULL, r.name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+            FROM who w JOIN super_role_users u ON u.user_id = w.user_id JOIN super_roles r ON r.id = u.super_role_id
+            UNION ALL
+            SELECT 'role', r.organization_id, r.name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+            FROM who w JOIN role_users u ON u.user_id = w.user_id
+            JOIN roles r ON r.id = u.role_id AND r.organization_id = u.organization_id"
         )
     };
 }
@@ -164,10 +171,11 @@ fn found(rows: &[Row]) -> Result<Option<TokenSnapshot>, StoreError> {
 struct Rest {
     memberships: Vec<Membership>,
     groups: Vec<Arc<str>>,
+    roles: Vec<RoleName>,
     everywhere: Vec<Arc<str>>,
     super_roles: Vec<Arc<str>>,
     by_organization: BTreeMap<OrgId, Vec<Arc<str>>>,
-    /// One text for the same permission in a thousand organizations.
+    /// One text for the same word in a thousand organizations.
     words: AHashSet<Arc<str>>,
 }
 
@@ -187,6 +195,10 @@ impl Rest {
             "super role" => {
                 let word = self.word(row)?;
                 self.super_roles.push(word);
+            }
+            "role" => {
+                let word = self.word(row)?;
+                self.roles.push((row.try_get("id")?, word));
             }
             "permission" => {
                 let word = self.word(row)?;
@@ -210,7 +222,8 @@ impl Rest {
     fn of(self, user: User) -> Snapshot {
         let permissions = Permissions::new(self.everywhere, self.by_organization.into_iter().collect());
         let permissions = permissions.with_super_roles(self.super_roles);
-        Snapshot::new(user, self.memberships).with_permissions(permissions).with_groups(self.groups)
+        let snapshot = Snapshot::new(user, self.memberships).with_permissions(permissions);
+        snapshot.with_groups(self.groups).with_roles(self.roles)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::directory::token::{TokenDigest, scope_of};
 use crate::directory::{MEMBERS_AT_MOST, OrgRef, StoreError, TokenSnapshot};
-use crate::facts::{Home, Membership, Organization, Permissions, Snapshot, User, UserFields, Value};
+use crate::facts::{Home, Membership, Organization, Permissions, RoleName, Snapshot, User, UserFields, Value};
 use crate::id::{OrgId, TokenId, UserId};
 use crate::password::Kinds;
 use ahash::AHashSet;
@@ -104,14 +104,14 @@ pub(super) fn touch_tokens(tx: &Connection, uses: &[(TokenId, i64)]) -> Result<(
 /// A user with all that belongs to them: two statements, however much it is.
 pub(super) fn snapshot(tx: &Connection, user: User) -> rusqlite::Result<Snapshot> {
     let memberships = memberships(tx, user.id)?;
-    let (permissions, groups) = rights(tx, user.id)?;
-    Ok(Snapshot::new(user, memberships).with_permissions(permissions).with_groups(groups))
+    let (permissions, groups, roles) = rights(tx, user.id)?;
+    Ok(Snapshot::new(user, memberships).with_permissions(permissions).with_groups(groups).with_roles(roles))
 }
 
-/// What a user may do besides their levels, and the names of their groups.
+/// What a user may do besides their levels, and the names of their groups and roles.
 ///
 /// Everything is joined to the thing that gives it: a row that a careless hand left behind gives nothing.
-fn rights(tx: &Connection, user: UserId) -> rusqlite::Result<(Permissions, Vec<Arc<str>>)> {
+fn rights(tx: &Connection, user: UserId) -> rusqlite::Result<(Permissions, Vec<Arc<str>>, Vec<RoleName>)> {
     const SQL: &str = "
         SELECT 'group' AS kind, NULL AS organization_id, g.name AS word
         FROM group_users u JOIN groups g ON g.id = u.group_id WHERE u.user_id = ?1
@@ -131,12 +131,19 @@ fn rights(tx: &Connection, user: UserId) -> rusqlite::Result<(Permissions, Vec<A
         SELECT 'permission', r.organization_id, p.codename
         FROM role_users u JOIN roles r ON r.id = u.role_id AND r.organization_id = u.organization_id
         JOIN role_permissions x ON x.role_id = r.id
-        JOIN permissions p ON p.id = x.permission_id WHERE u.user_id = ?1";
+        JOIN permissions p ON p.id = x.permission_id WHERE u.user_id = ?1
+        UNION ALL
+        SELECT 'role', NULL, r.name
+        FROM super_role_users u JOIN super_roles r ON r.id = u.super_role_id WHERE u.user_id = ?1
+        UNION ALL
+        SELECT 'role', r.organization_id, r.name
+        FROM role_users u JOIN roles r ON r.id = u.role_id AND r.organization_id = u.organization_id
+        WHERE u.user_id = ?1";
     let mut statement = tx.prepare_cached(SQL)?;
     let mut rows = statement.query([user])?;
-    // One text for the same permission in a thousand organizations.
+    // One text for the same word in a thousand organizations.
     let mut words: AHashSet<Arc<str>> = AHashSet::new();
-    let (mut groups, mut everywhere, mut super_roles) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut groups, mut roles, mut everywhere, mut super_roles) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut by_organization: BTreeMap<OrgId, Vec<Arc<str>>> = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let text = row.get_ref("word")?.as_str()?;
@@ -146,12 +153,13 @@ fn rights(tx: &Connection, user: UserId) -> rusqlite::Result<(Permissions, Vec<A
         match (row.get_ref("kind")?.as_str()?, organization) {
             ("group", _) => groups.push(word),
             ("super role", _) => super_roles.push(word),
+            ("role", organization) => roles.push((organization, word)),
             (_, Some(organization)) => by_organization.entry(organization).or_default().push(word),
             (_, None) => everywhere.push(word),
         }
     }
     let permissions = Permissions::new(everywhere, by_organization.into_iter().collect());
-    Ok((permissions.with_super_roles(super_roles), groups))
+    Ok((permissions.with_super_roles(super_roles), groups, roles))
 }
 
 fn memberships(tx: &Connection, user: UserId) -> rusqlite::Result<Vec<Membership>> {

@@ -4,7 +4,7 @@
 //! padding and no default: bytes that are left over, or missing, are no snapshot. Version and origin are the
 //! [seal](crate::redis::seal)'s business.
 
-use crate::facts::{Home, Membership, Organization, Permissions, Scope, Snapshot, User, UserFields, Value};
+use crate::facts::{Home, Membership, Organization, Permissions, RoleName, Scope, Snapshot, User, UserFields, Value};
 use crate::id::{OrgId, TokenId, UserId};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -121,6 +121,14 @@ fn snapshot(out: &mut Vec<u8>, snapshot: &Snapshot) {
     for (organization, list) in by_organization {
         out.extend(organization.0.as_bytes());
         words(out, list);
+    }
+    number(out, snapshot.roles().len() as u64);
+    for (organization, name) in snapshot.roles() {
+        out.push(u8::from(organization.is_some()));
+        if let Some(id) = organization {
+            out.extend(id.0.as_bytes());
+        }
+        text(out, name);
     }
     scope(out, snapshot.scope());
 }
@@ -240,13 +248,24 @@ impl<'b> Rest<'b> {
         let by_organization =
             (0..self.count()?).map(|_| Some((OrgId(self.id()?), self.words()?))).collect::<Option<Vec<_>>>()?;
         let permissions = Permissions::new(everywhere, by_organization).with_super_roles(super_roles);
+        let roles = (0..self.count()?).map(|_| self.role()).collect::<Option<Vec<_>>>()?;
         let scope = self.scope()?;
-        let snapshot = Snapshot::new(user, memberships).with_permissions(permissions).with_groups(groups);
+        let snapshot = Snapshot::new(user, memberships).with_permissions(permissions);
+        let snapshot = snapshot.with_groups(groups).with_roles(roles);
         Some(match scope {
             // It was narrowed when it was written, and narrowing twice is narrowing once.
             Some(scope) => snapshot.narrowed(scope),
             None => snapshot,
         })
+    }
+
+    fn role(&mut self) -> Option<RoleName> {
+        let organization = match self.byte()? {
+            0 => None,
+            1 => Some(OrgId(self.id()?)),
+            _ => return None,
+        };
+        Some((organization, self.text()?.into()))
     }
 
     fn scope(&mut self) -> Option<Option<Scope>> {
@@ -323,15 +342,21 @@ mod tests {
     prop_compose! {
         fn snapshot()(user in user(), memberships in vec(membership(), 0..6), groups in vec(word(), 0..4),
                       everywhere in vec(word(), 0..4), super_roles in vec(word(), 0..3),
-                      roles in vec(vec(word(), 1..4), 0..6), within in 0..8_usize,
+                      roles in vec(vec(word(), 1..4), 0..6), names in vec((any::<bool>(), word()), 0..4), within in 0..8_usize,
                       scope in (vec(any::<u128>(), 0..3), vec(word(), 0..3), any::<bool>())) -> Snapshot {
             let others = scope.0.into_iter().map(|id| OrgId(Uuid::from_u128(id)));
             let own = memberships.iter().map(|m| m.organization.id).take(within);
             let scope = Scope::new(others.chain(own).take(within).collect(), scope.1, scope.2);
             let by_organization = memberships.iter().map(|m| m.organization.id).zip(roles).collect();
+            let named = |(n, (here, name)): (usize, (bool, Arc<str>))| {
+                let there = memberships.get(n).map(|m| m.organization.id);
+                (there.filter(|_| here), name)
+            };
+            let names = names.into_iter().enumerate().map(named).collect();
             Snapshot::new(user, memberships)
                 .with_permissions(Permissions::new(everywhere, by_organization).with_super_roles(super_roles))
                 .with_groups(groups)
+                .with_roles(names)
                 .narrowed(scope)
         }
     }
@@ -392,6 +417,6 @@ mod tests {
         let snapshot = Snapshot::new(user, (0..3).map(member).collect());
         let token = Some((TokenId::generate(), None));
         let size = encode(&Entry { read_at: 1_000_000, until: 1_800_000_000, token, snapshot: &snapshot }).len();
-        assert!(size < 161, "{size}");
+        assert!(size < 162, "{size}");
     }
 }

@@ -417,11 +417,13 @@ async fn every_change_of_a_right_is_told_for_whom_it_concerns(on: &dyn Backend) 
     tells!(store.edit_role(&of("acme", "editor"), give()), bob);
     tells!(store.create_roles(vec![new_role(None, "support", &[], &["ann"])]), ann);
     tells!(store.edit_role(&everywhere("support"), give()), ann);
+    tells!(store.edit_role(&of("acme", "editor"), BundleEdit { name: Some(name("writer")), ..edit() }), bob);
+    tells!(store.edit_role(&everywhere("support"), BundleEdit { name: Some(name("help")), ..edit() }), ann);
     let rename = PermissionEdit { codename: Some(word("app.zwei")), name: None };
     tells!(store.edit_permission(&word("app.two"), rename), ann, bob);
     tells!(store.delete_permission(&word("app.zwei")), ann, bob);
-    tells!(store.delete_role(&of("acme", "editor")), bob);
-    tells!(store.delete_role(&everywhere("support")), ann);
+    tells!(store.delete_role(&of("acme", "writer")), bob);
+    tells!(store.delete_role(&everywhere("help")), ann);
     tells!(store.delete_group(&"authors".into()), ann);
     silent_since(on, &at).await;
     assert!(!snapshot(on, ann).await.has_permission("app.one", None));
@@ -445,8 +447,8 @@ async fn what_changes_no_right_is_silent(on: &dyn Backend) {
     };
     let renamed = |called| BundleEdit { name: Some(name(called)), ..same() };
     store.edit_group(&"writers".into(), renamed("writers")).await.unwrap();
-    store.edit_role(&of("acme", "editor"), renamed("writer")).await.unwrap();
-    store.edit_role(&everywhere("support"), renamed("help")).await.unwrap();
+    store.edit_role(&of("acme", "editor"), renamed("editor")).await.unwrap();
+    store.edit_role(&everywhere("support"), renamed("support")).await.unwrap();
     let told = PermissionEdit { codename: None, name: Some(Text::new("name", "The first").unwrap()) };
     store.edit_permission(&word("app.one"), told).await.unwrap();
     permission(&store, "app.four").await;
@@ -468,6 +470,8 @@ async fn raw_sql_is_told_for_whom_it_concerns(on: &dyn Backend) {
     for (sql, expected) in [
         ("DELETE FROM user_permissions", vec![ann]),
         ("UPDATE groups SET name = 'authors' WHERE name = 'writers'", vec![ann, bob]),
+        ("UPDATE roles SET name = 'writer'", vec![ann]),
+        ("UPDATE super_roles SET name = 'help'", vec![bob]),
         ("DELETE FROM group_permissions", vec![ann, bob]),
         ("DELETE FROM role_permissions", vec![ann]),
         ("DELETE FROM super_role_permissions", vec![bob]),

@@ -8,6 +8,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 const ROUTES: &str = "version: 1
@@ -87,8 +88,32 @@ fn node(gate: &Gate, method: &str, url: &str, assertion: &str) -> Result<Value, 
     Err(String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
+/// What the manual's program for Go says of requests: claims, or why not.
+fn go(gate: &Gate, requests: &Value) -> Value {
+    let home = tempfile::tempdir().unwrap();
+    let program = program("go").replace("http://127.0.0.1:9090", &format!("http://{}", gate.postern.admin));
+    std::fs::write(home.path().join("asserted.go"), program).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::fs::copy(root.join("tests/go/main.go"), home.path().join("main.go")).unwrap();
+    // Nothing is fetched: the program has the standard library alone.
+    let mut child = Command::new("go")
+        .args(["run", "asserted.go", "main.go"])
+        .current_dir(home.path())
+        .envs([("GOPROXY", "off"), ("GOFLAGS", ""), ("CGO_ENABLED", "0")])
+        .env("GOPATH", home.path().join("path"))
+        .env("GOCACHE", root.join("target/go"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(requests.to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "the program for Go");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 #[test]
-fn django_and_node_read_whose_a_request_is() {
+fn django_node_and_go_read_whose_a_request_is() {
     for (arguments, algorithm) in [(ED25519, "EdDSA"), (P256, "ES256"), (RSA, "RS256")] {
         let gate = gate(&key(arguments), "");
         let target = "/org/a/caf%C3%A9?q=%2F";
@@ -101,17 +126,15 @@ fn django_and_node_read_whose_a_request_is() {
             if forged.as_bytes()[forged.len() - 9] == b'A' { "B" } else { "A" },
         );
         cut.truncate(cut.rfind('.').unwrap() + 1);
-        let read = django(
-            &gate,
-            &json!([
-                asked("POST", target, &assertion),
-                asked("GET", target, &assertion),
-                asked("POST", "/org/b/", &assertion),
-                asked("POST", target, &forged),
-                asked("POST", target, &cut),
-                asked("POST", target, ""),
-            ]),
-        );
+        let requests = json!([
+            asked("POST", target, &assertion),
+            asked("GET", target, &assertion),
+            asked("POST", "/org/b/", &assertion),
+            asked("POST", target, &forged),
+            asked("POST", target, &cut),
+            asked("POST", target, ""),
+        ]);
+        let read = django(&gate, &requests);
         assert_eq!(read["statuses"], json!([200, 401, 401, 401, 401, 401]), "{algorithm}");
         let claims = &read["claims"][0];
         assert_eq!(
@@ -124,6 +147,9 @@ fn django_and_node_read_whose_a_request_is() {
         assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 60);
         assert_eq!(claims["jti"].as_str(), gate.upstream.last().header("x-request-id"));
         assert_eq!(node(&gate, "POST", target, &assertion).unwrap(), *claims, "{algorithm}");
+        let [another, unsigned] = ["signed for another request", "not signed by postern"];
+        let told = json!([claims, another, another, unsigned, unsigned, unsigned]);
+        assert_eq!(go(&gate, &requests), told, "{algorithm}");
         for (method, target, assertion) in [
             ("PUT", target, &assertion),
             ("POST", "/", &assertion),
@@ -190,6 +216,50 @@ fn what_roles_permit_is_signed_where_that_is_asked_for() {
     );
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 300);
     assert!(gate.upstream.last().folded("x-postern-assertion").is_empty());
+}
+
+/// Those that count in the organization of the request, by the names that they have now.
+#[test]
+fn the_names_of_roles_are_signed_and_follow_what_changes() {
+    let gate = gate(&key(ED25519), "");
+    for (role, more) in [("keeper", "--org a"), ("auditor", "--org a"), ("keeper", "--org b"), ("watcher", "--super")] {
+        gate.postern.cli(&[&["role", "create", role], &*more.split(' ').collect::<Vec<_>>()].concat());
+    }
+    let roles = |path: &str| {
+        assert_eq!(gate.get(Who::both, path).status, 200);
+        last(&gate).1["roles"].clone()
+    };
+    assert_eq!(roles("/org/a/x"), json!([]));
+    gate.postern.cli(&["role", "add", "keeper", "both", "--org", "a"]);
+    gate.postern.cli(&["role", "add", "keeper", "both", "--org", "b"]);
+    gate.postern.cli(&["role", "add", "auditor", "both", "--org", "a"]);
+    gate.postern.cli(&["role", "add", "watcher", "both", "--super"]);
+    eventually("all count", || (roles("/org/a/x") == json!(["watcher", "auditor", "keeper"])).then_some(()));
+    assert_eq!(roles("/org/b/x"), json!(["watcher", "keeper"]));
+    assert_eq!(roles("/me/x"), Value::Null, "no organization, no roles");
+    gate.postern.cli(&["role", "edit", "keeper", "--org", "a", "--name", "Keeper"]);
+    eventually("the new name", || (roles("/org/a/x") == json!(["watcher", "Keeper", "auditor"])).then_some(()));
+    gate.postern.sql("UPDATE super_roles SET name = 'onlooker' WHERE name = 'watcher'");
+    eventually("another program's", || (roles("/org/b/x") == json!(["onlooker", "keeper"])).then_some(()));
+    // A token that is narrowed says no more than it is good for.
+    let narrowed = |scope: &[&str]| {
+        let token = gate.postern.cli(&[&["token", "create", "--user", "both"], scope].concat());
+        let asked = super::ask("GET", "/org/a/x", &format!("Bearer {}", token.trim()));
+        assert_eq!(gate.send(asked).status, 200);
+        last(&gate).1["roles"].clone()
+    };
+    assert_eq!(narrowed(&["--org", "a"]), json!(["Keeper", "auditor"]));
+    gate.postern.cli(&["role", "remove", "auditor", "both", "--org", "a"]);
+    eventually("it is gone", || (roles("/org/a/x") == json!(["onlooker", "Keeper"])).then_some(()));
+    // As much as a header may have, and no more.
+    let many =
+        (0..100).map(|number| json!({ "name": format!("{}-{number}", "r".repeat(90)), "org": "a", "users": ["both"] }));
+    let many: String = many.map(|role| format!("{role}\n")).collect();
+    gate.postern.cli_with(&["role", "create", "--batch", "-"], &many);
+    let refused =
+        eventually("too many", || Some(gate.get(Who::both, "/org/a/x")).filter(|answer| answer.status != 200));
+    assert_eq!((refused.status, refused.code().as_str()), (431, "identity_too_large"));
+    assert_eq!(roles("/org/b/x"), json!(["onlooker", "keeper"]));
 }
 
 #[test]
