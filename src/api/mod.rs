@@ -6,6 +6,7 @@
 //! What comes in is read by [`crate::compat::openwisp`] in the manner of the reference (Django REST
 //! framework), whose answers clients of an existing installation know; what goes wrong becomes an answer in [`error`] alone.
 
+mod assets;
 mod email_page;
 pub mod error;
 pub mod links;
@@ -83,6 +84,8 @@ pub struct Api {
     pub compat: bool,
     /// Whether records are served too.
     pub records: bool,
+    /// Whether browsers are shown records on pages, with forms.
+    pub browsable: bool,
     /// What makes the records' ETags, where they have any.
     pub tags: Option<TagKey>,
     /// Requests that may be sent again, while they are being answered.
@@ -125,6 +128,7 @@ impl Api {
             identity,
             compat: sealer.is_some(),
             records: accounts.api == Served::All,
+            browsable: accounts.browsable,
             sealer,
             lifetime: accounts.lifetime,
             passwords: accounts.passwords,

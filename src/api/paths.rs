@@ -29,6 +29,8 @@ pub const FORGOTTEN: &str = "/api/v1/users/password/forgotten/";
 pub const RESET_PAGE: &str = "/api/v1/users/password/reset/key/";
 /// What the path of a link begins with that shows whose an e-mail address is.
 pub const CONFIRM_EMAIL: &str = "/api/v1/users/email/confirm/";
+/// What the paths of what pages are made with begin with.
+pub const ASSETS: &str = "/api/v1/users/assets/";
 /// What is ours outside of the prefix with `compat: openwisp`: links that an old installation has sent.
 pub const COMPAT: [&str; 2] = [CHANGE_PAGE_COMPAT, FORGOTTEN_COMPAT];
 /// [`CHANGE_PAGE`], where the reference has it.

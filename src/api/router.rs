@@ -3,11 +3,11 @@
 use super::error::ApiError;
 use super::password::{ask_page, change, change_page, confirm, reset, reset_page};
 use super::paths::{
-    CHANGE, CHANGE_PAGE, CHANGE_PAGE_COMPAT, CONFIRM, CONFIRM_EMAIL, DESCRIPTION, DOCS, FORGOTTEN, FORGOTTEN_COMPAT,
-    LOGIN, LOGOUT, PROVIDERS, RESET, RESET_PAGE, RESET_PAGE_COMPAT, TOKEN,
+    ASSETS, CHANGE, CHANGE_PAGE, CHANGE_PAGE_COMPAT, CONFIRM, CONFIRM_EMAIL, DESCRIPTION, DOCS, FORGOTTEN,
+    FORGOTTEN_COMPAT, LOGIN, LOGOUT, PROVIDERS, RESET, RESET_PAGE, RESET_PAGE_COMPAT, TOKEN,
 };
 use super::rest::show::show;
-use super::{Api, email_page, login, logout, openapi, provider, rest, token};
+use super::{Api, assets, email_page, login, logout, openapi, provider, rest, token};
 use crate::compat::openwisp::negotiate::negotiate;
 use crate::policy::is_read;
 use axum::Router;
@@ -38,6 +38,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route(DESCRIPTION, any(openapi::answer))
         .route(DOCS, any(openapi::overview))
         .route(&format!("{DOCS}{{page}}/"), any(openapi::page))
+        .route(&format!("{ASSETS}{{name}}"), any(assets::answer))
         .route(TOKEN, any(token::answer).layer(from_fn(|r, next| as_asked("Obtain Auth Token", r, next))))
         .route(CHANGE, any(change::answer).layer(from_fn(|r, next| as_asked("Password Change", r, next))))
         .route(RESET, any(reset::answer).layer(from_fn(|r, next| as_asked("Password Reset", r, next))))

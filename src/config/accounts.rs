@@ -49,6 +49,8 @@ pub struct Accounts {
     pub api: Served,
     /// Whether records are changed only by who says, by `If-Match`, which state of them they have read.
     pub require_if_match: bool,
+    /// Whether browsers are shown records on pages, with forms.
+    pub browsable: bool,
     /// What its paths begin with; a slash at both ends.
     pub prefix: Box<str>,
     /// What people may name themselves by.
@@ -77,6 +79,7 @@ impl Default for Accounts {
         Self {
             api: Served::Off,
             require_if_match: false,
+            browsable: true,
             prefix: PREFIX.into(),
             identifiers: Identifier::WORDS.iter().map(|(_, identifier)| *identifier).collect(),
             phone_prefixes: Vec::new(),

@@ -41,6 +41,8 @@ pub struct Extent {
     pub authzen: Option<crate::authzen::settings::Settings>,
     /// Letters are sent.
     pub mail: bool,
+    /// Browsers are shown records on pages, with forms for those who log in.
+    pub browsable: bool,
 }
 
 impl Extent {
@@ -59,6 +61,7 @@ impl Extent {
             require_if_match: accounts.require_if_match,
             authzen: config.authzen.clone(),
             mail: config.mail.is_some(),
+            browsable: accounts.browsable && accounts.api == Served::All,
         }
     }
 }
@@ -89,7 +92,7 @@ pub fn document(extent: &Extent) -> Json {
 }
 
 const ABOUT: &str = "People, organizations, roles, groups and tokens. Each path ends in a slash. Bodies are JSON or forms, at most 64 KiB \
-    long; answers are JSON, or pages for people where a client asks for HTML.";
+    long; answers are JSON, or where a client asks for `text/html` pages for people, with forms where they have a session.";
 
 /// What has been described so far.
 #[derive(Debug, Default)]
@@ -159,7 +162,8 @@ pub async fn page(State(api): State<Arc<Api>>, Path(name): Path<String>, request
     if let Some(refused) = only_reads(&api, request.method()) {
         return refused;
     }
-    let pages = api.told.pages.get_or_init(|| page::render(&document(&api.extent)).unwrap_or_default());
+    let pages =
+        api.told.pages.get_or_init(|| page::render(&document(&api.extent), api.extent.browsable).unwrap_or_default());
     match pages.get(&name) {
         Some(told) => page::answer(told.clone()),
         None => ApiError::NoRoute.answer(&api, "GET, HEAD"),

@@ -46,6 +46,8 @@ struct Operation {
     summary: String,
     about: Prose,
     who: String,
+    /// Where a browser does the same: an address, and what is there.
+    page: Option<(String, &'static str)>,
     parameters: Vec<Row>,
     body: Option<Content>,
     answers: Vec<Answer>,
@@ -108,13 +110,13 @@ pub type Pages = BTreeMap<String, Bytes>;
 /// The name of the page of schemas.
 const SCHEMAS: &str = "schemas";
 
-/// The pages of a description.
-pub fn render(document: &Json) -> Result<Pages, askama::Error> {
+/// The pages of a description; `browsable`: they lead to those of the records.
+pub fn render(document: &Json, browsable: bool) -> Result<Pages, askama::Error> {
     let mut groups: BTreeMap<String, Vec<Operation>> = BTreeMap::new();
     for (path, item) in members(document, "paths") {
         for (method, operation) in METHODS.iter().filter_map(|method| Some((method, item.get(method)?))) {
             let tag = text(operation.pointer("/tags/0"));
-            groups.entry(tag).or_default().push(self::operation(path, item, method, operation));
+            groups.entry(tag).or_default().push(self::operation(path, item, method, operation, browsable));
         }
     }
     let components = document.get("components").unwrap_or(&Json::Null);
@@ -159,7 +161,21 @@ pub fn answer(html: Bytes) -> Response {
     response
 }
 
-fn operation(path: &str, item: &Json, method: &str, operation: &Json) -> Operation {
+/// The page of an operation on records: its own, its form, or, where it is of one record, the list in which that is found.
+fn browser_page(path: &str, method: &str, operation: &Json) -> Option<(String, &'static str)> {
+    let is_of_records = operation.pointer("/tags/0") != Some(&"password".into());
+    let has_pages = list(operation, "parameters").any(|known| known.get("name") == Some(&"format".into()));
+    if !is_of_records || !has_pages {
+        return None;
+    }
+    Some(match (path.split_once('{'), method) {
+        (Some((list, _)), _) => (list.to_owned(), "Choose a record in the browser"),
+        (None, "post") => (format!("{path}?_form=create"), "Open the form in the browser"),
+        (None, _) => (path.to_owned(), "Open in the browser"),
+    })
+}
+
+fn operation(path: &str, item: &Json, method: &str, operation: &Json, browsable: bool) -> Operation {
     let (errors, answers): (Vec<_>, Vec<_>) =
         members(operation, "responses").partition(|(_, told)| told.get("$ref").is_some());
     let parameters = list(item, "parameters").chain(list(operation, "parameters"));
@@ -170,6 +186,7 @@ fn operation(path: &str, item: &Json, method: &str, operation: &Json) -> Operati
         summary: text(operation.get("summary")),
         about: Prose::of(operation.get("description")),
         who: who(operation),
+        page: browsable.then(|| browser_page(path, method, operation)).flatten(),
         parameters: parameters.map(parameter).collect(),
         body: operation.get("requestBody").map(body),
         answers: answers.into_iter().map(|(status, told)| self::told(status, told)).collect(),

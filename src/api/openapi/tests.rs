@@ -19,6 +19,7 @@ fn extent(compat: bool) -> Extent {
         require_if_match: true,
         authzen: Some(Settings::default()),
         mail: true,
+        browsable: true,
     }
 }
 

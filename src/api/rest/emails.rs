@@ -60,6 +60,10 @@ impl Endpoint for One {
         FIELDS
     }
 
+    async fn lost(&self, _: &Call) -> Result<Vec<String>, ApiError> {
+        Ok(vec!["The address: nobody logs in with it any more.".to_owned()])
+    }
+
     fn while_it_is(&self, call: &Call, versions: Versions) -> View {
         call.view.while_email((self.0, self.1), move |email| versions.hold(&tell(email)))
     }

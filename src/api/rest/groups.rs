@@ -59,6 +59,10 @@ impl Endpoint for One {
         FIELDS
     }
 
+    async fn lost(&self, _: &Call) -> Result<Vec<String>, ApiError> {
+        Ok(vec!["The group, for every user who is in it: what it permits, they may no more.".to_owned()])
+    }
+
     fn while_it_is(&self, call: &Call, versions: Versions) -> View {
         call.view.while_group(self.0, move |group| versions.hold(&tell(group)))
     }

@@ -37,6 +37,7 @@ pub(super) struct MagicLink(pub UserId);
 #[async_trait]
 impl Endpoint for MagicLink {
     const NAME: &'static str = "Magic Link";
+    const TELLS_SECRET: bool = true;
     /// Making one is a permission of its own.
     const PERMISSION: &'static str = "openwisp_users.{}_magiclink";
     const METHODS: Methods = Methods { allow: "POST, OPTIONS", verbs: &[(Method::POST, Verb::Create)] };

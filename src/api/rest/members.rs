@@ -84,6 +84,12 @@ impl Endpoint for One {
         EDIT
     }
 
+    async fn lost(&self, _: &Call) -> Result<Vec<String>, ApiError> {
+        Ok(vec![
+            "What the user may in this organization, and the roles that they hold in it; the user stays.".to_owned(),
+        ])
+    }
+
     fn while_it_is(&self, call: &Call, versions: Versions) -> View {
         call.view.while_membership((self.0, self.1), move |membership| versions.hold(&tell(membership)))
     }

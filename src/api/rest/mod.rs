@@ -17,6 +17,7 @@ mod members;
 mod moment;
 mod once;
 mod organizations;
+mod pages;
 mod paging;
 mod permissions;
 mod records;
@@ -94,6 +95,8 @@ trait Endpoint: Send + Sync {
 
     /// What lists filter, search and order by.
     const LISTED: &'static [RecordField] = &[];
+    /// Whether what it makes is told with a secret, this once.
+    const TELLS_SECRET: bool = false;
 
     /// What is sent, and told where [`Self::told`] says nothing else.
     fn fields(audience: Audience) -> &'static [Field];
@@ -101,6 +104,11 @@ trait Endpoint: Send + Sync {
     /// The schema of what is told; of a list, of one of it.
     fn told(audience: Audience, _: Verb) -> Json {
         schema::told(Self::fields(audience))
+    }
+
+    /// What goes with the record where it is deleted, for people.
+    async fn lost(&self, _: &Call) -> Result<Vec<String>, ApiError> {
+        Ok(Vec::new())
     }
 
     /// What is settled before the method is looked at.
@@ -153,6 +161,8 @@ struct Call {
     api: Arc<Api>,
     client: Client,
     asker: Arc<Snapshot>,
+    /// The session that the request came with.
+    session: Option<String>,
     /// The directory, as who asks sees it.
     view: View,
     request: Parts,
@@ -178,6 +188,33 @@ enum Done {
 }
 
 impl Call {
+    /// Finds out who asks.
+    async fn begin(api: &Arc<Api>, (client, origin): (Client, Origin), request: Parts) -> Result<Self, ApiError> {
+        let who = who::asks(api, client.0, &request).await?;
+        if who.has_old_password {
+            return Err(ApiError::PasswordExpired);
+        }
+        let (asker, session) = (who.snapshot, who.session);
+        let rules = if api.compat { Rules::OpenwispUsers } else { Rules::Safe };
+        let store = api.store.changed_by(Who::Api { user: asker.user.id });
+        let view = store.as_seen_by(Viewer::of(Arc::clone(&asker), rules));
+        Ok(Self { api: Arc::clone(api), client, asker, session, view, request, origin, once: None })
+    }
+
+    /// The same caller, for something else on the same page.
+    fn again(&self) -> Self {
+        Self {
+            api: Arc::clone(&self.api),
+            client: self.client,
+            asker: Arc::clone(&self.asker),
+            session: self.session.clone(),
+            view: self.view.clone(),
+            request: self.request.clone(),
+            origin: self.origin.clone(),
+            once: None,
+        }
+    }
+
     /// Reads and checks what was sent.
     async fn data(&self, serializer: &[Field], body: Body, partial: bool) -> Result<(Data, FieldErrors), ApiError> {
         let fields = self.fields(body).await?;
@@ -280,10 +317,13 @@ impl Call {
 
     /// Whether Django's permission for a method is there.
     fn is_permitted<E: Endpoint>(&self, endpoint: &E, method: &Method) -> bool {
-        let has = |action: &str| self.asker.has_permission_everywhere(&E::PERMISSION.replace("{}", action));
+        endpoint.own() == Some(self.asker.user.id) || self.has_permission(E::PERMISSION, method)
+    }
+
+    fn has_permission(&self, permission: &str, method: &Method) -> bool {
+        let has = |action: &str| self.asker.has_permission_everywhere(&permission.replace("{}", action));
         self.is_superuser()
-            || E::PERMISSION.is_empty()
-            || endpoint.own() == Some(self.asker.user.id)
+            || permission.is_empty()
             || match *method {
                 Method::GET => has("view") || has("change"),
                 Method::HEAD => has("view"),
@@ -296,18 +336,25 @@ impl Call {
     }
 }
 
-/// Takes a request through.
+/// Takes a request through; `path` is what its route is written as.
 async fn run<E: Endpoint>(
     endpoint: &E,
+    path: &'static str,
     api: Arc<Api>,
-    (client, origin): (Client, Origin),
+    from: (Client, Origin),
     request: Request,
 ) -> Response {
     let (request, body) = request.into_parts();
     let as_asked = negotiate(request.uri.query(), &request.headers);
     let shown = as_asked.as_ref().copied().unwrap_or_default();
+    if shown.html && api.browsable {
+        return pages::answer(endpoint, path, &api, from, (request, body), shown).await;
+    }
     let done = match as_asked {
-        Ok(_) => answer(endpoint, &api, (client, origin), (request, body), shown).await,
+        Ok(_) => match Call::begin(&api, from, request).await {
+            Ok(call) => perform(endpoint, call, body, shown).await,
+            Err(error) => Err(error),
+        },
         Err(error) => Err(error.into()),
     };
     let allow = E::METHODS.allow;
@@ -315,22 +362,13 @@ async fn run<E: Endpoint>(
     if response.status() == StatusCode::NOT_MODIFIED { response } else { show::show(response, shown, E::NAME).await }
 }
 
-async fn answer<E: Endpoint>(
+/// Does what is asked, and tells what is there now, with its tag.
+async fn perform<E: Endpoint>(
     endpoint: &E,
-    api: &Arc<Api>,
-    (client, origin): (Client, Origin),
-    (request, body): (Parts, Body),
+    mut call: Call,
+    body: Body,
     shown: Representation,
 ) -> Result<(Done, Option<String>), ApiError> {
-    let who = who::asks(api, client.0, &request).await?;
-    if who.has_old_password {
-        return Err(ApiError::PasswordExpired);
-    }
-    let asker = who.snapshot;
-    let rules = if api.compat { Rules::OpenwispUsers } else { Rules::Safe };
-    let store = api.store.changed_by(Who::Api { user: asker.user.id });
-    let view = store.as_seen_by(Viewer::of(Arc::clone(&asker), rules));
-    let mut call = Call { api: Arc::clone(api), client, asker, view, request, origin, once: None };
     let method = &call.request.method;
     if !call.is_permitted(endpoint, method) {
         return Err(call.forbidden());
@@ -345,7 +383,7 @@ async fn answer<E: Endpoint>(
     if let Some(versions) = versions.as_ref().filter(|_| E::HAS_VERSIONS)
         && matches!(verb, Verb::Update { .. } | Verb::Delete)
     {
-        if api.require_if_match && !versions.has_condition() {
+        if call.api.require_if_match && !versions.has_condition() {
             return Err(ApiError::NoCondition);
         }
         if versions.is_conditional() {

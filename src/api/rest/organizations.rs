@@ -34,6 +34,9 @@ const MODIFIED: Field = Field::new("modified", Shape::Moment).read_only();
 const IN_LISTS: &[Field] = &[ID, NAME, IS_ACTIVE, SLUG, DESCRIPTION, EMAIL, URL, CREATED, MODIFIED];
 const ALONE: &[Field] = &[ID, NAME, IS_ACTIVE, SLUG, DESCRIPTION, EMAIL, URL, OWNER, CREATED, MODIFIED];
 
+/// So many members are counted for who is asked whether an organization is to go.
+const COUNTED: u32 = 1_000;
+
 /// The list.
 pub(super) struct Organizations;
 
@@ -66,6 +69,22 @@ impl Endpoint for One {
 
     fn fields(_: Audience) -> &'static [Field] {
         ALONE
+    }
+
+    async fn lost(&self, call: &Call) -> Result<Vec<String>, ApiError> {
+        let list = List { counted_to: Some(COUNTED), ..List::of_organization(self.0).counted() };
+        let failed = refused::<OrganizationRecord>;
+        let members = call.view.memberships(&list).await.map_err(failed)?;
+        let users = match members.total {
+            1 => "one user; the user stays".to_owned(),
+            total if members.has_more => format!("more than {total} users; the users stay"),
+            total => format!("{total} users; the users stay"),
+        };
+        Ok(vec![
+            format!("The memberships of {users}."),
+            "Its roles, and what they permit.".to_owned(),
+            "Its slug: no other organization can have it again.".to_owned(),
+        ])
     }
 
     fn while_it_is(&self, call: &Call, versions: Versions) -> View {

@@ -73,6 +73,10 @@ impl Endpoint for One {
         FIELDS
     }
 
+    async fn lost(&self, _: &Call) -> Result<Vec<String>, ApiError> {
+        Ok(vec!["The permission, in every role and group, and of every user who has it.".to_owned()])
+    }
+
     fn while_it_is(&self, call: &Call, versions: Versions) -> View {
         call.view.while_permission(PermissionId(self.0), move |permission| versions.hold(&tell(permission)))
     }

@@ -116,6 +116,10 @@ impl Endpoint for One {
         FIELDS
     }
 
+    async fn lost(&self, _: &Call) -> Result<Vec<String>, ApiError> {
+        Ok(vec!["The role, for everybody who holds it: what it permits, they may no more.".to_owned()])
+    }
+
     fn while_it_is(&self, call: &Call, versions: Versions) -> View {
         call.view.while_role((self.1, self.selector()), move |role| versions.hold(&tell(role)))
     }

@@ -163,10 +163,10 @@ fn route<Keys, M: Make<Keys>>(path: &'static str, make: M) -> Route {
         fields: M::Endpoint::fields,
         told: M::Endpoint::told,
     };
-    Route { path, shapes: M::shapes(), about, serve: Box::new(move || serve(make.clone())) }
+    Route { path, shapes: M::shapes(), about, serve: Box::new(move || serve(path, make.clone())) }
 }
 
-fn serve<Keys, M: Make<Keys>>(make: M) -> MethodRouter<Arc<Api>> {
+fn serve<Keys, M: Make<Keys>>(path: &'static str, make: M) -> MethodRouter<Arc<Api>> {
     any(
         move |State(api): State<Arc<Api>>,
               client: Extension<Client>,
@@ -175,7 +175,7 @@ fn serve<Keys, M: Make<Keys>>(make: M) -> MethodRouter<Arc<Api>> {
               request: Request| async move {
             let keys: Vec<&str> = keys.iter().map(|(_, key)| key).collect();
             match make.make(&keys) {
-                Some(endpoint) => run(&endpoint, api, (client.0, origin.0), request).await,
+                Some(endpoint) => run(&endpoint, path, api, (client.0, origin.0), request).await,
                 None => ApiError::NoRoute.answer(&api, ""),
             }
         },

@@ -42,7 +42,7 @@ pub(in crate::api) async fn show(response: Response, as_asked: Representation, n
 }
 
 /// The same JSON in lines, as Python writes it: what is empty stays on its line.
-fn indented(json: &str, indent: usize) -> String {
+pub(super) fn indented(json: &str, indent: usize) -> String {
     let (mut text, mut depth, mut in_string) = (String::with_capacity(json.len() * 2), 0, false);
     let mut chars = json.chars().peekable();
     let line = |text: &mut String, depth: usize| {

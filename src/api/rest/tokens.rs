@@ -97,6 +97,7 @@ fn with_secret(record: &TokenRecord, token: &Token) -> String {
 #[async_trait]
 impl Endpoint for Tokens {
     const NAME: &'static str = "My Tokens";
+    const TELLS_SECRET: bool = true;
     const PERMISSION: &'static str = "";
     const METHODS: Methods = LIST;
     const LISTED: &'static [directory::Field] = TokenRecord::FIELDS;
@@ -165,6 +166,10 @@ impl Endpoint for One {
         EDIT
     }
 
+    async fn lost(&self, _: &Call) -> Result<Vec<String>, ApiError> {
+        Ok(vec!["The token: whatever uses it is refused from now on.".to_owned()])
+    }
+
     fn while_it_is(&self, call: &Call, versions: Versions) -> View {
         own(call).while_token(self.0, move |token| versions.hold(&tell(token)))
     }
@@ -194,6 +199,7 @@ impl Endpoint for One {
 #[async_trait]
 impl Endpoint for Rotate {
     const NAME: &'static str = "Another Secret";
+    const TELLS_SECRET: bool = true;
     const PERMISSION: &'static str = "";
     const METHODS: Methods = ACT;
 

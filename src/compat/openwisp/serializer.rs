@@ -303,7 +303,9 @@ impl Field {
         told.end()
     }
 
-    fn told_as(&self) -> String {
+    /// What people call it.
+    #[must_use]
+    pub fn told_as(&self) -> String {
         if !self.label.is_empty() {
             return self.label.to_owned();
         }

@@ -42,6 +42,8 @@ keys! {
             "Where the identity API is; not with `compat: openwisp`. [/api/v1/users/]";
         accounts.require_if_match ("require_if_match"), FLAG,
             "Whether a record is changed or deleted only with the ETag that it was read with, in `If-Match`; 428 otherwise. [false]";
+        accounts.browsable ("browsable_api"), FLAG,
+            "Whether browsers are shown records on pages, with forms; otherwise as JSON on a page. [true]";
         accounts ("login"), within::<accounts::Login>(), "How people name themselves.";
         accounts ("token"), within::<accounts::Token>(), "Tokens of logins.";
         accounts.passwords ("passwords"), custom(accounts::PASSWORDS, accounts::passwords), "How passwords are hashed.";

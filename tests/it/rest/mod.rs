@@ -9,6 +9,7 @@ mod large;
 mod letters;
 mod links;
 mod once;
+mod pages;
 mod schemathesis;
 mod tenants;
 mod twins;
@@ -25,13 +26,19 @@ openwisp_users.delete_organizationuser openwisp_users.view_organizationuser open
 openwisp_users.add_role openwisp_users.change_role openwisp_users.delete_role openwisp_users.view_role \
 account.view_emailaddress account.change_emailaddress account.delete_emailaddress account.add_emailaddress auth.view_permission";
 
-const ROUTES: &str = "version: 1\nupstream: echo\nroutes:\n  /me/**: authenticated\n";
+pub const ROUTES: &str = "version: 1\nupstream: echo\nroutes:\n  /me/**: authenticated\n";
 
 /// A gate that serves the records; managers of the tests' organizations are administrators, and there is a group of operators.
 pub fn gate() -> Gate {
     let mut options = Options::policy(ROUTES);
     options.config = "identity:\n  api: all\n  passwords: { memory: 64KiB, passes: 1 }\n".to_owned();
     let gate = Gate::with(&options);
+    permit(&gate);
+    gate
+}
+
+/// Makes administrators of the managers, and a group of operators.
+fn permit(gate: &Gate) {
     // The others are there from the beginning.
     let more = ADMINISTRATOR.split(' ').filter(|name| name.ends_with("_role") || name.starts_with('a'));
     for name in more.chain(["config.add_device"]) {
@@ -41,7 +48,6 @@ pub fn gate() -> Gate {
     let users = "mA,gone,uB";
     gate.postern.cli(&["group", "create", "admins", "--permission", &permissions, "--user", users]);
     gate.postern.cli(&["group", "create", "devices", "--permission", "config.add_device"]);
-    gate
 }
 
 pub fn ask(gate: &Gate, who: Who, method: &str, path: &str, body: &Value) -> Answer {

@@ -63,6 +63,29 @@ impl Chromium {
         self
     }
 
+    /// Shows pages in a window of this width, in the dark or in the light, enlarged so many times.
+    pub fn looks(&mut self, width: u32, dark: bool, forced_colors: bool) {
+        let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", size);
+        let scheme = if dark { "dark" } else { "light" };
+        let forced = if forced_colors { "active" } else { "none" };
+        let features = json!([
+            { "name": "prefers-color-scheme", "value": scheme }, { "name": "forced-colors", "value": forced },
+        ]);
+        self.call("Emulation.setEmulatedMedia", json!({ "features": features }));
+    }
+
+    /// Has pages take scripts of tests, whatever their policy says.
+    pub fn without_policies(&mut self) {
+        self.call("Page.setBypassCSP", json!({ "enabled": true }));
+    }
+
+    /// What the window shows, as PNG.
+    pub fn picture(&mut self) -> Vec<u8> {
+        let told = self.call("Page.captureScreenshot", json!({ "format": "png" }));
+        data_encoding::BASE64.decode(told["data"].as_str().unwrap().as_bytes()).unwrap()
+    }
+
     /// Opens an address as if it was typed, and waits for the page.
     pub fn open_page(&mut self, url: &str) {
         self.and_wait(|browser| {

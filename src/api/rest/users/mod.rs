@@ -56,6 +56,13 @@ impl Endpoint for One {
         fields::alone(audience)
     }
 
+    async fn lost(&self, _: &Call) -> Result<Vec<String>, ApiError> {
+        Ok(vec![
+            "Their memberships, roles and e-mail addresses.".to_owned(),
+            "Their sessions and tokens: whatever uses them is refused from now on.".to_owned(),
+        ])
+    }
+
     fn while_it_is(&self, call: &Call, versions: Versions) -> View {
         let reader = Reader::of(call);
         call.view.while_person(self.0, move |person| versions.hold(&tell::alone(person, &reader)))

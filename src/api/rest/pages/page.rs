@@ -1,0 +1,255 @@
+//! The page, whatever is on it: where it is, who is logged in, and where one can go from here.
+
+use super::super::routes::{ROUTES, Route};
+use super::super::show::indented;
+use super::super::{Api, Call, Verb};
+use super::cell::{Cell, Kind, words};
+use super::form::Form;
+use super::node::Node;
+use super::sent::Intent;
+use super::table::Table;
+use crate::api::assets;
+use crate::api::paths::{DOCS, LOGIN, LOGOUT};
+use askama::Template;
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Method, Uri};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
+
+#[derive(Default, Template)]
+#[template(path = "browse.html")]
+pub(super) struct Page {
+    pub style: String,
+    pub title: String,
+    pub nav: Vec<Anchor>,
+    pub crumbs: Vec<Anchor>,
+    pub docs: String,
+    pub username: String,
+    pub me: String,
+    pub login: String,
+    pub logout: String,
+    pub method: String,
+    pub path: String,
+    pub allow: Vec<&'static str>,
+    /// Why there is nothing else, as HTTP says it.
+    pub status: String,
+    pub notice: &'static str,
+    pub problems: Vec<String>,
+    /// What to do about it.
+    pub help: Option<Anchor>,
+    pub is_secret: bool,
+    pub actions: Vec<Anchor>,
+    pub related: Vec<Anchor>,
+    pub table: Option<Table>,
+    pub record: Vec<(String, Cell)>,
+    pub form: Option<Form>,
+    pub json: String,
+}
+
+pub(super) struct Anchor {
+    pub text: String,
+    pub href: String,
+    pub is_here: bool,
+}
+
+impl Anchor {
+    pub(super) fn new(text: impl Into<String>, href: impl Into<String>) -> Self {
+        Self { text: text.into(), href: href.into(), is_here: false }
+    }
+}
+
+impl Page {
+    /// An empty page at a path, for whoever asks.
+    pub(super) fn of(api: &Api, route: &Route, call: Option<&Call>, (method, uri): (&Method, &Uri)) -> Self {
+        let at = |path: &str| api.links.at(path);
+        let here = at(uri.path());
+        let mut page = Self {
+            style: at(&assets::style()),
+            title: title(route),
+            // With `compat: openwisp` that is a page of the service behind.
+            docs: if api.compat { String::new() } else { at(DOCS) },
+            method: method.to_string(),
+            path: uri.path_and_query().map(|target| at(target.as_str())).unwrap_or_default(),
+            allow: route.about.methods.allow.split(", ").collect(),
+            crumbs: crumbs(api, route, uri.path()),
+            ..Self::default()
+        };
+        let Some(call) = call else {
+            if api.has_pages() {
+                let next = utf8_percent_encode(&page.path, NON_ALPHANUMERIC);
+                page.login = format!("{}?next={next}", at(LOGIN));
+            }
+            return page;
+        };
+        page.username = call.asker.user.username.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default();
+        page.me = call.path("me/");
+        if call.session.is_some() {
+            page.logout = at(LOGOUT);
+        }
+        let open = ROUTES.iter().filter(|route| !route.path.contains('{') && route.is_read() && may_open(call, route));
+        page.nav = open
+            .map(|route| {
+                let href = call.path(route.path);
+                Anchor { text: title(route), is_here: here.starts_with(&href), href }
+            })
+            .collect();
+        // One's own comes last.
+        page.nav.sort_by_key(|one| one.href.starts_with(&page.me));
+        // The longest of those that lead here is the one.
+        let longest = page.nav.iter().filter(|one| one.is_here).map(|one| one.href.len()).max();
+        page.nav.iter_mut().for_each(|one| one.is_here &= Some(one.href.len()) == longest);
+        page
+    }
+
+    /// Shows what was told.
+    pub(super) fn tell(&mut self, call: &Call, route: &Route, json: &str) {
+        let told = Node::parse(json);
+        self.json = indented(json, 2);
+        if told.get("results").is_some() {
+            self.table = Some(Table::of(call, route, &told));
+            return;
+        }
+        if let Some(name) = name(&told) {
+            self.title = name.to_owned();
+            if let Some(last) = self.crumbs.last_mut().filter(|_| route.path.ends_with("}/")) {
+                name.clone_into(&mut last.text);
+            }
+        }
+        let members = told.members().iter();
+        self.record = members.map(|(name, node)| (words(name), Cell::of(call, name, node))).collect();
+    }
+
+    /// Says what else there is: forms, and what is below.
+    pub(super) fn lead_on(&mut self, call: &Call, route: &Route) {
+        let here = call.api.links.at(call.request.uri.path());
+        let has = |method: Method| {
+            let is_there = route.about.methods.verbs.iter().any(|(known, _)| *known == method);
+            is_there && call.has_permission(route.about.permission, &method)
+        };
+        let form = |intent: Intent, text: &str| Anchor::new(text, format!("{here}?_form={}", intent.word()));
+        if call.session.is_some() {
+            for (intent, text) in [(Intent::Create, "Create"), (Intent::Edit, "Edit"), (Intent::Delete, "Delete")] {
+                if has(intent.method()) {
+                    self.actions.push(form(intent, text));
+                }
+            }
+        }
+        for below in ROUTES.iter().filter(|below| below.is_below(route) && may_open(call, below)) {
+            let last = below.path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+            let open = if below.is_read() { "" } else { below.form().map_or("", |intent| intent.query()) };
+            if below.is_read() || call.session.is_some() {
+                self.related.push(Anchor::new(title(below), format!("{here}{last}/{open}")));
+            }
+        }
+    }
+
+    /// The page in the place of an answer's body.
+    pub(super) fn answer(&self, mut response: Response) -> Response {
+        let Ok(html) = self.render() else { return response };
+        *response.body_mut() = Body::from(html);
+        let headers = response.headers_mut();
+        headers.remove(header::CONTENT_LENGTH);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
+        headers.insert(HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex"));
+        response
+    }
+}
+
+/// What a record is called.
+pub(super) fn name(told: &Node) -> Option<&str> {
+    let names = ["username", "name", "codename", "email", "slug"];
+    names.iter().find_map(|name| told.get(name).and_then(Node::text)).filter(|name| !name.is_empty())
+}
+
+/// Whether a page would say more than that they may not.
+fn may_open(call: &Call, route: &Route) -> bool {
+    let (permission, verbs) = (route.about.permission, route.about.methods.verbs);
+    let is_for_all = !route.path.starts_with("super-") || call.is_superuser();
+    let is_served = !route.path.ends_with("magic-link/") || call.api.identity.makes_links();
+    is_for_all && is_served && verbs.first().is_some_and(|(method, _)| call.has_permission(permission, method))
+}
+
+/// What a route is called: many of its records, or what it is.
+fn title(route: &Route) -> String {
+    let of_oneself = if route.path.starts_with("me/") && route.path != "me/" { "my " } else { "" };
+    let many = if route.is_list() { "s" } else { "" };
+    words(&format!("{of_oneself}{}{many}", route.one()))
+}
+
+fn title_of(path: &str) -> Option<String> {
+    ROUTES.iter().find(|route| route.path == path).map(title)
+}
+
+/// The pages above this one, and this one.
+fn crumbs(api: &Api, route: &Route, path: &str) -> Vec<Anchor> {
+    let below = path.strip_prefix(crate::api::paths::PREFIX).unwrap_or_default().trim_end_matches('/');
+    let (mut crumbs, mut at) = (Vec::new(), crate::api::paths::PREFIX.to_owned());
+    let (parts, mut whole) = (below.split('/').zip(route.path.split('/')), String::new());
+    for (part, pattern) in parts {
+        at = format!("{at}{part}/");
+        whole = format!("{whole}{pattern}/");
+        let text = match pattern.starts_with('{') {
+            true if part.len() > 8 => format!("{}…", part.get(..8).unwrap_or_default()),
+            true => part.to_owned(),
+            false => title_of(&whole).unwrap_or_else(|| words(part)),
+        };
+        crumbs.push(Anchor::new(text, api.links.at(&at)));
+    }
+    if let Some(last) = crumbs.last_mut() {
+        last.is_here = true;
+    }
+    crumbs
+}
+
+impl Route {
+    /// What one of its records is called: the last of its words.
+    pub(super) fn one(&self) -> String {
+        let mut parts = self.path.trim_end_matches('/').rsplit('/');
+        parts.find(|part| !part.starts_with('{')).unwrap_or_default().replace('-', " ")
+    }
+
+    pub(super) fn is_read(&self) -> bool {
+        self.about.methods.verbs.iter().any(|(method, _)| *method == Method::GET)
+    }
+
+    pub(super) fn is_list(&self) -> bool {
+        self.about.methods.verbs.iter().any(|(_, verb)| *verb == Verb::List)
+    }
+
+    /// What a page without anything to read is there for.
+    pub(super) fn form(&self) -> Option<Intent> {
+        let has = |method: Method| self.about.methods.verbs.iter().any(|(known, _)| *known == method);
+        [Intent::Create, Intent::Edit].into_iter().find(|intent| has(intent.method()))
+    }
+
+    /// Whether it is one step below another, by a word and not by a key.
+    fn is_below(&self, other: &Self) -> bool {
+        let rest = self.path.strip_prefix(other.path).unwrap_or_default();
+        rest.matches('/').count() == 1 && !rest.starts_with('{')
+    }
+
+    /// By which member of a list's rows the pages below it are found, if there are any.
+    pub(super) fn item_key(&self) -> Option<&'static str> {
+        ROUTES.iter().find_map(|route| {
+            let key = route.path.strip_prefix(self.path)?.strip_prefix('{')?.strip_suffix("}/")?;
+            Some(if key == "user" { "user" } else { "id" })
+        })
+    }
+}
+
+impl Intent {
+    /// The address of its form, behind a path.
+    pub(super) const fn query(self) -> &'static str {
+        match self {
+            Self::Create => "?_form=create",
+            Self::Edit => "?_form=edit",
+            Self::Delete => "?_form=delete",
+        }
+    }
+}

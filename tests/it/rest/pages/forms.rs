@@ -1,0 +1,172 @@
+//! Forms without a browser: what is sent is what JSON would have said, and what is wrong is said beside it.
+
+use super::{at, browser, escaped, field, gate, led, send};
+use crate::rest::{ask, get, id};
+use crate::support::{ORG_A, Who};
+use serde_json::{Value, json};
+
+#[test]
+fn an_organization_is_made_edited_and_deleted() {
+    let gate = gate();
+    let mut superuser = browser(&gate, "su");
+    let made = led(&send(
+        &mut superuser,
+        "organization/?_form=create",
+        &[("name", "Acme"), ("slug", "acme"), ("is_active", "true"), ("description", ""), ("email", ""), ("url", "")],
+    ));
+    let (path, _) = made.split_once('?').unwrap();
+    assert!(superuser.get(&at(&made)).text().contains("It has been created."));
+    let edited = send(
+        &mut superuser,
+        &format!("{path}?_form=edit"),
+        &[
+            ("name", "Acme & Sons"),
+            ("slug", "acme"),
+            ("description", "Anvils"),
+            ("email", "a@acme.example"),
+            ("url", ""),
+            ("owner.organization_user", ""),
+        ],
+    );
+    assert_eq!(led(&edited), format!("{path}?_done=changed"));
+    let now = get(&gate, Who::su, path);
+    assert_eq!(
+        (&now["name"], &now["is_active"], &now["description"]),
+        (&json!("Acme & Sons"), &json!(false), &json!("Anvils"))
+    );
+    let asked = superuser.get(&at(&format!("{path}?_form=delete"))).text();
+    assert!(asked.contains("Delete Acme &#38; Sons?") && asked.contains("The memberships of 0 users"), "{asked}");
+    assert_eq!(led(&send(&mut superuser, &format!("{path}?_form=delete"), &[])), "organization/?_done=deleted");
+    assert_eq!(ask(&gate, Who::su, "GET", path, &Value::Null).status, 404);
+}
+
+#[test]
+fn a_manager_makes_a_user_who_is_a_member() {
+    let gate = gate();
+    let mut manager = browser(&gate, "mA");
+    let form = manager.get(&at("user/?_form=create")).text();
+    assert!(form.contains(&format!("<option value=\"{ORG_A}\">A</option>")) && !form.contains("name=\"is_superuser\""));
+    // They may put nobody into a group that permits what they lack.
+    assert!(form.contains("admins</bdi>") && !form.contains("devices</bdi>"), "{form}");
+    let fields = [
+        ("username", "nina"),
+        ("email", "nina@a.example"),
+        ("password", "s3cret-word-n"),
+        ("is_active", "true"),
+        ("phone_number", ""),
+        ("birth_date", ""),
+        ("first_name", "Nina"),
+        ("organization_users.organization", ORG_A),
+        ("organization_users.is_admin", "true"),
+    ];
+    let path = led(&send(&mut manager, "user/?_form=create", &fields)).replace("?_done=created", "");
+    let made = get(&gate, Who::su, &path);
+    assert_eq!(made["organization_users"], json!([{ "is_admin": true, "organization": ORG_A }]));
+    assert_eq!(
+        (&made["first_name"], &made["phone_number"], &made["is_staff"]),
+        (&json!("Nina"), &Value::Null, &json!(false))
+    );
+    // An edit keeps memberships, and takes away what is not ticked.
+    let edit = [
+        ("username", "nina"),
+        ("first_name", ""),
+        ("email", "nina@a.example"),
+        ("organization_users.organization", ""),
+    ];
+    assert_eq!(led(&send(&mut manager, &format!("{path}?_form=edit"), &edit)), format!("{path}?_done=changed"));
+    let now = get(&gate, Who::su, &path);
+    assert_eq!((&now["is_active"], &now["first_name"]), (&json!(false), &json!("")));
+    assert_eq!(now["organization_users"], made["organization_users"]);
+}
+
+#[test]
+fn what_is_wrong_is_said_beside_its_field_in_the_words_of_json() {
+    let gate = gate();
+    let mut superuser = browser(&gate, "su");
+    let sent = [
+        ("username", "a b"),
+        ("email", "nobody"),
+        ("password", "never-told"),
+        ("phone_number", "12"),
+        ("birth_date", "x"),
+        ("first_name", "<b>Kept</b>"),
+        ("organization_users.organization", "10000000-0000-4000-8000-0000000000aa"),
+    ];
+    let page = send(&mut superuser, "user/?_form=create", &sent);
+    let json = ask(
+        &gate,
+        Who::su,
+        "POST",
+        "user/",
+        &json!({
+            "username": "a b", "email": "nobody", "password": "never-told", "phone_number": "12", "birth_date": "x",
+            "first_name": "<b>Kept</b>", "organization_users": { "organization": "10000000-0000-4000-8000-0000000000aa" },
+        }),
+    );
+    assert_eq!((page.status, json.status), (400, 400));
+    let html = page.text();
+    for name in ["username", "email", "phone_number", "birth_date"] {
+        let message = json.json()[name][0].as_str().unwrap().to_owned();
+        let error = html.split_once(&format!("id=\"f-{name}-error\">")).unwrap_or_else(|| panic!("{name}: {html}")).1;
+        assert!(error.starts_with(&escaped(&message)), "{name}: {message}");
+        assert!(html.contains(&format!("aria-describedby=\"f-{name}-error")), "{name}");
+    }
+    assert!(html.contains("<title>Error: ") && html.contains("value=\"&#60;b&#62;Kept&#60;/b&#62;\""), "{html}");
+    assert!(html.contains("object does not exist"), "{html}");
+}
+
+#[test]
+fn who_saves_over_somebody_else_is_told() {
+    let gate = gate();
+    let mut superuser = browser(&gate, "su");
+    let path = format!("organization/{ORG_A}/");
+    let form = superuser.get(&at(&format!("{path}?_form=edit"))).text();
+    let own: Vec<_> = ["_method", "postern_csrf", "_version"].map(|name| (name, field(&form, name).unwrap())).to_vec();
+    assert_eq!(ask(&gate, Who::su, "PATCH", &path, &json!({ "description": "theirs" })).status, 200);
+    let mut fields: Vec<(&str, &str)> = own.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    fields.extend([("name", "Mine"), ("slug", "a"), ("is_active", "true"), ("description", "mine")]);
+    let refused = superuser.ask("POST", &at(&path), Some(&fields));
+    assert_eq!(refused.status, 412, "{}", refused.text());
+    let html = refused.text();
+    assert!(html.contains("It has changed since it was read.") && html.contains("value=\"Mine\""), "{html}");
+    assert_eq!(get(&gate, Who::su, &path)["description"], "theirs");
+}
+
+#[test]
+fn the_same_form_sent_twice_makes_one() {
+    let gate = gate();
+    let mut superuser = browser(&gate, "su");
+    let form = superuser.get(&at("me/token/?_form=create")).text();
+    let own: Vec<_> = ["_method", "postern_csrf", "_key"].map(|name| (name, field(&form, name).unwrap())).to_vec();
+    let mut fields: Vec<(&str, &str)> = own.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    fields.push(("name", "twice"));
+    let before = get(&gate, Who::su, "me/token/")["count"].as_u64().unwrap();
+    for _ in 0..2 {
+        assert_eq!(superuser.ask("POST", &at("me/token/"), Some(&fields)).status, 200);
+    }
+    assert_eq!(get(&gate, Who::su, "me/token/")["count"].as_u64().unwrap(), before + 1);
+}
+
+/// What takes no GET has its form at its own address.
+#[test]
+fn what_is_only_done_has_a_form_too() {
+    let gate = gate();
+    let mut superuser = browser(&gate, "su");
+    let user = format!("user/{}/", id(&gate, "uA"));
+    let shown = superuser.get(&at(&format!("{user}password/")));
+    assert_eq!((shown.status, shown.header("allow")), (405, Some("PUT, OPTIONS")));
+    let words = [("current_password", ""), ("new_password", "another-s3cret"), ("confirm_password", "another-s3cret")];
+    assert_eq!(
+        led(&send(&mut superuser, &format!("{user}password/?_form=edit"), &words)),
+        format!("{user}?_done=done")
+    );
+    let wrong = [("current_password", ""), ("new_password", "one-s3cret"), ("confirm_password", "other-s3cret")];
+    let refused = send(&mut superuser, &format!("{user}password/?_form=edit"), &wrong);
+    assert!(refused.status == 400 && !refused.text().contains("one-s3cret"), "{}", refused.text());
+    let token =
+        ask(&gate, Who::su, "POST", "me/token/", &json!({ "name": "x" })).json()["id"].as_str().unwrap().to_owned();
+    let rotated = send(&mut superuser, &format!("me/token/{token}/rotate/?_form=create"), &[]);
+    assert!(rotated.status == 200 && rotated.text().contains("<bdi>pst_"), "{}", rotated.text());
+    let revoked = send(&mut superuser, &format!("me/token/{token}/revoke/?_form=create"), &[]);
+    assert_eq!(led(&revoked), format!("me/token/{token}/?_done=done"));
+}
