@@ -209,10 +209,11 @@ impl Server {
             fact_cache =
                 fact_cache.with_broadcast(Broadcast::new(Arc::clone(redis), Seal::of(&store), metrics.shard()));
         }
+        let mut django_cache = None;
         if let Some(cache) = config.openwisp.cache().filter(|_| config.schema == Schema::Openwisp) {
-            let cache = kept(cache.settings()?, control);
-            fact_cache =
-                fact_cache.with_django_cache(DjangoCache::start(cache, &config.openwisp.cache_prefix, control));
+            let cache = django_cache.insert(kept(cache.settings()?, control));
+            let told = DjangoCache::start(Arc::clone(cache), &config.openwisp.cache_prefix, control);
+            fact_cache = fact_cache.with_django_cache(told);
         }
         let fact_cache = Arc::new(fact_cache);
         fact_cache.catch_up().await?;
@@ -224,6 +225,7 @@ impl Server {
             config.identity.accounts.passwords,
             Arc::clone(&fact_cache),
             Arc::clone(&store),
+            django_cache,
             control,
         )?;
         let identity = Arc::new(identity);

@@ -56,7 +56,7 @@ pub async fn asks(api: &Api, client: IpAddr, request: &Parts) -> Result<Authenti
     let missing = || ApiError::Unauthenticated(Reason::CredentialsMissing, MISSING);
     let (kind, text) = if api.compat { authenticate_drf(api, request)? } else { authenticate_native(api, request)? }
         .ok_or_else(missing)?;
-    let is_session = kind == Kind::Session;
+    let is_session = is_session(kind);
     let asker = match look(api, client, kind, &text, is_read(&request.method)).await? {
         Some(asker) if asker.snapshot.user.is_active => asker,
         // Django forgets such a session.
@@ -99,8 +99,8 @@ pub async fn counts(api: &Api, client: IpAddr, request: &Parts) -> Result<Option
 
 /// Who shows a session, or Basic with a password, as the reference's usual classes read them.
 async fn known(api: &Api, client: IpAddr, request: &Parts) -> Result<Option<UserId>, ApiError> {
-    if let Some(cookie) = last_session(api, request)
-        && let Some(asker) = look(api, client, Kind::Session, cookie, false).await?
+    if let Some((kind, cookie)) = last_session(api, request)
+        && let Some(asker) = look(api, client, kind, cookie, false).await?
         && asker.snapshot.user.is_active
     {
         is_ours(api, request, cookie)?;
@@ -140,7 +140,8 @@ type Read<'r> = Option<(Kind, Cow<'r, str>)>;
 
 /// One credential of the two schemes, or none.
 fn authenticate_native<'r>(api: &Api, request: &'r Parts) -> Result<Read<'r>, ApiError> {
-    let places = Places { cookie: api.identity.places.cookie.clone(), ..Places::default() };
+    let Places { cookie, django, .. } = api.identity.places.clone();
+    let places = Places { cookie, django, ..Places::default() };
     let schemes = Schemes::default().with(Scheme::Session);
     let presented = Presented { method: &request.method, headers: &request.headers, query: None };
     match credential::read(presented, &schemes, &places) {
@@ -175,15 +176,23 @@ fn authenticate_drf<'r>(api: &Api, request: &'r Parts) -> Result<Read<'r>, ApiEr
             _ => refused("Invalid token header. Token string should not contain spaces."),
         },
         _ => {
-            let cookie = last_session(api, request).filter(|cookie| !cookie.is_empty());
-            Ok(cookie.map(|cookie| (Kind::Session, Cow::Borrowed(cookie))))
+            let session = last_session(api, request).filter(|(_, cookie)| !cookie.is_empty());
+            Ok(session.map(|(kind, cookie)| (kind, Cow::Borrowed(cookie))))
         }
     }
 }
 
-/// The session's cookie, of which the last counts.
-fn last_session<'r>(api: &Api, request: &'r Parts) -> Option<&'r str> {
-    cookies(&request.headers, api.identity.places.cookie.as_deref()?).last().flatten()
+const fn is_session(kind: Kind) -> bool {
+    matches!(kind, Kind::Session | Kind::Django)
+}
+
+/// The session's cookie, of which the last counts: ours, else Django's.
+fn last_session<'r>(api: &Api, request: &'r Parts) -> Option<(Kind, &'r str)> {
+    let Places { cookie, django, .. } = &api.identity.places;
+    let named = [(Kind::Session, cookie), (Kind::Django, django)];
+    named
+        .into_iter()
+        .find_map(|(kind, name)| Some((kind, cookies(&request.headers, name.as_deref()?).last().flatten()?)))
 }
 
 /// Whose it is; `None` where it is nobody's. For what only reads, as the gate knows it, within the same bound; for what changes
@@ -234,6 +243,14 @@ async fn ask(api: &Api, kind: Kind, text: &str) -> Result<Option<Authenticated>,
     };
     if kind == Kind::Session {
         return of_session(api, text).await.map_err(failed);
+    }
+    if kind == Kind::Django {
+        let found = api.identity.of_django_session(text).await.map_err(failed)?;
+        return Ok(found.map(|found| Authenticated {
+            has_old_password: found.password_until <= clock::unix_seconds(),
+            session: None,
+            snapshot: found.snapshot,
+        }));
     }
     let found = api.store.token_snapshot(&TokenDigest::of(text)).await.map_err(failed)?;
     let now = clock::unix_seconds();

@@ -31,6 +31,7 @@ pub use secret::{are_filled, fill};
 pub use written::Written;
 
 use crate::directory::{Usernames, audit};
+use crate::identity::django;
 use crate::net;
 use crate::net::deadline::Rate;
 use crate::password::Algorithm;
@@ -329,10 +330,23 @@ impl Config {
 
     /// With `schema: openwisp` the directory is Django's.
     fn live(&mut self, tree: &Map, findings: &mut Findings) {
-        let Some(node) = tree.get("schema").filter(|_| self.schema == Schema::Openwisp) else { return };
+        let Some(node) = tree.get("schema").filter(|_| self.schema == Schema::Openwisp) else {
+            if let (Some(_), Some(node)) = (&self.identity.settings.django, tree.get("identity")) {
+                let message = "`django_session` is for `schema: openwisp`: sessions of Django's are of Django's users";
+                findings.error("no_meaning", node.span, message);
+            }
+            return;
+        };
         let mut wrong = |message: &str, help: &str| {
             findings.error("wrong_value", node.span, message).help(help);
         };
+        if let Some(django) = &mut self.identity.settings.django {
+            django.table = self.openwisp.table_of_sessions();
+            django.prefix.clone_from(&self.openwisp.cache_prefix);
+            if django.engine == django::Engine::Cache && self.openwisp.cache().is_none() {
+                wrong("the sessions of Django are in its cache, which is not named", "name it with `openwisp.cache`");
+            }
+        }
         if self.openwisp.is_mixed() {
             wrong(
                 "`openwisp.schema` is the schema of Django's tables",

@@ -31,6 +31,11 @@ impl Installation {
         Openwisp::new(&self.schema, &self.django, &self.app, &self.tables)
     }
 
+    /// The table of Django's sessions, quoted.
+    pub(super) fn table_of_sessions(&self) -> String {
+        self.openwisp().table("session")
+    }
+
     /// Django's cache, where it is to be told of changes.
     #[must_use]
     pub fn cache(&self) -> Option<RedisConfig> {

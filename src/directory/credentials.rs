@@ -37,6 +37,8 @@ pub struct Revocation {
     pub email: Option<String>,
     /// The last login: microseconds since the Unix epoch.
     pub last_login: Option<i64>,
+    /// When they chose their password, where that is known.
+    pub password_updated: Option<Date>,
     /// Whose it is, perhaps inactive.
     pub snapshot: Snapshot,
 }
@@ -172,6 +174,21 @@ impl Directory {
         .await
     }
 
+    /// A session of Django's, by its key, with the second (Unix) in which it ends: the text that Django has signed. `table` is quoted.
+    pub async fn django_session(&self, table: &str, key: &str) -> Result<Option<(String, i64)>, StoreError> {
+        let sql = format!(
+            "SELECT session_data, extract(epoch FROM expire_date)::bigint AS expires_at FROM {table} WHERE session_key = $1"
+        );
+        let key = key.to_owned();
+        self.read(move |tx| {
+            Box::pin(async move {
+                let row = tx.row(&sql, &[&key]).await?;
+                row.map(|row| Ok((row.get("session_data")?, row.get("expires_at")?))).transpose()
+            })
+        })
+        .await
+    }
+
     /// Keeps a session, and forgets those that have expired.
     pub async fn create_session(&self, session: NewSession) -> Result<Uuid, StoreError> {
         self.write(move |tx| {
@@ -273,7 +290,11 @@ fn record(row: &Row) -> Result<SubjectRecord, StoreError> {
 async fn revocation(tx: &Tx<'_>, key: &UserKey) -> Result<Option<Revocation>, StoreError> {
     macro_rules! by {
         ($condition:literal) => {
-            concat!("SELECT id, password, email, last_login FROM users WHERE ", $condition, " LIMIT 2")
+            concat!(
+                "SELECT id, password, email, last_login, password_updated FROM users WHERE ",
+                $condition,
+                " LIMIT 2"
+            )
         };
     }
     let rows = match key {
@@ -298,7 +319,8 @@ async fn revocation(tx: &Tx<'_>, key: &UserKey) -> Result<Option<Revocation>, St
     let [row] = rows.as_slice() else { return Ok(None) };
     let password: Option<String> = row.get("password")?;
     let email: Option<String> = row.get("email")?;
-    let last_login = row.get("last_login")?;
+    let (last_login, password_updated) = (row.get("last_login")?, row.get("password_updated")?);
     let found = tx.session.snapshot(row.get("id")?).await?;
-    Ok(found.map(|snapshot| Revocation { password: password.map(SecretString::from), email, last_login, snapshot }))
+    let password = password.map(SecretString::from);
+    Ok(found.map(|snapshot| Revocation { password, email, last_login, password_updated, snapshot }))
 }

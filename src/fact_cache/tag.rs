@@ -22,6 +22,8 @@ pub enum Kind {
     Sesame,
     /// The token of a session's cookie.
     Session,
+    /// A session of Django's.
+    Django,
     /// An issuer's word for somebody: no credential, but remembered like one.
     Subject,
 }
@@ -30,6 +32,7 @@ pub struct Tagger {
     token: SipHasher24,
     sesame: SipHasher24,
     session: SipHasher24,
+    django: SipHasher24,
     subject: SipHasher24,
     jwt: Polyval,
 }
@@ -47,7 +50,14 @@ impl Tagger {
         let sip = || Ok(SipHasher24::new_with_keys(getrandom::u64()?, getrandom::u64()?));
         let mut key = [0; 16];
         getrandom::fill(&mut key)?;
-        Ok(Self { token: sip()?, sesame: sip()?, session: sip()?, subject: sip()?, jwt: Polyval::new(&key.into()) })
+        Ok(Self {
+            token: sip()?,
+            sesame: sip()?,
+            session: sip()?,
+            django: sip()?,
+            subject: sip()?,
+            jwt: Polyval::new(&key.into()),
+        })
     }
 
     /// The tag of a credential.
@@ -57,6 +67,7 @@ impl Tagger {
             Kind::Token => self.token,
             Kind::Sesame => self.sesame,
             Kind::Session => self.session,
+            Kind::Django => self.django,
             Kind::Subject => self.subject,
             Kind::Jwt => return self.long(credential),
         };
@@ -99,7 +110,7 @@ pub type TagState = BuildHasherDefault<TagHasher>;
 mod tests {
     use super::{Kind, Tagger};
 
-    const KINDS: [Kind; 5] = [Kind::Token, Kind::Jwt, Kind::Sesame, Kind::Session, Kind::Subject];
+    const KINDS: [Kind; 6] = [Kind::Token, Kind::Jwt, Kind::Sesame, Kind::Session, Kind::Django, Kind::Subject];
 
     #[test]
     fn a_tag_is_of_one_credential_of_one_kind_and_one_process() {

@@ -167,7 +167,7 @@ impl RequestInfo {
         if std::mem::replace(&mut self.is_marked, true) {
             return;
         }
-        if places.cookie.is_some() && self.schemes.has(Scheme::Session) {
+        if (places.cookie.is_some() || places.django.is_some()) && self.schemes.has(Scheme::Session) {
             self.besides.get_or_insert_default().add(VARY, HeaderValue::from_static("Cookie"));
         }
         for name in self.schemes.headers() {
@@ -330,13 +330,17 @@ pub(super) fn authenticate(
     } else if let Some(wanted) = std::str::from_utf8(&text).ok().and_then(|text| identity.wanted(kind, text)) {
         return Err(Interrupt::Needs(Need::Credential(wanted)));
     } else {
+        // A cookie that cannot be a session of Django's is none.
+        if kind == Kind::Django {
+            return Ok((Caller::default(), None));
+        }
         worker.shard.cache_refused.inc();
         (Lookup::Refused(if kind == Kind::Token { "bad_checksum" } else { "malformed" }), now)
     };
     match found {
         Lookup::Known(known) if known.snapshot.user.is_active => {
             let mut csrf = None;
-            if kind == Kind::Session {
+            if matches!(kind, Kind::Session | Kind::Django) {
                 if worker.shared.fact_cache.has_old_password(&known) {
                     return Err(Denial::new(Reason::PasswordExpired).into());
                 }
@@ -352,6 +356,8 @@ pub(super) fn authenticate(
             Ok((caller, csrf))
         }
         Lookup::Known(_) => Err(Denial::new(Reason::UserInactive).into()),
+        // Django has sessions of nobody, as on its login page, and takes one that is over for none.
+        Lookup::Unknown | Lookup::Refused(_) if kind == Kind::Django => Ok((Caller::default(), None)),
         Lookup::Unknown => Err(invalid("unknown")),
         Lookup::Refused(fault) => Err(invalid(fault)),
         Lookup::Unavailable => Err(Denial::new(Reason::StoreUnavailable).into()),

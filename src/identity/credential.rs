@@ -43,6 +43,8 @@ pub struct Places {
     pub parameter: Option<Box<str>>,
     /// The cookie of a session.
     pub cookie: Option<Box<str>>,
+    /// The cookie of Django's sessions, which is looked at where there is no session of ours.
+    pub django: Option<Box<str>>,
     /// A token in the query becomes a session, whatever session there was: whoever opens a link cannot leave the cookie away.
     pub exchange: bool,
 }
@@ -73,11 +75,8 @@ pub fn read<'a>(request: Presented<'a>, schemes: &Schemes, places: &Places) -> C
         by_link = places.exchange && matches!(link, Credential::Presented(..));
         found = one_of(found, link);
     }
-    if schemes.has(Scheme::Session)
-        && !by_link
-        && let Some(name) = &places.cookie
-    {
-        found = one_of(found, cookie(request.headers, name));
+    if schemes.has(Scheme::Session) && !by_link {
+        found = one_of(found, session(request.headers, places));
     }
     match found {
         Credential::Presented(_, text) if text.len() > MAX_LENGTH => Credential::Refused("too_long"),
@@ -204,12 +203,25 @@ fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
     }
 }
 
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Credential<'a> {
+/// The session that a browser has: ours, else one of Django's.
+fn session<'a>(headers: &'a HeaderMap, places: &Places) -> Credential<'a> {
+    let ours = places.cookie.as_deref().map_or(Credential::None, |name| cookie(headers, name, Kind::Session));
+    match (&ours, &places.django) {
+        (Credential::None, Some(name)) => match cookie(headers, name, Kind::Django) {
+            // Django takes what cannot be one of its sessions for none.
+            Credential::Refused(_) | Credential::NotAscii => Credential::None,
+            found => found,
+        },
+        _ => ours,
+    }
+}
+
+fn cookie<'a>(headers: &'a HeaderMap, name: &str, kind: Kind) -> Credential<'a> {
     let mut found = Credential::None;
     for value in cookies(headers, name) {
         let presented = match value {
             Some("") => Credential::Refused(MALFORMED),
-            Some(token) if token.is_ascii() => Credential::Presented(Kind::Session, Cow::Borrowed(token.as_bytes())),
+            Some(token) if token.is_ascii() => Credential::Presented(kind, Cow::Borrowed(token.as_bytes())),
             _ => Credential::NotAscii,
         };
         found = one_of(found, presented);
@@ -231,7 +243,12 @@ mod tests {
     }
 
     fn places() -> Places {
-        Places { parameter: Some("sesame".into()), cookie: Some("postern".into()), exchange: false }
+        Places {
+            parameter: Some("sesame".into()),
+            cookie: Some("postern".into()),
+            django: Some("sessionid".into()),
+            exchange: false,
+        }
     }
 
     fn one(value: &'static str) -> HeaderMap {
@@ -326,6 +343,13 @@ mod tests {
         for value in ["postern=abc", "a=b; postern=abc", "postern=abc;c=d"] {
             assert!(ask(&with(value), None, all()) == presented(Kind::Session, "abc"), "{value}");
         }
+        for value in ["postern=abc; sessionid=def", "sessionid=; postern=abc", "sessionid=a; sessionid=b; postern=abc"]
+        {
+            assert!(ask(&with(value), None, all()) == presented(Kind::Session, "abc"), "ours goes before: {value}");
+        }
+        assert!(ask(&with("a=b; sessionid=def"), None, all()) == presented(Kind::Django, "def"));
+        assert!(ask(&with("sessionid=a; sessionid=b"), None, all()) == Credential::Ambiguous);
+        assert!(ask(&with("sessionid="), None, all()) == Credential::None);
         for value in ["a=b", "xpostern=abc", "postern2=abc", "Postern=abc", ""] {
             assert!(ask(&with(value), None, all()) == Credential::None, "{value}");
         }

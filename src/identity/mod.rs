@@ -7,6 +7,7 @@
 
 pub mod cookie;
 pub mod credential;
+pub mod django;
 pub mod jwt;
 pub mod reload;
 pub mod sesame;
@@ -20,8 +21,10 @@ use crate::directory::{Directory, NewSession, SessionSnapshot, StoreError, UserK
 use crate::fact_cache::{self, FactCache, Found, KeyGeneration, Kind, Known, Lookup};
 use crate::id::UserId;
 use crate::password::Passwords;
+use crate::redis::Redis;
 use crate::secret::SecretError;
 use arc_swap::ArcSwap;
+use django::DjangoSessions;
 use http::HeaderValue;
 use jwt::fetch::FetchError;
 use jwt::key::{KeyError, KeySet};
@@ -47,6 +50,7 @@ pub struct Identity {
     /// What sesame tokens must be made for.
     scope: Box<str>,
     session: Option<session::Settings>,
+    django: Option<DjangoSessions>,
     /// How long passwords are good that sessions began with.
     passwords: Passwords,
     /// Where credentials stand besides `Authorization`.
@@ -74,6 +78,8 @@ pub enum CredentialQuery {
     /// Whether nothing has changed since it was made.
     Sesame(Box<str>),
     Session(Box<str>),
+    /// The same of a session of Django's, which is looked at each time.
+    Django(Box<str>),
     /// Nothing but who the user is now: their credential was good once, and is used up.
     User(UserId),
 }
@@ -96,7 +102,7 @@ impl CredentialQuery {
     pub const fn is_foreign(&self) -> bool {
         match self {
             Self::Token(wanted) => wanted.foreign,
-            Self::Jwt(_) | Self::Sesame(_) | Self::Session(_) => true,
+            Self::Jwt(_) | Self::Sesame(_) | Self::Session(_) | Self::Django(_) => true,
             Self::User(_) => false,
         }
     }
@@ -119,7 +125,7 @@ pub enum SetupError {
 }
 
 impl Identity {
-    /// Everything that the configuration says; keys are fetched on `control`.
+    /// Everything that the configuration says; keys are fetched on `control`. Django's sessions may be in its cache, `django_cache`.
     ///
     /// # Errors
     /// See [`SetupError`].
@@ -128,6 +134,7 @@ impl Identity {
         passwords: Passwords,
         fact_cache: Arc<FactCache>,
         store: Arc<Directory>,
+        django_cache: Option<Arc<Redis>>,
         control: &Handle,
     ) -> Result<Self, SetupError> {
         let issuers = settings.jwt.iter().map(issuer).collect::<Result<_, _>>()?;
@@ -142,11 +149,13 @@ impl Identity {
         let places = Places {
             parameter: settings.sesame.as_ref().and_then(|sesame| sesame.query.clone()),
             cookie: settings.session.as_ref().map(|session| session.cookie().into()),
+            django: settings.django.as_ref().map(|django| django.cookie.clone()),
             exchange: settings.session.is_some() && settings.sesame.as_ref().is_some_and(|sesame| sesame.exchange),
         };
         let scope = settings.sesame.as_ref().map(|sesame| sesame.scope.clone()).unwrap_or_default();
         let session = settings.session.clone();
-        Ok(Self { fact_cache, store, issuers, sesame, scope, session, passwords, places })
+        let django = settings.django.as_ref().map(|django| DjangoSessions::new(django, django_cache)).transpose()?;
+        Ok(Self { fact_cache, store, issuers, sesame, scope, session, django, passwords, places })
     }
 
     /// What must be found out of a credential; `None` where its form alone says that it is nobody's.
@@ -158,6 +167,10 @@ impl Identity {
             Kind::Jwt => Some(CredentialQuery::Jwt(credential.into())),
             Kind::Sesame => self.sesame.as_ref().map(|_| CredentialQuery::Sesame(credential.into())),
             Kind::Session => self.session.as_ref().map(|_| CredentialQuery::Session(credential.into())),
+            Kind::Django => {
+                let is_one = self.django.as_ref().is_some_and(|django| django.may_be(credential));
+                is_one.then(|| CredentialQuery::Django(credential.into()))
+            }
             Kind::Subject => None,
         }
     }
@@ -185,6 +198,7 @@ impl Identity {
             CredentialQuery::Token(_) | CredentialQuery::Session(_) => self.of_record(wanted).await,
             CredentialQuery::Jwt(token) => self.issuers.resolve(&self.fact_cache, &self.store, token).await,
             CredentialQuery::Sesame(token) => self.sesame(token).await,
+            CredentialQuery::Django(cookie) => self.django_session(cookie).await,
             CredentialQuery::User(user) => {
                 let key = Who::User(UserKey::Id(*user)).key().unwrap_or_default();
                 if let Some(known) =
@@ -203,6 +217,7 @@ impl Identity {
         let token = match wanted {
             CredentialQuery::Token(wanted) => return self.fact_cache.load(*wanted).await,
             CredentialQuery::Session(token) => token,
+            CredentialQuery::Django(cookie) => return self.django_session(cookie).await,
             _ => return Lookup::Unknown,
         };
         // It holds what it works with itself, so that whoever waits for it may go from thread to thread.

@@ -1,6 +1,7 @@
 //! Keys in files of our own, read again while they are used: JWK sets, single keys, the authorities of issuers' addresses, Django's
 //! secrets. Keys that are gone take along what was remembered of them.
 
+use super::django::Verifier;
 use super::jwt::fetch;
 use super::jwt::key::KeySet;
 use super::jwt::one_key;
@@ -17,6 +18,7 @@ pub struct Loaded {
     /// By the number of the issuer.
     rings: Vec<(usize, New)>,
     sesame: Option<Signer>,
+    django: Option<Verifier>,
 }
 
 enum New {
@@ -53,7 +55,8 @@ impl Identity {
             Some(sesame) => Some(Signer::of(Sesame::new(sesame.secret()?))),
             None => None,
         };
-        Ok(Loaded { rings, sesame })
+        let django = settings.django.as_ref().map(|django| django.verifier()).transpose()?;
+        Ok(Loaded { rings, sesame, django })
     }
 
     /// From now on these count.
@@ -67,6 +70,9 @@ impl Identity {
         }
         if let (Some(signer), Some((place, _))) = (loaded.sesame, &self.sesame) {
             place.swap(Arc::new(signer)).life.end();
+        }
+        if let (Some(verifier), Some(django)) = (loaded.django, &self.django) {
+            django.believe(verifier);
         }
     }
 

@@ -1,5 +1,6 @@
 //! What an installation wants of identity: which schemes, whose keys. The configuration is read into this.
 
+use super::django;
 use super::jwt::key::Algorithm;
 use super::jwt::principal::Principal;
 use super::jwt::ring::Pace;
@@ -20,6 +21,8 @@ pub struct Settings {
     pub sesame: Option<SesameSettings>,
     /// Sessions, where they are taken.
     pub session: Option<session::Settings>,
+    /// Django's own sessions, where they are taken.
+    pub django: Option<django::Settings>,
 }
 
 impl Settings {
@@ -29,7 +32,7 @@ impl Settings {
         let said = [
             (Scheme::Jwt, !self.jwt.is_empty()),
             (Scheme::Sesame, self.sesame.is_some()),
-            (Scheme::Session, self.session.is_some()),
+            (Scheme::Session, self.session.is_some() || self.django.is_some()),
         ];
         let said = said.into_iter().filter(|(_, is_said)| *is_said);
         said.fold(Schemes::default(), |schemes, (scheme, _)| schemes.with(scheme))
@@ -43,7 +46,8 @@ impl Settings {
             JwtKeys::Key(secret) => secret.file(),
         });
         let secrets = self.sesame.iter().flat_map(SesameSettings::secrets);
-        of_issuers.chain(secrets.filter_map(SecretSource::file))
+        let of_django = self.django.iter().flat_map(django::Settings::secrets);
+        of_issuers.chain(secrets.chain(of_django).filter_map(SecretSource::file))
     }
 }
 

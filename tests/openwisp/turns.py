@@ -5,6 +5,7 @@
 import json
 import os
 import sys
+from importlib import import_module
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "live_settings"
 
@@ -19,8 +20,12 @@ def main():
     import django
 
     django.setup()
+    import sesame.utils as sesame
+    from django.conf import settings
+    from django.contrib.auth import login
     from django.contrib.auth.models import Permission
     from django.core.management import call_command
+    from django.http import HttpRequest
     from django.test import Client
     from openwisp_users.models import Group, Organization, OrganizationOwner, OrganizationUser, User
     from rest_framework.authtoken.models import Token
@@ -74,6 +79,21 @@ def main():
         "untoken": lambda user: Token.objects.filter(user__username=user).delete(),
     }
 
+    def session(engine, cache=None, user=None):
+        """Logs somebody in as Django's login page does, or keeps a session of nobody; its key, which is its cookie."""
+        settings.SESSION_CACHE_ALIAS = cache or "default"
+        request = HttpRequest()
+        request.session = import_module(f"django.contrib.sessions.backends.{engine}").SessionStore()
+        request.session["seen"] = {"when": "today", "pages": [1, 2]}
+        if user:
+            login(request, person(user), settings.AUTHENTICATION_BACKENDS[0])
+        request.session.save()
+        return request.session.session_key
+
+    def logout(engine, key, cache=None):
+        settings.SESSION_CACHE_ALIAS = cache or "default"
+        import_module(f"django.contrib.sessions.backends.{engine}").SessionStore(key).flush()
+
     def told(user):
         """What Django itself knows of a user."""
         user = User.objects.get(username=user)
@@ -85,6 +105,8 @@ def main():
             "token": Token.objects.filter(user=user).values_list("key", flat=True).first(),
         }
 
+    deeds["logout"] = logout
+
     for line in sys.stdin:
         asked = json.loads(line)
         try:
@@ -94,6 +116,12 @@ def main():
             elif "login" in asked:
                 user, password = asked["login"]
                 said = {"right": person(user).check_password(password)}
+            elif "session" in asked:
+                said = {"key": session(**asked["session"])}
+            elif "mint" in asked:
+                said = {"token": sesame.get_token(person(asked["mint"]))}
+            elif "judge" in asked:
+                said = {"user": getattr(sesame.get_user(asked["judge"]), "username", None)}
             elif "told" in asked:
                 said = told(asked["told"])
             else:

@@ -2,6 +2,7 @@
 //!
 //! Each scheme has a file: `jwt`, `sesame`, `session`; how people log in is in [`super::accounts`].
 
+mod django;
 mod fields;
 mod jwt;
 pub(super) mod providers;
@@ -53,6 +54,8 @@ keys! {
         settings.sesame ("sesame"), custom(sesame::SHAPE, sesame::read),
             "Sesame tokens, as Django's settings have them. [off]";
         settings.session ("session"), custom(session::SHAPE, session::read), "Sessions. [off]";
+        settings.django ("django_session"), custom(django::SHAPE, django::read),
+            "Django's own sessions, with `schema: openwisp`, as Django's settings have them. [off]";
     }
 }
 

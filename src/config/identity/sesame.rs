@@ -115,7 +115,8 @@ fn key_type(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<KeyType> {
     node.expect_one_of("`key_type`", &KeyType::WORDS, reader.findings)
 }
 
-fn fallbacks(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Vec<SecretSource>> {
+/// `SECRET_KEY_FALLBACKS`.
+pub(super) fn fallbacks(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Vec<SecretSource>> {
     let list = node.expect_seq("`fallbacks`", reader.findings)?;
     Some(list.iter().filter_map(|node| (SECRET.read)(key, node, reader)).collect())
 }

@@ -4,7 +4,7 @@
 use super::Options;
 use super::connect::Target;
 use super::open::ready;
-use super::openwisp::Openwisp;
+use super::openwisp::{self, Openwisp};
 use super::problem::{OpenError, OpenProblem};
 use super::statement::{Params, typed};
 use std::time::Duration;
@@ -68,6 +68,11 @@ const BOOKS: [&str; 2] = ["jobs", "notices"];
 
 /// The tables that they rest on, and only read.
 const KEPT: [&str; 5] = ["settings", "changes", "changes_kept", "schema_migrations", "totals"];
+
+/// Of functions in our schema, those that the role may not call.
+const NOT_EXECUTABLE: &str = "SELECT 'EXECUTE on ' || name FROM unnest($1::text[]) AS name WHERE NOT EXISTS (
+         SELECT 1 FROM pg_proc WHERE proname = name AND pronamespace = current_schema()::regnamespace
+             AND has_function_privilege(oid, 'EXECUTE')) ORDER BY 1";
 
 /// The triggers that every schema has, as `table.trigger`: some tell of changes, some keep rules.
 fn triggers() -> Vec<String> {
@@ -150,7 +155,10 @@ pub async fn inspect(target: &Target, options: &Options) -> Result<Inspection, O
         // Views are read with the rights of who asks.
         let behind = target.openwisp().map(Openwisp::read).unwrap_or_default();
         let read: Vec<&str> = kept.iter().copied().chain(behind.iter().map(String::as_str)).collect();
-        let missing = texts(missing, &[&tables, &read]).await?;
+        let mut missing = texts(missing, &[&tables, &read]).await?;
+        if target.openwisp().is_some() {
+            missing.extend(texts(NOT_EXECUTABLE, &[&openwisp::CALLED.to_vec()]).await?);
+        }
         let surplus = texts(surplus, &[&kept]).await?;
         let (looked_over, unknown) = match target.openwisp() {
             Some(openwisp) => (

@@ -438,7 +438,8 @@ fn replaces_unasked(worker: &Worker, headers: &HeaderMap, info: &RequestInfo) ->
     // A strict cookie does not come along with what another site opens.
     let has_session = || {
         let is_strict = worker.shared.identity.sessions().is_some_and(|sessions| sessions.strict);
-        is_strict || places.cookie.as_deref().is_some_and(|name| cookies(headers, name).next().is_some())
+        let names = [places.cookie.as_deref(), places.django.as_deref()];
+        is_strict || names.into_iter().flatten().any(|name| cookies(headers, name).next().is_some())
     };
     begins && !is_opened_here(headers) && has_session()
 }

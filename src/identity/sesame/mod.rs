@@ -407,7 +407,7 @@ fn decode(text: &str) -> Option<Vec<u8>> {
     Some(out)
 }
 
-fn from_base_62(text: &str) -> Option<i64> {
+pub(super) fn from_base_62(text: &str) -> Option<i64> {
     text.bytes().try_fold(0_i64, |number, b| {
         let digit = DIGITS.iter().position(|digit| *digit == b)?;
         number.checked_mul(62)?.checked_add(i64::try_from(digit).ok()?)

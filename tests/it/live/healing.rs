@@ -63,7 +63,7 @@ fn a_role_that_owns_nothing_serves_and_refuses_in_words_where_nothing_tells() {
     assert!(postern(home.path(), &database, &["migrate"]).status.success());
     sql(&grants(&role));
     let options = options(&database, "").set("database", &url);
-    let live = Live { postern: Postern::start(upstream.address(), &options), database, _upstream: upstream };
+    let live = Live { postern: Postern::start(upstream.address(), &options), database, upstream };
     let token = token_of(&live, "alpha_manager");
     live.soon(&token, "/me/x", 200);
     let create = "POST /api/v1/users/organization/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
@@ -135,7 +135,7 @@ fn what_django_remembers_of_memberships_is_dropped_when_they_change() {
     let (database, upstream, redis) = (django(), Upstream::echo(), RedisServer::start());
     let key = |user: &str| format!(":1:user_{user}_organizations");
     let options = options(&database, &format!("openwisp: {{ cache: \"redis://127.0.0.1:{}\" }}\n", redis.port));
-    let live = Live { postern: Postern::start(upstream.address(), &options), database, _upstream: upstream };
+    let live = Live { postern: Postern::start(upstream.address(), &options), database, upstream };
     let id =
         |name: &str| live.text(&format!("SELECT id::text FROM public.openwisp_users_user WHERE username = '{name}'"));
     let (manager, member, admin) = (id("alpha_manager"), id("alpha_member"), id("admin"));
@@ -173,7 +173,7 @@ fn a_role_that_may_only_read_looks_for_itself() {
     let redis = RedisServer::start();
     let cache = format!("openwisp: {{ cache: \"redis://127.0.0.1:{}\" }}\n", redis.port);
     let options = options(&database, &cache).set("database", &url);
-    let live = Live { postern: Postern::start(upstream.address(), &options), database, _upstream: upstream };
+    let live = Live { postern: Postern::start(upstream.address(), &options), database, upstream };
     let as_role = |args: &[&str]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_postern"));
         command

@@ -165,6 +165,32 @@ fn functions_with_the_owner_s_rights_are_nobody_else_s() {
 }
 
 #[test]
+fn a_role_that_serves_needs_what_the_manual_says() {
+    let database = django();
+    assert!(migrate(&database, "", &[]).0);
+    let manual = include_str!("../../../docs/openwisp.md");
+    let rights = manual.split("## A role that serves").nth(1).unwrap().split("```").nth(1).unwrap();
+    let role = format!("r_{}", database.name);
+    let rights = rights.trim_start_matches("sql").replace(" TO postern;", &format!(" TO {role};"));
+    let rights = rights.replace(" FROM postern;", &format!(" FROM {role};"));
+    let sql = |sql: &str| database.server.sql(&database.name, sql);
+    sql(&format!("CREATE ROLE {role} LOGIN; {rights}"));
+    let home = configured(&database, "");
+    let doctor = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_postern"));
+        command.current_dir(home.path()).env("POSTERN_DATA_DIR", home.path()).arg("doctor");
+        command.env("POSTERN__DATABASE", database.url().replace("postgres@", &format!("{role}@")));
+        text(&command.output().unwrap())
+    };
+    let told = doctor();
+    assert!(told.contains("enough, and the schema is safe from the role"), "{told}");
+    sql(&format!("REVOKE EXECUTE ON FUNCTION postern.put_uses FROM {role}"));
+    let told = doctor();
+    assert!(told.contains("the role lacks EXECUTE on put_uses"), "{told}");
+    sql(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"));
+}
+
+#[test]
 fn triggers_are_not_taken_out_by_who_may_not_put_them_in() {
     let database = django();
     let (server, role) = (database.server, format!("r_{}", database.name));

@@ -1,9 +1,11 @@
 //! `schema: openwisp`: the directory is the database of an OpenWISP installation.
 
+mod django;
 mod healing;
 mod install;
 mod races;
 mod reads;
+mod sessions;
 mod turns;
 mod writes;
 
@@ -67,14 +69,14 @@ fn text(output: &Output) -> String {
 struct Live {
     database: Database,
     postern: Postern,
-    _upstream: Upstream,
+    upstream: Upstream,
 }
 
 impl Live {
     fn new() -> Self {
         let (database, upstream) = (django(), Upstream::echo());
         let postern = Postern::start(upstream.address(), &options(&database, ""));
-        Self { database, postern, _upstream: upstream }
+        Self { database, postern, upstream }
     }
 
     fn sql(&self, sql: &str) {

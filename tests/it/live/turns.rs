@@ -1,57 +1,13 @@
 //! Django and postern change the same database in turns, and both tell the same story of it.
 
+use super::django::Django;
 use super::{Live, options};
 use crate::support::postgres::Server;
 use crate::support::{Postern, Upstream};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 const TURNS: usize = 1_000;
 const KEY: &str = "8da77808c09c424591c4c30c5c9de8e6076f1150";
-
-/// A Django that does as it is told.
-struct Django {
-    child: Child,
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
-}
-
-impl Django {
-    fn start(database: &str) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let made = Command::new("bash").arg(root.join("scripts/openwisp.sh")).output().unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let mut command = Command::new(String::from_utf8(made.stdout).unwrap().trim());
-        command.arg(root.join("tests/openwisp/turns.py"));
-        command.env("OPENWISP_DATABASE", database).env("PYTHONDONTWRITEBYTECODE", "1");
-        // Letters and caches are tasks there, and no broker is at hand.
-        command.env("CELERY_BROKER_URL", "memory://");
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (to, from) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
-        Self { child, to, from }
-    }
-
-    fn ask(&mut self, what: &Value) -> Value {
-        writeln!(self.to, "{what}").unwrap();
-        let mut line = String::new();
-        self.from.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{what}: {error}: {line}"))
-    }
-
-    fn must(&mut self, what: Value) {
-        let said = self.ask(&what);
-        assert_eq!(said, json!({ "done": true }), "{what}");
-    }
-}
-
-impl Drop for Django {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// Numbers that are the same in each run (SplitMix64).
 struct Dice(u64);
@@ -199,13 +155,11 @@ fn same_story(live: &Live, django: &mut Django, turn: usize) {
 #[test]
 fn a_thousand_changes_in_turns_are_one_story() {
     let database = Server::shared().database();
-    database.server.sql(&database.name, "DROP SCHEMA public CASCADE; CREATE SCHEMA public");
-    let mut django = Django::start(&database.url());
-    django.must(json!({ "do": "prepare" }));
+    let mut django = Django::prepared(&database, None);
     django.must(json!({ "do": "superuser", "user": "root", "key": KEY }));
     let upstream = Upstream::echo();
     let postern = Postern::start(upstream.address(), &options(&database, ""));
-    let live = Live { database, postern, _upstream: upstream };
+    let live = Live { database, postern, upstream };
 
     let (mut dice, mut done) = (Dice(7), [0, 0]);
     for turn in 0..TURNS {

@@ -35,6 +35,9 @@ const READ_ONLY: &str = text!("read_only");
 const CLEAR: &str = text!("clear");
 const CLOSED: &str = text!("closed");
 
+/// The functions that a replica calls, with their owner's rights.
+pub(super) const CALLED: [&str; 4] = ["index_tokens", "put_lock", "put_uses", "trim_changes"];
+
 /// Where an installation's tables are, and where ours go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Openwisp {
@@ -84,7 +87,9 @@ impl Openwisp {
         self.tables.get(table).map(String::as_str).unwrap_or_default()
     }
 
-    fn table(&self, table: &str) -> String {
+    /// A table of Django's, quoted, with its schema.
+    #[must_use]
+    pub fn table(&self, table: &str) -> String {
         format!("{}.{}", quoted(&self.django), quoted(self.name(table)))
     }
 

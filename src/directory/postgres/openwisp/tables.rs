@@ -2,7 +2,7 @@
 
 /// Django's tables, by what they are called here, and how the name of each begins where nothing is said: `{app}` is that of the
 /// swappable models, a name in braces another table's.
-pub const TABLES: [(&str, &str); 13] = [
+pub const TABLES: [(&str, &str); 14] = [
     ("user", "{app}_user"),
     ("organization", "{app}_organization"),
     ("organization_user", "{app}_organizationuser"),
@@ -16,6 +16,7 @@ pub const TABLES: [(&str, &str); 13] = [
     ("user_permissions", "{user}_user_permissions"),
     ("group_permissions", "{group}_permissions"),
     ("admin_log", "django_admin_log"),
+    ("session", "django_session"),
 ];
 
 /// What each must have.
