@@ -27,7 +27,7 @@ fn bearer(token: &Value) -> String {
     format!("Bearer {}", token.as_str().unwrap())
 }
 
-/// Issuers, by name and address of their keys; `s` of X is uA, and of Y uB.
+/// Issuers, by name and address of their keys.
 fn two_issuers(x: &Keys, y: &Keys) -> Gate {
     let issuer = |name: &str, keys: &Keys| {
         format!(
@@ -37,15 +37,20 @@ fn two_issuers(x: &Keys, y: &Keys) -> Gate {
     };
     let config = format!("identity:\n  jwt:\n{}{}", issuer(X, x), issuer(Y, y));
     let gate = Gate::with(&Options { config, ..Options::policy(ROUTES) });
-    gate.postern.cli(&["user", "bind", "uA", "--issuer", X, "--subject", "s"]);
-    gate.postern.cli(&["user", "bind", "uB", "--issuer", Y, "--subject", "s"]);
+    bind_subjects(&gate.postern);
     gate
+}
+
+/// `s` of X is uA, and of Y uB.
+pub fn bind_subjects(postern: &Postern) {
+    postern.cli(&["user", "bind", "uA", "--issuer", X, "--subject", "s"]);
+    postern.cli(&["user", "bind", "uB", "--issuer", Y, "--subject", "s"]);
 }
 
 /// Forged JWTs: no signature, the public key as a secret, keys that the token itself brings along or names by a path; and a storm of
 /// names.
 #[test]
-fn a_token_does_not_choose_its_key() {
+pub(super) fn a_token_does_not_choose_its_key() {
     let evil = Keys::serve(&json!({}));
     let jku = format!("http://{}/jwks.json", evil.address);
     let token = |key: &str, headers: Value| json!({ "key": key, "alg": "RS256", "claims": claims(X, json!({})), "headers": headers });
@@ -83,7 +88,7 @@ fn a_token_does_not_choose_its_key() {
 
 /// JWTs of others and of other times: for somebody else, from somebody else, not yet, no more.
 #[test]
-fn a_token_is_for_us_and_for_now() {
+pub(super) fn a_token_is_for_us_and_for_now() {
     let now = postern::clock::unix_seconds();
     let good =
         |more: Value| json!({ "key": "k", "alg": "RS256", "claims": claims(X, more), "headers": { "kid": "k" } });
@@ -113,7 +118,7 @@ fn a_token_is_for_us_and_for_now() {
 
 /// A token of another issuer: what is remembered for one issuer counts for no other, and for no other scheme.
 #[test]
-fn what_one_issuer_vouches_for_another_does_not() {
+pub(super) fn what_one_issuer_vouches_for_another_does_not() {
     let token = |key: &str, issuer: &str| json!({ "key": key, "alg": "RS256", "claims": claims(issuer, json!({})), "headers": { "kid": "k" } });
     let tokens = [token("x", X), token("y", Y), token("x", Y), token("y", X)];
     let made = python("jwt_tokens.py", &json!({ "keys": { "x": "RS256", "y": "RS256" }, "tokens": tokens }));

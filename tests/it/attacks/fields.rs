@@ -17,7 +17,7 @@ routes:
 
 /// What Connection names is not sent on: then the service would decide without what was judged.
 #[test]
-fn a_header_that_decides_and_that_connection_names_is_refused() {
+pub(super) fn a_header_that_decides_and_that_connection_names_is_refused() {
     let gate = Gate::with(&Options::policy(DECIDING));
     let ask = |target: &str, fields: &[(&str, &str)]| request(Who::uA, "GET", target, fields, "");
     let detail = "The Connection header takes away a header that decides.";
@@ -41,7 +41,7 @@ fn a_header_that_decides_and_that_connection_names_is_refused() {
 
 /// RFC 9110, 5.5: they are opaque, and browsers send them.
 #[test]
-fn bytes_above_ascii_pass_where_nobody_reads_them() {
+pub(super) fn bytes_above_ascii_pass_where_nobody_reads_them() {
     let gate = Gate::with(&Options::policy(DECIDING));
     let fields = [("Cookie", "name=Jos\u{e9}; a=b"), ("X-Name", "\u{fc}ber"), ("User-Agent", "\u{1f980}")];
     let sent = gate.forwarded(request(Who::uA, "GET", "/own/x", &fields, ""));
@@ -78,7 +78,7 @@ fn bytes_above_ascii_pass_over_http2_too() {
 }
 
 #[test]
-fn bytes_above_ascii_in_a_header_that_decides_are_refused() {
+pub(super) fn bytes_above_ascii_in_a_header_that_decides_are_refused() {
     let gate = Gate::with(&Options::policy(DECIDING));
     let detail = "A header that decides has a byte outside of ASCII.";
     for (target, field) in [

@@ -93,7 +93,7 @@ pub(super) fn the_usual_identity_headers_do_not_pass() {
 
 /// A name that one route injects is no client's on any route, of any file.
 #[test]
-fn a_name_that_any_file_injects_is_stripped_everywhere() {
+pub(super) fn a_name_that_any_file_injects_is_stripped_everywhere() {
     let mut options = Options::policy("version: 1\nroutes:\n  /open/**: public\n");
     let other =
         "version: 1\nhosts: [b.example]\nroutes:\n  /x: { level: authenticated, inject: { X-Scope-OrgID: user.id } }\n";

@@ -99,7 +99,7 @@ routes:
 
 /// Spellings of a host.
 #[test]
-fn a_host_in_any_spelling_is_one_host() {
+pub(super) fn a_host_in_any_spelling_is_one_host() {
     let mut options = Options::policy(BY_HOST);
     options.policies.push(("open.yaml", OTHER_HOST.into()));
     let gate = Gate::with(&options);
@@ -195,7 +195,7 @@ pub(super) fn no_header_names_another_host() {
 
 /// A path of one host is no path of another.
 #[test]
-fn a_route_of_one_host_does_not_answer_for_another() {
+pub(super) fn a_route_of_one_host_does_not_answer_for_another() {
     let gate = Gate::with(&Options::policy("version: 1\nhosts: [a.example]\nroutes:\n  /**: public\n"));
     gate.refused(get(Who::nobody, "/x"), 404, "no_route");
     gate.refused(post(Who::su, "/x"), 404, "no_route");

@@ -17,6 +17,8 @@ pub mod secret_paths;
 mod tenants;
 mod tokens;
 
+pub use credentials::bind_subjects;
+
 use crate::support::tape::Tests;
 
 /// Tests by their names.
@@ -96,6 +98,27 @@ pub const TO_ROUTES: &Tests = tests! {
         nobody_learns_which_organizations_exist
         a_superuser_s_passes_are_marked
         the_caller_s_only_organization_is_theirs_alone
+};
+
+/// Those with a policy of their own.
+pub const TO_OTHERS: &Tests = tests! {
+    fields:
+        a_header_that_decides_and_that_connection_names_is_refused
+        bytes_above_ascii_pass_where_nobody_reads_them
+        bytes_above_ascii_in_a_header_that_decides_are_refused;
+    method_host:
+        a_host_in_any_spelling_is_one_host
+        a_route_of_one_host_does_not_answer_for_another;
+    headers:
+        a_name_that_any_file_injects_is_stripped_everywhere;
+    path:
+        an_added_prefix_stays_in_front;
+    query:
+        sources_that_differ_are_ambiguous;
+    credentials:
+        a_token_does_not_choose_its_key
+        a_token_is_for_us_and_for_now
+        what_one_issuer_vouches_for_another_does_not
 };
 
 /// Those whose bodies decide.

@@ -316,7 +316,7 @@ pub(super) fn a_rewritten_target_is_judged_again() {
 
 /// A prefix of a prefix: what is added in front must not open what the target alone could not reach.
 #[test]
-fn an_added_prefix_stays_in_front() {
+pub(super) fn an_added_prefix_stays_in_front() {
     let policy = "version: 1\nroutes:\n  /v2/**: { level: public, rewrite: { strip_prefix: /v2, add_prefix: /legacy/v1, unmatched: allow } }\n  /legacy/v1/secret/**: deny\n";
     let gate = Gate::with(&Options::policy(policy));
     assert_eq!(gate.forwarded(get(Who::nobody, "/v2/x?a=b")).target, "/legacy/v1/x?a=b");

@@ -109,7 +109,7 @@ pub(super) fn a_header_that_names_the_organization_is_there_once() {
 
 /// Two sources that differ are two organizations, whoever asks.
 #[test]
-fn sources_that_differ_are_ambiguous() {
+pub(super) fn sources_that_differ_are_ambiguous() {
     let policy = "version: 1\nroutes:\n  /either: { org: header.X-Org as slug or query.org as slug or user.only, level: member }\n  \
                   /each/{org:slug}: { org: [path.org as slug, query.org as slug], level: member }\n";
     let gate = Gate::with(&Options::policy(policy));

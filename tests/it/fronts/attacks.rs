@@ -3,9 +3,9 @@
 
 use super::servers::{Front, RUN};
 use super::{Asked, TRUSTING};
-use crate::attacks::{TO_BODIES, TO_OBJECTS, TO_ROUTES};
+use crate::attacks::{TO_BODIES, TO_OBJECTS, TO_OTHERS, TO_ROUTES, bind_subjects};
 use crate::lookups::Legacy;
-use crate::support::tape::{Row, Tests, rows_of};
+use crate::support::tape::{Row, Tests, groups_of, rows_of};
 use crate::support::{Answer, Options, Postern, ROUTES, Raw, Recorded, Upstream, eventually};
 use crate::uwsgi::{Recorder, Told};
 use std::collections::BTreeMap;
@@ -48,44 +48,47 @@ struct Way {
     _front: Option<Front>,
 }
 
+/// The same, by a postern that believes its front.
+fn trusting(options: &Options) -> Options {
+    Options { config: format!("{TRUSTING}{}", options.config), ..options.clone() }
+}
+
 enum Service {
     Http(Upstream),
     Uwsgi(Recorder),
 }
 
 impl Way {
-    /// All of them, with this policy and configuration.
-    fn all(policy: &str, config: &str) -> Vec<Self> {
-        let asking = RUN.map(|name| move || Self::asking(name, policy, config));
+    /// All of them, with these options.
+    fn all(options: &Options) -> Vec<Self> {
+        let asking = RUN.map(|name| move || Self::asking(name, options));
         std::thread::scope(|scope| {
             let asking = asking.map(|start| scope.spawn(start));
-            let uwsgi = [Self::uwsgi(policy, config), Self::nginx_uwsgi(policy, config)];
+            let uwsgi = [Self::uwsgi(options), Self::nginx_uwsgi(options)];
             asking.into_iter().map(|way| way.join().unwrap()).chain(uwsgi).collect()
         })
     }
 
-    fn asking(name: &'static str, policy: &str, config: &str) -> Self {
+    fn asking(name: &'static str, options: &Options) -> Self {
         let service = Upstream::echo();
-        let asked = Asked::before(service.address(), name, policy, &format!("{TRUSTING}{config}"));
+        let asked = Asked::as_set_up(&format!("http://{}", service.address()), name, trusting(options));
         let front = Front::before(&asked);
         let (entrance, postern) = (front.address, asked.postern);
         Self { name, entrance, service: Service::Http(service), postern, _front: Some(front) }
     }
 
     /// postern's own proxy before a service of uwsgi.
-    fn uwsgi(policy: &str, config: &str) -> Self {
+    fn uwsgi(options: &Options) -> Self {
         let service = Recorder::new();
-        let options = Options { config: config.to_owned(), ..Options::policy(policy) };
-        let options = Options { upstreams: Some(format!("{{ echo: \"{}\" }}", service.url())), ..options };
+        let options = Options { upstreams: Some(format!("{{ echo: \"{}\" }}", service.url())), ..options.clone() };
         let postern = Postern::start(SocketAddr::from(([127, 0, 0, 1], 1)), &options);
         Self { name: "uwsgi", entrance: postern.data, service: Service::Uwsgi(service), postern, _front: None }
     }
 
     /// nginx that asks, before the same.
-    fn nginx_uwsgi(policy: &str, config: &str) -> Self {
+    fn nginx_uwsgi(options: &Options) -> Self {
         let service = Recorder::new();
-        let config = format!("{TRUSTING}{config}");
-        let asked = Asked::before_upstream(&service.url(), "nginx", policy, &config);
+        let asked = Asked::as_set_up(&service.url(), "nginx", trusting(options));
         let front = Front::printed_as("nginx-uwsgi", &asked, |text| text);
         let (entrance, postern) = (front.address, asked.postern);
         Self { name: "nginx-uwsgi", entrance, service: Service::Uwsgi(service), postern, _front: Some(front) }
@@ -142,7 +145,13 @@ struct Seen {
 
 impl Seen {
     fn of(sent: &Recorded) -> Self {
-        let seen = Self::new(&sent.method, &sent.target, &sent.body, &sent.headers);
+        // Values are read as Latin-1, of which no byte is lost; over uwsgi as UTF-8.
+        let text = |value: &String| -> String {
+            let bytes: Option<Vec<u8>> = value.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
+            bytes.map_or_else(|| value.clone(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let headers: Vec<_> = sent.headers.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+        let seen = Self::new(&sent.method, &sent.target, &sent.body, &headers);
         Self { trailers: sent.trailers.clone(), ..seen }
     }
 
@@ -224,7 +233,7 @@ const ENVOY: [&str; 2] = ["envoy", "envoy-grpc"];
 const FRONTS: [&str; 6] = ["nginx", "nginx-uwsgi", "caddy", "haproxy", "envoy", "envoy-grpc"];
 
 /// What fronts do otherwise than postern's own proxy: which, with the rows of which test or with which bytes, and why that opens nothing.
-const OTHERWISE: [(&[&str], &str, &str); 17] = [
+const OTHERWISE: [(&[&str], &str, &str); 20] = [
     (&FRONTS, "framing::ambiguous_lengths_are_refused_and_end_the_connection", OWN_RULES),
     (&FRONTS, "framing::malformed_request_lines_are_refused", OWN_RULES),
     (&FRONTS, "framing::chunks_are_read_in_one_way_only", OWN_RULES),
@@ -254,6 +263,17 @@ const OTHERWISE: [(&[&str], &str, &str); 17] = [
         "Connection: x-",
         "what `Connection` names stays, as it was judged",
     ),
+    (
+        &["nginx", "nginx-uwsgi", "caddy", "haproxy"],
+        "fields::a_header_that_decides_and_that_connection_names_is_refused",
+        "what `Connection` names stays, as it was judged",
+    ),
+    (
+        &ENVOY,
+        "fields::a_header_that_decides_and_that_connection_names_is_refused",
+        "what `Connection` names goes before it asks",
+    ),
+    (&ENVOY, "X-Name: a\\rb", OWN_RULES),
     (&ENVOY, "Connection: content-length, content-type", "what `Connection` names goes before it asks"),
     (&["nginx", "nginx-uwsgi", "haproxy"], "AAAAAAAAA /api/v1/org/a/x ", "a method of any length is judged as writing"),
     (&ENVOY, "Authorization: \\r\\n", "it drops an empty one beside another"),
@@ -263,13 +283,16 @@ const OTHERWISE: [(&[&str], &str, &str); 17] = [
 const OWN_RULES: &str =
     "it reads messages by rules of its own, asks about what it has read, and forwards that in a framing of its own";
 
-/// Sends all rows every way.
-fn hold(rows: &[Row], ways: Vec<Way>) {
-    let said: Vec<String> = std::thread::scope(|scope| {
+/// Sends all rows every way. Gives those that differ.
+fn send_all(rows: &[Row], ways: Vec<Way>) -> Vec<String> {
+    std::thread::scope(|scope| {
         let ways = ways.into_iter().map(|way| scope.spawn(move || way.hold(rows)));
         let ways: Vec<_> = ways.collect();
         ways.into_iter().flat_map(|way| way.join().unwrap()).collect()
-    });
+    })
+}
+
+fn hold(said: &[String]) {
     assert!(said.is_empty(), "{} differ:\n{}", said.len(), said.join("\n"));
 }
 
@@ -340,7 +363,10 @@ impl Way {
                 *allowed.entry((word("method"), word("path"))).or_default() += 1;
             }
             // A route may rewrite the target.
-            let path = |path: &str| path.strip_prefix("/me/").map(|rest| format!("/ext/me/{rest}"));
+            let path = |path: &str| match path.strip_prefix("/legacy/v1") {
+                Some(rest) => Some(format!("/v2{rest}")),
+                None => path.strip_prefix("/me/").map(|rest| format!("/ext/me/{rest}")),
+            };
             let count =
                 |method: &String, name: &str| allowed.get(&(method.clone(), name.to_owned())).copied().unwrap_or(0);
             let is_allowed = |((method, name), reached): (&(String, String), &usize)| {
@@ -355,7 +381,24 @@ impl Way {
 fn try_all(policy: &str, tests: &Tests, config: &str) {
     let rows = rows_of(policy, tests);
     assert!(rows.len() >= 4 * tests.len(), "{}", rows.len());
-    hold(&rows, Way::all(policy, config));
+    hold(&send_all(&rows, Way::all(&Options { config: config.to_owned(), ..Options::policy(policy) })));
+}
+
+/// Policies of hosts, prefixes and headers that decide, and JWTs: each set up once for all that is sent to it.
+#[test]
+fn what_is_sent_to_other_policies_reaches_the_service_as_behind_the_proxy_or_not_at_all() {
+    let groups = groups_of(TO_OTHERS);
+    assert!(groups.len() >= 6, "{}", groups.len());
+    let mut said = Vec::new();
+    for (setup, rows) in &groups {
+        println!("{}", rows.first().map_or("", |row| row.name));
+        let ways = Way::all(&setup.options());
+        if setup.config.contains("jwt:") {
+            ways.iter().for_each(|way| bind_subjects(&way.postern));
+        }
+        said.extend(send_all(rows, ways));
+    }
+    hold(&said);
 }
 
 #[test]

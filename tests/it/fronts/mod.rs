@@ -72,9 +72,13 @@ impl Asked {
 
     /// The same, by the URL of the service.
     fn before_upstream(url: &str, front: &'static str, policy: &str, config: &str) -> Self {
+        Self::as_set_up(url, front, Options { config: config.to_owned(), ..Options::policy(policy) })
+    }
+
+    /// The same with all of a test's options.
+    fn as_set_up(url: &str, front: &'static str, mut options: Options) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let mut options = Options::policy(policy);
-        options.config = asking(front, &address.to_string()) + config;
+        options.config.insert_str(0, &asking(front, &address.to_string()));
         options.upstreams = Some(format!("{{ echo: \"{url}\" }}"));
         Self { postern: Postern::start(address, &options), address, front }
     }

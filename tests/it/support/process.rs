@@ -9,6 +9,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
+/// The last of the usual lines of postern.yaml.
+pub(super) const USUAL_END: &str = "drain: { lame_duck: 0s, limit: 10s }\n";
+
 /// What a test wants different.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -90,7 +93,7 @@ impl Postern {
         let upstreams = options.upstreams.clone().unwrap_or_else(named);
         let config = format!(
             "listen: 127.0.0.1:0\nmanagement: 127.0.0.1:0\nworkers: 2\nlog: {{ format: json }}\ndatabase: sqlite:postern.db\n\
-             policy: [{}]\nupstreams: {upstreams}\ndrain: {{ lame_duck: 0s, limit: 10s }}\n{}",
+             policy: [{}]\nupstreams: {upstreams}\n{USUAL_END}{}",
             names.join(", "),
             options.config
         );
