@@ -23,7 +23,10 @@ use postern::identity::{Credential, Places, Presented, read};
 use postern::net::framing::{Limits, Scanner};
 use postern::request_target::Target;
 use postern::upstream::h1::HeadWriter;
+use postern::upstream::uwsgi::{Client, Packet};
+use postern::upstream::{Framing, PutField};
 use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,8 +108,34 @@ pub fn jwt() -> Box<dyn FnMut(usize)> {
     request(|world| &world.jwt)
 }
 
+/// An opaque token, remembered, of a request to a service of uwsgi.
+pub fn opaque_to_uwsgi() -> Box<dyn FnMut(usize)> {
+    const CLIENT: Client = Client { address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), is_https: false };
+    request_to(
+        |world| &world.token,
+        true,
+        |target| Packet::new(&Method::GET, target, CLIENT, Vec::with_capacity(2048)).expect("a target"),
+        |packet| drop(black_box(packet.framed(Framing::None).expect("it can be said").end())),
+    )
+}
+
 /// The whole way of a request, as far as it is ours alone.
 fn request(credential: fn(&World) -> &String) -> Box<dyn FnMut(usize)> {
+    request_to(
+        credential,
+        false,
+        |target| HeadWriter::new(Vec::with_capacity(2048), &Method::GET, target),
+        |head| drop(black_box(head.end(Framing::None, false))),
+    )
+}
+
+/// The same with the head that is begun and ended so.
+fn request_to<H: PutField + 'static>(
+    credential: fn(&World) -> &String,
+    plain_names: bool,
+    begin: fn(&str) -> H,
+    end: fn(H),
+) -> Box<dyn FnMut(usize)> {
     let world = world();
     let policy = policy_with(100, "authenticate: [bearer, jwt]\n").unwrap_or_else(|f| panic!("{}", f.to_lines()));
     let caller = member(100);
@@ -128,15 +157,14 @@ fn request(credential: fn(&World) -> &String) -> Box<dyn FnMut(usize)> {
         assert!(matches!(found, Some(Lookup::Known(_))), "remembered");
         let view = RequestView::new(&Method::GET, "api.example.com", &target, &headers);
         black_box(pass(&policy, &view, &caller)).expect("a member reads");
-        let head = HeadWriter::new(Vec::with_capacity(2048), &Method::GET, raw);
         let host = headers.get(HOST);
         let stripped = Stripped::put(
-            head,
+            begin(raw),
             &headers,
             host,
-            &Passing { policy: &policy, kept: &[], authorization: false, whole: false, plain_names: false },
+            &Passing { policy: &policy, kept: &[], authorization: false, whole: false, plain_names },
         );
-        black_box(stripped.0.as_bytes());
+        end(stripped.0);
     })
 }
 

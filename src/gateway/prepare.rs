@@ -122,7 +122,8 @@ pub fn prepare(
     let head = if is_uwsgi {
         let origin = &told.forwarding.origin;
         let client = uwsgi::Client { address: origin.address, is_https: origin.x_forwarded_proto == "https" };
-        Head::Uwsgi(Packet::new(fields(false)?, client, pool.buffer()).map_err(unsayable)?)
+        let packet = Packet::new(&method, target, client, pool.buffer()).map_err(unsayable)?;
+        Head::Uwsgi(told.put(packet)?.framed(framing).map_err(unsayable)?)
     } else if !pool.may_speak_http2() || pool.keeps_http1(&endpoint) {
         let mut head = told.put(HeadWriter::new(pool.buffer(), &method, target))?;
         if let Some(handshake) = &handshake {

@@ -5,7 +5,7 @@ use super::Clock;
 use super::endpoint::Endpoint;
 use super::settings::Probe;
 use crate::upstream::dial::{Dial, dial, speaks_http2};
-use crate::upstream::{Address, Fields, Framing, PutField, Scheme, Stream, Upstream, uwsgi};
+use crate::upstream::{Address, Framing, PutField, Scheme, Stream, Upstream, uwsgi};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{HOST, USER_AGENT};
@@ -87,12 +87,11 @@ async fn over_http2(stream: Stream, address: &Address, path: &str) -> Asked {
 }
 
 async fn over_uwsgi(mut stream: Stream, address: &Address, path: &str) -> Asked {
-    let mut fields = Fields::new(&Method::GET, path, Framing::None, false)?;
-    fields.put(&HOST, address.authority.as_bytes());
-    fields.put(&USER_AGENT, AGENT.as_bytes());
     let client = uwsgi::Client { address: Ipv4Addr::LOCALHOST.into(), is_https: false };
-    let packet = uwsgi::Packet::new(fields, client, Vec::new())?;
-    Ok(packet.end().ask(&mut stream).await?)
+    let mut packet = uwsgi::Packet::new(&Method::GET, path, client, Vec::new())?;
+    packet.put(&HOST, address.authority.as_bytes());
+    packet.put(&USER_AGENT, AGENT.as_bytes());
+    Ok(packet.framed(Framing::None)?.end().ask(&mut stream).await?)
 }
 
 #[async_trait]

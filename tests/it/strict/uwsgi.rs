@@ -4,7 +4,7 @@
 use super::client::{self, answer_to};
 use http::{HeaderName, HeaderValue, Method};
 use postern::upstream::uwsgi::{Client, Packet};
-use postern::upstream::{Fields, Framing, PutField};
+use postern::upstream::{Framing, PutField};
 use std::collections::BTreeMap;
 
 /// Names and values.
@@ -41,9 +41,9 @@ fn is_cgi(stream: &[u8]) -> bool {
 fn check_answer(stream: &[u8]) -> bool {
     let show = || stream.escape_ascii().to_string();
     let request = || {
-        let mut fields = Fields::new(&Method::GET, "/", Framing::None, false).expect("a target");
-        fields.put(&http::header::HOST, b"a");
-        Packet::new(fields, CLIENT, Vec::new()).unwrap_or_else(|_| panic!("a packet")).end()
+        let mut packet = Packet::new(&Method::GET, "/", CLIENT, Vec::new()).unwrap_or_else(|_| panic!("a packet"));
+        packet.put(&http::header::HOST, b"a");
+        packet.framed(Framing::None).unwrap_or_else(|_| panic!("a packet")).end()
     };
     let whole = answer_to(stream, usize::MAX, request);
     match (&whole, &answer_to(stream, 3, request)) {
@@ -79,12 +79,12 @@ fn check_packet(text: &[u8]) -> bool {
     }
     let length: Option<u64> = first.next().and_then(|word| word.parse().ok());
     let framing = length.map_or(Framing::None, Framing::Length);
-    let Ok(mut fields) = Fields::new(&method, target, framing, false) else { return false };
+    let Ok(mut packet) = Packet::new(&method, target, CLIENT, b"of another".to_vec()) else { return false };
     let host = lines.next().unwrap_or_default();
     if HeaderValue::from_bytes(host).is_err() {
         return false;
     }
-    fields.put(&http::header::HOST, host);
+    packet.put(&http::header::HOST, host);
     let mut expected: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut put = |name: &str, value: &[u8]| expected.insert(name.to_owned(), value.to_vec());
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -108,7 +108,7 @@ fn check_packet(text: &[u8]) -> bool {
             HeaderName::from_bytes(&line[..colon]).ok().filter(|name| name != "host" && name != "content-length");
         let value = line[colon + 1..].trim_ascii();
         let (Some(name), Ok(_)) = (name, HeaderValue::from_bytes(value)) else { continue };
-        fields.put(&name, value);
+        packet.put(&name, value);
         let variable = match name.as_str() {
             "content-type" => "CONTENT_TYPE".to_owned(),
             text => format!("HTTP_{}", text.to_uppercase().replace('-', "_")),
@@ -124,12 +124,12 @@ fn check_packet(text: &[u8]) -> bool {
             }
             // Two names of one variable: it must be refused.
             Some(_) => {
-                assert!(Packet::new(fields, CLIENT, Vec::new()).is_err(), "{}", text.escape_ascii());
+                assert!(packet.framed(framing).is_err(), "{}", text.escape_ascii());
                 return false;
             }
         }
     }
-    let Ok(packet) = Packet::new(fields, CLIENT, b"of another".to_vec()) else { return false };
+    let Ok(packet) = packet.framed(framing) else { return false };
     let request = packet.end();
     let (variables, behind) = decode(request.as_bytes()).expect("a packet");
     assert_eq!(behind, b"");
