@@ -138,3 +138,22 @@ fn what_is_filtered_is_counted_so_far_and_walked_through_to_the_end() {
     assert_eq!(crowd.ask("user/?is_staff=false&page=last").status, 404);
     assert!(crowd.get("user/?page=last")["next"].is_null());
 }
+
+/// A page asks no more than its endpoint does, and shows a page of the list, not all of it.
+#[test]
+fn pages_of_many_are_short_and_take_few_statements() {
+    let crowd = Crowd::new();
+    let one = crowd.get("user/?username=n7")["results"][0]["id"].as_str().unwrap().to_owned();
+    for target in ["user/?format=api", "organization/?search=n12&format=api", &format!("user/{one}/?format=api")] {
+        // Now and then what follows the changes asks something too.
+        let statements = (0..5).map(|_| {
+            let before = crowd.plans(0, &[""]).len();
+            let page = crowd.ask(target);
+            assert_eq!(page.status, 200, "{target}");
+            assert!(page.body.len() <= 100 << 10, "{target}: {} bytes", page.body.len());
+            crowd.plans(0, &[""]).len() - before
+        });
+        let statements = statements.min().unwrap();
+        assert!((1..=3).contains(&statements), "{target}: {statements} statements");
+    }
+}
