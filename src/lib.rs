@@ -39,6 +39,7 @@ pub mod policy;
 pub mod redis;
 pub mod reload;
 pub mod request_target;
+pub mod second_factor;
 pub mod secret;
 pub mod server;
 pub mod telemetry;

@@ -40,6 +40,7 @@ use crate::reload::{
     AssertionKeys, Certificates, Keys, Policies, PolicyError, Reloadable, Reloader, Source, Status, Trigger,
     UpstreamCertificates, resolve,
 };
+use crate::second_factor::SecondFactors;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trace::{Exporting, TraceError};
@@ -105,6 +106,8 @@ pub enum StartError {
     Assertion(#[from] crate::assertion::KeyError),
     #[error(transparent)]
     Provider(#[from] crate::oidc::SetupError),
+    #[error(transparent)]
+    SecondFactor(#[from] crate::second_factor::SetupError),
     /// What `identity` needs is not there, or cannot be used.
     #[error(transparent)]
     Identity(#[from] crate::identity::SetupError),
@@ -228,7 +231,10 @@ impl Server {
             django_cache,
             control,
         )?;
-        let identity = Arc::new(identity);
+        let factors = config.identity.accounts.mfa.clone();
+        let factors =
+            factors.map(|settings| SecondFactors::new(settings, Arc::clone(&store)).map(Arc::new)).transpose()?;
+        let identity = Arc::new(identity.with_second_factors(factors.clone()));
         let mail = config.mail.as_ref().map(|mail| Mailer::start(mail, control).map(Arc::new)).transpose()?;
         let links = Links::new(
             config.public_url.clone(),
@@ -243,7 +249,7 @@ impl Server {
         };
         control.spawn(jobs.keep());
         let letters = (mail.clone(), links.clone());
-        let api = identity_api(&config, &store, &identity, shared_limits.clone(), letters, control)?;
+        let api = identity_api(&config, &store, &identity, shared_limits.clone(), letters, (control, factors))?;
 
         let databases = config.databases.iter().map(|source| source.database()).collect::<Result<Vec<_>, _>>()?;
         let descriptors = Descriptors::new(shares.upstreams);
@@ -436,7 +442,7 @@ fn identity_api(
     identity: &Arc<Identity>,
     limits: Option<Arc<limit::Shared>>,
     letters: (Option<Arc<Mailer>>, Links),
-    control: &Handle,
+    (control, factors): (&Handle, Option<Arc<SecondFactors>>),
 ) -> Result<Option<Arc<Api>>, StartError> {
     let accounts = &config.identity.accounts;
     if accounts.api == crate::config::accounts::Served::Off {
@@ -449,6 +455,7 @@ fn identity_api(
     };
     let (store, identity, extent) = (Arc::clone(store), Arc::clone(identity), Extent::of(config));
     let api = Api::new(store, identity, accounts, sealer, limits, letters, extent);
+    let api = api.with_second_factors(factors);
     Ok(Some(Arc::new(api.with_providers(Providers::start(&accounts.providers, control)?))))
 }
 

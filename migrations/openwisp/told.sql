@@ -33,6 +33,8 @@ BEGIN
         DELETE FROM role_users WHERE user_id = gone;
         DELETE FROM notices WHERE user_id = gone;
         DELETE FROM answers WHERE user_id = gone;
+        DELETE FROM second_factors WHERE user_id = gone;
+        DELETE FROM recovery_codes WHERE user_id = gone;
     END IF;
     RETURN NULL;
 END $$;
@@ -144,6 +146,20 @@ CREATE TABLE IF NOT EXISTS used_logins (
     expires_at bigint NOT NULL
 );
 CREATE INDEX IF NOT EXISTS used_logins_expires_at ON used_logins (expires_at);
+
+-- What people log in with besides: see migrations/postgres/0019_second_factors.sql.
+CREATE TABLE IF NOT EXISTS second_factors (
+    user_id   uuid PRIMARY KEY,
+    sealed    bytea NOT NULL,
+    confirmed boolean NOT NULL,
+    last_step bigint NOT NULL,
+    created   bigint NOT NULL
+);
+CREATE TABLE IF NOT EXISTS recovery_codes (
+    user_id uuid NOT NULL,
+    digest  bytea NOT NULL CHECK (octet_length(digest) = 32),
+    PRIMARY KEY (user_id, digest)
+);
 
 -- What came and went before the triggers, or when they were off.
 CREATE FUNCTION index_tokens() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$

@@ -5,7 +5,8 @@
 
 use super::error::ApiError;
 use super::page::{self, Account, Visitor};
-use super::paths::{LOGIN, PROVIDERS};
+use super::paths::{LOGIN, PROVIDERS, SECOND_FACTOR};
+use super::second_factor::{Pending, Step, go_in, onwards};
 use super::{Api, Client};
 use crate::clock;
 use crate::compat::openwisp::body;
@@ -20,7 +21,6 @@ use askama::Template;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
-use http::header::HeaderValue;
 use http::request::Parts;
 use http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -155,24 +155,20 @@ async fn submit(api: &Api, client: Client, parts: Parts, body: Body) -> Response
         Err(Refused::Stale)
     };
     match entered {
-        Ok((cookies, false)) if form.next.is_empty() => page::go_on(&api.links.at(LOGIN), cookies),
-        Ok((cookies, false)) => page::go_on(&form.next, cookies),
-        Ok((cookies, true)) => {
-            let next = utf8_percent_encode(&form.next, NON_ALPHANUMERIC);
-            page::go_on(&format!("{}?next={next}", api.links.change()), cookies)
-        }
+        Ok((Step::In(cookies), done)) => page::go_on(&onwards(api, &done), cookies),
+        Ok((Step::More(cookie), _)) => page::go_on(&api.links.at(SECOND_FACTOR), [cookie]),
         Err(refused) => again(api, &visitor, &form, refused),
     }
 }
 
-/// Logs somebody in: the cookies of their session, and whether they must choose a new password first.
+/// Logs somebody in, or leads to the second step.
 async fn enter(
     api: &Api,
     Client(client): Client,
     visitor: &Visitor,
     form: &Form,
     password: String,
-) -> Result<(Vec<HeaderValue>, bool), Refused> {
+) -> Result<(Step, Pending), Refused> {
     let counted = api.login.limits().request(client).await;
     counted.map_err(|state| Refused::Throttled(state.reset, Some(state)))?;
     if form.username.is_empty() || password.is_empty() {
@@ -187,12 +183,10 @@ async fn enter(
         LoginError::Busy(_) => Refused::Busy,
         LoginError::Store(error) => unavailable(&error),
     })?;
-    let begun = api.identity.begin_session(person.user, visitor.session.as_deref(), true).await;
-    let cookies = begun.map_err(|error| unavailable(&error))?;
-    if let Err(error) = note_login(api, person.user).await {
-        tracing::warn!(%error, "a login cannot be noted");
-    }
-    Ok((cookies.into_iter().flatten().collect(), person.is_expired()))
+    let has_old_password = person.is_expired();
+    let done = Pending { user: person.user, by_password: true, has_old_password, next: form.next.clone() };
+    let step = go_in(api, visitor, &done).await.map_err(|error| unavailable(&error))?;
+    Ok((step, done))
 }
 
 fn unavailable(error: &StoreError) -> Refused {

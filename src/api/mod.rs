@@ -20,6 +20,7 @@ pub mod paths;
 mod provider;
 mod rest;
 pub mod router;
+mod second_factor;
 pub mod secret_path;
 pub mod token;
 pub mod who;
@@ -36,6 +37,7 @@ use crate::oidc::Providers;
 use crate::password::Passwords;
 use crate::policy::is_read;
 use crate::redis::seal::Seal;
+use crate::second_factor::SecondFactors;
 use axum::Router;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -80,6 +82,8 @@ pub struct Api {
     pub links: Links,
     /// Where people log in besides.
     pub providers: Providers,
+    /// What they log in with besides, where they may.
+    pub second_factors: Option<Arc<SecondFactors>>,
     /// Whether answers are the reference's where ours would be better.
     pub compat: bool,
     /// Whether records are served too.
@@ -135,6 +139,7 @@ impl Api {
             mail,
             links,
             providers: Providers::default(),
+            second_factors: None,
             extent,
             told: openapi::Told::default(),
             letters: Arc::new(Semaphore::new(password::LETTERS_AT_ONCE)),
@@ -146,6 +151,13 @@ impl Api {
     #[must_use]
     pub fn with_providers(mut self, providers: Providers) -> Self {
         self.providers = providers;
+        self
+    }
+
+    /// The same, with second factors.
+    #[must_use]
+    pub fn with_second_factors(mut self, factors: Option<Arc<SecondFactors>>) -> Self {
+        self.second_factors = factors;
         self
     }
 

@@ -5,7 +5,7 @@
 //! browser's, escaped in the page, and `local` where it says where to go on.
 
 use super::error::tell_limit;
-use super::paths::{LOGIN, LOGOUT};
+use super::paths::{LOGIN, LOGOUT, SECOND_FACTOR};
 use super::who::{self, Authenticated};
 use super::{Api, Client};
 use crate::decision::csrf::{self, CsrfToken};
@@ -52,6 +52,8 @@ pub(super) struct Visitor {
     form: Option<String>,
     /// What it keeps of a login that is under way at a provider.
     pub attempt: Option<String>,
+    /// What it keeps of a login whose first step is done.
+    pub pending: Option<String>,
     pub settings: Settings,
 }
 
@@ -65,7 +67,8 @@ impl Visitor {
         };
         let form = one(form_cookie(&settings)).filter(|value| value.len() == 43);
         let attempt = one(attempt_cookie(&settings));
-        Self { session: one(settings.cookie()), form, attempt, settings }
+        let pending = one(pending_cookie(&settings));
+        Self { session: one(settings.cookie()), form, attempt, pending, settings }
     }
 
     /// Whoever is logged in, where somebody is and that can be told.
@@ -123,6 +126,11 @@ impl Visitor {
         self.cookie((attempt_cookie(&self.settings), value), age, "Lax")
     }
 
+    /// The same of a login whose first step is done, at a provider perhaps.
+    pub fn pending_cookie(&self, value: &str, age: u32) -> Option<HeaderValue> {
+        self.cookie((pending_cookie(&self.settings), value), age, "Lax")
+    }
+
     fn form_cookie(&self, value: &str, age: u32) -> Option<HeaderValue> {
         self.cookie((form_cookie(&self.settings), value), age, "Strict")
     }
@@ -144,6 +152,10 @@ const fn attempt_cookie(settings: &Settings) -> &'static str {
     if settings.secure { "__Host-postern_login" } else { "postern_login" }
 }
 
+const fn pending_cookie(settings: &Settings) -> &'static str {
+    if settings.secure { "__Host-postern_code" } else { "postern_code" }
+}
+
 /// The page of somebody who is logged in, or is not any more.
 #[derive(Template)]
 #[template(path = "logout.html")]
@@ -157,6 +169,8 @@ pub(super) struct Account<'a> {
     pub login: String,
     pub logout: String,
     pub change: String,
+    /// Where a second factor is set up; empty where there is none.
+    pub second_factor: String,
 }
 
 impl<'a> Account<'a> {
@@ -164,7 +178,8 @@ impl<'a> Account<'a> {
     pub fn new(api: &Api, title: &'a str, username: &'a str, csrf: &'a str) -> Self {
         let [login, logout] = [LOGIN, LOGOUT].map(|path| api.links.at(path));
         let change = api.links.change();
-        Self { style: STYLE, title, problem: "", username, next: "", csrf, login, logout, change }
+        let second_factor = api.second_factors.as_ref().map(|_| api.links.at(SECOND_FACTOR)).unwrap_or_default();
+        Self { style: STYLE, title, problem: "", username, next: "", csrf, login, logout, change, second_factor }
     }
 }
 

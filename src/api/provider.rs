@@ -5,10 +5,10 @@
 //! it says is repeated.
 
 use super::error::ApiError;
-use super::login::note_login;
 use super::page::{self, Visitor};
 use super::password::reset_page::notice;
-use super::paths::{LOGIN, PROVIDERS};
+use super::paths::{PROVIDERS, SECOND_FACTOR};
+use super::second_factor::{Pending, Step, go_in, onwards};
 use super::{Api, Client};
 use crate::clock;
 use crate::directory::name::{Email, Text, Username};
@@ -98,10 +98,13 @@ pub async fn end(
     };
     api.providers.counts.count(&name, outcome);
     let mut response = match entered {
-        Ok((next, cookies)) => {
+        Ok((step, done)) => {
             // What the provider's claim changed counts from here on.
             api.identity.catch_up().await;
-            go_on(&api, &visitor, &next, cookies)
+            match step {
+                Step::In(cookies) => go_on(&visitor, &onwards(&api, &done), cookies),
+                Step::More(cookie) => page::go_on(&api.links.at(SECOND_FACTOR), [cookie]),
+            }
         }
         Err(refused) => refuse(&api, provider, refused),
     };
@@ -114,14 +117,14 @@ pub async fn end(
     response
 }
 
-/// Logs somebody in: where they go on, and the cookies of their session.
+/// Logs somebody in, or leads to the second step.
 async fn enter(
     api: &Api,
     client: Client,
     provider: &Provider,
     visitor: &Visitor,
     query: Option<&str>,
-) -> Result<(String, Vec<HeaderValue>), Refused> {
+) -> Result<(Step, Pending), Refused> {
     // What stands twice, one reader could find otherwise than another.
     let one = |name: &str| query::single(query, name).map_err(|_| Refused::Stale);
     let attempt = visitor.attempt.as_deref().and_then(|cookie| Attempt::open(&api.seal, cookie));
@@ -156,12 +159,9 @@ async fn enter(
         ProviderEntry::Nobody => return Err(Refused::Nobody),
         ProviderEntry::Inactive => return Err(Refused::Inactive),
     };
-    let begun = api.identity.begin_session(user, visitor.session.as_deref(), false).await;
-    let cookies = begun.map_err(|error| Refused::Directory(error.into()))?;
-    if let Err(error) = note_login(api, user).await {
-        tracing::warn!(%error, "a login cannot be noted");
-    }
-    Ok((attempt.next, cookies.into_iter().flatten().collect()))
+    let done = Pending { user, by_password: false, has_old_password: false, next: attempt.next };
+    let step = go_in(api, visitor, &done).await.map_err(|error| Refused::Directory(error.into()))?;
+    Ok((step, done))
 }
 
 /// What the directory is asked.
@@ -194,9 +194,7 @@ fn login(api: &Api, provider: &Provider, attempt: &Attempt, subject: Subject) ->
     }
 }
 
-fn go_on(api: &Api, visitor: &Visitor, next: &str, cookies: Vec<HeaderValue>) -> Response {
-    let login = api.links.at(LOGIN);
-    let next = if next.is_empty() { &*login } else { next };
+fn go_on(visitor: &Visitor, next: &str, cookies: Vec<HeaderValue>) -> Response {
     if !visitor.settings.strict {
         return page::go_on(next, cookies);
     }

@@ -4,10 +4,10 @@ use super::error::ApiError;
 use super::password::{ask_page, change, change_page, confirm, reset, reset_page};
 use super::paths::{
     ASSETS, CHANGE, CHANGE_PAGE, CHANGE_PAGE_COMPAT, CONFIRM, CONFIRM_EMAIL, DESCRIPTION, DOCS, FORGOTTEN,
-    FORGOTTEN_COMPAT, LOGIN, LOGOUT, PROVIDERS, RESET, RESET_PAGE, RESET_PAGE_COMPAT, TOKEN,
+    FORGOTTEN_COMPAT, LOGIN, LOGOUT, PROVIDERS, RESET, RESET_PAGE, RESET_PAGE_COMPAT, SECOND_FACTOR, TOKEN,
 };
 use super::rest::show::show;
-use super::{Api, assets, email_page, login, logout, openapi, provider, rest, token};
+use super::{Api, assets, email_page, login, logout, openapi, provider, rest, second_factor, token};
 use crate::compat::openwisp::negotiate::negotiate;
 use crate::policy::is_read;
 use axum::Router;
@@ -56,6 +56,7 @@ pub fn router(api: Arc<Api>) -> Router {
         router = router
             .route(LOGIN, any(login::answer))
             .route(LOGOUT, any(logout::answer))
+            .route(SECOND_FACTOR, any(second_factor::answer))
             .route(&format!("{PROVIDERS}{{name}}/"), any(provider::begin))
             .route(&format!("{PROVIDERS}{{name}}/callback/"), any(provider::end))
             .route(CHANGE_PAGE, any(change_page::answer))

@@ -9,11 +9,13 @@ use super::{Api, Client};
 use crate::clock;
 use crate::compat::openwisp::fields::{FieldErrors, TextField};
 use crate::compat::openwisp::{body, negotiate};
+use crate::decision::Reason;
 use crate::directory::name::Text;
 use crate::directory::token::Token;
 use crate::directory::{DirectoryError, NewScope, NewSealedToken, NewToken, SealedToken, Viewer};
 use crate::id::UserId;
 use crate::login::{Attempt, LoginError};
+use crate::second_factor::Demand;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 use serde_json::json;
@@ -47,6 +49,13 @@ async fn operate(api: &Api, Client(client): Client, request: Request) -> Result<
     };
     let attempt = Attempt { identifier, password: password.into(), organization, client };
     let person = api.login.check(attempt).await.map_err(of_login)?;
+    if let Some(factors) = &api.second_factors {
+        let demand = factors.demand(person.user).await.map_err(|error| of_login(error.into()))?;
+        if demand != Demand::Nothing {
+            let reason = Reason::SecondFactorRequired;
+            return Err(ApiError::Forbidden(reason, reason.detail()));
+        }
+    }
     let token = issue(api, person.user).await?;
     Ok((limit, json!({ "token": token.expose() }).to_string()))
 }

@@ -140,6 +140,11 @@ pub enum Verb {
         /// Id, username (acme/ann) or e-mail address
         user: String,
     },
+    /// Take a user's authenticator app and recovery codes away, where they are lost
+    ResetMfa {
+        /// Id, username (acme/ann) or e-mail address
+        user: String,
+    },
     /// List what a user may do, where, and how they came by it
     Permissions {
         /// Id, username (acme/ann) or e-mail address
@@ -293,6 +298,14 @@ pub async fn run(args: Args, config: &Config, store: &Directory, out: &mut Outpu
         Verb::Subjects { user } => {
             let list: Vec<_> = store.subjects(&user.into()).await?.into_iter().map(ShownSubject::from).collect();
             out.list(&list)?;
+        }
+        Verb::ResetMfa { user } => {
+            let user = store.user(&user.into()).await?;
+            let said = match store.delete_second_factor(&user.id.into()).await? {
+                true => format!("{} has no second factor any more", user.username),
+                false => format!("{} had no second factor", user.username),
+            };
+            out.done(&Shown(user), None, &said)?;
         }
         Verb::Permissions { user } => {
             let user = store.user(&user.into()).await?;

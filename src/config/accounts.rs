@@ -8,6 +8,7 @@ use crate::directory::Usernames;
 use crate::oidc::settings::Settings as Provider;
 use crate::password::validate::Validators;
 use crate::password::{Algorithm, Passwords};
+use crate::second_factor::Settings as SecondFactor;
 use crate::secret::SecretSource;
 use crate::yaml::{Node, Rate, Value};
 use std::num::NonZeroU32;
@@ -72,6 +73,8 @@ pub struct Accounts {
     pub expired_log_in: bool,
     /// Where they log in besides.
     pub providers: Vec<Provider>,
+    /// The second factor, where people may have one.
+    pub mfa: Option<SecondFactor>,
 }
 
 impl Default for Accounts {
@@ -91,6 +94,7 @@ impl Default for Accounts {
             passwords: Passwords::default(),
             expired_log_in: false,
             providers: Vec::new(),
+            mfa: None,
         }
     }
 }

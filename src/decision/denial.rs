@@ -34,6 +34,8 @@ pub enum Reason {
     CsrfFailed,
     /// The session began with a password that is too old by now.
     PasswordExpired,
+    /// Whose second factor was not asked for does not come in by this.
+    SecondFactorRequired,
     /// The request names no organization that could be read.
     OrgMissing,
     /// The organization is not the caller's, is disabled or does not exist.
@@ -91,7 +93,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of the manual.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::NoRoute,
         Self::MethodNotAllowed,
         Self::BadTarget,
@@ -105,6 +107,7 @@ impl Reason {
         Self::ScopeExceeded,
         Self::CsrfFailed,
         Self::PasswordExpired,
+        Self::SecondFactorRequired,
         Self::OrgMissing,
         Self::OrgForeign,
         Self::OrgLevelMissing,
@@ -193,6 +196,12 @@ impl Reason {
                 S::FORBIDDEN,
                 "Password expired",
                 "Your password has expired. Update it to continue.",
+            ),
+            Self::SecondFactorRequired => (
+                "second_factor_required",
+                S::FORBIDDEN,
+                "Second factor required",
+                "You must log in on the login page, where a second factor is asked for.",
             ),
             Self::OrgMissing => (
                 "org_missing",
@@ -316,6 +325,7 @@ impl Reason {
             | Self::ScopeExceeded
             | Self::CsrfFailed
             | Self::PasswordExpired
+            | Self::SecondFactorRequired
             | Self::OrgMissing
             | Self::OrgForeign
             | Self::OrgLevelMissing

@@ -46,6 +46,7 @@ mod records;
 mod resources;
 mod roles;
 pub mod schema;
+mod second_factors;
 mod selector;
 mod sql;
 pub mod sqlite;
@@ -81,6 +82,7 @@ pub use resources::{
     OrganizationRecord, PermissionEdit, PermissionRecord, Resource, RoleRecord, TokenEdit, TokenRecord, UserEdit,
     UserRecord, record_of,
 };
+pub use second_factors::SecondFactor;
 pub use selector::{GroupSelector, OrgSelector, RoleSelector, Scope, UserSelector};
 pub use sql::{Cell, Value};
 pub use store::{Change, Changes, MEMBERS_AT_MOST, OrgRef, TokenSnapshot};

@@ -340,6 +340,10 @@ pub(super) fn authenticate(
     match found {
         Lookup::Known(known) if known.snapshot.user.is_active => {
             let mut csrf = None;
+            // Neither Django nor whoever sent a link has asked for one.
+            if matches!(kind, Kind::Sesame | Kind::Django) && identity.asks_for_more(&known.snapshot) {
+                return Err(Denial::new(Reason::SecondFactorRequired).into());
+            }
             if matches!(kind, Kind::Session | Kind::Django) {
                 if worker.shared.fact_cache.has_old_password(&known) {
                     return Err(Denial::new(Reason::PasswordExpired).into());

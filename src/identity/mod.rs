@@ -19,9 +19,11 @@ pub use credential::{Credential, Places, Presented, read};
 use crate::directory::token::TokenDigest;
 use crate::directory::{Directory, NewSession, SessionSnapshot, StoreError, UserKey, UserRecord};
 use crate::fact_cache::{self, FactCache, Found, KeyGeneration, Kind, Known, Lookup};
+use crate::facts::Snapshot;
 use crate::id::UserId;
 use crate::password::Passwords;
 use crate::redis::Redis;
+use crate::second_factor::SecondFactors;
 use crate::secret::SecretError;
 use arc_swap::ArcSwap;
 use django::DjangoSessions;
@@ -53,6 +55,7 @@ pub struct Identity {
     django: Option<DjangoSessions>,
     /// How long passwords are good that sessions began with.
     passwords: Passwords,
+    second_factors: Option<Arc<SecondFactors>>,
     /// Where credentials stand besides `Authorization`.
     pub places: Places,
 }
@@ -155,7 +158,8 @@ impl Identity {
         let scope = settings.sesame.as_ref().map(|sesame| sesame.scope.clone()).unwrap_or_default();
         let session = settings.session.clone();
         let django = settings.django.as_ref().map(|django| DjangoSessions::new(django, django_cache)).transpose()?;
-        Ok(Self { fact_cache, store, issuers, sesame, scope, session, django, passwords, places })
+        let second_factors = None;
+        Ok(Self { fact_cache, store, issuers, sesame, scope, session, django, passwords, second_factors, places })
     }
 
     /// What must be found out of a credential; `None` where its form alone says that it is nobody's.
@@ -293,6 +297,19 @@ impl Identity {
         let Some((signer, field)) = &self.sesame else { return Err(MintError::Unfit("there are no links".to_owned())) };
         let signer = signer.load_full();
         mint((&signer.sesame, *field), &self.store, user, (scope.unwrap_or(&self.scope), max_age)).await
+    }
+
+    /// The same, where some must log in with a second factor.
+    #[must_use]
+    pub fn with_second_factors(mut self, factors: Option<Arc<SecondFactors>>) -> Self {
+        self.second_factors = factors;
+        self
+    }
+
+    /// Whether somebody must log in with a second factor, which a link does not ask for.
+    #[must_use]
+    pub fn asks_for_more(&self, user: &Snapshot) -> bool {
+        self.second_factors.as_ref().is_some_and(|factors| factors.must_have(user))
     }
 
     /// How sessions are, where they are taken.

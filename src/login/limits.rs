@@ -28,6 +28,7 @@ const SESSIONS: u64 = 3;
 const BY_USER: u64 = 4;
 const LETTERS: u64 = 5;
 const CONFLICTS: u64 = 6;
+const CODES: u64 = 7;
 /// Credentials of one address that are nobody's, in each minute, before the store is asked by the narrow way alone.
 const PAGES: NonZeroU32 = NonZeroU32::new(120).unwrap();
 /// Failures on one user from strange addresses: so many at once, and as many in each hour.
@@ -36,6 +37,8 @@ const FAILURES: NonZeroU32 = NonZeroU32::new(100).unwrap();
 const LETTERS_EACH: NonZeroU32 = NonZeroU32::new(5).unwrap();
 /// Names and addresses of others that somebody who manages users hits upon: so many at once, and as many in each hour.
 const CONFLICTS_EACH: NonZeroU32 = NonZeroU32::new(30).unwrap();
+/// Wrong codes of a second factor of one user, from wherever: so many at once, and as many in each hour.
+const CODES_EACH: NonZeroU32 = NonZeroU32::new(20).unwrap();
 const HOUR: Duration = Duration::from_secs(3600);
 /// Successes that are remembered here.
 const SUCCESSES: usize = 50_000;
@@ -158,6 +161,25 @@ impl Limits {
     pub async fn no_conflict(&self, user: UserId) {
         let key = Key { limit: CONFLICTS, who: Who::User(user) };
         self.limiter.give_back(key, Quota::new(CONFLICTS_EACH, HOUR)).await;
+    }
+
+    /// Counts a code of a user's second factor as a guess, until it is given back. Whoever guesses has their password already, so it
+    /// counts from wherever they logged in before too.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub async fn code(&self, user: UserId) -> Result<(), Duration> {
+        let key = Key { limit: CODES, who: Who::User(user) };
+        match self.limiter.spend(key, Quota::new(CODES_EACH, HOUR), clock::monotonic()).await {
+            Verdict::Pass { .. } => Ok(()),
+            Verdict::Wait(wait) => Err(wait),
+        }
+    }
+
+    /// It was none.
+    pub async fn no_guess(&self, user: UserId) {
+        let key = Key { limit: CODES, who: Who::User(user) };
+        self.limiter.give_back(key, Quota::new(CODES_EACH, HOUR)).await;
     }
 
     /// A number for a name, which nobody can tell beforehand; another for each purpose.

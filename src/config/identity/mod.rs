@@ -5,6 +5,7 @@
 mod django;
 mod fields;
 mod jwt;
+mod mfa;
 pub(super) mod providers;
 mod sesame;
 mod session;
@@ -48,6 +49,8 @@ keys! {
         accounts ("login"), within::<accounts::Login>(), "How people name themselves.";
         accounts ("token"), within::<accounts::Token>(), "Tokens of logins.";
         accounts.passwords ("passwords"), custom(accounts::PASSWORDS, accounts::passwords), "How passwords are hashed.";
+        accounts.mfa ("mfa"), custom(mfa::SHAPE, mfa::read),
+            "A second factor at logins: codes of an authenticator app. [off]";
         fields, custom(fields::SHAPE, fields::read),
             "Fields of users of the installation's own, by name: `team: { type: text }`. [none]";
         settings.jwt ("jwt"), custom(jwt::SHAPE, jwt::read), "Issuers of JWTs.";

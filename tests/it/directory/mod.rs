@@ -18,6 +18,7 @@ mod organizations;
 mod people;
 mod provider_logins;
 mod rights;
+mod second_factors;
 mod shared;
 mod startup;
 mod tokens;

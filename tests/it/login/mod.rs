@@ -17,5 +17,6 @@ mod passwords;
 mod place;
 mod recorded;
 mod reference;
+mod second_factor;
 mod story;
 mod validators;
