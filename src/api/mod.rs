@@ -6,6 +6,7 @@
 //! What comes in is read by [`crate::compat::openwisp`] in the manner of the reference (Django REST
 //! framework), whose answers clients of an existing installation know; what goes wrong becomes an answer in [`error`] alone.
 
+mod account;
 mod assets;
 mod email_page;
 pub mod error;

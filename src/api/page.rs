@@ -5,7 +5,7 @@
 //! browser's, escaped in the page, and `local` where it says where to go on.
 
 use super::error::tell_limit;
-use super::paths::{LOGIN, LOGOUT, SECOND_FACTOR};
+use super::paths::{ACCOUNT, LOGIN, LOGOUT};
 use super::who::{self, Authenticated};
 use super::{Api, Client};
 use crate::decision::csrf::{self, CsrfToken};
@@ -169,8 +169,8 @@ pub(super) struct Account<'a> {
     pub login: String,
     pub logout: String,
     pub change: String,
-    /// Where a second factor is set up; empty where there is none.
-    pub second_factor: String,
+    /// Where what is their own is.
+    pub account: String,
 }
 
 impl<'a> Account<'a> {
@@ -178,8 +178,8 @@ impl<'a> Account<'a> {
     pub fn new(api: &Api, title: &'a str, username: &'a str, csrf: &'a str) -> Self {
         let [login, logout] = [LOGIN, LOGOUT].map(|path| api.links.at(path));
         let change = api.links.change();
-        let second_factor = api.second_factors.as_ref().map(|_| api.links.at(SECOND_FACTOR)).unwrap_or_default();
-        Self { style: STYLE, title, problem: "", username, next: "", csrf, login, logout, change, second_factor }
+        let account = api.links.at(ACCOUNT);
+        Self { style: STYLE, title, problem: "", username, next: "", csrf, login, logout, change, account }
     }
 }
 

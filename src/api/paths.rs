@@ -13,6 +13,8 @@ pub const TOKEN: &str = "/api/v1/users/token/";
 pub const LOGIN: &str = "/api/v1/users/login/";
 /// What the paths begin with at which people go to a provider, and come back from there.
 pub const PROVIDERS: &str = "/api/v1/users/login/with/";
+/// The path of the page with what is somebody's own.
+pub const ACCOUNT: &str = "/api/v1/users/account/";
 /// The path of the second step of a login.
 pub const SECOND_FACTOR: &str = "/api/v1/users/login/code/";
 /// The path of the logout page.

@@ -3,11 +3,11 @@
 use super::error::ApiError;
 use super::password::{ask_page, change, change_page, confirm, reset, reset_page};
 use super::paths::{
-    ASSETS, CHANGE, CHANGE_PAGE, CHANGE_PAGE_COMPAT, CONFIRM, CONFIRM_EMAIL, DESCRIPTION, DOCS, FORGOTTEN,
+    ACCOUNT, ASSETS, CHANGE, CHANGE_PAGE, CHANGE_PAGE_COMPAT, CONFIRM, CONFIRM_EMAIL, DESCRIPTION, DOCS, FORGOTTEN,
     FORGOTTEN_COMPAT, LOGIN, LOGOUT, PROVIDERS, RESET, RESET_PAGE, RESET_PAGE_COMPAT, SECOND_FACTOR, TOKEN,
 };
 use super::rest::show::show;
-use super::{Api, assets, email_page, login, logout, openapi, provider, rest, second_factor, token};
+use super::{Api, account, assets, email_page, login, logout, openapi, provider, rest, second_factor, token};
 use crate::compat::openwisp::negotiate::negotiate;
 use crate::policy::is_read;
 use axum::Router;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 /// Paths that a slash is added to where it is missing.
 const PATHS: [&str; 4] = [TOKEN, CHANGE, RESET, CONFIRM];
-const PAGES: [&str; 3] = [LOGIN, LOGOUT, CHANGE_PAGE];
+const PAGES: [&str; 4] = [ACCOUNT, LOGIN, LOGOUT, CHANGE_PAGE];
 
 /// On every answer: it is for the one who asked, and not to be framed, sniffed or told to others.
 const EVERYWHERE: [(HeaderName, HeaderValue); 5] = [
@@ -56,6 +56,7 @@ pub fn router(api: Arc<Api>) -> Router {
         router = router
             .route(LOGIN, any(login::answer))
             .route(LOGOUT, any(logout::answer))
+            .route(ACCOUNT, any(account::answer))
             .route(SECOND_FACTOR, any(second_factor::answer))
             .route(&format!("{PROVIDERS}{{name}}/"), any(provider::begin))
             .route(&format!("{PROVIDERS}{{name}}/callback/"), any(provider::end))

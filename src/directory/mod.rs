@@ -48,6 +48,7 @@ mod roles;
 pub mod schema;
 mod second_factors;
 mod selector;
+mod sessions;
 mod sql;
 pub mod sqlite;
 mod store;
@@ -84,6 +85,7 @@ pub use resources::{
 };
 pub use second_factors::SecondFactor;
 pub use selector::{GroupSelector, OrgSelector, RoleSelector, Scope, UserSelector};
+pub use sessions::SessionRecord;
 pub use sql::{Cell, Value};
 pub use store::{Change, Changes, MEMBERS_AT_MOST, OrgRef, TokenSnapshot};
 pub use usernames::{People, Usernames, UsernamesChange, login_of};

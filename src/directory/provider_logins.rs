@@ -3,15 +3,17 @@
 //! A subject is bound to a user, or linked by an address that both sides have verified, or becomes a user, as the configuration wants it; all
 //! of it is one transaction, and a login that was begun ends once.
 
-use super::engine::Directory;
-use super::error::DirectoryError;
+use super::credentials::SubjectRecord;
+use super::engine::{Directory, operations};
+use super::error::{DirectoryError, Noun, StoreError};
 use super::grants::BundleEdit;
 use super::name::Email;
 use super::resources::{NewEmail, NewMembership, NewUser, UserEdit, UserRecord};
-use super::selector::{GroupSelector, OrgSelector};
+use super::selector::{GroupSelector, OrgSelector, UserSelector};
 use super::tx::Tx;
 use super::{credentials, emails, groups, lookup, memberships, users};
 use crate::id::UserId;
+use crate::password::PasswordHash;
 use jiff::civil::Date;
 use serde_json::json;
 
@@ -63,6 +65,36 @@ impl Directory {
     pub async fn enter(&self, login: ProviderLogin) -> Result<ProviderEntry, DirectoryError> {
         self.write(move |tx| Box::pin(async move { enter(tx, login).await })).await
     }
+}
+
+operations! {
+    /// Ends a binding of their own by which a user logs in, unless it is their last way in.
+    write unlink_subject(user: &UserSelector; issuer: String, subject: String) -> SubjectRecord = unlink;
+}
+
+async fn unlink(
+    tx: &Tx<'_>,
+    by: &UserSelector,
+    issuer: String,
+    subject: String,
+) -> Result<SubjectRecord, DirectoryError> {
+    let user = lookup::user(tx, by).await?;
+    let may = tx.viewer.is_unbounded() || tx.viewer.user() == Some(user.id);
+    tx.viewer.unless(may, || "say how somebody else logs in".to_owned())?;
+    // Two who each take one of the last two do so one after the other.
+    tx.session.lock("users", &user.id).await?;
+    let Some(bound) = credentials::bound(tx, &issuer, &subject).await?.filter(|bound| bound.user == user.id) else {
+        return Err(DirectoryError::NotFound { noun: Noun::Subject, reference: subject });
+    };
+    let sql = "SELECT password, (SELECT count(*) FROM subjects s WHERE s.user_id = u.id) AS subjects FROM users u
+               WHERE id = $1";
+    let row = tx.row(sql, &[&user.id]).await?.ok_or_else(|| StoreError::Broken("a user has gone".to_owned()))?;
+    let password: Option<String> = row.get("password")?;
+    let has_password = PasswordHash::from_stored(password.as_deref().unwrap_or_default()).is_usable();
+    tx.viewer.unless(has_password || row.get::<i64>("subjects")? > 1, || "take away their last way in".to_owned())?;
+    tx.execute("DELETE FROM subjects WHERE issuer = $1 AND subject = $2", &[&issuer, &subject]).await?;
+    tx.deleted("subject.unbind", &bound);
+    Ok(bound)
 }
 
 async fn enter(tx: &Tx<'_>, login: ProviderLogin) -> Result<ProviderEntry, DirectoryError> {

@@ -2,7 +2,8 @@
 
 use super::{Backend, organization, stories, user};
 use postern::directory::name::Email;
-use postern::directory::{DirectoryError, List, NewUser, ProviderEntry, ProviderLogin, Ties, UserEdit};
+use postern::directory::{DirectoryError, List, NewUser, ProviderEntry, ProviderLogin, Ties, UserEdit, Viewer};
+use postern::password::PasswordHash;
 use std::sync::Arc;
 
 stories!(
@@ -10,6 +11,7 @@ stories!(
     of_many_first_logins_of_one_subject_comes_one_user,
     what_is_named_follows_the_claim_and_the_rest_stays,
     nobody_takes_over_an_account,
+    the_last_way_in_stays,
 );
 
 fn login(subject: &str, digest: u8) -> ProviderLogin {
@@ -95,4 +97,23 @@ async fn nobody_takes_over_an_account(on: &dyn Backend) {
     let end = store.directory().enter(ProviderLogin { link, ..login("2", 2) }).await.unwrap();
     assert_eq!(end, ProviderEntry::Nobody, "she has not verified it");
     assert_eq!(store.subjects(&"ann".into()).await.unwrap(), []);
+}
+
+async fn the_last_way_in_stays(on: &dyn Backend) {
+    let store = on.store();
+    let ann = user(&store, "ann").await.id;
+    let (issuer, oneself) = ("https://id.example.com", store.as_seen_by(Viewer::Oneself(ann)));
+    for subject in ["1", "2"] {
+        store.bind_subject(&ann.into(), issuer.into(), subject.into()).await.unwrap();
+    }
+    oneself.unlink_subject(&ann.into(), issuer.into(), "1".into()).await.unwrap();
+    let last = oneself.unlink_subject(&ann.into(), issuer.into(), "2".into()).await.unwrap_err();
+    assert!(matches!(last, DirectoryError::Forbidden { .. }), "{last}");
+    assert_eq!(store.subjects(&ann.into()).await.unwrap().len(), 1);
+    let bob = user(&store, "bob").await.id;
+    let theirs = store.as_seen_by(Viewer::Oneself(bob));
+    assert!(theirs.unlink_subject(&ann.into(), issuer.into(), "2".into()).await.is_err(), "she is out of sight");
+    let password = PasswordHash::from_stored("pbkdf2_sha256$1$a$b");
+    store.set_password(&ann.into(), Some(password), "2026-01-01".parse().unwrap()).await.unwrap();
+    oneself.unlink_subject(&ann.into(), issuer.into(), "2".into()).await.unwrap();
 }

@@ -1,5 +1,6 @@
 //! Logging in on the data port, by token and by page, and an existing installation's people.
 
+mod account;
 mod accounts;
 mod admin;
 pub mod browser;

@@ -1,0 +1,244 @@
+//! `/api/v1/users/account/`: what is somebody's own: their sessions, tokens, and the providers that know them. Each button is a form of ours,
+//! and what it does is an operation of the directory as they see it.
+
+use super::error::ApiError;
+use super::page::{self, Visitor};
+use super::paths::{ACCOUNT, LOGIN, SECOND_FACTOR};
+use super::{Api, Client};
+use crate::clock;
+use crate::compat::openwisp::body;
+use crate::compat::openwisp::value::Fields;
+use crate::directory::name::Text;
+use crate::directory::token::{Token, TokenDigest};
+use crate::directory::{DirectoryError, List, NewScope, NewToken, StoreError, View, Viewer};
+use crate::id::{TokenId, UserId};
+use askama::Template;
+use axum::extract::{Extension, Request, State};
+use axum::response::Response;
+use http::{Method, StatusCode};
+use jiff::Timestamp;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use std::sync::Arc;
+use uuid::Uuid;
+
+const ALLOW: &str = "GET, HEAD, POST";
+/// Tokens that are shown, at most.
+const MOST: usize = 100;
+const STALE: &str = "This form was open for too long, or your browser sends no cookies. Try again.";
+const GONE: &str = "It is not there any more.";
+const NAME: &str = "The name of a token has 1 to 200 characters.";
+const BUSY: &str = "Your account cannot be looked at in this moment. Try again in a few seconds.";
+
+struct Session {
+    id: Uuid,
+    since: String,
+    until: String,
+    is_this: bool,
+}
+
+struct OwnToken {
+    id: TokenId,
+    name: String,
+    since: String,
+    until: String,
+}
+
+struct Known {
+    label: String,
+    issuer: String,
+    subject: String,
+}
+
+#[derive(Default, Template)]
+#[template(path = "account.html")]
+struct Page {
+    style: &'static str,
+    problem: String,
+    action: String,
+    csrf: String,
+    username: String,
+    change: String,
+    second_factor: String,
+    sessions: Vec<Session>,
+    tokens: Vec<OwnToken>,
+    /// Whether they may have more.
+    makes_tokens: bool,
+    /// One that was just made, shown this once.
+    token: String,
+    providers: Vec<Known>,
+}
+
+/// Somebody who is logged in, and the directory as they see it.
+struct Visit<'a> {
+    api: &'a Api,
+    visitor: Visitor,
+    user: UserId,
+    username: String,
+    this: TokenDigest,
+    view: View,
+}
+
+/// Why nothing was done.
+enum Refused {
+    Stale,
+    Said(String),
+    Store(StoreError),
+}
+
+impl From<DirectoryError> for Refused {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Store(error) => Self::Store(error),
+            DirectoryError::NotFound { .. } => Self::Said(GONE.to_owned()),
+            error => Self::Said(format!("This is not possible: {error}.")),
+        }
+    }
+}
+
+/// Answers a request of any method.
+pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    if ![Method::GET, Method::HEAD, Method::POST].contains(&parts.method) {
+        return ApiError::Method(parts.method.to_string()).answer(&api, ALLOW);
+    }
+    let visitor = Visitor::of(&api, &parts.headers);
+    let here = api.links.at(ACCOUNT);
+    let Some(person) = visitor.person(&api, client.0).await else {
+        let next = utf8_percent_encode(&here, NON_ALPHANUMERIC);
+        return page::go_on(&format!("{}?next={next}", api.links.at(LOGIN)), []);
+    };
+    if person.has_old_password {
+        return page::go_on(&api.links.change(), []);
+    }
+    let (user, username) = (person.snapshot.user.id, person.username().to_owned());
+    let this = TokenDigest::of(visitor.session.as_deref().unwrap_or_default());
+    let view = api.store.as_seen_by(Viewer::Oneself(user));
+    let visit = Visit { api: &api, visitor, user, username, this, view };
+    if parts.method != Method::POST {
+        return visit.show(StatusCode::OK, "", "").await;
+    }
+    let fields = match body::read(&parts, body).await {
+        Ok(fields) => fields,
+        Err(error) => return ApiError::from(error).answer(&api, ALLOW),
+    };
+    let done = if visit.visitor.sent_our_form(&parts.headers, fields.text("csrf")) {
+        visit.submit(&fields).await
+    } else {
+        Err(Refused::Stale)
+    };
+    match done {
+        Ok(None) => page::go_on(&here, []),
+        Ok(Some(token)) => visit.show(StatusCode::OK, "", token.expose()).await,
+        Err(Refused::Stale) => visit.show(StatusCode::FORBIDDEN, STALE, "").await,
+        Err(Refused::Said(problem)) => visit.show(StatusCode::BAD_REQUEST, &problem, "").await,
+        Err(Refused::Store(error)) => visit.busy(&error),
+    }
+}
+
+impl Visit<'_> {
+    fn busy(&self, error: &StoreError) -> Response {
+        tracing::warn!(%error, "an account cannot be looked at");
+        let page = Page { problem: BUSY.to_owned(), ..Page::default() };
+        page::with_wait(self.page(StatusCode::SERVICE_UNAVAILABLE, page), 1, None)
+    }
+
+    fn page(&self, status: StatusCode, page: Page) -> Response {
+        let Ok((csrf, cookie)) = self.visitor.form() else { return ApiError::Unavailable.answer(self.api, ALLOW) };
+        let links = &self.api.links;
+        let second_factor = self.api.second_factors.as_ref().map(|_| links.at(SECOND_FACTOR)).unwrap_or_default();
+        let page = Page {
+            style: page::STYLE,
+            action: links.at(ACCOUNT),
+            csrf,
+            username: self.username.clone(),
+            change: links.change(),
+            second_factor,
+            ..page
+        };
+        page::answer(status, &page, cookie)
+    }
+
+    async fn show(&self, status: StatusCode, problem: &str, token: &str) -> Response {
+        match self.look().await {
+            Ok(page) => self.page(status, Page { problem: problem.to_owned(), token: token.to_owned(), ..page }),
+            Err(DirectoryError::Store(error)) => self.busy(&error),
+            // Deleted in this very moment.
+            Err(_) => page::go_on(&self.api.links.at(LOGIN), []),
+        }
+    }
+
+    async fn look(&self) -> Result<Page, DirectoryError> {
+        let by = self.user.into();
+        let sessions = self.view.sessions(&by, self.this).await?.into_iter().map(|session| Session {
+            id: session.id,
+            since: time(session.created),
+            until: time(session.expires_at),
+            is_this: session.is_this,
+        });
+        let tokens = self.view.tokens(&List::of_user(self.user)).await?.rows.into_iter();
+        let tokens = tokens.filter(|token| token.state == "active").take(MOST).map(|token| OwnToken {
+            id: token.id,
+            name: token.name,
+            since: time(token.created),
+            until: token.expires_at.map(time).unwrap_or_default(),
+        });
+        let known = self.view.subjects(&by).await?.into_iter().map(|known| {
+            let provider = self.api.providers.iter().find(|provider| *provider.settings.issuer == *known.issuer);
+            let label = provider.map_or(&*known.issuer, |provider| &*provider.settings.label).to_owned();
+            Known { label, issuer: known.issuer, subject: known.subject }
+        });
+        Ok(Page {
+            sessions: sessions.collect(),
+            tokens: tokens.collect(),
+            makes_tokens: !self.api.compat,
+            providers: known.collect(),
+            ..Page::default()
+        })
+    }
+
+    /// Does what a button says; a token that it has made.
+    async fn submit(&self, fields: &Fields) -> Result<Option<Token>, Refused> {
+        let by = self.user.into();
+        let id = Uuid::try_parse(fields.text("id")).map_err(|_| Refused::Said(GONE.to_owned()));
+        match fields.text("do") {
+            "end" => {
+                self.view.end_session(&by, id?).await?;
+            }
+            "end-others" => {
+                self.view.end_other_sessions(&by, self.this).await?;
+            }
+            "revoke" => {
+                self.view.revoke_token(TokenId(id?)).await?;
+            }
+            "unlink" => {
+                let (issuer, subject) = (fields.text("issuer").to_owned(), fields.text("subject").to_owned());
+                self.view.unlink_subject(&by, issuer, subject).await?;
+            }
+            "token" if !self.api.compat => return self.token(fields.text("name").trim()).await.map(Some),
+            _ => return Err(Refused::Said(GONE.to_owned())),
+        }
+        Ok(None)
+    }
+
+    async fn token(&self, name: &str) -> Result<Token, Refused> {
+        let name = Text::new("name", name).ok().filter(|name| !name.as_str().is_empty());
+        let name = name.ok_or_else(|| Refused::Said(NAME.to_owned()))?;
+        let random = |error: getrandom::Error| Refused::Store(StoreError::Unavailable(error.to_string()));
+        let token = Token::generate(self.api.store.checksum_key()).map_err(random)?;
+        let lifetime = self.api.lifetime.map(|lifetime| i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
+        let new = NewToken {
+            user: self.user.into(),
+            digest: token.digest(),
+            name,
+            expires_at: lifetime.map(|lifetime| clock::unix_seconds().saturating_add(lifetime)),
+            scope: NewScope::default(),
+        };
+        self.view.create_tokens(vec![new]).await.map_err(|error| error.error)?;
+        Ok(token)
+    }
+}
+
+/// A time as people read it.
+fn time(seconds: i64) -> String {
+    Timestamp::from_second(seconds).map_or_else(|_| String::new(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
+}

@@ -1,0 +1,115 @@
+//! The page of one's own account: what is shown, what its buttons do, and that they are nobody else's.
+
+use super::browser::{Browser, field};
+use crate::support::{Answer, Gate, Options};
+
+const ROUTES: &str = "version: 1\nupstream: echo\nauthenticate: [bearer, session]\nroutes:\n  /me/**: authenticated\n";
+const ACCOUNT: &str = "/api/v1/users/account/";
+
+fn gate(more: &str) -> Gate {
+    let config = format!(
+        "audit: audit.jsonl\nidentity:\n  api: token\n  session: {{ secure: false }}\n  passwords: {{ memory: 64KiB, passes: 1 }}\n  token: {{ throttle: none }}\n{more}"
+    );
+    let gate = Gate::with(&Options { config, ..Options::policy(ROUTES) });
+    for name in ["lena", "bob"] {
+        gate.postern.cli_with(&["user", "create", name, "--password-stdin"], "s3cret-word\n");
+    }
+    gate
+}
+
+fn logged_in<'g>(gate: &'g Gate, name: &str) -> Browser<'g> {
+    let mut browser = Browser::of(gate);
+    assert_eq!(browser.log_in(name, "s3cret-word").status, 303);
+    browser
+}
+
+/// Presses a button.
+fn press(browser: &mut Browser<'_>, fields: &[(&str, &str)]) -> Answer {
+    let csrf = field(&browser.get(ACCOUNT).text(), "csrf").unwrap();
+    browser.ask("POST", ACCOUNT, Some(&[&[("csrf", csrf.as_str())], fields].concat()))
+}
+
+/// The keys of what is listed, in order.
+fn ids(page: &str) -> Vec<String> {
+    let ids = page.split("name=\"id\" value=\"").skip(1);
+    ids.map(|rest| rest.split_once('"').unwrap().0.to_owned()).collect()
+}
+
+#[test]
+fn sessions_end_one_by_one_and_all_others() {
+    let gate = gate("");
+    assert_eq!(
+        Browser::of(&gate).get(ACCOUNT).header("location"),
+        Some("/api/v1/users/login/?next=%2Fapi%2Fv1%2Fusers%2Faccount%2F")
+    );
+    let (mut one, mut two, mut three) = (logged_in(&gate, "lena"), logged_in(&gate, "lena"), logged_in(&gate, "lena"));
+    let mut bob = logged_in(&gate, "bob");
+    let page = one.get(ACCOUNT);
+    let text = page.text();
+    assert_eq!((page.status, text.matches("(this one)").count(), ids(&text).len()), (200, 1, 3), "{text}");
+    assert!(!text.contains("<script") && text.contains("<strong>lena</strong>"));
+    // Somebody else's is not there.
+    let theirs = ids(&bob.get(ACCOUNT).text()).remove(0);
+    assert_eq!(press(&mut one, &[("do", "end"), ("id", &theirs)]).status, 303);
+    assert_eq!(bob.whoami(), 200);
+    for fields in [&[("do", "end"), ("id", "x")][..], &[("do", "nothing")], &[]] {
+        assert_eq!(press(&mut one, fields).status, 400);
+    }
+    let answer = one.ask("POST", ACCOUNT, Some(&[("do", "end-others")]));
+    assert_eq!((answer.status, two.whoami()), (403, 200), "no form of ours");
+
+    let others: Vec<String> = text
+        .split("<form")
+        .filter(|part| part.contains("name=\"id\"") && !part.contains("(this one)"))
+        .flat_map(ids)
+        .collect();
+    assert_eq!((others.len(), press(&mut one, &[("do", "end"), ("id", &others[0])]).status), (2, 303));
+    assert_eq!([one.whoami(), two.whoami(), three.whoami()].iter().filter(|status| **status == 200).count(), 2);
+    assert_eq!(press(&mut one, &[("do", "end-others")]).status, 303);
+    assert_eq!([one.whoami(), two.whoami(), three.whoami(), bob.whoami()], [200, 401, 401, 200]);
+    let audit = std::fs::read_to_string(gate.postern.home().join("audit.jsonl")).unwrap();
+    assert_eq!(audit.matches("\"what\":\"session.end\"").count(), 2);
+}
+
+#[test]
+fn tokens_are_made_and_revoked() {
+    let gate = gate("");
+    let mut browser = logged_in(&gate, "lena");
+    let shown = press(&mut browser, &[("do", "token"), ("name", "<backup>")]);
+    let text = shown.text();
+    let token = text.split_once("<code id=\"token\">").unwrap().1.split_once('<').unwrap().0.to_owned();
+    assert!(token.starts_with("pst_") && text.contains("&#60;backup&#62;"), "{text}");
+    let uses = || gate.send(format!("GET /me/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n")).status;
+    assert_eq!(uses(), 200);
+    let text = browser.get(ACCOUNT).text();
+    assert!(!text.contains(&token));
+    let id = ids(&text).remove(1);
+    let mut bob = logged_in(&gate, "bob");
+    assert_eq!((press(&mut bob, &[("do", "revoke"), ("id", &id)]).status, uses()), (400, 200), "it is not bob's");
+    assert_eq!((press(&mut browser, &[("do", "revoke"), ("id", &id)]).status, uses()), (303, 401));
+    assert_eq!(press(&mut browser, &[("do", "token"), ("name", " ")]).status, 400);
+    let log = format!("{:?}{:?}", gate.postern.stderr(), gate.postern.stdout());
+    assert!(!log.contains(&token));
+}
+
+#[test]
+fn a_provider_is_taken_away_unless_it_is_the_last_way_in() {
+    let gate = gate("");
+    let bind = |name: &str, subject: &str| {
+        gate.postern.cli(&["user", "bind", name, "--issuer", "https://id.example.com", "--subject", subject]);
+    };
+    bind("lena", "7");
+    bind("bob", "8");
+    let mut browser = logged_in(&gate, "lena");
+    let unlink = |browser: &mut Browser<'_>, subject: &str| {
+        press(browser, &[("do", "unlink"), ("issuer", "https://id.example.com"), ("subject", subject)])
+    };
+    assert!(
+        browser.get(ACCOUNT).text().contains("https:&#47;&#47;id.example.com, as 7")
+            || browser.get(ACCOUNT).text().contains("id.example.com, as 7")
+    );
+    assert_eq!(unlink(&mut browser, "8").status, 400, "it is bob's");
+    assert_eq!(unlink(&mut browser, "7").status, 303);
+    assert!(!browser.get(ACCOUNT).text().contains("id.example.com"));
+    assert_eq!(gate.postern.query("SELECT count(*) || '' FROM subjects"), "1");
+}
