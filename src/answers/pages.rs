@@ -44,7 +44,7 @@ const OF_ALL: [&str; 31] = [
 /// How links of an answer are read, and what its client sees of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pages {
-    /// The parameter that narrows the list.
+    /// The parameter that narrows the list; empty: the service narrows it by itself.
     pub parameter: Box<str>,
     /// What the client has asked with it, as it stood in the query; empty: nothing.
     pub asked: Box<str>,
@@ -121,7 +121,9 @@ impl Pages {
 
     /// `?query#fragment` with what the client has asked for in the place of the parameter; borrowed where that is not there.
     fn without<'t>(&self, rest: &'t str) -> Cow<'t, str> {
-        let Some(asked) = rest.strip_prefix('?') else { return Cow::Borrowed(rest) };
+        let Some(asked) = rest.strip_prefix('?').filter(|_| !self.parameter.is_empty()) else {
+            return Cow::Borrowed(rest);
+        };
         let (query, fragment) = asked.split_at_checked(asked.find('#').unwrap_or(asked.len())).unwrap_or((asked, ""));
         let Some(left) = query::without(query, &self.parameter) else { return Cow::Borrowed(rest) };
         let query = [&*self.asked, &*left].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("&");

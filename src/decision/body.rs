@@ -8,7 +8,7 @@ use super::matching::Hits;
 use super::media_type::{self, Unreadable};
 use super::{Denial, Reason, RequestView, multipart};
 use crate::answers::is_json;
-use crate::policy::{Pointer, Source};
+use crate::policy::{Pointer, RelatedField, Source};
 use crate::request_target::query;
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Method};
@@ -33,29 +33,41 @@ pub(super) enum Wanted {
     Organizations,
     /// The objects that it points at, one or a list.
     Objects,
+    /// The same, where it may hold new ones instead.
+    ObjectsOrNew,
 }
 
 impl Wanted {
     /// Different values at one place, at most.
     pub(super) const MOST: usize = 64;
 
+    pub(super) const fn of(field: &RelatedField) -> Self {
+        if field.nested { Self::ObjectsOrNew } else { Self::Objects }
+    }
+
     const fn expected(self) -> Expected {
         match self {
             Self::Organization => Expected::one(Absent::Null),
-            Self::Organizations => Expected { absent: Absent::Null, most: Self::MOST, lists: false },
-            Self::Objects => Expected { absent: Absent::Null, most: Self::MOST, lists: true },
+            Self::Organizations => Expected { absent: Absent::Null, most: Self::MOST, lists: false, objects: false },
+            Self::Objects | Self::ObjectsOrNew => {
+                let objects = matches!(self, Self::ObjectsOrNew);
+                Expected { absent: Absent::Null, most: Self::MOST, lists: true, objects }
+            }
         }
     }
 
     const fn no_name(self) -> (Reason, &'static str) {
-        if matches!(self, Self::Objects) { (Reason::BodyInvalid, NO_OBJECT) } else { (Reason::OrgMissing, NO_NAME) }
+        match self {
+            Self::Objects | Self::ObjectsOrNew => (Reason::BodyInvalid, NO_OBJECT),
+            Self::Organization | Self::Organizations => (Reason::OrgMissing, NO_NAME),
+        }
     }
 
     const fn too_many(self) -> (Reason, &'static str) {
         match self {
             Self::Organization => (Reason::Ambiguous, SEVERAL),
             Self::Organizations => (Reason::BodyInvalid, SEVERAL),
-            Self::Objects => (Reason::BodyInvalid, OBJECTS),
+            Self::Objects | Self::ObjectsOrNew => (Reason::BodyInvalid, OBJECTS),
         }
     }
 }
@@ -103,7 +115,7 @@ impl BodyFacts {
             }
             for field in hit.rule.fields() {
                 let through = hit.rule.elements().map_or(0, |elements| elements.shared_elements(&field.place));
-                ask(&field.place, Wanted::Objects, through);
+                ask(&field.place, Wanted::of(field), through);
                 if let Some(elements) = hit.rule.elements().filter(|_| through > 0) {
                     ask(elements, Wanted::Organizations, through);
                 }
@@ -218,8 +230,8 @@ fn of_field(asked: &Asked, read: impl Fn(&str) -> Result<Vec<Field>, Denial>) ->
     let found = read(name)?;
     // Where several may stand, a form repeats the field.
     match (asked.wanted, found.len()) {
-        (Wanted::Objects, 0..=Wanted::MOST) | (_, 0 | 1) => Ok(of_form(found)),
-        (Wanted::Objects, _) => Err(told(Problem::TooManyValues, asked.wanted)),
+        (Wanted::Objects | Wanted::ObjectsOrNew, 0..=Wanted::MOST) | (_, 0 | 1) => Ok(of_form(found)),
+        (Wanted::Objects | Wanted::ObjectsOrNew, _) => Err(told(Problem::TooManyValues, asked.wanted)),
         (Wanted::Organization | Wanted::Organizations, _) => Err(told(Problem::Twice, asked.wanted)),
     }
 }
@@ -232,7 +244,7 @@ const fn of_form(all: Vec<Field>) -> Values {
 fn form(body: &[u8], name: &str, wanted: Wanted) -> Result<Vec<Field>, Denial> {
     let text = std::str::from_utf8(body).map_err(|_| Denial::new(Reason::BodyInvalid).with_fault(CHARSET))?;
     let values = match wanted {
-        Wanted::Objects => query::each(text, name, Wanted::MOST + 1)?,
+        Wanted::Objects | Wanted::ObjectsOrNew => query::each(text, name, Wanted::MOST + 1)?,
         Wanted::Organization | Wanted::Organizations => query::single(Some(text), name)?.into_iter().collect(),
     };
     Ok(values.into_iter().map(|text| if text.is_empty() { Field::Null } else { Field::Text(text.into()) }).collect())
@@ -265,10 +277,27 @@ mod tests {
     }
 
     fn pointed(media_type: &str, body: &str, pointer: &str) -> Result<Vec<Field>, Reason> {
+        pointed_or_new(media_type, body, pointer, Wanted::Objects)
+    }
+
+    fn pointed_or_new(media_type: &str, body: &str, pointer: &str, wanted: Wanted) -> Result<Vec<Field>, Reason> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_str(media_type).unwrap());
-        let read = read(&headers, body.as_bytes(), &Pointer::parse(pointer).unwrap(), Wanted::Objects);
+        let read = read(&headers, body.as_bytes(), &Pointer::parse(pointer).unwrap(), wanted);
         read.map_err(|denial| denial.reason)
+    }
+
+    #[test]
+    fn a_new_object_points_at_nothing_where_it_may_stand() {
+        for (body, found) in [
+            (r#"{"t": {"id": 1}}"#, Ok(vec![Field::Null])),
+            (r#"{"t": [{}, 1, {"id": 2}]}"#, Ok(vec![Field::Null, text("1")])),
+            (r#"{"t": 1}"#, Ok(vec![text("1")])),
+            (r#"{"t": [[{}]]}"#, Err(Reason::BodyInvalid)),
+            (r#"{"t": {}, "T": 2}"#, Err(Reason::Ambiguous)),
+        ] {
+            assert_eq!(pointed_or_new(JSON, body, "t", Wanted::ObjectsOrNew), found, "{body}");
+        }
     }
 
     #[test]
@@ -423,7 +452,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
             let body = format!("{body}{behind}");
-            let wanted = [Wanted::Organization, Wanted::Organizations, Wanted::Objects];
+            let wanted = [Wanted::Organization, Wanted::Organizations, Wanted::Objects, Wanted::ObjectsOrNew];
             let asked: Vec<Asked> = pointers.iter().zip(wanted.iter().cycle()).map(|(steps, wanted)| {
                 let pointer = Pointer::parse(&format!("/{}", steps.join("/"))).unwrap();
                 Asked { pointer, wanted: *wanted, through: 0 }

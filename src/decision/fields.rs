@@ -91,7 +91,7 @@ fn pointed(hit: &Hit<'_>, view: &RequestView<'_>, body: &BodyFacts) -> Result<(V
     for (number, field) in hit.rule.fields().iter().enumerate() {
         let named_by = hit.rule.elements().map(|elements| (elements, elements.shared_elements(&field.place)));
         let through = named_by.map_or(0, |(_, through)| through);
-        let values = body.said(&field.place, Wanted::Objects, through)?;
+        let values = body.said(&field.place, Wanted::of(field), through)?;
         // What is not sent stays as it is, where a part is edited.
         let is_absent = values.all.is_empty() && *view.method != Method::PATCH;
         if field.required && (is_absent || values.all.contains(&Field::Null)) {

@@ -48,12 +48,14 @@ pub(super) struct Expected {
     pub(super) most: usize,
     /// A list of values may stand in the place of one.
     pub(super) lists: bool,
+    /// An object may stand there, and says what null does.
+    pub(super) objects: bool,
 }
 
 impl Expected {
     /// One value; two are too many for a rule, but which they are is for it to say.
     pub(super) const fn one(absent: Absent) -> Self {
-        Self { absent, most: 4, lists: false }
+        Self { absent, most: 4, lists: false, objects: false }
     }
 }
 
@@ -141,15 +143,19 @@ impl<T: PartialEq> Answer<T> {
     }
 
     fn leaf(&mut self, raw: &str, element: Option<u32>, leaf: fn(&str) -> Option<T>) {
-        if let Some(value) = leaf(raw) {
+        if let Some(value) = self.value(raw, leaf) {
             return self.find(value, element);
         }
         match serde_json::from_str::<Vec<&RawValue>>(raw).ok().filter(|_| self.expected.lists) {
             // A list of nothing is what null is, and no field that was not sent.
             Some(list) if list.is_empty() => self.say(leaf(NULL), element),
-            Some(list) => list.iter().for_each(|raw| self.say(leaf(raw.get()), element)),
+            Some(list) => list.iter().for_each(|raw| self.say(self.value(raw.get(), leaf), element)),
             None => self.refuse(Problem::NoName),
         }
+    }
+
+    fn value(&self, raw: &str, leaf: fn(&str) -> Option<T>) -> Option<T> {
+        leaf(if self.expected.objects && raw.starts_with('{') { NULL } else { raw })
     }
 
     fn say(&mut self, value: Option<T>, element: Option<u32>) {

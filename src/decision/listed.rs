@@ -3,7 +3,7 @@
 use super::items::{self, FoundItems, unreadable};
 use super::matching::Hits;
 use super::org_references::key;
-use super::push::{Narrowed, narrow};
+use super::push::{Narrowed, by_itself, narrow};
 use super::rule::passes_shared;
 use super::{AnswerView, Awaited, Caller, Denial, OrgKey, Reason, RequestView, media_type};
 use crate::answers::{Counts, Filter, Pages, Said, Shape};
@@ -23,7 +23,7 @@ pub struct Listed {
     awaited: Awaited,
     /// The answer has no body.
     is_head: bool,
-    /// The service is asked for the caller's items alone.
+    /// The service sends the caller's items alone, asked for them or by itself.
     narrowed: Option<Narrowed>,
     /// What says whose an item is, where that only names another object.
     lookup: Option<Arc<ItemLookup>>,
@@ -55,9 +55,10 @@ impl Listed {
         // No parameter names what belongs to nobody, and nobody's ids are a superuser's.
         let is_narrow = kept.as_ref().is_some_and(|kept| !kept.keeps_shared) && !user.is_superuser_somewhere();
         // In shadow mode the service is asked as the client asks.
-        let narrowed = match list.push.as_ref().filter(|_| is_narrow && !hits.are_shadow()) {
+        let narrowed = match list.push.as_ref().filter(|_| is_narrow) {
+            _ if hits.are_shadow() => None,
             Some(push) => Some(narrow(push, list.keep, user, hits, view, target)?),
-            None => None,
+            None => (list.is_narrowed && kept.is_some()).then(|| by_itself(view, target)),
         };
         Ok(Some(Box::new(Self {
             shape: Arc::clone(&list.shape),

@@ -72,15 +72,25 @@ pub(super) fn narrow(
     };
     // Of what was judged, only the query has changed: it falls under the same routes, if it can be read as it was.
     Target::read(&raw).map_err(|error| Denial::from(error).at(hits.first.route.index))?;
+    let pages = pages(view, path, &push.parameter, &asked.join("&"));
+    Ok(Narrowed::Asks(raw.into(), Arc::new(pages)))
+}
+
+/// The same where the service narrows by itself: it is asked what it would be.
+pub(super) fn by_itself(view: &RequestView<'_>, target: &str) -> Narrowed {
+    let (path, _) = target.split_once('?').unwrap_or((target, ""));
+    Narrowed::Asks(target.into(), Arc::new(pages(view, path, "", "")))
+}
+
+fn pages(view: &RequestView<'_>, forwarded: &str, parameter: &str, asked: &str) -> Pages {
     let host = view.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or(view.host);
-    let pages = Pages {
-        parameter: push.parameter.clone(),
-        asked: asked.join("&").into(),
+    Pages {
+        parameter: parameter.into(),
+        asked: asked.into(),
         host: host.into(),
         path: view.target.path().into(),
-        forwarded: path.into(),
-    };
-    Ok(Narrowed::Asks(raw.into(), Arc::new(pages)))
+        forwarded: forwarded.into(),
+    }
 }
 
 /// What the client asks for with the same parameter; `None`: for nothing, since it is not there, or empty.

@@ -132,7 +132,7 @@ impl Drop for Filtered {
 pub(super) fn count_foreign(exchange: &mut Exchange, items: u64) {
     if items > 0 && exchange.listed().is_some_and(|listed| listed.pages().is_some()) {
         exchange.count_foreign(items);
-        exchange.fault("the service has sent items that `push` did not ask for");
+        exchange.fault("the service has sent items of others, which it was to leave out");
     }
 }
 

@@ -45,14 +45,15 @@ impl Objects {
     /// The object that a lookup finds by these arguments: its name, or the id that `<name>` stands for.
     fn find(&self, lookup: &str, args: &[Box<str>]) -> Option<&Object> {
         let objects = self.0.get(lookup)?;
-        let named = args.join("/");
-        let by_id = || objects.iter().find(|(name, _)| is_id_of(name, &named)).map(|(_, object)| object);
-        objects.get(named.as_str()).or_else(by_id)
+        let by_id = || objects.iter().find(|(name, _)| are_named(name, args)).map(|(_, object)| object);
+        objects.get(args.join("/").as_str()).or_else(by_id)
     }
 }
 
-fn is_id_of(name: &str, text: &str) -> bool {
-    uuid::Uuid::try_parse(text).is_ok_and(|id| id == id_of(name))
+/// Whether each part of a name stands for its argument.
+fn are_named(name: &str, args: &[Box<str>]) -> bool {
+    let is_named = |part: &str, arg: &str| part == arg || uuid::Uuid::try_parse(arg).is_ok_and(|id| id == id_of(part));
+    name.split('/').count() == args.len() && name.split('/').zip(args).all(|(part, arg)| is_named(part, arg))
 }
 
 /// `acme`, `null`, or a map with the organization and other columns.

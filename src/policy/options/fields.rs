@@ -28,6 +28,8 @@ pub struct RelatedField {
     pub shared: bool,
     /// It must point at something.
     pub required: bool,
+    /// A new object may stand there, which is made with this one.
+    pub nested: bool,
 }
 
 /// A field as it is written.
@@ -40,6 +42,7 @@ pub(in crate::policy) struct RawField {
     span: Span,
     shared: bool,
     required: bool,
+    nested: bool,
 }
 
 const EXAMPLE: &str = "write `fields: { template: { lookup: template } }`";
@@ -57,6 +60,7 @@ impl PolicyOption for Fields {
                     "lookup": { "type": "string", "description": "Whose the object is: `template`, `template.COLUMN as slug`." },
                     "shared": { "enum": ["allow", "deny"] },
                     "required": { "type": "boolean" },
+                    "nested": { "enum": ["allow", "deny"], "description": "Whether a new object may stand there." },
                 },
             },
         })
@@ -90,9 +94,10 @@ fn field(Entry { key, value }: &Entry, findings: &mut Findings) -> Option<RawFie
         return None;
     };
     let map = value.expect_map_like(&format!("the field `{}`", key.text), EXAMPLE, findings)?;
-    map.expect_keys("a field", Keys { known: &["lookup", "shared", "required"], not_yet: &[] }, findings);
+    map.expect_keys("a field", Keys { known: &["lookup", "shared", "required", "nested"], not_yet: &[] }, findings);
     let words = [("allow", true), ("deny", false)];
     let shared = map.get("shared").map(|node| node.expect_one_of("`shared`", &words, findings));
+    let nested = map.get("nested").map(|node| node.expect_one_of("`nested`", &words, findings));
     let required = map.get("required").map(|node| node.expect_bool("`required`", findings));
     let Some(node) = map.get("lookup") else {
         let message = format!("nothing says whose `{}` is", key.text);
@@ -106,7 +111,8 @@ fn field(Entry { key, value }: &Entry, findings: &mut Findings) -> Option<RawFie
         return None;
     };
     let (shared, required) = (shared.unwrap_or(Some(false))?, required.unwrap_or(Some(false))?);
-    Some(RawField { place, lookup, column, by, span: node.span, shared, required })
+    let nested = nested.unwrap_or(Some(false))?;
+    Some(RawField { place, lookup, column, by, span: node.span, shared, required, nested })
 }
 
 impl Compiled<RuleContext<'_>> for Fields {
@@ -114,20 +120,22 @@ impl Compiled<RuleContext<'_>> for Fields {
 
     fn compile(said: &Said<'_, Self>, rule: &RuleContext<'_>, findings: &mut Findings) -> Option<Self> {
         let raw = said.merged().filter(|_| rule.place.has(Needs::Body) && rule.place.has(Needs::Somebody))?;
-        let bound = raw.into_iter().filter_map(|RawField { place, lookup, column, by, span, shared, required }| {
+        let bound = raw.into_iter().filter_map(|raw| {
+            let RawField { place, lookup, column, by, span, shared, required, nested } = raw;
             let (lookup, by) = rule.binder.of_value((&lookup, column.as_deref(), by), "a field", span, findings)?;
-            Some(RelatedField { place, lookup, column, by, shared, required })
+            Some(RelatedField { place, lookup, column, by, shared, required, nested })
         });
         Some(Self(bound.collect()))
     }
 
     fn words(&self) -> String {
         let words = |field: &RelatedField| {
-            let RelatedField { place, lookup, column, by, shared, required } = field;
+            let RelatedField { place, lookup, column, by, shared, required, nested } = field;
             let column = column.iter().map(|column| format!(".{column}")).collect::<String>();
             let shared = if *shared { ", shared allow" } else { "" };
             let required = if *required { ", required" } else { "" };
-            format!("{place} by {}{column}{}{shared}{required}", lookup.name, by.words())
+            let nested = if *nested { ", nested allow" } else { "" };
+            format!("{place} by {}{column}{}{shared}{required}{nested}", lookup.name, by.words())
         };
         self.0.iter().map(words).collect::<Vec<_>>().join("; ")
     }

@@ -49,6 +49,8 @@ pub struct List {
     pub shows_shared: bool,
     /// How its source is told to send no others.
     pub push: Option<Push>,
+    /// Its source sends no others by itself.
+    pub is_narrowed: bool,
     /// Media types of answers that go on as they come.
     pub unfiltered: Arc<[Box<str>]>,
 }
@@ -61,7 +63,7 @@ pub(in crate::policy) struct RawList {
     list: List,
 }
 
-const KEYS: [&str; 7] = ["items", "org", "keep", "shared", "envelope", "push", "unfiltered"];
+const KEYS: [&str; 8] = ["items", "org", "keep", "shared", "envelope", "push", "narrowed", "unfiltered"];
 const EXAMPLE: &str = "write `list: { items: /results, org: /organization }`";
 
 impl PolicyOption for List {
@@ -81,6 +83,10 @@ impl PolicyOption for List {
                 "push": {
                     "type": "string",
                     "description": "The query parameter that narrows the list at its source: `organization__in`, `organization as slug repeated`.",
+                },
+                "narrowed": {
+                    "type": "boolean",
+                    "description": "`true`: the service narrows the list by itself; totals and links hold while it sends nobody else's items.",
                 },
                 "unfiltered": {
                     "$ref": "#/definitions/texts",
@@ -107,14 +113,16 @@ impl PolicyOption for List {
         let shared = map.get("shared").map(|node| node.expect_one_of("`shared`", &shown, findings));
         let envelope = envelope(map, findings);
         let push = map.get("push").map(|node| Push::read(node, findings));
+        let narrowed = map.get("narrowed").map(|node| node.expect_bool("`narrowed`", findings));
         let unfiltered = map.get("unfiltered").map(|node| unfiltered::read(node, findings));
         let (org, owner) = org?;
         let shape = Shape { items: items?, org, envelope: envelope? };
         let (keep, shows_shared) = (keep.unwrap_or(Some(Level::Member))?, shared.unwrap_or(Some(true))?);
         let push = push.map_or(Some(None), |push| push.map(Some))?;
         let unfiltered = unfiltered.map_or(Some(Arc::default()), |types| types)?;
+        let is_narrowed = narrowed.unwrap_or(Some(false))?;
         let (shape, by) = (Arc::new(shape), ItemBy::Name);
-        let list = Self { shape, by, lookup: None, keep, shows_shared, push, unfiltered };
+        let list = Self { shape, by, lookup: None, keep, shows_shared, push, is_narrowed, unfiltered };
         Some(RawList { owner, list })
     }
 }
@@ -127,7 +135,7 @@ impl Compiled<RuleContext<'_>> for List {
     }
 
     fn words(&self) -> String {
-        let Self { shape, by, lookup, keep, shows_shared, push, unfiltered } = self;
+        let Self { shape, by, lookup, keep, shows_shared, push, is_narrowed, unfiltered } = self;
         let pointer = |steps: &[Box<str>]| {
             steps.iter().map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1"))).collect::<String>()
         };
@@ -137,7 +145,7 @@ impl Compiled<RuleContext<'_>> for List {
             names => format!(", {what} {}", names.join(" ")),
         };
         format!(
-            "{:?} by {}{asked} as {}, keep {}, shared {}{}{}{}",
+            "{:?} by {}{asked} as {}, keep {}, shared {}{}{}{}{}",
             pointer(&shape.items),
             pointer(&shape.org),
             by.as_str(),
@@ -145,6 +153,7 @@ impl Compiled<RuleContext<'_>> for List {
             if *shows_shared { "show" } else { "hide" },
             named("envelope", shape.envelope.get(HARMLESS.len()..).unwrap_or_default()),
             push.as_ref().map_or_else(String::new, |push| format!(", push {push}")),
+            if *is_narrowed { ", narrowed" } else { "" },
             named("unfiltered", unfiltered),
         )
     }
@@ -157,6 +166,7 @@ impl Compiled<RuleContext<'_>> for List {
                 rest(old) == rest(new)
                     && new.keep >= old.keep
                     && new.shows_shared <= old.shows_shared
+                    && new.is_narrowed <= old.is_narrowed
                     && new.unfiltered.iter().all(|media_type| old.unfiltered.contains(media_type))
             }
             (_, None) => false,

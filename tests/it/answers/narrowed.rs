@@ -19,6 +19,7 @@ routes:
   /small/: { GET: { level: member, inspect_limit: 1KiB, list: { items: /results, org: /organization, shared: hide, push: org } } }
   /passing/:
     GET: { level: member, error_passthrough: true, list: { items: /results, org: /organization, shared: hide, push: org } }
+  /itself/: { GET: { level: member, list: { items: /results, org: /organization, narrowed: true } } }
   /ext/**: { level: authenticated, rewrite: { strip_prefix: /ext } }
 "#;
 
@@ -214,4 +215,25 @@ fn explain_says_what_is_asked() {
         "{told}"
     );
     assert!(postern.cli(&["matrix"]).contains("/device/"));
+}
+
+#[test]
+fn a_service_that_narrows_by_itself_is_asked_as_the_client_asks_and_its_totals_hold() {
+    let (gate, script) = scripted(POLICY, |options| options);
+    let next = "http://127.0.0.1/itself/?=1&page=2";
+    script.json(&page(next, &[ORG_A.into(), Value::Null]));
+    // Shared items too are the manager's.
+    let answer = gate.get(Who::mA, "/itself/?=1&page=1");
+    assert_eq!(asked(&gate), "=1&page=1");
+    let list = answer.json();
+    assert_eq!((&list["count"], list["results"].as_array().unwrap().len()), (&9.into(), 2), "{list}");
+    assert_eq!(list["next"], "/itself/?=1&page=2");
+    assert_eq!((list.get("facets"), foreign_items(&gate, "/itself/")), (None, 0.0));
+    // It forgets to.
+    script.json(&page(next, &[ORG_A.into(), ORG_B.into()]));
+    let list = gate.get(Who::mA, "/itself/").json();
+    assert_eq!(list, json!({ "results": [{ "organization": ORG_A }] }));
+    eventually("the item of others is counted", || (foreign_items(&gate, "/itself/") > 0.0).then_some(()));
+    // Superusers get all of it, as it came.
+    assert_eq!(gate.get(Who::su, "/itself/").json()["facets"], json!({}));
 }
