@@ -64,6 +64,10 @@ pub async fn asks(api: &Api, client: IpAddr, request: &Parts) -> Result<Authenti
         Some(_) => return Err(ApiError::Unauthenticated(Reason::UserInactive, INACTIVE)),
         None => return Err(ApiError::Unauthenticated(Reason::CredentialsInvalid, UNKNOWN)),
     };
+    if kind == Kind::Django && api.identity.asks_for_more(&asker.snapshot) {
+        let reason = Reason::SecondFactorRequired;
+        return Err(ApiError::Forbidden(reason, reason.detail()));
+    }
     if is_session {
         is_ours(api, request, &text)?;
     }
