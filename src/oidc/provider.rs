@@ -106,8 +106,7 @@ impl Provider {
         self.wanted.notify_one();
         // A little more than a look may take.
         let _ = tokio::time::timeout(fetch::PATIENCE + Duration::from_secs(1), states.changed()).await;
-        let known = states.borrow().endpoints.clone();
-        known
+        states.borrow().endpoints.clone()
     }
 
     /// A request to it was in vain.
