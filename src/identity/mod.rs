@@ -2,7 +2,7 @@
 //!
 //! The scheme decides, and a bad credential never falls through to another one or to "anonymous" (RFC 9110, 11.6.2;
 //! RFC 6750, 2.1). [`credential`] reads what a request presents; `membership` may remember whose it is; [`Identity`] finds it
-//! out where it does not: opaque tokens and the cookie of a [`session`] by asking the store, [`jwt`] by their signature,
+//! out where it does not: opaque tokens and the cookie of a [`session`] by asking the store, or Django ([`django`]), [`jwt`] by their signature,
 //! [`sesame`] tokens by both.
 
 pub mod cookie;
