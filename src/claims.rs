@@ -65,6 +65,12 @@ impl ClaimName {
         is_plain(text) && text.trim_matches('.').contains('.')
     }
 
+    /// Whether it is the claim of this name, however it is written.
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        self.steps().eq([name])
+    }
+
     fn steps(&self) -> impl Iterator<Item = &str> {
         let (name, path) = match self {
             Self::Name(name) => (Some(&**name), &[][..]),

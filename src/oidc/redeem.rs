@@ -199,16 +199,21 @@ impl Provider {
         };
         let named = |name: &str| text(&ClaimName::of_value(name));
         let sub = named("sub").ok_or(Fault::Subject)?;
+        let is_verified = parts.claims.get("email_verified") == Some(&Value::Bool(true));
+        let email = named("email").filter(|_| is_verified);
         let key = match &self.settings.user {
             ClaimName::Name(name) if **name == *"sub" => sub,
+            // Whoever can type somebody else's address at the provider is not yet somebody else. Case tells nobody apart.
+            claim if claim.is("email") => {
+                format!("email={}", email.as_deref().ok_or(Fault::Subject)?.to_ascii_lowercase())
+            }
             // Another claim's value is not taken for a `sub`, by which JWTs of the same issuer name somebody.
             claim => format!("{claim}={}", text(claim).ok_or(Fault::Subject)?),
         };
-        let is_verified = parts.claims.get("email_verified") == Some(&Value::Bool(true));
         let values = parts.said.texts(&self.settings.grants_claim).unwrap_or_default();
         Ok(Subject {
             key,
-            email: named("email").filter(|_| is_verified),
+            email,
             username: text(&self.settings.username),
             first_name: named("given_name"),
             last_name: named("family_name"),

@@ -112,6 +112,32 @@ fn an_address_links_only_where_both_have_verified_it_and_that_is_wanted() {
 }
 
 #[test]
+fn an_address_says_who_somebody_is_only_where_the_provider_has_verified_it() {
+    let liar = Provider::liar();
+    let gate = gate(&liar, &["create_users: true", "user: email"], "");
+    let before = users(&gate);
+    for (claims, is_in) in [
+        (json!({ "email": "ann@example.org" }), false),
+        (json!({ "email": "ann@example.org", "email_verified": false }), false),
+        (json!({ "email": "ann@example.org", "email_verified": "true" }), false),
+        (json!({ "email_verified": true }), false),
+        (json!({ "email": "Ann@Example.org", "email_verified": true }), true),
+        (json!({ "email": "ann@example.ORG", "email_verified": true }), true),
+        (json!({ "email": "ann@example.org" }), false),
+    ] {
+        let mut told = json!({ "sub": "7", "preferred_username": "ann" });
+        told.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+        liar.lie(&json!({ "claims": told }));
+        let mut browser = Browser::of(&gate);
+        let answer = log_in(&mut browser, &liar);
+        let (status, whoami) = if is_in { (303, 200) } else { (403, 401) };
+        assert_eq!((answer.status, browser.whoami()), (status, whoami), "{claims}");
+    }
+    assert_eq!(users(&gate), before + 1);
+    assert_eq!(gate.postern.query("SELECT subject FROM subjects"), "email=ann@example.org");
+}
+
+#[test]
 fn what_grants_name_follows_the_claim_from_login_to_login() {
     let liar = Provider::liar();
     let gate = gate(
