@@ -3,7 +3,7 @@
 //! Whatever names a server is read here before any library sees it. `http::Uri` takes a port that is no number for none, whose
 //! place the scheme's usual one then takes, and `u16` reads `+80`: identities and secrets would go to somebody else's server.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use thiserror::Error;
 
 /// Why a text is no address. Never repeats it, since it may hold a password.
@@ -86,6 +86,12 @@ impl<'t> Server<'t> {
             None => return Err(AddressError::Host),
         };
         Ok(Self { host, port: written })
+    }
+
+    /// Whether it is this machine, to which nobody else's network leads.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::SetupError;
 use super::settings::Settings;
+use crate::address::Url;
 use crate::identity::jwt::fetch::{self, fetch};
 use crate::identity::jwt::key::{Algorithm, KeySet};
 use crate::identity::jwt::ring::{Pace, Ring, Source};
@@ -178,17 +179,48 @@ impl Provider {
     }
 }
 
-/// An address of the document. One that is not encrypted is believed where the configuration's own is not: on the same machine.
+/// An address of the document. One that is not encrypted is believed where the configuration's own is not, and only on the same machine:
+/// codes, secrets and keys would go over the network in plain text.
 fn endpoint(text: &str, issuer: &str) -> Result<Uri, String> {
-    let uri: Uri = text.parse().map_err(|_| "an address in its document is none".to_owned())?;
-    let is_fit = match uri.scheme_str() {
-        Some("https") => true,
-        Some("http") => issuer.starts_with("http://"),
-        _ => false,
+    let is_fit = |url: Url<'_>| {
+        url.has_scheme("https") || url.has_scheme("http") && issuer.starts_with("http://") && url.server.is_loopback()
     };
-    if is_fit && uri.host().is_some() && !text.contains('#') {
-        Ok(uri)
-    } else {
-        Err("an address in its document is not `https://…`".to_owned())
+    // A user or a password in it is an error of `Url`: who reads it otherwise goes to another host.
+    match (Url::parse(text).is_ok_and(is_fit), text.parse()) {
+        (true, Ok(uri)) => Ok(uri),
+        _ => Err("an address in its document is not `https://…`".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::endpoint;
+
+    #[test]
+    fn an_address_that_is_not_encrypted_is_on_the_same_machine() {
+        const HERE: &str = "http://127.0.0.1:8080";
+        const THERE: &str = "https://id.example.com";
+        for (text, issuer, is_fit) in [
+            ("https://id.example.com/token", THERE, true),
+            ("https://elsewhere.example/token?a=b", THERE, true),
+            ("https://id.example.com/token", HERE, true),
+            ("http://127.0.0.1:9000/token", HERE, true),
+            ("http://localhost/token", HERE, true),
+            ("http://[::1]:9000/token", HERE, true),
+            ("http://127.0.0.1/token", THERE, false),
+            ("http://id.example.com/token", THERE, false),
+            ("http://id.example.com/token", HERE, false),
+            ("http://10.0.0.1/token", HERE, false),
+            ("http://127.0.0.1.evil.example/token", HERE, false),
+            ("http://localhost@evil.example/token", HERE, false),
+            ("http://127.0.0.1:80@evil.example/token", HERE, false),
+            ("https://id.example.com@evil.example/token", THERE, false),
+            ("https://id.example.com/token#a", THERE, false),
+            ("ftp://127.0.0.1/token", HERE, false),
+            ("https://", THERE, false),
+            ("/token", THERE, false),
+        ] {
+            assert_eq!(endpoint(text, issuer).is_ok(), is_fit, "{text} of {issuer}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `identity.jwt` — issuers of JWTs, and where their keys are.
 
-use crate::address::{Server, Url};
+use crate::address::Url;
 use crate::claims::ClaimName;
 use crate::config::keys::{Reader, Section, Shape, TEXT, expect, keys, one_of};
 use crate::config::{Compat, secret};
@@ -12,7 +12,6 @@ use crate::identity::jwt::ring::Pace;
 use crate::identity::settings::{JwtIssuer, JwtKeys};
 use crate::yaml::{Findings, Map, Node, Span, Value, suggest};
 use http::Uri;
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -201,7 +200,7 @@ impl Issuer<'_> {
             findings.error("wrong_value", node.span, message).help("write `https://…`");
             return None;
         };
-        if url.has_scheme("http") && !is_loopback(url.server) {
+        if url.has_scheme("http") && !url.server.is_loopback() {
             findings
                 .error("wrong_value", node.span, "keys over plain HTTP could be anybody's: `jwks` must be `https://…`")
                 .help("`http://` is for the same machine alone: 127.0.0.1, ::1, localhost");
@@ -334,10 +333,6 @@ fn may_share_names(one: &JwtIssuer, other: &JwtIssuer) -> bool {
     };
     let both = prefix(one).zip(prefix(other));
     both.is_some_and(|(one, other)| one.starts_with(&*other) || other.starts_with(&*one))
-}
-
-pub(super) fn is_loopback(Server { host, .. }: Server<'_>) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn tenants(node: &Node, base: &Path, findings: &mut Findings) -> Option<Tenants> {

@@ -1,6 +1,5 @@
 //! `identity.login.providers` — where people log in besides.
 
-use super::jwt::is_loopback;
 use crate::address::Url;
 use crate::claims::ClaimName;
 use crate::config::accounts::{Accounts, Served};
@@ -154,7 +153,7 @@ fn name(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Box<str>> {
 fn issuer(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Box<str>> {
     let text = node.expect_str("`issuer`", reader.findings)?;
     let url = Url::parse(text).ok();
-    let is_fit = url.is_some_and(|url| url.has_scheme("https") || url.has_scheme("http") && is_loopback(url.server));
+    let is_fit = url.is_some_and(|url| url.has_scheme("https") || url.has_scheme("http") && url.server.is_loopback());
     if !is_fit || text.contains(['?', '#']) || text.parse::<http::Uri>().is_err() {
         let message = "the `issuer` of a provider must be `https://…`; `http://` is for the same machine alone";
         reader.findings.error("wrong_value", node.span, message);
