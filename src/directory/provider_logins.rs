@@ -114,7 +114,7 @@ async fn enter(tx: &Tx<'_>, login: ProviderLogin) -> Result<ProviderEntry, Direc
         None => None,
     };
     if known.is_none()
-        && let Some(linked) = linked(tx, link.as_ref()).await?
+        && let Some(linked) = linked(tx, link.as_ref(), &issuer).await?
     {
         if is_over(&linked) {
             return Ok(ProviderEntry::Inactive);
@@ -141,14 +141,21 @@ async fn enter(tx: &Tx<'_>, login: ProviderLogin) -> Result<ProviderEntry, Direc
 }
 
 /// The one user who has verified this address here too. Whoever registers with somebody else's address has not, and superusers are bound
-/// by hand alone.
-async fn linked(tx: &Tx<'_>, email: Option<&Email>) -> Result<Option<UserRecord>, DirectoryError> {
+/// by hand alone. Who is a subject of this issuer already does not become another one: an address may pass on to somebody else there.
+async fn linked(tx: &Tx<'_>, email: Option<&Email>, issuer: &str) -> Result<Option<UserRecord>, DirectoryError> {
     let Some(email) = email else { return Ok(None) };
     let sql = "SELECT DISTINCT e.user_id FROM email_addresses e JOIN users u ON u.id = e.user_id
                WHERE lower(e.email) = lower($1) AND e.verified AND NOT u.is_superuser LIMIT 2";
     let rows = tx.rows(sql, &[&email.as_str()]).await?;
     let [row] = rows.as_slice() else { return Ok(None) };
     let user: UserId = row.get("user_id")?;
+    // Of two subjects who come at once with one address, the second looks when the first is bound. It is no condition of the
+    // statement above: of two users with this address the one who is not bound yet would be the only one.
+    tx.session.lock("users", &user).await?;
+    let sql = "SELECT 1 AS one FROM subjects WHERE user_id = $1 AND issuer = $2";
+    if tx.row(sql, &[&user, &issuer]).await?.is_some() {
+        return Ok(None);
+    }
     lookup::user(tx, &user.into()).await.map(Some)
 }
 
@@ -165,18 +172,15 @@ async fn tie(tx: &Tx<'_>, user: &UserRecord, ties: &Ties) -> Result<(), Director
     for (slug, level) in &ties.organizations {
         let by: OrgSelector = slug.as_str().into();
         match member(tx, user, &by, *level).await {
-            Err(DirectoryError::Store(error)) => return Err(error.into()),
-            // An organization that is not there, or whose owner they are: nobody is kept out for it.
-            Err(error) => tracing::warn!(%error, user = user.username, "a provider's claim does not come into force"),
+            Err(error) => passed_over(user, error)?,
             Ok(()) => {}
         }
     }
     for (name, is_in) in &ties.groups {
         let by: GroupSelector = name.as_str().into();
         let group = match groups::find(tx, &by).await {
-            Err(DirectoryError::Store(error)) => return Err(error.into()),
             Err(error) => {
-                tracing::warn!(%error, user = user.username, "a provider's claim does not come into force");
+                passed_over(user, error)?;
                 continue;
             }
             Ok(group) => group.id,
@@ -198,6 +202,17 @@ async fn tie(tx: &Tx<'_>, user: &UserRecord, ties: &Ties) -> Result<(), Director
     Ok(())
 }
 
+/// What is not there, or is not to be taken from them: nobody is kept out for it. These are told before a statement fails; after any other
+/// error PostgreSQL would keep nothing of this login, whatever comes behind it.
+fn passed_over(user: &UserRecord, error: DirectoryError) -> Result<(), DirectoryError> {
+    use DirectoryError::{NameRemoved, NotFound, OwnerDemoted, OwnerRemoved};
+    if !matches!(error, NotFound { .. } | OwnerDemoted { .. } | OwnerRemoved { .. } | NameRemoved { .. }) {
+        return Err(error);
+    }
+    tracing::warn!(%error, user = user.username, "a provider's claim does not come into force");
+    Ok(())
+}
+
 /// Makes somebody a member, a manager or neither. Nobody becomes the owner by it: of that no claim could take them away again.
 async fn member(tx: &Tx<'_>, user: &UserRecord, by: &OrgSelector, level: Option<bool>) -> Result<(), DirectoryError> {
     let organization = lookup::organization(tx, by).await?;
@@ -208,6 +223,10 @@ async fn member(tx: &Tx<'_>, user: &UserRecord, by: &OrgSelector, level: Option<
     };
     let (at, who) = (organization.id.into(), user.id.into());
     let Some(is_admin) = level else {
+        // A member of their primary organization they stay, but no manager.
+        if found == Some(true) {
+            memberships::edit(tx, &at, &who, false).await?;
+        }
         return if found.is_some() { memberships::delete(tx, &at, &who).await.map(drop) } else { Ok(()) };
     };
     if found.is_none() {

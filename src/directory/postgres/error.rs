@@ -17,6 +17,8 @@ pub(super) enum Failure {
     Slow(Duration),
     /// None could be made a moment ago, and it is not the time to try again.
     Refused(String),
+    /// A statement of this transaction has failed before: nothing of it is kept.
+    Aborted,
 }
 
 impl From<Error> for Failure {
@@ -41,6 +43,7 @@ impl From<Failure> for StoreError {
         let error = match failure {
             Failure::Slow(limit) => return Self::Unavailable(format!("no answer within {limit:?}")),
             Failure::Pool(error) => return Self::Unavailable(error.to_string()),
+            Failure::Aborted => return Self::Broken("a statement failed, and the operation went on".to_owned()),
             Failure::Refused(why) => return Self::Unavailable(why),
             Failure::Postgres(error) => error,
         };

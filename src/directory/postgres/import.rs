@@ -53,7 +53,7 @@ pub(super) async fn insert(
         let params: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| column as _).collect();
         if let Err(failure) = session.modify(&sql, &params).await {
             let problem = refusal(&failure).ok_or(failure)?;
-            session.modify("ROLLBACK TO SAVEPOINT records", &[]).await?;
+            session.roll_back_to("records").await?;
             if some.len() == 1 {
                 refused.push((at, problem));
             } else {

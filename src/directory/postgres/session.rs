@@ -83,11 +83,21 @@ impl<'c> Session<'c> {
         matches!(self.on, On::Transaction(_)) || self.has_failed.load(Ordering::Relaxed)
     }
 
+    /// # Errors
+    /// A statement has failed, and the operation went on: the server would answer `COMMIT` with a rollback, and that is no error of its own.
     pub(super) async fn commit(self) -> Result<(), Failure> {
         match self.on {
             On::Connection(_) => Ok(()),
+            On::Transaction(_) if self.has_failed.load(Ordering::Relaxed) => Err(Failure::Aborted),
             On::Transaction(tx) => within(self.limit, tx.commit()).await,
         }
+    }
+
+    /// Back to a savepoint: what has failed since is undone.
+    pub(super) async fn roll_back_to(&self, savepoint: &str) -> Result<(), Failure> {
+        self.modify(&format!("ROLLBACK TO SAVEPOINT {savepoint}"), &[]).await?;
+        self.has_failed.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     /// All rows, as the server's own.

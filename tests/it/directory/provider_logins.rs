@@ -1,6 +1,6 @@
 //! Logins at providers: who becomes whom, once, and what a claim makes of them; the same on every store.
 
-use super::{Backend, organization, stories, user};
+use super::{Backend, Postgres, organization, stories, user};
 use postern::directory::name::Email;
 use postern::directory::{DirectoryError, List, NewUser, ProviderEntry, ProviderLogin, Ties, UserEdit, Viewer};
 use postern::password::PasswordHash;
@@ -11,6 +11,8 @@ stories!(
     of_many_first_logins_of_one_subject_comes_one_user,
     what_is_named_follows_the_claim_and_the_rest_stays,
     nobody_takes_over_an_account,
+    an_address_links_one_subject_of_an_issuer,
+    who_is_no_member_any_more_is_no_manager_of_their_primary_organization,
     the_last_way_in_stays,
 );
 
@@ -97,6 +99,72 @@ async fn nobody_takes_over_an_account(on: &dyn Backend) {
     let end = store.directory().enter(ProviderLogin { link, ..login("2", 2) }).await.unwrap();
     assert_eq!(end, ProviderEntry::Nobody, "she has not verified it");
     assert_eq!(store.subjects(&"ann".into()).await.unwrap(), []);
+}
+
+async fn an_address_links_one_subject_of_an_issuer(on: &dyn Backend) {
+    let stores = [on.store(), on.another().await];
+    let ann = user(&stores[0], "ann").await.id;
+    let verified = "INSERT INTO email_addresses (user_id, email, verified, is_primary)
+                    SELECT id, 'ann@example.org', true, true FROM users WHERE username = 'ann'";
+    on.sql(verified).unwrap();
+    let link = Email::new("ann@example.org").unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..20_u8 {
+        let (store, link) = (Arc::clone(&stores[usize::from(n % 2)]), Some(link.clone()));
+        let login = ProviderLogin { link, ..login(&n.to_string(), n) };
+        tasks.spawn(async move { store.directory().enter(login).await.unwrap() });
+    }
+    let ends = tasks.join_all().await;
+    assert_eq!(ends.iter().filter(|end| **end == ProviderEntry::Entered(ann)).count(), 1, "{ends:?}");
+    assert_eq!(ends.iter().filter(|end| **end == ProviderEntry::Nobody).count(), 19, "{ends:?}");
+    // Another issuer has its own.
+    let issuer = "https://other.example.com".to_owned();
+    let other = ProviderLogin { issuer, link: Some(link), ..login("1", 30) };
+    assert_eq!(stores[0].directory().enter(other).await.unwrap(), ProviderEntry::Entered(ann));
+    assert_eq!(stores[0].subjects(&ann.into()).await.unwrap().len(), 2);
+}
+
+async fn who_is_no_member_any_more_is_no_manager_of_their_primary_organization(on: &dyn Backend) {
+    let store = on.store();
+    organization(&store, "Acme").await;
+    let new = NewUser { organization_slug: Some("acme".into()), ..NewUser::named("ann").unwrap() };
+    let ann = store.create_users(vec![new]).await.unwrap()[0].id;
+    store.bind_subject(&ann.into(), "https://id.example.com".into(), "1".into()).await.unwrap();
+    for (digest, told, level) in
+        [(1, Some(true), "manager"), (2, None, "member"), (3, None, "member"), (4, Some(true), "manager")]
+    {
+        let ties = Ties { organizations: vec![("acme".to_owned(), told)], ..Ties::default() };
+        let end = store.directory().enter(ProviderLogin { ties, ..login("1", digest) }).await.unwrap();
+        assert_eq!(end, ProviderEntry::Entered(ann));
+        let levels = store.memberships(&List::of_user(ann)).await.unwrap().rows;
+        assert_eq!(levels.iter().map(|of| of.level.as_str()).collect::<Vec<_>>(), [level], "{told:?}");
+    }
+}
+
+/// Two logins at once make the same membership, and one of the two statements fails; here a trigger refuses it.
+#[tokio::test]
+async fn a_login_whose_statement_fails_is_none() {
+    let on = Postgres::new().await;
+    let store = on.store();
+    let ann = user(&store, "ann").await.id;
+    organization(&store, "Acme").await;
+    store.bind_subject(&ann.into(), "https://id.example.com".into(), "1".into()).await.unwrap();
+    on.sql(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           RAISE EXCEPTION 'there already' USING ERRCODE = '23505', CONSTRAINT = 'memberships_user_organization';
+         END $$",
+    )
+    .unwrap();
+    on.sql("CREATE TRIGGER refuse BEFORE INSERT ON memberships FOR EACH ROW EXECUTE FUNCTION refuse()").unwrap();
+    let tied = || {
+        let ties = Ties { organizations: vec![("acme".to_owned(), Some(false))], ..Ties::default() };
+        ProviderLogin { ties, ..login("1", 1) }
+    };
+    let failed = store.directory().enter(tied()).await.unwrap_err();
+    assert!(matches!(failed, DirectoryError::AlreadyMember { .. }), "{failed}");
+    on.sql("DROP TRIGGER refuse ON memberships").unwrap();
+    assert_eq!(store.directory().enter(tied()).await.unwrap(), ProviderEntry::Entered(ann));
+    assert_eq!(store.directory().enter(tied()).await.unwrap(), ProviderEntry::Replayed);
 }
 
 async fn the_last_way_in_stays(on: &dyn Backend) {
