@@ -74,6 +74,13 @@ impl Endpoint for Members {
     }
 }
 
+fn failed(error: DirectoryError) -> ApiError {
+    match error {
+        DirectoryError::NotMember { .. } | DirectoryError::NotFound { .. } => ApiError::Missing,
+        error => refused::<MembershipRecord>(error),
+    }
+}
+
 #[async_trait]
 impl Endpoint for One {
     const NAME: &'static str = "Organization Member";
@@ -90,6 +97,14 @@ impl Endpoint for One {
         ])
     }
 
+    async fn question(&self, call: &Call, verb: Verb) -> Result<Option<(String, &'static str)>, ApiError> {
+        if verb != Verb::Delete {
+            return Ok(None);
+        }
+        let found = call.view.membership(&self.0.into(), &self.1.into()).await.map_err(failed)?;
+        Ok(Some((format!("Remove {} from {}?", found.username, found.slug), "Remove")))
+    }
+
     fn while_it_is(&self, call: &Call, versions: Versions) -> View {
         call.view.while_membership((self.0, self.1), move |membership| versions.hold(&tell(membership)))
     }
@@ -104,10 +119,6 @@ impl Endpoint for One {
 
     async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {
         let (organization, user) = (self.0.into(), self.1.into());
-        let failed = |error| match error {
-            DirectoryError::NotMember { .. } | DirectoryError::NotFound { .. } => ApiError::Missing,
-            error => refused::<MembershipRecord>(error),
-        };
         let done = match verb {
             Verb::Update { partial } => {
                 let (data, errors) = call.data(EDIT, body, partial).await?;

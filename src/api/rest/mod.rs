@@ -106,9 +106,14 @@ trait Endpoint: Send + Sync {
         schema::told(Self::fields(audience))
     }
 
-    /// What goes with the record where it is deleted, for people.
+    /// What is gone once the record is deleted, or what the endpoint is there for is done; for people.
     async fn lost(&self, _: &Call) -> Result<Vec<String>, ApiError> {
         Ok(Vec::new())
+    }
+
+    /// What people are asked before it is done, and the button for it, where the usual words would say something else.
+    async fn question(&self, _: &Call, _: Verb) -> Result<Option<(String, &'static str)>, ApiError> {
+        Ok(None)
     }
 
     /// What is settled before the method is looked at.

@@ -207,6 +207,17 @@ impl Endpoint for Rotate {
         ROTATE
     }
 
+    async fn question(&self, call: &Call, _: Verb) -> Result<Option<(String, &'static str)>, ApiError> {
+        let token = own(call).token(self.0).await.map_err(failed)?;
+        Ok(Some((format!("Make another secret for the token {}?", token.name), "Make another secret")))
+    }
+
+    async fn lost(&self, _: &Call) -> Result<Vec<String>, ApiError> {
+        Ok(vec![
+            "The old secret stops working at once: whatever uses it is refused until it has the new one.".to_owned(),
+        ])
+    }
+
     fn told(_: Audience, _: Verb) -> Json {
         schema::record::<TokenRecord>(SECRET)
     }
@@ -233,6 +244,18 @@ impl Endpoint for Revoke {
 
     fn fields(_: Audience) -> &'static [Field] {
         &[]
+    }
+
+    async fn question(&self, call: &Call, _: Verb) -> Result<Option<(String, &'static str)>, ApiError> {
+        let token = own(call).token(self.0).await.map_err(failed)?;
+        Ok(Some((format!("Revoke the token {}?", token.name), "Revoke")))
+    }
+
+    async fn lost(&self, _: &Call) -> Result<Vec<String>, ApiError> {
+        Ok(vec![
+            "Its secret stops working at once: whatever uses it is refused from now on.".to_owned(),
+            "It stays revoked, and cannot have another secret.".to_owned(),
+        ])
     }
 
     fn told(_: Audience, _: Verb) -> Json {

@@ -67,8 +67,11 @@ pub fn get(gate: &Gate, who: Who, path: &str) -> Value {
 
 /// The id of a user.
 pub fn id(gate: &Gate, username: &str) -> String {
-    let found = get(gate, Who::su, &format!("user/?username={username}"));
-    found["results"][0]["id"].as_str().unwrap_or_else(|| panic!("no {username}: {found}")).to_owned()
+    // With `compat: openwisp` the list takes no such filter, and tells of everybody.
+    let found = get(gate, Who::su, &format!("user/?username={username}&page_size=100"));
+    let users = found["results"].as_array().unwrap().iter();
+    let id = users.filter(|user| user["username"] == username).find_map(|user| user["id"].as_str());
+    id.unwrap_or_else(|| panic!("no {username}: {found}")).to_owned()
 }
 
 #[test]

@@ -137,6 +137,8 @@ impl Filling<'_> {
     }
 }
 
+const TOGGLED: &str = "Another organization is added; one that they are in with the same level is taken away.";
+
 /// The messages of a field: its own, or those of the first of its records that has any.
 fn messages(errors: Option<&Node>) -> Vec<String> {
     let Some(errors) = errors else { return Vec::new() };
@@ -152,6 +154,19 @@ fn within(errors: Option<&Node>) -> Node {
     }
 }
 
+/// The messages of a group: its own, and those of its records that stand beside none of its inputs.
+fn of_group(errors: Option<&Node>, within: &Node, is_shown: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut all = messages(errors);
+    for (name, errors) in within.members().iter().filter(|(name, _)| !is_shown(name)) {
+        let texts = messages(Some(errors)).into_iter();
+        match name.as_str() {
+            "__all__" | "non_field_errors" => all.extend(texts),
+            name => all.extend(texts.map(|text| format!("{}: {text}", words(name)))),
+        }
+    }
+    all
+}
+
 /// The inputs of all fields that are sent.
 pub(super) async fn inputs(
     call: &Call,
@@ -165,23 +180,30 @@ pub(super) async fn inputs(
         let errors = filling.errors.get(field.name);
         let one = match field.shape {
             Shape::Nested(of) | Shape::First(of) | Shape::Each(of) => {
-                let errors = within(errors);
-                let mut group = Input { errors: messages(Some(&errors)), ..base(field, field.name.to_owned()) };
+                let (own, errors) = (errors, within(errors));
+                let mut group = base(field, field.name.to_owned());
                 group.kind = Kind::Group;
+                group.errors = of_group(own, &errors, |name| of.iter().any(|inner| inner.name == name));
                 for inner in of {
                     let name = format!("{}.{}", field.name, inner.name);
                     // Of a list nobody knows which of them is meant: one is added.
                     let node = node.and_then(|node| node.get(inner.name));
                     group.within.push(input(call, inner, name, node, errors.get(inner.name), verb, filling).await?);
                 }
-                if matches!(field.shape, Shape::Each(_)) && verb != Verb::Create {
-                    group.help = "The others stay as they are.".to_owned();
+                match field.shape {
+                    _ if verb == Verb::Create => {}
+                    Shape::Each(_) => group.help = "The others stay as they are.".to_owned(),
+                    // So openwisp-users changes memberships.
+                    Shape::First(_) => group.help = TOGGLED.to_owned(),
+                    _ => {}
                 }
                 group
             }
             Shape::Map => {
                 let mut group = Input { kind: Kind::Group, ..base(field, field.name.to_owned()) };
-                let errors = within(errors);
+                let (own, errors) = (errors, within(errors));
+                group.errors =
+                    of_group(own, &errors, |name| call.api.store.declared().iter().any(|(known, _)| known == name));
                 for (name, of) in call.api.store.declared().iter() {
                     let node = node.and_then(|node| node.get(name));
                     group.within.push(declared((field.name, name), of, node, messages(errors.get(name)), filling));

@@ -59,7 +59,8 @@ pub(super) async fn answer<E: Endpoint>(
     let (mut call, sent) = match begun {
         Ok(begun) => begun,
         Err(error) => {
-            let page = Page::of(api, route, None, (&at.0, &at.1));
+            let mut page = Page::of(api, route, None, (&at.0, &at.1));
+            page.come_back(asked.form);
             return refuse(api, route, page, error).await;
         }
     };
@@ -157,6 +158,11 @@ impl<E: Endpoint> Browse<'_, E> {
             Intent::Edit => what,
             Intent::Delete => format!("Delete {what}?"),
         };
+        let question = self.endpoint.question(call, *verb).await?;
+        let (asks, button) = question.unzip();
+        if let Some(asks) = asks {
+            page.title = asks;
+        }
         let filling = Filling { record: has_record.then_some(&record), sent, errors };
         let inputs = match intent {
             Intent::Delete => Vec::new(),
@@ -169,11 +175,12 @@ impl<E: Endpoint> Browse<'_, E> {
             intent: intent.word(),
             method: method.to_string(),
             csrf: call.session.as_deref().map(|session| CsrfToken::of(session).as_str().to_owned()).unwrap_or_default(),
-            version: version.unwrap_or_default(),
+            // What is shown again is still of the state that they have read: nobody else's change is undone by sending it twice.
+            version: sent.map_or_else(|| version.unwrap_or_default(), |sent| sent.version.clone()),
             key: if call.is_compat() { String::new() } else { Uuid::new_v4().to_string() },
-            button: form::button(intent, is_list),
+            button: button.unwrap_or_else(|| form::button(intent, is_list)),
             inputs,
-            lost: if intent == Intent::Delete { self.endpoint.lost(call).await? } else { Vec::new() },
+            lost: if intent == Intent::Edit { Vec::new() } else { self.endpoint.lost(call).await? },
         });
         Ok(())
     }
@@ -185,6 +192,9 @@ impl<E: Endpoint> Browse<'_, E> {
         let fields: Vec<&str> = E::fields(self.call.audience()).iter().map(|field| field.name).collect();
         let is_shown = |name: &str| sent.intent != Intent::Delete && fields.contains(&name);
         page.problems = problems(&told, response.status(), is_shown);
+        if response.status() == StatusCode::PRECONDITION_FAILED {
+            page.help = Some(Anchor::new("Look at the record as it is now", self.back()));
+        }
         match self.form(&mut page, sent.intent, Some(sent), &told).await {
             Ok(()) => page.answer(response),
             Err(error) => refuse(&self.call.api, self.route, page, error).await,
@@ -217,8 +227,12 @@ impl<E: Endpoint> Browse<'_, E> {
         if self.route.is_read() { self.call.api.links.at(self.call.request.uri.path()) } else { self.above() }
     }
 
-    /// The page above this one.
+    /// The page above this one; of what is one's own, the page of oneself for those who may not see users.
     fn above(&self) -> String {
+        let is_own = self.endpoint.own() == Some(self.call.asker.user.id);
+        if is_own && !self.call.is_superuser() {
+            return self.call.path("me/");
+        }
         let path = self.call.request.uri.path().trim_end_matches('/');
         let above = path.rsplit_once('/').map_or("/", |(above, _)| above);
         self.call.api.links.at(&format!("{above}/"))

@@ -106,6 +106,15 @@ impl Page {
         page
     }
 
+    /// Leads from the login back to the form that was asked for; the path has lost it by then.
+    pub(super) fn come_back(&mut self, form: Option<Intent>) {
+        if let Some(form) = form.filter(|_| !self.login.is_empty()) {
+            let mark = if self.path.contains('?') { '&' } else { '?' };
+            let form = format!("{mark}_form={}", form.word());
+            self.login = format!("{}{}", self.login, utf8_percent_encode(&form, NON_ALPHANUMERIC));
+        }
+    }
+
     /// Shows what was told.
     pub(super) fn tell(&mut self, call: &Call, route: &Route, json: &str) {
         let told = Node::parse(json);

@@ -100,6 +100,8 @@ fn notice(word: &str) -> &'static str {
 /// A form of ours.
 pub(super) struct Sent {
     pub intent: Intent,
+    /// The state of the record that it was filled from.
+    pub version: String,
     /// Its fields, but for our own.
     pub pairs: Vec<(String, String)>,
 }
@@ -136,7 +138,7 @@ impl Sent {
         request.method = intent.method();
         for (name, value) in [
             (CSRF_HEADER, repeated),
-            (IF_MATCH, version),
+            (IF_MATCH, version.clone()),
             (HeaderName::from_static("idempotency-key"), if intent == Intent::Create { key } else { String::new() }),
         ] {
             if let Ok(value) = HeaderValue::try_from(value)
@@ -145,7 +147,7 @@ impl Sent {
                 request.headers.insert(name, value);
             }
         }
-        Ok(Some(Self { intent, pairs }))
+        Ok(Some(Self { intent, version, pairs }))
     }
 
     /// What is sent on. Fields that nobody filled in are not there: a browser sends them as empty texts.
@@ -160,7 +162,9 @@ impl Sent {
                         form.append_pair(name, line);
                     }
                 }
-                Shape::Nested(of) | Shape::First(of) | Shape::Each(of) if !self.is_filled(whole, of) => {}
+                Shape::First(of) | Shape::Each(of) if !self.is_filled(whole, of) => {}
+                // Of a record that is there, an empty choice takes away what was chosen.
+                Shape::Nested(of) if self.intent == Intent::Create && !self.is_filled(whole, of) => {}
                 _ if value.is_empty() && self.intent == Intent::Create && !field.required && inner.is_empty() => {}
                 _ => {
                     form.append_pair(name, value);
@@ -213,6 +217,7 @@ mod tests {
             Field::text("bio").blank(),
             Field::new("groups", Shape::Keys(Keys::Numbers)),
             Field::new("organization_users", Shape::Each(TIE)),
+            Field::new("owner", Shape::Nested(TIE)),
         ];
         let pairs = [
             ("name", ""),
@@ -221,15 +226,16 @@ mod tests {
             ("groups", " 2\r\n\r\n3 "),
             ("organization_users.organization", ""),
             ("organization_users.is_admin", "true"),
+            ("owner.organization", ""),
             ("other", "x"),
         ];
         let pairs: Vec<_> = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         for (intent, text) in [
             (Intent::Create, "name=&groups=1&groups=2&groups=3"),
-            (Intent::Edit, "name=&bio=&groups=1&groups=2&groups=3"),
+            (Intent::Edit, "name=&bio=&groups=1&groups=2&groups=3&owner.organization="),
         ] {
             let (mut parts, ()) = Request::builder().uri("/").body(()).unwrap().into_parts();
-            let body = Sent { intent, pairs: pairs.clone() }.body(&fields, &mut parts);
+            let body = Sent { intent, version: String::new(), pairs: pairs.clone() }.body(&fields, &mut parts);
             assert_eq!(body.collect().await.unwrap().to_bytes(), text);
         }
     }

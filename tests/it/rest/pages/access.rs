@@ -16,6 +16,9 @@ fn who_is_nobody_is_led_to_the_login_and_back() {
     let next = "/api/v1/users/login/?next=%2Fapi%2Fv1%2Fusers%2Fuser%2F%3Fsearch%3Da";
     assert!(refused.text().contains(&format!("href=\"{next}\"")), "{}", refused.text());
     assert!(!refused.text().contains("Logged in as"));
+    let form = visitor.get(&at("me/token/?_form=create")).text();
+    let next = "/api/v1/users/login/?next=%2Fapi%2Fv1%2Fusers%2Fme%2Ftoken%2F%3F%5Fform%3Dcreate";
+    assert!(form.contains(&format!("href=\"{next}\"")), "{form}");
     // What asks for JSON is answered so, and has no pages.
     let json = gate.send(request(Who::nobody, "GET", &at("user/"), &[("Accept", "application/json")], ""));
     assert_eq!((json.status, json.header("content-type")), (401, Some("application/problem+json")));
@@ -104,6 +107,8 @@ fn with_openwisp_there_are_the_same_pages() {
     let user = format!("user/{}/", id(&gate, "uA"));
     let list = superuser.get(&at("user/"));
     assert!(list.status == 200 && list.text().contains("<table>"), "{}", list.text());
+    let form = superuser.get(&at(&format!("{user}?_form=edit"))).text();
+    assert!(form.contains("one that they are in with the same level is taken away."), "{form}");
     let edit = [("username", "uA"), ("first_name", "Ann"), ("is_active", "true"), ("email", "ua@a.example")];
     let edited = send(&mut superuser, &format!("{user}?_form=edit"), &edit);
     assert_eq!(led(&edited), format!("{user}?_done=changed"));

@@ -1,6 +1,6 @@
 //! Forms without a browser: what is sent is what JSON would have said, and what is wrong is said beside it.
 
-use super::{at, browser, escaped, field, gate, led, send};
+use super::{PASSWORD, at, browser, escaped, field, gate, led, send};
 use crate::rest::{ask, get, id};
 use crate::support::{ORG_A, Who};
 use serde_json::{Value, json};
@@ -116,6 +116,23 @@ fn what_is_wrong_is_said_beside_its_field_in_the_words_of_json() {
 }
 
 #[test]
+fn what_is_wrong_of_a_group_is_said_beside_it() {
+    let gate = gate();
+    let mut manager = browser(&gate, "mA");
+    let sent = [
+        ("username", "nina"),
+        ("email", "nina@a.example"),
+        ("password", "s3cret-word-n"),
+        ("organization_users.organization", ""),
+    ];
+    let page = send(&mut manager, "user/?_form=create", &sent);
+    assert_eq!(page.status, 400);
+    let html = page.text();
+    assert!(html.contains("id=\"f-organization_users-error\">This field is required."), "{html}");
+    assert!(html.contains("aria-describedby=\"f-organization_users-error"), "{html}");
+}
+
+#[test]
 fn who_saves_over_somebody_else_is_told() {
     let gate = gate();
     let mut superuser = browser(&gate, "su");
@@ -129,7 +146,81 @@ fn who_saves_over_somebody_else_is_told() {
     assert_eq!(refused.status, 412, "{}", refused.text());
     let html = refused.text();
     assert!(html.contains("It has changed since it was read.") && html.contains("value=\"Mine\""), "{html}");
+    let link = format!("href=\"{}\">Look at the record as it is now</a>", at(&path));
+    assert!(html.contains(&link), "{html}");
     assert_eq!(get(&gate, Who::su, &path)["description"], "theirs");
+    // What is shown again is of the state that they have read: to send it twice does not help.
+    assert_eq!(field(&html, "_version").as_deref(), Some(own[2].1.as_str()));
+    let again = field(&html, "_version").unwrap();
+    let fields: Vec<(&str, &str)> =
+        fields.into_iter().map(|(name, value)| (name, if name == "_version" { &*again } else { value })).collect();
+    assert_eq!(superuser.ask("POST", &at(&path), Some(&fields)).status, 412);
+    assert_eq!(get(&gate, Who::su, &path)["description"], "theirs");
+    // Nor does it where something else was wrong first.
+    let form = superuser.get(&at(&format!("{path}?_form=edit"))).text();
+    let own: Vec<_> = ["_method", "postern_csrf", "_version"].map(|name| (name, field(&form, name).unwrap())).to_vec();
+    let filled = |slug: &'static str| {
+        let mut all: Vec<(&str, &str)> = own.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        all.extend([("name", "Mine"), ("slug", slug), ("is_active", "true"), ("description", "mine")]);
+        all
+    };
+    assert_eq!(ask(&gate, Who::su, "PATCH", &path, &json!({ "description": "theirs again" })).status, 200);
+    let wrong = superuser.ask("POST", &at(&path), Some(&filled("not a slug")));
+    assert_eq!(wrong.status, 400, "{}", wrong.text());
+    assert_eq!(field(&wrong.text(), "_version").as_deref(), Some(own[2].1.as_str()));
+    assert_eq!(superuser.ask("POST", &at(&path), Some(&filled("a"))).status, 412);
+}
+
+#[test]
+fn an_owner_is_taken_away() {
+    let gate = gate();
+    let mut superuser = browser(&gate, "su");
+    let path = format!("organization/{ORG_A}/");
+    let owned = get(&gate, Who::su, &path);
+    let owner = owned["owner"]["organization_user"].as_str().unwrap();
+    let (name, slug) = (owned["name"].as_str().unwrap(), owned["slug"].as_str().unwrap());
+    let mut fields = [("name", name), ("slug", slug), ("is_active", "true"), ("owner.organization_user", owner)];
+    assert_eq!(led(&send(&mut superuser, &format!("{path}?_form=edit"), &fields)), format!("{path}?_done=changed"));
+    assert_eq!(get(&gate, Who::su, &path)["owner"], owned["owner"]);
+    fields[3].1 = "";
+    assert_eq!(led(&send(&mut superuser, &format!("{path}?_form=edit"), &fields)), format!("{path}?_done=changed"));
+    assert_eq!(get(&gate, Who::su, &path)["owner"], Value::Null);
+}
+
+#[test]
+fn who_changes_their_own_password_is_led_to_themselves() {
+    let gate = gate();
+    gate.postern.cli_with(&["user", "password", "uA", "--password-stdin"], &format!("{PASSWORD}\n"));
+    let mut user = browser(&gate, "uA");
+    let form = format!("user/{}/password/?_form=edit", id(&gate, "uA"));
+    let new = "another-s3cret-word";
+    let words = [("current_password", PASSWORD), ("new_password", new), ("confirm_password", new)];
+    let done = led(&send(&mut user, &form, &words));
+    assert_eq!(done, "me/?_done=done");
+    // A new password ends all sessions, this one too: they log in with it, and are there.
+    let me = user.get(&at(&done));
+    assert!(me.status == 401 && me.text().contains("Log in"), "{}", me.text());
+}
+
+/// The words of a form are of what it does.
+#[test]
+fn what_is_asked_names_what_it_is_about() {
+    let gate = gate();
+    let mut superuser = browser(&gate, "su");
+    let member = format!("organization/{ORG_A}/member/{}/?_form=delete", id(&gate, "uA"));
+    let asked = superuser.get(&at(&member)).text();
+    assert!(asked.contains("Remove uA from a?") && asked.contains(">Remove</button>"), "{asked}");
+    assert!(!asked.contains("Delete uA"), "{asked}");
+    let made = ask(&gate, Who::su, "POST", "me/token/", &json!({ "name": "reports" })).json();
+    let token = format!("me/token/{}/", made["id"].as_str().unwrap());
+    for (act, question, button) in [
+        ("rotate", "Make another secret for the token reports?", "Make another secret"),
+        ("revoke", "Revoke the token reports?", "Revoke"),
+    ] {
+        let asked = superuser.get(&at(&format!("{token}{act}/"))).text();
+        assert!(asked.contains(question) && asked.contains(&format!(">{button}</button>")), "{asked}");
+        assert!(asked.contains("stops working at once"), "{asked}");
+    }
 }
 
 #[test]
